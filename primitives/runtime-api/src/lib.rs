@@ -1,0 +1,60 @@
+//! The runtime APIs behind the RPC namespaces `subnets_`, `training_` and `emissions_`.
+//!
+//! Each answers from the state of one block and is a plain read. Lists are bounded by what the chain keeps.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![allow(clippy::too_many_arguments)]
+
+extern crate alloc;
+
+use alloc::vec::Vec;
+use cairn_primitives::{
+    api::{
+        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, RoundInfo, RunInfo,
+        Schedule, SettledRound, SubnetEmission, SubnetInfo,
+    },
+    Balance, Netuid, Round,
+};
+use codec::Codec;
+
+sp_api::decl_runtime_apis! {
+    /// Which subnets there are and who is in them.
+    pub trait SubnetsApi<AccountId: Codec> {
+        /// All subnets, ascending.
+        fn subnets() -> Vec<SubnetInfo<AccountId>>;
+        /// One subnet.
+        fn subnet(netuid: Netuid) -> Option<SubnetInfo<AccountId>>;
+        /// Its members, ascending by uid.
+        fn members(netuid: Netuid) -> Vec<MemberInfo<AccountId>>;
+        /// The member with this hotkey.
+        fn member(netuid: Netuid, hotkey: AccountId) -> Option<MemberInfo<AccountId>>;
+        /// What creating a subnet costs now.
+        fn creation_price() -> Balance;
+    }
+
+    /// What is being trained.
+    pub trait TrainingApi<AccountId: Codec> {
+        /// The subnet's run.
+        fn run(netuid: Netuid) -> Option<RunInfo<AccountId>>;
+        /// A round that is still kept.
+        fn round(netuid: Netuid, round: Round) -> Option<RoundInfo<AccountId>>;
+        /// The commitments of a round, ascending by uid.
+        fn contributions(netuid: Netuid, round: Round) -> Vec<ContributionInfo<AccountId>>;
+        /// How a round ended; `None` while it has not, or if it is no longer kept.
+        fn settled(netuid: Netuid, round: Round) -> Option<SettledRound>;
+        /// At most 256 entries of the lineage, from round `from` on.
+        fn lineage(netuid: Netuid, from: Round) -> Vec<LineageEntry>;
+    }
+
+    /// What it was worth.
+    pub trait EmissionsApi<AccountId: Codec> {
+        /// How the token comes into being.
+        fn schedule() -> Schedule;
+        /// Where everything that was issued is.
+        fn issuance() -> Issuance;
+        /// A subnet's emission.
+        fn emission(netuid: Netuid) -> Option<SubnetEmission>;
+        /// What an account earned through the hotkeys that it owns, or as a hotkey itself.
+        fn account(account: AccountId) -> Vec<AccountEarning<AccountId>>;
+    }
+}

@@ -1,0 +1,308 @@
+//! The answers of the runtime APIs and of the RPC namespaces `subnets_`, `training_` and `emissions_`.
+//!
+//! In JSON, amounts are strings of pebble, since JavaScript's numbers end at 2⁵³.
+
+use alloc::vec::Vec;
+use codec::{Decode, Encode};
+use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Balance, BlockNumber, Commitment, ContributionKey, Hyperparameters, Netuid, Phase, Round,
+    RunConfig, Uid, H256,
+};
+
+/// Amounts as decimal strings.
+pub mod pebble {
+    use alloc::string::{String, ToString};
+    use serde::{de::Error as _, Deserialize, Deserializer, Serializer};
+
+    /// Writes an amount as a decimal string.
+    pub fn serialize<S: Serializer>(amount: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&amount.to_string())
+    }
+
+    /// Reads an amount from a decimal string.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// A 32-byte key as `0x…`, or null.
+mod maybe_key {
+    use super::ContributionKey;
+    use crate::H256;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub fn serialize<S: Serializer>(
+        key: &Option<ContributionKey>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        key.map(H256).serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<ContributionKey>, D::Error> {
+        Ok(Option::<H256>::deserialize(deserializer)?.map(|hash| hash.0))
+    }
+}
+
+/// A subnet.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct SubnetInfo<AccountId> {
+    /// Its number.
+    pub netuid: Netuid,
+    /// The coldkey that owns it.
+    pub owner: AccountId,
+    /// The block at which it was created.
+    pub created_at: BlockNumber,
+    /// Number of members.
+    pub members: u16,
+    /// What a uid costs now.
+    #[serde(with = "pebble")]
+    pub registration_price: Balance,
+    /// Stake on all its hotkeys.
+    #[serde(with = "pebble")]
+    pub stake: Balance,
+    /// Bonds of all its miners.
+    #[serde(with = "pebble")]
+    pub bonds: Balance,
+    /// Whether a run has been started.
+    pub has_run: bool,
+    /// What its owner set.
+    pub hyperparameters: Hyperparameters,
+}
+
+/// What a member is there for.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Has the stake to validate.
+    Validator,
+    /// Has the bond to be assigned data.
+    Miner,
+    /// Registered, with neither.
+    Idle,
+}
+
+/// A member of a subnet.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct MemberInfo<AccountId> {
+    /// Its number.
+    pub uid: Uid,
+    /// The key that it signs its work with.
+    pub hotkey: AccountId,
+    /// The key that owns what it earns.
+    pub coldkey: AccountId,
+    /// What it is there for.
+    pub role: Role,
+    /// The block at which it came.
+    pub registered_at: BlockNumber,
+    /// Stake on it.
+    #[serde(with = "pebble")]
+    pub stake: Balance,
+    /// Its bond.
+    #[serde(with = "pebble")]
+    pub bond: Balance,
+    /// Incentive of the last epoch, of 65,535.
+    pub incentive: u16,
+    /// Dividends of the last epoch, of 65,535.
+    pub dividends: u16,
+    /// What the last epoch paid it.
+    #[serde(with = "pebble")]
+    pub last_paid: Balance,
+    /// What it was paid since it came.
+    #[serde(with = "pebble")]
+    pub earned: Balance,
+}
+
+/// A run and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct RunInfo<AccountId> {
+    /// Its configuration.
+    pub config: RunConfig,
+    /// The block at which it was started.
+    pub started_at: BlockNumber,
+    /// The current round.
+    pub round: RoundInfo<AccountId>,
+    /// The oldest round of which contributions and settlement are still kept.
+    pub oldest_round: Round,
+}
+
+/// A round: when it is, who takes part, where its data begins.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct RoundInfo<AccountId> {
+    /// Its number.
+    pub round: Round,
+    /// Its first block.
+    pub start: BlockNumber,
+    /// The phase of the block at which this was asked.
+    pub phase: Phase,
+    /// Drawn from the chain's randomness at `start`.
+    pub seed: H256,
+    /// Which pass over the data.
+    pub pass: u32,
+    /// Position in that pass at which the round's data begins.
+    pub cursor: u64,
+    /// The miners in the order of their slots.
+    pub miners: Vec<(Uid, AccountId)>,
+    /// The validators and the stake with which each counts in this round.
+    pub validators: Vec<Attester<AccountId>>,
+}
+
+/// A validator of a round.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct Attester<AccountId> {
+    /// Its number.
+    pub uid: Uid,
+    /// Its key.
+    pub hotkey: AccountId,
+    /// The stake on it at the round's first block.
+    #[serde(with = "pebble")]
+    pub stake: Balance,
+    /// Whether it has attested in this round.
+    pub attested: bool,
+}
+
+/// What a miner committed to in a round, and the key if it has revealed it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct ContributionInfo<AccountId> {
+    /// The miner's number.
+    pub uid: Uid,
+    /// The miner's key.
+    pub hotkey: AccountId,
+    /// What it committed to.
+    pub commitment: Commitment,
+    /// The key that opens the file, once revealed.
+    #[serde(with = "maybe_key")]
+    pub key: Option<ContributionKey>,
+    /// Stake of the validators whose verdict on it was good.
+    #[serde(with = "pebble")]
+    pub support: Balance,
+}
+
+/// How a round ended.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct SettledRound {
+    /// Its number.
+    pub round: Round,
+    /// The block that settled it.
+    pub settled_at: BlockNumber,
+    /// Uids of the included contributions, ascending. Empty in a null round: θ stays as it is.
+    pub included: Vec<Uid>,
+    /// Stake that attested.
+    #[serde(with = "pebble")]
+    pub attesting_stake: Balance,
+    /// Stake that could have attested.
+    #[serde(with = "pebble")]
+    pub total_stake: Balance,
+}
+
+/// The state root with which a round began.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct LineageEntry {
+    /// The round that began with these weights.
+    pub round: Round,
+    /// Their state root: the one with the most stake behind it.
+    pub state_root: H256,
+    /// Stake that attested this root.
+    #[serde(with = "pebble")]
+    pub attested_stake: Balance,
+    /// Stake that attested any root.
+    #[serde(with = "pebble")]
+    pub attesting_stake: Balance,
+    /// Stake that could have attested.
+    #[serde(with = "pebble")]
+    pub total_stake: Balance,
+    /// Whether at least two thirds of the attesting stake agree.
+    pub is_final: bool,
+}
+
+/// How the token comes into being.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct Schedule {
+    /// There will never be more.
+    #[serde(with = "pebble")]
+    pub cap: Balance,
+    /// What exists now.
+    #[serde(with = "pebble")]
+    pub issued: Balance,
+    /// What a block issues now.
+    #[serde(with = "pebble")]
+    pub per_block: Balance,
+    /// Halvings so far.
+    pub halvings: u32,
+    /// Issuance at which the next halving comes.
+    #[serde(with = "pebble")]
+    pub next_halving: Balance,
+    /// Shares of owner, miners and validators, of 100.
+    pub split: (u8, u8, u8),
+}
+
+/// Where everything that was issued is.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct Issuance {
+    /// What exists.
+    #[serde(with = "pebble")]
+    pub issued: Balance,
+    /// Of it, in accounts.
+    #[serde(with = "pebble")]
+    pub balances: Balance,
+    /// Of it, staked.
+    #[serde(with = "pebble")]
+    pub stakes: Balance,
+    /// Of it, in miners' bonds, those being withdrawn included.
+    #[serde(with = "pebble")]
+    pub bonds: Balance,
+    /// Of it, in pots that the next epochs pay out.
+    #[serde(with = "pebble")]
+    pub pots: Balance,
+}
+
+/// A subnet's emission.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct SubnetEmission {
+    /// Its number.
+    pub netuid: Netuid,
+    /// Its share of each block's emission, of 10⁹.
+    pub share: u64,
+    /// Waiting for the owner.
+    #[serde(with = "pebble")]
+    pub owner_pot: Balance,
+    /// Waiting for the miners.
+    #[serde(with = "pebble")]
+    pub miners_pot: Balance,
+    /// Waiting for the validators.
+    #[serde(with = "pebble")]
+    pub validators_pot: Balance,
+    /// Block of the last epoch.
+    pub last_epoch: BlockNumber,
+    /// Block of the next epoch.
+    pub next_epoch: BlockNumber,
+    /// Paid out since the subnet was created.
+    #[serde(with = "pebble")]
+    pub paid: Balance,
+}
+
+/// What an account has in one subnet through one hotkey.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct AccountEarning<AccountId> {
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The hotkey.
+    pub hotkey: AccountId,
+    /// The hotkey's number there, if it is still a member.
+    pub uid: Option<Uid>,
+    /// Stake on it.
+    #[serde(with = "pebble")]
+    pub stake: Balance,
+    /// Its bond.
+    #[serde(with = "pebble")]
+    pub bond: Balance,
+    /// Paid to it since it first came, over all registrations.
+    #[serde(with = "pebble")]
+    pub earned: Balance,
+}

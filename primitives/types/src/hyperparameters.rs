@@ -1,0 +1,68 @@
+//! What a subnet's owner may set.
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
+
+use crate::{Balance, BlockNumber, Nano, CRN};
+
+/// A subnet's hyperparameters, set as one value by its owner.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+    Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Hyperparameters {
+    /// Blocks between two epochs.
+    pub tempo: BlockNumber,
+    /// The most members; at most [`crate::MAX_MEMBERS`].
+    pub max_members: u16,
+    /// The most validators that vote in an epoch; at most [`crate::MAX_VALIDATORS`].
+    pub max_validators: u16,
+    /// Blocks during which a new member cannot be replaced.
+    pub immunity_period: BlockNumber,
+    /// Blocks after which a validator that set no weights no longer counts.
+    pub activity_cutoff: BlockNumber,
+    /// Share of stake that must support a weight, of 65,535.
+    pub kappa: u16,
+    /// Share of the old bond that an epoch keeps, of 1,000,000.
+    pub bonds_moving_average: u32,
+    /// How far bonds follow clipped weights, of 65,535.
+    pub bonds_penalty: u16,
+    /// Least stake on a hotkey for it to validate.
+    pub min_validator_stake: Balance,
+    /// Least bond of a hotkey for it to be assigned data.
+    pub min_miner_bond: Balance,
+    /// Blocks that a bond stays locked after its owner asked for it.
+    pub unbonding_period: BlockNumber,
+    /// Lowest price of a uid.
+    pub min_registration_price: Balance,
+    /// Highest price of a uid.
+    pub max_registration_price: Balance,
+    /// Blocks in which the price of a uid falls by half.
+    pub registration_half_life: BlockNumber,
+    /// By how much a sale multiplies the price of a uid.
+    pub registration_price_factor: Nano,
+}
+
+impl Default for Hyperparameters {
+    fn default() -> Self {
+        Hyperparameters {
+            tempo: 360,
+            max_members: 256,
+            max_validators: 64,
+            immunity_period: 5_000,
+            activity_cutoff: 5_000,
+            kappa: 32_767,
+            bonds_moving_average: 900_000,
+            bonds_penalty: 65_535,
+            min_validator_stake: 100 * CRN,
+            min_miner_bond: 10 * CRN,
+            unbonding_period: 7_200,
+            min_registration_price: CRN / 1_000,
+            max_registration_price: 100 * CRN,
+            registration_half_life: 360,
+            registration_price_factor: Nano(1_260_000_000),
+        }
+    }
+}

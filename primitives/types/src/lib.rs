@@ -1,0 +1,61 @@
+//! The words that Cairn's chain and its off-chain worker both use.
+//!
+//! Everything here is pure data and pure functions: what a run is ([`RunConfig`]), who had to train on
+//! what ([`assignment`]), how a commitment binds a key ([`key_hash`]), how a model's parameters lie in one
+//! flat vector ([`Layout`]), and the answers of the runtime APIs ([`api`]). A pallet and a miner that both
+//! call [`assignment::windows_of`] cannot disagree about a miner's data.
+//!
+//! Units: amounts are in *pebble*, 10⁹ of which are one CRN; times are in blocks; real numbers on chain are
+//! [`Nano`], integers in units of 10⁻⁹.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+pub mod api;
+pub mod assignment;
+pub mod commitment;
+pub mod hyperparameters;
+pub mod layout;
+pub mod nano;
+pub mod run;
+pub mod text;
+#[cfg(feature = "frame")]
+pub mod traits;
+pub mod verdicts;
+
+pub use commitment::{key_hash, Commitment, ContributionKey};
+pub use hyperparameters::Hyperparameters;
+pub use layout::{Layout, Tensor};
+pub use nano::Nano;
+pub use primitive_types::H256;
+pub use run::{
+    Compression, DataSet, InitialWeights, InnerOptimizer, ModelShape, OuterStep, Phase, Phases,
+    RunConfig, RunConfigError,
+};
+pub use text::Text;
+pub use verdicts::Verdicts;
+
+/// A subnet's number.
+pub type Netuid = u16;
+/// A member's number within its subnet.
+pub type Uid = u16;
+/// A round's number within its run, from 0.
+pub type Round = u32;
+/// A block's number.
+pub type BlockNumber = u32;
+/// An amount of the chain's token, in pebble (10⁻⁹ CRN).
+pub type Balance = u64;
+
+/// One CRN in pebble.
+pub const CRN: Balance = 1_000_000_000;
+/// The most members a subnet can have.
+pub const MAX_MEMBERS: u32 = 256;
+/// The most validators a subnet can have.
+pub const MAX_VALIDATORS: u32 = 64;
+
+/// BLAKE2b with 32 bytes of output, the hash by which the chain identifies things.
+pub fn blake2_256(data: &[u8]) -> H256 {
+    let hash = blake2b_simd::Params::new().hash_length(32).hash(data);
+    H256::from_slice(hash.as_bytes())
+}

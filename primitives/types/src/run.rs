@@ -1,0 +1,272 @@
+//! A run: one model being trained on one subnet.
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
+
+use crate::{BlockNumber, Nano, Text, H256, MAX_MEMBERS};
+
+/// Shape of a Llama-style decoder.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+    Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct ModelShape {
+    /// Number of decoder layers.
+    pub layers: u16,
+    /// Width of the residual stream.
+    pub d_model: u32,
+    /// Query heads.
+    pub heads: u16,
+    /// Key and value heads (grouped-query attention).
+    pub kv_heads: u16,
+    /// Hidden width of the SwiGLU feed-forward layer.
+    pub ffn: u32,
+    /// Number of tokens in the vocabulary.
+    pub vocabulary: u32,
+    /// Longest sequence in tokens.
+    pub context: u32,
+    /// Base of the rotary position embedding.
+    pub rope_theta: u32,
+    /// Whether the head shares the embedding's weights.
+    pub tied_embeddings: bool,
+}
+
+impl ModelShape {
+    /// Width of one head. Zero heads give zero; [`RunConfig::check`] refuses such a shape.
+    pub fn head_dim(&self) -> u32 {
+        self.d_model.checked_div(u32::from(self.heads)).unwrap_or(0)
+    }
+}
+
+/// The data that a run trains on: token shards described by a manifest.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+    Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct DataSet {
+    /// BLAKE3 of the manifest file, by which it is found and checked.
+    pub manifest_root: H256,
+    /// BLAKE3 of the tokenizer file.
+    pub tokenizer_root: H256,
+    /// Store that holds contributions, checkpoints, shards, manifest and tokenizer. Empty: the store that
+    /// the worker was started with.
+    pub store: Text,
+    /// Number of training windows of `sequence_length` tokens in the data set.
+    pub windows: u64,
+}
+
+/// AdamW, its schedule, and how much of it a round does.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+    Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct InnerOptimizer {
+    /// Inner steps per round (H).
+    pub steps: u16,
+    /// Sequences per inner step.
+    pub sequences: u16,
+    /// Tokens per sequence.
+    pub sequence_length: u32,
+    /// Highest learning rate.
+    pub learning_rate: Nano,
+    /// Floor of the cosine schedule as a share of `learning_rate`.
+    pub final_rate: Nano,
+    /// Inner steps of linear warm-up.
+    pub warmup_steps: u32,
+    /// Inner steps after which the cosine schedule stays at its floor.
+    pub total_steps: u32,
+    /// Decay of the first moment.
+    pub beta1: Nano,
+    /// Decay of the second moment.
+    pub beta2: Nano,
+    /// Added to the root of the second moment.
+    pub epsilon: Nano,
+    /// Decoupled weight decay, on matrices only.
+    pub weight_decay: Nano,
+    /// Global norm to which gradients are clipped.
+    pub clip_norm: Nano,
+}
+
+/// How a pseudo-gradient is made small.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+    Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Compression {
+    /// Values kept of each block of 4,096.
+    pub kept_per_block: u16,
+    /// Decay of the error feedback (β).
+    pub error_decay: Nano,
+}
+
+/// θ ← θ − α Δ̄ with Δ̄ the sum of contributions over max(senders, ⌈ρR⌉).
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+    Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct OuterStep {
+    /// Outer learning rate (α).
+    pub learning_rate: Nano,
+    /// ρ: 1 is the mean over all contributions, 0 the mean over those that sent the coordinate.
+    pub rho: Nano,
+}
+
+/// Lengths of a round's phases in blocks.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+    TypeInfo, Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Phases {
+    /// Blocks to train, upload and commit.
+    pub train: BlockNumber,
+    /// Blocks to reveal.
+    pub reveal: BlockNumber,
+    /// Blocks to attest.
+    pub attest: BlockNumber,
+}
+
+/// Where in a round a block lies.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+    TypeInfo, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Miners train and commit.
+    Train,
+    /// Miners reveal their keys.
+    Reveal,
+    /// Validators attest.
+    Attest,
+    /// The round is over: its first block belongs to the next one.
+    Settle,
+}
+
+impl Phases {
+    /// Length of a round. The block this many blocks after a round's first one settles it and is the first
+    /// of the next round.
+    pub fn round(&self) -> BlockNumber {
+        self.train.saturating_add(self.reveal).saturating_add(self.attest)
+    }
+
+    /// The phase of block `now` in the round that began at block `start`.
+    pub fn at(&self, start: BlockNumber, now: BlockNumber) -> Phase {
+        let elapsed = now.saturating_sub(start);
+        if elapsed < self.train {
+            Phase::Train
+        } else if elapsed < self.train.saturating_add(self.reveal) {
+            Phase::Reveal
+        } else if elapsed < self.round() {
+            Phase::Attest
+        } else {
+            Phase::Settle
+        }
+    }
+}
+
+/// How the run's first weights come to be.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+    Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum InitialWeights {
+    /// Counter-based initialisation from this seed.
+    Seed(u64),
+    /// The checkpoint of this name in the run's store.
+    Checkpoint(Text),
+}
+
+/// Everything that a worker has to know to take part: it needs nothing but the chain and a store.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+    Serialize, Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// What the run is called.
+    pub name: Text,
+    /// Shape of the model.
+    pub model: ModelShape,
+    /// How its first weights come to be.
+    pub initial_weights: InitialWeights,
+    /// State root of the first weights.
+    pub initial_root: H256,
+    /// What it trains on.
+    pub data: DataSet,
+    /// The inner optimizer and the amount of work per round.
+    pub inner: InnerOptimizer,
+    /// How contributions are made small.
+    pub compression: Compression,
+    /// How contributions become the next weights.
+    pub outer: OuterStep,
+    /// Lengths of the phases.
+    pub phases: Phases,
+    /// The most contributions that a round includes.
+    pub max_contributors: u16,
+}
+
+/// Why a run's configuration cannot be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, TypeInfo)]
+pub enum RunConfigError {
+    /// A dimension of the model is zero, or `heads` does not divide `d_model`, or `kv_heads` not `heads`,
+    /// or a head's width is odd.
+    ImpossibleShape,
+    /// No inner steps, no sequences, or sequences longer than the model's context.
+    ImpossibleInnerSteps,
+    /// A rate, decay or norm outside its range.
+    ImpossibleOptimizer,
+    /// `kept_per_block` is not within 1..=4,096, or the error's decay above 1.
+    ImpossibleCompression,
+    /// ρ above 1 or no outer learning rate.
+    ImpossibleOuterStep,
+    /// A phase without blocks.
+    EmptyPhase,
+    /// No contributors, or more than a subnet can have members.
+    ImpossibleContributors,
+    /// Fewer windows than one miner needs for one round.
+    TooLittleData,
+}
+
+impl RunConfig {
+    /// Sequences that one miner trains on in one round.
+    pub fn windows_per_miner(&self) -> u64 {
+        u64::from(self.inner.steps) * u64::from(self.inner.sequences)
+    }
+
+    /// Whether such a run can be at all.
+    pub fn check(&self) -> Result<(), RunConfigError> {
+        use RunConfigError::*;
+        let ensure = |truth: bool, error| if truth { Ok(()) } else { Err(error) };
+        let (m, i) = (&self.model, &self.inner);
+        let sizes = [m.d_model, m.ffn, m.vocabulary, m.context, m.rope_theta];
+        ensure(sizes.iter().all(|n| *n > 0), ImpossibleShape)?;
+        ensure(m.layers > 0 && m.heads > 0 && m.kv_heads > 0, ImpossibleShape)?;
+        ensure(m.d_model % u32::from(m.heads) == 0, ImpossibleShape)?;
+        ensure(m.heads % m.kv_heads == 0 && m.head_dim() % 2 == 0, ImpossibleShape)?;
+        ensure(i.steps > 0 && i.sequences > 0 && i.sequence_length > 0, ImpossibleInnerSteps)?;
+        ensure(i.sequence_length <= m.context, ImpossibleInnerSteps)?;
+        let below_one = [i.beta1, i.beta2].iter().all(|beta| *beta < Nano::ONE);
+        ensure(below_one && i.final_rate <= Nano::ONE, ImpossibleOptimizer)?;
+        ensure(i.learning_rate > Nano(0) && i.learning_rate <= Nano::ONE, ImpossibleOptimizer)?;
+        ensure(i.epsilon > Nano(0) && i.clip_norm > Nano(0), ImpossibleOptimizer)?;
+        ensure(i.weight_decay <= Nano::ONE, ImpossibleOptimizer)?;
+        let kept = self.compression.kept_per_block;
+        ensure((1..=4_096).contains(&kept), ImpossibleCompression)?;
+        ensure(self.compression.error_decay <= Nano::ONE, ImpossibleCompression)?;
+        ensure(self.outer.rho <= Nano::ONE, ImpossibleOuterStep)?;
+        ensure(self.outer.learning_rate > Nano(0), ImpossibleOuterStep)?;
+        let p = self.phases;
+        ensure(p.train > 0 && p.reveal > 0 && p.attest > 0, EmptyPhase)?;
+        let contributors = 1..=MAX_MEMBERS as u16;
+        ensure(contributors.contains(&self.max_contributors), ImpossibleContributors)?;
+        ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)
+    }
+}

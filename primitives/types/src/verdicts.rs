@@ -1,0 +1,62 @@
+//! What a validator says of a round's contributions.
+
+use bounded_collections::{BoundedVec, ConstU32};
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
+
+use crate::Uid;
+
+/// A set of uids as a bit map: bit `uid % 8` of byte `uid / 8`. A set bit says that the contribution was
+/// fetched, matches its root, opens, decodes and started from the right weights.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+    TypeInfo, Serialize, Deserialize,
+)]
+pub struct Verdicts(pub BoundedVec<u8, ConstU32<{ crate::MAX_MEMBERS / 8 }>>);
+
+impl Verdicts {
+    /// The set of `uids`; those of [`crate::MAX_MEMBERS`] and above cannot be members and are left out.
+    pub fn from_uids(uids: impl IntoIterator<Item = Uid>) -> Verdicts {
+        let mut map = Verdicts::default();
+        for uid in uids {
+            let (byte, bit) = (usize::from(uid / 8), uid % 8);
+            while map.0.len() <= byte {
+                if map.0.try_push(0).is_err() {
+                    return map;
+                }
+            }
+            if let Some(slot) = map.0.get_mut(byte) {
+                *slot |= 1 << bit;
+            }
+        }
+        map
+    }
+
+    /// Whether `uid` is in the set.
+    pub fn contains(&self, uid: Uid) -> bool {
+        self.0.get(usize::from(uid / 8)).is_some_and(|byte| byte & (1 << (uid % 8)) != 0)
+    }
+
+    /// The uids of the set, ascending.
+    pub fn uids(&self) -> impl Iterator<Item = Uid> + '_ {
+        (0..self.0.len().saturating_mul(8) as Uid).filter(|uid| self.contains(*uid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    #[test]
+    fn a_set_of_uids_is_what_was_put_in() {
+        let uids = [0u16, 7, 8, 200, 255];
+        assert_eq!(Verdicts::from_uids(uids).uids().collect::<Vec<_>>(), uids);
+    }
+
+    #[test]
+    fn no_uid_is_in_an_empty_set() {
+        assert!(!Verdicts::default().contains(0) && !Verdicts::default().contains(u16::MAX));
+    }
+}
