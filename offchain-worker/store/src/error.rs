@@ -1,0 +1,247 @@
+//! What can go wrong with a store, in words that say what to do.
+
+use std::{io::ErrorKind, time::Duration};
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The URL is none.
+    #[error("`{url}` is not the URL of a store ({why}): write file:///absolute/path")]
+    InvalidUrl {
+        /// What was given.
+        url: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The URL's scheme is not supported.
+    #[error("`{url}`: stores of the kind `{scheme}://` are not supported; now only file:///absolute/path is")]
+    UnsupportedScheme {
+        /// What was given.
+        url: String,
+        /// Its scheme.
+        scheme: String,
+    },
+    /// The store's directory cannot be used.
+    #[error(
+        "cannot open the store {store}: {why}; name a directory that this user may read and write"
+    )]
+    CannotOpen {
+        /// The store's URL.
+        store: String,
+        /// What the system said.
+        why: String,
+    },
+    /// A path that no store has.
+    #[error("`{path}` is not a path in a store: {why}")]
+    InvalidPath {
+        /// What was given.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Nothing there.
+    #[error("{path} is not in the store {store}: wait for its owner to upload it, or check that this is the run's store")]
+    NotFound {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+    },
+    /// More bytes than the caller takes.
+    #[error("{path} in the store {store} has {length} bytes, at most {limit} are taken: it is not what its name says")]
+    TooLarge {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+        /// Bytes found; a lower bound if the file grew while it was read.
+        length: u64,
+        /// Bytes that the caller takes.
+        limit: u64,
+    },
+    /// The content is not what the name promises.
+    #[error("{path} in the store {store} is damaged: its content hashes to {found}; delete it and have it uploaded again")]
+    RootMismatch {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+        /// BLAKE3 of the content, in hexadecimal.
+        found: String,
+    },
+    /// More files than a list holds.
+    #[error("{prefix} in the store {store} has more than {limit} files: delete old ones")]
+    TooMany {
+        /// The store's URL.
+        store: String,
+        /// What was listed.
+        prefix: String,
+        /// The most files that a list holds.
+        limit: usize,
+    },
+    /// The store takes nothing.
+    #[error("cannot write {path} to the store {store}: {why}; make it writable for this user, or use another store")]
+    NotWritable {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+    /// No room.
+    #[error("no room for {path} in the store {store}: free disk space (old contributions and checkpoints may go), then try again")]
+    DiskFull {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+    },
+    /// The operation did not end in time.
+    #[error("{operation} {path} in the store {store} took longer than {} s: check the disk or the network under it", .deadline.as_secs_f32())]
+    TimedOut {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+        /// What was done.
+        operation: &'static str,
+        /// How long it was given.
+        deadline: Duration,
+    },
+    /// Anything else that the system said.
+    #[error("{operation} {path} in the store {store} failed: {why}")]
+    Failed {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+        /// What was done.
+        operation: &'static str,
+        /// What the system said.
+        why: String,
+    },
+}
+
+/// What was being done to what, for errors.
+#[derive(Clone, Copy)]
+pub(crate) struct Doing<'a> {
+    pub store: &'a str,
+    pub path: &'a str,
+    pub operation: &'static str,
+}
+
+impl Doing<'_> {
+    /// Names an error of the library underneath.
+    pub fn explain(&self, error: object_store::Error) -> StoreError {
+        let (store, path) = (self.store.to_string(), self.path.to_string());
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            return StoreError::NotFound { store, path };
+        }
+        let system = system_error(&error);
+        let why = system.map_or_else(|| one_line(&error.to_string()), |error| error.to_string());
+        let writing = matches!(self.operation, "writing" | "deleting");
+        match system.map(std::io::Error::kind) {
+            Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
+                StoreError::DiskFull { store, path }
+            }
+            Some(
+                ErrorKind::PermissionDenied
+                | ErrorKind::ReadOnlyFilesystem
+                | ErrorKind::NotADirectory
+                | ErrorKind::NotFound,
+            ) if writing => StoreError::NotWritable { store, path, why },
+            // A file where a directory should be: whatever lies below it does not exist.
+            Some(ErrorKind::NotADirectory) => StoreError::NotFound { store, path },
+            _ => StoreError::Failed {
+                store,
+                path,
+                operation: self.operation,
+                why,
+            },
+        }
+    }
+
+    /// The operation did not end in time.
+    pub fn late(&self, deadline: Duration) -> StoreError {
+        StoreError::TimedOut {
+            store: self.store.to_string(),
+            path: self.path.to_string(),
+            operation: self.operation,
+            deadline,
+        }
+    }
+}
+
+/// The system's error underneath, if there is one.
+fn system_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std::io::Error> {
+    let mut next = Some(error);
+    // Chains of causes are short; the bound only guards against one that loops.
+    for _ in 0..16 {
+        let error = next?;
+        if let Some(system) = error.downcast_ref::<std::io::Error>() {
+            return Some(system);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// Errors are one line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explain(kind: ErrorKind, operation: &'static str) -> StoreError {
+        let doing = Doing {
+            store: "file:///s",
+            path: "a/b",
+            operation,
+        };
+        let source = Box::new(std::io::Error::from(kind));
+        doing.explain(object_store::Error::Generic {
+            store: "LocalFileSystem",
+            source,
+        })
+    }
+
+    #[test]
+    fn a_full_disk_is_named_and_says_what_to_do() {
+        for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded] {
+            let error = explain(kind, "writing");
+            assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
+            let text = error.to_string();
+            assert!(text.contains("a/b") && text.contains("file:///s") && text.contains("free"));
+        }
+    }
+
+    #[test]
+    fn a_store_that_takes_nothing_is_not_writable_but_can_fail_to_read() {
+        let error = explain(ErrorKind::ReadOnlyFilesystem, "writing");
+        assert!(matches!(error, StoreError::NotWritable { .. }), "{error:?}");
+        let error = explain(ErrorKind::PermissionDenied, "reading");
+        assert!(
+            matches!(
+                error,
+                StoreError::Failed {
+                    operation: "reading",
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn errors_are_one_line() {
+        assert_eq!(one_line("a\n  b\t c"), "a b c");
+        assert!(!explain(ErrorKind::Other, "reading")
+            .to_string()
+            .contains('\n'));
+    }
+}

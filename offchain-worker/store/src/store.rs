@@ -1,0 +1,373 @@
+//! The store itself.
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Arc,
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, TryStreamExt};
+use object_store::{
+    local::LocalFileSystem, path::Path, GetOptions, ObjectStore, ObjectStoreExt, PutPayload,
+};
+use url::Url;
+
+use crate::{
+    error::{one_line, Doing},
+    paths, StoreError,
+};
+
+/// The most files that a list holds.
+pub const MAX_LISTED: usize = 65_536;
+
+/// How much room is made before the first byte of a file has come.
+const FIRST_ALLOCATION: u64 = 16 << 20;
+
+/// How long operations may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// What every operation is given.
+    pub base: Duration,
+    /// What it is given in addition for each MiB that it moves.
+    pub per_mebibyte: Duration,
+}
+
+impl Default for Deadlines {
+    /// 30 s, and a second for each MiB.
+    fn default() -> Self {
+        Deadlines {
+            base: Duration::from_secs(30),
+            per_mebibyte: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Deadlines {
+    /// The deadline of an operation that moves `bytes`.
+    fn of(&self, bytes: u64) -> Duration {
+        let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
+        self.base
+            .saturating_add(self.per_mebibyte.saturating_mul(mebibytes))
+    }
+}
+
+/// A file in a store.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its path.
+    pub path: String,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// A store. Cloning it is cheap, and the clones share it.
+#[derive(Clone, Debug)]
+pub struct Store {
+    name: Arc<str>,
+    files: Arc<dyn ObjectStore>,
+    deadlines: Deadlines,
+}
+
+impl Store {
+    /// Opens the store at a `file:///absolute/path` URL; a directory that is not there is made.
+    ///
+    /// Whether it can be written is not tried: somebody who only reads may open it too. Those who write
+    /// call [`Store::check_writable`] first.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidUrl`], [`StoreError::UnsupportedScheme`], [`StoreError::CannotOpen`].
+    pub fn open(url: &str) -> Result<Store, StoreError> {
+        let root = root_of(url)?;
+        let cannot = |why: String| StoreError::CannotOpen {
+            store: url.to_string(),
+            why,
+        };
+        std::fs::create_dir_all(&root).map_err(|error| cannot(error.to_string()))?;
+        let files = LocalFileSystem::new_with_prefix(&root)
+            .map_err(|error| cannot(one_line(&error.to_string())))?
+            .with_fsync(true);
+        Ok(Store {
+            name: url.into(),
+            files: Arc::new(files),
+            deadlines: Deadlines::default(),
+        })
+    }
+
+    /// The same store with other deadlines.
+    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Store {
+        self.deadlines = deadlines;
+        self
+    }
+
+    /// The URL that it was opened with.
+    pub fn url(&self) -> &str {
+        &self.name
+    }
+
+    /// Writes a small file and deletes it again, so that a store that takes nothing is found out before
+    /// work is done for it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotWritable`], [`StoreError::DiskFull`], [`StoreError::TimedOut`].
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        static PROBES: AtomicU64 = AtomicU64::new(0);
+        // Processes and threads must not delete each other's probe.
+        let probe = PROBES.fetch_add(1, Ordering::Relaxed);
+        let path = format!(".probe-{}-{probe}", std::process::id());
+        self.put(&path, Bytes::from_static(b"probe")).await?;
+        self.delete(&path).await
+    }
+
+    /// Puts a file in place at once, over what was there.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidPath`], [`StoreError::NotWritable`], [`StoreError::DiskFull`],
+    /// [`StoreError::TimedOut`].
+    pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
+        let (doing, location) = self.doing("writing", path)?;
+        let deadline = self.deadlines.of(bytes.len() as u64);
+        let put = self.files.put(&location, PutPayload::from_bytes(bytes));
+        self.within(doing, deadline, put).await.map(|_| ())
+    }
+
+    /// Reads a file of at most `max_len` bytes. Its length is asked for first, and never more than
+    /// `max_len` bytes are held.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::TooLarge`], [`StoreError::TimedOut`],
+    /// [`StoreError::InvalidPath`].
+    pub async fn get(&self, path: &str, max_len: u64) -> Result<Bytes, StoreError> {
+        let (doing, location) = self.doing("reading", path)?;
+        let deadline = self.deadlines.of(0);
+        let opened = self.files.get_opts(&location, GetOptions::default());
+        let opened = self.within(doing, deadline, opened).await?;
+        let length = opened.meta.size;
+        self.check_length(path, length, max_len)?;
+        let deadline = self.deadlines.of(length);
+        let read = async {
+            let mut bytes = BytesMut::with_capacity(length.min(FIRST_ALLOCATION) as usize);
+            let mut chunks = opened.into_stream();
+            while let Some(chunk) = chunks.next().await {
+                let chunk = chunk.map_err(|error| doing.explain(error))?;
+                let length = (bytes.len() as u64).saturating_add(chunk.len() as u64);
+                self.check_length(path, length, max_len)?;
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(bytes.freeze())
+        };
+        tokio::time::timeout(deadline, read)
+            .await
+            .map_err(|_| doing.late(deadline))?
+    }
+
+    /// Whether there is a file at `path`.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidPath`], [`StoreError::TimedOut`], [`StoreError::Failed`].
+    pub async fn exists(&self, path: &str) -> Result<bool, StoreError> {
+        let (doing, location) = self.doing("looking for", path)?;
+        let head = self.files.head(&location);
+        match self.within(doing, self.deadlines.of(0), head).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All files under a directory, however deep, ascending by path. Files that are still being written
+    /// are not among them. An empty `prefix` is the whole store.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMany`] beyond [`MAX_LISTED`] files, [`StoreError::TimedOut`],
+    /// [`StoreError::InvalidPath`].
+    pub async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StoreError> {
+        let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        let (doing, location) = match prefix {
+            "" => (
+                Doing {
+                    store: &self.name,
+                    path: "",
+                    operation: "listing",
+                },
+                None,
+            ),
+            _ => self
+                .doing("listing", prefix)
+                .map(|(doing, path)| (doing, Some(path)))?,
+        };
+        let files = self.files.list(location.as_ref()).take(MAX_LISTED + 1);
+        let entry = |file: object_store::ObjectMeta| Entry {
+            path: file.location.to_string(),
+            length: file.size,
+        };
+        let list = files.map_ok(entry).try_collect::<Vec<_>>();
+        let mut entries = self.within(doing, self.deadlines.of(0), list).await?;
+        if entries.len() > MAX_LISTED {
+            let (store, prefix) = (self.name.to_string(), prefix.to_string());
+            return Err(StoreError::TooMany {
+                store,
+                prefix,
+                limit: MAX_LISTED,
+            });
+        }
+        // What somebody else put there under a name that we never use cannot be asked for either.
+        entries.retain(|entry| paths::check(&entry.path).is_ok());
+        entries.sort();
+        Ok(entries)
+    }
+
+    /// Deletes a file. One that is not there is deleted already.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidPath`], [`StoreError::NotWritable`], [`StoreError::TimedOut`].
+    pub async fn delete(&self, path: &str) -> Result<(), StoreError> {
+        let (doing, location) = self.doing("deleting", path)?;
+        let delete = self.files.delete(&location);
+        match self.within(doing, self.deadlines.of(0), delete).await {
+            Err(StoreError::NotFound { .. }) => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Puts a blob at `prefix` + BLAKE3 of its content ([`paths::blob`]) and gives the hash. Several
+    /// writers of the same blob do not disturb each other; a damaged one is replaced.
+    ///
+    /// # Errors
+    /// Those of [`Store::put`].
+    pub async fn put_blob(&self, prefix: &str, bytes: Bytes) -> Result<[u8; 32], StoreError> {
+        let (bytes, root) = hash(bytes).await?;
+        self.put(&paths::blob(prefix, &root), bytes).await?;
+        Ok(root)
+    }
+
+    /// Reads the blob at `prefix` + `root`, of at most `max_len` bytes, and checks that `root` is the
+    /// BLAKE3 of what was read.
+    ///
+    /// # Errors
+    /// [`StoreError::RootMismatch`], and those of [`Store::get`].
+    pub async fn get_blob(
+        &self,
+        prefix: &str,
+        root: &[u8; 32],
+        max_len: u64,
+    ) -> Result<Bytes, StoreError> {
+        let path = paths::blob(prefix, root);
+        let (bytes, found) = hash(self.get(&path, max_len).await?).await?;
+        if found != *root {
+            let found = blake3::Hash::from(found).to_hex().to_string();
+            return Err(StoreError::RootMismatch {
+                store: self.name.to_string(),
+                path,
+                found,
+            });
+        }
+        Ok(bytes)
+    }
+
+    /// Whether there is a file with that blob's name. Its content is not read.
+    ///
+    /// # Errors
+    /// Those of [`Store::exists`].
+    pub async fn has_blob(&self, prefix: &str, root: &[u8; 32]) -> Result<bool, StoreError> {
+        self.exists(&paths::blob(prefix, root)).await
+    }
+
+    /// A checked path and what to say about it in errors.
+    fn doing<'a>(
+        &'a self,
+        operation: &'static str,
+        path: &'a str,
+    ) -> Result<(Doing<'a>, Path), StoreError> {
+        paths::check(path)?;
+        let why = "the store cannot name it";
+        let location = Path::parse(path).map_err(|_| StoreError::InvalidPath {
+            path: path.to_string(),
+            why,
+        })?;
+        Ok((
+            Doing {
+                store: &self.name,
+                path,
+                operation,
+            },
+            location,
+        ))
+    }
+
+    /// Gives an operation its deadline and its errors names.
+    async fn within<T>(
+        &self,
+        doing: Doing<'_>,
+        deadline: Duration,
+        operation: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(deadline, operation).await {
+            Ok(result) => result.map_err(|error| doing.explain(error)),
+            Err(_) => Err(doing.late(deadline)),
+        }
+    }
+
+    fn check_length(&self, path: &str, length: u64, limit: u64) -> Result<(), StoreError> {
+        if length <= limit {
+            return Ok(());
+        }
+        let (store, path) = (self.name.to_string(), path.to_string());
+        Err(StoreError::TooLarge {
+            store,
+            path,
+            length,
+            limit,
+        })
+    }
+}
+
+/// The directory of a `file:///…` URL.
+fn root_of(url: &str) -> Result<PathBuf, StoreError> {
+    let invalid = |why: &str| StoreError::InvalidUrl {
+        url: url.to_string(),
+        why: why.to_string(),
+    };
+    let parsed = Url::parse(url).map_err(|error| invalid(&error.to_string()))?;
+    match parsed.scheme() {
+        "file" => {}
+        // `C:\store` parses as a URL of the scheme `c`.
+        scheme if scheme.len() == 1 => return Err(invalid("it is a path")),
+        scheme => {
+            let (url, scheme) = (url.to_string(), scheme.to_string());
+            return Err(StoreError::UnsupportedScheme { url, scheme });
+        }
+    }
+    if parsed.query().is_some() || parsed.fragment().is_some() {
+        return Err(invalid(
+            "a file URL has no ? or #; write them as %3F and %23",
+        ));
+    }
+    parsed
+        .to_file_path()
+        .map_err(|()| invalid("it names a host, or no absolute path"))
+}
+
+/// BLAKE3 of a blob, off the async runtime: at a gigabyte per second, a checkpoint takes a while.
+async fn hash(bytes: Bytes) -> Result<(Bytes, [u8; 32]), StoreError> {
+    let work = move || {
+        let root = *blake3::hash(&bytes).as_bytes();
+        (bytes, root)
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| StoreError::Failed {
+            store: String::new(),
+            path: "the blob".to_string(),
+            operation: "hashing",
+            why: error.to_string(),
+        })
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
