@@ -38,6 +38,14 @@ pub trait Stakes<AccountId> {
     fn reward(netuid: Netuid, hotkey: &AccountId, amount: Balance) -> Result<(), DispatchError>;
 }
 
+/// What the stake pallet holds in all. Given by the stake pallet.
+pub trait Ledgers {
+    /// Stake on all hotkeys of all subnets.
+    fn total_staked() -> Balance;
+    /// Bonds of all hotkeys of all subnets, those being withdrawn included.
+    fn total_bonded() -> Balance;
+}
+
 /// What a member's work was worth. Given by the emissions pallet.
 pub trait Incentives {
     /// Incentive of the last epoch, of 65,535.
