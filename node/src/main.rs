@@ -1,1 +1,18 @@
-fn main() {}
+//! The node of the Cairn chain: BABE and GRANDPA, ParityDB, JSON-RPC.
+//!
+//! ```text
+//! cairn-node --dev --tmp                  # one authority, a block every two seconds, nothing kept
+//! cairn-node --chain local --alice        # the first of several authorities, a block every six seconds
+//! ```
+//!
+//! [`service`] puts the node together, [`rpc`] answers questions, [`chain_spec`] knows the networks.
+
+mod chain_spec;
+mod cli;
+mod command;
+mod rpc;
+mod service;
+
+fn main() -> sc_cli::Result<()> {
+    command::run()
+}
