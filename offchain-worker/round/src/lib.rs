@@ -1,0 +1,41 @@
+//! What a miner and a validator do next, as pure functions.
+//!
+//! A worker follows the rounds of a run: train, commit, reveal, attest, settle. The network loses its
+//! messages, the chain re-organises, somebody pulls the plug. This crate holds the decisions and nothing
+//! else: each role is a state machine `(state, event, now) → (state, actions)`, with `now` a block number.
+//! It reads no clock, opens no file and knows no network, so every promise below is tested by replaying
+//! events in any order, restarts and re-organisations included.
+//!
+//! ```text
+//!        chain ──▶ view ─┐                       ┌─▶ Train, Commit, Reveal, Settle …   (miner)
+//!                        ├─▶ step(event, now) ───┤
+//!   job ended ──▶ event ─┘                       └─▶ Fetch, Open, Attest, Score …      (validator)
+//! ```
+//!
+//! A *view* is what the chain says of one moment: the current round at the best block, and how the round
+//! whose weights the worker holds was settled at the finalised block. The machines act on the best block and
+//! settle on the finalised one: a commitment that a re-organisation drops is simply made again with the same
+//! content, while weights only ever move along rounds that cannot be undone.
+//!
+//! What the miner's machine ([`miner`]) promises:
+//! - in one round it commits to one content only, whatever happens in between;
+//! - it reveals only the key of the contribution that the chain has from it;
+//! - every settled round is applied once and in order;
+//! - a contribution that was not included goes back into the error feedback.
+//!
+//! What the validator's machine ([`validator`]) promises:
+//! - it attests at most once per round and only while it holds that round's weights;
+//! - it vouches only for sealed files that it has opened and found good;
+//! - scoring never delays an attestation.
+//!
+//! Beside them: who trains on what and what validators evaluate ([`plan`]), whether there is time for
+//! another inner step ([`pace`]), and how evidence becomes scores and weights ([`scoring`]).
+
+pub mod miner;
+pub mod pace;
+pub mod plan;
+pub mod scoring;
+pub mod validator;
+pub mod view;
+
+pub use view::{RoundView, Settlement};
