@@ -1,0 +1,220 @@
+//! What holds for every subnet.
+
+use proptest::{collection::btree_map, prelude::*};
+use yuma::{epoch, BondsRule, Input, Member, Outcome, Output, Params, Pots};
+
+#[derive(Clone, Debug)]
+struct Neuron {
+    uid: u16,
+    stake: u64,
+    validator: bool,
+    active: bool,
+    registered_at: u64,
+    weights: Vec<(u16, u16)>,
+    bonds: Vec<(u16, u16)>,
+}
+
+#[derive(Clone, Debug)]
+struct Subnet {
+    neurons: Vec<Neuron>,
+    params: Params,
+    pots: Pots,
+}
+
+impl Subnet {
+    fn epoch(&self) -> Output {
+        let members: Vec<Member> = self.neurons.iter().map(Neuron::as_member).collect();
+        epoch(
+            &Input {
+                members: &members,
+                last_epoch: 5,
+                pots: self.pots,
+            },
+            &self.params,
+        )
+        .unwrap()
+    }
+
+    /// The same subnet under other uids.
+    fn renumbered(&self, new: impl Fn(u16) -> u16) -> Subnet {
+        let row = |row: &[(u16, u16)]| {
+            let mut row: Vec<_> = row.iter().map(|&(uid, value)| (new(uid), value)).collect();
+            row.sort_unstable();
+            row
+        };
+        let neuron = |neuron: &Neuron| Neuron {
+            uid: new(neuron.uid),
+            weights: row(&neuron.weights),
+            bonds: row(&neuron.bonds),
+            ..neuron.clone()
+        };
+        let mut neurons: Vec<Neuron> = self.neurons.iter().map(neuron).collect();
+        neurons.sort_unstable_by_key(|neuron| neuron.uid);
+        Subnet {
+            neurons,
+            ..self.clone()
+        }
+    }
+}
+
+impl Neuron {
+    fn as_member(&self) -> Member<'_> {
+        Member {
+            uid: self.uid,
+            stake: self.stake,
+            validator: self.validator,
+            active: self.active,
+            registered_at: self.registered_at,
+            weights_set_at: 5,
+            weights: &self.weights,
+            bonds: &self.bonds,
+        }
+    }
+}
+
+const SIZE: u16 = 12;
+
+fn row() -> impl Strategy<Value = Vec<(u16, u16)>> {
+    btree_map(0..SIZE, any::<u16>(), 0..usize::from(SIZE)).prop_map(|row| row.into_iter().collect())
+}
+
+fn neuron(uid: u16) -> impl Strategy<Value = Neuron> {
+    let stake = prop_oneof![Just(0), 1..100u64, any::<u64>()];
+    (
+        stake,
+        any::<bool>(),
+        prop::bool::weighted(0.8),
+        0..7u64,
+        row(),
+        row(),
+    )
+        .prop_map(
+            move |(stake, validator, active, registered_at, weights, bonds)| Neuron {
+                uid,
+                stake,
+                validator,
+                active,
+                registered_at,
+                weights,
+                bonds,
+            },
+        )
+}
+
+fn params() -> impl Strategy<Value = Params> {
+    let bonds = prop_oneof![Just(BondsRule::Yuma2), Just(BondsRule::Yuma3)];
+    (any::<u16>(), 0..=1_000_000u32, any::<u16>(), bonds).prop_map(
+        |(kappa, bonds_moving_average, bonds_penalty, bonds)| Params {
+            kappa,
+            bonds_moving_average,
+            bonds_penalty,
+            bonds,
+        },
+    )
+}
+
+fn subnet() -> impl Strategy<Value = Subnet> {
+    let neurons: Vec<_> = (0..SIZE).map(neuron).collect();
+    (neurons, params(), any::<u64>(), any::<u64>()).prop_map(
+        |(neurons, params, miners, validators)| Subnet {
+            neurons,
+            params,
+            pots: Pots { miners, validators },
+        },
+    )
+}
+
+fn total(output: &Output, amount: fn(&Outcome) -> u64) -> u128 {
+    output
+        .members
+        .iter()
+        .map(|outcome| u128::from(amount(outcome)))
+        .sum()
+}
+
+proptest! {
+    #[test]
+    fn a_pot_is_paid_out_or_kept_to_the_unit(subnet in subnet()) {
+        let output = subnet.epoch();
+        let (miners, validators) =
+            (total(&output, |o| o.miner_emission), total(&output, |o| o.validator_emission));
+        prop_assert_eq!(miners + u128::from(output.remainder.miners), subnet.pots.miners.into());
+        prop_assert_eq!(
+            validators + u128::from(output.remainder.validators),
+            subnet.pots.validators.into()
+        );
+        // Less than a unit per member stays, or everything.
+        for (left, pot) in [
+            (output.remainder.miners, subnet.pots.miners),
+            (output.remainder.validators, subnet.pots.validators),
+        ] {
+            prop_assert!(left == pot || left < SIZE.into(), "{} of {} left", left, pot);
+        }
+        let combined: u128 = output.combined_emission(1 << 40).into_iter().map(u128::from).sum();
+        prop_assert!(combined <= 1 << 40);
+    }
+
+    #[test]
+    fn renumbering_the_members_renumbers_the_result(
+        subnet in subnet(),
+        order in Just((0..SIZE).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        // Gaps between uids must not matter either.
+        let new = |uid: u16| order[usize::from(uid)] * 3 + 1;
+        let renumbered = subnet.renumbered(new).epoch();
+        let output = subnet.epoch();
+        for mut outcome in output.members {
+            outcome.uid = new(outcome.uid);
+            outcome.bonds.iter_mut().for_each(|bond| bond.0 = new(bond.0));
+            outcome.bonds.sort_unstable();
+            prop_assert!(renumbered.members.contains(&outcome), "{:?}", outcome);
+        }
+        prop_assert_eq!(renumbered.remainder, output.remainder);
+    }
+
+    #[test]
+    fn a_validator_without_stake_changes_nothing(subnet in subnet(), who in 0..SIZE, weights in row()) {
+        let mut without = subnet;
+        let silent = &mut without.neurons[usize::from(who)];
+        (silent.stake, silent.validator) = (0, false);
+        let mut with = without.clone();
+        let loud = &mut with.neurons[usize::from(who)];
+        (loud.validator, loud.active, loud.weights) = (true, true, weights);
+        prop_assert_eq!(with.epoch(), without.epoch());
+    }
+
+    #[test]
+    fn less_than_half_of_the_stake_cannot_pay_a_friend(
+        subnet in subnet(),
+        honest in 1..u64::MAX / 2,
+        friend in 2..SIZE,
+    ) {
+        let mut subnet = subnet;
+        subnet.params.kappa = 32_767;
+        for neuron in &mut subnet.neurons {
+            (neuron.stake, neuron.validator, neuron.active) = (0, false, true);
+            neuron.weights.retain(|cell| cell.0 != friend);
+        }
+        let (large, small) = (honest, honest - honest / 100 - 1);
+        (subnet.neurons[0].stake, subnet.neurons[0].validator) = (large, true);
+        (subnet.neurons[1].stake, subnet.neurons[1].validator) = (small, true);
+        subnet.neurons[1].weights.push((friend, 65_535));
+        subnet.neurons[1].weights.sort_unstable();
+        let output = subnet.epoch();
+        prop_assert_eq!(output.members[usize::from(friend)].consensus, 0);
+        prop_assert_eq!(output.members[usize::from(friend)].miner_emission, 0);
+    }
+
+    #[test]
+    fn shares_add_up_to_one_at_most_and_bonds_can_be_fed_back(subnet in subnet()) {
+        let output = subnet.epoch();
+        for share in [|o: &Outcome| u64::from(o.incentive), |o: &Outcome| u64::from(o.dividends)] {
+            prop_assert!(total(&output, share) <= 65_535);
+        }
+        let mut next = subnet;
+        for (neuron, outcome) in next.neurons.iter_mut().zip(output.members) {
+            neuron.bonds = outcome.bonds;
+        }
+        next.epoch();
+    }
+}
