@@ -1,0 +1,46 @@
+# The commands that people type. `make help` lists them.
+#
+# What cargo builds goes to $(CARGO_TARGET_DIR), outside the checkout. scripts/setup.sh installs what is
+# missing and writes what the build has to know to $(CAIRN_CACHE)/env, which every recipe reads (bash reads
+# the file named by BASH_ENV before it runs a command).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+export CAIRN_CACHE ?= $(HOME)/.cache/cairn
+export CARGO_TARGET_DIR ?= $(CAIRN_CACHE)/target
+# Where the runtime's WASM builder finds Cargo.lock, since the target directory is elsewhere.
+export WASM_BUILD_WORKSPACE_HINT := $(CURDIR)
+export BASH_ENV := $(CAIRN_CACHE)/env
+
+# What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
+ARGS ?=
+
+.PHONY: help setup build devnet test lint bench zombienet
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: compilers, protoc, Rust, the WASM target
+	@scripts/setup.sh
+
+build: setup ## build the node and the worker
+	cargo build --locked -p cairn-node -p cairn-worker
+
+devnet: build ## a whole network on this machine trains a small model (ARGS="--rounds 3 …")
+	$(CARGO_TARGET_DIR)/debug/cairn devnet $(ARGS)
+
+lint: setup ## format and clippy
+	cargo fmt --all --check
+	SKIP_WASM_BUILD=1 cargo clippy --locked --workspace --all-targets -- -D warnings
+
+test: lint ## everything that CI runs
+	cargo test --locked --workspace
+	npm --prefix tests/polkadot-js ci --no-audit --no-fund
+	CAIRN_NODE=$(CARGO_TARGET_DIR)/debug/cairn-node npm --prefix tests/polkadot-js test
+
+bench: setup ## benchmarks
+	cargo bench --locked --workspace
+
+zombienet: build ## four authorities: blocks finalise, and a stopped authority comes back
+	PATH="$(CARGO_TARGET_DIR)/debug:$$PATH" zombienet/run.sh

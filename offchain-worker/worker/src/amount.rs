@@ -1,0 +1,83 @@
+//! Amounts as people write and read them: CRN with up to nine decimals.
+
+use cairn_primitives::{Balance, CRN};
+
+/// Reads an amount in CRN, such as `12`, `0.5` or `1_000.25`, exactly.
+pub fn parse_crn(text: &str) -> Result<Balance, String> {
+    let wrong = || format!("`{text}` is not an amount in CRN; write for example 12 or 0.5");
+    let plain: String = text.chars().filter(|c| *c != '_').collect();
+    let (whole, fraction) = plain.split_once('.').unwrap_or((plain.as_str(), ""));
+    let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) {
+        return Err(wrong());
+    }
+    if fraction.len() > 9 {
+        return Err(format!(
+            "`{text}` has more than nine decimals; one pebble is 0.000000001 CRN"
+        ));
+    }
+    let pebble: u64 = format!("{fraction:0<9}").parse().map_err(|_| wrong())?;
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    whole
+        .checked_mul(CRN)
+        .and_then(|amount| amount.checked_add(pebble))
+        .ok_or_else(wrong)
+}
+
+/// An amount in CRN with thousands separated and the decimals that it has, at least two, at most `places`
+/// (the rest is cut off).
+pub fn crn(amount: Balance, places: usize) -> String {
+    let fraction = format!("{:09}", amount % CRN);
+    let kept = fraction.get(..places.clamp(2, 9)).unwrap_or(&fraction);
+    let mut kept = kept.to_string();
+    while kept.len() > 2 && kept.ends_with('0') {
+        kept.pop();
+    }
+    format!("{}.{kept}", thousands(amount / CRN))
+}
+
+/// A number with its thousands separated by commas.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_exactly() {
+        assert_eq!(parse_crn("12"), Ok(12 * CRN));
+        assert_eq!(parse_crn("0.000000001"), Ok(1));
+        assert_eq!(parse_crn("1_000.25"), Ok(1_000_250_000_000));
+        for wrong in [
+            "",
+            ".5",
+            "-1",
+            "1e3",
+            "1.0000000001",
+            "99999999999999",
+            "1,5",
+            "+1",
+        ] {
+            assert!(parse_crn(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_written_for_people() {
+        assert_eq!(crn(1_234_567_891_234_567, 4), "1,234,567.8912");
+        assert_eq!(crn(5 * CRN, 9), "5.00");
+        assert_eq!(crn(1, 9), "0.000000001");
+        assert_eq!(thousands(0), "0");
+        assert_eq!(thousands(1_000), "1,000");
+    }
+}

@@ -1,0 +1,170 @@
+//! `cairn data`.
+
+use std::path::PathBuf;
+
+use cairn_store::Store;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{args::JsonArg, print};
+use crate::{
+    amount::thousands,
+    data::{self, Corpus, Prepared},
+    error::Failure,
+};
+
+/// `cairn data …`.
+#[derive(Subcommand, Debug)]
+pub enum Data {
+    /// Encode a corpus and put its shards and manifest into a store
+    #[command(
+        after_help = "Examples:\n  cairn data prepare --corpus data/sotu.txt.zst --tokenizer data/tokenizer.json --out file:///srv/cairn"
+    )]
+    Prepare(Prepare),
+    /// Train a byte-level BPE tokenizer on the part of a corpus that is not held out
+    #[command(
+        after_help = "Examples:\n  cairn data tokenizer --corpus data/sotu.txt.zst --vocabulary 1024 --out data/tokenizer.json"
+    )]
+    Tokenizer(TokenizerArgs),
+}
+
+#[derive(Args, Debug)]
+struct CorpusArgs {
+    /// Text whose documents are separated by the byte 0x1e; compressed with zstd if its name ends in .zst
+    #[arg(long, env = "CAIRN_CORPUS", value_name = "FILE")]
+    corpus: PathBuf,
+    /// Share of the documents, the last ones, that nobody trains on
+    #[arg(
+        long,
+        env = "CAIRN_HELD_OUT",
+        default_value_t = 0.05,
+        value_name = "SHARE"
+    )]
+    held_out: f64,
+}
+
+/// `cairn data prepare`.
+#[derive(Args, Debug)]
+pub struct Prepare {
+    #[command(flatten)]
+    corpus: CorpusArgs,
+    /// The tokenizer, in the format of Hugging Face `tokenizers`
+    #[arg(long, env = "CAIRN_TOKENIZER", value_name = "FILE")]
+    tokenizer: PathBuf,
+    /// The store that gets shards, tokenizer and manifest
+    #[arg(long, env = "CAIRN_STORE", value_name = "URL")]
+    out: String,
+    /// Source and licence of the text, for the manifest [default: the corpus's file name]
+    #[arg(long, env = "CAIRN_DESCRIPTION", value_name = "TEXT")]
+    description: Option<String>,
+    /// Tokens in a window, to say how many windows there are
+    #[arg(
+        long,
+        env = "CAIRN_SEQUENCE_LENGTH",
+        default_value_t = 128,
+        value_name = "N"
+    )]
+    sequence_length: u32,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// `cairn data tokenizer`.
+#[derive(Args, Debug)]
+pub struct TokenizerArgs {
+    #[command(flatten)]
+    corpus: CorpusArgs,
+    /// Tokens in the vocabulary: 256 bytes, the end of a document, and what is learned
+    #[arg(
+        long,
+        env = "CAIRN_VOCABULARY",
+        default_value_t = 1024,
+        value_name = "N"
+    )]
+    vocabulary: usize,
+    /// The file to write
+    #[arg(long, env = "CAIRN_OUT", value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+#[derive(Serialize)]
+struct Trained {
+    file: String,
+    vocabulary: usize,
+    bytes: usize,
+}
+
+impl Data {
+    /// Does it.
+    pub async fn run(self) -> Result<(), Failure> {
+        match self {
+            Data::Prepare(prepare) => prepare.run().await,
+            Data::Tokenizer(tokenizer) => tokenizer.run(),
+        }
+    }
+}
+
+impl Prepare {
+    async fn run(self) -> Result<(), Failure> {
+        let corpus = Corpus::read(&self.corpus.corpus, self.corpus.held_out)?;
+        let (tokenizer, file) = data::read(&self.tokenizer)?;
+        let name = || {
+            self.corpus
+                .corpus
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        };
+        let description = self.description.clone().unwrap_or_else(name);
+        let store = Store::open(&self.out)?;
+        let done = data::prepare(
+            &corpus,
+            &tokenizer,
+            file,
+            &description,
+            self.sequence_length,
+            &store,
+        )
+        .await?;
+        print(self.json.json, &done, |done: &Prepared| {
+            format!(
+                "text       {} bytes\ntokens     {}, {} of them held out\nwindows    {} of {} tokens\nshards     {}\nmanifest   {:?}\ntokenizer  {:?}\n",
+                thousands(done.bytes),
+                thousands(done.tokens),
+                thousands(done.heldout_tokens),
+                thousands(done.windows),
+                done.sequence_length,
+                done.shards,
+                done.manifest_root,
+                done.tokenizer_root,
+            )
+        })
+    }
+}
+
+impl TokenizerArgs {
+    fn run(self) -> Result<(), Failure> {
+        let corpus = Corpus::read(&self.corpus.corpus, self.corpus.held_out)?;
+        let text = data::train(&corpus, self.vocabulary)?;
+        std::fs::write(&self.out, &text).map_err(|error| {
+            let what = format!("cannot write {}: {error}", self.out.display());
+            Failure::new(what, "name a file in a writable directory with --out")
+        })?;
+        let trained = Trained {
+            file: self.out.display().to_string(),
+            vocabulary: self.vocabulary,
+            bytes: text.len(),
+        };
+        print(self.json.json, &trained, |trained| {
+            format!(
+                "{}: {} tokens, {} bytes\n",
+                trained.file,
+                thousands(trained.vocabulary as u64),
+                thousands(trained.bytes as u64)
+            )
+        })
+    }
+}

@@ -1,0 +1,183 @@
+//! `cairn run`.
+
+use std::path::PathBuf;
+
+use cairn_chain::{Call, RunInfo};
+use cairn_primitives::{Layout, Netuid, RunConfig, H256};
+use cairn_store::Store;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{
+    args::{parse_hash, JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
+    look::no_subnet,
+    print,
+};
+use crate::{amount::thousands, error::Failure, run_file::RunFile};
+
+/// `cairn run …`.
+#[derive(Subcommand, Debug)]
+pub enum Run {
+    /// Start the run that a TOML file describes; for the subnet's owner
+    #[command(
+        after_help = "Examples:\n  cairn run start --key owner --netuid 1 --file chain-specs/run-tiny.toml --store file:///srv/cairn\n  cairn run start --file chain-specs/run-tiny.toml --store file:///srv/cairn --check"
+    )]
+    Start(Box<Start>),
+    /// Show the run of a subnet
+    #[command(
+        after_help = "Examples:\n  cairn run show --netuid 1\n  cairn run show --netuid 1 --json"
+    )]
+    Show(Show),
+}
+
+/// `cairn run start`.
+#[derive(Args, Debug)]
+pub struct Start {
+    /// The run's configuration
+    #[arg(long, env = "CAIRN_RUN_FILE", value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    store: StoreArg,
+    /// Root of the data set's manifest, if neither the file names it nor it is the store's only one
+    #[arg(long, env = "CAIRN_MANIFEST", value_name = "HASH", value_parser = parse_hash)]
+    manifest: Option<H256>,
+    /// Only check the configuration and show what would be started
+    #[arg(long, env = "CAIRN_CHECK", value_parser = clap::builder::BoolishValueParser::new())]
+    check: bool,
+    #[command(flatten)]
+    netuid: NetuidArg,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// `cairn run show`.
+#[derive(Args, Debug)]
+pub struct Show {
+    #[command(flatten)]
+    netuid: NetuidArg,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+#[derive(Serialize)]
+struct Started {
+    netuid: Netuid,
+    started: bool,
+    parameters: u64,
+    config: RunConfig,
+}
+
+impl Run {
+    /// Does it.
+    pub async fn run(self) -> Result<(), Failure> {
+        match self {
+            Run::Start(start) => start.run().await,
+            Run::Show(show) => show.run().await,
+        }
+    }
+}
+
+impl Start {
+    async fn run(self) -> Result<(), Failure> {
+        let netuid = self.netuid.netuid;
+        let store = Store::open(&self.store.store)?;
+        let (config, weights) = RunFile::read(&self.file)?
+            .resolve(&store, self.manifest)
+            .await?;
+        if !self.check {
+            let signer = self.key.keypair()?;
+            let client = self.node.connect().await?;
+            client
+                .submit(&Call::start_run(netuid, &config), &signer)
+                .await?;
+        }
+        let parameters = weights.len() as u64;
+        let started = Started {
+            netuid,
+            started: !self.check,
+            parameters,
+            config,
+        };
+        print(self.json.json, &started, |started| {
+            let verb = if started.started {
+                "started on"
+            } else {
+                "could be started on"
+            };
+            format!(
+                "run `{}` {verb} subnet {}\n{}",
+                started.config.name.to_text(),
+                started.netuid,
+                describe(&started.config)
+            )
+        })
+    }
+}
+
+impl Show {
+    async fn run(self) -> Result<(), Failure> {
+        let netuid = self.netuid.netuid;
+        let view = self.node.connect().await?.at_best().await?;
+        view.subnet(netuid)
+            .await?
+            .ok_or_else(|| no_subnet(netuid))?;
+        let run = view.run(netuid).await?.ok_or_else(|| {
+            Failure::new(
+                format!("subnet {netuid} has no run"),
+                "its owner starts one with `cairn run start`",
+            )
+        })?;
+        print(self.json.json, &run, |run: &RunInfo| {
+            format!(
+                "run `{}` on subnet {netuid}, started at block {}, now in round {} ({:?})\n{}",
+                run.config.name.to_text(),
+                run.started_at,
+                run.round.round,
+                run.round.phase,
+                describe(&run.config)
+            )
+        })
+    }
+}
+
+/// A run in words.
+fn describe(config: &RunConfig) -> String {
+    let (m, i, p) = (&config.model, &config.inner, &config.phases);
+    format!(
+        "  model        {} parameters: {} layers, width {}, {} heads ({} for keys), feed-forward {}, {} tokens\n  \
+           initial root {:?}\n  \
+           data         manifest {:?}, {} windows of {} tokens\n  \
+           inner        {} steps of {} sequences, learning rate {}\n  \
+           compression  {} of 4,096 values, error decay {}\n  \
+           outer        learning rate {}, rho {}\n  \
+           round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions\n",
+        thousands(Layout::of(m).parameters() as u64),
+        m.layers,
+        m.d_model,
+        m.heads,
+        m.kv_heads,
+        m.ffn,
+        m.vocabulary,
+        config.initial_root,
+        config.data.manifest_root,
+        thousands(config.data.windows),
+        i.sequence_length,
+        i.steps,
+        i.sequences,
+        i.learning_rate.to_f64(),
+        config.compression.kept_per_block,
+        config.compression.error_decay.to_f64(),
+        config.outer.learning_rate.to_f64(),
+        config.outer.rho.to_f64(),
+        p.train,
+        p.reveal,
+        p.attest,
+        config.max_contributors,
+    )
+}

@@ -1,0 +1,214 @@
+//! Settings from a TOML file: the third place that is looked at, after flags and `CAIRN_*` variables.
+//!
+//! A key is the long name of an option. At the top level it applies to every command that has it; in a
+//! table named after a command, to that command alone:
+//!
+//! ```toml
+//! node = "ws://127.0.0.1:9944"
+//! [mine]
+//! threads = 8
+//! [subnet.create]
+//! max-price = "100"
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use clap::Command;
+use toml::{Table, Value};
+
+use crate::error::Failure;
+
+/// The file named by `--config` or `CAIRN_CONFIG`. Looked for before anything else is parsed, since it
+/// decides what the defaults are.
+pub fn file_of(arguments: &[OsString]) -> Option<PathBuf> {
+    let mut arguments = arguments.iter().skip(1);
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if text == "--" {
+            break;
+        }
+        if text == "--config" {
+            return arguments.next().map(PathBuf::from);
+        }
+        if let Some(path) = text.strip_prefix("--config=") {
+            return Some(PathBuf::from(path));
+        }
+    }
+    std::env::var_os("CAIRN_CONFIG")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}
+
+/// `command` with the file's values as its defaults.
+pub fn read(command: Command, path: &Path) -> Result<Command, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let what = format!("cannot read the settings {}: {error}", path.display());
+        Failure::new(what, "name a TOML file with --config, or leave it out")
+    })?;
+    apply(command, &text).map_err(|error| Failure::during(path.display(), error))
+}
+
+fn apply(command: Command, text: &str) -> Result<Command, Failure> {
+    let table: Table = toml::from_str(text).map_err(|error: toml::de::Error| {
+        Failure::new(error.message(), "correct the settings file")
+    })?;
+    level(command, &table, &BTreeMap::new(), "").map(|(command, _)| command)
+}
+
+type Values = BTreeMap<String, String>;
+
+/// Applies `table` and what the levels above it set to a command and those below it. Gives the keys that
+/// were of use.
+fn level(
+    mut command: Command,
+    table: &Table,
+    above: &Values,
+    place: &str,
+) -> Result<(Command, BTreeSet<String>), Failure> {
+    let mut values = above.clone();
+    for (key, value) in table {
+        if !value.is_table() {
+            values.insert(key.clone(), plain(value, key)?);
+        }
+    }
+    let mut used = BTreeSet::new();
+    command = command.mut_args(|argument| {
+        let name = argument.get_long().unwrap_or_default().to_string();
+        match values
+            .get(&name)
+            .filter(|_| !["config", "help", "version"].contains(&name.as_str()))
+        {
+            None => argument,
+            Some(value) => {
+                used.insert(name);
+                argument.default_value(value.clone()).required(false)
+            }
+        }
+    });
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_string())
+        .collect();
+    let tables = table.iter().filter(|(_, value)| value.is_table());
+    if let Some((key, _)) = tables.clone().find(|(key, _)| !names.contains(key)) {
+        return Err(Failure::new(
+            format!("unknown table [{place}{key}]"),
+            "tables are named after commands; see `cairn --help`",
+        ));
+    }
+    for name in names {
+        let empty = Table::new();
+        let below = table.get(&name).and_then(Value::as_table).unwrap_or(&empty);
+        let mut result = Ok(BTreeSet::new());
+        command = command.mut_subcommand(&name, |sub| {
+            match level(sub.clone(), below, &values, &format!("{place}{name}.")) {
+                Ok((sub, below)) => {
+                    result = Ok(below);
+                    sub
+                }
+                Err(error) => {
+                    result = Err(error);
+                    sub
+                }
+            }
+        });
+        used.extend(result?);
+    }
+    let own = table
+        .iter()
+        .filter(|(_, value)| !value.is_table())
+        .map(|(key, _)| key);
+    if let Some(unknown) = own.into_iter().find(|key| !used.contains(*key)) {
+        return Err(Failure::new(
+            format!("unknown key `{place}{unknown}`"),
+            "keys are the long names of options without the dashes; see `cairn help`",
+        ));
+    }
+    Ok((command, used))
+}
+
+/// A value as it would be written on the command line.
+fn plain(value: &Value, key: &str) -> Result<String, Failure> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Ok(value.to_string()),
+        _ => Err(Failure::new(
+            format!("`{key}` has no plain value"),
+            "write a text, a number, true or false",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{Arg, ArgAction};
+
+    fn cli() -> Command {
+        let node = || Arg::new("node").long("node").default_value("default");
+        let mine = Command::new("mine")
+            .arg(node())
+            .arg(Arg::new("threads").long("threads").required(true))
+            .arg(Arg::new("json").long("json").action(ArgAction::SetTrue));
+        Command::new("cairn")
+            .subcommand(mine)
+            .subcommand(Command::new("status").arg(node()))
+    }
+
+    fn value(command: &Command, arguments: &[&str], id: &str) -> String {
+        let matches = command.clone().get_matches_from(arguments);
+        matches
+            .subcommand()
+            .unwrap()
+            .1
+            .get_one::<String>(id)
+            .unwrap()
+            .clone()
+    }
+
+    #[test]
+    fn flags_come_before_the_file_and_tables_before_the_top_level() {
+        let command = apply(cli(), "node = \"a\"\n[mine]\nthreads = 8\nnode = \"b\"").unwrap();
+        assert_eq!(value(&command, &["cairn", "status"], "node"), "a");
+        assert_eq!(value(&command, &["cairn", "mine"], "node"), "b");
+        assert_eq!(value(&command, &["cairn", "mine"], "threads"), "8");
+        assert_eq!(
+            value(&command, &["cairn", "mine", "--node", "c"], "node"),
+            "c"
+        );
+    }
+
+    #[test]
+    fn switches_can_be_set() {
+        let command = apply(cli(), "[mine]\njson = true\nthreads = 1").unwrap();
+        let matches = command.get_matches_from(["cairn", "mine"]);
+        assert!(matches.subcommand().unwrap().1.get_flag("json"));
+    }
+
+    #[test]
+    fn unknown_keys_are_errors_that_name_them() {
+        for (text, named) in [
+            ("nod = 1", "`nod`"),
+            ("[mine]\nnetuid = 1", "`mine.netuid`"),
+            ("[status]\nthreads = 1", "`status.threads`"),
+            ("[dig]\nx = 1", "[dig]"),
+            ("config = \"x\"", "`config`"),
+            ("node = [1]", "`node`"),
+        ] {
+            let error = apply(cli(), text).err().unwrap().to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_file_is_found_wherever_it_is_named() {
+        let arguments = |list: &[&str]| list.iter().map(OsString::from).collect::<Vec<_>>();
+        let found = |list: &[&str]| file_of(&arguments(list));
+        assert_eq!(found(&["cairn", "mine", "--config", "x"]), Some("x".into()));
+        assert_eq!(found(&["cairn", "--config=y", "mine"]), Some("y".into()));
+    }
+}

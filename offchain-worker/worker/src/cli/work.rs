@@ -1,0 +1,131 @@
+//! `cairn mine` and `cairn validate`.
+
+use std::path::PathBuf;
+
+use cairn_chain::AccountId;
+use clap::{Args, ValueEnum};
+use tokio::sync::watch;
+
+use super::args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg};
+use crate::{
+    error::Failure,
+    roles::{
+        miner::{self, MinerOptions},
+        validator::{self, ValidatorOptions},
+    },
+    shutdown,
+};
+
+/// What both roles need.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  cairn validate --key validator --netuid 1 --store file:///srv/cairn\n  cairn validate --suri //Bob --state-dir /var/lib/cairn/bob --json"
+)]
+pub struct Work {
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    netuid: NetuidArg,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    store: StoreArg,
+    /// Directory of what the worker has to remember [default: ~/.cairn/state/NETUID-ADDRESS]
+    #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Threads that compute [default: one per core]
+    #[arg(long, env = "CAIRN_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// `cairn mine`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie"
+)]
+pub struct Mine {
+    #[command(flatten)]
+    work: Work,
+    /// How to behave: `cheat` uploads well-formed contributions without training, to rehearse on a devnet
+    #[arg(long, env = "CAIRN_BEHAVIOUR", value_enum, default_value_t = Behaviour::Honest, hide = true)]
+    behaviour: Behaviour,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Behaviour {
+    Honest,
+    Cheat,
+}
+
+impl Work {
+    /// `cairn validate`.
+    pub async fn validate(self) -> Result<(), Failure> {
+        let prepared = self.prepare().await?;
+        let options = ValidatorOptions {
+            node_url: self.node.node,
+            netuid: self.netuid.netuid,
+            hotkey: prepared.hotkey,
+            store_url: self.store.store,
+            state_dir: prepared.state_dir,
+            threads: prepared.threads,
+            json: self.json.json,
+            shutdown: prepared.shutdown,
+        };
+        Ok(validator::run(options).await?)
+    }
+
+    /// Finds out what was left to defaults, and that the node is there and of the right chain.
+    async fn prepare(&self) -> Result<Prepared, Failure> {
+        let hotkey = self.key.keypair()?;
+        self.node.connect().await?;
+        let state_dir = match &self.state_dir {
+            Some(directory) => directory.clone(),
+            None => {
+                let home = std::env::var_os("HOME")
+                    .map(PathBuf::from)
+                    .unwrap_or_default();
+                let name = format!("{}-{}", self.netuid.netuid, AccountId::of(&hotkey));
+                home.join(".cairn/state").join(name)
+            }
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or_else(cores, usize::from);
+        Ok(Prepared {
+            hotkey,
+            state_dir,
+            threads,
+            shutdown: shutdown::watch(),
+        })
+    }
+}
+
+struct Prepared {
+    hotkey: cairn_chain::Keypair,
+    state_dir: PathBuf,
+    threads: usize,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Mine {
+    /// `cairn mine`.
+    pub async fn run(self) -> Result<(), Failure> {
+        let prepared = self.work.prepare().await?;
+        let options = MinerOptions {
+            node_url: self.work.node.node,
+            netuid: self.work.netuid.netuid,
+            hotkey: prepared.hotkey,
+            store_url: self.work.store.store,
+            state_dir: prepared.state_dir,
+            threads: prepared.threads,
+            json: self.work.json.json,
+            shutdown: prepared.shutdown,
+            behaviour: match self.behaviour {
+                Behaviour::Honest => miner::Behaviour::Honest,
+                Behaviour::Cheat => miner::Behaviour::Cheat,
+            },
+        };
+        Ok(miner::run(options).await?)
+    }
+}

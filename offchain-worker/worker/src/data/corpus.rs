@@ -1,0 +1,142 @@
+//! A corpus: documents in one file.
+
+use std::{io::Read, path::Path};
+
+use crate::error::Failure;
+
+/// The byte between two documents: ASCII "record separator".
+pub const SEPARATOR: char = '\u{1e}';
+
+/// The largest corpus that is read into memory, in bytes.
+const LARGEST: u64 = 4 << 30;
+
+/// Documents in order, the last of which are held out: nobody trains on them.
+pub struct Corpus {
+    text: String,
+    /// Number of documents held out.
+    held_out: usize,
+}
+
+impl Corpus {
+    /// Reads a text file, compressed with zstd if its name ends in `.zst`. Of its documents the last
+    /// `held_out` (a share), rounded up, are held out.
+    pub fn read(path: &Path, held_out: f64) -> Result<Corpus, Failure> {
+        let unreadable = |error: std::io::Error| {
+            let what = format!("cannot read the corpus {}: {error}", path.display());
+            Failure::new(
+                what,
+                "name a text file, or one compressed with zstd, with --corpus",
+            )
+        };
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "zst")
+        {
+            Box::new(zstd::Decoder::new(file).map_err(unreadable)?)
+        } else {
+            Box::new(file)
+        };
+        let mut text = String::new();
+        let length = reader
+            .take(LARGEST + 1)
+            .read_to_string(&mut text)
+            .map_err(unreadable)?;
+        if length as u64 > LARGEST {
+            let what = format!(
+                "the corpus {} has more than {LARGEST} bytes",
+                path.display()
+            );
+            return Err(Failure::new(what, "prepare it in parts"));
+        }
+        Corpus::new(text, held_out)
+    }
+
+    /// Reads a text compressed with zstd.
+    pub fn compressed(bytes: &[u8], held_out: f64) -> Result<Corpus, Failure> {
+        let mut text = String::new();
+        zstd::Decoder::new(bytes)?
+            .take(LARGEST)
+            .read_to_string(&mut text)?;
+        Corpus::new(text, held_out)
+    }
+
+    /// A corpus of `text` with its documents separated by [`SEPARATOR`].
+    pub fn new(text: String, held_out: f64) -> Result<Corpus, Failure> {
+        if !(0.0..1.0).contains(&held_out) || held_out == 0.0 {
+            let what = format!("{held_out} of the documents cannot be held out");
+            return Err(Failure::new(
+                what,
+                "give a share above 0 and below 1, such as 0.05",
+            ));
+        }
+        let documents = text.split(SEPARATOR).count();
+        let held_out = (documents as f64 * held_out).ceil() as usize;
+        if documents < 2 || held_out >= documents {
+            let what = format!("a corpus of {documents} document(s) leaves nothing to train on");
+            return Err(Failure::new(
+                what,
+                "separate its documents with the byte 0x1e",
+            ));
+        }
+        Ok(Corpus { text, held_out })
+    }
+
+    /// Length of all documents in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.documents().map(|document| document.len() as u64).sum()
+    }
+
+    fn documents(&self) -> impl Iterator<Item = &str> {
+        self.text.split(SEPARATOR)
+    }
+
+    fn first_held_out(&self) -> usize {
+        self.documents().count() - self.held_out
+    }
+
+    /// Documents to train on.
+    pub fn training(&self) -> impl Iterator<Item = &str> {
+        self.documents().take(self.first_held_out())
+    }
+
+    /// Documents that nobody trains on.
+    pub fn held_out(&self) -> impl Iterator<Item = &str> {
+        self.documents().skip(self.first_held_out())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_documents_are_held_out() {
+        let corpus = Corpus::new("a\u{1e}b\u{1e}c".into(), 0.05).unwrap();
+        assert_eq!(corpus.training().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(corpus.held_out().collect::<Vec<_>>(), ["c"]);
+        assert_eq!(corpus.bytes(), 3);
+    }
+
+    #[test]
+    fn a_corpus_that_leaves_nothing_is_refused() {
+        for (text, share) in [
+            ("", 0.1),
+            ("one", 0.1),
+            ("a\u{1e}b", 0.9),
+            ("a\u{1e}b", 0.0),
+        ] {
+            assert!(Corpus::new(text.into(), share).is_err(), "{text:?} {share}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Corpus::read(Path::new("/nowhere/x.zst"), 0.05)
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            error.contains("/nowhere/x.zst") && error.contains("--corpus"),
+            "{error}"
+        );
+    }
+}

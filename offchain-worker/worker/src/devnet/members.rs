@@ -1,0 +1,194 @@
+//! Who takes part in a devnet: keys, registration, processes.
+
+use std::path::{Path, PathBuf};
+
+use cairn_chain::{AccountId, Call, Client, Keypair};
+use cairn_primitives::{Balance, Netuid, Uid, CRN, H256};
+use serde::{Deserialize, Serialize};
+use tokio::process::Command;
+
+use super::GRACE;
+use crate::{error::Failure, process::Process, roles::Status};
+
+/// What a member's coldkey gets from Alice.
+const FUNDS: Balance = 300 * CRN;
+/// What it puts behind its hotkey: a validator's stake, a miner's bond.
+const STAKE: Balance = 100 * CRN;
+const BOND: Balance = 10 * CRN;
+/// The most that it pays for its uid.
+const MAX_PRICE: Balance = 50 * CRN;
+
+/// What a member does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Trains.
+    Miner,
+    /// Checks and scores.
+    Validator,
+    /// Uploads without having trained.
+    Cheat,
+}
+
+/// A member and its worker.
+pub struct Member {
+    /// Such as `miner-1`.
+    pub name: String,
+    /// What it does.
+    pub part: Part,
+    /// Its number, once registered.
+    pub uid: Option<Uid>,
+    /// Whether it came after the run had begun.
+    pub late: bool,
+    cold: Keypair,
+    hot: Keypair,
+    suri: String,
+    state: PathBuf,
+    log: PathBuf,
+    process: Option<Process>,
+}
+
+/// What all workers of a devnet are started with.
+pub struct Common {
+    /// The node's address.
+    pub node: String,
+    /// Hash of block 0.
+    pub genesis: H256,
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The store's URL.
+    pub store: String,
+    /// Threads of each worker.
+    pub threads: u16,
+}
+
+impl Member {
+    /// A member with keys of its own, derived from the development phrase: nobody's secret.
+    pub fn new(part: Part, number: u16, late: bool, directory: &Path) -> Result<Member, Failure> {
+        let kind = match part {
+            Part::Miner => "miner",
+            Part::Validator => "validator",
+            Part::Cheat => "cheat",
+        };
+        let name = if late {
+            format!("late-{kind}-{number}")
+        } else {
+            format!("{kind}-{number}")
+        };
+        let suri = format!("//Cairn//{name}//hot");
+        Ok(Member {
+            cold: cairn_chain::keypair(&format!("//Cairn//{name}//cold"))?,
+            hot: cairn_chain::keypair(&suri)?,
+            state: directory.join("members").join(&name),
+            log: directory.join("logs").join(format!("{name}.log")),
+            name,
+            part,
+            late,
+            suri,
+            uid: None,
+            process: None,
+        })
+    }
+
+    /// Its hotkey's account.
+    pub fn hotkey(&self) -> AccountId {
+        AccountId::of(&self.hot)
+    }
+
+    /// What gives its coldkey the money that it needs.
+    pub fn fund(&self) -> Call {
+        Call::transfer(&AccountId::of(&self.cold), FUNDS)
+    }
+
+    /// Registers its hotkey and puts stake or bond behind it.
+    pub async fn register(&mut self, client: &Client, netuid: Netuid) -> Result<(), Failure> {
+        let hotkey = self.hotkey();
+        let behind = match self.part {
+            Part::Validator => Call::add_stake(netuid, &hotkey, STAKE),
+            Part::Miner | Part::Cheat => Call::add_bond(netuid, &hotkey, BOND),
+        };
+        let calls = vec![Call::register(netuid, &hotkey, MAX_PRICE), behind];
+        let included = client.submit(&Call::batch_all(calls), &self.cold).await?;
+        let member = client
+            .at(included.block.hash)
+            .member(netuid, &hotkey)
+            .await?;
+        self.uid = member.map(|member| member.uid);
+        Ok(())
+    }
+
+    /// Starts its worker.
+    pub fn start(&mut self, common: &Common) -> Result<(), Failure> {
+        let program = std::env::current_exe().map_err(|error| {
+            Failure::new(format!("cannot find this program: {error}"), "reinstall it")
+        })?;
+        let mut command = Command::new(program);
+        command.arg(if self.part == Part::Validator {
+            "validate"
+        } else {
+            "mine"
+        });
+        if self.part == Part::Cheat {
+            command.args(["--behaviour", "cheat"]);
+        }
+        command
+            .args(["--node", &common.node, "--store", &common.store])
+            .args(["--genesis", &format!("{:?}", common.genesis)])
+            .args([
+                "--netuid",
+                &common.netuid.to_string(),
+                "--threads",
+                &common.threads.to_string(),
+            ])
+            .arg("--state-dir")
+            .arg(&self.state);
+        // A worker of the devnet takes nothing from its surroundings, and its key is not in the process list.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CAIRN_") && name != "CAIRN_LOG" {
+                command.env_remove(name);
+            }
+        }
+        command.env("CAIRN_SURI", &self.suri);
+        command.env("RAYON_NUM_THREADS", common.threads.to_string());
+        self.process = Some(Process::start(&self.name, command, &self.log)?);
+        Ok(())
+    }
+
+    /// Kills its worker as `kill -9` does, and starts it again.
+    pub async fn kill_and_restart(&mut self, common: &Common) -> Result<(), Failure> {
+        if let Some(process) = &mut self.process {
+            process.kill().await;
+        }
+        self.start(common)
+    }
+
+    /// An error if its worker has ended.
+    pub fn check(&mut self) -> Result<(), Failure> {
+        let Some(process) = &mut self.process else {
+            return Ok(());
+        };
+        match process.ended() {
+            None => Ok(()),
+            Some(status) => Err(process.why_ended(status)),
+        }
+    }
+
+    /// What its worker last wrote of itself.
+    pub fn status(&self) -> Option<Status> {
+        Status::read(&self.state)
+    }
+
+    /// Asks its worker to stop, without waiting.
+    pub fn ask_to_stop(&self) {
+        if let Some(process) = &self.process {
+            process.ask_to_stop();
+        }
+    }
+
+    /// Stops its worker.
+    pub async fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.stop(GRACE).await;
+        }
+    }
+}

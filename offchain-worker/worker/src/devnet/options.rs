@@ -1,0 +1,92 @@
+//! What can be asked of a devnet.
+
+use std::path::PathBuf;
+
+use cairn_primitives::Round;
+use clap::Args;
+
+use super::chaos::{self, Event, EventKind};
+
+/// `cairn devnet`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
+)]
+pub struct Options {
+    /// Rounds to run
+    #[arg(long, env = "CAIRN_ROUNDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub rounds: u32,
+
+    /// Honest miners
+    #[arg(long, env = "CAIRN_MINERS", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub miners: u16,
+
+    /// Validators
+    #[arg(long, env = "CAIRN_VALIDATORS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
+    pub validators: u16,
+
+    /// Miners that upload well-formed contributions without having trained
+    #[arg(long, env = "CAIRN_CHEATS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=64))]
+    pub cheats: u16,
+
+    /// Write a report to this file when the rounds are over; `-` is standard output
+    #[arg(long, env = "CAIRN_REPORT", value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Keep everything in this directory: logs, keys, store, what workers remember
+    #[arg(long, env = "CAIRN_KEEP", value_name = "DIR")]
+    pub keep: Option<PathBuf>,
+
+    /// The node's binary [default: cairn-node beside cairn, else on the PATH]
+    #[arg(long, env = "CAIRN_NODE_BIN", value_name = "FILE")]
+    pub node_bin: Option<PathBuf>,
+
+    /// Let one more miner join in this round
+    #[arg(long, env = "CAIRN_LATE_MINER_AT", value_name = "ROUND")]
+    pub late_miner_at: Option<Round>,
+
+    /// Rehearse failures: kill-miner@ROUND, restart-node@ROUND, late-miner@ROUND, separated by commas
+    #[arg(long, env = "CAIRN_CHAOS", value_delimiter = ',', value_parser = chaos::parse, value_name = "EVENTS")]
+    pub chaos: Vec<Event>,
+
+    /// The run's configuration [default: chain-specs/run-tiny.toml, which is built in]
+    #[arg(long, env = "CAIRN_RUN_FILE", value_name = "FILE")]
+    pub run: Option<PathBuf>,
+
+    /// Text to train on [default: the State of the Union addresses, which are built in]
+    #[arg(
+        long,
+        env = "CAIRN_CORPUS",
+        value_name = "FILE",
+        requires = "tokenizer"
+    )]
+    pub corpus: Option<PathBuf>,
+
+    /// Tokenizer of the text
+    #[arg(
+        long,
+        env = "CAIRN_TOKENIZER",
+        value_name = "FILE",
+        requires = "corpus"
+    )]
+    pub tokenizer: Option<PathBuf>,
+
+    /// Threads of each worker
+    #[arg(long, env = "CAIRN_THREADS", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: u16,
+
+    /// Windows of held-out text on which the loss is measured, spread evenly
+    #[arg(long, env = "CAIRN_LOSS_WINDOWS", default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub loss_windows: u64,
+}
+
+impl Options {
+    /// All rehearsed failures.
+    pub fn events(&self) -> Vec<Event> {
+        let late = self.late_miner_at.map(|round| Event {
+            kind: EventKind::LateMiner,
+            round,
+        });
+        self.chaos.iter().copied().chain(late).collect()
+    }
+}

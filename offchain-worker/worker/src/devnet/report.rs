@@ -1,0 +1,194 @@
+//! What a devnet came to, as JSON. Its shape is a promise: programs read it.
+
+use std::time::Duration;
+
+use cairn_chain::AccountId;
+use cairn_primitives::{
+    api::{pebble, Issuance},
+    Balance, Round, Uid, H256,
+};
+use serde::{Deserialize, Serialize};
+
+use super::members::Part;
+
+/// The report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The settled rounds, from 0.
+    pub rounds: Vec<RoundReport>,
+    /// Everybody who took part, ascending by uid.
+    pub members: Vec<MemberReport>,
+    /// Where everything that was issued is, at the end.
+    pub issuance: Issuance,
+    /// The model.
+    pub model: ModelReport,
+    /// The text.
+    pub data: DataReport,
+    /// Held-out loss of the last weights.
+    pub final_heldout_loss: f64,
+    /// Mean size of an included contribution in the store.
+    pub store_bytes_per_contribution: u64,
+    /// From the first line to the last.
+    pub wall_seconds: f64,
+}
+
+/// A round.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RoundReport {
+    /// Its number.
+    pub round: Round,
+    /// Whose contributions were included.
+    pub included: Vec<Uid>,
+    /// Root of the weights after its outer step.
+    pub state_root: H256,
+    /// Stake that attested this root, in pebble.
+    #[serde(with = "pebble")]
+    pub attested_stake: Balance,
+    /// Stake that could have attested.
+    #[serde(with = "pebble")]
+    pub total_stake: Balance,
+    /// Held-out loss of the weights that it began with, in nats per token.
+    pub heldout_loss: f64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberReport {
+    /// Its number.
+    pub uid: Uid,
+    /// Its hotkey.
+    pub hotkey: AccountId,
+    /// What it did.
+    pub role: Part,
+    /// What it was paid, in pebble.
+    #[serde(with = "pebble")]
+    pub earned: Balance,
+    /// Rounds that included a contribution of it.
+    pub rounds_included: u64,
+    /// Root of the weights that its worker holds at the end; null if it said nothing.
+    pub state_root: Option<H256>,
+}
+
+/// The model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelReport {
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Hash of the layout.
+    pub layout_hash: H256,
+}
+
+/// The text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataReport {
+    /// Bytes of text.
+    pub bytes: u64,
+    /// Tokens, those held out included.
+    pub tokens: u64,
+    /// Tokens held out.
+    pub heldout_tokens: u64,
+}
+
+/// Seconds to a tenth.
+pub fn rounded(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10.0).round() / 10.0
+}
+
+/// Whether issued is the sum of where it is, to the pebble.
+pub fn adds_up(issuance: &Issuance) -> bool {
+    let parts = [
+        issuance.balances,
+        issuance.stakes,
+        issuance.bonds,
+        issuance.pots,
+    ];
+    parts.iter().map(|part| u128::from(*part)).sum::<u128>() == u128::from(issuance.issued)
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A report to try things on.
+    pub fn sample() -> Report {
+        Report {
+            rounds: vec![RoundReport {
+                round: 0,
+                included: vec![0, 2],
+                state_root: H256::repeat_byte(1),
+                attested_stake: 100,
+                total_stake: 100,
+                heldout_loss: 6.93,
+                seconds: 38.2,
+            }],
+            members: vec![MemberReport {
+                uid: 0,
+                hotkey: AccountId([7; 32]),
+                role: Part::Miner,
+                earned: u64::MAX,
+                rounds_included: 1,
+                state_root: Some(H256::repeat_byte(1)),
+            }],
+            issuance: Issuance {
+                issued: 10,
+                balances: 4,
+                stakes: 3,
+                bonds: 2,
+                pots: 1,
+            },
+            model: ModelReport {
+                parameters: 9,
+                layout_hash: H256::zero(),
+            },
+            data: DataReport {
+                bytes: 3,
+                tokens: 2,
+                heldout_tokens: 1,
+            },
+            final_heldout_loss: 5.1,
+            store_bytes_per_contribution: 100,
+            wall_seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn its_keys_are_the_promised_ones() {
+        let value = serde_json::to_value(sample()).unwrap();
+        let keys = |value: &serde_json::Value| {
+            let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+            keys.sort();
+            keys.join(" ")
+        };
+        assert_eq!(keys(&value), "data final_heldout_loss issuance members model rounds store_bytes_per_contribution wall_seconds");
+        assert_eq!(
+            keys(&value["rounds"][0]),
+            "attested_stake heldout_loss included round seconds state_root total_stake"
+        );
+        assert_eq!(
+            keys(&value["members"][0]),
+            "earned hotkey role rounds_included state_root uid"
+        );
+        assert_eq!(
+            keys(&value["issuance"]),
+            "balances bonds issued pots stakes"
+        );
+        assert_eq!(keys(&value["model"]), "layout_hash parameters");
+        assert_eq!(keys(&value["data"]), "bytes heldout_tokens tokens");
+        assert_eq!(value["members"][0]["earned"], u64::MAX.to_string());
+        assert_eq!(value["members"][0]["role"], "miner");
+        assert!(value["rounds"][0]["state_root"]
+            .as_str()
+            .unwrap()
+            .starts_with("0x01"));
+    }
+
+    #[test]
+    fn issued_is_compared_to_the_pebble() {
+        let mut issuance = sample().issuance;
+        assert!(adds_up(&issuance));
+        issuance.pots += 1;
+        assert!(!adds_up(&issuance));
+    }
+}

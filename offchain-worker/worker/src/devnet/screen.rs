@@ -1,0 +1,212 @@
+//! What a devnet shows to people: plain lines, and on a terminal one more that moves.
+
+use std::io::{IsTerminal, Write};
+
+use super::report::{adds_up, Report, RoundReport};
+use crate::{
+    amount::crn,
+    table::{percent, short, table},
+};
+
+/// Where lines go.
+pub struct Screen {
+    terminal: bool,
+    headed: bool,
+}
+
+impl Screen {
+    /// Standard output.
+    pub fn new() -> Screen {
+        Screen {
+            terminal: std::io::stdout().is_terminal(),
+            headed: false,
+        }
+    }
+
+    /// A line.
+    pub fn say(&self, text: &str) {
+        let clear = if self.terminal { "\r\x1b[2K" } else { "" };
+        // Whoever reads may have gone; the network goes on.
+        let _ = writeln!(std::io::stdout(), "{clear}{text}");
+    }
+
+    /// A fact: what it is about, and what it is.
+    pub fn fact(&self, name: &str, text: &str) {
+        self.say(&format!("  {name:<9}{text}"));
+    }
+
+    /// What goes on now, on a terminal only: the next line takes its place.
+    pub fn progress(&self, text: &str) {
+        if self.terminal {
+            let mut out = std::io::stdout();
+            let _ = write!(out, "\r\x1b[2K  {text}");
+            let _ = out.flush();
+        }
+    }
+
+    /// A round.
+    pub fn round(&mut self, round: &RoundReport) {
+        if !self.headed {
+            self.say(&format!(
+                "\n{:>5}  {:>8}  {:>7}  {:<11}  {:>8}  included",
+                "round", "loss", "seconds", "root", "attested"
+            ));
+            self.headed = true;
+        }
+        self.say(&line(round));
+    }
+}
+
+/// A round in one line.
+fn line(round: &RoundReport) -> String {
+    let uids: Vec<_> = round.included.iter().map(ToString::to_string).collect();
+    let included = if uids.is_empty() {
+        "none: a null round".into()
+    } else {
+        uids.join(" ")
+    };
+    format!(
+        "{:>5}  {:>8.3}  {:>7.1}  {:<11}  {:>8}  {included}",
+        round.round,
+        round.heldout_loss,
+        round.seconds,
+        short(&round.state_root),
+        percent(round.attested_stake, round.total_stake),
+    )
+}
+
+/// The end of the story.
+pub fn summary(report: &Report) -> String {
+    let losses: Vec<f64> = report
+        .rounds
+        .iter()
+        .map(|round| round.heldout_loss)
+        .chain([report.final_heldout_loss])
+        .collect();
+    let row = |member: &super::report::MemberReport| {
+        vec![
+            member.uid.to_string(),
+            format!("{:?}", member.role).to_lowercase(),
+            member.rounds_included.to_string(),
+            crn(member.earned, 4),
+            member.state_root.map_or("–".into(), |root| short(&root)),
+            member.hotkey.to_string(),
+        ]
+    };
+    let rows: Vec<_> = report.members.iter().map(row).collect();
+    let issuance = &report.issuance;
+    let verdict = if adds_up(issuance) {
+        "to the pebble"
+    } else {
+        "WHICH DOES NOT ADD UP"
+    };
+    format!(
+        "\n{}\n{}\nissued {} = accounts {} + stakes {} + bonds {} + pots {} CRN, {verdict}\nheld-out loss {:.3} → {:.3} in {} rounds, {:.0} s\n",
+        curve(&losses),
+        table(&["uid", "role", "included", "earned CRN", "root", "hotkey"], &rows),
+        crn(issuance.issued, 9),
+        crn(issuance.balances, 9),
+        crn(issuance.stakes, 9),
+        crn(issuance.bonds, 9),
+        crn(issuance.pots, 9),
+        losses.first().copied().unwrap_or_default(),
+        report.final_heldout_loss,
+        report.rounds.len(),
+        report.wall_seconds,
+    )
+}
+
+/// Rows of a curve, and the columns that it is drawn on at most.
+const HEIGHT: usize = 8;
+const WIDTH: usize = 64;
+const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+
+/// A curve of losses, drawn in block characters: one column (or a few) per value.
+fn curve(losses: &[f64]) -> String {
+    let finite: Vec<f64> = losses
+        .iter()
+        .copied()
+        .filter(|loss| loss.is_finite())
+        .collect();
+    let (low, high) = finite
+        .iter()
+        .fold((f64::MAX, f64::MIN), |(low, high), loss| {
+            (low.min(*loss), high.max(*loss))
+        });
+    if finite.is_empty() || high <= low {
+        return String::new();
+    }
+    let every = finite.len().div_ceil(WIDTH).max(1);
+    let wide = (WIDTH / finite.len()).clamp(1, 4);
+    let columns: Vec<usize> = finite
+        .iter()
+        .step_by(every)
+        .map(|loss| (1.0 + (loss - low) / (high - low) * (HEIGHT * 8 - 1) as f64).round() as usize)
+        .collect();
+    let mut text = String::new();
+    for row in (0..HEIGHT).rev() {
+        let label = match row {
+            0 => format!("{low:>7.3}"),
+            row if row == HEIGHT - 1 => format!("{high:>7.3}"),
+            _ => " ".repeat(7),
+        };
+        let cells: String = columns
+            .iter()
+            .map(|eighths| {
+                let filled = eighths.saturating_sub(row * 8).min(8);
+                let cell = BLOCKS.get(filled).copied().unwrap_or('█');
+                cell.to_string().repeat(wide)
+            })
+            .collect();
+        text += format!("{label} │{cells}").trim_end();
+        text.push('\n');
+    }
+    text + &format!(
+        "{} └{}\n{}held-out loss by round\n",
+        " ".repeat(7),
+        "─".repeat(columns.len() * wide),
+        " ".repeat(9)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::report::tests::sample, *};
+
+    #[test]
+    fn a_falling_loss_draws_a_falling_curve() {
+        let text = curve(&[6.93, 6.0, 5.5, 5.1]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), HEIGHT + 2);
+        assert_eq!(lines[0], "  6.930 │████");
+        assert_eq!(lines[HEIGHT - 1], "  5.100 │████████████▁▁▁▁");
+        assert_eq!(curve(&[]), "");
+        assert_eq!(curve(&[1.0, f64::NAN]), "");
+    }
+
+    #[test]
+    fn many_rounds_fit_on_a_line() {
+        let losses: Vec<f64> = (0..1_000)
+            .map(|round| 7.0 - f64::from(round) / 500.0)
+            .collect();
+        assert!(curve(&losses)
+            .lines()
+            .all(|line| line.chars().count() <= WIDTH + 9));
+    }
+
+    #[test]
+    fn a_round_says_what_was_included() {
+        let mut round = sample().rounds.remove(0);
+        assert!(line(&round).ends_with("100 %  0 2"), "{}", line(&round));
+        round.included.clear();
+        assert!(line(&round).ends_with("none: a null round"));
+    }
+
+    #[test]
+    fn what_does_not_add_up_is_shouted() {
+        let mut report = sample();
+        assert!(summary(&report).contains("to the pebble"));
+        report.issuance.issued += 1;
+        assert!(summary(&report).contains("DOES NOT ADD UP"));
+    }
+}

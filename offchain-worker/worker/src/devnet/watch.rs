@@ -1,0 +1,446 @@
+//! A devnet from its first process to its last round.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use cairn_chain::{Block, Client};
+use cairn_primitives::{Round, H256};
+use futures::{future::try_join_all, StreamExt};
+
+use super::{
+    book::Book,
+    chaos::{Event, EventKind},
+    loss::Meter,
+    members::{Common, Member, Part},
+    node::Node,
+    options::Options,
+    report::{self, adds_up, DataReport, MemberReport, ModelReport, Report},
+    screen::{self, Screen},
+    setting, GRACE,
+};
+use crate::{
+    amount::thousands, data::Prepared, error::Failure, follower::Follower, shards, table::short,
+};
+
+/// How often the processes are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// How long the workers may take to hold the last weights, in ticks.
+const LAST_TICKS: u32 = 60;
+
+/// A devnet and the processes that it started.
+pub struct Devnet {
+    options: Options,
+    directory: PathBuf,
+    screen: Screen,
+    events: Vec<Event>,
+    node: Option<Node>,
+    members: Vec<Member>,
+}
+
+/// What is being watched.
+struct Watched {
+    client: Client,
+    common: Common,
+    follower: Follower,
+    meter: Meter,
+    book: Book,
+    prepared: Prepared,
+    round_began: Instant,
+    /// Roots that workers hold of the last weights, by name.
+    roots: BTreeMap<String, H256>,
+}
+
+impl Devnet {
+    /// A devnet that has not begun.
+    pub fn new(options: Options, directory: PathBuf) -> Devnet {
+        let (screen, events) = (Screen::new(), options.events());
+        Devnet {
+            options,
+            directory,
+            screen,
+            events,
+            node: None,
+            members: Vec::new(),
+        }
+    }
+
+    /// Runs until all rounds are over.
+    pub async fn run(&mut self) -> Result<Report, Failure> {
+        let mut watched = self.set_up().await?;
+        self.watch(&mut watched).await?;
+        self.report(watched).await
+    }
+
+    /// Stops every process: first all are asked, then each is waited for, so that one that is slow costs
+    /// the others no time. The node goes last, since workers say goodbye to it.
+    pub async fn stop(&mut self) {
+        self.screen.progress("stopping");
+        for member in &self.members {
+            member.ask_to_stop();
+        }
+        for member in &mut self.members {
+            member.stop().await;
+        }
+        if let Some(mut node) = self.node.take() {
+            node.process().stop(GRACE).await;
+        }
+    }
+
+    /// Shows the end of the story, writes the report, and says so if something is wrong.
+    pub fn finish(&self, report: &Report) -> Result<(), Failure> {
+        let to_stdout = self
+            .options
+            .json
+            .as_ref()
+            .is_some_and(|path| path.as_os_str() == "-");
+        self.screen.say(screen::summary(report).trim_end());
+        if let Some(path) = &self.options.json {
+            let text = serde_json::to_string_pretty(report)? + "\n";
+            if to_stdout {
+                self.screen.say(text.trim_end());
+            } else {
+                std::fs::write(path, text).map_err(|error| {
+                    let what = format!("cannot write the report {}: {error}", path.display());
+                    Failure::new(what, "name a file in a writable directory with --json")
+                })?;
+            }
+        }
+        verdict(report)
+    }
+
+    async fn set_up(&mut self) -> Result<Watched, Failure> {
+        let options = self.options.clone();
+        let run = setting::run_file(&options)?;
+        for part in ["logs", "members"] {
+            std::fs::create_dir_all(self.directory.join(part))?;
+        }
+        self.screen.say(&format!(
+            "a network of {} miners, {} validators and {} cheats on this machine; Ctrl-C stops all of it",
+            options.miners, options.validators, options.cheats
+        ));
+        let mut node = Node::start(options.node_bin.as_deref(), &self.directory)?;
+        self.screen.fact(
+            "node",
+            &format!("{}, log {}", node.url(), node.log().display()),
+        );
+        let node = self.node.insert(node);
+
+        self.screen.progress("preparing the data");
+        let sequence_length = run.sequence_length();
+        let (store, prepared) =
+            setting::prepare(&options, &self.directory, sequence_length).await?;
+        self.screen.fact(
+            "data",
+            &format!(
+                "{} bytes, {} tokens, {} of them held out",
+                thousands(prepared.bytes),
+                thousands(prepared.tokens),
+                thousands(prepared.heldout_tokens)
+            ),
+        );
+        let (config, weights) = run.resolve(&store, Some(prepared.manifest_root)).await?;
+        let manifest = shards::manifest(&store, prepared.manifest_root).await?;
+        let data = shards::load(&store, &manifest).await?;
+        let meter = Meter::new(&config.model, data, sequence_length, options.loss_windows)?;
+        meter.ask(0, &weights);
+        self.screen.fact(
+            "model",
+            &format!(
+                "{} parameters, first weights {}",
+                thousands(weights.len() as u64),
+                short(&config.initial_root)
+            ),
+        );
+
+        let client = node.connect().await?;
+        self.enrol()?;
+        self.screen.progress("funding and registering everybody");
+        setting::fund(&client, &self.members.iter().collect::<Vec<_>>()).await?;
+        let netuid = setting::create_subnet(&client, &config).await?;
+        let joining = self
+            .members
+            .iter_mut()
+            .map(|member| member.register(&client, netuid));
+        try_join_all(joining).await?;
+        self.screen.fact(
+            "subnet",
+            &format!("{netuid}, a round of {} blocks", config.phases.round()),
+        );
+        let common = Common {
+            node: client.url().to_string(),
+            genesis: client.genesis_hash(),
+            netuid,
+            store: store.url().to_string(),
+            threads: options.threads,
+        };
+        for member in &mut self.members {
+            member.start(&common)?;
+        }
+        // Last, so that the first round does not go by while workers start.
+        setting::start_run(&client, netuid, &config).await?;
+        Ok(Watched {
+            follower: Follower::new(netuid, config, store, weights),
+            client,
+            common,
+            meter,
+            book: Book::new(options.rounds),
+            prepared,
+            round_began: Instant::now(),
+            roots: BTreeMap::new(),
+        })
+    }
+
+    /// Makes the members that are there from the beginning.
+    fn enrol(&mut self) -> Result<(), Failure> {
+        let o = &self.options;
+        for (part, count) in [
+            (Part::Miner, o.miners),
+            (Part::Cheat, o.cheats),
+            (Part::Validator, o.validators),
+        ] {
+            for number in 1..=count {
+                self.members
+                    .push(Member::new(part, number, false, &self.directory)?);
+            }
+        }
+        Ok(())
+    }
+
+    async fn watch(&mut self, watched: &mut Watched) -> Result<(), Failure> {
+        let mut blocks = watched.client.best_blocks();
+        let mut ticks = tokio::time::interval(TICK);
+        let mut left = LAST_TICKS;
+        loop {
+            tokio::select! {
+                block = blocks.next() => match block {
+                    Some(Ok(block)) => self.look(watched, block).await?,
+                    Some(Err(error)) if !error.is_transient() => return Err(error.into()),
+                    Some(Err(_)) | None => self.check()?,
+                },
+                answer = watched.meter.answer() => {
+                    let (round, loss) = answer?;
+                    watched.book.loss(round, loss);
+                }
+                _ = ticks.tick() => {
+                    self.check()?;
+                    self.sample(watched);
+                }
+            }
+            for round in watched.book.ready() {
+                self.screen.round(&round);
+            }
+            if watched.book.is_complete() {
+                left = left.saturating_sub(1);
+                if left == 0
+                    || self
+                        .members
+                        .iter()
+                        .all(|member| watched.roots.contains_key(&member.name))
+                {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// A new block: what has been settled and attested, and what is to be rehearsed.
+    async fn look(&mut self, watched: &mut Watched, block: Block) -> Result<(), Failure> {
+        let netuid = watched.common.netuid;
+        let view = watched.client.at(block.hash);
+        let Some(run) = view.run(netuid).await? else {
+            return Ok(());
+        };
+        let (round, phases) = (run.round.round, run.config.phases);
+        while watched.follower.round() < round {
+            let Some(settled) = view.settled(netuid, watched.follower.round()).await? else {
+                break;
+            };
+            let sizes = watched.follower.advance(&view, &settled).await?;
+            let seconds = report::rounded(watched.round_began.elapsed());
+            watched.round_began = Instant::now();
+            let root = watched.follower.root();
+            watched.book.settled(settled, root, seconds, &sizes);
+            if watched.follower.round() <= self.options.rounds {
+                watched
+                    .meter
+                    .ask(watched.follower.round(), watched.follower.weights());
+            }
+        }
+        if let Some(open) = watched.book.first_open() {
+            for entry in view.lineage(netuid, open).await? {
+                watched.book.lineage(&entry)?;
+            }
+        }
+        let elapsed = block.number.saturating_sub(run.round.start);
+        self.screen.progress(&format!(
+            "round {round}: {:?}, block {} of {}",
+            run.round.phase,
+            elapsed.saturating_add(1).min(phases.round()),
+            phases.round()
+        ));
+        let (due, later) = self
+            .events
+            .iter()
+            .partition(|event| event.is_due(round, &phases, elapsed));
+        self.events = later;
+        for event in due {
+            self.rehearse(watched, event, round).await?;
+        }
+        Ok(())
+    }
+
+    async fn rehearse(
+        &mut self,
+        watched: &Watched,
+        event: Event,
+        round: Round,
+    ) -> Result<(), Failure> {
+        match event.kind {
+            EventKind::KillMiner => {
+                if let Some(miner) = self
+                    .members
+                    .iter_mut()
+                    .find(|member| member.part == Part::Miner)
+                {
+                    self.screen.say(&format!(
+                        "       round {round}: kill -9 {}, and start it again",
+                        miner.name
+                    ));
+                    miner.kill_and_restart(&watched.common).await?;
+                }
+            }
+            EventKind::RestartNode => {
+                self.screen.say(&format!(
+                    "       round {round}: stop the node, and start it again"
+                ));
+                if let Some(node) = &mut self.node {
+                    node.restart().await?;
+                }
+            }
+            EventKind::LateMiner => {
+                let number = self.members.iter().filter(|member| member.late).count() as u16 + 1;
+                let mut miner = Member::new(Part::Miner, number, true, &self.directory)?;
+                self.screen
+                    .say(&format!("       round {round}: {} joins", miner.name));
+                setting::fund_late(&watched.client, &miner).await?;
+                miner
+                    .register(&watched.client, watched.common.netuid)
+                    .await?;
+                miner.start(&watched.common)?;
+                self.members.push(miner);
+            }
+        }
+        Ok(())
+    }
+
+    /// An error, if a process has ended.
+    fn check(&mut self) -> Result<(), Failure> {
+        if let Some(node) = &mut self.node {
+            if let Some(status) = node.process().ended() {
+                return Err(node.process().why_ended(status));
+            }
+        }
+        self.members.iter_mut().try_for_each(Member::check)
+    }
+
+    /// Notes who holds the weights after the last round.
+    fn sample(&self, watched: &mut Watched) {
+        for member in &self.members {
+            if let Some(status) = member
+                .status()
+                .filter(|status| status.round == self.options.rounds)
+            {
+                watched.roots.insert(member.name.clone(), status.state_root);
+            }
+        }
+    }
+
+    async fn report(&self, watched: Watched) -> Result<Report, Failure> {
+        let view = watched.client.at_best().await?;
+        let on_chain = view.members(watched.common.netuid).await?;
+        let rounds = watched.book.reports();
+        let mut members = Vec::new();
+        for info in on_chain {
+            let member = self
+                .members
+                .iter()
+                .find(|member| member.hotkey() == info.hotkey);
+            let Some(member) = member else { continue };
+            let included = rounds
+                .iter()
+                .filter(|round| round.included.contains(&info.uid))
+                .count();
+            let held = watched.roots.get(&member.name).copied();
+            members.push(MemberReport {
+                uid: info.uid,
+                hotkey: info.hotkey,
+                role: member.part,
+                earned: info.earned,
+                rounds_included: included as u64,
+                state_root: held.or_else(|| member.status().map(|status| status.state_root)),
+            });
+        }
+        let layout = watched.follower.layout();
+        Ok(Report {
+            rounds,
+            members,
+            issuance: view.issuance().await?,
+            model: ModelReport {
+                parameters: layout.parameters() as u64,
+                layout_hash: layout.hash(),
+            },
+            data: DataReport {
+                bytes: watched.prepared.bytes,
+                tokens: watched.prepared.tokens,
+                heldout_tokens: watched.prepared.heldout_tokens,
+            },
+            final_heldout_loss: watched.book.final_loss().unwrap_or(f64::NAN),
+            store_bytes_per_contribution: watched.book.bytes_per_contribution(),
+            wall_seconds: 0.0,
+        })
+    }
+}
+
+/// Whether the promises were kept: amounts add up, and everybody holds the same weights.
+fn verdict(report: &Report) -> Result<(), Failure> {
+    if !adds_up(&report.issuance) {
+        return Err(Failure::new(
+            "issued is not the sum of its parts",
+            "report this, with the JSON",
+        ));
+    }
+    let last = report.rounds.last().map(|round| round.state_root);
+    let differs = |member: &&MemberReport| member.role != Part::Cheat && member.state_root != last;
+    match report.members.iter().find(differs) {
+        None => Ok(()),
+        Some(member) => Err(Failure::new(
+            format!(
+                "member {} does not hold the weights of the last round",
+                member.uid
+            ),
+            "look into its log (--keep)",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::report::tests::sample, *};
+
+    #[test]
+    fn broken_promises_are_failures() {
+        assert!(verdict(&sample()).is_ok());
+        let mut report = sample();
+        report.issuance.issued += 1;
+        assert!(verdict(&report).is_err());
+        let mut report = sample();
+        report.members[0].state_root = Some(H256::zero());
+        assert!(verdict(&report)
+            .unwrap_err()
+            .to_string()
+            .contains("member 0"));
+    }
+}

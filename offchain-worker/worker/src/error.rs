@@ -1,0 +1,50 @@
+//! What a person reads when something did not work.
+
+use std::fmt;
+
+/// One line: what happened, to what, and what to do about it.
+///
+/// Any error of the crates below becomes one; theirs already say what to do. It is no
+/// [`std::error::Error`] itself, since it is where errors end.
+#[derive(Debug)]
+pub struct Failure(String);
+
+impl Failure {
+    /// `what` happened; `remedy` is what to do.
+    pub fn new(what: impl fmt::Display, remedy: impl fmt::Display) -> Failure {
+        Failure(one_line(&format!("{what}; {remedy}")))
+    }
+
+    /// What happened while doing something: the cause brings its own remedy.
+    pub fn during(doing: impl fmt::Display, cause: impl fmt::Display) -> Failure {
+        Failure(one_line(&format!("{doing}: {cause}")))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure(one_line(&error.to_string()))
+    }
+}
+
+/// The text with every run of white space made one space.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line() {
+        let failure = Failure::new("the node\nis gone", "start it");
+        assert_eq!(failure.to_string(), "the node is gone; start it");
+    }
+}

@@ -1,0 +1,122 @@
+//! Following a run from outside: the weights of every round, from the chain's settled rounds and the store.
+//!
+//! It does what every worker does at a round's end, with the same functions: fetch the included
+//! contributions, check them against what the chain says of them, open, decode, and apply the outer step.
+
+use cairn_chain::{ContributionInfo, View};
+use cairn_gradient::{
+    decode, max_encoded_len, open, outer_step, sealed_root, state_root, Contribution,
+};
+use cairn_primitives::{api::SettledRound, Layout, Netuid, Round, RunConfig, Uid, H256};
+use cairn_store::{paths, Store};
+
+use crate::error::Failure;
+
+/// The weights of one round of a run.
+pub struct Follower {
+    netuid: Netuid,
+    config: RunConfig,
+    layout: Layout,
+    store: Store,
+    round: Round,
+    weights: Vec<f32>,
+}
+
+impl Follower {
+    /// Begins with the weights of round 0.
+    pub fn new(netuid: Netuid, config: RunConfig, store: Store, weights: Vec<f32>) -> Follower {
+        let layout = Layout::of(&config.model);
+        Follower {
+            netuid,
+            config,
+            layout,
+            store,
+            round: 0,
+            weights,
+        }
+    }
+
+    /// The round that begins with [`Follower::weights`].
+    pub fn round(&self) -> Round {
+        self.round
+    }
+
+    /// The weights that the round begins with.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
+    /// Their state root.
+    pub fn root(&self) -> H256 {
+        state_root(&self.weights)
+    }
+
+    /// The model's layout.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The run's configuration.
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
+    /// Applies the round, which has been settled as `settled` says. Gives the included contributions' sizes
+    /// in bytes.
+    pub async fn advance(
+        &mut self,
+        view: &View,
+        settled: &SettledRound,
+    ) -> Result<Vec<u64>, Failure> {
+        let on_chain = view.contributions(self.netuid, self.round).await?;
+        let mut contributions = Vec::with_capacity(settled.included.len());
+        let mut sizes = Vec::with_capacity(settled.included.len());
+        for uid in &settled.included {
+            let entry = on_chain
+                .iter()
+                .find(|entry| entry.uid == *uid)
+                .ok_or_else(|| {
+                    let what = format!(
+                        "the node no longer has what {uid} contributed in round {}",
+                        self.round
+                    );
+                    Failure::new(what, "follow the run while it goes on")
+                })?;
+            contributions.push((*uid, self.fetch(*uid, entry).await?));
+            sizes.push(entry.commitment.length.into());
+        }
+        outer_step(
+            &mut self.weights,
+            &self.layout,
+            &contributions,
+            &self.config.outer,
+        )?;
+        self.round += 1;
+        Ok(sizes)
+    }
+
+    async fn fetch(&self, uid: Uid, entry: &ContributionInfo) -> Result<Contribution, Failure> {
+        let key = entry.key.ok_or_else(|| {
+            Failure::new(
+                format!("{uid} was included without a key"),
+                "report this node as broken",
+            )
+        })?;
+        let prefix = paths::contributions(self.netuid, self.round);
+        let most = max_encoded_len(&self.layout, &self.config.compression);
+        let sealed = self
+            .store
+            .get_blob(&prefix, &entry.commitment.sealed_root.0, most)
+            .await?;
+        debug_assert_eq!(sealed_root(&sealed), entry.commitment.sealed_root);
+        let mut bytes = sealed.to_vec();
+        open(&mut bytes, &key);
+        let during = |error| {
+            Failure::during(
+                format!("the contribution of {uid} in round {}", self.round),
+                error,
+            )
+        };
+        decode(&bytes, &self.layout, &self.config.compression).map_err(during)
+    }
+}

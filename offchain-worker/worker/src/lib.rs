@@ -1,0 +1,25 @@
+//! The off-chain worker of Cairn, and its command line `cairn`.
+//!
+//! A *miner* trains the model of a subnet's run on the data that the chain assigns to it and contributes the
+//! difference; a *validator* checks and scores what miners contribute. Both are [`roles`]. Everything else
+//! here is what a person needs around them: [`wallet`]s, the [`data`] of a run, its configuration
+//! ([`run_file`]), a whole network on one machine ([`devnet`]), and the commands that show and change things
+//! ([`cli`]).
+//!
+//! How the parts hang together: `cairn-round` decides, `cairn-trainer` trains, `cairn-gradient` compresses and
+//! adds up, `cairn-store` keeps files, `cairn-chain` talks to a node. This crate is where they meet clocks,
+//! processes and people.
+
+pub mod amount;
+pub mod cli;
+pub mod data;
+pub mod devnet;
+pub mod error;
+pub mod follower;
+pub mod process;
+pub mod roles;
+pub mod run_file;
+pub mod shards;
+pub mod shutdown;
+pub mod table;
+pub mod wallet;

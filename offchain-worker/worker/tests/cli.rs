@@ -1,0 +1,429 @@
+//! Bad input on the command line: each gives one line that names the thing and the remedy, a code other than
+//! 0, and changes nothing.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+const TINY: &str = include_str!("../../../chain-specs/run-tiny.toml");
+
+/// Runs `cairn` with nothing of the surroundings.
+fn cairn(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CAIRN_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments).output().expect("cairn starts")
+}
+
+/// Runs it, and gives what it said on success.
+fn works(arguments: &[&str]) -> String {
+    let output = cairn(arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// Runs it, and checks that it failed with one line that has all these words.
+fn fails(arguments: &[&str], words: &[&str]) {
+    let output = cairn(arguments);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    for word in words {
+        assert!(error.contains(word), "`{word}` is not in: {error}");
+    }
+}
+
+/// A store with a small data set, and a run that fits it.
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        let place = Place {
+            directory: tempfile::tempdir().expect("room"),
+        };
+        let text = "We the people of the cairn. ".repeat(200);
+        std::fs::write(
+            place.path("corpus"),
+            format!("{text}\u{1e}{text}\u{1e}held out {text}"),
+        )
+        .expect("room");
+        let (corpus, tokenizer) = (place.text("corpus"), place.text("tokenizer.json"));
+        works(&[
+            "data",
+            "tokenizer",
+            "--corpus",
+            &corpus,
+            "--vocabulary",
+            "300",
+            "--out",
+            &tokenizer,
+        ]);
+        works(&[
+            "data",
+            "prepare",
+            "--corpus",
+            &corpus,
+            "--tokenizer",
+            &tokenizer,
+            "--out",
+            &place.store(),
+        ]);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    fn store(&self) -> String {
+        format!("file://{}", self.text("store"))
+    }
+
+    /// A run that fits the data, with one thing replaced.
+    fn run(&self, from: &str, to: &str) -> String {
+        let fits = TINY.replace("sequence_length = 128", "sequence_length = 16");
+        let fits = fits
+            .replace("steps = 20 ", "steps = 2 ")
+            .replace("sequences = 16", "sequences = 2");
+        assert!(fits.contains(from), "{from}");
+        std::fs::write(self.path("run.toml"), fits.replace(from, to)).expect("room");
+        self.text("run.toml")
+    }
+
+    fn check(&self, from: &str, to: &str, words: &[&str]) {
+        let file = self.run(from, to);
+        fails(
+            &[
+                "run",
+                "start",
+                "--check",
+                "--file",
+                &file,
+                "--store",
+                &self.store(),
+            ],
+            words,
+        );
+    }
+
+    /// Files of the data set, the largest first.
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path("store/data")).expect("there");
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("there").path()).collect();
+        files.sort_by_key(|path| std::cmp::Reverse(path.metadata().expect("there").len()));
+        files
+    }
+
+    /// A shard: the files are a tokenizer, a manifest, and shards.
+    fn shard(&self) -> PathBuf {
+        let is_shard =
+            |path: &PathBuf| std::fs::read(path).expect("there").starts_with(b"cairntok");
+        self.files().into_iter().find(is_shard).expect("a shard")
+    }
+}
+
+fn hash_of(path: &Path) -> String {
+    path.file_name()
+        .expect("a name")
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[test]
+fn a_run_that_fits_is_accepted_and_says_what_it_computed() {
+    let place = Place::new();
+    let file = place.run("name", "name");
+    let start = [
+        "run",
+        "start",
+        "--check",
+        "--json",
+        "--file",
+        &file,
+        "--store",
+        &place.store(),
+    ];
+    let started: serde_json::Value = serde_json::from_str(&works(&start)).expect("JSON");
+    assert_eq!(started["started"], false);
+    assert!(started["parameters"].as_u64() > Some(800_000));
+    let root = started["config"]["initial_root"]
+        .as_str()
+        .expect("a root")
+        .to_string();
+    // What was computed can be stated, and is then checked.
+    let stated = place.run(
+        "max_contributors",
+        &format!("initial_root = \"{root}\"\nmax_contributors"),
+    );
+    works(&[
+        "run",
+        "start",
+        "--check",
+        "--file",
+        &stated,
+        "--store",
+        &place.store(),
+    ]);
+}
+
+#[test]
+fn run_configurations_that_cannot_be_are_refused() {
+    let place = Place::new();
+    place.check(
+        "layers = 4",
+        "layers = 4\nlayres = 5",
+        &["layres", "line", "run-tiny.toml"],
+    );
+    place.check("heads = 4", "heads = 5", &["heads", "d_model", "cannot be"]);
+    place.check("d_model = 128", "d_model = 0", &["d_model", "cannot be"]);
+    place.check(
+        "learning_rate = 0.003",
+        "learning_rate = -1.0",
+        &["learning_rate", "negative"],
+    );
+    place.check(
+        "kept_per_block = 512",
+        "kept_per_block = 5000",
+        &["kept_per_block", "4096"],
+    );
+    place.check("train = 14", "train = 0", &["phase", "at least 1"]);
+    place.check(
+        "vocabulary = 1024",
+        "vocabulary = 64",
+        &["vocabulary", "300"],
+    );
+    place.check(
+        "steps = 2 ",
+        "steps = 2000 ",
+        &["too few", "prepare more data"],
+    );
+    place.check(
+        "[data]",
+        "[data]\nwindows = 7",
+        &["windows is 7", "leave it out"],
+    );
+    let zero = format!("0x{}", "00".repeat(32));
+    let stated = format!("initial_root = \"{zero}\"\nmax_contributors");
+    place.check(
+        "max_contributors",
+        &stated,
+        &["initial_root", "leave initial_root out"],
+    );
+    place.check(
+        "[data]",
+        &format!("[data]\ntokenizer_root = \"{zero}\""),
+        &["tokenizer_root"],
+    );
+    place.check(
+        "[data]",
+        &format!("[data]\nmanifest_root = \"{zero}\""),
+        &["is not in the store"],
+    );
+    fails(
+        &[
+            "run",
+            "start",
+            "--check",
+            "--file",
+            "/nowhere.toml",
+            "--store",
+            &place.store(),
+        ],
+        &["/nowhere.toml", "--file"],
+    );
+}
+
+#[test]
+fn a_missing_shard_is_named() {
+    let place = Place::new();
+    let shard = place.shard();
+    std::fs::remove_file(&shard).expect("there");
+    place.check("name", "name", &[&hash_of(&shard), "is not in the store"]);
+}
+
+#[test]
+fn a_damaged_shard_is_named() {
+    let place = Place::new();
+    let shard = place.shard();
+    let mut bytes = std::fs::read(&shard).expect("there");
+    bytes[40] ^= 1;
+    std::fs::write(&shard, bytes).expect("room");
+    place.check("name", "name", &[&hash_of(&shard), "damaged"]);
+}
+
+#[test]
+fn an_empty_store_and_two_data_sets_are_told_apart() {
+    let place = Place::new();
+    let corpus = place.text("corpus");
+    let prepare = |out: &str, held_out: &str| {
+        works(&[
+            "data",
+            "prepare",
+            "--corpus",
+            &corpus,
+            "--tokenizer",
+            &place.text("tokenizer.json"),
+            "--out",
+            out,
+            "--held-out",
+            held_out,
+        ]);
+    };
+    prepare(&place.store(), "0.5");
+    place.check("name", "name", &["2 data sets", "--manifest"]);
+    std::fs::create_dir(place.path("empty")).expect("room");
+    let (file, empty) = (
+        place.run("name", "name"),
+        format!("file://{}", place.text("empty")),
+    );
+    fails(
+        &[
+            "run", "start", "--check", "--file", &file, "--store", &empty,
+        ],
+        &["no data set", "cairn data prepare"],
+    );
+}
+
+#[test]
+fn a_store_that_cannot_be_written_is_named() {
+    let place = Place::new();
+    // Below a file there can be no directory, whoever asks.
+    let out = format!("file://{}/store", place.text("corpus"));
+    let prepare = [
+        "data",
+        "prepare",
+        "--corpus",
+        &place.text("corpus"),
+        "--tokenizer",
+        &place.text("tokenizer.json"),
+        "--out",
+        &out,
+    ];
+    fails(&prepare, &["corpus/store", "writ"]);
+    let s3 = [
+        "data",
+        "prepare",
+        "--corpus",
+        &place.text("corpus"),
+        "--tokenizer",
+        &place.text("tokenizer.json"),
+        "--out",
+        "gopher://x",
+    ];
+    fails(&s3, &["gopher", "file://"]);
+}
+
+#[test]
+fn a_node_that_is_down_is_named() {
+    // Port 1 is reserved and nobody listens on it.
+    let node = "ws://127.0.0.1:1";
+    let store = "file:///tmp";
+    for command in [
+        vec!["status"],
+        vec!["emissions"],
+        vec!["subnet", "ls"],
+        vec!["subnet", "create", "--suri", "//Alice"],
+        vec!["run", "show"],
+        vec![
+            "stake", "add", "--suri", "//Alice", "--hotkey", "//Bob", "1",
+        ],
+        vec!["mine", "--suri", "//Alice", "--store", store],
+        vec!["validate", "--suri", "//Alice", "--store", store],
+    ] {
+        let arguments: Vec<_> = command.iter().copied().chain(["--node", node]).collect();
+        fails(&arguments, &[node, "start cairn-node"]);
+    }
+    fails(&["status", "--node", "http//x"], &["http//x", "ws://"]);
+}
+
+#[test]
+fn a_devnet_without_a_node_or_a_directory_says_so() {
+    fails(
+        &["devnet", "--node-bin", "/nowhere/cairn-node"],
+        &["/nowhere/cairn-node", "--node-bin"],
+    );
+    let used = tempfile::tempdir().expect("room");
+    std::fs::write(used.path().join("x"), "x").expect("room");
+    fails(
+        &["devnet", "--keep", &used.path().display().to_string()],
+        &["not empty", "--keep"],
+    );
+}
+
+#[test]
+fn wallets_are_made_shown_and_never_overwritten() {
+    let directory = tempfile::tempdir().expect("room");
+    let at = directory.path().display().to_string();
+    let made: serde_json::Value = serde_json::from_str(&works(&[
+        "wallet",
+        "new",
+        "a",
+        "--wallet-dir",
+        &at,
+        "--json",
+    ]))
+    .expect("JSON");
+    let phrase = made["mnemonic"].as_str().expect("a phrase");
+    let shown = works(&["wallet", "show", "--wallet-dir", &at]);
+    assert!(shown.contains(made["address"].as_str().expect("an address")));
+    assert!(!shown.contains(phrase), "the phrase is shown once");
+    fails(
+        &["wallet", "new", "a", "--wallet-dir", &at],
+        &["already", "another name"],
+    );
+    fails(
+        &["wallet", "show", "b", "--wallet-dir", &at],
+        &["no wallet `b`", "cairn wallet new b"],
+    );
+    fails(&["subnet", "create"], &["--key", "--suri"]);
+    fails(
+        &["subnet", "create", "--suri", "not a phrase"],
+        &["mnemonic"],
+    );
+}
+
+#[test]
+fn settings_come_from_flags_then_variables_then_the_file() {
+    let directory = tempfile::tempdir().expect("room");
+    let file = directory.path().join("cairn.toml");
+    let status = |variable: Option<&str>, flag: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+        command
+            .args(["status", "--config"])
+            .arg(&file)
+            .args(flag)
+            .env_remove("CAIRN_NODE");
+        variable.map(|node| command.env("CAIRN_NODE", node));
+        String::from_utf8(command.output().expect("starts").stderr).expect("UTF-8")
+    };
+    std::fs::write(&file, "node = \"ws://127.0.0.1:2\"").expect("room");
+    assert!(status(None, &[]).contains("127.0.0.1:2"));
+    assert!(status(Some("ws://127.0.0.1:3"), &[]).contains("127.0.0.1:3"));
+    assert!(
+        status(Some("ws://127.0.0.1:3"), &["--node", "ws://127.0.0.1:1"]).contains("127.0.0.1:1")
+    );
+    std::fs::write(&file, "nod = \"x\"").expect("room");
+    assert!(status(None, &[]).contains("unknown key `nod`"));
+}
+
+#[test]
+fn help_has_examples() {
+    for command in [
+        vec!["devnet"],
+        vec!["mine"],
+        vec!["run", "start"],
+        vec!["stake", "bond"],
+    ] {
+        let arguments: Vec<_> = command.iter().copied().chain(["--help"]).collect();
+        assert!(works(&arguments).contains("Examples:"), "{command:?}");
+    }
+}

@@ -1,0 +1,320 @@
+//! The whole network, end to end: a node, three miners, two validators and a cheat train a small model on
+//! real text, while a miner is killed, the node is restarted and a miner comes late.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use cairn_worker::{
+    devnet::Report,
+    roles::{ledger::Line, Status},
+};
+
+const KILLED_AT: u32 = 2;
+const ROUNDS: usize = 8;
+
+/// The node's binary, beside that of `cairn`.
+fn node() -> PathBuf {
+    let named = std::env::var_os("CAIRN_NODE_BIN").map(PathBuf::from);
+    let beside = || Path::new(env!("CARGO_BIN_EXE_cairn")).with_file_name("cairn-node");
+    let node = named.unwrap_or_else(beside);
+    assert!(
+        node.is_file(),
+        "{} is missing: build it with `cargo build -p cairn-node`, or name it in CAIRN_NODE_BIN",
+        node.display()
+    );
+    node
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CAIRN_")) {
+        command.env_remove(name);
+    }
+    command.args(arguments);
+    command
+}
+
+fn ask(url: &str, arguments: &[&str]) -> Output {
+    command(arguments)
+        .args(["--node", url])
+        .output()
+        .expect("cairn starts")
+}
+
+fn json(output: Output) -> serde_json::Value {
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Kills the devnet should the test end before it does.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_network_trains_pays_and_survives() {
+    let directory = tempfile::tempdir().expect("room");
+    let (kept, json) = (
+        directory.path().join("devnet"),
+        directory.path().join("report.json"),
+    );
+    let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run-small.toml");
+    let rounds = ROUNDS.to_string();
+    let mut devnet = command(&[
+        "devnet",
+        "--rounds",
+        &rounds,
+        "--miners",
+        "3",
+        "--validators",
+        "2",
+        "--cheats",
+        "1",
+    ]);
+    devnet.args([
+        "--chaos",
+        "kill-miner@2,restart-node@4,late-miner@5",
+        "--run",
+        run,
+    ]);
+    devnet
+        .arg("--node-bin")
+        .arg(node())
+        .arg("--keep")
+        .arg(&kept)
+        .arg("--json")
+        .arg(&json);
+    let child = devnet
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("cairn starts");
+    let mut running = Running(child);
+
+    let (mut told, mut url) = (String::new(), None);
+    let mut looked = false;
+    for line in BufReader::new(running.0.stdout.take().expect("piped")).lines() {
+        let line = line.expect("UTF-8");
+        let address = line
+            .split_whitespace()
+            .find(|word| word.starts_with("ws://"));
+        url = url.or_else(|| address.map(|word| word.trim_end_matches(',').to_string()));
+        // The first round has been shown: now everything that can be looked at is there.
+        let first = line.trim_start().starts_with("0 ");
+        if let (true, false, Some(url)) = (first, looked, &url) {
+            look_around(url);
+            looked = true;
+        }
+        told += &(line + "\n");
+    }
+    let mut said = String::new();
+    let mut errors = BufReader::new(running.0.stderr.take().expect("piped"));
+    std::io::Read::read_to_string(&mut errors, &mut said).expect("UTF-8");
+    let status = running.0.wait().expect("it ends");
+    assert!(status.success(), "{told}\n{said}");
+    assert!(looked, "no round was shown:\n{told}");
+
+    let report: Report =
+        serde_json::from_slice(&std::fs::read(&json).expect("written")).expect("a report");
+    rounds_settled(&report);
+    rewards_add_up(&report);
+    the_killed_miner_came_back(&report, &kept);
+    the_late_miner_caught_up(&report, &kept);
+    nothing_is_left(&kept);
+}
+
+/// What a curious person asks while it runs, and what is refused.
+fn look_around(url: &str) {
+    let status = json(ask(url, &["status", "--json"]));
+    assert_eq!(status["subnet"]["netuid"], 1);
+    assert_eq!(status["run"]["config"]["name"], "small");
+    assert_eq!(status["members"].as_array().map(Vec::len), Some(6));
+    assert_eq!(
+        json(ask(url, &["subnet", "ls", "--json"]))
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
+    assert_eq!(
+        json(ask(url, &["run", "show", "--json"]))["config"]["name"],
+        "small"
+    );
+    let economy = json(ask(
+        url,
+        &["emissions", "--json", "--account", "//Cairn//miner-1//cold"],
+    ));
+    assert_eq!(economy["schedule"]["cap"], "21000000000000000");
+    assert_eq!(economy["account"].as_array().map(Vec::len), Some(1));
+
+    let refused = |arguments: &[&str], words: &[&str]| {
+        let output = ask(url, arguments);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        for word in words {
+            assert!(error.contains(word), "`{word}` is not in: {error}");
+        }
+    };
+    let other = format!("0x{}", "11".repeat(32));
+    refused(
+        &["status", "--genesis", &other],
+        &["another chain", "--node"],
+    );
+    refused(
+        &[
+            "mine",
+            "--suri",
+            "//Eve",
+            "--store",
+            "file:///tmp",
+            "--genesis",
+            &other,
+        ],
+        &["another chain"],
+    );
+    refused(&["status", "--netuid", "9"], &["no subnet 9", "subnet ls"]);
+    refused(
+        &[
+            "stake", "add", "--suri", "//Eve", "--hotkey", "//Eve", "999999",
+        ],
+        &["Stake.add_stake"],
+    );
+    refused(
+        &[
+            "subnet",
+            "register",
+            "--suri",
+            "//Eve",
+            "--hotkey",
+            "//Cairn//miner-1//hot",
+            "--max-price",
+            "50",
+        ],
+        &["Subnets.register"],
+    );
+}
+
+fn rounds_settled(report: &Report) {
+    assert_eq!(report.rounds.len(), ROUNDS);
+    for (number, round) in report.rounds.iter().enumerate() {
+        assert_eq!(round.round as usize, number);
+        assert!(!round.included.is_empty(), "round {number} included nobody");
+        assert!(
+            u128::from(round.attested_stake) * 3 >= u128::from(round.total_stake) * 2,
+            "round {number}: {} of {} attested",
+            round.attested_stake,
+            round.total_stake
+        );
+    }
+    let first = report.rounds[0].heldout_loss;
+    assert!(
+        (first - 1024f64.ln()).abs() < 0.3,
+        "an untrained model knows nothing: {first}"
+    );
+    assert!(
+        report.final_heldout_loss < first - 0.5,
+        "{first} to {}",
+        report.final_heldout_loss
+    );
+    let last = report.rounds[ROUNDS - 1].state_root;
+    for member in report
+        .members
+        .iter()
+        .filter(|member| role(member) != "cheat")
+    {
+        assert_eq!(member.state_root, Some(last), "member {}", member.uid);
+    }
+    assert!(report.store_bytes_per_contribution > 0);
+}
+
+fn role(member: &cairn_worker::devnet::MemberReport) -> String {
+    format!("{:?}", member.role).to_lowercase()
+}
+
+fn rewards_add_up(report: &Report) {
+    let i = &report.issuance;
+    assert_eq!(i.issued, i.balances + i.stakes + i.bonds + i.pots);
+    let earned = |wanted: &'static str| {
+        report
+            .members
+            .iter()
+            .filter(move |member| role(member) == wanted && member.rounds_included > 1)
+            .map(|member| member.earned)
+    };
+    let worst = earned("miner").min().expect("miners were included");
+    assert!(worst > 0);
+    let cheats = report
+        .members
+        .iter()
+        .filter(|member| role(member) == "cheat");
+    for cheat in cheats {
+        assert!(
+            cheat.earned < worst / 10,
+            "the cheat earned {}, a miner {worst}",
+            cheat.earned
+        );
+    }
+}
+
+/// Lines of a worker's ledger.
+fn ledger(kept: &Path, name: &str) -> Vec<Line> {
+    let path = kept.join("members").join(name).join("ledger.jsonl");
+    let text = std::fs::read_to_string(&path).expect("a ledger");
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a line"))
+        .collect()
+}
+
+fn the_killed_miner_came_back(report: &Report, kept: &Path) {
+    let lines = ledger(kept, "miner-1");
+    for (index, line) in lines.iter().enumerate() {
+        assert_eq!(line.round as usize, index, "one line a round");
+        assert_eq!(
+            line.state_root,
+            report.rounds[index.min(ROUNDS - 1)].state_root
+        );
+    }
+    let again =
+        |line: &&Line| line.included && line.round > KILLED_AT && line.round <= KILLED_AT + 2;
+    assert!(lines.iter().any(|line| again(&line)), "{lines:?}");
+    // A second commit in a round would have been refused by name.
+    let log = std::fs::read_to_string(kept.join("logs/miner-1.log")).expect("a log");
+    assert!(!log.contains("AlreadyCommitted"), "{log}");
+}
+
+fn the_late_miner_caught_up(report: &Report, kept: &Path) {
+    let status = Status::read(&kept.join("members/late-miner-1")).expect("it wrote a status");
+    let uid = status.uid.expect("it is registered");
+    let member = report
+        .members
+        .iter()
+        .find(|member| member.uid == uid)
+        .expect("it is a member");
+    assert_eq!(
+        member.state_root,
+        Some(report.rounds[ROUNDS - 1].state_root)
+    );
+    assert!(member.rounds_included > 0, "it was never included");
+}
+
+/// No process has the devnet's directory on its command line any more.
+fn nothing_is_left(kept: &Path) {
+    let needle = kept.canonicalize().expect("kept").display().to_string();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        assert!(!line.contains(&needle), "still running: {line}");
+    }
+}
