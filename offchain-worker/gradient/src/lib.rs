@@ -1,0 +1,41 @@
+//! What a miner contributes in a round, and how contributions become the next model.
+//!
+//! A miner begins a round with the weights θ that everybody holds, trains for a while, and is left with a
+//! *pseudo-gradient* Δ = θ − θ′, as long as the model itself. Sending that would take longer than the
+//! training did. So, as in SparseLoCo (arXiv 2508.15706), it sends little and remembers the rest:
+//!
+//! 1. [`compress`] adds Δ to what earlier rounds left unsent (*error feedback*, decayed by β), cuts every
+//!    tensor into blocks of 4,096 elements, keeps the few largest of each block and rounds those to a sign
+//!    and one of two magnitudes. What was not said stays in the error feedback: nothing is lost, it is late.
+//! 2. The result is a file of about 1/200 of the model's size, in a strict format: one content has one
+//!    encoding, and [`decode`] names the fault of every other sequence of bytes. The format is described
+//!    byte by byte in `docs/contribution-format.md`.
+//! 3. [`seal`] encrypts the file with a key that the miner reveals only after everybody has committed;
+//!    [`sealed_root`] is the name under which chain and store know it; [`open`] undoes it.
+//! 4. [`outer_step`] turns the contributions that the chain settled on into the next θ. It is defined down
+//!    to the rounding, so all machines get the same bits, and [`state_root`] is how they compare.
+//! 5. A contribution that was not included goes back into the error feedback by [`put_back`].
+//!
+//! Nothing here knows of chains, networks or clocks. Work is spread over rayon's current thread pool; no
+//! result depends on how many threads that has.
+
+mod bits;
+mod blocks;
+mod compress;
+mod contribution;
+mod level;
+mod outer;
+mod roots;
+mod seal;
+mod wire;
+
+pub use blocks::{LayoutError, BLOCK, BLOCK_SIDE};
+pub use compress::{compress, put_back, CompressError};
+pub use contribution::{ContentFault, Contribution, Header, MismatchError, SparseTensor};
+pub use outer::{outer_step, OuterStepError};
+pub use roots::{sealed_root, state_root};
+pub use seal::{open, seal};
+pub use wire::{
+    decode, decode_header, encode, max_encoded_len, BlockFault, DecodeError, EncodeError,
+    TensorFault, HEADER_LENGTH, MAGIC, VERSION,
+};

@@ -1,0 +1,141 @@
+//! The two magnitudes of a block.
+//!
+//! A level is a non-negative finite bfloat16: the upper half of an `f32`, without the sign, in 15 bits. Its
+//! range is that of `f32`, so no scale has to be chosen for pseudo-gradients, however small; its precision
+//! of one in 256 is far finer than the distance from a value to its level.
+
+/// A non-negative finite bfloat16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Level(u16);
+
+/// The bits of +∞, above all finite ones.
+const INFINITE: u16 = 0x7F80;
+
+impl Level {
+    /// Bits that a level takes on the wire.
+    pub(crate) const BITS: u32 = 15;
+    /// The level 0.
+    pub(crate) const ZERO: Level = Level(0);
+
+    /// The level of these bits, unless they say infinity or no number.
+    pub(crate) fn from_bits(bits: u32) -> Option<Level> {
+        u16::try_from(bits)
+            .ok()
+            .filter(|bits| *bits < INFINITE)
+            .map(Level)
+    }
+
+    /// Its bits.
+    pub(crate) fn bits(self) -> u32 {
+        u32::from(self.0)
+    }
+
+    /// The level next to a magnitude, the even one of two; the largest for whatever is above it.
+    pub(crate) fn nearest(magnitude: f32) -> Level {
+        let bits = magnitude.abs().to_bits();
+        let rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
+        Level((rounded as u16).min(INFINITE - 1))
+    }
+
+    /// The level that a value's magnitude is, if it is one.
+    pub(crate) fn of(value: f32) -> Option<Level> {
+        let bits = value.abs().to_bits();
+        (bits & 0xFFFF == 0)
+            .then(|| Level::from_bits(bits >> 16))
+            .flatten()
+    }
+
+    /// Its value.
+    pub(crate) fn to_f32(self) -> f32 {
+        f32::from_bits(u32::from(self.0) << 16)
+    }
+}
+
+/// The two levels that stand for a block's magnitudes, and the magnitude from which the higher one does.
+///
+/// The split is the one that leaves the least squared error (two means in one dimension, found exactly by
+/// trying every split); the levels are the means of its halves. `ascending` is not empty. One level alone
+/// suffices if all magnitudes are equal or the two means round to the same level; the threshold is then
+/// infinite.
+pub(crate) fn two_levels(ascending: &[f32]) -> (Level, Level, f32) {
+    let count = ascending.len() as f64;
+    let total: f64 = ascending.iter().map(|m| f64::from(*m)).sum();
+    let mut below = 0.0;
+    // gain, both means, and the magnitude above the split
+    let mut best: Option<(f64, f64, f64, f32)> = None;
+    for (split, pair) in ascending.windows(2).enumerate() {
+        below += f64::from(pair[0]);
+        if pair[0] == pair[1] {
+            continue;
+        }
+        let (low_count, above) = (split as f64 + 1.0, total - below);
+        let (low, high) = (below / low_count, above / (count - low_count));
+        // minus the squared error, up to a constant
+        let gain = below * low + above * high;
+        if best.is_none_or(|(most, ..)| gain > most) {
+            best = Some((gain, low, high, pair[1]));
+        }
+    }
+    if let Some((_, low, high, threshold)) = best {
+        let (low, high) = (Level::nearest(low as f32), Level::nearest(high as f32));
+        if low < high {
+            return (low, high, threshold);
+        }
+    }
+    let only = Level::nearest((total / count.max(1.0)) as f32);
+    (only, only, f32::INFINITY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_round_to_the_nearest_even() {
+        let nearest = |value: f32| Level::nearest(value).to_f32();
+        assert_eq!(nearest(1.0), 1.0);
+        // a bfloat16 has 7 bits behind the point: half way from 1 to 1 + 2⁻⁷ goes to the even 1
+        assert_eq!(nearest(1.0 + 0.003_906_25), 1.0);
+        assert_eq!(nearest(1.0 + 0.003_907), 1.007_812_5);
+        assert_eq!(nearest(1.0 + 3.0 * 0.003_906_25), 1.015_625);
+        assert_eq!(nearest(0.0), 0.0);
+    }
+
+    #[test]
+    fn the_largest_magnitudes_stay_finite_and_the_smallest_stay() {
+        assert_eq!(Level::nearest(f32::MAX).bits(), 0x7F7F);
+        assert_eq!(Level::from_bits(0x7F80), None);
+        assert_eq!(Level::from_bits(0x7FC0), None);
+        assert_eq!(Level::from_bits(0x8000), None);
+        // pseudo-gradients of 10⁻⁷ would be subnormal in half precision
+        let small = 1e-7;
+        assert!((Level::nearest(small).to_f32() / small - 1.0).abs() < 1.0 / 256.0);
+    }
+
+    #[test]
+    fn only_levels_are_levels() {
+        assert_eq!(Level::of(-1.5).map(Level::to_f32), Some(1.5));
+        for value in [1.001, f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            assert_eq!(Level::of(value), None, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_split_with_the_least_error_is_found() {
+        let (low, high, threshold) = two_levels(&[1.0, 1.0, 2.0, 7.0, 9.0]);
+        assert_eq!((high.to_f32(), threshold), (8.0, 7.0));
+        assert_eq!(low, Level::nearest(4.0 / 3.0));
+    }
+
+    #[test]
+    fn one_level_is_enough_for_equal_magnitudes() {
+        let (low, high, threshold) = two_levels(&[3.0, 3.0]);
+        assert_eq!((low, high, threshold), (high, low, f32::INFINITY));
+        // so close that bfloat16 cannot tell them apart
+        let (low, high, threshold) = two_levels(&[1.0, 1.000_1]);
+        assert_eq!(
+            (low.to_f32(), high.to_f32(), threshold),
+            (1.0, 1.0, f32::INFINITY)
+        );
+    }
+}

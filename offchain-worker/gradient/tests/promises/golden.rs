@@ -1,0 +1,104 @@
+//! Bytes that must never change, and the example of `docs/contribution-format.md`.
+
+use cairn_gradient::{
+    decode, encode, outer_step, sealed_root, state_root, Contribution, Header, SparseTensor,
+};
+use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid, H256};
+
+use crate::common::{contribution, layout, Numbers};
+
+const PAGE: &str = include_str!("../../../../docs/contribution-format.md");
+
+/// The bytes of the page's example: the fenced blocks marked `hex`, without what stands behind `;`.
+fn bytes_of_the_page() -> Vec<u8> {
+    let mut digits = String::new();
+    for block in PAGE.split("```hex\n").skip(1) {
+        for line in block.split("```").next().unwrap_or("").lines() {
+            digits.extend(line.split(';').next().unwrap_or("").split_whitespace());
+        }
+    }
+    hex::decode(digits).expect("hexadecimal digits")
+}
+
+fn example() -> (Layout, Compression, Contribution) {
+    let tensor = |name: &str, shape: &[u32]| Tensor {
+        name: name.into(),
+        shape: shape.to_vec(),
+    };
+    let layout = Layout(vec![tensor("w", &[2, 3]), tensor("b", &[4])]);
+    let compression = Compression {
+        kept_per_block: 2_048,
+        error_decay: Nano(950_000_000),
+    };
+    let header = Header {
+        netuid: 1,
+        round: 2,
+        hotkey: [0x11; 32],
+        parent_root: H256([0x22; 32]),
+        layout_hash: layout.hash(),
+        inner_steps: 30,
+        tokens: 61_440,
+        mean_loss: 5.5,
+    };
+    let tensors = vec![
+        SparseTensor {
+            indices: vec![0, 4, 5],
+            values: vec![0.5, -2.0, 0.5],
+        },
+        SparseTensor {
+            indices: vec![1, 3],
+            values: vec![-1.0, 1.0],
+        },
+    ];
+    (layout, compression, Contribution { header, tensors })
+}
+
+#[test]
+fn the_example_of_the_page_is_true() {
+    let (layout, compression, contribution) = example();
+    let bytes = encode(&contribution, &layout, &compression).unwrap();
+    assert_eq!(hex::encode(&bytes), hex::encode(bytes_of_the_page()));
+    assert_eq!(
+        decode(&bytes_of_the_page(), &layout, &compression),
+        Ok(contribution)
+    );
+    let root = hex::encode(sealed_root(&bytes));
+    assert!(PAGE.contains(&root), "the page does not state {root}");
+}
+
+#[test]
+fn files_and_steps_are_pinned() {
+    let layout = layout(&[&[130, 70], &[5_000], &[64, 64]]);
+    let files: Vec<(Contribution, Vec<u8>)> =
+        (0..4).map(|seed| contribution(&layout, 64, seed)).collect();
+    let of_file = |number: usize| {
+        let bytes = &files[number].1;
+        format!("{} bytes, {}", bytes.len(), hex::encode(sealed_root(bytes)))
+    };
+    let mut pins = vec![of_file(0), of_file(3)];
+
+    let mut theta = Numbers(99).vector(layout.parameters());
+    pins.push(hex::encode(state_root(&theta)));
+    let contributions: Vec<(Uid, Contribution)> =
+        (0..).zip(files.into_iter().map(|(sent, _)| sent)).collect();
+    for rho in [0, 500_000_000, 1_000_000_000] {
+        let outer = OuterStep {
+            learning_rate: Nano(700_000_000),
+            rho: Nano(rho),
+        };
+        outer_step(&mut theta, &layout, &contributions, &outer).unwrap();
+        pins.push(hex::encode(state_root(&theta)));
+    }
+    let expected = [
+        "510 bytes, 394b926b008ac5fe8ff77988d2c14aab922bc8c2637a9c6bbeea2f237246e6d3",
+        "512 bytes, b688ca6841092da4b65946b297d9406541ce3b8586ae50d886648468a737bd62",
+        "86c4e9df893a026b49f96147fc06840345f550f4f4cf91e870f6daf19a2a09b7",
+        "db7924fc8e577562e645479668a0ba6bdb596060f9a06938870b275c857caa81",
+        "06f3de4fd38823930338e7703d774d2f2ea5c5cac416f781cd72a74aad5bb92e",
+        "865b7973fd6924febecad1298823415cca31bd1b4f8621add07ea7c280868296",
+    ];
+    assert_eq!(
+        pins, expected,
+        "a release would not agree with those before it"
+    );
+}

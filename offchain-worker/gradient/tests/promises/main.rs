@@ -1,0 +1,8 @@
+//! What the crate promises, one file per subject.
+
+mod common;
+mod compressing;
+mod decoding;
+mod golden;
+mod outer_step;
+mod sealing;

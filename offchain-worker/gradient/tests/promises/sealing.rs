@@ -1,0 +1,60 @@
+//! Sealed files and roots.
+
+use cairn_gradient::{decode, open, seal, sealed_root, state_root, DecodeError};
+
+use crate::common::{compression, contribution, layout, Numbers};
+
+#[test]
+fn what_is_sealed_opens_with_its_key_only() {
+    let layout = layout(&[&[64, 64]]);
+    let (sent, plain) = contribution(&layout, 64, 1);
+    let mut file = plain.clone();
+    seal(&mut file, &[1; 32]);
+    assert_ne!(file, plain);
+    let mut wrong = file.clone();
+    open(&mut wrong, &[2; 32]);
+    assert!(matches!(
+        decode(&wrong, &layout, &compression(64)),
+        Err(DecodeError::Magic { .. })
+    ));
+    open(&mut file, &[1; 32]);
+    assert_eq!(decode(&file, &layout, &compression(64)), Ok(sent));
+}
+
+#[test]
+fn a_long_file_is_one_stream() {
+    // longer than what one thread seals: its pieces must go on where the one before ended
+    let mut long = vec![0u8; (2 << 20) + 77];
+    seal(&mut long, &[5; 32]);
+    let mut first = vec![0u8; 1 << 20];
+    seal(&mut first, &[5; 32]);
+    assert_eq!(long[..1 << 20], first);
+    let second = &long[1 << 20..][..4_096];
+    assert!(second != &first[..4_096] && second.iter().any(|byte| *byte != 0));
+    open(&mut long, &[5; 32]);
+    assert!(long.iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn the_seal_is_pinned() {
+    let mut zeros = [0u8; 16];
+    seal(&mut zeros, &[0x2A; 32]);
+    assert_eq!(hex::encode(zeros), "967401fb93c2259df300c2ab2eedfc46");
+}
+
+#[test]
+fn roots_are_blake3() {
+    let bytes = vec![0xABu8; 1_000_003];
+    assert_eq!(sealed_root(&bytes).0, *blake3::hash(&bytes).as_bytes());
+    assert_eq!(sealed_root(&[]).0, *blake3::hash(&[]).as_bytes());
+    let theta = Numbers(3).vector((1 << 20) + 12_345);
+    let bytes: Vec<u8> = theta.iter().flat_map(|value| value.to_le_bytes()).collect();
+    assert_eq!(state_root(&theta).0, *blake3::hash(&bytes).as_bytes());
+    // 1.0 is 00 00 80 3f in little-endian bytes
+    assert_eq!(
+        state_root(&[1.0]).0,
+        *blake3::hash(&[0, 0, 0x80, 0x3F]).as_bytes()
+    );
+    // not equal, though the numbers are
+    assert_ne!(state_root(&[0.0]), state_root(&[-0.0]));
+}
