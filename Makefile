@@ -25,7 +25,7 @@ setup: ## install what is missing: compilers, protoc, Rust, the WASM target
 	@scripts/setup.sh
 
 build: setup ## build the node and the worker
-	cargo build --locked -p cairn-node -p cairn-worker
+	cargo build --locked --workspace --bins
 
 devnet: build ## a whole network on this machine trains a small model (ARGS="--rounds 3 …")
 	$(CARGO_TARGET_DIR)/debug/cairn devnet $(ARGS)

@@ -30,7 +30,8 @@ impl Nano {
     /// The nearest multiple of 10⁻⁹; `None` for what is negative, not finite, or at least 2⁶³ · 10⁻⁹.
     pub fn from_f64(value: f64) -> Option<Nano> {
         let scaled = value * 1e9;
-        (scaled >= 0.0 && scaled < 9.223_372_036_854_775e18).then(|| Nano((scaled + 0.5) as u64))
+        let fits = (0.0..9.223_372_036_854_775e18).contains(&scaled);
+        fits.then_some(Nano((scaled + 0.5) as u64))
     }
 }
 
