@@ -1,0 +1,251 @@
+//! What can be asked of the chain, signed and paid for.
+
+use cairn_primitives::{
+    Balance, Commitment, ContributionKey, Hyperparameters, Netuid, Round, RunConfig, Uid, Verdicts,
+    H256,
+};
+use codec::{Compact, Encode};
+use subxt::metadata::Metadata;
+
+use crate::{AccountId, ChainError};
+
+/// A call of a pallet, with its arguments.
+///
+/// Arguments are SCALE of the very types that the pallet takes; the numbers of pallet and call are looked
+/// up in the metadata of the node's runtime when the call is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    pallet: &'static str,
+    name: &'static str,
+    arguments: Vec<Argument>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Argument {
+    /// SCALE.
+    Value(Vec<u8>),
+    /// Calls as an argument of a call: one as it is, or a list.
+    Call(Box<Call>),
+    Calls(Vec<Call>),
+}
+
+/// Calls nested deeper than this are not built; the runtime's own limit is 256.
+const MAX_DEPTH: u8 = 8;
+
+impl Call {
+    fn new(pallet: &'static str, name: &'static str) -> Call {
+        Call {
+            pallet,
+            name,
+            arguments: Vec::new(),
+        }
+    }
+
+    fn with(mut self, argument: impl Encode) -> Call {
+        self.arguments.push(Argument::Value(argument.encode()));
+        self
+    }
+
+    /// Creates a subnet for at most `max_price` pebble. Signed by the coldkey that will own it.
+    pub fn create_subnet(max_price: Balance) -> Call {
+        Call::new("Subnets", "create_subnet").with(max_price)
+    }
+
+    /// Sets a subnet's hyperparameters. Signed by its owner.
+    pub fn set_hyperparameters(netuid: Netuid, hyperparameters: &Hyperparameters) -> Call {
+        Call::new("Subnets", "set_hyperparameters")
+            .with(netuid)
+            .with(hyperparameters)
+    }
+
+    /// Makes `hotkey` a member for at most `max_price` pebble. Signed by the coldkey that will own what it
+    /// earns.
+    pub fn register(netuid: Netuid, hotkey: &AccountId, max_price: Balance) -> Call {
+        Call::new("Subnets", "register")
+            .with(netuid)
+            .with(hotkey)
+            .with(max_price)
+    }
+
+    /// Takes `hotkey` out of a subnet. Signed by its coldkey.
+    pub fn leave(netuid: Netuid, hotkey: &AccountId) -> Call {
+        Call::new("Subnets", "leave").with(netuid).with(hotkey)
+    }
+
+    /// Stakes `amount` pebble on a hotkey. Signed by the coldkey that pays.
+    pub fn add_stake(netuid: Netuid, hotkey: &AccountId, amount: Balance) -> Call {
+        Call::new("Stake", "add_stake")
+            .with(netuid)
+            .with(hotkey)
+            .with(amount)
+    }
+
+    /// Takes `amount` pebble of stake off a hotkey. Signed by the coldkey that staked.
+    pub fn remove_stake(netuid: Netuid, hotkey: &AccountId, amount: Balance) -> Call {
+        Call::new("Stake", "remove_stake")
+            .with(netuid)
+            .with(hotkey)
+            .with(amount)
+    }
+
+    /// Adds `amount` pebble to a miner's bond. Signed by the coldkey that pays.
+    pub fn add_bond(netuid: Netuid, hotkey: &AccountId, amount: Balance) -> Call {
+        Call::new("Stake", "add_bond")
+            .with(netuid)
+            .with(hotkey)
+            .with(amount)
+    }
+
+    /// Asks for a miner's bond back. Signed by its coldkey.
+    pub fn unbond(netuid: Netuid, hotkey: &AccountId) -> Call {
+        Call::new("Stake", "unbond").with(netuid).with(hotkey)
+    }
+
+    /// Takes back a bond whose unbonding period is over. Signed by its coldkey.
+    pub fn withdraw_bond(netuid: Netuid, hotkey: &AccountId) -> Call {
+        Call::new("Stake", "withdraw_bond")
+            .with(netuid)
+            .with(hotkey)
+    }
+
+    /// Starts a run. Signed by the subnet's owner.
+    pub fn start_run(netuid: Netuid, config: &RunConfig) -> Call {
+        Call::new("Training", "start_run").with(netuid).with(config)
+    }
+
+    /// Stops a subnet's run. Signed by its owner.
+    pub fn stop_run(netuid: Netuid) -> Call {
+        Call::new("Training", "stop_run").with(netuid)
+    }
+
+    /// Commits to a sealed contribution. Signed by the miner's hotkey; free once a round.
+    pub fn commit(netuid: Netuid, round: Round, commitment: &Commitment) -> Call {
+        Call::new("Training", "commit")
+            .with(netuid)
+            .with(round)
+            .with(commitment)
+    }
+
+    /// Reveals the key of the round's contribution. Signed by the miner's hotkey; free once a round.
+    pub fn reveal(netuid: Netuid, round: Round, key: &ContributionKey) -> Call {
+        Call::new("Training", "reveal")
+            .with(netuid)
+            .with(round)
+            .with(key)
+    }
+
+    /// Says which contributions are good, and the root of the weights that the round began with. Signed by
+    /// the validator's hotkey; free once a round.
+    pub fn attest(netuid: Netuid, round: Round, verdicts: &Verdicts, state_root: H256) -> Call {
+        Call::new("Training", "attest")
+            .with(netuid)
+            .with(round)
+            .with(verdicts)
+            .with(state_root)
+    }
+
+    /// Sets a validator's weights on miners. Signed by its hotkey; free once a round.
+    pub fn set_weights(netuid: Netuid, weights: &[(Uid, u16)]) -> Call {
+        Call::new("Emissions", "set_weights")
+            .with(netuid)
+            .with(weights)
+    }
+
+    /// Sends `amount` pebble to an account, unless that would end the sender's.
+    pub fn transfer(to: &AccountId, amount: Balance) -> Call {
+        // MultiAddress::Id is its variant 0.
+        Call::new("Balances", "transfer_keep_alive")
+            .with((0u8, to))
+            .with(Compact(amount))
+    }
+
+    /// All of these calls or, if one fails, none.
+    pub fn batch_all(calls: Vec<Call>) -> Call {
+        let mut call = Call::new("Utility", "batch_all");
+        call.arguments.push(Argument::Calls(calls));
+        call
+    }
+
+    /// A call with the powers of root. Signed by the sudo key, on chains that have one.
+    pub fn sudo(inner: Call) -> Call {
+        let mut call = Call::new("Sudo", "sudo");
+        call.arguments.push(Argument::Call(Box::new(inner)));
+        call
+    }
+
+    /// Pallet and call, as in `Training.commit`.
+    pub fn title(&self) -> String {
+        format!("{}.{}", self.pallet, self.name)
+    }
+
+    pub(crate) fn pallet(&self) -> &'static str {
+        self.pallet
+    }
+
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// SCALE of the arguments alone. That the runtime takes as many is checked here: a call that has
+    /// changed is not sent.
+    pub(crate) fn arguments(&self, metadata: &Metadata) -> Result<Vec<u8>, ChainError> {
+        self.arguments_at(metadata, MAX_DEPTH)
+    }
+
+    fn arguments_at(&self, metadata: &Metadata, depth: u8) -> Result<Vec<u8>, ChainError> {
+        let depth = depth
+            .checked_sub(1)
+            .ok_or_else(|| self.unknown("it is nested too deep"))?;
+        let (_, _, takes) = self.numbers(metadata)?;
+        if takes != self.arguments.len() {
+            let given = self.arguments.len();
+            return Err(self.unknown(&format!("it takes {takes} arguments, not {given}")));
+        }
+        let mut out = Vec::new();
+        for argument in &self.arguments {
+            match argument {
+                Argument::Value(bytes) => out.extend_from_slice(bytes),
+                Argument::Call(call) => call.encode_to(metadata, depth, &mut out)?,
+                Argument::Calls(calls) => {
+                    let length = u32::try_from(calls.len())
+                        .map_err(|_| self.unknown("it has too many calls"))?;
+                    Compact(length).encode_to(&mut out);
+                    for call in calls {
+                        call.encode_to(metadata, depth, &mut out)?;
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn encode_to(
+        &self,
+        metadata: &Metadata,
+        depth: u8,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ChainError> {
+        let (pallet, call, _) = self.numbers(metadata)?;
+        out.extend([pallet, call]);
+        out.extend(self.arguments_at(metadata, depth)?);
+        Ok(())
+    }
+
+    /// The numbers of pallet and call, and how many arguments it takes.
+    fn numbers(&self, metadata: &Metadata) -> Result<(u8, u8, usize), ChainError> {
+        let pallet = metadata
+            .pallet_by_name(self.pallet)
+            .ok_or_else(|| self.unknown("it has no such pallet"))?;
+        let call = pallet
+            .call_variant_by_name(self.name)
+            .ok_or_else(|| self.unknown("it has no such call"))?;
+        Ok((pallet.call_index(), call.index, call.fields.len()))
+    }
+
+    fn unknown(&self, why: &str) -> ChainError {
+        ChainError::UnknownCall {
+            call: self.title(),
+            why: why.to_string(),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The client.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use cairn_primitives::{BlockNumber, H256};
+use subxt::rpcs::rpc_params;
+
+use crate::{
+    blocks::{follow, Header, Kind},
+    connection::Connection,
+    runtime::Runtimes,
+    AccountId, Block, BlockStream, ChainError, Patience, Settings, View,
+};
+
+/// A client of one node. Cloning it is cheap, and the clones share connection and nonces.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) connection: Arc<Connection>,
+    pub(crate) runtimes: Arc<Runtimes>,
+    turns: Arc<Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Client")
+            .field("url", &self.url())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Connects to the node at a `ws://host:port` URL. A node that is not there is an error at once.
+    ///
+    /// # Errors
+    /// [`ChainError::InvalidUrl`], [`ChainError::NodeDown`], [`ChainError::TimedOut`].
+    pub async fn connect(url: &str) -> Result<Client, ChainError> {
+        Client::connect_with(url, Settings::default(), Patience::NONE).await
+    }
+
+    /// Connects, with other deadlines, and with patience for a node that is only just starting.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_with(
+        url: &str,
+        settings: Settings,
+        patience: Patience,
+    ) -> Result<Client, ChainError> {
+        let connection = Connection::new(url, settings)?;
+        connection
+            .patiently(patience, || connection.session_number())
+            .await?;
+        Ok(Client {
+            connection,
+            runtimes: Arc::default(),
+            turns: Arc::default(),
+        })
+    }
+
+    /// The node's URL.
+    pub fn url(&self) -> &str {
+        self.connection.url()
+    }
+
+    /// The hash of the chain's block 0, by which chains are told apart. Should the node come back on
+    /// another chain, everything fails with [`ChainError::WrongChain`].
+    pub fn genesis_hash(&self) -> H256 {
+        self.connection.genesis()
+    }
+
+    /// Makes sure that this is the chain with this genesis hash.
+    ///
+    /// # Errors
+    /// [`ChainError::WrongChain`].
+    pub fn expect_genesis(&self, expected: H256) -> Result<(), ChainError> {
+        let found = self.genesis_hash();
+        if found == expected {
+            return Ok(());
+        }
+        Err(ChainError::WrongChain {
+            url: self.url().to_string(),
+            expected,
+            found,
+        })
+    }
+
+    /// The best block: the head of the longest chain that the node knows.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn best(&self) -> Result<Block, ChainError> {
+        let header: Header = self
+            .connection
+            .request("chain_getHeader", rpc_params![])
+            .await?;
+        Block::of(&self.connection, &header)
+    }
+
+    /// The newest finalised block.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn finalized(&self) -> Result<Block, ChainError> {
+        let method = "chain_getFinalizedHead";
+        let hash: H256 = self.connection.request(method, rpc_params![]).await?;
+        let params = rpc_params![hash];
+        let header: Option<Header> = self.connection.request("chain_getHeader", params).await?;
+        let header = header.ok_or_else(|| self.unknown_block(hash))?;
+        Block::of(&self.connection, &header)
+    }
+
+    /// The hash of the best chain's block with this number; `None` if there is none yet.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn block_hash(&self, number: BlockNumber) -> Result<Option<H256>, ChainError> {
+        self.connection
+            .request("chain_getBlockHash", rpc_params![number])
+            .await
+    }
+
+    /// Every new best block, beginning with the present one. After a re-organisation the numbers go back.
+    /// Blocks that came while the connection was down are not made up for: the next one is the new head.
+    pub fn best_blocks(&self) -> BlockStream {
+        follow(self.connection.clone(), Kind::Best)
+    }
+
+    /// The newest finalised block whenever there is one, beginning with the present one. Finality comes
+    /// in steps: the blocks between two of the stream are final as well.
+    pub fn finalized_blocks(&self) -> BlockStream {
+        follow(self.connection.clone(), Kind::Finalized)
+    }
+
+    /// The state after the block with this hash. Nothing is asked until it is read.
+    pub fn at(&self, hash: H256) -> View {
+        View::new(self.connection.clone(), hash)
+    }
+
+    /// The state after the best block.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn at_best(&self) -> Result<View, ChainError> {
+        Ok(self.at(self.best().await?.hash))
+    }
+
+    /// The state after the newest finalised block.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn at_finalized(&self) -> Result<View, ChainError> {
+        Ok(self.at(self.finalized().await?.hash))
+    }
+
+    /// Who holds this sends for the account: one transaction of an account at a time.
+    pub(crate) fn turn(&self, account: AccountId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.entry(account).or_default().clone()
+    }
+
+    pub(crate) fn unknown_block(&self, hash: H256) -> ChainError {
+        ChainError::UnknownBlock {
+            url: self.url().to_string(),
+            hash,
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! One connection at a time to one node, made anew when it breaks.
+
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use cairn_primitives::H256;
+use serde::de::DeserializeOwned;
+use subxt::rpcs::{
+    client::{RpcParams, RpcSubscription},
+    rpc_params, RpcClient, UserError,
+};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout, Instant},
+};
+
+use crate::{error::reason, ChainError, Patience};
+
+/// How long a client waits for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Deadline of connecting to the node.
+    pub connect: Duration,
+    /// Deadline of one request.
+    pub request: Duration,
+    /// How long reads and streams go on trying while the node is down or restarting. A read ends at the
+    /// latest after this time and one more attempt.
+    pub patience: Patience,
+    /// How long a transaction may take to get into a block.
+    pub inclusion: Duration,
+    /// Silence of a block stream after which the node is asked whether it is still there.
+    pub silence: Duration,
+}
+
+impl Default for Settings {
+    /// 10 s to connect, 20 s for a request, [`Patience::default`], two minutes for a transaction, 30 s of
+    /// silence.
+    fn default() -> Self {
+        Settings {
+            connect: Duration::from_secs(10),
+            request: Duration::from_secs(20),
+            patience: Patience::default(),
+            inclusion: Duration::from_secs(120),
+            silence: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A node, and the present connection to it if there is one.
+pub(crate) struct Connection {
+    url: String,
+    pub settings: Settings,
+    /// The chain that this is about: that of the first connection.
+    genesis: OnceLock<H256>,
+    session: Mutex<Option<Session>>,
+    sessions: std::sync::atomic::AtomicU64,
+}
+
+/// A connection that was made.
+#[derive(Clone)]
+struct Session {
+    number: u64,
+    rpc: RpcClient,
+}
+
+impl Connection {
+    pub fn new(url: &str, settings: Settings) -> Result<Arc<Connection>, ChainError> {
+        let plain = url.starts_with("ws://") || url.starts_with("wss://");
+        if !plain || url.contains(char::is_whitespace) {
+            return Err(ChainError::InvalidUrl {
+                url: url.to_string(),
+            });
+        }
+        Ok(Arc::new(Connection {
+            url: url.to_string(),
+            settings,
+            genesis: OnceLock::new(),
+            session: Mutex::new(None),
+            sessions: 0.into(),
+        }))
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The genesis hash of the chain; zero before the first connection.
+    pub fn genesis(&self) -> H256 {
+        self.genesis.get().copied().unwrap_or_default()
+    }
+
+    /// The number of the present session, made if need be. Numbers are never used twice.
+    pub async fn session_number(&self) -> Result<u64, ChainError> {
+        self.session().await.map(|session| session.number)
+    }
+
+    /// Asks until there is an answer, the node refuses, or patience ends. For what may be asked twice.
+    pub async fn request<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: RpcParams,
+    ) -> Result<T, ChainError> {
+        let patience = self.settings.patience;
+        self.patiently(patience, || self.request_once(method, params.clone()))
+            .await
+    }
+
+    /// Asks once.
+    pub async fn request_once<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        params: RpcParams,
+    ) -> Result<T, ChainError> {
+        let session = self.session().await?;
+        let answer = self.within(
+            self.settings.request,
+            method,
+            session.rpc.request(method, params),
+        );
+        self.judge(&session, answer.await).await
+    }
+
+    /// Opens a subscription, once. Also gives the number of its session.
+    pub async fn subscribe_once<T: DeserializeOwned>(
+        &self,
+        method: &'static str,
+        unsubscribe: &'static str,
+    ) -> Result<(u64, RpcSubscription<T>), ChainError> {
+        let session = self.session().await?;
+        let opened = session.rpc.subscribe(method, rpc_params![], unsubscribe);
+        let opened = self.within(self.settings.request, method, opened).await;
+        Ok((session.number, self.judge(&session, opened).await?))
+    }
+
+    /// Repeats what fails for reasons that pass.
+    pub async fn patiently<T, F>(
+        &self,
+        patience: Patience,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T, ChainError>
+    where
+        F: Future<Output = Result<T, ChainError>>,
+    {
+        let began = Instant::now();
+        let mut failures = 0;
+        loop {
+            let error = match attempt().await {
+                Err(error) if error.is_transient() => error,
+                result => return result,
+            };
+            failures += 1;
+            let Some(pause) = patience.pause(failures, began.elapsed()) else {
+                return Err(error);
+            };
+            tracing::debug!(%error, ?pause, "trying again");
+            sleep(pause).await;
+        }
+    }
+
+    /// An answer of the node that cannot be read.
+    pub fn malformed(&self, what: impl Into<String>, why: impl ToString) -> ChainError {
+        ChainError::Malformed {
+            url: self.url.clone(),
+            what: what.into(),
+            why: reason(&why.to_string()),
+        }
+    }
+
+    /// The connection broke.
+    pub fn down(&self, why: &str) -> ChainError {
+        ChainError::NodeDown {
+            url: self.url.clone(),
+            why: reason(why),
+        }
+    }
+
+    /// The present session, made if need be. Whoever comes meanwhile waits for the same attempt.
+    async fn session(&self) -> Result<Session, ChainError> {
+        let mut present = self.session.lock().await;
+        if let Some(session) = present.as_ref() {
+            return Ok(session.clone());
+        }
+        let rpc = self.connect().await?;
+        let number = self
+            .sessions
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let session = Session { number, rpc };
+        *present = Some(session.clone());
+        if number > 0 {
+            tracing::info!(url = %self.url, "connected to the node again");
+        }
+        Ok(session)
+    }
+
+    /// Connects, and makes sure that the node is on the chain that this is about.
+    async fn connect(&self) -> Result<RpcClient, ChainError> {
+        let opened = timeout(
+            self.settings.connect,
+            RpcClient::from_insecure_url(&self.url),
+        )
+        .await;
+        let rpc = match opened {
+            Ok(Ok(rpc)) => rpc,
+            Ok(Err(error)) => return Err(self.down(&error.to_string())),
+            Err(_) => {
+                let seconds = self.settings.connect.as_secs_f32();
+                return Err(self.down(&format!("no connection within {seconds} s")));
+            }
+        };
+        let method = "chain_getBlockHash";
+        let asked = rpc.request(method, rpc_params![0u32]);
+        let found: Option<H256> = self.within(self.settings.request, method, asked).await?;
+        let found = found.ok_or_else(|| self.malformed(method, "there is no block 0"))?;
+        let expected = *self.genesis.get_or_init(|| found);
+        if found != expected {
+            return Err(ChainError::WrongChain {
+                url: self.url.clone(),
+                expected,
+                found,
+            });
+        }
+        Ok(rpc)
+    }
+
+    /// Gives an operation its deadline and its errors names.
+    async fn within<T>(
+        &self,
+        deadline: Duration,
+        what: &str,
+        operation: impl Future<Output = Result<T, subxt::rpcs::Error>>,
+    ) -> Result<T, ChainError> {
+        match timeout(deadline, operation).await {
+            Ok(result) => result.map_err(|error| self.explain(what, error)),
+            Err(_) => Err(ChainError::TimedOut {
+                url: self.url.clone(),
+                what: what.to_string(),
+                deadline,
+            }),
+        }
+    }
+
+    /// Drops the session if what came of it says that it is broken.
+    async fn judge<T>(
+        &self,
+        session: &Session,
+        result: Result<T, ChainError>,
+    ) -> Result<T, ChainError> {
+        if result.as_ref().is_err_and(ChainError::is_transient) {
+            let mut present = self.session.lock().await;
+            // Somebody else may have made a new one already.
+            if present
+                .as_ref()
+                .is_some_and(|now| now.number == session.number)
+            {
+                *present = None;
+            }
+        }
+        result
+    }
+
+    /// Names an error of the library underneath.
+    fn explain(&self, what: &str, error: subxt::rpcs::Error) -> ChainError {
+        use subxt::rpcs::Error;
+        match error {
+            Error::User(error) => ChainError::Refused {
+                url: self.url.clone(),
+                what: what.to_string(),
+                code: error.code,
+                message: user_message(&error),
+            },
+            Error::Deserialization(error) => self.malformed(what, error),
+            Error::Decode(error) => self.malformed(what, error),
+            Error::InsecureUrl(url) => ChainError::InvalidUrl { url },
+            error => self.down(&error.to_string()),
+        }
+    }
+}
+
+/// What the node said, with the detail that it puts beside it.
+fn user_message(error: &UserError) -> String {
+    let detail = error.data.as_ref().map(|data| {
+        let text = data.get();
+        serde_json::from_str::<String>(text).unwrap_or_else(|_| text.to_string())
+    });
+    match detail {
+        Some(detail) => reason(&format!("{}: {detail}", error.message)),
+        None => reason(&error.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_web_sockets_are_nodes() {
+        for url in [
+            "",
+            "127.0.0.1:9944",
+            "http://127.0.0.1:9944",
+            "ws:/x",
+            "ws://a b",
+        ] {
+            let error = Connection::new(url, Settings::default()).err();
+            assert!(
+                matches!(error, Some(ChainError::InvalidUrl { .. })),
+                "{url}: {error:?}"
+            );
+        }
+        assert!(Connection::new("wss://node.example:443", Settings::default()).is_ok());
+    }
+
+    #[test]
+    fn what_a_node_says_comes_with_its_detail() {
+        let error = |data: Option<&str>| UserError {
+            code: 1010,
+            message: "Invalid Transaction".to_string(),
+            data: data.map(|text| serde_json::value::RawValue::from_string(text.into()).unwrap()),
+        };
+        let message = |data| user_message(&error(data));
+        assert_eq!(message(None), "Invalid Transaction");
+        assert_eq!(
+            message(Some("\"is outdated\"")),
+            "Invalid Transaction: is outdated"
+        );
+        assert_eq!(message(Some("{\"a\":1}")), "Invalid Transaction: {\"a\":1}");
+    }
+}

@@ -1,0 +1,113 @@
+//! Key pairs from what people keep: mnemonics and secret URIs.
+
+use std::str::FromStr;
+
+use subxt_signer::{bip39::Mnemonic, sr25519::Keypair, SecretUri};
+
+use crate::ChainError;
+
+/// The key pair of a secret URI: `phrase//hard/soft///password`, where the phrase is a BIP-39 mnemonic or
+/// a seed of 64 hexadecimal digits after `0x`. Without a phrase, as in `//Alice`, it is one of the
+/// well-known development keys, which are nobody's secret.
+///
+/// # Errors
+/// [`ChainError::InvalidKey`], which never repeats the secret.
+pub fn keypair(uri: &str) -> Result<Keypair, ChainError> {
+    let invalid = |why: &str| ChainError::InvalidKey {
+        why: why.to_string(),
+    };
+    let uri = uri.trim();
+    // An empty URI would be the development phrase itself: a key that everybody has.
+    if uri.is_empty() {
+        return Err(invalid("it is empty"));
+    }
+    let parsed = SecretUri::from_str(uri).map_err(|_| invalid("it is not a secret URI"))?;
+    Keypair::from_uri(&parsed).map_err(|error| {
+        use subxt_signer::sr25519::Error;
+        match error {
+            Error::Phrase(_) => invalid("its phrase is not a BIP-39 mnemonic (words or checksum)"),
+            Error::Hex(_) => invalid("its seed is not 64 hexadecimal digits"),
+            _ => invalid("its seed is not one of sr25519"),
+        }
+    })
+}
+
+/// The BIP-39 mnemonic of 16, 20, 24, 28 or 32 bytes of entropy: 12 to 24 words, as
+/// [`keypair`] takes them. The entropy must come from the system's random numbers.
+///
+/// # Errors
+/// [`ChainError::InvalidKey`] for another length.
+pub fn mnemonic(entropy: &[u8]) -> Result<String, ChainError> {
+    match Mnemonic::from_entropy(entropy) {
+        Ok(mnemonic) => Ok(mnemonic.to_string()),
+        Err(_) => Err(ChainError::InvalidKey {
+            why: format!(
+                "{} bytes of entropy make no mnemonic; use 16",
+                entropy.len()
+            ),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AccountId;
+
+    fn address(uri: &str) -> String {
+        AccountId::of(&keypair(uri).unwrap()).to_string()
+    }
+
+    #[test]
+    fn secret_uris_give_the_keys_of_every_substrate_tool() {
+        // The keys that `subkey inspect` shows.
+        let alice = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+        assert_eq!(address("//Alice"), alice);
+        let phrase = subxt_signer::DEV_PHRASE;
+        assert_eq!(address(&format!("{phrase}//Alice")), alice);
+        assert_eq!(
+            address("0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a"),
+            alice
+        );
+        assert_eq!(
+            address("//Bob"),
+            "5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty"
+        );
+        assert_eq!(address("  //Alice\n"), alice);
+    }
+
+    #[test]
+    fn passwords_and_paths_make_other_keys() {
+        let keys = ["//Alice", "//Alice/1", "//Alice//1", "//Alice///secret"].map(address);
+        for (index, key) in keys.iter().enumerate() {
+            assert!(!keys[..index].contains(key));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_repeating_it() {
+        for uri in [
+            "",
+            " ",
+            "correct horse battery staple",
+            "0x12",
+            "sausage//Alice",
+            "a\u{0}b",
+        ] {
+            let text = keypair(uri).unwrap_err().to_string();
+            assert!(
+                uri.trim().is_empty() || !text.contains(uri.trim()),
+                "{text}"
+            );
+            assert!(text.contains("mnemonic"), "says what would be one: {text}");
+        }
+    }
+
+    #[test]
+    fn mnemonics_are_those_of_bip_39() {
+        let words = mnemonic(&[0; 16]).unwrap();
+        assert_eq!(words, format!("{}about", "abandon ".repeat(11)));
+        assert!(keypair(&words).is_ok());
+        assert!(mnemonic(&[0; 15]).is_err() && mnemonic(&[0; 64]).is_err());
+    }
+}

@@ -1,0 +1,162 @@
+//! The runtime of the node: what is needed to sign for it and to read its events.
+
+use std::sync::Arc;
+
+use cairn_primitives::H256;
+use subxt::{
+    client::OfflineClient,
+    config::{
+        substrate::{SpecVersionForRange, SubstrateConfig, SubstrateConfigBuilder},
+        SubstrateExtrinsicParamsBuilder,
+    },
+    events::Phase,
+    ext::scale_encode::{EncodeAsFields, Error as EncodeError, FieldIter, TypeResolver},
+    metadata::{ArcMetadata, Metadata},
+    rpcs::{
+        methods::legacy::{Bytes, RuntimeVersion},
+        rpc_params,
+    },
+    transactions::StaticPayload,
+};
+use subxt_signer::sr25519::Keypair;
+
+use crate::{
+    connection::Connection,
+    dispatch::{name_in, outcome, DispatchError, Event},
+    Block, Call, ChainError,
+};
+
+/// Blocks for which a transaction stays valid.
+pub(crate) const MORTALITY: u32 = 128;
+
+/// One version of the chain's runtime.
+pub(crate) struct Runtime {
+    spec_version: u32,
+    metadata: ArcMetadata,
+    offline: OfflineClient<SubstrateConfig>,
+}
+
+/// The version that was used last: chains are seldom upgraded.
+#[derive(Default)]
+pub(crate) struct Runtimes(tokio::sync::Mutex<Option<Arc<Runtime>>>);
+
+/// Arguments that are SCALE already.
+struct Encoded(Vec<u8>);
+
+impl EncodeAsFields for Encoded {
+    fn encode_as_fields_to<R: TypeResolver>(
+        &self,
+        _fields: &mut dyn FieldIter<'_, R::TypeId>,
+        _types: &R,
+        out: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        out.extend_from_slice(&self.0);
+        Ok(())
+    }
+}
+
+impl Runtimes {
+    /// The runtime after the block with this hash.
+    pub async fn at(
+        &self,
+        connection: &Connection,
+        hash: H256,
+    ) -> Result<Arc<Runtime>, ChainError> {
+        let version: RuntimeVersion = connection
+            .request("state_getRuntimeVersion", rpc_params![hash])
+            .await?;
+        let mut last = self.0.lock().await;
+        match last.as_ref() {
+            Some(runtime) if runtime.spec_version == version.spec_version => Ok(runtime.clone()),
+            _ => {
+                let method = "state_getMetadata";
+                let bytes: Bytes = connection.request(method, rpc_params![hash]).await?;
+                let metadata = Metadata::decode_from(&bytes.0)
+                    .map_err(|error| connection.malformed(method, error))?;
+                let runtime = Runtime::new(metadata.arc(), &version, connection.genesis());
+                Ok(last.insert(Arc::new(runtime)).clone())
+            }
+        }
+    }
+}
+
+impl Runtime {
+    fn new(metadata: ArcMetadata, version: &RuntimeVersion, genesis: H256) -> Runtime {
+        let always = SpecVersionForRange {
+            block_range: 0..u64::MAX,
+            spec_version: version.spec_version,
+            transaction_version: version.transaction_version,
+        };
+        let config = SubstrateConfigBuilder::new()
+            .set_genesis_hash(genesis)
+            .set_metadata_for_spec_versions([(version.spec_version, metadata.clone())])
+            .set_spec_version_for_block_ranges([always])
+            .build();
+        let offline = OfflineClient::new_with_config(config);
+        Runtime {
+            spec_version: version.spec_version,
+            metadata,
+            offline,
+        }
+    }
+
+    /// Signs a call, to be valid for [`MORTALITY`] blocks after `anchor`.
+    pub fn sign(
+        &self,
+        call: &Call,
+        signer: &Keypair,
+        nonce: u64,
+        anchor: Block,
+    ) -> Result<Vec<u8>, ChainError> {
+        let arguments = Encoded(call.arguments(&self.metadata)?);
+        let cannot = |why: String| ChainError::UnknownCall {
+            call: call.title(),
+            why: crate::error::reason(&why),
+        };
+        let payload = StaticPayload::new(call.pallet(), call.name(), arguments);
+        let params = SubstrateExtrinsicParamsBuilder::<SubstrateConfig>::new()
+            .nonce(nonce)
+            .mortal_from_unchecked(MORTALITY.into(), anchor.number.into(), anchor.hash)
+            .build();
+        let at = self
+            .offline
+            .at_block(anchor.number)
+            .map_err(|error| cannot(error.to_string()))?;
+        let mut signable = at
+            .transactions()
+            .create_signable_offline(&payload, params)
+            .map_err(|error| cannot(error.to_string()))?;
+        let signed = signable
+            .sign(signer)
+            .map_err(|error| cannot(error.to_string()))?;
+        Ok(signed.into_encoded())
+    }
+
+    /// The events of the transaction with number `index` in a block, out of all the block's events.
+    pub fn events(&self, bytes: Vec<u8>, index: u32) -> Result<Vec<Event>, String> {
+        let at = self
+            .offline
+            .at_block(0u32)
+            .map_err(|error| error.to_string())?;
+        let mut found = Vec::new();
+        // The number of events is bounded by the bytes that they take.
+        for event in at.events().from_bytes(bytes).iter() {
+            let event = event.map_err(|error| error.to_string())?;
+            if event.phase() == Phase::ApplyExtrinsic(index) {
+                found.push(Event {
+                    pallet: event.pallet_name().to_string(),
+                    name: event.event_name().to_string(),
+                    fields: event.field_bytes().to_vec(),
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// How a transaction with these events ended.
+    pub fn outcome(&self, events: &[Event]) -> Result<Result<(), DispatchError>, codec::Error> {
+        outcome(events, |pallet, error| {
+            name_in(&self.metadata, pallet, error)
+        })
+    }
+}

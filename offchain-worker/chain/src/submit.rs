@@ -1,0 +1,378 @@
+//! Seeing a call into a block.
+//!
+//! A transaction is offered to the node and then looked for in the blocks themselves. That holds up where
+//! a subscription to the transaction's fate would not: when the node restarts, when the chain
+//! re-organises, and when it is unclear whether the node got the transaction before the connection broke.
+
+use std::collections::HashSet;
+
+use cairn_primitives::{blake2_256, H256};
+use futures::StreamExt;
+use subxt::{
+    config::{substrate::SubstrateConfig, RpcConfigFor},
+    rpcs::{methods::legacy::BlockDetails, rpc_params},
+};
+use subxt_signer::sr25519::Keypair;
+use tokio::time::{sleep, timeout, Instant};
+
+use crate::{
+    dispatch::Event, runtime::MORTALITY, view::SYSTEM_EVENTS, AccountId, Block, Call, ChainError,
+    Client,
+};
+
+/// How often a transaction is signed anew because its nonce was taken meanwhile.
+const NONCE_ATTEMPTS: u32 = 5;
+
+/// A transaction in a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Included {
+    /// The block. It was the best one or below it, and is not final yet.
+    pub block: Block,
+    /// The transaction's number in the block.
+    pub index: u32,
+    /// The transaction's hash.
+    pub hash: H256,
+    /// What it brought about, in order.
+    pub events: Vec<Event>,
+}
+
+impl Included {
+    /// The first event of this name.
+    pub fn event(&self, pallet: &str, name: &str) -> Option<&Event> {
+        self.events
+            .iter()
+            .find(|event| event.pallet == pallet && event.name == name)
+    }
+}
+
+/// A transaction that was signed.
+struct Signed<'a> {
+    call: &'a Call,
+    account: AccountId,
+    bytes: Vec<u8>,
+    nonce: u64,
+    /// The best block when it was signed.
+    best: H256,
+    /// The last block that cannot have it.
+    floor: u32,
+    valid_until: u32,
+}
+
+/// What to do with a transaction that was offered to the node.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// The node has it, or had it: look for it in the blocks.
+    Look,
+    /// Its nonce was taken: sign it anew.
+    Again,
+}
+
+impl Client {
+    /// Signs a call, sees it into a best block and gives its events.
+    ///
+    /// Transactions of one account are sent one after the other, in the order in which they were asked for,
+    /// so that their nonces do not collide. The transaction is valid for 128 blocks.
+    ///
+    /// # Errors
+    /// [`ChainError::Dispatch`] if it was executed and failed, [`ChainError::Rejected`] if the node turned
+    /// it away, [`ChainError::NotIncluded`] and [`ChainError::Overtaken`] if it did not get into a block,
+    /// [`ChainError::UnknownCall`] if the runtime cannot take it, and those of the connection, after which
+    /// it may be in a block or not.
+    pub async fn submit(&self, call: &Call, signer: &Keypair) -> Result<Included, ChainError> {
+        let account = AccountId::of(signer);
+        let turn = self.turn(account);
+        let _turn = turn.lock().await;
+        let deadline = self.connection.settings.inclusion;
+        let until = Instant::now() + deadline;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let signed = self.sign(call, signer).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            match self.offer(&signed).await? {
+                (Next::Look, session) => {
+                    let late = |_| ChainError::NotIncluded {
+                        call: call.title(),
+                        account,
+                        deadline,
+                        valid_until: signed.valid_until,
+                    };
+                    let looking = self.look_for(&signed, session);
+                    return timeout(left, looking).await.map_err(late)?;
+                }
+                (Next::Again, _) if attempts < NONCE_ATTEMPTS && !left.is_zero() => {
+                    // The node's count goes on with the next block.
+                    let _ = timeout(left, self.next_head(signed.best)).await;
+                }
+                (Next::Again, _) => {
+                    let (call, nonce) = (call.title(), signed.nonce);
+                    return Err(ChainError::Overtaken {
+                        call,
+                        account,
+                        nonce,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Waits for a best block other than `known`.
+    async fn next_head(&self, known: H256) {
+        let mut heads = self.best_blocks();
+        while let Some(Ok(head)) = heads.next().await {
+            if head.hash != known {
+                return;
+            }
+        }
+    }
+
+    /// Signs a call with the account's next nonce, transactions that wait in the node's pool included.
+    async fn sign<'a>(&self, call: &'a Call, signer: &Keypair) -> Result<Signed<'a>, ChainError> {
+        let account = AccountId::of(signer);
+        let (best, finalized) = (self.best().await?, self.finalized().await?);
+        // A transaction that hangs on a block that is dropped is void, so it hangs on a finalised one,
+        // unless finality is far behind.
+        let lag = best.number.saturating_sub(finalized.number);
+        let anchor = if lag <= MORTALITY / 2 {
+            finalized
+        } else {
+            best
+        };
+        let runtime = self.runtimes.at(&self.connection, best.hash).await?;
+        let params = rpc_params![account];
+        let nonce: u64 = self
+            .connection
+            .request("system_accountNextIndex", params)
+            .await?;
+        Ok(Signed {
+            call,
+            account,
+            bytes: runtime.sign(call, signer, nonce, anchor)?,
+            nonce,
+            best: best.hash,
+            floor: finalized.number.max(best.number.saturating_sub(MORTALITY)),
+            valid_until: anchor.number.saturating_add(MORTALITY),
+        })
+    }
+
+    /// Offers a transaction to the node until it has it or has turned it away. Also gives the number of the
+    /// session in which that was.
+    async fn offer(&self, signed: &Signed<'_>) -> Result<(Next, u64), ChainError> {
+        let (began, patience) = (Instant::now(), self.connection.settings.patience);
+        let mut failures = 0;
+        loop {
+            let (session, error) = match self.offer_once(signed).await {
+                Ok(session) => return Ok((Next::Look, session)),
+                Err(failed) => failed,
+            };
+            if let ChainError::Refused { code, message, .. } = &error {
+                let next = judge(*code, message, failures > 0);
+                let rejected = |remedy| ChainError::Rejected {
+                    call: signed.call.title(),
+                    account: signed.account,
+                    reason: message.clone(),
+                    remedy,
+                };
+                return Ok((next.map_err(rejected)?, session));
+            }
+            if !error.is_transient() {
+                return Err(error);
+            }
+            failures += 1;
+            match patience.pause(failures, began.elapsed()) {
+                Some(pause) => sleep(pause).await,
+                None => return Err(error),
+            }
+        }
+    }
+
+    /// Offers a transaction once. Gives the number of the session, of the error too.
+    async fn offer_once(&self, signed: &Signed<'_>) -> Result<u64, (u64, ChainError)> {
+        let (node, method) = (&self.connection, "author_submitExtrinsic");
+        let session = node.session_number().await.map_err(|error| (0, error))?;
+        let params = rpc_params![format!("0x{}", hex::encode(&signed.bytes))];
+        match node.request_once::<H256>(method, params).await {
+            Ok(_) => Ok(session),
+            Err(error) => Err((session, error)),
+        }
+    }
+
+    /// Follows the best chain until the transaction is in it.
+    async fn look_for(
+        &self,
+        signed: &Signed<'_>,
+        mut session: u64,
+    ) -> Result<Included, ChainError> {
+        let mut heads = self.best_blocks();
+        let mut seen = HashSet::new();
+        while let Some(head) = heads.next().await {
+            let head = head?;
+            if let Some(included) = self.search(signed, head, &mut seen).await? {
+                return included;
+            }
+            match self.at(head.hash).nonce(&signed.account).await {
+                Ok(nonce) if u64::from(nonce) > signed.nonce => {
+                    let (call, account) = (signed.call.title(), signed.account);
+                    return Err(ChainError::Overtaken {
+                        call,
+                        account,
+                        nonce: signed.nonce,
+                    });
+                }
+                Ok(_) | Err(ChainError::UnknownBlock { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            // A node that was restarted has forgotten what waited in its pool.
+            let now = self.connection.session_number().await?;
+            if now != session {
+                session = now;
+                self.offer(signed).await?;
+            }
+        }
+        Err(self.connection.down("the stream of blocks ended"))
+    }
+
+    /// Looks for the transaction in `head` and the blocks below it that have not been `seen`.
+    async fn search(
+        &self,
+        signed: &Signed<'_>,
+        head: Block,
+        seen: &mut HashSet<H256>,
+    ) -> Result<Option<Result<Included, ChainError>>, ChainError> {
+        let mut block = head;
+        // Only a walk that came to its end makes its blocks known: what lies below a block that has been
+        // seen has been seen as well.
+        let mut walked = Vec::new();
+        while block.number > signed.floor && !seen.contains(&block.hash) {
+            let params = rpc_params![block.hash];
+            let details: Option<BlockDetails<RpcConfigFor<SubstrateConfig>>> =
+                self.connection.request("chain_getBlock", params).await?;
+            // A block that was dropped in the meantime; the next head will lead elsewhere.
+            let Some(details) = details.map(|details| details.block) else {
+                return Ok(None);
+            };
+            let position = details
+                .extrinsics
+                .iter()
+                .position(|bytes| bytes.0 == signed.bytes);
+            let parent = details.header.parent_hash;
+            if let Some(index) = position.and_then(|index| u32::try_from(index).ok()) {
+                return Ok(Some(self.outcome(signed, block, parent, index).await));
+            }
+            walked.push(block.hash);
+            block = Block {
+                number: block.number.saturating_sub(1),
+                hash: parent,
+            };
+        }
+        seen.extend(walked);
+        Ok(None)
+    }
+
+    /// How the transaction with number `index` in `block` ended.
+    async fn outcome(
+        &self,
+        signed: &Signed<'_>,
+        block: Block,
+        parent: H256,
+        index: u32,
+    ) -> Result<Included, ChainError> {
+        let bytes = self
+            .at(block.hash)
+            .storage(&SYSTEM_EVENTS)
+            .await?
+            .unwrap_or_default();
+        // The block was made by the runtime that its parent left behind.
+        let runtime = self.runtimes.at(&self.connection, parent).await?;
+        let malformed = |why: String| self.connection.malformed("System.Events", why);
+        let events = runtime.events(bytes, index).map_err(malformed)?;
+        let outcome = runtime
+            .outcome(&events)
+            .map_err(|error| malformed(error.to_string()))?;
+        outcome.map_err(|error| ChainError::Dispatch {
+            call: signed.call.title(),
+            account: signed.account,
+            error,
+        })?;
+        Ok(Included {
+            block,
+            index,
+            hash: blake2_256(&signed.bytes),
+            events,
+        })
+    }
+}
+
+/// What to make of the refusal of a transaction. `unclear` says that the node may have got it before, when
+/// the connection broke. The error is the remedy. The codes are those of the `author` namespace of every Substrate node.
+fn judge(code: i32, message: &str, unclear: bool) -> Result<Next, &'static str> {
+    const INVALID: i32 = 1010;
+    const BANNED: i32 = 1012;
+    const ALREADY_IMPORTED: i32 = 1013;
+    const LOW_PRIORITY: i32 = 1014;
+    const DROPPED: i32 = 1016;
+    let says = |words: &str| message.contains(words);
+    match code {
+        ALREADY_IMPORTED => Ok(Next::Look),
+        INVALID if says("outdated") && unclear => Ok(Next::Look),
+        BANNED | LOW_PRIORITY if unclear => Ok(Next::Look),
+        INVALID if says("outdated") => Ok(Next::Again),
+        BANNED | LOW_PRIORITY => Ok(Next::Again),
+        INVALID if says("pay some fees") => Err("send the account some CRN"),
+        INVALID if says("bad signature") || says("birth block") => {
+            Err("the chain moved on meanwhile; try again")
+        }
+        INVALID if says("exhaust") => Err("the block was full; try again"),
+        DROPPED => Err("the node's pool is full; try again later"),
+        _ => Err("look at what the account may do now, then try again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_that_the_node_has_is_looked_for() {
+        assert_eq!(
+            judge(1013, "Transaction Already Imported", false),
+            Ok(Next::Look)
+        );
+    }
+
+    #[test]
+    fn a_nonce_that_was_taken_is_drawn_again() {
+        let outdated = "Invalid Transaction: Transaction is outdated";
+        assert_eq!(judge(1010, outdated, false), Ok(Next::Again));
+        assert_eq!(
+            judge(1014, "Priority is too low: (1 vs 1)", false),
+            Ok(Next::Again)
+        );
+        assert_eq!(
+            judge(1012, "Transaction is temporarily banned", false),
+            Ok(Next::Again)
+        );
+    }
+
+    #[test]
+    fn after_a_broken_connection_a_taken_nonce_may_be_our_own() {
+        let outdated = "Invalid Transaction: Transaction is outdated";
+        for (code, message) in [(1010, outdated), (1012, ""), (1013, ""), (1014, "")] {
+            assert_eq!(judge(code, message, true), Ok(Next::Look), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_will_not_do_is_refused_with_a_remedy() {
+        let poor = "Invalid Transaction: Inability to pay some fees (e.g. account balance too low)";
+        assert_eq!(judge(1010, poor, false), Err("send the account some CRN"));
+        assert_eq!(judge(1010, poor, true), Err("send the account some CRN"));
+        for (code, message) in [
+            (1016, "Immediately Dropped"),
+            (1010, "Custom error: 1"),
+            (-1, ""),
+        ] {
+            assert!(matches!(judge(code, message, false), Err(_)), "{code}");
+        }
+    }
+}

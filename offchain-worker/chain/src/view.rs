@@ -1,0 +1,350 @@
+//! The state of one block.
+
+use std::sync::Arc;
+
+use cairn_primitives::{
+    api::{self, Issuance, LineageEntry, Schedule, SettledRound, SubnetEmission},
+    Balance, Netuid, Round, H256,
+};
+use codec::{Decode, DecodeAll, Encode};
+use subxt::rpcs::{methods::legacy::Bytes, rpc_params};
+
+use crate::{connection::Connection, AccountId, ChainError};
+
+/// A subnet.
+pub type SubnetInfo = api::SubnetInfo<AccountId>;
+/// A member of a subnet.
+pub type MemberInfo = api::MemberInfo<AccountId>;
+/// A run and where it stands.
+pub type RunInfo = api::RunInfo<AccountId>;
+/// A round.
+pub type RoundInfo = api::RoundInfo<AccountId>;
+/// What a miner committed to.
+pub type ContributionInfo = api::ContributionInfo<AccountId>;
+/// What an account has in one subnet through one hotkey.
+pub type AccountEarning = api::AccountEarning<AccountId>;
+
+/// twox_128("System") ++ twox_128("Account")
+const SYSTEM_ACCOUNT: [u8; 32] = [
+    0x26, 0xaa, 0x39, 0x4e, 0xea, 0x56, 0x30, 0xe0, 0x7c, 0x48, 0xae, 0x0c, 0x95, 0x58, 0xce, 0xf7,
+    0xb9, 0x9d, 0x88, 0x0e, 0xc6, 0x81, 0x79, 0x9c, 0x0c, 0xf3, 0x0e, 0x88, 0x86, 0x37, 0x1d, 0xa9,
+];
+/// twox_128("System") ++ twox_128("Events")
+pub(crate) const SYSTEM_EVENTS: [u8; 32] = [
+    0x26, 0xaa, 0x39, 0x4e, 0xea, 0x56, 0x30, 0xe0, 0x7c, 0x48, 0xae, 0x0c, 0x95, 0x58, 0xce, 0xf7,
+    0x80, 0xd4, 0x1e, 0x5e, 0x16, 0x05, 0x67, 0x65, 0xbc, 0x84, 0x61, 0x85, 0x10, 0x72, 0xc9, 0xd7,
+];
+
+/// What an account has, in pebble.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountBalance {
+    /// What it has, reserves aside.
+    pub free: Balance,
+    /// What is set aside for something.
+    pub reserved: Balance,
+    /// How much of `free` cannot be spent.
+    pub frozen: Balance,
+}
+
+/// `frame_system::AccountInfo<u32, pallet_balances::AccountData<u64>>`.
+#[derive(Decode, Default)]
+struct AccountInfo {
+    nonce: u32,
+    _consumers: u32,
+    _providers: u32,
+    _sufficients: u32,
+    free: Balance,
+    reserved: Balance,
+    frozen: Balance,
+    _flags: u128,
+}
+
+/// The state of the chain after one block. What is read from it belongs together.
+///
+/// Every read ends by the deadlines of [`crate::Settings`]. Beside the connection's errors it may fail with
+/// [`ChainError::UnknownBlock`] for a block that the node does not keep, [`ChainError::UnknownFunction`] and
+/// [`ChainError::Malformed`] for a node of another release.
+#[derive(Clone)]
+pub struct View {
+    connection: Arc<Connection>,
+    hash: H256,
+}
+
+impl View {
+    pub(crate) fn new(connection: Arc<Connection>, hash: H256) -> View {
+        View { connection, hash }
+    }
+
+    /// The block's hash.
+    pub fn block_hash(&self) -> H256 {
+        self.hash
+    }
+
+    /// All subnets, ascending.
+    pub async fn subnets(&self) -> Result<Vec<SubnetInfo>, ChainError> {
+        self.call("SubnetsApi_subnets", ()).await
+    }
+
+    /// One subnet.
+    pub async fn subnet(&self, netuid: Netuid) -> Result<Option<SubnetInfo>, ChainError> {
+        self.call("SubnetsApi_subnet", netuid).await
+    }
+
+    /// A subnet's members, ascending by uid.
+    pub async fn members(&self, netuid: Netuid) -> Result<Vec<MemberInfo>, ChainError> {
+        self.call("SubnetsApi_members", netuid).await
+    }
+
+    /// The member with this hotkey.
+    pub async fn member(
+        &self,
+        netuid: Netuid,
+        hotkey: &AccountId,
+    ) -> Result<Option<MemberInfo>, ChainError> {
+        self.call("SubnetsApi_member", (netuid, hotkey)).await
+    }
+
+    /// What creating a subnet costs now, in pebble.
+    pub async fn creation_price(&self) -> Result<Balance, ChainError> {
+        self.call("SubnetsApi_creation_price", ()).await
+    }
+
+    /// The subnet's run.
+    pub async fn run(&self, netuid: Netuid) -> Result<Option<RunInfo>, ChainError> {
+        self.call("TrainingApi_run", netuid).await
+    }
+
+    /// A round that is still kept.
+    pub async fn round(
+        &self,
+        netuid: Netuid,
+        round: Round,
+    ) -> Result<Option<RoundInfo>, ChainError> {
+        self.call("TrainingApi_round", (netuid, round)).await
+    }
+
+    /// The commitments of a round, ascending by uid.
+    pub async fn contributions(
+        &self,
+        netuid: Netuid,
+        round: Round,
+    ) -> Result<Vec<ContributionInfo>, ChainError> {
+        self.call("TrainingApi_contributions", (netuid, round))
+            .await
+    }
+
+    /// How a round ended; `None` while it has not, or if it is no longer kept.
+    pub async fn settled(
+        &self,
+        netuid: Netuid,
+        round: Round,
+    ) -> Result<Option<SettledRound>, ChainError> {
+        self.call("TrainingApi_settled", (netuid, round)).await
+    }
+
+    /// At most 256 entries of the lineage, from round `from` on.
+    pub async fn lineage(
+        &self,
+        netuid: Netuid,
+        from: Round,
+    ) -> Result<Vec<LineageEntry>, ChainError> {
+        self.call("TrainingApi_lineage", (netuid, from)).await
+    }
+
+    /// How the token comes into being.
+    pub async fn schedule(&self) -> Result<Schedule, ChainError> {
+        self.call("EmissionsApi_schedule", ()).await
+    }
+
+    /// Where everything that was issued is.
+    pub async fn issuance(&self) -> Result<Issuance, ChainError> {
+        self.call("EmissionsApi_issuance", ()).await
+    }
+
+    /// A subnet's emission.
+    pub async fn emission(&self, netuid: Netuid) -> Result<Option<SubnetEmission>, ChainError> {
+        self.call("EmissionsApi_emission", netuid).await
+    }
+
+    /// What an account earned through the hotkeys that it owns, or as a hotkey itself.
+    pub async fn account(&self, account: &AccountId) -> Result<Vec<AccountEarning>, ChainError> {
+        self.call("EmissionsApi_account", account).await
+    }
+
+    /// What an account has; nothing, if the chain does not know it.
+    pub async fn balance(&self, account: &AccountId) -> Result<AccountBalance, ChainError> {
+        let AccountInfo {
+            free,
+            reserved,
+            frozen,
+            ..
+        } = self.account_info(account).await?;
+        Ok(AccountBalance {
+            free,
+            reserved,
+            frozen,
+        })
+    }
+
+    /// How many transactions of the account there have been.
+    pub async fn nonce(&self, account: &AccountId) -> Result<u32, ChainError> {
+        Ok(self.account_info(account).await?.nonce)
+    }
+
+    async fn account_info(&self, account: &AccountId) -> Result<AccountInfo, ChainError> {
+        match self.storage(&account_key(account)).await? {
+            Some(bytes) => self.read("System.Account", &bytes),
+            None => Ok(AccountInfo::default()),
+        }
+    }
+
+    /// What the state holds under a raw storage key.
+    pub async fn storage(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ChainError> {
+        let key = format!("0x{}", hex::encode(key));
+        let params = rpc_params![key, self.hash];
+        let value: Result<Option<Bytes>, _> =
+            self.connection.request("state_getStorage", params).await;
+        value
+            .map(|value| value.map(|bytes| bytes.0))
+            .map_err(|error| self.explain(error, ""))
+    }
+
+    /// Calls a function of a runtime API, `Trait_function`, with the SCALE of its arguments' tuple.
+    pub async fn call<T: Decode>(
+        &self,
+        function: &'static str,
+        arguments: impl Encode,
+    ) -> Result<T, ChainError> {
+        let arguments = format!("0x{}", hex::encode(arguments.encode()));
+        let params = rpc_params![function, arguments, self.hash];
+        let answer: Result<Bytes, _> = self.connection.request("state_call", params).await;
+        let bytes = answer.map_err(|error| self.explain(error, function))?;
+        self.read(function, &bytes.0)
+    }
+
+    /// Reads an answer; bytes that are left over mean that it is another type's.
+    fn read<T: Decode>(&self, what: &str, bytes: &[u8]) -> Result<T, ChainError> {
+        T::decode_all(&mut &*bytes).map_err(|error| self.connection.malformed(what, error))
+    }
+
+    /// Nodes say in words what they do not have.
+    fn explain(&self, error: ChainError, function: &str) -> ChainError {
+        let ChainError::Refused { url, message, .. } = &error else {
+            return error;
+        };
+        let says = |words: &str| message.contains(words);
+        if says("UnknownBlock") || says("State already discarded") || says("Header was not found") {
+            ChainError::UnknownBlock {
+                url: url.clone(),
+                hash: self.hash,
+            }
+        } else if !function.is_empty() && says(function) && says("not found") {
+            ChainError::UnknownFunction {
+                url: url.clone(),
+                function: function.to_string(),
+            }
+        } else {
+            error
+        }
+    }
+}
+
+/// The storage key of an account: System.Account is a map with the hasher Blake2_128Concat.
+fn account_key(account: &AccountId) -> Vec<u8> {
+    let hash = blake2b_simd::Params::new().hash_length(16).hash(&account.0);
+    [&SYSTEM_ACCOUNT, hash.as_bytes(), &account.0[..]].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Settings;
+
+    fn view() -> View {
+        let connection = Connection::new("ws://127.0.0.1:1", Settings::default()).unwrap();
+        View::new(connection, H256::repeat_byte(9))
+    }
+
+    fn refused(message: &str) -> ChainError {
+        let (url, what) = ("ws://n".to_string(), "state_call".to_string());
+        ChainError::Refused {
+            url,
+            what,
+            code: 4003,
+            message: message.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_storage_key_of_alice_is_that_of_every_substrate_chain() {
+        let alice = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY"
+            .parse()
+            .unwrap();
+        assert_eq!(
+            hex::encode(account_key(&alice)),
+            "26aa394eea5630e07c48ae0c9558cef7b99d880ec681799c0cf30e8886371da9\
+             de1e86a9a8c739864cf3cc5ec2bea59f\
+             d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d"
+        );
+    }
+
+    #[test]
+    fn an_account_is_read_as_the_chain_writes_it() {
+        let bytes = (3u32, 1u32, 1u32, 0u32, 50u64, 6u64, 7u64, 1u128 << 127).encode();
+        let info: AccountInfo = view().read("System.Account", &bytes).unwrap();
+        assert_eq!(
+            (info.nonce, info.free, info.reserved, info.frozen),
+            (3, 50, 6, 7)
+        );
+        // A chain with balances of 128 bits is another release.
+        let other = (3u32, 1u32, 1u32, 0u32, 50u128, 6u128, 7u128, 0u128).encode();
+        let error = view().read::<AccountInfo>("System.Account", &other).err();
+        assert!(
+            matches!(error, Some(ChainError::Malformed { .. })),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn answers_that_are_too_short_or_too_long_are_malformed() {
+        for bytes in [&[][..], &[1], &[1, 0, 0, 0, 0, 0, 0, 0, 0], &[0xff; 3]] {
+            let error = view()
+                .read::<u64>("SubnetsApi_creation_price", bytes)
+                .unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("SubnetsApi_creation_price"), "{text}");
+            assert!(text.contains("same release"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_claims_to_be_endless_is_malformed() {
+        let error = view().read::<Vec<SubnetInfo>>("SubnetsApi_subnets", &[0xfe, 0xff, 0xff, 0xff]);
+        assert!(
+            matches!(error, Err(ChainError::Malformed { .. })),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn what_a_node_does_not_have_is_named() {
+        let function = "SubnetsApi_subnets";
+        let text = "Execution failed: Other: Exported method SubnetsApi_subnets is not found";
+        let error = view().explain(refused(text), function);
+        assert!(
+            matches!(error, ChainError::UnknownFunction { .. }),
+            "{error:?}"
+        );
+        let text = "Client error: UnknownBlock: State already discarded for 0x01";
+        let error = view().explain(refused(text), function);
+        assert_eq!(
+            error,
+            ChainError::UnknownBlock {
+                url: "ws://n".into(),
+                hash: view().hash
+            }
+        );
+        let error = view().explain(refused("Execution failed: trap"), function);
+        assert!(matches!(error, ChainError::Refused { .. }), "{error:?}");
+    }
+}
