@@ -1,0 +1,63 @@
+//! Trains a Llama-style language model on the CPU, with the same bits on every machine.
+//!
+//! # What it is for
+//!
+//! A miner of Cairn takes the weights that everybody holds, runs a number of AdamW steps on the text that
+//! the chain assigned to it, and hands in the difference. A validator measures by how much that difference
+//! lowers the loss. Both use this crate:
+//!
+//! - [`initial_weights`] makes the first weights of a run from a seed;
+//! - [`Trainer::step`] is one inner step: forward, backward, clipping, AdamW;
+//! - [`Trainer::losses`] is the forward pass alone: the mean cross-entropy of each window;
+//! - [`data`] reads the token shards of a run and cuts windows out of them.
+//!
+//! Weights are one flat vector of `f32` in the order of [`Layout`](cairn_primitives::Layout), since that is
+//! what the rest of the project compresses, hashes and adds up.
+//!
+//! # The same bits everywhere
+//!
+//! Whoever replays a miner's steps must come to the miner's weights exactly, or an honest miner could be
+//! taken for a cheat. Floating-point addition depends on its order, so every order is fixed here:
+//!
+//! - A product of matrices is, for each of its elements, a chain of fused multiply-adds over the inner
+//!   dimension in blocks of 256, and the block sums are added in order (module `gemm`).
+//! - A sum along a row runs in 16 lanes that are folded in halves; a sum over rows runs in blocks of 32
+//!   rows, added in index order (modules `math` and `norm`).
+//! - Threads divide outputs among themselves, never a sum.
+//! - `exp` is a polynomial of multiplications and additions; `ln`, `sin`, `cos` and `pow` are those of the
+//!   `libm` crate. The platform's own versions choose their code by the CPU.
+//!
+//! Any x86-64 machine with AVX2 and FMA (the level x86-64-v3) gives these bits, with any number of threads
+//! and with AVX-512 or without. Others are turned away by [`Trainer::new`]. Tests pin hashes of weights.
+//!
+//! # The model
+//!
+//! Root-mean-square normalisation, rotary positions (the two halves of a head are rotated against each
+//! other, as Hugging Face's Llama has it), grouped-query attention, SwiGLU, residual connections, and a head
+//! that may share the embedding's weights. The backward pass is written by hand and checked against finite
+//! differences of a plain `f64` model in the tests.
+
+#[macro_use]
+mod cpu;
+mod attention;
+pub mod data;
+mod embedding;
+mod gemm;
+mod head;
+mod init;
+mod math;
+mod model;
+mod norm;
+pub mod optimizer;
+mod rope;
+mod swiglu;
+mod trainer;
+mod workspace;
+
+#[cfg(test)]
+mod tests;
+
+pub use cpu::check_cpu;
+pub use init::initial_weights;
+pub use optimizer::{AdamState, StateError};
+pub use trainer::{Trainer, TrainerError};

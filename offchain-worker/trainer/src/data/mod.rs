@@ -1,0 +1,133 @@
+//! The text of a run as tokens: shards, the manifest that lists them, and the windows cut out of them.
+//!
+//! A data set is published once and never changes. Its tokens lie in [shards](Shard); a [`Manifest`] lists the
+//! BLAKE3 root of each, the size of the vocabulary and the tokenizer's root; the run's configuration on chain
+//! holds the root of the manifest file. So whoever reads the chain can check every byte that it trains on.
+//!
+//! The training shards, in the manifest's order, are one stream of tokens. Window *i* begins at token
+//! *i·length* and has *length* + 1 tokens: its last is only predicted, and is the next window's first. Shards
+//! held out are a stream of their own, which nobody trains on.
+
+mod manifest;
+mod set;
+mod shard;
+
+#[cfg(test)]
+mod tests;
+
+pub use manifest::{Manifest, ShardInfo, MAX_MANIFEST_BYTES};
+pub use set::DataSet;
+pub use shard::{Shard, TokenWidth, HEADER_BYTES};
+
+use cairn_primitives::H256;
+
+/// Why data cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataError {
+    /// The file is another one than its name says.
+    #[error("{what} {root:?} is damaged: its bytes have the root {found:?}; fetch it again")]
+    Root {
+        /// What the file should be.
+        what: &'static str,
+        /// The root by which it was asked for.
+        root: H256,
+        /// The root it has.
+        found: H256,
+    },
+    /// The manifest is too large to be read.
+    #[error(
+        "manifest of {found} bytes, the limit is {MAX_MANIFEST_BYTES}; use fewer and larger shards"
+    )]
+    ManifestSize {
+        /// Bytes it has.
+        found: usize,
+    },
+    /// The manifest does not have the form of one.
+    #[error("manifest cannot be read: {reason}; prepare the data again")]
+    ManifestForm {
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// The manifest is written otherwise than this program writes it.
+    #[error("manifest is not in its canonical form; prepare the data again")]
+    ManifestNotCanonical,
+    /// Made by another version.
+    #[error("{what} of version {found}, this program reads {expected}; use the version of `cairn` that made it")]
+    Version {
+        /// Manifest or shard.
+        what: &'static str,
+        /// The version that this program reads.
+        expected: u32,
+        /// The version it has.
+        found: u32,
+    },
+    /// The vocabulary is empty or too large for the width of tokens.
+    #[error("a vocabulary of {vocabulary} tokens does not fit tokens of {bytes} bytes; prepare the data again")]
+    Vocabulary {
+        /// Tokens in the vocabulary.
+        vocabulary: u32,
+        /// Bytes per token.
+        bytes: u32,
+    },
+    /// Not a shard at all.
+    #[error("not a shard of tokens: it begins otherwise; check the manifest")]
+    Magic,
+    /// A width that tokens cannot have.
+    #[error("shard with {found} bytes per token, possible are 2 and 4; prepare the data again")]
+    Width {
+        /// The width it states.
+        found: u32,
+    },
+    /// The shard is cut off or too long.
+    #[error("shard of {found} bytes where its header asks for {expected}; fetch it again")]
+    Length {
+        /// Bytes that a shard with such a header has, or that a header has.
+        expected: u64,
+        /// Bytes there are.
+        found: u64,
+    },
+    /// The shard is another one than the manifest describes.
+    #[error("shard {root:?} has {found} tokens of {found_bytes} bytes, its manifest says {expected} of {expected_bytes}; prepare the data again")]
+    Mismatch {
+        /// The shard.
+        root: H256,
+        /// Tokens by the manifest.
+        expected: u64,
+        /// Bytes per token by the manifest.
+        expected_bytes: u32,
+        /// Tokens it has.
+        found: u64,
+        /// Bytes per token it has.
+        found_bytes: u32,
+    },
+    /// A token that the model does not know, or that does not fit its width.
+    #[error("token {token} at {position} of a shard, the largest possible is {largest}; prepare the data with the run's tokenizer")]
+    Token {
+        /// The token.
+        token: u32,
+        /// Where in the shard.
+        position: u64,
+        /// The largest that could stand there.
+        largest: u32,
+    },
+    /// A shard of the manifest was not given.
+    #[error("shard {root:?} is missing; fetch it from the run's store")]
+    Missing {
+        /// The shard.
+        root: H256,
+    },
+}
+
+/// BLAKE3 of a file's bytes, by which it is found and checked.
+pub fn root(bytes: &[u8]) -> H256 {
+    H256(*blake3::hash(bytes).as_bytes())
+}
+
+/// Whether bytes are the file of that root.
+fn check_root(what: &'static str, root: H256, bytes: &[u8]) -> Result<(), DataError> {
+    let found = self::root(bytes);
+    if found == root {
+        return Ok(());
+    }
+    Err(DataError::Root { what, root, found })
+}

@@ -1,0 +1,147 @@
+//! The promise that the same arguments give the same bits.
+//!
+//! The hashes are part of it: if one of them changes, so does what every miner computes. To record them anew
+//! after a change that is meant, run `cargo test -p cairn-trainer bits` and take what the failures print; then
+//! see that another machine, best one with AVX-512, agrees.
+
+use cairn_primitives::{Layout, ModelShape};
+
+use super::{optimizer, slices, small, tiny, windows};
+use crate::{initial_weights, AdamState, Trainer};
+
+fn hash(numbers: &[f32]) -> String {
+    assert!(numbers.iter().all(|x| x.is_finite()));
+    let bytes: Vec<u8> = numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
+    blake3::hash(&bytes).to_string()
+}
+
+/// Weights, losses and state after some steps on `threads` threads.
+fn train(
+    shape: &ModelShape,
+    threads: usize,
+    steps: u64,
+    length: usize,
+) -> (Vec<f32>, Vec<f32>, AdamState) {
+    let mut trainer = Trainer::new(shape, threads).unwrap();
+    let mut params = initial_weights(shape, 42);
+    let mut adam = AdamState::new(params.len());
+    let optimizer = optimizer(length as u32);
+    let step = |i| {
+        let windows = windows(5, length + 1, shape.vocabulary, i);
+        trainer
+            .step(&mut params, &mut adam, &optimizer, &slices(&windows))
+            .unwrap()
+    };
+    let losses = (0..steps).map(step).collect();
+    (params, losses, adam)
+}
+
+#[test]
+fn initial_weights_are_these() {
+    let recorded = "675d3e6f2bb2ef1b0389c773c4104f716a462909bbe1c25b97313cf3547c7ba5";
+    assert_eq!(hash(&initial_weights(&tiny(false), 42)), recorded);
+}
+
+#[test]
+fn weights_after_some_steps_are_these() {
+    let recorded = "dbb4438458b8de49153b043097651993dfd87c9b72da65ec31f186245690eb4c";
+    assert_eq!(hash(&train(&tiny(false), 1, 3, 70).0), recorded);
+}
+
+#[test]
+fn weights_of_a_larger_model_after_some_steps_are_these() {
+    let recorded = "dc6521038050ff093bde8a62fbb19e71a4a2b911cc849744cbceef9833ecae18";
+    assert_eq!(hash(&train(&small(), 1, 2, 128).0), recorded);
+}
+
+#[test]
+fn threads_change_no_bit() {
+    let one = train(&small(), 1, 5, 100);
+    for threads in [2, 3] {
+        assert!(train(&small(), threads, 5, 100) == one, "{threads} threads");
+    }
+    let lengths: Vec<usize> = Layout::of(&small())
+        .0
+        .iter()
+        .map(|tensor| tensor.len())
+        .collect();
+    assert_eq!(one.0.len(), lengths.iter().sum::<usize>());
+}
+
+#[test]
+fn what_was_computed_before_changes_no_bit() {
+    let shape = small();
+    let params = initial_weights(&shape, 1);
+    let (short, long) = (windows(7, 12, 300, 1), windows(2, 129, 300, 2));
+    let fresh = Trainer::new(&shape, 1)
+        .unwrap()
+        .gradient(&params, &slices(&long))
+        .unwrap()
+        .1
+        .to_vec();
+    let mut trainer = Trainer::new(&shape, 1).unwrap();
+    trainer.gradient(&params, &slices(&short)).unwrap();
+    trainer.losses(&params, &slices(&long)).unwrap();
+    trainer
+        .losses(&initial_weights(&shape, 2), &slices(&short))
+        .unwrap();
+    assert!(trainer.gradient(&params, &slices(&long)).unwrap().1 == fresh);
+}
+
+#[test]
+fn a_windows_loss_does_not_depend_on_the_others() {
+    let shape = small();
+    let params = initial_weights(&shape, 1);
+    let mut trainer = Trainer::new(&shape, 2).unwrap();
+    // More tokens than are taken at once.
+    let windows = windows(50, 100, shape.vocabulary, 1);
+    let together = trainer.losses(&params, &slices(&windows)).unwrap();
+    for (window, loss) in windows.iter().zip(&together).step_by(7) {
+        let alone = trainer.losses(&params, &[window]).unwrap();
+        assert_eq!(alone[0].to_bits(), loss.to_bits());
+    }
+}
+
+#[test]
+fn a_state_that_was_saved_goes_on_with_the_same_bits() {
+    let shape = tiny(true);
+    let straight = train(&shape, 1, 4, 9);
+    let (mut params, _, adam) = train(&shape, 1, 2, 9);
+    let mut adam = AdamState::from_bytes(&adam.to_bytes()).unwrap();
+    let mut trainer = Trainer::new(&shape, 1).unwrap();
+    for i in 2..4 {
+        let windows = windows(5, 10, shape.vocabulary, i);
+        trainer
+            .step(&mut params, &mut adam, &optimizer(9), &slices(&windows))
+            .unwrap();
+    }
+    assert!((params, adam) == (straight.0, straight.2));
+}
+
+#[test]
+fn initial_weights_are_normal_ones_and_scaled_by_depth() {
+    let shape = small();
+    let weights = initial_weights(&shape, 9);
+    for (tensor, range) in Layout::of(&shape).ranges() {
+        let (values, n) = (&weights[range], tensor.len() as f64);
+        let mean = values.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
+        let deviation = (values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / n).sqrt();
+        let residual = tensor.name.contains("o_proj") || tensor.name.contains("down_proj");
+        let expected = match tensor.shape.len() {
+            1 => 1.0,
+            _ if residual => 0.01,
+            _ => 0.02,
+        };
+        assert!(
+            (deviation / expected - 1.0).abs() < 0.06,
+            "{}: {deviation}",
+            tensor.name
+        );
+        assert!(
+            tensor.shape.len() == 1 || mean.abs() < 0.1 * expected,
+            "{}: {mean}",
+            tensor.name
+        );
+    }
+    assert_ne!(weights, initial_weights(&shape, 10));
+}

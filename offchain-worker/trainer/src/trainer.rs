@@ -1,0 +1,345 @@
+//! The trainer: checks what it is given, then runs the model on its own threads.
+
+use cairn_primitives::{InnerOptimizer, Layout, ModelShape};
+
+use crate::model::Model;
+use crate::optimizer::{norm, AdamState, Update};
+use crate::workspace::{Batch, Workspace};
+
+/// The most parameters that a model on the CPU may have: with gradient and moments, 16 bytes each.
+const MAX_PARAMETERS: u128 = 1 << 34;
+/// Tokens that [`Trainer::losses`] takes at once, to bound its memory.
+const LOSS_TOKENS: usize = 4096;
+
+/// Why something cannot be computed. Nothing has been changed when one of these is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainerError {
+    /// The CPU would give other bits.
+    #[error("this CPU lacks {missing}: training here would not give the bits that others get; use an x86-64 machine with AVX2 and FMA")]
+    Cpu {
+        /// What it lacks.
+        missing: &'static str,
+    },
+    /// No model has such a shape.
+    #[error("impossible model shape: {reason}; correct the run's configuration")]
+    Shape {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// No threads to compute with, or the system gave none.
+    #[error(
+        "cannot compute with {threads} threads: {reason}; ask for at least 1 and at most the CPU's"
+    )]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// What stood in the way.
+        reason: String,
+    },
+    /// A vector does not belong to this model.
+    #[error("{what} has {found} numbers where the model has {expected} parameters; check which run it is from")]
+    Length {
+        /// Which vector.
+        what: &'static str,
+        /// The model's parameters.
+        expected: usize,
+        /// Numbers it has.
+        found: usize,
+    },
+    /// Nothing to train on.
+    #[error("no windows were given; give at least one")]
+    NoWindows,
+    /// A window of the wrong length.
+    #[error("window {window} has {found} tokens where {expected} were expected; cut windows with the run's sequence length")]
+    Window {
+        /// Which window.
+        window: usize,
+        /// Tokens expected.
+        expected: usize,
+        /// Tokens it has.
+        found: usize,
+    },
+    /// Windows too short to predict anything or longer than the context.
+    #[error("windows of {found} tokens do not fit a context of {context}; a window takes 2 to {context} + 1 tokens")]
+    Context {
+        /// Tokens in a window.
+        found: usize,
+        /// Tokens that the model can look at.
+        context: u32,
+    },
+    /// A token that the model does not know.
+    #[error("window {window} has token {token} at {position}, the vocabulary ends at {vocabulary}; use the run's tokenizer and data")]
+    Token {
+        /// Which window.
+        window: usize,
+        /// Where in it.
+        position: usize,
+        /// The token.
+        token: u32,
+        /// Size of the vocabulary.
+        vocabulary: u32,
+    },
+    /// The loss or the gradient overflowed.
+    #[error("loss {loss} with a gradient of norm {norm}: not finite; start from other weights or lower the learning rate")]
+    NotFinite {
+        /// The mean loss.
+        loss: f32,
+        /// The gradient's norm.
+        norm: f64,
+    },
+}
+
+/// Computes losses and training steps of one model on threads of its own.
+///
+/// The trainer holds no weights. Its buffers are kept between calls, and no result depends on what was computed
+/// before: the same arguments give the same bits, with any number of threads.
+pub struct Trainer {
+    shape: ModelShape,
+    model: Model,
+    parameters: usize,
+    /// Each tensor's length and whether it is a matrix.
+    tensors: Vec<(usize, bool)>,
+    pool: rayon::ThreadPool,
+    work: Workspace,
+    gradient: Vec<f32>,
+    norm_blocks: Vec<f64>,
+}
+
+impl Trainer {
+    /// A trainer for models of `shape` on `threads` threads. Buffers are allocated by the first calls.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Cpu`] if the machine would give other bits, [`TrainerError::Shape`] if there is no such
+    /// model, [`TrainerError::Threads`] if there are no threads.
+    pub fn new(shape: &ModelShape, threads: usize) -> Result<Trainer, TrainerError> {
+        crate::check_cpu()?;
+        check_shape(shape).map_err(|reason| TrainerError::Shape { reason })?;
+        let refused = |reason: String| TrainerError::Threads { threads, reason };
+        if threads == 0 {
+            return Err(refused("none".into()));
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("trainer-{i}"))
+            .build()
+            .map_err(|error| refused(error.to_string()))?;
+        let layout = Layout::of(shape);
+        Ok(Trainer {
+            shape: shape.clone(),
+            model: Model::new(shape),
+            parameters: layout.parameters(),
+            tensors: layout
+                .0
+                .iter()
+                .map(|t| (t.len(), t.shape.len() == 2))
+                .collect(),
+            pool,
+            work: Workspace::default(),
+            gradient: Vec::new(),
+            norm_blocks: Vec::new(),
+        })
+    }
+
+    /// The shape of the models that this trainer computes.
+    pub fn shape(&self) -> &ModelShape {
+        &self.shape
+    }
+
+    /// The mean cross-entropy of each window, in nats per token: a forward pass only. Windows all have the same
+    /// number of tokens, of which all but the first are predicted. A window's loss does not depend on the others.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if `params` or a window does not fit the model. A loss that is not finite is returned as
+    /// it is: the weights of others may be bad.
+    pub fn losses(&mut self, params: &[f32], windows: &[&[u32]]) -> Result<Vec<f32>, TrainerError> {
+        let length = self.check(params, windows)?.length;
+        let mut losses = Vec::with_capacity(windows.len());
+        let Trainer {
+            model, pool, work, ..
+        } = self;
+        for windows in windows.chunks((LOSS_TOKENS / length).max(1)) {
+            let batch = Batch {
+                windows: windows.len(),
+                length,
+            };
+            work.load(windows);
+            work.fit(model, batch, 1);
+            pool.install(|| {
+                model.forward(params, batch, false, work);
+                model.losses(params, work);
+            });
+            losses.extend(work.losses.chunks(length).map(mean));
+        }
+        Ok(losses)
+    }
+
+    /// The mean cross-entropy over all tokens of the windows, in nats, and its gradient for every parameter,
+    /// before clipping. Windows are as for [`Trainer::losses`].
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if `params` or a window does not fit the model.
+    pub fn gradient(
+        &mut self,
+        params: &[f32],
+        windows: &[&[u32]],
+    ) -> Result<(f32, &[f32]), TrainerError> {
+        let batch = self.check(params, windows)?;
+        let Trainer {
+            model,
+            pool,
+            work,
+            gradient,
+            ..
+        } = self;
+        work.load(windows);
+        work.fit(model, batch, model.depth());
+        work.fit_backward(model, batch);
+        gradient.resize(params.len(), 0.0);
+        pool.install(|| {
+            model.forward(params, batch, true, work);
+            model.backward(params, batch, work, gradient);
+        });
+        Ok((mean(&self.work.losses), &self.gradient))
+    }
+
+    /// One inner step: the gradient of the mean loss over `windows`, clipped to `clip_norm`, then AdamW at the
+    /// learning rate that [`learning_rate`](crate::optimizer::learning_rate) gives for `adam.step`, which goes up
+    /// by one. Each window has `sequence_length` + 1 tokens; how many there are is the caller's to decide. Returns
+    /// the mean loss before the step.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if something does not fit the model, or if loss or gradient are not finite; weights and
+    /// state are then as before.
+    pub fn step(
+        &mut self,
+        params: &mut [f32],
+        adam: &mut AdamState,
+        optimizer: &InnerOptimizer,
+        windows: &[&[u32]],
+    ) -> Result<f32, TrainerError> {
+        self.check_length("the optimizer's first moment", adam.m.len())?;
+        self.check_length("the optimizer's second moment", adam.v.len())?;
+        let expected = (optimizer.sequence_length as usize).saturating_add(1);
+        check_windows(windows, expected)?;
+        let (loss, _) = self.gradient(params, windows)?;
+        let Trainer {
+            pool,
+            gradient,
+            norm_blocks,
+            tensors,
+            ..
+        } = self;
+        let norm = pool.install(|| norm(gradient, norm_blocks));
+        if !(loss.is_finite() && norm.is_finite()) {
+            return Err(TrainerError::NotFinite { loss, norm });
+        }
+        let update = Update::new(optimizer, adam.step, norm);
+        pool.install(|| {
+            let mut start = 0;
+            for (length, matrix) in tensors.iter() {
+                let at = start..start + length;
+                let moments = (&mut adam.m[at.clone()], &mut adam.v[at.clone()]);
+                update.apply(
+                    &mut params[at.clone()],
+                    moments.0,
+                    moments.1,
+                    &gradient[at],
+                    *matrix,
+                );
+                start += length;
+            }
+        });
+        adam.step = adam.step.saturating_add(1);
+        Ok(loss)
+    }
+
+    /// Whether weights and windows fit the model, and the batch that the windows are.
+    fn check(&self, params: &[f32], windows: &[&[u32]]) -> Result<Batch, TrainerError> {
+        self.check_length("the vector of weights", params.len())?;
+        let found = windows.first().ok_or(TrainerError::NoWindows)?.len();
+        let (context, vocabulary) = (self.shape.context, self.shape.vocabulary);
+        if found < 2 || found - 1 > context as usize {
+            return Err(TrainerError::Context { found, context });
+        }
+        check_windows(windows, found)?;
+        for (window, tokens) in windows.iter().enumerate() {
+            if let Some(position) = tokens.iter().position(|token| *token >= vocabulary) {
+                let token = tokens[position];
+                return Err(TrainerError::Token {
+                    window,
+                    position,
+                    token,
+                    vocabulary,
+                });
+            }
+        }
+        Ok(Batch {
+            windows: windows.len(),
+            length: found - 1,
+        })
+    }
+
+    fn check_length(&self, what: &'static str, found: usize) -> Result<(), TrainerError> {
+        if found == self.parameters {
+            return Ok(());
+        }
+        Err(TrainerError::Length {
+            what,
+            expected: self.parameters,
+            found,
+        })
+    }
+}
+
+/// Whether all windows have `expected` tokens.
+fn check_windows(windows: &[&[u32]], expected: usize) -> Result<(), TrainerError> {
+    match windows.iter().position(|tokens| tokens.len() != expected) {
+        Some(window) => Err(TrainerError::Window {
+            window,
+            expected,
+            found: windows[window].len(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with a shape.
+fn check_shape(shape: &ModelShape) -> Result<(), &'static str> {
+    let sizes = [
+        shape.d_model,
+        shape.ffn,
+        shape.vocabulary,
+        shape.context,
+        shape.rope_theta,
+    ];
+    let counts = [shape.layers, shape.heads, shape.kv_heads];
+    if sizes.contains(&0) || counts.contains(&0) {
+        return Err("a size is zero");
+    }
+    if shape.d_model % u32::from(shape.heads) != 0 {
+        return Err("`heads` does not divide `d_model`");
+    }
+    if shape.heads % shape.kv_heads != 0 {
+        return Err("`kv_heads` does not divide `heads`");
+    }
+    if shape.head_dim() % 2 != 0 {
+        return Err("the width of a head is odd");
+    }
+    let (d, ffn) = (u128::from(shape.d_model), u128::from(shape.ffn));
+    let vocabulary = u128::from(shape.vocabulary);
+    let per_layer = 4 * d * d + 3 * d * ffn + 2 * d;
+    if u128::from(shape.layers) * per_layer + 2 * vocabulary * d > MAX_PARAMETERS {
+        return Err("more than 2³⁴ parameters are too many for a CPU");
+    }
+    Ok(())
+}
+
+/// The mean, summed in `f64` in index order.
+fn mean(losses: &[f32]) -> f32 {
+    let sum = losses.iter().fold(0f64, |sum, loss| sum + f64::from(*loss));
+    (sum / losses.len() as f64) as f32
+}
