@@ -1,0 +1,235 @@
+//! A chain with this pallet, balances, and members that a test seats itself.
+
+use crate as pallet_stake;
+use cairn_primitives::{
+    traits::{Ledgers, Membership, OnMember, Stakes},
+    Balance, BlockNumber, Hyperparameters, Netuid, Uid, CRN,
+};
+use frame_support::{derive_impl, parameter_types, traits::ConstU64};
+use sp_runtime::{BuildStorage, DispatchResult};
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+};
+
+type Block = frame_system::mocking::MockBlockU32<Test>;
+pub type AccountId = u64;
+
+frame_support::construct_runtime!(
+    pub enum Test {
+        System: frame_system,
+        Balances: pallet_balances,
+        Stake: pallet_stake,
+    }
+);
+
+pub const EXISTENTIAL_DEPOSIT: Balance = 500;
+pub const MINIMUM: Balance = CRN / 1_000;
+/// Blocks that a bond stays locked on every subnet, if a test says nothing else.
+pub const PERIOD: BlockNumber = 100;
+/// A coldkey, and its two hotkeys.
+pub const ALICE: AccountId = 1;
+pub const ALICE_HOT: AccountId = 10;
+pub const ALICE_HOT_2: AccountId = 11;
+/// Another coldkey, and its hotkey.
+pub const BOB: AccountId = 2;
+pub const BOB_HOT: AccountId = 20;
+/// What each coldkey has.
+pub const FUNDS: Balance = 1_000 * CRN;
+
+parameter_types! {
+    pub const MinimumAmount: Balance = MINIMUM;
+}
+
+#[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
+impl frame_system::Config for Test {
+    type Block = Block;
+    type AccountData = pallet_balances::AccountData<Balance>;
+}
+
+#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
+impl pallet_balances::Config for Test {
+    type AccountStore = System;
+    type ExistentialDeposit = ConstU64<EXISTENTIAL_DEPOSIT>;
+}
+
+impl crate::Config for Test {
+    type Currency = Balances;
+    type Members = Seats;
+    type MinimumAmount = MinimumAmount;
+    type WeightInfo = crate::weights::SubstrateWeight<Test>;
+}
+
+thread_local! {
+    static SEATS: RefCell<BTreeSet<(Netuid, AccountId)>> = const { RefCell::new(BTreeSet::new()) };
+    static COLDKEYS: RefCell<BTreeMap<AccountId, AccountId>> =
+        const { RefCell::new(BTreeMap::new()) };
+    static REWARDED: Cell<Balance> = const { Cell::new(0) };
+    static UNBONDING_PERIOD: Cell<BlockNumber> = const { Cell::new(PERIOD) };
+}
+
+/// The subnets pallet: two subnets, on which hotkeys sit on the uids of their own numbers.
+pub struct Seats;
+
+impl Seats {
+    pub fn sit(netuid: Netuid, coldkey: AccountId, hotkey: AccountId) {
+        COLDKEYS.with_borrow_mut(|coldkeys| coldkeys.insert(hotkey, coldkey));
+        SEATS.with_borrow_mut(|seats| seats.insert((netuid, hotkey)));
+    }
+
+    pub fn leave(netuid: Netuid, hotkey: AccountId) {
+        if SEATS.with_borrow_mut(|seats| seats.remove(&(netuid, hotkey))) {
+            Stake::on_left(netuid, hotkey as Uid, &hotkey);
+        }
+    }
+
+    pub fn set_unbonding_period(blocks: BlockNumber) {
+        UNBONDING_PERIOD.set(blocks);
+    }
+}
+
+impl Membership<AccountId> for Seats {
+    fn netuids() -> Vec<Netuid> {
+        vec![1, 2]
+    }
+
+    fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters> {
+        let unbonding_period = UNBONDING_PERIOD.get();
+        (1..=2).contains(&netuid).then(|| Hyperparameters {
+            unbonding_period,
+            ..Hyperparameters::default()
+        })
+    }
+
+    fn owner(_: Netuid) -> Option<AccountId> {
+        None
+    }
+
+    fn uid(netuid: Netuid, hotkey: &AccountId) -> Option<Uid> {
+        SEATS.with_borrow(|seats| seats.contains(&(netuid, *hotkey)).then_some(*hotkey as Uid))
+    }
+
+    fn hotkey(netuid: Netuid, uid: Uid) -> Option<AccountId> {
+        let hotkey = AccountId::from(uid);
+        Self::uid(netuid, &hotkey).map(|_| hotkey)
+    }
+
+    fn coldkey(hotkey: &AccountId) -> Option<AccountId> {
+        COLDKEYS.with_borrow(|coldkeys| coldkeys.get(hotkey).copied())
+    }
+
+    fn registered_at(_: Netuid, _: Uid) -> Option<BlockNumber> {
+        None
+    }
+
+    fn members(netuid: Netuid) -> Vec<(Uid, AccountId)> {
+        SEATS.with_borrow(|seats| {
+            let here = seats.iter().filter(|(other, _)| *other == netuid);
+            here.map(|(_, hotkey)| (*hotkey as Uid, *hotkey)).collect()
+        })
+    }
+}
+
+/// Builds a chain, runs a test on it, and checks that storage is sound and no token lost at the end.
+pub struct ExtBuilder {
+    balances: Vec<(AccountId, Balance)>,
+    stakes: Vec<(Netuid, AccountId, Balance)>,
+    bonds: Vec<(Netuid, AccountId, Balance)>,
+}
+
+impl Default for ExtBuilder {
+    fn default() -> Self {
+        ExtBuilder {
+            balances: vec![(ALICE, FUNDS), (BOB, FUNDS)],
+            stakes: Vec::new(),
+            bonds: Vec::new(),
+        }
+    }
+}
+
+impl ExtBuilder {
+    pub fn balance(mut self, who: AccountId, amount: Balance) -> Self {
+        self.balances.retain(|(other, _)| *other != who);
+        self.balances.push((who, amount));
+        self
+    }
+
+    /// Stake that the hotkey's coldkey put on it.
+    pub fn stake(mut self, netuid: Netuid, hotkey: AccountId, amount: Balance) -> Self {
+        self.stakes.push((netuid, hotkey, amount));
+        self
+    }
+
+    /// A bond that the hotkey's coldkey put up.
+    pub fn bond(mut self, netuid: Netuid, hotkey: AccountId, amount: Balance) -> Self {
+        self.bonds.push((netuid, hotkey, amount));
+        self
+    }
+
+    pub fn build_and_execute(self, test: impl FnOnce()) {
+        let mut storage = frame_system::GenesisConfig::<Test>::default()
+            .build_storage()
+            .unwrap();
+        pallet_balances::GenesisConfig::<Test> {
+            balances: self.balances,
+            ..Default::default()
+        }
+        .assimilate_storage(&mut storage)
+        .unwrap();
+        SEATS.take();
+        COLDKEYS.take();
+        UNBONDING_PERIOD.set(PERIOD);
+        REWARDED.set(0);
+        for netuid in 1..=2 {
+            Seats::sit(netuid, ALICE, ALICE_HOT);
+            Seats::sit(netuid, ALICE, ALICE_HOT_2);
+            Seats::sit(netuid, BOB, BOB_HOT);
+        }
+        sp_io::TestExternalities::new(storage).execute_with(|| {
+            System::set_block_number(1);
+            let issued = everything();
+            let owner = |hotkey| RuntimeOrigin::signed(Seats::coldkey(&hotkey).unwrap());
+            for (netuid, hotkey, amount) in self.stakes {
+                Stake::add_stake(owner(hotkey), netuid, hotkey, amount).unwrap();
+            }
+            for (netuid, hotkey, amount) in self.bonds {
+                Stake::add_bond(owner(hotkey), netuid, hotkey, amount).unwrap();
+            }
+            System::reset_events();
+            test();
+            Stake::do_try_state().unwrap();
+            assert_eq!(everything(), issued, "tokens got lost or came from nowhere");
+        });
+    }
+}
+
+/// All tokens that were there at the beginning: those in accounts, staked and bonded, less what was rewarded
+/// out of a pot outside this chain. Never changes.
+pub fn everything() -> Balance {
+    Balances::total_issuance() + Stake::total_staked() + Stake::total_bonded() - REWARDED.get()
+}
+
+/// Rewards a hotkey out of a pot outside this chain.
+pub fn reward(netuid: Netuid, hotkey: AccountId, amount: Balance) -> DispatchResult {
+    <Stake as Stakes<AccountId>>::reward(netuid, &hotkey, amount)?;
+    REWARDED.set(REWARDED.get() + amount);
+    Ok(())
+}
+
+/// What was rewarded.
+pub fn rewarded() -> Balance {
+    REWARDED.get()
+}
+
+/// The pallet's events since the last call.
+pub fn events() -> Vec<crate::Event<Test>> {
+    let events = System::events()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            RuntimeEvent::Stake(event) => Some(event),
+            _ => None,
+        })
+        .collect();
+    System::reset_events();
+    events
+}

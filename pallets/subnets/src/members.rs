@@ -1,0 +1,293 @@
+//! How subnets and seats are sold, taken and given up, and what others may ask.
+
+use alloc::vec::Vec;
+use cairn_primitives::{
+    traits::{Incentives, Membership, OnBurned, OnMember},
+    Balance, BlockNumber, Hyperparameters, Netuid, Uid, MAX_MEMBERS,
+};
+use frame_support::{
+    ensure,
+    traits::{
+        fungible::Mutate,
+        tokens::{Fortitude, Precision, Preservation},
+        Get,
+    },
+};
+use sp_runtime::{traits::UniqueSaturatedInto, ArithmeticError, DispatchError, DispatchResult};
+
+use crate::{
+    pallet::{
+        Coldkeys, Config, CreationQuote, Error, Event, Hotkeys, HyperparametersOf, Members, Pallet,
+        RegistrationQuote, SubnetCount, Subnets, Uids,
+    },
+    prices, Member, Quote, Subnet,
+};
+
+/// What anyone may ask.
+impl<T: Config> Pallet<T> {
+    /// A subnet: its owner, when it was created, how many members it has.
+    pub fn subnet(netuid: Netuid) -> Option<Subnet<T::AccountId>> {
+        Subnets::<T>::get(netuid)
+    }
+
+    /// Who sits on a seat.
+    pub fn member(netuid: Netuid, uid: Uid) -> Option<Member<T::AccountId>> {
+        Members::<T>::get(netuid, uid)
+    }
+
+    /// All members, ascending by uid.
+    pub fn member_list(netuid: Netuid) -> Vec<(Uid, Member<T::AccountId>)> {
+        let mut members: Vec<_> = Members::<T>::iter_prefix(netuid)
+            .take(MAX_MEMBERS as usize)
+            .collect();
+        members.sort_unstable_by_key(|(uid, _)| *uid);
+        members
+    }
+
+    /// The first `limit` hotkeys, in no particular order, that a coldkey has ever registered.
+    pub fn hotkeys(coldkey: &T::AccountId, limit: usize) -> Vec<T::AccountId> {
+        Hotkeys::<T>::iter_key_prefix(coldkey).take(limit).collect()
+    }
+
+    /// What a seat costs now, in pebble; `None` if there is no such subnet.
+    pub fn price(netuid: Netuid) -> Option<Balance> {
+        let h = HyperparametersOf::<T>::get(netuid)?;
+        let quote = RegistrationQuote::<T>::get(netuid)?;
+        let elapsed = Self::since(quote.at);
+        let decayed = prices::decayed(quote.price, elapsed, h.registration_half_life);
+        Some(
+            decayed
+                .max(h.min_registration_price)
+                .min(h.max_registration_price),
+        )
+    }
+
+    /// What a subnet costs now, in pebble.
+    pub fn creation_price() -> Balance {
+        let floor = T::CreationPriceFloor::get();
+        CreationQuote::<T>::get().map_or(floor, |quote| {
+            let elapsed = Self::since(quote.at);
+            prices::falling(quote.price, floor, elapsed, T::CreationPriceDecay::get())
+        })
+    }
+
+    /// The current block. Cairn counts blocks in 32 bits: enough for 816 years of 6 s.
+    pub(crate) fn now() -> BlockNumber {
+        frame_system::Pallet::<T>::block_number().unique_saturated_into()
+    }
+
+    /// Blocks since `block`; none if it is still to come.
+    fn since(block: BlockNumber) -> BlockNumber {
+        Self::now().saturating_sub(block)
+    }
+}
+
+/// Selling.
+impl<T: Config> Pallet<T> {
+    /// The netuid that the next subnet gets.
+    pub(crate) fn next_netuid() -> Result<Netuid, DispatchError> {
+        let count = SubnetCount::<T>::get();
+        ensure!(count < T::MaxSubnets::get(), Error::<T>::TooManySubnets);
+        count
+            .checked_add(1)
+            .ok_or_else(|| Error::<T>::TooManySubnets.into())
+    }
+
+    /// Burns `price` from `who`, if it is not above `max_price`. The existential deposit stays, so that no dust
+    /// is lost on the way.
+    pub(crate) fn burn_price(
+        who: &T::AccountId,
+        price: Balance,
+        max_price: Balance,
+    ) -> DispatchResult {
+        ensure!(price <= max_price, Error::<T>::PriceTooHigh);
+        let burned = T::Currency::burn_from(
+            who,
+            price,
+            Preservation::Preserve,
+            Precision::Exact,
+            Fortitude::Polite,
+        )?;
+        T::OnBurned::on_burned(burned);
+        Ok(())
+    }
+
+    /// Writes a new subnet that was sold at `price`.
+    pub(crate) fn found(netuid: Netuid, owner: &T::AccountId, price: Balance) -> DispatchResult {
+        let at = Self::now();
+        let doubled = price.checked_mul(2).ok_or(ArithmeticError::Overflow)?;
+        let hyperparameters = Hyperparameters::default();
+        CreationQuote::<T>::put(Quote { price: doubled, at });
+        RegistrationQuote::<T>::insert(
+            netuid,
+            Quote {
+                price: hyperparameters.min_registration_price,
+                at,
+            },
+        );
+        HyperparametersOf::<T>::insert(netuid, hyperparameters);
+        Subnets::<T>::insert(
+            netuid,
+            Subnet {
+                owner: owner.clone(),
+                created_at: at,
+                members: 0,
+            },
+        );
+        SubnetCount::<T>::put(netuid);
+        Ok(())
+    }
+
+    /// Burns the price of a seat from `payer`, raises it for the next buyer, and returns what was paid.
+    pub(crate) fn sell_seat(
+        netuid: Netuid,
+        payer: &T::AccountId,
+        max_price: Balance,
+    ) -> Result<Balance, DispatchError> {
+        let h = HyperparametersOf::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        let price = Self::price(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        Self::burn_price(payer, price, max_price)?;
+        let raised = prices::raised(price, h.registration_price_factor, h.max_registration_price);
+        RegistrationQuote::<T>::insert(
+            netuid,
+            Quote {
+                price: raised,
+                at: Self::now(),
+            },
+        );
+        Ok(price)
+    }
+}
+
+/// Taking and giving up seats. The caller writes the changed [`Subnet`] back.
+impl<T: Config> Pallet<T> {
+    /// The seat for a newcomer: the lowest free one or, on a full subnet, that of the member who has to go.
+    pub(crate) fn find_seat(
+        netuid: Netuid,
+        subnet: &Subnet<T::AccountId>,
+    ) -> Result<(Uid, Option<Member<T::AccountId>>), DispatchError> {
+        let h = HyperparametersOf::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        let found = if subnet.members < h.max_members {
+            // Of the uids 0 to `members` at least one is free.
+            (0..=subnet.members)
+                .find(|uid| !Members::<T>::contains_key(netuid, uid))
+                .map(|uid| (uid, None))
+        } else {
+            Self::replaceable(netuid, &subnet.owner, h.immunity_period)
+                .map(|(uid, member)| (uid, Some(member)))
+        };
+        found.ok_or_else(|| Error::<T>::SubnetFull.into())
+    }
+
+    /// The member whom a newcomer replaces: of those that are not immune and not the oldest of the owner's
+    /// own, the one that the last epoch paid least, then the one that came first, then the lowest uid.
+    fn replaceable(
+        netuid: Netuid,
+        owner: &T::AccountId,
+        immunity_period: BlockNumber,
+    ) -> Option<(Uid, Member<T::AccountId>)> {
+        let members = Self::member_list(netuid);
+        let kept = members
+            .iter()
+            .filter(|(_, member)| member.coldkey == *owner)
+            .min_by_key(|(uid, member)| (member.registered_at, *uid))
+            .map(|(uid, _)| *uid);
+        members
+            .into_iter()
+            .filter(|(uid, member)| {
+                Some(*uid) != kept && Self::since(member.registered_at) >= immunity_period
+            })
+            .min_by_key(|(uid, member)| {
+                (
+                    T::Incentives::last_paid(netuid, *uid),
+                    member.registered_at,
+                    *uid,
+                )
+            })
+    }
+
+    /// Puts `hotkey` on a free seat; if it was nobody's it is the coldkey's from now on.
+    pub(crate) fn seat(
+        netuid: Netuid,
+        uid: Uid,
+        subnet: &mut Subnet<T::AccountId>,
+        hotkey: &T::AccountId,
+        coldkey: &T::AccountId,
+    ) -> DispatchResult {
+        subnet.members = subnet
+            .members
+            .checked_add(1)
+            .ok_or(ArithmeticError::Overflow)?;
+        let member = Member {
+            hotkey: hotkey.clone(),
+            coldkey: coldkey.clone(),
+            registered_at: Self::now(),
+        };
+        Coldkeys::<T>::insert(hotkey, coldkey);
+        Hotkeys::<T>::insert(coldkey, hotkey, ());
+        Members::<T>::insert(netuid, uid, member);
+        Uids::<T>::insert(netuid, hotkey, uid);
+        frame_system::Pallet::<T>::inc_sufficients(hotkey);
+        Ok(())
+    }
+
+    /// Takes `hotkey` off its seat and tells everybody.
+    pub(crate) fn unseat(
+        netuid: Netuid,
+        uid: Uid,
+        subnet: &mut Subnet<T::AccountId>,
+        hotkey: &T::AccountId,
+    ) -> DispatchResult {
+        subnet.members = subnet
+            .members
+            .checked_sub(1)
+            .ok_or(ArithmeticError::Underflow)?;
+        Members::<T>::remove(netuid, uid);
+        Uids::<T>::remove(netuid, hotkey);
+        frame_system::Pallet::<T>::dec_sufficients(hotkey);
+        Self::deposit_event(Event::MemberLeft {
+            netuid,
+            uid,
+            hotkey: hotkey.clone(),
+        });
+        T::OnMember::on_left(netuid, uid, hotkey);
+        Ok(())
+    }
+}
+
+impl<T: Config> Membership<T::AccountId> for Pallet<T> {
+    fn netuids() -> Vec<Netuid> {
+        (1..=SubnetCount::<T>::get()).collect()
+    }
+
+    fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters> {
+        HyperparametersOf::<T>::get(netuid)
+    }
+
+    fn owner(netuid: Netuid) -> Option<T::AccountId> {
+        Subnets::<T>::get(netuid).map(|subnet| subnet.owner)
+    }
+
+    fn uid(netuid: Netuid, hotkey: &T::AccountId) -> Option<Uid> {
+        Uids::<T>::get(netuid, hotkey)
+    }
+
+    fn hotkey(netuid: Netuid, uid: Uid) -> Option<T::AccountId> {
+        Members::<T>::get(netuid, uid).map(|member| member.hotkey)
+    }
+
+    fn coldkey(hotkey: &T::AccountId) -> Option<T::AccountId> {
+        Coldkeys::<T>::get(hotkey)
+    }
+
+    fn registered_at(netuid: Netuid, uid: Uid) -> Option<BlockNumber> {
+        Members::<T>::get(netuid, uid).map(|member| member.registered_at)
+    }
+
+    fn members(netuid: Netuid) -> Vec<(Uid, T::AccountId)> {
+        let list = Self::member_list(netuid);
+        list.into_iter()
+            .map(|(uid, member)| (uid, member.hotkey))
+            .collect()
+    }
+}

@@ -1,0 +1,102 @@
+use crate::{limits, mock::*, Error, Event};
+use cairn_primitives::{traits::Membership, Hyperparameters, Nano, CRN};
+use frame_support::{assert_noop, assert_ok};
+use sp_runtime::DispatchError;
+
+fn set(change: impl FnOnce(&mut Hyperparameters)) -> Result<(), DispatchError> {
+    let mut hyperparameters = Hyperparameters::default();
+    change(&mut hyperparameters);
+    Subnets::set_hyperparameters(RuntimeOrigin::signed(OWNER), 1, hyperparameters)
+}
+
+#[test]
+fn the_owner_sets_them() {
+    ExtBuilder::default().subnet().build_and_execute(|| {
+        assert_ok!(set(|h| h.tempo = 20));
+        assert_eq!(events(), [Event::HyperparametersSet { netuid: 1 }]);
+        let expected = Hyperparameters {
+            tempo: 20,
+            ..Default::default()
+        };
+        assert_eq!(Subnets::hyperparameters(1), Some(expected));
+    });
+}
+
+#[test]
+fn nobody_else_does() {
+    ExtBuilder::default().subnet().build_and_execute(|| {
+        let set = |origin, netuid| {
+            Subnets::set_hyperparameters(origin, netuid, Hyperparameters::default())
+        };
+        let alice = RuntimeOrigin::signed(ALICE);
+        assert_noop!(set(alice, 1), Error::<Test>::NotSubnetOwner);
+        let owner = RuntimeOrigin::signed(OWNER);
+        assert_noop!(set(owner, 2), Error::<Test>::UnknownSubnet);
+        assert_noop!(set(RuntimeOrigin::root(), 1), DispatchError::BadOrigin);
+    });
+}
+
+/// Tries values on both sides of a limit of a hyperparameter.
+macro_rules! limit {
+    (
+        $error:ident, $field:ident: in $($good:expr),+; out $($bad:expr),+
+        $(; with $other:ident = $value:expr)?
+    ) => {{
+        let with = |h: Hyperparameters| Hyperparameters { $($other: $value,)? ..h };
+        $(assert_ok!(set(|h| { *h = with(h.clone()); h.$field = $good }));)+
+        $(assert_noop!(
+            set(|h| { *h = with(h.clone()); h.$field = $bad }),
+            Error::<Test>::$error
+        );)+
+    }};
+}
+
+#[test]
+fn each_has_limits() {
+    ExtBuilder::default().subnet().build_and_execute(|| {
+        let (period, amount) = (limits::MAX_PERIOD, limits::MAX_AMOUNT);
+        limit!(TempoOutOfRange, tempo: in 5, 50_400; out 0, 4, 50_401);
+        limit!(SeatsOutOfRange, max_members: in 1, 256; out 0, 257; with max_validators = 1);
+        limit!(SeatsOutOfRange, max_validators: in 1, 64; out 0, 65);
+        limit!(SeatsOutOfRange, max_validators: in 7; out 8; with max_members = 7);
+        limit!(PeriodOutOfRange, immunity_period: in 0, period; out period + 1);
+        limit!(PeriodOutOfRange, activity_cutoff: in 1, period; out 0, period + 1);
+        limit!(PeriodOutOfRange, unbonding_period: in 1, period; out 0, period + 1);
+        limit!(ConsensusOutOfRange, kappa: in 1, u16::MAX; out 0);
+        limit!(ConsensusOutOfRange, bonds_moving_average: in 0, 1_000_000; out 1_000_001);
+        limit!(StakeOutOfRange, min_validator_stake: in 1, amount; out 0, amount + 1);
+        limit!(StakeOutOfRange, min_miner_bond: in 0, amount; out amount + 1);
+        limit!(PriceOutOfRange, min_registration_price: in 1_000, 100 * CRN; out 0, 999, 100 * CRN + 1);
+        limit!(PriceOutOfRange, max_registration_price: in CRN / 1_000, amount; out CRN / 1_000 - 1, amount + 1);
+        limit!(PriceOutOfRange, registration_half_life: in 1, period; out 0, period + 1);
+        limit!(PriceOutOfRange, registration_price_factor: in Nano::ONE, Nano(10_000_000_000);
+            out Nano(999_999_999), Nano(10_000_000_001));
+    });
+}
+
+#[test]
+fn another_half_life_does_not_move_the_price_of_the_moment() {
+    let builder = ExtBuilder::default().subnet_with(|h| h.min_registration_price = CRN);
+    builder.member(1, ALICE, 20).build_and_execute(|| {
+        System::set_block_number(100);
+        let price = Subnets::price(1).unwrap();
+        assert!(price > CRN, "the price has not come down yet");
+        assert_ok!(set(|h| h.registration_half_life = 1));
+        assert_eq!(Subnets::price(1), Some(price));
+        System::set_block_number(101);
+        assert_eq!(Subnets::price(1), Some(price / 2));
+    });
+}
+
+#[test]
+fn new_limits_of_the_price_hold_at_once() {
+    ExtBuilder::default().subnet().build_and_execute(|| {
+        assert_ok!(set(|h| h.min_registration_price = 3 * CRN));
+        assert_eq!(Subnets::price(1), Some(3 * CRN));
+        assert_ok!(set(|h| (
+            h.min_registration_price,
+            h.max_registration_price
+        ) = (CRN, 2 * CRN)));
+        assert_eq!(Subnets::price(1), Some(2 * CRN));
+    });
+}

@@ -1,0 +1,108 @@
+//! The check of storage that every test ends with finds what is wrong.
+
+use crate::{
+    mock::*, CreationQuote, Error, Hotkeys, HyperparametersOf, Member, Members, Quote,
+    RegistrationQuote, SubnetCount, Uids,
+};
+use cairn_primitives::Hyperparameters;
+use frame_support::storage::{with_transaction_unchecked, TransactionOutcome};
+use sp_runtime::TryRuntimeError;
+
+/// What the check says after `spoil`; storage is as before afterwards.
+fn verdict(spoil: impl FnOnce()) -> Result<(), TryRuntimeError> {
+    with_transaction_unchecked(|| {
+        spoil();
+        TransactionOutcome::Rollback(Subnets::do_try_state())
+    })
+}
+
+fn finds(expected: &'static str, spoil: impl FnOnce()) {
+    assert_eq!(verdict(spoil), Err(expected.into()));
+}
+
+fn with_member(test: impl FnOnce()) {
+    ExtBuilder::default()
+        .subnet()
+        .subnet()
+        .member(1, ALICE, 20)
+        .build_and_execute(test);
+}
+
+#[test]
+fn of_subnets() {
+    with_member(|| {
+        assert_eq!(verdict(|| ()), Ok(()));
+        finds("more subnets than allowed", || SubnetCount::<Test>::put(5));
+        finds("subnets do not match their count", || {
+            SubnetCount::<Test>::put(1)
+        });
+        finds("hyperparameters of an unknown subnet", || {
+            HyperparametersOf::<Test>::insert(7, Hyperparameters::default());
+        });
+        finds("a price of an unknown subnet", || {
+            RegistrationQuote::<Test>::insert(7, Quote { price: 1, at: 1 });
+        });
+        finds("netuids have a gap", || {
+            crate::Subnets::<Test>::swap(2, 3);
+        });
+        finds("a subnet was sold in the future", || {
+            CreationQuote::<Test>::put(Quote { price: 1, at: 2 });
+        });
+        finds("a subnet is dated in the future", || {
+            RegistrationQuote::<Test>::insert(1, Quote { price: 1, at: 2 });
+        });
+        let bad = Hyperparameters {
+            tempo: 0,
+            ..Default::default()
+        };
+        let found = verdict(|| HyperparametersOf::<Test>::insert(1, bad));
+        assert_eq!(found, Err(Error::<Test>::TempoOutOfRange.into()));
+    });
+}
+
+#[test]
+fn of_members() {
+    let member = |hotkey, coldkey, registered_at| Member {
+        hotkey,
+        coldkey,
+        registered_at,
+    };
+    with_member(|| {
+        finds("a uid is out of range", || {
+            Members::<Test>::swap(1, 0, 1, 256)
+        });
+        finds("uids and members are not inverse", || {
+            Uids::<Test>::insert(1, 20, 1)
+        });
+        finds("uids and members do not match", || {
+            Uids::<Test>::insert(1, 21, 0)
+        });
+        finds("members of an unknown subnet", || {
+            Members::<Test>::insert(7, 0, member(20, ALICE, 1));
+        });
+        finds("a member's coldkey is not its hotkey's", || {
+            Members::<Test>::insert(1, 0, member(20, BOB, 1));
+        });
+        finds("a member came in the future", || {
+            Members::<Test>::insert(1, 0, member(20, ALICE, 2));
+        });
+        finds("a subnet does not count its members", || {
+            crate::Subnets::<Test>::mutate(1, |subnet| subnet.as_mut().unwrap().members = 2);
+        });
+    });
+}
+
+#[test]
+fn of_keys() {
+    with_member(|| {
+        finds("a coldkey does not list its hotkey", || {
+            Hotkeys::<Test>::remove(ALICE, 20)
+        });
+        finds("a coldkey lists a foreign hotkey", || {
+            Hotkeys::<Test>::insert(ALICE, 21, ())
+        });
+        finds("a member's hotkey lacks a system reference", || {
+            System::dec_sufficients(&20);
+        });
+    });
+}
