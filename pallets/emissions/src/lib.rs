@@ -1,1 +1,319 @@
+//! What the work was worth: issuance, weights, epochs, payouts and their history.
+//!
+//! # The idea
+//!
+//! Every block brings new tokens into being ([`schedule`]) and puts them into *pots*, three per subnet: one
+//! for the owner, one for the miners, one for the validators. Subnets that train share a block's issuance
+//! in proportion to a slow average of the stake on them. Every *tempo* blocks a subnet has an *epoch*: Yuma
+//! consensus (crate [`yuma`]) turns the weights that validators have set into incentive for miners and
+//! dividends for validators, and the pots are paid out by these shares.
+//!
+//! # Issuance, block by block
+//!
+//! 1. The stake average of each subnet moves 1/[`Config::StakeAverageWindow`] of the way to its stake.
+//! 2. The block's reward follows from what is issued: 7,200 CRN a day, halving at 10.5 million, 15.75
+//!    million and so on, 21 million at most.
+//! 3. Subnets with a run take parts of it in proportion to their averages. If none of them has any stake,
+//!    nothing is issued: an equal split would pay whoever creates subnets.
+//! 4. A part is split 18 : 41 : 41 into the pots of owner, miners and validators. What rounding leaves of
+//!    the split goes to the validators; what it leaves of the reward is not issued.
+//!
+//! # An epoch
+//!
+//! - **Validators** are the `max_validators` hotkeys with the most stake among those with at least
+//!   `min_validator_stake`. One that has set no weights for `activity_cutoff` blocks does not vote.
+//! - **Weights** that are older than the member they are on do not count for it, nor do bonds.
+//! - **Consensus** is Yuma3 without liquid alpha, with the subnet's `kappa`, `bonds_moving_average` and
+//!   `bonds_penalty`.
+//! - **Payouts**: miners' parts go to the free balance of the hotkeys' coldkeys, validators' to the stake
+//!   on their hotkeys, the owner's pot to its free balance. Every pot is paid from itself alone. What
+//!   rounding leaves and what cannot be delivered stays in its pot ([`Event::PayoutWaits`]).
+//! - **An idle subnet pays nobody.** If nobody has incentive, all three pots wait. Subtensor pays its
+//!   validators by stake then; that would make an idle subnet a deposit account.
+//! - A block runs at most one epoch, of the subnet that has waited longest.
+//!
+//! # Weights
+//!
+//! A validator sets its weights as one row with [`Pallet::set_weights`], in any scale, at most once per
+//! [`Config::WeightsRateLimit`] blocks. The call is free of fees if it would succeed.
+//!
+//! # The sum that always holds
+//!
+//! [`Issued`] = balances + stakes + bonds + pots, to the pebble, checked by `do_try_state`. Moving tokens
+//! between these four changes nothing; issuing adds to `Issued` and to a pot at once. Destroying tokens is
+//! the one thing that must be reported: through [`OnBurned`], and for what the balances pallet destroys
+//! through the handlers [`BurnedCredit`] (dust) and [`FeesToAuthor`] (fees without a receiver). A runtime
+//! must not offer calls that change the total issuance otherwise, such as the balances pallet's `burn`,
+//! `force_set_balance` and `force_adjust_total_issuance`.
+//!
+//! At genesis `Issued` is what balances, stakes and bonds hold, so this pallet's genesis has to be built
+//! after theirs.
+//!
+//! [`OnBurned`]: cairn_primitives::traits::OnBurned
+
 #![cfg_attr(not(feature = "std"), no_std)]
+
+extern crate alloc;
+
+mod accrual;
+mod credits;
+mod epoch;
+mod payout;
+mod readers;
+pub mod schedule;
+#[cfg(any(feature = "try-runtime", test))]
+mod try_state;
+mod types;
+mod voting;
+pub mod weights;
+
+#[cfg(test)]
+mod mock;
+#[cfg(test)]
+mod tests;
+
+pub use credits::{BurnedCredit, CreditOf, FeesToAuthor};
+pub use pallet::*;
+pub use types::{MemberRecord, Pots, Row, SubnetLedger, Vote};
+pub use weights::WeightInfo;
+
+#[frame_support::pallet]
+pub mod pallet {
+    use cairn_primitives::{
+        traits::{Ledgers, Membership, Runs, Stakes},
+        Balance, BlockNumber, Netuid, Uid,
+    };
+    use frame_support::{pallet_prelude::*, traits::fungible};
+    use frame_system::pallet_prelude::*;
+    use sp_runtime::SaturatedConversion;
+
+    use crate::{
+        schedule,
+        types::{MemberRecord, Row, SubnetLedger, Vote},
+        WeightInfo,
+    };
+
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
+    /// The emissions pallet.
+    #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
+    pub struct Pallet<T>(_);
+
+    /// What the pallet is built from.
+    #[pallet::config]
+    pub trait Config: frame_system::Config<RuntimeEvent: From<Event<Self>>> {
+        /// Free balances, in pebble.
+        type Currency: fungible::Mutate<Self::AccountId, Balance = Balance>
+            + fungible::Balanced<Self::AccountId, Balance = Balance>;
+        /// Who is in a subnet.
+        type Membership: Membership<Self::AccountId>;
+        /// Who stands behind whom.
+        type Stakes: Stakes<Self::AccountId>;
+        /// What is staked and bonded in all.
+        type Ledgers: Ledgers;
+        /// Which subnets train.
+        type Runs: Runs;
+        /// Time between two blocks, in milliseconds.
+        #[pallet::constant]
+        type MillisecsPerBlock: Get<u64>;
+        /// Blocks over which the stake on a subnet is averaged: a change counts for 63 % after as many.
+        #[pallet::constant]
+        type StakeAverageWindow: Get<BlockNumber>;
+        /// Blocks that a validator has to wait between two rows of weights.
+        #[pallet::constant]
+        type WeightsRateLimit: Get<BlockNumber>;
+        /// What calls and hooks weigh.
+        type WeightInfo: WeightInfo;
+    }
+
+    /// What exists, in pebble: balances + stakes + bonds + pots.
+    #[pallet::storage]
+    pub type Issued<T> = StorageValue<_, Balance, ValueQuery>;
+
+    /// What all pots hold together, in pebble.
+    #[pallet::storage]
+    pub type TotalPots<T> = StorageValue<_, Balance, ValueQuery>;
+
+    /// Pots, stake average and epochs of each subnet.
+    #[pallet::storage]
+    pub type SubnetLedgers<T> = StorageMap<_, Twox64Concat, Netuid, SubnetLedger>;
+
+    /// The weights that each validator set last.
+    #[pallet::storage]
+    pub type Votes<T> = StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Uid, Vote>;
+
+    /// The bonds of each validator after the last epoch, as shares of 65,535.
+    #[pallet::storage]
+    pub type Bonds<T> =
+        StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Uid, Row, ValueQuery>;
+
+    /// What the last epoch made of each member. A member without a record has nothing yet.
+    #[pallet::storage]
+    pub type MemberRecords<T> =
+        StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Uid, MemberRecord>;
+
+    /// What each hotkey was paid in each subnet over all time, in pebble.
+    #[pallet::storage]
+    pub type Earned<T: Config> = StorageDoubleMap<
+        _,
+        Twox64Concat,
+        Netuid,
+        Blake2_128Concat,
+        T::AccountId,
+        Balance,
+        ValueQuery,
+    >;
+
+    /// Nothing to be chosen: what is issued at genesis follows from the other pallets' genesis.
+    #[pallet::genesis_config]
+    #[derive(frame_support::DefaultNoBound)]
+    pub struct GenesisConfig<T: Config> {
+        /// Carries the runtime's type.
+        #[serde(skip)]
+        pub _config: core::marker::PhantomData<T>,
+    }
+
+    #[pallet::genesis_build]
+    impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
+        /// # Panics
+        ///
+        /// If genesis holds more than the cap.
+        fn build(&self) {
+            let balances = <T::Currency as fungible::Inspect<T::AccountId>>::total_issuance();
+            let issued = balances
+                .checked_add(T::Ledgers::total_staked())
+                .and_then(|sum| sum.checked_add(T::Ledgers::total_bonded()))
+                .filter(|issued| *issued <= schedule::CAP)
+                .expect("genesis holds at most 21 million CRN: lower the balances of the preset");
+            Issued::<T>::put(issued);
+        }
+    }
+
+    /// What happened. Amounts are in pebble.
+    #[pallet::event]
+    #[pallet::generate_deposit(pub(crate) fn deposit_event)]
+    pub enum Event<T: Config> {
+        /// A validator set its weights.
+        WeightsSet {
+            /// The subnet.
+            netuid: Netuid,
+            /// The validator.
+            uid: Uid,
+        },
+        /// A subnet had an epoch, which paid this much.
+        EpochRun {
+            /// The subnet.
+            netuid: Netuid,
+            /// Paid to the owner.
+            owner: Balance,
+            /// Paid to miners.
+            miners: Balance,
+            /// Paid to validators.
+            validators: Balance,
+        },
+        /// A subnet's epoch could not be computed, since a hyperparameter is out of its range. Its pots
+        /// wait for the next one.
+        EpochImpossible {
+            /// The subnet.
+            netuid: Netuid,
+        },
+        /// An epoch paid a member.
+        Paid {
+            /// The subnet.
+            netuid: Netuid,
+            /// The member.
+            uid: Uid,
+            /// Its key.
+            hotkey: T::AccountId,
+            /// Paid into its coldkey's free balance.
+            as_miner: Balance,
+            /// Added to the stake on it.
+            as_validator: Balance,
+        },
+        /// An epoch could not deliver a payout, which stays in its pot.
+        PayoutWaits {
+            /// The subnet.
+            netuid: Netuid,
+            /// The hotkey that it is for, or the owner.
+            account: T::AccountId,
+            /// How much.
+            amount: Balance,
+            /// Why.
+            reason: DispatchError,
+        },
+    }
+
+    /// Why weights are refused. Nothing changes then.
+    #[pallet::error]
+    pub enum Error<T> {
+        /// There is no subnet of this netuid.
+        NoSuchSubnet,
+        /// The signer is not a member of the subnet: sign with a registered hotkey.
+        NotAMember,
+        /// The stake on the hotkey is below the subnet's `min_validator_stake`.
+        NotAValidator,
+        /// `WeightsRateLimit` blocks have not passed since the hotkey's last weights.
+        TooSoon,
+        /// All weights are zero.
+        NoWeights,
+        /// A uid comes more than once.
+        DuplicateUid,
+        /// A uid is nobody's in the subnet.
+        NoSuchUid,
+        /// A weight is on the signer's own uid.
+        SelfWeight,
+    }
+
+    #[pallet::hooks]
+    impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        fn on_initialize(now: BlockNumberFor<T>) -> Weight {
+            let now: BlockNumber = now.saturated_into();
+            let subnets = Self::accrue(now);
+            let accrued = T::WeightInfo::accrue(subnets);
+            let Some((netuid, hyperparameters)) = Self::most_overdue(now) else {
+                return accrued;
+            };
+            let size = Self::run_epoch(netuid, &hyperparameters, now);
+            accrued.saturating_add(T::WeightInfo::epoch(size.members, size.validators))
+        }
+
+        fn integrity_test() {
+            assert!(T::MillisecsPerBlock::get() > 0, "blocks take time");
+            assert!(
+                T::StakeAverageWindow::get() > 0,
+                "an average is over at least one block"
+            );
+        }
+
+        #[cfg(feature = "try-runtime")]
+        fn try_state(_: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
+            Self::do_try_state()
+        }
+    }
+
+    #[pallet::call]
+    impl<T: Config> Pallet<T> {
+        /// Sets the signer's weights on the members of a subnet, in place of those it set before.
+        ///
+        /// The signer is a hotkey that validates there. `weights` are uids and weights in any order and any
+        /// scale; zeros are left out of what is kept. Free of fees if it would succeed.
+        ///
+        /// # Errors
+        ///
+        /// Every variant of [`Error`]. Emits [`Event::WeightsSet`].
+        #[pallet::call_index(0)]
+        #[pallet::weight(T::WeightInfo::set_weights(weights.len() as u32))]
+        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, weights: &Row| -> bool {
+            ensure_signed(origin.clone())
+                .is_ok_and(|hotkey| Pallet::<T>::check_vote(&hotkey, *netuid, weights).is_ok())
+        })]
+        pub fn set_weights(origin: OriginFor<T>, netuid: Netuid, weights: Row) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            let (uid, vote) = Self::check_vote(&hotkey, netuid, &weights)?;
+            Votes::<T>::insert(netuid, uid, vote);
+            Self::deposit_event(Event::WeightsSet { netuid, uid });
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! An epoch: from weights to payouts and bonds.
+//!
+//! Subnets take turns. An epoch is due a tempo after the last one was due; a block runs at most one, the
+//! one that has waited longest (of two, the one with the lower netuid), and the others wait for the next
+//! block. A wait of less than a tempo is made good, so that tempos do not drift; a longer one is forgotten.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::cmp::Reverse;
+
+use cairn_primitives::{
+    traits::{Membership, Stakes},
+    Balance, BlockNumber, Hyperparameters, Netuid, Uid, MAX_VALIDATORS,
+};
+use frame_support::defensive;
+
+use crate::{
+    pallet::{Bonds, Config, Event, Pallet, SubnetLedgers, Votes},
+    types::{Row, SubnetLedger, Vote},
+};
+
+/// How much there was to compute in an epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub members: u32,
+    pub validators: u32,
+}
+
+/// A member as an epoch finds it.
+pub(crate) struct Neuron<AccountId> {
+    pub uid: Uid,
+    pub hotkey: AccountId,
+    stake: Balance,
+    registered_at: BlockNumber,
+    validator: bool,
+    vote: Option<Vote>,
+    bonds: Row,
+}
+
+impl<T: Config> Pallet<T> {
+    /// The subnet whose epoch is due longest.
+    pub(crate) fn most_overdue(now: BlockNumber) -> Option<(Netuid, Hyperparameters)> {
+        let due = |netuid: Netuid| {
+            let hyperparameters = T::Membership::hyperparameters(netuid)?;
+            let due = SubnetLedgers::<T>::get(netuid)?.due(hyperparameters.tempo);
+            (due <= now).then_some((due, netuid, hyperparameters))
+        };
+        T::Membership::netuids()
+            .into_iter()
+            .filter_map(due)
+            .min_by_key(|(due, netuid, _)| (*due, *netuid))
+            .map(|(_, netuid, hyperparameters)| (netuid, hyperparameters))
+    }
+
+    /// Runs a subnet's epoch.
+    pub(crate) fn run_epoch(
+        netuid: Netuid,
+        hyperparameters: &Hyperparameters,
+        now: BlockNumber,
+    ) -> Size {
+        let mut ledger = Self::ledger(netuid, now);
+        let neurons = Self::neurons(netuid, hyperparameters);
+        let size = size_of(&neurons);
+        match consensus(&neurons, hyperparameters, &ledger, now) {
+            Ok(output) => {
+                Self::pay_epoch(netuid, &mut ledger, &neurons, &output);
+                Self::keep_bonds(netuid, output);
+            }
+            // Rows and members come in order out of storage: it is a hyperparameter out of its range.
+            Err(_) => Self::deposit_event(Event::EpochImpossible { netuid }),
+        }
+        let due = ledger.due(hyperparameters.tempo);
+        let late = now.saturating_sub(due) >= hyperparameters.tempo.max(1);
+        ledger.tempo_from = if late { now } else { due };
+        ledger.last_epoch = now;
+        SubnetLedgers::<T>::insert(netuid, ledger);
+        size
+    }
+
+    /// The members with what an epoch has to know of them. Votes and bonds only of validators: the
+    /// `max_validators` with the most stake, of two with as much the lower uid, among those with enough.
+    fn neurons(netuid: Netuid, hyperparameters: &Hyperparameters) -> Vec<Neuron<T::AccountId>> {
+        let mut neurons: Vec<_> = T::Membership::members(netuid)
+            .into_iter()
+            .map(|(uid, hotkey)| Neuron {
+                uid,
+                stake: T::Stakes::stake(netuid, &hotkey),
+                registered_at: T::Membership::registered_at(netuid, uid).unwrap_or_default(),
+                hotkey,
+                validator: false,
+                vote: None,
+                bonds: Row::new(),
+            })
+            .collect();
+        let enough = hyperparameters.min_validator_stake.max(1);
+        let mut validators: Vec<_> = neurons
+            .iter_mut()
+            .filter(|neuron| neuron.stake >= enough)
+            .collect();
+        validators.sort_by_key(|neuron| (Reverse(neuron.stake), neuron.uid));
+        let seats = u32::from(hyperparameters.max_validators).min(MAX_VALIDATORS) as usize;
+        for neuron in validators.into_iter().take(seats) {
+            neuron.validator = true;
+            neuron.vote = Votes::<T>::get(netuid, neuron.uid);
+            neuron.bonds = Bonds::<T>::get(netuid, neuron.uid);
+        }
+        neurons
+    }
+
+    /// Keeps the bonds of validators, and drops those of all others.
+    fn keep_bonds(netuid: Netuid, output: yuma::Output) {
+        let mut kept: BTreeMap<Uid, Vec<(Uid, u16)>> = output
+            .members
+            .into_iter()
+            .filter(|outcome| !outcome.bonds.is_empty())
+            .map(|outcome| (outcome.uid, outcome.bonds))
+            .collect();
+        // Only validators have rows: at most `MAX_VALIDATORS`.
+        let old: Vec<Uid> = Bonds::<T>::iter_key_prefix(netuid).collect();
+        for uid in old.into_iter().filter(|uid| !kept.contains_key(uid)) {
+            Bonds::<T>::remove(netuid, uid);
+        }
+        while let Some((uid, row)) = kept.pop_first() {
+            match Row::try_from(row) {
+                Ok(row) => Bonds::<T>::insert(netuid, uid, row),
+                Err(_) => {
+                    defensive!("bonds in more members than a subnet has", (netuid, uid));
+                }
+            }
+        }
+    }
+}
+
+fn size_of<AccountId>(neurons: &[Neuron<AccountId>]) -> Size {
+    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    Size {
+        members: count(neurons.len()),
+        validators: count(neurons.iter().filter(|neuron| neuron.validator).count()),
+    }
+}
+
+/// Yuma3 on what the subnet's pots hold.
+fn consensus<AccountId>(
+    neurons: &[Neuron<AccountId>],
+    hyperparameters: &Hyperparameters,
+    ledger: &SubnetLedger,
+    now: BlockNumber,
+) -> Result<yuma::Output, yuma::InputError> {
+    let members: Vec<yuma::Member> = neurons
+        .iter()
+        .map(|neuron| as_member(neuron, hyperparameters, now))
+        .collect();
+    let input = yuma::Input {
+        members: &members,
+        last_epoch: ledger.last_epoch.into(),
+        pots: yuma::Pots {
+            miners: ledger.pots.miners,
+            validators: ledger.pots.validators,
+        },
+    };
+    let params = yuma::Params {
+        kappa: hyperparameters.kappa,
+        bonds_moving_average: hyperparameters.bonds_moving_average,
+        bonds_penalty: hyperparameters.bonds_penalty,
+        bonds: yuma::BondsRule::Yuma3,
+    };
+    yuma::epoch(&input, &params)
+}
+
+fn as_member<'a, AccountId>(
+    neuron: &'a Neuron<AccountId>,
+    hyperparameters: &Hyperparameters,
+    now: BlockNumber,
+) -> yuma::Member<'a> {
+    let set_at = neuron.vote.as_ref().map(|vote| vote.set_at);
+    let active =
+        |set_at: BlockNumber| now.saturating_sub(set_at) <= hyperparameters.activity_cutoff;
+    yuma::Member {
+        uid: neuron.uid,
+        stake: neuron.stake,
+        validator: neuron.validator,
+        active: set_at.is_some_and(active),
+        registered_at: neuron.registered_at.into(),
+        weights_set_at: set_at.unwrap_or_default().into(),
+        weights: neuron
+            .vote
+            .as_ref()
+            .map_or(&[], |vote| vote.weights.as_slice()),
+        bonds: &neuron.bonds,
+    }
+}

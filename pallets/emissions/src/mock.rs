@@ -1,0 +1,345 @@
+//! A runtime of balances and emissions, with a small world in place of the other pallets.
+
+use std::collections::BTreeMap;
+
+use cairn_primitives::{
+    traits::{Ledgers, Membership, Runs, Stakes},
+    Balance, BlockNumber, Hyperparameters, Netuid, Uid, CRN,
+};
+use codec::{Decode, Encode};
+use frame_support::{
+    construct_runtime, derive_impl, parameter_types,
+    traits::{BuildGenesisConfig, Hooks},
+};
+use sp_runtime::{BuildStorage, DispatchError};
+
+use crate::{self as pallet_emissions, BurnedCredit};
+
+pub type AccountId = u64;
+
+construct_runtime!(
+    pub enum Test {
+        System: frame_system,
+        Balances: pallet_balances,
+        Emissions: pallet_emissions,
+    }
+);
+
+#[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
+impl frame_system::Config for Test {
+    type Block = frame_system::mocking::MockBlock<Test>;
+    type AccountData = pallet_balances::AccountData<Balance>;
+}
+
+/// Least balance of an account.
+pub const EXISTENTIAL_DEPOSIT: Balance = 500;
+/// What a block issues in the mock before the first halving: half a CRN.
+pub const REWARD: Balance = CRN / 2;
+
+parameter_types! {
+    pub const ExistentialDeposit: Balance = EXISTENTIAL_DEPOSIT;
+    pub const MillisecsPerBlock: u64 = 6_000;
+    pub const WeightsRateLimit: BlockNumber = 5;
+    /// One block, unless a test is about the average: shares then follow stake at once.
+    pub static StakeAverageWindow: BlockNumber = 1;
+    /// In storage, so that what a failed call did to it is undone.
+    pub storage TheWorld: World = World::default();
+}
+
+#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
+impl pallet_balances::Config for Test {
+    type AccountStore = System;
+    type ExistentialDeposit = ExistentialDeposit;
+    type DustRemoval = BurnedCredit<Test>;
+}
+
+impl pallet_emissions::Config for Test {
+    type Currency = Balances;
+    type Membership = World;
+    type Stakes = World;
+    type Ledgers = World;
+    type Runs = World;
+    type MillisecsPerBlock = MillisecsPerBlock;
+    type StakeAverageWindow = StakeAverageWindow;
+    type WeightsRateLimit = WeightsRateLimit;
+    type WeightInfo = ();
+}
+
+/// Subnets, members, stakes and runs as the other pallets would know them.
+#[derive(Clone, Debug, Default, Encode, Decode)]
+pub struct World {
+    pub subnets: BTreeMap<Netuid, Subnet>,
+    pub bonded: Balance,
+}
+
+#[derive(Clone, Debug, Encode, Decode)]
+pub struct Subnet {
+    pub owner: AccountId,
+    pub hyperparameters: Hyperparameters,
+    pub has_run: bool,
+    /// Hotkey and the block at which it came.
+    pub members: BTreeMap<Uid, (AccountId, BlockNumber)>,
+    pub stakes: BTreeMap<AccountId, Balance>,
+    /// Whether stake can be rewarded.
+    pub takes_rewards: bool,
+}
+
+impl World {
+    /// Changes the world.
+    pub fn change(change: impl FnOnce(&mut World)) {
+        let mut world = TheWorld::get();
+        change(&mut world);
+        TheWorld::set(&world);
+    }
+
+    /// Changes a subnet of the world.
+    pub fn change_subnet(netuid: Netuid, change: impl FnOnce(&mut Subnet)) {
+        World::change(|world| change(world.subnets.get_mut(&netuid).unwrap()));
+    }
+
+    fn subnet<R>(netuid: Netuid, read: impl FnOnce(&Subnet) -> R) -> Option<R> {
+        TheWorld::get().subnets.get(&netuid).map(read)
+    }
+}
+
+/// The hotkey that the mock gives to a uid when nothing else is said.
+pub fn hotkey(netuid: Netuid, uid: Uid) -> AccountId {
+    10_000 + u64::from(netuid) * 1_000 + u64::from(uid)
+}
+
+/// The coldkey of every hotkey in the mock.
+pub fn coldkey(hotkey: AccountId) -> AccountId {
+    hotkey + 1_000_000
+}
+
+/// The owner of a subnet in the mock.
+pub fn owner(netuid: Netuid) -> AccountId {
+    100 + u64::from(netuid)
+}
+
+impl Membership<AccountId> for World {
+    fn netuids() -> Vec<Netuid> {
+        TheWorld::get().subnets.into_keys().collect()
+    }
+
+    fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters> {
+        World::subnet(netuid, |subnet| subnet.hyperparameters.clone())
+    }
+
+    fn owner(netuid: Netuid) -> Option<AccountId> {
+        World::subnet(netuid, |subnet| subnet.owner)
+    }
+
+    fn uid(netuid: Netuid, hotkey: &AccountId) -> Option<Uid> {
+        let find = |subnet: &Subnet| {
+            subnet
+                .members
+                .iter()
+                .find(|(_, member)| member.0 == *hotkey)
+                .map(|(uid, _)| *uid)
+        };
+        World::subnet(netuid, find)?
+    }
+
+    fn hotkey(netuid: Netuid, uid: Uid) -> Option<AccountId> {
+        World::subnet(netuid, |subnet| {
+            subnet.members.get(&uid).map(|member| member.0)
+        })?
+    }
+
+    fn coldkey(hotkey: &AccountId) -> Option<AccountId> {
+        Some(coldkey(*hotkey))
+    }
+
+    fn registered_at(netuid: Netuid, uid: Uid) -> Option<BlockNumber> {
+        World::subnet(netuid, |subnet| {
+            subnet.members.get(&uid).map(|member| member.1)
+        })?
+    }
+
+    fn members(netuid: Netuid) -> Vec<(Uid, AccountId)> {
+        let list = |subnet: &Subnet| {
+            subnet
+                .members
+                .iter()
+                .map(|(uid, member)| (*uid, member.0))
+                .collect()
+        };
+        World::subnet(netuid, list).unwrap_or_default()
+    }
+}
+
+impl Stakes<AccountId> for World {
+    fn stake(netuid: Netuid, hotkey: &AccountId) -> Balance {
+        World::subnet(netuid, |subnet| subnet.stakes.get(hotkey).copied())
+            .flatten()
+            .unwrap_or_default()
+    }
+
+    fn subnet_stake(netuid: Netuid) -> Balance {
+        World::subnet(netuid, |subnet| subnet.stakes.values().sum()).unwrap_or_default()
+    }
+
+    fn bond(_: Netuid, _: &AccountId) -> Balance {
+        0
+    }
+
+    fn reward(netuid: Netuid, hotkey: &AccountId, amount: Balance) -> Result<(), DispatchError> {
+        // Changes first and refuses then, to see that the change is undone.
+        World::change_subnet(netuid, |subnet| {
+            *subnet.stakes.entry(*hotkey).or_default() += amount;
+        });
+        match World::subnet(netuid, |subnet| subnet.takes_rewards) {
+            Some(true) => Ok(()),
+            _ => Err(DispatchError::Unavailable),
+        }
+    }
+}
+
+impl Ledgers for World {
+    fn total_staked() -> Balance {
+        TheWorld::get()
+            .subnets
+            .values()
+            .flat_map(|subnet| subnet.stakes.values())
+            .sum()
+    }
+
+    fn total_bonded() -> Balance {
+        TheWorld::get().bonded
+    }
+}
+
+impl Runs for World {
+    fn has_run(netuid: Netuid) -> bool {
+        World::subnet(netuid, |subnet| subnet.has_run).unwrap_or_default()
+    }
+}
+
+/// Builds the world that a test begins in.
+#[derive(Default)]
+pub struct ExtBuilder {
+    balances: Vec<(AccountId, Balance)>,
+    world: World,
+}
+
+impl ExtBuilder {
+    /// Gives an account a balance.
+    pub fn balance(mut self, account: AccountId, amount: Balance) -> Self {
+        self.balances.push((account, amount));
+        self
+    }
+
+    /// Adds bonds to the world.
+    pub fn bonded(mut self, amount: Balance) -> Self {
+        self.world.bonded += amount;
+        self
+    }
+
+    /// Adds a subnet with a run, without members, with a tempo of 10 blocks. Its owner has an account.
+    pub fn subnet(mut self, netuid: Netuid) -> Self {
+        let hyperparameters = Hyperparameters {
+            tempo: 10,
+            min_validator_stake: CRN,
+            ..Default::default()
+        };
+        let subnet = Subnet {
+            owner: owner(netuid),
+            hyperparameters,
+            has_run: true,
+            members: BTreeMap::new(),
+            stakes: BTreeMap::new(),
+            takes_rewards: true,
+        };
+        self.world.subnets.insert(netuid, subnet);
+        self.balance(owner(netuid), EXISTENTIAL_DEPOSIT)
+    }
+
+    /// Changes a subnet.
+    pub fn with(mut self, netuid: Netuid, change: impl FnOnce(&mut Subnet)) -> Self {
+        change(self.world.subnets.get_mut(&netuid).unwrap());
+        self
+    }
+
+    /// Adds a member with an account, and with stake on it.
+    pub fn validator(self, netuid: Netuid, uid: Uid, stake: Balance) -> Self {
+        self.miner(netuid, uid).with(netuid, |subnet| {
+            subnet.stakes.insert(hotkey(netuid, uid), stake);
+        })
+    }
+
+    /// Adds a member with an account.
+    pub fn miner(self, netuid: Netuid, uid: Uid) -> Self {
+        self.balance(coldkey(hotkey(netuid, uid)), EXISTENTIAL_DEPOSIT)
+            .poor_miner(netuid, uid)
+    }
+
+    /// Adds a member whose coldkey has no account.
+    pub fn poor_miner(self, netuid: Netuid, uid: Uid) -> Self {
+        self.with(netuid, |subnet| {
+            subnet.members.insert(uid, (hotkey(netuid, uid), 0));
+        })
+    }
+
+    /// A subnet of two validators, with 60 and 40 CRN, and two miners.
+    pub fn usual() -> Self {
+        ExtBuilder::default()
+            .subnet(1)
+            .validator(1, 0, 60 * CRN)
+            .validator(1, 1, 40 * CRN)
+            .miner(1, 2)
+            .miner(1, 3)
+    }
+
+    /// Runs a test at block 1 and checks the pallet's promises before and after it.
+    pub fn build_and_execute(self, test: impl FnOnce()) {
+        let mut storage = frame_system::GenesisConfig::<Test>::default()
+            .build_storage()
+            .unwrap();
+        pallet_balances::GenesisConfig::<Test> {
+            balances: self.balances,
+            ..Default::default()
+        }
+        .assimilate_storage(&mut storage)
+        .unwrap();
+        let mut ext = sp_io::TestExternalities::new(storage);
+        ext.execute_with(|| {
+            TheWorld::set(&self.world);
+            pallet_emissions::GenesisConfig::<Test>::default().build();
+            System::set_block_number(1);
+            Emissions::do_try_state().unwrap();
+            test();
+            Emissions::do_try_state().unwrap();
+        });
+        StakeAverageWindow::set(1);
+    }
+}
+
+/// Goes on to a block, through the hooks of every block on the way.
+pub fn run_to(block: u64) {
+    while System::block_number() < block {
+        let next = System::block_number() + 1;
+        System::set_block_number(next);
+        System::reset_events();
+        let weight = Emissions::on_initialize(next);
+        assert!(weight.ref_time() > 0, "hooks say what they weigh");
+        Emissions::do_try_state().unwrap();
+    }
+}
+
+/// The pallet's own events since the block began or [`System::reset_events`].
+pub fn events() -> Vec<crate::Event<Test>> {
+    System::events()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            RuntimeEvent::Emissions(event) => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Sets weights, which must be fine.
+pub fn vote(netuid: Netuid, uid: Uid, weights: &[(Uid, u16)]) {
+    let weights = weights.to_vec().try_into().unwrap();
+    Emissions::set_weights(RuntimeOrigin::signed(hotkey(netuid, uid)), netuid, weights).unwrap();
+}

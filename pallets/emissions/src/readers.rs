@@ -1,0 +1,106 @@
+//! What others may ask and tell: the runtime APIs' reads, and the traits by which pallets know each other.
+
+use cairn_primitives::{
+    api::{Issuance, Schedule, SubnetEmission},
+    traits::{Incentives, Ledgers, Membership, OnBurned, OnMember},
+    Balance, BlockNumber, Netuid, Uid,
+};
+use frame_support::{
+    defensive,
+    traits::{fungible::Inspect, Get},
+};
+use sp_runtime::SaturatedConversion;
+
+use crate::{
+    pallet::{Bonds, Config, Earned, Issued, MemberRecords, Pallet, TotalPots, Votes},
+    schedule,
+    types::{MemberRecord, Pots},
+};
+
+impl<T: Config> Pallet<T> {
+    /// The current block.
+    pub(crate) fn now() -> BlockNumber {
+        frame_system::Pallet::<T>::block_number().saturated_into()
+    }
+
+    /// How the token comes into being.
+    pub fn schedule() -> Schedule {
+        let issued = Issued::<T>::get();
+        Schedule {
+            cap: schedule::CAP,
+            issued,
+            per_block: schedule::reward(issued, T::MillisecsPerBlock::get()),
+            halvings: schedule::halvings(issued),
+            next_halving: schedule::next_halving(issued),
+            split: Pots::SPLIT,
+        }
+    }
+
+    /// Where everything that was issued is.
+    pub fn issuance() -> Issuance {
+        Issuance {
+            issued: Issued::<T>::get(),
+            balances: T::Currency::total_issuance(),
+            stakes: T::Ledgers::total_staked(),
+            bonds: T::Ledgers::total_bonded(),
+            pots: TotalPots::<T>::get(),
+        }
+    }
+
+    /// A subnet's emission; `None` if there is no such subnet.
+    pub fn emission(netuid: Netuid) -> Option<SubnetEmission> {
+        let tempo = T::Membership::hyperparameters(netuid)?.tempo;
+        let ledger = Self::ledger(netuid, Self::now());
+        Some(SubnetEmission {
+            netuid,
+            share: Self::share_of(netuid),
+            owner_pot: ledger.pots.owner,
+            miners_pot: ledger.pots.miners,
+            validators_pot: ledger.pots.validators,
+            last_epoch: ledger.last_epoch,
+            next_epoch: ledger.due(tempo),
+            paid: ledger.paid,
+        })
+    }
+
+    /// What the last epoch made of a member, and what it earned since it came.
+    pub fn member(netuid: Netuid, uid: Uid) -> MemberRecord {
+        MemberRecords::<T>::get(netuid, uid).unwrap_or_default()
+    }
+
+    /// What a hotkey was paid in a subnet over all time, whether or not it is still a member.
+    pub fn earned(netuid: Netuid, hotkey: &T::AccountId) -> Balance {
+        Earned::<T>::get(netuid, hotkey)
+    }
+}
+
+impl<T: Config> Incentives for Pallet<T> {
+    fn incentive(netuid: Netuid, uid: Uid) -> u16 {
+        Self::member(netuid, uid).incentive
+    }
+
+    fn last_paid(netuid: Netuid, uid: Uid) -> Balance {
+        Self::member(netuid, uid).last_paid
+    }
+}
+
+/// What others hold towards the uid goes with the next epoch, which ignores weights and bonds that are
+/// older than the member.
+impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
+    fn on_left(netuid: Netuid, uid: Uid, _hotkey: &T::AccountId) {
+        Votes::<T>::remove(netuid, uid);
+        Bonds::<T>::remove(netuid, uid);
+        MemberRecords::<T>::remove(netuid, uid);
+    }
+}
+
+impl<T: Config> OnBurned for Pallet<T> {
+    fn on_burned(amount: Balance) {
+        Issued::<T>::mutate(|issued| match issued.checked_sub(amount) {
+            Some(rest) => *issued = rest,
+            None => {
+                defensive!("more was burned than was ever issued", amount);
+            }
+        });
+    }
+}

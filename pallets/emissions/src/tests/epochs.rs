@@ -1,0 +1,276 @@
+//! When an epoch is, who votes in it, and what becomes of bonds.
+
+use cairn_primitives::{traits::OnMember, BlockNumber, Netuid, Uid, CRN};
+
+use crate::{mock::*, Bonds, Event, SubnetLedgers};
+
+fn epochs() -> Vec<Netuid> {
+    let netuid = |event| match event {
+        Event::EpochRun { netuid, .. } => Some(netuid),
+        _ => None,
+    };
+    events().into_iter().filter_map(netuid).collect()
+}
+
+/// The blocks up to `last` at which epochs ran, with their subnets.
+fn epochs_until(last: u64) -> Vec<(u64, Netuid)> {
+    let first = System::block_number() + 1;
+    let at = |block| {
+        run_to(block);
+        epochs()
+            .into_iter()
+            .map(move |netuid| (block, netuid))
+            .collect::<Vec<_>>()
+    };
+    (first..=last).flat_map(at).collect()
+}
+
+fn incentives(netuid: Netuid, uids: &[Uid]) -> Vec<u16> {
+    uids.iter()
+        .map(|&uid| Emissions::member(netuid, uid).incentive)
+        .collect()
+}
+
+fn last_epoch(netuid: Netuid) -> BlockNumber {
+    SubnetLedgers::<Test>::get(netuid).unwrap().last_epoch
+}
+
+#[test]
+fn an_epoch_comes_every_tempo_after_the_subnet_did() {
+    ExtBuilder::usual().build_and_execute(|| {
+        // Block 2 is the first that sees the subnet.
+        assert_eq!(epochs_until(40), [(12, 1), (22, 1), (32, 1)]);
+        assert_eq!(last_epoch(1), 32);
+        assert_eq!(Emissions::emission(1).unwrap().next_epoch, 42);
+    });
+}
+
+#[test]
+fn a_block_runs_at_most_one_epoch_and_the_longest_waiting_goes_first() {
+    let subnet = |builder: ExtBuilder, netuid| builder.subnet(netuid).validator(netuid, 0, CRN);
+    [3, 1, 2]
+        .into_iter()
+        .fold(ExtBuilder::default(), subnet)
+        .build_and_execute(|| {
+            // All are due at 12. Who waited is on time again afterwards.
+            let turns = [(12, 1), (13, 2), (14, 3), (22, 1), (23, 2), (24, 3)];
+            assert_eq!(epochs_until(31), turns);
+            assert_eq!(Emissions::emission(3).unwrap().next_epoch, 32);
+        });
+}
+
+#[test]
+fn a_subnet_with_a_short_tempo_does_not_starve_the_others() {
+    ExtBuilder::default()
+        .subnet(1)
+        .with(1, |subnet| subnet.hyperparameters.tempo = 1)
+        .subnet(2)
+        .with(2, |subnet| subnet.hyperparameters.tempo = 1)
+        .subnet(3)
+        .with(3, |subnet| subnet.hyperparameters.tempo = 4)
+        .build_and_execute(|| {
+            let turns = epochs_until(42);
+            let count = |netuid| turns.iter().filter(|turn| turn.1 == netuid).count();
+            assert_eq!(turns.len(), 40);
+            assert!(
+                count(1) >= 12 && count(2) >= 12 && count(3) >= 8,
+                "{turns:?}"
+            );
+        });
+}
+
+#[test]
+fn a_tempo_of_zero_means_every_block() {
+    ExtBuilder::usual()
+        .with(1, |subnet| subnet.hyperparameters.tempo = 0)
+        .build_and_execute(|| {
+            assert_eq!(epochs_until(5), [(3, 1), (4, 1), (5, 1)]);
+        });
+}
+
+#[test]
+fn a_new_tempo_counts_at_once() {
+    ExtBuilder::usual()
+        .with(1, |subnet| subnet.hyperparameters.tempo = 1_000)
+        .build_and_execute(|| {
+            assert_eq!(epochs_until(30), []);
+            World::change_subnet(1, |subnet| subnet.hyperparameters.tempo = 10);
+            // 19 blocks late: that is forgotten.
+            assert_eq!(epochs_until(50), [(31, 1), (41, 1)]);
+        });
+}
+
+#[test]
+fn weights_become_incentive_and_dividends() {
+    ExtBuilder::usual().build_and_execute(|| {
+        vote(1, 0, &[(2, 3), (3, 1)]);
+        vote(1, 1, &[(2, 300), (3, 100)]);
+        run_to(12);
+        assert_eq!(incentives(1, &[0, 1, 2, 3]), [0, 0, 49_151, 16_383]);
+        assert_eq!(Emissions::member(1, 0).dividends, 39_320);
+        assert_eq!(Emissions::member(1, 1).dividends, 26_213);
+    });
+}
+
+#[test]
+fn only_the_validators_with_the_most_stake_vote() {
+    ExtBuilder::usual()
+        .with(1, |subnet| subnet.hyperparameters.max_validators = 1)
+        .build_and_execute(|| {
+            vote(1, 0, &[(2, 1)]);
+            vote(1, 1, &[(3, 1)]);
+            run_to(12);
+            assert_eq!(incentives(1, &[2, 3]), [65_535, 0]);
+            assert_eq!(Bonds::<Test>::iter_key_prefix(1).collect::<Vec<_>>(), [0]);
+        });
+}
+
+#[test]
+fn of_two_validators_with_as_much_stake_the_lower_uid_votes() {
+    ExtBuilder::usual()
+        .validator(1, 4, 60 * CRN)
+        .with(1, |subnet| subnet.hyperparameters.max_validators = 1)
+        .build_and_execute(|| {
+            vote(1, 4, &[(3, 1)]);
+            vote(1, 0, &[(2, 1)]);
+            run_to(12);
+            assert_eq!(incentives(1, &[2, 3]), [65_535, 0]);
+        });
+}
+
+#[test]
+fn who_lost_its_stake_does_not_vote_and_loses_its_bonds() {
+    ExtBuilder::usual().build_and_execute(|| {
+        vote(1, 0, &[(2, 1)]);
+        vote(1, 1, &[(2, 1)]);
+        run_to(12);
+        assert_eq!(Bonds::<Test>::get(1, 1).to_vec(), [(2, 6_553)]);
+        World::change_subnet(1, |subnet| {
+            subnet.hyperparameters.min_validator_stake = 1_000 * CRN;
+        });
+        run_to(22);
+        assert_eq!(incentives(1, &[2, 3]), [0, 0]);
+        assert_eq!(Bonds::<Test>::iter_key_prefix(1).count(), 0);
+    });
+}
+
+#[test]
+fn no_stake_at_all_never_validates() {
+    ExtBuilder::default()
+        .subnet(1)
+        .with(1, |subnet| subnet.hyperparameters.min_validator_stake = 0)
+        .validator(1, 0, 1)
+        .validator(1, 1, 0)
+        .miner(1, 2)
+        .build_and_execute(|| {
+            vote(1, 0, &[(2, 1)]);
+            run_to(12);
+            assert_eq!(incentives(1, &[0, 1, 2]), [0, 0, 65_535]);
+        });
+}
+
+#[test]
+fn who_has_been_silent_for_too_long_does_not_vote() {
+    ExtBuilder::usual()
+        .with(1, |subnet| subnet.hyperparameters.activity_cutoff = 11)
+        .build_and_execute(|| {
+            vote(1, 0, &[(2, 1)]);
+            run_to(10);
+            vote(1, 1, &[(3, 1)]);
+            // Eleven blocks after the first vote it still counts, and has more stake.
+            run_to(12);
+            assert_eq!(incentives(1, &[2, 3]), [65_535, 0]);
+            run_to(22);
+            // Twelve after it the second vote is alone, and was not made too long ago.
+            World::change_subnet(1, |subnet| subnet.hyperparameters.activity_cutoff = 22);
+            run_to(32);
+            assert_eq!(incentives(1, &[2, 3]), [0, 65_535]);
+        });
+}
+
+#[test]
+fn weights_do_not_count_for_who_came_after_them() {
+    ExtBuilder::usual().build_and_execute(|| {
+        run_to(3);
+        vote(1, 0, &[(2, 1), (3, 1)]);
+        World::change_subnet(1, |subnet| {
+            subnet.members.insert(3, (777, 3));
+        });
+        run_to(12);
+        assert_eq!(incentives(1, &[2, 3]), [65_535, 0]);
+        vote(1, 0, &[(2, 1), (3, 1)]);
+        run_to(22);
+        assert_eq!(incentives(1, &[2, 3]), [32_767, 32_767]);
+    });
+}
+
+#[test]
+fn bonds_grow_with_steady_weights_and_decay_without() {
+    ExtBuilder::usual().build_and_execute(|| {
+        vote(1, 0, &[(2, 1)]);
+        run_to(12);
+        assert_eq!(Bonds::<Test>::get(1, 0).to_vec(), [(2, 6_553)]);
+        run_to(22);
+        assert_eq!(Bonds::<Test>::get(1, 0).to_vec(), [(2, 12_451)]);
+        vote(1, 0, &[(3, 1)]);
+        run_to(32);
+        assert_eq!(Bonds::<Test>::get(1, 0).to_vec(), [(2, 11_205), (3, 6_553)]);
+    });
+}
+
+#[test]
+fn bonds_in_a_predecessor_are_not_bonds_in_a_successor() {
+    ExtBuilder::usual().build_and_execute(|| {
+        vote(1, 0, &[(2, 1), (3, 1)]);
+        run_to(12);
+        assert_eq!(Bonds::<Test>::get(1, 0).to_vec(), [(2, 3_276), (3, 3_276)]);
+        World::change_subnet(1, |subnet| {
+            subnet.members.insert(3, (777, 12));
+        });
+        <Emissions as OnMember<AccountId>>::on_left(1, 3, &hotkey(1, 3));
+        run_to(22);
+        let uids: Vec<Uid> = Bonds::<Test>::get(1, 0).iter().map(|bond| bond.0).collect();
+        assert_eq!(uids, [2]);
+    });
+}
+
+#[test]
+fn a_full_subnet_has_an_epoch() {
+    let members = |builder: ExtBuilder, uid| match uid < 64 {
+        true => builder.validator(1, uid, CRN + u64::from(uid)),
+        false => builder.miner(1, uid),
+    };
+    (0..256)
+        .fold(ExtBuilder::default().subnet(1), members)
+        .build_and_execute(|| {
+            let row: Vec<(Uid, u16)> = (64..256).map(|uid| (uid, uid)).collect();
+            (0..64).for_each(|uid| vote(1, uid, &row));
+            run_to(12);
+            assert!(incentives(1, &[64])[0] < incentives(1, &[255])[0]);
+            assert_eq!(
+                Bonds::<Test>::iter_prefix(1)
+                    .map(|(_, row)| row.len())
+                    .sum::<usize>(),
+                64 * 192
+            );
+            assert!(SubnetLedgers::<Test>::get(1).unwrap().pots.miners < 256);
+        });
+}
+
+#[test]
+fn hyperparameters_that_cannot_be_stop_the_epoch_and_not_the_chain() {
+    ExtBuilder::usual()
+        .with(1, |subnet| {
+            subnet.hyperparameters.bonds_moving_average = 1_000_001
+        })
+        .build_and_execute(|| {
+            vote(1, 0, &[(2, 1)]);
+            run_to(12);
+            assert_eq!(events(), [Event::EpochImpossible { netuid: 1 }]);
+            let pots = SubnetLedgers::<Test>::get(1).unwrap().pots;
+            assert_eq!(pots.total(), Some(11 * REWARD));
+            World::change_subnet(1, |subnet| subnet.hyperparameters.bonds_moving_average = 0);
+            run_to(22);
+            assert_eq!(incentives(1, &[2]), [65_535]);
+        });
+}

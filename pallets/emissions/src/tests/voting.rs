@@ -1,0 +1,108 @@
+//! Which weights are taken.
+
+use cairn_primitives::{Uid, CRN};
+use frame_support::{assert_noop, assert_ok, dispatch::CheckIfFeeless};
+use sp_runtime::DispatchError;
+
+use crate::{mock::*, Call, Error, Event, Row, Votes};
+
+fn row(cells: &[(Uid, u16)]) -> Row {
+    cells.to_vec().try_into().unwrap()
+}
+
+fn set(uid: Uid, cells: &[(Uid, u16)]) -> frame_support::dispatch::DispatchResult {
+    Emissions::set_weights(RuntimeOrigin::signed(hotkey(1, uid)), 1, row(cells))
+}
+
+/// Whether the call is refused with `error` and would have cost a fee.
+fn refused(signer: AccountId, netuid: u16, cells: &[(Uid, u16)], error: Error<Test>) {
+    let origin = RuntimeOrigin::signed(signer);
+    assert!(!feeless(&origin, netuid, cells), "{error:?}");
+    assert_noop!(Emissions::set_weights(origin, netuid, row(cells)), error);
+}
+
+fn feeless(origin: &RuntimeOrigin, netuid: u16, cells: &[(Uid, u16)]) -> bool {
+    Call::<Test>::set_weights {
+        netuid,
+        weights: row(cells),
+    }
+    .is_feeless(origin)
+}
+
+#[test]
+fn a_row_is_kept_in_order_and_without_zeros() {
+    ExtBuilder::usual().build_and_execute(|| {
+        run_to(3);
+        assert_ok!(set(0, &[(3, 7), (1, 0), (2, 65_535)]));
+        let vote = Votes::<Test>::get(1, 0).unwrap();
+        assert_eq!(vote.set_at, 3);
+        assert_eq!(vote.weights.to_vec(), [(2, 65_535), (3, 7)]);
+        assert_eq!(events(), [Event::WeightsSet { netuid: 1, uid: 0 }]);
+    });
+}
+
+#[test]
+fn a_row_replaces_the_one_before_it_once_enough_blocks_have_passed() {
+    ExtBuilder::usual().build_and_execute(|| {
+        assert_ok!(set(0, &[(2, 1)]));
+        run_to(5);
+        refused(hotkey(1, 0), 1, &[(3, 1)], Error::TooSoon);
+        // Another validator's turn is its own.
+        assert_ok!(set(1, &[(3, 1)]));
+        run_to(6);
+        assert_ok!(set(0, &[(3, 1)]));
+        assert_eq!(Votes::<Test>::get(1, 0).unwrap().weights.to_vec(), [(3, 1)]);
+    });
+}
+
+#[test]
+fn what_is_wrong_with_the_signer_is_said() {
+    ExtBuilder::usual()
+        .validator(1, 4, CRN - 1)
+        .build_and_execute(|| {
+            refused(hotkey(1, 0), 2, &[(2, 1)], Error::NoSuchSubnet);
+            refused(7, 1, &[(2, 1)], Error::NotAMember);
+            refused(coldkey(hotkey(1, 0)), 1, &[(2, 1)], Error::NotAMember);
+            refused(hotkey(1, 2), 1, &[(3, 1)], Error::NotAValidator);
+            refused(hotkey(1, 4), 1, &[(3, 1)], Error::NotAValidator);
+            for origin in [RuntimeOrigin::none(), RuntimeOrigin::root()] {
+                assert!(!feeless(&origin, 1, &[(2, 1)]));
+                let weights = row(&[(2, 1)]);
+                assert_noop!(
+                    Emissions::set_weights(origin, 1, weights),
+                    DispatchError::BadOrigin
+                );
+            }
+        });
+}
+
+#[test]
+fn what_is_wrong_with_the_row_is_said() {
+    ExtBuilder::usual().build_and_execute(|| {
+        let validator = hotkey(1, 0);
+        refused(validator, 1, &[], Error::NoWeights);
+        refused(validator, 1, &[(2, 0), (3, 0)], Error::NoWeights);
+        refused(validator, 1, &[(2, 1), (3, 1), (2, 2)], Error::DuplicateUid);
+        refused(validator, 1, &[(2, 1), (4, 1)], Error::NoSuchUid);
+        refused(validator, 1, &[(2, 1), (4, 0)], Error::NoSuchUid);
+        refused(validator, 1, &[(2, 1), (0, 1)], Error::SelfWeight);
+    });
+}
+
+#[test]
+fn a_vote_that_succeeds_is_free() {
+    ExtBuilder::usual().build_and_execute(|| {
+        let origin = RuntimeOrigin::signed(hotkey(1, 0));
+        assert!(feeless(&origin, 1, &[(2, 1)]));
+        assert_ok!(set(0, &[(2, 1)]));
+        // The second in the same block costs a fee, and fails.
+        assert!(!feeless(&origin, 1, &[(2, 1)]));
+    });
+}
+
+#[test]
+fn a_longer_row_weighs_more() {
+    use crate::WeightInfo;
+    let weight = |cells| <() as WeightInfo>::set_weights(cells);
+    assert!(weight(256).all_gt(weight(1)));
+}

@@ -1,0 +1,115 @@
+//! What holds at the end of every block.
+
+use cairn_primitives::{traits::Membership, Balance, Netuid, Uid, MAX_VALIDATORS};
+use frame_support::ensure;
+use sp_runtime::TryRuntimeError;
+
+use crate::{
+    pallet::{Bonds, Config, Earned, MemberRecords, Pallet, SubnetLedgers, TotalPots, Votes},
+    schedule::CAP,
+    types::Row,
+};
+
+impl<T: Config> Pallet<T> {
+    /// Checks every promise that the pallet's storage has to keep:
+    ///
+    /// - what is issued is the sum of balances, stakes, bonds and pots, and not above the cap;
+    /// - the pots' total is the sum of the subnets' pots;
+    /// - what a subnet paid is what its owner and its hotkeys got, and no member earned more since it came
+    ///   than its hotkey over all time;
+    /// - votes, bonds and records belong to members, rows are strictly ascending, without zeros and without
+    ///   oneself, and there are no more rows of bonds than validators.
+    pub fn do_try_state() -> Result<(), TryRuntimeError> {
+        Self::check_issuance()?;
+        Self::check_totals()?;
+        for netuid in T::Membership::netuids() {
+            Self::check_rows(netuid)?;
+            Self::check_earnings(netuid)?;
+        }
+        Ok(())
+    }
+
+    fn check_issuance() -> Result<(), TryRuntimeError> {
+        let places = Self::issuance();
+        let sum = [places.stakes, places.bonds, places.pots]
+            .iter()
+            .try_fold(places.balances, |sum: Balance, part| sum.checked_add(*part))
+            .ok_or("the ledgers hold more than a balance can be")?;
+        ensure!(
+            places.issued == sum,
+            "issued is not balances + stakes + bonds + pots"
+        );
+        ensure!(places.issued <= CAP, "more is issued than the cap");
+        Ok(())
+    }
+
+    fn check_totals() -> Result<(), TryRuntimeError> {
+        let sum = SubnetLedgers::<T>::iter_values()
+            .try_fold(0, |sum: Balance, ledger| {
+                sum.checked_add(ledger.pots.total()?)
+            })
+            .ok_or("the pots hold more than a balance can be")?;
+        ensure!(
+            TotalPots::<T>::get() == sum,
+            "the pots' total is not the sum of the pots"
+        );
+        Ok(())
+    }
+
+    fn check_rows(netuid: Netuid) -> Result<(), TryRuntimeError> {
+        for (uid, vote) in Votes::<T>::iter_prefix(netuid) {
+            ensure!(!vote.weights.is_empty(), "a vote without weights");
+            ensure!(vote.set_at <= Self::now(), "a vote from the future");
+            Self::check_row_of(netuid, uid, &vote.weights)?;
+        }
+        let mut rows = 0;
+        for (uid, row) in Bonds::<T>::iter_prefix(netuid) {
+            ensure!(!row.is_empty(), "a row of bonds without bonds");
+            Self::check_row_of(netuid, uid, &row)?;
+            rows += 1;
+        }
+        ensure!(rows <= MAX_VALIDATORS, "more rows of bonds than validators");
+        Ok(())
+    }
+
+    fn check_row_of(netuid: Netuid, uid: Uid, row: &Row) -> Result<(), TryRuntimeError> {
+        let member = T::Membership::hotkey(netuid, uid).is_some();
+        ensure!(member, "a row of weights or bonds of who is no member");
+        let ascending = row
+            .windows(2)
+            .all(|pair| matches!(pair, [a, b] if a.0 < b.0));
+        ensure!(
+            ascending,
+            "a row of weights or bonds is not strictly ascending"
+        );
+        let clean = row.iter().all(|&(to, value)| to != uid && value > 0);
+        ensure!(clean, "a row of weights or bonds has a zero or its own uid");
+        Ok(())
+    }
+
+    fn check_earnings(netuid: Netuid) -> Result<(), TryRuntimeError> {
+        for (uid, record) in MemberRecords::<T>::iter_prefix(netuid) {
+            let hotkey = T::Membership::hotkey(netuid, uid).ok_or("a record of no member")?;
+            ensure!(
+                record.last_paid <= record.earned,
+                "a payout that was not tallied"
+            );
+            let ever = Earned::<T>::get(netuid, hotkey);
+            ensure!(
+                record.earned <= ever,
+                "a member earned more than its hotkey"
+            );
+        }
+        let Some(ledger) = SubnetLedgers::<T>::get(netuid) else {
+            return Ok(());
+        };
+        let sum = Earned::<T>::iter_prefix_values(netuid)
+            .try_fold(ledger.paid_to_owner, |sum, earned| sum.checked_add(earned))
+            .ok_or("a subnet's earnings are more than a balance can be")?;
+        ensure!(
+            ledger.paid == sum,
+            "what a subnet paid is not what was earned in it"
+        );
+        Ok(())
+    }
+}
