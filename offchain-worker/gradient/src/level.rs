@@ -1,15 +1,17 @@
 //! The two magnitudes of a block.
 //!
-//! A level is a non-negative finite bfloat16: the upper half of an `f32`, without the sign, in 15 bits. Its
-//! range is that of `f32`, so no scale has to be chosen for pseudo-gradients, however small; its precision
-//! of one in 256 is far finer than the distance from a value to its level.
+//! A level is a non-negative bfloat16 below 65,536: the upper half of an `f32`, without the sign, in 15 bits.
+//! It reaches down as far as an `f32`, so no scale has to be chosen for pseudo-gradients, however small; its
+//! precision of one in 256 is far finer than the distance from a value to its level. It ends where no
+//! pseudo-gradient can be in earnest, so that no sum of contributions, whoever sent them, can overflow the
+//! weights.
 
-/// A non-negative finite bfloat16.
+/// A non-negative bfloat16 below 65,536.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Level(u16);
 
-/// The bits of +∞, above all finite ones.
-const INFINITE: u16 = 0x7F80;
+/// The bits of 65,536, above all levels.
+const LIMIT: u16 = 0x4780;
 
 impl Level {
     /// Bits that a level takes on the wire.
@@ -17,11 +19,11 @@ impl Level {
     /// The level 0.
     pub(crate) const ZERO: Level = Level(0);
 
-    /// The level of these bits, unless they say infinity or no number.
+    /// The level of these bits, unless they say 65,536 or more, infinity or no number.
     pub(crate) fn from_bits(bits: u32) -> Option<Level> {
         u16::try_from(bits)
             .ok()
-            .filter(|bits| *bits < INFINITE)
+            .filter(|bits| *bits < LIMIT)
             .map(Level)
     }
 
@@ -34,7 +36,7 @@ impl Level {
     pub(crate) fn nearest(magnitude: f32) -> Level {
         let bits = magnitude.abs().to_bits();
         let rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-        Level((rounded as u16).min(INFINITE - 1))
+        Level((rounded as u16).min(LIMIT - 1))
     }
 
     /// The level that a value's magnitude is, if it is one.
@@ -102,8 +104,9 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_magnitudes_stay_finite_and_the_smallest_stay() {
-        assert_eq!(Level::nearest(f32::MAX).bits(), 0x7F7F);
+    fn the_largest_magnitudes_are_cut_and_the_smallest_stay() {
+        assert_eq!(Level::nearest(f32::MAX).to_f32(), 65_280.0);
+        assert_eq!(Level::from_bits(0x4780), None);
         assert_eq!(Level::from_bits(0x7F80), None);
         assert_eq!(Level::from_bits(0x7FC0), None);
         assert_eq!(Level::from_bits(0x8000), None);

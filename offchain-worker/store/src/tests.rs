@@ -404,7 +404,7 @@ async fn every_operation_ends_by_its_deadline() {
         store.delete("a").await.err(),
     ] {
         assert!(
-            matches!(result, Some(StoreError::TimedOut { deadline, .. }) if *deadline == SHORT),
+            matches!(result, Some(StoreError::TimedOut { deadline, .. }) if deadline == SHORT),
             "{result:?}"
         );
     }

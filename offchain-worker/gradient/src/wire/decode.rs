@@ -44,9 +44,9 @@ pub enum TensorFault {
         /// What it had to be.
         best: u32,
     },
-    /// A level is infinite or not a number.
-    #[error("has a level that is not finite in block {block}")]
-    LevelNotFinite {
+    /// A level is 65,536 or more, or not a number.
+    #[error("has a level that is not below 65,536 in block {block}")]
+    LevelTooLarge {
         /// Which block.
         block: usize,
     },
@@ -337,7 +337,7 @@ impl Reader<'_> {
                 .bits
                 .read(Level::BITS)
                 .map_err(|error| bits_fault(error, block))?;
-            Level::from_bits(bits).ok_or(TensorFault::LevelNotFinite { block })
+            Level::from_bits(bits).ok_or(TensorFault::LevelTooLarge { block })
         };
         let (low, high) = (level()?, level()?);
         if low > high {

@@ -17,7 +17,7 @@ pub enum BlockFault {
     #[error("has another number of values than a block of its length must send")]
     WrongNumber,
     /// A magnitude is not a bfloat16.
-    #[error("has a value that is no finite bfloat16")]
+    #[error("has a value that is no bfloat16 below 65,536")]
     NotALevel,
     /// More than two magnitudes.
     #[error("has more than two magnitudes")]

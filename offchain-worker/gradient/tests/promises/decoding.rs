@@ -183,8 +183,8 @@ fn every_fault_has_its_name() {
         LevelUnused { block }
     );
     assert_eq!(fault(0, [TWO, ONE], good), LevelsNotAscending { block });
-    assert_eq!(fault(0, [ONE, INFINITE], good), LevelNotFinite { block });
-    assert_eq!(fault(0, [INFINITE, ONE], good), LevelNotFinite { block });
+    assert_eq!(fault(0, [ONE, INFINITE], good), LevelTooLarge { block });
+    assert_eq!(fault(0, [INFINITE, ONE], good), LevelTooLarge { block });
     assert_eq!(fault(0, [ONE, ONE], good), LevelsEqual { block });
     assert_eq!(vector_of_eight(0, &[ONE, ONE, no_gaps].concat()), Ok(()));
     assert_eq!(
