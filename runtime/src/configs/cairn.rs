@@ -1,0 +1,82 @@
+//! How our four pallets are tied together: each is given the others only as the traits it asks for.
+
+use cairn_primitives::{blake2_256, Balance, BlockNumber, Netuid, Round, CRN};
+use codec::Encode;
+use frame_support::{
+    parameter_types,
+    traits::{ConstU32, Randomness},
+};
+
+use crate::{
+    block_time, Balances, Emissions, Hash, Runtime, Stake, Subnets, Training,
+};
+
+parameter_types! {
+    pub const MaxSubnets: Netuid = 128;
+    pub const CreationPriceFloor: Balance = 100 * CRN;
+    /// Two weeks of blocks of six seconds.
+    pub const CreationPriceDecay: BlockNumber = 14 * 14_400;
+    /// A thousandth of a CRN: below it, storage costs more than the stake is worth.
+    pub const MinimumStake: Balance = CRN / 1_000;
+    pub const MaxContributionBytes: u64 = 16 << 30;
+    pub const HistoryRounds: Round = 256;
+    pub const LineageRounds: Round = 16_384;
+    /// Blocks over which the stake average that splits emission between subnets moves: about a day.
+    pub const StakeAverageWindow: BlockNumber = 14_400;
+    pub const WeightsRateLimit: BlockNumber = 10;
+}
+
+impl pallet_subnets::Config for Runtime {
+    type Currency = Balances;
+    type OnBurned = Emissions;
+    type OnMember = (Stake, Training, Emissions);
+    type Incentives = Emissions;
+    type MaxSubnets = MaxSubnets;
+    type CreationPriceFloor = CreationPriceFloor;
+    type CreationPriceDecay = CreationPriceDecay;
+    type WeightInfo = pallet_subnets::weights::SubstrateWeight<Runtime>;
+}
+
+impl pallet_stake::Config for Runtime {
+    type Currency = Balances;
+    type Members = Subnets;
+    type MinimumAmount = MinimumStake;
+    type WeightInfo = pallet_stake::weights::SubstrateWeight<Runtime>;
+}
+
+impl pallet_training::Config for Runtime {
+    type Randomness = RoundRandomness;
+    type Membership = Subnets;
+    type Stakes = Stake;
+    type Incentives = Emissions;
+    type MaxContributionBytes = MaxContributionBytes;
+    type HistoryRounds = HistoryRounds;
+    type LineageRounds = LineageRounds;
+    type MaxTransitionsPerBlock = ConstU32<2>;
+    type WeightInfo = pallet_training::weights::SubstrateWeight<Runtime>;
+}
+
+impl pallet_emissions::Config for Runtime {
+    type Currency = Balances;
+    type Membership = Subnets;
+    type Stakes = Stake;
+    type Ledgers = Stake;
+    type Runs = Training;
+    type MillisecsPerBlock = block_time::Length<Runtime>;
+    type StakeAverageWindow = StakeAverageWindow;
+    type WeightsRateLimit = WeightsRateLimit;
+    type WeightInfo = pallet_emissions::weights::SubstrateWeight<Runtime>;
+}
+
+/// BABE's randomness of the last epoch, which nobody can bias any more, mixed with the parent block's VRF
+/// output, which nobody could know before that block.
+pub struct RoundRandomness;
+
+impl Randomness<Hash, BlockNumber> for RoundRandomness {
+    fn random(subject: &[u8]) -> (Hash, BlockNumber) {
+        let (epoch, known_since) =
+            pallet_babe::RandomnessFromOneEpochAgo::<Runtime>::random(subject);
+        let (parent, _) = pallet_babe::ParentBlockRandomness::<Runtime>::random(subject);
+        (blake2_256(&(epoch, parent).encode()), known_since)
+    }
+}

@@ -1,0 +1,163 @@
+//! Answers that need more than one pallet: who is in a subnet and what that brought.
+
+use alloc::vec::Vec;
+
+use cairn_primitives::{
+    api::{
+        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Role, RoundInfo,
+        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetInfo,
+    },
+    traits::{Membership, Runs, Stakes},
+    Balance, Hyperparameters, Netuid, Round, Uid,
+};
+
+use crate::{AccountId, Emissions, Stake, Subnets, Training};
+
+/// The most hotkeys of one coldkey that an answer covers.
+const MAX_HOTKEYS: usize = 256;
+
+/// All subnets, ascending.
+pub fn subnets() -> Vec<SubnetInfo<AccountId>> {
+    Subnets::netuids().into_iter().filter_map(subnet).collect()
+}
+
+/// One subnet.
+pub fn subnet(netuid: Netuid) -> Option<SubnetInfo<AccountId>> {
+    let subnet = Subnets::subnet(netuid)?;
+    Some(SubnetInfo {
+        netuid,
+        owner: subnet.owner,
+        created_at: subnet.created_at,
+        members: subnet.members,
+        registration_price: Subnets::price(netuid)?,
+        stake: Stake::subnet_stake(netuid),
+        bonds: Stake::subnet_bonds(netuid),
+        has_run: Training::has_run(netuid),
+        hyperparameters: Subnets::hyperparameters(netuid)?,
+    })
+}
+
+/// A subnet's members, ascending by uid.
+pub fn members(netuid: Netuid) -> Vec<MemberInfo<AccountId>> {
+    let Some(hyperparameters) = Subnets::hyperparameters(netuid) else {
+        return Vec::new();
+    };
+    Subnets::member_list(netuid)
+        .into_iter()
+        .map(|(uid, member)| member_info(netuid, uid, member, &hyperparameters))
+        .collect()
+}
+
+/// The member with this hotkey.
+pub fn member(netuid: Netuid, hotkey: &AccountId) -> Option<MemberInfo<AccountId>> {
+    let uid = Subnets::uid(netuid, hotkey)?;
+    let member = Subnets::member(netuid, uid)?;
+    Some(member_info(netuid, uid, member, &Subnets::hyperparameters(netuid)?))
+}
+
+fn member_info(
+    netuid: Netuid,
+    uid: Uid,
+    member: pallet_subnets::Member<AccountId>,
+    hyperparameters: &Hyperparameters,
+) -> MemberInfo<AccountId> {
+    let record = Emissions::member(netuid, uid);
+    let stake = <Stake as Stakes<AccountId>>::stake(netuid, &member.hotkey);
+    let bond = <Stake as Stakes<AccountId>>::bond(netuid, &member.hotkey);
+    let role = if stake >= hyperparameters.min_validator_stake {
+        Role::Validator
+    } else if bond >= hyperparameters.min_miner_bond {
+        Role::Miner
+    } else {
+        Role::Idle
+    };
+    MemberInfo {
+        uid,
+        hotkey: member.hotkey,
+        coldkey: member.coldkey,
+        role,
+        registered_at: member.registered_at,
+        stake,
+        bond,
+        incentive: record.incentive,
+        dividends: record.dividends,
+        last_paid: record.last_paid,
+        earned: record.earned,
+    }
+}
+
+/// What creating a subnet costs now.
+pub fn creation_price() -> Balance {
+    Subnets::creation_price()
+}
+
+/// The subnet's run.
+pub fn run(netuid: Netuid) -> Option<RunInfo<AccountId>> {
+    Training::run_info(netuid)
+}
+
+/// A round that is still kept.
+pub fn round(netuid: Netuid, round: Round) -> Option<RoundInfo<AccountId>> {
+    Training::round_info(netuid, round)
+}
+
+/// The commitments of a round, ascending by uid.
+pub fn contributions(netuid: Netuid, round: Round) -> Vec<ContributionInfo<AccountId>> {
+    Training::contributions(netuid, round)
+}
+
+/// How a round ended.
+pub fn settled(netuid: Netuid, round: Round) -> Option<SettledRound> {
+    Training::settled(netuid, round)
+}
+
+/// The lineage from round `from` on.
+pub fn lineage(netuid: Netuid, from: Round) -> Vec<LineageEntry> {
+    Training::lineage(netuid, from)
+}
+
+/// How the token comes into being.
+pub fn schedule() -> Schedule {
+    Emissions::schedule()
+}
+
+/// Where everything that was issued is.
+pub fn issuance() -> Issuance {
+    Emissions::issuance()
+}
+
+/// A subnet's emission.
+pub fn emission(netuid: Netuid) -> Option<SubnetEmission> {
+    Emissions::emission(netuid)
+}
+
+/// What an account has and earned through each hotkey in each subnet: as the hotkeys' coldkey, and as a
+/// hotkey itself.
+pub fn account(account: &AccountId) -> Vec<AccountEarning<AccountId>> {
+    let mut hotkeys = Subnets::hotkeys(account, MAX_HOTKEYS);
+    if Subnets::coldkey(account).is_some() && !hotkeys.contains(account) {
+        hotkeys.push(account.clone());
+    }
+    let mut earnings = Vec::new();
+    for netuid in Subnets::netuids() {
+        for hotkey in &hotkeys {
+            let bond = Stake::bond_of(netuid, hotkey);
+            let earning = AccountEarning {
+                netuid,
+                uid: Subnets::uid(netuid, hotkey),
+                hotkey: hotkey.clone(),
+                stake: <Stake as Stakes<AccountId>>::stake(netuid, hotkey),
+                bond: bond.active.saturating_add(bond.unbonding),
+                earned: Emissions::earned(netuid, hotkey),
+            };
+            let worth_telling = earning.uid.is_some()
+                || earning.stake > 0
+                || earning.bond > 0
+                || earning.earned > 0;
+            if worth_telling {
+                earnings.push(earning);
+            }
+        }
+    }
+    earnings
+}
