@@ -152,7 +152,7 @@ mod tests {
             .fold(c, |sum, block| sum + block)
     }
 
-    const SHAPES: [(usize, usize, usize); 9] = [
+    const SHAPES: [(usize, usize, usize); 10] = [
         (1, 1, 1),
         (7, 2, 3),
         (33, 7, 1025),
@@ -162,6 +162,7 @@ mod tests {
         (130, 1, 700),
         (2, 2, 2000),
         (48, 1030, 257),
+        (269, 21, 40),
     ];
 
     fn check(threads: usize, start: Start) {

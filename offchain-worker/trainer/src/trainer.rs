@@ -320,13 +320,13 @@ fn check_shape(shape: &ModelShape) -> Result<(), &'static str> {
     if sizes.contains(&0) || counts.contains(&0) {
         return Err("a size is zero");
     }
-    if shape.d_model % u32::from(shape.heads) != 0 {
+    if !shape.d_model.is_multiple_of(u32::from(shape.heads)) {
         return Err("`heads` does not divide `d_model`");
     }
-    if shape.heads % shape.kv_heads != 0 {
+    if !shape.heads.is_multiple_of(shape.kv_heads) {
         return Err("`kv_heads` does not divide `heads`");
     }
-    if shape.head_dim() % 2 != 0 {
+    if !shape.head_dim().is_multiple_of(2) {
         return Err("the width of a head is odd");
     }
     let (d, ffn) = (u128::from(shape.d_model), u128::from(shape.ffn));
