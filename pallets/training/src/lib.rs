@@ -1,1 +1,592 @@
+//! What was done: runs, rounds, commitments, attestations, settled sets, the lineage of state roots.
+//!
+//! # A round, from the chain's eye
+//!
+//! A *run* is one model being trained on one subnet. The subnet's owner [starts](Pallet::start_run) it
+//! with a [`RunConfig`] that is kept on chain in full. From then on it goes round after round, and no
+//! transaction drives it: the chain's hook does.
+//!
+//! | when | who | what |
+//! |---|---|---|
+//! | block S | the hook | settles the round before; draws a seed; notes who takes part |
+//! | train | miners | [`commit`](Pallet::commit): the hash of a sealed file, and of the key that opens it |
+//! | reveal | miners | [`reveal`](Pallet::reveal): the key |
+//! | attest | validators | [`attest`](Pallet::attest): which files they found good, and the root of the weights they hold |
+//! | block S + length | the hook | settles: which files make the next weights |
+//!
+//! **Who takes part** is noted at block S and stays ([`Snapshot`]): the validators, which are the
+//! members with the most stake, each with the stake it had at that block; and the miners, which are the
+//! members with a bond that have not the stake to validate, shuffled into slots by the seed. A slot
+//! says which part of the data a miner has to train on ([`cairn_primitives::assignment`]). A member
+//! that leaves in mid-round takes its commitment or vote with it ([`OnMember`]).
+//!
+//! **Nobody can copy or back-date.** A commitment is accepted only in the train phase, once per miner,
+//! and binds the miner to a file and to a key. The key is accepted only afterwards, and only if it
+//! hashes to what was committed together with subnet, round and hotkey
+//! ([`cairn_primitives::key_hash`]).
+//!
+//! **One model.** With the verdicts each validator attests the state root of the weights θ with which
+//! the round began. The roots of all rounds are the run's *lineage*. A root is final if at least two
+//! thirds of the attesting stake gave it, at least half of the snapshot's stake attested, and it does
+//! not contradict what the chain knows: the first weights have the configured root, and the weights
+//! after a null round are those before it.
+//!
+//! **Settlement.** Included are the revealed contributions that started from the final root and that at
+//! least two thirds of the attesting stake found good: those with the best incentive in the last epoch
+//! first, then the lowest uid, up to `max_contributors`. If there is no final root or nothing
+//! qualifies, the round is *null*: θ stays.
+//!
+//! # Time
+//!
+//! A round's phases count from its recorded first block. The hook does at most
+//! [`MaxTransitionsPerBlock`](Config::MaxTransitionsPerBlock) transitions per block, those that waited
+//! longest first; so a transition can come a few blocks late, but is never left out, and between the
+//! end of the attest phase and the transition nothing is accepted. A run's first round begins when the
+//! subnet has at least one miner and one validator; until then the run waits. Later rounds without
+//! either become null rounds.
+//!
+//! # What is kept
+//!
+//! Of a run's last [`HistoryRounds`](Config::HistoryRounds) rounds, the current one included,
+//! everything; of its last [`LineageRounds`](Config::LineageRounds) settled rounds the lineage. Each
+//! transition removes what it makes too old. A stopped run is removed over the following blocks, and
+//! until that is done no other can be started.
+//!
+//! # Where to read on
+//!
+//! `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the calls of miners
+//! and validators; `settlement.rs` the end of a round; `departures.rs` members that leave; `history.rs`
+//! what is removed when; `readers.rs` the answers of the runtime API; `try_state.rs` what always holds.
+
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+extern crate alloc;
+
+mod attestation;
+mod commitments;
+mod departures;
+mod history;
+mod readers;
+mod round;
+mod settlement;
+mod try_state;
+pub mod types;
+pub mod weights;
+
+#[cfg(test)]
+mod mock;
+#[cfg(test)]
+mod tests;
+
+pub use pallet::*;
+pub use types::*;
+pub use weights::WeightInfo;
+
+use cairn_primitives::traits;
+#[cfg(doc)]
+use cairn_primitives::{traits::OnMember, RunConfig};
+
+/// Storage, calls, events, errors and hooks.
+#[frame_support::pallet]
+pub mod pallet {
+    use super::*;
+    use alloc::vec::Vec;
+    use cairn_primitives::{
+        traits::{Incentives, Membership, Stakes},
+        BlockNumber, Commitment, ContributionKey, Netuid, Round, RunConfig, RunConfigError, Uid,
+        Verdicts, H256,
+    };
+    use frame_support::{pallet_prelude::*, traits::Randomness};
+    use frame_system::pallet_prelude::*;
+    use sp_runtime::traits::SaturatedConversion;
+
+    /// The training pallet.
+    #[pallet::pallet]
+    pub struct Pallet<T>(_);
+
+    /// What the pallet needs. An account must be 32 bytes: a key's hash is over the hotkey's.
+    #[pallet::config]
+    pub trait Config: frame_system::Config<AccountId: AsRef<[u8; 32]>> {
+        /// What a round's seed is drawn from, together with the parent block's hash.
+        type Randomness: Randomness<H256, BlockNumberFor<Self>>;
+        /// Who is in a subnet.
+        type Membership: Membership<Self::AccountId>;
+        /// Who stands behind whom.
+        type Stakes: Stakes<Self::AccountId>;
+        /// What a member's work was worth: decides who is included when there are too many.
+        type Incentives: Incentives;
+        /// The longest sealed file that can be committed to, in bytes.
+        #[pallet::constant]
+        type MaxContributionBytes: Get<u64>;
+        /// The number of rounds of which everything is kept, the current one included; at least 2.
+        #[pallet::constant]
+        type HistoryRounds: Get<Round>;
+        /// The number of settled rounds of which the lineage is kept.
+        #[pallet::constant]
+        type LineageRounds: Get<Round>;
+        /// The most rounds that one block settles and begins, and the most waiting runs that it looks
+        /// at; at least 1.
+        #[pallet::constant]
+        type MaxTransitionsPerBlock: Get<u32>;
+        /// Weights of the calls and of the hook's parts.
+        type WeightInfo: WeightInfo;
+    }
+
+    /// The configuration of each subnet's run.
+    #[pallet::storage]
+    pub type Configs<T: Config> = StorageMap<_, Twox64Concat, Netuid, RunConfig>;
+
+    /// Where each subnet's run stands.
+    #[pallet::storage]
+    pub type Runs<T: Config> = StorageMap<_, Twox64Concat, Netuid, Run>;
+
+    /// The runs that wait for their first miner and validator.
+    #[pallet::storage]
+    pub type Waiting<T: Config> = StorageMap<_, Twox64Concat, Netuid, ()>;
+
+    /// The waiting run that was looked at last: the next look begins behind it.
+    #[pallet::storage]
+    pub type LastWaiter<T: Config> = StorageValue<_, Netuid>;
+
+    /// By block, the runs whose round can be settled from that block on.
+    #[pallet::storage]
+    pub type Agenda<T: Config> =
+        StorageDoubleMap<_, Twox64Concat, BlockNumber, Twox64Concat, Netuid, ()>;
+
+    /// The earliest block whose agenda may not be done yet.
+    #[pallet::storage]
+    pub type NextDue<T: Config> = StorageValue<_, BlockNumber>;
+
+    /// By subnet and round, what was fixed at the round's first block.
+    #[pallet::storage]
+    pub type Rounds<T: Config> =
+        StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Round, Snapshot<T::AccountId>>;
+
+    /// By subnet and round, what was revealed and attested.
+    #[pallet::storage]
+    pub type Tallies<T: Config> =
+        StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Round, Tally, ValueQuery>;
+
+    /// By subnet, round and uid, the commitments.
+    #[pallet::storage]
+    pub type Contributions<T: Config> = StorageNMap<
+        _,
+        (
+            NMapKey<Twox64Concat, Netuid>,
+            NMapKey<Twox64Concat, Round>,
+            NMapKey<Twox64Concat, Uid>,
+        ),
+        Contribution<T::AccountId>,
+    >;
+
+    /// By subnet, round and sealed root, who committed to it.
+    #[pallet::storage]
+    pub type SealedRoots<T: Config> = StorageNMap<
+        _,
+        (
+            NMapKey<Twox64Concat, Netuid>,
+            NMapKey<Twox64Concat, Round>,
+            NMapKey<Blake2_128Concat, H256>,
+        ),
+        Uid,
+    >;
+
+    /// By subnet, round and uid, the attestations.
+    #[pallet::storage]
+    pub type Attestations<T: Config> = StorageNMap<
+        _,
+        (
+            NMapKey<Twox64Concat, Netuid>,
+            NMapKey<Twox64Concat, Round>,
+            NMapKey<Twox64Concat, Uid>,
+        ),
+        Attestation,
+    >;
+
+    /// By subnet and round, how the round ended.
+    #[pallet::storage]
+    pub type Settlements<T: Config> =
+        StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Round, Settlement<T::AccountId>>;
+
+    /// By subnet and round, the root of the weights with which the round began.
+    #[pallet::storage]
+    pub type Lineage<T: Config> =
+        StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Round, Ancestor>;
+
+    /// What is left of stopped runs.
+    #[pallet::storage]
+    pub type Clearing<T: Config> = StorageMap<_, Twox64Concat, Netuid, Remains>;
+
+    /// What happened.
+    #[pallet::event]
+    #[pallet::generate_deposit(pub(super) fn deposit_event)]
+    pub enum Event<T: Config> {
+        /// A run was started. Its first round begins once there are a miner and a validator.
+        RunStarted {
+            /// The subnet.
+            netuid: Netuid,
+            /// The root of the first weights.
+            initial_root: H256,
+        },
+        /// A run was stopped, its current round with it.
+        RunStopped {
+            /// The subnet.
+            netuid: Netuid,
+        },
+        /// Nothing is left of a stopped run: another can be started.
+        RunCleared {
+            /// The subnet.
+            netuid: Netuid,
+        },
+        /// A round began.
+        RoundStarted {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// What its slots were drawn from.
+            seed: H256,
+        },
+        /// A miner committed to a contribution.
+        Committed {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// The miner.
+            uid: Uid,
+        },
+        /// A miner revealed the key of its contribution.
+        Revealed {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// The miner.
+            uid: Uid,
+        },
+        /// A validator attested.
+        Attested {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// The validator.
+            uid: Uid,
+            /// The root of the weights that it began the round with.
+            state_root: H256,
+        },
+        /// A miner left, and its contribution to the current round with it.
+        ContributionDropped {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// The miner's uid.
+            uid: Uid,
+        },
+        /// A validator left, and its vote in the current round with it.
+        AttestationDropped {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// The validator's uid.
+            uid: Uid,
+        },
+        /// Two thirds of the attesting stake attested a root that the round cannot have begun with.
+        RootRefused {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// What they attested.
+            state_root: H256,
+            /// What the weights' root is.
+            expected: H256,
+        },
+        /// A round was settled.
+        RoundSettled {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// Whose contributions make the next weights, ascending; empty in a null round.
+            included: Vec<Uid>,
+        },
+    }
+
+    /// Why a call was refused.
+    #[pallet::error]
+    pub enum Error<T> {
+        /// There is no such subnet.
+        NoSuchSubnet,
+        /// Only the subnet's owner may do this.
+        NotSubnetOwner,
+        /// The subnet has a run already: stop it first.
+        RunExists,
+        /// The subnet's last run is still being removed: try again after `RunCleared`.
+        RunBeingCleared,
+        /// The subnet has no run.
+        NoRun,
+        /// The run waits for its first miner and validator.
+        RunNotBegun,
+        /// Model: a dimension is zero, or `heads` does not divide `d_model`, or `kv_heads` not `heads`,
+        /// or a head's width is odd.
+        ImpossibleShape,
+        /// No inner steps, no sequences, or sequences longer than the model's context.
+        ImpossibleInnerSteps,
+        /// A rate, decay or norm of the inner optimizer is outside its range.
+        ImpossibleOptimizer,
+        /// `kept_per_block` is not within 1..=4,096, or the error's decay above 1.
+        ImpossibleCompression,
+        /// ρ is above 1, or the outer learning rate zero.
+        ImpossibleOuterStep,
+        /// A phase has no blocks.
+        EmptyPhase,
+        /// No contributors, or more than a subnet can have members.
+        ImpossibleContributors,
+        /// Fewer windows than one miner needs for one round.
+        TooLittleData,
+        /// The initial state root is zero, which no weights have.
+        ZeroInitialRoot,
+        /// This is not the run's current round.
+        NotTheCurrentRound,
+        /// The origin is not among the round's miners: bond, and wait for the next round.
+        NotAMinerOfThisRound,
+        /// The origin is not among the round's validators: stake, and wait for the next round.
+        NotAValidatorOfThisRound,
+        /// The train phase is over: commit in the next round.
+        TooLateToCommit,
+        /// The reveal phase has not begun: a key that is known now would open the contribution to
+        /// copiers.
+        TooEarlyToReveal,
+        /// The reveal phase is over: the contribution is out.
+        TooLateToReveal,
+        /// The attest phase has not begun.
+        TooEarlyToAttest,
+        /// The attest phase is over: the vote is lost.
+        TooLateToAttest,
+        /// The miner has committed in this round already.
+        AlreadyCommitted,
+        /// The sealed file has no bytes.
+        EmptyContribution,
+        /// The sealed file is longer than `MaxContributionBytes`.
+        ContributionTooLong,
+        /// A hash of the commitment is zero, so it was never computed.
+        ZeroHash,
+        /// Somebody else committed to this sealed file in this round: seal the contribution with a
+        /// fresh key.
+        SealedRootTaken,
+        /// The miner has not committed in this round.
+        NotCommitted,
+        /// The miner has revealed already.
+        AlreadyRevealed,
+        /// The key is not the one committed to, or another hotkey's, subnet's or round's.
+        WrongKey,
+        /// The validator has attested in this round already.
+        AlreadyAttested,
+        /// A verdict on a contribution that was not revealed.
+        VerdictOnUnrevealed,
+        /// The attested state root is zero, which no weights have.
+        ZeroStateRoot,
+    }
+
+    impl<T> From<RunConfigError> for Error<T> {
+        fn from(error: RunConfigError) -> Self {
+            match error {
+                RunConfigError::ImpossibleShape => Error::ImpossibleShape,
+                RunConfigError::ImpossibleInnerSteps => Error::ImpossibleInnerSteps,
+                RunConfigError::ImpossibleOptimizer => Error::ImpossibleOptimizer,
+                RunConfigError::ImpossibleCompression => Error::ImpossibleCompression,
+                RunConfigError::ImpossibleOuterStep => Error::ImpossibleOuterStep,
+                RunConfigError::EmptyPhase => Error::EmptyPhase,
+                RunConfigError::ImpossibleContributors => Error::ImpossibleContributors,
+                RunConfigError::TooLittleData => Error::TooLittleData,
+            }
+        }
+    }
+
+    #[pallet::hooks]
+    impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        /// Removes some of what stopped runs left, settles and begins rounds that are due, and begins
+        /// the first round of runs that waited for it.
+        fn on_initialize(now: BlockNumberFor<T>) -> Weight {
+            Self::turn(now.saturated_into())
+        }
+
+        fn integrity_test() {
+            assert!(
+                T::HistoryRounds::get() >= 2,
+                "the last settled round must be kept"
+            );
+            assert!(T::LineageRounds::get() >= 1, "the last root must be kept");
+            assert!(
+                T::MaxTransitionsPerBlock::get() >= 1,
+                "rounds would never begin"
+            );
+        }
+
+        #[cfg(feature = "try-runtime")]
+        fn try_state(_: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
+            Self::do_try_state()
+        }
+    }
+
+    #[pallet::call]
+    impl<T: Config> Pallet<T> {
+        /// Starts a run. Only the subnet's owner may; a subnet has one run at a time.
+        ///
+        /// The first round begins in the first block from the next one on in which the subnet has a
+        /// miner and a validator.
+        #[pallet::call_index(0)]
+        #[pallet::weight(T::WeightInfo::start_run())]
+        pub fn start_run(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            config: RunConfig,
+        ) -> DispatchResult {
+            Self::ensure_owner(origin, netuid)?;
+            ensure!(!Runs::<T>::contains_key(netuid), Error::<T>::RunExists);
+            ensure!(
+                !Clearing::<T>::contains_key(netuid),
+                Error::<T>::RunBeingCleared
+            );
+            config.check().map_err(Error::<T>::from)?;
+            ensure!(!config.initial_root.is_zero(), Error::<T>::ZeroInitialRoot);
+            Self::open_run(netuid, config);
+            Ok(())
+        }
+
+        /// Stops the subnet's run. Only its owner may. The current round is not settled; everything
+        /// kept of the run is removed over the following blocks.
+        #[pallet::call_index(1)]
+        #[pallet::weight(T::WeightInfo::stop_run())]
+        pub fn stop_run(origin: OriginFor<T>, netuid: Netuid) -> DispatchResult {
+            Self::ensure_owner(origin, netuid)?;
+            let run = Runs::<T>::take(netuid).ok_or(Error::<T>::NoRun)?;
+            Self::close_run(netuid, run);
+            Ok(())
+        }
+
+        /// Commits the origin, a miner of the current round, to a sealed contribution. Once, in the
+        /// train phase. Free of fees if it succeeds.
+        #[pallet::call_index(2)]
+        #[pallet::weight(T::WeightInfo::commit())]
+        #[pallet::feeless_if(|
+            origin: &OriginFor<T>,
+            netuid: &Netuid,
+            round: &Round,
+            commitment: &Commitment,
+        | -> bool {
+            Pallet::<T>::signer(origin).is_some_and(|who| {
+                Pallet::<T>::check_commit(&who, *netuid, *round, commitment).is_ok()
+            })
+        })]
+        pub fn commit(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            round: Round,
+            commitment: Commitment,
+        ) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            let uid = Self::check_commit(&who, netuid, round, &commitment)?;
+            Self::note_commitment(who, (netuid, round, uid), commitment);
+            Ok(())
+        }
+
+        /// Reveals the key of the origin's contribution. Once, in the reveal phase. Free of fees if it
+        /// succeeds.
+        #[pallet::call_index(3)]
+        #[pallet::weight(T::WeightInfo::reveal())]
+        #[pallet::feeless_if(|
+            origin: &OriginFor<T>,
+            netuid: &Netuid,
+            round: &Round,
+            key: &ContributionKey,
+        | -> bool {
+            Pallet::<T>::signer(origin).is_some_and(|who| {
+                Pallet::<T>::check_reveal(&who, *netuid, *round, key).is_ok()
+            })
+        })]
+        pub fn reveal(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            round: Round,
+            key: ContributionKey,
+        ) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            let (uid, contribution) = Self::check_reveal(&who, netuid, round, &key)?;
+            Self::note_key((netuid, round, uid), contribution, key)
+        }
+
+        /// The origin, a validator of the current round, says which contributions it found good, and
+        /// the root of the weights with which it began the round. Once, in the attest phase. Free of
+        /// fees if it succeeds.
+        ///
+        /// Verdicts on contributions whose miner has left meanwhile are passed over, so that nobody can
+        /// spoil an attestation by leaving.
+        #[pallet::call_index(4)]
+        #[pallet::weight(T::WeightInfo::attest())]
+        #[pallet::feeless_if(|
+            origin: &OriginFor<T>,
+            netuid: &Netuid,
+            round: &Round,
+            verdicts: &Verdicts,
+            state_root: &H256,
+        | -> bool {
+            Pallet::<T>::signer(origin).is_some_and(|who| {
+                Pallet::<T>::check_attest(&who, *netuid, *round, verdicts, *state_root).is_ok()
+            })
+        })]
+        pub fn attest(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            round: Round,
+            verdicts: Verdicts,
+            state_root: H256,
+        ) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            let (validator, tally) =
+                Self::check_attest(&who, netuid, round, &verdicts, state_root)?;
+            let attestation = Attestation {
+                state_root,
+                verdicts,
+            };
+            Self::note_attestation(
+                (netuid, round, validator.uid),
+                validator.stake,
+                tally,
+                attestation,
+            )
+        }
+    }
+
+    impl<T: Config> Pallet<T> {
+        fn ensure_owner(origin: OriginFor<T>, netuid: Netuid) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            let owner = T::Membership::owner(netuid).ok_or(Error::<T>::NoSuchSubnet)?;
+            ensure!(who == owner, Error::<T>::NotSubnetOwner);
+            Ok(())
+        }
+
+        fn signer(origin: &OriginFor<T>) -> Option<T::AccountId> {
+            ensure_signed(origin.clone()).ok()
+        }
+    }
+}
+
+impl<T: Config> traits::Runs for Pallet<T> {
+    fn has_run(netuid: cairn_primitives::Netuid) -> bool {
+        Runs::<T>::contains_key(netuid)
+    }
+}

@@ -1,0 +1,67 @@
+//! Members that leave, or are replaced, in the middle of a round.
+//!
+//! The snapshot stays as it is, since slots are positions in it; the tally notes who is gone. A miner
+//! takes its contribution with it, a validator its vote and its part of the stake that could attest.
+//! Whoever takes over the uid takes part from the next round on.
+
+use cairn_primitives::{traits::OnMember, Netuid, Round, Uid};
+use frame_support::defensive;
+
+use crate::{
+    Attestations, Config, Contributions, Event, Pallet, Rounds, Runs, SealedRoots, Tallies, Tally,
+};
+
+impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
+    fn on_left(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
+        let Some(round) = Runs::<T>::get(netuid).and_then(|run| run.round) else {
+            return;
+        };
+        let Some(snapshot) = Rounds::<T>::get(netuid, round) else {
+            return;
+        };
+        let mut tally = Tallies::<T>::get(netuid, round);
+        if tally.departed.contains(uid) {
+            return;
+        }
+        let is_left = |member: Uid, key: &T::AccountId| member == uid && key == hotkey;
+        let validator = snapshot
+            .validators
+            .iter()
+            .find(|v| is_left(v.uid, &v.hotkey));
+        if let Some(validator) = validator {
+            tally.total_stake = tally.total_stake.saturating_sub(validator.stake);
+            Self::drop_attestation(netuid, round, uid, validator.stake, &mut tally);
+        } else if snapshot
+            .miners
+            .iter()
+            .any(|(member, key)| is_left(*member, key))
+        {
+            Self::drop_contribution(netuid, round, uid, &mut tally);
+        } else {
+            return;
+        }
+        tally.depart(uid);
+        Tallies::<T>::insert(netuid, round, tally);
+    }
+}
+
+impl<T: Config> Pallet<T> {
+    fn drop_attestation(netuid: Netuid, round: Round, uid: Uid, stake: u64, tally: &mut Tally) {
+        let Some(vote) = Attestations::<T>::take((netuid, round, uid)) else {
+            return;
+        };
+        if tally.take_back(&vote, stake).is_none() {
+            defensive!("a vote was not in the tally");
+        }
+        Self::deposit_event(Event::AttestationDropped { netuid, round, uid });
+    }
+
+    fn drop_contribution(netuid: Netuid, round: Round, uid: Uid, tally: &mut Tally) {
+        let Some(dropped) = Contributions::<T>::take((netuid, round, uid)) else {
+            return;
+        };
+        SealedRoots::<T>::remove((netuid, round, dropped.commitment.sealed_root));
+        tally.support.remove(&uid);
+        Self::deposit_event(Event::ContributionDropped { netuid, round, uid });
+    }
+}

@@ -1,0 +1,80 @@
+//! What is removed when. Everything is found by keys that the snapshot names, so nothing is searched
+//! for.
+
+use cairn_primitives::{Netuid, Round};
+use frame_support::{traits::Get, weights::Weight};
+
+use crate::{
+    Attestations, Clearing, Config, Contributions, Event, Lineage, Pallet, Rounds, Run,
+    SealedRoots, Settlements, Tallies, WeightInfo,
+};
+
+/// Rounds by which the history may shrink in one transition: more than one lets it catch up when a
+/// runtime upgrade shortens it.
+const ROUNDS_PER_TRANSITION: u32 = 2;
+/// Storage items of stopped runs after which a block stops removing more of them.
+const CLEARED_PER_BLOCK: u32 = 128;
+
+impl<T: Config> Pallet<T> {
+    /// Removes what has become too old now that `current` begins, and says how many items that were.
+    pub(crate) fn prune(netuid: Netuid, current: Round, run: &mut Run) -> u32 {
+        let mut items = 0u32;
+        let too_old = |oldest: Round, kept: Round| oldest.saturating_add(kept) <= current;
+        for _ in 0..ROUNDS_PER_TRANSITION {
+            if too_old(run.oldest_round, T::HistoryRounds::get()) {
+                items = items.saturating_add(Self::remove_round(netuid, run.oldest_round));
+                run.oldest_round = run.oldest_round.saturating_add(1);
+            }
+            // The current round has no entry in the lineage yet.
+            if too_old(run.oldest_root, T::LineageRounds::get().saturating_add(1)) {
+                Lineage::<T>::remove(netuid, run.oldest_root);
+                items = items.saturating_add(1);
+                run.oldest_root = run.oldest_root.saturating_add(1);
+            }
+        }
+        items
+    }
+
+    /// Removes some of what stopped runs left: at most [`CLEARED_PER_BLOCK`] items and one round more.
+    pub(crate) fn clear_some() -> Weight {
+        let Some((netuid, mut remains)) = Clearing::<T>::iter().next() else {
+            return Weight::zero();
+        };
+        let mut items = 0u32;
+        while remains.next < remains.end && items < CLEARED_PER_BLOCK {
+            let round = Self::remove_round(netuid, remains.next);
+            Lineage::<T>::remove(netuid, remains.next);
+            items = items.saturating_add(round).saturating_add(1);
+            remains.next = remains.next.saturating_add(1);
+        }
+        if remains.next < remains.end {
+            Clearing::<T>::insert(netuid, remains);
+        } else {
+            Clearing::<T>::remove(netuid);
+            Self::deposit_event(Event::RunCleared { netuid });
+        }
+        T::WeightInfo::prune(items.saturating_add(1))
+    }
+
+    /// Removes all of a round but its root, and says how many items that were.
+    fn remove_round(netuid: Netuid, round: Round) -> u32 {
+        let Some(snapshot) = Rounds::<T>::take(netuid, round) else {
+            return 0;
+        };
+        Tallies::<T>::remove(netuid, round);
+        Settlements::<T>::remove(netuid, round);
+        let mut items = 3u32;
+        for (uid, _) in &snapshot.miners {
+            items = items.saturating_add(1);
+            if let Some(removed) = Contributions::<T>::take((netuid, round, *uid)) {
+                SealedRoots::<T>::remove((netuid, round, removed.commitment.sealed_root));
+                items = items.saturating_add(1);
+            }
+        }
+        for validator in &snapshot.validators {
+            items = items.saturating_add(1);
+            Attestations::<T>::remove((netuid, round, validator.uid));
+        }
+        items
+    }
+}

@@ -1,0 +1,453 @@
+//! A chain with nothing but this pallet: the other pallets are tables that tests write.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use cairn_primitives::{
+    key_hash,
+    traits::{Incentives, Membership, OnMember, Stakes},
+    Balance, BlockNumber, Commitment, Compression, ContributionKey, DataSet, Hyperparameters,
+    InitialWeights, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig,
+    Text, Uid, Verdicts, H256,
+};
+use frame_support::{
+    assert_ok, derive_impl, parameter_types,
+    traits::{Hooks, Randomness},
+    weights::Weight,
+};
+use sp_runtime::{
+    traits::IdentityLookup, AccountId32, BuildStorage, DispatchError, DispatchResult,
+};
+
+use crate::{Config, Event, Pallet};
+
+frame_support::construct_runtime!(
+    pub enum Test {
+        System: frame_system,
+        Training: crate,
+    }
+);
+
+pub type AccountId = AccountId32;
+
+#[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
+impl frame_system::Config for Test {
+    type Block = frame_system::mocking::MockBlockU32<Test>;
+    type AccountId = AccountId;
+    type Lookup = IdentityLookup<AccountId>;
+}
+
+parameter_types! {
+    pub const MaxContributionBytes: u64 = 1_000;
+    pub const HistoryRounds: Round = 3;
+    pub const LineageRounds: Round = 5;
+    pub static MaxTransitionsPerBlock: u32 = 4;
+}
+
+impl Config for Test {
+    type Randomness = MockRandomness;
+    type Membership = World;
+    type Stakes = World;
+    type Incentives = World;
+    type MaxContributionBytes = MaxContributionBytes;
+    type HistoryRounds = HistoryRounds;
+    type LineageRounds = LineageRounds;
+    type MaxTransitionsPerBlock = MaxTransitionsPerBlock;
+    type WeightInfo = crate::weights::SubstrateWeight<Test>;
+}
+
+/// Randomness that differs only by subject.
+pub struct MockRandomness;
+
+impl Randomness<H256, BlockNumber> for MockRandomness {
+    fn random(subject: &[u8]) -> (H256, BlockNumber) {
+        (cairn_primitives::blake2_256(subject), 0)
+    }
+}
+
+/// A member as the other pallets would know it.
+#[derive(Clone)]
+pub struct Member {
+    pub hotkey: AccountId,
+    pub stake: Balance,
+    pub bond: Balance,
+    pub incentive: u16,
+}
+
+/// A subnet as the other pallets would know it.
+#[derive(Clone, Default)]
+pub struct Subnet {
+    pub rules: Hyperparameters,
+    pub members: BTreeMap<Uid, Member>,
+}
+
+thread_local! {
+    static WORLD: RefCell<BTreeMap<Netuid, Subnet>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// What the other pallets know.
+pub struct World;
+
+impl World {
+    /// Changes a subnet; creates it if need be.
+    pub fn change<R>(netuid: Netuid, change: impl FnOnce(&mut Subnet) -> R) -> R {
+        WORLD.with_borrow_mut(|world| change(world.entry(netuid).or_default()))
+    }
+
+    fn subnet(netuid: Netuid) -> Option<Subnet> {
+        WORLD.with_borrow(|world| world.get(&netuid).cloned())
+    }
+
+    fn by_key(netuid: Netuid, key: &AccountId) -> Option<Member> {
+        Self::subnet(netuid)?
+            .members
+            .into_values()
+            .find(|member| member.hotkey == *key)
+    }
+
+    /// The member leaves and the pallet is told.
+    pub fn leave(netuid: Netuid, uid: Uid) {
+        if let Some(member) = Self::change(netuid, |subnet| subnet.members.remove(&uid)) {
+            Training::on_left(netuid, uid, &member.hotkey);
+        }
+    }
+}
+
+impl Membership<AccountId> for World {
+    fn netuids() -> Vec<Netuid> {
+        WORLD.with_borrow(|world| world.keys().copied().collect())
+    }
+    fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters> {
+        Self::subnet(netuid).map(|subnet| subnet.rules)
+    }
+    fn owner(netuid: Netuid) -> Option<AccountId> {
+        Self::subnet(netuid).map(|_| owner(netuid))
+    }
+    fn uid(netuid: Netuid, hotkey: &AccountId) -> Option<Uid> {
+        let members = Self::members(netuid);
+        members
+            .into_iter()
+            .find(|(_, key)| key == hotkey)
+            .map(|(uid, _)| uid)
+    }
+    fn hotkey(netuid: Netuid, uid: Uid) -> Option<AccountId> {
+        Self::subnet(netuid)?
+            .members
+            .get(&uid)
+            .map(|member| member.hotkey.clone())
+    }
+    fn coldkey(hotkey: &AccountId) -> Option<AccountId> {
+        Some(hotkey.clone())
+    }
+    fn registered_at(_: Netuid, _: Uid) -> Option<BlockNumber> {
+        Some(0)
+    }
+    fn members(netuid: Netuid) -> Vec<(Uid, AccountId)> {
+        let members = Self::subnet(netuid).unwrap_or_default().members;
+        members
+            .into_iter()
+            .map(|(uid, member)| (uid, member.hotkey))
+            .collect()
+    }
+}
+
+impl Stakes<AccountId> for World {
+    fn stake(netuid: Netuid, hotkey: &AccountId) -> Balance {
+        Self::by_key(netuid, hotkey).map_or(0, |member| member.stake)
+    }
+    fn subnet_stake(netuid: Netuid) -> Balance {
+        Self::subnet(netuid)
+            .unwrap_or_default()
+            .members
+            .values()
+            .map(|member| member.stake)
+            .sum()
+    }
+    fn bond(netuid: Netuid, hotkey: &AccountId) -> Balance {
+        Self::by_key(netuid, hotkey).map_or(0, |member| member.bond)
+    }
+    fn reward(_: Netuid, _: &AccountId, _: Balance) -> Result<(), DispatchError> {
+        Err(DispatchError::Unavailable)
+    }
+}
+
+impl Incentives for World {
+    fn incentive(netuid: Netuid, uid: Uid) -> u16 {
+        let members = Self::subnet(netuid).unwrap_or_default().members;
+        members.get(&uid).map_or(0, |member| member.incentive)
+    }
+    fn last_paid(_: Netuid, _: Uid) -> Balance {
+        0
+    }
+}
+
+/// The subnet that most tests use.
+pub const NET: Netuid = 1;
+/// Least stake of a validator and least bond of a miner in the mock.
+pub const MIN_STAKE: Balance = 100;
+/// Least bond of a miner in the mock.
+pub const MIN_BOND: Balance = 10;
+/// Root of the first weights.
+pub const ROOT: H256 = H256([7; 32]);
+
+/// The coldkey that owns a subnet.
+pub fn owner(netuid: Netuid) -> AccountId {
+    AccountId::new([200u8.wrapping_add(netuid as u8); 32])
+}
+
+/// The hotkey with which the mock registers a uid.
+pub fn hotkey(netuid: Netuid, uid: Uid) -> AccountId {
+    let mut bytes = [1; 32];
+    bytes[..2].copy_from_slice(&netuid.to_le_bytes());
+    bytes[2..4].copy_from_slice(&uid.to_le_bytes());
+    AccountId::new(bytes)
+}
+
+/// Somebody who is nobody.
+pub fn stranger() -> AccountId {
+    AccountId::new([99; 32])
+}
+
+/// A signed origin.
+pub fn by(who: AccountId) -> RuntimeOrigin {
+    RuntimeOrigin::signed(who)
+}
+
+/// A run with rounds of 4 + 2 + 2 blocks that trains on 2 × 3 windows of 100 per miner.
+pub fn config() -> RunConfig {
+    RunConfig {
+        name: Text::default(),
+        model: ModelShape {
+            layers: 2,
+            d_model: 64,
+            heads: 4,
+            kv_heads: 2,
+            ffn: 128,
+            vocabulary: 256,
+            context: 64,
+            rope_theta: 10_000,
+            tied_embeddings: true,
+        },
+        initial_weights: InitialWeights::Seed(1),
+        initial_root: ROOT,
+        data: DataSet {
+            manifest_root: H256([1; 32]),
+            tokenizer_root: H256([2; 32]),
+            store: Text::default(),
+            windows: 100,
+        },
+        inner: InnerOptimizer {
+            steps: 2,
+            sequences: 3,
+            sequence_length: 64,
+            learning_rate: Nano(3_000_000),
+            final_rate: Nano(100_000_000),
+            warmup_steps: 10,
+            total_steps: 100,
+            beta1: Nano(900_000_000),
+            beta2: Nano(950_000_000),
+            epsilon: Nano(1),
+            weight_decay: Nano(100_000_000),
+            clip_norm: Nano::ONE,
+        },
+        compression: Compression {
+            kept_per_block: 64,
+            error_decay: Nano(950_000_000),
+        },
+        outer: OuterStep {
+            learning_rate: Nano(700_000_000),
+            rho: Nano::ONE,
+        },
+        phases: Phases {
+            train: 4,
+            reveal: 2,
+            attest: 2,
+        },
+        max_contributors: 20,
+    }
+}
+
+/// The blocks of a round in the mock.
+pub const ROUND: BlockNumber = 8;
+
+/// A miner's key in a round.
+pub fn key(uid: Uid) -> ContributionKey {
+    [uid as u8; 32]
+}
+
+/// A miner's commitment in a round whose weights have the root `parent`.
+pub fn commitment(netuid: Netuid, round: Round, uid: Uid, parent: H256) -> Commitment {
+    Commitment {
+        parent_root: parent,
+        sealed_root: cairn_primitives::blake2_256(&[netuid as u8, round as u8, uid as u8]),
+        length: 100,
+        key_hash: key_hash(netuid, round, hotkey(netuid, uid).as_ref(), &key(uid)),
+    }
+}
+
+/// A miner commits as it should.
+pub fn commit(netuid: Netuid, round: Round, uid: Uid, parent: H256) -> DispatchResult {
+    let commitment = commitment(netuid, round, uid, parent);
+    Training::commit(by(hotkey(netuid, uid)), netuid, round, commitment)
+}
+
+/// A miner reveals as it should.
+pub fn reveal(netuid: Netuid, round: Round, uid: Uid) -> DispatchResult {
+    Training::reveal(by(hotkey(netuid, uid)), netuid, round, key(uid))
+}
+
+/// A validator attests `root` and that the contributions of `good` are good.
+pub fn attest(netuid: Netuid, round: Round, uid: Uid, good: &[Uid], root: H256) -> DispatchResult {
+    let verdicts = Verdicts::from_uids(good.iter().copied());
+    Training::attest(by(hotkey(netuid, uid)), netuid, round, verdicts, root)
+}
+
+/// One block: what the last one left is finished, its events are forgotten, the hook runs. Returns what
+/// the hook used.
+pub fn next_block() -> Weight {
+    let next = System::block_number() + 1;
+    let parent = cairn_primitives::blake2_256(&next.to_le_bytes());
+    System::reset_events();
+    System::initialize(&next, &parent, &Default::default());
+    <Pallet<Test> as Hooks<BlockNumber>>::on_initialize(next)
+}
+
+/// Blocks until `block` is the present one.
+pub fn run_to(block: BlockNumber) {
+    assert!(System::block_number() < block, "block {block} is past");
+    while System::block_number() < block {
+        next_block();
+    }
+}
+
+/// The pallet's events of this block.
+pub fn events() -> Vec<Event<Test>> {
+    let ours = |event| match event {
+        RuntimeEvent::Training(event) => Some(event),
+        _ => None,
+    };
+    System::events()
+        .into_iter()
+        .filter_map(|record| ours(record.event))
+        .collect()
+}
+
+/// The first block of the current round of [`NET`].
+pub fn start() -> BlockNumber {
+    let run = Training::run_info(NET).expect("there is a run");
+    run.round.start
+}
+
+/// A whole round of `NET` in which `miners` commit from `parent` and reveal, and each of `validators`
+/// attests `root` and that all of them are good; ends in the first block of the next round.
+pub fn whole_round(miners: &[Uid], validators: &[Uid], root: H256) {
+    let round = Training::run_info(NET).expect("there is a run").round.round;
+    let start = start();
+    for uid in miners {
+        assert_ok!(commit(NET, round, *uid, root));
+    }
+    run_to(start + 4);
+    for uid in miners {
+        assert_ok!(reveal(NET, round, *uid));
+    }
+    run_to(start + 6);
+    for uid in validators {
+        assert_ok!(attest(NET, round, *uid, miners, root));
+    }
+    run_to(start + ROUND);
+}
+
+/// Builds a chain at block 1 and ends with a look at its state.
+#[derive(Default)]
+pub struct ExtBuilder {
+    subnets: BTreeMap<Netuid, Subnet>,
+    runs: Vec<(Netuid, RunConfig)>,
+}
+
+impl ExtBuilder {
+    /// A subnet without members.
+    pub fn subnet(mut self, netuid: Netuid) -> Self {
+        let rules = Hyperparameters {
+            min_validator_stake: MIN_STAKE,
+            min_miner_bond: MIN_BOND,
+            ..Default::default()
+        };
+        self.subnets.insert(
+            netuid,
+            Subnet {
+                rules,
+                members: BTreeMap::new(),
+            },
+        );
+        self
+    }
+
+    fn member(mut self, netuid: Netuid, uid: Uid, stake: Balance, bond: Balance) -> Self {
+        let member = Member {
+            hotkey: hotkey(netuid, uid),
+            stake,
+            bond,
+            incentive: 0,
+        };
+        self.subnets
+            .entry(netuid)
+            .or_default()
+            .members
+            .insert(uid, member);
+        self
+    }
+
+    /// Validators with these stakes; their uids begin at 0.
+    pub fn validators(self, netuid: Netuid, stakes: &[Balance]) -> Self {
+        (0..).zip(stakes).fold(self, |built, (uid, stake)| {
+            built.member(netuid, uid, *stake, 0)
+        })
+    }
+
+    /// A miner with a bond.
+    pub fn miner(self, netuid: Netuid, uid: Uid) -> Self {
+        self.member(netuid, uid, 0, MIN_BOND)
+    }
+
+    /// So many miners with a bond; their uids begin at 10.
+    pub fn miners(self, netuid: Netuid, count: Uid) -> Self {
+        (10..10 + count).fold(self, |built, uid| built.miner(netuid, uid))
+    }
+
+    /// A run that is started in block 1 and begins in block 2.
+    pub fn run(mut self, netuid: Netuid, config: RunConfig) -> Self {
+        self.runs.push((netuid, config));
+        self
+    }
+
+    /// Three validators of stake 100 and three miners on [`NET`], and a run.
+    pub fn usual() -> Self {
+        Self::default()
+            .subnet(NET)
+            .validators(NET, &[100, 100, 100])
+            .miners(NET, 3)
+            .run(NET, config())
+    }
+
+    /// Runs `test`, in block 1 or, if there is a run, in block 2; then checks the state.
+    pub fn execute(self, test: impl FnOnce()) {
+        WORLD.with_borrow_mut(|world| *world = self.subnets.clone());
+        MaxTransitionsPerBlock::set(4);
+        let storage = frame_system::GenesisConfig::<Test>::default().build_storage();
+        let mut externalities = sp_io::TestExternalities::new(storage.expect("genesis builds"));
+        externalities.execute_with(|| {
+            next_block();
+            for (netuid, config) in &self.runs {
+                assert_ok!(Training::start_run(
+                    by(owner(*netuid)),
+                    *netuid,
+                    config.clone()
+                ));
+            }
+            if !self.runs.is_empty() {
+                next_block();
+            }
+            test();
+            Training::do_try_state().expect("the state is sound");
+        });
+    }
+}

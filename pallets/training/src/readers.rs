@@ -1,0 +1,138 @@
+//! The answers of the runtime API. A subnet without a run has none: what a stopped run left is not
+//! shown.
+
+use alloc::vec::Vec;
+use cairn_primitives::{
+    api::{Attester, ContributionInfo, LineageEntry, RoundInfo, RunInfo, SettledRound},
+    Netuid, Phase, Round, H256,
+};
+
+use crate::{
+    Attestations, Config, Configs, Contributions, Lineage, Pallet, Rounds, Run, Runs, Settlements,
+    Tallies,
+};
+
+/// The most entries of the lineage in one answer.
+const LINEAGE_PER_ANSWER: u32 = 256;
+
+impl<T: Config> Pallet<T> {
+    /// The subnet's run.
+    ///
+    /// While it waits for its first miner and validator, its round is round 0 in the settle phase,
+    /// beginning in the next block, with a zero seed and nobody in it.
+    pub fn run_info(netuid: Netuid) -> Option<RunInfo<T::AccountId>> {
+        let run = Runs::<T>::get(netuid)?;
+        let config = Configs::<T>::get(netuid)?;
+        let round = match run.round {
+            Some(round) => Self::round_info(netuid, round)?,
+            None => Self::round_to_come(&run),
+        };
+        Some(RunInfo {
+            config,
+            started_at: run.started_at,
+            round,
+            oldest_round: run.oldest_round,
+        })
+    }
+
+    /// A round that is still kept. Validators that left meanwhile are not in it; miners that left keep
+    /// their place, since slots are positions.
+    pub fn round_info(netuid: Netuid, round: Round) -> Option<RoundInfo<T::AccountId>> {
+        Self::if_kept(netuid, round)?;
+        let snapshot = Rounds::<T>::get(netuid, round)?;
+        let departed = Tallies::<T>::get(netuid, round).departed;
+        let validators = snapshot
+            .validators
+            .into_iter()
+            .filter(|v| !departed.contains(v.uid));
+        Some(RoundInfo {
+            round,
+            start: snapshot.start,
+            phase: snapshot.phases.at(snapshot.start, Self::now()),
+            seed: snapshot.seed,
+            pass: snapshot.pass,
+            cursor: snapshot.cursor,
+            miners: snapshot.miners.into_inner(),
+            validators: validators
+                .map(|validator| Attester {
+                    attested: Attestations::<T>::contains_key((netuid, round, validator.uid)),
+                    uid: validator.uid,
+                    hotkey: validator.hotkey,
+                    stake: validator.stake,
+                })
+                .collect(),
+        })
+    }
+
+    /// The commitments of a round, ascending by uid.
+    pub fn contributions(netuid: Netuid, round: Round) -> Vec<ContributionInfo<T::AccountId>> {
+        if Self::if_kept(netuid, round).is_none() {
+            return Vec::new();
+        }
+        let tally = Tallies::<T>::get(netuid, round);
+        let mut all: Vec<_> = Contributions::<T>::iter_prefix((netuid, round))
+            .map(|(uid, contribution)| ContributionInfo {
+                uid,
+                hotkey: contribution.hotkey,
+                commitment: contribution.commitment,
+                key: contribution.key,
+                support: tally.support.get(&uid).copied().unwrap_or(0),
+            })
+            .collect();
+        all.sort_by_key(|contribution| contribution.uid);
+        all
+    }
+
+    /// How a round ended; `None` while it has not, or if it is no longer kept.
+    pub fn settled(netuid: Netuid, round: Round) -> Option<SettledRound> {
+        Self::if_kept(netuid, round)?;
+        let settlement = Settlements::<T>::get(netuid, round)?;
+        Some(SettledRound {
+            round,
+            settled_at: settlement.settled_at,
+            included: settlement.included.iter().map(|(uid, _)| *uid).collect(),
+            attesting_stake: settlement.attesting_stake,
+            total_stake: settlement.total_stake,
+        })
+    }
+
+    /// At most 256 entries of the lineage, from round `from` on, or from the oldest one kept.
+    pub fn lineage(netuid: Netuid, from: Round) -> Vec<LineageEntry> {
+        let Some(run) = Runs::<T>::get(netuid) else {
+            return Vec::new();
+        };
+        let first = from.max(run.oldest_root);
+        (first..run.round.unwrap_or(0))
+            .take(usize::try_from(LINEAGE_PER_ANSWER).unwrap_or(usize::MAX))
+            .filter_map(|round| {
+                let ancestor = Lineage::<T>::get(netuid, round)?;
+                Some(LineageEntry {
+                    round,
+                    state_root: ancestor.state_root,
+                    attested_stake: ancestor.attested_stake,
+                    attesting_stake: ancestor.attesting_stake,
+                    total_stake: ancestor.total_stake,
+                    is_final: ancestor.is_final,
+                })
+            })
+            .collect()
+    }
+
+    fn if_kept(netuid: Netuid, round: Round) -> Option<()> {
+        let run = Runs::<T>::get(netuid)?;
+        (round >= run.oldest_round && Some(round) <= run.round).then_some(())
+    }
+
+    fn round_to_come(run: &Run) -> RoundInfo<T::AccountId> {
+        RoundInfo {
+            round: 0,
+            start: Self::now().saturating_add(1),
+            phase: Phase::Settle,
+            seed: H256::zero(),
+            pass: run.pass,
+            cursor: run.cursor,
+            miners: Vec::new(),
+            validators: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! The hook: runs that are opened and closed, rounds that begin when the one before is over.
+//!
+//! Runs with a round in progress are on the *agenda* under the block at which that round is over. A
+//! block works off the agenda from its oldest entry on, up to a limit; what it does not reach, the next
+//! block does first. Runs that wait for their first round are looked at in turn, again up to a limit,
+//! so that however many of them there are they delay nobody.
+
+use alloc::vec::Vec;
+use cairn_primitives::{
+    assignment::{self, DataRange},
+    blake2_256,
+    traits::{Membership, Stakes},
+    Balance, BlockNumber, Netuid, Round, RunConfig, Uid, H256, MAX_MEMBERS, MAX_VALIDATORS,
+};
+use codec::Encode;
+use frame_support::{
+    traits::{Get, Randomness},
+    weights::Weight,
+    BoundedVec,
+};
+
+use crate::{
+    Agenda, Clearing, Config, Configs, Event, LastWaiter, NextDue, Pallet, Remains, Rounds, Run,
+    Runs, Snapshot, Tallies, Tally, Validator, Waiting, WeightInfo,
+};
+
+/// Blocks with nothing left on their agenda over which one block steps: more than one, so that the
+/// agenda catches up.
+const DONE_BLOCKS_PER_BLOCK: u32 = 16;
+
+/// Who can take part in a round.
+struct Participants<AccountId> {
+    /// Members with the bond and without the stake to validate, ascending by uid.
+    miners: Vec<(Uid, AccountId)>,
+    /// Members with the most stake, the most first.
+    validators: Vec<Validator<AccountId>>,
+}
+
+impl<T: Config> Pallet<T> {
+    /// All that a block does by itself.
+    pub(crate) fn turn(now: BlockNumber) -> Weight {
+        T::WeightInfo::on_initialize()
+            .saturating_add(Self::clear_some())
+            .saturating_add(Self::work_off_agenda(now))
+            .saturating_add(Self::look_at_waiters(now))
+    }
+
+    /// Puts a run among those that wait for their first round.
+    pub(crate) fn open_run(netuid: Netuid, config: RunConfig) {
+        let initial_root = config.initial_root;
+        let run = Run {
+            started_at: Self::now(),
+            round: None,
+            due: 0,
+            pass: 0,
+            cursor: 0,
+            expected_root: Some(initial_root),
+            oldest_round: 0,
+            oldest_root: 0,
+        };
+        Configs::<T>::insert(netuid, config);
+        Runs::<T>::insert(netuid, run);
+        Waiting::<T>::insert(netuid, ());
+        Self::deposit_event(Event::RunStarted {
+            netuid,
+            initial_root,
+        });
+    }
+
+    /// Takes a run off the agenda and leaves its rounds to be removed.
+    pub(crate) fn close_run(netuid: Netuid, run: Run) {
+        Configs::<T>::remove(netuid);
+        Waiting::<T>::remove(netuid);
+        if let Some(round) = run.round {
+            Agenda::<T>::remove(run.due, netuid);
+            let next = run.oldest_root.min(run.oldest_round);
+            Clearing::<T>::insert(
+                netuid,
+                Remains {
+                    next,
+                    end: round.saturating_add(1),
+                },
+            );
+        }
+        Self::deposit_event(Event::RunStopped { netuid });
+    }
+
+    /// Settles rounds that are over and begins the next ones, those that are due longest first.
+    fn work_off_agenda(now: BlockNumber) -> Weight {
+        let mut weight = Weight::zero();
+        let first = NextDue::<T>::get().unwrap_or(now);
+        let mut block = first;
+        let (mut transitions, mut done_blocks) = (0u32, 0u32);
+        while block <= now
+            && transitions < T::MaxTransitionsPerBlock::get()
+            && done_blocks < DONE_BLOCKS_PER_BLOCK
+        {
+            if let Some(netuid) = Agenda::<T>::iter_key_prefix(block).next() {
+                Agenda::<T>::remove(block, netuid);
+                weight.saturating_accrue(Self::next_round(netuid, now));
+                transitions = transitions.saturating_add(1);
+            } else {
+                block = block.saturating_add(1);
+                done_blocks = done_blocks.saturating_add(1);
+            }
+        }
+        if block != first || NextDue::<T>::get().is_none() {
+            NextDue::<T>::put(block);
+        }
+        weight
+    }
+
+    /// Settles a run's current round and begins the next one.
+    fn next_round(netuid: Netuid, now: BlockNumber) -> Weight {
+        let (Some(mut run), Some(config)) = (Runs::<T>::get(netuid), Configs::<T>::get(netuid))
+        else {
+            return T::DbWeight::get().reads(2);
+        };
+        let Some(round) = run.round else {
+            return T::DbWeight::get().reads(2);
+        };
+        let settled = Self::settle(netuid, round, &mut run, config.max_contributors, now);
+        let (participants, members) = Self::participants(netuid);
+        let pruned = Self::begin(
+            netuid,
+            round.saturating_add(1),
+            &config,
+            run,
+            participants,
+            now,
+        );
+        T::WeightInfo::settle(settled)
+            .saturating_add(T::WeightInfo::begin(members))
+            .saturating_add(T::WeightInfo::prune(pruned))
+    }
+
+    /// Begins the first round of runs that waited for a miner and a validator and now have them.
+    fn look_at_waiters(now: BlockNumber) -> Weight {
+        let mut weight = Weight::zero();
+        for netuid in Self::next_waiters() {
+            let (participants, members) = Self::participants(netuid);
+            weight.saturating_accrue(T::WeightInfo::begin(members));
+            if participants.miners.is_empty() || participants.validators.is_empty() {
+                continue;
+            }
+            if let (Some(run), Some(config)) = (Runs::<T>::get(netuid), Configs::<T>::get(netuid)) {
+                Waiting::<T>::remove(netuid);
+                Self::begin(netuid, 0, &config, run, participants, now);
+            }
+        }
+        weight
+    }
+
+    /// The next waiting runs in turn, up to the limit.
+    fn next_waiters() -> Vec<Netuid> {
+        let most = usize::try_from(T::MaxTransitionsPerBlock::get()).unwrap_or(usize::MAX);
+        let mut turn: Vec<Netuid> = match LastWaiter::<T>::get() {
+            Some(last) => Waiting::<T>::iter_keys_from(Waiting::<T>::hashed_key_for(last))
+                .take(most)
+                .collect(),
+            None => Vec::new(),
+        };
+        let left = most.saturating_sub(turn.len());
+        let again: Vec<Netuid> = Waiting::<T>::iter_keys().take(left).collect();
+        for netuid in again {
+            if !turn.contains(&netuid) {
+                turn.push(netuid);
+            }
+        }
+        if let Some(last) = turn.last() {
+            LastWaiter::<T>::put(last);
+        }
+        turn
+    }
+
+    /// Begins `round`, and says how many items of old rounds went.
+    fn begin(
+        netuid: Netuid,
+        round: Round,
+        config: &RunConfig,
+        mut run: Run,
+        participants: Participants<T::AccountId>,
+        now: BlockNumber,
+    ) -> u32 {
+        let seed = Self::draw_seed(netuid, round);
+        let (windows, per_miner) = (config.data.windows, config.windows_per_miner());
+        let miners = Self::draw_slots(seed, participants.miners, windows, per_miner);
+        let count = u64::try_from(miners.len()).unwrap_or(u64::MAX);
+        let next = DataRange {
+            pass: run.pass,
+            cursor: run.cursor,
+        };
+        let range = next.fit(windows, per_miner, count);
+        let validators = BoundedVec::truncate_from(participants.validators);
+        let total_stake = validators
+            .iter()
+            .fold(0, |sum: Balance, v| sum.saturating_add(v.stake));
+        Tallies::<T>::insert(
+            netuid,
+            round,
+            Tally {
+                total_stake,
+                ..Tally::default()
+            },
+        );
+        let snapshot = Snapshot {
+            start: now,
+            phases: config.phases,
+            seed,
+            pass: range.pass,
+            cursor: range.cursor,
+            miners,
+            validators,
+        };
+        Rounds::<T>::insert(netuid, round, snapshot);
+        run.pass = range.pass;
+        run.cursor = range.cursor.saturating_add(per_miner.saturating_mul(count));
+        run.round = Some(round);
+        run.due = now.saturating_add(config.phases.round());
+        Agenda::<T>::insert(run.due, netuid, ());
+        let pruned = Self::prune(netuid, round, &mut run);
+        Runs::<T>::insert(netuid, run);
+        Self::deposit_event(Event::RoundStarted {
+            netuid,
+            round,
+            seed,
+        });
+        pruned
+    }
+
+    /// The seed of a round. The parent block's hash makes it differ between rounds that fall into one
+    /// epoch of the chain's randomness.
+    fn draw_seed(netuid: Netuid, round: Round) -> H256 {
+        let (randomness, _) = T::Randomness::random(&(b"cairn/round", netuid, round).encode());
+        let parent = frame_system::Pallet::<T>::parent_hash();
+        assignment::round_seed(netuid, round, blake2_256(&(randomness, parent).encode()))
+    }
+
+    /// The miners in the order of their slots. If the data has not enough windows for all of them, the
+    /// lot decides who sits this round out: no two miners share a window.
+    fn draw_slots(
+        seed: H256,
+        miners: Vec<(Uid, T::AccountId)>,
+        windows: u64,
+        per_miner: u64,
+    ) -> BoundedVec<(Uid, T::AccountId), frame_support::traits::ConstU32<MAX_MEMBERS>> {
+        let mut slots = assignment::slots(seed, &miners);
+        let room = windows.checked_div(per_miner).unwrap_or(0);
+        slots.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+        BoundedVec::truncate_from(slots)
+    }
+
+    /// Who can take part in a round that begins now, and how many members were looked at.
+    fn participants(netuid: Netuid) -> (Participants<T::AccountId>, u32) {
+        let mut participants = Participants {
+            miners: Vec::new(),
+            validators: Vec::new(),
+        };
+        let Some(rules) = T::Membership::hyperparameters(netuid) else {
+            return (participants, 0);
+        };
+        let mut members = 0u32;
+        for (uid, hotkey) in Self::members(netuid) {
+            members = members.saturating_add(1);
+            let stake = T::Stakes::stake(netuid, &hotkey);
+            if stake > 0 && stake >= rules.min_validator_stake {
+                participants
+                    .validators
+                    .push(Validator { uid, hotkey, stake });
+            } else if T::Stakes::bond(netuid, &hotkey) >= rules.min_miner_bond {
+                participants.miners.push((uid, hotkey));
+            }
+        }
+        // Stable: of equal stakes the lowest uid first.
+        participants
+            .validators
+            .sort_by_key(|validator| core::cmp::Reverse(validator.stake));
+        let most = u32::from(rules.max_validators).min(MAX_VALIDATORS);
+        participants
+            .validators
+            .truncate(usize::try_from(most).unwrap_or(usize::MAX));
+        (participants, members)
+    }
+
+    /// The members of a subnet, ascending by uid: at most [`MAX_MEMBERS`].
+    fn members(netuid: Netuid) -> impl Iterator<Item = (Uid, T::AccountId)> {
+        let possible = |uid: Uid| u32::from(uid) < MAX_MEMBERS;
+        T::Membership::members(netuid)
+            .into_iter()
+            .filter(move |(uid, _)| possible(*uid))
+    }
+}

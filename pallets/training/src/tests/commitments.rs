@@ -1,0 +1,212 @@
+//! Miners commit and reveal.
+
+use cairn_primitives::{key_hash, Commitment, H256};
+use frame_support::{assert_noop, assert_ok};
+use sp_runtime::DispatchError;
+
+use crate::{mock::*, Contributions, Error, Event, SealedRoots};
+
+fn commit_as(change: impl FnOnce(&mut Commitment)) -> sp_runtime::DispatchResult {
+    let mut changed = commitment(NET, 0, 10, ROOT);
+    change(&mut changed);
+    Training::commit(by(hotkey(NET, 10)), NET, 0, changed)
+}
+
+#[test]
+fn a_miner_commits_in_the_train_phase() {
+    ExtBuilder::usual().execute(|| {
+        run_to(5);
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        assert_eq!(
+            events(),
+            [Event::Committed {
+                netuid: NET,
+                round: 0,
+                uid: 10
+            }]
+        );
+        let contribution = Contributions::<Test>::get((NET, 0, 10)).unwrap();
+        assert_eq!(contribution.hotkey, hotkey(NET, 10));
+        assert_eq!(contribution.commitment, commitment(NET, 0, 10, ROOT));
+        assert_eq!(contribution.key, None);
+    });
+}
+
+#[test]
+fn a_commitment_after_the_train_phase_is_too_late() {
+    ExtBuilder::usual().execute(|| {
+        for block in [6, 7, 8, 9] {
+            run_to(block);
+            assert_noop!(commit(NET, 0, 10, ROOT), Error::<Test>::TooLateToCommit);
+        }
+    });
+}
+
+#[test]
+fn a_miner_commits_once() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        assert_noop!(commit(NET, 0, 10, ROOT), Error::<Test>::AlreadyCommitted);
+        let another = commit_as(|commitment| commitment.sealed_root = H256([9; 32]));
+        assert_eq!(another, Err(Error::<Test>::AlreadyCommitted.into()));
+        run_to(2 + ROUND);
+        assert_ok!(commit(NET, 1, 10, ROOT));
+    });
+}
+
+#[test]
+fn nobody_but_a_miner_of_the_round_commits() {
+    ExtBuilder::usual().execute(|| {
+        let made = commitment(NET, 0, 10, ROOT);
+        let error = Error::<Test>::NotAMinerOfThisRound;
+        assert_noop!(
+            Training::commit(by(stranger()), NET, 0, made.clone()),
+            error
+        );
+        assert_noop!(commit(NET, 0, 0, ROOT), Error::<Test>::NotAMinerOfThisRound);
+        let newcomer = Member {
+            hotkey: hotkey(NET, 40),
+            stake: 0,
+            bond: MIN_BOND,
+            incentive: 0,
+        };
+        World::change(NET, |subnet| subnet.members.insert(40, newcomer));
+        assert_noop!(
+            commit(NET, 0, 40, ROOT),
+            Error::<Test>::NotAMinerOfThisRound
+        );
+        let nobody = Training::commit(RuntimeOrigin::none(), NET, 0, made);
+        assert_noop!(nobody, DispatchError::BadOrigin);
+        run_to(2 + ROUND);
+        assert_ok!(commit(NET, 1, 40, ROOT));
+    });
+}
+
+#[test]
+fn only_the_current_round_of_a_run_takes_commitments() {
+    ExtBuilder::usual().subnet(2).run(2, config()).execute(|| {
+        run_to(2 + ROUND);
+        assert_noop!(commit(NET, 0, 10, ROOT), Error::<Test>::NotTheCurrentRound);
+        assert_noop!(commit(NET, 2, 10, ROOT), Error::<Test>::NotTheCurrentRound);
+        assert_noop!(commit(2, 0, 10, ROOT), Error::<Test>::RunNotBegun);
+        assert_noop!(commit(3, 0, 10, ROOT), Error::<Test>::NoRun);
+    });
+}
+
+#[test]
+fn a_commitment_has_bytes_but_not_too_many_and_real_hashes() {
+    ExtBuilder::usual().execute(|| {
+        assert_noop!(
+            commit_as(|c| c.length = 0),
+            Error::<Test>::EmptyContribution
+        );
+        assert_noop!(
+            commit_as(|c| c.length = 1_001),
+            Error::<Test>::ContributionTooLong
+        );
+        assert_noop!(
+            commit_as(|c| c.sealed_root = H256::zero()),
+            Error::<Test>::ZeroHash
+        );
+        assert_noop!(
+            commit_as(|c| c.key_hash = H256::zero()),
+            Error::<Test>::ZeroHash
+        );
+        assert_noop!(
+            commit_as(|c| c.parent_root = H256::zero()),
+            Error::<Test>::ZeroHash
+        );
+        assert_ok!(commit_as(|c| c.length = 1_000));
+    });
+}
+
+#[test]
+fn a_sealed_file_is_committed_to_by_one_miner_only() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 11, ROOT));
+        let taken = commitment(NET, 0, 11, ROOT).sealed_root;
+        assert_noop!(
+            commit_as(|c| c.sealed_root = taken),
+            Error::<Test>::SealedRootTaken
+        );
+        assert_eq!(SealedRoots::<Test>::get((NET, 0, taken)), Some(11));
+        run_to(2 + ROUND);
+        let mut again = commitment(NET, 1, 10, ROOT);
+        again.sealed_root = taken;
+        assert_ok!(Training::commit(by(hotkey(NET, 10)), NET, 1, again));
+    });
+}
+
+#[test]
+fn a_miner_reveals_in_the_reveal_phase() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        run_to(7);
+        assert_ok!(reveal(NET, 0, 10));
+        assert_eq!(
+            events(),
+            [Event::Revealed {
+                netuid: NET,
+                round: 0,
+                uid: 10
+            }]
+        );
+        assert_eq!(
+            Contributions::<Test>::get((NET, 0, 10)).unwrap().key,
+            Some(key(10))
+        );
+    });
+}
+
+#[test]
+fn a_reveal_has_its_time() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        assert_noop!(reveal(NET, 0, 10), Error::<Test>::TooEarlyToReveal);
+        run_to(5);
+        assert_noop!(reveal(NET, 0, 10), Error::<Test>::TooEarlyToReveal);
+        run_to(8);
+        assert_noop!(reveal(NET, 0, 10), Error::<Test>::TooLateToReveal);
+        run_to(2 + ROUND);
+        assert_noop!(reveal(NET, 0, 10), Error::<Test>::NotTheCurrentRound);
+    });
+}
+
+#[test]
+fn a_reveal_needs_a_commitment_and_comes_once() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        run_to(6);
+        assert_noop!(reveal(NET, 0, 11), Error::<Test>::NotCommitted);
+        let foreign = Training::reveal(by(stranger()), NET, 0, key(10));
+        assert_noop!(foreign, Error::<Test>::NotAMinerOfThisRound);
+        let nobody = Training::reveal(RuntimeOrigin::root(), NET, 0, key(10));
+        assert_noop!(nobody, DispatchError::BadOrigin);
+        assert_noop!(reveal(3, 0, 10), Error::<Test>::NoRun);
+        assert_ok!(reveal(NET, 0, 10));
+        assert_noop!(reveal(NET, 0, 10), Error::<Test>::AlreadyRevealed);
+    });
+}
+
+#[test]
+fn only_the_committed_key_opens_and_a_copied_hash_opens_nothing() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        // 11 copies the key's hash of 10, 12 commits to a key for another round.
+        let mut copied = commitment(NET, 0, 11, ROOT);
+        copied.key_hash = commitment(NET, 0, 10, ROOT).key_hash;
+        assert_ok!(Training::commit(by(hotkey(NET, 11)), NET, 0, copied));
+        let mut stale = commitment(NET, 0, 12, ROOT);
+        stale.key_hash = key_hash(NET, 1, hotkey(NET, 12).as_ref(), &key(12));
+        assert_ok!(Training::commit(by(hotkey(NET, 12)), NET, 0, stale));
+        run_to(6);
+        let wrong = Training::reveal(by(hotkey(NET, 10)), NET, 0, [0; 32]);
+        assert_noop!(wrong, Error::<Test>::WrongKey);
+        let another = Training::reveal(by(hotkey(NET, 10)), NET, 0, key(11));
+        assert_noop!(another, Error::<Test>::WrongKey);
+        assert_ok!(reveal(NET, 0, 10));
+        let stolen = Training::reveal(by(hotkey(NET, 11)), NET, 0, key(10));
+        assert_noop!(stolen, Error::<Test>::WrongKey);
+        assert_noop!(reveal(NET, 0, 12), Error::<Test>::WrongKey);
+    });
+}

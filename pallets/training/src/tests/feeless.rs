@@ -1,0 +1,119 @@
+//! A call of a round is free of fees exactly when it will succeed.
+
+use cairn_primitives::{Verdicts, H256};
+use frame_support::{assert_ok, dispatch::CheckIfFeeless};
+
+use crate::{mock::*, Call};
+
+fn is_free(call: &Call<Test>, who: RuntimeOrigin) -> bool {
+    call.is_feeless(&who)
+}
+
+fn committing(round: u32, uid: u16) -> Call<Test> {
+    Call::commit {
+        netuid: NET,
+        round,
+        commitment: commitment(NET, round, uid, ROOT),
+    }
+}
+
+fn revealing(uid: u16) -> Call<Test> {
+    Call::reveal {
+        netuid: NET,
+        round: 0,
+        key: key(uid),
+    }
+}
+
+fn attesting(good: &[u16]) -> Call<Test> {
+    let verdicts = Verdicts::from_uids(good.iter().copied());
+    Call::attest {
+        netuid: NET,
+        round: 0,
+        verdicts,
+        state_root: ROOT,
+    }
+}
+
+#[test]
+fn a_commitment_is_free_once_for_a_miner_in_time() {
+    ExtBuilder::usual().execute(|| {
+        let miner = || by(hotkey(NET, 10));
+        assert!(is_free(&committing(0, 10), miner()));
+        assert!(!is_free(&committing(1, 10), miner()), "another round");
+        assert!(!is_free(&committing(0, 10), by(stranger())));
+        assert!(
+            !is_free(&committing(0, 10), by(hotkey(NET, 0))),
+            "a validator"
+        );
+        assert!(!is_free(&committing(0, 10), RuntimeOrigin::root()));
+        let mut empty = commitment(NET, 0, 10, ROOT);
+        empty.length = 0;
+        assert!(!is_free(
+            &Call::commit {
+                netuid: NET,
+                round: 0,
+                commitment: empty
+            },
+            miner()
+        ));
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        assert!(!is_free(&committing(0, 10), miner()), "twice");
+        run_to(6);
+        assert!(
+            !is_free(&committing(0, 11), by(hotkey(NET, 11))),
+            "too late"
+        );
+    });
+}
+
+#[test]
+fn a_reveal_is_free_once_with_the_right_key() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        let miner = || by(hotkey(NET, 10));
+        assert!(!is_free(&revealing(10), miner()), "too early");
+        run_to(6);
+        assert!(is_free(&revealing(10), miner()));
+        assert!(!is_free(&revealing(11), miner()), "wrong key");
+        assert!(
+            !is_free(&revealing(11), by(hotkey(NET, 11))),
+            "not committed"
+        );
+        assert_ok!(reveal(NET, 0, 10));
+        assert!(!is_free(&revealing(10), miner()), "twice");
+    });
+}
+
+#[test]
+fn an_attestation_is_free_once_for_a_validator_in_time() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        let validator = || by(hotkey(NET, 0));
+        run_to(6);
+        assert_ok!(reveal(NET, 0, 10));
+        assert!(!is_free(&attesting(&[10]), validator()), "too early");
+        run_to(8);
+        assert!(is_free(&attesting(&[10]), validator()));
+        assert!(!is_free(&attesting(&[11]), validator()), "not revealed");
+        assert!(!is_free(&attesting(&[10]), by(hotkey(NET, 10))), "a miner");
+        let verdicts = Verdicts::default();
+        let zero = Call::attest {
+            netuid: NET,
+            round: 0,
+            verdicts,
+            state_root: H256::zero(),
+        };
+        assert!(!is_free(&zero, validator()));
+        assert_ok!(attest(NET, 0, 0, &[10], ROOT));
+        assert!(!is_free(&attesting(&[10]), validator()), "twice");
+    });
+}
+
+#[test]
+fn starting_and_stopping_are_paid_for() {
+    ExtBuilder::usual().execute(|| {
+        let stop: Call<Test> = Call::stop_run { netuid: NET };
+        assert!(!is_free(&stop, by(owner(NET))));
+    });
+}

@@ -1,0 +1,116 @@
+//! The answers of the runtime API.
+
+use cairn_primitives::{
+    api::{Attester, ContributionInfo, RoundInfo, SettledRound},
+    Phase, H256,
+};
+use frame_support::assert_ok;
+
+use crate::{mock::*, Rounds};
+
+#[test]
+fn a_waiting_run_has_a_round_to_come() {
+    ExtBuilder::default()
+        .subnet(NET)
+        .run(NET, config())
+        .execute(|| {
+            let run = Training::run_info(NET).unwrap();
+            assert_eq!(
+                (run.config, run.started_at, run.oldest_round),
+                (config(), 1, 0)
+            );
+            let to_come = RoundInfo {
+                round: 0,
+                start: 3,
+                phase: Phase::Settle,
+                seed: H256::zero(),
+                pass: 0,
+                cursor: 0,
+                miners: vec![],
+                validators: vec![],
+            };
+            assert_eq!(run.round, to_come);
+            assert_eq!(Training::round_info(NET, 0), None);
+            assert_eq!(Training::lineage(NET, 0), []);
+        });
+}
+
+#[test]
+fn a_round_shows_who_takes_part_and_who_has_attested() {
+    ExtBuilder::usual().execute(|| {
+        run_to(8);
+        assert_ok!(attest(NET, 0, 1, &[], ROOT));
+        World::leave(NET, 2);
+        let round = Training::round_info(NET, 0).unwrap();
+        let attester = |uid, attested| Attester {
+            uid,
+            hotkey: hotkey(NET, uid),
+            stake: 100,
+            attested,
+        };
+        assert_eq!(round.validators, [attester(0, false), attester(1, true)]);
+        let snapshot = Rounds::<Test>::get(NET, 0).unwrap();
+        assert_eq!(round.miners, snapshot.miners.into_inner());
+        assert_eq!(
+            (round.phase, round.seed, round.start),
+            (Phase::Attest, snapshot.seed, 2)
+        );
+        assert_eq!(Training::run_info(NET).unwrap().round, round);
+        assert_eq!(Training::round_info(NET, 1), None);
+        run_to(10);
+        assert_eq!(Training::round_info(NET, 0).unwrap().phase, Phase::Settle);
+    });
+}
+
+#[test]
+fn contributions_show_keys_and_support() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 12, ROOT));
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        run_to(6);
+        assert_ok!(reveal(NET, 0, 10));
+        run_to(8);
+        assert_ok!(attest(NET, 0, 0, &[10], ROOT));
+        let info = |uid, key, support| ContributionInfo {
+            uid,
+            hotkey: hotkey(NET, uid),
+            commitment: commitment(NET, 0, uid, ROOT),
+            key,
+            support,
+        };
+        let expected = [info(10, Some(key(10)), 100), info(12, None, 0)];
+        assert_eq!(Training::contributions(NET, 0), expected);
+        assert_eq!(Training::contributions(NET, 1), []);
+        assert_eq!(Training::contributions(9, 0), []);
+        assert_eq!(Training::settled(NET, 0), None);
+        run_to(10);
+        let settled = SettledRound {
+            round: 0,
+            settled_at: 10,
+            included: vec![],
+            attesting_stake: 100,
+            total_stake: 300,
+        };
+        assert_eq!(Training::settled(NET, 0), Some(settled));
+        assert_eq!(Training::contributions(NET, 0), expected);
+    });
+}
+
+#[test]
+fn the_lineage_begins_where_it_is_asked_to() {
+    ExtBuilder::usual().execute(|| {
+        for _ in 0..3 {
+            whole_round(&[10], &[0, 1, 2], ROOT);
+        }
+        let rounds = |from| -> Vec<u32> {
+            Training::lineage(NET, from)
+                .iter()
+                .map(|entry| entry.round)
+                .collect()
+        };
+        assert_eq!(rounds(0), [0, 1, 2]);
+        assert_eq!(rounds(2), [2]);
+        assert_eq!(rounds(3), Vec::<u32>::new());
+        assert_eq!(rounds(u32::MAX), Vec::<u32>::new());
+    });
+}

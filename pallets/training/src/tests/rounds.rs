@@ -1,0 +1,358 @@
+//! Rounds begin and follow each other.
+
+use cairn_primitives::{Phase, RunConfig, Uid, MAX_VALIDATORS};
+use frame_support::assert_ok;
+
+use crate::{mock::*, Agenda, Event, Rounds, Runs, Waiting};
+
+fn round_of(netuid: u16) -> Option<u32> {
+    Runs::<Test>::get(netuid).and_then(|run| run.round)
+}
+
+fn validators() -> Vec<(Uid, u64)> {
+    let round = round_of(NET).unwrap();
+    let snapshot = Rounds::<Test>::get(NET, round).unwrap();
+    snapshot
+        .validators
+        .iter()
+        .map(|validator| (validator.uid, validator.stake))
+        .collect()
+}
+
+fn miners() -> Vec<Uid> {
+    let snapshot = Rounds::<Test>::get(NET, round_of(NET).unwrap()).unwrap();
+    let mut uids: Vec<Uid> = snapshot.miners.iter().map(|(uid, _)| *uid).collect();
+    uids.sort_unstable();
+    uids
+}
+
+#[test]
+fn the_first_round_begins_in_the_next_block() {
+    ExtBuilder::usual().execute(|| {
+        let snapshot = Rounds::<Test>::get(NET, 0).unwrap();
+        let seed = snapshot.seed;
+        assert_eq!(
+            events(),
+            [Event::RoundStarted {
+                netuid: NET,
+                round: 0,
+                seed
+            }]
+        );
+        assert_eq!(snapshot.start, 2);
+        assert_eq!((snapshot.pass, snapshot.cursor), (0, 0));
+        assert!(Agenda::<Test>::contains_key(2 + ROUND, NET));
+        assert!(!Waiting::<Test>::contains_key(NET));
+    });
+}
+
+#[test]
+fn the_first_round_waits_for_a_miner_and_a_validator() {
+    ExtBuilder::default()
+        .subnet(NET)
+        .miners(NET, 1)
+        .run(NET, config())
+        .execute(|| {
+            run_to(20);
+            assert_eq!((round_of(NET), events()), (None, vec![]));
+            let stake = |amount| {
+                World::change(NET, |subnet| {
+                    subnet.members.get_mut(&10).unwrap().stake = amount;
+                })
+            };
+            stake(MIN_STAKE);
+            next_block();
+            assert_eq!(round_of(NET), None, "a validator, but no miner is left");
+            let newcomer = Member {
+                hotkey: hotkey(NET, 11),
+                stake: 0,
+                bond: MIN_BOND,
+                incentive: 0,
+            };
+            World::change(NET, |subnet| subnet.members.insert(11, newcomer));
+            next_block();
+            assert_eq!(round_of(NET), Some(0));
+            assert_eq!(start(), 22);
+        });
+}
+
+#[test]
+fn many_waiting_runs_delay_no_round_and_are_all_looked_at() {
+    let mut built = ExtBuilder::usual();
+    for netuid in 2..22 {
+        built = built.subnet(netuid).miners(netuid, 1).run(netuid, config());
+    }
+    built.execute(|| {
+        MaxTransitionsPerBlock::set(3);
+        // NET may have had to wait for its turn among the 21.
+        while round_of(NET).is_none() {
+            next_block();
+        }
+        let (start, now) = (start(), System::block_number());
+        assert!(now <= 9, "21 runs, at least 3 a block");
+        for netuid in 2..22 {
+            World::change(netuid, |subnet| {
+                let hotkey = hotkey(netuid, 0);
+                let validator = Member {
+                    hotkey,
+                    stake: MIN_STAKE,
+                    bond: 0,
+                    incentive: 0,
+                };
+                subnet.members.insert(0, validator);
+            });
+        }
+        for _ in 0..7 {
+            next_block();
+        }
+        assert!((2..22).all(|netuid| round_of(netuid) == Some(0)));
+        run_to(start + ROUND);
+        assert_eq!(round_of(NET), Some(1), "on time");
+    });
+}
+
+#[test]
+fn phases_count_from_the_recorded_start() {
+    ExtBuilder::usual().execute(|| {
+        let phase = || Training::run_info(NET).unwrap().round.phase;
+        let mut phases = vec![phase()];
+        for _ in 1..ROUND {
+            next_block();
+            phases.push(phase());
+        }
+        use Phase::*;
+        assert_eq!(
+            phases,
+            [Train, Train, Train, Train, Reveal, Reveal, Attest, Attest]
+        );
+        next_block();
+        assert_eq!((round_of(NET), phase()), (Some(1), Train));
+        assert_eq!(start(), 2 + ROUND);
+    });
+}
+
+#[test]
+fn a_block_settles_one_round_and_begins_the_next() {
+    ExtBuilder::usual().execute(|| {
+        run_to(2 + ROUND);
+        let seed = Rounds::<Test>::get(NET, 1).unwrap().seed;
+        assert_ne!(
+            Some(seed),
+            Rounds::<Test>::get(NET, 0).map(|round| round.seed)
+        );
+        assert_eq!(
+            events(),
+            [
+                Event::RoundSettled {
+                    netuid: NET,
+                    round: 0,
+                    included: vec![]
+                },
+                Event::RoundStarted {
+                    netuid: NET,
+                    round: 1,
+                    seed
+                },
+            ]
+        );
+    });
+}
+
+#[test]
+fn two_subnets_turn_in_the_same_block() {
+    let other = 2;
+    let built = ExtBuilder::usual()
+        .subnet(other)
+        .validators(other, &[500])
+        .miners(other, 2);
+    built.run(other, config()).execute(|| {
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        assert_ok!(commit(other, 0, 10, ROOT));
+        assert_ok!(commit(other, 0, 11, ROOT));
+        run_to(6);
+        assert_ok!(reveal(NET, 0, 10));
+        assert_ok!(reveal(other, 0, 11));
+        run_to(8);
+        assert_ok!(attest(other, 0, 0, &[11], ROOT));
+        assert_ok!(attest(NET, 0, 0, &[10], ROOT));
+        assert_ok!(attest(NET, 0, 1, &[10], ROOT));
+        run_to(2 + ROUND);
+        assert_eq!((round_of(NET), round_of(other)), (Some(1), Some(1)));
+        assert_eq!(Training::settled(NET, 0).unwrap().included, [10]);
+        assert_eq!(Training::settled(other, 0).unwrap().included, [11]);
+        let seeds = [NET, other].map(|netuid| Rounds::<Test>::get(netuid, 1).unwrap().seed);
+        assert_ne!(seeds[0], seeds[1]);
+    });
+}
+
+#[test]
+fn what_a_block_cannot_reach_the_next_ones_do_first() {
+    let mut built = ExtBuilder::default();
+    for netuid in 1..=7 {
+        built = built
+            .subnet(netuid)
+            .validators(netuid, &[100])
+            .miners(netuid, 1)
+            .run(netuid, config());
+    }
+    built.execute(|| {
+        // Two looks of four: runs 1 to 7 began in blocks 2 and 3.
+        run_to(3);
+        assert!((1..=7).all(|netuid| round_of(netuid) == Some(0)));
+        let began = |netuid, round| Rounds::<Test>::get(netuid, round).map(|round| round.start);
+        let first: Vec<_> = (1..=7).map(|netuid| began(netuid, 0).unwrap()).collect();
+        MaxTransitionsPerBlock::set(1);
+        run_to(30);
+        for (netuid, first) in (1..=7).zip(first) {
+            let second = began(netuid, 1).unwrap();
+            assert!(
+                second >= first + ROUND && second < first + ROUND + 7,
+                "late, but not lost"
+            );
+        }
+        // One transition a block and seven runs of eight blocks: nobody is ever passed over.
+        run_to(100);
+        let rounds: Vec<_> = (1..=7).map(|netuid| round_of(netuid).unwrap()).collect();
+        let (least, most) = (rounds.iter().min().unwrap(), rounds.iter().max().unwrap());
+        assert!(most - least <= 1, "{rounds:?}");
+    });
+}
+
+#[test]
+fn a_late_transition_accepts_nothing_and_skips_nothing() {
+    ExtBuilder::usual().execute(|| {
+        run_to(9);
+        MaxTransitionsPerBlock::set(0);
+        next_block();
+        next_block();
+        assert_eq!(Training::run_info(NET).unwrap().round.phase, Phase::Settle);
+        let error = crate::Error::<Test>::TooLateToAttest;
+        frame_support::assert_noop!(attest(NET, 0, 0, &[], ROOT), error);
+        MaxTransitionsPerBlock::set(4);
+        next_block();
+        assert_eq!((round_of(NET), start()), (Some(1), 12));
+        assert_eq!(Runs::<Test>::get(NET).unwrap().due, 12 + ROUND);
+    });
+}
+
+#[test]
+fn validators_are_those_with_the_most_stake_at_the_rounds_start() {
+    ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[150, 99, 300, 150, 200, 100])
+        .miners(NET, 1)
+        .run(NET, config())
+        .execute(|| {
+            assert_eq!(
+                validators(),
+                [(2, 300), (4, 200), (0, 150), (3, 150), (5, 100)]
+            );
+            World::change(NET, |subnet| {
+                subnet.rules.max_validators = 2;
+                subnet.members.get_mut(&0).unwrap().stake = 1_000;
+            });
+            assert_eq!(validators().len(), 5, "a snapshot does not change");
+            run_to(2 + ROUND);
+            assert_eq!(validators(), [(0, 1_000), (2, 300)]);
+            assert_eq!(miners(), [10], "who has the stake to validate is no miner");
+        });
+}
+
+#[test]
+fn there_are_never_more_validators_than_the_most() {
+    let stakes: Vec<u64> = (0..80).map(|extra| 100 + extra).collect();
+    let built = ExtBuilder::default().subnet(NET).validators(NET, &stakes);
+    built.run(NET, config()).execute(|| {
+        World::change(NET, |subnet| {
+            let hotkey = hotkey(NET, 90);
+            subnet.members.insert(
+                90,
+                Member {
+                    hotkey,
+                    stake: 0,
+                    bond: MIN_BOND,
+                    incentive: 0,
+                },
+            );
+            subnet.rules.max_validators = 1_000;
+        });
+        next_block();
+        assert_eq!(validators().len(), MAX_VALIDATORS as usize);
+        assert_eq!(validators().first(), Some(&(79, 179)));
+    });
+}
+
+#[test]
+fn miners_have_a_bond_and_not_the_stake_to_validate() {
+    ExtBuilder::usual().execute(|| {
+        World::change(NET, |subnet| {
+            subnet.members.get_mut(&10).unwrap().bond = MIN_BOND - 1;
+            subnet.members.get_mut(&11).unwrap().stake = MIN_STAKE;
+            subnet.members.get_mut(&0).unwrap().stake = MIN_STAKE - 1;
+            subnet.members.get_mut(&0).unwrap().bond = MIN_BOND;
+        });
+        run_to(2 + ROUND);
+        assert_eq!(miners(), [0, 12]);
+        assert_eq!(validators(), [(1, 100), (2, 100), (11, 100)]);
+    });
+}
+
+#[test]
+fn no_stake_never_validates_even_if_the_least_is_zero() {
+    ExtBuilder::usual().execute(|| {
+        World::change(NET, |subnet| subnet.rules.min_validator_stake = 0);
+        run_to(2 + ROUND);
+        assert_eq!((miners(), validators().len()), (vec![10, 11, 12], 3));
+    });
+}
+
+#[test]
+fn rounds_take_their_data_in_turn_and_no_round_straddles_two_passes() {
+    ExtBuilder::usual().execute(|| {
+        // 3 miners × 6 windows of 100: five rounds fit into a pass.
+        for round in 0..7u32 {
+            let snapshot = Rounds::<Test>::get(NET, round).unwrap();
+            let expected = if round < 5 {
+                (0, u64::from(round) * 18)
+            } else {
+                (1, u64::from(round - 5) * 18)
+            };
+            assert_eq!((snapshot.pass, snapshot.cursor), expected, "round {round}");
+            run_to(start() + ROUND);
+        }
+    });
+}
+
+#[test]
+fn no_more_miners_have_slots_than_there_is_data_for() {
+    let mut scarce: RunConfig = config();
+    scarce.data.windows = 13;
+    ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[100])
+        .miners(NET, 5)
+        .run(NET, scarce)
+        .execute(|| assert_eq!(miners().len(), 2));
+}
+
+#[test]
+fn a_round_without_anybody_is_null_and_the_next_one_begins_all_the_same() {
+    ExtBuilder::usual().execute(|| {
+        World::change(NET, |subnet| subnet.members.clear());
+        run_to(2 + 3 * ROUND);
+        assert_eq!(round_of(NET), Some(3));
+        assert!(Training::settled(NET, 2).unwrap().included.is_empty());
+        let snapshot = Rounds::<Test>::get(NET, 2).unwrap();
+        assert!(snapshot.miners.is_empty() && snapshot.validators.is_empty());
+    });
+}
+
+#[test]
+fn the_hook_reports_more_work_when_it_does_more() {
+    ExtBuilder::usual().execute(|| {
+        let idle = next_block();
+        run_to(1 + ROUND);
+        let busy = next_block();
+        assert!(busy.ref_time() > idle.ref_time());
+    });
+}

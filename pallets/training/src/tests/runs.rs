@@ -1,0 +1,140 @@
+//! Runs are started and stopped.
+
+use cairn_primitives::{traits::Runs as _, Nano, RunConfig, H256};
+use frame_support::{assert_noop, assert_ok};
+use sp_runtime::DispatchError;
+
+use crate::{mock::*, Clearing, Configs, Error, Event, Rounds, Runs};
+
+fn start(config: RunConfig) -> sp_runtime::DispatchResult {
+    Training::start_run(by(owner(NET)), NET, config)
+}
+
+#[test]
+fn an_owner_starts_a_run() {
+    ExtBuilder::default().subnet(NET).execute(|| {
+        assert!(!Training::has_run(NET));
+        assert_ok!(start(config()));
+        assert_eq!(
+            events(),
+            [Event::RunStarted {
+                netuid: NET,
+                initial_root: ROOT
+            }]
+        );
+        assert!(Training::has_run(NET));
+        assert_eq!(Configs::<Test>::get(NET), Some(config()));
+    });
+}
+
+#[test]
+fn nobody_else_starts_or_stops_a_run() {
+    ExtBuilder::usual().execute(|| {
+        let error = Error::<Test>::NotSubnetOwner;
+        assert_noop!(Training::start_run(by(stranger()), NET, config()), error);
+        let error = Error::<Test>::NotSubnetOwner;
+        assert_noop!(Training::stop_run(by(stranger()), NET), error);
+        assert_noop!(
+            Training::start_run(RuntimeOrigin::root(), NET, config()),
+            DispatchError::BadOrigin
+        );
+        assert_noop!(
+            Training::stop_run(RuntimeOrigin::none(), NET),
+            DispatchError::BadOrigin
+        );
+    });
+}
+
+#[test]
+fn there_is_no_run_without_a_subnet() {
+    ExtBuilder::default().execute(|| {
+        assert_noop!(start(config()), Error::<Test>::NoSuchSubnet);
+        assert_noop!(
+            Training::stop_run(by(owner(NET)), NET),
+            Error::<Test>::NoSuchSubnet
+        );
+    });
+}
+
+#[test]
+fn a_subnet_has_one_run() {
+    ExtBuilder::usual().execute(|| {
+        assert_noop!(start(config()), Error::<Test>::RunExists);
+    });
+}
+
+#[test]
+fn what_is_not_running_cannot_be_stopped() {
+    ExtBuilder::default().subnet(NET).execute(|| {
+        assert_noop!(
+            Training::stop_run(by(owner(NET)), NET),
+            Error::<Test>::NoRun
+        );
+    });
+}
+
+#[test]
+fn each_impossible_configuration_has_its_error() {
+    type Change = fn(&mut RunConfig);
+    let cases: [(Change, Error<Test>); 9] = [
+        (|c| c.model.heads = 3, Error::ImpossibleShape),
+        (|c| c.inner.steps = 0, Error::ImpossibleInnerSteps),
+        (|c| c.inner.beta1 = Nano::ONE, Error::ImpossibleOptimizer),
+        (
+            |c| c.compression.kept_per_block = 0,
+            Error::ImpossibleCompression,
+        ),
+        (
+            |c| c.outer.rho = Nano(1_000_000_001),
+            Error::ImpossibleOuterStep,
+        ),
+        (|c| c.phases.reveal = 0, Error::EmptyPhase),
+        (|c| c.max_contributors = 0, Error::ImpossibleContributors),
+        (|c| c.data.windows = 5, Error::TooLittleData),
+        (|c| c.initial_root = H256::zero(), Error::ZeroInitialRoot),
+    ];
+    ExtBuilder::default().subnet(NET).execute(|| {
+        for (change, error) in cases {
+            let mut changed = config();
+            change(&mut changed);
+            assert_noop!(start(changed), error);
+        }
+    });
+}
+
+#[test]
+fn a_stopped_run_leaves_nothing_behind_and_another_can_be_started() {
+    ExtBuilder::usual().execute(|| {
+        whole_round(&[10, 11], &[0, 1, 2], ROOT);
+        assert_ok!(commit(NET, 1, 10, H256([8; 32])));
+        assert_ok!(Training::stop_run(by(owner(NET)), NET));
+        assert_eq!(events().last(), Some(&Event::RunStopped { netuid: NET }));
+        assert!(!Training::has_run(NET));
+        assert!(Training::run_info(NET).is_none());
+        assert_eq!(Training::lineage(NET, 0), []);
+        assert_noop!(start(config()), Error::<Test>::RunBeingCleared);
+        assert_noop!(commit(NET, 1, 11, ROOT), Error::<Test>::NoRun);
+        Training::do_try_state().unwrap();
+
+        next_block();
+        assert_eq!(events(), [Event::RunCleared { netuid: NET }]);
+        assert_eq!(Rounds::<Test>::iter().count(), 0);
+        assert_eq!(crate::Contributions::<Test>::iter().count(), 0);
+        assert_eq!(crate::Lineage::<Test>::iter().count(), 0);
+        assert_ok!(start(config()));
+        next_block();
+        assert_eq!(Runs::<Test>::get(NET).and_then(|run| run.round), Some(0));
+    });
+}
+
+#[test]
+fn a_run_that_never_began_leaves_nothing_to_clear() {
+    ExtBuilder::default()
+        .subnet(NET)
+        .run(NET, config())
+        .execute(|| {
+            assert_ok!(Training::stop_run(by(owner(NET)), NET));
+            assert_eq!(Clearing::<Test>::iter().count(), 0);
+            assert_ok!(start(config()));
+        });
+}

@@ -1,0 +1,255 @@
+//! What always holds, after every block.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use cairn_primitives::{key_hash, Balance, Netuid, Round, Uid};
+use frame_support::{ensure, traits::Get};
+use sp_runtime::TryRuntimeError;
+
+use crate::{
+    Agenda, Attestations, Clearing, Config, Configs, Contributions, Lineage, NextDue, Pallet,
+    Rounds, Run, Runs, SealedRoots, Settlements, Snapshot, Tallies, Tally, Waiting,
+};
+
+type Checked = Result<(), TryRuntimeError>;
+
+impl<T: Config> Pallet<T> {
+    /// Checks everything that the pallet promises of its storage.
+    pub fn do_try_state() -> Checked {
+        for (netuid, run) in Runs::<T>::iter() {
+            Self::check_run(netuid, &run)?;
+            for round in run
+                .round
+                .map(|current| run.oldest_round..=current)
+                .into_iter()
+                .flatten()
+            {
+                Self::check_round(netuid, round, &run)?;
+            }
+        }
+        Self::check_agenda()?;
+        Self::check_nothing_is_lost()
+    }
+
+    fn check_run(netuid: Netuid, run: &Run) -> Checked {
+        let config = Configs::<T>::get(netuid).ok_or("a run has no configuration")?;
+        ensure!(config.check().is_ok(), "a run's configuration cannot be");
+        ensure!(
+            !Clearing::<T>::contains_key(netuid),
+            "a run began before the last was cleared"
+        );
+        ensure!(
+            Waiting::<T>::contains_key(netuid) == run.round.is_none(),
+            "waiting is wrong"
+        );
+        let Some(current) = run.round else {
+            return Ok(());
+        };
+        ensure!(
+            Agenda::<T>::contains_key(run.due, netuid),
+            "a run is not on the agenda"
+        );
+        let rounds = current.saturating_sub(run.oldest_round).saturating_add(1);
+        ensure!(
+            rounds <= T::HistoryRounds::get(),
+            "too many rounds are kept"
+        );
+        let roots = current.saturating_sub(run.oldest_root);
+        ensure!(roots <= T::LineageRounds::get(), "too many roots are kept");
+        let kept = |round: &Round| (run.oldest_root..current).contains(round);
+        let lineage: Vec<Round> = Lineage::<T>::iter_key_prefix(netuid).collect();
+        ensure!(
+            lineage.iter().all(kept),
+            "a root outside the history is kept"
+        );
+        ensure!(
+            u32::try_from(lineage.len()) == Ok(roots),
+            "a root is missing"
+        );
+        Ok(())
+    }
+
+    fn check_round(netuid: Netuid, round: Round, run: &Run) -> Checked {
+        let snapshot = Rounds::<T>::get(netuid, round).ok_or("a kept round has no snapshot")?;
+        ensure!(
+            Tallies::<T>::contains_key(netuid, round),
+            "a kept round has no tally"
+        );
+        let tally = Tallies::<T>::get(netuid, round);
+        Self::check_contributions(netuid, round, &snapshot, &tally)?;
+        Self::check_tally(netuid, round, &snapshot, &tally)?;
+        Self::check_settlement(netuid, round, run, &tally)
+    }
+
+    fn check_contributions(
+        netuid: Netuid,
+        round: Round,
+        snapshot: &Snapshot<T::AccountId>,
+        tally: &Tally,
+    ) -> Checked {
+        let (mut count, mut revealed) = (0usize, 0usize);
+        for (uid, contribution) in Contributions::<T>::iter_prefix((netuid, round)) {
+            let miner = (uid, contribution.hotkey.clone());
+            ensure!(
+                snapshot.miners.contains(&miner),
+                "a commitment of somebody who is no miner"
+            );
+            ensure!(
+                !tally.departed.contains(uid),
+                "a commitment of somebody who left"
+            );
+            let commitment = &contribution.commitment;
+            ensure!(
+                commitment.length <= T::MaxContributionBytes::get(),
+                "a commitment too long"
+            );
+            let sealed = SealedRoots::<T>::get((netuid, round, commitment.sealed_root));
+            ensure!(sealed == Some(uid), "a sealed root is not indexed");
+            let known = tally.support.contains_key(&uid);
+            ensure!(
+                known == contribution.key.is_some(),
+                "the tally and the keys disagree"
+            );
+            if let Some(key) = &contribution.key {
+                let hash = key_hash(netuid, round, contribution.hotkey.as_ref(), key);
+                ensure!(
+                    hash == commitment.key_hash,
+                    "a key is not the one committed to"
+                );
+                revealed = revealed.saturating_add(1);
+            }
+            count = count.saturating_add(1);
+        }
+        ensure!(
+            revealed == tally.support.len(),
+            "support for what was not revealed"
+        );
+        let sealed = SealedRoots::<T>::iter_key_prefix((netuid, round)).count();
+        ensure!(sealed == count, "a sealed root without its commitment");
+        Ok(())
+    }
+
+    fn check_tally(
+        netuid: Netuid,
+        round: Round,
+        snapshot: &Snapshot<T::AccountId>,
+        tally: &Tally,
+    ) -> Checked {
+        let present = snapshot
+            .validators
+            .iter()
+            .filter(|v| !tally.departed.contains(v.uid));
+        let stakes: BTreeMap<Uid, Balance> = present.map(|v| (v.uid, v.stake)).collect();
+        let total = stakes
+            .values()
+            .fold(0, |sum: Balance, stake| sum.saturating_add(*stake));
+        ensure!(
+            total == tally.total_stake,
+            "the total stake is not that of the validators"
+        );
+        let mut again = Tally {
+            departed: tally.departed.clone(),
+            total_stake: total,
+            ..Tally::default()
+        };
+        for uid in tally.support.keys() {
+            ensure!(
+                again.support.try_insert(*uid, 0).is_ok(),
+                "support for too many"
+            );
+        }
+        for (uid, vote) in Attestations::<T>::iter_prefix((netuid, round)) {
+            let stake = stakes
+                .get(&uid)
+                .ok_or("a vote of somebody who is no validator")?;
+            again.add(&vote, *stake).ok_or("the votes overflow")?;
+        }
+        ensure!(again == *tally, "the tally is not the sum of the votes");
+        ensure!(
+            tally.attesting_stake <= tally.total_stake,
+            "more stake attested than there is"
+        );
+        let most = tally.support.values().max().copied().unwrap_or(0);
+        ensure!(
+            most <= tally.attesting_stake,
+            "more support than attesting stake"
+        );
+        Ok(())
+    }
+
+    fn check_settlement(netuid: Netuid, round: Round, run: &Run, tally: &Tally) -> Checked {
+        let settlement = Settlements::<T>::get(netuid, round);
+        ensure!(
+            settlement.is_some() == (run.round > Some(round)),
+            "settled too early or not"
+        );
+        let Some(settlement) = settlement else {
+            return Ok(());
+        };
+        let included: Vec<Uid> = settlement.included.iter().map(|(uid, _)| *uid).collect();
+        ensure!(included.is_sorted(), "the included are not in order");
+        for (uid, hotkey) in &settlement.included {
+            let support = tally.support.get(uid).ok_or("included, but not revealed")?;
+            ensure!(tally.is_two_thirds(*support), "included without support");
+            let contribution = Contributions::<T>::get((netuid, round, *uid));
+            let same = contribution.is_some_and(|contribution| contribution.hotkey == *hotkey);
+            ensure!(same, "included under another's name");
+        }
+        ensure!(
+            included.is_empty() || tally.has_quorum(),
+            "included without a quorum"
+        );
+        Ok(())
+    }
+
+    fn check_agenda() -> Checked {
+        for (block, netuid, ()) in Agenda::<T>::iter() {
+            let run = Runs::<T>::get(netuid).ok_or("no run is on the agenda")?;
+            ensure!(
+                run.due == block && run.round.is_some(),
+                "the agenda has a wrong block"
+            );
+            let next = NextDue::<T>::get().unwrap_or(0);
+            ensure!(block >= next, "the agenda has been passed over");
+        }
+        let runs = Runs::<T>::iter_keys().count();
+        ensure!(
+            Configs::<T>::iter_keys().count() == runs,
+            "a configuration without a run"
+        );
+        for netuid in Waiting::<T>::iter_keys() {
+            ensure!(Runs::<T>::contains_key(netuid), "no run is waiting");
+        }
+        Ok(())
+    }
+
+    /// Every item belongs to a round that will be removed one day.
+    fn check_nothing_is_lost() -> Checked {
+        let kept = |netuid, round| match (Runs::<T>::get(netuid), Clearing::<T>::get(netuid)) {
+            (Some(run), _) => round >= run.oldest_round && Some(round) <= run.round,
+            (_, Some(remains)) => (remains.next..remains.end).contains(&round),
+            _ => false,
+        };
+        let lost = "something is kept of a round that is gone";
+        ensure!(Rounds::<T>::iter_keys().all(|(n, r)| kept(n, r)), lost);
+        ensure!(Tallies::<T>::iter_keys().all(|(n, r)| kept(n, r)), lost);
+        ensure!(Settlements::<T>::iter_keys().all(|(n, r)| kept(n, r)), lost);
+        ensure!(
+            Contributions::<T>::iter_keys().all(|(n, r, _)| kept(n, r)),
+            lost
+        );
+        ensure!(
+            SealedRoots::<T>::iter_keys().all(|(n, r, _)| kept(n, r)),
+            lost
+        );
+        ensure!(
+            Attestations::<T>::iter_keys().all(|(n, r, _)| kept(n, r)),
+            lost
+        );
+        let owned = |netuid| Runs::<T>::contains_key(netuid) || Clearing::<T>::contains_key(netuid);
+        ensure!(
+            Lineage::<T>::iter_keys().all(|(netuid, _)| owned(netuid)),
+            lost
+        );
+        Ok(())
+    }
+}
