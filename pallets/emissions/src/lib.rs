@@ -114,8 +114,8 @@ pub mod pallet {
         type Ledgers: Ledgers;
         /// Which subnets train.
         type Runs: Runs;
-        /// Time between two blocks, in milliseconds.
-        #[pallet::constant]
+        /// Time between two blocks, in milliseconds. No constant of the metadata: a runtime may keep it
+        /// in storage.
         type MillisecsPerBlock: Get<u64>;
         /// Blocks over which the stake on a subnet is averaged: a change counts for 63 % after as many.
         #[pallet::constant]
