@@ -1,0 +1,350 @@
+//! A node in miniature, behind a real WebSocket: it keeps a chain, takes transactions, makes a block when
+//! the test says so, and can be stopped, started again and made to misbehave.
+
+pub mod runtime;
+
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use cairn_primitives::{blake2_256, H256};
+use codec::Encode;
+use jsonrpsee::{
+    core::SubscriptionResult,
+    server::{PendingSubscriptionSink, Server, ServerHandle},
+    types::ErrorObjectOwned,
+    RpcModule,
+};
+use serde_json::{json, Value};
+use subxt::config::substrate::{Digest, SubstrateHeader};
+use tokio::sync::watch;
+
+use runtime::{encode_events, Transaction};
+
+const METHODS: [&str; 10] = [
+    "author_submitExtrinsic",
+    "chain_getBlock",
+    "chain_getBlockHash",
+    "chain_getFinalizedHead",
+    "chain_getHeader",
+    "state_call",
+    "state_getMetadata",
+    "state_getRuntimeVersion",
+    "state_getStorage",
+    "system_accountNextIndex",
+];
+
+/// A block of the fake chain.
+pub struct BlockData {
+    pub header: SubstrateHeader<H256>,
+    pub hash: H256,
+    extrinsics: Vec<Vec<u8>>,
+    events: Vec<u8>,
+    /// Of every account, after the block.
+    pub nonce: u32,
+}
+
+/// What the node knows. Every account has the same nonce: there is one in each test.
+pub struct State {
+    pub blocks: Vec<BlockData>,
+    pub pool: Vec<(Transaction, Vec<u8>)>,
+    /// Every request: method and parameters.
+    pub requests: Vec<(String, Vec<Value>)>,
+    /// Methods that never answer.
+    pub hung: HashSet<&'static str>,
+    /// What `state_call` answers; without it, that there is no such function.
+    pub answer: Option<Vec<u8>>,
+    /// What the next transactions are refused with, last first.
+    pub refusals: Vec<(i32, &'static str)>,
+}
+
+pub struct FakeNode {
+    address: SocketAddr,
+    server: Option<ServerHandle>,
+    state: Arc<Mutex<State>>,
+    heads: watch::Sender<usize>,
+    offered: watch::Sender<usize>,
+}
+
+fn block(parent: H256, number: u64, fork: H256, nonce: u32) -> BlockData {
+    let header = SubstrateHeader {
+        parent_hash: parent,
+        number,
+        state_root: fork,
+        extrinsics_root: H256::zero(),
+        digest: Digest::default(),
+    };
+    let hash = blake2_256(&header.encode());
+    BlockData {
+        header,
+        hash,
+        extrinsics: Vec::new(),
+        events: vec![0],
+        nonce,
+    }
+}
+
+fn genesis(chain: u8) -> State {
+    State {
+        blocks: vec![block(H256::repeat_byte(chain), 0, H256::zero(), 0)],
+        pool: Vec::new(),
+        requests: Vec::new(),
+        hung: HashSet::new(),
+        answer: None,
+        refusals: Vec::new(),
+    }
+}
+
+impl FakeNode {
+    /// Starts a node of a chain of its own.
+    pub async fn start() -> FakeNode {
+        let mut node = FakeNode {
+            address: ([127, 0, 0, 1], 0).into(),
+            server: None,
+            state: Arc::new(Mutex::new(genesis(0))),
+            heads: watch::Sender::new(0),
+            offered: watch::Sender::new(0),
+        };
+        node.listen().await;
+        node
+    }
+
+    /// Starts the node again, on the same address and the same chain. Its pool is empty.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.state().pool.clear();
+        self.listen().await;
+    }
+
+    /// Starts the node again, on the same address and another chain.
+    pub async fn restart_on_another_chain(&mut self) {
+        self.stop().await;
+        *self.state() = genesis(1);
+        self.listen().await;
+    }
+
+    pub async fn stop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().unwrap();
+            server.stopped().await;
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://{}", self.address)
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub fn genesis(&self) -> H256 {
+        self.state().blocks[0].hash
+    }
+
+    pub fn head(&self) -> H256 {
+        self.state().blocks.last().unwrap().hash
+    }
+
+    /// Makes a block of what is in the pool, and says so to who follows.
+    pub fn produce(&self) {
+        let last = self.state().produce(H256::zero());
+        self.heads.send_replace(last);
+    }
+
+    /// Puts two blocks, the first with what is in the pool, in the place of the best one.
+    pub fn reorganise(&self) {
+        let mut state = self.state();
+        state.blocks.pop().unwrap();
+        state.produce(H256::repeat_byte(1));
+        let last = state.produce(H256::repeat_byte(1));
+        drop(state);
+        self.heads.send_replace(last);
+    }
+
+    /// Waits until this many transactions were offered in all, refused ones included.
+    pub async fn offered(&self, number: usize) {
+        self.offered
+            .subscribe()
+            .wait_for(|offered| *offered >= number)
+            .await
+            .unwrap();
+    }
+
+    async fn listen(&mut self) {
+        let server = Server::builder().build(self.address).await.unwrap();
+        self.address = server.local_addr().unwrap();
+        let mut module = RpcModule::new(());
+        for method in METHODS {
+            let (state, offered) = (self.state.clone(), self.offered.clone());
+            let answer = move |params: jsonrpsee::types::Params<'static>, _, _| {
+                let params = params.parse::<Vec<Value>>().unwrap_or_default();
+                let (state, offered) = (state.clone(), offered.clone());
+                async move {
+                    let hung = {
+                        let mut state = state.lock().unwrap();
+                        state.requests.push((method.to_string(), params.clone()));
+                        state.hung.contains(method)
+                    };
+                    if hung {
+                        std::future::pending::<()>().await;
+                    }
+                    let answer = state.lock().unwrap().answer(method, &params);
+                    if method == "author_submitExtrinsic" {
+                        offered.send_modify(|offered| *offered += 1);
+                    }
+                    answer
+                }
+            };
+            module.register_async_method(method, answer).unwrap();
+        }
+        for (subscribe, notify, unsubscribe) in [
+            (
+                "chain_subscribeNewHeads",
+                "chain_newHead",
+                "chain_unsubscribeNewHeads",
+            ),
+            (
+                "chain_subscribeFinalizedHeads",
+                "chain_finalizedHead",
+                "chain_unsubscribeFinalizedHeads",
+            ),
+        ] {
+            let (state, heads) = (self.state.clone(), self.heads.subscribe());
+            let serve = move |_, pending, _, _| follow(pending, state.clone(), heads.clone());
+            module
+                .register_subscription(subscribe, notify, unsubscribe, serve)
+                .unwrap();
+        }
+        self.server = Some(server.start(module));
+    }
+}
+
+/// Sends the present head and each new one.
+async fn follow(
+    pending: PendingSubscriptionSink,
+    state: Arc<Mutex<State>>,
+    mut heads: watch::Receiver<usize>,
+) -> SubscriptionResult {
+    let sink = pending.accept().await?;
+    let mut next = state.lock().unwrap().blocks.len() - 1;
+    loop {
+        let header = state
+            .lock()
+            .unwrap()
+            .blocks
+            .get(next)
+            .map(|block| json!(block.header));
+        match header {
+            Some(header) => {
+                let message = serde_json::value::to_raw_value(&header)?;
+                sink.send(message).await?;
+                next += 1;
+            }
+            None => tokio::select! {
+                changed = heads.changed() => changed?,
+                () = sink.closed() => return Ok(()),
+            },
+        }
+    }
+}
+
+impl State {
+    /// Makes a block of what is in the pool; gives its number. The fork tells it from its siblings.
+    fn produce(&mut self, fork: H256) -> usize {
+        let parent = self.blocks.last().unwrap();
+        let mut next = block(parent.hash, parent.header.number + 1, fork, parent.nonce);
+        let mut events = Vec::new();
+        for (transaction, bytes) in std::mem::take(&mut self.pool) {
+            assert_eq!(transaction.nonce, next.nonce, "transactions come in order");
+            events.push(transaction.execute());
+            next.extrinsics.push(bytes);
+            next.nonce += 1;
+        }
+        next.events = encode_events(&events);
+        self.blocks.push(next);
+        self.blocks.len() - 1
+    }
+
+    fn answer(&mut self, method: &str, params: &[Value]) -> Result<Value, ErrorObjectOwned> {
+        let last = self.blocks.last().unwrap();
+        let hash = |index: usize| {
+            params
+                .get(index)
+                .and_then(|hash| serde_json::from_value::<H256>(hash.clone()).ok())
+        };
+        let at = |index: usize| match hash(index) {
+            Some(hash) => self.blocks.iter().find(|block| block.hash == hash),
+            None => Some(last),
+        };
+        let hex = |bytes: &[u8]| json!(format!("0x{}", hex::encode(bytes)));
+        Ok(match method {
+            "author_submitExtrinsic" => return self.take(params),
+            "chain_getBlock" => at(0).map_or(Value::Null, |block| {
+                let extrinsics: Vec<_> = block.extrinsics.iter().map(|bytes| hex(bytes)).collect();
+                let block = json!({ "header": block.header, "extrinsics": extrinsics });
+                json!({ "block": block, "justifications": null })
+            }),
+            "chain_getBlockHash" => {
+                let number = params.first().and_then(Value::as_u64).unwrap_or_default();
+                self.blocks
+                    .get(number as usize)
+                    .map_or(Value::Null, |block| json!(block.hash))
+            }
+            "chain_getFinalizedHead" => {
+                json!(self.blocks[self.blocks.len().saturating_sub(3)].hash)
+            }
+            "chain_getHeader" => at(0).map_or(Value::Null, |block| json!(block.header)),
+            "state_getMetadata" => hex(&runtime::metadata()),
+            "state_getRuntimeVersion" => json!({
+                "specVersion": runtime::SPEC_VERSION,
+                "transactionVersion": runtime::TRANSACTION_VERSION,
+            }),
+            "state_getStorage" => {
+                let block = at(1).ok_or_else(|| error(4003, "Client error: UnknownBlock: …"))?;
+                let key = params[0].as_str().unwrap();
+                match key.starts_with("0x26aa394eea5630e07c48ae0c9558cef7b99d880ec681799c") {
+                    true => hex(&(block.nonce, [1u32; 3], 500u64, 60u64, 7u64, 0u128).encode()),
+                    false => hex(&block.events),
+                }
+            }
+            "system_accountNextIndex" => json!(last.nonce as usize + self.pool.len()),
+            "state_call" => match &self.answer {
+                Some(bytes) => hex(bytes),
+                None => {
+                    let function = params[0].as_str().unwrap();
+                    let text = format!("Other: Exported method {function} is not found");
+                    return Err(error(4003, &text));
+                }
+            },
+            _ => return Err(error(-32601, "Method not found")),
+        })
+    }
+
+    /// Takes a transaction into the pool, if it is one.
+    fn take(&mut self, params: &[Value]) -> Result<Value, ErrorObjectOwned> {
+        if let Some((code, detail)) = self.refusals.pop() {
+            return Err(ErrorObjectOwned::owned(
+                code,
+                "Invalid Transaction",
+                Some(detail),
+            ));
+        }
+        let bytes = hex::decode(&params[0].as_str().unwrap()[2..]).unwrap();
+        let transaction = Transaction::read(&bytes).map_err(|e| error(1001, &e.to_string()))?;
+        let anchor = &self.blocks[transaction.phase as usize];
+        if !transaction.is_signed_for(self.blocks[0].hash, anchor.hash) {
+            let detail = Some("Transaction has a bad signature");
+            return Err(ErrorObjectOwned::owned(1010, "Invalid Transaction", detail));
+        }
+        let hash = blake2_256(&bytes);
+        self.pool.push((transaction, bytes));
+        Ok(json!(hash))
+    }
+}
+
+fn error(code: i32, message: &str) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(code, message, None::<()>)
+}
