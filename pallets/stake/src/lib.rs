@@ -86,6 +86,7 @@ pub struct Bond {
 }
 
 /// Storage, calls, events and errors.
+#[allow(clippy::expect_used)] // FRAME's macros write them.
 #[frame_support::pallet]
 pub mod pallet {
     use super::{Balance, BlockNumber, Bond, Netuid, WeightInfo};

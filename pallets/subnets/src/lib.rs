@@ -125,6 +125,7 @@ pub struct Quote {
 }
 
 /// Storage, calls, events and errors.
+#[allow(clippy::expect_used)] // FRAME's macros write them.
 #[frame_support::pallet]
 pub mod pallet {
     use super::{Balance, BlockNumber, Member, Netuid, Quote, Subnet, Uid, WeightInfo};

@@ -23,6 +23,9 @@ use crate::{
     prices, Member, Quote, Subnet,
 };
 
+/// A uid, and the member that has to make room for a newcomer there.
+type Seat<AccountId> = (Uid, Option<Member<AccountId>>);
+
 /// What anyone may ask.
 impl<T: Config> Pallet<T> {
     /// A subnet: its owner, when it was created, how many members it has.
@@ -165,7 +168,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn find_seat(
         netuid: Netuid,
         subnet: &Subnet<T::AccountId>,
-    ) -> Result<(Uid, Option<Member<T::AccountId>>), DispatchError> {
+    ) -> Result<Seat<T::AccountId>, DispatchError> {
         let h = HyperparametersOf::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
         let found = if subnet.members < h.max_members {
             // Of the uids 0 to `members` at least one is free.

@@ -36,7 +36,7 @@ fn a_bond_leaves_the_account_and_counts() {
                     amount: 5 * CRN
                 }]
             );
-            assert_eq!(Balances::free_balance(&ALICE), FUNDS - 5 * CRN);
+            assert_eq!(Balances::free_balance(ALICE), FUNDS - 5 * CRN);
             assert_eq!(counting(), 5 * CRN);
             assert_eq!(
                 (Stake::subnet_bonds(1), Stake::subnet_bonds(2)),
@@ -72,7 +72,7 @@ fn an_unbonding_bond_stops_counting_at_once_and_stays_locked() {
                 }
             );
             assert_eq!(Stake::total_bonded(), 5 * CRN);
-            assert_eq!(Balances::free_balance(&ALICE), FUNDS - 5 * CRN);
+            assert_eq!(Balances::free_balance(ALICE), FUNDS - 5 * CRN);
             System::set_block_number(release_at - 1);
             assert_noop!(withdraw(), Error::<Test>::BondLocked);
             System::set_block_number(release_at);
@@ -85,7 +85,7 @@ fn an_unbonding_bond_stops_counting_at_once_and_stays_locked() {
                     amount: 5 * CRN
                 }]
             );
-            assert_eq!(Balances::free_balance(&ALICE), FUNDS);
+            assert_eq!(Balances::free_balance(ALICE), FUNDS);
             assert_eq!(Stake::total_bonded(), 0);
             assert!(!crate::Bonds::<Test>::contains_key(1, ALICE_HOT));
         });
@@ -143,7 +143,7 @@ fn what_is_asked_back_twice_is_released_together_at_the_later_block() {
             assert_noop!(withdraw(), Error::<Test>::BondLocked);
             System::set_block_number(11 + PERIOD);
             assert_ok!(withdraw());
-            assert_eq!(Balances::free_balance(&ALICE), FUNDS);
+            assert_eq!(Balances::free_balance(ALICE), FUNDS);
         });
 }
 
@@ -192,13 +192,13 @@ fn an_account_that_is_gone_comes_back_with_its_bond() {
         .build_and_execute(|| {
             assert_ok!(unbond());
             System::set_block_number(1 + PERIOD);
-            let all = Balances::free_balance(&ALICE);
+            let all = Balances::free_balance(ALICE);
             assert_ok!(Balances::transfer_allow_death(
                 RuntimeOrigin::signed(ALICE),
                 BOB,
                 all
             ));
             assert_ok!(withdraw());
-            assert_eq!(Balances::free_balance(&ALICE), MINIMUM);
+            assert_eq!(Balances::free_balance(ALICE), MINIMUM);
         });
 }

@@ -18,7 +18,7 @@ fn stake_stays_and_can_be_removed() {
                 ALICE_HOT,
                 5 * CRN
             ));
-            assert_eq!(Balances::free_balance(&ALICE), FUNDS);
+            assert_eq!(Balances::free_balance(ALICE), FUNDS);
         });
 }
 
@@ -47,7 +47,7 @@ fn the_bond_is_released_without_being_asked_for() {
             1,
             ALICE_HOT
         ));
-        assert_eq!(Balances::free_balance(&ALICE), FUNDS - CRN);
+        assert_eq!(Balances::free_balance(ALICE), FUNDS - CRN);
     });
 }
 

@@ -23,7 +23,7 @@ fn a_reward_adds_to_the_stake_and_touches_no_account() {
                 ALICE_HOT,
                 5 * CRN + 7
             ));
-            assert_eq!(Balances::free_balance(&ALICE), FUNDS + 7);
+            assert_eq!(Balances::free_balance(ALICE), FUNDS + 7);
         });
 }
 

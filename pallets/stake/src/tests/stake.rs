@@ -27,7 +27,7 @@ fn stake_leaves_the_account_and_enters_the_ledger() {
                 amount: 7 * CRN
             }]
         );
-        assert_eq!(Balances::free_balance(&ALICE), FUNDS - 7 * CRN);
+        assert_eq!(Balances::free_balance(ALICE), FUNDS - 7 * CRN);
         assert_eq!(Balances::total_issuance(), issuance - 7 * CRN);
         assert_eq!(<Stake as Stakes<u64>>::stake(1, &ALICE_HOT), 7 * CRN);
         assert_eq!(<Stake as Stakes<u64>>::subnet_stake(1), 7 * CRN);
@@ -67,10 +67,10 @@ fn stake_comes_back_at_once() {
                     amount: 3 * CRN
                 }]
             );
-            assert_eq!(Balances::free_balance(&ALICE), FUNDS - 4 * CRN);
+            assert_eq!(Balances::free_balance(ALICE), FUNDS - 4 * CRN);
             assert_eq!(<Stake as Stakes<u64>>::stake(1, &ALICE_HOT), 4 * CRN);
             assert_ok!(remove(1, ALICE_HOT, 4 * CRN));
-            assert_eq!(Balances::free_balance(&ALICE), FUNDS);
+            assert_eq!(Balances::free_balance(ALICE), FUNDS);
             assert_eq!(Stake::total_staked(), 0);
             assert!(!crate::StakeOn::<Test>::contains_key(1, ALICE_HOT));
         });
@@ -108,7 +108,7 @@ fn the_account_keeps_the_existential_deposit() {
         assert_noop!(add(1, ALICE_HOT, most + 1), TokenError::FundsUnavailable);
         assert_noop!(add(1, ALICE_HOT, u64::MAX), TokenError::FundsUnavailable);
         assert_ok!(add(1, ALICE_HOT, most));
-        assert_eq!(Balances::free_balance(&ALICE), EXISTENTIAL_DEPOSIT);
+        assert_eq!(Balances::free_balance(ALICE), EXISTENTIAL_DEPOSIT);
     });
 }
 
@@ -117,7 +117,7 @@ fn an_account_that_is_gone_takes_no_dust() {
     ExtBuilder::default()
         .stake(1, ALICE_HOT, CRN)
         .build_and_execute(|| {
-            let all = Balances::free_balance(&ALICE);
+            let all = Balances::free_balance(ALICE);
             let origin = RuntimeOrigin::signed(ALICE);
             assert_ok!(Balances::transfer_allow_death(origin, BOB, all));
             assert_noop!(
@@ -125,6 +125,6 @@ fn an_account_that_is_gone_takes_no_dust() {
                 TokenError::BelowMinimum
             );
             assert_ok!(remove(1, ALICE_HOT, CRN));
-            assert_eq!(Balances::free_balance(&ALICE), CRN);
+            assert_eq!(Balances::free_balance(ALICE), CRN);
         });
 }

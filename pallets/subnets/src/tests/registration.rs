@@ -35,7 +35,7 @@ fn a_seat_costs_its_price_and_the_hotkey_needs_no_balance() {
             assert_eq!(<Subnets as Membership<u64>>::uid(1, &20), Some(0));
             // What `CheckNonce` asks of an account without a balance.
             assert_eq!(
-                (Balances::free_balance(&20), System::sufficients(&20)),
+                (Balances::free_balance(20), System::sufficients(&20)),
                 (0, 1)
             );
             assert!(System::account_exists(&20));

@@ -1,5 +1,6 @@
 use crate::{mock::*, Error, Event};
 use frame_support::{assert_noop, assert_ok, dispatch::DispatchResultWithPostInfo};
+use sp_runtime::TokenError;
 
 /// A full subnet of three strangers on hotkeys 20, 21 and 22, immune for ten blocks.
 fn full() -> ExtBuilder {
@@ -152,9 +153,15 @@ fn what_leans_on_a_hotkeys_account_does_not_keep_its_seat() {
         .build_and_execute(|| {
             System::set_block_number(11);
             System::inc_consumers(&20).unwrap();
+            // The seat is no provider: what leans on the account has to lean on its balance.
+            let all = 2 * EXISTENTIAL_DEPOSIT;
+            assert_noop!(
+                Balances::transfer_allow_death(RuntimeOrigin::signed(20), BOB, all),
+                TokenError::Frozen
+            );
             assert_ok!(register(30));
             assert_eq!(members(1), [(0, 30), (1, 21), (2, 22)]);
-            assert_eq!(Balances::free_balance(20), 2 * EXISTENTIAL_DEPOSIT);
+            assert_eq!(Balances::free_balance(20), all);
         });
 }
 
