@@ -96,6 +96,8 @@ use cairn_primitives::traits;
 use cairn_primitives::{traits::OnMember, RunConfig};
 
 /// Storage, calls, events, errors and hooks.
+// FRAME's macros write `expect`s, and the enum of the calls, which a run's configuration makes large.
+#[allow(clippy::expect_used, clippy::large_enum_variant)]
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;
