@@ -34,13 +34,17 @@ lint: setup ## format and clippy
 	cargo fmt --all --check
 	SKIP_WASM_BUILD=1 cargo clippy --locked --workspace --all-targets -- -D warnings
 
-test: lint ## everything that CI runs
+test: lint build ## everything that CI runs
 	cargo test --locked --workspace
 	npm --prefix tests/polkadot-js ci --no-audit --no-fund
 	CAIRN_NODE=$(CARGO_TARGET_DIR)/debug/cairn-node npm --prefix tests/polkadot-js test
 
 bench: setup ## benchmarks
-	cargo bench --locked --workspace
+	@if grep -q '^\[\[bench\]\]' $$(git ls-files '*Cargo.toml'); then \
+		cargo bench --locked --workspace --benches; \
+	else \
+		echo "no benchmarks yet"; \
+	fi
 
 zombienet: build ## four authorities: blocks finalise, and a stopped authority comes back
 	PATH="$(CARGO_TARGET_DIR)/debug:$$PATH" zombienet/run.sh

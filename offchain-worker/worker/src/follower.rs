@@ -83,7 +83,7 @@ impl Follower {
                     Failure::new(what, "follow the run while it goes on")
                 })?;
             contributions.push((*uid, self.fetch(*uid, entry).await?));
-            sizes.push(entry.commitment.length.into());
+            sizes.push(entry.commitment.length);
         }
         outer_step(
             &mut self.weights,

@@ -46,7 +46,7 @@ enum Verb {
     /// Train, and be paid for what it was worth
     Mine(Box<work::Mine>),
     /// Check and score what miners contribute
-    Validate(work::Work),
+    Validate(Box<work::Validate>),
     /// Show a subnet: its run, its round, its members
     Status(look::Status),
     /// Show how the token comes into being, where it is, and what an account earned
@@ -102,7 +102,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Devnet(options) => devnet::run(*options).await,
         Verb::Mine(mine) => mine.run().await,
-        Verb::Validate(work) => work.validate().await,
+        Verb::Validate(validate) => validate.run().await,
         Verb::Status(status) => status.run().await,
         Verb::Emissions(emissions) => emissions.run().await,
         Verb::Subnet(subnet) => subnet.run().await,

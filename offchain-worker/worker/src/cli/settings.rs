@@ -93,8 +93,8 @@ fn level(
         .get_subcommands()
         .map(|sub| sub.get_name().to_string())
         .collect();
-    let tables = table.iter().filter(|(_, value)| value.is_table());
-    if let Some((key, _)) = tables.clone().find(|(key, _)| !names.contains(key)) {
+    let mut tables = table.iter().filter(|(_, value)| value.is_table());
+    if let Some((key, _)) = tables.find(|(key, _)| !names.contains(key)) {
         return Err(Failure::new(
             format!("unknown table [{place}{key}]"),
             "tables are named after commands; see `cairn --help`",

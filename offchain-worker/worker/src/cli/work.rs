@@ -18,9 +18,6 @@ use crate::{
 
 /// What both roles need.
 #[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:\n  cairn validate --key validator --netuid 1 --store file:///srv/cairn\n  cairn validate --suri //Bob --state-dir /var/lib/cairn/bob --json"
-)]
 pub struct Work {
     #[command(flatten)]
     node: NodeArgs,
@@ -53,6 +50,16 @@ pub struct Mine {
     behaviour: Behaviour,
 }
 
+/// `cairn validate`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  cairn validate --key validator --netuid 1 --store file:///srv/cairn\n  cairn validate --suri //Bob --state-dir /var/lib/cairn/bob --json"
+)]
+pub struct Validate {
+    #[command(flatten)]
+    work: Work,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Behaviour {
     Honest,
@@ -60,22 +67,6 @@ enum Behaviour {
 }
 
 impl Work {
-    /// `cairn validate`.
-    pub async fn validate(self) -> Result<(), Failure> {
-        let prepared = self.prepare().await?;
-        let options = ValidatorOptions {
-            node_url: self.node.node,
-            netuid: self.netuid.netuid,
-            hotkey: prepared.hotkey,
-            store_url: self.store.store,
-            state_dir: prepared.state_dir,
-            threads: prepared.threads,
-            json: self.json.json,
-            shutdown: prepared.shutdown,
-        };
-        Ok(validator::run(options).await?)
-    }
-
     /// Finds out what was left to defaults, and that the node is there and of the right chain.
     async fn prepare(&self) -> Result<Prepared, Failure> {
         let hotkey = self.key.keypair()?;
@@ -108,8 +99,26 @@ struct Prepared {
     shutdown: watch::Receiver<bool>,
 }
 
+impl Validate {
+    /// Does it.
+    pub async fn run(self) -> Result<(), Failure> {
+        let prepared = self.work.prepare().await?;
+        let options = ValidatorOptions {
+            node_url: self.work.node.node,
+            netuid: self.work.netuid.netuid,
+            hotkey: prepared.hotkey,
+            store_url: self.work.store.store,
+            state_dir: prepared.state_dir,
+            threads: prepared.threads,
+            json: self.work.json.json,
+            shutdown: prepared.shutdown,
+        };
+        Ok(validator::run(options).await?)
+    }
+}
+
 impl Mine {
-    /// `cairn mine`.
+    /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let prepared = self.work.prepare().await?;
         let options = MinerOptions {

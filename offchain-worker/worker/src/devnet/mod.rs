@@ -50,24 +50,30 @@ pub async fn run(options: Options) -> Result<(), Failure> {
     let directory = Directory::new(options.keep.clone())?;
     let mut devnet = watch::Devnet::new(options, directory.path.clone());
     let outcome = tokio::select! {
-        outcome = devnet.run() => outcome,
-        () = shutdown::asked() => Err(Failure::new("stopped", "everything that was started is stopped too")),
+        outcome = devnet.run() => Some(outcome),
+        () = shutdown::asked() => None,
     };
     devnet.stop().await;
-    match outcome {
-        Ok(mut report) => {
+    let outcome = match outcome {
+        None => {
+            return Err(Failure::new(
+                "stopped before its end",
+                "nothing that it started goes on",
+            ))
+        }
+        Some(Err(error)) => Err(error),
+        Some(Ok(mut report)) => {
             report.wall_seconds = report::rounded(began.elapsed());
             devnet.finish(&report)
         }
-        Err(error) => {
-            // What went wrong is in the logs, so they stay.
-            let kept = directory.keep();
-            Err(Failure::new(
-                error,
-                format!("logs are in {}", kept.display()),
-            ))
-        }
-    }
+    };
+    // Why something went wrong is in the logs, so they stay.
+    outcome.map_err(|error| {
+        Failure::new(
+            error,
+            format!("logs are in {}", directory.keep().join("logs").display()),
+        )
+    })
 }
 
 /// The devnet's directory: removed at the end, unless a person named it or something failed.

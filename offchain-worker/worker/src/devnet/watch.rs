@@ -121,7 +121,7 @@ impl Devnet {
             "a network of {} miners, {} validators and {} cheats on this machine; Ctrl-C stops all of it",
             options.miners, options.validators, options.cheats
         ));
-        let mut node = Node::start(options.node_bin.as_deref(), &self.directory)?;
+        let node = Node::start(options.node_bin.as_deref(), &self.directory)?;
         self.screen.fact(
             "node",
             &format!("{}, log {}", node.url(), node.log().display()),
@@ -281,9 +281,10 @@ impl Devnet {
             elapsed.saturating_add(1).min(phases.round()),
             phases.round()
         ));
-        let (due, later) = self
+        let (due, later): (Vec<Event>, Vec<Event>) = self
             .events
             .iter()
+            .copied()
             .partition(|event| event.is_due(round, &phases, elapsed));
         self.events = later;
         for event in due {
