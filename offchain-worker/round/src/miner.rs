@@ -158,11 +158,17 @@ impl Miner {
             }
             Event::NotSettled(_) => self.rest(),
             Event::Settled(round) if round == self.held => {
-                self = Miner { submitting: self.submitting, ..Miner::new(round + 1, None) };
+                self = Miner {
+                    submitting: self.submitting,
+                    ..Miner::new(round + 1, None)
+                };
             }
             Event::Settled(_) => self.rest(),
             Event::Joined(round) => {
-                self = Miner { submitting: self.submitting, ..Miner::new(round, None) };
+                self = Miner {
+                    submitting: self.submitting,
+                    ..Miner::new(round, None)
+                };
             }
             Event::Submitted => self.submitting = false,
         }
@@ -176,7 +182,10 @@ impl Miner {
 
     fn look(mut self, view: &View, now: BlockNumber) -> (Miner, Vec<Action>) {
         let mut actions = Vec::new();
-        let settled = view.settled.as_ref().filter(|settled| settled.round == self.held);
+        let settled = view
+            .settled
+            .as_ref()
+            .filter(|settled| settled.round == self.held);
         match self.work {
             Work::Idle => match settled {
                 Some(settlement) => actions.extend(self.settle(settlement)),
@@ -199,7 +208,10 @@ impl Miner {
             .intent
             .as_ref()
             .is_some_and(|intent| settlement.own != Some(intent.commitment.sealed_root));
-        Some(Action::Settle { settlement: settlement.clone(), put_back })
+        Some(Action::Settle {
+            settlement: settlement.clone(),
+            put_back,
+        })
     }
 
     fn train(&mut self, view: &View, now: BlockNumber) -> Option<Action> {
@@ -210,7 +222,11 @@ impl Miner {
         let free = self.intent.is_none() && view.own.is_none() && !self.skipping;
         let slot = view.slot.filter(|_| current && free && now < deadline)?;
         self.work = Work::Training(self.held);
-        Some(Action::Train { round: self.held, slot, deadline })
+        Some(Action::Train {
+            round: self.held,
+            slot,
+            deadline,
+        })
     }
 
     fn stop(
@@ -239,7 +255,10 @@ impl Miner {
             (Phase::Reveal, Some(own))
                 if !own.revealed && own.sealed_root == intent.commitment.sealed_root =>
             {
-                Action::Reveal { round: intent.round, key: intent.key }
+                Action::Reveal {
+                    round: intent.round,
+                    key: intent.key,
+                }
             }
             _ => return None,
         };

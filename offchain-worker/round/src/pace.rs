@@ -62,7 +62,9 @@ impl Pace {
     /// Whether a step that begins at time `at` ends before block `deadline` is due. Assumes the longest of
     /// the recent steps. While blocks or steps have not been measured, only the deadline itself counts.
     pub fn has_time(&self, deadline: BlockNumber, at: u64) -> bool {
-        let Some((number, arrived)) = self.latest_block else { return true };
+        let Some((number, arrived)) = self.latest_block else {
+            return true;
+        };
         if number >= deadline {
             return false;
         }

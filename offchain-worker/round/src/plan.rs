@@ -29,7 +29,10 @@ impl Plan {
         Plan {
             key: pass_key(netuid, config.initial_root, round.pass),
             windows: config.data.windows,
-            range: DataRange { pass: round.pass, cursor: round.cursor },
+            range: DataRange {
+                pass: round.pass,
+                cursor: round.cursor,
+            },
             per_step: u64::from(config.inner.sequences),
             per_miner: config.windows_per_miner(),
             miners: round.miners.len() as u64,
@@ -39,16 +42,22 @@ impl Plan {
 
     /// The windows of inner step `step` of slot `slot`.
     pub fn of_step(&self, slot: u64, step: u32) -> Vec<u64> {
-        let begin = u64::from(step).saturating_mul(self.per_step).min(self.per_miner);
+        let begin = u64::from(step)
+            .saturating_mul(self.per_step)
+            .min(self.per_miner);
         let end = begin.saturating_add(self.per_step).min(self.per_miner);
         let first = self.first_of(slot);
-        (begin..end).map(|position| permute(self.key, self.windows, first + position)).collect()
+        (begin..end)
+            .map(|position| permute(self.key, self.windows, first + position))
+            .collect()
     }
 
     /// At most `count` of the windows that slot `slot` was trained on in its first `steps` inner steps,
     /// drawn from the round's seed.
     pub fn sample_assigned(&self, slot: u64, steps: u32, count: u64) -> Vec<u64> {
-        let done = u64::from(steps).saturating_mul(self.per_step).min(self.per_miner);
+        let done = u64::from(steps)
+            .saturating_mul(self.per_step)
+            .min(self.per_miner);
         let draw = blake2_256(&(b"cairn/assigned", self.seed, slot).encode());
         let first = self.first_of(slot);
         (0..count.min(done))
@@ -79,7 +88,10 @@ mod tests {
         Plan {
             key: H256([7; 32]),
             windows: 1_000,
-            range: DataRange { pass: 0, cursor: 100 },
+            range: DataRange {
+                pass: 0,
+                cursor: 100,
+            },
             per_step: 4,
             per_miner: 20,
             miners: 3,

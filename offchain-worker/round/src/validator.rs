@@ -202,7 +202,8 @@ impl Validator {
 
     fn opened(&mut self, round: Round, id: (Uid, H256), good: bool) {
         if round == self.held && self.checks.get(&id) == Some(&Check::Opening) {
-            self.checks.insert(id, if good { Check::Good } else { Check::Bad });
+            self.checks
+                .insert(id, if good { Check::Good } else { Check::Bad });
         }
     }
 
@@ -251,13 +252,18 @@ impl Validator {
             .collect();
         good.sort_unstable();
         self.attesting = true;
-        Some(Action::Attest { round: self.held, good })
+        Some(Action::Attest {
+            round: self.held,
+            good,
+        })
     }
 
     fn compute(&mut self, view: &View, now: BlockNumber) -> Option<Action> {
-        let settled = view.settled.as_ref().filter(|settled| settled.round == self.held);
-        let may_score =
-            view.round.round == self.held && now < view.round.scoring_deadline();
+        let settled = view
+            .settled
+            .as_ref()
+            .filter(|settled| settled.round == self.held);
+        let may_score = view.round.round == self.held && now < view.round.scoring_deadline();
         match self.work {
             Work::Idle => {
                 if let Some(settlement) = settled {

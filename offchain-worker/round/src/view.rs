@@ -30,7 +30,8 @@ impl RoundView {
     /// The block at which training stops with what it has: time is left to compress, to upload, and for
     /// the commit to get into a block.
     pub fn training_deadline(&self) -> BlockNumber {
-        self.commit_deadline().saturating_sub(commit_margin(&self.phases))
+        self.commit_deadline()
+            .saturating_sub(commit_margin(&self.phases))
     }
 
     /// The last block but one of the attest phase: what is attested after it may be too late.
@@ -69,7 +70,16 @@ mod tests {
     use super::*;
 
     fn view(train: u32, reveal: u32, attest: u32) -> RoundView {
-        RoundView { round: 0, start: 100, phases: Phases { train, reveal, attest }, oldest: 0 }
+        RoundView {
+            round: 0,
+            start: 100,
+            phases: Phases {
+                train,
+                reveal,
+                attest,
+            },
+            oldest: 0,
+        }
     }
 
     #[test]

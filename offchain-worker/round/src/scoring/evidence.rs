@@ -75,6 +75,9 @@ mod tests {
             },
         };
         let line = serde_json::to_string(&evidence).expect("evidence is plain data");
-        assert_eq!(serde_json::from_str::<Evidence>(&line).expect("just written"), evidence);
+        assert_eq!(
+            serde_json::from_str::<Evidence>(&line).expect("just written"),
+            evidence
+        );
     }
 }

@@ -16,7 +16,10 @@ fn mean_and_error(gains: &[f32]) -> Option<(f64, f64)> {
         return None;
     }
     let mean = gains.iter().map(|gain| f64::from(*gain)).sum::<f64>() / count;
-    let squares: f64 = gains.iter().map(|gain| (f64::from(*gain) - mean).powi(2)).sum();
+    let squares: f64 = gains
+        .iter()
+        .map(|gain| (f64::from(*gain) - mean).powi(2))
+        .sum();
     Some((mean, squares / (count - 1.0) / count))
 }
 
@@ -24,7 +27,11 @@ fn mean_and_error(gains: &[f32]) -> Option<(f64, f64)> {
 ///
 /// Without unassigned windows (a round that used the whole data set) the assigned ones stand in for them.
 pub fn round_gain(assigned: &[f32], unassigned: &[f32]) -> f64 {
-    let counted = if unassigned.is_empty() { assigned } else { unassigned };
+    let counted = if unassigned.is_empty() {
+        assigned
+    } else {
+        unassigned
+    };
     let (Some((mean, error)), Some((own, own_error))) =
         (mean_and_error(counted), mean_and_error(assigned))
     else {
@@ -49,18 +56,30 @@ pub fn scores(evidence: &[Evidence], newest: Round) -> BTreeMap<(Uid, H256), f64
         let gain = match &item.outcome {
             Outcome::Missed => 0.0,
             Outcome::Measured { values, .. }
-                if firsts.get(&(item.round, *values)).is_some_and(|first| first.1 != item.uid) =>
+                if firsts
+                    .get(&(item.round, *values))
+                    .is_some_and(|first| first.1 != item.uid) =>
             {
                 0.0
             }
-            Outcome::Measured { assigned, unassigned, .. } => round_gain(assigned, unassigned),
+            Outcome::Measured {
+                assigned,
+                unassigned,
+                ..
+            } => round_gain(assigned, unassigned),
         };
         let rounds = by_miner.entry((item.uid, item.hotkey)).or_default();
         // Evidence of one round that was logged twice counts once, at its lower value.
-        rounds.entry(item.round).and_modify(|known| *known = known.min(gain)).or_insert(gain);
+        rounds
+            .entry(item.round)
+            .and_modify(|known| *known = known.min(gain))
+            .or_insert(gain);
     }
     let mean = |rounds: BTreeMap<Round, f64>| rounds.values().sum::<f64>() / rounds.len() as f64;
-    by_miner.into_iter().map(|(miner, rounds)| (miner, mean(rounds))).collect()
+    by_miner
+        .into_iter()
+        .map(|(miner, rounds)| (miner, mean(rounds)))
+        .collect()
 }
 
 /// For each round and each set of values, who committed it first: block, then uid.
@@ -69,7 +88,12 @@ fn first_of_each_value<'a>(
 ) -> BTreeMap<(Round, H256), (u32, Uid)> {
     let mut firsts = BTreeMap::new();
     for item in evidence {
-        if let Outcome::Measured { values, committed_at, .. } = &item.outcome {
+        if let Outcome::Measured {
+            values,
+            committed_at,
+            ..
+        } = &item.outcome
+        {
             let this = (*committed_at, item.uid);
             firsts
                 .entry((item.round, *values))
@@ -101,7 +125,12 @@ mod tests {
     }
 
     fn missed(round: Round, uid: Uid) -> Evidence {
-        Evidence { round, uid, hotkey: H256([uid as u8; 32]), outcome: Outcome::Missed }
+        Evidence {
+            round,
+            uid,
+            hotkey: H256([uid as u8; 32]),
+            outcome: Outcome::Missed,
+        }
     }
 
     fn score(evidence: &[Evidence], newest: Round, uid: Uid) -> f64 {
@@ -110,24 +139,35 @@ mod tests {
 
     /// Gains that spread evenly over ±`spread` around `mean`.
     fn spread(mean: f32, spread: f32, count: usize) -> Vec<f32> {
-        (0..count).map(|i| mean + spread * (2.0 * (i as f32 + 0.5) / count as f32 - 1.0)).collect()
+        (0..count)
+            .map(|i| mean + spread * (2.0 * (i as f32 + 0.5) / count as f32 - 1.0))
+            .collect()
     }
 
     #[test]
     fn a_gain_within_noise_is_none() {
-        assert_eq!(round_gain(&spread(0.1, 1.0, 32), &spread(0.1, 1.0, 32)), 0.0);
+        assert_eq!(
+            round_gain(&spread(0.1, 1.0, 32), &spread(0.1, 1.0, 32)),
+            0.0
+        );
         let clear = round_gain(&spread(0.1, 0.1, 32), &spread(0.1, 0.1, 32));
         assert!((clear - 0.1).abs() < 1e-6);
     }
 
     #[test]
     fn a_contribution_that_does_harm_earns_nothing() {
-        assert_eq!(round_gain(&spread(-0.1, 0.01, 32), &spread(-0.1, 0.01, 32)), 0.0);
+        assert_eq!(
+            round_gain(&spread(-0.1, 0.01, 32), &spread(-0.1, 0.01, 32)),
+            0.0
+        );
     }
 
     #[test]
     fn who_did_not_train_on_its_own_data_earns_nothing() {
-        assert_eq!(round_gain(&spread(0.1, 0.02, 32), &spread(0.2, 0.02, 32)), 0.0);
+        assert_eq!(
+            round_gain(&spread(0.1, 0.02, 32), &spread(0.2, 0.02, 32)),
+            0.0
+        );
         assert!(round_gain(&spread(0.195, 0.1, 32), &spread(0.2, 0.1, 32)) > 0.19);
     }
 
@@ -179,7 +219,14 @@ mod tests {
     }
 
     fn any_evidence() -> impl Strategy<Value = Evidence> {
-        let fields = (0u32..12, 0u16..4, 0u8..3, 0u32..4, -1.0f32..1.0, any::<bool>());
+        let fields = (
+            0u32..12,
+            0u16..4,
+            0u8..3,
+            0u32..4,
+            -1.0f32..1.0,
+            any::<bool>(),
+        );
         fields.prop_map(|(round, uid, values, at, gain, miss)| {
             if miss {
                 missed(round, uid)

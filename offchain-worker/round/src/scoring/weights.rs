@@ -12,7 +12,9 @@ pub fn weights(scores: impl IntoIterator<Item = (Uid, f64)>) -> Vec<(Uid, u16)> 
         .collect();
     positive.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)));
     positive.dedup_by_key(|(uid, _)| *uid);
-    let highest = positive.iter().fold(0.0f64, |highest, (_, score)| highest.max(*score));
+    let highest = positive
+        .iter()
+        .fold(0.0f64, |highest, (_, score)| highest.max(*score));
     positive
         .into_iter()
         .map(|(uid, score)| (uid, (score / highest * f64::from(u16::MAX)).round() as u16))
@@ -27,7 +29,10 @@ mod tests {
 
     #[test]
     fn weights_are_proportional() {
-        assert_eq!(weights([(4, 1.0), (2, 0.5), (9, 0.0)]), [(2, 32_768), (4, 65_535)]);
+        assert_eq!(
+            weights([(4, 1.0), (2, 0.5), (9, 0.0)]),
+            [(2, 32_768), (4, 65_535)]
+        );
     }
 
     #[test]

@@ -1,0 +1,169 @@
+//! What a role needs of the chain.
+
+use std::future::Future;
+
+use cairn_chain::{
+    AccountId, BlockStream, Call, ChainError, Client, ContributionInfo, Keypair, MemberInfo,
+    RoundInfo, RunInfo,
+};
+use cairn_primitives::{
+    api::{LineageEntry, SettledRound},
+    BlockNumber, Commitment, ContributionKey, Netuid, Round, Uid, Verdicts, H256,
+};
+
+/// What a worker signs. All of it is free of fees for members, once a round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transaction {
+    /// Binds a miner to a sealed contribution.
+    Commit(Round, Commitment),
+    /// Opens it.
+    Reveal(Round, ContributionKey),
+    /// A validator's verdicts and its state root.
+    Attest(Round, Verdicts, H256),
+    /// A validator's weights.
+    SetWeights(Vec<(Uid, u16)>),
+}
+
+impl Transaction {
+    fn call(&self, netuid: Netuid) -> Call {
+        match self {
+            Transaction::Commit(round, commitment) => Call::commit(netuid, *round, commitment),
+            Transaction::Reveal(round, key) => Call::reveal(netuid, *round, key),
+            Transaction::Attest(round, verdicts, root) => {
+                Call::attest(netuid, *round, verdicts, *root)
+            }
+            Transaction::SetWeights(weights) => Call::set_weights(netuid, weights),
+        }
+    }
+}
+
+/// An answer of the chain.
+pub type Answer<T> = Result<T, ChainError>;
+
+/// The chain, as a role sees it. Reads are of the state after the block `at`.
+pub trait Chain: Clone + Send + Sync + 'static {
+    /// Hash of block 0.
+    fn genesis(&self) -> H256;
+    /// New best blocks.
+    fn best_blocks(&self) -> BlockStream;
+    /// New finalised blocks.
+    fn finalized_blocks(&self) -> BlockStream;
+    /// The subnet's run.
+    fn run(&self, at: H256, netuid: Netuid)
+        -> impl Future<Output = Answer<Option<RunInfo>>> + Send;
+    /// A round that is still kept.
+    fn round(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        round: Round,
+    ) -> impl Future<Output = Answer<Option<RoundInfo>>> + Send;
+    /// A round's commitments, ascending by uid.
+    fn contributions(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        round: Round,
+    ) -> impl Future<Output = Answer<Vec<ContributionInfo>>> + Send;
+    /// How a round ended.
+    fn settled(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        round: Round,
+    ) -> impl Future<Output = Answer<Option<SettledRound>>> + Send;
+    /// The lineage from a round on, at most 256 entries.
+    fn lineage(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        from: Round,
+    ) -> impl Future<Output = Answer<Vec<LineageEntry>>> + Send;
+    /// The member with this hotkey.
+    fn member(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        hotkey: AccountId,
+    ) -> impl Future<Output = Answer<Option<MemberInfo>>> + Send;
+    /// All members.
+    fn members(
+        &self,
+        at: H256,
+        netuid: Netuid,
+    ) -> impl Future<Output = Answer<Vec<MemberInfo>>> + Send;
+    /// Signs, sends, and sees it into a block, of which it gives the number.
+    fn submit(
+        &self,
+        netuid: Netuid,
+        transaction: Transaction,
+        signer: &Keypair,
+    ) -> impl Future<Output = Answer<BlockNumber>> + Send;
+}
+
+impl Chain for Client {
+    fn genesis(&self) -> H256 {
+        self.genesis_hash()
+    }
+
+    fn best_blocks(&self) -> BlockStream {
+        Client::best_blocks(self)
+    }
+
+    fn finalized_blocks(&self) -> BlockStream {
+        Client::finalized_blocks(self)
+    }
+
+    async fn run(&self, at: H256, netuid: Netuid) -> Answer<Option<RunInfo>> {
+        self.at(at).run(netuid).await
+    }
+
+    async fn round(&self, at: H256, netuid: Netuid, round: Round) -> Answer<Option<RoundInfo>> {
+        self.at(at).round(netuid, round).await
+    }
+
+    async fn contributions(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        round: Round,
+    ) -> Answer<Vec<ContributionInfo>> {
+        self.at(at).contributions(netuid, round).await
+    }
+
+    async fn settled(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        round: Round,
+    ) -> Answer<Option<SettledRound>> {
+        self.at(at).settled(netuid, round).await
+    }
+
+    async fn lineage(&self, at: H256, netuid: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {
+        self.at(at).lineage(netuid, from).await
+    }
+
+    async fn member(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        hotkey: AccountId,
+    ) -> Answer<Option<MemberInfo>> {
+        self.at(at).member(netuid, &hotkey).await
+    }
+
+    async fn members(&self, at: H256, netuid: Netuid) -> Answer<Vec<MemberInfo>> {
+        self.at(at).members(netuid).await
+    }
+
+    async fn submit(
+        &self,
+        netuid: Netuid,
+        transaction: Transaction,
+        signer: &Keypair,
+    ) -> Answer<BlockNumber> {
+        let included = Client::submit(self, &transaction.call(netuid), signer).await?;
+        Ok(included.block.number)
+    }
+}

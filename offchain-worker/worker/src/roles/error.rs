@@ -1,0 +1,120 @@
+//! Why a role stops.
+
+use std::path::PathBuf;
+
+use cairn_chain::ChainError;
+use cairn_primitives::{BlockNumber, Netuid, Round, H256};
+use cairn_store::StoreError;
+use cairn_trainer::TrainerError;
+
+use super::state::StateError;
+use crate::error::Failure;
+
+/// Why a role stopped. What may be gone in a moment (a node that restarts, a file that is not there yet)
+/// does not stop it.
+#[derive(Debug, thiserror::Error)]
+pub enum RoleError {
+    /// The chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What is kept on disk.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The model cannot be computed here.
+    #[error(transparent)]
+    Trainer(#[from] TrainerError),
+    /// The run's data or first weights.
+    #[error("{0}")]
+    Run(String),
+    /// The data set is another one than the run says.
+    #[error("the data set has {found} windows of {length} tokens, the run says {expected}: its configuration is wrong; tell the subnet's owner")]
+    Windows {
+        /// Windows that there are.
+        found: u64,
+        /// Windows that the run says there are.
+        expected: u64,
+        /// Tokens per window.
+        length: u32,
+    },
+    /// The run on chain is another one than the one that was begun with.
+    #[error("the run on subnet {netuid} was replaced: it began at block {found}, this worker's at block {expected}; start again with a new state directory")]
+    RunReplaced {
+        /// The subnet.
+        netuid: Netuid,
+        /// Where this worker's run began.
+        expected: BlockNumber,
+        /// Where the present one began.
+        found: BlockNumber,
+    },
+    /// These are not the weights that the network has.
+    #[error("the weights of round {round} have the root {here:?} here and {chain:?} on chain: do not go on with them; remove the state directory to join afresh")]
+    Diverged {
+        /// The round that begins with them.
+        round: Round,
+        /// The root here.
+        here: H256,
+        /// The root on chain.
+        chain: H256,
+    },
+    /// Too late to follow from the beginning, and nothing to begin from.
+    #[error("the chain keeps rounds from {oldest} on, and the store {store} has no checkpoint of subnet {netuid} from then on: wait until a validator has written one, then start again")]
+    NoCheckpoint {
+        /// The subnet.
+        netuid: Netuid,
+        /// The oldest round of which contributions are kept.
+        oldest: Round,
+        /// The store.
+        store: String,
+    },
+    /// A file of the log.
+    #[error(
+        "cannot write {} ({source}): free disk space or make it writable, then start again", .path.display()
+    )]
+    Log {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The system gives no random numbers.
+    #[error(
+        "the system gives no random numbers for a contribution's key ({0}): check /dev/urandom"
+    )]
+    Random(String),
+    /// A bug.
+    #[error("a computation of this worker broke off ({0}): please report it; starting again goes on from the disk")]
+    Broken(String),
+}
+
+impl RoleError {
+    /// Whether waiting may help, and nothing is lost by it.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            RoleError::Chain(error) => {
+                error.is_transient() || matches!(error, ChainError::UnknownBlock { .. })
+            }
+            RoleError::Store(error) => !matches!(
+                error,
+                StoreError::InvalidUrl { .. }
+                    | StoreError::UnsupportedScheme { .. }
+                    | StoreError::InvalidPath { .. }
+            ),
+            _ => false,
+        }
+    }
+}
+
+impl From<Failure> for RoleError {
+    fn from(failure: Failure) -> RoleError {
+        RoleError::Run(failure.to_string())
+    }
+}
+
+impl From<tokio::task::JoinError> for RoleError {
+    fn from(error: tokio::task::JoinError) -> RoleError {
+        RoleError::Broken(error.to_string())
+    }
+}

@@ -1,0 +1,230 @@
+//! What a worker says while it works: a line for people, or JSON for programs.
+
+use std::fmt;
+
+use cairn_primitives::{BlockNumber, Round, Uid, H256};
+use serde::Serialize;
+
+/// Something worth a line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Progress {
+    /// The worker goes on from these weights.
+    Ready {
+        /// The round that begins with them.
+        round: Round,
+        /// Their root.
+        state_root: H256,
+        /// Whether they come from this worker's disk.
+        resumed: bool,
+    },
+    /// A round began in which the worker has no part.
+    Idle {
+        /// The round.
+        round: Round,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Inner steps are done.
+    Trained {
+        /// The round.
+        round: Round,
+        /// Inner steps.
+        steps: u32,
+        /// Tokens.
+        tokens: u64,
+        /// Loss of the first step.
+        first_loss: f32,
+        /// Loss of the last step.
+        last_loss: f32,
+        /// Bytes of the contribution.
+        bytes: u64,
+    },
+    /// A commitment is in a block.
+    Committed {
+        /// The round.
+        round: Round,
+        /// BLAKE3 of the sealed file.
+        sealed_root: H256,
+    },
+    /// A key is in a block.
+    Revealed {
+        /// The round.
+        round: Round,
+    },
+    /// A contribution was looked at and cannot be vouched for.
+    Refused {
+        /// The round.
+        round: Round,
+        /// The miner.
+        uid: Uid,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An attestation is in a block.
+    Attested {
+        /// The round.
+        round: Round,
+        /// Whom it vouches for.
+        good: Vec<Uid>,
+        /// Root of the weights that the round began with.
+        state_root: H256,
+    },
+    /// A round was settled and applied.
+    Settled {
+        /// The round.
+        round: Round,
+        /// Who was included.
+        included: Vec<Uid>,
+        /// Root of the weights after it.
+        state_root: H256,
+        /// The finalised block at which this was seen.
+        block: BlockNumber,
+    },
+    /// Contributions were measured.
+    Scored {
+        /// The round.
+        round: Round,
+        /// Miners that were measured or had missed the round.
+        measured: usize,
+        /// Miners of the round.
+        miners: usize,
+    },
+    /// Weights are in a block.
+    WeightsSet {
+        /// The newest round that they are based on.
+        round: Round,
+        /// The weights.
+        weights: Vec<(Uid, u16)>,
+    },
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Progress::Ready { round, state_root, resumed } => {
+                let from = if *resumed { "going on from disk" } else { "ready" };
+                write!(f, "round {round} · {from}, weights {}", short(state_root))
+            }
+            Progress::Idle { round, reason } => write!(f, "round {round} · no part in it: {reason}"),
+            Progress::Trained { round, steps, tokens, first_loss, last_loss, bytes } => write!(
+                f,
+                "round {round} · trained {steps} steps, {} tokens, loss {first_loss:.2} → {last_loss:.2}, {} bytes",
+                grouped(*tokens),
+                grouped(*bytes)
+            ),
+            Progress::Committed { round, sealed_root } => {
+                write!(f, "round {round} · committed to {}", short(sealed_root))
+            }
+            Progress::Revealed { round } => write!(f, "round {round} · revealed"),
+            Progress::Refused { round, uid, reason } => {
+                write!(f, "round {round} · the contribution of uid {uid} is no good: {reason}")
+            }
+            Progress::Attested { round, good, state_root } => {
+                write!(f, "round {round} · attested {} and weights {}", uids(good), short(state_root))
+            }
+            Progress::Settled { round, included, state_root, .. } if included.is_empty() => {
+                write!(f, "round {round} · settled, nothing included, weights stay {}", short(state_root))
+            }
+            Progress::Settled { round, included, state_root, .. } => {
+                write!(f, "round {round} · settled with {}, weights {}", uids(included), short(state_root))
+            }
+            Progress::Scored { round, measured, miners } => {
+                write!(f, "round {round} · scored {measured} of {miners} miners")
+            }
+            Progress::WeightsSet { round, weights } => {
+                let cells = weights.iter().map(|(uid, weight)| {
+                    format!("uid {uid} {:.3}", f64::from(*weight) / f64::from(u16::MAX))
+                });
+                write!(f, "round {round} · set weights: {}", cells.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+/// The first eight digits, enough to compare by eye.
+fn short(root: &H256) -> String {
+    format!("{root:?}").chars().take(10).collect()
+}
+
+fn uids(uids: &[Uid]) -> String {
+    match uids {
+        [] => "nobody".into(),
+        [uid] => format!("uid {uid}"),
+        several => {
+            let numbers: Vec<String> = several.iter().map(Uid::to_string).collect();
+            format!("uids {}", numbers.join(", "))
+        }
+    }
+}
+
+/// A number with a comma after every third digit.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Says things.
+#[derive(Clone, Copy, Debug)]
+pub struct Reporter {
+    /// As JSON on standard output instead of log lines.
+    pub json: bool,
+}
+
+impl Reporter {
+    /// Says something.
+    pub fn say(&self, progress: &Progress) {
+        match serde_json::to_string(progress) {
+            Ok(line) if self.json => println!("{line}"),
+            _ => tracing::info!("{progress}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_reads_as_one() {
+        let trained = Progress::Trained {
+            round: 3,
+            steps: 20,
+            tokens: 40_960,
+            first_loss: 6.211,
+            last_loss: 5.979,
+            bytes: 1_234_567,
+        };
+        let line = "round 3 · trained 20 steps, 40,960 tokens, loss 6.21 → 5.98, 1,234,567 bytes";
+        assert_eq!(trained.to_string(), line);
+        let settled = Progress::Settled {
+            round: 4,
+            included: vec![1, 2],
+            state_root: H256([0xab; 32]),
+            block: 9,
+        };
+        assert_eq!(
+            settled.to_string(),
+            "round 4 · settled with uids 1, 2, weights 0xabababab"
+        );
+    }
+
+    #[test]
+    fn the_same_facts_are_there_as_json() {
+        let json = serde_json::to_value(Progress::Revealed { round: 7 }).expect("plain data");
+        assert_eq!(json, serde_json::json!({"event": "revealed", "round": 7}));
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let found = [0, 999, 1_000, 12_345_678].map(grouped);
+        assert_eq!(found, ["0", "999", "1,000", "12,345,678"]);
+    }
+}

@@ -1,0 +1,100 @@
+//! The run that a worker takes part in, loaded and checked once.
+
+use std::sync::Arc;
+
+use cairn_chain::{AccountId, RunInfo};
+use cairn_gradient::max_encoded_len;
+use cairn_primitives::{BlockNumber, Layout, Netuid, RunConfig, H256};
+use cairn_store::Store;
+use cairn_trainer::data::DataSet;
+
+use super::RoleError;
+use crate::shards;
+
+/// What stays the same for as long as a run lasts.
+pub struct Run {
+    /// The subnet.
+    pub netuid: Netuid,
+    /// This worker.
+    pub hotkey: AccountId,
+    /// The block at which the run was started, which tells it from the subnet's other runs.
+    pub started_at: BlockNumber,
+    /// Its configuration.
+    pub config: RunConfig,
+    /// Where the parameters lie.
+    pub layout: Layout,
+    /// What identifies the layout.
+    pub layout_hash: H256,
+    /// The most bytes that a contribution can have.
+    pub max_len: u64,
+    /// What is trained on.
+    pub data: DataSet,
+    /// Where files are.
+    pub store: Store,
+}
+
+impl Run {
+    /// Loads the run's data from its store, or from `store_url` if it names none, and checks all of it.
+    ///
+    /// # Errors
+    /// [`RoleError::Store`], [`RoleError::Run`] and [`RoleError::Windows`].
+    pub async fn load(
+        netuid: Netuid,
+        hotkey: AccountId,
+        info: &RunInfo,
+        store_url: &str,
+    ) -> Result<Arc<Run>, RoleError> {
+        let config = info.config.clone();
+        let named = config.data.store.to_text();
+        let store = Store::open(if named.is_empty() { store_url } else { &named })?;
+        store.check_writable().await?;
+        let manifest = shards::manifest(&store, config.data.manifest_root).await?;
+        let data = shards::load(&store, &manifest).await?;
+        let length = config.inner.sequence_length;
+        let (found, expected) = (data.windows(length), config.data.windows);
+        if found != expected {
+            return Err(RoleError::Windows {
+                found,
+                expected,
+                length,
+            });
+        }
+        let layout = Layout::of(&config.model);
+        Ok(Arc::new(Run {
+            netuid,
+            hotkey,
+            started_at: info.started_at,
+            layout_hash: layout.hash(),
+            max_len: max_encoded_len(&layout, &config.compression),
+            config,
+            layout,
+            data,
+            store,
+        }))
+    }
+
+    /// The windows with these numbers; those that do not exist are left out.
+    pub fn windows(&self, numbers: &[u64]) -> Vec<&[u32]> {
+        let length = self.config.inner.sequence_length;
+        numbers
+            .iter()
+            .filter_map(|number| self.data.window(*number, length))
+            .collect()
+    }
+
+    /// Makes sure that the chain still has this run.
+    ///
+    /// # Errors
+    /// [`RoleError::RunReplaced`].
+    pub fn expect(&self, info: &RunInfo) -> Result<(), RoleError> {
+        let (expected, found) = (self.started_at, info.started_at);
+        if expected == found {
+            return Ok(());
+        }
+        Err(RoleError::RunReplaced {
+            netuid: self.netuid,
+            expected,
+            found,
+        })
+    }
+}

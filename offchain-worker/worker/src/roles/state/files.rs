@@ -1,0 +1,337 @@
+//! Pieces and the manifest on disk.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use cairn_primitives::{BlockNumber, Netuid, H256};
+use nix::fcntl::{Flock, FlockArg};
+use serde::{de::DeserializeOwned, Deserialize, Serialize};
+
+/// Version of the manifest.
+const VERSION: u32 = 1;
+/// The manifest's name.
+const MANIFEST: &str = "manifest.json";
+/// The lock's name.
+const LOCK: &str = "lock";
+/// The most bytes that a manifest can have.
+const MAX_MANIFEST: u64 = 1 << 20;
+
+/// Why the state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The system refused something.
+    #[error(
+        "cannot {doing} {} ({source}): free disk space or make it accessible, then start again", .path.display()
+    )]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Somebody else has it.
+    #[error("the state directory {} is in use by another process: stop that one first, two workers with one key would spoil each other's rounds", .path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It belongs to something else.
+    #[error("the state directory {} belongs to another {what}: name another directory, or remove it to begin afresh", .path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// What differs.
+        what: &'static str,
+    },
+    /// It was changed from outside, or the disk is failing.
+    #[error("{} is damaged ({why}): remove the state directory to join afresh; only the round it was in is lost", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// Whose state it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Block 0 of the chain.
+    pub genesis: H256,
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The run's first block.
+    pub started_at: BlockNumber,
+    /// The run's first weights.
+    pub initial_root: H256,
+    /// The worker's public key.
+    pub hotkey: H256,
+}
+
+/// A file that holds a piece.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Piece {
+    file: String,
+    length: u64,
+    root: H256,
+}
+
+/// What the manifest says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Manifest<Meta> {
+    version: u32,
+    identity: Identity,
+    generation: u64,
+    pieces: BTreeMap<String, Piece>,
+    meta: Meta,
+}
+
+/// One change of the directory. A change of state is a list of these; it has happened when the rename has.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// Write a whole file and see it onto the disk.
+    Write(PathBuf, Vec<u8>),
+    /// Put the first in place of the second.
+    Rename(PathBuf, PathBuf),
+    /// Remove a file that nothing names.
+    Remove(PathBuf),
+}
+
+impl Step {
+    fn run(&self) -> Result<(), StateError> {
+        match self {
+            Step::Write(path, bytes) => {
+                let write = || {
+                    let mut file = File::create(path)?;
+                    file.write_all(bytes)?;
+                    file.sync_all()
+                };
+                write().map_err(failed("write", path))
+            }
+            Step::Rename(from, to) => {
+                fs::rename(from, to).map_err(failed("replace", to))?;
+                // The rename is on the disk when the directory is.
+                let directory = to.parent().unwrap_or(Path::new("."));
+                File::open(directory)
+                    .and_then(|directory| directory.sync_all())
+                    .map_err(failed("write", directory))
+            }
+            // A file that stays is removed by the next start.
+            Step::Remove(path) => {
+                let _ = fs::remove_file(path);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A state directory that this process has to itself.
+pub(super) struct Files<Meta> {
+    directory: PathBuf,
+    identity: Identity,
+    current: Option<Manifest<Meta>>,
+    _lock: Flock<File>,
+}
+
+impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
+    /// Opens the directory, making it if need be.
+    pub fn open(directory: &Path, identity: Identity) -> Result<Files<Meta>, StateError> {
+        fs::create_dir_all(directory).map_err(failed("make", directory))?;
+        let lock = lock(directory)?;
+        let current = read_manifest::<Meta>(directory)?;
+        if let Some(manifest) = &current {
+            check_identity(directory, &manifest.identity, &identity)?;
+        }
+        let files = Files {
+            directory: directory.to_path_buf(),
+            identity,
+            current,
+            _lock: lock,
+        };
+        files.sweep()?;
+        Ok(files)
+    }
+
+    /// What the manifest says; `None` in a new directory.
+    pub fn meta(&self) -> Option<&Meta> {
+        self.current.as_ref().map(|manifest| &manifest.meta)
+    }
+
+    /// Reads a piece; `None` if there is none of that name.
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+        let Some(piece) = self.current.as_ref().and_then(|m| m.pieces.get(name)) else {
+            return Ok(None);
+        };
+        let path = self.directory.join(&piece.file);
+        let bytes = fs::read(&path).map_err(failed("read", &path))?;
+        if bytes.len() as u64 != piece.length || digest(&bytes) != piece.root {
+            let why = "its content is not what the manifest says".into();
+            return Err(StateError::Damaged { path, why });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Replaces pieces (`None` removes one), keeps the others, and says `meta` of them, all at once.
+    pub fn change(
+        &mut self,
+        pieces: Vec<(&str, Option<Vec<u8>>)>,
+        meta: Meta,
+    ) -> Result<(), StateError> {
+        let (next, steps) = self.plan(pieces, meta)?;
+        for step in &steps {
+            step.run()?;
+        }
+        self.current = Some(next);
+        Ok(())
+    }
+
+    fn plan(
+        &self,
+        pieces: Vec<(&str, Option<Vec<u8>>)>,
+        meta: Meta,
+    ) -> Result<(Manifest<Meta>, Vec<Step>), StateError> {
+        let before = self.current.as_ref();
+        let generation = before
+            .map_or(0, |manifest| manifest.generation)
+            .saturating_add(1);
+        let mut next = Manifest {
+            version: VERSION,
+            identity: self.identity.clone(),
+            generation,
+            pieces: before
+                .map(|manifest| manifest.pieces.clone())
+                .unwrap_or_default(),
+            meta,
+        };
+        let (mut steps, mut removals) = (Vec::new(), Vec::new());
+        for (name, bytes) in pieces {
+            let old = next.pieces.remove(name);
+            removals.extend(old.map(|piece| Step::Remove(self.directory.join(piece.file))));
+            if let Some(bytes) = bytes {
+                let file = format!("{name}-{generation}.bin");
+                let (length, root) = (bytes.len() as u64, digest(&bytes));
+                steps.push(Step::Write(self.directory.join(&file), bytes));
+                next.pieces
+                    .insert(name.to_string(), Piece { file, length, root });
+            }
+        }
+        let path = self.directory.join(MANIFEST);
+        let temporary = path.with_extension("new");
+        let bytes = serde_json::to_vec_pretty(&next).map_err(|error| StateError::Io {
+            doing: "describe",
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        steps.push(Step::Write(temporary.clone(), bytes));
+        steps.push(Step::Rename(temporary, path));
+        steps.extend(removals);
+        Ok((next, steps))
+    }
+
+    /// Removes pieces that a change left behind when it was cut off.
+    fn sweep(&self) -> Result<(), StateError> {
+        let named: BTreeSet<&str> = self
+            .current
+            .iter()
+            .flat_map(|manifest| manifest.pieces.values())
+            .map(|piece| piece.file.as_str())
+            .collect();
+        let entries = fs::read_dir(&self.directory).map_err(failed("read", &self.directory))?;
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if (name.ends_with(".bin") && !named.contains(&*name)) || name == "manifest.new" {
+                Step::Remove(entry.path()).run()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+    let path = path.to_path_buf();
+    move |source| StateError::Io {
+        doing,
+        path,
+        source,
+    }
+}
+
+fn digest(bytes: &[u8]) -> H256 {
+    H256(*blake3::hash(bytes).as_bytes())
+}
+
+fn lock(directory: &Path) -> Result<Flock<File>, StateError> {
+    let path = directory.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(failed("open", &path))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|_| StateError::InUse {
+        path: directory.to_path_buf(),
+    })
+}
+
+fn read_manifest<Meta: DeserializeOwned>(
+    directory: &Path,
+) -> Result<Option<Manifest<Meta>>, StateError> {
+    let path = directory.join(MANIFEST);
+    let damaged = |why: String| StateError::Damaged {
+        path: path.clone(),
+        why,
+    };
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("read", &path)(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_MANIFEST)
+        .read_to_end(&mut bytes)
+        .map_err(failed("read", &path))?;
+    let manifest: Manifest<Meta> =
+        serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
+    if manifest.version != VERSION {
+        return Err(damaged(format!(
+            "version {}, expected {VERSION}",
+            manifest.version
+        )));
+    }
+    // The names go into paths.
+    let plain = |piece: &Piece| !piece.file.contains(['/', '\\']) && piece.file.ends_with(".bin");
+    if !manifest.pieces.values().all(plain) {
+        return Err(damaged("it names files elsewhere".into()));
+    }
+    Ok(Some(manifest))
+}
+
+fn check_identity(path: &Path, found: &Identity, expected: &Identity) -> Result<(), StateError> {
+    let differs = [
+        (found.genesis != expected.genesis, "chain"),
+        (found.hotkey != expected.hotkey, "hotkey"),
+        (found.netuid != expected.netuid, "subnet"),
+        (
+            (found.started_at, found.initial_root) != (expected.started_at, expected.initial_root),
+            "run of this subnet",
+        ),
+    ];
+    match differs.into_iter().find(|(differs, _)| *differs) {
+        Some((_, what)) => Err(StateError::Foreign {
+            path: path.to_path_buf(),
+            what,
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

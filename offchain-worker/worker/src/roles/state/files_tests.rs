@@ -1,0 +1,179 @@
+//! Whenever the plug is pulled, the directory is as before or as after.
+
+use super::*;
+
+fn identity() -> Identity {
+    let [genesis, initial_root, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
+    Identity {
+        genesis,
+        netuid: 1,
+        started_at: 5,
+        initial_root,
+        hotkey,
+    }
+}
+
+fn open(path: &Path) -> Files<u32> {
+    Files::open(path, identity()).expect("it is nobody else's")
+}
+
+fn content(files: &Files<u32>) -> (Option<u32>, Vec<Option<Vec<u8>>>) {
+    let read = |name| files.read(name).expect("undamaged");
+    (files.meta().copied(), ["a", "b", "c"].map(read).to_vec())
+}
+
+fn first() -> Vec<(&'static str, Option<Vec<u8>>)> {
+    vec![("a", Some(vec![1; 10])), ("b", Some(vec![2; 20]))]
+}
+
+fn second() -> Vec<(&'static str, Option<Vec<u8>>)> {
+    vec![
+        ("a", Some(vec![3; 11])),
+        ("b", None),
+        ("c", Some(vec![4; 5])),
+    ]
+}
+
+#[test]
+fn what_was_saved_is_read_back() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = open(directory.path());
+    assert_eq!(content(&files), (None, vec![None, None, None]));
+    files.change(first(), 7).expect("room");
+    drop(files);
+    let mut files = open(directory.path());
+    assert_eq!(
+        content(&files),
+        (Some(7), vec![Some(vec![1; 10]), Some(vec![2; 20]), None])
+    );
+    files.change(second(), 8).expect("room");
+    drop(files);
+    let after = (Some(8), vec![Some(vec![3; 11]), None, Some(vec![4; 5])]);
+    assert_eq!(content(&open(directory.path())), after);
+}
+
+// The plug is pulled after every number of steps, and in the middle of each write.
+#[test]
+fn whenever_the_plug_is_pulled_the_state_is_the_old_or_the_new_one() {
+    let steps = {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut files = open(directory.path());
+        files.change(first(), 7).expect("room");
+        files.plan(second(), 8).expect("plain data").1.len()
+    };
+    let mut news = 0;
+    for done in 0..=steps {
+        for torn in [false, true] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let mut files = open(directory.path());
+            files.change(first(), 7).expect("room");
+            let (old, plan) = (content(&files), files.plan(second(), 8).expect("plain").1);
+            for step in plan.iter().take(done) {
+                step.run().expect("room");
+            }
+            if let (true, Some(Step::Write(path, bytes))) = (torn, plan.get(done)) {
+                fs::write(path, &bytes[..bytes.len() / 2]).expect("room");
+            }
+            drop(files);
+            let found = content(&open(directory.path()));
+            let new = (Some(8), vec![Some(vec![3; 11]), None, Some(vec![4; 5])]);
+            assert!(
+                found == old || found == new,
+                "after {done} steps: {found:?}"
+            );
+            news += usize::from(found == new);
+        }
+    }
+    // New from the rename on, of which there is one, and the removals after it.
+    assert!(news > 0 && news < 2 * (steps + 1));
+}
+
+#[test]
+fn after_a_cut_off_change_the_next_one_succeeds_and_nothing_is_left_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = open(directory.path());
+    files.change(first(), 7).expect("room");
+    for step in files.plan(second(), 8).expect("plain").1.iter().take(2) {
+        step.run().expect("room");
+    }
+    drop(files);
+    let mut files = open(directory.path());
+    files.change(second(), 9).expect("room");
+    assert_eq!(files.meta(), Some(&9));
+    let bins = fs::read_dir(directory.path())
+        .expect("there")
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().ends_with(".bin"));
+    assert_eq!(bins.count(), 2);
+}
+
+#[test]
+fn a_second_process_is_kept_out() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = open(directory.path());
+    let second = Files::<u32>::open(directory.path(), identity());
+    assert!(matches!(second, Err(StateError::InUse { .. })));
+    drop(files);
+    open(directory.path());
+}
+
+#[test]
+fn the_state_of_another_key_run_or_chain_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    open(directory.path()).change(first(), 7).expect("room");
+    let others = [
+        (
+            Identity {
+                genesis: H256([9; 32]),
+                ..identity()
+            },
+            "chain",
+        ),
+        (
+            Identity {
+                hotkey: H256([9; 32]),
+                ..identity()
+            },
+            "hotkey",
+        ),
+        (
+            Identity {
+                netuid: 2,
+                ..identity()
+            },
+            "subnet",
+        ),
+        (
+            Identity {
+                started_at: 6,
+                ..identity()
+            },
+            "run",
+        ),
+    ];
+    for (other, word) in others {
+        let error = Files::<u32>::open(directory.path(), other)
+            .err()
+            .expect("foreign");
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_damaged_piece_or_manifest_is_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = open(directory.path());
+    files.change(first(), 7).expect("room");
+    fs::write(directory.path().join("a-1.bin"), [9; 10]).expect("room");
+    let error = files.read("a").expect_err("damaged").to_string();
+    assert!(
+        error.contains("a-1.bin") && error.contains("remove"),
+        "{error}"
+    );
+    drop(files);
+    fs::write(directory.path().join(MANIFEST), b"{").expect("room");
+    let error = Files::<u32>::open(directory.path(), identity())
+        .err()
+        .expect("damaged");
+    assert!(matches!(error, StateError::Damaged { .. }));
+}

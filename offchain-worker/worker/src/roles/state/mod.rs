@@ -1,0 +1,16 @@
+//! What must survive `kill -9`.
+//!
+//! A worker's state directory holds *pieces* (the weights, AdamW's moments, the error feedback, the open
+//! contribution) and a *manifest* that says which files they are in, with the BLAKE3 hash of each. A change
+//! writes the new pieces under new names, then puts a new manifest in place of the old one by renaming it,
+//! then removes what no manifest names any more. Whatever instant the plug is pulled, the directory is as
+//! before the change or as after it; pieces of two rounds are never mixed.
+//!
+//! The manifest also says whose state it is, and a lock keeps a second process out: two processes with one
+//! key could commit to two contributions in one round.
+
+mod files;
+mod saved;
+
+pub use files::{Identity, StateError};
+pub use saved::{bytes, floats, Change, Open, Saved, StateDir};

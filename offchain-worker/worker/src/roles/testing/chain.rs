@@ -1,0 +1,429 @@
+//! The training pallet's rules in a hundred lines, with blocks that come when a test says so.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use cairn_chain::{
+    AccountId, Block, BlockStream, ChainError, ContributionInfo, Keypair, MemberInfo, RoundInfo,
+    RunInfo,
+};
+use cairn_primitives::{
+    api::{Attester, LineageEntry, Role, SettledRound},
+    assignment::round_seed,
+    Netuid, Phase, Phases, Round, RunConfig, Uid, Verdicts, H256,
+};
+use futures::StreamExt;
+use tokio::sync::watch;
+
+use crate::roles::{
+    chain::{Answer, Chain, Transaction},
+    setup::locked,
+};
+
+pub const NETUID: Netuid = 7;
+pub const PHASES: Phases = Phases {
+    train: 6,
+    reveal: 2,
+    attest: 4,
+};
+
+/// A test gives up on an event after this.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// The chain after its best block.
+#[derive(Clone)]
+pub struct State {
+    pub config: RunConfig,
+    pub number: u32,
+    pub round: Round,
+    pub start: u32,
+    pub oldest: Round,
+    pub miners: Vec<(Uid, AccountId)>,
+    pub validators: Vec<(Uid, AccountId)>,
+    /// The miners of a round, as it began.
+    pub slots: BTreeMap<Round, Vec<(Uid, AccountId)>>,
+    pub contributions: BTreeMap<Round, Vec<ContributionInfo>>,
+    pub attested: BTreeMap<Round, BTreeMap<Uid, (Verdicts, H256)>>,
+    pub settled: BTreeMap<Round, SettledRound>,
+    pub weights: Vec<(Round, Uid, Vec<(Uid, u16)>)>,
+    /// What was turned away.
+    pub refused: Vec<String>,
+}
+
+struct Shared {
+    states: Mutex<Vec<State>>,
+    head: watch::Sender<Block>,
+    changes: watch::Sender<u64>,
+}
+
+/// A chain whose blocks are final at once.
+#[derive(Clone)]
+pub struct FakeChain(Arc<Shared>);
+
+fn block(number: u32) -> Block {
+    Block {
+        number,
+        hash: H256::from_low_u64_be(u64::from(number)),
+    }
+}
+
+impl FakeChain {
+    pub fn new(config: RunConfig) -> FakeChain {
+        let state = State {
+            config,
+            number: 1,
+            round: 0,
+            start: 1,
+            oldest: 0,
+            miners: Vec::new(),
+            validators: Vec::new(),
+            slots: BTreeMap::new(),
+            contributions: BTreeMap::new(),
+            attested: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            weights: Vec::new(),
+            refused: Vec::new(),
+        };
+        // Blocks 0 and 1 have the same state.
+        let states = Mutex::new(vec![state.clone(), state]);
+        let (head, changes) = (watch::Sender::new(block(1)), watch::Sender::new(0));
+        FakeChain(Arc::new(Shared {
+            states,
+            head,
+            changes,
+        }))
+    }
+
+    /// The state after the best block.
+    pub fn state(&self) -> State {
+        locked(&self.0.states)
+            .last()
+            .cloned()
+            .expect("there is a genesis")
+    }
+
+    /// Changes the state after the best block.
+    pub fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(
+            locked(&self.0.states)
+                .last_mut()
+                .expect("there is a genesis"),
+        );
+        self.0.changes.send_modify(|count| *count += 1);
+        result
+    }
+
+    /// A new block.
+    pub fn tick(&self) {
+        let number = {
+            let mut states = locked(&self.0.states);
+            let mut next = states.last().cloned().expect("there is a genesis");
+            next.advance();
+            states.push(next.clone());
+            next.number
+        };
+        self.0.head.send_replace(block(number));
+        self.0.changes.send_modify(|count| *count += 1);
+    }
+
+    /// New blocks until the current round is in this phase; settling begins the next round.
+    pub fn go_to(&self, phase: Phase) {
+        let round = self.state().round;
+        for _ in 0..PHASES.round() {
+            let state = self.state();
+            if state.phase() == phase || state.round != round {
+                return;
+            }
+            self.tick();
+        }
+    }
+
+    /// Waits until something is so.
+    pub async fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) {
+        let mut changes = self.0.changes.subscribe();
+        let wait = async {
+            while !is_so(&self.state()) {
+                changes.changed().await.expect("the chain is there");
+            }
+        };
+        if tokio::time::timeout(PATIENCE, wait).await.is_err() {
+            panic!(
+                "waited in vain until {what}; refused: {:?}",
+                self.state().refused
+            );
+        }
+    }
+
+    fn at(&self, at: H256) -> State {
+        let number = at.to_low_u64_be() as usize;
+        locked(&self.0.states)
+            .get(number)
+            .cloned()
+            .expect("a block that there was")
+    }
+
+    fn stream(&self) -> BlockStream {
+        let receiver = self.0.head.subscribe();
+        let next = |(mut receiver, first): (watch::Receiver<Block>, bool)| async move {
+            if !first {
+                receiver.changed().await.ok()?;
+            }
+            let block = *receiver.borrow_and_update();
+            Some((Ok::<_, ChainError>(block), (receiver, false)))
+        };
+        futures::stream::unfold((receiver, true), next).boxed()
+    }
+}
+
+impl State {
+    pub fn phase(&self) -> Phase {
+        PHASES.at(self.start, self.number)
+    }
+
+    pub fn contributions_of(&self, round: Round) -> &[ContributionInfo] {
+        self.contributions.get(&round).map_or(&[], Vec::as_slice)
+    }
+
+    /// The root with the most votes and whether two thirds have it.
+    fn root_of(&self, round: Round) -> Option<(H256, bool)> {
+        let votes = self.attested.get(&round)?;
+        let mut counts: BTreeMap<H256, usize> = BTreeMap::new();
+        for (_, root) in votes.values() {
+            *counts.entry(*root).or_default() += 1;
+        }
+        let (root, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        Some((root, count * 3 >= votes.len() * 2))
+    }
+
+    fn advance(&mut self) {
+        if self.number == self.start {
+            self.slots
+                .entry(self.round)
+                .or_insert_with(|| self.miners.clone());
+        }
+        self.number += 1;
+        if self.number < self.start + PHASES.round() {
+            return;
+        }
+        let votes = self.attested.get(&self.round).cloned().unwrap_or_default();
+        let root = self.root_of(self.round).filter(|(_, is_final)| *is_final);
+        let good = |entry: &&ContributionInfo| {
+            let support = votes
+                .values()
+                .filter(|(good, _)| good.contains(entry.uid))
+                .count();
+            root.is_some_and(|(root, _)| entry.commitment.parent_root == root)
+                && support * 3 >= votes.len() * 2
+        };
+        let included = self
+            .contributions_of(self.round)
+            .iter()
+            .filter(good)
+            .map(|entry| entry.uid);
+        let settled = SettledRound {
+            round: self.round,
+            settled_at: self.number,
+            included: included.collect(),
+            attesting_stake: votes.len() as u64,
+            total_stake: self.validators.len() as u64,
+        };
+        self.settled.insert(self.round, settled);
+        self.round += 1;
+        self.start = self.number;
+        self.slots.insert(self.round, self.miners.clone());
+    }
+
+    fn round_info(&self, round: Round) -> RoundInfo {
+        let miners = self.slots.get(&round).unwrap_or(&self.miners).clone();
+        let need = self.config.windows_per_miner() * 8;
+        let attested = self.attested.get(&round);
+        let attester = |(uid, hotkey): &(Uid, AccountId)| Attester {
+            uid: *uid,
+            hotkey: *hotkey,
+            stake: 1,
+            attested: attested.is_some_and(|votes| votes.contains_key(uid)),
+        };
+        RoundInfo {
+            round,
+            start: self.start,
+            phase: self.phase(),
+            seed: round_seed(NETUID, round, H256::zero()),
+            pass: 0,
+            cursor: u64::from(round) * need,
+            miners,
+            validators: self.validators.iter().map(attester).collect(),
+        }
+    }
+
+    fn take(&mut self, transaction: Transaction, hotkey: AccountId) -> Result<(), String> {
+        let in_phase = |phase: Phase, round: Round| {
+            let right = self.phase() == phase && self.round == round;
+            right.then_some(()).ok_or(format!(
+                "{transaction:?} in {:?} of {}",
+                self.phase(),
+                self.round
+            ))
+        };
+        let uid_in = |members: &[(Uid, AccountId)]| {
+            members
+                .iter()
+                .find(|(_, key)| *key == hotkey)
+                .map(|(uid, _)| *uid)
+        };
+        match transaction.clone() {
+            Transaction::Commit(round, commitment) => {
+                in_phase(Phase::Train, round)?;
+                let uid = uid_in(&self.miners).ok_or("commit by a stranger")?;
+                let entries = self.contributions.entry(round).or_default();
+                if entries.iter().any(|entry| entry.uid == uid) {
+                    return Err(format!("uid {uid} committed twice in {round}"));
+                }
+                let key = None;
+                entries.push(ContributionInfo {
+                    uid,
+                    hotkey,
+                    commitment,
+                    key,
+                    support: 0,
+                });
+                entries.sort_by_key(|entry| entry.uid);
+            }
+            Transaction::Reveal(round, key) => {
+                in_phase(Phase::Reveal, round)?;
+                let entries = self.contributions.entry(round).or_default();
+                let entry = entries.iter_mut().find(|entry| entry.hotkey == hotkey);
+                let entry = entry.ok_or("reveal without commit")?;
+                let hash = cairn_primitives::key_hash(NETUID, round, &hotkey.0, &key);
+                if entry.commitment.key_hash != hash {
+                    return Err("wrong key".into());
+                }
+                entry.key = Some(key);
+            }
+            Transaction::Attest(round, verdicts, root) => {
+                in_phase(Phase::Attest, round)?;
+                let uid = uid_in(&self.validators).ok_or("attested by a stranger")?;
+                let votes = self.attested.entry(round).or_default();
+                if votes.insert(uid, (verdicts, root)).is_some() {
+                    return Err("attested twice".into());
+                }
+            }
+            Transaction::SetWeights(weights) => {
+                let uid = uid_in(&self.validators).ok_or("weights by a stranger")?;
+                self.weights.push((self.round, uid, weights));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Chain for FakeChain {
+    fn genesis(&self) -> H256 {
+        H256([0xc0; 32])
+    }
+
+    fn best_blocks(&self) -> BlockStream {
+        self.stream()
+    }
+
+    fn finalized_blocks(&self) -> BlockStream {
+        self.stream()
+    }
+
+    async fn run(&self, at: H256, _: Netuid) -> Answer<Option<RunInfo>> {
+        let state = self.at(at);
+        Ok(Some(RunInfo {
+            config: state.config.clone(),
+            started_at: 1,
+            round: state.round_info(state.round),
+            oldest_round: state.oldest,
+        }))
+    }
+
+    async fn round(&self, at: H256, _: Netuid, round: Round) -> Answer<Option<RoundInfo>> {
+        Ok(Some(self.at(at).round_info(round)))
+    }
+
+    async fn contributions(
+        &self,
+        at: H256,
+        _: Netuid,
+        round: Round,
+    ) -> Answer<Vec<ContributionInfo>> {
+        Ok(self.at(at).contributions_of(round).to_vec())
+    }
+
+    async fn settled(&self, at: H256, _: Netuid, round: Round) -> Answer<Option<SettledRound>> {
+        Ok(self.at(at).settled.get(&round).cloned())
+    }
+
+    async fn lineage(&self, at: H256, _: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {
+        let state = self.at(at);
+        let entry = |round: Round| {
+            let (state_root, is_final) = state.root_of(round)?;
+            Some(LineageEntry {
+                round,
+                state_root,
+                attested_stake: 1,
+                attesting_stake: 1,
+                total_stake: 1,
+                is_final,
+            })
+        };
+        Ok((from..state.round).filter_map(entry).collect())
+    }
+
+    async fn member(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        hotkey: AccountId,
+    ) -> Answer<Option<MemberInfo>> {
+        let members = self.members(at, netuid).await?;
+        Ok(members.into_iter().find(|member| member.hotkey == hotkey))
+    }
+
+    async fn members(&self, at: H256, _: Netuid) -> Answer<Vec<MemberInfo>> {
+        let state = self.at(at);
+        let member = |(uid, hotkey): &(Uid, AccountId)| MemberInfo {
+            uid: *uid,
+            hotkey: *hotkey,
+            coldkey: *hotkey,
+            role: Role::Miner,
+            registered_at: 0,
+            stake: 0,
+            bond: 0,
+            incentive: 0,
+            dividends: 0,
+            last_paid: 0,
+            earned: 0,
+        };
+        Ok(state
+            .miners
+            .iter()
+            .chain(&state.validators)
+            .map(member)
+            .collect())
+    }
+
+    async fn submit(&self, _: Netuid, transaction: Transaction, signer: &Keypair) -> Answer<u32> {
+        let account = AccountId::of(signer);
+        self.change(|state| {
+            let number = state.number;
+            state
+                .take(transaction, account)
+                .map(|()| number)
+                .map_err(|reason| {
+                    state.refused.push(reason.clone());
+                    ChainError::Rejected {
+                        call: "a call".into(),
+                        account,
+                        reason,
+                        remedy: "none",
+                    }
+                })
+        })
+    }
+}

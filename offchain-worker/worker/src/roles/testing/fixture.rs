@@ -1,0 +1,236 @@
+//! A small run, its store, and the workers of a test.
+
+use std::path::PathBuf;
+
+use cairn_chain::{keypair, AccountId, Keypair};
+use cairn_gradient::state_root;
+use cairn_primitives::{
+    Compression, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep, RunConfig,
+    Text, H256,
+};
+use cairn_store::{paths, Store};
+use cairn_trainer::data::{Manifest, Shard, ShardInfo, TokenWidth};
+use tempfile::TempDir;
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::{FakeChain, NETUID, PHASES};
+use crate::roles::{
+    miner::mine, validator::validate, Behaviour, MinerOptions, RoleError, ValidatorOptions,
+};
+
+const VOCABULARY: u32 = 32;
+const LENGTH: u32 = 16;
+
+/// Text of which the next token can mostly be told from the last one.
+fn tokens() -> Vec<u32> {
+    let mut state = 1u64;
+    let mut token = 0u32;
+    let next = |_| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let random = (state >> 33) as u32;
+        token = if random % 8 == 0 {
+            random / 8 % VOCABULARY
+        } else {
+            (token * 5 + 1) % VOCABULARY
+        };
+        token
+    };
+    (0..40_000).map(next).collect()
+}
+
+fn nano(value: f64) -> Nano {
+    Nano::from_f64(value).expect("a number")
+}
+
+/// A run whose model learns something within a few steps, and the store with its data.
+pub async fn config_and_store(directory: &std::path::Path) -> (RunConfig, Store) {
+    let store = Store::open(&format!("file://{}", directory.display())).expect("a directory");
+    let shard = Shard {
+        width: TokenWidth::of(VOCABULARY),
+        tokens: tokens(),
+    };
+    let shard = shard.to_bytes().expect("small tokens");
+    let mut manifest = Manifest::new("a test", VOCABULARY, H256::zero());
+    manifest.train.push(ShardInfo::of(&shard).expect("a shard"));
+    store
+        .put_blob(paths::DATA, shard.into())
+        .await
+        .expect("room");
+    let manifest_root = manifest.root().expect("a manifest");
+    let manifest = manifest.to_bytes().expect("a manifest");
+    store
+        .put_blob(paths::DATA, manifest.into())
+        .await
+        .expect("room");
+    let model = ModelShape {
+        layers: 1,
+        d_model: 16,
+        heads: 2,
+        kv_heads: 1,
+        ffn: 32,
+        vocabulary: VOCABULARY,
+        context: LENGTH,
+        rope_theta: 10_000,
+        tied_embeddings: true,
+    };
+    let config = RunConfig {
+        name: Text::new("test").expect("short"),
+        initial_root: state_root(&cairn_trainer::initial_weights(&model, 1)),
+        initial_weights: InitialWeights::Seed(1),
+        model,
+        data: DataSet {
+            manifest_root,
+            tokenizer_root: H256::zero(),
+            store: Text::default(),
+            windows: (tokens().len() as u64 - 1) / u64::from(LENGTH),
+        },
+        inner: InnerOptimizer {
+            steps: 6,
+            sequences: 8,
+            sequence_length: LENGTH,
+            learning_rate: nano(0.02),
+            final_rate: nano(1.0),
+            warmup_steps: 0,
+            total_steps: 1_000,
+            beta1: nano(0.9),
+            beta2: nano(0.95),
+            epsilon: nano(1e-8),
+            weight_decay: nano(0.0),
+            clip_norm: nano(1.0),
+        },
+        compression: Compression {
+            kept_per_block: 512,
+            error_decay: nano(0.95),
+        },
+        outer: OuterStep {
+            learning_rate: nano(1.0),
+            rho: nano(1.0),
+        },
+        phases: PHASES,
+        max_contributors: 16,
+    };
+    config.check().expect("a possible run");
+    (config, store)
+}
+
+/// A chain, a store, and workers that run as tasks.
+pub struct Network {
+    pub chain: FakeChain,
+    pub store: Store,
+    directory: TempDir,
+    workers: Vec<Worker>,
+}
+
+struct Worker {
+    name: String,
+    task: JoinHandle<Result<(), RoleError>>,
+    shutdown: watch::Sender<bool>,
+}
+
+impl Network {
+    pub async fn new() -> Network {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (config, store) = config_and_store(&directory.path().join("store")).await;
+        Network {
+            chain: FakeChain::new(config),
+            store,
+            directory,
+            workers: Vec::new(),
+        }
+    }
+
+    pub fn key(name: &str) -> Keypair {
+        keypair(&format!("//{name}")).expect("a development key")
+    }
+
+    pub fn account(name: &str) -> AccountId {
+        AccountId::of(&Network::key(name))
+    }
+
+    /// Where a worker keeps its state.
+    pub fn state_dir(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn store_url(&self) -> String {
+        self.store.url().to_string()
+    }
+
+    /// Starts a miner; the chain has to know it as a member.
+    pub fn mine(&mut self, name: &str, behaviour: Behaviour) {
+        let (shutdown, receiver) = watch::channel(false);
+        let options = MinerOptions {
+            node_url: String::new(),
+            netuid: NETUID,
+            hotkey: Network::key(name),
+            store_url: self.store_url(),
+            state_dir: self.state_dir(name),
+            threads: 1,
+            json: false,
+            shutdown: receiver,
+            behaviour,
+        };
+        // A clock that stands still: there is always time for another step.
+        let task = tokio::spawn(mine(self.chain.clone(), options, Box::new(|| 0)));
+        self.workers.push(Worker {
+            name: name.into(),
+            task,
+            shutdown,
+        });
+    }
+
+    /// Starts a validator.
+    pub fn validate(&mut self, name: &str) {
+        let (shutdown, receiver) = watch::channel(false);
+        let options = ValidatorOptions {
+            node_url: String::new(),
+            netuid: NETUID,
+            hotkey: Network::key(name),
+            store_url: self.store_url(),
+            state_dir: self.state_dir(name),
+            threads: 1,
+            json: false,
+            shutdown: receiver,
+        };
+        let task = tokio::spawn(validate(self.chain.clone(), options));
+        self.workers.push(Worker {
+            name: name.into(),
+            task,
+            shutdown,
+        });
+    }
+
+    /// Drops a worker as `kill -9` would: no word to it.
+    pub async fn kill(&mut self, name: &str) {
+        let index = self
+            .workers
+            .iter()
+            .position(|worker| worker.name == name)
+            .expect("started");
+        let worker = self.workers.remove(index);
+        worker.task.abort();
+        let _ = worker.task.await;
+    }
+
+    /// Waits until a worker (of several of that name the last one) has stopped by itself, and gives the
+    /// reason.
+    pub async fn end(&mut self, name: &str) -> Result<(), RoleError> {
+        let index = self
+            .workers
+            .iter()
+            .rposition(|worker| worker.name == name)
+            .expect("started");
+        let worker = self.workers.remove(index);
+        worker.task.await.expect("no panic")
+    }
+
+    /// Tells all workers to stop and waits until they have.
+    pub async fn stop(mut self) {
+        for worker in self.workers.drain(..) {
+            let _ = worker.shutdown.send(true);
+            worker.task.await.expect("no panic").expect("no error");
+        }
+    }
+}

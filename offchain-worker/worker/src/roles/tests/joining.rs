@@ -1,0 +1,124 @@
+//! Coming late, or to the wrong place.
+
+use cairn_chain::AccountId;
+use cairn_primitives::H256;
+
+use crate::roles::{
+    chain::Chain,
+    join::join,
+    run::Run,
+    testing::{config_and_store, FakeChain, Network, NETUID},
+    Behaviour, RoleError,
+};
+
+#[tokio::test]
+async fn who_comes_too_late_for_everything_is_told_so() {
+    let mut network = Network::new().await;
+    network.chain.change(|state| state.oldest = 3);
+    network.mine("Alice", Behaviour::Honest);
+    let error = network
+        .end("Alice")
+        .await
+        .expect_err("nothing to begin from");
+    assert!(
+        matches!(error, RoleError::NoCheckpoint { oldest: 3, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn first_weights_that_are_not_the_chains_are_refused() {
+    let mut network = Network::new().await;
+    network
+        .chain
+        .change(|state| state.config.initial_root = H256([9; 32]));
+    network.chain.tick();
+    network.mine("Alice", Behaviour::Honest);
+    let error = network
+        .end("Alice")
+        .await
+        .expect_err("other weights")
+        .to_string();
+    assert!(
+        error.contains("first weights") && error.contains("0x0909"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_data_set_of_another_size_is_refused() {
+    let mut network = Network::new().await;
+    network.chain.change(|state| state.config.data.windows += 1);
+    network.chain.tick();
+    network.mine("Alice", Behaviour::Honest);
+    let error = network.end("Alice").await.expect_err("another data set");
+    assert!(matches!(error, RoleError::Windows { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_shard_is_named() {
+    let mut network = Network::new().await;
+    let root = network.chain.state().config.data.manifest_root;
+    for entry in network.store.list("data").await.expect("there") {
+        if !entry.path.ends_with(&format!("{root:?}")[2..]) {
+            network.store.delete(&entry.path).await.expect("there");
+        }
+    }
+    network.mine("Alice", Behaviour::Honest);
+    let error = network
+        .end("Alice")
+        .await
+        .expect_err("a shard is missing")
+        .to_string();
+    assert!(
+        error.contains("data/") && error.contains("not in the store"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_state_directory_that_is_in_use_is_not_shared() {
+    let mut network = Network::new().await;
+    network
+        .chain
+        .change(|state| state.miners.push((1, Network::account("Alice"))));
+    network.mine("Alice", Behaviour::Honest);
+    network
+        .chain
+        .until("Alice works", |state| !state.contributions_of(0).is_empty())
+        .await;
+    network.validate("Alice");
+    // The second one of that name.
+    let error = network
+        .end("Alice")
+        .await
+        .expect_err("the first one has it")
+        .to_string();
+    assert!(error.contains("in use"), "{error}");
+    network.stop().await;
+}
+
+#[tokio::test]
+async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (config, store) = config_and_store(directory.path()).await;
+    let initial = config.initial_root;
+    let chain = FakeChain::new(config);
+    let forged = vec![0u8; 64].into();
+    store
+        .put_blob("checkpoints/7/3-", forged)
+        .await
+        .expect("room");
+    let head = H256::from_low_u64_be(1);
+    let info = Chain::run(&chain, head, NETUID)
+        .await
+        .expect("there")
+        .expect("a run");
+    let run = Run::load(NETUID, AccountId([1; 32]), &info, store.url())
+        .await
+        .expect("fine");
+    let held = join(&chain, &run, head, &info)
+        .await
+        .expect("from the beginning");
+    assert_eq!((held.round, held.root), (0, initial));
+}

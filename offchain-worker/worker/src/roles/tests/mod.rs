@@ -1,0 +1,5 @@
+//! Roles against a chain without a node.
+
+mod inspect;
+mod joining;
+mod network;

@@ -1,0 +1,261 @@
+//! Whole rounds: miners, a cheat, validators, crashes.
+
+use cairn_primitives::{Phase, Round, Uid, Verdicts, H256};
+
+use crate::roles::{
+    ledger::{Line, Log},
+    testing::{Network, State},
+    Behaviour, RoleError,
+};
+
+/// Makes `name` a miner on the chain.
+fn register_miner(network: &Network, uid: Uid, name: &str) {
+    network
+        .chain
+        .change(|state| state.miners.push((uid, Network::account(name))));
+}
+
+fn register_validator(network: &Network, uid: Uid, name: &str) {
+    network
+        .chain
+        .change(|state| state.validators.push((uid, Network::account(name))));
+}
+
+fn committed(round: Round, count: usize) -> impl Fn(&State) -> bool {
+    move |state| state.contributions_of(round).len() == count
+}
+
+fn revealed(round: Round, count: usize) -> impl Fn(&State) -> bool {
+    move |state| {
+        state
+            .contributions_of(round)
+            .iter()
+            .filter(|entry| entry.key.is_some())
+            .count()
+            == count
+    }
+}
+
+/// Plays a round in which so many miners contribute and so many validators attest.
+async fn play(network: &Network, miners: usize, validators: usize) {
+    let chain = &network.chain;
+    let round = chain.state().round;
+    chain
+        .until(
+            &format!("all have committed in {round}"),
+            committed(round, miners),
+        )
+        .await;
+    if round > 0 && validators > 0 {
+        let set = |state: &State| state.weights.iter().any(|(at, ..)| *at == round);
+        chain
+            .until(&format!("weights are set in {round}"), set)
+            .await;
+    }
+    chain.go_to(Phase::Reveal);
+    chain
+        .until(
+            &format!("all have revealed in {round}"),
+            revealed(round, miners),
+        )
+        .await;
+    chain.go_to(Phase::Attest);
+    let attested =
+        |state: &State| state.attested.get(&round).map_or(0, |votes| votes.len()) == validators;
+    chain
+        .until(&format!("all have attested in {round}"), attested)
+        .await;
+    chain.go_to(Phase::Settle);
+}
+
+fn ledger(network: &Network, name: &str) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let path = network.state_dir(name).join("ledger.jsonl");
+    Log::open(&path, |line| lines.push(line)).expect("room");
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn honest_miners_share_the_weights_and_a_cheat_gets_next_to_none() {
+    let mut network = Network::new().await;
+    for (uid, name) in [(1, "Alice"), (2, "Bob"), (3, "Mallory")] {
+        register_miner(&network, uid, name);
+    }
+    for (uid, name) in [(10, "Victor"), (11, "Vera")] {
+        register_validator(&network, uid, name);
+        network.validate(name);
+    }
+    network.mine("Alice", Behaviour::Honest);
+    network.mine("Bob", Behaviour::Honest);
+    network.mine("Mallory", Behaviour::Cheat);
+    for _ in 0..3 {
+        play(&network, 3, 2).await;
+    }
+    // What the last round brought shows in the next one's commitments.
+    network
+        .chain
+        .until("round 3 has begun", committed(3, 3))
+        .await;
+    let state = network.chain.state();
+    assert_eq!(state.refused, Vec::<String>::new());
+    assert_eq!(
+        state.settled[&0].included,
+        [1, 2, 3],
+        "a cheat's file is well-formed"
+    );
+    let roots: Vec<H256> = ["Alice", "Bob", "Mallory"]
+        .map(|name| {
+            ledger(&network, name)
+                .last()
+                .expect("three rounds")
+                .state_root
+        })
+        .to_vec();
+    assert!(roots.iter().all(|root| *root == roots[0]));
+    assert_ne!(roots[0], state.config.initial_root);
+    let votes = &state.attested[&2];
+    assert!(votes
+        .values()
+        .all(|(_, root)| *root == ledger(&network, "Alice")[1].state_root));
+    for validator in [10, 11] {
+        let last = state
+            .weights
+            .iter()
+            .rfind(|(_, uid, _)| *uid == validator)
+            .expect("set");
+        let of = |uid: Uid| {
+            last.2
+                .iter()
+                .find(|(to, _)| *to == uid)
+                .map_or(0, |(_, w)| *w)
+        };
+        assert!(of(1) > 0 && of(2) > 0, "{:?}", last.2);
+        assert!(of(3) < of(1).min(of(2)) / 10, "{:?}", last.2);
+    }
+    assert!(ledger(&network, "Alice")
+        .iter()
+        .all(|line| line.committed && line.included));
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_miner_goes_on_with_what_it_had_committed_to() {
+    let mut network = Network::new().await;
+    register_miner(&network, 1, "Alice");
+    register_validator(&network, 10, "Victor");
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    network
+        .chain
+        .until("Alice has committed", committed(0, 1))
+        .await;
+    network.kill("Alice").await;
+    network.mine("Alice", Behaviour::Honest);
+    play(&network, 1, 1).await;
+    play(&network, 1, 1).await;
+    network
+        .chain
+        .until("round 2 has begun", committed(2, 1))
+        .await;
+    let state = network.chain.state();
+    assert_eq!(state.refused, Vec::<String>::new(), "it committed twice");
+    assert_eq!(state.settled[&0].included, [1]);
+    assert_eq!(state.settled[&1].included, [1]);
+    let rounds: Vec<Round> = ledger(&network, "Alice")
+        .iter()
+        .map(|line| line.round)
+        .collect();
+    assert_eq!(rounds, [0, 1]);
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
+    let mut network = Network::new().await;
+    register_miner(&network, 1, "Alice");
+    register_validator(&network, 10, "Victor");
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    for _ in 0..3 {
+        play(&network, 1, 1).await;
+    }
+    network
+        .chain
+        .until("round 3 has begun", committed(3, 1))
+        .await;
+    // The chain forgets round 0, so only the checkpoint of round 1 is a way in.
+    network.chain.change(|state| {
+        state.oldest = 1;
+        state.contributions.remove(&0);
+        state.settled.remove(&0);
+    });
+    network.chain.tick();
+    register_miner(&network, 2, "Bob");
+    network.mine("Bob", Behaviour::Honest);
+    play(&network, 1, 1).await;
+    network
+        .chain
+        .until("both have committed in round 4", committed(4, 2))
+        .await;
+    let state = network.chain.state();
+    let parents = state
+        .contributions_of(4)
+        .iter()
+        .map(|entry| entry.commitment.parent_root);
+    let parents: std::collections::BTreeSet<H256> = parents.collect();
+    assert_eq!(parents.len(), 1);
+    assert_eq!(
+        ledger(&network, "Bob").first().map(|line| line.round),
+        Some(1)
+    );
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_that_nobody_attested_leaves_the_weights_as_they_are() {
+    let mut network = Network::new().await;
+    register_miner(&network, 1, "Alice");
+    network.mine("Alice", Behaviour::Honest);
+    play(&network, 1, 0).await;
+    network
+        .chain
+        .until("round 1 has begun", committed(1, 1))
+        .await;
+    let state = network.chain.state();
+    let parent = |round: Round| state.contributions_of(round)[0].commitment.parent_root;
+    assert_eq!(parent(0), parent(1));
+    let line = &ledger(&network, "Alice")[0];
+    assert_eq!(
+        (line.committed, line.included, line.contributions),
+        (true, false, 0)
+    );
+    assert_eq!(line.state_root, state.config.initial_root);
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_other_weights_than_the_network_stops_and_says_so() {
+    let mut network = Network::new().await;
+    register_miner(&network, 1, "Alice");
+    network.mine("Alice", Behaviour::Honest);
+    network
+        .chain
+        .until("Alice has committed", committed(0, 1))
+        .await;
+    network.chain.go_to(Phase::Attest);
+    let other = H256([0xee; 32]);
+    network.chain.change(|state| {
+        state
+            .attested
+            .entry(0)
+            .or_default()
+            .insert(10, (Verdicts::default(), other));
+    });
+    network.chain.go_to(Phase::Settle);
+    let error = network
+        .end("Alice")
+        .await
+        .expect_err("it has other weights");
+    assert!(matches!(error, RoleError::Diverged { round: 0, chain, .. } if chain == other));
+    assert!(error.to_string().contains("state directory"), "{error}");
+}

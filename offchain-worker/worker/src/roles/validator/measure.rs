@@ -1,0 +1,179 @@
+//! Measuring what each contribution of a round is worth.
+
+use std::sync::{
+    atomic::{AtomicBool, Ordering},
+    Arc, Mutex,
+};
+
+use cairn_gradient::{outer_step, Contribution};
+use cairn_primitives::{BlockNumber, Round, Uid, H256};
+use cairn_round::{
+    plan::Plan,
+    scoring::{gains, Evidence, Outcome},
+};
+use cairn_trainer::Trainer;
+
+use super::{Done, Worker};
+use crate::roles::{chain::Chain, progress::Progress, run::Run, setup::locked, RoleError};
+
+/// Windows of each kind that a contribution is measured on.
+const WINDOWS: u64 = 32;
+/// Windows between two looks at whether to stop.
+const PIECE: usize = 8;
+
+/// A miner of a round and what it contributed.
+pub(super) struct Subject {
+    pub slot: u64,
+    pub uid: Uid,
+    pub hotkey: H256,
+    /// The contribution and the block at which its commitment was first seen.
+    pub contribution: Option<(Arc<Contribution>, BlockNumber)>,
+}
+
+/// A round that can be measured: its weights, its data, its contributions. Slots are drawn by the round's
+/// seed, so whoever is left out when time runs out is left out by chance.
+pub(super) struct Scorable {
+    pub round: Round,
+    pub plan: Plan,
+    pub theta: Arc<Vec<f32>>,
+    pub subjects: Vec<Subject>,
+}
+
+/// What measuring needs.
+struct Measuring {
+    run: Arc<Run>,
+    trainer: Arc<Mutex<Trainer>>,
+    stop: Arc<AtomicBool>,
+    scorable: Scorable,
+}
+
+impl<C: Chain> Worker<C> {
+    pub(super) fn score(&mut self, round: Round) {
+        self.stop.store(false, Ordering::Relaxed);
+        let scorable = self
+            .scorable
+            .take()
+            .filter(|scorable| scorable.round == round);
+        let (run, trainer, stop) = (self.run.clone(), self.trainer.clone(), self.stop.clone());
+        let reporter = self.reporter;
+        self.jobs.spawn(async move {
+            let Some(scorable) = scorable else {
+                return Ok(Done::Scored(round, Vec::new()));
+            };
+            let miners = scorable.subjects.len();
+            let measuring = Measuring {
+                run,
+                trainer,
+                stop,
+                scorable,
+            };
+            let evidence = tokio::task::spawn_blocking(move || measuring.measure()).await??;
+            reporter.say(&Progress::Scored {
+                round,
+                measured: evidence.len(),
+                miners,
+            });
+            Ok(Done::Scored(round, evidence))
+        });
+    }
+
+    pub(super) fn take_evidence(&mut self, evidence: Vec<Evidence>) -> Result<(), RoleError> {
+        self.evidence_log.append(&evidence)?;
+        self.evidence.extend(evidence);
+        super::weights::forget_old(&mut self.evidence);
+        Ok(())
+    }
+}
+
+impl Measuring {
+    /// Evidence of all subjects, or of those for which there was time.
+    fn measure(&self) -> Result<Vec<Evidence>, RoleError> {
+        let Scorable {
+            plan,
+            theta,
+            subjects,
+            ..
+        } = &self.scorable;
+        let mut evidence: Vec<Evidence> = subjects
+            .iter()
+            .filter(|subject| subject.contribution.is_none())
+            .map(|subject| self.evidence(subject, Outcome::Missed))
+            .collect();
+        let unassigned = self.run.windows(&plan.sample_unassigned(WINDOWS));
+        let Some(before) = self.losses(theta, &unassigned)? else {
+            return Ok(evidence);
+        };
+        for subject in subjects {
+            let Some((contribution, committed_at)) = &subject.contribution else {
+                continue;
+            };
+            let steps = contribution.header.inner_steps;
+            let assigned = self
+                .run
+                .windows(&plan.sample_assigned(subject.slot, steps, WINDOWS));
+            let after = self.applied(subject.uid, contribution)?;
+            let own_before = self.losses(theta, &assigned)?;
+            let own_after = self.losses(&after, &assigned)?;
+            let others_after = self.losses(&after, &unassigned)?;
+            let (Some(own_before), Some(own_after), Some(others_after)) =
+                (own_before, own_after, others_after)
+            else {
+                tracing::info!("round {} · no time to score the rest", self.scorable.round);
+                break;
+            };
+            let outcome = Outcome::Measured {
+                values: digest(contribution),
+                committed_at: *committed_at,
+                assigned: gains(&own_before, &own_after),
+                unassigned: gains(&before, &others_after),
+            };
+            evidence.push(self.evidence(subject, outcome));
+        }
+        Ok(evidence)
+    }
+
+    fn evidence(&self, subject: &Subject, outcome: Outcome) -> Evidence {
+        let (uid, hotkey) = (subject.uid, subject.hotkey);
+        Evidence {
+            round: self.scorable.round,
+            uid,
+            hotkey,
+            outcome,
+        }
+    }
+
+    /// The weights after an outer step with this contribution alone.
+    fn applied(&self, uid: Uid, contribution: &Contribution) -> Result<Vec<f32>, RoleError> {
+        let mut theta = self.scorable.theta.as_ref().clone();
+        let alone = [(uid, contribution.clone())];
+        outer_step(&mut theta, &self.run.layout, &alone, &self.run.config.outer)
+            .map_err(|error| RoleError::Broken(error.to_string()))?;
+        Ok(theta)
+    }
+
+    /// The loss of each window; `None` if it is time to stop.
+    fn losses(&self, theta: &[f32], windows: &[&[u32]]) -> Result<Option<Vec<f32>>, RoleError> {
+        let mut losses = Vec::with_capacity(windows.len());
+        for piece in windows.chunks(PIECE) {
+            if self.stop.load(Ordering::Relaxed) {
+                return Ok(None);
+            }
+            losses.extend(locked(&self.trainer).losses(theta, piece)?);
+        }
+        Ok(Some(losses))
+    }
+}
+
+/// Digest of a contribution's values, whoever sent them.
+fn digest(contribution: &Contribution) -> H256 {
+    let mut hasher = blake3::Hasher::new();
+    for tensor in &contribution.tensors {
+        hasher.update(&(tensor.indices.len() as u64).to_le_bytes());
+        for (index, value) in tensor.indices.iter().zip(&tensor.values) {
+            hasher
+                .update(&index.to_le_bytes())
+                .update(&value.to_le_bytes());
+        }
+    }
+    H256(*hasher.finalize().as_bytes())
+}

@@ -1,0 +1,367 @@
+//! The validator: fetches, checks, attests, and scores what miners contribute.
+
+mod checks;
+mod measure;
+mod settle;
+mod view;
+mod weights;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Arc, Mutex,
+    },
+};
+
+use cairn_chain::{Client, Keypair, Patience, RunInfo};
+use cairn_primitives::{Netuid, Round, Uid, Verdicts, H256};
+use cairn_round::{
+    scoring::Evidence,
+    validator::{Action, Event, Validator},
+};
+use cairn_trainer::Trainer;
+use tokio::{sync::watch, task::JoinSet};
+
+use self::{checks::Checks, measure::Scorable};
+use super::{
+    chain::{Chain, Transaction},
+    heads::{HeadFollower, Heads},
+    held::Held,
+    join::join,
+    ledger::{Ledger, Log},
+    miner::connection_settings,
+    progress::{Progress, Reporter},
+    run::Run,
+    setup::{begin, save_weights, stopped, Common, Setup, SharedState},
+    RoleError, Status,
+};
+
+/// What a validator is told.
+pub struct ValidatorOptions {
+    /// The node.
+    pub node_url: String,
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The key that signs the validator's work.
+    pub hotkey: Keypair,
+    /// The store, unless the run names one.
+    pub store_url: String,
+    /// Where the validator keeps what must survive.
+    pub state_dir: PathBuf,
+    /// Threads to compute with.
+    pub threads: usize,
+    /// Whether progress is JSON on standard output.
+    pub json: bool,
+    /// Becomes true when the validator is to stop.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+/// Validates until it is told to stop.
+///
+/// # Errors
+/// What cannot be waited out; see [`RoleError`]. Nothing is lost: starting again goes on from the disk.
+pub async fn run(options: ValidatorOptions) -> Result<(), RoleError> {
+    let mut shutdown = options.shutdown.clone();
+    let chain = tokio::select! {
+        () = stopped(&mut shutdown) => return Ok(()),
+        chain = Client::connect_with(
+            &options.node_url,
+            connection_settings(),
+            Patience::default(),
+        ) => chain?,
+    };
+    validate(chain, options).await
+}
+
+/// Validates on any chain.
+pub(super) async fn validate<C: Chain>(
+    chain: C,
+    options: ValidatorOptions,
+) -> Result<(), RoleError> {
+    let mut shutdown = options.shutdown.clone();
+    let common = Common {
+        netuid: options.netuid,
+        hotkey: options.hotkey.clone(),
+        store_url: options.store_url.clone(),
+        state_dir: options.state_dir.clone(),
+        reporter: Reporter { json: options.json },
+    };
+    let setup = tokio::select! {
+        () = stopped(&mut shutdown) => return Ok(()),
+        setup = begin(chain, &common) => setup?,
+    };
+    let (mut worker, mut follower) = Worker::new(setup, options)?;
+    let result = tokio::select! {
+        () = stopped(&mut shutdown) => Ok(()),
+        result = worker.work(&mut follower) => result,
+    };
+    worker.stop.store(true, Ordering::Relaxed);
+    result
+}
+
+/// What a job brought.
+enum Done {
+    Fetched(Round, Uid, H256, Option<bytes::Bytes>),
+    Opened(Round, Uid, H256, Option<Arc<cairn_gradient::Contribution>>),
+    AttestSubmitted,
+    Scored(Round, Vec<Evidence>),
+    WeightsSubmitted(bool),
+    Settled(Box<settle::Settled>),
+    NotSettled(Round),
+    Joined(Held),
+    NotJoined,
+}
+
+impl Done {
+    fn is_news(&self) -> bool {
+        !matches!(
+            self,
+            Done::Fetched(.., None)
+                | Done::AttestSubmitted
+                | Done::WeightsSubmitted(_)
+                | Done::NotSettled(_)
+                | Done::NotJoined
+        )
+    }
+}
+
+type Job = Result<Done, RoleError>;
+
+struct Worker<C> {
+    chain: C,
+    run: Arc<Run>,
+    key: Keypair,
+    state: SharedState,
+    heads: Heads,
+    machine: Validator,
+    held: Held,
+    checks: Checks,
+    scorable: Option<Scorable>,
+    trainer: Arc<Mutex<Trainer>>,
+    stop: Arc<AtomicBool>,
+    jobs: JoinSet<Job>,
+    ledger: Ledger,
+    evidence: Vec<Evidence>,
+    evidence_log: Log<Evidence>,
+    attested: Option<Round>,
+    status: Status,
+    directory: PathBuf,
+    reporter: Reporter,
+    idle_told: Option<Round>,
+}
+
+impl<C: Chain> Worker<C> {
+    fn new(
+        setup: Setup<C>,
+        options: ValidatorOptions,
+    ) -> Result<(Worker<C>, HeadFollower), RoleError> {
+        let Setup {
+            chain,
+            follower,
+            heads,
+            run,
+            state,
+            held,
+            saved,
+            ..
+        } = setup;
+        let last = saved.and_then(|saved| saved.last);
+        let ledger = Ledger::open(&options.state_dir, last.as_ref())?;
+        let mut evidence = Vec::new();
+        let evidence_log = Log::open(&options.state_dir.join("evidence.jsonl"), |item| {
+            evidence.push(item);
+        })?;
+        weights::forget_old(&mut evidence);
+        let status = Status {
+            role: "validator".into(),
+            uid: None,
+            hotkey: run.hotkey,
+            netuid: run.netuid,
+            block: heads.best.number,
+            round: held.round,
+            state_root: held.root,
+            loss: None,
+            rounds_committed: ledger.committed,
+            rounds_included: ledger.included,
+        };
+        let worker = Worker {
+            machine: Validator::new(held.round),
+            checks: Checks::default(),
+            scorable: None,
+            trainer: Arc::new(Mutex::new(Trainer::new(
+                &run.config.model,
+                options.threads,
+            )?)),
+            stop: Arc::default(),
+            jobs: JoinSet::new(),
+            attested: None,
+            directory: options.state_dir,
+            reporter: Reporter { json: options.json },
+            idle_told: None,
+            key: options.hotkey,
+            chain,
+            run,
+            state,
+            heads,
+            held,
+            ledger,
+            evidence,
+            evidence_log,
+            status,
+        };
+        Ok((worker, follower))
+    }
+
+    async fn work(&mut self, follower: &mut HeadFollower) -> Result<(), RoleError> {
+        let mut news = true;
+        loop {
+            if news {
+                match self.look().await {
+                    Err(error) if error.is_transient() => tracing::warn!("{error}"),
+                    result => result?,
+                }
+            }
+            tokio::select! {
+                Some(done) = self.jobs.join_next() => news = self.ended(done??)?,
+                heads = follower.next() => {
+                    news = true;
+                    self.heads = heads?;
+                }
+            }
+        }
+    }
+
+    /// Looks at the chain and does what follows.
+    async fn look(&mut self) -> Result<(), RoleError> {
+        let Some((info, view)) = self.view().await? else {
+            return Ok(());
+        };
+        let now = self.heads.best.number;
+        self.checks.saw(self.held.round, &view, now);
+        if view.attested.is_none() && self.idle_told < Some(view.round.round) {
+            self.idle_told = Some(view.round.round);
+            let reason = "this hotkey does not attest in it; it needs a uid and enough stake";
+            self.reporter.say(&Progress::Idle {
+                round: view.round.round,
+                reason,
+            });
+        }
+        for action in self.step(Event::Chain(view), now) {
+            self.act(action, &info);
+        }
+        self.status.block = now;
+        self.status.write(&self.directory)
+    }
+
+    fn step(&mut self, event: Event, now: u32) -> Vec<Action> {
+        let (machine, actions) = self.machine.clone().step(event, now);
+        self.machine = machine;
+        actions
+    }
+
+    fn act(&mut self, action: Action, info: &RunInfo) {
+        match action {
+            Action::Fetch(round, seen) => self.fetch(round, seen),
+            Action::Open(round, seen) => self.open(round, seen),
+            Action::Attest { round, good } => self.attest(round, good),
+            Action::Score(round) => self.score(round),
+            Action::StopScoring => self.stop.store(true, Ordering::Relaxed),
+            Action::SetWeights(round) => self.set_weights(round),
+            Action::Settle(settlement) => self.settle(settlement),
+            Action::Join => self.join(info.clone()),
+        }
+    }
+
+    fn attest(&mut self, round: Round, good: Vec<Uid>) {
+        self.attested = Some(round);
+        let verdicts = Verdicts::from_uids(good.iter().copied());
+        let root = self.held.root;
+        let said = Progress::Attested {
+            round,
+            good,
+            state_root: root,
+        };
+        let (chain, key) = (self.chain.clone(), self.key.clone());
+        let (netuid, reporter) = (self.run.netuid, self.reporter);
+        self.jobs.spawn(async move {
+            match chain
+                .submit(netuid, Transaction::Attest(round, verdicts, root), &key)
+                .await
+            {
+                Ok(_) => reporter.say(&said),
+                Err(error) => tracing::warn!("{error}"),
+            }
+            Ok(Done::AttestSubmitted)
+        });
+    }
+
+    fn join(&mut self, info: RunInfo) {
+        let (chain, run, at) = (
+            self.chain.clone(),
+            self.run.clone(),
+            self.heads.finalized.hash,
+        );
+        let state = self.state.clone();
+        tracing::info!("too far behind to catch up round by round: fetching newer weights");
+        self.jobs.spawn(async move {
+            match join(&chain, &run, at, &info).await {
+                Ok(held) => {
+                    save_weights(&state, &held)?;
+                    Ok(Done::Joined(held))
+                }
+                Err(error) if error.is_transient() => {
+                    tracing::warn!("{error}");
+                    Ok(Done::NotJoined)
+                }
+                Err(error) => Err(error),
+            }
+        });
+    }
+
+    /// Takes what a job brought. Gives whether something may follow at once; what failed is tried again with
+    /// the next block, not sooner.
+    fn ended(&mut self, done: Done) -> Result<bool, RoleError> {
+        let now = self.heads.best.number;
+        let news = done.is_news();
+        let event = match done {
+            Done::Fetched(round, uid, root, file) => {
+                let here = file.is_some();
+                self.checks.fetched(round, (uid, root), file);
+                Event::Fetched(round, uid, root, here)
+            }
+            Done::Opened(round, uid, root, contribution) => {
+                let good = contribution.is_some();
+                self.checks.opened(round, (uid, root), contribution);
+                Event::Opened(round, uid, root, good)
+            }
+            Done::AttestSubmitted => Event::AttestSubmitted,
+            Done::Scored(round, evidence) => {
+                self.take_evidence(evidence)?;
+                Event::Scored(round)
+            }
+            Done::WeightsSubmitted(accepted) => Event::WeightsSubmitted(accepted),
+            Done::Settled(settled) => {
+                let round = self.held.round;
+                self.take_settled(*settled)?;
+                Event::Settled(round)
+            }
+            Done::NotSettled(round) => Event::NotSettled(round),
+            Done::Joined(held) => {
+                self.scorable = None;
+                self.hold(held);
+                Event::Joined(self.held.round)
+            }
+            Done::NotJoined => Event::NotSettled(self.held.round),
+        };
+        self.step(event, now);
+        Ok(news)
+    }
+
+    fn hold(&mut self, held: Held) {
+        self.status.round = held.round;
+        self.status.state_root = held.root;
+        self.checks = Checks::default();
+        self.held = held;
+    }
+}
