@@ -59,12 +59,9 @@ impl RunFile {
     /// Reads the content of a file.
     pub fn parse(text: &str) -> Result<RunFile, Failure> {
         toml::from_str(text).map_err(|error: toml::de::Error| {
-            let line = error.span().map(|span| {
-                text.get(..span.start)
-                    .map_or(1, |before| before.matches('\n').count() + 1)
-            });
-            let place = line
-                .map(|line| format!("line {line}: "))
+            let place = error
+                .span()
+                .map(|span| place(text, span.start))
                 .unwrap_or_default();
             let remedy = "chain-specs/run-tiny.toml shows every key";
             Failure::new(format!("{place}{}", error.message()), remedy)
@@ -132,6 +129,15 @@ impl From<DataPart> for shards::Wanted {
     }
 }
 
+/// A place in a text as people look for it: the line's number, and the line.
+fn place(text: &str, position: usize) -> String {
+    let number = text
+        .get(..position)
+        .map_or(1, |before| before.matches('\n').count() + 1);
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    format!("line {number} (`{}`): ", line.trim())
+}
+
 /// Says in words why a run cannot be.
 fn explain(error: RunConfigError, config: &RunConfig) -> Failure {
     use RunConfigError::*;
@@ -172,5 +178,17 @@ fn explain(error: RunConfigError, config: &RunConfig) -> Failure {
             format!("{} windows of data are too few", config.data.windows),
             format!("one miner takes {} in a round: prepare more data, or lower steps or sequences", config.windows_per_miner()),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_show_the_line() {
+        let error = RunFile::parse("name = \"x\"\nmax_contributors = -1\n").unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("line 2 (`max_contributors = -1`)"), "{text}");
     }
 }

@@ -82,6 +82,7 @@ pub struct KeyArgs {
     #[arg(long, env = "CAIRN_SURI", hide_env_values = true, value_name = "URI")]
     pub suri: Option<String>,
 
+    /// Where wallets are.
     #[command(flatten)]
     pub directory: WalletDirArg,
 }
