@@ -134,7 +134,7 @@ pub enum ChainError {
         /// Who signed it.
         account: AccountId,
         /// The runtime's error.
-        error: DispatchError,
+        error: Box<DispatchError>,
     },
     /// A secret that is none.
     #[error("this is not a key ({why}): give a mnemonic of 12 to 24 words, 0x and 64 hexadecimal digits, or //Alice for development")]

@@ -292,7 +292,7 @@ impl Client {
         outcome.map_err(|error| ChainError::Dispatch {
             call: signed.call.title(),
             account: signed.account,
-            error,
+            error: Box::new(error),
         })?;
         Ok(Included {
             block,
@@ -372,7 +372,7 @@ mod tests {
             (1010, "Custom error: 1"),
             (-1, ""),
         ] {
-            assert!(matches!(judge(code, message, false), Err(_)), "{code}");
+            assert!(judge(code, message, false).is_err(), "{code}");
         }
     }
 }
