@@ -16,7 +16,7 @@ use crate::error::Failure;
 pub enum RoleError {
     /// The chain.
     #[error(transparent)]
-    Chain(#[from] ChainError),
+    Chain(Box<ChainError>),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -94,7 +94,7 @@ impl RoleError {
     pub fn is_transient(&self) -> bool {
         match self {
             RoleError::Chain(error) => {
-                error.is_transient() || matches!(error, ChainError::UnknownBlock { .. })
+                error.is_transient() || matches!(**error, ChainError::UnknownBlock { .. })
             }
             RoleError::Store(error) => !matches!(
                 error,
@@ -104,6 +104,12 @@ impl RoleError {
             ),
             _ => false,
         }
+    }
+}
+
+impl From<ChainError> for RoleError {
+    fn from(error: ChainError) -> RoleError {
+        RoleError::Chain(Box::new(error))
     }
 }
 

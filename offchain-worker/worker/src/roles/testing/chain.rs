@@ -33,6 +33,9 @@ pub const PHASES: Phases = Phases {
 /// A test gives up on an event after this.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// The weights that a validator sets.
+pub type Weights = Vec<(Uid, u16)>;
+
 /// The chain after its best block.
 #[derive(Clone)]
 pub struct State {
@@ -48,7 +51,8 @@ pub struct State {
     pub contributions: BTreeMap<Round, Vec<ContributionInfo>>,
     pub attested: BTreeMap<Round, BTreeMap<Uid, (Verdicts, H256)>>,
     pub settled: BTreeMap<Round, SettledRound>,
-    pub weights: Vec<(Round, Uid, Vec<(Uid, u16)>)>,
+    /// In which round, by whom, and what.
+    pub weights: Vec<(Round, Uid, Weights)>,
     /// What was turned away.
     pub refused: Vec<String>,
 }
@@ -410,20 +414,16 @@ impl Chain for FakeChain {
 
     async fn submit(&self, _: Netuid, transaction: Transaction, signer: &Keypair) -> Answer<u32> {
         let account = AccountId::of(signer);
-        self.change(|state| {
-            let number = state.number;
-            state
-                .take(transaction, account)
-                .map(|()| number)
-                .map_err(|reason| {
-                    state.refused.push(reason.clone());
-                    ChainError::Rejected {
-                        call: "a call".into(),
-                        account,
-                        reason,
-                        remedy: "none",
-                    }
-                })
+        let taken = self.change(|state| {
+            let taken = state.take(transaction, account).map(|()| state.number);
+            state.refused.extend(taken.as_ref().err().cloned());
+            taken
+        });
+        taken.map_err(|reason| ChainError::Rejected {
+            call: "a call".into(),
+            account,
+            reason,
+            remedy: "none",
         })
     }
 }

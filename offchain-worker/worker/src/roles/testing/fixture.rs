@@ -30,7 +30,7 @@ fn tokens() -> Vec<u32> {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         let random = (state >> 33) as u32;
-        token = if random % 8 == 0 {
+        token = if random.is_multiple_of(8) {
             random / 8 % VOCABULARY
         } else {
             (token * 5 + 1) % VOCABULARY

@@ -87,7 +87,8 @@ async fn a_good_contribution_is_taken() {
 async fn what_is_for_something_else_or_claims_too_much_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let run = a_run(directory.path()).await;
-    let spoilt: [(fn(&mut Header), &str); 5] = [
+    type Spoil = fn(&mut Header);
+    let spoilt: [(Spoil, &str); 5] = [
         (|header| header.netuid += 1, "subnet"),
         (|header| header.round -= 1, "round"),
         (|header| header.hotkey[0] ^= 1, "hotkey"),
