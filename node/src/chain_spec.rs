@@ -9,7 +9,12 @@ pub type ChainSpec = sc_service::GenericChainSpec;
 /// The network called `id`: `dev`, `local`, or the path of a specification.
 pub fn load(id: &str) -> Result<ChainSpec, String> {
     match id {
-        "dev" => preset("Cairn Development", "cairn_dev", ChainType::Development, DEVELOPMENT_PRESET),
+        "dev" => preset(
+            "Cairn Development",
+            "cairn_dev",
+            ChainType::Development,
+            DEVELOPMENT_PRESET,
+        ),
         "" | "local" => preset("Cairn Local", "cairn_local", ChainType::Local, LOCAL_PRESET),
         path => ChainSpec::from_json_file(path.into()),
     }

@@ -10,9 +10,8 @@ mod training;
 
 use std::sync::Arc;
 
-use cairn_primitives::Balance;
-use cairn_runtime::{opaque::Block, AccountId, Hash, Nonce};
-use jsonrpsee::{types::ErrorObjectOwned, RpcModule};
+use cairn_runtime::{opaque::Block, Hash};
+use jsonrpsee_substrate::{types::ErrorObjectOwned, RpcModule};
 use sc_consensus_babe::BabeWorkerHandle;
 use sc_consensus_grandpa as grandpa;
 use sp_blockchain::HeaderBackend;
@@ -61,10 +60,18 @@ pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + S
     use substrate_frame_rpc_system::{System, SystemApiServer};
     use training::TrainingServer;
 
-    let Deps { client, pool, select_chain, keystore, babe_worker, grandpa, executor } = deps;
+    let Deps {
+        client,
+        pool,
+        select_chain,
+        keystore,
+        babe_worker,
+        grandpa,
+        executor,
+    } = deps;
     let mut module = RpcModule::new(());
-    module.merge(System::<_, Block, AccountId, Nonce>::new(client.clone(), pool).into_rpc())?;
-    module.merge(TransactionPayment::<_, (Block, Balance)>::new(client.clone()).into_rpc())?;
+    module.merge(System::new(client.clone(), pool).into_rpc())?;
+    module.merge(TransactionPayment::new(client.clone()).into_rpc())?;
     module.merge(Babe::new(client.clone(), babe_worker, keystore, select_chain).into_rpc())?;
     module.merge(
         GrandpaRpc::new(
@@ -91,7 +98,9 @@ fn block(client: &Client, at: Option<Hash>) -> Hash {
 fn unavailable(error: impl std::fmt::Display) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(
         1,
-        format!("cannot read that block's state: {error}; ask for a newer block or an archive node"),
+        format!(
+            "cannot read that block's state: {error}; ask for a newer block or an archive node"
+        ),
         None::<()>,
     )
 }

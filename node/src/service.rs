@@ -7,7 +7,7 @@ use futures::FutureExt;
 use sc_client_api::{Backend as _, BlockBackend};
 use sc_consensus_babe::{BabeBlockImport, BabeLink, BabeWorkerHandle, SlotProportion};
 use sc_consensus_grandpa as grandpa;
-use sc_network::Litep2pNetworkBackend;
+use sc_network::{config::NetworkBackendType, Litep2pNetworkBackend};
 use sc_service::{error::Error as ServiceError, Configuration, TaskManager, WarpSyncConfig};
 use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
@@ -18,7 +18,8 @@ use crate::rpc;
 /// What the runtime may ask of the node.
 type HostFunctions = sp_io::SubstrateHostFunctions;
 /// The full client.
-pub type Client = sc_service::TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<HostFunctions>>;
+pub type Client =
+    sc_service::TFullClient<Block, RuntimeApi, sc_executor::WasmExecutor<HostFunctions>>;
 /// Where blocks and state are kept.
 pub type Backend = sc_service::TFullBackend<Block>;
 /// The fork choice: the longest chain.
@@ -74,7 +75,9 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
         )?;
     let client = Arc::new(client);
     let telemetry = telemetry.map(|(worker, telemetry)| {
-        task_manager.spawn_handle().spawn("telemetry", None, worker.run());
+        task_manager
+            .spawn_handle()
+            .spawn("telemetry", None, worker.run());
         telemetry
     });
     let select_chain = SelectChain::new(backend.clone());
@@ -99,10 +102,11 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
     let slot_duration = babe_config.slot_duration();
     let inherents: InherentProviders = Arc::new(move |_, _| {
         let timestamp = sp_timestamp::InherentDataProvider::from_system_time();
-        let slot = sp_consensus_babe::inherents::InherentDataProvider::from_timestamp_and_slot_duration(
-            *timestamp,
-            slot_duration,
-        );
+        let slot =
+            sp_consensus_babe::inherents::InherentDataProvider::from_timestamp_and_slot_duration(
+                *timestamp,
+                slot_duration,
+            );
         async move { Ok((slot, timestamp)) }.boxed()
     });
     let (block_import, babe_link) = sc_consensus_babe::block_import(
@@ -132,13 +136,19 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
         select_chain,
         import_queue,
         transaction_pool,
-        other: Consensus { block_import, babe_link, babe_worker, grandpa_link, telemetry },
+        other: Consensus {
+            block_import,
+            babe_link,
+            babe_worker,
+            grandpa_link,
+            telemetry,
+        },
     })
 }
 
 /// A running node.
 pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
-    if config.network.network_backend != sc_network::config::NetworkBackendType::Litep2p {
+    if !matches!(config.network.network_backend, NetworkBackendType::Litep2p) {
         return Err(ServiceError::Other(
             "this node speaks litep2p only: leave --network-backend out".into(),
         ));
@@ -151,26 +161,35 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
         keystore_container,
         select_chain,
         transaction_pool,
-        other: Consensus { block_import, babe_link, babe_worker, grandpa_link, mut telemetry },
+        other:
+            Consensus {
+                block_import,
+                babe_link,
+                babe_worker,
+                grandpa_link,
+                mut telemetry,
+            },
     } = new_partial(&config)?;
 
-    let metrics =
-        <Litep2pNetworkBackend as sc_network::NetworkBackend<Block, _>>::register_notification_metrics(
-            config.prometheus_registry(),
+    let metrics = <Litep2pNetworkBackend as sc_network::NetworkBackend<
+        Block,
+        cairn_runtime::Hash,
+    >>::register_notification_metrics(config.prometheus_registry());
+    let mut net_config =
+        sc_network::config::FullNetworkConfiguration::<_, _, Litep2pNetworkBackend>::new(
+            &config.network,
+            config.prometheus_registry().cloned(),
         );
-    let mut net_config = sc_network::config::FullNetworkConfiguration::<_, _, Litep2pNetworkBackend>::new(
-        &config.network,
-        config.prometheus_registry().cloned(),
-    );
-    let genesis_hash = client
-        .block_hash(0)?
-        .ok_or_else(|| ServiceError::Other("the database holds no genesis block: purge the chain".into()))?;
+    let genesis_hash = client.block_hash(0)?.ok_or_else(|| {
+        ServiceError::Other("the database holds no genesis block: purge the chain".into())
+    })?;
     let grandpa_protocol = grandpa::protocol_standard_name(&genesis_hash, &config.chain_spec);
-    let (grandpa_set, grandpa_notifications) = grandpa::grandpa_peers_set_config::<_, Litep2pNetworkBackend>(
-        grandpa_protocol.clone(),
-        metrics.clone(),
-        net_config.peer_store_handle(),
-    );
+    let (grandpa_set, grandpa_notifications) =
+        grandpa::grandpa_peers_set_config::<Block, Litep2pNetworkBackend>(
+            grandpa_protocol.clone(),
+            metrics.clone(),
+            net_config.peer_store_handle(),
+        );
     net_config.add_notification_protocol(grandpa_set);
     let warp_sync = Arc::new(grandpa::warp_proof::NetworkProvider::new(
         backend.clone(),
@@ -198,7 +217,9 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
             runtime_api_provider: client.clone(),
             keystore: Some(keystore_container.keystore()),
             offchain_db: backend.offchain_storage(),
-            transaction_pool: Some(OffchainTransactionPoolFactory::new(transaction_pool.clone())),
+            transaction_pool: Some(OffchainTransactionPoolFactory::new(
+                transaction_pool.clone(),
+            )),
             network_provider: Arc::new(network.clone()),
             is_validator: config.role.is_authority(),
             enable_http_requests: false,
@@ -207,7 +228,9 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
         task_manager.spawn_handle().spawn(
             "offchain-workers-runner",
             "offchain-work",
-            workers.run(client.clone(), task_manager.spawn_handle()).boxed(),
+            workers
+                .run(client.clone(), task_manager.spawn_handle())
+                .boxed(),
         );
     }
 
@@ -219,7 +242,11 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
     let keystore = keystore_container.keystore();
     let shared_voter_state = grandpa::SharedVoterState::empty();
     let rpc_builder = {
-        let (client, pool, select_chain) = (client.clone(), transaction_pool.clone(), select_chain.clone());
+        let (client, pool, select_chain) = (
+            client.clone(),
+            transaction_pool.clone(),
+            select_chain.clone(),
+        );
         let keystore = keystore.clone();
         let grandpa = rpc::Grandpa {
             voter_state: shared_voter_state.clone(),
@@ -323,7 +350,9 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
             telemetry: telemetry.as_ref().map(Telemetry::handle),
             offchain_tx_pool_factory: OffchainTransactionPoolFactory::new(transaction_pool),
         })?;
-        task_manager.spawn_essential_handle().spawn_blocking("grandpa-voter", None, voter);
+        task_manager
+            .spawn_essential_handle()
+            .spawn_blocking("grandpa-voter", None, voter);
     }
     Ok(task_manager)
 }

@@ -26,7 +26,8 @@ use sp_version::RuntimeVersion;
 
 use crate::{
     configs::consensus::{BABE_GENESIS_EPOCH_CONFIG, EPOCH_SLOTS},
-    presets, readers, AccountId, Babe, Balance, Block, Executive, Grandpa, Nonce, Runtime,
+    presets, readers, AccountId, Babe, Balance, Block, Executive, Grandpa, InherentDataExt, Nonce,
+    Runtime,
     RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
 };
 

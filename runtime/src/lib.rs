@@ -34,7 +34,7 @@ pub use apis::RuntimeApi;
 pub use cairn_primitives::{Balance, BlockNumber};
 pub use presets::{DEVELOPMENT_PRESET, LOCAL_PRESET};
 
-use alloc::borrow::Cow;
+use alloc::{borrow::Cow, vec::Vec};
 use sp_runtime::{
     generic, impl_opaque_keys,
     traits::{BlakeTwo256, IdentifyAccount, Verify},

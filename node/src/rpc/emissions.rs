@@ -8,7 +8,7 @@ use cairn_primitives::{
 };
 use cairn_runtime::{AccountId, Hash};
 use cairn_runtime_api::EmissionsApi;
-use jsonrpsee::{core::RpcResult, proc_macros::rpc};
+use jsonrpsee_substrate::{core::RpcResult, proc_macros::rpc};
 use sp_api::ProvideRuntimeApi;
 
 use super::{block, unavailable};
@@ -31,7 +31,11 @@ pub trait Emissions {
 
     /// What an account earned in which subnet, through the hotkeys it owns or as a hotkey itself.
     #[method(name = "account")]
-    fn account(&self, account: AccountId, at: Option<Hash>) -> RpcResult<Vec<AccountEarning<AccountId>>>;
+    fn account(
+        &self,
+        account: AccountId,
+        at: Option<Hash>,
+    ) -> RpcResult<Vec<AccountEarning<AccountId>>>;
 }
 
 /// Answers from the runtime.
@@ -50,11 +54,21 @@ impl EmissionsServer for Rpc {
 
     fn subnet(&self, netuid: Netuid, at: Option<Hash>) -> RpcResult<Option<SubnetEmission>> {
         let at = block(&self.0, at);
-        self.0.runtime_api().emission(at, netuid).map_err(unavailable)
+        self.0
+            .runtime_api()
+            .emission(at, netuid)
+            .map_err(unavailable)
     }
 
-    fn account(&self, account: AccountId, at: Option<Hash>) -> RpcResult<Vec<AccountEarning<AccountId>>> {
+    fn account(
+        &self,
+        account: AccountId,
+        at: Option<Hash>,
+    ) -> RpcResult<Vec<AccountEarning<AccountId>>> {
         let at = block(&self.0, at);
-        self.0.runtime_api().account(at, account).map_err(unavailable)
+        self.0
+            .runtime_api()
+            .account(at, account)
+            .map_err(unavailable)
     }
 }

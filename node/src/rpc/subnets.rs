@@ -8,7 +8,7 @@ use cairn_primitives::{
 };
 use cairn_runtime::{AccountId, Hash};
 use cairn_runtime_api::SubnetsApi;
-use jsonrpsee::{core::RpcResult, proc_macros::rpc};
+use jsonrpsee_substrate::{core::RpcResult, proc_macros::rpc};
 use sp_api::ProvideRuntimeApi;
 
 use super::{block, unavailable};
@@ -31,7 +31,12 @@ pub trait Subnets {
 
     /// One member; null if the hotkey is none.
     #[method(name = "member")]
-    fn member(&self, netuid: Netuid, hotkey: AccountId, at: Option<Hash>) -> RpcResult<Option<MemberInfo<AccountId>>>;
+    fn member(
+        &self,
+        netuid: Netuid,
+        hotkey: AccountId,
+        at: Option<Hash>,
+    ) -> RpcResult<Option<MemberInfo<AccountId>>>;
 
     /// What creating a subnet costs now, in pebble.
     #[method(name = "creationPrice")]
@@ -54,12 +59,23 @@ impl SubnetsServer for Rpc {
 
     fn members(&self, netuid: Netuid, at: Option<Hash>) -> RpcResult<Vec<MemberInfo<AccountId>>> {
         let at = block(&self.0, at);
-        self.0.runtime_api().members(at, netuid).map_err(unavailable)
+        self.0
+            .runtime_api()
+            .members(at, netuid)
+            .map_err(unavailable)
     }
 
-    fn member(&self, netuid: Netuid, hotkey: AccountId, at: Option<Hash>) -> RpcResult<Option<MemberInfo<AccountId>>> {
+    fn member(
+        &self,
+        netuid: Netuid,
+        hotkey: AccountId,
+        at: Option<Hash>,
+    ) -> RpcResult<Option<MemberInfo<AccountId>>> {
         let at = block(&self.0, at);
-        self.0.runtime_api().member(at, netuid, hotkey).map_err(unavailable)
+        self.0
+            .runtime_api()
+            .member(at, netuid, hotkey)
+            .map_err(unavailable)
     }
 
     fn creation_price(&self, at: Option<Hash>) -> RpcResult<String> {

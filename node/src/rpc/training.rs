@@ -8,7 +8,7 @@ use cairn_primitives::{
 };
 use cairn_runtime::{AccountId, Hash};
 use cairn_runtime_api::TrainingApi;
-use jsonrpsee::{core::RpcResult, proc_macros::rpc};
+use jsonrpsee_substrate::{core::RpcResult, proc_macros::rpc};
 use sp_api::ProvideRuntimeApi;
 
 use super::{block, unavailable};
@@ -23,19 +23,39 @@ pub trait Training {
 
     /// A round that is still kept.
     #[method(name = "round")]
-    fn round(&self, netuid: Netuid, round: Round, at: Option<Hash>) -> RpcResult<Option<RoundInfo<AccountId>>>;
+    fn round(
+        &self,
+        netuid: Netuid,
+        round: Round,
+        at: Option<Hash>,
+    ) -> RpcResult<Option<RoundInfo<AccountId>>>;
 
     /// The commitments of a round.
     #[method(name = "contributions")]
-    fn contributions(&self, netuid: Netuid, round: Round, at: Option<Hash>) -> RpcResult<Vec<ContributionInfo<AccountId>>>;
+    fn contributions(
+        &self,
+        netuid: Netuid,
+        round: Round,
+        at: Option<Hash>,
+    ) -> RpcResult<Vec<ContributionInfo<AccountId>>>;
 
     /// How a round ended; null while it has not.
     #[method(name = "settled")]
-    fn settled(&self, netuid: Netuid, round: Round, at: Option<Hash>) -> RpcResult<Option<SettledRound>>;
+    fn settled(
+        &self,
+        netuid: Netuid,
+        round: Round,
+        at: Option<Hash>,
+    ) -> RpcResult<Option<SettledRound>>;
 
     /// At most 256 state roots from round `from` on.
     #[method(name = "lineage")]
-    fn lineage(&self, netuid: Netuid, from: Round, at: Option<Hash>) -> RpcResult<Vec<LineageEntry>>;
+    fn lineage(
+        &self,
+        netuid: Netuid,
+        from: Round,
+        at: Option<Hash>,
+    ) -> RpcResult<Vec<LineageEntry>>;
 }
 
 /// Answers from the runtime.
@@ -47,23 +67,55 @@ impl TrainingServer for Rpc {
         self.0.runtime_api().run(at, netuid).map_err(unavailable)
     }
 
-    fn round(&self, netuid: Netuid, round: Round, at: Option<Hash>) -> RpcResult<Option<RoundInfo<AccountId>>> {
+    fn round(
+        &self,
+        netuid: Netuid,
+        round: Round,
+        at: Option<Hash>,
+    ) -> RpcResult<Option<RoundInfo<AccountId>>> {
         let at = block(&self.0, at);
-        self.0.runtime_api().round(at, netuid, round).map_err(unavailable)
+        self.0
+            .runtime_api()
+            .round(at, netuid, round)
+            .map_err(unavailable)
     }
 
-    fn contributions(&self, netuid: Netuid, round: Round, at: Option<Hash>) -> RpcResult<Vec<ContributionInfo<AccountId>>> {
+    fn contributions(
+        &self,
+        netuid: Netuid,
+        round: Round,
+        at: Option<Hash>,
+    ) -> RpcResult<Vec<ContributionInfo<AccountId>>> {
         let at = block(&self.0, at);
-        self.0.runtime_api().contributions(at, netuid, round).map_err(unavailable)
+        self.0
+            .runtime_api()
+            .contributions(at, netuid, round)
+            .map_err(unavailable)
     }
 
-    fn settled(&self, netuid: Netuid, round: Round, at: Option<Hash>) -> RpcResult<Option<SettledRound>> {
+    fn settled(
+        &self,
+        netuid: Netuid,
+        round: Round,
+        at: Option<Hash>,
+    ) -> RpcResult<Option<SettledRound>> {
         let at = block(&self.0, at);
-        self.0.runtime_api().settled(at, netuid, round).map_err(unavailable)
+        self.0
+            .runtime_api()
+            .settled(at, netuid, round)
+            .map_err(unavailable)
     }
 
-    fn lineage(&self, netuid: Netuid, from: Round, at: Option<Hash>) -> RpcResult<Vec<LineageEntry>> {
+    fn lineage(
+        &self,
+        netuid: Netuid,
+        from: Round,
+        at: Option<Hash>,
+    ) -> RpcResult<Vec<LineageEntry>> {
         let at = block(&self.0, at);
-        self.0.runtime_api().lineage(at, netuid, from).map_err(unavailable)
+        self.0
+            .runtime_api()
+            .lineage(at, netuid, from)
+            .map_err(unavailable)
     }
 }

@@ -11,7 +11,7 @@ use sp_runtime::{traits::SaturatedConversion, DispatchError, DispatchResult};
 
 use crate::{
     Config, Contribution, Contributions, Error, Event, MemberOfRound, Pallet, Rounds, Runs,
-    SealedRoots, Snapshot, Tallies,
+    Snapshot, Tallies,
 };
 
 impl<T: Config> Pallet<T> {
@@ -75,15 +75,12 @@ impl<T: Config> Pallet<T> {
             .iter()
             .any(|hash| hash.is_zero());
         ensure!(!zero, Error::<T>::ZeroHash);
-        let taken = SealedRoots::<T>::contains_key((netuid, round, *sealed_root));
-        ensure!(!taken, Error::<T>::SealedRootTaken);
         Ok(uid)
     }
 
     /// Writes down a checked commitment.
     pub(crate) fn note_commitment(who: T::AccountId, at: MemberOfRound, commitment: Commitment) {
         let (netuid, round, uid) = at;
-        SealedRoots::<T>::insert((netuid, round, commitment.sealed_root), uid);
         let contribution = Contribution {
             hotkey: who,
             commitment,

@@ -7,9 +7,7 @@
 use cairn_primitives::{traits::OnMember, Netuid, Round, Uid};
 use frame_support::defensive;
 
-use crate::{
-    Attestations, Config, Contributions, Event, Pallet, Rounds, Runs, SealedRoots, Tallies, Tally,
-};
+use crate::{Attestations, Config, Contributions, Event, Pallet, Rounds, Runs, Tallies, Tally};
 
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
     fn on_left(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
@@ -57,10 +55,9 @@ impl<T: Config> Pallet<T> {
     }
 
     fn drop_contribution(netuid: Netuid, round: Round, uid: Uid, tally: &mut Tally) {
-        let Some(dropped) = Contributions::<T>::take((netuid, round, uid)) else {
+        if Contributions::<T>::take((netuid, round, uid)).is_none() {
             return;
-        };
-        SealedRoots::<T>::remove((netuid, round, dropped.commitment.sealed_root));
+        }
         tally.support.remove(&uid);
         Self::deposit_event(Event::ContributionDropped { netuid, round, uid });
     }

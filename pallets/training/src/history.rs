@@ -6,7 +6,7 @@ use frame_support::{traits::Get, weights::Weight};
 
 use crate::{
     Attestations, Clearing, Config, Contributions, Event, Lineage, Pallet, Rounds, Run,
-    SealedRoots, Settlements, Tallies, WeightInfo,
+    Settlements, Tallies, WeightInfo,
 };
 
 /// Rounds by which the history may shrink in one transition: more than one lets it catch up when a
@@ -66,10 +66,7 @@ impl<T: Config> Pallet<T> {
         let mut items = 3u32;
         for (uid, _) in &snapshot.miners {
             items = items.saturating_add(1);
-            if let Some(removed) = Contributions::<T>::take((netuid, round, *uid)) {
-                SealedRoots::<T>::remove((netuid, round, removed.commitment.sealed_root));
-                items = items.saturating_add(1);
-            }
+            Contributions::<T>::remove((netuid, round, *uid));
         }
         for validator in &snapshot.validators {
             items = items.saturating_add(1);

@@ -190,18 +190,6 @@ pub mod pallet {
         Contribution<T::AccountId>,
     >;
 
-    /// By subnet, round and sealed root, who committed to it.
-    #[pallet::storage]
-    pub type SealedRoots<T: Config> = StorageNMap<
-        _,
-        (
-            NMapKey<Twox64Concat, Netuid>,
-            NMapKey<Twox64Concat, Round>,
-            NMapKey<Blake2_128Concat, H256>,
-        ),
-        Uid,
-    >;
-
     /// By subnet, round and uid, the attestations.
     #[pallet::storage]
     pub type Attestations<T: Config> = StorageNMap<
@@ -386,9 +374,6 @@ pub mod pallet {
         ContributionTooLong,
         /// A hash of the commitment is zero, so it was never computed.
         ZeroHash,
-        /// Somebody else committed to this sealed file in this round: seal the contribution with a
-        /// fresh key.
-        SealedRootTaken,
         /// The miner has not committed in this round.
         NotCommitted,
         /// The miner has revealed already.

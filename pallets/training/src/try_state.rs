@@ -7,7 +7,7 @@ use sp_runtime::TryRuntimeError;
 
 use crate::{
     Agenda, Attestations, Clearing, Config, Configs, Contributions, Lineage, NextDue, Pallet,
-    Rounds, Run, Runs, SealedRoots, Settlements, Snapshot, Tallies, Tally, Waiting,
+    Rounds, Run, Runs, Settlements, Snapshot, Tallies, Tally, Waiting,
 };
 
 type Checked = Result<(), TryRuntimeError>;
@@ -86,7 +86,7 @@ impl<T: Config> Pallet<T> {
         snapshot: &Snapshot<T::AccountId>,
         tally: &Tally,
     ) -> Checked {
-        let (mut count, mut revealed) = (0usize, 0usize);
+        let mut revealed = 0usize;
         for (uid, contribution) in Contributions::<T>::iter_prefix((netuid, round)) {
             let miner = (uid, contribution.hotkey.clone());
             ensure!(
@@ -102,8 +102,6 @@ impl<T: Config> Pallet<T> {
                 commitment.length <= T::MaxContributionBytes::get(),
                 "a commitment too long"
             );
-            let sealed = SealedRoots::<T>::get((netuid, round, commitment.sealed_root));
-            ensure!(sealed == Some(uid), "a sealed root is not indexed");
             let known = tally.support.contains_key(&uid);
             ensure!(
                 known == contribution.key.is_some(),
@@ -117,14 +115,11 @@ impl<T: Config> Pallet<T> {
                 );
                 revealed = revealed.saturating_add(1);
             }
-            count = count.saturating_add(1);
         }
         ensure!(
             revealed == tally.support.len(),
             "support for what was not revealed"
         );
-        let sealed = SealedRoots::<T>::iter_key_prefix((netuid, round)).count();
-        ensure!(sealed == count, "a sealed root without its commitment");
         Ok(())
     }
 
@@ -235,10 +230,6 @@ impl<T: Config> Pallet<T> {
         ensure!(Settlements::<T>::iter_keys().all(|(n, r)| kept(n, r)), lost);
         ensure!(
             Contributions::<T>::iter_keys().all(|(n, r, _)| kept(n, r)),
-            lost
-        );
-        ensure!(
-            SealedRoots::<T>::iter_keys().all(|(n, r, _)| kept(n, r)),
             lost
         );
         ensure!(

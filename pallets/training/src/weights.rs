@@ -61,7 +61,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     }
 
     fn commit() -> Weight {
-        // Run, snapshot, tally, contribution, sealed root; contribution, sealed root.
+        // Run, snapshot, tally, contribution; contribution.
         time(CALL.saturating_mul(2)).saturating_add(T::DbWeight::get().reads_writes(5, 2))
     }
 
@@ -76,7 +76,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     }
 
     fn on_left() -> Weight {
-        // Run, snapshot, tally, contribution or attestation; tally, contribution, sealed root.
+        // Run, snapshot, tally, contribution or attestation; tally, contribution.
         time(CALL.saturating_mul(2)).saturating_add(T::DbWeight::get().reads_writes(4, 3))
     }
 

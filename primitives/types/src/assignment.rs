@@ -29,7 +29,10 @@ impl DataRange {
     pub fn fit(self, windows: u64, per_miner: u64, miners: u64) -> DataRange {
         let needed = per_miner.saturating_mul(miners);
         if self.cursor > 0 && self.cursor.saturating_add(needed) > windows {
-            DataRange { pass: self.pass.saturating_add(1), cursor: 0 }
+            DataRange {
+                pass: self.pass.saturating_add(1),
+                cursor: 0,
+            }
         } else {
             self
         }
@@ -46,12 +49,20 @@ pub fn round_seed(netuid: Netuid, round: Round, randomness: H256) -> H256 {
     blake2_256(&(b"cairn/round", netuid, round, randomness).encode())
 }
 
+/// The first eight bytes of a hash as a little-endian number.
+fn number(hash: H256) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = hash.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
 /// Where position `index` of the order `0..windows` leads under `key`. Positions beyond the end wrap.
 pub fn permute(key: H256, windows: u64, index: u64) -> u64 {
     if windows <= 1 {
         return 0;
     }
-    let bits = (64 - (windows - 1).leading_zeros()).next_multiple_of(2).max(2);
+    let bits = (64 - (windows - 1).leading_zeros())
+        .next_multiple_of(2)
+        .max(2);
     let half = bits / 2;
     let mask = (1u64 << half) - 1;
     let mut value = index % windows;
@@ -59,7 +70,7 @@ pub fn permute(key: H256, windows: u64, index: u64) -> u64 {
         let (mut left, mut right) = (value >> half, value & mask);
         for step in 0u8..4 {
             let digest = blake2_256(&(key, step, right).encode());
-            let word = digest.to_low_u64_le() & mask;
+            let word = number(digest) & mask;
             (left, right) = (right, left ^ word);
         }
         value = (left << half) | right;
@@ -74,7 +85,7 @@ pub fn slots<T: Clone>(seed: H256, miners: &[T]) -> Vec<T> {
     let mut order: Vec<T> = miners.to_vec();
     for last in (1..order.len()).rev() {
         let digest = blake2_256(&(b"cairn/slot", seed, last as u64).encode());
-        let chosen = digest.to_low_u64_le() % (last as u64 + 1);
+        let chosen = number(digest) % (last as u64 + 1);
         order.swap(last, chosen as usize);
     }
     order

@@ -40,8 +40,14 @@ impl Layout {
     pub fn of(shape: &ModelShape) -> Layout {
         let (d, ffn) = (shape.d_model, shape.ffn);
         let kv = shape.head_dim() * u32::from(shape.kv_heads);
-        let tensor = |name: String, shape: &[u32]| Tensor { name, shape: shape.to_vec() };
-        let mut tensors = vec![tensor("model.embed_tokens.weight".into(), &[shape.vocabulary, d])];
+        let tensor = |name: String, shape: &[u32]| Tensor {
+            name,
+            shape: shape.to_vec(),
+        };
+        let mut tensors = vec![tensor(
+            "model.embed_tokens.weight".into(),
+            &[shape.vocabulary, d],
+        )];
         for layer in 0..shape.layers {
             let named = |part: &str| format!("model.layers.{layer}.{part}.weight");
             tensors.extend([

@@ -8,8 +8,17 @@ use crate::{BlockNumber, Nano, Text, H256, MAX_MEMBERS};
 
 /// Shape of a Llama-style decoder.
 #[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-    Serialize, Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 #[serde(deny_unknown_fields)]
 pub struct ModelShape {
@@ -42,8 +51,17 @@ impl ModelShape {
 
 /// The data that a run trains on: token shards described by a manifest.
 #[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-    Serialize, Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 #[serde(deny_unknown_fields)]
 pub struct DataSet {
@@ -60,8 +78,17 @@ pub struct DataSet {
 
 /// AdamW, its schedule, and how much of it a round does.
 #[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-    Serialize, Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 #[serde(deny_unknown_fields)]
 pub struct InnerOptimizer {
@@ -93,8 +120,17 @@ pub struct InnerOptimizer {
 
 /// How a pseudo-gradient is made small.
 #[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-    Serialize, Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 #[serde(deny_unknown_fields)]
 pub struct Compression {
@@ -106,8 +142,17 @@ pub struct Compression {
 
 /// θ ← θ − α Δ̄ with Δ̄ the sum of contributions over max(senders, ⌈ρR⌉).
 #[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-    Serialize, Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 #[serde(deny_unknown_fields)]
 pub struct OuterStep {
@@ -119,8 +164,18 @@ pub struct OuterStep {
 
 /// Lengths of a round's phases in blocks.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
-    TypeInfo, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 #[serde(deny_unknown_fields)]
 pub struct Phases {
@@ -134,8 +189,18 @@ pub struct Phases {
 
 /// Where in a round a block lies.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
-    TypeInfo, Serialize, Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
@@ -153,7 +218,9 @@ impl Phases {
     /// Length of a round. The block this many blocks after a round's first one settles it and is the first
     /// of the next round.
     pub fn round(&self) -> BlockNumber {
-        self.train.saturating_add(self.reveal).saturating_add(self.attest)
+        self.train
+            .saturating_add(self.reveal)
+            .saturating_add(self.attest)
     }
 
     /// The phase of block `now` in the round that began at block `start`.
@@ -173,8 +240,17 @@ impl Phases {
 
 /// How the run's first weights come to be.
 #[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-    Serialize, Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
 pub enum InitialWeights {
@@ -186,8 +262,17 @@ pub enum InitialWeights {
 
 /// Everything that a worker has to know to take part: it needs nothing but the chain and a store.
 #[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-    Serialize, Deserialize,
+    Clone,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
@@ -248,25 +333,46 @@ impl RunConfig {
         let (m, i) = (&self.model, &self.inner);
         let sizes = [m.d_model, m.ffn, m.vocabulary, m.context, m.rope_theta];
         ensure(sizes.iter().all(|n| *n > 0), ImpossibleShape)?;
-        ensure(m.layers > 0 && m.heads > 0 && m.kv_heads > 0, ImpossibleShape)?;
+        ensure(
+            m.layers > 0 && m.heads > 0 && m.kv_heads > 0,
+            ImpossibleShape,
+        )?;
         ensure(m.d_model % u32::from(m.heads) == 0, ImpossibleShape)?;
-        ensure(m.heads % m.kv_heads == 0 && m.head_dim() % 2 == 0, ImpossibleShape)?;
-        ensure(i.steps > 0 && i.sequences > 0 && i.sequence_length > 0, ImpossibleInnerSteps)?;
+        ensure(
+            m.heads % m.kv_heads == 0 && m.head_dim() % 2 == 0,
+            ImpossibleShape,
+        )?;
+        ensure(
+            i.steps > 0 && i.sequences > 0 && i.sequence_length > 0,
+            ImpossibleInnerSteps,
+        )?;
         ensure(i.sequence_length <= m.context, ImpossibleInnerSteps)?;
         let below_one = [i.beta1, i.beta2].iter().all(|beta| *beta < Nano::ONE);
         ensure(below_one && i.final_rate <= Nano::ONE, ImpossibleOptimizer)?;
-        ensure(i.learning_rate > Nano(0) && i.learning_rate <= Nano::ONE, ImpossibleOptimizer)?;
-        ensure(i.epsilon > Nano(0) && i.clip_norm > Nano(0), ImpossibleOptimizer)?;
+        ensure(
+            i.learning_rate > Nano(0) && i.learning_rate <= Nano::ONE,
+            ImpossibleOptimizer,
+        )?;
+        ensure(
+            i.epsilon > Nano(0) && i.clip_norm > Nano(0),
+            ImpossibleOptimizer,
+        )?;
         ensure(i.weight_decay <= Nano::ONE, ImpossibleOptimizer)?;
         let kept = self.compression.kept_per_block;
         ensure((1..=4_096).contains(&kept), ImpossibleCompression)?;
-        ensure(self.compression.error_decay <= Nano::ONE, ImpossibleCompression)?;
+        ensure(
+            self.compression.error_decay <= Nano::ONE,
+            ImpossibleCompression,
+        )?;
         ensure(self.outer.rho <= Nano::ONE, ImpossibleOuterStep)?;
         ensure(self.outer.learning_rate > Nano(0), ImpossibleOuterStep)?;
         let p = self.phases;
         ensure(p.train > 0 && p.reveal > 0 && p.attest > 0, EmptyPhase)?;
         let contributors = 1..=MAX_MEMBERS as u16;
-        ensure(contributors.contains(&self.max_contributors), ImpossibleContributors)?;
+        ensure(
+            contributors.contains(&self.max_contributors),
+            ImpossibleContributors,
+        )?;
         ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)
     }
 }

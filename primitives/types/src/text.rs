@@ -8,7 +8,15 @@ use serde::{de::Error as _, Deserialize, Deserializer, Serialize, Serializer};
 
 /// At most 256 bytes of text.
 #[derive(
-    Clone, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
     TypeInfo,
 )]
 pub struct Text(pub BoundedVec<u8, ConstU32<256>>);
@@ -16,7 +24,9 @@ pub struct Text(pub BoundedVec<u8, ConstU32<256>>);
 impl Text {
     /// The text, or `None` if it is longer than 256 bytes.
     pub fn new(text: &str) -> Option<Text> {
-        BoundedVec::try_from(Vec::from(text.as_bytes())).ok().map(Text)
+        BoundedVec::try_from(Vec::from(text.as_bytes()))
+            .ok()
+            .map(Text)
     }
 
     /// The text; bytes that are not UTF-8 are replaced.

@@ -10,8 +10,18 @@ use crate::Uid;
 /// A set of uids as a bit map: bit `uid % 8` of byte `uid / 8`. A set bit says that the contribution was
 /// fetched, matches its root, opens, decodes and started from the right weights.
 #[derive(
-    Clone, Debug, Default, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen,
-    TypeInfo, Serialize, Deserialize,
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
 )]
 pub struct Verdicts(pub BoundedVec<u8, ConstU32<{ crate::MAX_MEMBERS / 8 }>>);
 
@@ -35,7 +45,9 @@ impl Verdicts {
 
     /// Whether `uid` is in the set.
     pub fn contains(&self, uid: Uid) -> bool {
-        self.0.get(usize::from(uid / 8)).is_some_and(|byte| byte & (1 << (uid % 8)) != 0)
+        self.0
+            .get(usize::from(uid / 8))
+            .is_some_and(|byte| byte & (1 << (uid % 8)) != 0)
     }
 
     /// The uids of the set, ascending.

@@ -1,7 +1,10 @@
 //! Blocks: their size, their weight, their time.
 
 use frame_support::{
-    derive_impl, parameter_types,
+    derive_impl,
+    dispatch::DispatchClass,
+    parameter_types,
+    traits::Contains,
     weights::{
         constants::{RocksDbWeight, WEIGHT_REF_TIME_PER_SECOND},
         Weight,
@@ -13,7 +16,7 @@ use sp_version::RuntimeVersion;
 
 use crate::{
     block_time, AccountId, Babe, Balance, Block, BlockNumber, Hash, Nonce, PalletInfo, Runtime,
-    RuntimeCall, RuntimeEvent, RuntimeOrigin, RuntimeTask, System, VERSION,
+    RuntimeCall, RuntimeEvent, RuntimeOrigin, RuntimeTask, VERSION,
 };
 
 /// Share of a block that ordinary transactions may fill.
@@ -27,12 +30,34 @@ parameter_types! {
         Weight::from_parts(2 * WEIGHT_REF_TIME_PER_SECOND, u64::MAX),
         NORMAL_DISPATCH_RATIO,
     );
-    pub Length: BlockLength = BlockLength::max_with_normal_ratio(5 * 1024 * 1024, NORMAL_DISPATCH_RATIO);
+    /// Five MiB.
+    pub Length: BlockLength = BlockLength::builder()
+        .max_length(5 * 1024 * 1024)
+        .modify_max_length_for_class(DispatchClass::Normal, |max| *max = NORMAL_DISPATCH_RATIO * *max)
+        .build();
     pub const SS58Prefix: u8 = 42;
+}
+
+/// Calls that would change what exists without the ledger of what was issued. Root passes every filter.
+pub struct KeepsIssuance;
+
+impl Contains<RuntimeCall> for KeepsIssuance {
+    fn contains(call: &RuntimeCall) -> bool {
+        use pallet_balances::Call;
+        !matches!(
+            call,
+            RuntimeCall::Balances(
+                Call::burn { .. }
+                    | Call::force_set_balance { .. }
+                    | Call::force_adjust_total_issuance { .. }
+            )
+        )
+    }
 }
 
 #[derive_impl(frame_system::config_preludes::SolochainDefaultConfig)]
 impl frame_system::Config for Runtime {
+    type BaseCallFilter = KeepsIssuance;
     type Block = Block;
     type AccountId = AccountId;
     type Nonce = Nonce;

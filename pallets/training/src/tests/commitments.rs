@@ -4,7 +4,7 @@ use cairn_primitives::{key_hash, Commitment, H256};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
-use crate::{mock::*, Contributions, Error, Event, SealedRoots};
+use crate::{mock::*, Contributions, Error, Event};
 
 fn commit_as(change: impl FnOnce(&mut Commitment)) -> sp_runtime::DispatchResult {
     let mut changed = commitment(NET, 0, 10, ROOT);
@@ -121,19 +121,23 @@ fn a_commitment_has_bytes_but_not_too_many_and_real_hashes() {
 }
 
 #[test]
-fn a_sealed_file_is_committed_to_by_one_miner_only() {
+fn who_copies_a_commitment_neither_stops_its_owner_nor_can_open_it() {
     ExtBuilder::usual().execute(|| {
-        assert_ok!(commit(NET, 0, 11, ROOT));
-        let taken = commitment(NET, 0, 11, ROOT).sealed_root;
+        let original = commitment(NET, 0, 11, ROOT);
+        assert_ok!(Training::commit(
+            by(hotkey(NET, 10)),
+            NET,
+            0,
+            original.clone()
+        ));
+        assert_ok!(Training::commit(by(hotkey(NET, 11)), NET, 0, original));
+        run_to(6);
+        assert_ok!(reveal(NET, 0, 11));
+        let stolen = key(11);
         assert_noop!(
-            commit_as(|c| c.sealed_root = taken),
-            Error::<Test>::SealedRootTaken
+            Training::reveal(by(hotkey(NET, 10)), NET, 0, stolen),
+            Error::<Test>::WrongKey
         );
-        assert_eq!(SealedRoots::<Test>::get((NET, 0, taken)), Some(11));
-        run_to(2 + ROUND);
-        let mut again = commitment(NET, 1, 10, ROOT);
-        again.sealed_root = taken;
-        assert_ok!(Training::commit(by(hotkey(NET, 10)), NET, 1, again));
     });
 }
 

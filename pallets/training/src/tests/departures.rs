@@ -2,7 +2,7 @@
 
 use frame_support::{assert_noop, assert_ok};
 
-use crate::{mock::*, Attestations, Contributions, Error, Event, Rounds, SealedRoots, Tallies};
+use crate::{mock::*, Attestations, Contributions, Error, Event, Rounds, Tallies};
 
 fn replace(uid: u16, stake: u64, bond: u64) {
     World::leave(NET, uid);
@@ -35,7 +35,6 @@ fn a_miner_that_leaves_takes_its_commitment_with_it() {
             }]
         );
         assert!(!Contributions::<Test>::contains_key((NET, 0, 10)));
-        assert_eq!(SealedRoots::<Test>::iter().count(), 0);
         assert_noop!(
             commit(NET, 0, 10, ROOT),
             Error::<Test>::NotAMinerOfThisRound

@@ -3,8 +3,7 @@
 use frame_support::{assert_noop, assert_ok};
 
 use crate::{
-    mock::*, Attestations, Contributions, Error, Event, Lineage, Rounds, SealedRoots, Settlements,
-    Tallies,
+    mock::*, Attestations, Contributions, Error, Event, Lineage, Rounds, Settlements, Tallies,
 };
 
 #[test]
@@ -21,7 +20,6 @@ fn the_last_rounds_are_kept_and_older_ones_go() {
         assert_eq!(Tallies::<Test>::iter().count(), 3);
         assert_eq!(Settlements::<Test>::iter().count(), 2);
         assert_eq!(Contributions::<Test>::iter().count(), 4);
-        assert_eq!(SealedRoots::<Test>::iter().count(), 4);
         assert_eq!(Attestations::<Test>::iter().count(), 6);
         assert_eq!(Training::run_info(NET).unwrap().oldest_round, 7);
         assert!(Training::settled(NET, 6).is_none() && Training::settled(NET, 7).is_some());
