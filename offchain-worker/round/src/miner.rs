@@ -250,7 +250,7 @@ impl Miner {
         if view.round.round != intent.round {
             return None;
         }
-        let action = match (view.round.phase(now), view.own) {
+        let action = match (view.round.next_phase(now), view.own) {
             (Phase::Train, None) => Action::Commit(intent.clone()),
             (Phase::Reveal, Some(own))
                 if !own.revealed && own.sealed_root == intent.commitment.sealed_root =>

@@ -236,7 +236,7 @@ impl Validator {
     }
 
     fn attest(&mut self, view: &View, now: BlockNumber) -> Option<Action> {
-        let due = view.round.phase(now) == Phase::Attest && view.attested == Some(false);
+        let due = view.round.next_phase(now) == Phase::Attest && view.attested == Some(false);
         if !due || self.attesting {
             return None;
         }

@@ -22,6 +22,11 @@ impl RoundView {
         self.phases.at(self.start, now)
     }
 
+    /// The phase in which a transaction finds itself that is sent at block `now`: that of the next block.
+    pub fn next_phase(&self, now: BlockNumber) -> Phase {
+        self.phase(now.saturating_add(1))
+    }
+
     /// The first block in which a commit is refused.
     pub fn commit_deadline(&self) -> BlockNumber {
         self.start.saturating_add(self.phases.train)
@@ -34,16 +39,17 @@ impl RoundView {
             .saturating_sub(commit_margin(&self.phases))
     }
 
-    /// The last block but one of the attest phase: what is attested after it may be too late.
+    /// The block at which an attestation has to be sent whatever is still missing: it gets into the next one,
+    /// the last of the attest phase.
     pub fn attest_deadline(&self) -> BlockNumber {
         let end = self.start.saturating_add(self.phases.round());
         end.saturating_sub(self.phases.attest.min(2))
     }
 
-    /// The block at which scoring stops: the processor is needed for opening what is being revealed.
+    /// The block at which scoring stops: keys are being revealed, and the processor is needed for opening
+    /// what they belong to.
     pub fn scoring_deadline(&self) -> BlockNumber {
-        let reveal_end = self.commit_deadline().saturating_add(self.phases.reveal);
-        reveal_end.saturating_sub(1)
+        self.commit_deadline()
     }
 }
 
@@ -86,7 +92,7 @@ mod tests {
     fn deadlines_lie_inside_their_phases() {
         let round = view(12, 4, 4);
         assert_eq!(round.training_deadline(), 109);
-        assert_eq!(round.scoring_deadline(), 115);
+        assert_eq!(round.scoring_deadline(), 112);
         assert_eq!(round.attest_deadline(), 118);
     }
 

@@ -83,7 +83,7 @@ fn a_round_from_beginning_to_end() {
         own: own(7, false),
         ..view(0, 100)
     };
-    assert_eq!(step(&mut miner, Event::Chain(committed.clone()), 105), []);
+    assert_eq!(step(&mut miner, Event::Chain(committed.clone()), 104), []);
     let reveal = Action::Reveal {
         round: 0,
         key: [7; 32],
@@ -208,7 +208,7 @@ fn the_key_of_something_else_on_chain_is_not_revealed() {
 #[test]
 fn nothing_is_revealed_before_its_time() {
     let mut miner = Miner::new(3, Some(intent(3, 7)));
-    for now in (100..106).chain(109..111) {
+    for now in (100..105).chain(108..111) {
         let committed = View {
             own: own(7, false),
             ..view(3, 100)

@@ -264,7 +264,9 @@ impl State {
 
     fn take(&mut self, transaction: Transaction, hotkey: AccountId) -> Result<(), String> {
         let in_phase = |phase: Phase, round: Round| {
-            let right = self.phase() == phase && self.round == round;
+            // A transaction is in the next block.
+            let next = PHASES.at(self.start, self.number + 1);
+            let right = next == phase && self.round == round;
             right.then_some(()).ok_or(format!(
                 "{transaction:?} in {:?} of {}",
                 self.phase(),
