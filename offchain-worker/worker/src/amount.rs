@@ -49,6 +49,14 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// `1 miner`, `2 miners`.
+pub fn counted(number: impl Into<u64>, what: &str) -> String {
+    match number.into() {
+        1 => format!("1 {what}"),
+        number => format!("{} {what}s", thousands(number)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +85,8 @@ mod tests {
         assert_eq!(crn(1_234_567_891_234_567, 4), "1,234,567.8912");
         assert_eq!(crn(5 * CRN, 9), "5.00");
         assert_eq!(crn(1, 9), "0.000000001");
+        assert_eq!(counted(1u16, "cheat"), "1 cheat");
+        assert_eq!(counted(0u16, "cheat"), "0 cheats");
         assert_eq!(thousands(0), "0");
         assert_eq!(thousands(1_000), "1,000");
     }

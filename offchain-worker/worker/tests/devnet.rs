@@ -208,9 +208,15 @@ fn look_around(url: &str) {
 
 fn rounds_settled(report: &Report) {
     assert_eq!(report.rounds.len(), ROUNDS);
+    // A round in which nobody was in time is none that went wrong; a run of them is.
+    let null = report
+        .rounds
+        .iter()
+        .filter(|round| round.included.is_empty())
+        .count();
+    assert!(null <= 2, "{null} rounds of {ROUNDS} included nobody");
     for (number, round) in report.rounds.iter().enumerate() {
         assert_eq!(round.round as usize, number);
-        assert!(!round.included.is_empty(), "round {number} included nobody");
         assert!(
             u128::from(round.attested_stake) * 3 >= u128::from(round.total_stake) * 2,
             "round {number}: {} of {} attested",

@@ -108,7 +108,7 @@ fn launch(binary: &Path, directory: &Path, (rpc, p2p): (u16, u16)) -> Result<Pro
             "--no-prometheus",
             "--no-mdns",
         ])
-        .args(["--rpc-port", &rpc.to_string(), "--port", &p2p.to_string()])
+        .args(["--rpc-port", &rpc.to_string()])
         .args(["--listen-addr", &format!("/ip4/127.0.0.1/tcp/{p2p}")])
         .arg("--base-path")
         .arg(directory.join("node"));

@@ -22,7 +22,12 @@ use super::{
     setting, GRACE,
 };
 use crate::{
-    amount::thousands, data::Prepared, error::Failure, follower::Follower, shards, table::short,
+    amount::{counted, thousands},
+    data::Prepared,
+    error::Failure,
+    follower::Follower,
+    shards,
+    table::short,
 };
 
 /// How often the processes are looked at.
@@ -118,8 +123,11 @@ impl Devnet {
             std::fs::create_dir_all(self.directory.join(part))?;
         }
         self.screen.say(&format!(
-            "a network of {} miners, {} validators and {} cheats on this machine; Ctrl-C stops all of it",
-            options.miners, options.validators, options.cheats
+            "a network on this machine: {}, {}, {}, {}; Ctrl-C stops all of it",
+            counted(options.miners, "miner"),
+            counted(options.validators, "validator"),
+            counted(options.cheats, "cheat"),
+            counted(options.rounds, "round"),
         ));
         let node = Node::start(options.node_bin.as_deref(), &self.directory)?;
         self.screen.fact(
