@@ -27,8 +27,7 @@ use sp_version::RuntimeVersion;
 use crate::{
     configs::consensus::{BABE_GENESIS_EPOCH_CONFIG, EPOCH_SLOTS},
     presets, readers, AccountId, Babe, Balance, Block, Executive, Grandpa, InherentDataExt, Nonce,
-    Runtime,
-    RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
+    Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
 };
 
 impl_runtime_apis! {

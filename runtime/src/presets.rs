@@ -10,8 +10,8 @@ use sp_genesis_builder::PresetId;
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 
 use crate::{
-    configs::consensus::BABE_GENESIS_EPOCH_CONFIG, AccountId, BabeConfig,
-    BalancesConfig, BlockTimeConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys, SudoConfig,
+    configs::consensus::BABE_GENESIS_EPOCH_CONFIG, AccountId, BabeConfig, BalancesConfig,
+    BlockTimeConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys, SudoConfig,
 };
 
 /// One authority, a block every two seconds.
@@ -24,7 +24,10 @@ const ENDOWMENT: Balance = 100_000 * CRN;
 
 /// The names of all presets.
 pub fn names() -> Vec<PresetId> {
-    vec![PresetId::from(DEVELOPMENT_PRESET), PresetId::from(LOCAL_PRESET)]
+    vec![
+        PresetId::from(DEVELOPMENT_PRESET),
+        PresetId::from(LOCAL_PRESET),
+    ]
 }
 
 /// The preset of this name as JSON.
@@ -58,16 +61,23 @@ fn genesis(authorities: &[Sr25519Keyring], milliseconds: u64) -> Value {
     build_struct_json_patch!(RuntimeGenesisConfig {
         block_time: BlockTimeConfig { milliseconds },
         balances: BalancesConfig {
-            balances: wealthy.iter().map(|key| (key.to_account_id(), ENDOWMENT)).collect(),
+            balances: wealthy
+                .iter()
+                .map(|key| (key.to_account_id(), ENDOWMENT))
+                .collect(),
         },
-        babe: BabeConfig { epoch_config: BABE_GENESIS_EPOCH_CONFIG },
+        babe: BabeConfig {
+            epoch_config: BABE_GENESIS_EPOCH_CONFIG
+        },
         session: SessionConfig {
             keys: authorities
                 .iter()
                 .map(|key| (key.to_account_id(), key.to_account_id(), session_keys(*key)))
                 .collect::<Vec<(AccountId, AccountId, SessionKeys)>>(),
         },
-        sudo: SudoConfig { key: Some(Sr25519Keyring::Alice.to_account_id()) },
+        sudo: SudoConfig {
+            key: Some(Sr25519Keyring::Alice.to_account_id())
+        },
     })
 }
 
@@ -79,5 +89,8 @@ fn session_keys(key: Sr25519Keyring) -> SessionKeys {
         Sr25519Keyring::Dave => Ed25519Keyring::Dave,
         _ => Ed25519Keyring::Alice,
     };
-    SessionKeys { babe: key.public().into(), grandpa: ed25519.public().into() }
+    SessionKeys {
+        babe: key.public().into(),
+        grandpa: ed25519.public().into(),
+    }
 }

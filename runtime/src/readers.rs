@@ -52,7 +52,12 @@ pub fn members(netuid: Netuid) -> Vec<MemberInfo<AccountId>> {
 pub fn member(netuid: Netuid, hotkey: &AccountId) -> Option<MemberInfo<AccountId>> {
     let uid = Subnets::uid(netuid, hotkey)?;
     let member = Subnets::member(netuid, uid)?;
-    Some(member_info(netuid, uid, member, &Subnets::hyperparameters(netuid)?))
+    Some(member_info(
+        netuid,
+        uid,
+        member,
+        &Subnets::hyperparameters(netuid)?,
+    ))
 }
 
 fn member_info(

@@ -178,6 +178,14 @@ impl Call {
         format!("{}.{}", self.pallet, self.name)
     }
 
+    /// Whether it costs nothing, for a member in the right role, in its phase, once a round.
+    pub fn is_free_for_members(&self) -> bool {
+        matches!(
+            (self.pallet, self.name),
+            ("Training", "commit" | "reveal" | "attest") | ("Emissions", "set_weights")
+        )
+    }
+
     pub(crate) fn pallet(&self) -> &'static str {
         self.pallet
     }

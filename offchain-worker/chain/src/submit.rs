@@ -166,7 +166,8 @@ impl Client {
                 Err(failed) => failed,
             };
             if let ChainError::Refused { code, message, .. } = &error {
-                let next = judge(*code, message, failures > 0);
+                let free = signed.call.is_free_for_members();
+                let next = judge(*code, message, failures > 0, free);
                 let rejected = |remedy| ChainError::Rejected {
                     call: signed.call.title(),
                     account: signed.account,
@@ -304,8 +305,8 @@ impl Client {
 }
 
 /// What to make of the refusal of a transaction. `unclear` says that the node may have got it before, when
-/// the connection broke. The error is the remedy. The codes are those of the `author` namespace of every Substrate node.
-fn judge(code: i32, message: &str, unclear: bool) -> Result<Next, &'static str> {
+/// the connection broke, `free` that the call may cost nothing. The error is the remedy. The codes are those of the `author` namespace of every Substrate node.
+fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'static str> {
     const INVALID: i32 = 1010;
     const BANNED: i32 = 1012;
     const ALREADY_IMPORTED: i32 = 1013;
@@ -318,6 +319,10 @@ fn judge(code: i32, message: &str, unclear: bool) -> Result<Next, &'static str> 
         BANNED | LOW_PRIORITY if unclear => Ok(Next::Look),
         INVALID if says("outdated") => Ok(Next::Again),
         BANNED | LOW_PRIORITY => Ok(Next::Again),
+        // What is free costs a fee where it would fail, and hotkeys seldom have anything to pay it with.
+        INVALID if says("pay some fees") && free => Err(
+            "it is free once a round, in its phase, for members in its role: look at the round and the role",
+        ),
         INVALID if says("pay some fees") => Err("send the account some CRN"),
         INVALID if says("bad signature") || says("birth block") => {
             Err("the chain moved on meanwhile; try again")
@@ -335,7 +340,7 @@ mod tests {
     #[test]
     fn a_transaction_that_the_node_has_is_looked_for() {
         assert_eq!(
-            judge(1013, "Transaction Already Imported", false),
+            judge(1013, "Transaction Already Imported", false, false),
             Ok(Next::Look)
         );
     }
@@ -343,13 +348,13 @@ mod tests {
     #[test]
     fn a_nonce_that_was_taken_is_drawn_again() {
         let outdated = "Invalid Transaction: Transaction is outdated";
-        assert_eq!(judge(1010, outdated, false), Ok(Next::Again));
+        assert_eq!(judge(1010, outdated, false, false), Ok(Next::Again));
         assert_eq!(
-            judge(1014, "Priority is too low: (1 vs 1)", false),
+            judge(1014, "Priority is too low: (1 vs 1)", false, false),
             Ok(Next::Again)
         );
         assert_eq!(
-            judge(1012, "Transaction is temporarily banned", false),
+            judge(1012, "Transaction is temporarily banned", false, false),
             Ok(Next::Again)
         );
     }
@@ -358,21 +363,29 @@ mod tests {
     fn after_a_broken_connection_a_taken_nonce_may_be_our_own() {
         let outdated = "Invalid Transaction: Transaction is outdated";
         for (code, message) in [(1010, outdated), (1012, ""), (1013, ""), (1014, "")] {
-            assert_eq!(judge(code, message, true), Ok(Next::Look), "{code}");
+            assert_eq!(judge(code, message, true, false), Ok(Next::Look), "{code}");
         }
     }
 
     #[test]
     fn what_will_not_do_is_refused_with_a_remedy() {
         let poor = "Invalid Transaction: Inability to pay some fees (e.g. account balance too low)";
-        assert_eq!(judge(1010, poor, false), Err("send the account some CRN"));
-        assert_eq!(judge(1010, poor, true), Err("send the account some CRN"));
+        assert_eq!(
+            judge(1010, poor, false, false),
+            Err("send the account some CRN")
+        );
+        assert_eq!(
+            judge(1010, poor, true, false),
+            Err("send the account some CRN")
+        );
+        let free = judge(1010, poor, false, true).unwrap_err();
+        assert!(free.contains("free once a round"), "{free}");
         for (code, message) in [
             (1016, "Immediately Dropped"),
             (1010, "Custom error: 1"),
             (-1, ""),
         ] {
-            assert!(judge(code, message, false).is_err(), "{code}");
+            assert!(judge(code, message, false, false).is_err(), "{code}");
         }
     }
 }

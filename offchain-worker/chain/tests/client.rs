@@ -449,11 +449,14 @@ async fn a_transaction_that_is_turned_away_says_what_to_do() {
     let (node, client) = connected().await;
     let poor = "Inability to pay some fees (e.g. account balance too low)";
     node.state().refusals.push((1010, poor));
-    let error = client.submit(&commit(7), &alice()).await.unwrap_err();
+    let error = client
+        .submit(&Call::stop_run(3), &alice())
+        .await
+        .unwrap_err();
     assert!(matches!(error, ChainError::Rejected { .. }), "{error:?}");
     let text = error.to_string();
     assert!(
-        text.contains("Training.commit") && text.contains(poor),
+        text.contains("Training.stop_run") && text.contains(poor),
         "{text}"
     );
     assert!(text.contains("send the account some CRN"), "{text}");

@@ -8,9 +8,7 @@ use frame_support::{
 use scale_info::TypeInfo;
 use sp_runtime::traits::BlakeTwo256;
 
-use crate::{
-    Balance, Balances, OriginCaller, Runtime, RuntimeCall, RuntimeEvent, System,
-};
+use crate::{Balance, Balances, OriginCaller, Runtime, RuntimeCall, RuntimeEvent, System};
 
 /// Deposit for what an account keeps in storage: a thousandth of a CRN an item, a pebble·1,000 a byte.
 const fn deposit(items: u32, bytes: u32) -> Balance {
@@ -52,8 +50,19 @@ impl pallet_multisig::Config for Runtime {
 
 /// What a proxy may do in an account's name. Each kind is a list of what it may, never of what it may not.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode,
-    DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
 )]
 pub enum ProxyKind {
     /// Everything.

@@ -7,9 +7,7 @@ use frame_support::{
     traits::{ConstU32, Randomness},
 };
 
-use crate::{
-    block_time, Balances, Emissions, Hash, Runtime, Stake, Subnets, Training,
-};
+use crate::{block_time, Balances, Emissions, Hash, Runtime, Stake, Subnets, Training};
 
 parameter_types! {
     pub const MaxSubnets: Netuid = 128;

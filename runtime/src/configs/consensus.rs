@@ -6,9 +6,7 @@ use frame_support::{
 };
 use sp_runtime::traits::{ConvertInto, OpaqueKeys};
 
-use crate::{
-    block_time, AccountId, Babe, Balance, Balances, Runtime, RuntimeEvent, SessionKeys,
-};
+use crate::{block_time, AccountId, Babe, Balance, Balances, Runtime, RuntimeEvent, SessionKeys};
 
 /// Slots of a BABE epoch.
 pub const EPOCH_SLOTS: u64 = 200;
