@@ -37,7 +37,7 @@ lint: setup ## format and clippy
 test: lint build ## everything that CI runs
 	cargo test --locked --workspace
 	npm --prefix tests/polkadot-js ci --no-audit --no-fund
-	CAIRN_NODE=$(CARGO_TARGET_DIR)/debug/cairn-node npm --prefix tests/polkadot-js test
+	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node npm --prefix tests/polkadot-js test
 
 bench: setup ## benchmarks
 	@if grep -q '^\[\[bench\]\]' $$(git ls-files '*Cargo.toml'); then \
