@@ -7,6 +7,9 @@
 //!
 //! [`service`] puts the node together, [`rpc`] answers questions, [`chain_spec`] knows the networks.
 
+// The errors are those of the client libraries.
+#![allow(clippy::result_large_err)]
+
 mod chain_spec;
 mod cli;
 mod command;

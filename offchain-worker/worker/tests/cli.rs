@@ -199,7 +199,7 @@ fn run_configurations_that_cannot_be_are_refused() {
     place.check(
         "vocabulary = 1024",
         "vocabulary = 64",
-        &["vocabulary", "300"],
+        &["vocabulary 64", "smaller tokenizer"],
     );
     place.check(
         "steps = 2 ",

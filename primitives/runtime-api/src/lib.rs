@@ -3,7 +3,8 @@
 //! Each answers from the state of one block and is a plain read. Lists are bounded by what the chain keeps.
 
 #![cfg_attr(not(feature = "std"), no_std)]
-#![allow(clippy::too_many_arguments)]
+// The macro writes the bounds of type parameters twice.
+#![allow(clippy::multiple_bound_locations)]
 
 extern crate alloc;
 
