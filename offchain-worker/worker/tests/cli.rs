@@ -195,7 +195,11 @@ fn run_configurations_that_cannot_be_are_refused() {
         "kept_per_block = 5000",
         &["kept_per_block", "4096"],
     );
-    place.check("train = 14", "train = 0", &["phase", "at least 1"]);
+    place.check(
+        "[phases]\ntrain = ",
+        "[phases]\ntrain = 0 # ",
+        &["phase", "at least 1"],
+    );
     place.check(
         "vocabulary = 1024",
         "vocabulary = 64",
