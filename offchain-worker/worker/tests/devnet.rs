@@ -135,6 +135,49 @@ fn a_network_trains_pays_and_survives() {
     nothing_is_left(&kept);
 }
 
+#[test]
+fn ctrl_c_stops_everything() {
+    let directory = tempfile::tempdir().expect("room");
+    let kept = directory.path().join("devnet");
+    let mut devnet = command(&[
+        "devnet",
+        "--miners",
+        "1",
+        "--validators",
+        "1",
+        "--cheats",
+        "0",
+    ]);
+    devnet
+        .arg("--node-bin")
+        .arg(node())
+        .arg("--keep")
+        .arg(&kept);
+    let child = devnet
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("cairn starts");
+    let mut running = Running(child);
+    let mut lines = BufReader::new(running.0.stdout.take().expect("piped")).lines();
+    // Everybody is registered, and the workers are being started.
+    let started = lines.any(|line| line.expect("UTF-8").trim_start().starts_with("subnet"));
+    assert!(started, "it ended before it began");
+    let id = running.0.id().to_string();
+    assert!(Command::new("kill")
+        .args(["-INT", &id])
+        .status()
+        .expect("kill")
+        .success());
+    let status = running.0.wait().expect("it ends");
+    assert_eq!(status.code(), Some(1));
+    let mut said = String::new();
+    let mut errors = BufReader::new(running.0.stderr.take().expect("piped"));
+    std::io::Read::read_to_string(&mut errors, &mut said).expect("UTF-8");
+    assert!(said.contains("stopped"), "{said}");
+    nothing_is_left(&kept);
+}
+
 /// What a curious person asks while it runs, and what is refused.
 fn look_around(url: &str) {
     let status = json(ask(url, &["status", "--json"]));
