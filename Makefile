@@ -16,10 +16,10 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup build devnet test lint bench zombienet
+.PHONY: help setup build devnet test lint bench chain-specs zombienet
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: compilers, protoc, Rust, the WASM target
 	@scripts/setup.sh
@@ -45,6 +45,11 @@ bench: setup ## benchmarks
 	else \
 		echo "no benchmarks yet"; \
 	fi
+
+chain-specs: build ## write chain-specs/dev.json and chain-specs/local.json, with this checkout's runtime
+	for name in dev local; do \
+		$(CARGO_TARGET_DIR)/debug/cairn-node export-chain-spec --chain $$name --output chain-specs/$$name.json; \
+	done
 
 zombienet: build ## four authorities: blocks finalise, and a stopped authority comes back
 	PATH="$(CARGO_TARGET_DIR)/debug:$$PATH" zombienet/run.sh
