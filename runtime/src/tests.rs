@@ -44,10 +44,11 @@ fn on(preset: &str, test: impl FnOnce()) {
             issued,
             balances,
             stakes,
+            unbonding,
             bonds,
             pots,
         } = readers::issuance();
-        assert_eq!(issued, balances + stakes + bonds + pots);
+        assert_eq!(issued, balances + stakes + unbonding + bonds + pots);
     });
 }
 

@@ -39,8 +39,8 @@
 //!
 //! # The sum that always holds
 //!
-//! [`Issued`] = balances + stakes + bonds + pots, to the pebble, checked by `do_try_state`. Moving tokens
-//! between these four changes nothing; issuing adds to `Issued` and to a pot at once. Destroying tokens is
+//! [`Issued`] = balances + stakes + unbonding stake + bonds + pots, to the pebble, checked by `do_try_state`.
+//! Moving tokens between these five changes nothing; issuing adds to `Issued` and to a pot at once. Destroying tokens is
 //! the one thing that must be reported: through [`OnBurned`], and for what the balances pallet destroys
 //! through the handlers [`BurnedCredit`] (dust) and [`FeesToAuthor`] (fees without a receiver). A runtime
 //! must not offer calls that change the total issuance otherwise, such as the balances pallet's `burn`,
@@ -127,7 +127,7 @@ pub mod pallet {
         type WeightInfo: WeightInfo;
     }
 
-    /// What exists, in pebble: balances + stakes + bonds + pots.
+    /// What exists, in pebble: balances + stakes + unbonding stake + bonds + pots.
     #[pallet::storage]
     pub type Issued<T> = StorageValue<_, Balance, ValueQuery>;
 
@@ -183,6 +183,7 @@ pub mod pallet {
             let balances = <T::Currency as fungible::Inspect<T::AccountId>>::total_issuance();
             let issued = balances
                 .checked_add(T::Ledgers::total_staked())
+                .and_then(|sum| sum.checked_add(T::Ledgers::total_unbonding()))
                 .and_then(|sum| sum.checked_add(T::Ledgers::total_bonded()))
                 .filter(|issued| *issued <= schedule::CAP)
                 .expect("genesis holds at most 21 million CRN: lower the balances of the preset");

@@ -70,6 +70,7 @@ impl pallet_emissions::Config for Test {
 pub struct World {
     pub subnets: BTreeMap<Netuid, Subnet>,
     pub bonded: Balance,
+    pub unbonding: Balance,
 }
 
 #[derive(Clone, Debug, Encode, Decode)]
@@ -205,6 +206,10 @@ impl Ledgers for World {
             .sum()
     }
 
+    fn total_unbonding() -> Balance {
+        TheWorld::get().unbonding
+    }
+
     fn total_bonded() -> Balance {
         TheWorld::get().bonded
     }
@@ -233,6 +238,12 @@ impl ExtBuilder {
     /// Adds bonds to the world.
     pub fn bonded(mut self, amount: Balance) -> Self {
         self.world.bonded += amount;
+        self
+    }
+
+    /// Adds stake that is being withdrawn to the world.
+    pub fn unbonding(mut self, amount: Balance) -> Self {
+        self.world.unbonding += amount;
         self
     }
 

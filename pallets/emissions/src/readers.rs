@@ -42,6 +42,7 @@ impl<T: Config> Pallet<T> {
             issued: Issued::<T>::get(),
             balances: T::Currency::total_issuance(),
             stakes: T::Ledgers::total_staked(),
+            unbonding: T::Ledgers::total_unbonding(),
             bonds: T::Ledgers::total_bonded(),
             pots: TotalPots::<T>::get(),
         }

@@ -13,7 +13,7 @@ use crate::{
 impl<T: Config> Pallet<T> {
     /// Checks every promise that the pallet's storage has to keep:
     ///
-    /// - what is issued is the sum of balances, stakes, bonds and pots, and not above the cap;
+    /// - what is issued is the sum of balances, stakes, unbonding stake, bonds and pots, and not above the cap;
     /// - the pots' total is the sum of the subnets' pots;
     /// - what a subnet paid is what its owner and its hotkeys got, and no member earned more since it came
     ///   than its hotkey over all time;
@@ -31,13 +31,13 @@ impl<T: Config> Pallet<T> {
 
     fn check_issuance() -> Result<(), TryRuntimeError> {
         let places = Self::issuance();
-        let sum = [places.stakes, places.bonds, places.pots]
+        let sum = [places.stakes, places.unbonding, places.bonds, places.pots]
             .iter()
             .try_fold(places.balances, |sum: Balance, part| sum.checked_add(*part))
             .ok_or("the ledgers hold more than a balance can be")?;
         ensure!(
             places.issued == sum,
-            "issued is not balances + stakes + bonds + pots"
+            "issued is not balances + stakes + unbonding + bonds + pots"
         );
         ensure!(places.issued <= CAP, "more is issued than the cap");
         Ok(())

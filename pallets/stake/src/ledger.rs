@@ -245,6 +245,10 @@ impl<T: Config> Ledgers for Pallet<T> {
         TotalStaked::<T>::get()
     }
 
+    fn total_unbonding() -> Balance {
+        0
+    }
+
     fn total_bonded() -> Balance {
         TotalBonded::<T>::get()
     }

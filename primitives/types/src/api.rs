@@ -119,6 +119,43 @@ pub struct MemberInfo<AccountId> {
     pub earned: Balance,
 }
 
+/// Stake that is being withdrawn.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct UnbondingStake<AccountId> {
+    /// How much.
+    #[serde(with = "pebble")]
+    pub amount: Balance,
+    /// The block from which on it can be withdrawn.
+    pub release_at: BlockNumber,
+    /// The subnet and hotkey on which it is staked then; null if it goes to the account.
+    pub moves_to: Option<(Netuid, AccountId)>,
+}
+
+/// What a coldkey has on one hotkey in one subnet.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct Position<AccountId> {
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The hotkey.
+    pub hotkey: AccountId,
+    /// Stake that counts, with all dividends so far.
+    #[serde(with = "pebble")]
+    pub staked: Balance,
+    /// Stake that is being withdrawn, those first that were asked for first.
+    pub unbonding: Vec<UnbondingStake<AccountId>>,
+    /// Share of its dividends that the hotkey's coldkey takes, of 65,535.
+    pub take: u16,
+}
+
+impl<AccountId> Position<AccountId> {
+    /// All stake that is being withdrawn, in pebble.
+    pub fn total_unbonding(&self) -> Balance {
+        self.unbonding
+            .iter()
+            .fold(0, |sum: Balance, part| sum.saturating_add(part.amount))
+    }
+}
+
 /// A run and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 pub struct RunInfo<AccountId> {
@@ -251,9 +288,12 @@ pub struct Issuance {
     /// Of it, in accounts.
     #[serde(with = "pebble")]
     pub balances: Balance,
-    /// Of it, staked.
+    /// Of it, staked and counting.
     #[serde(with = "pebble")]
     pub stakes: Balance,
+    /// Of it, stake that is being withdrawn.
+    #[serde(with = "pebble")]
+    pub unbonding: Balance,
     /// Of it, in miners' bonds, those being withdrawn included.
     #[serde(with = "pebble")]
     pub bonds: Balance,

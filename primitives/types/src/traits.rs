@@ -3,12 +3,17 @@
 use alloc::vec::Vec;
 use sp_runtime::DispatchError;
 
-use crate::{Balance, BlockNumber, Hyperparameters, Netuid, Uid};
+use crate::{api::Position, Balance, BlockNumber, Hyperparameters, Netuid, Uid};
 
 /// Who is in a subnet. Given by the subnets pallet.
 pub trait Membership<AccountId> {
-    /// All subnets, ascending.
+    /// All subnets that are at work, ascending: not those that are being dissolved.
     fn netuids() -> Vec<Netuid>;
+    /// Whether the subnet is being dissolved. It still answers every other question until nothing is left of
+    /// it; but nothing new may begin there, and no call is accepted that does not take money out.
+    fn is_dissolving(_netuid: Netuid) -> bool {
+        false
+    }
     /// The subnet's hyperparameters; `None` if there is no such subnet.
     fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters>;
     /// The coldkey that owns the subnet.
@@ -27,23 +32,89 @@ pub trait Membership<AccountId> {
 
 /// Who stands behind whom. Given by the stake pallet.
 pub trait Stakes<AccountId> {
-    /// Stake on a hotkey in a subnet.
+    /// Stake on a hotkey in a subnet that counts: without what is being withdrawn.
     fn stake(netuid: Netuid, hotkey: &AccountId) -> Balance;
-    /// Stake on all hotkeys of a subnet.
+    /// Stake on all hotkeys of a subnet that counts.
     fn subnet_stake(netuid: Netuid) -> Balance;
     /// The bond of a hotkey that is not being withdrawn.
     fn bond(netuid: Netuid, hotkey: &AccountId) -> Balance;
-    /// Adds a validator's dividend to the stake on its hotkey. The amount leaves a pot; nothing is minted
-    /// in balances.
+    /// Adds a validator's dividend to the stake on its hotkey: the hotkey's take becomes stake of its coldkey,
+    /// the rest raises what everybody's stake on it is worth. The amount leaves a pot; nothing is minted in
+    /// balances.
     fn reward(netuid: Netuid, hotkey: &AccountId, amount: Balance) -> Result<(), DispatchError>;
 }
 
 /// What the stake pallet holds in all. Given by the stake pallet.
 pub trait Ledgers {
-    /// Stake on all hotkeys of all subnets.
+    /// Stake on all hotkeys of all subnets that counts.
     fn total_staked() -> Balance;
+    /// Stake on all hotkeys of all subnets that is being withdrawn and counts no more.
+    fn total_unbonding() -> Balance;
     /// Bonds of all hotkeys of all subnets, those being withdrawn included.
     fn total_bonded() -> Balance;
+}
+
+/// What an account stands behind. Given by the stake pallet.
+pub trait Positions<AccountId> {
+    /// The next positions of a coldkey, at most `limit`, in an order of their own that does not change while
+    /// none comes or goes: from the first one, or after the one on (netuid, hotkey).
+    fn positions(
+        coldkey: &AccountId,
+        after: Option<(Netuid, AccountId)>,
+        limit: u32,
+    ) -> Vec<Position<AccountId>>;
+    /// The coldkey's position on one hotkey in one subnet.
+    fn position(
+        coldkey: &AccountId,
+        netuid: Netuid,
+        hotkey: &AccountId,
+    ) -> Option<Position<AccountId>>;
+    /// Share of a hotkey's dividends that goes to its coldkey before its stakers get theirs, of 65,535.
+    fn take(hotkey: &AccountId) -> u16;
+}
+
+/// Punishes. Given by the stake pallet.
+pub trait Slashing<AccountId> {
+    /// Takes `amount`, or as much as there is, from what stands behind a hotkey in a subnet: from its bond
+    /// first, then from its stake, each with what is being withdrawn of it. The reporter gets its share, the
+    /// rest is burned. Returns what was taken.
+    fn slash(
+        netuid: Netuid,
+        hotkey: &AccountId,
+        amount: Balance,
+        reporter: Option<&AccountId>,
+    ) -> Balance;
+}
+
+/// Gives back what a pallet keeps of a subnet that is being dissolved. A tuple does it one after the other.
+pub trait Dissolve {
+    /// The dissolution begins: what is in progress on the subnet ends without result. Called once, before
+    /// [`Dissolve::dissolve`] and possibly many blocks before; bounded work.
+    fn on_dissolving(_netuid: Netuid) {}
+    /// Gives back or removes at most `limit` storage items of the subnet, and says how many; fewer than
+    /// `limit` means that nothing is left. Called over and over until then, in blocks that need not follow one
+    /// another, while the subnet and its members still answer to [`Membership`].
+    fn dissolve(_netuid: Netuid, _limit: u32) -> u32 {
+        0
+    }
+}
+
+#[impl_trait_for_tuples::impl_for_tuples(4)]
+impl Dissolve for Tuple {
+    fn on_dissolving(netuid: Netuid) {
+        for_tuples!( #( Tuple::on_dissolving(netuid); )* );
+    }
+
+    fn dissolve(netuid: Netuid, limit: u32) -> u32 {
+        let mut done = 0u32;
+        for_tuples!( #(
+            let left = limit.saturating_sub(done);
+            if left > 0 {
+                done = done.saturating_add(Tuple::dissolve(netuid, left));
+            }
+        )* );
+        done
+    }
 }
 
 /// What a member's work was worth. Given by the emissions pallet.

@@ -228,9 +228,10 @@ impl Economy {
         text +=
             &format!("split      owner {owner} %, miners {miners} %, validators {validators} %\n");
         text += &format!(
-            "where      accounts {}, stakes {}, bonds {}, pots {}\n\n",
+            "where      accounts {}, stakes {}, unbonding {}, bonds {}, pots {}\n\n",
             crn(i.balances, 4),
             crn(i.stakes, 4),
+            crn(i.unbonding, 4),
             crn(i.bonds, 4),
             crn(i.pots, 4),
         );

@@ -19,7 +19,7 @@ pub struct Report {
     /// Everybody who took part, ascending by uid.
     pub members: Vec<MemberReport>,
     /// Where everything that was issued is, at the end.
-    pub issuance: Issuance,
+    pub issuance: IssuanceReport,
     /// The model.
     pub model: ModelReport,
     /// The text.
@@ -30,6 +30,38 @@ pub struct Report {
     pub store_bytes_per_contribution: u64,
     /// From the first line to the last.
     pub wall_seconds: f64,
+}
+
+/// Where everything that was issued is: in four places, stake that is being withdrawn among the stakes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IssuanceReport {
+    /// What exists.
+    #[serde(with = "pebble")]
+    pub issued: Balance,
+    /// Of it, in accounts.
+    #[serde(with = "pebble")]
+    pub balances: Balance,
+    /// Of it, staked, what is being withdrawn included.
+    #[serde(with = "pebble")]
+    pub stakes: Balance,
+    /// Of it, in miners' bonds, those being withdrawn included.
+    #[serde(with = "pebble")]
+    pub bonds: Balance,
+    /// Of it, in pots that the next epochs pay out.
+    #[serde(with = "pebble")]
+    pub pots: Balance,
+}
+
+impl From<Issuance> for IssuanceReport {
+    fn from(issuance: Issuance) -> IssuanceReport {
+        IssuanceReport {
+            issued: issuance.issued,
+            balances: issuance.balances,
+            stakes: issuance.stakes.saturating_add(issuance.unbonding),
+            bonds: issuance.bonds,
+            pots: issuance.pots,
+        }
+    }
 }
 
 /// A round.
@@ -97,7 +129,7 @@ pub fn rounded(duration: Duration) -> f64 {
 }
 
 /// Whether issued is the sum of where it is, to the pebble.
-pub fn adds_up(issuance: &Issuance) -> bool {
+pub fn adds_up(issuance: &IssuanceReport) -> bool {
     let parts = [
         issuance.balances,
         issuance.stakes,
@@ -131,7 +163,7 @@ pub mod tests {
                 rounds_included: 1,
                 state_root: Some(H256::repeat_byte(1)),
             }],
-            issuance: Issuance {
+            issuance: IssuanceReport {
                 issued: 10,
                 balances: 4,
                 stakes: 3,
@@ -190,5 +222,19 @@ pub mod tests {
         assert!(adds_up(&issuance));
         issuance.pots += 1;
         assert!(!adds_up(&issuance));
+    }
+
+    #[test]
+    fn stake_that_is_being_withdrawn_is_not_lost() {
+        let issuance = IssuanceReport::from(Issuance {
+            issued: 15,
+            balances: 4,
+            stakes: 3,
+            unbonding: 5,
+            bonds: 2,
+            pots: 1,
+        });
+        assert_eq!(issuance.stakes, 8);
+        assert!(adds_up(&issuance));
     }
 }

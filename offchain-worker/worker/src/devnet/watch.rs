@@ -396,7 +396,7 @@ impl Devnet {
         Ok(Report {
             rounds,
             members,
-            issuance: view.issuance().await?,
+            issuance: view.issuance().await?.into(),
             model: ModelReport {
                 parameters: layout.parameters() as u64,
                 layout_hash: layout.hash(),

@@ -111,7 +111,7 @@ fn every_broken_promise_is_noticed() {
     let row = |cells: &[(Uid, u16)]| Row::try_from(cells.to_vec()).unwrap();
     broken(
         || Issued::<Test>::mutate(|issued| *issued += 1),
-        "issued is not balances + stakes + bonds + pots",
+        "issued is not balances + stakes + unbonding + bonds + pots",
     );
     broken(
         || {

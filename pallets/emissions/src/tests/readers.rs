@@ -26,13 +26,15 @@ fn the_schedule() {
 
 #[test]
 fn where_everything_is() {
-    ExtBuilder::usual().bonded(3).build_and_execute(|| {
+    let builder = ExtBuilder::usual().bonded(3).unbonding(4);
+    builder.build_and_execute(|| {
         run_to(2);
         let balances = 5 * EXISTENTIAL_DEPOSIT;
         let expected = Issuance {
-            issued: balances + 100 * CRN + 3 + REWARD,
+            issued: balances + 100 * CRN + 4 + 3 + REWARD,
             balances,
             stakes: 100 * CRN,
+            unbonding: 4,
             bonds: 3,
             pots: REWARD,
         };
