@@ -1,17 +1,27 @@
-//! Causal grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245).
+//! Causal grouped-query attention (Ainslie et al. 2023, arXiv 2305.13245), a block of queries at a time.
 //!
-//! Sequences are divided among the threads. Within one, queries come in blocks of 64, and a block looks only
-//! at keys up to its own last one. The backward pass computes the probabilities again from the row's largest
-//! score and the sum of its exponentials, as Flash Attention does (Dao et al. 2022, arXiv 2205.14135), so
-//! that no matrix of `length`² elements is kept.
+//! A task is one key head of one sequence with all query heads that look at it. Queries come in blocks of 64, and a
+//! block looks only at keys up to its own last one; tiles of scores that the mask would hide are not computed.
+//! The backward pass computes the probabilities again from each row's largest score and the sum of its
+//! exponentials, as Flash Attention does (Dao et al. 2022, arXiv 2205.14135): what is kept grows with the length,
+//! not with its square.
+//!
+//! Order of the sums: a query's exponentials are added in the order of the keys; its output is the product of the
+//! unnormalised exponentials with the values, times one over that sum. The gradients of a key and a value are
+//! chains over 64 queries, added block after block, query head after query head.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use crate::gemm::{product, Matrix, Start};
-use crate::math::{dot, exp_sum, max};
+use crate::gemm::{Buffer, Kernels, Left, Matrix, Right, Start};
+use crate::math::{dot, exp};
+use crate::rope::{Angles, Turn};
 
 /// Queries per block; part of the arithmetic.
-const BLOCK: usize = 64;
+pub const BLOCK: usize = 64;
 
 /// How heads lie in a row: queries, then keys, then values.
 #[derive(Clone, Copy)]
@@ -20,19 +30,90 @@ pub struct Heads {
     pub queries: usize,
     /// Number of key heads, and of value heads.
     pub keys: usize,
-    /// Numbers in a head.
+    /// Numbers in a head, at most 256.
     pub width: usize,
     /// Positions in a sequence.
     pub length: usize,
 }
 
-/// One sequence's part of a buffer.
-struct Sequence<'a> {
-    qkv: &'a [f32],
-    maxima: &'a [f32],
-    rates: &'a [f32],
-    output: &'a [f32],
-    doutput: &'a [f32],
+/// What the forward pass leaves for the backward pass, of all sequences.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    /// Rows of queries, keys and values.
+    pub qkv: &'a [f32],
+    /// Rows of the output.
+    pub output: &'a [f32],
+    /// Of each sequence, head and position the largest score.
+    pub maxima: &'a [f32],
+    /// One over the sum of exponentials, likewise.
+    pub rates: &'a [f32],
+}
+
+/// What a thread needs for itself.
+struct Scratch {
+    keys: Buffer,
+    left: Buffer,
+    scores: Buffer,
+    dscores: Buffer,
+    block: Buffer,
+    dkeys: Buffer,
+    dvalues: Buffer,
+    rights: [Right; 5],
+}
+
+impl Scratch {
+    const EMPTY: Scratch = Scratch {
+        keys: Buffer::EMPTY,
+        left: Buffer::EMPTY,
+        scores: Buffer::EMPTY,
+        dscores: Buffer::EMPTY,
+        block: Buffer::EMPTY,
+        dkeys: Buffer::EMPTY,
+        dvalues: Buffer::EMPTY,
+        rights: [Right::EMPTY; 5],
+    };
+}
+
+thread_local! {
+    static SCRATCH: Cell<Scratch> = const { Cell::new(Scratch::EMPTY) };
+}
+
+/// Rows of which several threads write different columns.
+struct Shared<'a> {
+    start: *mut f32,
+    length: usize,
+    owner: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: parts are only taken by `Shared::part`, whose callers take different ones.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> Shared<'a> {
+    fn new(numbers: &'a mut [f32]) -> Shared<'a> {
+        Shared {
+            start: numbers.as_mut_ptr(),
+            length: numbers.len(),
+            owner: PhantomData,
+        }
+    }
+
+    /// Writes `from` to where `at` begins.
+    ///
+    /// # Safety
+    ///
+    /// No other thread may write there.
+    unsafe fn write(&self, at: usize, from: &[f32]) {
+        assert!(at + from.len() <= self.length, "outside the rows");
+        // SAFETY: in bounds, and nobody else's.
+        unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.start.add(at), from.len()) };
+    }
+}
+
+/// One key head of one sequence.
+#[derive(Clone, Copy)]
+struct Task {
+    sequence: usize,
+    key: usize,
 }
 
 impl Heads {
@@ -46,36 +127,55 @@ impl Heads {
         self.queries * self.width
     }
 
-    /// Numbers that one sequence's computation needs for itself.
-    pub fn scratch(&self) -> usize {
-        2 * BLOCK.min(self.length) * self.length
+    /// Query heads that look at the same key head.
+    fn group(&self) -> usize {
+        self.queries / self.keys
     }
 
-    /// Where in a row the keys that query head `head` looks at begin.
-    fn key(&self, head: usize) -> usize {
-        (self.queries + head * self.keys / self.queries) * self.width
+    /// The task of that number.
+    fn task(&self, number: usize) -> Task {
+        Task {
+            sequence: number / self.keys,
+            key: number % self.keys,
+        }
     }
 
-    /// Where in a row the values for query head `head` begin.
-    fn value(&self, head: usize) -> usize {
-        self.key(head) + self.keys * self.width
+    /// Where query head `head`, key head `key` and its values begin in a row.
+    fn query_at(&self, head: usize) -> usize {
+        head * self.width
     }
 
-    /// The head that begins at `at` in each row of `rows`.
-    fn head<'a>(&self, rows: &'a [f32], at: usize, stride: usize) -> Matrix<'a> {
-        Matrix::strided(&rows[at..], self.length, self.width, stride)
+    fn key_at(&self, key: usize) -> usize {
+        (self.queries + key) * self.width
+    }
+
+    fn value_at(&self, key: usize) -> usize {
+        (self.queries + self.keys + key) * self.width
+    }
+
+    /// `positions` of the head that begins at `at` in each row of `rows`.
+    fn head<'a>(
+        &self,
+        rows: &'a [f32],
+        task: Task,
+        at: usize,
+        row: usize,
+        positions: Range<usize>,
+    ) -> Matrix<'a> {
+        let first = (task.sequence * self.length + positions.start) * row + at;
+        Matrix::strided(&rows[first..], positions.len(), self.width, row)
     }
 
     fn scale(&self) -> f32 {
         (1.0 / (self.width as f64).sqrt()) as f32
     }
 
-    /// Start and end of each block of queries.
-    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+    /// The positions of each block of queries.
+    fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
         let length = self.length;
         (0..length)
             .step_by(BLOCK)
-            .map(move |start| (start, length.min(start + BLOCK)))
+            .map(move |start| start..length.min(start + BLOCK))
     }
 
     /// Attends; of each sequence, head and position keeps the largest score in `maxima` and one over the sum
@@ -86,208 +186,246 @@ impl Heads {
         output: &mut [f32],
         maxima: &mut [f32],
         rates: &mut [f32],
-        scratch: &mut [f32],
     ) {
-        let (rows, stats) = (self.length, self.length * self.queries);
-        let outputs = output.par_chunks_exact_mut(rows * self.out());
+        let stats = self.group() * self.length;
+        let output = Shared::new(output);
         let kept = maxima
             .par_chunks_exact_mut(stats)
             .zip(rates.par_chunks_exact_mut(stats));
-        let scratch = scratch.par_chunks_exact_mut(self.scratch());
-        let inputs = qkv.par_chunks_exact(rows * self.row());
-        outputs.zip(kept).zip(scratch).zip(inputs).for_each(
-            |(((output, (maxima, rates)), scratch), qkv)| {
-                self.sequence(qkv, output, maxima, rates, scratch);
-            },
-        );
+        kept.enumerate().for_each(|(number, (maxima, rates))| {
+            let mut scratch = SCRATCH.replace(Scratch::EMPTY);
+            self.attend(self.task(number), qkv, &output, maxima, rates, &mut scratch);
+            SCRATCH.set(scratch);
+        });
     }
 
-    fn sequence(
+    fn attend(
         &self,
+        task: Task,
         qkv: &[f32],
-        output: &mut [f32],
+        output: &Shared,
         maxima: &mut [f32],
         rates: &mut [f32],
-        scratch: &mut [f32],
+        scratch: &mut Scratch,
     ) {
-        let (row, out, length) = (self.row(), self.out(), self.length);
-        for head in 0..self.queries {
-            let queries = self.head(qkv, head * self.width, row);
-            let keys = self.head(qkv, self.key(head), row);
-            let values = self.head(qkv, self.value(head), row);
-            for (start, end) in self.blocks() {
-                let scores = &mut scratch[..(end - start) * end];
-                let block = queries.rows(start, end - start);
-                product(block, keys.rows(0, end).t(), scores, end, Start::Zero);
-                let kept = head * length + start..head * length + end;
-                softmax(
-                    scores,
-                    end,
-                    self.scale(),
-                    &mut maxima[kept.clone()],
-                    &mut rates[kept],
-                );
-                let to = &mut output[start * out + head * self.width..];
-                product(
-                    Matrix::new(scores, end),
-                    values.rows(0, end),
-                    to,
-                    out,
-                    Start::Zero,
-                );
+        let (kernels, row, all) = (Kernels::get(), self.row(), 0..self.length);
+        let [values, queries, ..] = &mut scratch.rights;
+        let keys = self.head(qkv, task, self.key_at(task.key), row, all.clone());
+        let keys = Left::pack(keys, kernels, &mut scratch.keys);
+        let packed = self.head(qkv, task, self.value_at(task.key), row, all);
+        values.pack_here(packed, kernels);
+        scratch.scores.reach(self.length * BLOCK);
+        scratch.block.reach(BLOCK * self.width);
+        let (scores, block) = (scratch.scores.numbers(), scratch.block.numbers());
+        let stats = maxima
+            .chunks_exact_mut(self.length)
+            .zip(rates.chunks_exact_mut(self.length));
+        for (i, (maxima, rates)) in stats.enumerate() {
+            let at = self.query_at(task.key * self.group() + i);
+            for positions in self.blocks() {
+                let (start, end, n) = (positions.start, positions.end, positions.len());
+                let own = self.head(qkv, task, at, row, positions.clone());
+                queries.pack_here(own.t(), kernels);
+                // Scores lie by keys: what the values are multiplied with needs no packing then.
+                queries.tiles(kernels, keys, n, scores, BLOCK, Start::Zero, |keys, queries| {
+                    keys.start < start + queries.end
+                });
+                let stats = (&mut maxima[positions.clone()], &mut rates[positions]);
+                exponentials(scores, start, self.scale(), stats.0, stats.1);
+                let left = Left::columns(scores, n, end, BLOCK);
+                values.tiles(kernels, left, self.width, block, self.width, Start::Zero, |_, _| true);
+                scale_rows(&mut block[..n * self.width], &stats.1[..n]);
+                for (i, from) in block.chunks_exact(self.width).take(n).enumerate() {
+                    let to = (task.sequence * self.length + start + i) * self.out() + at;
+                    // SAFETY: these columns are this task's.
+                    unsafe { output.write(to, from) };
+                }
             }
         }
     }
 
-    /// The gradient of queries, keys and values, overwritten, given that of the output.
-    #[allow(clippy::too_many_arguments)] // Everything that the forward pass kept.
-    pub fn backward(
+    /// The gradient of queries, keys and values before their rotation, overwritten, given that of the output.
+    pub fn backward(&self, doutput: &[f32], kept: Kept, angles: &Angles, dqkv: &mut [f32]) {
+        let tasks = kept.output.len() / (self.length * self.out()) * self.keys;
+        let dqkv = Shared::new(dqkv);
+        (0..tasks).into_par_iter().for_each(|number| {
+            let mut scratch = SCRATCH.replace(Scratch::EMPTY);
+            self.attend_backward(self.task(number), doutput, kept, angles, &dqkv, &mut scratch);
+            SCRATCH.set(scratch);
+        });
+    }
+
+    fn attend_backward(
         &self,
+        task: Task,
         doutput: &[f32],
-        qkv: &[f32],
-        output: &[f32],
-        maxima: &[f32],
-        rates: &[f32],
-        dqkv: &mut [f32],
-        scratch: &mut [f32],
+        kept: Kept,
+        angles: &Angles,
+        dqkv: &Shared,
+        scratch: &mut Scratch,
     ) {
-        let (rows, stats) = (self.length, self.length * self.queries);
-        let kept = maxima
-            .par_chunks_exact(stats)
-            .zip(rates.par_chunks_exact(stats));
-        let (out, row) = (rows * self.out(), rows * self.row());
-        let outputs = output
-            .par_chunks_exact(out)
-            .zip(doutput.par_chunks_exact(out));
-        let inputs = qkv.par_chunks_exact(row).zip(kept).zip(outputs);
-        let results = dqkv.par_chunks_exact_mut(row);
-        let scratch = scratch.par_chunks_exact_mut(self.scratch());
-        results.zip(scratch).zip(inputs).for_each(
-            |((dqkv, scratch), ((qkv, (maxima, rates)), (output, doutput)))| {
-                let sequence = Sequence {
-                    qkv,
-                    maxima,
-                    rates,
-                    output,
-                    doutput,
-                };
-                self.sequence_backward(&sequence, dqkv, scratch);
-            },
-        );
+        let (kernels, row, all) = (Kernels::get(), self.row(), 0..self.length);
+        let keys = self.head(kept.qkv, task, self.key_at(task.key), row, all.clone());
+        let values = self.head(kept.qkv, task, self.value_at(task.key), row, all);
+        scratch.rights[0].pack_here(keys.t(), kernels);
+        scratch.rights[1].pack_here(values.t(), kernels);
+        scratch.rights[2].pack_here(keys, kernels);
+        let numbers = self.length * self.width;
+        for sums in [&mut scratch.dkeys, &mut scratch.dvalues] {
+            sums.reach(numbers);
+            sums.numbers()[..numbers].fill(0.0);
+        }
+        for head in task.key * self.group()..(task.key + 1) * self.group() {
+            for positions in self.blocks() {
+                self.block_backward(task, head, positions.clone(), doutput, kept, scratch);
+                let dqueries = &mut scratch.block.numbers()[..positions.len() * self.width];
+                angles.turn(dqueries, self.width, positions.start, Turn::Back);
+                self.write(task, self.query_at(head), positions.start, dqueries, dqkv);
+            }
+        }
+        let dkeys = &mut scratch.dkeys.numbers()[..numbers];
+        angles.turn(dkeys, self.width, 0, Turn::Back);
+        self.write(task, self.key_at(task.key), 0, dkeys, dqkv);
+        let dvalues = &scratch.dvalues.numbers()[..numbers];
+        self.write(task, self.value_at(task.key), 0, dvalues, dqkv);
     }
 
-    fn sequence_backward(&self, s: &Sequence, dqkv: &mut [f32], scratch: &mut [f32]) {
-        dqkv.fill(0.0);
-        let (scores, dscores) = scratch.split_at_mut(self.scratch() / 2);
-        for head in 0..self.queries {
-            for (start, end) in self.blocks() {
-                let n = (end - start) * end;
-                self.block_backward(
-                    s,
-                    head,
-                    (start, end),
-                    dqkv,
-                    &mut scores[..n],
-                    &mut dscores[..n],
-                );
-            }
+    /// Writes rows of a head's width to the task's own columns from `at` on, from position `first` on.
+    fn write(&self, task: Task, at: usize, first: usize, from: &[f32], to: &Shared) {
+        for (i, from) in from.chunks_exact(self.width).enumerate() {
+            let place = (task.sequence * self.length + first + i) * self.row() + at;
+            // SAFETY: a key head's columns, its values' and its queries' belong to one task only.
+            unsafe { to.write(place, from) };
         }
     }
 
+    /// One block of queries: adds to the gradients of keys and values, and leaves that of the queries in
+    /// `scratch.block`.
     fn block_backward(
         &self,
-        s: &Sequence,
+        task: Task,
         head: usize,
-        (start, end): (usize, usize),
-        dqkv: &mut [f32],
-        scores: &mut [f32],
-        dscores: &mut [f32],
+        positions: Range<usize>,
+        doutput: &[f32],
+        kept: Kept,
+        scratch: &mut Scratch,
     ) {
-        let (row, out, rows) = (self.row(), self.out(), end - start);
-        let (q, k, v) = (head * self.width, self.key(head), self.value(head));
-        let queries = self.head(s.qkv, q, row).rows(start, rows);
-        let keys = self.head(s.qkv, k, row).rows(0, end);
-        let values = self.head(s.qkv, v, row).rows(0, end);
-        let doutput = self.head(s.doutput, q, out).rows(start, rows);
+        let kernels = Kernels::get();
+        let (start, end, n) = (positions.start, positions.end, positions.len());
+        let (at, out, width) = (self.query_at(head), self.out(), self.width);
+        // Not a power of two, or the rows of a tile would share a few sets of the cache.
+        let stride = end.next_multiple_of(16) + 16;
+        let queries = self.head(kept.qkv, task, at, self.row(), positions.clone());
+        let doutputs = self.head(doutput, task, at, out, positions.clone());
+        let [keys_t, values_t, keys, right, right2] = &mut scratch.rights;
+        let visible = |rows: &Range<usize>, keys: &Range<usize>| keys.start < start + rows.end;
+        scratch.scores.reach(BLOCK * (self.length + 32));
+        scratch.dscores.reach(BLOCK * (self.length + 32));
+        scratch.block.reach(BLOCK * width);
+        let (scores, dscores) = (scratch.scores.numbers(), scratch.dscores.numbers());
 
-        product(queries, keys.t(), scores, end, Start::Zero);
-        let kept = head * self.length + start..head * self.length + end;
-        softmax_again(
-            scores,
-            end,
-            self.scale(),
-            &s.maxima[kept.clone()],
-            &s.rates[kept],
-        );
-        let probabilities = Matrix::new(scores, end);
-        product(
-            probabilities.t(),
-            doutput,
-            &mut dqkv[v..],
-            row,
-            Start::Present,
-        );
+        let left = Left::pack(queries, kernels, &mut scratch.left);
+        keys_t.tiles(kernels, left, end, scores, stride, Start::Zero, visible);
+        let left = Left::pack(doutputs, kernels, &mut scratch.left);
+        values_t.tiles(kernels, left, end, dscores, stride, Start::Zero, visible);
 
-        product(doutput, values.t(), dscores, end, Start::Zero);
-        for i in 0..rows {
-            let at = (start + i) * out + q..(start + i) * out + q + self.width;
-            let (p, dp) = (
-                &scores[i * end..(i + 1) * end],
-                &mut dscores[i * end..(i + 1) * end],
+        let stats = (task.sequence * self.queries + head) * self.length;
+        for (i, position) in positions.enumerate() {
+            let place = (task.sequence * self.length + position) * out + at;
+            let mean = row_dot(
+                &doutput[place..place + width],
+                &kept.output[place..place + width],
             );
-            score_gradient(p, dp, &s.doutput[at.clone()], &s.output[at], self.scale());
+            let row = i * stride..i * stride + end;
+            score_gradient(
+                &mut scores[row.clone()],
+                &mut dscores[row],
+                position + 1,
+                [kept.maxima[stats + position], kept.rates[stats + position], mean, self.scale()],
+            );
         }
-        let dscores = Matrix::new(dscores, end);
-        product(
-            dscores,
-            keys,
-            &mut dqkv[start * row + q..],
-            row,
-            Start::Zero,
-        );
-        product(dscores.t(), queries, &mut dqkv[k..], row, Start::Present);
+
+        right.pack_here(doutputs, kernels);
+        let probabilities = Left::columns(scores, end, n, stride);
+        let dvalues = scratch.dvalues.numbers();
+        right.tiles(kernels, probabilities, width, dvalues, width, Start::Present, |_, _| true);
+        right2.pack_here(queries, kernels);
+        let left = Left::columns(dscores, end, n, stride);
+        let dkeys = scratch.dkeys.numbers();
+        right2.tiles(kernels, left, width, dkeys, width, Start::Present, |_, _| true);
+        let dscores = Matrix::strided(dscores, n, end, stride);
+        keys.product(dscores, scratch.block.numbers(), width, Start::Zero);
     }
 }
 
 wide! {
-    /// Softmax of rows of `end` scores of which the last `rows` positions are the rows' own.
-    fn softmax(scores: &mut [f32], end: usize, scale: f32, maxima: &mut [f32], rates: &mut [f32]) {
-        let start = end - maxima.len();
-        let rows = scores.chunks_exact_mut(end).zip(maxima.iter_mut().zip(rates)).enumerate();
-        for (i, (row, (largest, rate))) in rows {
-            let (visible, hidden) = row.split_at_mut(start + i + 1);
-            *largest = max(visible);
-            *rate = 1.0 / exp_sum(visible, *largest, scale);
-            for x in visible {
-                *x *= *rate;
+    /// Replaces scores, rows of keys with a column for each query, by exp((score − the query's largest)·scale),
+    /// or by zero where the key comes after the query. Query *i* is at position `start` + *i*.
+    fn exponentials(scores: &mut [f32], start: usize, scale: f32, maxima: &mut [f32], rates: &mut [f32]) {
+        let n = maxima.len();
+        let (mut largest, mut sums) = ([f32::NEG_INFINITY; BLOCK], [0f32; BLOCK]);
+        let (before, own) = scores[..(start + n) * BLOCK].split_at_mut(start * BLOCK);
+        for row in before.as_chunks::<BLOCK>().0 {
+            for (largest, x) in largest.iter_mut().zip(row) {
+                *largest = if *x > *largest { *x } else { *largest };
             }
-            hidden.fill(0.0);
         }
-    }
-}
-
-wide! {
-    /// The same probabilities from what was kept of them.
-    fn softmax_again(scores: &mut [f32], end: usize, scale: f32, maxima: &[f32], rates: &[f32]) {
-        let start = end - maxima.len();
-        let rows = scores.chunks_exact_mut(end).zip(maxima.iter().zip(rates)).enumerate();
-        for (i, (row, (largest, rate))) in rows {
-            let (visible, hidden) = row.split_at_mut(start + i + 1);
-            for x in visible {
-                *x = crate::math::exp((*x - largest) * scale) * rate;
+        for (key, row) in own.as_chunks::<BLOCK>().0.iter().enumerate() {
+            for (i, (largest, x)) in largest.iter_mut().zip(row).enumerate() {
+                *largest = if i >= key && *x > *largest { *x } else { *largest };
             }
-            hidden.fill(0.0);
+        }
+        for row in before.as_chunks_mut::<BLOCK>().0 {
+            for ((x, largest), sum) in row.iter_mut().zip(&largest).zip(&mut sums) {
+                *x = exp((*x - largest) * scale);
+                *sum += *x;
+            }
+        }
+        for (key, row) in own.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
+            for (i, ((x, largest), sum)) in row.iter_mut().zip(&largest).zip(&mut sums).enumerate() {
+                let e = exp((*x - largest) * scale);
+                *x = if i >= key { e } else { 0.0 };
+                *sum += *x;
+            }
+        }
+        maxima.copy_from_slice(&largest[..n]);
+        for (rate, sum) in rates.iter_mut().zip(&sums) {
+            *rate = 1.0 / sum;
         }
     }
 }
 
 wide! {
-    /// Turns the gradient of a row's probabilities into that of its scores: p·(dp − Σ p·dp)·scale. The sum is
-    /// the product of the row's output with its gradient.
-    fn score_gradient(p: &[f32], dp: &mut [f32], doutput: &[f32], output: &[f32], scale: f32) {
-        let mean = dot(doutput, output);
-        for (dp, p) in dp.iter_mut().zip(p) {
-            *dp = p * (*dp - mean) * scale;
+    /// Multiplies each row by its rate.
+    fn scale_rows(rows: &mut [f32], rates: &[f32]) {
+        let width = rows.len() / rates.len();
+        for (row, rate) in rows.chunks_exact_mut(width).zip(rates) {
+            for x in row {
+                *x *= rate;
+            }
+        }
+    }
+}
+
+wide! {
+    fn row_dot(a: &[f32], b: &[f32]) -> f32 {
+        dot(a, b)
+    }
+}
+
+wide! {
+    /// Turns a query's scores into its probabilities p, and the gradient dp of these into that of the scores:
+    /// p·(dp − Σ p·dp)·scale. The sum is the product of the query's output with its gradient, `mean`. What
+    /// comes after the first `visible` keys becomes zero in both.
+    fn score_gradient(scores: &mut [f32], dscores: &mut [f32], visible: usize, numbers: [f32; 4]) {
+        let [largest, rate, mean, scale] = numbers;
+        let (scores, hidden) = scores.split_at_mut(visible);
+        hidden.fill(0.0);
+        let (dscores, hidden) = dscores.split_at_mut(visible);
+        hidden.fill(0.0);
+        for (p, dp) in scores.iter_mut().zip(dscores) {
+            *p = exp((*p - largest) * scale) * rate;
+            *dp = *p * (*dp - mean) * scale;
         }
     }
 }

@@ -23,8 +23,10 @@
 //!   dimension in blocks of 256, and the block sums are added in order (module `gemm`).
 //! - A sum along a row runs in 16 lanes that are folded in halves; a sum over rows runs in blocks of 32
 //!   rows, added in index order (modules `math` and `norm`).
+//! - A query's exponentials are added in the order of the keys, and what its scores add to the gradients of keys
+//!   and values comes in blocks of 64 queries (module `attention`).
 //! - Threads divide outputs among themselves, never a sum.
-//! - `exp` is a polynomial of multiplications and additions; `ln`, `sin`, `cos` and `pow` are those of the
+//! - `exp` is a polynomial of fused multiply-adds; `ln`, `sin`, `cos` and `pow` are those of the
 //!   `libm` crate. The platform's own versions choose their code by the CPU.
 //!
 //! Any x86-64 machine with AVX2 and FMA (the level x86-64-v3) gives these bits, with any number of threads
@@ -40,6 +42,9 @@
 #[macro_use]
 mod cpu;
 mod attention;
+mod backward;
+pub mod bench;
+pub mod config;
 pub mod data;
 mod embedding;
 mod gemm;
@@ -57,7 +62,7 @@ mod workspace;
 #[cfg(test)]
 mod tests;
 
-pub use cpu::check_cpu;
+pub use cpu::{check_cpu, simd};
 pub use init::initial_weights;
 pub use optimizer::{AdamState, StateError};
-pub use trainer::{Trainer, TrainerError};
+pub use trainer::{Settings, Trainer, TrainerError};

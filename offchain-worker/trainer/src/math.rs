@@ -1,6 +1,7 @@
-//! Sums in a fixed order and an exponential made of multiplications and additions.
+//! Sums in a fixed order and an exponential made of fused multiply-adds.
 //!
-//! Everything here is `inline(always)`, so that it is compiled with the vector width of its caller.
+//! Everything here is `inline(always)`, so that it is compiled with the vectors of its caller; outside a function
+//! that is compiled for them (`wide!`), `mul_add` is a slow call with the same result.
 
 /// Lanes of a sum: element *i* is added to lane *i* mod 16, and the lanes are folded in halves.
 pub const LANES: usize = 16;
@@ -18,7 +19,7 @@ fn fold(mut lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
-/// Σ `a[i]`·`b[i]`, over the length of the shorter.
+/// Σ `a[i]`·`b[i]` by fused multiply-adds, over the length of the shorter.
 #[inline(always)]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let n = a.len().min(b.len());
@@ -27,16 +28,16 @@ pub fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut lanes = [0f32; LANES];
     for (a, b) in a.zip(b) {
         for i in 0..LANES {
-            lanes[i] += a[i] * b[i];
+            lanes[i] = a[i].mul_add(b[i], lanes[i]);
         }
     }
     for (lane, (a, b)) in lanes.iter_mut().zip(rest) {
-        *lane += a * b;
+        *lane = a.mul_add(*b, *lane);
     }
     fold(lanes)
 }
 
-/// Σ `a[i]`·`b[i]`·`c[i]` for three rows of the same length.
+/// Σ (`a[i]`·`b[i]`)·`c[i]`, the second product fused, for three rows of the same length.
 #[inline(always)]
 pub fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
     let n = a.len().min(b.len()).min(c.len());
@@ -47,12 +48,12 @@ pub fn dot3(a: &[f32], b: &[f32], c: &[f32]) -> f32 {
         .zip(b[..whole].chunks_exact(LANES));
     for ((a, b), c) in blocks.zip(c[..whole].chunks_exact(LANES)) {
         for i in 0..LANES {
-            lanes[i] += a[i] * b[i] * c[i];
+            lanes[i] = (a[i] * b[i]).mul_add(c[i], lanes[i]);
         }
     }
     let rest = a[whole..n].iter().zip(&b[whole..n]).zip(&c[whole..n]);
     for (lane, ((a, b), c)) in lanes.iter_mut().zip(rest) {
-        *lane += a * b * c;
+        *lane = (a * b).mul_add(*c, *lane);
     }
     fold(lanes)
 }
@@ -106,10 +107,10 @@ const LN2_LOW: f32 = -2.121_944_4e-4;
 pub fn exp(x: f32) -> f32 {
     let x = if x < -87.0 { -87.0 } else { x };
     let x = if x > 88.0 { 88.0 } else { x };
-    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
     let n = shifted - ROUND;
-    let r = x - n * LN2_HIGH - n * LN2_LOW;
-    let mut y = 1.0 / 5040.0;
+    let r = n.mul_add(-LN2_LOW, n.mul_add(-LN2_HIGH, x));
+    let mut y = 1.0f32 / 5040.0;
     for coefficient in [
         1.0 / 720.0,
         1.0 / 120.0,
@@ -119,7 +120,7 @@ pub fn exp(x: f32) -> f32 {
         1.0,
         1.0,
     ] {
-        y = y * r + coefficient;
+        y = y.mul_add(r, coefficient);
     }
     // The low bits of `shifted` are n; the bits of ROUND itself are shifted out.
     y * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
@@ -201,7 +202,7 @@ mod tests {
         let b: Vec<f32> = (0..83).map(|i| (i as f32 * 0.3).sin()).collect();
         let mut lanes = [0f32; 16];
         for i in 0..83 {
-            lanes[i % 16] += a[i] * b[i];
+            lanes[i % 16] = a[i].mul_add(b[i], lanes[i % 16]);
         }
         for half in [8, 4, 2, 1] {
             for i in 0..half {
@@ -209,7 +210,9 @@ mod tests {
             }
         }
         assert_eq!(dot(&a, &b).to_bits(), lanes[0].to_bits());
-        assert_eq!(dot3(&a, &b, &[1.0; 83]).to_bits(), lanes[0].to_bits());
+        let product: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a * b).collect();
+        let expected = dot(&product, &b);
+        assert_eq!(dot3(&a, &b, &b).to_bits(), expected.to_bits());
     }
 
     #[test]

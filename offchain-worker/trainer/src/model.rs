@@ -1,27 +1,34 @@
-//! The decoder: where its weights lie, its forward pass and its backward pass.
+//! The decoder: where its weights lie, and its forward pass.
 //!
 //! In [`Layout`], q, k and v lie one after the other, and so do gate and up: each group is one matrix here,
-//! and one product does the work of three or two.
+//! and one product does the work of three or two. A layer is two halves around attention; in each half a task
+//! takes some rows through everything from norm to residual connection, so that they stay in its cache.
 
 use std::ops::Range;
 
 use cairn_primitives::{Layout, ModelShape};
+use rayon::prelude::*;
 
 use crate::attention::Heads;
-use crate::gemm::{parallel_product, Matrix, Start};
-use crate::head::{self, Gradients};
-use crate::rope::Turn;
-use crate::workspace::{Activations, Backward, Batch, Workspace};
+use crate::gemm::{Matrix, Start};
+use crate::head::Head;
+use crate::workspace::{with_rows, Activations, Batch, Keep, Packed, Workspace};
 use crate::{embedding, norm, swiglu};
 
 /// Where a layer's weights lie in the flat vector.
-struct Layer {
-    attention_norm: Range<usize>,
-    qkv: Range<usize>,
-    output: Range<usize>,
-    feed_norm: Range<usize>,
-    gate_up: Range<usize>,
-    down: Range<usize>,
+pub struct Layer {
+    /// The norm before attention.
+    pub attention_norm: Range<usize>,
+    /// Projections to queries, keys and values.
+    pub qkv: Range<usize>,
+    /// Projection of attention's output.
+    pub output: Range<usize>,
+    /// The norm before the feed-forward unit.
+    pub feed_norm: Range<usize>,
+    /// Projections to gate and up.
+    pub gate_up: Range<usize>,
+    /// Projection of the feed-forward unit's output.
+    pub down: Range<usize>,
 }
 
 /// A model's sizes, and where its weights lie in the flat vector.
@@ -36,11 +43,14 @@ pub struct Model {
     pub rope_theta: u32,
     queries: usize,
     keys: usize,
-    embedding: Range<usize>,
-    layers: Vec<Layer>,
-    norm: Range<usize>,
-    /// The embedding's range if they share weights.
-    head: Range<usize>,
+    /// Where the embedding lies.
+    pub embedding: Range<usize>,
+    /// Where each layer lies.
+    pub layers: Vec<Layer>,
+    /// Where the last norm's weight lies.
+    pub norm: Range<usize>,
+    /// Where the head lies: the embedding's range if they share weights.
+    pub head: Range<usize>,
 }
 
 impl Model {
@@ -96,206 +106,161 @@ impl Model {
         }
     }
 
-    /// Runs the layers and leaves the normalised residual stream in `work.last`. To train, each layer keeps its
-    /// activations; to measure, all layers use the first one's buffers.
-    pub fn forward(&self, params: &[f32], batch: Batch, training: bool, work: &mut Workspace) {
-        let heads = self.heads(batch);
-        let table = &params[self.embedding.clone()];
-        embedding::forward(&work.inputs, table, &mut work.stream, self.width);
-        for (i, layer) in self.layers.iter().enumerate() {
-            let acts = &mut work.layers[if training { i } else { 0 }];
-            std::mem::swap(&mut acts.input, &mut work.stream);
-            let weight = &params[layer.attention_norm.clone()];
-            norm::forward(
-                &acts.input,
-                weight,
-                &mut acts.attended,
-                &mut acts.attended_rates,
-            );
-            let qkv = Matrix::new(&params[layer.qkv.clone()], self.width);
-            let rows = Matrix::new(&acts.attended, self.width);
-            parallel_product(rows, qkv.t(), &mut acts.qkv, Start::Zero);
-            let rotated = (heads.queries + heads.keys) * heads.width;
-            work.angles.rotate(
-                &mut acts.qkv,
-                heads.row(),
-                rotated,
-                batch.length,
-                Turn::Forward,
-            );
-            let Activations {
-                qkv,
-                mixed,
-                maxima,
-                rates,
-                ..
-            } = acts;
-            heads.forward(qkv, mixed, maxima, rates, &mut work.scratch);
-            acts.middle.copy_from_slice(&acts.input);
-            self.add_projection(params, &layer.output, &acts.mixed, &mut acts.middle);
-
-            let weight = &params[layer.feed_norm.clone()];
-            norm::forward(&acts.middle, weight, &mut acts.fed, &mut acts.fed_rates);
-            let gate_up = Matrix::new(&params[layer.gate_up.clone()], self.width);
-            let rows = Matrix::new(&acts.fed, self.width);
-            parallel_product(rows, gate_up.t(), &mut acts.gate_up, Start::Zero);
-            swiglu::forward(&acts.gate_up, self.ffn, &mut acts.hidden);
-            work.stream.copy_from_slice(&acts.middle);
-            self.add_projection(params, &layer.down, &acts.hidden, &mut work.stream);
+    /// The head, for a mean over `tokens` tokens.
+    pub fn head<'a>(&self, params: &'a [f32], tokens: usize) -> Head<'a> {
+        Head {
+            weight: Matrix::new(&params[self.head.clone()], self.width),
+            width: self.width,
+            vocabulary: self.vocabulary,
+            tokens,
         }
-        let weight = &params[self.norm.clone()];
-        norm::forward(&work.stream, weight, &mut work.last, &mut work.last_rates);
     }
 
-    /// Adds the projection of a block's rows to the residual stream.
-    fn add_projection(&self, params: &[f32], at: &Range<usize>, rows: &[f32], stream: &mut [f32]) {
-        let inner = at.len() / self.width;
-        let weight = Matrix::new(&params[at.clone()], inner);
-        parallel_product(Matrix::new(rows, inner), weight.t(), stream, Start::Present);
-    }
-
-    /// The cross-entropy of each token, into `work.losses`.
-    pub fn losses(&self, params: &[f32], work: &mut Workspace) {
-        let weight = Matrix::new(&params[self.head.clone()], self.width);
-        let sizes = (self.width, self.vocabulary);
-        let Workspace {
-            last,
-            targets,
-            logits,
-            losses,
-            ..
-        } = work;
-        head::cross_entropy(last, weight, sizes, targets, logits, losses, None);
-    }
-
-    /// The same, and the gradient of their mean for every weight, given what [`Model::forward`] left.
-    pub fn backward(
+    /// Runs the layers for the tokens `part` of those in `work.inputs` and leaves the normalised residual stream in
+    /// `work.last`.
+    pub fn forward(
         &self,
         params: &[f32],
         batch: Batch,
+        part: &Range<usize>,
+        keep: Keep,
         work: &mut Workspace,
-        gradient: &mut [f32],
     ) {
-        let Workspace {
-            inputs,
-            targets,
-            stream,
-            last,
-            last_rates,
-            layers,
-            ..
-        } = work;
-        let Workspace {
-            backward,
-            logits,
-            losses,
-            scratch,
-            angles,
-            ..
-        } = work;
-        let weight = Matrix::new(&params[self.head.clone()], self.width);
-        let sizes = (self.width, self.vocabulary);
-        let to = Gradients {
-            rows: &mut backward.block,
-            weight: &mut gradient[self.head.clone()],
-        };
-        head::cross_entropy(last, weight, sizes, targets, logits, losses, Some(to));
-        let mut weights = Weights {
-            values: params,
-            gradient,
-        };
-        backward.stream.fill(0.0);
-        weights.norm_backward(&self.norm, stream, last_rates, backward);
-
-        let heads = self.heads(batch);
-        let rotated = (heads.queries + heads.keys) * heads.width;
-        for (layer, acts) in self.layers.iter().zip(layers.iter_mut()).rev() {
-            self.feed_backward(layer, acts, backward, &mut weights);
-            let Backward {
-                stream, block, qkv, ..
-            } = &mut *backward;
-            weights.matrix_backward(&layer.output, self.width, stream, &acts.mixed, block);
-            let Activations {
-                mixed,
-                maxima,
-                rates,
-                ..
-            } = &*acts;
-            heads.backward(block, &acts.qkv, mixed, maxima, rates, qkv, scratch);
-            angles.rotate(qkv, heads.row(), rotated, batch.length, Turn::Back);
-            weights.matrix_backward(&layer.qkv, self.width, qkv, &acts.attended, block);
-            let rates = &acts.attended_rates;
-            weights.norm_backward(&layer.attention_norm, &acts.input, rates, backward);
+        let table = &params[self.embedding.clone()];
+        let tokens = &work.inputs[part.clone()];
+        embedding::forward(tokens, table, &mut work.streams[0], self.width);
+        for i in 0..self.depth() {
+            self.attend(i, params, batch, keep, work);
+            self.feed(i, params, batch, keep, Output::Wanted, work);
         }
-        let table = &mut weights.gradient[self.embedding.clone()];
-        if self.head != self.embedding {
-            table.fill(0.0);
-        }
-        embedding::backward(inputs, &backward.stream, table, self.width);
+        let stream = &work.streams[self.depth() % keep.streams(self.depth())];
+        let (weight, chunk) = (&params[self.norm.clone()], batch.chunk());
+        (
+            stream.par_chunks(chunk * self.width),
+            work.last.par_chunks_mut(chunk * self.width),
+            work.last_rates.par_chunks_mut(chunk),
+        )
+            .into_par_iter()
+            .for_each(|(x, y, rates)| norm::forward(x, weight, y, rates));
     }
 
-    /// Back through the feed-forward unit: adds to the residual stream's gradient.
-    fn feed_backward(
+    /// The first half of layer `i`, and attention.
+    pub fn attend(
         &self,
-        layer: &Layer,
-        acts: &mut Activations,
-        backward: &mut Backward,
-        weights: &mut Weights,
+        i: usize,
+        params: &[f32],
+        batch: Batch,
+        keep: Keep,
+        work: &mut Workspace,
     ) {
-        let Backward {
-            stream,
-            hidden,
-            block,
+        let (layer, width, chunk) = (&self.layers[i], self.width, batch.chunk());
+        let heads = self.heads(batch);
+        let (row, rotated) = (heads.row(), (heads.queries + heads.keys) * heads.width);
+        let input = &work.streams[i % keep.streams(self.depth())];
+        let acts = &mut work.layers[i % keep.sets(self.depth())];
+        work.packed
+            .qkv
+            .pack(Matrix::new(&params[layer.qkv.clone()], width).t());
+        let (qkv, angles) = (&work.packed.qkv, &work.angles);
+        let weight = &params[layer.attention_norm.clone()];
+        (
+            input.par_chunks(chunk * width),
+            acts.qkv.par_chunks_mut(chunk * row),
+            acts.attended_rates.par_chunks_mut(chunk),
+        )
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(at, (input, to, rates))| {
+                with_rows([input.len(), 0], |[normed, _]| {
+                    norm::forward(input, weight, normed, rates);
+                    qkv.product(Matrix::new(normed, width), to, row, Start::Zero);
+                    angles.turn_batch(to, row, rotated, at * chunk, batch.length);
+                });
+            });
+        let Activations {
+            qkv,
+            mixed,
+            maxima,
+            rates,
             ..
-        } = backward;
-        weights.matrix_backward(&layer.down, self.ffn, stream, &acts.hidden, hidden);
-        swiglu::backward(hidden, self.ffn, &mut acts.gate_up);
-        weights.matrix_backward(&layer.gate_up, self.width, &acts.gate_up, &acts.fed, block);
-        weights.norm_backward(&layer.feed_norm, &acts.middle, &acts.fed_rates, backward);
+        } = acts;
+        heads.forward(qkv, mixed, maxima, rates);
+    }
+
+    /// The second half of layer `i`; its output only if it is wanted.
+    pub fn feed(
+        &self,
+        i: usize,
+        params: &[f32],
+        batch: Batch,
+        keep: Keep,
+        output: Output,
+        work: &mut Workspace,
+    ) {
+        let (layer, width, ffn) = (&self.layers[i], self.width, self.ffn);
+        let (chunk, streams) = (batch.chunk(), keep.streams(self.depth()));
+        let acts = &mut work.layers[i % keep.sets(self.depth())];
+        // There are at least two streams.
+        let Ok([input, next]) = work
+            .streams
+            .get_disjoint_mut([i % streams, (i + 1) % streams])
+        else {
+            return;
+        };
+        let matrix = |at: &Range<usize>, inner| Matrix::new(&params[at.clone()], inner).t();
+        work.packed.output.pack(matrix(&layer.output, width));
+        work.packed.gate_up.pack(matrix(&layer.gate_up, width));
+        if output == Output::Wanted {
+            work.packed.down.pack(matrix(&layer.down, ffn));
+        }
+        let (packed, weight): (&Packed, _) = (&work.packed, &params[layer.feed_norm.clone()]);
+        (
+            input.par_chunks(chunk * width),
+            acts.mixed.par_chunks(chunk * width),
+            acts.middle.par_chunks_mut(chunk * width),
+            acts.fed_rates.par_chunks_mut(chunk),
+            acts.gate_up.par_chunks_mut(chunk * 2 * ffn),
+            next.par_chunks_mut(chunk * width),
+        )
+            .into_par_iter()
+            .for_each(|(input, mixed, middle, rates, gate_up, next)| {
+                let rows = rates.len();
+                with_rows([input.len(), rows * ffn], |[normed, hidden]| {
+                    middle.copy_from_slice(input);
+                    let mixed = Matrix::new(mixed, width);
+                    packed.output.product(mixed, middle, width, Start::Present);
+                    norm::forward(middle, weight, normed, rates);
+                    let normed = Matrix::new(normed, width);
+                    packed.gate_up.product(normed, gate_up, 2 * ffn, Start::Zero);
+                    if output == Output::Wanted {
+                        swiglu::forward(gate_up, ffn, hidden);
+                        next.copy_from_slice(middle);
+                        let hidden = Matrix::new(hidden, ffn);
+                        packed.down.product(hidden, next, width, Start::Present);
+                    }
+                });
+            });
+    }
+
+    /// The cross-entropy of each token of `part`, into `work.losses`, given what [`Model::forward`] left.
+    pub fn losses(&self, params: &[f32], part: &Range<usize>, work: &mut Workspace) {
+        self.head(params, part.len()).cross_entropy(
+            &work.last,
+            &work.targets[part.clone()],
+            &mut work.logits,
+            &mut work.losses[part.clone()],
+            None,
+        );
     }
 }
 
-/// All weights and their gradients.
-struct Weights<'a> {
-    values: &'a [f32],
-    gradient: &'a mut [f32],
-}
-
-impl Weights<'_> {
-    /// Back through y = x·Wᵀ with the weight at `at` and rows of `inner` in x: given the gradient of y, that of
-    /// the weight, and that of x into `dx`.
-    fn matrix_backward(
-        &mut self,
-        at: &Range<usize>,
-        inner: usize,
-        dy: &[f32],
-        x: &[f32],
-        dx: &mut [f32],
-    ) {
-        let weight = Matrix::new(&self.values[at.clone()], inner);
-        let dy = Matrix::new(dy, at.len() / inner);
-        let dweight = &mut self.gradient[at.clone()];
-        parallel_product(dy.t(), Matrix::new(x, inner), dweight, Start::Zero);
-        parallel_product(dy, weight, dx, Start::Zero);
-    }
-
-    /// Back through the norm at `at` of `x`, from the block's gradient: adds to that of the stream.
-    fn norm_backward(
-        &mut self,
-        at: &Range<usize>,
-        x: &[f32],
-        rates: &[f32],
-        backward: &mut Backward,
-    ) {
-        let (weight, dweight) = (&self.values[at.clone()], &mut self.gradient[at.clone()]);
-        let Backward {
-            stream,
-            block,
-            partial,
-            ..
-        } = backward;
-        norm::backward(block, x, weight, rates, stream, partial, dweight);
-    }
+/// Whether a layer's output is wanted, or only what its backward pass needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// It is.
+    Wanted,
+    /// It is known already.
+    Known,
 }
 
 /// The range that consecutive ranges cover.

@@ -202,27 +202,41 @@ impl Update {
         }
     }
 
-    /// Updates one tensor and its moments; `decays` if it is a matrix.
+    /// Updates all weights and their moments. `tensors` says where each tensor ends, and whether it is a matrix:
+    /// only those decay.
     pub(crate) fn apply(
         self,
         weights: &mut [f32],
         m: &mut [f32],
         v: &mut [f32],
         gradient: &[f32],
-        decays: bool,
+        tensors: &[(usize, bool)],
     ) {
-        let update = Update {
-            kept: if decays { self.kept } else { 1.0 },
-            ..self
-        };
-        let moments = m
-            .par_chunks_mut(UPDATE_BLOCK)
-            .zip(v.par_chunks_mut(UPDATE_BLOCK));
-        let blocks = weights.par_chunks_mut(UPDATE_BLOCK).zip(moments);
-        blocks
-            .zip(gradient.par_chunks(UPDATE_BLOCK))
-            .for_each(|((weights, (m, v)), gradient)| {
-                update_block(update, weights, m, v, gradient);
+        (
+            weights.par_chunks_mut(UPDATE_BLOCK),
+            m.par_chunks_mut(UPDATE_BLOCK),
+            v.par_chunks_mut(UPDATE_BLOCK),
+            gradient.par_chunks(UPDATE_BLOCK),
+        )
+            .into_par_iter()
+            .enumerate()
+            .for_each(|(i, (weights, m, v, gradient))| {
+                let first = i * UPDATE_BLOCK;
+                let mut from = 0;
+                for (end, matrix) in &tensors[tensors.partition_point(|(end, _)| *end <= first)..] {
+                    let to = weights.len().min(end - first);
+                    let update = Update {
+                        kept: if *matrix { self.kept } else { 1.0 },
+                        ..self
+                    };
+                    let at = from..to;
+                    let (m, v) = (&mut m[at.clone()], &mut v[at.clone()]);
+                    update_block(update, &mut weights[at.clone()], m, v, &gradient[at]);
+                    from = to;
+                    if from == weights.len() {
+                        break;
+                    }
+                }
             });
     }
 }

@@ -1,8 +1,6 @@
 //! Rotary position embedding (Su et al. 2021, arXiv 2104.09864), with the pairing of Hugging Face's Llama:
 //! number *i* of a head's first half is rotated against number *i* of its second half.
 
-use rayon::prelude::*;
-
 /// Cosines and sines of position·base^(−2i/width), rows of half a head's width.
 #[derive(Default)]
 pub struct Angles {
@@ -35,38 +33,41 @@ impl Angles {
         }
     }
 
-    /// Rotates the first `rotated` numbers (query and key heads) of each row of `width` numbers. Row *r* is
-    /// at position *r* mod `length`.
-    pub fn rotate(
+    /// Rotates the heads in rows of `width` numbers; the first row is at position `first`.
+    pub fn turn(&self, rows: &mut [f32], width: usize, first: usize, turn: Turn) {
+        for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+            self.turn_row(row, first + i, turn);
+        }
+    }
+
+    /// Rotates the first `rotated` numbers (query and key heads) of each row of `width` numbers. The first row is
+    /// number `first` of its batch; row *r* of a batch is at position *r* mod `length`.
+    pub fn turn_batch(
         &self,
         rows: &mut [f32],
         width: usize,
         rotated: usize,
+        first: usize,
         length: usize,
-        turn: Turn,
     ) {
+        for (i, row) in rows.chunks_exact_mut(width).enumerate() {
+            let position = (first + i) % length;
+            self.turn_row(&mut row[..rotated], position, Turn::Forward);
+        }
+    }
+
+    fn turn_row(&self, row: &mut [f32], position: usize, turn: Turn) {
+        let at = position * self.half..(position + 1) * self.half;
         let sign = match turn {
             Turn::Forward => 1.0,
             Turn::Back => -1.0,
         };
-        let rows = rows
-            .par_chunks_exact_mut(width)
-            .with_min_len(32)
-            .enumerate();
-        rows.for_each(|(row, numbers)| {
-            let at = (row % length) * self.half..(row % length + 1) * self.half;
-            rotate_row(
-                &mut numbers[..rotated],
-                &self.cos[at.clone()],
-                &self.sin[at],
-                sign,
-            );
-        });
+        rotate(row, &self.cos[at.clone()], &self.sin[at], sign);
     }
 }
 
 wide! {
-    fn rotate_row(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
+    fn rotate(row: &mut [f32], cos: &[f32], sin: &[f32], sign: f32) {
         for head in row.chunks_exact_mut(2 * cos.len()) {
             let (first, second) = head.split_at_mut(cos.len());
             for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(cos.iter().zip(sin)) {

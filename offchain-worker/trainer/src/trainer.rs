@@ -2,9 +2,10 @@
 
 use cairn_primitives::{InnerOptimizer, Layout, ModelShape};
 
+use crate::gemm::BLOCK;
 use crate::model::Model;
 use crate::optimizer::{norm, AdamState, Update};
-use crate::workspace::{Batch, Workspace};
+use crate::workspace::{parts, Batch, Keep, Workspace};
 
 /// The most parameters that a model on the CPU may have: with gradient and moments, 16 bytes each.
 const MAX_PARAMETERS: u128 = 1 << 34;
@@ -35,6 +36,16 @@ pub enum TrainerError {
         threads: usize,
         /// What stood in the way.
         reason: String,
+    },
+    /// A part of a batch that would change the gradient's bits.
+    #[error("parts of {windows} windows of {length} tokens would change the gradient's bits; take a multiple of {multiple} windows, or whole batches")]
+    Accumulation {
+        /// Windows of a part.
+        windows: usize,
+        /// Tokens of a window.
+        length: usize,
+        /// What the number of windows has to be a multiple of.
+        multiple: usize,
     },
     /// A vector does not belong to this model.
     #[error("{what} has {found} numbers where the model has {expected} parameters; check which run it is from")]
@@ -89,6 +100,19 @@ pub enum TrainerError {
     },
 }
 
+/// How a gradient is computed, which changes neither its value nor its bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Keep only each layer's input and compute the rest again in the backward pass: about a third more work, and
+    /// memory for activations that hardly grows with the number of layers.
+    pub recompute: bool,
+    /// Compute so many windows at a time and add up their gradients; none: the whole batch at once.
+    ///
+    /// The sums over tokens are made in blocks of 256 tokens, so the tokens of a part must be a multiple of that:
+    /// other parts are refused unless they are whole batches.
+    pub windows_at_once: Option<usize>,
+}
+
 /// Computes losses and training steps of one model on threads of its own.
 ///
 /// The trainer holds no weights. Its buffers are kept between calls, and no result depends on what was computed
@@ -96,8 +120,9 @@ pub enum TrainerError {
 pub struct Trainer {
     shape: ModelShape,
     model: Model,
+    settings: Settings,
     parameters: usize,
-    /// Each tensor's length and whether it is a matrix.
+    /// Where each tensor ends, and whether it is a matrix.
     tensors: Vec<(usize, bool)>,
     pool: rayon::ThreadPool,
     work: Workspace,
@@ -128,11 +153,11 @@ impl Trainer {
         Ok(Trainer {
             shape: shape.clone(),
             model: Model::new(shape),
+            settings: Settings::default(),
             parameters: layout.parameters(),
             tensors: layout
-                .0
-                .iter()
-                .map(|t| (t.len(), t.shape.len() == 2))
+                .ranges()
+                .map(|(tensor, range)| (range.end, tensor.shape.len() == 2))
                 .collect(),
             pool,
             work: Workspace::default(),
@@ -146,6 +171,18 @@ impl Trainer {
         &self.shape
     }
 
+    /// The same trainer with other settings.
+    pub fn with_settings(mut self, settings: Settings) -> Trainer {
+        self.settings = settings;
+        self
+    }
+
+    /// Bytes of the buffers that the calls so far have allocated, the gradient's included; what each thread packs
+    /// for itself (a few MiB) is not counted.
+    pub fn buffer_bytes(&self) -> usize {
+        self.work.bytes() + 4 * self.gradient.capacity() + 8 * self.norm_blocks.capacity()
+    }
+
     /// The mean cross-entropy of each window, in nats per token: a forward pass only. Windows all have the same
     /// number of tokens, of which all but the first are predicted. A window's loss does not depend on the others.
     ///
@@ -154,25 +191,24 @@ impl Trainer {
     /// [`TrainerError`] if `params` or a window does not fit the model. A loss that is not finite is returned as
     /// it is: the weights of others may be bad.
     pub fn losses(&mut self, params: &[f32], windows: &[&[u32]]) -> Result<Vec<f32>, TrainerError> {
-        let length = self.check(params, windows)?.length;
-        let mut losses = Vec::with_capacity(windows.len());
+        let batch = self.check(params, windows)?;
+        let length = batch.length;
         let Trainer {
             model, pool, work, ..
         } = self;
-        for windows in windows.chunks((LOSS_TOKENS / length).max(1)) {
-            let batch = Batch {
-                windows: windows.len(),
-                length,
-            };
-            work.load(windows);
-            work.fit(model, batch, 1);
-            pool.install(|| {
-                model.forward(params, batch, false, work);
-                model.losses(params, work);
-            });
-            losses.extend(work.losses.chunks(length).map(mean));
-        }
-        Ok(losses)
+        work.load(windows);
+        pool.install(|| {
+            for part in parts(batch.rows(), (LOSS_TOKENS / length).max(1) * length) {
+                let batch = Batch {
+                    windows: part.len() / length,
+                    length,
+                };
+                work.fit(model, batch, Keep::Nothing);
+                model.forward(params, batch, &part, Keep::Nothing, work);
+                model.losses(params, &part, work);
+            }
+        });
+        Ok(work.losses.chunks(length).map(mean).collect())
     }
 
     /// The mean cross-entropy over all tokens of the windows, in nats, and its gradient for every parameter,
@@ -187,6 +223,7 @@ impl Trainer {
         windows: &[&[u32]],
     ) -> Result<(f32, &[f32]), TrainerError> {
         let batch = self.check(params, windows)?;
+        let (at_once, keep) = (self.windows_at_once(batch)?, self.keep());
         let Trainer {
             model,
             pool,
@@ -195,12 +232,19 @@ impl Trainer {
             ..
         } = self;
         work.load(windows);
-        work.fit(model, batch, model.depth());
-        work.fit_backward(model, batch);
         gradient.resize(params.len(), 0.0);
+        let length = batch.length;
         pool.install(|| {
-            model.forward(params, batch, true, work);
-            model.backward(params, batch, work, gradient);
+            for part in parts(batch.rows(), at_once * length) {
+                let batch = Batch {
+                    windows: part.len() / length,
+                    length,
+                };
+                work.fit(model, batch, keep);
+                model.forward(params, batch, &part, keep, work);
+                model.backward(params, batch, &part, keep, work, gradient);
+            }
+            model.finish(work, gradient);
         });
         Ok((mean(&self.work.losses), &self.gradient))
     }
@@ -238,23 +282,41 @@ impl Trainer {
             return Err(TrainerError::NotFinite { loss, norm });
         }
         let update = Update::new(optimizer, adam.step, norm);
-        pool.install(|| {
-            let mut start = 0;
-            for (length, matrix) in tensors.iter() {
-                let at = start..start + length;
-                let moments = (&mut adam.m[at.clone()], &mut adam.v[at.clone()]);
-                update.apply(
-                    &mut params[at.clone()],
-                    moments.0,
-                    moments.1,
-                    &gradient[at],
-                    *matrix,
-                );
-                start += length;
-            }
-        });
+        pool.install(|| update.apply(params, &mut adam.m, &mut adam.v, gradient, tensors));
         adam.step = adam.step.saturating_add(1);
         Ok(loss)
+    }
+
+    /// Runs something on the trainer's threads.
+    pub(crate) fn install<R: Send>(&self, compute: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(compute)
+    }
+
+    fn keep(&self) -> Keep {
+        if self.settings.recompute {
+            Keep::Inputs
+        } else {
+            Keep::All
+        }
+    }
+
+    /// How many windows of a batch are computed at once.
+    fn windows_at_once(&self, batch: Batch) -> Result<usize, TrainerError> {
+        let Some(windows) = self.settings.windows_at_once else {
+            return Ok(batch.windows);
+        };
+        let length = batch.length;
+        let even = windows > 0 && windows.saturating_mul(length).is_multiple_of(BLOCK);
+        if windows >= batch.windows || even {
+            return Ok(windows.min(batch.windows));
+        }
+        // The largest power of two in the length, up to the block's.
+        let common = 1 << length.trailing_zeros().min(BLOCK.trailing_zeros());
+        Err(TrainerError::Accumulation {
+            windows,
+            length,
+            multiple: BLOCK / common,
+        })
     }
 
     /// Whether weights and windows fit the model, and the batch that the windows are.
@@ -334,6 +396,9 @@ fn check_shape(shape: &ModelShape) -> Result<(), &'static str> {
     let per_layer = 4 * d * d + 3 * d * ffn + 2 * d;
     if u128::from(shape.layers) * per_layer + 2 * vocabulary * d > MAX_PARAMETERS {
         return Err("more than 2³⁴ parameters are too many for a CPU");
+    }
+    if shape.head_dim() as usize > BLOCK {
+        return Err("a head is wider than 256");
     }
     Ok(())
 }

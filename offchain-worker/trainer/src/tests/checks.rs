@@ -22,6 +22,7 @@ fn impossible_shapes_are_refused() {
     assert!(shape_error(|s| s.heads = 5).contains("`heads` does not divide `d_model`"));
     assert!(shape_error(|s| s.kv_heads = 2).contains("`kv_heads` does not divide `heads`"));
     assert!(shape_error(|s| s.d_model = 9).contains("the width of a head is odd"));
+    assert!(shape_error(|s| s.d_model = 3 * 258).contains("a head is wider than 256"));
     let huge = |s: &mut ModelShape| (s.d_model, s.vocabulary) = (3 << 30, u32::MAX);
     assert!(shape_error(huge).contains("too many"));
 }
@@ -147,7 +148,8 @@ fn check_adam(decays: bool) {
     let (mut w64, mut m64, mut v64) = (0.5f64, 0f64, 0f64);
     for (done, g) in [(0, 0.3f32), (1, -4.0), (2, 0.01)] {
         let norm = f64::from(g.abs());
-        Update::new(&optimizer, done, norm).apply(&mut w, &mut m, &mut v, &[g], decays);
+        let update = Update::new(&optimizer, done, norm);
+        update.apply(&mut w, &mut m, &mut v, &[g], &[(1, decays)]);
         let (t, rate) = (done as i32 + 1, learning_rate(&optimizer, done));
         let g = f64::from(g) * (1.0 / norm).min(1.0);
         m64 = 0.9 * m64 + 0.1 * g;

@@ -1,5 +1,6 @@
 mod bits;
 mod checks;
+mod fixtures;
 mod model;
 mod operators;
 mod reference;

@@ -3,8 +3,8 @@
 //! The loss of an operator's output y is Σ `dy`·y for some fixed `dy`, whose gradient for y is `dy`.
 
 use super::{assert_gradient, assert_near, numbers, reference, wide};
-use crate::attention::Heads;
-use crate::gemm::Matrix;
+use crate::attention::{Heads, Kept};
+use crate::gemm::{Matrix, Start};
 use crate::rope::{Angles, Turn};
 use crate::{embedding, head, norm, swiglu};
 
@@ -23,18 +23,22 @@ fn norm_and_its_gradient() {
     let (wide_x, wide_weight) = (wide(&x), wide(&weight));
     assert_near("y", &y, &reference::norm(&wide_x, &wide_weight));
 
-    // The gradient is added to what was there.
-    let (mut dx, mut dweight) = (vec![1.0; rows * width], vec![9.0; width]);
+    let mut again = vec![0.0; rows * width];
+    norm::again(&x, &weight, &rates, &mut again);
+    assert_eq!(again, y);
+
+    // The gradient is added to what comes past the norm.
+    let (mut dx, mut dweight) = (vec![5.0; rows * width], vec![0.0; width]);
     let mut partial = vec![7.0; norm::partials(rows) * width];
-    norm::backward(
-        &dy,
-        &x,
-        &weight,
-        &rates,
-        &mut dx,
-        &mut partial,
-        &mut dweight,
-    );
+    let given = norm::Given {
+        dy: &dy,
+        x: &x,
+        weight: &weight,
+        rates: &rates,
+        past: &vec![1.0; rows * width],
+    };
+    norm::backward(&given, &mut dx, &mut partial);
+    norm::add_partials(&partial, &mut dweight);
     dx.iter_mut().for_each(|dx| *dx -= 1.0);
     assert_gradient("dx", &dx, &wide_x, |x| {
         dot(&reference::norm(x, &wide_weight), &dy)
@@ -53,7 +57,7 @@ fn rotation_and_its_gradient() {
     angles.reach(length, width, 100);
     let x = numbers(rows * row, 1);
     let mut y = x.clone();
-    angles.rotate(&mut y, row, width * heads, length, Turn::Forward);
+    angles.turn_batch(&mut y, row, width * heads, 0, length);
     // Of three heads, the first two are rotated.
     let rotate = |x: &[f64]| {
         let mut y = reference::rotate(x, row, width, length, 100);
@@ -63,10 +67,13 @@ fn rotation_and_its_gradient() {
         y
     };
     assert_near("y", &y, &rotate(&wide(&x)));
-    let dy = numbers(rows * row, 2);
+    // The gradient, of one sequence's first head.
+    let (x, dy) = (numbers(length * width, 3), numbers(length * width, 2));
     let mut dx = dy.clone();
-    angles.rotate(&mut dx, row, width * heads, length, Turn::Back);
-    assert_gradient("dx", &dx, &wide(&x), |x| dot(&rotate(x), &dy));
+    angles.turn(&mut dx, width, 0, Turn::Back);
+    assert_gradient("dx", &dx, &wide(&x), |x| {
+        dot(&reference::rotate(x, width, width, length, 100), &dy)
+    });
 }
 
 /// Attention by the reference, of rows that hold queries, keys and values.
@@ -91,6 +98,29 @@ fn attend(heads: &Heads, qkv: &[f64]) -> Vec<f64> {
     )
 }
 
+/// Rotates queries and keys as the model does before attention.
+fn rotated(heads: &Heads, qkv: &[f64]) -> Vec<f64> {
+    let turned = reference::rotate(qkv, heads.row(), heads.width, heads.length, BASE);
+    with_values(heads, &turned, qkv)
+}
+
+/// Turns them back.
+fn unrotated(heads: &Heads, qkv: &[f64]) -> Vec<f64> {
+    let turned = reference::rotate_back(qkv, heads.row(), heads.width, heads.length, BASE);
+    with_values(heads, &turned, qkv)
+}
+
+/// Values are not rotated.
+fn with_values(heads: &Heads, turned: &[f64], qkv: &[f64]) -> Vec<f64> {
+    let first = (heads.queries + heads.keys) * heads.width;
+    let rows = turned.chunks(heads.row()).zip(qkv.chunks(heads.row()));
+    rows.flat_map(|(turned, row)| [&turned[..first], &row[first..]].concat())
+        .collect()
+}
+
+/// Base of the rotations.
+const BASE: u32 = 100;
+
 fn check_attention(heads: Heads, sequences: usize) {
     let rows = sequences * heads.length;
     // Scores that differ enough to matter.
@@ -98,23 +128,29 @@ fn check_attention(heads: Heads, sequences: usize) {
         .iter()
         .map(|x| 1.5 * x)
         .collect();
-    let (mut output, mut scratch) = (
-        vec![0.0; rows * heads.out()],
-        vec![5.0; sequences * heads.scratch()],
-    );
+    let mut output = vec![0.0; rows * heads.out()];
     let (mut maxima, mut rates) = (
         vec![0.0; rows * heads.queries],
         vec![0.0; rows * heads.queries],
     );
-    heads.forward(&qkv, &mut output, &mut maxima, &mut rates, &mut scratch);
+    heads.forward(&qkv, &mut output, &mut maxima, &mut rates);
     assert_near("output", &output, &attend(&heads, &wide(&qkv)));
 
     let dy = numbers(rows * heads.out(), 2);
     let mut dqkv = vec![3.0; rows * heads.row()];
-    scratch.fill(5.0);
-    heads.backward(&dy, &qkv, &output, &maxima, &rates, &mut dqkv, &mut scratch);
-    assert_gradient("dqkv", &dqkv, &wide(&qkv), |qkv| {
-        dot(&attend(&heads, qkv), &dy)
+    let kept = Kept {
+        qkv: &qkv,
+        output: &output,
+        maxima: &maxima,
+        rates: &rates,
+    };
+    // The gradient is that of queries and keys before their rotation.
+    let mut angles = Angles::default();
+    angles.reach(heads.length, heads.width, BASE);
+    let plain = unrotated(&heads, &wide(&qkv));
+    heads.backward(&dy, kept, &angles, &mut dqkv);
+    assert_gradient("dqkv", &dqkv, &plain, |plain| {
+        dot(&attend(&heads, &rotated(&heads, plain)), &dy)
     });
 }
 
@@ -169,8 +205,9 @@ fn swiglu_and_its_gradient() {
     assert_near("hidden", &hidden, &compute(&wide(&gate_up)));
 
     let dy = numbers(rows * width, 2);
-    let mut slopes = gate_up.clone();
-    swiglu::backward(&dy, width, &mut slopes);
+    let (mut slopes, mut again) = (gate_up.clone(), vec![0.0; rows * width]);
+    swiglu::backward(&dy, width, &mut slopes, &mut again);
+    assert_eq!(again, hidden);
     assert_gradient("gate_up", &slopes, &wide(&gate_up), |x| {
         dot(&compute(x), &dy)
     });
@@ -191,17 +228,15 @@ fn cross_entropy_and_its_gradient() {
     let to = head::Gradients {
         rows: &mut dx,
         weight: &mut dweight,
+        start: Start::Zero,
     };
-    let (sizes, matrix) = ((width, vocabulary), Matrix::new(&weight, width));
-    head::cross_entropy(
-        &x,
-        matrix,
-        sizes,
-        &targets,
-        &mut logits,
-        &mut losses,
-        Some(to),
-    );
+    let head = head::Head {
+        weight: Matrix::new(&weight, width),
+        width,
+        vocabulary,
+        tokens: rows,
+    };
+    head.cross_entropy(&x, &targets, &mut logits, &mut losses, Some(to));
     let (x, weight) = (wide(&x), wide(&weight));
     assert_near("losses", &losses, &compute(&x, &weight));
     assert_gradient("dx", &dx, &x, |x| mean(compute(x, &weight)));
@@ -212,16 +247,13 @@ fn cross_entropy_and_its_gradient() {
 fn cross_entropy_survives_large_logits() {
     let (mut losses, mut logits) = ([0.0; 2], [0.0; 4]);
     let weight = [1.0, -1.0];
-    let matrix = Matrix::new(&weight, 1);
-    head::cross_entropy(
-        &[1e4, 1e4],
-        matrix,
-        (1, 2),
-        &[0, 1],
-        &mut logits,
-        &mut losses,
-        None,
-    );
+    let head = head::Head {
+        weight: Matrix::new(&weight, 1),
+        width: 1,
+        vocabulary: 2,
+        tokens: 2,
+    };
+    head.cross_entropy(&[1e4, 1e4], &[0, 1], &mut logits, &mut losses, None);
     assert_eq!(losses[0], 0.0);
     assert!((losses[1] - 2e4).abs() < 1.0, "{}", losses[1]);
 }

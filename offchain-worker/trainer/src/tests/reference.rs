@@ -26,13 +26,22 @@ pub fn linear(x: &[f64], weight: &[f64], outer: usize) -> Vec<f64> {
 
 /// Rotates heads of `width` numbers; row *r* of `row` numbers is at position *r* mod `length`.
 pub fn rotate(x: &[f64], row: usize, width: usize, length: usize, base: u32) -> Vec<f64> {
+    turn(x, row, width, length, base, 1.0)
+}
+
+/// The inverse.
+pub fn rotate_back(x: &[f64], row: usize, width: usize, length: usize, base: u32) -> Vec<f64> {
+    turn(x, row, width, length, base, -1.0)
+}
+
+fn turn(x: &[f64], row: usize, width: usize, length: usize, base: u32, way: f64) -> Vec<f64> {
     let half = width / 2;
     let mut rotated = x.to_vec();
     for (r, (from, to)) in x.chunks(row).zip(rotated.chunks_mut(row)).enumerate() {
         for i in 0..row {
             let (head, place) = (i / width * width, i % width);
             let power = (place % half) as f64 * -2.0 / width as f64;
-            let angle = (r % length) as f64 * f64::from(base).powf(power);
+            let angle = way * (r % length) as f64 * f64::from(base).powf(power);
             let (other, sign) = if place < half {
                 (place + half, -1.0)
             } else {

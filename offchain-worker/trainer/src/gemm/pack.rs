@@ -1,0 +1,202 @@
+//! Copies of factors in the order in which the kernels read them.
+//!
+//! A left factor becomes panels of a few rows, a right factor panels of some columns; inside a panel, what
+//! belongs to one step of the inner dimension lies side by side.
+
+use std::ops::Range;
+
+use super::Matrix;
+
+/// Numbers behind the end of a packed left factor that packing may write to.
+pub const SPILL: usize = 8;
+
+/// A cache line of numbers.
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// Numbers that begin at a cache line. They only ever grow; what is in them stays or becomes zero.
+#[derive(Default)]
+pub struct Buffer(Vec<Line>);
+
+impl Buffer {
+    /// Without room.
+    pub const EMPTY: Buffer = Buffer(Vec::new());
+
+    /// Makes room for `n` numbers.
+    pub fn reach(&mut self, n: usize) {
+        let lines = n.div_ceil(16);
+        if self.0.len() < lines {
+            // Without a copy of what is not needed any more.
+            self.0 = Vec::new();
+            self.0.resize(lines, Line::default());
+        }
+    }
+
+    /// All of them, at least as many as were asked for.
+    pub fn numbers(&mut self) -> &mut [f32] {
+        let n = self.0.len() * 16;
+        // SAFETY: a `Line` is sixteen numbers without padding.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), n) }
+    }
+
+    /// All of them, to read.
+    pub fn get(&self) -> &[f32] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * 16) }
+    }
+}
+
+/// The rows of each panel when `rows` rows are dealt to panels of at most `most` as evenly as possible.
+pub fn panels(rows: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = rows.div_ceil(most).max(1);
+    (0..count).map(move |i| rows * i / count..rows * (i + 1) / count)
+}
+
+/// Packs a left factor: panel after panel, in each for every column of `a` the elements of the panel's rows.
+/// Panel *p* begins at its first row times the number of columns. `to` takes all elements and [`SPILL`] more.
+pub fn left(a: Matrix, most: usize, to: &mut [f32]) {
+    let k = a.columns;
+    for panel in panels(a.rows, most) {
+        let rows = panel.len();
+        let to = &mut to[panel.start * k..panel.end * k + SPILL];
+        let from = a.rows(panel.start, rows);
+        if from.column_stride == 1 {
+            transpose(from, to, rows);
+        } else {
+            side_by_side(from.t(), to, rows);
+        }
+    }
+}
+
+/// Packs the columns of one panel of a right factor: for every row of `b` its elements in these columns, then
+/// what fills them up to `width`, which is left as it is or becomes anything.
+pub fn right(b: Matrix, columns: Range<usize>, width: usize, to: &mut [f32]) {
+    let own = b.t().rows(columns.start, columns.len());
+    if own.column_stride == 1 {
+        transpose(own, to, width);
+    } else {
+        side_by_side(own.t(), to, width);
+    }
+}
+
+/// Row *i* of `from` goes to `to[i·stride..]`; rows are without gaps and of at most `stride` elements.
+fn side_by_side(from: Matrix, to: &mut [f32], stride: usize) {
+    let width = from.columns;
+    let rows = (0..from.rows).map(|i| &from.data[i * from.row_stride..][..width]);
+    let places = to.chunks_mut(stride);
+    match width {
+        // The usual widths, so that the compiler knows them.
+        32 => places.zip(rows).for_each(|(to, from)| copy::<32>(to, from)),
+        16 => places.zip(rows).for_each(|(to, from)| copy::<16>(to, from)),
+        // Two copies that overlap take any width from one to two vectors.
+        8..=15 => places.zip(rows).for_each(|(to, from)| {
+            copy::<8>(to, from);
+            copy::<8>(&mut to[width - 8..], &from[width - 8..]);
+        }),
+        _ => places
+            .zip(rows)
+            .for_each(|(to, from)| to[..width].copy_from_slice(from)),
+    }
+}
+
+#[inline(always)]
+fn copy<const N: usize>(to: &mut [f32], from: &[f32]) {
+    to[..N].copy_from_slice(&from[..N]);
+}
+
+/// Element (i, p) of `from` goes to `to[p·stride + i]`. Rows are without gaps between elements; there are at
+/// most `stride` of them. Whatever `to` has beyond the last element may be overwritten, up to [`SPILL`].
+fn transpose(from: Matrix, to: &mut [f32], stride: usize) {
+    let (rows, k) = (from.rows, from.columns);
+    let mut done = 0;
+    #[cfg(target_arch = "x86_64")]
+    if rows > 0 && k >= 8 && std::arch::is_x86_feature_detected!("avx2") {
+        done = k - k % 8;
+        let reach = (k - 1) * stride + rows.next_multiple_of(8);
+        assert!(to.len() >= reach, "no room for what spills over");
+        // SAFETY: the CPU has AVX2. Loads stay inside `from`, whose rows lie inside its slice: steps end at
+        // `done` <= k, and rows beyond the last are read from the last. Stores end at `reach`.
+        unsafe { x86::transpose(from, done, to.as_mut_ptr(), stride) };
+    }
+    for i in 0..rows {
+        let row = &from.data[i * from.row_stride..][..k];
+        for (p, x) in row.iter().enumerate().skip(done) {
+            to[p * stride + i] = *x;
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use std::arch::x86_64::*;
+
+    use super::Matrix;
+
+    /// Transposes the first `k` columns, a multiple of eight, in squares of 8×8.
+    ///
+    /// A square with fewer than eight rows stores eight numbers all the same. What it stores too much lies where
+    /// the next step's first rows go, or the next square's; so squares of later rows come first.
+    #[target_feature(enable = "avx2")]
+    pub unsafe fn transpose(from: Matrix, k: usize, to: *mut f32, stride: usize) {
+        let last = from.rows - 1;
+        for p in (0..k).step_by(8) {
+            for first in (0..from.rows).step_by(8).rev() {
+                // SAFETY: see the caller.
+                unsafe {
+                    let row = |i: usize| {
+                        let row = (first + i).min(last);
+                        _mm256_loadu_ps(from.data.as_ptr().add(row * from.row_stride + p))
+                    };
+                    let square = [
+                        row(0),
+                        row(1),
+                        row(2),
+                        row(3),
+                        row(4),
+                        row(5),
+                        row(6),
+                        row(7),
+                    ];
+                    for (i, column) in turn(square).into_iter().enumerate() {
+                        _mm256_storeu_ps(to.add((p + i) * stride + first), column);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The columns of eight rows.
+    #[target_feature(enable = "avx2")]
+    fn turn([a, b, c, d, e, f, g, h]: [__m256; 8]) -> [__m256; 8] {
+        let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+        let (ef, gh) = (_mm256_unpacklo_ps(e, f), _mm256_unpacklo_ps(g, h));
+        let (ab2, cd2) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+        let (ef2, gh2) = (_mm256_unpackhi_ps(e, f), _mm256_unpackhi_ps(g, h));
+        // Of each half of eight numbers: columns 0 and 4, 1 and 5, 2 and 6, 3 and 7.
+        let upper = [
+            _mm256_shuffle_ps::<0x44>(ab, cd),
+            _mm256_shuffle_ps::<0xee>(ab, cd),
+            _mm256_shuffle_ps::<0x44>(ab2, cd2),
+            _mm256_shuffle_ps::<0xee>(ab2, cd2),
+        ];
+        let lower = [
+            _mm256_shuffle_ps::<0x44>(ef, gh),
+            _mm256_shuffle_ps::<0xee>(ef, gh),
+            _mm256_shuffle_ps::<0x44>(ef2, gh2),
+            _mm256_shuffle_ps::<0xee>(ef2, gh2),
+        ];
+        let [a, b, c, d] = upper;
+        let [e, f, g, h] = lower;
+        [
+            _mm256_permute2f128_ps::<0x20>(a, e),
+            _mm256_permute2f128_ps::<0x20>(b, f),
+            _mm256_permute2f128_ps::<0x20>(c, g),
+            _mm256_permute2f128_ps::<0x20>(d, h),
+            _mm256_permute2f128_ps::<0x31>(a, e),
+            _mm256_permute2f128_ps::<0x31>(b, f),
+            _mm256_permute2f128_ps::<0x31>(c, g),
+            _mm256_permute2f128_ps::<0x31>(d, h),
+        ]
+    }
+}
