@@ -180,13 +180,7 @@ impl Heads {
 
     /// Attends; of each sequence, head and position keeps the largest score in `maxima` and one over the sum
     /// of exponentials in `rates`.
-    pub fn forward(
-        &self,
-        qkv: &[f32],
-        output: &mut [f32],
-        maxima: &mut [f32],
-        rates: &mut [f32],
-    ) {
+    pub fn forward(&self, qkv: &[f32], output: &mut [f32], maxima: &mut [f32], rates: &mut [f32]) {
         let stats = self.group() * self.length;
         let output = Shared::new(output);
         let kept = maxima
@@ -227,13 +221,27 @@ impl Heads {
                 let own = self.head(qkv, task, at, row, positions.clone());
                 queries.pack_here(own.t(), kernels);
                 // Scores lie by keys: what the values are multiplied with needs no packing then.
-                queries.tiles(kernels, keys, n, scores, BLOCK, Start::Zero, |keys, queries| {
-                    keys.start < start + queries.end
-                });
+                queries.tiles(
+                    kernels,
+                    keys,
+                    n,
+                    scores,
+                    BLOCK,
+                    Start::Zero,
+                    |keys, queries| keys.start < start + queries.end,
+                );
                 let stats = (&mut maxima[positions.clone()], &mut rates[positions]);
                 exponentials(scores, start, self.scale(), stats.0, stats.1);
                 let left = Left::columns(scores, n, end, BLOCK);
-                values.tiles(kernels, left, self.width, block, self.width, Start::Zero, |_, _| true);
+                values.tiles(
+                    kernels,
+                    left,
+                    self.width,
+                    block,
+                    self.width,
+                    Start::Zero,
+                    |_, _| true,
+                );
                 scale_rows(&mut block[..n * self.width], &stats.1[..n]);
                 for (i, from) in block.chunks_exact(self.width).take(n).enumerate() {
                     let to = (task.sequence * self.length + start + i) * self.out() + at;
@@ -250,7 +258,14 @@ impl Heads {
         let dqkv = Shared::new(dqkv);
         (0..tasks).into_par_iter().for_each(|number| {
             let mut scratch = SCRATCH.replace(Scratch::EMPTY);
-            self.attend_backward(self.task(number), doutput, kept, angles, &dqkv, &mut scratch);
+            self.attend_backward(
+                self.task(number),
+                doutput,
+                kept,
+                angles,
+                &dqkv,
+                &mut scratch,
+            );
             SCRATCH.set(scratch);
         });
     }
@@ -341,18 +356,39 @@ impl Heads {
                 &mut scores[row.clone()],
                 &mut dscores[row],
                 position + 1,
-                [kept.maxima[stats + position], kept.rates[stats + position], mean, self.scale()],
+                [
+                    kept.maxima[stats + position],
+                    kept.rates[stats + position],
+                    mean,
+                    self.scale(),
+                ],
             );
         }
 
         right.pack_here(doutputs, kernels);
         let probabilities = Left::columns(scores, end, n, stride);
         let dvalues = scratch.dvalues.numbers();
-        right.tiles(kernels, probabilities, width, dvalues, width, Start::Present, |_, _| true);
+        right.tiles(
+            kernels,
+            probabilities,
+            width,
+            dvalues,
+            width,
+            Start::Present,
+            |_, _| true,
+        );
         right2.pack_here(queries, kernels);
         let left = Left::columns(dscores, end, n, stride);
         let dkeys = scratch.dkeys.numbers();
-        right2.tiles(kernels, left, width, dkeys, width, Start::Present, |_, _| true);
+        right2.tiles(
+            kernels,
+            left,
+            width,
+            dkeys,
+            width,
+            Start::Present,
+            |_, _| true,
+        );
         let dscores = Matrix::strided(dscores, n, end, stride);
         keys.product(dscores, scratch.block.numbers(), width, Start::Zero);
     }

@@ -152,8 +152,7 @@ impl Model {
         let (layer, width, ffn): (&Layer, _, _) = (&self.layers[i], self.width, self.ffn);
         let chunk = batch.chunk();
         let acts = &mut work.layers[i % keep.sets(self.depth())];
-        let matrix =
-            |at: &Range<usize>, inner| Matrix::new(&weights.values[at.clone()], inner);
+        let matrix = |at: &Range<usize>, inner| Matrix::new(&weights.values[at.clone()], inner);
         work.packed.down.pack(matrix(&layer.down, ffn));
         work.packed.gate_up.pack(matrix(&layer.gate_up, width));
         work.packed.output.pack(matrix(&layer.output, width));

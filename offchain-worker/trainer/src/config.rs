@@ -77,10 +77,7 @@ impl Needs {
         let (windows, length) = (windows as u128, length as u128);
         let tokens = windows * length;
         let layers = u128::from(shape.layers);
-        let (kept, input) = (
-            u128::from(kept_per_token(shape)),
-            u128::from(shape.d_model),
-        );
+        let (kept, input) = (u128::from(kept_per_token(shape)), u128::from(shape.d_model));
         let block = tokens.min(head::ROWS as u128);
         Needs {
             parameters: cut(parameters),

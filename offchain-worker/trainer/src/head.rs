@@ -66,7 +66,11 @@ impl Head<'_> {
                 let rows = &mut gradients.rows[from..from + targets.len() * width];
                 let dlogits = Matrix::new(logits, vocabulary);
                 parallel_product(dlogits, self.weight, rows, Start::Zero);
-                let start = if i == 0 { gradients.start } else { Start::Present };
+                let start = if i == 0 {
+                    gradients.start
+                } else {
+                    Start::Present
+                };
                 parallel_product(dlogits.t(), x, gradients.weight, start);
             }
         }

@@ -145,14 +145,7 @@ impl Model {
     }
 
     /// The first half of layer `i`, and attention.
-    pub fn attend(
-        &self,
-        i: usize,
-        params: &[f32],
-        batch: Batch,
-        keep: Keep,
-        work: &mut Workspace,
-    ) {
+    pub fn attend(&self, i: usize, params: &[f32], batch: Batch, keep: Keep, work: &mut Workspace) {
         let (layer, width, chunk) = (&self.layers[i], self.width, batch.chunk());
         let heads = self.heads(batch);
         let (row, rotated) = (heads.row(), (heads.queries + heads.keys) * heads.width);
@@ -231,7 +224,9 @@ impl Model {
                     packed.output.product(mixed, middle, width, Start::Present);
                     norm::forward(middle, weight, normed, rates);
                     let normed = Matrix::new(normed, width);
-                    packed.gate_up.product(normed, gate_up, 2 * ffn, Start::Zero);
+                    packed
+                        .gate_up
+                        .product(normed, gate_up, 2 * ffn, Start::Zero);
                     if output == Output::Wanted {
                         swiglu::forward(gate_up, ffn, hidden);
                         next.copy_from_slice(middle);

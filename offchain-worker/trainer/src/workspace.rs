@@ -211,7 +211,10 @@ impl Workspace {
             gate_up,
             down,
         } = &self.packed;
-        let packed: usize = [qkv, output, gate_up, down].iter().map(|w| w.numbers()).sum();
+        let packed: usize = [qkv, output, gate_up, down]
+            .iter()
+            .map(|w| w.numbers())
+            .sum();
         4 * (streams + layers + own + tokens + packed + self.backward.numbers())
     }
 }

@@ -254,14 +254,7 @@ impl Right {
     }
 
     /// The same by certain kernels, for which this has been packed.
-    fn product_by(
-        &self,
-        kernels: &Kernels,
-        a: Matrix,
-        c: &mut [f32],
-        stride: usize,
-        start: Start,
-    ) {
+    fn product_by(&self, kernels: &Kernels, a: Matrix, c: &mut [f32], stride: usize, start: Start) {
         assert!(
             a.columns <= self.k && fits(c.len(), a.rows, self.columns, stride),
             "matrices that do not fit each other"
@@ -274,7 +267,16 @@ impl Right {
                 let block = a.rows(rows.start, rows.len()).columns(&inner);
                 let left = Left::pack(block, kernels, &mut buffer);
                 let start = start.of_block(&inner);
-                self.block(kernels, left, &inner, self.columns, c, stride, start, |_, _| true);
+                self.block(
+                    kernels,
+                    left,
+                    &inner,
+                    self.columns,
+                    c,
+                    stride,
+                    start,
+                    |_, _| true,
+                );
             }
         }
         LEFT.set(buffer);
@@ -319,7 +321,10 @@ impl Right {
         start: Start,
         wanted: impl Fn(&Range<usize>, &Range<usize>) -> bool,
     ) {
-        assert!(left.k == inner.len() && inner.end <= self.k, "another block");
+        assert!(
+            left.k == inner.len() && inner.end <= self.k,
+            "another block"
+        );
         let width = kernels.columns;
         let panels = self.buffer.get().chunks(width * self.k.max(1));
         for (j, panel) in panels.take(columns.div_ceil(width)).enumerate() {
@@ -330,7 +335,16 @@ impl Right {
                     continue;
                 }
                 let c = &mut c[rows.start * stride + columns.start..];
-                tile(kernels, &left, &rows, right, columns.len(), c, stride, start);
+                tile(
+                    kernels,
+                    &left,
+                    &rows,
+                    right,
+                    columns.len(),
+                    c,
+                    stride,
+                    start,
+                );
             }
         }
     }

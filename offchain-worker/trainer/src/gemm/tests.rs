@@ -118,16 +118,30 @@ impl Case {
             true => (1, rows as isize),
             false => (columns as isize, 1),
         };
-        let ((ra, ca), (rb, cb)) = (
-            strides(self.turned.0, m, k),
-            strides(self.turned.1, k, n),
-        );
-        let beta = if matches!(start, Start::Present) { 1.0 } else { 0.0 };
+        let ((ra, ca), (rb, cb)) = (strides(self.turned.0, m, k), strides(self.turned.1, k, n));
+        let beta = if matches!(start, Start::Present) {
+            1.0
+        } else {
+            0.0
+        };
         let (a, b) = (self.a.as_ptr(), self.b.as_ptr());
         // SAFETY: the factors have m·k and k·n elements in these orders, the result m·n.
         unsafe {
             matrixmultiply::sgemm(
-                m, k, n, 1.0, a, ra, ca, b, rb, cb, beta, c.as_mut_ptr(), n as isize, 1,
+                m,
+                k,
+                n,
+                1.0,
+                a,
+                ra,
+                ca,
+                b,
+                rb,
+                cb,
+                beta,
+                c.as_mut_ptr(),
+                n as isize,
+                1,
             );
         }
         c

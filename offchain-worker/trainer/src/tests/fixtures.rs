@@ -24,7 +24,9 @@ fn two_layers() -> ModelShape {
 fn read<const N: usize, T>(file: &SafeTensors, name: &str, number: fn([u8; N]) -> T) -> Vec<T> {
     let tensor = file.tensor(name).unwrap();
     let bytes = tensor.data().chunks_exact(N);
-    bytes.map(|bytes| number(bytes.try_into().unwrap())).collect()
+    bytes
+        .map(|bytes| number(bytes.try_into().unwrap()))
+        .collect()
 }
 
 /// Loss within 1e-6, each tensor's gradient within 2e-5 of its largest element.
@@ -41,14 +43,21 @@ fn loss_and_gradient_are_those_of_jax() {
     let shape = two_layers();
     let mut trainer = Trainer::new(&shape, 2).unwrap();
     let (ours, found) = trainer.gradient(&weights, &windows).unwrap();
-    assert!((f64::from(ours) / loss - 1.0).abs() < 1e-6, "{ours} for {loss}");
+    assert!(
+        (f64::from(ours) / loss - 1.0).abs() < 1e-6,
+        "{ours} for {loss}"
+    );
     for (tensor, range) in Layout::of(&shape).ranges() {
         let (ours, theirs) = (&found[range.clone()], &gradient[range]);
         let largest = theirs.iter().fold(0f32, |largest, x| largest.max(x.abs()));
         assert!(largest > 0.0, "{}", tensor.name);
         for (ours, theirs) in ours.iter().zip(theirs) {
             let error = (ours - theirs).abs();
-            assert!(error < 2e-5 * largest, "{}: {ours} for {theirs}", tensor.name);
+            assert!(
+                error < 2e-5 * largest,
+                "{}: {ours} for {theirs}",
+                tensor.name
+            );
         }
     }
 }
