@@ -45,6 +45,7 @@ mod attention;
 mod backward;
 pub mod bench;
 pub mod config;
+pub mod cuda;
 pub mod data;
 mod embedding;
 mod gemm;
@@ -57,6 +58,7 @@ pub mod optimizer;
 mod rope;
 mod swiglu;
 mod trainer;
+mod windows;
 mod workspace;
 
 #[cfg(test)]

@@ -98,6 +98,9 @@ pub enum TrainerError {
         /// The gradient's norm.
         norm: f64,
     },
+    /// The card cannot, or not any more.
+    #[error(transparent)]
+    Cuda(#[from] crate::cuda::CudaError),
 }
 
 /// How a gradient is computed, which changes neither its value nor its bits.
@@ -370,7 +373,7 @@ fn check_windows(windows: &[&[u32]], expected: usize) -> Result<(), TrainerError
 }
 
 /// What is wrong with a shape.
-fn check_shape(shape: &ModelShape) -> Result<(), &'static str> {
+pub(crate) fn check_shape(shape: &ModelShape) -> Result<(), &'static str> {
     let sizes = [
         shape.d_model,
         shape.ffn,

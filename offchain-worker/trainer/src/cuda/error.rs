@@ -1,0 +1,155 @@
+//! What can go wrong with a card, in one line each.
+
+use cudarc::{
+    cublaslt::result::CublasError,
+    driver::{sys::CUresult, DriverError},
+};
+
+/// Why the card cannot be used, or could not go on.
+///
+/// Weights and optimizer state that the caller gave are as they were: the card works on copies, and a caller's
+/// vectors are written only when everything has arrived.
+#[derive(Debug, thiserror::Error)]
+pub enum CudaError {
+    /// No driver on this machine.
+    #[error("no NVIDIA driver: libcuda.so.1 cannot be loaded; install driver 580 or newer, or train with --device cpu")]
+    NoDriver,
+    /// The driver is too old for the compiler's code.
+    #[error("the NVIDIA driver speaks CUDA {found}, and kernels are compiled with NVRTC {needed}; install a newer driver (580 or newer speaks 13.0), or an NVRTC of CUDA {found}")]
+    OldDriver {
+        /// CUDA version of the driver.
+        found: Version,
+        /// CUDA version of NVRTC.
+        needed: Version,
+    },
+    /// The driver knows no such card.
+    #[error("there is no card {ordinal}: the driver sees {count}; choose one that `cairn doctor` lists, or --device cpu")]
+    NoCard {
+        /// The card asked for.
+        ordinal: usize,
+        /// Cards that there are.
+        count: usize,
+    },
+    /// The card lacks bfloat16 tensor cores.
+    #[error("{name} has compute capability {major}.{minor}, and 8.0 (Ampere) is needed; train with --device cpu")]
+    OldCard {
+        /// The card's name.
+        name: String,
+        /// Compute capability.
+        major: i32,
+        /// Compute capability.
+        minor: i32,
+    },
+    /// A library is missing.
+    #[error("{library} cannot be loaded; run scripts/cuda-tools.sh --card, or install the CUDA toolkit, or name the directory of its libraries in CAIRN_CUDA_LIBRARIES")]
+    NoLibrary {
+        /// Which.
+        library: &'static str,
+    },
+    /// A kernel's source was refused.
+    #[error("NVRTC cannot compile {source_name}.cu for {arch}: {log}; use an NVRTC that knows this card (CUDA 13.0 or newer)")]
+    Compile {
+        /// Which source.
+        source_name: &'static str,
+        /// For what.
+        arch: String,
+        /// What the compiler said.
+        log: String,
+    },
+    /// The model cannot be computed by these kernels.
+    #[error("this model cannot be trained on a card: {reason}; use --device cpu")]
+    Shape {
+        /// What stands in the way.
+        reason: &'static str,
+    },
+    /// Not enough memory on the card.
+    #[error("the card is out of memory: {doing} needs {needed_mib} MiB and {free_mib} of {total_mib} MiB are free; train with fewer sequences per step, end what else uses the card, or take a larger one")]
+    OutOfMemory {
+        /// What the memory was for.
+        doing: &'static str,
+        /// What it needs.
+        needed_mib: usize,
+        /// What there is.
+        free_mib: usize,
+        /// What the card has.
+        total_mib: usize,
+    },
+    /// The card does not answer any more, or a kernel failed, which is the same: nothing on it can be trusted.
+    #[error("the card was lost while {doing} ({error}); the steps of this round are lost and weights and optimizer are those of its beginning; look at `nvidia-smi` and the kernel log, and start again")]
+    Lost {
+        /// What was being done.
+        doing: &'static str,
+        /// The driver's words.
+        error: String,
+    },
+    /// The driver refused something else.
+    #[error("the driver refused {doing} ({error}); run `cairn doctor`")]
+    Driver {
+        /// What was being done.
+        doing: &'static str,
+        /// The driver's words.
+        error: String,
+    },
+    /// cuBLASLt has no way to compute a product.
+    #[error("cuBLASLt cannot compute a product of {m}×{k} and {k}×{n} ({error:?}); use the cuBLAS of the driver's CUDA version")]
+    Product {
+        /// Rows of the result.
+        m: usize,
+        /// Columns of the result.
+        n: usize,
+        /// Inner dimension.
+        k: usize,
+        /// Its status.
+        error: CublasError,
+    },
+}
+
+/// A version of CUDA: 13000 is 13.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(pub i32);
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.0 / 1000, self.0 % 1000 / 10)
+    }
+}
+
+impl CudaError {
+    /// Whether the context is beyond use: only a new one may help.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, CudaError::Lost { .. })
+    }
+
+    /// What a driver's error means.
+    pub(crate) fn driver(doing: &'static str, error: DriverError) -> CudaError {
+        use CUresult::*;
+        let said = match error.error_name() {
+            Ok(name) => name.to_string_lossy().into_owned(),
+            Err(_) => format!("{:?}", error.0),
+        };
+        // These leave the context unusable, says the driver's manual.
+        let lost = matches!(
+            error.0,
+            CUDA_ERROR_ECC_UNCORRECTABLE
+                | CUDA_ERROR_DEVICE_UNAVAILABLE
+                | CUDA_ERROR_ILLEGAL_ADDRESS
+                | CUDA_ERROR_LAUNCH_TIMEOUT
+                | CUDA_ERROR_ASSERT
+                | CUDA_ERROR_HARDWARE_STACK_ERROR
+                | CUDA_ERROR_ILLEGAL_INSTRUCTION
+                | CUDA_ERROR_MISALIGNED_ADDRESS
+                | CUDA_ERROR_INVALID_ADDRESS_SPACE
+                | CUDA_ERROR_INVALID_PC
+                | CUDA_ERROR_LAUNCH_FAILED
+                | CUDA_ERROR_CONTEXT_IS_DESTROYED
+                | CUDA_ERROR_SYSTEM_NOT_READY
+                | CUDA_ERROR_NO_DEVICE
+                | CUDA_ERROR_UNKNOWN
+        );
+        if lost {
+            CudaError::Lost { doing, error: said }
+        } else {
+            CudaError::Driver { doing, error: said }
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! One function per kernel: what it is given, in which order, in how many blocks.
+//!
+//! Everything runs on the device's one stream, in the order in which it is called; a function returns when the
+//! kernel is queued. Pointers must be to buffers of the sizes that the kernel's source states.
+
+use cudarc::driver::{DeviceRepr, LaunchConfig, PushKernelArg};
+use half::bf16;
+
+use super::{
+    device::{Device, Ptr},
+    error::CudaError,
+};
+
+/// Rows of which one block of `norm_backward` sums the weight's gradient.
+pub const ROWS_PER_PARTIAL: usize = 64;
+/// Numbers whose squares one block of `squares` adds up.
+pub const SQUARES_PER_BLOCK: usize = 4096;
+/// Queries, and keys, per tile of attention.
+const TILE: usize = 64;
+
+/// How attention heads lie; the layout is that of `Heads` in `attention.cu`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Heads {
+    /// Positions of a window.
+    pub length: u32,
+    /// Query heads.
+    pub queries: u32,
+    /// Key heads, and value heads.
+    pub keys: u32,
+    /// Numbers in a head.
+    pub width: u32,
+    /// 1/√width.
+    pub scale: f32,
+}
+// SAFETY: plain numbers in C's order.
+unsafe impl DeviceRepr for Heads {}
+
+impl Heads {
+    /// Numbers in a row of queries, keys and values.
+    pub fn row(&self) -> usize {
+        (self.queries + 2 * self.keys) as usize * self.width as usize
+    }
+
+    /// The narrowest kernel that these heads fit, if any does.
+    pub fn kernel_width(width: usize) -> Option<usize> {
+        [16, 32, 64, 128]
+            .into_iter()
+            .find(|kernel| width <= *kernel)
+    }
+}
+
+/// What an AdamW step is told; the layout is that of `Update` in `optimizer.cu`.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Update {
+    /// Norm to which the gradient is clipped.
+    pub clip_norm: f64,
+    /// Decay of the first moment.
+    pub beta1: f32,
+    /// Decay of the second moment.
+    pub beta2: f32,
+    /// Learning rate over the first moment's bias correction.
+    pub rate: f32,
+    /// One over the second moment's bias correction.
+    pub correction: f32,
+    /// Added to the root.
+    pub epsilon: f32,
+    /// What weight decay leaves of a matrix's element.
+    pub kept: f32,
+}
+// SAFETY: plain numbers in C's order.
+unsafe impl DeviceRepr for Update {}
+
+/// A part of the flat vector that one block updates; the layout is that of `Piece` in `optimizer.cu`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Piece {
+    /// Its first number.
+    pub start: u64,
+    /// Its numbers.
+    pub length: u32,
+    /// 1 if weight decay applies.
+    pub decays: u32,
+}
+// SAFETY: plain numbers in C's order.
+unsafe impl DeviceRepr for Piece {}
+
+/// Launches a kernel of this name with these arguments.
+macro_rules! launch {
+    ($device:expr, $name:expr, $blocks:expr, $threads:expr, $shared:expr, $($argument:expr),+ $(,)?) => {{
+        let name: &'static str = $name;
+        let (x, y, z) = $blocks;
+        let size = LaunchConfig {
+            grid_dim: (x as u32, y as u32, z as u32),
+            block_dim: ($threads, 1, 1),
+            shared_mem_bytes: $shared as u32,
+        };
+        let function = $device.function(name)?;
+        // SAFETY: the functions of this module give each kernel the arguments that its source names.
+        let launched = unsafe {
+            $device.stream.launch_builder(function)$(.arg(&$argument))+.launch(size)
+        };
+        launched.map(drop).map_err(|error| CudaError::driver(name, error))
+    }};
+}
+
+type Done = Result<(), CudaError>;
+
+impl Device {
+    /// The embedding's rows for `rows` tokens.
+    pub fn embedding_forward(
+        &self,
+        stream: Ptr<f32>,
+        table: Ptr<f32>,
+        tokens: Ptr<u32>,
+        rows: usize,
+        width: usize,
+    ) -> Done {
+        let threads = rows * (width / 4);
+        launch!(
+            self, "embedding_forward", (threads.div_ceil(256), 1, 1), 256, 0,
+            stream, table, tokens, threads as u64, width as u32,
+        )
+    }
+
+    /// Adds the rows of `dstream` to those of their tokens in `dtable`. `sorted` holds the order of the
+    /// positions, where each token's begin in it, and the number of tokens; there are at most `rows`.
+    #[allow(clippy::too_many_arguments)] // A kernel's.
+    pub fn embedding_backward(
+        &self,
+        dtable: Ptr<f32>,
+        dstream: Ptr<f32>,
+        tokens: Ptr<u32>,
+        order: Ptr<u32>,
+        starts: Ptr<u32>,
+        buckets: Ptr<u32>,
+        rows: usize,
+        width: usize,
+    ) -> Done {
+        launch!(
+            self, "embedding_backward", (rows, 1, 1), 256, 0,
+            dtable, dstream, tokens, order, starts, buckets, width as u32,
+        )
+    }
+
+    /// `stream` = `input` + `branch`, unless `branch` is null; `normed` = its normalisation.
+    #[allow(clippy::too_many_arguments)] // A kernel's.
+    pub fn residual_norm_forward(
+        &self,
+        stream: Ptr<f32>,
+        normed: Ptr<bf16>,
+        rates: Ptr<f32>,
+        input: Ptr<f32>,
+        branch: Ptr<bf16>,
+        weight: Ptr<f32>,
+        rows: usize,
+        width: usize,
+    ) -> Done {
+        launch!(
+            self, "residual_norm_forward", (rows.div_ceil(8), 1, 1), 256, 0,
+            stream, normed, rates, input, branch, weight, rows as u32, width as u32,
+        )
+    }
+
+    /// Adds the gradient of the norm's input to `dstream`, `rounded` becomes its copy, and `dweight` is added
+    /// to by way of `partial`, a row of the width for each [`ROWS_PER_PARTIAL`] rows.
+    #[allow(clippy::too_many_arguments)] // Two kernels'.
+    pub fn norm_backward(
+        &self,
+        dstream: Ptr<f32>,
+        rounded: Ptr<bf16>,
+        partial: Ptr<f32>,
+        dweight: Ptr<f32>,
+        dnormed: Ptr<bf16>,
+        stream: Ptr<f32>,
+        weight: Ptr<f32>,
+        rates: Ptr<f32>,
+        rows: usize,
+        width: usize,
+    ) -> Done {
+        let partials = rows.div_ceil(ROWS_PER_PARTIAL);
+        launch!(
+            self, "norm_backward", (partials, 1, 1), 256, 0,
+            dstream, rounded, partial, dnormed, stream, weight, rates, rows as u32, width as u32,
+        )?;
+        launch!(
+            self, "norm_weight_gradient", (width.div_ceil(32), 1, 1), 256, 0,
+            dweight, partial, partials as u32, width as u32,
+        )
+    }
+
+    /// Turns query and key heads by their positions' angles, or back with a `sign` of −1.
+    pub fn rotate(
+        &self,
+        qkv: Ptr<bf16>,
+        cosines: Ptr<f32>,
+        sines: Ptr<f32>,
+        heads: &Heads,
+        windows: usize,
+        sign: f32,
+    ) -> Done {
+        let turned = heads.queries + heads.keys;
+        let threads = windows * heads.length as usize * turned as usize * heads.width as usize / 4;
+        launch!(
+            self, "rotate", (threads.div_ceil(256), 1, 1), 256, 0,
+            qkv, cosines, sines, threads as u64, turned, heads.width, heads.row() as u32, heads.length, sign,
+        )
+    }
+
+    /// Attends; keeps each row's log-sum-exp.
+    pub fn attention_forward(
+        &self,
+        out: Ptr<bf16>,
+        lse: Ptr<f32>,
+        qkv: Ptr<bf16>,
+        heads: &Heads,
+        windows: usize,
+    ) -> Done {
+        let width = tile_width(heads)?;
+        let name = match width {
+            16 => "attention_forward_16",
+            32 => "attention_forward_32",
+            64 => "attention_forward_64",
+            _ => "attention_forward_128",
+        };
+        let tiles = (heads.length as usize).div_ceil(TILE);
+        let shared = 2 * 4 * TILE * (width + 8);
+        launch!(
+            self, name, (tiles, heads.queries, windows), 128, shared,
+            out, lse, qkv, *heads,
+        )
+    }
+
+    /// The gradients of queries, keys and values. `delta` is for the kernels' own use, one number per window,
+    /// head and position.
+    #[allow(clippy::too_many_arguments)] // Three kernels'.
+    pub fn attention_backward(
+        &self,
+        dqkv: Ptr<bf16>,
+        dout: Ptr<bf16>,
+        delta: Ptr<f32>,
+        out: Ptr<bf16>,
+        lse: Ptr<f32>,
+        qkv: Ptr<bf16>,
+        heads: &Heads,
+        windows: usize,
+    ) -> Done {
+        let width = tile_width(heads)?;
+        let (keys, queries) = match width {
+            16 => ("attention_backward_keys_16", "attention_backward_queries_16"),
+            32 => ("attention_backward_keys_32", "attention_backward_queries_32"),
+            64 => ("attention_backward_keys_64", "attention_backward_queries_64"),
+            _ => ("attention_backward_keys_128", "attention_backward_queries_128"),
+        };
+        let warps = windows * heads.length as usize * heads.queries as usize;
+        launch!(
+            self, "attention_delta", (warps.div_ceil(8), 1, 1), 256, 0,
+            delta, out, dout, warps as u64, *heads,
+        )?;
+        let tiles = (heads.length as usize).div_ceil(TILE);
+        // Two tiles that stay, and two pairs of those that come and go: see the kernels.
+        let at_once = if width > 64 { 32 } else { 64 };
+        let shared = 2 * (2 * TILE + 4 * at_once) * (width + 8);
+        launch!(
+            self, keys, (tiles, heads.keys, windows), 128, shared,
+            dqkv, dout, lse, delta, qkv, *heads,
+        )?;
+        launch!(
+            self, queries, (tiles, heads.queries, windows), 128, shared,
+            dqkv, dout, lse, delta, qkv, *heads,
+        )
+    }
+
+    /// `hidden` = silu(gate) · up.
+    pub fn swiglu_forward(
+        &self,
+        hidden: Ptr<bf16>,
+        gate_up: Ptr<bf16>,
+        rows: usize,
+        width: usize,
+    ) -> Done {
+        let threads = rows * (width / 8);
+        launch!(
+            self, "swiglu_forward", (threads.div_ceil(256), 1, 1), 256, 0,
+            hidden, gate_up, threads as u64, width as u32,
+        )
+    }
+
+    /// Replaces gate and up by their gradients.
+    pub fn swiglu_backward(
+        &self,
+        gate_up: Ptr<bf16>,
+        dhidden: Ptr<bf16>,
+        rows: usize,
+        width: usize,
+    ) -> Done {
+        let threads = rows * (width / 8);
+        launch!(
+            self, "swiglu_backward", (threads.div_ceil(256), 1, 1), 256, 0,
+            gate_up, dhidden, threads as u64, width as u32,
+        )
+    }
+
+    /// The cross-entropy of each row of logits, and `share` times its gradient unless `dlogits` is null.
+    #[allow(clippy::too_many_arguments)] // A kernel's.
+    pub fn cross_entropy(
+        &self,
+        losses: Ptr<f32>,
+        dlogits: Ptr<bf16>,
+        logits: Ptr<f32>,
+        targets: Ptr<u32>,
+        rows: usize,
+        vocabulary: usize,
+        share: f32,
+    ) -> Done {
+        launch!(
+            self, "cross_entropy", (rows, 1, 1), 512, 0,
+            losses, dlogits, logits, targets, vocabulary as u32, share,
+        )
+    }
+
+    /// Adds the losses of `rows` rows to `total`.
+    pub fn add_losses(&self, total: Ptr<f64>, losses: Ptr<f32>, rows: usize) -> Done {
+        launch!(self, "add_losses", (1, 1, 1), 1024, 0, total, losses, rows as u32)
+    }
+
+    /// The Euclidean norm of `length` numbers; `partial` has one for each [`SQUARES_PER_BLOCK`] of them.
+    pub fn norm(
+        &self,
+        norm: Ptr<f64>,
+        partial: Ptr<f64>,
+        numbers: Ptr<f32>,
+        length: usize,
+    ) -> Done {
+        let partials = length.div_ceil(SQUARES_PER_BLOCK);
+        launch!(
+            self, "squares", (partials, 1, 1), 256, 0,
+            partial, numbers, length as u64,
+        )?;
+        launch!(
+            self, "gradient_norm", (1, 1, 1), 1024, 0,
+            norm, partial, partials as u32,
+        )
+    }
+
+    /// One step of AdamW on `pieces` pieces, unless norm or loss are not finite.
+    #[allow(clippy::too_many_arguments)] // A kernel's.
+    pub fn adamw(
+        &self,
+        weights: Ptr<f32>,
+        rounded: Ptr<bf16>,
+        m: Ptr<f32>,
+        v: Ptr<f32>,
+        gradient: Ptr<f32>,
+        pieces: (Ptr<Piece>, usize),
+        update: Ptr<Update>,
+        norm: Ptr<f64>,
+        loss: Ptr<f64>,
+    ) -> Done {
+        launch!(
+            self, "adamw", (pieces.1, 1, 1), 256, 0,
+            weights, rounded, m, v, gradient, pieces.0, update, norm, loss,
+        )
+    }
+
+    /// Rounds `length` numbers to bfloat16.
+    pub fn round(&self, rounded: Ptr<bf16>, numbers: Ptr<f32>, length: usize) -> Done {
+        launch!(
+            self, "round_floats", (length.div_ceil(256), 1, 1), 256, 0,
+            rounded, numbers, length as u64,
+        )
+    }
+}
+
+fn tile_width(heads: &Heads) -> Result<usize, CudaError> {
+    Heads::kernel_width(heads.width as usize).ok_or(CudaError::Shape {
+        reason: "its heads are wider than 128",
+    })
+}
