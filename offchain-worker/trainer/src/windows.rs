@@ -9,10 +9,7 @@ use crate::TrainerError;
 /// # Errors
 ///
 /// [`TrainerError`] names the first window that does not.
-pub(crate) fn check_windows(
-    shape: &ModelShape,
-    windows: &[&[u32]],
-) -> Result<usize, TrainerError> {
+pub(crate) fn check_windows(shape: &ModelShape, windows: &[&[u32]]) -> Result<usize, TrainerError> {
     let expected = windows.first().ok_or(TrainerError::NoWindows)?.len();
     let (context, vocabulary) = (shape.context, shape.vocabulary);
     if expected < 2 || expected - 1 > context as usize {

@@ -131,8 +131,8 @@ impl Source {
         let (Ok(text), Ok(name)) = (text, name) else {
             return Err(failed("the source has a zero in it".into()));
         };
-        let program = nvrtc::create_program(&text, Some(&name))
-            .map_err(|error| failed(error.to_string()))?;
+        let program =
+            nvrtc::create_program(&text, Some(&name)).map_err(|error| failed(error.to_string()))?;
         // SAFETY: `program` is NVRTC's, and destroyed only at the end.
         let result = unsafe {
             let compiled = nvrtc::compile_program(program, &options);
@@ -265,7 +265,10 @@ mod tests {
         assert_ne!(name, source.file_name("sm_80", None, Version(13_000)));
         assert_ne!(name, source.file_name("sm_90", Some(64), Version(13_000)));
         assert_ne!(name, source.file_name("sm_90", None, Version(13_010)));
-        let changed = Source { text: "", ..*source };
+        let changed = Source {
+            text: "",
+            ..*source
+        };
         assert_ne!(name, changed.file_name("sm_90", None, Version(13_000)));
     }
 
@@ -276,12 +279,20 @@ mod tests {
             for (kernel, threads) in source.kernels {
                 let (stem, width) = kernel.rsplit_once('_').unwrap_or((kernel, ""));
                 let defined = if width.parse::<u32>().is_ok() {
-                    source.text.contains(&format!("KERNEL({threads}) {stem}_##WIDTH("))
+                    source
+                        .text
+                        .contains(&format!("KERNEL({threads}) {stem}_##WIDTH("))
                         && source.text.contains(&format!("ATTENTION({width})"))
                 } else {
-                    source.text.contains(&format!("KERNEL({threads}) {kernel}("))
+                    source
+                        .text
+                        .contains(&format!("KERNEL({threads}) {kernel}("))
                 };
-                assert!(defined, "{kernel} with {threads} threads in {}.cu", source.name);
+                assert!(
+                    defined,
+                    "{kernel} with {threads} threads in {}.cu",
+                    source.name
+                );
             }
         }
     }

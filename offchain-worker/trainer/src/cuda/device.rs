@@ -4,10 +4,9 @@ use std::{collections::HashMap, marker::PhantomData, sync::Arc};
 
 use cudarc::{
     driver::{
-        result::memset_d8_async,
-        sys::CUdevice_attribute as Attribute, sys::CUfunction_attribute as FunctionAttribute,
-        sys::CUresult, CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr,
-        DriverError, ValidAsZeroBits,
+        result::memset_d8_async, sys::CUdevice_attribute as Attribute,
+        sys::CUfunction_attribute as FunctionAttribute, sys::CUresult, CudaContext, CudaFunction,
+        CudaSlice, CudaStream, DevicePtr, DeviceRepr, DriverError, ValidAsZeroBits,
     },
     nvrtc::Ptx,
 };
@@ -252,7 +251,11 @@ impl Device {
         // SAFETY: every kernel's numbers are plain; what reads a buffer is launched after what fills it.
         let slice = unsafe { self.stream.alloc(len.max(1)) };
         let slice = slice.map_err(|error| {
-            self.allocation_error(for_what, len.saturating_mul(std::mem::size_of::<T>()), error)
+            self.allocation_error(
+                for_what,
+                len.saturating_mul(std::mem::size_of::<T>()),
+                error,
+            )
         })?;
         let address = slice.device_ptr(&self.stream).0;
         Ok(Buffer { slice, address })

@@ -263,9 +263,7 @@ impl Plan {
                 (CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, out),
             ]
             .iter()
-            .try_for_each(|(attribute, bytes)| {
-                set(*attribute, std::ptr::from_ref(bytes).cast(), 4)
-            })
+            .try_for_each(|(attribute, bytes)| set(*attribute, std::ptr::from_ref(bytes).cast(), 4))
         })
         .and_then(|()| {
             let [first, second, result] = self.layouts;

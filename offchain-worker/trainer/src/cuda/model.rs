@@ -55,7 +55,12 @@ impl Pass<'_> {
         for (i, layer) in model.layers.iter().enumerate() {
             let acts = &layers[self.slot(i, training)];
             if i == 0 {
-                self.norm(layer.attention_norm.start, &acts.attended, &acts.attended_rates, input(0))?;
+                self.norm(
+                    layer.attention_norm.start,
+                    &acts.attended,
+                    &acts.attended_rates,
+                    input(0),
+                )?;
             }
             self.layer(layer, acts, input(i), branch)?;
             self.linear(branch.ptr(), &acts.hidden, &layer.down, model.ffn)?;
@@ -67,7 +72,11 @@ impl Pass<'_> {
                 None => (&self.buffers.last, &self.buffers.last_rates, &model.norm),
             };
             let weight = self.weights.values.at(weight.start);
-            let stream = if i + 1 == last { &inputs[last] } else { input(i + 1) };
+            let stream = if i + 1 == last {
+                &inputs[last]
+            } else {
+                input(i + 1)
+            };
             device.residual_norm_forward(
                 stream.ptr(),
                 normed.ptr(),
@@ -92,7 +101,13 @@ impl Pass<'_> {
     }
 
     /// `normed` = the normalisation of `input`.
-    fn norm(&self, at: usize, normed: &Buffer<bf16>, rates: &Buffer<f32>, input: &Buffer<f32>) -> Done {
+    fn norm(
+        &self,
+        at: usize,
+        normed: &Buffer<bf16>,
+        rates: &Buffer<f32>,
+        input: &Buffer<f32>,
+    ) -> Done {
         self.device.residual_norm_forward(
             Ptr::NULL,
             normed.ptr(),
@@ -107,13 +122,32 @@ impl Pass<'_> {
 
     /// A layer from its normalised input to the feed-forward unit's output before its projection. What attention
     /// adds to the stream passes through `branch`.
-    fn layer(&self, layer: &Layer, acts: &Activations, input: &Buffer<f32>, branch: &Buffer<bf16>) -> Done {
+    fn layer(
+        &self,
+        layer: &Layer,
+        acts: &Activations,
+        input: &Buffer<f32>,
+        branch: &Buffer<bf16>,
+    ) -> Done {
         let (device, model, windows) = (self.device, self.model, self.batch.windows);
         let (rows, width, heads) = (self.batch.rows(), model.width, self.heads());
         let Buffers { cosines, sines, .. } = self.buffers;
         self.linear(acts.qkv.ptr(), &acts.attended, &layer.qkv, width)?;
-        device.rotate(acts.qkv.ptr(), cosines.ptr(), sines.ptr(), &heads, windows, 1.0)?;
-        device.attention_forward(acts.mixed.ptr(), acts.lse.ptr(), acts.qkv.ptr(), &heads, windows)?;
+        device.rotate(
+            acts.qkv.ptr(),
+            cosines.ptr(),
+            sines.ptr(),
+            &heads,
+            windows,
+            1.0,
+        )?;
+        device.attention_forward(
+            acts.mixed.ptr(),
+            acts.lse.ptr(),
+            acts.qkv.ptr(),
+            &heads,
+            windows,
+        )?;
         self.linear(branch.ptr(), &acts.mixed, &layer.output, width)?;
         device.residual_norm_forward(
             acts.middle.ptr(),
@@ -154,7 +188,12 @@ impl Pass<'_> {
         for (i, layer) in model.layers.iter().enumerate().rev() {
             let acts = &layers[self.slot(i, true)];
             if self.batch.recompute {
-                self.norm(layer.attention_norm.start, &acts.attended, &acts.attended_rates, &inputs[i])?;
+                self.norm(
+                    layer.attention_norm.start,
+                    &acts.attended,
+                    &acts.attended_rates,
+                    &inputs[i],
+                )?;
                 // `branch` holds the gradient of the stream; `dblock` is free.
                 self.layer(layer, acts, &inputs[i], &self.buffers.dblock)?;
             }
@@ -197,7 +236,9 @@ impl Pass<'_> {
                 k: width,
             };
             let out = Out::Floats(logits.ptr());
-            device.gemm.product(Form::RightTransposed, sizes, x, weight, out)?;
+            device
+                .gemm
+                .product(Form::RightTransposed, sizes, x, weight, out)?;
             let to = share.map_or(Ptr::NULL, |_| dlogits.ptr());
             device.cross_entropy(
                 losses.at(start),
@@ -215,14 +256,18 @@ impl Pass<'_> {
                     k: vocabulary,
                 };
                 let out = Out::Rounded(dblock.at(start * width));
-                device.gemm.product(Form::Plain, sizes, dlogits.ptr(), weight, out)?;
+                device
+                    .gemm
+                    .product(Form::Plain, sizes, dlogits.ptr(), weight, out)?;
                 let sizes = Sizes {
                     m: vocabulary,
                     n: width,
                     k: m,
                 };
                 let out = Out::Added(self.weights.gradient.at(model.head.start));
-                device.gemm.product(Form::LeftTransposed, sizes, dlogits.ptr(), x, out)?;
+                device
+                    .gemm
+                    .product(Form::LeftTransposed, sizes, dlogits.ptr(), x, out)?;
             }
         }
         Ok(())
@@ -237,9 +282,22 @@ impl Pass<'_> {
             dblock,
             ..
         } = self.buffers;
-        self.linear_backward(dhidden.ptr(), branch.ptr(), &acts.hidden, &layer.down, model.ffn)?;
-        self.device.swiglu_backward(acts.gate_up.ptr(), dhidden.ptr(), rows, model.ffn)?;
-        self.linear_backward(dblock.ptr(), acts.gate_up.ptr(), &acts.fed, &layer.gate_up, model.width)?;
+        self.linear_backward(
+            dhidden.ptr(),
+            branch.ptr(),
+            &acts.hidden,
+            &layer.down,
+            model.ffn,
+        )?;
+        self.device
+            .swiglu_backward(acts.gate_up.ptr(), dhidden.ptr(), rows, model.ffn)?;
+        self.linear_backward(
+            dblock.ptr(),
+            acts.gate_up.ptr(),
+            &acts.fed,
+            &layer.gate_up,
+            model.width,
+        )?;
         self.norm_backward(layer.feed_norm.start, &acts.middle, &acts.fed_rates)
     }
 
@@ -256,7 +314,13 @@ impl Pass<'_> {
             sines,
             ..
         } = self.buffers;
-        self.linear_backward(dblock.ptr(), branch.ptr(), &acts.mixed, &layer.output, model.width)?;
+        self.linear_backward(
+            dblock.ptr(),
+            branch.ptr(),
+            &acts.mixed,
+            &layer.output,
+            model.width,
+        )?;
         device.attention_backward(
             dqkv.ptr(),
             dblock.ptr(),
@@ -267,20 +331,45 @@ impl Pass<'_> {
             &heads,
             windows,
         )?;
-        device.rotate(dqkv.ptr(), cosines.ptr(), sines.ptr(), &heads, windows, -1.0)?;
-        self.linear_backward(dblock.ptr(), dqkv.ptr(), &acts.attended, &layer.qkv, model.width)?;
+        device.rotate(
+            dqkv.ptr(),
+            cosines.ptr(),
+            sines.ptr(),
+            &heads,
+            windows,
+            -1.0,
+        )?;
+        self.linear_backward(
+            dblock.ptr(),
+            dqkv.ptr(),
+            &acts.attended,
+            &layer.qkv,
+            model.width,
+        )?;
         self.norm_backward(layer.attention_norm.start, input, &acts.attended_rates)
     }
 
     /// `y` = `x`·Wᵀ with rows of `inner` numbers in `x` and the weight at `at`.
-    fn linear(&self, y: Ptr<bf16>, x: &Buffer<bf16>, at: &std::ops::Range<usize>, inner: usize) -> Done {
+    fn linear(
+        &self,
+        y: Ptr<bf16>,
+        x: &Buffer<bf16>,
+        at: &std::ops::Range<usize>,
+        inner: usize,
+    ) -> Done {
         let sizes = Sizes {
             m: self.batch.rows(),
             n: at.len() / inner,
             k: inner,
         };
         let weight = self.weights.rounded.at(at.start);
-        self.device.gemm.product(Form::RightTransposed, sizes, x.ptr(), weight, Out::Rounded(y))
+        self.device.gemm.product(
+            Form::RightTransposed,
+            sizes,
+            x.ptr(),
+            weight,
+            Out::Rounded(y),
+        )
     }
 
     /// Back through [`Pass::linear`]: `dx`, and the weight's gradient.

@@ -119,8 +119,16 @@ impl Device {
     ) -> Done {
         let threads = rows * (width / 4);
         launch!(
-            self, "embedding_forward", (threads.div_ceil(256), 1, 1), 256, 0,
-            stream, table, tokens, threads as u64, width as u32,
+            self,
+            "embedding_forward",
+            (threads.div_ceil(256), 1, 1),
+            256,
+            0,
+            stream,
+            table,
+            tokens,
+            threads as u64,
+            width as u32,
         )
     }
 
@@ -139,8 +147,18 @@ impl Device {
         width: usize,
     ) -> Done {
         launch!(
-            self, "embedding_backward", (rows, 1, 1), 256, 0,
-            dtable, dstream, tokens, order, starts, buckets, width as u32,
+            self,
+            "embedding_backward",
+            (rows, 1, 1),
+            256,
+            0,
+            dtable,
+            dstream,
+            tokens,
+            order,
+            starts,
+            buckets,
+            width as u32,
         )
     }
 
@@ -158,8 +176,19 @@ impl Device {
         width: usize,
     ) -> Done {
         launch!(
-            self, "residual_norm_forward", (rows.div_ceil(8), 1, 1), 256, 0,
-            stream, normed, rates, input, branch, weight, rows as u32, width as u32,
+            self,
+            "residual_norm_forward",
+            (rows.div_ceil(8), 1, 1),
+            256,
+            0,
+            stream,
+            normed,
+            rates,
+            input,
+            branch,
+            weight,
+            rows as u32,
+            width as u32,
         )
     }
 
@@ -181,12 +210,31 @@ impl Device {
     ) -> Done {
         let partials = rows.div_ceil(ROWS_PER_PARTIAL);
         launch!(
-            self, "norm_backward", (partials, 1, 1), 256, 0,
-            dstream, rounded, partial, dnormed, stream, weight, rates, rows as u32, width as u32,
+            self,
+            "norm_backward",
+            (partials, 1, 1),
+            256,
+            0,
+            dstream,
+            rounded,
+            partial,
+            dnormed,
+            stream,
+            weight,
+            rates,
+            rows as u32,
+            width as u32,
         )?;
         launch!(
-            self, "norm_weight_gradient", (width.div_ceil(32), 1, 1), 256, 0,
-            dweight, partial, partials as u32, width as u32,
+            self,
+            "norm_weight_gradient",
+            (width.div_ceil(32), 1, 1),
+            256,
+            0,
+            dweight,
+            partial,
+            partials as u32,
+            width as u32,
         )
     }
 
@@ -203,8 +251,20 @@ impl Device {
         let turned = heads.queries + heads.keys;
         let threads = windows * heads.length as usize * turned as usize * heads.width as usize / 4;
         launch!(
-            self, "rotate", (threads.div_ceil(256), 1, 1), 256, 0,
-            qkv, cosines, sines, threads as u64, turned, heads.width, heads.row() as u32, heads.length, sign,
+            self,
+            "rotate",
+            (threads.div_ceil(256), 1, 1),
+            256,
+            0,
+            qkv,
+            cosines,
+            sines,
+            threads as u64,
+            turned,
+            heads.width,
+            heads.row() as u32,
+            heads.length,
+            sign,
         )
     }
 
@@ -227,8 +287,15 @@ impl Device {
         let tiles = (heads.length as usize).div_ceil(TILE);
         let shared = 2 * 4 * TILE * (width + 8);
         launch!(
-            self, name, (tiles, heads.queries, windows), 128, shared,
-            out, lse, qkv, *heads,
+            self,
+            name,
+            (tiles, heads.queries, windows),
+            128,
+            shared,
+            out,
+            lse,
+            qkv,
+            *heads,
         )
     }
 
@@ -248,27 +315,65 @@ impl Device {
     ) -> Done {
         let width = tile_width(heads)?;
         let (keys, queries) = match width {
-            16 => ("attention_backward_keys_16", "attention_backward_queries_16"),
-            32 => ("attention_backward_keys_32", "attention_backward_queries_32"),
-            64 => ("attention_backward_keys_64", "attention_backward_queries_64"),
-            _ => ("attention_backward_keys_128", "attention_backward_queries_128"),
+            16 => (
+                "attention_backward_keys_16",
+                "attention_backward_queries_16",
+            ),
+            32 => (
+                "attention_backward_keys_32",
+                "attention_backward_queries_32",
+            ),
+            64 => (
+                "attention_backward_keys_64",
+                "attention_backward_queries_64",
+            ),
+            _ => (
+                "attention_backward_keys_128",
+                "attention_backward_queries_128",
+            ),
         };
         let warps = windows * heads.length as usize * heads.queries as usize;
         launch!(
-            self, "attention_delta", (warps.div_ceil(8), 1, 1), 256, 0,
-            delta, out, dout, warps as u64, *heads,
+            self,
+            "attention_delta",
+            (warps.div_ceil(8), 1, 1),
+            256,
+            0,
+            delta,
+            out,
+            dout,
+            warps as u64,
+            *heads,
         )?;
         let tiles = (heads.length as usize).div_ceil(TILE);
         // Two tiles that stay, and two pairs of those that come and go: see the kernels.
         let at_once = if width > 64 { 32 } else { 64 };
         let shared = 2 * (2 * TILE + 4 * at_once) * (width + 8);
         launch!(
-            self, keys, (tiles, heads.keys, windows), 128, shared,
-            dqkv, dout, lse, delta, qkv, *heads,
+            self,
+            keys,
+            (tiles, heads.keys, windows),
+            128,
+            shared,
+            dqkv,
+            dout,
+            lse,
+            delta,
+            qkv,
+            *heads,
         )?;
         launch!(
-            self, queries, (tiles, heads.queries, windows), 128, shared,
-            dqkv, dout, lse, delta, qkv, *heads,
+            self,
+            queries,
+            (tiles, heads.queries, windows),
+            128,
+            shared,
+            dqkv,
+            dout,
+            lse,
+            delta,
+            qkv,
+            *heads,
         )
     }
 
@@ -282,8 +387,15 @@ impl Device {
     ) -> Done {
         let threads = rows * (width / 8);
         launch!(
-            self, "swiglu_forward", (threads.div_ceil(256), 1, 1), 256, 0,
-            hidden, gate_up, threads as u64, width as u32,
+            self,
+            "swiglu_forward",
+            (threads.div_ceil(256), 1, 1),
+            256,
+            0,
+            hidden,
+            gate_up,
+            threads as u64,
+            width as u32,
         )
     }
 
@@ -297,8 +409,15 @@ impl Device {
     ) -> Done {
         let threads = rows * (width / 8);
         launch!(
-            self, "swiglu_backward", (threads.div_ceil(256), 1, 1), 256, 0,
-            gate_up, dhidden, threads as u64, width as u32,
+            self,
+            "swiglu_backward",
+            (threads.div_ceil(256), 1, 1),
+            256,
+            0,
+            gate_up,
+            dhidden,
+            threads as u64,
+            width as u32,
         )
     }
 
@@ -315,14 +434,32 @@ impl Device {
         share: f32,
     ) -> Done {
         launch!(
-            self, "cross_entropy", (rows, 1, 1), 512, 0,
-            losses, dlogits, logits, targets, vocabulary as u32, share,
+            self,
+            "cross_entropy",
+            (rows, 1, 1),
+            512,
+            0,
+            losses,
+            dlogits,
+            logits,
+            targets,
+            vocabulary as u32,
+            share,
         )
     }
 
     /// Adds the losses of `rows` rows to `total`.
     pub fn add_losses(&self, total: Ptr<f64>, losses: Ptr<f32>, rows: usize) -> Done {
-        launch!(self, "add_losses", (1, 1, 1), 1024, 0, total, losses, rows as u32)
+        launch!(
+            self,
+            "add_losses",
+            (1, 1, 1),
+            1024,
+            0,
+            total,
+            losses,
+            rows as u32
+        )
     }
 
     /// The Euclidean norm of `length` numbers; `partial` has one for each [`SQUARES_PER_BLOCK`] of them.
@@ -335,12 +472,24 @@ impl Device {
     ) -> Done {
         let partials = length.div_ceil(SQUARES_PER_BLOCK);
         launch!(
-            self, "squares", (partials, 1, 1), 256, 0,
-            partial, numbers, length as u64,
+            self,
+            "squares",
+            (partials, 1, 1),
+            256,
+            0,
+            partial,
+            numbers,
+            length as u64,
         )?;
         launch!(
-            self, "gradient_norm", (1, 1, 1), 1024, 0,
-            norm, partial, partials as u32,
+            self,
+            "gradient_norm",
+            (1, 1, 1),
+            1024,
+            0,
+            norm,
+            partial,
+            partials as u32,
         )
     }
 
@@ -359,16 +508,34 @@ impl Device {
         loss: Ptr<f64>,
     ) -> Done {
         launch!(
-            self, "adamw", (pieces.1, 1, 1), 256, 0,
-            weights, rounded, m, v, gradient, pieces.0, update, norm, loss,
+            self,
+            "adamw",
+            (pieces.1, 1, 1),
+            256,
+            0,
+            weights,
+            rounded,
+            m,
+            v,
+            gradient,
+            pieces.0,
+            update,
+            norm,
+            loss,
         )
     }
 
     /// Rounds `length` numbers to bfloat16.
     pub fn round(&self, rounded: Ptr<bf16>, numbers: Ptr<f32>, length: usize) -> Done {
         launch!(
-            self, "round_floats", (length.div_ceil(256), 1, 1), 256, 0,
-            rounded, numbers, length as u64,
+            self,
+            "round_floats",
+            (length.div_ceil(256), 1, 1),
+            256,
+            0,
+            rounded,
+            numbers,
+            length as u64,
         )
     }
 }

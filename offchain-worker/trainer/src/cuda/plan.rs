@@ -170,7 +170,11 @@ impl Batch {
         let qkv = model.heads(self.length).row();
         let stats = self.windows * self.length * model.queries;
         let layer = rows * (4 * d + 2 * (3 * d + qkv + 3 * f) + 8) + 4 * stats;
-        let layers = if self.recompute { 1 } else { model.layers.len() };
+        let layers = if self.recompute {
+            1
+        } else {
+            model.layers.len()
+        };
         let streams = 4 * rows * d * (model.layers.len() + 2);
         let backward = rows * (4 * d + 2 * (3 * d + qkv + f)) + 4 * stats;
         let logits = model.logit_rows(rows) * model.vocabulary * 6;
@@ -251,7 +255,11 @@ impl Buffers {
                 hidden: device.buffer(rows * f, what)?,
             })
         };
-        let kept = if batch.recompute { 1 } else { model.layers.len() };
+        let kept = if batch.recompute {
+            1
+        } else {
+            model.layers.len()
+        };
         let what = "a training step's buffers";
         let rows_of = |width: usize| device.buffer(rows * width, what);
         Ok(Buffers {

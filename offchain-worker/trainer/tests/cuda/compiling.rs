@@ -77,7 +77,12 @@ fn a_spill_would_be_seen() {
         kernels: &[("greedy", 1024)],
     };
     let found = spills(&greedy, "sm_90");
-    assert!(found.iter().any(|(name, bytes)| name == "greedy" && *bytes > 0), "{found:?}");
+    assert!(
+        found
+            .iter()
+            .any(|(name, bytes)| name == "greedy" && *bytes > 0),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -90,6 +95,15 @@ fn a_source_that_does_not_compile_is_named_with_the_compilers_words() {
         kernels: &[],
     };
     let error = wrong.compile("sm_90", None, &[]).unwrap_err();
-    assert!(matches!(&error, CudaError::Compile { source_name: "wrong", .. }), "{error}");
+    assert!(
+        matches!(
+            &error,
+            CudaError::Compile {
+                source_name: "wrong",
+                ..
+            }
+        ),
+        "{error}"
+    );
     assert!(error.to_string().contains("wrong.cu"), "{error}");
 }

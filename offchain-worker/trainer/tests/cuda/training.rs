@@ -85,7 +85,10 @@ fn losses_and_gradient_are_the_cpus_within_rounding() {
     }
     let (want_loss, want) = cpu.gradient(&params, &windows).unwrap();
     let (got_loss, got) = card.gradient(&params, &windows).unwrap();
-    assert!((want_loss - got_loss).abs() < 0.01, "{want_loss} {got_loss}");
+    assert!(
+        (want_loss - got_loss).abs() < 0.01,
+        "{want_loss} {got_loss}"
+    );
     assert!(distance(got, want) < 0.02, "{}", distance(got, want));
 }
 
@@ -101,9 +104,14 @@ fn a_run_of_steps_learns_as_the_cpu_does() {
     for step in 0..20 {
         let windows = windows(step);
         let windows = slices(&windows);
-        let want = cpu.step(&mut params, &mut adam, &optimizer, &windows).unwrap();
+        let want = cpu
+            .step(&mut params, &mut adam, &optimizer, &windows)
+            .unwrap();
         let got = steps.step(&optimizer, &windows).unwrap();
-        assert!((want - got).abs() < 0.02 * want, "step {step}: {want} {got}");
+        assert!(
+            (want - got).abs() < 0.02 * want,
+            "step {step}: {want} {got}"
+        );
         losses.push(got);
     }
     assert!(losses[19] < 0.75 * losses[0], "{losses:?}");
@@ -134,7 +142,11 @@ fn the_schedule_changes_no_bit() {
     let in_order = three_steps(CudaOptions::default());
     for seed in [1, 2, 3] {
         driver().seed(seed);
-        assert_eq!(three_steps(CudaOptions::default()), in_order, "schedule {seed}");
+        assert_eq!(
+            three_steps(CudaOptions::default()),
+            in_order,
+            "schedule {seed}"
+        );
     }
 }
 
@@ -168,7 +180,11 @@ fn a_batch_in_parts_has_the_gradient_of_the_whole() {
     for at_once in [1, 2, 3] {
         let (loss, parts) = gradient(Some(at_once));
         assert!((loss - whole_loss).abs() < 1e-5);
-        assert!(distance(&parts, &whole) < 1e-5, "{}", distance(&parts, &whole));
+        assert!(
+            distance(&parts, &whole) < 1e-5,
+            "{}",
+            distance(&parts, &whole)
+        );
     }
 }
 

@@ -74,7 +74,8 @@ template <int WIDTH, int N> DEVICE void scores_of(float (&scores)[N][4], const u
 template <int WIDTH, int N> DEVICE void scores_of(float (&scores)[N][4], const bf16* left_tile, int row, const bf16* rows) {
     for (int n = 0; n < N; n++)
         for (int e = 0; e < 4; e++) scores[n][e] = 0;
-#pragma unroll
+    // Unrolled further, loads run ahead until registers are short.
+#pragma unroll 4
     for (int k = 0; k < WIDTH / 16; k++) {
         u32 left[4];
         load_matrices(left, left_at<WIDTH>(left_tile, row, 16 * k));
@@ -224,35 +225,33 @@ template <int WIDTH> DEVICE void backward_keys(bf16* dqkv, const bf16* dout, con
     bf16* dout_tiles = query_tiles + 2 * AT_ONCE * STRIDE;
     u32 key_head = blockIdx.y, window = blockIdx.z, row = h.row(), out_row = h.queries * h.width;
     qkv += (u64)window * h.length * row;
-    dqkv += (u64)window * h.length * row;
     dout += (u64)window * h.length * out_row;
-    lse += (u64)window * h.queries * h.length;
-    delta += (u64)window * h.queries * h.length;
     u32 key_at = (h.queries + key_head) * h.width, value_at = key_at + h.keys * h.width;
     u32 first = blockIdx.x * TILE, own = first + 16 * warp_id();
 
-    u32 first_tile = first / AT_ONCE, tiles = (h.length + AT_ONCE - 1) / AT_ONCE - first_tile;
-    auto load = [&](u32 at) {
-        u32 head = key_head * h.group() + at / tiles, from = (first_tile + at % tiles) * AT_ONCE;
-        int buffer = at & 1;
+    // The queries of each head that shares the keys, from the keys' own position on.
+    u32 last_head = (key_head + 1) * h.group();
+    auto load = [&](u32 head, u32 from, int buffer) {
         load_tile<WIDTH>(query_tiles + buffer * AT_ONCE * STRIDE, qkv + head * h.width, from, AT_ONCE, h.length, h.width, row);
         load_tile<WIDTH>(dout_tiles + buffer * AT_ONCE * STRIDE, dout + head * h.width, from, AT_ONCE, h.length, h.width, out_row);
     };
     load_tile<WIDTH>(key_tile, qkv + key_at, first, TILE, h.length, h.width, row);
     load_tile<WIDTH>(value_tile, qkv + value_at, first, TILE, h.length, h.width, row);
-    load(0);
+    load(key_head * h.group(), first, 0);
     copy_commit();
 
     float dkeys[WIDTH / 8][4] = {}, dvalues[WIDTH / 8][4] = {};
-    for (u32 at = 0; at < h.group() * tiles; at++) {
-        if (at + 1 < h.group() * tiles) load(at + 1);
+    int buffer = 0;
+    for (u32 head = key_head * h.group(), from = first; head < last_head; buffer ^= 1) {
+        bool more = from + AT_ONCE < h.length;
+        u32 next_head = more ? head : head + 1, next_from = more ? from + AT_ONCE : first;
+        if (next_head < last_head) load(next_head, next_from, buffer ^ 1);
         copy_commit();
         copy_wait<1>();
         __syncthreads();
-        u32 from = (first_tile + at % tiles) * AT_ONCE;
-        u64 stats = (u64)(key_head * h.group() + at / tiles) * h.length + from;
-        const bf16* query_tile = query_tiles + (at & 1) * AT_ONCE * STRIDE;
-        const bf16* dout_tile = dout_tiles + (at & 1) * AT_ONCE * STRIDE;
+        u32 stats = (blockIdx.z * h.queries + head) * h.length + from;
+        const bf16* query_tile = query_tiles + buffer * AT_ONCE * STRIDE;
+        const bf16* dout_tile = dout_tiles + buffer * AT_ONCE * STRIDE;
         float p[N][4], dp[N][4];
         scores_of<WIDTH, N>(p, key_tile, 16 * warp_id(), query_tile);
         for (int n = 0; n < N; n++)
@@ -270,7 +269,9 @@ template <int WIDTH> DEVICE void backward_keys(bf16* dqkv, const bf16* dout, con
             }
         add_weighted<WIDTH, N>(dkeys, dp, query_tile);
         __syncthreads();
+        head = next_head, from = next_from;
     }
+    dqkv += (u64)blockIdx.z * h.length * row;
     store_rows<WIDTH>(dqkv + key_at, dkeys, own, h.length, h.width, row, 1.0f, 1.0f);
     store_rows<WIDTH>(dqkv + value_at, dvalues, own, h.length, h.width, row, 1.0f, 1.0f);
 }

@@ -113,7 +113,11 @@ impl<'a> Lab<'a> {
     }
 
     /// The same, rounded to bfloat16; the first is what was rounded to.
-    pub fn rounded(&mut self, len: usize, scale: f32) -> Result<(Vec<f64>, Buffer<bf16>), CudaError> {
+    pub fn rounded(
+        &mut self,
+        len: usize,
+        scale: f32,
+    ) -> Result<(Vec<f64>, Buffer<bf16>), CudaError> {
         let numbers: Vec<bf16> = (0..len)
             .map(|_| bf16::from_f32(self.number() * scale))
             .collect();

@@ -93,7 +93,11 @@ pub fn compare(settings: Settings) -> Result<Vec<Outcome>, TrainerError> {
         .all(|(a, b)| a.to_bits() == b.to_bits());
     outcomes.push(outcome(
         "adamw",
-        if same { 0.0 } else { error(wide(&params), &wide(&expected)) },
+        if same {
+            0.0
+        } else {
+            error(wide(&params), &wide(&expected))
+        },
         0.0,
     ));
     Ok(outcomes)
