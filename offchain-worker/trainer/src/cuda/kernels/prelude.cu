@@ -15,7 +15,7 @@ typedef unsigned long long u64;
 
 #define DEVICE static __device__ __forceinline__
 #define DEVICE_MEMBER __device__ __forceinline__
-#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads)
+#define KERNEL(threads) extern "C" __global__ void __launch_bounds__(threads, 1)
 #define DYNAMIC_SHARED extern __shared__ __align__(16) u8 dynamic_shared[]
 
 // Two floats to two bfloat16, nearest even; `low` lies first in memory.
