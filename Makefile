@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup build devnet test lint bench chain-specs zombienet
+.PHONY: help setup cuda-tools build devnet test lint bench chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ lint: setup ## format and clippy
 	cargo fmt --all --check
 	SKIP_WASM_BUILD=1 cargo clippy --locked --workspace --all-targets -- -D warnings
 
-test: lint build ## everything that CI runs
+cuda-tools: ## NVIDIA's run-time compiler, which the tests of the CUDA backend need; no card is needed (CARD=1: cuBLAS, too)
+	@scripts/cuda-tools.sh $(if $(CARD),--card)
+
+test: lint build cuda-tools ## everything that CI runs
 	cargo test --locked --workspace
 	npm --prefix tests/polkadot-js ci --no-audit --no-fund
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node npm --prefix tests/polkadot-js test

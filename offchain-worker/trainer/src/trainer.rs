@@ -325,26 +325,10 @@ impl Trainer {
     /// Whether weights and windows fit the model, and the batch that the windows are.
     fn check(&self, params: &[f32], windows: &[&[u32]]) -> Result<Batch, TrainerError> {
         self.check_length("the vector of weights", params.len())?;
-        let found = windows.first().ok_or(TrainerError::NoWindows)?.len();
-        let (context, vocabulary) = (self.shape.context, self.shape.vocabulary);
-        if found < 2 || found - 1 > context as usize {
-            return Err(TrainerError::Context { found, context });
-        }
-        check_windows(windows, found)?;
-        for (window, tokens) in windows.iter().enumerate() {
-            if let Some(position) = tokens.iter().position(|token| *token >= vocabulary) {
-                let token = tokens[position];
-                return Err(TrainerError::Token {
-                    window,
-                    position,
-                    token,
-                    vocabulary,
-                });
-            }
-        }
+        let length = crate::windows::check_windows(&self.shape, windows)?;
         Ok(Batch {
             windows: windows.len(),
-            length: found - 1,
+            length,
         })
     }
 

@@ -443,7 +443,11 @@ impl Open {
     ) -> Result<Batch, CudaError> {
         let free = self.device.memory()?.0 / 100 * SHARE_OF_FREE;
         let most = options.windows_at_once.unwrap_or(windows).max(1);
-        let divisors = || (1..=windows.min(most)).rev().filter(|n| windows % n == 0);
+        let divisors = || {
+            (1..=windows.min(most))
+                .rev()
+                .filter(|n| windows.is_multiple_of(*n))
+        };
         let batch = |windows, recompute| Batch {
             windows,
             length,
