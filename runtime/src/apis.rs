@@ -4,8 +4,8 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, RoundInfo, RunInfo,
-        Schedule, SettledRound, SubnetEmission, SubnetInfo,
+        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Position, RoundInfo,
+        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetInfo,
     },
     Netuid, Round,
 };
@@ -262,6 +262,21 @@ impl_runtime_apis! {
 
         fn creation_price() -> Balance {
             readers::creation_price()
+        }
+
+        fn positions(
+            coldkey: AccountId,
+            after: Option<(Netuid, AccountId)>,
+        ) -> Vec<Position<AccountId>> {
+            readers::positions(&coldkey, after)
+        }
+
+        fn position(
+            coldkey: AccountId,
+            netuid: Netuid,
+            hotkey: AccountId,
+        ) -> Option<Position<AccountId>> {
+            readers::position(&coldkey, netuid, &hotkey)
         }
     }
 

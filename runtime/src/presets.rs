@@ -3,7 +3,7 @@
 
 use alloc::{format, string::String, vec, vec::Vec};
 
-use cairn_primitives::{Balance, CRN};
+use cairn_primitives::{Balance, BlockNumber, CRN};
 use frame_support::build_struct_json_patch;
 use serde_json::Value;
 use sp_genesis_builder::PresetId;
@@ -11,7 +11,7 @@ use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 
 use crate::{
     configs::consensus::BABE_GENESIS_EPOCH_CONFIG, AccountId, BabeConfig, BalancesConfig,
-    BlockTimeConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys, SudoConfig,
+    BlockTimeConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys, SubnetsConfig, SudoConfig,
 };
 
 /// One authority, a block every two seconds.
@@ -21,6 +21,11 @@ pub const LOCAL_PRESET: &str = sp_genesis_builder::LOCAL_TESTNET_RUNTIME_PRESET;
 
 /// What each well-known account has.
 const ENDOWMENT: Balance = 100_000 * CRN;
+
+/// A development network lives for minutes, and whoever tries it wants to see stake and bonds come back.
+const AUDIT_OF_MINUTES: BlockNumber = 20;
+/// What the subnets pallet takes if nothing is said.
+const USUAL_AUDIT: BlockNumber = 0;
 
 /// The names of all presets.
 pub fn names() -> Vec<PresetId> {
@@ -33,7 +38,7 @@ pub fn names() -> Vec<PresetId> {
 /// The preset of this name as JSON.
 pub fn get(id: &PresetId) -> Option<Vec<u8>> {
     let preset = match id.as_ref() {
-        DEVELOPMENT_PRESET => genesis(&[Sr25519Keyring::Alice], 2_000),
+        DEVELOPMENT_PRESET => genesis(&[Sr25519Keyring::Alice], 2_000, AUDIT_OF_MINUTES),
         LOCAL_PRESET => genesis(
             &[
                 Sr25519Keyring::Alice,
@@ -42,14 +47,15 @@ pub fn get(id: &PresetId) -> Option<Vec<u8>> {
                 Sr25519Keyring::Dave,
             ],
             6_000,
+            USUAL_AUDIT,
         ),
         _ => return None,
     };
     Some(String::into_bytes(format!("{preset}")))
 }
 
-/// A genesis with these authorities and this many milliseconds to a block.
-fn genesis(authorities: &[Sr25519Keyring], milliseconds: u64) -> Value {
+/// A genesis with these authorities, this many milliseconds to a block, and this many blocks for audits.
+fn genesis(authorities: &[Sr25519Keyring], milliseconds: u64, audit_window: BlockNumber) -> Value {
     let wealthy = [
         Sr25519Keyring::Alice,
         Sr25519Keyring::Bob,
@@ -66,6 +72,7 @@ fn genesis(authorities: &[Sr25519Keyring], milliseconds: u64) -> Value {
                 .map(|key| (key.to_account_id(), ENDOWMENT))
                 .collect(),
         },
+        subnets: SubnetsConfig { audit_window },
         babe: BabeConfig {
             epoch_config: BABE_GENESIS_EPOCH_CONFIG
         },

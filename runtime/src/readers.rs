@@ -4,21 +4,24 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Role, RoundInfo,
-        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetInfo,
+        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Position, Role,
+        RoundInfo, RunInfo, Schedule, SettledRound, SubnetEmission, SubnetInfo,
     },
-    traits::{Membership, Runs, Stakes},
+    traits::{Membership, Positions, Runs, Stakes},
     Balance, Hyperparameters, Netuid, Round, Uid,
 };
 
 use crate::{AccountId, Emissions, Stake, Subnets, Training};
 
+/// The most positions of one coldkey in one answer.
+const MAX_POSITIONS: u32 = 256;
 /// The most hotkeys of one coldkey that an answer covers.
 const MAX_HOTKEYS: usize = 256;
 
-/// All subnets, ascending.
+/// All subnets, ascending, those that are being dissolved included.
 pub fn subnets() -> Vec<SubnetInfo<AccountId>> {
-    Subnets::netuids().into_iter().filter_map(subnet).collect()
+    let netuids = Subnets::all_netuids().into_iter();
+    netuids.filter_map(subnet).collect()
 }
 
 /// One subnet.
@@ -31,6 +34,7 @@ pub fn subnet(netuid: Netuid) -> Option<SubnetInfo<AccountId>> {
         members: subnet.members,
         registration_price: Subnets::price(netuid)?,
         stake: Stake::subnet_stake(netuid),
+        dissolves_from: Subnets::dissolves_from(netuid),
         bonds: Stake::subnet_bonds(netuid),
         has_run: Training::has_run(netuid),
         hyperparameters: Subnets::hyperparameters(netuid)?,
@@ -69,6 +73,7 @@ fn member_info(
     let record = Emissions::member(netuid, uid);
     let stake = <Stake as Stakes<AccountId>>::stake(netuid, &member.hotkey);
     let bond = <Stake as Stakes<AccountId>>::bond(netuid, &member.hotkey);
+    let take = <Stake as Positions<AccountId>>::take(&member.hotkey);
     let role = if stake >= hyperparameters.min_validator_stake {
         Role::Validator
     } else if bond >= hyperparameters.min_miner_bond {
@@ -84,6 +89,7 @@ fn member_info(
         registered_at: member.registered_at,
         stake,
         bond,
+        take,
         incentive: record.incentive,
         dividends: record.dividends,
         last_paid: record.last_paid,
@@ -94,6 +100,24 @@ fn member_info(
 /// What creating a subnet costs now.
 pub fn creation_price() -> Balance {
     Subnets::creation_price()
+}
+
+/// What a coldkey stands behind: at most [`MAX_POSITIONS`] positions, from the first or after the one on that
+/// subnet and hotkey.
+pub fn positions(
+    coldkey: &AccountId,
+    after: Option<(Netuid, AccountId)>,
+) -> Vec<Position<AccountId>> {
+    <Stake as Positions<AccountId>>::positions(coldkey, after, MAX_POSITIONS)
+}
+
+/// What a coldkey has on one hotkey in one subnet.
+pub fn position(
+    coldkey: &AccountId,
+    netuid: Netuid,
+    hotkey: &AccountId,
+) -> Option<Position<AccountId>> {
+    <Stake as Positions<AccountId>>::position(coldkey, netuid, hotkey)
 }
 
 /// The subnet's run.

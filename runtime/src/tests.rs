@@ -117,13 +117,21 @@ fn stake_moves_between_ledgers_and_back() {
         let member = readers::member(1, &hotkey).expect("registered");
         assert_eq!((member.uid, member.stake), (0, 1_000 * CRN));
         assert_eq!(readers::account(&alice())[0].stake, 1_000 * CRN);
+        let free = Balances::free_balance(alice());
         let back = pallet_stake::Call::remove_stake {
             netuid: 1,
-            hotkey,
-            amount: 1_000 * CRN,
+            hotkey: hotkey.clone(),
+            amount: None,
         };
         assert_ok!(RuntimeCall::Stake(back).dispatch(signed()));
-        assert_eq!(readers::issuance().stakes, 0);
+        let issuance = readers::issuance();
+        assert_eq!((issuance.stakes, issuance.unbonding), (0, 1_000 * CRN));
+        let position = readers::position(&alice(), 1, &hotkey).expect("it waits");
+        System::set_block_number(position.unbonding[0].release_at);
+        let withdraw = pallet_stake::Call::withdraw_stake { netuid: 1, hotkey };
+        assert_ok!(RuntimeCall::Stake(withdraw).dispatch(signed()));
+        assert_eq!(Balances::free_balance(alice()), free + 1_000 * CRN);
+        assert!(readers::positions(&alice(), None).is_empty());
     });
 }
 
@@ -168,6 +176,22 @@ fn a_proxy_may_do_what_its_kind_says_and_no_more() {
         hotkey: alice(),
     });
     let stop = RuntimeCall::Training(pallet_training::Call::stop_run { netuid: 1 });
+    // Who may only stake cannot give stake away, nor set what others pay.
+    let give = RuntimeCall::Stake(pallet_stake::Call::transfer_stake {
+        to: Bob.to_account_id(),
+        netuid: 1,
+        hotkey: alice(),
+        amount: None,
+    });
+    let take = RuntimeCall::Stake(pallet_stake::Call::set_take {
+        hotkey: alice(),
+        take: 0,
+    });
+    let end = RuntimeCall::Subnets(pallet_subnets::Call::dissolve_subnet { netuid: 1 });
+    for call in [&give, &take, &end] {
+        assert!(!ProxyKind::Staking.filter(call) && !ProxyKind::Ownership.filter(call));
+        assert!(!ProxyKind::Registration.filter(call) && ProxyKind::Any.filter(call));
+    }
     let kinds = [
         ProxyKind::Staking,
         ProxyKind::Registration,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cairn_primitives::{
-    api::{MemberInfo, SubnetInfo},
+    api::{MemberInfo, Position, SubnetInfo},
     Netuid,
 };
 use cairn_runtime::{AccountId, Hash};
@@ -37,6 +37,26 @@ pub trait Subnets {
         hotkey: AccountId,
         at: Option<Hash>,
     ) -> RpcResult<Option<MemberInfo<AccountId>>>;
+
+    /// What a coldkey stands behind: at most 256 positions, from the first, or after the one on that subnet and
+    /// hotkey.
+    #[method(name = "positions")]
+    fn positions(
+        &self,
+        coldkey: AccountId,
+        after: Option<(Netuid, AccountId)>,
+        at: Option<Hash>,
+    ) -> RpcResult<Vec<Position<AccountId>>>;
+
+    /// What a coldkey has on one hotkey in one subnet; null if it has nothing there.
+    #[method(name = "position")]
+    fn position(
+        &self,
+        coldkey: AccountId,
+        netuid: Netuid,
+        hotkey: AccountId,
+        at: Option<Hash>,
+    ) -> RpcResult<Option<Position<AccountId>>>;
 
     /// What creating a subnet costs now, in pebble.
     #[method(name = "creationPrice")]
@@ -75,6 +95,33 @@ impl SubnetsServer for Rpc {
         self.0
             .runtime_api()
             .member(at, netuid, hotkey)
+            .map_err(unavailable)
+    }
+
+    fn positions(
+        &self,
+        coldkey: AccountId,
+        after: Option<(Netuid, AccountId)>,
+        at: Option<Hash>,
+    ) -> RpcResult<Vec<Position<AccountId>>> {
+        let at = block(&self.0, at);
+        self.0
+            .runtime_api()
+            .positions(at, coldkey, after)
+            .map_err(unavailable)
+    }
+
+    fn position(
+        &self,
+        coldkey: AccountId,
+        netuid: Netuid,
+        hotkey: AccountId,
+        at: Option<Hash>,
+    ) -> RpcResult<Option<Position<AccountId>>> {
+        let at = block(&self.0, at);
+        self.0
+            .runtime_api()
+            .position(at, coldkey, netuid, hotkey)
             .map_err(unavailable)
     }
 

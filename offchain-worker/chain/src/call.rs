@@ -58,6 +58,11 @@ impl Call {
             .with(hyperparameters)
     }
 
+    /// Ends a subnet. Signed by its owner.
+    pub fn dissolve_subnet(netuid: Netuid) -> Call {
+        Call::new("Subnets", "dissolve_subnet").with(netuid)
+    }
+
     /// Makes `hotkey` a member for at most `max_price` pebble. Signed by the coldkey that will own what it
     /// earns.
     pub fn register(netuid: Netuid, hotkey: &AccountId, max_price: Balance) -> Call {
@@ -80,12 +85,56 @@ impl Call {
             .with(amount)
     }
 
-    /// Takes `amount` pebble of stake off a hotkey. Signed by the coldkey that staked.
-    pub fn remove_stake(netuid: Netuid, hotkey: &AccountId, amount: Balance) -> Call {
+    /// Asks for `amount` pebble of stake on a hotkey back, or for all of it. Signed by the coldkey that staked.
+    pub fn remove_stake(netuid: Netuid, hotkey: &AccountId, amount: Option<Balance>) -> Call {
         Call::new("Stake", "remove_stake")
             .with(netuid)
             .with(hotkey)
             .with(amount)
+    }
+
+    /// Takes back, or lets arrive where it was to move, stake whose unbonding period is over. Signed by the
+    /// coldkey that asked for it.
+    pub fn withdraw_stake(netuid: Netuid, hotkey: &AccountId) -> Call {
+        Call::new("Stake", "withdraw_stake")
+            .with(netuid)
+            .with(hotkey)
+    }
+
+    /// Lets `amount` pebble of stake on a hotkey, or all of it, move to another place: netuid and hotkey. Signed by
+    /// the coldkey that staked.
+    pub fn move_stake(
+        netuid: Netuid,
+        hotkey: &AccountId,
+        (to_netuid, to_hotkey): (Netuid, &AccountId),
+        amount: Option<Balance>,
+    ) -> Call {
+        Call::new("Stake", "move_stake")
+            .with(netuid)
+            .with(hotkey)
+            .with(to_netuid)
+            .with(to_hotkey)
+            .with(amount)
+    }
+
+    /// Gives `amount` pebble of stake on a hotkey, or all of it, to another coldkey. Signed by the coldkey that
+    /// staked.
+    pub fn transfer_stake(
+        to: &AccountId,
+        netuid: Netuid,
+        hotkey: &AccountId,
+        amount: Option<Balance>,
+    ) -> Call {
+        Call::new("Stake", "transfer_stake")
+            .with(to)
+            .with(netuid)
+            .with(hotkey)
+            .with(amount)
+    }
+
+    /// Sets the share of a hotkey's dividends, of 65,535, that its coldkey takes. Signed by that coldkey.
+    pub fn set_take(hotkey: &AccountId, take: u16) -> Call {
+        Call::new("Stake", "set_take").with(hotkey).with(take)
     }
 
     /// Adds `amount` pebble to a miner's bond. Signed by the coldkey that pays.

@@ -24,6 +24,12 @@ pub type ContributionInfo = api::ContributionInfo<AccountId>;
 /// What an account has in one subnet through one hotkey.
 pub type AccountEarning = api::AccountEarning<AccountId>;
 
+/// What a coldkey has on one hotkey in one subnet.
+pub type Position = api::Position<AccountId>;
+
+/// The most pages of positions that are read: more than anybody has of them.
+const MAX_PAGES: usize = 1_000;
+
 /// twox_128("System") ++ twox_128("Account")
 const SYSTEM_ACCOUNT: [u8; 32] = [
     0x26, 0xaa, 0x39, 0x4e, 0xea, 0x56, 0x30, 0xe0, 0x7c, 0x48, 0xae, 0x0c, 0x95, 0x58, 0xce, 0xf7,
@@ -107,6 +113,33 @@ impl View {
     /// What creating a subnet costs now, in pebble.
     pub async fn creation_price(&self) -> Result<Balance, ChainError> {
         self.call("SubnetsApi_creation_price", ()).await
+    }
+
+    /// What a coldkey stands behind: all its positions.
+    pub async fn positions(&self, coldkey: &AccountId) -> Result<Vec<Position>, ChainError> {
+        let mut all: Vec<Position> = Vec::new();
+        // The chain answers in pages; as many as there are, but not for ever.
+        for _ in 0..MAX_PAGES {
+            let after = all.last().map(|last| (last.netuid, last.hotkey));
+            let page: Vec<Position> = self.call("SubnetsApi_positions", (coldkey, after)).await?;
+            if page.is_empty() {
+                break;
+            }
+            all.extend(page);
+        }
+        all.sort_by_key(|position| (position.netuid, position.hotkey));
+        Ok(all)
+    }
+
+    /// What a coldkey has on one hotkey in one subnet.
+    pub async fn position(
+        &self,
+        coldkey: &AccountId,
+        netuid: Netuid,
+        hotkey: &AccountId,
+    ) -> Result<Option<Position>, ChainError> {
+        self.call("SubnetsApi_position", (coldkey, netuid, hotkey))
+            .await
     }
 
     /// The subnet's run.

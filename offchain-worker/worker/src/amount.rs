@@ -24,6 +24,35 @@ pub fn parse_crn(text: &str) -> Result<Balance, String> {
         .ok_or_else(wrong)
 }
 
+/// Some of what there is, or all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part(pub Option<Balance>);
+
+/// Reads an amount in CRN, or `all`.
+pub fn parse_part(text: &str) -> Result<Part, String> {
+    match text {
+        "all" => Ok(Part(None)),
+        text => parse_crn(text)
+            .map(|amount| Part(Some(amount)))
+            .map_err(|error| format!("{error}, or all")),
+    }
+}
+
+/// Reads a percentage with at most two decimals, such as `18` or `9.5`, as a share of 65,535, rounded down.
+pub fn parse_percent(text: &str) -> Result<u16, String> {
+    let wrong = || format!("`{text}` is not a percentage; write for example 18 or 9.5");
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.chars().all(|c| c.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > 2 || !digits(whole) || !digits(fraction) {
+        return Err(wrong());
+    }
+    let hundredths: u32 = format!("{whole}{fraction:0<2}")
+        .parse()
+        .map_err(|_| wrong())?;
+    let share = u64::from(hundredths) * u64::from(u16::MAX) / 10_000;
+    u16::try_from(share).map_err(|_| wrong())
+}
+
 /// An amount in CRN with thousands separated and the decimals that it has, at least two, at most `places`
 /// (the rest is cut off).
 pub fn crn(amount: Balance, places: usize) -> String {
@@ -77,6 +106,25 @@ mod tests {
             "+1",
         ] {
             assert!(parse_crn(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn all_is_an_amount_where_there_is_one() {
+        assert_eq!(parse_part("all"), Ok(Part(None)));
+        assert_eq!(parse_part("2.5"), Ok(Part(Some(5 * CRN / 2))));
+        assert!(parse_part("everything").unwrap_err().contains("or all"));
+    }
+
+    #[test]
+    fn percentages_are_shares_of_65535() {
+        assert_eq!(parse_percent("18"), Ok(11_796));
+        assert_eq!(parse_percent("9.5"), Ok(6_225));
+        assert_eq!(parse_percent("0.01"), Ok(6));
+        assert_eq!(parse_percent("0"), Ok(0));
+        assert_eq!(parse_percent("100"), Ok(u16::MAX));
+        for wrong in ["", "101", "-1", "1.234", "9,5", "18%", "x"] {
+            assert!(parse_percent(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -340,6 +340,33 @@ fn a_node_that_is_down_is_named() {
         vec![
             "stake", "add", "--suri", "//Alice", "--hotkey", "//Bob", "1",
         ],
+        vec![
+            "stake", "remove", "--suri", "//Alice", "--hotkey", "//Bob", "all",
+        ],
+        vec![
+            "stake", "withdraw", "--suri", "//Alice", "--hotkey", "//Bob",
+        ],
+        vec![
+            "stake",
+            "move",
+            "--suri",
+            "//Alice",
+            "--hotkey",
+            "//Bob",
+            "--to-netuid",
+            "2",
+            "all",
+        ],
+        vec![
+            "stake", "transfer", "--suri", "//Alice", "--hotkey", "//Bob", "--to", "//Eve", "1",
+        ],
+        vec![
+            "stake", "take", "--suri", "//Alice", "--hotkey", "//Bob", "9.5",
+        ],
+        vec!["stake", "unbond", "--suri", "//Alice", "--hotkey", "//Bob"],
+        vec!["stake", "show", "--account", "//Alice"],
+        vec!["subnet", "set", "--suri", "//Alice", "tempo=20"],
+        vec!["subnet", "dissolve", "--suri", "//Alice", "--for-ever"],
         vec!["mine", "--suri", "//Alice", "--store", store],
         vec!["validate", "--suri", "//Alice", "--store", store],
     ] {
@@ -347,6 +374,33 @@ fn a_node_that_is_down_is_named() {
         fails(&arguments, &[node, "start cairn-node"]);
     }
     fails(&["status", "--node", "http//x"], &["http//x", "ws://"]);
+}
+
+#[test]
+fn stake_that_goes_nowhere_and_rules_that_cannot_be_are_refused_before_a_node_is_asked() {
+    let node = ["--node", "ws://127.0.0.1:1"];
+    let check = |command: &[&str], words: &[&str]| {
+        let arguments: Vec<_> = command.iter().copied().chain(node).collect();
+        fails(&arguments, words);
+    };
+    let alice = ["--suri", "//Alice"];
+    check(
+        &[&["stake", "move", "--hotkey", "//Bob", "all"], &alice[..]].concat(),
+        &["where it is", "--to-hotkey"],
+    );
+    check(
+        &[&["subnet", "set", "temp=20"], &alice[..]].concat(),
+        &["`temp`", "cairn subnet show"],
+    );
+    check(
+        &[&["subnet", "set", "tempo=often"], &alice[..]].concat(),
+        &["`often`", "`tempo`"],
+    );
+    check(
+        &[&["subnet", "dissolve", "--netuid", "3"], &alice[..]].concat(),
+        &["subnet 3", "cannot be undone", "--for-ever"],
+    );
+    check(&["stake", "show"], &["no key", "--key"]);
 }
 
 #[test]
@@ -426,6 +480,16 @@ fn help_has_examples() {
         vec!["mine"],
         vec!["run", "start"],
         vec!["stake", "bond"],
+        vec!["stake", "add"],
+        vec!["stake", "remove"],
+        vec!["stake", "withdraw"],
+        vec!["stake", "move"],
+        vec!["stake", "transfer"],
+        vec!["stake", "take"],
+        vec!["stake", "show"],
+        vec!["stake", "unbond"],
+        vec!["subnet", "set"],
+        vec!["subnet", "dissolve"],
     ] {
         let arguments: Vec<_> = command.iter().copied().chain(["--help"]).collect();
         assert!(works(&arguments).contains("Examples:"), "{command:?}");

@@ -1,11 +1,8 @@
-//! Moves between accounts, stakes and bonds. Each keeps the totals equal to the sums.
+//! Pools, positions and totals: whatever changes a pool changes the totals with it.
 
-use cairn_primitives::{
-    traits::{Ledgers, Membership, OnMember, Stakes},
-    Balance, BlockNumber, Netuid, Uid,
-};
+use cairn_primitives::{traits::Membership, Balance, BlockNumber, Netuid};
 use frame_support::{
-    defensive, ensure,
+    ensure,
     traits::{
         fungible::Mutate,
         tokens::{Fortitude, Precision, Preservation},
@@ -13,31 +10,121 @@ use frame_support::{
     },
 };
 use frame_system::{ensure_signed, pallet_prelude::OriginFor};
+use share_pool::Pool;
 use sp_runtime::{traits::UniqueSaturatedInto, ArithmeticError, DispatchError, DispatchResult};
 
 use crate::{
     pallet::{
-        Bonds, Config, Error, Event, Pallet, StakeOn, SubnetBonds, SubnetStake, TotalBonded,
-        TotalStaked,
+        Backers, Config, Error, Pallet, Positions, StakePools, SubnetStake, TotalStaked,
+        TotalUnbonding, UnbondingPools,
     },
-    Bond,
+    types::Position,
 };
 
-/// What anyone may ask, besides [`Stakes`] and [`Ledgers`].
+/// The two pools behind a hotkey, as they were read. Nothing is written before [`Pools::save`].
+pub(crate) struct Pools {
+    /// Stake that counts.
+    pub staked: Pool,
+    /// Stake that is being withdrawn.
+    pub unbonding: Pool,
+    before: (Pool, Pool),
+}
+
+impl Pools {
+    /// Reads the pools of a hotkey.
+    pub(crate) fn load<T: Config>(netuid: Netuid, hotkey: &T::AccountId) -> Pools {
+        let staked = StakePools::<T>::get(netuid, hotkey);
+        let unbonding = UnbondingPools::<T>::get(netuid, hotkey);
+        Pools {
+            staked,
+            unbonding,
+            before: (staked, unbonding),
+        }
+    }
+
+    /// Writes the pools that have changed, and the totals by as much.
+    pub(crate) fn save<T: Config>(self, netuid: Netuid, hotkey: &T::AccountId) -> DispatchResult {
+        let (staked, unbonding) = self.before;
+        if self.staked != staked {
+            let moved = |sum| moved(sum, staked.value(), self.staked.value());
+            let subnet = moved(SubnetStake::<T>::get(netuid))?;
+            let total = moved(TotalStaked::<T>::get())?;
+            SubnetStake::<T>::insert(netuid, subnet);
+            TotalStaked::<T>::put(total);
+            if self.staked.is_new() {
+                StakePools::<T>::remove(netuid, hotkey);
+            } else {
+                StakePools::<T>::insert(netuid, hotkey, self.staked);
+            }
+        }
+        if self.unbonding != unbonding {
+            let total = TotalUnbonding::<T>::get();
+            TotalUnbonding::<T>::put(moved(total, unbonding.value(), self.unbonding.value())?);
+            if self.unbonding.is_new() {
+                UnbondingPools::<T>::remove(netuid, hotkey);
+            } else {
+                UnbondingPools::<T>::insert(netuid, hotkey, self.unbonding);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A sum of which one part was `before` and is `after`.
+fn moved(sum: Balance, before: Balance, after: Balance) -> Result<Balance, ArithmeticError> {
+    plus(minus(sum, before)?, after)
+}
+
+/// The sum, or an error.
+pub(crate) fn plus(a: Balance, b: Balance) -> Result<Balance, ArithmeticError> {
+    a.checked_add(b).ok_or(ArithmeticError::Overflow)
+}
+
+/// The difference, or an error.
+pub(crate) fn minus(a: Balance, b: Balance) -> Result<Balance, ArithmeticError> {
+    a.checked_sub(b).ok_or(ArithmeticError::Underflow)
+}
+
+impl<T> From<share_pool::Error> for Error<T> {
+    fn from(error: share_pool::Error) -> Self {
+        use share_pool::Error as Pool;
+        match error {
+            Pool::Nothing => Error::AmountIsZero,
+            Pool::NotEnough | Pool::NoShares => Error::NotEnoughStake,
+            Pool::LessThanAShare => Error::LessThanAShare,
+            Pool::Overflow => Error::PoolOutOfRange,
+        }
+    }
+}
+
 impl<T: Config> Pallet<T> {
-    /// The bonds of a subnet that count, in pebble.
-    pub fn subnet_bonds(netuid: Netuid) -> Balance {
-        SubnetBonds::<T>::get(netuid)
-    }
-
-    /// The bond of a hotkey: what counts, what is being withdrawn, and when it is released.
-    pub fn bond_of(netuid: Netuid, hotkey: &T::AccountId) -> Bond {
-        Bonds::<T>::get(netuid, hotkey)
-    }
-
     /// The current block. Cairn counts blocks in 32 bits: enough for 816 years of 6 s.
     pub(crate) fn now() -> BlockNumber {
         frame_system::Pallet::<T>::block_number().unique_saturated_into()
+    }
+
+    /// The block at which what is asked back now is released.
+    pub(crate) fn release_at(netuid: Netuid) -> Result<BlockNumber, DispatchError> {
+        let h = T::Members::hyperparameters(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        Self::now()
+            .checked_add(h.unbonding_period)
+            .ok_or_else(|| ArithmeticError::Overflow.into())
+    }
+
+    /// Writes a position; one in which nothing is left goes.
+    pub(crate) fn save_position(
+        coldkey: &T::AccountId,
+        netuid: Netuid,
+        hotkey: &T::AccountId,
+        position: Position<T::AccountId>,
+    ) {
+        if position.is_empty() {
+            Positions::<T>::remove((coldkey, netuid, hotkey));
+            Backers::<T>::remove((netuid, hotkey, coldkey));
+        } else {
+            Positions::<T>::insert((coldkey, netuid, hotkey), position);
+            Backers::<T>::insert((netuid, hotkey, coldkey), ());
+        }
     }
 }
 
@@ -54,32 +141,42 @@ impl<T: Config> Pallet<T> {
         Ok(who)
     }
 
+    /// Whether there is such a subnet, and it goes on.
+    pub(crate) fn ensure_open(netuid: Netuid) -> DispatchResult {
+        ensure!(
+            T::Members::owner(netuid).is_some(),
+            Error::<T>::UnknownSubnet
+        );
+        ensure!(
+            !T::Members::is_dissolving(netuid),
+            Error::<T>::SubnetDissolving
+        );
+        Ok(())
+    }
+
+    /// Whether a hotkey may be staked or bonded on.
+    pub(crate) fn ensure_takes_stake(netuid: Netuid, hotkey: &T::AccountId) -> DispatchResult {
+        Self::ensure_open(netuid)?;
+        ensure!(
+            T::Members::uid(netuid, hotkey).is_some(),
+            Error::<T>::NotMember
+        );
+        Ok(())
+    }
+
     /// Whether `amount` may be staked or bonded on a hotkey.
     pub(crate) fn ensure_can_add(
         netuid: Netuid,
         hotkey: &T::AccountId,
         amount: Balance,
     ) -> DispatchResult {
+        Self::ensure_takes_stake(netuid, hotkey)?;
+        ensure!(amount > 0, Error::<T>::AmountIsZero);
         ensure!(
-            T::Members::uid(netuid, hotkey).is_some(),
-            Error::<T>::NotMember
-        );
-        ensure!(
-            amount >= T::MinimumAmount::get().max(1),
+            amount >= T::MinimumAmount::get(),
             Error::<T>::AmountTooSmall
         );
         Ok(())
-    }
-
-    /// What can be withdrawn of a hotkey's bond.
-    pub(crate) fn releasable(
-        netuid: Netuid,
-        hotkey: &T::AccountId,
-    ) -> Result<Balance, DispatchError> {
-        let bond = Bonds::<T>::get(netuid, hotkey);
-        ensure!(bond.unbonding > 0, Error::<T>::NothingUnbonding);
-        ensure!(Self::now() >= bond.release_at, Error::<T>::BondLocked);
-        Ok(bond.unbonding)
     }
 }
 
@@ -102,169 +199,5 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn return_to_account(who: &T::AccountId, amount: Balance) -> DispatchResult {
         T::Currency::mint_into(who, amount)?;
         Ok(())
-    }
-}
-
-/// The ledgers.
-impl<T: Config> Pallet<T> {
-    /// Enters stake. The caller has taken it from an account or a pot.
-    pub(crate) fn increase_stake(
-        netuid: Netuid,
-        hotkey: &T::AccountId,
-        amount: Balance,
-    ) -> DispatchResult {
-        let stake = plus(StakeOn::<T>::get(netuid, hotkey), amount)?;
-        let subnet = plus(SubnetStake::<T>::get(netuid), amount)?;
-        let total = plus(TotalStaked::<T>::get(), amount)?;
-        StakeOn::<T>::insert(netuid, hotkey, stake);
-        SubnetStake::<T>::insert(netuid, subnet);
-        TotalStaked::<T>::put(total);
-        Ok(())
-    }
-
-    /// Strikes stake out. The caller gives it to an account.
-    pub(crate) fn decrease_stake(
-        netuid: Netuid,
-        hotkey: &T::AccountId,
-        amount: Balance,
-    ) -> DispatchResult {
-        let stake = minus(StakeOn::<T>::get(netuid, hotkey), amount)?;
-        let subnet = minus(SubnetStake::<T>::get(netuid), amount)?;
-        let total = minus(TotalStaked::<T>::get(), amount)?;
-        if stake == 0 {
-            StakeOn::<T>::remove(netuid, hotkey);
-        } else {
-            StakeOn::<T>::insert(netuid, hotkey, stake);
-        }
-        SubnetStake::<T>::insert(netuid, subnet);
-        TotalStaked::<T>::put(total);
-        Ok(())
-    }
-
-    /// Enters a bond that counts. The caller has taken it from an account.
-    pub(crate) fn increase_bond(
-        netuid: Netuid,
-        hotkey: &T::AccountId,
-        amount: Balance,
-    ) -> DispatchResult {
-        let mut bond = Bonds::<T>::get(netuid, hotkey);
-        bond.active = plus(bond.active, amount)?;
-        let subnet = plus(SubnetBonds::<T>::get(netuid), amount)?;
-        let total = plus(TotalBonded::<T>::get(), amount)?;
-        Bonds::<T>::insert(netuid, hotkey, bond);
-        SubnetBonds::<T>::insert(netuid, subnet);
-        TotalBonded::<T>::put(total);
-        Ok(())
-    }
-
-    /// Makes the whole bond of a hotkey stop counting and sets the block of its release.
-    pub(crate) fn start_unbonding(netuid: Netuid, hotkey: &T::AccountId) -> DispatchResult {
-        let mut bond = Bonds::<T>::get(netuid, hotkey);
-        let amount = bond.active;
-        ensure!(amount > 0, Error::<T>::NothingBonded);
-        let h = T::Members::hyperparameters(netuid).ok_or(Error::<T>::UnknownSubnet)?;
-        let release_at = Self::now()
-            .checked_add(h.unbonding_period)
-            .ok_or(ArithmeticError::Overflow)?;
-        bond.active = 0;
-        bond.unbonding = plus(bond.unbonding, amount)?;
-        // The period may have been made shorter since the first part was asked for.
-        bond.release_at = bond.release_at.max(release_at);
-        let subnet = minus(SubnetBonds::<T>::get(netuid), amount)?;
-        Bonds::<T>::insert(netuid, hotkey, bond);
-        SubnetBonds::<T>::insert(netuid, subnet);
-        Self::deposit_event(Event::Unbonding {
-            netuid,
-            hotkey: hotkey.clone(),
-            amount,
-            release_at: bond.release_at,
-        });
-        Ok(())
-    }
-
-    /// Strikes out what was unbonding. The caller gives it to an account.
-    pub(crate) fn release_bond(netuid: Netuid, hotkey: &T::AccountId) -> DispatchResult {
-        let bond = Bonds::<T>::get(netuid, hotkey);
-        let total = minus(TotalBonded::<T>::get(), bond.unbonding)?;
-        if bond.active == 0 {
-            Bonds::<T>::remove(netuid, hotkey);
-        } else {
-            Bonds::<T>::insert(
-                netuid,
-                hotkey,
-                Bond {
-                    active: bond.active,
-                    ..Bond::default()
-                },
-            );
-        }
-        TotalBonded::<T>::put(total);
-        Ok(())
-    }
-}
-
-/// The sum, or an error.
-fn plus(a: Balance, b: Balance) -> Result<Balance, ArithmeticError> {
-    a.checked_add(b).ok_or(ArithmeticError::Overflow)
-}
-
-/// The difference, or an error.
-fn minus(a: Balance, b: Balance) -> Result<Balance, ArithmeticError> {
-    a.checked_sub(b).ok_or(ArithmeticError::Underflow)
-}
-
-impl<T: Config> Stakes<T::AccountId> for Pallet<T> {
-    fn stake(netuid: Netuid, hotkey: &T::AccountId) -> Balance {
-        StakeOn::<T>::get(netuid, hotkey)
-    }
-
-    fn subnet_stake(netuid: Netuid) -> Balance {
-        SubnetStake::<T>::get(netuid)
-    }
-
-    fn bond(netuid: Netuid, hotkey: &T::AccountId) -> Balance {
-        Bonds::<T>::get(netuid, hotkey).active
-    }
-
-    /// Errors: [`Error::UnknownHotkey`] for a hotkey without a coldkey, since nobody could ever take such stake
-    /// back.
-    fn reward(netuid: Netuid, hotkey: &T::AccountId, amount: Balance) -> Result<(), DispatchError> {
-        if amount == 0 {
-            return Ok(());
-        }
-        ensure!(
-            T::Members::coldkey(hotkey).is_some(),
-            Error::<T>::UnknownHotkey
-        );
-        Self::increase_stake(netuid, hotkey, amount)
-    }
-}
-
-impl<T: Config> Ledgers for Pallet<T> {
-    fn total_staked() -> Balance {
-        TotalStaked::<T>::get()
-    }
-
-    fn total_unbonding() -> Balance {
-        0
-    }
-
-    fn total_bonded() -> Balance {
-        TotalBonded::<T>::get()
-    }
-}
-
-/// A hotkey that lost its seat does not mine: its bond is on its way back.
-impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
-    fn on_left(netuid: Netuid, _uid: Uid, hotkey: &T::AccountId) {
-        if Bonds::<T>::get(netuid, hotkey).active == 0 {
-            return;
-        }
-        if let Err(error) = Self::start_unbonding(netuid, hotkey) {
-            defensive!(
-                "the bond of a member that left could not be released",
-                error
-            );
-        }
     }
 }

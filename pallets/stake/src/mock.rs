@@ -2,11 +2,11 @@
 
 use crate as pallet_stake;
 use cairn_primitives::{
-    traits::{Ledgers, Membership, OnMember, Stakes},
+    traits::{Dissolve, Ledgers, Membership, OnBurned, OnMember, Slashing, Stakes},
     Balance, BlockNumber, Hyperparameters, Netuid, Uid, CRN,
 };
 use frame_support::{derive_impl, parameter_types, traits::ConstU64};
-use sp_runtime::{BuildStorage, DispatchResult};
+use sp_runtime::{BuildStorage, DispatchResult, Perbill};
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
@@ -25,7 +25,7 @@ frame_support::construct_runtime!(
 
 pub const EXISTENTIAL_DEPOSIT: Balance = 500;
 pub const MINIMUM: Balance = CRN / 1_000;
-/// Blocks that a bond stays locked on every subnet, if a test says nothing else.
+/// Blocks that stake and bonds stay locked on every subnet, if a test says nothing else.
 pub const PERIOD: BlockNumber = 100;
 /// A coldkey, and its two hotkeys.
 pub const ALICE: AccountId = 1;
@@ -34,11 +34,23 @@ pub const ALICE_HOT_2: AccountId = 11;
 /// Another coldkey, and its hotkey.
 pub const BOB: AccountId = 2;
 pub const BOB_HOT: AccountId = 20;
+/// Two coldkeys without hotkeys.
+pub const CAROL: AccountId = 3;
+pub const DAVE: AccountId = 4;
+/// The highest take: 18 %.
+pub const MAX_TAKE: u16 = 11_796;
+/// By how much a take can be raised at a time, and how often.
+pub const TAKE_STEP: u16 = 655;
+pub const TAKE_INTERVAL: BlockNumber = 1_000;
 /// What each coldkey has.
 pub const FUNDS: Balance = 1_000 * CRN;
 
 parameter_types! {
     pub const MinimumAmount: Balance = MINIMUM;
+    pub const MaxTake: u16 = MAX_TAKE;
+    pub const TakeStep: u16 = TAKE_STEP;
+    pub const TakeInterval: BlockNumber = TAKE_INTERVAL;
+    pub const ReporterShare: Perbill = Perbill::from_percent(10);
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
@@ -56,7 +68,12 @@ impl pallet_balances::Config for Test {
 impl crate::Config for Test {
     type Currency = Balances;
     type Members = Seats;
+    type OnBurned = Seats;
     type MinimumAmount = MinimumAmount;
+    type MaxTake = MaxTake;
+    type TakeStep = TakeStep;
+    type TakeInterval = TakeInterval;
+    type ReporterShare = ReporterShare;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
 }
 
@@ -64,7 +81,9 @@ thread_local! {
     static SEATS: RefCell<BTreeSet<(Netuid, AccountId)>> = const { RefCell::new(BTreeSet::new()) };
     static COLDKEYS: RefCell<BTreeMap<AccountId, AccountId>> =
         const { RefCell::new(BTreeMap::new()) };
+    static DISSOLVING: RefCell<BTreeSet<Netuid>> = const { RefCell::new(BTreeSet::new()) };
     static REWARDED: Cell<Balance> = const { Cell::new(0) };
+    static BURNED: Cell<Balance> = const { Cell::new(0) };
     static UNBONDING_PERIOD: Cell<BlockNumber> = const { Cell::new(PERIOD) };
 }
 
@@ -86,6 +105,16 @@ impl Seats {
     pub fn set_unbonding_period(blocks: BlockNumber) {
         UNBONDING_PERIOD.set(blocks);
     }
+
+    pub fn dissolve(netuid: Netuid) {
+        DISSOLVING.with_borrow_mut(|dissolving| dissolving.insert(netuid));
+    }
+}
+
+impl OnBurned for Seats {
+    fn on_burned(amount: Balance) {
+        BURNED.set(BURNED.get() + amount);
+    }
 }
 
 impl Membership<AccountId> for Seats {
@@ -101,8 +130,12 @@ impl Membership<AccountId> for Seats {
         })
     }
 
-    fn owner(_: Netuid) -> Option<AccountId> {
-        None
+    fn is_dissolving(netuid: Netuid) -> bool {
+        DISSOLVING.with_borrow(|dissolving| dissolving.contains(&netuid))
+    }
+
+    fn owner(netuid: Netuid) -> Option<AccountId> {
+        (1..=2).contains(&netuid).then_some(ALICE)
     }
 
     fn uid(netuid: Netuid, hotkey: &AccountId) -> Option<Uid> {
@@ -133,14 +166,14 @@ impl Membership<AccountId> for Seats {
 /// Builds a chain, runs a test on it, and checks that storage is sound and no token lost at the end.
 pub struct ExtBuilder {
     balances: Vec<(AccountId, Balance)>,
-    stakes: Vec<(Netuid, AccountId, Balance)>,
+    stakes: Vec<(Netuid, AccountId, AccountId, Balance)>,
     bonds: Vec<(Netuid, AccountId, Balance)>,
 }
 
 impl Default for ExtBuilder {
     fn default() -> Self {
         ExtBuilder {
-            balances: vec![(ALICE, FUNDS), (BOB, FUNDS)],
+            balances: [ALICE, BOB, CAROL, DAVE].map(|who| (who, FUNDS)).to_vec(),
             stakes: Vec::new(),
             bonds: Vec::new(),
         }
@@ -154,9 +187,27 @@ impl ExtBuilder {
         self
     }
 
+    /// Funds of an account that nobody else mentions.
+    pub fn balance_of_another(mut self, who: AccountId, amount: Balance) -> Self {
+        self.balances.push((who, amount));
+        self
+    }
+
     /// Stake that the hotkey's coldkey put on it.
-    pub fn stake(mut self, netuid: Netuid, hotkey: AccountId, amount: Balance) -> Self {
-        self.stakes.push((netuid, hotkey, amount));
+    pub fn stake(self, netuid: Netuid, hotkey: AccountId, amount: Balance) -> Self {
+        let coldkey = if hotkey == BOB_HOT { BOB } else { ALICE };
+        self.delegate(coldkey, netuid, hotkey, amount)
+    }
+
+    /// Stake that anybody put on a hotkey.
+    pub fn delegate(
+        mut self,
+        coldkey: AccountId,
+        netuid: Netuid,
+        hotkey: AccountId,
+        amount: Balance,
+    ) -> Self {
+        self.stakes.push((netuid, coldkey, hotkey, amount));
         self
     }
 
@@ -178,8 +229,10 @@ impl ExtBuilder {
         .unwrap();
         SEATS.take();
         COLDKEYS.take();
+        DISSOLVING.take();
         UNBONDING_PERIOD.set(PERIOD);
         REWARDED.set(0);
+        BURNED.set(0);
         for netuid in 1..=2 {
             Seats::sit(netuid, ALICE, ALICE_HOT);
             Seats::sit(netuid, ALICE, ALICE_HOT_2);
@@ -189,8 +242,9 @@ impl ExtBuilder {
             System::set_block_number(1);
             let issued = everything();
             let owner = |hotkey| RuntimeOrigin::signed(Seats::coldkey(&hotkey).unwrap());
-            for (netuid, hotkey, amount) in self.stakes {
-                Stake::add_stake(owner(hotkey), netuid, hotkey, amount).unwrap();
+            for (netuid, coldkey, hotkey, amount) in self.stakes {
+                let origin = RuntimeOrigin::signed(coldkey);
+                Stake::add_stake(origin, netuid, hotkey, amount).unwrap();
             }
             for (netuid, hotkey, amount) in self.bonds {
                 Stake::add_bond(owner(hotkey), netuid, hotkey, amount).unwrap();
@@ -203,10 +257,15 @@ impl ExtBuilder {
     }
 }
 
-/// All tokens that were there at the beginning: those in accounts, staked and bonded, less what was rewarded
-/// out of a pot outside this chain. Never changes.
+/// All tokens that were there at the beginning: those in accounts, staked, waiting and bonded, and those that
+/// were burned, less what was rewarded out of a pot outside this chain. Never changes.
 pub fn everything() -> Balance {
-    Balances::total_issuance() + Stake::total_staked() + Stake::total_bonded() - REWARDED.get()
+    Balances::total_issuance()
+        + Stake::total_staked()
+        + Stake::total_unbonding()
+        + Stake::total_bonded()
+        + BURNED.get()
+        - REWARDED.get()
 }
 
 /// Rewards a hotkey out of a pot outside this chain.
@@ -219,6 +278,57 @@ pub fn reward(netuid: Netuid, hotkey: AccountId, amount: Balance) -> DispatchRes
 /// What was rewarded.
 pub fn rewarded() -> Balance {
     REWARDED.get()
+}
+
+/// What was burned.
+pub fn burned() -> Balance {
+    BURNED.get()
+}
+
+/// Punishes a hotkey, with DAVE as the reporter.
+pub fn slash(netuid: Netuid, hotkey: AccountId, amount: Balance) -> Balance {
+    <Stake as Slashing<AccountId>>::slash(netuid, &hotkey, amount, Some(&DAVE))
+}
+
+/// Gives everything on a subnet back, `limit` items at a time, and says how many items that were.
+pub fn give_everything_back(netuid: Netuid, limit: u32) -> u32 {
+    Seats::dissolve(netuid);
+    let mut items = 0;
+    loop {
+        let done = <Stake as Dissolve>::dissolve(netuid, limit);
+        Stake::do_try_state().unwrap();
+        assert!(done <= limit, "{done} of {limit}");
+        items += done;
+        if done < limit {
+            return items;
+        }
+    }
+}
+
+/// What counts of a coldkey's stake on a hotkey.
+pub fn staked(coldkey: AccountId, netuid: Netuid, hotkey: AccountId) -> Balance {
+    position(coldkey, netuid, hotkey).map_or(0, |position| position.staked)
+}
+
+/// What a coldkey waits for from a hotkey: amounts and the blocks of their release.
+pub fn waiting(
+    coldkey: AccountId,
+    netuid: Netuid,
+    hotkey: AccountId,
+) -> Vec<(Balance, BlockNumber)> {
+    let queue = position(coldkey, netuid, hotkey).map(|position| position.unbonding);
+    let queue = queue.unwrap_or_default().into_iter();
+    queue
+        .map(|entry| (entry.amount, entry.release_at))
+        .collect()
+}
+
+fn position(
+    coldkey: AccountId,
+    netuid: Netuid,
+    hotkey: AccountId,
+) -> Option<cairn_primitives::api::Position<AccountId>> {
+    <Stake as cairn_primitives::traits::Positions<AccountId>>::position(&coldkey, netuid, &hotkey)
 }
 
 /// The pallet's events since the last call.

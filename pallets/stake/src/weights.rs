@@ -19,6 +19,14 @@ pub trait WeightInfo {
     fn unbond() -> Weight;
     /// [`crate::Pallet::withdraw_bond`].
     fn withdraw_bond() -> Weight;
+    /// [`crate::Pallet::withdraw_stake`] of `entries` of the queue, all of which move.
+    fn withdraw_stake(entries: u32) -> Weight;
+    /// [`crate::Pallet::move_stake`].
+    fn move_stake() -> Weight;
+    /// [`crate::Pallet::transfer_stake`].
+    fn transfer_stake() -> Weight;
+    /// [`crate::Pallet::set_take`].
+    fn set_take() -> Weight;
 }
 
 /// Computation of a call besides storage, in picoseconds.
@@ -38,29 +46,57 @@ impl<T: frame_system::Config> SubstrateWeight<T> {
 }
 
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
-    // Reads: coldkey, uid, account, total issuance, stake, subnet's, total. Writes: the last five.
+    // Reads: subnet, dissolving, uid, both pools, position, subnet's, total, account, total issuance. Writes: pool,
+    // position, backer, the last four.
     fn add_stake() -> Weight {
-        Self::storage(7, 5)
+        Self::storage(10, 7)
     }
 
-    // Reads: coldkey, account, total issuance, stake, subnet's, total. Writes: the last five.
+    // Reads: hyperparameters, both pools, position, subnet's, both totals. Writes: the last six, backer.
     fn remove_stake() -> Weight {
+        Self::storage(7, 7)
+    }
+
+    // Reads: coldkey, subnet, dissolving, uid, bond, subnet's, total, account, total issuance. Writes: the last
+    // five.
+    fn add_bond() -> Weight {
+        Self::storage(9, 5)
+    }
+
+    // Reads: coldkey, hyperparameters, bond, subnet's, total. Writes: the last three.
+    fn unbond() -> Weight {
+        Self::storage(5, 3)
+    }
+
+    // Reads: coldkey, bond, subnet's, total, account, total issuance. Writes: the last five.
+    fn withdraw_bond() -> Weight {
         Self::storage(6, 5)
     }
 
-    // Reads: coldkey, uid, account, total issuance, bond, subnet's, total. Writes: the last five.
-    fn add_bond() -> Weight {
-        Self::storage(7, 5)
+    // Reads: position, both pools, total, account, total issuance; for each move what `add_stake` reads of pools,
+    // subnet and member. Writes: position, backer, pool, total, account, total issuance; for each move a pool, a
+    // position, a backer, a subnet's stake.
+    fn withdraw_stake(entries: u32) -> Weight {
+        let entries = u64::from(entries);
+        let reads = entries.saturating_mul(8).saturating_add(6);
+        let writes = entries.saturating_mul(5).saturating_add(6);
+        let compute = COMPUTE.saturating_mul(entries);
+        Self::storage(reads, writes).saturating_add(Weight::from_parts(compute, 0))
     }
 
-    // Reads: coldkey, hyperparameters, bond, subnet's. Writes: the last two.
-    fn unbond() -> Weight {
-        Self::storage(4, 2)
+    // What `remove_stake` reads and writes; reads of both subnets and of the uid besides.
+    fn move_stake() -> Weight {
+        Self::storage(12, 7)
     }
 
-    // Reads: coldkey, account, total issuance, bond, total. Writes: the last four.
-    fn withdraw_bond() -> Weight {
-        Self::storage(5, 4)
+    // Reads: subnet, dissolving, both pools, both positions. Writes: both positions and backers.
+    fn transfer_stake() -> Weight {
+        Self::storage(6, 4)
+    }
+
+    // Reads: coldkey, take. Writes: take.
+    fn set_take() -> Weight {
+        Self::storage(2, 1)
     }
 }
 
@@ -83,6 +119,22 @@ impl WeightInfo for () {
     }
 
     fn withdraw_bond() -> Weight {
+        Weight::from_parts(COMPUTE, 0)
+    }
+
+    fn withdraw_stake(entries: u32) -> Weight {
+        Weight::from_parts(COMPUTE.saturating_mul(entries.saturating_add(1).into()), 0)
+    }
+
+    fn move_stake() -> Weight {
+        Weight::from_parts(COMPUTE, 0)
+    }
+
+    fn transfer_stake() -> Weight {
+        Weight::from_parts(COMPUTE, 0)
+    }
+
+    fn set_take() -> Weight {
         Weight::from_parts(COMPUTE, 0)
     }
 }

@@ -12,9 +12,10 @@
 //! | call | by | does |
 //! |---|---|---|
 //! | [`create_subnet`](pallet::Pallet::create_subnet) | anyone | buys the next netuid at [`creation_price`](pallet::Pallet::creation_price) |
-//! | [`set_hyperparameters`](pallet::Pallet::set_hyperparameters) | the subnet's owner | sets all of a subnet's rules at once, within the limits of [`limits`] |
+//! | [`set_hyperparameters`](pallet::Pallet::set_hyperparameters) | the subnet's owner, or root | sets all of a subnet's rules at once, within the limits of [`limits`]; the owner not more often than every [`HyperparametersRateLimit`](pallet::Config::HyperparametersRateLimit) blocks |
 //! | [`register`](pallet::Pallet::register) | anyone | buys a seat for a hotkey at [`price`](pallet::Pallet::price) |
 //! | [`leave`](pallet::Pallet::leave) | the hotkey's coldkey | gives the seat up |
+//! | [`dissolve_subnet`](pallet::Pallet::dissolve_subnet) | the subnet's owner, or root | ends the subnet and gives everything on it back |
 //!
 //! # Prices
 //!
@@ -34,6 +35,22 @@
 //! not all of them. If nobody can be replaced, the registration fails. An owner who lowers `max_members` below the number of
 //! members sends nobody away: from then on newcomers replace.
 //!
+//! # The end of a subnet
+//!
+//! Who dissolves a subnet stops it at once: nobody joins, its run is stopped in the middle of a round, it earns
+//! nothing more and has no more epochs, and every call that would begin something there is refused. Then it waits
+//! for its `unbonding_period`, because until then an audit can still find out what somebody did, and bonds and
+//! stake have to be there to answer for it. After that each block gives a bounded number of things back
+//! ([`Config::DissolvedPerBlock`](pallet::Config::DissolvedPerBlock)): first the pots, by what the last epoch
+//! found, then stake and bonds, then the seats. Nobody has to ask. When nothing is left of it the subnet is gone.
+//! A netuid is never given to another subnet: what was signed or stored for one cannot be mistaken for another's.
+//!
+//! # The audit window
+//!
+//! Work can be checked for [`AuditWindow`](pallet::AuditWindow) blocks after it was done, a number that genesis
+//! sets. No subnet's `unbonding_period` can be shorter, nor shorter than its `tempo`: stake that comes for one
+//! epoch has to stay for the time of the next.
+//!
 //! # Hotkeys need no balance
 //!
 //! A member's hotkey holds a *sufficient reference* in the system pallet, without which an account with no
@@ -49,7 +66,7 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
-    not(test),
+    not(any(test, feature = "runtime-benchmarks")),
     deny(
         clippy::unwrap_used,
         clippy::expect_used,
@@ -60,6 +77,7 @@
 
 extern crate alloc;
 
+mod dissolution;
 pub mod limits;
 mod members;
 pub mod prices;
@@ -131,7 +149,7 @@ pub mod pallet {
     use super::{Balance, BlockNumber, Member, Netuid, Quote, Subnet, Uid, WeightInfo};
     use crate::limits;
     use cairn_primitives::{
-        traits::{Incentives, OnBurned, OnMember},
+        traits::{Dissolve, Incentives, OnBurned, OnMember},
         Hyperparameters, MAX_MEMBERS,
     };
     use frame_support::{
@@ -158,32 +176,61 @@ pub mod pallet {
         type OnMember: OnMember<Self::AccountId>;
         /// What the last epoch paid each member.
         type Incentives: Incentives;
-        /// The most subnets that there can be.
+        /// Those who keep something of a subnet, in the order in which they give it back.
+        type Dissolve: Dissolve;
+        /// The most subnets that there can be at a time, those that are being dissolved included.
         #[pallet::constant]
-        type MaxSubnets: Get<Netuid>;
+        type MaxSubnets: Get<u32>;
         /// The lowest price of a subnet, in pebble.
         #[pallet::constant]
         type CreationPriceFloor: Get<Balance>;
         /// Blocks in which the price of a subnet falls from twice the last sale to the floor.
         #[pallet::constant]
         type CreationPriceDecay: Get<BlockNumber>;
-        /// What the calls weigh.
+        /// Blocks for which work can be checked after it was done, where genesis says nothing else.
+        #[pallet::constant]
+        type DefaultAuditWindow: Get<BlockNumber>;
+        /// Blocks that a subnet's owner has to wait between two changes of its hyperparameters.
+        #[pallet::constant]
+        type HyperparametersRateLimit: Get<BlockNumber>;
+        /// How many things a block gives back of subnets that are being dissolved; at least 1.
+        #[pallet::constant]
+        type DissolvedPerBlock: Get<u32>;
+        /// What the calls and the hook weigh.
         type WeightInfo: WeightInfo;
     }
 
-    /// Number of subnets; their netuids are 1 to this number.
+    /// The last netuid that was sold: they count from 1, and none is used twice.
     #[pallet::storage]
-    pub type SubnetCount<T> = StorageValue<_, Netuid, ValueQuery>;
+    pub type LastNetuid<T> = StorageValue<_, Netuid, ValueQuery>;
 
-    /// The subnets.
+    /// The netuids of the subnets that are at work, ascending.
+    #[pallet::storage]
+    pub type Netuids<T: Config> = StorageValue<_, BoundedVec<Netuid, T::MaxSubnets>, ValueQuery>;
+
+    /// The subnets, those that are being dissolved included.
     #[pallet::storage]
     pub type Subnets<T: Config> =
-        StorageMap<_, Twox64Concat, Netuid, Subnet<T::AccountId>, OptionQuery>;
+        CountedStorageMap<_, Twox64Concat, Netuid, Subnet<T::AccountId>, OptionQuery>;
+
+    /// The subnets that are being dissolved, with the block from which on they give everything back.
+    #[pallet::storage]
+    pub type Dissolving<T> = StorageMap<_, Twox64Concat, Netuid, BlockNumber, OptionQuery>;
+
+    /// Blocks for which work can be checked after it was done. Set at genesis.
+    #[pallet::storage]
+    pub type AuditWindow<T: Config> =
+        StorageValue<_, BlockNumber, ValueQuery, <T as Config>::DefaultAuditWindow>;
 
     /// What the subnets' owners set.
     #[pallet::storage]
     pub type HyperparametersOf<T> =
         StorageMap<_, Twox64Concat, Netuid, Hyperparameters, OptionQuery>;
+
+    /// The block at which a subnet's owner set them last.
+    #[pallet::storage]
+    pub type HyperparametersSetAt<T> =
+        StorageMap<_, Twox64Concat, Netuid, BlockNumber, OptionQuery>;
 
     /// The price of a seat after the last sale on a subnet, from which today's is computed.
     #[pallet::storage]
@@ -228,6 +275,26 @@ pub mod pallet {
         OptionQuery,
     >;
 
+    /// What can be chosen.
+    #[pallet::genesis_config]
+    #[derive(frame_support::DefaultNoBound)]
+    pub struct GenesisConfig<T: Config> {
+        /// Blocks for which work can be checked after it was done; 0 means the usual number.
+        pub audit_window: BlockNumber,
+        /// Carries the runtime's type.
+        #[serde(skip)]
+        pub _config: core::marker::PhantomData<T>,
+    }
+
+    #[pallet::genesis_build]
+    impl<T: Config> BuildGenesisConfig for GenesisConfig<T> {
+        fn build(&self) {
+            if self.audit_window != 0 {
+                AuditWindow::<T>::put(self.audit_window);
+            }
+        }
+    }
+
     /// What happened.
     #[pallet::event]
     #[pallet::generate_deposit(pub(super) fn deposit_event)]
@@ -241,7 +308,7 @@ pub mod pallet {
             /// What was burned, in pebble.
             price: Balance,
         },
-        /// A subnet's owner set its hyperparameters.
+        /// A subnet's owner, or root, set its hyperparameters.
         HyperparametersSet {
             /// The subnet.
             netuid: Netuid,
@@ -268,6 +335,18 @@ pub mod pallet {
             /// The hotkey.
             hotkey: T::AccountId,
         },
+        /// A subnet ended. It gives everything back from this block on.
+        SubnetDissolving {
+            /// The subnet.
+            netuid: Netuid,
+            /// The block.
+            from: BlockNumber,
+        },
+        /// Nothing is left of a subnet.
+        SubnetDissolved {
+            /// The netuid that it had.
+            netuid: Netuid,
+        },
     }
 
     /// What can go wrong.
@@ -277,8 +356,12 @@ pub mod pallet {
         TooManySubnets,
         /// There is no subnet with this netuid.
         UnknownSubnet,
+        /// The subnet is being dissolved: it gives everything back by itself.
+        SubnetDissolving,
         /// Only the subnet's owner may do this.
         NotSubnetOwner,
+        /// The owner set hyperparameters less than `HyperparametersRateLimit` blocks ago.
+        HyperparametersTooSoon,
         /// The price is above the `max_price` of the call. Ask for the price again.
         PriceTooHigh,
         /// The hotkey has a seat on this subnet.
@@ -295,6 +378,8 @@ pub mod pallet {
         SeatsOutOfRange,
         /// `immunity_period`, `activity_cutoff` or `unbonding_period` is out of range.
         PeriodOutOfRange,
+        /// `unbonding_period` is shorter than the chain's audit window, or than `tempo`.
+        UnbondingTooShort,
         /// `kappa` or `bonds_moving_average` is out of range.
         ConsensusOutOfRange,
         /// `min_validator_stake` or `min_miner_bond` is out of range.
@@ -305,6 +390,22 @@ pub mod pallet {
 
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        /// Gives back some of what there was on subnets that are being dissolved.
+        fn on_initialize(_: BlockNumberFor<T>) -> Weight {
+            Self::dissolve_some()
+        }
+
+        fn integrity_test() {
+            assert!(
+                T::DissolvedPerBlock::get() > 0,
+                "a dissolution would never end"
+            );
+            assert!(
+                T::DefaultAuditWindow::get() <= Hyperparameters::default().unbonding_period,
+                "the default hyperparameters must be within the limits"
+            );
+        }
+
         #[cfg(feature = "try-runtime")]
         fn try_state(_: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
             Self::do_try_state()
@@ -337,10 +438,12 @@ pub mod pallet {
         }
 
         /// Sets all hyperparameters of a subnet. The price of a seat goes on from where it stands. A new
-        /// `unbonding_period` holds for bonds whose release is asked for afterwards.
+        /// `unbonding_period` holds for what is asked back afterwards.
         ///
-        /// Errors: [`Error::UnknownSubnet`], [`Error::NotSubnetOwner`], and one `…OutOfRange` for each group of
-        /// limits in [`limits`]. Event: [`Event::HyperparametersSet`].
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotSubnetOwner`] unless the
+        /// signer is the owner or the origin root, [`Error::HyperparametersTooSoon`], which root passes over,
+        /// [`Error::UnbondingTooShort`], and one `…OutOfRange` for each group of limits in [`limits`].
+        /// Event: [`Event::HyperparametersSet`].
         #[pallet::call_index(1)]
         #[pallet::weight(T::WeightInfo::set_hyperparameters())]
         pub fn set_hyperparameters(
@@ -348,20 +451,13 @@ pub mod pallet {
             netuid: Netuid,
             hyperparameters: Hyperparameters,
         ) -> DispatchResult {
-            let who = ensure_signed(origin)?;
-            let subnet = Subnets::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
-            ensure!(subnet.owner == who, Error::<T>::NotSubnetOwner);
+            let signer = ensure_signed_or_root(origin)?;
+            Self::ensure_rules(netuid, signer.as_ref())?;
             limits::check::<T>(&hyperparameters)?;
-            // Under another half-life the time since the last sale would give another price: start anew.
-            let price = Self::price(netuid).ok_or(Error::<T>::UnknownSubnet)?;
-            RegistrationQuote::<T>::insert(
-                netuid,
-                Quote {
-                    price,
-                    at: Self::now(),
-                },
-            );
-            HyperparametersOf::<T>::insert(netuid, hyperparameters);
+            if signer.is_some() {
+                Self::note_change(netuid)?;
+            }
+            Self::change_hyperparameters(netuid, hyperparameters)?;
             Self::deposit_event(Event::HyperparametersSet { netuid });
             Ok(())
         }
@@ -372,9 +468,9 @@ pub mod pallet {
         ///
         /// `max_price`: the most that the signer will pay, in pebble.
         ///
-        /// Errors: [`Error::UnknownSubnet`], [`Error::AlreadyMember`], [`Error::NotHotkeysColdkey`],
-        /// [`Error::PriceTooHigh`], [`Error::SubnetFull`], `Token::FundsUnavailable`. Events:
-        /// [`Event::MemberLeft`] if somebody was replaced, [`Event::MemberJoined`]. The weight is that of a
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::AlreadyMember`],
+        /// [`Error::NotHotkeysColdkey`], [`Error::PriceTooHigh`], [`Error::SubnetFull`],
+        /// `Token::FundsUnavailable`. Events: [`Event::MemberLeft`] if somebody was replaced, [`Event::MemberJoined`]. The weight is that of a
         /// full subnet; what a smaller one did not need is given back.
         #[pallet::call_index(2)]
         #[pallet::weight(T::WeightInfo::register(MAX_MEMBERS))]
@@ -385,7 +481,7 @@ pub mod pallet {
             max_price: Balance,
         ) -> DispatchResultWithPostInfo {
             let coldkey = ensure_signed(origin)?;
-            let mut subnet = Subnets::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+            let mut subnet = Self::open_subnet(netuid)?;
             let weight = T::WeightInfo::register(u32::from(subnet.members));
             ensure!(
                 !Uids::<T>::contains_key(netuid, &hotkey),
@@ -417,19 +513,33 @@ pub mod pallet {
         /// Gives a hotkey's seat up. What was paid for it is gone; stake and bond stay with the stake pallet,
         /// which begins to release the bond.
         ///
-        /// Errors: [`Error::UnknownSubnet`], [`Error::NotMember`], [`Error::NotHotkeysColdkey`] unless the
-        /// signer is the hotkey's coldkey. Event: [`Event::MemberLeft`].
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`],
+        /// [`Error::NotHotkeysColdkey`] unless the signer is the hotkey's coldkey. Event: [`Event::MemberLeft`].
         #[pallet::call_index(3)]
         #[pallet::weight(T::WeightInfo::leave())]
         pub fn leave(origin: OriginFor<T>, netuid: Netuid, hotkey: T::AccountId) -> DispatchResult {
             let who = ensure_signed(origin)?;
-            let mut subnet = Subnets::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+            let mut subnet = Self::open_subnet(netuid)?;
             let uid = Uids::<T>::get(netuid, &hotkey).ok_or(Error::<T>::NotMember)?;
             let coldkey = Coldkeys::<T>::get(&hotkey).ok_or(Error::<T>::NotMember)?;
             ensure!(coldkey == who, Error::<T>::NotHotkeysColdkey);
             Self::unseat(netuid, uid, &mut subnet, &hotkey)?;
             Subnets::<T>::insert(netuid, subnet);
             Ok(())
+        }
+
+        /// Ends a subnet. It stops at once; after its `unbonding_period` everything on it goes back to whom it
+        /// belongs, some of it in each block, and then it is gone. There is no way back.
+        ///
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotSubnetOwner`] unless the
+        /// signer is the owner or the origin root. Event: [`Event::SubnetDissolving`], and in the end
+        /// [`Event::SubnetDissolved`].
+        #[pallet::call_index(4)]
+        #[pallet::weight(T::WeightInfo::dissolve_subnet())]
+        pub fn dissolve_subnet(origin: OriginFor<T>, netuid: Netuid) -> DispatchResult {
+            let signer = ensure_signed_or_root(origin)?;
+            Self::ensure_rules(netuid, signer.as_ref())?;
+            Self::start_dissolution(netuid)
         }
     }
 }

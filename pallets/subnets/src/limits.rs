@@ -9,7 +9,7 @@ use cairn_primitives::{
 use core::ops::RangeInclusive;
 use frame_support::ensure;
 
-use crate::pallet::{Config, Error};
+use crate::pallet::{AuditWindow, Config, Error};
 
 /// Blocks between two epochs.
 pub const TEMPO: RangeInclusive<BlockNumber> = 5..=50_400;
@@ -29,6 +29,10 @@ pub fn check<T: Config>(h: &Hyperparameters) -> Result<(), Error<T>> {
     ensure!(TEMPO.contains(&h.tempo), Error::<T>::TempoOutOfRange);
     ensure!(seats_fit(h), Error::<T>::SeatsOutOfRange);
     ensure!(periods_fit(h), Error::<T>::PeriodOutOfRange);
+    ensure!(
+        h.unbonding_period >= h.tempo.max(AuditWindow::<T>::get()),
+        Error::<T>::UnbondingTooShort
+    );
     ensure!(consensus_fits(h), Error::<T>::ConsensusOutOfRange);
     ensure!(stakes_fit(h), Error::<T>::StakeOutOfRange);
     ensure!(prices_fit(h), Error::<T>::PriceOutOfRange);

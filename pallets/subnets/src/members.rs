@@ -17,8 +17,9 @@ use sp_runtime::{traits::UniqueSaturatedInto, ArithmeticError, DispatchError, Di
 
 use crate::{
     pallet::{
-        Coldkeys, Config, CreationQuote, Error, Event, Hotkeys, HyperparametersOf, Members, Pallet,
-        RegistrationQuote, SubnetCount, Subnets, Uids,
+        AuditWindow, Coldkeys, Config, CreationQuote, Dissolving, Error, Event, Hotkeys,
+        HyperparametersOf, HyperparametersSetAt, LastNetuid, Members, Netuids, Pallet,
+        RegistrationQuote, Subnets, Uids,
     },
     prices, Member, Quote, Subnet,
 };
@@ -31,6 +32,20 @@ impl<T: Config> Pallet<T> {
     /// A subnet: its owner, when it was created, how many members it has.
     pub fn subnet(netuid: Netuid) -> Option<Subnet<T::AccountId>> {
         Subnets::<T>::get(netuid)
+    }
+
+    /// All subnets, ascending, those that are being dissolved included.
+    pub fn all_netuids() -> Vec<Netuid> {
+        let mut netuids = Netuids::<T>::get().into_inner();
+        let most = usize::try_from(T::MaxSubnets::get()).unwrap_or(usize::MAX);
+        netuids.extend(Dissolving::<T>::iter_keys().take(most));
+        netuids.sort_unstable();
+        netuids
+    }
+
+    /// The block from which on a subnet gives everything back; `None` if it is not being dissolved.
+    pub fn dissolves_from(netuid: Netuid) -> Option<BlockNumber> {
+        Dissolving::<T>::get(netuid)
     }
 
     /// Who sits on a seat.
@@ -85,13 +100,63 @@ impl<T: Config> Pallet<T> {
     }
 }
 
+/// Who may do what.
+impl<T: Config> Pallet<T> {
+    /// A subnet that goes on.
+    pub(crate) fn open_subnet(netuid: Netuid) -> Result<Subnet<T::AccountId>, DispatchError> {
+        let subnet = Subnets::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        ensure!(
+            !Dissolving::<T>::contains_key(netuid),
+            Error::<T>::SubnetDissolving
+        );
+        Ok(subnet)
+    }
+
+    /// Whether the signer, or root if there is none, rules a subnet that goes on.
+    pub(crate) fn ensure_rules(netuid: Netuid, signer: Option<&T::AccountId>) -> DispatchResult {
+        let subnet = Self::open_subnet(netuid)?;
+        ensure!(
+            signer.is_none_or(|signer| subnet.owner == *signer),
+            Error::<T>::NotSubnetOwner
+        );
+        Ok(())
+    }
+
+    /// Notes that a subnet's owner changes its hyperparameters, if he may do so again.
+    pub(crate) fn note_change(netuid: Netuid) -> DispatchResult {
+        if let Some(at) = HyperparametersSetAt::<T>::get(netuid) {
+            ensure!(
+                Self::since(at) >= T::HyperparametersRateLimit::get(),
+                Error::<T>::HyperparametersTooSoon
+            );
+        }
+        HyperparametersSetAt::<T>::insert(netuid, Self::now());
+        Ok(())
+    }
+
+    /// Writes hyperparameters, and the price as it is now: under another half-life the time since the last sale
+    /// would give another one.
+    pub(crate) fn change_hyperparameters(
+        netuid: Netuid,
+        hyperparameters: Hyperparameters,
+    ) -> DispatchResult {
+        let price = Self::price(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        let at = Self::now();
+        RegistrationQuote::<T>::insert(netuid, Quote { price, at });
+        HyperparametersOf::<T>::insert(netuid, hyperparameters);
+        Ok(())
+    }
+}
+
 /// Selling.
 impl<T: Config> Pallet<T> {
     /// The netuid that the next subnet gets.
     pub(crate) fn next_netuid() -> Result<Netuid, DispatchError> {
-        let count = SubnetCount::<T>::get();
-        ensure!(count < T::MaxSubnets::get(), Error::<T>::TooManySubnets);
-        count
+        ensure!(
+            Subnets::<T>::count() < T::MaxSubnets::get(),
+            Error::<T>::TooManySubnets
+        );
+        LastNetuid::<T>::get()
             .checked_add(1)
             .ok_or_else(|| Error::<T>::TooManySubnets.into())
     }
@@ -119,7 +184,13 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn found(netuid: Netuid, owner: &T::AccountId, price: Balance) -> DispatchResult {
         let at = Self::now();
         let doubled = price.checked_mul(2).ok_or(ArithmeticError::Overflow)?;
-        let hyperparameters = Hyperparameters::default();
+        // A chain may audit for longer than the defaults foresee.
+        let defaults = Hyperparameters::default();
+        let unbonding_period = defaults.unbonding_period.max(AuditWindow::<T>::get());
+        let hyperparameters = Hyperparameters {
+            unbonding_period,
+            ..defaults
+        };
         CreationQuote::<T>::put(Quote { price: doubled, at });
         RegistrationQuote::<T>::insert(
             netuid,
@@ -137,7 +208,9 @@ impl<T: Config> Pallet<T> {
                 members: 0,
             },
         );
-        SubnetCount::<T>::put(netuid);
+        LastNetuid::<T>::put(netuid);
+        // The largest so far: the list stays ascending.
+        Netuids::<T>::try_append(netuid).map_err(|()| Error::<T>::TooManySubnets)?;
         Ok(())
     }
 
@@ -260,7 +333,11 @@ impl<T: Config> Pallet<T> {
 
 impl<T: Config> Membership<T::AccountId> for Pallet<T> {
     fn netuids() -> Vec<Netuid> {
-        (1..=SubnetCount::<T>::get()).collect()
+        Netuids::<T>::get().into_inner()
+    }
+
+    fn is_dissolving(netuid: Netuid) -> bool {
+        Dissolving::<T>::contains_key(netuid)
     }
 
     fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters> {

@@ -2,7 +2,7 @@
 
 use crate as pallet_subnets;
 use cairn_primitives::{
-    traits::{Incentives, OnBurned, OnMember},
+    traits::{Dissolve, Incentives, OnBurned, OnMember},
     Balance, BlockNumber, Hyperparameters, Netuid, Uid, CRN,
 };
 use frame_support::{derive_impl, parameter_types, traits::ConstU64};
@@ -24,6 +24,8 @@ frame_support::construct_runtime!(
 pub const EXISTENTIAL_DEPOSIT: Balance = 500;
 pub const FLOOR: Balance = 1_000 * CRN;
 pub const DECAY: BlockNumber = 1_000;
+pub const AUDIT_WINDOW: BlockNumber = 100;
+pub const DISSOLVED_PER_BLOCK: u32 = 4;
 /// Coldkeys that the default chain funds.
 pub const OWNER: AccountId = 1;
 pub const ALICE: AccountId = 2;
@@ -32,9 +34,12 @@ pub const BOB: AccountId = 3;
 pub const FUNDS: Balance = 1_000_000 * CRN;
 
 parameter_types! {
-    pub const MaxSubnets: Netuid = 4;
+    pub const MaxSubnets: u32 = 4;
     pub const CreationPriceFloor: Balance = FLOOR;
     pub const CreationPriceDecay: BlockNumber = DECAY;
+    pub const DefaultAuditWindow: BlockNumber = AUDIT_WINDOW;
+    pub static HyperparametersRateLimit: BlockNumber = 0;
+    pub const DissolvedPerBlock: u32 = DISSOLVED_PER_BLOCK;
 }
 
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
@@ -54,9 +59,13 @@ impl crate::Config for Test {
     type OnBurned = Notes;
     type OnMember = Notes;
     type Incentives = Notes;
+    type Dissolve = Notes;
     type MaxSubnets = MaxSubnets;
     type CreationPriceFloor = CreationPriceFloor;
     type CreationPriceDecay = CreationPriceDecay;
+    type DefaultAuditWindow = DefaultAuditWindow;
+    type HyperparametersRateLimit = HyperparametersRateLimit;
+    type DissolvedPerBlock = DissolvedPerBlock;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
 }
 
@@ -65,11 +74,13 @@ impl crate::Config for Test {
 pub enum Note {
     Joined(Netuid, Uid, AccountId),
     Left(Netuid, Uid, AccountId),
+    Dissolving(Netuid),
 }
 
 thread_local! {
     static BURNED: RefCell<Balance> = const { RefCell::new(0) };
     static NOTES: RefCell<Vec<Note>> = const { RefCell::new(Vec::new()) };
+    static KEPT: RefCell<BTreeMap<Netuid, u32>> = const { RefCell::new(BTreeMap::new()) };
     static PAID: RefCell<BTreeMap<(Netuid, Uid), Balance>> = const { RefCell::new(BTreeMap::new()) };
 }
 
@@ -89,8 +100,20 @@ impl Notes {
         PAID.with_borrow_mut(|paid| paid.insert((netuid, uid), amount));
     }
 
+    /// Makes the other pallets keep this many things of a subnet.
+    pub fn keep(netuid: Netuid, items: u32) {
+        KEPT.with_borrow_mut(|kept| kept.insert(netuid, items));
+    }
+
+    /// How many things the other pallets keep of a subnet.
+    pub fn kept(netuid: Netuid) -> u32 {
+        KEPT.with_borrow(|kept| kept.get(&netuid).copied().unwrap_or(0))
+    }
+
     fn clear() {
         BURNED.set(0);
+        KEPT.take();
+        HyperparametersRateLimit::set(0);
         NOTES.take();
         PAID.take();
     }
@@ -99,6 +122,18 @@ impl Notes {
 impl OnBurned for Notes {
     fn on_burned(amount: Balance) {
         BURNED.with_borrow_mut(|burned| *burned += amount);
+    }
+}
+
+impl Dissolve for Notes {
+    fn on_dissolving(netuid: Netuid) {
+        NOTES.with_borrow_mut(|notes| notes.push(Note::Dissolving(netuid)));
+    }
+
+    fn dissolve(netuid: Netuid, limit: u32) -> u32 {
+        let done = Self::kept(netuid).min(limit);
+        Self::keep(netuid, Self::kept(netuid) - done);
+        done
     }
 }
 

@@ -8,8 +8,8 @@ use sp_runtime::TryRuntimeError;
 use crate::{
     limits,
     pallet::{
-        Coldkeys, Config, CreationQuote, Hotkeys, HyperparametersOf, Members, Pallet,
-        RegistrationQuote, SubnetCount, Subnets, Uids,
+        Coldkeys, Config, CreationQuote, Hotkeys, HyperparametersOf, HyperparametersSetAt,
+        LastNetuid, Members, Netuids, Pallet, RegistrationQuote, Subnets, Uids,
     },
     Subnet,
 };
@@ -17,7 +17,8 @@ use crate::{
 impl<T: Config> Pallet<T> {
     /// Checks that
     ///
-    /// * netuids run from 1 to the count, each with a record, hyperparameters within their limits, and a quote;
+    /// * every subnet has a record, hyperparameters within their limits and a quote, and its netuid was sold; it is
+    ///   in the list of those at work, or being dissolved;
     /// * every record counts its members, and the maps between uids and hotkeys are inverse;
     /// * members know their hotkeys' coldkeys, and the maps between coldkeys and hotkeys are inverse;
     /// * every hotkey holds a system reference for each of its seats;
@@ -25,12 +26,26 @@ impl<T: Config> Pallet<T> {
     ///
     /// Errors: the first of these that does not hold.
     pub fn do_try_state() -> Result<(), TryRuntimeError> {
-        let count = SubnetCount::<T>::get();
-        ensure!(count <= T::MaxSubnets::get(), "more subnets than allowed");
-        let records = usize::from(count);
+        let netuids = Self::all_netuids();
+        let records = netuids.len();
         ensure!(
-            Subnets::<T>::iter_keys().count() == records,
-            "subnets do not match their count"
+            Subnets::<T>::count() <= T::MaxSubnets::get(),
+            "more subnets than allowed"
+        );
+        ensure!(
+            netuids
+                .windows(2)
+                .all(|pair| matches!(pair, [a, b] if a < b)),
+            "a subnet is listed twice"
+        );
+        ensure!(
+            Netuids::<T>::get().is_sorted(),
+            "the subnets at work are not in order"
+        );
+        ensure!(
+            Subnets::<T>::iter_keys().count() == records
+                && usize::try_from(Subnets::<T>::count()) == Ok(records),
+            "subnets do not match their list"
         );
         ensure!(
             HyperparametersOf::<T>::iter_keys().count() == records,
@@ -40,11 +55,18 @@ impl<T: Config> Pallet<T> {
             RegistrationQuote::<T>::iter_keys().count() == records,
             "a price of an unknown subnet"
         );
+        for (netuid, at) in HyperparametersSetAt::<T>::iter() {
+            ensure!(
+                Subnets::<T>::contains_key(netuid),
+                "a change of an unknown subnet"
+            );
+            ensure!(at <= Self::now(), "a change in the future");
+        }
         let now = Self::now();
         let dated = CreationQuote::<T>::get().is_none_or(|quote| quote.at <= now);
         ensure!(dated, "a subnet was sold in the future");
         let mut seats = 0usize;
-        for netuid in 1..=count {
+        for netuid in netuids {
             seats = seats.saturating_add(Self::check_subnet(netuid)?.into());
         }
         ensure!(
@@ -62,7 +84,11 @@ impl<T: Config> Pallet<T> {
     /// Checks one subnet and returns how many members it has.
     fn check_subnet(netuid: Netuid) -> Result<u16, TryRuntimeError> {
         let now = Self::now();
-        let subnet = Subnets::<T>::get(netuid).ok_or("netuids have a gap")?;
+        ensure!(
+            (1..=LastNetuid::<T>::get()).contains(&netuid),
+            "a netuid that was never sold"
+        );
+        let subnet = Subnets::<T>::get(netuid).ok_or("a listed subnet has no record")?;
         let h = HyperparametersOf::<T>::get(netuid).ok_or("a subnet has no hyperparameters")?;
         let quote = RegistrationQuote::<T>::get(netuid).ok_or("a subnet has no price")?;
         limits::check::<T>(&h)?;

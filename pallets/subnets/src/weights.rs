@@ -18,6 +18,12 @@ pub trait WeightInfo {
     fn register(members: u32) -> Weight;
     /// [`crate::Pallet::leave`].
     fn leave() -> Weight;
+    /// [`crate::Pallet::dissolve_subnet`].
+    fn dissolve_subnet() -> Weight;
+    /// A block that looks for a subnet to give back among `subnets` that are being dissolved.
+    fn look_for_dissolving(subnets: u32) -> Weight;
+    /// A block that gives `items` things back.
+    fn dissolve(items: u32) -> Weight;
 }
 
 /// Computation of a call besides storage, in picoseconds.
@@ -41,18 +47,19 @@ impl<T: frame_system::Config> SubstrateWeight<T> {
 }
 
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
-    // Reads: count, quote, account, total issuance, issued. Writes: account, total issuance, issued, both
-    // quotes, hyperparameters, record, count.
+    // Reads: count, last netuid, audit window, quote, account, total issuance, issued. Writes: account, total
+    // issuance, issued, both quotes, hyperparameters, record, count, last netuid, list.
     fn create_subnet() -> Weight {
-        Self::storage(6, 8)
+        Self::storage(8, 10)
     }
 
-    // Reads: record, hyperparameters, quote. Writes: quote, hyperparameters.
+    // Reads: record, dissolving, audit window, last change, hyperparameters, quote. Writes: last change, quote,
+    // hyperparameters.
     fn set_hyperparameters() -> Weight {
-        Self::storage(3, 2)
+        Self::storage(6, 3)
     }
 
-    // Reads: record, uid, coldkey, hyperparameters, quote, payer, total issuance, issued, both hotkeys'
+    // Reads: record, dissolving, uid, coldkey, hyperparameters, quote, payer, total issuance, issued, both hotkeys'
     // accounts; a seat and what it was paid for each member. Writes: coldkey and its inverse, payer, total
     // issuance, issued, quote, record; seat, uid and account of both hotkeys. Hooks: one leaves, one joins.
     fn register(members: u32) -> Weight {
@@ -60,7 +67,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
         let hooks = HOOKS.saturating_mul(2);
         let reads = members
             .saturating_mul(2)
-            .saturating_add(12)
+            .saturating_add(13)
             .saturating_add(hooks);
         Self::storage(reads, hooks.saturating_add(14)).saturating_add(Weight::from_parts(
             COMPUTE_PER_MEMBER.saturating_mul(members),
@@ -68,9 +75,28 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
         ))
     }
 
-    // Reads: record, uid, coldkey, the hotkey's account. Writes: record, seat, uid, account. Hooks: one leaves.
+    // Reads: record, dissolving, uid, coldkey, the hotkey's account. Writes: record, seat, uid, account. Hooks: one
+    // leaves.
     fn leave() -> Weight {
-        Self::storage(HOOKS.saturating_add(4), HOOKS.saturating_add(4))
+        Self::storage(HOOKS.saturating_add(5), HOOKS.saturating_add(4))
+    }
+
+    // Reads: record, dissolving, hyperparameters, audit window, list. Writes: list, dissolving. Hooks: a run stops.
+    fn dissolve_subnet() -> Weight {
+        Self::storage(HOOKS.saturating_add(5), HOOKS.saturating_add(2))
+    }
+
+    // Reads: each, and the end of the list.
+    fn look_for_dissolving(subnets: u32) -> Weight {
+        Self::storage(u64::from(subnets).saturating_add(1), 0)
+    }
+
+    // The dearest thing is a seat: like `leave`. A position is a position, two pools, four totals, an account and the
+    // total issuance.
+    fn dissolve(items: u32) -> Weight {
+        let each = HOOKS.saturating_add(8).saturating_mul(items.into());
+        Self::storage(each, each)
+            .saturating_add(Weight::from_parts(COMPUTE.saturating_mul(items.into()), 0))
     }
 }
 
@@ -93,5 +119,17 @@ impl WeightInfo for () {
 
     fn leave() -> Weight {
         Weight::from_parts(COMPUTE, 0)
+    }
+
+    fn dissolve_subnet() -> Weight {
+        Weight::from_parts(COMPUTE, 0)
+    }
+
+    fn look_for_dissolving(_: u32) -> Weight {
+        Weight::from_parts(COMPUTE, 0)
+    }
+
+    fn dissolve(items: u32) -> Weight {
+        Weight::from_parts(COMPUTE.saturating_mul(items.into()), 0)
     }
 }

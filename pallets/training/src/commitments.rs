@@ -4,7 +4,8 @@
 //! whether a call is free of fees, so a call is free exactly when it will succeed.
 
 use cairn_primitives::{
-    key_hash, BlockNumber, Commitment, ContributionKey, Netuid, Phase, Round, Uid,
+    key_hash, traits::Membership, BlockNumber, Commitment, ContributionKey, Netuid, Phase, Round,
+    Uid,
 };
 use frame_support::{ensure, traits::Get};
 use sp_runtime::{traits::SaturatedConversion, DispatchError, DispatchResult};
@@ -25,7 +26,13 @@ impl<T: Config> Pallet<T> {
         netuid: Netuid,
         round: Round,
     ) -> Result<(Snapshot<T::AccountId>, Phase), Error<T>> {
-        let run = Runs::<T>::get(netuid).ok_or(Error::<T>::NoRun)?;
+        let run = Runs::<T>::get(netuid).ok_or_else(|| {
+            if T::Membership::is_dissolving(netuid) {
+                Error::<T>::SubnetDissolving
+            } else {
+                Error::<T>::NoRun
+            }
+        })?;
         let current = run.round.ok_or(Error::<T>::RunNotBegun)?;
         ensure!(current == round, Error::<T>::NotTheCurrentRound);
         let snapshot = Rounds::<T>::get(netuid, round).ok_or(Error::<T>::NotTheCurrentRound)?;

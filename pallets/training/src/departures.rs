@@ -1,13 +1,36 @@
-//! Members that leave, or are replaced, in the middle of a round.
+//! Members that leave, or are replaced, in the middle of a round, and subnets that end in one.
 //!
 //! The snapshot stays as it is, since slots are positions in it; the tally notes who is gone. A miner
 //! takes its contribution with it, a validator its vote and its part of the stake that could attest.
 //! Whoever takes over the uid takes part from the next round on.
 
-use cairn_primitives::{traits::OnMember, Netuid, Round, Uid};
+use cairn_primitives::{
+    traits::{Dissolve, OnMember},
+    Netuid, Round, Uid,
+};
 use frame_support::defensive;
 
-use crate::{Attestations, Config, Contributions, Event, Pallet, Rounds, Runs, Tallies, Tally};
+use crate::{
+    Attestations, Clearing, Config, Contributions, Event, Pallet, Rounds, Runs, Tallies, Tally,
+};
+
+impl<T: Config> Dissolve for Pallet<T> {
+    /// The run stops, and its round with it.
+    fn on_dissolving(netuid: Netuid) {
+        if let Some(run) = Runs::<T>::take(netuid) {
+            Self::close_run(netuid, run);
+        }
+    }
+
+    /// Nothing to do here: the hook removes what a stopped run left. Until it has, there is more to come.
+    fn dissolve(netuid: Netuid, limit: u32) -> u32 {
+        if Clearing::<T>::contains_key(netuid) {
+            limit
+        } else {
+            0
+        }
+    }
+}
 
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
     fn on_left(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {

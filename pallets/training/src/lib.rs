@@ -50,13 +50,14 @@
 //! Of a run's last [`HistoryRounds`](Config::HistoryRounds) rounds, the current one included,
 //! everything; of its last [`LineageRounds`](Config::LineageRounds) settled rounds the lineage. Each
 //! transition removes what it makes too old. A stopped run is removed over the following blocks, and
-//! until that is done no other can be started.
+//! until that is done no other can be started. A subnet that is dissolved stops its run at once, in the
+//! middle of a round if need be, and is not gone before the run is.
 //!
 //! # Where to read on
 //!
 //! `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the calls of miners
-//! and validators; `settlement.rs` the end of a round; `departures.rs` members that leave; `history.rs`
-//! what is removed when; `readers.rs` the answers of the runtime API; `try_state.rs` what always holds.
+//! and validators; `settlement.rs` the end of a round; `departures.rs` members, and subnets, that leave;
+//! `history.rs` what is removed when; `readers.rs` the answers of the runtime API; `try_state.rs` what always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -320,6 +321,8 @@ pub mod pallet {
     pub enum Error<T> {
         /// There is no such subnet.
         NoSuchSubnet,
+        /// The subnet is being dissolved: nothing is trained there any more.
+        SubnetDissolving,
         /// Only the subnet's owner may do this.
         NotSubnetOwner,
         /// The subnet has a run already: stop it first.
@@ -563,6 +566,10 @@ pub mod pallet {
             let who = ensure_signed(origin)?;
             let owner = T::Membership::owner(netuid).ok_or(Error::<T>::NoSuchSubnet)?;
             ensure!(who == owner, Error::<T>::NotSubnetOwner);
+            ensure!(
+                !T::Membership::is_dissolving(netuid),
+                Error::<T>::SubnetDissolving
+            );
             Ok(())
         }
 

@@ -78,6 +78,7 @@ pub struct Member {
 pub struct Subnet {
     pub rules: Hyperparameters,
     pub members: BTreeMap<Uid, Member>,
+    pub dissolving: bool,
 }
 
 thread_local! {
@@ -115,6 +116,9 @@ impl World {
 impl Membership<AccountId> for World {
     fn netuids() -> Vec<Netuid> {
         WORLD.with_borrow(|world| world.keys().copied().collect())
+    }
+    fn is_dissolving(netuid: Netuid) -> bool {
+        Self::subnet(netuid).is_some_and(|subnet| subnet.dissolving)
     }
     fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters> {
         Self::subnet(netuid).map(|subnet| subnet.rules)
@@ -376,6 +380,7 @@ impl ExtBuilder {
             Subnet {
                 rules,
                 members: BTreeMap::new(),
+                dissolving: false,
             },
         );
         self

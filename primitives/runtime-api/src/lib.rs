@@ -11,7 +11,7 @@ extern crate alloc;
 use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, RoundInfo, RunInfo,
+        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Position, RoundInfo, RunInfo,
         Schedule, SettledRound, SubnetEmission, SubnetInfo,
     },
     Balance, Netuid, Round,
@@ -31,6 +31,18 @@ sp_api::decl_runtime_apis! {
         fn member(netuid: Netuid, hotkey: AccountId) -> Option<MemberInfo<AccountId>>;
         /// What creating a subnet costs now.
         fn creation_price() -> Balance;
+        /// What a coldkey stands behind: at most 256 positions, from the first or after the one on that subnet and
+        /// hotkey, in an order of their own.
+        fn positions(
+            coldkey: AccountId,
+            after: Option<(Netuid, AccountId)>,
+        ) -> Vec<Position<AccountId>>;
+        /// What a coldkey has on one hotkey in one subnet.
+        fn position(
+            coldkey: AccountId,
+            netuid: Netuid,
+            hotkey: AccountId,
+        ) -> Option<Position<AccountId>>;
     }
 
     /// What is being trained.

@@ -64,6 +64,8 @@ pub struct SubnetInfo<AccountId> {
     /// What a uid costs now.
     #[serde(with = "pebble")]
     pub registration_price: Balance,
+    /// The block from which on everything on it is given back; null if it is not being dissolved.
+    pub dissolves_from: Option<BlockNumber>,
     /// Stake on all its hotkeys.
     #[serde(with = "pebble")]
     pub stake: Balance,
@@ -107,6 +109,8 @@ pub struct MemberInfo<AccountId> {
     /// Its bond.
     #[serde(with = "pebble")]
     pub bond: Balance,
+    /// Share of its dividends that its coldkey takes before those who stake on it, of 65,535.
+    pub take: u16,
     /// Incentive of the last epoch, of 65,535.
     pub incentive: u16,
     /// Dividends of the last epoch, of 65,535.

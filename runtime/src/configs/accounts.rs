@@ -68,11 +68,12 @@ pub enum ProxyKind {
     /// Everything.
     #[default]
     Any,
-    /// Add and remove stake and bonds.
+    /// Add, move and remove stake and bonds, so that they come back to the account or stay its own; never give them
+    /// to another.
     Staking,
     /// Register hotkeys and let them leave.
     Registration,
-    /// What a subnet's owner does: hyperparameters and runs.
+    /// What a subnet's owner does from day to day: hyperparameters and runs. Not its end.
     Ownership,
 }
 
@@ -80,7 +81,18 @@ impl InstanceFilter<RuntimeCall> for ProxyKind {
     fn filter(&self, call: &RuntimeCall) -> bool {
         match self {
             ProxyKind::Any => true,
-            ProxyKind::Staking => matches!(call, RuntimeCall::Stake(_)),
+            ProxyKind::Staking => matches!(
+                call,
+                RuntimeCall::Stake(
+                    pallet_stake::Call::add_stake { .. }
+                        | pallet_stake::Call::remove_stake { .. }
+                        | pallet_stake::Call::withdraw_stake { .. }
+                        | pallet_stake::Call::move_stake { .. }
+                        | pallet_stake::Call::add_bond { .. }
+                        | pallet_stake::Call::unbond { .. }
+                        | pallet_stake::Call::withdraw_bond { .. }
+                )
+            ),
             ProxyKind::Registration => matches!(
                 call,
                 RuntimeCall::Subnets(

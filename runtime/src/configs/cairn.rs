@@ -1,21 +1,34 @@
 //! How our four pallets are tied together: each is given the others only as the traits it asks for.
 
-use cairn_primitives::{blake2_256, Balance, BlockNumber, Netuid, Round, CRN};
+use cairn_primitives::{blake2_256, Balance, BlockNumber, Round, CRN};
 use codec::Encode;
 use frame_support::{
     parameter_types,
     traits::{ConstU32, Randomness},
 };
+use sp_runtime::Perbill;
 
 use crate::{block_time, Balances, Emissions, Hash, Runtime, Stake, Subnets, Training};
 
 parameter_types! {
-    pub const MaxSubnets: Netuid = 128;
+    pub const MaxSubnets: u32 = 128;
     pub const CreationPriceFloor: Balance = 100 * CRN;
     /// Two weeks of blocks of six seconds.
     pub const CreationPriceDecay: BlockNumber = 14 * 14_400;
+    /// Twelve hours of blocks of six seconds.
+    pub const DefaultAuditWindow: BlockNumber = 7_200;
+    /// Two tempos, by default: whoever votes sees the rules of an epoch before it.
+    pub const HyperparametersRateLimit: BlockNumber = 720;
+    /// A subnet of 256 members with ten thousand positions is given back in half an hour.
+    pub const DissolvedPerBlock: u32 = 32;
     /// A thousandth of a CRN: below it, storage costs more than the stake is worth.
     pub const MinimumStake: Balance = CRN / 1_000;
+    /// 18 % of 65,535.
+    pub const MaxTake: u16 = 11_796;
+    /// One percent of 65,535, a week of blocks of six seconds after the last change.
+    pub const TakeStep: u16 = 655;
+    pub const TakeInterval: BlockNumber = 7 * 14_400;
+    pub const ReporterShare: Perbill = Perbill::from_percent(10);
     pub const MaxContributionBytes: u64 = 16 << 30;
     pub const HistoryRounds: Round = 256;
     pub const LineageRounds: Round = 16_384;
@@ -29,16 +42,25 @@ impl pallet_subnets::Config for Runtime {
     type OnBurned = Emissions;
     type OnMember = (Stake, Training, Emissions);
     type Incentives = Emissions;
+    type Dissolve = (Training, Stake);
     type MaxSubnets = MaxSubnets;
     type CreationPriceFloor = CreationPriceFloor;
     type CreationPriceDecay = CreationPriceDecay;
+    type DefaultAuditWindow = DefaultAuditWindow;
+    type HyperparametersRateLimit = HyperparametersRateLimit;
+    type DissolvedPerBlock = DissolvedPerBlock;
     type WeightInfo = pallet_subnets::weights::SubstrateWeight<Runtime>;
 }
 
 impl pallet_stake::Config for Runtime {
     type Currency = Balances;
     type Members = Subnets;
+    type OnBurned = Emissions;
     type MinimumAmount = MinimumStake;
+    type MaxTake = MaxTake;
+    type TakeStep = TakeStep;
+    type TakeInterval = TakeInterval;
+    type ReporterShare = ReporterShare;
     type WeightInfo = pallet_stake::weights::SubstrateWeight<Runtime>;
 }
 

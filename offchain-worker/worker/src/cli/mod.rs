@@ -8,6 +8,7 @@
 pub mod args;
 mod data;
 mod look;
+mod rules;
 mod run;
 pub mod settings;
 mod stake;
@@ -56,7 +57,7 @@ enum Verb {
     Status(look::Status),
     /// Show how the token comes into being, where it is, and what an account earned
     Emissions(look::Emissions),
-    /// List, show, create or join subnets
+    /// List, show, create, join, rule or dissolve subnets
     #[command(subcommand)]
     Subnet(subnet::Subnet),
     /// Start a run on a subnet, or show it
@@ -65,7 +66,7 @@ enum Verb {
     /// Make and show keys
     #[command(subcommand)]
     Wallet(wallet::Wallet),
-    /// Stand behind a hotkey: a validator's stake, a miner's bond
+    /// Stand behind hotkeys: stake on validators, bond for miners, see what it became
     #[command(subcommand)]
     Stake(stake::Stake),
     /// Turn text into what a run trains on

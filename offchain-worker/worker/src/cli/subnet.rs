@@ -9,6 +9,7 @@ use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
     look::{members, no_subnet},
     print,
+    rules::{Dissolve, Set},
 };
 use crate::{
     amount::{crn, parse_crn},
@@ -35,6 +36,16 @@ pub enum Subnet {
         after_help = "Examples:\n  cairn subnet register --key owner --hotkey miner --netuid 1"
     )]
     Register(Register),
+    /// Set hyperparameters of a subnet; what is not named stays as it is
+    #[command(
+        after_help = "Examples:\n  cairn subnet set --key owner --netuid 1 tempo=720 min_miner_bond=20CRN\n  cairn subnet set --key owner registration_price_factor=1.5"
+    )]
+    Set(Set),
+    /// End a subnet and give everything on it back to whom it belongs
+    #[command(
+        after_help = "Examples:\n  cairn subnet dissolve --key owner --netuid 1 --for-ever\n\nThe subnet stops at once. After its unbonding period stake, bonds and pots go back by themselves."
+    )]
+    Dissolve(Dissolve),
 }
 
 /// `cairn subnet ls`.
@@ -143,6 +154,8 @@ impl Subnet {
             Subnet::Show(show) => show.run().await,
             Subnet::Create(create) => create.run().await,
             Subnet::Register(register) => register.run().await,
+            Subnet::Set(set) => set.run().await,
+            Subnet::Dissolve(dissolve) => dissolve.run().await,
         }
     }
 }
@@ -202,6 +215,10 @@ impl Show {
                 crn(subnet.bonds, 2),
                 crn(subnet.registration_price, 9),
             );
+            if let Some(from) = subnet.dissolves_from {
+                text +=
+                    &format!("being dissolved: everything is given back from block {from} on\n\n");
+            }
             text += &hyperparameters(subnet);
             text + "\n" + &members(&shown.members)
         })

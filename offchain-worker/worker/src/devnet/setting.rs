@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cairn_chain::{AccountId, Call, Client, Keypair};
-use cairn_primitives::{Hyperparameters, Netuid, RunConfig, CRN};
+use cairn_primitives::{BlockNumber, Hyperparameters, Netuid, RunConfig, CRN};
 use cairn_store::Store;
 
 use super::{members::Member, options::Options};
@@ -19,6 +19,8 @@ const CORPUS: &[u8] = include_bytes!("../../../../data/sotu.txt.zst");
 const TOKENIZER: &[u8] = include_bytes!("../../../../data/tokenizer.json");
 /// Share of the documents that is held out.
 const HELD_OUT: f64 = 0.05;
+/// The audit window of a development chain, in blocks: nothing that is asked back can be released sooner.
+const AUDIT_WINDOW: BlockNumber = 20;
 /// What the owner needs beside the subnet's price.
 const OWNER_FUNDS: u64 = 100 * CRN;
 
@@ -112,7 +114,7 @@ pub async fn create_subnet(client: &Client, config: &RunConfig) -> Result<Netuid
         tempo: config.phases.round().max(5),
         min_validator_stake: 10 * CRN,
         min_miner_bond: CRN,
-        unbonding_period: config.phases.round().saturating_mul(2),
+        unbonding_period: config.phases.round().saturating_mul(2).max(AUDIT_WINDOW),
         ..Hyperparameters::default()
     };
     client

@@ -176,6 +176,7 @@ fn what_is_not_there_is_neither_asked_back_nor_withdrawn() {
 #[test]
 fn a_bond_has_a_minimum_and_leaves_the_existential_deposit() {
     ExtBuilder::default().build_and_execute(|| {
+        assert_noop!(add(0), Error::<Test>::AmountIsZero);
         assert_noop!(add(MINIMUM - 1), Error::<Test>::AmountTooSmall);
         assert_noop!(
             add(FUNDS - EXISTENTIAL_DEPOSIT + 1),

@@ -5,28 +5,43 @@ use cairn_primitives::CRN;
 use frame_support::{assert_noop, assert_ok, dispatch::DispatchResult};
 use sp_runtime::DispatchError;
 
-/// Every call, on subnet 1, with an amount of one CRN.
-fn calls(origin: RuntimeOrigin, hotkey: u64) -> [Box<dyn FnOnce() -> DispatchResult>; 5] {
-    let origins = [(); 5].map(|()| origin.clone());
-    let [a, b, c, d, e] = origins;
+type Calls<const N: usize> = [Box<dyn FnOnce() -> DispatchResult>; N];
+
+/// The calls of a hotkey's own coldkey, on subnet 1.
+fn owners(origin: RuntimeOrigin, hotkey: u64) -> Calls<4> {
+    let [a, b, c, d] = [(); 4].map(|()| origin.clone());
+    [
+        Box::new(move || Stake::add_bond(a, 1, hotkey, CRN)),
+        Box::new(move || Stake::unbond(b, 1, hotkey)),
+        Box::new(move || Stake::withdraw_bond(c, 1, hotkey)),
+        Box::new(move || Stake::set_take(d, hotkey, 1)),
+    ]
+}
+
+/// Everybody's calls, on subnet 1.
+fn everybodys(origin: RuntimeOrigin, hotkey: u64) -> Calls<5> {
+    let [a, b, c, d, e] = [(); 5].map(|()| origin.clone());
     [
         Box::new(move || Stake::add_stake(a, 1, hotkey, CRN)),
-        Box::new(move || Stake::remove_stake(b, 1, hotkey, CRN)),
-        Box::new(move || Stake::add_bond(c, 1, hotkey, CRN)),
-        Box::new(move || Stake::unbond(d, 1, hotkey)),
-        Box::new(move || Stake::withdraw_bond(e, 1, hotkey)),
+        Box::new(move || Stake::remove_stake(b, 1, hotkey, None)),
+        Box::new(move || {
+            let done = Stake::withdraw_stake(c, 1, hotkey);
+            done.map(|_| ()).map_err(|error| error.error)
+        }),
+        Box::new(move || Stake::move_stake(d, 1, hotkey, 2, hotkey, None)),
+        Box::new(move || Stake::transfer_stake(e, DAVE, 1, hotkey, None)),
     ]
 }
 
 #[test]
-fn only_a_hotkeys_own_coldkey_moves_anything() {
+fn only_a_hotkeys_own_coldkey_bonds_and_takes() {
     let builder = ExtBuilder::default().stake(1, ALICE_HOT, 5 * CRN);
     builder
         .bond(1, ALICE_HOT, 5 * CRN)
         .balance(ALICE_HOT, FUNDS)
         .build_and_execute(|| {
-            for stranger in [BOB, ALICE_HOT] {
-                for call in calls(RuntimeOrigin::signed(stranger), ALICE_HOT) {
+            for stranger in [BOB, ALICE_HOT, CAROL] {
+                for call in owners(RuntimeOrigin::signed(stranger), ALICE_HOT) {
                     assert_noop!(call(), Error::<Test>::NotHotkeysColdkey);
                 }
             }
@@ -36,7 +51,7 @@ fn only_a_hotkeys_own_coldkey_moves_anything() {
 #[test]
 fn a_hotkey_that_nobody_registered_is_unknown() {
     ExtBuilder::default().build_and_execute(|| {
-        for call in calls(RuntimeOrigin::signed(ALICE), 99) {
+        for call in owners(RuntimeOrigin::signed(ALICE), 99) {
             assert_noop!(call(), Error::<Test>::UnknownHotkey);
         }
     });
@@ -45,27 +60,23 @@ fn a_hotkey_that_nobody_registered_is_unknown() {
 #[test]
 fn every_call_is_signed() {
     ExtBuilder::default().build_and_execute(|| {
-        for call in calls(RuntimeOrigin::root(), ALICE_HOT) {
+        for call in owners(RuntimeOrigin::root(), ALICE_HOT) {
+            assert_noop!(call(), DispatchError::BadOrigin);
+        }
+        for call in everybodys(RuntimeOrigin::root(), ALICE_HOT) {
             assert_noop!(call(), DispatchError::BadOrigin);
         }
     });
 }
 
 #[test]
-fn only_members_are_added_to() {
+fn only_members_of_known_subnets_are_bonded_for() {
     ExtBuilder::default().build_and_execute(|| {
-        Seats::leave(1, ALICE_HOT);
         let alice = || RuntimeOrigin::signed(ALICE);
-        for netuid in [1, 3] {
-            assert_noop!(
-                Stake::add_stake(alice(), netuid, ALICE_HOT, CRN),
-                Error::<Test>::NotMember
-            );
-            assert_noop!(
-                Stake::add_bond(alice(), netuid, ALICE_HOT, CRN),
-                Error::<Test>::NotMember
-            );
-        }
-        assert_ok!(Stake::add_stake(alice(), 2, ALICE_HOT, CRN));
+        let add = |netuid| Stake::add_bond(alice(), netuid, ALICE_HOT, CRN);
+        assert_noop!(add(3), Error::<Test>::UnknownSubnet);
+        Seats::leave(1, ALICE_HOT);
+        assert_noop!(add(1), Error::<Test>::NotMember);
+        assert_ok!(add(2));
     });
 }

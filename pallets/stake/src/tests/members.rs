@@ -12,12 +12,10 @@ fn stake_stays_and_can_be_removed() {
             Seats::leave(1, ALICE_HOT);
             assert_eq!(events(), []);
             assert_eq!(<Stake as Stakes<u64>>::stake(1, &ALICE_HOT), 5 * CRN);
-            assert_ok!(Stake::remove_stake(
-                RuntimeOrigin::signed(ALICE),
-                1,
-                ALICE_HOT,
-                5 * CRN
-            ));
+            let alice = || RuntimeOrigin::signed(ALICE);
+            assert_ok!(Stake::remove_stake(alice(), 1, ALICE_HOT, None));
+            System::set_block_number(1 + PERIOD);
+            assert_ok!(Stake::withdraw_stake(alice(), 1, ALICE_HOT));
             assert_eq!(Balances::free_balance(ALICE), FUNDS);
         });
 }

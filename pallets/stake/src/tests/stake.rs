@@ -1,17 +1,15 @@
+//! Stake that comes.
+
 use crate::{mock::*, Error, Event};
 use cairn_primitives::{
     traits::{Ledgers, Stakes},
     CRN,
 };
-use frame_support::{assert_noop, assert_ok};
+use frame_support::{assert_noop, assert_ok, dispatch::DispatchResult};
 use sp_runtime::TokenError;
 
-fn add(netuid: u16, hotkey: u64, amount: u64) -> Result<(), sp_runtime::DispatchError> {
+fn add(netuid: u16, hotkey: u64, amount: u64) -> DispatchResult {
     Stake::add_stake(RuntimeOrigin::signed(ALICE), netuid, hotkey, amount)
-}
-
-fn remove(netuid: u16, hotkey: u64, amount: u64) -> Result<(), sp_runtime::DispatchError> {
-    Stake::remove_stake(RuntimeOrigin::signed(ALICE), netuid, hotkey, amount)
 }
 
 #[test]
@@ -22,6 +20,7 @@ fn stake_leaves_the_account_and_enters_the_ledger() {
         assert_eq!(
             events(),
             [Event::StakeAdded {
+                coldkey: ALICE,
                 netuid: 1,
                 hotkey: ALICE_HOT,
                 amount: 7 * CRN
@@ -54,50 +53,14 @@ fn stakes_are_kept_by_hotkey_and_subnet_and_added_up() {
 }
 
 #[test]
-fn stake_comes_back_at_once() {
-    ExtBuilder::default()
-        .stake(1, ALICE_HOT, 7 * CRN)
-        .build_and_execute(|| {
-            assert_ok!(remove(1, ALICE_HOT, 3 * CRN));
-            assert_eq!(
-                events(),
-                [Event::StakeRemoved {
-                    netuid: 1,
-                    hotkey: ALICE_HOT,
-                    amount: 3 * CRN
-                }]
-            );
-            assert_eq!(Balances::free_balance(ALICE), FUNDS - 4 * CRN);
-            assert_eq!(<Stake as Stakes<u64>>::stake(1, &ALICE_HOT), 4 * CRN);
-            assert_ok!(remove(1, ALICE_HOT, 4 * CRN));
-            assert_eq!(Balances::free_balance(ALICE), FUNDS);
-            assert_eq!(Stake::total_staked(), 0);
-            assert!(!crate::StakeOn::<Test>::contains_key(1, ALICE_HOT));
-        });
-}
-
-#[test]
-fn an_amount_has_a_minimum_when_it_comes_and_none_when_it_goes() {
+fn an_amount_has_a_minimum() {
     ExtBuilder::default().build_and_execute(|| {
-        for amount in [0, MINIMUM - 1] {
-            assert_noop!(add(1, ALICE_HOT, amount), Error::<Test>::AmountTooSmall);
-        }
+        assert_noop!(add(1, ALICE_HOT, 0), Error::<Test>::AmountIsZero);
+        assert_noop!(
+            add(1, ALICE_HOT, MINIMUM - 1),
+            Error::<Test>::AmountTooSmall
+        );
         assert_ok!(add(1, ALICE_HOT, MINIMUM));
-        assert_noop!(remove(1, ALICE_HOT, 0), Error::<Test>::AmountTooSmall);
-        assert_ok!(remove(1, ALICE_HOT, 1));
-    });
-}
-
-#[test]
-fn nobody_removes_more_than_there_is() {
-    let builder = ExtBuilder::default()
-        .stake(1, ALICE_HOT, CRN)
-        .stake(2, ALICE_HOT_2, CRN);
-    builder.build_and_execute(|| {
-        assert_noop!(remove(1, ALICE_HOT, CRN + 1), Error::<Test>::NotEnoughStake);
-        assert_noop!(remove(1, ALICE_HOT_2, 1), Error::<Test>::NotEnoughStake);
-        assert_noop!(remove(2, ALICE_HOT, 1), Error::<Test>::NotEnoughStake);
-        assert_noop!(remove(9, ALICE_HOT, 1), Error::<Test>::NotEnoughStake);
     });
 }
 
@@ -105,26 +68,32 @@ fn nobody_removes_more_than_there_is() {
 fn the_account_keeps_the_existential_deposit() {
     ExtBuilder::default().build_and_execute(|| {
         let most = FUNDS - EXISTENTIAL_DEPOSIT;
-        assert_noop!(add(1, ALICE_HOT, most + 1), TokenError::FundsUnavailable);
-        assert_noop!(add(1, ALICE_HOT, u64::MAX), TokenError::FundsUnavailable);
+        for more in [most + 1, u64::MAX] {
+            assert_noop!(add(1, ALICE_HOT, more), TokenError::FundsUnavailable);
+        }
         assert_ok!(add(1, ALICE_HOT, most));
         assert_eq!(Balances::free_balance(ALICE), EXISTENTIAL_DEPOSIT);
     });
 }
 
 #[test]
-fn an_account_that_is_gone_takes_no_dust() {
+fn a_pool_that_slashes_have_all_but_emptied_takes_no_more() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, CRN)
+        .stake(1, ALICE_HOT, FUNDS - CRN)
         .build_and_execute(|| {
-            let all = Balances::free_balance(ALICE);
-            let origin = RuntimeOrigin::signed(ALICE);
-            assert_ok!(Balances::transfer_allow_death(origin, BOB, all));
-            assert_noop!(
-                remove(1, ALICE_HOT, EXISTENTIAL_DEPOSIT - 1),
-                TokenError::BelowMinimum
-            );
-            assert_ok!(remove(1, ALICE_HOT, CRN));
-            assert_eq!(Balances::free_balance(ALICE), CRN);
+            let bob = || RuntimeOrigin::signed(BOB);
+            let add = || Stake::add_stake(bob(), 1, ALICE_HOT, 200 * CRN);
+            let leave_a_pebble = || {
+                let stake = <Stake as Stakes<u64>>::stake(1, &ALICE_HOT);
+                slash(1, ALICE_HOT, stake - 1);
+            };
+            leave_a_pebble();
+            assert_ok!(add());
+            leave_a_pebble();
+            assert_noop!(add(), Error::<Test>::PoolOutOfRange);
+            // Who is in gets what it earns, and out.
+            assert_ok!(reward(1, ALICE_HOT, CRN));
+            assert!(staked(BOB, 1, ALICE_HOT) > 0);
+            assert_ok!(Stake::remove_stake(bob(), 1, ALICE_HOT, None));
         });
 }

@@ -1,8 +1,15 @@
 //! The check of storage that every test ends with finds what is wrong.
 
-use crate::{mock::*, Bond, Bonds, StakeOn, SubnetBonds, SubnetStake, TotalBonded, TotalStaked};
+use crate::{
+    mock::*, Backers, Bond, Bonds, Position, Positions, StakePools, SubnetBonds, SubnetStake, Take,
+    Takes, TotalBonded, TotalStaked, TotalUnbonding, UnbondingPools,
+};
 use cairn_primitives::CRN;
-use frame_support::storage::{with_transaction_unchecked, TransactionOutcome};
+use frame_support::{
+    assert_ok,
+    storage::{with_transaction_unchecked, TransactionOutcome},
+};
+use share_pool::{Holding, Pool};
 use sp_runtime::TryRuntimeError;
 
 /// What the check says after `spoil`; storage is as before afterwards.
@@ -17,29 +24,67 @@ fn finds(expected: &'static str, spoil: impl FnOnce()) {
     assert_eq!(verdict(spoil), Err(expected.into()));
 }
 
+/// A pool and a holding of all of it.
+fn pool(value: u64) -> (Pool, Holding) {
+    let (mut pool, mut holding) = (Pool::default(), Holding::default());
+    pool.deposit(&mut holding, value).unwrap();
+    (pool, holding)
+}
+
 #[test]
-fn of_stakes() {
+fn of_positions() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, CRN)
+        .delegate(CAROL, 1, ALICE_HOT, CRN)
         .build_and_execute(|| {
             assert_eq!(verdict(|| ()), Ok(()));
-            finds("a stake of zero is kept", || {
-                StakeOn::<Test>::insert(1, BOB_HOT, 0)
+            let key = (CAROL, 1, ALICE_HOT);
+            finds("a position with nothing in it is kept", || {
+                Positions::<Test>::insert((DAVE, 1, ALICE_HOT), Position::default());
             });
-            finds("stake on a hotkey without coldkey", || {
-                StakeOn::<Test>::insert(1, 99, 1)
+            finds("a hotkey does not list its backer", || {
+                Backers::<Test>::remove((1, ALICE_HOT, CAROL));
             });
+            finds("a hotkey lists a backer that is none", || {
+                Backers::<Test>::insert((1, ALICE_HOT, DAVE), ());
+            });
+            finds("shares of a pool that is none", || {
+                StakePools::<Test>::remove(1, ALICE_HOT);
+            });
+            let shares = "the shares in positions are not those of the pool";
+            finds(shares, || {
+                let staked = pool(CRN - 1).1;
+                let position = Position {
+                    staked,
+                    ..Position::default()
+                };
+                Positions::<Test>::insert(key, position);
+            });
+            finds("a pool that was never used is kept", || {
+                StakePools::<Test>::insert(2, ALICE_HOT, Pool::default());
+            });
+            finds(shares, || {
+                StakePools::<Test>::insert(2, ALICE_HOT, pool(1).0);
+            });
+        });
+}
+
+#[test]
+fn of_totals() {
+    ExtBuilder::default()
+        .delegate(CAROL, 1, ALICE_HOT, 2 * CRN)
+        .build_and_execute(|| {
+            let carol = RuntimeOrigin::signed(CAROL);
+            assert_ok!(Stake::remove_stake(carol, 1, ALICE_HOT, Some(CRN)));
             finds("stakes do not add up to the total", || {
                 TotalStaked::<Test>::put(CRN + 1)
             });
             finds("stakes do not add up to the stake of their subnet", || {
                 SubnetStake::<Test>::swap(1, 2);
             });
-            finds("the sum of all overflows", || {
-                StakeOn::<Test>::insert(2, BOB_HOT, u64::MAX)
-            });
-            finds("the sum of a subnet overflows", || {
-                StakeOn::<Test>::insert(1, BOB_HOT, u64::MAX)
+            let unbonding = "stakes that are being withdrawn do not add up to their total";
+            finds(unbonding, || TotalUnbonding::<Test>::put(CRN + 1));
+            finds("shares of a pool that is none", || {
+                UnbondingPools::<Test>::remove(1, ALICE_HOT)
             });
         });
 }
@@ -71,5 +116,24 @@ fn of_bonds() {
             finds("bonds do not add up to the bonds of their subnet", || {
                 SubnetBonds::<Test>::insert(1, CRN + 1);
             });
+            finds("the sum of all overflows", || {
+                put(ALICE_HOT, bond(CRN, 0, 0));
+                Bonds::<Test>::insert(2, BOB_HOT, bond(0, u64::MAX, 1));
+            });
+            finds("the sum of a subnet overflows", || {
+                put(BOB_HOT, bond(u64::MAX, 0, 0))
+            });
         });
+}
+
+#[test]
+fn of_takes() {
+    ExtBuilder::default().build_and_execute(|| {
+        let put = |hotkey, share, set_at| Takes::<Test>::insert(hotkey, Take { share, set_at });
+        finds("the take of a hotkey without coldkey", || put(99, 0, 0));
+        finds("a take was set in the future", || put(ALICE_HOT, 0, 2));
+        finds("a take is above the highest", || {
+            put(ALICE_HOT, MAX_TAKE + 1, 0)
+        });
+    });
 }

@@ -32,7 +32,42 @@ fn nobody_else_does() {
         assert_noop!(set(alice, 1), Error::<Test>::NotSubnetOwner);
         let owner = RuntimeOrigin::signed(OWNER);
         assert_noop!(set(owner, 2), Error::<Test>::UnknownSubnet);
-        assert_noop!(set(RuntimeOrigin::root(), 1), DispatchError::BadOrigin);
+        assert_noop!(set(RuntimeOrigin::none(), 1), DispatchError::BadOrigin);
+        assert_ok!(set(RuntimeOrigin::root(), 1));
+    });
+}
+
+#[test]
+fn the_owner_sets_them_so_often_and_root_at_any_time() {
+    ExtBuilder::default().subnet().build_and_execute(|| {
+        HyperparametersRateLimit::set(50);
+        System::set_block_number(100);
+        assert_ok!(set(|h| h.tempo = 20));
+        assert_noop!(set(|h| h.tempo = 21), Error::<Test>::HyperparametersTooSoon);
+        assert_ok!(Subnets::set_hyperparameters(
+            RuntimeOrigin::root(),
+            1,
+            Hyperparameters::default()
+        ));
+        System::set_block_number(149);
+        assert_noop!(set(|h| h.tempo = 21), Error::<Test>::HyperparametersTooSoon);
+        // What is out of range is not a change.
+        assert_noop!(set(|h| h.tempo = 0), Error::<Test>::TempoOutOfRange);
+        System::set_block_number(150);
+        assert_ok!(set(|h| h.tempo = 21));
+    });
+}
+
+#[test]
+fn what_is_asked_back_waits_for_the_audit_and_for_an_epoch() {
+    ExtBuilder::default().subnet().build_and_execute(|| {
+        let with = |tempo, unbonding_period| {
+            set(|h| (h.tempo, h.unbonding_period) = (tempo, unbonding_period))
+        };
+        assert_noop!(with(5, AUDIT_WINDOW - 1), Error::<Test>::UnbondingTooShort);
+        assert_ok!(with(5, AUDIT_WINDOW));
+        assert_ok!(with(300, 300));
+        assert_noop!(with(300, 299), Error::<Test>::UnbondingTooShort);
     });
 }
 
@@ -55,13 +90,13 @@ macro_rules! limit {
 fn each_has_limits() {
     ExtBuilder::default().subnet().build_and_execute(|| {
         let (period, amount) = (limits::MAX_PERIOD, limits::MAX_AMOUNT);
-        limit!(TempoOutOfRange, tempo: in 5, 50_400; out 0, 4, 50_401);
+        limit!(TempoOutOfRange, tempo: in 5, 50_400; out 0, 4, 50_401; with unbonding_period = 50_400);
         limit!(SeatsOutOfRange, max_members: in 1, 256; out 0, 257; with max_validators = 1);
         limit!(SeatsOutOfRange, max_validators: in 1, 64; out 0, 65);
         limit!(SeatsOutOfRange, max_validators: in 7; out 8; with max_members = 7);
         limit!(PeriodOutOfRange, immunity_period: in 0, period; out period + 1);
         limit!(PeriodOutOfRange, activity_cutoff: in 1, period; out 0, period + 1);
-        limit!(PeriodOutOfRange, unbonding_period: in 1, period; out 0, period + 1);
+        limit!(PeriodOutOfRange, unbonding_period: in AUDIT_WINDOW, period; out 0, period + 1; with tempo = 5);
         limit!(ConsensusOutOfRange, kappa: in 1, u16::MAX; out 0);
         limit!(ConsensusOutOfRange, bonds_moving_average: in 0, 1_000_000; out 1_000_001);
         limit!(StakeOutOfRange, min_validator_stake: in 1, amount; out 0, amount + 1);

@@ -2,6 +2,7 @@
 
 use crate::mock::*;
 use cairn_primitives::{Hyperparameters, Nano, Netuid};
+use frame_support::traits::Hooks;
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -25,6 +26,10 @@ enum Step {
         who: AccountId,
         netuid: Netuid,
         hotkey: AccountId,
+    },
+    Dissolve {
+        who: AccountId,
+        netuid: Netuid,
     },
     Pay {
         netuid: Netuid,
@@ -82,9 +87,10 @@ fn step() -> impl Strategy<Value = Step> {
         ),
         3 => (coldkey(), netuid.clone(), hotkey())
             .prop_map(|(who, netuid, hotkey)| Step::Leave { who, netuid, hotkey }),
+        1 => (coldkey(), netuid.clone()).prop_map(|(who, netuid)| Step::Dissolve { who, netuid }),
         2 => (netuid, 0..5u16, any::<u64>())
             .prop_map(|(netuid, uid, amount)| Step::Pay { netuid, uid, amount }),
-        3 => (1..50u32).prop_map(|blocks| Step::Wait { blocks }),
+        3 => (1..200u32).prop_map(|blocks| Step::Wait { blocks }),
     ]
 }
 
@@ -110,6 +116,7 @@ fn play(step: Step) {
             netuid,
             hotkey,
         } => Subnets::leave(signed(who), netuid, hotkey).is_err(),
+        Step::Dissolve { who, netuid } => Subnets::dissolve_subnet(signed(who), netuid).is_err(),
         Step::Pay {
             netuid,
             uid,
@@ -122,6 +129,7 @@ fn play(step: Step) {
             let prices = (Subnets::price(1), Subnets::creation_price());
             System::set_block_number(System::block_number() + blocks);
             assert!(Subnets::price(1) <= prices.0 && Subnets::creation_price() <= prices.1);
+            Subnets::on_initialize(System::block_number());
             false
         }
     };

@@ -1,8 +1,8 @@
 //! The check of storage that every test ends with finds what is wrong.
 
 use crate::{
-    mock::*, CreationQuote, Error, Hotkeys, HyperparametersOf, Member, Members, Quote,
-    RegistrationQuote, SubnetCount, Uids,
+    mock::*, CreationQuote, Dissolving, Error, Hotkeys, HyperparametersOf, HyperparametersSetAt,
+    LastNetuid, Member, Members, Netuids, Quote, RegistrationQuote, Uids,
 };
 use cairn_primitives::Hyperparameters;
 use frame_support::storage::{with_transaction_unchecked, TransactionOutcome};
@@ -32,9 +32,27 @@ fn with_member(test: impl FnOnce()) {
 fn of_subnets() {
     with_member(|| {
         assert_eq!(verdict(|| ()), Ok(()));
-        finds("more subnets than allowed", || SubnetCount::<Test>::put(5));
-        finds("subnets do not match their count", || {
-            SubnetCount::<Test>::put(1)
+        finds("more subnets than allowed", || {
+            let subnet = crate::Subnets::<Test>::get(1).unwrap();
+            (3..6).for_each(|netuid| crate::Subnets::<Test>::insert(netuid, subnet.clone()));
+        });
+        finds("subnets do not match their list", || {
+            Netuids::<Test>::mutate(|list| list.truncate(1))
+        });
+        finds("a subnet is listed twice", || {
+            Dissolving::<Test>::insert(1, 1)
+        });
+        finds("the subnets at work are not in order", || {
+            Netuids::<Test>::mutate(|list| list.as_mut().reverse())
+        });
+        finds("a netuid that was never sold", || {
+            LastNetuid::<Test>::put(1)
+        });
+        finds("a change of an unknown subnet", || {
+            HyperparametersSetAt::<Test>::insert(7, 1)
+        });
+        finds("a change in the future", || {
+            HyperparametersSetAt::<Test>::insert(1, 2)
         });
         finds("hyperparameters of an unknown subnet", || {
             HyperparametersOf::<Test>::insert(7, Hyperparameters::default());
@@ -42,8 +60,10 @@ fn of_subnets() {
         finds("a price of an unknown subnet", || {
             RegistrationQuote::<Test>::insert(7, Quote { price: 1, at: 1 });
         });
-        finds("netuids have a gap", || {
+        finds("a listed subnet has no record", || {
             crate::Subnets::<Test>::swap(2, 3);
+            HyperparametersSetAt::<Test>::remove(2);
+            LastNetuid::<Test>::put(3);
         });
         finds("a subnet was sold in the future", || {
             CreationQuote::<Test>::put(Quote { price: 1, at: 2 });

@@ -1,6 +1,9 @@
 //! Runs are started and stopped.
 
-use cairn_primitives::{traits::Runs as _, Nano, RunConfig, H256};
+use cairn_primitives::{
+    traits::{Dissolve, Runs as _},
+    Nano, RunConfig, H256,
+};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
@@ -137,4 +140,25 @@ fn a_run_that_never_began_leaves_nothing_to_clear() {
             assert_eq!(Clearing::<Test>::iter().count(), 0);
             assert_ok!(start(config()));
         });
+}
+
+/// In the middle of a round, with a commitment made.
+#[test]
+fn a_subnet_that_is_dissolved_stops_its_run_and_waits_until_nothing_is_left_of_it() {
+    ExtBuilder::usual().execute(|| {
+        whole_round(&[10, 11], &[0, 1, 2], ROOT);
+        assert_ok!(commit(NET, 1, 10, H256([8; 32])));
+        World::change(NET, |subnet| subnet.dissolving = true);
+        <Training as Dissolve>::on_dissolving(NET);
+        assert_eq!(events().last(), Some(&Event::RunStopped { netuid: NET }));
+        assert_noop!(commit(NET, 1, 11, ROOT), Error::<Test>::SubnetDissolving);
+        assert_noop!(start(config()), Error::<Test>::SubnetDissolving);
+        let stop = Training::stop_run(by(owner(NET)), NET);
+        assert_eq!(stop, Err(Error::<Test>::SubnetDissolving.into()));
+        assert_eq!(<Training as Dissolve>::dissolve(NET, 7), 7);
+        next_block();
+        assert_eq!(events(), [Event::RunCleared { netuid: NET }]);
+        assert_eq!(<Training as Dissolve>::dissolve(NET, 7), 0);
+        Training::do_try_state().unwrap();
+    });
 }

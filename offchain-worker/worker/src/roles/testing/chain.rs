@@ -401,6 +401,7 @@ impl Chain for FakeChain {
             registered_at: 0,
             stake: 0,
             bond: 0,
+            take: 0,
             incentive: 0,
             dividends: 0,
             last_paid: 0,

@@ -1,0 +1,181 @@
+//! `cairn subnet set` and `cairn subnet dissolve`: what a subnet's owner decides.
+
+use cairn_chain::Call;
+use cairn_primitives::Hyperparameters;
+use clap::Args;
+use serde_json::Value;
+
+use super::{
+    args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
+    look::no_subnet,
+    subnet::{sent, Sent},
+};
+use crate::{amount::parse_crn, error::Failure};
+
+/// `cairn subnet set`.
+#[derive(Args, Debug)]
+pub struct Set {
+    /// Hyperparameters as NAME=VALUE, named as `cairn subnet show` does; amounts in pebble, or in CRN as 100CRN
+    #[arg(required = true, value_name = "NAME=VALUE", value_parser = parse_change)]
+    changes: Vec<(String, String)>,
+    #[command(flatten)]
+    netuid: NetuidArg,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// `cairn subnet dissolve`.
+#[derive(Args, Debug)]
+pub struct Dissolve {
+    /// Say that it is meant: there is no way back
+    #[arg(long, env = "CAIRN_FOR_EVER", value_parser = clap::builder::BoolishValueParser::new())]
+    for_ever: bool,
+    #[command(flatten)]
+    netuid: NetuidArg,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+impl Set {
+    /// Does it: what is not named stays as it is.
+    pub async fn run(self) -> Result<(), Failure> {
+        let netuid = self.netuid.netuid;
+        let signer = self.key.keypair()?;
+        // What cannot be is refused before anybody is asked.
+        changed(&Hyperparameters::default(), &self.changes)?;
+        let client = self.node.connect().await?;
+        let subnet = client.at_best().await?.subnet(netuid).await?;
+        let subnet = subnet.ok_or_else(|| no_subnet(netuid))?;
+        let hyperparameters = changed(&subnet.hyperparameters, &self.changes)?;
+        let call = Call::set_hyperparameters(netuid, &hyperparameters);
+        let included = client.submit(&call, &signer).await?;
+        let names: Vec<_> = self.changes.iter().map(|(name, _)| name.as_str()).collect();
+        let did = format!("set {}", names.join(", "));
+        sent(self.json.json, Sent::new(did, netuid, &included))
+    }
+}
+
+impl Dissolve {
+    /// Does it.
+    pub async fn run(self) -> Result<(), Failure> {
+        let netuid = self.netuid.netuid;
+        if !self.for_ever {
+            return Err(Failure::new(
+                format!("dissolving subnet {netuid} stops its run, sends everybody away, and cannot be undone"),
+                "add --for-ever if that is meant",
+            ));
+        }
+        let signer = self.key.keypair()?;
+        let client = self.node.connect().await?;
+        let included = client
+            .submit(&Call::dissolve_subnet(netuid), &signer)
+            .await?;
+        let event = included
+            .event("Subnets", "SubnetDissolving")
+            .and_then(|event| event.fields());
+        let from = event.map(|(_, from): (u16, u32)| from);
+        let when = from.map_or("in a while".into(), |from| format!("from block {from} on"));
+        let did = format!("began to dissolve, which gives everything back {when},");
+        sent(self.json.json, Sent::new(did, netuid, &included))
+    }
+}
+
+/// Reads NAME=VALUE.
+fn parse_change(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+            Ok((name.trim().into(), value.trim().into()))
+        }
+        _ => Err(format!("`{text}` is not NAME=VALUE, such as tempo=360")),
+    }
+}
+
+/// Hyperparameters with some of them replaced.
+fn changed(
+    present: &Hyperparameters,
+    changes: &[(String, String)],
+) -> Result<Hyperparameters, Failure> {
+    let mut fields = serde_json::to_value(present)?;
+    for (name, value) in changes {
+        let field = fields.get_mut(name).ok_or_else(|| {
+            Failure::new(
+                format!("there is no hyperparameter `{name}`"),
+                "`cairn subnet show` lists them",
+            )
+        })?;
+        *field = read(value).ok_or_else(|| wrong(name, value))?;
+        let fits = serde_json::from_value::<Hyperparameters>(fields.clone());
+        fits.map_err(|_| wrong(name, value))?;
+    }
+    Ok(serde_json::from_value(fields)?)
+}
+
+/// A value: an amount in CRN, or JSON.
+fn read(text: &str) -> Option<Value> {
+    match text.strip_suffix("CRN") {
+        Some(amount) => parse_crn(amount.trim()).ok().map(Value::from),
+        None => serde_json::from_str(text).ok(),
+    }
+}
+
+fn wrong(name: &str, value: &str) -> Failure {
+    Failure::new(
+        format!("`{value}` is no value for `{name}`"),
+        "look at its present one with `cairn subnet show`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::{Nano, CRN};
+
+    fn set(changes: &[&str]) -> Result<Hyperparameters, Failure> {
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|text| parse_change(text).unwrap())
+            .collect();
+        changed(&Hyperparameters::default(), &changes)
+    }
+
+    #[test]
+    fn what_is_not_named_stays() {
+        let expected = Hyperparameters {
+            tempo: 100,
+            min_miner_bond: 5 * CRN / 2,
+            registration_price_factor: Nano(1_500_000_000),
+            ..Hyperparameters::default()
+        };
+        let changes = [
+            "tempo=100",
+            "min_miner_bond = 2.5CRN",
+            "registration_price_factor=1.5",
+        ];
+        assert_eq!(set(&changes).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (change, word) in [
+            ("temp=100", "temp"),
+            ("tempo=-1", "-1"),
+            ("tempo=soon", "soon"),
+            ("kappa=70000", "70000"),
+            ("min_miner_bond=2,5CRN", "2,5CRN"),
+        ] {
+            let error = set(&[change]).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+        for text in ["tempo", "=3", "tempo="] {
+            assert!(parse_change(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Punishment: from the bond first, then from all who stake, also from those who are leaving.
+
+use crate::{mock::*, Bond, Event};
+use cairn_primitives::{
+    traits::{Ledgers, Slashing, Stakes},
+    CRN,
+};
+use frame_support::assert_ok;
+
+#[test]
+fn the_bond_pays_the_reporter_and_the_rest_is_burned() {
+    let builder = ExtBuilder::default().bond(1, ALICE_HOT, 5 * CRN);
+    builder.stake(1, ALICE_HOT, CRN).build_and_execute(|| {
+        assert_eq!(slash(1, ALICE_HOT, 2 * CRN), 2 * CRN);
+        let rewarded = CRN / 5;
+        assert_eq!(
+            events(),
+            [Event::Slashed {
+                netuid: 1,
+                hotkey: ALICE_HOT,
+                bond: 2 * CRN,
+                stake: 0,
+                rewarded
+            }]
+        );
+        assert_eq!(Balances::free_balance(DAVE), FUNDS + rewarded);
+        assert_eq!(burned(), 2 * CRN - rewarded);
+        assert_eq!(Stake::bond_of(1, &ALICE_HOT).active, 3 * CRN);
+        assert_eq!(Stake::subnet_bonds(1), 3 * CRN);
+        assert_eq!(Stake::total_bonded(), 3 * CRN);
+        assert_eq!(<Stake as Stakes<u64>>::stake(1, &ALICE_HOT), CRN);
+    });
+}
+
+#[test]
+fn a_bond_that_is_being_withdrawn_pays_too() {
+    ExtBuilder::default()
+        .bond(1, ALICE_HOT, 5 * CRN)
+        .build_and_execute(|| {
+            let alice = || RuntimeOrigin::signed(ALICE);
+            assert_ok!(Stake::unbond(alice(), 1, ALICE_HOT));
+            assert_ok!(Stake::add_bond(alice(), 1, ALICE_HOT, CRN));
+            assert_eq!(slash(1, ALICE_HOT, 3 * CRN), 3 * CRN);
+            let left = Bond {
+                active: 0,
+                unbonding: 3 * CRN,
+                release_at: 1 + PERIOD,
+            };
+            assert_eq!(Stake::bond_of(1, &ALICE_HOT), left);
+            assert_eq!(slash(1, ALICE_HOT, 3 * CRN), 3 * CRN);
+            assert!(!crate::Bonds::<Test>::contains_key(1, ALICE_HOT));
+        });
+}
+
+#[test]
+fn what_the_bond_does_not_cover_all_stakers_pay_in_proportion() {
+    let builder = ExtBuilder::default()
+        .bond(1, ALICE_HOT, CRN)
+        .stake(1, ALICE_HOT, 2 * CRN);
+    builder
+        .delegate(CAROL, 1, ALICE_HOT, 6 * CRN)
+        .stake(2, ALICE_HOT, 7 * CRN)
+        .stake(1, BOB_HOT, 9 * CRN)
+        .build_and_execute(|| {
+            assert_eq!(slash(1, ALICE_HOT, 5 * CRN), 5 * CRN);
+            assert_eq!(staked(ALICE, 1, ALICE_HOT), CRN);
+            assert_eq!(staked(CAROL, 1, ALICE_HOT), 3 * CRN);
+            // On other subnets, and on other hotkeys, nobody pays.
+            assert_eq!(staked(ALICE, 2, ALICE_HOT), 7 * CRN);
+            assert_eq!(staked(BOB, 1, BOB_HOT), 9 * CRN);
+            assert_eq!(Stake::total_staked(), 20 * CRN);
+        });
+}
+
+#[test]
+fn who_is_leaving_pays_like_who_stays() {
+    let builder = ExtBuilder::default().delegate(CAROL, 1, ALICE_HOT, 6 * CRN);
+    builder
+        .delegate(BOB, 1, ALICE_HOT, 2 * CRN)
+        .build_and_execute(|| {
+            let carol = || RuntimeOrigin::signed(CAROL);
+            assert_ok!(Stake::remove_stake(carol(), 1, ALICE_HOT, Some(3 * CRN)));
+            System::set_block_number(2);
+            assert_ok!(Stake::remove_stake(carol(), 1, ALICE_HOT, None));
+            assert_eq!(slash(1, ALICE_HOT, 4 * CRN), 4 * CRN);
+            assert_eq!(
+                waiting(CAROL, 1, ALICE_HOT),
+                [(3 * CRN / 2, 1 + PERIOD), (3 * CRN / 2, 2 + PERIOD)]
+            );
+            assert_eq!(staked(BOB, 1, ALICE_HOT), CRN);
+            System::set_block_number(2 + PERIOD);
+            assert_ok!(Stake::withdraw_stake(carol(), 1, ALICE_HOT));
+            assert_eq!(Balances::free_balance(CAROL), FUNDS - 3 * CRN);
+        });
+}
+
+#[test]
+fn no_more_is_taken_than_there_is_and_the_place_can_be_used_again() {
+    let builder = ExtBuilder::default()
+        .bond(1, ALICE_HOT, CRN)
+        .stake(1, ALICE_HOT, 2 * CRN);
+    builder
+        .delegate(CAROL, 1, ALICE_HOT, 6 * CRN)
+        .build_and_execute(|| {
+            let carol = || RuntimeOrigin::signed(CAROL);
+            assert_ok!(Stake::remove_stake(carol(), 1, ALICE_HOT, Some(CRN)));
+            assert_eq!(slash(1, ALICE_HOT, u64::MAX), 9 * CRN);
+            assert_eq!((Stake::total_staked(), Stake::total_unbonding()), (0, 0));
+            assert_eq!(staked(CAROL, 1, ALICE_HOT), 0);
+            assert_eq!(waiting(CAROL, 1, ALICE_HOT), [(0, 1 + PERIOD)]);
+            // Old shares are void; new ones are worth what they cost.
+            assert_ok!(Stake::add_stake(carol(), 1, ALICE_HOT, CRN));
+            assert_eq!(staked(CAROL, 1, ALICE_HOT), CRN);
+            assert_eq!(staked(ALICE, 1, ALICE_HOT), 0);
+            System::set_block_number(1 + PERIOD);
+            assert_ok!(Stake::withdraw_stake(carol(), 1, ALICE_HOT));
+            assert_eq!(waiting(CAROL, 1, ALICE_HOT), []);
+            assert_eq!(Balances::free_balance(CAROL), FUNDS - 7 * CRN);
+        });
+}
+
+#[test]
+fn nothing_is_taken_of_nothing() {
+    ExtBuilder::default()
+        .stake(1, ALICE_HOT, CRN)
+        .build_and_execute(|| {
+            assert_eq!(slash(1, ALICE_HOT, 0), 0);
+            assert_eq!(slash(2, ALICE_HOT, CRN), 0);
+            assert_eq!(slash(1, 99, CRN), 0);
+            assert_eq!(slash(9, ALICE_HOT, CRN), 0);
+            assert_eq!(events(), []);
+        });
+}
+
+#[test]
+fn without_a_reporter_or_an_account_for_it_all_is_burned() {
+    ExtBuilder::default()
+        .stake(1, ALICE_HOT, CRN)
+        .build_and_execute(|| {
+            let slash = <Stake as Slashing<u64>>::slash;
+            assert_eq!(slash(1, &ALICE_HOT, 100, None), 100);
+            assert_eq!(burned(), 100);
+            // A tenth of this is less than an account has to hold.
+            let little = 10 * EXISTENTIAL_DEPOSIT - 10;
+            assert_eq!(slash(1, &ALICE_HOT, little, Some(&77)), little);
+            assert_eq!(burned(), 100 + little);
+        });
+}
