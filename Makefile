@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build devnet test lint bench chain-specs zombienet
+.PHONY: help setup cuda-tools build devnet test lint bench bench-wasm chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,13 @@ bench: setup ## benchmarks
 	else \
 		echo "no benchmarks yet"; \
 	fi
+
+bench-wasm: setup ## what an epoch of Yuma costs as WASM
+	env $${WASM_BUILD_TOOLCHAIN:+RUSTUP_TOOLCHAIN=$$WASM_BUILD_TOOLCHAIN} \
+		cargo build --locked --release --manifest-path primitives/yuma/wasm-bench/Cargo.toml \
+		--package yuma-wasm-guest --target wasm32v1-none
+	cargo run --locked --manifest-path primitives/yuma/wasm-bench/Cargo.toml -- \
+		$(CARGO_TARGET_DIR)/wasm32v1-none/release/yuma_wasm_guest.wasm
 
 chain-specs: build ## write chain-specs/dev.json and chain-specs/local.json, with this checkout's runtime
 	for name in dev local; do \

@@ -162,6 +162,7 @@ fn consensus<AccountId>(
         bonds_moving_average: hyperparameters.bonds_moving_average,
         bonds_penalty: hyperparameters.bonds_penalty,
         bonds: yuma::BondsRule::Yuma3,
+        liquid_alpha: None,
     };
     yuma::epoch(&input, &params)
 }

@@ -6,110 +6,189 @@
 use alloc::vec::Vec;
 
 use crate::{
-    fixed::{normalise, Fixed},
-    matrix::{at, Matrix},
-    BondsRule, Params,
+    consensus::Agreement,
+    rate::{Liquid, Rate, Same},
+    share::{at, normalise, Divisor, Share},
+    votes::{Cell, Voter, Votes},
+    BondsRule, Input, Params,
 };
 
 /// Bonds after the epoch, and what they earned.
 pub struct Bonds {
-    /// Shares of 65,535 as they are stored until the next epoch, a row per validator.
-    pub stored: Vec<Vec<(usize, u16)>>,
-    /// Dividends per validator; their sum is 1, or 0 if there are none.
-    pub dividends: Vec<Fixed>,
+    /// Per voter its bonds as they are stored until the next epoch, by uid.
+    pub rows: Vec<Vec<(u16, u16)>>,
+    /// Per voter its dividends; their sum is 1, or 0 if there are none.
+    pub dividends: Vec<Share>,
 }
 
 /// Moves the bonds of the last epoch towards this epoch's weights.
 ///
-/// `old` holds the stored shares as integers. A bond without a weight decays, and a weight without a bond
-/// begins one: the average runs over the union of the cells of both.
-pub fn advance(
-    old: &Matrix,
-    weights: &Matrix,
-    stake: &[Fixed],
-    incentive: &[Fixed],
-    params: &Params,
-) -> Bonds {
-    match params.bonds {
-        BondsRule::Yuma2 => yuma2(old, weights, stake, incentive, params),
-        BondsRule::Yuma3 => yuma3(old, weights, stake, incentive, params),
+/// A bond without a weight decays, and a weight without a bond begins one: the average runs over the union of
+/// the cells of both. Only they have a rate: where both are zero, no rate makes a difference.
+pub fn advance(input: &Input, votes: &Votes, agreement: &Agreement, params: &Params) -> Bonds {
+    match &params.liquid_alpha {
+        // With nothing to be near to or far from, all bonds move alike.
+        Some(alpha) if agreement.is_any() => {
+            by_rule(input, votes, agreement, params, &Liquid::new(alpha))
+        }
+        _ => by_rule(input, votes, agreement, params, &Same::new(params)),
     }
 }
 
-/// Bonds are shares in a miner: they follow stake times weight, and each column adds up to 1.
-fn yuma2(
-    old: &Matrix,
-    weights: &Matrix,
-    stake: &[Fixed],
-    incentive: &[Fixed],
+fn by_rule(
+    input: &Input,
+    votes: &Votes,
+    agreement: &Agreement,
     params: &Params,
+    rate: &impl Rate,
 ) -> Bonds {
-    let bought = weights
-        .map(|row, _, weight| weight.times(at(stake, row)))
-        .columns_normalised();
-    let bonds = average(&bought, &old.columns_normalised(), params).columns_normalised();
-    let mut dividends = bonds.weighted_row_sums(incentive);
-    normalise(&mut dividends);
-    Bonds {
-        stored: shares(&bonds.columns_upscaled()),
-        dividends,
-    }
-}
-
-/// Bonds follow weights alone; stake counts when dividends are drawn, so that a small validator that was
-/// early is not diluted by a large one that was late.
-fn yuma3(
-    old: &Matrix,
-    weights: &Matrix,
-    stake: &[Fixed],
-    incentive: &[Fixed],
-    params: &Params,
-) -> Bonds {
-    let whole = Fixed::from_u16(u16::MAX);
-    let old = old.map(|_, _, share| share.over(whole));
-    let bonds = average(weights, &old, params).map(|_, _, bond| bond.min(Fixed::ONE));
-    let earned = bonds.columns_normalised().weighted_row_sums(incentive);
-    let mut dividends: Vec<Fixed> = earned
+    let mut books = Books::new(votes, params);
+    let columns = input
+        .members
         .iter()
-        .zip(stake)
-        .map(|(earned, stake)| earned.times(*stake))
-        .collect();
-    normalise(&mut dividends);
-    Bonds {
-        stored: shares(&bonds),
-        dividends,
+        .zip(votes.cells.iter())
+        .zip(agreement.consensus.iter().zip(&agreement.incentive))
+        .map(|((member, cells), (&consensus, &incentive))| Column {
+            uid: member.uid,
+            cells,
+            consensus,
+            incentive,
+        });
+    match params.bonds {
+        BondsRule::Yuma2 => columns.for_each(|column| books.yuma2(&column, rate)),
+        BondsRule::Yuma3 => columns.for_each(|column| books.yuma3(&column, rate)),
+    }
+    books.close(params.bonds)
+}
+
+/// A member, with what voters think of it.
+struct Column<'a> {
+    uid: u16,
+    cells: &'a [Cell],
+    consensus: Share,
+    incentive: Share,
+}
+
+/// The voters' bonds, while they are being brought up to date member by member.
+struct Books<'a> {
+    stake: &'a [Share],
+    penalty: Share,
+    books: Vec<Book>,
+    /// One value per cell of the column at hand.
+    values: Vec<Share>,
+}
+
+/// The bonds of one voter.
+struct Book {
+    earned: Share,
+    row: Vec<(u16, u16)>,
+}
+
+impl Books<'_> {
+    fn new<'a>(votes: &'a Votes, params: &Params) -> Books<'a> {
+        let book = |voter: &Voter| Book {
+            earned: Share::ZERO,
+            row: Vec::with_capacity(voter.cells),
+        };
+        Books {
+            stake: &votes.stake,
+            penalty: Share::from_u16(params.bonds_penalty),
+            books: votes.voters.iter().map(book).collect(),
+            values: Vec::new(),
+        }
+    }
+
+    /// The weight that a bond follows: clipped to consensus as far as the penalty goes.
+    #[inline]
+    fn followed(&self, cell: &Cell, consensus: Share) -> Share {
+        let clip = cell.weight.minus(consensus);
+        cell.weight.minus(clip.times_up(self.penalty))
+    }
+
+    /// Bonds are shares in a miner: they follow stake times weight, and each column adds up to 1.
+    fn yuma2(&mut self, column: &Column, rate: &impl Rate) {
+        let mut values = core::mem::take(&mut self.values);
+        values.clear();
+        let (mut bought, mut held) = (0_u64, 0_u64);
+        values.extend(column.cells.iter().map(|cell| {
+            let weight = self.followed(cell, column.consensus);
+            let value = weight.times(at(self.stake, cell.voter));
+            bought = bought.wrapping_add(value.to_bits());
+            held = held.wrapping_add(cell.bond.into());
+            value
+        }));
+
+        let (bought, held) = (Divisor::new(bought), Divisor::new(held));
+        let (mut whole, mut largest) = (0_u64, Share::ZERO);
+        for (cell, value) in column.cells.iter().zip(&mut values) {
+            let target = bought.share(value.to_bits());
+            let old = held.share(cell.bond.into());
+            let weight = self.followed(cell, column.consensus);
+            let rate = rate.of(weight, column.consensus, target, old);
+            *value = average(rate, target, old);
+            whole = whole.wrapping_add(value.to_bits());
+            largest = largest.max(*value);
+        }
+
+        let whole = Divisor::new(whole);
+        let largest = Divisor::new(whole.share(largest.to_bits()).to_bits());
+        for (cell, value) in column.cells.iter().zip(&values) {
+            let bond = whole.share(value.to_bits());
+            let stored = largest.share(bond.to_bits());
+            self.enter(cell, column, bond, stored);
+        }
+        self.values = values;
+    }
+
+    /// Bonds follow weights alone; stake counts when dividends are drawn, so that a small validator that was
+    /// early is not diluted by a large one that was late.
+    fn yuma3(&mut self, column: &Column, rate: &impl Rate) {
+        let mut values = core::mem::take(&mut self.values);
+        values.clear();
+        let mut whole = 0_u64;
+        values.extend(column.cells.iter().map(|cell| {
+            let target = self.followed(cell, column.consensus);
+            let old = Share::from_u16(cell.bond);
+            let value = average(rate.of(target, column.consensus, target, old), target, old);
+            whole = whole.wrapping_add(value.to_bits());
+            value
+        }));
+
+        let whole = Divisor::new(whole);
+        for (cell, value) in column.cells.iter().zip(&values) {
+            self.enter(cell, column, whole.share(value.to_bits()), *value);
+        }
+        self.values = values;
+    }
+
+    /// Lets a bond earn, and writes down what is stored of it.
+    #[inline]
+    fn enter(&mut self, cell: &Cell, column: &Column, bond: Share, stored: Share) {
+        if let Some(book) = self.books.get_mut(usize::from(cell.voter)) {
+            book.earned = book.earned.plus(bond.times(column.incentive));
+            let stored = stored.to_u16();
+            if stored > 0 {
+                book.row.push((column.uid, stored));
+            }
+        }
+    }
+
+    fn close(self, rule: BondsRule) -> Bonds {
+        let dividend = |(book, stake): (&Book, &Share)| match rule {
+            BondsRule::Yuma2 => book.earned,
+            BondsRule::Yuma3 => book.earned.times(*stake),
+        };
+        let mut dividends: Vec<Share> = self.books.iter().zip(self.stake).map(dividend).collect();
+        normalise(&mut dividends);
+        Bonds {
+            rows: self.books.into_iter().map(|book| book.row).collect(),
+            dividends,
+        }
     }
 }
 
-/// `rate · target + (1 − rate) · old` with one rate for all cells. A rate that differs from cell to cell
-/// (liquid alpha) would be computed here, from `target` and `old`.
-fn average(target: &Matrix, old: &Matrix, params: &Params) -> Matrix {
-    let rate = rate(params.bonds_moving_average);
-    let kept = Fixed::ONE.minus(rate);
-    target.merge(old, |target, old| rate.times(target).plus(kept.times(old)))
-}
-
-/// 1 − `moving_average` / 10⁶, of which the quotient is rounded down, so that the rate is rounded up.
-fn rate(moving_average: u32) -> Fixed {
-    Fixed::ONE.minus(Fixed::ratio(moving_average.into(), 1_000_000))
-}
-
-fn shares(bonds: &Matrix) -> Vec<Vec<(usize, u16)>> {
-    let row = |row: &Vec<(usize, Fixed)>| {
-        let shares = row.iter().map(|&(column, bond)| (column, bond.to_share()));
-        shares.filter(|&(_, share)| share > 0).collect()
-    };
-    bonds.rows.iter().map(row).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rate_is_rounded_up() {
-        assert_eq!(rate(900_000).to_bits(), 429_496_730);
-        assert_eq!(rate(0), Fixed::ONE);
-        assert_eq!(rate(1_000_000), Fixed::ZERO);
-    }
+/// `rate · target + (1 − rate) · old`, each product rounded down.
+#[inline]
+fn average(rate: Share, target: Share, old: Share) -> Share {
+    target.times(rate).plus(old.times(Share::ONE.minus(rate)))
 }

@@ -19,6 +19,13 @@ pub enum InputError {
     },
     /// `bonds_moving_average` is above 1,000,000.
     MovingAverageAboveOne(u32),
+    /// The lower bound of liquid alpha is above the upper.
+    LiquidAlphaReversed {
+        /// The lower bound, of 65,535.
+        low: u16,
+        /// The upper bound, of 65,535.
+        high: u16,
+    },
 }
 
 impl fmt::Display for InputError {
@@ -41,6 +48,12 @@ impl fmt::Display for InputError {
                 write!(
                     f,
                     "bonds_moving_average is {value}: it must be at most 1,000,000"
+                )
+            }
+            InputError::LiquidAlphaReversed { low, high } => {
+                write!(
+                    f,
+                    "liquid_alpha goes from {low} down to {high}: its low must be at most its high"
                 )
             }
         }

@@ -25,11 +25,20 @@
 //! The result is defined on dense matrices and computed on the union of the listed cells, which is the same:
 //! a bond whose weight is gone decays and does not vanish. Cost: O(cells · log validators + members).
 //!
+//! # Liquid alpha
+//!
+//! By default all bonds move at one rate. With [`LiquidAlpha`] a bond moves at its own, between two bounds:
+//! the faster, the further its validator stands from consensus while it buys, or from its old bond while it
+//! sells. A bond and a weight that are both zero stay zero at any rate, so that only listed cells need one
+//! here as well.
+//!
 //! # Arithmetic
 //!
-//! 32 fractional bits, quotients and products rounded down ([`Fixed`]): equal to the last integer with the
-//! reference, subtensor's `epoch_mechanism` (`tests/vectors` has its numbers). Payouts are
-//! `pot · share / Σ shares` in 128-bit integers, so that a pot is never overdrawn and less than one unit
+//! 32 fractional bits, quotients and products rounded down: equal to the last integer with the reference,
+//! subtensor's `epoch_mechanism` (`tests/vectors` has its numbers). Of liquid alpha's rates that cannot be
+//! said, since the reference takes its exponentials from a series in a fixed-point library: here they are
+//! within 2⁻²⁹ of the formula, and bonds and dividends within the 0.001 to which the reference's own tests
+//! state them. Payouts are `pot · share / Σ shares`, so that a pot is never overdrawn and less than one unit
 //! per member stays in it.
 //!
 //! # What differs from subtensor
@@ -39,29 +48,43 @@
 //! - If nobody has incentive and nobody dividends, nothing is paid. Subtensor then pays validators by
 //!   stake, which pays an idle subnet for being idle.
 //! - A validator without stake has neither weights nor bonds, whatever it may do.
-//! - Rates of bonds are the same for all cells: liquid alpha is not implemented.
+//! - Liquid alpha decays a bond whose weight is gone. Subtensor's sparse path drops it, its dense one does
+//!   as we do.
+//! - Liquid alpha works with Yuma2 as well; subtensor's Yuma2 ignores it. What a bond goes to, and is
+//!   compared with, is then the share that the validator's stake and weight would buy, as it is always in
+//!   Yuma2.
 
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::float_arithmetic
+    )
+)]
 
 extern crate alloc;
 
 mod bonds;
 mod consensus;
 mod error;
-mod fixed;
-mod matrix;
+mod median;
 mod payout;
+mod rate;
+mod share;
 mod votes;
 
 use alloc::vec::Vec;
 
+use consensus::Agreement;
 pub use error::InputError;
-use fixed::normalise;
-pub use fixed::Fixed;
-use matrix::at;
+use share::Share;
 use votes::Votes;
 
-/// What a subnet's owner may choose.
+/// What a subnet's owner may choose. The default is the reference's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
     /// Share of stake that must support a weight, of 65,535.
@@ -72,6 +95,45 @@ pub struct Params {
     pub bonds_penalty: u16,
     /// How bonds are kept and what they pay.
     pub bonds: BondsRule,
+    /// A rate for each bond in the place of `bonds_moving_average`, in epochs where there is consensus on
+    /// anyone.
+    pub liquid_alpha: Option<LiquidAlpha>,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Params {
+            kappa: 32_767,
+            bonds_moving_average: 900_000,
+            bonds_penalty: u16::MAX,
+            bonds: BondsRule::Yuma3,
+            liquid_alpha: None,
+        }
+    }
+}
+
+/// How fast each bond moves: low + σ(steepness/100 · (d − ½)) · (high − low), with σ(x) = 1 / (1 + e⁻ˣ) and x
+/// kept between −20 and 20. The distance d is how far the weight that the bond follows is above consensus,
+/// where the bond is to grow or to stay; how far it has to fall, where it is to shrink. The default is the
+/// reference's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiquidAlpha {
+    /// The slowest rate, of 65,535.
+    pub low: u16,
+    /// The fastest rate, of 65,535. Not below `low`.
+    pub high: u16,
+    /// How sharply the rate changes about the middle, in hundredths.
+    pub steepness: u16,
+}
+
+impl Default for LiquidAlpha {
+    fn default() -> Self {
+        LiquidAlpha {
+            low: 45_875,
+            high: 58_982,
+            steepness: 1_000,
+        }
+    }
 }
 
 /// How bonds are kept and what they pay.
@@ -154,8 +216,7 @@ pub struct Outcome {
     pub validator_emission: u64,
     /// Its bonds for the next epoch, ascending by uid. Empty for members that do not validate.
     pub bonds: Vec<(u16, u16)>,
-    /// Its share of a single pot.
-    combined: Fixed,
+    exact: payout::Exact,
 }
 
 impl Output {
@@ -163,10 +224,7 @@ impl Output {
     /// down per member. Subtensor's emission: if there is neither incentive nor dividend, validators share
     /// the pot by stake.
     pub fn combined_emission(&self, pot: u64) -> Vec<u64> {
-        self.members
-            .iter()
-            .map(|outcome| outcome.combined.of(pot))
-            .collect()
+        payout::combined(&self.members, pot)
     }
 }
 
@@ -178,29 +236,23 @@ impl Output {
 ///
 /// [`InputError`] if members or rows are not in strictly ascending order, or a parameter is out of range.
 pub fn epoch(input: &Input, params: &Params) -> Result<Output, InputError> {
-    if params.bonds_moving_average > 1_000_000 {
-        return Err(InputError::MovingAverageAboveOne(
-            params.bonds_moving_average,
-        ));
-    }
+    params.check()?;
     let votes = Votes::of(input)?;
+    let agreement = Agreement::of(&votes, Share::from_u16(params.kappa));
+    let bonds = bonds::advance(input, &votes, &agreement, params);
+    Ok(payout::output(input, &votes, agreement, bonds))
+}
 
-    let kappa = Fixed::from_share(params.kappa);
-    let consensus = consensus::weighted_medians(&votes.weights, &votes.stake, kappa);
-    let clipped = votes
-        .weights
-        .map(|_, column, weight| weight.min(at(&consensus, column)));
-    let mut incentive = clipped.weighted_column_sums(&votes.stake);
-    normalise(&mut incentive);
-
-    let penalty = Fixed::from_share(params.bonds_penalty);
-    let for_bonds = votes.weights.map(|_, column, weight| {
-        let clip = weight.minus(at(&consensus, column));
-        weight.minus(penalty.times_up(clip))
-    });
-    let bonds = bonds::advance(&votes.bonds, &for_bonds, &votes.stake, &incentive, params);
-
-    Ok(payout::output(
-        input, &votes, &consensus, &clipped, &incentive, bonds,
-    ))
+impl Params {
+    fn check(&self) -> Result<(), InputError> {
+        if self.bonds_moving_average > 1_000_000 {
+            return Err(InputError::MovingAverageAboveOne(self.bonds_moving_average));
+        }
+        match self.liquid_alpha {
+            Some(LiquidAlpha { low, high, .. }) if low > high => {
+                Err(InputError::LiquidAlphaReversed { low, high })
+            }
+            _ => Ok(()),
+        }
+    }
 }

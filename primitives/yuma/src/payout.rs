@@ -4,129 +4,169 @@ use alloc::{vec, vec::Vec};
 
 use crate::{
     bonds::Bonds,
-    fixed::{normalise, Fixed},
-    matrix::{at, Matrix},
-    votes::Votes,
-    Input, Outcome, Output, Pots,
+    consensus::Agreement,
+    share::{at, sum, Share},
+    votes::{total_stake, Votes},
+    Input, Member, Outcome, Output, Pots,
 };
 
-/// Puts the epoch's results together, per member.
-pub fn output(
-    input: &Input,
-    votes: &Votes,
-    consensus: &[Fixed],
-    clipped: &Matrix,
-    incentive: &[Fixed],
-    bonds: Bonds,
-) -> Output {
-    let trust: Vec<Fixed> = clipped
-        .rows
-        .iter()
-        .map(|row| row.iter().map(|cell| cell.1).sum())
-        .collect();
-    let (dividends, trust) = (
-        by_member(input, votes, &bonds.dividends),
-        by_member(input, votes, &trust),
-    );
-    let combined = combined(input, votes, incentive, &dividends);
-    let (miners, miners_left) = split(input.pots.miners, incentive);
-    let (validators, validators_left) = split(input.pots.validators, &dividends);
-    let mut stored = stored_by_member(input, votes, bonds.stored);
+/// A member's shares as they were computed, before they are rounded to what is reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exact {
+    incentive: Share,
+    dividends: Share,
+    /// By stake, where there is neither incentive nor dividend in the subnet.
+    by_stake: Share,
+}
 
-    let outcome = |(position, uid)| Outcome {
-        uid,
-        incentive: at(incentive, position).to_share(),
-        dividends: at(&dividends, position).to_share(),
-        consensus: at(consensus, position).to_share(),
-        trust: at(&trust, position).to_share(),
-        miner_emission: miners.get(position).copied().unwrap_or_default(),
-        validator_emission: validators.get(position).copied().unwrap_or_default(),
-        bonds: stored
-            .get_mut(position)
-            .map(core::mem::take)
-            .unwrap_or_default(),
-        combined: at(&combined, position),
+/// Puts the epoch's results together, per member.
+pub fn output(input: &Input, votes: &Votes, agreement: Agreement, bonds: Bonds) -> Output {
+    let count = input.members.len();
+    let (mut dividends, mut trust) = (vec![Share::ZERO; count], vec![Share::ZERO; count]);
+    let mut rows = vec![Vec::new(); count];
+    let results = bonds.dividends.iter().zip(agreement.trust).zip(bonds.rows);
+    for (voter, ((dividend, trusted), row)) in votes.voters.iter().zip(results) {
+        set(&mut dividends, voter.position, *dividend);
+        set(&mut trust, voter.position, trusted);
+        set(&mut rows, voter.position, row);
+    }
+    let by_stake = match sum(&agreement.incentive) | sum(&dividends) {
+        0 => by_stake(input, votes),
+        _ => Vec::new(),
+    };
+
+    let mut miners = Split::new(input.pots.miners, &agreement.incentive);
+    let mut validators = Split::new(input.pots.validators, &dividends);
+    let members = input.members.iter().zip(rows).enumerate();
+    let outcome = |(position, (member, bonds)): (usize, (&Member, Vec<_>))| {
+        let exact = Exact {
+            incentive: at(&agreement.incentive, position),
+            dividends: at(&dividends, position),
+            by_stake: at(&by_stake, position),
+        };
+        Outcome {
+            uid: member.uid,
+            incentive: exact.incentive.to_u16(),
+            dividends: exact.dividends.to_u16(),
+            consensus: at(&agreement.consensus, position).to_u16(),
+            trust: at(&trust, position).to_u16(),
+            miner_emission: miners.pay(exact.incentive),
+            validator_emission: validators.pay(exact.dividends),
+            bonds,
+            exact,
+        }
     };
     Output {
-        members: input
-            .members
-            .iter()
-            .map(|member| member.uid)
-            .enumerate()
-            .map(outcome)
-            .collect(),
+        members: members.map(outcome).collect(),
         remainder: Pots {
-            miners: miners_left,
-            validators: validators_left,
+            miners: miners.left,
+            validators: validators.left,
         },
     }
 }
 
-/// `pot · share / Σ shares` for each, rounded down, and what is left of the pot.
-fn split(pot: u64, shares: &[Fixed]) -> (Vec<u64>, u64) {
-    let total: u128 = shares.iter().map(|share| u128::from(share.to_bits())).sum();
-    let mut left = pot;
-    let part = |share: &Fixed| {
-        let amount = u128::from(pot) * u128::from(share.to_bits());
-        // At most `pot`, since a share is at most the total.
-        let amount = amount
-            .checked_div(total)
-            .map_or(0, |part| u64::try_from(part).unwrap_or(0));
-        match left.checked_sub(amount) {
-            Some(rest) => {
-                left = rest;
-                amount
-            }
-            None => 0,
+/// A pot that is being paid out: `pot · share / Σ shares` to each, rounded down.
+struct Split {
+    /// Σ shares, at most 2³².
+    whole: u64,
+    /// The quotient and the remainder of the pot by the whole.
+    parts: u64,
+    rest: u64,
+    left: u64,
+}
+
+impl Split {
+    fn new(pot: u64, shares: &[Share]) -> Split {
+        let whole = sum(shares);
+        Split {
+            whole,
+            parts: pot.checked_div(whole).unwrap_or(0),
+            rest: pot.checked_rem(whole).unwrap_or(0),
+            left: pot,
         }
+    }
+
+    fn pay(&mut self, share: Share) -> u64 {
+        if share.is_zero() {
+            return 0;
+        }
+        // pot = parts · whole + rest, so the first product is at most the pot; rest < whole ≤ 2³².
+        let share = share.to_bits();
+        let of_rest = share.wrapping_mul(self.rest).checked_div(self.whole);
+        let amount = share
+            .wrapping_mul(self.parts)
+            .wrapping_add(of_rest.unwrap_or(0))
+            .min(self.left);
+        self.left = self.left.wrapping_sub(amount);
+        amount
+    }
+}
+
+/// Shares by active stake; where nobody is active, by all stake.
+fn by_stake(input: &Input, votes: &Votes) -> Vec<Share> {
+    if sum(&votes.stake) == 0 {
+        let total = total_stake(input.members);
+        let share = |member: &Member| Share::ratio(member.stake, total);
+        return input.members.iter().map(share).collect();
+    }
+    let mut shares = vec![Share::ZERO; input.members.len()];
+    for (voter, stake) in votes.voters.iter().zip(&votes.stake) {
+        set(&mut shares, voter.position, *stake);
+    }
+    shares
+}
+
+/// What each member would have of a single pot that miners and validators share half and half.
+pub fn combined(members: &[Outcome], pot: u64) -> Vec<u64> {
+    let both = |exact: &Exact| {
+        let (incentive, dividends) = (exact.incentive.to_bits(), exact.dividends.to_bits());
+        incentive.wrapping_add(dividends)
     };
-    let parts = shares.iter().map(part).collect();
-    (parts, left)
-}
-
-/// Shares of a single pot: incentive and dividends half and half; by stake if there are neither.
-fn combined(input: &Input, votes: &Votes, incentive: &[Fixed], dividends: &[Fixed]) -> Vec<Fixed> {
-    let mut shares: Vec<Fixed> = incentive
+    // At most 2³³: all incentive and all dividends.
+    let whole = members
         .iter()
-        .zip(dividends)
-        .map(|(miner, validator)| miner.plus(*validator))
-        .collect();
-    normalise(&mut shares);
-    if shares.iter().any(|share| !share.is_zero()) {
-        return shares;
-    }
-    match votes.stake.iter().any(|stake| !stake.is_zero()) {
-        true => by_member(input, votes, &votes.stake),
-        false => votes.shares.clone(),
+        .fold(0_u64, |sum, outcome| sum.wrapping_add(both(&outcome.exact)));
+    let share = |exact: &Exact| match whole {
+        0 => exact.by_stake,
+        whole => Share::ratio(both(exact), whole.into()),
+    };
+    members
+        .iter()
+        .map(|outcome| share(&outcome.exact).of(pot))
+        .collect()
+}
+
+fn set<T>(list: &mut [T], position: usize, value: T) {
+    if let Some(slot) = list.get_mut(position) {
+        *slot = value;
     }
 }
 
-/// Spreads what is per voter over all members.
-fn by_member(input: &Input, votes: &Votes, values: &[Fixed]) -> Vec<Fixed> {
-    let mut spread = vec![Fixed::ZERO; input.members.len()];
-    for (position, value) in votes.voters.iter().zip(values) {
-        if let Some(slot) = spread.get_mut(*position) {
-            *slot = *value;
-        }
-    }
-    spread
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-/// The stored bonds of each member, by uid.
-fn stored_by_member(
-    input: &Input,
-    votes: &Votes,
-    stored: Vec<Vec<(usize, u16)>>,
-) -> Vec<Vec<(u16, u16)>> {
-    let mut spread = vec![Vec::new(); input.members.len()];
-    let uid = |position: usize| input.members.get(position).map(|member| member.uid);
-    for (position, row) in votes.voters.iter().zip(stored) {
-        if let Some(slot) = spread.get_mut(*position) {
-            *slot = row
-                .into_iter()
-                .filter_map(|(at, share)| Some((uid(at)?, share)))
-                .collect();
+    use super::*;
+    use crate::share::normalise;
+
+    proptest! {
+        #[test]
+        fn a_pot_is_split_as_by_long_division(
+            pot in any::<u64>(),
+            parts in prop::collection::vec(0..1u64 << 20, 0..20),
+        ) {
+            let mut shares: Vec<Share> = parts.into_iter().map(Share::from_bits).collect();
+            normalise(&mut shares);
+            let whole = u128::from(sum(&shares));
+            let mut split = Split::new(pot, &shares);
+            let mut paid = 0;
+            for share in shares {
+                let amount = u128::from(pot) * u128::from(share.to_bits());
+                let expected = amount.checked_div(whole).unwrap_or(0);
+                prop_assert_eq!(u128::from(split.pay(share)), expected);
+                paid += expected;
+            }
+            prop_assert_eq!(u128::from(split.left), u128::from(pot) - paid);
         }
     }
-    spread
 }

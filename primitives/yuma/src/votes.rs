@@ -3,85 +3,238 @@
 use alloc::{vec, vec::Vec};
 
 use crate::{
-    fixed::{normalise, Fixed},
-    matrix::Matrix,
+    share::{normalise, Divisor, Share},
     Input, InputError, Member,
 };
 
-/// The votes of an epoch. Rows are voters, columns are members.
+/// The votes of an epoch.
 pub struct Votes {
-    /// Positions of the voters among the members: those that may validate and have stake.
-    pub voters: Vec<usize>,
-    /// Per member its share of all stake.
-    pub shares: Vec<Fixed>,
+    /// Those that may validate and have stake. A cell names them by their place in this list.
+    pub voters: Vec<Voter>,
     /// Per voter its share of the active stake.
-    pub stake: Vec<Fixed>,
-    /// Weights, each row normalised.
-    pub weights: Matrix,
-    /// Bonds as they were stored.
-    pub bonds: Matrix,
+    pub stake: Vec<Share>,
+    /// Weights and bonds.
+    pub cells: Columns,
+}
+
+/// A member that votes.
+pub struct Voter {
+    /// Its position among the members.
+    pub position: usize,
+    /// How many cells its row has.
+    pub cells: usize,
+}
+
+/// A voter's weight on a member and its bond in it. One of them may be zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cell {
+    /// The voter's place among the voters.
+    pub voter: u16,
+    /// The bond as it was stored.
+    pub bond: u16,
+    /// The weight, of a row that adds up to 1.
+    pub weight: Share,
+}
+
+/// The cells, member by member, and by voter within a member: everything that an epoch computes but two sums
+/// per voter is computed member by member.
+pub struct Columns {
+    cells: Vec<Cell>,
+    /// Per member the end of its cells; they begin where those of the member before end.
+    ends: Vec<usize>,
+}
+
+impl Columns {
+    /// The cells on each member.
+    pub fn iter(&self) -> impl Iterator<Item = &[Cell]> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let column = self.cells.get(start..end).unwrap_or_default();
+            start = end;
+            column
+        })
+    }
 }
 
 impl Votes {
     /// Picks them out of the input and checks it.
     pub fn of(input: &Input) -> Result<Votes, InputError> {
-        let positions = Positions::of(input.members)?;
-        let shares = stake_shares(input.members);
-        let voting: Vec<(usize, &Member, Fixed)> = input
-            .members
-            .iter()
-            .zip(&shares)
-            .enumerate()
-            .filter(|(_, (member, share))| member.validator && !share.is_zero())
-            .map(|(position, (member, share))| (position, member, *share))
-            .collect();
-
-        let active = |(_, member, share): &(usize, &Member, Fixed)| match member.active {
-            true => *share,
-            false => Fixed::ZERO,
+        let places = Places::of(input.members)?;
+        let total = total_stake(input.members);
+        let share = |member: &Member| match member.validator {
+            true => Share::ratio(member.stake, total),
+            false => Share::ZERO,
         };
-        let mut stake: Vec<Fixed> = voting.iter().map(active).collect();
-        normalise(&mut stake);
-
-        let (mut weights, mut bonds) = (Vec::new(), Vec::new());
-        for (_, member, _) in &voting {
-            let counts =
-                |to: &Member| to.uid != member.uid && to.registered_at < member.weights_set_at;
-            weights.push(positions.row(input.members, member.uid, member.weights, counts)?);
-            let kept = |to: &Member| to.registered_at < input.last_epoch;
-            bonds.push(positions.row(input.members, member.uid, member.bonds, kept)?);
-        }
-        let columns = input.members.len();
-        Ok(Votes {
-            voters: voting.iter().map(|voter| voter.0).collect(),
-            shares,
-            stake,
-            weights: Matrix {
-                rows: weights,
-                columns,
+        let mut rows = Rows::new(input);
+        let (mut voters, mut stake) = (Vec::new(), Vec::new());
+        for (position, member) in input.members.iter().enumerate() {
+            let share = share(member);
+            if share.is_zero() {
+                continue;
             }
-            .rows_normalised(),
-            bonds: Matrix {
-                rows: bonds,
-                columns,
-            },
+            let cells = rows.add(&places, member)?;
+            voters.push(Voter { position, cells });
+            stake.push(match member.active {
+                true => share,
+                false => Share::ZERO,
+            });
+        }
+        normalise(&mut stake);
+        let cells = rows.into_columns(&voters);
+        Ok(Votes {
+            voters,
+            stake,
+            cells,
         })
     }
 }
 
-fn stake_shares(members: &[Member]) -> Vec<Fixed> {
-    let total: u128 = members.iter().map(|member| u128::from(member.stake)).sum();
-    members
-        .iter()
-        .map(|member| Fixed::ratio(member.stake.into(), total))
-        .collect()
+/// The stake of all members.
+pub fn total_stake(members: &[Member]) -> u128 {
+    // Cannot saturate: at most 2¹⁶ times 2⁶⁴.
+    members.iter().fold(0, |total: u128, member| {
+        total.saturating_add(member.stake.into())
+    })
 }
 
-/// Where each uid is among the members.
-struct Positions(Vec<Option<usize>>);
+/// A cell as it was listed.
+struct Listed {
+    column: u16,
+    weight: u16,
+    bond: u16,
+}
 
-impl Positions {
-    fn of(members: &[Member]) -> Result<Positions, InputError> {
+/// The cells voter by voter, as they come in.
+struct Rows {
+    cells: Vec<Listed>,
+    /// Per voter the sum of the weights that count.
+    sums: Vec<u64>,
+    /// Per member how many cells are on it.
+    lengths: Vec<usize>,
+    last_epoch: u64,
+}
+
+impl Rows {
+    fn new(input: &Input) -> Rows {
+        Rows {
+            cells: Vec::new(),
+            sums: Vec::new(),
+            lengths: vec![0; input.members.len()],
+            last_epoch: input.last_epoch,
+        }
+    }
+
+    /// Adds a voter's weights and bonds, and says how many cells they are: those towards members, without
+    /// weights on oneself or on who came after they were set, and without bonds in who came since the last
+    /// epoch.
+    fn add(&mut self, places: &Places, voter: &Member) -> Result<usize, InputError> {
+        let ascends = |row: &[(u16, u16)]| row.is_sorted_by(|a, b| a.0 < b.0);
+        if !ascends(voter.weights) || !ascends(voter.bonds) {
+            return Err(InputError::RowNotAscending { uid: voter.uid });
+        }
+        let before = self.cells.len();
+        self.cells
+            .reserve(voter.weights.len().max(voter.bonds.len()));
+        let mut sum = 0_u64;
+        union(voter.weights, voter.bonds, |uid, weight, bond| {
+            let Some(place) = places.get(uid) else { return };
+            let counts = uid != voter.uid && place.registered_at < voter.weights_set_at;
+            let weight = if counts { weight } else { 0 };
+            let kept = place.registered_at < self.last_epoch;
+            let bond = if kept { bond } else { 0 };
+            if (weight, bond) == (0, 0) {
+                return;
+            }
+            if let Some(length) = self.lengths.get_mut(usize::from(place.column)) {
+                *length = length.wrapping_add(1);
+            }
+            sum = sum.wrapping_add(weight.into());
+            self.cells.push(Listed {
+                column: place.column,
+                weight,
+                bond,
+            });
+        });
+        self.sums.push(sum);
+        Ok(self.cells.len().wrapping_sub(before))
+    }
+
+    /// Normalises each row, and turns rows into columns in one pass.
+    fn into_columns(self, voters: &[Voter]) -> Columns {
+        let mut ends = self.lengths;
+        let mut start = 0_usize;
+        for slot in &mut ends {
+            let length = core::mem::replace(slot, start);
+            start = start.wrapping_add(length);
+        }
+        let mut cells = vec![Cell::default(); self.cells.len()];
+        let mut left = self.cells.as_slice();
+        for (number, (voter, sum)) in voters.iter().zip(self.sums).enumerate() {
+            let whole = Divisor::new(sum);
+            let (row, rest) = left.split_at_checked(voter.cells).unwrap_or((left, &[]));
+            left = rest;
+            for listed in row {
+                // A column's next free place, which is its end after its last cell.
+                let Some(end) = ends.get_mut(usize::from(listed.column)) else {
+                    continue;
+                };
+                if let Some(cell) = cells.get_mut(*end) {
+                    *cell = Cell {
+                        voter: number as u16,
+                        bond: listed.bond,
+                        weight: whole.share(listed.weight.into()),
+                    };
+                }
+                *end = end.wrapping_add(1);
+            }
+        }
+        Columns { cells, ends }
+    }
+}
+
+/// Calls `visit(uid, weight, bond)` for every uid that at least one of two ascending rows lists.
+#[inline]
+fn union(weights: &[(u16, u16)], bonds: &[(u16, u16)], mut visit: impl FnMut(u16, u16, u16)) {
+    let (mut weights, mut bonds) = (weights, bonds);
+    loop {
+        match (weights.split_first(), bonds.split_first()) {
+            (Some((&(uid, weight), later)), Some((&(other, bond), later_bonds))) => {
+                if uid == other {
+                    visit(uid, weight, bond);
+                    (weights, bonds) = (later, later_bonds);
+                } else if uid < other {
+                    visit(uid, weight, 0);
+                    weights = later;
+                } else {
+                    visit(other, 0, bond);
+                    bonds = later_bonds;
+                }
+            }
+            (Some((&(uid, weight), later)), None) => {
+                visit(uid, weight, 0);
+                weights = later;
+            }
+            (None, Some((&(uid, bond), later))) => {
+                visit(uid, 0, bond);
+                bonds = later;
+            }
+            (None, None) => return,
+        }
+    }
+}
+
+/// Where a uid is among the members, and since when.
+#[derive(Clone, Copy)]
+struct Place {
+    column: u16,
+    registered_at: u64,
+}
+
+/// Per uid its place.
+struct Places(Vec<Option<Place>>);
+
+impl Places {
+    fn of(members: &[Member]) -> Result<Places, InputError> {
         if members.len() > usize::from(u16::MAX) {
             return Err(InputError::TooManyMembers);
         }
@@ -94,35 +247,88 @@ impl Positions {
         }
         let slots = members
             .last()
-            .map_or(0, |member| usize::from(member.uid) + 1);
-        let mut positions = vec![None; slots];
-        for (position, member) in members.iter().enumerate() {
-            if let Some(slot) = positions.get_mut(usize::from(member.uid)) {
-                *slot = Some(position);
+            .map_or(0, |member| usize::from(member.uid).wrapping_add(1));
+        let mut places = vec![None; slots];
+        for (column, member) in (0..).zip(members) {
+            if let Some(slot) = places.get_mut(usize::from(member.uid)) {
+                *slot = Some(Place {
+                    column,
+                    registered_at: member.registered_at,
+                });
             }
         }
-        Ok(Positions(positions))
+        Ok(Places(places))
     }
 
-    /// The cells of `owner`'s row that are not zero and are towards members that `counts`.
-    fn row(
-        &self,
-        members: &[Member],
-        owner: u16,
-        row: &[(u16, u16)],
-        counts: impl Fn(&Member) -> bool,
-    ) -> Result<Vec<(usize, Fixed)>, InputError> {
-        if row
-            .windows(2)
-            .any(|pair| matches!(pair, [a, b] if a.0 >= b.0))
-        {
-            return Err(InputError::RowNotAscending { uid: owner });
+    #[inline]
+    fn get(&self, uid: u16) -> Option<Place> {
+        self.0.get(usize::from(uid)).copied().flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn member<'a>(uid: u16, weights: &'a [(u16, u16)], bonds: &'a [(u16, u16)]) -> Member<'a> {
+        Member {
+            uid,
+            stake: 1,
+            validator: true,
+            active: true,
+            registered_at: 0,
+            weights_set_at: 1,
+            weights,
+            bonds,
         }
-        let cell = |&(uid, value): &(u16, u16)| {
-            let position = self.0.get(usize::from(uid)).copied().flatten()?;
-            let counts = value > 0 && members.get(position).is_some_and(&counts);
-            counts.then(|| (position, Fixed::from_u16(value)))
+    }
+
+    #[test]
+    fn columns_hold_the_union_of_weights_and_bonds_by_voter() {
+        let members = [
+            member(3, &[(5, 1), (9, 3)], &[(9, 7)]),
+            member(5, &[(3, 0), (4, 9), (9, 8)], &[(3, 6)]),
+            member(9, &[], &[]),
+        ];
+        let input = Input {
+            members: &members,
+            last_epoch: 1,
+            pots: Default::default(),
         };
-        Ok(row.iter().filter_map(cell).collect())
+        let votes = Votes::of(&input).unwrap();
+        let columns: Vec<Vec<Cell>> = votes.cells.iter().map(<[Cell]>::to_vec).collect();
+        let cell = |voter, bond, weight| Cell {
+            voter,
+            bond,
+            weight,
+        };
+        assert_eq!(
+            columns,
+            [
+                vec![cell(1, 6, Share::ZERO)],
+                vec![cell(0, 0, Share::ratio(1, 4))],
+                vec![cell(0, 7, Share::ratio(3, 4)), cell(1, 0, Share::ONE)],
+            ]
+        );
+        let cells: Vec<usize> = votes.voters.iter().map(|voter| voter.cells).collect();
+        assert_eq!(cells, [2, 2, 0]);
+        assert_eq!(votes.stake, [Share::ratio(1, 3); 3]);
+    }
+
+    #[test]
+    fn a_union_visits_each_uid_once_in_order() {
+        let visited = |weights: &[(u16, u16)], bonds: &[(u16, u16)]| {
+            let mut visited = Vec::new();
+            union(weights, bonds, |uid, weight, bond| {
+                visited.push((uid, weight, bond))
+            });
+            visited
+        };
+        assert_eq!(
+            visited(&[(0, 1), (2, 5)], &[(1, 7), (2, 1), (3, 9)]),
+            [(0, 1, 0), (1, 0, 7), (2, 5, 1), (3, 0, 9)]
+        );
+        assert_eq!(visited(&[(4, 4)], &[]), [(4, 4, 0)]);
+        assert_eq!(visited(&[], &[]), []);
     }
 }

@@ -1,188 +1,261 @@
-//! The numbers of the reference implementation. `tests/vectors/README.md` states the source.
+//! The numbers of the reference implementation, by way of the example that prints them.
+//! `tests/vectors/README.md` states their source.
 
-use std::collections::BTreeMap;
+#[path = "../examples/epoch/scenario.rs"]
+mod scenario;
 
+use std::{fs, path::PathBuf};
+
+use scenario::{EpochReport, Scenario};
 use serde::Deserialize;
-use yuma::{epoch, BondsRule, Input, Member, Output, Params, Pots};
 
+/// The half of a file that says what must come out.
 #[derive(Deserialize)]
-struct Scenario {
-    n: u16,
-    stake: Vec<u64>,
-    permits: Vec<bool>,
-    params: ScenarioParams,
-    emission: u64,
+struct Expectations {
     tolerance: f64,
-    epochs: Vec<Epoch>,
+    epochs: Vec<Step>,
 }
 
 #[derive(Deserialize)]
-struct ScenarioParams {
-    kappa: u16,
-    bonds_moving_average: u32,
-    bonds_penalty: u16,
-    yuma: u8,
-}
-
-#[derive(Deserialize)]
-struct Epoch {
-    set_weights: BTreeMap<u16, Vec<u16>>,
-    active: Option<Vec<bool>>,
+struct Step {
     expect: Expect,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[derive(Default)]
 struct Expect {
     emission: Option<Vec<u64>>,
+    dividends_head: Vec<u16>,
+    dividends_fraction: Vec<f64>,
     bonds_column: Option<Column>,
-    bonds_fraction: Option<Vec<Vec<f64>>>,
-    bonds_first_uid: u16,
-    dividends_fraction: Option<Vec<f64>>,
+    bonds_fraction: Vec<Vec<f64>>,
+    bonds_first_uid: usize,
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Column {
-    uid: u16,
-    rows: Vec<u16>,
+    uid: usize,
+    rows: Vec<usize>,
     values: Vec<u16>,
 }
 
-type Row = Vec<(u16, u16)>;
-
-/// A subnet between two epochs.
-struct Subnet {
-    scenario: Scenario,
-    weights: Vec<Row>,
-    bonds: Vec<Row>,
+/// Numbers got and expected, as they come.
+struct Comparison {
+    tolerance: f64,
+    compared: usize,
 }
 
-impl Subnet {
-    fn new(json: &str) -> Subnet {
-        let scenario: Scenario = serde_json::from_str(json).unwrap();
-        let rows = vec![Row::new(); scenario.n.into()];
-        Subnet {
-            scenario,
-            weights: rows.clone(),
-            bonds: rows,
-        }
+impl Comparison {
+    fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, got: &[T], expected: &[T]) {
+        assert_eq!(got, expected, "{what}");
+        self.compared += expected.len();
     }
 
-    fn params(&self) -> Params {
-        let params = &self.scenario.params;
-        Params {
-            kappa: params.kappa,
-            bonds_moving_average: params.bonds_moving_average,
-            bonds_penalty: params.bonds_penalty,
-            bonds: match params.yuma {
-                2 => BondsRule::Yuma2,
-                3 => BondsRule::Yuma3,
-                other => panic!("Yuma {other}?"),
-            },
-        }
-    }
-
-    fn step(&mut self, number: usize) -> Output {
-        let step = &self.scenario.epochs[number];
-        for (uid, row) in &step.set_weights {
-            self.weights[usize::from(*uid)] = (0..).zip(row.iter().copied()).collect();
-        }
-        let member = |uid: usize| Member {
-            uid: uid as u16,
-            stake: self.scenario.stake[uid],
-            validator: self.scenario.permits[uid],
-            active: step.active.as_ref().is_none_or(|active| active[uid]),
-            registered_at: 0,
-            weights_set_at: 1,
-            weights: &self.weights[uid],
-            bonds: &self.bonds[uid],
-        };
-        let members: Vec<Member> = (0..self.scenario.n.into()).map(member).collect();
-        let pots = Pots::default();
-        let input = Input {
-            members: &members,
-            last_epoch: 1,
-            pots,
-        };
-        let output = epoch(&input, &self.params()).unwrap();
-        self.bonds = output
-            .members
-            .iter()
-            .map(|outcome| outcome.bonds.clone())
-            .collect();
-        output
-    }
-
-    fn bond(&self, row: usize, uid: u16) -> u16 {
-        self.bonds[row]
-            .iter()
-            .find(|cell| cell.0 == uid)
-            .map_or(0, |cell| cell.1)
-    }
-}
-
-/// Runs a scenario and returns how many numbers were compared.
-fn reproduce(json: &str) -> usize {
-    let mut subnet = Subnet::new(json);
-    let tolerance = subnet.scenario.tolerance;
-    let near = |what: &str, number: usize, got: u16, expected: f64| {
+    fn near(&mut self, what: &str, got: u16, expected: f64) {
         let got = f64::from(got) / 65_535.0;
         assert!(
-            (got - expected).abs() <= tolerance,
-            "epoch {number}, {what}: {got}, not {expected}"
+            (got - expected).abs() <= self.tolerance,
+            "{what}: {got}, not {expected}"
         );
-    };
-    let mut compared = 0;
-    for number in 0..subnet.scenario.epochs.len() {
-        let output = subnet.step(number);
-        let expect = std::mem::take(&mut subnet.scenario.epochs[number].expect);
-        if let Some(emission) = expect.emission {
-            let got = output.combined_emission(subnet.scenario.emission);
-            assert_eq!(got, emission, "emission of epoch {number}");
-            compared += emission.len();
+        self.compared += 1;
+    }
+
+    fn epoch(&mut self, name: &str, got: &EpochReport, expect: &Expect) {
+        if let Some(emission) = &expect.emission {
+            self.equal(&format!("{name}, emission"), &got.emission, emission);
         }
-        if let Some(Column { uid, rows, values }) = expect.bonds_column {
-            let got: Vec<u16> = rows
-                .iter()
-                .map(|&row| subnet.bond(row.into(), uid))
-                .collect();
-            assert_eq!(got, values, "bonds in uid {uid} after epoch {number}");
-            compared += values.len();
+        let head = got.dividends.iter().zip(&expect.dividends_head);
+        for (uid, (&got, &expected)) in head.enumerate() {
+            let expected = f64::from(expected) / 65_535.0;
+            self.near(&format!("{name}, dividends of {uid}"), got, expected);
         }
-        for (row, bonds) in expect.bonds_fraction.iter().flatten().enumerate() {
-            for (uid, &expected) in (expect.bonds_first_uid..).zip(bonds) {
-                near(
-                    &format!("bond of {row} in {uid}"),
-                    number,
-                    subnet.bond(row, uid),
-                    expected,
-                );
-                compared += 1;
-            }
-        }
-        for (uid, &expected) in expect.dividends_fraction.iter().flatten().enumerate() {
-            near(
-                &format!("dividends of {uid}"),
-                number,
-                output.members[uid].dividends,
+        for (uid, &expected) in expect.dividends_fraction.iter().enumerate() {
+            self.near(
+                &format!("{name}, dividends of {uid}"),
+                got.dividends[uid],
                 expected,
             );
-            compared += 1;
+        }
+        if let Some(Column { uid, rows, values }) = &expect.bonds_column {
+            let column: Vec<u16> = rows.iter().map(|&row| got.bonds[row][*uid]).collect();
+            self.equal(&format!("{name}, bonds in {uid}"), &column, values);
+        }
+        for (row, bonds) in expect.bonds_fraction.iter().enumerate() {
+            for (uid, &expected) in (expect.bonds_first_uid..).zip(bonds) {
+                self.near(
+                    &format!("{name}, bond of {row} in {uid}"),
+                    got.bonds[row][uid],
+                    expected,
+                );
+            }
         }
     }
-    compared
+}
+
+/// Runs a file of `tests/vectors` and returns how many numbers were compared.
+fn reproduce(name: &str) -> usize {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(name);
+    let json = fs::read_to_string(path).unwrap();
+    let report = Scenario::parse(&json).unwrap().run().unwrap();
+    let expected: Expectations = serde_json::from_str(&json).unwrap();
+    let mut comparison = Comparison {
+        tolerance: expected.tolerance,
+        compared: 0,
+    };
+    assert_eq!(report.epochs.len(), expected.epochs.len());
+    for (number, (got, step)) in report.epochs.iter().zip(&expected.epochs).enumerate() {
+        comparison.epoch(&format!("{name}, epoch {number}"), got, &step.expect);
+    }
+    comparison.compared
+}
+
+/// Every file with how many numbers it states.
+const VECTORS: [(&str, usize); 7] = [
+    ("yuma2_bonds.json", 8 * 8 + 7 * 4),
+    ("yuma3_kappa_moves_first.json", 6 * (6 + 3)),
+    ("yuma3_kappa_moves_last.json", 6 * (6 + 3)),
+    ("yuma3_kappa_moves_second.json", 6 * (6 + 3)),
+    ("yuma3_liquid_alpha_disabled.json", 6 * (6 + 3)),
+    ("yuma3_one_epoch_switch.json", 6 * (6 + 3)),
+    ("yuma3_stable_miner.json", 6 * (9 + 3)),
+];
+
+#[test]
+fn every_vector_is_reproduced() {
+    for (name, numbers) in VECTORS {
+        assert_eq!(reproduce(name), numbers, "{name}");
+    }
 }
 
 #[test]
-fn yuma2_is_exact_to_the_integer() {
+fn no_vector_is_forgotten() {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
+    let files = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let mut files: Vec<String> = files.map(|name| name.into_string().unwrap()).collect();
+    files.retain(|name| name.ends_with(".json"));
+    files.sort_unstable();
+    assert_eq!(files, VECTORS.map(|vector| vector.0));
+}
+
+#[test]
+fn a_report_has_every_uid_and_all_rows() {
+    let scenario = Scenario::parse(include_str!("vectors/yuma2_bonds.json")).unwrap();
+    let report = serde_json::to_value(scenario.run().unwrap()).unwrap();
+    let first = &report["epochs"][0];
+    for field in ["emission", "incentive", "dividends", "consensus", "bonds"] {
+        assert_eq!(first[field].as_array().unwrap().len(), 8, "{field}");
+    }
     assert_eq!(
-        reproduce(include_str!("vectors/yuma2_bonds.json")),
-        8 * 8 + 7 * 4
+        first["bonds"][3],
+        serde_json::json!([0, 0, 0, 0, 65_535, 65_535, 65_535, 65_535])
     );
 }
 
 #[test]
-fn yuma3_without_liquid_alpha_is_within_the_stated_tolerance() {
-    let json = include_str!("vectors/yuma3_liquid_alpha_disabled.json");
-    assert_eq!(reproduce(json), 6 * (6 + 3));
+fn whoever_is_inactive_does_not_vote() {
+    let mut json = scenario_json();
+    json["epochs"][0]["active"] = serde_json::json!([false, true, true]);
+    let report = Scenario::parse(&json.to_string()).unwrap().run().unwrap();
+    assert_eq!(report.epochs[0].dividends, [0, 65_535, 0]);
+}
+
+fn scenario_json() -> serde_json::Value {
+    serde_json::json!({
+        "n": 3, "stake": [5, 5, 0], "permits": [true, true, false],
+        "params": {
+            "kappa": 32_767, "bonds_moving_average": 900_000, "bonds_penalty": 0, "yuma": 3,
+            "liquid_alpha": {"low": 0.1, "high": 0.3, "steepness": 1_000}
+        },
+        "emission": 1_000,
+        "epochs": [{"set_weights": {"0": [0, 0, 7], "1": [0, 0, 9]}}]
+    })
+}
+
+#[test]
+fn an_error_names_the_field() {
+    Scenario::parse(&scenario_json().to_string()).unwrap();
+    let cases = [
+        (
+            "/stake",
+            serde_json::json!([1]),
+            "stake: 1 entries, but n is 3",
+        ),
+        (
+            "/stake/1",
+            serde_json::json!("five"),
+            "stake[1]: invalid type",
+        ),
+        (
+            "/permits",
+            serde_json::json!([true, true, true, true]),
+            "permits: 4 entries",
+        ),
+        (
+            "/emission",
+            serde_json::json!(-1),
+            "emission: invalid value",
+        ),
+        (
+            "/params/kappa",
+            serde_json::json!(65_536),
+            "params.kappa: invalid value",
+        ),
+        (
+            "/params/yuma",
+            serde_json::json!(4),
+            "params.yuma: 4, but it is 2 or 3",
+        ),
+        (
+            "/params/bonds_moving_average",
+            serde_json::json!(1_000_001),
+            "params.bonds_moving_average: 1000001",
+        ),
+        (
+            "/params/liquid_alpha",
+            serde_json::json!({"low": 0.1}),
+            "params.liquid_alpha: missing field `high`",
+        ),
+        (
+            "/params/liquid_alpha/low",
+            serde_json::json!(0.4),
+            "params.liquid_alpha.low: above",
+        ),
+        (
+            "/params/liquid_alpha/high",
+            serde_json::json!(1.5),
+            "params.liquid_alpha.high: 1.5",
+        ),
+        (
+            "/epochs/0",
+            serde_json::json!({}),
+            "epochs[0]: missing field `set_weights`",
+        ),
+        (
+            "/epochs/0",
+            serde_json::json!({"set_weights": {}, "activ": []}),
+            "epochs[0].activ: unknown field",
+        ),
+        (
+            "/epochs/0/set_weights",
+            serde_json::json!({"3": [0, 0, 0]}),
+            "epochs[0].set_weights.3: no such uid",
+        ),
+        (
+            "/epochs/0/set_weights/0",
+            serde_json::json!([1, 2]),
+            "epochs[0].set_weights.0: 2 entries",
+        ),
+    ];
+    for (field, value, expected) in cases {
+        let mut json = scenario_json();
+        *json.pointer_mut(field).unwrap() = value;
+        let error = Scenario::parse(&json.to_string()).unwrap_err();
+        assert!(error.starts_with(expected), "{field}: {error}");
+    }
 }

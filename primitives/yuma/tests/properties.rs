@@ -1,7 +1,10 @@
 //! What holds for every subnet.
 
-use proptest::{collection::btree_map, prelude::*};
-use yuma::{epoch, BondsRule, Input, Member, Outcome, Output, Params, Pots};
+use proptest::{
+    collection::{btree_map, btree_set},
+    prelude::*,
+};
+use yuma::{epoch, BondsRule, Input, LiquidAlpha, Member, Outcome, Output, Params, Pots};
 
 #[derive(Clone, Debug)]
 struct Neuron {
@@ -35,6 +38,13 @@ impl Subnet {
         .unwrap()
     }
 
+    /// The stake of those that vote and are `among` some.
+    fn voting_stake(&self, among: impl Fn(u16) -> bool) -> u128 {
+        let votes = |neuron: &&Neuron| neuron.validator && neuron.active && among(neuron.uid);
+        let voting = self.neurons.iter().filter(votes);
+        voting.map(|neuron| u128::from(neuron.stake)).sum()
+    }
+
     /// The same subnet under other uids.
     fn renumbered(&self, new: impl Fn(u16) -> u16) -> Subnet {
         let row = |row: &[(u16, u16)]| {
@@ -58,6 +68,27 @@ impl Subnet {
 }
 
 impl Neuron {
+    /// Its weight on another as a share of 65,535 of all that it gave; 0 if it has no say.
+    fn given_to(&self, other: u16) -> u16 {
+        let counts = self.validator && self.active && self.stake > 0;
+        let weight = |&&(uid, _): &&(u16, u16)| uid != self.uid;
+        let whole: u64 = self
+            .weights
+            .iter()
+            .filter(weight)
+            .map(|cell| u64::from(cell.1))
+            .sum();
+        let to = self
+            .weights
+            .iter()
+            .filter(weight)
+            .find(|cell| cell.0 == other);
+        match (to, counts) {
+            (Some(cell), true) if whole > 0 => (u64::from(cell.1) * 65_535 / whole) as u16,
+            _ => 0,
+        }
+    }
+
     fn as_member(&self) -> Member<'_> {
         Member {
             uid: self.uid,
@@ -103,12 +134,22 @@ fn neuron(uid: u16) -> impl Strategy<Value = Neuron> {
 
 fn params() -> impl Strategy<Value = Params> {
     let bonds = prop_oneof![Just(BondsRule::Yuma2), Just(BondsRule::Yuma3)];
-    (any::<u16>(), 0..=1_000_000u32, any::<u16>(), bonds).prop_map(
-        |(kappa, bonds_moving_average, bonds_penalty, bonds)| Params {
+    let liquid = (any::<u16>(), any::<u16>(), any::<u16>()).prop_map(|(a, b, steepness)| {
+        let (low, high) = (a.min(b), a.max(b));
+        LiquidAlpha {
+            low,
+            high,
+            steepness,
+        }
+    });
+    let liquid = prop::option::of(liquid);
+    (any::<u16>(), 0..=1_000_000u32, any::<u16>(), bonds, liquid).prop_map(
+        |(kappa, bonds_moving_average, bonds_penalty, bonds, liquid_alpha)| Params {
             kappa,
             bonds_moving_average,
             bonds_penalty,
             bonds,
+            liquid_alpha,
         },
     )
 }
@@ -173,36 +214,51 @@ proptest! {
     }
 
     #[test]
-    fn a_validator_without_stake_changes_nothing(subnet in subnet(), who in 0..SIZE, weights in row()) {
+    fn a_validator_without_stake_changes_nothing(
+        subnet in subnet(),
+        who in 0..SIZE,
+        weights in row(),
+        bonds in row(),
+    ) {
         let mut without = subnet;
         let silent = &mut without.neurons[usize::from(who)];
         (silent.stake, silent.validator) = (0, false);
         let mut with = without.clone();
         let loud = &mut with.neurons[usize::from(who)];
-        (loud.validator, loud.active, loud.weights) = (true, true, weights);
+        (loud.validator, loud.active) = (true, true);
+        (loud.weights, loud.bonds) = (weights, bonds);
         prop_assert_eq!(with.epoch(), without.epoch());
     }
 
     #[test]
-    fn less_than_half_of_the_stake_cannot_pay_a_friend(
-        subnet in subnet(),
-        honest in 1..u64::MAX / 2,
-        friend in 2..SIZE,
+    fn a_coalition_below_kappa_cannot_raise_its_miner_above_what_others_gave(
+        mut subnet in subnet(),
+        coalition in btree_set(0..SIZE, 1..usize::from(SIZE)),
+        friend in 0..SIZE,
+        surplus in 0..65_535u32,
     ) {
-        let mut subnet = subnet;
-        subnet.params.kappa = 32_767;
+        // The coalition gives its miner all it has; κ is some way above its share of the voting stake.
         for neuron in &mut subnet.neurons {
-            (neuron.stake, neuron.validator, neuron.active) = (0, false, true);
-            neuron.weights.retain(|cell| cell.0 != friend);
+            neuron.registered_at = 0;
+            neuron.stake = neuron.stake.min(1 << 40);
+            if coalition.contains(&neuron.uid) {
+                neuron.weights = vec![(friend, u16::MAX)];
+            }
         }
-        let (large, small) = (honest, honest - honest / 100 - 1);
-        (subnet.neurons[0].stake, subnet.neurons[0].validator) = (large, true);
-        (subnet.neurons[1].stake, subnet.neurons[1].validator) = (small, true);
-        subnet.neurons[1].weights.push((friend, 65_535));
-        subnet.neurons[1].weights.sort_unstable();
+        let (ours, all) = (subnet.voting_stake(|uid| coalition.contains(&uid)), subnet.voting_stake(|_| true));
+        prop_assume!(all > 0);
+        let enough = (ours * 65_535 / all) as u32 + 2;
+        prop_assume!(enough < 65_535);
+        subnet.params.kappa = (enough + surplus % (65_536 - enough)) as u16;
+
+        let most = subnet.neurons.iter().filter(|neuron| !coalition.contains(&neuron.uid));
+        let most = most.map(|neuron| neuron.given_to(friend)).max().unwrap_or(0);
         let output = subnet.epoch();
-        prop_assert_eq!(output.members[usize::from(friend)].consensus, 0);
-        prop_assert_eq!(output.members[usize::from(friend)].miner_emission, 0);
+        let friend = &output.members[usize::from(friend)];
+        prop_assert!(friend.consensus <= most, "{} above {}", friend.consensus, most);
+        if most == 0 {
+            prop_assert_eq!(friend.miner_emission, 0);
+        }
     }
 
     #[test]

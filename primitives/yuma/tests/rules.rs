@@ -13,6 +13,7 @@ fn params(bonds: BondsRule) -> Params {
         bonds_moving_average: 900_000,
         bonds_penalty: 65_535,
         bonds,
+        liquid_alpha: None,
     }
 }
 
