@@ -4,10 +4,11 @@ use rayon::prelude::*;
 
 /// Copies the row of each token.
 pub fn forward(tokens: &[u32], table: &[f32], rows: &mut [f32], width: usize) {
-    for (row, token) in rows.chunks_exact_mut(width).zip(tokens) {
+    let rows = rows.par_chunks_exact_mut(width).zip(tokens);
+    rows.with_min_len(32).for_each(|(row, token)| {
         let from = *token as usize * width;
         row.copy_from_slice(&table[from..from + width]);
-    }
+    });
 }
 
 /// Adds the gradient of each row to that of its token, in the order of the tokens.

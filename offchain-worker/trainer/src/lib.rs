@@ -9,6 +9,8 @@
 //! - [`initial_weights`] makes the first weights of a run from a seed;
 //! - [`Trainer::step`] is one inner step: forward, backward, clipping, AdamW;
 //! - [`Trainer::losses`] is the forward pass alone: the mean cross-entropy of each window;
+//! - [`config`] names model shapes and says what training one takes, [`bench`] measures it;
+//! - [`hugging_face`] writes weights as other programs read them;
 //! - [`data`] reads the token shards of a run and cuts windows out of them.
 //!
 //! Weights are one flat vector of `f32` in the order of [`Layout`](cairn_primitives::Layout), since that is
@@ -50,6 +52,7 @@ pub mod data;
 mod embedding;
 mod gemm;
 mod head;
+pub mod hugging_face;
 mod init;
 mod math;
 mod model;

@@ -5,7 +5,8 @@
 use crate::math::{dot, dot3};
 
 /// ε, as Llama has it.
-const EPSILON: f32 = 1e-5;
+pub const EPSILON_F64: f64 = 1e-5;
+const EPSILON: f32 = EPSILON_F64 as f32;
 /// Rows of which the weight's gradient is summed before the sums are added; part of the arithmetic.
 pub const ROWS: usize = 32;
 

@@ -2,7 +2,7 @@
 
 use cairn_primitives::{InnerOptimizer, Layout, ModelShape};
 
-use crate::gemm::BLOCK;
+use crate::gemm::{parallel_product, Matrix, Start, BLOCK};
 use crate::model::Model;
 use crate::optimizer::{norm, AdamState, Update};
 use crate::workspace::{parts, Batch, Keep, Workspace};
@@ -212,6 +212,31 @@ impl Trainer {
             }
         });
         Ok(work.losses.chunks(length).map(mean).collect())
+    }
+
+    /// The logits after each of some tokens: a row of the vocabulary for each.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if `params` or the tokens do not fit the model.
+    pub fn logits(&mut self, params: &[f32], tokens: &[u32]) -> Result<Vec<f32>, TrainerError> {
+        // A window has one token more than are fed in.
+        let window = [tokens, &[0]].concat();
+        let batch = self.check(params, &[&window])?;
+        let Trainer {
+            model, pool, work, ..
+        } = self;
+        work.load(&[&window]);
+        let mut logits = vec![0.0; tokens.len() * model.vocabulary];
+        pool.install(|| {
+            let part = 0..batch.rows();
+            work.fit(model, batch, Keep::Nothing);
+            model.forward(params, batch, &part, Keep::Nothing, work);
+            let rows = Matrix::new(&work.last, model.width);
+            let head = model.head(params, tokens.len()).weight.t();
+            parallel_product(rows, head, &mut logits, Start::Zero);
+        });
+        Ok(logits)
     }
 
     /// The mean cross-entropy over all tokens of the windows, in nats, and its gradient for every parameter,

@@ -68,6 +68,16 @@ impl RunFile {
         })
     }
 
+    /// The model's shape.
+    pub fn model(&self) -> &ModelShape {
+        &self.model
+    }
+
+    /// The tokenizer that the file names.
+    pub fn tokenizer_root(&self) -> Option<H256> {
+        self.data.tokenizer_root
+    }
+
     /// Tokens in a sequence.
     pub fn sequence_length(&self) -> u32 {
         self.inner.sequence_length

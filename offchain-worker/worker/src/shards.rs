@@ -55,9 +55,7 @@ pub async fn fill(
             "enlarge [model] vocabulary, or prepare with a smaller tokenizer",
         ));
     }
-    store
-        .get_blob(paths::DATA, &manifest.tokenizer.0, MAX_TOKENIZER_BYTES)
-        .await?;
+    tokenizer(store, manifest.tokenizer).await?;
     let windows = load(store, &manifest)
         .await?
         .windows(config.inner.sequence_length);
@@ -77,6 +75,14 @@ pub async fn manifest(store: &Store, root: H256) -> Result<Manifest, Failure> {
         .get_blob(paths::DATA, &root.0, MAX_MANIFEST_BYTES as u64)
         .await?;
     Ok(Manifest::from_verified(&bytes, root)?)
+}
+
+/// The tokenizer with this root.
+pub async fn tokenizer(store: &Store, root: H256) -> Result<Bytes, Failure> {
+    let bytes = store
+        .get_blob(paths::DATA, &root.0, MAX_TOKENIZER_BYTES)
+        .await?;
+    Ok(bytes)
 }
 
 /// The data set of a manifest, every byte of it checked.

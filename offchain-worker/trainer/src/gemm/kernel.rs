@@ -11,6 +11,9 @@ pub const MOST_ROWS: usize = 14;
 /// See [`MOST_ROWS`].
 pub const MOST_COLUMNS: usize = 32;
 
+/// Steps of the inner dimension that are fetched ahead.
+const AHEAD: usize = 8;
+
 /// Computes a tile: Σₖ a\[k·`a_stride` + i\]·b\[k·columns + j\] over `k` steps, one chain of fused multiply-adds
 /// from zero per element, into c\[i·`c_stride` + j\], or added to it.
 ///
@@ -61,7 +64,7 @@ impl Kernels {
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{Kernel, Kernels};
+    use super::{Kernel, Kernels, AHEAD};
 
     /// Tiles of up to 14×32: 28 of 32 registers hold sums.
     pub static AVX512: Kernels = Kernels {
@@ -122,6 +125,11 @@ mod x86 {
                     let mut sums = [[$zero(); 2]; ROWS];
                     let (mut a, mut b) = (a, b);
                     for _ in 0..k {
+                        // Both panels together do not fit the first cache.
+                        _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(AHEAD * a_stride).cast());
+                        let next = b.wrapping_add(AHEAD * 2 * $lanes).cast::<i8>();
+                        _mm_prefetch::<_MM_HINT_T0>(next);
+                        _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(64));
                         let (left, right) = ($load(b), $load(b.add($lanes)));
                         for row in 0..ROWS {
                             let x = $splat(*a.add(row));

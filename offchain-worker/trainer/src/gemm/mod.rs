@@ -224,26 +224,24 @@ impl Right {
     pub fn pack(&mut self, b: Matrix) {
         let kernels = Kernels::get();
         let (width, total) = (kernels.columns, self.shape(&b, kernels));
-        if b.rows == 0 {
+        if total == 0 {
             return;
         }
-        let panels = self.buffer.numbers()[..total].par_chunks_exact_mut(width * b.rows);
-        panels.with_min_len(4).enumerate().for_each(|(i, panel)| {
-            let columns = i * width..b.columns.min((i + 1) * width);
-            pack::right(b, columns, width, panel);
+        // A few panels per task, so that a row of `b` is read in one piece.
+        let panels = b.columns.div_ceil(width);
+        let share = panels.div_ceil(rayon::current_num_threads()).min(8);
+        let tasks = self.buffer.numbers()[..total].par_chunks_mut(share * width * b.rows);
+        tasks.enumerate().for_each(|(i, to)| {
+            let columns = i * share * width..b.columns.min((i + 1) * share * width);
+            pack::right(b.columns(&columns), width, to);
         });
     }
 
     /// Packs `b` in this thread.
     pub fn pack_here(&mut self, b: Matrix, kernels: &Kernels) {
-        let (width, total) = (kernels.columns, self.shape(&b, kernels));
-        if b.rows == 0 {
-            return;
-        }
-        let panels = self.buffer.numbers()[..total].chunks_exact_mut(width * b.rows);
-        for (i, panel) in panels.enumerate() {
-            let columns = i * width..b.columns.min((i + 1) * width);
-            pack::right(b, columns, width, panel);
+        let total = self.shape(&b, kernels);
+        if total > 0 {
+            pack::right(b, kernels.columns, &mut self.buffer.numbers()[..total]);
         }
     }
 

@@ -53,30 +53,71 @@ pub fn panels(rows: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
     (0..count).map(move |i| rows * i / count..rows * (i + 1) / count)
 }
 
+/// Steps of the inner dimension that are copied for one panel before the next panel's: their rows' pages are then still
+/// at hand.
+const STEPS: usize = 16;
+
 /// Packs a left factor: panel after panel, in each for every column of `a` the elements of the panel's rows.
 /// Panel *p* begins at its first row times the number of columns. `to` takes all elements and [`SPILL`] more.
 pub fn left(a: Matrix, most: usize, to: &mut [f32]) {
     let k = a.columns;
-    for panel in panels(a.rows, most) {
-        let rows = panel.len();
-        let to = &mut to[panel.start * k..panel.end * k + SPILL];
-        let from = a.rows(panel.start, rows);
-        if from.column_stride == 1 {
-            transpose(from, to, rows);
-        } else {
-            side_by_side(from.t(), to, rows);
+    if a.column_stride == 1 {
+        for panel in panels(a.rows, most) {
+            let to = &mut to[panel.start * k..panel.end * k + SPILL];
+            transpose(a.rows(panel.start, panel.len()), to, panel.len());
+        }
+        return;
+    }
+    let columns = a.t();
+    for steps in (0..k).step_by(STEPS) {
+        let count = STEPS.min(k - steps);
+        if steps + 2 * STEPS <= k {
+            fetch(columns.rows(steps + STEPS, STEPS));
+        }
+        for panel in panels(a.rows, most) {
+            let from = columns.rows(steps, count).columns(&panel);
+            side_by_side(
+                from,
+                &mut to[panel.start * k + steps * panel.len()..],
+                panel.len(),
+            );
         }
     }
 }
 
-/// Packs the columns of one panel of a right factor: for every row of `b` its elements in these columns, then
-/// what fills them up to `width`, which is left as it is or becomes anything.
-pub fn right(b: Matrix, columns: Range<usize>, width: usize, to: &mut [f32]) {
-    let own = b.t().rows(columns.start, columns.len());
-    if own.column_stride == 1 {
-        transpose(own, to, width);
-    } else {
-        side_by_side(own.t(), to, width);
+/// Packs some panels of a right factor, in each for every row of `b` the elements in the panel's columns, then what
+/// fills them up to `width`, which is left as it is or becomes anything. `to` is as long as that takes.
+pub fn right(b: Matrix, width: usize, to: &mut [f32]) {
+    let (k, columns) = (b.rows, b.columns);
+    let panels = (0..columns)
+        .step_by(width)
+        .map(|start| start..columns.min(start + width));
+    if b.row_stride == 1 {
+        for (panel, to) in panels.zip(to.chunks_exact_mut(width * k)) {
+            transpose(b.columns(&panel).t(), to, width);
+        }
+        return;
+    }
+    for steps in (0..k).step_by(STEPS) {
+        let from = b.rows(steps, STEPS.min(k - steps));
+        if steps + 2 * STEPS <= k {
+            fetch(b.rows(steps + STEPS, STEPS));
+        }
+        for (panel, to) in panels.clone().zip(to.chunks_exact_mut(width * k)) {
+            side_by_side(from.columns(&panel), &mut to[steps * width..], width);
+        }
+    }
+}
+
+/// Asks for rows that will be copied next: they lie too far apart for the CPU to foresee.
+fn fetch(rows: Matrix) {
+    #[cfg(target_arch = "x86_64")]
+    for i in 0..rows.rows {
+        for line in rows.data[i * rows.row_stride..][..rows.columns].chunks(16) {
+            use std::arch::x86_64::{_mm_prefetch, _MM_HINT_T0};
+            // SAFETY: a prefetch has no effect on what a program computes, and the address is a valid one.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
     }
 }
 

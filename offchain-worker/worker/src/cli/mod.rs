@@ -6,7 +6,9 @@
 //! a command line that cannot be understood).
 
 pub mod args;
+mod bench;
 mod data;
+pub mod export;
 mod look;
 mod rules;
 mod run;
@@ -72,6 +74,9 @@ enum Verb {
     /// Turn text into what a run trains on
     #[command(subcommand)]
     Data(data::Data),
+    /// Measure this machine
+    #[command(subcommand)]
+    Bench(bench::Bench),
 }
 
 /// The whole program.
@@ -116,6 +121,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Wallet(wallet) => wallet.run(),
         Verb::Stake(stake) => stake.run().await,
         Verb::Data(data) => data.run().await,
+        Verb::Bench(bench) => bench.run().await,
     }
 }
 

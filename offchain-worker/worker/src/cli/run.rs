@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{
     args::{parse_hash, JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
+    export::Export,
     look::no_subnet,
     print,
 };
@@ -28,6 +29,11 @@ pub enum Run {
         after_help = "Examples:\n  cairn run show --netuid 1\n  cairn run show --netuid 1 --json"
     )]
     Show(Show),
+    /// Write a checkpoint of the run as Hugging Face's `transformers` loads it
+    #[command(
+        after_help = "Examples:\n  cairn run export --netuid 1 --store file:///srv/cairn --out model\n  cairn run export --store file:///srv/cairn --file chain-specs/run-tiny.toml --checkpoint checkpoints/1/5-12ab… --tokenizer tokenizer.json --out model"
+    )]
+    Export(Box<Export>),
 }
 
 /// `cairn run start`.
@@ -79,6 +85,7 @@ impl Run {
         match self {
             Run::Start(start) => start.run().await,
             Run::Show(show) => show.run().await,
+            Run::Export(export) => export.run().await,
         }
     }
 }

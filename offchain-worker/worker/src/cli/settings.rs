@@ -23,8 +23,22 @@ use toml::{Table, Value};
 use crate::error::Failure;
 
 /// The file named by `--config` or `CAIRN_CONFIG`. Looked for before anything else is parsed, since it
-/// decides what the defaults are.
+/// decides what the defaults are. For `cairn bench train`, `--config` names a model instead.
 pub fn file_of(arguments: &[OsString]) -> Option<PathBuf> {
+    let names_a_model = |file: &PathBuf| {
+        let verb = arguments.windows(2).any(|verb| verb == ["bench", "train"]);
+        verb && cairn_trainer::config::NAMES
+            .iter()
+            .any(|name| file == Path::new(name))
+    };
+    stated(arguments)
+        .filter(|file| !names_a_model(file))
+        .or_else(|| std::env::var_os("CAIRN_CONFIG").map(PathBuf::from))
+        .filter(|file| !file.as_os_str().is_empty())
+}
+
+/// What follows `--config`.
+fn stated(arguments: &[OsString]) -> Option<PathBuf> {
     let mut arguments = arguments.iter().skip(1);
     while let Some(argument) = arguments.next() {
         let text = argument.to_string_lossy();
@@ -38,9 +52,7 @@ pub fn file_of(arguments: &[OsString]) -> Option<PathBuf> {
             return Some(PathBuf::from(path));
         }
     }
-    std::env::var_os("CAIRN_CONFIG")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
+    None
 }
 
 /// `command` with the file's values as its defaults.
@@ -210,5 +222,8 @@ mod tests {
         let found = |list: &[&str]| file_of(&arguments(list));
         assert_eq!(found(&["cairn", "mine", "--config", "x"]), Some("x".into()));
         assert_eq!(found(&["cairn", "--config=y", "mine"]), Some("y".into()));
+        let bench = |config| found(&["cairn", "bench", "train", "--config", config]);
+        assert_eq!(bench("10m"), None);
+        assert_eq!(bench("settings.toml"), Some("settings.toml".into()));
     }
 }

@@ -1,0 +1,201 @@
+//! `cairn bench`.
+
+use std::path::PathBuf;
+
+use cairn_primitives::ModelShape;
+use cairn_trainer::{
+    bench::{Measured, Plan},
+    config::{self, Needs},
+    Settings,
+};
+use clap::{builder::BoolishValueParser, Args, Subcommand};
+use serde::Serialize;
+
+use super::{args::JsonArg, print};
+use crate::{amount::thousands, error::Failure, table::table};
+
+/// `cairn bench …`.
+#[derive(Subcommand, Debug)]
+pub enum Bench {
+    /// Time training steps of a named model on this machine
+    #[command(
+        after_help = "Examples:\n  cairn bench train --config 10m --threads 2\n  cairn bench train --config 100m --seq 512 --batch 4 --recompute --json\n  cairn bench train --config covenant-72b --seq 2048 --batch 1 --dry-run"
+    )]
+    Train(Train),
+}
+
+impl Bench {
+    /// Does it.
+    pub async fn run(self) -> Result<(), Failure> {
+        match self {
+            Bench::Train(train) => train.run().await,
+        }
+    }
+}
+
+/// `cairn bench train`.
+#[derive(Args, Debug)]
+pub struct Train {
+    /// The model: tiny, 10m, 100m, 1b, 8b or covenant-72b
+    // The same name as the settings file's, and so the same type.
+    #[arg(long, env = "CAIRN_MODEL", default_value = "10m", value_name = "NAME")]
+    config: PathBuf,
+    /// Tokens in a sequence
+    #[arg(long, env = "CAIRN_SEQ", default_value_t = 512, value_name = "TOKENS")]
+    seq: usize,
+    /// Sequences in a step
+    #[arg(
+        long,
+        env = "CAIRN_BATCH",
+        default_value_t = 4,
+        value_name = "SEQUENCES"
+    )]
+    batch: usize,
+    /// What computes
+    #[arg(long, env = "CAIRN_DEVICE", default_value = "cpu", value_parser = ["cpu"])]
+    device: String,
+    /// Threads [default: one per core]
+    #[arg(long, env = "CAIRN_THREADS", value_name = "NUMBER")]
+    threads: Option<usize>,
+    /// Steps that are timed; the median counts
+    #[arg(long, env = "CAIRN_STEPS", default_value_t = 5, value_name = "NUMBER")]
+    steps: usize,
+    /// Keep only the layers' inputs and compute the rest again in the backward pass
+    #[arg(long, env = "CAIRN_RECOMPUTE", value_parser = BoolishValueParser::new())]
+    recompute: bool,
+    /// Sequences that are computed at a time, their gradients added up [default: the whole step's]
+    #[arg(long, env = "CAIRN_AT_ONCE", value_name = "SEQUENCES")]
+    at_once: Option<usize>,
+    /// Only say what a step takes; allocates nothing
+    #[arg(long, env = "CAIRN_DRY_RUN", value_parser = BoolishValueParser::new())]
+    dry_run: bool,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+#[derive(Serialize)]
+struct Report {
+    config: String,
+    sequence_length: usize,
+    sequences: usize,
+    device: String,
+    threads: usize,
+    simd: &'static str,
+    recompute: bool,
+    needs: Needs,
+    #[serde(flatten)]
+    measured: Option<Measured>,
+}
+
+impl Train {
+    /// The model's name and shape.
+    fn model(&self) -> Result<(String, ModelShape), Failure> {
+        let name = self.config.to_string_lossy().into_owned();
+        match config::named(&name) {
+            Some(shape) => Ok((name, shape)),
+            None => Err(Failure::new(
+                format!("there is no model `{name}`"),
+                format!("--config takes one of {}", config::NAMES.join(", ")),
+            )),
+        }
+    }
+
+    async fn run(self) -> Result<(), Failure> {
+        let (name, shape) = self.model()?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.unwrap_or(cores);
+        let plan = Plan {
+            shape: shape.clone(),
+            length: self.seq,
+            windows: self.batch,
+            threads,
+            steps: self.steps,
+            settings: Settings {
+                recompute: self.recompute,
+                windows_at_once: self.at_once,
+            },
+        };
+        let at_once = self.at_once.unwrap_or(self.batch).min(self.batch);
+        let measured = match self.dry_run {
+            true => None,
+            false => Some(tokio::task::spawn_blocking(move || plan.measure()).await??),
+        };
+        let report = Report {
+            config: name,
+            sequence_length: self.seq,
+            sequences: self.batch,
+            device: self.device,
+            threads,
+            simd: cairn_trainer::simd(),
+            recompute: self.recompute,
+            needs: Needs::of(&shape, at_once, self.seq),
+            measured,
+        };
+        print(self.json.json, &report, Report::people)
+    }
+}
+
+impl Report {
+    fn people(&self) -> String {
+        let needs = &self.needs;
+        let activations = match self.recompute {
+            true => needs.activations_recomputed,
+            false => needs.activations,
+        };
+        let mut rows = vec![
+            ("parameters", thousands(needs.parameters)),
+            (
+                "operations per token",
+                giga(needs.flops_per_token as f64, "FLOP"),
+            ),
+            ("weights", bytes(needs.weights)),
+            ("gradient", bytes(needs.gradient)),
+            ("moments", bytes(needs.moments)),
+            ("activations", bytes(activations)),
+            ("logits", bytes(needs.logits)),
+        ];
+        if let Some(m) = &self.measured {
+            rows.extend([
+                ("a step", format!("{:.3} s", m.seconds_per_step)),
+                ("tokens per second", format!("{:.0}", m.tokens_per_s)),
+                ("achieved", giga(m.flops_per_s, "FLOP/s")),
+                ("peak of this device", giga(m.peak_flops_per_s, "FLOP/s")),
+                (
+                    "share of the peak",
+                    format!("{:.0} %", 100.0 * m.share_of_peak),
+                ),
+                ("all buffers", bytes(m.buffer_bytes)),
+                ("peak memory", m.peak_memory.map_or("unknown".into(), bytes)),
+            ]);
+        }
+        let rows: Vec<Vec<String>> = rows
+            .into_iter()
+            .map(|(name, value)| vec![name.into(), value])
+            .collect();
+        format!(
+            "{}: {} sequences of {} tokens on {} ({} threads, {})\n{}",
+            self.config,
+            self.sequences,
+            self.sequence_length,
+            self.device,
+            self.threads,
+            self.simd,
+            table(&["", ""], &rows).trim_start()
+        )
+    }
+}
+
+/// Billions.
+fn giga(number: f64, unit: &str) -> String {
+    format!("{:.3} G{unit}", number / 1e9)
+}
+
+/// MiB, or GiB from ten of them on.
+fn bytes(number: u64) -> String {
+    let mib = number as f64 / f64::from(1 << 20);
+    if mib < 10_240.0 {
+        format!("{mib:.1} MiB")
+    } else {
+        format!("{:.1} GiB", mib / 1024.0)
+    }
+}
