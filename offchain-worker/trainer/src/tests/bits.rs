@@ -7,7 +7,7 @@
 use cairn_primitives::{Layout, ModelShape};
 
 use super::{optimizer, slices, small, tiny, windows};
-use crate::{initial_weights, AdamState, Trainer};
+use crate::{initial_weights, AdamState, Settings, Trainer, TrainerError};
 
 fn hash(numbers: &[f32]) -> String {
     assert!(numbers.iter().all(|x| x.is_finite()));
@@ -42,30 +42,124 @@ fn initial_weights_are_these() {
     assert_eq!(hash(&initial_weights(&tiny(false), 42)), recorded);
 }
 
-#[test]
-fn weights_after_some_steps_are_these() {
-    let recorded = "ac06a4e59dd33f73076361b1832516292f2eef9fe49944cd8b4340525b1ecd79";
-    assert_eq!(hash(&train(&tiny(false), 1, 3, 70).0), recorded);
+/// Asserts the hash of the weights after some steps, on one thread and on two.
+fn assert_hash(shape: &ModelShape, steps: u64, length: usize, recorded: &str) {
+    for threads in [1, 2] {
+        let found = hash(&train(shape, threads, steps, length).0);
+        assert_eq!(found, recorded, "{threads} threads, {}", crate::simd());
+    }
 }
 
 #[test]
-fn weights_of_a_larger_model_after_some_steps_are_these() {
-    let recorded = "9ac4d8f69e3af004862d9eb2a59e1c90c9fa6e97f61ccb10d1f35d3dfe495786";
-    assert_eq!(hash(&train(&small(), 1, 2, 128).0), recorded);
+fn weights_after_some_steps_are_these() {
+    let recorded = "ac06a4e59dd33f73076361b1832516292f2eef9fe49944cd8b4340525b1ecd79";
+    assert_hash(&tiny(false), 3, 70, recorded);
+}
+
+#[test]
+fn weights_after_a_step_are_these() {
+    let recorded = "STEP1";
+    assert_hash(&small(), 1, 128, recorded);
+}
+
+#[test]
+fn weights_after_fifty_steps_are_these() {
+    let recorded = "STEP50";
+    assert_hash(&small(), 50, 128, recorded);
+}
+
+#[test]
+fn the_environment_can_switch_avx512_off() {
+    if std::env::var_os("CAIRN_SIMD").is_some_and(|simd| simd == "avx2") {
+        assert_eq!(crate::simd(), "avx2");
+    }
+}
+
+/// This program once more, with AVX-512 switched off: the same hashes.
+#[test]
+fn avx512_changes_no_bit() {
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .env("CAIRN_SIMD", "avx2")
+        .args(["--exact", "--test-threads=1"])
+        .args(
+            [
+                "weights_after_a_step_are_these",
+                "weights_after_fifty_steps_are_these",
+            ]
+            .map(test),
+        )
+        .args([test("the_environment_can_switch_avx512_off")])
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("3 passed"), "{printed}");
+}
+
+/// The full name of a test of this file.
+fn test(name: &str) -> String {
+    format!("tests::bits::{name}")
 }
 
 #[test]
 fn threads_change_no_bit() {
     let one = train(&small(), 1, 5, 100);
-    for threads in [2, 3] {
-        assert!(train(&small(), threads, 5, 100) == one, "{threads} threads");
-    }
-    let lengths: Vec<usize> = Layout::of(&small())
+    assert!(train(&small(), 3, 5, 100) == one);
+    let lengths = Layout::of(&small())
         .0
         .iter()
         .map(|tensor| tensor.len())
-        .collect();
-    assert_eq!(one.0.len(), lengths.iter().sum::<usize>());
+        .sum::<usize>();
+    assert_eq!(one.0.len(), lengths);
+}
+
+/// Loss and gradient of eight windows of 64 tokens.
+fn gradient(shape: &ModelShape, settings: Settings) -> (u32, Vec<f32>) {
+    let windows = windows(8, 65, shape.vocabulary, 3);
+    let mut trainer = Trainer::new(shape, 2).unwrap().with_settings(settings);
+    let params = initial_weights(shape, 1);
+    let (loss, gradient) = trainer.gradient(&params, &slices(&windows)).unwrap();
+    (loss.to_bits(), gradient.to_vec())
+}
+
+#[test]
+fn recomputation_and_accumulation_change_no_bit() {
+    for tied_embeddings in [true, false] {
+        let shape = ModelShape {
+            layers: 3,
+            tied_embeddings,
+            ..small()
+        };
+        let plain = gradient(&shape, Settings::default());
+        for recompute in [false, true] {
+            for windows_at_once in [None, Some(4), Some(8), Some(100)] {
+                let settings = Settings {
+                    recompute,
+                    windows_at_once,
+                };
+                assert!(gradient(&shape, settings) == plain, "{settings:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn parts_that_would_change_bits_are_refused() {
+    let shape = small();
+    let params = initial_weights(&shape, 1);
+    let windows = windows(8, 65, shape.vocabulary, 3);
+    for windows_at_once in [0, 1, 3, 5] {
+        let settings = Settings {
+            recompute: false,
+            windows_at_once: Some(windows_at_once),
+        };
+        let mut trainer = Trainer::new(&shape, 1).unwrap().with_settings(settings);
+        let error = trainer.gradient(&params, &slices(&windows)).unwrap_err();
+        assert!(
+            matches!(error, TrainerError::Accumulation { multiple: 4, .. }),
+            "{error}"
+        );
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{
     assert_gradient, assert_near, lively_weights, optimizer, reference, slices, small, tiny, wide,
     windows,
 };
-use crate::{initial_weights, AdamState, Trainer};
+use crate::{config, initial_weights, AdamState, Settings, Trainer};
 
 fn check_gradient(tied: bool) {
     let shape = tiny(tied);
@@ -86,4 +86,46 @@ fn a_small_batch_is_learned_by_heart() {
     assert!((f64::from(first) - 11f64.ln()).abs() < 0.1, "{first}");
     assert!(last.iter().all(|loss| *loss < 0.3), "{last:?}");
     assert_eq!(adam.step, 200);
+}
+
+/// What is promised beforehand is what is allocated, but for buffers of one layer and of the packed weights.
+#[test]
+fn memory_is_as_announced() {
+    let shape = config::named("tiny").unwrap();
+    let params = initial_weights(&shape, 1);
+    let windows = windows(8, 129, shape.vocabulary, 1);
+    let needs = config::Needs::of(&shape, 8, 128);
+    for recompute in [false, true] {
+        let settings = Settings {
+            recompute,
+            windows_at_once: None,
+        };
+        let mut trainer = Trainer::new(&shape, 1).unwrap().with_settings(settings);
+        trainer.gradient(&params, &slices(&windows)).unwrap();
+        let activations = match recompute {
+            true => needs.activations_recomputed,
+            false => needs.activations,
+        };
+        let found = trainer.buffer_bytes() as u64;
+        let announced = needs.gradient + needs.logits + activations;
+        let (d, ffn) = (128, 384);
+        let layer = 4 * (8 * 128 * (7 * d + 2 * d + ffn) + 4 * d * d + 3 * d * ffn);
+        assert!(
+            found > announced && found < announced + layer + 100_000,
+            "{found} for {announced}"
+        );
+    }
+}
+
+#[test]
+fn logits_are_those_behind_the_losses() {
+    let shape = tiny(false);
+    let params = lively_weights(&shape);
+    let tokens: Vec<u32> = (0..9).map(|i| i * 5 % 11).collect();
+    let mut trainer = Trainer::new(&shape, 1).unwrap();
+    let logits = trainer.logits(&params, &tokens[..8]).unwrap();
+    let losses = reference::cross_entropy(&wide(&logits), &tokens[1..]);
+    let mean = losses.iter().sum::<f64>() / 8.0;
+    let expected = trainer.losses(&params, &[&tokens]).unwrap();
+    assert_near("losses", &expected, &[mean]);
 }

@@ -2,7 +2,7 @@
 
 mod corpus;
 mod prepare;
-mod tokenizer;
+pub mod tokenizer;
 
 pub use corpus::{Corpus, SEPARATOR};
 pub use prepare::{prepare, Prepared};

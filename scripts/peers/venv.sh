@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Makes the virtual environment with what ours is measured against and checked with: PyTorch, transformers, JAX.
+# Does nothing if it is there. PyTorch's only wheel for x86-64 on PyPI brings CUDA along: several GB.
+set -euo pipefail
+VENV=${CAIRN_CACHE:-$HOME/.cache/cairn}/venv
+[ -x "$VENV/bin/python" ] || python3 -m venv "$VENV"
+"$VENV/bin/python" - <<'PYTHON' 2>/dev/null || "$VENV/bin/pip" install --quiet torch transformers jax safetensors numpy
+import importlib.util, sys
+needed = ["torch", "transformers", "jax", "safetensors", "numpy"]
+sys.exit(any(importlib.util.find_spec(name) is None for name in needed))
+PYTHON
