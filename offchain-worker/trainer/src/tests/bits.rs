@@ -58,13 +58,13 @@ fn weights_after_some_steps_are_these() {
 
 #[test]
 fn weights_after_a_step_are_these() {
-    let recorded = "STEP1";
+    let recorded = "c4919d5be1bbf70fcb7fa72f1fc64fe532479fc75b095eef5a585650cd7f6fd8";
     assert_hash(&small(), 1, 128, recorded);
 }
 
 #[test]
 fn weights_after_fifty_steps_are_these() {
-    let recorded = "STEP50";
+    let recorded = "d988e64add65f1948832ed7dac759fc85618b70ae6844f8cd7cf65b49d1810f5";
     assert_hash(&small(), 50, 128, recorded);
 }
 
