@@ -11,8 +11,8 @@ extern crate alloc;
 use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Position, RoundInfo, RunInfo,
-        Schedule, SettledRound, SubnetEmission, SubnetInfo,
+        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Position, RoundInfo,
+        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetInfo,
     },
     Balance, Netuid, Round,
 };
