@@ -3,190 +3,170 @@
 //! A Rice code of parameter b writes a number g as g >> b in unary (that many ones, then a zero) and its
 //! last b bits as they are (R. F. Rice, JPL Publication 79-22, 1979).
 
-/// The largest parameter that can ever be best: gaps are below 4,096, and with 12 every code would take at
-/// least as many bits as with 11.
-pub(crate) const MAX_RICE: u32 = 11;
-
 /// Collects bits into bytes.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct BitWriter {
+    /// Whole words of 32 bits.
     bytes: Vec<u8>,
-    /// Bits not yet in `bytes`, from the top; fewer than eight between calls.
+    /// Bits not yet in `bytes`: the last `count`, fewer than 32 between calls. Those above are leftovers.
     pending: u64,
     count: u32,
 }
 
 impl BitWriter {
-    /// A writer that goes on after these bytes.
-    pub(crate) fn after(bytes: Vec<u8>) -> BitWriter {
-        BitWriter {
-            bytes,
-            ..BitWriter::default()
-        }
-    }
-
-    /// Appends the last `count` bits of `value`, 32 at most.
+    /// Appends the last `count` bits of `value`, 32 at most; those above must be zero.
+    #[inline(always)]
     pub(crate) fn push(&mut self, value: u32, count: u32) {
-        if count == 0 {
-            return;
-        }
-        self.pending |= u64::from(value) << (64 - self.count - count);
+        self.pending = self.pending << count | u64::from(value);
         self.count += count;
-        while self.count >= 8 {
-            self.bytes.push((self.pending >> 56) as u8);
-            self.pending <<= 8;
-            self.count -= 8;
+        if self.count >= 32 {
+            self.count -= 32;
+            let word = (self.pending >> self.count) as u32;
+            self.bytes.extend_from_slice(&word.to_be_bytes());
         }
     }
 
-    /// Appends a Rice code.
-    pub(crate) fn push_rice(&mut self, number: u32, parameter: u32) {
+    /// Appends the Rice code of a number below 2¹⁶, and behind it the last `count` bits of `tail`, 4 at most.
+    #[inline(always)]
+    pub(crate) fn push_rice(&mut self, number: u32, parameter: u32, tail: u32, count: u32) {
         let mut ones = number >> parameter;
-        while ones >= 31 {
-            self.push(0x7FFF_FFFF, 31);
-            ones -= 31;
+        let rest = (number & ((1 << parameter) - 1)) << count | tail;
+        if ones + 1 + parameter + count > 32 {
+            while ones >= 31 {
+                self.push(0x7FFF_FFFF, 31);
+                ones -= 31;
+            }
+            self.push((2 << ones) - 2, ones + 1);
+            self.push(rest, parameter + count);
+        } else {
+            let unary = ((2u64 << ones) - 2) << (parameter + count);
+            self.push(unary as u32 | rest, ones + 1 + parameter + count);
         }
-        self.push(((1 << ones) - 1) << 1, ones + 1);
-        self.push(number & ((1 << parameter) - 1), parameter);
     }
 
-    /// The bytes, the last one filled up with zeros.
-    pub(crate) fn finish(mut self) -> Vec<u8> {
-        if self.count > 0 {
-            self.bytes.push((self.pending >> 56) as u8);
+    /// Appends all bits of another.
+    pub(crate) fn append(&mut self, other: &BitWriter) {
+        self.bytes.reserve(other.bytes.len() + 4);
+        for word in other.bytes.chunks_exact(4) {
+            let word = word
+                .iter()
+                .fold(0, |word, byte| word << 8 | u32::from(*byte));
+            self.push(word, 32);
         }
-        self.bytes
+        let rest = other.pending & ((1 << other.count) - 1);
+        self.push(rest as u32, other.count);
+    }
+
+    /// Fills the last byte up with zeros; the writer is then only good for [`BitWriter::bytes`].
+    pub(crate) fn fill_up(&mut self) {
+        let last = self.count.div_ceil(8) as usize;
+        let word = (self.pending << (32 - self.count)) as u32;
+        self.bytes.extend_from_slice(&word.to_be_bytes()[..last]);
+        (self.pending, self.count) = (0, 0);
+    }
+
+    /// The whole words, or after [`BitWriter::fill_up`] everything.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
-/// Why bits could not be read.
+/// Why bits are not all of what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BitsError {
-    /// The bytes are at their end.
-    End,
-    /// A Rice code says more than its limit.
-    AboveLimit,
+pub(crate) enum EndError {
     /// Whole bytes are left over.
     BytesLeft,
     /// The bits that fill up the last byte are not all zero.
     Padding,
 }
 
-/// Reads bits from bytes.
-#[derive(Debug)]
+/// Reads bits from bytes. Behind their end there are zeros, so that only [`BitReader::is_past_end`] has to be
+/// asked now and then: no Rice code can run on for ever.
+#[derive(Clone, Debug)]
 pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
-    /// Bits taken from `bytes` and not yet read, from the top; zeros below them.
-    window: u64,
-    count: u32,
+    /// The next bit.
+    at: usize,
 }
 
 impl<'a> BitReader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> BitReader<'a> {
-        BitReader {
-            bytes,
-            window: 0,
-            count: 0,
-        }
+        BitReader { bytes, at: 0 }
     }
 
-    fn refill(&mut self) {
-        while self.count <= 56 {
-            let Some((byte, rest)) = self.bytes.split_first() else {
-                return;
-            };
-            self.window |= u64::from(*byte) << (56 - self.count);
-            self.count += 8;
-            self.bytes = rest;
-        }
-    }
-
-    fn skip(&mut self, count: u32) {
-        self.window = self.window.checked_shl(count).unwrap_or(0);
-        self.count -= count;
+    /// The next 57 bits or more from the top, and zeros below them.
+    #[inline(always)]
+    fn window(&self) -> u64 {
+        let behind = self.bytes.get(self.at >> 3..).unwrap_or_default();
+        let word = match behind.first_chunk() {
+            Some(word) => u64::from_be_bytes(*word),
+            None => last_word(behind),
+        };
+        word << (self.at & 7)
     }
 
     /// The next `count` bits, 32 at most.
-    pub(crate) fn read(&mut self, count: u32) -> Result<u32, BitsError> {
-        if count == 0 {
-            return Ok(0);
-        }
-        if self.count < count {
-            self.refill();
-            if self.count < count {
-                return Err(BitsError::End);
-            }
-        }
-        let value = (self.window >> (64 - count)) as u32;
-        self.skip(count);
-        Ok(value)
+    #[inline(always)]
+    pub(crate) fn read(&mut self, count: u32) -> u32 {
+        let value = (self.window() >> 1 >> (63 - count)) as u32;
+        self.at += count as usize;
+        value
     }
 
-    /// The next Rice code, `limit` at most.
-    pub(crate) fn read_rice(&mut self, parameter: u32, limit: u32) -> Result<u32, BitsError> {
-        let most = limit >> parameter;
-        let mut quotient = 0;
+    /// The next Rice code and the bits behind it, 1 or none, as one number: the code's number comes first. Numbers
+    /// above 2¹⁷ may be given as 2¹⁷.
+    #[inline(always)]
+    pub(crate) fn read_rice(&mut self, parameter: u32, tail: u32) -> u32 {
+        let window = self.window();
+        let ones = window.leading_ones();
+        let rest = parameter + tail;
+        if ones + 1 + rest > 57 {
+            return self.read_long_rice(parameter, tail);
+        }
+        self.at += (ones + 1 + rest) as usize;
+        let low = (window << (ones + 1) >> 1 >> (63 - rest)) as u32;
+        ones << rest | low
+    }
+
+    #[cold]
+    fn read_long_rice(&mut self, parameter: u32, tail: u32) -> u32 {
+        let mut ones = 0u32;
         loop {
-            self.refill();
-            if self.count == 0 {
-                return Err(BitsError::End);
-            }
-            let ones = self.window.leading_ones().min(self.count);
-            quotient += ones;
-            if quotient > most {
-                return Err(BitsError::AboveLimit);
-            }
-            if ones < self.count {
-                self.skip(ones + 1);
+            let valid = 64 - (self.at & 7) as u32;
+            let more = self.window().leading_ones().min(valid);
+            ones = ones.saturating_add(more);
+            self.at += more as usize;
+            if more < valid {
                 break;
             }
-            self.skip(ones);
         }
-        let number = quotient << parameter | self.read(parameter)?;
-        (number <= limit)
-            .then_some(number)
-            .ok_or(BitsError::AboveLimit)
+        self.at += 1;
+        let low = self.read(parameter + tail);
+        ones.min((1 << 17) >> parameter) << (parameter + tail) | low
+    }
+
+    /// Whether more bits have been read than there are.
+    pub(crate) fn is_past_end(&self) -> bool {
+        self.at > 8 * self.bytes.len()
     }
 
     /// Whether nothing is left but fewer than eight zeros.
-    pub(crate) fn finish(self) -> Result<(), BitsError> {
-        if !self.bytes.is_empty() || self.count >= 8 {
-            return Err(BitsError::BytesLeft);
+    pub(crate) fn finish(&self) -> Result<(), EndError> {
+        if self.at.div_ceil(8) < self.bytes.len() {
+            return Err(EndError::BytesLeft);
         }
-        (self.window == 0).then_some(()).ok_or(BitsError::Padding)
+        (self.window() == 0).then_some(()).ok_or(EndError::Padding)
     }
 }
 
-/// What numbers cost in Rice codes of every parameter.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct RiceCost {
-    quotients: [u64; MAX_RICE as usize + 1],
-    count: u64,
-}
-
-impl RiceCost {
-    /// Takes one more number into account.
-    pub(crate) fn add(&mut self, number: u32) {
-        for (parameter, sum) in self.quotients.iter_mut().enumerate() {
-            *sum += u64::from(number >> parameter);
-        }
-        self.count += 1;
+/// The last few bytes, with zeros behind them.
+#[cold]
+fn last_word(bytes: &[u8]) -> u64 {
+    let mut word = [0; 8];
+    for (to, from) in word.iter_mut().zip(bytes) {
+        *to = *from;
     }
-
-    /// Takes what another counted into account.
-    pub(crate) fn merge(mut self, other: &RiceCost) -> RiceCost {
-        for (sum, more) in self.quotients.iter_mut().zip(&other.quotients) {
-            *sum += more;
-        }
-        self.count += other.count;
-        self
-    }
-
-    /// The parameter with the fewest bits, the lowest of several. Nothing else is canonical.
-    pub(crate) fn best(&self) -> u32 {
-        let cost = |b: &u32| self.quotients[*b as usize] + self.count * u64::from(b + 1);
-        (0..=MAX_RICE).min_by_key(cost).unwrap_or(0)
-    }
+    u64::from_be_bytes(word)
 }
 
 #[cfg(test)]
@@ -194,71 +174,79 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    #[test]
-    fn a_rice_code_is_ones_a_zero_and_the_rest() {
+    fn written(write: impl FnOnce(&mut BitWriter)) -> Vec<u8> {
         let mut writer = BitWriter::default();
-        writer.push_rice(0b1101, 2); // 1110 01
-        writer.push(1, 1);
-        assert_eq!(writer.finish(), [0b1110_0110]);
+        write(&mut writer);
+        writer.fill_up();
+        writer.bytes().to_vec()
     }
 
     #[test]
-    fn a_code_above_its_limit_is_refused_as_soon_as_it_is_known() {
-        let ones = [0xFF; 600];
-        assert_eq!(
-            BitReader::new(&ones).read_rice(0, 4_095),
-            Err(BitsError::AboveLimit)
-        );
-        assert_eq!(
-            BitReader::new(&ones[..8]).read_rice(0, 4_095),
-            Err(BitsError::End)
-        );
-        assert_eq!(
-            BitReader::new(&[0b0110_0000]).read_rice(2, 2),
-            Err(BitsError::AboveLimit)
-        );
-        assert_eq!(BitReader::new(&[0b0110_0000]).read_rice(2, 3), Ok(3));
+    fn a_rice_code_is_ones_a_zero_and_the_rest() {
+        let bytes = written(|bits| {
+            bits.push_rice(0b1101, 2, 0, 0); // 1110 01
+            bits.push(1, 1);
+        });
+        assert_eq!(bytes, [0b1110_0110]);
+        let bytes = written(|bits| bits.push_rice(0b1101, 2, 1, 1)); // 1110 01 1
+        assert_eq!(bytes, [0b1110_0110]);
+    }
+
+    #[test]
+    fn ones_without_an_end_are_a_large_number() {
+        let ones = [0xFF; 6_000];
+        let mut reader = BitReader::new(&ones);
+        assert_eq!(reader.read_rice(0, 0), 48_000);
+        assert!(reader.is_past_end());
+        let many = vec![0xFF; 1 << 20];
+        assert!(BitReader::new(&many).read_rice(0, 1) >= 2 * (1 << 17));
+        assert!(BitReader::new(&many).read_rice(11, 1) >= 2 * ((1 << 17) - (1 << 11)));
+        assert_eq!(BitReader::new(&[]).read_rice(3, 1), 0);
     }
 
     #[test]
     fn the_end_is_checked_to_the_bit() {
         let rest = |bytes: &[u8]| {
             let mut reader = BitReader::new(bytes);
-            reader.read(3).and_then(|_| reader.finish())
+            reader.read(3);
+            (reader.is_past_end(), reader.finish())
         };
-        assert_eq!(rest(&[0b1110_0000]), Ok(()));
-        assert_eq!(rest(&[0b1110_0001]), Err(BitsError::Padding));
-        assert_eq!(rest(&[0b1110_0000, 0]), Err(BitsError::BytesLeft));
-        assert_eq!(rest(&[]), Err(BitsError::End));
+        assert_eq!(rest(&[0b1110_0000]), (false, Ok(())));
+        assert_eq!(rest(&[0b1110_0001]), (false, Err(EndError::Padding)));
+        assert_eq!(rest(&[0b1110_0000, 0]), (false, Err(EndError::BytesLeft)));
+        assert!(rest(&[]).0);
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(numbers in prop::collection::vec(0u32..4_096, 0..200), b in 0..=MAX_RICE) {
-            let mut writer = BitWriter::default();
-            for number in &numbers {
-                writer.push_rice(*number, b);
-                writer.push(number & 1, 1);
-            }
-            let bytes = writer.finish();
+        fn what_is_written_is_read(
+            numbers in prop::collection::vec(prop_oneof![0u32..100, 0u32..1 << 16], 0..200),
+            parameter in 0u32..=15,
+            cut: prop::sample::Index,
+        ) {
+            let write = |bits: &mut BitWriter, numbers: &[u32]| for number in numbers {
+                bits.push_rice(*number, parameter, number & 1, 1);
+                bits.push(number >> 3, 13);
+                bits.push_rice(*number, parameter, 0, 0);
+            };
+            let bytes = written(|bits| write(bits, &numbers));
             let mut reader = BitReader::new(&bytes);
             for number in &numbers {
-                prop_assert_eq!(reader.read_rice(b, *number), Ok(*number));
-                prop_assert_eq!(reader.read(1), Ok(number & 1));
+                prop_assert_eq!(reader.read_rice(parameter, 1), number << 1 | number & 1);
+                prop_assert_eq!(reader.read(13), number >> 3);
+                prop_assert_eq!(reader.read_rice(parameter, 0), *number);
             }
+            prop_assert!(!reader.is_past_end());
             prop_assert_eq!(reader.finish(), Ok(()));
-        }
 
-        #[test]
-        fn the_best_parameter_is_the_lowest_of_the_shortest(
-            numbers in prop::collection::vec(0u32..4_096, 1..50),
-        ) {
-            let length = |b: u32| numbers.iter().map(|n| (n >> b) + 1 + b).sum::<u32>();
-            // 12 and above are never better, and never needed
-            let shortest = (0..=14).min_by_key(|b| length(*b)).expect("not empty");
-            let mut cost = RiceCost::default();
-            numbers.iter().for_each(|n| cost.add(*n));
-            prop_assert_eq!(cost.best(), shortest);
+            // written in two parts, it is the same
+            let cut = cut.index(numbers.len() + 1);
+            let (mut first, mut second) = (BitWriter::default(), BitWriter::default());
+            write(&mut first, &numbers[..cut]);
+            write(&mut second, &numbers[cut..]);
+            first.append(&second);
+            first.fill_up();
+            prop_assert_eq!(first.bytes(), &bytes);
         }
     }
 }

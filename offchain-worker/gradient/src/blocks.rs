@@ -1,8 +1,9 @@
 //! How a tensor is cut into blocks, and how many values of a block are sent.
 //!
 //! A matrix is cut into blocks of 64 × 64, a vector into blocks of 4,096; at the right and lower edges they
-//! are shorter. Both are the same thing here: a grid of rows and columns, of which a vector is one row.
-//! A row of blocks is a *strip*, which is a contiguous piece of the tensor.
+//! are shorter. A *strip* is what threads share out among themselves: a row of a matrix's blocks, or one block
+//! of a vector. It is a contiguous piece of the tensor. Since the number of values that a block sends depends
+//! on its size alone, a strip's values are found without looking at those before it.
 
 use std::ops::Range;
 
@@ -93,35 +94,41 @@ pub(crate) fn checked_kept(kept: u16) -> Result<usize, LayoutError> {
     }
 }
 
-/// A tensor seen as rows and columns of blocks.
+/// A tensor seen as strips of blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grid {
-    rows: usize,
+    len: usize,
+    /// Elements from one row to the next; of a vector, a block's.
     cols: usize,
     block_rows: usize,
     block_cols: usize,
 }
 
 impl Grid {
-    fn of(tensor: &Tensor) -> Result<Grid, LayoutError> {
+    pub(crate) fn of(tensor: &Tensor) -> Result<Grid, LayoutError> {
+        let name = || tensor.name.clone();
         let (rows, cols, block_rows, block_cols) = match tensor.shape.as_slice() {
             [n] if *n > 0 => (1, *n, 1, BLOCK),
             [n, m] if *n > 0 && *m > 0 => (*n, *m, BLOCK_SIDE, BLOCK_SIDE),
-            _ => {
+            shape => {
                 return Err(LayoutError::Shape {
-                    tensor: tensor.name.clone(),
-                    shape: tensor.shape.clone(),
+                    tensor: name(),
+                    shape: shape.to_vec(),
                 })
             }
         };
         let len = u64::from(rows) * u64::from(cols);
-        if len > 1 << 32 || usize::try_from(len).is_err() {
-            let tensor = tensor.name.clone();
-            return Err(LayoutError::TensorTooLarge { tensor });
-        }
+        let fits = len <= 1 << 32;
+        let len = usize::try_from(len).ok().filter(|_| fits);
+        let len = len.ok_or_else(|| LayoutError::TensorTooLarge { tensor: name() })?;
+        let cols = if block_rows == 1 {
+            BLOCK
+        } else {
+            cols as usize
+        };
         Ok(Grid {
-            rows: rows as usize,
-            cols: cols as usize,
+            len,
+            cols,
             block_rows,
             block_cols,
         })
@@ -129,7 +136,7 @@ impl Grid {
 
     /// Number of elements.
     pub(crate) fn len(&self) -> usize {
-        self.rows * self.cols
+        self.len
     }
 
     /// Elements of every strip but the last, which may have fewer.
@@ -139,16 +146,18 @@ impl Grid {
 
     /// Number of strips.
     pub(crate) fn strip_count(&self) -> usize {
-        self.rows.div_ceil(self.block_rows)
+        self.len.div_ceil(self.strip_len())
     }
 
     /// Strip `number`, counted from the top.
     pub(crate) fn strip(&self, number: usize) -> Strip {
-        let first_row = number * self.block_rows;
+        let start = number * self.strip_len();
+        let len = self.strip_len().min(self.len.saturating_sub(start));
+        let cols = self.cols.min(len);
         Strip {
-            start: first_row * self.cols,
-            rows: self.block_rows.min(self.rows.saturating_sub(first_row)),
-            cols: self.cols,
+            start,
+            rows: len / cols.max(1),
+            cols,
             block_cols: self.block_cols,
         }
     }
@@ -162,9 +171,45 @@ impl Grid {
     pub(crate) fn blocks(&self, kept: usize) -> impl Iterator<Item = Block> + '_ {
         self.strips().flat_map(move |strip| strip.blocks(kept))
     }
+
+    /// The block in which an element of the tensor is, by its number, and its place there.
+    pub(crate) fn place(&self, index: usize) -> Option<(usize, u16)> {
+        if index >= self.len {
+            return None;
+        }
+        let number = index / self.strip_len();
+        let strip = self.strip(number);
+        let within = index - strip.start;
+        let (row, col) = (within / strip.cols, within % strip.cols);
+        let before = number * self.strip(0).totals(1).0;
+        let (block, col) = (col / self.block_cols, col % self.block_cols);
+        let width = self.block_cols.min(strip.cols - block * self.block_cols);
+        Some((before + block, (row * width + col) as u16))
+    }
+
+    /// How many blocks there are of each size.
+    pub(crate) fn sizes(&self, kept: usize) -> impl Iterator<Item = (u64, Block)> {
+        let full = self.strip_count().saturating_sub(1);
+        [(full, self.strip(0)), (1, self.strip(full))]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .flat_map(move |(count, strip)| {
+                strip
+                    .sizes(kept)
+                    .map(move |(more, block)| ((count * more) as u64, block))
+            })
+    }
+
+    /// Number of blocks, and of values that they send together.
+    pub(crate) fn totals(&self, kept: usize) -> (usize, usize) {
+        let last = self.strip_count() - 1;
+        let (blocks, values) = self.strip(0).totals(kept);
+        let (last_blocks, last_values) = self.strip(last).totals(kept);
+        (last * blocks + last_blocks, last * values + last_values)
+    }
 }
 
-/// A row of blocks: a contiguous piece of a tensor.
+/// A row of a matrix's blocks, or one block of a vector: a contiguous piece of the tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Strip {
     /// Index of its first element within the tensor.
@@ -188,130 +233,57 @@ pub(crate) struct Block {
     pub(crate) keep: usize,
 }
 
-/// A value that is sent, by its place within its block (row by row).
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Entry {
-    pub(crate) place: u16,
-    pub(crate) value: f32,
-}
-
 impl Strip {
-    /// Number of elements.
-    pub(crate) fn len(&self) -> usize {
-        self.rows * self.cols
+    fn block(&self, col: usize, kept: usize) -> Block {
+        let width = self.block_cols.min(self.cols - col);
+        let len = self.rows * width;
+        let keep = ((len * kept + BLOCK / 2) / BLOCK).max(1);
+        Block {
+            col,
+            width,
+            len,
+            keep,
+        }
     }
 
     /// Its blocks from the left. Of a block of `len` elements, max(1, round(len · kept / 4096)) are sent.
     pub(crate) fn blocks(self, kept: usize) -> impl Iterator<Item = Block> {
-        (0..self.cols).step_by(self.block_cols).map(move |col| {
-            let width = self.block_cols.min(self.cols - col);
-            let len = self.rows * width;
-            let keep = ((len * kept + BLOCK / 2) / BLOCK).max(1);
-            Block {
-                col,
-                width,
-                len,
-                keep,
-            }
-        })
+        (0..self.cols)
+            .step_by(self.block_cols)
+            .map(move |col| self.block(col, kept))
     }
 
-    /// Appends the strip's entries, given block by block, in ascending order of their index in the tensor.
-    ///
-    /// A counting sort by rows: blocks come from the left and are themselves row by row, so that within a
-    /// row the columns are already in order.
-    pub(crate) fn to_flat(
-        self,
-        kept: usize,
-        entries: &[Entry],
-        indices: &mut Vec<u32>,
-        values: &mut Vec<f32>,
-    ) {
-        let mut next = vec![0usize; self.rows + 1];
-        for (block, of_block) in self.with_entries(kept, entries) {
-            for entry in of_block {
-                next[usize::from(entry.place) / block.width + 1] += 1;
-            }
-        }
-        for row in 1..next.len() {
-            next[row] += next[row - 1];
-        }
-        let before = indices.len();
-        indices.resize(before + entries.len(), 0);
-        values.resize(before + entries.len(), 0.0);
-        for (block, of_block) in self.with_entries(kept, entries) {
-            for entry in of_block {
-                let (row, col) = split_place(entry.place, block.width);
-                let at = before + next[row];
-                next[row] += 1;
-                indices[at] = (self.start + row * self.cols + block.col + col) as u32;
-                values[at] = entry.value;
-            }
-        }
+    /// How many blocks it has of each size.
+    fn sizes(self, kept: usize) -> impl Iterator<Item = (usize, Block)> {
+        let full = self.cols / self.block_cols;
+        let edge = full * self.block_cols;
+        [(full, 0), (usize::from(edge < self.cols), edge)]
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(move |(count, col)| (count, self.block(col, kept)))
     }
 
-    /// The strip's entries block by block, from those given in ascending order of their index in the
-    /// tensor, which must lie within the strip. If a block would get another number of entries than it has
-    /// to send: that block's number within the strip.
-    pub(crate) fn to_blocks(
-        self,
-        kept: usize,
-        indices: &[u32],
-        values: &[f32],
-    ) -> Result<Vec<Entry>, usize> {
-        let blocks: Vec<Block> = self.blocks(kept).collect();
-        let ends: Vec<usize> = blocks
-            .iter()
-            .scan(0, |end, block| {
-                *end += block.keep;
-                Some(*end)
+    /// Number of blocks, and of values that they send together.
+    pub(crate) fn totals(self, kept: usize) -> (usize, usize) {
+        self.sizes(kept)
+            .fold((0, 0), |(blocks, values), (count, block)| {
+                (blocks + count, values + count * block.keep)
             })
-            .collect();
-        let mut next: Vec<usize> = blocks
-            .iter()
-            .zip(&ends)
-            .map(|(b, end)| end - b.keep)
-            .collect();
-        let mut entries = vec![Entry::default(); ends.last().copied().unwrap_or(0)];
-        for (index, value) in indices.iter().zip(values) {
-            let within = *index as usize - self.start;
-            let (row, col) = (within / self.cols, within % self.cols);
-            let number = col / self.block_cols;
-            if next[number] == ends[number] {
-                return Err(number);
-            }
-            let block = blocks[number];
-            let place = row * block.width + col - block.col;
-            entries[next[number]] = Entry {
-                place: place as u16,
-                value: *value,
-            };
-            next[number] += 1;
-        }
-        match next.iter().zip(&ends).position(|(next, end)| next != end) {
-            Some(short) => Err(short),
-            None => Ok(entries),
-        }
-    }
-
-    /// The blocks, each with its part of `entries`.
-    pub(crate) fn with_entries(
-        self,
-        kept: usize,
-        entries: &[Entry],
-    ) -> impl Iterator<Item = (Block, &[Entry])> {
-        let mut start = 0;
-        self.blocks(kept).map(move |block| {
-            let of_block = &entries[start..start + block.keep];
-            start += block.keep;
-            (block, of_block)
-        })
     }
 }
 
-/// Row and column of a place within a block of this width.
-pub(crate) fn split_place(place: u16, width: usize) -> (usize, usize) {
-    (usize::from(place) / width, usize::from(place) % width)
+impl Block {
+    /// The index within its strip of a place within the block (row by row).
+    #[inline(always)]
+    pub(crate) fn index(&self, place: usize, cols: usize) -> usize {
+        // full blocks are the usual case, and division by a constant is cheap
+        let (row, col) = if self.width == BLOCK_SIDE {
+            (place / BLOCK_SIDE, place % BLOCK_SIDE)
+        } else {
+            (place / self.width, place % self.width)
+        };
+        row * cols + self.col + col
+    }
 }
 
 #[cfg(test)]
@@ -349,12 +321,12 @@ mod tests {
 
     #[test]
     fn a_vector_is_cut_into_blocks_of_4096() {
-        let sizes: Vec<_> = grid(&[9_000])
-            .blocks(32)
-            .map(|b| (b.col, b.len, b.keep))
-            .collect();
+        let grid = grid(&[9_000]);
+        let sizes: Vec<_> = grid.blocks(32).map(|b| (b.col, b.len, b.keep)).collect();
         // 808 · 32 / 4096 = 6.3
-        assert_eq!(sizes, [(0, 4_096, 32), (4_096, 4_096, 32), (8_192, 808, 6)]);
+        assert_eq!(sizes, [(0, 4_096, 32), (0, 4_096, 32), (0, 808, 6)]);
+        let starts: Vec<_> = grid.strips().map(|strip| strip.start).collect();
+        assert_eq!(starts, [0, 4_096, 8_192]);
     }
 
     #[test]
@@ -367,40 +339,56 @@ mod tests {
     }
 
     #[test]
-    fn elements_are_found_in_their_blocks_and_back() {
-        let grid = grid(&[70, 130]);
-        let (mut indices, mut values) = (Vec::new(), Vec::new());
-        for strip in grid.strips() {
-            let all: Vec<u32> = (strip.start..strip.start + strip.len())
-                .map(|i| i as u32)
-                .collect();
-            let as_values: Vec<f32> = all.iter().map(|i| *i as f32).collect();
-            let entries = strip
-                .to_blocks(BLOCK, &all, &as_values)
-                .expect("all are sent");
-            if strip.start == 0 {
-                // element (1, 65) is in the second block, row 1, column 1
-                assert_eq!(
-                    (entries[4_096 + 65].place, entries[4_096 + 65].value),
-                    (65, 195.0)
-                );
+    fn totals_and_sizes_are_those_of_the_blocks() {
+        for shape in [
+            &[1][..],
+            &[4_096],
+            &[9_000],
+            &[64, 64],
+            &[70, 130],
+            &[3, 500],
+            &[200, 9],
+        ] {
+            for kept in [1, 64, 4_096] {
+                let grid = grid(shape);
+                let values = grid.blocks(kept).map(|block| block.keep).sum();
+                let blocks = grid.blocks(kept).count();
+                assert_eq!(grid.totals(kept), (blocks, values), "{shape:?}");
+                let of_size = |block: &Block| {
+                    let same = |b: &Block| (b.len, b.keep) == (block.len, block.keep);
+                    let sizes = grid.sizes(kept).filter(|(_, b)| same(b));
+                    let counted = grid.blocks(kept).filter(same).count() as u64;
+                    sizes.map(|(count, _)| count).sum::<u64>() == counted
+                };
+                assert!(grid.blocks(kept).all(|block| of_size(&block)), "{shape:?}");
+                let lengths: usize = grid.strips().map(|s| s.rows * s.cols).sum();
+                assert_eq!(lengths, grid.len());
             }
-            strip.to_flat(BLOCK, &entries, &mut indices, &mut values);
         }
-        let all: Vec<u32> = (0..70 * 130).collect();
-        assert_eq!(indices, all);
-        assert!(values
-            .iter()
-            .zip(&all)
-            .all(|(value, index)| *value == *index as f32));
     }
 
     #[test]
-    fn a_block_with_the_wrong_number_of_entries_is_named() {
-        let strip = grid(&[64, 128]).strip(0);
-        // one value per block: the second has none, or the first has two
-        assert_eq!(strip.to_blocks(1, &[3], &[1.0]), Err(1));
-        assert_eq!(strip.to_blocks(1, &[3, 4], &[1.0; 2]), Err(0));
+    fn every_element_has_one_place() {
+        for shape in [&[70, 130][..], &[9_000], &[3, 5]] {
+            let grid = grid(shape);
+            let (mut seen, mut number) = (vec![false; grid.len()], 0);
+            for strip in grid.strips() {
+                for block in strip.blocks(BLOCK) {
+                    for place in 0..block.len {
+                        let index = strip.start + block.index(place, strip.cols);
+                        assert!(!std::mem::replace(&mut seen[index], true));
+                        assert_eq!(grid.place(index), Some((number, place as u16)));
+                    }
+                    number += 1;
+                }
+            }
+            assert!(seen.iter().all(|seen| *seen));
+            assert_eq!(grid.place(grid.len()), None);
+        }
+        // element (1, 65) is in the second block, row 1, column 1
+        let strip = grid(&[70, 130]).strip(0);
+        let second = strip.blocks(1).nth(1).expect("three of them");
+        assert_eq!(second.index(65, strip.cols), 130 + 65);
     }
 
     #[test]

@@ -1,18 +1,19 @@
 //! From a pseudo-gradient to a contribution, with error feedback.
 
-use cairn_primitives::{Compression, Layout, Nano};
+use cairn_primitives::{Compression, Layout, Nano, Tensor};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::blocks::{checked_kept, split_place, Block, Entry, Grid, LayoutError, Plan, Strip};
-use crate::contribution::{
-    check_layout_hash, check_length, Contribution, Header, MismatchError, SparseTensor,
-};
-use crate::level::two_levels;
+use crate::blocks::{checked_kept, Block, Grid, LayoutError, Plan, Strip, BLOCK_SIDE};
+use crate::contribution::{check_layout_hash, check_length, Contribution, Header, MismatchError};
+use crate::level::{two_levels, Level, Levels};
+use crate::select::{Magnitudes, INFINITE};
+use crate::simd::{Kernel, Lanes, Simd};
+use crate::sparse::{value_of, SparseTensor, HIGH, NEGATIVE};
 use crate::wire::{encode, EncodeError};
 
-/// Why a pseudo-gradient could not be compressed. The error feedback is then as it was.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+/// Why a pseudo-gradient could not be compressed.
+#[derive(Debug, Error)]
 pub enum CompressError {
     /// The layout, the vectors and the header do not go together.
     #[error(transparent)]
@@ -24,9 +25,11 @@ pub enum CompressError {
         decay: Nano,
     },
     /// The training diverged, or the error feedback is damaged.
-    #[error("β·error + pseudo-gradient is not finite at parameter {index}: the training diverged, go back to the round's weights")]
+    #[error("β·error + pseudo-gradient is not finite at element {index} of tensor {tensor}: the training diverged, go back to the round's weights")]
     NotFinite {
-        /// Which parameter, in the flat vector.
+        /// Name of the tensor.
+        tensor: String,
+        /// Which element of it.
         index: usize,
     },
     /// The contribution has no encoding.
@@ -42,17 +45,10 @@ impl From<LayoutError> for CompressError {
 
 /// Makes a contribution of a pseudo-gradient Δ = θ − θ′ (flat, in the layout's order), and its encoding.
 ///
-/// With a = β · `error` + Δ: of each block the elements of largest |a| are sent (of equal ones those that
-/// come first), each as its sign and the nearer of two magnitudes, the means of the smaller and of the
-/// larger ones. `error` becomes a − sent, so that
-/// new error + sent = β · old error + Δ, to the rounding of one `f32` operation: what is not sent now is
-/// sent later.
-///
-/// Source: SparseLoCo (arXiv 2508.15706) with the quantiser's two levels per block instead of four per
-/// tensor.
+/// What a [`Compressor`] does tensor by tensor, in one go.
 ///
 /// # Errors
-/// If the parts do not go together or a is not finite; `error` is then unchanged.
+/// If the parts do not go together or β · error + Δ is not finite; `error` is then unchanged.
 pub fn compress(
     layout: &Layout,
     compression: &Compression,
@@ -60,113 +56,281 @@ pub fn compress(
     error: &mut [f32],
     header: Header,
 ) -> Result<(Contribution, Vec<u8>), CompressError> {
+    let compressor = Compressor::new(compression)?;
     let plan = Plan::new(layout)?;
-    let kept = checked_kept(compression.kept_per_block)?;
     check_length(pseudo_gradient, &plan)?;
     check_length(error, &plan)?;
     check_layout_hash(&header, layout)?;
     if !header.has_a_loss() {
         return Err(EncodeError::MeanLoss.into());
     }
-    let decay = compression.error_decay;
-    if decay > Nano::ONE {
-        return Err(CompressError::ErrorDecay { decay });
+    let parts = || layout.0.iter().zip(&plan.ranges);
+    for (tensor, range) in parts() {
+        compressor.check_finite(
+            tensor,
+            &pseudo_gradient[range.clone()],
+            &error[range.clone()],
+        )?;
     }
-    let beta = decay.to_f32();
-    let not_finite = error
-        .par_iter()
-        .zip(pseudo_gradient)
-        .position_first(|(error, delta)| !(beta * error + delta).is_finite());
-    if let Some(index) = not_finite {
-        return Err(CompressError::NotFinite { index });
-    }
-    let tensors = plan
-        .split_mut(error)
-        .into_par_iter()
-        .zip(&plan.ranges)
-        .zip(&plan.grids)
-        .map(|((error, range), grid)| {
-            compress_tensor(*grid, kept, beta, &pseudo_gradient[range.clone()], error)
+    let tensors = parts()
+        .map(|(tensor, range)| {
+            let delta = &pseudo_gradient[range.clone()];
+            compressor.tensor(tensor, delta, &mut error[range.clone()])
         })
-        .collect();
+        .collect::<Result<_, _>>()?;
     let contribution = Contribution { header, tensors };
     let bytes = encode(&contribution, layout, compression)?;
     Ok((contribution, bytes))
 }
 
-fn compress_tensor(
-    grid: Grid,
+/// Chooses what is sent of each tensor, and remembers the rest in the error feedback.
+///
+/// With a = β · error + Δ: of each block the elements of largest |a| are sent (of equal ones those that
+/// come first), each as its sign and the nearer of two magnitudes, the means of the smaller and of the
+/// larger ones. The error becomes a − sent, so that new error + sent = β · old error + Δ, to the rounding of one `f32`
+/// operation: what is not sent now is sent later.
+///
+/// Source: SparseLoCo (arXiv 2508.15706) with the quantiser's two levels per block instead of four per
+/// tensor.
+#[derive(Clone, Copy, Debug)]
+pub struct Compressor {
     kept: usize,
+    beta: f32,
+    simd: Simd,
+}
+
+impl Compressor {
+    /// A compressor for a run.
+    ///
+    /// # Errors
+    /// If `kept_per_block` is not within 1..=4,096, or `error_decay` is above 1.
+    pub fn new(compression: &Compression) -> Result<Compressor, CompressError> {
+        let kept = checked_kept(compression.kept_per_block)?;
+        let decay = compression.error_decay;
+        if decay > Nano::ONE {
+            return Err(CompressError::ErrorDecay { decay });
+        }
+        Ok(Compressor {
+            kept,
+            beta: decay.to_f32(),
+            simd: Simd::best(),
+        })
+    }
+
+    /// What is sent of a tensor. Both vectors have its elements, row by row.
+    ///
+    /// # Errors
+    /// If the vectors have another length, which changes nothing; or if β · error + Δ is not finite, after which
+    /// the tensor's error is of no more use.
+    pub fn tensor(
+        &self,
+        tensor: &Tensor,
+        delta: &[f32],
+        error: &mut [f32],
+    ) -> Result<SparseTensor, CompressError> {
+        let mut strips = self.strips(tensor)?;
+        strips.push(delta, error)?;
+        strips.finish()
+    }
+
+    /// The same for a tensor that should not be in memory as a whole.
+    ///
+    /// # Errors
+    /// If nothing can be sent of a tensor of this shape.
+    pub fn strips<'a>(&self, tensor: &'a Tensor) -> Result<StripCompressor<'a>, CompressError> {
+        let grid = Grid::of(tensor)?;
+        Ok(StripCompressor {
+            compressor: *self,
+            tensor,
+            grid,
+            sparse: SparseTensor::blank(grid, self.kept),
+            next: 0,
+        })
+    }
+
+    fn check_finite(
+        &self,
+        tensor: &Tensor,
+        delta: &[f32],
+        error: &[f32],
+    ) -> Result<(), CompressError> {
+        let not_finite = error
+            .par_iter()
+            .zip(delta)
+            .position_first(|(error, delta)| !(self.beta * error + delta).is_finite());
+        match not_finite {
+            Some(index) => Err(CompressError::NotFinite {
+                tensor: tensor.name.clone(),
+                index,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Compresses one tensor, a few rows of blocks at a time.
+#[derive(Debug)]
+pub struct StripCompressor<'a> {
+    compressor: Compressor,
+    tensor: &'a Tensor,
+    grid: Grid,
+    sparse: SparseTensor,
+    /// The strip that comes next.
+    next: usize,
+}
+
+impl StripCompressor<'_> {
+    /// Pieces must have a multiple of so many elements, but for the last: 64 rows of a matrix, or 4,096 elements
+    /// of a vector.
+    pub fn strip_len(&self) -> usize {
+        self.grid.strip_len()
+    }
+
+    /// Compresses the next elements.
+    ///
+    /// # Errors
+    /// As [`Compressor::tensor`].
+    pub fn push(&mut self, delta: &[f32], error: &mut [f32]) -> Result<(), CompressError> {
+        let before = self.next * self.grid.strip_len();
+        let left = self.grid.len().saturating_sub(before);
+        let is_whole = delta.len() == left || delta.len() % self.grid.strip_len() == 0;
+        if delta.len() != error.len() || delta.len() > left || !is_whole {
+            let (found, expected) = (delta.len().min(error.len()), left);
+            return Err(MismatchError::VectorLength { found, expected }.into());
+        }
+        let Compressor { kept, beta, simd } = self.compressor;
+        let length = self.grid.strip_len();
+        let all_finite = self
+            .sparse
+            .strips_mut(self.next)
+            .zip(delta.chunks(length).zip(error.chunks_mut(length)))
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map(|((strip, codes, levels), (delta, error))| {
+                simd.run(Send {
+                    strip,
+                    kept,
+                    beta,
+                    delta,
+                    error,
+                    codes,
+                    levels,
+                })
+            })
+            .reduce(|| true, |all, finite| all && finite);
+        if !all_finite {
+            let index = error.iter().position(|value| !value.is_finite());
+            return Err(CompressError::NotFinite {
+                tensor: self.tensor.name.clone(),
+                index: before + index.unwrap_or(0),
+            });
+        }
+        self.next += delta.len().div_ceil(length);
+        Ok(())
+    }
+
+    /// What is sent of the tensor.
+    ///
+    /// # Errors
+    /// If elements are missing.
+    pub fn finish(self) -> Result<SparseTensor, CompressError> {
+        if self.next == self.grid.strip_count() {
+            return Ok(self.sparse);
+        }
+        let (found, expected) = (self.next * self.grid.strip_len(), self.grid.len());
+        Err(MismatchError::VectorLength { found, expected }.into())
+    }
+}
+
+/// Compresses a strip; `false` if not all of it is finite.
+struct Send<'a> {
+    strip: Strip,
+    kept: usize,
+    beta: f32,
+    delta: &'a [f32],
+    error: &'a mut [f32],
+    codes: &'a mut [u16],
+    levels: &'a mut [Levels],
+}
+
+impl Kernel for Send<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> bool {
+        let mut magnitudes = Magnitudes::new();
+        let (cols, mut codes) = (self.strip.cols, self.codes);
+        for (block, levels) in self.strip.blocks(self.kept).zip(self.levels) {
+            let largest = accumulate(
+                block,
+                cols,
+                self.beta,
+                self.delta,
+                self.error,
+                &mut magnitudes,
+            );
+            if largest >= INFINITE {
+                return false;
+            }
+            let (of_block, behind) = codes.split_at_mut(block.keep);
+            codes = behind;
+            *levels = send::<L>(block, cols, self.error, &mut magnitudes, of_block);
+        }
+        true
+    }
+}
+
+/// error ← β · error + Δ in one block, with the magnitudes as bits; gives the largest of them.
+#[inline(always)]
+fn accumulate(
+    block: Block,
+    cols: usize,
     beta: f32,
     delta: &[f32],
     error: &mut [f32],
-) -> SparseTensor {
-    let strips: Vec<Vec<Entry>> = error
-        .par_chunks_mut(grid.strip_len())
-        .zip(delta.par_chunks(grid.strip_len()))
-        .enumerate()
-        .map(|(number, (error, delta))| {
-            for (error, delta) in error.iter_mut().zip(delta) {
-                *error = beta * *error + delta;
-            }
-            let strip = grid.strip(number);
-            let (mut entries, mut keys) = (Vec::new(), Vec::new());
-            for block in strip.blocks(kept) {
-                send_block(strip, block, error, &mut keys, &mut entries);
-            }
-            entries
-        })
-        .collect();
-    let mut tensor = SparseTensor::default();
-    for (strip, entries) in grid.strips().zip(&strips) {
-        strip.to_flat(kept, entries, &mut tensor.indices, &mut tensor.values);
+    magnitudes: &mut Magnitudes,
+) -> u32 {
+    let mut largest = 0;
+    let bits = magnitudes.bits.as_flattened_mut();
+    let rows = bits[..block.len].chunks_exact_mut(block.width);
+    for (row, bits) in rows.enumerate() {
+        let at = row * cols + block.col..row * cols + block.col + block.width;
+        let (error, delta) = (&mut error[at.clone()], &delta[at]);
+        for ((error, delta), bits) in error.iter_mut().zip(delta).zip(bits) {
+            *error = beta * *error + delta;
+            *bits = error.abs().to_bits();
+            largest = largest.max(*bits);
+        }
     }
-    tensor
+    magnitudes.rows = block.len.div_ceil(BLOCK_SIDE);
+    bits[block.len..magnitudes.rows * BLOCK_SIDE].fill(0);
+    largest
 }
 
 /// Picks and rounds what is sent of one block, and takes it out of the strip's accumulated values.
-fn send_block(
-    strip: Strip,
+#[inline(always)]
+fn send<L: Lanes>(
     block: Block,
+    cols: usize,
     accumulated: &mut [f32],
-    keys: &mut Vec<u64>,
-    entries: &mut Vec<Entry>,
-) {
-    // Ascending keys are descending magnitudes, and ascending places where those are equal.
-    keys.clear();
-    for (row, line) in accumulated.chunks(strip.cols).enumerate() {
-        let line = &line[block.col..block.col + block.width];
-        keys.extend(line.iter().enumerate().map(|(col, value)| {
-            let place = (row * block.width + col) as u64;
-            u64::from(!value.abs().to_bits()) << 16 | place
-        }));
-    }
-    if block.keep < block.len {
-        keys.select_nth_unstable(block.keep);
-    }
-    let largest = &mut keys[..block.keep];
-    largest.sort_unstable();
-    let ascending: Vec<f32> = largest
-        .iter()
-        .rev()
-        .map(|key| f32::from_bits(!((key >> 16) as u32)))
-        .collect();
-    let (low, high, threshold) = two_levels(&ascending);
-    largest.sort_unstable_by_key(|key| *key as u16);
-    for key in largest.iter() {
-        let place = *key as u16;
-        let (row, col) = split_place(place, block.width);
-        let value = &mut accumulated[row * strip.cols + block.col + col];
-        let level = if value.abs() >= threshold { high } else { low }.to_f32();
+    magnitudes: &mut Magnitudes,
+    codes: &mut [u16],
+) -> Levels {
+    let ascending = magnitudes.select::<L>(block.len, codes);
+    let (levels, threshold) = two_levels(bytemuck::cast_slice(ascending));
+    for code in codes {
+        let value = &mut accumulated[block.index(usize::from(*code), cols)];
+        if value.abs() >= threshold {
+            *code |= HIGH;
+        }
         // there is no −0 on the wire
-        let sent = if level == 0.0 {
-            0.0
-        } else {
-            level.copysign(*value)
-        };
-        *value -= sent;
-        entries.push(Entry { place, value: sent });
+        let is_zero = *code & HIGH == 0 && levels.low == Level::ZERO;
+        if value.is_sign_negative() && !is_zero {
+            *code |= NEGATIVE;
+        }
+        *value -= value_of(*code, levels);
     }
+    levels
 }
 
 /// Adds a contribution that the round did not include back to the error feedback, so that it is sent again.
@@ -187,10 +351,6 @@ pub fn put_back(
     plan.split_mut(error)
         .into_par_iter()
         .zip(&contribution.tensors)
-        .for_each(|(error, tensor)| {
-            for (index, value) in tensor.indices.iter().zip(&tensor.values) {
-                error[*index as usize] += value;
-            }
-        });
+        .for_each(|(error, tensor)| tensor.add_to(error));
     Ok(())
 }

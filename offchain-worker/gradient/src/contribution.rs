@@ -1,10 +1,10 @@
 //! What a miner contributes in a round.
 
 use cairn_primitives::{Layout, Netuid, Round, H256};
-use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::blocks::{LayoutError, Plan};
+use crate::sparse::SparseTensor;
 
 /// What a contribution says of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,15 +34,6 @@ impl Header {
     }
 }
 
-/// What is sent of one tensor.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SparseTensor {
-    /// Which elements, by their index within the tensor (row by row), strictly ascending.
-    pub indices: Vec<u32>,
-    /// Their values.
-    pub values: Vec<f32>,
-}
-
 /// A contribution: what to subtract from the weights, in the few elements that it says anything about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contribution {
@@ -50,39 +41,6 @@ pub struct Contribution {
     pub header: Header,
     /// One per tensor of the layout, in its order.
     pub tensors: Vec<SparseTensor>,
-}
-
-/// What is wrong with a [`SparseTensor`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum ContentFault {
-    /// Not one value per index.
-    #[error("{indices} indices with {values} values")]
-    UnequalLengths {
-        /// Number of indices.
-        indices: usize,
-        /// Number of values.
-        values: usize,
-    },
-    /// An index is not above the one before it.
-    #[error("index number {position} is not above the one before it")]
-    NotAscending {
-        /// Which one, from 0.
-        position: usize,
-    },
-    /// An index is at or beyond the tensor's end.
-    #[error("index {index} lies outside the tensor's {length} elements")]
-    OutsideTensor {
-        /// The index.
-        index: u32,
-        /// Elements of the tensor.
-        length: usize,
-    },
-    /// A value is infinite or not a number.
-    #[error("value number {position} is not finite")]
-    NotFinite {
-        /// Which one, from 0.
-        position: usize,
-    },
 }
 
 /// Why a contribution or a vector does not go with a layout.
@@ -115,38 +73,12 @@ pub enum MismatchError {
         /// Tensors of the layout.
         expected: usize,
     },
-    /// A tensor's content cannot be.
-    #[error("tensor {tensor}: {fault}; the contribution must be made anew")]
+    /// A tensor's values are not those of a tensor of this shape, or of another density.
+    #[error("what the contribution has for tensor {tensor} belongs to another shape or to another `kept_per_block`: use the run's layout and compression")]
     Tensor {
         /// Name of the tensor.
         tensor: String,
-        /// What is wrong with it.
-        fault: ContentFault,
     },
-}
-
-impl SparseTensor {
-    /// Whether it can be part of a tensor of `length` elements.
-    fn check(&self, length: usize) -> Result<(), ContentFault> {
-        let (indices, values) = (self.indices.len(), self.values.len());
-        if indices != values {
-            return Err(ContentFault::UnequalLengths { indices, values });
-        }
-        if let Some(before) = self.indices.windows(2).position(|pair| pair[0] >= pair[1]) {
-            let position = before + 1;
-            return Err(ContentFault::NotAscending { position });
-        }
-        match self.indices.last() {
-            Some(&index) if index as usize >= length => {
-                return Err(ContentFault::OutsideTensor { index, length });
-            }
-            _ => {}
-        }
-        match self.values.iter().position(|value| !value.is_finite()) {
-            Some(position) => Err(ContentFault::NotFinite { position }),
-            None => Ok(()),
-        }
-    }
 }
 
 impl Contribution {
@@ -157,19 +89,13 @@ impl Contribution {
         if found != expected {
             return Err(MismatchError::TensorCount { found, expected });
         }
-        let faults: Vec<Result<(), ContentFault>> = self
-            .tensors
-            .par_iter()
-            .zip(&plan.grids)
-            .map(|(tensor, grid)| tensor.check(grid.len()))
-            .collect();
-        for (fault, tensor) in faults.into_iter().zip(&layout.0) {
-            fault.map_err(|fault| MismatchError::Tensor {
-                tensor: tensor.name.clone(),
-                fault,
-            })?;
+        let mut grids = self.tensors.iter().zip(&plan.grids);
+        match grids.position(|(tensor, grid)| tensor.grid() != *grid) {
+            Some(number) => Err(MismatchError::Tensor {
+                tensor: layout.0[number].name.clone(),
+            }),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

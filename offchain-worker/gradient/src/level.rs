@@ -7,7 +7,7 @@
 //! weights.
 
 /// A non-negative bfloat16 below 65,536.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Level(u16);
 
 /// The bits of 65,536, above all levels.
@@ -20,6 +20,7 @@ impl Level {
     pub(crate) const ZERO: Level = Level(0);
 
     /// The level of these bits, unless they say 65,536 or more, infinity or no number.
+    #[inline(always)]
     pub(crate) fn from_bits(bits: u32) -> Option<Level> {
         u16::try_from(bits)
             .ok()
@@ -53,13 +54,31 @@ impl Level {
     }
 }
 
+/// What a block's values can be: plus or minus one of two levels, which are equal if one is enough.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Levels {
+    pub(crate) low: Level,
+    pub(crate) high: Level,
+}
+
+impl Levels {
+    /// The sum of the squares of so many values: each product is exact in `f64`, their sum is rounded once.
+    pub(crate) fn energy(self, lows: usize, highs: usize) -> f64 {
+        let of = |level: Level, count: usize| {
+            let level = f64::from(level.to_f32());
+            count as f64 * (level * level)
+        };
+        of(self.low, lows) + of(self.high, highs)
+    }
+}
+
 /// The two levels that stand for a block's magnitudes, and the magnitude from which the higher one does.
 ///
 /// The split is the one that leaves the least squared error (two means in one dimension, found exactly by
 /// trying every split); the levels are the means of its halves. `ascending` is not empty. One level alone
 /// suffices if all magnitudes are equal or the two means round to the same level; the threshold is then
 /// infinite.
-pub(crate) fn two_levels(ascending: &[f32]) -> (Level, Level, f32) {
+pub(crate) fn two_levels(ascending: &[f32]) -> (Levels, f32) {
     let count = ascending.len() as f64;
     let total: f64 = ascending.iter().map(|m| f64::from(*m)).sum();
     let mut below = 0.0;
@@ -81,11 +100,12 @@ pub(crate) fn two_levels(ascending: &[f32]) -> (Level, Level, f32) {
     if let Some((_, low, high, threshold)) = best {
         let (low, high) = (Level::nearest(low as f32), Level::nearest(high as f32));
         if low < high {
-            return (low, high, threshold);
+            return (Levels { low, high }, threshold);
         }
     }
     let only = Level::nearest((total / count.max(1.0)) as f32);
-    (only, only, f32::INFINITY)
+    let (low, high) = (only, only);
+    (Levels { low, high }, f32::INFINITY)
 }
 
 #[cfg(test)]
@@ -125,20 +145,24 @@ mod tests {
 
     #[test]
     fn the_split_with_the_least_error_is_found() {
-        let (low, high, threshold) = two_levels(&[1.0, 1.0, 2.0, 7.0, 9.0]);
-        assert_eq!((high.to_f32(), threshold), (8.0, 7.0));
-        assert_eq!(low, Level::nearest(4.0 / 3.0));
+        let (levels, threshold) = two_levels(&[1.0, 1.0, 2.0, 7.0, 9.0]);
+        assert_eq!((levels.high.to_f32(), threshold), (8.0, 7.0));
+        assert_eq!(levels.low, Level::nearest(4.0 / 3.0));
     }
 
     #[test]
     fn one_level_is_enough_for_equal_magnitudes() {
-        let (low, high, threshold) = two_levels(&[3.0, 3.0]);
-        assert_eq!((low, high, threshold), (high, low, f32::INFINITY));
+        let (levels, threshold) = two_levels(&[3.0, 3.0]);
+        assert_eq!((levels.low, threshold), (levels.high, f32::INFINITY));
         // so close that bfloat16 cannot tell them apart
-        let (low, high, threshold) = two_levels(&[1.0, 1.000_1]);
-        assert_eq!(
-            (low.to_f32(), high.to_f32(), threshold),
-            (1.0, 1.0, f32::INFINITY)
-        );
+        let (levels, threshold) = two_levels(&[1.0, 1.000_1]);
+        let (low, high) = (levels.low.to_f32(), levels.high.to_f32());
+        assert_eq!((low, high, threshold), (1.0, 1.0, f32::INFINITY));
+    }
+
+    #[test]
+    fn energy_is_the_sum_of_squares() {
+        let (levels, _) = two_levels(&[0.5, 2.0]);
+        assert_eq!(levels.energy(3, 2), 3.0 * 0.25 + 2.0 * 4.0);
     }
 }

@@ -7,7 +7,7 @@
 //! 1. [`compress`] adds Δ to what earlier rounds left unsent (*error feedback*, decayed by β), cuts every
 //!    tensor into blocks of 4,096 elements, keeps the few largest of each block and rounds those to a sign
 //!    and one of two magnitudes. What was not said stays in the error feedback: nothing is lost, it is late.
-//! 2. The result is a file of about 1/200 of the model's size, in a strict format: one content has one
+//! 2. The result is a file of about 1/215 of the model's size, in a strict format: one content has one
 //!    encoding, and [`decode`] names the fault of every other sequence of bytes. The format is described
 //!    byte by byte in `docs/contribution-format.md`.
 //! 3. [`seal`] encrypts the file with a key that the miner reveals only after everybody has committed;
@@ -16,8 +16,11 @@
 //!    to the rounding, so all machines get the same bits, and [`state_root`] is how they compare.
 //! 5. A contribution that was not included goes back into the error feedback by [`put_back`].
 //!
+//! These functions hold a whole model. Each is made of parts that hold one tensor at a time, for models that do not
+//! fit otherwise: [`Compressor`] and [`Writer`], [`Opened`] and [`Reader`], [`StreamedStep`] and [`StateHasher`].
+//!
 //! Nothing here knows of chains, networks or clocks. Work is spread over rayon's current thread pool; no
-//! result depends on how many threads that has.
+//! result depends on how many threads that has, nor on the CPU's SIMD.
 
 mod bits;
 mod blocks;
@@ -27,15 +30,19 @@ mod level;
 mod outer;
 mod roots;
 mod seal;
+mod select;
+mod simd;
+mod sparse;
 mod wire;
 
 pub use blocks::{LayoutError, BLOCK, BLOCK_SIDE};
-pub use compress::{compress, put_back, CompressError};
-pub use contribution::{ContentFault, Contribution, Header, MismatchError, SparseTensor};
-pub use outer::{outer_step, OuterStepError};
-pub use roots::{sealed_root, state_root};
-pub use seal::{open, seal};
+pub use compress::{compress, put_back, CompressError, Compressor, StripCompressor};
+pub use contribution::{Contribution, Header, MismatchError};
+pub use outer::{outer_step, outer_step_and_root, OuterStepError, StreamError, StreamedStep};
+pub use roots::{sealed_root, state_root, StateHasher};
+pub use seal::{open, seal, Opened};
+pub use sparse::{BlockFault, SparseError, SparseTensor};
 pub use wire::{
-    decode, decode_header, encode, max_encoded_len, BlockFault, DecodeError, EncodeError,
-    TensorFault, HEADER_LENGTH, MAGIC, VERSION,
+    decode, decode_header, encode, inspect, max_encoded_len, Code, DecodeError, EncodeError,
+    ReadError, Reader, TensorFault, TensorSummary, Writer, HEADER_LENGTH, MAGIC, VERSION,
 };

@@ -4,7 +4,8 @@ use cairn_primitives::H256;
 
 /// Below this many bytes, spreading the hash over threads costs more than it saves.
 const WORTH_SPREADING: usize = 1 << 18;
-/// Elements that are turned into bytes at a time.
+/// Elements that are turned into bytes at a time on machines with another byte order.
+#[cfg(not(target_endian = "little"))]
 const PIECE: usize = 1 << 20;
 
 /// BLAKE3 of a sealed file: what the chain and the store know it by.
@@ -17,14 +18,32 @@ pub fn sealed_root(bytes: &[u8]) -> H256 {
 /// BLAKE3 of the little-endian bytes of a model's flat parameters: equal on all machines whose weights are
 /// equal to the bit.
 pub fn state_root(theta: &[f32]) -> H256 {
-    let mut hasher = blake3::Hasher::new();
-    let mut bytes = Vec::with_capacity(4 * theta.len().min(PIECE));
-    for piece in theta.chunks(PIECE) {
-        bytes.clear();
-        bytes.extend(piece.iter().flat_map(|value| value.to_le_bytes()));
-        update(&mut hasher, &bytes);
+    let mut hasher = StateHasher::default();
+    hasher.update(theta);
+    hasher.finish()
+}
+
+/// [`state_root`] of weights that come piece by piece, in order; how they are cut does not matter. Long pieces
+/// are hashed on all threads of rayon's pool.
+#[derive(Clone, Debug, Default)]
+pub struct StateHasher(blake3::Hasher);
+
+impl StateHasher {
+    /// Takes the next weights.
+    pub fn update(&mut self, theta: &[f32]) {
+        #[cfg(target_endian = "little")]
+        update(&mut self.0, bytemuck::cast_slice(theta));
+        #[cfg(not(target_endian = "little"))]
+        for piece in theta.chunks(PIECE) {
+            let bytes: Vec<u8> = piece.iter().flat_map(|value| value.to_le_bytes()).collect();
+            update(&mut self.0, &bytes);
+        }
     }
-    H256(*hasher.finalize().as_bytes())
+
+    /// The root of all that were taken.
+    pub fn finish(&self) -> H256 {
+        H256(*self.0.finalize().as_bytes())
+    }
 }
 
 fn update(hasher: &mut blake3::Hasher, bytes: &[u8]) {

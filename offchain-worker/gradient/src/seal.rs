@@ -4,6 +4,11 @@
 //! secret that the miner reveals later, so a secret must seal one file only. Nothing is authenticated here:
 //! the chain holds the root of the sealed bytes, and of the secret a hash that binds it to its miner.
 
+use std::{
+    fmt,
+    io::{self, Read},
+};
+
 use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
 use chacha20::ChaCha20;
 use rayon::prelude::*;
@@ -32,20 +37,74 @@ pub fn open(sealed: &mut [u8], key: &[u8; 32]) {
 }
 
 fn apply(bytes: &mut [u8], secret: &[u8; 32]) {
-    let mut derived = [0; 44];
-    blake3::Hasher::new_derive_key(CONTEXT)
-        .update(secret)
-        .finalize_xof()
-        .fill(&mut derived);
-    let (mut key, mut nonce) = ([0; 32], [0; 12]);
-    key.copy_from_slice(&derived[..32]);
-    nonce.copy_from_slice(&derived[32..]);
+    let derived = Derived::of(secret);
     bytes
         .par_chunks_mut(PIECE)
         .enumerate()
         .for_each(|(number, piece)| {
-            let mut cipher = ChaCha20::new(&key.into(), &nonce.into());
+            let mut cipher = derived.cipher();
             cipher.seek(number as u64 * PIECE as u64);
             cipher.apply_keystream(piece);
         });
+}
+
+/// What is derived from the secret.
+struct Derived {
+    key: [u8; 32],
+    nonce: [u8; 12],
+}
+
+impl Derived {
+    fn of(secret: &[u8; 32]) -> Derived {
+        let mut bytes = [0; 44];
+        blake3::Hasher::new_derive_key(CONTEXT)
+            .update(secret)
+            .finalize_xof()
+            .fill(&mut bytes);
+        let (mut key, mut nonce) = ([0; 32], [0; 12]);
+        key.copy_from_slice(&bytes[..32]);
+        nonce.copy_from_slice(&bytes[32..]);
+        Derived { key, nonce }
+    }
+
+    /// The cipher at the start of the file.
+    fn cipher(&self) -> ChaCha20 {
+        ChaCha20::new(&self.key.into(), &self.nonce.into())
+    }
+}
+
+/// A sealed file that is opened while it is read, from its start.
+pub struct Opened<R> {
+    sealed: R,
+    cipher: ChaCha20,
+}
+
+impl<R> Opened<R> {
+    /// Reads `sealed`, which is at its start.
+    pub fn new(sealed: R, key: &[u8; 32]) -> Opened<R> {
+        Opened {
+            sealed,
+            cipher: Derived::of(key).cipher(),
+        }
+    }
+}
+
+/// Without the cipher's state: it would show the key.
+impl<R: fmt::Debug> fmt::Debug for Opened<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("sealed", &self.sealed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Read> Read for Opened<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.sealed.read(buffer)?;
+        let end = || io::Error::other("a sealed file of more than 256 GiB: refuse it");
+        self.cipher
+            .try_apply_keystream(&mut buffer[..length])
+            .map_err(|_| end())?;
+        Ok(length)
+    }
 }

@@ -1,27 +1,31 @@
 //! From a file to the contribution that it says, or to the name of what is wrong with it.
 //!
-//! The bytes come from strangers. What is allocated is bounded by the layout and, since a file is at least as
+//! The bytes come from strangers. What is allocated is bounded by the layout and, since a part is at least as
 //! long as the least that its values take, by the file itself.
 
-use cairn_primitives::{Compression, Layout, Tensor, H256};
+use cairn_primitives::{Compression, Layout, H256};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use super::{header::decode_header, size, HEADER_LENGTH, LENGTH_BYTES};
-use crate::bits::{BitReader, BitsError, RiceCost, MAX_RICE};
-use crate::blocks::{checked_kept, Block, Entry, Grid, LayoutError, Plan};
-use crate::contribution::{foreign_layout, Contribution, SparseTensor};
-use crate::level::Level;
+use super::block::{read, Fault, Short};
+use super::header::decode_header;
+use super::rice::{Code, Costs, Parameters, CODES, PARAMETER_BYTES};
+use super::{size, HEADER_LENGTH, MAX_LENGTH_BYTES};
+use crate::bits::{BitReader, EndError};
+use crate::blocks::{checked_kept, Grid, LayoutError, Plan};
+use crate::contribution::{foreign_layout, Contribution, Header};
+use crate::simd::{Kernel, Lanes, Simd};
+use crate::sparse::SparseTensor;
 
-/// What is wrong with a tensor's bytes. Blocks are counted from 0, in the order in which they are sent.
+/// What is wrong with a tensor's part of the file. Blocks are counted from 0, in the order in which they are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TensorFault {
-    /// The bytes end within a block.
-    #[error("ends within block {block}")]
-    Truncated {
-        /// Which block.
-        block: usize,
-    },
+    /// The file ends before the part, or within its length.
+    #[error("is missing: the file ends before it")]
+    Missing,
+    /// The length before the part is not written as short as it can be.
+    #[error("has a length that could be written shorter")]
+    LengthNotShortest,
     /// Fewer bytes than its values take at least.
     #[error("has {length} bytes, and needs {least} at least")]
     TooShort {
@@ -30,29 +34,33 @@ pub enum TensorFault {
         /// Bytes that it needs at least.
         least: u64,
     },
-    /// The Rice parameter is above 11.
-    #[error("has the Rice parameter {found}, above 11")]
-    RiceParameter {
-        /// The parameter.
-        found: u8,
+    /// More bytes than its values can take.
+    #[error("has {length} bytes, and can have {most} at most")]
+    TooLong {
+        /// Bytes that it has.
+        length: u64,
+        /// Bytes that it can have at most.
+        most: u64,
+    },
+    /// The bytes end within a block.
+    #[error("ends within block {block}")]
+    Truncated {
+        /// Which block.
+        block: usize,
     },
     /// Another Rice parameter would have taken fewer bits, or as many and is lower.
-    #[error("has the Rice parameter {found} where {best} is best")]
+    #[error("has the Rice parameter {found} for its {code} where {best} is best")]
     RiceNotBest {
+        /// Of which code.
+        code: Code,
         /// The parameter.
         found: u32,
         /// What it had to be.
         best: u32,
     },
-    /// A level is 65,536 or more, or not a number.
-    #[error("has a level that is not below 65,536 in block {block}")]
+    /// A level is 65,536 or more, or below 0.
+    #[error("has a level that is not from 0 to 65,280 in block {block}")]
     LevelTooLarge {
-        /// Which block.
-        block: usize,
-    },
-    /// The first level is above the second.
-    #[error("has its levels in the wrong order in block {block}")]
-    LevelsNotAscending {
         /// Which block.
         block: usize,
     },
@@ -62,9 +70,9 @@ pub enum TensorFault {
         /// Which block.
         block: usize,
     },
-    /// A magnitude bit is set where both levels are the same.
-    #[error("tells equal levels apart in block {block}")]
-    LevelsEqual {
+    /// More values are of the low level than there are values.
+    #[error("has a run beyond the end of block {block}")]
+    RunTooLong {
         /// Which block.
         block: usize,
     },
@@ -74,8 +82,8 @@ pub enum TensorFault {
         /// Which block.
         block: usize,
     },
-    /// An index is beyond its block's end.
-    #[error("has an index outside of block {block}")]
+    /// A value is beyond its block's end.
+    #[error("has a value outside of block {block}")]
     OutsideBlock {
         /// Which block.
         block: usize,
@@ -106,7 +114,7 @@ pub enum DecodeError {
         found: [u8; 4],
     },
     /// A version of the format that this program does not know.
-    #[error("the contribution has format version {found}, known is 1: update this program")]
+    #[error("the contribution has format version {found}, known is {}: use the version of this program that made it", super::VERSION)]
     Version {
         /// The version.
         found: u16,
@@ -127,32 +135,6 @@ pub enum DecodeError {
         /// The layout's hash.
         expected: H256,
     },
-    /// Fewer bytes than any contribution to this run has.
-    #[error("the contribution has {length} bytes, this run's have {least} at least: fetch the whole file")]
-    TooShort {
-        /// Bytes that there are.
-        length: u64,
-        /// Bytes of the shortest one.
-        least: u64,
-    },
-    /// More bytes than any contribution to this run has.
-    #[error("the contribution has {length} bytes, this run's have {most} at most: refuse it")]
-    TooLong {
-        /// Bytes that there are.
-        length: u64,
-        /// Bytes of the longest one.
-        most: u64,
-    },
-    /// The tensors' lengths do not add up to the file's.
-    #[error(
-        "the tensors' lengths add up to {stated} bytes, {present} are there: the file is damaged"
-    )]
-    Lengths {
-        /// What they add up to.
-        stated: u64,
-        /// Bytes behind the table.
-        present: u64,
-    },
     /// A tensor cannot be read.
     #[error("tensor {tensor} {fault}: refuse the contribution")]
     Tensor {
@@ -161,216 +143,219 @@ pub enum DecodeError {
         /// What is wrong with it.
         fault: TensorFault,
     },
+    /// Bytes behind the last tensor's part.
+    #[error("there are bytes behind the last tensor: refuse the contribution")]
+    TrailingBytes,
 }
 
 /// Reads a contribution from its opened file.
 ///
 /// Succeeds for exactly the bytes that [`crate::encode`] makes: what was decoded encodes to the same bytes
-/// again. Takes time linear in the length of `bytes`, once the layout's blocks have been counted.
+/// again. Takes time linear in the length of `bytes`. A [`crate::Reader`] does the same tensor by tensor.
 ///
 /// # Errors
-/// The first fault in the order of the file; each has a name of its own in [`DecodeError`] or
-/// [`TensorFault`].
+/// Each fault has a name of its own in [`DecodeError`] or [`TensorFault`].
 pub fn decode(
     bytes: &[u8],
     layout: &Layout,
     compression: &Compression,
 ) -> Result<Contribution, DecodeError> {
     let header = decode_header(bytes)?;
-    if let Some((found, expected)) = foreign_layout(&header, layout) {
-        return Err(DecodeError::ForeignLayout { found, expected });
-    }
+    check_layout(&header, layout)?;
     let plan = Plan::new(layout)?;
     let kept = checked_kept(compression.kept_per_block)?;
-    check_file_length(bytes, &plan, kept)?;
-    let parts = split(bytes, plan.grids.len())?;
+    let parts = split(bytes, layout, &plan, kept)?;
     let tensors: Vec<Result<SparseTensor, TensorFault>> = parts
         .par_iter()
         .zip(&plan.grids)
-        .map(|(part, grid)| decode_tensor(*grid, kept, part))
+        .map(|(part, grid)| {
+            let mut tensor = SparseTensor::blank(*grid, kept);
+            decode_part(part, &mut tensor).map(|()| tensor)
+        })
         .collect();
     let tensors = tensors
         .into_iter()
-        .zip(&layout.0)
-        .map(named)
+        .enumerate()
+        .map(|(number, tensor)| tensor.map_err(|fault| named(layout, number, fault)))
         .collect::<Result<_, _>>()?;
     Ok(Contribution { header, tensors })
 }
 
-/// A tensor's result, its fault with the tensor's name.
-fn named<T>((result, tensor): (Result<T, TensorFault>, &Tensor)) -> Result<T, DecodeError> {
-    result.map_err(|fault| DecodeError::Tensor {
-        tensor: tensor.name.clone(),
-        fault,
-    })
+/// Whether the header is for this layout.
+pub(super) fn check_layout(header: &Header, layout: &Layout) -> Result<(), DecodeError> {
+    match foreign_layout(header, layout) {
+        Some((found, expected)) => Err(DecodeError::ForeignLayout { found, expected }),
+        None => Ok(()),
+    }
 }
 
-fn check_file_length(bytes: &[u8], plan: &Plan, kept: usize) -> Result<(), DecodeError> {
-    let length = bytes.len() as u64;
-    let (least, most) = (size::least(plan, kept), size::most(plan, kept));
+/// A fault with the name of its tensor.
+pub(super) fn named(layout: &Layout, number: usize, fault: TensorFault) -> DecodeError {
+    let tensor = layout.0.get(number).map(|tensor| tensor.name.clone());
+    DecodeError::Tensor {
+        tensor: tensor.unwrap_or_default(),
+        fault,
+    }
+}
+
+/// The parts of the tensors.
+fn split<'a>(
+    bytes: &'a [u8],
+    layout: &Layout,
+    plan: &Plan,
+    kept: usize,
+) -> Result<Vec<&'a [u8]>, DecodeError> {
+    let mut rest = bytes.get(HEADER_LENGTH..).unwrap_or_default();
+    let mut parts = Vec::with_capacity(plan.grids.len());
+    for (number, grid) in plan.grids.iter().enumerate() {
+        let part = take_part(&mut rest, grid, kept);
+        parts.push(part.map_err(|fault| named(layout, number, fault))?);
+    }
+    if rest.is_empty() {
+        Ok(parts)
+    } else {
+        Err(DecodeError::TrailingBytes)
+    }
+}
+
+fn take_part<'a>(rest: &mut &'a [u8], grid: &Grid, kept: usize) -> Result<&'a [u8], TensorFault> {
+    let mut next = || {
+        let (byte, behind) = rest.split_first()?;
+        *rest = behind;
+        Some(*byte)
+    };
+    let length = read_length(|| next().ok_or(TensorFault::Missing))?;
+    check_length(length, grid, kept)?;
+    let part = usize::try_from(length).ok();
+    let (part, behind) = part
+        .and_then(|length| rest.split_at_checked(length))
+        .ok_or(TensorFault::Missing)?;
+    *rest = behind;
+    Ok(part)
+}
+
+/// The length before a part: seven bits per byte, the lowest first; the top bit says that more follow (LEB128).
+pub(super) fn read_length<E: From<TensorFault>>(
+    mut next: impl FnMut() -> Result<u8, E>,
+) -> Result<u64, E> {
+    let mut length = 0;
+    for number in 0..MAX_LENGTH_BYTES {
+        let byte = next()?;
+        length |= u64::from(byte & 0x7F) << (7 * number);
+        if byte & 0x80 == 0 {
+            let is_shortest = number == 0 || byte != 0;
+            return if is_shortest {
+                Ok(length)
+            } else {
+                Err(TensorFault::LengthNotShortest.into())
+            };
+        }
+    }
+    Err(TensorFault::LengthNotShortest.into())
+}
+
+/// Whether a tensor's part can be of this length, before a byte of it is read or memory for it taken.
+pub(super) fn check_length(length: u64, grid: &Grid, kept: usize) -> Result<(), TensorFault> {
+    let (least, most) = (size::least_part(grid, kept), size::most_part(grid, kept));
     if length < least {
-        return Err(DecodeError::TooShort { length, least });
+        return Err(TensorFault::TooShort { length, least });
     }
     if length > most {
-        return Err(DecodeError::TooLong { length, most });
+        return Err(TensorFault::TooLong { length, most });
     }
     Ok(())
 }
 
-/// The bytes of each tensor, cut by the table of lengths behind the header.
-fn split(bytes: &[u8], tensors: usize) -> Result<Vec<&[u8]>, DecodeError> {
-    let (table, mut rest) = bytes
-        .get(HEADER_LENGTH..)
-        .and_then(|behind| behind.split_at_checked(LENGTH_BYTES * tensors))
-        .ok_or(DecodeError::HeaderTruncated {
-            length: bytes.len(),
-        })?;
-    let present = rest.len() as u64;
-    let lengths: Vec<u32> = table
-        .chunks_exact(LENGTH_BYTES)
-        .map(|field| {
-            field
-                .iter()
-                .rev()
-                .fold(0, |value, byte| value << 8 | u32::from(*byte))
-        })
-        .collect();
-    let stated = lengths.iter().map(|length| u64::from(*length)).sum();
-    let disagree = DecodeError::Lengths { stated, present };
-    if stated != present {
-        return Err(disagree);
-    }
-    let mut parts = Vec::with_capacity(tensors);
-    for length in lengths {
-        let (part, behind) = rest
-            .split_at_checked(length as usize)
-            .ok_or(disagree.clone())?;
-        parts.push(part);
-        rest = behind;
-    }
-    Ok(parts)
+/// Reads a tensor's part into `tensor`, whose grid and number of values say what has to be there.
+pub(super) fn decode_part(part: &[u8], tensor: &mut SparseTensor) -> Result<(), TensorFault> {
+    decode_part_at(Simd::best(), part, tensor)
 }
 
-fn decode_tensor(grid: Grid, kept: usize, bytes: &[u8]) -> Result<SparseTensor, TensorFault> {
-    let (length, least) = (bytes.len() as u64, size::least_tensor(&grid, kept));
-    let Some((&found, bits)) = bytes.split_first().filter(|_| length >= least) else {
-        return Err(TensorFault::TooShort { length, least });
-    };
-    let parameter = u32::from(found);
-    if parameter > MAX_RICE {
-        return Err(TensorFault::RiceParameter { found });
-    }
-    let mut reader = Reader {
+fn decode_part_at(simd: Simd, part: &[u8], tensor: &mut SparseTensor) -> Result<(), TensorFault> {
+    let (found, bits) = split_parameters(part);
+    let (costs, bits) = simd.run(Blocks {
         bits: BitReader::new(bits),
-        parameter,
-        cost: RiceCost::default(),
-        block: 0,
-    };
-    let mut tensor = SparseTensor::default();
-    let mut entries = Vec::new();
-    for strip in grid.strips() {
-        entries.clear();
-        for block in strip.blocks(kept) {
-            reader.block(block, &mut entries)?;
-        }
-        strip.to_flat(kept, &entries, &mut tensor.indices, &mut tensor.values);
+        parameters: found,
+        tensor,
+    })?;
+    bits.finish().map_err(|error| match error {
+        EndError::BytesLeft => TensorFault::TrailingBytes,
+        EndError::Padding => TensorFault::Padding,
+    })?;
+    let best = costs.best();
+    match CODES
+        .iter()
+        .find(|code| found.of(**code) != best.of(**code))
+    {
+        Some(code) => Err(TensorFault::RiceNotBest {
+            code: *code,
+            found: found.of(*code),
+            best: best.of(*code),
+        }),
+        None => Ok(()),
     }
-    reader.finish()?;
-    Ok(tensor)
 }
 
-/// Reads one tensor's blocks.
-struct Reader<'a> {
+/// The parameters and the bits behind them.
+pub(super) fn split_parameters(part: &[u8]) -> (Parameters, &[u8]) {
+    match part.split_first_chunk::<PARAMETER_BYTES>() {
+        Some((parameters, bits)) => (Parameters::from_bytes(*parameters), bits),
+        None => (Parameters::default(), &[]),
+    }
+}
+
+/// Reads all blocks of a tensor.
+struct Blocks<'a> {
     bits: BitReader<'a>,
-    parameter: u32,
-    /// What the gaps would have cost with any parameter.
-    cost: RiceCost,
-    /// The number of the block that is being read.
-    block: usize,
+    parameters: Parameters,
+    tensor: &'a mut SparseTensor,
 }
 
-impl Reader<'_> {
-    fn block(&mut self, block: Block, entries: &mut Vec<Entry>) -> Result<(), TensorFault> {
-        let (low, high) = self.levels()?;
-        let number = self.block;
-        let mut next = 0u32;
-        let mut used = [false; 2];
-        for _ in 0..block.keep {
-            let left = (block.len as u32).saturating_sub(next);
-            let limit = left
-                .checked_sub(1)
-                .ok_or(TensorFault::OutsideBlock { block: number })?;
-            let gap = self
-                .bits
-                .read_rice(self.parameter, limit)
-                .map_err(|error| bits_fault(error, number))?;
-            self.cost.add(gap);
-            let (negative, is_high) = (self.bit()?, self.bit()?);
-            let level = if is_high { high } else { low };
-            if is_high && low == high {
-                return Err(TensorFault::LevelsEqual { block: number });
+impl<'a> Kernel for Blocks<'a> {
+    type Output = Result<(Costs, BitReader<'a>), TensorFault>;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> Self::Output {
+        let Blocks {
+            mut bits,
+            parameters,
+            tensor,
+        } = self;
+        let (mut costs, mut scratch) = (Costs::default(), Short::new());
+        let (mut before, mut number) = (None, 0);
+        let kept = tensor.kept();
+        for (strip, mut codes, levels) in tensor.strips_mut(0) {
+            for (block, levels) in strip.blocks(kept).zip(levels) {
+                let (of_block, behind) = codes.split_at_mut(block.keep);
+                codes = behind;
+                let found = read(
+                    &mut bits,
+                    &mut costs,
+                    &mut scratch,
+                    parameters,
+                    before,
+                    block,
+                    of_block,
+                );
+                if bits.is_past_end() {
+                    return Err(TensorFault::Truncated { block: number });
+                }
+                *levels = found.map_err(|fault| at_block(fault, number))?;
+                before = Some(levels.high);
+                number += 1;
             }
-            if negative && level == Level::ZERO {
-                return Err(TensorFault::NegativeZero { block: number });
-            }
-            used[usize::from(is_high)] = true;
-            let value = if negative {
-                -level.to_f32()
-            } else {
-                level.to_f32()
-            };
-            let place = (next + gap) as u16;
-            entries.push(Entry { place, value });
-            next += gap + 1;
         }
-        if low < high && used != [true; 2] {
-            return Err(TensorFault::LevelUnused { block: number });
-        }
-        self.block += 1;
-        Ok(())
-    }
-
-    fn levels(&mut self) -> Result<(Level, Level), TensorFault> {
-        let block = self.block;
-        let mut level = || {
-            let bits = self
-                .bits
-                .read(Level::BITS)
-                .map_err(|error| bits_fault(error, block))?;
-            Level::from_bits(bits).ok_or(TensorFault::LevelTooLarge { block })
-        };
-        let (low, high) = (level()?, level()?);
-        if low > high {
-            return Err(TensorFault::LevelsNotAscending { block });
-        }
-        Ok((low, high))
-    }
-
-    fn bit(&mut self) -> Result<bool, TensorFault> {
-        let bit = self
-            .bits
-            .read(1)
-            .map_err(|error| bits_fault(error, self.block))?;
-        Ok(bit == 1)
-    }
-
-    fn finish(self) -> Result<(), TensorFault> {
-        self.bits
-            .finish()
-            .map_err(|error| bits_fault(error, self.block))?;
-        let (found, best) = (self.parameter, self.cost.best());
-        if found != best {
-            return Err(TensorFault::RiceNotBest { found, best });
-        }
-        Ok(())
+        Ok((costs, bits))
     }
 }
 
-fn bits_fault(error: BitsError, block: usize) -> TensorFault {
-    match error {
-        BitsError::End => TensorFault::Truncated { block },
-        BitsError::AboveLimit => TensorFault::OutsideBlock { block },
-        BitsError::BytesLeft => TensorFault::TrailingBytes,
-        BitsError::Padding => TensorFault::Padding,
+#[cold]
+fn at_block(fault: Fault, block: usize) -> TensorFault {
+    match fault {
+        Fault::LevelTooLarge => TensorFault::LevelTooLarge { block },
+        Fault::LevelUnused => TensorFault::LevelUnused { block },
+        Fault::RunTooLong => TensorFault::RunTooLong { block },
+        Fault::NegativeZero => TensorFault::NegativeZero { block },
+        Fault::OutsideBlock => TensorFault::OutsideBlock { block },
     }
 }

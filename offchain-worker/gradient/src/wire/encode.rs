@@ -1,34 +1,26 @@
 //! From a contribution to the one file that says it.
 
+use std::io::{self, Write};
+
 use cairn_primitives::{Compression, Layout};
 use rayon::prelude::*;
 use thiserror::Error;
 
+use super::block::{count, write, Short};
 use super::header::push_header;
-use crate::bits::{BitWriter, RiceCost};
-use crate::blocks::{checked_kept, Block, Entry, Grid, LayoutError, Plan, Strip};
-use crate::contribution::{Contribution, MismatchError, SparseTensor};
-use crate::level::Level;
+use super::rice::{Costs, Parameters};
+use super::{size, MAX_PART};
+use crate::bits::BitWriter;
+use crate::blocks::{checked_kept, Grid, LayoutError, Plan};
+use crate::contribution::{check_layout_hash, Contribution, Header, MismatchError};
+use crate::simd::{Kernel, Lanes, Simd};
+use crate::sparse::SparseTensor;
 
-/// What is wrong with a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum BlockFault {
-    /// More or fewer values than the run's compression says.
-    #[error("has another number of values than a block of its length must send")]
-    WrongNumber,
-    /// A magnitude is not a bfloat16.
-    #[error("has a value that is no bfloat16 below 65,536")]
-    NotALevel,
-    /// More than two magnitudes.
-    #[error("has more than two magnitudes")]
-    ThirdLevel,
-    /// −0 instead of 0.
-    #[error("has a negative zero")]
-    NegativeZero,
-}
+/// Values that one thread writes at a time, about.
+const PIECE: usize = 1 << 14;
 
-/// Why a contribution has no encoding.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+/// Why a contribution has no encoding, or could not be written.
+#[derive(Debug, Error)]
 pub enum EncodeError {
     /// It does not go with the layout.
     #[error(transparent)]
@@ -36,20 +28,15 @@ pub enum EncodeError {
     /// The mean loss is infinite, negative or not a number.
     #[error("the mean loss is not a finite number of at least 0: the training diverged")]
     MeanLoss,
-    /// A block's values cannot be said.
-    #[error("tensor {tensor}: a block {fault}; make contributions with `compress`")]
-    Block {
-        /// Name of the tensor.
-        tensor: String,
-        /// What is wrong with the block.
-        fault: BlockFault,
-    },
     /// A tensor takes 4 GiB or more.
-    #[error("tensor {tensor} takes more than 4 GiB: keep fewer values per block")]
+    #[error("tensor {tensor} can take more than 4 GiB: keep fewer values per block")]
     TensorTooLong {
         /// Name of the tensor.
         tensor: String,
     },
+    /// The file could not be written.
+    #[error("the contribution cannot be written: {0}")]
+    Io(#[from] io::Error),
 }
 
 impl From<LayoutError> for EncodeError {
@@ -61,127 +48,220 @@ impl From<LayoutError> for EncodeError {
 /// The file that says a contribution; there is only one. [`crate::decode`] undoes it.
 ///
 /// # Errors
-/// If the contribution does not go with the layout and compression, or is none that
-/// [`crate::compress`] would make.
+/// If the contribution does not go with the layout and compression.
 pub fn encode(
     contribution: &Contribution,
     layout: &Layout,
     compression: &Compression,
 ) -> Result<Vec<u8>, EncodeError> {
-    let plan = Plan::new(layout)?;
-    let kept = checked_kept(compression.kept_per_block)?;
-    contribution.check(layout, &plan)?;
-    if !contribution.header.has_a_loss() {
-        return Err(EncodeError::MeanLoss);
+    let header = contribution.header.clone();
+    let mut writer = Writer::new(Vec::new(), header, layout, compression)?;
+    for tensor in &contribution.tensors {
+        writer.tensor(tensor)?;
     }
-    let bodies: Vec<Result<Vec<u8>, BlockFault>> = contribution
-        .tensors
-        .par_iter()
-        .zip(&plan.grids)
-        .map(|(tensor, grid)| encode_tensor(*grid, kept, tensor))
-        .collect();
-    let mut bytes = Vec::new();
-    push_header(&mut bytes, &contribution.header);
-    let mut complete = Vec::with_capacity(bodies.len());
-    for (body, tensor) in bodies.into_iter().zip(&layout.0) {
-        let tensor = || tensor.name.clone();
-        let body = body.map_err(|fault| EncodeError::Block {
-            tensor: tensor(),
-            fault,
-        })?;
-        let length = u32::try_from(body.len())
-            .map_err(|_| EncodeError::TensorTooLong { tensor: tensor() })?;
-        bytes.extend(length.to_le_bytes());
-        complete.push(body);
-    }
-    bytes.reserve_exact(complete.iter().map(Vec::len).sum());
-    complete.iter().for_each(|body| bytes.extend(body));
-    Ok(bytes)
+    writer.finish()
 }
 
-/// A tensor: the Rice parameter, then block by block.
-fn encode_tensor(grid: Grid, kept: usize, tensor: &SparseTensor) -> Result<Vec<u8>, BlockFault> {
-    let strips: Vec<(Strip, Vec<Entry>, RiceCost)> = (0..grid.strip_count())
-        .into_par_iter()
-        .map(|number| {
-            let strip = grid.strip(number);
-            let entries = entries_of(strip, kept, tensor)?;
-            let mut cost = RiceCost::default();
-            for (_, of_block) in strip.with_entries(kept, &entries) {
-                gaps(of_block).for_each(|gap| cost.add(gap));
-            }
-            Ok((strip, entries, cost))
+/// Writes a contribution tensor by tensor, for models so large that it should not be in memory as a whole.
+#[derive(Debug)]
+pub struct Writer<'a, W> {
+    sink: W,
+    layout: &'a Layout,
+    plan: Plan,
+    kept: usize,
+    /// The tensor that comes next.
+    next: usize,
+}
+
+impl<'a, W: Write> Writer<'a, W> {
+    /// Writes the header. A file should be buffered ([`io::BufWriter`]).
+    ///
+    /// # Errors
+    /// If layout, compression and header do not go together, or writing fails.
+    pub fn new(
+        mut sink: W,
+        header: Header,
+        layout: &'a Layout,
+        compression: &Compression,
+    ) -> Result<Writer<'a, W>, EncodeError> {
+        let plan = Plan::new(layout)?;
+        let kept = checked_kept(compression.kept_per_block)?;
+        check_layout_hash(&header, layout)?;
+        if !header.has_a_loss() {
+            return Err(EncodeError::MeanLoss);
+        }
+        let too_long = |grid: &Grid| size::most_part(grid, kept) > MAX_PART;
+        if let Some(number) = plan.grids.iter().position(too_long) {
+            let tensor = layout.0.get(number).map(|tensor| tensor.name.clone());
+            let tensor = tensor.unwrap_or_default();
+            return Err(EncodeError::TensorTooLong { tensor });
+        }
+        let mut bytes = Vec::new();
+        push_header(&mut bytes, &header);
+        sink.write_all(&bytes)?;
+        Ok(Writer {
+            sink,
+            layout,
+            plan,
+            kept,
+            next: 0,
         })
-        .collect::<Result<_, BlockFault>>()?;
-    let cost = strips
-        .iter()
-        .fold(RiceCost::default(), |sum, (_, _, cost)| sum.merge(cost));
-    let parameter = cost.best();
-    let mut writer = BitWriter::after(vec![parameter as u8]);
-    for (strip, entries, _) in &strips {
-        for (block, of_block) in strip.with_entries(kept, entries) {
-            encode_block(&mut writer, parameter, block, of_block)?;
-        }
     }
-    Ok(writer.finish())
+
+    /// Writes the next tensor of the layout. Gives the bytes that it takes.
+    ///
+    /// # Errors
+    /// If it is not that tensor's, or writing fails.
+    pub fn tensor(&mut self, tensor: &SparseTensor) -> Result<u64, EncodeError> {
+        let fits = |grid: &Grid| *grid == tensor.grid() && self.kept == tensor.kept();
+        if !self.plan.grids.get(self.next).is_some_and(fits) {
+            return Err(self.misfit(self.next + 1));
+        }
+        self.next += 1;
+        let (parameters, bits) = encode_part(tensor);
+        let parameters = parameters.to_bytes();
+        let length = parameters.len() + bits.bytes().len();
+        let mut prefix = Vec::new();
+        push_length(&mut prefix, length as u64);
+        prefix.extend(parameters);
+        self.sink.write_all(&prefix)?;
+        self.sink.write_all(bits.bytes())?;
+        Ok((prefix.len() + bits.bytes().len()) as u64)
+    }
+
+    /// Makes sure that all tensors have been written, and gives back where to.
+    ///
+    /// # Errors
+    /// If some are missing, or writing fails.
+    pub fn finish(mut self) -> Result<W, EncodeError> {
+        if self.next != self.plan.grids.len() {
+            return Err(self.misfit(self.next));
+        }
+        self.sink.flush()?;
+        Ok(self.sink)
+    }
+
+    fn misfit(&self, found: usize) -> EncodeError {
+        let expected = self.plan.grids.len();
+        match self.layout.0.get(self.next) {
+            Some(tensor) if found == self.next + 1 => MismatchError::Tensor {
+                tensor: tensor.name.clone(),
+            },
+            _ => MismatchError::TensorCount { found, expected },
+        }
+        .into()
+    }
 }
 
-/// The entries of a strip, block by block.
-fn entries_of(strip: Strip, kept: usize, tensor: &SparseTensor) -> Result<Vec<Entry>, BlockFault> {
-    let at = |limit: usize| {
-        tensor
-            .indices
-            .partition_point(|index| (*index as usize) < limit)
+fn push_length(bytes: &mut Vec<u8>, mut length: u64) {
+    while length >= 0x80 {
+        bytes.push(length as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.push(length as u8);
+}
+
+/// A tensor's parameters and bits, filled up to whole bytes.
+fn encode_part(tensor: &SparseTensor) -> (Parameters, BitWriter) {
+    encode_part_at(Simd::best(), tensor)
+}
+
+/// In two passes over the values: the first finds the parameters, the second writes.
+fn encode_part_at(simd: Simd, tensor: &SparseTensor) -> (Parameters, BitWriter) {
+    let pieces = pieces_of(tensor);
+    let parameters = count_pieces(simd, tensor, &pieces).best();
+    let written: Vec<BitWriter> = pieces
+        .par_iter()
+        .map(|piece| simd.run(Bits(tensor, *piece, parameters)))
+        .collect();
+    let mut written = written.into_iter();
+    let mut bits = written.next().unwrap_or_default();
+    written.for_each(|piece| bits.append(&piece));
+    bits.fill_up();
+    (parameters, bits)
+}
+
+/// What a tensor costs with every parameter.
+pub(super) fn costs_of(tensor: &SparseTensor) -> Costs {
+    count_pieces(Simd::best(), tensor, &pieces_of(tensor))
+}
+
+fn count_pieces(simd: Simd, tensor: &SparseTensor, pieces: &[(usize, usize)]) -> Costs {
+    pieces
+        .par_iter()
+        .map(|piece| simd.run(Count(tensor, *piece)))
+        .reduce(Costs::default, |sum, costs| sum.merge(&costs))
+}
+
+/// The first strip of each piece, and the one behind its last.
+fn pieces_of(tensor: &SparseTensor) -> Vec<(usize, usize)> {
+    let grid = tensor.grid();
+    let per_strip = grid.strip(0).totals(tensor.kept()).1;
+    let (strips, count) = (PIECE.div_ceil(per_strip.max(1)), grid.strip_count());
+    (0..count)
+        .step_by(strips)
+        .map(|first| (first, count.min(first + strips)))
+        .collect()
+}
+
+/// Calls `visit` for every block of some strips, with the high level of the block before.
+macro_rules! for_blocks {
+    ($tensor:expr, ($first:expr, $end:expr), |$before:ident, $levels:ident, $codes:ident| $visit:expr) => {
+        let mut $before = match $first {
+            0 => None,
+            first => $tensor
+                .strip(first - 1)
+                .last()
+                .map(|(_, levels, _)| levels.high),
+        };
+        for number in $first..$end {
+            for (_, $levels, $codes) in $tensor.strip(number) {
+                $visit;
+                $before = Some($levels.high);
+            }
+        }
     };
-    let range = at(strip.start)..at(strip.start + strip.len());
-    strip
-        .to_blocks(kept, &tensor.indices[range.clone()], &tensor.values[range])
-        .map_err(|_| BlockFault::WrongNumber)
 }
 
-/// How many places are left out before each entry of a block.
-fn gaps(of_block: &[Entry]) -> impl Iterator<Item = u32> + '_ {
-    of_block.iter().scan(0, |next, entry| {
-        let gap = u32::from(entry.place) - *next;
-        *next = u32::from(entry.place) + 1;
-        Some(gap)
-    })
-}
+/// Counts what some strips of a tensor cost.
+struct Count<'a>(&'a SparseTensor, (usize, usize));
 
-/// A block: its levels, and each value's gap, sign and magnitude.
-fn encode_block(
-    writer: &mut BitWriter,
-    parameter: u32,
-    block: Block,
-    of_block: &[Entry],
-) -> Result<(), BlockFault> {
-    debug_assert_eq!(block.keep, of_block.len());
-    let (low, high) = levels(of_block)?;
-    writer.push(low.bits(), Level::BITS);
-    writer.push(high.bits(), Level::BITS);
-    for (entry, gap) in of_block.iter().zip(gaps(of_block)) {
-        let is_high = low < high && entry.value.abs() == high.to_f32();
-        writer.push_rice(gap, parameter);
-        writer.push(u32::from(entry.value.is_sign_negative()), 1);
-        writer.push(u32::from(is_high), 1);
+impl Kernel for Count<'_> {
+    type Output = Costs;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> Costs {
+        let Count(tensor, (first, end)) = self;
+        let (mut costs, mut scratch) = (Costs::default(), Short::new());
+        for_blocks!(tensor, (first, end), |before, levels, codes| count(
+            &mut costs,
+            &mut scratch,
+            before,
+            levels,
+            codes
+        ));
+        costs
     }
-    Ok(())
 }
 
-/// The lowest and the highest magnitude of a block, if there is none between them.
-fn levels(of_block: &[Entry]) -> Result<(Level, Level), BlockFault> {
-    let mut seen: Option<(Level, Level)> = None;
-    for entry in of_block {
-        let level = Level::of(entry.value).ok_or(BlockFault::NotALevel)?;
-        if level == Level::ZERO && entry.value.is_sign_negative() {
-            return Err(BlockFault::NegativeZero);
-        }
-        seen = Some(match seen {
-            None => (level, level),
-            Some((low, high)) if level == low || level == high => (low, high),
-            Some((low, high)) if low == high => (low.min(level), high.max(level)),
-            Some(_) => return Err(BlockFault::ThirdLevel),
-        });
+/// Writes some strips of a tensor.
+struct Bits<'a>(&'a SparseTensor, (usize, usize), Parameters);
+
+impl Kernel for Bits<'_> {
+    type Output = BitWriter;
+
+    #[inline(always)]
+    fn run<L: Lanes>(self) -> BitWriter {
+        let Bits(tensor, (first, end), parameters) = self;
+        let (mut bits, mut scratch) = (BitWriter::default(), Short::new());
+        for_blocks!(tensor, (first, end), |before, levels, codes| write(
+            &mut bits,
+            &mut scratch,
+            parameters,
+            before,
+            levels,
+            codes
+        ));
+        bits
     }
-    seen.ok_or(BlockFault::WrongNumber)
 }

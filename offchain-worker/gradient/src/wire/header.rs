@@ -8,7 +8,7 @@ use crate::contribution::Header;
 /// The file's first four bytes.
 pub const MAGIC: [u8; 4] = *b"CRNC";
 /// The version of the format.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes of the header.
 pub const HEADER_LENGTH: usize = 124;
 

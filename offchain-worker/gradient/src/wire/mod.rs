@@ -1,18 +1,23 @@
 //! The file format, described byte by byte in `docs/contribution-format.md`.
 
+mod block;
 mod decode;
 mod encode;
 mod header;
+mod inspect;
+mod read;
+mod rice;
 mod size;
 
 pub use decode::{decode, DecodeError, TensorFault};
-pub use encode::{encode, BlockFault, EncodeError};
+pub use encode::{encode, EncodeError, Writer};
 pub use header::{decode_header, HEADER_LENGTH, MAGIC, VERSION};
+pub use inspect::{inspect, TensorSummary};
+pub use read::{ReadError, Reader};
+pub use rice::Code;
 pub use size::max_encoded_len;
 
-/// Bytes of one entry of the table of tensor lengths.
-const LENGTH_BYTES: usize = 4;
-/// Bits that a block takes before its values: its two levels.
-const LEVEL_BITS: u64 = 2 * crate::level::Level::BITS as u64;
-/// Bits of a value behind its gap: sign and magnitude.
-const VALUE_BITS: u64 = 2;
+/// The most bytes of a tensor's part, without the length before it.
+const MAX_PART: u64 = u32::MAX as u64;
+/// The most bytes that a part's length takes.
+const MAX_LENGTH_BYTES: usize = 5;

@@ -2,70 +2,79 @@
 
 use cairn_primitives::{Compression, Layout};
 
-use super::{HEADER_LENGTH, LENGTH_BYTES, LEVEL_BITS, VALUE_BITS};
-use crate::bits::MAX_RICE;
+use super::rice::{MAX_SHORT, PARAMETER_BYTES};
+use super::HEADER_LENGTH;
 use crate::blocks::{checked_kept, Grid, Plan};
+use crate::level::Level;
+
+/// Bits of a value's sign.
+const SIGN: u64 = 1;
+/// The most bits of a high level behind the first one, if the best parameter is at least as good as 15: the
+/// difference, folded, is below 2¹⁶.
+const MOST_HIGH: u64 = 17;
+/// The most bits of a low level, likewise: the difference is below 2¹⁵.
+const MOST_LOW: u64 = 16;
 
 /// The length in bytes that no contribution of a run exceeds, whatever it says. 0 if there can be none,
 /// because the layout has a tensor that is neither vector nor matrix or `kept_per_block` is not within
 /// 1..=4,096.
 ///
-/// At 64 of 4,096 this is about 6 % above what a usual contribution takes.
+/// At 64 of 4,096 this is about 15 % above what a usual contribution takes.
 pub fn max_encoded_len(layout: &Layout, compression: &Compression) -> u64 {
-    match (Plan::new(layout), checked_kept(compression.kept_per_block)) {
-        (Ok(plan), Ok(kept)) => most(&plan, kept),
-        _ => 0,
-    }
-}
-
-/// Bytes of the longest contribution.
-pub(crate) fn most(plan: &Plan, kept: usize) -> u64 {
-    prefix(plan)
-        + plan
-            .grids
-            .iter()
-            .map(|grid| bytes(most_bits(grid, kept)))
-            .sum::<u64>()
-}
-
-/// Bytes of the shortest contribution.
-pub(crate) fn least(plan: &Plan, kept: usize) -> u64 {
-    prefix(plan)
-        + plan
-            .grids
-            .iter()
-            .map(|grid| least_tensor(grid, kept))
-            .sum::<u64>()
-}
-
-/// Bytes of the shortest tensor: all gaps are 0, and take one bit each.
-pub(crate) fn least_tensor(grid: &Grid, kept: usize) -> u64 {
-    bytes(
-        grid.blocks(kept)
-            .map(|b| LEVEL_BITS + b.keep as u64 * (1 + VALUE_BITS))
-            .sum(),
-    )
-}
-
-/// Header and table of lengths.
-fn prefix(plan: &Plan) -> u64 {
-    (HEADER_LENGTH + LENGTH_BYTES * plan.grids.len()) as u64
-}
-
-/// The Rice parameter's byte, and the bits.
-fn bytes(bits: u64) -> u64 {
-    1 + bits.div_ceil(8)
-}
-
-/// A block's gaps add up to what it does not send at most, and so do their quotients; the best parameter
-/// is at least as good as any.
-fn most_bits(grid: &Grid, kept: usize) -> u64 {
-    let with = |parameter: u32| -> u64 {
-        let value = 1 + u64::from(parameter) + VALUE_BITS;
-        let block = |keep: usize, len: usize| {
-            LEVEL_BITS + keep as u64 * value + ((len - keep) as u64 >> parameter)
-        };
-        grid.blocks(kept).map(|b| block(b.keep, b.len)).sum()
+    let (Ok(plan), Ok(kept)) = (Plan::new(layout), checked_kept(compression.kept_per_block)) else {
+        return 0;
     };
-    (0..=MAX_RICE).map(with).min().unwrap_or(0)
+    let parts = plan.grids.iter().map(|grid| most_part(grid, kept));
+    HEADER_LENGTH as u64 + parts.map(|part| length_bytes(part) + part).sum::<u64>()
+}
+
+/// Bytes of the length before a part.
+pub(super) fn length_bytes(part: u64) -> u64 {
+    u64::from(64 - (part | 1).leading_zeros()).div_ceil(7)
+}
+
+/// Bytes of a tensor's shortest part: every block has the same one level and no gaps, which take one bit each.
+pub(super) fn least_part(grid: &Grid, kept: usize) -> u64 {
+    let block = |keep: u64| 2 + keep * (1 + SIGN);
+    let blocks = grid
+        .sizes(kept)
+        .map(|(count, b)| count * block(b.keep as u64));
+    bytes(u64::from(Level::BITS) - 1 + blocks.sum::<u64>())
+}
+
+/// Bytes of a tensor's longest part.
+pub(super) fn most_part(grid: &Grid, kept: usize) -> u64 {
+    let levels_and_signs: u64 = grid
+        .sizes(kept)
+        .map(|(count, b)| count * (MOST_HIGH + MOST_LOW + b.keep as u64 * SIGN))
+        .sum();
+    let first = MOST_HIGH - u64::from(Level::BITS);
+    bytes(levels_and_signs - first + most_gaps(grid, kept) + most_runs(grid, kept))
+}
+
+/// A block's gaps add up to what it does not send at most, and so do their quotients; the best parameter is at
+/// least as good as any.
+fn most_gaps(grid: &Grid, kept: usize) -> u64 {
+    let with = |parameter: u32| -> u64 {
+        let value = 1 + u64::from(parameter);
+        let block = |keep: u64, len: u64| keep * value + ((len - keep) >> parameter);
+        let sizes = grid.sizes(kept);
+        sizes
+            .map(|(count, b)| count * block(b.keep as u64, b.len as u64))
+            .sum()
+    };
+    (0..=MAX_SHORT).map(with).min().unwrap_or(0)
+}
+
+/// With parameter 0 runs take a bit for each value and one for the end. One value alone has one level.
+fn most_runs(grid: &Grid, kept: usize) -> u64 {
+    let block = |keep: usize| if keep > 1 { keep as u64 + 1 } else { 0 };
+    grid.sizes(kept)
+        .map(|(count, b)| count * block(b.keep))
+        .sum()
+}
+
+/// The parameters and the bits.
+fn bytes(bits: u64) -> u64 {
+    PARAMETER_BYTES as u64 + bits.div_ceil(8)
 }

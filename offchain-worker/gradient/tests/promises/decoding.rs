@@ -1,12 +1,48 @@
 //! One content, one encoding; every other file has a named fault.
 
 use cairn_gradient::{
-    decode, decode_header, encode, max_encoded_len, BlockFault, DecodeError, EncodeError,
-    MismatchError, TensorFault, HEADER_LENGTH,
+    decode, decode_header, encode, max_encoded_len, BlockFault, Code, Contribution, DecodeError,
+    EncodeError, MismatchError, ReadError, Reader, SparseError, SparseTensor, TensorFault,
+    HEADER_LENGTH,
 };
+use cairn_primitives::{Compression, Layout};
 use proptest::prelude::*;
 
 use crate::common::{any_kept, any_layout, compression, contribution, header, layout};
+
+/// Decodes in one go and tensor by tensor, which must come to the same; what is accepted must be canonical.
+fn decoded(
+    bytes: &[u8],
+    layout: &Layout,
+    compression: &Compression,
+) -> Result<Contribution, DecodeError> {
+    let decoded = decode(bytes, layout, compression);
+    match (&decoded, read(bytes, layout, compression)) {
+        (Ok(decoded), Ok(read)) => {
+            assert_eq!(*decoded, read);
+            let again = encode(decoded, layout, compression).expect("goes together");
+            assert!(again == bytes, "not canonical");
+        }
+        (Err(_), Err(ReadError::Decode(_))) => {}
+        (decoded, read) => panic!("{decoded:?} but {read:?}"),
+    }
+    decoded
+}
+
+fn read(
+    bytes: &[u8],
+    layout: &Layout,
+    compression: &Compression,
+) -> Result<Contribution, ReadError> {
+    let mut reader = Reader::new(bytes, layout, compression)?;
+    let mut tensors = Vec::new();
+    let mut tensor = None;
+    while reader.tensor(&mut tensor)? {
+        tensors.extend(tensor.clone());
+    }
+    let header = reader.finish()?;
+    Ok(Contribution { header, tensors })
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -14,9 +50,16 @@ proptest! {
     #[test]
     fn what_is_encoded_is_decoded(layout in any_layout(), kept in any_kept(), seed: u64) {
         let (sent, bytes) = contribution(&layout, kept, seed);
-        let decoded = decode(&bytes, &layout, &compression(kept));
+        let decoded = decoded(&bytes, &layout, &compression(kept));
         prop_assert_eq!(decoded.as_ref(), Ok(&sent));
-        prop_assert_eq!(encode(&sent, &layout, &compression(kept)), Ok(bytes));
+        for (tensor, sent) in layout.0.iter().zip(&sent.tensors) {
+            let values: Vec<(u32, f32)> = sent.values().collect();
+            let again = SparseTensor::from_values(tensor, kept, &values);
+            prop_assert_eq!(again.as_ref(), Ok(sent));
+            let levels: Vec<[u16; 2]> = sent.levels().collect();
+            let again = SparseTensor::from_codes(tensor, kept, sent.codes().to_vec(), &levels);
+            prop_assert_eq!(again.as_ref(), Ok(sent));
+        }
     }
 
     #[test]
@@ -31,9 +74,7 @@ proptest! {
             let place = place.index(bytes.len());
             bytes[place] ^= bits;
         }
-        if let Ok(decoded) = decode(&bytes, &layout, &compression(kept)) {
-            prop_assert_eq!(encode(&decoded, &layout, &compression(kept)), Ok(bytes));
-        }
+        let _ = decoded(&bytes, &layout, &compression(kept));
     }
 
     #[test]
@@ -41,21 +82,19 @@ proptest! {
         layout in any_layout(),
         kept in any_kept(),
         body in prop::collection::vec(any::<u8>(), 0..4_000),
-        rice in 0u8..12,
+        skipped in 0usize..8,
     ) {
         let (_, mut bytes) = contribution(&layout, kept, 0);
-        let start = HEADER_LENGTH + 4 * layout.0.len();
-        bytes[start] = rice;
-        bytes.iter_mut().skip(start + 1).zip(&body).for_each(|(byte, random)| *byte = *random);
-        if let Ok(decoded) = decode(&bytes, &layout, &compression(kept)) {
-            prop_assert_eq!(encode(&decoded, &layout, &compression(kept)), Ok(bytes));
-        }
+        // with or without the first length and parameters
+        let start = HEADER_LENGTH + skipped;
+        bytes.iter_mut().skip(start).zip(&body).for_each(|(byte, random)| *byte = *random);
+        let _ = decoded(&bytes, &layout, &compression(kept));
     }
 
     #[test]
     fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
         let layout = layout(&[&[64, 64]]);
-        prop_assert!(decode(&bytes, &layout, &compression(64)).is_err());
+        prop_assert!(decoded(&bytes, &layout, &compression(64)).is_err());
         prop_assert!(decode_header(&bytes).is_err());
     }
 }
@@ -69,9 +108,8 @@ fn every_bit_of_a_file_matters() {
     for bit in 0..8 * bytes.len() {
         let mut damaged = bytes.clone();
         damaged[bit / 8] ^= 0x80 >> (bit % 8);
-        if let Ok(other) = decode(&damaged, &layout, &compression) {
+        if let Ok(other) = decoded(&damaged, &layout, &compression) {
             assert_ne!(other, sent, "bit {bit} says nothing");
-            assert_eq!(encode(&other, &layout, &compression), Ok(damaged));
             accepted += 1;
         }
     }
@@ -85,7 +123,7 @@ fn a_file_has_one_length() {
     let (_, bytes) = contribution(&layout, 400, 8);
     for length in 0..bytes.len() {
         assert!(
-            decode(&bytes[..length], &layout, &compression).is_err(),
+            decoded(&bytes[..length], &layout, &compression).is_err(),
             "cut to {length}"
         );
     }
@@ -93,7 +131,7 @@ fn a_file_has_one_length() {
         let mut longer = bytes.clone();
         longer.resize(bytes.len() + more, 0);
         assert!(
-            decode(&longer, &layout, &compression).is_err(),
+            decoded(&longer, &layout, &compression).is_err(),
             "{more} more"
         );
     }
@@ -112,7 +150,7 @@ fn the_header_is_read_alone() {
         decode_header(&bytes).expect_err("spoiled")
     };
     assert_eq!(spoiled(0, b"CRNX"), DecodeError::Magic { found: *b"CRNX" });
-    assert_eq!(spoiled(4, &[2, 0]), DecodeError::Version { found: 2 });
+    assert_eq!(spoiled(4, &[1, 0]), DecodeError::Version { found: 1 });
     for loss in [f32::NAN, f32::INFINITY, -1.0, -0.0] {
         assert_eq!(spoiled(120, &loss.to_le_bytes()), DecodeError::MeanLoss);
     }
@@ -136,8 +174,9 @@ fn another_runs_contribution_is_refused() {
     assert_eq!(max_encoded_len(&theirs, &compression(0)), 0);
 }
 
-/// The file of a vector of 8 elements, 4 of which are sent, with this body behind the Rice parameter.
-fn vector_of_eight(rice: u8, bits: &str) -> Result<(), DecodeError> {
+/// The file of a vector of 8 elements, 4 of which are sent, with these parameters (gaps, runs, high and low
+/// levels) and this body.
+fn vector_of_eight(parameters: [u8; 4], bits: &str) -> Result<(), DecodeError> {
     let layout = layout(&[&[8]]);
     let (_, mut bytes) = contribution(&layout, 2_048, 1);
     bytes.truncate(HEADER_LENGTH);
@@ -146,200 +185,265 @@ fn vector_of_eight(rice: u8, bits: &str) -> Result<(), DecodeError> {
         .filter(|bit| *bit != b' ')
         .map(|bit| bit - b'0')
         .collect();
+    assert_eq!(bits.len() % 8, 0);
     let body: Vec<u8> = bits
         .chunks(8)
         .map(|byte| byte.iter().fold(0, |value, bit| value << 1 | bit))
         .collect();
-    bytes.extend((body.len() as u32 + 1).to_le_bytes());
-    bytes.push(rice);
+    let [gap, run, high, low] = parameters;
+    bytes.push(body.len() as u8 + 2);
+    bytes.extend([gap << 4 | run, high << 4 | low]);
     bytes.extend(body);
-    let decoded = decode(&bytes, &layout, &compression(2_048))?;
-    assert_eq!(encode(&decoded, &layout, &compression(2_048)), Ok(bytes));
-    Ok(())
+    decoded(&bytes, &layout, &compression(2_048)).map(|_| ())
+}
+
+const ONE: &str = "011111110000000 "; // 1.0
+const TWO: &str = "100000000000000 "; // 2.0
+const ZERO: &str = "000000000000000 ";
+const INFINITE: &str = "111111110000000 ";
+/// From 2.0 to 1.0 there are 128 levels: with parameter 6.
+const HALF: &str = "110000000 ";
+/// From 1.0 to 0 there are 16,256: with parameter 13.
+const TO_ZERO: &str = "101111110000000 ";
+/// The same level: with parameter 0.
+const SAME: &str = "0 ";
+
+#[test]
+fn what_is_right_is_read() {
+    let ok = |parameters, parts: &[&str]| vector_of_eight(parameters, &parts.concat());
+    // four values without gaps, positive; two of the low level, then two of the high one
+    let good = [TWO, HALF, "00 00 00 00 ", "110 0 ", "0000"];
+    assert_eq!(ok([0, 0, 0, 6], &good), Ok(()));
+    // no runs where there is one level
+    assert_eq!(ok([0; 4], &[ONE, SAME, "00 01 00 01"]), Ok(()));
+    assert_eq!(ok([0; 4], &[ZERO, SAME, "00 00 00 00"]), Ok(()));
+    // the low level is 0, and only the high one is ever negative
+    let with_zeros = [ONE, TO_ZERO, "00 00 01 00 ", "110 0 ", "000000"];
+    assert_eq!(ok([0, 0, 0, 13], &with_zeros), Ok(()));
+    // a low value at the end: the last run says so
+    let low_last = [TWO, HALF, "00 00 00 00 ", "0 1110 ", "000"];
+    assert_eq!(ok([0, 0, 0, 6], &low_last), Ok(()));
+    // four places may be left out in all
+    let gap = [TWO, HALF, "111100 00 00 00 ", "110 0 "];
+    assert_eq!(ok([0, 0, 0, 6], &gap), Ok(()));
 }
 
 #[test]
 fn every_fault_has_its_name() {
     use TensorFault::*;
-    const ONE: &str = "011111110000000 "; // 1.0
-    const TWO: &str = "100000000000000 "; // 2.0
-    const ZERO: &str = "000000000000000 ";
-    const INFINITE: &str = "111111110000000 ";
-    let fault = |rice, levels: [&str; 2], rest: &str| match vector_of_eight(
-        rice,
-        &(levels.concat() + rest),
-    ) {
+    let fault = |parameters, parts: &[&str]| match vector_of_eight(parameters, &parts.concat()) {
         Err(DecodeError::Tensor { fault, .. }) => fault,
         other => panic!("{other:?}"),
     };
-    // gap, sign, magnitude: four values without gaps take 42 bits; 6 bits fill up the sixth byte
-    let good = "000 000 001 001 000000";
-    assert_eq!(vector_of_eight(0, &[ONE, TWO, good].concat()), Ok(()));
+    let six = [0, 0, 0, 6];
     let block = 0;
-    let no_gaps = "000 000 000 000 000000";
-    assert_eq!(fault(0, [ONE, TWO], no_gaps), LevelUnused { block });
+    let no_gaps = "00 00 00 00 ";
+    let unused = LevelUnused { block };
+    assert_eq!(fault(six, &[TWO, HALF, no_gaps, "11110 ", "000"]), unused);
     assert_eq!(
-        fault(0, [ONE, TWO], "001 001 001 001 000000"),
-        LevelUnused { block }
+        fault(six, &[TWO, HALF, no_gaps, "0 0 0 0 ", "0000"]),
+        unused
     );
-    assert_eq!(fault(0, [TWO, ONE], good), LevelsNotAscending { block });
-    assert_eq!(fault(0, [ONE, INFINITE], good), LevelTooLarge { block });
-    assert_eq!(fault(0, [INFINITE, ONE], good), LevelTooLarge { block });
-    assert_eq!(fault(0, [ONE, ONE], good), LevelsEqual { block });
-    assert_eq!(vector_of_eight(0, &[ONE, ONE, no_gaps].concat()), Ok(()));
+    let too_long = RunTooLong { block };
+    assert_eq!(fault(six, &[TWO, HALF, no_gaps, "111110 ", "00"]), too_long);
     assert_eq!(
-        fault(0, [ZERO, ONE], "010 000 001 001 000000"),
-        NegativeZero { block }
+        fault(six, &[TWO, HALF, no_gaps, "110 110 ", "00"]),
+        too_long
     );
+    let too_large = LevelTooLarge { block };
+    assert_eq!(fault([0; 4], &[INFINITE, SAME, no_gaps]), too_large);
+    // 16,384 levels below 1.0 there is nothing
+    let nothing = "10 00000000000000 ";
     assert_eq!(
-        vector_of_eight(0, &[ZERO, ONE, "000 000 011 001 000000"].concat()),
-        Ok(())
+        fault([0, 0, 0, 14], &[ONE, nothing, no_gaps, "0"]),
+        too_large
     );
-    assert_eq!(fault(0, [ONE, TWO], "000 000 001 001 000001"), Padding);
-    // gaps of 4 in all may be left out, but not 5
+    let negative_zero = NegativeZero { block };
+    let with_zeros = [ONE, TO_ZERO, "00 01 00 00 ", "110 0 ", "000000"];
+    assert_eq!(fault([0, 0, 0, 13], &with_zeros), negative_zero);
+    assert_eq!(fault([0; 4], &[ZERO, SAME, "00 00 00 01"]), negative_zero);
+    assert_eq!(fault(six, &[TWO, HALF, no_gaps, "110 0 ", "0001"]), Padding);
     assert_eq!(
-        vector_of_eight(0, &[ONE, TWO, "1111000 000 001 001 00"].concat()),
-        Ok(())
+        fault(six, &[TWO, HALF, no_gaps, "110 0 ", "0000 00000000"]),
+        TrailingBytes
     );
     let outside = OutsideBlock { block };
-    assert_eq!(fault(0, [ONE, TWO], "11111000 000 001 001 0"), outside);
-    assert_eq!(fault(0, [ONE, TWO], "000 000 001 11111 1111"), outside);
-    assert_eq!(fault(0, [ONE, TWO], "111000 111000 001 001"), outside);
+    let five = [TWO, HALF, "1111100 00 00 00 ", "110 0 ", "0000000"];
+    assert_eq!(fault(six, &five), outside);
+    let at_the_end = [TWO, HALF, "00 00 00 1111100 ", "110 0 ", "0000000"];
+    assert_eq!(fault(six, &at_the_end), outside);
+    let together = [TWO, HALF, "11100 11100 00 00 ", "110 0 ", "000000"];
+    assert_eq!(fault(six, &together), outside);
+    assert_eq!(fault(six, &[TWO, HALF]), Truncated { block });
+    assert_eq!(fault(six, &[TWO, HALF, no_gaps]), Truncated { block });
+    let (length, least) = (4, 5);
+    assert_eq!(fault(six, &[TWO, "1"]), TooShort { length, least });
+    let not_best = |code, found, best| RiceNotBest { code, found, best };
     assert_eq!(
-        fault(2, [ONE, TWO], "000 00 000 00 000 00 000"),
-        Truncated { block }
+        fault([1, 0, 0, 6], &[TWO, HALF, "000 000 000 000 ", "110 0 "]),
+        not_best(Code::Gap, 1, 0)
     );
-    assert_eq!(fault(12, [ONE, TWO], good), RiceParameter { found: 12 });
-    let not_best = RiceNotBest { found: 1, best: 0 };
-    assert_eq!(fault(1, [ONE, TWO], "0000 0000 0001 0001 00"), not_best);
+    assert_eq!(
+        fault([0, 1, 0, 6], &[TWO, HALF, no_gaps, "100 00 ", "000"]),
+        not_best(Code::Run, 1, 0)
+    );
+    assert_eq!(
+        fault([0, 0, 3, 6], &[TWO, HALF, no_gaps, "110 0 ", "0000"]),
+        not_best(Code::High, 3, 0)
+    );
+    assert_eq!(
+        fault(
+            [0, 0, 0, 7],
+            &[TWO, "100000000 ", no_gaps, "110 0 ", "0000"]
+        ),
+        not_best(Code::Low, 7, 6)
+    );
 }
 
 #[test]
-fn bytes_behind_the_last_block_are_refused() {
-    let layout = layout(&[&[64, 64]]);
-    let (_, mut bytes) = contribution(&layout, 64, 8);
-    bytes[HEADER_LENGTH] += 1;
-    bytes.push(0);
-    let tensor = "t0".into();
-    let fault = TensorFault::TrailingBytes;
-    let trailing = DecodeError::Tensor { tensor, fault };
-    assert_eq!(decode(&bytes, &layout, &compression(64)), Err(trailing));
-}
-
-#[test]
-fn lengths_must_add_up() {
+fn parts_and_their_lengths_are_checked() {
     let layout = layout(&[&[64, 64], &[64, 64]]);
     let compression = compression(64);
     let (_, bytes) = contribution(&layout, 64, 8);
-    let with_lengths = |first: u32, second: u32| {
-        let mut bytes = bytes.clone();
-        bytes[HEADER_LENGTH..][..4].copy_from_slice(&first.to_le_bytes());
-        bytes[HEADER_LENGTH + 4..][..4].copy_from_slice(&second.to_le_bytes());
-        decode(&bytes, &layout, &compression).map(|_| ())
+    let (header, parts) = bytes.split_at(HEADER_LENGTH);
+    let (first, second) = parts.split_at(1 + usize::from(parts[0]));
+    assert_eq!(second.len(), 1 + usize::from(second[0]));
+    let of =
+        |parts: &[&[u8]]| decoded(&[&[header], parts].concat().concat(), &layout, &compression);
+    assert!(of(&[first, second]).is_ok());
+    let fault = |parts: &[&[u8]]| match of(parts) {
+        Err(DecodeError::Tensor { tensor, fault }) => (tensor, fault),
+        other => panic!("{other:?}"),
     };
-    let of = |number: usize| {
-        let field: [u8; 4] = bytes[HEADER_LENGTH + 4 * number..][..4].try_into().unwrap();
-        u32::from_le_bytes(field)
-    };
-    assert_eq!(with_lengths(of(0), of(1)), Ok(()));
-    let present = u64::from(of(0) + of(1));
-    let lengths = |stated| Err(DecodeError::Lengths { stated, present });
-    assert_eq!(with_lengths(of(0) + 1, of(1)), lengths(present + 1));
-    // no overflow makes them add up
+    let in_first = |fault| ("t0".to_string(), fault);
+    let in_second = |fault| ("t1".to_string(), fault);
+    let missing = TensorFault::Missing;
+    assert_eq!(fault(&[]), in_first(missing));
+    assert_eq!(fault(&[&first[..9]]), in_first(missing));
+    assert_eq!(fault(&[first]), in_second(missing));
+    assert_eq!(fault(&[first, &second[..1]]), in_second(missing));
+    assert_eq!(of(&[first, second, &[0]]), Err(DecodeError::TrailingBytes));
+    let not_shortest = TensorFault::LengthNotShortest;
+    let longer = [first[0] | 0x80, 0];
     assert_eq!(
-        with_lengths(u32::MAX, of(0) + of(1) + 1),
-        lengths(present + (1 << 32))
+        fault(&[&longer, &first[1..], second]),
+        in_first(not_shortest)
     );
-    // they add up, but a byte is on the wrong side
-    assert!(matches!(
-        with_lengths(of(0) - 1, of(1) + 1),
-        Err(DecodeError::Tensor { .. })
-    ));
-    assert!(matches!(
-        with_lengths(of(0) + of(1), 0),
-        Err(DecodeError::Tensor { .. })
-    ));
+    assert_eq!(fault(&[&[0x80; 9], first, second]), in_first(not_shortest));
+    // parameters, 15 + 2 bits of levels, 2 bits for each value
+    let least = 2 + (16 + 2 * 64u64).div_ceil(8);
+    let too_short = TensorFault::TooShort { length: 3, least };
+    assert_eq!(fault(&[&[3], first, second]), in_first(too_short));
+    // gaps with parameter 5: 6 bits for each value, and 4,032 / 32 for what is left out; 65 bits of runs
+    let most = 2 + (15 + 16 + 64 + 64 * 6 + 126 + 65u64).div_ceil(8);
+    assert_eq!(most, 86);
+    let too_long = TensorFault::TooLong { length: 87, most };
+    assert_eq!(fault(&[&[87], first, second]), in_first(too_long));
+    let huge = [0xFF, 0xFF, 0xFF, 0xFF, 0x7F];
+    let length = (1 << 35) - 1;
     assert_eq!(
-        with_lengths(3, of(0) + of(1) - 3),
-        Err(DecodeError::Tensor {
-            tensor: "t0".into(),
-            fault: TensorFault::TooShort {
-                length: 3,
-                least: 29,
-            },
-        })
+        fault(&[&huge, first, second]),
+        in_first(TensorFault::TooLong { length, most })
     );
+    // a byte on the wrong side
+    let mut less = bytes.clone();
+    less[HEADER_LENGTH] -= 1;
+    assert!(decoded(&less, &layout, &compression).is_err());
+    assert_eq!(max_encoded_len(&layout, &compression), 124 + 2 * (1 + most));
 }
 
 #[test]
-fn a_file_of_impossible_length_is_not_looked_at() {
-    let layout = layout(&[&[64, 64]]);
-    let (_, mut bytes) = contribution(&layout, 64, 8);
-    // header, one length, the parameter, 30 bits of levels, 3 bits for each value
-    let least = 124 + 4 + 1 + (30 + 64 * 3u64).div_ceil(8);
-    let most = max_encoded_len(&layout, &compression(64));
-    // parameter 5: 8 bits for each value, and 4,032 / 32 for what is left out
-    assert_eq!(most, 124 + 4 + 1 + (30 + 64 * 8 + 126u64).div_ceil(8));
-    let short = bytes[..least as usize - 1].to_vec();
-    let length = short.len() as u64;
+fn what_cannot_be_said_is_not_made() {
+    let ours = layout(&[&[9, 70]]);
+    let tensor = &ours.0[0];
+    let (sent, _) = contribution(&ours, 400, 8);
+    let values: Vec<(u32, f32)> = sent.tensors[0].values().collect();
+    let spoiled = |spoil: &dyn Fn(&mut Vec<(u32, f32)>)| {
+        let mut values = values.clone();
+        spoil(&mut values);
+        match SparseTensor::from_values(tensor, 400, &values) {
+            Err(SparseError::Block {
+                block: 0, fault, ..
+            }) => fault,
+            other => panic!("{other:?}"),
+        }
+    };
+    let value = |value: f32| spoiled(&move |values| values[5].1 = value);
+    assert_eq!(value(1.001), BlockFault::NotALevel);
+    assert_eq!(value(f32::NAN), BlockFault::NotALevel);
+    assert_eq!(value(65_536.0), BlockFault::NotALevel);
+    assert_eq!(value(0.015_625), BlockFault::ThirdLevel);
+    let fewer = spoiled(&|values| values.truncate(5));
+    assert_eq!(fewer, BlockFault::WrongNumber);
+    let twice = spoiled(&|values| values[1].0 = values[0].0);
+    assert_eq!(twice, BlockFault::NotAscending);
+    let outside = SparseTensor::from_values(tensor, 400, &[(630, 1.0)]);
+    let fault = BlockFault::Outside;
+    assert!(matches!(outside, Err(SparseError::Block { fault: f, .. }) if f == fault));
+    let zero = SparseTensor::from_values(&layout(&[&[1]]).0[0], 1, &[(0, -0.0)]);
+    let fault = BlockFault::NegativeZero;
+    assert!(matches!(zero, Err(SparseError::Block { fault: f, .. }) if f == fault));
+    assert!(matches!(
+        SparseTensor::from_values(tensor, 0, &values),
+        Err(SparseError::Layout(_))
+    ));
+    let of_codes = |codes: &[u16], levels: [u16; 2]| {
+        let eight = &layout(&[&[8]]).0[0];
+        match SparseTensor::from_codes(eight, 1_024, codes.to_vec(), &[levels]) {
+            Ok(_) => None,
+            Err(SparseError::Block { fault, .. }) => Some(fault),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let (one, two, high) = (0x3F80, 0x4000, 1 << 14);
+    assert_eq!(of_codes(&[3, 5 | high], [one, two]), None);
+    assert_eq!(of_codes(&[3, 5], [one, one]), None);
+    use BlockFault::*;
+    assert_eq!(of_codes(&[3], [one, one]), Some(WrongNumber));
+    assert_eq!(of_codes(&[3, 8], [one, one]), Some(Outside));
+    assert_eq!(of_codes(&[3, 5 | 1 << 12], [one, one]), Some(Outside));
+    assert_eq!(of_codes(&[5, 5], [one, one]), Some(NotAscending));
     assert_eq!(
-        decode(&short, &layout, &compression(64)),
-        Err(DecodeError::TooShort { length, least })
+        of_codes(&[3, 5 | high], [two, one]),
+        Some(LevelsNotAscending)
     );
-    bytes.resize(most as usize + 1, 0);
-    let length = bytes.len() as u64;
+    assert_eq!(of_codes(&[3, 5], [one, two]), Some(LevelUnused));
     assert_eq!(
-        decode(&bytes, &layout, &compression(64)),
-        Err(DecodeError::TooLong { length, most })
+        of_codes(&[3 | high, 5 | high], [one, two]),
+        Some(LevelUnused)
     );
+    assert_eq!(of_codes(&[3, 5 | high], [one, one]), Some(LevelUnused));
+    assert_eq!(of_codes(&[3, 5 | high], [one, 0x4780]), Some(NotALevel));
+    assert_eq!(of_codes(&[3, 5 | 1 << 15], [0, 0]), Some(NegativeZero));
 }
 
 #[test]
-fn what_cannot_be_said_is_not_encoded() {
+fn what_does_not_go_together_is_not_encoded() {
     let ours = layout(&[&[9, 70]]);
     let (sent, _) = contribution(&ours, 400, 8);
-    let spoiled = |spoil: &dyn Fn(&mut cairn_gradient::Contribution)| {
+    let spoiled = |spoil: &dyn Fn(&mut Contribution)| {
         let mut sent = sent.clone();
         spoil(&mut sent);
         encode(&sent, &ours, &compression(400)).expect_err("spoiled")
     };
-    let block = |fault| EncodeError::Block {
-        tensor: "t0".into(),
-        fault,
-    };
-    let value = |value: f32| spoiled(&move |sent| sent.tensors[0].values[5] = value);
-    assert_eq!(value(1.001), block(BlockFault::NotALevel));
-    assert_eq!(value(0.015_625), block(BlockFault::ThirdLevel));
-    assert_eq!(value(-0.0), block(BlockFault::NegativeZero));
-    assert!(matches!(
-        value(f32::NAN),
-        EncodeError::Mismatch(MismatchError::Tensor { .. })
-    ));
-    let fewer = spoiled(&|sent| {
-        sent.tensors[0].indices.pop();
-        sent.tensors[0].values.pop();
-    });
-    assert_eq!(fewer, block(BlockFault::WrongNumber));
-    let is_tensor = |error| matches!(error, EncodeError::Mismatch(MismatchError::Tensor { .. }));
-    assert!(is_tensor(spoiled(&|sent| sent.tensors[0]
-        .indices
-        .swap(0, 1))));
-    assert!(is_tensor(spoiled(&|sent| {
-        sent.tensors[0].values.pop();
-    })));
-    assert!(is_tensor(spoiled(&|sent| {
-        *sent.tensors[0].indices.last_mut().unwrap() = 630;
-    })));
     assert!(matches!(
         spoiled(&|sent| sent.tensors.clear()),
+        EncodeError::Mismatch(MismatchError::TensorCount { .. })
+    ));
+    assert!(matches!(
+        spoiled(&|sent| sent.tensors.push(sent.tensors[0].clone())),
         EncodeError::Mismatch(MismatchError::TensorCount { .. })
     ));
     assert!(matches!(
         spoiled(&|sent| sent.header = header(&layout(&[&[1]]))),
         EncodeError::Mismatch(MismatchError::ForeignLayout { .. })
     ));
-    assert_eq!(
+    assert!(matches!(
         spoiled(&|sent| sent.header.mean_loss = f32::NAN),
         EncodeError::MeanLoss
-    );
+    ));
+    assert!(matches!(
+        encode(&sent, &ours, &compression(401)),
+        Err(EncodeError::Mismatch(MismatchError::Tensor { .. }))
+    ));
 }

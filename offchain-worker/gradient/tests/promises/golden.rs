@@ -40,15 +40,12 @@ fn example() -> (Layout, Compression, Contribution) {
         tokens: 61_440,
         mean_loss: 5.5,
     };
+    let of = |number: usize, values: &[(u32, f32)]| {
+        SparseTensor::from_values(&layout.0[number], 2_048, values).expect("can be sent")
+    };
     let tensors = vec![
-        SparseTensor {
-            indices: vec![0, 4, 5],
-            values: vec![0.5, -2.0, 0.5],
-        },
-        SparseTensor {
-            indices: vec![1, 3],
-            values: vec![-1.0, 1.0],
-        },
+        of(0, &[(0, 0.5), (4, -2.0), (5, 0.5)]),
+        of(1, &[(1, -1.0), (3, 1.0)]),
     ];
     (layout, compression, Contribution { header, tensors })
 }
@@ -90,8 +87,8 @@ fn files_and_steps_are_pinned() {
         pins.push(hex::encode(state_root(&theta)));
     }
     let expected = [
-        "510 bytes, 394b926b008ac5fe8ff77988d2c14aab922bc8c2637a9c6bbeea2f237246e6d3",
-        "512 bytes, b688ca6841092da4b65946b297d9406541ce3b8586ae50d886648468a737bd62",
+        "485 bytes, 3e2662a3c1c96937bd6fad6c1110e3750cd2078dc94f4e384081a384b4ca1b89",
+        "488 bytes, f7723f62bcf6fd23f684db71e80ffa2d7d404aab5f183abce980c72acf0a01d6",
         "86c4e9df893a026b49f96147fc06840345f550f4f4cf91e870f6daf19a2a09b7",
         "db7924fc8e577562e645479668a0ba6bdb596060f9a06938870b275c857caa81",
         "06f3de4fd38823930338e7703d774d2f2ea5c5cac416f781cd72a74aad5bb92e",

@@ -1,12 +1,15 @@
 //! The outer step: its arithmetic, and that nothing else can be seen in its bits.
 
+use std::collections::HashMap;
+
 use cairn_gradient::{
-    outer_step, state_root, Contribution, MismatchError, OuterStepError, SparseTensor,
+    encode, outer_step, outer_step_and_root, state_root, Contribution, MismatchError,
+    OuterStepError, Reader, SparseTensor, StreamError, StreamedStep,
 };
-use cairn_primitives::{Layout, Nano, OuterStep, Uid, H256};
+use cairn_primitives::{Layout, Nano, OuterStep, Tensor, Uid, H256};
 use proptest::prelude::*;
 
-use crate::common::{any_layout, contribution, header, layout, Numbers};
+use crate::common::{any_layout, compression, contribution, header, layout, Numbers};
 
 fn outer(learning_rate: f64, rho: f64) -> OuterStep {
     OuterStep {
@@ -15,12 +18,13 @@ fn outer(learning_rate: f64, rho: f64) -> OuterStep {
     }
 }
 
-/// A contribution to a layout of one tensor.
+/// A contribution to a layout of one tensor of few elements.
 fn sent(layout: &Layout, content: &[(u32, f32)]) -> Contribution {
-    let (indices, values) = content.iter().copied().unzip();
+    let tensor = &layout.0[0];
+    let kept = 4_096 / tensor.len() * content.len();
     Contribution {
         header: header(layout),
-        tensors: vec![SparseTensor { indices, values }],
+        tensors: vec![SparseTensor::from_values(tensor, kept as u16, content).unwrap()],
     }
 }
 
@@ -77,10 +81,7 @@ fn norms_are_per_tensor() {
     let of = |a: f32, b: f32| Contribution {
         header: header(&layout),
         tensors: [a, b]
-            .map(|value| SparseTensor {
-                indices: vec![0],
-                values: vec![value],
-            })
+            .map(|value| SparseTensor::from_values(&layout.0[0], 4_096, &[(0, value)]).unwrap())
             .to_vec(),
     };
     let mut theta = vec![0.0; 2];
@@ -107,27 +108,27 @@ fn reference(
 ) -> Vec<f32> {
     let mut next = theta.to_vec();
     for (t, (tensor, range)) in layout.ranges().enumerate() {
-        let norm = |c: &Contribution| {
-            let mut sum = 0f64;
-            for value in &c.tensors[t].values {
-                sum += (*value as f64) * (*value as f64);
-            }
-            sum.sqrt()
-        };
-        let norms: Vec<f64> = sent.iter().map(|(_, c)| norm(c)).collect();
+        let norms: Vec<f64> = sent
+            .iter()
+            .map(|(_, c)| norm(&c.tensors[t], tensor))
+            .collect();
         let mut sorted = norms.clone();
         sorted.sort_by(|a, b| a.partial_cmp(b).unwrap());
         let median = sorted[(sorted.len() - 1) / 2];
+        let values: Vec<HashMap<u32, f32>> = sent
+            .iter()
+            .map(|(_, c)| c.tensors[t].values().collect())
+            .collect();
         for i in 0..tensor.len() {
             let (mut sum, mut senders) = (0f32, 0u64);
-            for ((_, c), norm) in sent.iter().zip(&norms) {
-                if let Ok(at) = c.tensors[t].indices.binary_search(&(i as u32)) {
+            for (values, norm) in values.iter().zip(&norms) {
+                if let Some(value) = values.get(&(i as u32)) {
                     let clip = if *norm <= median {
                         1.0
                     } else {
                         (median / norm) as f32
                     };
-                    let clipped = clip * c.tensors[t].values[at];
+                    let clipped = clip * value;
                     sum += clipped;
                     senders += 1;
                 }
@@ -144,6 +145,42 @@ fn reference(
     next
 }
 
+/// The norm by its definition: blocks in their order, in each first the values of the low level.
+fn norm(sent: &SparseTensor, tensor: &Tensor) -> f64 {
+    let mut levels = sent.levels();
+    let mut of_block: HashMap<(u32, u32), usize> = HashMap::new();
+    let mut blocks: Vec<Vec<f32>> = Vec::new();
+    let cols = tensor.shape.get(1).copied().unwrap_or(1);
+    for (index, value) in sent.values() {
+        let at = match tensor.shape.len() {
+            1 => (index / 4_096, 0),
+            _ => (index / cols / 64, index % cols / 64),
+        };
+        let number = *of_block.entry(at).or_insert_with(|| {
+            blocks.push(Vec::new());
+            blocks.len() - 1
+        });
+        blocks[number].push(value.abs());
+    }
+    let mut sum = 0f64;
+    for magnitudes in blocks {
+        let [low, high] = levels
+            .next()
+            .unwrap()
+            .map(|bits| f32::from_bits(u32::from(bits) << 16));
+        let of = |level: f32| {
+            let count = magnitudes.iter().filter(|m| **m == level).count() as f64;
+            count * (f64::from(level) * f64::from(level))
+        };
+        sum += if low == high {
+            of(low)
+        } else {
+            of(low) + of(high)
+        };
+    }
+    sum.sqrt()
+}
+
 fn same_bits(a: &[f32], b: &[f32]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
@@ -154,6 +191,31 @@ fn on_threads<T: Send>(threads: usize, job: impl FnOnce() -> T + Send) -> T {
         .build()
         .unwrap()
         .install(job)
+}
+
+/// The step tensor by tensor, from files.
+fn streamed(
+    theta: &[f32],
+    layout: &Layout,
+    kept: u16,
+    sent: &[(Uid, Contribution)],
+    outer: &OuterStep,
+) -> (Vec<f32>, H256) {
+    let compression = compression(kept);
+    let files: Vec<(Uid, Vec<u8>)> = sent
+        .iter()
+        .map(|(uid, sent)| (*uid, encode(sent, layout, &compression).unwrap()))
+        .collect();
+    let readers = files
+        .iter()
+        .map(|(uid, file)| (*uid, Reader::new(&file[..], layout, &compression).unwrap()))
+        .collect();
+    let mut step = StreamedStep::new(readers, outer).unwrap();
+    let mut theta = theta.to_vec();
+    for (_, range) in layout.ranges() {
+        step.tensor(&mut theta[range]).unwrap();
+    }
+    (theta, step.finish().unwrap())
 }
 
 proptest! {
@@ -181,6 +243,8 @@ proptest! {
             let mut stepped = theta.clone();
             on_threads(threads, || outer_step(&mut stepped, &layout, &shuffled, &outer)).unwrap();
             prop_assert!(same_bits(&stepped, &expected), "{threads} threads");
+            prop_assert_eq!(&on_threads(threads, || streamed(&theta, &layout, kept, &shuffled, &outer)),
+                &(expected.clone(), state_root(&expected)));
         }
     }
 }
@@ -197,8 +261,7 @@ fn a_tensor_of_many_pieces_gives_the_same_bits_on_any_number_of_threads() {
     for threads in [1, 3, 8] {
         let mut stepped = theta.clone();
         let root = on_threads(threads, || {
-            outer_step(&mut stepped, &layout, &sent, &outer).unwrap();
-            state_root(&stepped)
+            outer_step_and_root(&mut stepped, &layout, &sent, &outer).unwrap()
         });
         assert!(same_bits(&stepped, &expected), "{threads} threads");
         assert_eq!(root, state_root(&expected));
@@ -209,8 +272,9 @@ fn a_tensor_of_many_pieces_gives_the_same_bits_on_any_number_of_threads() {
 fn a_null_round_changes_nothing() {
     let mut theta = vec![-0.0, 1.0, f32::NAN, 2.0];
     let before = theta.clone();
-    outer_step(&mut theta, &layout(&[&[4]]), &[], &outer(1.0, 1.0)).unwrap();
+    let root = outer_step_and_root(&mut theta, &layout(&[&[4]]), &[], &outer(1.0, 1.0)).unwrap();
     assert!(same_bits(&theta, &before));
+    assert_eq!(root, state_root(&before));
 }
 
 #[test]
@@ -234,12 +298,12 @@ fn errors_name_their_cause_and_leave_the_weights() {
         other => panic!("{other}"),
     };
     let mut of_three = of_three;
-    for content in [&[(4, 1.0)][..], &[(1, 1.0), (1, 1.0)], &[(0, f32::NAN)]] {
-        assert!(matches!(
-            of_three(sent(&ours, content)),
-            MismatchError::Tensor { .. }
-        ));
-    }
+    let mut of_another_shape = good.clone();
+    of_another_shape.tensors = sent(&layout(&[&[4]]), &[(0, 1.0)]).tensors;
+    assert!(matches!(
+        of_three(of_another_shape),
+        MismatchError::Tensor { .. }
+    ));
     let mut foreign = good.clone();
     foreign.header.layout_hash = H256::zero();
     assert!(matches!(
@@ -249,15 +313,81 @@ fn errors_name_their_cause_and_leave_the_weights() {
     let mut less = good.clone();
     less.tensors.clear();
     assert!(matches!(of_three(less), MismatchError::TensorCount { .. }));
-    // two times the largest number, in the third of four elements, behind one that would be changed
-    let huge = sent(&ours, &[(0, 1.0), (2, f32::MAX)]);
-    let beyond = [(0, huge.clone()), (1, huge)];
-    let not_finite = OuterStepError::NotFinite {
-        tensor: "t0".into(),
-        index: 2,
-    };
-    assert_eq!(step(&beyond, &one), not_finite);
+    let many: Vec<(Uid, Contribution)> = (0..=Uid::MAX).map(|uid| (uid, good.clone())).collect();
+    let contributions = many.len();
+    assert_eq!(step(&many, &one), OuterStepError::TooMany { contributions });
     assert_eq!(theta, [0.5; 4]);
-    let short = outer_step(&mut theta[..3], &ours, &beyond, &one);
+    let short = outer_step(&mut theta[..3], &ours, &twice[..1], &one);
     assert!(matches!(short, Err(OuterStepError::Weights(_))));
+}
+
+#[test]
+fn no_step_leads_out_of_the_finite_numbers() {
+    let layout = layout(&[&[4]]);
+    let most = [(0, 65_280.0), (1, -65_280.0), (2, 65_280.0), (3, -65_280.0)];
+    let all: Vec<(Uid, Contribution)> = (0..200).map(|uid| (uid, sent(&layout, &most))).collect();
+    let mut theta = [f32::MAX, f32::MAX, -f32::MAX, -f32::MAX];
+    // the largest α that a run can have
+    let outer = outer(9.2e9, 0.0);
+    outer_step(&mut theta, &layout, &all, &outer).unwrap();
+    assert!(theta.iter().all(|value| value.is_finite()));
+}
+
+#[test]
+fn a_streamed_step_names_what_is_wrong() {
+    let ours = layout(&[&[64, 64], &[9]]);
+    let (compression, outer) = (compression(64), outer(1.0, 1.0));
+    let (_, file) = contribution(&ours, 64, 1);
+    let read = |file| Reader::new(file, &ours, &compression).unwrap();
+    let twice = StreamedStep::new(vec![(4, read(&file[..])), (4, read(&file[..]))], &outer);
+    assert_eq!(twice.err(), Some(OuterStepError::DuplicateUid { uid: 4 }));
+    let other = layout(&[&[9]]);
+    let (_, foreign) = contribution(&other, 64, 1);
+    let foreign = Reader::new(&foreign[..], &other, &compression).unwrap();
+    let mixed = StreamedStep::new(vec![(4, foreign), (3, read(&file[..]))], &outer);
+    assert!(matches!(
+        mixed.err(),
+        Some(OuterStepError::Contribution { uid: 4, .. })
+    ));
+
+    let (mut theta, before) = ([0.5; 64 * 64], [0.5; 64 * 64]);
+    let cut = &file[..file.len() - 1];
+    let mut step = StreamedStep::new(vec![(4, read(cut))], &outer).unwrap();
+    assert!(matches!(
+        step.tensor(&mut theta[1..]),
+        Err(StreamError::Step(OuterStepError::Weights(_)))
+    ));
+    assert_eq!(theta, before);
+    step.tensor(&mut theta).unwrap();
+    let mut last = [0.25; 9];
+    assert!(matches!(
+        step.tensor(&mut last),
+        Err(StreamError::Read { uid: 4, .. })
+    ));
+    assert_eq!(last, [0.25; 9]);
+
+    let mut step = StreamedStep::new(vec![(4, read(&file[..]))], &outer).unwrap();
+    step.tensor(&mut theta).unwrap();
+    let expected = 2;
+    assert!(matches!(
+        step.finish(),
+        Err(StreamError::Tensors { found: 1, expected: e }) if e == expected
+    ));
+    let mut step = StreamedStep::new(vec![(4, read(&file[..]))], &outer).unwrap();
+    step.tensor(&mut theta).unwrap();
+    step.tensor(&mut last).unwrap();
+    assert!(matches!(
+        step.tensor(&mut last),
+        Err(StreamError::Tensors { found: 3, expected: e }) if e == expected
+    ));
+
+    let mut longer = file.clone();
+    longer.push(0);
+    let mut step = StreamedStep::new(vec![(4, read(&longer[..]))], &outer).unwrap();
+    step.tensor(&mut theta).unwrap();
+    step.tensor(&mut last).unwrap();
+    assert!(matches!(
+        step.finish(),
+        Err(StreamError::Read { uid: 4, .. })
+    ));
 }

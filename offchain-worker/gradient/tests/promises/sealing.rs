@@ -1,6 +1,10 @@
 //! Sealed files and roots.
 
-use cairn_gradient::{decode, open, seal, sealed_root, state_root, DecodeError};
+use std::io::Read;
+
+use cairn_gradient::{
+    decode, open, seal, sealed_root, state_root, DecodeError, Opened, StateHasher,
+};
 
 use crate::common::{compression, contribution, layout, Numbers};
 
@@ -33,6 +37,36 @@ fn a_long_file_is_one_stream() {
     assert!(second != &first[..4_096] && second.iter().any(|byte| *byte != 0));
     open(&mut long, &[5; 32]);
     assert!(long.iter().all(|byte| *byte == 0));
+}
+
+#[test]
+fn a_sealed_file_can_be_opened_while_it_is_read() {
+    let plain: Vec<u8> = (0..3_000_000u32)
+        .map(|i| (i.wrapping_mul(i) >> 7) as u8)
+        .collect();
+    let mut sealed = plain.clone();
+    seal(&mut sealed, &[5; 32]);
+    let mut opened = Opened::new(&sealed[..], &[5; 32]);
+    assert!(!format!("{opened:?}").contains("cipher"));
+    let mut read: Vec<u8> = Vec::new();
+    // pieces that are no multiple of the cipher's block
+    while read.len() < plain.len() {
+        let mut piece = vec![0; 1 + read.len() / 3];
+        let length = opened.read(&mut piece).unwrap();
+        read.extend(&piece[..length]);
+    }
+    assert!(read == plain);
+    assert_eq!(opened.read(&mut [0; 9]).unwrap(), 0);
+}
+
+#[test]
+fn how_weights_are_cut_cannot_be_seen_in_their_root() {
+    let theta = Numbers(3).vector((1 << 20) + 12_345);
+    for length in [1 << 20, 300_001, 70_000, 4_096] {
+        let mut hasher = StateHasher::default();
+        theta.chunks(length).for_each(|piece| hasher.update(piece));
+        assert_eq!(hasher.finish(), state_root(&theta), "pieces of {length}");
+    }
 }
 
 #[test]

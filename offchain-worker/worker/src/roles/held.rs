@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cairn_gradient::{outer_step, state_root, Contribution};
+use cairn_gradient::{outer_step_and_root, state_root, Contribution};
 use cairn_primitives::{Round, Uid, H256};
 use futures::{stream, StreamExt, TryStreamExt};
 
@@ -87,9 +87,14 @@ pub async fn advance<C: Chain>(
         let (run, held) = (run.clone(), held.clone());
         tokio::task::spawn_blocking(move || {
             let mut theta = held.theta.as_ref().clone();
-            outer_step(&mut theta, &run.layout, &contributions, &run.config.outer)
+            let outer = &run.config.outer;
+            let root = outer_step_and_root(&mut theta, &run.layout, &contributions, outer)
                 .map_err(|error| broken(held.round, &error))?;
-            Ok::<_, RoleError>(Held::new(held.round + 1, theta))
+            Ok::<_, RoleError>(Held {
+                round: held.round + 1,
+                theta: Arc::new(theta),
+                root,
+            })
         })
         .await??
     };

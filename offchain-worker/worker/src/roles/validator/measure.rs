@@ -168,12 +168,12 @@ impl Measuring {
 fn digest(contribution: &Contribution) -> H256 {
     let mut hasher = blake3::Hasher::new();
     for tensor in &contribution.tensors {
-        hasher.update(&(tensor.indices.len() as u64).to_le_bytes());
-        for (index, value) in tensor.indices.iter().zip(&tensor.values) {
-            hasher
-                .update(&index.to_le_bytes())
-                .update(&value.to_le_bytes());
-        }
+        let levels = tensor.levels().flatten().map(u16::to_le_bytes);
+        let codes = tensor.codes().iter().map(|code| code.to_le_bytes());
+        let bytes: Vec<u8> = levels.chain(codes).flatten().collect();
+        hasher
+            .update(&(tensor.codes().len() as u64).to_le_bytes())
+            .update(&bytes);
     }
     H256(*hasher.finalize().as_bytes())
 }

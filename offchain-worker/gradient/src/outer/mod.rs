@@ -1,0 +1,138 @@
+//! From a round's contributions to the next weights, with the same bits on every machine.
+//!
+//! For each tensor, with the included contributions p in ascending order of uid, R of them:
+//!
+//! - n_p = √(Σ v̂_p[i]²) in `f64`, summed block by block as [`SparseTensor::norm`] says;
+//! - m = the lower median of the n_p: number ⌊(R − 1) / 2⌋ of them in ascending order;
+//! - f_p = 1 if n_p ≤ m, else m / n_p in `f64`, rounded to `f32`;
+//! - s[i] = Σ f_p · v̂_p[i] over those that sent i, in `f32`, every product rounded before it is added, from +0;
+//! - Δ̄[i] = s[i] · (1 / max(m_i, ⌈ρR⌉)) in `f32`, where m_i is how many sent i;
+//! - θ[i] ← θ[i] − (α · Δ̄[i]) in `f32`, where anybody sent i; elsewhere θ stays.
+//!
+//! Clipping to the median norm is Covenant-72B's rule (arXiv 2603.08163, section on SparseLoCo's outer
+//! step); ρ spans its mean over all contributions (ρ = 1) and the mean over senders of its code (ρ = 0).
+//! No operation is fused and threads split elements, never a sum, so that neither the number of threads nor
+//! the order in which contributions arrived can be seen in the result.
+//!
+//! No value sent is above 65,280, so that Δ̄ is not either and no α takes a finite weight to infinity.
+
+mod apply;
+mod stream;
+
+use cairn_primitives::{Layout, Nano, OuterStep, Uid, H256};
+use thiserror::Error;
+
+use self::apply::Step;
+use crate::blocks::{LayoutError, Plan};
+use crate::contribution::{check_length, Contribution, MismatchError};
+use crate::roots::StateHasher;
+use crate::sparse::SparseTensor;
+
+pub use stream::{StreamError, StreamedStep};
+
+/// Why the outer step could not be taken. The weights are then as they were.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OuterStepError {
+    /// No outer step can be taken with this layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The weights do not go with the layout.
+    #[error("the weights: {0}")]
+    Weights(MismatchError),
+    /// A contribution does not go with the layout.
+    #[error("the contribution of uid {uid}: {error}")]
+    Contribution {
+        /// Whose it is.
+        uid: Uid,
+        /// What is wrong with it.
+        error: MismatchError,
+    },
+    /// One member contributed twice.
+    #[error("uid {uid} contributed twice: pass each included contribution once")]
+    DuplicateUid {
+        /// Who.
+        uid: Uid,
+    },
+    /// More contributions than can be counted for one weight.
+    #[error(
+        "{contributions} contributions are too many for one outer step: include 65,535 at most"
+    )]
+    TooMany {
+        /// How many.
+        contributions: usize,
+    },
+    /// ρ is above 1.
+    #[error("ρ is {}: set it to 1 at most", .rho.to_f64())]
+    Rho {
+        /// What was asked for.
+        rho: Nano,
+    },
+}
+
+/// θ ← θ − α Δ̄: moves the weights by what the contributions say.
+///
+/// `theta` is flat, in the layout's order. The contributions may come in any order. None at all: a null
+/// round, the weights stay. One alone with α = 1: θ − v̂, which is how a validator tries a contribution out.
+///
+/// # Errors
+/// See [`OuterStepError`]; `theta` is then unchanged.
+pub fn outer_step(
+    theta: &mut [f32],
+    layout: &Layout,
+    contributions: &[(Uid, Contribution)],
+    outer: &OuterStep,
+) -> Result<(), OuterStepError> {
+    step(theta, layout, contributions, outer, None)
+}
+
+/// [`outer_step`], and the [`state_root`](crate::state_root) of the new weights, hashed as they are made.
+///
+/// # Errors
+/// As [`outer_step`].
+pub fn outer_step_and_root(
+    theta: &mut [f32],
+    layout: &Layout,
+    contributions: &[(Uid, Contribution)],
+    outer: &OuterStep,
+) -> Result<H256, OuterStepError> {
+    let mut hasher = StateHasher::default();
+    step(theta, layout, contributions, outer, Some(&mut hasher))?;
+    Ok(hasher.finish())
+}
+
+fn step(
+    theta: &mut [f32],
+    layout: &Layout,
+    contributions: &[(Uid, Contribution)],
+    outer: &OuterStep,
+    mut hasher: Option<&mut StateHasher>,
+) -> Result<(), OuterStepError> {
+    let plan = Plan::new(layout)?;
+    check_length(theta, &plan).map_err(OuterStepError::Weights)?;
+    let ordered = in_order(contributions, |(uid, _)| *uid)?;
+    let step = Step::new(outer, ordered.len())?;
+    for (uid, contribution) in ordered.iter().copied() {
+        contribution
+            .check(layout, &plan)
+            .map_err(|error| OuterStepError::Contribution { uid: *uid, error })?;
+    }
+    let tensors = plan.split_mut(theta).into_iter().enumerate();
+    for ((number, theta), grid) in tensors.zip(&plan.grids) {
+        let sent: Vec<&SparseTensor> = ordered
+            .iter()
+            .map(|(_, contribution)| &contribution.tensors[number])
+            .collect();
+        step.tensor(*grid, theta, &sent, hasher.as_deref_mut());
+    }
+    Ok(())
+}
+
+/// The contributions in ascending order of uid.
+fn in_order<T>(contributions: &[T], uid: impl Fn(&T) -> Uid) -> Result<Vec<&T>, OuterStepError> {
+    let mut ordered: Vec<&T> = contributions.iter().collect();
+    ordered.sort_by_key(|contribution| uid(contribution));
+    match ordered.windows(2).find(|pair| uid(pair[0]) == uid(pair[1])) {
+        Some(pair) => Err(OuterStepError::DuplicateUid { uid: uid(pair[0]) }),
+        None => Ok(ordered),
+    }
+}

@@ -1,0 +1,203 @@
+//! The largest magnitudes of a block, exactly.
+//!
+//! Sorting 4,096 magnitudes to find 64 would take most of the time of compressing. Instead a threshold is
+//! looked for that lets a few more through than are wanted; comparing and counting is what SIMD does best, and
+//! the block before had nearly the same threshold. Only what passes it is sorted. What is selected does not
+//! depend on the thresholds tried.
+
+use crate::blocks::{BLOCK, BLOCK_SIDE};
+use crate::simd::Lanes;
+
+/// The bits of infinity: all finite magnitudes are below.
+pub(crate) const INFINITE: u32 = 0x7F80_0000;
+/// The first step by which a threshold is changed: an eighth of it.
+const STEP: u32 = 1 << 20;
+
+/// The magnitudes of one block, as bits: their order is that of the numbers.
+pub(crate) struct Magnitudes {
+    /// Row by row, and zeros behind them.
+    pub(crate) bits: [[u32; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
+    /// How many rows are used.
+    pub(crate) rows: usize,
+    /// Place and magnitude of what passed the threshold, in ascending order of place.
+    candidates: Vec<(u16, u32)>,
+    sorted: Vec<u32>,
+    /// The smallest magnitude selected in the last block.
+    last: u32,
+}
+
+impl Magnitudes {
+    pub(crate) fn new() -> Magnitudes {
+        Magnitudes {
+            bits: [[0; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
+            rows: 0,
+            candidates: Vec::new(),
+            sorted: Vec::new(),
+            last: 0,
+        }
+    }
+
+    /// Selects as many of the first `len` magnitudes as `places` has room for: the largest, of equal ones those
+    /// that come first. Their places go there in ascending order; the result are the magnitudes, ascending too.
+    #[inline(always)]
+    pub(crate) fn select<L: Lanes>(&mut self, len: usize, places: &mut [u16]) -> &[u32] {
+        let keep = places.len();
+        let threshold = if keep < len {
+            self.threshold::<L>(keep)
+        } else {
+            0
+        };
+        self.collect::<L>(len, threshold);
+        self.sorted.clear();
+        let magnitudes = self.candidates.iter().map(|(_, magnitude)| *magnitude);
+        self.sorted.extend(magnitudes);
+        let excess = self.sorted.len() - keep;
+        if excess > keep {
+            self.sorted.select_nth_unstable(excess);
+            self.sorted.drain(..excess);
+            self.sorted.sort_unstable();
+        } else {
+            self.sorted.sort_unstable();
+            self.sorted.drain(..excess);
+        }
+        let smallest = self.sorted.first().copied().unwrap_or(0);
+        self.last = smallest;
+        let equal = self.sorted.iter().take_while(|m| **m == smallest).count();
+        let mut left = equal;
+        let chosen = self.candidates.iter().filter(|(_, magnitude)| {
+            let is_equal = *magnitude == smallest;
+            let is_chosen = *magnitude > smallest || (is_equal && left > 0);
+            left -= usize::from(is_equal && is_chosen);
+            is_chosen
+        });
+        for (to, (place, _)) in places.iter_mut().zip(chosen) {
+            *to = *place;
+        }
+        &self.sorted
+    }
+
+    /// A threshold that `keep` magnitudes or more reach, and, if possible, not many more.
+    #[inline(always)]
+    fn threshold<L: Lanes>(&self, keep: usize) -> u32 {
+        let most = keep + keep / 2 + 16;
+        // enough reach `low`, too few reach `high`
+        let (mut low, mut high, mut step) = (0, INFINITE + 1, STEP);
+        let mut next = self.last.saturating_sub(STEP / 8).clamp(1, INFINITE);
+        loop {
+            let count = self.count::<L>(next);
+            if count >= keep {
+                low = next;
+                if count <= most {
+                    return low;
+                }
+            } else {
+                high = next;
+            }
+            if high - low <= 1 {
+                return low;
+            }
+            // widening steps until the threshold lies between two tried ones, then halving
+            let middle = low + (high - low) / 2;
+            next = if count >= keep {
+                middle.min(low.saturating_add(step))
+            } else {
+                middle.max(high.saturating_sub(step))
+            };
+            step = step.saturating_mul(2);
+        }
+    }
+
+    #[inline(always)]
+    fn count<L: Lanes>(&self, threshold: u32) -> usize {
+        let rows = self.bits.iter().take(self.rows);
+        rows.map(|row| L::at_least(row, threshold).count_ones() as usize)
+            .sum()
+    }
+
+    #[inline(always)]
+    fn collect<L: Lanes>(&mut self, len: usize, threshold: u32) {
+        self.candidates.clear();
+        for (number, row) in self.bits.iter().take(self.rows).enumerate() {
+            let first = number * BLOCK_SIDE;
+            let mut set = L::at_least(row, threshold);
+            if len - first < BLOCK_SIDE {
+                set &= (1 << (len - first)) - 1;
+            }
+            while set != 0 {
+                let place = set.trailing_zeros() as usize % BLOCK_SIDE;
+                self.candidates.push(((first + place) as u16, row[place]));
+                set &= set - 1;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::{Kernel, Simd};
+    use proptest::prelude::*;
+
+    struct Select<'a>(&'a mut Magnitudes, usize, usize);
+
+    impl Kernel for Select<'_> {
+        type Output = (Vec<u16>, Vec<u32>);
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) -> Self::Output {
+            let mut places = vec![0; self.2];
+            let largest = self.0.select::<L>(self.1, &mut places).to_vec();
+            (places, largest)
+        }
+    }
+
+    fn by_sorting(magnitudes: &[u32], keep: usize) -> (Vec<u16>, Vec<u32>) {
+        let mut order: Vec<usize> = (0..magnitudes.len()).collect();
+        order.sort_by_key(|place| (!magnitudes[*place], *place));
+        order.truncate(keep);
+        let mut places: Vec<u16> = order.iter().map(|place| *place as u16).collect();
+        places.sort_unstable();
+        let mut largest: Vec<u32> = order.iter().map(|place| magnitudes[*place]).collect();
+        largest.sort_unstable();
+        (places, largest)
+    }
+
+    fn magnitude() -> impl Strategy<Value = u32> {
+        prop_oneof![
+            4 => 0..INFINITE,
+            4 => (-1f32..1.0).prop_map(|value| value.abs().to_bits()),
+            1 => Just(0u32),
+            1 => Just(1.0f32.to_bits()),
+            1 => Just(INFINITE - 1),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn exactly_the_largest_are_selected(
+            magnitudes in prop_oneof![
+                prop::collection::vec(magnitude(), 1..=BLOCK),
+                prop::collection::vec((0u32..4).prop_map(|n| n * 1_000), 1..=BLOCK),
+            ],
+            keep: prop::sample::Index,
+            few in 1usize..=64,
+            last in 0..=INFINITE,
+        ) {
+            for keep in [1 + keep.index(magnitudes.len()), few.min(magnitudes.len())] {
+                let expected = by_sorting(&magnitudes, keep);
+                for simd in Simd::all() {
+                    let mut block = Magnitudes::new();
+                    block.last = last;
+                    block.rows = magnitudes.len().div_ceil(BLOCK_SIDE);
+                    for (to, from) in block.bits.iter_mut().flatten().zip(&magnitudes) {
+                        *to = *from;
+                    }
+                    let found = simd.run(Select(&mut block, magnitudes.len(), keep));
+                    prop_assert_eq!(&found, &expected, "{:?}", simd);
+                }
+            }
+        }
+    }
+}

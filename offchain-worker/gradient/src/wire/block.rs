@@ -1,0 +1,260 @@
+//! How one block is written.
+//!
+//! In this order: its high level, its low level, its values' gaps and signs, and, where the levels differ, which of
+//! the values have the high one.
+
+use super::rice::{Costs, Parameters};
+use crate::bits::{BitReader, BitWriter};
+use crate::blocks::{Block, BLOCK};
+use crate::level::{Level, Levels};
+use crate::sparse::{HIGH, NEGATIVE, PLACE};
+
+/// Gaps or runs of one block; they add up to less than 4,096.
+pub(super) struct Short {
+    numbers: [u16; BLOCK],
+    len: usize,
+}
+
+impl Short {
+    pub(super) fn new() -> Short {
+        Short {
+            numbers: [0; BLOCK],
+            len: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, number: u16) {
+        if let Some(place) = self.numbers.get_mut(self.len) {
+            *place = number;
+            self.len += 1;
+        }
+    }
+
+    #[inline(always)]
+    fn of(&self) -> &[u16] {
+        &self.numbers[..self.len]
+    }
+
+    /// How many places are left out before each value.
+    #[inline(always)]
+    fn set_to_gaps(&mut self, codes: &[u16]) {
+        self.len = codes.len().min(BLOCK);
+        let Some((first, _)) = codes.split_first() else {
+            return;
+        };
+        self.numbers[0] = first & PLACE;
+        for (gap, pair) in self.numbers[1..].iter_mut().zip(codes.windows(2)) {
+            *gap = (pair[1] & PLACE)
+                .wrapping_sub(pair[0] & PLACE)
+                .wrapping_sub(1);
+        }
+    }
+
+    /// How many low values come before each high one, and behind the last.
+    #[inline(always)]
+    fn set_to_runs(&mut self, codes: &[u16]) {
+        self.len = 0;
+        let mut run = 0;
+        for code in codes {
+            if code & HIGH != 0 {
+                self.push(run);
+                run = 0;
+            } else {
+                run += 1;
+            }
+        }
+        if run > 0 {
+            self.push(run);
+        }
+    }
+}
+
+/// A difference as a number that is not negative: 0, −1, 1, −2 … become 0, 1, 2, 3 …
+#[inline(always)]
+fn folded(difference: i32) -> u32 {
+    (difference << 1 ^ difference >> 31) as u32
+}
+
+#[inline(always)]
+fn unfolded(number: u32) -> i32 {
+    (number >> 1) as i32 ^ -((number & 1) as i32)
+}
+
+/// The high level's difference to the one of the block before.
+#[inline(always)]
+fn high_number(levels: Levels, before: Level) -> u32 {
+    folded(levels.high.bits() as i32 - before.bits() as i32)
+}
+
+#[inline(always)]
+fn low_number(levels: Levels) -> u32 {
+    levels.high.bits() - levels.low.bits()
+}
+
+/// Counts what a block costs. `before` is the high level of the block before, if there is one.
+#[inline(always)]
+pub(super) fn count(
+    costs: &mut Costs,
+    scratch: &mut Short,
+    before: Option<Level>,
+    levels: Levels,
+    codes: &[u16],
+) {
+    if let Some(before) = before {
+        costs.high.add(high_number(levels, before));
+    }
+    costs.low.add(low_number(levels));
+    scratch.set_to_gaps(codes);
+    costs.gap.add_short(scratch.of());
+    if levels.low < levels.high {
+        scratch.set_to_runs(codes);
+        costs.run.add_short(scratch.of());
+    }
+}
+
+/// Writes a block.
+#[inline(always)]
+pub(super) fn write(
+    bits: &mut BitWriter,
+    scratch: &mut Short,
+    parameters: Parameters,
+    before: Option<Level>,
+    levels: Levels,
+    codes: &[u16],
+) {
+    match before {
+        None => bits.push(levels.high.bits(), Level::BITS),
+        Some(before) => bits.push_rice(high_number(levels, before), parameters.high, 0, 0),
+    }
+    bits.push_rice(low_number(levels), parameters.low, 0, 0);
+    let mut next = 0;
+    for code in codes {
+        let place = code & PLACE;
+        let gap = u32::from(place.wrapping_sub(next));
+        bits.push_rice(gap, parameters.gap, u32::from(code / NEGATIVE), 1);
+        next = place + 1;
+    }
+    if levels.low < levels.high {
+        scratch.set_to_runs(codes);
+        for run in scratch.of() {
+            bits.push_rice(u32::from(*run), parameters.run, 0, 0);
+        }
+    }
+}
+
+/// What can be wrong within a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    LevelTooLarge,
+    LevelUnused,
+    RunTooLong,
+    NegativeZero,
+    OutsideBlock,
+}
+
+/// Reads a block into `codes`, one per value, and counts what it costs. Zeros behind the end of `bits` may be taken for
+/// part of it.
+#[inline(always)]
+pub(super) fn read(
+    bits: &mut BitReader,
+    costs: &mut Costs,
+    scratch: &mut Short,
+    parameters: Parameters,
+    before: Option<Level>,
+    block: Block,
+    codes: &mut [u16],
+) -> Result<Levels, Fault> {
+    let levels = read_levels(bits, costs, parameters, before)?;
+    let mut next = 0;
+    for code in codes.iter_mut() {
+        let gap_and_sign = bits.read_rice(parameters.gap, 1);
+        let place = next + (gap_and_sign >> 1);
+        *code = place as u16 & PLACE | (gap_and_sign as u16 & 1) << 15;
+        next = place + 1;
+    }
+    if next as usize > block.len {
+        return Err(Fault::OutsideBlock);
+    }
+    scratch.set_to_gaps(codes);
+    costs.gap.add_short(scratch.of());
+    if levels.low < levels.high {
+        read_runs(bits, scratch, parameters, codes)?;
+        costs.run.add_short(scratch.of());
+    }
+    let is_negative_zero = |code: &u16| code & (HIGH | NEGATIVE) == NEGATIVE;
+    if levels.low == Level::ZERO && codes.iter().any(is_negative_zero) {
+        return Err(Fault::NegativeZero);
+    }
+    Ok(levels)
+}
+
+#[inline(always)]
+fn read_levels(
+    bits: &mut BitReader,
+    costs: &mut Costs,
+    parameters: Parameters,
+    before: Option<Level>,
+) -> Result<Levels, Fault> {
+    let high = match before {
+        None => i64::from(bits.read(Level::BITS)),
+        Some(before) => {
+            let number = bits.read_rice(parameters.high, 0);
+            costs.high.add(number);
+            i64::from(before.bits()) + i64::from(unfolded(number))
+        }
+    };
+    let level = |bits: i64| {
+        let bits = u32::try_from(bits).ok();
+        bits.and_then(Level::from_bits).ok_or(Fault::LevelTooLarge)
+    };
+    let below = bits.read_rice(parameters.low, 0);
+    costs.low.add(below);
+    Ok(Levels {
+        high: level(high)?,
+        low: level(high - i64::from(below))?,
+    })
+}
+
+/// Marks the values of the high level; `runs` gets the runs of low ones.
+#[inline(always)]
+fn read_runs(
+    bits: &mut BitReader,
+    runs: &mut Short,
+    parameters: Parameters,
+    codes: &mut [u16],
+) -> Result<(), Fault> {
+    runs.len = 0;
+    let (mut at, mut highs) = (0usize, 0usize);
+    while at < codes.len() {
+        let run = bits.read_rice(parameters.run, 0) as usize;
+        if run > codes.len() - at {
+            return Err(Fault::RunTooLong);
+        }
+        runs.push(run as u16);
+        at += run;
+        if let Some(code) = codes.get_mut(at) {
+            *code |= HIGH;
+            highs += 1;
+        }
+        at += 1;
+    }
+    if highs == 0 || highs == codes.len() {
+        return Err(Fault::LevelUnused);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn differences_are_folded_and_unfolded(difference in -40_000i32..40_000) {
+            prop_assert_eq!(unfolded(folded(difference)), difference);
+            prop_assert!(folded(difference) <= 2 * difference.unsigned_abs());
+        }
+    }
+}
