@@ -193,7 +193,7 @@ impl StripCompressor<'_> {
     pub fn push(&mut self, delta: &[f32], error: &mut [f32]) -> Result<(), CompressError> {
         let before = self.next * self.grid.strip_len();
         let left = self.grid.len().saturating_sub(before);
-        let is_whole = delta.len() == left || delta.len() % self.grid.strip_len() == 0;
+        let is_whole = delta.len() == left || delta.len().is_multiple_of(self.grid.strip_len());
         if delta.len() != error.len() || delta.len() > left || !is_whole {
             let (found, expected) = (delta.len().min(error.len()), left);
             return Err(MismatchError::VectorLength { found, expected }.into());

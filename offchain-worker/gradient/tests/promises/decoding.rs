@@ -357,8 +357,9 @@ fn what_cannot_be_said_is_not_made() {
     let ours = layout(&[&[9, 70]]);
     let tensor = &ours.0[0];
     let (sent, _) = contribution(&ours, 400, 8);
-    let values: Vec<(u32, f32)> = sent.tensors[0].values().collect();
-    let spoiled = |spoil: &dyn Fn(&mut Vec<(u32, f32)>)| {
+    type Values = Vec<(u32, f32)>;
+    let values: Values = sent.tensors[0].values().collect();
+    let spoiled = |spoil: &dyn Fn(&mut Values)| {
         let mut values = values.clone();
         spoil(&mut values);
         match SparseTensor::from_values(tensor, 400, &values) {
