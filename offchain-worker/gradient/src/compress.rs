@@ -261,7 +261,7 @@ impl Kernel for Send<'_> {
         let mut magnitudes = Magnitudes::new();
         let (cols, mut codes) = (self.strip.cols, self.codes);
         for (block, levels) in self.strip.blocks(self.kept).zip(self.levels) {
-            let largest = accumulate(
+            let largest = accumulate::<L>(
                 block,
                 cols,
                 self.beta,
@@ -282,7 +282,7 @@ impl Kernel for Send<'_> {
 
 /// error ← β · error + Δ in one block, with the magnitudes as bits; gives the largest of them.
 #[inline(always)]
-fn accumulate(
+fn accumulate<L: Lanes>(
     block: Block,
     cols: usize,
     beta: f32,
@@ -295,6 +295,10 @@ fn accumulate(
     let rows = bits[..block.len].chunks_exact_mut(block.width);
     for (row, bits) in rows.enumerate() {
         let at = row * cols + block.col..row * cols + block.col + block.width;
+        // rows lie far apart, so that the CPU does not guess what comes next: the block to the right
+        let next = at.end..(at.end + block.width).min((row + 1) * cols);
+        L::prefetch(&error[next.clone()]);
+        L::prefetch(&delta[next]);
         let (error, delta) = (&mut error[at.clone()], &delta[at]);
         for ((error, delta), bits) in error.iter_mut().zip(delta).zip(bits) {
             *error = beta * *error + delta;
@@ -318,16 +322,14 @@ fn send<L: Lanes>(
 ) -> Levels {
     let ascending = magnitudes.select::<L>(block.len, codes);
     let (levels, threshold) = two_levels(bytemuck::cast_slice(ascending));
+    // there is no −0 on the wire
+    let has_zeros = levels.low == Level::ZERO;
     for code in codes {
         let value = &mut accumulated[block.index(usize::from(*code), cols)];
-        if value.abs() >= threshold {
-            *code |= HIGH;
-        }
-        // there is no −0 on the wire
-        let is_zero = *code & HIGH == 0 && levels.low == Level::ZERO;
-        if value.is_sign_negative() && !is_zero {
-            *code |= NEGATIVE;
-        }
+        let high = u16::from(value.abs() >= threshold) * HIGH;
+        let sign = (value.to_bits() >> 16) as u16 & NEGATIVE;
+        let is_zero = has_zeros && high == 0;
+        *code |= high | if is_zero { 0 } else { sign };
         *value -= value_of(*code, levels);
     }
     levels

@@ -19,8 +19,11 @@ pub(crate) struct Magnitudes {
     pub(crate) bits: [[u32; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
     /// How many rows are used.
     pub(crate) rows: usize,
-    /// Place and magnitude of what passed the threshold, in ascending order of place.
-    candidates: Vec<(u16, u32)>,
+    /// Places of what passed the threshold, ascending, and their magnitudes.
+    places: [u16; BLOCK],
+    passed: [u32; BLOCK],
+    /// How many passed.
+    count: usize,
     sorted: Vec<u32>,
     /// The smallest magnitude selected in the last block.
     last: u32,
@@ -31,7 +34,9 @@ impl Magnitudes {
         Magnitudes {
             bits: [[0; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
             rows: 0,
-            candidates: Vec::new(),
+            places: [0; BLOCK],
+            passed: [0; BLOCK],
+            count: 0,
             sorted: Vec::new(),
             last: 0,
         }
@@ -49,8 +54,8 @@ impl Magnitudes {
         };
         self.collect::<L>(len, threshold);
         self.sorted.clear();
-        let magnitudes = self.candidates.iter().map(|(_, magnitude)| *magnitude);
-        self.sorted.extend(magnitudes);
+        let passed = &self.passed[..self.count];
+        self.sorted.extend_from_slice(passed);
         let excess = self.sorted.len() - keep;
         if excess > keep {
             self.sorted.select_nth_unstable(excess);
@@ -62,16 +67,16 @@ impl Magnitudes {
         }
         let smallest = self.sorted.first().copied().unwrap_or(0);
         self.last = smallest;
-        let equal = self.sorted.iter().take_while(|m| **m == smallest).count();
-        let mut left = equal;
-        let chosen = self.candidates.iter().filter(|(_, magnitude)| {
-            let is_equal = *magnitude == smallest;
-            let is_chosen = *magnitude > smallest || (is_equal && left > 0);
-            left -= usize::from(is_equal && is_chosen);
-            is_chosen
-        });
-        for (to, (place, _)) in places.iter_mut().zip(chosen) {
-            *to = *place;
+        let mut equal = self.sorted.iter().take_while(|m| **m == smallest).count();
+        let mut chosen = 0;
+        for (place, magnitude) in self.places.iter().zip(passed) {
+            // whether a candidate is chosen is hard to predict, so it is no branch
+            if let Some(to) = places.get_mut(chosen) {
+                *to = *place;
+            }
+            let tie = usize::from(*magnitude == smallest) & usize::from(equal > 0);
+            equal -= tie;
+            chosen += usize::from(*magnitude > smallest) | tie;
         }
         &self.sorted
     }
@@ -116,7 +121,7 @@ impl Magnitudes {
 
     #[inline(always)]
     fn collect<L: Lanes>(&mut self, len: usize, threshold: u32) {
-        self.candidates.clear();
+        self.count = 0;
         for (number, row) in self.bits.iter().take(self.rows).enumerate() {
             let first = number * BLOCK_SIDE;
             let mut set = L::at_least(row, threshold);
@@ -125,7 +130,11 @@ impl Magnitudes {
             }
             while set != 0 {
                 let place = set.trailing_zeros() as usize % BLOCK_SIDE;
-                self.candidates.push(((first + place) as u16, row[place]));
+                // never more than the block has elements
+                let at = self.count % BLOCK;
+                self.places[at] = (first + place) as u16;
+                self.passed[at] = row[place];
+                self.count += 1;
                 set &= set - 1;
             }
         }

@@ -17,6 +17,10 @@ pub(crate) trait Lanes {
     /// The set of elements that are at least `threshold`, element *i* as bit *i*. Elements and threshold
     /// are below 2³¹.
     fn at_least(row: &[u32; 64], threshold: u32) -> u64;
+
+    /// Asks for the cache lines of elements that will be needed soon.
+    #[inline(always)]
+    fn prefetch(_elements: &[f32]) {}
 }
 
 /// A width of SIMD.
@@ -104,9 +108,22 @@ mod x86 {
         kernel.run::<Avx512>()
     }
 
+    #[inline(always)]
+    fn prefetch(elements: &[f32]) {
+        for line in elements.chunks(16) {
+            // SAFETY: a hint that reads nothing; SSE is part of x86-64.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        }
+    }
+
     struct Avx2;
 
     impl Lanes for Avx2 {
+        #[inline(always)]
+        fn prefetch(elements: &[f32]) {
+            prefetch(elements);
+        }
+
         #[inline(always)]
         fn at_least(row: &[u32; 64], threshold: u32) -> u64 {
             let mut set = 0;
@@ -127,6 +144,11 @@ mod x86 {
     struct Avx512;
 
     impl Lanes for Avx512 {
+        #[inline(always)]
+        fn prefetch(elements: &[f32]) {
+            prefetch(elements);
+        }
+
         #[inline(always)]
         fn at_least(row: &[u32; 64], threshold: u32) -> u64 {
             let mut set = 0;
