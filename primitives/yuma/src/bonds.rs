@@ -101,8 +101,8 @@ impl Books<'_> {
     /// The weight that a bond follows: clipped to consensus as far as the penalty goes.
     #[inline]
     fn followed(&self, cell: &Cell, consensus: Share) -> Share {
-        let clip = cell.weight.minus(consensus);
-        cell.weight.minus(clip.times_up(self.penalty))
+        let clip = cell.weight().minus(consensus);
+        cell.weight().minus(clip.times_up(self.penalty))
     }
 
     /// Bonds are shares in a miner: they follow stake times weight, and each column adds up to 1.

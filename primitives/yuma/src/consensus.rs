@@ -30,7 +30,7 @@ impl Agreement {
             let mut rank = Share::ZERO;
             if !agreed.is_zero() {
                 for cell in column {
-                    let clipped = cell.weight.min(agreed);
+                    let clipped = cell.weight().min(agreed);
                     rank = rank.plus(clipped.times(at(&votes.stake, cell.voter)));
                     if let Some(trust) = trust.get_mut(usize::from(cell.voter)) {
                         *trust = trust.plus(clipped);

@@ -1,10 +1,11 @@
 //! Weighted medians: the largest weight that enough of the stake supports.
 
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use crate::{
     share::{at, normalise, sum, Share},
-    votes::Cell,
+    votes,
 };
 
 /// Finds the median of one column after another.
@@ -36,17 +37,13 @@ impl Median {
 
     /// The smallest weight such that the stake at or below it is more than the minority: the largest that at
     /// least κ of the stake supports. Stake that gave no weight supports zero.
-    pub fn of(&mut self, column: &[Cell]) -> Share {
+    pub fn of(&mut self, column: &[votes::Cell]) -> Share {
         self.votes.clear();
         let mut voted = 0_u64;
-        for cell in column {
-            let mass = at(&self.masses, cell.voter);
-            if !mass.is_zero() && !cell.weight.is_zero() {
-                self.votes
-                    .push(cell.weight.to_bits() << VOTER_BITS | u64::from(cell.voter));
-                voted = voted.wrapping_add(mass.to_bits());
-            }
-        }
+        self.votes.extend(column.iter().map(|cell| {
+            voted = voted.wrapping_add(at(&self.masses, cell.voter).to_bits());
+            cell.weight().to_bits() << VOTER_BITS | u64::from(cell.voter)
+        }));
         let silent = self.total.saturating_sub(voted);
         if silent > 0 && silent as i64 > self.minority {
             return Share::ZERO;
@@ -54,16 +51,21 @@ impl Median {
         let below = self.minority.saturating_sub_unsigned(silent).max(0) as u64;
         let vote = match voted > below {
             true => select(&mut self.votes, &self.masses, below),
-            false => self.votes.iter().copied().max(),
+            false => self.largest(),
         };
         vote.map_or(Share::ZERO, |vote| Share::from_bits(vote >> VOTER_BITS))
+    }
+
+    fn largest(&self) -> Option<u64> {
+        let has_stake = |vote: &u64| mass_of(*vote, &self.masses) > 0;
+        self.votes.iter().copied().filter(has_stake).max()
     }
 }
 
 const VOTER_BITS: u32 = 16;
 
 /// Below this many votes, sorting is fastest.
-const FEW: usize = 16;
+const FEW: usize = 12;
 
 /// The first vote, in ascending order, such that the mass up to and with it is more than `below`.
 ///
@@ -74,8 +76,11 @@ fn select(mut votes: &mut [u64], masses: &[Share], mut below: u64) -> Option<u64
     while votes.len() > FEW && rounds > 0 {
         rounds = rounds.wrapping_sub(1);
         let pivot = middle_of_three(votes);
-        let (smaller, mass) = partition(votes, pivot, masses);
+        let smaller = partition(votes, pivot);
         let (left, right) = votes.split_at_mut_checked(smaller)?;
+        let mass = left
+            .iter()
+            .fold(0_u64, |sum, &vote| sum.wrapping_add(mass_of(vote, masses)));
         votes = match mass > below {
             true => left,
             false => {
@@ -93,20 +98,21 @@ fn select(mut votes: &mut [u64], masses: &[Share], mut below: u64) -> Option<u64
     })
 }
 
-/// Moves the votes below `pivot` to the front; how many they are, and their mass. Without branches on the
-/// votes, which nobody could predict.
+/// Moves the votes below `pivot` to the front, and says how many they are. Without branches on the votes,
+/// which nobody could predict.
 #[inline]
-fn partition(votes: &mut [u64], pivot: u64, masses: &[Share]) -> (usize, u64) {
-    let (mut smaller, mut total) = (0_usize, 0_u64);
-    for right in 0..votes.len() {
-        let vote = votes.get(right).copied().unwrap_or_default();
-        let is_smaller = vote < pivot;
-        votes.swap(smaller, right);
-        smaller = smaller.wrapping_add(usize::from(is_smaller));
-        let mask = u64::from(is_smaller).wrapping_neg();
-        total = total.wrapping_add(mass_of(vote, masses) & mask);
+fn partition(votes: &mut [u64], pivot: u64) -> usize {
+    let mut smaller = 0_usize;
+    let votes = Cell::from_mut(votes).as_slice_of_cells();
+    for right in votes {
+        let vote = right.get();
+        // Never beyond `right`, so it is there.
+        if let Some(left) = votes.get(smaller) {
+            right.set(left.replace(vote));
+        }
+        smaller = smaller.wrapping_add(usize::from(vote < pivot));
     }
-    (smaller, total)
+    smaller
 }
 
 fn middle_of_three(votes: &[u64]) -> u64 {
@@ -132,12 +138,10 @@ mod tests {
 
     /// Consensus on one column for validators of `stake` that gave `weights`, in hundredths.
     fn agreed(stake: &[u16], weights: &[u16], kappa: u16) -> Share {
-        let cell = |(voter, &weight): (u16, &u16)| Cell {
-            voter,
-            bond: 0,
-            weight: Share::ratio(weight.into(), 100),
+        let cell = |(voter, &weight): (u16, &u16)| {
+            votes::Cell::new(voter, 0, Share::ratio(weight.into(), 100))
         };
-        let column: Vec<Cell> = (0..).zip(weights).map(cell).collect();
+        let column: Vec<votes::Cell> = (0..).zip(weights).map(cell).collect();
         let whole = stake.iter().map(|&stake| u128::from(stake)).sum();
         let stake: Vec<Share> = stake
             .iter()

@@ -32,8 +32,28 @@ pub struct Cell {
     pub voter: u16,
     /// The bond as it was stored.
     pub bond: u16,
+    /// The weight in units of 2⁻³², with all bits set for 1.
+    weight: u32,
+}
+
+impl Cell {
+    pub fn new(voter: u16, bond: u16, weight: Share) -> Cell {
+        let weight = u32::try_from(weight.to_bits()).unwrap_or(u32::MAX);
+        Cell {
+            voter,
+            bond,
+            weight,
+        }
+    }
+
     /// The weight, of a row that adds up to 1.
-    pub weight: Share,
+    ///
+    /// 2³² − 1 is free to stand for 2³²: the largest quotient below 1 is 1 − 1/Σ, and Σ, the sum of a row of
+    /// stored weights, is below 2³², so that it is at least two units below.
+    #[inline]
+    pub fn weight(&self) -> Share {
+        Share::from_bits(u64::from(self.weight).wrapping_add(u64::from(self.weight == u32::MAX)))
+    }
 }
 
 /// The cells, member by member, and by voter within a member: everything that an epoch computes but two sums
@@ -97,6 +117,13 @@ pub fn total_stake(members: &[Member]) -> u128 {
     })
 }
 
+/// As many cells as there are if each row's weights and bonds are on the same members; there may be more.
+fn most_cells(members: &[Member]) -> usize {
+    let voting = members.iter().filter(|member| member.validator);
+    let lengths = voting.map(|member| member.weights.len().max(member.bonds.len()));
+    lengths.fold(0, usize::saturating_add)
+}
+
 /// A cell as it was listed.
 struct Listed {
     column: u16,
@@ -117,7 +144,7 @@ struct Rows {
 impl Rows {
     fn new(input: &Input) -> Rows {
         Rows {
-            cells: Vec::new(),
+            cells: Vec::with_capacity(most_cells(input.members)),
             sums: Vec::new(),
             lengths: vec![0; input.members.len()],
             last_epoch: input.last_epoch,
@@ -133,8 +160,6 @@ impl Rows {
             return Err(InputError::RowNotAscending { uid: voter.uid });
         }
         let before = self.cells.len();
-        self.cells
-            .reserve(voter.weights.len().max(voter.bonds.len()));
         let mut sum = 0_u64;
         union(voter.weights, voter.bonds, |uid, weight, bond| {
             let Some(place) = places.get(uid) else { return };
@@ -179,11 +204,8 @@ impl Rows {
                     continue;
                 };
                 if let Some(cell) = cells.get_mut(*end) {
-                    *cell = Cell {
-                        voter: number as u16,
-                        bond: listed.bond,
-                        weight: whole.share(listed.weight.into()),
-                    };
+                    let weight = whole.share(listed.weight.into());
+                    *cell = Cell::new(number as u16, listed.bond, weight);
                 }
                 *end = end.wrapping_add(1);
             }
@@ -231,7 +253,12 @@ struct Place {
 }
 
 /// Per uid its place.
-struct Places(Vec<Option<Place>>);
+struct Places {
+    places: Vec<Place>,
+}
+
+/// The column of uids that nobody has. No member has it: there are fewer.
+const NOBODY: u16 = u16::MAX;
 
 impl Places {
     fn of(members: &[Member]) -> Result<Places, InputError> {
@@ -248,21 +275,26 @@ impl Places {
         let slots = members
             .last()
             .map_or(0, |member| usize::from(member.uid).wrapping_add(1));
-        let mut places = vec![None; slots];
+        let nobody = Place {
+            column: NOBODY,
+            registered_at: 0,
+        };
+        let mut places = vec![nobody; slots];
         for (column, member) in (0..).zip(members) {
-            if let Some(slot) = places.get_mut(usize::from(member.uid)) {
-                *slot = Some(Place {
+            if let Some(place) = places.get_mut(usize::from(member.uid)) {
+                *place = Place {
                     column,
                     registered_at: member.registered_at,
-                });
+                };
             }
         }
-        Ok(Places(places))
+        Ok(Places { places })
     }
 
     #[inline]
-    fn get(&self, uid: u16) -> Option<Place> {
-        self.0.get(usize::from(uid)).copied().flatten()
+    fn get(&self, uid: u16) -> Option<&Place> {
+        let place = self.places.get(usize::from(uid))?;
+        (place.column != NOBODY).then_some(place)
     }
 }
 
@@ -297,11 +329,7 @@ mod tests {
         };
         let votes = Votes::of(&input).unwrap();
         let columns: Vec<Vec<Cell>> = votes.cells.iter().map(<[Cell]>::to_vec).collect();
-        let cell = |voter, bond, weight| Cell {
-            voter,
-            bond,
-            weight,
-        };
+        let cell = Cell::new;
         assert_eq!(
             columns,
             [
