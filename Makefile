@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build devnet test lint bench bench-wasm chain-specs zombienet
+.PHONY: help setup cuda-tools build devnet test lint bench bench-wasm bench-peers venv test-peers chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,15 @@ bench-wasm: setup ## what an epoch of Yuma costs as WASM
 		--package yuma-wasm-guest --target wasm32v1-none
 	cargo run --locked --manifest-path primitives/yuma/wasm-bench/Cargo.toml -- \
 		$(CARGO_TARGET_DIR)/wasm32v1-none/release/yuma_wasm_guest.wasm
+
+venv: setup ## PyTorch, transformers and JAX in $CAIRN_CACHE/venv (several GB), to measure and check against
+	scripts/peers/venv.sh
+
+bench-peers: build venv ## training steps beside PyTorch's, in turn
+	$(CAIRN_CACHE)/venv/bin/python scripts/peers/train.py --cairn $(CARGO_TARGET_DIR)/debug/cairn
+
+test-peers: build venv ## what is exported, loaded by transformers (make test does it where the venv is there)
+	CAIRN_REQUIRE_VENV=1 cargo test --locked -p cairn-worker --test hugging_face
 
 chain-specs: build ## write chain-specs/dev.json and chain-specs/local.json, with this checkout's runtime
 	for name in dev local; do \

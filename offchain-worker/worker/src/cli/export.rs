@@ -15,7 +15,7 @@ use super::{
     look::no_subnet,
     print,
 };
-use crate::{amount::thousands, data::tokenizer, error::Failure, run_file::RunFile, shards};
+use crate::{amount::thousands, data, error::Failure, run_file::RunFile, shards};
 
 /// `cairn run export`.
 #[derive(Args, Debug)]
@@ -72,7 +72,7 @@ impl Export {
         let known = self.known().await?;
         let (round, weights) = self.weights(&store, &known).await?;
         let tokenizer = match (&self.tokenizer, known.tokenizer) {
-            (Some(path), _) => Some(tokenizer::read(path)?.1),
+            (Some(path), _) => Some(data::read(path)?.1),
             (None, Some(root)) => Some(shards::tokenizer(&store, root).await?.to_vec()),
             (None, None) => None,
         };
@@ -210,8 +210,8 @@ pub fn write(
     };
     let end = match tokenizer {
         Some(bytes) => {
-            let (parsed, bytes) = tokenizer::parse(bytes)?;
-            let end = tokenizer::end_of_document(&parsed)?;
+            let (parsed, bytes) = data::parse(bytes)?;
+            let end = data::end_of_document(&parsed)?;
             let name = parsed.id_to_token(end).unwrap_or_default();
             let settings = json!({
                 "tokenizer_class": "PreTrainedTokenizerFast",

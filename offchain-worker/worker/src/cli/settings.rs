@@ -23,16 +23,11 @@ use toml::{Table, Value};
 use crate::error::Failure;
 
 /// The file named by `--config` or `CAIRN_CONFIG`. Looked for before anything else is parsed, since it
-/// decides what the defaults are. For `cairn bench train`, `--config` names a model instead.
+/// decides what the defaults are. For `cairn bench train`, `--config` names a model, unless there is such a file.
 pub fn file_of(arguments: &[OsString]) -> Option<PathBuf> {
-    let names_a_model = |file: &PathBuf| {
-        let verb = arguments.windows(2).any(|verb| verb == ["bench", "train"]);
-        verb && cairn_trainer::config::NAMES
-            .iter()
-            .any(|name| file == Path::new(name))
-    };
+    let train = arguments.windows(2).any(|verb| verb == ["bench", "train"]);
     stated(arguments)
-        .filter(|file| !names_a_model(file))
+        .filter(|file| !train || file.is_file())
         .or_else(|| std::env::var_os("CAIRN_CONFIG").map(PathBuf::from))
         .filter(|file| !file.as_os_str().is_empty())
 }
@@ -224,6 +219,6 @@ mod tests {
         assert_eq!(found(&["cairn", "--config=y", "mine"]), Some("y".into()));
         let bench = |config| found(&["cairn", "bench", "train", "--config", config]);
         assert_eq!(bench("10m"), None);
-        assert_eq!(bench("settings.toml"), Some("settings.toml".into()));
+        assert_eq!(bench("Cargo.toml"), Some("Cargo.toml".into()));
     }
 }

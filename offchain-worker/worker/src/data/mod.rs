@@ -2,7 +2,7 @@
 
 mod corpus;
 mod prepare;
-pub mod tokenizer;
+mod tokenizer;
 
 pub use corpus::{Corpus, SEPARATOR};
 pub use prepare::{prepare, Prepared};
