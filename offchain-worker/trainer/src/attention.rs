@@ -186,11 +186,13 @@ impl Heads {
         let kept = maxima
             .par_chunks_exact_mut(stats)
             .zip(rates.par_chunks_exact_mut(stats));
-        kept.enumerate().for_each(|(number, (maxima, rates))| {
-            let mut scratch = SCRATCH.replace(Scratch::EMPTY);
-            self.attend(self.task(number), qkv, &output, maxima, rates, &mut scratch);
-            SCRATCH.set(scratch);
-        });
+        kept.with_max_len(1)
+            .enumerate()
+            .for_each(|(number, (maxima, rates))| {
+                let mut scratch = SCRATCH.replace(Scratch::EMPTY);
+                self.attend(self.task(number), qkv, &output, maxima, rates, &mut scratch);
+                SCRATCH.set(scratch);
+            });
     }
 
     fn attend(
@@ -256,7 +258,8 @@ impl Heads {
     pub fn backward(&self, doutput: &[f32], kept: Kept, angles: &Angles, dqkv: &mut [f32]) {
         let tasks = kept.output.len() / (self.length * self.out()) * self.keys;
         let dqkv = Shared::new(dqkv);
-        (0..tasks).into_par_iter().for_each(|number| {
+        let tasks = (0..tasks).into_par_iter().with_max_len(1);
+        tasks.for_each(|number| {
             let mut scratch = SCRATCH.replace(Scratch::EMPTY);
             self.attend_backward(
                 self.task(number),

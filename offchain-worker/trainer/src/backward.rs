@@ -126,6 +126,7 @@ impl Model {
             partial.par_chunks_mut(norm::partials(chunk) * width),
         )
             .into_par_iter()
+            .with_max_len(1)
             .for_each(|(dy, x, rates, past, dx, partial)| {
                 let given = norm::Given {
                     dy,
@@ -178,6 +179,7 @@ impl Model {
             partial.par_chunks_mut(norm::partials(chunk) * width),
         )
             .into_par_iter()
+            .with_max_len(1)
             .for_each(
                 |(dout, x, rates, gate_up, hidden, normed, dmiddle, dmixed, partial)| {
                     with_rows([x.len(), hidden.len()], |[dy, dhidden]| {
@@ -252,6 +254,7 @@ impl Model {
             partial.par_chunks_mut(norm::partials(chunk) * width),
         )
             .into_par_iter()
+            .with_max_len(1)
             .for_each(|(dqkv, x, rates, past, normed, dx, partial)| {
                 with_rows([x.len(), 0], |[dy, _]| {
                     let from = Matrix::new(dqkv, heads.row());

@@ -141,6 +141,7 @@ impl Model {
             work.last_rates.par_chunks_mut(chunk),
         )
             .into_par_iter()
+            .with_max_len(1)
             .for_each(|(x, y, rates)| norm::forward(x, weight, y, rates));
     }
 
@@ -162,6 +163,7 @@ impl Model {
             acts.attended_rates.par_chunks_mut(chunk),
         )
             .into_par_iter()
+            .with_max_len(1)
             .enumerate()
             .for_each(|(at, (input, to, rates))| {
                 with_rows([input.len(), 0], |[normed, _]| {
@@ -216,6 +218,7 @@ impl Model {
             next.par_chunks_mut(chunk * width),
         )
             .into_par_iter()
+            .with_max_len(1)
             .for_each(|(input, mixed, middle, rates, gate_up, next)| {
                 let rows = rates.len();
                 with_rows([input.len(), rows * ffn], |[normed, hidden]| {

@@ -430,7 +430,8 @@ pub fn parallel_product(a: Matrix, b: Matrix, c: &mut [f32], start: Start) {
         let columns = from..n.min(from + at_once);
         right.pack(b.columns(&columns));
         let packed = &right;
-        c.par_chunks_mut(rows * n).enumerate().for_each(|(i, c)| {
+        let tasks = c.par_chunks_mut(rows * n).with_max_len(1).enumerate();
+        tasks.for_each(|(i, c)| {
             let a = a.rows(i * rows, c.len() / n);
             packed.product(a, &mut c[from..], n, start);
         });

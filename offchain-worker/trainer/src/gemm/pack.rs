@@ -174,6 +174,9 @@ mod x86 {
 
     use super::Matrix;
 
+    /// Numbers that are fetched ahead in each row.
+    const AHEAD: usize = 64;
+
     /// Transposes the first `k` columns, a multiple of eight, in squares of 8×8.
     ///
     /// A square with fewer than eight rows stores eight numbers all the same. What it stores too much lies where
@@ -187,7 +190,10 @@ mod x86 {
                 unsafe {
                     let row = |i: usize| {
                         let row = (first + i).min(last);
-                        _mm256_loadu_ps(from.data.as_ptr().add(row * from.row_stride + p))
+                        let at = from.data.as_ptr().add(row * from.row_stride + p);
+                        // Rows are too many and too short for the CPU to foresee.
+                        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
+                        _mm256_loadu_ps(at)
                     };
                     let square = [
                         row(0),
