@@ -125,6 +125,11 @@ mod x86 {
                     let mut sums = [[$zero(); 2]; ROWS];
                     let (mut a, mut b) = (a, b);
                     for _ in 0..k {
+                        // Both panels together do not fit the first cache.
+                        _mm_prefetch::<_MM_HINT_T0>(a.wrapping_add(AHEAD * a_stride).cast());
+                        let next = b.wrapping_add(AHEAD * 2 * $lanes).cast::<i8>();
+                        _mm_prefetch::<_MM_HINT_T0>(next);
+                        _mm_prefetch::<_MM_HINT_T0>(next.wrapping_add(64));
                         let (left, right) = ($load(b), $load(b.add($lanes)));
                         for row in 0..ROWS {
                             let x = $splat(*a.add(row));
