@@ -90,6 +90,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "runtime-benchmarks")]
+pub mod benchmarking;
 mod bonds;
 mod delegation;
 mod dissolution;
@@ -160,6 +162,9 @@ pub mod pallet {
         type ReporterShare: Get<Perbill>;
         /// What the calls weigh.
         type WeightInfo: WeightInfo;
+        /// Sets up the other pallets for benchmarks.
+        #[cfg(feature = "runtime-benchmarks")]
+        type BenchmarkHelper: crate::benchmarking::BenchmarkHelper<Self::AccountId>;
     }
 
     /// The stake on a hotkey that counts: (netuid, hotkey) to pool. It outlives the hotkey's seat.

@@ -75,6 +75,25 @@ impl crate::Config for Test {
     type TakeInterval = TakeInterval;
     type ReporterShare = ReporterShare;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = Seats;
+}
+
+#[cfg(feature = "runtime-benchmarks")]
+impl crate::benchmarking::BenchmarkHelper<AccountId> for Seats {
+    fn subnet(coldkey: &AccountId, hotkeys: &[AccountId]) -> Netuid {
+        hotkeys
+            .iter()
+            .for_each(|hotkey| Seats::sit(1, *coldkey, *hotkey));
+        1
+    }
+}
+
+/// A chain in which benchmarks run as tests.
+#[cfg(feature = "runtime-benchmarks")]
+pub fn for_benchmarks() -> sp_io::TestExternalities {
+    let storage = frame_system::GenesisConfig::<Test>::default().build_storage();
+    storage.unwrap().into()
 }
 
 thread_local! {

@@ -4,7 +4,7 @@ use cairn_primitives::{
     traits::{Dissolve, OnMember},
     Netuid,
 };
-use frame_support::{defensive, traits::Get, weights::Weight};
+use frame_support::{defensive, weights::Weight};
 use sp_runtime::{ArithmeticError, DispatchResult};
 
 use crate::{
@@ -31,8 +31,8 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
-    /// Gives some of one subnet back: at most [`Config::DissolvedPerBlock`] things.
-    pub(crate) fn dissolve_some() -> Weight {
+    /// Gives at most `limit` things of one subnet back.
+    pub(crate) fn dissolve_some(limit: u32) -> Weight {
         let now = Self::now();
         let mut looked_at = 0u32;
         let due = Dissolving::<T>::iter().find(|(_, from)| {
@@ -43,7 +43,6 @@ impl<T: Config> Pallet<T> {
         let Some((netuid, _)) = due else {
             return look;
         };
-        let limit = T::DissolvedPerBlock::get();
         let mut done = T::Dissolve::dissolve(netuid, limit).min(limit);
         if done < limit {
             done = done.saturating_add(Self::empty_seats(netuid, limit.saturating_sub(done)));

@@ -77,6 +77,8 @@
 
 extern crate alloc;
 
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarking;
 mod dissolution;
 pub mod limits;
 mod members;
@@ -392,7 +394,7 @@ pub mod pallet {
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
         /// Gives back some of what there was on subnets that are being dissolved.
         fn on_initialize(_: BlockNumberFor<T>) -> Weight {
-            Self::dissolve_some()
+            Self::dissolve_some(T::DissolvedPerBlock::get())
         }
 
         fn integrity_test() {

@@ -69,6 +69,13 @@ impl crate::Config for Test {
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
 }
 
+/// A chain in which benchmarks run as tests.
+#[cfg(feature = "runtime-benchmarks")]
+pub fn for_benchmarks() -> sp_io::TestExternalities {
+    let storage = frame_system::GenesisConfig::<Test>::default().build_storage();
+    storage.unwrap().into()
+}
+
 /// What the pallet told the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Note {

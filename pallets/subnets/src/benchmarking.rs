@@ -1,0 +1,149 @@
+//! What each call and the hook cost, at the sizes that make them cost more.
+//!
+//! What the other pallets do when a member comes or goes, or a subnet ends, is measured with them.
+
+use cairn_primitives::{Balance, BlockNumber, Hyperparameters, Netuid, Uid, CRN, MAX_MEMBERS};
+use frame_benchmarking::v2::*;
+use frame_support::traits::fungible::Mutate;
+use frame_system::RawOrigin;
+
+use crate::pallet::{
+    AuditWindow, Call, Config, Dissolving, HyperparametersOf, Members, Pallet, Subnets, Uids,
+};
+
+/// Blocks after which any price is at its floor.
+const YEAR: BlockNumber = 5_256_000;
+
+/// An account that can pay any price here.
+fn rich<T: Config>(name: &'static str) -> T::AccountId {
+    let who: T::AccountId = account(name, 0, 0);
+    T::Currency::set_balance(&who, 1_000_000 * CRN);
+    who
+}
+
+fn to_block<T: Config>(block: BlockNumber) {
+    frame_system::Pallet::<T>::set_block_number(block.into());
+}
+
+/// A new subnet with so many members, whose hotkeys are `hotkey(uid)`, and its owner.
+fn subnet<T: Config>(members: u32) -> Result<(T::AccountId, Netuid), BenchmarkError> {
+    to_block::<T>(Pallet::<T>::now() + YEAR);
+    let owner = rich::<T>("owner");
+    let coldkey = rich::<T>("coldkey");
+    let netuid = Pallet::<T>::next_netuid()?;
+    Pallet::<T>::create_subnet(RawOrigin::Signed(owner.clone()).into(), Balance::MAX)?;
+    HyperparametersOf::<T>::insert(
+        netuid,
+        Hyperparameters {
+            max_members: MAX_MEMBERS as u16,
+            unbonding_period: AuditWindow::<T>::get().max(7_200),
+            ..Hyperparameters::default()
+        },
+    );
+    let mut record = Subnets::<T>::get(netuid).ok_or("it was just created")?;
+    for uid in 0..members {
+        Pallet::<T>::seat(netuid, uid as Uid, &mut record, &hotkey::<T>(uid), &coldkey)?;
+    }
+    Subnets::<T>::insert(netuid, record);
+    Ok((owner, netuid))
+}
+
+fn hotkey<T: Config>(uid: u32) -> T::AccountId {
+    account("hotkey", uid, 0)
+}
+
+#[benchmarks]
+mod benchmarks {
+    use super::*;
+
+    #[benchmark]
+    fn create_subnet() -> Result<(), BenchmarkError> {
+        let owner = rich::<T>("owner");
+        let netuid = Pallet::<T>::next_netuid()?;
+        #[extrinsic_call]
+        _(RawOrigin::Signed(owner), Balance::MAX);
+        assert!(Subnets::<T>::contains_key(netuid));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn set_hyperparameters() -> Result<(), BenchmarkError> {
+        let (owner, netuid) = subnet::<T>(0)?;
+        let rules = HyperparametersOf::<T>::get(netuid).ok_or("it was just set")?;
+        let rules = Hyperparameters {
+            tempo: 100,
+            ..rules
+        };
+        #[extrinsic_call]
+        _(RawOrigin::Signed(owner), netuid, rules.clone());
+        assert_eq!(HyperparametersOf::<T>::get(netuid), Some(rules));
+        Ok(())
+    }
+
+    /// With a full subnet somebody is replaced; with others a seat is looked for, from the lowest on.
+    #[benchmark]
+    fn register(m: Linear<0, MAX_MEMBERS>) -> Result<(), BenchmarkError> {
+        let (_, netuid) = subnet::<T>(m)?;
+        to_block::<T>(Pallet::<T>::now() + YEAR);
+        let (payer, newcomer) = (rich::<T>("payer"), hotkey::<T>(MAX_MEMBERS));
+        #[extrinsic_call]
+        _(
+            RawOrigin::Signed(payer),
+            netuid,
+            newcomer.clone(),
+            Balance::MAX,
+        );
+        assert!(Uids::<T>::contains_key(netuid, newcomer));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn leave() -> Result<(), BenchmarkError> {
+        let (_, netuid) = subnet::<T>(1)?;
+        let coldkey = account("coldkey", 0, 0);
+        #[extrinsic_call]
+        _(RawOrigin::Signed(coldkey), netuid, hotkey::<T>(0));
+        assert!(!Members::<T>::contains_key(netuid, 0));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn dissolve_subnet() -> Result<(), BenchmarkError> {
+        let (owner, netuid) = subnet::<T>(1)?;
+        #[extrinsic_call]
+        _(RawOrigin::Signed(owner), netuid);
+        assert!(Dissolving::<T>::contains_key(netuid));
+        Ok(())
+    }
+
+    /// None of them is due yet.
+    #[benchmark]
+    fn look_for_dissolving(s: Linear<0, 128>) -> Result<(), BenchmarkError> {
+        for netuid in 0..s {
+            Dissolving::<T>::insert(netuid as Netuid, BlockNumber::MAX);
+        }
+        #[block]
+        {
+            Pallet::<T>::dissolve_some(1);
+        }
+        Ok(())
+    }
+
+    /// Seats: the dearest thing that is given back, since every pallet is told.
+    #[benchmark]
+    fn dissolve(i: Linear<1, MAX_MEMBERS>) -> Result<(), BenchmarkError> {
+        let (_, netuid) = subnet::<T>(i)?;
+        Pallet::<T>::start_dissolution(netuid)?;
+        to_block::<T>(Pallet::<T>::now() + YEAR);
+        // What the others keep is gone.
+        while <T::Dissolve as cairn_primitives::traits::Dissolve>::dissolve(netuid, 1) > 0 {}
+        #[block]
+        {
+            Pallet::<T>::dissolve_some(i);
+        }
+        assert_eq!(Members::<T>::iter_prefix(netuid).count(), 0);
+        Ok(())
+    }
+
+    impl_benchmark_test_suite!(Pallet, crate::mock::for_benchmarks(), crate::mock::Test);
+}
