@@ -117,6 +117,12 @@ impl Compressor {
         })
     }
 
+    /// The same at another level of SIMD.
+    #[cfg(test)]
+    pub(crate) fn at(self, simd: Simd) -> Compressor {
+        Compressor { simd, ..self }
+    }
+
     /// What is sent of a tensor. Both vectors have its elements, row by row.
     ///
     /// # Errors

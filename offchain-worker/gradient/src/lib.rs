@@ -32,6 +32,8 @@ mod roots;
 mod seal;
 mod select;
 mod simd;
+#[cfg(test)]
+mod simd_tests;
 mod sparse;
 mod wire;
 

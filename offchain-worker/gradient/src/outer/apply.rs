@@ -15,7 +15,7 @@ const PIECE: usize = 1 << 20;
 
 /// The settings of an outer step.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// α.
     rate: f32,
     /// ⌈ρR⌉, and 1 at least: what m_i is where there is a Δ̄.
@@ -24,7 +24,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    pub(super) fn new(outer: &OuterStep, contributions: usize) -> Result<Step, OuterStepError> {
+    pub(crate) fn new(outer: &OuterStep, contributions: usize) -> Result<Step, OuterStepError> {
         if outer.rho > Nano::ONE {
             return Err(OuterStepError::Rho { rho: outer.rho });
         }
@@ -41,8 +41,14 @@ impl Step {
         })
     }
 
+    /// The same at another level of SIMD.
+    #[cfg(test)]
+    pub(crate) fn at(self, simd: Simd) -> Step {
+        Step { simd, ..self }
+    }
+
     /// Steps one tensor's weights by what was sent of it, in ascending order of uid.
-    pub(super) fn tensor(
+    pub(crate) fn tensor(
         &self,
         grid: Grid,
         theta: &mut [f32],

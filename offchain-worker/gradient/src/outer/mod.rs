@@ -16,7 +16,7 @@
 //!
 //! No value sent is above 65,280, so that Δ̄ is not either and no α takes a finite weight to infinity.
 
-mod apply;
+pub(crate) mod apply;
 mod stream;
 
 use cairn_primitives::{Layout, Nano, OuterStep, Uid, H256};

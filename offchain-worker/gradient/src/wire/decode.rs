@@ -271,7 +271,12 @@ pub(super) fn decode_part(part: &[u8], tensor: &mut SparseTensor) -> Result<(), 
     decode_part_at(Simd::best(), part, tensor)
 }
 
-fn decode_part_at(simd: Simd, part: &[u8], tensor: &mut SparseTensor) -> Result<(), TensorFault> {
+/// The same at a level of SIMD.
+pub(crate) fn decode_part_at(
+    simd: Simd,
+    part: &[u8],
+    tensor: &mut SparseTensor,
+) -> Result<(), TensorFault> {
     let (found, bits) = split_parameters(part);
     let (costs, bits) = simd.run(Blocks {
         bits: BitReader::new(bits),

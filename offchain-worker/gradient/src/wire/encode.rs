@@ -167,7 +167,7 @@ fn encode_part(tensor: &SparseTensor) -> (Parameters, BitWriter) {
 }
 
 /// In two passes over the values: the first finds the parameters, the second writes.
-fn encode_part_at(simd: Simd, tensor: &SparseTensor) -> (Parameters, BitWriter) {
+pub(super) fn encode_part_at(simd: Simd, tensor: &SparseTensor) -> (Parameters, BitWriter) {
     let pieces = pieces_of(tensor);
     let parameters = count_pieces(simd, tensor, &pieces).best();
     let written: Vec<BitWriter> = pieces

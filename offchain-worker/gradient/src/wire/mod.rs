@@ -17,6 +17,16 @@ pub use read::{ReadError, Reader};
 pub use rice::Code;
 pub use size::max_encoded_len;
 
+#[cfg(test)]
+pub(crate) use decode::decode_part_at;
+
+/// A tensor's part without the length before it, made at a level of SIMD.
+#[cfg(test)]
+pub(crate) fn encode_part_at(simd: crate::simd::Simd, tensor: &crate::SparseTensor) -> Vec<u8> {
+    let (parameters, bits) = encode::encode_part_at(simd, tensor);
+    [&parameters.to_bytes()[..], bits.bytes()].concat()
+}
+
 /// The most bytes of a tensor's part, without the length before it.
 const MAX_PART: u64 = u32::MAX as u64;
 /// The most bytes that a part's length takes.

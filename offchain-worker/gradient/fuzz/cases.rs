@@ -1,0 +1,57 @@
+//! What the fuzzer and the crate's tests do with bytes: the first says for which run, the rest is a file.
+
+use cairn_gradient::{decode, encode, Contribution, DecodeError, ReadError, Reader, SparseTensor};
+use cairn_primitives::{Compression, Layout, Nano, Tensor};
+
+/// Shapes and density of a few runs: blocks of every kind, one value and all of them.
+const RUNS: [(&[&[u32]], u16); 5] = [
+    (&[&[64, 64]], 64),
+    (&[&[9, 70], &[30]], 400),
+    (&[&[8]], 2_048),
+    (&[&[130, 70], &[5_000], &[3, 1]], 64),
+    (&[&[1], &[70, 3]], 4_096),
+];
+
+/// The run that a byte stands for.
+pub fn run(byte: u8) -> (Layout, Compression) {
+    let (shapes, kept_per_block) = RUNS[usize::from(byte) % RUNS.len()];
+    let tensors = shapes.iter().enumerate().map(|(number, shape)| Tensor {
+        name: format!("t{number}"),
+        shape: shape.to_vec(),
+    });
+    let compression = Compression {
+        kept_per_block,
+        error_decay: Nano(950_000_000),
+    };
+    (Layout(tensors.collect()), compression)
+}
+
+/// Decodes in one go and tensor by tensor, which must agree, and encodes what was decoded.
+pub fn check(data: &[u8]) -> Option<Result<Contribution, DecodeError>> {
+    let (first, file) = data.split_first()?;
+    let (layout, compression) = run(*first);
+    let decoded = decode(file, &layout, &compression);
+    match (&decoded, read(file, &layout, &compression)) {
+        (Ok(whole), Ok(tensors)) => {
+            assert_eq!(whole.tensors, tensors);
+            let again = encode(whole, &layout, &compression).expect("goes together");
+            assert!(again == file, "two encodings of one content");
+        }
+        (Err(_), Err(ReadError::Decode(_))) => {}
+        (whole, tensors) => panic!("{whole:?} in one go, {tensors:?} tensor by tensor"),
+    }
+    Some(decoded)
+}
+
+fn read(
+    file: &[u8],
+    layout: &Layout,
+    compression: &Compression,
+) -> Result<Vec<SparseTensor>, ReadError> {
+    let mut reader = Reader::new(file, layout, compression)?;
+    let (mut tensors, mut tensor) = (Vec::new(), None);
+    while reader.tensor(&mut tensor)? {
+        tensors.extend(tensor.clone());
+    }
+    reader.finish().map(|_| tensors)
+}
