@@ -79,20 +79,19 @@ impl Columns {
 impl Votes {
     /// Picks them out of the input and checks it.
     pub fn of(input: &Input) -> Result<Votes, InputError> {
-        let places = Places::of(input.members)?;
         let total = total_stake(input.members);
         let share = |member: &Member| match member.validator {
             true => Share::ratio(member.stake, total),
             false => Share::ZERO,
         };
-        let mut rows = Rows::new(input);
+        let mut rows = Rows::new(input)?;
         let (mut voters, mut stake) = (Vec::new(), Vec::new());
         for (position, member) in input.members.iter().enumerate() {
             let share = share(member);
             if share.is_zero() {
                 continue;
             }
-            let cells = rows.add(&places, member)?;
+            let cells = rows.add(member)?;
             voters.push(Voter { position, cells });
             stake.push(match member.active {
                 true => share,
@@ -136,25 +135,24 @@ struct Rows {
     cells: Vec<Listed>,
     /// Per voter the sum of the weights that count.
     sums: Vec<u64>,
-    /// Per member how many cells are on it.
-    lengths: Vec<usize>,
+    places: Places,
     last_epoch: u64,
 }
 
 impl Rows {
-    fn new(input: &Input) -> Rows {
-        Rows {
+    fn new(input: &Input) -> Result<Rows, InputError> {
+        Ok(Rows {
+            places: Places::of(input.members)?,
             cells: Vec::with_capacity(most_cells(input.members)),
             sums: Vec::new(),
-            lengths: vec![0; input.members.len()],
             last_epoch: input.last_epoch,
-        }
+        })
     }
 
     /// Adds a voter's weights and bonds, and says how many cells they are: those towards members, without
     /// weights on oneself or on who came after they were set, and without bonds in who came since the last
     /// epoch.
-    fn add(&mut self, places: &Places, voter: &Member) -> Result<usize, InputError> {
+    fn add(&mut self, voter: &Member) -> Result<usize, InputError> {
         let ascends = |row: &[(u16, u16)]| row.is_sorted_by(|a, b| a.0 < b.0);
         if !ascends(voter.weights) || !ascends(voter.bonds) {
             return Err(InputError::RowNotAscending { uid: voter.uid });
@@ -162,7 +160,9 @@ impl Rows {
         let before = self.cells.len();
         let mut sum = 0_u64;
         union(voter.weights, voter.bonds, |uid, weight, bond| {
-            let Some(place) = places.get(uid) else { return };
+            let Some(place) = self.places.get_mut(uid) else {
+                return;
+            };
             let counts = uid != voter.uid && place.registered_at < voter.weights_set_at;
             let weight = if counts { weight } else { 0 };
             let kept = place.registered_at < self.last_epoch;
@@ -170,9 +170,7 @@ impl Rows {
             if (weight, bond) == (0, 0) {
                 return;
             }
-            if let Some(length) = self.lengths.get_mut(usize::from(place.column)) {
-                *length = length.wrapping_add(1);
-            }
+            place.cells = place.cells.wrapping_add(1);
             sum = sum.wrapping_add(weight.into());
             self.cells.push(Listed {
                 column: place.column,
@@ -186,12 +184,13 @@ impl Rows {
 
     /// Normalises each row, and turns rows into columns in one pass.
     fn into_columns(self, voters: &[Voter]) -> Columns {
-        let mut ends = self.lengths;
-        let mut start = 0_usize;
-        for slot in &mut ends {
-            let length = core::mem::replace(slot, start);
-            start = start.wrapping_add(length);
-        }
+        let mut next = 0_usize;
+        let taken = self.places.iter().map(|place| {
+            let start = next;
+            next = next.wrapping_add(usize::from(place.cells));
+            start
+        });
+        let mut ends: Vec<usize> = taken.collect();
         let mut cells = vec![Cell::default(); self.cells.len()];
         let mut left = self.cells.as_slice();
         for (number, (voter, sum)) in voters.iter().zip(self.sums).enumerate() {
@@ -249,6 +248,8 @@ fn union(weights: &[(u16, u16)], bonds: &[(u16, u16)], mut visit: impl FnMut(u16
 #[derive(Clone, Copy)]
 struct Place {
     column: u16,
+    /// How many cells are on it: at most one per voter.
+    cells: u16,
     registered_at: u64,
 }
 
@@ -277,6 +278,7 @@ impl Places {
             .map_or(0, |member| usize::from(member.uid).wrapping_add(1));
         let nobody = Place {
             column: NOBODY,
+            cells: 0,
             registered_at: 0,
         };
         let mut places = vec![nobody; slots];
@@ -284,6 +286,7 @@ impl Places {
             if let Some(place) = places.get_mut(usize::from(member.uid)) {
                 *place = Place {
                     column,
+                    cells: 0,
                     registered_at: member.registered_at,
                 };
             }
@@ -292,9 +295,14 @@ impl Places {
     }
 
     #[inline]
-    fn get(&self, uid: u16) -> Option<&Place> {
-        let place = self.places.get(usize::from(uid))?;
+    fn get_mut(&mut self, uid: u16) -> Option<&mut Place> {
+        let place = self.places.get_mut(usize::from(uid))?;
         (place.column != NOBODY).then_some(place)
+    }
+
+    /// The members' places, in their order.
+    fn iter(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(|place| place.column != NOBODY)
     }
 }
 
