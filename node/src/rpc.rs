@@ -2,7 +2,15 @@
 //! `emissions_`, which are a thin skin over the runtime APIs of the same names.
 //!
 //! Every method of ours takes an optional block hash last; without one the best block answers. Amounts are
-//! strings of pebble (10⁻⁹ CRN).
+//! strings of pebble (10⁻⁹ CRN). Errors have these codes:
+//!
+//! | code | means |
+//! |---|---|
+//! | 1 | the state of that block is not kept here |
+//! | 2 | there is no such subnet |
+//! | 3 | there is no such member |
+//! | 4 | this is no address |
+//! | -32602 | another parameter is not what it should be |
 
 mod emissions;
 mod subnets;
@@ -10,14 +18,19 @@ mod training;
 
 use std::sync::Arc;
 
-use cairn_runtime::{opaque::Block, Hash};
+use cairn_primitives::{Netuid, Uid};
+use cairn_runtime::{opaque::Block, AccountId, Hash};
 use jsonrpsee_substrate::{types::ErrorObjectOwned, RpcModule};
 use sc_consensus_babe::BabeWorkerHandle;
 use sc_consensus_grandpa as grandpa;
 use sp_blockchain::HeaderBackend;
+use sp_core::crypto::Ss58Codec;
 use sp_keystore::KeystorePtr;
 
 use crate::service::{Backend, Client, Pool, SelectChain};
+
+/// The prefix of this chain's addresses.
+const SS58_PREFIX: u16 = 42;
 
 /// What finality questions need.
 #[derive(Clone)]
@@ -96,11 +109,81 @@ fn block(client: &Client, at: Option<Hash>) -> Hash {
 
 /// The runtime could not be asked: most often the state of that block is no longer kept.
 fn unavailable(error: impl std::fmt::Display) -> ErrorObjectOwned {
-    ErrorObjectOwned::owned(
+    failure(
         1,
         format!(
             "cannot read that block's state: {error}; ask for a newer block or an archive node"
         ),
-        None::<()>,
     )
+}
+
+/// There is no such subnet.
+fn no_subnet(netuid: Netuid) -> ErrorObjectOwned {
+    failure(
+        2,
+        format!("there is no subnet {netuid}; subnets_list names them all"),
+    )
+}
+
+/// There is no such member.
+fn no_member(netuid: Netuid, uid: Uid) -> ErrorObjectOwned {
+    failure(
+        3,
+        format!("nobody is uid {uid} in subnet {netuid}; subnets_members names its members"),
+    )
+}
+
+/// Reads an account: an SS58 address with the prefix 42, or 0x and 64 hexadecimal digits.
+fn read_account(text: &str) -> Result<AccountId, ErrorObjectOwned> {
+    let hexadecimal = text.starts_with("0x").then(|| text.parse().ok());
+    hexadecimal
+        .unwrap_or_else(|| {
+            let (account, prefix) = AccountId::from_ss58check_with_version(text).ok()?;
+            (u16::from(prefix) == SS58_PREFIX).then_some(account)
+        })
+        .ok_or_else(|| {
+            // What is quoted comes from outside: not at any length.
+            let shown: String = text.chars().take(64).collect();
+            failure(
+                4,
+                format!("`{shown}` is no address on this chain: those are SS58 and begin with 5"),
+            )
+        })
+}
+
+fn failure(code: i32, message: String) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(code, message, None::<()>)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+    const ALICE_HEX: &str = "0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d";
+
+    #[test]
+    fn an_account_is_an_address_or_a_public_key() {
+        let alice = read_account(ALICE).expect("an address");
+        assert_eq!(read_account(ALICE_HEX), Ok(alice));
+    }
+
+    #[test]
+    fn what_is_no_account_is_refused_with_a_code_of_its_own() {
+        let elsewhere = "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5";
+        let long = "5".repeat(10_000);
+        for text in [
+            "",
+            "Alice",
+            &ALICE[1..],
+            &ALICE_HEX[..20],
+            "0x",
+            elsewhere,
+            &long,
+        ] {
+            let error = read_account(text).expect_err(text);
+            assert_eq!(error.code(), 4);
+            assert!(error.message().contains("SS58") && error.message().len() < 200);
+        }
+    }
 }

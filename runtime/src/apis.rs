@@ -4,10 +4,11 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Position, RoundInfo,
-        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetInfo,
+        AccountEarning, ContributionInfo, EpochPage, Issuance, LineageEntry, MemberEmission,
+        MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo, Schedule, SettledRound,
+        SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
-    Netuid, Round,
+    EpochIndex, Netuid, Round, Uid,
 };
 use frame_support::{
     genesis_builder_helper::{build_state, get_preset},
@@ -313,6 +314,31 @@ impl_runtime_apis! {
 
         fn emission(netuid: Netuid) -> Option<SubnetEmission> {
             readers::emission(netuid)
+        }
+
+        fn member_emission(netuid: Netuid, uid: Uid) -> Option<MemberEmission<AccountId>> {
+            readers::member_emission(netuid, uid)
+        }
+
+        fn subnet_history(
+            netuid: Netuid,
+            from: EpochIndex,
+            limit: u32,
+        ) -> Option<EpochPage<SubnetEpoch>> {
+            readers::subnet_history(netuid, from, limit)
+        }
+
+        fn member_history(
+            netuid: Netuid,
+            uid: Uid,
+            from: EpochIndex,
+            limit: u32,
+        ) -> Option<EpochPage<MemberEpoch>> {
+            readers::member_history(netuid, uid, from, limit)
+        }
+
+        fn voting(netuid: Netuid, hotkey: AccountId) -> Option<Voting> {
+            readers::voting(netuid, &hotkey)
         }
 
         fn account(account: AccountId) -> Vec<AccountEarning<AccountId>> {

@@ -4,11 +4,12 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Position, Role,
-        RoundInfo, RunInfo, Schedule, SettledRound, SubnetEmission, SubnetInfo,
+        AccountEarning, ContributionInfo, EpochPage, Issuance, LineageEntry, MemberEmission,
+        MemberEpoch, MemberInfo, Position, Role, RoundInfo, RunInfo, Schedule, SettledRound,
+        SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
     traits::{Membership, Positions, Runs, Stakes},
-    Balance, Hyperparameters, Netuid, Round, Uid,
+    Balance, EpochIndex, Hyperparameters, Netuid, Round, Uid,
 };
 
 use crate::{AccountId, Emissions, Stake, Subnets, Training};
@@ -92,8 +93,8 @@ fn member_info(
         take,
         incentive: record.incentive,
         dividends: record.dividends,
-        last_paid: record.last_paid,
-        earned: record.earned,
+        last_paid: record.last_paid(),
+        earned: record.earned(),
     }
 }
 
@@ -158,6 +159,52 @@ pub fn issuance() -> Issuance {
 /// A subnet's emission.
 pub fn emission(netuid: Netuid) -> Option<SubnetEmission> {
     Emissions::emission(netuid)
+}
+
+/// A member and what it earned.
+pub fn member_emission(netuid: Netuid, uid: Uid) -> Option<MemberEmission<AccountId>> {
+    let member = Subnets::member(netuid, uid)?;
+    let record = Emissions::member(netuid, uid);
+    Some(MemberEmission {
+        netuid,
+        uid,
+        registered_at: member.registered_at,
+        stake: <Stake as Stakes<AccountId>>::stake(netuid, &member.hotkey),
+        incentive: record.incentive,
+        dividends: record.dividends,
+        last_as_miner: record.last_as_miner,
+        last_as_validator: record.last_as_validator,
+        earned_as_miner: record.earned_as_miner,
+        earned_as_validator: record.earned_as_validator,
+        earned_ever: Emissions::earned(netuid, &member.hotkey),
+        weights_set_at: Emissions::weights_set_at(netuid, uid),
+        hotkey: member.hotkey,
+        coldkey: member.coldkey,
+    })
+}
+
+/// The last epochs of a subnet.
+pub fn subnet_history(
+    netuid: Netuid,
+    from: EpochIndex,
+    limit: u32,
+) -> Option<EpochPage<SubnetEpoch>> {
+    Emissions::subnet_history(netuid, from, limit)
+}
+
+/// The last epochs of a member.
+pub fn member_history(
+    netuid: Netuid,
+    uid: Uid,
+    from: EpochIndex,
+    limit: u32,
+) -> Option<EpochPage<MemberEpoch>> {
+    Emissions::member_history(netuid, uid, from, limit)
+}
+
+/// What a validator has to know to set its weights.
+pub fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Voting> {
+    Emissions::voting(netuid, hotkey)
 }
 
 /// What an account has and earned through each hotkey in each subnet: as the hotkeys' coldkey, and as a

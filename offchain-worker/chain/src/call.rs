@@ -1,8 +1,8 @@
 //! What can be asked of the chain, signed and paid for.
 
 use cairn_primitives::{
-    Balance, Commitment, ContributionKey, Hyperparameters, Netuid, Round, RunConfig, Uid, Verdicts,
-    H256,
+    Balance, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid, Round, RunConfig,
+    Salt, Uid, Verdicts, H256,
 };
 use codec::{Compact, Encode};
 use subxt::metadata::Metadata;
@@ -193,11 +193,34 @@ impl Call {
             .with(state_root)
     }
 
-    /// Sets a validator's weights on miners. Signed by its hotkey; free once a round.
+    /// Sets a validator's weights on miners, on a subnet that does not hide them. Signed by its hotkey; free.
     pub fn set_weights(netuid: Netuid, weights: &[(Uid, u16)]) -> Call {
         Call::new("Emissions", "set_weights")
             .with(netuid)
             .with(weights)
+    }
+
+    /// Commits to weights before the subnet's epoch `epoch`. Signed by the validator's hotkey; free.
+    pub fn commit_weights(netuid: Netuid, epoch: EpochIndex, hash: H256) -> Call {
+        Call::new("Emissions", "commit_weights")
+            .with(netuid)
+            .with(epoch)
+            .with(hash)
+    }
+
+    /// Reveals weights that were committed before the subnet's epoch `epoch`. Signed by the validator's
+    /// hotkey; free.
+    pub fn reveal_weights(
+        netuid: Netuid,
+        epoch: EpochIndex,
+        weights: &[(Uid, u16)],
+        salt: &Salt,
+    ) -> Call {
+        Call::new("Emissions", "reveal_weights")
+            .with(netuid)
+            .with(epoch)
+            .with(weights)
+            .with(salt)
     }
 
     /// Sends `amount` pebble to an account, unless that would end the sender's.
@@ -227,11 +250,15 @@ impl Call {
         format!("{}.{}", self.pallet, self.name)
     }
 
-    /// Whether it costs nothing, for a member in the right role, in its phase, once a round.
+    /// Whether it costs nothing, for a member in the right role, in its phase, once a round or an epoch.
     pub fn is_free_for_members(&self) -> bool {
         matches!(
             (self.pallet, self.name),
-            ("Training", "commit" | "reveal" | "attest") | ("Emissions", "set_weights")
+            ("Training", "commit" | "reveal" | "attest")
+                | (
+                    "Emissions",
+                    "set_weights" | "commit_weights" | "reveal_weights"
+                )
         )
     }
 

@@ -58,6 +58,6 @@ pub use patience::Patience;
 pub use submit::Included;
 pub use subxt_signer::sr25519::Keypair;
 pub use view::{
-    AccountBalance, AccountEarning, ContributionInfo, MemberInfo, Position, RoundInfo, RunInfo,
-    SubnetInfo, View,
+    AccountBalance, AccountEarning, ContributionInfo, MemberEmission, MemberInfo, Position,
+    RoundInfo, RunInfo, SubnetInfo, View,
 };

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use cairn_primitives::{
-    api::{self, Issuance, LineageEntry, Schedule, SettledRound, SubnetEmission},
-    Balance, Netuid, Round, H256,
+    api::{
+        self, EpochPage, Issuance, LineageEntry, MemberEpoch, Schedule, SettledRound,
+        SubnetEmission, SubnetEpoch, Voting,
+    },
+    Balance, EpochIndex, Netuid, Round, Uid, H256,
 };
 use codec::{Decode, DecodeAll, Encode};
 use subxt::rpcs::{methods::legacy::Bytes, rpc_params};
@@ -21,6 +24,8 @@ pub type RunInfo = api::RunInfo<AccountId>;
 pub type RoundInfo = api::RoundInfo<AccountId>;
 /// What a miner committed to.
 pub type ContributionInfo = api::ContributionInfo<AccountId>;
+/// A member and what it earned.
+pub type MemberEmission = api::MemberEmission<AccountId>;
 /// What an account has in one subnet through one hotkey.
 pub type AccountEarning = api::AccountEarning<AccountId>;
 
@@ -197,6 +202,49 @@ impl View {
     /// A subnet's emission.
     pub async fn emission(&self, netuid: Netuid) -> Result<Option<SubnetEmission>, ChainError> {
         self.call("EmissionsApi_emission", netuid).await
+    }
+
+    /// A member and what it earned.
+    pub async fn member_emission(
+        &self,
+        netuid: Netuid,
+        uid: Uid,
+    ) -> Result<Option<MemberEmission>, ChainError> {
+        self.call("EmissionsApi_member_emission", (netuid, uid))
+            .await
+    }
+
+    /// At most `limit` of the last epochs of a subnet, from number `from` on.
+    pub async fn subnet_history(
+        &self,
+        netuid: Netuid,
+        from: EpochIndex,
+        limit: u32,
+    ) -> Result<Option<EpochPage<SubnetEpoch>>, ChainError> {
+        self.call("EmissionsApi_subnet_history", (netuid, from, limit))
+            .await
+    }
+
+    /// At most `limit` of the last epochs of a member, from number `from` on.
+    pub async fn member_history(
+        &self,
+        netuid: Netuid,
+        uid: Uid,
+        from: EpochIndex,
+        limit: u32,
+    ) -> Result<Option<EpochPage<MemberEpoch>>, ChainError> {
+        self.call("EmissionsApi_member_history", (netuid, uid, from, limit))
+            .await
+    }
+
+    /// What the validator with this hotkey has to know to set its weights; `None` if there is no such
+    /// subnet.
+    pub async fn voting(
+        &self,
+        netuid: Netuid,
+        hotkey: &AccountId,
+    ) -> Result<Option<Voting>, ChainError> {
+        self.call("EmissionsApi_voting", (netuid, hotkey)).await
     }
 
     /// What an account earned through the hotkeys that it owns, or as a hotkey itself.

@@ -26,11 +26,13 @@
 //! What the validator's machine ([`validator`]) promises:
 //! - it attests at most once per round and only while it holds that round's weights;
 //! - it vouches only for sealed files that it has opened and found good;
-//! - scoring never delays an attestation.
+//! - scoring never delays an attestation;
+//! - weights that it committed to are revealed once their epoch has run, and never before ([`ballot`]).
 //!
 //! Beside them: who trains on what and what validators evaluate ([`plan`]), whether there is time for
 //! another inner step ([`pace`]), and how evidence becomes scores and weights ([`scoring`]).
 
+pub mod ballot;
 pub mod miner;
 pub mod pace;
 pub mod plan;

@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{BlockNumber, ContributionKey, Phase, Round, Uid, H256};
+use cairn_primitives::{api::Voting, BlockNumber, ContributionKey, Phase, Round, Uid, H256};
 
-use crate::{RoundView, Settlement};
-
-/// How often setting weights is tried in one round.
-const WEIGHTS_ATTEMPTS: u8 = 3;
+use crate::{
+    ballot::{Ballot, Ballots, Step},
+    RoundView, Settlement,
+};
 
 /// How far a contribution has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub enum Work {
     Joining,
 }
 
-/// Where a validator stands. Only `held` is on disk; the chain knows the rest.
+/// Where a validator stands. Only `held` and the ballots are on disk; the chain knows the rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validator {
     /// The round that begins with the weights that the validator holds.
@@ -56,10 +56,8 @@ pub struct Validator {
     pub stopping: bool,
     /// Whether an attestation is under way.
     pub attesting: bool,
-    /// The round in which weights are to be set, and how often that may still be tried.
-    pub weights_due: Option<(Round, u8)>,
-    /// Whether weights are under way.
-    pub setting_weights: bool,
+    /// Weights: what is due, and what can be revealed.
+    pub ballots: Ballots,
 }
 
 /// A contribution as the chain has it.
@@ -84,6 +82,8 @@ pub struct View {
     pub contributions: Vec<Seen>,
     /// How round [`Validator::held`] was settled, at the finalised block.
     pub settled: Option<Settlement>,
+    /// The subnet's next epoch and this validator's commitments to weights, at the best block.
+    pub voting: Option<Voting>,
 }
 
 /// What happened.
@@ -99,7 +99,9 @@ pub enum Event {
     AttestSubmitted,
     /// Scoring of this round ended, with evidence for what was measured.
     Scored(Round),
-    /// Weights are in a block, or were refused.
+    /// Weights to commit to are on disk; none, if nothing has shown its worth.
+    Weighed(Option<Ballot>),
+    /// Weights, or a commitment to them, are in a block, or were refused.
     WeightsSubmitted(bool),
     /// The outer step of this round is on disk, and the weights before it are at hand.
     Settled(Round),
@@ -127,8 +129,8 @@ pub enum Action {
     Score(Round),
     /// Stop measuring and keep what has been measured.
     StopScoring,
-    /// Set weights from the evidence up to this round.
-    SetWeights(Round),
+    /// Turn evidence into weights, commit to them, or reveal them.
+    Vote(Step),
     /// Apply a settled round to the weights.
     Settle(Settlement),
     /// Fetch newer weights.
@@ -145,8 +147,15 @@ impl Validator {
             work: Work::Idle,
             stopping: false,
             attesting: false,
-            weights_due: None,
-            setting_weights: false,
+            ballots: Ballots::new(Vec::new()),
+        }
+    }
+
+    /// The same with ballots that were on its disk.
+    pub fn with_ballots(held: Round, ballots: Vec<Ballot>) -> Validator {
+        Validator {
+            ballots: Ballots::new(ballots),
+            ..Validator::new(held)
         }
     }
 
@@ -160,12 +169,10 @@ impl Validator {
             Event::Scored(round) => {
                 self.rest();
                 self.to_score = None;
-                self.weights_due = Some((round, WEIGHTS_ATTEMPTS));
+                self.ballots.scored(round);
             }
-            Event::WeightsSubmitted(accepted) => {
-                self.setting_weights = false;
-                self.weights_due = self.weights_due.filter(|(_, left)| !accepted && *left > 0);
-            }
+            Event::Weighed(ballot) => self.ballots.weighed(ballot),
+            Event::WeightsSubmitted(accepted) => self.ballots.sent(accepted),
             Event::Settled(round) if round == self.held => {
                 self.begin(round + 1);
                 self.to_score = Some(round);
@@ -214,7 +221,9 @@ impl Validator {
             actions.extend(self.attest(view, now));
         }
         actions.extend(self.compute(view, now));
-        actions.extend(self.set_weights(view));
+        let voting = view.voting.as_ref();
+        let step = voting.and_then(|voting| self.ballots.next(voting, now));
+        actions.extend(step.map(Action::Vote));
         (self, actions)
     }
 
@@ -284,15 +293,5 @@ impl Validator {
             }
             Work::Scoring(_) | Work::Settling(_) | Work::Joining => None,
         }
-    }
-
-    fn set_weights(&mut self, view: &View) -> Option<Action> {
-        let (round, left) = self.weights_due?;
-        if self.setting_weights || left == 0 || view.round.round < round {
-            return None;
-        }
-        self.weights_due = Some((round, left - 1));
-        self.setting_weights = true;
-        Some(Action::SetWeights(round))
     }
 }

@@ -1,7 +1,8 @@
 //! The validator's machine, scene by scene and in any order of events.
 
-use cairn_primitives::{Phases, Round, Uid, H256};
+use cairn_primitives::{api::Voting, Phases, Round, Uid, H256};
 use cairn_round::{
+    ballot::Step,
     validator::{Action, Check, Event, Seen, Validator, View, Work},
     RoundView, Settlement,
 };
@@ -38,7 +39,22 @@ fn view(round: Round, start: u32, contributions: Vec<Seen>) -> View {
         attested: Some(false),
         contributions,
         settled: None,
+        voting: Some(in_the_open()),
     }
+}
+
+fn in_the_open() -> Voting {
+    Voting {
+        commit_reveal: false,
+        epoch: 0,
+        due: 0,
+        rate_limit: 0,
+        commits: Vec::new(),
+    }
+}
+
+fn weigh(round: Round) -> Action {
+    Action::Vote(Step::Weigh(round, None))
 }
 
 fn step(validator: &mut Validator, event: Event, now: u32) -> Vec<Action> {
@@ -111,7 +127,7 @@ fn a_round_from_beginning_to_end() {
     step(&mut validator, Event::Scored(0), 115);
     assert_eq!(
         step(&mut validator, Event::Chain(next.clone()), 115),
-        [Action::SetWeights(0)]
+        [weigh(0)]
     );
     step(&mut validator, Event::WeightsSubmitted(true), 116);
     assert_eq!(step(&mut validator, Event::Chain(next), 116), []);
@@ -259,7 +275,7 @@ fn scoring_stops_for_the_attestation_and_weights_are_set_from_what_there_is() {
     );
     step(&mut validator, Event::Scored(4), 106);
     let set = step(&mut validator, Event::Chain(view(5, 100, vec![])), 106);
-    assert_eq!(set, [Action::SetWeights(4)]);
+    assert_eq!(set, [weigh(4)]);
 }
 
 #[test]
@@ -280,7 +296,7 @@ fn weights_are_tried_three_times() {
     step(&mut validator, Event::Scored(4), 101);
     for _ in 0..3 {
         let set = step(&mut validator, Event::Chain(view(5, 100, vec![])), 102);
-        assert_eq!(set, [Action::SetWeights(4)]);
+        assert_eq!(set, [weigh(4)]);
         step(&mut validator, Event::WeightsSubmitted(false), 102);
     }
     assert_eq!(

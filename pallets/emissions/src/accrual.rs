@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     traits::{Membership, Runs, Stakes},
-    Balance, BlockNumber, Netuid,
+    Balance, BlockNumber, Netuid, Pots,
 };
 use frame_support::{defensive, traits::Get};
 use sp_runtime::{helpers_128bit::multiply_by_rational_with_rounding, Rounding};
@@ -12,7 +12,7 @@ use sp_runtime::{helpers_128bit::multiply_by_rational_with_rounding, Rounding};
 use crate::{
     pallet::{Config, Issued, Pallet, SubnetLedgers, TotalPots},
     schedule,
-    types::{Pots, SubnetLedger},
+    types::SubnetLedger,
 };
 
 /// A subnet as a block finds it.

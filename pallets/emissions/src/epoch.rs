@@ -8,6 +8,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::cmp::Reverse;
 
 use cairn_primitives::{
+    api::SubnetEpoch,
     traits::{Membership, Stakes},
     Balance, BlockNumber, Hyperparameters, Netuid, Uid, MAX_VALIDATORS,
 };
@@ -21,8 +22,12 @@ use crate::{
 /// How much there was to compute in an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Size {
-    pub members: u32,
-    pub validators: u32,
+    pub members: u16,
+    pub validators: u16,
+    /// Validators whose weights count.
+    pub voters: u16,
+    /// Weights and bonds that they have.
+    pub cells: u32,
 }
 
 /// A member as an epoch finds it.
@@ -59,10 +64,21 @@ impl<T: Config> Pallet<T> {
     ) -> Size {
         let mut ledger = Self::ledger(netuid, now);
         let neurons = Self::neurons(netuid, hyperparameters);
-        let size = size_of(&neurons);
+        let size = size_of(&neurons, hyperparameters, now);
         match consensus(&neurons, hyperparameters, &ledger, now) {
             Ok(output) => {
-                Self::pay_epoch(netuid, &mut ledger, &neurons, &output);
+                let pots = ledger.pots;
+                let paid = Self::pay_epoch(netuid, &mut ledger, &neurons, &output, now);
+                let epoch = SubnetEpoch {
+                    epoch: ledger.epochs,
+                    block: now,
+                    pots,
+                    paid,
+                    members: size.members,
+                    validators: size.validators,
+                    voters: size.voters,
+                };
+                Self::remember_subnet(netuid, epoch);
                 Self::keep_bonds(netuid, output);
             }
             // Rows and members come in order out of storage: it is a hyperparameter out of its range.
@@ -72,6 +88,7 @@ impl<T: Config> Pallet<T> {
         let late = now.saturating_sub(due) >= hyperparameters.tempo.max(1);
         ledger.tempo_from = if late { now } else { due };
         ledger.last_epoch = now;
+        ledger.epochs = ledger.epochs.saturating_add(1);
         SubnetLedgers::<T>::insert(netuid, ledger);
         size
     }
@@ -130,12 +147,33 @@ impl<T: Config> Pallet<T> {
     }
 }
 
-fn size_of<AccountId>(neurons: &[Neuron<AccountId>]) -> Size {
-    let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+fn size_of<AccountId>(
+    neurons: &[Neuron<AccountId>],
+    hyperparameters: &Hyperparameters,
+    now: BlockNumber,
+) -> Size {
+    // A subnet has at most `MAX_MEMBERS` members.
+    let count = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+    let votes = |neuron: &&Neuron<AccountId>| is_active(neuron, hyperparameters, now);
+    let cells = |neuron: &Neuron<AccountId>| {
+        neuron.bonds.len() + neuron.vote.as_ref().map_or(0, |vote| vote.weights.len())
+    };
     Size {
         members: count(neurons.len()),
         validators: count(neurons.iter().filter(|neuron| neuron.validator).count()),
+        voters: count(neurons.iter().filter(votes).count()),
+        cells: neurons.iter().map(cells).sum::<usize>() as u32,
     }
+}
+
+/// Whether a validator has set weights, and not too long ago.
+fn is_active<AccountId>(
+    neuron: &Neuron<AccountId>,
+    hyperparameters: &Hyperparameters,
+    now: BlockNumber,
+) -> bool {
+    let recent = |vote: &Vote| now.saturating_sub(vote.set_at) <= hyperparameters.activity_cutoff;
+    neuron.vote.as_ref().is_some_and(recent)
 }
 
 /// Yuma3 on what the subnet's pots hold.
@@ -173,13 +211,11 @@ fn as_member<'a, AccountId>(
     now: BlockNumber,
 ) -> yuma::Member<'a> {
     let set_at = neuron.vote.as_ref().map(|vote| vote.set_at);
-    let active =
-        |set_at: BlockNumber| now.saturating_sub(set_at) <= hyperparameters.activity_cutoff;
     yuma::Member {
         uid: neuron.uid,
         stake: neuron.stake,
         validator: neuron.validator,
-        active: set_at.is_some_and(active),
+        active: is_active(neuron, hyperparameters, now),
         registered_at: neuron.registered_at.into(),
         weights_set_at: set_at.unwrap_or_default().into(),
         weights: neuron

@@ -34,8 +34,17 @@
 //!
 //! # Weights
 //!
-//! A validator sets its weights as one row with [`Pallet::set_weights`], in any scale, at most once per
-//! [`Config::WeightsRateLimit`] blocks. The call is free of fees if it would succeed.
+//! A validator says what each miner's work was worth as one row of weights, in any scale. Where the subnet's
+//! hyperparameter `commit_reveal` is on, as it is by default, it first commits to the row
+//! ([`Pallet::commit_weights`]) before one epoch and reveals it ([`Pallet::reveal_weights`]) before the next,
+//! so that nobody can copy it in time. Where it is off, it sets the row in the open
+//! ([`Pallet::set_weights`]). Each is free of fees if it would succeed. In one epoch, weights can be replaced
+//! after [`Config::WeightsRateLimit`] blocks.
+//!
+//! # History
+//!
+//! What the last 64 epochs made of subnets and members is kept ([`Pallet::subnet_history`],
+//! [`Pallet::member_history`]), and totals over all time.
 //!
 //! # The sum that always holds
 //!
@@ -56,8 +65,12 @@
 extern crate alloc;
 
 mod accrual;
+#[cfg(feature = "runtime-benchmarks")]
+pub mod benchmarking;
+mod commits;
 mod credits;
 mod epoch;
+mod history;
 mod payout;
 mod readers;
 pub mod schedule;
@@ -74,21 +87,22 @@ mod tests;
 
 pub use credits::{BurnedCredit, CreditOf, FeesToAuthor};
 pub use pallet::*;
-pub use types::{MemberRecord, Pots, Row, SubnetLedger, Vote};
+pub use types::{MemberRecord, Row, SubnetLedger, Vote};
 pub use weights::WeightInfo;
 
 #[frame_support::pallet]
 pub mod pallet {
     use cairn_primitives::{
+        api::{MemberEpoch, SubnetEpoch, WeightsCommit},
         traits::{Ledgers, Membership, Runs, Stakes},
-        Balance, BlockNumber, Netuid, Uid,
+        Balance, BlockNumber, EpochIndex, Netuid, Salt, Uid, H256,
     };
     use frame_support::{pallet_prelude::*, traits::fungible};
     use frame_system::pallet_prelude::*;
     use sp_runtime::SaturatedConversion;
 
     use crate::{
-        schedule,
+        commits, schedule,
         types::{MemberRecord, Row, SubnetLedger, Vote},
         WeightInfo,
     };
@@ -120,11 +134,14 @@ pub mod pallet {
         /// Blocks over which the stake on a subnet is averaged: a change counts for 63 % after as many.
         #[pallet::constant]
         type StakeAverageWindow: Get<BlockNumber>;
-        /// Blocks that a validator has to wait between two rows of weights.
+        /// Blocks that a validator has to wait before it replaces its weights, or a commitment to them.
         #[pallet::constant]
         type WeightsRateLimit: Get<BlockNumber>;
         /// What calls and hooks weigh.
         type WeightInfo: WeightInfo;
+        /// Sets up the other pallets for benchmarks.
+        #[cfg(feature = "runtime-benchmarks")]
+        type BenchmarkHelper: crate::benchmarking::BenchmarkHelper;
     }
 
     /// What exists, in pebble: balances + stakes + unbonding stake + bonds + pots.
@@ -139,9 +156,21 @@ pub mod pallet {
     #[pallet::storage]
     pub type SubnetLedgers<T> = StorageMap<_, Twox64Concat, Netuid, SubnetLedger>;
 
-    /// The weights that each validator set last.
+    /// The weights of each validator that count now.
     #[pallet::storage]
     pub type Votes<T> = StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Uid, Vote>;
+
+    /// Commitments to weights: (netuid, uid, number of the epoch modulo 2).
+    #[pallet::storage]
+    pub type Commits<T> = StorageNMap<
+        _,
+        (
+            NMapKey<Twox64Concat, Netuid>,
+            NMapKey<Twox64Concat, Uid>,
+            NMapKey<Twox64Concat, u8>,
+        ),
+        WeightsCommit,
+    >;
 
     /// The bonds of each validator after the last epoch, as shares of 65,535.
     #[pallet::storage]
@@ -163,6 +192,24 @@ pub mod pallet {
         T::AccountId,
         Balance,
         ValueQuery,
+    >;
+
+    /// What the last epochs of each subnet had and did: (netuid, number of the epoch modulo 64).
+    #[pallet::storage]
+    pub type SubnetHistory<T> =
+        StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, u8, SubnetEpoch>;
+
+    /// What the last epochs made of the members: (netuid, uid, number of the epoch modulo 64). Entries of
+    /// epochs before the present member came are its predecessors'.
+    #[pallet::storage]
+    pub type MemberHistory<T> = StorageNMap<
+        _,
+        (
+            NMapKey<Twox64Concat, Netuid>,
+            NMapKey<Twox64Concat, Uid>,
+            NMapKey<Twox64Concat, u8>,
+        ),
+        MemberEpoch,
     >;
 
     /// Nothing to be chosen: what is issued at genesis follows from the other pallets' genesis.
@@ -201,6 +248,26 @@ pub mod pallet {
             netuid: Netuid,
             /// The validator.
             uid: Uid,
+        },
+        /// A validator committed to weights that it can reveal after an epoch.
+        WeightsCommitted {
+            /// The subnet.
+            netuid: Netuid,
+            /// The validator.
+            uid: Uid,
+            /// The epoch's number.
+            epoch: EpochIndex,
+            /// The commitment.
+            hash: H256,
+        },
+        /// A validator revealed weights to which it had committed before an epoch.
+        WeightsRevealed {
+            /// The subnet.
+            netuid: Netuid,
+            /// The validator.
+            uid: Uid,
+            /// The epoch's number.
+            epoch: EpochIndex,
         },
         /// A subnet had an epoch, which paid this much.
         EpochRun {
@@ -254,7 +321,8 @@ pub mod pallet {
         NotAMember,
         /// The stake on the hotkey is below the subnet's `min_validator_stake`.
         NotAValidator,
-        /// `WeightsRateLimit` blocks have not passed since the hotkey's last weights.
+        /// `WeightsRateLimit` blocks have not passed since the hotkey's last weights, or since the commitment
+        /// that it would replace.
         TooSoon,
         /// All weights are zero.
         NoWeights,
@@ -264,6 +332,22 @@ pub mod pallet {
         NoSuchUid,
         /// A weight is on the signer's own uid.
         SelfWeight,
+        /// The subnet's weights are hidden at first: use `commit_weights`, and `reveal_weights` after the epoch.
+        CommitRevealOn,
+        /// The subnet's weights are set in the open: use `set_weights`.
+        CommitRevealOff,
+        /// Only weights before the subnet's next epoch can be committed to now.
+        NotTheNextEpoch,
+        /// The epoch before which the weights were committed has not run: others may still commit before it.
+        RevealTooEarly,
+        /// Another epoch has run since: the weights can no longer be revealed.
+        RevealTooLate,
+        /// The hotkey committed to nothing before this epoch.
+        NoCommit,
+        /// The weights were revealed before.
+        AlreadyRevealed,
+        /// Weights and salt are not those that the hotkey committed to.
+        NotWhatWasCommitted,
     }
 
     #[pallet::hooks]
@@ -276,7 +360,7 @@ pub mod pallet {
                 return accrued;
             };
             let size = Self::run_epoch(netuid, &hyperparameters, now);
-            accrued.saturating_add(T::WeightInfo::epoch(size.members, size.validators))
+            accrued.saturating_add(T::WeightInfo::epoch(size.members.into(), size.cells))
         }
 
         fn integrity_test() {
@@ -295,14 +379,17 @@ pub mod pallet {
 
     #[pallet::call]
     impl<T: Config> Pallet<T> {
-        /// Sets the signer's weights on the members of a subnet, in place of those it set before.
+        /// Sets the signer's weights on the members of a subnet, in place of those it set before, where
+        /// weights are set in the open.
         ///
         /// The signer is a hotkey that validates there. `weights` are uids and weights in any order and any
         /// scale; zeros are left out of what is kept. Free of fees if it would succeed.
         ///
         /// # Errors
         ///
-        /// Every variant of [`Error`]. Emits [`Event::WeightsSet`].
+        /// [`Error::NoSuchSubnet`], [`Error::NotAMember`], [`Error::NotAValidator`],
+        /// [`Error::CommitRevealOn`], [`Error::TooSoon`], and for the row [`Error::DuplicateUid`],
+        /// [`Error::SelfWeight`], [`Error::NoSuchUid`], [`Error::NoWeights`]. Emits [`Event::WeightsSet`].
         #[pallet::call_index(0)]
         #[pallet::weight(T::WeightInfo::set_weights(weights.len() as u32))]
         #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, weights: &Row| -> bool {
@@ -314,6 +401,77 @@ pub mod pallet {
             let (uid, vote) = Self::check_vote(&hotkey, netuid, &weights)?;
             Votes::<T>::insert(netuid, uid, vote);
             Self::deposit_event(Event::WeightsSet { netuid, uid });
+            Ok(())
+        }
+
+        /// Commits the signer to weights that it can reveal once the subnet's next epoch, number `epoch`, has
+        /// run, in place of what it committed to before this epoch.
+        ///
+        /// The signer is a hotkey that validates there. `hash` is
+        /// [`weights_hash`](cairn_primitives::weights_hash) of the weights and a salt. Free of fees if it would
+        /// succeed.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::NoSuchSubnet`], [`Error::NotAMember`], [`Error::NotAValidator`],
+        /// [`Error::CommitRevealOff`], [`Error::NotTheNextEpoch`], [`Error::TooSoon`]. Emits
+        /// [`Event::WeightsCommitted`].
+        #[pallet::call_index(1)]
+        #[pallet::weight(T::WeightInfo::commit_weights())]
+        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, epoch: &EpochIndex, hash: &H256| -> bool {
+            ensure_signed(origin.clone())
+                .is_ok_and(|hotkey| Pallet::<T>::check_commit(&hotkey, *netuid, *epoch, *hash).is_ok())
+        })]
+        pub fn commit_weights(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            epoch: EpochIndex,
+            hash: H256,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            let (uid, commit) = Self::check_commit(&hotkey, netuid, epoch, hash)?;
+            Commits::<T>::insert((netuid, uid, commits::slot(epoch)), commit);
+            Self::deposit_event(Event::WeightsCommitted {
+                netuid,
+                uid,
+                epoch,
+                hash,
+            });
+            Ok(())
+        }
+
+        /// Reveals the weights that the signer committed to before epoch `epoch`, which was the subnet's last.
+        /// They count from the next epoch on, in place of those before them.
+        ///
+        /// `weights` and `salt` are what was hashed. Weights on members that have left since count for
+        /// nobody. Free of fees if it would succeed.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::NoSuchSubnet`], [`Error::NotAMember`], [`Error::NotAValidator`],
+        /// [`Error::RevealTooEarly`], [`Error::RevealTooLate`], [`Error::NoCommit`],
+        /// [`Error::AlreadyRevealed`], [`Error::NotWhatWasCommitted`], and for the row
+        /// [`Error::DuplicateUid`], [`Error::SelfWeight`], [`Error::NoSuchUid`] for a uid that no subnet has,
+        /// [`Error::NoWeights`]. Emits [`Event::WeightsRevealed`].
+        #[pallet::call_index(2)]
+        #[pallet::weight(T::WeightInfo::reveal_weights(weights.len() as u32))]
+        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, epoch: &EpochIndex, weights: &Row, salt: &Salt| -> bool {
+            ensure_signed(origin.clone()).is_ok_and(|hotkey| {
+                Pallet::<T>::check_reveal(&hotkey, *netuid, *epoch, weights, salt).is_ok()
+            })
+        })]
+        pub fn reveal_weights(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            epoch: EpochIndex,
+            weights: Row,
+            salt: Salt,
+        ) -> DispatchResult {
+            let hotkey = ensure_signed(origin)?;
+            let (uid, vote, commit) = Self::check_reveal(&hotkey, netuid, epoch, &weights, &salt)?;
+            Votes::<T>::insert(netuid, uid, vote);
+            Commits::<T>::insert((netuid, uid, commits::slot(epoch)), commit);
+            Self::deposit_event(Event::WeightsRevealed { netuid, uid, epoch });
             Ok(())
         }
     }

@@ -63,6 +63,29 @@ impl pallet_emissions::Config for Test {
     type StakeAverageWindow = StakeAverageWindow;
     type WeightsRateLimit = WeightsRateLimit;
     type WeightInfo = ();
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = World;
+}
+
+#[cfg(feature = "runtime-benchmarks")]
+impl crate::benchmarking::BenchmarkHelper for World {
+    fn subnet(validators: u32, others: u32, commit_reveal: bool) -> Netuid {
+        let mut subnet = Subnet::new(1);
+        subnet.hyperparameters.commit_reveal = commit_reveal;
+        let now = System::block_number() as BlockNumber;
+        World::change(|world| {
+            let netuid = world.subnets.len() as Netuid + 1;
+            for uid in 0..(validators + others) as Uid {
+                let hotkey = hotkey(netuid, uid);
+                subnet.members.insert(uid, (hotkey, now));
+                if u32::from(uid) < validators {
+                    subnet.stakes.insert(hotkey, CRN);
+                }
+            }
+            world.subnets.insert(netuid, subnet);
+            netuid
+        })
+    }
 }
 
 /// Subnets, members, stakes and runs as the other pallets would know them.
@@ -85,12 +108,32 @@ pub struct Subnet {
     pub takes_rewards: bool,
 }
 
+impl Subnet {
+    fn new(netuid: Netuid) -> Subnet {
+        let hyperparameters = Hyperparameters {
+            tempo: 10,
+            min_validator_stake: CRN,
+            commit_reveal: false,
+            ..Default::default()
+        };
+        Subnet {
+            owner: owner(netuid),
+            hyperparameters,
+            has_run: true,
+            members: BTreeMap::new(),
+            stakes: BTreeMap::new(),
+            takes_rewards: true,
+        }
+    }
+}
+
 impl World {
     /// Changes the world.
-    pub fn change(change: impl FnOnce(&mut World)) {
+    pub fn change<R>(change: impl FnOnce(&mut World) -> R) -> R {
         let mut world = TheWorld::get();
-        change(&mut world);
+        let result = change(&mut world);
         TheWorld::set(&world);
+        result
     }
 
     /// Changes a subnet of the world.
@@ -247,22 +290,10 @@ impl ExtBuilder {
         self
     }
 
-    /// Adds a subnet with a run, without members, with a tempo of 10 blocks. Its owner has an account.
+    /// Adds a subnet with a run, without members, with a tempo of 10 blocks, and weights that are set in the
+    /// open. Its owner has an account.
     pub fn subnet(mut self, netuid: Netuid) -> Self {
-        let hyperparameters = Hyperparameters {
-            tempo: 10,
-            min_validator_stake: CRN,
-            ..Default::default()
-        };
-        let subnet = Subnet {
-            owner: owner(netuid),
-            hyperparameters,
-            has_run: true,
-            members: BTreeMap::new(),
-            stakes: BTreeMap::new(),
-            takes_rewards: true,
-        };
-        self.world.subnets.insert(netuid, subnet);
+        self.world.subnets.insert(netuid, Subnet::new(netuid));
         self.balance(owner(netuid), EXISTENTIAL_DEPOSIT)
     }
 
@@ -302,8 +333,13 @@ impl ExtBuilder {
             .miner(1, 3)
     }
 
-    /// Runs a test at block 1 and checks the pallet's promises before and after it.
-    pub fn build_and_execute(self, test: impl FnOnce()) {
+    /// The usual subnet, with weights by commit and reveal.
+    pub fn hidden() -> Self {
+        ExtBuilder::usual().with(1, |subnet| subnet.hyperparameters.commit_reveal = true)
+    }
+
+    /// The world at block 1.
+    pub fn build(self) -> sp_io::TestExternalities {
         let mut storage = frame_system::GenesisConfig::<Test>::default()
             .build_storage()
             .unwrap();
@@ -318,6 +354,13 @@ impl ExtBuilder {
             TheWorld::set(&self.world);
             pallet_emissions::GenesisConfig::<Test>::default().build();
             System::set_block_number(1);
+        });
+        ext
+    }
+
+    /// Runs a test at block 1 and checks the pallet's promises before and after it.
+    pub fn build_and_execute(self, test: impl FnOnce()) {
+        self.build().execute_with(|| {
             Emissions::do_try_state().unwrap();
             test();
             Emissions::do_try_state().unwrap();

@@ -6,12 +6,14 @@
 //! is what rounding left.
 
 use cairn_primitives::{
+    api::MemberEpoch,
     traits::{Membership, Stakes},
-    Balance, Netuid,
+    Balance, BlockNumber, Netuid, Pots, Uid,
 };
 use frame_support::{
     defensive, dispatch::DispatchResult, storage::with_storage_layer, traits::fungible::Mutate,
 };
+use sp_runtime::DispatchError;
 
 use crate::{
     epoch::Neuron,
@@ -20,40 +22,48 @@ use crate::{
 };
 
 impl<T: Config> Pallet<T> {
-    /// Pays what the epoch gave. If nobody has incentive, nobody is paid: not the owner either, and all
-    /// pots wait.
+    /// Pays what the epoch gave, and says how much that was. If nobody has incentive, nobody is paid: not
+    /// the owner either, and all pots wait.
     pub(crate) fn pay_epoch(
         netuid: Netuid,
         ledger: &mut SubnetLedger,
         neurons: &[Neuron<T::AccountId>],
         output: &yuma::Output,
-    ) {
+        now: BlockNumber,
+    ) -> Pots {
         let before = ledger.pots;
         for (neuron, outcome) in neurons.iter().zip(&output.members) {
-            Self::pay_member(netuid, ledger, neuron, outcome);
+            Self::pay_member(netuid, ledger, neuron, outcome, now);
         }
         if output.members.iter().any(|outcome| outcome.incentive > 0) {
             Self::pay_owner(netuid, ledger);
         }
-        // Payouts only ever take from the pots.
-        let owner = before.owner - ledger.pots.owner;
-        let miners = before.miners - ledger.pots.miners;
-        let validators = before.validators - ledger.pots.validators;
-        let paid = owner + miners + validators;
-        TotalPots::<T>::mutate(|pots| match pots.checked_sub(paid) {
-            Some(rest) => *pots = rest,
-            None => {
-                defensive!("more was paid than the pots held", (netuid, paid));
-            }
-        });
-        tally(&mut ledger.paid, paid);
-        tally(&mut ledger.paid_to_owner, owner);
+        let paid = before.checked_sub(&ledger.pots).unwrap_or_default();
+        Self::book(netuid, ledger, paid);
         Self::deposit_event(Event::EpochRun {
             netuid,
-            owner,
-            miners,
-            validators,
+            owner: paid.owner,
+            miners: paid.miners,
+            validators: paid.validators,
         });
+        paid
+    }
+
+    /// Writes down that this much has left a subnet's pots.
+    fn book(netuid: Netuid, ledger: &mut SubnetLedger, paid: Pots) {
+        let total = paid.total().unwrap_or_default();
+        TotalPots::<T>::mutate(|pots| match pots.checked_sub(total) {
+            Some(rest) => *pots = rest,
+            None => {
+                defensive!("more was paid than the pots held", (netuid, total));
+            }
+        });
+        match ledger.paid.checked_add(&paid) {
+            Some(sum) => ledger.paid = sum,
+            None => {
+                defensive!("a total over all time is full", (netuid, total));
+            }
+        }
     }
 
     fn pay_member(
@@ -61,34 +71,30 @@ impl<T: Config> Pallet<T> {
         ledger: &mut SubnetLedger,
         neuron: &Neuron<T::AccountId>,
         outcome: &yuma::Outcome,
+        now: BlockNumber,
     ) {
         let pots = &mut ledger.pots;
         let (uid, hotkey) = (neuron.uid, &neuron.hotkey);
-        let as_miner = Self::pay(
-            netuid,
-            hotkey,
-            outcome.miner_emission,
-            &mut pots.miners,
-            |amount| {
-                let coldkey = T::Membership::coldkey(hotkey)
-                    .ok_or(sp_runtime::DispatchError::CannotLookup)?;
-                T::Currency::mint_into(&coldkey, amount).map(|_| ())
-            },
-        );
+        let emission = outcome.miner_emission;
+        let as_miner = Self::pay(netuid, hotkey, emission, &mut pots.miners, |amount| {
+            Self::pay_coldkey(hotkey, amount)
+        });
         let dividend = outcome.validator_emission;
         let as_validator = Self::pay(netuid, hotkey, dividend, &mut pots.validators, |amount| {
             T::Stakes::reward(netuid, hotkey, amount)
         });
+        let outcome = MemberEpoch {
+            epoch: ledger.epochs,
+            block: now,
+            incentive: outcome.incentive,
+            dividends: outcome.dividends,
+            as_miner,
+            as_validator,
+        };
+        Self::record(netuid, uid, &outcome);
+        Self::remember_member(netuid, uid, outcome);
         // Each is part of a pot of its own, and the pots together are a balance.
         let paid = as_miner + as_validator;
-        MemberRecords::<T>::mutate_exists(netuid, uid, |kept| {
-            let mut record = kept.take().unwrap_or_default();
-            record.incentive = outcome.incentive;
-            record.dividends = outcome.dividends;
-            record.last_paid = paid;
-            tally(&mut record.earned, paid);
-            *kept = (record != MemberRecord::default()).then_some(record);
-        });
         if paid > 0 {
             Earned::<T>::mutate(netuid, hotkey, |earned| tally(earned, paid));
             let hotkey = hotkey.clone();
@@ -100,6 +106,26 @@ impl<T: Config> Pallet<T> {
                 as_validator,
             });
         }
+    }
+
+    /// Keeps what an epoch made of a member, and adds to what it earned.
+    fn record(netuid: Netuid, uid: Uid, outcome: &MemberEpoch) {
+        MemberRecords::<T>::mutate_exists(netuid, uid, |kept| {
+            let mut record = kept.take().unwrap_or_default();
+            record.incentive = outcome.incentive;
+            record.dividends = outcome.dividends;
+            record.last_as_miner = outcome.as_miner;
+            record.last_as_validator = outcome.as_validator;
+            tally(&mut record.earned_as_miner, outcome.as_miner);
+            tally(&mut record.earned_as_validator, outcome.as_validator);
+            *kept = (record != MemberRecord::default()).then_some(record);
+        });
+    }
+
+    /// Pays a miner: into the free balance of its coldkey.
+    pub(crate) fn pay_coldkey(hotkey: &T::AccountId, amount: Balance) -> DispatchResult {
+        let coldkey = T::Membership::coldkey(hotkey).ok_or(DispatchError::CannotLookup)?;
+        T::Currency::mint_into(&coldkey, amount).map(|_| ())
     }
 
     fn pay_owner(netuid: Netuid, ledger: &mut SubnetLedger) {

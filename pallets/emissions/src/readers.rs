@@ -1,9 +1,9 @@
 //! What others may ask and tell: the runtime APIs' reads, and the traits by which pallets know each other.
 
 use cairn_primitives::{
-    api::{Issuance, Schedule, SubnetEmission},
+    api::{Issuance, Schedule, SubnetEmission, Voting},
     traits::{Incentives, Ledgers, Membership, OnBurned, OnMember},
-    Balance, BlockNumber, Netuid, Uid,
+    Balance, BlockNumber, Netuid, Pots, Uid,
 };
 use frame_support::{
     defensive,
@@ -12,9 +12,10 @@ use frame_support::{
 use sp_runtime::SaturatedConversion;
 
 use crate::{
-    pallet::{Bonds, Config, Earned, Issued, MemberRecords, Pallet, TotalPots, Votes},
+    commits,
+    pallet::{Bonds, Commits, Config, Earned, Issued, MemberRecords, Pallet, TotalPots, Votes},
     schedule,
-    types::{MemberRecord, Pots},
+    types::MemberRecord,
 };
 
 impl<T: Config> Pallet<T> {
@@ -58,10 +59,33 @@ impl<T: Config> Pallet<T> {
             owner_pot: ledger.pots.owner,
             miners_pot: ledger.pots.miners,
             validators_pot: ledger.pots.validators,
+            epochs: ledger.epochs,
             last_epoch: ledger.last_epoch,
             next_epoch: ledger.due(tempo),
-            paid: ledger.paid,
+            // Part of what was ever issued, which is a balance.
+            paid: ledger.paid.total().unwrap_or(Balance::MAX),
+            paid_to: ledger.paid,
         })
+    }
+
+    /// What the validator with this hotkey has to know to set its weights; `None` if there is no such
+    /// subnet. One that is no member has no commitments.
+    pub fn voting(netuid: Netuid, hotkey: &T::AccountId) -> Option<Voting> {
+        let hyperparameters = T::Membership::hyperparameters(netuid)?;
+        let ledger = Self::ledger(netuid, Self::now());
+        let uid = T::Membership::uid(netuid, hotkey);
+        Some(Voting {
+            commit_reveal: hyperparameters.commit_reveal,
+            epoch: ledger.epochs,
+            due: ledger.due(hyperparameters.tempo),
+            rate_limit: T::WeightsRateLimit::get(),
+            commits: uid.map_or_else(Default::default, |uid| Self::commits_of(netuid, uid)),
+        })
+    }
+
+    /// The block at which a member chose the weights that count for it now.
+    pub fn weights_set_at(netuid: Netuid, uid: Uid) -> Option<BlockNumber> {
+        Votes::<T>::get(netuid, uid).map(|vote| vote.set_at)
     }
 
     /// What the last epoch made of a member, and what it earned since it came.
@@ -81,7 +105,7 @@ impl<T: Config> Incentives for Pallet<T> {
     }
 
     fn last_paid(netuid: Netuid, uid: Uid) -> Balance {
-        Self::member(netuid, uid).last_paid
+        Self::member(netuid, uid).last_paid()
     }
 }
 
@@ -92,6 +116,9 @@ impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
         Votes::<T>::remove(netuid, uid);
         Bonds::<T>::remove(netuid, uid);
         MemberRecords::<T>::remove(netuid, uid);
+        for slot in commits::SLOTS {
+            Commits::<T>::remove((netuid, uid, slot));
+        }
     }
 }
 

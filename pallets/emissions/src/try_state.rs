@@ -1,11 +1,15 @@
 //! What holds at the end of every block.
 
-use cairn_primitives::{traits::Membership, Balance, Netuid, Uid, MAX_VALIDATORS};
+use cairn_primitives::{traits::Membership, Balance, EpochIndex, Netuid, Uid, MAX_VALIDATORS};
 use frame_support::ensure;
 use sp_runtime::TryRuntimeError;
 
 use crate::{
-    pallet::{Bonds, Config, Earned, MemberRecords, Pallet, SubnetLedgers, TotalPots, Votes},
+    commits, history,
+    pallet::{
+        Bonds, Commits, Config, Earned, MemberHistory, MemberRecords, Pallet, SubnetHistory,
+        SubnetLedgers, TotalPots, Votes,
+    },
     schedule::CAP,
     types::Row,
 };
@@ -18,13 +22,17 @@ impl<T: Config> Pallet<T> {
     /// - what a subnet paid is what its owner and its hotkeys got, and no member earned more since it came
     ///   than its hotkey over all time;
     /// - votes, bonds and records belong to members, rows are strictly ascending, without zeros and without
-    ///   oneself, and there are no more rows of bonds than validators.
+    ///   oneself, and there are no more rows of bonds than validators;
+    /// - commitments belong to members, and none is for an epoch after the next;
+    /// - the history lies where it is looked for, ends with the last epoch, and paid no more than there was.
     pub fn do_try_state() -> Result<(), TryRuntimeError> {
         Self::check_issuance()?;
         Self::check_totals()?;
         for netuid in T::Membership::netuids() {
             Self::check_rows(netuid)?;
             Self::check_earnings(netuid)?;
+            Self::check_commits(netuid)?;
+            Self::check_history(netuid)?;
         }
         Ok(())
     }
@@ -91,12 +99,13 @@ impl<T: Config> Pallet<T> {
         for (uid, record) in MemberRecords::<T>::iter_prefix(netuid) {
             let hotkey = T::Membership::hotkey(netuid, uid).ok_or("a record of no member")?;
             ensure!(
-                record.last_paid <= record.earned,
+                record.last_as_miner <= record.earned_as_miner
+                    && record.last_as_validator <= record.earned_as_validator,
                 "a payout that was not tallied"
             );
             let ever = Earned::<T>::get(netuid, hotkey);
             ensure!(
-                record.earned <= ever,
+                record.earned() <= ever,
                 "a member earned more than its hotkey"
             );
         }
@@ -104,12 +113,51 @@ impl<T: Config> Pallet<T> {
             return Ok(());
         };
         let sum = Earned::<T>::iter_prefix_values(netuid)
-            .try_fold(ledger.paid_to_owner, |sum, earned| sum.checked_add(earned))
+            .try_fold(ledger.paid.owner, |sum, earned| sum.checked_add(earned))
             .ok_or("a subnet's earnings are more than a balance can be")?;
         ensure!(
-            ledger.paid == sum,
+            ledger.paid.total() == Some(sum),
             "what a subnet paid is not what was earned in it"
         );
+        Ok(())
+    }
+
+    fn check_commits(netuid: Netuid) -> Result<(), TryRuntimeError> {
+        let next = Self::next_epoch(netuid);
+        for ((uid, slot), commit) in Commits::<T>::iter_prefix((netuid,)) {
+            let member = T::Membership::hotkey(netuid, uid).is_some();
+            ensure!(member, "a commitment of who is no member");
+            ensure!(
+                slot == commits::slot(commit.epoch),
+                "a commitment in another's place"
+            );
+            ensure!(
+                commit.epoch <= next && commit.at <= Self::now(),
+                "a commitment from the future"
+            );
+            ensure!(
+                commit.epoch < next || !commit.revealed,
+                "weights that were revealed too early"
+            );
+        }
+        Ok(())
+    }
+
+    fn check_history(netuid: Netuid) -> Result<(), TryRuntimeError> {
+        let epochs = Self::next_epoch(netuid);
+        let in_place = |slot: u8, epoch: EpochIndex| {
+            ensure!(slot == history::slot(epoch), "an epoch in another's place");
+            ensure!(epoch < epochs, "an epoch from the future");
+            Ok::<_, TryRuntimeError>(())
+        };
+        for (slot, epoch) in SubnetHistory::<T>::iter_prefix(netuid) {
+            in_place(slot, epoch.epoch)?;
+            let covered = epoch.pots.checked_sub(&epoch.paid).is_some();
+            ensure!(covered, "an epoch that paid more than its pots held");
+        }
+        for ((_, slot), epoch) in MemberHistory::<T>::iter_prefix((netuid,)) {
+            in_place(slot, epoch.epoch)?;
+        }
         Ok(())
     }
 }

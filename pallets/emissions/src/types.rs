@@ -1,69 +1,12 @@
 //! What the pallet keeps.
 
-use cairn_primitives::{Balance, BlockNumber, Uid, MAX_MEMBERS};
-use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use cairn_primitives::{Balance, BlockNumber, EpochIndex, Pots, Uid, MAX_MEMBERS};
+use codec::{Decode, Encode, MaxEncodedLen};
 use frame_support::{traits::ConstU32, BoundedVec};
 use scale_info::TypeInfo;
 
 /// A row of weights or bonds: uid and value, strictly ascending by uid, no value zero.
 pub type Row = BoundedVec<(Uid, u16), ConstU32<MAX_MEMBERS>>;
-
-/// What a subnet was issued and has not paid yet, in pebble.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    Encode,
-    Decode,
-    DecodeWithMemTracking,
-    MaxEncodedLen,
-    TypeInfo,
-)]
-pub struct Pots {
-    /// For the subnet's owner.
-    pub owner: Balance,
-    /// For miners, by incentive.
-    pub miners: Balance,
-    /// For validators, by dividends.
-    pub validators: Balance,
-}
-
-impl Pots {
-    /// The shares of owner, miners and validators, of 100.
-    pub const SPLIT: (u8, u8, u8) = (18, 41, 41);
-
-    /// An amount split between the three, to the pebble: what rounding leaves goes to the validators.
-    pub fn of(amount: Balance) -> Pots {
-        // A share of at most 100 % of a u64 is a u64 again.
-        let share = |percent: u8| (u128::from(amount) * u128::from(percent) / 100) as Balance;
-        let (owner, miners) = (share(Self::SPLIT.0), share(Self::SPLIT.1));
-        Pots {
-            owner,
-            miners,
-            validators: amount - owner - miners,
-        }
-    }
-
-    /// The three together; `None` if that is more than a balance can be.
-    pub fn total(&self) -> Option<Balance> {
-        self.owner
-            .checked_add(self.miners)?
-            .checked_add(self.validators)
-    }
-
-    /// Both pots added; `None` if that is more than a balance can be.
-    pub fn checked_add(&self, other: &Pots) -> Option<Pots> {
-        let sum = Pots {
-            owner: self.owner.checked_add(other.owner)?,
-            miners: self.miners.checked_add(other.miners)?,
-            validators: self.validators.checked_add(other.validators)?,
-        };
-        sum.total().map(|_| sum)
-    }
-}
 
 /// A subnet's emission.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
@@ -76,10 +19,10 @@ pub struct SubnetLedger {
     pub tempo_from: BlockNumber,
     /// The block of the last epoch; before the first, the block that saw the subnet first.
     pub last_epoch: BlockNumber,
+    /// Epochs so far: the number of the next one.
+    pub epochs: EpochIndex,
     /// Paid since the subnet was created.
-    pub paid: Balance,
-    /// Of it, to the owner.
-    pub paid_to_owner: Balance,
+    pub paid: Pots,
 }
 
 impl SubnetLedger {
@@ -90,8 +33,8 @@ impl SubnetLedger {
             stake_average: 0,
             tempo_from: now,
             last_epoch: now,
-            paid: 0,
-            paid_to_owner: 0,
+            epochs: 0,
+            paid: Pots::default(),
         }
     }
 
@@ -104,21 +47,38 @@ impl SubnetLedger {
 /// The weights that a validator set.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Vote {
-    /// The block at which it set them.
+    /// The block at which it chose them: at which it set or, before revealing, committed to them.
     pub set_at: BlockNumber,
     /// The weights, in any scale: an epoch looks at their proportions.
     pub weights: Row,
 }
 
-/// What the last epoch made of a member, and what it earned since it came.
+/// What the last epoch made of a member, and what it earned since it came. Amounts are in pebble.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct MemberRecord {
     /// Share as a miner, of 65,535.
     pub incentive: u16,
     /// Share as a validator, of 65,535.
     pub dividends: u16,
-    /// What the last epoch paid it, in pebble.
-    pub last_paid: Balance,
-    /// What it was paid since it came, in pebble.
-    pub earned: Balance,
+    /// What the last epoch paid it as a miner.
+    pub last_as_miner: Balance,
+    /// What the last epoch paid it as a validator.
+    pub last_as_validator: Balance,
+    /// What it was paid as a miner since it came.
+    pub earned_as_miner: Balance,
+    /// What it was paid as a validator since it came.
+    pub earned_as_validator: Balance,
+}
+
+impl MemberRecord {
+    /// What the last epoch paid it. Both parts come out of pots that are a balance together.
+    pub fn last_paid(&self) -> Balance {
+        self.last_as_miner.saturating_add(self.last_as_validator)
+    }
+
+    /// What it was paid since it came. Both are part of what was ever issued.
+    pub fn earned(&self) -> Balance {
+        self.earned_as_miner
+            .saturating_add(self.earned_as_validator)
+    }
 }

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     traits::{Membership, Stakes},
-    Netuid, Uid,
+    Hyperparameters, Netuid, Uid,
 };
-use frame_support::{ensure, traits::Get};
+use frame_support::ensure;
 
 use crate::{
     pallet::{Config, Error, Pallet, Votes},
@@ -14,12 +14,11 @@ use crate::{
 };
 
 impl<T: Config> Pallet<T> {
-    /// Whether `hotkey` may set these weights now: its uid, and the vote as it is kept.
-    pub(crate) fn check_vote(
+    /// The uid of a hotkey that may validate in a subnet, and the subnet's hyperparameters.
+    pub(crate) fn check_validator(
         hotkey: &T::AccountId,
         netuid: Netuid,
-        weights: &Row,
-    ) -> Result<(Uid, Vote), Error<T>> {
+    ) -> Result<(Uid, Hyperparameters), Error<T>> {
         let hyperparameters =
             T::Membership::hyperparameters(netuid).ok_or(Error::<T>::NoSuchSubnet)?;
         let uid = T::Membership::uid(netuid, hotkey).ok_or(Error::<T>::NotAMember)?;
@@ -28,11 +27,20 @@ impl<T: Config> Pallet<T> {
             T::Stakes::stake(netuid, hotkey) >= enough,
             Error::<T>::NotAValidator
         );
+        Ok((uid, hyperparameters))
+    }
+
+    /// Whether `hotkey` may set these weights in the open now: its uid, and the vote as it is kept.
+    pub(crate) fn check_vote(
+        hotkey: &T::AccountId,
+        netuid: Netuid,
+        weights: &Row,
+    ) -> Result<(Uid, Vote), Error<T>> {
+        let (uid, hyperparameters) = Self::check_validator(hotkey, netuid)?;
+        ensure!(!hyperparameters.commit_reveal, Error::<T>::CommitRevealOn);
         let now = Self::now();
-        if let Some(last) = Votes::<T>::get(netuid, uid) {
-            let next = last.set_at.saturating_add(T::WeightsRateLimit::get());
-            ensure!(now >= next, Error::<T>::TooSoon);
-        }
+        let last = Votes::<T>::get(netuid, uid).map(|vote| vote.set_at);
+        ensure!(Self::rested(last, now), Error::<T>::TooSoon);
         Ok((
             uid,
             Vote {
@@ -43,7 +51,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// The row in ascending order and without zeros.
-    fn check_row(netuid: Netuid, own: Uid, weights: &Row) -> Result<Row, Error<T>> {
+    pub(crate) fn check_row(netuid: Netuid, own: Uid, weights: &Row) -> Result<Row, Error<T>> {
         let mut sorted: Vec<(Uid, u16)> = weights.to_vec();
         sorted.sort_unstable_by_key(|cell| cell.0);
         let twice = sorted

@@ -15,10 +15,14 @@ use frame_support::{
 pub trait WeightInfo {
     /// [`crate::Pallet::set_weights`] with a row of `cells`.
     fn set_weights(cells: u32) -> Weight;
+    /// [`crate::Pallet::commit_weights`].
+    fn commit_weights() -> Weight;
+    /// [`crate::Pallet::reveal_weights`] with a row of `cells`.
+    fn reveal_weights(cells: u32) -> Weight;
     /// A block's issuance, and looking for a due epoch, over `subnets`.
     fn accrue(subnets: u32) -> Weight;
-    /// An epoch of `members`, of which `validators` vote.
-    fn epoch(members: u32, validators: u32) -> Weight;
+    /// An epoch of `members`, of which the validators have `cells` of weights and bonds.
+    fn epoch(members: u32, cells: u32) -> Weight;
 }
 
 /// Estimates priced by the runtime's `DbWeight`.
@@ -29,12 +33,20 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
         set_weights(T::DbWeight::get(), cells)
     }
 
+    fn commit_weights() -> Weight {
+        commit_weights(T::DbWeight::get())
+    }
+
+    fn reveal_weights(cells: u32) -> Weight {
+        reveal_weights(T::DbWeight::get(), cells)
+    }
+
     fn accrue(subnets: u32) -> Weight {
         accrue(T::DbWeight::get(), subnets)
     }
 
-    fn epoch(members: u32, validators: u32) -> Weight {
-        epoch(T::DbWeight::get(), members, validators)
+    fn epoch(members: u32, cells: u32) -> Weight {
+        epoch(T::DbWeight::get(), members, cells)
     }
 }
 
@@ -44,12 +56,20 @@ impl WeightInfo for () {
         set_weights(RocksDbWeight::get(), cells)
     }
 
+    fn commit_weights() -> Weight {
+        commit_weights(RocksDbWeight::get())
+    }
+
+    fn reveal_weights(cells: u32) -> Weight {
+        reveal_weights(RocksDbWeight::get(), cells)
+    }
+
     fn accrue(subnets: u32) -> Weight {
         accrue(RocksDbWeight::get(), subnets)
     }
 
-    fn epoch(members: u32, validators: u32) -> Weight {
-        epoch(RocksDbWeight::get(), members, validators)
+    fn epoch(members: u32, cells: u32) -> Weight {
+        epoch(RocksDbWeight::get(), members, cells)
     }
 }
 
@@ -73,6 +93,17 @@ fn set_weights(db: RuntimeDbWeight, cells: u32) -> Weight {
     priced(db, 25 + cells, 4 + cells, 1).saturating_add(Weight::from_parts(0, ROW_BYTES))
 }
 
+/// Reads: hyperparameters, uid, stake, the subnet's ledger, the commitment before. Writes: the commitment.
+fn commit_weights(db: RuntimeDbWeight) -> Weight {
+    priced(db, 30, 5, 1)
+}
+
+/// Those of a commitment and of a row.
+fn reveal_weights(db: RuntimeDbWeight, cells: u32) -> Weight {
+    let cells = u64::from(cells);
+    priced(db, 35 + cells, 5 + cells, 2).saturating_add(Weight::from_parts(0, ROW_BYTES))
+}
+
 /// Reads: the list of subnets, both totals, and per subnet its ledger, stake, run and, if an epoch may be
 /// due, its hyperparameters. Writes: both totals and each ledger.
 fn accrue(db: RuntimeDbWeight, subnets: u32) -> Weight {
@@ -81,13 +112,13 @@ fn accrue(db: RuntimeDbWeight, subnets: u32) -> Weight {
 }
 
 /// Per member reads of its hotkey, registration, stake, coldkey, account, record and earnings, and three
-/// behind a reward; writes of the account, record, earnings and three behind a reward. Per validator its
-/// vote and bonds, and a row of cells to compute.
-fn epoch(db: RuntimeDbWeight, members: u32, validators: u32) -> Weight {
-    let (members, validators) = (u64::from(members), u64::from(validators));
-    let cells = members.saturating_mul(validators);
+/// behind a reward; writes of the account, record, history, earnings and three behind a reward. Per validator
+/// its vote and bonds. Per cell computing.
+fn epoch(db: RuntimeDbWeight, members: u32, cells: u32) -> Weight {
+    let (members, cells) = (u64::from(members), u64::from(cells));
+    let validators = members.min(u64::from(cairn_primitives::MAX_VALIDATORS));
     let rows = Weight::from_parts(0, validators.saturating_mul(2 * ROW_BYTES));
     let reads = 8 + 10 * members + 2 * validators;
-    let writes = 6 + 6 * members + validators;
+    let writes = 7 + 7 * members + validators;
     priced(db, 100 + 10 * members + 2 * cells, reads, writes).saturating_add(rows)
 }

@@ -11,10 +11,11 @@ extern crate alloc;
 use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, Issuance, LineageEntry, MemberInfo, Position, RoundInfo,
-        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetInfo,
+        AccountEarning, ContributionInfo, EpochPage, Issuance, LineageEntry, MemberEmission,
+        MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo, Schedule, SettledRound,
+        SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
-    Balance, Netuid, Round,
+    Balance, EpochIndex, Netuid, Round, Uid,
 };
 use codec::Codec;
 
@@ -67,6 +68,26 @@ sp_api::decl_runtime_apis! {
         fn issuance() -> Issuance;
         /// A subnet's emission.
         fn emission(netuid: Netuid) -> Option<SubnetEmission>;
+        /// A member and what it earned; `None` if there is no such member.
+        fn member_emission(netuid: Netuid, uid: Uid) -> Option<MemberEmission<AccountId>>;
+        /// At most `limit` of the last 64 epochs of a subnet, from number `from` on; `None` if there is no
+        /// such subnet.
+        fn subnet_history(
+            netuid: Netuid,
+            from: EpochIndex,
+            limit: u32,
+        ) -> Option<EpochPage<SubnetEpoch>>;
+        /// At most `limit` of the last 64 epochs of a subnet, from number `from` on, in which a member had a
+        /// share or was paid; `None` if there is no such member.
+        fn member_history(
+            netuid: Netuid,
+            uid: Uid,
+            from: EpochIndex,
+            limit: u32,
+        ) -> Option<EpochPage<MemberEpoch>>;
+        /// What the validator with this hotkey has to know to set its weights; `None` if there is no such
+        /// subnet.
+        fn voting(netuid: Netuid, hotkey: AccountId) -> Option<Voting>;
         /// What an account earned through the hotkeys that it owns, or as a hotkey itself.
         fn account(account: AccountId) -> Vec<AccountEarning<AccountId>>;
     }

@@ -3,13 +3,13 @@
 //! In JSON, amounts are strings of pebble, since JavaScript's numbers end at 2⁵³.
 
 use alloc::vec::Vec;
-use codec::{Decode, Encode};
+use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Balance, BlockNumber, Commitment, ContributionKey, Hyperparameters, Netuid, Phase, Round,
-    RunConfig, Uid, H256,
+    Balance, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid, Phase,
+    Pots, Round, RunConfig, Uid, H256,
 };
 
 /// Amounts as decimal strings.
@@ -322,13 +322,138 @@ pub struct SubnetEmission {
     /// Waiting for the validators.
     #[serde(with = "pebble")]
     pub validators_pot: Balance,
+    /// Epochs so far: the number of the next one.
+    pub epochs: EpochIndex,
     /// Block of the last epoch.
     pub last_epoch: BlockNumber,
-    /// Block of the next epoch.
+    /// Block at which the next epoch is due. A block runs one epoch, so it may come a few blocks later.
     pub next_epoch: BlockNumber,
     /// Paid out since the subnet was created.
     #[serde(with = "pebble")]
     pub paid: Balance,
+    /// To whom it was paid.
+    pub paid_to: Pots,
+}
+
+/// What an epoch of a subnet had and did.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+)]
+pub struct SubnetEpoch {
+    /// Its number, from 0.
+    pub epoch: EpochIndex,
+    /// The block that it was part of.
+    pub block: BlockNumber,
+    /// What the pots held when it began.
+    pub pots: Pots,
+    /// What it paid out of them.
+    pub paid: Pots,
+    /// Members.
+    pub members: u16,
+    /// Validators among them whose stake counted.
+    pub validators: u16,
+    /// Validators among them whose weights counted.
+    pub voters: u16,
+}
+
+/// What an epoch made of a member.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+)]
+pub struct MemberEpoch {
+    /// Its number, from 0.
+    pub epoch: EpochIndex,
+    /// The block that it was part of.
+    pub block: BlockNumber,
+    /// Share as a miner, of 65,535.
+    pub incentive: u16,
+    /// Share as a validator, of 65,535.
+    pub dividends: u16,
+    /// Paid into its coldkey's balance.
+    #[serde(with = "pebble")]
+    pub as_miner: Balance,
+    /// Added to the stake on it.
+    #[serde(with = "pebble")]
+    pub as_validator: Balance,
+}
+
+/// A part of a list, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct EpochPage<Epoch> {
+    /// The epochs of the page, ascending.
+    pub epochs: Vec<Epoch>,
+    /// The number from which the next page goes on; none if this is the last.
+    pub next: Option<EpochIndex>,
+}
+
+/// A member and what it earned.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct MemberEmission<AccountId> {
+    /// The subnet.
+    pub netuid: Netuid,
+    /// Its number there.
+    pub uid: Uid,
+    /// The key that it signs its work with.
+    pub hotkey: AccountId,
+    /// The key that owns what it earns.
+    pub coldkey: AccountId,
+    /// The block at which it came.
+    pub registered_at: BlockNumber,
+    /// Stake on it, its coldkey's and others'.
+    #[serde(with = "pebble")]
+    pub stake: Balance,
+    /// Share as a miner in the last epoch, of 65,535.
+    pub incentive: u16,
+    /// Share as a validator in the last epoch, of 65,535.
+    pub dividends: u16,
+    /// What the last epoch paid into its coldkey's balance.
+    #[serde(with = "pebble")]
+    pub last_as_miner: Balance,
+    /// What the last epoch added to the stake on it.
+    #[serde(with = "pebble")]
+    pub last_as_validator: Balance,
+    /// Paid into its coldkey's balance since it came.
+    #[serde(with = "pebble")]
+    pub earned_as_miner: Balance,
+    /// Added to the stake on it since it came.
+    #[serde(with = "pebble")]
+    pub earned_as_validator: Balance,
+    /// Paid to its hotkey in this subnet over all registrations.
+    #[serde(with = "pebble")]
+    pub earned_ever: Balance,
+    /// The block at which it chose the weights that count for it now; none if it has set none.
+    pub weights_set_at: Option<BlockNumber>,
+}
+
+/// A validator's commitment to weights that nobody can read yet.
+#[derive(
+    Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
+)]
+pub struct WeightsCommit {
+    /// The number of the epoch before which it was made; the weights can be revealed between this one and
+    /// the next.
+    pub epoch: EpochIndex,
+    /// [`crate::weights_hash`] of the weights.
+    pub hash: H256,
+    /// The block at which it was made.
+    pub at: BlockNumber,
+    /// Whether the weights were revealed.
+    pub revealed: bool,
+}
+
+/// What a validator has to know to set its weights.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct Voting {
+    /// Whether weights are committed and revealed rather than set in the open.
+    pub commit_reveal: bool,
+    /// The number of the next epoch: what is committed now is committed before it.
+    pub epoch: EpochIndex,
+    /// The block at which that epoch is due.
+    pub due: BlockNumber,
+    /// Blocks between two rows of weights, or two commitments.
+    pub rate_limit: BlockNumber,
+    /// The validator's commitments, at most one for each of the last two epochs, ascending.
+    pub commits: Vec<WeightsCommit>,
 }
 
 /// What an account has in one subnet through one hotkey.

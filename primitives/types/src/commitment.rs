@@ -1,10 +1,10 @@
-//! How a miner binds itself to a contribution before anybody can see it.
+//! How a miner binds itself to a contribution, and a validator to its weights, before anybody can see them.
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{blake2_256, Netuid, Round, H256};
+use crate::{blake2_256, EpochIndex, Netuid, Round, Uid, H256};
 
 /// The secret that opens a sealed contribution: ChaCha20's key and nonce are derived from it.
 pub type ContributionKey = [u8; 32];
@@ -40,6 +40,24 @@ pub fn key_hash(netuid: Netuid, round: Round, hotkey: &[u8; 32], key: &Contribut
     blake2_256(&(netuid, round, hotkey, key).encode())
 }
 
+/// What keeps committed weights from being guessed: 32 random bytes, never used twice.
+pub type Salt = [u8; 32];
+
+/// `blake2_256(SCALE(netuid, epoch, hotkey, weights, salt))`: binds a validator to a row of weights. Like
+/// [`key_hash`] it is worth nothing to anybody else, nor before another epoch.
+///
+/// `epoch` is the number of the subnet's epoch before which the weights are committed; `weights` are the
+/// cells in the very order in which they are revealed.
+pub fn weights_hash(
+    netuid: Netuid,
+    epoch: EpochIndex,
+    hotkey: &[u8; 32],
+    weights: &[(Uid, u16)],
+    salt: &Salt,
+) -> H256 {
+    blake2_256(&(netuid, epoch, hotkey, weights, salt).encode())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +69,32 @@ mod tests {
         assert_ne!(of, key_hash(1, 3, &[3; 32], &[4; 32]));
         assert_ne!(of, key_hash(1, 2, &[4; 32], &[4; 32]));
         assert_ne!(of, key_hash(1, 2, &[3; 32], &[5; 32]));
+    }
+
+    #[test]
+    fn weights_are_bound_to_subnet_epoch_hotkey_and_salt() {
+        let (hotkey, row, salt) = ([3; 32], [(1, 2), (3, 4)], [5; 32]);
+        let of = weights_hash(1, 2, &hotkey, &row, &salt);
+        assert_ne!(of, weights_hash(2, 2, &hotkey, &row, &salt));
+        assert_ne!(of, weights_hash(1, 3, &hotkey, &row, &salt));
+        assert_ne!(of, weights_hash(1, 2, &[4; 32], &row, &salt));
+        assert_ne!(of, weights_hash(1, 2, &hotkey, &row[..1], &salt));
+        assert_ne!(of, weights_hash(1, 2, &hotkey, &[(3, 4), (1, 2)], &salt));
+        assert_ne!(of, weights_hash(1, 2, &hotkey, &row, &[6; 32]));
+    }
+
+    /// The encoding is a promise: other clients compute it too.
+    #[test]
+    fn what_is_hashed_is_plain_scale() {
+        let bytes = [
+            &[1, 0][..],
+            &[2, 0, 0, 0],
+            &[3; 32],
+            &[8, 1, 0, 2, 0, 3, 0, 4, 0],
+            &[5; 32],
+        ]
+        .concat();
+        let hash = weights_hash(1, 2, &[3; 32], &[(1, 2), (3, 4)], &[5; 32]);
+        assert_eq!(hash, blake2_256(&bytes));
     }
 }

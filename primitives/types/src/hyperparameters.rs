@@ -38,6 +38,8 @@ pub struct Hyperparameters {
     pub bonds_moving_average: u32,
     /// How far bonds follow clipped weights, of 65,535.
     pub bonds_penalty: u16,
+    /// Whether weights are set by commit and reveal, so that nobody can copy them, rather than in the open.
+    pub commit_reveal: bool,
     /// Least stake on a hotkey for it to validate.
     pub min_validator_stake: Balance,
     /// Least bond of a hotkey for it to be assigned data.
@@ -65,6 +67,7 @@ impl Default for Hyperparameters {
             kappa: 32_767,
             bonds_moving_average: 900_000,
             bonds_penalty: 65_535,
+            commit_reveal: true,
             min_validator_stake: 100 * CRN,
             min_miner_bond: 10 * CRN,
             unbonding_period: 7_200,

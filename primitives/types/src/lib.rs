@@ -18,16 +18,18 @@ pub mod commitment;
 pub mod hyperparameters;
 pub mod layout;
 pub mod nano;
+pub mod pots;
 pub mod run;
 pub mod text;
 #[cfg(feature = "frame")]
 pub mod traits;
 pub mod verdicts;
 
-pub use commitment::{key_hash, Commitment, ContributionKey};
+pub use commitment::{key_hash, weights_hash, Commitment, ContributionKey, Salt};
 pub use hyperparameters::Hyperparameters;
 pub use layout::{Layout, Tensor};
 pub use nano::Nano;
+pub use pots::Pots;
 pub use primitive_types::H256;
 pub use run::{
     Compression, DataSet, InitialWeights, InnerOptimizer, ModelShape, OuterStep, Phase, Phases,
@@ -42,6 +44,8 @@ pub type Netuid = u16;
 pub type Uid = u16;
 /// A round's number within its run, from 0.
 pub type Round = u32;
+/// How many epochs a subnet has had before: the number of its next epoch, from 0.
+pub type EpochIndex = u32;
 /// A block's number.
 pub type BlockNumber = u32;
 /// An amount of the chain's token, in pebble (10⁻⁹ CRN).
@@ -53,6 +57,8 @@ pub const CRN: Balance = 1_000_000_000;
 pub const MAX_MEMBERS: u32 = 256;
 /// The most validators a subnet can have.
 pub const MAX_VALIDATORS: u32 = 64;
+/// Epochs of a subnet whose outcome the chain keeps.
+pub const HISTORY_EPOCHS: EpochIndex = 64;
 
 /// BLAKE2b with 32 bytes of output, the hash by which the chain identifies things.
 pub fn blake2_256(data: &[u8]) -> H256 {

@@ -1,15 +1,12 @@
-//! `cairn status` and `cairn emissions`.
+//! `cairn status`.
 
-use cairn_chain::{AccountEarning, MemberInfo, RunInfo, SubnetInfo};
-use cairn_primitives::{
-    api::{Issuance, LineageEntry, Schedule, SubnetEmission},
-    BlockNumber, Netuid, Uid, H256,
-};
+use cairn_chain::{MemberInfo, RunInfo, SubnetInfo};
+use cairn_primitives::{api::LineageEntry, BlockNumber, Netuid, Uid, H256};
 use clap::Args;
 use serde::Serialize;
 
 use super::{
-    args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
+    args::{JsonArg, NetuidArg, NodeArgs},
     print,
 };
 use crate::{
@@ -32,23 +29,6 @@ pub struct Status {
     json: JsonArg,
 }
 
-/// `cairn emissions`.
-#[derive(Args, Debug)]
-#[command(
-    after_help = "Examples:\n  cairn emissions\n  cairn emissions --account miner\n  cairn emissions --account 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --json"
-)]
-pub struct Emissions {
-    /// Show what this account earned: an address, or the name of a wallet
-    #[arg(long, env = "CAIRN_ACCOUNT", value_name = "ADDRESS|WALLET")]
-    account: Option<String>,
-    #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    node: NodeArgs,
-    #[command(flatten)]
-    json: JsonArg,
-}
-
 #[derive(Serialize)]
 struct Seen {
     node: String,
@@ -60,15 +40,6 @@ struct Seen {
     /// The newest entry, which may not be final yet.
     lineage: Option<LineageEntry>,
     members: Vec<MemberInfo>,
-}
-
-#[derive(Serialize)]
-struct Economy {
-    schedule: Schedule,
-    issuance: Issuance,
-    subnets: Vec<SubnetEmission>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    account: Option<Vec<AccountEarning>>,
 }
 
 /// There is no such subnet.
@@ -183,94 +154,5 @@ impl Seen {
             );
         }
         text + "\n" + &members(&self.members)
-    }
-}
-
-impl Emissions {
-    /// Does it.
-    pub async fn run(self) -> Result<(), Failure> {
-        let account = self
-            .account
-            .as_deref()
-            .map(|text| self.key.account(text))
-            .transpose()?;
-        let view = self.node.connect().await?.at_best().await?;
-        let mut subnets = Vec::new();
-        for subnet in view.subnets().await? {
-            subnets.extend(view.emission(subnet.netuid).await?);
-        }
-        let earnings = match &account {
-            Some(account) => Some(view.account(account).await?),
-            None => None,
-        };
-        let economy = Economy {
-            schedule: view.schedule().await?,
-            issuance: view.issuance().await?,
-            subnets,
-            account: earnings,
-        };
-        print(self.json.json, &economy, Economy::text)
-    }
-}
-
-impl Economy {
-    fn text(&self) -> String {
-        let (s, i) = (&self.schedule, &self.issuance);
-        let (owner, miners, validators) = s.split;
-        let mut text = format!(
-            "issued     {} of {} CRN, {} CRN a block; {} halvings, the next at {} CRN\n",
-            crn(s.issued, 4),
-            crn(s.cap, 2),
-            crn(s.per_block, 9),
-            s.halvings,
-            crn(s.next_halving, 2),
-        );
-        text +=
-            &format!("split      owner {owner} %, miners {miners} %, validators {validators} %\n");
-        text += &format!(
-            "where      accounts {}, stakes {}, unbonding {}, bonds {}, pots {}\n\n",
-            crn(i.balances, 4),
-            crn(i.stakes, 4),
-            crn(i.unbonding, 4),
-            crn(i.bonds, 4),
-            crn(i.pots, 4),
-        );
-        let row = |subnet: &SubnetEmission| {
-            vec![
-                subnet.netuid.to_string(),
-                percent(subnet.share, 1_000_000_000),
-                crn(subnet.paid, 4),
-                crn(subnet.owner_pot, 4),
-                crn(subnet.miners_pot, 4),
-                crn(subnet.validators_pot, 4),
-                subnet.next_epoch.to_string(),
-            ]
-        };
-        let head = [
-            "netuid",
-            "share",
-            "paid",
-            "owner pot",
-            "miners' pot",
-            "validators' pot",
-            "next epoch",
-        ];
-        text += &table(&head, &self.subnets.iter().map(row).collect::<Vec<_>>());
-        if let Some(earnings) = &self.account {
-            let row = |earning: &AccountEarning| {
-                vec![
-                    earning.netuid.to_string(),
-                    earning.uid.map_or("–".into(), |uid| uid.to_string()),
-                    crn(earning.earned, 4),
-                    crn(earning.stake, 4),
-                    crn(earning.bond, 4),
-                    earning.hotkey.to_string(),
-                ]
-            };
-            let head = ["netuid", "uid", "earned", "stake", "bond", "hotkey"];
-            text += "\n";
-            text += &table(&head, &earnings.iter().map(row).collect::<Vec<_>>());
-        }
-        text
     }
 }

@@ -8,6 +8,7 @@
 pub mod args;
 mod bench;
 mod data;
+mod emissions;
 pub mod export;
 mod look;
 mod rules;
@@ -57,8 +58,8 @@ enum Verb {
     Validate(Box<work::Validate>),
     /// Show a subnet: its run, its round, its members
     Status(look::Status),
-    /// Show how the token comes into being, where it is, and what an account earned
-    Emissions(look::Emissions),
+    /// Show how the token comes into being, where it is, who is paid what
+    Emissions(Box<emissions::Emissions>),
     /// List, show, create, join, rule or dissolve subnets
     #[command(subcommand)]
     Subnet(subnet::Subnet),

@@ -110,8 +110,8 @@ pub async fn create_subnet(client: &Client, config: &RunConfig) -> Result<Netuid
         )
     })?;
     let hyperparameters = Hyperparameters {
-        // An epoch a round, so that pay follows work.
-        tempo: config.phases.round().max(5),
+        // Three epochs a round: weights are hidden for one and count in the next, and pay follows work.
+        tempo: (config.phases.round() / 3).max(5),
         min_validator_stake: 10 * CRN,
         min_miner_bond: CRN,
         unbonding_period: config.phases.round().saturating_mul(2).max(AUDIT_WINDOW),

@@ -7,11 +7,12 @@ use cairn_chain::{
     RoundInfo, RunInfo,
 };
 use cairn_primitives::{
-    api::{LineageEntry, SettledRound},
+    api::{LineageEntry, SettledRound, Voting},
     BlockNumber, Commitment, ContributionKey, Netuid, Round, Uid, Verdicts, H256,
 };
+use cairn_round::ballot::Ballot;
 
-/// What a worker signs. All of it is free of fees for members, once a round.
+/// What a worker signs. All of it is free of fees for members, once a round or an epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transaction {
     /// Binds a miner to a sealed contribution.
@@ -20,8 +21,12 @@ pub enum Transaction {
     Reveal(Round, ContributionKey),
     /// A validator's verdicts and its state root.
     Attest(Round, Verdicts, H256),
-    /// A validator's weights.
+    /// A validator's weights, on a subnet that does not hide them.
     SetWeights(Vec<(Uid, u16)>),
+    /// Binds a validator to weights.
+    CommitWeights(Ballot),
+    /// Reveals them.
+    RevealWeights(Ballot),
 }
 
 impl Transaction {
@@ -33,6 +38,12 @@ impl Transaction {
                 Call::attest(netuid, *round, verdicts, *root)
             }
             Transaction::SetWeights(weights) => Call::set_weights(netuid, weights),
+            Transaction::CommitWeights(ballot) => {
+                Call::commit_weights(netuid, ballot.epoch, ballot.hash)
+            }
+            Transaction::RevealWeights(ballot) => {
+                Call::reveal_weights(netuid, ballot.epoch, &ballot.weights, &ballot.salt.0)
+            }
         }
     }
 }
@@ -92,6 +103,13 @@ pub trait Chain: Clone + Send + Sync + 'static {
         at: H256,
         netuid: Netuid,
     ) -> impl Future<Output = Answer<Vec<MemberInfo>>> + Send;
+    /// What the validator with this hotkey has to know to set its weights.
+    fn voting(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        hotkey: AccountId,
+    ) -> impl Future<Output = Answer<Option<Voting>>> + Send;
     /// Signs, sends, and sees it into a block, of which it gives the number.
     fn submit(
         &self,
@@ -155,6 +173,10 @@ impl Chain for Client {
 
     async fn members(&self, at: H256, netuid: Netuid) -> Answer<Vec<MemberInfo>> {
         self.at(at).members(netuid).await
+    }
+
+    async fn voting(&self, at: H256, netuid: Netuid, hotkey: AccountId) -> Answer<Option<Voting>> {
+        self.at(at).voting(netuid, &hotkey).await
     }
 
     async fn submit(

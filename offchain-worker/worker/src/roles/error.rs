@@ -80,9 +80,7 @@ pub enum RoleError {
         source: std::io::Error,
     },
     /// The system gives no random numbers.
-    #[error(
-        "the system gives no random numbers for a contribution's key ({0}): check /dev/urandom"
-    )]
+    #[error("the system gives no random numbers for a secret ({0}): check /dev/urandom")]
     Random(String),
     /// A bug.
     #[error("a computation of this worker broke off ({0}): please report it; starting again goes on from the disk")]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cairn_primitives::{BlockNumber, Round, Uid, H256};
+use cairn_primitives::{BlockNumber, EpochIndex, Round, Uid, H256};
 use serde::Serialize;
 
 /// Something worth a line.
@@ -97,6 +97,22 @@ pub enum Progress {
         /// The weights.
         weights: Vec<(Uid, u16)>,
     },
+    /// A commitment to weights is in a block.
+    WeightsCommitted {
+        /// The newest round that they are based on.
+        round: Round,
+        /// The number of the epoch after which they can be revealed.
+        epoch: EpochIndex,
+    },
+    /// Weights that were committed to are in a block.
+    WeightsRevealed {
+        /// The newest round that they are based on.
+        round: Round,
+        /// The number of the epoch before which they were committed.
+        epoch: EpochIndex,
+        /// The weights.
+        weights: Vec<(Uid, u16)>,
+    },
 }
 
 impl fmt::Display for Progress {
@@ -133,10 +149,13 @@ impl fmt::Display for Progress {
                 write!(f, "round {round} · scored {measured} of {miners} miners")
             }
             Progress::WeightsSet { round, weights } => {
-                let cells = weights.iter().map(|(uid, weight)| {
-                    format!("uid {uid} {:.3}", f64::from(*weight) / f64::from(u16::MAX))
-                });
-                write!(f, "round {round} · set weights: {}", cells.collect::<Vec<_>>().join(", "))
+                write!(f, "round {round} · set weights: {}", cells(weights))
+            }
+            Progress::WeightsCommitted { round, epoch } => {
+                write!(f, "round {round} · committed to weights, hidden until epoch {epoch} has run")
+            }
+            Progress::WeightsRevealed { round, weights, .. } => {
+                write!(f, "round {round} · revealed weights: {}", cells(weights))
             }
         }
     }
@@ -145,6 +164,13 @@ impl fmt::Display for Progress {
 /// The first eight digits, enough to compare by eye.
 fn short(root: &H256) -> String {
     format!("{root:?}").chars().take(10).collect()
+}
+
+fn cells(weights: &[(Uid, u16)]) -> String {
+    let cell = |(uid, weight): &(Uid, u16)| {
+        format!("uid {uid} {:.3}", f64::from(*weight) / f64::from(u16::MAX))
+    };
+    weights.iter().map(cell).collect::<Vec<_>>().join(", ")
 }
 
 fn uids(uids: &[Uid]) -> String {

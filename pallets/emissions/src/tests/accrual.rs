@@ -1,8 +1,8 @@
 //! From the block's issuance to the pots.
 
-use cairn_primitives::{Balance, Netuid, CRN};
+use cairn_primitives::{Balance, Netuid, Pots, CRN};
 
-use crate::{accrual::moved, mock::*, schedule::CAP, Issued, Pots, SubnetLedgers, TotalPots};
+use crate::{accrual::moved, mock::*, schedule::CAP, Issued, SubnetLedgers, TotalPots};
 
 fn pots(netuid: Netuid) -> Pots {
     SubnetLedgers::<Test>::get(netuid).unwrap().pots

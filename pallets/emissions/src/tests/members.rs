@@ -24,7 +24,7 @@ fn leave(uid: u16) {
 fn incentive_and_last_payout_can_be_asked() {
     after_an_epoch(|| {
         assert_eq!(Emissions::incentive(1, 2), 32_767);
-        assert_eq!(Emissions::last_paid(1, 2), Emissions::member(1, 2).earned);
+        assert_eq!(Emissions::last_paid(1, 2), Emissions::member(1, 2).earned());
         assert_eq!(
             (Emissions::incentive(1, 9), Emissions::last_paid(9, 0)),
             (0, 0)

@@ -1,9 +1,12 @@
 //! Tests by subject.
 
 mod accrual;
+mod attacks;
+mod commits;
 mod credits;
 mod epochs;
 mod genesis;
+mod history;
 mod members;
 mod payouts;
 mod promises;

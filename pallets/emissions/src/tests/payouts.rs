@@ -1,9 +1,9 @@
 //! Who is paid what, where it goes, and what stays in the pots.
 
-use cairn_primitives::{Balance, CRN};
+use cairn_primitives::{Balance, Pots, CRN};
 use sp_runtime::{DispatchError, TokenError};
 
-use crate::{mock::*, Earned, Event, Issued, Pots, SubnetLedgers, TotalPots};
+use crate::{mock::*, Earned, Event, Issued, SubnetLedgers, TotalPots};
 
 /// Ten blocks of the usual subnet.
 const ISSUED_BY_12: Balance = 11 * REWARD;
@@ -99,16 +99,17 @@ fn the_totals_tell_what_was_paid() {
         usual_votes();
         run_to(12);
         let first = Emissions::member(1, 2);
-        assert_eq!(first.last_paid, 1_691_250_000);
-        assert_eq!(first.earned, first.last_paid);
+        assert_eq!(first.last_paid(), 1_691_250_000);
+        assert_eq!(first.earned(), first.last_paid());
         run_to(22);
         let second = Emissions::member(1, 2);
-        assert_eq!(second.earned, first.earned + second.last_paid);
-        assert_eq!(Emissions::earned(1, &hotkey(1, 2)), second.earned);
+        assert_eq!(second.earned(), first.earned() + second.last_paid());
+        assert_eq!(Emissions::earned(1, &hotkey(1, 2)), second.earned());
         let ledger = SubnetLedgers::<Test>::get(1).unwrap();
         let earned: Balance = Earned::<Test>::iter_prefix_values(1).sum();
-        assert_eq!(ledger.paid, ledger.paid_to_owner + earned);
-        assert_eq!(ledger.paid + TotalPots::<Test>::get(), 21 * REWARD);
+        let paid = ledger.paid.total().unwrap();
+        assert_eq!(paid, ledger.paid.owner + earned);
+        assert_eq!(paid + TotalPots::<Test>::get(), 21 * REWARD);
     });
 }
 
@@ -256,7 +257,7 @@ fn what_the_stake_pallet_refuses_stays_in_the_pot_and_changes_nothing() {
                 reason: DispatchError::Unavailable,
             };
             assert_eq!(events().first(), Some(&waits));
-            assert_eq!(Emissions::member(1, 0).last_paid, 0);
+            assert_eq!(Emissions::member(1, 0).last_paid(), 0);
             // The next epoch shares it out again.
             World::change_subnet(1, |subnet| subnet.takes_rewards = true);
             run_to(22);
@@ -274,7 +275,7 @@ fn a_miner_that_stops_earning_keeps_its_total_and_loses_its_incentive() {
         vote(1, 1, &[(2, 1)]);
         run_to(22);
         let after = Emissions::member(1, 3);
-        assert_eq!((after.incentive, after.last_paid), (0, 0));
-        assert_eq!(after.earned, before.earned);
+        assert_eq!((after.incentive, after.last_paid()), (0, 0));
+        assert_eq!(after.earned(), before.earned());
     });
 }

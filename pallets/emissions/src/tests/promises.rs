@@ -128,7 +128,7 @@ fn every_broken_promise_is_noticed() {
     );
     broken(
         || {
-            SubnetLedgers::<Test>::mutate(1, |ledger| ledger.as_mut().unwrap().paid += 1);
+            SubnetLedgers::<Test>::mutate(1, |ledger| ledger.as_mut().unwrap().paid.miners += 1);
         },
         "what a subnet paid is not what was earned in it",
     );
@@ -138,7 +138,9 @@ fn every_broken_promise_is_noticed() {
     );
     broken(
         || {
-            MemberRecords::<Test>::mutate(1, 2, |record| record.as_mut().unwrap().earned = 0);
+            MemberRecords::<Test>::mutate(1, 2, |record| {
+                record.as_mut().unwrap().earned_as_miner = 0
+            });
         },
         "a payout that was not tallied",
     );

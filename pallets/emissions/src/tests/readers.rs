@@ -2,10 +2,10 @@
 
 use cairn_primitives::{
     api::{Issuance, Schedule, SubnetEmission},
-    CRN,
+    Pots, CRN,
 };
 
-use crate::{mock::*, schedule::CAP, Pots};
+use crate::{mock::*, schedule::CAP};
 
 #[test]
 fn the_schedule() {
@@ -59,9 +59,11 @@ fn the_emission_of_a_subnet() {
                 owner_pot: 2 * pots.owner,
                 miners_pot: 2 * pots.miners,
                 validators_pot: 2 * pots.validators,
+                epochs: 0,
                 last_epoch: 2,
                 next_epoch: 12,
                 paid: 0,
+                paid_to: Pots::default(),
             };
             assert_eq!(Emissions::emission(1), Some(expected));
             assert_eq!(Emissions::emission(2).unwrap().share, 750_000_000);

@@ -191,6 +191,7 @@ impl<C: Chain> Worker<C> {
             feedback: None,
             open: None,
             last: None,
+            ballots: Vec::new(),
         });
         let ledger = Ledger::open(&options.state_dir, saved.last.as_ref())?;
         let status = Status {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use cairn_primitives::{Commitment, Round, H256};
+use cairn_round::ballot::Ballot;
 use cairn_trainer::AdamState;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +25,8 @@ struct Meta {
     root: H256,
     open: Option<OpenMeta>,
     last: Option<Line>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ballots: Vec<Ballot>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +66,8 @@ pub struct Saved {
     pub open: Option<Open>,
     /// The ledger's last line.
     pub last: Option<Line>,
+    /// A validator's weights that are not revealed yet, or were a moment ago.
+    pub ballots: Vec<Ballot>,
 }
 
 /// What changes. What is `None` stays as it is, but for `open`.
@@ -78,6 +83,8 @@ pub struct Change<'a> {
     pub open: Option<&'a Open>,
     /// The ledger's last line.
     pub last: Option<&'a Line>,
+    /// All of a validator's ballots from now on.
+    pub ballots: Option<&'a [Ballot]>,
 }
 
 /// A worker's state directory.
@@ -133,6 +140,7 @@ impl StateDir {
             feedback: self.files.read(FEEDBACK)?.map(|bytes| floats(&bytes)),
             open,
             last: meta.last.clone(),
+            ballots: meta.ballots.clone(),
         }))
     }
 
@@ -155,6 +163,10 @@ impl StateDir {
             .last
             .cloned()
             .or_else(|| before.and_then(|meta| meta.last.clone()));
+        let ballots = match change.ballots {
+            Some(ballots) => ballots.to_vec(),
+            None => before.map_or_else(Vec::new, |meta| meta.ballots.clone()),
+        };
         let mut pieces = vec![(OPEN, change.open.map(|open| open.plain.clone()))];
         if let Some((_, _, theta)) = change.weights {
             pieces.push((THETA, Some(bytes(theta))));
@@ -172,6 +184,7 @@ impl StateDir {
                 root,
                 open,
                 last,
+                ballots,
             },
         )
     }
@@ -267,6 +280,37 @@ mod tests {
         let saved = open().load().expect("undamaged").expect("saved");
         assert_eq!((saved.round, saved.open), (4, None));
         assert_eq!(saved.feedback, Some(vec![9.0; 3]));
+    }
+
+    #[test]
+    fn ballots_stay_until_there_are_others() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
+        let ballot = |round| {
+            let salt = H256([round as u8; 32]);
+            Ballot::new(
+                (1, H256([3; 32])),
+                round,
+                7,
+                vec![(1, 2), (3, 65_535)],
+                salt,
+            )
+        };
+        let ballots = || open().load().expect("undamaged").expect("saved").ballots;
+        let weights = Some((3, H256([8; 32]), &[1.5f32][..]));
+        let with = |ballots| Change {
+            weights,
+            ballots,
+            ..Change::default()
+        };
+        open().save(&with(None)).expect("room");
+        assert_eq!(ballots(), []);
+        let two = [ballot(1), ballot(2)];
+        open().save(&with(Some(&two))).expect("room");
+        open().save(&with(None)).expect("room");
+        assert_eq!(ballots(), two);
+        open().save(&with(Some(&two[1..]))).expect("room");
+        assert_eq!(ballots(), two[1..]);
     }
 
     trait Bits {

@@ -11,9 +11,10 @@ use cairn_chain::{
     RunInfo,
 };
 use cairn_primitives::{
-    api::{Attester, LineageEntry, Role, SettledRound},
+    api::{Attester, LineageEntry, Role, SettledRound, Voting, WeightsCommit},
     assignment::round_seed,
-    Netuid, Phase, Phases, Round, RunConfig, Uid, Verdicts, H256,
+    weights_hash, BlockNumber, EpochIndex, Netuid, Phase, Phases, Round, RunConfig, Uid, Verdicts,
+    H256,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -29,6 +30,10 @@ pub const PHASES: Phases = Phases {
     reveal: 2,
     attest: 4,
 };
+
+/// Blocks between two epochs: as many as a round has. They come a block before the reveal phase.
+const TEMPO: BlockNumber = 12;
+const FIRST_EPOCH: BlockNumber = 6;
 
 /// A test gives up on an event after this.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -51,8 +56,10 @@ pub struct State {
     pub contributions: BTreeMap<Round, Vec<ContributionInfo>>,
     pub attested: BTreeMap<Round, BTreeMap<Uid, (Verdicts, H256)>>,
     pub settled: BTreeMap<Round, SettledRound>,
-    /// In which round, by whom, and what.
+    /// Weights that were revealed: in which round, by whom, and what.
     pub weights: Vec<(Round, Uid, Weights)>,
+    /// Commitments to weights: in which round, by whom, and what.
+    pub hidden: Vec<(Round, Uid, WeightsCommit)>,
     /// What was turned away.
     pub refused: Vec<String>,
 }
@@ -89,6 +96,7 @@ impl FakeChain {
             attested: BTreeMap::new(),
             settled: BTreeMap::new(),
             weights: Vec::new(),
+            hidden: Vec::new(),
             refused: Vec::new(),
         };
         // Blocks 0 and 1 have the same state.
@@ -187,6 +195,11 @@ impl State {
         PHASES.at(self.start, self.number)
     }
 
+    /// The number of the next epoch.
+    pub fn epoch(&self) -> EpochIndex {
+        (self.number + TEMPO - FIRST_EPOCH) / TEMPO
+    }
+
     pub fn contributions_of(&self, round: Round) -> &[ContributionInfo] {
         self.contributions.get(&round).map_or(&[], Vec::as_slice)
     }
@@ -262,6 +275,11 @@ impl State {
         }
     }
 
+    /// The epoch that a transaction in the next block is before.
+    fn next_blocks_epoch(&self) -> EpochIndex {
+        (self.number + 1 + TEMPO - FIRST_EPOCH) / TEMPO
+    }
+
     fn take(&mut self, transaction: Transaction, hotkey: AccountId) -> Result<(), String> {
         let in_phase = |phase: Phase, round: Round| {
             // A transaction is in the next block.
@@ -316,9 +334,39 @@ impl State {
                     return Err("attested twice".into());
                 }
             }
-            Transaction::SetWeights(weights) => {
+            Transaction::SetWeights(_) => return Err("weights are hidden".into()),
+            Transaction::CommitWeights(ballot) => {
                 let uid = uid_in(&self.validators).ok_or("weights by a stranger")?;
-                self.weights.push((self.round, uid, weights));
+                if ballot.epoch != self.next_blocks_epoch() {
+                    return Err(format!("{transaction:?} in the wrong epoch"));
+                }
+                let commit = WeightsCommit {
+                    epoch: ballot.epoch,
+                    hash: ballot.hash,
+                    at: self.number + 1,
+                    revealed: false,
+                };
+                self.hidden.push((self.round, uid, commit));
+            }
+            Transaction::RevealWeights(ballot) => {
+                let uid = uid_in(&self.validators).ok_or("weights by a stranger")?;
+                let hash = weights_hash(
+                    NETUID,
+                    ballot.epoch,
+                    &hotkey.0,
+                    &ballot.weights,
+                    &ballot.salt.0,
+                );
+                let in_time = ballot.epoch + 1 == self.next_blocks_epoch();
+                let open = self
+                    .hidden
+                    .iter_mut()
+                    .find(|(_, by, commit)| *by == uid && commit.hash == hash && !commit.revealed);
+                let (_, _, commit) = open
+                    .filter(|_| in_time)
+                    .ok_or(format!("{transaction:?} at {}", self.number))?;
+                commit.revealed = true;
+                self.weights.push((self.round, uid, ballot.weights));
             }
         }
         Ok(())
@@ -413,6 +461,20 @@ impl Chain for FakeChain {
             .chain(&state.validators)
             .map(member)
             .collect())
+    }
+
+    async fn voting(&self, at: H256, _: Netuid, hotkey: AccountId) -> Answer<Option<Voting>> {
+        let state = self.at(at);
+        let uid = state.validators.iter().find(|(_, key)| *key == hotkey);
+        let uid = uid.map(|(uid, _)| *uid);
+        let own = state.hidden.iter().filter(|(_, by, _)| Some(*by) == uid);
+        Ok(Some(Voting {
+            commit_reveal: true,
+            epoch: state.epoch(),
+            due: state.epoch() * TEMPO + FIRST_EPOCH,
+            rate_limit: 1,
+            commits: own.map(|(_, _, commit)| commit.clone()).collect(),
+        }))
     }
 
     async fn submit(&self, _: Netuid, transaction: Transaction, signer: &Keypair) -> Answer<u32> {

@@ -36,6 +36,17 @@ fn revealed(round: Round, count: usize) -> impl Fn(&State) -> bool {
     }
 }
 
+fn hidden(round: Round, count: usize) -> impl Fn(&State) -> bool {
+    move |state| state.hidden.iter().filter(|(at, ..)| *at == round).count() >= count
+}
+
+/// Whether nobody has weights left to reveal.
+fn opened(state: &State) -> bool {
+    let due = |epoch: u32| epoch + 1 == state.epoch();
+    let mut commits = state.hidden.iter().map(|(_, _, commit)| commit);
+    commits.all(|commit| commit.revealed || !due(commit.epoch))
+}
+
 /// Plays a round in which so many miners contribute and so many validators attest.
 async fn play(network: &Network, miners: usize, validators: usize) {
     let chain = &network.chain;
@@ -46,13 +57,18 @@ async fn play(network: &Network, miners: usize, validators: usize) {
             committed(round, miners),
         )
         .await;
-    if round > 0 && validators > 0 {
-        let set = |state: &State| state.weights.iter().any(|(at, ..)| *at == round);
+    if round > 0 {
         chain
-            .until(&format!("weights are set in {round}"), set)
+            .until(
+                &format!("all have committed to weights in {round}"),
+                hidden(round, validators),
+            )
             .await;
     }
     chain.go_to(Phase::Reveal);
+    chain
+        .until("weights whose epoch has run are revealed", opened)
+        .await;
     chain
         .until(
             &format!("all have revealed in {round}"),
@@ -166,6 +182,28 @@ async fn a_killed_miner_goes_on_with_what_it_had_committed_to() {
         .map(|line| line.round)
         .collect();
     assert_eq!(rounds, [0, 1]);
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_validator_reveals_the_weights_that_it_had_committed_to() {
+    let mut network = Network::new().await;
+    register_miner(&network, 1, "Alice");
+    register_validator(&network, 10, "Victor");
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    play(&network, 1, 1).await;
+    let chain = network.chain.clone();
+    chain.until("weights are committed", hidden(1, 1)).await;
+    network.kill("Victor").await;
+    assert_eq!(chain.state().weights, [], "nothing is revealed early");
+    // The epoch runs while it is down.
+    chain.go_to(Phase::Reveal);
+    network.validate("Victor");
+    chain.until("they are revealed", opened).await;
+    let state = chain.state();
+    assert_eq!(state.weights, [(1, 10, vec![(1, u16::MAX)])]);
+    assert_eq!(state.refused, Vec::<String>::new());
     network.stop().await;
 }
 

@@ -17,6 +17,7 @@ use std::{
 use cairn_chain::{Client, Keypair, Patience, RunInfo};
 use cairn_primitives::{Netuid, Round, Uid, Verdicts, H256};
 use cairn_round::{
+    ballot::Ballot,
     scoring::Evidence,
     validator::{Action, Event, Validator},
 };
@@ -106,6 +107,7 @@ enum Done {
     Opened(Round, Uid, H256, Option<Arc<cairn_gradient::Contribution>>),
     AttestSubmitted,
     Scored(Round, Vec<Evidence>),
+    Weighed(Option<Ballot>),
     WeightsSubmitted(bool),
     Settled(Box<settle::Settled>),
     NotSettled(Round),
@@ -166,7 +168,8 @@ impl<C: Chain> Worker<C> {
             saved,
             ..
         } = setup;
-        let last = saved.and_then(|saved| saved.last);
+        let (last, ballots) =
+            saved.map_or_else(Default::default, |saved| (saved.last, saved.ballots));
         let ledger = Ledger::open(&options.state_dir, last.as_ref())?;
         let mut evidence = Vec::new();
         let evidence_log = Log::open(&options.state_dir.join("evidence.jsonl"), |item| {
@@ -186,7 +189,7 @@ impl<C: Chain> Worker<C> {
             rounds_included: ledger.included,
         };
         let worker = Worker {
-            machine: Validator::new(held.round),
+            machine: Validator::with_ballots(held.round, ballots),
             checks: Checks::default(),
             scorable: None,
             trainer: Arc::new(Mutex::new(Trainer::new(
@@ -267,7 +270,7 @@ impl<C: Chain> Worker<C> {
             Action::Attest { round, good } => self.attest(round, good),
             Action::Score(round) => self.score(round),
             Action::StopScoring => self.stop.store(true, Ordering::Relaxed),
-            Action::SetWeights(round) => self.set_weights(round),
+            Action::Vote(step) => self.vote(step),
             Action::Settle(settlement) => self.settle(settlement),
             Action::Join => self.join(info.clone()),
         }
@@ -340,6 +343,7 @@ impl<C: Chain> Worker<C> {
                 self.take_evidence(evidence)?;
                 Event::Scored(round)
             }
+            Done::Weighed(ballot) => Event::Weighed(ballot),
             Done::WeightsSubmitted(accepted) => Event::WeightsSubmitted(accepted),
             Done::Settled(settled) => {
                 let round = self.held.round;

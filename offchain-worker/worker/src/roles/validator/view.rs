@@ -28,6 +28,7 @@ impl<C: Chain> Worker<C> {
         if round.round == self.held.round {
             self.checks.know(round.round, &contributions);
         }
+        let voting = self.chain.voting(best, netuid, hotkey).await?;
         let seen = contributions.iter().map(|entry| Seen {
             uid: entry.uid,
             sealed_root: entry.commitment.sealed_root,
@@ -47,6 +48,7 @@ impl<C: Chain> Worker<C> {
             } else {
                 None
             },
+            voting,
         };
         Ok(Some((info, view)))
     }

@@ -1,0 +1,249 @@
+//! Weights by commit and reveal: scene by scene, and against a chain that loses and undoes things.
+
+use cairn_primitives::{
+    api::{Voting, WeightsCommit},
+    BlockNumber, EpochIndex, Round, H256,
+};
+use cairn_round::ballot::{Ballot, Ballots, Step};
+use proptest::prelude::*;
+
+/// Blocks between two epochs.
+const TEMPO: BlockNumber = 10;
+const LIMIT: BlockNumber = 3;
+
+fn ballot(round: Round, epoch: EpochIndex) -> Ballot {
+    let salt = H256::from_low_u64_be(u64::from(round) << 32 | u64::from(epoch));
+    Ballot::new((1, H256([9; 32])), round, epoch, vec![(1, 7)], salt)
+}
+
+/// The chain in the tempo before `epoch`.
+fn voting(epoch: EpochIndex, commits: &[WeightsCommit]) -> Voting {
+    Voting {
+        commit_reveal: true,
+        epoch,
+        due: (epoch + 1) * TEMPO,
+        rate_limit: LIMIT,
+        commits: commits.to_vec(),
+    }
+}
+
+fn commit(ballot: &Ballot, at: BlockNumber) -> WeightsCommit {
+    WeightsCommit {
+        epoch: ballot.epoch,
+        hash: ballot.hash,
+        at,
+        revealed: false,
+    }
+}
+
+#[test]
+fn a_row_is_weighed_committed_and_revealed_after_the_epoch() {
+    let mut ballots = Ballots::default();
+    assert_eq!(ballots.next(&voting(0, &[]), 2), None);
+    ballots.scored(5);
+    let weigh = Some(Step::Weigh(5, Some(0)));
+    assert_eq!(ballots.next(&voting(0, &[]), 2), weigh);
+    assert_eq!(ballots.next(&voting(0, &[]), 3), None, "it is under way");
+    let row = ballot(5, 0);
+    ballots.weighed(Some(row.clone()));
+    let send = Some(Step::Commit(row.clone()));
+    assert_eq!(ballots.next(&voting(0, &[]), 3), send);
+    ballots.sent(true);
+    let committed = commit(&row, 4);
+    assert_eq!(ballots.next(&voting(0, &[committed.clone()]), 4), None);
+    assert_eq!(
+        ballots.next(&voting(0, &[committed.clone()]), 9),
+        None,
+        "never early"
+    );
+    let reveal = Some(Step::Reveal(row.clone()));
+    assert_eq!(ballots.next(&voting(1, &[committed.clone()]), 10), reveal);
+    ballots.sent(true);
+    let revealed = WeightsCommit {
+        revealed: true,
+        ..committed
+    };
+    assert_eq!(ballots.next(&voting(1, &[revealed]), 11), None);
+    assert_eq!(ballots.kept, [row]);
+    assert_eq!(ballots.next(&voting(2, &[]), 20), None);
+    assert_eq!(ballots.kept, []);
+}
+
+#[test]
+fn nothing_is_sent_that_would_land_in_the_block_of_the_epoch() {
+    let row = ballot(5, 0);
+    let mut ballots = Ballots::new(vec![row.clone()]);
+    assert_eq!(ballots.next(&voting(0, &[]), 9), None);
+    // The epoch ran without it: the row is made again, for the next.
+    assert_eq!(
+        ballots.next(&voting(1, &[]), 10),
+        Some(Step::Weigh(5, Some(1)))
+    );
+}
+
+#[test]
+fn a_validator_that_was_killed_goes_on_with_what_is_on_its_disk() {
+    let row = ballot(5, 0);
+    // Before the commitment was sent.
+    let mut ballots = Ballots::new(vec![row.clone()]);
+    let send = Some(Step::Commit(row.clone()));
+    assert_eq!(ballots.next(&voting(0, &[]), 3), send);
+    // After it.
+    let mut ballots = Ballots::new(vec![row.clone()]);
+    let committed = [commit(&row, 4)];
+    assert_eq!(ballots.next(&voting(0, &committed), 5), None);
+    let reveal = Some(Step::Reveal(row));
+    assert_eq!(ballots.next(&voting(1, &committed), 12), reveal);
+}
+
+#[test]
+fn a_commitment_that_a_reorganisation_dropped_is_sent_again() {
+    let row = ballot(5, 0);
+    let mut ballots = Ballots::new(vec![row.clone()]);
+    let send = Some(Step::Commit(row.clone()));
+    assert_eq!(ballots.next(&voting(0, &[]), 3), send);
+    ballots.sent(true);
+    assert_eq!(ballots.next(&voting(0, &[commit(&row, 4)]), 4), None);
+    assert_eq!(ballots.next(&voting(0, &[]), 4), send);
+}
+
+#[test]
+fn newer_weights_replace_a_commitment_when_the_chain_takes_them() {
+    let row = ballot(5, 0);
+    let mut ballots = Ballots::new(vec![row.clone()]);
+    ballots.scored(6);
+    let committed = [commit(&row, 4)];
+    assert_eq!(ballots.next(&voting(0, &committed), 5), None, "too soon");
+    let weigh = Some(Step::Weigh(6, Some(0)));
+    assert_eq!(ballots.next(&voting(0, &committed), 6), weigh);
+    let newer = ballot(6, 0);
+    ballots.weighed(Some(newer.clone()));
+    let send = Some(Step::Commit(newer.clone()));
+    assert_eq!(ballots.next(&voting(0, &committed), 6), send);
+    ballots.sent(false);
+    // Should the newer one not get there in time, the older one is revealed.
+    let reveal = Some(Step::Reveal(row));
+    let mut late = ballots.clone();
+    assert_eq!(late.next(&voting(1, &committed), 10), reveal);
+    let reveal = Some(Step::Reveal(newer.clone()));
+    assert_eq!(ballots.next(&voting(1, &[commit(&newer, 8)]), 10), reveal);
+}
+
+#[test]
+fn what_is_refused_is_tried_three_times() {
+    let row = ballot(5, 0);
+    let mut ballots = Ballots::new(vec![row.clone()]);
+    for now in 1..4 {
+        let send = Some(Step::Commit(row.clone()));
+        assert_eq!(ballots.next(&voting(0, &[]), now), send);
+        ballots.sent(false);
+    }
+    assert_eq!(ballots.next(&voting(0, &[]), 4), None);
+}
+
+#[test]
+fn nothing_to_say_is_not_asked_for_again() {
+    let mut ballots = Ballots::default();
+    ballots.scored(5);
+    assert!(ballots.next(&voting(0, &[]), 1).is_some());
+    ballots.weighed(None);
+    assert_eq!(ballots.next(&voting(0, &[]), 2), None);
+}
+
+#[test]
+fn no_more_than_four_ballots_are_kept() {
+    let mut ballots = Ballots::default();
+    for round in 0..9 {
+        ballots.weighed(Some(ballot(round, 0)));
+    }
+    let rounds: Vec<Round> = ballots.kept.iter().map(|ballot| ballot.round).collect();
+    assert_eq!(rounds, [5, 6, 7, 8]);
+}
+
+/// What may happen to a validator, block by block.
+#[derive(Clone, Debug)]
+enum Fate {
+    Scored,
+    /// A step ends, on chain or refused.
+    Ended(bool),
+    /// The process is killed and started again from its disk.
+    Killed,
+    /// The newest commitment is undone by a re-organisation.
+    Undone,
+    Block,
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        2 => Just(Fate::Scored),
+        6 => prop::bool::weighted(0.8).prop_map(Fate::Ended),
+        1 => Just(Fate::Killed),
+        1 => Just(Fate::Undone),
+        6 => Just(Fate::Block),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: nothing is revealed before its epoch has run, nothing but what is committed to, and
+    /// nothing is committed to that is not on disk.
+    #[test]
+    fn it_reveals_what_it_committed_to_and_never_early(
+        fates in prop::collection::vec(fate(), 1..300)
+    ) {
+        let (mut ballots, mut disk) = (Ballots::default(), Vec::<Ballot>::new());
+        let (mut now, mut epoch, mut round) = (0, 0, 0);
+        let mut commits: Vec<WeightsCommit> = Vec::new();
+        let mut step = None;
+        for fate in fates {
+            match fate {
+                Fate::Scored => { ballots.scored(round); round += 1; }
+                Fate::Killed => { ballots = Ballots::new(disk.clone()); step = None; }
+                Fate::Undone => { commits.pop(); }
+                Fate::Block => {
+                    now += 1;
+                    if now >= (epoch + 1) * TEMPO { epoch += 1; }
+                    commits.retain(|commit| commit.epoch + 1 >= epoch);
+                }
+                Fate::Ended(accepted) => match step.take() {
+                    Some(Step::Weigh(of, Some(before))) => {
+                        let row = ballot(of, before);
+                        disk = cairn_round::ballot::with(&ballots.kept, row.clone());
+                        ballots.weighed(Some(row));
+                    }
+                    Some(Step::Commit(row)) => {
+                        let taken = accepted && row.epoch == epoch;
+                        if taken {
+                            commits.retain(|commit| commit.epoch != epoch);
+                            commits.push(commit(&row, now));
+                        }
+                        ballots.sent(taken);
+                    }
+                    Some(Step::Reveal(row)) => {
+                        for commit in commits.iter_mut().filter(|it| it.hash == row.hash) {
+                            commit.revealed |= accepted;
+                        }
+                        ballots.sent(accepted);
+                    }
+                    Some(Step::Weigh(_, None)) => prop_assert!(false, "weights are hidden"),
+                    None => {}
+                },
+            }
+            let Some(next) = ballots.next(&voting(epoch, &commits), now) else { continue };
+            prop_assert!(step.is_none(), "two at a time");
+            match &next {
+                Step::Reveal(row) => {
+                    let open = commits.iter().find(|commit| commit.hash == row.hash);
+                    prop_assert!(open.is_some_and(|commit| !commit.revealed));
+                    prop_assert_eq!(row.epoch + 1, epoch);
+                    prop_assert!(disk.contains(row));
+                }
+                Step::Commit(row) => {
+                    prop_assert_eq!(row.epoch, epoch);
+                    prop_assert!(disk.contains(row));
+                }
+                Step::Weigh(_, before) => prop_assert_eq!(*before, Some(epoch)),
+            }
+            step = Some(next);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What each call and each part of the hook costs, at the sizes that make it cost more.
+//!
+//! The pallets around this one are set up by [`BenchmarkHelper`], so that the measured reads are those of
+//! the runtime that uses the weights.
+
+use alloc::vec::Vec;
+
+use cairn_primitives::{
+    api::WeightsCommit,
+    traits::{Membership, Stakes},
+    BlockNumber, Netuid, Pots, Salt, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
+};
+use frame_benchmarking::v2::*;
+use frame_support::{
+    dispatch::CheckIfFeeless,
+    traits::{Get, UnfilteredDispatchable},
+};
+use frame_system::RawOrigin;
+
+use crate::{
+    commits, Bonds, Call, Commits, Config, Pallet, Row, SubnetLedger, SubnetLedgers, TotalPots,
+    Vote, Votes,
+};
+
+/// Sets up the pallets that this one asks.
+pub trait BenchmarkHelper {
+    /// A new subnet with a run, with so many members that have the stake to validate, and so many others.
+    /// The validators have the lower uids. Creating another one is affordable a year of blocks later.
+    fn subnet(validators: u32, others: u32, commit_reveal: bool) -> Netuid;
+}
+
+const SALT: Salt = [7; 32];
+/// Blocks after which another subnet is affordable.
+const YEAR: BlockNumber = 5_256_000;
+/// The longest row: weights on everybody but oneself.
+const LONGEST_ROW: u32 = MAX_MEMBERS - 1;
+/// Cells of weights that the validators but the first have at most in an epoch, so that a subnet with no
+/// other members has room for them. Others follow from the cost of one.
+const MOST_CELLS: u32 = (MAX_VALIDATORS - 1) * (MAX_VALIDATORS - 1);
+
+fn to_block<T: Config>(block: BlockNumber) {
+    frame_system::Pallet::<T>::set_block_number(block.into());
+}
+
+/// A full subnet, and its first validator.
+fn full<T: Config>(commit_reveal: bool) -> Result<(Netuid, T::AccountId), BenchmarkError> {
+    let netuid =
+        T::BenchmarkHelper::subnet(MAX_VALIDATORS, MAX_MEMBERS - MAX_VALIDATORS, commit_reveal);
+    let hotkey = T::Membership::hotkey(netuid, 0).ok_or("the helper made no members")?;
+    SubnetLedgers::<T>::insert(netuid, SubnetLedger::new(Pallet::<T>::now()));
+    Ok((netuid, hotkey))
+}
+
+/// Weights on so many members, the highest uid first: they have to be sorted.
+fn descending(cells: u32) -> Row {
+    Row::truncate_from((1..=cells as Uid).rev().map(|uid| (uid, 1)).collect())
+}
+
+/// What a feeless call costs: the transaction extension asks whether it is free, then it runs.
+fn ask_and_dispatch<T: Config>(call: Call<T>, hotkey: T::AccountId) -> Result<(), BenchmarkError> {
+    let origin: T::RuntimeOrigin = RawOrigin::Signed(hotkey).into();
+    if !call.is_feeless(&origin) {
+        return Err("the call is not free".into());
+    }
+    call.dispatch_bypass_filter(origin)?;
+    Ok(())
+}
+
+/// A subnet before an epoch in which everybody is paid: the first validator has most of the stake and weighs
+/// everybody else; the others have `cells` of weights between them, and as many bonds.
+fn before_an_epoch<T: Config>(
+    members: u32,
+    cells: u32,
+) -> Result<(Netuid, BlockNumber), BenchmarkError> {
+    let netuid = T::BenchmarkHelper::subnet(MAX_VALIDATORS, members - MAX_VALIDATORS, false);
+    let came = Pallet::<T>::now();
+    let mut ledger = SubnetLedger::new(came + 1);
+    ledger.pots = Pots::of(1_000 * CRN);
+    SubnetLedgers::<T>::insert(netuid, ledger);
+    TotalPots::<T>::put(1_000 * CRN);
+
+    let first = T::Membership::hotkey(netuid, 0).ok_or("the helper made no members")?;
+    T::Stakes::reward(netuid, &first, 1_000_000 * CRN)?;
+    let everybody = (1..members as Uid).map(|uid| (uid, 1)).collect();
+    keep::<T>(netuid, 0, Row::truncate_from(everybody), came + 1);
+    let others = MAX_VALIDATORS - 1;
+    for uid in 1..=others {
+        let length = cells / others + u32::from(uid <= cells % others);
+        // Each begins elsewhere, so that all members are weighed.
+        let start = uid * members / MAX_VALIDATORS;
+        let mut row: Vec<(Uid, u16)> = (1..=length)
+            .map(|step| (((start + step) % members) as Uid, 1))
+            .filter(|(to, _)| u32::from(*to) != uid)
+            .collect();
+        row.sort_unstable();
+        if !row.is_empty() {
+            keep::<T>(netuid, uid as Uid, Row::truncate_from(row), came + 1);
+        }
+    }
+    let tempo = T::Membership::hyperparameters(netuid)
+        .ok_or("no subnet")?
+        .tempo;
+    let due = came + 1 + tempo;
+    to_block::<T>(due);
+    Ok((netuid, due))
+}
+
+/// Weights and bonds of a validator.
+fn keep<T: Config>(netuid: Netuid, uid: Uid, row: Row, set_at: BlockNumber) {
+    Bonds::<T>::insert(netuid, uid, row.clone());
+    Votes::<T>::insert(
+        netuid,
+        uid,
+        Vote {
+            set_at,
+            weights: row,
+        },
+    );
+}
+
+#[benchmarks]
+mod benchmarks {
+    use super::*;
+
+    /// `c`: the cells of the row.
+    #[benchmark]
+    fn set_weights(c: Linear<1, { LONGEST_ROW }>) -> Result<(), BenchmarkError> {
+        let (netuid, hotkey) = full::<T>(false)?;
+        let weights = descending(c);
+        let call = Call::<T>::set_weights { netuid, weights };
+        #[block]
+        {
+            ask_and_dispatch(call, hotkey)?;
+        }
+        assert!(Votes::<T>::contains_key(netuid, 0));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn commit_weights() -> Result<(), BenchmarkError> {
+        let (netuid, hotkey) = full::<T>(true)?;
+        let (epoch, hash) = (0, [1; 32].into());
+        let old = WeightsCommit {
+            epoch,
+            hash,
+            at: Pallet::<T>::now(),
+            revealed: false,
+        };
+        Commits::<T>::insert((netuid, 0, commits::slot(epoch)), old);
+        let later = Pallet::<T>::now() + T::WeightsRateLimit::get();
+        to_block::<T>(later);
+        let call = Call::<T>::commit_weights {
+            netuid,
+            epoch,
+            hash,
+        };
+        #[block]
+        {
+            ask_and_dispatch(call, hotkey)?;
+        }
+        assert!(Pallet::<T>::commits_of(netuid, 0)
+            .iter()
+            .any(|commit| commit.at == later));
+        Ok(())
+    }
+
+    /// `c`: the cells of the row.
+    #[benchmark]
+    fn reveal_weights(c: Linear<1, { LONGEST_ROW }>) -> Result<(), BenchmarkError> {
+        let (netuid, hotkey) = full::<T>(true)?;
+        let (epoch, weights, salt) = (0, descending(c), SALT);
+        let commit = WeightsCommit {
+            epoch,
+            hash: commits::hash_of(netuid, epoch, &hotkey, &weights, &salt),
+            at: Pallet::<T>::now(),
+            revealed: false,
+        };
+        Commits::<T>::insert((netuid, 0, commits::slot(epoch)), commit);
+        SubnetLedgers::<T>::mutate(netuid, |ledger| {
+            if let Some(ledger) = ledger {
+                ledger.epochs = 1;
+            }
+        });
+        let call = Call::<T>::reveal_weights {
+            netuid,
+            epoch,
+            weights,
+            salt,
+        };
+        #[block]
+        {
+            ask_and_dispatch(call, hotkey)?;
+        }
+        assert!(Votes::<T>::contains_key(netuid, 0));
+        Ok(())
+    }
+
+    /// `s`: the subnets.
+    #[benchmark]
+    fn accrue(s: Linear<1, 64>) -> Result<(), BenchmarkError> {
+        let mut now = Pallet::<T>::now();
+        for _ in 0..s {
+            now += YEAR;
+            to_block::<T>(now);
+            T::BenchmarkHelper::subnet(1, 0, true);
+        }
+        // Every subnet has a ledger, and none an epoch.
+        Pallet::<T>::accrue(now);
+        now += 1;
+        to_block::<T>(now);
+        let (subnets, due);
+        #[block]
+        {
+            subnets = Pallet::<T>::accrue(now);
+            due = Pallet::<T>::most_overdue(now);
+        }
+        assert_eq!((subnets, due), (s, None));
+        assert!(TotalPots::<T>::get() > 0);
+        Ok(())
+    }
+
+    /// `m`: the members. `c`: the cells of weights and bonds.
+    #[benchmark]
+    fn epoch(
+        m: Linear<{ MAX_VALIDATORS }, { MAX_MEMBERS }>,
+        c: Linear<0, { 2 * MOST_CELLS }>,
+    ) -> Result<(), BenchmarkError> {
+        let (netuid, now) = before_an_epoch::<T>(m, c / 2)?;
+        let hyperparameters = T::Membership::hyperparameters(netuid).ok_or("no subnet")?;
+        #[block]
+        {
+            Pallet::<T>::run_epoch(netuid, &hyperparameters, now);
+        }
+        let last = Pallet::<T>::member(netuid, (m - 1) as Uid);
+        assert!(last.last_as_miner > 0, "everybody is paid");
+        assert!(Pallet::<T>::member(netuid, 0).last_as_validator > 0);
+        Ok(())
+    }
+
+    impl_benchmark_test_suite!(
+        Pallet,
+        crate::mock::ExtBuilder::default().build(),
+        crate::mock::Test
+    );
+}
