@@ -78,7 +78,7 @@ test('it knows every call of our pallets from the metadata', () => {
     subnets: ['createSubnet', 'setHyperparameters', 'register', 'leave'],
     stake: ['addStake', 'removeStake', 'addBond', 'unbond', 'withdrawBond'],
     training: ['startRun', 'stopRun', 'commit', 'reveal', 'attest'],
-    emissions: ['setWeights'],
+    emissions: ['setWeights', 'commitWeights', 'revealWeights'],
   };
   for (const [pallet, names] of Object.entries(calls)) {
     for (const name of names) assert.equal(typeof api.tx[pallet]?.[name], 'function', `${pallet}.${name}`);

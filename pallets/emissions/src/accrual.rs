@@ -74,11 +74,12 @@ impl<T: Config> Pallet<T> {
                 }
             }
             // The parts add up to at most the reward, which ends at the cap.
-            minted += part;
+            minted = minted.saturating_add(part);
         }
         if minted > 0 {
-            Issued::<T>::mutate(|issued| *issued += minted);
-            TotalPots::<T>::mutate(|pots| *pots += minted);
+            // Both stay below the cap.
+            Issued::<T>::mutate(|issued| *issued = issued.saturating_add(minted));
+            TotalPots::<T>::mutate(|pots| *pots = pots.saturating_add(minted));
         }
     }
 
@@ -94,7 +95,7 @@ impl<T: Config> Pallet<T> {
 }
 
 /// `whole · claim / total`, rounded down; nothing if nobody has a claim.
-fn share(whole: u64, claim: u128, total: u128) -> u64 {
+pub(crate) fn share(whole: u64, claim: u128, total: u128) -> u64 {
     multiply_by_rational_with_rounding(whole.into(), claim, total, Rounding::Down)
         .and_then(|part| u64::try_from(part).ok())
         .unwrap_or(0)
@@ -104,5 +105,8 @@ fn share(whole: u64, claim: u128, total: u128) -> u64 {
 /// so that the average of a subnet without stake reaches zero.
 pub(crate) fn moved(average: u128, stake: Balance, window: BlockNumber) -> u128 {
     let window = u128::from(window.max(1));
-    average - average.div_ceil(window) + (u128::from(stake) << 32) / window
+    let arrives = (u128::from(stake) << 32).checked_div(window);
+    average
+        .saturating_sub(average.div_ceil(window))
+        .saturating_add(arrives.unwrap_or(0))
 }

@@ -156,7 +156,8 @@ fn size_of<AccountId>(
     let count = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
     let votes = |neuron: &&Neuron<AccountId>| is_active(neuron, hyperparameters, now);
     let cells = |neuron: &Neuron<AccountId>| {
-        neuron.bonds.len() + neuron.vote.as_ref().map_or(0, |vote| vote.weights.len())
+        let weights = neuron.vote.as_ref().map_or(0, |vote| vote.weights.len());
+        neuron.bonds.len().saturating_add(weights)
     };
     Size {
         members: count(neurons.len()),

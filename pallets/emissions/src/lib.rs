@@ -41,6 +41,11 @@
 //! ([`Pallet::set_weights`]). Each is free of fees if it would succeed. In one epoch, weights can be replaced
 //! after [`Config::WeightsRateLimit`] blocks.
 //!
+//! # The end of a subnet
+//!
+//! When a subnet is dissolved, its pots are shared out as its last epoch's were, so that nothing that was
+//! issued for work is lost; what is nobody's is burned. See [`Dissolve`](cairn_primitives::traits::Dissolve).
+//!
 //! # History
 //!
 //! What the last 64 epochs made of subnets and members is kept ([`Pallet::subnet_history`],
@@ -61,6 +66,15 @@
 //! [`OnBurned`]: cairn_primitives::traits::OnBurned
 
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    not(any(test, feature = "runtime-benchmarks")),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 extern crate alloc;
 
@@ -69,6 +83,7 @@ mod accrual;
 pub mod benchmarking;
 mod commits;
 mod credits;
+mod dissolution;
 mod epoch;
 mod history;
 mod payout;
@@ -78,6 +93,7 @@ pub mod schedule;
 mod try_state;
 mod types;
 mod voting;
+#[allow(clippy::arithmetic_side_effects)] // Of numbers that are far from their ends.
 pub mod weights;
 
 #[cfg(test)]
@@ -90,6 +106,7 @@ pub use pallet::*;
 pub use types::{MemberRecord, Row, SubnetLedger, Vote};
 pub use weights::WeightInfo;
 
+#[allow(clippy::expect_used)] // FRAME's macros write them, and genesis has to fail.
 #[frame_support::pallet]
 pub mod pallet {
     use cairn_primitives::{
@@ -212,6 +229,11 @@ pub mod pallet {
         MemberEpoch,
     >;
 
+    /// Of a subnet that is being dissolved: what the incentives and what the dividends of the members add up
+    /// to that have not been paid their parts of the pots yet.
+    #[pallet::storage]
+    pub type Closing<T> = StorageMap<_, Twox64Concat, Netuid, (u32, u32), ValueQuery>;
+
     /// Nothing to be chosen: what is issued at genesis follows from the other pallets' genesis.
     #[pallet::genesis_config]
     #[derive(frame_support::DefaultNoBound)]
@@ -286,7 +308,7 @@ pub mod pallet {
             /// The subnet.
             netuid: Netuid,
         },
-        /// An epoch paid a member.
+        /// An epoch paid a member, or the end of a subnet did.
         Paid {
             /// The subnet.
             netuid: Netuid,
@@ -299,7 +321,16 @@ pub mod pallet {
             /// Added to the stake on it.
             as_validator: Balance,
         },
-        /// An epoch could not deliver a payout, which stays in its pot.
+        /// The pots of a subnet that is being dissolved are closed: the members had been paid before.
+        PotsClosed {
+            /// The subnet.
+            netuid: Netuid,
+            /// Paid to the owner.
+            owner: Balance,
+            /// Burned: what belonged to nobody or could not be delivered.
+            burned: Balance,
+        },
+        /// A payout could not be delivered and stays in its pot.
         PayoutWaits {
             /// The subnet.
             netuid: Netuid,
@@ -317,6 +348,8 @@ pub mod pallet {
     pub enum Error<T> {
         /// There is no subnet of this netuid.
         NoSuchSubnet,
+        /// The subnet is being dissolved: there will be no more epochs.
+        SubnetDissolving,
         /// The signer is not a member of the subnet: sign with a registered hotkey.
         NotAMember,
         /// The stake on the hotkey is below the subnet's `min_validator_stake`.
@@ -387,7 +420,7 @@ pub mod pallet {
         ///
         /// # Errors
         ///
-        /// [`Error::NoSuchSubnet`], [`Error::NotAMember`], [`Error::NotAValidator`],
+        /// [`Error::NoSuchSubnet`], [`Error::SubnetDissolving`], [`Error::NotAMember`], [`Error::NotAValidator`],
         /// [`Error::CommitRevealOn`], [`Error::TooSoon`], and for the row [`Error::DuplicateUid`],
         /// [`Error::SelfWeight`], [`Error::NoSuchUid`], [`Error::NoWeights`]. Emits [`Event::WeightsSet`].
         #[pallet::call_index(0)]
@@ -413,7 +446,7 @@ pub mod pallet {
         ///
         /// # Errors
         ///
-        /// [`Error::NoSuchSubnet`], [`Error::NotAMember`], [`Error::NotAValidator`],
+        /// [`Error::NoSuchSubnet`], [`Error::SubnetDissolving`], [`Error::NotAMember`], [`Error::NotAValidator`],
         /// [`Error::CommitRevealOff`], [`Error::NotTheNextEpoch`], [`Error::TooSoon`]. Emits
         /// [`Event::WeightsCommitted`].
         #[pallet::call_index(1)]
@@ -448,7 +481,7 @@ pub mod pallet {
         ///
         /// # Errors
         ///
-        /// [`Error::NoSuchSubnet`], [`Error::NotAMember`], [`Error::NotAValidator`],
+        /// [`Error::NoSuchSubnet`], [`Error::SubnetDissolving`], [`Error::NotAMember`], [`Error::NotAValidator`],
         /// [`Error::RevealTooEarly`], [`Error::RevealTooLate`], [`Error::NoCommit`],
         /// [`Error::AlreadyRevealed`], [`Error::NotWhatWasCommitted`], and for the row
         /// [`Error::DuplicateUid`], [`Error::SelfWeight`], [`Error::NoSuchUid`] for a uid that no subnet has,

@@ -106,6 +106,7 @@ pub struct Subnet {
     pub stakes: BTreeMap<AccountId, Balance>,
     /// Whether stake can be rewarded.
     pub takes_rewards: bool,
+    pub dissolving: bool,
 }
 
 impl Subnet {
@@ -123,6 +124,7 @@ impl Subnet {
             members: BTreeMap::new(),
             stakes: BTreeMap::new(),
             takes_rewards: true,
+            dissolving: false,
         }
     }
 }
@@ -163,7 +165,16 @@ pub fn owner(netuid: Netuid) -> AccountId {
 
 impl Membership<AccountId> for World {
     fn netuids() -> Vec<Netuid> {
-        TheWorld::get().subnets.into_keys().collect()
+        let at_work = |(netuid, subnet): (Netuid, Subnet)| (!subnet.dissolving).then_some(netuid);
+        TheWorld::get()
+            .subnets
+            .into_iter()
+            .filter_map(at_work)
+            .collect()
+    }
+
+    fn is_dissolving(netuid: Netuid) -> bool {
+        World::subnet(netuid, |subnet| subnet.dissolving).unwrap_or_default()
     }
 
     fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters> {

@@ -50,7 +50,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Writes down that this much has left a subnet's pots.
-    fn book(netuid: Netuid, ledger: &mut SubnetLedger, paid: Pots) {
+    pub(crate) fn book(netuid: Netuid, ledger: &mut SubnetLedger, paid: Pots) {
         let total = paid.total().unwrap_or_default();
         TotalPots::<T>::mutate(|pots| match pots.checked_sub(total) {
             Some(rest) => *pots = rest,
@@ -94,7 +94,7 @@ impl<T: Config> Pallet<T> {
         Self::record(netuid, uid, &outcome);
         Self::remember_member(netuid, uid, outcome);
         // Each is part of a pot of its own, and the pots together are a balance.
-        let paid = as_miner + as_validator;
+        let paid = as_miner.saturating_add(as_validator);
         if paid > 0 {
             Earned::<T>::mutate(netuid, hotkey, |earned| tally(earned, paid));
             let hotkey = hotkey.clone();
@@ -128,7 +128,7 @@ impl<T: Config> Pallet<T> {
         T::Currency::mint_into(&coldkey, amount).map(|_| ())
     }
 
-    fn pay_owner(netuid: Netuid, ledger: &mut SubnetLedger) {
+    pub(crate) fn pay_owner(netuid: Netuid, ledger: &mut SubnetLedger) {
         let Some(owner) = T::Membership::owner(netuid) else {
             return;
         };
@@ -140,7 +140,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Delivers an amount out of a pot. Returns what was delivered: all of it or, with an event, nothing.
-    fn pay(
+    pub(crate) fn pay(
         netuid: Netuid,
         account: &T::AccountId,
         amount: Balance,

@@ -17,7 +17,8 @@ const MILLISECS_PER_DAY: u128 = 86_400_000;
 
 /// What a block issues before the first halving, rounded down.
 pub fn first_reward(millisecs_per_block: u64) -> Balance {
-    let reward = u128::from(PER_DAY) * u128::from(millisecs_per_block) / MILLISECS_PER_DAY;
+    // A product of two 64-bit numbers is one of 128.
+    let reward = u128::from(PER_DAY).saturating_mul(millisecs_per_block.into()) / MILLISECS_PER_DAY;
     Balance::try_from(reward).unwrap_or(CAP)
 }
 
@@ -30,7 +31,7 @@ pub fn halvings(issued: Balance) -> u32 {
 
 /// The issued total at which the reward halves next.
 pub fn next_halving(issued: Balance) -> Balance {
-    CAP - (CAP >> (halvings(issued) + 1))
+    CAP.saturating_sub(CAP >> halvings(issued).saturating_add(1))
 }
 
 /// What a block issues if `issued` pebble exist; never past the cap.

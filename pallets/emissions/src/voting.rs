@@ -21,6 +21,10 @@ impl<T: Config> Pallet<T> {
     ) -> Result<(Uid, Hyperparameters), Error<T>> {
         let hyperparameters =
             T::Membership::hyperparameters(netuid).ok_or(Error::<T>::NoSuchSubnet)?;
+        ensure!(
+            !T::Membership::is_dissolving(netuid),
+            Error::<T>::SubnetDissolving
+        );
         let uid = T::Membership::uid(netuid, hotkey).ok_or(Error::<T>::NotAMember)?;
         let enough = hyperparameters.min_validator_stake.max(1);
         ensure!(

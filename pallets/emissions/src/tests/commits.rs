@@ -250,18 +250,18 @@ fn what_is_wrong_with_the_signer_is_said() {
 
 #[test]
 fn what_is_wrong_with_the_row_is_said_when_it_is_revealed() {
-    let wrong: [(&[(Uid, u16)], Error<Test>); 5] = [
-        (&[], Error::NoWeights),
-        (&[(2, 0)], Error::NoWeights),
-        (&[(2, 1), (2, 2)], Error::DuplicateUid),
-        (&[(2, 1), (256, 1)], Error::NoSuchUid),
-        (&[(2, 1), (0, 1)], Error::SelfWeight),
+    let wrong = [
+        (vec![], Error::<Test>::NoWeights),
+        (vec![(2, 0)], Error::NoWeights),
+        (vec![(2, 1), (2, 2)], Error::DuplicateUid),
+        (vec![(2, 1), (256, 1)], Error::NoSuchUid),
+        (vec![(2, 1), (0, 1)], Error::SelfWeight),
     ];
     for (cells, error) in wrong {
         ExtBuilder::hidden().build_and_execute(|| {
-            assert_ok!(commit(0, 0, cells));
+            assert_ok!(commit(0, 0, &cells));
             run_to(12);
-            assert_noop!(reveal(0, 0, cells), error);
+            assert_noop!(reveal(0, 0, &cells), error);
         });
     }
 }

@@ -4,6 +4,7 @@ mod accrual;
 mod attacks;
 mod commits;
 mod credits;
+mod dissolution;
 mod epochs;
 mod genesis;
 mod history;
