@@ -207,25 +207,26 @@ pub fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Voting> {
     Emissions::voting(netuid, hotkey)
 }
 
-/// What an account has and earned through each hotkey in each subnet: as the hotkeys' coldkey, and as a
-/// hotkey itself.
+/// What an account has and earned in each subnet through each hotkey that it owns, stands behind, or is: at
+/// most [`MAX_POSITIONS`] that it stands behind, and as many hotkeys that it owns.
 pub fn account(account: &AccountId) -> Vec<AccountEarning<AccountId>> {
     let mut hotkeys = Subnets::hotkeys(account, MAX_HOTKEYS);
     if Subnets::coldkey(account).is_some() && !hotkeys.contains(account) {
         hotkeys.push(account.clone());
     }
-    let mut earnings = Vec::new();
-    for netuid in Subnets::netuids() {
+    let positions = positions(account, None);
+    let mut earnings: Vec<_> = positions
+        .iter()
+        .map(|position| earning(account, position.netuid, &position.hotkey, Some(position)))
+        .collect();
+    for netuid in Subnets::all_netuids() {
         for hotkey in &hotkeys {
-            let bond = Stake::bond_of(netuid, hotkey);
-            let earning = AccountEarning {
-                netuid,
-                uid: Subnets::uid(netuid, hotkey),
-                hotkey: hotkey.clone(),
-                stake: <Stake as Stakes<AccountId>>::stake(netuid, hotkey),
-                bond: bond.active.saturating_add(bond.unbonding),
-                earned: Emissions::earned(netuid, hotkey),
-            };
+            let is_told =
+                |told: &AccountEarning<AccountId>| (told.netuid, &told.hotkey) == (netuid, hotkey);
+            if earnings.iter().take(positions.len()).any(is_told) {
+                continue;
+            }
+            let earning = earning(account, netuid, hotkey, None);
             let worth_telling = earning.uid.is_some()
                 || earning.stake > 0
                 || earning.bond > 0
@@ -235,5 +236,27 @@ pub fn account(account: &AccountId) -> Vec<AccountEarning<AccountId>> {
             }
         }
     }
+    earnings.sort_by(|a, b| (a.netuid, &a.hotkey).cmp(&(b.netuid, &b.hotkey)));
     earnings
+}
+
+fn earning(
+    account: &AccountId,
+    netuid: Netuid,
+    hotkey: &AccountId,
+    position: Option<&Position<AccountId>>,
+) -> AccountEarning<AccountId> {
+    let bond = Stake::bond_of(netuid, hotkey);
+    AccountEarning {
+        netuid,
+        hotkey: hotkey.clone(),
+        uid: Subnets::uid(netuid, hotkey),
+        owned: Subnets::coldkey(hotkey).as_ref() == Some(account),
+        staked: position.map_or(0, |position| position.staked),
+        unbonding: position.map_or(0, Position::total_unbonding),
+        take: <Stake as Positions<AccountId>>::take(hotkey),
+        stake: <Stake as Stakes<AccountId>>::stake(netuid, hotkey),
+        bond: bond.active.saturating_add(bond.unbonding),
+        earned: Emissions::earned(netuid, hotkey),
+    }
 }

@@ -42,7 +42,8 @@ pub trait Emissions {
         at: Option<Hash>,
     ) -> RpcResult<MemberEmission<AccountId>>;
 
-    /// What an account earned in which subnet, through the hotkeys it owns or as a hotkey itself.
+    /// What an account has and earned in which subnet, through the hotkeys that it owns, stands behind, or is:
+    /// at most 256 of each. `subnets_positions` goes on where an account stands behind more.
     #[method(name = "account")]
     fn account(
         &self,

@@ -247,7 +247,7 @@ impl View {
         self.call("EmissionsApi_voting", (netuid, hotkey)).await
     }
 
-    /// What an account earned through the hotkeys that it owns, or as a hotkey itself.
+    /// What an account has and earned in each subnet through the hotkeys that it owns, stands behind, or is.
     pub async fn account(&self, account: &AccountId) -> Result<Vec<AccountEarning>, ChainError> {
         self.call("EmissionsApi_account", account).await
     }

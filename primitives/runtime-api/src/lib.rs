@@ -88,7 +88,8 @@ sp_api::decl_runtime_apis! {
         /// What the validator with this hotkey has to know to set its weights; `None` if there is no such
         /// subnet.
         fn voting(netuid: Netuid, hotkey: AccountId) -> Option<Voting>;
-        /// What an account earned through the hotkeys that it owns, or as a hotkey itself.
+        /// What an account has and earned in each subnet through the hotkeys that it owns, stands behind, or is:
+        /// at most 256 that it stands behind (`positions` goes on from there), and as many that it owns.
         fn account(account: AccountId) -> Vec<AccountEarning<AccountId>>;
     }
 }

@@ -456,7 +456,7 @@ pub struct Voting {
     pub commits: Vec<WeightsCommit>,
 }
 
-/// What an account has in one subnet through one hotkey.
+/// What an account has in one subnet through one hotkey that it owns, stands behind, or is.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 pub struct AccountEarning<AccountId> {
     /// The subnet.
@@ -465,10 +465,20 @@ pub struct AccountEarning<AccountId> {
     pub hotkey: AccountId,
     /// The hotkey's number there, if it is still a member.
     pub uid: Option<Uid>,
-    /// Stake on it.
+    /// Whether the account is the coldkey that owns the hotkey.
+    pub owned: bool,
+    /// The account's own stake on it, with all dividends so far.
+    #[serde(with = "pebble")]
+    pub staked: Balance,
+    /// The account's own stake on it that is being withdrawn.
+    #[serde(with = "pebble")]
+    pub unbonding: Balance,
+    /// Share of its dividends that the hotkey's owner takes before those who stake on it, of 65,535.
+    pub take: u16,
+    /// Stake on it, the account's and others'.
     #[serde(with = "pebble")]
     pub stake: Balance,
-    /// Its bond.
+    /// Its bond, what is being withdrawn of it included.
     #[serde(with = "pebble")]
     pub bond: Balance,
     /// Paid to it since it first came, over all registrations.

@@ -42,7 +42,8 @@ impl pallet_subnets::Config for Runtime {
     type OnBurned = Emissions;
     type OnMember = (Stake, Training, Emissions);
     type Incentives = Emissions;
-    type Dissolve = (Training, Stake);
+    // Pots become stake before stake is given back.
+    type Dissolve = (Training, Emissions, Stake);
     type MaxSubnets = MaxSubnets;
     type CreationPriceFloor = CreationPriceFloor;
     type CreationPriceDecay = CreationPriceDecay;

@@ -379,16 +379,34 @@ fn member_text(member: &MemberEmission) -> String {
 
 fn account_table(earnings: &[AccountEarning]) -> String {
     let row = |earning: &AccountEarning| {
+        let owner = if earning.owned {
+            "this account"
+        } else {
+            "another"
+        };
         vec![
             earning.netuid.to_string(),
             earning.uid.map_or("–".into(), |uid| uid.to_string()),
+            owner.into(),
+            crn(earning.staked, 4),
+            crn(earning.unbonding, 4),
+            share(earning.take),
             crn(earning.earned, 4),
-            crn(earning.stake, 4),
             crn(earning.bond, 4),
             earning.hotkey.to_string(),
         ]
     };
-    let head = ["netuid", "uid", "earned", "stake", "bond", "hotkey"];
+    let head = [
+        "netuid",
+        "uid",
+        "owner",
+        "staked",
+        "unbonding",
+        "take",
+        "hotkey earned",
+        "bond",
+        "hotkey",
+    ];
     table(&head, &earnings.iter().map(row).collect::<Vec<_>>())
 }
 
