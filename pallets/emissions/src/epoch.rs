@@ -10,7 +10,7 @@ use core::cmp::Reverse;
 use cairn_primitives::{
     api::SubnetEpoch,
     traits::{Membership, Stakes},
-    Balance, BlockNumber, Hyperparameters, Netuid, Uid, MAX_VALIDATORS,
+    Balance, BlockNumber, BondsRule, Hyperparameters, Netuid, Uid, MAX_VALIDATORS,
 };
 use frame_support::defensive;
 
@@ -177,7 +177,7 @@ fn is_active<AccountId>(
     neuron.vote.as_ref().is_some_and(recent)
 }
 
-/// Yuma3 on what the subnet's pots hold.
+/// Yuma consensus on what the subnet's pots hold.
 fn consensus<AccountId>(
     neurons: &[Neuron<AccountId>],
     hyperparameters: &Hyperparameters,
@@ -196,14 +196,25 @@ fn consensus<AccountId>(
             validators: ledger.pots.validators,
         },
     };
-    let params = yuma::Params {
-        kappa: hyperparameters.kappa,
-        bonds_moving_average: hyperparameters.bonds_moving_average,
-        bonds_penalty: hyperparameters.bonds_penalty,
-        bonds: yuma::BondsRule::Yuma3,
-        liquid_alpha: None,
-    };
-    yuma::epoch(&input, &params)
+    yuma::epoch(&input, &params(hyperparameters))
+}
+
+/// What the subnet's owner chose of consensus.
+fn params(h: &Hyperparameters) -> yuma::Params {
+    yuma::Params {
+        kappa: h.kappa,
+        bonds_moving_average: h.bonds_moving_average,
+        bonds_penalty: h.bonds_penalty,
+        bonds: match h.bonds_rule {
+            BondsRule::Yuma2 => yuma::BondsRule::Yuma2,
+            BondsRule::Yuma3 => yuma::BondsRule::Yuma3,
+        },
+        liquid_alpha: h.liquid_alpha.then_some(yuma::LiquidAlpha {
+            low: h.liquid_alpha_low,
+            high: h.liquid_alpha_high,
+            steepness: h.liquid_alpha_steepness,
+        }),
+    }
 }
 
 fn as_member<'a, AccountId>(

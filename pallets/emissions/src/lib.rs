@@ -23,8 +23,7 @@
 //! - **Validators** are the `max_validators` hotkeys with the most stake among those with at least
 //!   `min_validator_stake`. One that has set no weights for `activity_cutoff` blocks does not vote.
 //! - **Weights** that are older than the member they are on do not count for it, nor do bonds.
-//! - **Consensus** is Yuma3 without liquid alpha, with the subnet's `kappa`, `bonds_moving_average` and
-//!   `bonds_penalty`.
+//! - **Consensus** is Yuma2 or Yuma3, with or without liquid alpha, as the subnet's hyperparameters say.
 //! - **Payouts**: miners' parts go to the free balance of the hotkeys' coldkeys, validators' to the stake
 //!   on their hotkeys, the owner's pot to its free balance. Every pot is paid from itself alone. What
 //!   rounding leaves and what cannot be delivered stays in its pot ([`Event::PayoutWaits`]).

@@ -382,7 +382,7 @@ pub mod pallet {
         PeriodOutOfRange,
         /// `unbonding_period` is shorter than the chain's audit window, or than `tempo`.
         UnbondingTooShort,
-        /// `kappa` or `bonds_moving_average` is out of range.
+        /// `kappa` or `bonds_moving_average` is out of range, or `liquid_alpha_low` above `liquid_alpha_high`.
         ConsensusOutOfRange,
         /// `min_validator_stake` or `min_miner_bond` is out of range.
         StakeOutOfRange,

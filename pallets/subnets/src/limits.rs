@@ -53,9 +53,11 @@ fn periods_fit(h: &Hyperparameters) -> bool {
         && (1..=MAX_PERIOD).contains(&h.unbonding_period)
 }
 
-/// With a kappa of zero any single validator would be the consensus.
+/// With a kappa of zero any single validator would be the consensus; rates lie between their ends.
 fn consensus_fits(h: &Hyperparameters) -> bool {
-    h.kappa >= 1 && h.bonds_moving_average <= MAX_BONDS_MOVING_AVERAGE
+    h.kappa >= 1
+        && h.bonds_moving_average <= MAX_BONDS_MOVING_AVERAGE
+        && h.liquid_alpha_low <= h.liquid_alpha_high
 }
 
 /// Nobody validates with nothing at stake; a miner's bond may be waived.

@@ -38,6 +38,17 @@ pub struct Hyperparameters {
     pub bonds_moving_average: u32,
     /// How far bonds follow clipped weights, of 65,535.
     pub bonds_penalty: u16,
+    /// How bonds are kept, and what they pay.
+    pub bonds_rule: BondsRule,
+    /// Whether each bond moves at a rate of its own, the faster the further its validator stands from
+    /// consensus, instead of keeping `bonds_moving_average`.
+    pub liquid_alpha: bool,
+    /// The slowest of these rates, of 65,535.
+    pub liquid_alpha_low: u16,
+    /// The fastest of these rates, of 65,535.
+    pub liquid_alpha_high: u16,
+    /// How sharply these rates change about the middle, in hundredths.
+    pub liquid_alpha_steepness: u16,
     /// Whether weights are set by commit and reveal, so that nobody can copy them, rather than in the open.
     pub commit_reveal: bool,
     /// Least stake on a hotkey for it to validate.
@@ -56,6 +67,29 @@ pub struct Hyperparameters {
     pub registration_price_factor: Nano,
 }
 
+/// How an epoch keeps the bonds of validators in miners, and what they pay.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum BondsRule {
+    /// A bond is a share in a miner, bought with stake times weight.
+    Yuma2,
+    /// A bond is the average of a weight; stake counts when dividends are drawn.
+    Yuma3,
+}
+
 impl Default for Hyperparameters {
     fn default() -> Self {
         Hyperparameters {
@@ -67,6 +101,11 @@ impl Default for Hyperparameters {
             kappa: 32_767,
             bonds_moving_average: 900_000,
             bonds_penalty: 65_535,
+            bonds_rule: BondsRule::Yuma3,
+            liquid_alpha: false,
+            liquid_alpha_low: 45_875,
+            liquid_alpha_high: 58_982,
+            liquid_alpha_steepness: 1_000,
             commit_reveal: true,
             min_validator_stake: 100 * CRN,
             min_miner_bond: 10 * CRN,

@@ -26,7 +26,7 @@ pub mod traits;
 pub mod verdicts;
 
 pub use commitment::{key_hash, weights_hash, Commitment, ContributionKey, Salt};
-pub use hyperparameters::Hyperparameters;
+pub use hyperparameters::{BondsRule, Hyperparameters};
 pub use layout::{Layout, Tensor};
 pub use nano::Nano;
 pub use pots::Pots;

@@ -118,11 +118,11 @@ fn changed(
     Ok(serde_json::from_value(fields)?)
 }
 
-/// A value: an amount in CRN, or JSON.
+/// A value: an amount in CRN, or JSON, or a word.
 fn read(text: &str) -> Option<Value> {
     match text.strip_suffix("CRN") {
         Some(amount) => parse_crn(amount.trim()).ok().map(Value::from),
-        None => serde_json::from_str(text).ok(),
+        None => Some(serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))),
     }
 }
 
@@ -136,7 +136,7 @@ fn wrong(name: &str, value: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Nano, CRN};
+    use cairn_primitives::{BondsRule, Nano, CRN};
 
     fn set(changes: &[&str]) -> Result<Hyperparameters, Failure> {
         let changes: Vec<_> = changes
@@ -152,12 +152,16 @@ mod tests {
             tempo: 100,
             min_miner_bond: 5 * CRN / 2,
             registration_price_factor: Nano(1_500_000_000),
+            bonds_rule: BondsRule::Yuma2,
+            commit_reveal: false,
             ..Hyperparameters::default()
         };
         let changes = [
             "tempo=100",
             "min_miner_bond = 2.5CRN",
             "registration_price_factor=1.5",
+            "bonds_rule=yuma2",
+            "commit_reveal=false",
         ];
         assert_eq!(set(&changes).unwrap(), expected);
     }
@@ -169,6 +173,7 @@ mod tests {
             ("tempo=-1", "-1"),
             ("tempo=soon", "soon"),
             ("kappa=70000", "70000"),
+            ("bonds_rule=yuma4", "yuma4"),
             ("min_miner_bond=2,5CRN", "2,5CRN"),
         ] {
             let error = set(&[change]).unwrap_err().to_string();

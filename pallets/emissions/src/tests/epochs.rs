@@ -1,6 +1,8 @@
 //! When an epoch is, who votes in it, and what becomes of bonds.
 
-use cairn_primitives::{traits::OnMember, BlockNumber, Netuid, Uid, CRN};
+use cairn_primitives::{
+    traits::OnMember, BlockNumber, BondsRule, Hyperparameters, Netuid, Uid, CRN,
+};
 
 use crate::{mock::*, Bonds, Event, SubnetLedgers};
 
@@ -216,6 +218,31 @@ fn bonds_grow_with_steady_weights_and_decay_without() {
         run_to(32);
         assert_eq!(Bonds::<Test>::get(1, 0).to_vec(), [(2, 11_205), (3, 6_553)]);
     });
+}
+
+#[test]
+fn bonds_are_kept_as_the_owner_chose() {
+    let bonds = |change: fn(&mut Hyperparameters)| {
+        let mut found = Vec::new();
+        ExtBuilder::usual()
+            .with(1, |subnet| change(&mut subnet.hyperparameters))
+            .build_and_execute(|| {
+                vote(1, 0, &[(2, 1)]);
+                vote(1, 1, &[(2, 1)]);
+                run_to(12);
+                found = [0, 1]
+                    .map(|uid| Bonds::<Test>::get(1, uid).to_vec())
+                    .concat();
+            });
+        found
+    };
+    assert_eq!(bonds(|_| ()), [(2, 6_553), (2, 6_553)]);
+    // Shares that stake buys, and nobody is short of them.
+    let shares = bonds(|h| h.bonds_rule = BondsRule::Yuma2);
+    assert_eq!(shares, [(2, 65_535), (2, 43_690)]);
+    // A validator with the consensus moves at the rate for a distance of nothing: the lowest, about.
+    let liquid = bonds(|h| h.liquid_alpha = true);
+    assert!(liquid[0].1 > 40_000 && liquid[0].1 < 58_982, "{liquid:?}");
 }
 
 #[test]

@@ -99,6 +99,7 @@ fn each_has_limits() {
         limit!(PeriodOutOfRange, unbonding_period: in AUDIT_WINDOW, period; out 0, period + 1; with tempo = 5);
         limit!(ConsensusOutOfRange, kappa: in 1, u16::MAX; out 0);
         limit!(ConsensusOutOfRange, bonds_moving_average: in 0, 1_000_000; out 1_000_001);
+        limit!(ConsensusOutOfRange, liquid_alpha_low: in 0, 58_982; out 58_983);
         limit!(StakeOutOfRange, min_validator_stake: in 1, amount; out 0, amount + 1);
         limit!(StakeOutOfRange, min_miner_bond: in 0, amount; out amount + 1);
         limit!(PriceOutOfRange, min_registration_price: in 1_000, 100 * CRN; out 0, 999, 100 * CRN + 1);
