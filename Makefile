@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build devnet test lint bench bench-wasm bench-peers venv test-peers chain-specs zombienet
+.PHONY: help setup cuda-tools build devnet test lint bench bench-wasm bench-peers venv test-peers weights chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,10 @@ bench-peers: build venv ## training steps beside PyTorch's, in turn
 
 test-peers: build venv ## what is exported, loaded by transformers (make test does it where the venv is there)
 	CAIRN_REQUIRE_VENV=1 cargo test --locked -p cairn-worker --test hugging_face
+
+weights: setup ## measure what calls and hooks cost and write pallets/*/src/weights.rs (ARGS="--pallet pallet_stake …")
+	cargo run --locked --release -p cairn-bencher --features runtime-benchmarks -- $(ARGS)
+	cargo fmt --all
 
 chain-specs: build ## write chain-specs/dev.json and chain-specs/local.json, with this checkout's runtime
 	for name in dev local; do \

@@ -21,7 +21,12 @@ extern crate alloc;
 #[cfg(feature = "std")]
 include!(concat!(env!("OUT_DIR"), "/wasm_binary.rs"));
 
+#[cfg(feature = "runtime-benchmarks")]
+#[macro_use]
+pub mod benchmarking;
+
 pub mod apis;
+pub mod audit;
 pub mod block_time;
 pub mod configs;
 pub mod presets;

@@ -199,6 +199,13 @@ impl View {
         self.call("EmissionsApi_issuance", ()).await
     }
 
+    /// Whether the chain's books are right, and if not what is wrong: only the runtime of a debug build
+    /// knows ([`ChainError::UnknownFunction`]).
+    pub async fn audit(&self) -> Result<Result<(), String>, ChainError> {
+        let answer: Result<(), Vec<u8>> = self.call("AuditApi_audit", ()).await?;
+        Ok(answer.map_err(|what| String::from_utf8_lossy(&what).into_owned()))
+    }
+
     /// A subnet's emission.
     pub async fn emission(&self, netuid: Netuid) -> Result<Option<SubnetEmission>, ChainError> {
         self.call("EmissionsApi_emission", netuid).await

@@ -88,7 +88,6 @@ mod history;
 mod payout;
 mod readers;
 pub mod schedule;
-#[cfg(any(feature = "try-runtime", test))]
 mod try_state;
 mod types;
 mod voting;

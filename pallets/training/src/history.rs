@@ -57,7 +57,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Removes all of a round but its root, and says how many items that were.
-    fn remove_round(netuid: Netuid, round: Round) -> u32 {
+    pub(crate) fn remove_round(netuid: Netuid, round: Round) -> u32 {
         let Some(snapshot) = Rounds::<T>::take(netuid, round) else {
             return 0;
         };

@@ -73,6 +73,8 @@
 extern crate alloc;
 
 mod attestation;
+#[cfg(feature = "runtime-benchmarks")]
+pub mod benchmarking;
 mod commitments;
 mod departures;
 mod history;
@@ -142,6 +144,9 @@ pub mod pallet {
         type MaxTransitionsPerBlock: Get<u32>;
         /// Weights of the calls and of the hook's parts.
         type WeightInfo: WeightInfo;
+        /// Sets up the other pallets for benchmarks.
+        #[cfg(feature = "runtime-benchmarks")]
+        type BenchmarkHelper: crate::benchmarking::BenchmarkHelper;
     }
 
     /// The configuration of each subnet's run.
@@ -526,7 +531,7 @@ pub mod pallet {
         /// Verdicts on contributions whose miner has left meanwhile are passed over, so that nobody can
         /// spoil an attestation by leaving.
         #[pallet::call_index(4)]
-        #[pallet::weight(T::WeightInfo::attest())]
+        #[pallet::weight(T::WeightInfo::attest(verdicts.count()))]
         #[pallet::feeless_if(|
             origin: &OriginFor<T>,
             netuid: &Netuid,

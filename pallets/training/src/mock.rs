@@ -53,6 +53,22 @@ impl Config for Test {
     type LineageRounds = LineageRounds;
     type MaxTransitionsPerBlock = MaxTransitionsPerBlock;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = World;
+}
+
+#[cfg(feature = "runtime-benchmarks")]
+impl crate::benchmarking::BenchmarkHelper for World {
+    fn subnet(validators: u32, miners: u32) -> Netuid {
+        let (validators, miners) = (validators as Uid, miners as Uid);
+        let stakes = vec![MIN_STAKE; validators.into()];
+        let mut built = ExtBuilder::default().subnet(NET).validators(NET, &stakes);
+        for uid in validators..validators + miners {
+            built = built.miner(NET, uid);
+        }
+        WORLD.with_borrow_mut(|world| *world = built.subnets);
+        NET
+    }
 }
 
 /// Randomness that differs only by subject.
@@ -433,13 +449,17 @@ impl ExtBuilder {
             .run(NET, config())
     }
 
-    /// Runs `test`, in block 1 or, if there is a run, in block 2; then checks the state.
-    pub fn execute(self, test: impl FnOnce()) {
+    /// The chain at genesis; runs are not started yet.
+    pub fn build(&self) -> sp_io::TestExternalities {
         WORLD.with_borrow_mut(|world| *world = self.subnets.clone());
         MaxTransitionsPerBlock::set(4);
         let storage = frame_system::GenesisConfig::<Test>::default().build_storage();
-        let mut externalities = sp_io::TestExternalities::new(storage.expect("genesis builds"));
-        externalities.execute_with(|| {
+        sp_io::TestExternalities::new(storage.expect("genesis builds"))
+    }
+
+    /// Runs `test`, in block 1 or, if there is a run, in block 2; then checks the state.
+    pub fn execute(self, test: impl FnOnce()) {
+        self.build().execute_with(|| {
             next_block();
             for (netuid, config) in &self.runs {
                 assert_ok!(Training::start_run(

@@ -26,10 +26,10 @@ use crate::{
 
 /// Blocks with nothing left on their agenda over which one block steps: more than one, so that the
 /// agenda catches up.
-const DONE_BLOCKS_PER_BLOCK: u32 = 16;
+pub(crate) const DONE_BLOCKS_PER_BLOCK: u32 = 16;
 
 /// Who can take part in a round.
-struct Participants<AccountId> {
+pub(crate) struct Participants<AccountId> {
     /// Members with the bond and without the stake to validate, ascending by uid.
     miners: Vec<(Uid, AccountId)>,
     /// Members with the most stake, the most first.
@@ -174,7 +174,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Begins `round`, and says how many items of old rounds went.
-    fn begin(
+    pub(crate) fn begin(
         netuid: Netuid,
         round: Round,
         config: &RunConfig,
@@ -251,7 +251,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Who can take part in a round that begins now, and how many members were looked at.
-    fn participants(netuid: Netuid) -> (Participants<T::AccountId>, u32) {
+    pub(crate) fn participants(netuid: Netuid) -> (Participants<T::AccountId>, u32) {
         let mut participants = Participants {
             miners: Vec::new(),
             validators: Vec::new(),

@@ -20,7 +20,8 @@ pub trait WeightInfo {
     /// [`reveal`](crate::Pallet::reveal), the look at whether it is free of fees included.
     fn reveal() -> Weight;
     /// [`attest`](crate::Pallet::attest), the look at whether it is free of fees included.
-    fn attest() -> Weight;
+    /// `verdicts`: the contributions that it calls good.
+    fn attest(verdicts: u32) -> Weight;
     /// A member that leaves in mid-round: part of the weight of whatever call makes it leave.
     fn on_left() -> Weight;
     /// The hook in a block in which nothing is due.
@@ -70,9 +71,11 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
         time(CALL.saturating_mul(2)).saturating_add(T::DbWeight::get().reads_writes(4, 2))
     }
 
-    fn attest() -> Weight {
-        // Run, snapshot, tally, attestation; tally, attestation; 256 verdicts, looked up twice.
-        time(CALL.saturating_mul(3)).saturating_add(T::DbWeight::get().reads_writes(4, 2))
+    fn attest(verdicts: u32) -> Weight {
+        // Run, snapshot, tally, attestation; tally, attestation; verdicts, looked up twice.
+        time(CALL.saturating_mul(3))
+            .saturating_add(items(verdicts))
+            .saturating_add(T::DbWeight::get().reads_writes(4, 2))
     }
 
     fn on_left() -> Weight {

@@ -60,6 +60,14 @@ sp_api::decl_runtime_apis! {
         fn lineage(netuid: Netuid, from: Round) -> Vec<LineageEntry>;
     }
 
+    /// Whether the chain's books are right. Only runtimes built for development answer: it reads the whole
+    /// state.
+    pub trait AuditApi {
+        /// What is issued is the sum of balances, stakes, unbonding stakes, bonds and pots, and the storage of every pallet is
+        /// as it promises; otherwise the first thing that is not.
+        fn audit() -> Result<(), Vec<u8>>;
+    }
+
     /// What it was worth.
     pub trait EmissionsApi<AccountId: Codec> {
         /// How the token comes into being.

@@ -50,6 +50,11 @@ impl Verdicts {
             .is_some_and(|byte| byte & (1 << (uid % 8)) != 0)
     }
 
+    /// How many uids are in the set.
+    pub fn count(&self) -> u32 {
+        self.0.iter().map(|byte| byte.count_ones()).sum()
+    }
+
     /// The uids of the set, ascending.
     pub fn uids(&self) -> impl Iterator<Item = Uid> + '_ {
         (0..self.0.len().saturating_mul(8) as Uid).filter(|uid| self.contains(*uid))
@@ -64,11 +69,14 @@ mod tests {
     #[test]
     fn a_set_of_uids_is_what_was_put_in() {
         let uids = [0u16, 7, 8, 200, 255];
-        assert_eq!(Verdicts::from_uids(uids).uids().collect::<Vec<_>>(), uids);
+        let set = Verdicts::from_uids(uids);
+        assert_eq!(set.uids().collect::<Vec<_>>(), uids);
+        assert_eq!(set.count(), 5);
     }
 
     #[test]
     fn no_uid_is_in_an_empty_set() {
+        assert_eq!(Verdicts::default().count(), 0);
         assert!(!Verdicts::default().contains(0) && !Verdicts::default().contains(u16::MAX));
     }
 }

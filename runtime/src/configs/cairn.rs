@@ -75,6 +75,8 @@ impl pallet_training::Config for Runtime {
     type LineageRounds = LineageRounds;
     type MaxTransitionsPerBlock = ConstU32<2>;
     type WeightInfo = pallet_training::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarking::People;
 }
 
 impl pallet_emissions::Config for Runtime {

@@ -6,7 +6,7 @@ use frame_support::{
     parameter_types,
     traits::Contains,
     weights::{
-        constants::{RocksDbWeight, WEIGHT_REF_TIME_PER_SECOND},
+        constants::{ParityDbWeight, WEIGHT_REF_TIME_PER_SECOND},
         Weight,
     },
 };
@@ -66,10 +66,11 @@ impl frame_system::Config for Runtime {
     type BlockHashCount = BlockHashCount;
     type BlockWeights = Weights;
     type BlockLength = Length;
-    type DbWeight = RocksDbWeight;
+    type DbWeight = ParityDbWeight;
     type Version = Version;
     type AccountData = pallet_balances::AccountData<Balance>;
     type SS58Prefix = SS58Prefix;
+    type PostTransactions = crate::audit::EveryBlock;
     type MaxConsumers = frame_support::traits::ConstU32<16>;
 }
 

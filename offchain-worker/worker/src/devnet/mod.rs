@@ -8,6 +8,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `audit` | whether the chain's books are right, after every block |
 //! | `book` | what is known of each round |
 //! | `options` | what can be asked for |
 //! | `chaos` | rehearsed failures |
@@ -19,6 +20,7 @@
 //! | `report` | what comes out, as JSON |
 //! | `screen` | what comes out, for people |
 
+mod audit;
 mod book;
 mod chaos;
 mod loss;

@@ -11,6 +11,7 @@ use cairn_primitives::{Round, H256};
 use futures::{future::try_join_all, StreamExt};
 
 use super::{
+    audit::audit,
     book::Book,
     chaos::{Event, EventKind},
     loss::Meter,
@@ -254,10 +255,12 @@ impl Devnet {
         }
     }
 
-    /// A new block: what has been settled and attested, and what is to be rehearsed.
+    /// A new block: whether its books are right, what has been settled and attested, and what is to be
+    /// rehearsed.
     async fn look(&mut self, watched: &mut Watched, block: Block) -> Result<(), Failure> {
         let netuid = watched.common.netuid;
         let view = watched.client.at(block.hash);
+        audit(&view, block).await?;
         let Some(run) = view.run(netuid).await? else {
             return Ok(());
         };

@@ -1,0 +1,432 @@
+//! What each call and each part of the hook costs, at the sizes that make it cost more.
+//!
+//! The pallets around this one are set up by [`BenchmarkHelper`], so that the measured reads are those of
+//! the runtime that uses the weights. A *full* subnet has [`MAX_MEMBERS`] members, [`MAX_VALIDATORS`] of
+//! them validators: no round is larger, and what a call decodes is largest then.
+
+use alloc::vec::Vec;
+
+use cairn_primitives::{
+    key_hash,
+    traits::{Membership, OnMember},
+    BlockNumber, Commitment, Compression, ContributionKey, DataSet, InitialWeights, InnerOptimizer,
+    ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig, Text, Uid, Verdicts, H256,
+    MAX_MEMBERS, MAX_VALIDATORS,
+};
+use frame_benchmarking::v2::*;
+use frame_support::{
+    dispatch::CheckIfFeeless,
+    traits::{Get, UnfilteredDispatchable},
+    BoundedVec,
+};
+use frame_system::RawOrigin;
+
+use crate::{
+    Attestation, Attestations, Call, Clearing, Config, Configs, Contribution, Contributions,
+    Lineage, NextDue, Pallet, Rounds, Runs, Settlement, Settlements, Snapshot, Tallies, Tally,
+};
+
+/// Sets up the pallets that this one asks.
+pub trait BenchmarkHelper {
+    /// A new subnet with so many members that have the stake to validate, and so many with a miner's bond.
+    /// A run there would begin with all of them.
+    fn subnet(validators: u32, miners: u32) -> Netuid;
+}
+
+/// The most miners of a round with all its validators.
+const MOST_MINERS: u32 = MAX_MEMBERS - MAX_VALIDATORS;
+/// Root of the first weights.
+const ROOT: H256 = H256([7; 32]);
+/// The key of every contribution.
+const KEY: ContributionKey = [5; 32];
+const PHASES: Phases = Phases {
+    train: 4,
+    reveal: 2,
+    attest: 2,
+};
+
+/// A run with texts as long as they may be, and data for everybody.
+pub fn run_config() -> RunConfig {
+    let long = || Text(BoundedVec::truncate_from(alloc::vec![b'x'; 256]));
+    RunConfig {
+        name: long(),
+        model: ModelShape {
+            layers: 2,
+            d_model: 64,
+            heads: 4,
+            kv_heads: 2,
+            ffn: 128,
+            vocabulary: 256,
+            context: 64,
+            rope_theta: 10_000,
+            tied_embeddings: true,
+        },
+        initial_weights: InitialWeights::Checkpoint(long()),
+        initial_root: ROOT,
+        data: DataSet {
+            manifest_root: ROOT,
+            tokenizer_root: ROOT,
+            store: long(),
+            windows: 1_000_000,
+        },
+        inner: InnerOptimizer {
+            steps: 2,
+            sequences: 3,
+            sequence_length: 64,
+            learning_rate: Nano(3_000_000),
+            final_rate: Nano(100_000_000),
+            warmup_steps: 10,
+            total_steps: 100,
+            beta1: Nano(900_000_000),
+            beta2: Nano(950_000_000),
+            epsilon: Nano(1),
+            weight_decay: Nano(100_000_000),
+            clip_norm: Nano::ONE,
+        },
+        compression: Compression {
+            kept_per_block: 64,
+            error_decay: Nano(950_000_000),
+        },
+        outer: OuterStep {
+            learning_rate: Nano(700_000_000),
+            rho: Nano::ONE,
+        },
+        phases: PHASES,
+        // Fewer than there can be, so that settling has to choose.
+        max_contributors: 100,
+    }
+}
+
+fn to_block<T: Config>(block: BlockNumber) {
+    frame_system::Pallet::<T>::set_block_number(block.into());
+}
+
+fn owner_of<T: Config>(netuid: Netuid) -> Result<RawOrigin<T::AccountId>, BenchmarkError> {
+    let owner = T::Membership::owner(netuid).ok_or("the helper made no subnet")?;
+    Ok(RawOrigin::Signed(owner))
+}
+
+/// A run whose first round begins in this block.
+struct Begun<T: Config> {
+    netuid: Netuid,
+    start: BlockNumber,
+    snapshot: Snapshot<T::AccountId>,
+}
+
+impl<T: Config> Begun<T> {
+    fn with(validators: u32, miners: u32) -> Result<Begun<T>, BenchmarkError> {
+        let netuid = T::BenchmarkHelper::subnet(validators, miners);
+        Pallet::<T>::start_run(owner_of::<T>(netuid)?.into(), netuid, run_config())?;
+        let start = Pallet::<T>::now().saturating_add(1);
+        to_block::<T>(start);
+        Pallet::<T>::turn(start);
+        let snapshot = Rounds::<T>::get(netuid, 0).ok_or("the round did not begin")?;
+        let size = (snapshot.validators.len(), snapshot.miners.len());
+        if size != (validators as usize, miners as usize) {
+            return Err("the helper made another subnet than it was asked for".into());
+        }
+        Ok(Begun {
+            netuid,
+            start,
+            snapshot,
+        })
+    }
+
+    fn full() -> Result<Begun<T>, BenchmarkError> {
+        Self::with(MAX_VALIDATORS, MOST_MINERS)
+    }
+
+    /// The miner that a search from the front finds last.
+    fn last_miner(&self) -> Result<(Uid, T::AccountId), BenchmarkError> {
+        Ok(self.snapshot.miners.last().cloned().ok_or("no miner")?)
+    }
+
+    fn commitment(&self, hotkey: &T::AccountId) -> Commitment {
+        Commitment {
+            parent_root: ROOT,
+            sealed_root: ROOT,
+            length: T::MaxContributionBytes::get(),
+            key_hash: key_hash(self.netuid, 0, hotkey.as_ref(), &KEY),
+        }
+    }
+
+    /// The first `count` miners have committed and revealed; every validator but the last found all of
+    /// them good.
+    fn contributed(&self, count: u32) -> Result<(), BenchmarkError> {
+        let mut tally = Tallies::<T>::get(self.netuid, 0);
+        for (uid, hotkey) in self.snapshot.miners.iter().take(count as usize) {
+            let contribution = Contribution {
+                hotkey: hotkey.clone(),
+                commitment: self.commitment(hotkey),
+                key: Some(KEY),
+            };
+            Contributions::<T>::insert((self.netuid, 0, *uid), contribution);
+            tally
+                .support
+                .try_insert(*uid, 0)
+                .map_err(|_| "no room in the tally")?;
+        }
+        let uids: Vec<Uid> = tally.support.keys().copied().collect();
+        let vote = Attestation {
+            state_root: ROOT,
+            verdicts: Verdicts::from_uids(uids),
+        };
+        for validator in self.snapshot.validators.iter().rev().skip(1) {
+            tally
+                .add(&vote, validator.stake)
+                .ok_or("the tally overflows")?;
+            Attestations::<T>::insert((self.netuid, 0, validator.uid), vote.clone());
+        }
+        Tallies::<T>::insert(self.netuid, 0, tally);
+        Ok(())
+    }
+}
+
+/// What a feeless call costs: the transaction extension asks whether it is free, then it runs.
+fn ask_and_dispatch<T: Config>(call: Call<T>, hotkey: T::AccountId) -> Result<(), BenchmarkError> {
+    let origin: T::RuntimeOrigin = RawOrigin::Signed(hotkey).into();
+    if !call.is_feeless(&origin) {
+        return Err("the call is not free".into());
+    }
+    call.dispatch_bypass_filter(origin)?;
+    Ok(())
+}
+
+/// The first `miners` of a kept round of which everything is there.
+fn old_round<T: Config>(netuid: Netuid, round: Round, miners: u32) {
+    let miners: Vec<(Uid, T::AccountId)> = (0..miners)
+        .map(|index| (index as Uid, account("miner", index, 0)))
+        .collect();
+    for (uid, hotkey) in &miners {
+        let contribution = Contribution {
+            hotkey: hotkey.clone(),
+            commitment: Commitment {
+                parent_root: ROOT,
+                sealed_root: ROOT,
+                length: 1,
+                key_hash: ROOT,
+            },
+            key: Some(KEY),
+        };
+        Contributions::<T>::insert((netuid, round, *uid), contribution);
+    }
+    let miners = BoundedVec::truncate_from(miners);
+    let snapshot = Snapshot {
+        start: 1,
+        phases: PHASES,
+        seed: ROOT,
+        pass: 0,
+        cursor: 0,
+        miners: miners.clone(),
+        validators: BoundedVec::default(),
+    };
+    let settlement = Settlement {
+        settled_at: 1,
+        included: miners,
+        attesting_stake: 1,
+        total_stake: 1,
+    };
+    Rounds::<T>::insert(netuid, round, snapshot);
+    Tallies::<T>::insert(netuid, round, Tally::default());
+    Settlements::<T>::insert(netuid, round, settlement);
+}
+
+#[benchmarks]
+mod benchmarks {
+    use super::*;
+
+    #[benchmark]
+    fn start_run() -> Result<(), BenchmarkError> {
+        let netuid = T::BenchmarkHelper::subnet(1, 1);
+        let owner = owner_of::<T>(netuid)?;
+        #[extrinsic_call]
+        _(owner, netuid, run_config());
+        assert!(Runs::<T>::contains_key(netuid));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn stop_run() -> Result<(), BenchmarkError> {
+        let netuid = Begun::<T>::with(1, 1)?.netuid;
+        let owner = owner_of::<T>(netuid)?;
+        #[extrinsic_call]
+        _(owner, netuid);
+        assert!(Clearing::<T>::contains_key(netuid));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn commit() -> Result<(), BenchmarkError> {
+        let begun = Begun::<T>::full()?;
+        let (netuid, round) = (begun.netuid, 0);
+        let (uid, hotkey) = begun.last_miner()?;
+        let commitment = begun.commitment(&hotkey);
+        let call = Call::<T>::commit {
+            netuid,
+            round,
+            commitment,
+        };
+        #[block]
+        {
+            ask_and_dispatch(call, hotkey)?;
+        }
+        assert!(Contributions::<T>::contains_key((netuid, 0, uid)));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn reveal() -> Result<(), BenchmarkError> {
+        let begun = Begun::<T>::full()?;
+        let (netuid, round) = (begun.netuid, 0);
+        begun.contributed(MOST_MINERS - 1)?;
+        let (uid, hotkey) = begun.last_miner()?;
+        let contribution = Contribution {
+            hotkey: hotkey.clone(),
+            commitment: begun.commitment(&hotkey),
+            key: None,
+        };
+        Contributions::<T>::insert((netuid, round, uid), contribution);
+        to_block::<T>(begun.start + PHASES.train);
+        let call = Call::<T>::reveal {
+            netuid,
+            round,
+            key: KEY,
+        };
+        #[block]
+        {
+            ask_and_dispatch(call, hotkey)?;
+        }
+        assert!(Tallies::<T>::get(netuid, 0).support.contains_key(&uid));
+        Ok(())
+    }
+
+    /// `v`: the contributions that the verdicts call good.
+    #[benchmark]
+    fn attest(v: Linear<0, { MOST_MINERS }>) -> Result<(), BenchmarkError> {
+        let begun = Begun::<T>::full()?;
+        let (netuid, round) = (begun.netuid, 0);
+        begun.contributed(MOST_MINERS)?;
+        let validator = begun
+            .snapshot
+            .validators
+            .last()
+            .cloned()
+            .ok_or("no validator")?;
+        to_block::<T>(begun.start + PHASES.train + PHASES.reveal);
+        let good = begun.snapshot.miners.iter().take(v as usize);
+        let call = Call::<T>::attest {
+            netuid,
+            round,
+            verdicts: Verdicts::from_uids(good.map(|(uid, _)| *uid)),
+            state_root: ROOT,
+        };
+        #[block]
+        {
+            ask_and_dispatch(call, validator.hotkey)?;
+        }
+        assert!(Attestations::<T>::contains_key((netuid, 0, validator.uid)));
+        Ok(())
+    }
+
+    /// A validator that has attested: its vote is taken out of a full tally.
+    #[benchmark]
+    fn on_left() -> Result<(), BenchmarkError> {
+        let begun = Begun::<T>::full()?;
+        begun.contributed(MOST_MINERS)?;
+        // The last one has not attested.
+        let validators = &begun.snapshot.validators;
+        let validator = validators
+            .iter()
+            .rev()
+            .nth(1)
+            .cloned()
+            .ok_or("no validator")?;
+        #[block]
+        {
+            Pallet::<T>::on_left(begun.netuid, validator.uid, &validator.hotkey);
+        }
+        let tally = Tallies::<T>::get(begun.netuid, 0);
+        assert!(tally.departed.contains(validator.uid));
+        Ok(())
+    }
+
+    /// A block without work that steps over as many empty agendas as one block may.
+    #[benchmark]
+    fn on_initialize() -> Result<(), BenchmarkError> {
+        let now = 1_000;
+        to_block::<T>(now);
+        NextDue::<T>::put(now - crate::round::DONE_BLOCKS_PER_BLOCK);
+        #[block]
+        {
+            Pallet::<T>::turn(now);
+        }
+        assert_eq!(NextDue::<T>::get(), Some(now));
+        Ok(())
+    }
+
+    /// `c`: the revealed contributions, all good, and more of them than the run includes.
+    #[benchmark]
+    fn settle(c: Linear<0, { MOST_MINERS }>) -> Result<(), BenchmarkError> {
+        let begun = Begun::<T>::full()?;
+        let netuid = begun.netuid;
+        begun.contributed(c)?;
+        let now = begun.start + PHASES.round();
+        to_block::<T>(now);
+        let most;
+        #[block]
+        {
+            // As `next_round` begins.
+            let mut run = Runs::<T>::get(netuid).ok_or("no run")?;
+            most = Configs::<T>::get(netuid)
+                .ok_or("no configuration")?
+                .max_contributors;
+            Pallet::<T>::settle(netuid, 0, &mut run, most, now);
+        }
+        let settled = Settlements::<T>::get(netuid, 0).ok_or("not settled")?;
+        assert_eq!(settled.included.len(), (c as usize).min(most.into()));
+        assert!(Lineage::<T>::contains_key(netuid, 0));
+        Ok(())
+    }
+
+    /// `m`: the subnet's members, a quarter of them validators.
+    #[benchmark]
+    fn begin(m: Linear<2, { MAX_MEMBERS }>) -> Result<(), BenchmarkError> {
+        let validators = (m / 4).max(1);
+        let netuid = Begun::<T>::with(validators, m - validators)?.netuid;
+        let run = Runs::<T>::get(netuid).ok_or("no run")?;
+        let config = Configs::<T>::get(netuid).ok_or("no configuration")?;
+        let now = run.due;
+        to_block::<T>(now);
+        #[block]
+        {
+            let (participants, members) = Pallet::<T>::participants(netuid);
+            assert_eq!(members, m);
+            Pallet::<T>::begin(netuid, 1, &config, run, participants, now);
+        }
+        assert!(Rounds::<T>::contains_key(netuid, 1));
+        Ok(())
+    }
+
+    /// `i`: the items of an old round.
+    #[benchmark]
+    fn prune(i: Linear<3, { MAX_MEMBERS + 3 }>) -> Result<(), BenchmarkError> {
+        let (netuid, round) = (1, 0);
+        old_round::<T>(netuid, round, i - 3);
+        let removed;
+        #[block]
+        {
+            removed = Pallet::<T>::remove_round(netuid, round);
+        }
+        assert_eq!(removed, i);
+        assert!(Contributions::<T>::iter_prefix((netuid, round))
+            .next()
+            .is_none());
+        Ok(())
+    }
+
+    impl_benchmark_test_suite!(
+        Pallet,
+        crate::mock::ExtBuilder::default().build(),
+        crate::mock::Test
+    );
+}

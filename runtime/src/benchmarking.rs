@@ -1,0 +1,162 @@
+//! Which pallets have benchmarks, and how the others are set up for them.
+
+use alloc::{vec, vec::Vec};
+
+use cairn_primitives::{
+    traits::Membership, Balance, Netuid, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
+};
+use frame_benchmarking::account;
+use frame_support::traits::fungible::Mutate;
+use sp_consensus_babe::digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest};
+use sp_runtime::generic::{Digest, DigestItem};
+
+use crate::{
+    block_time, AccountId, Balances, Executive, Hash, Header, Runtime, RuntimeCall, RuntimeOrigin,
+    Stake, Subnets, System, Training, UncheckedExtrinsic,
+};
+
+frame_benchmarking::define_benchmarks!([pallet_training, crate::Training]);
+
+/// Sets up subnets and members as people do, by calls.
+pub struct People;
+
+/// What everybody has: enough for any price.
+const WEALTH: Balance = 100_000 * CRN;
+
+impl People {
+    /// A new account that can pay.
+    fn rich(name: &'static str, index: u32) -> AccountId {
+        let who = account(name, index, 0);
+        Balances::mint_into(&who, WEALTH).expect("an account can hold it");
+        pallet_emissions::Issued::<Runtime>::mutate(|issued| {
+            *issued = issued.saturating_add(WEALTH)
+        });
+        who
+    }
+
+    /// Registers a new hotkey of `owner`.
+    fn member(owner: &AccountId, netuid: Netuid, index: u32) -> AccountId {
+        let hotkey: AccountId = account("hotkey", index, netuid.into());
+        let signed = RuntimeOrigin::signed(owner.clone());
+        Subnets::register(signed, netuid, hotkey.clone(), Balance::MAX).expect("there is a seat");
+        hotkey
+    }
+}
+
+impl pallet_training::benchmarking::BenchmarkHelper for People {
+    fn subnet(validators: u32, miners: u32) -> Netuid {
+        let owner = Self::rich("owner", 0);
+        let signed = || RuntimeOrigin::signed(owner.clone());
+        Subnets::create_subnet(signed(), Balance::MAX).expect("there is room for a subnet");
+        let netuid = pallet_subnets::LastNetuid::<Runtime>::get();
+        let rules = Subnets::hyperparameters(netuid).expect("the subnet exists");
+        for index in 0..validators.saturating_add(miners) {
+            let hotkey = Self::member(&owner, netuid, index);
+            if index < validators {
+                Stake::add_stake(signed(), netuid, hotkey, rules.min_validator_stake)
+                    .expect("the owner can pay");
+            } else {
+                Stake::add_bond(signed(), netuid, hotkey, rules.min_miner_bond)
+                    .expect("the owner can pay");
+            }
+        }
+        netuid
+    }
+}
+
+/// What a block has to do by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Issuance, and looking what is due.
+    Nothing,
+    /// The end of a round and the beginning of the next.
+    Round,
+    /// An epoch.
+    Epoch,
+}
+
+/// Blocks before the one that is measured: the run has begun, and there is something in the pots.
+const BLOCKS_BEFORE: u64 = 6;
+
+/// Brings an empty state to where the block of the returned header does what is due: a full subnet trains
+/// whose validators have all set weights on all others.
+pub fn stage(due: Due) -> Header {
+    let mut parent = Hash::zero();
+    let mut netuid = 0;
+    for slot in 1..=BLOCKS_BEFORE {
+        let header = open(slot, parent);
+        Executive::initialize_block(&header);
+        let now = slot.saturating_mul(block_time::Milliseconds::<Runtime>::get());
+        let timestamp = RuntimeCall::Timestamp(pallet_timestamp::Call::set { now });
+        Executive::apply_extrinsic(UncheckedExtrinsic::new_bare(timestamp))
+            .expect("inherents are valid")
+            .expect("inherents succeed");
+        if slot == 1 {
+            netuid = full_subnet();
+        }
+        if slot == BLOCKS_BEFORE {
+            make_due(netuid, due);
+        }
+        parent = Executive::finalize_block().hash();
+    }
+    open(BLOCKS_BEFORE.saturating_add(1), parent)
+}
+
+/// The header with which the next block, of authority 0, begins.
+fn open(slot: u64, parent: Hash) -> Header {
+    let claim = PreDigest::SecondaryPlain(SecondaryPlainPreDigest {
+        authority_index: 0,
+        slot: slot.into(),
+    });
+    let logs = vec![<DigestItem as CompatibleDigestItem>::babe_pre_digest(claim)];
+    let number = System::block_number().saturating_add(1);
+    sp_runtime::traits::Header::new(number, Hash::zero(), Hash::zero(), parent, Digest { logs })
+}
+
+/// A subnet with all members that there can be, which trains, and in which every validator has set weights
+/// on everybody else.
+fn full_subnet() -> Netuid {
+    use pallet_training::benchmarking::{run_config, BenchmarkHelper};
+    let netuid = People::subnet(MAX_VALIDATORS, MAX_MEMBERS.saturating_sub(MAX_VALIDATORS));
+    let owner = RuntimeOrigin::signed(Subnets::owner(netuid).expect("the subnet exists"));
+    Training::start_run(owner, netuid, run_config()).expect("the owner may");
+    let uids: Vec<Uid> = Subnets::members(netuid)
+        .into_iter()
+        .map(|(uid, _)| uid)
+        .collect();
+    for own in uids.iter().take(MAX_VALIDATORS as usize) {
+        let others = uids.iter().filter(|uid| *uid != own);
+        let row: Vec<(Uid, u16)> = others
+            .map(|uid| (*uid, uid.saturating_add(1_000)))
+            .collect();
+        let vote = pallet_emissions::Vote {
+            set_at: System::block_number(),
+            weights: row.try_into().expect("no longer than the members"),
+        };
+        pallet_emissions::Votes::<Runtime>::insert(netuid, own, vote);
+    }
+    netuid
+}
+
+/// Makes something due in the next block.
+fn make_due(netuid: Netuid, due: Due) {
+    let next = System::block_number().saturating_add(1);
+    match due {
+        Due::Nothing => {}
+        Due::Round => {
+            let mut run = pallet_training::Runs::<Runtime>::get(netuid).expect("there is a run");
+            pallet_training::Agenda::<Runtime>::remove(run.due, netuid);
+            pallet_training::Agenda::<Runtime>::insert(next, netuid, ());
+            run.due = next;
+            pallet_training::Runs::<Runtime>::insert(netuid, run);
+        }
+        Due::Epoch => {
+            let ledger = pallet_emissions::SubnetLedgers::<Runtime>::get(netuid);
+            let from = ledger.expect("blocks have seen the subnet").tempo_from;
+            pallet_subnets::HyperparametersOf::<Runtime>::mutate(netuid, |rules| {
+                let rules = rules.as_mut().expect("the subnet exists");
+                rules.tempo = next.saturating_sub(from);
+            });
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! What must hold of the runtime as a whole. `chain` makes blocks, `play` plays on them at random.
+
+mod chain;
+mod genesis;
+mod limits;
+mod money;
+mod play;
+mod proxies;

@@ -1,0 +1,564 @@
+//! From what proptest makes to calls that have a chance: most are by who may make them and fit the present
+//! state.
+
+use cairn_primitives::{
+    blake2_256, key_hash,
+    traits::{Membership, Positions, Stakes},
+    Balance, Commitment, Compression, DataSet, Hyperparameters, InitialWeights, InnerOptimizer,
+    ModelShape, Nano, Netuid, OuterStep, Phase, Phases, RunConfig, Text, Uid, Verdicts, CRN, H256,
+};
+use frame_support::traits::fungible::Inspect;
+
+use super::{
+    steps::{Amount, Move, Step, What},
+    Actor,
+};
+use crate::{
+    configs::accounts::ProxyKind, AccountId, Balances, Runtime, RuntimeCall, Stake, Subnets,
+    Training,
+};
+
+/// Accounts that have money: the first ones.
+pub const COLDKEYS: u8 = 6;
+/// Accounts that work: the others.
+pub const HOTKEYS: u8 = 12;
+
+/// The hotkey of this number.
+fn hotkey(number: u8) -> Actor {
+    Actor(COLDKEYS + number % HOTKEYS)
+}
+
+/// The coldkey that a hotkey has, or would be given.
+fn coldkey(hotkey: Actor) -> Actor {
+    let known = Subnets::coldkey(&hotkey.account());
+    known
+        .and_then(|key| Actor::of(&key))
+        .unwrap_or(Actor(hotkey.0 % COLDKEYS))
+}
+
+/// The subnet's owner, or who would like to be.
+fn owner(netuid: Netuid) -> Actor {
+    let known = Subnets::owner(netuid);
+    known
+        .and_then(|key| Actor::of(&key))
+        .unwrap_or(Actor(netuid as u8 % COLDKEYS))
+}
+
+/// What a run trains: tiny rounds, so that many go by.
+fn run_config(impossible: bool) -> RunConfig {
+    let root = H256([7; 32]);
+    RunConfig {
+        name: Text::default(),
+        model: ModelShape {
+            layers: 1,
+            d_model: if impossible { 0 } else { 8 },
+            heads: 1,
+            kv_heads: 1,
+            ffn: 8,
+            vocabulary: 8,
+            context: 8,
+            rope_theta: 10_000,
+            tied_embeddings: true,
+        },
+        initial_weights: InitialWeights::Seed(1),
+        initial_root: root,
+        data: DataSet {
+            manifest_root: root,
+            tokenizer_root: root,
+            store: Text::default(),
+            // Not enough for all hotkeys at once.
+            windows: 10,
+        },
+        inner: InnerOptimizer {
+            steps: 1,
+            sequences: 1,
+            sequence_length: 8,
+            learning_rate: Nano(1),
+            final_rate: Nano(0),
+            warmup_steps: 0,
+            total_steps: 1,
+            beta1: Nano(0),
+            beta2: Nano(0),
+            epsilon: Nano(1),
+            weight_decay: Nano(0),
+            clip_norm: Nano(1),
+        },
+        compression: Compression {
+            kept_per_block: 1,
+            error_decay: Nano(0),
+        },
+        outer: OuterStep {
+            learning_rate: Nano(1),
+            rho: Nano(0),
+        },
+        phases: Phases {
+            train: 3,
+            reveal: 2,
+            attest: 2,
+        },
+        max_contributors: 3,
+    }
+}
+
+/// Rules under which much happens in few blocks.
+fn rules(tempo: u8, max_members: u8, periods: u8, wrong: bool) -> Hyperparameters {
+    Hyperparameters {
+        tempo: if wrong { 0 } else { 5 + u32::from(tempo % 32) },
+        max_members: 2 + u16::from(max_members % 12),
+        max_validators: 2,
+        immunity_period: u32::from(periods % 16),
+        activity_cutoff: 1 + u32::from(periods),
+        unbonding_period: 5 + u32::from(periods % 16),
+        registration_half_life: 1 + u32::from(periods),
+        ..Hyperparameters::default()
+    }
+}
+
+/// The root of the weights that everybody holds in a round.
+fn root(netuid: Netuid, round: u32) -> H256 {
+    let expected = pallet_training::Runs::<Runtime>::get(netuid).and_then(|run| run.expected_root);
+    expected.unwrap_or_else(|| {
+        let mut name = b"weights".to_vec();
+        name.extend(netuid.to_le_bytes());
+        name.extend(round.to_le_bytes());
+        blake2_256(&name)
+    })
+}
+
+fn commitment(netuid: Netuid, round: u32, by: Actor) -> Commitment {
+    let account: AccountId = by.account();
+    Commitment {
+        parent_root: root(netuid, round),
+        sealed_root: blake2_256(account.as_ref()),
+        length: 1,
+        key_hash: key_hash(netuid, round, account.as_ref(), &[by.0; 32]),
+    }
+}
+
+fn pebble(amount: Amount, signer: Actor, has: Option<Balance>) -> Balance {
+    let has = has.unwrap_or_else(|| <Balances as Inspect<AccountId>>::balance(&signer.account()));
+    match amount {
+        Amount::Nothing => 0,
+        Amount::Pebble(n) => n.into(),
+        Amount::Crn(n) => Balance::from(n) * CRN,
+        Amount::Share(part) => (u128::from(has) * u128::from(part) / 255) as Balance,
+        Amount::Everything => has,
+        Amount::MoreThanExists => Balance::MAX,
+    }
+}
+
+/// The call of a move, and who signs it.
+pub fn plan(one: &Move) -> (Actor, RuntimeCall) {
+    let (by, call) = rightful(one);
+    (one.stranger.map_or(by, Actor), call)
+}
+
+/// The call of a move by who may make it.
+fn rightful(one: &Move) -> (Actor, RuntimeCall) {
+    match &one.what {
+        What::Commit { .. } | What::Reveal { .. } | What::Attest { .. } => training(one),
+        What::StartRun { .. } | What::StopRun => training(one),
+        What::CreateSubnet | What::SetHyperparameters { .. } => subnets(one),
+        What::Register | What::Leave | What::DissolveSubnet => subnets(one),
+        What::SetWeights { .. } => emissions(one),
+        What::Transfer { .. } | What::Burn => balances(one),
+        What::AddProxy { .. } | What::RemoveProxies => proxies(one),
+        What::Batch { .. } | What::ByProxy(_) => wrapped(one),
+        _ => stake(one),
+    }
+}
+
+fn subnets(one: &Move) -> (Actor, RuntimeCall) {
+    use pallet_subnets::Call;
+    let (netuid, key) = (one.net, hotkey(one.hotkey));
+    let max_price = Balance::MAX;
+    let (by, call) = match &one.what {
+        What::CreateSubnet => (
+            Actor(one.other % COLDKEYS),
+            Call::create_subnet { max_price },
+        ),
+        What::Register => {
+            let hotkey = key.account();
+            (
+                coldkey(key),
+                Call::register {
+                    netuid,
+                    hotkey,
+                    max_price,
+                },
+            )
+        }
+        What::SetHyperparameters {
+            tempo,
+            max_members,
+            periods,
+            wrong,
+        } => {
+            let hyperparameters = rules(*tempo, *max_members, *periods, *wrong);
+            (
+                owner(netuid),
+                Call::set_hyperparameters {
+                    netuid,
+                    hyperparameters,
+                },
+            )
+        }
+        What::DissolveSubnet => (owner(netuid), Call::dissolve_subnet { netuid }),
+        _ => (
+            coldkey(key),
+            Call::leave {
+                netuid,
+                hotkey: key.account(),
+            },
+        ),
+    };
+    (by, RuntimeCall::Subnets(call))
+}
+
+/// Stake comes from the hotkey's own coldkey or, every other time, from somebody who delegates.
+fn stake(one: &Move) -> (Actor, RuntimeCall) {
+    use pallet_stake::Call;
+    let (netuid, key, other) = (one.net, hotkey(one.hotkey), hotkey(one.other));
+    let (own, hotkey) = (coldkey(key), key.account());
+    let backer = if one.other % 2 == 0 {
+        own
+    } else {
+        Actor(one.other % COLDKEYS)
+    };
+    let position = <Stake as Positions<AccountId>>::position(&backer.account(), netuid, &hotkey);
+    let staked = position.map_or(0, |position| position.staked);
+    let some = |all: bool| (!all).then(|| pebble(one.amount, backer, Some(staked)));
+    let new = pebble(one.amount, backer, None);
+    let (by, call) = match one.what {
+        What::AddStake => (
+            backer,
+            Call::add_stake {
+                netuid,
+                hotkey,
+                amount: new,
+            },
+        ),
+        What::RemoveStake { all } => (
+            backer,
+            Call::remove_stake {
+                netuid,
+                hotkey,
+                amount: some(all),
+            },
+        ),
+        What::WithdrawStake => (backer, Call::withdraw_stake { netuid, hotkey }),
+        What::MoveStake { all } => {
+            let (to_netuid, to_hotkey, amount) = (one.to_net, other.account(), some(all));
+            (
+                backer,
+                Call::move_stake {
+                    netuid,
+                    hotkey,
+                    to_netuid,
+                    to_hotkey,
+                    amount,
+                },
+            )
+        }
+        What::TransferStake { all } => {
+            let (to, amount) = (Actor(one.other % COLDKEYS).account(), some(all));
+            (
+                own,
+                Call::transfer_stake {
+                    to,
+                    netuid,
+                    hotkey,
+                    amount,
+                },
+            )
+        }
+        What::SetTake { take } => (own, Call::set_take { hotkey, take }),
+        What::AddBond => (
+            own,
+            Call::add_bond {
+                netuid,
+                hotkey,
+                amount: new,
+            },
+        ),
+        What::Unbond => (own, Call::unbond { netuid, hotkey }),
+        _ => (own, Call::withdraw_bond { netuid, hotkey }),
+    };
+    (by, RuntimeCall::Stake(call))
+}
+
+fn training(one: &Move) -> (Actor, RuntimeCall) {
+    use pallet_training::Call;
+    let (netuid, by) = (one.net, hotkey(one.hotkey));
+    let round = Training::run_info(netuid).map_or(0, |run| run.round.round);
+    let (by, call) = match &one.what {
+        What::StartRun { impossible } => {
+            let config = run_config(*impossible);
+            (owner(netuid), Call::start_run { netuid, config })
+        }
+        What::StopRun => (owner(netuid), Call::stop_run { netuid }),
+        What::Commit { wrong_round } => {
+            let commitment = commitment(netuid, round, by);
+            let round = round + u32::from(*wrong_round);
+            (
+                by,
+                Call::commit {
+                    netuid,
+                    round,
+                    commitment,
+                },
+            )
+        }
+        What::Reveal { wrong_key } => {
+            let key = [by.0 ^ u8::from(*wrong_key); 32];
+            (by, Call::reveal { netuid, round, key })
+        }
+        What::Attest {
+            verdicts,
+            wrong_root,
+        } => {
+            let state_root = if *wrong_root {
+                H256([9; 32])
+            } else {
+                root(netuid, round)
+            };
+            let verdicts = Verdicts::from_uids((0..16).filter(|uid| verdicts & (1 << uid) != 0));
+            (
+                by,
+                Call::attest {
+                    netuid,
+                    round,
+                    verdicts,
+                    state_root,
+                },
+            )
+        }
+        _ => (by, Call::stop_run { netuid }),
+    };
+    (by, RuntimeCall::Training(call))
+}
+
+fn emissions(one: &Move) -> (Actor, RuntimeCall) {
+    let row = match &one.what {
+        What::SetWeights { row } => row.clone(),
+        _ => Vec::new(),
+    };
+    let weights = row.try_into().unwrap_or_default();
+    let call = pallet_emissions::Call::set_weights {
+        netuid: one.net,
+        weights,
+    };
+    (hotkey(one.hotkey), RuntimeCall::Emissions(call))
+}
+
+fn balances(one: &Move) -> (Actor, RuntimeCall) {
+    use pallet_balances::Call;
+    let by = Actor(one.other % COLDKEYS);
+    let value = pebble(one.amount, by, None);
+    let dest = hotkey(one.hotkey).account().into();
+    let call = match one.what {
+        What::Transfer {
+            all: true,
+            keep_alive,
+        } => Call::transfer_all { dest, keep_alive },
+        What::Transfer {
+            keep_alive: true, ..
+        } => Call::transfer_keep_alive { dest, value },
+        What::Transfer { .. } => Call::transfer_allow_death { dest, value },
+        _ => Call::burn {
+            value,
+            keep_alive: true,
+        },
+    };
+    (by, RuntimeCall::Balances(call))
+}
+
+fn proxies(one: &Move) -> (Actor, RuntimeCall) {
+    use pallet_proxy::Call;
+    let proxy_type = match one.what {
+        What::AddProxy { kind: 0 } => ProxyKind::Any,
+        What::AddProxy { kind: 1 } => ProxyKind::Staking,
+        What::AddProxy { kind: 2 } => ProxyKind::Registration,
+        _ => ProxyKind::Ownership,
+    };
+    let delegate = Actor(one.hotkey % COLDKEYS).account().into();
+    let call = match one.what {
+        What::AddProxy { .. } => Call::add_proxy {
+            delegate,
+            proxy_type,
+            delay: 0,
+        },
+        _ => Call::remove_proxies {},
+    };
+    (Actor(one.other % COLDKEYS), RuntimeCall::Proxy(call))
+}
+
+/// Calls around calls. A batch is signed by who may make its first call, a proxied call by a proxy.
+fn wrapped(one: &Move) -> (Actor, RuntimeCall) {
+    match &one.what {
+        What::Batch { atomic, moves } => {
+            let planned: Vec<_> = moves.iter().map(|inner| rightful(inner)).collect();
+            let by = planned.first().map_or(Actor(0), |(by, _)| *by);
+            let calls = planned.into_iter().map(|(_, call)| call).collect();
+            let call = match atomic {
+                true => pallet_utility::Call::batch_all { calls },
+                false => pallet_utility::Call::batch { calls },
+            };
+            (by, RuntimeCall::Utility(call))
+        }
+        What::ByProxy(inner) => {
+            let (real, call) = rightful(inner);
+            let proxies = pallet_proxy::Proxies::<Runtime>::get(real.account()).0;
+            let by = proxies.first().and_then(|proxy| Actor::of(&proxy.delegate));
+            let call = pallet_proxy::Call::proxy {
+                real: real.account().into(),
+                force_proxy_type: None,
+                call: Box::new(call),
+            };
+            (
+                by.unwrap_or(Actor(one.other % COLDKEYS)),
+                RuntimeCall::Proxy(call),
+            )
+        }
+        _ => rightful(one),
+    }
+}
+
+/// What members of all subnets have to do now: miners commit and reveal, validators attest and set weights
+/// on everybody. Two of the miners are lazy in every other round.
+pub fn duties() -> Vec<(Actor, RuntimeCall)> {
+    let mut duties = Vec::new();
+    for netuid in Subnets::netuids() {
+        duties.extend(weights(netuid));
+        if let Some(run) = Training::run_info(netuid) {
+            duties.extend(of_round(netuid, &run.round));
+        }
+    }
+    duties
+}
+
+fn of_round(
+    netuid: Netuid,
+    info: &cairn_primitives::api::RoundInfo<AccountId>,
+) -> Vec<(Actor, RuntimeCall)> {
+    use pallet_training::Call;
+    let round = info.round;
+    let lazy = |uid: Uid| uid % 4 == 1 && round % 2 == 1;
+    let miners = info.miners.iter().filter(|(uid, _)| !lazy(*uid));
+    let miners = miners.filter_map(|(_, key)| Actor::of(key));
+    let calls: Vec<(Actor, Call<Runtime>)> = match info.phase {
+        Phase::Train => miners
+            .map(|by| {
+                (
+                    by,
+                    Call::commit {
+                        netuid,
+                        round,
+                        commitment: commitment(netuid, round, by),
+                    },
+                )
+            })
+            .collect(),
+        Phase::Reveal => miners
+            .map(|by| {
+                (
+                    by,
+                    Call::reveal {
+                        netuid,
+                        round,
+                        key: [by.0; 32],
+                    },
+                )
+            })
+            .collect(),
+        Phase::Attest => {
+            let revealed = Training::contributions(netuid, round);
+            let good = revealed
+                .iter()
+                .filter(|made| made.key.is_some())
+                .map(|made| made.uid);
+            let verdicts = Verdicts::from_uids(good);
+            let state_root = root(netuid, round);
+            let attest = |by| {
+                let verdicts = verdicts.clone();
+                (
+                    by,
+                    Call::attest {
+                        netuid,
+                        round,
+                        verdicts,
+                        state_root,
+                    },
+                )
+            };
+            let validators = info.validators.iter();
+            validators
+                .filter_map(|one| Actor::of(&one.hotkey))
+                .map(attest)
+                .collect()
+        }
+        Phase::Settle => Vec::new(),
+    };
+    calls
+        .into_iter()
+        .map(|(by, call)| (by, RuntimeCall::Training(call)))
+        .collect()
+}
+
+/// Every validator's weights: more for higher uids.
+fn weights(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
+    let members = Subnets::members(netuid);
+    let least = Subnets::hyperparameters(netuid).map_or(1, |rules| rules.min_validator_stake);
+    let validates = |key: &AccountId| <Stake as Stakes<AccountId>>::stake(netuid, key) >= least;
+    let validators = members.iter().filter(|(_, key)| validates(key));
+    let vote = |(own, key): &(Uid, AccountId)| {
+        let others = members.iter().filter(|(uid, _)| uid != own);
+        let row: Vec<(Uid, u16)> = others.map(|(uid, _)| (*uid, 100 + uid)).collect();
+        let weights = row.try_into().ok()?;
+        let call = pallet_emissions::Call::set_weights { netuid, weights };
+        Some((Actor::of(key)?, RuntimeCall::Emissions(call)))
+    };
+    validators.filter_map(vote).collect()
+}
+
+/// How every case begins: a subnet with two validators and three miners that trains.
+pub fn opening() -> Vec<Step> {
+    let first = |hotkey: u8, amount: Amount, what: What| Move {
+        stranger: None,
+        net: 1,
+        hotkey,
+        other: 0,
+        to_net: 2,
+        amount,
+        what,
+    };
+    let free = Amount::Nothing;
+    let mut moves = vec![
+        first(0, free, What::CreateSubnet),
+        first(
+            0,
+            free,
+            What::SetHyperparameters {
+                tempo: 5,
+                max_members: 11,
+                periods: 9,
+                wrong: false,
+            },
+        ),
+        first(0, free, What::StartRun { impossible: false }),
+    ];
+    for key in 0..5 {
+        moves.push(first(key, free, What::Register));
+        moves.push(match key {
+            0 | 1 => first(key, Amount::Crn(200 + 100 * u16::from(key)), What::AddStake),
+            _ => first(key, Amount::Crn(20), What::AddBond),
+        });
+    }
+    vec![
+        Step::Block(moves),
+        Step::Pass {
+            blocks: 12,
+            busy: true,
+        },
+    ]
+}

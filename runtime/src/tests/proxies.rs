@@ -1,0 +1,46 @@
+//! What proxies may do.
+
+use frame_support::traits::InstanceFilter;
+use sp_keyring::Sr25519Keyring::{Alice, Bob};
+
+use crate::{configs::accounts::ProxyKind, RuntimeCall};
+
+#[test]
+fn a_proxy_may_do_what_its_kind_says_and_no_more() {
+    let alice = || Alice.to_account_id();
+    let transfer = RuntimeCall::Balances(pallet_balances::Call::transfer_all {
+        dest: alice().into(),
+        keep_alive: false,
+    });
+    let stake = RuntimeCall::Stake(pallet_stake::Call::unbond {
+        netuid: 1,
+        hotkey: alice(),
+    });
+    let stop = RuntimeCall::Training(pallet_training::Call::stop_run { netuid: 1 });
+    // Who may only stake cannot give stake away, nor set what others pay.
+    let give = RuntimeCall::Stake(pallet_stake::Call::transfer_stake {
+        to: Bob.to_account_id(),
+        netuid: 1,
+        hotkey: alice(),
+        amount: None,
+    });
+    let take = RuntimeCall::Stake(pallet_stake::Call::set_take {
+        hotkey: alice(),
+        take: 0,
+    });
+    let end = RuntimeCall::Subnets(pallet_subnets::Call::dissolve_subnet { netuid: 1 });
+    for call in [&give, &take, &end] {
+        assert!(!ProxyKind::Staking.filter(call) && !ProxyKind::Ownership.filter(call));
+        assert!(!ProxyKind::Registration.filter(call) && ProxyKind::Any.filter(call));
+    }
+    let kinds = [
+        ProxyKind::Staking,
+        ProxyKind::Registration,
+        ProxyKind::Ownership,
+    ];
+    assert!(kinds.iter().all(|kind| !kind.filter(&transfer)));
+    assert!(ProxyKind::Staking.filter(&stake) && !ProxyKind::Staking.filter(&stop));
+    assert!(ProxyKind::Ownership.filter(&stop) && !ProxyKind::Ownership.filter(&stake));
+    assert!(ProxyKind::Any.filter(&transfer) && ProxyKind::Any.is_superset(&ProxyKind::Staking));
+    assert!(!ProxyKind::Staking.is_superset(&ProxyKind::Any));
+}
