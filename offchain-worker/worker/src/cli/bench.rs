@@ -1,5 +1,7 @@
 //! `cairn bench`.
 
+mod codec;
+
 use std::path::PathBuf;
 
 use cairn_primitives::ModelShape;
@@ -22,6 +24,11 @@ pub enum Bench {
         after_help = "Examples:\n  cairn bench train --config 10m --threads 2\n  cairn bench train --config 100m --seq 512 --batch 4 --recompute --json\n  cairn bench train --config covenant-72b --seq 2048 --batch 1 --dry-run"
     )]
     Train(Train),
+    /// Time compressing a pseudo-gradient, and decoding and applying contributions
+    #[command(
+        after_help = "Examples:\n  cairn bench codec\n  cairn bench codec --rows 8192 --cols 28672 --contributions 20 --threads 2 --json"
+    )]
+    Codec(codec::Codec),
 }
 
 impl Bench {
@@ -29,6 +36,7 @@ impl Bench {
     pub async fn run(self) -> Result<(), Failure> {
         match self {
             Bench::Train(train) => train.run().await,
+            Bench::Codec(codec) => codec.run(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod bench;
 mod data;
 mod emissions;
 pub mod export;
+mod gradient;
 mod look;
 mod rules;
 mod run;
@@ -75,6 +76,9 @@ enum Verb {
     /// Turn text into what a run trains on
     #[command(subcommand)]
     Data(data::Data),
+    /// Explain, make and read contributions as files
+    #[command(subcommand)]
+    Gradient(gradient::Gradient),
     /// Measure this machine
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -122,6 +126,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Wallet(wallet) => wallet.run(),
         Verb::Stake(stake) => stake.run().await,
         Verb::Data(data) => data.run().await,
+        Verb::Gradient(gradient) => gradient.run(),
         Verb::Bench(bench) => bench.run().await,
     }
 }

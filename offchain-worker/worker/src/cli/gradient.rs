@@ -1,0 +1,620 @@
+//! `cairn gradient`: contributions as files.
+//!
+//! Everything here reads and writes tensor by tensor, so that a contribution to a large model can be looked at
+//! on a small machine.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use cairn_chain::AccountId;
+use cairn_gradient::{
+    decode_header, inspect, Compressor, Header, Opened, Reader, SparseTensor, TensorSummary,
+    Writer, HEADER_LENGTH, MAGIC,
+};
+use cairn_primitives::{Compression, Layout, Nano, H256};
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::{
+    args::{parse_hash, JsonArg, NetuidArg},
+    print,
+};
+use crate::{amount::thousands, error::Failure, table::table};
+
+/// Elements that are compressed at a time, about.
+const PIECE: usize = 1 << 22;
+
+/// `cairn gradient …`.
+#[derive(Subcommand, Debug)]
+pub enum Gradient {
+    /// Explain a contribution: who made it, for which round, and where its bytes go
+    #[command(
+        after_help = "Examples:\n  cairn gradient inspect contribution.crnc\n  cairn gradient inspect contribution.crnc --layout layout.json\n  cairn gradient inspect sealed.bin --secret 0x2a… --layout layout.json --json\n\nLAYOUT.json lists the model's tensors: [{\"name\": \"w\", \"shape\": [1024, 1024]}]"
+    )]
+    Inspect(Inspect),
+    /// Make a contribution of a pseudo-gradient in raw little-endian f32
+    #[command(
+        after_help = "Examples:\n  cairn gradient encode --layout layout.json delta.f32 contribution.crnc\n  cairn gradient encode --layout layout.json --feedback error.f32 --kept-per-block 512 delta.f32 contribution.crnc"
+    )]
+    Encode(Encode),
+    /// Write what a contribution says as raw little-endian f32, zeros where it says nothing
+    #[command(
+        after_help = "Examples:\n  cairn gradient decode --layout layout.json contribution.crnc sent.f32"
+    )]
+    Decode(Decode),
+}
+
+impl Gradient {
+    /// Does it.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Gradient::Inspect(inspect) => inspect.run(),
+            Gradient::Encode(encode) => encode.run(),
+            Gradient::Decode(decode) => decode.run(),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+struct DensityArg {
+    /// Values that are sent of each block of 4,096
+    #[arg(
+        long,
+        env = "CAIRN_KEPT_PER_BLOCK",
+        default_value_t = 64,
+        value_name = "N"
+    )]
+    kept_per_block: u16,
+}
+
+#[derive(Args, Debug)]
+struct SecretArg {
+    /// The key that its miner revealed, for a file that is still sealed
+    #[arg(long, env = "CAIRN_SECRET", hide_env_values = true, value_name = "HEX", value_parser = parse_hash)]
+    secret: Option<H256>,
+}
+
+/// `cairn gradient inspect`.
+#[derive(Args, Debug)]
+pub struct Inspect {
+    /// The contribution
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The model's tensors as JSON; without them only the header can be read
+    #[arg(long, env = "CAIRN_LAYOUT", value_name = "LAYOUT.json")]
+    layout: Option<PathBuf>,
+    #[command(flatten)]
+    density: DensityArg,
+    #[command(flatten)]
+    secret: SecretArg,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// `cairn gradient encode`.
+#[derive(Args, Debug)]
+pub struct Encode {
+    /// The pseudo-gradient: the model's parameters before training minus those after it
+    #[arg(value_name = "IN.f32")]
+    input: PathBuf,
+    /// The contribution
+    #[arg(value_name = "OUT")]
+    output: PathBuf,
+    /// The model's tensors as JSON
+    #[arg(long, env = "CAIRN_LAYOUT", value_name = "LAYOUT.json")]
+    layout: PathBuf,
+    #[command(flatten)]
+    density: DensityArg,
+    /// Decay of the error feedback (β)
+    #[arg(
+        long,
+        env = "CAIRN_ERROR_DECAY",
+        default_value_t = 0.95,
+        value_name = "BETA"
+    )]
+    error_decay: f64,
+    /// The error feedback: read if it is there, and written anew
+    #[arg(long, env = "CAIRN_FEEDBACK", value_name = "FILE.f32")]
+    feedback: Option<PathBuf>,
+    #[command(flatten)]
+    netuid: NetuidArg,
+    /// The round that it is for
+    #[arg(long, env = "CAIRN_ROUND", default_value_t = 0, value_name = "ROUND")]
+    round: u32,
+    /// Address of the hotkey that contributes [default: all zeros]
+    #[arg(long, env = "CAIRN_HOTKEY", value_name = "ADDRESS")]
+    hotkey: Option<String>,
+    /// State root of the weights before training [default: all zeros]
+    #[arg(long, env = "CAIRN_PARENT_ROOT", value_name = "HASH", value_parser = parse_hash)]
+    parent_root: Option<H256>,
+    /// Inner steps that were done
+    #[arg(long, env = "CAIRN_INNER_STEPS", default_value_t = 0, value_name = "N")]
+    inner_steps: u32,
+    /// Tokens that were trained on
+    #[arg(long, env = "CAIRN_TOKENS", default_value_t = 0, value_name = "N")]
+    tokens: u64,
+    /// Mean loss over the inner steps, in nats
+    #[arg(
+        long,
+        env = "CAIRN_MEAN_LOSS",
+        default_value_t = 0.0,
+        value_name = "LOSS"
+    )]
+    mean_loss: f32,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// `cairn gradient decode`.
+#[derive(Args, Debug)]
+pub struct Decode {
+    /// The contribution
+    #[arg(value_name = "IN")]
+    input: PathBuf,
+    /// What it says
+    #[arg(value_name = "OUT.f32")]
+    output: PathBuf,
+    /// The model's tensors as JSON
+    #[arg(long, env = "CAIRN_LAYOUT", value_name = "LAYOUT.json")]
+    layout: PathBuf,
+    #[command(flatten)]
+    density: DensityArg,
+    #[command(flatten)]
+    secret: SecretArg,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+fn at(path: &Path) -> impl Fn(io::Error) -> Failure + '_ {
+    move |error| {
+        Failure::new(
+            format!("{}: {error}", path.display()),
+            "check the path and the disk",
+        )
+    }
+}
+
+fn read_layout(path: &Path) -> Result<Layout, Failure> {
+    let text = std::fs::read_to_string(path).map_err(at(path))?;
+    serde_json::from_str(&text).map_err(|error| {
+        Failure::new(
+            format!("{} is no layout: {error}", path.display()),
+            r#"list the tensors, as in [{"name": "w", "shape": [1024, 1024]}]"#,
+        )
+    })
+}
+
+/// A contribution's bytes, opened if there is a key.
+fn open(path: &Path, secret: Option<H256>) -> Result<Box<dyn Read>, Failure> {
+    let file = BufReader::new(File::open(path).map_err(at(path))?);
+    Ok(match secret {
+        Some(key) => Box::new(Opened::new(file, &key.0)),
+        None => Box::new(file),
+    })
+}
+
+fn compression(density: &DensityArg, error_decay: f64) -> Result<Compression, Failure> {
+    let error_decay = Nano::from_f64(error_decay).ok_or_else(|| {
+        Failure::new(
+            format!("an error decay of {error_decay}"),
+            "choose from 0 to 1",
+        )
+    })?;
+    Ok(Compression {
+        kept_per_block: density.kept_per_block,
+        error_decay,
+    })
+}
+
+/// A file that gets its name when it is complete, so that a failure leaves what was there before.
+struct NewFile {
+    part: PathBuf,
+    name: PathBuf,
+    sink: BufWriter<File>,
+}
+
+impl NewFile {
+    fn create(name: &Path) -> Result<NewFile, Failure> {
+        let mut part = name.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        let sink = BufWriter::new(File::create(&part).map_err(at(&part))?);
+        let name = name.to_owned();
+        Ok(NewFile { part, name, sink })
+    }
+
+    fn write_f32(&mut self, values: &[f32]) -> Result<(), Failure> {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        self.sink.write_all(&bytes).map_err(at(&self.part))
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        self.sink.flush().map_err(at(&self.part))?;
+        std::fs::rename(&self.part, &self.name).map_err(at(&self.name))
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // Once it has its name there is nothing to remove.
+        let _ = std::fs::remove_file(&self.part);
+    }
+}
+
+/// A file of raw `f32` for a model, read piece by piece.
+struct Dense {
+    name: PathBuf,
+    source: BufReader<File>,
+}
+
+impl Dense {
+    fn open(name: &Path, layout: &Layout) -> Result<Dense, Failure> {
+        let file = File::open(name).map_err(at(name))?;
+        let found = file.metadata().map_err(at(name))?.len();
+        let expected = 4 * layout.parameters() as u64;
+        if found != expected {
+            return Err(Failure::new(
+                format!(
+                    "{} has {found} bytes, the layout's {} parameters take {expected}",
+                    name.display(),
+                    layout.parameters()
+                ),
+                "give the layout of the model that it is from",
+            ));
+        }
+        Ok(Dense {
+            name: name.to_owned(),
+            source: BufReader::new(file),
+        })
+    }
+
+    fn read(&mut self, values: &mut [f32]) -> Result<(), Failure> {
+        let mut bytes = vec![0; 4 * values.len()];
+        self.source.read_exact(&mut bytes).map_err(at(&self.name))?;
+        for (value, bytes) in values.iter_mut().zip(bytes.chunks_exact(4)) {
+            *value = bytes.try_into().map(f32::from_le_bytes).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+struct Inspected {
+    file: String,
+    bytes: u64,
+    /// BLAKE3 of the file as it is.
+    root: H256,
+    /// Whether it is sealed, or no contribution at all: nobody can tell without the key.
+    sealed: bool,
+    header: Option<HeaderFacts>,
+    /// Parameters of the model, and how many times smaller the file is than they are in `f32`.
+    parameters: Option<u64>,
+    ratio: Option<f64>,
+    tensors: Vec<TensorFacts>,
+}
+
+#[derive(Serialize)]
+struct HeaderFacts {
+    netuid: u16,
+    round: u32,
+    hotkey: String,
+    parent_root: H256,
+    layout_hash: H256,
+    inner_steps: u32,
+    tokens: u64,
+    mean_loss: f32,
+}
+
+#[derive(Serialize)]
+struct TensorFacts {
+    name: String,
+    shape: Vec<u32>,
+    values: u64,
+    bytes: u64,
+    bits_per_value: f64,
+    level_bits: u64,
+    place_bits: u64,
+    sign_bits: u64,
+    run_bits: u64,
+    highs: u64,
+    negatives: u64,
+    lowest_level: f32,
+    highest_level: f32,
+    norm: f64,
+    rice_parameters: [u32; 4],
+}
+
+impl From<Header> for HeaderFacts {
+    fn from(header: Header) -> HeaderFacts {
+        HeaderFacts {
+            netuid: header.netuid,
+            round: header.round,
+            hotkey: AccountId(header.hotkey).to_string(),
+            parent_root: header.parent_root,
+            layout_hash: header.layout_hash,
+            inner_steps: header.inner_steps,
+            tokens: header.tokens,
+            mean_loss: header.mean_loss,
+        }
+    }
+}
+
+impl From<TensorSummary> for TensorFacts {
+    fn from(tensor: TensorSummary) -> TensorFacts {
+        TensorFacts {
+            bits_per_value: 8.0 * tensor.bytes as f64 / tensor.values as f64,
+            name: tensor.name,
+            shape: tensor.shape,
+            values: tensor.values,
+            bytes: tensor.bytes,
+            level_bits: tensor.level_bits,
+            place_bits: tensor.place_bits,
+            sign_bits: tensor.sign_bits,
+            run_bits: tensor.run_bits,
+            highs: tensor.highs,
+            negatives: tensor.negatives,
+            lowest_level: tensor.levels.0,
+            highest_level: tensor.levels.1,
+            norm: tensor.norm,
+            rice_parameters: tensor.parameters,
+        }
+    }
+}
+
+impl Inspect {
+    fn run(self) -> Result<(), Failure> {
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update_reader(File::open(&self.file).map_err(at(&self.file))?)
+            .map_err(at(&self.file))?;
+        let mut inspected = Inspected {
+            file: self.file.display().to_string(),
+            bytes: hasher.count(),
+            root: H256(*hasher.finalize().as_bytes()),
+            sealed: false,
+            header: None,
+            parameters: None,
+            ratio: None,
+            tensors: Vec::new(),
+        };
+        let mut start = Vec::new();
+        open(&self.file, self.secret.secret)?
+            .take(HEADER_LENGTH as u64)
+            .read_to_end(&mut start)
+            .map_err(at(&self.file))?;
+        if !start.starts_with(&MAGIC) && self.secret.secret.is_none() {
+            inspected.sealed = true;
+        } else if let Some(layout) = &self.layout {
+            let layout = read_layout(layout)?;
+            let source = open(&self.file, self.secret.secret)?;
+            let compression = compression(&self.density, 1.0)?;
+            let (header, tensors) = inspect(Reader::new(source, &layout, &compression)?)?;
+            let parameters = layout.parameters() as u64;
+            inspected.header = Some(header.into());
+            inspected.parameters = Some(parameters);
+            inspected.ratio = Some(4.0 * parameters as f64 / inspected.bytes as f64);
+            inspected.tensors = tensors.into_iter().map(TensorFacts::from).collect();
+        } else {
+            inspected.header = Some(decode_header(&start)?.into());
+        }
+        print(self.json.json, &inspected, Inspected::for_people)
+    }
+}
+
+impl Inspected {
+    fn for_people(&self) -> String {
+        let mut text = format!(
+            "file         {}\nbytes        {}\nroot         {:?}\n",
+            self.file,
+            thousands(self.bytes),
+            self.root
+        );
+        if self.sealed {
+            text += "\nIt is sealed, or no contribution: give the key that its miner revealed with --secret.\n";
+        }
+        if let Some(header) = &self.header {
+            text += &format!(
+                "for          subnet {}, round {}\nhotkey       {}\nparent root  {:?}\nlayout       {:?}\ntraining     {} inner steps, {} tokens, mean loss {:.4}\n",
+                header.netuid,
+                header.round,
+                header.hotkey,
+                header.parent_root,
+                header.layout_hash,
+                thousands(u64::from(header.inner_steps)),
+                thousands(header.tokens),
+                header.mean_loss,
+            );
+            if self.tensors.is_empty() {
+                text += "\nWhat it says of each tensor is shown with --layout.\n";
+            }
+        }
+        if let (Some(parameters), Some(ratio)) = (self.parameters, self.ratio) {
+            text += &format!(
+                "model        {} parameters, {ratio:.1} times as long in f32\n\n",
+                thousands(parameters)
+            );
+            text += &self.tensor_table();
+        }
+        text
+    }
+
+    /// One line per tensor; where the bits go, per value.
+    fn tensor_table(&self) -> String {
+        let head = [
+            "tensor", "shape", "values", "bytes", "bits", "place", "sign", "level", "norm",
+        ];
+        let mut rows = Vec::new();
+        for tensor in &self.tensors {
+            let shape: Vec<String> = tensor.shape.iter().map(u32::to_string).collect();
+            let per_value = |bits: u64| format!("{:.2}", bits as f64 / tensor.values as f64);
+            rows.push(vec![
+                tensor.name.clone(),
+                shape.join("×"),
+                thousands(tensor.values),
+                thousands(tensor.bytes),
+                format!("{:.2}", tensor.bits_per_value),
+                per_value(tensor.place_bits),
+                per_value(tensor.sign_bits),
+                per_value(tensor.run_bits + tensor.level_bits),
+                format!("{:.3e}", tensor.norm),
+            ]);
+        }
+        table(&head, &rows)
+    }
+}
+
+#[derive(Serialize)]
+struct Encoded {
+    file: String,
+    bytes: u64,
+    parameters: u64,
+    values: u64,
+    ratio: f64,
+}
+
+impl Encode {
+    fn run(self) -> Result<(), Failure> {
+        let layout = read_layout(&self.layout)?;
+        let compression = compression(&self.density, self.error_decay)?;
+        let compressor = Compressor::new(&compression)?;
+        let mut delta = Dense::open(&self.input, &layout)?;
+        let old = match &self.feedback {
+            Some(path) if path.exists() => Some(Dense::open(path, &layout)?),
+            _ => None,
+        };
+        let header = self.header(&layout)?;
+        let new = self.feedback.as_deref().map(NewFile::create).transpose()?;
+        let mut feedback = Feedback { old, new };
+        let mut output = NewFile::create(&self.output)?;
+        let mut writer = Writer::new(&mut output.sink, header, &layout, &compression)?;
+        let (mut bytes, mut values) = (HEADER_LENGTH as u64, 0);
+        for tensor in &layout.0 {
+            let mut strips = compressor.strips(tensor)?;
+            let whole = strips.strip_len();
+            let piece = PIECE.div_ceil(whole) * whole;
+            let mut left = tensor.len();
+            while left > 0 {
+                let mut of_piece = vec![0.0; piece.min(left)];
+                let mut error = vec![0.0; of_piece.len()];
+                delta.read(&mut of_piece)?;
+                feedback.read(&mut error)?;
+                strips.push(&of_piece, &mut error)?;
+                feedback.write(&error)?;
+                left -= of_piece.len();
+            }
+            let sent = strips.finish()?;
+            values += sent.codes().len() as u64;
+            bytes += writer.tensor(&sent)?;
+        }
+        writer.finish()?;
+        output.finish()?;
+        feedback.finish()?;
+        let parameters = layout.parameters() as u64;
+        let encoded = Encoded {
+            file: self.output.display().to_string(),
+            bytes,
+            parameters,
+            values,
+            ratio: 4.0 * parameters as f64 / bytes as f64,
+        };
+        print(self.json.json, &encoded, |encoded| {
+            format!(
+                "{}: {} bytes for {} of {} parameters, {:.1} times below f32\n",
+                encoded.file,
+                thousands(encoded.bytes),
+                thousands(encoded.values),
+                thousands(encoded.parameters),
+                encoded.ratio
+            )
+        })
+    }
+
+    fn header(&self, layout: &Layout) -> Result<Header, Failure> {
+        let hotkey = match &self.hotkey {
+            Some(address) => address.parse::<AccountId>().map_err(|_| {
+                Failure::new(
+                    format!("`{address}` is no address"),
+                    "give one that begins with 5",
+                )
+            })?,
+            None => AccountId([0; 32]),
+        };
+        Ok(Header {
+            netuid: self.netuid.netuid,
+            round: self.round,
+            hotkey: hotkey.0,
+            parent_root: self.parent_root.unwrap_or_default(),
+            layout_hash: layout.hash(),
+            inner_steps: self.inner_steps,
+            tokens: self.tokens,
+            mean_loss: self.mean_loss,
+        })
+    }
+}
+
+/// The error feedback as it was, if it was anything, and as it will be, if anybody wants it.
+struct Feedback {
+    old: Option<Dense>,
+    new: Option<NewFile>,
+}
+
+impl Feedback {
+    fn read(&mut self, error: &mut [f32]) -> Result<(), Failure> {
+        self.old.as_mut().map_or(Ok(()), |old| old.read(error))
+    }
+
+    fn write(&mut self, error: &[f32]) -> Result<(), Failure> {
+        self.new.as_mut().map_or(Ok(()), |new| new.write_f32(error))
+    }
+
+    fn finish(self) -> Result<(), Failure> {
+        self.new.map_or(Ok(()), NewFile::finish)
+    }
+}
+
+#[derive(Serialize)]
+struct Decoded {
+    file: String,
+    bytes: u64,
+    parameters: u64,
+    values: u64,
+}
+
+impl Decode {
+    fn run(self) -> Result<(), Failure> {
+        let layout = read_layout(&self.layout)?;
+        let compression = compression(&self.density, 1.0)?;
+        let source = open(&self.input, self.secret.secret)?;
+        let mut reader = Reader::new(source, &layout, &compression)?;
+        let mut output = NewFile::create(&self.output)?;
+        let (mut tensor, mut values): (Option<SparseTensor>, u64) = (None, 0);
+        while reader.tensor(&mut tensor)? {
+            if let Some(tensor) = &tensor {
+                let mut dense = vec![0.0; tensor.elements()];
+                tensor.add_to(&mut dense);
+                output.write_f32(&dense)?;
+                values += tensor.codes().len() as u64;
+            }
+        }
+        reader.finish()?;
+        output.finish()?;
+        let parameters = layout.parameters() as u64;
+        let decoded = Decoded {
+            file: self.output.display().to_string(),
+            bytes: 4 * parameters,
+            parameters,
+            values,
+        };
+        print(self.json.json, &decoded, |decoded| {
+            format!(
+                "{}: {} parameters, {} of them sent\n",
+                decoded.file,
+                thousands(decoded.parameters),
+                thousands(decoded.values)
+            )
+        })
+    }
+}
