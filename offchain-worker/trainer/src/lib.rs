@@ -50,6 +50,7 @@ pub mod config;
 pub mod cuda;
 pub mod data;
 mod embedding;
+pub mod engine;
 mod gemm;
 mod head;
 pub mod hugging_face;

@@ -495,3 +495,29 @@ fn help_has_examples() {
         assert!(works(&arguments).contains("Examples:"), "{command:?}");
     }
 }
+
+#[test]
+fn the_doctor_says_what_there_is_and_what_is_missing() {
+    let people = works(&["doctor"]);
+    for word in ["CPU", "driver", "NVRTC", "cuBLASLt", "trains on"] {
+        assert!(people.contains(word), "`{word}` is not in: {people}");
+    }
+    let facts: serde_json::Value =
+        serde_json::from_str(&works(&["doctor", "--json"])).expect("JSON");
+    assert_eq!(facts["cpu"]["usable"], true);
+    assert!(facts["cpu"]["threads"].as_u64() >= Some(1));
+    // With a card or without: what is missing comes with its remedy.
+    for what in facts["missing"].as_array().expect("a list") {
+        assert!(what.as_str().expect("text").contains("install"), "{what}");
+    }
+    if facts["cards"].get("found").is_none() {
+        assert_eq!(facts["trains_on"], "cpu");
+    }
+}
+
+#[test]
+fn a_card_that_is_not_there_is_refused_in_one_line() {
+    // Card 99 is on no machine; without a driver there is none at all.
+    fails(&["gpu-selftest", "--device", "cuda:99"], &["--device cpu"]);
+    fails(&["gpu-selftest", "--device", "cpu"], &["--device cuda:0"]);
+}

@@ -8,8 +8,10 @@
 pub mod args;
 mod bench;
 mod data;
+mod doctor;
 mod emissions;
 pub mod export;
+mod gpu_selftest;
 mod gradient;
 mod look;
 mod rules;
@@ -82,6 +84,10 @@ enum Verb {
     /// Measure this machine
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Show what this machine can train on, what is missing, and how to get it
+    Doctor(doctor::Doctor),
+    /// Compare every kernel on a card with what it should compute, and time it
+    GpuSelftest(gpu_selftest::GpuSelftest),
 }
 
 /// The whole program.
@@ -128,6 +134,8 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Data(data) => data.run().await,
         Verb::Gradient(gradient) => gradient.run(),
         Verb::Bench(bench) => bench.run().await,
+        Verb::Doctor(doctor) => doctor.run(),
+        Verb::GpuSelftest(test) => test.run(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cairn_chain::AccountId;
+use cairn_trainer::engine::Device;
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
@@ -40,11 +41,14 @@ pub struct Work {
 /// `cairn mine`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie"
+    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --key miner --device cuda:0 --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie"
 )]
 pub struct Mine {
     #[command(flatten)]
     work: Work,
+    /// Where to train: the first card if there is one, else the CPU (auto), or cpu, or cuda:N
+    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Auto, value_name = "DEVICE")]
+    device: Device,
     /// How to behave: `cheat` uploads well-formed contributions without training, to rehearse on a devnet
     #[arg(long, env = "CAIRN_BEHAVIOUR", value_enum, default_value_t = Behaviour::Honest, hide = true)]
     behaviour: Behaviour,
@@ -58,6 +62,9 @@ pub struct Mine {
 pub struct Validate {
     #[command(flatten)]
     work: Work,
+    /// Where to measure losses: cpu, so that all validators measure the same, or auto, or cuda:N for large models
+    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cpu, value_name = "DEVICE")]
+    device: Device,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -109,6 +116,7 @@ impl Validate {
             hotkey: prepared.hotkey,
             store_url: self.work.store.store,
             state_dir: prepared.state_dir,
+            device: self.device,
             threads: prepared.threads,
             json: self.work.json.json,
             shutdown: prepared.shutdown,
@@ -127,6 +135,7 @@ impl Mine {
             hotkey: prepared.hotkey,
             store_url: self.work.store.store,
             state_dir: prepared.state_dir,
+            device: self.device,
             threads: prepared.threads,
             json: self.work.json.json,
             shutdown: prepared.shutdown,

@@ -132,6 +132,8 @@ impl Member {
             command.args(["--behaviour", "cheat"]);
         }
         command
+            // Everything that a devnet trains can be computed again to the bit.
+            .args(["--device", "cpu"])
             .args(["--node", &common.node, "--store", &common.store])
             .args(["--genesis", &format!("{:?}", common.genesis)])
             .args([

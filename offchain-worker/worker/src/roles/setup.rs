@@ -7,6 +7,7 @@ use std::{
 
 use cairn_chain::{AccountId, Keypair, RunInfo};
 use cairn_primitives::{Netuid, H256};
+use cairn_trainer::engine::{Device, Engine};
 use tokio::sync::watch;
 
 use super::{
@@ -27,6 +28,16 @@ pub(super) struct Common {
     pub store_url: String,
     pub state_dir: PathBuf,
     pub reporter: Reporter,
+}
+
+/// Opens the device that a worker computes the run's model on, and says which it is.
+pub(super) fn open_engine(device: Device, run: &Run, threads: usize) -> Result<Engine, RoleError> {
+    let (engine, no_card) = Engine::open(device, &run.config.model, threads)?;
+    match no_card {
+        Some(reason) => tracing::info!("computing on {}: {reason}", engine.name()),
+        None => tracing::info!("computing on {}", engine.name()),
+    }
+    Ok(engine)
 }
 
 /// The state directory, shared with the jobs that write it.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cairn_gradient::{compress, seal, sealed_root, Header};
 use cairn_primitives::{key_hash, Commitment};
-use cairn_trainer::{AdamState, Trainer};
+use cairn_trainer::{engine::Engine, AdamState};
 
 use super::{round_job::Order, Behaviour};
 use crate::roles::{setup::locked, state::Open, RoleError};
@@ -64,25 +64,24 @@ pub(super) fn make(order: &Order) -> Result<Option<Made>, RoleError> {
     seal_up(order, steps).map(Some)
 }
 
-fn train(order: &Order, trainer: &mut Trainer) -> Result<Option<Steps>, RoleError> {
+fn train(order: &Order, trainer: &mut Engine) -> Result<Option<Steps>, RoleError> {
     let inner = &order.run.config.inner;
-    let mut params = order.held.theta.as_ref().clone();
-    let mut adam = order.memory.adam.as_ref().clone();
+    // A card that fails in mid-round takes the round's steps with it, and nothing that is held here.
+    let mut steps = trainer.begin(&order.held.theta, &order.memory.adam)?;
     let (mut losses, mut tokens) = (Vec::new(), 0u64);
     for step in 0..u32::from(inner.steps) {
         if order.control.is_stopped() || !order.timing.has_time(order.deadline) {
             break;
         }
         let windows = order.run.windows(&order.plan.of_step(order.slot, step));
-        let loss = order
-            .timing
-            .step(|| trainer.step(&mut params, &mut adam, inner, &windows))?;
+        let loss = order.timing.step(|| steps.step(inner, &windows))?;
         losses.push(loss);
         tokens += windows.len() as u64 * u64::from(inner.sequence_length);
     }
     if losses.is_empty() {
         return Ok(None);
     }
+    let (mut params, adam) = steps.finish()?;
     for (param, before) in params.iter_mut().zip(order.held.theta.iter()) {
         *param = before - *param;
     }

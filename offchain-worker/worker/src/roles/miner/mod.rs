@@ -13,7 +13,7 @@ use std::{
 use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
 use cairn_primitives::{BlockNumber, Netuid, Round};
 use cairn_round::miner::{Action, Event, Intent, Miner};
-use cairn_trainer::Trainer;
+use cairn_trainer::engine::{Device, Engine};
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{
@@ -28,7 +28,7 @@ use super::{
     ledger::Ledger,
     progress::{Progress, Reporter},
     run::Run,
-    setup::{begin, save_weights, stopped, Common, Setup, SharedState},
+    setup::{begin, open_engine, save_weights, stopped, Common, Setup, SharedState},
     state::Open,
     RoleError, Status,
 };
@@ -56,6 +56,8 @@ pub struct MinerOptions {
     pub store_url: String,
     /// Where the miner keeps what must survive.
     pub state_dir: PathBuf,
+    /// Where to train.
+    pub device: Device,
     /// Threads to compute with.
     pub threads: usize,
     /// Whether progress is JSON on standard output.
@@ -156,7 +158,7 @@ struct Worker<C> {
     held: Held,
     memory: Memory,
     open: Option<Arc<Open>>,
-    trainer: Arc<Mutex<Trainer>>,
+    trainer: Arc<Mutex<Engine>>,
     control: Arc<Control>,
     timing: Arc<Timing>,
     jobs: JoinSet<Job>,
@@ -215,8 +217,9 @@ impl<C: Chain> Worker<C> {
             machine: Miner::new(held.round, intent),
             memory: Memory::new(saved.adam, saved.feedback, run.layout.parameters()),
             open: saved.open.map(Arc::new),
-            trainer: Arc::new(Mutex::new(Trainer::new(
-                &run.config.model,
+            trainer: Arc::new(Mutex::new(open_engine(
+                options.device,
+                &run,
                 options.threads,
             )?)),
             control: Arc::default(),

@@ -11,7 +11,7 @@ use std::{
 use cairn_primitives::BlockNumber;
 use cairn_round::{pace::Pace, plan::Plan};
 use cairn_store::paths;
-use cairn_trainer::Trainer;
+use cairn_trainer::engine::Engine;
 
 use super::{
     make::{make, Made, Memory},
@@ -115,7 +115,7 @@ pub(super) struct Order {
     pub slot: u64,
     pub deadline: BlockNumber,
     pub memory: Memory,
-    pub trainer: Arc<Mutex<Trainer>>,
+    pub trainer: Arc<Mutex<Engine>>,
     pub control: Arc<Control>,
     pub timing: Arc<Timing>,
     pub state: SharedState,

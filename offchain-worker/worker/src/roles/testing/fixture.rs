@@ -10,6 +10,7 @@ use cairn_primitives::{
 };
 use cairn_store::{paths, Store};
 use cairn_trainer::data::{Manifest, Shard, ShardInfo, TokenWidth};
+use cairn_trainer::engine::Device;
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -167,6 +168,7 @@ impl Network {
             hotkey: Network::key(name),
             store_url: self.store_url(),
             state_dir: self.state_dir(name),
+            device: Device::Cpu,
             threads: 1,
             json: false,
             shutdown: receiver,
@@ -190,6 +192,7 @@ impl Network {
             hotkey: Network::key(name),
             store_url: self.store_url(),
             state_dir: self.state_dir(name),
+            device: Device::Cpu,
             threads: 1,
             json: false,
             shutdown: receiver,

@@ -11,7 +11,7 @@ use cairn_round::{
     plan::Plan,
     scoring::{gains, Evidence, Outcome},
 };
-use cairn_trainer::Trainer;
+use cairn_trainer::engine::Engine;
 
 use super::{Done, Worker};
 use crate::roles::{chain::Chain, progress::Progress, run::Run, setup::locked, RoleError};
@@ -42,7 +42,7 @@ pub(super) struct Scorable {
 /// What measuring needs.
 struct Measuring {
     run: Arc<Run>,
-    trainer: Arc<Mutex<Trainer>>,
+    trainer: Arc<Mutex<Engine>>,
     stop: Arc<AtomicBool>,
     scorable: Scorable,
 }

@@ -21,7 +21,7 @@ use cairn_round::{
     scoring::Evidence,
     validator::{Action, Event, Validator},
 };
-use cairn_trainer::Trainer;
+use cairn_trainer::engine::{Device, Engine};
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{checks::Checks, measure::Scorable};
@@ -34,7 +34,7 @@ use super::{
     miner::connection_settings,
     progress::{Progress, Reporter},
     run::Run,
-    setup::{begin, save_weights, stopped, Common, Setup, SharedState},
+    setup::{begin, open_engine, save_weights, stopped, Common, Setup, SharedState},
     RoleError, Status,
 };
 
@@ -50,6 +50,8 @@ pub struct ValidatorOptions {
     pub store_url: String,
     /// Where the validator keeps what must survive.
     pub state_dir: PathBuf,
+    /// Where to measure losses.
+    pub device: Device,
     /// Threads to compute with.
     pub threads: usize,
     /// Whether progress is JSON on standard output.
@@ -140,7 +142,7 @@ struct Worker<C> {
     held: Held,
     checks: Checks,
     scorable: Option<Scorable>,
-    trainer: Arc<Mutex<Trainer>>,
+    trainer: Arc<Mutex<Engine>>,
     stop: Arc<AtomicBool>,
     jobs: JoinSet<Job>,
     ledger: Ledger,
@@ -192,8 +194,9 @@ impl<C: Chain> Worker<C> {
             machine: Validator::with_ballots(held.round, ballots),
             checks: Checks::default(),
             scorable: None,
-            trainer: Arc::new(Mutex::new(Trainer::new(
-                &run.config.model,
+            trainer: Arc::new(Mutex::new(open_engine(
+                options.device,
+                &run,
                 options.threads,
             )?)),
             stop: Arc::default(),

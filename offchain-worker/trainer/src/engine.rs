@@ -1,0 +1,191 @@
+//! One surface over both backends, for whoever lets a person choose between them.
+
+use std::{fmt, str::FromStr};
+
+use cairn_primitives::{InnerOptimizer, ModelShape};
+
+use crate::{
+    cuda::{self, CudaOptions, CudaTrainer},
+    AdamState, Trainer, TrainerError,
+};
+
+/// Where to compute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The first card if it can be used, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU: the bits that everybody gets.
+    Cpu,
+    /// Card number so-and-so, or not at all.
+    Cuda(usize),
+}
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Device, String> {
+        match text {
+            "auto" => Ok(Device::Auto),
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda(0)),
+            _ => text
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Device::Cuda)
+                .ok_or_else(|| format!("`{text}` is no device: use auto, cpu, or cuda:0")),
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Auto => f.write_str("auto"),
+            Device::Cpu => f.write_str("cpu"),
+            Device::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+        }
+    }
+}
+
+/// A model on the device that was chosen for it.
+pub enum Engine {
+    /// On the CPU.
+    Cpu(Box<Trainer>),
+    /// On a card.
+    Cuda(Box<CudaTrainer>),
+}
+
+impl Engine {
+    /// Opens a device for models of `shape`; on the CPU with `threads` threads. With [`Device::Auto`] also says why
+    /// no card is used, if none is.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if the device that was asked for cannot be used.
+    pub fn open(
+        device: Device,
+        shape: &ModelShape,
+        threads: usize,
+    ) -> Result<(Engine, Option<cuda::CudaError>), TrainerError> {
+        let cpu = || -> Result<Engine, TrainerError> {
+            Ok(Engine::Cpu(Box::new(Trainer::new(shape, threads)?)))
+        };
+        let card = |ordinal| {
+            let options = CudaOptions {
+                ordinal,
+                ..CudaOptions::default()
+            };
+            CudaTrainer::new(shape, options).map(|card| Engine::Cuda(Box::new(card)))
+        };
+        match device {
+            Device::Cpu => Ok((cpu()?, None)),
+            Device::Cuda(ordinal) => Ok((card(ordinal)?, None)),
+            Device::Auto => match card(0) {
+                Ok(engine) => Ok((engine, None)),
+                Err(reason) => Ok((cpu()?, Some(reason))),
+            },
+        }
+    }
+
+    /// What it computes on, for people.
+    pub fn name(&self) -> String {
+        match self {
+            Engine::Cpu(_) => "the CPU".into(),
+            Engine::Cuda(card) => card.card().unwrap_or("a card that was lost").into(),
+        }
+    }
+
+    /// The mean cross-entropy of each window, as [`Trainer::losses`].
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if something does not fit the model, or the card fails.
+    pub fn losses(&mut self, params: &[f32], windows: &[&[u32]]) -> Result<Vec<f32>, TrainerError> {
+        match self {
+            Engine::Cpu(trainer) => trainer.losses(params, windows),
+            Engine::Cuda(card) => card.losses(params, windows),
+        }
+    }
+
+    /// Begins a number of steps. What is given stays as it is; [`Steps::finish`] gives what became of it.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if something does not fit the model, or the card fails.
+    pub fn begin(&mut self, params: &[f32], adam: &AdamState) -> Result<Steps<'_>, TrainerError> {
+        match self {
+            Engine::Cpu(trainer) => Ok(Steps::Cpu {
+                trainer,
+                params: params.to_vec(),
+                adam: adam.clone(),
+            }),
+            Engine::Cuda(card) => card.begin(params, adam).map(Steps::Cuda),
+        }
+    }
+}
+
+/// Steps under way.
+pub enum Steps<'a> {
+    /// On the CPU.
+    Cpu {
+        /// Who makes them.
+        trainer: &'a mut Trainer,
+        /// The weights so far.
+        params: Vec<f32>,
+        /// The optimizer so far.
+        adam: AdamState,
+    },
+    /// On a card.
+    Cuda(cuda::Steps<'a>),
+}
+
+impl Steps<'_> {
+    /// One step, as [`Trainer::step`]. Returns the mean loss before it.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`]; if a card fails, all steps since [`Engine::begin`] are lost.
+    pub fn step(
+        &mut self,
+        optimizer: &InnerOptimizer,
+        windows: &[&[u32]],
+    ) -> Result<f32, TrainerError> {
+        match self {
+            Steps::Cpu {
+                trainer,
+                params,
+                adam,
+            } => trainer.step(params, adam, optimizer, windows),
+            Steps::Cuda(steps) => steps.step(optimizer, windows),
+        }
+    }
+
+    /// Weights and optimizer after the steps.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Cuda`] if the card is lost.
+    pub fn finish(self) -> Result<(Vec<f32>, AdamState), TrainerError> {
+        match self {
+            Steps::Cpu { params, adam, .. } => Ok((params, adam)),
+            Steps::Cuda(steps) => steps.finish(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_written_as_they_are_read() {
+        for text in ["auto", "cpu", "cuda:0", "cuda:7"] {
+            assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
+        }
+        assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
+        for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1"] {
+            assert!(text.parse::<Device>().unwrap_err().contains("cuda:0"));
+        }
+    }
+}

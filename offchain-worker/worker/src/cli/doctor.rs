@@ -1,0 +1,248 @@
+//! `cairn doctor`: what this machine has to train with.
+
+use std::path::PathBuf;
+
+use cairn_trainer::cuda::{cache_directory, libraries, Card, Device};
+use clap::Args;
+use serde::Serialize;
+
+use super::{args::JsonArg, print};
+use crate::error::Failure;
+
+/// `cairn doctor`.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  cairn doctor\n  cairn doctor --json")]
+pub struct Doctor {
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// Everything found.
+#[derive(Serialize)]
+struct Findings {
+    cpu: Cpu,
+    /// CUDA version that the driver speaks.
+    driver: Finding<String>,
+    cards: Finding<Vec<CardFound>>,
+    nvrtc: Finding<String>,
+    cublaslt: Finding<String>,
+    /// Where compiled kernels are kept.
+    kernel_cache: PathBuf,
+    /// What `--device auto` takes.
+    trains_on: String,
+    /// What is missing, and how to get it.
+    missing: Vec<String>,
+}
+
+/// Something found, or why not.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Finding<T> {
+    Found(T),
+    Missing(String),
+}
+
+#[derive(Serialize)]
+struct Cpu {
+    model: String,
+    threads: usize,
+    memory_mib: Option<u64>,
+    avx2: bool,
+    fma: bool,
+    avx512: bool,
+    /// Whether training here gives the bits that everybody gets.
+    usable: bool,
+}
+
+#[derive(Serialize)]
+struct CardFound {
+    device: String,
+    name: String,
+    architecture: String,
+    multiprocessors: i32,
+    memory_mib: usize,
+    free_mib: usize,
+    /// Whether its kernels could be compiled and loaded.
+    ready: Finding<bool>,
+}
+
+impl Doctor {
+    /// Looks, and says what it found.
+    pub fn run(self) -> Result<(), Failure> {
+        let findings = Findings::look();
+        print(self.json.json, &findings, Findings::text)?;
+        if findings.trains_on.is_empty() {
+            return Err(Failure::new(
+                "nothing here can train",
+                "use an x86-64 machine with AVX2 and FMA",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Findings {
+    fn look() -> Findings {
+        let mut missing = Vec::new();
+        let cpu = Cpu::look(&mut missing);
+        let mut found = |result: Result<String, cairn_trainer::cuda::CudaError>| match result {
+            Ok(version) => Finding::Found(version),
+            Err(error) => {
+                missing.push(error.to_string());
+                Finding::Missing(error.to_string())
+            }
+        };
+        let driver = found(libraries::driver_version().map(|version| version.to_string()));
+        let nvrtc = found(libraries::nvrtc_version().map(|version| version.to_string()));
+        let cublaslt = found(libraries::cublaslt_version().map(cublas_version));
+        let cards = match Card::all() {
+            Ok(cards) => Finding::Found(cards.iter().map(CardFound::look).collect::<Vec<_>>()),
+            Err(error) => Finding::Missing(error.to_string()),
+        };
+        let ready = |card: &&CardFound| matches!(card.ready, Finding::Found(_));
+        let card = match &cards {
+            Finding::Found(cards) => cards.first().filter(ready),
+            Finding::Missing(_) => None,
+        };
+        let trains_on = match (card, cpu.usable) {
+            (Some(card), _) => format!("{} ({})", card.device, card.name),
+            (None, true) => "cpu".into(),
+            (None, false) => String::new(),
+        };
+        Findings {
+            cpu,
+            driver,
+            cards,
+            nvrtc,
+            cublaslt,
+            kernel_cache: cache_directory().join("kernels"),
+            trains_on,
+            missing,
+        }
+    }
+
+    fn text(&self) -> String {
+        let cpu = &self.cpu;
+        let has = |yes: bool| if yes { "yes" } else { "no" };
+        let memory = cpu
+            .memory_mib
+            .map_or("unknown".into(), |mib| format!("{mib} MiB"));
+        let mut lines = vec![
+            format!(
+                "CPU          {}, {} threads, {memory}",
+                cpu.model, cpu.threads
+            ),
+            format!(
+                "             AVX2 {}, FMA {}, AVX-512 {}",
+                has(cpu.avx2),
+                has(cpu.fma),
+                has(cpu.avx512)
+            ),
+        ];
+        for (name, finding) in [
+            ("driver", &self.driver),
+            ("NVRTC", &self.nvrtc),
+            ("cuBLASLt", &self.cublaslt),
+        ] {
+            let version = match finding {
+                Finding::Found(version) => version.as_str(),
+                Finding::Missing(_) => "missing",
+            };
+            lines.push(format!("{name:<12} {version}"));
+        }
+        match &self.cards {
+            Finding::Found(cards) => lines.extend(cards.iter().map(CardFound::text)),
+            Finding::Missing(_) => lines.push("card         none".into()),
+        }
+        let trains_on = match self.trains_on.as_str() {
+            "" => "nothing",
+            device => device,
+        };
+        lines.push(format!("trains on    {trains_on}"));
+        if !self.missing.is_empty() {
+            lines.push("missing".into());
+            lines.extend(self.missing.iter().map(|what| format!("  {what}")));
+        }
+        lines.join("\n")
+    }
+}
+
+impl Cpu {
+    fn look(missing: &mut Vec<String>) -> Cpu {
+        let usable = cairn_trainer::check_cpu();
+        if let Err(error) = &usable {
+            missing.push(error.to_string());
+        }
+        #[cfg(target_arch = "x86_64")]
+        let (avx2, fma, avx512) = (
+            std::arch::is_x86_feature_detected!("avx2"),
+            std::arch::is_x86_feature_detected!("fma"),
+            std::arch::is_x86_feature_detected!("avx512f"),
+        );
+        #[cfg(not(target_arch = "x86_64"))]
+        let (avx2, fma, avx512) = (false, false, false);
+        Cpu {
+            model: field("/proc/cpuinfo", "model name").unwrap_or("unknown".into()),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_mib: field("/proc/meminfo", "MemTotal")
+                .and_then(|text| text.split(' ').next()?.parse::<u64>().ok())
+                .map(|kib| kib >> 10),
+            avx2,
+            fma,
+            avx512,
+            usable: usable.is_ok(),
+        }
+    }
+}
+
+impl CardFound {
+    fn look(card: &Card) -> CardFound {
+        // The kernels of the commonest head width; opening the card compiles and loads them.
+        let ready = match Device::open(card.ordinal, 64) {
+            Ok(_) => Finding::Found(true),
+            Err(error) => Finding::Missing(error.to_string()),
+        };
+        CardFound {
+            device: format!("cuda:{}", card.ordinal),
+            name: card.name.clone(),
+            architecture: card.arch(),
+            multiprocessors: card.multiprocessors,
+            memory_mib: card.memory >> 20,
+            free_mib: card.free >> 20,
+            ready,
+        }
+    }
+
+    fn text(&self) -> String {
+        let state = match &self.ready {
+            Finding::Found(_) => "ready",
+            Finding::Missing(reason) => reason,
+        };
+        format!(
+            "{:<12} {}, {}, {} multiprocessors, {} of {} MiB free: {state}",
+            self.device,
+            self.name,
+            self.architecture,
+            self.multiprocessors,
+            self.free_mib,
+            self.memory_mib
+        )
+    }
+}
+
+/// 130100 is 13.1.0.
+fn cublas_version(number: usize) -> String {
+    format!(
+        "{}.{}.{}",
+        number / 10_000,
+        number / 100 % 100,
+        number % 100
+    )
+}
+
+/// The first value of a key in one of the system's files.
+fn field(path: &str, key: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    Some(line.split_once(':')?.1.trim().to_string())
+}
