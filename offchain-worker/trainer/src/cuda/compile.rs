@@ -95,6 +95,16 @@ pub const SOURCES: &[Source] = &[
             ("round_floats", 256),
         ],
     },
+    Source {
+        name: "contribution",
+        text: include_str!("kernels/contribution.cu"),
+        options: &["--fmad=false"],
+        kernels: &[
+            ("compress_blocks", 256),
+            ("add_contribution", 256),
+            ("apply_contributions", 256),
+        ],
+    },
 ];
 
 /// What the compiler made of a source.

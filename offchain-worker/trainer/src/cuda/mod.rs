@@ -25,6 +25,7 @@
 //! what that proves, and what it cannot.
 
 pub mod compile;
+pub mod contribution;
 pub mod device;
 pub mod error;
 pub mod gemm;

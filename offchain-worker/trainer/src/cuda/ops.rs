@@ -86,6 +86,26 @@ pub struct Piece {
 // SAFETY: plain numbers in C's order.
 unsafe impl DeviceRepr for Piece {}
 
+/// Where a block of a contribution lies; the layout is that of `Block` in `contribution.cu`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Block {
+    /// Its first element in the flat vector.
+    pub start: u64,
+    /// Its first entry among all that are sent.
+    pub out: u64,
+    /// Elements from one row to the next.
+    pub columns: u32,
+    /// Elements in a row.
+    pub width: u32,
+    /// Elements.
+    pub length: u32,
+    /// How many are sent.
+    pub keep: u32,
+}
+// SAFETY: plain numbers in C's order.
+unsafe impl DeviceRepr for Block {}
+
 /// Launches a kernel of this name with these arguments.
 macro_rules! launch {
     ($device:expr, $name:expr, $blocks:expr, $threads:expr, $shared:expr, $($argument:expr),+ $(,)?) => {{
@@ -536,6 +556,87 @@ impl Device {
             rounded,
             numbers,
             length as u64,
+        )
+    }
+
+    /// `error` = β · `error` + (`before` − `after`) less what is sent of it; places within blocks and values go to
+    /// `places` and `values`, block by block. `fault` becomes 1 if something is not finite.
+    #[allow(clippy::too_many_arguments)] // A kernel's.
+    pub fn compress_blocks(
+        &self,
+        places: Ptr<u16>,
+        values: Ptr<f32>,
+        error: Ptr<f32>,
+        fault: Ptr<u32>,
+        before: Ptr<f32>,
+        after: Ptr<f32>,
+        blocks: (Ptr<Block>, usize),
+        beta: f32,
+    ) -> Done {
+        launch!(
+            self,
+            "compress_blocks",
+            (blocks.1, 1, 1),
+            256,
+            0,
+            places,
+            values,
+            error,
+            fault,
+            before,
+            after,
+            blocks.0,
+            beta,
+        )
+    }
+
+    /// Adds `clip` times what a contribution sent to `sums`, and counts its senders.
+    pub fn add_contribution(
+        &self,
+        sums: Ptr<f32>,
+        senders: Ptr<u16>,
+        indices: Ptr<u32>,
+        values: Ptr<f32>,
+        count: usize,
+        clip: f32,
+    ) -> Done {
+        launch!(
+            self,
+            "add_contribution",
+            (count.div_ceil(256), 1, 1),
+            256,
+            0,
+            sums,
+            senders,
+            indices,
+            values,
+            count as u32,
+            clip,
+        )
+    }
+
+    /// Moves `theta` by what was added up.
+    pub fn apply_contributions(
+        &self,
+        theta: Ptr<f32>,
+        sums: Ptr<f32>,
+        senders: Ptr<u16>,
+        length: usize,
+        least: u32,
+        rate: f32,
+    ) -> Done {
+        launch!(
+            self,
+            "apply_contributions",
+            (length.div_ceil(256), 1, 1),
+            256,
+            0,
+            theta,
+            sums,
+            senders,
+            length as u64,
+            least,
+            rate,
         )
     }
 }

@@ -2,6 +2,7 @@
 //! and a driver that runs them on the CPU (`tests/cuda-on-cpu`).
 
 mod compiling;
+mod contributions;
 mod fake;
 mod faults;
 mod kernels;

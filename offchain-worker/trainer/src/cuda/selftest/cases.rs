@@ -10,7 +10,7 @@ use crate::cuda::{
     device::Buffer,
     error::CudaError,
     gemm::{Form, Out, Sizes},
-    ops::{Heads, ROWS_PER_PARTIAL},
+    ops::{Block, Heads, ROWS_PER_PARTIAL},
     plan::{norm_partials, sorted},
 };
 
@@ -44,6 +44,7 @@ pub fn all_but_attention(lab: &mut Lab, large: bool) -> Done {
         gradient_norm(lab, rows * width + 3)?;
         round(lab, rows * width + 5)?;
     }
+    contribution(lab, if large { 8192 } else { 2 })?;
     let products: &[(usize, usize, usize)] = if large {
         &[(8192, 8192, 2048)]
     } else {
@@ -403,6 +404,68 @@ fn products_of(lab: &mut Lab, (m, n, k): (usize, usize, usize)) -> Done {
         || {
             let want = reference::product((m, n, k), |i, p| a[i * k + p], |p, j| b[j * k + p]);
             Ok(error(wide(&device.downloaded(&logits)?), &want))
+        },
+    )
+}
+
+fn contribution(lab: &mut Lab, blocks: usize) -> Done {
+    let device = lab.device;
+    let (length, keep) = (4096, 64);
+    let all = blocks * length;
+    let (before, before_at) = lab.floats(all, 1e-2)?;
+    let (after, after_at) = lab.floats(all, 1e-2)?;
+    let (error_before, error_at) = lab.floats(all, 1e-2)?;
+    let list: Vec<Block> = (0..blocks)
+        .map(|i| Block {
+            start: (i * length) as u64,
+            out: (i * keep) as u64,
+            columns: length as u32,
+            width: length as u32,
+            length: length as u32,
+            keep: keep as u32,
+        })
+        .collect();
+    let list_at = device.uploaded(&list, "a test")?;
+    let places = device.buffer::<u16>(blocks * keep, "a test")?;
+    let values = device.buffer::<f32>(blocks * keep, "a test")?;
+    let fault = device.uploaded(&[0u32], "a test")?;
+    lab.trial(
+        "compress_blocks",
+        0.0,
+        Work::Bytes(all * 16),
+        || {
+            device.compress_blocks(
+                places.ptr(),
+                values.ptr(),
+                error_at.ptr(),
+                fault.ptr(),
+                before_at.ptr(),
+                after_at.ptr(),
+                (list_at.ptr(), blocks),
+                0.95,
+            )
+        },
+        || {
+            let change = before
+                .iter()
+                .zip(&after)
+                .map(|(before, after)| before - after);
+            let mut want: Vec<f32> = error_before
+                .iter()
+                .zip(change)
+                .map(|(e, d)| 0.95 * e + d)
+                .collect();
+            let (mut want_places, mut want_values) = (Vec::new(), Vec::new());
+            for block in want.chunks_mut(length) {
+                let (places, values) = reference::compress(block, keep);
+                want_places.extend(places);
+                want_values.extend(values);
+            }
+            let places_right = device.downloaded(&places)? == want_places;
+            let right = places_right
+                && device.downloaded(&values)? == want_values
+                && device.downloaded(&error_at)? == want;
+            Ok(if right { 0.0 } else { f64::INFINITY })
         },
     )
 }

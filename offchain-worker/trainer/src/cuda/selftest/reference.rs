@@ -158,3 +158,51 @@ pub fn product(
         .map(|(i, j)| element(i, j))
         .collect()
 }
+
+/// What a block sends of `accumulated`, in single and double precision as the contribution's rule has it: places and
+/// values; what is not sent stays.
+pub fn compress(accumulated: &mut [f32], keep: usize) -> (Vec<u16>, Vec<f32>) {
+    let mut order: Vec<usize> = (0..accumulated.len()).collect();
+    order.sort_by(|a, b| {
+        accumulated[*b]
+            .abs()
+            .total_cmp(&accumulated[*a].abs())
+            .then(a.cmp(b))
+    });
+    let mut places = order[..keep].to_vec();
+    let ascending: Vec<f32> = places.iter().rev().map(|i| accumulated[*i].abs()).collect();
+    let total: f64 = ascending.iter().map(|x| f64::from(*x)).sum();
+    let level = |mean: f64| half::bf16::from_f32(mean as f32).to_f32().min(65_280.0);
+    let (mut below, mut best): (f64, Option<(f64, f32, f32, f32)>) = (0.0, None);
+    for split in 1..keep {
+        below += f64::from(ascending[split - 1]);
+        let (low, high) = (
+            below / split as f64,
+            (total - below) / (keep - split) as f64,
+        );
+        let gain = below * low + (total - below) * high;
+        let different = ascending[split - 1] != ascending[split];
+        if different && best.is_none_or(|(most, ..)| gain > most) {
+            best = Some((gain, level(low), level(high), ascending[split]));
+        }
+    }
+    let only = level(total / keep as f64);
+    let (low, high, threshold) = match best {
+        Some((_, low, high, threshold)) if low < high => (low, high, threshold),
+        _ => (only, only, f32::INFINITY),
+    };
+    places.sort_unstable();
+    let send = |place: &usize| {
+        let x = &mut accumulated[*place];
+        let level = if x.abs() >= threshold { high } else { low };
+        let sent = if level == 0.0 {
+            0.0
+        } else {
+            level.copysign(*x)
+        };
+        *x -= sent;
+        sent
+    };
+    let values = places.iter().map(send).collect();
+    (places.iter().map(|place| *place as u16).collect(), values)
+}
