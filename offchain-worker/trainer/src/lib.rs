@@ -34,6 +34,10 @@
 //! Any x86-64 machine with AVX2 and FMA (the level x86-64-v3) gives these bits, with any number of threads
 //! and with AVX-512 or without. Others are turned away by [`Trainer::new`]. Tests pin hashes of weights.
 //!
+//! # On a card
+//!
+//! [`cuda`] trains the same model on an NVIDIA card, in other bits; [`engine`] is one surface over both.
+//!
 //! # The model
 //!
 //! Root-mean-square normalisation, rotary positions (the two halves of a head are rotated against each
