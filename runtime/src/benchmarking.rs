@@ -15,10 +15,7 @@ use crate::{
     Stake, Subnets, System, Training, UncheckedExtrinsic,
 };
 
-frame_benchmarking::define_benchmarks!(
-    [pallet_training, crate::Training]
-    [pallet_emissions, crate::Emissions]
-);
+frame_benchmarking::define_benchmarks!([pallet_training, crate::Training]);
 
 /// Sets up subnets and members as people do, by calls.
 pub struct People;
@@ -63,20 +60,6 @@ impl pallet_training::benchmarking::BenchmarkHelper for People {
                     .expect("the owner can pay");
             }
         }
-        netuid
-    }
-}
-
-impl pallet_emissions::benchmarking::BenchmarkHelper for People {
-    fn subnet(validators: u32, others: u32, commit_reveal: bool) -> Netuid {
-        use pallet_training::benchmarking::{run_config, BenchmarkHelper};
-        let netuid = <People as BenchmarkHelper>::subnet(validators, others);
-        let owner = RuntimeOrigin::signed(Subnets::owner(netuid).expect("the subnet exists"));
-        Training::start_run(owner, netuid, run_config()).expect("the owner may");
-        pallet_subnets::HyperparametersOf::<Runtime>::mutate(netuid, |rules| {
-            let rules = rules.as_mut().expect("the subnet exists");
-            rules.commit_reveal = commit_reveal;
-        });
         netuid
     }
 }

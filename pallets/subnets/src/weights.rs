@@ -81,9 +81,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
         Self::storage(HOOKS.saturating_add(5), HOOKS.saturating_add(4))
     }
 
-    // Reads: record, dissolving, hyperparameters, audit window, list. Writes: list, dissolving. Hooks: a run stops.
+    // Reads: record, dissolving, hyperparameters, audit window, list. Writes: list, dissolving. Hooks: a run stops, and
+    // what the last epoch made of each member is read.
     fn dissolve_subnet() -> Weight {
-        Self::storage(HOOKS.saturating_add(5), HOOKS.saturating_add(2))
+        let members = u64::from(cairn_primitives::MAX_MEMBERS);
+        let reads = HOOKS.saturating_add(5).saturating_add(members);
+        Self::storage(reads, HOOKS.saturating_add(2))
     }
 
     // Reads: each, and the end of the list.

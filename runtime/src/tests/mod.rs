@@ -1,6 +1,7 @@
 //! What must hold of the runtime as a whole. `chain` makes blocks, `play` plays on them at random.
 
 mod chain;
+mod dissolution;
 mod genesis;
 mod limits;
 mod money;

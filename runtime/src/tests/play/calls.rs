@@ -45,7 +45,7 @@ fn owner(netuid: Netuid) -> Actor {
 }
 
 /// What a run trains: tiny rounds, so that many go by.
-fn run_config(impossible: bool) -> RunConfig {
+pub fn run_config(impossible: bool) -> RunConfig {
     let root = H256([7; 32]);
     RunConfig {
         name: Text::default(),

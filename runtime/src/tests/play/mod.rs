@@ -5,7 +5,7 @@
 //! as many new ones; what fails is shrunk to the fewest steps, printed, and kept in
 //! `proptest-regressions/`, to be played again first.
 
-mod calls;
+pub mod calls;
 mod steps;
 
 use std::collections::BTreeSet;
