@@ -15,7 +15,10 @@ use crate::{
     Stake, Subnets, System, Training, UncheckedExtrinsic,
 };
 
-frame_benchmarking::define_benchmarks!([pallet_training, crate::Training]);
+frame_benchmarking::define_benchmarks!(
+    [pallet_training, crate::Training]
+    [pallet_emissions, crate::Emissions]
+);
 
 /// Sets up subnets and members as people do, by calls.
 pub struct People;
@@ -60,6 +63,20 @@ impl pallet_training::benchmarking::BenchmarkHelper for People {
                     .expect("the owner can pay");
             }
         }
+        netuid
+    }
+}
+
+impl pallet_emissions::benchmarking::BenchmarkHelper for People {
+    fn subnet(validators: u32, others: u32, commit_reveal: bool) -> Netuid {
+        use pallet_training::benchmarking::{run_config, BenchmarkHelper};
+        let netuid = <People as BenchmarkHelper>::subnet(validators, others);
+        let owner = RuntimeOrigin::signed(Subnets::owner(netuid).expect("the subnet exists"));
+        Training::start_run(owner, netuid, run_config()).expect("the owner may");
+        pallet_subnets::HyperparametersOf::<Runtime>::mutate(netuid, |rules| {
+            let rules = rules.as_mut().expect("the subnet exists");
+            rules.commit_reveal = commit_reveal;
+        });
         netuid
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     api::WeightsCommit,
     traits::{Membership, Stakes},
-    BlockNumber, Netuid, Pots, Salt, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
+    BlockNumber, EpochIndex, Netuid, Pots, Salt, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
 use frame_support::{
@@ -30,6 +30,8 @@ pub trait BenchmarkHelper {
 }
 
 const SALT: Salt = [7; 32];
+/// The epoch before which weights are committed.
+const BEFORE: EpochIndex = 0;
 /// Blocks after which another subnet is affordable.
 const YEAR: BlockNumber = 5_256_000;
 /// The longest row: weights on everybody but oneself.
@@ -139,19 +141,19 @@ mod benchmarks {
     #[benchmark]
     fn commit_weights() -> Result<(), BenchmarkError> {
         let (netuid, hotkey) = full::<T>(true)?;
-        let (epoch, hash) = (0, [1; 32].into());
+        let hash = [1; 32].into();
         let old = WeightsCommit {
-            epoch,
+            epoch: BEFORE,
             hash,
             at: Pallet::<T>::now(),
             revealed: false,
         };
-        Commits::<T>::insert((netuid, 0, commits::slot(epoch)), old);
+        Commits::<T>::insert((netuid, 0, commits::slot(BEFORE)), old);
         let later = Pallet::<T>::now() + T::WeightsRateLimit::get();
         to_block::<T>(later);
         let call = Call::<T>::commit_weights {
             netuid,
-            epoch,
+            epoch: BEFORE,
             hash,
         };
         #[block]
@@ -168,14 +170,14 @@ mod benchmarks {
     #[benchmark]
     fn reveal_weights(c: Linear<1, { LONGEST_ROW }>) -> Result<(), BenchmarkError> {
         let (netuid, hotkey) = full::<T>(true)?;
-        let (epoch, weights, salt) = (0, descending(c), SALT);
+        let (weights, salt) = (descending(c), SALT);
         let commit = WeightsCommit {
-            epoch,
-            hash: commits::hash_of(netuid, epoch, &hotkey, &weights, &salt),
+            epoch: BEFORE,
+            hash: commits::hash_of(netuid, BEFORE, &hotkey, &weights, &salt),
             at: Pallet::<T>::now(),
             revealed: false,
         };
-        Commits::<T>::insert((netuid, 0, commits::slot(epoch)), commit);
+        Commits::<T>::insert((netuid, 0, commits::slot(BEFORE)), commit);
         SubnetLedgers::<T>::mutate(netuid, |ledger| {
             if let Some(ledger) = ledger {
                 ledger.epochs = 1;
@@ -183,7 +185,7 @@ mod benchmarks {
         });
         let call = Call::<T>::reveal_weights {
             netuid,
-            epoch,
+            epoch: BEFORE,
             weights,
             salt,
         };

@@ -70,11 +70,11 @@ impl<T: Config> Pallet<T> {
             ensure!(vote.set_at <= Self::now(), "a vote from the future");
             Self::check_row_of(netuid, uid, &vote.weights)?;
         }
-        let mut rows = 0;
+        let mut rows = 0u32;
         for (uid, row) in Bonds::<T>::iter_prefix(netuid) {
             ensure!(!row.is_empty(), "a row of bonds without bonds");
             Self::check_row_of(netuid, uid, &row)?;
-            rows += 1;
+            rows = rows.saturating_add(1);
         }
         ensure!(rows <= MAX_VALIDATORS, "more rows of bonds than validators");
         Ok(())

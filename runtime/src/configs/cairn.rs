@@ -89,6 +89,8 @@ impl pallet_emissions::Config for Runtime {
     type StakeAverageWindow = StakeAverageWindow;
     type WeightsRateLimit = WeightsRateLimit;
     type WeightInfo = pallet_emissions::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarking::People;
 }
 
 /// BABE's randomness of the last epoch, which nobody can bias any more, mixed with the parent block's VRF
