@@ -50,14 +50,20 @@ fn a_row_is_weighed_committed_and_revealed_after_the_epoch() {
     assert_eq!(ballots.next(&voting(0, &[]), 3), send);
     ballots.sent(true);
     let committed = commit(&row, 4);
-    assert_eq!(ballots.next(&voting(0, &[committed.clone()]), 4), None);
     assert_eq!(
-        ballots.next(&voting(0, &[committed.clone()]), 9),
+        ballots.next(&voting(0, std::slice::from_ref(&committed)), 4),
+        None
+    );
+    assert_eq!(
+        ballots.next(&voting(0, std::slice::from_ref(&committed)), 9),
         None,
         "never early"
     );
     let reveal = Some(Step::Reveal(row.clone()));
-    assert_eq!(ballots.next(&voting(1, &[committed.clone()]), 10), reveal);
+    assert_eq!(
+        ballots.next(&voting(1, std::slice::from_ref(&committed)), 10),
+        reveal
+    );
     ballots.sent(true);
     let revealed = WeightsCommit {
         revealed: true,

@@ -80,10 +80,6 @@ impl World {
         self.pool.worth(&self.holdings[i]).into()
     }
 
-    fn wealth(&self, i: usize) -> i128 {
-        self.worth(i) + self.cash[i]
-    }
-
     fn check(&self) {
         let held: u128 = self.holdings.iter().map(|h| self.pool.shares_of(h)).sum();
         assert_eq!(held, self.pool.shares(), "shares are somebody's");

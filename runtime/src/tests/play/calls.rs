@@ -220,7 +220,7 @@ fn stake(one: &Move) -> (Actor, RuntimeCall) {
     use pallet_stake::Call;
     let (netuid, key, other) = (one.net, hotkey(one.hotkey), hotkey(one.other));
     let (own, hotkey) = (coldkey(key), key.account());
-    let backer = if one.other % 2 == 0 {
+    let backer = if one.other.is_multiple_of(2) {
         own
     } else {
         Actor(one.other % COLDKEYS)
@@ -397,7 +397,7 @@ fn proxies(one: &Move) -> (Actor, RuntimeCall) {
 fn wrapped(one: &Move) -> (Actor, RuntimeCall) {
     match &one.what {
         What::Batch { atomic, moves } => {
-            let planned: Vec<_> = moves.iter().map(|inner| rightful(inner)).collect();
+            let planned: Vec<_> = moves.iter().map(rightful).collect();
             let by = planned.first().map_or(Actor(0), |(by, _)| *by);
             let calls = planned.into_iter().map(|(_, call)| call).collect();
             let call = match atomic {
