@@ -16,6 +16,8 @@ use crate::{
 };
 
 frame_benchmarking::define_benchmarks!(
+    [pallet_subnets, crate::Subnets]
+    [pallet_stake, crate::Stake]
     [pallet_training, crate::Training]
     [pallet_emissions, crate::Emissions]
 );
@@ -77,6 +79,22 @@ impl pallet_emissions::benchmarking::BenchmarkHelper for People {
             let rules = rules.as_mut().expect("the subnet exists");
             rules.commit_reveal = commit_reveal;
         });
+        netuid
+    }
+}
+
+impl pallet_stake::benchmarking::BenchmarkHelper<AccountId> for People {
+    fn subnet(coldkey: &AccountId, hotkeys: &[AccountId]) -> Netuid {
+        let founder = Self::rich("founder", 0);
+        let price = Balance::MAX;
+        Subnets::create_subnet(RuntimeOrigin::signed(founder), price)
+            .expect("there is room for a subnet");
+        let netuid = pallet_subnets::LastNetuid::<Runtime>::get();
+        Balances::mint_into(coldkey, WEALTH).expect("an account can hold it");
+        for hotkey in hotkeys {
+            let signed = RuntimeOrigin::signed(coldkey.clone());
+            Subnets::register(signed, netuid, hotkey.clone(), price).expect("there is a seat");
+        }
         netuid
     }
 }

@@ -63,6 +63,8 @@ impl pallet_stake::Config for Runtime {
     type TakeInterval = TakeInterval;
     type ReporterShare = ReporterShare;
     type WeightInfo = pallet_stake::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarking::People;
 }
 
 impl pallet_training::Config for Runtime {
