@@ -4,8 +4,9 @@
 use cairn_primitives::{
     blake2_256, key_hash,
     traits::{Membership, Positions, Stakes},
-    Balance, Commitment, Compression, DataSet, Hyperparameters, InitialWeights, InnerOptimizer,
-    ModelShape, Nano, Netuid, OuterStep, Phase, Phases, RunConfig, Text, Uid, Verdicts, CRN, H256,
+    weights_hash, Balance, Commitment, Compression, DataSet, Hyperparameters, InitialWeights,
+    InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, RunConfig, Text, Uid,
+    Verdicts, CRN, H256,
 };
 use frame_support::traits::fungible::Inspect;
 
@@ -13,6 +14,8 @@ use super::{
     steps::{Amount, Move, Step, What},
     Actor,
 };
+use pallet_emissions::Row;
+
 use crate::{
     configs::accounts::ProxyKind, AccountId, Balances, Runtime, RuntimeCall, Stake, Subnets,
     Training,
@@ -103,6 +106,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
 /// Rules under which much happens in few blocks.
 fn rules(tempo: u8, max_members: u8, periods: u8, wrong: bool) -> Hyperparameters {
     Hyperparameters {
+        commit_reveal: periods % 2 == 1,
         tempo: if wrong { 0 } else { 5 + u32::from(tempo % 32) },
         max_members: 2 + u16::from(max_members % 12),
         max_validators: 2,
@@ -160,7 +164,9 @@ fn rightful(one: &Move) -> (Actor, RuntimeCall) {
         What::StartRun { .. } | What::StopRun => training(one),
         What::CreateSubnet | What::SetHyperparameters { .. } => subnets(one),
         What::Register | What::Leave | What::DissolveSubnet => subnets(one),
-        What::SetWeights { .. } => emissions(one),
+        What::SetWeights { .. } | What::CommitWeights | What::RevealWeights { .. } => {
+            emissions(one)
+        }
         What::Transfer { .. } | What::Burn => balances(one),
         What::AddProxy { .. } | What::RemoveProxies => proxies(one),
         What::Batch { .. } | What::ByProxy(_) => wrapped(one),
@@ -339,16 +345,51 @@ fn training(one: &Move) -> (Actor, RuntimeCall) {
 }
 
 fn emissions(one: &Move) -> (Actor, RuntimeCall) {
-    let row = match &one.what {
-        What::SetWeights { row } => row.clone(),
-        _ => Vec::new(),
+    let (netuid, by) = (one.net, hotkey(one.hotkey));
+    let call = match &one.what {
+        What::SetWeights { row } => pallet_emissions::Call::set_weights {
+            netuid,
+            weights: row.clone().try_into().unwrap_or_default(),
+        },
+        What::RevealWeights { wrong_salt } => reveal_weights(netuid, by, u8::from(*wrong_salt)),
+        _ => commit_weights(netuid, by),
     };
-    let weights = row.try_into().unwrap_or_default();
-    let call = pallet_emissions::Call::set_weights {
-        netuid: one.net,
-        weights,
-    };
-    (hotkey(one.hotkey), RuntimeCall::Emissions(call))
+    (by, RuntimeCall::Emissions(call))
+}
+
+/// The number of the subnet's next epoch.
+fn next_epoch(netuid: Netuid) -> u32 {
+    pallet_emissions::SubnetLedgers::<Runtime>::get(netuid).map_or(0, |ledger| ledger.epochs)
+}
+
+/// A member's usual weights on the others: more for higher uids.
+fn usual_weights(netuid: Netuid, by: Actor) -> Row {
+    let others = Subnets::members(netuid)
+        .into_iter()
+        .filter(|(_, key)| *key != by.account());
+    let row: Vec<(Uid, u16)> = others.map(|(uid, _)| (uid, 100 + uid)).collect();
+    row.try_into().unwrap_or_default()
+}
+
+fn commit_weights(netuid: Netuid, by: Actor) -> pallet_emissions::Call<Runtime> {
+    let (epoch, account) = (next_epoch(netuid), by.account());
+    let weights = usual_weights(netuid, by);
+    let hash = weights_hash(netuid, epoch, account.as_ref(), &weights, &[by.0; 32]);
+    pallet_emissions::Call::commit_weights {
+        netuid,
+        epoch,
+        hash,
+    }
+}
+
+/// Reveals what [`commit_weights`] committed to before the last epoch.
+fn reveal_weights(netuid: Netuid, by: Actor, twist: u8) -> pallet_emissions::Call<Runtime> {
+    pallet_emissions::Call::reveal_weights {
+        netuid,
+        epoch: next_epoch(netuid).saturating_sub(1),
+        weights: usual_weights(netuid, by),
+        salt: [by.0 ^ twist; 32],
+    }
 }
 
 fn balances(one: &Move) -> (Actor, RuntimeCall) {
@@ -505,24 +546,34 @@ fn of_round(
         .collect()
 }
 
-/// Every validator's weights: more for higher uids.
+/// What every validator does about its weights: by commit and reveal, or in the open.
 fn weights(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
-    let members = Subnets::members(netuid);
-    let least = Subnets::hyperparameters(netuid).map_or(1, |rules| rules.min_validator_stake);
-    let validates = |key: &AccountId| <Stake as Stakes<AccountId>>::stake(netuid, key) >= least;
-    let validators = members.iter().filter(|(_, key)| validates(key));
-    let vote = |(own, key): &(Uid, AccountId)| {
-        let others = members.iter().filter(|(uid, _)| uid != own);
-        let row: Vec<(Uid, u16)> = others.map(|(uid, _)| (*uid, 100 + uid)).collect();
-        let weights = row.try_into().ok()?;
-        let call = pallet_emissions::Call::set_weights { netuid, weights };
-        Some((Actor::of(key)?, RuntimeCall::Emissions(call)))
+    let Some(rules) = Subnets::hyperparameters(netuid) else {
+        return Vec::new();
     };
-    validators.filter_map(vote).collect()
+    let stake = |key: &AccountId| <Stake as Stakes<AccountId>>::stake(netuid, key);
+    let mut calls = Vec::new();
+    for (_, key) in Subnets::members(netuid) {
+        let Some(by) = Actor::of(&key).filter(|_| stake(&key) >= rules.min_validator_stake) else {
+            continue;
+        };
+        if rules.commit_reveal {
+            calls.push((by, reveal_weights(netuid, by, 0)));
+            calls.push((by, commit_weights(netuid, by)));
+        } else {
+            let weights = usual_weights(netuid, by);
+            calls.push((by, pallet_emissions::Call::set_weights { netuid, weights }));
+        }
+    }
+    calls
+        .into_iter()
+        .map(|(by, call)| (by, RuntimeCall::Emissions(call)))
+        .collect()
 }
 
-/// How every case begins: a subnet with two validators and three miners that trains.
-pub fn opening() -> Vec<Step> {
+/// How every case begins: a subnet with two validators and three miners that trains; its weights are hidden at
+/// first or not.
+pub fn opening(hidden: bool) -> Vec<Step> {
     let first = |hotkey: u8, amount: Amount, what: What| Move {
         stranger: None,
         net: 1,
@@ -541,7 +592,7 @@ pub fn opening() -> Vec<Step> {
             What::SetHyperparameters {
                 tempo: 5,
                 max_members: 11,
-                periods: 9,
+                periods: 8 + u8::from(hidden),
                 wrong: false,
             },
         ),

@@ -23,7 +23,7 @@ use calls::{duties, plan};
 use steps::{game, Game, Step};
 
 /// Cases that are played if nobody says how many.
-const CASES: u32 = 24;
+const CASES: u32 = 48;
 /// Half of all that will ever be issued: the first halving.
 const FIRST_HALVING: Balance = 10_500_000 * CRN;
 /// The shortest unbonding, in blocks.
@@ -108,7 +108,8 @@ fn pass(chain: &mut Chain, blocks: u16, busy: bool, seen: &mut Seen) -> Result<(
 
 fn play(game: Game, seen: &mut Seen) -> Result<(), String> {
     let mut chain = begin(game.beginning);
-    for step in calls::opening().into_iter().chain(game.steps) {
+    let hidden = game.beginning % 2 == 0;
+    for step in calls::opening(hidden).into_iter().chain(game.steps) {
         match step {
             Step::Pass { blocks, busy } => pass(&mut chain, blocks, busy, seen)?,
             Step::Block(moves) => chain.block(|| {

@@ -97,6 +97,10 @@ pub enum What {
         verdicts: u16,
         wrong_root: bool,
     },
+    CommitWeights,
+    RevealWeights {
+        wrong_salt: bool,
+    },
     SetWeights {
         row: Vec<(u16, u16)>,
     },
@@ -136,6 +140,8 @@ fn of_members() -> impl Strategy<Value = What> {
         2 => (any::<u16>(), often)
             .prop_map(|(verdicts, wrong_root)| What::Attest { verdicts, wrong_root }),
         2 => row.prop_map(|row| What::SetWeights { row }),
+        1 => Just(What::CommitWeights),
+        1 => often.prop_map(|wrong_salt| What::RevealWeights { wrong_salt }),
     ]
 }
 
