@@ -53,6 +53,11 @@ pub fn parse_percent(text: &str) -> Result<u16, String> {
     u16::try_from(share).map_err(|_| wrong())
 }
 
+/// A share of 65,535 as a percentage with two decimals.
+pub fn as_percent(share: u16) -> String {
+    format!("{:.2} %", f64::from(share) * 100.0 / f64::from(u16::MAX))
+}
+
 /// An amount in CRN with thousands separated and the decimals that it has, at least two, at most `places`
 /// (the rest is cut off).
 pub fn crn(amount: Balance, places: usize) -> String {
@@ -123,6 +128,8 @@ mod tests {
         assert_eq!(parse_percent("0.01"), Ok(6));
         assert_eq!(parse_percent("0"), Ok(0));
         assert_eq!(parse_percent("100"), Ok(u16::MAX));
+        assert_eq!(as_percent(6_225), "9.50 %");
+        assert_eq!(as_percent(11_796), "18.00 %");
         for wrong in ["", "101", "-1", "1.234", "9,5", "18%", "x"] {
             assert!(parse_percent(wrong).is_err(), "{wrong}");
         }

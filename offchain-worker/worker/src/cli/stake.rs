@@ -10,9 +10,9 @@ use super::{
     subnet::{sent, Sent},
 };
 use crate::{
-    amount::{crn, parse_crn, parse_part, parse_percent, Part},
+    amount::{as_percent, crn, parse_crn, parse_part, parse_percent, Part},
     error::Failure,
-    table::{percent, table},
+    table::table,
 };
 
 /// `cairn stake …`.
@@ -295,8 +295,8 @@ impl Take {
     async fn run(self) -> Result<(), Failure> {
         let hotkey = self.on.hotkey()?;
         let call = Call::set_take(&hotkey, self.percent);
-        let share = percent(self.percent.into(), u16::MAX.into());
-        let did = format!("set the take of {hotkey}, which holds everywhere, to {share}");
+        let share = as_percent(self.percent);
+        let did = format!("set the take of {hotkey} to {share}, on every subnet and so");
         self.on.submit(call, did).await
     }
 }
@@ -347,7 +347,7 @@ fn row(position: &Position) -> Vec<String> {
         position.netuid.to_string(),
         crn(position.staked, 9),
         crn(position.total_unbonding(), 9),
-        percent(position.take.into(), u16::MAX.into()),
+        as_percent(position.take),
         position.hotkey.to_string(),
         releases.collect::<Vec<_>>().join(", "),
     ]
