@@ -108,7 +108,7 @@ fn pass(chain: &mut Chain, blocks: u16, busy: bool, seen: &mut Seen) -> Result<(
 
 fn play(game: Game, seen: &mut Seen) -> Result<(), String> {
     let mut chain = begin(game.beginning);
-    let hidden = game.beginning % 2 == 0;
+    let hidden = game.beginning.is_multiple_of(2);
     for step in calls::opening(hidden).into_iter().chain(game.steps) {
         match step {
             Step::Pass { blocks, busy } => pass(&mut chain, blocks, busy, seen)?,
