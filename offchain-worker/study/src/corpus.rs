@@ -1,0 +1,66 @@
+//! The corpus as windows of tokens.
+
+use std::path::Path;
+
+use cairn_worker::data::{self, Corpus};
+
+/// Predicted tokens of a window.
+pub const LENGTH: usize = 128;
+/// Share of the documents that nobody trains on.
+const HELD_OUT: f64 = 0.05;
+/// Windows on which the loss is measured in the end.
+const MEASURED: usize = 512;
+
+/// Tokens to train on, and tokens to measure with.
+pub struct Text {
+    training: Vec<u32>,
+    held_out: Vec<u32>,
+}
+
+impl Text {
+    /// Reads `sotu.txt.zst` and `tokenizer.json` of a directory.
+    pub fn read(directory: &Path) -> Result<Text, Box<dyn std::error::Error>> {
+        let failed = |error: &dyn std::fmt::Display| error.to_string();
+        let corpus = Corpus::read(&directory.join("sotu.txt.zst"), HELD_OUT)
+            .map_err(|error| failed(&error))?;
+        let (tokenizer, _) =
+            data::read(&directory.join("tokenizer.json")).map_err(|error| failed(&error))?;
+        let end = data::end_of_document(&tokenizer).map_err(|error| failed(&error))?;
+        let tokens = |documents: &[&str]| {
+            let mut tokens = Vec::new();
+            for document in documents {
+                let encoding = tokenizer
+                    .encode(*document, false)
+                    .map_err(|error| failed(&error))?;
+                tokens.extend(encoding.get_ids());
+                tokens.push(end);
+            }
+            Ok::<_, String>(tokens)
+        };
+        let training: Vec<&str> = corpus.training().collect();
+        let held_out: Vec<&str> = corpus.held_out().collect();
+        Ok(Text {
+            training: tokens(&training)?,
+            held_out: tokens(&held_out)?,
+        })
+    }
+
+    /// The training window of a number; numbers wrap, and neighbours lie far apart.
+    pub fn window(&self, number: usize) -> &[u32] {
+        let count = (self.training.len() - 1) / LENGTH;
+        // a prime that is no divisor of the count visits every window once in a pass
+        let at = number.wrapping_mul(1_000_003) % count * LENGTH;
+        &self.training[at..at + LENGTH + 1]
+    }
+
+    /// The windows on which the loss is measured, spread over the text held out.
+    pub fn measured(&self) -> Vec<&[u32]> {
+        let count = (self.held_out.len() - 1) / LENGTH;
+        let step = (count / MEASURED).max(1);
+        (0..count)
+            .step_by(step)
+            .take(MEASURED)
+            .map(|window| &self.held_out[window * LENGTH..window * LENGTH + LENGTH + 1])
+            .collect()
+    }
+}
