@@ -300,10 +300,14 @@ fn rewards_add_up(report: &Report) {
             .members
             .iter()
             .filter(move |member| role(member) == wanted && member.rounds_included > 1)
-            .map(|member| member.earned)
     };
-    let worst = earned("miner").min().expect("miners were included");
-    assert!(worst > 0);
+    assert!(earned("miner").all(|member| member.earned > 0));
+    // Who came late was paid for a round or two: no measure for a cheat that was there all along.
+    let worst = earned("miner")
+        .filter(|member| member.rounds_included as usize * 2 > report.rounds.len())
+        .map(|member| member.earned)
+        .min()
+        .expect("miners were included");
     let cheats = report
         .members
         .iter()
