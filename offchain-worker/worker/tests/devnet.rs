@@ -295,19 +295,17 @@ fn role(member: &cairn_worker::devnet::MemberReport) -> String {
 fn rewards_add_up(report: &Report) {
     let i = &report.issuance;
     assert_eq!(i.issued, i.balances + i.stakes + i.bonds + i.pots);
-    let earned = |wanted: &'static str| {
-        report
-            .members
-            .iter()
-            .filter(move |member| role(member) == wanted && member.rounds_included > 1)
-    };
-    assert!(earned("miner").all(|member| member.earned > 0));
-    // Who came late was paid for a round or two: no measure for a cheat that was there all along.
-    let worst = earned("miner")
+    // Who came late has been paid for a round or two at most, weights being hidden for a tempo: no measure
+    // for a cheat that was there all along.
+    let worst = report
+        .members
+        .iter()
+        .filter(|member| role(member) == "miner")
         .filter(|member| member.rounds_included as usize * 2 > report.rounds.len())
         .map(|member| member.earned)
         .min()
         .expect("miners were included");
+    assert!(worst > 0);
     let cheats = report
         .members
         .iter()
