@@ -221,7 +221,7 @@ pub(crate) struct Strip {
 }
 
 /// A block of a strip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Block {
     /// Its first column.
     pub(crate) col: usize,

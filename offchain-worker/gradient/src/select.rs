@@ -14,11 +14,44 @@ pub(crate) const INFINITE: u32 = 0x7F80_0000;
 const STEP: u32 = 1 << 20;
 
 /// The magnitudes of one block, as bits: their order is that of the numbers.
+#[derive(Clone)]
 pub(crate) struct Magnitudes {
-    /// Row by row, and zeros behind them.
-    pub(crate) bits: [[u32; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
-    /// How many rows are used.
-    pub(crate) rows: usize,
+    /// Element after element, and zeros behind them up to a multiple of 64.
+    bits: [[u32; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
+    /// How many elements there are.
+    len: usize,
+}
+
+impl Magnitudes {
+    pub(crate) fn new() -> Magnitudes {
+        Magnitudes {
+            bits: [[0; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
+            len: 0,
+        }
+    }
+
+    /// Makes room for a block of so many elements, which are to be filled in.
+    #[inline(always)]
+    pub(crate) fn reset(&mut self, len: usize) {
+        let end = len.next_multiple_of(BLOCK_SIDE);
+        self.bits.as_flattened_mut()[len..end].fill(0);
+        self.len = len;
+    }
+
+    /// The elements.
+    #[inline(always)]
+    pub(crate) fn bits_mut(&mut self) -> &mut [u32] {
+        &mut self.bits.as_flattened_mut()[..self.len]
+    }
+
+    #[inline(always)]
+    fn rows(&self) -> &[[u32; BLOCK_SIDE]] {
+        &self.bits[..self.len.div_ceil(BLOCK_SIDE)]
+    }
+}
+
+/// Selects from block after block.
+pub(crate) struct Selector {
     /// Places of what passed the threshold, ascending, and their magnitudes.
     places: [u16; BLOCK],
     passed: [u32; BLOCK],
@@ -29,11 +62,9 @@ pub(crate) struct Magnitudes {
     last: u32,
 }
 
-impl Magnitudes {
-    pub(crate) fn new() -> Magnitudes {
-        Magnitudes {
-            bits: [[0; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
-            rows: 0,
+impl Selector {
+    pub(crate) fn new() -> Selector {
+        Selector {
             places: [0; BLOCK],
             passed: [0; BLOCK],
             count: 0,
@@ -42,17 +73,17 @@ impl Magnitudes {
         }
     }
 
-    /// Selects as many of the first `len` magnitudes as `places` has room for: the largest, of equal ones those
-    /// that come first. Their places go there in ascending order; the result are the magnitudes, ascending too.
+    /// Selects as many magnitudes as `places` has room for: the largest, of equal ones those that come first.
+    /// Their places go there in ascending order; the result are the magnitudes, ascending too.
     #[inline(always)]
-    pub(crate) fn select<L: Lanes>(&mut self, len: usize, places: &mut [u16]) -> &[u32] {
+    pub(crate) fn select<L: Lanes>(&mut self, block: &Magnitudes, places: &mut [u16]) -> &[u32] {
         let keep = places.len();
-        let threshold = if keep < len {
-            self.threshold::<L>(keep)
+        let threshold = if keep < block.len {
+            self.threshold::<L>(block.rows(), keep)
         } else {
             0
         };
-        self.collect::<L>(len, threshold);
+        self.collect::<L>(block, threshold);
         self.sorted.clear();
         let passed = &self.passed[..self.count];
         self.sorted.extend_from_slice(passed);
@@ -83,13 +114,13 @@ impl Magnitudes {
 
     /// A threshold that `keep` magnitudes or more reach, and, if possible, not many more.
     #[inline(always)]
-    fn threshold<L: Lanes>(&self, keep: usize) -> u32 {
+    fn threshold<L: Lanes>(&self, rows: &[[u32; BLOCK_SIDE]], keep: usize) -> u32 {
         let most = keep + keep / 2 + 16;
         // enough reach `low`, too few reach `high`
         let (mut low, mut high, mut step) = (0, INFINITE + 1, STEP);
         let mut next = self.last.saturating_sub(STEP / 8).clamp(1, INFINITE);
         loop {
-            let count = self.count::<L>(next);
+            let count = count::<L>(rows, next);
             if count >= keep {
                 low = next;
                 if count <= most {
@@ -113,20 +144,13 @@ impl Magnitudes {
     }
 
     #[inline(always)]
-    fn count<L: Lanes>(&self, threshold: u32) -> usize {
-        let rows = self.bits.iter().take(self.rows);
-        rows.map(|row| L::at_least(row, threshold).count_ones() as usize)
-            .sum()
-    }
-
-    #[inline(always)]
-    fn collect<L: Lanes>(&mut self, len: usize, threshold: u32) {
+    fn collect<L: Lanes>(&mut self, block: &Magnitudes, threshold: u32) {
         self.count = 0;
-        for (number, row) in self.bits.iter().take(self.rows).enumerate() {
+        for (number, row) in block.rows().iter().enumerate() {
             let first = number * BLOCK_SIDE;
             let mut set = L::at_least(row, threshold);
-            if len - first < BLOCK_SIDE {
-                set &= (1 << (len - first)) - 1;
+            if block.len - first < BLOCK_SIDE {
+                set &= (1 << (block.len - first)) - 1;
             }
             while set != 0 {
                 let place = set.trailing_zeros() as usize % BLOCK_SIDE;
@@ -141,13 +165,21 @@ impl Magnitudes {
     }
 }
 
+/// How many magnitudes reach a threshold.
+#[inline(always)]
+fn count<L: Lanes>(rows: &[[u32; BLOCK_SIDE]], threshold: u32) -> usize {
+    rows.iter()
+        .map(|row| L::at_least(row, threshold).count_ones() as usize)
+        .sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::simd::{Kernel, Simd};
     use proptest::prelude::*;
 
-    struct Select<'a>(&'a mut Magnitudes, usize, usize);
+    struct Select<'a>(&'a mut Selector, &'a Magnitudes, usize);
 
     impl Kernel for Select<'_> {
         type Output = (Vec<u16>, Vec<u32>);
@@ -198,12 +230,14 @@ mod tests {
                 let expected = by_sorting(&magnitudes, keep);
                 for simd in Simd::all() {
                     let mut block = Magnitudes::new();
-                    block.last = last;
-                    block.rows = magnitudes.len().div_ceil(BLOCK_SIDE);
-                    for (to, from) in block.bits.iter_mut().flatten().zip(&magnitudes) {
-                        *to = *from;
-                    }
-                    let found = simd.run(Select(&mut block, magnitudes.len(), keep));
+                    // leftovers of another block
+                    block.reset(BLOCK);
+                    block.bits_mut().fill(INFINITE - 1);
+                    block.reset(magnitudes.len());
+                    block.bits_mut().copy_from_slice(&magnitudes);
+                    let mut selector = Selector::new();
+                    selector.last = last;
+                    let found = simd.run(Select(&mut selector, &block, keep));
                     prop_assert_eq!(&found, &expected, "{:?}", simd);
                 }
             }
