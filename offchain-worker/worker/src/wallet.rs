@@ -51,6 +51,23 @@ impl Wallets {
         Ok((keypair, phrase))
     }
 
+    /// Makes a wallet from its phrase.
+    pub fn restore(&self, name: &str, phrase: &str) -> Result<Keypair, Failure> {
+        // a development key or a derived one is no phrase that a wallet was made with
+        let is_phrase = phrase.split(' ').count() >= 12 && !phrase.contains('/');
+        let keypair = is_phrase
+            .then(|| cairn_chain::keypair(phrase).ok())
+            .flatten()
+            .ok_or_else(|| {
+                Failure::new(
+                    "this is not a wallet's phrase",
+                    "give the twelve words that `cairn wallet new` printed, in their order",
+                )
+            })?;
+        self.write(name, phrase)?;
+        Ok(keypair)
+    }
+
     fn write(&self, name: &str, phrase: &str) -> Result<(), Failure> {
         let path = self.path(name)?;
         let made = std::fs::DirBuilder::new()
@@ -174,6 +191,22 @@ mod tests {
         assert_eq!(address(&keypair(&phrase).unwrap()), address(&made));
         assert_eq!(phrase.split(' ').count(), 12);
         assert_eq!(wallets.names(), ["miner-1"]);
+    }
+
+    #[test]
+    fn a_phrase_restores_the_wallet() {
+        let (_directory, wallets) = wallets();
+        let (made, phrase) = wallets.create("a").unwrap();
+        let restored = wallets.restore("b", &phrase).unwrap();
+        assert_eq!(address(&restored), address(&made));
+        assert_eq!(address(&wallets.open("b").unwrap()), address(&made));
+        assert!(wallets.restore("b", &phrase).is_err(), "never overwritten");
+        let wrong = phrase.replacen(' ', " zebra ", 1);
+        for phrase in ["", "//Alice", "twelve words", &wrong] {
+            let error = wallets.restore("c", phrase).err().unwrap().to_string();
+            assert!(error.contains("twelve words"), "{error}");
+            assert!(wallets.open("c").is_err());
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! 0, and changes nothing.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 const TINY: &str = include_str!("../../../chain-specs/run-tiny.toml");
@@ -34,6 +35,28 @@ fn fails(arguments: &[&str], words: &[&str]) {
     for word in words {
         assert!(error.contains(word), "`{word}` is not in: {error}");
     }
+}
+
+/// Gives a phrase to `cairn wallet restore`.
+fn restore(directory: &str, name: &str, phrase: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_cairn"))
+        .args([
+            "wallet",
+            "restore",
+            name,
+            "--wallet-dir",
+            directory,
+            "--json",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("cairn starts");
+    let mut input = child.stdin.take().expect("piped");
+    writeln!(input, "{phrase}").expect("it reads");
+    drop(input);
+    child.wait_with_output().expect("it ends")
 }
 
 /// A store with a small data set, and a run that fits it.
@@ -441,6 +464,17 @@ fn wallets_are_made_shown_and_never_overwritten() {
     fails(
         &["wallet", "show", "b", "--wallet-dir", &at],
         &["no wallet `b`", "cairn wallet new b"],
+    );
+    let restored = restore(&at, "c", phrase);
+    assert!(restored.status.success());
+    let restored: serde_json::Value = serde_json::from_slice(&restored.stdout).expect("JSON");
+    assert_eq!(restored["address"], made["address"]);
+    let refused = restore(&at, "d", "twelve other words");
+    let error = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        error.contains("not a wallet's phrase") && !error.contains("other words"),
+        "{error}"
     );
     fails(&["subnet", "create"], &["--key", "--suri"]);
     fails(

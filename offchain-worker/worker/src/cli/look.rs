@@ -123,12 +123,13 @@ impl Seen {
             None => text += "run      none; its owner starts one with `cairn run start`\n",
             Some(run) => {
                 let elapsed = self.block.saturating_sub(run.round.start);
-                let uids = |miners: &[(Uid, _)]| {
-                    miners
+                let uids = |miners: &[(Uid, _)]| match miners {
+                    [] => "none yet".into(),
+                    miners => miners
                         .iter()
                         .map(|(uid, _)| uid.to_string())
                         .collect::<Vec<_>>()
-                        .join(" ")
+                        .join(" "),
                 };
                 text += &format!(
                     "run      {}\nround    {}, {:?}, block {elapsed} of {}; miners {}\n",

@@ -63,13 +63,13 @@ enum Verb {
     Status(look::Status),
     /// Show how the token comes into being, where it is, who is paid what
     Emissions(Box<emissions::Emissions>),
-    /// List, show, create, join, rule or dissolve subnets
+    /// List, show, create, join, leave, rule or dissolve subnets
     #[command(subcommand)]
     Subnet(subnet::Subnet),
-    /// Start a run on a subnet, or show it
+    /// Start, stop, show or export the run of a subnet
     #[command(subcommand)]
     Run(run::Run),
-    /// Make and show keys
+    /// Make and show keys; see and send what is in an account
     #[command(subcommand)]
     Wallet(wallet::Wallet),
     /// Stand behind hotkeys: stake on validators, bond for miners, see what it became
@@ -129,7 +129,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Emissions(emissions) => emissions.run().await,
         Verb::Subnet(subnet) => subnet.run().await,
         Verb::Run(run) => run.run().await,
-        Verb::Wallet(wallet) => wallet.run(),
+        Verb::Wallet(wallet) => wallet.run().await,
         Verb::Stake(stake) => stake.run().await,
         Verb::Data(data) => data.run().await,
         Verb::Gradient(gradient) => gradient.run(),

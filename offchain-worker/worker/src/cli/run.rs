@@ -13,6 +13,7 @@ use super::{
     export::Export,
     look::no_subnet,
     print,
+    subnet::{sent, Sent},
 };
 use crate::{amount::thousands, error::Failure, run_file::RunFile};
 
@@ -24,6 +25,11 @@ pub enum Run {
         after_help = "Examples:\n  cairn run start --key owner --netuid 1 --file chain-specs/run-tiny.toml --store file:///srv/cairn\n  cairn run start --file chain-specs/run-tiny.toml --store file:///srv/cairn --check"
     )]
     Start(Box<Start>),
+    /// Stop the run of a subnet; for the subnet's owner
+    #[command(
+        after_help = "Examples:\n  cairn run stop --key owner --netuid 1\n\nThe round of the moment is not settled. What the chain kept of the run goes; contributions and checkpoints stay in the store."
+    )]
+    Stop(Stop),
     /// Show the run of a subnet
     #[command(
         after_help = "Examples:\n  cairn run show --netuid 1\n  cairn run show --netuid 1 --json"
@@ -60,6 +66,19 @@ pub struct Start {
     json: JsonArg,
 }
 
+/// `cairn run stop`.
+#[derive(Args, Debug)]
+pub struct Stop {
+    #[command(flatten)]
+    netuid: NetuidArg,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
 /// `cairn run show`.
 #[derive(Args, Debug)]
 pub struct Show {
@@ -84,6 +103,7 @@ impl Run {
     pub async fn run(self) -> Result<(), Failure> {
         match self {
             Run::Start(start) => start.run().await,
+            Run::Stop(stop) => stop.run().await,
             Run::Show(show) => show.run().await,
             Run::Export(export) => export.run().await,
         }
@@ -124,6 +144,17 @@ impl Start {
                 describe(&started.config)
             )
         })
+    }
+}
+
+impl Stop {
+    async fn run(self) -> Result<(), Failure> {
+        let netuid = self.netuid.netuid;
+        let signer = self.key.keypair()?;
+        let client = self.node.connect().await?;
+        let included = client.submit(&Call::stop_run(netuid), &signer).await?;
+        let did = "stopped the run".into();
+        sent(self.json.json, Sent::new(did, netuid, &included))
     }
 }
 

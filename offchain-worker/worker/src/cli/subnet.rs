@@ -36,6 +36,11 @@ pub enum Subnet {
         after_help = "Examples:\n  cairn subnet register --key owner --hotkey miner --netuid 1"
     )]
     Register(Register),
+    /// Give a hotkey's place in a subnet up; its bond can be withdrawn after the subnet's unbonding period
+    #[command(
+        after_help = "Examples:\n  cairn subnet leave --key owner --hotkey miner --netuid 1"
+    )]
+    Leave(Leave),
     /// Set hyperparameters of a subnet; what is not named stays as it is
     #[command(
         after_help = "Examples:\n  cairn subnet set --key owner --netuid 1 tempo=720 min_miner_bond=20CRN\n  cairn subnet set --key owner registration_price_factor=1.5"
@@ -101,6 +106,22 @@ pub struct Register {
     json: JsonArg,
 }
 
+/// `cairn subnet leave`.
+#[derive(Args, Debug)]
+pub struct Leave {
+    /// The hotkey: an address, or the name of a wallet
+    #[arg(long, env = "CAIRN_HOTKEY", value_name = "ADDRESS|WALLET")]
+    hotkey: String,
+    #[command(flatten)]
+    netuid: NetuidArg,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
 /// A transaction that is in a block.
 #[derive(Serialize)]
 pub struct Sent {
@@ -154,6 +175,7 @@ impl Subnet {
             Subnet::Show(show) => show.run().await,
             Subnet::Create(create) => create.run().await,
             Subnet::Register(register) => register.run().await,
+            Subnet::Leave(leave) => leave.run().await,
             Subnet::Set(set) => set.run().await,
             Subnet::Dissolve(dissolve) => dissolve.run().await,
         }
@@ -284,5 +306,19 @@ impl Register {
         let mut done = Sent::new(format!("registered {hotkey}{name}"), netuid, &included);
         done.uid = uid;
         sent(self.json.json, done)
+    }
+}
+
+impl Leave {
+    async fn run(self) -> Result<(), Failure> {
+        let netuid = self.netuid.netuid;
+        let signer = self.key.keypair()?;
+        let hotkey = self.key.account(&self.hotkey)?;
+        let client = self.node.connect().await?;
+        let included = client
+            .submit(&Call::leave(netuid, &hotkey), &signer)
+            .await?;
+        let did = format!("gave up the place of {hotkey}");
+        sent(self.json.json, Sent::new(did, netuid, &included))
     }
 }

@@ -1,31 +1,34 @@
-//! `cairn wallet`.
+//! Keys: `cairn wallet new`, `restore` and `show`.
 
-use clap::{Args, Subcommand};
+use std::io::{BufRead, IsTerminal};
+
+use cairn_chain::AccountId;
+use clap::Args;
 use serde::Serialize;
 
-use super::{
-    args::{JsonArg, WalletDirArg},
-    print,
+use crate::{
+    cli::{
+        args::{JsonArg, WalletDirArg},
+        print,
+    },
+    error::Failure,
+    table::table,
 };
-use crate::{error::Failure, table::table};
-use cairn_chain::AccountId;
-
-/// `cairn wallet …`.
-#[derive(Subcommand, Debug)]
-pub enum Wallet {
-    /// Make a wallet and print, once, the phrase that restores it
-    #[command(
-        after_help = "Examples:\n  cairn wallet new owner\n  cairn wallet new miner --wallet-dir /srv/keys"
-    )]
-    New(New),
-    /// Show the address of one wallet, or of all
-    #[command(after_help = "Examples:\n  cairn wallet show\n  cairn wallet show miner --json")]
-    Show(Show),
-}
 
 /// `cairn wallet new`.
 #[derive(Args, Debug)]
 pub struct New {
+    /// What to call it: letters, digits, - and _
+    name: String,
+    #[command(flatten)]
+    directory: WalletDirArg,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// `cairn wallet restore`.
+#[derive(Args, Debug)]
+pub struct Restore {
     /// What to call it: letters, digits, - and _
     name: String,
     #[command(flatten)]
@@ -60,18 +63,9 @@ struct Shown {
     file: String,
 }
 
-impl Wallet {
+impl New {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
-        match self {
-            Wallet::New(new) => new.run(),
-            Wallet::Show(show) => show.run(),
-        }
-    }
-}
-
-impl New {
-    fn run(self) -> Result<(), Failure> {
         let wallets = self.directory.wallets();
         let (keypair, mnemonic) = wallets.create(&self.name)?;
         let file = wallets.path(&self.name)?.display().to_string();
@@ -91,8 +85,39 @@ impl New {
     }
 }
 
+/// The phrase, from the standard input: what is on a command line can be read by others.
+fn phrase() -> Result<String, Failure> {
+    let mut input = std::io::stdin().lock();
+    if input.is_terminal() {
+        eprint!("phrase: ");
+    }
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    Ok(line.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+impl Restore {
+    /// Does it.
+    pub fn run(self) -> Result<(), Failure> {
+        let wallets = self.directory.wallets();
+        let keypair = wallets.restore(&self.name, &phrase()?)?;
+        let restored = Shown {
+            address: AccountId::of(&keypair).to_string(),
+            file: wallets.path(&self.name)?.display().to_string(),
+            name: self.name,
+        };
+        print(self.json.json, &restored, |wallet| {
+            format!(
+                "wallet   {}\naddress  {}\nfile     {}\n",
+                wallet.name, wallet.address, wallet.file
+            )
+        })
+    }
+}
+
 impl Show {
-    fn run(self) -> Result<(), Failure> {
+    /// Does it.
+    pub fn run(self) -> Result<(), Failure> {
         let wallets = self.directory.wallets();
         let names = self.name.map_or_else(|| wallets.names(), |name| vec![name]);
         let shown = names

@@ -1,0 +1,49 @@
+//! `cairn wallet`.
+
+mod funds;
+mod keys;
+
+use clap::Subcommand;
+
+use crate::error::Failure;
+
+/// `cairn wallet …`.
+#[derive(Subcommand, Debug)]
+pub enum Wallet {
+    /// Make a wallet and print, once, the phrase that restores it
+    #[command(
+        after_help = "Examples:\n  cairn wallet new owner\n  cairn wallet new miner --wallet-dir /srv/keys"
+    )]
+    New(keys::New),
+    /// Make a wallet from its phrase, which is read from the standard input
+    #[command(
+        after_help = "Examples:\n  cairn wallet restore owner              asks for the phrase\n  cairn wallet restore owner < phrase.txt"
+    )]
+    Restore(keys::Restore),
+    /// Show the address of one wallet, or of all
+    #[command(after_help = "Examples:\n  cairn wallet show\n  cairn wallet show miner --json")]
+    Show(keys::Show),
+    /// Show what is in an account: what can be spent, and what is locked
+    #[command(
+        after_help = "Examples:\n  cairn wallet balance owner\n  cairn wallet balance 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --json"
+    )]
+    Balance(funds::BalanceOf),
+    /// Send CRN to another account
+    #[command(
+        after_help = "Examples:\n  cairn wallet send --key owner --to miner 25\n  cairn wallet send --key owner --to 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY 0.5"
+    )]
+    Send(funds::Send),
+}
+
+impl Wallet {
+    /// Does it.
+    pub async fn run(self) -> Result<(), Failure> {
+        match self {
+            Wallet::New(new) => new.run(),
+            Wallet::Restore(restore) => restore.run(),
+            Wallet::Show(show) => show.run(),
+            Wallet::Balance(balance) => balance.run().await,
+            Wallet::Send(send) => send.run().await,
+        }
+    }
+}
