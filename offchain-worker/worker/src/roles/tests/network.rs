@@ -195,6 +195,8 @@ async fn a_killed_validator_reveals_the_weights_that_it_had_committed_to() {
     play(&network, 1, 1).await;
     let chain = network.chain.clone();
     chain.until("weights are committed", hidden(1, 1)).await;
+    // so that her commitment is not on its way when the phase ends
+    chain.until("Alice has committed", committed(1, 1)).await;
     network.kill("Victor").await;
     assert_eq!(chain.state().weights, [], "nothing is revealed early");
     // The epoch runs while it is down.
