@@ -59,8 +59,8 @@ bench-wasm: setup ## what an epoch of Yuma costs as WASM
 venv: setup ## PyTorch, transformers and JAX in $CAIRN_CACHE/venv (several GB), to measure and check against
 	scripts/peers/venv.sh
 
-bench-peers: build venv ## training steps and contributions beside PyTorch's, in turn
-	$(CAIRN_CACHE)/venv/bin/python scripts/peers/train.py --cairn $(CARGO_TARGET_DIR)/debug/cairn
+bench-peers: build venv ## training steps and contributions beside PyTorch's, in turn (ARGS="--configs 10m --threads 1 …")
+	$(CAIRN_CACHE)/venv/bin/python scripts/peers/train.py --cairn $(CARGO_TARGET_DIR)/debug/cairn $(ARGS)
 	$(CAIRN_CACHE)/venv/bin/python scripts/peers/codec.py --cairn $(CARGO_TARGET_DIR)/debug/cairn
 
 test-peers: build venv ## what is exported, loaded by transformers (make test does it where the venv is there)

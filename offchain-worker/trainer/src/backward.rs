@@ -8,9 +8,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::attention::Kept;
+use crate::forward::Output;
 use crate::gemm::{parallel_product, Matrix, Start};
 use crate::head::Gradients;
-use crate::model::{Layer, Model, Output};
+use crate::model::{Layer, Model};
 use crate::workspace::{with_rows, Backward, Batch, Keep, Workspace};
 use crate::{embedding, norm, swiglu};
 

@@ -7,6 +7,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::config::Needs;
+use crate::cuda::{CudaError, CudaOptions, CudaTrainer};
+use crate::engine::{Device, Engine};
 use crate::gemm::{parallel_product, Matrix, Start};
 use crate::{initial_weights, AdamState, Settings, Trainer, TrainerError};
 
@@ -14,7 +16,7 @@ use crate::{initial_weights, AdamState, Settings, Trainer, TrainerError};
 const PEAK: usize = 1_024;
 /// How long the peak is measured.
 const PEAK_TIME: Duration = Duration::from_secs(1);
-/// Steps before the first that is timed: buffers are allocated by the first.
+/// Steps before the first that is timed: buffers are allocated by the first, a card's graph is recorded by the second.
 const WARMUP: usize = 2;
 
 /// What is timed.
@@ -26,7 +28,9 @@ pub struct Plan {
     pub length: usize,
     /// Windows of a step.
     pub windows: usize,
-    /// Threads.
+    /// What computes.
+    pub device: Device,
+    /// Threads of the CPU.
     pub threads: usize,
     /// Steps that are timed; the median counts.
     pub steps: usize,
@@ -35,23 +39,25 @@ pub struct Plan {
 }
 
 /// What was measured.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Measured {
+    /// What computed.
+    pub computed_on: String,
     /// Median time of a step: forward, backward, clipping, AdamW.
     pub seconds_per_step: f64,
     /// Predicted tokens in that time.
     pub tokens_per_s: f64,
     /// Floating-point operations of the model in that time, as [`Needs`] counts them.
     pub flops_per_s: f64,
-    /// What a loop of products of large matrices reaches with the same threads.
+    /// What a loop of products of large matrices reaches with the same threads, or on the same card.
     pub peak_flops_per_s: f64,
     /// The quotient of the two.
     pub share_of_peak: f64,
     /// Mean loss before the first and the last step, on tokens drawn at random.
     pub losses: [f32; 2],
-    /// Bytes of weights, moments, gradient and buffers.
+    /// Bytes of weights, moments, gradient and buffers; of a card's memory, all that is taken.
     pub buffer_bytes: u64,
-    /// The most memory that the process had so far, in bytes, if the system says.
+    /// The most of the host's memory that the process had so far, in bytes, if the system says.
     pub peak_memory: Option<u64>,
 }
 
@@ -60,38 +66,80 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`TrainerError`] if there is no such model, the windows are longer than its context, or there are no threads.
+    /// [`TrainerError`] if there is no such model, the windows are longer than its context, there are no threads, or the
+    /// card cannot be used.
     pub fn measure(&self) -> Result<Measured, TrainerError> {
-        let mut trainer = Trainer::new(&self.shape, self.threads)?.with_settings(self.settings);
-        let tokens = tokens(self.windows * (self.length + 1), self.shape.vocabulary);
-        let windows: Vec<&[u32]> = tokens.chunks_exact(self.length + 1).collect();
-        let optimizer = optimizer(self.length);
-        let mut weights = initial_weights(&self.shape, 0);
-        let mut adam = AdamState::new(weights.len());
-        let (mut times, mut losses) = (Vec::new(), Vec::new());
-        for step in 0..WARMUP + self.steps.max(1) {
-            let start = Instant::now();
-            losses.push(trainer.step(&mut weights, &mut adam, &optimizer, &windows)?);
-            if step >= WARMUP {
-                times.push(start.elapsed().as_secs_f64());
-            }
-        }
-        times.sort_by(f64::total_cmp);
-        let seconds = times[times.len() / 2];
+        let mut engine = self.open()?;
+        let computed_on = engine.name();
+        let (seconds, losses) = self.steps(&mut engine)?;
         let peak_memory = peak_memory();
+        let state = 12 * Needs::of(&self.shape, 1, 1).parameters;
+        let (buffer_bytes, peak) = match engine {
+            Engine::Cpu(trainer) => {
+                let bytes = state + trainer.buffer_bytes() as u64;
+                (bytes, trainer.install(peak_flops))
+            }
+            Engine::Cuda(mut card) => (card.memory_taken()? as u64, card.peak_flops()?),
+        };
         let per_token = Needs::of(&self.shape, self.windows, self.length).flops_per_token as f64;
         let tokens_per_s = (self.windows * self.length) as f64 / seconds;
-        let peak = trainer.install(peak_flops);
         Ok(Measured {
+            computed_on,
             seconds_per_step: seconds,
             tokens_per_s,
             flops_per_s: tokens_per_s * per_token,
             peak_flops_per_s: peak,
             share_of_peak: tokens_per_s * per_token / peak,
-            losses: [losses[0], losses[losses.len() - 1]],
-            buffer_bytes: (12 * weights.len() + trainer.buffer_bytes()) as u64,
+            losses,
+            buffer_bytes,
             peak_memory,
         })
+    }
+
+    /// The device, with the plan's settings.
+    fn open(&self) -> Result<Engine, TrainerError> {
+        let cpu = || -> Result<Engine, TrainerError> {
+            let trainer = Trainer::new(&self.shape, self.threads)?;
+            Ok(Engine::Cpu(Box::new(trainer.with_settings(self.settings))))
+        };
+        let card = |ordinal| -> Result<Engine, CudaError> {
+            let options = CudaOptions {
+                ordinal,
+                recompute: self.settings.recompute,
+                windows_at_once: self.settings.windows_at_once,
+            };
+            let card = CudaTrainer::new(&self.shape, options)?;
+            Ok(Engine::Cuda(Box::new(card)))
+        };
+        match self.device {
+            Device::Cpu => cpu(),
+            Device::Cuda(ordinal) => Ok(card(ordinal)?),
+            Device::Auto => card(0).or_else(|_| cpu()),
+        }
+    }
+
+    /// The median time of a step, and the losses before the first and the last.
+    fn steps(&self, engine: &mut Engine) -> Result<(f64, [f32; 2]), TrainerError> {
+        let tokens = tokens(self.windows * (self.length + 1), self.shape.vocabulary);
+        let windows: Vec<&[u32]> = tokens.chunks_exact(self.length + 1).collect();
+        let optimizer = optimizer(self.length);
+        let weights = initial_weights(&self.shape, 0);
+        let mut steps = engine.begin(&weights, &AdamState::new(weights.len()))?;
+        // The steps have their own; on a card nothing is left here.
+        drop(weights);
+        let (mut times, mut losses) = (Vec::new(), Vec::new());
+        for step in 0..WARMUP + self.steps.max(1) {
+            let start = Instant::now();
+            losses.push(steps.step(&optimizer, &windows)?);
+            if step >= WARMUP {
+                times.push(start.elapsed().as_secs_f64());
+            }
+        }
+        times.sort_by(f64::total_cmp);
+        Ok((
+            times[times.len() / 2],
+            [losses[0], losses[losses.len() - 1]],
+        ))
     }
 }
 
@@ -162,6 +210,7 @@ mod tests {
             shape: crate::config::named("tiny").unwrap(),
             length: 32,
             windows: 2,
+            device: Device::Cpu,
             threads: 1,
             steps: 4,
             settings: Settings::default(),

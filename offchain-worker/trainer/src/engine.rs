@@ -88,23 +88,14 @@ impl Engine {
         }
     }
 
+    /// What [`Engine::name`] is on the CPU.
+    pub const CPU: &'static str = "the CPU";
+
     /// What it computes on, for people.
     pub fn name(&self) -> String {
         match self {
-            Engine::Cpu(_) => "the CPU".into(),
+            Engine::Cpu(_) => Engine::CPU.into(),
             Engine::Cuda(card) => card.card().unwrap_or("a card that was lost").into(),
-        }
-    }
-
-    /// The mean cross-entropy of each window, as [`Trainer::losses`].
-    ///
-    /// # Errors
-    ///
-    /// [`TrainerError`] if something does not fit the model, or the card fails.
-    pub fn losses(&mut self, params: &[f32], windows: &[&[u32]]) -> Result<Vec<f32>, TrainerError> {
-        match self {
-            Engine::Cpu(trainer) => trainer.losses(params, windows),
-            Engine::Cuda(card) => card.losses(params, windows),
         }
     }
 

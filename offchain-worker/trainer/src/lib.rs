@@ -55,6 +55,7 @@ pub mod cuda;
 pub mod data;
 mod embedding;
 pub mod engine;
+mod forward;
 mod gemm;
 mod head;
 pub mod hugging_face;

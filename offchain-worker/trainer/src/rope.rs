@@ -5,8 +5,10 @@
 #[derive(Default)]
 pub struct Angles {
     half: usize,
-    cos: Vec<f32>,
-    sin: Vec<f32>,
+    /// The cosines.
+    pub cos: Vec<f32>,
+    /// The sines.
+    pub sin: Vec<f32>,
 }
 
 /// Which way to rotate.

@@ -5,6 +5,7 @@ use cairn_primitives::{InnerOptimizer, Layout, ModelShape};
 use crate::gemm::{parallel_product, Matrix, Start, BLOCK};
 use crate::model::Model;
 use crate::optimizer::{norm, AdamState, Update};
+use crate::windows::{check_length, check_windows};
 use crate::workspace::{parts, Batch, Keep, Workspace};
 
 /// The most parameters that a model on the CPU may have: with gradient and moments, 16 bytes each.
@@ -98,6 +99,14 @@ pub enum TrainerError {
         /// The gradient's norm.
         norm: f64,
     },
+    /// What is to be sent overflowed.
+    #[error("β·error + pseudo-gradient is not finite at element {index} of tensor {tensor}; the training diverged, go back to the round's weights")]
+    Unsendable {
+        /// Name of the tensor.
+        tensor: String,
+        /// Which element of it.
+        index: usize,
+    },
     /// The card cannot, or not any more.
     #[error(transparent)]
     Cuda(#[from] crate::cuda::CudaError),
@@ -124,7 +133,6 @@ pub struct Trainer {
     shape: ModelShape,
     model: Model,
     settings: Settings,
-    parameters: usize,
     /// Where each tensor ends, and whether it is a matrix.
     tensors: Vec<(usize, bool)>,
     pool: rayon::ThreadPool,
@@ -157,7 +165,6 @@ impl Trainer {
             shape: shape.clone(),
             model: Model::new(shape),
             settings: Settings::default(),
-            parameters: layout.parameters(),
             tensors: layout
                 .ranges()
                 .map(|(tensor, range)| (range.end, tensor.shape.len() == 2))
@@ -296,7 +303,7 @@ impl Trainer {
         self.check_length("the optimizer's first moment", adam.m.len())?;
         self.check_length("the optimizer's second moment", adam.v.len())?;
         let expected = (optimizer.sequence_length as usize).saturating_add(1);
-        check_windows(windows, expected)?;
+        check_length(windows, expected)?;
         let (loss, _) = self.gradient(params, windows)?;
         let Trainer {
             pool,
@@ -350,7 +357,7 @@ impl Trainer {
     /// Whether weights and windows fit the model, and the batch that the windows are.
     fn check(&self, params: &[f32], windows: &[&[u32]]) -> Result<Batch, TrainerError> {
         self.check_length("the vector of weights", params.len())?;
-        let length = crate::windows::check_windows(&self.shape, windows)?;
+        let length = check_windows(&self.shape, windows)?;
         Ok(Batch {
             windows: windows.len(),
             length,
@@ -358,26 +365,14 @@ impl Trainer {
     }
 
     fn check_length(&self, what: &'static str, found: usize) -> Result<(), TrainerError> {
-        if found == self.parameters {
+        if found == self.model.parameters {
             return Ok(());
         }
         Err(TrainerError::Length {
             what,
-            expected: self.parameters,
+            expected: self.model.parameters,
             found,
         })
-    }
-}
-
-/// Whether all windows have `expected` tokens.
-fn check_windows(windows: &[&[u32]], expected: usize) -> Result<(), TrainerError> {
-    match windows.iter().position(|tokens| tokens.len() != expected) {
-        Some(window) => Err(TrainerError::Window {
-            window,
-            expected,
-            found: windows[window].len(),
-        }),
-        None => Ok(()),
     }
 }
 

@@ -39,6 +39,29 @@ pub(crate) fn check_windows(shape: &ModelShape, windows: &[&[u32]]) -> Result<us
     Ok(expected - 1)
 }
 
+/// Whether all windows have `expected` tokens.
+///
+/// # Errors
+///
+/// [`TrainerError::Window`] names the first that has not.
+pub(crate) fn check_length(windows: &[&[u32]], expected: usize) -> Result<(), TrainerError> {
+    let other = |tokens: &&[u32]| tokens.len() != expected;
+    match windows.iter().enumerate().find(|(_, tokens)| other(tokens)) {
+        Some((window, tokens)) => Err(TrainerError::Window {
+            window,
+            expected,
+            found: tokens.len(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The tokens that windows predict.
+pub(crate) fn tokens_of(windows: &[&[u32]]) -> usize {
+    let predicted = windows.iter().map(|window| window.len().saturating_sub(1));
+    predicted.sum()
+}
+
 /// The mean of `count` losses with this sum.
 pub(crate) fn mean_of(sum: f64, count: usize) -> f32 {
     (sum / count as f64) as f32

@@ -7,6 +7,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use cairn_trainer::cuda::compile::SOURCES;
+
 const TINY: &str = include_str!("../../../chain-specs/run-tiny.toml");
 
 /// Runs `cairn` with nothing of the surroundings.
@@ -554,4 +556,54 @@ fn a_card_that_is_not_there_is_refused_in_one_line() {
     // Card 99 is on no machine; without a driver there is none at all.
     fails(&["gpu-selftest", "--device", "cuda:99"], &["; "]);
     fails(&["gpu-selftest", "--device", "cpu"], &["--device cuda:0"]);
+    let train = ["bench", "train", "--config", "tiny", "--device", "cuda:99"];
+    fails(&train, &["; "]);
+}
+
+/// On a card that is a CPU, by the library path: what is shown is what a card would show.
+#[test]
+fn steps_on_a_card_are_timed() {
+    let sources = SOURCES.iter().map(|source| (source.name, source.kernels));
+    let mut train = Command::new(env!("CARGO_BIN_EXE_cairn"));
+    train.args([
+        "bench", "train", "--config", "tiny", "--seq", "16", "--batch", "1",
+    ]);
+    train.args(["--steps", "1", "--device", "cuda:0", "--json"]);
+    train.env("LD_LIBRARY_PATH", cuda_on_cpu::directory(sources));
+    let done = train.output().expect("starts");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}");
+    let facts: serde_json::Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!(facts["device"], "cuda:0");
+    for figure in [
+        "tokens_per_s",
+        "flops_per_s",
+        "peak_flops_per_s",
+        "share_of_peak",
+        "buffer_bytes",
+    ] {
+        assert!(facts[figure].as_f64() > Some(0.0), "{figure}: {facts}");
+    }
+}
+
+/// `--config` is the settings file everywhere but behind `bench train`.
+#[test]
+fn a_model_and_a_settings_file_are_told_apart() {
+    let directory = tempfile::tempdir().expect("room");
+    let file = directory.path().join("cairn.toml");
+    std::fs::write(&file, "[bench.train]\nseq = 7").expect("room");
+    let file = file.display().to_string();
+    let facts = |before: &[&str], model: &[&str]| -> serde_json::Value {
+        let train: Vec<&str> = [before, &["bench", "train", "--dry-run", "--json"], model].concat();
+        serde_json::from_str(&works(&train)).expect("JSON")
+    };
+    let asked =
+        |facts: &serde_json::Value| (facts["config"].clone(), facts["sequence_length"].clone());
+    let model = ["--config", "tiny"];
+    assert_eq!(asked(&facts(&[], &model)), ("tiny".into(), 512.into()));
+    let with_file = ["--config", &file];
+    assert_eq!(asked(&facts(&with_file, &model)), ("tiny".into(), 7.into()));
+    assert_eq!(asked(&facts(&with_file, &[])), ("10m".into(), 7.into()));
+    let behind = ["bench", "train", "--config", &file];
+    fails(&behind, &["no model", "before the verb"]);
 }

@@ -107,7 +107,7 @@ fn a_network_trains_pays_and_survives() {
     let mut running = Running(child);
 
     let (mut told, mut url) = (String::new(), None);
-    let mut looked = false;
+    let (mut looked, mut exported) = (false, None);
     for line in BufReader::new(running.0.stdout.take().expect("piped")).lines() {
         let line = line.expect("UTF-8");
         let address = line
@@ -119,6 +119,11 @@ fn a_network_trains_pays_and_survives() {
         if let (true, false, Some(url)) = (first, looked, &url) {
             look_around(url);
             looked = true;
+        }
+        // The root of round 1, which has a checkpoint, is final once that round is settled.
+        let third = line.trim_start().starts_with("2 ");
+        if let (true, None, Some(url)) = (third, &exported, &url) {
+            exported = Some(export(url, &kept, &directory.path().join("model")));
         }
         told += &(line + "\n");
     }
@@ -132,6 +137,10 @@ fn a_network_trains_pays_and_survives() {
     let report: Report =
         serde_json::from_slice(&std::fs::read(&json).expect("written")).expect("a report");
     rounds_settled(&report);
+    let exported = exported.expect("round 2 was shown");
+    assert_eq!(exported["round"], 1);
+    let root = serde_json::to_value(report.rounds[0].state_root).expect("JSON");
+    assert_eq!(exported["state_root"], root);
     rewards_add_up(&report);
     the_killed_miner_came_back(&report, &kept);
     the_late_miner_caught_up(&report, &kept);
@@ -261,6 +270,28 @@ fn look_around(url: &str) {
         ],
         &["Subnets.register"],
     );
+}
+
+/// The newest checkpoint that is final on chain, as `transformers` reads it; gives what was said.
+fn export(url: &str, kept: &Path, out: &Path) -> serde_json::Value {
+    let store = format!("file://{}", kept.join("store").display());
+    let out_text = out.display().to_string();
+    let arguments = [
+        "run", "export", "--json", "--store", &store, "--out", &out_text,
+    ];
+    let said = json(ask(url, &arguments));
+    assert_eq!(said["tokenizer"], true);
+    let read = |name: &str| std::fs::read(out.join(name)).expect("it was written");
+    let config: serde_json::Value = serde_json::from_slice(&read("config.json")).expect("JSON");
+    assert_eq!(
+        (&config["model_type"], &config["hidden_size"]),
+        (&"llama".into(), &64.into())
+    );
+    assert!(!read("tokenizer.json").is_empty());
+    // Floats and a header.
+    let weights = read("model.safetensors").len() as u64;
+    assert!(weights > 4 * said["parameters"].as_u64().expect("a number"));
+    said
 }
 
 fn rounds_settled(report: &Report) {

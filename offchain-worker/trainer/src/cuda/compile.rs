@@ -99,11 +99,7 @@ pub const SOURCES: &[Source] = &[
         name: "contribution",
         text: include_str!("kernels/contribution.cu"),
         options: &["--fmad=false"],
-        kernels: &[
-            ("compress_blocks", 256),
-            ("add_contribution", 256),
-            ("apply_contributions", 256),
-        ],
+        kernels: &[("compress_blocks", 256), ("step_blocks", 256)],
     },
 ];
 

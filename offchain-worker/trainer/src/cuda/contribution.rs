@@ -3,6 +3,9 @@
 //! The arithmetic is that of the crate `cairn-gradient`: single IEEE operations in a stated order, so that a miner
 //! with a card and one without send the same bytes for the same weights, and all come to the same model. The
 //! tests compare the two to the bit.
+//!
+//! What is sent is said as that crate says it, too: of each block of a tensor a code for each value, and two levels.
+//! The codec only has to encode what the card selected, and weights never cross to the host for it.
 
 use cairn_primitives::{Layout, Tensor};
 
@@ -17,159 +20,181 @@ const BLOCK: usize = 4096;
 /// Rows and columns of a matrix's full block.
 const SIDE: usize = 64;
 
-/// What is sent of a tensor.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sent {
-    /// Indices within the tensor, row by row, ascending.
-    pub indices: Vec<u32>,
-    /// A value for each.
-    pub values: Vec<f32>,
+/// What is sent of a tensor, in the form that `cairn_gradient::SparseTensor` has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selected {
+    /// A code for each value, block by block: its place, whether its level is the high one, its sign.
+    pub codes: Vec<u16>,
+    /// The levels of each block, each the upper half of an `f32`, the low one first.
+    pub levels: Vec<[u16; 2]>,
 }
 
 /// What one member contributed, and the factor that its norm is clipped by, for each tensor.
+#[derive(Clone, Copy, Debug)]
 pub struct Share<'a> {
     /// What it sent of each tensor, in the layout's order.
-    pub tensors: &'a [Sent],
+    pub tensors: &'a [Selected],
     /// f of each tensor: 1, or the median norm over its own.
     pub clips: &'a [f32],
 }
 
-/// Compresses and applies contributions to models of one layout.
-pub struct Contributions<'a> {
-    device: &'a Device,
-    layout: &'a Layout,
-    blocks: Vec<Block>,
-    on_card: Buffer<Block>,
-    /// Where each tensor's blocks begin in `blocks`, and at last their number.
-    of_tensor: Vec<usize>,
+/// The settings of an outer step.
+#[derive(Clone, Copy, Debug)]
+pub struct OuterRule {
+    /// α.
+    pub rate: f32,
+    /// ⌈ρR⌉, and 1 at least.
+    pub least: u32,
 }
 
-impl<'a> Contributions<'a> {
+/// Makes and applies contributions to models of one layout.
+pub struct Contributions {
+    /// How many of 4,096 elements are sent.
+    kept: usize,
+    blocks: Buffer<Block>,
+    parts: Vec<Part>,
+}
+
+/// What is sent of one tensor.
+struct Part {
+    codes: usize,
+    blocks: usize,
+}
+
+impl Contributions {
     /// For models of `layout`, of which `kept` of 4,096 elements are sent.
     ///
     /// # Errors
     ///
     /// [`CudaError::OutOfMemory`] if the card has no room for the list of blocks.
-    pub fn new(
-        device: &'a Device,
-        layout: &'a Layout,
-        kept: usize,
-    ) -> Result<Contributions<'a>, CudaError> {
-        let (mut blocks, mut of_tensor) = (Vec::new(), vec![0]);
-        let mut out = 0;
-        for (tensor, range) in layout.ranges() {
-            for mut block in blocks_of(tensor, range.start as u64, kept) {
-                block.out = out;
+    pub fn new(device: &Device, layout: &Layout, kept: usize) -> Result<Contributions, CudaError> {
+        let (mut blocks, mut parts, mut out) = (Vec::new(), Vec::new(), 0);
+        for (number, (tensor, range)) in layout.ranges().enumerate() {
+            let of_tensor = blocks_of(tensor, range.start as u64, kept);
+            let codes = of_tensor.iter().map(|block| block.keep as usize).sum();
+            parts.push(Part {
+                codes,
+                blocks: of_tensor.len(),
+            });
+            blocks.extend(of_tensor.into_iter().map(|block| {
+                let block = Block {
+                    out,
+                    tensor: number as u32,
+                    ..block
+                };
                 out += u64::from(block.keep);
-                blocks.push(block);
-            }
-            of_tensor.push(blocks.len());
+                block
+            }));
         }
-        let on_card = device.uploaded(&blocks, "a contribution's blocks")?;
         Ok(Contributions {
-            device,
-            layout,
-            blocks,
-            on_card,
-            of_tensor,
+            kept,
+            blocks: device.uploaded(&blocks, "a contribution's blocks")?,
+            parts,
         })
+    }
+
+    /// How many of 4,096 elements are sent.
+    pub fn kept(&self) -> usize {
+        self.kept
     }
 
     /// What is sent of `before` − `after` and of the error feedback, which becomes what is not sent: as
     /// `cairn_gradient::compress` has it. All three are flat, in the layout's order.
     ///
-    /// `None`, and an error feedback as it was, if something is not finite.
+    /// `None` if something is not finite, and then at the same place of the error feedback, which is of no more use.
     ///
     /// # Errors
     ///
-    /// [`CudaError`] if the card has too little memory or fails; `error` is then as it was.
-    pub fn compress(
+    /// [`CudaError`] if the card has too little memory or fails.
+    pub fn select(
         &self,
-        before: &[f32],
-        after: &[f32],
-        error: &mut [f32],
+        device: &Device,
+        before: &Buffer<f32>,
+        after: &Buffer<f32>,
+        error: &Buffer<f32>,
         beta: f32,
-    ) -> Result<Option<Vec<Sent>>, CudaError> {
-        let device = self.device;
-        let entries: usize = self.blocks.iter().map(|block| block.keep as usize).sum();
+    ) -> Result<Option<Vec<Selected>>, CudaError> {
         let what = "making a contribution";
-        let places = device.buffer::<u16>(entries, what)?;
-        let values = device.buffer::<f32>(entries, what)?;
-        let left = device.uploaded(&*error, what)?;
+        let codes = device.buffer::<u16>(self.codes(), what)?;
+        let levels = device.buffer::<[u16; 2]>(self.blocks.len(), what)?;
         let fault = device.uploaded(&[0u32], what)?;
-        let (before, after) = (
-            device.uploaded(before, what)?,
-            device.uploaded(after, what)?,
-        );
         device.compress_blocks(
-            places.ptr(),
-            values.ptr(),
-            left.ptr(),
+            codes.ptr(),
+            levels.ptr(),
+            error.ptr(),
             fault.ptr(),
             before.ptr(),
             after.ptr(),
-            (self.on_card.ptr(), self.blocks.len()),
+            (self.blocks.ptr(), self.blocks.len()),
             beta,
         )?;
         if device.downloaded(&fault)? != [0] {
             return Ok(None);
         }
-        let (places, values) = (device.downloaded(&places)?, device.downloaded(&values)?);
-        device.download(&left, error)?;
-        let tensors = self.layout.ranges().zip(self.of_tensor.windows(2));
-        let sent = tensors.map(|((_, range), of)| {
-            let blocks = self.blocks.get(of[0]..of[1]).unwrap_or_default();
-            in_order(blocks, range.start as u64, &places, &values)
-        });
-        Ok(Some(sent.collect()))
+        let mut codes = device.downloaded(&codes)?.into_iter();
+        let mut levels = device.downloaded(&levels)?.into_iter();
+        let of_part = |part: &Part| Selected {
+            codes: codes.by_ref().take(part.codes).collect(),
+            levels: levels.by_ref().take(part.blocks).collect(),
+        };
+        Ok(Some(self.parts.iter().map(of_part).collect()))
+    }
+
+    /// Whether what was sent has as many codes and levels as these models' tensors, and a clip for each.
+    pub fn fits(&self, share: &Share) -> bool {
+        let fits = |(part, sent): (&Part, &Selected)| {
+            (part.codes, part.blocks) == (sent.codes.len(), sent.levels.len())
+        };
+        let count = self.parts.len();
+        (share.tensors.len(), share.clips.len()) == (count, count)
+            && self.parts.iter().zip(share.tensors).all(fits)
     }
 
     /// θ ← θ − α Δ̄ with shares in ascending order of uid: as `cairn_gradient::outer_step` has it, given the
-    /// factors. `least` is ⌈ρR⌉. `theta` is flat, in the layout's order.
+    /// factors. `theta` is flat, in the layout's order.
     ///
     /// # Errors
     ///
-    /// [`CudaError`] if the card has too little memory or fails; `theta` is then as it was.
-    pub fn apply(
+    /// [`CudaError::Shape`] if a share does not fit, [`CudaError`] if the card has too little memory or fails; `theta`
+    /// may have been moved if it was lost.
+    pub fn step(
         &self,
-        theta: &mut [f32],
+        device: &Device,
+        theta: &Buffer<f32>,
         shares: &[Share],
-        least: u32,
-        rate: f32,
+        rule: OuterRule,
     ) -> Result<(), CudaError> {
-        let device = self.device;
-        let what = "applying contributions";
-        let weights = device.uploaded(&*theta, what)?;
-        let sums = device.buffer::<f32>(theta.len(), what)?;
-        let senders = device.buffer::<u16>(theta.len(), what)?;
-        device.clear(&sums)?;
-        device.clear(&senders)?;
-        let mut kept = Vec::new();
-        for share in shares {
-            let tensors = self.layout.ranges().zip(share.tensors).zip(share.clips);
-            for (((_, range), sent), clip) in tensors {
-                let indices = device.uploaded(&sent.indices, what)?;
-                let values = device.uploaded(&sent.values, what)?;
-                device.add_contribution(
-                    sums.at(range.start),
-                    senders.at(range.start),
-                    indices.ptr(),
-                    values.ptr(),
-                    sent.indices.len(),
-                    *clip,
-                )?;
-                kept.push((indices, values));
-            }
+        if !shares.iter().all(|share| self.fits(share)) {
+            return Err(CudaError::Shape {
+                reason: "a contribution is of another layout or density",
+            });
         }
-        device.apply_contributions(
-            weights.ptr(),
-            sums.ptr(),
-            senders.ptr(),
-            theta.len(),
-            least,
-            rate,
-        )?;
-        device.download(&weights, theta)
+        let what = "applying contributions";
+        let sent = || shares.iter().flat_map(|share| share.tensors);
+        let codes: Vec<u16> = sent().flat_map(|sent| &sent.codes).copied().collect();
+        let levels: Vec<[u16; 2]> = sent().flat_map(|sent| &sent.levels).copied().collect();
+        let clips = shares.iter().flat_map(|share| share.clips);
+        let clips: Vec<f32> = clips.copied().collect();
+        let (codes, levels, clips) = (
+            device.uploaded(&codes, what)?,
+            device.uploaded(&levels, what)?,
+            device.uploaded(&clips, what)?,
+        );
+        device.step_blocks(
+            theta.ptr(),
+            (codes.ptr(), self.codes()),
+            levels.ptr(),
+            clips.ptr(),
+            (self.blocks.ptr(), self.blocks.len()),
+            self.parts.len(),
+            shares.len(),
+            rule.least,
+            rule.rate,
+        )
+    }
+
+    fn codes(&self) -> usize {
+        self.parts.iter().map(|part| part.codes).sum()
     }
 }
 
@@ -195,28 +220,9 @@ fn blocks_of(tensor: &Tensor, start: u64, kept: usize) -> Vec<Block> {
                 width: width as u32,
                 length: length as u32,
                 keep: ((length * kept + BLOCK / 2) / BLOCK).clamp(1, length) as u32,
+                tensor: 0,
             });
         }
     }
     blocks
-}
-
-/// The entries of a tensor's blocks in ascending order of their index within the tensor.
-fn in_order(blocks: &[Block], start: u64, places: &[u16], values: &[f32]) -> Sent {
-    let mut entries: Vec<(u32, f32)> = Vec::new();
-    for block in blocks {
-        let at = block.out as usize..block.out as usize + block.keep as usize;
-        let of_block = places[at.clone()].iter().zip(&values[at]);
-        entries.extend(of_block.map(|(place, value)| {
-            let (row, column) = (
-                u32::from(*place) / block.width,
-                u32::from(*place) % block.width,
-            );
-            let index = (block.start - start) as u32 + row * block.columns + column;
-            (index, *value)
-        }));
-    }
-    entries.sort_by_key(|(index, _)| *index);
-    let (indices, values) = entries.into_iter().unzip();
-    Sent { indices, values }
 }

@@ -304,6 +304,20 @@ impl Device {
         Ok(buffer)
     }
 
+    /// Copies a buffer's numbers to the beginning of another, on the card.
+    ///
+    /// # Errors
+    ///
+    /// [`CudaError::Lost`] if the card does not answer.
+    pub fn copy<T: DeviceRepr>(
+        &self,
+        from: &Buffer<T>,
+        to: &mut Buffer<T>,
+    ) -> Result<(), CudaError> {
+        let copied = self.stream.memcpy_dtod(&from.slice, &mut to.slice);
+        copied.map_err(|error| CudaError::driver("copying within the card", error))
+    }
+
     /// Copies a buffer's numbers to `to`, which has as many, when all that was launched before is done.
     ///
     /// # Errors

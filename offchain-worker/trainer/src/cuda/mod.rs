@@ -10,6 +10,11 @@
 //! [`CudaTrainer`] has the surface of the CPU's [`Trainer`](crate::Trainer). A step is recorded as a CUDA graph the
 //! second time it is computed and replayed from then on, so that a small model does not wait for launches.
 //!
+//! A round ends on the card, too: [`Steps::select`] chooses and rounds what is sent of a round's steps, in the bits of
+//! the crate `cairn-gradient`, which then only has to encode it; and a [`Trial`] measures what contributions make of
+//! weights that stay where they are. The two crates do not know each other; the worker carries codes and levels between
+//! them.
+//!
 //! # What can be relied on
 //!
 //! - No kernel uses atomics, every reduction has a fixed order, and each product keeps the algorithm that was
@@ -29,18 +34,23 @@ pub mod contribution;
 pub mod device;
 pub mod error;
 pub mod gemm;
+mod graph;
 pub mod libraries;
-mod model;
+mod open;
 mod ops;
+mod pass;
+mod peak;
 mod plan;
 pub mod selftest;
 mod trainer;
+mod trial;
 
 use std::path::PathBuf;
 
 pub use device::{Card, Device};
 pub use error::{CudaError, Version};
-pub use trainer::{CudaOptions, CudaTrainer, Steps};
+pub use trainer::{CudaOptions, CudaTrainer, Sending, Steps};
+pub use trial::Trial;
 
 /// Where compiled kernels and fetched libraries are: `CAIRN_CACHE`, else `~/.cache/cairn`.
 pub fn cache_directory() -> PathBuf {

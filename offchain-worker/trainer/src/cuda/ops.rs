@@ -92,7 +92,7 @@ unsafe impl DeviceRepr for Piece {}
 pub struct Block {
     /// Its first element in the flat vector.
     pub start: u64,
-    /// Its first entry among all that are sent.
+    /// Its first code among all that are sent.
     pub out: u64,
     /// Elements from one row to the next.
     pub columns: u32,
@@ -102,28 +102,61 @@ pub struct Block {
     pub length: u32,
     /// How many are sent.
     pub keep: u32,
+    /// Which tensor it is of.
+    pub tensor: u32,
 }
 // SAFETY: plain numbers in C's order.
 unsafe impl DeviceRepr for Block {}
 
-/// Launches a kernel of this name with these arguments.
+/// Launches a kernel of this name in this grid with these arguments.
 macro_rules! launch {
-    ($device:expr, $name:expr, $blocks:expr, $threads:expr, $shared:expr, $($argument:expr),+ $(,)?) => {{
+    ($device:expr, $name:expr, $grid:expr, $($argument:expr),+ $(,)?) => {{
         let name: &'static str = $name;
-        let (x, y, z) = $blocks;
-        let size = LaunchConfig {
-            grid_dim: (x as u32, y as u32, z as u32),
-            block_dim: ($threads, 1, 1),
-            shared_mem_bytes: $shared as u32,
-        };
+        let grid: LaunchConfig = $grid;
         let function = $device.function(name)?;
         // SAFETY: the functions of this module give each kernel the arguments that its source names.
         let launched = unsafe {
-            $device.stream.launch_builder(function)$(.arg(&$argument))+.launch(size)
+            $device.stream.launch_builder(function)$(.arg(&$argument))+.launch(grid)
         };
         launched.map(drop).map_err(|error| CudaError::driver(name, error))
     }};
 }
+
+/// So many blocks of so many threads.
+fn grid(blocks: usize, threads: u32) -> LaunchConfig {
+    LaunchConfig {
+        grid_dim: (blocks as u32, 1, 1),
+        block_dim: (threads, 1, 1),
+        shared_mem_bytes: 0,
+    }
+}
+
+/// So many threads, in blocks of 256.
+fn one_each(threads: usize) -> LaunchConfig {
+    grid(threads.div_ceil(256), 256)
+}
+
+/// A block of four warps for each tile of the windows' heads, with so much shared memory.
+fn tiles(heads: &Heads, of_each: u32, windows: usize, shared: usize) -> LaunchConfig {
+    LaunchConfig {
+        grid_dim: (heads.length.div_ceil(TILE as u32), of_each, windows as u32),
+        block_dim: (128, 1, 1),
+        shared_mem_bytes: shared as u32,
+    }
+}
+
+/// The name of an attention kernel for heads of up to so many numbers.
+macro_rules! for_width {
+    ($name:literal, $width:expr) => {
+        match $width {
+            16 => concat!($name, "_16"),
+            32 => concat!($name, "_32"),
+            64 => concat!($name, "_64"),
+            _ => concat!($name, "_128"),
+        }
+    };
+}
+pub(super) use for_width;
 
 type Done = Result<(), CudaError>;
 
@@ -141,9 +174,7 @@ impl Device {
         launch!(
             self,
             "embedding_forward",
-            (threads.div_ceil(256), 1, 1),
-            256,
-            0,
+            one_each(threads),
             stream,
             table,
             tokens,
@@ -169,9 +200,7 @@ impl Device {
         launch!(
             self,
             "embedding_backward",
-            (rows, 1, 1),
-            256,
-            0,
+            grid(rows, 256),
             dtable,
             dstream,
             tokens,
@@ -198,9 +227,7 @@ impl Device {
         launch!(
             self,
             "residual_norm_forward",
-            (rows.div_ceil(8), 1, 1),
-            256,
-            0,
+            grid(rows.div_ceil(8), 256),
             stream,
             normed,
             rates,
@@ -232,9 +259,7 @@ impl Device {
         launch!(
             self,
             "norm_backward",
-            (partials, 1, 1),
-            256,
-            0,
+            grid(partials, 256),
             dstream,
             rounded,
             partial,
@@ -248,9 +273,7 @@ impl Device {
         launch!(
             self,
             "norm_weight_gradient",
-            (width.div_ceil(32), 1, 1),
-            256,
-            0,
+            grid(width.div_ceil(32), 256),
             dweight,
             partial,
             partials as u32,
@@ -273,9 +296,7 @@ impl Device {
         launch!(
             self,
             "rotate",
-            (threads.div_ceil(256), 1, 1),
-            256,
-            0,
+            one_each(threads),
             qkv,
             cosines,
             sines,
@@ -298,20 +319,11 @@ impl Device {
         windows: usize,
     ) -> Done {
         let width = tile_width(heads)?;
-        let name = match width {
-            16 => "attention_forward_16",
-            32 => "attention_forward_32",
-            64 => "attention_forward_64",
-            _ => "attention_forward_128",
-        };
-        let tiles = (heads.length as usize).div_ceil(TILE);
         let shared = 2 * 4 * TILE * (width + 8);
         launch!(
             self,
-            name,
-            (tiles, heads.queries, windows),
-            128,
-            shared,
+            for_width!("attention_forward", width),
+            tiles(heads, heads.queries, windows, shared),
             out,
             lse,
             qkv,
@@ -334,47 +346,24 @@ impl Device {
         windows: usize,
     ) -> Done {
         let width = tile_width(heads)?;
-        let (keys, queries) = match width {
-            16 => (
-                "attention_backward_keys_16",
-                "attention_backward_queries_16",
-            ),
-            32 => (
-                "attention_backward_keys_32",
-                "attention_backward_queries_32",
-            ),
-            64 => (
-                "attention_backward_keys_64",
-                "attention_backward_queries_64",
-            ),
-            _ => (
-                "attention_backward_keys_128",
-                "attention_backward_queries_128",
-            ),
-        };
         let warps = windows * heads.length as usize * heads.queries as usize;
         launch!(
             self,
             "attention_delta",
-            (warps.div_ceil(8), 1, 1),
-            256,
-            0,
+            grid(warps.div_ceil(8), 256),
             delta,
             out,
             dout,
             warps as u64,
             *heads,
         )?;
-        let tiles = (heads.length as usize).div_ceil(TILE);
         // Two tiles that stay, and two pairs of those that come and go: see the kernels.
         let at_once = if width > 64 { 32 } else { 64 };
         let shared = 2 * (2 * TILE + 4 * at_once) * (width + 8);
         launch!(
             self,
-            keys,
-            (tiles, heads.keys, windows),
-            128,
-            shared,
+            for_width!("attention_backward_keys", width),
+            tiles(heads, heads.keys, windows, shared),
             dqkv,
             dout,
             lse,
@@ -384,10 +373,8 @@ impl Device {
         )?;
         launch!(
             self,
-            queries,
-            (tiles, heads.queries, windows),
-            128,
-            shared,
+            for_width!("attention_backward_queries", width),
+            tiles(heads, heads.queries, windows, shared),
             dqkv,
             dout,
             lse,
@@ -409,9 +396,7 @@ impl Device {
         launch!(
             self,
             "swiglu_forward",
-            (threads.div_ceil(256), 1, 1),
-            256,
-            0,
+            one_each(threads),
             hidden,
             gate_up,
             threads as u64,
@@ -431,9 +416,7 @@ impl Device {
         launch!(
             self,
             "swiglu_backward",
-            (threads.div_ceil(256), 1, 1),
-            256,
-            0,
+            one_each(threads),
             gate_up,
             dhidden,
             threads as u64,
@@ -456,9 +439,7 @@ impl Device {
         launch!(
             self,
             "cross_entropy",
-            (rows, 1, 1),
-            512,
-            0,
+            grid(rows, 512),
             losses,
             dlogits,
             logits,
@@ -473,9 +454,7 @@ impl Device {
         launch!(
             self,
             "add_losses",
-            (1, 1, 1),
-            1024,
-            0,
+            grid(1, 1024),
             total,
             losses,
             rows as u32
@@ -494,9 +473,7 @@ impl Device {
         launch!(
             self,
             "squares",
-            (partials, 1, 1),
-            256,
-            0,
+            grid(partials, 256),
             partial,
             numbers,
             length as u64,
@@ -504,9 +481,7 @@ impl Device {
         launch!(
             self,
             "gradient_norm",
-            (1, 1, 1),
-            1024,
-            0,
+            grid(1, 1024),
             norm,
             partial,
             partials as u32,
@@ -530,9 +505,7 @@ impl Device {
         launch!(
             self,
             "adamw",
-            (pieces.1, 1, 1),
-            256,
-            0,
+            grid(pieces.1, 256),
             weights,
             rounded,
             m,
@@ -550,91 +523,69 @@ impl Device {
         launch!(
             self,
             "round_floats",
-            (length.div_ceil(256), 1, 1),
-            256,
-            0,
+            one_each(length),
             rounded,
             numbers,
             length as u64,
         )
     }
 
-    /// `error` = β · `error` + (`before` − `after`) less what is sent of it; places within blocks and values go to
-    /// `places` and `values`, block by block. `fault` becomes 1 if something is not finite.
+    /// `error` = β · `error` + (`before` − `after`) less what is sent of it; that goes to `codes` and, two for each
+    /// block, `levels`. `fault` becomes 1 if something is not finite.
     #[allow(clippy::too_many_arguments)] // A kernel's.
     pub fn compress_blocks(
         &self,
-        places: Ptr<u16>,
-        values: Ptr<f32>,
+        codes: Ptr<u16>,
+        levels: Ptr<[u16; 2]>,
         error: Ptr<f32>,
         fault: Ptr<u32>,
         before: Ptr<f32>,
         after: Ptr<f32>,
-        blocks: (Ptr<Block>, usize),
+        list: (Ptr<Block>, usize),
         beta: f32,
     ) -> Done {
         launch!(
             self,
             "compress_blocks",
-            (blocks.1, 1, 1),
-            256,
-            0,
-            places,
-            values,
+            grid(list.1, 256),
+            codes,
+            levels,
             error,
             fault,
             before,
             after,
-            blocks.0,
+            list.0,
             beta,
         )
     }
 
-    /// Adds `clip` times what a contribution sent to `sums`, and counts its senders.
-    pub fn add_contribution(
-        &self,
-        sums: Ptr<f32>,
-        senders: Ptr<u16>,
-        indices: Ptr<u32>,
-        values: Ptr<f32>,
-        count: usize,
-        clip: f32,
-    ) -> Done {
-        launch!(
-            self,
-            "add_contribution",
-            (count.div_ceil(256), 1, 1),
-            256,
-            0,
-            sums,
-            senders,
-            indices,
-            values,
-            count as u32,
-            clip,
-        )
-    }
-
-    /// Moves `theta` by what was added up.
-    pub fn apply_contributions(
+    /// Moves `theta` by what `senders` contributions sent, one behind the other in `codes`, `levels` (two for each
+    /// block) and `clips` (one for each of `tensors`).
+    #[allow(clippy::too_many_arguments)] // A kernel's.
+    pub fn step_blocks(
         &self,
         theta: Ptr<f32>,
-        sums: Ptr<f32>,
-        senders: Ptr<u16>,
-        length: usize,
+        codes: (Ptr<u16>, usize),
+        levels: Ptr<[u16; 2]>,
+        clips: Ptr<f32>,
+        list: (Ptr<Block>, usize),
+        tensors: usize,
+        senders: usize,
         least: u32,
         rate: f32,
     ) -> Done {
         launch!(
             self,
-            "apply_contributions",
-            (length.div_ceil(256), 1, 1),
-            256,
-            0,
+            "step_blocks",
+            grid(list.1, 256),
             theta,
-            sums,
-            senders,
-            length as u64,
+            codes.0,
+            levels,
+            clips,
+            list.0,
+            codes.1 as u64,
+            tensors as u32,
+            senders as u32,
             least,
             rate,
         )

@@ -1,6 +1,4 @@
-//! A model's sizes, where its weights lie, and what a batch needs of the card's memory.
-
-use std::ops::Range;
+//! What a model and a batch need of the card.
 
 use cairn_primitives::{Layout, ModelShape};
 use half::bf16;
@@ -10,101 +8,40 @@ use super::{
     error::CudaError,
     ops::{Heads, Piece, ROWS_PER_PARTIAL, SQUARES_PER_BLOCK},
 };
+use crate::{model::Model, rope::Angles};
 
 /// Numbers of the flat vector that one block of AdamW updates.
 const PIECE: usize = 16_384;
 /// Bytes of logits, as floats, that exist at once.
 const LOGIT_BYTES: usize = 128 << 20;
 
-/// Where a layer's weights lie in the flat vector; q, k and v are one matrix here, and gate and up another.
-#[derive(Clone, Debug)]
-pub struct Layer {
-    pub attention_norm: Range<usize>,
-    pub qkv: Range<usize>,
-    pub output: Range<usize>,
-    pub feed_norm: Range<usize>,
-    pub gate_up: Range<usize>,
-    pub down: Range<usize>,
+/// A model, if the kernels can compute it: they move eight numbers at once.
+///
+/// # Errors
+///
+/// [`CudaError::Shape`] says why not.
+pub fn model(shape: &ModelShape) -> Result<Model, CudaError> {
+    check(shape).map_err(|reason| CudaError::Shape { reason })?;
+    Ok(Model::new(shape))
 }
 
-/// A model's sizes, and where its weights lie.
-#[derive(Clone, Debug)]
-pub struct Model {
-    pub width: usize,
-    pub ffn: usize,
-    pub vocabulary: usize,
-    pub rope_theta: u32,
-    pub queries: usize,
-    pub keys: usize,
-    pub parameters: usize,
-    pub embedding: Range<usize>,
-    pub layers: Vec<Layer>,
-    pub norm: Range<usize>,
-    /// The embedding's range if they share weights.
-    pub head: Range<usize>,
-    pub pieces: Vec<Piece>,
-}
-
-impl Model {
-    /// Looks up where the weights of a model of this shape lie.
-    ///
-    /// # Errors
-    ///
-    /// [`CudaError::Shape`] if the kernels cannot compute it: they move eight numbers at once.
-    pub fn new(shape: &ModelShape) -> Result<Model, CudaError> {
-        check(shape).map_err(|reason| CudaError::Shape { reason })?;
-        let layout = Layout::of(shape);
-        let mut ranges = layout.ranges().map(|(_, range)| range);
-        // Layout and model both follow the shape, so there is a tensor for each call.
-        let mut next = || ranges.next().unwrap_or_default();
-        let embedding = next();
-        let layers = (0..shape.layers).map(|_| Layer {
-            attention_norm: next(),
-            qkv: join([next(), next(), next()]),
-            output: next(),
-            feed_norm: next(),
-            gate_up: join([next(), next()]),
-            down: next(),
-        });
-        let layers = layers.collect();
-        let norm = next();
-        let head = if shape.tied_embeddings {
-            embedding.clone()
-        } else {
-            next()
-        };
-        Ok(Model {
-            width: shape.d_model as usize,
-            ffn: shape.ffn as usize,
-            vocabulary: shape.vocabulary as usize,
-            rope_theta: shape.rope_theta,
-            queries: shape.heads.into(),
-            keys: shape.kv_heads.into(),
-            parameters: layout.parameters(),
-            embedding,
-            layers,
-            norm,
-            head,
-            pieces: pieces(&layout),
-        })
-    }
-
-    /// How the attention heads lie in windows of `length` tokens.
-    pub fn heads(&self, length: usize) -> Heads {
-        let width = self.width / self.queries;
+impl Heads {
+    /// How a model's attention heads lie in windows of `length` tokens.
+    pub fn of(model: &Model, length: usize) -> Heads {
+        let width = model.width / model.queries;
         Heads {
             length: length as u32,
-            queries: self.queries as u32,
-            keys: self.keys as u32,
+            queries: model.queries as u32,
+            keys: model.keys as u32,
             width: width as u32,
             scale: (1.0 / (width as f64).sqrt()) as f32,
         }
     }
+}
 
-    /// Rows whose logits exist at once, of `rows`.
-    pub fn logit_rows(&self, rows: usize) -> usize {
-        (LOGIT_BYTES / 4 / self.vocabulary).clamp(1, rows)
-    }
+/// Rows whose logits exist at once, of `rows`.
+pub fn logit_rows(model: &Model, rows: usize) -> usize {
+    (LOGIT_BYTES / 4 / model.vocabulary).clamp(1, rows)
 }
 
 fn check(shape: &ModelShape) -> Result<(), &'static str> {
@@ -122,15 +59,8 @@ fn check(shape: &ModelShape) -> Result<(), &'static str> {
     }
 }
 
-/// The range that consecutive ranges cover.
-fn join<const N: usize>(ranges: [Range<usize>; N]) -> Range<usize> {
-    let start = ranges.first().map_or(0, |range| range.start);
-    let end = ranges.last().map_or(0, |range| range.end);
-    start..end
-}
-
 /// The flat vector cut for AdamW; matrices decay, vectors do not.
-fn pieces(layout: &Layout) -> Vec<Piece> {
+pub fn pieces(layout: &Layout) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (tensor, range) in layout.ranges() {
         let decays = u32::from(tensor.shape.len() == 2);
@@ -167,7 +97,7 @@ impl Batch {
     /// Bytes of [`Buffers`] for this batch.
     pub fn bytes(&self, model: &Model) -> usize {
         let (rows, d, f) = (self.rows(), model.width, model.ffn);
-        let qkv = model.heads(self.length).row();
+        let qkv = Heads::of(model, self.length).row();
         let stats = self.windows * self.length * model.queries;
         let layer = rows * (4 * d + 2 * (3 * d + qkv + 3 * f) + 8) + 4 * stats;
         let layers = if self.recompute {
@@ -177,7 +107,7 @@ impl Batch {
         };
         let streams = 4 * rows * d * (model.layers.len() + 2);
         let backward = rows * (4 * d + 2 * (3 * d + qkv + f)) + 4 * stats;
-        let logits = model.logit_rows(rows) * model.vocabulary * 6;
+        let logits = logit_rows(model, rows) * model.vocabulary * 6;
         layers * layer + streams + backward + logits + 32 * rows
     }
 }
@@ -236,10 +166,11 @@ impl Buffers {
     /// [`CudaError::OutOfMemory`] if the card has not enough.
     pub fn new(device: &Device, model: &Model, batch: Batch) -> Result<Buffers, CudaError> {
         let (rows, d, f) = (batch.rows(), model.width, model.ffn);
-        let row = model.heads(batch.length).row();
+        let row = Heads::of(model, batch.length).row();
         let stats = batch.rows() * model.queries;
-        let (cosines, sines) = angles(model, batch.length);
-        let chunk = model.logit_rows(rows) * model.vocabulary;
+        let mut angles = Angles::default();
+        angles.reach(batch.length, model.width / model.queries, model.rope_theta);
+        let chunk = logit_rows(model, rows) * model.vocabulary;
         let layer = || -> Result<Activations, CudaError> {
             let what = "keeping a layer's activations";
             Ok(Activations {
@@ -268,8 +199,8 @@ impl Buffers {
             order: device.buffer(rows, what)?,
             starts: device.buffer(rows + 1, what)?,
             buckets: device.buffer(1, what)?,
-            cosines: device.uploaded(&cosines, what)?,
-            sines: device.uploaded(&sines, what)?,
+            cosines: device.uploaded(&angles.cos, what)?,
+            sines: device.uploaded(&angles.sin, what)?,
             inputs: (0..=model.layers.len())
                 .map(|_| device.buffer(rows * d, what))
                 .collect::<Result<_, _>>()?,
@@ -330,16 +261,4 @@ pub fn sorted(tokens: &[u32]) -> (Vec<u32>, Vec<u32>) {
         .collect();
     starts.push(tokens.len() as u32);
     (order, starts)
-}
-
-/// Cosines and sines of position·base^(−2i/width), as the CPU has them.
-pub fn angles(model: &Model, length: usize) -> (Vec<f32>, Vec<f32>) {
-    let width = model.width / model.queries;
-    let angle = |position: usize, i: usize| {
-        let power = -2.0 * i as f64 / width as f64;
-        position as f64 * libm::pow(f64::from(model.rope_theta), power)
-    };
-    let all = (0..length).flat_map(|position| (0..width / 2).map(move |i| angle(position, i)));
-    all.map(|angle| (libm::cos(angle) as f32, libm::sin(angle) as f32))
-        .unzip()
 }

@@ -1,28 +1,16 @@
 //! The trainer on a card: the same losses, gradients and steps as the CPU's.
 
-use cairn_primitives::{InnerOptimizer, ModelShape};
-use cudarc::driver::{
-    sys::{CUgraphInstantiate_flags, CUstreamCaptureMode},
-    CudaGraph,
-};
+use cairn_primitives::{Compression, InnerOptimizer, Layout, ModelShape};
 
 use super::{
-    device::{Buffer, Device},
-    error::CudaError,
-    model::{Pass, Weights},
-    ops::{Heads, Piece, Update},
-    plan::{norm_partials, Batch, Buffers, Model},
+    contribution::Selected, error::CudaError, open::Open, ops::Update, peak::peak_flops, plan,
 };
 use crate::{
+    model::Model,
     optimizer::learning_rate,
-    windows::{check_windows, mean_of},
+    windows::{check_length, check_windows, mean_of, tokens_of},
     AdamState, TrainerError,
 };
-
-/// Tokens that [`CudaTrainer::losses`] takes at once.
-const LOSS_TOKENS: usize = 16_384;
-/// Of the free memory, what activations may take, in percent: cuBLASLt and the driver want some, too.
-const SHARE_OF_FREE: usize = 95;
 
 /// How to use a card.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,85 +31,12 @@ pub struct CudaOptions {
 /// bits; they agree with the CPU's within bfloat16's rounding.
 pub struct CudaTrainer {
     shape: ModelShape,
+    layout: Layout,
     model: Model,
     options: CudaOptions,
     /// Nothing after the card was lost, until the next call opens it again.
     open: Option<Open>,
     gradient: Vec<f32>,
-}
-
-/// What is on the card. Memory is given back before the card is closed: fields are dropped in order.
-struct Open {
-    plan: Option<Plan>,
-    resident: Resident,
-    device: Device,
-}
-
-/// What stays on the card between steps.
-struct Resident {
-    weights: Weights,
-    m: Buffer<f32>,
-    v: Buffer<f32>,
-    pieces: Buffer<Piece>,
-    update: Buffer<Update>,
-    partial: Buffer<f64>,
-    /// The sum of a step's losses, and the norm of its gradient.
-    report: Buffer<f64>,
-    update_graph: Captured,
-}
-
-/// How a batch is computed, and the memory for it.
-struct Plan {
-    /// Windows and tokens per window that this is for.
-    asked: (usize, usize),
-    batch: Batch,
-    buffers: Buffers,
-    /// The pass, and the share that its gradients have.
-    graph: Captured,
-    share: f32,
-}
-
-/// A sequence of launches that is recorded the second time it is made, and replayed from then on. The first time
-/// libraries load what they need, which a recording does not allow.
-#[derive(Default)]
-struct Captured {
-    seen: bool,
-    graph: Option<CudaGraph>,
-}
-
-// SAFETY: a graph may be used by one thread at a time, and is used through `&mut`.
-unsafe impl Send for Captured {}
-
-impl Captured {
-    fn run(
-        &mut self,
-        device: &Device,
-        launches: impl FnOnce() -> Result<(), CudaError>,
-    ) -> Result<(), CudaError> {
-        let replaying = |error| CudaError::driver("replaying a graph", error);
-        if let Some(graph) = &self.graph {
-            return graph.launch().map_err(replaying);
-        }
-        if !self.seen {
-            self.seen = true;
-            return launches();
-        }
-        let capturing = |error| CudaError::driver("recording a graph", error);
-        let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
-        device.stream.begin_capture(mode).map_err(capturing)?;
-        let launched = launches();
-        // Ended in any case, or the stream could not be used again.
-        let graph = device.stream.end_capture(CUgraphInstantiate_flags(0));
-        launched?;
-        match graph.map_err(capturing)? {
-            Some(graph) => {
-                let launched = graph.launch();
-                self.graph = Some(graph);
-                launched.map_err(replaying)
-            }
-            None => Ok(()),
-        }
-    }
 }
 
 impl CudaTrainer {
@@ -132,10 +47,11 @@ impl CudaTrainer {
     ///
     /// [`CudaError`], which says what is missing.
     pub fn new(shape: &ModelShape, options: CudaOptions) -> Result<CudaTrainer, CudaError> {
-        let model = Model::new(shape)?;
-        let open = Open::new(&model, options)?;
+        let (model, layout) = (plan::model(shape)?, Layout::of(shape));
+        let open = Open::new(&model, &layout, options)?;
         Ok(CudaTrainer {
             shape: shape.clone(),
+            layout,
             model,
             options,
             open: Some(open),
@@ -155,6 +71,27 @@ impl CudaTrainer {
             .map(|open| open.device.card().name.as_str())
     }
 
+    /// Bytes of the card's memory that are taken by all that was computed so far; what others take meanwhile counts, too.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Cuda`] if the card does not answer.
+    pub fn memory_taken(&mut self) -> Result<usize, TrainerError> {
+        self.with_card(|open, _, _| {
+            let free = open.device.memory()?.0;
+            Ok(open.device.card().free.saturating_sub(free))
+        })
+    }
+
+    /// What products of large matrices reach on the card, in floating-point operations per second.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Cuda`] if it has no memory left for them, or fails.
+    pub fn peak_flops(&mut self) -> Result<f64, TrainerError> {
+        self.with_card(|open, _, _| peak_flops(&open.device))
+    }
+
     /// The mean cross-entropy of each window, in nats per token, as [`Trainer::losses`](crate::Trainer::losses).
     ///
     /// # Errors
@@ -162,7 +99,10 @@ impl CudaTrainer {
     /// [`TrainerError`] if something does not fit the model, or the card fails.
     pub fn losses(&mut self, params: &[f32], windows: &[&[u32]]) -> Result<Vec<f32>, TrainerError> {
         let length = self.check(params, windows)?;
-        self.with_card(|open, model, options| open.losses(model, options, params, windows, length))
+        self.with_card(|open, model, options| {
+            open.put_weights(model, params)?;
+            open.losses(model, options, windows, length)
+        })
     }
 
     /// The mean cross-entropy over all tokens of the windows and its gradient for every parameter, as
@@ -182,12 +122,10 @@ impl CudaTrainer {
         let loss = self.with_card(|open, model, options| {
             open.put_weights(model, params)?;
             open.accumulate(model, options, windows)?;
-            let Open {
-                resident, device, ..
-            } = open;
-            device.download(&resident.weights.gradient, &mut gradient)?;
+            open.device
+                .download(&open.resident.weights.gradient, &mut gradient)?;
             let [loss, _] = open.report()?;
-            Ok(mean_of(loss, tokens(windows)))
+            Ok(mean_of(loss, tokens_of(windows)))
         });
         self.gradient = gradient;
         Ok((loss?, &self.gradient))
@@ -239,13 +177,13 @@ impl CudaTrainer {
     }
 
     /// Does something with the card, which is opened if it was lost; forgets it if it is lost now.
-    fn with_card<T>(
+    pub(super) fn with_card<T>(
         &mut self,
         work: impl FnOnce(&mut Open, &Model, CudaOptions) -> Result<T, CudaError>,
     ) -> Result<T, TrainerError> {
         let open = match &mut self.open {
             Some(open) => open,
-            place => place.insert(Open::new(&self.model, self.options)?),
+            place => place.insert(Open::new(&self.model, &self.layout, self.options)?),
         };
         let result = work(open, &self.model, self.options);
         if matches!(&result, Err(error) if error.is_lost()) {
@@ -254,13 +192,36 @@ impl CudaTrainer {
         result.map_err(TrainerError::from)
     }
 
+    /// Whether the card still has what was put on it: one that was opened anew has not.
+    pub(super) fn check_not_lost(&self) -> Result<(), TrainerError> {
+        match self.open {
+            Some(_) => Ok(()),
+            None => Err(TrainerError::Cuda(CudaError::Lost {
+                doing: "an earlier step",
+                error: "see the error before".into(),
+            })),
+        }
+    }
+
     /// Whether weights and windows fit the model, and how many tokens of a window are fed in.
     fn check(&self, params: &[f32], windows: &[&[u32]]) -> Result<usize, TrainerError> {
         self.check_length("the vector of weights", params.len())?;
+        self.check_windows(windows)
+    }
+
+    pub(super) fn check_windows(&self, windows: &[&[u32]]) -> Result<usize, TrainerError> {
         check_windows(&self.shape, windows)
     }
 
-    fn check_length(&self, what: &'static str, found: usize) -> Result<(), TrainerError> {
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(super) fn check_length(
+        &self,
+        what: &'static str,
+        found: usize,
+    ) -> Result<(), TrainerError> {
         let expected = self.model.parameters;
         if found == expected {
             return Ok(());
@@ -295,25 +256,16 @@ impl Steps<'_> {
         windows: &[&[u32]],
     ) -> Result<f32, TrainerError> {
         let expected = (optimizer.sequence_length as usize).saturating_add(1);
-        if let Some(window) = windows.iter().position(|tokens| tokens.len() != expected) {
-            let found = windows[window].len();
-            return Err(TrainerError::Window {
-                window,
-                expected,
-                found,
-            });
-        }
+        check_length(windows, expected)?;
         check_windows(&self.trainer.shape, windows)?;
-        if self.trainer.open.is_none() {
-            return Err(TrainerError::Cuda(lost_before()));
-        }
+        self.trainer.check_not_lost()?;
         let update = update(optimizer, self.done);
         let [loss, norm] = self.trainer.with_card(|open, model, options| {
             open.accumulate(model, options, windows)?;
             open.update(model, update)?;
             open.report()
         })?;
-        let loss = mean_of(loss, tokens(windows));
+        let loss = mean_of(loss, tokens_of(windows));
         if !(loss.is_finite() && norm.is_finite()) {
             return Err(TrainerError::NotFinite { loss, norm });
         }
@@ -327,32 +279,69 @@ impl Steps<'_> {
     ///
     /// [`TrainerError::Cuda`] if the card is lost.
     pub fn finish(self) -> Result<(Vec<f32>, AdamState), TrainerError> {
-        if self.trainer.open.is_none() {
-            return Err(TrainerError::Cuda(lost_before()));
-        }
+        self.trainer.check_not_lost()?;
         let step = self.done;
         self.trainer.with_card(|open, _, _| {
-            let Open {
-                resident, device, ..
-            } = open;
-            let params = device.downloaded(&resident.weights.values)?;
-            let m = device.downloaded(&resident.m)?;
-            let v = device.downloaded(&resident.v)?;
-            Ok((params, AdamState { m, v, step }))
+            let params = open.device.downloaded(&open.resident.weights.values)?;
+            Ok((params, open.adam(step)?))
         })
     }
-}
 
-fn lost_before() -> CudaError {
-    CudaError::Lost {
-        doing: "an earlier step",
-        error: "see the error before".into(),
+    /// What is to be sent of the pseudo-gradient, `before` less the weights after the steps, and of the error feedback
+    /// of earlier rounds: selected and rounded on the card, so that no weights come back. The bits are those of
+    /// `cairn_gradient::compress`.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if something does not fit the model or is not finite, or if the card fails.
+    pub fn select(
+        self,
+        before: &[f32],
+        error: &[f32],
+        compression: &Compression,
+    ) -> Result<Sending, TrainerError> {
+        let Steps { trainer, done } = self;
+        trainer.check_not_lost()?;
+        trainer.check_length("the vector of weights", before.len())?;
+        trainer.check_length("the error feedback", error.len())?;
+        let layout = trainer.layout.clone();
+        let mut error = error.to_vec();
+        let (selected, adam) = trainer.with_card(|open, _, _| {
+            let adam = open.adam(done)?;
+            let selected = open.select(&layout, compression, before, &mut error)?;
+            Ok((selected, adam))
+        })?;
+        match selected {
+            Some(selected) => Ok(Sending {
+                selected,
+                error,
+                adam,
+            }),
+            None => Err(unsendable(&layout, &error)),
+        }
     }
 }
 
-/// The tokens that windows predict.
-fn tokens(windows: &[&[u32]]) -> usize {
-    windows.iter().map(|window| window.len() - 1).sum()
+/// What a round's steps brought.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sending {
+    /// What is sent of each tensor, in the layout's order.
+    pub selected: Vec<Selected>,
+    /// The error feedback: what is not sent.
+    pub error: Vec<f32>,
+    /// The optimizer's state.
+    pub adam: AdamState,
+}
+
+/// Names the first element that is not finite.
+fn unsendable(layout: &Layout, accumulated: &[f32]) -> TrainerError {
+    let at = accumulated.iter().position(|value| !value.is_finite());
+    let at = at.unwrap_or_default();
+    let of = layout.ranges().find(|(_, range)| range.contains(&at));
+    let (tensor, index) = of.map_or_else(Default::default, |(tensor, range)| {
+        (tensor.name.clone(), at - range.start)
+    });
+    TrainerError::Unsendable { tensor, index }
 }
 
 /// The numbers of the update after `done` steps; the CPU's, to the bit.
@@ -367,219 +356,5 @@ pub(crate) fn update(optimizer: &InnerOptimizer, done: u64) -> Update {
         correction: (1.0 / (1.0 - libm::pow(beta2, step))) as f32,
         epsilon: optimizer.epsilon.to_f32(),
         kept: (1.0 - rate * optimizer.weight_decay.to_f64()) as f32,
-    }
-}
-
-impl Open {
-    fn new(model: &Model, options: CudaOptions) -> Result<Open, CudaError> {
-        let head_width = Heads::kernel_width(model.width / model.queries);
-        let head_width = head_width.ok_or(CudaError::Shape {
-            reason: "its heads are wider than 128",
-        })?;
-        let device = Device::open(options.ordinal, head_width)?;
-        let n = model.parameters;
-        let resident = Resident {
-            weights: Weights {
-                values: device.buffer(n, "the weights")?,
-                rounded: device.buffer(n, "the weights' rounded copy")?,
-                gradient: device.buffer(n, "the gradient")?,
-            },
-            m: device.buffer(n, "the optimizer's first moment")?,
-            v: device.buffer(n, "the optimizer's second moment")?,
-            pieces: device.uploaded(&model.pieces, "the optimizer's pieces")?,
-            update: device.buffer(1, "the optimizer's numbers")?,
-            partial: device.buffer(norm_partials(n), "the gradient's norm")?,
-            report: device.buffer(2, "the step's report")?,
-            update_graph: Captured::default(),
-        };
-        Ok(Open {
-            plan: None,
-            resident,
-            device,
-        })
-    }
-
-    fn put_weights(&mut self, model: &Model, params: &[f32]) -> Result<(), CudaError> {
-        let weights = &mut self.resident.weights;
-        self.device.upload(params, &mut weights.values)?;
-        let (rounded, values) = (weights.rounded.ptr(), weights.values.ptr());
-        self.device.round(rounded, values, model.parameters)
-    }
-
-    /// Makes the plan fit `windows` windows of `length` tokens.
-    fn fit(
-        &mut self,
-        model: &Model,
-        options: CudaOptions,
-        windows: usize,
-        length: usize,
-    ) -> Result<(), CudaError> {
-        let asked = (windows, length);
-        if self.plan.as_ref().is_some_and(|plan| plan.asked == asked) {
-            return Ok(());
-        }
-        // What the old plan had is free again before the new one is made.
-        self.plan = None;
-        self.device.synchronize("freeing a batch's memory")?;
-        let batch = self.choose(model, options, windows, length)?;
-        self.plan = Some(Plan {
-            asked,
-            batch,
-            buffers: Buffers::new(&self.device, model, batch)?,
-            graph: Captured::default(),
-            share: 0.0,
-        });
-        Ok(())
-    }
-
-    /// As many windows at once as fit, without computing anything twice if possible; always a divisor of all,
-    /// so that every part is the same graph.
-    fn choose(
-        &self,
-        model: &Model,
-        options: CudaOptions,
-        windows: usize,
-        length: usize,
-    ) -> Result<Batch, CudaError> {
-        let free = self.device.memory()?.0 / 100 * SHARE_OF_FREE;
-        let most = options.windows_at_once.unwrap_or(windows).max(1);
-        let divisors = || {
-            (1..=windows.min(most))
-                .rev()
-                .filter(|n| windows.is_multiple_of(*n))
-        };
-        let batch = |windows, recompute| Batch {
-            windows,
-            length,
-            recompute,
-        };
-        let fitting = [options.recompute, true]
-            .into_iter()
-            .flat_map(|recompute| divisors().map(move |windows| batch(windows, recompute)))
-            .find(|batch| batch.bytes(model) <= free);
-        // If nothing fits, reserving the least of all says by how much.
-        Ok(fitting.unwrap_or(batch(1, true)))
-    }
-
-    /// The gradient of the mean loss over all windows, and the sum of their losses.
-    fn accumulate(
-        &mut self,
-        model: &Model,
-        options: CudaOptions,
-        windows: &[&[u32]],
-    ) -> Result<(), CudaError> {
-        let length = windows.first().map_or(0, |window| window.len() - 1);
-        self.fit(model, options, windows.len(), length)?;
-        let Open {
-            plan,
-            resident,
-            device,
-        } = self;
-        let Some(plan) = plan else {
-            return Ok(());
-        };
-        let share = 1.0 / tokens(windows) as f32;
-        if plan.share != share {
-            (plan.share, plan.graph) = (share, Captured::default());
-        }
-        let device = &*device;
-        device.clear(&resident.weights.gradient)?;
-        device.clear(&resident.report)?;
-        for part in windows.chunks(plan.batch.windows) {
-            plan.buffers.load(device, part)?;
-            let pass = Pass {
-                device,
-                model,
-                weights: &resident.weights,
-                buffers: &plan.buffers,
-                batch: plan.batch,
-            };
-            let losses = plan.buffers.losses.ptr();
-            plan.graph.run(device, || {
-                pass.forward(true)?;
-                pass.backward(share)?;
-                device.add_losses(resident.report.ptr(), losses, plan.batch.rows())
-            })?;
-        }
-        Ok(())
-    }
-
-    /// Clips the gradient and updates the weights.
-    fn update(&mut self, model: &Model, update: Update) -> Result<(), CudaError> {
-        let Open {
-            resident, device, ..
-        } = self;
-        device.upload(&[update], &mut resident.update)?;
-        let Resident {
-            weights,
-            m,
-            v,
-            pieces,
-            update,
-            partial,
-            report,
-            update_graph,
-        } = resident;
-        let (loss, norm) = (report.at(0), report.at(1));
-        update_graph.run(device, || {
-            let gradient = weights.gradient.ptr();
-            device.norm(norm, partial.ptr(), gradient, model.parameters)?;
-            device.adamw(
-                weights.values.ptr(),
-                weights.rounded.ptr(),
-                m.ptr(),
-                v.ptr(),
-                gradient,
-                (pieces.ptr(), pieces.len()),
-                update.ptr(),
-                norm,
-                loss,
-            )
-        })
-    }
-
-    /// The sum of the losses, and the gradient's norm.
-    fn report(&self) -> Result<[f64; 2], CudaError> {
-        let mut report = [0f64; 2];
-        self.device.download(&self.resident.report, &mut report)?;
-        Ok(report)
-    }
-
-    fn losses(
-        &mut self,
-        model: &Model,
-        options: CudaOptions,
-        params: &[f32],
-        windows: &[&[u32]],
-        length: usize,
-    ) -> Result<Vec<f32>, CudaError> {
-        self.put_weights(model, params)?;
-        let mut losses = Vec::with_capacity(windows.len());
-        let options = CudaOptions {
-            recompute: true,
-            ..options
-        };
-        for windows in windows.chunks((LOSS_TOKENS / length).max(1)) {
-            self.fit(model, options, windows.len(), length)?;
-            let Some(plan) = &mut self.plan else {
-                continue;
-            };
-            for part in windows.chunks(plan.batch.windows) {
-                plan.buffers.load(&self.device, part)?;
-                let pass = Pass {
-                    device: &self.device,
-                    model,
-                    weights: &self.resident.weights,
-                    buffers: &plan.buffers,
-                    batch: plan.batch,
-                };
-                pass.forward(false)?;
-                pass.losses()?;
-                let each = self.device.downloaded(&plan.buffers.losses)?;
-                let sum = |window: &[f32]| window.iter().map(|loss| f64::from(*loss)).sum::<f64>();
-                losses.extend(each.chunks(length).map(|one| mean_of(sum(one), length)));
-            }
-        }
-        Ok(losses)
     }
 }

@@ -1,13 +1,19 @@
 //! Contributions made and applied by the card's kernels have the bits of the CPU's.
 
-use cairn_gradient::{compress, outer_step, Contribution, Header};
+use cairn_gradient::{compress, encode, outer_step, Contribution, Header, SparseTensor};
 use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid};
-use cairn_trainer::cuda::{
-    contribution::{Contributions, Sent, Share},
-    Device,
+use cairn_trainer::{
+    cuda::{
+        contribution::{Contributions, OuterRule, Selected, Share},
+        CudaOptions, CudaTrainer, Device,
+    },
+    initial_weights, AdamState, TrainerError,
 };
 
-use crate::fake::driver;
+use crate::{
+    fake::driver,
+    training::{optimizer, shape, slices, windows},
+};
 
 /// Whole blocks, blocks cut off at both edges, a vector, and a tensor of few elements.
 fn layout() -> Layout {
@@ -62,9 +68,34 @@ fn header(layout: &Layout) -> Header {
 
 /// What the CPU makes of the same, and the error feedback after it.
 fn on_the_cpu(layout: &Layout, kept: u16, delta: &[f32], error: &mut [f32]) -> Contribution {
-    compress(layout, &compression(kept), delta, error, header(layout))
-        .unwrap()
-        .0
+    let made = compress(layout, &compression(kept), delta, error, header(layout));
+    made.unwrap().0
+}
+
+/// What the card selected, as the codec has it.
+fn sparse(layout: &Layout, kept: u16, selected: &[Selected]) -> Vec<SparseTensor> {
+    assert_eq!(selected.len(), layout.0.len());
+    let tensors = layout.0.iter().zip(selected);
+    tensors
+        .map(|(tensor, sent)| {
+            SparseTensor::from_codes(tensor, kept, sent.codes.clone(), &sent.levels).unwrap()
+        })
+        .collect()
+}
+
+/// What the codec has, as the card takes it.
+fn selected(contribution: &Contribution) -> Vec<Selected> {
+    let tensors = contribution.tensors.iter();
+    tensors
+        .map(|tensor| Selected {
+            codes: tensor.codes().to_vec(),
+            levels: tensor.levels().collect(),
+        })
+        .collect()
+}
+
+fn difference(before: &[f32], after: &[f32]) -> Vec<f32> {
+    before.iter().zip(after).map(|(a, b)| a - b).collect()
 }
 
 fn bits(numbers: &[f32]) -> Vec<u32> {
@@ -79,101 +110,192 @@ fn a_contribution_has_the_cpus_bits() {
         driver().seed(seed);
         let device = Device::open(0, 16).unwrap();
         let (before, after) = (numbers(n, seed), numbers(n, seed + 10));
-        let delta: Vec<f32> = before.iter().zip(&after).map(|(a, b)| a - b).collect();
         let mut want_error = numbers(n, seed + 20);
-        let mut error = want_error.clone();
-        on_the_cpu(&layout, kept, &delta, &mut want_error);
-        let beta = compression(kept).error_decay.to_f32();
+        let on_card = |numbers: &[f32]| device.uploaded(numbers, "a test").unwrap();
+        let error = on_card(&want_error);
+        let want = on_the_cpu(&layout, kept, &difference(&before, &after), &mut want_error);
         let contributions = Contributions::new(&device, &layout, kept.into()).unwrap();
-        let accumulated: Vec<f32> = error
-            .iter()
-            .zip(&delta)
-            .map(|(e, d)| beta * e + d)
-            .collect();
-        let sent = contributions
-            .compress(&before, &after, &mut error, beta)
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            bits(&error),
-            bits(&want_error),
-            "{kept} kept, schedule {seed}"
-        );
-        // What was sent is what is missing.
-        for ((_, range), sent) in layout.ranges().zip(&sent) {
-            let mut left = accumulated[range.clone()].to_vec();
-            for (index, value) in sent.indices.iter().zip(&sent.values) {
-                left[*index as usize] -= value;
-            }
-            assert_eq!(bits(&left), bits(&error[range]));
-            assert!(sent.indices.is_sorted_by(|a, b| a < b));
-        }
+        let beta = compression(kept).error_decay.to_f32();
+        let (before, after) = (on_card(&before), on_card(&after));
+        let sent = contributions.select(&device, &before, &after, &error, beta);
+        let sent = sparse(&layout, kept, &sent.unwrap().unwrap());
+        assert_eq!(sent, want.tensors, "{kept} kept, schedule {seed}");
+        let error = device.downloaded(&error).unwrap();
+        assert_eq!(bits(&error), bits(&want_error), "{kept} kept");
     }
 }
 
 #[test]
 fn the_outer_step_has_the_cpus_bits() {
-    driver().seed(5);
     let layout = layout();
     let n = layout.parameters();
-    let device = Device::open(0, 16).unwrap();
-    let contributions = Contributions::new(&device, &layout, 700).unwrap();
-    // The same magnitudes with other signs: all norms are equal, and nothing is clipped.
-    let magnitudes = numbers(n, 40);
-    let (mut theirs, mut ours): (Vec<(Uid, Contribution)>, Vec<Vec<Sent>>) = Default::default();
-    for uid in 0..3u16 {
-        let signs = numbers(n, 50 + u64::from(uid));
-        let delta: Vec<f32> = magnitudes
-            .iter()
-            .zip(&signs)
-            .map(|(x, s)| x.copysign(*s))
+    for (seed, rho) in [(5, 0), (6, 500_000_000), (7, 1_000_000_000)] {
+        driver().seed(seed);
+        let device = Device::open(0, 16).unwrap();
+        let contributions = Contributions::new(&device, &layout, 700).unwrap();
+        // The same magnitudes with other signs: all norms are equal, and nothing is clipped.
+        let magnitudes = numbers(n, 40);
+        let theirs: Vec<(Uid, Contribution)> = (0..3u16)
+            .map(|uid| {
+                let signs = numbers(n, 50 + u64::from(uid));
+                let with_signs = magnitudes.iter().zip(&signs).map(|(x, s)| x.copysign(*s));
+                let delta: Vec<f32> = with_signs.collect();
+                (uid, on_the_cpu(&layout, 700, &delta, &mut vec![0.0; n]))
+            })
             .collect();
-        let (mut one, mut other) = (vec![0.0; n], vec![0.0; n]);
-        theirs.push((uid, on_the_cpu(&layout, 700, &delta, &mut one)));
-        let zeros = vec![0.0; n];
-        let beta = compression(700).error_decay.to_f32();
-        let sent = contributions
-            .compress(&delta, &zeros, &mut other, beta)
-            .unwrap();
-        ours.push(sent.unwrap());
-    }
-    for rho in [0, 500_000_000, 1_000_000_000] {
         let outer = OuterStep {
             learning_rate: Nano(900_000_000),
             rho: Nano(rho),
         };
         let mut want = numbers(n, 60);
-        let mut theta = want.clone();
+        let theta = device.uploaded(&want, "a test").unwrap();
         outer_step(&mut want, &layout, &theirs, &outer).unwrap();
+        let ours: Vec<Vec<Selected>> = theirs.iter().map(|(_, one)| selected(one)).collect();
         let clips = vec![1.0; layout.0.len()];
-        let shares: Vec<Share> = ours
-            .iter()
-            .map(|tensors| Share {
-                tensors,
-                clips: &clips,
-            })
-            .collect();
-        let least = (rho * 3).div_ceil(1_000_000_000) as u32;
-        contributions
-            .apply(&mut theta, &shares, least, outer.learning_rate.to_f32())
-            .unwrap();
+        let share = |tensors| Share {
+            tensors,
+            clips: &clips,
+        };
+        let shares: Vec<Share> = ours.iter().map(|tensors| share(tensors)).collect();
+        let rule = OuterRule {
+            least: (rho * 3).div_ceil(1_000_000_000).max(1) as u32,
+            rate: outer.learning_rate.to_f32(),
+        };
+        contributions.step(&device, &theta, &shares, rule).unwrap();
+        let theta = device.downloaded(&theta).unwrap();
         assert_eq!(bits(&theta), bits(&want), "ρ = {rho} · 10⁻⁹");
+        // What belongs to another layout is refused.
+        let (other, wrong) = (
+            share(&ours[0][1..]),
+            Share {
+                clips: &clips[1..],
+                ..shares[0]
+            },
+        );
+        for share in [other, wrong] {
+            let refused = contributions.step(
+                &device,
+                &device.uploaded(&want, "a test").unwrap(),
+                &[share],
+                rule,
+            );
+            assert!(refused.is_err());
+        }
     }
 }
 
+/// Two steps on the card from `start`, before what became of them leaves it.
+fn two_steps<T>(start: &[f32], then: impl FnOnce(cairn_trainer::cuda::Steps) -> T) -> T {
+    let mut card = CudaTrainer::new(&shape(), CudaOptions::default()).unwrap();
+    let mut steps = card.begin(start, &AdamState::new(start.len())).unwrap();
+    for step in 0..2 {
+        let windows = windows(step);
+        steps.step(&optimizer(), &slices(&windows)).unwrap();
+    }
+    then(steps)
+}
+
+/// From a miner's steps to the file: what the card selects is what the CPU makes of the same weights.
 #[test]
-fn what_is_not_finite_is_not_sent_and_changes_nothing() {
+fn a_round_on_the_card_ends_in_the_bytes_that_the_cpu_would_have_sent() {
     driver();
-    let layout = layout();
-    let n = layout.parameters();
-    let device = Device::open(0, 16).unwrap();
-    let contributions = Contributions::new(&device, &layout, 64).unwrap();
-    let (mut before, after, error) = (numbers(n, 1), numbers(n, 2), numbers(n, 3));
-    before[9_000] = f32::INFINITY;
-    let mut left = error.clone();
-    let sent = contributions
-        .compress(&before, &after, &mut left, 1.0)
-        .unwrap();
-    assert_eq!(sent, None);
-    assert_eq!(left, error);
+    let (layout, start) = (Layout::of(&shape()), initial_weights(&shape(), 3));
+    let (compression, header) = (compression(64), header(&layout));
+    let before = numbers(start.len(), 70);
+    let (after, adam) = two_steps(&start, |steps| steps.finish().unwrap());
+    let delta = difference(&start, &after);
+    let mut error = before.clone();
+    let (_, file) = compress(&layout, &compression, &delta, &mut error, header.clone()).unwrap();
+
+    let sending = two_steps(&start, |steps| steps.select(&start, &before, &compression));
+    let sending = sending.unwrap();
+    let tensors = sparse(&layout, 64, &sending.selected);
+    let contribution = Contribution { header, tensors };
+    assert_eq!(encode(&contribution, &layout, &compression).unwrap(), file);
+    assert_eq!(bits(&sending.error), bits(&error));
+    assert_eq!(sending.adam, adam);
+}
+
+#[test]
+fn what_is_not_finite_is_not_sent_and_is_named() {
+    driver();
+    let (layout, start) = (Layout::of(&shape()), initial_weights(&shape(), 3));
+    let (tensor, range) = layout.ranges().nth(2).unwrap();
+    let mut damaged = vec![0.0; start.len()];
+    damaged[range.start + 5] = f32::INFINITY;
+    let error = two_steps(&start, |steps| {
+        steps.select(&start, &damaged, &compression(64))
+    });
+    match error {
+        Err(TrainerError::Unsendable {
+            tensor: name,
+            index: 5,
+        }) => assert_eq!(name, tensor.name),
+        other => panic!("{other:?}"),
+    }
+    let short = two_steps(&start, |steps| {
+        steps.select(&start, &damaged[1..], &compression(64))
+    });
+    assert!(matches!(short, Err(TrainerError::Length { .. })));
+}
+
+/// A contribution tried out on the card gives the weights, and so the losses, of the CPU's outer step.
+#[test]
+fn a_trial_measures_the_weights_that_the_outer_step_makes() {
+    driver();
+    let (layout, start) = (Layout::of(&shape()), initial_weights(&shape(), 4));
+    let delta = numbers(start.len(), 80);
+    let contribution = on_the_cpu(&layout, 64, &delta, &mut vec![0.0; start.len()]);
+    let outer = OuterStep {
+        learning_rate: Nano(700_000_000),
+        rho: Nano::ONE,
+    };
+    let mut moved = start.clone();
+    let (sent, alone) = (selected(&contribution), [(0, contribution)]);
+    outer_step(&mut moved, &layout, &alone, &outer).unwrap();
+    let batch = windows(0);
+    let mut card = CudaTrainer::new(&shape(), CudaOptions::default()).unwrap();
+    let at_first = card.losses(&start, &slices(&batch)).unwrap();
+    let afterwards = card.losses(&moved, &slices(&batch)).unwrap();
+    assert_ne!(at_first, afterwards);
+
+    let clips = vec![1.0; layout.0.len()];
+    let share = Share {
+        tensors: &sent,
+        clips: &clips,
+    };
+    let rule = OuterRule {
+        rate: outer.learning_rate.to_f32(),
+        least: 1,
+    };
+    let mut trial = card.trial(&start).unwrap();
+    assert_eq!(trial.losses(&slices(&batch)).unwrap(), at_first);
+    // Each begins with the weights that were given.
+    for _ in 0..2 {
+        trial.step(64, &[share], rule).unwrap();
+        assert_eq!(trial.losses(&slices(&batch)).unwrap(), afterwards);
+    }
+    trial.step(64, &[], rule).unwrap();
+    assert_eq!(trial.losses(&slices(&batch)).unwrap(), at_first);
+}
+
+#[test]
+fn a_card_lost_while_selecting_or_measuring_is_an_error_and_no_other_weights() {
+    let fake = driver();
+    let start = initial_weights(&shape(), 5);
+    let zeros = vec![0.0; start.len()];
+    let lost = two_steps(&start, |steps| {
+        fake.fail_after(0);
+        steps.select(&start, &zeros, &compression(64))
+    });
+    fake.fail_after(-1);
+    assert!(matches!(lost, Err(TrainerError::Cuda(error)) if error.is_lost()));
+    let batch = windows(0);
+    let mut card = CudaTrainer::new(&shape(), CudaOptions::default()).unwrap();
+    let mut trial = card.trial(&start).unwrap();
+    fake.fail_after(3);
+    assert!(trial.losses(&slices(&batch)).is_err());
+    fake.fail_after(-1);
+    assert!(trial.losses(&slices(&batch)).is_err());
+    assert!(card.losses(&start, &slices(&batch)).is_ok());
 }

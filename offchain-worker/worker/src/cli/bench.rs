@@ -8,6 +8,7 @@ use cairn_primitives::ModelShape;
 use cairn_trainer::{
     bench::{Measured, Plan},
     config::{self, Needs},
+    engine::{Device, Engine},
     Settings,
 };
 use clap::{builder::BoolishValueParser, Args, Subcommand};
@@ -21,7 +22,7 @@ use crate::{amount::thousands, error::Failure, table::table};
 pub enum Bench {
     /// Time training steps of a named model on this machine
     #[command(
-        after_help = "Examples:\n  cairn bench train --config 10m --threads 2\n  cairn bench train --config 100m --seq 512 --batch 4 --recompute --json\n  cairn bench train --config covenant-72b --seq 2048 --batch 1 --dry-run"
+        after_help = "Examples:\n  cairn bench train --config 10m --threads 2\n  cairn bench train --config 1b --seq 2048 --batch 8 --device cuda:0\n  cairn bench train --config 100m --seq 512 --batch 4 --recompute --json\n  cairn bench train --config covenant-72b --seq 2048 --batch 1 --dry-run"
     )]
     Train(Train),
     /// Time compressing a pseudo-gradient, and decoding and applying contributions
@@ -44,7 +45,8 @@ impl Bench {
 /// `cairn bench train`.
 #[derive(Args, Debug)]
 pub struct Train {
-    /// The model: tiny, 10m, 100m, 1b, 8b or covenant-72b
+    /// The model: tiny, 10m, 100m, 1b, 8b or covenant-72b (a settings file is named before the verb: cairn --config FILE
+    /// bench train)
     // The same name as the settings file's, and so the same type.
     #[arg(long, env = "CAIRN_MODEL", default_value = "10m", value_name = "NAME")]
     config: PathBuf,
@@ -59,10 +61,10 @@ pub struct Train {
         value_name = "SEQUENCES"
     )]
     batch: usize,
-    /// What computes
-    #[arg(long, env = "CAIRN_DEVICE", default_value = "cpu", value_parser = ["cpu"])]
-    device: String,
-    /// Threads [default: one per core]
+    /// What computes: cpu, or cuda:N, or the first card if there is one (auto)
+    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cpu, value_name = "DEVICE")]
+    device: Device,
+    /// Threads of the CPU [default: one per core]
     #[arg(long, env = "CAIRN_THREADS", value_name = "NUMBER")]
     threads: Option<usize>,
     /// Steps that are timed; the median counts
@@ -103,7 +105,10 @@ impl Train {
             Some(shape) => Ok((name, shape)),
             None => Err(Failure::new(
                 format!("there is no model `{name}`"),
-                format!("--config takes one of {}", config::NAMES.join(", ")),
+                format!(
+                    "--config takes one of {} here; a settings file is named before the verb: cairn --config FILE bench train",
+                    config::NAMES.join(", ")
+                ),
             )),
         }
     }
@@ -116,6 +121,7 @@ impl Train {
             shape: shape.clone(),
             length: self.seq,
             windows: self.batch,
+            device: self.device,
             threads,
             steps: self.steps,
             settings: Settings {
@@ -132,7 +138,7 @@ impl Train {
             config: name,
             sequence_length: self.seq,
             sequences: self.batch,
-            device: self.device,
+            device: self.device.to_string(),
             threads,
             simd: cairn_trainer::simd(),
             recompute: self.recompute,
@@ -173,21 +179,25 @@ impl Report {
                     format!("{:.0} %", 100.0 * m.share_of_peak),
                 ),
                 ("all buffers", bytes(m.buffer_bytes)),
-                ("peak memory", m.peak_memory.map_or("unknown".into(), bytes)),
+                (
+                    "peak memory of the host",
+                    m.peak_memory.map_or("unknown".into(), bytes),
+                ),
             ]);
         }
         let rows: Vec<Vec<String>> = rows
             .into_iter()
             .map(|(name, value)| vec![name.into(), value])
             .collect();
+        let on = match &self.measured {
+            Some(measured) if measured.computed_on != Engine::CPU => measured.computed_on.clone(),
+            _ => format!("{} ({} threads, {})", self.device, self.threads, self.simd),
+        };
         format!(
-            "{}: {} sequences of {} tokens on {} ({} threads, {})\n{}",
+            "{}: {} sequences of {} tokens on {on}\n{}",
             self.config,
             self.sequences,
             self.sequence_length,
-            self.device,
-            self.threads,
-            self.simd,
             table(&["", ""], &rows).trim_start()
         )
     }

@@ -43,8 +43,10 @@ use crate::{devnet, error::Failure};
     after_help = "Examples:\n  cairn devnet                              a network that trains a small model on this machine\n  cairn wallet new miner\n  cairn mine --key miner --node ws://127.0.0.1:9944 --netuid 1 --store file:///srv/cairn\n  cairn status --netuid 1\n\nEvery option can be set by its flag, by a variable CAIRN_…, or in a TOML file (--config)."
 )]
 pub struct Cli {
-    /// Read settings from this TOML file: keys are the long names of options, tables the names of commands
-    #[arg(long, global = true, env = "CAIRN_CONFIG", value_name = "FILE")]
+    /// Read settings from this TOML file, or the one that CAIRN_CONFIG names: keys are the long names of options, tables
+    /// the names of commands
+    // Taken from arguments and environment before they are parsed (`settings::take_file`); here for the help.
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -113,7 +115,8 @@ pub fn main() -> ExitCode {
 
 fn parse(arguments: Vec<OsString>) -> Result<Cli, Failure> {
     let mut command = Cli::command();
-    if let Some(file) = settings::file_of(&arguments) {
+    let (file, arguments) = settings::take_file(arguments);
+    if let Some(file) = file {
         command = settings::read(command, &file)?;
     }
     let matches = command.get_matches_from(arguments);

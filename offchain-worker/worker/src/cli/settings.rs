@@ -14,6 +14,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsString,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -22,29 +23,40 @@ use toml::{Table, Value};
 
 use crate::error::Failure;
 
-/// The file named by `--config` or `CAIRN_CONFIG`. Looked for before anything else is parsed, since it
-/// decides what the defaults are. For `cairn bench train`, `--config` names a model, unless there is such a file.
-pub fn file_of(arguments: &[OsString]) -> Option<PathBuf> {
-    let train = arguments.windows(2).any(|verb| verb == ["bench", "train"]);
-    stated(arguments)
-        .filter(|file| !train || file.is_file())
-        .or_else(|| std::env::var_os("CAIRN_CONFIG").map(PathBuf::from))
-        .filter(|file| !file.as_os_str().is_empty())
+/// The file named by `--config` or `CAIRN_CONFIG`, and the arguments without it: it decides what the defaults are, so it
+/// is looked for before they are parsed.
+///
+/// Behind `bench train`, `--config` is the model's configuration and left there; a settings file comes before.
+pub fn take_file(mut arguments: Vec<OsString>) -> (Option<PathBuf>, Vec<OsString>) {
+    let verb = arguments
+        .windows(2)
+        .position(|verb| verb == ["bench", "train"]);
+    let end = verb.unwrap_or(arguments.len());
+    let stated = stated(arguments.get(..end).unwrap_or_default());
+    let file = match stated {
+        Some((file, place)) => {
+            arguments.drain(place);
+            Some(file)
+        }
+        None => std::env::var_os("CAIRN_CONFIG").map(PathBuf::from),
+    };
+    let file = file.filter(|file| !file.as_os_str().is_empty());
+    (file, arguments)
 }
 
-/// What follows `--config`.
-fn stated(arguments: &[OsString]) -> Option<PathBuf> {
-    let mut arguments = arguments.iter().skip(1);
-    while let Some(argument) = arguments.next() {
+/// What follows `--config`, and where both stand.
+fn stated(arguments: &[OsString]) -> Option<(PathBuf, Range<usize>)> {
+    for (at, argument) in arguments.iter().enumerate().skip(1) {
         let text = argument.to_string_lossy();
         if text == "--" {
             break;
         }
         if text == "--config" {
-            return arguments.next().map(PathBuf::from);
+            let file = arguments.get(at + 1)?;
+            return Some((file.into(), at..at + 2));
         }
         if let Some(path) = text.strip_prefix("--config=") {
-            return Some(PathBuf::from(path));
+            return Some((path.into(), at..at + 1));
         }
     }
     None
@@ -212,13 +224,25 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_found_wherever_it_is_named() {
-        let arguments = |list: &[&str]| list.iter().map(OsString::from).collect::<Vec<_>>();
-        let found = |list: &[&str]| file_of(&arguments(list));
-        assert_eq!(found(&["cairn", "mine", "--config", "x"]), Some("x".into()));
-        assert_eq!(found(&["cairn", "--config=y", "mine"]), Some("y".into()));
-        let bench = |config| found(&["cairn", "bench", "train", "--config", config]);
-        assert_eq!(bench("10m"), None);
-        assert_eq!(bench("Cargo.toml"), Some("Cargo.toml".into()));
+    fn the_file_is_found_wherever_it_is_named_and_a_model_is_left() {
+        let taken = |line: &str| {
+            let arguments = line.split(' ').map(OsString::from).collect();
+            let (file, left) = take_file(arguments);
+            let left: Vec<_> = left.iter().map(|text| text.to_string_lossy()).collect();
+            (file, left.join(" "))
+        };
+        let file = |name: &str, left: &str| (Some(PathBuf::from(name)), left.to_string());
+        assert_eq!(
+            taken("cairn mine --config x -v"),
+            file("x", "cairn mine -v")
+        );
+        assert_eq!(taken("cairn --config=y mine"), file("y", "cairn mine"));
+        let model = "cairn bench train --config 10m";
+        assert_eq!(taken(model), (None, model.into()));
+        let both = "cairn --config x bench train --config 10m";
+        assert_eq!(taken(both), file("x", model));
+        for nothing in ["cairn mine -- --config x", "cairn mine --config"] {
+            assert_eq!(taken(nothing), (None, nothing.into()));
+        }
     }
 }

@@ -11,12 +11,21 @@ static const u32 PER_THREAD = 16;
 // Above all levels: the bits of 65,536 as bfloat16.
 static const u32 LEVEL_LIMIT = 0x4780;
 
+// Bits of a code beside the place within the block: the value has the high level, the value is negative.
+static const u16 PLACE = 0x0fff, HIGH = 1 << 14, NEGATIVE = 1 << 15;
+
 // Where a block lies: `start` in the flat vector, rows of `width` elements that begin `columns` apart.
 struct Block {
     u64 start;
-    u64 out;  // its first entry among all
+    u64 out;  // its first code among all
     u32 columns, width, length, keep;
+    u32 tensor;  // which tensor it is of
 };
+
+// Where a place of a block lies in the flat vector.
+DEVICE u64 index_of(const Block& block, u32 place) {
+    return block.start + (u64)(place / block.width) * block.columns + place % block.width;
+}
 
 // Threads read 16 places that follow each other; a gap after each 16 puts them into different banks.
 DEVICE u32 padded(u32 place) { return place + place / PER_THREAD; }
@@ -79,18 +88,17 @@ DEVICE void two_levels(const u32* ascending, u32 count, u32& low, u32& high, u32
     threshold = 0x7f800000u;
 }
 
-// One block of the grid per block of the model. Entries come in ascending order of their place. `fault` becomes
-// 1 if anything is not finite.
-KERNEL(256) compress_blocks(u16* places, float* values, float* error, u32* fault, const float* before, const float* after,
+// One block of the grid per block of the model. Codes come in ascending order of their place; `levels` gets two per
+// block, the low one first. `fault` becomes 1 if anything is not finite.
+KERNEL(256) compress_blocks(u16* codes, u16* levels, float* error, u32* fault, const float* before, const float* after,
                             const Block* blocks, float beta) {
     __shared__ u32 magnitudes[BLOCK + BLOCK / PER_THREAD];
     __shared__ u32 largest[BLOCK];
     __shared__ u16 kept[BLOCK];
-    __shared__ u32 levels[3];
+    __shared__ u32 low, high, threshold;
     Block block = blocks[blockIdx.x];
-    auto index = [&](u32 place) { return block.start + (u64)(place / block.width) * block.columns + place % block.width; };
     for (u32 place = threadIdx.x; place < block.length; place += blockDim.x) {
-        u64 at = index(place);
+        u64 at = index_of(block, place);
         float x = beta * error[at] + (before[at] - after[at]);
         error[at] = x;
         u32 bits = __float_as_uint(x) & 0x7fffffffu;
@@ -132,35 +140,52 @@ KERNEL(256) compress_blocks(u16* places, float* values, float* error, u32* fault
     for (u32 i = block.keep + threadIdx.x; i < length; i += blockDim.x) largest[i] = 0xffffffffu;
     __syncthreads();
     sort(largest, length);
-    if (threadIdx.x == 0) two_levels(largest, block.keep, levels[0], levels[1], levels[2]);
+    if (threadIdx.x == 0) {
+        two_levels(largest, block.keep, low, high, threshold);
+        levels[2 * blockIdx.x] = (u16)low, levels[2 * blockIdx.x + 1] = (u16)high;
+    }
     __syncthreads();
 
     for (u32 i = threadIdx.x; i < block.keep; i += blockDim.x) {
-        u64 at = index(kept[i]);
+        u64 at = index_of(block, kept[i]);
         float x = error[at];
         u32 bits = __float_as_uint(x);
-        u32 level = (bits & 0x7fffffffu) >= levels[2] ? levels[1] : levels[0];
+        bool is_high = (bits & 0x7fffffffu) >= threshold;
+        u32 level = is_high ? high : low;
         // There is no −0 on the wire.
-        float sent = level == 0 ? 0.0f : __uint_as_float(level << 16 | (bits & 0x80000000u));
-        error[at] = x - sent;
-        places[block.out + i] = kept[i];
-        values[block.out + i] = sent;
+        u32 sign = level == 0 ? 0 : bits & 0x80000000u;
+        error[at] = x - __uint_as_float(level << 16 | sign);
+        codes[block.out + i] = kept[i] | (is_high ? HIGH : 0) | (sign ? NEGATIVE : 0);
     }
 }
 
-// Adds `clip` times what one contribution sent of a tensor. No index comes twice, so no thread meets another;
-// contributions follow each other on the stream.
-KERNEL(256) add_contribution(float* sums, u16* senders, const u32* indices, const float* values, u32 count, float clip) {
-    u32 i = blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= count) return;
-    sums[indices[i]] += clip * values[i];
-    senders[indices[i]]++;
-}
-
-// theta −= rate · sum / max(senders, least), where anybody sent.
-KERNEL(256) apply_contributions(float* theta, const float* sums, const u16* senders, u64 length, u32 least, float rate) {
-    u64 i = (u64)blockIdx.x * blockDim.x + threadIdx.x;
-    if (i >= length || senders[i] == 0) return;
-    u32 divisor = senders[i] > least ? senders[i] : least;
-    theta[i] -= rate * (sums[i] * (1.0f / (float)divisor));
+// One block of the grid per block of the model: adds up what `senders` contributions, in their order, sent of it, each
+// times its `clips` of the block's tensor, and takes `rate` times the mean over at least `least` senders from `theta`.
+// A contribution has `all_codes` codes, two levels for each of the grid's blocks, and a clip for each of `tensors`.
+KERNEL(256) step_blocks(float* theta, const u16* codes, const u16* levels, const float* clips, const Block* blocks,
+                        u64 all_codes, u32 tensors, u32 senders, u32 least, float rate) {
+    __shared__ float sums[BLOCK];
+    __shared__ u16 counts[BLOCK];
+    Block block = blocks[blockIdx.x];
+    for (u32 place = threadIdx.x; place < block.length; place += blockDim.x) sums[place] = 0.0f, counts[place] = 0;
+    for (u32 sender = 0; sender < senders; sender++) {
+        const u16* of_block = codes + sender * all_codes + block.out;
+        const u16* two = levels + 2 * ((u64)sender * gridDim.x + blockIdx.x);
+        float clip = clips[(u64)sender * tensors + block.tensor];
+        float low = clip * __uint_as_float((u32)two[0] << 16), high = clip * __uint_as_float((u32)two[1] << 16);
+        __syncthreads();
+        // No place comes twice in one contribution.
+        for (u32 i = threadIdx.x; i < block.keep; i += blockDim.x) {
+            u16 code = of_block[i];
+            float magnitude = code & HIGH ? high : low;
+            sums[code & PLACE] += code & NEGATIVE ? -magnitude : magnitude;
+            counts[code & PLACE]++;
+        }
+    }
+    __syncthreads();
+    for (u32 place = threadIdx.x; place < block.length; place += blockDim.x) {
+        if (counts[place] == 0) continue;
+        u32 divisor = counts[place] > least ? counts[place] : least;
+        theta[index_of(block, place)] -= rate * (sums[place] * (1.0f / (float)divisor));
+    }
 }

@@ -3,6 +3,7 @@
 use half::bf16;
 
 use super::{
+    contribution,
     lab::{error, wide, Lab, Work},
     reference,
 };
@@ -10,7 +11,7 @@ use crate::cuda::{
     device::Buffer,
     error::CudaError,
     gemm::{Form, Out, Sizes},
-    ops::{Block, Heads, ROWS_PER_PARTIAL},
+    ops::{for_width, Heads, ROWS_PER_PARTIAL},
     plan::{norm_partials, sorted},
 };
 
@@ -44,7 +45,7 @@ pub fn all_but_attention(lab: &mut Lab, large: bool) -> Done {
         gradient_norm(lab, rows * width + 3)?;
         round(lab, rows * width + 5)?;
     }
-    contribution(lab, if large { 8192 } else { 2 })?;
+    contribution::all(lab, if large { 8192 } else { 2 })?;
     let products: &[(usize, usize, usize)] = if large {
         &[(8192, 8192, 2048)]
     } else {
@@ -408,68 +409,6 @@ fn products_of(lab: &mut Lab, (m, n, k): (usize, usize, usize)) -> Done {
     )
 }
 
-fn contribution(lab: &mut Lab, blocks: usize) -> Done {
-    let device = lab.device;
-    let (length, keep) = (4096, 64);
-    let all = blocks * length;
-    let (before, before_at) = lab.floats(all, 1e-2)?;
-    let (after, after_at) = lab.floats(all, 1e-2)?;
-    let (error_before, error_at) = lab.floats(all, 1e-2)?;
-    let list: Vec<Block> = (0..blocks)
-        .map(|i| Block {
-            start: (i * length) as u64,
-            out: (i * keep) as u64,
-            columns: length as u32,
-            width: length as u32,
-            length: length as u32,
-            keep: keep as u32,
-        })
-        .collect();
-    let list_at = device.uploaded(&list, "a test")?;
-    let places = device.buffer::<u16>(blocks * keep, "a test")?;
-    let values = device.buffer::<f32>(blocks * keep, "a test")?;
-    let fault = device.uploaded(&[0u32], "a test")?;
-    lab.trial(
-        "compress_blocks",
-        0.0,
-        Work::Bytes(all * 16),
-        || {
-            device.compress_blocks(
-                places.ptr(),
-                values.ptr(),
-                error_at.ptr(),
-                fault.ptr(),
-                before_at.ptr(),
-                after_at.ptr(),
-                (list_at.ptr(), blocks),
-                0.95,
-            )
-        },
-        || {
-            let change = before
-                .iter()
-                .zip(&after)
-                .map(|(before, after)| before - after);
-            let mut want: Vec<f32> = error_before
-                .iter()
-                .zip(change)
-                .map(|(e, d)| 0.95 * e + d)
-                .collect();
-            let (mut want_places, mut want_values) = (Vec::new(), Vec::new());
-            for block in want.chunks_mut(length) {
-                let (places, values) = reference::compress(block, keep);
-                want_places.extend(places);
-                want_values.extend(values);
-            }
-            let places_right = device.downloaded(&places)? == want_places;
-            let right = places_right
-                && device.downloaded(&values)? == want_values
-                && device.downloaded(&error_at)? == want;
-            Ok(if right { 0.0 } else { f64::INFINITY })
-        },
-    )
-}
-
 /// The kernels of heads of up to `width` numbers.
 pub fn attention(lab: &mut Lab, width: usize, large: bool) -> Done {
     let sizes: &[(usize, u32, u32, u32)] = if large {
@@ -498,6 +437,7 @@ fn attend(lab: &mut Lab, heads: &Heads, windows: usize) -> Done {
     let device = lab.device;
     let rows = windows * heads.length as usize;
     let out_width = (heads.queries * heads.width) as usize;
+    let width = Heads::kernel_width(heads.width as usize).unwrap_or(128);
     rotate(lab, heads, windows)?;
     let (qkv, qkv_at) = lab.rounded(rows * heads.row(), 2.0)?;
     let (dout, dout_at) = lab.rounded(rows * out_width, 1.0)?;
@@ -510,7 +450,7 @@ fn attend(lab: &mut Lab, heads: &Heads, windows: usize) -> Done {
     let product = stats * heads.length as usize * heads.width as usize;
     let mut want = None;
     lab.trial(
-        forward_name(heads.width),
+        for_width!("attention_forward", width),
         ATTENTION,
         Work::Flops(2 * product),
         || device.attention_forward(out.ptr(), lse.ptr(), qkv_at.ptr(), heads, windows),
@@ -522,7 +462,7 @@ fn attend(lab: &mut Lab, heads: &Heads, windows: usize) -> Done {
         },
     )?;
     lab.trial(
-        backward_name(heads.width),
+        for_width!("attention_backward", width),
         ATTENTION_GRADIENT,
         Work::Flops(5 * product),
         || {
@@ -573,22 +513,4 @@ fn rotate(lab: &mut Lab, heads: &Heads, windows: usize) -> Done {
             ))
         },
     )
-}
-
-fn forward_name(width: u32) -> &'static str {
-    match Heads::kernel_width(width as usize) {
-        Some(16) => "attention_forward_16",
-        Some(32) => "attention_forward_32",
-        Some(64) => "attention_forward_64",
-        _ => "attention_forward_128",
-    }
-}
-
-fn backward_name(width: u32) -> &'static str {
-    match Heads::kernel_width(width as usize) {
-        Some(16) => "attention_backward_16",
-        Some(32) => "attention_backward_32",
-        Some(64) => "attention_backward_64",
-        _ => "attention_backward_128",
-    }
 }

@@ -5,6 +5,7 @@
 //! training. The gradient of a small model is compared with the CPU backend's, and AdamW with the CPU's to the bit.
 
 mod cases;
+mod contribution;
 mod lab;
 mod reference;
 mod step;

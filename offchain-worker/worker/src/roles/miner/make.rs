@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use cairn_gradient::{compress, seal, sealed_root, Header};
+use cairn_gradient::{seal, sealed_root, Header};
 use cairn_primitives::{key_hash, Commitment};
 use cairn_trainer::{engine::Engine, AdamState};
 
-use super::{round_job::Order, Behaviour};
+use super::{
+    round_job::Order,
+    sendable::{Encoded, Sendable},
+    Behaviour,
+};
 use crate::roles::{setup::locked, state::Open, RoleError};
 
 /// Largest random value of a cheat: about as far as honest inner steps move a weight.
@@ -45,26 +49,25 @@ pub(super) struct Made {
 }
 
 /// The work of the inner steps.
-struct Steps {
-    pseudo_gradient: Vec<f32>,
-    adam: AdamState,
+struct Work {
+    brought: Sendable,
     losses: Vec<f32>,
     tokens: u64,
 }
 
 /// Trains and makes a contribution; `None` if there was no time for a single step, or the round is over.
 pub(super) fn make(order: &Order) -> Result<Option<Made>, RoleError> {
-    let steps = match order.behaviour {
+    let work = match order.behaviour {
         Behaviour::Honest => train(order, &mut locked(&order.trainer))?,
         Behaviour::Cheat => Some(invent(order)),
     };
-    let Some(steps) = steps.filter(|_| !order.control.is_abandoned()) else {
+    let Some(work) = work.filter(|_| !order.control.is_abandoned()) else {
         return Ok(None);
     };
-    seal_up(order, steps).map(Some)
+    seal_up(order, work).map(Some)
 }
 
-fn train(order: &Order, trainer: &mut Engine) -> Result<Option<Steps>, RoleError> {
+fn train(order: &Order, trainer: &mut Engine) -> Result<Option<Work>, RoleError> {
     let inner = &order.run.config.inner;
     // A card that fails in mid-round takes the round's steps with it, and nothing that is held here.
     let mut steps = trainer.begin(&order.held.theta, &order.memory.adam)?;
@@ -81,20 +84,15 @@ fn train(order: &Order, trainer: &mut Engine) -> Result<Option<Steps>, RoleError
     if losses.is_empty() {
         return Ok(None);
     }
-    let (mut params, adam) = steps.finish()?;
-    for (param, before) in params.iter_mut().zip(order.held.theta.iter()) {
-        *param = before - *param;
-    }
-    Ok(Some(Steps {
-        pseudo_gradient: params,
-        adam,
+    Ok(Some(Work {
+        brought: Sendable::of(steps, &order.run, &order.held, &order.memory.feedback)?,
         losses,
         tokens,
     }))
 }
 
 /// Random values in place of training, other ones in each round.
-fn invent(order: &Order) -> Steps {
+fn invent(order: &Order) -> Work {
     let inner = &order.run.config.inner;
     let mut random = blake3::Hasher::new();
     random
@@ -108,22 +106,23 @@ fn invent(order: &Order) -> Steps {
             .fold(0u16, |number, byte| (number << 8) | u16::from(*byte));
         (f32::from(number) / f32::from(u16::MAX) * 2.0 - 1.0) * CHEAT_SCALE
     };
-    Steps {
-        pseudo_gradient: bytes.chunks_exact(2).map(value).collect(),
-        adam: order.memory.adam.as_ref().clone(),
+    Work {
+        brought: Sendable::Dense {
+            pseudo_gradient: bytes.chunks_exact(2).map(value).collect(),
+            adam: order.memory.adam.as_ref().clone(),
+        },
         losses: vec![CHEAT_LOSS; usize::from(inner.steps)],
         tokens: order.run.config.windows_per_miner() * u64::from(inner.sequence_length),
     }
 }
 
-fn seal_up(order: &Order, steps: Steps) -> Result<Made, RoleError> {
+fn seal_up(order: &Order, work: Work) -> Result<Made, RoleError> {
     let (run, round) = (&order.run, order.held.round);
-    let Steps {
-        pseudo_gradient,
-        adam,
+    let Work {
+        brought,
         losses,
         tokens,
-    } = steps;
+    } = work;
     let header = Header {
         netuid: run.netuid,
         round,
@@ -134,16 +133,11 @@ fn seal_up(order: &Order, steps: Steps) -> Result<Made, RoleError> {
         tokens,
         mean_loss: losses.iter().sum::<f32>() / losses.len() as f32,
     };
-    let mut feedback = order.memory.feedback.as_ref().clone();
-    let compression = &run.config.compression;
-    let (_, plain) = compress(
-        &run.layout,
-        compression,
-        &pseudo_gradient,
-        &mut feedback,
-        header,
-    )
-    .map_err(|error| RoleError::Run(error.to_string()))?;
+    let Encoded {
+        plain,
+        feedback,
+        adam,
+    } = brought.encode(run, &order.memory.feedback, header)?;
     let mut key = [0u8; 32];
     getrandom::fill(&mut key).map_err(|error| RoleError::Random(error.to_string()))?;
     let mut sealed = plain.clone();

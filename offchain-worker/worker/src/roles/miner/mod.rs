@@ -2,6 +2,7 @@
 
 mod make;
 mod round_job;
+mod sendable;
 mod settle;
 mod view;
 

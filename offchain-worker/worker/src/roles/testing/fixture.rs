@@ -155,12 +155,18 @@ impl Network {
         self.directory.path().join(name)
     }
 
-    fn store_url(&self) -> String {
+    /// The store's address.
+    pub fn store_url(&self) -> String {
         self.store.url().to_string()
     }
 
     /// Starts a miner; the chain has to know it as a member.
     pub fn mine(&mut self, name: &str, behaviour: Behaviour) {
+        self.mine_on(Device::Cpu, name, behaviour);
+    }
+
+    /// The same on another device.
+    pub fn mine_on(&mut self, device: Device, name: &str, behaviour: Behaviour) {
         let (shutdown, receiver) = watch::channel(false);
         let options = MinerOptions {
             node_url: String::new(),
@@ -168,7 +174,7 @@ impl Network {
             hotkey: Network::key(name),
             store_url: self.store_url(),
             state_dir: self.state_dir(name),
-            device: Device::Cpu,
+            device,
             threads: 1,
             json: false,
             shutdown: receiver,
@@ -185,6 +191,11 @@ impl Network {
 
     /// Starts a validator.
     pub fn validate(&mut self, name: &str) {
+        self.validate_on(Device::Cpu, name);
+    }
+
+    /// The same on another device.
+    pub fn validate_on(&mut self, device: Device, name: &str) {
         let (shutdown, receiver) = watch::channel(false);
         let options = ValidatorOptions {
             node_url: String::new(),
@@ -192,7 +203,7 @@ impl Network {
             hotkey: Network::key(name),
             store_url: self.store_url(),
             state_dir: self.state_dir(name),
-            device: Device::Cpu,
+            device,
             threads: 1,
             json: false,
             shutdown: receiver,

@@ -9,19 +9,19 @@ use crate::roles::{
 };
 
 /// Makes `name` a miner on the chain.
-fn register_miner(network: &Network, uid: Uid, name: &str) {
+pub(super) fn register_miner(network: &Network, uid: Uid, name: &str) {
     network
         .chain
         .change(|state| state.miners.push((uid, Network::account(name))));
 }
 
-fn register_validator(network: &Network, uid: Uid, name: &str) {
+pub(super) fn register_validator(network: &Network, uid: Uid, name: &str) {
     network
         .chain
         .change(|state| state.validators.push((uid, Network::account(name))));
 }
 
-fn committed(round: Round, count: usize) -> impl Fn(&State) -> bool {
+pub(super) fn committed(round: Round, count: usize) -> impl Fn(&State) -> bool {
     move |state| state.contributions_of(round).len() == count
 }
 
@@ -48,7 +48,7 @@ fn opened(state: &State) -> bool {
 }
 
 /// Plays a round in which so many miners contribute and so many validators attest.
-async fn play(network: &Network, miners: usize, validators: usize) {
+pub(super) async fn play(network: &Network, miners: usize, validators: usize) {
     let chain = &network.chain;
     let round = chain.state().round;
     chain

@@ -5,7 +5,7 @@ use std::sync::{
     Arc, Mutex,
 };
 
-use cairn_gradient::{outer_step, Contribution};
+use cairn_gradient::Contribution;
 use cairn_primitives::{BlockNumber, Round, Uid, H256};
 use cairn_round::{
     plan::Plan,
@@ -13,7 +13,7 @@ use cairn_round::{
 };
 use cairn_trainer::engine::Engine;
 
-use super::{Done, Worker};
+use super::{trial::Trial, Done, Worker};
 use crate::roles::{chain::Chain, progress::Progress, run::Run, setup::locked, RoleError};
 
 /// Windows of each kind that a contribution is measured on.
@@ -67,7 +67,16 @@ impl<C: Chain> Worker<C> {
                 stop,
                 scorable,
             };
-            let evidence = tokio::task::spawn_blocking(move || measuring.measure()).await??;
+            let measured = tokio::task::spawn_blocking(move || measuring.measure()).await?;
+            let evidence = match measured {
+                Ok(evidence) => evidence,
+                // A card that fails takes this round's evidence with it; the next round opens it anew.
+                Err(RoleError::Trainer(error)) => {
+                    tracing::warn!("round {round} · cannot be measured: {error}");
+                    Vec::new()
+                }
+                Err(error) => return Err(error),
+            };
             reporter.say(&Progress::Scored {
                 round,
                 measured: evidence.len(),
@@ -100,7 +109,9 @@ impl Measuring {
             .map(|subject| self.evidence(subject, Outcome::Missed))
             .collect();
         let unassigned = self.run.windows(&plan.sample_unassigned(WINDOWS));
-        let Some(before) = self.losses(theta, &unassigned)? else {
+        let mut engine = locked(&self.trainer);
+        let mut trial = Trial::new(&mut engine, &self.run, theta)?;
+        let Some(before) = self.losses(&mut trial, &unassigned)? else {
             return Ok(evidence);
         };
         for subject in subjects {
@@ -111,10 +122,11 @@ impl Measuring {
             let assigned = self
                 .run
                 .windows(&plan.sample_assigned(subject.slot, steps, WINDOWS));
-            let after = self.applied(subject.uid, contribution)?;
-            let own_before = self.losses(theta, &assigned)?;
-            let own_after = self.losses(&after, &assigned)?;
-            let others_after = self.losses(&after, &unassigned)?;
+            trial.reset()?;
+            let own_before = self.losses(&mut trial, &assigned)?;
+            trial.apply(subject.uid, contribution)?;
+            let own_after = self.losses(&mut trial, &assigned)?;
+            let others_after = self.losses(&mut trial, &unassigned)?;
             let (Some(own_before), Some(own_after), Some(others_after)) =
                 (own_before, own_after, others_after)
             else {
@@ -142,23 +154,14 @@ impl Measuring {
         }
     }
 
-    /// The weights after an outer step with this contribution alone.
-    fn applied(&self, uid: Uid, contribution: &Contribution) -> Result<Vec<f32>, RoleError> {
-        let mut theta = self.scorable.theta.as_ref().clone();
-        let alone = [(uid, contribution.clone())];
-        outer_step(&mut theta, &self.run.layout, &alone, &self.run.config.outer)
-            .map_err(|error| RoleError::Broken(error.to_string()))?;
-        Ok(theta)
-    }
-
     /// The loss of each window; `None` if it is time to stop.
-    fn losses(&self, theta: &[f32], windows: &[&[u32]]) -> Result<Option<Vec<f32>>, RoleError> {
+    fn losses(&self, trial: &mut Trial, windows: &[&[u32]]) -> Result<Option<Vec<f32>>, RoleError> {
         let mut losses = Vec::with_capacity(windows.len());
         for piece in windows.chunks(PIECE) {
             if self.stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
-            losses.extend(locked(&self.trainer).losses(theta, piece)?);
+            losses.extend(trial.losses(piece)?);
         }
         Ok(Some(losses))
     }

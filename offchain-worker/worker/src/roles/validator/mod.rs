@@ -3,6 +3,7 @@
 mod checks;
 mod measure;
 mod settle;
+mod trial;
 mod view;
 mod weights;
 

@@ -11,8 +11,9 @@ use super::{
     error::CudaError,
     gemm::{Form, Out, Sizes},
     ops::Heads,
-    plan::{Activations, Batch, Buffers, Layer, Model},
+    plan::{logit_rows, Activations, Batch, Buffers},
 };
+use crate::model::{Layer, Model};
 
 /// A model's weights on the card, and their gradient.
 pub struct Weights {
@@ -227,8 +228,8 @@ impl Pass<'_> {
             ..
         } = self.buffers;
         let weight = self.weights.rounded.at(model.head.start);
-        for start in (0..rows).step_by(model.logit_rows(rows)) {
-            let m = model.logit_rows(rows).min(rows - start);
+        for start in (0..rows).step_by(logit_rows(model, rows)) {
+            let m = logit_rows(model, rows).min(rows - start);
             let x = last.at(start * width);
             let sizes = Sizes {
                 m,
@@ -424,6 +425,6 @@ impl Pass<'_> {
     }
 
     fn heads(&self) -> Heads {
-        self.model.heads(self.batch.length)
+        Heads::of(self.model, self.batch.length)
     }
 }

@@ -1,0 +1,66 @@
+//! Weights on the card that are measured as they are, and as contributions would make them.
+
+use super::{
+    contribution::{OuterRule, Share},
+    trainer::CudaTrainer,
+};
+use crate::TrainerError;
+
+/// Weights on the card. They cross to it once, however many contributions are tried out on them.
+pub struct Trial<'a> {
+    trainer: &'a mut CudaTrainer,
+}
+
+impl CudaTrainer {
+    /// Copies weights to the card to be measured.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if they do not fit the model, or the card fails.
+    pub fn trial(&mut self, params: &[f32]) -> Result<Trial<'_>, TrainerError> {
+        self.check_length("the vector of weights", params.len())?;
+        self.with_card(|open, model, _| {
+            open.put_weights(model, params)?;
+            open.keep_weights()
+        })?;
+        Ok(Trial { trainer: self })
+    }
+}
+
+impl Trial<'_> {
+    /// The mean cross-entropy of each window with the weights as they are now, as
+    /// [`Trainer::losses`](crate::Trainer::losses).
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if windows do not fit the model, or the card fails: the trial is then over.
+    pub fn losses(&mut self, windows: &[&[u32]]) -> Result<Vec<f32>, TrainerError> {
+        self.trainer.check_not_lost()?;
+        let length = self.trainer.check_windows(windows)?;
+        self.trainer
+            .with_card(|open, model, options| open.losses(model, options, windows, length))
+    }
+
+    /// Makes the weights those that were given, moved by an outer step with these contributions, of which `kept` of
+    /// 4,096 elements were sent, in ascending order of uid: the bits are those of `cairn_gradient::outer_step`. With
+    /// none, those that were given.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError`] if a contribution is of another layout or density, or the card fails: the trial is then over.
+    pub fn step(
+        &mut self,
+        kept: u16,
+        shares: &[Share],
+        rule: OuterRule,
+    ) -> Result<(), TrainerError> {
+        self.trainer.check_not_lost()?;
+        let layout = self.trainer.layout().clone();
+        self.trainer.with_card(|open, model, _| {
+            open.return_weights()?;
+            let (contributions, resident, device) = open.contributions(&layout, kept.into())?;
+            contributions.step(device, &resident.weights.values, shares, rule)?;
+            open.round_weights(model)
+        })
+    }
+}

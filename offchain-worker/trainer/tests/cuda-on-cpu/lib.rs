@@ -1,0 +1,221 @@
+//! A CUDA driver that runs kernels on the CPU, for tests on machines without a card.
+//!
+//! Builds the driver of this directory's C++ sources with the kernels of the trainer in it. [`driver`] then opens it in
+//! this process, so that cudarc finds it where it looks for NVIDIA's; [`directory`] is for the library path of another.
+//! What it can find, and what not, is in the README beside this file.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+use libloading::os::unix::{Library as Handle, RTLD_GLOBAL, RTLD_NOW};
+
+/// A source of kernels of the trainer: its name, and the name and most threads of each of its kernels.
+pub type Source = (&'static str, &'static [(&'static str, u32)]);
+
+/// The source of kernels with faults, by which the driver itself is tested.
+pub const PLANTED_SOURCE: &str = include_str!("planted.cu");
+/// Its name and kernels.
+pub const PLANTED: Source = (
+    "planted",
+    &[
+        ("reverse", 256),
+        ("reverse_without_barrier", 256),
+        ("read_outside", 32),
+        ("diverge", 64),
+        ("wait_for_half", 64),
+        ("copy_without_waiting", 32),
+    ],
+);
+
+/// The driver's own settings, each for the calling thread.
+pub struct Fake {
+    seed: unsafe extern "C" fn(u64),
+    memory: unsafe extern "C" fn(u64),
+    version: unsafe extern "C" fn(i32),
+    fail_after: unsafe extern "C" fn(i64),
+}
+
+impl Fake {
+    /// Chooses the schedule: 0 is in order; odd seeds guard the memory before an allocation, even ones that after.
+    pub fn seed(&self, seed: u64) -> &Fake {
+        // SAFETY: a function of the driver that takes a number.
+        unsafe { (self.seed)(seed) };
+        self
+    }
+
+    /// Bytes of memory that the card has.
+    pub fn memory(&self, bytes: u64) -> &Fake {
+        // SAFETY: as above.
+        unsafe { (self.memory)(bytes) };
+        self
+    }
+
+    /// The CUDA version that the driver speaks.
+    pub fn version(&self, version: i32) -> &Fake {
+        // SAFETY: as above.
+        unsafe { (self.version)(version) };
+        self
+    }
+
+    /// Launches after which the card fails; −1 for never.
+    pub fn fail_after(&self, launches: i64) -> &Fake {
+        // SAFETY: as above.
+        unsafe { (self.fail_after)(launches) };
+        self
+    }
+}
+
+/// Opens the driver, and a cuBLASLt to go with it, in this process; with a schedule in order for the calling thread.
+///
+/// # Panics
+///
+/// If there is no C++ compiler.
+pub fn driver(sources: impl IntoIterator<Item = Source>) -> &'static Fake {
+    static FAKE: OnceLock<Fake> = OnceLock::new();
+    FAKE.get_or_init(|| {
+        let directory = directory(sources);
+        let library = open(&directory.join("libcuda.so"));
+        open(&directory.join("libcublasLt.so"));
+        // SAFETY: these are the functions' types in driver.cpp.
+        unsafe {
+            Fake {
+                seed: *library.get(b"fake_cuda_seed").unwrap(),
+                memory: *library.get(b"fake_cuda_memory").unwrap(),
+                version: *library.get(b"fake_cuda_version").unwrap(),
+                fail_after: *library.get(b"fake_cuda_fail_after").unwrap(),
+            }
+        }
+    })
+    .seed(0)
+}
+
+/// Opens a library to stay, so that it is found by its short name from now on.
+fn open(path: &Path) -> &'static Handle {
+    // SAFETY: our own library, which has no initialisers.
+    let handle = unsafe { Handle::open(Some(path), RTLD_NOW | RTLD_GLOBAL) };
+    Box::leak(Box::new(handle.unwrap()))
+}
+
+const CXX_OPTIONS: &[&str] = &[
+    "-O2",
+    "-std=c++17",
+    "-fPIC",
+    "-shared",
+    "-fvisibility=hidden",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unknown-pragmas",
+    "-Wno-unused-function",
+    "-Wno-unused-parameter",
+    "-Wno-sign-compare",
+    // A fused operation only where the source asks for one, as the kernels are compiled for a card.
+    "-ffp-contract=off",
+    "-mavx2",
+    "-mfma",
+];
+
+/// Builds both libraries, unless the same were built before, and gives the directory where they are.
+///
+/// # Panics
+///
+/// If there is no C++ compiler.
+pub fn directory(of: impl IntoIterator<Item = Source>) -> PathBuf {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let kernels = sources.join("../../src/cuda/kernels");
+    let table = table(&kernels, of);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(table.as_bytes());
+    for option in CXX_OPTIONS {
+        hasher.update(option.as_bytes());
+    }
+    for directory in [sources, &kernels] {
+        let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        for file in files {
+            hasher.update(&std::fs::read(file).unwrap());
+        }
+    }
+    let hash = hasher.finalize().to_hex();
+    let built = target().join(format!("tmp/cuda-on-cpu-{}", &hash[..16]));
+    if built.join("libcublasLt.so").exists() {
+        return built;
+    }
+    let fresh = built.with_extension(std::process::id().to_string());
+    std::fs::create_dir_all(&fresh).unwrap();
+    std::fs::write(fresh.join("kernels.cpp"), table).unwrap();
+    let source = |name: &str| sources.join(name);
+    let driver = [
+        fresh.join("kernels.cpp"),
+        source("block.cpp"),
+        source("driver.cpp"),
+    ];
+    compile(sources, &driver, &fresh.join("libcuda.so"));
+    // It is the driver that runs its products, in their turn.
+    let products = [source("cublaslt.cpp"), fresh.join("libcuda.so")];
+    compile(sources, &products, &fresh.join("libcublasLt.so"));
+    if std::fs::rename(&fresh, &built).is_err() {
+        // Another process was faster; its files are the same.
+        std::fs::remove_dir_all(&fresh).unwrap();
+    }
+    built
+}
+
+fn compile(include: &Path, files: &[PathBuf], to: &Path) {
+    let name = to.file_name().unwrap().to_str().unwrap();
+    let output = Command::new(std::env::var("CXX").unwrap_or("c++".into()))
+        .args(CXX_OPTIONS)
+        .args([&format!("-Wl,-soname,{name}"), "-Wl,-rpath,$ORIGIN"])
+        .arg("-I")
+        .arg(include)
+        .arg("-o")
+        .arg(to)
+        .args(files)
+        .output()
+        .expect("a C++ compiler is needed to test the CUDA backend: run `make setup`");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "the CUDA driver for tests does not compile: {said}"
+    );
+}
+
+/// Cargo's target directory: tests run from `debug/deps` in it.
+fn target() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    test.ancestors().nth(3).unwrap().to_path_buf()
+}
+
+/// A source file that has all kernels, and the list of them.
+fn table(kernels: &Path, sources: impl IntoIterator<Item = Source>) -> String {
+    let mut text = format!(
+        "#include \"driver.h\"\n#include \"{}\"\n",
+        kernels.join("prelude.cu").display()
+    );
+    let mut list = String::new();
+    for (source, names) in sources.into_iter().chain([PLANTED]) {
+        let directory = if source == PLANTED.0 {
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+        } else {
+            kernels
+        };
+        let path = directory.join(source).with_extension("cu");
+        text += &format!(
+            "namespace {source}_source {{\n#include \"{}\"\n}}\n",
+            path.display()
+        );
+        for (kernel, threads) in names {
+            let function = format!("{source}_source::{kernel}");
+            list += &format!("    make_kernel(\"{kernel}\", {threads}, {function}),\n");
+        }
+    }
+    text + &format!(
+        "const std::vector<fake::Kernel>& fake::kernels() {{\n    static const std::vector<Kernel> all = {{\n{list}    }};\n    return all;\n}}\n"
+    )
+}
