@@ -4,7 +4,7 @@
 //! cargo run -p cairn-trainer --example train -- [config] [threads] [steps]
 //! ```
 
-use cairn_trainer::{bench::Plan, config, Settings};
+use cairn_trainer::{bench::Plan, config, engine::Device, Settings};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut number = |default: usize| arguments.next().map_or(Ok(default), |text| text.parse());
     let plan = Plan {
         shape: config::named(&name).ok_or("no such configuration")?,
+        device: Device::Cpu,
         threads: number(2)?,
         steps: number(5)?,
         length: if name == "tiny" { 128 } else { 512 },

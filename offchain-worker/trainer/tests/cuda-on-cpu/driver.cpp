@@ -39,6 +39,7 @@ thread_local struct {
 thread_local std::mt19937_64 randomness;
 thread_local std::string last_fault;
 thread_local u64 in_use;
+thread_local u64 copied;  // bytes from the card to the host
 
 std::mutex lock;
 std::map<u64, Allocation> allocations;
@@ -154,6 +155,7 @@ API void fake_cuda_seed(u64 seed) {
 API void fake_cuda_memory(u64 bytes) { wanted.memory = bytes; }
 API void fake_cuda_version(int version) { wanted.version = version; }
 API void fake_cuda_fail_after(long long launches) { wanted.launches = launches; }
+API u64 fake_cuda_copied() { return copied; }
 API const char* fake_cuda_last_fault() { return last_fault.c_str(); }
 
 // ---- The driver's API, in the order of its manual.
@@ -217,6 +219,7 @@ API int cuMemcpyHtoDAsync_v2(u64 to, const void* from, size_t size, void* stream
 }
 API int cuMemcpyDtoHAsync_v2(void* to, u64 from, size_t size, void* stream) {
     if (stream && ((Stream*)stream)->capturing) return 900;
+    copied += size;
     return memcpy(to, (const void*)from, size), wanted.launches == 0 ? 719 : 0;
 }
 API int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t size, void* stream) {

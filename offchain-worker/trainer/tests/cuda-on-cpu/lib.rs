@@ -36,6 +36,7 @@ pub struct Fake {
     memory: unsafe extern "C" fn(u64),
     version: unsafe extern "C" fn(i32),
     fail_after: unsafe extern "C" fn(i64),
+    copied: unsafe extern "C" fn() -> u64,
 }
 
 impl Fake {
@@ -58,6 +59,12 @@ impl Fake {
         // SAFETY: as above.
         unsafe { (self.version)(version) };
         self
+    }
+
+    /// Bytes that the calling thread has copied from the card so far.
+    pub fn copied(&self) -> u64 {
+        // SAFETY: a function of the driver without arguments.
+        unsafe { (self.copied)() }
     }
 
     /// Launches after which the card fails; −1 for never.
@@ -86,6 +93,7 @@ pub fn driver(sources: impl IntoIterator<Item = Source>) -> &'static Fake {
                 memory: *library.get(b"fake_cuda_memory").unwrap(),
                 version: *library.get(b"fake_cuda_version").unwrap(),
                 fail_after: *library.get(b"fake_cuda_fail_after").unwrap(),
+                copied: *library.get(b"fake_cuda_copied").unwrap(),
             }
         }
     })

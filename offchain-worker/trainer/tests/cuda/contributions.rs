@@ -207,8 +207,17 @@ fn a_round_on_the_card_ends_in_the_bytes_that_the_cpu_would_have_sent() {
     let mut error = before.clone();
     let (_, file) = compress(&layout, &compression, &delta, &mut error, header.clone()).unwrap();
 
-    let sending = two_steps(&start, |steps| steps.select(&start, &before, &compression));
-    let sending = sending.unwrap();
+    let (sending, copied) = two_steps(&start, |steps| {
+        let earlier = driver().copied();
+        let sending = steps.select(&start, &before, &compression);
+        (sending.unwrap(), driver().copied() - earlier)
+    });
+    // Moments and error feedback come back, neither weights nor pseudo-gradient.
+    let dense = 4 * start.len() as u64;
+    assert!(
+        (3 * dense..3 * dense + dense / 8).contains(&copied),
+        "{copied}"
+    );
     let tensors = sparse(&layout, 64, &sending.selected);
     let contribution = Contribution { header, tensors };
     assert_eq!(encode(&contribution, &layout, &compression).unwrap(), file);

@@ -70,13 +70,9 @@ async fn what_a_card_selects_is_the_file_that_the_cpu_makes_of_its_weights() {
         .await
         .expect("it answers")
         .expect("a run");
-    let run = Run::load(
-        NETUID,
-        Network::account("Alice"),
-        &info,
-        &network.store_url(),
-    );
-    let run = run.await.expect("it is there");
+    let (alice, store) = (Network::account("Alice"), network.store_url());
+    let run = Run::load(NETUID, alice, &info, &store).await;
+    let run = run.expect("it is there");
     let (layout, compression) = (&run.layout, &run.config.compression);
     let mut theta = initial_weights(&run.config.model, 1);
     let (mut adam, mut feedback) = (AdamState::new(theta.len()), vec![0.0; theta.len()]);
