@@ -199,10 +199,20 @@ impl On {
 
     /// Signs a call, waits until it is in a block, and says what it did.
     async fn submit(&self, call: Call, did: String) -> Result<(), Failure> {
+        self.submit_for(self.netuid(), call, did).await
+    }
+
+    /// The same for a call that is about a subnet or about all of them.
+    async fn submit_for(
+        &self,
+        netuid: impl Into<Option<Netuid>>,
+        call: Call,
+        did: String,
+    ) -> Result<(), Failure> {
         let signer = self.key.keypair()?;
         let client = self.node.connect().await?;
         let included = client.submit(&call, &signer).await?;
-        sent(self.json.json, Sent::new(did, self.netuid(), &included))
+        sent(self.json.json, Sent::new(did, netuid, &included))
     }
 }
 
@@ -296,8 +306,8 @@ impl Take {
         let hotkey = self.on.hotkey()?;
         let call = Call::set_take(&hotkey, self.percent);
         let share = as_percent(self.percent);
-        let did = format!("set the take of {hotkey} to {share}, on every subnet and so");
-        self.on.submit(call, did).await
+        let did = format!("set the take of {hotkey} to {share} on all subnets");
+        self.on.submit_for(None, call, did).await
     }
 }
 

@@ -127,8 +127,9 @@ pub struct Leave {
 pub struct Sent {
     /// What it did.
     did: String,
-    /// On which subnet.
-    netuid: Netuid,
+    /// On which subnet, unless on all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netuid: Option<Netuid>,
     /// As which member.
     #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<Uid>,
@@ -139,11 +140,11 @@ pub struct Sent {
 
 impl Sent {
     /// What was done, and where it is.
-    pub fn new(did: String, netuid: Netuid, included: &Included) -> Sent {
+    pub fn new(did: String, netuid: impl Into<Option<Netuid>>, included: &Included) -> Sent {
         let block = included.block;
         Sent {
             did,
-            netuid,
+            netuid: netuid.into(),
             uid: None,
             block: block.number,
             block_hash: block.hash,
@@ -154,10 +155,9 @@ impl Sent {
 /// Prints a transaction.
 pub fn sent(json: bool, sent: Sent) -> Result<(), Failure> {
     print(json, &sent, |sent| {
-        format!(
-            "{} on subnet {}, in block {}\n",
-            sent.did, sent.netuid, sent.block
-        )
+        let on = sent.netuid.map(|netuid| format!(" on subnet {netuid}"));
+        let on = on.unwrap_or_default();
+        format!("{}{on}, in block {}\n", sent.did, sent.block)
     })
 }
 
