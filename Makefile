@@ -30,9 +30,10 @@ build: setup ## build the node and the worker
 devnet: build ## a whole network on this machine trains a small model (ARGS="--rounds 3 …")
 	$(CARGO_TARGET_DIR)/debug/cairn devnet $(ARGS)
 
-lint: setup ## format and clippy
+lint: setup ## format and clippy, with the features that only benchmarks and try-runtime turn on
 	cargo fmt --all --check
-	SKIP_WASM_BUILD=1 cargo clippy --locked --workspace --all-targets -- -D warnings
+	SKIP_WASM_BUILD=1 cargo clippy --locked --workspace --all-targets \
+		--features cairn-bencher/runtime-benchmarks,cairn-runtime/try-runtime -- -D warnings
 
 cuda-tools: ## NVIDIA's run-time compiler, which the tests of the CUDA backend need; no card is needed (CARD=1: cuBLAS, too)
 	@scripts/cuda-tools.sh $(if $(CARD),--card)

@@ -257,6 +257,7 @@ impl_runtime_apis! {
             Vec<frame_benchmarking::BenchmarkList>,
             Vec<frame_support::traits::StorageInfo>,
         ) {
+            use crate::{Emissions, Stake, Subnets, Training};
             use frame_benchmarking::BenchmarkList;
             use frame_support::traits::StorageInfoTrait;
             let mut list = Vec::<BenchmarkList>::new();
@@ -267,6 +268,7 @@ impl_runtime_apis! {
         fn dispatch_benchmark(
             config: frame_benchmarking::BenchmarkConfig,
         ) -> Result<Vec<frame_benchmarking::BenchmarkBatch>, alloc::string::String> {
+            use crate::{Emissions, Stake, Subnets, Training};
             use frame_benchmarking::BenchmarkBatch;
             use frame_support::traits::WhitelistedStorageKeys;
             let whitelist = crate::AllPalletsWithSystem::whitelisted_storage_keys();

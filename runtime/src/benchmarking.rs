@@ -16,10 +16,10 @@ use crate::{
 };
 
 frame_benchmarking::define_benchmarks!(
-    [pallet_subnets, crate::Subnets]
-    [pallet_stake, crate::Stake]
-    [pallet_training, crate::Training]
-    [pallet_emissions, crate::Emissions]
+    [pallet_subnets, Subnets]
+    [pallet_stake, Stake]
+    [pallet_training, Training]
+    [pallet_emissions, Emissions]
 );
 
 /// Sets up subnets and members as people do, by calls.

@@ -66,7 +66,7 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
-    not(any(test, feature = "runtime-benchmarks")),
+    not(test),
     deny(
         clippy::unwrap_used,
         clippy::expect_used,
@@ -78,7 +78,7 @@
 extern crate alloc;
 
 mod accrual;
-#[cfg(feature = "runtime-benchmarks")]
+#[cfg(any(test, feature = "runtime-benchmarks"))]
 pub mod benchmarking;
 mod commits;
 mod credits;
@@ -155,7 +155,7 @@ pub mod pallet {
         /// What calls and hooks weigh.
         type WeightInfo: WeightInfo;
         /// Sets up the other pallets for benchmarks.
-        #[cfg(feature = "runtime-benchmarks")]
+        #[cfg(any(test, feature = "runtime-benchmarks"))]
         type BenchmarkHelper: crate::benchmarking::BenchmarkHelper;
     }
 

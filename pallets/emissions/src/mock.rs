@@ -63,11 +63,9 @@ impl pallet_emissions::Config for Test {
     type StakeAverageWindow = StakeAverageWindow;
     type WeightsRateLimit = WeightsRateLimit;
     type WeightInfo = ();
-    #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = World;
 }
 
-#[cfg(feature = "runtime-benchmarks")]
 impl crate::benchmarking::BenchmarkHelper for World {
     fn subnet(validators: u32, others: u32, commit_reveal: bool) -> Netuid {
         let mut subnet = Subnet::new(1);

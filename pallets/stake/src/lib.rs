@@ -79,7 +79,7 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
-    not(any(test, feature = "runtime-benchmarks")),
+    not(test),
     deny(
         clippy::unwrap_used,
         clippy::expect_used,
@@ -90,7 +90,7 @@
 
 extern crate alloc;
 
-#[cfg(feature = "runtime-benchmarks")]
+#[cfg(any(test, feature = "runtime-benchmarks"))]
 pub mod benchmarking;
 mod bonds;
 mod delegation;
@@ -163,7 +163,7 @@ pub mod pallet {
         /// What the calls weigh.
         type WeightInfo: WeightInfo;
         /// Sets up the other pallets for benchmarks.
-        #[cfg(feature = "runtime-benchmarks")]
+        #[cfg(any(test, feature = "runtime-benchmarks"))]
         type BenchmarkHelper: crate::benchmarking::BenchmarkHelper<Self::AccountId>;
     }
 

@@ -75,11 +75,9 @@ impl crate::Config for Test {
     type TakeInterval = TakeInterval;
     type ReporterShare = ReporterShare;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
-    #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = Seats;
 }
 
-#[cfg(feature = "runtime-benchmarks")]
 impl crate::benchmarking::BenchmarkHelper<AccountId> for Seats {
     fn subnet(coldkey: &AccountId, hotkeys: &[AccountId]) -> Netuid {
         hotkeys
@@ -90,7 +88,6 @@ impl crate::benchmarking::BenchmarkHelper<AccountId> for Seats {
 }
 
 /// A chain in which benchmarks run as tests.
-#[cfg(feature = "runtime-benchmarks")]
 pub fn for_benchmarks() -> sp_io::TestExternalities {
     let storage = frame_system::GenesisConfig::<Test>::default().build_storage();
     storage.unwrap().into()

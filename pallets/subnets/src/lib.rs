@@ -66,7 +66,7 @@
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
-    not(any(test, feature = "runtime-benchmarks")),
+    not(test),
     deny(
         clippy::unwrap_used,
         clippy::expect_used,
@@ -77,7 +77,7 @@
 
 extern crate alloc;
 
-#[cfg(feature = "runtime-benchmarks")]
+#[cfg(any(test, feature = "runtime-benchmarks"))]
 mod benchmarking;
 mod dissolution;
 pub mod limits;

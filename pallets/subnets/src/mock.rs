@@ -70,7 +70,6 @@ impl crate::Config for Test {
 }
 
 /// A chain in which benchmarks run as tests.
-#[cfg(feature = "runtime-benchmarks")]
 pub fn for_benchmarks() -> sp_io::TestExternalities {
     let storage = frame_system::GenesisConfig::<Test>::default().build_storage();
     storage.unwrap().into()

@@ -73,7 +73,7 @@
 extern crate alloc;
 
 mod attestation;
-#[cfg(feature = "runtime-benchmarks")]
+#[cfg(any(test, feature = "runtime-benchmarks"))]
 pub mod benchmarking;
 mod commitments;
 mod departures;
@@ -145,7 +145,7 @@ pub mod pallet {
         /// Weights of the calls and of the hook's parts.
         type WeightInfo: WeightInfo;
         /// Sets up the other pallets for benchmarks.
-        #[cfg(feature = "runtime-benchmarks")]
+        #[cfg(any(test, feature = "runtime-benchmarks"))]
         type BenchmarkHelper: crate::benchmarking::BenchmarkHelper;
     }
 

@@ -5,9 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 use cairn_primitives::{
     key_hash,
     traits::{Incentives, Membership, OnMember, Stakes},
-    Balance, BlockNumber, Commitment, Compression, ContributionKey, DataSet, Hyperparameters,
-    InitialWeights, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig,
-    Text, Uid, Verdicts, H256,
+    Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hyperparameters, InitialWeights,
+    Netuid, Round, RunConfig, Text, Uid, Verdicts, H256,
 };
 use frame_support::{
     assert_ok, derive_impl, parameter_types,
@@ -18,7 +17,7 @@ use sp_runtime::{
     traits::IdentityLookup, AccountId32, BuildStorage, DispatchError, DispatchResult,
 };
 
-use crate::{Config, Event, Pallet};
+use crate::{benchmarking::run_config, Config, Event, Pallet};
 
 frame_support::construct_runtime!(
     pub enum Test {
@@ -53,11 +52,9 @@ impl Config for Test {
     type LineageRounds = LineageRounds;
     type MaxTransitionsPerBlock = MaxTransitionsPerBlock;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
-    #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = World;
 }
 
-#[cfg(feature = "runtime-benchmarks")]
 impl crate::benchmarking::BenchmarkHelper for World {
     fn subnet(validators: u32, miners: u32) -> Netuid {
         let (validators, miners) = (validators as Uid, miners as Uid);
@@ -232,57 +229,18 @@ pub fn by(who: AccountId) -> RuntimeOrigin {
     RuntimeOrigin::signed(who)
 }
 
-/// A run with rounds of 4 + 2 + 2 blocks that trains on 2 × 3 windows of 100 per miner.
+/// The benchmarks' run, with rounds of 4 + 2 + 2 blocks and 2 × 3 windows per miner, on a data set of 100.
 pub fn config() -> RunConfig {
     RunConfig {
-        name: Text::default(),
-        model: ModelShape {
-            layers: 2,
-            d_model: 64,
-            heads: 4,
-            kv_heads: 2,
-            ffn: 128,
-            vocabulary: 256,
-            context: 64,
-            rope_theta: 10_000,
-            tied_embeddings: true,
-        },
         initial_weights: InitialWeights::Seed(1),
-        initial_root: ROOT,
         data: DataSet {
             manifest_root: H256([1; 32]),
             tokenizer_root: H256([2; 32]),
             store: Text::default(),
             windows: 100,
         },
-        inner: InnerOptimizer {
-            steps: 2,
-            sequences: 3,
-            sequence_length: 64,
-            learning_rate: Nano(3_000_000),
-            final_rate: Nano(100_000_000),
-            warmup_steps: 10,
-            total_steps: 100,
-            beta1: Nano(900_000_000),
-            beta2: Nano(950_000_000),
-            epsilon: Nano(1),
-            weight_decay: Nano(100_000_000),
-            clip_norm: Nano::ONE,
-        },
-        compression: Compression {
-            kept_per_block: 64,
-            error_decay: Nano(950_000_000),
-        },
-        outer: OuterStep {
-            learning_rate: Nano(700_000_000),
-            rho: Nano::ONE,
-        },
-        phases: Phases {
-            train: 4,
-            reveal: 2,
-            attest: 2,
-        },
         max_contributors: 20,
+        ..run_config()
     }
 }
 
