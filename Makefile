@@ -68,7 +68,9 @@ test-peers: build venv ## what is exported, loaded by transformers (make test do
 	CAIRN_REQUIRE_VENV=1 cargo test --locked -p cairn-worker --test hugging_face
 
 weights: setup ## measure what calls and hooks cost and write pallets/*/src/weights.rs (ARGS="--pallet pallet_stake …")
-	cargo run --locked --release -p cairn-bencher --features runtime-benchmarks -- $(ARGS)
+	cargo build --locked --workspace --bin cairn-bencher --features cairn-bencher/runtime-benchmarks
+	touch runtime/build.rs # its WASM now has benchmarks: the next build of the node makes it again
+	$(CARGO_TARGET_DIR)/debug/cairn-bencher $(ARGS)
 	cargo fmt --all
 
 chain-specs: build ## write chain-specs/dev.json and chain-specs/local.json, with this checkout's runtime

@@ -6,7 +6,9 @@ use cairn_primitives::{
     traits::Membership, Balance, Netuid, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::account;
-use frame_support::traits::fungible::Mutate;
+use frame_support::traits::{fungible::Mutate, Hooks};
+use pallet_emissions::MemberRecord;
+use pallet_training::benchmarking::{everybody_contributed, run_config};
 use sp_consensus_babe::digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest};
 use sp_runtime::generic::{Digest, DigestItem};
 
@@ -33,9 +35,7 @@ impl People {
     fn rich(name: &'static str, index: u32) -> AccountId {
         let who = account(name, index, 0);
         Balances::mint_into(&who, WEALTH).expect("an account can hold it");
-        pallet_emissions::Issued::<Runtime>::mutate(|issued| {
-            *issued = issued.saturating_add(WEALTH)
-        });
+        <Self as pallet_subnets::benchmarking::BenchmarkHelper>::issued(WEALTH);
         who
     }
 
@@ -45,6 +45,45 @@ impl People {
         let signed = RuntimeOrigin::signed(owner.clone());
         Subnets::register(signed, netuid, hotkey.clone(), Balance::MAX).expect("there is a seat");
         hotkey
+    }
+}
+
+impl pallet_subnets::benchmarking::BenchmarkHelper for People {
+    fn issued(amount: Balance) {
+        pallet_emissions::Issued::<Runtime>::mutate(|issued| {
+            *issued = issued.saturating_add(amount);
+        });
+    }
+
+    fn occupy(netuid: Netuid) {
+        let rules = Subnets::hyperparameters(netuid).expect("the subnet exists");
+        let members = Subnets::members(netuid);
+        let validators = members.len().div_ceil(4);
+        for (index, (uid, hotkey)) in members.iter().enumerate() {
+            let owner = Subnets::coldkey(hotkey).expect("members have one");
+            let signed = || RuntimeOrigin::signed(owner.clone());
+            Stake::add_bond(signed(), netuid, hotkey.clone(), rules.min_miner_bond)
+                .expect("the coldkey can pay");
+            if index < validators {
+                Stake::add_stake(signed(), netuid, hotkey.clone(), rules.min_validator_stake)
+                    .expect("the coldkey can pay");
+                weigh_all_others(netuid, *uid, &members);
+            }
+            pallet_emissions::MemberRecords::<Runtime>::insert(
+                netuid,
+                uid,
+                MemberRecord::default(),
+            );
+        }
+        let owner = RuntimeOrigin::signed(Subnets::owner(netuid).expect("the subnet exists"));
+        Training::start_run(owner, netuid, run_config()).expect("the owner may");
+        let next = System::block_number().saturating_add(1);
+        System::set_block_number(next);
+        Training::on_initialize(next);
+        // With a validator alone no round begins.
+        if members.len() > 1 {
+            everybody_contributed::<Runtime>(netuid).expect("the round has begun");
+        }
     }
 }
 
@@ -71,7 +110,7 @@ impl pallet_training::benchmarking::BenchmarkHelper for People {
 
 impl pallet_emissions::benchmarking::BenchmarkHelper for People {
     fn subnet(validators: u32, others: u32, commit_reveal: bool) -> Netuid {
-        use pallet_training::benchmarking::{run_config, BenchmarkHelper};
+        use pallet_training::benchmarking::BenchmarkHelper;
         let netuid = <People as BenchmarkHelper>::subnet(validators, others);
         let owner = RuntimeOrigin::signed(Subnets::owner(netuid).expect("the subnet exists"));
         Training::start_run(owner, netuid, run_config()).expect("the owner may");
@@ -104,7 +143,7 @@ impl pallet_stake::benchmarking::BenchmarkHelper<AccountId> for People {
 pub enum Due {
     /// Issuance, and looking what is due.
     Nothing,
-    /// The end of a round and the beginning of the next.
+    /// The end of a round to which every miner has contributed, and the beginning of the next.
     Round,
     /// An epoch.
     Epoch,
@@ -114,7 +153,7 @@ pub enum Due {
 const BLOCKS_BEFORE: u64 = 6;
 
 /// Brings an empty state to where the block of the returned header does what is due: a full subnet trains
-/// whose validators have all set weights on all others.
+/// whose validators have all set weights on all others, and have bonds in them.
 pub fn stage(due: Due) -> Header {
     let mut parent = Hash::zero();
     let mut netuid = 0;
@@ -149,28 +188,30 @@ fn open(slot: u64, parent: Hash) -> Header {
 }
 
 /// A subnet with all members that there can be, which trains, and in which every validator has set weights
-/// on everybody else.
+/// on everybody else, and has bonds in them.
 fn full_subnet() -> Netuid {
-    use pallet_training::benchmarking::{run_config, BenchmarkHelper};
+    use pallet_training::benchmarking::BenchmarkHelper;
     let netuid = People::subnet(MAX_VALIDATORS, MAX_MEMBERS.saturating_sub(MAX_VALIDATORS));
     let owner = RuntimeOrigin::signed(Subnets::owner(netuid).expect("the subnet exists"));
     Training::start_run(owner, netuid, run_config()).expect("the owner may");
-    let uids: Vec<Uid> = Subnets::members(netuid)
-        .into_iter()
-        .map(|(uid, _)| uid)
-        .collect();
-    for own in uids.iter().take(MAX_VALIDATORS as usize) {
-        let others = uids.iter().filter(|uid| *uid != own);
-        let row: Vec<(Uid, u16)> = others
-            .map(|uid| (*uid, uid.saturating_add(1_000)))
-            .collect();
-        let vote = pallet_emissions::Vote {
-            set_at: System::block_number(),
-            weights: row.try_into().expect("no longer than the members"),
-        };
-        pallet_emissions::Votes::<Runtime>::insert(netuid, own, vote);
+    let members = Subnets::members(netuid);
+    for (own, _) in members.iter().take(MAX_VALIDATORS as usize) {
+        weigh_all_others(netuid, *own, &members);
     }
     netuid
+}
+
+/// Lets a validator have set weights on everybody else, and have bonds in them.
+fn weigh_all_others(netuid: Netuid, own: Uid, members: &[(Uid, AccountId)]) {
+    let others = members.iter().filter(|(uid, _)| *uid != own);
+    let row: Vec<(Uid, u16)> = others
+        .map(|(uid, _)| (*uid, uid.saturating_add(1_000)))
+        .collect();
+    let weights = pallet_emissions::Row::truncate_from(row);
+    pallet_emissions::Bonds::<Runtime>::insert(netuid, own, weights.clone());
+    let set_at = System::block_number();
+    let vote = pallet_emissions::Vote { set_at, weights };
+    pallet_emissions::Votes::<Runtime>::insert(netuid, own, vote);
 }
 
 /// Makes something due in the next block.
@@ -179,6 +220,7 @@ fn make_due(netuid: Netuid, due: Due) {
     match due {
         Due::Nothing => {}
         Due::Round => {
+            everybody_contributed::<Runtime>(netuid).expect("the round has begun");
             let mut run = pallet_training::Runs::<Runtime>::get(netuid).expect("there is a run");
             pallet_training::Agenda::<Runtime>::remove(run.due, netuid);
             pallet_training::Agenda::<Runtime>::insert(next, netuid, ());

@@ -8,14 +8,15 @@
 )]
 
 use alloc::vec::Vec;
-use cairn_primitives::{Balance, BlockNumber, Netuid};
+use cairn_primitives::{traits::Slashing, Balance, BlockNumber, Netuid};
 use frame_benchmarking::v2::*;
 use frame_support::traits::{fungible::Mutate, Get};
 use frame_system::RawOrigin;
 
 use crate::{
-    pallet::{Bonds, Call, Config, Pallet, Positions, Takes},
+    pallet::{Bonds, Call, Config, Pallet, Positions, Takes, Voided},
     types::MAX_UNBONDING,
+    SWEPT_PER_BLOCK,
 };
 
 /// Sets up the subnets pallet, which this one can only ask.
@@ -222,6 +223,30 @@ mod benchmarks {
             Takes::<T>::get(hotkey).map(|take| take.share),
             Some(T::TakeStep::get())
         );
+        Ok(())
+    }
+
+    /// `p`: the positions with void shares, and nothing else, on a hotkey that is done with then.
+    #[benchmark]
+    fn sweep(p: Linear<0, SWEPT_PER_BLOCK>) -> Result<(), BenchmarkError> {
+        let (_, netuid, hotkeys) = seats::<T>(1);
+        let hotkey = hotkeys[0].clone();
+        // Without backers nothing can be slashed.
+        Voided::<T>::insert(netuid, &hotkey, None::<T::AccountId>);
+        for index in 0..p {
+            let who: T::AccountId = account("backer", index, 0);
+            T::Currency::set_balance(&who, amount::<T>() * 10);
+            let origin = RawOrigin::Signed(who).into();
+            Pallet::<T>::add_stake(origin, netuid, hotkey.clone(), amount::<T>())?;
+        }
+        <Pallet<T> as Slashing<T::AccountId>>::slash(netuid, &hotkey, Balance::MAX, None);
+        let swept;
+        #[block]
+        {
+            swept = Pallet::<T>::sweep(p + 1);
+        }
+        assert_eq!(swept, p);
+        assert!(Voided::<T>::iter().next().is_none() && Positions::<T>::iter().next().is_none());
         Ok(())
     }
 

@@ -11,13 +11,14 @@ use crate::{
     ledger::{plus, Pools},
     pallet::{
         Backers, Bonds, Config, Error, Event, Pallet, Positions, StakePools, SubnetBonds,
-        SubnetStake, UnbondingPools,
+        SubnetStake, UnbondingPools, Voided,
     },
     types::Bond,
 };
 
 impl<T: Config> Dissolve for Pallet<T> {
-    /// An item is a position or a bond that is given back, or a pool that is removed.
+    /// An item is a position or a bond that is given back, or the pools of a hotkey, which
+    /// are removed.
     fn dissolve(netuid: Netuid, limit: u32) -> u32 {
         let mut done = 0u32;
         while done < limit {
@@ -99,15 +100,16 @@ impl<T: Config> Pallet<T> {
         true
     }
 
-    /// Removes a pool in which nothing is left. Whether there was one.
+    /// Removes the pools of a hotkey, in which nothing is left. Whether there were any.
     fn remove_a_pool(netuid: Netuid) -> bool {
-        if let Some(hotkey) = StakePools::<T>::iter_key_prefix(netuid).next() {
-            StakePools::<T>::remove(netuid, hotkey);
-        } else if let Some(hotkey) = UnbondingPools::<T>::iter_key_prefix(netuid).next() {
-            UnbondingPools::<T>::remove(netuid, hotkey);
-        } else {
+        let staked = || StakePools::<T>::iter_key_prefix(netuid).next();
+        let unbonding = || UnbondingPools::<T>::iter_key_prefix(netuid).next();
+        let Some(hotkey) = staked().or_else(unbonding) else {
             return false;
-        }
+        };
+        StakePools::<T>::remove(netuid, &hotkey);
+        UnbondingPools::<T>::remove(netuid, &hotkey);
+        Voided::<T>::remove(netuid, &hotkey);
         true
     }
 

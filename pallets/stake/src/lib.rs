@@ -49,7 +49,8 @@
 //! Other pallets punish a hotkey through [`Slashing`](cairn_primitives::traits::Slashing): its bond pays first,
 //! then the stake on it, what waits to be withdrawn included, everybody in proportion. The reporter gets
 //! [`Config::ReporterShare`](pallet::Config::ReporterShare), the rest is burned. However many stand behind a
-//! hotkey, two numbers change: what its pools are worth.
+//! hotkey, two numbers change: what its pools are worth. A slash of everything makes all shares void; what is kept
+//! of them goes later, a few positions in each block that has room.
 //!
 //! # Every token is in one ledger
 //!
@@ -75,7 +76,7 @@
 //! # Where to read on
 //!
 //! `ledger.rs` the pools and totals; `delegation.rs` stake that comes, goes and waits; `bonds.rs`; `take.rs`
-//! dividends; `slashing.rs`; `dissolution.rs`; `readers.rs` what others may ask; `try_state.rs` what always holds.
+//! dividends; `slashing.rs`; `voided.rs` what a slash of everything leaves; `dissolution.rs`; `readers.rs` what others may ask; `try_state.rs` what always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -101,6 +102,7 @@ mod slashing;
 mod take;
 mod try_state;
 pub mod types;
+mod voided;
 pub mod weights;
 
 #[cfg(test)]
@@ -110,6 +112,7 @@ mod tests;
 
 pub use pallet::*;
 pub use types::{Bond, Position, Take, Unbonding, MAX_UNBONDING};
+pub use voided::SWEPT_PER_BLOCK;
 pub use weights::WeightInfo;
 
 /// Storage, calls, events and errors.
@@ -231,6 +234,18 @@ pub mod pallet {
     /// All bonds, those that are being withdrawn included.
     #[pallet::storage]
     pub type TotalBonded<T> = StorageValue<_, Balance, ValueQuery>;
+
+    /// Hotkeys of which a slash took everything, to the coldkey at which looking for void shares stopped.
+    #[pallet::storage]
+    pub type Voided<T: Config> = StorageDoubleMap<
+        _,
+        Twox64Concat,
+        Netuid,
+        Blake2_128Concat,
+        T::AccountId,
+        Option<T::AccountId>,
+        OptionQuery,
+    >;
 
     /// What happened. Amounts are in pebble.
     #[pallet::event]
@@ -446,6 +461,11 @@ pub mod pallet {
         fn integrity_test() {
             assert!(T::TakeStep::get() > 0, "a take could never be raised");
             assert!(T::MinimumAmount::get() > 0, "positions must cost something");
+        }
+
+        /// Removes void shares.
+        fn on_idle(_: BlockNumberFor<T>, room: Weight) -> Weight {
+            Self::sweep_within(room)
         }
 
         #[cfg(feature = "try-runtime")]

@@ -13,7 +13,7 @@ use sp_runtime::DispatchError;
 
 use crate::{
     ledger::{minus, plus, Pools},
-    pallet::{Bonds, Config, Event, Pallet},
+    pallet::{Bonds, Config, Event, Pallet, Voided},
     types::Bond,
 };
 
@@ -111,7 +111,12 @@ impl<T: Config> Pallet<T> {
             pools.staked.slash(from_staked),
             pools.unbonding.slash(from_unbonding),
         )?;
+        let voided = (staked > 0 && pools.staked.is_empty())
+            || (unbonding > 0 && pools.unbonding.is_empty());
         pools.save::<T>(netuid, hotkey)?;
+        if voided {
+            Voided::<T>::insert(netuid, hotkey, None::<T::AccountId>);
+        }
         Ok(taken)
     }
 }

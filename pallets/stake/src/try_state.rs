@@ -7,11 +7,12 @@ use share_pool::{Holding, Pool};
 use sp_runtime::TryRuntimeError;
 
 use crate::{
+    ledger::Pools,
     pallet::{
         Backers, Bonds, Config, Pallet, Positions, StakePools, SubnetBonds, SubnetStake, Takes,
-        TotalBonded, TotalStaked, TotalUnbonding, UnbondingPools,
+        TotalBonded, TotalStaked, TotalUnbonding, UnbondingPools, Voided,
     },
-    types::Bond,
+    types::{Bond, Unbonding},
 };
 
 /// A hotkey in a subnet.
@@ -24,6 +25,7 @@ impl<T: Config> Pallet<T> {
     ///   a pebble each;
     /// * the pools of stake that counts add up to each subnet's stake, and all pools to the totals;
     /// * nothing is kept for what is empty, and positions are found in both orders;
+    /// * who holds void shares is on the way to losing them;
     /// * the bonds that count add up to each subnet's, and with those that are unbonding to the total;
     /// * a block of release is kept only for what is unbonding;
     /// * a bond counts only while its hotkey has a seat, and every hotkey has a coldkey that can take it back;
@@ -32,6 +34,7 @@ impl<T: Config> Pallet<T> {
     /// Errors: the first of these that does not hold.
     pub fn do_try_state() -> Result<(), TryRuntimeError> {
         Self::check_pools()?;
+        Self::check_voided()?;
         Self::check_totals()?;
         Self::check_bonds()?;
         Self::check_takes()
@@ -64,6 +67,29 @@ impl<T: Config> Pallet<T> {
         );
         staked.check()?;
         unbonding.check()
+    }
+
+    fn check_voided() -> Result<(), TryRuntimeError> {
+        for ((_, netuid, hotkey), position) in Positions::<T>::iter() {
+            let pools = Pools::load::<T>(netuid, &hotkey);
+            let void =
+                |pool: &Pool, shares: &Holding| !shares.is_empty() && pool.shares_of(shares) == 0;
+            let leaving = |entry: &Unbonding<_>| void(&pools.unbonding, &entry.shares);
+            ensure!(
+                Voided::<T>::contains_key(netuid, &hotkey)
+                    || !void(&pools.staked, &position.staked)
+                        && !position.unbonding.iter().any(leaving),
+                "void shares are kept for good"
+            );
+        }
+        for (netuid, hotkey, _) in Voided::<T>::iter() {
+            ensure!(
+                StakePools::<T>::contains_key(netuid, &hotkey)
+                    || UnbondingPools::<T>::contains_key(netuid, &hotkey),
+                "void shares of a pool that is none"
+            );
+        }
+        Ok(())
     }
 
     fn check_totals() -> Result<(), TryRuntimeError> {

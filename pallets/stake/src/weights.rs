@@ -27,6 +27,8 @@ pub trait WeightInfo {
     fn transfer_stake() -> Weight;
     /// [`crate::Pallet::set_take`].
     fn set_take() -> Weight;
+    /// Removing void shares from `positions`.
+    fn sweep(positions: u32) -> Weight;
 }
 
 /// Computation of a call besides storage, in picoseconds.
@@ -98,6 +100,15 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     fn set_take() -> Weight {
         Self::storage(2, 1)
     }
+
+    // Reads: voided, both pools; for each its key and the position. Writes: voided; for each both keys.
+    fn sweep(positions: u32) -> Weight {
+        let positions = u64::from(positions);
+        Self::storage(
+            positions.saturating_mul(2).saturating_add(4),
+            positions.saturating_mul(2).saturating_add(1),
+        )
+    }
 }
 
 /// For tests: computation only.
@@ -136,5 +147,12 @@ impl WeightInfo for () {
 
     fn set_take() -> Weight {
         Weight::from_parts(COMPUTE, 0)
+    }
+
+    fn sweep(positions: u32) -> Weight {
+        Weight::from_parts(
+            COMPUTE.saturating_mul(positions.saturating_add(1).into()),
+            0,
+        )
     }
 }

@@ -78,7 +78,7 @@
 extern crate alloc;
 
 #[cfg(any(test, feature = "runtime-benchmarks"))]
-mod benchmarking;
+pub mod benchmarking;
 mod dissolution;
 pub mod limits;
 mod members;
@@ -200,6 +200,9 @@ pub mod pallet {
         type DissolvedPerBlock: Get<u32>;
         /// What the calls and the hook weigh.
         type WeightInfo: WeightInfo;
+        /// Sets up the other pallets for benchmarks.
+        #[cfg(any(test, feature = "runtime-benchmarks"))]
+        type BenchmarkHelper: crate::benchmarking::BenchmarkHelper;
     }
 
     /// The last netuid that was sold: they count from 1, and none is used twice.

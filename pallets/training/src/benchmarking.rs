@@ -189,6 +189,18 @@ impl<T: Config> Begun<T> {
     }
 }
 
+/// Makes the first round of a run one to which all its miners have contributed, and which can be settled.
+pub fn everybody_contributed<T: Config>(netuid: Netuid) -> Result<(), BenchmarkError> {
+    let snapshot = Rounds::<T>::get(netuid, 0).ok_or("the round did not begin")?;
+    let miners = snapshot.miners.len() as u32;
+    let begun = Begun::<T> {
+        netuid,
+        start: snapshot.start,
+        snapshot,
+    };
+    begun.contributed(miners)
+}
+
 /// What a feeless call costs: the transaction extension asks whether it is free, then it runs.
 fn ask_and_dispatch<T: Config>(call: Call<T>, hotkey: T::AccountId) -> Result<(), BenchmarkError> {
     let origin: T::RuntimeOrigin = RawOrigin::Signed(hotkey).into();

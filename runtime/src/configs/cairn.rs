@@ -51,6 +51,8 @@ impl pallet_subnets::Config for Runtime {
     type HyperparametersRateLimit = HyperparametersRateLimit;
     type DissolvedPerBlock = DissolvedPerBlock;
     type WeightInfo = pallet_subnets::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarking::People;
 }
 
 impl pallet_stake::Config for Runtime {

@@ -14,7 +14,7 @@ use super::{
     print,
 };
 use crate::{
-    amount::crn,
+    amount::{as_percent, crn},
     error::Failure,
     table::{percent, table},
 };
@@ -390,7 +390,7 @@ fn account_table(earnings: &[AccountEarning]) -> String {
             owner.into(),
             crn(earning.staked, 4),
             crn(earning.unbonding, 4),
-            share(earning.take),
+            as_percent(earning.take),
             crn(earning.earned, 4),
             crn(earning.bond, 4),
             earning.hotkey.to_string(),

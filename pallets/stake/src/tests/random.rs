@@ -26,6 +26,7 @@ enum Step {
     Sit(Netuid, u64),
     Period(u32),
     Wait(u32),
+    Idle(u32),
 }
 
 const HOTKEYS: [(u64, u64); 3] = [(ALICE_HOT, ALICE), (ALICE_HOT_2, ALICE), (BOB_HOT, BOB)];
@@ -67,6 +68,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => seat().prop_map(|(n, h)| Step::Sit(n, h)),
         1 => (1..200u32).prop_map(Step::Period),
         3 => (1..200u32).prop_map(Step::Wait),
+        1 => (0..4u32).prop_map(Step::Idle),
     ]
 }
 
@@ -113,6 +115,10 @@ fn play_in(step: Step) -> DispatchResult {
         }
         Step::Wait(blocks) => {
             System::set_block_number(System::block_number() + blocks);
+            Ok(())
+        }
+        Step::Idle(most) => {
+            assert!(Stake::sweep(most) <= most);
             Ok(())
         }
     }

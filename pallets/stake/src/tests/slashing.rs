@@ -1,11 +1,11 @@
 //! Punishment: from the bond first, then from all who stake, also from those who are leaving.
 
-use crate::{mock::*, Bond, Event};
+use crate::{mock::*, Bond, Event, WeightInfo, SWEPT_PER_BLOCK};
 use cairn_primitives::{
     traits::{Ledgers, Slashing, Stakes},
     CRN,
 };
-use frame_support::assert_ok;
+use frame_support::{assert_ok, traits::Hooks, weights::Weight};
 
 #[test]
 fn the_bond_pays_the_reporter_and_the_rest_is_burned() {
@@ -117,6 +117,75 @@ fn no_more_is_taken_than_there_is_and_the_place_can_be_used_again() {
             assert_eq!(waiting(CAROL, 1, ALICE_HOT), []);
             assert_eq!(Balances::free_balance(CAROL), FUNDS - 7 * CRN);
         });
+}
+
+/// A hotkey with 40 backers, one of whom is leaving, of which everything was taken.
+fn ruined() -> ExtBuilder {
+    (100..140).fold(ExtBuilder::default(), |built, coldkey| {
+        built
+            .balance_of_another(coldkey, FUNDS)
+            .delegate(coldkey, 1, ALICE_HOT, CRN)
+    })
+}
+
+fn kept() -> usize {
+    crate::Positions::<Test>::iter_keys().count()
+}
+
+#[test]
+fn void_shares_go_when_a_block_has_room() {
+    ruined().build_and_execute(|| {
+        let leaving = RuntimeOrigin::signed(100);
+        assert_ok!(Stake::remove_stake(leaving, 1, ALICE_HOT, None));
+        assert_eq!(slash(1, ALICE_HOT, u64::MAX), 40 * CRN);
+        // Who comes back before is not taken for who has lost everything.
+        let back = RuntimeOrigin::signed(101);
+        assert_ok!(Stake::add_stake(back, 1, ALICE_HOT, 2 * CRN));
+        assert_eq!(kept(), 40);
+        for _ in 0..3 {
+            let before = kept();
+            Stake::on_idle(1, Weight::MAX);
+            assert!(before - kept() <= SWEPT_PER_BLOCK as usize);
+            Stake::do_try_state().unwrap();
+        }
+        assert_eq!(kept(), 1);
+        assert_eq!(staked(101, 1, ALICE_HOT), 2 * CRN);
+        assert_eq!(crate::Voided::<Test>::iter().count(), 0);
+    });
+}
+
+#[test]
+fn a_block_without_room_leaves_void_shares_where_they_are() {
+    ruined().build_and_execute(|| {
+        slash(1, ALICE_HOT, u64::MAX);
+        let sweep = <Test as crate::Config>::WeightInfo::sweep;
+        assert_eq!(Stake::on_idle(1, Weight::zero()), Weight::zero());
+        assert_eq!(Stake::on_idle(1, sweep(0)), sweep(0));
+        assert_eq!(kept(), 40);
+        assert_eq!(Stake::on_idle(1, sweep(3)), sweep(3));
+        assert_eq!(kept(), 37);
+        // Ruined again meanwhile: it begins from the front.
+        let back = RuntimeOrigin::signed(100);
+        assert_ok!(Stake::add_stake(back, 1, ALICE_HOT, CRN));
+        slash(1, ALICE_HOT, u64::MAX);
+        for _ in 0..3 {
+            Stake::on_idle(1, Weight::MAX);
+        }
+        assert_eq!(kept(), 0);
+    });
+}
+
+#[test]
+fn a_subnet_that_ends_takes_void_shares_with_it() {
+    ruined().build_and_execute(|| {
+        slash(1, ALICE_HOT, u64::MAX);
+        Stake::on_idle(1, Weight::MAX);
+        // 24 positions, and the pools.
+        assert_eq!(give_everything_back(1, 7), 25);
+        assert_eq!(kept(), 0);
+        assert_eq!(crate::Voided::<Test>::iter().count(), 0);
+        assert_eq!(crate::StakePools::<Test>::iter().count(), 0);
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     mock::*, Backers, Bond, Bonds, Position, Positions, StakePools, SubnetBonds, SubnetStake, Take,
-    Takes, TotalBonded, TotalStaked, TotalUnbonding, UnbondingPools,
+    Takes, TotalBonded, TotalStaked, TotalUnbonding, UnbondingPools, Voided,
 };
 use cairn_primitives::CRN;
 use frame_support::{
@@ -49,6 +49,13 @@ fn of_positions() {
             });
             finds("shares of a pool that is none", || {
                 StakePools::<Test>::remove(1, ALICE_HOT);
+            });
+            finds("void shares are kept for good", || {
+                slash(1, ALICE_HOT, CRN);
+                Voided::<Test>::remove(1, ALICE_HOT);
+            });
+            finds("void shares of a pool that is none", || {
+                Voided::<Test>::insert(2, ALICE_HOT, None::<u64>);
             });
             let shares = "the shares in positions are not those of the pool";
             finds(shares, || {
