@@ -1,5 +1,6 @@
 //! The end of a subnet: it stops, waits, gives everything back, and is gone.
 
+use alloc::vec::Vec;
 use cairn_primitives::{
     traits::{Dissolve, OnMember},
     Netuid,
@@ -55,11 +56,12 @@ impl<T: Config> Pallet<T> {
 
     /// Takes at most `limit` members off their seats, and says how many.
     fn empty_seats(netuid: Netuid, limit: u32) -> u32 {
+        // Looked for once: each search from the front would pass by all that is gone already.
+        let some: Vec<_> = Members::<T>::iter_prefix(netuid)
+            .take(limit as usize)
+            .collect();
         let mut done = 0u32;
-        while done < limit {
-            let Some((uid, member)) = Members::<T>::iter_prefix(netuid).next() else {
-                break;
-            };
+        for (uid, member) in some {
             let seats = Subnets::<T>::mutate(netuid, |subnet| {
                 let subnet = subnet.as_mut()?;
                 Self::unseat(netuid, uid, subnet, &member.hotkey).ok()

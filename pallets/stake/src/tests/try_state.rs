@@ -51,8 +51,7 @@ fn of_positions() {
                 StakePools::<Test>::remove(1, ALICE_HOT);
             });
             finds("void shares are kept for good", || {
-                slash(1, ALICE_HOT, CRN);
-                Voided::<Test>::remove(1, ALICE_HOT);
+                StakePools::<Test>::mutate(1, ALICE_HOT, |pool| pool.slash(CRN));
             });
             finds("void shares of a pool that is none", || {
                 Voided::<Test>::insert(2, ALICE_HOT, None::<u64>);
