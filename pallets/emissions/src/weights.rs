@@ -30,10 +30,10 @@ pub struct SubstrateWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     fn set_weights(c: u32) -> Weight {
-        // The fastest run took 135_351_000 ps.
-        Weight::from_parts(220_038_105, 6_799)
+        // The fastest run took 126_838_000 ps.
+        Weight::from_parts(98_421_010, 6_799)
             .saturating_add(T::DbWeight::get().reads_writes(5, 1))
-            .saturating_add(Weight::from_parts(9_438_042, 73).saturating_mul(c.into()))
+            .saturating_add(Weight::from_parts(10_376_920, 73).saturating_mul(c.into()))
             .saturating_add(
                 T::DbWeight::get()
                     .reads_writes(1, 0)
@@ -42,15 +42,15 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     }
 
     fn commit_weights() -> Weight {
-        // The fastest run took 135_641_000 ps.
-        Weight::from_parts(151_415_000, 2_416).saturating_add(T::DbWeight::get().reads_writes(6, 1))
+        // The fastest run took 151_945_000 ps.
+        Weight::from_parts(235_158_000, 2_416).saturating_add(T::DbWeight::get().reads_writes(6, 1))
     }
 
     fn reveal_weights(c: u32) -> Weight {
-        // The fastest run took 169_862_000 ps.
-        Weight::from_parts(347_576_875, 6_967)
+        // The fastest run took 194_959_000 ps.
+        Weight::from_parts(456_946_347, 6_967)
             .saturating_add(T::DbWeight::get().reads_writes(6, 2))
-            .saturating_add(Weight::from_parts(15_799_764, 73).saturating_mul(c.into()))
+            .saturating_add(Weight::from_parts(16_143_678, 73).saturating_mul(c.into()))
             .saturating_add(
                 T::DbWeight::get()
                     .reads_writes(1, 0)
@@ -59,10 +59,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     }
 
     fn accrue(s: u32) -> Weight {
-        // The fastest run took 42_724_000 ps.
-        Weight::from_parts(6_619_739, 630)
+        // The fastest run took 41_882_000 ps.
+        Weight::from_parts(30_982_074, 630)
             .saturating_add(T::DbWeight::get().reads_writes(4, 2))
-            .saturating_add(Weight::from_parts(24_524_821, 161).saturating_mul(s.into()))
+            .saturating_add(Weight::from_parts(24_417_047, 161).saturating_mul(s.into()))
             .saturating_add(
                 T::DbWeight::get()
                     .reads_writes(4, 1)
@@ -71,26 +71,26 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     }
 
     fn epoch(m: u32, c: u32) -> Weight {
-        // The fastest run took 11_247_142_000 ps.
-        Weight::from_parts(2_878_487_436, 10_621)
+        // The fastest run took 11_240_232_000 ps.
+        Weight::from_parts(4_943_301_237, 10_621)
             .saturating_add(T::DbWeight::get().reads_writes(249, 157))
-            .saturating_add(Weight::from_parts(95_659_179, 186).saturating_mul(m.into()))
+            .saturating_add(Weight::from_parts(90_423_594, 186).saturating_mul(m.into()))
             .saturating_add(
                 T::DbWeight::get()
                     .reads_writes(5, 3)
                     .saturating_mul(m.into()),
             )
-            .saturating_add(Weight::from_parts(278_394, 4).saturating_mul(c.into()))
+            .saturating_add(Weight::from_parts(104_258, 4).saturating_mul(c.into()))
     }
 }
 
 /// Priced by ParityDB, for tests.
 impl WeightInfo for () {
     fn set_weights(c: u32) -> Weight {
-        // The fastest run took 135_351_000 ps.
-        Weight::from_parts(220_038_105, 6_799)
+        // The fastest run took 126_838_000 ps.
+        Weight::from_parts(98_421_010, 6_799)
             .saturating_add(ParityDbWeight::get().reads_writes(5, 1))
-            .saturating_add(Weight::from_parts(9_438_042, 73).saturating_mul(c.into()))
+            .saturating_add(Weight::from_parts(10_376_920, 73).saturating_mul(c.into()))
             .saturating_add(
                 ParityDbWeight::get()
                     .reads_writes(1, 0)
@@ -99,16 +99,16 @@ impl WeightInfo for () {
     }
 
     fn commit_weights() -> Weight {
-        // The fastest run took 135_641_000 ps.
-        Weight::from_parts(151_415_000, 2_416)
+        // The fastest run took 151_945_000 ps.
+        Weight::from_parts(235_158_000, 2_416)
             .saturating_add(ParityDbWeight::get().reads_writes(6, 1))
     }
 
     fn reveal_weights(c: u32) -> Weight {
-        // The fastest run took 169_862_000 ps.
-        Weight::from_parts(347_576_875, 6_967)
+        // The fastest run took 194_959_000 ps.
+        Weight::from_parts(456_946_347, 6_967)
             .saturating_add(ParityDbWeight::get().reads_writes(6, 2))
-            .saturating_add(Weight::from_parts(15_799_764, 73).saturating_mul(c.into()))
+            .saturating_add(Weight::from_parts(16_143_678, 73).saturating_mul(c.into()))
             .saturating_add(
                 ParityDbWeight::get()
                     .reads_writes(1, 0)
@@ -117,10 +117,10 @@ impl WeightInfo for () {
     }
 
     fn accrue(s: u32) -> Weight {
-        // The fastest run took 42_724_000 ps.
-        Weight::from_parts(6_619_739, 630)
+        // The fastest run took 41_882_000 ps.
+        Weight::from_parts(30_982_074, 630)
             .saturating_add(ParityDbWeight::get().reads_writes(4, 2))
-            .saturating_add(Weight::from_parts(24_524_821, 161).saturating_mul(s.into()))
+            .saturating_add(Weight::from_parts(24_417_047, 161).saturating_mul(s.into()))
             .saturating_add(
                 ParityDbWeight::get()
                     .reads_writes(4, 1)
@@ -129,15 +129,15 @@ impl WeightInfo for () {
     }
 
     fn epoch(m: u32, c: u32) -> Weight {
-        // The fastest run took 11_247_142_000 ps.
-        Weight::from_parts(2_878_487_436, 10_621)
+        // The fastest run took 11_240_232_000 ps.
+        Weight::from_parts(4_943_301_237, 10_621)
             .saturating_add(ParityDbWeight::get().reads_writes(249, 157))
-            .saturating_add(Weight::from_parts(95_659_179, 186).saturating_mul(m.into()))
+            .saturating_add(Weight::from_parts(90_423_594, 186).saturating_mul(m.into()))
             .saturating_add(
                 ParityDbWeight::get()
                     .reads_writes(5, 3)
                     .saturating_mul(m.into()),
             )
-            .saturating_add(Weight::from_parts(278_394, 4).saturating_mul(c.into()))
+            .saturating_add(Weight::from_parts(104_258, 4).saturating_mul(c.into()))
     }
 }
