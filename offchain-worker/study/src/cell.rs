@@ -1,4 +1,4 @@
-//! What is compared.
+//! What is compared: one method of communication and its settings.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,33 @@ pub enum Method {
     Cairn,
 }
 
-/// One cell: a method and its settings.
+/// How our method rounds the values that it sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantiser {
+    /// Sign and one of two magnitudes per block.
+    #[default]
+    Levels,
+    /// Templar's four bins per tensor.
+    Bins,
+    /// As they are, 32 bits each.
+    Exact,
+}
+
+/// Which values our method sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Places {
+    /// Those of largest magnitude, and each worker its own.
+    #[default]
+    Largest,
+    /// The same of all workers, others in each round until all have had their turn; places need no bits.
+    Turns,
+}
+
+/// One cell of the study.
+///
+/// Settings with a default came later: lines without them stay readable and keep their names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cell {
     pub method: Method,
@@ -26,6 +52,8 @@ pub struct Cell {
     /// H.
     pub inner_steps: usize,
     pub rounds: usize,
+    /// Windows of 128 tokens in one worker's inner step.
+    pub windows: usize,
     /// Values sent of each block of 4,096.
     pub kept_per_block: u16,
     /// ρ of the outer step.
@@ -39,6 +67,16 @@ pub struct Cell {
     /// Rounds in which the outer rate rises linearly to its value.
     pub outer_warmup: usize,
     pub seed: u64,
+    #[serde(default)]
+    pub quantiser: Quantiser,
+    #[serde(default)]
+    pub places: Places,
+    /// A worker begins a round at the common weights less so much of its error feedback.
+    #[serde(default)]
+    pub ahead: f64,
+    /// Values sent in the last round, reached geometrically; 0: as many as in the first.
+    #[serde(default)]
+    pub kept_at_the_end: u16,
 }
 
 impl Cell {
@@ -49,6 +87,7 @@ impl Cell {
             workers,
             inner_steps,
             rounds,
+            windows,
             kept_per_block,
             rho,
             error_decay,
@@ -57,109 +96,70 @@ impl Cell {
             momentum,
             outer_warmup,
             seed,
+            quantiser,
+            places,
+            ahead,
+            kept_at_the_end,
         } = self;
-        format!(
-            "{method:?} R={workers} H={inner_steps} rounds={rounds} kept={kept_per_block} rho={rho} beta={error_decay} \
-             inner={inner_rate} outer={outer_rate} momentum={momentum} warmup={outer_warmup} seed={seed}"
-        )
-        .to_lowercase()
-    }
-}
-
-/// Cells of one way to communicate, for both sizes of the study.
-fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -> Cell {
-    Cell {
-        method,
-        workers,
-        inner_steps,
-        rounds,
-        kept_per_block: 64,
-        rho: 1.0,
-        error_decay: 0.95,
-        inner_rate: 3e-3,
-        outer_rate: 1.0,
-        momentum: 0.0,
-        outer_warmup: 0,
-        seed: 1,
-    }
-}
-
-/// AdamW, DiLoCo, Templar at its density, and ours at several densities, β and ρ.
-fn methods(workers: usize, inner_steps: usize, rounds: usize, densities: &[u16]) -> Vec<Cell> {
-    let base = |method| base(method, workers, inner_steps, rounds);
-    let mut cells = vec![base(Method::AdamW)];
-    cells.extend([0.3, 0.5, 0.7].map(|outer_rate| Cell {
-        outer_rate,
-        momentum: 0.9,
-        ..base(Method::DiLoCo)
-    }));
-    cells.push(Cell {
-        outer_rate: 1.0,
-        ..base(Method::DiLoCo)
-    });
-    for kept_per_block in densities {
-        let kept_per_block = *kept_per_block;
-        cells.push(Cell {
-            kept_per_block,
-            rho: 0.0,
-            ..base(Method::Templar)
-        });
-        for rho in [0.0, 0.5, 1.0] {
-            for error_decay in [0.9, 0.95, 1.0] {
-                cells.push(Cell {
-                    kept_per_block,
-                    rho,
-                    error_decay,
-                    ..base(Method::Cairn)
-                });
+        let mut name = format!(
+            "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
+        );
+        let mut setting = |is_set: bool, text: String| {
+            if is_set {
+                name.push(' ');
+                name.push_str(&text);
             }
-        }
+        };
+        let sparse = matches!(method, Method::Templar | Method::Cairn);
+        setting(sparse, format!("kept={kept_per_block}"));
+        setting(*method == Method::Cairn, format!("rho={rho}"));
+        setting(sparse, format!("beta={error_decay}"));
+        setting(*method != Method::AdamW, format!("outer={outer_rate}"));
+        setting(*momentum != 0.0, format!("momentum={momentum}"));
+        setting(*outer_warmup != 0, format!("warmup={outer_warmup}"));
+        setting(
+            *quantiser != Quantiser::Levels,
+            format!("quantiser={quantiser:?}"),
+        );
+        setting(*places != Places::Largest, format!("places={places:?}"));
+        setting(*ahead != 0.0, format!("ahead={ahead}"));
+        setting(*kept_at_the_end != 0, format!("end={kept_at_the_end}"));
+        name.to_lowercase()
     }
-    cells
-}
 
-/// All cells, the most telling first.
-pub fn grid(quick: bool) -> Vec<Cell> {
-    if quick {
-        let templar = Cell {
-            rho: 0.0,
-            ..base(Method::Templar, 4, 5, 20)
-        };
-        let ours = |kept_per_block, rho| Cell {
-            kept_per_block,
-            rho,
-            ..base(Method::Cairn, 4, 5, 20)
-        };
-        return vec![
-            base(Method::AdamW, 4, 5, 20),
-            base(Method::DiLoCo, 4, 5, 20),
-            templar,
-            ours(64, 0.0),
-            ours(64, 1.0),
-            ours(512, 1.0),
-        ];
-    }
-    let densities = [32, 64, 128, 512];
-    let mut cells = Vec::new();
-    for (inner_steps, rounds) in [(15, 40), (15, 160), (5, 120), (5, 480), (30, 20), (30, 80)] {
-        for workers in [4, 8] {
-            cells.extend(methods(workers, inner_steps, rounds, &densities));
+    /// Values sent of each block in a round.
+    pub fn kept_in(&self, round: usize) -> u16 {
+        let first = f64::from(self.kept_per_block);
+        if self.kept_at_the_end == 0 || self.rounds < 2 {
+            return self.kept_per_block;
         }
+        let part = round as f64 / (self.rounds - 1) as f64;
+        let ratio = f64::from(self.kept_at_the_end) / first;
+        (first * ratio.powf(part)).round() as u16
     }
-    cells
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::HashSet;
+    use crate::grid::cairn;
 
     #[test]
-    fn no_cell_comes_twice() {
-        for quick in [true, false] {
-            let cells = grid(quick);
-            let names: HashSet<String> = cells.iter().map(Cell::name).collect();
-            assert_eq!(names.len(), cells.len());
+    fn density_goes_geometrically_from_first_to_last() {
+        let mut cell = cairn(4, 15, 5, 16, 1.0);
+        assert_eq!(cell.kept_in(4), 16);
+        cell.kept_at_the_end = 256;
+        let kept: Vec<u16> = (0..5).map(|round| cell.kept_in(round)).collect();
+        assert_eq!(kept, [16, 32, 64, 128, 256]);
+    }
+
+    #[test]
+    fn a_line_without_later_settings_is_read() {
+        let cell = cairn(4, 15, 5, 16, 1.0);
+        let mut line = serde_json::to_value(&cell).unwrap();
+        for later in ["quantiser", "places", "ahead", "kept_at_the_end"] {
+            line.as_object_mut().unwrap().remove(later).unwrap();
         }
+        assert_eq!(serde_json::from_value::<Cell>(line).unwrap(), cell);
     }
 }

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use cairn_worker::data::{self, Corpus};
 
+use crate::Failed;
+
 /// Predicted tokens of a window.
 pub const LENGTH: usize = 128;
 /// Share of the documents that nobody trains on.
@@ -19,7 +21,7 @@ pub struct Text {
 
 impl Text {
     /// Reads `sotu.txt.zst` and `tokenizer.json` of a directory.
-    pub fn read(directory: &Path) -> Result<Text, Box<dyn std::error::Error>> {
+    pub fn read(directory: &Path) -> Result<Text, Failed> {
         let failed = |error: &dyn std::fmt::Display| error.to_string();
         let corpus = Corpus::read(&directory.join("sotu.txt.zst"), HELD_OUT)
             .map_err(|error| failed(&error))?;

@@ -1,86 +1,118 @@
 //! Trains one model by several methods of communication, at equal tokens, and writes down where each ends.
 //!
-//! R workers live in one process and take turns on the same threads, so that a cell of the study gives the same
-//! numbers on every machine. Each finished cell is one line of JSON in the file `--out`; a run that is started again
-//! goes on with what is missing.
+//! R workers live in one process and take turns on one thread, so that a cell of the study gives the same numbers on
+//! every machine. Each finished cell is one line of JSON; a run that is started again goes on with what is missing.
 //!
 //! ```text
-//! cargo run --release -p cairn-study -- --quick --out docs/study/quick.jsonl
+//! make study                                    # all that is missing, then the plots
+//! cairn-study run --quick --cells /tmp/quick.jsonl
+//! cairn-study plot
 //! ```
 
 mod cell;
 mod corpus;
+mod grid;
 mod methods;
+mod record;
+mod scatter;
 mod train;
+mod turns;
 
 use std::{
-    collections::HashSet,
-    fs::OpenOptions,
-    io::{self, Write},
     path::PathBuf,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        Mutex,
+    },
+    thread,
 };
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
-use crate::{cell::grid, corpus::Text, train::Finished};
+use crate::{cell::Cell, corpus::Text, record::Record};
 
 /// Compare ways to train a model together, at equal tokens.
 #[derive(Parser, Debug)]
 struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Train the cells that are not finished yet
+    Run(Run),
+}
+
+#[derive(Args, Debug)]
+struct Run {
     /// Directory of the corpus and its tokenizer
     #[arg(long, default_value = "data")]
     data: PathBuf,
     /// File of finished cells, one line of JSON each; those in it are not computed again
     #[arg(long, default_value = "docs/study/cells.jsonl")]
-    out: PathBuf,
+    cells: PathBuf,
     /// A few small cells instead of the whole grid
     #[arg(long)]
     quick: bool,
-    /// Threads
+    /// Cells at a time, a thread each
     #[arg(long, default_value_t = 2)]
-    threads: usize,
+    jobs: usize,
     /// Stop after so many cells
     #[arg(long)]
-    cells: Option<usize>,
+    most: Option<usize>,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
-    let done = finished(&options.out)?;
+/// Errors that can leave a thread.
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failed> {
+    match Options::parse().command {
+        Command::Run(options) => run(&options),
+    }
+}
+
+fn run(options: &Run) -> Result<(), Failed> {
+    let record = Record::open(&options.cells)?;
     let text = Text::read(&options.data)?;
-    let missing = grid(options.quick)
+    let cells = if options.quick {
+        grid::quick()
+    } else {
+        grid::all()
+    };
+    let missing: Vec<Cell> = cells
         .into_iter()
-        .filter(|cell| !done.contains(&cell.name()));
-    for cell in missing.take(options.cells.unwrap_or(usize::MAX)) {
-        let finished = train::run(&cell, &text, options.threads)?;
-        let line = serde_json::to_string(&finished)?;
-        append(&options.out, &line)?;
+        .filter(|cell| !record.has(cell))
+        .take(options.most.unwrap_or(usize::MAX))
+        .collect();
+    println!("{} cells are missing", missing.len());
+    let (next, record) = (AtomicUsize::new(0), Mutex::new(record));
+    thread::scope(|scope| {
+        let jobs: Vec<_> = (0..options.jobs.max(1))
+            .map(|_| scope.spawn(|| work(&missing, &next, &text, &record)))
+            .collect();
+        jobs.into_iter()
+            .try_for_each(|job| job.join().map_err(|_| "a cell panicked")?)
+    })
+}
+
+/// Trains one cell after the other, until none is left.
+fn work(
+    cells: &[Cell],
+    next: &AtomicUsize,
+    text: &Text,
+    record: &Mutex<Record>,
+) -> Result<(), Failed> {
+    while let Some(cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
+        let finished = train::run(cell, text)?;
         println!(
             "{}: held-out loss {:.4}, {:.4} bytes per token, {:.0} s",
             finished.name, finished.held_out_loss, finished.bytes_per_token, finished.seconds
         );
+        record
+            .lock()
+            .map_err(|_| "another cell panicked")?
+            .add(finished)?;
     }
     Ok(())
-}
-
-/// Names of the cells that are in the file.
-fn finished(path: &PathBuf) -> io::Result<HashSet<String>> {
-    let text = match std::fs::read_to_string(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        text => text?,
-    };
-    text.lines()
-        .map(|line| {
-            let cell: Finished = serde_json::from_str(line)?;
-            Ok(cell.name)
-        })
-        .collect()
-}
-
-fn append(path: &PathBuf, line: &str) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-    writeln!(file, "{line}")
 }

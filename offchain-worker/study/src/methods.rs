@@ -1,14 +1,15 @@
 //! From the workers' pseudo-gradients to the next weights, by each method.
 
-use cairn_gradient::{encode, outer_step, Compressor, Contribution, Header, SparseTensor};
+use cairn_gradient::{encode, outer_step, Compressor, Contribution, Header, SparseTensor, BLOCK};
 use cairn_primitives::{Compression, Layout, Nano, OuterStep, Uid, H256};
 
-use crate::cell::{Cell, Method};
+use crate::cell::{Cell, Method, Places, Quantiser};
+use crate::scatter::{bins, scatter, Values};
+use crate::turns::in_turn;
+use crate::Failed;
 
 /// Bits of a value in Templar's format, by its authors' count: 12 for its place, 2 for itself.
 const TEMPLAR_BITS: u64 = 14;
-
-type Failed = Box<dyn std::error::Error>;
 
 /// What workers and the outer step remember from round to round.
 pub struct Exchange<'a> {
@@ -34,6 +35,16 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// The weights at which a worker begins a round.
+    pub fn start(&self, worker: usize, theta: &[f32]) -> Vec<f32> {
+        let ahead = self.cell.ahead as f32;
+        if ahead == 0.0 {
+            return theta.to_vec();
+        }
+        let errors = theta.iter().zip(&self.errors[worker]);
+        errors.map(|(theta, error)| theta - ahead * error).collect()
+    }
+
     /// Moves the weights by what the workers found in a round.
     pub fn round(
         &mut self,
@@ -41,130 +52,168 @@ impl<'a> Exchange<'a> {
         round: usize,
         deltas: &[Vec<f32>],
     ) -> Result<(), Failed> {
-        let warm = match self.cell.outer_warmup {
-            0 => 1.0,
-            rounds => ((round + 1) as f64 / rounds as f64).min(1.0),
-        };
-        let rate = self.cell.outer_rate * warm;
         let before = theta.to_vec();
         match self.cell.method {
-            // one step of the mean gradient has been taken by everybody
             Method::AdamW | Method::DiLoCo => {
                 self.bytes += 4 * theta.len() as u64;
                 mean(deltas, theta);
             }
-            Method::Templar => self.templar(theta, deltas)?,
-            Method::Cairn => self.cairn(theta, deltas)?,
+            Method::Templar | Method::Cairn => self.sparse(theta, round, deltas)?,
         }
-        // the methods step with rate 1; from there, rate and Nesterov momentum
-        for ((theta, before), velocity) in theta.iter_mut().zip(&before).zip(&mut self.velocity) {
-            let change = f64::from(before - *theta);
-            let moved = self.cell.momentum * f64::from(*velocity) + change;
-            *velocity = moved as f32;
-            let nesterov = change + self.cell.momentum * moved;
-            let change = if self.cell.momentum > 0.0 {
-                nesterov
-            } else {
-                change
-            };
-            *theta = before - (rate * change) as f32;
-        }
+        self.outside(theta, &before, round);
         Ok(())
     }
 
-    fn cairn(&mut self, theta: &mut [f32], deltas: &[Vec<f32>]) -> Result<(), Failed> {
-        let compression = self.compression()?;
-        let mut contributions: Vec<(Uid, Contribution)> = Vec::new();
-        for (worker, delta) in deltas.iter().enumerate() {
-            let tensors = self.select(worker, delta)?;
-            let contribution = Contribution {
-                header: self.header(),
-                tensors,
-            };
-            let file = encode(&contribution, self.layout, &compression)?;
-            if worker == 0 {
-                self.bytes += file.len() as u64;
-            }
-            contributions.push((worker as Uid, contribution));
+    /// The methods step with rate 1; from there to the cell's rate and Nesterov momentum.
+    fn outside(&mut self, theta: &mut [f32], before: &[f32], round: usize) {
+        let warm = match self.cell.outer_warmup {
+            0 => 1.0,
+            rounds => ((round + 1) as f64 / rounds as f64).min(1.0),
+        };
+        let (rate, momentum) = (self.cell.outer_rate * warm, self.cell.momentum);
+        if (rate, momentum) == (1.0, 0.0) {
+            return;
         }
+        for ((theta, before), velocity) in theta.iter_mut().zip(before).zip(&mut self.velocity) {
+            let change = f64::from(before - *theta);
+            let moved = momentum * f64::from(*velocity) + change;
+            *velocity = moved as f32;
+            *theta = before - (rate * (change + momentum * moved)) as f32;
+        }
+    }
+
+    fn sparse(
+        &mut self,
+        theta: &mut [f32],
+        round: usize,
+        deltas: &[Vec<f32>],
+    ) -> Result<(), Failed> {
+        let mut sent = Vec::with_capacity(deltas.len());
+        for (worker, delta) in deltas.iter().enumerate() {
+            sent.push(self.select(worker, round, delta)?);
+        }
+        self.bytes += self.bytes_of(&sent[0], round)?;
+        match self.quantiser() {
+            Quantiser::Levels => self.step(theta, sent),
+            quantiser => {
+                let values: Vec<Vec<Values>> = sent
+                    .iter()
+                    .enumerate()
+                    .map(|(worker, tensors)| self.round_anew(worker, tensors, quantiser))
+                    .collect();
+                scatter(theta, self.layout, &values, self.rho());
+                Ok(())
+            }
+        }
+    }
+
+    /// The outer step as the chain's workers take it.
+    fn step(&self, theta: &mut [f32], sent: Vec<Vec<SparseTensor>>) -> Result<(), Failed> {
+        let contributions: Vec<(Uid, Contribution)> = sent
+            .into_iter()
+            .enumerate()
+            .map(|(worker, tensors)| (worker as Uid, self.contribution(tensors)))
+            .collect();
         let outer = OuterStep {
             learning_rate: Nano::ONE,
-            rho: Nano::from_f64(self.cell.rho).ok_or("ρ is not from 0 to 1")?,
+            rho: Nano::from_f64(self.rho()).ok_or("ρ is not from 0 to 1")?,
         };
         outer_step(theta, self.layout, &contributions, &outer)?;
         Ok(())
     }
 
-    /// The same values, with Templar's quantiser and its mean over senders. A vector's values are selected as
-    /// ours are; Templar sends all of them.
-    fn templar(&mut self, theta: &mut [f32], deltas: &[Vec<f32>]) -> Result<(), Failed> {
-        let parameters = theta.len();
-        let (mut sums, mut senders) = (vec![0f32; parameters], vec![0u32; parameters]);
-        let ranges: Vec<_> = self.layout.ranges().map(|(_, range)| range).collect();
-        let mut sent: Vec<Vec<Vec<(usize, f32)>>> = vec![Vec::new(); ranges.len()];
-        for (worker, delta) in deltas.iter().enumerate() {
-            let tensors = self.select(worker, delta)?;
-            for ((tensor, range), sent) in tensors.iter().zip(&ranges).zip(&mut sent) {
-                let error = &mut self.errors[worker][range.clone()];
-                tensor.add_to(error);
-                let places: Vec<usize> = tensor.values().map(|(i, _)| i as usize).collect();
-                let exact: Vec<f32> = places.iter().map(|place| error[*place]).collect();
-                let rounded = quantised(&exact);
-                for (place, value) in places.iter().zip(&rounded) {
-                    error[*place] -= value;
-                }
-                if worker == 0 {
-                    self.bytes += (places.len() as u64 * TEMPLAR_BITS).div_ceil(8);
-                }
-                sent.push(places.into_iter().zip(rounded).collect());
-            }
-        }
-        for (sent, range) in sent.iter().zip(&ranges) {
-            let norm = |values: &Vec<(usize, f32)>| {
-                let sum: f64 = values.iter().map(|(_, v)| f64::from(*v).powi(2)).sum();
-                sum.sqrt()
-            };
-            let norms: Vec<f64> = sent.iter().map(norm).collect();
-            let mut sorted = norms.clone();
-            sorted.sort_by(f64::total_cmp);
-            let median = sorted[(sorted.len() - 1) / 2];
-            for (values, norm) in sent.iter().zip(&norms) {
-                let clip = (median / (norm + 1e-8)).min(1.0) as f32;
-                for (place, value) in values {
-                    sums[range.start + place] += clip * value;
-                    senders[range.start + place] += 1;
-                }
-            }
-        }
-        for ((theta, sum), senders) in theta.iter_mut().zip(&sums).zip(&senders) {
-            *theta -= sum / (*senders).max(1) as f32;
-        }
-        Ok(())
-    }
-
-    /// What a worker sends of each tensor; its error feedback keeps the rest.
-    fn select(&mut self, worker: usize, delta: &[f32]) -> Result<Vec<SparseTensor>, Failed> {
-        let compressor = Compressor::new(&self.compression()?)?;
+    /// What a worker sends of each tensor; its error feedback keeps the rest. Templar's variant selects as ours
+    /// does, of vectors too, all of which it really sends.
+    fn select(
+        &mut self,
+        worker: usize,
+        round: usize,
+        delta: &[f32],
+    ) -> Result<Vec<SparseTensor>, Failed> {
+        let compression = self.compression(round)?;
+        let compressor = Compressor::new(&compression)?;
         let error = &mut self.errors[worker];
-        self.layout
-            .ranges()
-            .map(|(tensor, range)| {
-                let sent =
-                    compressor.tensor(tensor, &delta[range.clone()], &mut error[range.clone()])?;
-                Ok(sent)
-            })
-            .collect()
+        let mut sent = Vec::new();
+        for (tensor, range) in self.layout.ranges() {
+            let (delta, error) = (&delta[range.clone()], &mut error[range]);
+            sent.push(match self.cell.places {
+                Places::Largest => compressor.tensor(tensor, delta, error)?,
+                Places::Turns => in_turn(tensor, &compression, round, delta, error)?,
+            });
+        }
+        Ok(sent)
     }
 
-    fn compression(&self) -> Result<Compression, Failed> {
+    /// What a worker sends, rounded by another quantiser than ours, with its error feedback set right.
+    fn round_anew(
+        &mut self,
+        worker: usize,
+        tensors: &[SparseTensor],
+        quantiser: Quantiser,
+    ) -> Vec<Values> {
+        let mut sent = Vec::with_capacity(tensors.len());
+        for (tensor, (_, range)) in tensors.iter().zip(self.layout.ranges()) {
+            let error = &mut self.errors[worker][range];
+            tensor.add_to(error);
+            let places: Vec<usize> = tensor.values().map(|(i, _)| i as usize).collect();
+            let exact: Vec<f32> = places.iter().map(|place| error[*place]).collect();
+            let rounded = match quantiser {
+                Quantiser::Bins => bins(&exact),
+                _ => exact,
+            };
+            for (place, value) in places.iter().zip(&rounded) {
+                error[*place] -= value;
+            }
+            sent.push(places.into_iter().zip(rounded).collect());
+        }
+        sent
+    }
+
+    /// Bytes of one worker's contribution.
+    fn bytes_of(&self, sent: &[SparseTensor], round: usize) -> Result<u64, Failed> {
+        let values: u64 = sent
+            .iter()
+            .map(|tensor| tensor.values().count() as u64)
+            .sum();
+        if self.cell.method == Method::Templar {
+            return Ok((values * TEMPLAR_BITS).div_ceil(8));
+        }
+        if self.cell.places == Places::Turns {
+            // two bits for a value and two levels for a block
+            let blocks = self.layout.parameters().div_ceil(BLOCK) as u64;
+            return Ok(values.div_ceil(4) + 4 * blocks);
+        }
+        let contribution = self.contribution(sent.to_vec());
+        let file = encode(&contribution, self.layout, &self.compression(round)?)?.len() as u64;
+        Ok(match self.cell.quantiser {
+            Quantiser::Levels | Quantiser::Bins => file,
+            Quantiser::Exact => file + (values * 30).div_ceil(8),
+        })
+    }
+
+    fn quantiser(&self) -> Quantiser {
+        match self.cell.method {
+            Method::Templar => Quantiser::Bins,
+            _ => self.cell.quantiser,
+        }
+    }
+
+    fn rho(&self) -> f64 {
+        match self.cell.method {
+            Method::Templar => 0.0,
+            _ => self.cell.rho,
+        }
+    }
+
+    fn compression(&self, round: usize) -> Result<Compression, Failed> {
         Ok(Compression {
-            kept_per_block: self.cell.kept_per_block,
+            kept_per_block: self.cell.kept_in(round),
             error_decay: Nano::from_f64(self.cell.error_decay).ok_or("β is not from 0 to 1")?,
         })
     }
 
-    fn header(&self) -> Header {
-        Header {
+    fn contribution(&self, tensors: Vec<SparseTensor>) -> Contribution {
+        let header = Header {
             netuid: 0,
             round: 0,
             hotkey: [0; 32],
@@ -173,7 +222,8 @@ impl<'a> Exchange<'a> {
             inner_steps: self.cell.inner_steps as u32,
             tokens: 0,
             mean_loss: 0.0,
-        }
+        };
+        Contribution { header, tensors }
     }
 }
 
@@ -186,50 +236,94 @@ fn mean(deltas: &[Vec<f32>], theta: &mut [f32]) {
     }
 }
 
-/// Templar's quantiser: four bins of 1.5 standard deviations around the mean, and each bin's mean.
-fn quantised(values: &[f32]) -> Vec<f32> {
-    let count = values.len() as f64;
-    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / count;
-    let variance = values
-        .iter()
-        .map(|v| (f64::from(*v) - mean).powi(2))
-        .sum::<f64>()
-        / (count - 1.0).max(1.0);
-    let scale = match 1.5 * variance.sqrt() {
-        scale if scale > 0.0 => scale,
-        _ => 1.0,
-    };
-    let bin = |v: f32| {
-        let bin = ((f64::from(v) - mean) / scale + 2.0).round_ties_even();
-        bin.clamp(0.0, 3.0) as usize
-    };
-    let mut bins = [(0f64, 0f64); 4];
-    for value in values {
-        let (sum, members) = &mut bins[bin(*value)];
-        *sum += f64::from(*value) - mean;
-        *members += 1.0;
-    }
-    let rounded = |value: &f32| {
-        let (sum, members) = bins[bin(*value)];
-        (sum / members + mean) as f32
-    };
-    values.iter().map(rounded).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grid::{base, cairn};
+    use cairn_primitives::Tensor;
+
+    fn layout() -> Layout {
+        let tensor = |name: &str, shape: &[u32]| Tensor {
+            name: name.into(),
+            shape: shape.to_vec(),
+        };
+        Layout(vec![tensor("matrix", &[128, 64]), tensor("vector", &[64])])
+    }
+
+    /// Pseudo-gradients without a pattern.
+    fn deltas(workers: usize, length: usize) -> Vec<Vec<f32>> {
+        let value = |n: usize| (n.wrapping_mul(2_654_435_761) % 10_007) as f32 / 10_007.0 - 0.5;
+        let worker = |w: usize| (0..length).map(|i| value(i + w * length).powi(3)).collect();
+        (0..workers).map(worker).collect()
+    }
+
+    /// The weights after some rounds, what the workers have not sent yet, and the sum of what they found.
+    fn play(cell: &Cell) -> (Vec<f32>, Vec<Vec<f32>>, Vec<Vec<f32>>) {
+        let layout = layout();
+        let deltas = deltas(cell.workers, layout.parameters());
+        let mut exchange = Exchange::new(cell, &layout);
+        let mut theta = vec![0.0; layout.parameters()];
+        for round in 0..cell.rounds {
+            exchange.round(&mut theta, round, &deltas).unwrap();
+        }
+        (theta, exchange.errors, deltas)
+    }
+
+    /// With ρ and β of 1, weights and unsent parts add up to the mean of all pseudo-gradients, however they are
+    /// selected and rounded, as long as no norm is clipped.
+    #[test]
+    fn nothing_is_lost() {
+        for (places, quantiser) in [
+            (Places::Largest, Quantiser::Levels),
+            (Places::Largest, Quantiser::Bins),
+            (Places::Largest, Quantiser::Exact),
+            (Places::Turns, Quantiser::Levels),
+        ] {
+            let cell = Cell {
+                error_decay: 1.0,
+                places,
+                quantiser,
+                ..cairn(1, 1, 5, 64, 1.0)
+            };
+            let (theta, errors, deltas) = play(&cell);
+            for (i, theta) in theta.iter().enumerate() {
+                let found = cell.rounds as f32 * deltas[0][i];
+                assert!((errors[0][i] - theta - found).abs() < 1e-5, "{cell:?}");
+            }
+        }
+    }
 
     #[test]
-    fn templars_quantiser_is_templars() {
-        // worked by hand: shift 0.0375, scale 4.93728
-        let found = quantised(&[-4.0, -3.0, -2.5, -2.0, 2.0, 2.2, 2.6, 5.0]);
-        let low = -3.166_667;
-        let middle = 0.733_333;
-        let expected = [low, low, low, middle, middle, middle, 3.8, 3.8];
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-5, "{found} {expected}");
-        }
-        assert_eq!(quantised(&[2.0]), [2.0]);
+    fn without_loss_sparse_is_dense() {
+        let dense = Cell {
+            error_decay: 0.0,
+            quantiser: Quantiser::Exact,
+            ..cairn(1, 1, 3, 4_096, 1.0)
+        };
+        let (theta, ..) = play(&dense);
+        let (expected, ..) = play(&base(Method::DiLoCo, 1, 1, 3));
+        assert_eq!(theta, expected);
+    }
+
+    /// Rate and momentum by hand: changes of 1 in each round, momentum 0.5, rate 2.
+    #[test]
+    fn nesterov_by_hand() {
+        let layout = Layout(vec![Tensor {
+            name: "one".into(),
+            shape: vec![1],
+        }]);
+        let cell = Cell {
+            outer_rate: 2.0,
+            momentum: 0.5,
+            ..base(Method::DiLoCo, 1, 1, 2)
+        };
+        let mut exchange = Exchange::new(&cell, &layout);
+        let mut theta = vec![0.0];
+        exchange.round(&mut theta, 0, &[vec![1.0]]).unwrap();
+        // velocity 1, step 1 + 0.5 · 1
+        assert_eq!(theta, [-3.0]);
+        exchange.round(&mut theta, 1, &[vec![1.0]]).unwrap();
+        // velocity 1.5, step 1 + 0.5 · 1.5
+        assert_eq!(theta, [-6.5]);
     }
 }

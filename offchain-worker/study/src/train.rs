@@ -2,18 +2,17 @@
 
 use std::time::Instant;
 
-use cairn_primitives::{InnerOptimizer, Layout, ModelShape, Nano};
+use cairn_primitives::{InnerOptimizer, Layout, Nano};
 use cairn_trainer::{config, initial_weights, AdamState, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Method};
 use crate::corpus::{Text, LENGTH};
 use crate::methods::Exchange;
+use crate::Failed;
 
-/// Windows of one worker's inner step.
-const WINDOWS: usize = 16;
-
-type Failed = Box<dyn std::error::Error>;
+/// The first round after which the loss is measured; from there whenever the rounds have doubled.
+const FIRST_MEASURED: usize = 10;
 
 /// Where a cell ended.
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,91 +24,126 @@ pub struct Finished {
     pub tokens: u64,
     /// Mean cross-entropy on text that nobody trained on, in nats.
     pub held_out_loss: f64,
+    /// The same on the way there, after so many rounds.
+    #[serde(default)]
+    pub on_the_way: Vec<(usize, f64)>,
     /// Bytes that a worker sent per token that it trained on.
     pub bytes_per_token: f64,
     pub seconds: f64,
 }
 
 /// Trains a cell.
-pub fn run(cell: &Cell, text: &Text, threads: usize) -> Result<Finished, Failed> {
+pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
     let start = Instant::now();
     let shape = config::named("tiny").ok_or("no model of that name")?;
     let layout = Layout::of(&shape);
-    let mut trainer = Trainer::new(&shape, threads)?;
-    let mut exchange = Exchange::new(cell, &layout);
-    let theta = match cell.method {
-        Method::AdamW => every_step(cell, text, &shape, &mut trainer, &mut exchange)?,
-        _ => by_rounds(cell, text, &shape, &mut trainer, &mut exchange)?,
+    let mut training = Training {
+        cell,
+        text,
+        trainer: Trainer::new(&shape, 1)?,
+        exchange: Exchange::new(cell, &layout),
+        theta: initial_weights(&shape, cell.seed),
+        on_the_way: Vec::new(),
     };
-    let losses = trainer.losses(&theta, &text.measured())?;
-    let held_out_loss = losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64;
-    let of_a_worker = (cell.rounds * cell.inner_steps * WINDOWS * LENGTH) as u64;
+    match cell.method {
+        Method::AdamW => training.every_step()?,
+        _ => training.by_rounds()?,
+    }
+    let of_a_worker = (cell.rounds * cell.inner_steps * cell.windows * LENGTH) as u64;
     Ok(Finished {
         name: cell.name(),
         cell: cell.clone(),
         parameters: layout.parameters(),
         tokens: cell.workers as u64 * of_a_worker,
-        held_out_loss,
-        bytes_per_token: exchange.bytes as f64 / of_a_worker as f64,
+        held_out_loss: training.loss()?,
+        on_the_way: training.on_the_way,
+        bytes_per_token: training.exchange.bytes as f64 / of_a_worker as f64,
         seconds: start.elapsed().as_secs_f64(),
     })
 }
 
-/// Data-parallel AdamW: one step of all workers' windows, whose mean gradient everybody gets.
-fn every_step(
-    cell: &Cell,
-    text: &Text,
-    shape: &ModelShape,
-    trainer: &mut Trainer,
-    exchange: &mut Exchange,
-) -> Result<Vec<f32>, Failed> {
-    let mut theta = initial_weights(shape, cell.seed);
-    let mut adam = AdamState::new(theta.len());
-    let optimizer = optimizer(cell, cell.workers)?;
-    for step in 0..cell.rounds * cell.inner_steps {
-        let windows: Vec<&[u32]> = (0..cell.workers)
-            .flat_map(|worker| windows_of(cell, text, worker, step))
-            .collect();
-        trainer.step(&mut theta, &mut adam, &optimizer, &windows)?;
-        exchange.bytes += 4 * theta.len() as u64;
-    }
-    Ok(theta)
+/// A cell on its way.
+struct Training<'a> {
+    cell: &'a Cell,
+    text: &'a Text,
+    trainer: Trainer,
+    exchange: Exchange<'a>,
+    theta: Vec<f32>,
+    on_the_way: Vec<(usize, f64)>,
 }
 
-/// Rounds of inner steps, each worker with moments of its own that it keeps.
-fn by_rounds(
-    cell: &Cell,
-    text: &Text,
-    shape: &ModelShape,
-    trainer: &mut Trainer,
-    exchange: &mut Exchange,
-) -> Result<Vec<f32>, Failed> {
-    let mut theta = initial_weights(shape, cell.seed);
-    let mut moments: Vec<AdamState> = (0..cell.workers)
-        .map(|_| AdamState::new(theta.len()))
-        .collect();
-    let optimizer = optimizer(cell, 1)?;
-    for round in 0..cell.rounds {
-        let mut deltas = Vec::with_capacity(cell.workers);
-        for (worker, adam) in moments.iter_mut().enumerate() {
-            let mut params = theta.clone();
-            for step in round * cell.inner_steps..(round + 1) * cell.inner_steps {
-                let windows = windows_of(cell, text, worker, step);
-                trainer.step(&mut params, adam, &optimizer, &windows)?;
+impl Training<'_> {
+    /// Data-parallel AdamW: one step of all workers' windows, whose mean gradient everybody gets.
+    fn every_step(&mut self) -> Result<(), Failed> {
+        let mut adam = AdamState::new(self.theta.len());
+        let optimizer = optimizer(self.cell, self.cell.workers)?;
+        for round in 0..self.cell.rounds {
+            for step in self.steps_of(round) {
+                let windows: Vec<&[u32]> = (0..self.cell.workers)
+                    .flat_map(|worker| windows_of(self.cell, self.text, worker, step))
+                    .collect();
+                self.trainer
+                    .step(&mut self.theta, &mut adam, &optimizer, &windows)?;
+                self.exchange.bytes += 4 * self.theta.len() as u64;
             }
-            let delta = theta.iter().zip(&params).map(|(a, b)| a - b);
-            deltas.push(delta.collect());
+            self.measure(round)?;
         }
-        exchange.round(&mut theta, round, &deltas)?;
+        Ok(())
     }
-    Ok(theta)
+
+    /// Rounds of inner steps, each worker with moments of its own that it keeps.
+    fn by_rounds(&mut self) -> Result<(), Failed> {
+        let mut moments: Vec<AdamState> = (0..self.cell.workers)
+            .map(|_| AdamState::new(self.theta.len()))
+            .collect();
+        let optimizer = optimizer(self.cell, 1)?;
+        for round in 0..self.cell.rounds {
+            let mut deltas = Vec::with_capacity(self.cell.workers);
+            for (worker, adam) in moments.iter_mut().enumerate() {
+                let start = self.exchange.start(worker, &self.theta);
+                let mut params = start.clone();
+                for step in self.steps_of(round) {
+                    let windows = windows_of(self.cell, self.text, worker, step);
+                    self.trainer.step(&mut params, adam, &optimizer, &windows)?;
+                }
+                let delta = start.iter().zip(&params).map(|(a, b)| a - b);
+                deltas.push(delta.collect());
+            }
+            self.exchange.round(&mut self.theta, round, &deltas)?;
+            self.measure(round)?;
+        }
+        Ok(())
+    }
+
+    fn steps_of(&self, round: usize) -> std::ops::Range<usize> {
+        round * self.cell.inner_steps..(round + 1) * self.cell.inner_steps
+    }
+
+    /// Writes down the loss on the way, after 10, 20, 40 … rounds.
+    fn measure(&mut self, round: usize) -> Result<(), Failed> {
+        let done = round + 1;
+        let doubled =
+            done.is_multiple_of(FIRST_MEASURED) && (done / FIRST_MEASURED).is_power_of_two();
+        if doubled && done < self.cell.rounds {
+            let loss = self.loss()?;
+            self.on_the_way.push((done, loss));
+        }
+        Ok(())
+    }
+
+    fn loss(&mut self) -> Result<f64, Failed> {
+        let losses = self.trainer.losses(&self.theta, &self.text.measured())?;
+        Ok(losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64)
+    }
 }
 
-/// What a worker trains on in a step; no two workers or steps share a window within a pass.
+/// What a worker trains on in a step; no two workers or steps share a window within a pass, and a seed has an order
+/// of its own.
 fn windows_of<'a>(cell: &Cell, text: &'a Text, worker: usize, step: usize) -> Vec<&'a [u32]> {
-    let first = (step * cell.workers + worker) * WINDOWS;
-    (first..first + WINDOWS)
-        .map(|number| text.window(number))
+    let first = (step * cell.workers + worker) * cell.windows;
+    let shift = 7_919 * cell.seed as usize;
+    (first..first + cell.windows)
+        .map(|number| text.window(number + shift))
         .collect()
 }
 
@@ -118,7 +152,7 @@ fn optimizer(cell: &Cell, batches: usize) -> Result<InnerOptimizer, Failed> {
     let steps = cell.rounds * cell.inner_steps;
     Ok(InnerOptimizer {
         steps: cell.inner_steps as u16,
-        sequences: (batches * WINDOWS) as u16,
+        sequences: (batches * cell.windows) as u16,
         sequence_length: LENGTH as u32,
         learning_rate: nano(cell.inner_rate)?,
         final_rate: nano(0.1)?,
