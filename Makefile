@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build devnet test lint bench bench-wasm bench-peers venv test-peers weights chain-specs zombienet
+.PHONY: help setup cuda-tools build devnet test lint bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,11 @@ bench-wasm: setup ## what an epoch of Yuma costs as WASM
 		--package yuma-wasm-guest --target wasm32v1-none
 	cargo run --locked --manifest-path primitives/yuma/wasm-bench/Cargo.toml -- \
 		$(CARGO_TARGET_DIR)/wasm32v1-none/release/yuma_wasm_guest.wasm
+
+study: setup ## what sparse training costs in loss: goes on where it stopped, then draws (hours; ARGS="--jobs 16 --most 10")
+	cargo build --locked --workspace --bin cairn-study
+	$(CARGO_TARGET_DIR)/debug/cairn-study run $(ARGS)
+	$(CARGO_TARGET_DIR)/debug/cairn-study plot
 
 venv: setup ## PyTorch, transformers and JAX in $CAIRN_CACHE/venv (several GB), to measure and check against
 	scripts/peers/venv.sh

@@ -127,6 +127,32 @@ impl Cell {
         name.to_lowercase()
     }
 
+    /// The settings that few cells have, for people.
+    pub fn besides(&self) -> String {
+        let mut settings = Vec::new();
+        if self.momentum != 0.0 {
+            settings.push(format!("momentum {}", self.momentum));
+        }
+        if self.outer_warmup != 0 {
+            settings.push(format!("{} rounds of outer warm-up", self.outer_warmup));
+        }
+        match self.quantiser {
+            Quantiser::Levels => {}
+            Quantiser::Bins => settings.push("Templar's quantiser".into()),
+            Quantiser::Exact => settings.push("no quantiser".into()),
+        }
+        if self.places == Places::Turns {
+            settings.push("places in turn".into());
+        }
+        if self.ahead != 0.0 {
+            settings.push(format!("{} of the error ahead", self.ahead));
+        }
+        if self.kept_at_the_end != 0 {
+            settings.push(format!("{} kept at the end", self.kept_at_the_end));
+        }
+        settings.join(", ")
+    }
+
     /// Values sent of each block in a round.
     pub fn kept_in(&self, round: usize) -> u16 {
         let first = f64::from(self.kept_per_block);

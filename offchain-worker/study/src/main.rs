@@ -13,12 +13,15 @@ mod cell;
 mod corpus;
 mod grid;
 mod methods;
+mod plot;
 mod record;
+mod report;
 mod scatter;
 mod train;
 mod turns;
 
 use std::{
+    num::NonZeroUsize,
     path::PathBuf,
     sync::{
         atomic::{AtomicUsize, Ordering},
@@ -42,6 +45,18 @@ struct Options {
 enum Command {
     /// Train the cells that are not finished yet
     Run(Run),
+    /// Draw the plots and write the table of all cells
+    Plot(Plot),
+}
+
+#[derive(Args, Debug)]
+struct Plot {
+    /// File of finished cells
+    #[arg(long, default_value = "docs/study/cells.jsonl")]
+    cells: PathBuf,
+    /// Directory for plots and table
+    #[arg(long, default_value = "docs/study")]
+    out: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -55,9 +70,12 @@ struct Run {
     /// A few small cells instead of the whole grid
     #[arg(long)]
     quick: bool,
-    /// Cells at a time, a thread each
-    #[arg(long, default_value_t = 2)]
-    jobs: usize,
+    /// Cells of your own instead of the grid: a file with one line of JSON each, as in the file of finished ones
+    #[arg(long, conflicts_with = "quick")]
+    grid: Option<PathBuf>,
+    /// Cells at a time, a thread each; as many as the machine has, if not said
+    #[arg(long)]
+    jobs: Option<NonZeroUsize>,
     /// Stop after so many cells
     #[arg(long)]
     most: Option<usize>,
@@ -69,16 +87,17 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> Result<(), Failed> {
     match Options::parse().command {
         Command::Run(options) => run(&options),
+        Command::Plot(options) => report::write(&Record::open(&options.cells)?, &options.out),
     }
 }
 
 fn run(options: &Run) -> Result<(), Failed> {
     let record = Record::open(&options.cells)?;
     let text = Text::read(&options.data)?;
-    let cells = if options.quick {
-        grid::quick()
-    } else {
-        grid::all()
+    let cells = match &options.grid {
+        Some(file) => record::lines(file)?,
+        None if options.quick => grid::quick(),
+        None => grid::all(),
     };
     let missing: Vec<Cell> = cells
         .into_iter()
@@ -86,9 +105,13 @@ fn run(options: &Run) -> Result<(), Failed> {
         .take(options.most.unwrap_or(usize::MAX))
         .collect();
     println!("{} cells are missing", missing.len());
+    let jobs = match options.jobs {
+        Some(jobs) => jobs,
+        None => thread::available_parallelism()?,
+    };
     let (next, record) = (AtomicUsize::new(0), Mutex::new(record));
     thread::scope(|scope| {
-        let jobs: Vec<_> = (0..options.jobs.max(1))
+        let jobs: Vec<_> = (0..jobs.get())
             .map(|_| scope.spawn(|| work(&missing, &next, &text, &record)))
             .collect();
         jobs.into_iter()

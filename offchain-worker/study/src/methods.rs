@@ -302,7 +302,9 @@ mod tests {
         };
         let (theta, ..) = play(&dense);
         let (expected, ..) = play(&base(Method::DiLoCo, 1, 1, 3));
-        assert_eq!(theta, expected);
+        for (theta, expected) in theta.iter().zip(&expected) {
+            assert!((theta - expected).abs() < 1e-6, "{theta} {expected}");
+        }
     }
 
     /// Rate and momentum by hand: changes of 1 in each round, momentum 0.5, rate 2.

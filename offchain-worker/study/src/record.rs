@@ -6,7 +6,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::de::DeserializeOwned;
+
 use crate::{cell::Cell, train::Finished};
+
+/// The lines of a file, each of which is JSON.
+///
+/// # Errors
+/// If it cannot be read, or a line is not what it should be.
+pub fn lines<T: DeserializeOwned>(path: &Path) -> io::Result<Vec<T>> {
+    let read = |(number, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| {
+            let place = format!("{}, line {}: {error}", path.display(), number + 1);
+            io::Error::new(io::ErrorKind::InvalidData, place)
+        })
+    };
+    let text = fs::read_to_string(path)?;
+    text.lines().enumerate().map(read).collect()
+}
 
 /// What has been computed.
 pub struct Record {
@@ -20,23 +37,13 @@ impl Record {
     /// # Errors
     /// If it cannot be read, or has a line that is no finished cell.
     pub fn open(path: &Path) -> io::Result<Record> {
-        let text = match fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            text => text?,
-        };
-        let read = |(number, line): (usize, &str)| {
-            serde_json::from_str(line).map_err(|error| {
-                let place = format!("{}, line {}: {error}", path.display(), number + 1);
-                io::Error::new(io::ErrorKind::InvalidData, place)
-            })
+        let cells = match lines(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            cells => cells?,
         };
         Ok(Record {
             path: path.to_owned(),
-            cells: text
-                .lines()
-                .enumerate()
-                .map(read)
-                .collect::<Result<_, _>>()?,
+            cells,
         })
     }
 

@@ -1,0 +1,260 @@
+//! What the finished cells say: plots, and a table of all of them.
+
+use std::{collections::HashSet, fs, path::Path};
+
+use crate::cell::{Cell, Method};
+use crate::grid::{self, Section, AS_LONG, SHORT, STEPS};
+use crate::plot::{Plot, Series};
+use crate::record::Record;
+use crate::train::Finished;
+use crate::Failed;
+
+/// Writes the plots and `cells.md` into a directory.
+///
+/// # Errors
+/// If cells are missing so that a plot would be empty, or a file cannot be written.
+pub fn write(record: &Record, directory: &Path) -> Result<(), Failed> {
+    fs::create_dir_all(directory)?;
+    for (file, plot) in [
+        ("rounds.svg", rounds(record)),
+        ("density.svg", density(record)),
+        ("bytes.svg", bytes(record)),
+    ] {
+        plot.draw(&directory.join(file))?;
+    }
+    fs::write(directory.join("cells.md"), table(record))?;
+    Ok(())
+}
+
+/// The gap to AdamW at equal tokens, by rounds.
+fn rounds(record: &Record) -> Plot {
+    let gap = |finished: &Finished| {
+        let cell = &finished.cell;
+        let adamw = record.of(&grid::adamw(cell.workers, cell.inner_steps, cell.rounds))?;
+        let gap = 100.0 * (finished.held_out_loss / adamw.held_out_loss - 1.0);
+        Some((cell.rounds as f64, gap))
+    };
+    let line = |name: &str, cell: &dyn Fn(usize) -> Cell| {
+        let cells = grid::ROUNDS.map(cell);
+        series(name, record, &cells, gap)
+    };
+    let mut series = vec![
+        line("DiLoCo", &|rounds| grid::diloco(4, STEPS, rounds)),
+        line("Templar, 64", &|rounds| grid::templar(4, STEPS, rounds, 64)),
+    ];
+    for kept in grid::DENSITIES {
+        series.push(line(&format!("ours, {kept}"), &|rounds| {
+            grid::ours(4, STEPS, rounds, kept)
+        }));
+    }
+    Plot {
+        title:
+            "Held-out loss above that of data-parallel AdamW with as many tokens (R = 4, H = 15)",
+        x: "rounds",
+        y: "gap in %",
+        series: with_points(series),
+        level: Some((2.0, "2 %".into())),
+    }
+}
+
+/// Loss by density and ρ.
+fn density(record: &Record) -> Plot {
+    let series = [0.0, 0.5, 1.0].map(|rho| {
+        let cells = grid::DENSITIES.map(|kept| grid::cairn(4, STEPS, SHORT, kept, rho));
+        series(&format!("ρ = {rho}"), record, &cells, |finished| {
+            Some((finished.cell.kept_per_block.into(), finished.held_out_loss))
+        })
+    });
+    Plot {
+        title: "What ρ does at each density (R = 4, H = 15, 20 rounds, β = 0.95)",
+        x: "values sent of 4,096",
+        y: "held-out loss",
+        series: with_points(series.into()),
+        level: None,
+    }
+}
+
+/// Loss by bytes sent.
+fn bytes(record: &Record) -> Plot {
+    let at = |finished: &Finished| Some((finished.bytes_per_token, finished.held_out_loss));
+    let line = |name: &str, cells: &[Cell]| series(name, record, cells, at);
+    let by_density = |cell: &dyn Fn(u16) -> Cell| grid::DENSITIES.map(cell);
+    let adamw = grid::adamw(4, STEPS, SHORT);
+    Plot {
+        title: "Loss for bytes (R = 4, H = 15, 20 rounds)",
+        x: "bytes that a worker sends per token that it trains on",
+        y: "held-out loss",
+        series: with_points(vec![
+            line("DiLoCo", &[grid::diloco(4, STEPS, SHORT)]),
+            line(
+                "Templar",
+                &by_density(&|kept| grid::templar(4, STEPS, SHORT, kept)),
+            ),
+            line(
+                "ours",
+                &by_density(&|kept| grid::ours(4, STEPS, SHORT, kept)),
+            ),
+            line(
+                "places in turn",
+                &[64, AS_LONG, 512].map(|kept| grid::turns(4, STEPS, SHORT, kept)),
+            ),
+            line(
+                "places in turn, beginning ahead",
+                &[64, AS_LONG, 512].map(|kept| grid::partial(4, STEPS, SHORT, kept)),
+            ),
+        ]),
+        level: record
+            .of(&adamw)
+            .map(|adamw| (adamw.held_out_loss, "AdamW in every step".into())),
+    }
+}
+
+/// A line through those of the cells that are finished.
+fn series(
+    name: &str,
+    record: &Record,
+    cells: &[Cell],
+    point: impl Fn(&Finished) -> Option<(f64, f64)>,
+) -> Series {
+    let finished = cells.iter().filter_map(|cell| record.of(cell));
+    Series {
+        name: name.to_owned(),
+        points: finished.filter_map(point).collect(),
+    }
+}
+
+fn with_points(mut series: Vec<Series>) -> Vec<Series> {
+    series.retain(|series| !series.points.is_empty());
+    series
+}
+
+/// All finished cells as Markdown, by what they are to answer.
+fn table(record: &Record) -> String {
+    let mut text = format!(
+        "# All {} finished cells\n\nMade by `cairn-study plot` from `cells.jsonl`; [study.md](../study.md) says what they mean. A cell \
+         that answers two questions comes twice.\n\nkept: values sent of 4,096. α: outer rate. Loss: held-out cross-entropy in nats. Bytes: sent by a \
+         worker for each token that it trained on.\n",
+        record.cells().len()
+    );
+    let mut shown = HashSet::new();
+    for Section { title, cells } in grid::sections() {
+        let finished: Vec<&Finished> = cells.iter().filter_map(|cell| record.of(cell)).collect();
+        shown.extend(finished.iter().map(|finished| &finished.name));
+        let missing = cells.len() - finished.len();
+        section(&mut text, title, &finished, missing);
+    }
+    let others = record.cells().iter();
+    let others: Vec<&Finished> = others.filter(|f| !shown.contains(&f.name)).collect();
+    section(&mut text, "Others", &others, 0);
+    text
+}
+
+fn section(text: &mut String, title: &str, finished: &[&Finished], missing: usize) {
+    if finished.is_empty() {
+        return;
+    }
+    text.push_str(&format!("\n## {title}\n\n"));
+    if missing > 0 {
+        text.push_str(&format!("Not run yet: {missing} more cells.\n\n"));
+    }
+    text.push_str(
+        "| method | R | H | rounds | kept | ρ | β | inner rate | α | besides | seed | loss | bytes |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for finished in finished {
+        text.push_str(&row(finished));
+    }
+}
+
+fn row(finished: &Finished) -> String {
+    let cell = &finished.cell;
+    let sparse = matches!(cell.method, Method::Templar | Method::Cairn);
+    let only = |shown: bool, value: String| if shown { value } else { "–".into() };
+    format!(
+        "| {:?} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.4} | {:.3} |\n",
+        cell.method,
+        cell.workers,
+        cell.inner_steps,
+        cell.rounds,
+        only(sparse, cell.kept_per_block.to_string()),
+        only(cell.method == Method::Cairn, cell.rho.to_string()),
+        only(sparse, cell.error_decay.to_string()),
+        cell.inner_rate,
+        only(cell.method != Method::AdamW, cell.outer_rate.to_string()),
+        cell.besides(),
+        cell.seed,
+        finished.held_out_loss,
+        finished.bytes_per_token,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::corpus::LENGTH;
+
+    fn docs() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
+    }
+
+    fn committed() -> Record {
+        Record::open(&docs().join("study/cells.jsonl")).unwrap()
+    }
+
+    #[test]
+    fn the_committed_cells_are_what_they_say() {
+        let record = committed();
+        let names: HashSet<&str> = record.cells().iter().map(|f| f.name.as_str()).collect();
+        assert_eq!(names.len(), record.cells().len(), "a cell comes twice");
+        assert!(!names.is_empty());
+        for finished in record.cells() {
+            let cell = &finished.cell;
+            assert_eq!(finished.name, cell.name());
+            let windows = cell.workers * cell.inner_steps * cell.rounds * cell.windows;
+            assert_eq!(finished.tokens, (windows * LENGTH) as u64);
+            assert!(finished.held_out_loss.is_finite() && finished.bytes_per_token > 0.0);
+        }
+    }
+
+    #[test]
+    fn the_committed_plots_and_table_are_those_of_the_cells() {
+        let directory = tempfile::tempdir().unwrap();
+        write(&committed(), directory.path()).unwrap();
+        for file in fs::read_dir(directory.path()).unwrap() {
+            let file = file.unwrap();
+            let committed = fs::read(docs().join("study").join(file.file_name())).unwrap();
+            let made = fs::read(file.path()).unwrap();
+            assert!(
+                made == committed,
+                "{:?}: run `make study`",
+                file.file_name()
+            );
+        }
+    }
+
+    /// Losses and bytes per token stand in `docs/study.md` with three decimals, and nothing else does.
+    #[test]
+    fn every_figure_of_the_document_was_measured() {
+        let record = committed();
+        let mut measured = HashSet::new();
+        for finished in record.cells() {
+            measured.insert(format!("{:.3}", finished.held_out_loss));
+            measured.insert(format!("{:.3}", finished.bytes_per_token));
+        }
+        let text = fs::read_to_string(docs().join("study.md")).unwrap();
+        let words = text.split(|c: char| !c.is_ascii_digit() && c != '.');
+        let mut figures = words
+            .map(|word| word.trim_end_matches('.'))
+            .filter(|word| {
+                word.split_once('.')
+                    .is_some_and(|(_, decimals)| decimals.len() == 3)
+            })
+            .peekable();
+        assert!(figures.peek().is_some(), "the document has no figures");
+        for figure in figures {
+            assert!(measured.contains(figure), "{figure} is of no cell");
+        }
+    }
+}
