@@ -40,35 +40,35 @@ pub struct SubstrateWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     fn add_stake() -> Weight {
-        // The fastest run took 119_988_000 ps.
-        Weight::from_parts(122_482_000, 764).saturating_add(T::DbWeight::get().reads_writes(9, 6))
+        // The fastest run took 119_878_000 ps.
+        Weight::from_parts(122_061_000, 764).saturating_add(T::DbWeight::get().reads_writes(9, 6))
     }
 
     fn remove_stake() -> Weight {
         // The fastest run took 85_096_000 ps.
-        Weight::from_parts(86_868_000, 985).saturating_add(T::DbWeight::get().reads_writes(7, 7))
+        Weight::from_parts(89_683_000, 985).saturating_add(T::DbWeight::get().reads_writes(7, 7))
     }
 
     fn add_bond() -> Weight {
-        // The fastest run took 87_840_000 ps.
-        Weight::from_parts(89_984_000, 487).saturating_add(T::DbWeight::get().reads_writes(8, 4))
+        // The fastest run took 87_409_000 ps.
+        Weight::from_parts(90_074_000, 487).saturating_add(T::DbWeight::get().reads_writes(8, 4))
     }
 
     fn unbond() -> Weight {
-        // The fastest run took 48_071_000 ps.
-        Weight::from_parts(50_706_000, 545).saturating_add(T::DbWeight::get().reads_writes(5, 3))
+        // The fastest run took 47_851_000 ps.
+        Weight::from_parts(48_643_000, 545).saturating_add(T::DbWeight::get().reads_writes(5, 3))
     }
 
     fn withdraw_bond() -> Weight {
-        // The fastest run took 81_320_000 ps.
-        Weight::from_parts(84_165_000, 516).saturating_add(T::DbWeight::get().reads_writes(5, 4))
+        // The fastest run took 81_200_000 ps.
+        Weight::from_parts(83_113_000, 516).saturating_add(T::DbWeight::get().reads_writes(5, 4))
     }
 
     fn withdraw_stake(e: u32) -> Weight {
-        // The fastest run took 134_760_000 ps.
-        Weight::from_parts(9_961_250, 806)
+        // The fastest run took 133_407_000 ps.
+        Weight::from_parts(68_001_922, 806)
             .saturating_add(T::DbWeight::get().reads_writes(8, 6))
-            .saturating_add(Weight::from_parts(86_180_097, 115).saturating_mul(e.into()))
+            .saturating_add(Weight::from_parts(67_777_063, 115).saturating_mul(e.into()))
             .saturating_add(
                 T::DbWeight::get()
                     .reads_writes(4, 3)
@@ -77,26 +77,26 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     }
 
     fn move_stake() -> Weight {
-        // The fastest run took 109_122_000 ps.
-        Weight::from_parts(113_588_000, 1_145)
+        // The fastest run took 107_379_000 ps.
+        Weight::from_parts(111_716_000, 1_145)
             .saturating_add(T::DbWeight::get().reads_writes(10, 7))
     }
 
     fn transfer_stake() -> Weight {
-        // The fastest run took 90_845_000 ps.
-        Weight::from_parts(92_307_000, 596).saturating_add(T::DbWeight::get().reads_writes(6, 4))
+        // The fastest run took 87_830_000 ps.
+        Weight::from_parts(89_122_000, 596).saturating_add(T::DbWeight::get().reads_writes(6, 4))
     }
 
     fn set_take() -> Weight {
-        // The fastest run took 28_392_000 ps.
-        Weight::from_parts(28_873_000, 344).saturating_add(T::DbWeight::get().reads_writes(2, 1))
+        // The fastest run took 28_082_000 ps.
+        Weight::from_parts(28_623_000, 344).saturating_add(T::DbWeight::get().reads_writes(2, 1))
     }
 
     fn sweep(p: u32) -> Weight {
-        // The fastest run took 36_314_000 ps.
-        Weight::from_parts(45_682_199, 263)
+        // The fastest run took 34_592_000 ps.
+        Weight::from_parts(42_469_894, 263)
             .saturating_add(T::DbWeight::get().reads_writes(5, 1))
-            .saturating_add(Weight::from_parts(35_033_030, 195).saturating_mul(p.into()))
+            .saturating_add(Weight::from_parts(35_061_557, 195).saturating_mul(p.into()))
             .saturating_add(
                 T::DbWeight::get()
                     .reads_writes(2, 2)
@@ -108,36 +108,36 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 /// Priced by ParityDB, for tests.
 impl WeightInfo for () {
     fn add_stake() -> Weight {
-        // The fastest run took 119_988_000 ps.
-        Weight::from_parts(122_482_000, 764)
+        // The fastest run took 119_878_000 ps.
+        Weight::from_parts(122_061_000, 764)
             .saturating_add(ParityDbWeight::get().reads_writes(9, 6))
     }
 
     fn remove_stake() -> Weight {
         // The fastest run took 85_096_000 ps.
-        Weight::from_parts(86_868_000, 985).saturating_add(ParityDbWeight::get().reads_writes(7, 7))
+        Weight::from_parts(89_683_000, 985).saturating_add(ParityDbWeight::get().reads_writes(7, 7))
     }
 
     fn add_bond() -> Weight {
-        // The fastest run took 87_840_000 ps.
-        Weight::from_parts(89_984_000, 487).saturating_add(ParityDbWeight::get().reads_writes(8, 4))
+        // The fastest run took 87_409_000 ps.
+        Weight::from_parts(90_074_000, 487).saturating_add(ParityDbWeight::get().reads_writes(8, 4))
     }
 
     fn unbond() -> Weight {
-        // The fastest run took 48_071_000 ps.
-        Weight::from_parts(50_706_000, 545).saturating_add(ParityDbWeight::get().reads_writes(5, 3))
+        // The fastest run took 47_851_000 ps.
+        Weight::from_parts(48_643_000, 545).saturating_add(ParityDbWeight::get().reads_writes(5, 3))
     }
 
     fn withdraw_bond() -> Weight {
-        // The fastest run took 81_320_000 ps.
-        Weight::from_parts(84_165_000, 516).saturating_add(ParityDbWeight::get().reads_writes(5, 4))
+        // The fastest run took 81_200_000 ps.
+        Weight::from_parts(83_113_000, 516).saturating_add(ParityDbWeight::get().reads_writes(5, 4))
     }
 
     fn withdraw_stake(e: u32) -> Weight {
-        // The fastest run took 134_760_000 ps.
-        Weight::from_parts(9_961_250, 806)
+        // The fastest run took 133_407_000 ps.
+        Weight::from_parts(68_001_922, 806)
             .saturating_add(ParityDbWeight::get().reads_writes(8, 6))
-            .saturating_add(Weight::from_parts(86_180_097, 115).saturating_mul(e.into()))
+            .saturating_add(Weight::from_parts(67_777_063, 115).saturating_mul(e.into()))
             .saturating_add(
                 ParityDbWeight::get()
                     .reads_writes(4, 3)
@@ -146,26 +146,26 @@ impl WeightInfo for () {
     }
 
     fn move_stake() -> Weight {
-        // The fastest run took 109_122_000 ps.
-        Weight::from_parts(113_588_000, 1_145)
+        // The fastest run took 107_379_000 ps.
+        Weight::from_parts(111_716_000, 1_145)
             .saturating_add(ParityDbWeight::get().reads_writes(10, 7))
     }
 
     fn transfer_stake() -> Weight {
-        // The fastest run took 90_845_000 ps.
-        Weight::from_parts(92_307_000, 596).saturating_add(ParityDbWeight::get().reads_writes(6, 4))
+        // The fastest run took 87_830_000 ps.
+        Weight::from_parts(89_122_000, 596).saturating_add(ParityDbWeight::get().reads_writes(6, 4))
     }
 
     fn set_take() -> Weight {
-        // The fastest run took 28_392_000 ps.
-        Weight::from_parts(28_873_000, 344).saturating_add(ParityDbWeight::get().reads_writes(2, 1))
+        // The fastest run took 28_082_000 ps.
+        Weight::from_parts(28_623_000, 344).saturating_add(ParityDbWeight::get().reads_writes(2, 1))
     }
 
     fn sweep(p: u32) -> Weight {
-        // The fastest run took 36_314_000 ps.
-        Weight::from_parts(45_682_199, 263)
+        // The fastest run took 34_592_000 ps.
+        Weight::from_parts(42_469_894, 263)
             .saturating_add(ParityDbWeight::get().reads_writes(5, 1))
-            .saturating_add(Weight::from_parts(35_033_030, 195).saturating_mul(p.into()))
+            .saturating_add(Weight::from_parts(35_061_557, 195).saturating_mul(p.into()))
             .saturating_add(
                 ParityDbWeight::get()
                     .reads_writes(2, 2)
