@@ -189,9 +189,12 @@ impl Report {
             .into_iter()
             .map(|(name, value)| vec![name.into(), value])
             .collect();
-        let on = match &self.measured {
-            Some(measured) if measured.computed_on != Engine::CPU => measured.computed_on.clone(),
-            _ => format!("{} ({} threads, {})", self.device, self.threads, self.simd),
+        let measured_on = self.measured.as_ref().map(|m| m.computed_on.as_str());
+        let on = match measured_on.unwrap_or(&self.device) {
+            on @ (Engine::CPU | "cpu") => {
+                format!("{on} ({} threads, {})", self.threads, self.simd)
+            }
+            on => on.into(),
         };
         format!(
             "{}: {} sequences of {} tokens on {on}\n{}",
