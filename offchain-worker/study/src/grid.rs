@@ -98,6 +98,11 @@ pub fn ours(workers: usize, inner_steps: usize, rounds: usize, kept_per_block: u
     cairn(workers, inner_steps, rounds, kept_per_block, rho)
 }
 
+/// Ours in as many bytes as Templar's 64 values take, with the β that the study chose.
+pub fn chosen(workers: usize, inner_steps: usize, rounds: usize) -> Cell {
+    decaying(0.8, cairn(workers, inner_steps, rounds, 96, 0.0))
+}
+
 /// Ours, each worker beginning where its own unsent part would have taken it.
 pub fn ahead(workers: usize, inner_steps: usize, rounds: usize, kept_per_block: u16) -> Cell {
     Cell {
@@ -230,6 +235,7 @@ fn seeds() -> Section {
         [
             cairn(r, h, rounds, 64, 0.0),
             templar(r, h, rounds, 64),
+            chosen(r, h, rounds),
             adamw(r, h, rounds),
             diloco(r, h, rounds),
         ]
@@ -250,6 +256,7 @@ fn axes() -> Section {
             adamw(workers, inner_steps, rounds),
             templar(workers, inner_steps, rounds, 64),
             cairn(workers, inner_steps, rounds, 64, 0.0),
+            chosen(workers, inner_steps, rounds),
         ]);
     }
     Section {
@@ -277,11 +284,13 @@ fn densities() -> Section {
 /// β.
 fn feedback() -> Section {
     let mut cells = Vec::new();
-    for decay in [0.95, 0.8, 1.0, 0.5, 0.9] {
+    for decay in [0.95, 0.8, 0.5, 0.0, 1.0, 0.9] {
         for kept in [64, 512] {
             cells.push(decaying(decay, ours(4, STEPS, SHORT, kept)));
         }
     }
+    cells.push(decaying(0.95, chosen(4, STEPS, SHORT)));
+    cells.push(decaying(0.8, templar(4, STEPS, SHORT, 64)));
     cells.push(inside(3e-3, decaying(0.8, ours(4, STEPS, SHORT, 64))));
     Section {
         title: "β, the decay of the error feedback",
@@ -307,7 +316,7 @@ fn rounds() -> Section {
     let (r, h) = (4, STEPS);
     let mut cells = Vec::new();
     for rounds in ROUNDS {
-        cells.push(adamw(r, h, rounds));
+        cells.extend([adamw(r, h, rounds), chosen(r, h, rounds)]);
         cells.extend([64, 512].map(|kept| ours(r, h, rounds, kept)));
         cells.extend([diloco(r, h, rounds), templar(r, h, rounds, 64)]);
         cells.extend([128, 32].map(|kept| ours(r, h, rounds, kept)));
@@ -322,7 +331,9 @@ fn rounds() -> Section {
 fn ideas() -> Section {
     let (r, h, rounds) = (4, STEPS, SHORT);
     let ours = |kept| cairn(r, h, rounds, kept, 0.0);
-    let mut cells = vec![ours(64)];
+    let short = cairn(r, 5, 3 * rounds, 64, 0.0);
+    let shorter = cairn(r, 5, 3 * rounds, 20, 0.0);
+    let mut cells = vec![ours(64), chosen(r, h, rounds), short, shorter];
     for kept in [AS_LONG, 64, 512] {
         cells.extend([partial(r, h, rounds, kept), turns(r, h, rounds, kept)]);
     }
@@ -331,7 +342,8 @@ fn ideas() -> Section {
             outer_warmup: 5,
             ..ours(64)
         },
-        outside(0.7, 0.5, ours(64)),
+        outside(0.7, 0.5, decaying(0.8, ours(64))),
+        outside(1.5, 0.0, decaying(0.8, ours(64))),
         outside(2.0, 0.0, cairn(r, h, rounds, 64, 1.0)),
         Cell {
             kept_at_the_end: 128,

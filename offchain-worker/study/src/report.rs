@@ -41,6 +41,9 @@ fn rounds(record: &Record) -> Plot {
     let mut series = vec![
         line("DiLoCo", &|rounds| grid::diloco(4, STEPS, rounds)),
         line("Templar, 64", &|rounds| grid::templar(4, STEPS, rounds, 64)),
+        line("ours, 96, β = 0.8", &|rounds| {
+            grid::chosen(4, STEPS, rounds)
+        }),
     ];
     for kept in grid::DENSITIES {
         series.push(line(&format!("ours, {kept}"), &|rounds| {
