@@ -141,6 +141,7 @@ fn directory() -> PathBuf {
 /// `CAIRN_WRITE_CORPUS=1 cargo test -p cairn-gradient --test hostile` writes it anew.
 #[test]
 fn the_corpus_is_kept() {
+    let _alone = alone();
     if std::env::var_os("CAIRN_WRITE_CORPUS").is_some() {
         std::fs::create_dir_all(directory()).unwrap();
         for (name, file) in corpus() {
