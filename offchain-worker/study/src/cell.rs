@@ -77,6 +77,9 @@ pub struct Cell {
     /// Values sent in the last round, reached geometrically; 0: as many as in the first.
     #[serde(default)]
     pub kept_at_the_end: u16,
+    /// β in the last round, reached linearly; none: that of the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay_at_the_end: Option<f64>,
 }
 
 impl Cell {
@@ -100,6 +103,7 @@ impl Cell {
             places,
             ahead,
             kept_at_the_end,
+            decay_at_the_end,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -124,6 +128,9 @@ impl Cell {
         setting(*places != Places::Largest, format!("places={places:?}"));
         setting(*ahead != 0.0, format!("ahead={ahead}"));
         setting(*kept_at_the_end != 0, format!("end={kept_at_the_end}"));
+        if let Some(decay) = decay_at_the_end {
+            setting(true, format!("beta-end={decay}"));
+        }
         name.to_lowercase()
     }
 
@@ -150,18 +157,35 @@ impl Cell {
         if self.kept_at_the_end != 0 {
             settings.push(format!("{} kept at the end", self.kept_at_the_end));
         }
+        if let Some(decay) = self.decay_at_the_end {
+            settings.push(format!("β {decay} at the end"));
+        }
         settings.join(", ")
     }
 
     /// Values sent of each block in a round.
     pub fn kept_in(&self, round: usize) -> u16 {
         let first = f64::from(self.kept_per_block);
-        if self.kept_at_the_end == 0 || self.rounds < 2 {
+        if self.kept_at_the_end == 0 {
             return self.kept_per_block;
         }
-        let part = round as f64 / (self.rounds - 1) as f64;
         let ratio = f64::from(self.kept_at_the_end) / first;
-        (first * ratio.powf(part)).round() as u16
+        (first * ratio.powf(self.way(round))).round() as u16
+    }
+
+    /// β in a round.
+    pub fn decay_in(&self, round: usize) -> f64 {
+        let first = self.error_decay;
+        let last = self.decay_at_the_end.unwrap_or(first);
+        first + (last - first) * self.way(round)
+    }
+
+    /// The part of the rounds that lies behind: 0 in the first, 1 in the last.
+    fn way(&self, round: usize) -> f64 {
+        match self.rounds {
+            0 | 1 => 0.0,
+            rounds => round as f64 / (rounds - 1) as f64,
+        }
     }
 }
 
@@ -177,6 +201,15 @@ mod tests {
         cell.kept_at_the_end = 256;
         let kept: Vec<u16> = (0..5).map(|round| cell.kept_in(round)).collect();
         assert_eq!(kept, [16, 32, 64, 128, 256]);
+    }
+
+    #[test]
+    fn decay_goes_linearly_from_first_to_last() {
+        let mut cell = cairn(4, 15, 5, 16, 1.0);
+        assert_eq!(cell.decay_in(4), 0.95);
+        (cell.error_decay, cell.decay_at_the_end) = (0.5, Some(1.0));
+        let decays: Vec<f64> = (0..5).map(|round| cell.decay_in(round)).collect();
+        assert_eq!(decays, [0.5, 0.625, 0.75, 0.875, 1.0]);
     }
 
     #[test]

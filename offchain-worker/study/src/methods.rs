@@ -208,7 +208,7 @@ impl<'a> Exchange<'a> {
     fn compression(&self, round: usize) -> Result<Compression, Failed> {
         Ok(Compression {
             kept_per_block: self.cell.kept_in(round),
-            error_decay: Nano::from_f64(self.cell.error_decay).ok_or("β is not from 0 to 1")?,
+            error_decay: Nano::from_f64(self.cell.decay_in(round)).ok_or("β is not from 0 to 1")?,
         })
     }
 
