@@ -1,6 +1,8 @@
 //! What the fuzzer and the crate's tests do with bytes: the first says for which run, the rest is a file.
 
-use cairn_gradient::{decode, encode, Contribution, DecodeError, ReadError, Reader, SparseTensor};
+use cairn_gradient::{
+    decode, encode, verify, Contribution, DecodeError, ReadError, Reader, SparseTensor,
+};
 use cairn_primitives::{Compression, Layout, Nano, Tensor};
 
 /// Shapes and density of a few runs: blocks of every kind, one value and all of them.
@@ -26,11 +28,16 @@ pub fn run(byte: u8) -> (Layout, Compression) {
     (Layout(tensors.collect()), compression)
 }
 
-/// Decodes in one go and tensor by tensor, which must agree, and encodes what was decoded.
+/// Decodes in one go and tensor by tensor and verifies, which must agree, and encodes what was decoded.
 pub fn check(data: &[u8]) -> Option<Result<Contribution, DecodeError>> {
     let (first, file) = data.split_first()?;
     let (layout, compression) = run(*first);
     let decoded = decode(file, &layout, &compression);
+    let verified = verify(file, &layout, &compression);
+    assert_eq!(
+        verified.as_ref(),
+        decoded.as_ref().map(|whole| &whole.header)
+    );
     match (&decoded, read(file, &layout, &compression)) {
         (Ok(whole), Ok(tensors)) => {
             assert_eq!(whole.tensors, tensors);

@@ -128,6 +128,51 @@ impl<'a> BitReader<'a> {
         ones << rest | low
     }
 
+    /// The next N Rice codes, each with the bits behind it, as [`BitReader::read_rice`] gives them. What is short is read
+    /// from one window, which is where the time goes when codes are read one by one.
+    #[inline(always)]
+    pub(crate) fn read_rices<const N: usize>(&mut self, parameter: u32, tail: u32) -> [u32; N] {
+        let rest = parameter + tail;
+        let (mut window, mut length) = (self.window(), 0);
+        let numbers = std::array::from_fn(|_| {
+            let ones = window.leading_ones();
+            let low = (window.wrapping_shl(ones + 1) >> 1 >> (63 - rest)) as u32;
+            let whole = ones + 1 + rest;
+            window = window.wrapping_shl(whole);
+            length += whole;
+            ones << rest | low
+        });
+        if length > 57 {
+            return std::array::from_fn(|_| self.read_rice(parameter, tail));
+        }
+        self.at += length as usize;
+        numbers
+    }
+
+    /// As many of the next Rice codes as one window has whole, one at least, each given to `each` until that wants no more.
+    #[inline(always)]
+    pub(crate) fn read_rices_while(&mut self, parameter: u32, mut each: impl FnMut(u32) -> bool) {
+        let (mut window, mut length) = (self.window(), 0);
+        loop {
+            let ones = window.leading_ones();
+            let whole = ones + 1 + parameter;
+            if length + whole > 57 {
+                break;
+            }
+            let low = (window << (ones + 1) >> 1 >> (63 - parameter)) as u32;
+            window <<= whole;
+            length += whole;
+            if !each(ones << parameter | low) {
+                self.at += length as usize;
+                return;
+            }
+        }
+        if length == 0 {
+            each(self.read_long_rice(parameter, 0));
+        }
+        self.at += length as usize;
+    }
+
     #[cold]
     fn read_long_rice(&mut self, parameter: u32, tail: u32) -> u32 {
         let mut ones = 0u32;
@@ -247,6 +292,41 @@ mod tests {
             first.append(&second);
             first.fill_up();
             prop_assert_eq!(first.bytes(), &bytes);
+        }
+
+        /// Of any bytes, and beyond their end, where there are zeros.
+        #[test]
+        fn several_at_once_are_those_one_by_one(
+            bytes in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..60),
+                prop::collection::vec(prop_oneof![3 => Just(0xFFu8), 1 => any::<u8>()], 0..60),
+            ],
+            start in 0usize..20,
+            parameter in 0u32..=11,
+            tail in 0u32..=1,
+        ) {
+            let mut one_by_one = BitReader::new(&bytes);
+            one_by_one.at = start;
+            let (mut fours, mut all) = (one_by_one.clone(), one_by_one.clone());
+            for _ in 0..30 {
+                let expected: [u32; 4] = std::array::from_fn(|_| one_by_one.read_rice(parameter, tail));
+                prop_assert_eq!(fours.read_rices::<4>(parameter, tail), expected);
+                prop_assert_eq!(fours.at, one_by_one.at);
+            }
+
+            one_by_one.at = start;
+            let (mut found, wanted) = (Vec::new(), 100);
+            while found.len() < wanted {
+                let before = found.len();
+                all.read_rices_while(parameter, |number| {
+                    found.push(number);
+                    found.len() < wanted
+                });
+                prop_assert!(found.len() > before);
+            }
+            let expected: Vec<u32> = (0..wanted).map(|_| one_by_one.read_rice(parameter, 0)).collect();
+            prop_assert_eq!(found, expected);
+            prop_assert_eq!(all.at, one_by_one.at);
         }
     }
 }

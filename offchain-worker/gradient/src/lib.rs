@@ -45,6 +45,7 @@ pub use roots::{sealed_root, state_root, StateHasher};
 pub use seal::{open, seal, Opened};
 pub use sparse::{BlockFault, SparseError, SparseTensor};
 pub use wire::{
-    decode, decode_header, encode, inspect, max_encoded_len, Code, DecodeError, EncodeError,
-    ReadError, Reader, TensorFault, TensorSummary, Writer, HEADER_LENGTH, MAGIC, VERSION,
+    decode, decode_header, encode, inspect, max_encoded_len, verify, Code, DecodeError,
+    EncodeError, ReadError, Reader, TensorFault, TensorSummary, Writer, HEADER_LENGTH, MAGIC,
+    VERSION,
 };

@@ -14,6 +14,8 @@ pub(crate) const PLACE: u16 = 0x0FFF;
 pub(crate) const HIGH: u16 = 1 << 14;
 /// The bit of a code that says that a value is negative.
 pub(crate) const NEGATIVE: u16 = 1 << 15;
+/// From here on a code is the number of one of four values: low, high, −low, −high.
+pub(crate) const VALUE: u32 = 14;
 
 /// What is sent of one tensor: of each block its two levels, and of each value its place, sign and level.
 ///
@@ -90,8 +92,23 @@ impl SparseTensor {
         }
     }
 
+    /// The same in the memory of another, if there is one.
+    pub(crate) fn reused(
+        slot: &mut Option<SparseTensor>,
+        grid: Grid,
+        kept: usize,
+    ) -> &mut SparseTensor {
+        match slot {
+            Some(tensor) => {
+                tensor.reset(grid, kept);
+                tensor
+            }
+            None => slot.insert(SparseTensor::blank(grid, kept)),
+        }
+    }
+
     /// The same for another tensor, in the memory of this one.
-    pub(crate) fn reset(&mut self, grid: Grid, kept: usize) {
+    fn reset(&mut self, grid: Grid, kept: usize) {
         let (blocks, values) = grid.totals(kept);
         (self.grid, self.kept) = (grid, kept);
         self.codes.clear();

@@ -6,33 +6,41 @@ mod cases;
 
 use std::{
     alloc::{GlobalAlloc, Layout as Memory, System},
+    cell::Cell,
     collections::BTreeMap,
+    panic::resume_unwind,
     path::PathBuf,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    sync::{Mutex, MutexGuard},
+    thread,
 };
 
 use cairn_gradient::{
-    compress, decode, Contribution, DecodeError, Header, TensorFault, HEADER_LENGTH,
+    compress, decode, verify, Contribution, DecodeError, Header, TensorFault, HEADER_LENGTH,
 };
 use cairn_primitives::H256;
 
-/// Counts what is allocated, and remembers the most that was at one time.
+/// Counts what this thread allocates, and remembers the most that was at one time.
 struct Counting;
 
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
+thread_local! {
+    static NOW: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
 
-// SAFETY: everything is left to the system's allocator.
+fn count(bytes: isize) {
+    let now = NOW.get() + bytes;
+    NOW.set(now);
+    MOST.set(MOST.get().max(now));
+}
+
+// SAFETY: everything is left to the system's allocator; the counters need no memory and are never dropped.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, memory: Memory) -> *mut u8 {
-        let now = NOW.fetch_add(memory.size(), Relaxed) + memory.size();
-        MOST.fetch_max(now, Relaxed);
+        count(memory.size() as isize);
         unsafe { System.alloc(memory) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, memory: Memory) {
-        NOW.fetch_sub(memory.size(), Relaxed);
+        count(-(memory.size() as isize));
         unsafe { System.dealloc(pointer, memory) }
     }
 }
@@ -40,10 +48,26 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Only one test at a time is counted.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// Does everything on one thread, whose memory can be counted: it is the only one of its thread pool.
+fn alone(test: impl FnOnce() + Send) {
+    let on_thread = || {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .use_current_thread()
+            .build();
+        let _pool = pool.expect("a new thread is of no pool");
+        test();
+    };
+    let ended = thread::scope(|scope| scope.spawn(on_thread).join());
+    ended.unwrap_or_else(|panic| resume_unwind(panic));
+}
+
+/// The most bytes that were allocated at one time meanwhile.
+fn most_of(work: impl FnOnce()) -> usize {
+    let before = NOW.get();
+    MOST.set(before);
+    work();
+    (MOST.get() - before).unsigned_abs()
 }
 
 /// A contribution to the run of this byte, with the byte before it as in the corpus.
@@ -141,7 +165,6 @@ fn directory() -> PathBuf {
 /// `CAIRN_WRITE_CORPUS=1 cargo test -p cairn-gradient --test hostile` writes it anew.
 #[test]
 fn the_corpus_is_kept() {
-    let _alone = alone();
     if std::env::var_os("CAIRN_WRITE_CORPUS").is_some() {
         std::fs::create_dir_all(directory()).unwrap();
         for (name, file) in corpus() {
@@ -156,49 +179,49 @@ fn the_corpus_is_kept() {
 
 #[test]
 fn the_corpus_is_decoded_or_refused() {
-    let _alone = alone();
-    let mut checked = 0;
-    for entry in std::fs::read_dir(directory()).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let result = bounded(&std::fs::read(&path).unwrap(), &name);
-        assert_eq!(
-            result.is_ok(),
-            name.ends_with("-valid"),
-            "{name}: {result:?}"
-        );
-        checked += 1;
-    }
-    assert!(checked >= corpus().len(), "the corpus is not there");
+    alone(|| {
+        let mut checked = 0;
+        for entry in std::fs::read_dir(directory()).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let result = bounded(&std::fs::read(&path).unwrap(), &name);
+            assert_eq!(
+                result.is_ok(),
+                name.ends_with("-valid"),
+                "{name}: {result:?}"
+            );
+            checked += 1;
+        }
+        assert!(checked >= corpus().len(), "the corpus is not there");
+    });
 }
 
-/// Decodes, and compares what it took with what the layout allows.
+/// Decodes and verifies, and compares what each took with what the layout allows.
 fn bounded(data: &[u8], name: &str) -> Result<Contribution, DecodeError> {
     let (layout, compression) = cases::run(data[0]);
-    // codes and levels of all tensors, and something for each tensor's name and lists
-    let values: usize = layout
-        .0
-        .iter()
-        .map(|tensor| 2 * tensor.len() + 4 * 64)
-        .sum();
-    let allowed = values + data.len() + 512 * (layout.0.len() + 1);
-    // the thread pool, and whatever else is made once
-    let decoded = decode(&data[1..], &layout, &compression);
-    let take = || {
-        let before = NOW.load(Relaxed);
-        MOST.store(before, Relaxed);
-        let _ = decode(&data[1..], &layout, &compression);
-        MOST.load(Relaxed).saturating_sub(before)
+    let file = &data[1..];
+    // codes and levels of a tensor, and something for each tensor's name and lists
+    let values = layout.0.iter().map(|tensor| 2 * tensor.len() + 4 * 64);
+    let lists = data.len() + 512 * (layout.0.len() + 1);
+    let within = |what: &str, taken: usize, allowed: usize| {
+        assert!(
+            taken <= allowed,
+            "{name}: {what} took {taken} bytes where {allowed} suffice"
+        );
     };
-    // what threads of the pool and of the harness make for themselves meanwhile can only add to it
-    let taken = (0..100).map(|_| take()).find(|taken| *taken <= allowed);
-    let taken = taken.unwrap_or_else(take);
-    assert!(
-        taken <= allowed,
-        "{name}: {taken} bytes where {allowed} suffice"
+    let all = values.clone().sum::<usize>() + lists;
+    within(
+        "decoding",
+        most_of(|| drop(decode(file, &layout, &compression))),
+        all,
     );
-    assert_eq!(cases::check(data).as_ref(), Some(&decoded), "{name}");
-    decoded
+    let one = values.max().unwrap_or(0) + lists;
+    within(
+        "verifying",
+        most_of(|| drop(verify(file, &layout, &compression))),
+        one,
+    );
+    cases::check(data).expect("there is a first byte")
 }
 
 /// Numbers that never change.
@@ -217,22 +240,23 @@ impl Numbers {
 /// Single bits, whole bytes, pieces copied, cut out and put in, lengths corrected or not.
 #[test]
 fn mutations_are_decoded_or_refused() {
-    let _alone = alone();
-    let (mut numbers, mut refused, mut accepted) = (Numbers(1), 0, 0);
-    for number in 0..6_000 {
-        let mut file = valid((number % 5) as u8, number / 5);
-        for _ in 0..=numbers.below(3) {
-            mutate(&mut file, &mut numbers);
+    alone(|| {
+        let (mut numbers, mut refused, mut accepted) = (Numbers(1), 0, 0);
+        for number in 0..6_000 {
+            let mut file = valid((number % 5) as u8, number / 5);
+            for _ in 0..=numbers.below(3) {
+                mutate(&mut file, &mut numbers);
+            }
+            match bounded(&file, &format!("mutation {number}")) {
+                Ok(_) => accepted += 1,
+                Err(_) => refused += 1,
+            }
         }
-        match bounded(&file, &format!("mutation {number}")) {
-            Ok(_) => accepted += 1,
-            Err(_) => refused += 1,
-        }
-    }
-    assert!(
-        refused > 1_000 && accepted > 10,
-        "{accepted} accepted, {refused} refused"
-    );
+        assert!(
+            refused > 1_000 && accepted > 10,
+            "{accepted} accepted, {refused} refused"
+        );
+    });
 }
 
 fn mutate(file: &mut Vec<u8>, numbers: &mut Numbers) {
@@ -264,19 +288,21 @@ fn mutate(file: &mut Vec<u8>, numbers: &mut Numbers) {
 /// The longest unary number that a length allows costs no more than reading it.
 #[test]
 fn ones_without_an_end_are_refused_at_once() {
-    let _alone = alone();
-    let (layout, compression) = cases::run(0);
-    let good = valid(0, 0);
-    let most = cairn_gradient::max_encoded_len(&layout, &compression) as usize;
-    let mut file = good[..1 + HEADER_LENGTH].to_vec();
-    let length = most - HEADER_LENGTH - 1;
-    file.push(length as u8);
-    file.extend(vec![0xFF; length]);
-    assert!(matches!(
-        bounded(&file, "ones"),
-        Err(DecodeError::Tensor {
-            fault: TensorFault::Truncated { block: 0 } | TensorFault::LevelTooLarge { block: 0 },
-            ..
-        })
-    ));
+    alone(|| {
+        let (layout, compression) = cases::run(0);
+        let good = valid(0, 0);
+        let most = cairn_gradient::max_encoded_len(&layout, &compression) as usize;
+        let mut file = good[..1 + HEADER_LENGTH].to_vec();
+        let length = most - HEADER_LENGTH - 1;
+        file.push(length as u8);
+        file.extend(vec![0xFF; length]);
+        assert!(matches!(
+            bounded(&file, "ones"),
+            Err(DecodeError::Tensor {
+                fault: TensorFault::Truncated { block: 0 }
+                    | TensorFault::LevelTooLarge { block: 0 },
+                ..
+            })
+        ));
+    });
 }

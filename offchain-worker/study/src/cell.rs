@@ -80,6 +80,9 @@ pub struct Cell {
     /// β in the last round, reached linearly; none: that of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decay_at_the_end: Option<f64>,
+    /// The inner rate at the end of its cosine, as a part of the highest; none: a tenth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_rate: Option<f64>,
 }
 
 impl Cell {
@@ -104,6 +107,7 @@ impl Cell {
             ahead,
             kept_at_the_end,
             decay_at_the_end,
+            final_rate,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -130,6 +134,9 @@ impl Cell {
         setting(*kept_at_the_end != 0, format!("end={kept_at_the_end}"));
         if let Some(decay) = decay_at_the_end {
             setting(true, format!("beta-end={decay}"));
+        }
+        if let Some(rate) = final_rate {
+            setting(true, format!("inner-end={rate}"));
         }
         name.to_lowercase()
     }
@@ -159,6 +166,9 @@ impl Cell {
         }
         if let Some(decay) = self.decay_at_the_end {
             settings.push(format!("β {decay} at the end"));
+        }
+        if let Some(rate) = self.final_rate {
+            settings.push(format!("inner rate down to {rate} of it"));
         }
         settings.join(", ")
     }

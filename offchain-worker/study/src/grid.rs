@@ -44,6 +44,7 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         ahead: 0.0,
         kept_at_the_end: 0,
         decay_at_the_end: None,
+        final_rate: None,
     }
 }
 

@@ -27,6 +27,9 @@ pub struct Finished {
     /// The same on the way there, after so many rounds.
     #[serde(default)]
     pub on_the_way: Vec<(usize, f64)>,
+    /// The same of the mean of the weights after each of the last so many rounds: a twentieth, a tenth and a fifth of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub averaged: Vec<(usize, f64)>,
     /// Bytes that a worker sent per token that it trained on.
     pub bytes_per_token: f64,
     pub seconds: f64,
@@ -44,6 +47,7 @@ pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
         exchange: Exchange::new(cell, &layout),
         theta: initial_weights(&shape, cell.seed),
         on_the_way: Vec::new(),
+        means: Mean::of_the_last(cell.rounds, layout.parameters()),
     };
     match cell.method {
         Method::AdamW => training.every_step()?,
@@ -56,6 +60,7 @@ pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
         parameters: layout.parameters(),
         tokens: cell.workers as u64 * of_a_worker,
         held_out_loss: training.loss()?,
+        averaged: training.averaged()?,
         on_the_way: training.on_the_way,
         bytes_per_token: training.exchange.bytes as f64 / of_a_worker as f64,
         seconds: start.elapsed().as_secs_f64(),
@@ -70,6 +75,7 @@ struct Training<'a> {
     exchange: Exchange<'a>,
     theta: Vec<f32>,
     on_the_way: Vec<(usize, f64)>,
+    means: Vec<Mean>,
 }
 
 impl Training<'_> {
@@ -122,6 +128,9 @@ impl Training<'_> {
     /// Writes down the loss on the way, after 10, 20, 40 … rounds.
     fn measure(&mut self, round: usize) -> Result<(), Failed> {
         let done = round + 1;
+        for mean in &mut self.means {
+            mean.add(round, self.cell.rounds, &self.theta);
+        }
         let doubled =
             done.is_multiple_of(FIRST_MEASURED) && (done / FIRST_MEASURED).is_power_of_two();
         if doubled && done < self.cell.rounds {
@@ -132,8 +141,59 @@ impl Training<'_> {
     }
 
     fn loss(&mut self) -> Result<f64, Failed> {
-        let losses = self.trainer.losses(&self.theta, &self.text.measured())?;
-        Ok(losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64)
+        held_out(&mut self.trainer, &self.theta, self.text)
+    }
+
+    /// The losses of the means over the last rounds.
+    fn averaged(&mut self) -> Result<Vec<(usize, f64)>, Failed> {
+        let mut losses = Vec::new();
+        for mean in std::mem::take(&mut self.means) {
+            let loss = held_out(&mut self.trainer, &mean.weights(), self.text)?;
+            losses.push((mean.rounds, loss));
+        }
+        Ok(losses)
+    }
+}
+
+/// The mean loss on text that nobody trained on.
+fn held_out(trainer: &mut Trainer, theta: &[f32], text: &Text) -> Result<f64, Failed> {
+    let losses = trainer.losses(theta, &text.measured())?;
+    Ok(losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64)
+}
+
+/// The mean of the weights after each of the last rounds.
+struct Mean {
+    /// How many.
+    rounds: usize,
+    sum: Vec<f64>,
+}
+
+impl Mean {
+    /// Over a twentieth, a tenth and a fifth of all rounds, where that is more than one.
+    fn of_the_last(rounds: usize, parameters: usize) -> Vec<Mean> {
+        let parts = [20, 10, 5].map(|part| rounds / part);
+        let means = parts.into_iter().filter(|rounds| *rounds > 1);
+        means
+            .map(|rounds| Mean {
+                rounds,
+                sum: vec![0.0; parameters],
+            })
+            .collect()
+    }
+
+    /// Adds the weights after a round, if it is one of the last.
+    fn add(&mut self, round: usize, of: usize, theta: &[f32]) {
+        if round + self.rounds < of {
+            return;
+        }
+        for (sum, theta) in self.sum.iter_mut().zip(theta) {
+            *sum += f64::from(*theta);
+        }
+    }
+
+    fn weights(&self) -> Vec<f32> {
+        let count = self.rounds as f64;
+        self.sum.iter().map(|sum| (sum / count) as f32).collect()
     }
 }
 
@@ -155,7 +215,7 @@ fn optimizer(cell: &Cell, batches: usize) -> Result<InnerOptimizer, Failed> {
         sequences: (batches * cell.windows) as u16,
         sequence_length: LENGTH as u32,
         learning_rate: nano(cell.inner_rate)?,
-        final_rate: nano(0.1)?,
+        final_rate: nano(cell.final_rate.unwrap_or(0.1))?,
         warmup_steps: (steps / 10) as u32,
         total_steps: steps as u32,
         beta1: nano(0.9)?,
@@ -164,4 +224,21 @@ fn optimizer(cell: &Cell, batches: usize) -> Result<InnerOptimizer, Failed> {
         weight_decay: nano(0.1)?,
         clip_norm: nano(1.0)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn means_are_of_the_last_rounds() {
+        let mut means = Mean::of_the_last(20, 1);
+        for round in 0..20 {
+            for mean in &mut means {
+                mean.add(round, 20, &[round as f32]);
+            }
+        }
+        let found: Vec<_> = means.iter().map(|m| (m.rounds, m.weights()[0])).collect();
+        assert_eq!(found, [(2, 18.5), (4, 17.5)]);
+    }
 }

@@ -3,14 +3,17 @@
 //! It does what every worker does at a round's end, with the same functions: fetch the included
 //! contributions, check them against what the chain says of them, open, decode, and apply the outer step.
 
+use std::sync::Arc;
+
 use cairn_chain::{ContributionInfo, View};
-use cairn_gradient::{
-    decode, max_encoded_len, open, outer_step, sealed_root, state_root, Contribution,
-};
+use cairn_gradient::{max_encoded_len, sealed_root, state_root};
 use cairn_primitives::{api::SettledRound, Layout, Netuid, Round, RunConfig, Uid, H256};
 use cairn_store::{paths, Store};
 
-use crate::error::Failure;
+use crate::{
+    checked::{outer_step, Checked},
+    error::Failure,
+};
 
 /// The weights of one round of a run.
 pub struct Follower {
@@ -88,14 +91,14 @@ impl Follower {
         outer_step(
             &mut self.weights,
             &self.layout,
+            &self.config,
             &contributions,
-            &self.config.outer,
         )?;
         self.round += 1;
         Ok(sizes)
     }
 
-    async fn fetch(&self, uid: Uid, entry: &ContributionInfo) -> Result<Contribution, Failure> {
+    async fn fetch(&self, uid: Uid, entry: &ContributionInfo) -> Result<Arc<Checked>, Failure> {
         let key = entry.key.ok_or_else(|| {
             Failure::new(
                 format!("{uid} was included without a key"),
@@ -109,14 +112,13 @@ impl Follower {
             .get_blob(&prefix, &entry.commitment.sealed_root.0, most)
             .await?;
         debug_assert_eq!(sealed_root(&sealed), entry.commitment.sealed_root);
-        let mut bytes = sealed.to_vec();
-        open(&mut bytes, &key);
         let during = |error| {
             Failure::during(
                 format!("the contribution of {uid} in round {}", self.round),
                 error,
             )
         };
-        decode(&bytes, &self.layout, &self.config.compression).map_err(during)
+        let checked = Checked::open(&sealed, &key, &self.layout, &self.config);
+        checked.map(Arc::new).map_err(during)
     }
 }

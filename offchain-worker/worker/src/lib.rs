@@ -11,6 +11,7 @@
 //! processes and people.
 
 pub mod amount;
+pub mod checked;
 pub mod cli;
 pub mod data;
 pub mod devnet;

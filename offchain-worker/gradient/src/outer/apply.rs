@@ -8,7 +8,7 @@ use crate::blocks::{Block, Grid, BLOCK};
 use crate::level::{Level, Levels};
 use crate::roots::StateHasher;
 use crate::simd::{Kernel, Lanes, Simd};
-use crate::sparse::{with_sign, SparseTensor, HIGH, PLACE};
+use crate::sparse::{SparseTensor, PLACE, VALUE};
 
 /// Elements that are stepped, on all threads, before they are hashed while they are still in the cache.
 const PIECE: usize = 1 << 20;
@@ -140,6 +140,7 @@ impl Kernel for Apply<'_> {
                     return;
                 };
                 if of_block.is_none() {
+                    prefetch::<L>(block, self.cols, self.theta);
                     sums[..block.len].fill(0.0);
                     senders[..block.len].fill(0);
                 }
@@ -155,6 +156,15 @@ impl Kernel for Apply<'_> {
     }
 }
 
+/// Asks for a block's weights, which are needed when all contributions have been added.
+#[inline(always)]
+fn prefetch<L: Lanes>(block: Block, cols: usize, theta: &[f32]) {
+    for row in 0..block.len / block.width.max(1) {
+        let start = row * cols + block.col;
+        L::prefetch(&theta[start..start + block.width]);
+    }
+}
+
 /// Adds what one contribution sends of a block.
 #[inline(always)]
 fn add(
@@ -167,10 +177,11 @@ fn add(
     // the product of f and ±v is ± the product of f and v
     let clipped = |level: Level| clip * level.to_f32();
     let (low, high) = (clipped(levels.low), clipped(levels.high));
+    // looked up, for no branch can foresee which of the four comes next
+    let values = [low, high, -low, -high];
     for code in codes {
-        let magnitude = if code & HIGH != 0 { high } else { low };
         let place = usize::from(code & PLACE);
-        sums[place] += with_sign(magnitude, *code);
+        sums[place] += values[usize::from(code >> VALUE)];
         senders[place] += 1;
     }
 }

@@ -167,11 +167,20 @@ pub(super) fn read(
 ) -> Result<Levels, Fault> {
     let levels = read_levels(bits, costs, parameters, before)?;
     let mut next = 0;
-    for code in codes.iter_mut() {
-        let gap_and_sign = bits.read_rice(parameters.gap, 1);
+    let mut take = |code: &mut u16, gap_and_sign: u32| {
         let place = next + (gap_and_sign >> 1);
         *code = place as u16 & PLACE | (gap_and_sign as u16 & 1) << 15;
         next = place + 1;
+    };
+    let (fours, rest) = codes.as_chunks_mut::<4>();
+    for four in fours {
+        let numbers = bits.read_rices::<4>(parameters.gap, 1);
+        for (code, number) in four.iter_mut().zip(numbers) {
+            take(code, number);
+        }
+    }
+    for code in rest {
+        take(code, bits.read_rice(parameters.gap, 1));
     }
     if next as usize > block.len {
         return Err(Fault::OutsideBlock);
@@ -226,18 +235,26 @@ fn read_runs(
 ) -> Result<(), Fault> {
     runs.len = 0;
     let (mut at, mut highs) = (0usize, 0usize);
+    let mut is_too_long = false;
     while at < codes.len() {
-        let run = bits.read_rice(parameters.run, 0) as usize;
-        if run > codes.len() - at {
+        bits.read_rices_while(parameters.run, |run| {
+            let run = run as usize;
+            is_too_long = run > codes.len() - at;
+            if is_too_long {
+                return false;
+            }
+            runs.push(run as u16);
+            at += run;
+            if let Some(code) = codes.get_mut(at) {
+                *code |= HIGH;
+                highs += 1;
+            }
+            at += 1;
+            at < codes.len()
+        });
+        if is_too_long {
             return Err(Fault::RunTooLong);
         }
-        runs.push(run as u16);
-        at += run;
-        if let Some(code) = codes.get_mut(at) {
-            *code |= HIGH;
-            highs += 1;
-        }
-        at += 1;
     }
     if highs == 0 || highs == codes.len() {
         return Err(Fault::LevelUnused);

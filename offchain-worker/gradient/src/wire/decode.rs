@@ -151,7 +151,8 @@ pub enum DecodeError {
 /// Reads a contribution from its opened file.
 ///
 /// Succeeds for exactly the bytes that [`crate::encode`] makes: what was decoded encodes to the same bytes
-/// again. Takes time linear in the length of `bytes`. A [`crate::Reader`] does the same tensor by tensor.
+/// again. Takes time linear in the length of `bytes`. A [`crate::Reader`] does the same tensor by tensor, and
+/// [`verify`] only asks whether it would succeed.
 ///
 /// # Errors
 /// Each fault has a name of its own in [`DecodeError`] or [`TensorFault`].
@@ -160,11 +161,12 @@ pub fn decode(
     layout: &Layout,
     compression: &Compression,
 ) -> Result<Contribution, DecodeError> {
-    let header = decode_header(bytes)?;
-    check_layout(&header, layout)?;
-    let plan = Plan::new(layout)?;
-    let kept = checked_kept(compression.kept_per_block)?;
-    let parts = split(bytes, layout, &plan, kept)?;
+    let Parts {
+        header,
+        plan,
+        kept,
+        parts,
+    } = Parts::of(bytes, layout, compression)?;
     let tensors: Vec<Result<SparseTensor, TensorFault>> = parts
         .par_iter()
         .zip(&plan.grids)
@@ -179,6 +181,69 @@ pub fn decode(
         .map(|(number, tensor)| tensor.map_err(|fault| named(layout, number, fault)))
         .collect::<Result<_, _>>()?;
     Ok(Contribution { header, tensors })
+}
+
+/// Whether [`decode`] would succeed, and the header if so. What it allocates is one tensor per thread, so that a file can
+/// be checked, kept as it is, and read tensor by tensor when its round is applied.
+///
+/// # Errors
+/// As [`decode`].
+pub fn verify(
+    bytes: &[u8],
+    layout: &Layout,
+    compression: &Compression,
+) -> Result<Header, DecodeError> {
+    let Parts {
+        header,
+        plan,
+        kept,
+        parts,
+    } = Parts::of(bytes, layout, compression)?;
+    let fault = parts
+        .par_iter()
+        .zip(&plan.grids)
+        .enumerate()
+        .map_init(
+            || None,
+            |scratch, (number, (part, grid))| {
+                let tensor = SparseTensor::reused(scratch, *grid, kept);
+                let fault = decode_part(part, tensor).err()?;
+                Some(named(layout, number, fault))
+            },
+        )
+        .find_map_first(|fault| fault);
+    match fault {
+        Some(fault) => Err(fault),
+        None => Ok(header),
+    }
+}
+
+/// A file taken apart, but for the parts themselves.
+struct Parts<'a> {
+    header: Header,
+    plan: Plan,
+    kept: usize,
+    parts: Vec<&'a [u8]>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(
+        bytes: &'a [u8],
+        layout: &Layout,
+        compression: &Compression,
+    ) -> Result<Parts<'a>, DecodeError> {
+        let header = decode_header(bytes)?;
+        check_layout(&header, layout)?;
+        let plan = Plan::new(layout)?;
+        let kept = checked_kept(compression.kept_per_block)?;
+        let parts = split(bytes, layout, &plan, kept)?;
+        Ok(Parts {
+            header,
+            plan,
+            kept,
+            parts,
+        })
+    }
 }
 
 /// Whether the header is for this layout.

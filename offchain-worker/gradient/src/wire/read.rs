@@ -91,13 +91,7 @@ impl<'a, R: Read> Reader<'a, R> {
         let Some(grid) = self.plan.grids.get(number).copied() else {
             return Ok(false);
         };
-        let tensor = match tensor {
-            Some(tensor) => {
-                tensor.reset(grid, self.kept);
-                tensor
-            }
-            None => tensor.insert(SparseTensor::blank(grid, self.kept)),
-        };
+        let tensor = SparseTensor::reused(tensor, grid, self.kept);
         decode_part(&self.part, tensor).map_err(|fault| named(self.layout, number, fault))?;
         Ok(true)
     }

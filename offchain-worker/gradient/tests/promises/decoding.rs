@@ -1,22 +1,27 @@
 //! One content, one encoding; every other file has a named fault.
 
 use cairn_gradient::{
-    decode, decode_header, encode, max_encoded_len, BlockFault, Code, Contribution, DecodeError,
-    EncodeError, MismatchError, ReadError, Reader, SparseError, SparseTensor, TensorFault,
-    HEADER_LENGTH,
+    decode, decode_header, encode, max_encoded_len, verify, BlockFault, Code, Contribution,
+    DecodeError, EncodeError, MismatchError, ReadError, Reader, SparseError, SparseTensor,
+    TensorFault, HEADER_LENGTH,
 };
 use cairn_primitives::{Compression, Layout};
 use proptest::prelude::*;
 
 use crate::common::{any_kept, any_layout, compression, contribution, header, layout};
 
-/// Decodes in one go and tensor by tensor, which must come to the same; what is accepted must be canonical.
+/// Decodes in one go and tensor by tensor and verifies, which must come to the same; what is accepted must be canonical.
 fn decoded(
     bytes: &[u8],
     layout: &Layout,
     compression: &Compression,
 ) -> Result<Contribution, DecodeError> {
     let decoded = decode(bytes, layout, compression);
+    let verified = verify(bytes, layout, compression);
+    assert_eq!(
+        verified.as_ref(),
+        decoded.as_ref().map(|decoded| &decoded.header)
+    );
     match (&decoded, read(bytes, layout, compression)) {
         (Ok(decoded), Ok(read)) => {
             assert_eq!(*decoded, read);

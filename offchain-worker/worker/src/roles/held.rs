@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cairn_gradient::{outer_step_and_root, state_root, Contribution};
+use cairn_gradient::state_root;
 use cairn_primitives::{Round, Uid, H256};
 use futures::{stream, StreamExt, TryStreamExt};
+use tokio::task::spawn_blocking;
 
 use super::{
     chain::Chain,
@@ -12,6 +13,7 @@ use super::{
     run::Run,
     RoleError,
 };
+use crate::checked::{outer_step, Checked};
 
 /// Files fetched at the same time.
 const PARALLEL_FETCHES: usize = 8;
@@ -74,7 +76,7 @@ pub async fn advance<C: Chain>(
     at: H256,
     held: &Held,
     included: &[Uid],
-    at_hand: &BTreeMap<Uid, Arc<Contribution>>,
+    at_hand: &BTreeMap<Uid, Arc<Checked>>,
 ) -> Result<Held, RoleError> {
     check_lineage(chain, run, at, held).await?;
     let next = if included.is_empty() {
@@ -85,10 +87,9 @@ pub async fn advance<C: Chain>(
     } else {
         let contributions = gather(chain, run, at, held, included, at_hand).await?;
         let (run, held) = (run.clone(), held.clone());
-        tokio::task::spawn_blocking(move || {
+        spawn_blocking(move || {
             let mut theta = held.theta.as_ref().clone();
-            let outer = &run.config.outer;
-            let root = outer_step_and_root(&mut theta, &run.layout, &contributions, outer)
+            let root = outer_step(&mut theta, &run.layout, &run.config, &contributions)
                 .map_err(|error| broken(held.round, &error))?;
             Ok::<_, RoleError>(Held {
                 round: held.round + 1,
@@ -105,18 +106,18 @@ pub async fn advance<C: Chain>(
 /// The included contributions, ascending by uid.
 async fn gather<C: Chain>(
     chain: &C,
-    run: &Run,
+    run: &Arc<Run>,
     at: H256,
     held: &Held,
     included: &[Uid],
-    at_hand: &BTreeMap<Uid, Arc<Contribution>>,
-) -> Result<Vec<(Uid, Contribution)>, RoleError> {
+    at_hand: &BTreeMap<Uid, Arc<Checked>>,
+) -> Result<Vec<(Uid, Arc<Checked>)>, RoleError> {
     let on_chain = chain.contributions(at, run.netuid, held.round).await?;
     let get = |uid: Uid| {
         let entry = on_chain.iter().find(|entry| entry.uid == uid);
         async move {
             if let Some(known) = at_hand.get(&uid) {
-                return Ok::<_, RoleError>((uid, known.as_ref().clone()));
+                return Ok::<_, RoleError>((uid, known.clone()));
             }
             let missing = || {
                 broken(
@@ -128,19 +129,20 @@ async fn gather<C: Chain>(
             let claim = Claim {
                 round: held.round,
                 hotkey: entry.hotkey,
-                commitment: &entry.commitment,
+                commitment: entry.commitment.clone(),
                 key: entry.key.ok_or_else(missing)?,
                 parent_root: held.root,
             };
             let sealed = fetch(run, held.round, &entry.commitment).await?;
-            let contribution =
-                check(run, &claim, &sealed).map_err(|error| broken(held.round, &error))?;
-            Ok((uid, contribution))
+            let run = run.clone();
+            let checked = spawn_blocking(move || check(&run, &claim, &sealed)).await?;
+            let checked = checked.map_err(|error| broken(held.round, &error))?;
+            Ok((uid, Arc::new(checked)))
         }
     };
     // A plain list of futures: a closure inside the stream would tie its lifetime to the job's.
     let jobs: Vec<_> = included.iter().map(|uid| get(*uid)).collect();
-    let mut found: Vec<(Uid, Contribution)> = stream::iter(jobs)
+    let mut found: Vec<(Uid, Arc<Checked>)> = stream::iter(jobs)
         .buffer_unordered(PARALLEL_FETCHES)
         .try_collect()
         .await?;

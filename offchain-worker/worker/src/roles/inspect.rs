@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use cairn_chain::AccountId;
-use cairn_gradient::{decode, open, Contribution, DecodeError};
+use cairn_gradient::DecodeError;
 use cairn_primitives::{Commitment, ContributionKey, Round, H256};
 use cairn_store::{paths, StoreError};
 
 use super::run::Run;
+use crate::checked::Checked;
 
 /// Why nobody should vouch for a contribution.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -36,13 +37,13 @@ pub enum Refusal {
 }
 
 /// Whose contribution it should be, for what.
-pub struct Claim<'a> {
+pub struct Claim {
     /// The round.
     pub round: Round,
     /// Who committed.
     pub hotkey: AccountId,
     /// To what.
-    pub commitment: &'a Commitment,
+    pub commitment: Commitment,
     /// The revealed key.
     pub key: ContributionKey,
     /// Root of the weights with which the round began.
@@ -64,15 +65,13 @@ pub async fn fetch(run: &Run, round: Round, commitment: &Commitment) -> Result<B
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn check(run: &Run, claim: &Claim, sealed: &[u8]) -> Result<Contribution, Refusal> {
+pub fn check(run: &Run, claim: &Claim, sealed: &[u8]) -> Result<Checked, Refusal> {
     let (found, committed) = (sealed.len() as u64, claim.commitment.length);
     if found != committed {
         return Err(Refusal::Length { found, committed });
     }
-    let mut plain = sealed.to_vec();
-    open(&mut plain, &claim.key);
-    let contribution = decode(&plain, &run.layout, &run.config.compression)?;
-    let header = &contribution.header;
+    let checked = Checked::open(sealed, &claim.key, &run.layout, &run.config)?;
+    let header = checked.header();
     let named = [
         (header.netuid == run.netuid, "subnet"),
         (header.round == claim.round, "round"),
@@ -91,5 +90,5 @@ pub fn check(run: &Run, claim: &Claim, sealed: &[u8]) -> Result<Contribution, Re
     if found > u32::from(most) {
         return Err(Refusal::InnerSteps { found, most });
     }
-    Ok(contribution)
+    Ok(checked)
 }

@@ -64,11 +64,11 @@ fn sealed(run: &Run, change: impl FnOnce(&mut Header)) -> (Vec<u8>, Commitment) 
     (bytes, commitment)
 }
 
-fn claim(commitment: &Commitment) -> Claim<'_> {
+fn claim(commitment: &Commitment) -> Claim {
     Claim {
         round: ROUND,
         hotkey: HOTKEY,
-        commitment,
+        commitment: commitment.clone(),
         key: KEY,
         parent_root: PARENT,
     }
@@ -79,8 +79,8 @@ async fn a_good_contribution_is_taken() {
     let directory = tempfile::tempdir().expect("a directory");
     let run = a_run(directory.path()).await;
     let (bytes, commitment) = sealed(&run, |_| {});
-    let contribution = check(&run, &claim(&commitment), &bytes).expect("it is good");
-    assert_eq!(contribution.header.hotkey, HOTKEY.0);
+    let checked = check(&run, &claim(&commitment), &bytes).expect("it is good");
+    assert_eq!(checked.header().hotkey, HOTKEY.0);
 }
 
 #[tokio::test]

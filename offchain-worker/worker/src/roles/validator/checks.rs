@@ -7,16 +7,18 @@ use std::{
 
 use bytes::Bytes;
 use cairn_chain::{AccountId, ContributionInfo};
-use cairn_gradient::Contribution;
 use cairn_primitives::{BlockNumber, Commitment, Round, Uid, H256};
 use cairn_round::validator::{Seen, View};
 use cairn_store::StoreError;
 
 use super::{Done, Worker};
-use crate::roles::{
-    chain::Chain,
-    inspect::{check, fetch, Claim},
-    progress::Progress,
+use crate::{
+    checked::Checked,
+    roles::{
+        chain::Chain,
+        inspect::{check, fetch, Claim},
+        progress::Progress,
+    },
 };
 
 /// A contribution's name: a uid may, after a re-organisation, have committed to something else.
@@ -29,7 +31,7 @@ pub(super) struct Checks {
     committed: HashMap<Id, (AccountId, Commitment)>,
     first_seen: BTreeMap<Id, BlockNumber>,
     sealed: HashMap<Id, Bytes>,
-    good: HashMap<Id, Arc<Contribution>>,
+    good: HashMap<Id, Arc<Checked>>,
 }
 
 impl Checks {
@@ -66,7 +68,7 @@ impl Checks {
         }
     }
 
-    pub fn opened(&mut self, round: Round, id: Id, contribution: Option<Arc<Contribution>>) {
+    pub fn opened(&mut self, round: Round, id: Id, contribution: Option<Arc<Checked>>) {
         self.sealed.remove(&id);
         if let Some(contribution) = contribution.filter(|_| round == self.round) {
             self.good.insert(id, contribution);
@@ -74,7 +76,7 @@ impl Checks {
     }
 
     /// The good contributions of `round` and when they were committed to, by uid.
-    pub fn good(&self, round: Round) -> BTreeMap<Uid, (Arc<Contribution>, BlockNumber)> {
+    pub fn good(&self, round: Round) -> BTreeMap<Uid, (Arc<Checked>, BlockNumber)> {
         let first_seen = |id: &Id| self.first_seen.get(id).copied().unwrap_or_default();
         let good = self.good.iter().filter(|_| self.round == round);
         good.map(|(id, contribution)| (id.0, (contribution.clone(), first_seen(id))))
@@ -125,7 +127,6 @@ impl<C: Chain> Worker<C> {
                 return Ok(nothing);
             };
             let opened = tokio::task::spawn_blocking(move || {
-                let commitment = &commitment;
                 check(
                     &run,
                     &Claim {

@@ -14,6 +14,7 @@ use cairn_round::{
 use cairn_trainer::engine::Engine;
 
 use super::{trial::Trial, Done, Worker};
+use crate::checked::Checked;
 use crate::roles::{chain::Chain, progress::Progress, run::Run, setup::locked, RoleError};
 
 /// Windows of each kind that a contribution is measured on.
@@ -27,7 +28,7 @@ pub(super) struct Subject {
     pub uid: Uid,
     pub hotkey: H256,
     /// The contribution and the block at which its commitment was first seen.
-    pub contribution: Option<(Arc<Contribution>, BlockNumber)>,
+    pub contribution: Option<(Arc<Checked>, BlockNumber)>,
 }
 
 /// A round that can be measured: its weights, its data, its contributions. Slots are drawn by the round's
@@ -115,10 +116,12 @@ impl Measuring {
             return Ok(evidence);
         };
         for subject in subjects {
-            let Some((contribution, committed_at)) = &subject.contribution else {
+            let Some((checked, committed_at)) = &subject.contribution else {
                 continue;
             };
-            let steps = contribution.header.inner_steps;
+            let steps = checked.header().inner_steps;
+            let contribution = self.decoded(checked)?;
+            let values = digest(&contribution);
             let assigned = self
                 .run
                 .windows(&plan.sample_assigned(subject.slot, steps, WINDOWS));
@@ -134,7 +137,7 @@ impl Measuring {
                 break;
             };
             let outcome = Outcome::Measured {
-                values: digest(contribution),
+                values,
                 committed_at: *committed_at,
                 assigned: gains(&own_before, &own_after),
                 unassigned: gains(&before, &others_after),
@@ -142,6 +145,11 @@ impl Measuring {
             evidence.push(self.evidence(subject, outcome));
         }
         Ok(evidence)
+    }
+
+    fn decoded(&self, checked: &Checked) -> Result<Contribution, RoleError> {
+        let decoded = checked.decode(&self.run.layout, &self.run.config);
+        decoded.map_err(|error| RoleError::Broken(error.to_string()))
     }
 
     fn evidence(&self, subject: &Subject, outcome: Outcome) -> Evidence {

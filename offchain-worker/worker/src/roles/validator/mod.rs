@@ -107,7 +107,7 @@ pub(super) async fn validate<C: Chain>(
 /// What a job brought.
 enum Done {
     Fetched(Round, Uid, H256, Option<bytes::Bytes>),
-    Opened(Round, Uid, H256, Option<Arc<cairn_gradient::Contribution>>),
+    Opened(Round, Uid, H256, Option<Arc<crate::checked::Checked>>),
     AttestSubmitted,
     Scored(Round, Vec<Evidence>),
     Weighed(Option<Ballot>),

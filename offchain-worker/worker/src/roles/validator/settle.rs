@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cairn_gradient::Contribution;
 use cairn_primitives::{BlockNumber, Round, Uid, H256};
 use cairn_round::{plan::Plan, Settlement};
 
@@ -10,6 +9,7 @@ use super::{
     measure::{Scorable, Subject},
     Done, Worker,
 };
+use crate::checked::Checked;
 use crate::roles::{
     chain::Chain,
     held::{advance, Held},
@@ -40,7 +40,7 @@ struct Job<C> {
     settlement: Settlement,
     /// Whether this validator attested, and so can say what was missed.
     attested: bool,
-    good: BTreeMap<Uid, (Arc<Contribution>, BlockNumber)>,
+    good: BTreeMap<Uid, (Arc<Checked>, BlockNumber)>,
 }
 
 impl<C: Chain> Worker<C> {

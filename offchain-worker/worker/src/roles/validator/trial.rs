@@ -58,11 +58,11 @@ impl<'a> Trial<'a> {
     }
 
     /// From now on measures the weights after an outer step with this contribution alone.
-    pub fn apply(&mut self, uid: Uid, contribution: &Contribution) -> Result<(), RoleError> {
+    pub fn apply(&mut self, uid: Uid, contribution: Contribution) -> Result<(), RoleError> {
         match &mut self.device {
             On::Cpu { theta, moved, .. } => {
                 let mut after = theta.to_vec();
-                let alone = [(uid, contribution.clone())];
+                let alone = [(uid, contribution)];
                 outer_step(&mut after, &self.run.layout, &alone, &self.run.config.outer)
                     .map_err(|error| RoleError::Broken(error.to_string()))?;
                 *moved = Some(after);
