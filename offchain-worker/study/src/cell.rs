@@ -41,6 +41,17 @@ pub enum Places {
     Turns,
 }
 
+/// What becomes of a worker's unsent part where others sent something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Heard {
+    /// It stays.
+    #[default]
+    Ignored,
+    /// It is lessened by as much as the common weights moved in its direction, down to nothing.
+    Deducted,
+}
+
 /// One cell of the study.
 ///
 /// Settings with a default came later: lines without them stay readable and keep their names.
@@ -80,6 +91,8 @@ pub struct Cell {
     /// β in the last round, reached linearly; none: that of the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decay_at_the_end: Option<f64>,
+    #[serde(default)]
+    pub heard: Heard,
     /// The inner rate at the end of its cosine, as a part of the highest; none: a tenth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_rate: Option<f64>,
@@ -108,6 +121,7 @@ impl Cell {
             kept_at_the_end,
             decay_at_the_end,
             final_rate,
+            heard,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -138,6 +152,7 @@ impl Cell {
         if let Some(rate) = final_rate {
             setting(true, format!("inner-end={rate}"));
         }
+        setting(*heard != Heard::Ignored, format!("heard={heard:?}"));
         name.to_lowercase()
     }
 
@@ -166,6 +181,10 @@ impl Cell {
         }
         if let Some(decay) = self.decay_at_the_end {
             settings.push(format!("β {decay} at the end"));
+        }
+        match self.heard {
+            Heard::Ignored => {}
+            Heard::Deducted => settings.push("what others sent deducted".into()),
         }
         if let Some(rate) = self.final_rate {
             settings.push(format!("inner rate down to {rate} of it"));
@@ -226,7 +245,7 @@ mod tests {
     fn a_line_without_later_settings_is_read() {
         let cell = cairn(4, 15, 5, 16, 1.0);
         let mut line = serde_json::to_value(&cell).unwrap();
-        for later in ["quantiser", "places", "ahead", "kept_at_the_end"] {
+        for later in ["quantiser", "places", "ahead", "kept_at_the_end", "heard"] {
             line.as_object_mut().unwrap().remove(later).unwrap();
         }
         assert_eq!(serde_json::from_value::<Cell>(line).unwrap(), cell);

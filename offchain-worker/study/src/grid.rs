@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::cell::{Cell, Method, Places, Quantiser};
+use crate::cell::{Cell, Heard, Method, Places, Quantiser};
 
 /// Inner rate of AdamW and DiLoCo, the best of 1.5e-3, 3e-3 and 6e-3.
 const DENSE_RATE: f64 = 3e-3;
@@ -18,10 +18,26 @@ pub const ROUNDS: [usize; 4] = [SHORT, 40, 80, 160];
 /// Values sent of 4,096: 0.78 %, 1.56 %, 3.1 % and 12.5 %.
 pub const DENSITIES: [u16; 4] = [32, 64, 128, 512];
 
+/// ρ: means over the senders of a value, over half of all contributions at least, over all.
+pub const RHOS: [f64; 3] = [0.0, 0.5, 1.0];
+/// Densities of the ladder that share a β; 96 takes the bytes of Templar's 64.
+pub const LADDER_DENSITIES: [u16; 4] = [32, 64, 96, 128];
+/// Seeds with which Templar's variant and ours are compared.
+pub const SEEDS: [u64; 3] = [1, 2, 3];
 /// R and H at which Templar's variant and ours are compared.
 pub const AXES: [(usize, usize); 6] = [(4, 5), (4, 15), (8, 15), (4, 30), (8, 5), (8, 30)];
+/// H and rounds in which four workers train on as many tokens: those of 40 rounds of 15 steps.
+pub const LADDER: [(usize, usize); 4] = [(STEPS, 40), (5, 120), (2, 300), (1, 600)];
+/// Values that Templar's variant sends, and how many of ours take no more bytes.
+pub const EQUAL_BYTES: [(u16, u16); 4] = [(32, 40), (64, 96), (128, 224), (512, 1_400)];
+/// H, rounds, values and β with which ours takes as many bytes per token, some three.
+const AS_DEAR: [(usize, usize, u16, f64); 3] = [
+    (STEPS, 40, 96, 0.8),
+    (5, 120, 25, 0.93),
+    (3, 200, 14, 0.955),
+];
 /// Values in turn that take as many bytes as 64 of the largest with their places.
-pub const AS_LONG: u16 = 288;
+const AS_LONG: u16 = 288;
 
 /// A cell of any method, dense, with rate 1 outside.
 pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -> Cell {
@@ -45,6 +61,7 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         kept_at_the_end: 0,
         decay_at_the_end: None,
         final_rate: None,
+        heard: Heard::Ignored,
     }
 }
 
@@ -100,9 +117,32 @@ pub fn ours(workers: usize, inner_steps: usize, rounds: usize, kept_per_block: u
     cairn(workers, inner_steps, rounds, kept_per_block, rho)
 }
 
-/// Ours in as many bytes as Templar's 64 values take, with the β that the study chose.
+/// Ours with the β that the study chose, and the ρ that suits the density.
+pub fn tuned(workers: usize, inner_steps: usize, rounds: usize, kept_per_block: u16) -> Cell {
+    decaying(0.8, ours(workers, inner_steps, rounds, kept_per_block))
+}
+
+/// The same in as many bytes as Templar's 64 values take.
 pub fn chosen(workers: usize, inner_steps: usize, rounds: usize) -> Cell {
-    decaying(0.8, cairn(workers, inner_steps, rounds, 96, 0.0))
+    tuned(workers, inner_steps, rounds, 96)
+}
+
+/// An eighth of all values, with what suits few inner steps.
+pub fn eighth(inner_steps: usize, rounds: usize) -> Cell {
+    decaying(0.5, cairn(4, inner_steps, rounds, 512, 0.0))
+}
+
+/// DiLoCo with what suits H.
+pub fn dense(inner_steps: usize, rounds: usize) -> Cell {
+    match inner_steps {
+        STEPS.. => diloco(4, inner_steps, rounds),
+        _ => often(inner_steps, rounds),
+    }
+}
+
+/// DiLoCo for few inner steps: no momentum, and a higher rate inside.
+fn often(inner_steps: usize, rounds: usize) -> Cell {
+    inside(SPARSE_RATE, base(Method::DiLoCo, 4, inner_steps, rounds))
 }
 
 /// Ours, each worker beginning where its own unsent part would have taken it.
@@ -150,6 +190,13 @@ fn decaying(error_decay: f64, cell: Cell) -> Cell {
     }
 }
 
+fn ending(final_rate: f64, cell: Cell) -> Cell {
+    Cell {
+        final_rate: Some(final_rate),
+        ..cell
+    }
+}
+
 /// A few cells that take seconds.
 pub fn quick() -> Vec<Cell> {
     vec![
@@ -169,96 +216,51 @@ pub struct Section {
 /// All cells by question. A cell can answer several.
 pub fn sections() -> Vec<Section> {
     vec![
-        rates(),
         axes(),
+        equal_bytes(),
+        ladder(),
+        as_dear(),
+        rounds(),
+        rates(),
         seeds(),
         densities(),
         feedback(),
         quantisers(),
-        rounds(),
+        schedules(),
         ideas(),
     ]
 }
 
-/// All cells, each once: first those without which nothing can be said, then question by question.
+/// All cells, each once, question by question.
 pub fn all() -> Vec<Cell> {
     let mut seen = HashSet::new();
     let cells = sections().into_iter().flat_map(|section| section.cells);
-    first()
-        .into_iter()
-        .chain(cells)
-        .filter(|cell| seen.insert(cell.name()))
-        .collect()
+    cells.filter(|cell| seen.insert(cell.name())).collect()
 }
 
-/// The methods at one length.
-fn first() -> Vec<Cell> {
-    let (r, h, rounds) = (4, STEPS, 40);
-    vec![
-        adamw(r, h, rounds),
-        diloco(r, h, rounds),
-        templar(r, h, rounds, 64),
-        cairn(r, h, rounds, 64, 0.0),
-        cairn(r, h, rounds, 512, 1.0),
-    ]
+/// Rounds of an R and H on as many tokens as all others: 600 steps of four workers' windows.
+pub fn rounds_of(workers: usize, inner_steps: usize) -> usize {
+    4 * 600 / (workers * inner_steps)
 }
 
-/// Each method's rates.
-fn rates() -> Section {
-    let (r, h, rounds) = (4, STEPS, SHORT);
-    let dense = || base(Method::DiLoCo, r, h, rounds);
-    let mut cells = Vec::new();
-    for rate in [3e-3, 6e-3, 1.5e-3] {
-        cells.extend([
-            inside(rate, adamw(r, h, rounds)),
-            inside(rate, outside(1.0, 0.0, dense())),
-            inside(rate, templar(r, h, rounds, 64)),
-            inside(rate, cairn(r, h, rounds, 64, 0.0)),
-        ]);
-    }
-    for (rate, momentum) in [(0.7, 0.5), (0.7, 0.9), (0.3, 0.9)] {
-        cells.push(outside(rate, momentum, dense()));
-    }
-    cells.push(inside(3e-3, cairn(r, h, 40, 64, 0.0)));
-    for rate in [0.5, 0.7] {
-        cells.push(outside(rate, 0.0, templar(r, h, rounds, 64)));
-        cells.push(outside(rate, 0.0, cairn(r, h, rounds, 64, 0.0)));
-    }
-    Section {
-        title: "Learning rates, inside and outside",
-        cells,
-    }
-}
-
-/// Several seeds.
-fn seeds() -> Section {
-    let (r, h, rounds) = (4, STEPS, SHORT);
-    let cells = (1..=3).flat_map(|seed| {
-        [
-            cairn(r, h, rounds, 64, 0.0),
-            templar(r, h, rounds, 64),
-            chosen(r, h, rounds),
-            adamw(r, h, rounds),
-            diloco(r, h, rounds),
-        ]
-        .map(|cell| Cell { seed, ..cell })
-    });
-    Section {
-        title: "How much the seed matters",
-        cells: cells.collect(),
-    }
-}
-
-/// Templar's variant and ours for every R and H, at equal tokens: 600 steps of four workers' windows.
+/// Templar's variant and ours for every R and H, at equal tokens.
 fn axes() -> Section {
     let mut cells = Vec::new();
+    for seed in SEEDS {
+        for (workers, inner_steps) in AXES {
+            let rounds = rounds_of(workers, inner_steps);
+            let both = [
+                templar(workers, inner_steps, rounds, 64),
+                chosen(workers, inner_steps, rounds),
+            ];
+            cells.extend(both.map(|cell| Cell { seed, ..cell }));
+        }
+    }
     for (workers, inner_steps) in AXES {
-        let rounds = 4 * 600 / (workers * inner_steps);
+        let rounds = rounds_of(workers, inner_steps);
         cells.extend([
             adamw(workers, inner_steps, rounds),
-            templar(workers, inner_steps, rounds, 64),
             cairn(workers, inner_steps, rounds, 64, 0.0),
-            chosen(workers, inner_steps, rounds),
         ]);
     }
     Section {
@@ -267,16 +269,137 @@ fn axes() -> Section {
     }
 }
 
+/// Templar's variant and ours at every density, in no more bytes.
+fn equal_bytes() -> Section {
+    let cells = EQUAL_BYTES
+        .into_iter()
+        .flat_map(|(theirs, ours)| [templar(4, STEPS, 40, theirs), tuned(4, STEPS, 40, ours)]);
+    Section {
+        title: "Templar's variant and ours, by density, in no more bytes",
+        cells: cells.collect(),
+    }
+}
+
+/// More rounds of fewer steps, on as many tokens.
+fn ladder() -> Section {
+    let mut cells = Vec::new();
+    for (inner_steps, rounds) in LADDER {
+        cells.extend([dense(inner_steps, rounds), eighth(inner_steps, rounds)]);
+        cells.extend(LADDER_DENSITIES.map(|kept| tuned(4, inner_steps, rounds, kept)));
+    }
+    cells.extend([
+        diloco(4, 5, 120),
+        inside(DENSE_RATE, often(1, 600)),
+        tuned(4, STEPS, 40, 512),
+        tuned(4, 5, 120, 512),
+        eighth(1, 1_200),
+    ]);
+    let again = [
+        adamw(4, STEPS, 40),
+        eighth(1, 600),
+        eighth(STEPS, 40),
+        ours(4, STEPS, 40, 512),
+    ];
+    cells.extend(again.map(|cell| Cell { seed: 2, ..cell }));
+    Section {
+        title: "More rounds of fewer steps, on as many tokens",
+        cells,
+    }
+}
+
+/// Few values often, or many seldom.
+fn as_dear() -> Section {
+    let cells = AS_DEAR.map(|(inner_steps, rounds, kept, decay)| {
+        decaying(decay, cairn(4, inner_steps, rounds, kept, 0.0))
+    });
+    Section {
+        title: "Few values often, or many seldom, for as many bytes",
+        cells: cells.into(),
+    }
+}
+
+/// More rounds, and with them more tokens.
+fn rounds() -> Section {
+    let (r, h) = (4, STEPS);
+    let mut cells = Vec::new();
+    for rounds in ROUNDS {
+        cells.extend([
+            adamw(r, h, rounds),
+            chosen(r, h, rounds),
+            diloco(r, h, rounds),
+        ]);
+    }
+    for rounds in [SHORT, 40, 80] {
+        cells.extend([ours(r, h, rounds, 512), templar(r, h, rounds, 64)]);
+    }
+    cells.extend([chosen(r, 5, 240), chosen(r, 5, 480), adamw(r, h, 320)]);
+    Section {
+        title: "More rounds, more tokens",
+        cells,
+    }
+}
+
+/// Each method's rates.
+fn rates() -> Section {
+    let (r, h, rounds) = (4, STEPS, SHORT);
+    let dense = || base(Method::DiLoCo, r, h, rounds);
+    let mut cells = Vec::new();
+    for rate in [3e-3, 6e-3] {
+        cells.extend([
+            inside(rate, adamw(r, h, rounds)),
+            inside(rate, outside(1.0, 0.0, dense())),
+            inside(rate, templar(r, h, rounds, 64)),
+            inside(rate, cairn(r, h, rounds, 64, 0.0)),
+        ]);
+    }
+    cells.extend([
+        inside(1.5e-3, adamw(r, h, rounds)),
+        inside(1.2e-2, chosen(r, h, rounds)),
+        inside(3e-3, cairn(r, h, 40, 64, 0.0)),
+        inside(3e-3, chosen(r, 5, 120)),
+        inside(3e-3, chosen(r, h, 80)),
+        inside(3e-3, chosen(r, h, 160)),
+        outside(1.5, 0.0, chosen(r, h, 80)),
+    ]);
+    for (rate, momentum) in [(0.7, 0.5), (0.7, 0.9), (0.3, 0.9)] {
+        cells.push(outside(rate, momentum, dense()));
+    }
+    for rate in [0.0, 0.4] {
+        cells.push(ending(rate, chosen(r, h, 80)));
+    }
+    cells.push(ending(0.0, adamw(r, h, 80)));
+    Section {
+        title: "Learning rates, inside and outside",
+        cells,
+    }
+}
+
+/// Two seeds of short cells.
+fn seeds() -> Section {
+    let (r, h, rounds) = (4, STEPS, SHORT);
+    let cells = [1, 2].into_iter().flat_map(|seed| {
+        [
+            cairn(r, h, rounds, 64, 0.0),
+            templar(r, h, rounds, 64),
+            chosen(r, h, rounds),
+        ]
+        .map(|cell| Cell { seed, ..cell })
+    });
+    Section {
+        title: "How much the seed matters in short cells",
+        cells: cells.collect(),
+    }
+}
+
 /// ρ at every density.
 fn densities() -> Section {
     let (r, h, rounds) = (4, STEPS, SHORT);
     let mut cells = Vec::new();
-    for kept in [64, 512, 128, 32] {
-        cells.extend([0.0, 1.0].map(|rho| cairn(r, h, rounds, kept, rho)));
+    for kept in DENSITIES {
+        cells.extend(RHOS.map(|rho| cairn(r, h, rounds, kept, rho)));
     }
-    cells.extend(DENSITIES.map(|kept| templar(r, h, rounds, kept)));
-    cells.extend(DENSITIES.map(|kept| cairn(r, h, rounds, kept, 0.5)));
     cells.extend([0.5, 1.0].map(|rho| inside(3e-3, cairn(r, h, rounds, 64, rho))));
+    cells.push(decaying(0.8, cairn(r, h, 80, 96, 0.5)));
     Section {
         title: "Density and ρ",
         cells,
@@ -286,14 +409,21 @@ fn densities() -> Section {
 /// β.
 fn feedback() -> Section {
     let mut cells = Vec::new();
-    for decay in [0.95, 0.8, 0.5, 0.0, 1.0, 0.9] {
+    for decay in [1.0, 0.95, 0.8, 0.0] {
         for kept in [64, 512] {
             cells.push(decaying(decay, ours(4, STEPS, SHORT, kept)));
         }
     }
-    cells.push(decaying(0.95, chosen(4, STEPS, SHORT)));
-    cells.push(decaying(0.8, templar(4, STEPS, SHORT, 64)));
-    cells.push(inside(3e-3, decaying(0.8, ours(4, STEPS, SHORT, 64))));
+    cells.extend([0.95, 0.5].map(|decay| decaying(decay, chosen(4, 5, 120))));
+    cells.extend([0.95, 0.8, 0.5, 0.0].map(|decay| decaying(decay, chosen(4, 1, 600))));
+    cells.extend([
+        decaying(0.5, ours(4, STEPS, SHORT, 64)),
+        decaying(0.95, chosen(4, STEPS, SHORT)),
+        decaying(0.5, chosen(4, STEPS, 40)),
+        decaying(0.8, templar(4, STEPS, SHORT, 64)),
+        decaying(0.8, templar(4, STEPS, 40, 64)),
+        inside(3e-3, decaying(0.8, ours(4, STEPS, SHORT, 64))),
+    ]);
     Section {
         title: "β, the decay of the error feedback",
         cells,
@@ -313,56 +443,72 @@ fn quantisers() -> Section {
     }
 }
 
-/// More rounds.
-fn rounds() -> Section {
-    let (r, h) = (4, STEPS);
-    let mut cells = Vec::new();
-    for rounds in ROUNDS {
-        cells.extend([adamw(r, h, rounds), chosen(r, h, rounds)]);
-        cells.extend([64, 512].map(|kept| ours(r, h, rounds, kept)));
-        cells.extend([diloco(r, h, rounds), templar(r, h, rounds, 64)]);
-        cells.extend([128, 32].map(|kept| ours(r, h, rounds, kept)));
-    }
+/// Of density, of β, and of the outer step.
+fn schedules() -> Section {
+    let of = |kept| tuned(4, STEPS, SHORT, kept);
+    let thinning = |from, to, rounds| Cell {
+        kept_at_the_end: to,
+        ..tuned(4, STEPS, rounds, from)
+    };
+    let forgetting = |from, to, rounds| Cell {
+        decay_at_the_end: Some(to),
+        ..decaying(from, chosen(4, STEPS, rounds))
+    };
     Section {
-        title: "More rounds",
-        cells,
+        title: "Schedules",
+        cells: vec![
+            of(96),
+            thinning(48, 192, SHORT),
+            thinning(192, 48, SHORT),
+            thinning(48, 192, 80),
+            forgetting(0.5, 0.95, SHORT),
+            forgetting(0.95, 0.5, SHORT),
+            forgetting(0.5, 0.95, 40),
+            Cell {
+                seed: 2,
+                ..forgetting(0.5, 0.95, 40)
+            },
+            Cell {
+                outer_warmup: 5,
+                ..of(96)
+            },
+            outside(0.7, 0.5, of(96)),
+            outside(1.5, 0.0, of(96)),
+            outside(2.0, 0.0, Cell { rho: 1.0, ..of(96) }),
+            outside(0.7, 0.5, chosen(4, 5, 120)),
+        ],
     }
 }
 
-/// What might close the gap at equal bytes.
+/// What else might close the gap at equal bytes.
 fn ideas() -> Section {
     let (r, h, rounds) = (4, STEPS, SHORT);
-    let ours = |kept| cairn(r, h, rounds, kept, 0.0);
-    let short = cairn(r, 5, 3 * rounds, 64, 0.0);
-    let shorter = cairn(r, 5, 3 * rounds, 20, 0.0);
-    let mut cells = vec![ours(64), chosen(r, h, rounds), short, shorter];
-    for kept in [AS_LONG, 64, 512] {
-        cells.extend([partial(r, h, rounds, kept), turns(r, h, rounds, kept)]);
-    }
-    cells.extend([
-        Cell {
-            outer_warmup: 5,
-            ..ours(64)
-        },
-        outside(0.7, 0.5, decaying(0.8, ours(64))),
-        outside(1.5, 0.0, decaying(0.8, ours(64))),
-        outside(2.0, 0.0, cairn(r, h, rounds, 64, 1.0)),
-        Cell {
-            kept_at_the_end: 128,
-            ..ours(32)
-        },
-        Cell {
-            kept_at_the_end: 32,
-            ..ours(128)
-        },
+    let fewer_windows = |windows: usize, cell: Cell| Cell {
+        windows,
+        inner_steps: h * 4 / windows,
+        ..cell
+    };
+    let deducted = |cell: Cell| Cell {
+        heard: Heard::Deducted,
+        ..cell
+    };
+    let mut cells = vec![
         inside(3e-3, ahead(r, h, rounds, 64)),
-        Cell {
-            ahead: 0.5,
-            ..ours(64)
-        },
-    ]);
+        inside(3e-3, partial(r, h, rounds, AS_LONG)),
+        inside(3e-3, turns(r, h, rounds, AS_LONG)),
+    ];
+    for seed in [1, 2] {
+        let of_seed = |cell: Cell| deducted(Cell { seed, ..cell });
+        cells.extend([chosen(r, h, 40), chosen(r, 5, 120)].map(of_seed));
+    }
+    cells.extend([chosen(r, h, 80), chosen(r, 2, 300), eighth(1, 600)].map(deducted));
+    cells.push(deducted(decaying(0.95, chosen(r, h, 40))));
+    for windows in [2, 1] {
+        cells.push(fewer_windows(windows, chosen(r, h, rounds)));
+        cells.push(fewer_windows(windows, adamw(r, h, rounds)));
+    }
     Section {
-        title: "What might close the gap at equal bytes",
+        title: "Tried besides",
         cells,
     }
 }

@@ -3,7 +3,7 @@
 use cairn_gradient::{encode, outer_step, Compressor, Contribution, Header, SparseTensor, BLOCK};
 use cairn_primitives::{Compression, Layout, Nano, OuterStep, Uid, H256};
 
-use crate::cell::{Cell, Method, Places, Quantiser};
+use crate::cell::{Cell, Heard, Method, Places, Quantiser};
 use crate::scatter::{bins, scatter, Values};
 use crate::turns::in_turn;
 use crate::Failed;
@@ -93,6 +93,16 @@ impl<'a> Exchange<'a> {
             sent.push(self.select(worker, round, delta)?);
         }
         self.bytes += self.bytes_of(&sent[0], round)?;
+        if self.cell.heard == Heard::Ignored {
+            return self.apply(theta, sent);
+        }
+        let before = theta.to_vec();
+        self.apply(theta, sent.clone())?;
+        self.hear(theta, &before, &sent);
+        Ok(())
+    }
+
+    fn apply(&mut self, theta: &mut [f32], sent: Vec<Vec<SparseTensor>>) -> Result<(), Failed> {
         match self.quantiser() {
             Quantiser::Levels => self.step(theta, sent),
             quantiser => {
@@ -103,6 +113,27 @@ impl<'a> Exchange<'a> {
                     .collect();
                 scatter(theta, self.layout, &values, self.rho());
                 Ok(())
+            }
+        }
+    }
+
+    /// Lessens each worker's unsent part where others moved the weights in its direction, down to nothing.
+    fn hear(&mut self, theta: &[f32], before: &[f32], sent: &[Vec<SparseTensor>]) {
+        for (error, tensors) in self.errors.iter_mut().zip(sent) {
+            let rest = error.clone();
+            let moved = before
+                .iter()
+                .zip(theta)
+                .map(|(before, after)| before - after);
+            for (error, moved) in error.iter_mut().zip(moved) {
+                *error = left(*error, moved);
+            }
+            // where it sent something itself, the rest is what it rounded away
+            for (tensor, (_, range)) in tensors.iter().zip(self.layout.ranges()) {
+                for (place, _) in tensor.values() {
+                    let place = range.start + place as usize;
+                    error[place] = rest[place];
+                }
             }
         }
     }
@@ -227,6 +258,14 @@ impl<'a> Exchange<'a> {
     }
 }
 
+/// What is left to say where the weights moved too.
+fn left(unsent: f32, moved: f32) -> f32 {
+    match unsent.is_sign_negative() == moved.is_sign_negative() {
+        true => (unsent.abs() - moved.abs()).max(0.0).copysign(unsent),
+        false => unsent,
+    }
+}
+
 /// θ ← θ − the mean of the pseudo-gradients.
 fn mean(deltas: &[Vec<f32>], theta: &mut [f32]) {
     let count = deltas.len() as f32;
@@ -305,6 +344,20 @@ mod tests {
         for (theta, expected) in theta.iter().zip(&expected) {
             assert!((theta - expected).abs() < 1e-6, "{theta} {expected}");
         }
+    }
+
+    #[test]
+    fn what_the_weights_moved_is_said_no_more() {
+        let found = [
+            (1.0, 0.25),
+            (1.0, 2.0),
+            (-1.0, -0.25),
+            (-1.0, 0.5),
+            (1.0, -0.5),
+            (1.0, 0.0),
+        ];
+        let found = found.map(|(unsent, moved)| left(unsent, moved));
+        assert_eq!(found, [0.75, 0.0, -0.75, -1.0, 1.0, 1.0]);
     }
 
     /// Rate and momentum by hand: changes of 1 in each round, momentum 0.5, rate 2.

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fs, path::Path};
 
 use crate::cell::{Cell, Method};
-use crate::grid::{self, Section, AS_LONG, SHORT, STEPS};
+use crate::grid::{self, Section, SHORT, STEPS};
 use crate::plot::{Plot, Series};
 use crate::record::Record;
 use crate::train::Finished;
@@ -17,6 +17,7 @@ pub fn write(record: &Record, directory: &Path) -> Result<(), Failed> {
     fs::create_dir_all(directory)?;
     for (file, plot) in [
         ("rounds.svg", rounds(record)),
+        ("ladder.svg", ladder(record)),
         ("density.svg", density(record)),
         ("bytes.svg", bytes(record)),
     ] {
@@ -26,33 +27,55 @@ pub fn write(record: &Record, directory: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The gap to AdamW at equal tokens, by rounds.
+/// Rounds, and by how many percent the loss is above AdamW's with as many tokens.
+fn gap(record: &Record, finished: &Finished) -> Option<(f64, f64)> {
+    let cell = &finished.cell;
+    let adamw = record.of(&grid::adamw(cell.workers, cell.inner_steps, cell.rounds))?;
+    let gap = 100.0 * (finished.held_out_loss / adamw.held_out_loss - 1.0);
+    Some((cell.rounds as f64, gap))
+}
+
+/// The gap to AdamW, by rounds: more of them, and so more tokens.
 fn rounds(record: &Record) -> Plot {
-    let gap = |finished: &Finished| {
-        let cell = &finished.cell;
-        let adamw = record.of(&grid::adamw(cell.workers, cell.inner_steps, cell.rounds))?;
-        let gap = 100.0 * (finished.held_out_loss / adamw.held_out_loss - 1.0);
-        Some((cell.rounds as f64, gap))
-    };
     let line = |name: &str, cell: &dyn Fn(usize) -> Cell| {
         let cells = grid::ROUNDS.map(cell);
-        series(name, record, &cells, gap)
+        series(name, record, &cells, |finished| gap(record, finished))
     };
-    let mut series = vec![
+    let series = vec![
         line("DiLoCo", &|rounds| grid::diloco(4, STEPS, rounds)),
         line("Templar, 64", &|rounds| grid::templar(4, STEPS, rounds, 64)),
         line("ours, 96, β = 0.8", &|rounds| {
             grid::chosen(4, STEPS, rounds)
         }),
+        line("ours, 512", &|rounds| grid::ours(4, STEPS, rounds, 512)),
     ];
-    for kept in grid::DENSITIES {
-        series.push(line(&format!("ours, {kept}"), &|rounds| {
-            grid::ours(4, STEPS, rounds, kept)
-        }));
-    }
     Plot {
         title:
             "Held-out loss above that of data-parallel AdamW with as many tokens (R = 4, H = 15)",
+        x: "rounds",
+        y: "gap in %",
+        series: with_points(series),
+        level: Some((2.0, "2 %".into())),
+    }
+}
+
+/// The gap to AdamW, by rounds: more of them, with fewer steps each.
+fn ladder(record: &Record) -> Plot {
+    let line = |name: &str, cell: &dyn Fn(usize, usize) -> Cell| {
+        let cells = grid::LADDER.map(|(inner_steps, rounds)| cell(inner_steps, rounds));
+        series(name, record, &cells, |finished| gap(record, finished))
+    };
+    let mut series = vec![
+        line("DiLoCo", &grid::dense),
+        line("ours, 512", &grid::eighth),
+    ];
+    for kept in grid::LADDER_DENSITIES.into_iter().rev() {
+        series.push(line(&format!("ours, {kept}"), &|inner_steps, rounds| {
+            grid::tuned(4, inner_steps, rounds, kept)
+        }));
+    }
+    Plot {
+        title: "The same, all with as many tokens: 600 steps of four workers in so many rounds",
         x: "rounds",
         y: "gap in %",
         series: with_points(series),
@@ -79,36 +102,41 @@ fn density(record: &Record) -> Plot {
 
 /// Loss by bytes sent.
 fn bytes(record: &Record) -> Plot {
-    let at = |finished: &Finished| Some((finished.bytes_per_token, finished.held_out_loss));
-    let line = |name: &str, cells: &[Cell]| series(name, record, cells, at);
-    let by_density = |cell: &dyn Fn(u16) -> Cell| grid::DENSITIES.map(cell);
-    let adamw = grid::adamw(4, STEPS, SHORT);
+    let line = |name: &str, cells: &[Cell]| {
+        let at = |finished: &Finished| Some((finished.bytes_per_token, finished.held_out_loss));
+        let mut series = series(name, record, cells, at);
+        series.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        series
+    };
+    let mut series = vec![
+        line(
+            "DiLoCo",
+            &grid::LADDER.map(|(inner_steps, rounds)| grid::dense(inner_steps, rounds)),
+        ),
+        line(
+            "Templar, H = 15",
+            &grid::EQUAL_BYTES.map(|(theirs, _)| grid::templar(4, STEPS, 40, theirs)),
+        ),
+    ];
+    for (inner_steps, rounds) in grid::LADDER {
+        let mut cells = grid::LADDER_DENSITIES
+            .map(|kept| grid::tuned(4, inner_steps, rounds, kept))
+            .to_vec();
+        match inner_steps {
+            STEPS => {
+                cells.extend(grid::EQUAL_BYTES.map(|(_, ours)| grid::tuned(4, STEPS, rounds, ours)))
+            }
+            _ => cells.push(grid::eighth(inner_steps, rounds)),
+        }
+        series.push(line(&format!("ours, H = {inner_steps}"), &cells));
+    }
+    let adamw = record.of(&grid::adamw(4, STEPS, 40));
     Plot {
-        title: "Loss for bytes (R = 4, H = 15, 20 rounds)",
+        title: "Loss for bytes (R = 4, as many tokens as 40 rounds of 15 steps)",
         x: "bytes that a worker sends per token that it trains on",
         y: "held-out loss",
-        series: with_points(vec![
-            line("DiLoCo", &[grid::diloco(4, STEPS, SHORT)]),
-            line(
-                "Templar",
-                &by_density(&|kept| grid::templar(4, STEPS, SHORT, kept)),
-            ),
-            line(
-                "ours",
-                &by_density(&|kept| grid::ours(4, STEPS, SHORT, kept)),
-            ),
-            line(
-                "places in turn",
-                &[64, AS_LONG, 512].map(|kept| grid::turns(4, STEPS, SHORT, kept)),
-            ),
-            line(
-                "places in turn, beginning ahead",
-                &[64, AS_LONG, 512].map(|kept| grid::partial(4, STEPS, SHORT, kept)),
-            ),
-        ]),
-        level: record
-            .of(&adamw)
-            .map(|adamw| (adamw.held_out_loss, "AdamW in every step".into())),
+        series: with_points(series),
+        level: adamw.map(|adamw| (adamw.held_out_loss, "AdamW in every step".into())),
     }
 }
 
@@ -219,6 +247,17 @@ mod tests {
             assert_eq!(finished.tokens, (windows * LENGTH) as u64);
             assert!(finished.held_out_loss.is_finite() && finished.bytes_per_token > 0.0);
         }
+    }
+
+    #[test]
+    fn all_cells_of_the_grid_are_committed() {
+        let record = committed();
+        let missing: Vec<String> = grid::all()
+            .iter()
+            .filter(|cell| !record.has(cell))
+            .map(Cell::name)
+            .collect();
+        assert!(missing.is_empty(), "run `make study`: {missing:#?}");
     }
 
     #[test]
