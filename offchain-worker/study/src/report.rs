@@ -75,7 +75,7 @@ fn ladder(record: &Record) -> Plot {
         }));
     }
     Plot {
-        title: "The same, all with as many tokens: 600 steps of four workers in so many rounds",
+        title: "Held-out loss above AdamW's: 600 steps of four workers, cut into so many rounds",
         x: "rounds",
         y: "gap in %",
         series: with_points(series),
