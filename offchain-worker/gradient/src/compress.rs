@@ -4,16 +4,17 @@ use cairn_primitives::{Compression, Layout, Nano, Tensor};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use crate::blocks::{checked_kept, Block, Grid, LayoutError, Plan, Strip};
+use crate::blocks::{checked_kept, Block, Grid, LayoutError, Plan, Strip, BLOCK, BLOCK_SIDE};
 use crate::contribution::{check_layout_hash, check_length, Contribution, Header, MismatchError};
 use crate::level::{two_levels, Level, Levels};
-use crate::select::{Magnitudes, Selector, INFINITE};
+use crate::select::{magnitude, Passed, Selector, View, INFINITE};
 use crate::simd::{Kernel, Lanes, Simd};
 use crate::sparse::{value_of, SparseTensor, HIGH, NEGATIVE};
 use crate::wire::{encode, EncodeError};
 
-/// Blocks next to each other that are gone through together: a quarter of a page of each row.
-const GROUP: usize = 4;
+/// Blocks next to each other that are gone through together: some pages of each row, so that the CPU sees where it goes
+/// on, and not more than its caches hold until the blocks are looked at again.
+const GROUP: usize = 64;
 
 /// Why a pseudo-gradient could not be compressed.
 #[derive(Debug, Error)]
@@ -215,17 +216,21 @@ impl StripCompressor<'_> {
             .zip(delta.chunks(length).zip(error.chunks_mut(length)))
             .collect::<Vec<_>>()
             .into_par_iter()
-            .map(|((strip, codes, levels), (delta, error))| {
-                simd.run(Send {
-                    strip,
-                    kept,
-                    beta,
-                    delta,
-                    error,
-                    codes,
-                    levels,
-                })
-            })
+            .map_init(
+                Selector::new,
+                |selector, ((strip, codes, levels), (delta, error))| {
+                    simd.run(Send {
+                        selector,
+                        strip,
+                        kept,
+                        beta,
+                        delta,
+                        error,
+                        codes,
+                        levels,
+                    })
+                },
+            )
             .reduce(|| true, |all, finite| all && finite);
         if !all_finite {
             let index = error.iter().position(|value| !value.is_finite());
@@ -253,6 +258,8 @@ impl StripCompressor<'_> {
 
 /// Compresses a strip; `false` if not all of it is finite.
 struct Send<'a> {
+    /// Has seen other strips, or none: it makes no difference to what is found.
+    selector: &'a mut Selector,
     strip: Strip,
     kept: usize,
     beta: f32,
@@ -267,32 +274,44 @@ impl Kernel for Send<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self) -> bool {
-        let mut magnitudes = vec![Magnitudes::new(); GROUP];
-        let mut selector = Selector::new();
-        let (cols, mut codes) = (self.strip.cols, self.codes);
+        let mut passed = [Passed::NONE; GROUP];
+        let (selector, cols) = (self.selector, self.strip.cols);
+        let (mut codes, mut levels) = (self.codes, self.levels);
         let mut blocks = self.strip.blocks(self.kept);
-        for levels in self.levels.chunks_mut(GROUP) {
+        // the first block says what threshold to guess for those that follow
+        let mut size = if selector.is_new() { 1 } else { GROUP };
+        while !levels.is_empty() {
+            let (of_group, behind) = levels.split_at_mut(size.min(levels.len()));
+            (levels, size) = (behind, GROUP);
             let mut group = [Block::default(); GROUP];
-            let group = &mut group[..levels.len()];
+            let group = &mut group[..of_group.len()];
             group
                 .iter_mut()
                 .zip(&mut blocks)
                 .for_each(|(to, b)| *to = b);
-            let largest = accumulate::<L>(
+            let guess = selector.guess();
+            accumulate::<L>(
                 group,
                 cols,
                 self.beta,
                 self.delta,
                 self.error,
-                &mut magnitudes,
+                guess,
+                &mut passed,
             );
-            if largest >= INFINITE {
-                return false;
-            }
-            for ((block, magnitudes), levels) in group.iter().zip(&magnitudes).zip(levels) {
+            for ((block, passed), levels) in group.iter().zip(&passed).zip(of_group) {
                 let (of_block, behind) = codes.split_at_mut(block.keep);
                 codes = behind;
-                let ascending = selector.select::<L>(magnitudes, of_block);
+                let view = View {
+                    strip: self.error,
+                    cols,
+                    block: *block,
+                };
+                let passed = (block.len == BLOCK && block.width == BLOCK_SIDE).then_some(passed);
+                let ascending = selector.select::<L>(view, passed, of_block);
+                if ascending.last().is_some_and(|most| *most >= INFINITE) {
+                    return false;
+                }
                 *levels = send(*block, cols, self.error, ascending, of_block);
             }
         }
@@ -300,10 +319,10 @@ impl Kernel for Send<'_> {
     }
 }
 
-/// error ← β · error + Δ in blocks next to each other, with the magnitudes as bits; gives the largest of them.
+/// error ← β · error + Δ in blocks next to each other, and which of full blocks' elements reach a threshold.
 ///
-/// Row by row through all of them: where a row is a power of two long, the rows of one block share so few places of
-/// the CPU's caches that they would drive each other out.
+/// Row by row through all of them: rows lie far apart, and, where they are a power of two long, those of one block share
+/// so few places of the CPU's caches that they would drive each other out.
 #[inline(always)]
 fn accumulate<L: Lanes>(
     blocks: &[Block],
@@ -311,35 +330,33 @@ fn accumulate<L: Lanes>(
     beta: f32,
     delta: &[f32],
     error: &mut [f32],
-    magnitudes: &mut [Magnitudes],
-) -> u32 {
+    threshold: u32,
+    passed: &mut [Passed],
+) {
     let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
-        return 0;
+        return;
     };
-    for (block, magnitudes) in blocks.iter().zip(magnitudes.iter_mut()) {
-        magnitudes.reset(block.len);
-    }
-    let mut largest = 0;
     let (start, end) = (first.col, last.col + last.width);
     for row in 0..first.len / first.width {
-        // rows lie far apart, so that the CPU does not guess what comes next
-        let below = (row + 1) * cols + start..(row + 1) * cols + end;
-        if let (Some(error), Some(delta)) = (error.get(below.clone()), delta.get(below)) {
-            L::prefetch(error);
-            L::prefetch(delta);
-        }
-        for (block, magnitudes) in blocks.iter().zip(magnitudes.iter_mut()) {
-            let at = row * cols + block.col..row * cols + block.col + block.width;
-            let bits = &mut magnitudes.bits_mut()[row * block.width..][..block.width];
-            let (error, delta) = (&mut error[at.clone()], &delta[at]);
-            for ((error, delta), bits) in error.iter_mut().zip(delta).zip(bits) {
+        let at = row * cols + start..row * cols + end;
+        let (error, delta) = (&mut error[at.clone()], &delta[at]);
+        let (errors, rest) = error.as_chunks_mut::<BLOCK_SIDE>();
+        let (deltas, rest_of_deltas) = delta.as_chunks::<BLOCK_SIDE>();
+        for (number, (error, delta)) in errors.iter_mut().zip(deltas).enumerate() {
+            let mut magnitudes = [0; BLOCK_SIDE];
+            for ((error, delta), to) in error.iter_mut().zip(delta).zip(&mut magnitudes) {
                 *error = beta * *error + delta;
-                *bits = error.abs().to_bits();
-                largest = largest.max(*bits);
+                *to = magnitude(*error);
+            }
+            // a vector's block has no use for it
+            if let Some(passed) = passed.get_mut(number) {
+                passed.rows[row] = L::at_least(&magnitudes, threshold);
             }
         }
+        for (error, delta) in rest.iter_mut().zip(rest_of_deltas) {
+            *error = beta * *error + delta;
+        }
     }
-    largest
 }
 
 /// Rounds what was selected of one block, and takes it out of the strip's accumulated values.

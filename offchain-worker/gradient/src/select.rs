@@ -1,21 +1,54 @@
 //! The largest magnitudes of a block, exactly.
 //!
 //! Sorting 4,096 magnitudes to find 64 would take most of the time of compressing. Instead a threshold is
-//! looked for that lets a few more through than are wanted; comparing and counting is what SIMD does best, and
-//! the block before had nearly the same threshold. Only what passes it is sorted. What is selected does not
-//! depend on the thresholds tried.
+//! guessed that lets some more through than are wanted: the blocks before say which. What reaches it is found while
+//! the magnitudes are in the CPU's registers anyway, and only that is looked at again. If a guess let too few or too
+//! many through, a better threshold is searched for; comparing and counting is what SIMD does best. What is selected
+//! does not depend on the thresholds tried.
 
-use crate::blocks::{BLOCK, BLOCK_SIDE};
+use crate::blocks::{Block, BLOCK, BLOCK_SIDE};
 use crate::simd::Lanes;
 
 /// The bits of infinity: all finite magnitudes are below.
 pub(crate) const INFINITE: u32 = 0x7F80_0000;
 /// The first step by which a threshold is changed: an eighth of it.
 const STEP: u32 = 1 << 20;
+/// Blocks that the threshold aimed at remembers.
+const MEMORY: u64 = 16;
+/// So many numbers are sorted by counting, in groups of so many.
+const FEW: usize = 256;
+const LANES: usize = 64;
 
-/// The magnitudes of one block, as bits: their order is that of the numbers.
-#[derive(Clone)]
-pub(crate) struct Magnitudes {
+/// The magnitude of a number as bits: their order is that of the magnitudes.
+#[inline(always)]
+pub(crate) fn magnitude(value: f32) -> u32 {
+    value.abs().to_bits()
+}
+
+/// Where in a strip a block's elements are.
+#[derive(Clone, Copy)]
+pub(crate) struct View<'a> {
+    pub(crate) strip: &'a [f32],
+    /// Elements from one row of the strip to the next.
+    pub(crate) cols: usize,
+    pub(crate) block: Block,
+}
+
+/// The elements of a block that reach a threshold: of each row a set of columns. Only for blocks whose rows are
+/// full.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passed {
+    pub(crate) rows: [u64; BLOCK_SIDE],
+}
+
+impl Passed {
+    pub(crate) const NONE: Passed = Passed {
+        rows: [0; BLOCK_SIDE],
+    };
+}
+
+/// The magnitudes of one block, as bits.
+struct Magnitudes {
     /// Element after element, and zeros behind them up to a multiple of 64.
     bits: [[u32; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
     /// How many elements there are.
@@ -23,25 +56,21 @@ pub(crate) struct Magnitudes {
 }
 
 impl Magnitudes {
-    pub(crate) fn new() -> Magnitudes {
-        Magnitudes {
-            bits: [[0; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
-            len: 0,
+    #[inline(always)]
+    fn fill(&mut self, view: View) {
+        let View { strip, cols, block } = view;
+        let rows = strip
+            .chunks(cols)
+            .map(|row| &row[block.col..][..block.width]);
+        let bits = self.bits.as_flattened_mut().chunks_mut(block.width);
+        for (bits, row) in bits.zip(rows) {
+            for (bits, value) in bits.iter_mut().zip(row) {
+                *bits = magnitude(*value);
+            }
         }
-    }
-
-    /// Makes room for a block of so many elements, which are to be filled in.
-    #[inline(always)]
-    pub(crate) fn reset(&mut self, len: usize) {
-        let end = len.next_multiple_of(BLOCK_SIDE);
-        self.bits.as_flattened_mut()[len..end].fill(0);
-        self.len = len;
-    }
-
-    /// The elements.
-    #[inline(always)]
-    pub(crate) fn bits_mut(&mut self) -> &mut [u32] {
-        &mut self.bits.as_flattened_mut()[..self.len]
+        let end = block.len.next_multiple_of(BLOCK_SIDE);
+        self.bits.as_flattened_mut()[block.len..end].fill(0);
+        self.len = block.len;
     }
 
     #[inline(always)]
@@ -50,57 +79,144 @@ impl Magnitudes {
     }
 }
 
+/// Elements that reach a threshold.
+struct Candidates {
+    /// Their places, ascending, and their magnitudes.
+    places: [u16; BLOCK],
+    magnitudes: [u32; BLOCK],
+    /// How many there are.
+    count: usize,
+}
+
+impl Candidates {
+    /// Adds a set of 64 elements, of which the first is at place `first`.
+    #[inline(always)]
+    fn add(&mut self, first: usize, mut set: u64, magnitude: impl Fn(usize) -> u32) {
+        while set != 0 {
+            let place = set.trailing_zeros() as usize % BLOCK_SIDE;
+            // never more than the block has elements
+            let at = self.count % BLOCK;
+            self.places[at] = (first + place) as u16;
+            self.magnitudes[at] = magnitude(place);
+            self.count += 1;
+            set &= set - 1;
+        }
+    }
+
+    #[inline(always)]
+    fn magnitudes(&self) -> &[u32] {
+        &self.magnitudes[..self.count]
+    }
+}
+
 /// Selects from block after block.
 pub(crate) struct Selector {
-    /// Places of what passed the threshold, ascending, and their magnitudes.
-    places: [u16; BLOCK],
-    passed: [u32; BLOCK],
-    /// How many passed.
-    count: usize,
+    /// What is looked at if a guess was wrong.
+    magnitudes: Magnitudes,
+    candidates: Candidates,
     sorted: Vec<u32>,
-    /// The smallest magnitude selected in the last block.
-    last: u32,
+    /// A threshold that as many as are aimed at reached in the last blocks, about.
+    aim: u32,
 }
 
 impl Selector {
     pub(crate) fn new() -> Selector {
         Selector {
-            places: [0; BLOCK],
-            passed: [0; BLOCK],
-            count: 0,
+            magnitudes: Magnitudes {
+                bits: [[0; BLOCK_SIDE]; BLOCK / BLOCK_SIDE],
+                len: 0,
+            },
+            candidates: Candidates {
+                places: [0; BLOCK],
+                magnitudes: [0; BLOCK],
+                count: 0,
+            },
             sorted: Vec::new(),
-            last: 0,
+            aim: 0,
         }
     }
 
-    /// Selects as many magnitudes as `places` has room for: the largest, of equal ones those that come first.
-    /// Their places go there in ascending order; the result are the magnitudes, ascending too.
+    /// Whether it has selected nothing yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.aim == 0
+    }
+
+    /// A threshold that will let a few more of the next blocks' elements through than are wanted, if they are like
+    /// those before.
+    pub(crate) fn guess(&self) -> u32 {
+        self.aim.clamp(1, INFINITE)
+    }
+
+    /// Selects as many elements as `places` has room for: those of largest magnitude, of equal ones those that come
+    /// first. Their places go there in ascending order; the result are the magnitudes, ascending too.
+    ///
+    /// `passed` are the elements that reached [`Selector::guess`] or another threshold.
     #[inline(always)]
-    pub(crate) fn select<L: Lanes>(&mut self, block: &Magnitudes, places: &mut [u16]) -> &[u32] {
+    pub(crate) fn select<L: Lanes>(
+        &mut self,
+        view: View,
+        passed: Option<&Passed>,
+        places: &mut [u16],
+    ) -> &[u32] {
         let keep = places.len();
-        let threshold = if keep < block.len {
-            self.threshold::<L>(block.rows(), keep)
-        } else {
-            0
+        let enough = |passed: &&Passed| {
+            let count: u32 = passed.rows.iter().map(|row| row.count_ones()).sum();
+            (keep..=most(keep)).contains(&(count as usize))
         };
-        self.collect::<L>(block, threshold);
+        match passed.filter(enough) {
+            Some(passed) => self.collect_passed(view, passed),
+            None => self.search::<L>(view, keep),
+        }
+        self.sort(keep);
+        self.learn(keep);
+        self.choose(places);
+        &self.sorted
+    }
+
+    /// Sorts the largest `keep` of the candidates' magnitudes.
+    #[inline(always)]
+    fn sort(&mut self, keep: usize) {
+        let candidates = self.candidates.magnitudes();
+        let excess = candidates.len() - keep;
         self.sorted.clear();
-        let passed = &self.passed[..self.count];
-        self.sorted.extend_from_slice(passed);
-        let excess = self.sorted.len() - keep;
-        if excess > keep {
+        if candidates.len() <= FEW {
+            self.sorted.resize(candidates.len(), 0);
+            sort_few(candidates, &mut self.sorted);
+            self.sorted.drain(..excess);
+        } else {
+            self.sorted.extend_from_slice(candidates);
             self.sorted.select_nth_unstable(excess);
             self.sorted.drain(..excess);
             self.sorted.sort_unstable();
-        } else {
-            self.sorted.sort_unstable();
-            self.sorted.drain(..excess);
         }
+    }
+
+    /// Aims at a threshold that twice as many reach as are wanted, if the next blocks are like this one.
+    #[inline(always)]
+    fn learn(&mut self, keep: usize) {
+        let candidates = self.candidates.magnitudes();
+        let (Some(lowest), Some(smallest)) = (candidates.iter().min(), self.sorted.first()) else {
+            return;
+        };
+        // as if as many lay in every interval as in the one from the lowest candidate to the smallest selected
+        let excess = candidates.len() - keep;
+        let below = u64::from(smallest - lowest) * keep as u64 / excess.max(1) as u64;
+        let here = u64::from(*smallest).saturating_sub(below);
+        let aim = match self.aim {
+            0 => here,
+            aim => (u64::from(aim) * (MEMORY - 1) + here) / MEMORY,
+        };
+        self.aim = aim as u32;
+    }
+
+    /// Places of what is left.
+    #[inline(always)]
+    fn choose(&mut self, places: &mut [u16]) {
         let smallest = self.sorted.first().copied().unwrap_or(0);
-        self.last = smallest;
         let mut equal = self.sorted.iter().take_while(|m| **m == smallest).count();
         let mut chosen = 0;
-        for (place, magnitude) in self.places.iter().zip(passed) {
+        let candidates = &self.candidates;
+        for (place, magnitude) in candidates.places.iter().zip(candidates.magnitudes()) {
             // whether a candidate is chosen is hard to predict, so it is no branch
             if let Some(to) = places.get_mut(chosen) {
                 *to = *place;
@@ -109,16 +225,27 @@ impl Selector {
             equal -= tie;
             chosen += usize::from(*magnitude > smallest) | tie;
         }
-        &self.sorted
+    }
+
+    /// Finds a threshold and what passes it.
+    #[inline(always)]
+    fn search<L: Lanes>(&mut self, view: View, keep: usize) {
+        self.magnitudes.fill(view);
+        let threshold = if keep < view.block.len {
+            self.threshold::<L>(keep)
+        } else {
+            0
+        };
+        self.collect::<L>(threshold);
     }
 
     /// A threshold that `keep` magnitudes or more reach, and, if possible, not many more.
     #[inline(always)]
-    fn threshold<L: Lanes>(&self, rows: &[[u32; BLOCK_SIDE]], keep: usize) -> u32 {
-        let most = keep + keep / 2 + 16;
+    fn threshold<L: Lanes>(&self, keep: usize) -> u32 {
+        let (rows, most) = (self.magnitudes.rows(), most(keep));
         // enough reach `low`, too few reach `high`
         let (mut low, mut high, mut step) = (0, INFINITE + 1, STEP);
-        let mut next = self.last.saturating_sub(STEP / 8).clamp(1, INFINITE);
+        let mut next = self.guess();
         loop {
             let count = count::<L>(rows, next);
             if count >= keep {
@@ -144,25 +271,60 @@ impl Selector {
     }
 
     #[inline(always)]
-    fn collect<L: Lanes>(&mut self, block: &Magnitudes, threshold: u32) {
-        self.count = 0;
-        for (number, row) in block.rows().iter().enumerate() {
+    fn collect<L: Lanes>(&mut self, threshold: u32) {
+        let Magnitudes { bits, len } = &self.magnitudes;
+        self.candidates.count = 0;
+        for (number, row) in bits.iter().enumerate().take(len.div_ceil(BLOCK_SIDE)) {
             let first = number * BLOCK_SIDE;
             let mut set = L::at_least(row, threshold);
-            if block.len - first < BLOCK_SIDE {
-                set &= (1 << (block.len - first)) - 1;
+            if len - first < BLOCK_SIDE {
+                set &= (1 << (len - first)) - 1;
             }
-            while set != 0 {
-                let place = set.trailing_zeros() as usize % BLOCK_SIDE;
-                // never more than the block has elements
-                let at = self.count % BLOCK;
-                self.places[at] = (first + place) as u16;
-                self.passed[at] = row[place];
-                self.count += 1;
-                set &= set - 1;
+            self.candidates.add(first, set, |place| row[place]);
+        }
+    }
+
+    #[inline(always)]
+    fn collect_passed(&mut self, view: View, passed: &Passed) {
+        self.candidates.count = 0;
+        let rows = view.strip.chunks(view.cols);
+        for (number, (row, set)) in rows.zip(passed.rows).enumerate() {
+            let row = &row[view.block.col..][..BLOCK_SIDE];
+            let of = |place: usize| magnitude(row[place]);
+            self.candidates.add(number * BLOCK_SIDE, set, of);
+        }
+    }
+}
+
+/// Sorts by counting for each number how many are below it: the work of a square, but all of it for SIMD.
+#[inline(always)]
+fn sort_few(numbers: &[u32], sorted: &mut [u32]) {
+    for some in numbers.chunks(LANES) {
+        let mut lanes = [0; LANES];
+        lanes[..some.len()].copy_from_slice(some);
+        let mut below = [0u32; LANES];
+        for number in numbers {
+            for (count, lane) in below.iter_mut().zip(&lanes) {
+                *count = count.wrapping_add(u32::from(lane > number));
+            }
+        }
+        for (number, place) in some.iter().zip(below) {
+            if let Some(to) = sorted.get_mut(place as usize) {
+                *to = *number;
             }
         }
     }
+    // equal numbers took one place of several
+    let mut before = 0;
+    for number in sorted {
+        before = before.max(*number);
+        *number = before;
+    }
+}
+
+/// How many candidates are not too many.
+fn most(keep: usize) -> usize {
+    4 * keep
 }
 
 /// How many magnitudes reach a threshold.
@@ -179,15 +341,18 @@ mod tests {
     use crate::simd::{Kernel, Simd};
     use proptest::prelude::*;
 
-    struct Select<'a>(&'a mut Selector, &'a Magnitudes, usize);
+    struct Select<'a>(&'a mut Selector, View<'a>, Option<Passed>, usize);
 
     impl Kernel for Select<'_> {
         type Output = (Vec<u16>, Vec<u32>);
 
         #[inline(always)]
         fn run<L: Lanes>(self) -> Self::Output {
-            let mut places = vec![0; self.2];
-            let largest = self.0.select::<L>(self.1, &mut places).to_vec();
+            let Select(selector, view, passed, keep) = self;
+            let mut places = vec![0; keep];
+            let largest = selector
+                .select::<L>(view, passed.as_ref(), &mut places)
+                .to_vec();
             (places, largest)
         }
     }
@@ -213,6 +378,24 @@ mod tests {
         ]
     }
 
+    /// Numbers of those magnitudes, of either sign.
+    fn signed(magnitudes: &[u32]) -> Vec<f32> {
+        let sign = |place: usize| (place as u32 % 3 % 2) << 31;
+        let numbers = magnitudes.iter().enumerate();
+        numbers
+            .map(|(place, bits)| f32::from_bits(bits | sign(place)))
+            .collect()
+    }
+
+    fn row(magnitudes: &[u32]) -> Block {
+        Block {
+            col: 0,
+            width: magnitudes.len(),
+            len: magnitudes.len(),
+            keep: 0,
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -224,23 +407,61 @@ mod tests {
             ],
             keep: prop::sample::Index,
             few in 1usize..=64,
-            last in 0..=INFINITE,
+            aim in 0..=INFINITE,
         ) {
+            let strip = signed(&magnitudes);
+            let view = View { strip: &strip, cols: strip.len(), block: row(&magnitudes) };
             for keep in [1 + keep.index(magnitudes.len()), few.min(magnitudes.len())] {
                 let expected = by_sorting(&magnitudes, keep);
                 for simd in Simd::all() {
-                    let mut block = Magnitudes::new();
-                    // leftovers of another block
-                    block.reset(BLOCK);
-                    block.bits_mut().fill(INFINITE - 1);
-                    block.reset(magnitudes.len());
-                    block.bits_mut().copy_from_slice(&magnitudes);
                     let mut selector = Selector::new();
-                    selector.last = last;
-                    let found = simd.run(Select(&mut selector, &block, keep));
+                    // leftovers of another block
+                    selector.magnitudes.bits = [[INFINITE - 1; BLOCK_SIDE]; BLOCK / BLOCK_SIDE];
+                    selector.aim = aim;
+                    let found = simd.run(Select(&mut selector, view, None, keep));
                     prop_assert_eq!(&found, &expected, "{:?}", simd);
                 }
             }
+        }
+
+        #[test]
+        fn whatever_was_guessed_the_same_are_selected(
+            magnitudes in prop::collection::vec(magnitude(), BLOCK),
+            keep in prop_oneof![1usize..=128, 1..=BLOCK],
+            guess: prop::sample::Index,
+            left in 0usize..3,
+        ) {
+            let cols = (left + 2) * BLOCK_SIDE;
+            let block = Block { col: left * BLOCK_SIDE, width: BLOCK_SIDE, len: BLOCK, keep };
+            let mut strip = vec![f32::MAX; BLOCK_SIDE * cols];
+            for (row, numbers) in strip.chunks_mut(cols).zip(signed(&magnitudes).chunks(BLOCK_SIDE)) {
+                row[block.col..][..BLOCK_SIDE].copy_from_slice(numbers);
+            }
+            let expected = by_sorting(&magnitudes, keep);
+            let mut ascending = magnitudes.clone();
+            ascending.sort_unstable();
+            let around = BLOCK.saturating_sub(keep + guess.index(4 * keep));
+            for threshold in [ascending[guess.index(BLOCK)], ascending[around], 1, INFINITE] {
+                let mut passed = Passed::NONE;
+                for (set, row) in passed.rows.iter_mut().zip(magnitudes.chunks(BLOCK_SIDE)) {
+                    let reach = row.iter().enumerate().filter(|(_, m)| **m >= threshold);
+                    *set = reach.fold(0, |set, (place, _)| set | 1 << place);
+                }
+                for simd in Simd::all() {
+                    let view = View { strip: &strip, cols, block };
+                    let mut selector = Selector::new();
+                    let found = simd.run(Select(&mut selector, view, Some(passed), keep));
+                    prop_assert_eq!(&found, &expected, "{:?}", simd);
+                }
+            }
+        }
+
+        #[test]
+        fn few_numbers_are_sorted(mut numbers in prop::collection::vec(prop_oneof![0u32..9, any::<u32>()], 0..=FEW)) {
+            let mut sorted = vec![0; numbers.len()];
+            sort_few(&numbers, &mut sorted);
+            numbers.sort_unstable();
+            prop_assert_eq!(sorted, numbers);
         }
     }
 }

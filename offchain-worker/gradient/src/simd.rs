@@ -131,7 +131,7 @@ mod x86 {
             unsafe {
                 // there is no ≥ for integers: > one less, and all are below 2³¹
                 let below = _mm256_set1_epi32(threshold as i32 - 1);
-                for (number, lanes) in row.chunks_exact(8).enumerate() {
+                for (number, lanes) in row.as_chunks::<8>().0.iter().enumerate() {
                     let lanes = _mm256_loadu_si256(lanes.as_ptr().cast());
                     let above = _mm256_castsi256_ps(_mm256_cmpgt_epi32(lanes, below));
                     set |= u64::from(_mm256_movemask_ps(above) as u32) << (8 * number);
@@ -155,7 +155,7 @@ mod x86 {
             // SAFETY: only run inside `avx512`; each load is of 16 elements of the row.
             unsafe {
                 let threshold = _mm512_set1_epi32(threshold as i32);
-                for (number, lanes) in row.chunks_exact(16).enumerate() {
+                for (number, lanes) in row.as_chunks::<16>().0.iter().enumerate() {
                     let lanes = _mm512_loadu_si512(lanes.as_ptr().cast());
                     set |= u64::from(_mm512_cmpge_epi32_mask(lanes, threshold)) << (16 * number);
                 }
