@@ -5,7 +5,7 @@ use std::sync::Arc;
 use cairn_gradient::{
     decode, open, verify, Contribution, DecodeError, Header, Reader, StreamError, StreamedStep,
 };
-use cairn_primitives::{Layout, RunConfig, Uid, H256};
+use cairn_primitives::{Compression, Layout, RunConfig, Uid, H256};
 
 /// A contribution to a run, opened and known to be one.
 #[derive(Debug, PartialEq)]
@@ -27,7 +27,7 @@ impl Checked {
     ) -> Result<Checked, DecodeError> {
         let mut file = sealed.to_vec();
         open(&mut file, key);
-        let header = verify(&file, layout, &config.compression)?;
+        let header = verify(&file, layout, &reading(config))?;
         Ok(Checked { header, file })
     }
 
@@ -41,8 +41,13 @@ impl Checked {
     /// # Errors
     /// If it was checked for another run.
     pub fn decode(&self, layout: &Layout, config: &RunConfig) -> Result<Contribution, DecodeError> {
-        decode(&self.file, layout, &config.compression)
+        decode(&self.file, layout, &reading(config))
     }
+}
+
+/// What reading takes is the same in all rounds.
+fn reading(config: &RunConfig) -> Compression {
+    config.compression_in(0)
 }
 
 /// Takes the run's outer step, with one tensor of each contribution in memory at a time. Gives the state root.
@@ -55,8 +60,9 @@ pub fn outer_step(
     config: &RunConfig,
     contributions: &[(Uid, Arc<Checked>)],
 ) -> Result<H256, StreamError> {
+    let compression = reading(config);
     let readers = contributions.iter().map(|(uid, checked)| {
-        let reader = Reader::new(checked.file.as_slice(), layout, &config.compression);
+        let reader = Reader::new(checked.file.as_slice(), layout, &compression);
         let named = |error| StreamError::Read { uid: *uid, error };
         reader.map(|reader| (*uid, reader)).map_err(named)
     });

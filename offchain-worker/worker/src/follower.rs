@@ -106,7 +106,7 @@ impl Follower {
             )
         })?;
         let prefix = paths::contributions(self.netuid, self.round);
-        let most = max_encoded_len(&self.layout, &self.config.compression);
+        let most = max_encoded_len(&self.layout, &self.config.compression_in(self.round));
         let sealed = self
             .store
             .get_blob(&prefix, &entry.commitment.sealed_root.0, most)

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use cairn_primitives::{
-    Compression, DataSet, InitialWeights, InnerOptimizer, ModelShape, OuterStep, Phases, RunConfig,
-    RunConfigError, Text, H256,
+    CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, OuterStep, Phases,
+    RunConfig, RunConfigError, Text, H256,
 };
 use cairn_store::Store;
 use serde::Deserialize;
@@ -23,7 +23,7 @@ pub struct RunFile {
     #[serde(default)]
     data: DataPart,
     inner: InnerOptimizer,
-    compression: Compression,
+    compression: CompressionSchedule,
     outer: OuterStep,
     phases: Phases,
     max_contributors: u16,
@@ -172,8 +172,8 @@ fn explain(error: RunConfigError, config: &RunConfig) -> Failure {
             "in [inner], rates, decays and final_rate must be at most 1, betas below 1, and learning_rate, epsilon and clip_norm above 0",
         ),
         ImpossibleCompression => Failure::new(
-            format!("{} values of 4,096 cannot be kept", config.compression.kept_per_block),
-            "in [compression], kept_per_block must be within 1..=4096 and error_decay at most 1",
+            "contributions cannot be compressed like this",
+            "in [compression], kept_per_block must be within 1..=4096, error_decay and final_error_decay at most 1",
         ),
         ImpossibleOuterStep => Failure::new(
             "the outer step cannot be",

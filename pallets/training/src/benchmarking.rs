@@ -16,9 +16,9 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     key_hash,
     traits::{Membership, OnMember},
-    BlockNumber, Commitment, Compression, ContributionKey, DataSet, InitialWeights, InnerOptimizer,
-    ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig, Text, Uid, Verdicts, H256,
-    MAX_MEMBERS, MAX_VALIDATORS,
+    BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet, InitialWeights,
+    InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig, Text, Uid,
+    Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
 use frame_support::{
@@ -90,9 +90,10 @@ pub fn run_config() -> RunConfig {
             weight_decay: Nano(100_000_000),
             clip_norm: Nano::ONE,
         },
-        compression: Compression {
+        compression: CompressionSchedule {
             kept_per_block: 64,
-            error_decay: Nano(950_000_000),
+            error_decay: Nano(500_000_000),
+            final_error_decay: Some(Nano(950_000_000)),
         },
         outer: OuterStep {
             learning_rate: Nano(700_000_000),

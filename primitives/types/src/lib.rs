@@ -32,8 +32,8 @@ pub use nano::Nano;
 pub use pots::Pots;
 pub use primitive_types::H256;
 pub use run::{
-    Compression, DataSet, InitialWeights, InnerOptimizer, ModelShape, OuterStep, Phase, Phases,
-    RunConfig, RunConfigError,
+    Compression, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape,
+    OuterStep, Phase, Phases, RunConfig, RunConfigError,
 };
 pub use text::Text;
 pub use verdicts::Verdicts;

@@ -4,7 +4,7 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockNumber, Nano, Text, H256, MAX_MEMBERS};
+use crate::{BlockNumber, Nano, Round, Text, H256, MAX_MEMBERS};
 
 /// Shape of a Llama-style decoder.
 #[derive(
@@ -118,7 +118,10 @@ pub struct InnerOptimizer {
     pub clip_norm: Nano,
 }
 
-/// How a pseudo-gradient is made small.
+/// How the pseudo-gradients of a run are made small.
+///
+/// A run that keeps few values ends lower if early rounds forget what they did not send and late ones remember it
+/// (docs/study.md), so the error feedback's decay may change on the way.
 #[derive(
     Clone,
     Debug,
@@ -133,6 +136,46 @@ pub struct InnerOptimizer {
     Deserialize,
 )]
 #[serde(deny_unknown_fields)]
+pub struct CompressionSchedule {
+    /// Values kept of each block of 4,096.
+    pub kept_per_block: u16,
+    /// Decay of the error feedback (β) in the first round.
+    pub error_decay: Nano,
+    /// β in the last round of the inner schedule and in those after it, reached in a straight line; β stays what it is
+    /// if there is none.
+    pub final_error_decay: Option<Nano>,
+}
+
+impl CompressionSchedule {
+    /// What holds after `done` of `all` steps of the way.
+    fn after(&self, done: u64, all: u64) -> Compression {
+        let error_decay = match self.final_error_decay {
+            Some(last) if done > 0 && done >= all => last,
+            Some(last) => between(self.error_decay, last, done, all),
+            None => self.error_decay,
+        };
+        Compression {
+            kept_per_block: self.kept_per_block,
+            error_decay,
+        }
+    }
+}
+
+/// The number that lies `done` of `all` on the way from `first` to `last`, rounded towards `first`; `first` if there is no
+/// way.
+fn between(first: Nano, last: Nano, done: u64, all: u64) -> Nano {
+    let far = u128::from(first.0.abs_diff(last.0)).saturating_mul(u128::from(done.min(all)));
+    let moved = far.checked_div(u128::from(all)).unwrap_or(0);
+    // at most the whole way
+    let moved = u64::try_from(moved).unwrap_or(u64::MAX);
+    Nano(match first <= last {
+        true => first.0.saturating_add(moved),
+        false => first.0.saturating_sub(moved),
+    })
+}
+
+/// How a pseudo-gradient of one round is made small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
     /// Values kept of each block of 4,096.
     pub kept_per_block: u16,
@@ -289,7 +332,7 @@ pub struct RunConfig {
     /// The inner optimizer and the amount of work per round.
     pub inner: InnerOptimizer,
     /// How contributions are made small.
-    pub compression: Compression,
+    pub compression: CompressionSchedule,
     /// How contributions become the next weights.
     pub outer: OuterStep,
     /// Lengths of the phases.
@@ -308,7 +351,7 @@ pub enum RunConfigError {
     ImpossibleInnerSteps,
     /// A rate, decay or norm outside its range.
     ImpossibleOptimizer,
-    /// `kept_per_block` is not within 1..=4,096, or the error's decay above 1.
+    /// `kept_per_block` is not within 1..=4,096, or a decay of the error above 1.
     ImpossibleCompression,
     /// ρ above 1 or no outer learning rate.
     ImpossibleOuterStep,
@@ -324,6 +367,14 @@ impl RunConfig {
     /// Sequences that one miner trains on in one round.
     pub fn windows_per_miner(&self) -> u64 {
         u64::from(self.inner.steps) * u64::from(self.inner.sequences)
+    }
+
+    /// How contributions of a round are made small. What it takes to read them is the same in all rounds.
+    pub fn compression_in(&self, round: Round) -> Compression {
+        let steps = u64::from(self.inner.steps);
+        let before_the_last = u64::from(self.inner.total_steps).saturating_sub(steps);
+        let done = u64::from(round).saturating_mul(steps);
+        self.compression.after(done, before_the_last)
     }
 
     /// Whether such a run can be at all.
@@ -358,10 +409,14 @@ impl RunConfig {
             ImpossibleOptimizer,
         )?;
         ensure(i.weight_decay <= Nano::ONE, ImpossibleOptimizer)?;
-        let kept = self.compression.kept_per_block;
-        ensure((1..=4_096).contains(&kept), ImpossibleCompression)?;
+        let c = &self.compression;
         ensure(
-            self.compression.error_decay <= Nano::ONE,
+            (1..=4_096).contains(&c.kept_per_block),
+            ImpossibleCompression,
+        )?;
+        let decays = [Some(c.error_decay), c.final_error_decay];
+        ensure(
+            decays.iter().flatten().all(|decay| *decay <= Nano::ONE),
             ImpossibleCompression,
         )?;
         ensure(self.outer.rho <= Nano::ONE, ImpossibleOuterStep)?;
@@ -374,5 +429,51 @@ impl RunConfig {
             ImpossibleContributors,
         )?;
         ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decay_after(first: u64, last: Option<u64>, done: u64, all: u64) -> u64 {
+        let schedule = CompressionSchedule {
+            kept_per_block: 64,
+            error_decay: Nano(first),
+            final_error_decay: last.map(Nano),
+        };
+        let now = schedule.after(done, all);
+        assert_eq!(now.kept_per_block, 64);
+        now.error_decay.0
+    }
+
+    #[test]
+    fn the_decay_goes_in_a_straight_line_and_stays() {
+        let up = |done| decay_after(500, Some(900), done, 40);
+        assert_eq!([0, 10, 20, 39].map(up), [500, 600, 700, 890]);
+        assert_eq!([40, 41, u64::MAX].map(up), [900; 3]);
+        let down = |done| decay_after(900, Some(500), done, 40);
+        assert_eq!([0, 10, 40, 50].map(down), [900, 800, 500, 500]);
+    }
+
+    #[test]
+    fn without_a_last_decay_it_is_constant() {
+        assert_eq!(
+            [0, 20, 50].map(|done| decay_after(7, None, done, 40)),
+            [7; 3]
+        );
+    }
+
+    #[test]
+    fn a_run_of_one_round_has_no_way_to_go() {
+        assert_eq!(decay_after(500, Some(900), 0, 0), 500);
+        assert_eq!(decay_after(500, Some(900), 15, 0), 900);
+    }
+
+    #[test]
+    fn nothing_overflows() {
+        let most = u64::MAX;
+        assert_eq!(decay_after(0, Some(most), most - 1, most), most - 1);
+        assert_eq!(decay_after(most, Some(0), most - 1, most), 1);
     }
 }

@@ -187,12 +187,16 @@ impl Show {
 /// A run in words.
 fn describe(config: &RunConfig) -> String {
     let (m, i, p) = (&config.model, &config.inner, &config.phases);
+    let last_decay = config.compression.final_error_decay;
+    let last_decay =
+        last_decay.map(|decay| format!(" in the first round, {} in the last", decay.to_f64()));
+    let last_decay = last_decay.unwrap_or_default();
     format!(
         "  model        {} parameters: {} layers, width {}, {} heads ({} for keys), feed-forward {}, {} tokens\n  \
            initial root {:?}\n  \
            data         manifest {:?}, {} windows of {} tokens\n  \
            inner        {} steps of {} sequences, learning rate {}\n  \
-           compression  {} of 4,096 values, error decay {}\n  \
+           compression  {} of 4,096 values, error decay {}{}\n  \
            outer        learning rate {}, rho {}\n  \
            round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions\n",
         thousands(Layout::of(m).parameters() as u64),
@@ -211,6 +215,7 @@ fn describe(config: &RunConfig) -> String {
         i.learning_rate.to_f64(),
         config.compression.kept_per_block,
         config.compression.error_decay.to_f64(),
+        last_decay,
         config.outer.learning_rate.to_f64(),
         config.outer.rho.to_f64(),
         p.train,

@@ -65,7 +65,7 @@ impl Run {
             hotkey,
             started_at: info.started_at,
             layout_hash: layout.hash(),
-            max_len: max_encoded_len(&layout, &config.compression),
+            max_len: max_encoded_len(&layout, &config.compression_in(0)),
             config,
             layout,
             data,

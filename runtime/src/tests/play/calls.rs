@@ -4,9 +4,9 @@
 use cairn_primitives::{
     blake2_256, key_hash,
     traits::{Membership, Positions, Stakes},
-    weights_hash, Balance, Commitment, Compression, DataSet, Hyperparameters, InitialWeights,
-    InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, RunConfig, Text, Uid,
-    Verdicts, CRN, H256,
+    weights_hash, Balance, Commitment, CompressionSchedule, DataSet, Hyperparameters,
+    InitialWeights, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, RunConfig,
+    Text, Uid, Verdicts, CRN, H256,
 };
 use frame_support::traits::fungible::Inspect;
 
@@ -86,9 +86,10 @@ pub fn run_config(impossible: bool) -> RunConfig {
             weight_decay: Nano(0),
             clip_norm: Nano(1),
         },
-        compression: Compression {
+        compression: CompressionSchedule {
             kept_per_block: 1,
             error_decay: Nano(0),
+            final_error_decay: Some(Nano(1)),
         },
         outer: OuterStep {
             learning_rate: Nano(1),

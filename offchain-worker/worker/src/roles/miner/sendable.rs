@@ -40,7 +40,8 @@ impl Sendable {
     /// What steps that began with the weights held brought; a card selects of it and of the error feedback.
     pub fn of(steps: Steps, run: &Run, held: &Held, feedback: &[f32]) -> Result<Self, RoleError> {
         if let Steps::Cuda(steps) = steps {
-            let selected = steps.select(&held.theta, feedback, &run.config.compression);
+            let compression = run.config.compression_in(held.round);
+            let selected = steps.select(&held.theta, feedback, &compression);
             return match selected {
                 Ok(sending) => Ok(Sendable::Selected(sending)),
                 // No fault of the card's: the codec says the same.
@@ -62,7 +63,7 @@ impl Sendable {
 
     /// The file; `feedback` is what earlier rounds left unsent.
     pub fn encode(self, run: &Run, feedback: &[f32], header: Header) -> Result<Encoded, RoleError> {
-        let (layout, compression) = (&run.layout, &run.config.compression);
+        let (layout, compression) = (&run.layout, &run.config.compression_in(header.round));
         match self {
             Sendable::Dense {
                 pseudo_gradient,

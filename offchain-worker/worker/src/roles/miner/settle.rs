@@ -146,7 +146,8 @@ impl<C: Chain> Job<C> {
         let (Some(feedback), Some(open)) = (&self.feedback, &self.open) else {
             return Ok(None);
         };
-        let (layout, compression) = (&self.run.layout, &self.run.config.compression);
+        let layout = &self.run.layout;
+        let compression = &self.run.config.compression_in(open.round);
         let mut feedback = feedback.as_ref().clone();
         let contribution = decode(&open.plain, layout, compression)
             .map_err(|error| RoleError::Broken(error.to_string()))?;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use cairn_chain::{keypair, AccountId, Keypair};
 use cairn_gradient::state_root;
 use cairn_primitives::{
-    Compression, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep, RunConfig,
-    Text, H256,
+    CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep,
+    RunConfig, Text, H256,
 };
 use cairn_store::{paths, Store};
 use cairn_trainer::data::{Manifest, Shard, ShardInfo, TokenWidth};
@@ -94,16 +94,17 @@ pub async fn config_and_store(directory: &std::path::Path) -> (RunConfig, Store)
             learning_rate: nano(0.02),
             final_rate: nano(1.0),
             warmup_steps: 0,
-            total_steps: 1_000,
+            total_steps: 24,
             beta1: nano(0.9),
             beta2: nano(0.95),
             epsilon: nano(1e-8),
             weight_decay: nano(0.0),
             clip_norm: nano(1.0),
         },
-        compression: Compression {
+        compression: CompressionSchedule {
             kept_per_block: 512,
-            error_decay: nano(0.95),
+            error_decay: nano(0.5),
+            final_error_decay: Some(nano(0.95)),
         },
         outer: OuterStep {
             learning_rate: nano(1.0),

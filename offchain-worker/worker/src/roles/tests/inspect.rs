@@ -48,7 +48,7 @@ fn sealed(run: &Run, change: impl FnOnce(&mut Header)) -> (Vec<u8>, Commitment) 
     let mut error = vec![0.0; delta.len()];
     let made = compress(
         &run.layout,
-        &run.config.compression,
+        &run.config.compression_in(0),
         &delta,
         &mut error,
         header,

@@ -1,6 +1,6 @@
 //! Roles against a chain without a node.
 
-mod card;
 mod inspect;
 mod joining;
 mod network;
+mod replay;

@@ -1,0 +1,136 @@
+//! What a miner sent is what anybody makes who trains on its data again: on the CPU, and on a card, that of
+//! `cuda-on-cpu`, which runs the kernels on the CPU.
+
+use cairn_gradient::{compress, decode, open, outer_step};
+use cairn_primitives::{Round, H256};
+use cairn_round::plan::Plan;
+use cairn_trainer::{
+    cuda::{compile::SOURCES, libraries::Library},
+    engine::{Device, Engine},
+    initial_weights, AdamState,
+};
+
+use super::network::{committed, play, register_miner, register_validator};
+use crate::roles::{
+    chain::Chain,
+    inspect::fetch,
+    run::Run,
+    testing::{Network, NETUID},
+    Behaviour,
+};
+
+const ROUNDS: Round = 2;
+
+/// Weights and optimizer after the steps of a round.
+fn trained(
+    engine: &mut Engine,
+    run: &Run,
+    plan: &Plan,
+    theta: &[f32],
+    adam: &AdamState,
+) -> (Vec<f32>, AdamState) {
+    let inner = &run.config.inner;
+    let mut steps = engine.begin(theta, adam).expect("they fit");
+    for step in 0..u32::from(inner.steps) {
+        let windows = run.windows(&plan.of_step(0, step));
+        steps.step(inner, &windows).expect("it trains");
+    }
+    steps.finish().expect("the device is there")
+}
+
+/// Makes the only miner's files of two rounds again, byte by byte: from the same data, each with its round's decay, the
+/// second with the error feedback of the first.
+async fn replay(network: &Network, device: Device) {
+    let (chain, state) = (&network.chain, network.chain.state());
+    let at = H256::from_low_u64_be(u64::from(state.number));
+    let info = chain
+        .run(at, NETUID)
+        .await
+        .expect("it answers")
+        .expect("a run");
+    let (alice, store) = (Network::account("Alice"), network.store_url());
+    let run = Run::load(NETUID, alice, &info, &store).await;
+    let run = run.expect("it is there");
+    let (mut engine, _) = Engine::open(device, &run.config.model, 1).expect("the device is there");
+    let layout = &run.layout;
+    let decays = [0, 1].map(|round| run.config.compression_in(round).error_decay);
+    assert_ne!(decays[0], decays[1]);
+    let mut theta = initial_weights(&run.config.model, 1);
+    let (mut adam, mut feedback) = (AdamState::new(theta.len()), vec![0.0; theta.len()]);
+    for round in 0..ROUNDS {
+        assert_eq!(state.settled[&round].included, [1]);
+        let compression = &run.config.compression_in(round);
+        let entry = &state.contributions_of(round)[0];
+        let sealed = fetch(&run, round, &entry.commitment)
+            .await
+            .expect("it is stored");
+        let mut file = sealed.to_vec();
+        open(&mut file, &entry.key.expect("it was revealed"));
+        let header = decode(&file, layout, compression)
+            .expect("it is well-formed")
+            .header;
+        assert_eq!(header.inner_steps, u32::from(run.config.inner.steps));
+
+        let info = chain.round(at, NETUID, round).await.expect("it answers");
+        let plan = Plan::new(NETUID, &run.config, &info.expect("a round"));
+        let (after, after_adam) = trained(&mut engine, &run, &plan, &theta, &adam);
+        let delta: Vec<f32> = theta.iter().zip(&after).map(|(a, b)| a - b).collect();
+        let made = compress(layout, compression, &delta, &mut feedback, header);
+        let (contribution, expected) = made.expect("it is finite");
+        assert!(file == expected, "round {round}: other bytes");
+        adam = after_adam;
+        outer_step(&mut theta, layout, &[(1, contribution)], &run.config.outer).expect("it fits");
+    }
+}
+
+/// The rounds that are replayed, and the beginning of one more.
+async fn play_all(network: &Network, validators: usize) {
+    for _ in 0..ROUNDS {
+        play(network, 1, validators).await;
+    }
+    network
+        .chain
+        .until("a round more has begun", committed(ROUNDS, 1))
+        .await;
+    assert_eq!(network.chain.state().refused, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_miner_sends_is_made_again() {
+    let mut network = Network::new().await;
+    register_miner(&network, 1, "Alice");
+    register_validator(&network, 10, "Victor");
+    network.mine("Alice", Behaviour::Honest);
+    network.validate("Victor");
+    play_all(&network, 1).await;
+    replay(&network, Device::Cpu).await;
+    network.stop().await;
+}
+
+/// What a card selects is the file that the codec alone makes of the card's weights. One validator measures on the card,
+/// too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_miner_with_a_card_sends_is_made_again() {
+    cuda_on_cpu::driver(SOURCES.iter().map(|source| (source.name, source.kernels)));
+    Library::Nvrtc
+        .require()
+        .expect("NVRTC is needed to test the CUDA backend: run `make cuda-tools`");
+    let mut network = Network::new().await;
+    register_miner(&network, 1, "Alice");
+    register_validator(&network, 10, "Victor");
+    register_validator(&network, 11, "Vera");
+    network.mine_on(Device::Cuda(0), "Alice", Behaviour::Honest);
+    network.validate("Victor");
+    network.validate_on(Device::Cuda(0), "Vera");
+    play_all(&network, 2).await;
+    let state = network.chain.state();
+    let measured = |by: u16| {
+        state
+            .weights
+            .iter()
+            .any(|(_, uid, to)| *uid == by && to[0].0 == 1)
+    };
+    assert!(measured(10) && measured(11), "{:?}", state.weights);
+    replay(&network, Device::Cuda(0)).await;
+    network.stop().await;
+}
