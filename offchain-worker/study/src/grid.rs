@@ -132,6 +132,14 @@ pub fn eighth(inner_steps: usize, rounds: usize) -> Cell {
     decaying(0.5, cairn(4, inner_steps, rounds, 512, 0.0))
 }
 
+/// What `make devnet` trains, without its cheat.
+pub fn devnet() -> Cell {
+    Cell {
+        windows: 16,
+        ..inside(DENSE_RATE, cairn(3, 20, 10, 512, 1.0))
+    }
+}
+
 /// DiLoCo with what suits H.
 pub fn dense(inner_steps: usize, rounds: usize) -> Cell {
     match inner_steps {
@@ -143,6 +151,14 @@ pub fn dense(inner_steps: usize, rounds: usize) -> Cell {
 /// DiLoCo for few inner steps: no momentum, and a higher rate inside.
 fn often(inner_steps: usize, rounds: usize) -> Cell {
     inside(SPARSE_RATE, base(Method::DiLoCo, 4, inner_steps, rounds))
+}
+
+/// The same with a β that goes in a straight line from `from` in the first round to `to` in the last.
+fn remembering(from: f64, to: f64, cell: Cell) -> Cell {
+    Cell {
+        decay_at_the_end: Some(to),
+        ..decaying(from, cell)
+    }
 }
 
 /// Ours, each worker beginning where its own unsent part would have taken it.
@@ -227,6 +243,7 @@ pub fn sections() -> Vec<Section> {
         feedback(),
         quantisers(),
         schedules(),
+        schedules_of_decay(),
         ideas(),
     ]
 }
@@ -450,10 +467,7 @@ fn schedules() -> Section {
         kept_at_the_end: to,
         ..tuned(4, STEPS, rounds, from)
     };
-    let forgetting = |from, to, rounds| Cell {
-        decay_at_the_end: Some(to),
-        ..decaying(from, chosen(4, STEPS, rounds))
-    };
+    let forgetting = |from, to, rounds| remembering(from, to, chosen(4, STEPS, rounds));
     Section {
         title: "Schedules",
         cells: vec![
@@ -463,11 +477,6 @@ fn schedules() -> Section {
             thinning(48, 192, 80),
             forgetting(0.5, 0.95, SHORT),
             forgetting(0.95, 0.5, SHORT),
-            forgetting(0.5, 0.95, 40),
-            Cell {
-                seed: 2,
-                ..forgetting(0.5, 0.95, 40)
-            },
             Cell {
                 outer_warmup: 5,
                 ..of(96)
@@ -477,6 +486,51 @@ fn schedules() -> Section {
             outside(2.0, 0.0, Cell { rho: 1.0, ..of(96) }),
             outside(0.7, 0.5, chosen(4, 5, 120)),
         ],
+    }
+}
+
+/// β that goes from one value to another: how far, in how many rounds, at which density.
+fn schedules_of_decay() -> Section {
+    let (r, h) = (4, STEPS);
+    let usual = |cell| remembering(0.5, 0.95, cell);
+    let of_seed = |seed, cell: Cell| Cell { seed, ..cell };
+    let mut cells = Vec::new();
+    for seed in SEEDS {
+        cells.push(of_seed(seed, usual(chosen(r, h, 40))));
+    }
+    for seed in [1, 2] {
+        let both = [chosen(r, h, 80), chosen(r, 5, 120), templar(r, h, 40, 64)];
+        cells.extend(both.map(|cell| of_seed(seed, usual(cell))));
+        let dense = [0.0, 1.0].map(|rho| usual(cairn(r, h, 40, 512, rho)));
+        cells.extend(dense.map(|cell| of_seed(seed, cell)));
+        cells.push(of_seed(seed, remembering(0.5, 0.8, eighth(1, 600))));
+        let devnet = devnet();
+        cells.extend([usual(devnet.clone()), devnet].map(|cell| of_seed(seed, cell)));
+    }
+    for (from, to) in [(0.0, 0.95), (0.8, 0.95), (0.5, 0.9), (0.5, 0.99)] {
+        cells.push(remembering(from, to, chosen(r, h, 40)));
+    }
+    for to in [0.8, 0.9] {
+        cells.push(remembering(0.5, to, chosen(r, h, 80)));
+    }
+    for to in [0.8, 0.9, 0.95] {
+        cells.push(remembering(0.5, to, chosen(r, h, 160)));
+    }
+    for to in [0.8, 0.95] {
+        cells.push(remembering(0.5, to, chosen(r, 1, 600)));
+    }
+    cells.extend([32, 64, 128, 1_400].map(|kept| usual(ours(r, h, 40, kept))));
+    cells.extend([
+        usual(chosen(r, 30, 20)),
+        remembering(0.5, 0.9, chosen(r, 5, 120)),
+        remembering(0.5, 0.9, chosen(r, 2, 300)),
+        usual(eighth(5, 120)),
+        usual(eighth(h, 80)),
+        remembering(0.8, 0.95, chosen(r, h, 160)),
+    ]);
+    Section {
+        title: "Schedules of β",
+        cells,
     }
 }
 

@@ -276,6 +276,37 @@ mod tests {
         }
     }
 
+    #[test]
+    fn ours_ends_lower_than_templars_variant_in_no_more_bytes() {
+        let record = committed();
+        let found = |cell: &Cell| record.of(cell).expect("it was trained");
+        let mut pairs = Vec::new();
+        for (workers, inner_steps) in grid::AXES {
+            let rounds = grid::rounds_of(workers, inner_steps);
+            let theirs = grid::templar(workers, inner_steps, rounds, 64);
+            let ours = grid::chosen(workers, inner_steps, rounds);
+            let of = |seed| {
+                [&theirs, &ours].map(|cell| Cell {
+                    seed,
+                    ..cell.clone()
+                })
+            };
+            pairs.extend(grid::SEEDS.map(of));
+        }
+        for (theirs, ours) in grid::EQUAL_BYTES {
+            let rounds = grid::rounds_of(4, grid::STEPS);
+            let theirs = grid::templar(4, grid::STEPS, rounds, theirs);
+            pairs.push([theirs, grid::tuned(4, grid::STEPS, rounds, ours)]);
+        }
+        for pair in pairs {
+            let [theirs, ours] = pair.each_ref().map(found);
+            assert_eq!(theirs.tokens, ours.tokens);
+            let names = [&theirs.name, &ours.name];
+            assert!(ours.held_out_loss < theirs.held_out_loss, "{names:?}");
+            assert!(ours.bytes_per_token <= theirs.bytes_per_token, "{names:?}");
+        }
+    }
+
     /// Losses and bytes per token stand in `docs/study.md` with three decimals, and nothing else does.
     #[test]
     fn every_figure_of_the_document_was_measured() {

@@ -79,12 +79,20 @@ fn what_is_not_running_cannot_be_stopped() {
 #[test]
 fn each_impossible_configuration_has_its_error() {
     type Change = fn(&mut RunConfig);
-    let cases: [(Change, Error<Test>); 9] = [
+    let cases: [(Change, Error<Test>); 11] = [
         (|c| c.model.heads = 3, Error::ImpossibleShape),
         (|c| c.inner.steps = 0, Error::ImpossibleInnerSteps),
         (|c| c.inner.beta1 = Nano::ONE, Error::ImpossibleOptimizer),
         (
             |c| c.compression.kept_per_block = 0,
+            Error::ImpossibleCompression,
+        ),
+        (
+            |c| c.compression.error_decay = Nano(1_000_000_001),
+            Error::ImpossibleCompression,
+        ),
+        (
+            |c| c.compression.final_error_decay = Some(Nano(1_000_000_001)),
             Error::ImpossibleCompression,
         ),
         (
