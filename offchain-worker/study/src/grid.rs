@@ -510,9 +510,6 @@ fn schedules_of_decay() -> Section {
     for (from, to) in [(0.0, 0.95), (0.8, 0.95), (0.5, 0.9), (0.5, 0.99)] {
         cells.push(remembering(from, to, chosen(r, h, 40)));
     }
-    for to in [0.8, 0.9] {
-        cells.push(remembering(0.5, to, chosen(r, h, 80)));
-    }
     for to in [0.8, 0.9, 0.95] {
         cells.push(remembering(0.5, to, chosen(r, h, 160)));
     }
@@ -523,7 +520,7 @@ fn schedules_of_decay() -> Section {
     cells.extend([
         usual(chosen(r, 30, 20)),
         remembering(0.5, 0.9, chosen(r, 5, 120)),
-        remembering(0.5, 0.9, chosen(r, 2, 300)),
+        remembering(0.5, 0.9, chosen(r, h, 80)),
         usual(eighth(5, 120)),
         usual(eighth(h, 80)),
         remembering(0.8, 0.95, chosen(r, h, 160)),
