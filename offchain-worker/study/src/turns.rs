@@ -27,7 +27,7 @@ pub fn in_turn(
     }
     let nothing_kept = Compression {
         error_decay: Nano(0),
-        ..compression.clone()
+        ..*compression
     };
     // of each block, the places with a turn are just as many as are sent
     let sent =

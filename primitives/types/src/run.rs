@@ -120,8 +120,8 @@ pub struct InnerOptimizer {
 
 /// How the pseudo-gradients of a run are made small.
 ///
-/// A run that keeps few values ends lower if early rounds forget what they did not send and late ones remember it
-/// (docs/study.md), so the error feedback's decay may change on the way.
+/// A run of few tokens ends lower if early rounds forget what they did not send and late ones remember it, a long one
+/// does not (docs/study.md), so the error feedback's decay may change on the way, or not.
 #[derive(
     Clone,
     Debug,
