@@ -15,6 +15,8 @@ pub(crate) const INFINITE: u32 = 0x7F80_0000;
 const STEP: u32 = 1 << 20;
 /// Blocks that the threshold aimed at remembers.
 const MEMORY: u64 = 16;
+/// Thresholds are alike if one is at most half of a power of two above the other.
+const ALIKE: u64 = 1 << 22;
 /// So many numbers are sorted by counting, in groups of so many.
 const FEW: usize = 256;
 const LANES: usize = 64;
@@ -141,8 +143,8 @@ impl Selector {
         self.aim == 0
     }
 
-    /// A threshold that will let a few more of the next blocks' elements through than are wanted, if they are like
-    /// those before.
+    /// A threshold that will let twice as many of the next blocks' elements through as are wanted, if they are like those
+    /// before.
     pub(crate) fn guess(&self) -> u32 {
         self.aim.clamp(1, INFINITE)
     }
@@ -202,9 +204,12 @@ impl Selector {
         let excess = candidates.len() - keep;
         let below = u64::from(smallest - lowest) * keep as u64 / excess.max(1) as u64;
         let here = u64::from(*smallest).saturating_sub(below);
-        let aim = match self.aim {
-            0 => here,
-            aim => (u64::from(aim) * (MEMORY - 1) + here) / MEMORY,
+        let aim = u64::from(self.aim);
+        let is_alike = here.abs_diff(aim) < ALIKE;
+        let aim = match is_alike {
+            true => (aim * (MEMORY - 1) + here) / MEMORY,
+            // the first block, or another part of the model
+            false => here,
         };
         self.aim = aim as u32;
     }

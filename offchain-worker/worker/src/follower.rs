@@ -23,6 +23,7 @@ pub struct Follower {
     store: Store,
     round: Round,
     weights: Vec<f32>,
+    root: H256,
 }
 
 impl Follower {
@@ -35,6 +36,7 @@ impl Follower {
             layout,
             store,
             round: 0,
+            root: state_root(&weights),
             weights,
         }
     }
@@ -51,7 +53,7 @@ impl Follower {
 
     /// Their state root.
     pub fn root(&self) -> H256 {
-        state_root(&self.weights)
+        self.root
     }
 
     /// The model's layout.
@@ -65,7 +67,7 @@ impl Follower {
     }
 
     /// Applies the round, which has been settled as `settled` says. Gives the included contributions' sizes
-    /// in bytes.
+    /// in bytes. If the outer step fails, the weights are of no more use.
     pub async fn advance(
         &mut self,
         view: &View,
@@ -88,7 +90,7 @@ impl Follower {
             contributions.push((*uid, self.fetch(*uid, entry).await?));
             sizes.push(entry.commitment.length);
         }
-        outer_step(
+        self.root = outer_step(
             &mut self.weights,
             &self.layout,
             &self.config,
