@@ -193,6 +193,8 @@ fn explain(error: RunConfigError, config: &RunConfig) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use cairn_primitives::Nano;
+
     use super::*;
 
     #[test]
@@ -200,5 +202,17 @@ mod tests {
         let error = RunFile::parse("name = \"x\"\nmax_contributors = -1\n").unwrap_err();
         let text = error.to_string();
         assert!(text.contains("line 2 (`max_contributors = -1`)"), "{text}");
+    }
+
+    #[test]
+    fn the_last_decay_may_be_left_out() {
+        let text = include_str!("../../../chain-specs/run-tiny.toml");
+        let whole = RunFile::parse(text).unwrap();
+        assert_eq!(whole.compression.final_error_decay, Some(Nano(950_000_000)));
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with("final_error_decay"));
+        let without = RunFile::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap();
+        assert_eq!(without.compression.final_error_decay, None);
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use cairn_chain::{Call, RunInfo};
-use cairn_primitives::{Layout, Netuid, RunConfig, H256};
+use cairn_primitives::{CompressionSchedule, Layout, Netuid, RunConfig, H256};
 use cairn_store::Store;
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -187,16 +187,12 @@ impl Show {
 /// A run in words.
 fn describe(config: &RunConfig) -> String {
     let (m, i, p) = (&config.model, &config.inner, &config.phases);
-    let last_decay = config.compression.final_error_decay;
-    let last_decay =
-        last_decay.map(|decay| format!(" in the first round, {} in the last", decay.to_f64()));
-    let last_decay = last_decay.unwrap_or_default();
     format!(
         "  model        {} parameters: {} layers, width {}, {} heads ({} for keys), feed-forward {}, {} tokens\n  \
            initial root {:?}\n  \
            data         manifest {:?}, {} windows of {} tokens\n  \
            inner        {} steps of {} sequences, learning rate {}\n  \
-           compression  {} of 4,096 values, error decay {}{}\n  \
+           compression  {} of 4,096 values, error decay {}\n  \
            outer        learning rate {}, rho {}\n  \
            round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions\n",
         thousands(Layout::of(m).parameters() as u64),
@@ -214,8 +210,7 @@ fn describe(config: &RunConfig) -> String {
         i.sequences,
         i.learning_rate.to_f64(),
         config.compression.kept_per_block,
-        config.compression.error_decay.to_f64(),
-        last_decay,
+        decay(&config.compression),
         config.outer.learning_rate.to_f64(),
         config.outer.rho.to_f64(),
         p.train,
@@ -223,4 +218,32 @@ fn describe(config: &RunConfig) -> String {
         p.attest,
         config.max_contributors,
     )
+}
+
+/// The decay of the error feedback in words.
+fn decay(schedule: &CompressionSchedule) -> String {
+    let first = schedule.error_decay.to_f64();
+    match schedule.final_error_decay {
+        Some(last) => format!("{first} in the first round, {} in the last", last.to_f64()),
+        None => first.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cairn_primitives::Nano;
+
+    use super::*;
+
+    #[test]
+    fn a_decay_that_changes_is_told_from_one_that_does_not() {
+        let schedule = |last| CompressionSchedule {
+            kept_per_block: 64,
+            error_decay: Nano(500_000_000),
+            final_error_decay: last,
+        };
+        assert_eq!(decay(&schedule(None)), "0.5");
+        let changing = decay(&schedule(Some(Nano(950_000_000))));
+        assert_eq!(changing, "0.5 in the first round, 0.95 in the last");
+    }
 }
