@@ -162,9 +162,13 @@ fn with_points(mut series: Vec<Series>) -> Vec<Series> {
 /// All finished cells as Markdown, by what they are to answer.
 fn table(record: &Record) -> String {
     let mut text = format!(
-        "# All {} finished cells\n\nMade by `cairn-study plot` from `cells.jsonl`; [study.md](../study.md) says what they mean. A cell \
-         that answers two questions comes twice.\n\nkept: values sent of 4,096. α: outer rate. Loss: held-out cross-entropy in nats. Bytes: sent by a \
-         worker for each token that it trained on.\n",
+        "# All {} finished cells\n\n\
+         Made by `cairn-study plot` from `cells.jsonl`; [study.md](../study.md) says what they mean.\n\
+         A cell that answers two questions appears twice.\n\n\
+         - kept: values sent of 4,096\n\
+         - α: outer rate\n\
+         - loss: held-out cross-entropy in nats\n\
+         - bytes: sent by a worker for each token that it trained on\n",
         record.cells().len()
     );
     let mut shown = HashSet::new();
