@@ -129,7 +129,7 @@ fn no_subnet(netuid: Netuid) -> ErrorObjectOwned {
 fn no_member(netuid: Netuid, uid: Uid) -> ErrorObjectOwned {
     failure(
         3,
-        format!("nobody is uid {uid} in subnet {netuid}; subnets_members names its members"),
+        format!("there is no uid {uid} in subnet {netuid}; subnets_members names its members"),
     )
 }
 
@@ -146,7 +146,7 @@ fn read_account(text: &str) -> Result<AccountId, ErrorObjectOwned> {
             let shown: String = text.chars().take(64).collect();
             failure(
                 4,
-                format!("`{shown}` is no address on this chain: those are SS58 and begin with 5"),
+                format!("`{shown}` is not an address of this chain: addresses are SS58 and begin with 5"),
             )
         })
 }

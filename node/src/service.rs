@@ -150,7 +150,7 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
 pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
     if !matches!(config.network.network_backend, NetworkBackendType::Litep2p) {
         return Err(ServiceError::Other(
-            "this node speaks litep2p only: leave --network-backend out".into(),
+            "this node supports litep2p only: leave out --network-backend".into(),
         ));
     }
     let Partial {

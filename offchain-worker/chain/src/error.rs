@@ -93,7 +93,7 @@ pub enum ChainError {
         why: String,
     },
     /// The node did not take the transaction.
-    #[error("{call} of {account} was turned away: {reason}; {remedy}")]
+    #[error("{call} of {account} was rejected: {reason}; {remedy}")]
     Rejected {
         /// Pallet and call.
         call: String,

@@ -321,7 +321,7 @@ fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'
         BANNED | LOW_PRIORITY => Ok(Next::Again),
         // What is free costs a fee where it would fail, and hotkeys seldom have anything to pay it with.
         INVALID if says("pay some fees") && free => Err(
-            "it is free once a round, in its phase, for members in its role: look at the round and the role",
+            "it is free once a round, in its phase, for members in its role: check the round and the role",
         ),
         INVALID if says("pay some fees") => Err("send the account some CRN"),
         INVALID if says("bad signature") || says("birth block") => {
@@ -329,7 +329,7 @@ fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'
         }
         INVALID if says("exhaust") => Err("the block was full; try again"),
         DROPPED => Err("the node's pool is full; try again later"),
-        _ => Err("look at what the account may do now, then try again"),
+        _ => Err("check what the account may do now, then try again"),
     }
 }
 

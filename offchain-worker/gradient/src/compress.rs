@@ -29,7 +29,7 @@ pub enum CompressError {
         decay: Nano,
     },
     /// The training diverged, or the error feedback is damaged.
-    #[error("β·error + pseudo-gradient is not finite at element {index} of tensor {tensor}: the training diverged, go back to the round's weights")]
+    #[error("β·error + pseudo-gradient is not finite at element {index} of tensor {tensor}: the training diverged, go back to the round's parameters")]
     NotFinite {
         /// Name of the tensor.
         tensor: String,

@@ -46,7 +46,7 @@ pub enum BlockFault {
     #[error("has values that are not in ascending order")]
     NotAscending,
     /// A magnitude is not a bfloat16.
-    #[error("has a value that is no bfloat16 below 65,536")]
+    #[error("has a value that is not a bfloat16 below 65,536")]
     NotALevel,
     /// More than two magnitudes.
     #[error("has more than two magnitudes")]

@@ -32,7 +32,7 @@ pub struct Plan {
     pub device: Device,
     /// Threads of the CPU.
     pub threads: usize,
-    /// Steps that are timed; the median counts.
+    /// Timed steps; the median is reported.
     pub steps: usize,
     /// How the gradient is computed.
     pub settings: Settings,

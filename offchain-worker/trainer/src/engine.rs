@@ -33,7 +33,7 @@ impl FromStr for Device {
                 .strip_prefix("cuda:")
                 .and_then(|number| number.parse().ok())
                 .map(Device::Cuda)
-                .ok_or_else(|| format!("`{text}` is no device: use auto, cpu, or cuda:0")),
+                .ok_or_else(|| format!("`{text}` is not a device: use auto, cpu, or cuda:0")),
         }
     }
 }
@@ -95,7 +95,7 @@ impl Engine {
     pub fn name(&self) -> String {
         match self {
             Engine::Cpu(_) => Engine::CPU.into(),
-            Engine::Cuda(card) => card.card().unwrap_or("a card that was lost").into(),
+            Engine::Cuda(card) => card.card().unwrap_or("a GPU that was lost").into(),
         }
     }
 

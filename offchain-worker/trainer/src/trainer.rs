@@ -17,7 +17,7 @@ const LOSS_TOKENS: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum TrainerError {
     /// The CPU would give other bits.
-    #[error("this CPU lacks {missing}: training here would not give the bits that others get; use an x86-64 machine with AVX2 and FMA")]
+    #[error("this CPU lacks {missing}: training here would not give the same bits as elsewhere; use an x86-64 machine with AVX2 and FMA")]
     Cpu {
         /// What it lacks.
         missing: &'static str,
@@ -92,7 +92,7 @@ pub enum TrainerError {
         vocabulary: u32,
     },
     /// The loss or the gradient overflowed.
-    #[error("loss {loss} with a gradient of norm {norm}: not finite; start from other weights or lower the learning rate")]
+    #[error("loss {loss} with a gradient of norm {norm}: not finite; start from other parameters or lower the learning rate")]
     NotFinite {
         /// The mean loss.
         loss: f32,
@@ -100,7 +100,7 @@ pub enum TrainerError {
         norm: f64,
     },
     /// What is to be sent overflowed.
-    #[error("β·error + pseudo-gradient is not finite at element {index} of tensor {tensor}; the training diverged, go back to the round's weights")]
+    #[error("β·error + pseudo-gradient is not finite at element {index} of tensor {tensor}; the training diverged, go back to the round's parameters")]
     Unsendable {
         /// Name of the tensor.
         tensor: String,

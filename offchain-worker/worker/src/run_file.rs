@@ -155,20 +155,20 @@ fn explain(error: RunConfigError, config: &RunConfig) -> Failure {
     match error {
         ImpossibleShape => Failure::new(
             format!(
-                "a model with d_model {}, {} heads and {} kv_heads cannot be",
+                "a model with d_model {}, {} heads and {} kv_heads is impossible",
                 model.d_model, model.heads, model.kv_heads
             ),
             "in [model], no size may be 0, heads must divide d_model into even widths, and kv_heads divide heads",
         ),
         ImpossibleInnerSteps => Failure::new(
-            "the inner steps cannot be",
+            "the inner steps are invalid",
             format!(
                 "in [inner], steps and sequences must be above 0 and sequence_length within 1..={}",
                 model.context
             ),
         ),
         ImpossibleOptimizer => Failure::new(
-            "the inner optimizer cannot be",
+            "the inner optimizer is invalid",
             "in [inner], rates, decays and final_rate must be at most 1, betas below 1, and learning_rate, epsilon and clip_norm above 0",
         ),
         ImpossibleCompression => Failure::new(
@@ -176,12 +176,12 @@ fn explain(error: RunConfigError, config: &RunConfig) -> Failure {
             "in [compression], kept_per_block must be within 1..=4096, error_decay and final_error_decay at most 1",
         ),
         ImpossibleOuterStep => Failure::new(
-            "the outer step cannot be",
+            "the outer step is invalid",
             "in [outer], learning_rate must be above 0 and rho at most 1",
         ),
         EmptyPhase => Failure::new("a phase has no blocks", "in [phases], give each at least 1"),
         ImpossibleContributors => Failure::new(
-            format!("max_contributors cannot be {}", config.max_contributors),
+            format!("max_contributors is {}", config.max_contributors),
             format!("give 1 to {}", cairn_primitives::MAX_MEMBERS),
         ),
         TooLittleData => Failure::new(

@@ -162,7 +162,7 @@ pub async fn verified_weights(config: &RunConfig, store: &Store) -> Result<Vec<f
     let found = state_root(&weights);
     if found != config.initial_root {
         let what = format!(
-            "the first weights hash to {found:?}, the chain says {:?}",
+            "the initial weights hash to {found:?}, the chain says {:?}",
             config.initial_root
         );
         return Err(Failure::new(

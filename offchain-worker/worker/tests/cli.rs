@@ -208,8 +208,8 @@ fn run_configurations_that_cannot_be_are_refused() {
         "layers = 4\nlayres = 5",
         &["layres", "line", "run-tiny.toml"],
     );
-    place.check("heads = 4", "heads = 5", &["heads", "d_model", "cannot be"]);
-    place.check("d_model = 128", "d_model = 0", &["d_model", "cannot be"]);
+    place.check("heads = 4", "heads = 5", &["heads", "d_model", "impossible"]);
+    place.check("d_model = 128", "d_model = 0", &["d_model", "impossible"]);
     place.check(
         "learning_rate = 0.003",
         "learning_rate = -1.0",
@@ -411,7 +411,7 @@ fn stake_that_goes_nowhere_and_rules_that_cannot_be_are_refused_before_a_node_is
     let alice = ["--suri", "//Alice"];
     check(
         &[&["stake", "move", "--hotkey", "//Bob", "all"], &alice[..]].concat(),
-        &["where it is", "--to-hotkey"],
+        &["already is", "--to-hotkey"],
     );
     check(
         &[&["subnet", "set", "temp=20"], &alice[..]].concat(),

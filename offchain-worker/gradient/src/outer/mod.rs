@@ -37,7 +37,7 @@ pub enum OuterStepError {
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// The weights do not go with the layout.
-    #[error("the weights: {0}")]
+    #[error("the parameters: {0}")]
     Weights(MismatchError),
     /// A contribution does not go with the layout.
     #[error("the contribution of uid {uid}: {error}")]

@@ -107,14 +107,14 @@ pub enum DecodeError {
     },
     /// The first bytes are not the format's.
     #[error(
-        "this is no contribution, or was opened with the wrong key: it begins with {found:02x?}"
+        "this is not a contribution, or it was opened with the wrong key: it begins with {found:02x?}"
     )]
     Magic {
         /// The first four bytes.
         found: [u8; 4],
     },
     /// A version of the format that this program does not know.
-    #[error("the contribution has format version {found}, known is {}: use the version of this program that made it", super::VERSION)]
+    #[error("the contribution has format version {found}, this program reads {}: use the version of this program that made it", super::VERSION)]
     Version {
         /// The version.
         found: u16,

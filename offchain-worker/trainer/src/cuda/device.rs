@@ -135,7 +135,7 @@ impl Card {
     }
 
     fn of(context: &CudaContext) -> Result<Card, CudaError> {
-        let asking = |error| CudaError::driver("asking the card what it is", error);
+        let asking = |error| CudaError::driver("asking the GPU what it is", error);
         let (free, memory) = context.mem_get_info().map_err(asking)?;
         let clock = |attribute| context.attribute(attribute).unwrap_or_default();
         Ok(Card {
@@ -286,7 +286,7 @@ impl Device {
     /// [`CudaError::Lost`] if the card does not answer.
     pub fn upload<T: DeviceRepr>(&self, from: &[T], to: &mut Buffer<T>) -> Result<(), CudaError> {
         let copied = self.stream.memcpy_htod(from, &mut to.slice);
-        copied.map_err(|error| CudaError::driver("copying to the card", error))
+        copied.map_err(|error| CudaError::driver("copying to the GPU", error))
     }
 
     /// Copies numbers to a new buffer.
@@ -315,7 +315,7 @@ impl Device {
         to: &mut Buffer<T>,
     ) -> Result<(), CudaError> {
         let copied = self.stream.memcpy_dtod(&from.slice, &mut to.slice);
-        copied.map_err(|error| CudaError::driver("copying within the card", error))
+        copied.map_err(|error| CudaError::driver("copying within the GPU", error))
     }
 
     /// Copies a buffer's numbers to `to`, which has as many, when all that was launched before is done.
@@ -326,8 +326,8 @@ impl Device {
     pub fn download<T: DeviceRepr>(&self, from: &Buffer<T>, to: &mut [T]) -> Result<(), CudaError> {
         assert_eq!(from.len(), to.len(), "buffers of different lengths");
         let copied = self.stream.memcpy_dtoh(&from.slice, to);
-        copied.map_err(|error| CudaError::driver("copying from the card", error))?;
-        self.synchronize("waiting for the card")
+        copied.map_err(|error| CudaError::driver("copying from the GPU", error))?;
+        self.synchronize("waiting for the GPU")
     }
 
     /// The same, into a new vector.

@@ -15,7 +15,7 @@ pub enum CudaError {
     #[error("no NVIDIA driver: libcuda.so.1 cannot be loaded; install driver 580 or newer, or train with --device cpu")]
     NoDriver,
     /// The driver is too old for the compiler's code.
-    #[error("the NVIDIA driver speaks CUDA {found}, and kernels are compiled with NVRTC {needed}; install a newer driver (580 or newer speaks 13.0), or an NVRTC of CUDA {found}")]
+    #[error("the NVIDIA driver supports CUDA {found}, but kernels are compiled with NVRTC {needed}; install a newer driver (580 or newer supports 13.0), or an NVRTC of CUDA {found}")]
     OldDriver {
         /// CUDA version of the driver.
         found: Version,
@@ -23,7 +23,7 @@ pub enum CudaError {
         needed: Version,
     },
     /// The driver knows no such card.
-    #[error("there is no card {ordinal}: the driver sees {count}; choose one that `cairn doctor` lists, or --device cpu")]
+    #[error("there is no GPU {ordinal}: the driver sees {count}; choose one that `cairn doctor` lists, or --device cpu")]
     NoCard {
         /// The card asked for.
         ordinal: usize,
@@ -47,7 +47,7 @@ pub enum CudaError {
         library: &'static str,
     },
     /// A kernel's source was refused.
-    #[error("NVRTC cannot compile {source_name}.cu for {arch}: {log}; use an NVRTC that knows this card (CUDA 13.0 or newer)")]
+    #[error("NVRTC cannot compile {source_name}.cu for {arch}: {log}; use an NVRTC that knows this GPU (CUDA 13.0 or newer)")]
     Compile {
         /// Which source.
         source_name: &'static str,
@@ -57,13 +57,13 @@ pub enum CudaError {
         log: String,
     },
     /// The model cannot be computed by these kernels.
-    #[error("this model cannot be trained on a card: {reason}; use --device cpu")]
+    #[error("this model cannot be trained on a GPU: {reason}; use --device cpu")]
     Shape {
         /// What stands in the way.
         reason: &'static str,
     },
     /// Not enough memory on the card.
-    #[error("the card is out of memory: {doing} needs {needed_mib} MiB and {free_mib} of {total_mib} MiB are free; train with fewer sequences per step, end what else uses the card, or take a larger one")]
+    #[error("the GPU is out of memory: {doing} needs {needed_mib} MiB and {free_mib} of {total_mib} MiB are free; train with fewer sequences per step, stop other programs that use the GPU, or use a larger one")]
     OutOfMemory {
         /// What the memory was for.
         doing: &'static str,
@@ -75,7 +75,7 @@ pub enum CudaError {
         total_mib: usize,
     },
     /// The card does not answer any more, or a kernel failed, which is the same: nothing on it can be trusted.
-    #[error("the card was lost while {doing} ({error}); the steps of this round are lost and weights and optimizer are those of its beginning; look at `nvidia-smi` and the kernel log, and start again")]
+    #[error("the GPU was lost while {doing} ({error}); the steps of this round are lost, and parameters and optimizer are those of its beginning; look at `nvidia-smi` and the kernel log, and start again")]
     Lost {
         /// What was being done.
         doing: &'static str,

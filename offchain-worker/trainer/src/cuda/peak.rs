@@ -43,7 +43,7 @@ pub fn peak_flops(device: &Device) -> Result<f64, CudaError> {
 
 /// The time of one product of matrices of `size` rows and columns.
 fn seconds_of(device: &Device, size: usize) -> Result<f64, CudaError> {
-    let what = "measuring the card's peak";
+    let what = "measuring the GPU's peak";
     // Zeros would be flattering: switching fewer bits takes less power.
     let numbers: Vec<bf16> = (0..size * size)
         .map(|i| bf16::from_f32((i % 251) as f32 / 251.0 - 0.5))

@@ -70,7 +70,7 @@ pub enum DataError {
         bytes: u32,
     },
     /// Not a shard at all.
-    #[error("not a shard of tokens: it begins otherwise; check the manifest")]
+    #[error("not a shard of tokens: its first bytes are wrong; check the manifest")]
     Magic,
     /// A width that tokens cannot have.
     #[error("shard with {found} bytes per token, possible are 2 and 4; prepare the data again")]

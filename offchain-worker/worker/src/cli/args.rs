@@ -78,7 +78,7 @@ pub struct KeyArgs {
     #[arg(long, env = "CAIRN_KEY", value_name = "WALLET")]
     pub key: Option<String>,
 
-    /// A development key such as //Alice instead of a wallet; never a key that is worth something
+    /// A development key such as //Alice instead of a wallet; never use it for real money
     #[arg(long, env = "CAIRN_SURI", hide_env_values = true, value_name = "URI")]
     pub suri: Option<String>,
 

@@ -61,22 +61,22 @@ pub struct Train {
         value_name = "SEQUENCES"
     )]
     batch: usize,
-    /// What computes: cpu, or cuda:N, or the first card if there is one (auto)
+    /// Device that computes: cpu, cuda:N, or the first GPU if there is one (auto)
     #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cpu, value_name = "DEVICE")]
     device: Device,
     /// Threads of the CPU [default: one per core]
     #[arg(long, env = "CAIRN_THREADS", value_name = "NUMBER")]
     threads: Option<usize>,
-    /// Steps that are timed; the median counts
+    /// Timed steps; the median is reported
     #[arg(long, env = "CAIRN_STEPS", default_value_t = 5, value_name = "NUMBER")]
     steps: usize,
-    /// Keep only the layers' inputs and compute the rest again in the backward pass
+    /// Keep only the layers' inputs and recompute the rest in the backward pass
     #[arg(long, env = "CAIRN_RECOMPUTE", value_parser = BoolishValueParser::new())]
     recompute: bool,
-    /// Sequences that are computed at a time, their gradients added up [default: the whole step's]
+    /// Sequences computed at a time; their gradients are added up [default: the whole step]
     #[arg(long, env = "CAIRN_AT_ONCE", value_name = "SEQUENCES")]
     at_once: Option<usize>,
-    /// Only say what a step takes; allocates nothing
+    /// Only print what a step needs; allocate nothing
     #[arg(long, env = "CAIRN_DRY_RUN", value_parser = BoolishValueParser::new())]
     dry_run: bool,
     #[command(flatten)]

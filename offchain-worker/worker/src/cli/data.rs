@@ -33,7 +33,7 @@ struct CorpusArgs {
     /// Text whose documents are separated by the byte 0x1e; compressed with zstd if its name ends in .zst
     #[arg(long, env = "CAIRN_CORPUS", value_name = "FILE")]
     corpus: PathBuf,
-    /// Share of the documents, the last ones, that nobody trains on
+    /// Share of the documents that nobody trains on; the last ones are held out
     #[arg(
         long,
         env = "CAIRN_HELD_OUT",
@@ -57,7 +57,7 @@ pub struct Prepare {
     /// Source and licence of the text, for the manifest [default: the corpus's file name]
     #[arg(long, env = "CAIRN_DESCRIPTION", value_name = "TEXT")]
     description: Option<String>,
-    /// Tokens in a window, to say how many windows there are
+    /// Tokens in a window, to count the windows
     #[arg(
         long,
         env = "CAIRN_SEQUENCE_LENGTH",
@@ -74,7 +74,7 @@ pub struct Prepare {
 pub struct TokenizerArgs {
     #[command(flatten)]
     corpus: CorpusArgs,
-    /// Tokens in the vocabulary: 256 bytes, the end of a document, and what is learned
+    /// Tokens in the vocabulary: 256 bytes, the end of a document, and learned tokens
     #[arg(
         long,
         env = "CAIRN_VOCABULARY",

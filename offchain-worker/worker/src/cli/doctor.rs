@@ -152,7 +152,7 @@ impl Findings {
         }
         match &self.cards {
             Finding::Found(cards) => lines.extend(cards.iter().map(CardFound::text)),
-            Finding::Missing(_) => lines.push("card         none".into()),
+            Finding::Missing(_) => lines.push("GPU          none".into()),
         }
         let trains_on = match self.trains_on.as_str() {
             "" => "nothing",

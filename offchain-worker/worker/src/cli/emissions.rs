@@ -34,7 +34,7 @@ pub struct Emissions {
 
 #[derive(Args, Debug)]
 struct Overview {
-    /// Show too what this account has and earned: an address, or the name of a wallet
+    /// Also show what this account has and earned: an address, or the name of a wallet
     #[arg(long, env = "CAIRN_ACCOUNT", value_name = "ADDRESS|WALLET")]
     account: Option<String>,
     #[command(flatten)]
@@ -47,7 +47,7 @@ struct Overview {
 
 #[derive(Subcommand, Debug)]
 enum What {
-    /// Show how the token comes into being, and where it is
+    /// Show how the token is issued, and where it is
     #[command(
         after_help = "Examples:\n  cairn emissions schedule\n  cairn emissions schedule --json"
     )]
@@ -58,7 +58,7 @@ enum What {
     /// Show a member: its shares in the last epoch, and what it earned
     #[command(after_help = "Examples:\n  cairn emissions member --netuid 1 --uid 3")]
     Member(OneMember),
-    /// Show the hotkeys that an account owns or stands behind: staked, earned, unbonding, take
+    /// Show the hotkeys that an account owns or stakes on: staked, earned, unbonding, take
     #[command(
         after_help = "Examples:\n  cairn emissions account miner\n  cairn emissions account 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --json"
     )]
@@ -121,7 +121,7 @@ struct Epochs {
     /// Show this member instead of the whole subnet
     #[arg(long, env = "CAIRN_UID", value_name = "UID")]
     uid: Option<Uid>,
-    /// How many epochs, the newest ones
+    /// Number of epochs to show, the newest ones
     #[arg(long, env = "CAIRN_LAST", default_value_t = HISTORY_EPOCHS, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=HISTORY_EPOCHS as i64))]
     last: EpochIndex,
     #[command(flatten)]
@@ -256,7 +256,7 @@ async fn nobody(view: &View, netuid: Netuid, uid: Uid) -> Result<Failure, Failur
     Ok(match view.emission(netuid).await? {
         None => no_subnet(netuid),
         Some(_) => Failure::new(
-            format!("nobody is uid {uid} in subnet {netuid}"),
+            format!("there is no uid {uid} in subnet {netuid}"),
             format!("list its members with `cairn status --netuid {netuid}`"),
         ),
     })

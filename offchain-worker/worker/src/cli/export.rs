@@ -23,7 +23,7 @@ pub struct Export {
     /// Directory to write to; it must be new or empty
     #[arg(long, env = "CAIRN_OUT", value_name = "DIR")]
     out: PathBuf,
-    /// Weights to export: a file, or a path in the store [default: the newest checkpoint whose root is final on chain]
+    /// Parameters to export: a file, or a path in the store [default: the newest checkpoint whose root is final on chain]
     #[arg(long, env = "CAIRN_CHECKPOINT", value_name = "PATH")]
     checkpoint: Option<String>,
     /// Take the model from this run configuration instead of asking the chain; needs --checkpoint
@@ -34,7 +34,7 @@ pub struct Export {
         requires = "checkpoint"
     )]
     file: Option<PathBuf>,
-    /// A tokenizer.json to put beside the weights [default: the run's, from the store]
+    /// A tokenizer.json to put next to the parameters [default: the run's, from the store]
     #[arg(long, env = "CAIRN_TOKENIZER", value_name = "FILE")]
     tokenizer: Option<PathBuf>,
     #[command(flatten)]

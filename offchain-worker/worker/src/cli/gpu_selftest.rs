@@ -13,13 +13,13 @@ use crate::{error::Failure, table::table};
 /// `cairn gpu-selftest`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn gpu-selftest\n  cairn gpu-selftest --device cuda:1 --json\n\nExits with 1 if a kernel is wrong or there is no card."
+    after_help = "Examples:\n  cairn gpu-selftest\n  cairn gpu-selftest --device cuda:1 --json\n\nExits with 1 if a kernel is wrong or there is no GPU."
 )]
 pub struct GpuSelftest {
-    /// Which card
+    /// GPU to test
     #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cuda(0), value_name = "DEVICE")]
     device: Device,
-    /// Where the numbers to test with come from
+    /// Seed of the test data
     #[arg(long, env = "CAIRN_SEED", default_value_t = 1, value_name = "N")]
     seed: u64,
     #[command(flatten)]
@@ -56,8 +56,8 @@ impl GpuSelftest {
             Device::Cuda(ordinal) => ordinal,
             Device::Cpu => {
                 return Err(Failure::new(
-                    "the CPU is what cards are compared with",
-                    "name a card: --device cuda:0",
+                    "GPUs are compared with the CPU",
+                    "name a GPU: --device cuda:0",
                 ))
             }
         };

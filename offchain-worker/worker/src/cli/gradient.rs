@@ -35,12 +35,12 @@ pub enum Gradient {
         after_help = "Examples:\n  cairn gradient inspect contribution.crnc\n  cairn gradient inspect contribution.crnc --layout layout.json\n  cairn gradient inspect sealed.bin --secret 0x2a… --layout layout.json --json\n\nLAYOUT.json lists the model's tensors: [{\"name\": \"w\", \"shape\": [1024, 1024]}]"
     )]
     Inspect(Inspect),
-    /// Make a contribution of a pseudo-gradient in raw little-endian f32
+    /// Make a contribution from a pseudo-gradient in raw little-endian f32
     #[command(
         after_help = "Examples:\n  cairn gradient encode --layout layout.json delta.f32 contribution.crnc\n  cairn gradient encode --layout layout.json --feedback error.f32 --kept-per-block 512 delta.f32 contribution.crnc"
     )]
     Encode(Encode),
-    /// Write what a contribution says as raw little-endian f32, zeros where it says nothing
+    /// Write the values of a contribution as raw little-endian f32, with zeros where it has none
     #[command(
         after_help = "Examples:\n  cairn gradient decode --layout layout.json contribution.crnc sent.f32"
     )]
@@ -60,7 +60,7 @@ impl Gradient {
 
 #[derive(Args, Debug)]
 struct DensityArg {
-    /// Values that are sent of each block of 4,096
+    /// Values sent of each block of 4,096
     #[arg(
         long,
         env = "CAIRN_KEPT_PER_BLOCK",
@@ -116,24 +116,24 @@ pub struct Encode {
         value_name = "BETA"
     )]
     error_decay: f64,
-    /// The error feedback: read if it is there, and written anew
+    /// The error feedback: read if the file exists, then overwritten
     #[arg(long, env = "CAIRN_FEEDBACK", value_name = "FILE.f32")]
     feedback: Option<PathBuf>,
     #[command(flatten)]
     netuid: NetuidArg,
-    /// The round that it is for
+    /// Round of the contribution
     #[arg(long, env = "CAIRN_ROUND", default_value_t = 0, value_name = "ROUND")]
     round: u32,
     /// Address of the hotkey that contributes [default: all zeros]
     #[arg(long, env = "CAIRN_HOTKEY", value_name = "ADDRESS")]
     hotkey: Option<String>,
-    /// State root of the weights before training [default: all zeros]
+    /// State root of the parameters before training [default: all zeros]
     #[arg(long, env = "CAIRN_PARENT_ROOT", value_name = "HASH", value_parser = parse_hash)]
     parent_root: Option<H256>,
-    /// Inner steps that were done
+    /// Number of inner steps done
     #[arg(long, env = "CAIRN_INNER_STEPS", default_value_t = 0, value_name = "N")]
     inner_steps: u32,
-    /// Tokens that were trained on
+    /// Number of tokens trained on
     #[arg(long, env = "CAIRN_TOKENS", default_value_t = 0, value_name = "N")]
     tokens: u64,
     /// Mean loss over the inner steps, in nats
@@ -154,7 +154,7 @@ pub struct Decode {
     /// The contribution
     #[arg(value_name = "IN")]
     input: PathBuf,
-    /// What it says
+    /// File to write the values to
     #[arg(value_name = "OUT.f32")]
     output: PathBuf,
     /// The model's tensors as JSON
@@ -181,7 +181,7 @@ fn read_layout(path: &Path) -> Result<Layout, Failure> {
     let text = std::fs::read_to_string(path).map_err(at(path))?;
     serde_json::from_str(&text).map_err(|error| {
         Failure::new(
-            format!("{} is no layout: {error}", path.display()),
+            format!("{} is not a layout: {error}", path.display()),
             r#"list the tensors, as in [{"name": "w", "shape": [1024, 1024]}]"#,
         )
     })
@@ -413,7 +413,7 @@ impl Inspected {
             self.root
         );
         if self.sealed {
-            text += "\nIt is sealed, or no contribution: give the key that its miner revealed with --secret.\n";
+            text += "\nIt is sealed, or not a contribution: give the key that its miner revealed with --secret.\n";
         }
         if let Some(header) = &self.header {
             text += &format!(
@@ -428,7 +428,7 @@ impl Inspected {
                 header.mean_loss,
             );
             if self.tensors.is_empty() {
-                text += "\nWhat it says of each tensor is shown with --layout.\n";
+                text += "\nUse --layout to see what it contains for each tensor.\n";
             }
         }
         if let (Some(parameters), Some(ratio)) = (self.parameters, self.ratio) {
@@ -536,7 +536,7 @@ impl Encode {
         let hotkey = match &self.hotkey {
             Some(address) => address.parse::<AccountId>().map_err(|_| {
                 Failure::new(
-                    format!("`{address}` is no address"),
+                    format!("`{address}` is not an address"),
                     "give one that begins with 5",
                 )
             })?,

@@ -34,7 +34,7 @@ use serde::Serialize;
 
 use crate::{devnet, error::Failure};
 
-/// Train a model together: mine, validate, run a whole network on this machine, look at everything.
+/// Train a model together: mine, validate, run a whole network on this machine, inspect everything.
 #[derive(Parser)]
 #[command(
     name = "cairn",
@@ -57,38 +57,38 @@ pub struct Cli {
 enum Verb {
     /// Run a whole network on this machine: a node, miners, validators; it trains a small model
     Devnet(Box<devnet::Options>),
-    /// Train, and be paid for what it was worth
+    /// Train, and be paid for what the work was worth
     Mine(Box<work::Mine>),
     /// Check and score what miners contribute
     Validate(Box<work::Validate>),
     /// Show a subnet: its run, its round, its members
     Status(look::Status),
-    /// Show how the token comes into being, where it is, who is paid what
+    /// Show how the token is issued, where it is, and who is paid what
     Emissions(Box<emissions::Emissions>),
-    /// List, show, create, join, leave, rule or dissolve subnets
+    /// List, show, create, join, leave, configure or dissolve subnets
     #[command(subcommand)]
     Subnet(subnet::Subnet),
     /// Start, stop, show or export the run of a subnet
     #[command(subcommand)]
     Run(run::Run),
-    /// Make and show keys; see and send what is in an account
+    /// Make and show keys; show and send an account's money
     #[command(subcommand)]
     Wallet(wallet::Wallet),
-    /// Stand behind hotkeys: stake on validators, bond for miners, see what it became
+    /// Stake on validators, bond for miners, show what it earned
     #[command(subcommand)]
     Stake(stake::Stake),
-    /// Turn text into what a run trains on
+    /// Turn text into training data for a run
     #[command(subcommand)]
     Data(data::Data),
-    /// Explain, make and read contributions as files
+    /// Inspect, make and read contribution files
     #[command(subcommand)]
     Gradient(gradient::Gradient),
-    /// Measure this machine
+    /// Benchmark this machine
     #[command(subcommand)]
     Bench(bench::Bench),
     /// Show what this machine can train on, what is missing, and how to get it
     Doctor(doctor::Doctor),
-    /// Compare every kernel on a card with what it should compute, and time it
+    /// Check every GPU kernel against what it should compute, and time it
     GpuSelftest(gpu_selftest::GpuSelftest),
 }
 

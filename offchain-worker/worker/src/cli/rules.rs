@@ -31,7 +31,7 @@ pub struct Set {
 /// `cairn subnet dissolve`.
 #[derive(Args, Debug)]
 pub struct Dissolve {
-    /// Say that it is meant: there is no way back
+    /// Confirm that you mean it: this cannot be undone
     #[arg(long, env = "CAIRN_FOR_EVER", value_parser = clap::builder::BoolishValueParser::new())]
     for_ever: bool,
     #[command(flatten)]
@@ -69,8 +69,8 @@ impl Dissolve {
         let netuid = self.netuid.netuid;
         if !self.for_ever {
             return Err(Failure::new(
-                format!("dissolving subnet {netuid} stops its run, sends everybody away, and cannot be undone"),
-                "add --for-ever if that is meant",
+                format!("dissolving subnet {netuid} stops its run, removes all members, and cannot be undone"),
+                "add --for-ever to confirm",
             ));
         }
         let signer = self.key.keypair()?;
@@ -128,8 +128,8 @@ fn read(text: &str) -> Option<Value> {
 
 fn wrong(name: &str, value: &str) -> Failure {
     Failure::new(
-        format!("`{value}` is no value for `{name}`"),
-        "look at its present one with `cairn subnet show`",
+        format!("`{value}` is not a value for `{name}`"),
+        "see its current one with `cairn subnet show`",
     )
 }
 

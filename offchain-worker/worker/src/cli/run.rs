@@ -50,7 +50,7 @@ pub struct Start {
     file: PathBuf,
     #[command(flatten)]
     store: StoreArg,
-    /// Root of the data set's manifest, if neither the file names it nor it is the store's only one
+    /// Root of the data set's manifest; needed if the file does not name it and the store has several
     #[arg(long, env = "CAIRN_MANIFEST", value_name = "HASH", value_parser = parse_hash)]
     manifest: Option<H256>,
     /// Only check the configuration and show what would be started

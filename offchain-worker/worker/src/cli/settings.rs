@@ -156,8 +156,8 @@ fn plain(value: &Value, key: &str) -> Result<String, Failure> {
         Value::String(text) => Ok(text.clone()),
         Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Ok(value.to_string()),
         _ => Err(Failure::new(
-            format!("`{key}` has no plain value"),
-            "write a text, a number, true or false",
+            format!("`{key}` is not a simple value"),
+            "write a string, a number, true or false",
         )),
     }
 }

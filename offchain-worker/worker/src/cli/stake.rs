@@ -28,7 +28,7 @@ pub enum Stake {
         after_help = "Examples:\n  cairn stake remove --key savings --hotkey validator --netuid 1 250.5\n  cairn stake remove --key savings --hotkey validator all"
     )]
     Remove(Remove),
-    /// Withdraw what was asked back and is released; what was to move arrives
+    /// Withdraw stake that was asked back and is released; stake on the move arrives
     #[command(
         after_help = "Examples:\n  cairn stake withdraw --key savings --hotkey validator --netuid 1\n  cairn stake withdraw --key owner --hotkey miner --bond"
     )]
@@ -38,7 +38,7 @@ pub enum Stake {
         after_help = "Examples:\n  cairn stake move --key savings --hotkey validator --netuid 1 --to-hotkey better --to-netuid 2 all"
     )]
     Move(Move),
-    /// Give stake to another coldkey; it stays on its hotkey and goes on to earn
+    /// Give stake to another coldkey; it stays on its hotkey and goes on earning
     #[command(
         after_help = "Examples:\n  cairn stake transfer --key savings --hotkey validator --netuid 1 --to heirs 100"
     )]
@@ -48,7 +48,7 @@ pub enum Stake {
         after_help = "Examples:\n  cairn stake take --key owner --hotkey validator 9.5\n\nLowering it is possible at any time, raising it only by one percent a week; 18 percent is the most."
     )]
     Take(Take),
-    /// Show what a coldkey stands behind: staked, and waiting to be withdrawn
+    /// Show what a coldkey has staked, and what waits to be withdrawn
     #[command(
         after_help = "Examples:\n  cairn stake show --key savings\n  cairn stake show --account 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --json"
     )]
@@ -271,7 +271,7 @@ impl Move {
     async fn run(self) -> Result<(), Failure> {
         if self.to_hotkey.is_none() && self.to_netuid.is_none() {
             return Err(Failure::new(
-                "the stake is to move to where it is",
+                "the stake would move to where it already is",
                 "say where with --to-hotkey, --to-netuid or both",
             ));
         }

@@ -36,17 +36,17 @@ pub enum Subnet {
         after_help = "Examples:\n  cairn subnet register --key owner --hotkey miner --netuid 1"
     )]
     Register(Register),
-    /// Give a hotkey's place in a subnet up; its bond can be withdrawn after the subnet's unbonding period
+    /// Give up a hotkey's slot in a subnet; its bond can be withdrawn after the subnet's unbonding period
     #[command(
         after_help = "Examples:\n  cairn subnet leave --key owner --hotkey miner --netuid 1"
     )]
     Leave(Leave),
-    /// Set hyperparameters of a subnet; what is not named stays as it is
+    /// Set hyperparameters of a subnet; those not named stay as they are
     #[command(
         after_help = "Examples:\n  cairn subnet set --key owner --netuid 1 tempo=720 min_miner_bond=20CRN\n  cairn subnet set --key owner registration_price_factor=1.5"
     )]
     Set(Set),
-    /// End a subnet and give everything on it back to whom it belongs
+    /// End a subnet and return everything on it to its owners
     #[command(
         after_help = "Examples:\n  cairn subnet dissolve --key owner --netuid 1 --for-ever\n\nThe subnet stops at once. After its unbonding period stake, bonds and pots go back by themselves."
     )]
@@ -76,7 +76,7 @@ pub struct Show {
 /// `cairn subnet create`.
 #[derive(Args, Debug)]
 pub struct Create {
-    /// The most to pay, in CRN [default: the price of the moment]
+    /// The most to pay, in CRN [default: the current price]
     #[arg(long, env = "CAIRN_MAX_PRICE", value_name = "CRN", value_parser = parse_crn)]
     max_price: Option<u64>,
     #[command(flatten)]
@@ -93,7 +93,7 @@ pub struct Register {
     /// The hotkey: an address, or the name of a wallet
     #[arg(long, env = "CAIRN_HOTKEY", value_name = "ADDRESS|WALLET")]
     hotkey: String,
-    /// The most to pay, in CRN [default: the price of the moment]
+    /// The most to pay, in CRN [default: the current price]
     #[arg(long, env = "CAIRN_MAX_PRICE", value_name = "CRN", value_parser = parse_crn)]
     max_price: Option<u64>,
     #[command(flatten)]
@@ -318,7 +318,7 @@ impl Leave {
         let included = client
             .submit(&Call::leave(netuid, &hotkey), &signer)
             .await?;
-        let did = format!("gave up the place of {hotkey}");
+        let did = format!("gave up the slot of {hotkey}");
         sent(self.json.json, Sent::new(did, netuid, &included))
     }
 }

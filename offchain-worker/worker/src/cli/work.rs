@@ -28,10 +28,10 @@ pub struct Work {
     key: KeyArgs,
     #[command(flatten)]
     store: StoreArg,
-    /// Directory of what the worker has to remember [default: ~/.cairn/state/NETUID-ADDRESS]
+    /// Directory of the worker's state [default: ~/.cairn/state/NETUID-ADDRESS]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Threads that compute [default: one per core]
+    /// Compute threads [default: one per core]
     #[arg(long, env = "CAIRN_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub struct Work {
 pub struct Mine {
     #[command(flatten)]
     work: Work,
-    /// Where to train: the first card if there is one, else the CPU (auto), or cpu, or cuda:N
+    /// Where to train: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N
     #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Auto, value_name = "DEVICE")]
     device: Device,
     /// How to behave: `cheat` uploads well-formed contributions without training, to rehearse on a devnet

@@ -162,7 +162,7 @@ impl Entry {
 
 /// The chain and this program came to different weights.
 #[derive(Debug, PartialEq, thiserror::Error)]
-#[error("round {round} begins with the weights {chain:?} on chain, but the settled rounds give {here:?}; keep the logs and the store (--keep) and report it")]
+#[error("round {round} begins with the parameters {chain:?} on chain, but the settled rounds give {here:?}; keep the logs and the store (--keep) and report it")]
 pub struct Mismatch {
     round: Round,
     chain: H256,

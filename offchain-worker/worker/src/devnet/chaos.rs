@@ -26,7 +26,7 @@ pub struct Event {
 pub fn parse(text: &str) -> Result<Event, String> {
     let wrong = || {
         format!(
-            "`{text}` is no event; write kill-miner@ROUND, restart-node@ROUND or late-miner@ROUND"
+            "`{text}` is not an event; write kill-miner@ROUND, restart-node@ROUND or late-miner@ROUND"
         )
     };
     let (name, round) = text.split_once('@').ok_or_else(wrong)?;

@@ -27,7 +27,7 @@ impl Meter {
         if chosen.is_empty() {
             return Err(Failure::new(
                 "no held-out window is long enough",
-                "hold more text out",
+                "hold out more text",
             ));
         }
         let mut trainer = Trainer::new(shape, 1)?;

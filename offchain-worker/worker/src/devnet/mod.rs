@@ -60,7 +60,7 @@ pub async fn run(options: Options) -> Result<(), Failure> {
         None => {
             return Err(Failure::new(
                 "stopped before its end",
-                "nothing that it started goes on",
+                "everything that it started was stopped",
             ))
         }
         Some(Err(error)) => Err(error),

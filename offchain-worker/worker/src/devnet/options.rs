@@ -25,7 +25,7 @@ pub struct Options {
     #[arg(long, env = "CAIRN_VALIDATORS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub validators: u16,
 
-    /// Miners that upload well-formed contributions without having trained
+    /// Miners that upload well-formed contributions without training
     #[arg(long, env = "CAIRN_CHEATS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=64))]
     pub cheats: u16,
 
@@ -33,7 +33,7 @@ pub struct Options {
     #[arg(long, env = "CAIRN_REPORT", value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// Keep everything in this directory: logs, keys, store, what workers remember
+    /// Keep everything in this directory: logs, keys, store, workers' state
     #[arg(long, env = "CAIRN_KEEP", value_name = "DIR")]
     pub keep: Option<PathBuf>,
 

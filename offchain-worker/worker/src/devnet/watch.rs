@@ -158,7 +158,7 @@ impl Devnet {
         self.screen.fact(
             "model",
             &format!(
-                "{} parameters, first weights {}",
+                "{} parameters, initial root {}",
                 thousands(weights.len() as u64),
                 short(&config.initial_root)
             ),
@@ -430,10 +430,10 @@ fn verdict(report: &Report) -> Result<(), Failure> {
         None => Ok(()),
         Some(member) => Err(Failure::new(
             format!(
-                "member {} does not hold the weights of the last round",
+                "member {} does not hold the parameters of the last round",
                 member.uid
             ),
-            "look into its log (--keep)",
+            "see its log (--keep)",
         )),
     }
 }

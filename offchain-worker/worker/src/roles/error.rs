@@ -50,7 +50,7 @@ pub enum RoleError {
         found: BlockNumber,
     },
     /// These are not the weights that the network has.
-    #[error("the weights of round {round} have the root {here:?} here and {chain:?} on chain: do not go on with them; remove the state directory to join afresh")]
+    #[error("the parameters of round {round} have the root {here:?} here and {chain:?} on chain: do not use them; remove the state directory to join afresh")]
     Diverged {
         /// The round that begins with them.
         round: Round,
@@ -80,10 +80,10 @@ pub enum RoleError {
         source: std::io::Error,
     },
     /// The system gives no random numbers.
-    #[error("the system gives no random numbers for a secret ({0}): check /dev/urandom")]
+    #[error("the system provides no random numbers for a secret ({0}): check /dev/urandom")]
     Random(String),
     /// A bug.
-    #[error("a computation of this worker broke off ({0}): please report it; starting again goes on from the disk")]
+    #[error("internal error ({0}): please report it; a restart continues from disk")]
     Broken(String),
 }
 

@@ -152,6 +152,6 @@ async fn gather<C: Chain>(
 
 fn broken(round: Round, error: &dyn std::fmt::Display) -> RoleError {
     RoleError::Broken(format!(
-        "round {round} was settled with what cannot be applied: {error}"
+        "round {round} was settled with a contribution that cannot be applied: {error}"
     ))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Progress {
-    /// The worker goes on from these weights.
+    /// The worker goes on from these parameters.
     Ready {
         /// The round that begins with them.
         round: Round,
@@ -67,7 +67,7 @@ pub enum Progress {
         round: Round,
         /// Whom it vouches for.
         good: Vec<Uid>,
-        /// Root of the weights that the round began with.
+        /// Root of the parameters that the round began with.
         state_root: H256,
     },
     /// A round was settled and applied.
@@ -76,7 +76,7 @@ pub enum Progress {
         round: Round,
         /// Who was included.
         included: Vec<Uid>,
-        /// Root of the weights after it.
+        /// Root of the parameters after it.
         state_root: H256,
         /// The finalised block at which this was seen.
         block: BlockNumber,
@@ -120,7 +120,7 @@ impl fmt::Display for Progress {
         match self {
             Progress::Ready { round, state_root, resumed } => {
                 let from = if *resumed { "going on from disk" } else { "ready" };
-                write!(f, "round {round} · {from}, weights {}", short(state_root))
+                write!(f, "round {round} · {from}, parameters {}", short(state_root))
             }
             Progress::Idle { round, reason } => write!(f, "round {round} · no part in it: {reason}"),
             Progress::Trained { round, steps, tokens, first_loss, last_loss, bytes } => write!(
@@ -134,16 +134,16 @@ impl fmt::Display for Progress {
             }
             Progress::Revealed { round } => write!(f, "round {round} · revealed"),
             Progress::Refused { round, uid, reason } => {
-                write!(f, "round {round} · the contribution of uid {uid} is no good: {reason}")
+                write!(f, "round {round} · the contribution of uid {uid} is invalid: {reason}")
             }
             Progress::Attested { round, good, state_root } => {
-                write!(f, "round {round} · attested {} and weights {}", uids(good), short(state_root))
+                write!(f, "round {round} · attested {} and parameters {}", uids(good), short(state_root))
             }
             Progress::Settled { round, included, state_root, .. } if included.is_empty() => {
-                write!(f, "round {round} · settled, nothing included, weights stay {}", short(state_root))
+                write!(f, "round {round} · settled, nothing included, parameters stay {}", short(state_root))
             }
             Progress::Settled { round, included, state_root, .. } => {
-                write!(f, "round {round} · settled with {}, weights {}", uids(included), short(state_root))
+                write!(f, "round {round} · settled with {}, parameters {}", uids(included), short(state_root))
             }
             Progress::Scored { round, measured, miners } => {
                 write!(f, "round {round} · scored {measured} of {miners} miners")
@@ -238,7 +238,7 @@ mod tests {
         };
         assert_eq!(
             settled.to_string(),
-            "round 4 · settled with uids 1, 2, weights 0xabababab"
+            "round 4 · settled with uids 1, 2, parameters 0xabababab"
         );
     }
 

@@ -18,16 +18,16 @@ use crate::{
 /// `cairn bench codec`.
 #[derive(Args, Debug)]
 pub struct Codec {
-    /// Rows of the matrix that is compressed
+    /// Rows of the compressed matrix
     #[arg(long, env = "CAIRN_ROWS", default_value_t = 4096, value_name = "N")]
     rows: u32,
-    /// Columns of it
+    /// Columns of the matrix
     #[arg(long, env = "CAIRN_COLS", default_value_t = 4096, value_name = "N")]
     cols: u32,
-    /// The matrix as raw little-endian f32, row by row [default: bell-shaped numbers]
+    /// The matrix as raw little-endian f32, row by row [default: normally distributed numbers]
     #[arg(long, env = "CAIRN_INPUT", value_name = "FILE.f32")]
     input: Option<PathBuf>,
-    /// Values that are sent of each block of 4,096
+    /// Values sent of each block of 4,096
     #[arg(
         long,
         env = "CAIRN_KEPT_PER_BLOCK",
@@ -35,7 +35,7 @@ pub struct Codec {
         value_name = "N"
     )]
     kept_per_block: u16,
-    /// Contributions that are decoded and applied together
+    /// Contributions decoded and applied together
     #[arg(
         long,
         env = "CAIRN_CONTRIBUTIONS",
@@ -51,7 +51,7 @@ pub struct Codec {
         value_name = "NUMBER"
     )]
     threads: usize,
-    /// How often each is timed; the fastest counts
+    /// How often each is timed; the fastest is reported
     #[arg(long, env = "CAIRN_REPEATS", default_value_t = 7, value_name = "N")]
     repeats: usize,
     #[command(flatten)]

@@ -17,7 +17,7 @@ use crate::{
 /// `cairn wallet balance`.
 #[derive(Args, Debug)]
 pub struct BalanceOf {
-    /// Whose: an address, or the name of a wallet [default: the wallet that signs]
+    /// The account: an address, or the name of a wallet [default: the wallet that signs]
     #[arg(value_name = "ADDRESS|WALLET")]
     account: Option<String>,
     #[command(flatten)]
@@ -34,7 +34,7 @@ pub struct Send {
     /// Amount in CRN, such as 100 or 0.5
     #[arg(value_name = "CRN", value_parser = parse_crn)]
     amount: Balance,
-    /// Who gets it: an address, or the name of a wallet
+    /// The recipient: an address, or the name of a wallet
     #[arg(long, env = "CAIRN_TO", value_name = "ADDRESS|WALLET")]
     to: String,
     #[command(flatten)]

@@ -371,7 +371,7 @@ impl<C: Chain> Worker<C> {
             self.heads.finalized.hash,
         );
         let (info, state) = (self.info.clone(), self.state.clone());
-        tracing::info!("too far behind to catch up round by round: fetching newer weights");
+        tracing::info!("too far behind to catch up round by round: fetching newer parameters");
         self.jobs.spawn(async move {
             match join(&chain, &run, at, &info).await {
                 Ok(held) => {

@@ -36,13 +36,13 @@ pub enum StateError {
         source: io::Error,
     },
     /// Somebody else has it.
-    #[error("the state directory {} is in use by another process: stop that one first, two workers with one key would spoil each other's rounds", .path.display())]
+    #[error("the state directory {} is in use by another process: stop that one first, because two workers with one key conflict", .path.display())]
     InUse {
         /// The directory.
         path: PathBuf,
     },
     /// It belongs to something else.
-    #[error("the state directory {} belongs to another {what}: name another directory, or remove it to begin afresh", .path.display())]
+    #[error("the state directory {} belongs to another {what}: name another directory, or remove it to start afresh", .path.display())]
     Foreign {
         /// The directory.
         path: PathBuf,

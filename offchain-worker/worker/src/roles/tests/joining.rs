@@ -40,7 +40,7 @@ async fn first_weights_that_are_not_the_chains_are_refused() {
         .expect_err("other weights")
         .to_string();
     assert!(
-        error.contains("first weights") && error.contains("0x0909"),
+        error.contains("initial weights") && error.contains("0x0909"),
         "{error}"
     );
 }

@@ -310,7 +310,7 @@ impl<C: Chain> Worker<C> {
             self.heads.finalized.hash,
         );
         let state = self.state.clone();
-        tracing::info!("too far behind to catch up round by round: fetching newer weights");
+        tracing::info!("too far behind to catch up round by round: fetching newer parameters");
         self.jobs.spawn(async move {
             match join(&chain, &run, at, &info).await {
                 Ok(held) => {
