@@ -43,6 +43,6 @@ pub enum Subcommand {
     /// Revert the chain to a previous state.
     Revert(sc_cli::RevertCmd),
 
-    /// Say what the database holds.
+    /// Show what the database holds.
     ChainInfo(sc_cli::ChainInfoCmd),
 }

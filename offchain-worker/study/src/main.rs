@@ -73,7 +73,7 @@ struct Run {
     /// Cells of your own instead of the grid: a file with one line of JSON each, as in the file of finished ones
     #[arg(long, conflicts_with = "quick")]
     grid: Option<PathBuf>,
-    /// Cells at a time, a thread each; as many as the machine has, if not said
+    /// Cells at a time, one thread each [default: as many as the machine has]
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
     /// Stop after so many cells

@@ -357,13 +357,13 @@ pub mod pallet {
         TooSoon,
         /// All weights are zero.
         NoWeights,
-        /// A uid comes more than once.
+        /// A uid appears more than once.
         DuplicateUid,
-        /// A uid is nobody's in the subnet.
+        /// A uid belongs to no member of the subnet.
         NoSuchUid,
         /// A weight is on the signer's own uid.
         SelfWeight,
-        /// The subnet's weights are hidden at first: use `commit_weights`, and `reveal_weights` after the epoch.
+        /// The subnet hides weights at first: use `commit_weights`, and `reveal_weights` after the epoch.
         CommitRevealOn,
         /// The subnet's weights are set in the open: use `set_weights`.
         CommitRevealOff,
@@ -377,7 +377,7 @@ pub mod pallet {
         NoCommit,
         /// The weights were revealed before.
         AlreadyRevealed,
-        /// Weights and salt are not those that the hotkey committed to.
+        /// Weights and salt differ from those that the hotkey committed to.
         NotWhatWasCommitted,
     }
 

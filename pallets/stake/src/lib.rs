@@ -416,7 +416,7 @@ pub mod pallet {
         UnknownHotkey,
         /// The hotkey belongs to another coldkey.
         NotHotkeysColdkey,
-        /// The hotkey has no seat on the subnet.
+        /// The hotkey has no slot in the subnet.
         NotMember,
         /// The amount is zero.
         AmountIsZero,
@@ -424,21 +424,21 @@ pub mod pallet {
         AmountTooSmall,
         /// What would be left is below the least that can be staked: leave more, or nothing.
         RemainderTooSmall,
-        /// The signer has not that much stake on the hotkey.
+        /// The signer does not have that much stake on the hotkey.
         NotEnoughStake,
-        /// The stake is to move to where it is.
+        /// The stake would move to where it already is.
         SamePlace,
-        /// The stake is to go to whom it belongs.
+        /// The stake already belongs to that coldkey.
         SameColdkey,
         /// The amount is below the price of one share of the stake on the hotkey.
         LessThanAShare,
         /// Slashes have left too little of the stake on the hotkey to share it any further: stake on another one.
         PoolOutOfRange,
-        /// The position waits for as many withdrawals as it can: withdraw what is released, or wait.
+        /// The position has as many open withdrawals as it may have: withdraw what is released, or wait.
         UnbondingQueueFull,
         /// None of the signer's stake on the hotkey is being withdrawn.
         NoStakeUnbonding,
-        /// All that is being withdrawn is locked until the blocks that were announced.
+        /// All stake that is being withdrawn is locked until its release block.
         StakeLocked,
         /// The take is above `MaxTake`.
         TakeTooHigh,
@@ -446,13 +446,13 @@ pub mod pallet {
         TakeStepTooLarge,
         /// The take was set less than `TakeInterval` blocks ago; until then it can only be lowered.
         TakeRaisedTooSoon,
-        /// The take is what it is.
+        /// The take already has this value.
         TakeUnchanged,
         /// The hotkey has no bond that counts.
         NothingBonded,
         /// The hotkey has no bond that is being withdrawn.
         NothingUnbonding,
-        /// The bond is locked until the block that `unbond` announced.
+        /// The bond is locked until its release block.
         BondLocked,
     }
 

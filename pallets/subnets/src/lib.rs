@@ -369,13 +369,13 @@ pub mod pallet {
         HyperparametersTooSoon,
         /// The price is above the `max_price` of the call. Ask for the price again.
         PriceTooHigh,
-        /// The hotkey has a seat on this subnet.
+        /// The hotkey already has a slot in this subnet.
         AlreadyMember,
-        /// The hotkey has no seat on this subnet.
+        /// The hotkey has no slot in this subnet.
         NotMember,
         /// The hotkey belongs to another coldkey.
         NotHotkeysColdkey,
-        /// All seats are taken and nobody on them can be replaced now.
+        /// All slots are taken, and no member can be replaced now.
         SubnetFull,
         /// `tempo` is out of range.
         TempoOutOfRange,

@@ -355,7 +355,7 @@ pub mod pallet {
         ImpossibleContributors,
         /// Fewer windows than one miner needs for one round.
         TooLittleData,
-        /// The initial state root is zero, which no weights have.
+        /// The initial state root is zero, which no parameters have.
         ZeroInitialRoot,
         /// This is not the run's current round.
         NotTheCurrentRound,
@@ -368,11 +368,11 @@ pub mod pallet {
         /// The reveal phase has not begun: a key that is known now would open the contribution to
         /// copiers.
         TooEarlyToReveal,
-        /// The reveal phase is over: the contribution is out.
+        /// The reveal phase is over: the contribution does not count.
         TooLateToReveal,
         /// The attest phase has not begun.
         TooEarlyToAttest,
-        /// The attest phase is over: the vote is lost.
+        /// The attest phase is over: the attestation is lost.
         TooLateToAttest,
         /// The miner has committed in this round already.
         AlreadyCommitted,
@@ -392,7 +392,7 @@ pub mod pallet {
         AlreadyAttested,
         /// A verdict on a contribution that was not revealed.
         VerdictOnUnrevealed,
-        /// The attested state root is zero, which no weights have.
+        /// The attested state root is zero, which no parameters have.
         ZeroStateRoot,
     }
 
