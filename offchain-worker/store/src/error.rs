@@ -7,12 +7,22 @@ use std::{io::ErrorKind, time::Duration};
 #[non_exhaustive]
 pub enum StoreError {
     /// The URL is none.
-    #[error("`{url}` is not the URL of a store ({why}): write file:///absolute/path")]
+    #[error("`{url}` is not the URL of a store ({why}): write {write}")]
     InvalidUrl {
         /// What was given.
         url: String,
         /// What is wrong with it.
         why: String,
+        /// What to write instead.
+        write: String,
+    },
+    /// There is no such directory, and it is not for the reader to make it.
+    #[error("there is no store at {store}: the directory {} does not exist; correct --store, or make the store with `cairn data prepare --out`", .directory.display())]
+    Missing {
+        /// The store's URL, as it was given.
+        store: String,
+        /// The directory.
+        directory: std::path::PathBuf,
     },
     /// The URL's scheme is not supported.
     #[error("`{url}`: stores of the kind `{scheme}://` are not supported; now only file:///absolute/path is")]

@@ -10,8 +10,7 @@
 //! use cairn_store::{paths, Store};
 //!
 //! # let directory = tempfile::tempdir().map_err(|_| ()).unwrap();
-//! # let url = format!("file://{}", directory.path().display());
-//! let store = Store::open(&url)?;
+//! let store = Store::create_in(directory.path())?;
 //! let root = store.put_blob(&paths::contributions(1, 7), b"sealed bytes".to_vec().into()).await?;
 //! let bytes = store.get_blob(&paths::contributions(1, 7), &root, 1_024).await?;
 //! assert_eq!(bytes.as_ref(), b"sealed bytes");
@@ -34,6 +33,7 @@
 mod error;
 pub mod paths;
 mod store;
+pub mod url;
 
 pub use error::StoreError;
 pub use store::{Deadlines, Entry, Store, MAX_LISTED};

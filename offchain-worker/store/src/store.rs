@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    path::PathBuf,
     sync::{
         atomic::{AtomicU64, Ordering},
         Arc,
@@ -15,11 +14,10 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{
     local::LocalFileSystem, path::Path, GetOptions, ObjectStore, ObjectStoreExt, PutPayload,
 };
-use url::Url;
 
 use crate::{
     error::{one_line, Doing},
-    paths, StoreError,
+    paths, url, StoreError,
 };
 
 /// The most files that a list holds.
@@ -74,22 +72,51 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at a `file:///absolute/path` URL; a directory that is not there is made.
+    /// Opens the store at a `file:///absolute/path` URL. Opening makes nothing: a directory that is not there is an
+    /// error, so that a mistyped URL is found out. Who wants a new store calls [`Store::create`].
     ///
     /// Whether it can be written is not tried: somebody who only reads may open it too. Those who write
     /// call [`Store::check_writable`] first.
     ///
     /// # Errors
-    /// [`StoreError::InvalidUrl`], [`StoreError::UnsupportedScheme`], [`StoreError::CannotOpen`].
+    /// [`StoreError::InvalidUrl`], [`StoreError::UnsupportedScheme`], [`StoreError::Missing`],
+    /// [`StoreError::CannotOpen`].
     pub fn open(url: &str) -> Result<Store, StoreError> {
-        let root = root_of(url)?;
-        let cannot = |why: String| StoreError::CannotOpen {
-            store: url.to_string(),
-            why,
-        };
-        std::fs::create_dir_all(&root).map_err(|error| cannot(error.to_string()))?;
-        let files = LocalFileSystem::new_with_prefix(&root)
-            .map_err(|error| cannot(one_line(&error.to_string())))?
+        let root = url::directory(url)?;
+        match std::fs::metadata(&root).map(|found| found.is_dir()) {
+            Ok(true) => Store::at(url, &root),
+            Ok(false) => Err(cannot_open(url, "it is not a directory")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                Err(StoreError::Missing {
+                    store: url.to_string(),
+                    directory: root,
+                })
+            }
+            Err(error) => Err(cannot_open(url, error)),
+        }
+    }
+
+    /// Opens the store at a `file:///absolute/path` URL; a directory that is not there is made.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidUrl`], [`StoreError::UnsupportedScheme`], [`StoreError::CannotOpen`].
+    pub fn create(url: &str) -> Result<Store, StoreError> {
+        let root = url::directory(url)?;
+        std::fs::create_dir_all(&root).map_err(|error| cannot_open(url, error))?;
+        Store::at(url, &root)
+    }
+
+    /// Opens the store in a directory, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidUrl`] for a path that is not absolute, [`StoreError::CannotOpen`].
+    pub fn create_in(directory: &std::path::Path) -> Result<Store, StoreError> {
+        Store::create(&url::of_directory(directory)?)
+    }
+
+    fn at(url: &str, root: &std::path::Path) -> Result<Store, StoreError> {
+        let files = LocalFileSystem::new_with_prefix(root)
+            .map_err(|error| cannot_open(url, one_line(&error.to_string())))?
             .with_fsync(true);
         Ok(Store {
             name: url.into(),
@@ -326,30 +353,11 @@ impl Store {
     }
 }
 
-/// The directory of a `file:///…` URL.
-fn root_of(url: &str) -> Result<PathBuf, StoreError> {
-    let invalid = |why: &str| StoreError::InvalidUrl {
-        url: url.to_string(),
+fn cannot_open(url: &str, why: impl ToString) -> StoreError {
+    StoreError::CannotOpen {
+        store: url.to_string(),
         why: why.to_string(),
-    };
-    let parsed = Url::parse(url).map_err(|error| invalid(&error.to_string()))?;
-    match parsed.scheme() {
-        "file" => {}
-        // `C:\store` parses as a URL of the scheme `c`.
-        scheme if scheme.len() == 1 => return Err(invalid("it is a path")),
-        scheme => {
-            let (url, scheme) = (url.to_string(), scheme.to_string());
-            return Err(StoreError::UnsupportedScheme { url, scheme });
-        }
     }
-    if parsed.query().is_some() || parsed.fragment().is_some() {
-        return Err(invalid(
-            "a file URL has no ? or #; write them as %3F and %23",
-        ));
-    }
-    parsed
-        .to_file_path()
-        .map_err(|()| invalid("it names a host, or no absolute path"))
 }
 
 /// BLAKE3 of a blob, off the async runtime: at a gigabyte per second, a checkpoint takes a while.

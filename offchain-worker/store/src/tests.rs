@@ -1,6 +1,9 @@
 //! A store on a disk of its own, and one that never answers.
 
-use std::{fs, path::Path as FilePath};
+use std::{
+    fs,
+    path::{Path as FilePath, PathBuf},
+};
 
 use object_store::{
     memory::InMemory,
@@ -19,7 +22,7 @@ fn store() -> (TempDir, Store) {
 }
 
 fn url_of(path: &FilePath) -> String {
-    Url::from_file_path(path).unwrap().to_string()
+    url::of_directory(path).unwrap()
 }
 
 fn file_of(directory: &TempDir, root: &[u8; 32]) -> PathBuf {
@@ -296,17 +299,54 @@ fn a_store_that_cannot_be_made_says_so() {
     let file = directory.path().join("file");
     fs::write(&file, b"").unwrap();
     for path in [file.join("below"), file] {
-        let error = Store::open(&url_of(&path)).unwrap_err();
-        assert!(matches!(error, StoreError::CannotOpen { .. }), "{error:?}");
+        for open in [Store::open, Store::create] {
+            let error = open(&url_of(&path)).unwrap_err();
+            assert!(matches!(error, StoreError::CannotOpen { .. }), "{error:?}");
+        }
     }
 }
 
 #[test]
-fn a_missing_directory_is_made() {
+fn a_missing_directory_is_made_by_who_writes_and_named_to_who_reads() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a/b with space");
-    Store::open(&url_of(&path)).unwrap();
+    let error = Store::open(&url_of(&path)).unwrap_err();
+    assert!(matches!(error, StoreError::Missing { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("/a/b%20with%20space"), "{text}");
+    assert!(
+        text.contains("/a/b with space") && text.contains("--store"),
+        "{text}"
+    );
+    assert!(!path.parent().unwrap().exists(), "reading makes nothing");
+    Store::create(&url_of(&path)).unwrap();
     assert!(path.is_dir());
+    Store::open(&url_of(&path)).unwrap();
+}
+
+/// What means something in a URL or to the library underneath is a name like any other.
+#[tokio::test]
+async fn a_store_may_lie_in_a_directory_of_any_name() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in [
+        "k#1", "what?", "100%", "100%25", "a b ", "größe", "x&y=z", "[a]{b}", "*",
+    ] {
+        let store = Store::create_in(&directory.path().join(name)).unwrap();
+        let root = store
+            .put_blob(PREFIX, Bytes::from_static(b"x"))
+            .await
+            .unwrap();
+        let again = Store::open(store.url()).unwrap();
+        assert_eq!(
+            again.get_blob(PREFIX, &root, 1).await.unwrap().as_ref(),
+            b"x"
+        );
+        let listed = again.list("contributions").await.unwrap();
+        assert_eq!(listed.len(), 1, "{name}");
+        assert!(directory.path().join(name).join(&listed[0].path).is_file());
+    }
+    let made = fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(made, 9, "nothing was made under another name");
 }
 
 #[test]

@@ -90,12 +90,14 @@ impl Follower {
             contributions.push((*uid, self.fetch(*uid, entry).await?));
             sizes.push(entry.commitment.length);
         }
-        self.root = outer_step(
-            &mut self.weights,
-            &self.layout,
-            &self.config,
-            &contributions,
-        )?;
+        // Aside: whoever follows has other things to do meanwhile, and hears Ctrl-C.
+        let mut weights = std::mem::take(&mut self.weights);
+        let (layout, config) = (self.layout.clone(), self.config.clone());
+        let step = move || {
+            let root = outer_step(&mut weights, &layout, &config, &contributions);
+            root.map(|root| (weights, root))
+        };
+        (self.weights, self.root) = tokio::task::spawn_blocking(step).await??;
         self.round += 1;
         Ok(sizes)
     }

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use cairn_primitives::{
     CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, OuterStep, Phases,
-    RunConfig, RunConfigError, Text, H256,
+    RunConfig, Text, H256,
 };
 use cairn_store::Store;
 use serde::Deserialize;
+use toml::de::{DeTable, DeValue};
 
-use crate::{error::Failure, shards};
+use crate::{error::Failure, run_rules, shards};
 
 /// The file. It differs from [`RunConfig`] in what may be left out.
 #[derive(Clone, Debug, Deserialize)]
@@ -58,14 +59,20 @@ impl RunFile {
 
     /// Reads the content of a file.
     pub fn parse(text: &str) -> Result<RunFile, Failure> {
-        toml::from_str(text).map_err(|error: toml::de::Error| {
+        let explain = |error: toml::de::Error| {
             let place = error
                 .span()
                 .map(|span| place(text, span.start))
                 .unwrap_or_default();
             let remedy = "chain-specs/run-tiny.toml shows every key";
             Failure::new(format!("{place}{}", error.message()), remedy)
-        })
+        };
+        // Once with numbers as they are, for what is said of a wrong type; then with every decimal number as the
+        // text that was written, since a float would not tell 0.003 from 0.00300000000000000001.
+        toml::from_str::<RunFile>(text).map_err(explain)?;
+        let mut table = DeTable::parse(text).map_err(explain)?;
+        floats_to_texts(table.get_mut());
+        RunFile::deserialize(toml::de::Deserializer::from(table)).map_err(explain)
     }
 
     /// The model's shape.
@@ -111,9 +118,9 @@ impl RunFile {
             max_contributors: self.max_contributors,
         };
         // Before anything is computed from it: a shape that cannot be would ask for absurd amounts of memory.
-        config.check().map_err(|error| explain(error, &config))?;
+        run_rules::check(&config)?;
         shards::fill(&mut config, &self.data.into(), store, manifest).await?;
-        config.check().map_err(|error| explain(error, &config))?;
+        run_rules::check(&config)?;
         let weights = shards::initial_weights(&config, store).await?;
         let root = cairn_gradient::state_root(&weights);
         if let Some(stated) = self.initial_root.filter(|stated| *stated != root) {
@@ -139,6 +146,20 @@ impl From<DataPart> for shards::Wanted {
     }
 }
 
+/// Puts the text of each decimal number in its place.
+fn floats_to_texts(table: &mut DeTable) {
+    for (_, value) in table.iter_mut() {
+        let value = value.get_mut();
+        match value {
+            DeValue::Float(number) => {
+                *value = DeValue::String(number.as_str().to_string().into());
+            }
+            DeValue::Table(table) => floats_to_texts(table),
+            _ => {}
+        }
+    }
+}
+
 /// A place in a text as people look for it: the line's number, and the line.
 fn place(text: &str, position: usize) -> String {
     let number = text
@@ -146,49 +167,6 @@ fn place(text: &str, position: usize) -> String {
         .map_or(1, |before| before.matches('\n').count() + 1);
     let line = text.lines().nth(number - 1).unwrap_or_default();
     format!("line {number} (`{}`): ", line.trim())
-}
-
-/// Says in words why a run cannot be.
-fn explain(error: RunConfigError, config: &RunConfig) -> Failure {
-    use RunConfigError::*;
-    let model = &config.model;
-    match error {
-        ImpossibleShape => Failure::new(
-            format!(
-                "a model with d_model {}, {} heads and {} kv_heads is impossible",
-                model.d_model, model.heads, model.kv_heads
-            ),
-            "in [model], no size may be 0, heads must divide d_model into even widths, and kv_heads divide heads",
-        ),
-        ImpossibleInnerSteps => Failure::new(
-            "the inner steps are invalid",
-            format!(
-                "in [inner], steps and sequences must be above 0 and sequence_length within 1..={}",
-                model.context
-            ),
-        ),
-        ImpossibleOptimizer => Failure::new(
-            "the inner optimizer is invalid",
-            "in [inner], rates, decays and final_rate must be at most 1, betas below 1, and learning_rate, epsilon and clip_norm above 0",
-        ),
-        ImpossibleCompression => Failure::new(
-            "contributions cannot be compressed like this",
-            "in [compression], kept_per_block must be within 1..=4096, error_decay and final_error_decay at most 1",
-        ),
-        ImpossibleOuterStep => Failure::new(
-            "the outer step is invalid",
-            "in [outer], learning_rate must be above 0 and rho at most 1",
-        ),
-        EmptyPhase => Failure::new("a phase has no blocks", "in [phases], give each at least 1"),
-        ImpossibleContributors => Failure::new(
-            format!("max_contributors is {}", config.max_contributors),
-            format!("give 1 to {}", cairn_primitives::MAX_MEMBERS),
-        ),
-        TooLittleData => Failure::new(
-            format!("{} windows of data are too few", config.data.windows),
-            format!("one miner takes {} in a round: prepare more data, or lower steps or sequences", config.windows_per_miner()),
-        ),
-    }
 }
 
 #[cfg(test)]
@@ -202,6 +180,62 @@ mod tests {
         let error = RunFile::parse("name = \"x\"\nmax_contributors = -1\n").unwrap_err();
         let text = error.to_string();
         assert!(text.contains("line 2 (`max_contributors = -1`)"), "{text}");
+    }
+
+    /// The file that everybody knows, with one line replaced.
+    fn tiny(from: &str, to: &str) -> Result<RunFile, Failure> {
+        let text = include_str!("../../../chain-specs/run-tiny.toml");
+        assert!(text.contains(from), "{from}");
+        RunFile::parse(&text.replace(from, to))
+    }
+
+    #[test]
+    fn every_fixed_point_setting_is_exact_or_refused_with_the_reason() {
+        let settings = [
+            "learning_rate = 0.003",
+            "final_rate = 0.1",
+            "beta1 = 0.9",
+            "beta2 = 0.95",
+            "epsilon = 1e-8",
+            "weight_decay = 0.1",
+            "clip_norm = 1.0",
+            "error_decay = 0.5",
+            "final_error_decay = 0.95",
+            "learning_rate = 1.0",
+            "rho = 1.0",
+        ];
+        for setting in settings {
+            let name = setting.split(' ').next().unwrap();
+            for (value, why) in [
+                ("1.4e-9", "more than nine decimals"),
+                ("1e-10", "more than nine decimals"),
+                // A float is 0.003 here.
+                ("0.00300000000000000000001", "more than nine decimals"),
+                ("-0.5", "negative"),
+                ("nan", "not a decimal number"),
+                ("1e30", "above 9223372036"),
+                ("\"a\"", "not a decimal number"),
+                ("true", "decimal number"),
+            ] {
+                let error = tiny(setting, &format!("{name} = {value}")).unwrap_err();
+                let text = error.to_string();
+                assert!(text.contains(why), "{name} = {value}: {text}");
+                assert!(text.contains(&format!("(`{name} = {value}")), "{text}");
+            }
+        }
+        let exact = tiny("epsilon = 1e-8", "epsilon = 1e-9").unwrap();
+        assert_eq!(exact.inner.epsilon, Nano(1));
+        // More digits than a float holds.
+        let exact = tiny("clip_norm = 1.0", "clip_norm = 123_456_789.123456789").unwrap();
+        assert_eq!(exact.inner.clip_norm, Nano(123_456_789_123_456_789));
+        let exact = tiny("clip_norm = 1.0", "clip_norm = 2").unwrap();
+        assert_eq!(exact.inner.clip_norm, Nano(2_000_000_000));
+    }
+
+    #[test]
+    fn a_wrong_type_is_named_as_it_was_written() {
+        let text = tiny("layers = 4", "layers = 4.0").unwrap_err().to_string();
+        assert!(text.contains("floating point `4.0`"), "{text}");
     }
 
     #[test]

@@ -1,33 +1,85 @@
 //! Ctrl-C and SIGTERM.
+//!
+//! They are waited for on a thread of their own, so that no computation keeps anybody from hearing them.
+
+use std::time::Duration;
 
 use tokio::{
     signal::unix::{signal, SignalKind},
     sync::watch,
 };
 
-/// Ends when a person presses Ctrl-C or somebody asks the process to end.
-pub async fn asked() {
-    let (interrupt, terminate) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    );
-    let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
-        // Without handlers, the system's own take the process down.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-}
-
 /// A watch that turns true when the process is asked to stop.
 pub fn watch() -> watch::Receiver<bool> {
+    listen(|| {})
+}
+
+/// The same, and the process ends at the latest `grace` after it was asked, with this exit code, whatever it does.
+/// `heard` is called at once.
+pub fn watch_with_deadline(
+    grace: Duration,
+    code: i32,
+    heard: impl Fn() + Send + 'static,
+) -> watch::Receiver<bool> {
+    listen(move || {
+        heard();
+        let end = move || {
+            std::thread::sleep(grace);
+            // What it started dies with it.
+            std::process::exit(code);
+        };
+        // Without a thread there is no deadline, and the orderly end is all there is.
+        let _ = std::thread::Builder::new()
+            .name("deadline".into())
+            .spawn(end);
+    })
+}
+
+fn listen(heard: impl Fn() + Send + 'static) -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        asked().await;
-        // Whoever watched may have gone.
-        let _ = sender.send(true);
-    });
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let wait = move || {
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+        else {
+            // A sender that is gone would read as a request to stop.
+            return std::mem::forget(sender);
+        };
+        runtime.block_on(async {
+            let (interrupt, terminate) = (
+                signal(SignalKind::interrupt()),
+                signal(SignalKind::terminate()),
+            );
+            let _ = ready.send(());
+            let (Ok(mut interrupt), Ok(mut terminate)) = (interrupt, terminate) else {
+                return std::future::pending().await;
+            };
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            heard();
+            sender.send_replace(true);
+            // As long as somebody watches, it stays true.
+            sender.closed().await;
+        });
+    };
+    // Without it, the system's own handlers take the process down.
+    if std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(wait)
+        .is_ok()
+    {
+        // From here on they are heard.
+        let _ = is_ready.recv();
+    }
     receiver
+}
+
+/// Ends when the watch turns true; never if nobody listens for signals.
+pub async fn asked(watch: &mut watch::Receiver<bool>) {
+    if watch.wait_for(|asked| *asked).await.is_err() {
+        std::future::pending().await
+    }
 }

@@ -9,6 +9,9 @@ use std::{
 
 use cairn_trainer::cuda::compile::SOURCES;
 
+/// Port 1 is reserved and nobody listens on it.
+const NOBODY: &str = "ws://127.0.0.1:1";
+
 const TINY: &str = include_str!("../../../chain-specs/run-tiny.toml");
 
 /// Runs `cairn` with nothing of the surroundings.
@@ -131,6 +134,8 @@ impl Place {
                 "run",
                 "start",
                 "--check",
+                "--node",
+                NOBODY,
                 "--file",
                 &file,
                 "--store",
@@ -171,6 +176,8 @@ fn a_run_that_fits_is_accepted_and_says_what_it_computed() {
         "run",
         "start",
         "--check",
+        "--node",
+        NOBODY,
         "--json",
         "--file",
         &file,
@@ -193,6 +200,8 @@ fn a_run_that_fits_is_accepted_and_says_what_it_computed() {
         "run",
         "start",
         "--check",
+        "--node",
+        NOBODY,
         "--file",
         &stated,
         "--store",
@@ -262,6 +271,8 @@ fn run_configurations_that_cannot_be_are_refused() {
             "run",
             "start",
             "--check",
+            "--node",
+            NOBODY,
             "--file",
             "/nowhere.toml",
             "--store",
@@ -316,7 +327,7 @@ fn an_empty_store_and_two_data_sets_are_told_apart() {
     );
     fails(
         &[
-            "run", "start", "--check", "--file", &file, "--store", &empty,
+            "run", "start", "--check", "--node", NOBODY, "--file", &file, "--store", &empty,
         ],
         &["no data set", "cairn data prepare"],
     );

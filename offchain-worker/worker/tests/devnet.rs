@@ -72,7 +72,7 @@ impl Drop for Running {
 fn a_network_trains_pays_and_survives() {
     let directory = tempfile::tempdir().expect("room");
     let (kept, json) = (
-        directory.path().join("devnet"),
+        directory.path().join("dev net#1 100%"),
         directory.path().join("report.json"),
     );
     let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run-small.toml");
@@ -151,6 +151,18 @@ fn a_network_trains_pays_and_survives() {
 
 #[test]
 fn ctrl_c_stops_everything() {
+    // Everybody is registered, and the workers are being started.
+    stopped_after("subnet");
+}
+
+#[test]
+fn ctrl_c_stops_a_devnet_that_is_being_set_up() {
+    // The node is starting, and the data is being prepared.
+    stopped_after("node");
+}
+
+/// Presses Ctrl-C when a line that begins with this word has come.
+fn stopped_after(word: &str) {
     let directory = tempfile::tempdir().expect("room");
     let kept = directory.path().join("devnet");
     let mut devnet = command(&[
@@ -174,8 +186,7 @@ fn ctrl_c_stops_everything() {
         .expect("cairn starts");
     let mut running = Running(child);
     let mut lines = BufReader::new(running.0.stdout.take().expect("piped")).lines();
-    // Everybody is registered, and the workers are being started.
-    let started = lines.any(|line| line.expect("UTF-8").trim_start().starts_with("subnet"));
+    let started = lines.any(|line| line.expect("UTF-8").trim_start().starts_with(word));
     assert!(started, "it ended before it began");
     let id = running.0.id().to_string();
     assert!(Command::new("kill")
@@ -276,7 +287,7 @@ fn look_around(url: &str) {
 
 /// The newest checkpoint that is final on chain, as `transformers` reads it; gives what was said.
 fn export(url: &str, kept: &Path, out: &Path) -> serde_json::Value {
-    let store = format!("file://{}", kept.join("store").display());
+    let store = cairn_store::url::of_directory(&kept.join("store")).expect("an absolute path");
     let out_text = out.display().to_string();
     let arguments = [
         "run", "export", "--json", "--store", &store, "--out", &out_text,

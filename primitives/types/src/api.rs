@@ -14,19 +14,43 @@ use crate::{
 
 /// Amounts as decimal strings.
 pub mod pebble {
-    use alloc::string::{String, ToString};
-    use serde::{de::Error as _, Deserialize, Deserializer, Serializer};
+    use alloc::string::ToString;
+    use core::fmt;
+    use serde::{
+        de::{Error, Visitor},
+        Deserializer, Serializer,
+    };
 
     /// Writes an amount as a decimal string.
     pub fn serialize<S: Serializer>(amount: &u64, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&amount.to_string())
     }
 
-    /// Reads an amount from a decimal string.
+    /// Reads an amount from a decimal string, or from a whole number.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(D::Error::custom)
+        deserializer.deserialize_any(Amount)
+    }
+
+    struct Amount;
+
+    impl Visitor<'_> for Amount {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an amount in pebble, as a decimal string")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<u64, E> {
+            text.parse().map_err(E::custom)
+        }
+
+        fn visit_u64<E: Error>(self, amount: u64) -> Result<u64, E> {
+            Ok(amount)
+        }
+
+        fn visit_i64<E: Error>(self, amount: i64) -> Result<u64, E> {
+            u64::try_from(amount).map_err(E::custom)
+        }
     }
 }
 

@@ -52,14 +52,18 @@ pub struct Hyperparameters {
     /// Whether weights are set by commit and reveal, so that nobody can copy them, rather than in the open.
     pub commit_reveal: bool,
     /// Least stake on a hotkey for it to validate.
+    #[serde(with = "crate::api::pebble")]
     pub min_validator_stake: Balance,
     /// Least bond of a hotkey for it to be assigned data.
+    #[serde(with = "crate::api::pebble")]
     pub min_miner_bond: Balance,
     /// Blocks that a bond stays locked after its owner asked for it.
     pub unbonding_period: BlockNumber,
     /// Lowest price of a uid.
+    #[serde(with = "crate::api::pebble")]
     pub min_registration_price: Balance,
     /// Highest price of a uid.
+    #[serde(with = "crate::api::pebble")]
     pub max_registration_price: Balance,
     /// Blocks in which the price of a uid falls by half.
     pub registration_half_life: BlockNumber,
@@ -115,5 +119,30 @@ impl Default for Hyperparameters {
             registration_half_life: 360,
             registration_price_factor: Nano(1_260_000_000),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_json_an_amount_is_a_string_and_a_number_is_read_as_well() {
+        let json = serde_json::to_value(Hyperparameters::default()).expect("plain data");
+        for name in [
+            "min_validator_stake",
+            "min_miner_bond",
+            "min_registration_price",
+            "max_registration_price",
+        ] {
+            assert!(json[name].is_string(), "{name}: {}", json[name]);
+        }
+        assert_eq!(json["min_miner_bond"], "10000000000");
+        let mut changed = json.clone();
+        changed["min_miner_bond"] = 5.into();
+        let read: Hyperparameters = serde_json::from_value(changed).expect("a number is read");
+        assert_eq!(read.min_miner_bond, 5);
+        let read: Hyperparameters = serde_json::from_value(json).expect("its own");
+        assert_eq!(read, Hyperparameters::default());
     }
 }

@@ -28,7 +28,7 @@ pub mod verdicts;
 pub use commitment::{key_hash, weights_hash, Commitment, ContributionKey, Salt};
 pub use hyperparameters::{BondsRule, Hyperparameters};
 pub use layout::{Layout, Tensor};
-pub use nano::Nano;
+pub use nano::{Nano, NanoError};
 pub use pots::Pots;
 pub use primitive_types::H256;
 pub use run::{

@@ -349,7 +349,7 @@ pub enum RunConfigError {
     ImpossibleShape,
     /// No inner steps, no sequences, or sequences longer than the model's context.
     ImpossibleInnerSteps,
-    /// A rate, decay or norm outside its range.
+    /// A rate, decay or norm outside its range, or a warm-up longer than the schedule.
     ImpossibleOptimizer,
     /// `kept_per_block` is not within 1..=4,096, or a decay of the error above 1.
     ImpossibleCompression,
@@ -409,6 +409,7 @@ impl RunConfig {
             ImpossibleOptimizer,
         )?;
         ensure(i.weight_decay <= Nano::ONE, ImpossibleOptimizer)?;
+        ensure(i.warmup_steps <= i.total_steps, ImpossibleOptimizer)?;
         let c = &self.compression;
         ensure(
             (1..=4_096).contains(&c.kept_per_block),

@@ -88,6 +88,11 @@ pub struct KeyArgs {
 }
 
 impl KeyArgs {
+    /// Whether a key was named.
+    pub fn is_named(&self) -> bool {
+        self.key.is_some() || self.suri.is_some()
+    }
+
     /// The key that signs.
     pub fn keypair(&self) -> Result<Keypair, Failure> {
         match (&self.suri, &self.key) {

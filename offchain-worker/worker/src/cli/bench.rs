@@ -15,7 +15,7 @@ use clap::{builder::BoolishValueParser, Args, Subcommand};
 use serde::Serialize;
 
 use super::{args::JsonArg, print};
-use crate::{amount::thousands, error::Failure, table::table};
+use crate::{amount::thousands, error::Failure, progress::progress, table::table};
 
 /// `cairn bench …`.
 #[derive(Subcommand, Debug)]
@@ -132,7 +132,11 @@ impl Train {
         let at_once = self.at_once.unwrap_or(self.batch).min(self.batch);
         let measured = match self.dry_run {
             true => None,
-            false => Some(tokio::task::spawn_blocking(move || plan.measure()).await??),
+            false => {
+                let doing = format!("training {name} for {} steps", self.steps);
+                let _told = progress(doing, 0);
+                Some(tokio::task::spawn_blocking(move || plan.measure()).await??)
+            }
         };
         let report = Report {
             config: name,

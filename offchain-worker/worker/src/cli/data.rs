@@ -119,7 +119,7 @@ impl Prepare {
                 .into_owned()
         };
         let description = self.description.clone().unwrap_or_else(name);
-        let store = Store::open(&self.out)?;
+        let store = Store::create(&self.out)?;
         let done = data::prepare(
             &corpus,
             &tokenizer,

@@ -1,6 +1,6 @@
 //! `cairn emissions`: how the token comes into being, where it is, who is paid what.
 
-use cairn_chain::{AccountEarning, MemberEmission, View};
+use cairn_chain::{AccountEarning, MemberEmission, MemberInfo, View};
 use cairn_primitives::{
     api::{EpochPage, Issuance, MemberEpoch, Schedule, SubnetEmission, SubnetEpoch},
     Balance, EpochIndex, Netuid, Uid, HISTORY_EPOCHS,
@@ -23,7 +23,7 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  cairn emissions                       schedule, where everything is, all subnets\n  cairn emissions --account miner       and what this wallet's account has and earned\n  cairn emissions subnet --netuid 1\n  cairn emissions history --netuid 1 --uid 3 --json"
+    after_help = "Examples:\n  cairn emissions                       schedule, where everything is, all subnets\n  cairn emissions --netuid 1            and what everybody in this subnet was paid\n  cairn emissions --account miner       and what this wallet's account has and earned\n  cairn emissions subnet --netuid 1\n  cairn emissions history --netuid 1 --uid 3 --json"
 )]
 pub struct Emissions {
     #[command(subcommand)]
@@ -34,6 +34,9 @@ pub struct Emissions {
 
 #[derive(Args, Debug)]
 struct Overview {
+    /// Show this subnet only, with what each of its members was paid
+    #[arg(long, env = "CAIRN_NETUID", value_name = "NETUID")]
+    netuid: Option<Netuid>,
     /// Also show what this account has and earned: an address, or the name of a wallet
     #[arg(long, env = "CAIRN_ACCOUNT", value_name = "ADDRESS|WALLET")]
     account: Option<String>,
@@ -142,6 +145,8 @@ struct Economy {
     money: Money,
     subnets: Vec<SubnetEmission>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    members: Option<Vec<MemberInfo>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<Vec<AccountEarning>>,
 }
 
@@ -168,9 +173,19 @@ impl Overview {
             .transpose()?;
         let view = self.node.connect().await?.at_best().await?;
         let mut subnets = Vec::new();
-        for subnet in view.subnets().await? {
-            subnets.extend(view.emission(subnet.netuid).await?);
-        }
+        let members = match self.netuid {
+            None => {
+                for subnet in view.subnets().await? {
+                    subnets.extend(view.emission(subnet.netuid).await?);
+                }
+                None
+            }
+            Some(netuid) => {
+                let emission = view.emission(netuid).await?;
+                subnets.push(emission.ok_or_else(|| no_subnet(netuid))?);
+                Some(view.members(netuid).await?)
+            }
+        };
         let account = match &account {
             Some(account) => Some(view.account(account).await?),
             None => None,
@@ -178,15 +193,27 @@ impl Overview {
         let economy = Economy {
             money: Money::read(&view).await?,
             subnets,
+            members,
             account,
         };
-        print(self.json.json, &economy, |economy| {
-            let mut text = economy.money.text() + "\n" + &subnets_table(&economy.subnets);
-            if let Some(earnings) = &economy.account {
-                text += &("\n".to_string() + &account_table(earnings));
+        print(self.json.json, &economy, Economy::text)
+    }
+}
+
+impl Economy {
+    fn text(&self) -> String {
+        let mut text = self.money.text() + "\n";
+        match &self.members {
+            None => text += &subnets_table(&self.subnets),
+            Some(members) => {
+                text += &self.subnets.iter().map(subnet_text).collect::<String>();
+                text = text + "\n" + &paid_table(members);
             }
-            text
-        })
+        }
+        if let Some(earnings) = &self.account {
+            text = text + "\n" + &account_table(earnings);
+        }
+        text
     }
 }
 
@@ -301,7 +328,38 @@ fn pay(amount: Balance) -> String {
     crn(amount, 6)
 }
 
+/// What members of a subnet were paid.
+fn paid_table(members: &[MemberInfo]) -> String {
+    if members.is_empty() {
+        return "no members: nobody was paid\n".into();
+    }
+    let row = |member: &MemberInfo| {
+        vec![
+            member.uid.to_string(),
+            format!("{:?}", member.role).to_lowercase(),
+            share(member.incentive),
+            share(member.dividends),
+            pay(member.last_paid),
+            pay(member.earned),
+            member.hotkey.to_string(),
+        ]
+    };
+    let head = [
+        "uid",
+        "role",
+        "incentive",
+        "dividends",
+        "last epoch CRN",
+        "earned CRN",
+        "hotkey",
+    ];
+    table(&head, &members.iter().map(row).collect::<Vec<_>>())
+}
+
 fn subnets_table(subnets: &[SubnetEmission]) -> String {
+    if subnets.is_empty() {
+        return "no subnets: nothing is paid out; `cairn subnet create` makes one\n".into();
+    }
     let row = |subnet: &SubnetEmission| {
         vec![
             subnet.netuid.to_string(),
@@ -328,16 +386,20 @@ fn subnets_table(subnets: &[SubnetEmission]) -> String {
 }
 
 fn subnet_text(subnet: &SubnetEmission) -> String {
+    let epochs = match subnet.epochs {
+        0 => format!("none so far, the first at block {}", subnet.next_epoch),
+        epochs => format!(
+            "{epochs} so far, the last at block {}, the next at block {}",
+            subnet.last_epoch, subnet.next_epoch
+        ),
+    };
     format!(
         "subnet     {}, {} of every block's emission\n\
-         epochs     {} so far, the last at block {}, the next at block {}\n\
+         epochs     {epochs}\n\
          pots       owner {}, miners {}, validators {} CRN\n\
          paid       owner {}, miners {}, validators {}, in all {} CRN\n",
         subnet.netuid,
         percent(subnet.share, 1_000_000_000),
-        subnet.epochs,
-        subnet.last_epoch,
-        subnet.next_epoch,
         pay(subnet.owner_pot),
         pay(subnet.miners_pot),
         pay(subnet.validators_pot),
@@ -378,6 +440,10 @@ fn member_text(member: &MemberEmission) -> String {
 }
 
 fn account_table(earnings: &[AccountEarning]) -> String {
+    if earnings.is_empty() {
+        return "this account owns no hotkey in any subnet, has no stake, and is no hotkey\n"
+            .into();
+    }
     let row = |earning: &AccountEarning| {
         let owner = if earning.owned {
             "this account"
@@ -410,7 +476,13 @@ fn account_table(earnings: &[AccountEarning]) -> String {
     table(&head, &earnings.iter().map(row).collect::<Vec<_>>())
 }
 
+/// What is shown where no epoch has run.
+const NO_EPOCH: &str = "no epoch has run yet\n";
+
 fn subnet_history(page: &EpochPage<SubnetEpoch>) -> String {
+    if page.epochs.is_empty() {
+        return NO_EPOCH.into();
+    }
     let row = |epoch: &SubnetEpoch| {
         vec![
             epoch.epoch.to_string(),
@@ -435,6 +507,9 @@ fn subnet_history(page: &EpochPage<SubnetEpoch>) -> String {
 }
 
 fn member_history(page: &EpochPage<MemberEpoch>) -> String {
+    if page.epochs.is_empty() {
+        return "no epoch has run since it came\n".into();
+    }
     let row = |epoch: &MemberEpoch| {
         vec![
             epoch.epoch.to_string(),
@@ -454,4 +529,54 @@ fn member_history(page: &EpochPage<MemberEpoch>) -> String {
         "as a validator",
     ];
     table(&head, &page.epochs.iter().map(row).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roles::testing::a_member;
+    use cairn_chain::AccountId;
+    use cairn_primitives::{Pots, CRN};
+
+    fn emission(epochs: EpochIndex) -> SubnetEmission {
+        SubnetEmission {
+            netuid: 1,
+            share: 500_000_000,
+            owner_pot: 0,
+            miners_pot: 0,
+            validators_pot: 0,
+            epochs,
+            last_epoch: if epochs == 0 { 0 } else { 90 },
+            next_epoch: 100,
+            paid: 0,
+            paid_to: Pots::default(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_in_words() {
+        assert!(subnets_table(&[]).contains("no subnets"));
+        assert!(account_table(&[]).contains("no stake"));
+        assert!(paid_table(&[]).contains("nobody was paid"));
+        let page = EpochPage {
+            epochs: Vec::new(),
+            next: None,
+        };
+        assert_eq!(subnet_history(&page), NO_EPOCH);
+        let text = subnet_text(&emission(0));
+        assert!(
+            text.contains("none so far, the first at block 100"),
+            "{text}"
+        );
+        assert!(!text.contains("block 0"), "{text}");
+        assert!(subnet_text(&emission(9)).contains("9 so far, the last at block 90"));
+    }
+
+    #[test]
+    fn members_are_listed_with_what_they_were_paid() {
+        let mut member = a_member(3, AccountId([3; 32]));
+        (member.last_paid, member.earned) = (CRN, 7 * CRN);
+        let text = paid_table(&[member]);
+        assert!(text.contains("1.00") && text.contains("7.00"), "{text}");
+    }
 }

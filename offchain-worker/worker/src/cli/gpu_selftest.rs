@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{args::JsonArg, print};
-use crate::{error::Failure, table::table};
+use crate::{error::Failure, progress::progress, table::table};
 
 /// `cairn gpu-selftest`.
 #[derive(Args, Debug)]
@@ -61,11 +61,13 @@ impl GpuSelftest {
                 ))
             }
         };
+        let told = progress("comparing and timing kernels", 0);
         let report = selftest::run(Settings {
             ordinal,
             seed: self.seed,
             timed: true,
         })?;
+        drop(told);
         let verdict = Verdict::of(&report);
         print(self.json.json, &verdict, Verdict::text)?;
         let wrong = verdict.kernels.iter().filter(|line| !line.passed).count();

@@ -1,8 +1,10 @@
 //! `cairn status`.
 
-use cairn_chain::{MemberInfo, RunInfo, SubnetInfo};
-use cairn_primitives::{api::LineageEntry, BlockNumber, Netuid, Uid, H256};
-use clap::Args;
+mod watch;
+
+use cairn_chain::{Block, Client, MemberInfo, RunInfo, SubnetInfo};
+use cairn_primitives::{api::LineageEntry, BlockNumber, Netuid, Phase, Uid, H256};
+use clap::{builder::BoolishValueParser, Args};
 use serde::Serialize;
 
 use super::{
@@ -10,17 +12,21 @@ use super::{
     print,
 };
 use crate::{
-    amount::{crn, thousands},
+    amount::{counted, crn, thousands},
     error::Failure,
+    roles::idle::{has_begun, waits_for, Facts},
     table::{percent, short, table},
 };
 
 /// `cairn status`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn status\n  cairn status --netuid 2 --node ws://10.0.0.1:9944 --json"
+    after_help = "Examples:\n  cairn status\n  cairn status --netuid 2 --node ws://10.0.0.1:9944 --json\n  cairn status --watch\n\n--watch shows it again with each block until Ctrl-C: on a terminal in place, else as a line, with --json as a line of JSON."
 )]
 pub struct Status {
+    /// Show it again with each new block, until Ctrl-C
+    #[arg(long, env = "CAIRN_WATCH", value_parser = BoolishValueParser::new())]
+    watch: bool,
     #[command(flatten)]
     netuid: NetuidArg,
     #[command(flatten)]
@@ -40,6 +46,14 @@ struct Seen {
     /// The newest entry, which may not be final yet.
     lineage: Option<LineageEntry>,
     members: Vec<MemberInfo>,
+    /// Members without a part in the current round, and why.
+    idle: Vec<Idle>,
+}
+
+#[derive(Serialize)]
+struct Idle {
+    uid: Uid,
+    why: String,
 }
 
 /// There is no such subnet.
@@ -48,6 +62,43 @@ pub fn no_subnet(netuid: Netuid) -> Failure {
         format!("there is no subnet {netuid}"),
         "list them with `cairn subnet ls`",
     )
+}
+
+/// There is no run.
+pub fn no_run(subnet: &SubnetInfo) -> Failure {
+    let netuid = subnet.netuid;
+    match subnet.dissolves_from {
+        Some(from) => Failure::new(
+            format!("subnet {netuid} has no run, and there will be none"),
+            format!("it is being dissolved, from block {from} on"),
+        ),
+        None => Failure::new(
+            format!("subnet {netuid} has no run"),
+            "its owner starts one with `cairn run start`",
+        ),
+    }
+}
+
+/// What happens in a phase.
+pub fn phase_in_words(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Train => "miners train and commit",
+        Phase::Reveal => "miners reveal their keys",
+        Phase::Attest => "validators attest",
+        Phase::Settle => "the next block settles it",
+    }
+}
+
+/// Where a run stands.
+pub fn round_in_words(run: &RunInfo, subnet: &SubnetInfo, members: &[MemberInfo]) -> String {
+    if has_begun(run) {
+        let round = &run.round;
+        return format!("round {}: {}", round.round, phase_in_words(round.phase));
+    }
+    match waits_for(subnet, members) {
+        Some(what) => format!("no round yet: it waits for {what}"),
+        None => "no round yet: round 0 begins in the next block".into(),
+    }
 }
 
 /// A table of members.
@@ -83,77 +134,305 @@ impl Status {
     pub async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
         let client = self.node.connect().await?;
-        let (head, finalized) = (client.best().await?, client.finalized().await?);
-        let view = client.at(head.hash);
-        let subnet = view
-            .subnet(netuid)
-            .await?
-            .ok_or_else(|| no_subnet(netuid))?;
-        let run = view.run(netuid).await?;
-        let from = run
-            .as_ref()
-            .map_or(0, |run| run.round.round.saturating_sub(1));
-        let seen = Seen {
-            node: client.url().into(),
-            genesis: client.genesis_hash(),
-            block: head.number,
-            finalized: finalized.number,
-            lineage: view.lineage(netuid, from).await?.pop(),
-            members: view.members(netuid).await?,
-            subnet,
-            run,
-        };
+        if self.watch {
+            return watch::run(&client, netuid, self.json.json).await;
+        }
+        let seen = Seen::at(&client, client.best().await?, netuid).await?;
         print(self.json.json, &seen, Seen::text)
     }
 }
 
 impl Seen {
+    /// What there is to see after the block `head`.
+    async fn at(client: &Client, head: Block, netuid: Netuid) -> Result<Seen, Failure> {
+        let finalized = client.finalized().await?;
+        let view = client.at(head.hash);
+        let subnet = view.subnet(netuid).await?;
+        let subnet = subnet.ok_or_else(|| no_subnet(netuid))?;
+        let run = view.run(netuid).await?;
+        let round = run.as_ref().map_or(0, |run| run.round.round);
+        let lineage = view.lineage(netuid, round.saturating_sub(1)).await?.pop();
+        let members = view.members(netuid).await?;
+        let facts = Facts {
+            subnet: &subnet,
+            run: run.as_ref(),
+            members: &members,
+            now: head.number,
+        };
+        let why = |member: &MemberInfo| {
+            let uid = member.uid;
+            facts.of_member(member).map(|why| Idle { uid, why })
+        };
+        let idle = members.iter().filter_map(why).collect();
+        Ok(Seen {
+            node: client.url().into(),
+            genesis: client.genesis_hash(),
+            block: head.number,
+            finalized: finalized.number,
+            idle,
+            subnet,
+            run,
+            lineage,
+            members,
+        })
+    }
+
     fn text(&self) -> String {
         let mut text = format!(
-            "node     {}, block {}, finalised {}\nchain    {}\nsubnet   {}, {} members, {} CRN staked\n",
+            "node     {}, block {}, finalised {}\nchain    {}\nsubnet   {}, {}, {} CRN staked\n",
             self.node,
             thousands(self.block.into()),
             thousands(self.finalized.into()),
             short(&self.genesis),
             self.subnet.netuid,
-            self.subnet.members,
+            counted(self.subnet.members, "member"),
             crn(self.subnet.stake, 2),
         );
-        match &self.run {
-            None => text += "run      none; its owner starts one with `cairn run start`\n",
-            Some(run) => {
-                let elapsed = self.block.saturating_sub(run.round.start);
-                let uids = |miners: &[(Uid, _)]| match miners {
-                    [] => "none yet".into(),
-                    miners => miners
-                        .iter()
-                        .map(|(uid, _)| uid.to_string())
-                        .collect::<Vec<_>>()
-                        .join(" "),
-                };
-                text += &format!(
-                    "run      {}\nround    {}, {:?}, block {elapsed} of {}; miners {}\n",
-                    run.config.name.to_text(),
-                    run.round.round,
-                    run.round.phase,
-                    run.config.phases.round(),
-                    uids(&run.round.miners),
-                );
-            }
-        }
-        if let Some(entry) = &self.lineage {
-            let stake = percent(entry.attested_stake, entry.total_stake);
-            let state = if entry.is_final {
-                "final"
-            } else {
-                "not final yet"
-            };
+        if let Some(from) = self.subnet.dissolves_from {
             text += &format!(
-                "weights  {} of round {}, attested by {stake} of stake, {state}\n",
-                short(&entry.state_root),
-                entry.round
+                "         being dissolved: nothing is trained, stake and bonds are paid back from block {} on\n",
+                thousands(from.into())
             );
         }
-        text + "\n" + &members(&self.members)
+        text += &self.run_text();
+        text += &self.weights_text();
+        if self.members.is_empty() {
+            let netuid = self.subnet.netuid;
+            text +=
+                &format!("members  none; `cairn subnet register --netuid {netuid}` makes one\n");
+            return text;
+        }
+        text = text + "\n" + &members(&self.members);
+        if !self.idle.is_empty() {
+            text += "\nwithout a part in the round\n";
+        }
+        for idle in &self.idle {
+            text += &format!("  uid {}: {}\n", idle.uid, idle.why);
+        }
+        text
+    }
+
+    fn run_text(&self) -> String {
+        let Some(run) = &self.run else {
+            return match self.subnet.dissolves_from {
+                Some(_) => "run      none\n".into(),
+                None => "run      none; its owner starts one with `cairn run start`\n".into(),
+            };
+        };
+        let name = format!("run      {}\n", run.config.name.to_text());
+        let stands = round_in_words(run, &self.subnet, &self.members);
+        if !has_begun(run) {
+            return name + &format!("round    {stands}\n");
+        }
+        let (block, blocks) = self.place(run);
+        let round = &run.round;
+        let attested = round.validators.iter().filter(|v| v.attested).count();
+        let miners: Vec<Uid> = round.miners.iter().map(|(uid, _)| *uid).collect();
+        let validators: Vec<Uid> = round.validators.iter().map(|v| v.uid).collect();
+        name + &format!(
+            "round    {}, block {block} of {blocks}\n         miners: {}\n         validators: {}{}\n",
+            stands.trim_start_matches("round "),
+            uids(&miners, "nobody had the bond when it began"),
+            uids(&validators, "nobody had the stake when it began"),
+            match attested {
+                0 => String::new(),
+                some => format!("; {some} of {} attested", validators.len()),
+            }
+        )
+    }
+
+    /// The block within the round, from 1, and the round's blocks.
+    fn place(&self, run: &RunInfo) -> (BlockNumber, BlockNumber) {
+        let elapsed = self.block.saturating_sub(run.round.start);
+        let blocks = run.config.phases.round();
+        (elapsed.saturating_add(1).min(blocks), blocks)
+    }
+
+    fn weights_text(&self) -> String {
+        let Some(entry) = &self.lineage else {
+            return String::new();
+        };
+        if entry.attested_stake == 0 {
+            return format!("weights  of round {}: nobody attested them\n", entry.round);
+        }
+        let stake = percent(entry.attested_stake, entry.total_stake);
+        let state = match entry.is_final {
+            true => "final",
+            false => "not final: less than two thirds of those who attested agree",
+        };
+        format!(
+            "weights  {} of round {}, attested by {stake} of stake, {state}\n",
+            short(&entry.state_root),
+            entry.round
+        )
+    }
+}
+
+/// `uid 0`, `uids 0, 3`, or why nobody.
+fn uids(uids: &[Uid], nobody: &str) -> String {
+    match uids {
+        [] => format!("none, {nobody}"),
+        [uid] => format!("uid {uid}"),
+        several => {
+            let numbers: Vec<String> = several.iter().map(Uid::to_string).collect();
+            format!("uids {}", numbers.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roles::testing::{a_member, a_run, a_subnet};
+    use cairn_chain::AccountId;
+    use cairn_primitives::api::{Attester, Role};
+
+    fn seen(run: Option<RunInfo>) -> Seen {
+        Seen {
+            node: "ws://here".into(),
+            genesis: H256::zero(),
+            block: 104,
+            finalized: 102,
+            subnet: a_subnet(),
+            run,
+            lineage: None,
+            members: Vec::new(),
+            idle: Vec::new(),
+        }
+    }
+
+    fn in_round_3() -> RunInfo {
+        let mut run = a_run();
+        (run.round.round, run.round.start) = (3, 100);
+        (run.round.phase, run.round.seed) = (Phase::Train, H256([1; 32]));
+        run
+    }
+
+    fn waiting() -> RunInfo {
+        let mut run = a_run();
+        (run.round.start, run.round.phase) = (105, Phase::Settle);
+        run.round.seed = H256::zero();
+        run
+    }
+
+    #[test]
+    fn a_run_that_waits_says_for_what_and_shows_no_block_of_no_round() {
+        let text = seen(Some(waiting())).text();
+        assert!(
+            text.contains("no round yet: it waits for a miner with a bond of"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("Settle") && !text.contains("block 0"),
+            "{text}"
+        );
+        assert!(
+            text.contains("members  none; `cairn subnet register"),
+            "{text}"
+        );
+        let mut ready = seen(Some(waiting()));
+        let member = |uid, role| MemberInfo {
+            role,
+            ..a_member(uid, AccountId([uid as u8; 32]))
+        };
+        ready.members = vec![member(0, Role::Miner), member(1, Role::Validator)];
+        assert!(
+            ready.text().contains("round 0 begins in the next block"),
+            "{}",
+            ready.text()
+        );
+    }
+
+    #[test]
+    fn a_uid_is_called_one_and_nobody_is_said_so() {
+        let mut run = in_round_3();
+        let text = seen(Some(run.clone())).text();
+        assert!(
+            text.contains("round    3: miners train and commit, block 5 of 12"),
+            "{text}"
+        );
+        assert!(text.contains("miners: none, nobody had the bond"), "{text}");
+        assert!(
+            text.contains("validators: none, nobody had the stake"),
+            "{text}"
+        );
+        let key = AccountId([1; 32]);
+        run.round.miners = vec![(0, key)];
+        run.round.validators = vec![Attester {
+            uid: 1,
+            hotkey: key,
+            stake: 9,
+            attested: true,
+        }];
+        let text = seen(Some(run.clone())).text();
+        assert!(text.contains("miners: uid 0\n"), "{text}");
+        assert!(
+            text.contains("validators: uid 1; 1 of 1 attested\n"),
+            "{text}"
+        );
+        run.round.miners.push((3, key));
+        assert!(seen(Some(run)).text().contains("miners: uids 0, 3\n"));
+    }
+
+    #[test]
+    fn weights_that_nobody_attested_have_no_root_to_show() {
+        let mut seen = seen(Some(in_round_3()));
+        let entry = LineageEntry {
+            round: 2,
+            state_root: H256::zero(),
+            attested_stake: 0,
+            attesting_stake: 0,
+            total_stake: 10,
+            is_final: false,
+        };
+        seen.lineage = Some(entry.clone());
+        let text = seen.text();
+        assert!(
+            text.contains("weights  of round 2: nobody attested them"),
+            "{text}"
+        );
+        assert!(!text.contains("weights  0x"), "{text}");
+        let root = H256([7; 32]);
+        seen.lineage = Some(LineageEntry {
+            state_root: root,
+            attested_stake: 9,
+            attesting_stake: 9,
+            is_final: true,
+            ..entry
+        });
+        assert!(seen.text().contains("attested by 90 % of stake, final"));
+    }
+
+    #[test]
+    fn nobody_is_told_to_start_a_run_on_a_subnet_that_is_being_dissolved() {
+        let mut seen = seen(None);
+        assert!(seen.text().contains("its owner starts one"));
+        seen.subnet.dissolves_from = Some(4_000);
+        let text = seen.text();
+        assert!(
+            text.contains("being dissolved") && text.contains("from block 4,000 on"),
+            "{text}"
+        );
+        assert!(!text.contains("starts one"), "{text}");
+        let error = no_run(&seen.subnet).to_string();
+        assert!(
+            error.contains("being dissolved") && !error.contains("starts one"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn who_is_idle_is_listed_with_the_reason() {
+        let mut seen = seen(None);
+        seen.members = vec![a_member(4, AccountId([4; 32]))];
+        seen.idle = vec![Idle {
+            uid: 4,
+            why: "its bond is 5.00 of at least 10.00 CRN".into(),
+        }];
+        assert!(
+            seen.text().contains("  uid 4: its bond is 5.00 of"),
+            "{}",
+            seen.text()
+        );
     }
 }

@@ -107,7 +107,10 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(&Failure::new(error, "free some memory or threads")),
     };
     // On the main thread: children die with the thread that started them.
-    match runtime.block_on(run(cli.verb)) {
+    let outcome = runtime.block_on(run(cli.verb));
+    // Computations that nobody waits for any more end with the process.
+    runtime.shutdown_background();
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
@@ -137,7 +140,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Data(data) => data.run().await,
         Verb::Gradient(gradient) => gradient.run(),
         Verb::Bench(bench) => bench.run().await,
-        Verb::Doctor(doctor) => doctor.run(),
+        Verb::Doctor(doctor) => doctor.run().await,
         Verb::GpuSelftest(test) => test.run(),
     }
 }

@@ -1,28 +1,27 @@
 //! `cairn run`.
 
-use std::path::PathBuf;
+mod start;
 
 use cairn_chain::{Call, RunInfo};
-use cairn_primitives::{CompressionSchedule, Layout, Netuid, RunConfig, H256};
-use cairn_store::Store;
+use cairn_primitives::{CompressionSchedule, Layout, RunConfig};
 use clap::{Args, Subcommand};
-use serde::Serialize;
 
+use self::start::Start;
 use super::{
-    args::{parse_hash, JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
+    args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
     export::Export,
-    look::no_subnet,
+    look::{no_run, no_subnet, round_in_words},
     print,
     subnet::{sent, Sent},
 };
-use crate::{amount::thousands, error::Failure, run_file::RunFile};
+use crate::{amount::thousands, error::Failure};
 
 /// `cairn run …`.
 #[derive(Subcommand, Debug)]
 pub enum Run {
     /// Start the run that a TOML file describes; for the subnet's owner
     #[command(
-        after_help = "Examples:\n  cairn run start --key owner --netuid 1 --file chain-specs/run-tiny.toml --store file:///srv/cairn\n  cairn run start --file chain-specs/run-tiny.toml --store file:///srv/cairn --check"
+        after_help = "Examples:\n  cairn run start --key owner --netuid 1 --file chain-specs/run-tiny.toml --store file:///srv/cairn\n  cairn run start --key owner --netuid 1 --file chain-specs/run-tiny.toml --store file:///srv/cairn --check\n\n--check starts nothing. It reads all of the data, and asks the node whether the subnet is there, is the key's own, has no run\nand is not being dissolved. Without a node it says that the chain was not asked."
     )]
     Start(Box<Start>),
     /// Stop the run of a subnet; for the subnet's owner
@@ -40,30 +39,6 @@ pub enum Run {
         after_help = "Examples:\n  cairn run export --netuid 1 --store file:///srv/cairn --out model\n  cairn run export --store file:///srv/cairn --file chain-specs/run-tiny.toml --checkpoint checkpoints/1/5-12ab… --tokenizer tokenizer.json --out model"
     )]
     Export(Box<Export>),
-}
-
-/// `cairn run start`.
-#[derive(Args, Debug)]
-pub struct Start {
-    /// The run's configuration
-    #[arg(long, env = "CAIRN_RUN_FILE", value_name = "FILE")]
-    file: PathBuf,
-    #[command(flatten)]
-    store: StoreArg,
-    /// Root of the data set's manifest; needed if the file does not name it and the store has several
-    #[arg(long, env = "CAIRN_MANIFEST", value_name = "HASH", value_parser = parse_hash)]
-    manifest: Option<H256>,
-    /// Only check the configuration and show what would be started
-    #[arg(long, env = "CAIRN_CHECK", value_parser = clap::builder::BoolishValueParser::new())]
-    check: bool,
-    #[command(flatten)]
-    netuid: NetuidArg,
-    #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    node: NodeArgs,
-    #[command(flatten)]
-    json: JsonArg,
 }
 
 /// `cairn run stop`.
@@ -90,14 +65,6 @@ pub struct Show {
     json: JsonArg,
 }
 
-#[derive(Serialize)]
-struct Started {
-    netuid: Netuid,
-    started: bool,
-    parameters: u64,
-    config: RunConfig,
-}
-
 impl Run {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
@@ -107,43 +74,6 @@ impl Run {
             Run::Show(show) => show.run().await,
             Run::Export(export) => export.run().await,
         }
-    }
-}
-
-impl Start {
-    async fn run(self) -> Result<(), Failure> {
-        let netuid = self.netuid.netuid;
-        let store = Store::open(&self.store.store)?;
-        let (config, weights) = RunFile::read(&self.file)?
-            .resolve(&store, self.manifest)
-            .await?;
-        if !self.check {
-            let signer = self.key.keypair()?;
-            let client = self.node.connect().await?;
-            client
-                .submit(&Call::start_run(netuid, &config), &signer)
-                .await?;
-        }
-        let parameters = weights.len() as u64;
-        let started = Started {
-            netuid,
-            started: !self.check,
-            parameters,
-            config,
-        };
-        print(self.json.json, &started, |started| {
-            let verb = if started.started {
-                "started on"
-            } else {
-                "could be started on"
-            };
-            format!(
-                "run `{}` {verb} subnet {}\n{}",
-                started.config.name.to_text(),
-                started.netuid,
-                describe(&started.config)
-            )
-        })
     }
 }
 
@@ -162,22 +92,16 @@ impl Show {
     async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
         let view = self.node.connect().await?.at_best().await?;
-        view.subnet(netuid)
-            .await?
-            .ok_or_else(|| no_subnet(netuid))?;
-        let run = view.run(netuid).await?.ok_or_else(|| {
-            Failure::new(
-                format!("subnet {netuid} has no run"),
-                "its owner starts one with `cairn run start`",
-            )
-        })?;
+        let subnet = view.subnet(netuid).await?;
+        let subnet = subnet.ok_or_else(|| no_subnet(netuid))?;
+        let run = view.run(netuid).await?.ok_or_else(|| no_run(&subnet))?;
+        let members = view.members(netuid).await?;
         print(self.json.json, &run, |run: &RunInfo| {
             format!(
-                "run `{}` on subnet {netuid}, started at block {}, now in round {} ({:?})\n{}",
+                "run `{}` on subnet {netuid}, started in block {}; {}\n{}",
                 run.config.name.to_text(),
                 run.started_at,
-                run.round.round,
-                run.round.phase,
+                round_in_words(run, &subnet, &members),
                 describe(&run.config)
             )
         })
@@ -208,11 +132,11 @@ fn describe(config: &RunConfig) -> String {
         i.sequence_length,
         i.steps,
         i.sequences,
-        i.learning_rate.to_f64(),
+        i.learning_rate,
         config.compression.kept_per_block,
         decay(&config.compression),
-        config.outer.learning_rate.to_f64(),
-        config.outer.rho.to_f64(),
+        config.outer.learning_rate,
+        config.outer.rho,
         p.train,
         p.reveal,
         p.attest,
@@ -222,9 +146,9 @@ fn describe(config: &RunConfig) -> String {
 
 /// The decay of the error feedback in words.
 fn decay(schedule: &CompressionSchedule) -> String {
-    let first = schedule.error_decay.to_f64();
+    let first = schedule.error_decay;
     match schedule.final_error_decay {
-        Some(last) => format!("{first} in the first round, {} in the last", last.to_f64()),
+        Some(last) => format!("{first} in the first round, {last} in the last"),
         None => first.to_string(),
     }
 }

@@ -252,7 +252,13 @@ fn hyperparameters(subnet: &SubnetInfo) -> String {
     let value = serde_json::to_value(&subnet.hyperparameters).unwrap_or_default();
     let fields = value.as_object().into_iter().flatten();
     let rows: Vec<_> = fields
-        .map(|(name, value)| vec![name.clone(), value.to_string()])
+        .map(|(name, value)| {
+            // Amounts are texts in JSON.
+            let plain = value
+                .as_str()
+                .map_or_else(|| value.to_string(), String::from);
+            vec![name.clone(), plain]
+        })
         .collect();
     table(&["hyperparameter", "value"], &rows)
 }

@@ -1,8 +1,7 @@
 //! `cairn mine` and `cairn validate`.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
-use cairn_chain::AccountId;
 use cairn_trainer::engine::Device;
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
@@ -12,6 +11,7 @@ use crate::{
     error::Failure,
     roles::{
         miner::{self, MinerOptions},
+        state::StatePlace,
         validator::{self, ValidatorOptions},
     },
     shutdown,
@@ -28,7 +28,8 @@ pub struct Work {
     key: KeyArgs,
     #[command(flatten)]
     store: StoreArg,
-    /// Directory of the worker's state [default: ~/.cairn/state/NETUID-ADDRESS]
+    /// Directory of the worker's state in one run [default: one per chain, subnet, run and hotkey, below ~/.cairn/state;
+    /// `cairn doctor` lists them]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Compute threads [default: one per core]
@@ -67,6 +68,9 @@ pub struct Validate {
     device: Device,
 }
 
+/// After this time a worker that was asked to stop has stopped, come what may: what it keeps is whole at any instant.
+const DEADLINE: Duration = Duration::from_millis(1_800);
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Behaviour {
     Honest,
@@ -78,30 +82,28 @@ impl Work {
     async fn prepare(&self) -> Result<Prepared, Failure> {
         let hotkey = self.key.keypair()?;
         self.node.connect().await?;
-        let state_dir = match &self.state_dir {
-            Some(directory) => directory.clone(),
-            None => {
-                let home = std::env::var_os("HOME")
-                    .map(PathBuf::from)
-                    .unwrap_or_default();
-                let name = format!("{}-{}", self.netuid.netuid, AccountId::of(&hotkey));
-                home.join(".cairn/state").join(name)
-            }
+        let state = match &self.state_dir {
+            Some(directory) => StatePlace::Named(directory.clone()),
+            None => StatePlace::Under(StatePlace::default_directory()),
         };
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or_else(cores, usize::from);
         Ok(Prepared {
             hotkey,
-            state_dir,
+            state,
             threads,
-            shutdown: shutdown::watch(),
+            shutdown: shutdown::watch_with_deadline(DEADLINE, 0, || {
+                tracing::info!(
+                    "asked to stop: stopping; a restart continues from the state on disk"
+                );
+            }),
         })
     }
 }
 
 struct Prepared {
     hotkey: cairn_chain::Keypair,
-    state_dir: PathBuf,
+    state: StatePlace,
     threads: usize,
     shutdown: watch::Receiver<bool>,
 }
@@ -115,7 +117,7 @@ impl Validate {
             netuid: self.work.netuid.netuid,
             hotkey: prepared.hotkey,
             store_url: self.work.store.store,
-            state_dir: prepared.state_dir,
+            state: prepared.state,
             device: self.device,
             threads: prepared.threads,
             json: self.work.json.json,
@@ -134,7 +136,7 @@ impl Mine {
             netuid: self.work.netuid.netuid,
             hotkey: prepared.hotkey,
             store_url: self.work.store.store,
-            state_dir: prepared.state_dir,
+            state: prepared.state,
             device: self.device,
             threads: prepared.threads,
             json: self.work.json.json,

@@ -137,7 +137,7 @@ mod tests {
         let corpus = Corpus::new(text.into(), 0.1).unwrap();
         let file = data::train(&corpus, 280).unwrap();
         let tokenizer = Tokenizer::from_bytes(&file).unwrap();
-        let store = Store::open(&format!("file://{}", directory.display())).unwrap();
+        let store = Store::create_in(directory).unwrap();
         let done = prepare(&corpus, &tokenizer, file.into(), "test", 4, &store)
             .await
             .unwrap();

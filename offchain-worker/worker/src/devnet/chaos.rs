@@ -1,6 +1,10 @@
 //! Rehearsed failures.
 
+use std::fmt;
+
 use cairn_primitives::{Phase, Phases, Round};
+
+use crate::error::Failure;
 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ pub fn parse(text: &str) -> Result<Event, String> {
             "`{text}` is not an event; write kill-miner@ROUND, restart-node@ROUND or late-miner@ROUND"
         )
     };
-    let (name, round) = text.split_once('@').ok_or_else(wrong)?;
+    let (name, round) = text.trim().split_once('@').ok_or_else(wrong)?;
     let kind = match name {
         "kill-miner" => EventKind::KillMiner,
         "restart-node" => EventKind::RestartNode,
@@ -40,6 +44,44 @@ pub fn parse(text: &str) -> Result<Event, String> {
         kind,
         round: round.parse().map_err(|_| wrong())?,
     })
+}
+
+/// As it is written.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self.kind {
+            EventKind::KillMiner => "kill-miner",
+            EventKind::RestartNode => "restart-node",
+            EventKind::LateMiner => "late-miner",
+        };
+        write!(f, "{name}@{}", self.round)
+    }
+}
+
+/// An error for a plan that cannot happen in `rounds` rounds.
+pub fn check(events: &[Event], rounds: u32) -> Result<(), Failure> {
+    let last = rounds.saturating_sub(1);
+    for (at, event) in events.iter().enumerate() {
+        if event.round > last {
+            let what =
+                format!("{event} cannot happen: with --rounds {rounds} the last round is {last}");
+            let remedy = format!("name a round up to {last}, or raise --rounds");
+            return Err(Failure::new(what, remedy));
+        }
+        if event.kind == EventKind::LateMiner && event.round == 0 {
+            return Err(Failure::new(
+                format!("{event} cannot happen: who comes in round 0 is not late"),
+                "raise --miners for one more from the beginning, or name a round from 1 on",
+            ));
+        }
+        if events.iter().take(at).any(|earlier| earlier == event) {
+            return Err(Failure::new(
+                format!("{event} is planned twice: it can happen once in a round"),
+                "leave one out, or name another round",
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl Event {
@@ -78,6 +120,57 @@ mod tests {
             "late-miner@-1",
         ] {
             assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn plans_that_cannot_happen_are_refused_with_the_reason() {
+        let plan = |texts: &[&str]| -> Vec<Event> {
+            texts.iter().map(|text| parse(text).unwrap()).collect()
+        };
+        let whole = [
+            "kill-miner@0",
+            "restart-node@2",
+            "late-miner@1",
+            "kill-miner@2",
+        ];
+        assert!(check(&plan(&whole), 3).is_ok());
+        assert!(check(&[], 1).is_ok());
+        for (events, rounds, why) in [
+            (
+                &["kill-miner@30"][..],
+                3,
+                "with --rounds 3 the last round is 2",
+            ),
+            (&["kill-miner@3"], 3, "kill-miner@3 cannot happen"),
+            (
+                &["kill-miner@0", "restart-node@1"],
+                1,
+                "restart-node@1 cannot happen",
+            ),
+            (&["late-miner@0"], 3, "who comes in round 0 is not late"),
+            (&["late-miner@4294967295"], 3, "up to 2, or raise --rounds"),
+            (
+                &["kill-miner@1", "kill-miner@1"],
+                3,
+                "kill-miner@1 is planned twice",
+            ),
+            (
+                &["late-miner@1", "kill-miner@1", "late-miner@1"],
+                3,
+                "late-miner@1 is planned twice",
+            ),
+        ] {
+            let text = check(&plan(events), rounds).unwrap_err().to_string();
+            assert!(text.contains(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn events_are_written_as_they_are_read() {
+        for text in ["kill-miner@3", "restart-node@0", "late-miner@12"] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+            assert_eq!(parse(&format!(" {text} ")), parse(text));
         }
     }
 

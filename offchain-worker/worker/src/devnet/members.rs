@@ -1,13 +1,15 @@
 //! Who takes part in a devnet: keys, registration, processes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use cairn_chain::{AccountId, Call, Client, Keypair};
 use cairn_primitives::{Balance, Netuid, Uid, CRN, H256};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use super::GRACE;
 use crate::{error::Failure, process::Process, roles::Status};
 
 /// What a member's coldkey gets from Alice.
@@ -187,10 +189,10 @@ impl Member {
         }
     }
 
-    /// Stops its worker.
-    pub async fn stop(&mut self) {
+    /// Stops its worker, and kills it after `grace`.
+    pub async fn stop(&mut self, grace: Duration) {
         if let Some(mut process) = self.process.take() {
-            process.stop(GRACE).await;
+            process.stop(grace).await;
         }
     }
 }

@@ -45,26 +45,38 @@ use crate::{error::Failure, shutdown};
 
 /// How long a process may take to end by itself.
 const GRACE: Duration = Duration::from_secs(5);
+/// How long it may take when a person has pressed Ctrl-C: nothing of a devnet has to be put in order.
+const HASTE: Duration = Duration::from_millis(800);
+/// After this time it is over, come what may.
+const DEADLINE: Duration = Duration::from_millis(1_800);
 
 /// Runs the network until its rounds are over, an error, or Ctrl-C; then stops all of it.
 pub async fn run(options: Options) -> Result<(), Failure> {
+    options.check()?;
     let began = Instant::now();
     let directory = Directory::new(options.keep.clone())?;
+    let mut asked = shutdown::watch_with_deadline(DEADLINE, 1, || {
+        tracing::info!("asked to stop: stopping every process");
+    });
     let mut devnet = watch::Devnet::new(options, directory.path.clone());
     let outcome = tokio::select! {
         outcome = devnet.run() => Some(outcome),
-        () = shutdown::asked() => None,
+        () = shutdown::asked(&mut asked) => None,
     };
-    devnet.stop().await;
     let outcome = match outcome {
         None => {
+            devnet.abandon(HASTE).await;
             return Err(Failure::new(
                 "stopped before its end",
                 "everything that it started was stopped",
-            ))
+            ));
         }
-        Some(Err(error)) => Err(error),
+        Some(Err(error)) => {
+            devnet.stop().await;
+            Err(error)
+        }
         Some(Ok(mut report)) => {
+            devnet.stop().await;
             report.wall_seconds = report::rounded(began.elapsed());
             devnet.finish(&report)
         }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use cairn_primitives::Round;
+use cairn_primitives::{Hyperparameters, Round};
 use clap::Args;
 
 use super::chaos::{self, Event, EventKind};
+use crate::error::Failure;
 
 /// `cairn devnet`.
 #[derive(Args, Clone, Debug)]
@@ -81,6 +82,33 @@ pub struct Options {
 }
 
 impl Options {
+    /// An error for what cannot be done.
+    pub fn check(&self) -> Result<(), Failure> {
+        chaos::check(&self.events(), self.rounds)?;
+        let members = [self.miners, self.cheats, self.validators]
+            .map(u32::from)
+            .iter()
+            .sum::<u32>()
+            .saturating_add(self.late_miners());
+        let most = u32::from(Hyperparameters::default().max_members);
+        if members > most {
+            let what = format!("{members} members are too many: a subnet has at most {most}");
+            return Err(Failure::new(
+                what,
+                "lower --miners, --validators or --cheats",
+            ));
+        }
+        Ok(())
+    }
+
+    fn late_miners(&self) -> u32 {
+        let late = self
+            .events()
+            .into_iter()
+            .filter(|event| event.kind == EventKind::LateMiner);
+        u32::try_from(late.count()).unwrap_or(u32::MAX)
+    }
+
     /// All rehearsed failures.
     pub fn events(&self) -> Vec<Event> {
         let late = self.late_miner_at.map(|round| Event {

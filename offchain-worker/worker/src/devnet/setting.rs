@@ -39,8 +39,7 @@ pub async fn prepare(
     sequence_length: u32,
 ) -> Result<(Store, Prepared), Failure> {
     let path = directory.join("store");
-    std::fs::create_dir_all(&path)?;
-    let store = Store::open(&format!("file://{}", path.display()))?;
+    let store = Store::create_in(&path)?;
     let (corpus, (tokenizer, file), description) = match (&options.corpus, &options.tokenizer) {
         (Some(corpus), Some(tokenizer)) => {
             let name = corpus.display().to_string();

@@ -2,13 +2,17 @@
 
 use std::{
     collections::BTreeMap,
+    future::Future,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use cairn_chain::{Block, Client};
 use cairn_primitives::{Round, H256};
-use futures::{future::try_join_all, StreamExt};
+use futures::{
+    future::{join_all, try_join_all},
+    StreamExt,
+};
 
 use super::{
     audit::audit,
@@ -27,6 +31,7 @@ use crate::{
     data::Prepared,
     error::Failure,
     follower::Follower,
+    progress::progress,
     shards,
     table::short,
 };
@@ -77,6 +82,10 @@ impl Devnet {
     pub async fn run(&mut self) -> Result<Report, Failure> {
         let mut watched = self.set_up().await?;
         self.watch(&mut watched).await?;
+        if let Some(event) = self.events.first() {
+            let what = format!("{event} was not rehearsed: the rounds ended before");
+            return Err(Failure::new(what, "report this, with the command line"));
+        }
         self.report(watched).await
     }
 
@@ -88,11 +97,23 @@ impl Devnet {
             member.ask_to_stop();
         }
         for member in &mut self.members {
-            member.stop().await;
+            member.stop(GRACE).await;
         }
         if let Some(mut node) = self.node.take() {
             node.process().stop(GRACE).await;
         }
+    }
+
+    /// Stops every process at once, and kills what does not end within `grace`.
+    pub async fn abandon(&mut self, grace: Duration) {
+        let members = self.members.iter_mut().map(|member| member.stop(grace));
+        let mut node = self.node.take();
+        let node = async {
+            if let Some(node) = &mut node {
+                node.process().stop(grace).await;
+            }
+        };
+        tokio::join!(join_all(members), node);
     }
 
     /// Shows the end of the story, writes the report, and says so if something is wrong.
@@ -137,10 +158,12 @@ impl Devnet {
         );
         let node = self.node.insert(node);
 
-        self.screen.progress("preparing the data");
         let sequence_length = run.sequence_length();
-        let (store, prepared) =
-            setting::prepare(&options, &self.directory, sequence_length).await?;
+        let (wanted, directory) = (options.clone(), self.directory.clone());
+        let (store, prepared) = aside("preparing the data", async move {
+            setting::prepare(&wanted, &directory, sequence_length).await
+        })
+        .await?;
         self.screen.fact(
             "data",
             &format!(
@@ -150,9 +173,13 @@ impl Devnet {
                 thousands(prepared.heldout_tokens)
             ),
         );
-        let (config, weights) = run.resolve(&store, Some(prepared.manifest_root)).await?;
-        let manifest = shards::manifest(&store, prepared.manifest_root).await?;
-        let data = shards::load(&store, &manifest).await?;
+        let (shared, root) = (store.clone(), prepared.manifest_root);
+        let (config, weights, data) = aside("checking the run and its data", async move {
+            let (config, weights) = run.resolve(&shared, Some(root)).await?;
+            let manifest = shards::manifest(&shared, root).await?;
+            Ok((config, weights, shards::load(&shared, &manifest).await?))
+        })
+        .await?;
         let meter = Meter::new(&config.model, data, sequence_length, options.loss_windows)?;
         meter.ask(0, &weights);
         self.screen.fact(
@@ -164,9 +191,11 @@ impl Devnet {
             ),
         );
 
+        let told = progress("waiting for the node to answer", 0);
         let client = node.connect().await?;
+        drop(told);
         self.enrol()?;
-        self.screen.progress("funding and registering everybody");
+        let told = progress("funding and registering everybody", 0);
         setting::fund(&client, &self.members.iter().collect::<Vec<_>>()).await?;
         let netuid = setting::create_subnet(&client, &config).await?;
         let joining = self
@@ -174,6 +203,7 @@ impl Devnet {
             .iter_mut()
             .map(|member| member.register(&client, netuid));
         try_join_all(joining).await?;
+        drop(told);
         self.screen.fact(
             "subnet",
             &format!("{netuid}, a round of {} blocks", config.phases.round()),
@@ -189,7 +219,9 @@ impl Devnet {
             member.start(&common)?;
         }
         // Last, so that the first round does not go by while workers start.
+        let told = progress("starting the run", 0);
         setting::start_run(&client, netuid, &config).await?;
+        drop(told);
         Ok(Watched {
             follower: Follower::new(netuid, config, store, weights),
             client,
@@ -414,6 +446,16 @@ impl Devnet {
             wall_seconds: 0.0,
         })
     }
+}
+
+/// Does work that keeps a processor busy on another thread, so that Ctrl-C is heard meanwhile, and tells of it.
+async fn aside<T: Send + 'static>(
+    doing: &str,
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let _told = progress(doing, 0);
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || runtime.block_on(work)).await?
 }
 
 /// Whether the promises were kept: amounts add up, and everybody holds the same weights.

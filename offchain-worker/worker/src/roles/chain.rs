@@ -4,7 +4,7 @@ use std::future::Future;
 
 use cairn_chain::{
     AccountId, BlockStream, Call, ChainError, Client, ContributionInfo, Keypair, MemberInfo,
-    RoundInfo, RunInfo,
+    RoundInfo, RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
     api::{LineageEntry, SettledRound, Voting},
@@ -59,6 +59,14 @@ pub trait Chain: Clone + Send + Sync + 'static {
     fn best_blocks(&self) -> BlockStream;
     /// New finalised blocks.
     fn finalized_blocks(&self) -> BlockStream;
+    /// The hash of the best chain's block with this number.
+    fn block_hash(&self, number: BlockNumber) -> impl Future<Output = Answer<Option<H256>>> + Send;
+    /// The subnet.
+    fn subnet(
+        &self,
+        at: H256,
+        netuid: Netuid,
+    ) -> impl Future<Output = Answer<Option<SubnetInfo>>> + Send;
     /// The subnet's run.
     fn run(&self, at: H256, netuid: Netuid)
         -> impl Future<Output = Answer<Option<RunInfo>>> + Send;
@@ -130,6 +138,14 @@ impl Chain for Client {
 
     fn finalized_blocks(&self) -> BlockStream {
         Client::finalized_blocks(self)
+    }
+
+    async fn block_hash(&self, number: BlockNumber) -> Answer<Option<H256>> {
+        Client::block_hash(self, number).await
+    }
+
+    async fn subnet(&self, at: H256, netuid: Netuid) -> Answer<Option<SubnetInfo>> {
+        self.at(at).subnet(netuid).await
     }
 
     async fn run(&self, at: H256, netuid: Netuid) -> Answer<Option<RunInfo>> {

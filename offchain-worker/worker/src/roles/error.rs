@@ -40,7 +40,7 @@ pub enum RoleError {
         length: u32,
     },
     /// The run on chain is another one than the one that was begun with.
-    #[error("the run on subnet {netuid} was replaced: it began at block {found}, this worker's at block {expected}; start again with a new state directory")]
+    #[error("the run on subnet {netuid} was replaced: the present one was started at block {found}, this worker's at block {expected}; name another --state-dir, or leave it out to have one per run")]
     RunReplaced {
         /// The subnet.
         netuid: Netuid,
@@ -83,8 +83,22 @@ pub enum RoleError {
     #[error("the system provides no random numbers for a secret ({0}): check /dev/urandom")]
     Random(String),
     /// A bug.
-    #[error("internal error ({0}): please report it; a restart continues from disk")]
+    #[error("internal error ({0}): please report it; a restart continues from the state on disk")]
     Broken(String),
+    /// There is no such subnet.
+    #[error("there is no subnet {netuid} on this chain: correct --netuid; `cairn subnet ls` lists the subnets")]
+    NoSubnet {
+        /// The subnet.
+        netuid: Netuid,
+    },
+    /// The subnet is being dissolved.
+    #[error("subnet {netuid} is being dissolved: nothing is trained there any more, and stake and bonds are paid back from block {from} on; `cairn subnet ls` lists the other subnets")]
+    Dissolving {
+        /// The subnet.
+        netuid: Netuid,
+        /// The block from which on everything is paid back.
+        from: BlockNumber,
+    },
 }
 
 impl RoleError {

@@ -1,8 +1,10 @@
 //! The best and the finalised block as they move.
 
+use std::time::Duration;
+
 use cairn_chain::{Block, BlockStream, ChainError};
 use futures::StreamExt;
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::{chain::Chain, RoleError};
 
@@ -22,6 +24,9 @@ struct Seen {
     finalized: Option<Block>,
     failed: Option<ChainError>,
 }
+
+/// After this time without a new block, that is said, and again after as long.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Follows a chain. Blocks that come faster than they are looked at are passed over.
 pub struct HeadFollower {
@@ -49,8 +54,13 @@ impl HeadFollower {
     /// What cannot be waited out: the node is on another chain, or of another release.
     pub async fn next(&mut self) -> Result<Heads, RoleError> {
         loop {
-            if self.seen.changed().await.is_err() {
-                return Err(RoleError::Broken("nobody follows the chain".into()));
+            match timeout(SILENCE, self.seen.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(RoleError::Broken("nobody follows the chain".into())),
+                Err(_) => {
+                    self.say_silence();
+                    continue;
+                }
             }
             let seen = self.seen.borrow_and_update().clone();
             match seen {
@@ -68,6 +78,19 @@ impl HeadFollower {
                 _ => {}
             }
         }
+    }
+}
+
+impl HeadFollower {
+    fn say_silence(&self) {
+        let best = self.seen.borrow().best.map(|block| block.number);
+        let last = best.map_or("no block at all".into(), |best| {
+            format!("none since block {best}")
+        });
+        tracing::warn!(
+            "no new block for {} s, {last}: see whether the node is in sync and its authorities are up; waiting",
+            SILENCE.as_secs()
+        );
     }
 }
 

@@ -9,7 +9,7 @@ use cairn_store::{paths, StoreError};
 use super::run::Run;
 use crate::checked::Checked;
 
-/// Why nobody should vouch for a contribution.
+/// Why a contribution is invalid.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// Another length than was committed to.

@@ -13,6 +13,7 @@
 //! | [`join`] | weights for who comes late |
 //! | [`held`] | the weights held, and the outer step |
 //! | [`inspect`] | opening and checking a contribution |
+//! | [`waiting`], [`idle`] | why there is nothing to do, and when it is said |
 //! | [`ledger`], [`status`], [`progress`] | what is told to people and programs |
 //! | [`miner`], [`validator`] | the two loops |
 
@@ -20,6 +21,7 @@ pub mod chain;
 mod error;
 pub mod heads;
 pub mod held;
+pub mod idle;
 pub mod inspect;
 pub mod join;
 pub mod ledger;
@@ -30,9 +32,10 @@ mod setup;
 pub mod state;
 pub mod status;
 pub mod validator;
+pub mod waiting;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

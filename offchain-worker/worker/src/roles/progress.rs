@@ -5,6 +5,8 @@ use std::fmt;
 use cairn_primitives::{BlockNumber, EpochIndex, Round, Uid, H256};
 use serde::Serialize;
 
+use super::waiting::SAY_AGAIN;
+
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -18,12 +20,24 @@ pub enum Progress {
         /// Whether they come from this worker's disk.
         resumed: bool,
     },
+    /// There is no run to take part in.
+    Waiting {
+        /// The best block.
+        block: BlockNumber,
+        /// For what.
+        reason: String,
+    },
+    /// The run is another one: the worker begins anew with it.
+    AnotherRun {
+        /// The block in which it was started.
+        started_at: BlockNumber,
+    },
     /// A round began in which the worker has no part.
     Idle {
         /// The round.
         round: Round,
         /// Why.
-        reason: &'static str,
+        reason: String,
     },
     /// Inner steps are done.
     Trained {
@@ -121,6 +135,12 @@ impl fmt::Display for Progress {
             Progress::Ready { round, state_root, resumed } => {
                 let from = if *resumed { "going on from disk" } else { "ready" };
                 write!(f, "round {round} · {from}, parameters {}", short(state_root))
+            }
+            Progress::Waiting { block, reason } => {
+                write!(f, "block {block} · {reason} (said again every {SAY_AGAIN} blocks)")
+            }
+            Progress::AnotherRun { started_at } => {
+                write!(f, "another run was started in block {started_at}: beginning with it")
             }
             Progress::Idle { round, reason } => write!(f, "round {round} · no part in it: {reason}"),
             Progress::Trained { round, steps, tokens, first_loss, last_loss, bytes } => write!(

@@ -6,7 +6,7 @@ use std::{
 };
 
 use cairn_chain::{AccountId, Keypair, RunInfo};
-use cairn_primitives::{Netuid, H256};
+use cairn_primitives::{BlockNumber, Netuid, H256};
 use cairn_trainer::engine::{Device, Engine};
 use tokio::sync::watch;
 
@@ -17,7 +17,8 @@ use super::{
     join::join,
     progress::{Progress, Reporter},
     run::Run,
-    state::{Change, Identity, Saved, StateDir},
+    state::{Change, Identity, Saved, StateDir, StatePlace},
+    waiting::{why_no_run, Said},
     RoleError,
 };
 
@@ -26,8 +27,23 @@ pub(super) struct Common {
     pub netuid: Netuid,
     pub hotkey: Keypair,
     pub store_url: String,
-    pub state_dir: PathBuf,
+    pub state: StatePlace,
     pub reporter: Reporter,
+}
+
+impl Common {
+    /// Whether a worker that stopped for this reason begins anew, with the run that is there now.
+    pub fn begins_again(&self, error: &RoleError) -> bool {
+        matches!(error, RoleError::RunReplaced { .. }) && self.state.has_room_for_another_run()
+    }
+
+    /// Says that it does.
+    pub fn say_another_run(&self, error: &RoleError) {
+        if let RoleError::RunReplaced { found, .. } = error {
+            let started_at = *found;
+            self.reporter.say(&Progress::AnotherRun { started_at });
+        }
+    }
 }
 
 /// Opens the device that a worker computes the run's model on, and says which it is.
@@ -51,6 +67,7 @@ pub(super) struct Setup<C> {
     pub info: RunInfo,
     pub run: Arc<Run>,
     pub state: SharedState,
+    pub directory: PathBuf,
     pub held: Held,
     pub saved: Option<Saved>,
 }
@@ -68,17 +85,20 @@ pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
 /// Gets everything ready.
 pub(super) async fn begin<C: Chain>(chain: C, common: &Common) -> Result<Setup<C>, RoleError> {
     let mut follower = HeadFollower::new(&chain);
-    let (heads, info) = find_run(&chain, &mut follower, common.netuid).await?;
+    let (heads, info) = find_run(&chain, &mut follower, common).await?;
     let hotkey = AccountId::of(&common.hotkey);
     let run = Run::load(common.netuid, hotkey, &info, &common.store_url).await?;
     let identity = Identity {
         genesis: chain.genesis(),
         netuid: run.netuid,
         started_at: run.started_at,
+        started_in: started_in(&chain, run.started_at).await?,
         initial_root: run.config.initial_root,
         hotkey: H256(hotkey.0),
     };
-    let state = StateDir::open(&common.state_dir, identity)?;
+    let directory = common.state.of(&identity);
+    let state = StateDir::open(&directory, identity)?;
+    tracing::info!("state is in {}", directory.display());
     let saved = state.load()?;
     let state: SharedState = Arc::new(Mutex::new(state));
     let held = match &saved {
@@ -105,8 +125,20 @@ pub(super) async fn begin<C: Chain>(chain: C, common: &Common) -> Result<Setup<C
         info,
         run,
         state,
+        directory,
         held,
         saved,
+    })
+}
+
+/// The hash of the block in which the run was started, which is final.
+async fn started_in<C: Chain>(chain: &C, number: BlockNumber) -> Result<H256, RoleError> {
+    let hash = chain.block_hash(number).await?;
+    hash.ok_or_else(|| {
+        let what = format!("the node does not know block {number}, in which the run was started");
+        RoleError::Run(format!(
+            "{what}: wait until it is in sync, then start again"
+        ))
     })
 }
 
@@ -119,29 +151,37 @@ pub(super) fn save_weights(state: &SharedState, held: &Held) -> Result<(), RoleE
     })?)
 }
 
-/// Waits for the subnet's run to be on the finalised chain.
+/// Waits for the subnet's run to be on the finalised chain, and says so.
 async fn find_run<C: Chain>(
     chain: &C,
     follower: &mut HeadFollower,
-    netuid: Netuid,
+    common: &Common,
 ) -> Result<(Heads, RunInfo), RoleError> {
-    let mut told = false;
+    let mut said = Said::default();
     loop {
         let heads = follower.next().await?;
-        match chain.run(heads.finalized.hash, netuid).await {
+        match look_for_run(chain, heads, common, &mut said).await {
             Ok(Some(info)) => return Ok((heads, info)),
-            Ok(None) if !told => {
-                tracing::info!("waiting for the run of subnet {netuid} to begin");
-                told = true;
-            }
             Ok(None) => {}
-            Err(error) => {
-                let error = RoleError::from(error);
-                if !error.is_transient() {
-                    return Err(error);
-                }
-                tracing::warn!("{error}");
-            }
+            Err(error) if error.is_transient() => tracing::warn!("{error}"),
+            Err(error) => return Err(error),
         }
     }
+}
+
+async fn look_for_run<C: Chain>(
+    chain: &C,
+    heads: Heads,
+    common: &Common,
+    said: &mut Said,
+) -> Result<Option<RunInfo>, RoleError> {
+    if let Some(info) = chain.run(heads.finalized.hash, common.netuid).await? {
+        return Ok(Some(info));
+    }
+    let reason = why_no_run(chain, heads, common.netuid, false).await?;
+    if said.is_due(&reason, heads.best.number) {
+        let block = heads.best.number;
+        common.reporter.say(&Progress::Waiting { block, reason });
+    }
+    Ok(None)
 }

@@ -31,6 +31,9 @@ pub struct Status {
     pub rounds_committed: u32,
     /// Rounds that included its contribution.
     pub rounds_included: u32,
+    /// Why it has no part in the current round; none if it has one.
+    #[serde(default)]
+    pub idle: Option<String>,
 }
 
 impl Status {
@@ -79,6 +82,7 @@ mod tests {
             loss: Some(6.25),
             rounds_committed: 4,
             rounds_included: 3,
+            idle: Some("its bond is 5.00 of 10.00 CRN".into()),
         };
         status.write(directory.path()).expect("room");
         assert_eq!(Status::read(directory.path()), Some(status));

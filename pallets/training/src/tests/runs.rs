@@ -84,6 +84,10 @@ fn each_impossible_configuration_has_its_error() {
         (|c| c.inner.steps = 0, Error::ImpossibleInnerSteps),
         (|c| c.inner.beta1 = Nano::ONE, Error::ImpossibleOptimizer),
         (
+            |c| c.inner.warmup_steps = c.inner.total_steps + 1,
+            Error::ImpossibleOptimizer,
+        ),
+        (
             |c| c.compression.kept_per_block = 0,
             Error::ImpossibleCompression,
         ),

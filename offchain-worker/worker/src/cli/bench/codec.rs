@@ -13,6 +13,7 @@ use crate::{
     amount::thousands,
     cli::{args::JsonArg, print},
     error::Failure,
+    progress::progress,
 };
 
 /// `cairn bench codec`.
@@ -96,7 +97,9 @@ impl Codec {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads)
             .build()?;
+        let told = progress("compressing, decoding and applying contributions", 0);
         let report = pool.install(|| self.measure())?;
+        drop(told);
         print(self.json.json, &report, Report::for_people)
     }
 

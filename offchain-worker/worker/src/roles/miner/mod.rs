@@ -25,12 +25,14 @@ use super::{
     chain::{Chain, Transaction},
     heads::{HeadFollower, Heads},
     held::Held,
+    idle,
     join::join,
     ledger::Ledger,
     progress::{Progress, Reporter},
     run::Run,
     setup::{begin, open_engine, save_weights, stopped, Common, Setup, SharedState},
-    state::Open,
+    state::{Open, StatePlace},
+    waiting::{why_no_run, Said},
     RoleError, Status,
 };
 
@@ -56,7 +58,7 @@ pub struct MinerOptions {
     /// The store, unless the run names one.
     pub store_url: String,
     /// Where the miner keeps what must survive.
-    pub state_dir: PathBuf,
+    pub state: StatePlace,
     /// Where to train.
     pub device: Device,
     /// Threads to compute with.
@@ -105,20 +107,25 @@ pub(super) async fn mine<C: Chain>(
         netuid: options.netuid,
         hotkey: options.hotkey.clone(),
         store_url: options.store_url.clone(),
-        state_dir: options.state_dir.clone(),
+        state: options.state.clone(),
         reporter: Reporter { json: options.json },
     };
-    let setup = tokio::select! {
-        () = stopped(&mut shutdown) => return Ok(()),
-        setup = begin(chain, &common) => setup?,
-    };
-    let (mut worker, mut follower) = Worker::new(setup, options, clock)?;
-    let result = tokio::select! {
-        () = stopped(&mut shutdown) => Ok(()),
-        result = worker.work(&mut follower) => result,
-    };
-    worker.control.abandon();
-    result
+    loop {
+        let setup = tokio::select! {
+            () = stopped(&mut shutdown) => return Ok(()),
+            setup = begin(chain.clone(), &common) => setup?,
+        };
+        let (mut worker, mut follower) = Worker::new(setup, &options, clock.clone())?;
+        let result = tokio::select! {
+            () = stopped(&mut shutdown) => Ok(()),
+            result = worker.work(&mut follower) => result,
+        };
+        worker.control.abandon();
+        match result {
+            Err(error) if common.begins_again(&error) => common.say_another_run(&error),
+            result => return result,
+        }
+    }
 }
 
 /// What a job brought.
@@ -167,13 +174,14 @@ struct Worker<C> {
     status: Status,
     directory: PathBuf,
     reporter: Reporter,
-    idle_told: Option<Round>,
+    idle: Said,
+    waiting: Said,
 }
 
 impl<C: Chain> Worker<C> {
     fn new(
         setup: Setup<C>,
-        options: MinerOptions,
+        options: &MinerOptions,
         clock: Clock,
     ) -> Result<(Worker<C>, HeadFollower), RoleError> {
         let Setup {
@@ -183,6 +191,7 @@ impl<C: Chain> Worker<C> {
             info,
             run,
             state,
+            directory,
             held,
             saved,
         } = setup;
@@ -196,7 +205,7 @@ impl<C: Chain> Worker<C> {
             last: None,
             ballots: Vec::new(),
         });
-        let ledger = Ledger::open(&options.state_dir, saved.last.as_ref())?;
+        let ledger = Ledger::open(&directory, saved.last.as_ref())?;
         let status = Status {
             role: "miner".into(),
             uid: None,
@@ -208,6 +217,7 @@ impl<C: Chain> Worker<C> {
             loss: None,
             rounds_committed: ledger.committed,
             rounds_included: ledger.included,
+            idle: None,
         };
         let intent = saved.open.as_ref().map(|open| Intent {
             round: open.round,
@@ -226,10 +236,11 @@ impl<C: Chain> Worker<C> {
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock, heads.best.number)),
             jobs: JoinSet::new(),
-            directory: options.state_dir,
+            directory,
             reporter: Reporter { json: options.json },
-            idle_told: None,
-            key: options.hotkey,
+            idle: Said::default(),
+            waiting: Said::default(),
+            key: options.hotkey.clone(),
             behaviour: options.behaviour,
             chain,
             run,
@@ -265,24 +276,48 @@ impl<C: Chain> Worker<C> {
 
     /// Looks at the chain and does what follows.
     async fn look(&mut self) -> Result<(), RoleError> {
-        let Some((info, view)) = self.view().await? else {
-            return Ok(());
-        };
-        self.info = info;
-        if view.slot.is_none() && self.idle_told < Some(view.round.round) {
-            self.idle_told = Some(view.round.round);
-            let reason = "no data is assigned to this hotkey; it needs a uid and a bond";
-            self.reporter.say(&Progress::Idle {
-                round: view.round.round,
-                reason,
-            });
-        }
         let now = self.heads.best.number;
+        let Some((info, view)) = self.view().await? else {
+            return self.without_run(now).await;
+        };
+        self.waiting.clear();
+        self.info = info;
+        match view.slot {
+            Some(_) => self.takes_part(),
+            None => self.say_why_idle(now).await?,
+        }
         for action in self.step(Event::Chain(view), now) {
             self.act(action);
         }
         self.status.block = now;
         self.status.write(&self.directory)
+    }
+
+    /// The run has gone: ends where waiting for another would be in vain, and says what is waited for else.
+    async fn without_run(&mut self, now: BlockNumber) -> Result<(), RoleError> {
+        self.control.abandon();
+        let reason = why_no_run(&self.chain, self.heads, self.run.netuid, true).await?;
+        if self.waiting.is_due(&reason, now) {
+            self.reporter.say(&Progress::Waiting { block: now, reason });
+        }
+        Ok(())
+    }
+
+    fn takes_part(&mut self) {
+        self.idle.clear();
+        self.status.idle = None;
+    }
+
+    async fn say_why_idle(&mut self, now: BlockNumber) -> Result<(), RoleError> {
+        let (at, part) = (self.heads.best.hash, idle::Part::Miner);
+        let reason = idle::ask(&self.chain, at, now, &self.run, (&self.info, part)).await?;
+        let round = self.info.round.round;
+        if self.idle.is_due(&format!("{round} {reason}"), now) {
+            let reason = reason.clone();
+            self.reporter.say(&Progress::Idle { round, reason });
+        }
+        self.status.idle = Some(reason);
+        Ok(())
     }
 
     fn step(&mut self, event: Event, now: u32) -> Vec<Action> {

@@ -59,12 +59,12 @@ impl Control {
 }
 
 /// Milliseconds since some moment.
-pub(in crate::roles) type Clock = Box<dyn Fn() -> u64 + Send + Sync>;
+pub(in crate::roles) type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 /// The system's clock.
 pub(super) fn system_clock() -> Clock {
     let began = Instant::now();
-    Box::new(move || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    Arc::new(move || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
 /// A clock for [`Pace`].

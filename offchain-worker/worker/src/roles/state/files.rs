@@ -14,11 +14,11 @@ use serde::{de::DeserializeOwned, Deserialize, Serialize};
 /// Version of the manifest.
 const VERSION: u32 = 1;
 /// The manifest's name.
-const MANIFEST: &str = "manifest.json";
+pub(super) const MANIFEST: &str = "manifest.json";
 /// The lock's name.
-const LOCK: &str = "lock";
+pub(super) const LOCK: &str = "lock";
 /// The most bytes that a manifest can have.
-const MAX_MANIFEST: u64 = 1 << 20;
+pub(super) const MAX_MANIFEST: u64 = 1 << 20;
 
 /// Why the state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum StateError {
         path: PathBuf,
     },
     /// It belongs to something else.
-    #[error("the state directory {} belongs to another {what}: name another directory, or remove it to start afresh", .path.display())]
+    #[error("the state directory {} belongs to another {what}: name another --state-dir, or leave it out to have one for each run", .path.display())]
     Foreign {
         /// The directory.
         path: PathBuf,
@@ -66,8 +66,11 @@ pub struct Identity {
     pub genesis: H256,
     /// The subnet.
     pub netuid: Netuid,
-    /// The run's first block.
+    /// The block in which the run was started.
     pub started_at: BlockNumber,
+    /// That block's hash, which tells chains apart that have the same genesis; zero in what older releases wrote.
+    #[serde(default)]
+    pub started_in: H256,
     /// The run's first weights.
     pub initial_root: H256,
     /// The worker's public key.
@@ -321,6 +324,10 @@ fn check_identity(path: &Path, found: &Identity, expected: &Identity) -> Result<
         (
             (found.started_at, found.initial_root) != (expected.started_at, expected.initial_root),
             "run of this subnet",
+        ),
+        (
+            !found.started_in.is_zero() && found.started_in != expected.started_in,
+            "chain that had the same genesis",
         ),
     ];
     match differs.into_iter().find(|(differs, _)| *differs) {

@@ -8,6 +8,7 @@ fn identity() -> Identity {
         genesis,
         netuid: 1,
         started_at: 5,
+        started_in: H256([4; 32]),
         initial_root,
         hotkey,
     }
@@ -149,6 +150,13 @@ fn the_state_of_another_key_run_or_chain_is_refused() {
                 ..identity()
             },
             "run",
+        ),
+        (
+            Identity {
+                started_in: H256([9; 32]),
+                ..identity()
+            },
+            "same genesis",
         ),
     ];
     for (other, word) in others {

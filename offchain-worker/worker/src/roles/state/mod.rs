@@ -10,7 +10,9 @@
 //! key could commit to two contributions in one round.
 
 mod files;
+mod place;
 mod saved;
 
 pub use files::{Identity, StateError};
+pub use place::{kept, Kept, StatePlace};
 pub use saved::{bytes, floats, Change, Open, Saved, StateDir};

@@ -216,6 +216,7 @@ mod tests {
             genesis,
             netuid: 1,
             started_at: 5,
+            started_in: H256([4; 32]),
             initial_root,
             hotkey,
         }

@@ -8,13 +8,13 @@ use std::{
 
 use cairn_chain::{
     AccountId, Block, BlockStream, ChainError, ContributionInfo, Keypair, MemberInfo, RoundInfo,
-    RunInfo,
+    RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
     api::{Attester, LineageEntry, Role, SettledRound, Voting, WeightsCommit},
     assignment::round_seed,
-    weights_hash, BlockNumber, EpochIndex, Netuid, Phase, Phases, Round, RunConfig, Uid, Verdicts,
-    H256,
+    weights_hash, BlockNumber, EpochIndex, Hyperparameters, Netuid, Phase, Phases, Round,
+    RunConfig, Uid, Verdicts, H256,
 };
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -45,6 +45,11 @@ pub type Weights = Vec<(Uid, u16)>;
 #[derive(Clone)]
 pub struct State {
     pub config: RunConfig,
+    /// Whether there is such a subnet, whether it has a run, since which block, and from which on it is dissolved.
+    pub exists: bool,
+    pub has_run: bool,
+    pub started_at: u32,
+    pub dissolves_from: Option<u32>,
     pub number: u32,
     pub round: Round,
     pub start: u32,
@@ -62,6 +67,52 @@ pub struct State {
     pub hidden: Vec<(Round, Uid, WeightsCommit)>,
     /// What was turned away.
     pub refused: Vec<String>,
+}
+
+/// A subnet by default rules.
+pub fn a_subnet() -> SubnetInfo {
+    SubnetInfo {
+        netuid: NETUID,
+        owner: AccountId([9; 32]),
+        created_at: 0,
+        members: 2,
+        registration_price: 0,
+        dissolves_from: None,
+        stake: 0,
+        bonds: 0,
+        has_run: true,
+        hyperparameters: Hyperparameters::default(),
+    }
+}
+
+/// A member with nothing behind it.
+pub fn a_member(uid: Uid, hotkey: AccountId) -> MemberInfo {
+    MemberInfo {
+        uid,
+        hotkey,
+        coldkey: hotkey,
+        role: Role::Miner,
+        registered_at: 0,
+        stake: 0,
+        bond: 0,
+        take: 0,
+        incentive: 0,
+        dividends: 0,
+        last_paid: 0,
+        earned: 0,
+    }
+}
+
+/// A run in its round 0, with nobody in it.
+pub fn a_run() -> RunInfo {
+    let chain = FakeChain::new(super::fixture::config());
+    let state = chain.state();
+    RunInfo {
+        config: state.config.clone(),
+        started_at: 1,
+        round: state.round_info(0),
+        oldest_round: 0,
+    }
 }
 
 struct Shared {
@@ -85,6 +136,10 @@ impl FakeChain {
     pub fn new(config: RunConfig) -> FakeChain {
         let state = State {
             config,
+            exists: true,
+            has_run: true,
+            started_at: 1,
+            dissolves_from: None,
             number: 1,
             round: 0,
             start: 1,
@@ -386,11 +441,24 @@ impl Chain for FakeChain {
         self.stream()
     }
 
+    async fn block_hash(&self, number: BlockNumber) -> Answer<Option<H256>> {
+        Ok(Some(block(number).hash))
+    }
+
+    async fn subnet(&self, at: H256, _: Netuid) -> Answer<Option<SubnetInfo>> {
+        let state = self.at(at);
+        Ok(state.exists.then(|| SubnetInfo {
+            has_run: state.has_run,
+            dissolves_from: state.dissolves_from,
+            ..a_subnet()
+        }))
+    }
+
     async fn run(&self, at: H256, _: Netuid) -> Answer<Option<RunInfo>> {
         let state = self.at(at);
-        Ok(Some(RunInfo {
+        Ok(state.has_run.then(|| RunInfo {
             config: state.config.clone(),
-            started_at: 1,
+            started_at: state.started_at,
             round: state.round_info(state.round),
             oldest_round: state.oldest,
         }))
@@ -441,20 +509,7 @@ impl Chain for FakeChain {
 
     async fn members(&self, at: H256, _: Netuid) -> Answer<Vec<MemberInfo>> {
         let state = self.at(at);
-        let member = |(uid, hotkey): &(Uid, AccountId)| MemberInfo {
-            uid: *uid,
-            hotkey: *hotkey,
-            coldkey: *hotkey,
-            role: Role::Miner,
-            registered_at: 0,
-            stake: 0,
-            bond: 0,
-            take: 0,
-            incentive: 0,
-            dividends: 0,
-            last_paid: 0,
-            earned: 0,
-        };
+        let member = |(uid, hotkey): &(Uid, AccountId)| a_member(*uid, *hotkey);
         Ok(state
             .miners
             .iter()

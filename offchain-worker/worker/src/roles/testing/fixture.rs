@@ -1,6 +1,6 @@
 //! A small run, its store, and the workers of a test.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::{keypair, AccountId, Keypair};
 use cairn_gradient::state_root;
@@ -16,7 +16,8 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{FakeChain, NETUID, PHASES};
 use crate::roles::{
-    miner::mine, validator::validate, Behaviour, MinerOptions, RoleError, ValidatorOptions,
+    miner::mine, state::StatePlace, validator::validate, Behaviour, MinerOptions, RoleError,
+    ValidatorOptions,
 };
 
 const VOCABULARY: u32 = 32;
@@ -45,26 +46,8 @@ fn nano(value: f64) -> Nano {
     Nano::from_f64(value).expect("a number")
 }
 
-/// A run whose model learns something within a few steps, and the store with its data.
-pub async fn config_and_store(directory: &std::path::Path) -> (RunConfig, Store) {
-    let store = Store::open(&format!("file://{}", directory.display())).expect("a directory");
-    let shard = Shard {
-        width: TokenWidth::of(VOCABULARY),
-        tokens: tokens(),
-    };
-    let shard = shard.to_bytes().expect("small tokens");
-    let mut manifest = Manifest::new("a test", VOCABULARY, H256::zero());
-    manifest.train.push(ShardInfo::of(&shard).expect("a shard"));
-    store
-        .put_blob(paths::DATA, shard.into())
-        .await
-        .expect("room");
-    let manifest_root = manifest.root().expect("a manifest");
-    let manifest = manifest.to_bytes().expect("a manifest");
-    store
-        .put_blob(paths::DATA, manifest.into())
-        .await
-        .expect("room");
+/// A run whose model learns something within a few steps.
+pub fn config() -> RunConfig {
     let model = ModelShape {
         layers: 1,
         d_model: 16,
@@ -76,13 +59,13 @@ pub async fn config_and_store(directory: &std::path::Path) -> (RunConfig, Store)
         rope_theta: 10_000,
         tied_embeddings: true,
     };
-    let config = RunConfig {
+    RunConfig {
         name: Text::new("test").expect("short"),
         initial_root: state_root(&cairn_trainer::initial_weights(&model, 1)),
         initial_weights: InitialWeights::Seed(1),
         model,
         data: DataSet {
-            manifest_root,
+            manifest_root: H256::zero(),
             tokenizer_root: H256::zero(),
             store: Text::default(),
             windows: (tokens().len() as u64 - 1) / u64::from(LENGTH),
@@ -112,7 +95,31 @@ pub async fn config_and_store(directory: &std::path::Path) -> (RunConfig, Store)
         },
         phases: PHASES,
         max_contributors: 16,
+    }
+}
+
+/// The run, and the store with its data.
+pub async fn config_and_store(directory: &std::path::Path) -> (RunConfig, Store) {
+    let store = Store::create_in(directory).expect("a directory");
+    let shard = Shard {
+        width: TokenWidth::of(VOCABULARY),
+        tokens: tokens(),
     };
+    let shard = shard.to_bytes().expect("small tokens");
+    let mut manifest = Manifest::new("a test", VOCABULARY, H256::zero());
+    manifest.train.push(ShardInfo::of(&shard).expect("a shard"));
+    store
+        .put_blob(paths::DATA, shard.into())
+        .await
+        .expect("room");
+    let manifest_root = manifest.root().expect("a manifest");
+    let manifest = manifest.to_bytes().expect("a manifest");
+    store
+        .put_blob(paths::DATA, manifest.into())
+        .await
+        .expect("room");
+    let mut config = config();
+    config.data.manifest_root = manifest_root;
     config.check().expect("a possible run");
     (config, store)
 }
@@ -123,6 +130,7 @@ pub struct Network {
     pub store: Store,
     directory: TempDir,
     workers: Vec<Worker>,
+    by_run: bool,
 }
 
 struct Worker {
@@ -140,6 +148,7 @@ impl Network {
             store,
             directory,
             workers: Vec::new(),
+            by_run: false,
         }
     }
 
@@ -149,6 +158,18 @@ impl Network {
 
     pub fn account(name: &str) -> AccountId {
         AccountId::of(&Network::key(name))
+    }
+
+    /// From now on, workers have a directory for each run.
+    pub fn state_by_run(&mut self) {
+        self.by_run = true;
+    }
+
+    fn place(&self, name: &str) -> StatePlace {
+        match self.by_run {
+            true => StatePlace::Under(self.state_dir(name)),
+            false => StatePlace::Named(self.state_dir(name)),
+        }
     }
 
     /// Where a worker keeps its state.
@@ -174,7 +195,7 @@ impl Network {
             netuid: NETUID,
             hotkey: Network::key(name),
             store_url: self.store_url(),
-            state_dir: self.state_dir(name),
+            state: self.place(name),
             device,
             threads: 1,
             json: false,
@@ -182,7 +203,7 @@ impl Network {
             behaviour,
         };
         // A clock that stands still: there is always time for another step.
-        let task = tokio::spawn(mine(self.chain.clone(), options, Box::new(|| 0)));
+        let task = tokio::spawn(mine(self.chain.clone(), options, Arc::new(|| 0)));
         self.workers.push(Worker {
             name: name.into(),
             task,
@@ -203,7 +224,7 @@ impl Network {
             netuid: NETUID,
             hotkey: Network::key(name),
             store_url: self.store_url(),
-            state_dir: self.state_dir(name),
+            state: self.place(name),
             device,
             threads: 1,
             json: false,

@@ -3,5 +3,5 @@
 mod chain;
 mod fixture;
 
-pub use chain::{FakeChain, State, NETUID, PHASES};
+pub use chain::{a_member, a_run, a_subnet, FakeChain, State, NETUID, PHASES};
 pub use fixture::{config_and_store, Network};

@@ -4,3 +4,4 @@ mod inspect;
 mod joining;
 mod network;
 mod replay;
+mod waiting;

@@ -16,7 +16,7 @@ use std::{
 };
 
 use cairn_chain::{Client, Keypair, Patience, RunInfo};
-use cairn_primitives::{Netuid, Round, Uid, Verdicts, H256};
+use cairn_primitives::{BlockNumber, Netuid, Round, Uid, Verdicts, H256};
 use cairn_round::{
     ballot::Ballot,
     scoring::Evidence,
@@ -30,12 +30,15 @@ use super::{
     chain::{Chain, Transaction},
     heads::{HeadFollower, Heads},
     held::Held,
+    idle,
     join::join,
     ledger::{Ledger, Log},
     miner::connection_settings,
     progress::{Progress, Reporter},
     run::Run,
     setup::{begin, open_engine, save_weights, stopped, Common, Setup, SharedState},
+    state::StatePlace,
+    waiting::{why_no_run, Said},
     RoleError, Status,
 };
 
@@ -50,7 +53,7 @@ pub struct ValidatorOptions {
     /// The store, unless the run names one.
     pub store_url: String,
     /// Where the validator keeps what must survive.
-    pub state_dir: PathBuf,
+    pub state: StatePlace,
     /// Where to measure losses.
     pub device: Device,
     /// Threads to compute with.
@@ -88,20 +91,25 @@ pub(super) async fn validate<C: Chain>(
         netuid: options.netuid,
         hotkey: options.hotkey.clone(),
         store_url: options.store_url.clone(),
-        state_dir: options.state_dir.clone(),
+        state: options.state.clone(),
         reporter: Reporter { json: options.json },
     };
-    let setup = tokio::select! {
-        () = stopped(&mut shutdown) => return Ok(()),
-        setup = begin(chain, &common) => setup?,
-    };
-    let (mut worker, mut follower) = Worker::new(setup, options)?;
-    let result = tokio::select! {
-        () = stopped(&mut shutdown) => Ok(()),
-        result = worker.work(&mut follower) => result,
-    };
-    worker.stop.store(true, Ordering::Relaxed);
-    result
+    loop {
+        let setup = tokio::select! {
+            () = stopped(&mut shutdown) => return Ok(()),
+            setup = begin(chain.clone(), &common) => setup?,
+        };
+        let (mut worker, mut follower) = Worker::new(setup, &options)?;
+        let result = tokio::select! {
+            () = stopped(&mut shutdown) => Ok(()),
+            result = worker.work(&mut follower) => result,
+        };
+        worker.stop.store(true, Ordering::Relaxed);
+        match result {
+            Err(error) if common.begins_again(&error) => common.say_another_run(&error),
+            result => return result,
+        }
+    }
 }
 
 /// What a job brought.
@@ -153,13 +161,14 @@ struct Worker<C> {
     status: Status,
     directory: PathBuf,
     reporter: Reporter,
-    idle_told: Option<Round>,
+    idle: Said,
+    waiting: Said,
 }
 
 impl<C: Chain> Worker<C> {
     fn new(
         setup: Setup<C>,
-        options: ValidatorOptions,
+        options: &ValidatorOptions,
     ) -> Result<(Worker<C>, HeadFollower), RoleError> {
         let Setup {
             chain,
@@ -167,15 +176,16 @@ impl<C: Chain> Worker<C> {
             heads,
             run,
             state,
+            directory,
             held,
             saved,
             ..
         } = setup;
         let (last, ballots) =
             saved.map_or_else(Default::default, |saved| (saved.last, saved.ballots));
-        let ledger = Ledger::open(&options.state_dir, last.as_ref())?;
+        let ledger = Ledger::open(&directory, last.as_ref())?;
         let mut evidence = Vec::new();
-        let evidence_log = Log::open(&options.state_dir.join("evidence.jsonl"), |item| {
+        let evidence_log = Log::open(&directory.join("evidence.jsonl"), |item| {
             evidence.push(item);
         })?;
         weights::forget_old(&mut evidence);
@@ -190,6 +200,7 @@ impl<C: Chain> Worker<C> {
             loss: None,
             rounds_committed: ledger.committed,
             rounds_included: ledger.included,
+            idle: None,
         };
         let worker = Worker {
             machine: Validator::with_ballots(held.round, ballots),
@@ -203,10 +214,11 @@ impl<C: Chain> Worker<C> {
             stop: Arc::default(),
             jobs: JoinSet::new(),
             attested: None,
-            directory: options.state_dir,
+            directory,
             reporter: Reporter { json: options.json },
-            idle_told: None,
-            key: options.hotkey,
+            idle: Said::default(),
+            waiting: Said::default(),
+            key: options.hotkey.clone(),
             chain,
             run,
             state,
@@ -241,24 +253,48 @@ impl<C: Chain> Worker<C> {
 
     /// Looks at the chain and does what follows.
     async fn look(&mut self) -> Result<(), RoleError> {
-        let Some((info, view)) = self.view().await? else {
-            return Ok(());
-        };
         let now = self.heads.best.number;
+        let Some((info, view)) = self.view().await? else {
+            return self.without_run(now).await;
+        };
+        self.waiting.clear();
         self.checks.saw(self.held.round, &view, now);
-        if view.attested.is_none() && self.idle_told < Some(view.round.round) {
-            self.idle_told = Some(view.round.round);
-            let reason = "this hotkey does not attest in it; it needs a uid and enough stake";
-            self.reporter.say(&Progress::Idle {
-                round: view.round.round,
-                reason,
-            });
+        match view.attested {
+            Some(_) => self.takes_part(),
+            None => self.say_why_idle(now, &info).await?,
         }
         for action in self.step(Event::Chain(view), now) {
             self.act(action, &info);
         }
         self.status.block = now;
         self.status.write(&self.directory)
+    }
+
+    /// The run has gone: ends where waiting for another would be in vain, and says what is waited for else.
+    async fn without_run(&mut self, now: BlockNumber) -> Result<(), RoleError> {
+        self.stop.store(true, Ordering::Relaxed);
+        let reason = why_no_run(&self.chain, self.heads, self.run.netuid, true).await?;
+        if self.waiting.is_due(&reason, now) {
+            self.reporter.say(&Progress::Waiting { block: now, reason });
+        }
+        Ok(())
+    }
+
+    fn takes_part(&mut self) {
+        self.idle.clear();
+        self.status.idle = None;
+    }
+
+    async fn say_why_idle(&mut self, now: BlockNumber, info: &RunInfo) -> Result<(), RoleError> {
+        let (at, part) = (self.heads.best.hash, idle::Part::Validator);
+        let reason = idle::ask(&self.chain, at, now, &self.run, (info, part)).await?;
+        let round = info.round.round;
+        if self.idle.is_due(&format!("{round} {reason}"), now) {
+            let reason = reason.clone();
+            self.reporter.say(&Progress::Idle { round, reason });
+        }
+        self.status.idle = Some(reason);
+        Ok(())
     }
 
     fn step(&mut self, event: Event, now: u32) -> Vec<Action> {

@@ -1,18 +1,37 @@
-//! `cairn doctor`: what this machine has to train with.
+//! `cairn doctor`: what this machine has to train with, and what its workers keep.
+
+mod state;
 
 use std::path::PathBuf;
 
 use cairn_trainer::cuda::{cache_directory, libraries, Card, Device};
-use clap::Args;
+use clap::{builder::BoolishValueParser, Args};
 use serde::Serialize;
 
-use super::{args::JsonArg, print};
+use self::state::State;
+use super::{
+    args::{JsonArg, NodeArgs},
+    print,
+};
 use crate::error::Failure;
 
 /// `cairn doctor`.
 #[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  cairn doctor\n  cairn doctor --json")]
+#[command(
+    after_help = "Examples:\n  cairn doctor\n  cairn doctor --json\n  cairn doctor --remove-old-state           shows what is old, asks, and removes it\n  cairn doctor --remove-old-state --yes\n\nState is old when its run is over: the node is asked. State that a worker uses is never removed."
+)]
 pub struct Doctor {
+    /// Remove what workers kept of runs that are over, after showing it
+    #[arg(long, env = "CAIRN_REMOVE_OLD_STATE", value_parser = BoolishValueParser::new())]
+    remove_old_state: bool,
+    /// Remove what workers kept of other chains than the node's, too
+    #[arg(long, env = "CAIRN_OTHER_CHAINS", requires = "remove_old_state", value_parser = BoolishValueParser::new())]
+    other_chains: bool,
+    /// Remove without asking
+    #[arg(long, env = "CAIRN_YES", value_parser = BoolishValueParser::new())]
+    yes: bool,
+    #[command(flatten)]
+    node: NodeArgs,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -32,6 +51,8 @@ struct Findings {
     trains_on: String,
     /// What is missing, and how to get it.
     missing: Vec<String>,
+    /// What workers keep on the disk.
+    state: State,
 }
 
 /// Something found, or why not.
@@ -68,8 +89,12 @@ struct CardFound {
 
 impl Doctor {
     /// Looks, and says what it found.
-    pub fn run(self) -> Result<(), Failure> {
-        let findings = Findings::look();
+    pub async fn run(self) -> Result<(), Failure> {
+        let mut state = State::look(&self.node).await?;
+        if self.remove_old_state {
+            state.remove_old(self.yes, self.other_chains)?;
+        }
+        let findings = Findings::look(state);
         print(self.json.json, &findings, Findings::text)?;
         if findings.trains_on.is_empty() {
             return Err(Failure::new(
@@ -82,7 +107,7 @@ impl Doctor {
 }
 
 impl Findings {
-    fn look() -> Findings {
+    fn look(state: State) -> Findings {
         let mut missing = Vec::new();
         let cpu = Cpu::look(&mut missing);
         let mut found = |result: Result<String, cairn_trainer::cuda::CudaError>| match result {
@@ -118,6 +143,7 @@ impl Findings {
             kernel_cache: cache_directory().join("kernels"),
             trains_on,
             missing,
+            state,
         }
     }
 
@@ -163,7 +189,7 @@ impl Findings {
             lines.push("missing".into());
             lines.extend(self.missing.iter().map(|what| format!("  {what}")));
         }
-        lines.join("\n")
+        lines.join("\n") + "\n" + &self.state.text()
     }
 }
 

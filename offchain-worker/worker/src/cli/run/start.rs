@@ -1,0 +1,299 @@
+//! `cairn run start`: what is checked before a run goes on chain, and what is said of it.
+
+use std::path::PathBuf;
+
+use cairn_chain::{AccountId, Call, Client, Keypair, RunInfo, SubnetInfo};
+use cairn_primitives::{BlockNumber, Netuid, RunConfig, H256};
+use cairn_store::Store;
+use clap::Args;
+use serde::Serialize;
+
+use super::{
+    super::{
+        args::{parse_hash, JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
+        look::no_subnet,
+        print,
+    },
+    describe,
+};
+use crate::{error::Failure, roles::idle::waits_for, run_file::RunFile, shards};
+
+/// `cairn run start`.
+#[derive(Args, Debug)]
+pub struct Start {
+    /// The run's configuration
+    #[arg(long, env = "CAIRN_RUN_FILE", value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    store: StoreArg,
+    /// Root of the data set's manifest; needed if the file does not name it and the store has several
+    #[arg(long, env = "CAIRN_MANIFEST", value_name = "HASH", value_parser = parse_hash)]
+    manifest: Option<H256>,
+    /// Only check the configuration, its data and, if a node answers, the subnet; start nothing
+    #[arg(long, env = "CAIRN_CHECK", value_parser = clap::builder::BoolishValueParser::new())]
+    check: bool,
+    #[command(flatten)]
+    netuid: NetuidArg,
+    #[command(flatten)]
+    key: KeyArgs,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+#[derive(Serialize)]
+struct Started {
+    netuid: Netuid,
+    started: bool,
+    parameters: u64,
+    config: RunConfig,
+    chain: OnChain,
+}
+
+/// What the chain said before.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum OnChain {
+    /// The subnet takes the run.
+    Checked {
+        /// The block as of which.
+        block: BlockNumber,
+        /// The key that may start it.
+        owner: AccountId,
+        /// Whether the key that signs is the owner's; null if none was named.
+        owned: Option<bool>,
+        /// What the run's first round would wait for; null if for nothing.
+        waits_for: Option<String>,
+    },
+    /// Nobody was asked.
+    NotAsked {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Start {
+    /// Does it.
+    pub async fn run(self) -> Result<(), Failure> {
+        let netuid = self.netuid.netuid;
+        let signer = self.signer()?;
+        let store = Store::open(&self.store.store)?;
+        let file = RunFile::read(&self.file)?;
+        let client = self.connect().await?;
+        // What the chain says takes a moment; reading all of the data may take long.
+        let chain = match &client {
+            Ok(client) => on_chain(client, netuid, signer.as_ref()).await?,
+            Err(why) => OnChain::NotAsked { why: why.clone() },
+        };
+        let (config, weights) = file.resolve(&store, self.manifest).await?;
+        self.check_named_store(&config).await?;
+        if let (false, Ok(client), Some(signer)) = (self.check, &client, &signer) {
+            client
+                .submit(&Call::start_run(netuid, &config), signer)
+                .await?;
+        }
+        let started = Started {
+            netuid,
+            started: !self.check,
+            parameters: weights.len() as u64,
+            config,
+            chain,
+        };
+        print(self.json.json, &started, Started::text)
+    }
+
+    /// The key that signs. A check does not need one.
+    fn signer(&self) -> Result<Option<Keypair>, Failure> {
+        if self.check && !self.key.is_named() {
+            return Ok(None);
+        }
+        self.key.keypair().map(Some)
+    }
+
+    /// The node; for a check, a node that is down is no error, but said.
+    async fn connect(&self) -> Result<Result<Client, String>, Failure> {
+        match Client::connect(&self.node.node).await {
+            Ok(client) => {
+                if let Some(expected) = self.node.genesis {
+                    client.expect_genesis(expected)?;
+                }
+                Ok(Ok(client))
+            }
+            Err(error) if self.check && error.is_transient() => Ok(Err(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Workers read the data where the file says: it must be there as well.
+    async fn check_named_store(&self, config: &RunConfig) -> Result<(), Failure> {
+        let named = config.data.store.to_text();
+        if named.is_empty() || named == self.store.store {
+            return Ok(());
+        }
+        let read = async {
+            let store = Store::open(&named)?;
+            let manifest = shards::manifest(&store, config.data.manifest_root).await?;
+            shards::load(&store, &manifest).await.map(|_| ())
+        };
+        let doing = "[data] store, from which workers read";
+        read.await
+            .map_err(|error: Failure| Failure::during(doing, error))
+    }
+}
+
+/// Asks whether the run can be started now.
+async fn on_chain(
+    client: &Client,
+    netuid: Netuid,
+    signer: Option<&Keypair>,
+) -> Result<OnChain, Failure> {
+    let best = client.best().await?;
+    let view = client.at(best.hash);
+    let subnet = view.subnet(netuid).await?;
+    let subnet = subnet.ok_or_else(|| no_subnet(netuid))?;
+    let signer = signer.map(AccountId::of);
+    refuse(&subnet, view.run(netuid).await?.as_ref(), signer)?;
+    Ok(OnChain::Checked {
+        block: best.number,
+        owner: subnet.owner,
+        owned: signer.map(|signer| signer == subnet.owner),
+        waits_for: waits_for(&subnet, &view.members(netuid).await?),
+    })
+}
+
+/// Why the chain would not take a run there.
+fn refuse(
+    subnet: &SubnetInfo,
+    run: Option<&RunInfo>,
+    signer: Option<AccountId>,
+) -> Result<(), Failure> {
+    let netuid = subnet.netuid;
+    if let Some(from) = subnet.dissolves_from {
+        let what = format!("subnet {netuid} is being dissolved, from block {from} on");
+        return Err(Failure::new(what, "start the run on another subnet"));
+    }
+    if let Some(signer) = signer.filter(|signer| *signer != subnet.owner) {
+        let what = format!(
+            "subnet {netuid} is owned by {}, not by {signer}",
+            subnet.owner
+        );
+        return Err(Failure::new(what, "name the owner's wallet with --key"));
+    }
+    if let Some(run) = run {
+        let what = format!(
+            "subnet {netuid} has the run `{}` since block {}",
+            run.config.name.to_text(),
+            run.started_at
+        );
+        let remedy = format!("stop it first: `cairn run stop --netuid {netuid}`");
+        return Err(Failure::new(what, remedy));
+    }
+    Ok(())
+}
+
+impl Started {
+    fn text(&self) -> String {
+        let (name, netuid) = (self.config.name.to_text(), self.netuid);
+        let mut text = match (&self.chain, self.started) {
+            (_, true) => format!("run `{name}` started on subnet {netuid}\n"),
+            (OnChain::Checked { block, .. }, false) => {
+                format!("run `{name}` could be started on subnet {netuid}, as of block {block}\n")
+            }
+            (OnChain::NotAsked { why }, false) => format!(
+                "run `{name}` fits its data\n\
+                 the chain was NOT asked whether subnet {netuid} takes it: {why}\n"
+            ),
+        };
+        if let OnChain::Checked {
+            owner,
+            owned,
+            waits_for,
+            ..
+        } = &self.chain
+        {
+            if owned.is_none() {
+                text += &format!(
+                    "only its owner {owner} can; name the key with --key to have it checked\n"
+                );
+            }
+            text += &match waits_for {
+                Some(what) => format!("its first round waits for {what}\n"),
+                None => "its first round begins in the block after its start\n".into(),
+            };
+        }
+        text + &describe(&self.config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roles::testing::{a_run, a_subnet};
+
+    fn owner() -> AccountId {
+        a_subnet().owner
+    }
+
+    #[test]
+    fn a_subnet_of_ones_own_without_a_run_takes_one() {
+        assert!(refuse(&a_subnet(), None, Some(owner())).is_ok());
+        assert!(refuse(&a_subnet(), None, None).is_ok());
+    }
+
+    #[test]
+    fn what_the_chain_would_refuse_is_said_with_names() {
+        let dissolving = SubnetInfo {
+            dissolves_from: Some(77),
+            ..a_subnet()
+        };
+        let other = AccountId([1; 32]);
+        let cases = [
+            (
+                refuse(&dissolving, None, None),
+                "being dissolved, from block 77",
+            ),
+            (refuse(&a_subnet(), None, Some(other)), "is owned by"),
+            (
+                refuse(&a_subnet(), Some(&a_run()), None),
+                "has the run `test` since block 1",
+            ),
+        ];
+        for (refused, words) in cases {
+            let text = refused.unwrap_err().to_string();
+            assert!(text.contains("subnet 7") && text.contains(words), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_check_that_did_not_ask_the_chain_says_so() {
+        let started = |chain| Started {
+            netuid: 99,
+            started: false,
+            parameters: 1,
+            config: a_run().config,
+            chain,
+        };
+        let why = "no node answers".to_string();
+        let text = started(OnChain::NotAsked { why }).text();
+        assert!(
+            text.contains("NOT asked") && !text.contains("could be started"),
+            "{text}"
+        );
+        let checked = OnChain::Checked {
+            block: 5,
+            owner: owner(),
+            owned: None,
+            waits_for: Some("a miner".into()),
+        };
+        let text = started(checked).text();
+        assert!(
+            text.contains("could be started on subnet 99, as of block 5"),
+            "{text}"
+        );
+        assert!(
+            text.contains("only its owner") && text.contains("waits for a miner"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,362 @@
+//! What the settings of a run have to be, each said with its name, its value and its limit.
+//!
+//! The chain refuses what cannot be at all ([`RunConfig::check`]), with the name of an error. Here the same rules, and
+//! those between settings that would make a run which nobody wants, are sentences.
+
+use std::fmt::Display;
+
+use cairn_primitives::{Nano, RunConfig, MAX_MEMBERS};
+
+use crate::error::Failure;
+
+/// An error that names the first setting that cannot be.
+pub fn check(config: &RunConfig) -> Result<(), Failure> {
+    model(config)?;
+    inner(config)?;
+    schedule(config)?;
+    compression(config)?;
+    outer(config)?;
+    phases(config)?;
+    data(config)?;
+    // The chain's own word: what is said above is at least as strict.
+    config.check().map_err(|error| {
+        Failure::new(
+            format!("the chain would refuse this run: {error:?}"),
+            "chain-specs/run-tiny.toml shows settings that work",
+        )
+    })
+}
+
+/// `name` is `value`, and has to be `limit`.
+fn refuse(name: &str, value: impl Display, limit: impl Display) -> Result<(), Failure> {
+    Err(Failure::new(
+        format!("{name} is {value}"),
+        format!("it must be {limit}"),
+    ))
+}
+
+fn model(config: &RunConfig) -> Result<(), Failure> {
+    let m = &config.model;
+    for (name, value) in [
+        ("layers", u32::from(m.layers)),
+        ("d_model", m.d_model),
+        ("heads", m.heads.into()),
+        ("kv_heads", m.kv_heads.into()),
+        ("ffn", m.ffn),
+        ("vocabulary", m.vocabulary),
+        ("context", m.context),
+        ("rope_theta", m.rope_theta),
+    ] {
+        if value == 0 {
+            return refuse(
+                &format!("[model] {name}"),
+                0,
+                "at least 1: such a model is impossible",
+            );
+        }
+    }
+    let (width, heads) = (m.d_model, u32::from(m.heads));
+    if width % heads != 0 || (width / heads) % 2 != 0 {
+        let what = format!("a model with d_model {width} and {heads} heads is impossible");
+        let remedy = "in [model], heads must divide d_model into heads of an even width";
+        return Err(Failure::new(what, remedy));
+    }
+    if m.heads % m.kv_heads != 0 {
+        let what = format!(
+            "a model with {heads} heads and {} kv_heads is impossible",
+            m.kv_heads
+        );
+        return Err(Failure::new(what, "in [model], kv_heads must divide heads"));
+    }
+    Ok(())
+}
+
+fn inner(config: &RunConfig) -> Result<(), Failure> {
+    let i = &config.inner;
+    for (name, value) in [
+        ("steps", u32::from(i.steps)),
+        ("sequences", i.sequences.into()),
+        ("sequence_length", i.sequence_length),
+        ("total_steps", i.total_steps),
+    ] {
+        if value == 0 {
+            return refuse(&format!("[inner] {name}"), 0, "at least 1");
+        }
+    }
+    if i.sequence_length > config.model.context {
+        let limit = format!("at most the model's context, {}", config.model.context);
+        return refuse("[inner] sequence_length", i.sequence_length, limit);
+    }
+    for (name, value) in [
+        ("learning_rate", i.learning_rate),
+        ("epsilon", i.epsilon),
+        ("clip_norm", i.clip_norm),
+    ] {
+        if value == Nano(0) {
+            let limit = "above 0, at least 0.000000001";
+            return refuse(&format!("[inner] {name}"), value, limit);
+        }
+    }
+    for (name, value) in [
+        ("learning_rate", i.learning_rate),
+        ("final_rate", i.final_rate),
+        ("weight_decay", i.weight_decay),
+    ] {
+        if value > Nano::ONE {
+            return refuse(&format!("[inner] {name}"), value, "at most 1");
+        }
+    }
+    for (name, value) in [("beta1", i.beta1), ("beta2", i.beta2)] {
+        if value >= Nano::ONE {
+            return refuse(&format!("[inner] {name}"), value, "below 1");
+        }
+    }
+    Ok(())
+}
+
+/// The learning rate and the error feedback change along `total_steps`: what is to happen has to happen before.
+fn schedule(config: &RunConfig) -> Result<(), Failure> {
+    let (i, c) = (&config.inner, &config.compression);
+    if i.warmup_steps > i.total_steps {
+        let limit = format!(
+            "at most total_steps, {}: the learning rate would rise past the end of its schedule",
+            i.total_steps
+        );
+        return refuse("[inner] warmup_steps", i.warmup_steps, limit);
+    }
+    let changes = c
+        .final_error_decay
+        .is_some_and(|last| last != c.error_decay);
+    if changes && i.total_steps <= u32::from(i.steps) {
+        let what = format!(
+            "final_error_decay is never on its way: total_steps, {}, ends within the first round of {} steps",
+            i.total_steps, i.steps
+        );
+        let remedy = "raise [inner] total_steps, or leave [compression] final_error_decay out";
+        return Err(Failure::new(what, remedy));
+    }
+    Ok(())
+}
+
+fn compression(config: &RunConfig) -> Result<(), Failure> {
+    let c = &config.compression;
+    if !(1..=4_096).contains(&c.kept_per_block) {
+        return refuse(
+            "[compression] kept_per_block",
+            c.kept_per_block,
+            "within 1..=4096",
+        );
+    }
+    let last = c.final_error_decay.unwrap_or_default();
+    for (name, value) in [("error_decay", c.error_decay), ("final_error_decay", last)] {
+        if value > Nano::ONE {
+            return refuse(&format!("[compression] {name}"), value, "at most 1");
+        }
+    }
+    Ok(())
+}
+
+fn outer(config: &RunConfig) -> Result<(), Failure> {
+    let o = &config.outer;
+    if o.learning_rate == Nano(0) {
+        return refuse("[outer] learning_rate", 0, "above 0");
+    }
+    if o.rho > Nano::ONE {
+        return refuse("[outer] rho", o.rho, "at most 1");
+    }
+    Ok(())
+}
+
+fn phases(config: &RunConfig) -> Result<(), Failure> {
+    let p = &config.phases;
+    for (name, value) in [
+        ("train", p.train),
+        ("reveal", p.reveal),
+        ("attest", p.attest),
+    ] {
+        if value == 0 {
+            let limit = "at least 1: a phase without blocks is none";
+            return refuse(&format!("[phases] {name}"), 0, limit);
+        }
+    }
+    let whole = [p.train, p.reveal, p.attest]
+        .map(u64::from)
+        .iter()
+        .sum::<u64>();
+    if whole > u64::from(u32::MAX) {
+        let limit = format!("at most {}: a round would never end", u32::MAX);
+        return refuse("a round of [phases]", format!("{whole} blocks long"), limit);
+    }
+    Ok(())
+}
+
+fn data(config: &RunConfig) -> Result<(), Failure> {
+    if config.max_contributors == 0 || u32::from(config.max_contributors) > MAX_MEMBERS {
+        let limit = format!("within 1..={MAX_MEMBERS}");
+        return refuse("max_contributors", config.max_contributors, limit);
+    }
+    let (there, needed) = (config.data.windows, config.windows_per_miner());
+    if there < needed {
+        return Err(Failure::new(
+            format!("{there} windows of data are too few"),
+            format!(
+                "one miner takes {needed} in a round: prepare more data, or lower steps or sequences"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::{
+        CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, OuterStep,
+        Phases, Text, H256,
+    };
+
+    fn config() -> RunConfig {
+        RunConfig {
+            name: Text::default(),
+            model: ModelShape {
+                layers: 1,
+                d_model: 16,
+                heads: 2,
+                kv_heads: 1,
+                ffn: 32,
+                vocabulary: 32,
+                context: 16,
+                rope_theta: 10_000,
+                tied_embeddings: true,
+            },
+            initial_weights: InitialWeights::Seed(1),
+            initial_root: H256::zero(),
+            data: DataSet {
+                manifest_root: H256::zero(),
+                tokenizer_root: H256::zero(),
+                store: Text::default(),
+                windows: 100,
+            },
+            inner: InnerOptimizer {
+                steps: 5,
+                sequences: 2,
+                sequence_length: 16,
+                learning_rate: Nano(3_000_000),
+                final_rate: Nano(100_000_000),
+                warmup_steps: 10,
+                total_steps: 100,
+                beta1: Nano(900_000_000),
+                beta2: Nano(950_000_000),
+                epsilon: Nano(1),
+                weight_decay: Nano(0),
+                clip_norm: Nano::ONE,
+            },
+            compression: CompressionSchedule {
+                kept_per_block: 64,
+                error_decay: Nano(500_000_000),
+                final_error_decay: Some(Nano(950_000_000)),
+            },
+            outer: OuterStep {
+                learning_rate: Nano::ONE,
+                rho: Nano::ONE,
+            },
+            phases: Phases {
+                train: 3,
+                reveal: 1,
+                attest: 1,
+            },
+            max_contributors: 16,
+        }
+    }
+
+    type Change = fn(&mut RunConfig);
+
+    #[test]
+    fn each_setting_is_refused_by_its_name_with_its_limit() {
+        assert!(check(&config()).is_ok());
+        let cases: &[(Change, &str)] = &[
+            (
+                |c| c.model.layers = 0,
+                "[model] layers is 0; it must be at least 1",
+            ),
+            (|c| c.model.rope_theta = 0, "rope_theta is 0"),
+            (|c| c.model.heads = 3, "3 heads is impossible"),
+            (|c| c.model.d_model = 6, "even width"),
+            (|c| c.model.kv_heads = 3, "kv_heads must divide"),
+            (|c| c.inner.steps = 0, "[inner] steps is 0"),
+            (|c| c.inner.total_steps = 0, "total_steps is 0"),
+            (
+                |c| c.inner.sequence_length = 17,
+                "at most the model's context, 16",
+            ),
+            (
+                |c| c.inner.epsilon = Nano(0),
+                "epsilon is 0; it must be above 0",
+            ),
+            (|c| c.inner.clip_norm = Nano(0), "clip_norm is 0"),
+            (
+                |c| c.inner.learning_rate = Nano(1_000_000_001),
+                "learning_rate is 1.000000001",
+            ),
+            (
+                |c| c.inner.final_rate = Nano(2_000_000_000),
+                "final_rate is 2; it must be at most 1",
+            ),
+            (
+                |c| c.inner.weight_decay = Nano(2_000_000_000),
+                "weight_decay is 2",
+            ),
+            (
+                |c| c.inner.beta1 = Nano::ONE,
+                "beta1 is 1; it must be below 1",
+            ),
+            (|c| c.inner.beta2 = Nano::ONE, "beta2 is 1"),
+            (
+                |c| c.inner.warmup_steps = 101,
+                "warmup_steps is 101; it must be at most total_steps, 100",
+            ),
+            (
+                |c| (c.inner.warmup_steps, c.inner.total_steps) = (5, 5),
+                "final_error_decay is never on its way",
+            ),
+            (|c| c.compression.kept_per_block = 4_097, "within 1..=4096"),
+            (
+                |c| c.compression.error_decay = Nano(1_000_000_001),
+                "error_decay is 1.000000001",
+            ),
+            (
+                |c| c.compression.final_error_decay = Some(Nano(2_000_000_000)),
+                "final_error_decay is 2",
+            ),
+            (
+                |c| c.outer.learning_rate = Nano(0),
+                "[outer] learning_rate is 0",
+            ),
+            (|c| c.outer.rho = Nano(1_000_000_001), "rho is 1.000000001"),
+            (
+                |c| c.phases.reveal = 0,
+                "[phases] reveal is 0; it must be at least 1",
+            ),
+            (|c| c.phases.train = u32::MAX, "a round would never end"),
+            (|c| c.max_contributors = 0, "max_contributors is 0"),
+            (|c| c.max_contributors = 257, "within 1..=256"),
+            (|c| c.data.windows = 9, "9 windows of data are too few"),
+        ];
+        for (change, words) in cases {
+            let mut config = config();
+            change(&mut config);
+            let text = check(&config).unwrap_err().to_string();
+            assert!(text.contains(words), "`{words}` is not in: {text}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_of_one_round_may_have_a_decay_that_stays() {
+        let mut config = config();
+        (config.inner.warmup_steps, config.inner.total_steps) = (5, 5);
+        config.compression.final_error_decay = Some(config.compression.error_decay);
+        assert!(check(&config).is_ok());
+        config.compression.final_error_decay = None;
+        assert!(check(&config).is_ok());
+    }
+}
