@@ -1,6 +1,10 @@
 //! The whole network, end to end: a node, three miners, two validators and a cheat train a small model on
 //! real text, while a miner is killed, the node is restarted and a miner comes late.
 
+#[path = "pages/shape.rs"]
+#[allow(dead_code)] // the pages' own test needs more of it
+mod shape;
+
 use std::{
     collections::BTreeSet,
     io::{BufRead, BufReader},
@@ -138,6 +142,7 @@ fn a_network_trains_pays_and_survives() {
 
     let report: Report =
         serde_json::from_slice(&std::fs::read(&json).expect("written")).expect("a report");
+    what_the_readme_shows_was_printed(&told);
     rounds_settled(&report);
     let exported = exported.expect("round 2 was shown");
     assert_eq!(exported["round"], 1);
@@ -201,6 +206,17 @@ fn stopped_after(word: &str) {
     std::io::Read::read_to_string(&mut errors, &mut said).expect("UTF-8");
     assert!(said.contains("stopped"), "{said}");
     nothing_is_left(&kept);
+}
+
+/// README.md shows the output of a devnet: numbers may differ, and the rest may not.
+fn what_the_readme_shows_was_printed(told: &str) {
+    let page = include_str!("../../../README.md");
+    let shown = page.split("```text\n").nth(1).expect("an output");
+    let shown = shown.split("```").next().unwrap_or_default();
+    assert!(shown.contains("held-out loss"), "{shown}");
+    if let Err(missing) = shape::lines_are_in(shown, told) {
+        panic!("{missing} in\n{told}");
+    }
 }
 
 /// What a curious person asks while it runs, and what is refused.
