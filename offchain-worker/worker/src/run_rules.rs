@@ -13,11 +13,11 @@ use crate::error::Failure;
 pub fn check(config: &RunConfig) -> Result<(), Failure> {
     model(config)?;
     inner(config)?;
-    schedule(config)?;
     compression(config)?;
     outer(config)?;
     phases(config)?;
     data(config)?;
+    schedule(config)?;
     // The chain's own word: what is said above is at least as strict.
     config.check().map_err(|error| {
         Failure::new(

@@ -217,7 +217,11 @@ fn run_configurations_that_cannot_be_are_refused() {
         "layers = 4\nlayres = 5",
         &["layres", "line", "run-tiny.toml"],
     );
-    place.check("heads = 4", "heads = 5", &["heads", "d_model", "impossible"]);
+    place.check(
+        "heads = 4",
+        "heads = 5",
+        &["heads", "d_model", "impossible"],
+    );
     place.check("d_model = 128", "d_model = 0", &["d_model", "impossible"]);
     place.check(
         "learning_rate = 0.003",
