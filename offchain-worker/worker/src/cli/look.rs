@@ -198,8 +198,12 @@ impl Seen {
         text += &self.weights_text();
         if self.members.is_empty() {
             let netuid = self.subnet.netuid;
-            text +=
-                &format!("members  none; `cairn subnet register --netuid {netuid}` makes one\n");
+            text += &match self.subnet.dissolves_from {
+                Some(_) => "members  none\n".into(),
+                None => {
+                    format!("members  none; `cairn subnet register --netuid {netuid}` makes one\n")
+                }
+            };
             return text;
         }
         text = text + "\n" + &members(&self.members);
@@ -413,7 +417,10 @@ mod tests {
             text.contains("being dissolved") && text.contains("from block 4,000 on"),
             "{text}"
         );
-        assert!(!text.contains("starts one"), "{text}");
+        assert!(
+            !text.contains("starts one") && !text.contains("register"),
+            "{text}"
+        );
         let error = no_run(&seen.subnet).to_string();
         assert!(
             error.contains("being dissolved") && !error.contains("starts one"),

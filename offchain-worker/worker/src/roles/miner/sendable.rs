@@ -99,7 +99,9 @@ fn encode_selected(
     header: Header,
 ) -> Result<Vec<u8>, RoleError> {
     let broken = |error: &dyn std::fmt::Display| {
-        RoleError::Broken(format!("the GPU selected values that cannot be sent: {error}"))
+        RoleError::Broken(format!(
+            "the GPU selected values that cannot be sent: {error}"
+        ))
     };
     let kept = compression.kept_per_block;
     let tensors = layout
