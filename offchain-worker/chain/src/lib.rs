@@ -40,9 +40,11 @@ mod client;
 mod connection;
 mod dispatch;
 mod error;
+mod fees;
 mod keys;
 mod patience;
 mod runtime;
+mod stored;
 mod submit;
 mod view;
 
@@ -55,6 +57,7 @@ pub use dispatch::{DispatchError, Event};
 pub use error::ChainError;
 pub use keys::{keypair, mnemonic};
 pub use patience::Patience;
+pub use stored::{Bond, Take};
 pub use submit::Included;
 pub use subxt_signer::sr25519::Keypair;
 pub use view::{

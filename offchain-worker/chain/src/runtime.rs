@@ -100,6 +100,12 @@ impl Runtime {
         }
     }
 
+    /// SCALE of a pallet's constant.
+    pub fn constant(&self, pallet: &str, name: &str) -> Option<&[u8]> {
+        let pallet = self.metadata.pallet_by_name(pallet)?;
+        Some(pallet.constant_by_name(name)?.value())
+    }
+
     /// Signs a call, to be valid for [`MORTALITY`] blocks after `anchor`.
     pub fn sign(
         &self,

@@ -155,6 +155,16 @@ impl Client {
         })
     }
 
+    /// A call as it would be sent now, and the best block.
+    pub(crate) async fn signed(
+        &self,
+        call: &Call,
+        signer: &Keypair,
+    ) -> Result<(Vec<u8>, H256), ChainError> {
+        let signed = self.sign(call, signer).await?;
+        Ok((signed.bytes, signed.best))
+    }
+
     /// Offers a transaction to the node until it has it or has turned it away. Also gives the number of the
     /// session in which that was.
     async fn offer(&self, signed: &Signed<'_>) -> Result<(Next, u64), ChainError> {

@@ -311,7 +311,7 @@ impl View {
     }
 
     /// Reads an answer; bytes that are left over mean that it is another type's.
-    fn read<T: Decode>(&self, what: &str, bytes: &[u8]) -> Result<T, ChainError> {
+    pub(crate) fn read<T: Decode>(&self, what: &str, bytes: &[u8]) -> Result<T, ChainError> {
         T::decode_all(&mut &*bytes).map_err(|error| self.connection.malformed(what, error))
     }
 
