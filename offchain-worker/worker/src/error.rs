@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::printable::printable;
+
 /// One line: what happened, to what, and what to do about it.
 ///
 /// Any error of the crates below becomes one; theirs already say what to do. It is no
@@ -33,9 +35,9 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-/// The text with every run of white space made one space.
+/// The text with every run of white space made one space: what others wrote in it stays on the line.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    printable(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 #[cfg(test)]
@@ -46,5 +48,12 @@ mod tests {
     fn a_failure_is_one_line() {
         let failure = Failure::new("the node\nis gone", "start it");
         assert_eq!(failure.to_string(), "the node is gone; start it");
+    }
+
+    #[test]
+    fn what_others_wrote_does_nothing_to_a_terminal() {
+        let failure = Failure::new("no run `evil\u{1b}[31m\u{202e}\nrow`", "look");
+        let shown = "no run `evil\\u{1b}[31m\\u{202e} row`; look";
+        assert_eq!(failure.to_string(), shown);
     }
 }

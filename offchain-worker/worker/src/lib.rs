@@ -10,6 +10,8 @@
 //! adds up, `cairn-store` keeps files, `cairn-chain` talks to a node. This crate is where they meet clocks,
 //! processes and people.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod amount;
 pub mod checked;
 pub mod cli;
@@ -17,6 +19,9 @@ pub mod data;
 pub mod devnet;
 pub mod error;
 pub mod follower;
+pub mod new_file;
+pub mod output;
+pub mod printable;
 pub mod process;
 pub mod progress;
 pub mod roles;

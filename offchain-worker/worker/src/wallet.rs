@@ -11,6 +11,7 @@ use std::{
 
 use cairn_chain::Keypair;
 use serde::{Deserialize, Serialize};
+use subxt_signer::bip39::{self, Mnemonic};
 
 use crate::error::Failure;
 
@@ -51,21 +52,28 @@ impl Wallets {
         Ok((keypair, phrase))
     }
 
-    /// Makes a wallet from its phrase.
-    pub fn restore(&self, name: &str, phrase: &str) -> Result<Keypair, Failure> {
-        // a development key or a derived one is no phrase that a wallet was made with
-        let is_phrase = phrase.split(' ').count() >= 12 && !phrase.contains('/');
-        let keypair = is_phrase
-            .then(|| cairn_chain::keypair(phrase).ok())
-            .flatten()
-            .ok_or_else(|| {
-                Failure::new(
-                    "this is not a wallet's phrase",
-                    "give the twelve words that `cairn wallet new` printed, in their order",
-                )
-            })?;
-        self.write(name, phrase)?;
+    /// Makes a wallet from its phrase, as somebody typed or pasted it.
+    pub fn restore(&self, name: &str, text: &str) -> Result<Keypair, Failure> {
+        let phrase = phrase(text).map_err(|why| {
+            Failure::new(
+                format!("this is not a wallet's phrase: {why}"),
+                "give the 12 to 24 words of the phrase, in their order and nothing else",
+            )
+        })?;
+        let keypair = cairn_chain::keypair(&phrase)?;
+        self.write(name, &phrase)?;
         Ok(keypair)
+    }
+
+    /// Takes back a wallet that was just made and whose phrase nobody saw.
+    pub fn discard(&self, name: &str) -> Result<(), Failure> {
+        let path = self.path(name)?;
+        std::fs::remove_file(&path).map_err(|error| {
+            Failure::new(
+                format!("cannot remove {}: {error}", path.display()),
+                "it is a wallet whose phrase nobody saw; remove it yourself",
+            )
+        })
     }
 
     fn write(&self, name: &str, phrase: &str) -> Result<(), Failure> {
@@ -96,19 +104,28 @@ impl Wallets {
                 "make the wallet directory writable, or name another one with --wallet-dir",
             ),
         })?;
-        file.write_all(content.as_bytes())?;
-        file.sync_all()?;
-        Ok(())
+        let written = file
+            .write_all(content.as_bytes())
+            .and_then(|()| file.sync_all());
+        written.map_err(|error| {
+            // Half a key is none.
+            let _ = std::fs::remove_file(&path);
+            Failure::new(
+                format!("cannot write {}: {error}", path.display()),
+                "free some space, or name another directory with --wallet-dir",
+            )
+        })
     }
 
     /// The key of a wallet. A file that others can read is refused: its key is no secret any more.
     pub fn open(&self, name: &str) -> Result<Keypair, Failure> {
         let path = self.path(name)?;
-        let metadata = std::fs::metadata(&path).map_err(|_| {
-            Failure::new(
+        let metadata = std::fs::metadata(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => Failure::new(
                 format!("no wallet `{name}` in {}", self.directory.display()),
                 format!("make it with `cairn wallet new {name}`, or name its directory with --wallet-dir"),
-            )
+            ),
+            _ => self.unreadable(&path, &error),
         })?;
         if metadata.permissions().mode() & 0o077 != 0 {
             let what = format!("others can read {}", path.display());
@@ -117,7 +134,8 @@ impl Wallets {
                 format!("run `chmod 600 {}`", path.display()),
             ));
         }
-        let content = std::fs::read_to_string(&path)?;
+        let content =
+            std::fs::read_to_string(&path).map_err(|error| self.unreadable(&path, &error))?;
         // The parser's own message would quote the line, and the line is the secret.
         let file: KeyFile = toml::from_str(&content).map_err(|_| {
             Failure::new(
@@ -133,29 +151,47 @@ impl Wallets {
         })
     }
 
-    /// Names of all wallets, in order.
-    pub fn names(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.directory)
-            .into_iter()
-            .flatten()
-            .flatten();
-        let mut names: Vec<String> = entries
-            .filter_map(|entry| {
-                entry
-                    .file_name()
-                    .to_str()?
-                    .strip_suffix(".toml")
-                    .map(String::from)
-            })
-            .collect();
+    /// Names of all wallets, in order; none if there is no directory yet.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn names(&self) -> Result<Vec<String>, Failure> {
+        let cannot = |error: std::io::Error| self.unreadable(&self.directory, &error);
+        let entries = match std::fs::read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(cannot)?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let file = entry.map_err(cannot)?.file_name();
+            let name = file.to_str().and_then(|name| name.strip_suffix(".toml"));
+            names.extend(name.filter(|name| is_name(name)).map(String::from));
+        }
         names.sort();
-        names
+        Ok(names)
+    }
+
+    /// Whether there is a wallet of this name, or nobody may know.
+    pub fn has(&self, name: &str) -> bool {
+        let Ok(path) = self.path(name) else {
+            return false;
+        };
+        match std::fs::metadata(path) {
+            Ok(_) => true,
+            Err(error) => error.kind() == ErrorKind::PermissionDenied,
+        }
+    }
+
+    fn unreadable(&self, path: &Path, error: &std::io::Error) -> Failure {
+        Failure::new(
+            format!("cannot read {}: {error}", path.display()),
+            "make it readable for yourself, or name another directory with --wallet-dir",
+        )
     }
 
     /// Where a wallet's key file is.
     pub fn path(&self, name: &str) -> Result<PathBuf, Failure> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        if !is_name(name) {
             let what = format!("`{name}` cannot name a wallet");
             return Err(Failure::new(what, "use up to 64 letters, digits, - and _"));
         }
@@ -165,6 +201,47 @@ impl Wallets {
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+}
+
+/// Whether a wallet can have this name.
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    (1..=64).contains(&name.len()) && name.chars().all(plain)
+}
+
+/// The phrase in what somebody typed or pasted: words over any number of lines, in capitals or not. What is
+/// wrong with it never repeats any of it.
+fn phrase(text: &str) -> Result<String, String> {
+    let text = text.trim_start_matches('\u{feff}').to_lowercase();
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() {
+        return Err("it is empty".into());
+    }
+    let hex = |word: &str| word.len() >= 32 && word.chars().all(|c| c.is_ascii_hexdigit());
+    if words.iter().any(|word| hex(word.trim_start_matches("0x"))) {
+        return Err("it has a number in hexadecimal, which may be a seed and is no phrase".into());
+    }
+    if text.contains('/') {
+        return Err("it has a / in it, as derived and development keys have".into());
+    }
+    if ![12, 15, 18, 21, 24].contains(&words.len()) {
+        return Err(format!(
+            "it has {} words, and a phrase has 12, 15, 18, 21 or 24",
+            words.len()
+        ));
+    }
+    let phrase = words.join(" ");
+    match Mnemonic::parse(&phrase) {
+        Ok(_) => Ok(phrase),
+        Err(bip39::Error::UnknownWord(at)) => Err(format!(
+            "word {} is not on the list of words (BIP-39)",
+            at.saturating_add(1)
+        )),
+        Err(bip39::Error::InvalidChecksum) => {
+            Err("its checksum is wrong: a word is another one, or they are in another order".into())
+        }
+        Err(_) => Err("its words are not of one list (BIP-39)".into()),
     }
 }
 
@@ -190,7 +267,10 @@ mod tests {
         assert_eq!(address(&wallets.open("miner-1").unwrap()), address(&made));
         assert_eq!(address(&keypair(&phrase).unwrap()), address(&made));
         assert_eq!(phrase.split(' ').count(), 12);
-        assert_eq!(wallets.names(), ["miner-1"]);
+        assert_eq!(wallets.names().unwrap(), ["miner-1"]);
+        assert!(wallets.has("miner-1") && !wallets.has("miner-2") && !wallets.has("../x"));
+        wallets.discard("miner-1").unwrap();
+        assert!(wallets.names().unwrap().is_empty());
     }
 
     #[test]
@@ -204,9 +284,97 @@ mod tests {
         let wrong = phrase.replacen(' ', " zebra ", 1);
         for phrase in ["", "//Alice", "twelve words", &wrong] {
             let error = wallets.restore("c", phrase).err().unwrap().to_string();
-            assert!(error.contains("twelve words"), "{error}");
+            assert!(error.contains("12 to 24 words"), "{error}");
             assert!(wallets.open("c").is_err());
         }
+    }
+
+    /// The phrase of 24 words for an entropy of zeros, of which the first twelve are no phrase, and the first
+    /// for another entropy, of which they are.
+    fn long_phrases() -> [String; 2] {
+        let zeros = cairn_chain::mnemonic(&[0; 32]).unwrap();
+        let found = (0u32..).find_map(|number| {
+            let mut entropy = [0; 32];
+            entropy[..4].copy_from_slice(&number.to_le_bytes());
+            let long = cairn_chain::mnemonic(&entropy).ok()?;
+            let first: Vec<&str> = long.split(' ').take(12).collect();
+            keypair(&first.join(" ")).ok().map(|_| long)
+        });
+        [zeros, found.unwrap()]
+    }
+
+    #[test]
+    fn all_words_of_a_pasted_phrase_count() {
+        for (number, phrase) in long_phrases().iter().enumerate() {
+            let (_directory, wallets) = wallets();
+            let whole = address(&keypair(phrase).unwrap());
+            let words: Vec<&str> = phrase.split(' ').collect();
+            let two_lines = format!("{}\n{}\n", words[..12].join(" "), words[12..].join(" "));
+            for (form, text) in [
+                two_lines.clone(),
+                two_lines.replace('\n', "\r\n"),
+                format!("\u{feff}  {}\t\n\n", phrase.to_uppercase()),
+                words.join("\n"),
+                phrase.replace(' ', "  \u{a0}"),
+            ]
+            .iter()
+            .enumerate()
+            {
+                let name = format!("w{number}-{form}");
+                let restored = wallets.restore(&name, text).unwrap();
+                assert_eq!(address(&restored), whole);
+                assert_eq!(address(&wallets.open(&name).unwrap()), whole);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_phrase_is_refused_by_name_and_never_repeated() {
+        let (_directory, wallets) = wallets();
+        let phrase = cairn_chain::mnemonic(&[7; 16]).unwrap();
+        let words: Vec<&str> = phrase.split(' ').collect();
+        let (mut swapped, mut mistyped) = (words.clone(), words);
+        swapped.swap(0, 11);
+        mistyped[1] = "zzzz";
+        let seed = "e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
+        for (text, why) in [
+            (String::new(), "empty"),
+            (" \r\n\t ".into(), "empty"),
+            (format!("{phrase} zebra"), "13 words"),
+            (format!("{phrase}\n{phrase}"), "checksum"),
+            (mistyped.join(" "), "word 2"),
+            (swapped.join(" "), "checksum"),
+            (format!("0x{seed}"), "hexadecimal"),
+            (seed.to_uppercase(), "hexadecimal"),
+            (format!("{phrase}\n0x{seed}"), "hexadecimal"),
+            (format!("{phrase}//hard"), "/"),
+            (phrase.replace(' ', ","), "1 words"),
+            (phrase.replace(' ', ", "), "word 1"),
+        ] {
+            let error = wallets.restore("x", &text).err().expect(why).to_string();
+            assert!(error.contains(why), "{error}");
+            for secret in text.split_whitespace().filter(|word| word.len() > 3) {
+                assert!(!error.contains(secret), "{error}");
+            }
+            assert!(!wallets.has("x"));
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_an_error_and_none_is_no_wallets() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Wallets::at(file.clone()).names().unwrap_err().to_string();
+        assert!(
+            error.contains("cannot read") && error.contains("file"),
+            "{error}"
+        );
+        assert!(Wallets::at(file).open("a").is_err());
+        assert!(Wallets::at(directory.path().join("none"))
+            .names()
+            .unwrap()
+            .is_empty());
     }
 
     #[test]

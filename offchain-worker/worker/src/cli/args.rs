@@ -1,10 +1,10 @@
 //! Options that several commands share.
 
-use std::path::PathBuf;
+use std::{cmp::Ordering, path::PathBuf};
 
 use cairn_chain::{AccountId, Client, Keypair};
 use cairn_primitives::{Netuid, H256};
-use clap::Args;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use crate::{error::Failure, wallet::Wallets};
 
@@ -72,38 +72,98 @@ impl WalletDirArg {
 }
 
 /// Whose key signs.
-#[derive(Args, Clone)]
+#[derive(Clone)]
 pub struct KeyArgs {
+    signer: Signer,
+    directory: WalletDirArg,
+}
+
+/// Where the key comes from.
+#[derive(Clone)]
+enum Signer {
+    Wallet(String),
+    Suri(String),
+    /// Nothing is said.
+    None,
+    /// Both are said in the same place.
+    Both,
+}
+
+/// Whose key signs, as it is written.
+#[derive(Args)]
+struct WrittenKey {
     /// Name of the wallet that signs
     #[arg(long, env = "CAIRN_KEY", value_name = "WALLET")]
-    pub key: Option<String>,
+    key: Option<String>,
 
     /// A development key such as //Alice instead of a wallet; never use it for real money
     #[arg(long, env = "CAIRN_SURI", hide_env_values = true, value_name = "URI")]
-    pub suri: Option<String>,
+    suri: Option<String>,
 
     /// Where wallets are.
     #[command(flatten)]
-    pub directory: WalletDirArg,
+    directory: WalletDirArg,
+}
+
+impl Args for KeyArgs {
+    fn augment_args(command: Command) -> Command {
+        WrittenKey::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        WrittenKey::augment_args_for_update(command)
+    }
+}
+
+impl FromArgMatches for KeyArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<KeyArgs, clap::Error> {
+        KeyArgs::from_arg_matches_mut(&mut matches.clone())
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<KeyArgs, clap::Error> {
+        // A flag beats a variable, and a variable the settings file, whichever of the two options it is of.
+        let of_key = matches.value_source("key");
+        let of_suri = matches.value_source("suri");
+        let written = WrittenKey::from_arg_matches_mut(matches)?;
+        let signer = match (written.key, written.suri) {
+            (Some(name), None) => Signer::Wallet(name),
+            (None, Some(suri)) => Signer::Suri(suri),
+            (None, None) => Signer::None,
+            (Some(name), Some(suri)) => match of_key.cmp(&of_suri) {
+                Ordering::Greater => Signer::Wallet(name),
+                Ordering::Less => Signer::Suri(suri),
+                Ordering::Equal => Signer::Both,
+            },
+        };
+        Ok(KeyArgs {
+            signer,
+            directory: written.directory,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = KeyArgs::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 impl KeyArgs {
     /// Whether a key was named.
     pub fn is_named(&self) -> bool {
-        self.key.is_some() || self.suri.is_some()
+        !matches!(self.signer, Signer::None)
     }
 
     /// The key that signs.
     pub fn keypair(&self) -> Result<Keypair, Failure> {
-        match (&self.suri, &self.key) {
-            (Some(suri), None) => Ok(cairn_chain::keypair(suri)?),
-            (None, Some(name)) => self.directory.wallets().open(name),
-            (None, None) => Err(Failure::new(
+        match &self.signer {
+            Signer::Suri(suri) => Ok(cairn_chain::keypair(suri)?),
+            Signer::Wallet(name) => self.directory.wallets().open(name),
+            Signer::None => Err(Failure::new(
                 "no key to sign with",
                 "name a wallet with --key, or a development key with --suri //Alice",
             )),
-            (Some(_), Some(_)) => Err(Failure::new(
-                "both --key and --suri are given",
+            Signer::Both => Err(Failure::new(
+                "both a wallet (--key or CAIRN_KEY) and a key (--suri or CAIRN_SURI) are given",
                 "leave one of them out",
             )),
         }
@@ -114,26 +174,36 @@ impl KeyArgs {
         if text.starts_with("//") {
             return Ok(AccountId::of(&cairn_chain::keypair(text)?));
         }
+        let address = match text.parse() {
+            Ok(account) => return Ok(account),
+            Err(error) => error,
+        };
         let wallets = self.directory.wallets();
-        if wallets.names().iter().any(|name| name == text) {
+        if wallets.has(text) {
             return Ok(AccountId::of(&wallets.open(text)?));
         }
-        text.parse().map_err(|_| {
-            Failure::new(
-                format!(
-                    "`{text}` is neither an address nor a wallet in {}",
-                    wallets.directory().display()
-                ),
-                "give an address that begins with 5, or a name that `cairn wallet show` lists",
-            )
-        })
+        // What is nearly an address is one that was mistyped, or another network's.
+        if text.len() > 40 {
+            return Err(address.into());
+        }
+        Err(Failure::new(
+            format!(
+                "`{text}` is neither an address nor a wallet in {}",
+                wallets.directory().display()
+            ),
+            "give an address that begins with 5, or a name that `cairn wallet show` lists",
+        ))
     }
 }
 
 impl std::fmt::Debug for KeyArgs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let key = match &self.signer {
+            Signer::Wallet(name) => Some(name),
+            _ => None,
+        };
         f.debug_struct("KeyArgs")
-            .field("key", &self.key)
+            .field("key", &key)
             .finish_non_exhaustive()
     }
 }
@@ -153,4 +223,34 @@ pub fn parse_hash(text: &str) -> Result<H256, String> {
     hex::decode_to_slice(digits, &mut hash)
         .map_err(|_| format!("`{text}` is not a hash: 0x and 64 hexadecimal digits"))?;
     Ok(H256(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{builder::Resettable, Arg};
+
+    /// Who signs for a command line, with `default` of an option in the settings file.
+    fn signer(line: &str, default: Option<(&'static str, &'static str)>) -> Signer {
+        let mut command = KeyArgs::augment_args(Command::new("x"));
+        // Variables of the surroundings are no part of this.
+        command = command.mut_args(|argument| argument.env(Resettable::Reset));
+        if let Some((id, value)) = default {
+            command = command.mut_arg(id, |argument: Arg| argument.default_value(value));
+        }
+        let matches = command.get_matches_from(line.split(' '));
+        KeyArgs::from_arg_matches(&matches).unwrap().signer
+    }
+
+    #[test]
+    fn a_flag_beats_what_is_set_elsewhere() {
+        let wallet = signer("x --key a", Some(("suri", "//Alice")));
+        assert!(matches!(wallet, Signer::Wallet(name) if name == "a"));
+        let suri = signer("x --suri //Bob", Some(("key", "a")));
+        assert!(matches!(suri, Signer::Suri(suri) if suri == "//Bob"));
+        assert!(matches!(signer("x", Some(("key", "a"))), Signer::Wallet(_)));
+        let both = signer("x --key a --suri //Bob", None);
+        assert!(matches!(both, Signer::Both));
+        assert!(matches!(signer("x", None), Signer::None));
+    }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -22,7 +22,14 @@ use super::{
     args::{parse_hash, JsonArg, NetuidArg},
     print,
 };
-use crate::{amount::thousands, error::Failure, table::table};
+use crate::{
+    amount::thousands,
+    error::Failure,
+    new_file::{at as unwritten, NewFile},
+    output,
+    printable::printable,
+    table::table,
+};
 
 /// Elements that are compressed at a time, about.
 const PIECE: usize = 1 << 22;
@@ -209,39 +216,25 @@ fn compression(density: &DensityArg, error_decay: f64) -> Result<Compression, Fa
     })
 }
 
-/// A file that gets its name when it is complete, so that a failure leaves what was there before.
-struct NewFile {
-    part: PathBuf,
-    name: PathBuf,
-    sink: BufWriter<File>,
+/// Writes values as raw `f32`.
+fn write_f32(file: &mut NewFile, name: &Path, values: &[f32]) -> Result<(), Failure> {
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    file.write_all(&bytes)
+        .map_err(|error| unwritten(name, &error))
 }
 
-impl NewFile {
-    fn create(name: &Path) -> Result<NewFile, Failure> {
-        let mut part = name.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let sink = BufWriter::new(File::create(&part).map_err(at(&part))?);
-        let name = name.to_owned();
-        Ok(NewFile { part, name, sink })
+/// Prints what was written, unless the file itself went to standard output: then it is said beside it.
+fn written<T: Serialize>(
+    aside: bool,
+    json: bool,
+    facts: &T,
+    people: impl FnOnce(&T) -> String,
+) -> Result<(), Failure> {
+    if aside {
+        output::say(&people(facts));
+        return Ok(());
     }
-
-    fn write_f32(&mut self, values: &[f32]) -> Result<(), Failure> {
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.sink.write_all(&bytes).map_err(at(&self.part))
-    }
-
-    fn finish(mut self) -> Result<(), Failure> {
-        self.sink.flush().map_err(at(&self.part))?;
-        std::fs::rename(&self.part, &self.name).map_err(at(&self.name))
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        // Once it has its name there is nothing to remove.
-        let _ = std::fs::remove_file(&self.part);
-    }
+    print(json, facts, people)
 }
 
 /// A file of raw `f32` for a model, read piece by piece.
@@ -408,7 +401,7 @@ impl Inspected {
     fn for_people(&self) -> String {
         let mut text = format!(
             "file         {}\nbytes        {}\nroot         {:?}\n",
-            self.file,
+            printable(&self.file),
             thousands(self.bytes),
             self.root
         );
@@ -486,10 +479,21 @@ impl Encode {
             _ => None,
         };
         let header = self.header(&layout)?;
-        let new = self.feedback.as_deref().map(NewFile::create).transpose()?;
+        let new = match &self.feedback {
+            Some(name) if name == &self.output => {
+                return Err(Failure::new(
+                    format!("{} is both OUT and --feedback", name.display()),
+                    "name two files",
+                ))
+            }
+            Some(name) => Some((name.clone(), NewFile::create(name)?)),
+            None => None,
+        };
         let mut feedback = Feedback { old, new };
         let mut output = NewFile::create(&self.output)?;
-        let mut writer = Writer::new(&mut output.sink, header, &layout, &compression)?;
+        let aside = output.is_standard_output();
+        let mut writer = Writer::new(&mut output, header, &layout, &compression)
+            .map_err(|error| Failure::during(self.output.display(), error))?;
         let (mut bytes, mut values) = (HEADER_LENGTH as u64, 0);
         for tensor in &layout.0 {
             let mut strips = compressor.strips(tensor)?;
@@ -507,9 +511,13 @@ impl Encode {
             }
             let sent = strips.finish()?;
             values += sent.codes().len() as u64;
-            bytes += writer.tensor(&sent)?;
+            bytes += writer
+                .tensor(&sent)
+                .map_err(|error| Failure::during(self.output.display(), error))?;
         }
-        writer.finish()?;
+        writer
+            .finish()
+            .map_err(|error| Failure::during(self.output.display(), error))?;
         output.finish()?;
         feedback.finish()?;
         let parameters = layout.parameters() as u64;
@@ -520,10 +528,10 @@ impl Encode {
             values,
             ratio: 4.0 * parameters as f64 / bytes as f64,
         };
-        print(self.json.json, &encoded, |encoded| {
+        written(aside, self.json.json, &encoded, |encoded| {
             format!(
                 "{}: {} bytes for {} of {} parameters, {:.1} times below f32\n",
-                encoded.file,
+                printable(&encoded.file),
                 thousands(encoded.bytes),
                 thousands(encoded.values),
                 thousands(encoded.parameters),
@@ -558,7 +566,7 @@ impl Encode {
 /// The error feedback as it was, if it was anything, and as it will be, if anybody wants it.
 struct Feedback {
     old: Option<Dense>,
-    new: Option<NewFile>,
+    new: Option<(PathBuf, NewFile)>,
 }
 
 impl Feedback {
@@ -567,11 +575,14 @@ impl Feedback {
     }
 
     fn write(&mut self, error: &[f32]) -> Result<(), Failure> {
-        self.new.as_mut().map_or(Ok(()), |new| new.write_f32(error))
+        match &mut self.new {
+            Some((name, file)) => write_f32(file, name, error),
+            None => Ok(()),
+        }
     }
 
     fn finish(self) -> Result<(), Failure> {
-        self.new.map_or(Ok(()), NewFile::finish)
+        self.new.map_or(Ok(()), |(_, file)| file.finish())
     }
 }
 
@@ -590,12 +601,13 @@ impl Decode {
         let source = open(&self.input, self.secret.secret)?;
         let mut reader = Reader::new(source, &layout, &compression)?;
         let mut output = NewFile::create(&self.output)?;
+        let aside = output.is_standard_output();
         let (mut tensor, mut values): (Option<SparseTensor>, u64) = (None, 0);
         while reader.tensor(&mut tensor)? {
             if let Some(tensor) = &tensor {
                 let mut dense = vec![0.0; tensor.elements()];
                 tensor.add_to(&mut dense);
-                output.write_f32(&dense)?;
+                write_f32(&mut output, &self.output, &dense)?;
                 values += tensor.codes().len() as u64;
             }
         }
@@ -608,10 +620,10 @@ impl Decode {
             parameters,
             values,
         };
-        print(self.json.json, &decoded, |decoded| {
+        written(aside, self.json.json, &decoded, |decoded| {
             format!(
                 "{}: {} parameters, {} of them sent\n",
-                decoded.file,
+                printable(&decoded.file),
                 thousands(decoded.parameters),
                 thousands(decoded.values)
             )

@@ -14,25 +14,26 @@ pub mod export;
 mod gpu_selftest;
 mod gradient;
 mod look;
+mod manual;
+mod purse;
+mod receipt;
+mod refusal;
 mod rules;
 mod run;
 pub mod settings;
 mod stake;
 mod subnet;
+mod usage;
 mod wallet;
 mod work;
 
-use std::{
-    ffi::OsString,
-    io::{IsTerminal, Write},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
 
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use serde::Serialize;
+use clap::{FromArgMatches, Parser, Subcommand};
+use tracing_subscriber::{field::MakeExt, fmt::format::debug_fn};
 
-use crate::{devnet, error::Failure};
+pub(crate) use crate::output::print;
+use crate::{devnet, error::Failure, output, printable::printable};
 
 /// Train a model together: mine, validate, run a whole network on this machine, inspect everything.
 #[derive(Parser)]
@@ -40,7 +41,7 @@ use crate::{devnet, error::Failure};
     name = "cairn",
     version,
     arg_required_else_help = true,
-    after_help = "Examples:\n  cairn devnet                              a network that trains a small model on this machine\n  cairn wallet new miner\n  cairn mine --key miner --node ws://127.0.0.1:9944 --netuid 1 --store file:///srv/cairn\n  cairn status --netuid 1\n\nEvery option can be set by its flag, by a variable CAIRN_…, or in a TOML file (--config)."
+    after_help = "Examples:\n  cairn devnet                              a network that trains a small model on this machine\n  cairn wallet new miner\n  cairn mine --key miner --node ws://127.0.0.1:9944 --netuid 1 --store file:///srv/cairn\n  cairn status --netuid 1\n\nEvery option can be set by its flag, by a variable CAIRN_…, or in a TOML file (--config):\n  cairn --config cairn.toml status\n\n  # cairn.toml: a key is the long name of an option; a table holds those of one command\n  node = \"ws://127.0.0.1:9944\"\n  [mine]\n  key = \"miner\"\n  store = \"file:///srv/cairn\""
 )]
 pub struct Cli {
     /// Read settings from this TOML file, or the one that CAIRN_CONFIG names: keys are the long names of options, tables
@@ -66,37 +67,66 @@ enum Verb {
     /// Show how the token is issued, where it is, and who is paid what
     Emissions(Box<emissions::Emissions>),
     /// List, show, create, join, leave, configure or dissolve subnets
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn subnet ls\n  cairn subnet price\n  cairn subnet register --key owner --hotkey miner --netuid 1"
+    )]
     Subnet(subnet::Subnet),
     /// Start, stop, show or export the run of a subnet
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn run show --netuid 1\n  cairn run start --help"
+    )]
     Run(run::Run),
     /// Make and show keys; show and send an account's money
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn wallet new miner\n  cairn wallet balance miner\n  cairn wallet send --key owner --to miner 25"
+    )]
     Wallet(wallet::Wallet),
     /// Stake on validators, bond for miners, show what it earned
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn stake show --key savings\n  cairn stake bond --key owner --hotkey miner --netuid 1 10"
+    )]
     Stake(stake::Stake),
     /// Turn text into training data for a run
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn data tokenizer --help\n  cairn data prepare --help"
+    )]
     Data(data::Data),
     /// Inspect, make and read contribution files
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn gradient inspect contribution.crnc"
+    )]
     Gradient(gradient::Gradient),
     /// Benchmark this machine
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  cairn bench train --help")]
     Bench(bench::Bench),
     /// Show what this machine can train on, what is missing, and how to get it
     Doctor(doctor::Doctor),
     /// Check every GPU kernel against what it should compute, and time it
     GpuSelftest(gpu_selftest::GpuSelftest),
+    /// Print the completion script of a shell
+    #[command(
+        after_help = "Examples:\n  cairn completions bash > ~/.local/share/bash-completion/completions/cairn\n  cairn completions zsh > ~/.zfunc/_cairn\n  cairn completions fish > ~/.config/fish/completions/cairn.fish"
+    )]
+    Completions(manual::Completions),
+    /// Write a manual page for every command
+    #[command(
+        after_help = "Examples:\n  cairn man ~/.local/share/man/man1\n  cairn man /tmp/cairn && man /tmp/cairn/cairn-mine.1"
+    )]
+    Man(manual::Manual),
 }
 
 /// The whole program.
 pub fn main() -> ExitCode {
+    settings::forget_empty_variables();
     let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
-        Err(error) => return fail(&error),
+        Err(code) => return code,
     };
     log_to_stderr();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -110,20 +140,22 @@ pub fn main() -> ExitCode {
     let outcome = runtime.block_on(run(cli.verb));
     // Computations that nobody waits for any more end with the process.
     runtime.shutdown_background();
-    match outcome {
+    match outcome.and_then(|()| output::complete()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }
 }
 
-fn parse(arguments: Vec<OsString>) -> Result<Cli, Failure> {
-    let mut command = Cli::command();
+/// The command line, settings applied; the exit code where there is nothing to do, or nothing that can be.
+fn parse(arguments: Vec<OsString>) -> Result<Cli, ExitCode> {
+    let mut command = usage::command();
     let (file, arguments) = settings::take_file(arguments);
     if let Some(file) = file {
-        command = settings::read(command, &file)?;
+        command = settings::read(command, &file).map_err(|error| fail(&error))?;
     }
-    let matches = command.get_matches_from(arguments);
-    Cli::from_arg_matches(&matches).map_err(Failure::from)
+    let matches = command.try_get_matches_from_mut(arguments);
+    let parsed = matches.and_then(|matches| Cli::from_arg_matches(&matches));
+    parsed.map_err(|error| usage::end(&error.format(&mut command)))
 }
 
 async fn run(verb: Verb) -> Result<(), Failure> {
@@ -142,11 +174,13 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Bench(bench) => bench.run().await,
         Verb::Doctor(doctor) => doctor.run().await,
         Verb::GpuSelftest(test) => test.run(),
+        Verb::Completions(completions) => completions.run(),
+        Verb::Man(manual) => manual.run(),
     }
 }
 
 fn fail(error: &Failure) -> ExitCode {
-    eprintln!("cairn: {error}");
+    output::say(&format!("cairn: {error}"));
     ExitCode::FAILURE
 }
 
@@ -154,30 +188,19 @@ fn fail(error: &Failure) -> ExitCode {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("CAIRN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,cairn_worker=info"));
+    // Names on chain and messages of nodes are in the logs as well.
+    let fields = debug_fn(|writer, field, value| match field.name() {
+        "message" => writer.write_str(&printable(&format!("{value:?}"))),
+        // What the `log` crate adds of its own.
+        name if name.starts_with("log.") => Ok(()),
+        name => write!(writer, "{name}={}", printable(&format!("{value:?}"))),
+    });
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
+        .fmt_fields(fields.delimited(" "))
+        .with_writer(|| output::Logs)
         .init();
-}
-
-/// Prints for people, or as JSON.
-fn print<T: Serialize>(
-    json: bool,
-    value: &T,
-    people: impl FnOnce(&T) -> String,
-) -> Result<(), Failure> {
-    let mut text = if json {
-        serde_json::to_string_pretty(value)?
-    } else {
-        people(value)
-    };
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    // Whoever reads may have gone (`cairn status | head`); that is no error.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(())
 }
 
 #[cfg(test)]
@@ -186,34 +209,71 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        usage::command().debug_assert();
     }
 
-    /// Every command that does something has an example and `--json`, and every option a variable.
+    /// Verbs whose output is a script or files for other programs.
+    const WITHOUT_JSON: [&str; 2] = ["cairn completions", "cairn man"];
+
+    fn visit(command: &clap::Command, path: &str, check: &impl Fn(&clap::Command, &str)) {
+        check(command, path);
+        let below = command.get_subcommands();
+        for sub in below.filter(|sub| sub.get_name() != "help") {
+            visit(sub, &format!("{path} {}", sub.get_name()), check);
+        }
+    }
+
+    fn examples(command: &clap::Command) -> Vec<String> {
+        let help = command.get_after_help().map(ToString::to_string);
+        let help = help.unwrap_or_default();
+        let lines = help.lines().filter_map(|line| line.strip_prefix("  "));
+        lines
+            .filter(|line| line.starts_with("cairn "))
+            .map(String::from)
+            .collect()
+    }
+
+    /// Every command has an example, and every one that does something `--json`.
     #[test]
     fn every_command_has_examples_and_json() {
-        fn visit(command: &clap::Command, path: &str) {
-            let subcommands: Vec<_> = command
-                .get_subcommands()
-                .filter(|sub| sub.get_name() != "help")
-                .collect();
-            if subcommands.is_empty() {
-                let help = command
-                    .get_after_help()
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                assert!(help.contains(&format!("  {path}")), "{path} has no example");
-                let has = |name: &str| {
-                    command
-                        .get_arguments()
-                        .any(|arg| arg.get_long() == Some(name))
-                };
-                assert!(has("json"), "{path} has no --json");
+        visit(&usage::command(), "cairn", &|command, path| {
+            let own = examples(command);
+            let own = own.iter().filter(|line| line.starts_with(path));
+            assert!(own.count() > 0, "{path} has no example");
+            let mut arguments = command.get_arguments();
+            let json = arguments.any(|argument| argument.get_long() == Some("json"));
+            let leaf = command.get_subcommands().count() == 0;
+            assert!(
+                !leaf || json || WITHOUT_JSON.contains(&path),
+                "{path} has no --json"
+            );
+        });
+    }
+
+    /// Examples are command lines that are understood.
+    #[test]
+    fn every_example_is_a_command_line() {
+        let wrong = std::cell::RefCell::new(Vec::new());
+        visit(&usage::command(), "cairn", &|command, _| {
+            for line in examples(command) {
+                // Up to what explains it, or what a shell does with it.
+                let end = ["   ", " <", " >", " &&", " |"]
+                    .iter()
+                    .filter_map(|mark| line.find(mark))
+                    .min();
+                let words = line.get(..end.unwrap_or(line.len())).unwrap_or_default();
+                let words = words.replace("0x2a…", &format!("0x{}", "2a".repeat(32)));
+                let arguments = words.split_whitespace().map(OsString::from).collect();
+                let (_, arguments) = settings::take_file(arguments);
+                match usage::command().try_get_matches_from(arguments) {
+                    Err(error) if error.use_stderr() => {
+                        wrong.borrow_mut().push(format!("{line}: {error}"));
+                    }
+                    _ => {}
+                }
             }
-            for sub in subcommands {
-                visit(sub, &format!("{path} {}", sub.get_name()));
-            }
-        }
-        visit(&Cli::command(), "cairn");
+        });
+        let wrong = wrong.into_inner();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
     look::no_subnet,
-    subnet::{sent, Sent},
+    receipt::{sent, when, Sent},
+    refusal::Asked,
 };
 use crate::{amount::parse_crn, error::Failure};
 
@@ -56,7 +57,11 @@ impl Set {
         let subnet = subnet.ok_or_else(|| no_subnet(netuid))?;
         let hyperparameters = changed(&subnet.hyperparameters, &self.changes)?;
         let call = Call::set_hyperparameters(netuid, &hyperparameters);
-        let included = client.submit(&call, &signer).await?;
+        let asked = Asked {
+            hyperparameters: Some(&hyperparameters),
+            ..Asked::new(&client, &signer).on(netuid)
+        };
+        let included = asked.submit(&call).await?;
         let names: Vec<_> = self.changes.iter().map(|(name, _)| name.as_str()).collect();
         let did = format!("set {}", names.join(", "));
         sent(self.json.json, Sent::new(did, netuid, &included))
@@ -75,16 +80,17 @@ impl Dissolve {
         }
         let signer = self.key.keypair()?;
         let client = self.node.connect().await?;
-        let included = client
-            .submit(&Call::dissolve_subnet(netuid), &signer)
-            .await?;
+        let asked = Asked::new(&client, &signer).on(netuid);
+        let included = asked.submit(&Call::dissolve_subnet(netuid)).await?;
         let event = included
             .event("Subnets", "SubnetDissolving")
             .and_then(|event| event.fields());
-        let from = event.map(|(_, from): (u16, u32)| from);
-        let when = from.map_or("in a while".into(), |from| format!("from block {from} on"));
-        let did = format!("began to dissolve, which gives everything back {when},");
-        sent(self.json.json, Sent::new(did, netuid, &included))
+        let mut done = Sent::new("began to dissolve,".into(), netuid, &included);
+        if let Some((_, from)) = event as Option<(u16, u32)> {
+            let when = when(&client, from, included.block.number).await;
+            done = done.note(format!("everything on it is given back from {when}"));
+        }
+        sent(self.json.json, done)
     }
 }
 
@@ -111,9 +117,10 @@ fn changed(
                 "`cairn subnet show` lists them",
             )
         })?;
-        *field = read(value).ok_or_else(|| wrong(name, value))?;
+        let before = field.clone();
+        *field = read(value).ok_or_else(|| wrong(name, value, &before))?;
         let fits = serde_json::from_value::<Hyperparameters>(fields.clone());
-        fits.map_err(|_| wrong(name, value))?;
+        fits.map_err(|_| wrong(name, value, &before))?;
     }
     Ok(serde_json::from_value(fields)?)
 }
@@ -126,9 +133,16 @@ fn read(text: &str) -> Option<Value> {
     }
 }
 
-fn wrong(name: &str, value: &str) -> Failure {
+fn wrong(name: &str, value: &str, like: &Value) -> Failure {
+    let expected = match like {
+        Value::Bool(_) => "true or false".into(),
+        Value::Number(_) => {
+            format!("a number such as {like}, or an amount such as 20CRN where it is one")
+        }
+        like => format!("a word such as {like}"),
+    };
     Failure::new(
-        format!("`{value}` is not a value for `{name}`"),
+        format!("`{value}` is not a value for `{name}`, which takes {expected}"),
         "see its current one with `cairn subnet show`",
     )
 }

@@ -23,6 +23,17 @@ use toml::{Table, Value};
 
 use crate::error::Failure;
 
+/// Takes the `CAIRN_…` variables that are empty or blank out of the environment: they are as good as unset.
+/// To be called while the program has one thread.
+pub fn forget_empty_variables() {
+    let empty = std::env::vars_os().filter(|(name, value)| {
+        name.to_string_lossy().starts_with("CAIRN_") && value.to_string_lossy().trim().is_empty()
+    });
+    for (name, _) in empty.collect::<Vec<_>>() {
+        std::env::remove_var(name);
+    }
+}
+
 /// The file named by `--config` or `CAIRN_CONFIG`, and the arguments without it: it decides what the defaults are, so it
 /// is looked for before they are parsed.
 ///

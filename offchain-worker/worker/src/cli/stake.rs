@@ -1,16 +1,18 @@
 //! `cairn stake`.
 
-use cairn_chain::{AccountId, Call, Position};
-use cairn_primitives::{Balance, Netuid};
+use cairn_chain::{AccountId, Call, Client, Event, Included, Keypair, Position};
+use cairn_primitives::{Balance, BlockNumber, Netuid};
 use clap::{Args, Subcommand};
 
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
     print,
-    subnet::{sent, Sent},
+    purse::Purse,
+    receipt::{command, sent, when, Sent},
+    refusal::Asked,
 };
 use crate::{
-    amount::{as_percent, crn, parse_crn, parse_part, parse_percent, Part},
+    amount::{as_percent, cost, crn, parse_part, parse_percent, Part},
     error::Failure,
     table::table,
 };
@@ -84,9 +86,9 @@ pub struct On {
 /// `cairn stake add` and `cairn stake bond`.
 #[derive(Args, Debug)]
 pub struct Add {
-    /// Amount in CRN, such as 100 or 0.5
-    #[arg(value_name = "CRN", value_parser = parse_crn)]
-    amount: Balance,
+    /// Amount in CRN, such as 100 or 0.5, or all that the account can spend
+    #[arg(value_name = "CRN|all", value_parser = parse_part)]
+    amount: Part,
     #[command(flatten)]
     on: On,
 }
@@ -197,74 +199,200 @@ impl On {
         self.netuid.netuid
     }
 
-    /// Signs a call, waits until it is in a block, and says what it did.
-    async fn submit(&self, call: Call, did: String) -> Result<(), Failure> {
-        self.submit_for(self.netuid(), call, did).await
-    }
-
-    /// The same for a call that is about a subnet or about all of them.
-    async fn submit_for(
-        &self,
-        netuid: impl Into<Option<Netuid>>,
-        call: Call,
-        did: String,
-    ) -> Result<(), Failure> {
-        let signer = self.key.keypair()?;
-        let client = self.node.connect().await?;
-        let included = client.submit(&call, &signer).await?;
-        sent(self.json.json, Sent::new(did, netuid, &included))
+    /// Connects, with everything that a call needs.
+    async fn at_work(&self) -> Result<Work<'_>, Failure> {
+        Ok(Work {
+            hotkey: self.hotkey()?,
+            signer: self.key.keypair()?,
+            client: self.node.connect().await?,
+            on: self,
+        })
     }
 }
 
-/// How a part of what there is reads.
-fn part(part: Part) -> String {
-    match part.0 {
-        Some(amount) => format!("{} CRN", crn(amount, 9)),
-        None => "everything".into(),
+/// A connection, who signs, and about which hotkey.
+struct Work<'a> {
+    on: &'a On,
+    hotkey: AccountId,
+    signer: Keypair,
+    client: Client,
+}
+
+impl Work<'_> {
+    fn asked(&self, amount: Option<Balance>) -> Asked<'_> {
+        let asked = Asked::new(&self.client, &self.signer)
+            .on(self.on.netuid())
+            .hotkey(self.hotkey);
+        Asked { amount, ..asked }
     }
+
+    /// Stake that was asked back: how much, and from which block on it can be withdrawn.
+    async fn unbonding(&self, included: &Included, what: &str) -> Result<(), Failure> {
+        type Fields = ([u8; 32], Netuid, [u8; 32], Balance, BlockNumber);
+        let event = included.event("Stake", "StakeUnbonding");
+        let (.., amount, release_at) = event.and_then(Event::first::<Fields>).ok_or_else(silent)?;
+        let did = format!("{what} {} of the stake on {}", cost(amount), self.hotkey);
+        let command = command("stake withdraw", &self.hotkey, self.on.netuid());
+        let done = Sent::new(did, self.on.netuid(), included).amount(amount);
+        sent(
+            self.on.json.json,
+            done.release(&self.client, release_at, &command).await,
+        )
+    }
+}
+
+/// The node executed a transaction and said nothing of what came of it.
+fn silent() -> Failure {
+    Failure::new(
+        "it is done, but the node did not say what came of it",
+        "look with `cairn stake show`, and use a worker and a node of the same release",
+    )
 }
 
 impl Add {
     async fn stake(self) -> Result<(), Failure> {
-        let hotkey = self.on.hotkey()?;
-        let call = Call::add_stake(self.on.netuid(), &hotkey, self.amount);
-        let did = format!("staked {} CRN on {hotkey}", crn(self.amount, 9));
-        self.on.submit(call, did).await
+        let work = self.on.at_work().await?;
+        let (netuid, hotkey) = (self.on.netuid(), work.hotkey);
+        let call = |amount| Call::add_stake(netuid, &hotkey, amount);
+        let purse = Purse::of(&work.client, &work.signer, &call(Balance::MAX)).await?;
+        let amount = purse.take(self.amount)?;
+        let included = work.asked(Some(amount)).submit(&call(amount)).await?;
+        type Fields = ([u8; 32], Netuid, [u8; 32], Balance);
+        let event = included.event("Stake", "StakeAdded");
+        let (.., staked) = event.and_then(Event::first::<Fields>).ok_or_else(silent)?;
+        let did = format!("staked {} on {hotkey}", cost(staked));
+        sent(
+            self.on.json.json,
+            Sent::new(did, netuid, &included).amount(staked),
+        )
     }
 
     async fn bond(self) -> Result<(), Failure> {
-        let hotkey = self.on.hotkey()?;
-        let call = Call::add_bond(self.on.netuid(), &hotkey, self.amount);
-        let did = format!("bonded {} CRN on {hotkey}", crn(self.amount, 9));
-        self.on.submit(call, did).await
+        let work = self.on.at_work().await?;
+        let (netuid, hotkey) = (self.on.netuid(), work.hotkey);
+        let call = |amount| Call::add_bond(netuid, &hotkey, amount);
+        let purse = Purse::of(&work.client, &work.signer, &call(Balance::MAX)).await?;
+        let amount = purse.take(self.amount)?;
+        let included = work.asked(Some(amount)).submit(&call(amount)).await?;
+        let did = format!("bonded {} on {hotkey}", cost(amount));
+        let mut done = Sent::new(did, netuid, &included).amount(amount);
+        let view = work.client.at(included.block.hash);
+        let bond = view.bond(netuid, &hotkey).await?.active;
+        if let Some(subnet) = view.subnet(netuid).await? {
+            let least = subnet.hyperparameters.min_miner_bond;
+            if let Some(note) = too_little_bond(netuid, bond, least) {
+                done = done.note(note);
+            }
+        }
+        sent(self.on.json.json, done)
     }
+}
+
+/// What to tell somebody whose bond is not enough to mine.
+fn too_little_bond(netuid: Netuid, bond: Balance, least: Balance) -> Option<String> {
+    let missing = least.checked_sub(bond).filter(|missing| *missing > 0)?;
+    Some(format!(
+        "the bond is {} now, and a miner of subnet {netuid} needs {}: bond {} more, or it is assigned no data",
+        cost(bond),
+        cost(least),
+        cost(missing)
+    ))
 }
 
 impl Remove {
     async fn run(self) -> Result<(), Failure> {
-        let hotkey = self.on.hotkey()?;
-        let call = Call::remove_stake(self.on.netuid(), &hotkey, self.amount.0);
-        let did = format!("asked for {} on {hotkey} back", part(self.amount));
-        self.on.submit(call, did).await
+        let work = self.on.at_work().await?;
+        let call = Call::remove_stake(self.on.netuid(), &work.hotkey, self.amount.0);
+        let included = work.asked(self.amount.0).submit(&call).await?;
+        work.unbonding(&included, "asked for").await
     }
 }
 
 impl Withdraw {
     async fn run(self) -> Result<(), Failure> {
-        let hotkey = self.on.hotkey()?;
-        let netuid = self.on.netuid();
-        let (call, what) = if self.bond {
-            (Call::withdraw_bond(netuid, &hotkey), "the bond of")
-        } else {
-            (
-                Call::withdraw_stake(netuid, &hotkey),
-                "what was released on",
-            )
-        };
-        self.on
-            .submit(call, format!("withdrew {what} {hotkey}"))
-            .await
+        let work = self.on.at_work().await?;
+        match self.bond {
+            true => self.bond(&work).await,
+            false => self.stake(&work).await,
+        }
     }
+
+    async fn bond(&self, work: &Work<'_>) -> Result<(), Failure> {
+        let (netuid, hotkey) = (self.on.netuid(), work.hotkey);
+        let call = Call::withdraw_bond(netuid, &hotkey);
+        let included = work.asked(None).submit(&call).await?;
+        type Fields = (Netuid, [u8; 32], Balance);
+        let event = included.event("Stake", "BondWithdrawn");
+        let (.., amount) = event.and_then(Event::first::<Fields>).ok_or_else(silent)?;
+        let did = format!("withdrew {} of the bond of {hotkey}", cost(amount));
+        sent(
+            self.on.json.json,
+            Sent::new(did, netuid, &included).amount(amount),
+        )
+    }
+
+    async fn stake(&self, work: &Work<'_>) -> Result<(), Failure> {
+        let (netuid, hotkey) = (self.on.netuid(), work.hotkey);
+        let call = Call::withdraw_stake(netuid, &hotkey);
+        let included = work.asked(None).submit(&call).await?;
+        let came = withdrawn(&included);
+        let mut did = format!(
+            "withdrew {} of the stake on {hotkey}",
+            cost(came.to_account)
+        );
+        for (netuid, hotkey, amount) in &came.moved {
+            did += &format!(", moved {} to {hotkey} on subnet {netuid}", cost(*amount));
+        }
+        let mut done = Sent::new(did, netuid, &included).amount(came.to_account);
+        let view = work.client.at(included.block.hash);
+        let coldkey = AccountId::of(&work.signer);
+        let position = view.position(&coldkey, netuid, &hotkey).await?;
+        let waiting = position
+            .map(|position| position.unbonding)
+            .unwrap_or_default();
+        for part in waiting {
+            let when = when(&work.client, part.release_at, included.block.number).await;
+            done = done.note(format!(
+                "{} more can be withdrawn from {when}",
+                cost(part.amount)
+            ));
+        }
+        sent(self.on.json.json, done)
+    }
+}
+
+/// What came of a withdrawal.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Came {
+    /// To the account.
+    to_account: Balance,
+    /// Elsewhere: to which subnet and hotkey, and how much.
+    moved: Vec<(Netuid, AccountId, Balance)>,
+}
+
+fn withdrawn(included: &Included) -> Came {
+    type Withdrawn = ([u8; 32], Netuid, [u8; 32], Balance);
+    type Moved = ([u8; 32], Netuid, [u8; 32], Netuid, [u8; 32], Balance);
+    let mut came = Came::default();
+    for event in included
+        .events
+        .iter()
+        .filter(|event| event.pallet == "Stake")
+    {
+        match event.name.as_str() {
+            "StakeWithdrawn" => {
+                let amount = event.first::<Withdrawn>().map_or(0, |(.., amount)| amount);
+                came.to_account = came.to_account.saturating_add(amount);
+            }
+            "StakeMoved" => {
+                if let Some((.., netuid, hotkey, amount)) = event.first::<Moved>() {
+                    came.moved.push((netuid, AccountId(hotkey), amount));
+                }
+            }
+            _ => {}
+        }
+    }
+    came
 }
 
 impl Move {
@@ -275,49 +403,79 @@ impl Move {
                 "say where with --to-hotkey, --to-netuid or both",
             ));
         }
-        let hotkey = self.on.hotkey()?;
-        let netuid = self.on.netuid();
         let to_hotkey = match &self.to_hotkey {
-            Some(to) => self.on.key.account(to)?,
-            None => hotkey,
+            Some(to) => Some(self.on.key.account(to)?),
+            None => None,
         };
+        let work = self.on.at_work().await?;
+        let netuid = self.on.netuid();
+        let to_hotkey = to_hotkey.unwrap_or(work.hotkey);
         let to_netuid = self.to_netuid.unwrap_or(netuid);
-        let call = Call::move_stake(netuid, &hotkey, (to_netuid, &to_hotkey), self.amount.0);
-        let did = format!(
-            "began to move {} from {hotkey} to {to_hotkey} on subnet {to_netuid}",
-            part(self.amount)
-        );
-        self.on.submit(call, did).await
+        let to = (to_netuid, &to_hotkey);
+        let call = Call::move_stake(netuid, &work.hotkey, to, self.amount.0);
+        let included = work.asked(self.amount.0).submit(&call).await?;
+        let what = format!("began to move to {to_hotkey} on subnet {to_netuid}");
+        work.unbonding(&included, &what).await
     }
 }
 
 impl Transfer {
     async fn run(self) -> Result<(), Failure> {
-        let hotkey = self.on.hotkey()?;
         let to = self.on.key.account(&self.to)?;
-        let call = Call::transfer_stake(&to, self.on.netuid(), &hotkey, self.amount.0);
-        let did = format!("gave {} on {hotkey} to {to}", part(self.amount));
-        self.on.submit(call, did).await
+        let work = self.on.at_work().await?;
+        let (netuid, hotkey) = (self.on.netuid(), work.hotkey);
+        let call = Call::transfer_stake(&to, netuid, &hotkey, self.amount.0);
+        let included = work.asked(self.amount.0).submit(&call).await?;
+        type Fields = ([u8; 32], [u8; 32], Netuid, [u8; 32], Balance);
+        let event = included.event("Stake", "StakeTransferred");
+        let (.., amount) = event.and_then(Event::first::<Fields>).ok_or_else(silent)?;
+        let did = format!("gave {} of the stake on {hotkey} to {to}", cost(amount));
+        sent(
+            self.on.json.json,
+            Sent::new(did, netuid, &included).amount(amount),
+        )
     }
 }
 
 impl Take {
     async fn run(self) -> Result<(), Failure> {
-        let hotkey = self.on.hotkey()?;
-        let call = Call::set_take(&hotkey, self.percent);
+        let work = self.on.at_work().await?;
+        let hotkey = work.hotkey;
+        let asked = Asked {
+            take: Some(self.percent),
+            netuid: None,
+            ..work.asked(None)
+        };
+        let included = asked.submit(&Call::set_take(&hotkey, self.percent)).await?;
         let share = as_percent(self.percent);
         let did = format!("set the take of {hotkey} to {share} on all subnets");
-        self.on.submit_for(None, call, did).await
+        sent(self.on.json.json, Sent::new(did, None, &included))
     }
 }
 
 impl Unbond {
     async fn run(self) -> Result<(), Failure> {
-        let hotkey = self.on.hotkey()?;
-        let call = Call::unbond(self.on.netuid(), &hotkey);
-        let did = format!("asked for the bond of {hotkey} back");
-        self.on.submit(call, did).await
+        let work = self.on.at_work().await?;
+        let (netuid, hotkey) = (self.on.netuid(), work.hotkey);
+        let call = Call::unbond(netuid, &hotkey);
+        let included = work.asked(None).submit(&call).await?;
+        let (amount, release_at) = unbonding(&included).ok_or_else(silent)?;
+        let did = format!("asked for the bond of {hotkey}, {}, back", cost(amount));
+        let command = command("stake withdraw --bond", &hotkey, netuid);
+        let done = Sent::new(did, netuid, &included).amount(amount);
+        sent(
+            self.on.json.json,
+            done.release(&work.client, release_at, &command).await,
+        )
     }
+}
+
+/// How much of a bond stopped counting, and from which block on it can be withdrawn.
+pub fn unbonding(included: &Included) -> Option<(Balance, BlockNumber)> {
+    type Fields = (Netuid, [u8; 32], Balance, BlockNumber);
+    let event = included.event("Stake", "Unbonding");
+    let (.., amount, release_at) = event.and_then(Event::first::<Fields>)?;
+    Some((amount, release_at))
 }
 
 impl Show {
@@ -361,4 +519,64 @@ fn row(position: &Position) -> Vec<String> {
         position.hotkey.to_string(),
         releases.collect::<Vec<_>>().join(", "),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_chain::Block;
+    use cairn_primitives::{CRN, H256};
+    use codec::Encode;
+
+    fn included(events: Vec<(&str, Vec<u8>)>) -> Included {
+        let event = |(name, fields): (&str, Vec<u8>)| Event {
+            pallet: "Stake".into(),
+            name: name.into(),
+            fields,
+        };
+        Included {
+            block: Block {
+                number: 9,
+                hash: H256::zero(),
+            },
+            index: 1,
+            hash: H256::zero(),
+            events: events.into_iter().map(event).collect(),
+        }
+    }
+
+    #[test]
+    fn a_withdrawal_says_what_came_and_where() {
+        let (me, key, other) = ([1u8; 32], [2u8; 32], [3u8; 32]);
+        let done = included(vec![
+            ("StakeWithdrawn", (me, 1u16, key, 5 * CRN).encode()),
+            ("StakeMoved", (me, 1u16, key, 2u16, other, 3 * CRN).encode()),
+            ("StakeWithdrawn", (me, 1u16, key, CRN).encode()),
+        ]);
+        let came = withdrawn(&done);
+        assert_eq!(came.to_account, 6 * CRN);
+        assert_eq!(came.moved, [(2, AccountId(other), 3 * CRN)]);
+        assert_eq!(withdrawn(&included(vec![])), Came::default());
+    }
+
+    #[test]
+    fn an_unbonding_says_how_much_and_until_when() {
+        let done = included(vec![(
+            "Unbonding",
+            (1u16, [2u8; 32], 7u64, 720u32).encode(),
+        )]);
+        assert_eq!(unbonding(&done), Some((7, 720)));
+        assert_eq!(unbonding(&included(vec![])), None);
+    }
+
+    #[test]
+    fn a_bond_below_what_a_miner_needs_is_said() {
+        let note = too_little_bond(1, 5 * CRN, 10 * CRN).expect("too little");
+        assert!(
+            note.contains("5.00 CRN more") && note.contains("10.00 CRN"),
+            "{note}"
+        );
+        assert_eq!(too_little_bond(1, 10 * CRN, 10 * CRN), None);
+        assert_eq!(too_little_bond(1, 0, 0), None);
+    }
 }

@@ -1,18 +1,23 @@
 //! `cairn subnet`.
 
-use cairn_chain::{Call, Included, MemberInfo, SubnetInfo};
-use cairn_primitives::{BlockNumber, Netuid, Uid, H256};
+use cairn_chain::{Call, MemberInfo, SubnetInfo};
+use cairn_primitives::{Balance, Netuid, Uid};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+pub use super::receipt::{sent, Sent};
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
     look::{members, no_subnet},
     print,
+    purse::Purse,
+    receipt::command,
+    refusal::Asked,
     rules::{Dissolve, Set},
+    stake::unbonding,
 };
 use crate::{
-    amount::{crn, parse_crn},
+    amount::{cost, crn, parse_crn},
     error::Failure,
     table::table,
 };
@@ -26,6 +31,11 @@ pub enum Subnet {
     /// Show a subnet, its hyperparameters and its members
     #[command(after_help = "Examples:\n  cairn subnet show --netuid 1")]
     Show(Show),
+    /// Show what a new subnet costs now, and a slot on one
+    #[command(
+        after_help = "Examples:\n  cairn subnet price\n  cairn subnet price --netuid 1 --json"
+    )]
+    Price(Price),
     /// Create a subnet, for a price that is burned
     #[command(
         after_help = "Examples:\n  cairn subnet create --key owner\n  cairn subnet create --suri //Alice --max-price 1000"
@@ -67,6 +77,18 @@ pub struct Ls {
 pub struct Show {
     #[command(flatten)]
     netuid: NetuidArg,
+    #[command(flatten)]
+    node: NodeArgs,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+/// `cairn subnet price`.
+#[derive(Args, Debug)]
+pub struct Price {
+    /// Of a slot on this subnet, too
+    #[arg(long, env = "CAIRN_NETUID", value_name = "NETUID")]
+    netuid: Option<Netuid>,
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
@@ -122,45 +144,6 @@ pub struct Leave {
     json: JsonArg,
 }
 
-/// A transaction that is in a block.
-#[derive(Serialize)]
-pub struct Sent {
-    /// What it did.
-    did: String,
-    /// On which subnet, unless on all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    netuid: Option<Netuid>,
-    /// As which member.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    uid: Option<Uid>,
-    /// In which block.
-    block: BlockNumber,
-    block_hash: H256,
-}
-
-impl Sent {
-    /// What was done, and where it is.
-    pub fn new(did: String, netuid: impl Into<Option<Netuid>>, included: &Included) -> Sent {
-        let block = included.block;
-        Sent {
-            did,
-            netuid: netuid.into(),
-            uid: None,
-            block: block.number,
-            block_hash: block.hash,
-        }
-    }
-}
-
-/// Prints a transaction.
-pub fn sent(json: bool, sent: Sent) -> Result<(), Failure> {
-    print(json, &sent, |sent| {
-        let on = sent.netuid.map(|netuid| format!(" on subnet {netuid}"));
-        let on = on.unwrap_or_default();
-        format!("{}{on}, in block {}\n", sent.did, sent.block)
-    })
-}
-
 #[derive(Serialize)]
 struct Shown {
     subnet: SubnetInfo,
@@ -173,6 +156,7 @@ impl Subnet {
         match self {
             Subnet::Ls(ls) => ls.run().await,
             Subnet::Show(show) => show.run().await,
+            Subnet::Price(price) => price.run().await,
             Subnet::Create(create) => create.run().await,
             Subnet::Register(register) => register.run().await,
             Subnet::Leave(leave) => leave.run().await,
@@ -202,13 +186,19 @@ impl Ls {
                     subnet.members.to_string(),
                     crn(subnet.stake, 2),
                     crn(subnet.bonds, 2),
-                    crn(subnet.registration_price, 4),
+                    crn(subnet.registration_price, 9),
                     if subnet.has_run { "yes" } else { "no" }.into(),
                     subnet.owner.to_string(),
                 ]
             };
             let head = [
-                "netuid", "members", "stake", "bonds", "price", "run", "owner",
+                "netuid",
+                "members",
+                "stake",
+                "bonds",
+                "price CRN",
+                "run",
+                "owner",
             ];
             table(&head, &subnets.iter().map(row).collect::<Vec<_>>())
         })
@@ -230,12 +220,12 @@ impl Show {
         print(self.json.json, &shown, |shown| {
             let subnet = &shown.subnet;
             let mut text = format!(
-                "subnet              {}\nowner               {}\nstake               {} CRN\nbonds               {} CRN\nregistration price  {} CRN\n\n",
+                "subnet              {}\nowner               {}\nstake               {} CRN\nbonds               {} CRN\nregistration price  {}\n\n",
                 subnet.netuid,
                 subnet.owner,
                 crn(subnet.stake, 2),
                 crn(subnet.bonds, 2),
-                crn(subnet.registration_price, 9),
+                cost(subnet.registration_price),
             );
             if let Some(from) = subnet.dissolves_from {
                 text +=
@@ -263,28 +253,73 @@ fn hyperparameters(subnet: &SubnetInfo) -> String {
     table(&["hyperparameter", "value"], &rows)
 }
 
+impl Price {
+    async fn run(self) -> Result<(), Failure> {
+        let view = self.node.connect().await?.at_best().await?;
+        let subnet = match self.netuid {
+            None => None,
+            Some(netuid) => {
+                let subnet = view.subnet(netuid).await?;
+                Some(subnet.ok_or_else(|| no_subnet(netuid))?)
+            }
+        };
+        let prices = Prices {
+            subnet: view.creation_price().await?.to_string(),
+            netuid: self.netuid,
+            slot: subnet.map(|subnet| subnet.registration_price.to_string()),
+        };
+        print(self.json.json, &prices, Prices::text)
+    }
+}
+
+/// Prices, in pebble.
+#[derive(Serialize)]
+struct Prices {
+    /// Of a new subnet.
+    subnet: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    netuid: Option<Netuid>,
+    /// Of a slot on that subnet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slot: Option<String>,
+}
+
+impl Prices {
+    fn text(&self) -> String {
+        let amount = |pebble: &str| pebble.parse().map(cost).unwrap_or_default();
+        let mut text = format!("a new subnet         {}\n", amount(&self.subnet));
+        if let (Some(netuid), Some(slot)) = (self.netuid, &self.slot) {
+            text += &format!("a slot on subnet {netuid:<3} {}\n", amount(slot));
+        }
+        text + "\nPrices fall until somebody buys. --max-price says the most that you will pay.\n"
+    }
+}
+
 impl Create {
     async fn run(self) -> Result<(), Failure> {
         let signer = self.key.keypair()?;
         let client = self.node.connect().await?;
-        let price = match self.max_price {
-            Some(price) => price,
-            None => client.at_best().await?.creation_price().await?,
+        let now = client.at_best().await?.creation_price().await?;
+        let most = self.max_price.unwrap_or(now);
+        let call = Call::create_subnet(most);
+        let purse = Purse::of(&client, &signer, &call).await?;
+        purse.afford("a subnet", now.min(most))?;
+        let asked = Asked {
+            amount: Some(most),
+            ..Asked::new(&client, &signer)
         };
-        let included = client.submit(&Call::create_subnet(price), &signer).await?;
-        let created = included
-            .event("Subnets", "SubnetCreated")
-            .and_then(|event| event.first());
-        let netuid: Netuid = created.ok_or_else(|| {
+        let included = asked.submit(&call).await?;
+        let created = included.event("Subnets", "SubnetCreated");
+        type Fields = (Netuid, [u8; 32], Balance);
+        let fields = created.and_then(|event| event.first::<Fields>());
+        let (netuid, _, price) = fields.ok_or_else(|| {
             Failure::new(
                 "the node did not say which subnet it created",
                 "look with `cairn subnet ls`",
             )
         })?;
-        sent(
-            self.json.json,
-            Sent::new("created".into(), netuid, &included),
-        )
+        let done = Sent::new("created a subnet,".into(), netuid, &included).price(price);
+        sent(self.json.json, done)
     }
 }
 
@@ -300,17 +335,26 @@ impl Register {
             .subnet(netuid)
             .await?
             .ok_or_else(|| no_subnet(netuid))?;
-        let price = self.max_price.unwrap_or(subnet.registration_price);
-        let included = client
-            .submit(&Call::register(netuid, &hotkey, price), &signer)
-            .await?;
-        let joined = included
-            .event("Subnets", "MemberJoined")
-            .and_then(|event| event.first());
-        let uid = joined.map(|(_, uid): (Netuid, Uid)| uid);
-        let name = uid.map(|uid| format!(" as uid {uid}")).unwrap_or_default();
-        let mut done = Sent::new(format!("registered {hotkey}{name}"), netuid, &included);
-        done.uid = uid;
+        let most = self.max_price.unwrap_or(subnet.registration_price);
+        let call = Call::register(netuid, &hotkey, most);
+        let purse = Purse::of(&client, &signer, &call).await?;
+        let price = subnet.registration_price.min(most);
+        purse.afford(&format!("a slot on subnet {netuid}"), price)?;
+        let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
+        let asked = Asked {
+            amount: Some(most),
+            ..asked
+        };
+        let included = asked.submit(&call).await?;
+        let joined = included.event("Subnets", "MemberJoined");
+        type Fields = (Netuid, Uid, [u8; 32], [u8; 32], Balance);
+        let joined = joined.and_then(|event| event.first::<Fields>());
+        let name = joined.map(|(_, uid, ..)| format!(" as uid {uid}"));
+        let did = format!("registered {hotkey}{}", name.unwrap_or_default());
+        let mut done = Sent::new(did, netuid, &included).uid(joined.map(|(_, uid, ..)| uid));
+        if let Some((.., price)) = joined {
+            done = done.price(price);
+        }
         sent(self.json.json, done)
     }
 }
@@ -321,10 +365,20 @@ impl Leave {
         let signer = self.key.keypair()?;
         let hotkey = self.key.account(&self.hotkey)?;
         let client = self.node.connect().await?;
-        let included = client
-            .submit(&Call::leave(netuid, &hotkey), &signer)
-            .await?;
+        let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
+        let included = asked.submit(&Call::leave(netuid, &hotkey)).await?;
         let did = format!("gave up the slot of {hotkey}");
-        sent(self.json.json, Sent::new(did, netuid, &included))
+        let mut done = Sent::new(did, netuid, &included);
+        done = match unbonding(&included) {
+            None => done.note("there was no bond".into()),
+            Some((amount, at)) => {
+                let done = done
+                    .amount(amount)
+                    .note(format!("its bond was {}", cost(amount)));
+                let command = command("stake withdraw --bond", &hotkey, netuid);
+                done.release(&client, at, &command).await
+            }
+        };
+        sent(self.json.json, done)
     }
 }

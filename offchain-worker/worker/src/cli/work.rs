@@ -42,7 +42,7 @@ pub struct Work {
 /// `cairn mine`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --key miner --device cuda:0 --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie"
+    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --key miner --device cuda:0 --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie --store file:///srv/cairn"
 )]
 pub struct Mine {
     #[command(flatten)]
@@ -58,7 +58,7 @@ pub struct Mine {
 /// `cairn validate`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn validate --key validator --netuid 1 --store file:///srv/cairn\n  cairn validate --suri //Bob --state-dir /var/lib/cairn/bob --json"
+    after_help = "Examples:\n  cairn validate --key validator --netuid 1 --store file:///srv/cairn\n  cairn validate --suri //Bob --state-dir /var/lib/cairn/bob --store file:///srv/cairn --json"
 )]
 pub struct Validate {
     #[command(flatten)]

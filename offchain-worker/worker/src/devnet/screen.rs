@@ -1,10 +1,10 @@
 //! What a devnet shows to people: plain lines, and on a terminal one more that moves.
 
-use std::io::{IsTerminal, Write};
-
 use super::report::{adds_up, Report, RoundReport};
 use crate::{
     amount::crn,
+    output,
+    printable::printable_lines,
     table::{percent, short, table},
 };
 
@@ -18,7 +18,7 @@ impl Screen {
     /// Standard output.
     pub fn new() -> Screen {
         Screen {
-            terminal: std::io::stdout().is_terminal(),
+            terminal: output::columns().is_some(),
             headed: false,
         }
     }
@@ -26,8 +26,9 @@ impl Screen {
     /// A line.
     pub fn say(&self, text: &str) {
         let clear = if self.terminal { "\r\x1b[2K" } else { "" };
-        // Whoever reads may have gone; the network goes on.
-        let _ = writeln!(std::io::stdout(), "{clear}{text}");
+        let text = printable_lines(text);
+        // The network goes on; that something was lost is the error at its end.
+        let _ = output::show_raw(&format!("{clear}{text}\n"));
     }
 
     /// A fact: what it is about, and what it is.
@@ -38,9 +39,7 @@ impl Screen {
     /// What goes on now, on a terminal only: the next line takes its place.
     pub fn progress(&self, text: &str) {
         if self.terminal {
-            let mut out = std::io::stdout();
-            let _ = write!(out, "\r\x1b[2K  {text}");
-            let _ = out.flush();
+            let _ = output::show_raw(&format!("\r\x1b[2K  {text}"));
         }
     }
 

@@ -6,6 +6,7 @@ use cairn_primitives::{BlockNumber, EpochIndex, Round, Uid, H256};
 use serde::Serialize;
 
 use super::waiting::SAY_AGAIN;
+use crate::output;
 
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -227,9 +228,11 @@ pub struct Reporter {
 impl Reporter {
     /// Says something.
     pub fn say(&self, progress: &Progress) {
-        match serde_json::to_string(progress) {
-            Ok(line) if self.json => println!("{line}"),
-            _ => tracing::info!("{progress}"),
+        if !self.json {
+            tracing::info!("{progress}");
+        } else if let Err(error) = output::show_json_line(progress) {
+            // The work goes on; the exit code says that lines were lost.
+            tracing::warn!("{error}");
         }
     }
 }

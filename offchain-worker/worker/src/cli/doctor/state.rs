@@ -8,6 +8,8 @@ use serde::Serialize;
 
 use crate::{
     error::Failure,
+    output,
+    printable::printable_lines,
     roles::state::{kept, Identity, Kept, StatePlace},
     table::{short, table},
 };
@@ -253,13 +255,11 @@ impl Found {
 
 /// Shows what is asked, and whether a person at a terminal says yes. Without one, the answer is no.
 fn confirmed(question: &str) -> Result<bool, Failure> {
-    use std::io::Write;
-    let mut errors = std::io::stderr();
-    let _ = write!(errors, "{question}");
+    output::say_raw(&printable_lines(question));
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    let _ = write!(errors, "remove? [y/N] ");
+    output::say_raw("remove? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;
     Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))

@@ -1,13 +1,19 @@
 //! `cairn status --watch`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use cairn_chain::Client;
 use cairn_primitives::Netuid;
 use futures::StreamExt;
 
 use super::{round_in_words, Seen};
-use crate::{error::Failure, roles::idle::has_begun, shutdown};
+use crate::{
+    error::Failure,
+    output,
+    printable::{printable_json, printable_lines},
+    roles::idle::has_begun,
+    shutdown,
+};
 
 /// Shows the subnet with each new best block, until Ctrl-C or until nobody reads any more.
 pub async fn run(client: &Client, netuid: Netuid, json: bool) -> Result<(), Failure> {
@@ -27,19 +33,13 @@ pub async fn run(client: &Client, netuid: Netuid, json: bool) -> Result<(), Fail
             seen = Seen::at(client, head, netuid) => seen?,
         };
         let text = match (json, terminal) {
-            (true, _) => serde_json::to_string(&seen)? + "\n",
-            (false, true) => redraw(&seen.text()),
-            (false, false) => seen.line(),
+            (true, _) => printable_json(&serde_json::to_string(&seen)?) + "\n",
+            (false, true) => redraw(&printable_lines(&seen.text())),
+            (false, false) => printable_lines(&seen.line()),
         };
-        let mut out = std::io::stdout();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Ok(()) => {}
-            // Whoever read has gone; that is the end of it and no error.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-            Err(error) => {
-                let what = format!("cannot write what was seen: {error}");
-                return Err(Failure::new(what, "make room where the output goes"));
-            }
+        // Whoever read has gone; that is the end of it and no error.
+        if !output::show_while_read(&text)? {
+            return Ok(());
         }
     }
 }

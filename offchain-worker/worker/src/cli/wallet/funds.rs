@@ -6,10 +6,12 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    amount::{crn, parse_crn},
+    amount::{cost, crn, parse_part, Part},
     cli::{
         args::{JsonArg, KeyArgs, NodeArgs},
         print,
+        purse::Purse,
+        refusal::Asked,
     },
     error::Failure,
 };
@@ -31,9 +33,9 @@ pub struct BalanceOf {
 /// `cairn wallet send`.
 #[derive(Args, Debug)]
 pub struct Send {
-    /// Amount in CRN, such as 100 or 0.5
-    #[arg(value_name = "CRN", value_parser = parse_crn)]
-    amount: Balance,
+    /// Amount in CRN, such as 100 or 0.5, or all that the account can spend
+    #[arg(value_name = "CRN|all", value_parser = parse_part)]
+    amount: Part,
     /// The recipient: an address, or the name of a wallet
     #[arg(long, env = "CAIRN_TO", value_name = "ADDRESS|WALLET")]
     to: String,
@@ -105,20 +107,31 @@ impl Send {
         let to = self.key.account(&self.to)?;
         let signer = self.key.keypair()?;
         let client = self.node.connect().await?;
-        let included = client
-            .submit(&Call::transfer(&to, self.amount), &signer)
-            .await?;
+        // The longest amount makes the dearest transaction.
+        let longest = Call::transfer(&to, Balance::MAX);
+        let purse = Purse::of(&client, &signer, &longest).await?;
+        let amount = purse.take(self.amount)?;
+        let there = client.at_best().await?.balance(&to).await?;
+        if there.free.saturating_add(there.reserved) == 0 && amount < purse.deposit() {
+            let (amount, least) = (cost(amount), cost(purse.deposit()));
+            return Err(Failure::new(
+                format!("{to} is a new account, and {amount} are too little to open one"),
+                format!("send {least} or more"),
+            ));
+        }
+        let asked = Asked::new(&client, &signer);
+        let included = asked.submit(&Call::transfer(&to, amount)).await?;
         let sent = Sent {
             from: AccountId::of(&signer).to_string(),
             to: to.to_string(),
-            amount: self.amount,
+            amount,
             block: included.block.number,
             block_hash: included.block.hash,
         };
         print(self.json.json, &sent, |sent| {
             format!(
-                "sent {} CRN to {}, in block {}\n",
-                crn(sent.amount, 9),
+                "sent {} to {}, in block {}\n",
+                cost(sent.amount),
                 sent.to,
                 sent.block
             )

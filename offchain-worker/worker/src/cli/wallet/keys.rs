@@ -1,6 +1,6 @@
 //! Keys: `cairn wallet new`, `restore` and `show`.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal};
 
 use cairn_chain::AccountId;
 use clap::Args;
@@ -12,6 +12,8 @@ use crate::{
         print,
     },
     error::Failure,
+    output,
+    printable::printable,
     table::table,
 };
 
@@ -76,24 +78,58 @@ impl New {
             file,
             mnemonic,
         };
-        print(self.json.json, &made, |made| {
+        let shown = output::print_once(self.json.json, &made, |made| {
             format!(
-                "wallet   {}\naddress  {}\nfile     {}\nphrase   {}\n\nWrite the phrase down and keep it secret: it restores the wallet, and it is not shown again.\n",
-                made.name, made.address, made.file, made.mnemonic
+                "wallet   {}\naddress  {}\nfile     {}\nphrase   {}\n\nWrite the phrase down and keep it secret: it restores the wallet. It is in the file as well, and is not printed again.\n",
+                made.name, made.address, printable(&made.file), made.mnemonic
             )
+        });
+        shown.map_err(|error| match wallets.discard(&made.name) {
+            Ok(()) => Failure::during("no wallet was made, since its phrase was not shown", error),
+            Err(left) => left,
         })
     }
 }
 
-/// The phrase, from the standard input: what is on a command line can be read by others.
+/// The most that is read as a phrase: far more than any has.
+const MAX_PHRASE: u64 = 4_096;
+
+/// The phrase, from the standard input: what is on a command line can be read by others. A person ends it
+/// with an empty line, a program with its end.
 fn phrase() -> Result<String, Failure> {
-    let mut input = std::io::stdin().lock();
-    if input.is_terminal() {
-        eprint!("phrase: ");
+    let input = std::io::stdin().lock();
+    let typed = input.is_terminal();
+    if typed {
+        output::say_raw("phrase, on one line or several; an empty line ends it: ");
     }
-    let mut line = String::new();
-    input.read_line(&mut line)?;
-    Ok(line.split_whitespace().collect::<Vec<_>>().join(" "))
+    read_phrase(input, typed)
+}
+
+fn read_phrase(input: impl BufRead, typed: bool) -> Result<String, Failure> {
+    let mut text = String::new();
+    let mut lines = input.take(MAX_PHRASE);
+    let cannot = |error: io::Error| {
+        Failure::new(
+            format!("cannot read the phrase from standard input: {error}"),
+            "give it as plain text",
+        )
+    };
+    while lines.read_line(&mut text).map_err(cannot)? > 0 {
+        let blank = text
+            .lines()
+            .last()
+            .is_some_and(|line| line.trim().is_empty());
+        if typed && blank && !text.trim().is_empty() {
+            break;
+        }
+    }
+    if lines.limit() == 0 {
+        return Err(Failure::new(
+            "standard input is too long for a phrase",
+            "give the words of the phrase and nothing else",
+        ));
+    }
+    Ok(text)
 }
 
 impl Restore {
@@ -119,7 +155,10 @@ impl Show {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
         let wallets = self.directory.wallets();
-        let names = self.name.map_or_else(|| wallets.names(), |name| vec![name]);
+        let names = match self.name {
+            Some(name) => vec![name],
+            None => wallets.names()?,
+        };
         let shown = names
             .into_iter()
             .map(|name| {
@@ -151,5 +190,22 @@ impl Show {
                 &shown.iter().map(row).collect::<Vec<_>>(),
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_ends_a_phrase_with_an_empty_line_and_a_program_with_its_end() {
+        let text = "\none two\nthree\n\nfour\n";
+        assert_eq!(
+            read_phrase(text.as_bytes(), true).unwrap().trim(),
+            "one two\nthree"
+        );
+        assert_eq!(read_phrase(text.as_bytes(), false).unwrap(), text);
+        assert!(read_phrase(&[0xff, 0xfe][..], false).is_err());
+        assert!(read_phrase("word ".repeat(1_000).as_bytes(), false).is_err());
     }
 }

@@ -21,7 +21,10 @@ pub enum Wallet {
     )]
     Restore(keys::Restore),
     /// Show the address of one wallet, or of all
-    #[command(after_help = "Examples:\n  cairn wallet show\n  cairn wallet show miner --json")]
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  cairn wallet show\n  cairn wallet show miner --json"
+    )]
     Show(keys::Show),
     /// Show what is in an account: what can be spent, and what is locked
     #[command(
@@ -30,7 +33,7 @@ pub enum Wallet {
     Balance(funds::BalanceOf),
     /// Send CRN to another account
     #[command(
-        after_help = "Examples:\n  cairn wallet send --key owner --to miner 25\n  cairn wallet send --key owner --to 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY 0.5"
+        after_help = "Examples:\n  cairn wallet send --key owner --to miner 25\n  cairn wallet send --key owner --to 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY 0.5\n  cairn wallet send --key old --to owner all"
     )]
     Send(funds::Send),
 }

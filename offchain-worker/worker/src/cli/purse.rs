@@ -1,0 +1,169 @@
+//! What an account can spend.
+
+use cairn_chain::{AccountBalance, AccountId, Call, Client, Keypair};
+use cairn_primitives::Balance;
+
+use crate::{
+    amount::{cost, Part},
+    error::Failure,
+};
+
+/// What an account can spend on a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purse {
+    address: AccountId,
+    /// Without what is locked and what keeps the account open.
+    free: Balance,
+    /// What keeps the account open.
+    deposit: Balance,
+    fee: Balance,
+}
+
+impl Purse {
+    /// The purse of who signs such a call. The amount in it should be as long as any.
+    pub async fn of(client: &Client, signer: &Keypair, call: &Call) -> Result<Purse, Failure> {
+        let address = AccountId::of(signer);
+        let balance = client.at_best().await?.balance(&address).await?;
+        let deposit = client.constant("Balances", "ExistentialDeposit").await?;
+        let fee = client.fee(call, signer).await?;
+        Ok(Purse::new(address, balance, deposit, fee))
+    }
+
+    fn new(address: AccountId, balance: AccountBalance, deposit: Balance, fee: Balance) -> Purse {
+        // Locks reach what is reserved first, and what is locked keeps the account open as well.
+        let kept = balance.frozen.saturating_sub(balance.reserved).max(deposit);
+        Purse {
+            address,
+            free: balance.free.saturating_sub(kept),
+            deposit,
+            fee,
+        }
+    }
+
+    /// The least that an account can have.
+    pub fn deposit(&self) -> Balance {
+        self.deposit
+    }
+
+    /// The most that can be spent.
+    pub fn most(&self) -> Balance {
+        self.free.saturating_sub(self.fee)
+    }
+
+    /// An amount, or all that can be spent.
+    ///
+    /// # Errors
+    /// If there is less: what there is, what it takes, and the most that is possible.
+    pub fn take(&self, part: Part) -> Result<Balance, Failure> {
+        let most = self.most();
+        match part.0 {
+            Some(amount) if amount <= most => Ok(amount),
+            None if most > 0 => Ok(most),
+            asked => Err(self.too_little(asked.unwrap_or(0))),
+        }
+    }
+
+    fn too_little(&self, amount: Balance) -> Failure {
+        let what = format!(
+            "{} has {} to spend, besides {} that keep the account open",
+            self.address,
+            cost(self.free),
+            cost(self.deposit)
+        );
+        match self.most() {
+            0 => Failure::new(
+                format!("{what}; the fee alone is {}", cost(self.fee)),
+                "send the account some CRN",
+            ),
+            most => Failure::new(
+                format!(
+                    "{what}; {} and the fee of {} are more",
+                    cost(amount),
+                    cost(self.fee)
+                ),
+                format!("the most is {}; `all` takes it", cost(most)),
+            ),
+        }
+    }
+
+    /// Makes sure that there is enough for a price.
+    ///
+    /// # Errors
+    /// If there is not: what there is, and what it takes.
+    pub fn afford(&self, what: &str, price: Balance) -> Result<(), Failure> {
+        if price <= self.most() {
+            return Ok(());
+        }
+        let missing = price.saturating_sub(self.most());
+        Err(Failure::new(
+            format!(
+                "{what} costs {} and the fee is {}, and {} has {} to spend",
+                cost(price),
+                cost(self.fee),
+                self.address,
+                cost(self.free)
+            ),
+            format!("send the account {} more", cost(missing)),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::CRN;
+
+    fn purse(free: Balance, reserved: Balance, frozen: Balance) -> Purse {
+        let balance = AccountBalance {
+            free,
+            reserved,
+            frozen,
+        };
+        Purse::new(AccountId([7; 32]), balance, 500, 1_000)
+    }
+
+    #[test]
+    fn all_leaves_the_fee_and_what_keeps_the_account_open() {
+        assert_eq!(
+            purse(5 * CRN, 0, 0).take(Part(None)).unwrap(),
+            5 * CRN - 1_500
+        );
+        assert_eq!(purse(5 * CRN, 0, 2 * CRN).most(), 3 * CRN - 1_000);
+        assert_eq!(purse(5 * CRN, CRN, 2 * CRN).most(), 4 * CRN - 1_000);
+        assert_eq!(purse(5 * CRN, 0, 400).most(), 5 * CRN - 1_500);
+        let exactly = Part(Some(5 * CRN - 1_500));
+        assert_eq!(purse(5 * CRN, 0, 0).take(exactly).unwrap(), 5 * CRN - 1_500);
+    }
+
+    #[test]
+    fn what_is_too_much_is_answered_with_what_there_is() {
+        let error = purse(5 * CRN, 0, 0).take(Part(Some(5 * CRN))).unwrap_err();
+        let text = error.to_string();
+        for words in [
+            "4.9999995 CRN",
+            "5.00 CRN",
+            "0.000001 CRN",
+            "4.9999985 CRN",
+            "`all`",
+        ] {
+            assert!(text.contains(words), "`{words}` is not in: {text}");
+        }
+        for poor in [purse(0, 0, 0), purse(1_500, 0, 0), purse(CRN, 0, u64::MAX)] {
+            let error = poor.take(Part(None)).unwrap_err().to_string();
+            assert!(error.contains("the fee alone"), "{error}");
+            assert_eq!(
+                poor.take(Part(Some(u64::MAX))).unwrap_err().to_string(),
+                error
+            );
+        }
+    }
+
+    #[test]
+    fn a_price_is_compared_with_what_there_is() {
+        let purse = purse(CRN, 0, 0);
+        assert!(purse.afford("a slot", purse.most()).is_ok());
+        let error = purse.afford("a slot", CRN).unwrap_err().to_string();
+        assert!(error.contains("a slot costs 1.00 CRN"), "{error}");
+        assert!(error.contains("0.0000015 CRN more"), "{error}");
+    }
+}
