@@ -202,3 +202,28 @@ fn state_is_listed_and_nothing_is_removed_without_a_node_that_says_what_is_old()
         Some(2)
     );
 }
+
+#[test]
+fn a_decimal_option_is_exact_or_refused_with_the_reason() {
+    let home = tempfile::tempdir().expect("room");
+    for (decay, why) in [
+        ("0.95000000049", "more than nine decimals"),
+        ("-0.5", "negative"),
+        ("half", "not a decimal number"),
+    ] {
+        let decay = format!("--error-decay={decay}");
+        let encode = [
+            "gradient",
+            "encode",
+            "--layout",
+            "none.json",
+            &decay,
+            "in",
+            "out",
+        ];
+        let output = cairn(home.path(), &encode);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(why), "{error}");
+    }
+}

@@ -119,10 +119,11 @@ pub struct Encode {
     #[arg(
         long,
         env = "CAIRN_ERROR_DECAY",
-        default_value_t = 0.95,
-        value_name = "BETA"
+        default_value = "0.95",
+        value_name = "BETA",
+        value_parser = parse_decimal
     )]
-    error_decay: f64,
+    error_decay: Nano,
     /// The error feedback: read if the file exists, then overwritten
     #[arg(long, env = "CAIRN_FEEDBACK", value_name = "FILE.f32")]
     feedback: Option<PathBuf>,
@@ -203,17 +204,16 @@ fn open(path: &Path, secret: Option<H256>) -> Result<Box<dyn Read>, Failure> {
     })
 }
 
-fn compression(density: &DensityArg, error_decay: f64) -> Result<Compression, Failure> {
-    let error_decay = Nano::from_f64(error_decay).ok_or_else(|| {
-        Failure::new(
-            format!("an error decay of {error_decay}"),
-            "choose from 0 to 1",
-        )
-    })?;
-    Ok(Compression {
+fn compression(density: &DensityArg, error_decay: Nano) -> Compression {
+    Compression {
         kept_per_block: density.kept_per_block,
         error_decay,
-    })
+    }
+}
+
+/// A decimal number, exactly.
+fn parse_decimal(text: &str) -> Result<Nano, String> {
+    Nano::parse(text).map_err(|why| format!("{why}; write for example 0.95"))
 }
 
 /// Writes values as raw `f32`.
@@ -383,7 +383,7 @@ impl Inspect {
         } else if let Some(layout) = &self.layout {
             let layout = read_layout(layout)?;
             let source = open(&self.file, self.secret.secret)?;
-            let compression = compression(&self.density, 1.0)?;
+            let compression = compression(&self.density, Nano::ONE);
             let (header, tensors) = inspect(Reader::new(source, &layout, &compression)?)?;
             let parameters = layout.parameters() as u64;
             inspected.header = Some(header.into());
@@ -471,7 +471,7 @@ struct Encoded {
 impl Encode {
     fn run(self) -> Result<(), Failure> {
         let layout = read_layout(&self.layout)?;
-        let compression = compression(&self.density, self.error_decay)?;
+        let compression = compression(&self.density, self.error_decay);
         let compressor = Compressor::new(&compression)?;
         let mut delta = Dense::open(&self.input, &layout)?;
         let old = match &self.feedback {
@@ -597,7 +597,7 @@ struct Decoded {
 impl Decode {
     fn run(self) -> Result<(), Failure> {
         let layout = read_layout(&self.layout)?;
-        let compression = compression(&self.density, 1.0)?;
+        let compression = compression(&self.density, Nano::ONE);
         let source = open(&self.input, self.secret.secret)?;
         let mut reader = Reader::new(source, &layout, &compression)?;
         let mut output = NewFile::create(&self.output)?;
