@@ -56,12 +56,12 @@ fn model(config: &RunConfig) -> Result<(), Failure> {
         }
     }
     let (width, heads) = (m.d_model, u32::from(m.heads));
-    if width % heads != 0 || (width / heads) % 2 != 0 {
+    if !width.is_multiple_of(heads) || !(width / heads).is_multiple_of(2) {
         let what = format!("a model with d_model {width} and {heads} heads is impossible");
         let remedy = "in [model], heads must divide d_model into heads of an even width";
         return Err(Failure::new(what, remedy));
     }
-    if m.heads % m.kv_heads != 0 {
+    if !m.heads.is_multiple_of(m.kv_heads) {
         let what = format!(
             "a model with {heads} heads and {} kv_heads is impossible",
             m.kv_heads

@@ -158,7 +158,7 @@ impl fmt::Display for Nano {
             return Ok(());
         }
         let mut places = 9;
-        while fraction % 10 == 0 {
+        while fraction.is_multiple_of(10) {
             fraction /= 10;
             places -= 1;
         }

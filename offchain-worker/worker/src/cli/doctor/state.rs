@@ -17,7 +17,7 @@ use crate::{
 /// What is known of a state directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Use {
+pub enum Standing {
     /// A worker uses it now.
     InUse,
     /// It is of a run that goes on.
@@ -35,7 +35,7 @@ pub enum Use {
 pub struct Found {
     #[serde(flatten)]
     kept: Kept,
-    state: Use,
+    state: Standing,
     /// Whether it has been removed.
     removed: bool,
 }
@@ -81,13 +81,13 @@ impl Runs {
         Ok(runs)
     }
 
-    fn judge(&self, kept: &Kept) -> Use {
+    fn judge(&self, kept: &Kept) -> Standing {
         let Some(identity) = &kept.identity else {
             // What cannot be read is of no use to any worker.
-            return Use::Old;
+            return Standing::Old;
         };
         if identity.genesis != self.genesis {
-            return Use::OtherChain;
+            return Standing::OtherChain;
         }
         let present = self.present.get(&identity.netuid);
         // What older releases wrote has no hash.
@@ -96,9 +96,9 @@ impl Runs {
                 && (identity.started_in == *hash || identity.started_in.is_zero())
         };
         if present.is_some_and(same) {
-            Use::Current
+            Standing::Current
         } else {
-            Use::Old
+            Standing::Old
         }
     }
 }
@@ -119,9 +119,9 @@ impl State {
 
     fn of(kept: Vec<Kept>, runs: Result<Runs, String>) -> State {
         let judge = |kept: &Kept| match &runs {
-            _ if kept.in_use => Use::InUse,
+            _ if kept.in_use => Standing::InUse,
             Ok(runs) => runs.judge(kept),
-            Err(_) => Use::Unknown,
+            Err(_) => Standing::Unknown,
         };
         let found = |kept: Kept| Found {
             state: judge(&kept),
@@ -137,9 +137,9 @@ impl State {
     /// Directories that are removed on request.
     fn old(&self, other_chains: bool) -> impl Iterator<Item = usize> + '_ {
         let is_old = move |found: &Found| match found.state {
-            Use::Old => true,
-            Use::OtherChain => other_chains,
-            Use::InUse | Use::Current | Use::Unknown => false,
+            Standing::Old => true,
+            Standing::OtherChain => other_chains,
+            Standing::InUse | Standing::Current | Standing::Unknown => false,
         };
         let all = self.directories.iter().enumerate();
         all.filter(move |(_, found)| is_old(found))
@@ -244,11 +244,11 @@ impl Found {
     fn words(&self) -> &'static str {
         match (self.removed, self.state) {
             (true, _) => "removed",
-            (false, Use::InUse) => "in use",
-            (false, Use::Current) => "current run",
-            (false, Use::Old) => "old",
-            (false, Use::OtherChain) => "of another chain",
-            (false, Use::Unknown) => "unknown",
+            (false, Standing::InUse) => "in use",
+            (false, Standing::Current) => "current run",
+            (false, Standing::Old) => "old",
+            (false, Standing::OtherChain) => "of another chain",
+            (false, Standing::Unknown) => "unknown",
         }
     }
 }
@@ -298,15 +298,15 @@ mod tests {
         used.in_use = true;
         damaged.identity = None;
         let cases = [
-            (state(1, 1, 50, 8), Use::Current),
-            (state(1, 1, 50, 0), Use::Current),
-            (state(1, 1, 49, 8), Use::Old),
+            (state(1, 1, 50, 8), Standing::Current),
+            (state(1, 1, 50, 0), Standing::Current),
+            (state(1, 1, 49, 8), Standing::Old),
             // A development chain that began again, and had a run started at the same block.
-            (state(1, 1, 50, 7), Use::Old),
-            (state(1, 2, 50, 8), Use::Old),
-            (state(2, 1, 50, 8), Use::OtherChain),
-            (damaged, Use::Old),
-            (used, Use::InUse),
+            (state(1, 1, 50, 7), Standing::Old),
+            (state(1, 2, 50, 8), Standing::Old),
+            (state(2, 1, 50, 8), Standing::OtherChain),
+            (damaged, Standing::Old),
+            (used, Standing::InUse),
         ];
         let (kept, expected): (Vec<_>, Vec<_>) = cases.into_iter().unzip();
         let state = State::of(kept, Ok(runs()));
