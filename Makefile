@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build devnet test lint bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
+.PHONY: help setup cuda-tools build devnet test clients lint bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +40,14 @@ cuda-tools: ## NVIDIA's run-time compiler, which the tests of the CUDA backend n
 
 test: lint build cuda-tools ## everything that CI runs
 	cargo test --locked --workspace
-	npm --prefix tests/polkadot-js ci --no-audit --no-fund
-	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node npm --prefix tests/polkadot-js test
+	node --test tests/clients/lib/judge.test.mjs
+	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node node tests/clients/run.mjs polkadot-js smoldot
+
+clients: build ## nine stock clients, unmodified, against a dev node; makes the table in docs/clients.md (ARGS="papi dedot")
+	cargo build --locked -p cairn-chain --example stock_subxt
+	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node \
+		CAIRN_SUBXT_BIN=$(CARGO_TARGET_DIR)/debug/examples/stock_subxt \
+		node tests/clients/run.mjs $(ARGS)
 
 bench: setup ## benchmarks
 	@if grep -q '^\[\[bench\]\]' $$(git ls-files '*Cargo.toml'); then \
