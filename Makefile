@@ -44,7 +44,7 @@ test: lint build cuda-tools ## everything that CI runs
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node node tests/clients/run.mjs polkadot-js smoldot
 
 clients: build ## nine stock clients, unmodified, against a dev node; makes the table in docs/clients.md (ARGS="papi dedot")
-	cargo build --locked -p cairn-chain --example stock_subxt
+	cargo build --locked --workspace --example stock_subxt
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node \
 		CAIRN_SUBXT_BIN=$(CARGO_TARGET_DIR)/debug/examples/stock_subxt \
 		node tests/clients/run.mjs $(ARGS)

@@ -34,6 +34,12 @@ struct Run {
 
 #[derive(DecodeAsType)]
 #[decode_as_type(crate_path = "subxt::ext::scale_decode")]
+struct StoredRun {
+    started_at: u32,
+}
+
+#[derive(DecodeAsType)]
+#[decode_as_type(crate_path = "subxt::ext::scale_decode")]
 struct RunConfig {
     name: Vec<u8>,
 }
@@ -120,15 +126,16 @@ impl Client {
         let key = (self.account("hotkey")?.0,);
         let coldkey = at.storage().fetch(coldkeys, key).await?.decode()?;
         same(coldkey, self.account("owner")?, "the coldkey")?;
-        let mut runs = at
-            .storage()
-            .iter(dynamic::storage::<(u16,), Run>("Training", "Runs"), ())
-            .await?;
-        let mut names = Vec::new();
+        let runs = dynamic::storage::<(u16,), StoredRun>("Training", "Runs");
+        let mut runs = at.storage().iter(runs, ()).await?;
+        let mut numbers = Vec::new();
         while let Some(run) = runs.next().await {
-            names.push(String::from_utf8(run?.value().decode()?.config.name)?);
+            let run = run?;
+            numbers.push(run.key()?.decode()?.0);
+            let started = run.value().decode()?.started_at;
+            same(started > 0, true, "that the run was started")?;
         }
-        same(names, vec![self.text("run")?.to_string()], "the runs")?;
+        same(numbers, vec![self.netuid()?], "the subnets with a run")?;
         Ok("Subnets.Subnets, Subnets.Coldkeys, Training.Runs".into())
     }
 

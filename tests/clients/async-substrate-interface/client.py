@@ -126,3 +126,5 @@ run("async-substrate-interface", version("async-substrate-interface"), {
     "block": wait_for(read_block),
     "heads": wait_for(heads),
 })
+if node:
+    loop.run_until_complete(node.close())

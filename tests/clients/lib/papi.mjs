@@ -35,7 +35,7 @@ function take(observable, wanted) {
 /** Signs, and waits until the transfer is in a block of the best chain. */
 function submit(transaction, from) {
   return new Promise((resolve, reject) => {
-    const subscription = transaction.signSubmitAndWatch(from, AT_BEST).subscribe({
+    const subscription = transaction.signSubmitAndWatch(from).subscribe({
       next(event) {
         if (event.type !== 'txBestBlocksState' || !event.found) return;
         if (event.ok) resolve(event);
@@ -45,6 +45,24 @@ function submit(transaction, from) {
       error: reject,
     });
   });
+}
+
+/** Every method of our runtime APIs. A light client runs them itself, on proofs: each has to be provable. */
+function everyCall() {
+  const { netuid, owner, hotkey } = world;
+  return {
+    SubnetsApi: {
+      subnets: [], subnet: [netuid], members: [netuid], member: [netuid, hotkey], creation_price: [],
+      positions: [owner, undefined], position: [owner, netuid, hotkey],
+    },
+    TrainingApi: {
+      run: [netuid], round: [netuid, 0], contributions: [netuid, 0], settled: [netuid, 0], lineage: [netuid, 0],
+    },
+    EmissionsApi: {
+      schedule: [], issuance: [], emission: [netuid], member_emission: [netuid, 0], account: [owner],
+      subnet_history: [netuid, 0, 64], member_history: [netuid, 0, 0, 64], voting: [netuid, hotkey],
+    },
+  };
 }
 
 /** All steps but the RPC namespaces. */
@@ -74,7 +92,14 @@ export function papiSteps({ open, from, getExtrinsicDecoder }) {
       assert.equal(subnet.owner, world.owner);
       assert.equal(hex((await api.apis.TrainingApi.run(world.netuid, AT_BEST)).config.name), runNameHex);
       assert.equal(String((await api.apis.EmissionsApi.schedule(AT_BEST)).cap), world.cap);
-      return 'SubnetsApi.subnets, TrainingApi.run, EmissionsApi.schedule';
+      for (const [name, methods] of Object.entries(everyCall())) {
+        for (const [method, args] of Object.entries(methods)) {
+          await api.apis[name][method](...args, AT_BEST).catch((error) => {
+            throw new Error(`${name}.${method}: ${error.message}`);
+          });
+        }
+      }
+      return 'every method of SubnetsApi, TrainingApi and EmissionsApi';
     },
     stateCall: () => callState((method, input) => client._request('state_call', [method, input])),
     async transfer() {

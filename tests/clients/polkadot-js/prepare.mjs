@@ -1,10 +1,11 @@
-// Puts something on a fresh dev chain for the clients to read: a subnet, a member, and a run.
+// Puts something on a fresh dev chain for the clients to read: a subnet, a validator, a miner, and a run of them.
 
 import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
 
 import { world, within } from '../lib/steps.mjs';
 
 const MOST = 1_000_000_000_000_000n;
+const STAKE = 1_000_000_000_000n;
 const SETUP_MS = 120_000;
 const root = (byte) => `0x${byte.repeat(32)}`;
 
@@ -32,6 +33,8 @@ const config = {
 const api = await ApiPromise.create({ provider: new WsProvider(world.ws), noInitWarn: true, throwOnConnect: true });
 const alice = new Keyring({ type: 'sr25519', ss58Format: 42 }).addFromUri('//Alice');
 
+const { netuid, hotkey, miner } = world;
+
 /** Submits and waits for the block; an error of the chain is ours. */
 function submit(call) {
   return new Promise((resolve, reject) => {
@@ -46,8 +49,13 @@ function submit(call) {
 }
 
 await within(SETUP_MS, (async () => {
-  await submit(api.tx.subnets.createSubnet(MOST));
-  await submit(api.tx.subnets.register(world.netuid, world.hotkey, MOST));
-  await submit(api.tx.training.startRun(world.netuid, config));
+  await submit(api.tx.utility.batchAll([
+    api.tx.subnets.createSubnet(MOST),
+    api.tx.subnets.register(netuid, hotkey, MOST),
+    api.tx.stake.addStake(netuid, hotkey, STAKE),
+    api.tx.subnets.register(netuid, miner, MOST),
+    api.tx.stake.addBond(netuid, miner, STAKE),
+    api.tx.training.startRun(netuid, config),
+  ]));
 })());
 await api.disconnect();

@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "lib"))
 
 from steps import (  # noqa: E402
-    WORLD, check_calls, check_heads, check_ours, check_state_calls, run, run_name, same,
+    WORLD, Absent, check_calls, check_heads, check_ours, check_state_calls, run, run_name, same,
 )
 from substrateinterface import Keypair, SubstrateInterface  # noqa: E402
 
@@ -20,7 +20,6 @@ def connect():
     global node
     node = SubstrateInterface(url=WORLD["ws"])
     same(node.get_block_hash(0), WORLD["genesis"], "genesis")
-    same(node.runtime_version, 1, "the runtime's version")
     same(node.get_constant("System", "Version").value["spec_name"], "cairn", "the name")
     same(node.token_symbol, "CRN", "the token")
     same(node.token_decimals, 9, "its decimals")
@@ -36,6 +35,12 @@ def storage():
 
 
 def runtime_api():
+    try:
+        node.runtime_call("SubnetsApi", "subnets")
+    except ValueError as error:
+        if "not found in registry" not in str(error):
+            raise
+        raise Absent("it knows only the runtime APIs of its own list, not those of the metadata: use state_call")
     same(node.runtime_call("SubnetsApi", "subnets").value[0]["owner"], OWNER, "the owner")
     name = node.runtime_call("TrainingApi", "run", [NETUID]).value["config"]["name"]
     same(run_name(name), WORLD["run"], "the run's name")

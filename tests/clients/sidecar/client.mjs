@@ -8,7 +8,7 @@ import { Keyring } from '@polkadot/api';
 import { Metadata, TypeRegistry, expandMetadata } from '@polkadot/types';
 
 import { answers, freePort, stop } from '../lib/node.mjs';
-import { Absent, checkCalls, run, runNameHex, version, world } from '../lib/steps.mjs';
+import { Absent, checkCalls, checkHeads, run, runNameHex, version, world } from '../lib/steps.mjs';
 
 let service, base;
 
@@ -42,9 +42,9 @@ async function connect() {
 async function storage() {
   const subnet = await rest(`pallets/subnets/storage/subnets?keys[]=${world.netuid}`);
   assert.equal(subnet.value.owner, world.owner);
-  const training = await rest(`pallets/training/storage/runs?keys[]=${world.netuid}`);
-  assert.equal(training.value.config.name, runNameHex);
-  return 'pallets/subnets/storage/subnets, pallets/training/storage/runs';
+  const config = await rest(`pallets/training/storage/configs?keys[]=${world.netuid}`);
+  assert.equal(config.value.name, runNameHex);
+  return 'subnets and configs under pallets/PALLET/storage';
 }
 
 const absent = (what) => async () => { throw new Absent(what); };
@@ -82,6 +82,17 @@ async function readBlock() {
   return checkCalls(extrinsics.map(({ method }) => `${method.pallet}.${method.method}`));
 }
 
+/** REST has no subscriptions: the header is asked for until there were three. */
+async function heads() {
+  const numbers = [];
+  while (numbers.length < 3) {
+    const { number } = await rest('blocks/head/header?finalized=false');
+    if (number !== numbers.at(-1)) numbers.push(number);
+    else await new Promise((resolve) => { setTimeout(resolve, 200); });
+  }
+  return `${checkHeads(numbers)}, of blocks/head/header`;
+}
+
 await run('sidecar', version('@substrate/api-sidecar'), {
   connect,
   storage,
@@ -90,10 +101,7 @@ await run('sidecar', version('@substrate/api-sidecar'), {
   rpc: absent('REST passes no method of ours on'),
   transfer,
   block: readBlock,
-  async heads() {
-    const head = await rest('blocks/head/header');
-    return `block ${head.number}`;
-  },
+  heads,
 });
 await stop(service);
 process.exit(0);
