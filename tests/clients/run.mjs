@@ -21,6 +21,9 @@ const PAGE = join(HERE, '../../docs/clients.md');
 const SILENCE_MS = 120_000;
 const SETUP_MS = 600_000;
 
+/** What is made of what in an environment. */
+const MADE = { npm: ['node_modules', 'package-lock.json'], pip: ['.venv', 'requirements.txt'] };
+
 /** Every client and how its environment is made. */
 const CLIENTS = {
   'polkadot-js': 'npm',
@@ -41,24 +44,27 @@ function sh(directory, command, args, env = {}) {
       cwd: directory, env: { ...process.env, ...env }, timeout: SETUP_MS, stdio: ['ignore', 'pipe', 'pipe'],
     });
   } catch (error) {
-    const said = `${error.stdout ?? ''}${error.stderr ?? ''}`.trim().split('\n').slice(-15).join('\n');
-    throw new Error(`${command} ${args.join(' ')} failed in ${directory}: ${error.code ?? ''}\n${said}`);
+    const said = `${error.stdout ?? ''}${error.stderr ?? ''}`.trim().split('\n');
+    const short = said.length > 20 ? [...said.slice(0, 10), '…', ...said.slice(-10)] : said;
+    throw new Error(`${command} ${args.join(' ')} failed in ${directory}: ${error.code ?? ''}\n${short.join('\n')}`);
   }
 }
 
-/** Makes a client's environment as its lock file says. */
+/** Makes a client's environment as its lock file says, unless it was made of the same. */
 function install(client) {
   const directory = join(HERE, client);
-  if (CLIENTS[client] === 'npm') {
-    sh(directory, 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund']);
-  }
-  if (CLIENTS[client] !== 'pip') return;
-  const [venv, wanted] = [join(directory, '.venv'), readFileSync(join(directory, 'requirements.txt'), 'utf8')];
-  const done = join(venv, 'made-of');
+  const [made, lock] = MADE[CLIENTS[client]] ?? [];
+  if (!made) return;
+  const [done, wanted] = [join(directory, made, 'made-of'), readFileSync(join(directory, lock), 'utf8')];
   if (existsSync(done) && readFileSync(done, 'utf8') === wanted) return;
-  rmSync(venv, { recursive: true, force: true });
-  sh(directory, 'python3', ['-m', 'venv', '.venv']);
-  sh(directory, '.venv/bin/pip', ['install', '-q', '--disable-pip-version-check', '-r', 'requirements.txt']);
+  console.log(`${client}: installing`);
+  rmSync(join(directory, made), { recursive: true, force: true });
+  if (made === 'node_modules') {
+    sh(directory, 'npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund']);
+  } else {
+    sh(directory, 'python3', ['-m', 'venv', '.venv']);
+    sh(directory, '.venv/bin/pip', ['install', '-q', '--disable-pip-version-check', '-r', 'requirements.txt']);
+  }
   writeFileSync(done, wanted);
 }
 
@@ -180,10 +186,7 @@ async function main() {
   if (clients.includes('subxt') && !process.env.CAIRN_SUBXT_BIN) {
     throw new Error('set CAIRN_SUBXT_BIN to the path of the example stock_subxt, or use make clients');
   }
-  for (const client of new Set(['polkadot-js', ...clients])) {
-    console.log(`${client}: installing`);
-    install(client);
-  }
+  for (const client of new Set(['polkadot-js', ...clients])) install(client);
   const results = await runAll(clients);
   const expected = existsSync(EXPECTED) ? JSON.parse(readFileSync(EXPECTED, 'utf8')) : {};
   const differ = clients.flatMap((client) => differences(client, results[client], expected[client]));

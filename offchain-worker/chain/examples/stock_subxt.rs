@@ -162,18 +162,28 @@ impl Client {
             Ok(answer.as_str().ok_or("no bytes")?.to_string())
         };
         let price = call("SubnetsApi_creation_price", "0x").await?;
-        same(first_pebble(&price)? > 0, true, "that a subnet costs something")?;
+        same(
+            first_pebble(&price)? > 0,
+            true,
+            "that a subnet costs something",
+        )?;
         let run = call("TrainingApi_run", "0x0200").await?;
         same(run.as_str(), "0x00", "the run of subnet 2")?;
         let schedule = call("EmissionsApi_schedule", "0x").await?;
-        same(first_pebble(&schedule)?, self.text("cap")?.parse()?, "the cap")?;
+        same(
+            first_pebble(&schedule)?,
+            self.text("cap")?.parse()?,
+            "the cap",
+        )?;
         Ok("SubnetsApi_creation_price, TrainingApi_run, EmissionsApi_schedule".into())
     }
 
     async fn rpc(&self) -> Outcome<String> {
         let subnets = self.ask("subnets_list", rpc_params![]).await?;
         same(&subnets[0]["owner"], &self.world["owner"], "the owner")?;
-        let run = self.ask("training_run", rpc_params![self.netuid()?]).await?;
+        let run = self
+            .ask("training_run", rpc_params![self.netuid()?])
+            .await?;
         same(&run["config"]["name"], &self.world["run"], "the run's name")?;
         let schedule = self.ask("emissions_schedule", rpc_params![]).await?;
         same(&schedule["cap"], &self.world["cap"], "the cap")?;
@@ -192,9 +202,10 @@ impl Client {
         let included = sent.await?.wait_for_finalized().await?;
         let block = included.block_hash();
         let events = included.wait_for_success().await?;
-        let arrived = events.iter().filter_map(Result::ok).any(|event| {
-            (event.pallet_name(), event.event_name()) == ("Balances", "Transfer")
-        });
+        let arrived = events
+            .iter()
+            .filter_map(Result::ok)
+            .any(|event| (event.pallet_name(), event.event_name()) == ("Balances", "Transfer"));
         same(arrived, true, "that there is a Balances.Transfer")?;
         let accounts = dynamic::storage::<([u8; 32],), Account>("System", "Account");
         let at = self.api.at_block(block).await?;
@@ -210,7 +221,11 @@ impl Client {
         let mut calls = Vec::new();
         for extrinsic in extrinsics.iter() {
             let extrinsic = extrinsic?;
-            calls.push(format!("{}.{}", extrinsic.pallet_name(), extrinsic.call_name()));
+            calls.push(format!(
+                "{}.{}",
+                extrinsic.pallet_name(),
+                extrinsic.call_name()
+            ));
         }
         for wanted in ["Timestamp.set", "Balances.transfer_keep_alive"] {
             let there = calls.iter().any(|call| call == wanted);
@@ -226,7 +241,11 @@ impl Client {
             let mut last = None;
             for _ in 0..wanted {
                 let number = blocks.next().await.ok_or("the stream ended")??.number();
-                same(Some(number) > last, true, "that heads come one after the other")?;
+                same(
+                    Some(number) > last,
+                    true,
+                    "that heads come one after the other",
+                )?;
                 last = Some(number);
             }
         }

@@ -14,9 +14,8 @@ const send = (method, params) => api._rpcCore.provider.send(method, params);
 
 async function connect() {
   const port = await freePort();
-  fork = spawn('node_modules/.bin/chopsticks', ['--endpoint', world.ws, '--port', String(port)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const options = ['--endpoint', world.ws, '--port', String(port), '--build-block-mode', 'Manual'];
+  fork = spawn('node_modules/.bin/chopsticks', options, { stdio: ['ignore', 'pipe', 'inherit'] });
   await answers(fork, fork.stdout, 'listening on', 'chopsticks', 50_000);
   const provider = new WsProvider(`ws://127.0.0.1:${port}`);
   api = await ApiPromise.create({ provider, noInitWarn: true, throwOnConnect: true });

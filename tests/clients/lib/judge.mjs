@@ -53,7 +53,8 @@ export function table(results) {
   for (const [client, { version, steps }] of Object.entries(results)) {
     lines.push(row([client, version, ...STEPS.map((step) => cell[kind(steps[step])])]));
     for (const step of STEPS.filter((each) => steps[each] !== 'ok')) {
-      notes.push(...wrap(`- ${client}, ${step}: ${Object.values(steps[step])[0]}`, 110, '  '));
+      const why = Object.values(steps[step])[0].replaceAll('<', '&lt;').replaceAll('|', '/');
+      notes.push(...wrap(`- ${client}, ${step}: ${why}`, 110, '  '));
     }
   }
   return [...lines, '', ...notes].join('\n');
