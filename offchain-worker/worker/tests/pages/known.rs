@@ -23,7 +23,8 @@ pub fn faults(text: &str) -> Vec<String> {
         };
         faults.extend(match program.as_str() {
             "cairn" => cairn(&words),
-            "cairn-node" | "cairn-study" => by_its_help(program, arguments),
+            "cairn-node" => by_its_help(program, arguments),
+            "cairn-study" => by_its_source(arguments),
             "make" => make(arguments),
             "cargo" => cargo(arguments),
             _ => None,
@@ -105,6 +106,16 @@ fn by_its_help(program: &str, arguments: &[String]) -> Option<String> {
     };
     let unknown = flags.into_iter().find(|flag| !known(flag));
     unknown.map(|flag| format!("`{program}` has no `{flag}`"))
+}
+
+/// The study's binary is built by `make study` only: its flags are fields of its options.
+fn by_its_source(arguments: &[String]) -> Option<String> {
+    let source = root().join("offchain-worker/study/src/main.rs");
+    let source = std::fs::read_to_string(source).expect("the study's options");
+    let field = |flag: &str| format!("    {}: ", flag.trim_start_matches('-').replace('-', "_"));
+    let mut flags = arguments.iter().filter(|word| word.starts_with("--"));
+    let unknown = flags.find(|flag| !source.contains(&field(flag)));
+    unknown.map(|flag| format!("`cairn-study` has no `{flag}`"))
 }
 
 /// What a program says about itself; asked once.

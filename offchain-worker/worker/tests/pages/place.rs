@@ -54,7 +54,7 @@ impl Place {
         for name in ["bin", "data", "chain-specs"] {
             std::fs::create_dir(place.path(name)).expect("room");
         }
-        for name in ["cairn", "cairn-node", "cairn-study"] {
+        for name in ["cairn", "cairn-node"] {
             symlink(binary(name), place.path("bin").join(name)).expect("room");
         }
         for name in [
