@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, EpochPage, Issuance, LineageEntry, MemberEmission,
-        MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo, Schedule, SettledRound,
-        SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
+        AccountEarning, ContributionInfo, EndedRun, EpochPage, Issuance, LineageEntry,
+        MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo, Schedule,
+        SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
     EpochIndex, Netuid, Round, Uid,
 };
@@ -353,6 +353,10 @@ impl_runtime_apis! {
 
         fn lineage(netuid: Netuid, from: Round) -> Vec<LineageEntry> {
             readers::lineage(netuid, from)
+        }
+
+        fn ended_run(netuid: Netuid) -> Option<EndedRun> {
+            readers::ended_run(netuid)
         }
     }
 

@@ -4,9 +4,9 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, EpochPage, Issuance, LineageEntry, MemberEmission,
-        MemberEpoch, MemberInfo, Position, Role, RoundInfo, RunInfo, Schedule, SettledRound,
-        SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
+        AccountEarning, ContributionInfo, EndedRun, EpochPage, Issuance, LineageEntry,
+        MemberEmission, MemberEpoch, MemberInfo, Position, Role, RoundInfo, RunInfo, Schedule,
+        SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
     traits::{Membership, Positions, Runs, Stakes},
     Balance, EpochIndex, Hyperparameters, Netuid, Round, Uid,
@@ -144,6 +144,11 @@ pub fn settled(netuid: Netuid, round: Round) -> Option<SettledRound> {
 /// The lineage from round `from` on.
 pub fn lineage(netuid: Netuid, from: Round) -> Vec<LineageEntry> {
     Training::lineage(netuid, from)
+}
+
+/// The subnet's last stopped run.
+pub fn ended_run(netuid: Netuid) -> Option<EndedRun> {
+    Training::ended_run(netuid)
 }
 
 /// How the token comes into being.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cairn_primitives::{
     api::{
-        self, EpochPage, Issuance, LineageEntry, MemberEpoch, Schedule, SettledRound,
+        self, EndedRun, EpochPage, Issuance, LineageEntry, MemberEpoch, Schedule, SettledRound,
         SubnetEmission, SubnetEpoch, Voting,
     },
     Balance, EpochIndex, Netuid, Round, Uid, H256,
@@ -150,6 +150,11 @@ impl View {
     /// The subnet's run.
     pub async fn run(&self, netuid: Netuid) -> Result<Option<RunInfo>, ChainError> {
         self.call("TrainingApi_run", netuid).await
+    }
+
+    /// The subnet's last stopped run.
+    pub async fn ended_run(&self, netuid: Netuid) -> Result<Option<EndedRun>, ChainError> {
+        self.call("TrainingApi_ended_run", netuid).await
     }
 
     /// A round that is still kept.

@@ -11,7 +11,8 @@ use cairn_primitives::{
 use frame_support::defensive;
 
 use crate::{
-    Attestations, Clearing, Config, Contributions, Event, Pallet, Rounds, Runs, Tallies, Tally,
+    Attestations, Clearing, Config, Contributions, EndedRuns, Event, Pallet, Rounds, Runs, Tallies,
+    Tally,
 };
 
 impl<T: Config> Dissolve for Pallet<T> {
@@ -22,12 +23,15 @@ impl<T: Config> Dissolve for Pallet<T> {
         }
     }
 
-    /// Nothing to do here: the hook removes what a stopped run left. Until it has, there is more to come.
+    /// The hook removes what a stopped run left: until it has, there is more to come. Then what stayed of it
+    /// goes with the subnet.
     fn dissolve(netuid: Netuid, limit: u32) -> u32 {
         if Clearing::<T>::contains_key(netuid) {
-            limit
-        } else {
-            0
+            return limit;
+        }
+        match limit {
+            0 => 0,
+            _ => u32::from(EndedRuns::<T>::take(netuid).is_some()),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! What is removed when. Everything is found by keys that the snapshot names, so nothing is searched
 //! for.
 
-use cairn_primitives::{Netuid, Round};
-use frame_support::{traits::Get, weights::Weight};
+use cairn_primitives::{Netuid, Round, RunConfig, H256};
+use frame_support::{traits::Get, weights::Weight, BoundedVec};
 
 use crate::{
-    Attestations, Clearing, Config, Contributions, Event, Lineage, Pallet, Rounds, Run,
-    Settlements, Tallies, WeightInfo,
+    Attestations, Clearing, Config, Contributions, Ended, EndedRuns, Event, Lineage, Pallet,
+    Rounds, Run, Settlements, Tallies, WeightInfo, ENDED_ROUNDS,
 };
 
 /// Rounds by which the history may shrink in one transition: more than one lets it catch up when a
@@ -33,6 +33,46 @@ impl<T: Config> Pallet<T> {
             }
         }
         items
+    }
+
+    /// Keeps what is needed to find and check the weights of a run that ends.
+    pub(crate) fn remember(netuid: Netuid, run: &Run, config: RunConfig) {
+        let ended = Ended {
+            config,
+            started_at: run.started_at,
+            stopped_at: Self::now(),
+            round: run.round,
+            roots: BoundedVec::truncate_from(Self::last_roots(netuid, run).collect()),
+        };
+        EndedRuns::<T>::insert(netuid, ended);
+    }
+
+    /// What [`Pallet::remember`] costs beyond a run's end as it was measured.
+    pub(crate) fn remembering() -> Weight {
+        T::DbWeight::get().reads_writes(u64::from(ENDED_ROUNDS).saturating_add(1), 1)
+    }
+
+    /// The final roots of the run's last rounds, the newest first. That of the current round is known if
+    /// nothing was included in the one before, or if its validators have agreed already.
+    fn last_roots(netuid: Netuid, run: &Run) -> impl Iterator<Item = (Round, H256)> {
+        let current = run.round.unwrap_or(0);
+        let root = match run.round {
+            Some(round) => {
+                let tally = Tallies::<T>::get(netuid, round);
+                Self::ancestor(run.expected_root, &tally)
+                    .final_root()
+                    .or(run.expected_root)
+            }
+            None => run.expected_root,
+        };
+        let oldest = run
+            .oldest_root
+            .max(current.saturating_sub(ENDED_ROUNDS.saturating_sub(1)));
+        let settled = (oldest..current).rev().filter_map(move |round| {
+            let root = Lineage::<T>::get(netuid, round)?.final_root()?;
+            Some((round, root))
+        });
+        root.map(|root| (current, root)).into_iter().chain(settled)
     }
 
     /// Removes some of what stopped runs left: at most [`CLEARED_PER_BLOCK`] items and one round more.

@@ -50,8 +50,10 @@
 //! Of a run's last [`HistoryRounds`](Config::HistoryRounds) rounds, the current one included,
 //! everything; of its last [`LineageRounds`](Config::LineageRounds) settled rounds the lineage. Each
 //! transition removes what it makes too old. A stopped run is removed over the following blocks, and
-//! until that is done no other can be started. A subnet that is dissolved stops its run at once, in the
-//! middle of a round if need be, and is not gone before the run is.
+//! until that is done no other can be started; its configuration and its last final roots stay
+//! ([`EndedRuns`]), so that the weights it brought can still be found and checked. A subnet that is
+//! dissolved stops its run at once, in the middle of a round if need be, and is not gone before the
+//! run is.
 //!
 //! # Where to read on
 //!
@@ -221,6 +223,10 @@ pub mod pallet {
     /// What is left of stopped runs.
     #[pallet::storage]
     pub type Clearing<T: Config> = StorageMap<_, Twox64Concat, Netuid, Remains>;
+
+    /// What stays of each subnet's last stopped run: until the next one is stopped, or the subnet is gone.
+    #[pallet::storage]
+    pub type EndedRuns<T: Config> = StorageMap<_, Twox64Concat, Netuid, Ended>;
 
     /// What happened.
     #[pallet::event]
@@ -462,10 +468,10 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Stops the subnet's run. Only its owner may. The current round is not settled; everything
-        /// kept of the run is removed over the following blocks.
+        /// Stops the subnet's run. Only its owner may. The current round is not settled. What is kept of
+        /// the rounds is removed over the following blocks; configuration and last final roots stay.
         #[pallet::call_index(1)]
-        #[pallet::weight(T::WeightInfo::stop_run())]
+        #[pallet::weight(T::WeightInfo::stop_run().saturating_add(Pallet::<T>::remembering()))]
         pub fn stop_run(origin: OriginFor<T>, netuid: Netuid) -> DispatchResult {
             Self::ensure_owner(origin, netuid)?;
             let run = Runs::<T>::take(netuid).ok_or(Error::<T>::NoRun)?;

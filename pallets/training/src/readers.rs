@@ -3,13 +3,16 @@
 
 use alloc::vec::Vec;
 use cairn_primitives::{
-    api::{Attester, ContributionInfo, LineageEntry, RoundInfo, RunInfo, SettledRound},
+    api::{
+        Attester, ContributionInfo, EndedRun, FinalRoot, LineageEntry, RoundInfo, RunInfo,
+        SettledRound,
+    },
     Netuid, Phase, Round, H256,
 };
 
 use crate::{
-    Attestations, Config, Configs, Contributions, Lineage, Pallet, Rounds, Run, Runs, Settlements,
-    Tallies,
+    Attestations, Config, Configs, Contributions, EndedRuns, Lineage, Pallet, Rounds, Run, Runs,
+    Settlements, Tallies,
 };
 
 /// The most entries of the lineage in one answer.
@@ -32,6 +35,21 @@ impl<T: Config> Pallet<T> {
             started_at: run.started_at,
             round,
             oldest_round: run.oldest_round,
+        })
+    }
+
+    /// The subnet's last stopped run.
+    pub fn ended_run(netuid: Netuid) -> Option<EndedRun> {
+        let ended = EndedRuns::<T>::get(netuid)?;
+        let roots = ended.roots.into_iter();
+        Some(EndedRun {
+            config: ended.config,
+            started_at: ended.started_at,
+            stopped_at: ended.stopped_at,
+            round: ended.round,
+            final_roots: roots
+                .map(|(round, state_root)| FinalRoot { round, state_root })
+                .collect(),
         })
     }
 

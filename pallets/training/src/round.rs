@@ -69,7 +69,9 @@ impl<T: Config> Pallet<T> {
 
     /// Takes a run off the agenda and leaves its rounds to be removed.
     pub(crate) fn close_run(netuid: Netuid, run: Run) {
-        Configs::<T>::remove(netuid);
+        if let Some(config) = Configs::<T>::take(netuid) {
+            Self::remember(netuid, &run, config);
+        }
         Waiting::<T>::remove(netuid);
         if let Some(round) = run.round {
             Agenda::<T>::remove(run.due, netuid);

@@ -55,9 +55,9 @@ impl<T: Config> Pallet<T> {
         expected: Option<H256>,
         tally: &Tally,
     ) -> Option<H256> {
-        let (state_root, attested_stake) = tally.leading_root().unwrap_or_default();
-        let agreed = tally.has_quorum() && tally.is_two_thirds(attested_stake);
-        let refused = expected.filter(|expected| agreed && *expected != state_root);
+        let ancestor = Self::ancestor(expected, tally);
+        let state_root = ancestor.state_root;
+        let refused = expected.filter(|_| Self::is_agreed(&ancestor, tally) && !ancestor.is_final);
         if let Some(expected) = refused {
             Self::deposit_event(Event::RootRefused {
                 netuid,
@@ -66,16 +66,28 @@ impl<T: Config> Pallet<T> {
                 expected,
             });
         }
-        let is_final = agreed && refused.is_none();
-        let ancestor = Ancestor {
+        let final_root = ancestor.final_root();
+        Lineage::<T>::insert(netuid, round, ancestor);
+        final_root
+    }
+
+    /// The entry of the lineage that a round's attestations make.
+    pub(crate) fn ancestor(expected: Option<H256>, tally: &Tally) -> Ancestor {
+        let (state_root, attested_stake) = tally.leading_root().unwrap_or_default();
+        let mut ancestor = Ancestor {
             state_root,
             attested_stake,
             attesting_stake: tally.attesting_stake,
             total_stake: tally.total_stake,
-            is_final,
+            is_final: false,
         };
-        Lineage::<T>::insert(netuid, round, ancestor);
-        is_final.then_some(state_root)
+        let fits = expected.is_none_or(|expected| expected == state_root);
+        ancestor.is_final = fits && Self::is_agreed(&ancestor, tally);
+        ancestor
+    }
+
+    fn is_agreed(ancestor: &Ancestor, tally: &Tally) -> bool {
+        tally.has_quorum() && tally.is_two_thirds(ancestor.attested_stake)
     }
 
     /// The contributions that a round includes, ascending by uid: those that began from `root` and have

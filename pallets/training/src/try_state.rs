@@ -1,13 +1,13 @@
 //! What always holds, after every block.
 
 use alloc::{collections::BTreeMap, vec::Vec};
-use cairn_primitives::{key_hash, Balance, Netuid, Round, Uid};
+use cairn_primitives::{key_hash, traits::Membership, Balance, Netuid, Round, Uid};
 use frame_support::{ensure, traits::Get};
 use sp_runtime::TryRuntimeError;
 
 use crate::{
-    Agenda, Attestations, Clearing, Config, Configs, Contributions, Lineage, NextDue, Pallet,
-    Rounds, Run, Runs, Settlements, Snapshot, Tallies, Tally, Waiting,
+    Agenda, Attestations, Clearing, Config, Configs, Contributions, EndedRuns, Lineage, NextDue,
+    Pallet, Rounds, Run, Runs, Settlements, Snapshot, Tallies, Tally, Waiting,
 };
 
 type Checked = Result<(), TryRuntimeError>;
@@ -27,6 +27,7 @@ impl<T: Config> Pallet<T> {
             }
         }
         Self::check_agenda()?;
+        Self::check_ended()?;
         Self::check_nothing_is_lost()
     }
 
@@ -193,6 +194,28 @@ impl<T: Config> Pallet<T> {
             included.is_empty() || tally.has_quorum(),
             "included without a quorum"
         );
+        Ok(())
+    }
+
+    fn check_ended() -> Checked {
+        for (netuid, ended) in EndedRuns::<T>::iter() {
+            let owned = T::Membership::owner(netuid).is_some();
+            ensure!(owned, "an ended run outlived its subnet");
+            ensure!(
+                ended.config.check().is_ok(),
+                "an ended run's configuration cannot be"
+            );
+            ensure!(
+                ended.started_at <= ended.stopped_at,
+                "a run ended before it began"
+            );
+            let rounds: Vec<Round> = ended.roots.iter().map(|(round, _)| *round).collect();
+            let descending = rounds.iter().rev().is_sorted();
+            ensure!(descending, "an ended run's roots are not in order");
+            let last = ended.round.unwrap_or(0);
+            let within = rounds.iter().all(|round| *round <= last);
+            ensure!(within, "an ended run has a root of a round that never was");
+        }
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! What the pallet keeps.
 
 use cairn_primitives::{
-    BlockNumber, Commitment, ContributionKey, Netuid, Phases, Round, Uid, Verdicts, H256,
-    MAX_MEMBERS, MAX_VALIDATORS,
+    BlockNumber, Commitment, ContributionKey, Netuid, Phases, Round, RunConfig, Uid, Verdicts,
+    H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
 use frame_support::{traits::ConstU32, BoundedBTreeMap, BoundedVec};
@@ -125,6 +125,13 @@ pub struct Ancestor {
     pub is_final: bool,
 }
 
+impl Ancestor {
+    /// The root, if the chain takes it for the weights'.
+    pub fn final_root(&self) -> Option<H256> {
+        self.is_final.then_some(self.state_root)
+    }
+}
+
 /// What is left of a stopped run: the rounds `next..end`, to be removed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Remains {
@@ -132,6 +139,24 @@ pub struct Remains {
     pub next: Round,
     /// The round after the last one.
     pub end: Round,
+}
+
+/// Rounds before its end of which a run's final roots are kept: checkpoints are further apart than one round.
+pub const ENDED_ROUNDS: u32 = 8;
+
+/// What stays of a subnet's last stopped run, so that its weights can still be found and checked.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Ended {
+    /// Its configuration.
+    pub config: RunConfig,
+    /// The block at which it was started.
+    pub started_at: BlockNumber,
+    /// The block at which it was stopped.
+    pub stopped_at: BlockNumber,
+    /// The round in which it was stopped; `None` if it never had one.
+    pub round: Option<Round>,
+    /// The last rounds whose first weights were final, and their roots, the newest first.
+    pub roots: BoundedVec<(Round, H256), ConstU32<ENDED_ROUNDS>>,
 }
 
 /// The key of a contribution or an attestation.

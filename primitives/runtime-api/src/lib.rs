@@ -11,9 +11,9 @@ extern crate alloc;
 use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, EpochPage, Issuance, LineageEntry, MemberEmission,
-        MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo, Schedule, SettledRound,
-        SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
+        AccountEarning, ContributionInfo, EndedRun, EpochPage, Issuance, LineageEntry,
+        MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo, Schedule,
+        SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
     Balance, EpochIndex, Netuid, Round, Uid,
 };
@@ -58,6 +58,8 @@ sp_api::decl_runtime_apis! {
         fn settled(netuid: Netuid, round: Round) -> Option<SettledRound>;
         /// At most 256 entries of the lineage, from round `from` on.
         fn lineage(netuid: Netuid, from: Round) -> Vec<LineageEntry>;
+        /// The subnet's last stopped run; `None` if none was stopped.
+        fn ended_run(netuid: Netuid) -> Option<EndedRun>;
     }
 
     /// Whether the chain's books are right. Only runtimes built for development answer: it reads the whole

@@ -197,6 +197,30 @@ pub struct RunInfo<AccountId> {
     pub oldest_round: Round,
 }
 
+/// A run that was stopped, and which of its weights the chain vouches for.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct EndedRun {
+    /// Its configuration.
+    pub config: RunConfig,
+    /// The block at which it was started.
+    pub started_at: BlockNumber,
+    /// The block at which it was stopped.
+    pub stopped_at: BlockNumber,
+    /// The round in which it was stopped; `None` if it never had one.
+    pub round: Option<Round>,
+    /// The roots of the last weights that were final, the newest first.
+    pub final_roots: Vec<FinalRoot>,
+}
+
+/// The root of the weights with which a round began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct FinalRoot {
+    /// The round.
+    pub round: Round,
+    /// The root.
+    pub state_root: H256,
+}
+
 /// A round: when it is, who takes part, where its data begins.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 pub struct RoundInfo<AccountId> {

@@ -3,7 +3,7 @@
 mod start;
 
 use cairn_chain::{Call, RunInfo};
-use cairn_primitives::{CompressionSchedule, Layout, RunConfig};
+use cairn_primitives::{api::EndedRun, CompressionSchedule, Layout, Netuid, RunConfig};
 use clap::{Args, Subcommand};
 
 use self::start::Start;
@@ -26,7 +26,7 @@ pub enum Run {
     Start(Box<Start>),
     /// Stop the run of a subnet; for the subnet's owner
     #[command(
-        after_help = "Examples:\n  cairn run stop --key owner --netuid 1\n\nThe round of the moment is not settled. What the chain kept of the run goes; contributions and checkpoints stay in the store."
+        after_help = "Examples:\n  cairn run stop --key owner --netuid 1\n\nThe round of the moment is not settled. The chain keeps the configuration and the last final roots; validators put the last parameters into the store, and `cairn run export` writes them."
     )]
     Stop(Stop),
     /// Show the run of a subnet
@@ -94,7 +94,13 @@ impl Show {
         let view = self.node.connect().await?.at_best().await?;
         let subnet = view.subnet(netuid).await?;
         let subnet = subnet.ok_or_else(|| no_subnet(netuid))?;
-        let run = view.run(netuid).await?.ok_or_else(|| no_run(&subnet))?;
+        let Some(run) = view.run(netuid).await? else {
+            let ended = view.ended_run(netuid).await?;
+            let ended = ended.ok_or_else(|| no_run(&subnet))?;
+            return print(self.json.json, &ended, |ended| {
+                describe_ended(netuid, ended)
+            });
+        };
         let members = view.members(netuid).await?;
         print(self.json.json, &run, |run: &RunInfo| {
             format!(
@@ -106,6 +112,29 @@ impl Show {
             )
         })
     }
+}
+
+/// A run that was stopped, in words.
+fn describe_ended(netuid: Netuid, ended: &EndedRun) -> String {
+    let round = ended
+        .round
+        .map_or("before its first round".into(), |round| {
+            format!("in round {round}")
+        });
+    let last = ended.final_roots.first().map_or("none".into(), |last| {
+        format!(
+            "{:?}, with which round {} began",
+            last.state_root, last.round
+        )
+    });
+    format!(
+        "subnet {netuid} has no run now; run `{}`, started at block {}, was stopped at block {} {round}\n  \
+           last final   {last}; `cairn run export` writes it\n{}",
+        ended.config.name.to_text(),
+        ended.started_at,
+        ended.stopped_at,
+        describe(&ended.config)
+    )
 }
 
 /// A run in words.

@@ -127,6 +127,7 @@ fn a_stopped_run_leaves_nothing_behind_and_another_can_be_started() {
         assert!(!Training::has_run(NET));
         assert!(Training::run_info(NET).is_none());
         assert_eq!(Training::lineage(NET, 0), []);
+        assert_eq!(Configs::<Test>::get(NET), None);
         assert_noop!(start(config()), Error::<Test>::RunBeingCleared);
         assert_noop!(commit(NET, 1, 11, ROOT), Error::<Test>::NoRun);
         Training::do_try_state().unwrap();
@@ -170,7 +171,83 @@ fn a_subnet_that_is_dissolved_stops_its_run_and_waits_until_nothing_is_left_of_i
         assert_eq!(<Training as Dissolve>::dissolve(NET, 7), 7);
         next_block();
         assert_eq!(events(), [Event::RunCleared { netuid: NET }]);
+        assert_eq!(<Training as Dissolve>::dissolve(NET, 0), 0);
+        assert!(Training::ended_run(NET).is_some());
+        assert_eq!(<Training as Dissolve>::dissolve(NET, 7), 1);
+        assert_eq!(Training::ended_run(NET), None);
         assert_eq!(<Training as Dissolve>::dissolve(NET, 7), 0);
         Training::do_try_state().unwrap();
+    });
+}
+
+/// The rounds whose roots stayed of the last run, and these roots.
+fn ended_roots() -> Vec<(u32, H256)> {
+    let ended = Training::ended_run(NET).unwrap();
+    let roots = ended.final_roots.into_iter();
+    roots.map(|known| (known.round, known.state_root)).collect()
+}
+
+#[test]
+fn of_a_stopped_run_the_configuration_and_the_last_final_roots_stay() {
+    ExtBuilder::usual().execute(|| {
+        let started_at = Runs::<Test>::get(NET).unwrap().started_at;
+        for _ in 0..11 {
+            whole_round(&[10, 11], &[0, 1, 2], ROOT);
+        }
+        assert_eq!(Training::ended_run(NET), None);
+        assert_ok!(Training::stop_run(by(owner(NET)), NET));
+        let ended = Training::ended_run(NET).unwrap();
+        assert_eq!((ended.started_at, ended.round), (started_at, Some(11)));
+        assert_eq!(ended.stopped_at, System::block_number() as u32);
+        assert_eq!(ended.config, config());
+        // Round 11 began with weights that nobody attested; the mock keeps the lineage of five rounds.
+        let roots = [10, 9, 8, 7, 6].map(|round| (round, ROOT));
+        assert_eq!(ended_roots(), roots);
+        Training::do_try_state().unwrap();
+
+        // It stays while the next run goes on, and until that one is stopped.
+        next_block();
+        let mut other = config();
+        other.initial_root = H256([9; 32]);
+        assert_ok!(start(other.clone()));
+        next_block();
+        assert_eq!(Training::ended_run(NET), Some(ended));
+        assert_ok!(Training::stop_run(by(owner(NET)), NET));
+        assert_eq!(Training::ended_run(NET).unwrap().config, other);
+        assert_eq!(ended_roots(), [(0, H256([9; 32]))]);
+        Training::do_try_state().unwrap();
+    });
+}
+
+#[test]
+fn a_run_that_never_began_leaves_its_first_root() {
+    ExtBuilder::default()
+        .subnet(NET)
+        .run(NET, config())
+        .execute(|| {
+            assert_ok!(Training::stop_run(by(owner(NET)), NET));
+            assert_eq!(Training::ended_run(NET).unwrap().round, None);
+            assert_eq!(ended_roots(), [(0, ROOT)]);
+            Training::do_try_state().unwrap();
+        });
+}
+
+/// The round is never settled, but its validators have agreed.
+#[test]
+fn a_root_that_was_attested_in_the_last_round_counts() {
+    ExtBuilder::usual().execute(|| {
+        whole_round(&[10, 11], &[0, 1, 2], ROOT);
+        assert_eq!(
+            Runs::<Test>::get(NET).unwrap().expected_root,
+            None,
+            "something was included"
+        );
+        run_to(crate::mock::start() + 6);
+        let next = H256([5; 32]);
+        for uid in [0, 1, 2] {
+            assert_ok!(attest(NET, 1, uid, &[], next));
+        }
+        assert_ok!(Training::stop_run(by(owner(NET)), NET));
+        assert_eq!(ended_roots(), [(1, next), (0, ROOT)]);
     });
 }

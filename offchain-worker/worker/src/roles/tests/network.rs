@@ -299,3 +299,66 @@ async fn who_has_other_weights_than_the_network_stops_and_says_so() {
     assert!(matches!(error, RoleError::Diverged { round: 0, chain, .. } if chain == other));
     assert!(error.to_string().contains("state directory"), "{error}");
 }
+
+/// Checkpoints in the store: their rounds, ascending.
+async fn checkpoints(network: &Network) -> Vec<Round> {
+    let listed = network.store.list("checkpoints/7/").await.expect("there");
+    let parsed = listed
+        .iter()
+        .filter_map(|entry| cairn_store::paths::parse_checkpoint(7, &entry.path));
+    let mut rounds: Vec<Round> = parsed.map(|(round, _)| round).collect();
+    rounds.sort_unstable();
+    rounds
+}
+
+/// A validator and a miner after three rounds: the fourth has begun, and only round 1 has a checkpoint.
+async fn after_three_rounds() -> Network {
+    let mut network = Network::new().await;
+    register_miner(&network, 1, "Alice");
+    register_validator(&network, 10, "Victor");
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    for _ in 0..3 {
+        play(&network, 1, 1).await;
+    }
+    let chain = network.chain.clone();
+    chain.until("Alice has committed", committed(3, 1)).await;
+    // Victor has applied round 2 when he votes on it.
+    chain.until("Victor has voted", hidden(3, 1)).await;
+    assert_eq!(checkpoints(&network).await, [1]);
+    network
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_is_stopped_leaves_its_last_weights_in_the_store() {
+    let network = after_three_rounds().await;
+    let last_final = ledger(&network, "Victor")[1].state_root;
+    network.chain.change(|state| state.has_run = false);
+    network.chain.tick();
+    let written = async {
+        while checkpoints(&network).await != [1, 2, 3] {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = std::time::Duration::from_secs(240);
+    tokio::time::timeout(patience, written)
+        .await
+        .expect("weights of rounds 2 and 3");
+    let prefix = cairn_store::paths::checkpoints(7, 2);
+    assert!(network
+        .store
+        .has_blob(&prefix, &last_final.0)
+        .await
+        .expect("there"));
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_was_replaced_unseen_leaves_its_last_weights_too() {
+    let mut network = after_three_rounds().await;
+    network.chain.change(|state| state.started_at += 1);
+    network.chain.tick();
+    let error = network.end("Victor").await.expect_err("it is another run");
+    assert!(matches!(error, RoleError::RunReplaced { .. }), "{error}");
+    assert_eq!(checkpoints(&network).await, [1, 2, 3]);
+}

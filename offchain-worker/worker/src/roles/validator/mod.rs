@@ -1,6 +1,7 @@
 //! The validator: fetches, checks, attests, and scores what miners contribute.
 
 mod checks;
+mod end;
 mod measure;
 mod settle;
 mod trial;
@@ -149,6 +150,10 @@ struct Worker<C> {
     heads: Heads,
     machine: Validator,
     held: Held,
+    /// The weights before those held, if this validator had them.
+    before: Option<Held>,
+    /// Whether the weights of a run that was stopped are in the store.
+    left: bool,
     checks: Checks,
     scorable: Option<Scorable>,
     trainer: Arc<Mutex<Engine>>,
@@ -204,6 +209,8 @@ impl<C: Chain> Worker<C> {
         };
         let worker = Worker {
             machine: Validator::with_ballots(held.round, ballots),
+            before: None,
+            left: false,
             checks: Checks::default(),
             scorable: None,
             trainer: Arc::new(Mutex::new(open_engine(
@@ -273,6 +280,7 @@ impl<C: Chain> Worker<C> {
     /// The run has gone: ends where waiting for another would be in vain, and says what is waited for else.
     async fn without_run(&mut self, now: BlockNumber) -> Result<(), RoleError> {
         self.stop.store(true, Ordering::Relaxed);
+        self.leave_checkpoints().await;
         let reason = why_no_run(&self.chain, self.heads, self.run.netuid, true).await?;
         if self.waiting.is_due(&reason, now) {
             self.reporter.say(&Progress::Waiting { block: now, reason });
@@ -406,6 +414,7 @@ impl<C: Chain> Worker<C> {
         self.status.round = held.round;
         self.status.state_root = held.root;
         self.checks = Checks::default();
-        self.held = held;
+        self.before = Some(std::mem::replace(&mut self.held, held));
+        self.left = false;
     }
 }

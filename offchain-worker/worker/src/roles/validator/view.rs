@@ -16,7 +16,11 @@ impl<C: Chain> Worker<C> {
         let Some(info) = self.chain.run(best, netuid).await? else {
             return Ok(None);
         };
-        self.run.expect(&info)?;
+        if let Err(replaced) = self.run.expect(&info) {
+            // The old run's end was not seen.
+            self.leave_checkpoints().await;
+            return Err(replaced);
+        }
         let round = &info.round;
         let own = round
             .validators
