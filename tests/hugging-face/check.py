@@ -22,7 +22,8 @@ def main(directory, expected):
     with open(expected) as file:
         expected = json.load(file)
     tokenizer = AutoTokenizer.from_pretrained(directory)
-    tokens = tokenizer(expected["text"], add_special_tokens=False)["input_ids"]
+    # As it comes: whatever the files ask to be put in front or behind is in it.
+    tokens = tokenizer(expected["text"])["input_ids"]
     if tokens != expected["tokens"]:
         sys.exit(f"tokens differ: {tokens} for {expected['tokens']}")
     if tokenizer.decode(tokens) != expected["text"]:

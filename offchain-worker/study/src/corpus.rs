@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cairn_worker::data::{self, Corpus};
+use cairn_worker::data::{Corpus, TextTokenizer};
 
 use crate::Failed;
 
@@ -25,17 +25,16 @@ impl Text {
         let failed = |error: &dyn std::fmt::Display| error.to_string();
         let corpus = Corpus::read(&directory.join("sotu.txt.zst"), HELD_OUT)
             .map_err(|error| failed(&error))?;
-        let (tokenizer, _) =
-            data::read(&directory.join("tokenizer.json")).map_err(|error| failed(&error))?;
-        let end = data::end_of_document(&tokenizer).map_err(|error| failed(&error))?;
+        let tokenizer = TextTokenizer::read(&directory.join("tokenizer.json"))
+            .map_err(|error| failed(&error))?;
         let tokens = |documents: &[&str]| {
             let mut tokens = Vec::new();
-            for document in documents {
-                let encoding = tokenizer
-                    .encode(*document, false)
-                    .map_err(|error| failed(&error))?;
-                tokens.extend(encoding.get_ids());
-                tokens.push(end);
+            for document in tokenizer
+                .encode(documents, 0)
+                .map_err(|error| failed(&error))?
+            {
+                tokens.extend(document);
+                tokens.push(tokenizer.end());
             }
             Ok::<_, String>(tokens)
         };

@@ -15,6 +15,10 @@ use serde_json::{json, Value};
 pub const WEIGHTS: &str = "model.safetensors";
 /// The file of the shape.
 pub const CONFIG: &str = "config.json";
+/// The file that maps text to tokens.
+pub const TOKENIZER: &str = "tokenizer.json";
+/// The file that says how the tokenizer is used.
+pub const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 
 /// A tensor of the flat vector.
 struct Tensor<'a> {
@@ -88,6 +92,20 @@ pub fn config(shape: &ModelShape, end: Option<u32>) -> Value {
         "initializer_range": 0.02,
         "torch_dtype": "float32",
         "use_cache": true,
+    })
+}
+
+/// The content of `tokenizer_config.json`: text is encoded as it was for training, with nothing in front or behind.
+///
+/// `end` is the name of the token that ends a document. Without `split_special_tokens` a text with that name in it
+/// would become the token; without the other setting, decoding would take blanks out of the text.
+pub fn tokenizer_config(shape: &ModelShape, end: &str) -> Value {
+    json!({
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": end,
+        "model_max_length": shape.context,
+        "split_special_tokens": true,
+        "clean_up_tokenization_spaces": false,
     })
 }
 

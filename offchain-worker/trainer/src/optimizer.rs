@@ -33,7 +33,9 @@ pub struct AdamState {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateError {
     /// The bytes begin otherwise.
-    #[error("not an optimizer state: its first bytes are wrong; delete it to start with a fresh one")]
+    #[error(
+        "not an optimizer state: its first bytes are wrong; delete it to start with a fresh one"
+    )]
     Magic,
     /// Another version of the format.
     #[error("optimizer state of version {found}, this program reads {VERSION}; delete it to start with a fresh one")]

@@ -99,24 +99,7 @@ impl RunFile {
         store: &Store,
         manifest: Option<H256>,
     ) -> Result<(RunConfig, Vec<f32>), Failure> {
-        let unfilled = DataSet {
-            manifest_root: H256::zero(),
-            tokenizer_root: H256::zero(),
-            store: self.data.store.clone(),
-            windows: u64::MAX,
-        };
-        let mut config = RunConfig {
-            name: self.name,
-            model: self.model,
-            initial_weights: self.initial_weights,
-            initial_root: H256::zero(),
-            data: unfilled,
-            inner: self.inner,
-            compression: self.compression,
-            outer: self.outer,
-            phases: self.phases,
-            max_contributors: self.max_contributors,
-        };
+        let mut config = self.unfilled();
         // Before anything is computed from it: a shape that cannot be would ask for absurd amounts of memory.
         run_rules::check(&config)?;
         shards::fill(&mut config, &self.data.into(), store, manifest).await?;
@@ -133,6 +116,29 @@ impl RunFile {
         }
         config.initial_root = root;
         Ok((config, weights))
+    }
+}
+
+impl RunFile {
+    /// The configuration as far as the file has it.
+    fn unfilled(&self) -> RunConfig {
+        RunConfig {
+            name: self.name.clone(),
+            model: self.model.clone(),
+            initial_weights: self.initial_weights.clone(),
+            initial_root: H256::zero(),
+            data: DataSet {
+                manifest_root: H256::zero(),
+                tokenizer_root: H256::zero(),
+                store: self.data.store.clone(),
+                windows: u64::MAX,
+            },
+            inner: self.inner.clone(),
+            compression: self.compression.clone(),
+            outer: self.outer.clone(),
+            phases: self.phases,
+            max_contributors: self.max_contributors,
+        }
     }
 }
 
@@ -158,6 +164,14 @@ fn floats_to_texts(table: &mut DeTable) {
             _ => {}
         }
     }
+}
+
+/// The built-in run's configuration, without data and without its first root.
+#[cfg(test)]
+pub(crate) fn example() -> RunConfig {
+    let file =
+        RunFile::parse(include_str!("../../../chain-specs/run-tiny.toml")).expect("built in");
+    file.unfilled()
 }
 
 /// A place in a text as people look for it: the line's number, and the line.

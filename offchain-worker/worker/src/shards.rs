@@ -8,7 +8,10 @@ use cairn_primitives::{InitialWeights, Layout, RunConfig, H256};
 use cairn_store::{paths, Store};
 use cairn_trainer::data::{DataSet, Manifest, MAX_MANIFEST_BYTES};
 
-use crate::error::Failure;
+use crate::{
+    data::{check_window, TextTokenizer},
+    error::Failure,
+};
 
 /// The largest tokenizer file that is read, in bytes.
 const MAX_TOKENIZER_BYTES: u64 = 64 << 20;
@@ -55,10 +58,13 @@ pub async fn fill(
             "enlarge [model] vocabulary, or prepare with a smaller tokenizer",
         ));
     }
-    tokenizer(store, manifest.tokenizer).await?;
-    let windows = load(store, &manifest)
-        .await?
-        .windows(config.inner.sequence_length);
+    check_tokenizer(store, &manifest).await?;
+    let data = load(store, &manifest).await?;
+    let length = config.inner.sequence_length;
+    let windows = data.windows(length);
+    check_window("to train on", data.train_tokens(), windows, length)?;
+    let heldout = (data.heldout_tokens(), data.heldout_windows(length));
+    check_window("held out", heldout.0, heldout.1, length)?;
     if let Some(stated) = wanted.windows.filter(|stated| *stated != windows) {
         let what = format!("windows is {stated}, but the data set has {windows}");
         return Err(Failure::new(what, "correct it, or leave it out"));
@@ -83,6 +89,23 @@ pub async fn tokenizer(store: &Store, root: H256) -> Result<Bytes, Failure> {
         .get_blob(paths::DATA, &root.0, MAX_TOKENIZER_BYTES)
         .await?;
     Ok(bytes)
+}
+
+/// Makes sure that the tokenizer is there and has the tokens that the manifest says.
+async fn check_tokenizer(store: &Store, manifest: &Manifest) -> Result<(), Failure> {
+    let file = tokenizer(store, manifest.tokenizer).await?;
+    let (found, expected) = (
+        TextTokenizer::parse(&file)?.vocabulary(),
+        manifest.vocabulary,
+    );
+    if found == expected {
+        return Ok(());
+    }
+    let what = format!("the data was prepared for {expected} tokens, its tokenizer has {found}");
+    Err(Failure::new(
+        what,
+        "prepare it again with `cairn data prepare`",
+    ))
 }
 
 /// The data set of a manifest, every byte of it checked.

@@ -10,9 +10,25 @@ use std::{
 
 use cairn_primitives::{Layout, ModelShape};
 use cairn_trainer::{config, Trainer};
-use cairn_worker::data::{self, Corpus};
+use cairn_worker::data::{self, Corpus, TextTokenizer};
 
-const TEXT: &str = "the cat sat on the mat, and the dog — überall — sat on the log";
+const TEXT: &str = "the cat sat on the mat , and the dog — überall — sat <|end|> on the log .";
+
+/// What a tokenizer's file can switch on and training does not do.
+fn with_more(tokenizer: &str) -> Vec<u8> {
+    let mut file: serde_json::Value = serde_json::from_str(tokenizer).unwrap();
+    file["truncation"] = serde_json::json!({
+        "direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0,
+    });
+    file["padding"] = serde_json::json!({
+        "strategy": {"Fixed": 64}, "direction": "Left", "pad_to_multiple_of": null,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "<|end|>",
+    });
+    file["post_processor"] =
+        serde_json::json!({"type": "BertProcessing", "sep": ["<|end|>", 0], "cls": ["!", 1]});
+    file["model"]["dropout"] = 0.5.into();
+    serde_json::to_vec(&file).unwrap()
+}
 
 /// Python with transformers.
 fn python() -> Option<PathBuf> {
@@ -76,7 +92,7 @@ fn export(directory: &Path, tied: bool) -> (PathBuf, ModelShape, Vec<f32>, Vec<u
         .arg("--checkpoint")
         .arg(file("weights", &bytes))
         .arg("--tokenizer")
-        .arg(file("tokenizer.json", tokenizer.as_bytes()))
+        .arg(file("tokenizer.json", &with_more(&tokenizer)))
         .arg("--out")
         .arg(&out)
         .output()
@@ -88,7 +104,27 @@ fn export(directory: &Path, tied: bool) -> (PathBuf, ModelShape, Vec<f32>, Vec<u
     );
     let printed: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     assert_eq!(printed["parameters"], weights.len());
+    check_tokenizer(&out, &tokenizer);
     (out, shape, weights, tokenizer.into_bytes())
+}
+
+/// The exported tokenizer has nothing that training did not use.
+fn check_tokenizer(out: &Path, trained: &str) {
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(out.join(name)).unwrap()).unwrap()
+    };
+    let mut trained: serde_json::Value = serde_json::from_str(trained).unwrap();
+    // Nor is any token looked for in text: the model has it, and no merge leads there.
+    trained["added_tokens"] = serde_json::json!([]);
+    assert_eq!(read("tokenizer.json"), trained);
+    let settings = read("tokenizer_config.json");
+    assert_eq!(settings["split_special_tokens"], true, "text stays text");
+    assert_eq!(
+        settings["clean_up_tokenization_spaces"], false,
+        "blanks stay"
+    );
+    assert_eq!(settings["eos_token"], "<|end|>");
+    assert_eq!(settings["bos_token"], serde_json::Value::Null);
 }
 
 fn check(tied: bool) {
@@ -100,8 +136,8 @@ fn check(tied: bool) {
         eprintln!("not compared: there is no transformers; `make venv` installs it");
         return;
     };
-    let (tokenizer, _) = data::parse(&file).unwrap();
-    let tokens = tokenizer.encode(TEXT, false).unwrap().get_ids().to_vec();
+    let tokenizer = TextTokenizer::parse(&file).unwrap();
+    let tokens = tokenizer.encode(&[TEXT], 0).unwrap().concat();
     assert!(tokens.len() > 10);
     let mut trainer = Trainer::new(&shape, 1).unwrap();
     let logits = trainer.logits(&weights, &tokens).unwrap();

@@ -7,7 +7,7 @@ use cairn_primitives::{
     Compression, InnerOptimizer, Layout, ModelShape, Nano, OuterStep, Tensor, H256,
 };
 use cairn_trainer::{config, initial_weights, AdamState, Trainer};
-use cairn_worker::data::{self, Corpus};
+use cairn_worker::data::{Corpus, TextTokenizer};
 
 const ROUNDS: usize = 12;
 const STEPS: usize = 10;
@@ -23,11 +23,11 @@ fn corpus(name: &str) -> PathBuf {
 /// The corpus's first tokens, as many as the test trains on.
 fn tokens() -> Vec<u32> {
     let corpus_text = Corpus::read(&corpus("sotu.txt.zst"), 0.05).expect("there");
-    let (tokenizer, _) = data::read(&corpus("tokenizer.json")).expect("there");
+    let tokenizer = TextTokenizer::read(&corpus("tokenizer.json")).expect("there");
     let mut tokens = Vec::new();
     for document in corpus_text.training() {
-        let encoding = tokenizer.encode(document, false).expect("encodes");
-        tokens.extend(encoding.get_ids());
+        let encoded = tokenizer.encode(&[document], 0).expect("encodes");
+        tokens.extend(encoded.into_iter().flatten());
         if tokens.len() > ROUNDS * STEPS * WINDOWS * LENGTH {
             break;
         }

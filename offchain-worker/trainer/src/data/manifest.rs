@@ -65,7 +65,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`DataError`] if such a file would not be read again: too large, or an impossible vocabulary.
+    /// [`DataError`] if such a file would not be read again: too large, an impossible vocabulary, an empty shard.
     pub fn to_bytes(&self) -> Result<Vec<u8>, DataError> {
         self.check()?;
         let mut bytes = serde_json::to_vec_pretty(self).map_err(form)?;
@@ -167,7 +167,10 @@ impl Manifest {
         if vocabulary == 0 || vocabulary.saturating_sub(1) > largest {
             return Err(DataError::Vocabulary { vocabulary, bytes });
         }
-        Ok(())
+        match self.shards().find(|shard| shard.tokens == 0) {
+            Some(ShardInfo { root, .. }) => Err(DataError::Empty { root: *root }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ mod shard;
 mod tests;
 
 pub use manifest::{Manifest, ShardInfo, MAX_MANIFEST_BYTES};
-pub use set::DataSet;
+pub use set::{windows, DataSet};
 pub use shard::{Shard, TokenWidth, HEADER_BYTES};
 
 use cairn_primitives::H256;
@@ -109,6 +109,12 @@ pub enum DataError {
         position: u64,
         /// The largest that could stand there.
         largest: u32,
+    },
+    /// The manifest lists a shard without a token.
+    #[error("shard {root:?} has no tokens; prepare the data again")]
+    Empty {
+        /// The shard.
+        root: H256,
     },
     /// A shard of the manifest was not given.
     #[error("shard {root:?} is missing; fetch it from the run's store")]

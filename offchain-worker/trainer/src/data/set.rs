@@ -57,7 +57,7 @@ impl DataSet {
 
     /// Number of whole training windows of `sequence_length` tokens and the one after; 0 for a length of 0.
     pub fn windows(&self, sequence_length: u32) -> u64 {
-        windows(&self.train, sequence_length)
+        windows(self.train_tokens(), sequence_length)
     }
 
     /// Training window `index`: `sequence_length` + 1 tokens from token `index`·`sequence_length` on. `None` if
@@ -68,7 +68,7 @@ impl DataSet {
 
     /// Number of whole windows held out.
     pub fn heldout_windows(&self, sequence_length: u32) -> u64 {
-        windows(&self.heldout, sequence_length)
+        windows(self.heldout_tokens(), sequence_length)
     }
 
     /// Window `index` of the tokens held out, likewise.
@@ -77,15 +77,16 @@ impl DataSet {
     }
 }
 
-fn windows(tokens: &[u32], length: u32) -> u64 {
-    (tokens.len() as u64)
+/// Number of whole windows of `length` tokens, and the one after, in a stream of `tokens`; 0 for a length of 0.
+pub fn windows(tokens: u64, length: u32) -> u64 {
+    tokens
         .saturating_sub(1)
         .checked_div(length.into())
         .unwrap_or(0)
 }
 
 fn window(tokens: &[u32], index: u64, length: u32) -> Option<&[u32]> {
-    if index >= windows(tokens, length) {
+    if index >= windows(tokens.len() as u64, length) {
         return None;
     }
     let start = usize::try_from(index.checked_mul(length.into())?).ok()?;

@@ -218,6 +218,23 @@ fn a_shard_that_its_manifest_describes_otherwise_is_refused() {
 }
 
 #[test]
+fn an_empty_shard_is_refused_by_name() {
+    let (mut manifest, _) = example();
+    let text = String::from_utf8(manifest.to_bytes().unwrap()).unwrap();
+    let error = DataError::Empty {
+        root: manifest.heldout[0].root,
+    };
+    let changed = text.replace("\"tokens\": 20", "\"tokens\": 0");
+    assert_ne!(changed, text);
+    assert_eq!(Manifest::from_bytes(changed.as_bytes()), Err(error.clone()));
+    manifest.heldout = vec![ShardInfo {
+        tokens: 0,
+        ..manifest.heldout[0]
+    }];
+    assert_eq!(manifest.to_bytes(), Err(error));
+}
+
+#[test]
 fn a_token_outside_the_vocabulary_is_refused() {
     let (mut manifest, files) = example();
     manifest.vocabulary = 110;

@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::{args::JsonArg, print};
 use crate::{
     amount::thousands,
-    data::{self, Corpus, Prepared},
+    data::{self, Corpus, Prepared, TextTokenizer},
     error::Failure,
+    progress::progress,
 };
 
 /// `cairn data …`.
@@ -57,12 +58,13 @@ pub struct Prepare {
     /// Source and licence of the text, for the manifest [default: the corpus's file name]
     #[arg(long, env = "CAIRN_DESCRIPTION", value_name = "TEXT")]
     description: Option<String>,
-    /// Tokens in a window, to count the windows
+    /// Tokens in a window: the run's sequence_length; each part of the data must have at least one window
     #[arg(
         long,
         env = "CAIRN_SEQUENCE_LENGTH",
         default_value_t = 128,
-        value_name = "N"
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..)
     )]
     sequence_length: u32,
     #[command(flatten)]
@@ -92,7 +94,7 @@ pub struct TokenizerArgs {
 #[derive(Serialize)]
 struct Trained {
     file: String,
-    vocabulary: usize,
+    vocabulary: u32,
     bytes: usize,
 }
 
@@ -108,8 +110,8 @@ impl Data {
 
 impl Prepare {
     async fn run(self) -> Result<(), Failure> {
-        let corpus = Corpus::read(&self.corpus.corpus, self.corpus.held_out)?;
-        let (tokenizer, file) = data::read(&self.tokenizer)?;
+        let corpus = self.corpus.read()?;
+        let tokenizer = TextTokenizer::read(&self.tokenizer)?;
         let name = || {
             self.corpus
                 .corpus
@@ -123,46 +125,70 @@ impl Prepare {
         let done = data::prepare(
             &corpus,
             &tokenizer,
-            file,
             &description,
             self.sequence_length,
             &store,
         )
         .await?;
-        print(self.json.json, &done, |done: &Prepared| {
-            format!(
-                "text       {} bytes\ntokens     {}, {} of them held out\nwindows    {} of {} tokens\nshards     {}\nmanifest   {:?}\ntokenizer  {:?}\n",
-                thousands(done.bytes),
-                thousands(done.tokens),
-                thousands(done.heldout_tokens),
-                thousands(done.windows),
-                done.sequence_length,
-                done.shards,
-                done.manifest_root,
-                done.tokenizer_root,
-            )
-        })
+        print(self.json.json, &done, describe)
+    }
+}
+
+/// What was put into the store, for people.
+fn describe(done: &Prepared) -> String {
+    let left_out = match done.tokenizer_left_out.as_slice() {
+        [] => String::new(),
+        names => format!("\nnot used   the tokenizer file's {}", names.join(", ")),
+    };
+    format!(
+        "text       {} bytes\n\
+         tokens     {}, {} of them held out\n\
+         windows    {} of {} tokens to train on, {} held out\n\
+         shards     {}\n\
+         manifest   {:?}\n\
+         tokenizer  {:?}{left_out}\n",
+        thousands(done.bytes),
+        thousands(done.tokens),
+        thousands(done.heldout_tokens),
+        thousands(done.windows),
+        done.sequence_length,
+        thousands(done.heldout_windows),
+        done.shards,
+        done.manifest_root,
+        done.tokenizer_root,
+    )
+}
+
+impl CorpusArgs {
+    fn read(&self) -> Result<Corpus, Failure> {
+        let _told = progress(format!("reading {}", self.corpus.display()), 0);
+        Corpus::read(&self.corpus, self.held_out)
     }
 }
 
 impl TokenizerArgs {
     fn run(self) -> Result<(), Failure> {
-        let corpus = Corpus::read(&self.corpus.corpus, self.corpus.held_out)?;
-        let text = data::train(&corpus, self.vocabulary)?;
+        let corpus = self.corpus.read()?;
+        let text = {
+            let _told = progress("training the tokenizer", 0);
+            data::train(&corpus, self.vocabulary)?
+        };
+        // A small text does not have so many pairs to learn.
+        let vocabulary = TextTokenizer::parse(text.as_bytes())?.vocabulary();
         std::fs::write(&self.out, &text).map_err(|error| {
             let what = format!("cannot write {}: {error}", self.out.display());
             Failure::new(what, "name a file in a writable directory with --out")
         })?;
         let trained = Trained {
             file: self.out.display().to_string(),
-            vocabulary: self.vocabulary,
+            vocabulary,
             bytes: text.len(),
         };
         print(self.json.json, &trained, |trained| {
             format!(
                 "{}: {} tokens, {} bytes\n",
                 trained.file,
-                thousands(trained.vocabulary as u64),
+                thousands(trained.vocabulary.into()),
                 thousands(trained.bytes as u64)
             )
         })

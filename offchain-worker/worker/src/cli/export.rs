@@ -1,21 +1,25 @@
 //! `cairn run export`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use cairn_gradient::state_root;
-use cairn_primitives::{Layout, ModelShape, Netuid, Round, H256};
+use cairn_primitives::{BlockNumber, Layout, ModelShape, Netuid, Round, RunConfig, H256};
 use cairn_store::{paths, Store};
-use cairn_trainer::hugging_face;
+use cairn_trainer::{data::root, hugging_face};
 use clap::Args;
 use serde::Serialize;
-use serde_json::json;
 
 use super::{
     args::{JsonArg, NetuidArg, NodeArgs, StoreArg},
-    look::no_subnet,
     print,
 };
-use crate::{amount::thousands, data, error::Failure, run_file::RunFile, shards};
+use crate::{
+    amount::thousands, data::TextTokenizer, error::Failure, progress::progress, run_file::RunFile,
+    shards,
+};
 
 /// `cairn run export`.
 #[derive(Args, Debug)]
@@ -23,7 +27,7 @@ pub struct Export {
     /// Directory to write to; it must be new or empty
     #[arg(long, env = "CAIRN_OUT", value_name = "DIR")]
     out: PathBuf,
-    /// Parameters to export: a file, or a path in the store [default: the newest checkpoint whose root is final on chain]
+    /// Parameters to export: a file, or a path in the store [default: the newest whose root is final on chain]
     #[arg(long, env = "CAIRN_CHECKPOINT", value_name = "PATH")]
     checkpoint: Option<String>,
     /// Take the model from this run configuration instead of asking the chain; needs --checkpoint
@@ -34,6 +38,9 @@ pub struct Export {
         requires = "checkpoint"
     )]
     file: Option<PathBuf>,
+    /// Export the run that was stopped last, although another goes on
+    #[arg(long, env = "CAIRN_STOPPED", value_parser = clap::builder::BoolishValueParser::new())]
+    stopped: bool,
     /// A tokenizer.json to put next to the parameters [default: the run's, from the store]
     #[arg(long, env = "CAIRN_TOKENIZER", value_name = "FILE")]
     tokenizer: Option<PathBuf>,
@@ -51,8 +58,17 @@ pub struct Export {
 struct Known {
     model: ModelShape,
     tokenizer: Option<H256>,
-    /// Rounds and roots that are final, newest last.
-    lineage: Vec<(Round, H256)>,
+    /// What the chain has of it.
+    on_chain: Option<OnChain>,
+}
+
+/// What the chain has of a run, or kept of one that was stopped.
+struct OnChain {
+    config: RunConfig,
+    /// The block at which it was stopped.
+    stopped_at: Option<BlockNumber>,
+    /// Final roots and the rounds that began with them, the newest first.
+    roots: Vec<(Round, H256)>,
 }
 
 #[derive(Serialize)]
@@ -61,6 +77,8 @@ struct Exported {
     parameters: u64,
     state_root: H256,
     round: Option<Round>,
+    /// The block at which the run was stopped, if it was.
+    stopped_at: Option<BlockNumber>,
     tokenizer: bool,
 }
 
@@ -70,35 +88,24 @@ impl Export {
         refuse_full(&self.out)?;
         let store = Store::open(&self.store.store)?;
         let known = self.known().await?;
-        let (round, weights) = self.weights(&store, &known).await?;
-        let tokenizer = match (&self.tokenizer, known.tokenizer) {
-            (Some(path), _) => Some(data::read(path)?.1),
-            (None, Some(root)) => Some(shards::tokenizer(&store, root).await?.to_vec()),
-            (None, None) => None,
+        let tokenizer = self.tokenizer(&store, &known).await?;
+        let (round, weights) = {
+            let _told = progress("reading the parameters", 0);
+            self.weights(&store, &known).await?
         };
-        write(&self.out, &known.model, &weights, tokenizer.as_deref())?;
+        {
+            let _told = progress(format!("writing to {}", self.out.display()), 0);
+            write(&self.out, &known.model, &weights, tokenizer.as_ref())?;
+        }
         let exported = Exported {
             parameters: weights.len() as u64,
             state_root: state_root(&weights),
             round,
+            stopped_at: known.on_chain.and_then(|run| run.stopped_at),
             tokenizer: tokenizer.is_some(),
             out: self.out,
         };
-        print(self.json.json, &exported, |exported| {
-            let of = exported.round.map_or(String::new(), |round| {
-                format!(", with which round {round} began")
-            });
-            let tokenizer = match exported.tokenizer {
-                true => "",
-                false => "; no tokenizer: name one with --tokenizer",
-            };
-            format!(
-                "{} parameters with root {:?}{of}, written to {}{tokenizer}",
-                thousands(exported.parameters),
-                exported.state_root,
-                exported.out.display()
-            )
-        })
+        print(self.json.json, &exported, describe)
     }
 
     async fn known(&self) -> Result<Known, Failure> {
@@ -107,27 +114,89 @@ impl Export {
             return Ok(Known {
                 model: file.model().clone(),
                 tokenizer: file.tokenizer_root(),
-                lineage: Vec::new(),
+                on_chain: None,
             });
         }
+        let on_chain = self.on_chain().await?;
+        Ok(Known {
+            model: on_chain.config.model.clone(),
+            tokenizer: Some(on_chain.config.data.tokenizer_root),
+            on_chain: Some(on_chain),
+        })
+    }
+
+    /// The subnet's run, or the one that was stopped last.
+    async fn on_chain(&self) -> Result<OnChain, Failure> {
         let netuid: Netuid = self.netuid.netuid;
         let view = self.node.connect().await?.at_best().await?;
-        view.subnet(netuid)
-            .await?
-            .ok_or_else(|| no_subnet(netuid))?;
-        let run = view.run(netuid).await?.ok_or_else(|| {
+        if view.subnet(netuid).await?.is_none() {
+            return Err(Failure::new(
+                format!("there is no subnet {netuid}"),
+                "name another with --netuid (`cairn subnet ls` lists them), or, if it was dissolved, its run file \
+                 and a checkpoint with --file and --checkpoint",
+            ));
+        }
+        if let Some(run) = view.run(netuid).await?.filter(|_| !self.stopped) {
+            let lineage = view.lineage(netuid, run.oldest_round).await?;
+            let known = lineage.iter().rev().filter(|entry| entry.is_final);
+            return Ok(OnChain {
+                config: run.config,
+                stopped_at: None,
+                roots: known.map(|entry| (entry.round, entry.state_root)).collect(),
+            });
+        }
+        let ended = view.ended_run(netuid).await?.ok_or_else(|| {
+            let what = match self.stopped {
+                true => format!("no run was ever stopped on subnet {netuid}"),
+                false => format!("subnet {netuid} has never had a run"),
+            };
             Failure::new(
-                format!("subnet {netuid} has no run"),
-                "its owner starts one with `cairn run start`",
+                what,
+                "see `cairn run show`, or name a run with --file and --checkpoint",
             )
         })?;
-        let lineage = view.lineage(netuid, run.oldest_round).await?;
-        let known = lineage.iter().filter(|entry| entry.is_final);
-        Ok(Known {
-            model: run.config.model,
-            tokenizer: Some(run.config.data.tokenizer_root),
-            lineage: known.map(|entry| (entry.round, entry.state_root)).collect(),
+        let roots = ended.final_roots.iter();
+        Ok(OnChain {
+            roots: roots.map(|known| (known.round, known.state_root)).collect(),
+            stopped_at: Some(ended.stopped_at),
+            config: ended.config,
         })
+    }
+
+    /// The tokenizer with which the run's data was prepared.
+    async fn tokenizer(
+        &self,
+        store: &Store,
+        known: &Known,
+    ) -> Result<Option<TextTokenizer>, Failure> {
+        let tokenizer = match (&self.tokenizer, known.tokenizer) {
+            (Some(path), expected) => {
+                let tokenizer = TextTokenizer::read(path)?;
+                let roots = [root(tokenizer.file()), root(&std::fs::read(path)?)];
+                if let Some(expected) = expected.filter(|expected| !roots.contains(expected)) {
+                    let what = format!(
+                        "{} is not the run's tokenizer, which has the root {expected:?}",
+                        path.display()
+                    );
+                    return Err(Failure::new(
+                        what,
+                        "leave --tokenizer out to take it from the store",
+                    ));
+                }
+                tokenizer
+            }
+            (None, Some(root)) => TextTokenizer::parse(&shards::tokenizer(store, root).await?)?,
+            (None, None) => return Ok(None),
+        };
+        let (found, most) = (tokenizer.vocabulary(), known.model.vocabulary);
+        if found > most {
+            let what = format!("the tokenizer has {found} tokens, the model knows {most}");
+            return Err(Failure::new(
+                what,
+                "name the run's tokenizer with --tokenizer",
+            ));
+        }
+        Ok(Some(tokenizer))
     }
 
     /// The weights, and the round that began with them if that is known.
@@ -146,23 +215,84 @@ impl Export {
             let round = paths::parse_checkpoint(netuid, path).map(|(round, _)| round);
             return Ok((round, floats(path, &bytes, expected)?));
         }
-        let listed = store.list(&paths::all_checkpoints(netuid)).await?;
-        let newest = listed
-            .iter()
-            .filter_map(|entry| paths::parse_checkpoint(netuid, &entry.path))
-            .filter(|(round, root)| known.lineage.contains(&(*round, H256(*root))))
-            .max();
-        let (round, root) = newest.ok_or_else(|| {
-            let what = format!(
-                "the store {} has no checkpoint of subnet {netuid} whose root is final on chain",
-                store.url()
-            );
-            Failure::new(what, "wait for the next one, or name one with --checkpoint")
-        })?;
-        let prefix = paths::checkpoints(netuid, round);
-        let bytes = store.get_blob(&prefix, &root, expected).await?;
-        Ok((Some(round), floats(&prefix, &bytes, expected)?))
+        let Some(run) = &known.on_chain else {
+            return Err(Failure::new(
+                "no parameters are named",
+                "name them with --checkpoint",
+            ));
+        };
+        let (round, weights) = newest(store, netuid, run, expected).await?;
+        Ok((Some(round), weights))
     }
+}
+
+/// The newest weights in the store whose root is final on chain. The same weights may lie there under another
+/// round's number: null rounds leave them as they are.
+async fn newest(
+    store: &Store,
+    netuid: Netuid,
+    run: &OnChain,
+    expected: u64,
+) -> Result<(Round, Vec<f32>), Failure> {
+    let listed = store.list(&paths::all_checkpoints(netuid)).await?;
+    let listed = listed
+        .iter()
+        .filter_map(|entry| paths::parse_checkpoint(netuid, &entry.path));
+    let files: BTreeMap<[u8; 32], Round> = listed.map(|(round, root)| (root, round)).collect();
+    for (round, root) in &run.roots {
+        let Some(file) = files.get(&root.0) else {
+            continue;
+        };
+        let prefix = paths::checkpoints(netuid, *file);
+        match store.get_blob(&prefix, &root.0, expected).await {
+            Ok(bytes) => return Ok((*round, floats(&prefix, &bytes, expected)?)),
+            Err(error) => tracing::warn!("{error}; passed over"),
+        }
+    }
+    // Nothing was learned yet, or ever: the weights are the first ones, which the configuration describes.
+    match run.roots.first() {
+        Some((round, root)) if *root == run.config.initial_root => {
+            Ok((*round, shards::verified_weights(&run.config, store).await?))
+        }
+        _ => Err(no_checkpoint(store, netuid, run)),
+    }
+}
+
+fn no_checkpoint(store: &Store, netuid: Netuid, run: &OnChain) -> Failure {
+    let newest = run.roots.first().map_or(String::new(), |(round, root)| {
+        format!(" (the newest would be checkpoints/{netuid}/{round}-{root:?})").replace("-0x", "-")
+    });
+    let what = format!(
+        "the store {} has no checkpoint of subnet {netuid} whose root is final on chain{newest}",
+        store.url()
+    );
+    let remedy = match run.stopped_at {
+        None => "wait for the next one, or name one with --checkpoint",
+        Some(_) => {
+            "name the run's own store with --store, or one of its checkpoints with --checkpoint"
+        }
+    };
+    Failure::new(what, remedy)
+}
+
+/// What was written, for people.
+fn describe(exported: &Exported) -> String {
+    let of = exported.round.map_or(String::new(), |round| {
+        format!(", with which round {round} began")
+    });
+    let stopped = exported.stopped_at.map_or(String::new(), |block| {
+        format!("; the run was stopped at block {block}")
+    });
+    let tokenizer = match exported.tokenizer {
+        true => "",
+        false => "; no tokenizer: name one with --tokenizer",
+    };
+    format!(
+        "{} parameters with root {:?}{of}, written to {}{stopped}{tokenizer}",
+        thousands(exported.parameters),
+        exported.state_root,
+        exported.out.display()
+    )
 }
 
 /// The numbers of a checkpoint.
@@ -192,11 +322,11 @@ fn refuse_full(out: &Path) -> Result<(), Failure> {
 }
 
 /// Writes what `transformers` reads.
-pub fn write(
+fn write(
     out: &Path,
     model: &ModelShape,
     weights: &[f32],
-    tokenizer: Option<&[u8]>,
+    tokenizer: Option<&TextTokenizer>,
 ) -> Result<(), Failure> {
     let doing = |cause: &dyn std::fmt::Display| {
         Failure::new(
@@ -208,27 +338,101 @@ pub fn write(
     let put = |name: &str, bytes: &[u8]| {
         std::fs::write(out.join(name), bytes).map_err(|error| doing(&error))
     };
-    let end = match tokenizer {
-        Some(bytes) => {
-            let (parsed, bytes) = data::parse(bytes)?;
-            let end = data::end_of_document(&parsed)?;
-            let name = parsed.id_to_token(end).unwrap_or_default();
-            let settings = json!({
-                "tokenizer_class": "PreTrainedTokenizerFast",
-                "eos_token": name,
-                "model_max_length": model.context,
-            });
-            put("tokenizer.json", &bytes)?;
-            put(
-                "tokenizer_config.json",
-                &serde_json::to_vec_pretty(&settings)?,
-            )?;
-            Some(end)
-        }
-        None => None,
-    };
-    let config = hugging_face::config(model, end);
+    if let Some(tokenizer) = tokenizer {
+        let settings = hugging_face::tokenizer_config(model, tokenizer.end_name());
+        put(hugging_face::TOKENIZER, &tokenizer.exported()?)?;
+        put(
+            hugging_face::TOKENIZER_CONFIG,
+            &serde_json::to_vec_pretty(&settings)?,
+        )?;
+    }
+    let config = hugging_face::config(model, tokenizer.map(TextTokenizer::end));
     put(hugging_face::CONFIG, &serde_json::to_vec_pretty(&config)?)?;
     hugging_face::write_weights(model, weights, &out.join(hugging_face::WEIGHTS))
         .map_err(|error| doing(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use cairn_primitives::InitialWeights;
+    use cairn_trainer::initial_weights;
+
+    use super::*;
+
+    const NETUID: Netuid = 3;
+
+    /// A store, and what the chain kept of a stopped run whose first weights are those of seed 1.
+    async fn stopped(directory: &Path, roots: &[(Round, H256)]) -> (Store, OnChain) {
+        let store = Store::create_in(directory).unwrap();
+        let config = crate::run_file::example();
+        let on_chain = OnChain {
+            config,
+            stopped_at: Some(9),
+            roots: roots.to_vec(),
+        };
+        (store, on_chain)
+    }
+
+    /// Puts weights into the store as those of a round, and gives their root.
+    async fn put(store: &Store, round: Round, weights: &[f32]) -> H256 {
+        let bytes: Vec<u8> = weights.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let prefix = paths::checkpoints(NETUID, round);
+        H256(store.put_blob(&prefix, bytes.into()).await.unwrap())
+    }
+
+    fn length(run: &OnChain) -> u64 {
+        Layout::of(&run.config.model).parameters() as u64 * 4
+    }
+
+    #[tokio::test]
+    async fn a_stopped_runs_newest_final_weights_are_found_under_any_rounds_number() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, mut run) = stopped(directory.path(), &[]).await;
+        let (old, new, other) = (weights(&run, 2), weights(&run, 3), weights(&run, 4));
+        // Round 7 was a null round: its weights are those of round 6, and lie under that number.
+        let (old_root, new_root) = (put(&store, 5, &old).await, put(&store, 6, &new).await);
+        put(&store, 8, &other).await;
+        run.roots = vec![(7, new_root), (6, new_root), (5, old_root)];
+        let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
+        assert_eq!((found.0, found.1 == new), (7, true));
+        // A damaged file is passed over.
+        let name = paths::blob(&paths::checkpoints(NETUID, 6), &new_root.0);
+        std::fs::write(directory.path().join(name), b"damaged").unwrap();
+        let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
+        assert_eq!((found.0, found.1 == old), (5, true));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_learned_nothing_has_its_first_weights() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, mut run) = stopped(directory.path(), &[]).await;
+        let InitialWeights::Seed(seed) = run.config.initial_weights else {
+            panic!("the example begins from a seed");
+        };
+        let first = weights(&run, seed);
+        run.config.initial_root = state_root(&first);
+        run.roots = vec![(4, run.config.initial_root)];
+        let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
+        assert_eq!((found.0, found.1 == first), (4, true));
+    }
+
+    #[tokio::test]
+    async fn weights_that_are_nowhere_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (store, mut run) = stopped(directory.path(), &[(4, H256([0xab; 32]))]).await;
+        let error = |run: OnChain| async move {
+            let result = newest(&store, NETUID, &run, length(&run)).await;
+            result.unwrap_err().to_string()
+        };
+        run.config.initial_root = H256([1; 32]);
+        let error = error(run).await;
+        assert!(
+            error.contains("checkpoints/3/4-abab") && error.contains("--store"),
+            "{error}"
+        );
+    }
+
+    fn weights(run: &OnChain, seed: u64) -> Vec<f32> {
+        initial_weights(&run.config.model, seed)
+    }
 }

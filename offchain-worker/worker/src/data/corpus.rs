@@ -1,4 +1,4 @@
-//! A corpus: documents in one file.
+//! A corpus: documents in one file. What is blank is no document.
 
 use std::{io::Read, path::Path};
 
@@ -36,10 +36,14 @@ impl Corpus {
             Box::new(file)
         };
         let mut text = String::new();
-        let length = reader
-            .take(LARGEST + 1)
-            .read_to_string(&mut text)
-            .map_err(unreadable)?;
+        let length =
+            reader
+                .take(LARGEST + 1)
+                .read_to_string(&mut text)
+                .map_err(|error| match error.kind() {
+                    std::io::ErrorKind::InvalidData => no_text(path),
+                    _ => unreadable(error),
+                })?;
         if length as u64 > LARGEST {
             let what = format!(
                 "the corpus {} has more than {LARGEST} bytes",
@@ -47,7 +51,7 @@ impl Corpus {
             );
             return Err(Failure::new(what, "prepare it in parts"));
         }
-        Corpus::new(text, held_out)
+        Corpus::new(text, held_out).map_err(|error| Failure::during(path.display(), error))
     }
 
     /// Reads a text compressed with zstd.
@@ -68,16 +72,24 @@ impl Corpus {
                 "give a share above 0 and below 1, such as 0.05",
             ));
         }
-        let documents = text.split(SEPARATOR).count();
-        let held_out = (documents as f64 * held_out).ceil() as usize;
-        if documents < 2 || held_out >= documents {
-            let what = format!("a corpus of {documents} document(s) leaves nothing to train on");
-            return Err(Failure::new(
-                what,
+        let documents = split(&text).count();
+        let share = held_out;
+        let held_out = (documents as f64 * share).ceil() as usize;
+        match documents {
+            0 => Err(Failure::new(
+                "the corpus has no text: it is empty or blank",
+                "name a file with at least two documents, separated by the byte 0x1e",
+            )),
+            1 => Err(Failure::new(
+                "a corpus of one document leaves nothing to train on (blank ones do not count)",
                 "separate its documents with the byte 0x1e",
-            ));
+            )),
+            _ if held_out >= documents => Err(Failure::new(
+                format!("to hold out {share} of {documents} documents leaves nothing to train on"),
+                "hold out a smaller share, or add documents",
+            )),
+            _ => Ok(Corpus { text, held_out }),
         }
-        Ok(Corpus { text, held_out })
     }
 
     /// Length of all documents in bytes.
@@ -86,7 +98,7 @@ impl Corpus {
     }
 
     fn documents(&self) -> impl Iterator<Item = &str> {
-        self.text.split(SEPARATOR)
+        split(&self.text)
     }
 
     fn first_held_out(&self) -> usize {
@@ -102,6 +114,20 @@ impl Corpus {
     pub fn held_out(&self) -> impl Iterator<Item = &str> {
         self.documents().skip(self.first_held_out())
     }
+}
+
+/// The documents of a text. A byte-order mark alone is blank, too.
+fn split(text: &str) -> impl Iterator<Item = &str> {
+    let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
+    text.split(SEPARATOR)
+        .filter(move |document| !document.chars().all(blank))
+}
+
+fn no_text(path: &Path) -> Failure {
+    Failure::new(
+        format!("the corpus {} is not text in UTF-8, or is damaged", path.display()),
+        "convert it, for instance with `iconv -t UTF-8`; if it is compressed with zstd, its name must end in .zst",
+    )
 }
 
 #[cfg(test)]
@@ -126,6 +152,40 @@ mod tests {
         ] {
             assert!(Corpus::new(text.into(), share).is_err(), "{text:?} {share}");
         }
+    }
+
+    #[test]
+    fn blank_documents_are_no_documents() {
+        let ten: String = (0..10).map(|n| format!("text {n}\u{1e}")).collect();
+        for text in [
+            ten.clone(),
+            format!("{ten}\n"),
+            format!("\u{feff}\u{1e}{ten}\u{1e} \t\n\u{1e}"),
+        ] {
+            let corpus = Corpus::new(text, 0.05).unwrap();
+            assert_eq!(corpus.training().count(), 9);
+            assert_eq!(corpus.held_out().collect::<Vec<_>>(), ["text 9"]);
+        }
+        for (text, reason) in [
+            ("", "no text"),
+            (" \n\u{1e}\t\u{1e}", "no text"),
+            ("one\u{1e}\n", "one document"),
+        ] {
+            let error = Corpus::new(text.into(), 0.05).err().unwrap().to_string();
+            assert!(error.contains(reason) && error.contains("0x1e"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_refused_by_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("latin1.txt");
+        std::fs::write(&path, b"gr\xfcn\x1eblau").unwrap();
+        let error = Corpus::read(&path, 0.05).err().unwrap().to_string();
+        assert!(
+            error.contains("latin1.txt") && error.contains("UTF-8"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use cairn_primitives::H256;
 use cairn_store::{paths, Store};
-use cairn_trainer::data::{Manifest, Shard, ShardInfo, TokenWidth};
+use cairn_trainer::data::{windows, Manifest, Shard, ShardInfo, TokenWidth};
 use serde::Serialize;
-use tokenizers::Tokenizer;
 
-use super::{end_of_document, Corpus};
-use crate::error::Failure;
+use super::{Corpus, TextTokenizer};
+use crate::{
+    amount::thousands,
+    error::Failure,
+    progress::{progress, Told},
+};
 
 /// Tokens in a shard; the last one of a stream may have fewer.
 const SHARD_TOKENS: usize = 1 << 20;
@@ -21,6 +24,8 @@ pub struct Prepared {
     pub manifest_root: H256,
     /// Root of the tokenizer's file.
     pub tokenizer_root: H256,
+    /// What the tokenizer's file had switched on and is not used.
+    pub tokenizer_left_out: Vec<&'static str>,
     /// Bytes of text.
     pub bytes: u64,
     /// Tokens, those held out included.
@@ -35,77 +40,118 @@ pub struct Prepared {
     pub sequence_length: u32,
     /// Windows of that length to train on.
     pub windows: u64,
+    /// Windows of that length held out.
+    pub heldout_windows: u64,
 }
 
 /// Encodes the corpus and puts shards, tokenizer and manifest into the store. The same corpus and
-/// tokenizer give the same bytes. `sequence_length` only counts windows.
+/// tokenizer give the same bytes. Nothing is put there if a document would not come back from its tokens, or
+/// if either part has no window of `sequence_length` tokens.
 pub async fn prepare(
     corpus: &Corpus,
-    tokenizer: &Tokenizer,
-    tokenizer_file: Vec<u8>,
+    tokenizer: &TextTokenizer,
     description: &str,
     sequence_length: u32,
     store: &Store,
 ) -> Result<Prepared, Failure> {
     store.check_writable().await?;
-    let vocabulary = u32::try_from(tokenizer.get_vocab_size(true)).map_err(|_| {
-        Failure::new(
-            "the tokenizer's vocabulary is above 2^32",
-            "use another tokenizer",
-        )
-    })?;
-    let tokenizer_root = H256(store.put_blob(paths::DATA, tokenizer_file.into()).await?);
-    let mut manifest = Manifest::new(description, vocabulary, tokenizer_root);
-    let train = encode(tokenizer, corpus.training())?;
-    let heldout = encode(tokenizer, corpus.held_out())?;
-    manifest.train = publish(&train, vocabulary, store).await?;
-    manifest.heldout = publish(&heldout, vocabulary, store).await?;
-    let manifest_root = H256(
-        store
-            .put_blob(paths::DATA, manifest.to_bytes()?.into())
-            .await?,
-    );
-    let (train_tokens, heldout_tokens) = (train.len() as u64, heldout.len() as u64);
-    let windows = train_tokens
-        .saturating_sub(1)
-        .checked_div(sequence_length.into())
-        .unwrap_or(0);
+    let (train, heldout) = encode(tokenizer, corpus)?;
+    let counts = [train.len() as u64, heldout.len() as u64];
+    let [windows, heldout_windows] = counts.map(|tokens| windows(tokens, sequence_length));
+    check_window("to train on", counts[0], windows, sequence_length)?;
+    check_window("held out", counts[1], heldout_windows, sequence_length)?;
+    let _told = progress("writing the shards", 0);
+    let file = tokenizer.file().to_vec();
+    let tokenizer_root = H256(store.put_blob(paths::DATA, file.into()).await?);
+    let mut manifest = Manifest::new(description, tokenizer.vocabulary(), tokenizer_root);
+    manifest.train = publish(&train, tokenizer.vocabulary(), store).await?;
+    manifest.heldout = publish(&heldout, tokenizer.vocabulary(), store).await?;
+    let bytes = manifest.to_bytes()?;
+    let manifest_root = H256(store.put_blob(paths::DATA, bytes.into()).await?);
     Ok(Prepared {
         manifest_root,
         tokenizer_root,
+        tokenizer_left_out: tokenizer.left_out().to_vec(),
         bytes: corpus.bytes(),
-        tokens: train_tokens + heldout_tokens,
-        heldout_tokens,
-        vocabulary,
+        tokens: counts[0].saturating_add(counts[1]),
+        heldout_tokens: counts[1],
+        vocabulary: tokenizer.vocabulary(),
         shards: manifest.shards().count(),
         sequence_length,
         windows,
+        heldout_windows,
     })
 }
 
-/// The tokens of documents, each ended by the token that ends one.
-fn encode<'a>(
-    tokenizer: &Tokenizer,
-    documents: impl Iterator<Item = &'a str>,
-) -> Result<Vec<u32>, Failure> {
-    let end = end_of_document(tokenizer)?;
-    let documents: Vec<&str> = documents.collect();
-    let mut tokens = Vec::new();
-    for batch in documents.chunks(BATCH) {
-        let encoded = tokenizer
-            .encode_batch_fast(batch.to_vec(), false)
-            .map_err(|error| {
-                Failure::new(
-                    format!("the text cannot be encoded: {error}"),
-                    "check the tokenizer",
-                )
-            })?;
-        for document in encoded {
-            tokens.extend_from_slice(document.get_ids());
-            tokens.push(end);
+/// Makes sure that a part of the data has a window.
+pub(crate) fn check_window(
+    part: &str,
+    tokens: u64,
+    windows: u64,
+    sequence_length: u32,
+) -> Result<(), Failure> {
+    if windows > 0 {
+        return Ok(());
+    }
+    let what = format!(
+        "the text {part} has {} tokens; a window of {sequence_length} needs {}",
+        thousands(tokens),
+        thousands(u64::from(sequence_length).saturating_add(1))
+    );
+    let remedy = match part {
+        "held out" => {
+            "hold out a larger share of the documents with `cairn data prepare --held-out`"
+        }
+        _ => "prepare more text with `cairn data prepare`",
+    };
+    Err(Failure::new(
+        what,
+        format!("{remedy}, or use a smaller sequence length"),
+    ))
+}
+
+/// The tokens to train on and those held out.
+fn encode(tokenizer: &TextTokenizer, corpus: &Corpus) -> Result<(Vec<u32>, Vec<u32>), Failure> {
+    let mut encoder = Encoder {
+        tokenizer,
+        told: progress("encoding the text, in bytes", corpus.bytes()),
+        documents: 0,
+        bytes: 0,
+    };
+    let train = encoder.stream(corpus.training())?;
+    Ok((train, encoder.stream(corpus.held_out())?))
+}
+
+/// Encodes documents and counts them.
+struct Encoder<'a> {
+    tokenizer: &'a TextTokenizer,
+    told: Told,
+    documents: usize,
+    bytes: u64,
+}
+
+impl Encoder<'_> {
+    /// The tokens of documents, each ended by the token that ends one.
+    fn stream<'t>(
+        &mut self,
+        mut documents: impl Iterator<Item = &'t str>,
+    ) -> Result<Vec<u32>, Failure> {
+        let mut tokens = Vec::new();
+        loop {
+            let batch: Vec<&str> = documents.by_ref().take(BATCH).collect();
+            if batch.is_empty() {
+                return Ok(tokens);
+            }
+            for document in self.tokenizer.encode(&batch, self.documents)? {
+                tokens.extend(document);
+                tokens.push(self.tokenizer.end());
+            }
+            let read: u64 = batch.iter().map(|document| document.len() as u64).sum();
+            self.documents = self.documents.saturating_add(batch.len());
+            self.bytes = self.bytes.saturating_add(read);
+            self.told.at(self.bytes);
         }
     }
-    Ok(tokens)
 }
 
 /// Puts a stream of tokens into the store, cut into shards.
@@ -136,9 +182,9 @@ mod tests {
         let text = "one two three\u{1e}four five six\u{1e}seven eight nine";
         let corpus = Corpus::new(text.into(), 0.1).unwrap();
         let file = data::train(&corpus, 280).unwrap();
-        let tokenizer = Tokenizer::from_bytes(&file).unwrap();
+        let tokenizer = TextTokenizer::parse(file.as_bytes()).unwrap();
         let store = Store::create_in(directory).unwrap();
-        let done = prepare(&corpus, &tokenizer, file.into(), "test", 4, &store)
+        let done = prepare(&corpus, &tokenizer, "test", 4, &store)
             .await
             .unwrap();
         (store, done)
@@ -157,12 +203,49 @@ mod tests {
             .get_blob(paths::DATA, &done.tokenizer_root.0, 1 << 20)
             .await
             .unwrap();
-        let tokenizer = Tokenizer::from_bytes(&file).unwrap();
+        let tokenizer = TextTokenizer::parse(&file).unwrap();
         let length = u32::try_from(set.heldout_tokens() - 1).unwrap();
         let text = tokenizer
-            .decode(set.heldout_window(0, length).unwrap(), true)
+            .decode(set.heldout_window(0, length).unwrap())
             .unwrap();
         assert_eq!(text, "seven eight nine");
+    }
+
+    #[tokio::test]
+    async fn a_part_below_one_window_is_refused_and_nothing_is_written() {
+        for (text, part) in [
+            ("long enough for a window\u{1e}x", "held out has 2 tokens"),
+            (
+                "x\u{1e}long enough for a window",
+                "to train on has 2 tokens",
+            ),
+        ] {
+            let directory = tempfile::tempdir().unwrap();
+            let corpus = Corpus::new(text.into(), 0.1).unwrap();
+            let file = data::train(&corpus, 257).unwrap();
+            let tokenizer = TextTokenizer::parse(file.as_bytes()).unwrap();
+            let store = Store::create_in(directory.path()).unwrap();
+            let done = prepare(&corpus, &tokenizer, "test", 2, &store).await;
+            let error = done.unwrap_err().to_string();
+            assert!(error.contains(part) && error.contains("needs 3"), "{error}");
+            assert_eq!(store.list(paths::DATA).await.unwrap(), []);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_document_that_does_not_come_back_is_named_and_nothing_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let corpus = Corpus::new("abc\u{1e}abd\u{1e}ab\u{1e}abc".into(), 0.1).unwrap();
+        let file = r#"{"version": "1.0", "added_tokens": [], "model": {"type": "BPE", "merges": [],
+            "vocab": {"a": 0, "b": 1, "c": 2, "<|end|>": 3}}, "decoder": {"type": "Fuse"}}"#;
+        let tokenizer = TextTokenizer::parse(file.as_bytes()).unwrap();
+        let store = Store::create_in(directory.path()).unwrap();
+        let error = prepare(&corpus, &tokenizer, "test", 2, &store)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("document 2, byte 2 (\"d\")"), "{error}");
+        assert_eq!(store.list(paths::DATA).await.unwrap(), []);
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Byte-level BPE in the format of Hugging Face `tokenizers`.
+//! Text to tokens and back, by a file in the format of Hugging Face `tokenizers`.
 
 use std::path::Path;
 
@@ -6,14 +6,177 @@ use tokenizers::{
     decoders::byte_level::ByteLevel as ByteLevelDecoder,
     models::bpe::{BpeTrainer, BPE},
     pre_tokenizers::byte_level::ByteLevel,
-    AddedToken, Tokenizer, TokenizerBuilder,
+    AddedToken, TokenizerBuilder,
 };
 
-use super::Corpus;
+use super::{file::Plain, Corpus};
 use crate::error::Failure;
 
-/// The token that ends a document.
+/// The token that ends a document, in tokenizers that are made here.
 pub const END: &str = "<|end|>";
+/// Characters of a document that are shown around a place.
+const SHOWN: usize = 24;
+
+/// Maps text to tokens and back, exactly: text that would not come back is refused.
+pub struct TextTokenizer(Plain);
+
+impl TextTokenizer {
+    /// Reads a tokenizer file.
+    pub fn read(path: &Path) -> Result<TextTokenizer, Failure> {
+        let bytes = std::fs::read(path).map_err(|error| {
+            let what = format!("cannot read the tokenizer {}: {error}", path.display());
+            Failure::new(
+                what,
+                "name a tokenizer.json, or make one with `cairn data tokenizer`",
+            )
+        })?;
+        TextTokenizer::parse(&bytes).map_err(|error| Failure::during(path.display(), error))
+    }
+
+    /// Reads the content of a tokenizer file.
+    pub fn parse(bytes: &[u8]) -> Result<TextTokenizer, Failure> {
+        Plain::parse(bytes).map(TextTokenizer)
+    }
+
+    /// The file as it is published: what was read, without what is no mapping.
+    pub fn file(&self) -> &[u8] {
+        &self.0.bytes
+    }
+
+    /// The file for those who use the model: whatever program reads it, text is encoded as it is here.
+    pub fn exported(&self) -> Result<Vec<u8>, Failure> {
+        self.0.exported()
+    }
+
+    /// What of the file that was read is not used, in its own words.
+    pub fn left_out(&self) -> &[&'static str] {
+        &self.0.left_out
+    }
+
+    /// The token that ends a document.
+    pub fn end(&self) -> u32 {
+        self.0.end
+    }
+
+    /// The name of that token.
+    pub fn end_name(&self) -> &str {
+        self.0.reserved.get(&self.0.end).map_or(END, String::as_str)
+    }
+
+    /// Number of tokens; each is below it.
+    pub fn vocabulary(&self) -> u32 {
+        self.0.vocabulary
+    }
+
+    /// The tokens of documents, encoded on all cores. `before` documents came earlier, for errors to count on.
+    pub fn encode(&self, documents: &[&str], before: usize) -> Result<Vec<Vec<u32>>, Failure> {
+        let failed = |error: tokenizers::Error| {
+            Failure::new(
+                format!("the text cannot be encoded: {error}"),
+                self.remedy(),
+            )
+        };
+        let tokenizer = &self.0.tokenizer;
+        let encoded = tokenizer
+            .encode_batch_fast(documents.to_vec(), false)
+            .map_err(failed)?;
+        let tokens: Vec<Vec<u32>> = encoded.iter().map(|one| one.get_ids().to_vec()).collect();
+        let ids: Vec<&[u32]> = tokens.iter().map(Vec::as_slice).collect();
+        let decoded = tokenizer.decode_batch(&ids, false).map_err(failed)?;
+        for (index, document) in documents.iter().enumerate() {
+            let number = before.saturating_add(index).saturating_add(1);
+            let (Some(ids), Some(back)) = (ids.get(index), decoded.get(index)) else {
+                return Err(Failure::new("a document was lost", self.remedy()));
+            };
+            self.check_reserved(number, document, ids, back)?;
+            self.check_text(number, document, back)?;
+        }
+        Ok(tokens)
+    }
+
+    /// The text of tokens; those with a meaning of their own are left out.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String, Failure> {
+        self.0.tokenizer.decode(tokens, true).map_err(|error| {
+            Failure::new(
+                format!("the tokens cannot be decoded: {error}"),
+                self.remedy(),
+            )
+        })
+    }
+
+    /// Makes sure that no text became a token such as the one that ends a document.
+    fn check_reserved(
+        &self,
+        number: usize,
+        document: &str,
+        ids: &[u32],
+        back: &str,
+    ) -> Result<(), Failure> {
+        let found = ids
+            .iter()
+            .find_map(|id| Some((id, self.0.reserved.get(id)?)));
+        let Some((id, name)) = found else {
+            return Ok(());
+        };
+        let at = document
+            .find(name.as_str())
+            .unwrap_or_else(|| common(document, back));
+        let place = place(document, at);
+        let what =
+            format!("document {number}, {place}: this text becomes the token {id}, `{name}`");
+        Err(Failure::new(
+            what,
+            "take it out of the text, or use another tokenizer",
+        ))
+    }
+
+    /// Makes sure that the text comes back from its tokens.
+    fn check_text(&self, number: usize, document: &str, back: &str) -> Result<(), Failure> {
+        if document == back {
+            return Ok(());
+        }
+        let at = common(document, back);
+        let what = format!(
+            "document {number}, {}: this text does not come back from the tokenizer, but {}",
+            place(document, at),
+            excerpt(back, at)
+        );
+        Err(Failure::new(what, self.remedy()))
+    }
+
+    fn remedy(&self) -> String {
+        format!(
+            "use a tokenizer that keeps text, as `cairn data tokenizer` makes them (this one: {})",
+            self.0.parts()
+        )
+    }
+}
+
+/// Bytes that two texts have in common before they differ.
+fn common(one: &str, other: &str) -> usize {
+    one.bytes()
+        .zip(other.bytes())
+        .take_while(|(one, other)| one == other)
+        .count()
+}
+
+/// A place in a document, for people.
+fn place(document: &str, at: usize) -> String {
+    format!("byte {at} ({})", excerpt(document, at))
+}
+
+/// What a text has from a byte on, in quotes.
+fn excerpt(text: &str, at: usize) -> String {
+    let start = (0..=at.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    let rest = text.get(start.unwrap_or(0)..).unwrap_or_default();
+    let shown: String = rest.chars().take(SHOWN).collect();
+    format!(
+        "{shown:?}{}",
+        if shown.len() < rest.len() { "…" } else { "" }
+    )
+}
 
 /// Trains a byte-level BPE of `vocabulary` tokens on the documents that are not held out, and gives its
 /// file. The same corpus gives the same bytes.
@@ -47,81 +210,9 @@ pub fn train(corpus: &Corpus, vocabulary: usize) -> Result<String, Failure> {
     tokenizer.to_string(false).map_err(failed)
 }
 
-/// Reads a tokenizer file and gives it with its content.
-pub fn read(path: &Path) -> Result<(Tokenizer, Vec<u8>), Failure> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        let what = format!("cannot read the tokenizer {}: {error}", path.display());
-        Failure::new(
-            what,
-            "name a tokenizer.json, or make one with `cairn data tokenizer`",
-        )
-    })?;
-    parse(&bytes).map_err(|error| Failure::during(path.display(), error))
-}
-
-/// Reads the content of a tokenizer file and gives it with it.
-pub fn parse(bytes: &[u8]) -> Result<(Tokenizer, Vec<u8>), Failure> {
-    let tokenizer = Tokenizer::from_bytes(bytes).map_err(|error| {
-        Failure::new(
-            format!("not a tokenizer ({error})"),
-            "make one with `cairn data tokenizer`",
-        )
-    })?;
-    end_of_document(&tokenizer)?;
-    Ok((tokenizer, bytes.to_vec()))
-}
-
-/// The number of the token that ends a document.
-pub fn end_of_document(tokenizer: &Tokenizer) -> Result<u32, Failure> {
-    let known = ["<|end|>", "<|endoftext|>", "<|end_of_text|>", "</s>"];
-    known
-        .iter()
-        .find_map(|name| tokenizer.token_to_id(name))
-        .ok_or_else(|| {
-            Failure::new(
-                "the tokenizer has no token that ends a document",
-                format!("it needs one of {}", known.join(", ")),
-            )
-        })
-}
-
 fn failed(error: tokenizers::Error) -> Failure {
     Failure::new(
         format!("the tokenizer could not be trained: {error}"),
         "check the corpus",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn corpus() -> Corpus {
-        let text = "the cat sat on the mat\u{1e}the dog sat on the log — überall\u{1e}held out";
-        Corpus::new(text.into(), 0.1).unwrap()
-    }
-
-    #[test]
-    fn training_twice_gives_the_same_bytes() {
-        assert_eq!(
-            train(&corpus(), 300).unwrap(),
-            train(&corpus(), 300).unwrap()
-        );
-    }
-
-    #[test]
-    fn any_text_survives_encoding() {
-        let tokenizer = Tokenizer::from_bytes(train(&corpus(), 300).unwrap()).unwrap();
-        assert_eq!(end_of_document(&tokenizer).unwrap(), 0);
-        for text in ["the cat", "never seen: 漢字 🎉\n\ttab", " leading"] {
-            let ids = tokenizer.encode(text, false).unwrap().get_ids().to_vec();
-            assert_eq!(tokenizer.decode(&ids, true).unwrap(), text);
-        }
-    }
-
-    #[test]
-    fn vocabularies_that_cannot_be_are_refused() {
-        assert!(train(&corpus(), 256).is_err());
-        assert!(train(&corpus(), 65_537).is_err());
-    }
 }

