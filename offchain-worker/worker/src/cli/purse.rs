@@ -16,6 +16,8 @@ pub struct Purse {
     free: Balance,
     /// What keeps the account open.
     deposit: Balance,
+    /// How much of that is missing.
+    short: Balance,
     fee: Balance,
 }
 
@@ -36,6 +38,7 @@ impl Purse {
             address,
             free: balance.free.saturating_sub(kept),
             deposit,
+            short: kept.saturating_sub(balance.free),
             fee,
         }
     }
@@ -61,6 +64,44 @@ impl Purse {
             None if most > 0 => Ok(most),
             asked => Err(self.too_little(asked.unwrap_or(0))),
         }
+    }
+
+    /// The same, where what is taken is to be got back later: all leaves the fees of doing so.
+    ///
+    /// # Errors
+    /// As [`Purse::take`].
+    pub fn invest(&self, part: Part) -> Result<Balance, Failure> {
+        let all = self.most().saturating_sub(self.way_back());
+        match part.0 {
+            None if all > 0 => Ok(all),
+            _ => self.take(part),
+        }
+    }
+
+    /// About the fees of asking back what was staked or bonded, and of withdrawing it, twice.
+    pub fn way_back(&self) -> Balance {
+        self.fee.saturating_mul(4)
+    }
+
+    /// Why the fee alone could not be paid; `None` if it can be.
+    pub fn cannot_pay(&self) -> Option<Failure> {
+        (self.free < self.fee).then(|| {
+            Failure::new(
+                format!(
+                    "{} has {} to spend, and the fee is {}",
+                    self.address,
+                    cost(self.free),
+                    cost(self.fee)
+                ),
+                format!("send the account {} more", cost(self.missing(0))),
+            )
+        })
+    }
+
+    /// What would have to come before so much can be spent.
+    fn missing(&self, amount: Balance) -> Balance {
+        let needed = amount.saturating_add(self.fee).saturating_add(self.short);
+        needed.saturating_sub(self.free)
     }
 
     fn too_little(&self, amount: Balance) -> Failure {
@@ -94,7 +135,7 @@ impl Purse {
         if price <= self.most() {
             return Ok(());
         }
-        let missing = price.saturating_sub(self.most());
+        let missing = self.missing(price);
         Err(Failure::new(
             format!(
                 "{what} costs {} and the fee is {}, and {} has {} to spend",
@@ -165,5 +206,26 @@ mod tests {
         let error = purse.afford("a slot", CRN).unwrap_err().to_string();
         assert!(error.contains("a slot costs 1.00 CRN"), "{error}");
         assert!(error.contains("0.0000015 CRN more"), "{error}");
+        let nothing = super::tests::purse(0, 0, 0);
+        let error = nothing.afford("a slot", 2_000).unwrap_err().to_string();
+        assert!(
+            error.contains("0.0000035 CRN more"),
+            "with fee and deposit: {error}"
+        );
+        assert_eq!(purse.cannot_pay().map(|error| error.to_string()), None);
+        let error = nothing.cannot_pay().expect("it has nothing").to_string();
+        assert!(error.contains("0.0000015 CRN more"), "{error}");
+    }
+
+    #[test]
+    fn what_is_invested_leaves_the_fees_of_the_way_back() {
+        let purse = purse(CRN, 0, 0);
+        assert_eq!(purse.invest(Part(None)).unwrap(), CRN - 5_500);
+        assert_eq!(
+            purse.invest(Part(Some(purse.most()))).unwrap(),
+            purse.most()
+        );
+        let poor = super::tests::purse(2_000, 0, 0);
+        assert_eq!(poor.invest(Part(None)).unwrap(), 500);
     }
 }

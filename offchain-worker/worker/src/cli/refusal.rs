@@ -5,7 +5,7 @@
 use cairn_chain::{AccountId, Call, ChainError, Client, Included, Keypair, View};
 use cairn_primitives::{Balance, BlockNumber, Hyperparameters, Netuid};
 
-use super::receipt::when;
+use super::{purse::Purse, receipt::when};
 use crate::{
     amount::{as_percent, cost, percent_within, thousands},
     error::Failure,
@@ -62,7 +62,13 @@ impl<'a> Asked<'a> {
             Err(error) => error,
         };
         // What cannot be explained is said as the chain said it.
-        let explained = self.explain(&error).await.ok().flatten();
+        let explained = match &error {
+            ChainError::Rejected { reason, .. } if reason.contains("pay some fees") => {
+                let purse = Purse::of(self.client, self.signer, call).await;
+                purse.ok().and_then(|purse| purse.cannot_pay())
+            }
+            _ => self.explain(&error).await.ok().flatten(),
+        };
         Err(explained.unwrap_or_else(|| error.into()))
     }
 

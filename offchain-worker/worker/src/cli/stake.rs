@@ -86,7 +86,7 @@ pub struct On {
 /// `cairn stake add` and `cairn stake bond`.
 #[derive(Args, Debug)]
 pub struct Add {
-    /// Amount in CRN, such as 100 or 0.5, or all that the account can spend
+    /// Amount in CRN, such as 100 or 0.5, or all but the fees of getting it back
     #[arg(value_name = "CRN|all", value_parser = parse_part)]
     amount: Part,
     #[command(flatten)]
@@ -255,16 +255,25 @@ impl Add {
         let (netuid, hotkey) = (self.on.netuid(), work.hotkey);
         let call = |amount| Call::add_stake(netuid, &hotkey, amount);
         let purse = Purse::of(&work.client, &work.signer, &call(Balance::MAX)).await?;
-        let amount = purse.take(self.amount)?;
+        let amount = purse.invest(self.amount)?;
         let included = work.asked(Some(amount)).submit(&call(amount)).await?;
         type Fields = ([u8; 32], Netuid, [u8; 32], Balance);
         let event = included.event("Stake", "StakeAdded");
         let (.., staked) = event.and_then(Event::first::<Fields>).ok_or_else(silent)?;
         let did = format!("staked {} on {hotkey}", cost(staked));
-        sent(
-            self.on.json.json,
-            Sent::new(did, netuid, &included).amount(staked),
-        )
+        let done = Sent::new(did, netuid, &included).amount(staked);
+        sent(self.on.json.json, self.left(&purse, done))
+    }
+
+    /// Says what was left where all was asked for.
+    fn left(&self, purse: &Purse, done: Sent) -> Sent {
+        match self.amount.0 {
+            Some(_) => done,
+            None => done.note(format!(
+                "{} stay in the account, for the fees of getting it back",
+                cost(purse.way_back().min(purse.most()))
+            )),
+        }
     }
 
     async fn bond(self) -> Result<(), Failure> {
@@ -272,7 +281,7 @@ impl Add {
         let (netuid, hotkey) = (self.on.netuid(), work.hotkey);
         let call = |amount| Call::add_bond(netuid, &hotkey, amount);
         let purse = Purse::of(&work.client, &work.signer, &call(Balance::MAX)).await?;
-        let amount = purse.take(self.amount)?;
+        let amount = purse.invest(self.amount)?;
         let included = work.asked(Some(amount)).submit(&call(amount)).await?;
         let did = format!("bonded {} on {hotkey}", cost(amount));
         let mut done = Sent::new(did, netuid, &included).amount(amount);
@@ -284,7 +293,7 @@ impl Add {
                 done = done.note(note);
             }
         }
-        sent(self.on.json.json, done)
+        sent(self.on.json.json, self.left(&purse, done))
     }
 }
 
@@ -471,7 +480,7 @@ impl Unbond {
 }
 
 /// How much of a bond stopped counting, and from which block on it can be withdrawn.
-pub fn unbonding(included: &Included) -> Option<(Balance, BlockNumber)> {
+fn unbonding(included: &Included) -> Option<(Balance, BlockNumber)> {
     type Fields = (Netuid, [u8; 32], Balance, BlockNumber);
     let event = included.event("Stake", "Unbonding");
     let (.., amount, release_at) = event.and_then(Event::first::<Fields>)?;

@@ -14,7 +14,6 @@ use super::{
     receipt::command,
     refusal::Asked,
     rules::{Dissolve, Set},
-    stake::unbonding,
 };
 use crate::{
     amount::{cost, crn, parse_crn},
@@ -369,14 +368,16 @@ impl Leave {
         let included = asked.submit(&Call::leave(netuid, &hotkey)).await?;
         let did = format!("gave up the slot of {hotkey}");
         let mut done = Sent::new(did, netuid, &included);
-        done = match unbonding(&included) {
-            None => done.note("there was no bond".into()),
-            Some((amount, at)) => {
-                let done = done
-                    .amount(amount)
-                    .note(format!("its bond was {}", cost(amount)));
+        // What was asked back before waits together with what was bonded until now.
+        let view = client.at(included.block.hash);
+        let bond = view.bond(netuid, &hotkey).await?;
+        done = match bond.unbonding {
+            0 => done.note("it had no bond".into()),
+            amount => {
+                let note = format!("its bond of {} waits to be withdrawn", cost(amount));
+                let done = done.amount(amount).note(note);
                 let command = command("stake withdraw --bond", &hotkey, netuid);
-                done.release(&client, at, &command).await
+                done.release(&client, bond.release_at, &command).await
             }
         };
         sent(self.json.json, done)
