@@ -210,7 +210,7 @@ impl<'a> Walk<'a> {
     fn run(&mut self, command: &Command) {
         let begins = |start: &&str| command.text.starts_with(start);
         let waits = WAITED_FOR.iter().any(|(start, _)| begins(start));
-        let asks = QUESTIONS.iter().any(|start| begins(start));
+        let asks = QUESTIONS.iter().any(begins);
         let is_error = command.output.as_ref().is_some_and(Shown::is_error);
         let text = self.with_addresses(&self.place.localised(&command.text));
         let before = self.before.get(&command.page).cloned().unwrap_or_default();
