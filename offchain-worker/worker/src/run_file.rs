@@ -101,7 +101,7 @@ impl RunFile {
     ) -> Result<(RunConfig, Vec<f32>), Failure> {
         let mut config = self.unfilled();
         // Before anything is computed from it: a shape that cannot be would ask for absurd amounts of memory.
-        run_rules::check(&config)?;
+        run_rules::check_alone(&config)?;
         shards::fill(&mut config, &self.data.into(), store, manifest).await?;
         run_rules::check(&config)?;
         let weights = shards::initial_weights(&config, store).await?;

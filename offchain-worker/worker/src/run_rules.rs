@@ -11,13 +11,18 @@ use crate::error::Failure;
 
 /// An error that names the first setting that cannot be.
 pub fn check(config: &RunConfig) -> Result<(), Failure> {
+    check_alone(config)?;
+    schedule(config)
+}
+
+/// The same for settings one by one: before the data is read, which says more of a run that is too long.
+pub fn check_alone(config: &RunConfig) -> Result<(), Failure> {
     model(config)?;
     inner(config)?;
     compression(config)?;
     outer(config)?;
     phases(config)?;
     data(config)?;
-    schedule(config)?;
     // The chain's own word: what is said above is at least as strict.
     config.check().map_err(|error| {
         Failure::new(
@@ -106,6 +111,13 @@ fn inner(config: &RunConfig) -> Result<(), Failure> {
             return refuse(&format!("[inner] {name}"), value, "at most 1");
         }
     }
+    if i.warmup_steps > i.total_steps {
+        let limit = format!(
+            "at most total_steps, {}: the learning rate would rise past the end of its schedule",
+            i.total_steps
+        );
+        return refuse("[inner] warmup_steps", i.warmup_steps, limit);
+    }
     for (name, value) in [("beta1", i.beta1), ("beta2", i.beta2)] {
         if value >= Nano::ONE {
             return refuse(&format!("[inner] {name}"), value, "below 1");
@@ -114,16 +126,9 @@ fn inner(config: &RunConfig) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The learning rate and the error feedback change along `total_steps`: what is to happen has to happen before.
+/// The error feedback changes along `total_steps`: what is to happen has to happen before.
 fn schedule(config: &RunConfig) -> Result<(), Failure> {
     let (i, c) = (&config.inner, &config.compression);
-    if i.warmup_steps > i.total_steps {
-        let limit = format!(
-            "at most total_steps, {}: the learning rate would rise past the end of its schedule",
-            i.total_steps
-        );
-        return refuse("[inner] warmup_steps", i.warmup_steps, limit);
-    }
     let changes = c
         .final_error_decay
         .is_some_and(|last| last != c.error_decay);

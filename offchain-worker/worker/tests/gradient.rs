@@ -148,7 +148,7 @@ fn a_sealed_file_needs_its_key() {
     ));
     place.fails(
         "decode --layout layout.json sealed.bin other.f32",
-        &["no contribution"],
+        &["not a contribution"],
     );
     assert!(!place.path("other.f32").exists());
 }
@@ -161,7 +161,7 @@ fn bad_input_is_one_line_and_changes_nothing() {
         |layout: &str, more: &str| format!("encode --layout {layout} {more} delta.f32 out.crnc");
     place.fails(&encode("none.json", ""), &["none.json", "check the path"]);
     place.write("bad.json", b"{}");
-    place.fails(&encode("bad.json", ""), &["no layout", "shape"]);
+    place.fails(&encode("bad.json", ""), &["not a layout", "shape"]);
     place.write("short.json", br#"[{"name": "w", "shape": [64, 64]}]"#);
     place.fails(&encode("short.json", ""), &["20000 bytes", "16384"]);
     place.write("cube.json", br#"[{"name": "w", "shape": [10, 10, 50]}]"#);

@@ -111,8 +111,8 @@ mod tests {
                 ["99999999999999999999", "--seed", "smaller"],
             ),
             (
-                "cairn gradient encode --layout l i o --error-decay half",
-                ["`half`", "--error-decay", "0.5"],
+                "cairn gradient encode --layout l i o --mean-loss half",
+                ["`half`", "--mean-loss", "0.5"],
             ),
         ] {
             let said = said(line);
