@@ -400,6 +400,9 @@ pub mod pallet {
         VerdictOnUnrevealed,
         /// The attested state root is zero, which no parameters have.
         ZeroStateRoot,
+        /// The run's name, its store or its checkpoint is not printable text: control characters, escape codes,
+        /// invisible characters and changes of the direction of writing are refused.
+        UnprintableText,
     }
 
     impl<T> From<RunConfigError> for Error<T> {
@@ -413,6 +416,7 @@ pub mod pallet {
                 RunConfigError::EmptyPhase => Error::EmptyPhase,
                 RunConfigError::ImpossibleContributors => Error::ImpossibleContributors,
                 RunConfigError::TooLittleData => Error::TooLittleData,
+                RunConfigError::UnprintableText => Error::UnprintableText,
             }
         }
     }

@@ -17,6 +17,7 @@ pub mod assignment;
 pub mod commitment;
 pub mod hyperparameters;
 pub mod layout;
+pub mod limits;
 pub mod nano;
 pub mod pots;
 pub mod run;
@@ -28,6 +29,7 @@ pub mod verdicts;
 pub use commitment::{key_hash, weights_hash, Commitment, ContributionKey, Salt};
 pub use hyperparameters::{BondsRule, Hyperparameters};
 pub use layout::{Layout, Tensor};
+pub use limits::{Group, OutOfLimits};
 pub use nano::{Nano, NanoError};
 pub use pots::Pots;
 pub use primitive_types::H256;
@@ -35,7 +37,7 @@ pub use run::{
     Compression, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape,
     OuterStep, Phase, Phases, RunConfig, RunConfigError,
 };
-pub use text::Text;
+pub use text::{check_printable, Text, TextFault};
 pub use verdicts::Verdicts;
 
 /// A subnet's number.

@@ -361,6 +361,8 @@ pub enum RunConfigError {
     ImpossibleContributors,
     /// Fewer windows than one miner needs for one round.
     TooLittleData,
+    /// A name or the address of the store is not printable text.
+    UnprintableText,
 }
 
 impl RunConfig {
@@ -429,7 +431,20 @@ impl RunConfig {
             contributors.contains(&self.max_contributors),
             ImpossibleContributors,
         )?;
-        ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)
+        ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)?;
+        ensure(
+            self.texts().iter().all(|text| text.check().is_ok()),
+            UnprintableText,
+        )
+    }
+
+    /// All texts in it: everybody's worker prints them.
+    fn texts(&self) -> [&Text; 3] {
+        let weights = match &self.initial_weights {
+            InitialWeights::Checkpoint(name) => name,
+            InitialWeights::Seed(_) => &self.name,
+        };
+        [&self.name, &self.data.store, weights]
     }
 }
 

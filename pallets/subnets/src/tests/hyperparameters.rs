@@ -1,5 +1,5 @@
-use crate::{limits, mock::*, Error, Event};
-use cairn_primitives::{traits::Membership, Hyperparameters, Nano, CRN};
+use crate::{mock::*, Error, Event};
+use cairn_primitives::{limits, traits::Membership, Hyperparameters, Nano, CRN};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 

@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     traits::{Dissolve, Runs as _},
-    Nano, RunConfig, H256,
+    InitialWeights, Nano, RunConfig, Text, H256,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -118,6 +118,35 @@ fn each_impossible_configuration_has_its_error() {
 }
 
 #[test]
+fn what_everybody_would_print_is_printable() {
+    let raw = |text: &[u8]| Text(text.to_vec().try_into().expect("short"));
+    let evil = [
+        raw(b"evil\x1b[31m"),
+        raw(b"two\nlines"),
+        raw("a\u{202e}b".as_bytes()),
+        raw("\u{9b}2J".as_bytes()),
+        raw(&[0xff, 0xfe]),
+    ];
+    let places: [fn(&mut RunConfig, Text); 3] = [
+        |c, text| c.name = text,
+        |c, text| c.data.store = text,
+        |c, text| c.initial_weights = InitialWeights::Checkpoint(text),
+    ];
+    ExtBuilder::default().subnet(NET).execute(|| {
+        for place in places {
+            for text in &evil {
+                let mut changed = config();
+                place(&mut changed, text.clone());
+                assert_noop!(start(changed), Error::<Test>::UnprintableText);
+            }
+            let mut fine = config();
+            place(&mut fine, raw("Größe 10 M, 日本語".as_bytes()));
+            assert_eq!(fine.check(), Ok(()));
+        }
+    });
+}
+
+#[test]
 fn a_stopped_run_leaves_nothing_behind_and_another_can_be_started() {
     ExtBuilder::usual().execute(|| {
         whole_round(&[10, 11], &[0, 1, 2], ROOT);
@@ -128,12 +157,14 @@ fn a_stopped_run_leaves_nothing_behind_and_another_can_be_started() {
         assert!(Training::run_info(NET).is_none());
         assert_eq!(Training::lineage(NET, 0), []);
         assert_eq!(Configs::<Test>::get(NET), None);
+        assert!(Training::is_clearing(NET));
         assert_noop!(start(config()), Error::<Test>::RunBeingCleared);
         assert_noop!(commit(NET, 1, 11, ROOT), Error::<Test>::NoRun);
         Training::do_try_state().unwrap();
 
         next_block();
         assert_eq!(events(), [Event::RunCleared { netuid: NET }]);
+        assert!(!Training::is_clearing(NET));
         assert_eq!(Rounds::<Test>::iter().count(), 0);
         assert_eq!(crate::Contributions::<Test>::iter().count(), 0);
         assert_eq!(crate::Lineage::<Test>::iter().count(), 0);
