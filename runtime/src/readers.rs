@@ -4,15 +4,18 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, EndedRun, EpochPage, Issuance, LineageEntry,
-        MemberEmission, MemberEpoch, MemberInfo, Position, Role, RoundInfo, RunInfo, Schedule,
-        SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
+        AccountEarning, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance, Limits,
+        LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, Role, RoundInfo, RunInfo,
+        Schedule, Seat, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
     traits::{Membership, Positions, Runs, Stakes},
     Balance, EpochIndex, Hyperparameters, Netuid, Round, Uid,
 };
 
-use crate::{AccountId, Emissions, Stake, Subnets, Training};
+use crate::{
+    configs::{cairn, money::ExistentialDeposit, system::MAX_TRANSACTION_BYTES},
+    AccountId, Emissions, Runtime, Stake, Subnets, Training,
+};
 
 /// The most positions of one coldkey in one answer.
 const MAX_POSITIONS: u32 = 256;
@@ -36,8 +39,10 @@ pub fn subnet(netuid: Netuid) -> Option<SubnetInfo<AccountId>> {
         registration_price: Subnets::price(netuid)?,
         stake: Stake::subnet_stake(netuid),
         dissolves_from: Subnets::dissolves_from(netuid),
+        can_be_set_from: Subnets::can_be_set_from(netuid),
         bonds: Stake::subnet_bonds(netuid),
         has_run: Training::has_run(netuid),
+        is_clearing_run: Training::is_clearing(netuid),
         hyperparameters: Subnets::hyperparameters(netuid)?,
     })
 }
@@ -101,6 +106,38 @@ fn member_info(
 /// What creating a subnet costs now.
 pub fn creation_price() -> Balance {
     Subnets::creation_price()
+}
+
+/// Whose a hotkey is, where it is a member, and what its owner takes.
+pub fn hotkey(hotkey: AccountId) -> HotkeyInfo<AccountId> {
+    let seats = Subnets::all_netuids()
+        .into_iter()
+        .filter_map(|netuid| Subnets::uid(netuid, &hotkey).map(|uid| Seat { netuid, uid }))
+        .collect();
+    HotkeyInfo {
+        coldkey: Subnets::coldkey(&hotkey),
+        seats,
+        take: Stake::take_of(&hotkey),
+        highest_take_now: Stake::highest_take_now(&hotkey),
+        take_can_rise_from: Stake::take_can_rise_from(&hotkey),
+        hotkey,
+    }
+}
+
+/// Limits that hold for everybody.
+pub fn limits() -> Limits {
+    Limits {
+        existential_deposit: ExistentialDeposit::get(),
+        minimum_stake: cairn::MinimumStake::get(),
+        max_unbonding: pallet_stake::MAX_UNBONDING,
+        max_take: cairn::MaxTake::get(),
+        take_step: cairn::TakeStep::get(),
+        take_interval: cairn::TakeInterval::get(),
+        hyperparameters_interval: cairn::HyperparametersRateLimit::get(),
+        audit_window: pallet_subnets::AuditWindow::<Runtime>::get(),
+        max_subnets: cairn::MaxSubnets::get(),
+        max_transaction_bytes: MAX_TRANSACTION_BYTES,
+    }
 }
 
 /// What a coldkey stands behind: at most [`MAX_POSITIONS`] positions, from the first or after the one on that
@@ -262,6 +299,8 @@ fn earning(
         take: <Stake as Positions<AccountId>>::take(hotkey),
         stake: <Stake as Stakes<AccountId>>::stake(netuid, hotkey),
         bond: bond.active.saturating_add(bond.unbonding),
+        unbonding_bond: bond.unbonding,
+        bond_release_at: (bond.unbonding > 0).then_some(bond.release_at),
         earned: Emissions::earned(netuid, hotkey),
     }
 }

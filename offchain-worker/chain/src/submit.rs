@@ -318,6 +318,7 @@ impl Client {
 /// the connection broke, `free` that the call may cost nothing. The error is the remedy. The codes are those of the `author` namespace of every Substrate node.
 fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'static str> {
     const INVALID: i32 = 1010;
+    const UNKNOWN: i32 = 1011;
     const BANNED: i32 = 1012;
     const ALREADY_IMPORTED: i32 = 1013;
     const LOW_PRIORITY: i32 = 1014;
@@ -338,6 +339,10 @@ fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'
             Err("the chain moved on meanwhile; try again")
         }
         INVALID if says("exhaust") => Err("the block was full; try again"),
+        // What the chain says of an account that has as many waiting as it may, 64.
+        UNKNOWN if says("Custom(1)") => Err(
+            "64 transactions of this account wait for a block: try again once one of them is in one",
+        ),
         DROPPED => Err("the node's pool is full; try again later"),
         _ => Err("check what the account may do now, then try again"),
     }
@@ -392,6 +397,7 @@ mod tests {
         assert!(free.contains("free once a round"), "{free}");
         for (code, message) in [
             (1016, "Immediately Dropped"),
+            (1011, "Unknown Transaction Validity: Custom(1)"),
             (1010, "Custom error: 1"),
             (-1, ""),
         ] {

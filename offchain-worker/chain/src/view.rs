@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cairn_primitives::{
     api::{
         self, EndedRun, EpochPage, Issuance, LineageEntry, MemberEpoch, Schedule, SettledRound,
+        self, EpochPage, Issuance, Limits, LineageEntry, MemberEpoch, Schedule, SettledRound,
         SubnetEmission, SubnetEpoch, Voting,
     },
     Balance, EpochIndex, Netuid, Round, Uid, H256,
@@ -28,6 +29,9 @@ pub type ContributionInfo = api::ContributionInfo<AccountId>;
 pub type MemberEmission = api::MemberEmission<AccountId>;
 /// What an account has in one subnet through one hotkey.
 pub type AccountEarning = api::AccountEarning<AccountId>;
+
+/// Whose a hotkey is, where it is a member, and what its owner takes.
+pub type HotkeyInfo = api::HotkeyInfo<AccountId>;
 
 /// What a coldkey has on one hotkey in one subnet.
 pub type Position = api::Position<AccountId>;
@@ -118,6 +122,16 @@ impl View {
     /// What creating a subnet costs now, in pebble.
     pub async fn creation_price(&self) -> Result<Balance, ChainError> {
         self.call("SubnetsApi_creation_price", ()).await
+    }
+
+    /// Whose a hotkey is, where it is a member, and what its owner takes.
+    pub async fn hotkey(&self, hotkey: &AccountId) -> Result<HotkeyInfo, ChainError> {
+        self.call("SubnetsApi_hotkey", hotkey).await
+    }
+
+    /// Limits that hold for everybody on the chain.
+    pub async fn limits(&self) -> Result<Limits, ChainError> {
+        self.call("SubnetsApi_limits", ()).await
     }
 
     /// What a coldkey stands behind: all its positions.

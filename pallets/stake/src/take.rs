@@ -1,6 +1,6 @@
 //! Dividends: the take of the hotkey's coldkey, and what all its stakers share.
 
-use cairn_primitives::{traits::Membership, Balance, Netuid};
+use cairn_primitives::{traits::Membership, Balance, BlockNumber, Netuid};
 use frame_support::{ensure, traits::Get};
 use share_pool::Error as PoolError;
 use sp_runtime::DispatchResult;
@@ -22,6 +22,24 @@ impl<T: Config> Pallet<T> {
         Takes::<T>::get(hotkey).map_or(most, |take| take.share.min(most))
     }
 
+    /// The block from which on a hotkey's take can be raised; `None` if it can be now.
+    pub fn take_can_rise_from(hotkey: &T::AccountId) -> Option<BlockNumber> {
+        let set_at = Takes::<T>::get(hotkey)?.set_at;
+        let from = set_at.saturating_add(T::TakeInterval::get());
+        (Self::now() < from).then_some(from)
+    }
+
+    /// The highest take that a hotkey's coldkey can set now: one step up, or what it is, or less.
+    pub fn highest_take_now(hotkey: &T::AccountId) -> u16 {
+        let current = Self::take_of(hotkey);
+        match Self::take_can_rise_from(hotkey) {
+            Some(_) => current,
+            None => current
+                .saturating_add(T::TakeStep::get())
+                .min(T::MaxTake::get()),
+        }
+    }
+
     /// Sets a take, if it may be set now.
     pub(crate) fn change_take(hotkey: &T::AccountId, share: u16) -> DispatchResult {
         ensure!(share <= T::MaxTake::get(), Error::<T>::TakeTooHigh);
@@ -30,10 +48,8 @@ impl<T: Config> Pallet<T> {
         ensure!(share != current, Error::<T>::TakeUnchanged);
         if let Some(step) = share.checked_sub(current) {
             ensure!(step <= T::TakeStep::get(), Error::<T>::TakeStepTooLarge);
-            let set_at = Takes::<T>::get(hotkey).map(|take| take.set_at);
-            let waited = set_at.map(|set_at| now.saturating_sub(set_at));
             ensure!(
-                waited.is_none_or(|waited| waited >= T::TakeInterval::get()),
+                Self::take_can_rise_from(hotkey).is_none(),
                 Error::<T>::TakeRaisedTooSoon
             );
         }

@@ -48,6 +48,13 @@ impl<T: Config> Pallet<T> {
         Dissolving::<T>::get(netuid)
     }
 
+    /// The block from which on a subnet's owner can set hyperparameters again; `None` if he can now.
+    pub fn can_be_set_from(netuid: Netuid) -> Option<BlockNumber> {
+        let from = HyperparametersSetAt::<T>::get(netuid)?
+            .saturating_add(T::HyperparametersRateLimit::get());
+        (Self::now() < from).then_some(from)
+    }
+
     /// Who sits on a seat.
     pub fn member(netuid: Netuid, uid: Uid) -> Option<Member<T::AccountId>> {
         Members::<T>::get(netuid, uid)
@@ -124,12 +131,10 @@ impl<T: Config> Pallet<T> {
 
     /// Notes that a subnet's owner changes its hyperparameters, if he may do so again.
     pub(crate) fn note_change(netuid: Netuid) -> DispatchResult {
-        if let Some(at) = HyperparametersSetAt::<T>::get(netuid) {
-            ensure!(
-                Self::since(at) >= T::HyperparametersRateLimit::get(),
-                Error::<T>::HyperparametersTooSoon
-            );
-        }
+        ensure!(
+            Self::can_be_set_from(netuid).is_none(),
+            Error::<T>::HyperparametersTooSoon
+        );
         HyperparametersSetAt::<T>::insert(netuid, Self::now());
         Ok(())
     }

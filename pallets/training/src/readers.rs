@@ -12,6 +12,7 @@ use cairn_primitives::{
 
 use crate::{
     Attestations, Config, Configs, Contributions, EndedRuns, Lineage, Pallet, Rounds, Run, Runs,
+    Attestations, Clearing, Config, Configs, Contributions, Lineage, Pallet, Rounds, Run, Runs,
     Settlements, Tallies,
 };
 
@@ -51,6 +52,9 @@ impl<T: Config> Pallet<T> {
                 .map(|(round, state_root)| FinalRoot { round, state_root })
                 .collect(),
         })
+    /// Whether what the subnet's last run left is still being removed.
+    pub fn is_clearing(netuid: Netuid) -> bool {
+        Clearing::<T>::get(netuid).is_some()
     }
 
     /// A round that is still kept. Validators that left meanwhile are not in it; miners that left keep

@@ -11,7 +11,9 @@ extern crate alloc;
 use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, EndedRun, EpochPage, Issuance, LineageEntry,
+        AccountEarning, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance, Limits,
+        LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo,
+        Schedule, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
         MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo, Schedule,
         SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
@@ -32,6 +34,10 @@ sp_api::decl_runtime_apis! {
         fn member(netuid: Netuid, hotkey: AccountId) -> Option<MemberInfo<AccountId>>;
         /// What creating a subnet costs now.
         fn creation_price() -> Balance;
+        /// Whose a hotkey is, where it is a member, and what its owner takes.
+        fn hotkey(hotkey: AccountId) -> HotkeyInfo<AccountId>;
+        /// Limits that hold for everybody.
+        fn limits() -> Limits;
         /// What a coldkey stands behind: at most 256 positions, from the first or after the one on that subnet and
         /// hotkey, in an order of their own.
         fn positions(

@@ -12,6 +12,10 @@ use crate::{
     Pots, Round, RunConfig, Uid, H256,
 };
 
+mod limits;
+
+pub use limits::{HotkeyInfo, Limits, Seat};
+
 /// Amounts as decimal strings.
 pub mod pebble {
     use alloc::string::ToString;
@@ -90,6 +94,8 @@ pub struct SubnetInfo<AccountId> {
     pub registration_price: Balance,
     /// The block from which on everything on it is given back; null if it is not being dissolved.
     pub dissolves_from: Option<BlockNumber>,
+    /// The block from which on its owner can set hyperparameters again; null if he can now.
+    pub can_be_set_from: Option<BlockNumber>,
     /// Stake on all its hotkeys.
     #[serde(with = "pebble")]
     pub stake: Balance,
@@ -98,6 +104,8 @@ pub struct SubnetInfo<AccountId> {
     pub bonds: Balance,
     /// Whether a run has been started.
     pub has_run: bool,
+    /// Whether what its last run left is still being removed: no other can be started until it is.
+    pub is_clearing_run: bool,
     /// What its owner set.
     pub hyperparameters: Hyperparameters,
 }
@@ -529,6 +537,11 @@ pub struct AccountEarning<AccountId> {
     /// Its bond, what is being withdrawn of it included.
     #[serde(with = "pebble")]
     pub bond: Balance,
+    /// What is being withdrawn of its bond.
+    #[serde(with = "pebble")]
+    pub unbonding_bond: Balance,
+    /// The block from which on that can be withdrawn; null if there is none.
+    pub bond_release_at: Option<BlockNumber>,
     /// Paid to it since it first came, over all registrations.
     #[serde(with = "pebble")]
     pub earned: Balance,

@@ -78,9 +78,11 @@ pub fn a_subnet() -> SubnetInfo {
         members: 2,
         registration_price: 0,
         dissolves_from: None,
+        can_be_set_from: None,
         stake: 0,
         bonds: 0,
         has_run: true,
+        is_clearing_run: false,
         hyperparameters: Hyperparameters::default(),
     }
 }

@@ -1,0 +1,170 @@
+//! What somebody who was refused has to know: limits, whose a hotkey is, from which block on something can be done.
+
+use cairn_primitives::{api::Seat, Hyperparameters, CRN};
+use frame_support::{assert_noop, assert_ok};
+use sp_keyring::Sr25519Keyring::{Alice, Bob, Eve};
+use sp_runtime::traits::Dispatchable;
+
+use super::chain::on;
+use crate::{presets, readers, AccountId, Runtime, RuntimeCall, RuntimeOrigin, System};
+
+fn sent(call: impl Into<RuntimeCall>) -> Result<(), sp_runtime::DispatchError> {
+    let signer = RuntimeOrigin::signed(Alice.to_account_id());
+    let outcome = call.into().dispatch(signer);
+    outcome.map(|_| ()).map_err(|failed| failed.error)
+}
+
+/// Runs a test on a subnet of Alice's on which Bob is her hotkey.
+fn on_a_subnet(test: impl FnOnce(AccountId)) {
+    on(presets::DEVELOPMENT_PRESET, || {
+        let (hotkey, max_price) = (Bob.to_account_id(), u64::MAX);
+        assert_ok!(sent(pallet_subnets::Call::create_subnet { max_price }));
+        let register = pallet_subnets::Call::register {
+            netuid: 1,
+            hotkey: hotkey.clone(),
+            max_price,
+        };
+        assert_ok!(sent(register));
+        test(hotkey);
+    });
+}
+
+#[test]
+fn when_hyperparameters_can_be_set_again_is_told() {
+    on_a_subnet(|_| {
+        let set = || {
+            sent(pallet_subnets::Call::set_hyperparameters {
+                netuid: 1,
+                hyperparameters: Hyperparameters::default(),
+            })
+        };
+        let told = || readers::subnet(1).expect("it is there").can_be_set_from;
+        assert_eq!(told(), None);
+        assert_ok!(set());
+        let from = told().expect("not so soon");
+        assert_eq!(from, 1 + readers::limits().hyperparameters_interval);
+        System::set_block_number(from - 1);
+        assert_noop!(
+            set(),
+            pallet_subnets::Error::<Runtime>::HyperparametersTooSoon
+        );
+        System::set_block_number(from);
+        assert_eq!(told(), None);
+        assert_ok!(set());
+    });
+}
+
+#[test]
+fn whose_a_hotkey_is_and_what_it_may_take_is_told() {
+    on_a_subnet(|bob| {
+        let nobody = readers::hotkey(Eve.to_account_id());
+        assert_eq!((nobody.coldkey, nobody.seats.len()), (None, 0));
+        let told = || readers::hotkey(bob.clone());
+        assert_eq!(told().coldkey, Some(Alice.to_account_id()));
+        assert_eq!(told().seats, [Seat { netuid: 1, uid: 0 }]);
+        let limits = readers::limits();
+        assert_eq!(
+            (told().take, told().highest_take_now),
+            (limits.max_take, limits.max_take)
+        );
+        let set = |take| {
+            let hotkey = bob.clone();
+            sent(pallet_stake::Call::set_take { hotkey, take })
+        };
+        assert_ok!(set(1_000));
+        let from = told().take_can_rise_from.expect("not so soon");
+        assert_eq!(
+            (from, told().highest_take_now),
+            (1 + limits.take_interval, 1_000)
+        );
+        assert_noop!(
+            set(1_001),
+            pallet_stake::Error::<Runtime>::TakeRaisedTooSoon
+        );
+        System::set_block_number(from);
+        let highest = told().highest_take_now;
+        assert_eq!(
+            (told().take_can_rise_from, highest),
+            (None, 1_000 + limits.take_step)
+        );
+        assert_noop!(
+            set(highest + 1),
+            pallet_stake::Error::<Runtime>::TakeStepTooLarge
+        );
+        assert_ok!(set(highest));
+    });
+}
+
+#[test]
+fn when_a_bond_comes_back_is_told() {
+    on_a_subnet(|hotkey| {
+        let (netuid, amount) = (1, 20 * CRN);
+        let told = || readers::account(&Alice.to_account_id()).remove(0);
+        let bond = pallet_stake::Call::add_bond {
+            netuid,
+            hotkey: hotkey.clone(),
+            amount,
+        };
+        assert_ok!(sent(bond));
+        assert_eq!((told().unbonding_bond, told().bond_release_at), (0, None));
+        let hotkey = || hotkey.clone();
+        assert_ok!(sent(pallet_stake::Call::unbond {
+            netuid,
+            hotkey: hotkey()
+        }));
+        assert_eq!((told().bond, told().unbonding_bond), (amount, amount));
+        let from = told().bond_release_at.expect("it is locked");
+        let withdraw = || {
+            sent(pallet_stake::Call::withdraw_bond {
+                netuid,
+                hotkey: hotkey(),
+            })
+        };
+        System::set_block_number(from - 1);
+        assert_noop!(withdraw(), pallet_stake::Error::<Runtime>::BondLocked);
+        System::set_block_number(from);
+        assert_ok!(withdraw());
+    });
+}
+
+#[test]
+fn limits_are_those_that_the_calls_keep() {
+    on_a_subnet(|hotkey| {
+        let limits = readers::limits();
+        assert_eq!((limits.existential_deposit, limits.max_subnets), (500, 128));
+        let bond = |amount| {
+            sent(pallet_stake::Call::add_bond {
+                netuid: 1,
+                hotkey: hotkey.clone(),
+                amount,
+            })
+        };
+        let too_small = pallet_stake::Error::<Runtime>::AmountTooSmall;
+        assert_noop!(bond(limits.minimum_stake - 1), too_small);
+        assert_ok!(bond(limits.minimum_stake));
+        let with = |unbonding_period| Hyperparameters {
+            unbonding_period,
+            ..Hyperparameters::default()
+        };
+        let least = limits.audit_window.max(Hyperparameters::default().tempo);
+        assert_eq!(with(least).check(limits.audit_window), Ok(()));
+        let fault = with(least - 1)
+            .check(limits.audit_window)
+            .expect_err("too short");
+        assert_eq!(
+            (fault.name, fault.least),
+            ("unbonding_period", least.into())
+        );
+        let set = |period| {
+            sent(pallet_subnets::Call::set_hyperparameters {
+                netuid: 1,
+                hyperparameters: with(period),
+            })
+        };
+        assert_noop!(
+            set(least - 1),
+            pallet_subnets::Error::<Runtime>::UnbondingTooShort
+        );
+        assert_ok!(set(least));
+    });
+}
