@@ -4,7 +4,9 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, EndedRun, EpochPage, Issuance, LineageEntry,
+        AccountEarning, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance, Limits,
+        LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo,
+        Schedule, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
         MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo, Schedule,
         SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
@@ -27,8 +29,9 @@ use sp_version::RuntimeVersion;
 
 use crate::{
     configs::consensus::{BABE_GENESIS_EPOCH_CONFIG, EPOCH_SLOTS},
-    presets, readers, AccountId, Babe, Balance, Block, Executive, Grandpa, InherentDataExt, Nonce,
-    Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
+    fees, presets, readers, AccountId, Babe, Balance, Block, Executive, Grandpa, InherentDataExt,
+    Nonce, Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment,
+    VERSION,
 };
 
 impl_runtime_apis! {
@@ -185,14 +188,14 @@ impl_runtime_apis! {
             extrinsic: <Block as BlockT>::Extrinsic,
             length: u32,
         ) -> pallet_transaction_payment_rpc_runtime_api::RuntimeDispatchInfo<Balance> {
-            TransactionPayment::query_info(extrinsic, length)
+            fees::info(extrinsic, length)
         }
 
         fn query_fee_details(
             extrinsic: <Block as BlockT>::Extrinsic,
             length: u32,
         ) -> pallet_transaction_payment::FeeDetails<Balance> {
-            TransactionPayment::query_fee_details(extrinsic, length)
+            fees::details(extrinsic, length)
         }
 
         fn query_weight_to_fee(weight: Weight) -> Balance {
@@ -316,6 +319,14 @@ impl_runtime_apis! {
 
         fn creation_price() -> Balance {
             readers::creation_price()
+        }
+
+        fn hotkey(hotkey: AccountId) -> HotkeyInfo<AccountId> {
+            readers::hotkey(hotkey)
+        }
+
+        fn limits() -> Limits {
+            readers::limits()
         }
 
         fn positions(

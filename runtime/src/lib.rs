@@ -29,6 +29,8 @@ pub mod apis;
 pub mod audit;
 pub mod block_time;
 pub mod configs;
+pub mod extensions;
+pub mod fees;
 pub mod presets;
 pub mod readers;
 
@@ -69,12 +71,9 @@ pub type TxExtension = (
     frame_system::CheckTxVersion<Runtime>,
     frame_system::CheckGenesis<Runtime>,
     frame_system::CheckEra<Runtime>,
-    frame_system::CheckNonce<Runtime>,
+    extensions::InTurn,
     frame_system::CheckWeight<Runtime>,
-    pallet_skip_feeless_payment::SkipCheckIfFeeless<
-        Runtime,
-        pallet_transaction_payment::ChargeTransactionPayment<Runtime>,
-    >,
+    extensions::FreeOrPaid,
     frame_system::WeightReclaim<Runtime>,
 );
 /// A transaction.

@@ -12,11 +12,13 @@ use sp_io::TestExternalities;
 use sp_runtime::{
     generic::{Digest, DigestItem, Era},
     traits::{Header as _, IdentifyAccount},
-    ApplyExtrinsicResult, MultiSignature, MultiSigner,
+    ApplyExtrinsicResult, MultiSignature, MultiSigner, TransactionOutcome,
 };
 
 use crate::{
-    audit, block_time, presets, AccountId, Executive, Hash, Header, Runtime, RuntimeCall,
+    audit, block_time,
+    extensions::{FreeOrPaid, InTurn},
+    presets, AccountId, Balance, Executive, Hash, Header, Nonce, Runtime, RuntimeCall,
     RuntimeGenesisConfig, SignedPayload, System, TxExtension, UncheckedExtrinsic,
 };
 
@@ -52,6 +54,16 @@ impl Actor {
 
     /// Its transaction, the next one by its nonce.
     pub fn sign(self, call: RuntimeCall) -> UncheckedExtrinsic {
+        self.sign_nth(System::account_nonce(self.account()), call)
+    }
+
+    /// Its transaction with this nonce.
+    pub fn sign_nth(self, nonce: Nonce, call: RuntimeCall) -> UncheckedExtrinsic {
+        self.sign_with(nonce, 0, call)
+    }
+
+    /// Its transaction with this nonce and tip.
+    pub fn sign_with(self, nonce: Nonce, tip: Balance, call: RuntimeCall) -> UncheckedExtrinsic {
         let account = self.account();
         let extension: TxExtension = (
             frame_system::CheckNonZeroSender::new(),
@@ -59,11 +71,9 @@ impl Actor {
             frame_system::CheckTxVersion::new(),
             frame_system::CheckGenesis::new(),
             frame_system::CheckEra::from(Era::Immortal),
-            frame_system::CheckNonce::from(System::account_nonce(&account)),
+            InTurn::new(nonce),
             frame_system::CheckWeight::new(),
-            pallet_skip_feeless_payment::SkipCheckIfFeeless::from(
-                pallet_transaction_payment::ChargeTransactionPayment::from(0),
-            ),
+            FreeOrPaid::with_tip(tip),
             frame_system::WeightReclaim::new(),
         );
         let payload = SignedPayload::new(call.clone(), extension.clone()).expect("can be signed");
@@ -153,6 +163,15 @@ impl Chain {
         self.keep();
         audit.map_err(|error| format!("block {}: {error:?}", header.number))?;
         Ok(result)
+    }
+
+    /// Asks after the last block; nothing of what that changes is kept.
+    pub fn ask<R>(&mut self, question: impl FnOnce() -> R) -> R {
+        self.state.execute_with(|| {
+            frame_support::storage::with_transaction_unchecked(|| {
+                TransactionOutcome::Rollback(question())
+            })
+        })
     }
 
     /// Moves what the last block changed into the trie, so that the next root costs what it changes.

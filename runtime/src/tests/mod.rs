@@ -7,3 +7,4 @@ mod limits;
 mod money;
 mod play;
 mod proxies;
+mod readers;

@@ -6,6 +6,7 @@
 //! `proptest-regressions/`, to be played again first.
 
 pub mod calls;
+mod fees;
 mod steps;
 
 use std::collections::BTreeSet;
@@ -109,9 +110,14 @@ fn pass(chain: &mut Chain, blocks: u16, busy: bool, seen: &mut Seen) -> Result<(
 fn play(game: Game, seen: &mut Seen) -> Result<(), String> {
     let mut chain = begin(game.beginning);
     let hidden = game.beginning.is_multiple_of(2);
-    for step in calls::opening(hidden).into_iter().chain(game.steps) {
+    play_steps(&mut chain, calls::opening(hidden), seen)?;
+    play_steps(&mut chain, game.steps, seen)
+}
+
+fn play_steps(chain: &mut Chain, steps: Vec<Step>, seen: &mut Seen) -> Result<(), String> {
+    for step in steps {
         match step {
-            Step::Pass { blocks, busy } => pass(&mut chain, blocks, busy, seen)?,
+            Step::Pass { blocks, busy } => pass(chain, blocks, busy, seen)?,
             Step::Block(moves) => chain.block(|| {
                 for one in moves {
                     let (by, call) = plan(&one);
