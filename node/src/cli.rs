@@ -1,6 +1,9 @@
 //! The command line.
 
-use sc_cli::RunCmd;
+use clap::{CommandFactory, FromArgMatches};
+use sc_cli::{RunCmd, SubstrateCli};
+
+use crate::pool;
 
 /// The node of the Cairn chain.
 #[derive(Debug, clap::Parser)]
@@ -12,6 +15,23 @@ pub struct Cli {
     /// How to run the node.
     #[clap(flatten)]
     pub run: RunCmd,
+}
+
+impl Cli {
+    /// Reads the command line, with a default of our own for what the pool takes.
+    pub fn read() -> Cli {
+        let command = command();
+        let read = command.try_get_matches();
+        let cli = read.and_then(|matches| Cli::from_arg_matches(&matches));
+        cli.unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn command() -> clap::Command {
+    <Cli as SubstrateCli>::setup_command(<Cli as CommandFactory>::command())
+        .mut_arg("pool_kbytes", |argument| {
+            argument.default_value(pool::DEFAULT_KBYTES)
+        })
 }
 
 /// What a node can do besides running.
@@ -45,4 +65,22 @@ pub enum Subcommand {
 
     /// Show what the database holds.
     ChainInfo(sc_cli::ChainInfoCmd),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pool_takes_what_one_answer_holds_unless_somebody_says_otherwise() {
+        command().debug_assert();
+        let kbytes = |arguments: &[&str]| {
+            let all = ["cairn-node"].iter().chain(arguments);
+            let matches = command().try_get_matches_from(all).expect("it is right");
+            let cli = Cli::from_arg_matches(&matches).expect("it is right");
+            cli.run.pool_config.pool_kbytes
+        };
+        assert_eq!(kbytes(&[]).to_string(), pool::DEFAULT_KBYTES);
+        assert_eq!(kbytes(&["--pool-kbytes", "7"]), 7);
+    }
 }

@@ -1,13 +1,14 @@
 //! From the command line to the thing that does it.
 
 use cairn_runtime::opaque::Block;
-use sc_cli::SubstrateCli;
+use sc_cli::{CliConfiguration, ExportChainSpecCmd, Runner, SubstrateCli};
 use sc_service::PartialComponents;
 
 use crate::{
-    chain_spec,
+    chain_spec::{self, Genesis},
     cli::{Cli, Subcommand},
-    service,
+    error::{explain, Place},
+    progress, running, service,
 };
 
 impl SubstrateCli for Cli {
@@ -36,93 +37,137 @@ impl SubstrateCli for Cli {
     }
 
     fn load_spec(&self, id: &str) -> Result<Box<dyn sc_service::ChainSpec>, String> {
-        Ok(Box::new(chain_spec::load(id)?))
+        Ok(Box::new(chain_spec::load(id, Genesis::State)?))
     }
 }
 
 /// Reads the command line and does what it says.
-pub fn run() -> sc_cli::Result<()> {
-    let cli = Cli::from_args();
+///
+/// # Errors
+/// What went wrong and what to do, in one line.
+pub fn run() -> Result<(), String> {
+    let cli = Cli::read();
     match &cli.subcommand {
-        None => {
-            let runner = cli.create_runner(&cli.run)?;
-            runner.run_node_until_exit(|config| async move {
-                service::new_full(config).map_err(sc_cli::Error::Service)
-            })
-        }
-        Some(Subcommand::Key(cmd)) => cmd.run(&cli),
-        Some(Subcommand::ExportChainSpec(cmd)) => cmd.run(cli.load_spec(&cmd.chain)?),
-        Some(Subcommand::CheckBlock(cmd)) => {
-            let runner = cli.create_runner(cmd)?;
+        None => running::run(&cli),
+        Some(Subcommand::Key(cmd)) => cmd.run(&cli).map_err(|error| explain(&error, None)),
+        Some(Subcommand::ExportChainSpec(cmd)) => export_spec(cmd),
+        Some(Subcommand::CheckBlock(cmd)) => on_database(&cli, cmd, Needs::Chain, |runner| {
             runner.async_run(|config| {
                 let PartialComponents {
                     client,
                     task_manager,
                     import_queue,
                     ..
-                } = service::new_partial(&config)?;
+                } = partial(&config)?;
                 Ok((cmd.run(client, import_queue), task_manager))
             })
-        }
-        Some(Subcommand::ExportBlocks(cmd)) => {
-            let runner = cli.create_runner(cmd)?;
+        }),
+        Some(Subcommand::ExportBlocks(cmd)) => on_database(&cli, cmd, Needs::Chain, |runner| {
             runner.async_run(|config| {
                 let PartialComponents {
                     client,
                     task_manager,
                     ..
-                } = service::new_partial(&config)?;
+                } = partial(&config)?;
                 Ok((cmd.run(client, config.database), task_manager))
             })
-        }
-        Some(Subcommand::ExportState(cmd)) => {
-            let runner = cli.create_runner(cmd)?;
+        }),
+        Some(Subcommand::ExportState(cmd)) => on_database(&cli, cmd, Needs::Chain, |runner| {
             runner.async_run(|config| {
                 let PartialComponents {
                     client,
                     task_manager,
                     ..
-                } = service::new_partial(&config)?;
+                } = partial(&config)?;
                 Ok((cmd.run(client, config.chain_spec), task_manager))
             })
-        }
-        Some(Subcommand::ImportBlocks(cmd)) => {
-            let runner = cli.create_runner(cmd)?;
+        }),
+        Some(Subcommand::ImportBlocks(cmd)) => on_database(&cli, cmd, Needs::Nothing, |runner| {
             runner.async_run(|config| {
                 let PartialComponents {
                     client,
                     task_manager,
                     import_queue,
                     ..
-                } = service::new_partial(&config)?;
+                } = partial(&config)?;
                 Ok((cmd.run(client, import_queue), task_manager))
             })
-        }
-        Some(Subcommand::PurgeChain(cmd)) => {
-            let runner = cli.create_runner(cmd)?;
+        }),
+        Some(Subcommand::PurgeChain(cmd)) => on_database(&cli, cmd, Needs::Nothing, |runner| {
             runner.sync_run(|config| cmd.run(config.database))
-        }
+        }),
         Some(Subcommand::Revert(cmd)) => {
-            let runner = cli.create_runner(cmd)?;
-            runner.async_run(|config| {
-                let PartialComponents {
-                    client,
-                    task_manager,
-                    backend,
-                    ..
-                } = service::new_partial(&config)?;
-                let consensus_too =
-                    Box::new(|client: std::sync::Arc<service::Client>, backend, blocks| {
-                        sc_consensus_babe::revert(client.clone(), backend, blocks)?;
-                        sc_consensus_grandpa::revert(client, blocks)?;
-                        Ok(())
-                    });
-                Ok((cmd.run(client, backend, Some(consensus_too)), task_manager))
-            })
+            on_database(&cli, cmd, Needs::Chain, |runner| revert(cmd, runner))
         }
-        Some(Subcommand::ChainInfo(cmd)) => {
-            let runner = cli.create_runner(cmd)?;
+        Some(Subcommand::ChainInfo(cmd)) => on_database(&cli, cmd, Needs::Chain, |runner| {
             runner.sync_run(|config| cmd.run::<Block>(&config))
-        }
+        }),
     }
+}
+
+/// What a command on the database finds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// A chain, which it reads or changes.
+    Chain,
+    /// Nothing: it makes one.
+    Nothing,
+}
+
+/// Runs a command on the database; what goes wrong is told with its place.
+fn on_database<Command: CliConfiguration>(
+    cli: &Cli,
+    command: &Command,
+    needs: Needs,
+    run: impl FnOnce(Runner<Cli>) -> sc_cli::Result<()>,
+) -> Result<(), String> {
+    let runner = cli
+        .create_runner(command)
+        .map_err(|error| explain(&error, Some(&Place::of_flags(command.shared_params()))))?;
+    let network = command.shared_params().chain.clone().unwrap_or_default();
+    let place = Place::of(runner.config(), &network);
+    if needs == Needs::Chain {
+        place.exists()?;
+    }
+    run(runner).map_err(|error| explain(&error, Some(&place)))
+}
+
+/// The parts that a command on the database needs; they take a while.
+fn partial(config: &sc_service::Configuration) -> sc_cli::Result<service::Partial> {
+    let opening = "opening the database, compiling the runtime";
+    let parts = progress::during(opening, progress::log, || service::new_partial(config));
+    Ok(parts?)
+}
+
+/// Writes a specification: for people, unless it is to be raw.
+fn export_spec(cmd: &ExportChainSpecCmd) -> Result<(), String> {
+    let genesis = match cmd.raw {
+        true => Genesis::State,
+        false => Genesis::Readable,
+    };
+    let writing = "building the genesis and writing it down";
+    progress::during(writing, progress::tell, || {
+        let spec = chain_spec::load(&cmd.chain, genesis)?;
+        cmd.run(Box::new(spec)).map_err(|error| match &cmd.output {
+            Some(path) => format!("cannot write {}: {}", path.display(), explain(&error, None)),
+            None => explain(&error, None),
+        })
+    })
+}
+
+fn revert(cmd: &sc_cli::RevertCmd, runner: Runner<Cli>) -> sc_cli::Result<()> {
+    runner.async_run(|config| {
+        let PartialComponents {
+            client,
+            task_manager,
+            backend,
+            ..
+        } = partial(&config)?;
+        let consensus_too = Box::new(|client: std::sync::Arc<service::Client>, backend, blocks| {
+            sc_consensus_babe::revert(client.clone(), backend, blocks)?;
+            sc_consensus_grandpa::revert(client, blocks)?;
+            Ok(())
+        });
+        Ok((cmd.run(client, backend, Some(consensus_too)), task_manager))
+    })
 }

@@ -5,7 +5,8 @@
 //! cairn-node --chain local --alice        # the first of several authorities, a block every six seconds
 //! ```
 //!
-//! [`service`] puts the node together, [`rpc`] answers questions, [`chain_spec`] knows the networks.
+//! [`running`] runs it, [`service`] puts it together, [`rpc`] answers questions, [`chain_spec`] knows the networks,
+//! [`ports`] and [`pool`] look before anything is written, and [`error`] says what went wrong.
 
 // The errors are those of the client libraries.
 #![allow(clippy::result_large_err)]
@@ -13,9 +14,22 @@
 mod chain_spec;
 mod cli;
 mod command;
+mod error;
+mod pool;
+mod ports;
+mod progress;
 mod rpc;
+mod running;
 mod service;
 
-fn main() -> sc_cli::Result<()> {
-    command::run()
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match command::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            error::tell(&message);
+            ExitCode::FAILURE
+        }
+    }
 }

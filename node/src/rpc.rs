@@ -1,8 +1,8 @@
 //! What the node answers over JSON-RPC: Substrate's usual namespaces, and `subnets_`, `training_` and
 //! `emissions_`, which are a thin skin over the runtime APIs of the same names.
 //!
-//! Every method of ours takes an optional block hash last; without one the best block answers. Amounts are
-//! strings of pebble (10⁻⁹ CRN). Errors have these codes:
+//! Every method of ours takes an optional block hash last; without one the best block answers. Parameters are a list,
+//! or an object by name. Amounts are strings of pebble (10⁻⁹ CRN). Errors have these codes:
 //!
 //! | code | means |
 //! |---|---|
@@ -10,9 +10,10 @@
 //! | 2 | there is no such subnet |
 //! | 3 | there is no such member |
 //! | 4 | this is no address |
-//! | -32602 | another parameter is not what it should be |
+//! | -32602 | another parameter is not what it should be: the message names it, and what is expected |
 
 mod emissions;
+mod parameters;
 mod subnets;
 mod training;
 
@@ -20,14 +21,24 @@ use std::sync::Arc;
 
 use cairn_primitives::{Netuid, Uid};
 use cairn_runtime::{opaque::Block, AccountId, Hash};
-use jsonrpsee_substrate::{types::ErrorObjectOwned, RpcModule};
+use jsonrpsee_substrate::{
+    core::{RegisterMethodError, RpcResult},
+    types::{ErrorObjectOwned, Params},
+    RpcModule,
+};
+use parameters::{Parameter, Parameters};
 use sc_consensus_babe::BabeWorkerHandle;
 use sc_consensus_grandpa as grandpa;
+use serde::Serialize;
+use sp_api::{ApiRef, ProvideRuntimeApi};
 use sp_blockchain::HeaderBackend;
 use sp_core::crypto::Ss58Codec;
 use sp_keystore::KeystorePtr;
 
 use crate::service::{Backend, Client, Pool, SelectChain};
+
+/// What the runtime answers.
+type Api = <Client as ProvideRuntimeApi<Block>>::Api;
 
 /// The prefix of this chain's addresses.
 const SS58_PREFIX: u16 = 42;
@@ -65,13 +76,10 @@ pub struct Deps {
 
 /// All methods.
 pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + Send + Sync>> {
-    use emissions::EmissionsServer;
     use pallet_transaction_payment_rpc::{TransactionPayment, TransactionPaymentApiServer};
     use sc_consensus_babe_rpc::{Babe, BabeApiServer};
     use sc_consensus_grandpa_rpc::{Grandpa as GrandpaRpc, GrandpaApiServer};
-    use subnets::SubnetsServer;
     use substrate_frame_rpc_system::{System, SystemApiServer};
-    use training::TrainingServer;
 
     let Deps {
         client,
@@ -96,15 +104,49 @@ pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + S
         )
         .into_rpc(),
     )?;
-    module.merge(subnets::Rpc(client.clone()).into_rpc())?;
-    module.merge(training::Rpc(client.clone()).into_rpc())?;
-    module.merge(emissions::Rpc(client).into_rpc())?;
+    module.merge(subnets::module(client.clone())?)?;
+    module.merge(training::module(client.clone())?)?;
+    module.merge(emissions::module(client)?)?;
     Ok(module)
 }
 
-/// The block to answer from.
-fn block(client: &Client, at: Option<Hash>) -> Hash {
-    at.unwrap_or_else(|| client.info().best_hash)
+/// A call of a method of ours.
+struct Call<'a> {
+    client: &'a Client,
+    parameters: Parameters,
+}
+
+impl<'a> Call<'a> {
+    /// The next parameter, which has to be there.
+    fn required<T: Parameter>(&mut self) -> RpcResult<T> {
+        self.parameters.required()
+    }
+
+    /// The next parameter, which may be null or left out.
+    fn optional<T: Parameter>(&mut self) -> RpcResult<Option<T>> {
+        self.parameters.optional()
+    }
+
+    /// The last parameter of every method: who is asked, and the block to answer from.
+    fn api(&mut self) -> RpcResult<(ApiRef<'a, Api>, Hash)> {
+        let at = self.optional()?;
+        let at = at.unwrap_or_else(|| self.client.info().best_hash);
+        Ok((self.client.runtime_api(), at))
+    }
+}
+
+/// Adds a method that has these parameters.
+fn method<Answer: Serialize + Clone + 'static>(
+    module: &mut RpcModule<Arc<Client>>,
+    name: &'static str,
+    parameters: &'static [&'static str],
+    answer: impl Fn(&mut Call<'_>) -> RpcResult<Answer> + Send + Sync + 'static,
+) -> Result<(), RegisterMethodError> {
+    let called = move |params: Params<'_>, client: &Arc<Client>, _: &_| -> RpcResult<Answer> {
+        let parameters = Parameters::new(&params, parameters)?;
+        answer(&mut Call { client, parameters })
+    };
+    module.register_method(name, called).map(|_| ())
 }
 
 /// The runtime could not be asked: most often the state of that block is no longer kept.

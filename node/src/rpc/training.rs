@@ -2,120 +2,46 @@
 
 use std::sync::Arc;
 
-use cairn_primitives::{
-    api::{ContributionInfo, LineageEntry, RoundInfo, RunInfo, SettledRound},
-    Netuid, Round,
-};
-use cairn_runtime::{AccountId, Hash};
 use cairn_runtime_api::TrainingApi;
-use jsonrpsee_substrate::{core::RpcResult, proc_macros::rpc};
-use sp_api::ProvideRuntimeApi;
+use jsonrpsee_substrate::{core::RegisterMethodError, RpcModule};
 
-use super::{block, unavailable};
+use super::{method, unavailable};
 use crate::service::Client;
 
-/// What is being trained.
-#[rpc(server, namespace = "training")]
-pub trait Training {
-    /// The subnet's run and its current round; null if none was started.
-    #[method(name = "run")]
-    fn run(&self, netuid: Netuid, at: Option<Hash>) -> RpcResult<Option<RunInfo<AccountId>>>;
-
-    /// A round that is still kept.
-    #[method(name = "round")]
-    fn round(
-        &self,
-        netuid: Netuid,
-        round: Round,
-        at: Option<Hash>,
-    ) -> RpcResult<Option<RoundInfo<AccountId>>>;
-
-    /// The commitments of a round.
-    #[method(name = "contributions")]
-    fn contributions(
-        &self,
-        netuid: Netuid,
-        round: Round,
-        at: Option<Hash>,
-    ) -> RpcResult<Vec<ContributionInfo<AccountId>>>;
-
-    /// How a round ended; null while it has not.
-    #[method(name = "settled")]
-    fn settled(
-        &self,
-        netuid: Netuid,
-        round: Round,
-        at: Option<Hash>,
-    ) -> RpcResult<Option<SettledRound>>;
-
-    /// At most 256 state roots from round `from` on.
-    #[method(name = "lineage")]
-    fn lineage(
-        &self,
-        netuid: Netuid,
-        from: Round,
-        at: Option<Hash>,
-    ) -> RpcResult<Vec<LineageEntry>>;
-}
-
-/// Answers from the runtime.
-pub struct Rpc(pub Arc<Client>);
-
-impl TrainingServer for Rpc {
-    fn run(&self, netuid: Netuid, at: Option<Hash>) -> RpcResult<Option<RunInfo<AccountId>>> {
-        let at = block(&self.0, at);
-        self.0.runtime_api().run(at, netuid).map_err(unavailable)
-    }
-
-    fn round(
-        &self,
-        netuid: Netuid,
-        round: Round,
-        at: Option<Hash>,
-    ) -> RpcResult<Option<RoundInfo<AccountId>>> {
-        let at = block(&self.0, at);
-        self.0
-            .runtime_api()
-            .round(at, netuid, round)
-            .map_err(unavailable)
-    }
-
-    fn contributions(
-        &self,
-        netuid: Netuid,
-        round: Round,
-        at: Option<Hash>,
-    ) -> RpcResult<Vec<ContributionInfo<AccountId>>> {
-        let at = block(&self.0, at);
-        self.0
-            .runtime_api()
-            .contributions(at, netuid, round)
-            .map_err(unavailable)
-    }
-
-    fn settled(
-        &self,
-        netuid: Netuid,
-        round: Round,
-        at: Option<Hash>,
-    ) -> RpcResult<Option<SettledRound>> {
-        let at = block(&self.0, at);
-        self.0
-            .runtime_api()
-            .settled(at, netuid, round)
-            .map_err(unavailable)
-    }
-
-    fn lineage(
-        &self,
-        netuid: Netuid,
-        from: Round,
-        at: Option<Hash>,
-    ) -> RpcResult<Vec<LineageEntry>> {
-        let at = block(&self.0, at);
-        self.0
-            .runtime_api()
-            .lineage(at, netuid, from)
-            .map_err(unavailable)
-    }
+/// The methods; the runtime answers.
+pub fn module(client: Arc<Client>) -> Result<RpcModule<Arc<Client>>, RegisterMethodError> {
+    let mut module = RpcModule::new(client);
+    let all = &mut module;
+    // The subnet's run and its current round; null if none was started.
+    method(all, "training_run", &["netuid", "at"], |call| {
+        let netuid = call.required()?;
+        let (api, at) = call.api()?;
+        api.run(at, netuid).map_err(unavailable)
+    })?;
+    // A round that is still kept.
+    method(all, "training_round", &["netuid", "round", "at"], |call| {
+        let (netuid, round) = (call.required()?, call.required()?);
+        let (api, at) = call.api()?;
+        api.round(at, netuid, round).map_err(unavailable)
+    })?;
+    // The commitments of a round.
+    let names = &["netuid", "round", "at"];
+    method(all, "training_contributions", names, |call| {
+        let (netuid, round) = (call.required()?, call.required()?);
+        let (api, at) = call.api()?;
+        api.contributions(at, netuid, round).map_err(unavailable)
+    })?;
+    // How a round ended; null while it has not.
+    method(all, "training_settled", names, |call| {
+        let (netuid, round) = (call.required()?, call.required()?);
+        let (api, at) = call.api()?;
+        api.settled(at, netuid, round).map_err(unavailable)
+    })?;
+    // At most 256 state roots from round `from` on.
+    method(all, "training_lineage", &["netuid", "from", "at"], |call| {
+        let (netuid, from) = (call.required()?, call.required()?);
+        let (api, at) = call.api()?;
+        api.lineage(at, netuid, from).map_err(unavailable)
+    })?;
+    Ok(module)
 }

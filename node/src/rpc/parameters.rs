@@ -1,0 +1,239 @@
+//! Reads what a method of ours is called with, and says in words what is wrong with it.
+
+use cairn_primitives::{EpochIndex, Netuid, Round, Uid};
+use cairn_runtime::Hash;
+use jsonrpsee_substrate::types::{ErrorCode, ErrorObjectOwned, Params};
+use serde_json::Value;
+// Coherence does not see through the runtime's name for it.
+use sp_runtime::AccountId32 as AccountId;
+
+use super::{failure, read_account};
+
+/// The parameters of a call, by their place in a list or by name in an object.
+pub struct Parameters {
+    names: &'static [&'static str],
+    values: Vec<Option<Value>>,
+    next: usize,
+}
+
+/// Something that a method is called with.
+pub trait Parameter: Sized {
+    /// What is expected, in words.
+    const EXPECTED: &'static str;
+
+    /// Reads it; an error of its own, or `None` for one that says what is expected.
+    fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>>;
+}
+
+impl Parameters {
+    /// Takes the parameters of a method that has these.
+    pub fn new(
+        params: &Params<'_>,
+        names: &'static [&'static str],
+    ) -> Result<Parameters, ErrorObjectOwned> {
+        let text = params.as_str().unwrap_or("[]");
+        let given = serde_json::from_str(text).unwrap_or_default();
+        let values = match given {
+            Value::Null => Vec::new(),
+            Value::Array(values) if values.len() <= names.len() => {
+                values.into_iter().map(Some).collect()
+            }
+            Value::Array(values) => {
+                let given = values.len();
+                return Err(invalid(format!(
+                    "{given} parameters are given; {}",
+                    takes(names)
+                )));
+            }
+            Value::Object(mut object) => {
+                let values = names.iter().map(|name| object.remove(*name)).collect();
+                if let Some(name) = object.keys().next() {
+                    let shown = shorten(name);
+                    let takes = takes(names);
+                    return Err(invalid(format!("there is no parameter `{shown}`; {takes}")));
+                }
+                values
+            }
+            _ => return Err(invalid(format!("parameters are a list; {}", takes(names)))),
+        };
+        Ok(Parameters {
+            names,
+            values,
+            next: 0,
+        })
+    }
+
+    /// The next parameter, which has to be there.
+    pub fn required<T: Parameter>(&mut self) -> Result<T, ErrorObjectOwned> {
+        let (name, value) = self.step();
+        match value {
+            Value::Null => Err(invalid(format!(
+                "`{name}` is missing; expected {}",
+                T::EXPECTED
+            ))),
+            value => read(name, &value),
+        }
+    }
+
+    /// The next parameter, which may be null or left out.
+    pub fn optional<T: Parameter>(&mut self) -> Result<Option<T>, ErrorObjectOwned> {
+        let (name, value) = self.step();
+        match value {
+            Value::Null => Ok(None),
+            value => read(name, &value).map(Some),
+        }
+    }
+
+    fn step(&mut self) -> (&'static str, Value) {
+        let at = self.next;
+        self.next = at.saturating_add(1);
+        let value = self.values.get_mut(at).and_then(Option::take);
+        let name = self.names.get(at).copied().unwrap_or("parameter");
+        (name, value.unwrap_or_default())
+    }
+}
+
+fn read<T: Parameter>(name: &str, value: &Value) -> Result<T, ErrorObjectOwned> {
+    T::read(value).unwrap_or_else(|| {
+        let shown = shorten(&value.to_string());
+        let expected = T::EXPECTED;
+        Err(invalid(format!("`{name}` is {shown}; expected {expected}")))
+    })
+}
+
+fn takes(names: &[&str]) -> String {
+    format!("this method takes: {}", names.join(", "))
+}
+
+/// What is quoted comes from outside: not at any length, and not with characters that move a cursor.
+fn shorten(text: &str) -> String {
+    let shown: String = text.chars().take(64).collect();
+    shown.escape_debug().to_string().replace("\\\"", "\"")
+}
+
+fn invalid(message: String) -> ErrorObjectOwned {
+    failure(ErrorCode::InvalidParams.code(), message)
+}
+
+macro_rules! numbers {
+    ($($number:ty: $expected:literal),+) => {$(
+        impl Parameter for $number {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
+                value.as_u64()?.try_into().ok().map(Ok)
+            }
+        }
+    )+};
+}
+
+// Netuid and Uid are one type, and so are Round, EpochIndex and BlockNumber.
+numbers!(u16: "a number from 0 to 65535", u32: "a number from 0 to 4294967295");
+const _: (fn(Netuid) -> u16, fn(Uid) -> u16) = (|n| n, |n| n);
+const _: (fn(Round) -> u32, fn(EpochIndex) -> u32) = (|n| n, |n| n);
+
+impl Parameter for AccountId {
+    const EXPECTED: &'static str =
+        "an SS58 address that begins with 5, or 0x and 64 hexadecimal digits";
+
+    fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
+        value.as_str().map(read_account)
+    }
+}
+
+impl Parameter for Hash {
+    const EXPECTED: &'static str = "a block's hash: 0x and 64 hexadecimal digits";
+
+    fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
+        let text = value.as_str().filter(|text| text.starts_with("0x"))?;
+        text.parse().ok().map(Ok)
+    }
+}
+
+impl Parameter for (Netuid, AccountId) {
+    const EXPECTED: &'static str = "a list of a subnet's number and a hotkey's address";
+
+    fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
+        let [netuid, hotkey] = value.as_array()?.as_slice() else {
+            return None;
+        };
+        let (netuid, hotkey) = (u16::read(netuid)?, AccountId::read(hotkey)?);
+        Some(netuid.and_then(|netuid| Ok((netuid, hotkey?))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
+
+    fn given(text: &str) -> Result<Parameters, ErrorObjectOwned> {
+        Parameters::new(&Params::new(Some(text)), &["netuid", "hotkey", "at"])
+    }
+
+    fn all(text: &str) -> Result<(u16, AccountId, Option<Hash>), ErrorObjectOwned> {
+        let mut parameters = given(text)?;
+        Ok((
+            parameters.required()?,
+            parameters.required()?,
+            parameters.optional()?,
+        ))
+    }
+
+    #[test]
+    fn they_are_read_from_a_list_or_by_name() {
+        let alice = read_account(ALICE).expect("an address");
+        let at = Hash::repeat_byte(7);
+        let listed = all(&format!(r#"[1, "{ALICE}", "{at:?}"]"#));
+        assert_eq!(listed, Ok((1, alice.clone(), Some(at))));
+        let named = all(&format!(r#"{{"hotkey": "{ALICE}", "netuid": 1}}"#));
+        assert_eq!(named, Ok((1, alice.clone(), None)));
+        assert_eq!(
+            all(&format!(r#"[1, "{ALICE}", null]"#)),
+            Ok((1, alice, None))
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_what_is_expected() {
+        let long = format!(r#"["{}"]"#, "x".repeat(10_000));
+        for (text, words) in [
+            ("[]", ["`netuid` is missing", "from 0 to 65535"]),
+            (r#"["two"]"#, ["`netuid` is \"two\"", "from 0 to 65535"]),
+            ("[70000]", ["`netuid` is 70000", "from 0 to 65535"]),
+            ("[-1]", ["`netuid` is -1", "from 0 to 65535"]),
+            ("[1.5]", ["`netuid` is 1.5", "from 0 to 65535"]),
+            ("[1]", ["`hotkey` is missing", "SS58"]),
+            ("[1, 2]", ["`hotkey` is 2", "SS58"]),
+            ("[1, 2, 3, 4]", ["4 parameters", "netuid, hotkey, at"]),
+            (r#"{"net": 1}"#, ["`net`", "netuid, hotkey, at"]),
+            (r#"["\u001b[31m"]"#, ["`netuid` is", "from 0 to 65535"]),
+            ("7", ["a list", "netuid, hotkey, at"]),
+            (&long, ["`netuid` is", "from 0 to 65535"]),
+        ] {
+            let error = all(text).expect_err(text);
+            let message = error.message();
+            assert_eq!(error.code(), -32602, "{message}");
+            assert!(words.iter().all(|word| message.contains(word)), "{message}");
+            assert!(message.len() < 300 && !message.contains(char::is_control));
+        }
+    }
+
+    #[test]
+    fn a_wrong_address_keeps_its_own_code_and_a_wrong_hash_is_told() {
+        assert_eq!(all(r#"[1, "Alice"]"#).expect_err("no address").code(), 4);
+        let error = all(&format!(r#"[1, "{ALICE}", "latest"]"#)).expect_err("no hash");
+        assert!(error
+            .message()
+            .contains("`at` is \"latest\"; expected a block's hash"));
+    }
+
+    #[test]
+    fn pairs_are_read() {
+        let mut parameters =
+            Parameters::new(&Params::new(Some(r#"[[1, "nobody"]]"#)), &["after"]).expect("a list");
+        let wrong = parameters.optional::<(u16, AccountId)>();
+        assert_eq!(wrong.expect_err("no address").code(), 4);
+    }
+}
