@@ -79,7 +79,7 @@ fn what_is_not_running_cannot_be_stopped() {
 #[test]
 fn each_impossible_configuration_has_its_error() {
     type Change = fn(&mut RunConfig);
-    let cases: [(Change, Error<Test>); 11] = [
+    let cases: [(Change, Error<Test>); 12] = [
         (|c| c.model.heads = 3, Error::ImpossibleShape),
         (|c| c.inner.steps = 0, Error::ImpossibleInnerSteps),
         (|c| c.inner.beta1 = Nano::ONE, Error::ImpossibleOptimizer),
