@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use cairn_primitives::{
     api::{
-        self, EndedRun, EpochPage, Issuance, LineageEntry, MemberEpoch, Schedule, SettledRound,
-        self, EpochPage, Issuance, Limits, LineageEntry, MemberEpoch, Schedule, SettledRound,
-        SubnetEmission, SubnetEpoch, Voting,
+        self, EndedRun, EpochPage, Issuance, Limits, LineageEntry, MemberEpoch, Schedule,
+        SettledRound, SubnetEmission, SubnetEpoch, Voting,
     },
     Balance, EpochIndex, Netuid, Round, Uid, H256,
 };

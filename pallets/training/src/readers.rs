@@ -11,9 +11,8 @@ use cairn_primitives::{
 };
 
 use crate::{
-    Attestations, Config, Configs, Contributions, EndedRuns, Lineage, Pallet, Rounds, Run, Runs,
-    Attestations, Clearing, Config, Configs, Contributions, Lineage, Pallet, Rounds, Run, Runs,
-    Settlements, Tallies,
+    Attestations, Clearing, Config, Configs, Contributions, EndedRuns, Lineage, Pallet, Rounds,
+    Run, Runs, Settlements, Tallies,
 };
 
 /// The most entries of the lineage in one answer.
@@ -52,6 +51,8 @@ impl<T: Config> Pallet<T> {
                 .map(|(round, state_root)| FinalRoot { round, state_root })
                 .collect(),
         })
+    }
+
     /// Whether what the subnet's last run left is still being removed.
     pub fn is_clearing(netuid: Netuid) -> bool {
         Clearing::<T>::get(netuid).is_some()

@@ -14,8 +14,6 @@ use cairn_primitives::{
         AccountEarning, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance, Limits,
         LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo,
         Schedule, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
-        MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo, Schedule,
-        SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
     Balance, EpochIndex, Netuid, Round, Uid,
 };
