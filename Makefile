@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build devnet test clients lint bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
+.PHONY: help setup cuda-tools build build-times devnet test clients lint bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,7 +25,10 @@ setup: ## install what is missing: compilers, protoc, Rust, the WASM target
 	@scripts/setup.sh
 
 build: setup ## build the node and the worker
-	cargo build --locked --workspace --bins
+	cargo build --locked --bins
+
+build-times: setup ## build from nothing in a fresh directory and say which crates took longest (half an hour)
+	@scripts/build-times.sh
 
 devnet: build ## a whole network on this machine trains a small model (ARGS="--rounds 3 …")
 	$(CARGO_TARGET_DIR)/debug/cairn devnet $(ARGS)

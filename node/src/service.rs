@@ -7,7 +7,11 @@ use futures::FutureExt;
 use sc_client_api::{Backend as _, BlockBackend};
 use sc_consensus_babe::{BabeBlockImport, BabeLink, BabeWorkerHandle, SlotProportion};
 use sc_consensus_grandpa as grandpa;
-use sc_network::{config::NetworkBackendType, Litep2pNetworkBackend};
+use sc_network::{
+    config::{NetworkBackendType, NetworkConfiguration},
+    multiaddr::{Multiaddr, Protocol},
+    Litep2pNetworkBackend,
+};
 use sc_service::{error::Error as ServiceError, Configuration, TaskManager, WarpSyncConfig};
 use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
@@ -146,6 +150,26 @@ pub fn new_partial(config: &Configuration) -> Result<Partial, ServiceError> {
     })
 }
 
+/// WebRTC needs a TLS library in C, which this node does not have (`patches/README.md`).
+fn refuse_webrtc(network: &NetworkConfiguration) -> Result<(), ServiceError> {
+    let addresses = network
+        .listen_addresses
+        .iter()
+        .chain(&network.public_addresses);
+    match addresses.clone().find(|address| speaks_webrtc(address)) {
+        Some(address) => Err(ServiceError::Other(format!(
+            "this node does not speak WebRTC: leave {address} out, or listen on a tcp or a ws address"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn speaks_webrtc(address: &Multiaddr) -> bool {
+    address
+        .iter()
+        .any(|part| matches!(part, Protocol::WebRTCDirect))
+}
+
 /// A running node.
 pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
     if !matches!(config.network.network_backend, NetworkBackendType::Litep2p) {
@@ -153,6 +177,7 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
             "this node supports litep2p only: leave out --network-backend".into(),
         ));
     }
+    refuse_webrtc(&config.network)?;
     let Partial {
         client,
         backend,
