@@ -596,7 +596,6 @@ pub mod pallet {
 
 impl<T: Config> traits::Runs for Pallet<T> {
     fn has_run(netuid: cairn_primitives::Netuid) -> bool {
-        // The value is read, not only asked for: a light client cannot follow a proof that a long one exists.
-        frame_support::storage::unhashed::get_raw(&Runs::<T>::hashed_key_for(netuid)).is_some()
+        readers::is_kept(&Runs::<T>::hashed_key_for(netuid))
     }
 }

@@ -18,6 +18,12 @@ use crate::{
 /// The most entries of the lineage in one answer.
 const LINEAGE_PER_ANSWER: u32 = 256;
 
+/// Whether there is a value at this key. It is read, not only asked for: a light client, which runs these answers on
+/// proofs, cannot follow a proof that a long value exists.
+pub(crate) fn is_kept(key: &[u8]) -> bool {
+    frame_support::storage::unhashed::get_raw(key).is_some()
+}
+
 impl<T: Config> Pallet<T> {
     /// The subnet's run.
     ///
@@ -78,7 +84,11 @@ impl<T: Config> Pallet<T> {
             miners: snapshot.miners.into_inner(),
             validators: validators
                 .map(|validator| Attester {
-                    attested: Attestations::<T>::contains_key((netuid, round, validator.uid)),
+                    attested: is_kept(&Attestations::<T>::hashed_key_for((
+                        netuid,
+                        round,
+                        validator.uid,
+                    ))),
                     uid: validator.uid,
                     hotkey: validator.hotkey,
                     stake: validator.stake,

@@ -11,6 +11,7 @@ use crate::{
     amount::thousands,
     data::{self, Corpus, Prepared, TextTokenizer},
     error::Failure,
+    new_file::NewFile,
     progress::progress,
 };
 
@@ -175,10 +176,7 @@ impl TokenizerArgs {
         };
         // A small text does not have so many pairs to learn.
         let vocabulary = TextTokenizer::parse(text.as_bytes())?.vocabulary();
-        std::fs::write(&self.out, &text).map_err(|error| {
-            let what = format!("cannot write {}: {error}", self.out.display());
-            Failure::new(what, "name a file in a writable directory with --out")
-        })?;
+        NewFile::write(&self.out, text.as_bytes())?;
         let trained = Trained {
             file: self.out.display().to_string(),
             vocabulary,

@@ -17,8 +17,8 @@ use super::{
     print,
 };
 use crate::{
-    amount::thousands, data::TextTokenizer, error::Failure, progress::progress, run_file::RunFile,
-    shards,
+    amount::thousands, data::TextTokenizer, error::Failure, new_file::NewFile, progress::progress,
+    run_file::RunFile, shards,
 };
 
 /// `cairn run export`.
@@ -335,9 +335,7 @@ fn write(
         )
     };
     std::fs::create_dir_all(out).map_err(|error| doing(&error))?;
-    let put = |name: &str, bytes: &[u8]| {
-        std::fs::write(out.join(name), bytes).map_err(|error| doing(&error))
-    };
+    let put = |name: &str, bytes: &[u8]| NewFile::write(&out.join(name), bytes);
     if let Some(tokenizer) = tokenizer {
         let settings = hugging_face::tokenizer_config(model, tokenizer.end_name());
         put(hugging_face::TOKENIZER, &tokenizer.exported()?)?;

@@ -31,6 +31,7 @@ use crate::{
     data::Prepared,
     error::Failure,
     follower::Follower,
+    new_file::NewFile,
     progress::progress,
     shards,
     table::short,
@@ -129,10 +130,7 @@ impl Devnet {
             if to_stdout {
                 self.screen.say(text.trim_end());
             } else {
-                std::fs::write(path, text).map_err(|error| {
-                    let what = format!("cannot write the report {}: {error}", path.display());
-                    Failure::new(what, "name a file in a writable directory with --json")
-                })?;
+                NewFile::write(path, text.as_bytes())?;
             }
         }
         verdict(report)
