@@ -129,8 +129,8 @@ macro_rules! numbers {
 
 // Netuid and Uid are one type, and so are Round, EpochIndex and BlockNumber.
 numbers!(u16: "a number from 0 to 65535", u32: "a number from 0 to 4294967295");
-const _: (fn(Netuid) -> u16, fn(Uid) -> u16) = (|n| n, |n| n);
-const _: (fn(Round) -> u32, fn(EpochIndex) -> u32) = (|n| n, |n| n);
+const _: [fn(Netuid) -> Uid; 1] = [|n| n];
+const _: [fn(Round) -> EpochIndex; 1] = [|n| n];
 
 impl Parameter for AccountId {
     const EXPECTED: &'static str =

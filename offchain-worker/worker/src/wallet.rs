@@ -351,7 +351,10 @@ mod tests {
             (phrase.replace(' ', ","), "1 words"),
             (phrase.replace(' ', ", "), "word 1"),
         ] {
-            let error = wallets.restore("x", &text).err().expect(why).to_string();
+            let Err(error) = wallets.restore("x", &text) else {
+                panic!("a wallet was made where {why} is wrong");
+            };
+            let error = error.to_string();
             assert!(error.contains(why), "{error}");
             for secret in text.split_whitespace().filter(|word| word.len() > 3) {
                 assert!(!error.contains(secret), "{error}");

@@ -229,7 +229,7 @@ fn of_a_stopped_run_the_configuration_and_the_last_final_roots_stay() {
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
         let ended = Training::ended_run(NET).unwrap();
         assert_eq!((ended.started_at, ended.round), (started_at, Some(11)));
-        assert_eq!(ended.stopped_at, System::block_number() as u32);
+        assert_eq!(ended.stopped_at, System::block_number());
         assert_eq!(ended.config, config());
         // Round 11 began with weights that nobody attested; the mock keeps the lineage of five rounds.
         let roots = [10, 9, 8, 7, 6].map(|round| (round, ROOT));
