@@ -284,7 +284,7 @@ fn look_around(url: &str) {
         &[
             "stake", "add", "--suri", "//Eve", "--hotkey", "//Eve", "999999",
         ],
-        &["Stake.add_stake"],
+        &["to spend", "999,999.00 CRN", "the most is"],
     );
     refused(
         &[
@@ -297,7 +297,7 @@ fn look_around(url: &str) {
             "--max-price",
             "50",
         ],
-        &["Subnets.register"],
+        &["has the slot with uid ", "already, under the coldkey "],
     );
 }
 
