@@ -6,9 +6,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-dir=$(mktemp -d "${TMPDIR:-/tmp}/cairn-build-times.XXXXXX")
+dir=$(mktemp -d)
 export CARGO_TARGET_DIR=$dir/target WASM_BUILD_WORKSPACE_HINT=$PWD
-trap 'kill "$sampler" 2>/dev/null || true; rm -rf "$dir"' EXIT
+sampler=
+trap '[ -z "$sampler" ] || kill "$sampler" 2>/dev/null || true; rm -rf "$dir"' EXIT
 
 in_use() { awk '/^MemTotal/ { total = $2 } /^MemAvailable/ { free = $2 } END { print int((total - free) / 1024) }' /proc/meminfo; }
 

@@ -2,7 +2,6 @@
 //! real text, while a miner is killed, the node is restarted and a miner comes late.
 
 #[path = "pages/shape.rs"]
-#[allow(dead_code)] // the pages' own test needs more of it
 mod shape;
 
 use std::{

@@ -337,5 +337,5 @@ fn answer_is_like(shown: &str, told: &str) -> Result<(), String> {
     };
     let answer = json(told)?;
     let of_a_node = answer.get("result").or(answer.get("error"));
-    shape::values_are_alike(&json(shown)?, of_a_node.unwrap_or(&answer))
+    values::values_are_alike(&json(shown)?, of_a_node.unwrap_or(&answer))
 }

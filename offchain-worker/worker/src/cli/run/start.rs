@@ -189,6 +189,10 @@ fn refuse(
         let remedy = format!("stop it first: `cairn run stop --netuid {netuid}`");
         return Err(Failure::new(what, remedy));
     }
+    if subnet.is_clearing_run {
+        let what = format!("subnet {netuid} is still removing what its last run left");
+        return Err(Failure::new(what, "try again in a few blocks"));
+    }
     Ok(())
 }
 
@@ -247,8 +251,13 @@ mod tests {
             dissolves_from: Some(77),
             ..a_subnet()
         };
+        let clearing = SubnetInfo {
+            is_clearing_run: true,
+            ..a_subnet()
+        };
         let other = AccountId([1; 32]);
         let cases = [
+            (refuse(&clearing, None, None), "what its last run left"),
             (
                 refuse(&dissolving, None, None),
                 "being dissolved, from block 77",
