@@ -1,18 +1,13 @@
 //! Amounts and pasted secrets on the command line: what is wrong is said before a node is asked.
 
+mod common;
+
 use std::{
     io::Write,
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
 };
 
-fn cairn(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CAIRN_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments);
-    command
-}
+use common::cairn;
 
 fn said(arguments: &[&str]) -> (Option<i32>, String) {
     let output = cairn(arguments).output().expect("cairn starts");

@@ -1,6 +1,8 @@
 //! Bad input on the command line: each gives one line that names the thing and the remedy, a code other than
 //! 0, and changes nothing.
 
+mod common;
+
 use std::{
     io::Write,
     path::{Path, PathBuf},
@@ -16,11 +18,7 @@ const TINY: &str = include_str!("../../../chain-specs/run-tiny.toml");
 
 /// Runs `cairn` with nothing of the surroundings.
 fn cairn(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CAIRN_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments).output().expect("cairn starts")
+    common::cairn(arguments).output().expect("cairn starts")
 }
 
 /// Runs it, and gives what it said on success.

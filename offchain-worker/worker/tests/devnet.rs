@@ -1,6 +1,7 @@
 //! The whole network, end to end: a node, three miners, two validators and a cheat train a small model on
 //! real text, while a miner is killed, the node is restarted and a miner comes late.
 
+mod common;
 #[path = "pages/shape.rs"]
 mod shape;
 
@@ -10,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
 };
+
+use common::cairn;
 
 use cairn_round::scoring::{scores, Evidence};
 use cairn_worker::{
@@ -36,17 +39,8 @@ fn node() -> PathBuf {
     node
 }
 
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CAIRN_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments);
-    command
-}
-
 fn ask(url: &str, arguments: &[&str]) -> Output {
-    command(arguments)
+    cairn(arguments)
         .args(["--node", url])
         .output()
         .expect("cairn starts")
@@ -80,7 +74,7 @@ fn a_network_trains_pays_and_survives() {
     );
     let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run-small.toml");
     let rounds = ROUNDS.to_string();
-    let mut devnet = command(&[
+    let mut devnet = cairn(&[
         "devnet",
         "--rounds",
         &rounds,
@@ -169,7 +163,7 @@ fn ctrl_c_stops_a_devnet_that_is_being_set_up() {
 fn stopped_after(word: &str) {
     let directory = tempfile::tempdir().expect("room");
     let kept = directory.path().join("devnet");
-    let mut devnet = command(&[
+    let mut devnet = cairn(&[
         "devnet",
         "--miners",
         "1",

@@ -1,5 +1,7 @@
 //! What becomes of output that nobody takes, of files that are none, and of text that others wrote.
 
+mod common;
+
 use std::{
     fs::{self, File, OpenOptions},
     os::unix::fs::{symlink, FileTypeExt, PermissionsExt},
@@ -7,15 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-/// `cairn` with nothing of the surroundings.
-fn cairn(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CAIRN_")) {
-        command.env_remove(name);
-    }
-    command.args(arguments);
-    command
-}
+use common::cairn;
 
 fn run(arguments: &[&str]) -> Output {
     cairn(arguments).output().expect("cairn starts")

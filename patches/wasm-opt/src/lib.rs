@@ -1,4 +1,4 @@
-//! Takes the place of the crate `wasm-opt`, which compiles Binaryen (C++, a quarter of a fresh build) for three
+//! Takes the place of the crate `wasm-opt`, which compiles Binaryen (C++) for three
 //! things that `substrate-wasm-builder` asks of it: lower sign extension, drop DWARF, write the module.
 //!
 //! The runtime is compiled for `wasm32v1-none`, whose code has no sign extension to lower. So lowering is a check:

@@ -17,6 +17,7 @@ mod known;
 mod markdown;
 mod place;
 mod shape;
+mod values;
 mod walk;
 
 use markdown::Page;

@@ -33,9 +33,11 @@ pub struct Fence {
     pub lines: Vec<(usize, String)>,
 }
 
-/// All pages: README.md, data/README.md, everything in docs/.
+/// All pages: README.md, those beside the data and the patches, everything in docs/.
 pub fn pages() -> Vec<Page> {
-    let mut names = vec!["README.md".to_string(), "data/README.md".to_string()];
+    let mut names = ["README.md", "data/README.md", "patches/README.md"]
+        .map(String::from)
+        .to_vec();
     let mut directories = vec!["docs".to_string()];
     while let Some(directory) = directories.pop() {
         let entries = std::fs::read_dir(root().join(&directory)).expect("docs/ is there");

@@ -6,7 +6,7 @@ use crate::{
     commands::{self, Command, Shown},
     markdown::{self, Page},
     place::{Place, Running},
-    shape,
+    shape, values,
 };
 
 /// The pages that lead from one to the next.
