@@ -62,7 +62,7 @@ impl Purse {
         match part.0 {
             Some(amount) if amount <= most => Ok(amount),
             None if most > 0 => Ok(most),
-            asked => Err(self.too_little(asked.unwrap_or(0))),
+            asked => Err(self.too_little(asked.unwrap_or(0), "`all` takes it")),
         }
     }
 
@@ -74,6 +74,9 @@ impl Purse {
         let all = self.most().saturating_sub(self.way_back());
         match part.0 {
             None if all > 0 => Ok(all),
+            Some(amount) if amount > self.most() => {
+                Err(self.too_little(amount, "`all` leaves the fees of getting it back"))
+            }
             _ => self.take(part),
         }
     }
@@ -104,7 +107,8 @@ impl Purse {
         needed.saturating_sub(self.free)
     }
 
-    fn too_little(&self, amount: Balance) -> Failure {
+    /// `all` says what that word would do.
+    fn too_little(&self, amount: Balance, all: &str) -> Failure {
         let what = format!(
             "{} has {} to spend, besides {} that keep the account open",
             self.address,
@@ -122,7 +126,7 @@ impl Purse {
                     cost(amount),
                     cost(self.fee)
                 ),
-                format!("the most is {}; `all` takes it", cost(most)),
+                format!("the most is {}; {all}", cost(most)),
             ),
         }
     }
@@ -225,6 +229,8 @@ mod tests {
             purse.invest(Part(Some(purse.most()))).unwrap(),
             purse.most()
         );
+        let error = purse.invest(Part(Some(CRN))).unwrap_err().to_string();
+        assert!(error.contains("`all` leaves the fees"), "{error}");
         let poor = super::tests::purse(2_000, 0, 0);
         assert_eq!(poor.invest(Part(None)).unwrap(), 500);
     }
