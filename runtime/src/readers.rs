@@ -11,6 +11,7 @@ use cairn_primitives::{
     traits::{Membership, Positions, Runs, Stakes},
     Balance, EpochIndex, Hyperparameters, Netuid, Round, Uid,
 };
+use cairn_protocol::eligibility::{self, Claim};
 
 use crate::{
     configs::{cairn, money::ExistentialDeposit, system::MAX_TRANSACTION_BYTES},
@@ -52,9 +53,13 @@ pub fn members(netuid: Netuid) -> Vec<MemberInfo<AccountId>> {
     let Some(hyperparameters) = Subnets::hyperparameters(netuid) else {
         return Vec::new();
     };
+    let seated = seated(netuid, &hyperparameters);
     Subnets::member_list(netuid)
         .into_iter()
-        .map(|(uid, member)| member_info(netuid, uid, member, &hyperparameters))
+        .map(|(uid, member)| {
+            let has_seat = || seated.contains(&uid);
+            member_info(netuid, uid, member, &hyperparameters, has_seat)
+        })
         .collect()
 }
 
@@ -62,12 +67,26 @@ pub fn members(netuid: Netuid) -> Vec<MemberInfo<AccountId>> {
 pub fn member(netuid: Netuid, hotkey: &AccountId) -> Option<MemberInfo<AccountId>> {
     let uid = Subnets::uid(netuid, hotkey)?;
     let member = Subnets::member(netuid, uid)?;
-    Some(member_info(
-        netuid,
-        uid,
-        member,
-        &Subnets::hyperparameters(netuid)?,
-    ))
+    let hyperparameters = Subnets::hyperparameters(netuid)?;
+    let members = Subnets::subnet(netuid)?.members;
+    // Where all could sit, the others' stakes need not be read.
+    let has_seat = || {
+        usize::from(members) <= eligibility::seats(&hyperparameters)
+            || seated(netuid, &hyperparameters).contains(&uid)
+    };
+    Some(member_info(netuid, uid, member, &hyperparameters, has_seat))
+}
+
+/// The members that have a validator's seat.
+fn seated(netuid: Netuid, hyperparameters: &Hyperparameters) -> Vec<Uid> {
+    let members = Subnets::member_list(netuid).into_iter();
+    let stakes = members.map(|(uid, member)| (uid, stake(netuid, &member.hotkey)));
+    let seated = eligibility::seated(hyperparameters, stakes, |member| *member);
+    seated.into_iter().map(|(uid, _)| uid).collect()
+}
+
+fn stake(netuid: Netuid, hotkey: &AccountId) -> Balance {
+    <Stake as Stakes<AccountId>>::stake(netuid, hotkey)
 }
 
 fn member_info(
@@ -75,17 +94,16 @@ fn member_info(
     uid: Uid,
     member: pallet_subnets::Member<AccountId>,
     hyperparameters: &Hyperparameters,
+    has_seat: impl FnOnce() -> bool,
 ) -> MemberInfo<AccountId> {
     let record = Emissions::member(netuid, uid);
-    let stake = <Stake as Stakes<AccountId>>::stake(netuid, &member.hotkey);
+    let stake = stake(netuid, &member.hotkey);
     let bond = <Stake as Stakes<AccountId>>::bond(netuid, &member.hotkey);
     let take = <Stake as Positions<AccountId>>::take(&member.hotkey);
-    let role = if stake >= hyperparameters.min_validator_stake {
-        Role::Validator
-    } else if bond >= hyperparameters.min_miner_bond {
-        Role::Miner
-    } else {
-        Role::Idle
+    let role = match eligibility::claim(hyperparameters, stake, || bond) {
+        Claim::Seat if has_seat() => Role::Validator,
+        Claim::Data => Role::Miner,
+        Claim::Seat | Claim::Nothing => Role::Idle,
     };
     MemberInfo {
         uid,
@@ -140,7 +158,7 @@ pub fn limits() -> Limits {
     }
 }
 
-/// What a coldkey stands behind: at most [`MAX_POSITIONS`] positions, from the first or after the one on that
+/// What a coldkey stands behind: at most `MAX_POSITIONS` positions, from the first or after the one on that
 /// subnet and hotkey.
 pub fn positions(
     coldkey: &AccountId,
@@ -250,7 +268,7 @@ pub fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Voting> {
 }
 
 /// What an account has and earned in each subnet through each hotkey that it owns, stands behind, or is: at
-/// most [`MAX_POSITIONS`] that it stands behind, and as many hotkeys that it owns.
+/// most `MAX_POSITIONS` that it stands behind, and as many hotkeys that it owns.
 pub fn account(account: &AccountId) -> Vec<AccountEarning<AccountId>> {
     let mut hotkeys = Subnets::hotkeys(account, MAX_HOTKEYS);
     if Subnets::coldkey(account).is_some() && !hotkeys.contains(account) {

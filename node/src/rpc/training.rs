@@ -37,7 +37,7 @@ pub fn module(client: Arc<Client>) -> Result<RpcModule<Arc<Client>>, RegisterMet
         let (api, at) = call.api()?;
         api.settled(at, netuid, round).map_err(unavailable)
     })?;
-    // At most 256 state roots from round `from` on.
+    // At most 256 model roots from round `from` on.
     method(all, "training_lineage", &["netuid", "from", "at"], |call| {
         let (netuid, from) = (call.required()?, call.required()?);
         let (api, at) = call.api()?;

@@ -5,13 +5,12 @@
 //! block. A wait of less than a tempo is made good, so that tempos do not drift; a longer one is forgotten.
 
 use alloc::{collections::BTreeMap, vec::Vec};
-use core::cmp::Reverse;
-
 use cairn_primitives::{
     api::SubnetEpoch,
     traits::{Membership, Stakes},
-    Balance, BlockNumber, BondsRule, Hyperparameters, Netuid, Uid, MAX_VALIDATORS,
+    Balance, BlockNumber, BondsRule, Hyperparameters, Netuid, Uid,
 };
+use cairn_protocol::eligibility::seated;
 use frame_support::defensive;
 
 use crate::{
@@ -93,8 +92,7 @@ impl<T: Config> Pallet<T> {
         size
     }
 
-    /// The members with what an epoch has to know of them. Votes and bonds only of validators: the
-    /// `max_validators` with the most stake, of two with as much the lower uid, among those with enough.
+    /// The members with what an epoch has to know of them. Votes and bonds only of those with a validator's seat.
     fn neurons(netuid: Netuid, hyperparameters: &Hyperparameters) -> Vec<Neuron<T::AccountId>> {
         let mut neurons: Vec<_> = T::Membership::members(netuid)
             .into_iter()
@@ -108,14 +106,8 @@ impl<T: Config> Pallet<T> {
                 bonds: Row::new(),
             })
             .collect();
-        let enough = hyperparameters.min_validator_stake.max(1);
-        let mut validators: Vec<_> = neurons
-            .iter_mut()
-            .filter(|neuron| neuron.stake >= enough)
-            .collect();
-        validators.sort_by_key(|neuron| (Reverse(neuron.stake), neuron.uid));
-        let seats = u32::from(hyperparameters.max_validators).min(MAX_VALIDATORS) as usize;
-        for neuron in validators.into_iter().take(seats) {
+        let stake = |neuron: &&mut Neuron<T::AccountId>| (neuron.uid, neuron.stake);
+        for neuron in seated(hyperparameters, neurons.iter_mut(), stake) {
             neuron.validator = true;
             neuron.vote = Votes::<T>::get(netuid, neuron.uid);
             neuron.bonds = Bonds::<T>::get(netuid, neuron.uid);

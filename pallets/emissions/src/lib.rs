@@ -345,11 +345,11 @@ pub mod pallet {
     #[pallet::error]
     pub enum Error<T> {
         /// There is no subnet of this netuid.
-        NoSuchSubnet,
+        UnknownSubnet,
         /// The subnet is being dissolved: there will be no more epochs.
         SubnetDissolving,
         /// The signer is not a member of the subnet: sign with a registered hotkey.
-        NotAMember,
+        NotMember,
         /// The stake on the hotkey is below the subnet's `min_validator_stake`.
         NotAValidator,
         /// `WeightsRateLimit` blocks have not passed since the hotkey's last weights, or since the commitment
@@ -418,7 +418,7 @@ pub mod pallet {
         ///
         /// # Errors
         ///
-        /// [`Error::NoSuchSubnet`], [`Error::SubnetDissolving`], [`Error::NotAMember`], [`Error::NotAValidator`],
+        /// [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`], [`Error::NotAValidator`],
         /// [`Error::CommitRevealOn`], [`Error::TooSoon`], and for the row [`Error::DuplicateUid`],
         /// [`Error::SelfWeight`], [`Error::NoSuchUid`], [`Error::NoWeights`]. Emits [`Event::WeightsSet`].
         #[pallet::call_index(0)]
@@ -444,7 +444,7 @@ pub mod pallet {
         ///
         /// # Errors
         ///
-        /// [`Error::NoSuchSubnet`], [`Error::SubnetDissolving`], [`Error::NotAMember`], [`Error::NotAValidator`],
+        /// [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`], [`Error::NotAValidator`],
         /// [`Error::CommitRevealOff`], [`Error::NotTheNextEpoch`], [`Error::TooSoon`]. Emits
         /// [`Event::WeightsCommitted`].
         #[pallet::call_index(1)]
@@ -479,7 +479,7 @@ pub mod pallet {
         ///
         /// # Errors
         ///
-        /// [`Error::NoSuchSubnet`], [`Error::SubnetDissolving`], [`Error::NotAMember`], [`Error::NotAValidator`],
+        /// [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`], [`Error::NotAValidator`],
         /// [`Error::RevealTooEarly`], [`Error::RevealTooLate`], [`Error::NoCommit`],
         /// [`Error::AlreadyRevealed`], [`Error::NotWhatWasCommitted`], and for the row
         /// [`Error::DuplicateUid`], [`Error::SelfWeight`], [`Error::NoSuchUid`] for a uid that no subnet has,

@@ -6,6 +6,7 @@ use cairn_primitives::{
     traits::{Membership, Stakes},
     Hyperparameters, Netuid, Uid,
 };
+use cairn_protocol::eligibility::may_validate;
 use frame_support::ensure;
 
 use crate::{
@@ -20,15 +21,15 @@ impl<T: Config> Pallet<T> {
         netuid: Netuid,
     ) -> Result<(Uid, Hyperparameters), Error<T>> {
         let hyperparameters =
-            T::Membership::hyperparameters(netuid).ok_or(Error::<T>::NoSuchSubnet)?;
+            T::Membership::hyperparameters(netuid).ok_or(Error::<T>::UnknownSubnet)?;
         ensure!(
             !T::Membership::is_dissolving(netuid),
             Error::<T>::SubnetDissolving
         );
-        let uid = T::Membership::uid(netuid, hotkey).ok_or(Error::<T>::NotAMember)?;
-        let enough = hyperparameters.min_validator_stake.max(1);
+        let uid = T::Membership::uid(netuid, hotkey).ok_or(Error::<T>::NotMember)?;
+        let stake = T::Stakes::stake(netuid, hotkey);
         ensure!(
-            T::Stakes::stake(netuid, hotkey) >= enough,
+            may_validate(&hyperparameters, stake),
             Error::<T>::NotAValidator
         );
         Ok((uid, hyperparameters))

@@ -29,9 +29,9 @@
 //! All stake on one hotkey in one subnet is one pool of shares ([`share_pool`]). A dividend raises what every
 //! share is worth, whoever holds it, and costs the chain the same whether two stand behind the hotkey or ten
 //! thousand. Before that the hotkey's coldkey has its *take*: a share of the dividend, at most
-//! [`Config::MaxTake`](pallet::Config::MaxTake), which becomes stake of its own on the hotkey. It can be lowered
-//! at any time. It can be raised only [`Config::TakeInterval`](pallet::Config::TakeInterval) blocks after it was
-//! last set, and by [`Config::TakeStep`](pallet::Config::TakeStep) at most, so that those who do not like it have
+//! [`Config::MaxTake`], which becomes stake of its own on the hotkey. It can be lowered
+//! at any time. It can be raised only [`Config::TakeInterval`] blocks after it was
+//! last set, and by [`Config::TakeStep`] at most, so that those who do not like it have
 //! time to leave. Until it is set it is at the cap.
 //!
 //! # What is asked back waits
@@ -39,7 +39,7 @@
 //! Stake and bonds answer for what their hotkey did, so they leave only when it can no longer be called to account:
 //! after the subnet's `unbonding_period`, which is no shorter than an audit can take and than the subnet's tempo.
 //! Stake that waits earns nothing and counts nowhere, but can be slashed like the rest. So nobody can stake for
-//! the one block in which dividends are paid, and nobody can leave between a crime and its discovery. A move to
+//! the one block in which dividends are paid, and nobody can leave before misbehaviour is detected. A move to
 //! another hotkey or subnet waits as well: otherwise the same tokens could count twice in one round, or be in
 //! safety before the audit. A position can wait for [`MAX_UNBONDING`] withdrawals at a time; those of one block
 //! are one.
@@ -48,15 +48,15 @@
 //!
 //! Other pallets punish a hotkey through [`Slashing`](cairn_primitives::traits::Slashing): its bond pays first,
 //! then the stake on it, what waits to be withdrawn included, everybody in proportion. The reporter gets
-//! [`Config::ReporterShare`](pallet::Config::ReporterShare), the rest is burned. However many stand behind a
+//! [`Config::ReporterShare`], the rest is burned. However many stand behind a
 //! hotkey, two numbers change: what its pools are worth. A slash of everything makes all shares void; what is kept
 //! of them goes later, a few positions in each block that has room.
 //!
 //! # Every token is in one ledger
 //!
 //! Staked and bonded tokens are not locked in an account: they are burned in the balances pallet and counted
-//! here, in [`TotalStaked`](pallet::TotalStaked), [`TotalUnbonding`](pallet::TotalUnbonding) or
-//! [`TotalBonded`](pallet::TotalBonded), until they are minted back. So an account's balance is what it can spend,
+//! here, in [`TotalStaked`], [`TotalUnbonding`] or
+//! [`TotalBonded`], until they are minted back. So an account's balance is what it can spend,
 //! and all that was ever issued and not destroyed is balances + staked + unbonding + bonded + the emissions
 //! pallet's pots. A coldkey's account keeps the existential deposit when it stakes or bonds: no dust is lost on
 //! the way. A dividend comes out of a pot straight into the pool

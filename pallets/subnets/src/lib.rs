@@ -41,13 +41,13 @@
 //! nothing more and has no more epochs, and every call that would begin something there is refused. Then it waits
 //! for its `unbonding_period`, because until then an audit can still find out what somebody did, and bonds and
 //! stake have to be there to answer for it. After that each block gives a bounded number of things back
-//! ([`Config::DissolvedPerBlock`](pallet::Config::DissolvedPerBlock)): first the pots, by what the last epoch
+//! ([`Config::DissolvedPerBlock`]): first the pots, by what the last epoch
 //! found, then stake and bonds, then the seats. Nobody has to ask. When nothing is left of it the subnet is gone.
 //! A netuid is never given to another subnet: what was signed or stored for one cannot be mistaken for another's.
 //!
 //! # The audit window
 //!
-//! Work can be checked for [`AuditWindow`](pallet::AuditWindow) blocks after it was done, a number that genesis
+//! Work can be checked for [`AuditWindow`] blocks after it was done, a number that genesis
 //! sets. No subnet's `unbonding_period` can be shorter, nor shorter than its `tempo`: stake that comes for one
 //! epoch has to stay for the time of the next.
 //!

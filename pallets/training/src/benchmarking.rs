@@ -169,20 +169,17 @@ impl<T: Config> Begun<T> {
                 key: Some(KEY),
             };
             Contributions::<T>::insert((self.netuid, 0, *uid), contribution);
-            tally
-                .support
-                .try_insert(*uid, 0)
-                .map_err(|_| "no room in the tally")?;
+            tally.reveal(*uid).map_err(|_| "no room in the tally")?;
         }
         let uids: Vec<Uid> = tally.support.keys().copied().collect();
         let vote = Attestation {
-            state_root: ROOT,
+            model_root: ROOT,
             verdicts: Verdicts::from_uids(uids),
         };
         for validator in self.snapshot.validators.iter().rev().skip(1) {
             tally
                 .add(&vote, validator.stake)
-                .ok_or("the tally overflows")?;
+                .map_err(|_| "the tally overflows")?;
             Attestations::<T>::insert((self.netuid, 0, validator.uid), vote.clone());
         }
         Tallies::<T>::insert(self.netuid, 0, tally);
@@ -338,7 +335,7 @@ mod benchmarks {
             netuid,
             round,
             verdicts: Verdicts::from_uids(good.map(|(uid, _)| *uid)),
-            state_root: ROOT,
+            model_root: ROOT,
         };
         #[block]
         {

@@ -4,9 +4,9 @@
 //! whether a call is free of fees, so a call is free exactly when it will succeed.
 
 use cairn_primitives::{
-    key_hash, traits::Membership, BlockNumber, Commitment, ContributionKey, Netuid, Phase, Round,
-    Uid,
+    traits::Membership, BlockNumber, Commitment, ContributionKey, Netuid, Phase, Round, Uid,
 };
+use cairn_protocol::{commitment, eligibility::member_of};
 use frame_support::{ensure, traits::Get};
 use sp_runtime::{traits::SaturatedConversion, DispatchError, DispatchResult};
 
@@ -36,7 +36,7 @@ impl<T: Config> Pallet<T> {
         let current = run.round.ok_or(Error::<T>::RunNotBegun)?;
         ensure!(current == round, Error::<T>::NotTheCurrentRound);
         let snapshot = Rounds::<T>::get(netuid, round).ok_or(Error::<T>::NotTheCurrentRound)?;
-        let phase = snapshot.phases.at(snapshot.start, Self::now());
+        let phase = snapshot.timetable().phase(Self::now());
         Ok((snapshot, phase))
     }
 
@@ -47,57 +47,39 @@ impl<T: Config> Pallet<T> {
         round: Round,
         who: &T::AccountId,
     ) -> Result<Uid, Error<T>> {
-        let miner = snapshot.miners.iter().find(|(_, hotkey)| hotkey == who);
-        let (uid, _) = miner.ok_or(Error::<T>::NotAMinerOfThisRound)?;
-        let left = Tallies::<T>::get(netuid, round).departed.contains(*uid);
-        ensure!(!left, Error::<T>::NotAMinerOfThisRound);
-        Ok(*uid)
+        let miners = snapshot.miners.iter().map(|(uid, hotkey)| (*uid, hotkey));
+        let departed = Tallies::<T>::get(netuid, round).departed;
+        member_of(miners, &departed, who).ok_or(Error::<T>::NotAMinerOfThisRound)
     }
 
-    /// Whether `who` can make this commitment now: its uid.
+    /// Whether `who` can make this commitment now: its uid, and what is to be kept.
     pub(crate) fn check_commit(
         who: &T::AccountId,
         netuid: Netuid,
         round: Round,
         commitment: &Commitment,
-    ) -> Result<Uid, Error<T>> {
+    ) -> Result<(Uid, Contribution<T::AccountId>), Error<T>> {
         let (snapshot, phase) = Self::current(netuid, round)?;
         let uid = Self::miner_of(&snapshot, netuid, round, who)?;
-        ensure!(phase == Phase::Train, Error::<T>::TooLateToCommit);
-        let committed = Contributions::<T>::contains_key((netuid, round, uid));
-        ensure!(!committed, Error::<T>::AlreadyCommitted);
-        ensure!(commitment.length > 0, Error::<T>::EmptyContribution);
-        let longest = T::MaxContributionBytes::get();
-        ensure!(
-            commitment.length <= longest,
-            Error::<T>::ContributionTooLong
-        );
-        let Commitment {
-            parent_root,
-            sealed_root,
-            key_hash,
-            ..
-        } = commitment;
-        let zero = [parent_root, sealed_root, key_hash]
-            .iter()
-            .any(|hash| hash.is_zero());
-        ensure!(!zero, Error::<T>::ZeroHash);
-        Ok(uid)
+        let known = Contributions::<T>::get((netuid, round, uid));
+        let contribution = commitment::commit(
+            phase,
+            known.as_ref(),
+            who.clone(),
+            commitment.clone(),
+            T::MaxContributionBytes::get(),
+        )?;
+        Ok((uid, contribution))
     }
 
     /// Writes down a checked commitment.
-    pub(crate) fn note_commitment(who: T::AccountId, at: MemberOfRound, commitment: Commitment) {
+    pub(crate) fn note_commitment(at: MemberOfRound, contribution: Contribution<T::AccountId>) {
         let (netuid, round, uid) = at;
-        let contribution = Contribution {
-            hotkey: who,
-            commitment,
-            key: None,
-        };
         Contributions::<T>::insert(at, contribution);
         Self::deposit_event(Event::Committed { netuid, round, uid });
     }
 
-    /// Whether `who` can reveal this key now: its uid and what it committed to.
+    /// Whether `who` can reveal this key now: its uid, and what is to be kept.
     pub(crate) fn check_reveal(
         who: &T::AccountId,
         netuid: Netuid,
@@ -106,41 +88,40 @@ impl<T: Config> Pallet<T> {
     ) -> Result<(Uid, Contribution<T::AccountId>), Error<T>> {
         let (snapshot, phase) = Self::current(netuid, round)?;
         let uid = Self::miner_of(&snapshot, netuid, round, who)?;
-        ensure!(phase != Phase::Train, Error::<T>::TooEarlyToReveal);
-        ensure!(phase == Phase::Reveal, Error::<T>::TooLateToReveal);
-        let contribution =
-            Contributions::<T>::get((netuid, round, uid)).ok_or(Error::<T>::NotCommitted)?;
-        ensure!(contribution.key.is_none(), Error::<T>::AlreadyRevealed);
-        let hash = key_hash(netuid, round, who.as_ref(), key);
-        ensure!(
-            hash == contribution.commitment.key_hash,
-            Error::<T>::WrongKey
-        );
-        Ok((uid, contribution))
+        let known = Contributions::<T>::get((netuid, round, uid));
+        let revealed = commitment::reveal(phase, known, (netuid, round, who.as_ref()), *key)?;
+        Ok((uid, revealed))
     }
 
     /// Writes down a checked key.
     pub(crate) fn note_key(
         at: MemberOfRound,
         contribution: Contribution<T::AccountId>,
-        key: ContributionKey,
     ) -> DispatchResult {
         let (netuid, round, uid) = at;
         Tallies::<T>::try_mutate(netuid, round, |tally| {
             // A snapshot has no more miners than the tally has room for.
-            tally
-                .support
-                .try_insert(uid, 0)
-                .map_err(|_| DispatchError::Exhausted)
+            tally.reveal(uid).map_err(|_| DispatchError::Exhausted)
         })?;
-        Contributions::<T>::insert(
-            at,
-            Contribution {
-                key: Some(key),
-                ..contribution
-            },
-        );
+        Contributions::<T>::insert(at, contribution);
         Self::deposit_event(Event::Revealed { netuid, round, uid });
         Ok(())
+    }
+}
+
+impl<T> From<commitment::Refusal> for Error<T> {
+    fn from(refusal: commitment::Refusal) -> Self {
+        match refusal {
+            commitment::Refusal::TooLateToCommit => Error::TooLateToCommit,
+            commitment::Refusal::AlreadyCommitted => Error::AlreadyCommitted,
+            commitment::Refusal::Empty => Error::EmptyContribution,
+            commitment::Refusal::TooLong => Error::ContributionTooLong,
+            commitment::Refusal::ZeroHash => Error::ZeroHash,
+            commitment::Refusal::TooEarlyToReveal => Error::TooEarlyToReveal,
+            commitment::Refusal::TooLateToReveal => Error::TooLateToReveal,
+            commitment::Refusal::NotCommitted => Error::NotCommitted,
+            commitment::Refusal::AlreadyRevealed => Error::AlreadyRevealed,
+            commitment::Refusal::WrongKey => Error::WrongKey,
+        }
     }
 }

@@ -54,7 +54,6 @@ impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
             .iter()
             .find(|v| is_left(v.uid, &v.hotkey));
         if let Some(validator) = validator {
-            tally.total_stake = tally.total_stake.saturating_sub(validator.stake);
             Self::drop_attestation(netuid, round, uid, validator.stake, &mut tally);
         } else if snapshot
             .miners
@@ -65,27 +64,26 @@ impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
         } else {
             return;
         }
-        tally.depart(uid);
         Tallies::<T>::insert(netuid, round, tally);
     }
 }
 
 impl<T: Config> Pallet<T> {
     fn drop_attestation(netuid: Netuid, round: Round, uid: Uid, stake: u64, tally: &mut Tally) {
-        let Some(vote) = Attestations::<T>::take((netuid, round, uid)) else {
-            return;
-        };
-        if tally.take_back(&vote, stake).is_none() {
-            defensive!("a vote was not in the tally");
+        let attestation = Attestations::<T>::take((netuid, round, uid));
+        let left = tally.validator_leaves(uid, stake, attestation.as_ref());
+        if left.is_err() {
+            defensive!("an attestation was not in the tally");
         }
-        Self::deposit_event(Event::AttestationDropped { netuid, round, uid });
+        if attestation.is_some() {
+            Self::deposit_event(Event::AttestationDropped { netuid, round, uid });
+        }
     }
 
     fn drop_contribution(netuid: Netuid, round: Round, uid: Uid, tally: &mut Tally) {
-        if Contributions::<T>::take((netuid, round, uid)).is_none() {
-            return;
+        tally.miner_leaves(uid);
+        if Contributions::<T>::take((netuid, round, uid)).is_some() {
+            Self::deposit_event(Event::ContributionDropped { netuid, round, uid });
         }
-        tally.support.remove(&uid);
-        Self::deposit_event(Event::ContributionDropped { netuid, round, uid });
     }
 }

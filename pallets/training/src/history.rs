@@ -5,8 +5,8 @@ use cairn_primitives::{Netuid, Round, RunConfig, H256};
 use frame_support::{traits::Get, weights::Weight, BoundedVec};
 
 use crate::{
-    Attestations, Clearing, Config, Contributions, Ended, EndedRuns, Event, Lineage, Pallet,
-    Rounds, Run, Settlements, Tallies, WeightInfo, ENDED_ROUNDS,
+    Ancestor, Attestations, Clearing, Config, Contributions, Ended, EndedRuns, Event, Lineage,
+    Pallet, Rounds, Run, Settlements, Tallies, WeightInfo, ENDED_ROUNDS,
 };
 
 /// Rounds by which the history may shrink in one transition: more than one lets it catch up when a
@@ -59,7 +59,7 @@ impl<T: Config> Pallet<T> {
         let root = match run.round {
             Some(round) => {
                 let tally = Tallies::<T>::get(netuid, round);
-                Self::ancestor(run.expected_root, &tally)
+                Ancestor::of(run.expected_root, &tally)
                     .final_root()
                     .or(run.expected_root)
             }

@@ -1,4 +1,4 @@
-//! What was done: runs, rounds, commitments, attestations, settled sets, the lineage of state roots.
+//! What was done: runs, rounds, commitments, attestations, settled sets, the lineage of model roots.
 //!
 //! # A round, from the chain's eye
 //!
@@ -17,7 +17,7 @@
 //! **Who takes part** is noted at block S and stays ([`Snapshot`]): the validators, which are the
 //! members with the most stake, each with the stake it had at that block; and the miners, which are the
 //! members with a bond that have not the stake to validate, shuffled into slots by the seed. A slot
-//! says which part of the data a miner has to train on ([`cairn_primitives::assignment`]). A member
+//! says which part of the data a miner has to train on ([`cairn_protocol::assignment`]). A member
 //! that leaves in mid-round takes its commitment or vote with it ([`OnMember`]).
 //!
 //! **Nobody can copy or back-date.** A commitment is accepted only in the train phase, once per miner,
@@ -25,7 +25,7 @@
 //! hashes to what was committed together with subnet, round and hotkey
 //! ([`cairn_primitives::key_hash`]).
 //!
-//! **One model.** With the verdicts each validator attests the state root of the weights θ with which
+//! **One model.** With the verdicts each validator attests the model root of the weights θ with which
 //! the round began. The roots of all rounds are the run's *lineage*. A root is final if at least two
 //! thirds of the attesting stake gave it, at least half of the snapshot's stake attested, and it does
 //! not contradict what the chain knows: the first weights have the configured root, and the weights
@@ -57,7 +57,8 @@
 //!
 //! # Where to read on
 //!
-//! `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the calls of miners
+//! The rules of all this are pure functions in the crate `cairn-protocol`. Here is what is around them: storage, weights,
+//! events and hooks. `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the calls of miners
 //! and validators; `settlement.rs` the end of a round; `departures.rs` members, and subnets, that leave;
 //! `history.rs` what is removed when; `readers.rs` the answers of the runtime API; `try_state.rs` what always holds.
 
@@ -285,7 +286,7 @@ pub mod pallet {
             /// The validator.
             uid: Uid,
             /// The root of the weights that it began the round with.
-            state_root: H256,
+            model_root: H256,
         },
         /// A miner left, and its contribution to the current round with it.
         ContributionDropped {
@@ -312,7 +313,7 @@ pub mod pallet {
             /// The round.
             round: Round,
             /// What they attested.
-            state_root: H256,
+            model_root: H256,
             /// What the weights' root is.
             expected: H256,
         },
@@ -331,7 +332,7 @@ pub mod pallet {
     #[pallet::error]
     pub enum Error<T> {
         /// There is no such subnet.
-        NoSuchSubnet,
+        UnknownSubnet,
         /// The subnet is being dissolved: nothing is trained there any more.
         SubnetDissolving,
         /// Only the subnet's owner may do this.
@@ -361,7 +362,7 @@ pub mod pallet {
         ImpossibleContributors,
         /// Fewer windows than one miner needs for one round.
         TooLittleData,
-        /// The initial state root is zero, which no parameters have.
+        /// The initial model root is zero, which no parameters have.
         ZeroInitialRoot,
         /// This is not the run's current round.
         NotTheCurrentRound,
@@ -398,8 +399,8 @@ pub mod pallet {
         AlreadyAttested,
         /// A verdict on a contribution that was not revealed.
         VerdictOnUnrevealed,
-        /// The attested state root is zero, which no parameters have.
-        ZeroStateRoot,
+        /// The attested model root is zero, which no parameters have.
+        ZeroModelRoot,
         /// The run's name, its store or its checkpoint is not printable text: control characters, escape codes,
         /// invisible characters and changes of the direction of writing are refused.
         UnprintableText,
@@ -504,8 +505,8 @@ pub mod pallet {
             commitment: Commitment,
         ) -> DispatchResult {
             let who = ensure_signed(origin)?;
-            let uid = Self::check_commit(&who, netuid, round, &commitment)?;
-            Self::note_commitment(who, (netuid, round, uid), commitment);
+            let (uid, contribution) = Self::check_commit(&who, netuid, round, &commitment)?;
+            Self::note_commitment((netuid, round, uid), contribution);
             Ok(())
         }
 
@@ -531,7 +532,7 @@ pub mod pallet {
         ) -> DispatchResult {
             let who = ensure_signed(origin)?;
             let (uid, contribution) = Self::check_reveal(&who, netuid, round, &key)?;
-            Self::note_key((netuid, round, uid), contribution, key)
+            Self::note_key((netuid, round, uid), contribution)
         }
 
         /// The origin, a validator of the current round, says which contributions it found good, and
@@ -547,10 +548,10 @@ pub mod pallet {
             netuid: &Netuid,
             round: &Round,
             verdicts: &Verdicts,
-            state_root: &H256,
+            model_root: &H256,
         | -> bool {
             Pallet::<T>::signer(origin).is_some_and(|who| {
-                Pallet::<T>::check_attest(&who, *netuid, *round, verdicts, *state_root).is_ok()
+                Pallet::<T>::check_attest(&who, *netuid, *round, verdicts, *model_root).is_ok()
             })
         })]
         pub fn attest(
@@ -558,13 +559,13 @@ pub mod pallet {
             netuid: Netuid,
             round: Round,
             verdicts: Verdicts,
-            state_root: H256,
+            model_root: H256,
         ) -> DispatchResult {
             let who = ensure_signed(origin)?;
             let (validator, tally) =
-                Self::check_attest(&who, netuid, round, &verdicts, state_root)?;
+                Self::check_attest(&who, netuid, round, &verdicts, model_root)?;
             let attestation = Attestation {
-                state_root,
+                model_root,
                 verdicts,
             };
             Self::note_attestation(
@@ -579,7 +580,7 @@ pub mod pallet {
     impl<T: Config> Pallet<T> {
         fn ensure_owner(origin: OriginFor<T>, netuid: Netuid) -> DispatchResult {
             let who = ensure_signed(origin)?;
-            let owner = T::Membership::owner(netuid).ok_or(Error::<T>::NoSuchSubnet)?;
+            let owner = T::Membership::owner(netuid).ok_or(Error::<T>::UnknownSubnet)?;
             ensure!(who == owner, Error::<T>::NotSubnetOwner);
             ensure!(
                 !T::Membership::is_dissolving(netuid),

@@ -9,14 +9,12 @@ use cairn_primitives::{
     },
     Netuid, Phase, Round, H256,
 };
+use cairn_protocol::limits::LINEAGE_PER_ANSWER;
 
 use crate::{
     Attestations, Clearing, Config, Configs, Contributions, EndedRuns, Lineage, Pallet, Rounds,
     Run, Runs, Settlements, Tallies,
 };
-
-/// The most entries of the lineage in one answer.
-const LINEAGE_PER_ANSWER: u32 = 256;
 
 /// Whether there is a value at this key. It is read, not only asked for: a light client, which runs these answers on
 /// proofs, cannot follow a proof that a long value exists.
@@ -54,7 +52,7 @@ impl<T: Config> Pallet<T> {
             stopped_at: ended.stopped_at,
             round: ended.round,
             final_roots: roots
-                .map(|(round, state_root)| FinalRoot { round, state_root })
+                .map(|(round, model_root)| FinalRoot { round, model_root })
                 .collect(),
         })
     }
@@ -70,6 +68,7 @@ impl<T: Config> Pallet<T> {
         Self::if_kept(netuid, round)?;
         let snapshot = Rounds::<T>::get(netuid, round)?;
         let departed = Tallies::<T>::get(netuid, round).departed;
+        let phase = snapshot.timetable().phase(Self::now());
         let validators = snapshot
             .validators
             .into_iter()
@@ -77,7 +76,7 @@ impl<T: Config> Pallet<T> {
         Some(RoundInfo {
             round,
             start: snapshot.start,
-            phase: snapshot.phases.at(snapshot.start, Self::now()),
+            phase,
             seed: snapshot.seed,
             pass: snapshot.pass,
             cursor: snapshot.cursor,
@@ -141,7 +140,7 @@ impl<T: Config> Pallet<T> {
                 let ancestor = Lineage::<T>::get(netuid, round)?;
                 Some(LineageEntry {
                     round,
-                    state_root: ancestor.state_root,
+                    model_root: ancestor.model_root,
                     attested_stake: ancestor.attested_stake,
                     attesting_stake: ancestor.attesting_stake,
                     total_stake: ancestor.total_stake,

@@ -7,10 +7,13 @@
 
 use alloc::vec::Vec;
 use cairn_primitives::{
-    assignment::{self, DataRange},
     blake2_256,
     traits::{Membership, Stakes},
-    Balance, BlockNumber, Netuid, Round, RunConfig, Uid, H256, MAX_MEMBERS, MAX_VALIDATORS,
+    BlockNumber, Netuid, Round, RunConfig, Uid, H256, MAX_MEMBERS,
+};
+use cairn_protocol::{
+    assignment::{self, DataRange},
+    eligibility::{self, Claim},
 };
 use codec::Encode;
 use frame_support::{
@@ -186,7 +189,8 @@ impl<T: Config> Pallet<T> {
     ) -> u32 {
         let seed = Self::draw_seed(netuid, round);
         let (windows, per_miner) = (config.data.windows, config.windows_per_miner());
-        let miners = Self::draw_slots(seed, participants.miners, windows, per_miner);
+        let miners = assignment::draw_slots(seed, &participants.miners, windows, per_miner);
+        let miners = BoundedVec::truncate_from(miners);
         let count = u64::try_from(miners.len()).unwrap_or(u64::MAX);
         let next = DataRange {
             pass: run.pass,
@@ -194,17 +198,8 @@ impl<T: Config> Pallet<T> {
         };
         let range = next.fit(windows, per_miner, count);
         let validators = BoundedVec::truncate_from(participants.validators);
-        let total_stake = validators
-            .iter()
-            .fold(0, |sum: Balance, v| sum.saturating_add(v.stake));
-        Tallies::<T>::insert(
-            netuid,
-            round,
-            Tally {
-                total_stake,
-                ..Tally::default()
-            },
-        );
+        let stakes = validators.iter().map(|validator| validator.stake);
+        Tallies::<T>::insert(netuid, round, Tally::new(stakes));
         let snapshot = Snapshot {
             start: now,
             phases: config.phases,
@@ -214,11 +209,12 @@ impl<T: Config> Pallet<T> {
             miners,
             validators,
         };
+        let due = snapshot.timetable().due();
         Rounds::<T>::insert(netuid, round, snapshot);
-        run.pass = range.pass;
-        run.cursor = range.cursor.saturating_add(per_miner.saturating_mul(count));
+        let end = range.advance(per_miner, count);
+        (run.pass, run.cursor) = (end.pass, end.cursor);
         run.round = Some(round);
-        run.due = now.saturating_add(config.phases.round());
+        run.due = due;
         Agenda::<T>::insert(run.due, netuid, ());
         let pruned = Self::prune(netuid, round, &mut run);
         Runs::<T>::insert(netuid, run);
@@ -238,50 +234,25 @@ impl<T: Config> Pallet<T> {
         assignment::round_seed(netuid, round, blake2_256(&(randomness, parent).encode()))
     }
 
-    /// The miners in the order of their slots. If the data has not enough windows for all of them, the
-    /// lot decides who sits this round out: no two miners share a window.
-    fn draw_slots(
-        seed: H256,
-        miners: Vec<(Uid, T::AccountId)>,
-        windows: u64,
-        per_miner: u64,
-    ) -> BoundedVec<(Uid, T::AccountId), frame_support::traits::ConstU32<MAX_MEMBERS>> {
-        let mut slots = assignment::slots(seed, &miners);
-        let room = windows.checked_div(per_miner).unwrap_or(0);
-        slots.truncate(usize::try_from(room).unwrap_or(usize::MAX));
-        BoundedVec::truncate_from(slots)
-    }
-
     /// Who can take part in a round that begins now, and how many members were looked at.
     pub(crate) fn participants(netuid: Netuid) -> (Participants<T::AccountId>, u32) {
-        let mut participants = Participants {
-            miners: Vec::new(),
-            validators: Vec::new(),
-        };
-        let Some(rules) = T::Membership::hyperparameters(netuid) else {
-            return (participants, 0);
-        };
+        let (mut miners, mut stakers) = (Vec::new(), Vec::new());
         let mut members = 0u32;
+        let Some(rules) = T::Membership::hyperparameters(netuid) else {
+            let validators = stakers;
+            return (Participants { miners, validators }, 0);
+        };
         for (uid, hotkey) in Self::members(netuid) {
             members = members.saturating_add(1);
             let stake = T::Stakes::stake(netuid, &hotkey);
-            if stake > 0 && stake >= rules.min_validator_stake {
-                participants
-                    .validators
-                    .push(Validator { uid, hotkey, stake });
-            } else if T::Stakes::bond(netuid, &hotkey) >= rules.min_miner_bond {
-                participants.miners.push((uid, hotkey));
+            match eligibility::claim(&rules, stake, || T::Stakes::bond(netuid, &hotkey)) {
+                Claim::Seat => stakers.push(Validator { uid, hotkey, stake }),
+                Claim::Data => miners.push((uid, hotkey)),
+                Claim::Nothing => {}
             }
         }
-        // Stable: of equal stakes the lowest uid first.
-        participants
-            .validators
-            .sort_by_key(|validator| core::cmp::Reverse(validator.stake));
-        let most = u32::from(rules.max_validators).min(MAX_VALIDATORS);
-        participants
-            .validators
-            .truncate(usize::try_from(most).unwrap_or(usize::MAX));
-        (participants, members)
+        let validators = eligibility::seated(&rules, stakers, |one| (one.uid, one.stake));
+        (Participants { miners, validators }, members)
     }
 
     /// The members of a subnet, ascending by uid: at most [`MAX_MEMBERS`].

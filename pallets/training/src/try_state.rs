@@ -157,7 +157,7 @@ impl<T: Config> Pallet<T> {
             let stake = stakes
                 .get(&uid)
                 .ok_or("a vote of somebody who is no validator")?;
-            again.add(&vote, *stake).ok_or("the votes overflow")?;
+            again.add(&vote, *stake).map_err(|_| "the votes overflow")?;
         }
         ensure!(again == *tally, "the tally is not the sum of the votes");
         ensure!(

@@ -114,11 +114,11 @@ pub struct SubnetInfo<AccountId> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Has the stake to validate.
+    /// Has the stake to validate, and a seat.
     Validator,
     /// Has the bond to be assigned data.
     Miner,
-    /// Registered, with neither.
+    /// Registered, with neither; or with the stake to validate, and all seats taken by more.
     Idle,
 }
 
@@ -226,7 +226,7 @@ pub struct FinalRoot {
     /// The round.
     pub round: Round,
     /// The root.
-    pub state_root: H256,
+    pub model_root: H256,
 }
 
 /// A round: when it is, who takes part, where its data begins.
@@ -298,13 +298,13 @@ pub struct SettledRound {
     pub total_stake: Balance,
 }
 
-/// The state root with which a round began.
+/// The model root with which a round began.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 pub struct LineageEntry {
     /// The round that began with these weights.
     pub round: Round,
-    /// Their state root: the one with the most stake behind it.
-    pub state_root: H256,
+    /// Their model root: the one with the most stake behind it.
+    pub model_root: H256,
     /// Stake that attested this root.
     #[serde(with = "pebble")]
     pub attested_stake: Balance,

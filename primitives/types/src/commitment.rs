@@ -24,7 +24,7 @@ pub type ContributionKey = [u8; 32];
     Deserialize,
 )]
 pub struct Commitment {
-    /// State root of the weights that the miner started from.
+    /// Model root of the weights that the miner started from.
     pub parent_root: H256,
     /// BLAKE3 of the sealed file, by which it is found in the store.
     pub sealed_root: H256,

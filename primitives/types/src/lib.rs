@@ -1,9 +1,8 @@
 //! The words that Cairn's chain and its off-chain worker both use.
 //!
-//! Everything here is pure data and pure functions: what a run is ([`RunConfig`]), who had to train on
-//! what ([`assignment`]), how a commitment binds a key ([`key_hash`]), how a model's parameters lie in one
-//! flat vector ([`Layout`]), and the answers of the runtime APIs ([`api`]). A pallet and a miner that both
-//! call [`assignment::windows_of`] cannot disagree about a miner's data.
+//! Everything here is data: what a run is ([`RunConfig`]), how a commitment binds a key ([`key_hash`]), what a
+//! contribution says of itself ([`Header`]), how a model's parameters lie in one flat vector ([`Layout`]), and the
+//! answers of the runtime APIs ([`api`]). The rules over this data are in the crate `cairn-protocol`.
 //!
 //! Units: amounts are in *pebble*, 10⁹ of which are one CRN; times are in blocks; real numbers on chain are
 //! [`Nano`], integers in units of 10⁻⁹.
@@ -13,20 +12,24 @@
 extern crate alloc;
 
 pub mod api;
-pub mod assignment;
+pub mod blocks;
 pub mod commitment;
+pub mod header;
 pub mod hyperparameters;
 pub mod layout;
 pub mod limits;
 pub mod nano;
 pub mod pots;
 pub mod run;
+pub mod secret;
 pub mod text;
 #[cfg(feature = "frame")]
 pub mod traits;
 pub mod verdicts;
 
+pub use blocks::{LayoutError, Selected};
 pub use commitment::{key_hash, weights_hash, Commitment, ContributionKey, Salt};
+pub use header::Header;
 pub use hyperparameters::{BondsRule, Hyperparameters};
 pub use layout::{Layout, Tensor};
 pub use limits::{Group, OutOfLimits};
@@ -37,6 +40,7 @@ pub use run::{
     Compression, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape,
     OuterStep, Phase, Phases, RunConfig, RunConfigError,
 };
+pub use secret::Secret;
 pub use text::{check_printable, Text, TextFault};
 pub use verdicts::Verdicts;
 

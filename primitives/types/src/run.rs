@@ -4,7 +4,7 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockNumber, Nano, Round, Text, H256, MAX_MEMBERS};
+use crate::{blocks::checked_kept, BlockNumber, Nano, Round, Text, H256, MAX_MEMBERS};
 
 /// Shape of a Llama-style decoder.
 #[derive(
@@ -265,20 +265,6 @@ impl Phases {
             .saturating_add(self.reveal)
             .saturating_add(self.attest)
     }
-
-    /// The phase of block `now` in the round that began at block `start`.
-    pub fn at(&self, start: BlockNumber, now: BlockNumber) -> Phase {
-        let elapsed = now.saturating_sub(start);
-        if elapsed < self.train {
-            Phase::Train
-        } else if elapsed < self.train.saturating_add(self.reveal) {
-            Phase::Reveal
-        } else if elapsed < self.round() {
-            Phase::Attest
-        } else {
-            Phase::Settle
-        }
-    }
 }
 
 /// How the run's first weights come to be.
@@ -325,7 +311,7 @@ pub struct RunConfig {
     pub model: ModelShape,
     /// How its first weights come to be.
     pub initial_weights: InitialWeights,
-    /// State root of the first weights.
+    /// Model root of the first weights.
     pub initial_root: H256,
     /// What it trains on.
     pub data: DataSet,
@@ -414,7 +400,7 @@ impl RunConfig {
         ensure(i.warmup_steps <= i.total_steps, ImpossibleOptimizer)?;
         let c = &self.compression;
         ensure(
-            (1..=4_096).contains(&c.kept_per_block),
+            checked_kept(c.kept_per_block).is_ok(),
             ImpossibleCompression,
         )?;
         let decays = [Some(c.error_decay), c.final_error_decay];

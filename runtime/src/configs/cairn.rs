@@ -1,6 +1,7 @@
 //! How our four pallets are tied together: each is given the others only as the traits it asks for.
 
 use cairn_primitives::{blake2_256, Balance, BlockNumber, Round, CRN};
+use cairn_protocol::limits::{HISTORY_ROUNDS, LINEAGE_ROUNDS};
 use codec::Encode;
 use frame_support::{
     parameter_types,
@@ -30,8 +31,8 @@ parameter_types! {
     pub const TakeInterval: BlockNumber = 7 * 14_400;
     pub const ReporterShare: Perbill = Perbill::from_percent(10);
     pub const MaxContributionBytes: u64 = 16 << 30;
-    pub const HistoryRounds: Round = 256;
-    pub const LineageRounds: Round = 16_384;
+    pub const HistoryRounds: Round = HISTORY_ROUNDS;
+    pub const LineageRounds: Round = LINEAGE_ROUNDS;
     /// Blocks over which the stake average that splits emission between subnets moves: about a day.
     pub const StakeAverageWindow: BlockNumber = 14_400;
     pub const WeightsRateLimit: BlockNumber = 10;

@@ -1,4 +1,4 @@
-//! A chain in memory whose blocks go the whole way: inherents, signatures, fees, hooks, state root. After
+//! A chain in memory whose blocks go the whole way: inherents, signatures, fees, hooks, storage root. After
 //! each block the state is audited.
 
 use std::sync::LazyLock;

@@ -1,6 +1,9 @@
 //! What somebody who was refused has to know: limits, whose a hotkey is, from which block on something can be done.
 
-use cairn_primitives::{api::Seat, Hyperparameters, CRN};
+use cairn_primitives::{
+    api::{Role, Seat},
+    Hyperparameters, CRN,
+};
 use frame_support::{assert_noop, assert_ok};
 use sp_keyring::Sr25519Keyring::{Alice, Bob, Eve};
 use sp_runtime::traits::Dispatchable;
@@ -166,5 +169,55 @@ fn limits_are_those_that_the_calls_keep() {
             pallet_subnets::Error::<Runtime>::UnbondingTooShort
         );
         assert_ok!(set(least));
+    });
+}
+
+#[test]
+fn a_staker_without_a_seat_is_no_validator_and_no_miner() {
+    on_a_subnet(|bob| {
+        let set = pallet_subnets::Call::set_hyperparameters {
+            netuid: 1,
+            hyperparameters: Hyperparameters {
+                max_validators: 1,
+                min_validator_stake: 10 * CRN,
+                min_miner_bond: 10 * CRN,
+                ..Hyperparameters::default()
+            },
+        };
+        assert_ok!(sent(set));
+        let eve = Eve.to_account_id();
+        assert_ok!(sent(pallet_subnets::Call::register {
+            netuid: 1,
+            hotkey: eve.clone(),
+            max_price: u64::MAX,
+        }));
+        let stake = |hotkey: &AccountId, amount| {
+            sent(pallet_stake::Call::add_stake {
+                netuid: 1,
+                hotkey: hotkey.clone(),
+                amount,
+            })
+        };
+        let roles = || {
+            let members = readers::members(1).into_iter();
+            let roles: Vec<Role> = members.map(|member| member.role).collect();
+            let one_by_one = [&bob, &eve].map(|hotkey| {
+                let member = readers::member(1, hotkey);
+                member.expect("it is one").role
+            });
+            assert_eq!(roles, one_by_one);
+            one_by_one
+        };
+        assert_eq!(roles(), [Role::Idle, Role::Idle]);
+        assert_ok!(stake(&bob, 10 * CRN));
+        assert_eq!(roles(), [Role::Validator, Role::Idle]);
+        // Eve sits once she has more, and Bob, who has a bond as well, does not mine instead.
+        assert_ok!(sent(pallet_stake::Call::add_bond {
+            netuid: 1,
+            hotkey: bob.clone(),
+            amount: 10 * CRN,
+        }));
+        assert_ok!(stake(&eve, 11 * CRN));
+        assert_eq!(roles(), [Role::Idle, Role::Validator]);
     });
 }

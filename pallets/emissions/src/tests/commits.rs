@@ -231,13 +231,13 @@ fn what_is_wrong_with_the_signer_is_said() {
         .build_and_execute(|| {
             let some = H256::zero();
             let by = |signer, netuid| commit_as(signer, netuid, 0, some);
-            assert_noop!(by(hotkey(1, 0), 2), Error::<Test>::NoSuchSubnet);
-            assert_noop!(by(7, 1), Error::<Test>::NotAMember);
+            assert_noop!(by(hotkey(1, 0), 2), Error::<Test>::UnknownSubnet);
+            assert_noop!(by(7, 1), Error::<Test>::NotMember);
             assert_noop!(by(hotkey(1, 2), 1), Error::<Test>::NotAValidator);
             assert_noop!(by(hotkey(1, 4), 1), Error::<Test>::NotAValidator);
             let by = |signer, netuid| reveal_as(signer, netuid, 0, TO_3, SALT);
-            assert_noop!(by(hotkey(1, 0), 2), Error::<Test>::NoSuchSubnet);
-            assert_noop!(by(7, 1), Error::<Test>::NotAMember);
+            assert_noop!(by(hotkey(1, 0), 2), Error::<Test>::UnknownSubnet);
+            assert_noop!(by(7, 1), Error::<Test>::NotMember);
             assert_noop!(by(hotkey(1, 2), 1), Error::<Test>::NotAValidator);
             for origin in [RuntimeOrigin::none(), RuntimeOrigin::root()] {
                 let commit = Emissions::commit_weights(origin.clone(), 1, 0, some);

@@ -60,9 +60,9 @@ fn what_is_wrong_with_the_signer_is_said() {
     ExtBuilder::usual()
         .validator(1, 4, CRN - 1)
         .build_and_execute(|| {
-            refused(hotkey(1, 0), 2, &[(2, 1)], Error::NoSuchSubnet);
-            refused(7, 1, &[(2, 1)], Error::NotAMember);
-            refused(coldkey(hotkey(1, 0)), 1, &[(2, 1)], Error::NotAMember);
+            refused(hotkey(1, 0), 2, &[(2, 1)], Error::UnknownSubnet);
+            refused(7, 1, &[(2, 1)], Error::NotMember);
+            refused(coldkey(hotkey(1, 0)), 1, &[(2, 1)], Error::NotMember);
             refused(hotkey(1, 2), 1, &[(3, 1)], Error::NotAValidator);
             refused(hotkey(1, 4), 1, &[(3, 1)], Error::NotAValidator);
             for origin in [RuntimeOrigin::none(), RuntimeOrigin::root()] {

@@ -31,14 +31,14 @@ fn a_validator_attests_with_the_stake_it_had() {
             subnet.members.get_mut(&1).unwrap().stake = 9_999
         });
         assert_ok!(attest(NET, 0, 1, &[10], ROOT));
-        let state_root = ROOT;
+        let model_root = ROOT;
         assert_eq!(
             events(),
             [Event::Attested {
                 netuid: NET,
                 round: 0,
                 uid: 1,
-                state_root
+                model_root
             }]
         );
         assert_ok!(attest(NET, 0, 2, &[10, 11], H256([9; 32])));
@@ -127,7 +127,7 @@ fn verdicts_are_on_revealed_contributions_only() {
         assert_noop!(attest(NET, 0, 0, &[10, 12], ROOT), error);
         let error = Error::<Test>::VerdictOnUnrevealed;
         assert_noop!(attest(NET, 0, 0, &[255], ROOT), error);
-        let error = Error::<Test>::ZeroStateRoot;
+        let error = Error::<Test>::ZeroModelRoot;
         assert_noop!(attest(NET, 0, 0, &[10], H256::zero()), error);
         assert_ok!(attest(NET, 0, 0, &[], ROOT));
         assert_eq!(Attestations::<Test>::iter().count(), 1);

@@ -31,7 +31,7 @@ fn attesting(good: &[u16]) -> Call<Test> {
         netuid: NET,
         round: 0,
         verdicts,
-        state_root: ROOT,
+        model_root: ROOT,
     }
 }
 
@@ -102,7 +102,7 @@ fn an_attestation_is_free_once_for_a_validator_in_time() {
             netuid: NET,
             round: 0,
             verdicts,
-            state_root: H256::zero(),
+            model_root: H256::zero(),
         };
         assert!(!is_free(&zero, validator()));
         assert_ok!(attest(NET, 0, 0, &[10], ROOT));

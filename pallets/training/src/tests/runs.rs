@@ -51,10 +51,10 @@ fn nobody_else_starts_or_stops_a_run() {
 #[test]
 fn there_is_no_run_without_a_subnet() {
     ExtBuilder::default().execute(|| {
-        assert_noop!(start(config()), Error::<Test>::NoSuchSubnet);
+        assert_noop!(start(config()), Error::<Test>::UnknownSubnet);
         assert_noop!(
             Training::stop_run(by(owner(NET)), NET),
-            Error::<Test>::NoSuchSubnet
+            Error::<Test>::UnknownSubnet
         );
     });
 }
@@ -215,7 +215,7 @@ fn a_subnet_that_is_dissolved_stops_its_run_and_waits_until_nothing_is_left_of_i
 fn ended_roots() -> Vec<(u32, H256)> {
     let ended = Training::ended_run(NET).unwrap();
     let roots = ended.final_roots.into_iter();
-    roots.map(|known| (known.round, known.state_root)).collect()
+    roots.map(|known| (known.round, known.model_root)).collect()
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_settled_round_names_its_contributors_and_its_root() {
             assert_eq!(settlement.settled_at, 10);
             let entry = Training::lineage(NET, 0).remove(0);
             assert_eq!(
-                (entry.round, entry.state_root, entry.is_final),
+                (entry.round, entry.model_root, entry.is_final),
                 (0, ROOT, true)
             );
             assert_eq!(
@@ -117,7 +117,7 @@ fn a_pebble_below_two_thirds_leaves_a_root_open_and_the_round_null() {
         || {
             let entry = Training::lineage(NET, 0).remove(0);
             assert_eq!(
-                (entry.state_root, entry.attested_stake, entry.is_final),
+                (entry.model_root, entry.attested_stake, entry.is_final),
                 (ROOT, 1_999, false)
             );
             assert!(included(0).is_empty());
@@ -157,7 +157,7 @@ fn the_largest_stakes_do_not_overflow() {
 fn without_a_vote_the_round_is_null_and_its_root_unknown() {
     settle(&[100], &[], || {
         let entry = Training::lineage(NET, 0).remove(0);
-        assert_eq!((entry.state_root, entry.is_final), (H256::zero(), false));
+        assert_eq!((entry.model_root, entry.is_final), (H256::zero(), false));
         assert_eq!((entry.attesting_stake, entry.total_stake), (0, 100));
         let settled = Event::RoundSettled {
             netuid: NET,
@@ -207,11 +207,11 @@ fn the_first_root_is_the_configured_one() {
     settle(&[100, 100], &votes, || {
         assert!(!is_final(0));
         assert!(included(0).is_empty());
-        let (state_root, expected) = (OTHER, ROOT);
+        let (model_root, expected) = (OTHER, ROOT);
         let refused = Event::RootRefused {
             netuid: NET,
             round: 0,
-            state_root,
+            model_root,
             expected,
         };
         assert_eq!(events().first(), Some(&refused));
@@ -249,7 +249,7 @@ fn after_a_null_round_the_root_is_the_one_before() {
         let refused = Event::RootRefused {
             netuid: NET,
             round: 3,
-            state_root: wrong,
+            model_root: wrong,
             expected: OTHER,
         };
         assert_eq!(events().first(), Some(&refused));
@@ -276,7 +276,7 @@ fn of_equal_roots_the_smallest_leads() {
     settle(&[100, 100], &[(0, &[], OTHER), (1, &[], ROOT)], || {
         let entry = Training::lineage(NET, 0).remove(0);
         assert_eq!(
-            (entry.state_root, entry.attested_stake, entry.is_final),
+            (entry.model_root, entry.attested_stake, entry.is_final),
             (ROOT, 100, false)
         );
     });

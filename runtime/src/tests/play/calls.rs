@@ -324,7 +324,7 @@ fn training(one: &Move) -> (Actor, RuntimeCall) {
             verdicts,
             wrong_root,
         } => {
-            let state_root = if *wrong_root {
+            let model_root = if *wrong_root {
                 H256([9; 32])
             } else {
                 root(netuid, round)
@@ -336,7 +336,7 @@ fn training(one: &Move) -> (Actor, RuntimeCall) {
                     netuid,
                     round,
                     verdicts,
-                    state_root,
+                    model_root,
                 },
             )
         }
@@ -520,7 +520,7 @@ fn of_round(
                 .filter(|made| made.key.is_some())
                 .map(|made| made.uid);
             let verdicts = Verdicts::from_uids(good);
-            let state_root = root(netuid, round);
+            let model_root = root(netuid, round);
             let attest = |by| {
                 let verdicts = verdicts.clone();
                 (
@@ -529,7 +529,7 @@ fn of_round(
                         netuid,
                         round,
                         verdicts,
-                        state_root,
+                        model_root,
                     },
                 )
             };

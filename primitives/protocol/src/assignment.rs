@@ -1,0 +1,348 @@
+//! Who has to train on what.
+//!
+//! The data set's windows are put in an order that nobody chose: a keyed permutation of `0..windows`. A
+//! round takes the next `miners × windows_per_miner` positions of it; a miner's slot, drawn from the
+//! round's seed, says which of them are its own. So no two miners of a round share a sequence, no sequence
+//! comes twice in a pass over the data, and anyone can recompute who had to train on what.
+//!
+//! The permutation is a four-round Feistel network over the smallest even number of bits that covers
+//! `windows`, with `blake2_256` as its round function, walked until it falls inside the range
+//! (cycle walking: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, §5).
+
+use alloc::vec::Vec;
+use cairn_primitives::{blake2_256, Netuid, Round, RunConfig, H256};
+use codec::Encode;
+
+/// The place of a round in the order of the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataRange {
+    /// Which pass over the data.
+    pub pass: u32,
+    /// Position in that pass at which the round begins.
+    pub cursor: u64,
+}
+
+impl DataRange {
+    /// The range for a round of `miners` after a round that ended at `self`: a round never straddles two
+    /// passes, since a window at the end of one may be at the start of the next.
+    pub fn fit(self, windows: u64, per_miner: u64, miners: u64) -> DataRange {
+        let needed = per_miner.saturating_mul(miners);
+        if self.cursor > 0 && self.cursor.saturating_add(needed) > windows {
+            DataRange {
+                pass: self.pass.saturating_add(1),
+                cursor: 0,
+            }
+        } else {
+            self
+        }
+    }
+
+    /// Where the round that begins at `self` ends, if it has so many miners with so many windows each.
+    pub fn advance(self, per_miner: u64, miners: u64) -> DataRange {
+        let taken = per_miner.saturating_mul(miners);
+        DataRange {
+            cursor: self.cursor.saturating_add(taken),
+            ..self
+        }
+    }
+
+    /// Position at which a slot's data begins.
+    fn first_of(self, per_miner: u64, slot: u64) -> u64 {
+        self.cursor.saturating_add(slot.saturating_mul(per_miner))
+    }
+}
+
+/// The key of a pass's permutation.
+pub fn pass_key(netuid: Netuid, initial_root: H256, pass: u32) -> H256 {
+    blake2_256(&(b"cairn/pass", netuid, initial_root, pass).encode())
+}
+
+/// The seed of a round, from the chain's randomness.
+pub fn round_seed(netuid: Netuid, round: Round, randomness: H256) -> H256 {
+    blake2_256(&(b"cairn/round", netuid, round, randomness).encode())
+}
+
+/// The first eight bytes of a hash as a little-endian number.
+fn number(hash: H256) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = hash.0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// Where position `index` of the order `0..windows` leads under `key`. Positions beyond the end wrap.
+// Shifts are by half of an even number of bits, which is from 2 to 64; a remainder is of a number above 1.
+#[allow(clippy::arithmetic_side_effects)]
+pub fn permute(key: H256, windows: u64, index: u64) -> u64 {
+    if windows <= 1 {
+        return 0;
+    }
+    let bits = (64 - (windows - 1).leading_zeros())
+        .next_multiple_of(2)
+        .max(2);
+    let half = bits / 2;
+    let mask = (1u64 << half) - 1;
+    let mut value = index % windows;
+    loop {
+        let (mut left, mut right) = (value >> half, value & mask);
+        for step in 0u8..4 {
+            let digest = blake2_256(&(key, step, right).encode());
+            let word = number(digest) & mask;
+            (left, right) = (right, left ^ word);
+        }
+        value = (left << half) | right;
+        if value < windows {
+            return value;
+        }
+    }
+}
+
+/// `miners` in an order drawn from `seed` (Fisher–Yates).
+pub fn slots<T: Clone>(seed: H256, miners: &[T]) -> Vec<T> {
+    let mut order: Vec<T> = miners.to_vec();
+    for last in (1..order.len() as u64).rev() {
+        let digest = blake2_256(&(b"cairn/slot", seed, last).encode());
+        let drawn = number(digest).checked_rem(last.saturating_add(1));
+        // Both are below the number of miners.
+        order.swap(last as usize, drawn.unwrap_or_default() as usize);
+    }
+    order
+}
+
+/// The miners of a round in the order of their slots. If the data has not enough windows for all of them, the
+/// lot decides who sits this round out: no two miners share a window.
+pub fn draw_slots<T: Clone>(seed: H256, miners: &[T], windows: u64, per_miner: u64) -> Vec<T> {
+    let mut slots = slots(seed, miners);
+    let room = windows.checked_div(per_miner).unwrap_or(0);
+    slots.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+    slots
+}
+
+/// The windows of slot `slot` in a round that begins at `range`, in the order in which they are trained on.
+pub fn windows_of(
+    key: H256,
+    windows: u64,
+    range: DataRange,
+    per_miner: u64,
+    slot: u64,
+) -> impl Iterator<Item = u64> {
+    let first = range.first_of(per_miner, slot);
+    (first..first.saturating_add(per_miner)).map(move |position| permute(key, windows, position))
+}
+
+/// `count` windows that a round assigned to nobody, drawn from its seed: positions outside the `used` ones
+/// from `range.cursor` on. Empty if the round used them all.
+pub fn unassigned(
+    key: H256,
+    windows: u64,
+    range: DataRange,
+    used: u64,
+    seed: H256,
+    count: u64,
+) -> Vec<u64> {
+    let free = windows.saturating_sub(used);
+    if free == 0 {
+        return Vec::new();
+    }
+    let draw = blake2_256(&(b"cairn/unassigned", seed).encode());
+    let end = range.cursor.saturating_add(used);
+    (0..count.min(free))
+        .map(|index| permute(draw, free, index))
+        .map(|skip| permute(key, windows, end.saturating_add(skip)))
+        .collect()
+}
+
+/// What a round's data follows from, beside the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundData {
+    /// Where in the order of the data the round begins.
+    pub range: DataRange,
+    /// How many miners have a slot.
+    pub miners: u64,
+    /// The round's seed.
+    pub seed: H256,
+}
+
+/// The data of one round: which windows each inner step of each slot trains on, and which ones its
+/// contributions are measured on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    key: H256,
+    windows: u64,
+    per_step: u64,
+    per_miner: u64,
+    round: RoundData,
+}
+
+impl Plan {
+    /// The plan of `round` in the run `config` on subnet `netuid`.
+    pub fn new(netuid: Netuid, config: &RunConfig, round: RoundData) -> Plan {
+        Plan {
+            key: pass_key(netuid, config.initial_root, round.range.pass),
+            windows: config.data.windows,
+            per_step: u64::from(config.inner.sequences),
+            per_miner: config.windows_per_miner(),
+            round,
+        }
+    }
+
+    /// The windows of inner step `step` of slot `slot`.
+    pub fn of_step(&self, slot: u64, step: u32) -> Vec<u64> {
+        let begin = u64::from(step)
+            .saturating_mul(self.per_step)
+            .min(self.per_miner);
+        let end = begin.saturating_add(self.per_step).min(self.per_miner);
+        (begin..end)
+            .map(|position| self.window(slot, position))
+            .collect()
+    }
+
+    /// At most `count` of the windows that slot `slot` was trained on in its first `steps` inner steps,
+    /// drawn from the round's seed.
+    pub fn sample_assigned(&self, slot: u64, steps: u32, count: u64) -> Vec<u64> {
+        let done = u64::from(steps)
+            .saturating_mul(self.per_step)
+            .min(self.per_miner);
+        let draw = blake2_256(&(b"cairn/assigned", self.round.seed, slot).encode());
+        (0..count.min(done))
+            .map(|index| permute(draw, done, index))
+            .map(|position| self.window(slot, position))
+            .collect()
+    }
+
+    /// At most `count` windows that the round assigned to nobody, drawn from its seed.
+    pub fn sample_unassigned(&self, count: u64) -> Vec<u64> {
+        let RoundData {
+            range,
+            miners,
+            seed,
+        } = self.round;
+        let used = miners.saturating_mul(self.per_miner).min(self.windows);
+        unassigned(self.key, self.windows, range, used, seed, count)
+    }
+
+    /// The window at a position of a slot's data.
+    fn window(&self, slot: u64, position: u64) -> u64 {
+        let first = self.round.range.first_of(self.per_miner, slot);
+        permute(self.key, self.windows, first.saturating_add(position))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use proptest::prelude::*;
+
+    fn plan() -> Plan {
+        Plan {
+            key: H256([7; 32]),
+            windows: 1_000,
+            per_step: 4,
+            per_miner: 20,
+            round: RoundData {
+                range: DataRange {
+                    pass: 0,
+                    cursor: 100,
+                },
+                miners: 3,
+                seed: H256([9; 32]),
+            },
+        }
+    }
+
+    fn all(plan: &Plan, slot: u64) -> BTreeSet<u64> {
+        (0..5).flat_map(|step| plan.of_step(slot, step)).collect()
+    }
+
+    #[test]
+    fn steps_partition_a_slots_windows() {
+        let plan = plan();
+        let range = plan.round.range;
+        let expected: Vec<u64> =
+            windows_of(plan.key, plan.windows, range, plan.per_miner, 1).collect();
+        let steps: Vec<u64> = (0..5).flat_map(|step| plan.of_step(1, step)).collect();
+        assert_eq!(steps, expected);
+        assert!(plan.of_step(1, 5).is_empty());
+    }
+
+    #[test]
+    fn a_sample_of_assigned_windows_comes_from_the_steps_that_were_done() {
+        let plan = plan();
+        let done: BTreeSet<u64> = (0..3).flat_map(|step| plan.of_step(2, step)).collect();
+        let sample: BTreeSet<u64> = plan.sample_assigned(2, 3, 8).into_iter().collect();
+        assert_eq!(sample.len(), 8);
+        assert!(sample.is_subset(&done));
+        let whole: BTreeSet<u64> = plan.sample_assigned(2, 99, 99).into_iter().collect();
+        assert_eq!(whole, all(&plan, 2));
+    }
+
+    #[test]
+    fn unassigned_windows_are_nobodys() {
+        let plan = plan();
+        let used: BTreeSet<u64> = (0..3).flat_map(|slot| all(&plan, slot)).collect();
+        let sample = plan.sample_unassigned(32);
+        assert_eq!(sample.len(), 32);
+        assert!(sample.iter().all(|window| !used.contains(window)));
+    }
+
+    #[test]
+    fn who_has_no_room_sits_out() {
+        let miners: Vec<u16> = (0..9).collect();
+        assert_eq!(draw_slots(H256([1; 32]), &miners, 40, 8).len(), 5);
+        assert_eq!(draw_slots(H256([1; 32]), &miners, 400, 8).len(), 9);
+        assert!(draw_slots(H256([1; 32]), &miners, 40, 0).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_pass_visits_every_window_once(windows in 1u64..3_000, key: [u8; 32]) {
+            let seen: BTreeSet<u64> = (0..windows).map(|i| permute(H256(key), windows, i)).collect();
+            prop_assert_eq!(seen.len() as u64, windows);
+            prop_assert!(seen.iter().all(|window| *window < windows));
+        }
+
+        #[test]
+        fn miners_of_a_round_share_nothing(
+            key: [u8; 32], miners in 1u64..8, per_miner in 1u64..40, cursor in 0u64..500, seed: [u8; 32],
+        ) {
+            let windows = 1_000;
+            let range = DataRange { pass: 0, cursor }.fit(windows, per_miner, miners);
+            let mut seen = BTreeSet::new();
+            for slot in 0..miners {
+                for window in windows_of(H256(key), windows, range, per_miner, slot) {
+                    prop_assert!(seen.insert(window));
+                }
+            }
+            for window in unassigned(H256(key), windows, range, miners * per_miner, H256(seed), 64) {
+                prop_assert!(!seen.contains(&window));
+            }
+        }
+
+        #[test]
+        fn rounds_of_a_pass_share_nothing(
+            key: [u8; 32], windows in 1u64..400, per_miner in 1u64..20,
+            crowds in prop::collection::vec(0u64..8, 1..30),
+        ) {
+            let mut place = DataRange { pass: 0, cursor: 0 };
+            let mut seen = BTreeSet::new();
+            for wanted in crowds {
+                let miners = wanted.min(windows / per_miner);
+                let range = place.fit(windows, per_miner, miners);
+                prop_assert!(range.cursor + per_miner * miners <= windows);
+                for slot in 0..miners {
+                    for window in windows_of(H256(key), windows, range, per_miner, slot) {
+                        prop_assert!(seen.insert((range.pass, window)));
+                    }
+                }
+                place = range.advance(per_miner, miners);
+            }
+        }
+
+        #[test]
+        fn slots_are_a_shuffle(seed: [u8; 32], miners in 0u16..50) {
+            let uids: Vec<u16> = (0..miners).collect();
+            let mut order = slots(H256(seed), &uids);
+            order.sort_unstable();
+            prop_assert_eq!(order, uids);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Where a worker's parameters come from.
+//!
+//! A worker goes on with what it holds while the chain still has what follows; failing that it takes the newest
+//! checkpoint whose root is final, and failing that, if the chain still has all rounds, the run's first parameters. From
+//! there it applies the rounds that were settled since, one after the other, as everybody does.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use cairn_primitives::{Round, H256};
+
+use crate::limits::{CHECKPOINT_ATTEMPTS, CHECKPOINT_EVERY, LOOK_BACK};
+
+/// A place from which parameters can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// What the worker holds: the parameters with which this round begins.
+    Held(Round),
+    /// The checkpoint of this round with this root.
+    Checkpoint(Round, H256),
+    /// The first parameters of the run.
+    First,
+}
+
+/// Whether a checkpoint of the parameters with which `round` begins is to be written. The one of round 1 lets people see
+/// early that checkpoints work.
+pub fn is_due(round: Round) -> bool {
+    round == 1 || (round > 0 && round.is_multiple_of(CHECKPOINT_EVERY))
+}
+
+/// The first round of which a joining worker asks the lineage: no further back than an answer reaches, and none from
+/// which it could not go on. `oldest` is the oldest round that the chain still has in full.
+pub fn first_looked_at(current: Round, oldest: Round) -> Round {
+    current.saturating_sub(LOOK_BACK).max(oldest)
+}
+
+/// Whether the chain no longer has the round that parameters of round `held` begin.
+pub fn is_too_far_behind(held: Round, oldest: Round) -> bool {
+    held < oldest
+}
+
+/// Which of the checkpoints `listed` in the store are tried, in this order: those whose root is the final one of their
+/// round, the newest first.
+pub fn candidates(
+    listed: impl IntoIterator<Item = (Round, H256)>,
+    finals: impl IntoIterator<Item = (Round, H256)>,
+    oldest: Round,
+) -> Vec<(Round, H256)> {
+    let vouched: BTreeMap<Round, H256> = finals
+        .into_iter()
+        .filter(|(round, _)| !is_too_far_behind(*round, oldest))
+        .collect();
+    let mut found: Vec<(Round, H256)> = listed
+        .into_iter()
+        .filter(|(round, root)| vouched.get(round) == Some(root))
+        .collect();
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found.dedup();
+    found.truncate(CHECKPOINT_ATTEMPTS);
+    found
+}
+
+/// Where parameters are taken from, in the order in which it is tried; `held` is the round that those on the worker's
+/// disk begin. Empty if there is nothing from which the chain's rounds lead on.
+pub fn sources(held: Option<Round>, candidates: &[(Round, H256)], oldest: Round) -> Vec<Source> {
+    let goes_on = held.filter(|held| !is_too_far_behind(*held, oldest));
+    let checkpoints = candidates
+        .iter()
+        .map(|(round, root)| Source::Checkpoint(*round, *root));
+    let first = (oldest == 0).then_some(Source::First);
+    let held = goes_on.map(Source::Held);
+    held.into_iter().chain(checkpoints).chain(first).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn root(number: u8) -> H256 {
+        H256([number; 32])
+    }
+
+    #[test]
+    fn checkpoints_are_of_round_1_and_of_every_fifth() {
+        let due: Vec<Round> = (0..22).filter(|round| is_due(*round)).collect();
+        assert_eq!(due, [1, 5, 10, 15, 20]);
+    }
+
+    #[test]
+    fn the_look_back_ends_where_the_chain_does() {
+        assert_eq!(first_looked_at(10, 0), 0);
+        assert_eq!(first_looked_at(300, 0), 45);
+        assert_eq!(first_looked_at(300, 60), 60);
+    }
+
+    #[test]
+    fn only_final_roots_count_and_the_newest_comes_first() {
+        let listed = [
+            (5, root(1)),
+            (10, root(2)),
+            (10, root(9)),
+            (15, root(3)),
+            (20, root(4)),
+        ];
+        let finals = [(5, root(1)), (10, root(2)), (15, root(3))];
+        assert_eq!(
+            candidates(listed, finals, 6),
+            [(15, root(3)), (10, root(2))]
+        );
+    }
+
+    #[test]
+    fn what_is_held_comes_first_unless_the_chain_has_gone_on() {
+        let checkpoints = [(15, root(3))];
+        let checkpoint = Source::Checkpoint(15, root(3));
+        assert_eq!(
+            sources(Some(7), &checkpoints, 7),
+            [Source::Held(7), checkpoint]
+        );
+        assert_eq!(sources(Some(6), &checkpoints, 7), [checkpoint]);
+        assert_eq!(sources(None, &[], 0), [Source::First]);
+        assert!(sources(Some(6), &[], 7).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_tried_is_vouched_for_and_can_be_followed(
+            listed in prop::collection::vec((0u32..40, 0u8..3), 0..60),
+            finals in prop::collection::btree_map(0u32..40, 0u8..3, 0..40), oldest in 0u32..40,
+        ) {
+            let listed: Vec<(Round, H256)> = listed.into_iter().map(|(round, n)| (round, root(n))).collect();
+            let finals: Vec<(Round, H256)> = finals.into_iter().map(|(round, n)| (round, root(n))).collect();
+            let tried = candidates(listed.clone(), finals.clone(), oldest);
+            prop_assert!(tried.len() <= CHECKPOINT_ATTEMPTS);
+            prop_assert!(tried.iter().all(|one| listed.contains(one) && finals.contains(one) && one.0 >= oldest));
+            prop_assert!(tried.windows(2).all(|pair| pair[0].0 > pair[1].0));
+            // Nothing newer was passed over.
+            let newest = listed.iter().filter(|one| finals.contains(one) && one.0 >= oldest).max();
+            prop_assert_eq!(tried.first(), newest);
+        }
+
+        #[test]
+        fn a_checkpoint_is_never_far(round in 1u32..100_000) {
+            prop_assert!((round..round + CHECKPOINT_EVERY).any(is_due));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! The protocol's rules, a file for each, in the order in which a round meets them.
+//!
+//! A rule is a pure function: from what is known it gives the new state, or a refusal with its reason. The pallets keep
+//! the state and call these functions; workers, and whoever follows a run from outside, call the same ones. So chain and
+//! worker cannot come to disagree about a rule, and none is written down twice.
+//!
+//! | rule | says |
+//! |---|---|
+//! | [`eligibility`] | who validates, who mines |
+//! | [`assignment`] | who trains on what |
+//! | [`phase`] | what a block is there for, and until when something has to be done |
+//! | [`commitment`] | when a miner may commit and reveal |
+//! | [`verdict`] | what makes a contribution good |
+//! | [`attestation`] | when a validator may attest, and what its attestation adds |
+//! | [`settlement`] | what a round includes |
+//! | [`lineage`] | which root is final, and whose parameters contradict it |
+//! | [`checkpoint`] | where a worker's parameters come from |
+//! | [`value`] | what a contribution was worth |
+//! | [`limits`] | the constants that hold all of this together |
+//!
+//! `docs/protocol.md` states each rule in words, and a test holds the page against the code.
+//!
+//! Nothing here reads a clock, a file, a network or a chain's storage. Amounts are in pebble, times in blocks.
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+extern crate alloc;
+
+pub mod assignment;
+pub mod attestation;
+pub mod checkpoint;
+pub mod commitment;
+pub mod eligibility;
+pub mod limits;
+pub mod lineage;
+pub mod phase;
+pub mod settlement;
+pub mod value;
+pub mod verdict;

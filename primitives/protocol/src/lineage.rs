@@ -1,0 +1,172 @@
+//! Which root is final, and whose parameters contradict it.
+//!
+//! The lineage has an entry for each round: the root of the parameters with which it began, as its validators attested
+//! it. A root is final if at least half of the stake attested, at least two thirds of what attested gave this root, and
+//! it does not contradict what the chain knows: the first parameters have the configured root, and the parameters after
+//! a null round are those before it.
+
+use cairn_primitives::{Balance, Round, H256};
+use codec::{Decode, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
+
+use crate::attestation::Tally;
+
+/// An entry of the lineage: the root of the weights with which a round began. Stake is in pebble.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Ancestor {
+    /// The root with the most stake behind it; of equals the smallest; zero if nobody attested.
+    pub model_root: H256,
+    /// Stake that attested this root.
+    pub attested_stake: Balance,
+    /// Stake that attested any root.
+    pub attesting_stake: Balance,
+    /// Stake that could have attested.
+    pub total_stake: Balance,
+    /// Whether the chain takes it for the weights' root.
+    pub is_final: bool,
+}
+
+impl Tally {
+    /// The root with the most stake behind it and that stake; of equals the smallest root.
+    pub fn leading_root(&self) -> Option<(H256, Balance)> {
+        let mut leading: Option<(H256, Balance)> = None;
+        for (root, stake) in self.roots.iter() {
+            if leading.is_none_or(|(_, most)| *stake > most) {
+                leading = Some((*root, *stake));
+            }
+        }
+        leading
+    }
+
+    /// Whether a quorum attested, and two thirds of it agree on the leading root.
+    fn is_agreed(&self) -> bool {
+        let leading = self.leading_root().map_or(0, |(_, stake)| stake);
+        self.has_quorum() && self.is_two_thirds(leading)
+    }
+}
+
+impl Ancestor {
+    /// The entry that a round's attestations make; `expected` is the root that the chain knows its parameters to have.
+    pub fn of(expected: Option<H256>, tally: &Tally) -> Ancestor {
+        let (model_root, attested_stake) = tally.leading_root().unwrap_or_default();
+        let fits = expected.is_none_or(|expected| expected == model_root);
+        Ancestor {
+            model_root,
+            attested_stake,
+            attesting_stake: tally.attesting_stake,
+            total_stake: tally.total_stake,
+            is_final: fits && tally.is_agreed(),
+        }
+    }
+
+    /// The root, if the chain takes it for the parameters'.
+    pub fn final_root(&self) -> Option<H256> {
+        self.is_final.then_some(self.model_root)
+    }
+
+    /// The root that was expected, if a quorum agreed on another one.
+    pub fn refused_for(&self, expected: Option<H256>, tally: &Tally) -> Option<H256> {
+        expected.filter(|_| tally.is_agreed() && !self.is_final)
+    }
+
+    /// The root that the next round's parameters must have, where the chain knows it: nobody has attested new ones yet,
+    /// and those of a null round are what they were.
+    pub fn expected_next(&self, expected: Option<H256>, has_included: bool) -> Option<H256> {
+        match has_included {
+            true => None,
+            false => self.final_root().or(expected),
+        }
+    }
+}
+
+/// The final root that parameters of `round` with the root `held` contradict, if there is one. `finals` are final
+/// entries of the lineage; where none is of this round, the chain has not decided.
+pub fn contradiction(
+    round: Round,
+    held: H256,
+    finals: impl IntoIterator<Item = (Round, H256)>,
+) -> Option<H256> {
+    finals
+        .into_iter()
+        .find(|(of, _)| *of == round)
+        .map(|(_, root)| root)
+        .filter(|root| *root != held)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attestation::tests::{attestation, root, tally};
+    use proptest::prelude::*;
+
+    #[test]
+    fn of_equal_stakes_the_smallest_root_leads() {
+        let mut tally = tally(&[4], &[]);
+        assert_eq!(tally.leading_root(), None);
+        for (number, stake) in [(3, 2), (2, 2), (9, 1)] {
+            tally.add(&attestation(number, &[]), stake).expect("fits");
+        }
+        assert_eq!(tally.leading_root(), Some((root(2), 2)));
+    }
+
+    #[test]
+    fn what_the_chain_knows_cannot_be_voted_away() {
+        let mut tally = tally(&[4], &[]);
+        tally.add(&attestation(3, &[]), 4).expect("it fits");
+        assert_eq!(Ancestor::of(None, &tally).final_root(), Some(root(3)));
+        assert_eq!(
+            Ancestor::of(Some(root(3)), &tally).final_root(),
+            Some(root(3))
+        );
+        let refused = Ancestor::of(Some(root(4)), &tally);
+        assert_eq!(refused.final_root(), None);
+        assert_eq!(refused.refused_for(Some(root(4)), &tally), Some(root(4)));
+        let next = |ancestor: &Ancestor, included| ancestor.expected_next(Some(root(4)), included);
+        assert_eq!(next(&refused, false), Some(root(4)));
+    }
+
+    #[test]
+    fn after_new_parameters_nothing_is_expected() {
+        let mut tally = tally(&[4], &[]);
+        tally.add(&attestation(3, &[]), 4).expect("it fits");
+        let ancestor = Ancestor::of(None, &tally);
+        assert_eq!(ancestor.expected_next(None, true), None);
+        assert_eq!(ancestor.expected_next(None, false), Some(root(3)));
+    }
+
+    #[test]
+    fn parameters_contradict_only_what_is_decided() {
+        let finals = [(3, root(1)), (5, root(2))];
+        assert_eq!(contradiction(3, root(1), finals), None);
+        assert_eq!(contradiction(4, root(9), finals), None);
+        assert_eq!(contradiction(5, root(1), finals), Some(root(2)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_final_root_has_two_thirds_of_half(
+            votes in prop::collection::vec((1u8..4, 1u64..100), 0..8), absent in 0u64..400, expected in 0u8..4,
+        ) {
+            let attesting: u64 = votes.iter().map(|(_, stake)| stake).sum();
+            let mut tally = tally(&[attesting, absent], &[]);
+            for (number, stake) in &votes {
+                tally.add(&attestation(*number, &[]), *stake).expect("it fits");
+            }
+            let expected = (expected > 0).then(|| root(expected));
+            let ancestor = Ancestor::of(expected, &tally);
+            let behind = |root: H256| {
+                let mine = votes.iter().filter(|(number, _)| super::super::attestation::tests::root(*number) == root);
+                mine.map(|(_, stake)| *stake).sum::<u64>()
+            };
+            if let Some(final_root) = ancestor.final_root() {
+                prop_assert!(3 * behind(final_root) >= 2 * attesting);
+                prop_assert!(2 * attesting >= attesting + absent);
+                prop_assert!(expected.is_none_or(|expected| expected == final_root));
+                // Two roots cannot both be final.
+                prop_assert!((1..4).map(root).all(|other| other == final_root || 3 * behind(other) < 2 * attesting));
+            }
+            // A refusal and a final root exclude each other.
+            prop_assert!(ancestor.refused_for(expected, &tally).is_none() || !ancestor.is_final);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What a validator measured.
+
+use alloc::vec::Vec;
+use cairn_primitives::{BlockNumber, Round, Uid, H256};
+#[cfg(feature = "serde")]
+use serde::{Deserialize, Serialize};
+
+use super::WINDOW;
+
+/// What is recorded where the loss was not a number before or after, in nats.
+const RUINED: f32 = -1_000.0;
+
+/// What a validator knows of one miner in one round.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+pub struct Evidence {
+    /// The round.
+    pub round: Round,
+    /// The miner's number.
+    pub uid: Uid,
+    /// The miner's key: a uid can pass to somebody else.
+    pub hotkey: H256,
+    /// What it did.
+    pub outcome: Outcome,
+}
+
+/// What a miner did with its assignment.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(Serialize, Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Outcome {
+    /// It had data assigned and delivered nothing that could be opened and used.
+    Missed,
+    /// Its contribution was applied alone to the weights with which the round began.
+    Measured {
+        /// Digest of the contribution's values, by which copies are told.
+        values: H256,
+        /// The block at which this validator first saw the commitment.
+        committed_at: BlockNumber,
+        /// Loss before minus loss after, in nats per token, of windows that the miner had to train on.
+        assigned: Vec<f32>,
+        /// The same of windows that nobody had to train on.
+        unassigned: Vec<f32>,
+    },
+}
+
+/// Paired differences of two lists of losses. What is not a number counts as ruin.
+pub fn gains(before: &[f32], after: &[f32]) -> Vec<f32> {
+    let gain = |(before, after): (&f32, &f32)| {
+        let gain = before - after;
+        if gain.is_finite() {
+            gain
+        } else {
+            RUINED
+        }
+    };
+    before.iter().zip(after).map(gain).collect()
+}
+
+/// Whether a score as of round `newest` looks at evidence of `round`.
+pub fn counts(round: Round, newest: Round) -> bool {
+    newest.checked_sub(round).is_some_and(|age| age < WINDOW)
+}
+
+/// Drops the evidence on which no later score can depend.
+pub fn forget_old(evidence: &mut Vec<Evidence>) {
+    let newest = evidence.iter().map(|item| item.round).max().unwrap_or(0);
+    evidence.retain(|item| counts(item.round, newest));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_that_is_not_a_number_is_ruin() {
+        let found = gains(&[6.0, 6.0, f32::NAN], &[5.5, f32::NAN, 5.0]);
+        assert_eq!(found, [0.5, RUINED, RUINED]);
+    }
+
+    #[test]
+    fn what_no_score_looks_at_any_more_is_forgotten() {
+        let of = |round| Evidence {
+            round,
+            uid: 1,
+            hotkey: H256([5; 32]),
+            outcome: Outcome::Missed,
+        };
+        let mut evidence: Vec<Evidence> = [0, 9, 1, 2, 3].map(of).to_vec();
+        forget_old(&mut evidence);
+        assert_eq!(evidence, [9, 2, 3].map(of));
+    }
+
+    #[cfg(feature = "serde")]
+    #[test]
+    fn evidence_survives_the_log() {
+        let evidence = Evidence {
+            round: 3,
+            uid: 1,
+            hotkey: H256([5; 32]),
+            outcome: Outcome::Measured {
+                values: H256([6; 32]),
+                committed_at: 9,
+                assigned: vec![0.125, -0.1],
+                unassigned: vec![f32::MIN_POSITIVE],
+            },
+        };
+        let line = serde_json::to_string(&evidence).expect("evidence is plain data");
+        assert_eq!(
+            serde_json::from_str::<Evidence>(&line).expect("just written"),
+            evidence
+        );
+    }
+}

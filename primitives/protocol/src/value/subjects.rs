@@ -1,0 +1,102 @@
+//! Of whom a validator can say something after a round.
+
+use alloc::vec::Vec;
+use cairn_primitives::Uid;
+
+/// What a validator can say of a miner's part in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its contribution is here, and can be measured.
+    Delivered,
+    /// It had data and delivered nothing good.
+    Missed,
+    /// Others found its contribution good; that it is not here is no fault of the miner's.
+    Unknown,
+}
+
+impl Standing {
+    /// Of a miner whose contribution is here and good, or not, and was included, or not.
+    pub fn of(is_here: bool, is_included: bool) -> Standing {
+        match (is_here, is_included) {
+            (true, _) => Standing::Delivered,
+            (false, true) => Standing::Unknown,
+            (false, false) => Standing::Missed,
+        }
+    }
+}
+
+/// A miner of which there is evidence to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Its slot in the round.
+    pub slot: u64,
+    /// Its number.
+    pub uid: Uid,
+    /// Whether it delivered something good.
+    pub has_delivered: bool,
+}
+
+/// The miners of a round, given in the order of their slots, of which a validator can say something: nobody, if it did
+/// not attest in that round, since then it did not look at all of them. Slots are drawn by the round's seed, so whoever
+/// is left out when time runs out is left out by chance.
+pub fn subjects(
+    has_attested: bool,
+    miners: impl IntoIterator<Item = Uid>,
+    is_here: impl Fn(Uid) -> bool,
+    included: &[Uid],
+) -> Vec<Subject> {
+    if !has_attested {
+        return Vec::new();
+    }
+    let subject = |(slot, uid): (u64, Uid)| {
+        let standing = Standing::of(is_here(uid), included.contains(&uid));
+        (standing != Standing::Unknown).then_some(Subject {
+            slot,
+            uid,
+            has_delivered: standing == Standing::Delivered,
+        })
+    };
+    (0..).zip(miners).filter_map(subject).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_others_have_is_unknown_and_what_nobody_has_is_missed() {
+        let found = subjects(true, [5, 3, 9, 4], |uid| uid == 9, &[3, 9]);
+        let of = |slot, uid, has_delivered| Subject {
+            slot,
+            uid,
+            has_delivered,
+        };
+        assert_eq!(found, [of(0, 5, false), of(2, 9, true), of(3, 4, false)]);
+    }
+
+    #[test]
+    fn who_did_not_attest_says_nothing() {
+        assert!(subjects(false, [1, 2], |_| true, &[1]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn only_who_delivered_nothing_anywhere_has_missed(
+            miners in prop::collection::btree_set(0u16..40, 0..20),
+            here in prop::collection::btree_set(0u16..40, 0..20),
+            included in prop::collection::btree_set(0u16..40, 0..20),
+        ) {
+            let included: Vec<Uid> = included.into_iter().collect();
+            let miners: Vec<Uid> = miners.into_iter().collect();
+            let found = subjects(true, miners.iter().copied(), |uid| here.contains(&uid), &included);
+            for (slot, uid) in miners.iter().enumerate() {
+                let one = found.iter().find(|subject| subject.uid == *uid);
+                prop_assert!(one.is_none_or(|subject| subject.slot == slot as u64));
+                let known = here.contains(uid) || !included.contains(uid);
+                prop_assert_eq!(one.is_some(), known);
+                prop_assert_eq!(one.is_some_and(|subject| subject.has_delivered), here.contains(uid));
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What makes a contribution good.
+//!
+//! Good is a file of which the root and the length are those committed to, which opens with the revealed key, is in the
+//! format of `docs/contribution-format.md`, and names in its header the very subnet, round, hotkey, parent root and
+//! layout that it is for. Root, key and format are compared where the file is read; this is the rest.
+
+use core::fmt;
+
+use cairn_primitives::{Commitment, Header, Netuid, Round, H256};
+
+/// What a contribution has to be: whose, for what, and what its maker committed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The round.
+    pub round: Round,
+    /// Who committed.
+    pub hotkey: [u8; 32],
+    /// To what.
+    pub commitment: Commitment,
+    /// Root of the parameters with which the round began.
+    pub parent_root: H256,
+    /// [`cairn_primitives::Layout::hash`] of the run's model.
+    pub layout_hash: H256,
+    /// The inner steps of a round.
+    pub inner_steps: u16,
+}
+
+/// A field that names what a contribution is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// The header's subnet.
+    Netuid,
+    /// The header's round.
+    Round,
+    /// The header's hotkey.
+    Hotkey,
+    /// The header's parent root.
+    ParentRoot,
+    /// The commitment's parent root.
+    CommittedParentRoot,
+    /// The header's layout.
+    Layout,
+}
+
+/// Why a contribution is not good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another length than was committed to.
+    Length {
+        /// Bytes of the file.
+        found: u64,
+        /// Bytes by the commitment.
+        committed: u64,
+    },
+    /// For something or by somebody else.
+    Other(Field),
+    /// More work than there was.
+    InnerSteps {
+        /// What it claims.
+        found: u32,
+        /// What a round has.
+        most: u16,
+    },
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Field::Netuid => "its header names another subnet",
+            Field::Round => "its header names another round",
+            Field::Hotkey => "its header names another hotkey",
+            Field::ParentRoot => "its header names another parent root",
+            Field::CommittedParentRoot => "its commitment names another parent root",
+            Field::Layout => "its header names another layout",
+        })
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Length { found, committed } => {
+                write!(out, "it has {found} bytes, {committed} were committed to")
+            }
+            Refusal::Other(field) => field.fmt(out),
+            Refusal::InnerSteps { found, most } => {
+                write!(out, "it claims {found} inner steps, a round has {most}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for Refusal {}
+
+/// Whether the sealed file has the bytes that were committed to; told before it is opened.
+///
+/// # Errors
+/// [`Refusal::Length`].
+pub fn check_length(owed: &Owed, found: u64) -> Result<(), Refusal> {
+    let committed = owed.commitment.length;
+    match found == committed {
+        true => Ok(()),
+        false => Err(Refusal::Length { found, committed }),
+    }
+}
+
+/// Whether the header names what the contribution is for, and claims no more work than there was.
+///
+/// # Errors
+/// [`Refusal::Other`] with the first field that differs, or [`Refusal::InnerSteps`].
+pub fn check_header(owed: &Owed, header: &Header) -> Result<(), Refusal> {
+    let committed = owed.commitment.parent_root;
+    let fields = [
+        (header.netuid == owed.netuid, Field::Netuid),
+        (header.round == owed.round, Field::Round),
+        (header.hotkey == owed.hotkey, Field::Hotkey),
+        (header.parent_root == owed.parent_root, Field::ParentRoot),
+        (committed == owed.parent_root, Field::CommittedParentRoot),
+        (header.layout_hash == owed.layout_hash, Field::Layout),
+    ];
+    if let Some((_, field)) = fields.into_iter().find(|(same, _)| !same) {
+        return Err(Refusal::Other(field));
+    }
+    let (found, most) = (header.inner_steps, owed.inner_steps);
+    match found <= u32::from(most) {
+        true => Ok(()),
+        false => Err(Refusal::InnerSteps { found, most }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn owed() -> Owed {
+        Owed {
+            netuid: 7,
+            round: 3,
+            hotkey: [6; 32],
+            commitment: Commitment {
+                parent_root: H256([8; 32]),
+                sealed_root: H256([1; 32]),
+                length: 1_000,
+                key_hash: H256([2; 32]),
+            },
+            parent_root: H256([8; 32]),
+            layout_hash: H256([9; 32]),
+            inner_steps: 30,
+        }
+    }
+
+    fn header() -> Header {
+        Header {
+            netuid: 7,
+            round: 3,
+            hotkey: [6; 32],
+            parent_root: H256([8; 32]),
+            layout_hash: H256([9; 32]),
+            inner_steps: 30,
+            tokens: 1,
+            mean_loss: 3.0,
+        }
+    }
+
+    #[test]
+    fn what_is_owed_is_good() {
+        assert_eq!(check_length(&owed(), 1_000), Ok(()));
+        assert_eq!(check_header(&owed(), &header()), Ok(()));
+        let less = Header {
+            inner_steps: 0,
+            ..header()
+        };
+        assert_eq!(check_header(&owed(), &less), Ok(()));
+    }
+
+    #[test]
+    fn each_field_that_differs_is_told() {
+        type Spoil = fn(&mut Header);
+        let spoilt: [(Spoil, Refusal); 6] = [
+            (|h| h.netuid += 1, Refusal::Other(Field::Netuid)),
+            (|h| h.round -= 1, Refusal::Other(Field::Round)),
+            (|h| h.hotkey[31] ^= 1, Refusal::Other(Field::Hotkey)),
+            (
+                |h| h.parent_root = H256::zero(),
+                Refusal::Other(Field::ParentRoot),
+            ),
+            (
+                |h| h.layout_hash = H256::zero(),
+                Refusal::Other(Field::Layout),
+            ),
+            (
+                |h| h.inner_steps += 1,
+                Refusal::InnerSteps {
+                    found: 31,
+                    most: 30,
+                },
+            ),
+        ];
+        for (spoil, refusal) in spoilt {
+            let mut header = header();
+            spoil(&mut header);
+            assert_eq!(check_header(&owed(), &header), Err(refusal));
+        }
+        let mut other = owed();
+        other.commitment.parent_root = H256::zero();
+        let refusal = Refusal::Other(Field::CommittedParentRoot);
+        assert_eq!(check_header(&other, &header()), Err(refusal));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_what_is_owed_is_good(
+            netuid in 6u16..9, round in 2u32..5, hotkey in 5u8..8, parent in 7u8..10, layout in 8u8..11, steps in 28u32..33,
+        ) {
+            let header = Header {
+                netuid,
+                round,
+                hotkey: [hotkey; 32],
+                parent_root: H256([parent; 32]),
+                layout_hash: H256([layout; 32]),
+                inner_steps: steps,
+                ..header()
+            };
+            let same = (netuid, round, hotkey, parent, layout) == (7, 3, 6, 8, 9);
+            prop_assert_eq!(check_header(&owed(), &header).is_ok(), same && steps <= 30);
+        }
+
+        #[test]
+        fn any_other_length_is_refused(found: u64) {
+            prop_assert_eq!(check_length(&owed(), found).is_ok(), found == 1_000);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Numbers that must never change: who trains on what, and what a contribution was worth. They were computed before the
+//! rules came into this crate; a change of one of them parts the network.
+
+use cairn_primitives::{
+    blake2_256, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
+    OuterStep, Phases, RunConfig, Text, H256,
+};
+use cairn_protocol::{
+    assignment::{
+        pass_key, permute, round_seed, slots, unassigned, windows_of, DataRange, Plan, RoundData,
+    },
+    value::{round_gain, scores, weights, Evidence, Outcome},
+};
+use codec::Encode;
+
+/// A run of 1,000 windows, of which a miner takes 5 steps of 4.
+fn config() -> RunConfig {
+    let text = |text: &str| Text::new(text).expect("short");
+    RunConfig {
+        name: text("golden"),
+        model: ModelShape {
+            layers: 2,
+            d_model: 64,
+            heads: 4,
+            kv_heads: 2,
+            ffn: 128,
+            vocabulary: 256,
+            context: 64,
+            rope_theta: 10_000,
+            tied_embeddings: true,
+        },
+        initial_weights: InitialWeights::Seed(1),
+        initial_root: H256([1; 32]),
+        data: DataSet {
+            manifest_root: H256([2; 32]),
+            tokenizer_root: H256([3; 32]),
+            store: text(""),
+            windows: 1_000,
+        },
+        inner: InnerOptimizer {
+            steps: 5,
+            sequences: 4,
+            sequence_length: 64,
+            learning_rate: Nano(3_000_000),
+            final_rate: Nano(100_000_000),
+            warmup_steps: 10,
+            total_steps: 100,
+            beta1: Nano(900_000_000),
+            beta2: Nano(950_000_000),
+            epsilon: Nano(1),
+            weight_decay: Nano(0),
+            clip_norm: Nano(1),
+        },
+        compression: CompressionSchedule {
+            kept_per_block: 64,
+            error_decay: Nano(1),
+            final_error_decay: None,
+        },
+        outer: OuterStep {
+            learning_rate: Nano(1),
+            rho: Nano(1),
+        },
+        phases: Phases {
+            train: 12,
+            reveal: 4,
+            attest: 4,
+        },
+        max_contributors: 8,
+    }
+}
+
+/// Numbers of a linear congruential generator.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        let product = self.0.wrapping_mul(6_364_136_223_846_793_005);
+        self.0 = product.wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 33
+    }
+
+    fn mean(&mut self) -> f32 {
+        (self.next() % 100) as f32 / 300.0 - 0.05
+    }
+
+    fn gains(&mut self, mean: f32) -> Vec<f32> {
+        let gain = |_| mean + (self.next() % 2_001) as f32 / 10_000.0 - 0.1;
+        (0..32).map(gain).collect()
+    }
+}
+
+fn hex(hash: H256) -> String {
+    format!("{hash:?}")
+}
+
+fn pass() -> H256 {
+    pass_key(7, H256([1; 32]), 2)
+}
+
+const RANGE: DataRange = DataRange {
+    pass: 2,
+    cursor: 100,
+};
+
+#[test]
+fn keys_seeds_and_slots_are_pinned() {
+    let key = "0xa1ba601fd8199723117986e2f2322f61ec7fb3e9d7b424aa15b1098cb0a57672";
+    assert_eq!(hex(pass()), key);
+    let seed = "0xe824ee4d604d5b02ee199605a10507e9421a76a442788308a23675ef5aa1b804";
+    assert_eq!(hex(round_seed(7, 3, H256([2; 32]))), seed);
+    let miners: Vec<u16> = (0..10).collect();
+    let order = slots(H256([3; 32]), &miners);
+    assert_eq!(order, [6, 2, 5, 0, 1, 4, 7, 8, 3, 9]);
+}
+
+#[test]
+fn the_order_of_windows_is_pinned() {
+    let first = |windows| (0..8).map(move |index| permute(pass(), windows, index));
+    assert!(first(2).eq([0, 1, 0, 1, 0, 1, 0, 1]));
+    assert!(first(1_000).eq([704, 398, 460, 711, 886, 720, 12, 600]));
+    assert!(
+        first(1_000_003).eq([708_887, 503_181, 778_346, 513_604, 531_914, 732_426, 4_989, 658_984])
+    );
+    let windows = windows_of(pass(), 1_000, RANGE, 6, 1);
+    assert!(windows.eq([829, 954, 507, 722, 136, 571]));
+    let free = unassigned(pass(), 1_000, RANGE, 60, H256([9; 32]), 6);
+    assert_eq!(free, [565, 998, 879, 875, 551, 361]);
+}
+
+#[test]
+fn a_rounds_plan_is_pinned() {
+    let round = RoundData {
+        range: RANGE,
+        miners: 3,
+        seed: H256([9; 32]),
+    };
+    let plan = Plan::new(7, &config(), round);
+    assert_eq!(plan.of_step(1, 2), [523, 861, 576, 756]);
+    let assigned = plan.sample_assigned(2, 3, 6);
+    assert_eq!(assigned, [972, 174, 22, 609, 637, 538]);
+    assert_eq!(plan.sample_unassigned(6), [565, 998, 879, 875, 551, 361]);
+    let mut all: Vec<Vec<u64>> = Vec::new();
+    for slot in 0..3 {
+        all.extend((0..6).map(|step| plan.of_step(slot, step)));
+        all.push(plan.sample_assigned(slot, 5, 32));
+    }
+    all.push(plan.sample_unassigned(64));
+    let digest = "0xed0d9d68b11d8c14167ef80eebb04d335e2bd0f0d4b841db394fe52443f6bbe5";
+    assert_eq!(hex(blake2_256(&all.encode())), digest);
+}
+
+/// Evidence of six miners in twelve rounds: misses, copies, gains and losses.
+fn log() -> Vec<Evidence> {
+    let mut numbers = Numbers(7);
+    let mut log = Vec::new();
+    for round in 0..12 {
+        for uid in 0..6u16 {
+            let missed = numbers.next().is_multiple_of(5);
+            let outcome = match missed {
+                true => Outcome::Missed,
+                false => {
+                    let mean = numbers.mean();
+                    Outcome::Measured {
+                        values: H256([(numbers.next() % 8) as u8; 32]),
+                        committed_at: (numbers.next() % 4) as u32,
+                        assigned: numbers.gains(mean * 1.1),
+                        unassigned: numbers.gains(mean),
+                    }
+                }
+            };
+            let hotkey = H256([uid as u8; 32]);
+            log.push(Evidence {
+                round,
+                uid,
+                hotkey,
+                outcome,
+            });
+        }
+    }
+    log
+}
+
+#[test]
+fn scores_and_rows_are_pinned_to_the_bit() {
+    let found = |newest| {
+        let scores = scores(&log(), newest);
+        let bits: Vec<u64> = scores.values().map(|score| score.to_bits()).collect();
+        (
+            bits,
+            weights(scores.into_iter().map(|((uid, _), score)| (uid, score))),
+        )
+    };
+    let (bits, row) = found(7);
+    assert_eq!(
+        bits,
+        [
+            0x3fa6_8d24_2c20_0000,
+            0x3fb9_1be5_3940_0000,
+            0x3fa9_4571_cb80_0000,
+            0x3fa2_a9a0_22e0_0000,
+            0x3fab_da2e_1980_0000,
+            0x3f9e_19a2_6180_0000,
+        ]
+    );
+    let shares = [29_430, 65_535, 32_979, 24_355, 36_348, 19_641];
+    assert!(row.into_iter().eq((0..).zip(shares)));
+    let (bits, row) = found(11);
+    assert_eq!(
+        bits,
+        [
+            0x3fb5_1004_6800_0000,
+            0x3fb4_fd3c_47a0_0000,
+            0x3f9a_d578_6400_0000,
+            0x3f9a_dc20_5640_0000,
+            0x3fa7_9f89_fe60_0000,
+            0x3fb0_689e_6940_0000,
+        ]
+    );
+    let shares = [65_535, 65_307, 20_873, 20_893, 36_751, 51_055];
+    assert!(row.into_iter().eq((0..).zip(shares)));
+}
+
+#[test]
+fn five_hundred_gains_and_two_hundred_rows_are_pinned() {
+    let mut numbers = Numbers(11);
+    let gain = |_| {
+        let mean = numbers.mean();
+        let (assigned, unassigned) = (numbers.gains(mean * 1.02), numbers.gains(mean));
+        round_gain(&assigned, &unassigned).to_bits()
+    };
+    let gains: Vec<u64> = (0..500).map(gain).collect();
+    assert_eq!(gains.iter().filter(|bits| **bits != 0).count(), 395);
+    let digest = "0x425a0f24aff5529ac586fa4f8e4d04a22494e8b9a6a7092d3df2a46859f66299";
+    assert_eq!(hex(blake2_256(&gains.encode())), digest);
+    let mut numbers = Numbers(13);
+    let row = |_| weights((0..40).map(|uid| (uid, numbers.next() as f64 / 1e6)));
+    let rows: Vec<Vec<(u16, u16)>> = (0..200).map(row).collect();
+    let digest = "0x3f3549ead5be0f30723f14f55c24b2fd8dbcdfcd8986a25a50a83f10119031a9";
+    assert_eq!(hex(blake2_256(&rows.encode())), digest);
+}
