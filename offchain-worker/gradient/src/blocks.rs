@@ -1,47 +1,11 @@
-//! How a tensor is cut into blocks, and how many values of a block are sent.
-//!
-//! A matrix is cut into blocks of 64 × 64, a vector into blocks of 4,096; at the right and lower edges they
-//! are shorter. A *strip* is what threads share out among themselves: a row of a matrix's blocks, or one block
-//! of a vector. It is a contiguous piece of the tensor. Since the number of values that a block sends depends
-//! on its size alone, a strip's values are found without looking at those before it.
+//! A layout, cut into the blocks of `cairn_primitives::blocks`.
 
 use std::ops::Range;
 
-use cairn_primitives::{Layout, Tensor};
-use thiserror::Error;
+use cairn_primitives::Layout;
 
-/// Elements of a full block.
-pub const BLOCK: usize = 4_096;
-/// Rows and columns of a matrix's full block.
-pub const BLOCK_SIDE: usize = 64;
-
-/// Why no contribution can be made for a layout.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum LayoutError {
-    /// Neither a vector nor a matrix, or without elements.
-    #[error("tensor {tensor} has shape {shape:?}: only vectors and matrices with elements can be contributed to")]
-    Shape {
-        /// Name of the tensor.
-        tensor: String,
-        /// Its shape.
-        shape: Vec<u32>,
-    },
-    /// More elements than an index of 32 bits can tell apart.
-    #[error("tensor {tensor} has more than 2^32 elements: split it into several tensors")]
-    TensorTooLarge {
-        /// Name of the tensor.
-        tensor: String,
-    },
-    /// More parameters than this machine can address.
-    #[error("the layout has more parameters than this machine can address: use a 64-bit machine")]
-    ModelTooLarge,
-    /// `kept_per_block` is not within 1..=4,096.
-    #[error("{kept} values kept per block of 4096: choose from 1 to 4096")]
-    Kept {
-        /// What was asked for.
-        kept: u16,
-    },
-}
+pub(crate) use cairn_primitives::blocks::{checked_kept, Block, Grid, Strip};
+pub use cairn_primitives::blocks::{LayoutError, BLOCK, BLOCK_SIDE};
 
 /// A layout, checked and cut into blocks.
 #[derive(Debug)]
@@ -86,326 +50,28 @@ impl Plan {
     }
 }
 
-/// `kept_per_block` of a run's compression, if it can be.
-pub(crate) fn checked_kept(kept: u16) -> Result<usize, LayoutError> {
-    match usize::from(kept) {
-        count @ 1..=BLOCK => Ok(count),
-        _ => Err(LayoutError::Kept { kept }),
-    }
-}
-
-/// A tensor seen as strips of blocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Grid {
-    len: usize,
-    /// Elements from one row to the next; of a vector, a block's.
-    cols: usize,
-    block_rows: usize,
-    block_cols: usize,
-}
-
-impl Grid {
-    pub(crate) fn of(tensor: &Tensor) -> Result<Grid, LayoutError> {
-        let name = || tensor.name.clone();
-        let (rows, cols, block_rows, block_cols) = match tensor.shape.as_slice() {
-            [n] if *n > 0 => (1, *n, 1, BLOCK),
-            [n, m] if *n > 0 && *m > 0 => (*n, *m, BLOCK_SIDE, BLOCK_SIDE),
-            shape => {
-                return Err(LayoutError::Shape {
-                    tensor: name(),
-                    shape: shape.to_vec(),
-                })
-            }
-        };
-        let len = u64::from(rows) * u64::from(cols);
-        let fits = len <= 1 << 32;
-        let len = usize::try_from(len).ok().filter(|_| fits);
-        let len = len.ok_or_else(|| LayoutError::TensorTooLarge { tensor: name() })?;
-        let cols = if block_rows == 1 {
-            BLOCK
-        } else {
-            cols as usize
-        };
-        Ok(Grid {
-            len,
-            cols,
-            block_rows,
-            block_cols,
-        })
-    }
-
-    /// Number of elements.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Elements of every strip but the last, which may have fewer.
-    pub(crate) fn strip_len(&self) -> usize {
-        self.block_rows * self.cols
-    }
-
-    /// Number of strips.
-    pub(crate) fn strip_count(&self) -> usize {
-        self.len.div_ceil(self.strip_len())
-    }
-
-    /// Strip `number`, counted from the top.
-    pub(crate) fn strip(&self, number: usize) -> Strip {
-        let start = number * self.strip_len();
-        let len = self.strip_len().min(self.len.saturating_sub(start));
-        let cols = self.cols.min(len);
-        Strip {
-            start,
-            rows: len / cols.max(1),
-            cols,
-            block_cols: self.block_cols,
-        }
-    }
-
-    /// All strips from the top.
-    pub(crate) fn strips(&self) -> impl Iterator<Item = Strip> + '_ {
-        (0..self.strip_count()).map(|number| self.strip(number))
-    }
-
-    /// All blocks in the order in which they are sent: strip by strip, each from the left.
-    pub(crate) fn blocks(&self, kept: usize) -> impl Iterator<Item = Block> + '_ {
-        self.strips().flat_map(move |strip| strip.blocks(kept))
-    }
-
-    /// The block in which an element of the tensor is, by its number, and its place there.
-    pub(crate) fn place(&self, index: usize) -> Option<(usize, u16)> {
-        if index >= self.len {
-            return None;
-        }
-        let number = index / self.strip_len();
-        let strip = self.strip(number);
-        let within = index - strip.start;
-        let (row, col) = (within / strip.cols, within % strip.cols);
-        let before = number * self.strip(0).totals(1).0;
-        let (block, col) = (col / self.block_cols, col % self.block_cols);
-        let width = self.block_cols.min(strip.cols - block * self.block_cols);
-        Some((before + block, (row * width + col) as u16))
-    }
-
-    /// How many blocks there are of each size.
-    pub(crate) fn sizes(&self, kept: usize) -> impl Iterator<Item = (u64, Block)> {
-        let full = self.strip_count().saturating_sub(1);
-        [(full, self.strip(0)), (1, self.strip(full))]
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .flat_map(move |(count, strip)| {
-                strip
-                    .sizes(kept)
-                    .map(move |(more, block)| ((count * more) as u64, block))
-            })
-    }
-
-    /// Number of blocks, and of values that they send together.
-    pub(crate) fn totals(&self, kept: usize) -> (usize, usize) {
-        let last = self.strip_count() - 1;
-        let (blocks, values) = self.strip(0).totals(kept);
-        let (last_blocks, last_values) = self.strip(last).totals(kept);
-        (last * blocks + last_blocks, last * values + last_values)
-    }
-}
-
-/// A row of a matrix's blocks, or one block of a vector: a contiguous piece of the tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Strip {
-    /// Index of its first element within the tensor.
-    pub(crate) start: usize,
-    rows: usize,
-    /// Elements from one row to the next.
-    pub(crate) cols: usize,
-    block_cols: usize,
-}
-
-/// A block of a strip.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Block {
-    /// Its first column.
-    pub(crate) col: usize,
-    /// Its columns.
-    pub(crate) width: usize,
-    /// Its elements.
-    pub(crate) len: usize,
-    /// How many of them are sent.
-    pub(crate) keep: usize,
-}
-
-impl Strip {
-    fn block(&self, col: usize, kept: usize) -> Block {
-        let width = self.block_cols.min(self.cols - col);
-        let len = self.rows * width;
-        let keep = ((len * kept + BLOCK / 2) / BLOCK).max(1);
-        Block {
-            col,
-            width,
-            len,
-            keep,
-        }
-    }
-
-    /// Its blocks from the left. Of a block of `len` elements, max(1, round(len · kept / 4096)) are sent.
-    pub(crate) fn blocks(self, kept: usize) -> impl Iterator<Item = Block> {
-        (0..self.cols)
-            .step_by(self.block_cols)
-            .map(move |col| self.block(col, kept))
-    }
-
-    /// How many blocks it has of each size.
-    fn sizes(self, kept: usize) -> impl Iterator<Item = (usize, Block)> {
-        let full = self.cols / self.block_cols;
-        let edge = full * self.block_cols;
-        [(full, 0), (usize::from(edge < self.cols), edge)]
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(move |(count, col)| (count, self.block(col, kept)))
-    }
-
-    /// Number of blocks, and of values that they send together.
-    pub(crate) fn totals(self, kept: usize) -> (usize, usize) {
-        self.sizes(kept)
-            .fold((0, 0), |(blocks, values), (count, block)| {
-                (blocks + count, values + count * block.keep)
-            })
-    }
-}
-
-impl Block {
-    /// The index within its strip of a place within the block (row by row).
-    #[inline(always)]
-    pub(crate) fn index(&self, place: usize, cols: usize) -> usize {
-        // full blocks are the usual case, and division by a constant is cheap
-        let (row, col) = if self.width == BLOCK_SIDE {
-            (place / BLOCK_SIDE, place % BLOCK_SIDE)
-        } else {
-            (place / self.width, place % self.width)
-        };
-        row * cols + self.col + col
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use cairn_primitives::Tensor;
+
     use super::*;
 
-    fn grid(shape: &[u32]) -> Grid {
-        Grid::of(&tensor(shape)).expect("a possible shape")
-    }
-
-    fn tensor(shape: &[u32]) -> Tensor {
-        Tensor {
+    fn plan(shapes: &[&[u32]]) -> Result<Plan, LayoutError> {
+        let tensor = |shape: &&[u32]| Tensor {
             name: "t".into(),
             shape: shape.to_vec(),
-        }
+        };
+        Plan::new(&Layout(shapes.iter().map(tensor).collect()))
     }
 
     #[test]
-    fn edges_get_short_blocks_and_their_share_of_values() {
-        let blocks: Vec<Block> = grid(&[70, 130]).blocks(64).collect();
-        let sizes: Vec<_> = blocks
-            .iter()
-            .map(|b| (b.col, b.width, b.len, b.keep))
-            .collect();
-        let expected = [
-            (0, 64, 4_096, 64),
-            (64, 64, 4_096, 64),
-            (128, 2, 128, 2),
-            (0, 64, 384, 6),
-            (64, 64, 384, 6),
-            (128, 2, 12, 1), // 0.1875 rounds to 0, but one at least
-        ];
-        assert_eq!(sizes, expected);
-    }
-
-    #[test]
-    fn a_vector_is_cut_into_blocks_of_4096() {
-        let grid = grid(&[9_000]);
-        let sizes: Vec<_> = grid.blocks(32).map(|b| (b.col, b.len, b.keep)).collect();
-        // 808 · 32 / 4096 = 6.3
-        assert_eq!(sizes, [(0, 4_096, 32), (0, 4_096, 32), (0, 808, 6)]);
-        let starts: Vec<_> = grid.strips().map(|strip| strip.start).collect();
-        assert_eq!(starts, [0, 4_096, 8_192]);
-    }
-
-    #[test]
-    fn halves_are_rounded_up() {
-        let keeps = |n| grid(&[n]).blocks(64).map(|b| b.keep).collect::<Vec<_>>();
-        assert_eq!(
-            (keeps(95), keeps(96), keeps(97)),
-            (vec![1], vec![2], vec![2])
-        );
-    }
-
-    #[test]
-    fn totals_and_sizes_are_those_of_the_blocks() {
-        for shape in [
-            &[1][..],
-            &[4_096],
-            &[9_000],
-            &[64, 64],
-            &[70, 130],
-            &[3, 500],
-            &[200, 9],
-        ] {
-            for kept in [1, 64, 4_096] {
-                let grid = grid(shape);
-                let values = grid.blocks(kept).map(|block| block.keep).sum();
-                let blocks = grid.blocks(kept).count();
-                assert_eq!(grid.totals(kept), (blocks, values), "{shape:?}");
-                let of_size = |block: &Block| {
-                    let same = |b: &Block| (b.len, b.keep) == (block.len, block.keep);
-                    let sizes = grid.sizes(kept).filter(|(_, b)| same(b));
-                    let counted = grid.blocks(kept).filter(same).count() as u64;
-                    sizes.map(|(count, _)| count).sum::<u64>() == counted
-                };
-                assert!(grid.blocks(kept).all(|block| of_size(&block)), "{shape:?}");
-                let lengths: usize = grid.strips().map(|s| s.rows * s.cols).sum();
-                assert_eq!(lengths, grid.len());
-            }
-        }
-    }
-
-    #[test]
-    fn every_element_has_one_place() {
-        for shape in [&[70, 130][..], &[9_000], &[3, 5]] {
-            let grid = grid(shape);
-            let (mut seen, mut number) = (vec![false; grid.len()], 0);
-            for strip in grid.strips() {
-                for block in strip.blocks(BLOCK) {
-                    for place in 0..block.len {
-                        let index = strip.start + block.index(place, strip.cols);
-                        assert!(!std::mem::replace(&mut seen[index], true));
-                        assert_eq!(grid.place(index), Some((number, place as u16)));
-                    }
-                    number += 1;
-                }
-            }
-            assert!(seen.iter().all(|seen| *seen));
-            assert_eq!(grid.place(grid.len()), None);
-        }
-        // element (1, 65) is in the second block, row 1, column 1
-        let strip = grid(&[70, 130]).strip(0);
-        let second = strip.blocks(1).nth(1).expect("three of them");
-        assert_eq!(second.index(65, strip.cols), 130 + 65);
-    }
-
-    #[test]
-    fn impossible_tensors_are_refused() {
-        for shape in [&[][..], &[0], &[3, 0], &[0, 3], &[2, 2, 2]] {
-            let error = Plan::new(&Layout(vec![tensor(shape)])).expect_err("impossible");
-            assert!(matches!(error, LayoutError::Shape { .. }), "{error}");
-        }
-        let error = Plan::new(&Layout(vec![tensor(&[1 << 16, (1 << 16) + 1])]));
-        assert!(matches!(error, Err(LayoutError::TensorTooLarge { .. })));
-        let vast = Layout(vec![tensor(&[u32::MAX]); 16]);
-        assert_eq!(
-            Plan::new(&vast).map(|plan| plan.parameters),
-            Ok(16 * u32::MAX as usize)
-        );
-        assert_eq!(checked_kept(0), Err(LayoutError::Kept { kept: 0 }));
-        assert_eq!(checked_kept(4_097), Err(LayoutError::Kept { kept: 4_097 }));
-        assert_eq!(checked_kept(4_096), Ok(4_096));
+    fn tensors_lie_behind_each_other_and_impossible_ones_are_refused() {
+        let made = plan(&[&[70, 130], &[5]]).expect("possible");
+        assert_eq!(made.ranges, [0..9_100, 9_100..9_105]);
+        assert_eq!(made.parameters, 9_105);
+        let error = plan(&[&[70, 130], &[0]]).expect_err("impossible");
+        assert!(matches!(error, LayoutError::Shape { .. }), "{error}");
+        let vast = plan(&[&[u32::MAX][..]; 16]).map(|plan| plan.parameters);
+        assert_eq!(vast, Ok(16 * u32::MAX as usize));
     }
 }

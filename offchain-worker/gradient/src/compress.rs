@@ -1,6 +1,9 @@
 //! From a pseudo-gradient to a contribution, with error feedback.
 
-use cairn_primitives::{Compression, Layout, Nano, Tensor};
+use cairn_primitives::{
+    blocks::{HIGH, NEGATIVE},
+    Compression, Layout, Nano, Tensor,
+};
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -9,7 +12,7 @@ use crate::contribution::{check_layout_hash, check_length, Contribution, Header,
 use crate::level::{two_levels, Level, Levels};
 use crate::select::{magnitude, Passed, Selector, View, INFINITE};
 use crate::simd::{Kernel, Lanes, Simd};
-use crate::sparse::{value_of, SparseTensor, HIGH, NEGATIVE};
+use crate::sparse::{value_of, SparseTensor};
 use crate::wire::{encode, EncodeError};
 
 /// Blocks next to each other that are gone through together: some pages of each row, so that the CPU sees where it goes
@@ -266,7 +269,7 @@ struct Send<'a> {
     delta: &'a [f32],
     error: &'a mut [f32],
     codes: &'a mut [u16],
-    levels: &'a mut [Levels],
+    levels: &'a mut [[u16; 2]],
 }
 
 impl Kernel for Send<'_> {
@@ -312,7 +315,7 @@ impl Kernel for Send<'_> {
                 if ascending.last().is_some_and(|most| *most >= INFINITE) {
                     return false;
                 }
-                *levels = send(*block, cols, self.error, ascending, of_block);
+                *levels = send(*block, cols, self.error, ascending, of_block).pair();
             }
         }
         true

@@ -1,38 +1,11 @@
 //! What a miner contributes in a round.
 
-use cairn_primitives::{Layout, Netuid, Round, H256};
+pub use cairn_primitives::Header;
+use cairn_primitives::{Layout, H256};
 use thiserror::Error;
 
 use crate::blocks::{LayoutError, Plan};
 use crate::sparse::SparseTensor;
-
-/// What a contribution says of itself.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Header {
-    /// The subnet that it is for.
-    pub netuid: Netuid,
-    /// The round that it is for.
-    pub round: Round,
-    /// The hotkey of the miner that made it.
-    pub hotkey: [u8; 32],
-    /// State root of the weights that the miner began with.
-    pub parent_root: H256,
-    /// [`Layout::hash`] of the model.
-    pub layout_hash: H256,
-    /// Inner steps that were done.
-    pub inner_steps: u32,
-    /// Tokens that were trained on.
-    pub tokens: u64,
-    /// Mean cross-entropy over those steps, in nats; finite and not negative.
-    pub mean_loss: f32,
-}
-
-impl Header {
-    /// Whether the mean loss is one: finite, and without a sign (not even that of −0).
-    pub(crate) fn has_a_loss(&self) -> bool {
-        self.mean_loss.is_finite() && self.mean_loss.is_sign_positive()
-    }
-}
 
 /// A contribution: what to subtract from the weights, in the few elements that it says anything about.
 #[derive(Clone, Debug, PartialEq)]

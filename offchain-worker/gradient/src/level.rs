@@ -6,12 +6,11 @@
 //! pseudo-gradient can be in earnest, so that no sum of contributions, whoever sent them, can overflow the
 //! weights.
 
+use cairn_primitives::blocks::LEVEL_LIMIT as LIMIT;
+
 /// A non-negative bfloat16 below 65,536.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Level(u16);
-
-/// The bits of 65,536, above all levels.
-const LIMIT: u16 = 0x4780;
 
 impl Level {
     /// Bits that a level takes on the wire.
@@ -62,6 +61,19 @@ pub(crate) struct Levels {
 }
 
 impl Levels {
+    /// Those of a pair of bits that was checked before.
+    #[inline(always)]
+    pub(crate) fn of([low, high]: [u16; 2]) -> Levels {
+        let (low, high) = (Level(low), Level(high));
+        Levels { low, high }
+    }
+
+    /// Their bits, the low level's first.
+    #[inline(always)]
+    pub(crate) fn pair(self) -> [u16; 2] {
+        [self.low.0, self.high.0]
+    }
+
     /// The sum of the squares of so many values: each product is exact in `f64`, their sum is rounded once.
     pub(crate) fn energy(self, lows: usize, highs: usize) -> f64 {
         let of = |level: Level, count: usize| {

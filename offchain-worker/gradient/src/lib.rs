@@ -13,17 +13,19 @@
 //! 3. [`seal`] encrypts the file with a key that the miner reveals only after everybody has committed;
 //!    [`sealed_root`] is the name under which chain and store know it; [`open`] undoes it.
 //! 4. [`outer_step`] turns the contributions that the chain settled on into the next θ. It is defined down
-//!    to the rounding, so all machines get the same bits, and [`state_root`] is how they compare.
-//! 5. A contribution that was not included goes back into the error feedback by [`put_back`].
+//!    to the rounding, so all machines get the same bits, and [`model_root`] is how they compare.
+//! 5. Before that each of them is taken through [`checked::check`]: it must be what its miner owes.
+//! 6. A contribution that was not included goes back into the error feedback by [`put_back`].
 //!
 //! These functions hold a whole model. Each is made of parts that hold one tensor at a time, for models that do not
-//! fit otherwise: [`Compressor`] and [`Writer`], [`Opened`] and [`Reader`], [`StreamedStep`] and [`StateHasher`].
+//! fit otherwise: [`Compressor`] and [`Writer`], [`Opened`] and [`Reader`], [`StreamedStep`] and [`RootHasher`].
 //!
 //! Nothing here knows of chains, networks or clocks. Work is spread over rayon's current thread pool; no
 //! result depends on how many threads that has, nor on the CPU's SIMD.
 
 mod bits;
 mod blocks;
+pub mod checked;
 mod compress;
 mod contribution;
 mod level;
@@ -38,10 +40,11 @@ mod sparse;
 mod wire;
 
 pub use blocks::{LayoutError, BLOCK, BLOCK_SIDE};
+pub use checked::Checked;
 pub use compress::{compress, put_back, CompressError, Compressor, StripCompressor};
 pub use contribution::{Contribution, Header, MismatchError};
 pub use outer::{outer_step, outer_step_and_root, OuterStepError, StreamError, StreamedStep};
-pub use roots::{sealed_root, state_root, StateHasher};
+pub use roots::{model_root, sealed_root, RootHasher};
 pub use seal::{open, seal, Opened};
 pub use sparse::{BlockFault, SparseError, SparseTensor};
 pub use wire::{

@@ -17,18 +17,18 @@ pub fn sealed_root(bytes: &[u8]) -> H256 {
 
 /// BLAKE3 of the little-endian bytes of a model's flat parameters: equal on all machines whose weights are
 /// equal to the bit.
-pub fn state_root(theta: &[f32]) -> H256 {
-    let mut hasher = StateHasher::default();
+pub fn model_root(theta: &[f32]) -> H256 {
+    let mut hasher = RootHasher::default();
     hasher.update(theta);
     hasher.finish()
 }
 
-/// [`state_root`] of weights that come piece by piece, in order; how they are cut does not matter. Long pieces
+/// [`model_root`] of weights that come piece by piece, in order; how they are cut does not matter. Long pieces
 /// are hashed on all threads of rayon's pool.
 #[derive(Clone, Debug, Default)]
-pub struct StateHasher(blake3::Hasher);
+pub struct RootHasher(blake3::Hasher);
 
-impl StateHasher {
+impl RootHasher {
     /// Takes the next weights.
     pub fn update(&mut self, theta: &[f32]) {
         #[cfg(target_endian = "little")]

@@ -2,18 +2,15 @@
 
 use std::ops::Range;
 
-use cairn_primitives::Tensor;
+use cairn_primitives::{
+    blocks::{Selected, HIGH, NEGATIVE, PLACE},
+    Tensor,
+};
 use thiserror::Error;
 
 use crate::blocks::{checked_kept, Block, Grid, LayoutError, Strip};
 use crate::level::{Level, Levels};
 
-/// The bits of a code that say a value's place within its block.
-pub(crate) const PLACE: u16 = 0x0FFF;
-/// The bit of a code that says that a value has the block's high level.
-pub(crate) const HIGH: u16 = 1 << 14;
-/// The bit of a code that says that a value is negative.
-pub(crate) const NEGATIVE: u16 = 1 << 15;
 /// From here on a code is the number of one of four values: low, high, −low, −high.
 pub(crate) const VALUE: u32 = 14;
 
@@ -29,8 +26,7 @@ pub(crate) const VALUE: u32 = 14;
 pub struct SparseTensor {
     grid: Grid,
     kept: usize,
-    codes: Vec<u16>,
-    levels: Vec<Levels>,
+    selected: Selected,
 }
 
 /// Why values cannot be sent.
@@ -87,8 +83,10 @@ impl SparseTensor {
         SparseTensor {
             grid,
             kept,
-            codes: vec![0; values],
-            levels: vec![Levels::default(); blocks],
+            selected: Selected {
+                codes: vec![0; values],
+                levels: vec![[0; 2]; blocks],
+            },
         }
     }
 
@@ -111,22 +109,20 @@ impl SparseTensor {
     fn reset(&mut self, grid: Grid, kept: usize) {
         let (blocks, values) = grid.totals(kept);
         (self.grid, self.kept) = (grid, kept);
-        self.codes.clear();
-        self.codes.resize(values, 0);
-        self.levels.clear();
-        self.levels.resize(blocks, Levels::default());
+        self.selected.codes.clear();
+        self.selected.codes.resize(values, 0);
+        self.selected.levels.clear();
+        self.selected.levels.resize(blocks, [0; 2]);
     }
 
-    /// A tensor's contribution from codes and levels as this type has them; a level is the upper half of an
-    /// `f32`, the low one first.
+    /// A tensor's contribution from what was selected of it, wherever that was done.
     ///
     /// # Errors
     /// If there is no such contribution; see [`SparseError`].
-    pub fn from_codes(
+    pub fn from_selected(
         tensor: &Tensor,
         kept_per_block: u16,
-        codes: Vec<u16>,
-        levels: &[[u16; 2]],
+        selected: Selected,
     ) -> Result<SparseTensor, SparseError> {
         let (grid, kept) = (Grid::of(tensor)?, checked_kept(kept_per_block)?);
         let named = |block: usize, fault: BlockFault| SparseError::Block {
@@ -135,24 +131,18 @@ impl SparseTensor {
             fault,
         };
         let (blocks, values) = grid.totals(kept);
-        if codes.len() != values || levels.len() != blocks {
+        if selected.codes.len() != values || selected.levels.len() != blocks {
             return Err(named(0, BlockFault::WrongNumber));
         }
-        let level = |bits: u16| Level::from_bits(u32::from(bits)).ok_or(BlockFault::NotALevel);
-        let both = |[low, high]: &[u16; 2]| {
-            let (low, high) = (level(*low)?, level(*high)?);
-            Ok(Levels { low, high })
-        };
-        let levels: Vec<Levels> = levels
-            .iter()
-            .enumerate()
-            .map(|(block, pair)| both(pair).map_err(|fault| named(block, fault)))
-            .collect::<Result<_, _>>()?;
+        let is_level = |bits: &u16| Level::from_bits(u32::from(*bits)).is_some();
+        let is_no_pair = |pair: &[u16; 2]| !pair.iter().all(is_level);
+        if let Some(block) = selected.levels.iter().position(is_no_pair) {
+            return Err(named(block, BlockFault::NotALevel));
+        }
         let made = SparseTensor {
             grid,
             kept,
-            codes,
-            levels,
+            selected,
         };
         let mut number = 0;
         for strip in 0..made.grid.strip_count() {
@@ -208,9 +198,9 @@ impl SparseTensor {
                 };
                 codes.push(place | sign | if high { HIGH } else { 0 });
             }
-            levels.push([pair.low.bits() as u16, pair.high.bits() as u16]);
+            levels.push(pair.pair());
         }
-        SparseTensor::from_codes(tensor, kept_per_block, codes, &levels)
+        SparseTensor::from_selected(tensor, kept_per_block, Selected { codes, levels })
     }
 
     pub(crate) fn grid(&self) -> Grid {
@@ -226,27 +216,31 @@ impl SparseTensor {
         self.grid.len()
     }
 
+    /// What is sent.
+    pub fn selected(&self) -> &Selected {
+        &self.selected
+    }
+
     /// The values' codes.
     pub fn codes(&self) -> &[u16] {
-        &self.codes
+        &self.selected.codes
     }
 
     /// The blocks' levels, each as the upper half of an `f32`, the low one first.
     pub fn levels(&self) -> impl ExactSizeIterator<Item = [u16; 2]> + '_ {
-        self.levels
-            .iter()
-            .map(|levels| [levels.low, levels.high].map(|level| level.bits() as u16))
+        self.selected.levels.iter().copied()
     }
 
     /// The codes and levels, cut into those of each strip but the last, and its.
     pub(crate) fn strips_mut(
         &mut self,
         first: usize,
-    ) -> impl Iterator<Item = (Strip, &mut [u16], &mut [Levels])> {
+    ) -> impl Iterator<Item = (Strip, &mut [u16], &mut [[u16; 2]])> {
         let (grid, kept) = (self.grid, self.kept);
         let (blocks, values) = grid.strip(0).totals(kept);
-        let codes = self.codes.chunks_mut(values).skip(first);
-        let levels = self.levels.chunks_mut(blocks).skip(first);
+        let Selected { codes, levels } = &mut self.selected;
+        let codes = codes.chunks_mut(values).skip(first);
+        let levels = levels.chunks_mut(blocks).skip(first);
         let numbered = (first..).zip(codes.zip(levels));
         numbered.map(move |(number, (codes, levels))| (grid.strip(number), codes, levels))
     }
@@ -255,15 +249,16 @@ impl SparseTensor {
     pub(crate) fn strip(&self, number: usize) -> impl Iterator<Item = (Block, Levels, &[u16])> {
         let strip = self.grid.strip(number);
         let (blocks, values) = self.grid.strip(0).totals(self.kept);
-        let mut codes = self.codes.get(number * values..).unwrap_or_default();
-        let levels = self.levels.get(number * blocks..).unwrap_or_default();
+        let Selected { codes, levels } = &self.selected;
+        let mut codes = codes.get(number * values..).unwrap_or_default();
+        let levels = levels.get(number * blocks..).unwrap_or_default();
         strip
             .blocks(self.kept)
             .zip(levels)
             .map(move |(block, levels)| {
                 let (of_block, behind) = codes.split_at(block.keep);
                 codes = behind;
-                (block, *levels, of_block)
+                (block, Levels::of(*levels), of_block)
             })
     }
 

@@ -9,7 +9,7 @@
 //! - [`initial_weights`] makes the first weights of a run from a seed;
 //! - [`Trainer::step`] is one inner step: forward, backward, clipping, AdamW;
 //! - [`Trainer::losses`] is the forward pass alone: the mean cross-entropy of each window;
-//! - [`config`] names model shapes and says what training one takes, [`bench`] measures it;
+//! - [`config`] names model shapes and says what training one takes, [`mod@bench`] measures it;
 //! - [`hugging_face`] writes weights as other programs read them;
 //! - [`data`] reads the token shards of a run and cuts windows out of them.
 //!

@@ -1,14 +1,14 @@
 //! The outer step of one tensor.
 
-use cairn_primitives::{Nano, OuterStep};
+use cairn_primitives::{blocks::PLACE, Nano, OuterStep};
 use rayon::prelude::*;
 
 use super::OuterStepError;
 use crate::blocks::{Block, Grid, BLOCK};
 use crate::level::{Level, Levels};
-use crate::roots::StateHasher;
+use crate::roots::RootHasher;
 use crate::simd::{Kernel, Lanes, Simd};
-use crate::sparse::{SparseTensor, PLACE, VALUE};
+use crate::sparse::{SparseTensor, VALUE};
 
 /// Elements that are stepped, on all threads, before they are hashed while they are still in the cache.
 const PIECE: usize = 1 << 20;
@@ -53,7 +53,7 @@ impl Step {
         grid: Grid,
         theta: &mut [f32],
         sent: &[&SparseTensor],
-        mut hasher: Option<&mut StateHasher>,
+        mut hasher: Option<&mut RootHasher>,
     ) {
         let shares = shares_of(sent);
         let strip = grid.strip_len();

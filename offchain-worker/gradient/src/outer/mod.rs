@@ -25,7 +25,7 @@ use thiserror::Error;
 use self::apply::Step;
 use crate::blocks::{LayoutError, Plan};
 use crate::contribution::{check_length, Contribution, MismatchError};
-use crate::roots::StateHasher;
+use crate::roots::RootHasher;
 use crate::sparse::SparseTensor;
 
 pub use stream::{StreamError, StreamedStep};
@@ -85,7 +85,7 @@ pub fn outer_step(
     step(theta, layout, contributions, outer, None)
 }
 
-/// [`outer_step`], and the [`state_root`](crate::state_root) of the new weights, hashed as they are made.
+/// [`outer_step`], and the [`model_root`](crate::model_root) of the new weights, hashed as they are made.
 ///
 /// # Errors
 /// As [`outer_step`].
@@ -95,7 +95,7 @@ pub fn outer_step_and_root(
     contributions: &[(Uid, Contribution)],
     outer: &OuterStep,
 ) -> Result<H256, OuterStepError> {
-    let mut hasher = StateHasher::default();
+    let mut hasher = RootHasher::default();
     step(theta, layout, contributions, outer, Some(&mut hasher))?;
     Ok(hasher.finish())
 }
@@ -105,7 +105,7 @@ fn step(
     layout: &Layout,
     contributions: &[(Uid, Contribution)],
     outer: &OuterStep,
-    mut hasher: Option<&mut StateHasher>,
+    mut hasher: Option<&mut RootHasher>,
 ) -> Result<(), OuterStepError> {
     let plan = Plan::new(layout)?;
     check_length(theta, &plan).map_err(OuterStepError::Weights)?;

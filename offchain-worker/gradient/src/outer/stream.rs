@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::{apply::Step, in_order, OuterStepError};
 use crate::blocks::Grid;
 use crate::contribution::MismatchError;
-use crate::roots::StateHasher;
+use crate::roots::RootHasher;
 use crate::sparse::SparseTensor;
 use crate::wire::{ReadError, Reader};
 
@@ -46,7 +46,7 @@ pub enum StreamError {
 pub struct StreamedStep<'a, R> {
     step: Step,
     sources: Vec<Source<'a, R>>,
-    hasher: StateHasher,
+    hasher: RootHasher,
     next: usize,
 }
 
@@ -89,7 +89,7 @@ impl<'a, R: Read + Send> StreamedStep<'a, R> {
         Ok(StreamedStep {
             step,
             sources,
-            hasher: StateHasher::default(),
+            hasher: RootHasher::default(),
             next: 0,
         })
     }
@@ -145,7 +145,7 @@ impl<'a, R: Read + Send> StreamedStep<'a, R> {
         Ok(Some(grid))
     }
 
-    /// The state root of the new weights.
+    /// The model root of the new weights.
     ///
     /// # Errors
     /// If tensors have not been stepped, or a contribution has bytes behind its last tensor.

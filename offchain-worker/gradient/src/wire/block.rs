@@ -3,11 +3,12 @@
 //! In this order: its high level, its low level, its values' gaps and signs, and, where the levels differ, which of
 //! the values have the high one.
 
+use cairn_primitives::blocks::{HIGH, NEGATIVE, PLACE};
+
 use super::rice::{Costs, Parameters};
 use crate::bits::{BitReader, BitWriter};
 use crate::blocks::{Block, BLOCK};
 use crate::level::{Level, Levels};
-use crate::sparse::{HIGH, NEGATIVE, PLACE};
 
 /// Gaps or runs of one block; they add up to less than 4,096.
 pub(super) struct Short {

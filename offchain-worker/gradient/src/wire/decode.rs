@@ -410,8 +410,9 @@ impl<'a> Kernel for Blocks<'a> {
                 if bits.is_past_end() {
                     return Err(TensorFault::Truncated { block: number });
                 }
-                *levels = found.map_err(|fault| at_block(fault, number))?;
-                before = Some(levels.high);
+                let found = found.map_err(|fault| at_block(fault, number))?;
+                *levels = found.pair();
+                before = Some(found.high);
                 number += 1;
             }
         }

@@ -2,7 +2,10 @@
 
 use std::io::Read;
 
-use cairn_primitives::Tensor;
+use cairn_primitives::{
+    blocks::{HIGH, NEGATIVE},
+    Tensor,
+};
 
 use super::decode::split_parameters;
 use super::encode::costs_of;
@@ -10,7 +13,7 @@ use super::read::{ReadError, Reader};
 use super::rice::Costs;
 use crate::contribution::Header;
 use crate::level::Level;
-use crate::sparse::{SparseTensor, HIGH, NEGATIVE};
+use crate::sparse::SparseTensor;
 
 /// What a contribution says of one tensor, and what that takes.
 #[derive(Clone, Debug, PartialEq)]

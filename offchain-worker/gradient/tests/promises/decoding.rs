@@ -5,7 +5,7 @@ use cairn_gradient::{
     DecodeError, EncodeError, MismatchError, ReadError, Reader, SparseError, SparseTensor,
     TensorFault, HEADER_LENGTH,
 };
-use cairn_primitives::{Compression, Layout};
+use cairn_primitives::{Compression, Layout, Selected};
 use proptest::prelude::*;
 
 use crate::common::{any_kept, any_layout, compression, contribution, header, layout};
@@ -61,8 +61,7 @@ proptest! {
             let values: Vec<(u32, f32)> = sent.values().collect();
             let again = SparseTensor::from_values(tensor, kept, &values);
             prop_assert_eq!(again.as_ref(), Ok(sent));
-            let levels: Vec<[u16; 2]> = sent.levels().collect();
-            let again = SparseTensor::from_codes(tensor, kept, sent.codes().to_vec(), &levels);
+            let again = SparseTensor::from_selected(tensor, kept, sent.selected().clone());
             prop_assert_eq!(again.as_ref(), Ok(sent));
         }
     }
@@ -395,7 +394,11 @@ fn what_cannot_be_said_is_not_made() {
     ));
     let of_codes = |codes: &[u16], levels: [u16; 2]| {
         let eight = &layout(&[&[8]]).0[0];
-        match SparseTensor::from_codes(eight, 1_024, codes.to_vec(), &[levels]) {
+        let selected = Selected {
+            codes: codes.to_vec(),
+            levels: vec![levels],
+        };
+        match SparseTensor::from_selected(eight, 1_024, selected) {
             Ok(_) => None,
             Err(SparseError::Block { fault, .. }) => Some(fault),
             Err(other) => panic!("{other}"),

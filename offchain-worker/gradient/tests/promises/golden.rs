@@ -1,7 +1,7 @@
 //! Bytes that must never change, and the example of `docs/contribution-format.md`.
 
 use cairn_gradient::{
-    decode, encode, outer_step, sealed_root, state_root, Contribution, Header, SparseTensor,
+    decode, encode, model_root, outer_step, sealed_root, Contribution, Header, SparseTensor,
 };
 use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid, H256};
 
@@ -60,7 +60,7 @@ fn the_example_of_the_page_is_true() {
         Ok(contribution)
     );
     let root = hex::encode(sealed_root(&bytes));
-    assert!(PAGE.contains(&root), "the page does not state {root}");
+    assert!(PAGE.contains(&root), "the page does not say {root}");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn files_and_steps_are_pinned() {
     let mut pins = vec![of_file(0), of_file(3)];
 
     let mut theta = Numbers(99).vector(layout.parameters());
-    pins.push(hex::encode(state_root(&theta)));
+    pins.push(hex::encode(model_root(&theta)));
     let contributions: Vec<(Uid, Contribution)> =
         (0..).zip(files.into_iter().map(|(sent, _)| sent)).collect();
     for rho in [0, 500_000_000, 1_000_000_000] {
@@ -84,7 +84,7 @@ fn files_and_steps_are_pinned() {
             rho: Nano(rho),
         };
         outer_step(&mut theta, &layout, &contributions, &outer).unwrap();
-        pins.push(hex::encode(state_root(&theta)));
+        pins.push(hex::encode(model_root(&theta)));
     }
     let expected = [
         "485 bytes, 3e2662a3c1c96937bd6fad6c1110e3750cd2078dc94f4e384081a384b4ca1b89",

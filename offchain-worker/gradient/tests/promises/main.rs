@@ -1,5 +1,6 @@
 //! What the crate promises, one file per subject.
 
+mod checking;
 mod common;
 mod compressing;
 mod decoding;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cairn_gradient::{
-    encode, outer_step, outer_step_and_root, state_root, Contribution, MismatchError,
+    encode, model_root, outer_step, outer_step_and_root, Contribution, MismatchError,
     OuterStepError, Reader, SparseTensor, StreamError, StreamedStep,
 };
 use cairn_primitives::{Layout, Nano, OuterStep, Tensor, Uid, H256};
@@ -244,7 +244,7 @@ proptest! {
             on_threads(threads, || outer_step(&mut stepped, &layout, &shuffled, &outer)).unwrap();
             prop_assert!(same_bits(&stepped, &expected), "{threads} threads");
             prop_assert_eq!(&on_threads(threads, || streamed(&theta, &layout, kept, &shuffled, &outer)),
-                &(expected.clone(), state_root(&expected)));
+                &(expected.clone(), model_root(&expected)));
         }
     }
 }
@@ -264,7 +264,7 @@ fn a_tensor_of_many_pieces_gives_the_same_bits_on_any_number_of_threads() {
             outer_step_and_root(&mut stepped, &layout, &sent, &outer).unwrap()
         });
         assert!(same_bits(&stepped, &expected), "{threads} threads");
-        assert_eq!(root, state_root(&expected));
+        assert_eq!(root, model_root(&expected));
     }
 }
 
@@ -274,7 +274,7 @@ fn a_null_round_changes_nothing() {
     let before = theta.clone();
     let root = outer_step_and_root(&mut theta, &layout(&[&[4]]), &[], &outer(1.0, 1.0)).unwrap();
     assert!(same_bits(&theta, &before));
-    assert_eq!(root, state_root(&before));
+    assert_eq!(root, model_root(&before));
 }
 
 #[test]

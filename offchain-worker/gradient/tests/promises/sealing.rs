@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use cairn_gradient::{
-    decode, open, seal, sealed_root, state_root, DecodeError, Opened, StateHasher,
+    decode, model_root, open, seal, sealed_root, DecodeError, Opened, RootHasher,
 };
 
 use crate::common::{compression, contribution, layout, Numbers};
@@ -63,9 +63,9 @@ fn a_sealed_file_can_be_opened_while_it_is_read() {
 fn how_weights_are_cut_cannot_be_seen_in_their_root() {
     let theta = Numbers(3).vector((1 << 20) + 12_345);
     for length in [1 << 20, 300_001, 70_000, 4_096] {
-        let mut hasher = StateHasher::default();
+        let mut hasher = RootHasher::default();
         theta.chunks(length).for_each(|piece| hasher.update(piece));
-        assert_eq!(hasher.finish(), state_root(&theta), "pieces of {length}");
+        assert_eq!(hasher.finish(), model_root(&theta), "pieces of {length}");
     }
 }
 
@@ -83,12 +83,12 @@ fn roots_are_blake3() {
     assert_eq!(sealed_root(&[]).0, *blake3::hash(&[]).as_bytes());
     let theta = Numbers(3).vector((1 << 20) + 12_345);
     let bytes: Vec<u8> = theta.iter().flat_map(|value| value.to_le_bytes()).collect();
-    assert_eq!(state_root(&theta).0, *blake3::hash(&bytes).as_bytes());
+    assert_eq!(model_root(&theta).0, *blake3::hash(&bytes).as_bytes());
     // 1.0 is 00 00 80 3f in little-endian bytes
     assert_eq!(
-        state_root(&[1.0]).0,
+        model_root(&[1.0]).0,
         *blake3::hash(&[0, 0, 0x80, 0x3F]).as_bytes()
     );
     // not equal, though the numbers are
-    assert_ne!(state_root(&[0.0]), state_root(&[-0.0]));
+    assert_ne!(model_root(&[0.0]), model_root(&[-0.0]));
 }

@@ -7,7 +7,10 @@
 //! What is sent is said as that crate says it, too: of each block of a tensor a code for each value, and two levels.
 //! The codec only has to encode what the card selected, and weights never cross to the host for it.
 
-use cairn_primitives::{Layout, Tensor};
+use cairn_primitives::{
+    blocks::{checked_kept, Grid},
+    Layout, LayoutError, Selected,
+};
 
 use super::{
     device::{Buffer, Device},
@@ -15,25 +18,11 @@ use super::{
     ops::Block,
 };
 
-/// Elements of a full block: 64 × 64 of a matrix, 4,096 of a vector.
-const BLOCK: usize = 4096;
-/// Rows and columns of a matrix's full block.
-const SIDE: usize = 64;
-
-/// What is sent of a tensor, in the form that `cairn_gradient::SparseTensor` has.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selected {
-    /// A code for each value, block by block: its place, whether its level is the high one, its sign.
-    pub codes: Vec<u16>,
-    /// The levels of each block, each the upper half of an `f32`, the low one first.
-    pub levels: Vec<[u16; 2]>,
-}
-
 /// What one member contributed, and the factor that its norm is clipped by, for each tensor.
 #[derive(Clone, Copy, Debug)]
 pub struct Share<'a> {
     /// What it sent of each tensor, in the layout's order.
-    pub tensors: &'a [Selected],
+    pub tensors: &'a [&'a Selected],
     /// f of each tensor: 1, or the median norm over its own.
     pub clips: &'a [f32],
 }
@@ -50,7 +39,7 @@ pub struct OuterRule {
 /// Makes and applies contributions to models of one layout.
 pub struct Contributions {
     /// How many of 4,096 elements are sent.
-    kept: usize,
+    kept: u16,
     blocks: Buffer<Block>,
     parts: Vec<Part>,
 }
@@ -66,17 +55,19 @@ impl Contributions {
     ///
     /// # Errors
     ///
-    /// [`CudaError::OutOfMemory`] if the card has no room for the list of blocks.
-    pub fn new(device: &Device, layout: &Layout, kept: usize) -> Result<Contributions, CudaError> {
+    /// [`CudaError::Shape`] if nothing can be sent of such tensors, [`CudaError::OutOfMemory`] if the card has no room
+    /// for the list of blocks.
+    pub fn new(device: &Device, layout: &Layout, kept: u16) -> Result<Contributions, CudaError> {
+        let kept = checked_kept(kept).map_err(impossible)?;
         let (mut blocks, mut parts, mut out) = (Vec::new(), Vec::new(), 0);
         for (number, (tensor, range)) in layout.ranges().enumerate() {
-            let of_tensor = blocks_of(tensor, range.start as u64, kept);
-            let codes = of_tensor.iter().map(|block| block.keep as usize).sum();
+            let grid = Grid::of(tensor).map_err(impossible)?;
+            let (of_tensor, codes) = grid.totals(kept);
             parts.push(Part {
                 codes,
-                blocks: of_tensor.len(),
+                blocks: of_tensor,
             });
-            blocks.extend(of_tensor.into_iter().map(|block| {
+            blocks.extend(blocks_of(grid, range.start as u64, kept).map(|block| {
                 let block = Block {
                     out,
                     tensor: number as u32,
@@ -87,14 +78,14 @@ impl Contributions {
             }));
         }
         Ok(Contributions {
-            kept,
+            kept: kept as u16,
             blocks: device.uploaded(&blocks, "a contribution's blocks")?,
             parts,
         })
     }
 
     /// How many of 4,096 elements are sent.
-    pub fn kept(&self) -> usize {
+    pub fn kept(&self) -> u16 {
         self.kept
     }
 
@@ -142,7 +133,7 @@ impl Contributions {
 
     /// Whether what was sent has as many codes and levels as these models' tensors, and a clip for each.
     pub fn fits(&self, share: &Share) -> bool {
-        let fits = |(part, sent): (&Part, &Selected)| {
+        let fits = |(part, sent): (&Part, &&Selected)| {
             (part.codes, part.blocks) == (sent.codes.len(), sent.levels.len())
         };
         let count = self.parts.len();
@@ -198,31 +189,62 @@ impl Contributions {
     }
 }
 
-/// The blocks of a tensor: strip by strip, each from the left. Of a block of `len` elements,
-/// max(1, round(len · kept / 4096)) are sent.
-fn blocks_of(tensor: &Tensor, start: u64, kept: usize) -> Vec<Block> {
-    let size = |i: usize| tensor.shape.get(i).map_or(1, |n| *n as usize);
-    // A vector is one row.
-    let (rows, columns, high, wide) = if tensor.shape.len() == 2 {
-        (size(0), size(1), SIDE, SIDE)
-    } else {
-        (1, size(0), 1, BLOCK)
-    };
-    let mut blocks = Vec::new();
-    for row in (0..rows).step_by(high) {
-        for column in (0..columns).step_by(wide) {
-            let width = wide.min(columns - column);
-            let length = high.min(rows - row) * width;
-            blocks.push(Block {
-                start: start + (row * columns + column) as u64,
-                out: 0,
-                columns: columns as u32,
-                width: width as u32,
-                length: length as u32,
-                keep: ((length * kept + BLOCK / 2) / BLOCK).clamp(1, length) as u32,
-                tensor: 0,
-            });
+/// The blocks of a tensor that begins at `start`, in the order in which they are sent.
+fn blocks_of(grid: Grid, start: u64, kept: usize) -> impl Iterator<Item = Block> {
+    (0..grid.strip_count()).flat_map(move |number| {
+        let strip = grid.strip(number);
+        strip.blocks(kept).map(move |block| Block {
+            start: start + (strip.start + block.col) as u64,
+            out: 0,
+            columns: strip.cols as u32,
+            width: block.width as u32,
+            length: block.len as u32,
+            keep: block.keep as u32,
+            tensor: 0,
+        })
+    })
+}
+
+fn impossible(_: LayoutError) -> CudaError {
+    CudaError::Shape {
+        reason: "its tensors cannot be contributed to, or not with so many values per block",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cairn_primitives::blocks;
+
+    /// The value of a constant of the kernels, as their source writes it.
+    fn constant(name: &str) -> u64 {
+        let source = include_str!("kernels/contribution.cu");
+        let of_line = |line: &str| -> Option<u64> {
+            let stated = line.trim().strip_prefix("static const ")?;
+            let (_, listed) = stated.split_once(' ')?;
+            listed.split([',', ';']).find_map(|one| {
+                let (found, value) = one.split_once(" = ")?;
+                (found.trim() == name).then(|| number(value.trim()))
+            })
+        };
+        source.lines().find_map(of_line).expect(name)
+    }
+
+    fn number(text: &str) -> u64 {
+        if let Some((one, places)) = text.split_once(" << ") {
+            return number(one) << number(places);
+        }
+        match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).unwrap(),
+            None => text.parse().unwrap(),
         }
     }
-    blocks
+
+    #[test]
+    fn the_kernels_have_the_constants_of_the_format() {
+        assert_eq!(constant("BLOCK"), blocks::BLOCK as u64);
+        assert_eq!(constant("PLACE"), u64::from(blocks::PLACE));
+        assert_eq!(constant("HIGH"), u64::from(blocks::HIGH));
+        assert_eq!(constant("NEGATIVE"), u64::from(blocks::NEGATIVE));
+        assert_eq!(constant("LEVEL_LIMIT"), u64::from(blocks::LEVEL_LIMIT));
+    }
 }

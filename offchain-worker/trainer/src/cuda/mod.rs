@@ -12,8 +12,7 @@
 //!
 //! A round ends on the card, too: [`Steps::select`] chooses and rounds what is sent of a round's steps, in the bits of
 //! the crate `cairn-gradient`, which then only has to encode it; and a [`Trial`] measures what contributions make of
-//! weights that stay where they are. The two crates do not know each other; the worker carries codes and levels between
-//! them.
+//! weights that stay where they are. The two crates do not know each other; both know `cairn_primitives::blocks`.
 //!
 //! # What can be relied on
 //!

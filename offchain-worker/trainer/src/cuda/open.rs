@@ -1,9 +1,9 @@
 //! What a trainer has on the card, and what is done with it.
 
-use cairn_primitives::{Compression, Layout};
+use cairn_primitives::{Compression, Layout, Selected};
 
 use super::{
-    contribution::{Contributions, Selected},
+    contribution::Contributions,
     device::{Buffer, Device},
     error::CudaError,
     graph::Captured,
@@ -123,7 +123,7 @@ impl Open {
     pub fn contributions(
         &mut self,
         layout: &Layout,
-        kept: usize,
+        kept: u16,
     ) -> Result<(&Contributions, &Resident, &Device), CudaError> {
         let Open {
             contributions,
@@ -151,7 +151,7 @@ impl Open {
         let Resident { weights, m, .. } = &mut self.resident;
         self.device.upload(before, &mut weights.gradient)?;
         self.device.upload(error, m)?;
-        let kept = compression.kept_per_block.into();
+        let kept = compression.kept_per_block;
         let (contributions, Resident { weights, m, .. }, device) =
             self.contributions(layout, kept)?;
         let (before, after) = (&weights.gradient, &weights.values);

@@ -240,7 +240,7 @@ impl Device {
     }
 
     /// Adds the gradient of the norm's input to `dstream`, `rounded` becomes its copy, and `dweight` is added
-    /// to by way of `partial`, a row of the width for each [`ROWS_PER_PARTIAL`] rows.
+    /// to by way of `partial`, a row of the width for each `ROWS_PER_PARTIAL` rows.
     #[allow(clippy::too_many_arguments)] // Two kernels'.
     pub fn norm_backward(
         &self,
@@ -461,7 +461,7 @@ impl Device {
         )
     }
 
-    /// The Euclidean norm of `length` numbers; `partial` has one for each [`SQUARES_PER_BLOCK`] of them.
+    /// The Euclidean norm of `length` numbers; `partial` has one for each `SQUARES_PER_BLOCK` of them.
     pub fn norm(
         &self,
         norm: Ptr<f64>,

@@ -1,10 +1,8 @@
 //! The trainer on a card: the same losses, gradients and steps as the CPU's.
 
-use cairn_primitives::{Compression, InnerOptimizer, Layout, ModelShape};
+use cairn_primitives::{Compression, InnerOptimizer, Layout, ModelShape, Selected};
 
-use super::{
-    contribution::Selected, error::CudaError, open::Open, ops::Update, peak::peak_flops, plan,
-};
+use super::{error::CudaError, open::Open, ops::Update, peak::peak_flops, plan};
 use crate::{
     model::Model,
     optimizer::learning_rate,
@@ -36,7 +34,20 @@ pub struct CudaTrainer {
     options: CudaOptions,
     /// Nothing after the card was lost, until the next call opens it again.
     open: Option<Open>,
+    /// What has been put on the card and goes on there.
+    under_way: UnderWay,
     gradient: Vec<f32>,
+}
+
+/// Work that goes on with what is on the card. One at a time: each uses the memory of the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum UnderWay {
+    /// Nothing, or it was lost.
+    Nothing,
+    /// Steps, of which the optimizer has done so many in all.
+    Steps { done: u64 },
+    /// A trial.
+    Trial,
 }
 
 impl CudaTrainer {
@@ -55,6 +66,7 @@ impl CudaTrainer {
             model,
             options,
             open: Some(open),
+            under_way: UnderWay::Nothing,
             gradient: Vec::new(),
         })
     }
@@ -99,6 +111,7 @@ impl CudaTrainer {
     /// [`TrainerError`] if something does not fit the model, or the card fails.
     pub fn losses(&mut self, params: &[f32], windows: &[&[u32]]) -> Result<Vec<f32>, TrainerError> {
         let length = self.check(params, windows)?;
+        self.under_way = UnderWay::Nothing;
         self.with_card(|open, model, options| {
             open.put_weights(model, params)?;
             open.losses(model, options, windows, length)
@@ -117,6 +130,7 @@ impl CudaTrainer {
         windows: &[&[u32]],
     ) -> Result<(f32, &[f32]), TrainerError> {
         self.check(params, windows)?;
+        self.under_way = UnderWay::Nothing;
         let mut gradient = std::mem::take(&mut self.gradient);
         gradient.resize(params.len(), 0.0);
         let loss = self.with_card(|open, model, options| {
@@ -162,6 +176,7 @@ impl CudaTrainer {
         self.check_length("the vector of weights", params.len())?;
         self.check_length("the optimizer's first moment", adam.m.len())?;
         self.check_length("the optimizer's second moment", adam.v.len())?;
+        self.under_way = UnderWay::Nothing;
         self.with_card(|open, model, _| {
             open.put_weights(model, params)?;
             let Open {
@@ -170,10 +185,16 @@ impl CudaTrainer {
             device.upload(&adam.m, &mut resident.m)?;
             device.upload(&adam.v, &mut resident.v)
         })?;
-        Ok(Steps {
-            done: adam.step,
-            trainer: self,
-        })
+        self.under_way = UnderWay::Steps { done: adam.step };
+        Ok(Steps { trainer: self })
+    }
+
+    /// The steps that [`CudaTrainer::begin`] began, unless something else was computed since or the card was lost.
+    pub fn steps(&mut self) -> Option<Steps<'_>> {
+        match self.under_way {
+            UnderWay::Steps { .. } => Some(Steps { trainer: self }),
+            UnderWay::Nothing | UnderWay::Trial => None,
+        }
     }
 
     /// Does something with the card, which is opened if it was lost; forgets it if it is lost now.
@@ -188,18 +209,16 @@ impl CudaTrainer {
         let result = work(open, &self.model, self.options);
         if matches!(&result, Err(error) if error.is_lost()) {
             self.open = None;
+            self.under_way = UnderWay::Nothing;
         }
         result.map_err(TrainerError::from)
     }
 
-    /// Whether the card still has what was put on it: one that was opened anew has not.
-    pub(super) fn check_not_lost(&self) -> Result<(), TrainerError> {
-        match self.open {
-            Some(_) => Ok(()),
-            None => Err(TrainerError::Cuda(CudaError::Lost {
-                doing: "an earlier step",
-                error: "see the error before".into(),
-            })),
+    /// Steps that the optimizer has done, if they are still on the card.
+    fn done(&self) -> Result<u64, TrainerError> {
+        match self.under_way {
+            UnderWay::Steps { done } => Ok(done),
+            UnderWay::Nothing | UnderWay::Trial => Err(TrainerError::Cuda(lost())),
         }
     }
 
@@ -211,6 +230,14 @@ impl CudaTrainer {
 
     pub(super) fn check_windows(&self, windows: &[&[u32]]) -> Result<usize, TrainerError> {
         check_windows(&self.shape, windows)
+    }
+
+    pub(super) fn set_under_way(&mut self, work: UnderWay) {
+        self.under_way = work;
+    }
+
+    pub(super) fn is_on_trial(&self) -> bool {
+        self.under_way == UnderWay::Trial
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -234,12 +261,18 @@ impl CudaTrainer {
     }
 }
 
+/// What was put on the card is not there any more.
+pub(super) fn lost() -> CudaError {
+    CudaError::Lost {
+        doing: "an earlier step",
+        error: "see the error before".into(),
+    }
+}
+
 /// Steps on weights that are on the card. What the caller gave stays as it is; [`Steps::finish`] brings back what
 /// became of it.
 pub struct Steps<'a> {
     trainer: &'a mut CudaTrainer,
-    /// Steps that the optimizer has done.
-    done: u64,
 }
 
 impl Steps<'_> {
@@ -258,8 +291,8 @@ impl Steps<'_> {
         let expected = (optimizer.sequence_length as usize).saturating_add(1);
         check_length(windows, expected)?;
         check_windows(&self.trainer.shape, windows)?;
-        self.trainer.check_not_lost()?;
-        let update = update(optimizer, self.done);
+        let done = self.trainer.done()?;
+        let update = update(optimizer, done);
         let [loss, norm] = self.trainer.with_card(|open, model, options| {
             open.accumulate(model, options, windows)?;
             open.update(model, update)?;
@@ -269,7 +302,8 @@ impl Steps<'_> {
         if !(loss.is_finite() && norm.is_finite()) {
             return Err(TrainerError::NotFinite { loss, norm });
         }
-        self.done = self.done.saturating_add(1);
+        let done = done.saturating_add(1);
+        self.trainer.under_way = UnderWay::Steps { done };
         Ok(loss)
     }
 
@@ -279,8 +313,7 @@ impl Steps<'_> {
     ///
     /// [`TrainerError::Cuda`] if the card is lost.
     pub fn finish(self) -> Result<(Vec<f32>, AdamState), TrainerError> {
-        self.trainer.check_not_lost()?;
-        let step = self.done;
+        let step = self.trainer.done()?;
         self.trainer.with_card(|open, _, _| {
             let params = open.device.downloaded(&open.resident.weights.values)?;
             Ok((params, open.adam(step)?))
@@ -300,11 +333,13 @@ impl Steps<'_> {
         error: &[f32],
         compression: &Compression,
     ) -> Result<Sending, TrainerError> {
-        let Steps { trainer, done } = self;
-        trainer.check_not_lost()?;
+        let Steps { trainer } = self;
+        let done = trainer.done()?;
         trainer.check_length("the vector of weights", before.len())?;
         trainer.check_length("the error feedback", error.len())?;
         let layout = trainer.layout.clone();
+        // The memory of the moments is used for the selection.
+        trainer.under_way = UnderWay::Nothing;
         let mut error = error.to_vec();
         let (selected, adam) = trainer.with_card(|open, _, _| {
             let adam = open.adam(done)?;

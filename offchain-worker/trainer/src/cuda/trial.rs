@@ -2,7 +2,7 @@
 
 use super::{
     contribution::{OuterRule, Share},
-    trainer::CudaTrainer,
+    trainer::{lost, CudaTrainer, UnderWay},
 };
 use crate::TrainerError;
 
@@ -19,11 +19,18 @@ impl CudaTrainer {
     /// [`TrainerError`] if they do not fit the model, or the card fails.
     pub fn trial(&mut self, params: &[f32]) -> Result<Trial<'_>, TrainerError> {
         self.check_length("the vector of weights", params.len())?;
+        self.set_under_way(UnderWay::Nothing);
         self.with_card(|open, model, _| {
             open.put_weights(model, params)?;
             open.keep_weights()
         })?;
+        self.set_under_way(UnderWay::Trial);
         Ok(Trial { trainer: self })
+    }
+
+    /// The trial that [`CudaTrainer::trial`] began, unless something else was computed since or the card was lost.
+    pub fn trial_under_way(&mut self) -> Option<Trial<'_>> {
+        self.is_on_trial().then_some(Trial { trainer: self })
     }
 }
 
@@ -35,7 +42,7 @@ impl Trial<'_> {
     ///
     /// [`TrainerError`] if windows do not fit the model, or the card fails: the trial is then over.
     pub fn losses(&mut self, windows: &[&[u32]]) -> Result<Vec<f32>, TrainerError> {
-        self.trainer.check_not_lost()?;
+        self.check_not_lost()?;
         let length = self.trainer.check_windows(windows)?;
         self.trainer
             .with_card(|open, model, options| open.losses(model, options, windows, length))
@@ -54,13 +61,21 @@ impl Trial<'_> {
         shares: &[Share],
         rule: OuterRule,
     ) -> Result<(), TrainerError> {
-        self.trainer.check_not_lost()?;
+        self.check_not_lost()?;
         let layout = self.trainer.layout().clone();
         self.trainer.with_card(|open, model, _| {
             open.return_weights()?;
-            let (contributions, resident, device) = open.contributions(&layout, kept.into())?;
+            let (contributions, resident, device) = open.contributions(&layout, kept)?;
             contributions.step(device, &resident.weights.values, shares, rule)?;
             open.round_weights(model)
         })
+    }
+
+    /// Whether the card still has what was put on it: one that was opened anew has not.
+    fn check_not_lost(&self) -> Result<(), TrainerError> {
+        match self.trainer.is_on_trial() {
+            true => Ok(()),
+            false => Err(TrainerError::Cuda(lost())),
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Contributions made and applied by the card's kernels have the bits of the CPU's.
 
 use cairn_gradient::{compress, encode, outer_step, Contribution, Header, SparseTensor};
-use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid};
+use cairn_primitives::{Compression, Layout, Nano, OuterStep, Selected, Tensor, Uid};
 use cairn_trainer::{
     cuda::{
-        contribution::{Contributions, OuterRule, Selected, Share},
+        contribution::{Contributions, OuterRule, Share},
         CudaOptions, CudaTrainer, Device,
     },
     initial_weights, AdamState, TrainerError,
@@ -77,21 +77,14 @@ fn sparse(layout: &Layout, kept: u16, selected: &[Selected]) -> Vec<SparseTensor
     assert_eq!(selected.len(), layout.0.len());
     let tensors = layout.0.iter().zip(selected);
     tensors
-        .map(|(tensor, sent)| {
-            SparseTensor::from_codes(tensor, kept, sent.codes.clone(), &sent.levels).unwrap()
-        })
+        .map(|(tensor, sent)| SparseTensor::from_selected(tensor, kept, sent.clone()).unwrap())
         .collect()
 }
 
 /// What the codec has, as the card takes it.
-fn selected(contribution: &Contribution) -> Vec<Selected> {
+fn selected(contribution: &Contribution) -> Vec<&Selected> {
     let tensors = contribution.tensors.iter();
-    tensors
-        .map(|tensor| Selected {
-            codes: tensor.codes().to_vec(),
-            levels: tensor.levels().collect(),
-        })
-        .collect()
+    tensors.map(SparseTensor::selected).collect()
 }
 
 fn difference(before: &[f32], after: &[f32]) -> Vec<f32> {
@@ -114,7 +107,7 @@ fn a_contribution_has_the_cpus_bits() {
         let on_card = |numbers: &[f32]| device.uploaded(numbers, "a test").unwrap();
         let error = on_card(&want_error);
         let want = on_the_cpu(&layout, kept, &difference(&before, &after), &mut want_error);
-        let contributions = Contributions::new(&device, &layout, kept.into()).unwrap();
+        let contributions = Contributions::new(&device, &layout, kept).unwrap();
         let beta = compression(kept).error_decay.to_f32();
         let (before, after) = (on_card(&before), on_card(&after));
         let sent = contributions.select(&device, &before, &after, &error, beta);
@@ -150,7 +143,7 @@ fn the_outer_step_has_the_cpus_bits() {
         let mut want = numbers(n, 60);
         let theta = device.uploaded(&want, "a test").unwrap();
         outer_step(&mut want, &layout, &theirs, &outer).unwrap();
-        let ours: Vec<Vec<Selected>> = theirs.iter().map(|(_, one)| selected(one)).collect();
+        let ours: Vec<Vec<&Selected>> = theirs.iter().map(|(_, one)| selected(one)).collect();
         let clips = vec![1.0; layout.0.len()];
         let share = |tensors| Share {
             tensors,
@@ -260,7 +253,8 @@ fn a_trial_measures_the_weights_that_the_outer_step_makes() {
         rho: Nano::ONE,
     };
     let mut moved = start.clone();
-    let (sent, alone) = (selected(&contribution), [(0, contribution)]);
+    let alone = [(0, contribution)];
+    let sent = selected(&alone[0].1);
     outer_step(&mut moved, &layout, &alone, &outer).unwrap();
     let batch = windows(0);
     let mut card = CudaTrainer::new(&shape(), CudaOptions::default()).unwrap();

@@ -1,5 +1,7 @@
 //! The kernels that make and apply contributions, to the bit.
 
+use cairn_primitives::blocks::{BLOCK, HIGH, PLACE};
+
 use super::{
     lab::{Lab, Work},
     reference,
@@ -13,7 +15,7 @@ use crate::cuda::{
 type Done = Result<(), CudaError>;
 
 /// Elements of a block.
-const LENGTH: usize = 4096;
+const LENGTH: usize = BLOCK;
 /// How many of them are sent.
 const KEEP: usize = 64;
 /// What the contributions of an outer step are clipped by: they send the same otherwise.
@@ -48,9 +50,9 @@ impl Sent {
         );
         let of_block = |(codes, levels): (&[u16], &[u16; 2])| -> Vec<(u16, f32)> {
             let value = |code: &u16| {
-                let level = u32::from(levels[usize::from(code >> 14 & 1)]);
+                let level = u32::from(levels[usize::from(code & HIGH != 0)]);
                 let sign = u32::from(code >> 15);
-                (code & 0x0fff, f32::from_bits(level << 16 | sign << 31))
+                (code & PLACE, f32::from_bits(level << 16 | sign << 31))
             };
             codes.iter().map(value).collect()
         };

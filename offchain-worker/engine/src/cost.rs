@@ -1,0 +1,282 @@
+//! An engine that follows a cost model and trains nothing: for tests, and for simulations of many members.
+//!
+//! It keeps the protocol's truths to the bit: files, outer steps and roots are real, of a model as small as the run's
+//! configuration makes it. In place of a network there is a bowl: a hidden point t, drawn from a seed, and for each
+//! sequence a point a little beside it. The loss of a sequence grows with the distance from its point, and a step goes
+//! part of the way to the mean point of its sequences. So honest work lowers the loss, most on what it was done on, and
+//! invented work does not.
+//!
+//! What work would take is added up in a [`Meter`], which a simulator reads instead of a clock.
+
+use std::{
+    io,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Arc,
+    },
+};
+
+use cairn_gradient::{compress, Checked, Header};
+use cairn_primitives::{RunConfig, H256};
+use cairn_trainer::AdamState;
+
+use crate::{
+    host::{pieces, steps, Host},
+    Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
+};
+
+/// The loss at a sequence's point, in nats.
+const LEAST_LOSS: f64 = 2.0;
+/// How much higher it is far away, in nats.
+const HEIGHT: f64 = 8.0;
+/// The mean square of the distance at which half of the height is reached.
+const HALF_WAY: f64 = 0.05;
+/// The largest coordinate of t.
+const FAR: f32 = 0.05;
+/// The largest distance of a sequence's point from t, per coordinate.
+const BESIDE: f32 = 0.02;
+/// Which part of the way a step goes.
+const PACE: f32 = 0.05;
+
+/// What work takes, and what comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Costs {
+    /// An inner step, in microseconds.
+    pub step: u64,
+    /// Measuring one sequence, in microseconds.
+    pub sequence: u64,
+    /// Applying one contribution, in microseconds.
+    pub contribution: u64,
+    /// A contribution's file, in bytes, for a simulator's network; the files that are made are as long as the
+    /// configured model makes them.
+    pub file: u64,
+}
+
+/// Microseconds of work that an engine would have taken so far.
+#[derive(Clone, Debug, Default)]
+pub struct Meter(Arc<AtomicU64>);
+
+impl Meter {
+    /// The sum so far.
+    pub fn microseconds(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, each: u64, count: usize) {
+        let more = each.saturating_mul(count as u64);
+        let sum = self.microseconds().saturating_add(more);
+        self.0.store(sum, Ordering::Relaxed);
+    }
+}
+
+/// Follows a cost model.
+pub struct Cost {
+    host: Host<Steps>,
+    costs: Costs,
+    meter: Meter,
+    /// t.
+    point: Vec<f32>,
+}
+
+/// Where inner steps led.
+struct Steps {
+    parameters: Vec<f32>,
+    optimizer: AdamState,
+}
+
+impl Cost {
+    /// For a run. Members whose engines have the same seed work towards the same point.
+    pub fn new(config: &RunConfig, costs: Costs, seed: u64) -> Cost {
+        let host = Host::new(config);
+        let mut source = blake3::Hasher::new();
+        source.update(b"point").update(&seed.to_le_bytes());
+        let point = numbers(source, FAR, host.layout.parameters());
+        Cost {
+            host,
+            costs,
+            meter: Meter::default(),
+            point,
+        }
+    }
+
+    /// What its work takes.
+    pub fn costs(&self) -> Costs {
+        self.costs
+    }
+
+    /// Adds up what its work would have taken.
+    pub fn meter(&self) -> Meter {
+        self.meter.clone()
+    }
+}
+
+impl Engine for Cost {
+    fn name(&self) -> String {
+        "a cost model".into()
+    }
+
+    fn load(&mut self, state: State) -> Result<H256, EngineError> {
+        self.host.load(state)
+    }
+
+    fn root(&self, version: Version) -> Result<H256, EngineError> {
+        self.host.root(version)
+    }
+
+    fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
+        self.host.optimizer_steps(version)
+    }
+
+    fn snapshot(
+        &self,
+        version: Version,
+        part: Part,
+        sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
+    ) -> Result<bool, EngineError> {
+        self.host.snapshot(version, part, sink)
+    }
+
+    fn train(
+        &mut self,
+        order: &Order,
+        sequences: &mut Sequences<'_, '_>,
+        go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+    ) -> Result<Option<Trained>, EngineError> {
+        let Cost {
+            host,
+            costs,
+            meter,
+            point,
+        } = self;
+        let held = host.free("train")?;
+        let mut parameters = held.model.parameters.as_ref().clone();
+        let done = held
+            .optimizer
+            .as_ref()
+            .map_or(0, |optimizer| optimizer.step);
+        let trained = steps(order, sequences, go_on, |batch| {
+            meter.add(costs.step, 1);
+            step(&mut parameters, point, batch)
+        })?;
+        if let Some(trained) = &trained {
+            let mut optimizer = AdamState::new(parameters.len());
+            optimizer.step = done.saturating_add(u64::from(trained.steps()));
+            let made = Steps {
+                parameters,
+                optimizer,
+            };
+            host.trained(order, trained, made);
+        }
+        Ok(trained)
+    }
+
+    fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
+        let (steps, held) = self.host.take_steps(&header)?;
+        let before = held.model.parameters.iter();
+        let difference = before.zip(&steps.parameters).map(|(a, b)| a - b);
+        let pseudo_gradient: Vec<f32> = difference.collect();
+        let feedback = held.feedback.clone();
+        let mut feedback = feedback.unwrap_or_else(|| vec![0.0; pseudo_gradient.len()]);
+        let Host { config, layout, .. } = &self.host;
+        let compression = config.compression_in(header.round);
+        let (_, plain) = compress(
+            layout,
+            &compression,
+            &pseudo_gradient,
+            &mut feedback,
+            header,
+        )?;
+        self.host.sent(steps.optimizer, feedback);
+        Ok(plain)
+    }
+
+    fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
+        self.meter
+            .add(self.costs.contribution, settlement.included.len());
+        self.host.settle(settlement)
+    }
+
+    fn keep(&mut self) -> Result<(), EngineError> {
+        self.host.keep()
+    }
+
+    fn discard(&mut self) {
+        self.host.discard();
+    }
+
+    fn forget_base(&mut self) {
+        self.host.forget_base();
+    }
+
+    fn measure(
+        &mut self,
+        contribution: Option<&Checked>,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
+        let base = self.host.base()?;
+        let moved = match contribution {
+            Some(contribution) => Some(self.host.moved(&base, contribution)?),
+            None => None,
+        };
+        let parameters = moved.as_deref().unwrap_or(&base.parameters);
+        pieces(sequences, go_on, |piece| {
+            self.meter.add(self.costs.sequence, piece.len());
+            let loss = |sequence: &&[u32]| loss(parameters, &self.point, sequence);
+            Ok(piece.iter().map(loss).collect())
+        })
+    }
+}
+
+/// Goes part of the way to the mean point of a batch; gives the mean loss before.
+fn step(parameters: &mut [f32], point: &[f32], batch: &[&[u32]]) -> Result<f32, EngineError> {
+    if batch.is_empty() {
+        return Err(EngineError::foreign("an inner step without sequences"));
+    }
+    let (share, mut total) = (1.0 / batch.len() as f32, 0f64);
+    let mut mean = vec![0f32; parameters.len()];
+    for sequence in batch {
+        total += f64::from(loss(parameters, point, sequence));
+        for (mean, beside) in mean.iter_mut().zip(beside(sequence, parameters.len())) {
+            *mean += share * beside;
+        }
+    }
+    for ((at, point), beside) in parameters.iter_mut().zip(point).zip(mean) {
+        *at += PACE * (point + beside - *at);
+    }
+    Ok((total / batch.len() as f64) as f32)
+}
+
+/// The loss of a sequence, in nats.
+fn loss(parameters: &[f32], point: &[f32], sequence: &[u32]) -> f32 {
+    let beside = beside(sequence, parameters.len());
+    let apart = parameters.iter().zip(point).zip(beside);
+    let square = |((at, point), beside): ((&f32, &f32), f32)| {
+        let apart = f64::from(at - (point + beside));
+        apart * apart
+    };
+    let distance = apart.map(square).sum::<f64>() / parameters.len() as f64;
+    (LEAST_LOSS + HEIGHT * distance / (distance + HALF_WAY)) as f32
+}
+
+/// Where a sequence's point lies, from t.
+fn beside(sequence: &[u32], count: usize) -> Vec<f32> {
+    let mut source = blake3::Hasher::new();
+    source.update(b"beside");
+    for token in sequence {
+        source.update(&token.to_le_bytes());
+    }
+    numbers(source, BESIDE, count)
+}
+
+/// Numbers between −`most` and `most`.
+fn numbers(source: blake3::Hasher, most: f32, count: usize) -> Vec<f32> {
+    let mut bytes = vec![0u8; count.saturating_mul(2)];
+    source.finalize_xof().fill(&mut bytes);
+    let (pairs, _) = bytes.as_chunks::<2>();
+    let number = |pair: &[u8; 2]| f32::from(u16::from_le_bytes(*pair)) / f32::from(u16::MAX);
+    pairs
+        .iter()
+        .map(|pair| (number(pair) * 2.0 - 1.0) * most)
+        .collect()
+}

@@ -1,0 +1,209 @@
+//! An engine on an NVIDIA card.
+//!
+//! Steps are made, and what is sent of them is selected, on the card; the outer step and the root are the CPU's. The
+//! held state is in the host's memory, too, so that a lost card costs a round's steps and nothing else. Between steps and
+//! contribution parameters stay on the card, and so does the base for as long as only measuring goes on.
+
+use std::io;
+
+use cairn_gradient::{encode, Checked, Contribution, Header, SparseTensor};
+use cairn_primitives::{Compression, Layout, RunConfig, Selected, H256};
+use cairn_trainer::{
+    cuda::{
+        contribution::{OuterRule, Share},
+        CudaOptions, CudaTrainer, Sending,
+    },
+    AdamState,
+};
+
+use crate::{
+    host::{pieces, steps, Host, Model},
+    Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
+};
+
+/// Trains on a card.
+pub struct Cuda {
+    card: CudaTrainer,
+    host: Host<OnCard>,
+    /// The root of the parameters that the card was given to measure.
+    measured: Option<H256>,
+}
+
+/// The parameters after the steps are on the card.
+struct OnCard;
+
+impl Cuda {
+    /// Opens a card for a run.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`], which says what is missing.
+    pub fn new(config: &RunConfig, options: CudaOptions) -> Result<Cuda, EngineError> {
+        Ok(Cuda {
+            card: CudaTrainer::new(&config.model, options)?,
+            host: Host::new(config),
+            measured: None,
+        })
+    }
+}
+
+impl Engine for Cuda {
+    fn name(&self) -> String {
+        self.card.card().unwrap_or("a GPU that was lost").into()
+    }
+
+    fn load(&mut self, state: State) -> Result<H256, EngineError> {
+        self.host.load(state)
+    }
+
+    fn root(&self, version: Version) -> Result<H256, EngineError> {
+        self.host.root(version)
+    }
+
+    fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
+        self.host.optimizer_steps(version)
+    }
+
+    fn snapshot(
+        &self,
+        version: Version,
+        part: Part,
+        sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
+    ) -> Result<bool, EngineError> {
+        self.host.snapshot(version, part, sink)
+    }
+
+    fn train(
+        &mut self,
+        order: &Order,
+        sequences: &mut Sequences<'_, '_>,
+        go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+    ) -> Result<Option<Trained>, EngineError> {
+        let Cuda { card, host, .. } = self;
+        let held = host.free("train")?;
+        let parameters = held.model.parameters.as_slice();
+        let mut on_card = match &held.optimizer {
+            Some(optimizer) => card.begin(parameters, optimizer)?,
+            None => card.begin(parameters, &AdamState::new(parameters.len()))?,
+        };
+        let inner = &host.config.inner;
+        let trained = steps(order, sequences, go_on, |batch| {
+            Ok(on_card.step(inner, batch)?)
+        })?;
+        if let Some(trained) = &trained {
+            host.trained(order, trained, OnCard);
+        }
+        Ok(trained)
+    }
+
+    fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
+        let Cuda { card, host, .. } = self;
+        let compression = host.config.compression_in(header.round);
+        let (OnCard, held) = host.take_steps(&header)?;
+        let gone = || EngineError::DeviceLost("the GPU lost the steps of this round".into());
+        let steps = card.steps().ok_or_else(gone)?;
+        let parameters = held.model.parameters.as_slice();
+        let sending = match &held.feedback {
+            Some(feedback) => steps.select(parameters, feedback, &compression)?,
+            None => steps.select(parameters, &vec![0.0; parameters.len()], &compression)?,
+        };
+        let Sending {
+            selected,
+            error,
+            adam,
+        } = sending;
+        let plain = encode_selected(&host.layout, &compression, selected, header)?;
+        host.sent(adam, error);
+        Ok(plain)
+    }
+
+    fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
+        self.host.settle(settlement)
+    }
+
+    fn keep(&mut self) -> Result<(), EngineError> {
+        self.host.keep()
+    }
+
+    fn discard(&mut self) {
+        self.host.discard();
+    }
+
+    fn forget_base(&mut self) {
+        self.host.forget_base();
+    }
+
+    fn measure(
+        &mut self,
+        contribution: Option<&Checked>,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
+        let base = self.host.base()?;
+        if let Some(contribution) = contribution {
+            self.host.check_base(&base, contribution)?;
+        }
+        self.put_base(&base)?;
+        let Cuda { card, host, .. } = self;
+        let gone = || EngineError::DeviceLost("the GPU lost what was to be measured".into());
+        let mut trial = card.trial_under_way().ok_or_else(gone)?;
+        let contribution = match contribution {
+            Some(checked) => Some(checked.decode(&host.layout, &host.config)?),
+            None => None,
+        };
+        let tensors = contribution.iter().flat_map(|one| &one.tensors);
+        let tensors: Vec<&Selected> = tensors.map(SparseTensor::selected).collect();
+        // Alone, a contribution's norm is the median, and ⌈ρR⌉ is 1 whatever ρ.
+        let clips = vec![1.0; tensors.len()];
+        let share = Share {
+            tensors: &tensors,
+            clips: &clips,
+        };
+        let rule = OuterRule {
+            rate: host.config.outer.learning_rate.to_f32(),
+            least: 1,
+        };
+        let shares = if tensors.is_empty() {
+            &[][..]
+        } else {
+            &[share]
+        };
+        trial.step(host.config.compression.kept_per_block, shares, rule)?;
+        pieces(sequences, go_on, |piece| Ok(trial.losses(piece)?))
+    }
+}
+
+impl Cuda {
+    /// Copies the base to the card, unless it is there.
+    fn put_base(&mut self, base: &Model) -> Result<(), EngineError> {
+        let is_there = self.measured == Some(base.root) && self.card.trial_under_way().is_some();
+        if !is_there {
+            self.measured = None;
+            self.card.trial(&base.parameters)?;
+            self.measured = Some(base.root);
+        }
+        Ok(())
+    }
+}
+
+/// The file of what a card selected, which is checked: a card can break without saying so.
+fn encode_selected(
+    layout: &Layout,
+    compression: &Compression,
+    selected: Vec<Selected>,
+    header: Header,
+) -> Result<Vec<u8>, EngineError> {
+    let broken = |error: &dyn std::fmt::Display| {
+        EngineError::Device(format!(
+            "the GPU selected values that cannot be sent ({error}); look at `nvidia-smi` and the kernel log"
+        ))
+    };
+    let kept = compression.kept_per_block;
+    let tensors = layout.0.iter().zip(selected);
+    let tensors = tensors
+        .map(|(tensor, selected)| SparseTensor::from_selected(tensor, kept, selected))
+        .collect::<Result<_, _>>()
+        .map_err(|error| broken(&error))?;
+    let contribution = Contribution { header, tensors };
+    encode(&contribution, layout, compression).map_err(|error| broken(&error))
+}

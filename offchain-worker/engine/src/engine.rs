@@ -1,0 +1,186 @@
+//! The trait: a round's verbs.
+
+use std::{io, sync::Arc};
+
+use cairn_gradient::{Checked, Header};
+use cairn_primitives::{Round, Uid, H256};
+
+use crate::{AdamState, EngineError, Part, State, Version};
+
+/// Which steps to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// The round that they are for; it decides how what they bring is made small.
+    pub round: Round,
+    /// The most inner steps.
+    pub steps: u32,
+}
+
+/// Gives the sequences of an inner step, by the step's number from 0. Each has `sequence_length` + 1 tokens.
+pub type Sequences<'f, 't> = dyn FnMut(u32) -> Vec<&'t [u32]> + 'f;
+
+/// An inner step that was made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepDone {
+    /// Its number within the round, from 0.
+    pub step: u32,
+    /// The mean loss before it, in nats per token.
+    pub loss: f32,
+}
+
+/// What inner steps were made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// The mean loss before each step, in nats per token; one at least.
+    pub losses: Vec<f32>,
+    /// Tokens that were predicted.
+    pub tokens: u64,
+}
+
+impl Trained {
+    /// Inner steps made.
+    pub fn steps(&self) -> u32 {
+        u32::try_from(self.losses.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The mean of the steps' losses, summed in order; what a contribution's header states.
+    pub fn mean_loss(&self) -> f32 {
+        self.losses.iter().sum::<f32>() / self.losses.len() as f32
+    }
+}
+
+/// A settled round, as it is applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Settlement<'a> {
+    /// The included contributions and who made them, in any order. None: a null round, parameters stay.
+    pub included: &'a [(Uid, Arc<Checked>)],
+    /// The plain file of the member's own contribution, if it was kept and not included: it goes back into the error
+    /// feedback.
+    pub put_back: Option<&'a [u8]>,
+}
+
+/// Computes the rounds of one run, and owns the state that they change.
+pub trait Engine: Send {
+    /// What it computes on, for people.
+    fn name(&self) -> String;
+
+    /// Replaces the state, and gives the model root. Base and what is pending are forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Foreign`] if a vector has another length than the run's model.
+    fn load(&mut self, state: State) -> Result<H256, EngineError>;
+
+    /// The model root: BLAKE3 of a version's parameters, as `cairn_gradient::model_root` has it.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if there is no such version.
+    fn root(&self, version: Version) -> Result<H256, EngineError>;
+
+    /// Inner steps that a version's optimizer has done.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if there is no such version.
+    fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError>;
+
+    /// Hands one part of a version to `sink`, from its beginning, in pieces of any length. `false` if the version has no
+    /// such part.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if there is no such version, [`EngineError::Sink`] if `sink` fails.
+    fn snapshot(
+        &self,
+        version: Version,
+        part: Part,
+        sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
+    ) -> Result<bool, EngineError>;
+
+    /// Makes inner steps from the held parameters. The result is pending until [`Engine::contribution`] asks for it.
+    ///
+    /// `go_on` is called before each step with the step before it, none at first, and says whether there is time; and
+    /// once more after the last step, when its answer changes nothing. `None` if no step was made.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`]; nothing is pending then.
+    fn train(
+        &mut self,
+        order: &Order,
+        sequences: &mut Sequences<'_, '_>,
+        go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+    ) -> Result<Option<Trained>, EngineError>;
+
+    /// The plain file of what is to be sent of the steps just made. The error feedback takes the rest: moments and
+    /// feedback are pending.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if no steps are pending, or `header` states another round, parent root or number of
+    /// steps, which changes nothing; else [`EngineError`], after which nothing is pending.
+    fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError>;
+
+    /// Applies a settled round to the held state, and gives the root of the new parameters; all of it is pending, so
+    /// that roots can be compared first. The bits are those of `cairn_gradient::outer_step`.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`]; nothing is pending then.
+    fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError>;
+
+    /// Makes what is pending the state. After [`Engine::settle`] the parameters before become the base.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if there is nothing to keep.
+    fn keep(&mut self) -> Result<(), EngineError>;
+
+    /// Forgets what is pending, if anything is.
+    fn discard(&mut self);
+
+    /// Forgets the base, which takes as much memory as the parameters. For who measures nothing.
+    fn forget_base(&mut self);
+
+    /// The mean loss of each sequence, in nats per token, at the base; or, with a contribution, at the base after an
+    /// outer step with that contribution alone. All sequences have the same number of tokens. A loss may be infinite or
+    /// no number: others' contributions may be bad.
+    ///
+    /// Before each piece of a few sequences `go_on` says whether there is time; `None` if there was not.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if there is no base, or steps are pending; [`EngineError::Foreign`] if the contribution
+    /// was made from other parameters than the base.
+    fn measure(
+        &mut self,
+        contribution: Option<&Checked>,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError>;
+
+    /// A whole version in memory: for small models and for tests.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::snapshot`].
+    fn state(&self, version: Version) -> Result<State, EngineError> {
+        let read = |part| -> Result<Option<Vec<f32>>, EngineError> {
+            let mut all = Vec::new();
+            let mut sink = |piece: &[f32]| {
+                all.extend_from_slice(piece);
+                Ok(())
+            };
+            let there = self.snapshot(version, part, &mut sink)?;
+            Ok(there.then_some(all))
+        };
+        let step = self.optimizer_steps(version)?;
+        let moments = read(Part::FirstMoment)?.zip(read(Part::SecondMoment)?);
+        Ok(State {
+            parameters: read(Part::Parameters)?.unwrap_or_default(),
+            optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
+            feedback: read(Part::Feedback)?,
+        })
+    }
+}

@@ -1,0 +1,401 @@
+//! The state of an engine whose numbers are in this process's memory, and all verbs that need no training.
+//!
+//! Every engine of this crate has one: the CPU's, which trains on it; the card's, so that a lost card costs a round and
+//! no state. An adapter to an engine elsewhere wants one, too, since whatever others must agree on is computed here.
+
+use std::{io, sync::Arc};
+
+use cairn_gradient::{checked, decode, model_root, outer_step, put_back, Checked, Header};
+use cairn_primitives::{Layout, RunConfig, H256};
+use cairn_trainer::AdamState;
+
+use crate::{EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version};
+
+/// Sequences that are measured between two looks at whether there is time.
+const PIECE: usize = 8;
+
+/// States of one member of a run. `Steps` is what an engine keeps of inner steps until it is asked for what is to be
+/// sent of them.
+pub(crate) struct Host<Steps> {
+    pub config: RunConfig,
+    pub layout: Layout,
+    held: Option<Held>,
+    base: Option<Model>,
+    pending: Pending<Steps>,
+}
+
+/// Parameters and their root.
+#[derive(Clone)]
+pub(crate) struct Model {
+    pub parameters: Arc<Vec<f32>>,
+    pub root: H256,
+}
+
+/// What is held.
+pub(crate) struct Held {
+    pub model: Model,
+    pub optimizer: Option<AdamState>,
+    pub feedback: Option<Vec<f32>>,
+}
+
+/// What waits for [`Host::keep`].
+enum Pending<Steps> {
+    Nothing,
+    Steps {
+        order: Order,
+        done: u32,
+        steps: Steps,
+    },
+    Sent {
+        optimizer: AdamState,
+        feedback: Vec<f32>,
+    },
+    Settled {
+        model: Model,
+        /// If an own contribution was put back into it.
+        feedback: Option<Vec<f32>>,
+    },
+}
+
+impl<Steps> Host<Steps> {
+    /// Of a run; nothing is held yet.
+    pub fn new(config: &RunConfig) -> Host<Steps> {
+        Host {
+            config: config.clone(),
+            layout: Layout::of(&config.model),
+            held: None,
+            base: None,
+            pending: Pending::Nothing,
+        }
+    }
+
+    pub fn load(&mut self, state: State) -> Result<H256, EngineError> {
+        self.check_length(Part::Parameters, &state.parameters)?;
+        if let Some(optimizer) = &state.optimizer {
+            self.check_length(Part::FirstMoment, &optimizer.m)?;
+            self.check_length(Part::SecondMoment, &optimizer.v)?;
+        }
+        if let Some(feedback) = &state.feedback {
+            self.check_length(Part::Feedback, feedback)?;
+        }
+        let root = model_root(&state.parameters);
+        self.held = Some(Held {
+            model: Model {
+                parameters: Arc::new(state.parameters),
+                root,
+            },
+            optimizer: state.optimizer,
+            feedback: state.feedback,
+        });
+        self.base = None;
+        self.pending = Pending::Nothing;
+        Ok(root)
+    }
+
+    fn check_length(&self, part: Part, vector: &[f32]) -> Result<(), EngineError> {
+        let (found, expected) = (vector.len(), self.layout.parameters());
+        if found == expected {
+            return Ok(());
+        }
+        let what = part.name();
+        Err(EngineError::Foreign(format!(
+            "{what} has {found} numbers where the model has {expected} parameters: check which run it is from"
+        )))
+    }
+
+    /// What is held.
+    pub fn held(&self, verb: &'static str) -> Result<&Held, EngineError> {
+        let why = "nothing was loaded";
+        self.held
+            .as_ref()
+            .ok_or(EngineError::OutOfTurn { verb, why })
+    }
+
+    /// What is held, for a verb that leaves something pending: nothing may be pending before it.
+    pub fn free(&self, verb: &'static str) -> Result<&Held, EngineError> {
+        let held = self.held(verb)?;
+        match self.pending {
+            Pending::Nothing => Ok(held),
+            _ => Err(EngineError::OutOfTurn {
+                verb,
+                why: "what it did before is neither kept nor discarded",
+            }),
+        }
+    }
+
+    /// Steps were made.
+    pub fn trained(&mut self, order: &Order, trained: &Trained, steps: Steps) {
+        self.pending = Pending::Steps {
+            order: *order,
+            done: trained.steps(),
+            steps,
+        };
+    }
+
+    /// The steps of which a contribution is to be made. From here on nothing is pending.
+    pub fn take_steps(&mut self, header: &Header) -> Result<(Steps, &Held), EngineError> {
+        let verb = "make a contribution";
+        let refused = |why| EngineError::OutOfTurn { verb, why };
+        let held = match &self.held {
+            Some(held) => held,
+            None => return Err(refused("nothing was loaded")),
+        };
+        match std::mem::replace(&mut self.pending, Pending::Nothing) {
+            Pending::Steps { order, done, steps } => {
+                let said = (header.round, header.inner_steps, header.parent_root);
+                if said == (order.round, done, held.model.root) {
+                    return Ok((steps, held));
+                }
+                self.pending = Pending::Steps { order, done, steps };
+                Err(refused("its header is of another round or other steps"))
+            }
+            other => {
+                self.pending = other;
+                Err(refused("no steps were made"))
+            }
+        }
+    }
+
+    /// A contribution was made.
+    pub fn sent(&mut self, optimizer: AdamState, feedback: Vec<f32>) {
+        self.pending = Pending::Sent {
+            optimizer,
+            feedback,
+        };
+    }
+
+    pub fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
+        let held = self.free("settle a round")?;
+        let model = self.stepped(&held.model, settlement)?;
+        let feedback = match settlement.put_back {
+            Some(plain) => Some(self.returned(held, plain)?),
+            None => None,
+        };
+        let root = model.root;
+        self.pending = Pending::Settled { model, feedback };
+        Ok(root)
+    }
+
+    /// The model after a settled round.
+    fn stepped(&self, before: &Model, settlement: &Settlement) -> Result<Model, EngineError> {
+        if settlement.included.is_empty() {
+            return Ok(before.clone());
+        }
+        let mut parameters = before.parameters.as_ref().clone();
+        let (layout, config) = (&self.layout, &self.config);
+        let root = checked::outer_step(&mut parameters, layout, config, settlement.included)?;
+        let parameters = Arc::new(parameters);
+        Ok(Model { parameters, root })
+    }
+
+    /// The error feedback with a contribution back in it.
+    fn returned(&self, held: &Held, plain: &[u8]) -> Result<Vec<f32>, EngineError> {
+        let parameters = self.layout.parameters();
+        let feedback = held.feedback.clone();
+        let mut feedback = feedback.unwrap_or_else(|| vec![0.0; parameters]);
+        // Reading takes the same in all rounds.
+        let compression = self.config.compression_in(0);
+        let contribution = decode(plain, &self.layout, &compression)?;
+        put_back(&mut feedback, &self.layout, &contribution).map_err(EngineError::foreign)?;
+        Ok(feedback)
+    }
+
+    pub fn keep(&mut self) -> Result<(), EngineError> {
+        let verb = "keep what it did";
+        let refused = |why| EngineError::OutOfTurn { verb, why };
+        let held = match &mut self.held {
+            Some(held) => held,
+            None => return Err(refused("nothing was loaded")),
+        };
+        match std::mem::replace(&mut self.pending, Pending::Nothing) {
+            Pending::Nothing => Err(refused("it did nothing")),
+            steps @ Pending::Steps { .. } => {
+                self.pending = steps;
+                Err(refused("no contribution was made of its steps"))
+            }
+            Pending::Sent {
+                optimizer,
+                feedback,
+            } => {
+                held.optimizer = Some(optimizer);
+                held.feedback = Some(feedback);
+                Ok(())
+            }
+            Pending::Settled { model, feedback } => {
+                self.base = Some(std::mem::replace(&mut held.model, model));
+                if feedback.is_some() {
+                    held.feedback = feedback;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub fn discard(&mut self) {
+        self.pending = Pending::Nothing;
+    }
+
+    pub fn forget_base(&mut self) {
+        self.base = None;
+    }
+
+    /// The parameters on which is measured.
+    pub fn base(&self) -> Result<Model, EngineError> {
+        let refused = |why| EngineError::OutOfTurn {
+            verb: "measure",
+            why,
+        };
+        if matches!(self.pending, Pending::Steps { .. }) {
+            return Err(refused("no contribution was made of its steps"));
+        }
+        let base = self.base.clone();
+        base.ok_or_else(|| refused("no round was settled since a state was loaded"))
+    }
+
+    /// Makes sure that a contribution is measured on the parameters that it was made from.
+    pub fn check_base(&self, base: &Model, contribution: &Checked) -> Result<(), EngineError> {
+        let (made_from, here) = (contribution.header().parent_root, base.root);
+        if made_from == here {
+            return Ok(());
+        }
+        Err(EngineError::Foreign(format!(
+            "the contribution was made from parameters with root {made_from:?}, and the base has {here:?}: measure a round before the next is kept"
+        )))
+    }
+
+    /// Parameters after an outer step with one contribution alone.
+    pub fn moved(&self, base: &Model, contribution: &Checked) -> Result<Vec<f32>, EngineError> {
+        self.check_base(base, contribution)?;
+        let mut parameters = base.parameters.as_ref().clone();
+        let alone = [(0, contribution.decode(&self.layout, &self.config)?)];
+        outer_step(&mut parameters, &self.layout, &alone, &self.config.outer)?;
+        Ok(parameters)
+    }
+
+    pub fn root(&self, version: Version) -> Result<H256, EngineError> {
+        Ok(self.view(version)?.model.root)
+    }
+
+    pub fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
+        let optimizer = self.view(version)?.optimizer;
+        Ok(optimizer.map_or(0, |optimizer| optimizer.step))
+    }
+
+    pub fn snapshot(
+        &self,
+        version: Version,
+        part: Part,
+        sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
+    ) -> Result<bool, EngineError> {
+        let view = self.view(version)?;
+        let vector = match part {
+            Part::Parameters => Some(view.model.parameters.as_slice()),
+            Part::FirstMoment => view.optimizer.map(|optimizer| optimizer.m.as_slice()),
+            Part::SecondMoment => view.optimizer.map(|optimizer| optimizer.v.as_slice()),
+            Part::Feedback => view.feedback,
+        };
+        match vector {
+            Some(vector) => {
+                sink(vector)?;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+
+    fn view(&self, version: Version) -> Result<View<'_>, EngineError> {
+        let refused = |why| EngineError::OutOfTurn {
+            verb: "show a state",
+            why,
+        };
+        let held = self.held("show a state")?;
+        let view = View {
+            model: &held.model,
+            optimizer: held.optimizer.as_ref(),
+            feedback: held.feedback.as_deref(),
+        };
+        match (version, &self.pending) {
+            (Version::Held, _) => Ok(view),
+            (Version::Base, _) => match &self.base {
+                Some(model) => Ok(View {
+                    model,
+                    optimizer: None,
+                    feedback: None,
+                }),
+                None => Err(refused("there is no base")),
+            },
+            (Version::Pending, Pending::Nothing | Pending::Steps { .. }) => {
+                Err(refused("nothing is to be kept"))
+            }
+            (
+                Version::Pending,
+                Pending::Sent {
+                    optimizer,
+                    feedback,
+                },
+            ) => Ok(View {
+                optimizer: Some(optimizer),
+                feedback: Some(feedback),
+                ..view
+            }),
+            (Version::Pending, Pending::Settled { model, feedback }) => Ok(View {
+                model,
+                feedback: feedback.as_deref().or(view.feedback),
+                ..view
+            }),
+        }
+    }
+}
+
+/// A version, borrowed.
+struct View<'a> {
+    model: &'a Model,
+    optimizer: Option<&'a AdamState>,
+    feedback: Option<&'a [f32]>,
+}
+
+/// Makes steps for as long as there is time; `step` makes one, and gives its mean loss.
+pub(crate) fn steps(
+    order: &Order,
+    sequences: &mut Sequences<'_, '_>,
+    go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+    mut step: impl FnMut(&[&[u32]]) -> Result<f32, EngineError>,
+) -> Result<Option<Trained>, EngineError> {
+    let mut trained = Trained {
+        losses: Vec::new(),
+        tokens: 0,
+    };
+    let mut last = None;
+    for number in 0..order.steps {
+        if !go_on(last.as_ref()) {
+            return Ok((!trained.losses.is_empty()).then_some(trained));
+        }
+        let batch = sequences(number);
+        let loss = step(&batch)?;
+        trained.losses.push(loss);
+        // All tokens of a sequence but the first are predicted.
+        let tokens = batch.iter().map(|one| one.len().saturating_sub(1) as u64);
+        trained.tokens = trained.tokens.saturating_add(tokens.sum());
+        last = Some(StepDone { step: number, loss });
+    }
+    if last.is_some() {
+        go_on(last.as_ref());
+    }
+    Ok((!trained.losses.is_empty()).then_some(trained))
+}
+
+/// Losses piece by piece for as long as there is time; `losses` measures a piece.
+pub(crate) fn pieces(
+    sequences: &[&[u32]],
+    go_on: &mut dyn FnMut() -> bool,
+    mut losses: impl FnMut(&[&[u32]]) -> Result<Vec<f32>, EngineError>,
+) -> Result<Option<Vec<f32>>, EngineError> {
+    let mut all = Vec::with_capacity(sequences.len());
+    for piece in sequences.chunks(PIECE) {
+        if !go_on() {
+            return Ok(None);
+        }
+        all.extend(losses(piece)?);
+    }
+    Ok(Some(all))
+}

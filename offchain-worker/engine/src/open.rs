@@ -1,0 +1,39 @@
+//! Which engine a device gets.
+
+use cairn_primitives::RunConfig;
+use cairn_trainer::{cuda::CudaOptions, engine::Device};
+
+use crate::{Cpu, Cuda, Engine, EngineError};
+
+/// What [`Engine::name`] is on the CPU.
+pub const CPU: &str = Cpu::NAME;
+
+/// Opens a device for a run; on the CPU with `threads` threads. With [`Device::Auto`] also says why no card is used, if
+/// none is.
+///
+/// # Errors
+///
+/// [`EngineError`] if the device that was asked for cannot be used.
+pub fn open(
+    device: Device,
+    config: &RunConfig,
+    threads: usize,
+) -> Result<(Box<dyn Engine>, Option<EngineError>), EngineError> {
+    let cpu =
+        || -> Result<Box<dyn Engine>, EngineError> { Ok(Box::new(Cpu::new(config, threads)?)) };
+    let card = |ordinal| -> Result<Box<dyn Engine>, EngineError> {
+        let options = CudaOptions {
+            ordinal,
+            ..CudaOptions::default()
+        };
+        Ok(Box::new(Cuda::new(config, options)?))
+    };
+    match device {
+        Device::Cpu => Ok((cpu()?, None)),
+        Device::Cuda(ordinal) => Ok((card(ordinal)?, None)),
+        Device::Auto => match card(0) {
+            Ok(engine) => Ok((engine, None)),
+            Err(reason) => Ok((cpu()?, Some(reason))),
+        },
+    }
+}

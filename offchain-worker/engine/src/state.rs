@@ -1,0 +1,62 @@
+//! What an engine holds, and how it is named when it is read.
+
+use cairn_trainer::AdamState;
+
+/// All that a member carries from round to round. Vectors are flat, in the order of the run's layout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// θ, the model's parameters.
+    pub parameters: Vec<f32>,
+    /// The inner optimizer's moments; none before the first inner step.
+    pub optimizer: Option<AdamState>,
+    /// The error feedback: what earlier rounds left unsent. None before the first contribution.
+    pub feedback: Option<Vec<f32>>,
+}
+
+impl State {
+    /// The state of a member that has done nothing yet.
+    pub fn new(parameters: Vec<f32>) -> State {
+        State {
+            parameters,
+            optimizer: None,
+            feedback: None,
+        }
+    }
+}
+
+/// Which of the states that an engine knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// The parameters before the last settled round: what that round's contributions are measured on. It has no other
+    /// parts.
+    Base,
+    /// The state itself.
+    Held,
+    /// What [`keep`](crate::Engine::keep) would make the state. Parts that would not change are those held.
+    Pending,
+}
+
+/// One vector of a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// θ.
+    Parameters,
+    /// The optimizer's first moment.
+    FirstMoment,
+    /// The optimizer's second moment.
+    SecondMoment,
+    /// The error feedback.
+    Feedback,
+}
+
+impl Part {
+    /// What the part is called in errors.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Part::Parameters => "the vector of parameters",
+            Part::FirstMoment => "the optimizer's first moment",
+            Part::SecondMoment => "the optimizer's second moment",
+            Part::Feedback => "the error feedback",
+        }
+    }
+}

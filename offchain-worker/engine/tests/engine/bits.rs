@@ -1,0 +1,157 @@
+//! The CPU's engine has the bits of its parts, and those that they always had.
+
+use cairn_engine::{Engine, Settlement, State, Version};
+use cairn_gradient::model_root;
+use cairn_primitives::{Uid, H256};
+use cairn_trainer::Trainer;
+
+use crate::{
+    by_hand::Member,
+    fixture::{config, sequences, slices},
+    rounds::{checked, contribute, cpu, held, including, start},
+};
+
+/// Hashes of two rounds of two members, as trainer and codec made them before there were engines.
+const FILES: [[&str; 2]; 2] = [
+    [
+        "0x0600d158c43b2f962a39c1f3df7d7117f69f07a3547b90c150d5f1f0d8196f81",
+        "0xfffd38fd81f6ab241d212117ac64d182c0c988813147cea653e37cf3105a8d8f",
+    ],
+    [
+        "0xcb5df9b54fff3e868cffe52ad2822605b8fd00fccaa837a44c2f3f692c5c3a4e",
+        "0x3f1e087636e56470f59bb0c9867e0048e7a0bc1a89cb985865c239a48809f75c",
+    ],
+];
+const ROOTS: [&str; 2] = [
+    "0x946cd61719770f5157ac59642091eb0177184fc401a1957e4826446f61e3d556",
+    "0x667f3c0aec6b6df6f17e9113708d5e492e1bfe13dc9cd42419f83270dcec2a5f",
+];
+const MOMENTS: [&str; 2] = [
+    "0xc7c46db0c944403870a6a2576b33c5a21892ba7bbe54b9fa7d6f2c87f79b34ac",
+    "0x95595e1fb862aa99cf001aa79a9b26f4503370c6e5198c9cbbbbfefb3fdec689",
+];
+const FEEDBACK: [&str; 2] = [
+    "0x767310489e9be0964e9000b44dac3bd69bea83defb8acf443e63d30f4292271d",
+    "0xd5fb4dc0146466b4421401cb08ef27bc020e46453ec5377b70248fef3e1da7f9",
+];
+
+fn hash(bytes: &[u8]) -> String {
+    let root = cairn_gradient::sealed_root(bytes);
+    format!("{root:?}")
+}
+
+fn root_of(numbers: &[f32]) -> String {
+    format!("{:?}", model_root(numbers))
+}
+
+/// A member whose rounds an engine computes, beside one whose rounds are made by hand.
+struct Pair {
+    engine: Box<dyn Engine>,
+    by_hand: Member,
+}
+
+impl Pair {
+    fn new(uid: Uid) -> Pair {
+        let mut engine = cpu();
+        engine.load(State::new(start())).unwrap();
+        let by_hand = Member::new(uid, &start());
+        Pair { engine, by_hand }
+    }
+
+    fn contribute(&mut self, round: u32, root: H256) -> Vec<u8> {
+        let made = contribute(self.engine.as_mut(), self.by_hand.uid, round);
+        self.engine.keep().unwrap();
+        assert_eq!(made, self.by_hand.contribute(&config(), round, root));
+        made
+    }
+
+    fn settle(&mut self, included: &[(Uid, &[u8])], put_back: Option<&[u8]>) -> H256 {
+        let files: Vec<_> = included
+            .iter()
+            .map(|(uid, file)| (*uid, checked(&config(), file)))
+            .collect();
+        let settlement = Settlement {
+            put_back,
+            ..including(&files)
+        };
+        let root = self.engine.settle(&settlement).unwrap();
+        self.engine.keep().unwrap();
+        self.by_hand.apply(&config(), included);
+        if let Some(file) = put_back {
+            self.by_hand.take_back(&config(), file);
+        }
+        self.assert_same();
+        assert_eq!(root, model_root(&self.by_hand.parameters));
+        root
+    }
+
+    fn assert_same(&self) {
+        let state = held(self.engine.as_ref());
+        assert_eq!(state.parameters, self.by_hand.parameters);
+        assert_eq!(state.optimizer.as_ref(), Some(&self.by_hand.adam));
+        assert_eq!(state.feedback.as_ref(), Some(&self.by_hand.feedback));
+    }
+}
+
+#[test]
+fn two_rounds_have_the_bits_of_their_parts_and_of_the_code_before() {
+    let mut members = [Pair::new(1), Pair::new(2)];
+    let root = model_root(&start());
+    let first: Vec<Vec<u8>> = members
+        .iter_mut()
+        .map(|member| member.contribute(0, root))
+        .collect();
+    assert_eq!([&first[0], &first[1]].map(|file| hash(file)), FILES[0]);
+    // Contributions may come in any order.
+    let both: [(Uid, &[u8]); 2] = [(2, &first[1]), (1, &first[0])];
+    let roots = members.each_mut().map(|member| member.settle(&both, None));
+    assert_eq!(roots.map(|root| format!("{root:?}")), [ROOTS[0]; 2]);
+
+    let second: Vec<Vec<u8>> = members
+        .iter_mut()
+        .map(|member| member.contribute(1, roots[0]))
+        .collect();
+    assert_eq!([&second[0], &second[1]].map(|file| hash(file)), FILES[1]);
+    let one: [(Uid, &[u8]); 1] = [(1, &second[0])];
+    let [first, other] = &mut members;
+    let roots = [
+        first.settle(&one, None),
+        other.settle(&one, Some(&second[1])),
+    ];
+    assert_eq!(roots.map(|root| format!("{root:?}")), [ROOTS[1]; 2]);
+    for (number, member) in members.iter().enumerate() {
+        let state = held(member.engine.as_ref());
+        assert_eq!(hash(&state.optimizer.unwrap().to_bytes()), MOMENTS[number]);
+        assert_eq!(root_of(&state.feedback.unwrap()), FEEDBACK[number]);
+    }
+}
+
+#[test]
+fn what_is_measured_are_the_losses_before_and_after_an_outer_step_alone() {
+    let mut pair = Pair::new(1);
+    let root = model_root(&start());
+    let file = pair.contribute(0, root);
+    pair.settle(&[(1, &file)], None);
+    let sequences: Vec<Vec<u32>> = (0..5).flat_map(|step| sequences(3, 0, step)).collect();
+    let sequences = slices(&sequences);
+
+    let mut alone = Member::new(1, &start());
+    alone.apply(&config(), &[(1, &file)]);
+    let mut trainer = Trainer::new(&config().model, 1).unwrap();
+    let before = trainer.losses(&start(), &sequences).unwrap();
+    let after = trainer.losses(&alone.parameters, &sequences).unwrap();
+    assert_ne!(before, after);
+
+    let contribution = checked(&config(), &file);
+    let engine = &mut pair.engine;
+    for _ in 0..2 {
+        let losses = engine.measure(None, &sequences, &mut || true).unwrap();
+        assert_eq!(losses.as_ref(), Some(&before));
+        let losses = engine.measure(Some(&contribution), &sequences, &mut || true);
+        assert_eq!(losses.unwrap().as_ref(), Some(&after));
+    }
+    // Measuring moves nothing.
+    pair.assert_same();
+    let base = pair.engine.state(Version::Base).unwrap();
+    assert_eq!(base, State::new(start()));
+}

@@ -1,0 +1,10 @@
+//! Every engine keeps the trait's promises, and the CPU's has the bits of its parts.
+
+mod bits;
+mod by_hand;
+mod cost;
+mod cuda;
+mod fixture;
+mod play;
+mod rounds;
+mod verbs;

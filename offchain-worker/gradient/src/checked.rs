@@ -1,0 +1,141 @@
+//! Contributions that were checked, and are kept as they were sent, which is shorter than what they decode to.
+//!
+//! Whoever applies a contribution takes it through [`check`] first, and so does whoever vouches for one: what the rule
+//! [`cairn_protocol::verdict`] says, and what takes reading the file.
+
+use cairn_primitives::{
+    Commitment, Compression, ContributionKey, Layout, Netuid, Round, RunConfig, Uid, H256,
+};
+use cairn_protocol::verdict::{self, check_header, check_length, Owed};
+use thiserror::Error;
+
+use crate::{
+    contribution::{Contribution, Header},
+    outer::{StreamError, StreamedStep},
+    seal::open,
+    wire::{decode, verify, DecodeError, Reader},
+};
+
+/// Why a contribution is not good.
+#[derive(Clone, Debug, PartialEq, Error)]
+pub enum Refusal {
+    /// Not the format, or not one of this run.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// In the format, and not what its maker owes.
+    #[error(transparent)]
+    Verdict(#[from] verdict::Refusal),
+}
+
+/// What the contributions to a run have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The run's configuration.
+    pub config: &'a RunConfig,
+    /// The layout of its model.
+    pub layout: &'a Layout,
+}
+
+/// Whose contribution a file should be, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The round.
+    pub round: Round,
+    /// Who committed.
+    pub hotkey: [u8; 32],
+    /// To what.
+    pub commitment: Commitment,
+    /// The revealed key.
+    pub key: ContributionKey,
+    /// Root of the parameters with which the round began.
+    pub parent_root: H256,
+}
+
+/// A contribution to a run, opened and known to be one.
+#[derive(Debug, PartialEq)]
+pub struct Checked {
+    header: Header,
+    file: Vec<u8>,
+}
+
+/// Opens a sealed file, of which the root is known to be the one committed to, and checks that it is what the miner owes.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn check(terms: &Terms, claim: &Claim, sealed: &[u8]) -> Result<Checked, Refusal> {
+    let owed = Owed {
+        netuid: terms.netuid,
+        round: claim.round,
+        hotkey: claim.hotkey,
+        commitment: claim.commitment.clone(),
+        parent_root: claim.parent_root,
+        layout_hash: terms.layout.hash(),
+        inner_steps: terms.config.inner.steps,
+    };
+    check_length(&owed, sealed.len() as u64)?;
+    let checked = Checked::open(sealed, &claim.key, terms.layout, terms.config)?;
+    check_header(&owed, &checked.header)?;
+    Ok(checked)
+}
+
+impl Checked {
+    /// Opens a sealed file and goes through it once.
+    ///
+    /// # Errors
+    /// If it is no contribution to this run.
+    fn open(
+        sealed: &[u8],
+        key: &ContributionKey,
+        layout: &Layout,
+        config: &RunConfig,
+    ) -> Result<Checked, DecodeError> {
+        let mut file = sealed.to_vec();
+        open(&mut file, key);
+        let header = verify(&file, layout, &reading(config))?;
+        Ok(Checked { header, file })
+    }
+
+    /// What it says of itself.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// All of it, for as long as it is needed.
+    ///
+    /// # Errors
+    /// If it was checked for another run.
+    pub fn decode(&self, layout: &Layout, config: &RunConfig) -> Result<Contribution, DecodeError> {
+        decode(&self.file, layout, &reading(config))
+    }
+}
+
+/// What reading takes is the same in all rounds.
+fn reading(config: &RunConfig) -> Compression {
+    config.compression_in(0)
+}
+
+/// Takes the run's outer step, with one tensor of each contribution in memory at a time. Gives the model root.
+///
+/// # Errors
+/// If weights or contributions do not go with the layout, or a uid is there twice. Some weights may have changed.
+pub fn outer_step<C: AsRef<Checked>>(
+    theta: &mut [f32],
+    layout: &Layout,
+    config: &RunConfig,
+    contributions: &[(Uid, C)],
+) -> Result<H256, StreamError> {
+    let compression = reading(config);
+    let readers = contributions.iter().map(|(uid, checked)| {
+        let reader = Reader::new(checked.as_ref().file.as_slice(), layout, &compression);
+        let named = |error| StreamError::Read { uid: *uid, error };
+        reader.map(|reader| (*uid, reader)).map_err(named)
+    });
+    let mut step = StreamedStep::new(readers.collect::<Result<_, _>>()?, &config.outer)?;
+    for (_, range) in layout.ranges() {
+        // too few weights are of the wrong length, and the step says so
+        step.tensor(theta.get_mut(range).unwrap_or_default())?;
+    }
+    step.finish()
+}

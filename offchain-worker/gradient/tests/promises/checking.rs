@@ -1,0 +1,202 @@
+//! What is taken for a contribution, and what is refused.
+
+use cairn_gradient::{
+    checked::{check, outer_step, Claim, Refusal, Terms},
+    compress, seal, sealed_root, Header,
+};
+use cairn_primitives::{
+    key_hash, Commitment, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, Layout,
+    ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
+};
+use cairn_protocol::verdict::{self, Field};
+
+const NETUID: u16 = 7;
+const ROUND: u32 = 3;
+const STEPS: u16 = 5;
+const KEY: [u8; 32] = [5; 32];
+const HOTKEY: [u8; 32] = [6; 32];
+const PARENT: H256 = H256([7; 32]);
+
+fn config() -> RunConfig {
+    let text = |text: &str| Text::new(text).expect("short");
+    RunConfig {
+        name: text("checking"),
+        model: ModelShape {
+            layers: 1,
+            d_model: 8,
+            heads: 2,
+            kv_heads: 1,
+            ffn: 16,
+            vocabulary: 32,
+            context: 8,
+            rope_theta: 10_000,
+            tied_embeddings: true,
+        },
+        initial_weights: InitialWeights::Seed(1),
+        initial_root: PARENT,
+        data: DataSet {
+            manifest_root: PARENT,
+            tokenizer_root: PARENT,
+            store: text(""),
+            windows: 1_000,
+        },
+        inner: InnerOptimizer {
+            steps: STEPS,
+            sequences: 4,
+            sequence_length: 8,
+            learning_rate: Nano(3_000_000),
+            final_rate: Nano(100_000_000),
+            warmup_steps: 10,
+            total_steps: 100,
+            beta1: Nano(900_000_000),
+            beta2: Nano(950_000_000),
+            epsilon: Nano(1),
+            weight_decay: Nano(0),
+            clip_norm: Nano::ONE,
+        },
+        compression: CompressionSchedule {
+            kept_per_block: 64,
+            error_decay: Nano(950_000_000),
+            final_error_decay: None,
+        },
+        outer: OuterStep {
+            learning_rate: Nano(700_000_000),
+            rho: Nano::ONE,
+        },
+        phases: Phases {
+            train: 6,
+            reveal: 2,
+            attest: 2,
+        },
+        max_contributors: 8,
+    }
+}
+
+/// A run, its layout, and a sealed contribution to it with a header that a test may spoil.
+struct Case {
+    config: RunConfig,
+    layout: Layout,
+    sealed: Vec<u8>,
+    claim: Claim,
+}
+
+impl Case {
+    fn new(spoil: impl FnOnce(&mut Header)) -> Case {
+        let config = config();
+        let layout = Layout::of(&config.model);
+        let mut header = Header {
+            netuid: NETUID,
+            round: ROUND,
+            hotkey: HOTKEY,
+            parent_root: PARENT,
+            layout_hash: layout.hash(),
+            inner_steps: u32::from(STEPS),
+            tokens: 1,
+            mean_loss: 3.0,
+        };
+        spoil(&mut header);
+        let delta: Vec<f32> = (0..layout.parameters())
+            .map(|i| (i % 7) as f32 - 3.0)
+            .collect();
+        let mut error = vec![0.0; delta.len()];
+        let compression = config.compression_in(ROUND);
+        let made = compress(&layout, &compression, &delta, &mut error, header);
+        let mut sealed = made.expect("it fits").1;
+        seal(&mut sealed, &KEY);
+        let claim = Claim {
+            round: ROUND,
+            hotkey: HOTKEY,
+            commitment: Commitment {
+                parent_root: PARENT,
+                sealed_root: sealed_root(&sealed),
+                length: sealed.len() as u64,
+                key_hash: key_hash(NETUID, ROUND, &HOTKEY, &KEY),
+            },
+            key: KEY,
+            parent_root: PARENT,
+        };
+        Case {
+            config,
+            layout,
+            sealed,
+            claim,
+        }
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        Terms {
+            netuid: NETUID,
+            config: &self.config,
+            layout: &self.layout,
+        }
+    }
+
+    fn refusal(&self) -> Refusal {
+        check(&self.terms(), &self.claim, &self.sealed).expect_err("it is spoilt")
+    }
+}
+
+#[test]
+fn a_good_contribution_is_taken_and_can_be_applied() {
+    let case = Case::new(|_| {});
+    let checked = check(&case.terms(), &case.claim, &case.sealed).expect("it is good");
+    assert_eq!(checked.header().hotkey, HOTKEY);
+    let contribution = checked.decode(&case.layout, &case.config).expect("again");
+    let mut theta = vec![0.5; case.layout.parameters()];
+    let mut same = theta.clone();
+    let contributions = [(1, std::sync::Arc::new(checked))];
+    let root = outer_step(&mut theta, &case.layout, &case.config, &contributions);
+    let outer = &case.config.outer;
+    cairn_gradient::outer_step(&mut same, &case.layout, &[(1, contribution)], outer).expect("ok");
+    assert_eq!(theta, same);
+    assert_eq!(root.expect("ok"), cairn_gradient::model_root(&same));
+}
+
+#[test]
+fn what_is_for_something_else_or_claims_too_much_is_refused() {
+    type Spoil = fn(&mut Header);
+    let other = verdict::Refusal::Other;
+    let spoilt: [(Spoil, verdict::Refusal); 5] = [
+        (|header| header.netuid += 1, other(Field::Netuid)),
+        (|header| header.round -= 1, other(Field::Round)),
+        (|header| header.hotkey[0] ^= 1, other(Field::Hotkey)),
+        (
+            |header| header.parent_root = H256::zero(),
+            other(Field::ParentRoot),
+        ),
+        (
+            |header| header.inner_steps += 1,
+            verdict::Refusal::InnerSteps {
+                found: u32::from(STEPS) + 1,
+                most: STEPS,
+            },
+        ),
+    ];
+    for (spoil, refusal) in spoilt {
+        assert_eq!(Case::new(spoil).refusal(), Refusal::Verdict(refusal));
+    }
+    let mut case = Case::new(|_| {});
+    case.claim.commitment.parent_root = H256::zero();
+    let refusal = other(Field::CommittedParentRoot);
+    assert_eq!(case.refusal(), Refusal::Verdict(refusal));
+}
+
+#[test]
+fn what_is_of_another_length_than_was_committed_to_is_not_opened() {
+    let mut case = Case::new(|_| {});
+    let committed = case.claim.commitment.length;
+    case.sealed.pop();
+    let found = committed - 1;
+    let refusal = verdict::Refusal::Length { found, committed };
+    assert_eq!(case.refusal(), Refusal::Verdict(refusal));
+}
+
+#[test]
+fn what_is_flipped_or_opened_with_another_key_is_refused() {
+    let mut case = Case::new(|_| {});
+    case.claim.key = [9; 32];
+    assert!(matches!(case.refusal(), Refusal::Decode(_)));
+    let mut case = Case::new(|_| {});
+    case.sealed[0] ^= 1;
+    assert!(matches!(case.refusal(), Refusal::Decode(_)));
+}
