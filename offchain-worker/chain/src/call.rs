@@ -185,12 +185,12 @@ impl Call {
 
     /// Says which contributions are good, and the root of the weights that the round began with. Signed by
     /// the validator's hotkey; free once a round.
-    pub fn attest(netuid: Netuid, round: Round, verdicts: &Verdicts, state_root: H256) -> Call {
+    pub fn attest(netuid: Netuid, round: Round, verdicts: &Verdicts, model_root: H256) -> Call {
         Call::new("Training", "attest")
             .with(netuid)
             .with(round)
             .with(verdicts)
-            .with(state_root)
+            .with(model_root)
     }
 
     /// Sets a validator's weights on miners, on a subnet that does not hide them. Signed by its hotkey; free.

@@ -10,10 +10,7 @@
 //! one that missed its epoch is made anew for the next, and a ballot is revealed only once the chain says
 //! that its epoch has run.
 
-use cairn_primitives::{
-    api::{Voting, WeightsCommit},
-    weights_hash, BlockNumber, EpochIndex, Netuid, Round, Uid, H256,
-};
+use cairn_primitives::{weights_hash, BlockNumber, EpochIndex, Netuid, Round, Secret, Uid, H256};
 use serde::{Deserialize, Serialize};
 
 /// How often weights of one round, or one ballot, are tried.
@@ -21,6 +18,34 @@ const ATTEMPTS: u8 = 3;
 /// Ballots that are kept: of the epoch that can be revealed and of the one that can be committed to, each
 /// with what it may have replaced.
 const KEPT: usize = 4;
+
+/// A subnet's next epoch, and what a validator has committed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voting {
+    /// Whether weights are committed and revealed rather than set in the open.
+    pub commit_reveal: bool,
+    /// The number of the next epoch: what is committed now is committed before it.
+    pub epoch: EpochIndex,
+    /// The block at which that epoch is due.
+    pub due: BlockNumber,
+    /// Blocks between two rows of weights, or two commitments.
+    pub rate_limit: BlockNumber,
+    /// The validator's commitments, at most one for each of the last two epochs, ascending.
+    pub commits: Vec<Committed>,
+}
+
+/// A commitment to weights as the chain has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The epoch before which it was made.
+    pub epoch: EpochIndex,
+    /// The hash.
+    pub hash: H256,
+    /// The block at which it was made.
+    pub at: BlockNumber,
+    /// Whether the weights are out.
+    pub revealed: bool,
+}
 
 /// A row of weights, and what opens the commitment to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +57,7 @@ pub struct Ballot {
     /// The weights, ascending by uid.
     pub weights: Vec<(Uid, u16)>,
     /// The salt.
-    pub salt: H256,
+    pub salt: Secret,
     /// [`weights_hash`] of all that.
     pub hash: H256,
 }
@@ -44,9 +69,9 @@ impl Ballot {
         round: Round,
         epoch: EpochIndex,
         weights: Vec<(Uid, u16)>,
-        salt: H256,
+        salt: Secret,
     ) -> Ballot {
-        let hash = weights_hash(netuid, epoch, &hotkey.0, &weights, &salt.0);
+        let hash = weights_hash(netuid, epoch, &hotkey.0, &weights, salt.expose());
         Ballot {
             round,
             epoch,
@@ -194,7 +219,7 @@ pub fn with(kept: &[Ballot], ballot: Ballot) -> Vec<Ballot> {
 }
 
 /// The commitment before the next epoch.
-fn committed(voting: &Voting) -> Option<&WeightsCommit> {
+fn committed(voting: &Voting) -> Option<&Committed> {
     voting
         .commits
         .iter()
@@ -202,6 +227,6 @@ fn committed(voting: &Voting) -> Option<&WeightsCommit> {
 }
 
 /// Whether the chain takes another commitment in block `lands`.
-fn may_replace(committed: Option<&WeightsCommit>, voting: &Voting, lands: BlockNumber) -> bool {
+fn may_replace(committed: Option<&Committed>, voting: &Voting, lands: BlockNumber) -> bool {
     committed.is_none_or(|commit| lands >= commit.at.saturating_add(voting.rate_limit))
 }

@@ -2,20 +2,23 @@
 //!
 //! A worker follows the rounds of a run: train, commit, reveal, attest, settle. The network loses its
 //! messages, the chain re-organises, somebody pulls the plug. This crate holds the decisions and nothing
-//! else: each role is a state machine `(state, event, now) → (state, actions)`, with `now` a block number.
-//! It reads no clock, opens no file and knows no network, so every promise below is tested by replaying
-//! events in any order, restarts and re-organisations included.
+//! else: each role is a [`Machine`] that is told what happened, with `now` a block number, and is asked for
+//! actions until it has none left. It reads no clock, opens no file and knows no network, so every promise
+//! below is tested by replaying events in any order, restarts and re-organisations included.
 //!
 //! ```text
-//!        chain ──▶ view ─┐                       ┌─▶ Train, Commit, Reveal, Settle …   (miner)
-//!                        ├─▶ step(event, now) ───┤
-//!   job ended ──▶ event ─┘                       └─▶ Fetch, Open, Attest, Score …      (validator)
+//!        chain ──▶ view ─┐                        ┌─▶ Look, Apply, Keep, Join, Send, Stop     (both)
+//!                        ├─▶ handle … poll_action ┼─▶ Train …                              (miner)
+//!   job ended ──▶ event ─┘                        └─▶ Fetch, Open, Measure, Weigh …        (validator)
 //! ```
 //!
 //! A *view* is what the chain says of one moment: the current round at the best block, and how the round
-//! whose weights the worker holds was settled at the finalised block. The machines act on the best block and
+//! whose parameters the worker holds was settled at the finalised block. The machines act on the best block and
 //! settle on the finalised one: a commitment that a re-organisation drops is simply made again with the same
-//! content, while weights only ever move along rounds that cannot be undone.
+//! content, while parameters only ever move along rounds that cannot be undone.
+//!
+//! What both decide alike ([`course`]): when the chain is looked at; whether to join, or to apply a settled round;
+//! that parameters which contradict a final root are never kept.
 //!
 //! What the miner's machine ([`miner`]) promises:
 //! - in one round it commits to one content only, whatever happens in between;
@@ -24,7 +27,7 @@
 //! - a contribution that was not included goes back into the error feedback.
 //!
 //! What the validator's machine ([`validator`]) promises:
-//! - it attests at most once per round and only while it holds that round's weights;
+//! - it attests at most once per round and only while it holds that round's parameters;
 //! - it vouches only for sealed files that it has opened and found good;
 //! - scoring never delays an attestation;
 //! - weights that it committed to are revealed once their epoch has run, and never before ([`ballot`]).
@@ -33,11 +36,19 @@
 //! another inner step ([`pace`]), and how evidence becomes scores and weights ([`scoring`]).
 
 pub mod ballot;
+pub mod course;
+pub mod machine;
+pub mod measure;
 pub mod miner;
 pub mod pace;
-pub mod plan;
-pub mod scoring;
 pub mod validator;
 pub mod view;
 
-pub use view::{RoundView, Settlement};
+/// Who trains on which windows, and on which ones validators measure the result.
+pub mod plan {
+    pub use cairn_protocol::assignment::{Plan, RoundData};
+}
+pub use cairn_protocol::value as scoring;
+
+pub use machine::{Action, Event, Held, Machine};
+pub use view::{Attester, RoundView, Seen, Settlement, View};

@@ -1,106 +1,43 @@
 //! The miner's machine.
 //!
-//! What must survive a crash is small: which round's weights the miner holds, and the [`Intent`], the one
+//! What must survive a crash is small: which round's parameters the miner holds, and the [`Intent`], the one
 //! contribution that it has made for that round. The worker writes the intent to disk *before* the first
 //! commit is sent, so a miner that comes back either has no intent and may train, or has one and commits
 //! exactly that. A commit that got lost, or that a re-organisation dropped, is sent again with the same
 //! content as long as the training phase lasts.
 
-use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Phase, Round, H256};
+use cairn_primitives::{BlockNumber, Commitment, Phase, Round, Secret, H256};
+use serde::{Deserialize, Serialize};
 
-use crate::{RoundView, Settlement};
+use crate::{
+    course::{Course, Left, Work},
+    machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
+    plan::Plan,
+    Settlement, View,
+};
 
 /// A contribution that is stored and ready to be committed to, or has been.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// The round it was made for.
     pub round: Round,
     /// What goes on chain.
     pub commitment: Commitment,
     /// What opens it.
-    pub key: ContributionKey,
+    pub key: Secret,
 }
 
-/// What a miner is computing. One thing at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// Nothing.
-    Idle,
-    /// Inner steps of this round, and making the contribution of them.
-    Training(Round),
-    /// The outer step of this round.
-    Settling(Round),
-    /// Fetching newer weights, since the chain no longer has what it takes to catch up step by step.
-    Joining,
-}
-
-/// Where a miner stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Miner {
-    /// The round that begins with the weights that the miner holds. On disk.
-    pub held: Round,
-    /// The contribution made for round `held`. On disk.
-    pub intent: Option<Intent>,
-    /// What is being computed. Lost in a crash.
-    pub work: Work,
-    /// Whether training has been told to stop. Lost in a crash.
-    pub stopping: bool,
-    /// Whether a transaction is under way. Lost in a crash.
-    pub submitting: bool,
-    /// Whether training for round `held` has come to nothing and is not begun again. Lost in a crash.
-    pub skipping: bool,
-}
-
-/// What the chain says of the miner's own commitment in the current round, at the best block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OwnCommitment {
-    /// What it committed to.
-    pub sealed_root: H256,
-    /// Whether the key is out.
-    pub revealed: bool,
-}
-
-/// What the chain says, as far as a miner depends on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
-    /// The current round at the best block.
-    pub round: RoundView,
-    /// The miner's slot in it; `None` if it has no data in this round.
-    pub slot: Option<u64>,
-    /// The miner's own commitment in it.
-    pub own: Option<OwnCommitment>,
-    /// How round [`Miner::held`] was settled, at the finalised block.
-    pub settled: Option<Settlement>,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The chain moved on, or something ended and the chain is to be looked at again.
-    Chain(View),
-    /// A contribution is stored and the intent is on disk.
-    Sealed(Intent),
-    /// Training of this round ended without a contribution.
-    NothingTrained(Round),
-    /// The outer step of this round is on disk.
-    Settled(Round),
-    /// The outer step of this round could not be made now; it will be tried again.
-    NotSettled(Round),
-    /// Weights of this round were fetched and are on disk; what was open is void.
-    Joined(Round),
-    /// The transaction is in a block, or failed: the chain's next view tells.
-    Submitted,
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Train in this round on the data of `slot`, make, store and persist a contribution.
+/// A miner's own work.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Train in this round on the data of `slot`; make, store and persist a contribution.
     Train {
         /// The round.
         round: Round,
         /// The miner's slot in it.
         slot: u64,
+        /// Which data that is.
+        plan: Plan,
         /// The block at which to stop with what is there.
         deadline: BlockNumber,
     },
@@ -108,161 +45,212 @@ pub enum Action {
     FinishTraining,
     /// Stop training: the round is over.
     AbandonTraining,
-    /// Send the commitment.
-    Commit(Intent),
-    /// Send the key.
-    Reveal {
-        /// The round.
-        round: Round,
-        /// The key.
-        key: ContributionKey,
-    },
-    /// Apply a settled round to the weights.
-    Settle {
-        /// Which and how.
-        settlement: Settlement,
-        /// Whether the miner's own contribution has to go back into the error feedback.
-        put_back: bool,
-    },
-    /// Fetch newer weights.
-    Join,
+}
+
+/// How that ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// A contribution is stored and the intent is on disk.
+    Sealed(Intent),
+    /// Training of this round ended without a contribution.
+    NothingTrained(Round),
+}
+
+/// Where a miner stands.
+#[derive(Clone, Debug)]
+pub struct Miner {
+    hotkey: H256,
+    course: Course<Task>,
+    /// The contribution made for the round held. On disk.
+    intent: Option<Intent>,
+    /// Whether training has been told to stop. Lost in a crash, as is all that follows.
+    stopping: bool,
+    /// Whether a transaction is under way.
+    submitting: bool,
+    /// Whether training for the round held has come to nothing and is not begun again.
+    skipping: bool,
 }
 
 impl Miner {
-    /// A miner that holds the weights of round `held`: new, or back from its disk.
-    pub fn new(held: Round, intent: Option<Intent>) -> Miner {
-        let intent = intent.filter(|intent| intent.round == held);
+    /// The miner with this hotkey: new, or back with what was on its disk.
+    pub fn new(hotkey: H256, held: Option<Held>, intent: Option<Intent>) -> Miner {
+        let round = held.map(|held| held.round);
         Miner {
-            held,
-            intent,
-            work: Work::Idle,
+            hotkey,
+            course: Course::new(held),
+            intent: intent.filter(|intent| Some(intent.round) == round),
             stopping: false,
             submitting: false,
             skipping: false,
         }
     }
 
-    /// What follows from `event` at block `now`.
-    pub fn step(mut self, event: Event, now: BlockNumber) -> (Miner, Vec<Action>) {
-        match event {
-            Event::Chain(view) => return self.look(&view, now),
-            Event::Sealed(intent) => {
-                self.rest();
-                if intent.round == self.held && self.intent.is_none() {
-                    self.intent = Some(intent);
-                }
-            }
-            Event::NothingTrained(round) => {
-                self.rest();
-                self.skipping |= round == self.held;
-            }
-            Event::NotSettled(_) => self.rest(),
-            Event::Settled(round) if round == self.held => {
-                self = Miner {
-                    submitting: self.submitting,
-                    ..Miner::new(round + 1, None)
-                };
-            }
-            Event::Settled(_) => self.rest(),
-            Event::Joined(round) => {
-                self = Miner {
-                    submitting: self.submitting,
-                    ..Miner::new(round, None)
-                };
-            }
-            Event::Submitted => self.submitting = false,
-        }
-        (self, Vec::new())
+    /// The parameters that it holds.
+    pub fn held(&self) -> Option<Held> {
+        self.course.held()
+    }
+
+    /// The contribution made for the round held.
+    pub fn intent(&self) -> Option<&Intent> {
+        self.intent.as_ref()
+    }
+
+    /// What it is computing.
+    pub fn work(&self) -> &Work {
+        self.course.work()
     }
 
     fn rest(&mut self) {
-        self.work = Work::Idle;
+        self.course.rest();
+        self.course.look_again();
         self.stopping = false;
     }
 
-    fn look(mut self, view: &View, now: BlockNumber) -> (Miner, Vec<Action>) {
-        let mut actions = Vec::new();
-        let settled = view
-            .settled
-            .as_ref()
-            .filter(|settled| settled.round == self.held);
-        match self.work {
-            Work::Idle => match settled {
-                Some(settlement) => actions.extend(self.settle(settlement)),
-                None if self.held < view.round.oldest => {
-                    self.work = Work::Joining;
-                    actions.push(Action::Join);
-                }
-                None => actions.extend(self.train(view, now)),
-            },
-            Work::Training(_) if !self.stopping => actions.extend(self.stop(view, settled, now)),
-            Work::Training(_) | Work::Settling(_) | Work::Joining => {}
-        }
-        actions.extend(self.submit(view, now));
-        (self, actions)
+    fn begin(&mut self) {
+        self.intent = None;
+        self.stopping = false;
+        self.skipping = false;
     }
 
-    fn settle(&mut self, settlement: &Settlement) -> Option<Action> {
-        self.work = Work::Settling(self.held);
-        let put_back = self
-            .intent
-            .as_ref()
-            .is_some_and(|intent| settlement.own != Some(intent.commitment.sealed_root));
-        Some(Action::Settle {
-            settlement: settlement.clone(),
-            put_back,
-        })
-    }
-
-    fn train(&mut self, view: &View, now: BlockNumber) -> Option<Action> {
-        let deadline = view.round.training_deadline();
-        let current = view.round.round == self.held && view.round.phase(now) == Phase::Train;
-        // A commitment on chain without an intent here: another process has the same key, or the disk was
-        // lost. Nothing can be added to it.
-        let free = self.intent.is_none() && view.own.is_none() && !self.skipping;
-        let slot = view.slot.filter(|_| current && free && now < deadline)?;
-        self.work = Work::Training(self.held);
-        Some(Action::Train {
-            round: self.held,
-            slot,
-            deadline,
-        })
-    }
-
-    fn stop(
-        &mut self,
-        view: &View,
-        settled: Option<&Settlement>,
-        now: BlockNumber,
-    ) -> Option<Action> {
-        let over = settled.is_some() || view.round.round > self.held;
-        let late = view.round.round == self.held && now >= view.round.training_deadline();
-        self.stopping = over || late;
-        match (over, late) {
-            (true, _) => Some(Action::AbandonTraining),
-            (false, true) => Some(Action::FinishTraining),
-            (false, false) => None,
-        }
-    }
-
-    fn submit(&mut self, view: &View, now: BlockNumber) -> Option<Action> {
-        let intent = self.intent.as_ref().filter(|_| !self.submitting)?;
-        if view.round.round != intent.round {
-            return None;
-        }
-        let action = match (view.round.next_phase(now), view.own) {
-            (Phase::Train, None) => Action::Commit(intent.clone()),
-            (Phase::Reveal, Some(own))
-                if !own.revealed && own.sealed_root == intent.commitment.sealed_root =>
-            {
-                Action::Reveal {
-                    round: intent.round,
-                    key: intent.key,
+    fn done(&mut self, done: Done) {
+        self.rest();
+        match done {
+            Done::Sealed(intent) => {
+                let is_due = Some(intent.round) == self.course.round() && self.intent.is_none();
+                if is_due {
+                    self.intent = Some(intent);
                 }
             }
-            _ => return None,
+            Done::NothingTrained(round) => {
+                self.skipping |= Some(round) == self.course.round();
+            }
+        }
+    }
+
+    fn gone(&mut self, gone: Gone) {
+        if let Work::Own(_) = self.course.work() {
+            self.abandon();
+        }
+        self.course.act(match gone {
+            Gone::Stopped => Action::Explain(Lack::Run),
+            Gone::Replaced(started_at) => Action::Stop(Reason::Replaced(started_at)),
+        });
+    }
+
+    fn look(&mut self, view: &View, now: BlockNumber) {
+        if view.slot_of(self.hotkey).is_none() {
+            self.course.act(Action::Explain(Lack::Part));
+        }
+        match self.course.work() {
+            Work::Idle => {
+                let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
+                let put_back = |settlement: &Settlement| {
+                    let own = settlement.own(hotkey);
+                    intent.is_some_and(|intent| own != Some(intent.commitment.sealed_root))
+                };
+                if !self.course.follow(view, put_back) {
+                    self.train(view, now);
+                }
+            }
+            Work::Own(_) if !self.stopping => self.stop(view, now),
+            _ => {}
+        }
+        self.submit(view, now);
+    }
+
+    fn follow(&mut self, left: Left<Done>, now: BlockNumber) {
+        match left {
+            Left::Nothing => {}
+            Left::Look(view) => self.look(&view, now),
+            Left::Gone(gone) => self.gone(gone),
+            Left::Begin(_) => self.begin(),
+            Left::Keep(settlement, held) => self.course.keep(*settlement, held),
+            Left::Done(done) => self.done(done),
+        }
+    }
+
+    fn train(&mut self, view: &View, now: BlockNumber) {
+        let Some(held) = self.course.round() else {
+            return;
+        };
+        let deadline = view.round.timetable().training_deadline();
+        let is_current =
+            view.round.round == held && view.round.timetable().phase(now) == Phase::Train;
+        // A commitment on chain without an intent here: another process has the same key, or the disk was
+        // lost. Nothing can be added to it.
+        let is_free =
+            self.intent.is_none() && view.contribution_of(self.hotkey).is_none() && !self.skipping;
+        let slot = view.slot_of(self.hotkey);
+        let Some(slot) = slot.filter(|_| is_current && is_free && now < deadline) else {
+            return;
+        };
+        let task = Task::Train {
+            round: held,
+            slot,
+            plan: view.plan.clone(),
+            deadline,
+        };
+        self.course.begin(held, task);
+    }
+
+    fn stop(&mut self, view: &View, now: BlockNumber) {
+        let Some(held) = self.course.round() else {
+            return;
+        };
+        let is_settled = view.settled.as_ref().is_some_and(|it| it.round == held);
+        if is_settled || view.round.round > held {
+            self.abandon();
+        } else if view.round.round == held && now >= view.round.timetable().training_deadline() {
+            self.stopping = true;
+            self.course.act(Action::Do(Task::FinishTraining));
+        }
+    }
+
+    fn abandon(&mut self) {
+        self.stopping = true;
+        self.course.act(Action::Do(Task::AbandonTraining));
+    }
+
+    fn submit(&mut self, view: &View, now: BlockNumber) {
+        let Some(intent) = self.intent.as_ref().filter(|_| !self.submitting) else {
+            return;
+        };
+        if view.round.round != intent.round {
+            return;
+        }
+        let own = view.contribution_of(self.hotkey);
+        let transaction = match (view.round.timetable().next_phase(now), own) {
+            (Phase::Train, None) => Transaction::Commit(intent.round, intent.commitment.clone()),
+            (Phase::Reveal, Some(own))
+                if own.key.is_none()
+                    && own.commitment.sealed_root == intent.commitment.sealed_root =>
+            {
+                Transaction::Reveal(intent.round, intent.key)
+            }
+            _ => return,
         };
         self.submitting = true;
-        Some(action)
+        self.course.act(Action::Send(transaction));
+    }
+}
+
+impl Machine for Miner {
+    type Done = Done;
+    type Work = Task;
+
+    fn handle(&mut self, event: Event<Done>, now: BlockNumber) {
+        if let Event::Sent {
+            kind: Kind::Contribution,
+            ..
+        } = event
+        {
+            self.submitting = false;
+        }
+        let left = self.course.take(event, now);
+        self.follow(left, now);
+    }
+
+    fn poll_action(&mut self) -> Option<Action<Task>> {
+        self.course.poll(false)
     }
 }

@@ -1,23 +1,35 @@
 //! The validator's machine.
 //!
 //! Sealed files are fetched as soon as their commitments are on chain and opened as soon as their keys are.
-//! When the attest phase comes, what is left is one transaction. Scores of the round before are computed
-//! while miners train, and dropped when that would get in the way of attesting.
+//! When the attest phase comes, what is left is one transaction. Contributions of the round before are measured
+//! while miners train; that is dropped when it would get in the way of attesting.
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{api::Voting, BlockNumber, ContributionKey, Phase, Round, Uid, H256};
+use cairn_primitives::{
+    BlockNumber, Commitment, ContributionKey, Phase, Round, Uid, Verdicts, H256,
+};
+
+use cairn_protocol::{checkpoint, value};
 
 use crate::{
     ballot::{Ballot, Ballots, Step},
-    RoundView, Settlement,
+    course::{Course, Left, Work},
+    machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
+    plan::Plan,
+    Seen, Settlement, View,
 };
+
+/// How often a validator whose run was replaced looks, and tries to write what it brought, before it ends without.
+const REPLACED_LOOKS: u8 = 4;
 
 /// How far a contribution has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     /// The sealed file is being fetched.
     Fetching,
+    /// It is not to be had now; the next look asks for it again.
+    Missing,
     /// The sealed file is here and matches its root.
     Fetched,
     /// It is being opened and decoded.
@@ -28,270 +40,516 @@ pub enum Check {
     Bad,
 }
 
-/// What a validator is computing. One thing at a time; fetching and opening go on beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// Nothing.
-    Idle,
-    /// Losses with and without the contributions of this round.
-    Scoring(Round),
-    /// The outer step of this round.
-    Settling(Round),
-    /// Fetching newer weights.
-    Joining,
-}
+/// A contribution's name: a uid may, after a re-organisation, have committed to something else.
+pub type Id = (Uid, H256);
 
-/// Where a validator stands. Only `held` and the ballots are on disk; the chain knows the rest.
+/// What is known of one contribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Validator {
-    /// The round that begins with the weights that the validator holds.
-    pub held: Round,
-    /// The round whose contributions can still be scored: the one before `held`, if its weights are at hand.
-    pub to_score: Option<Round>,
-    /// Contributions of round `held` by uid and sealed root, and how far they have been checked.
-    pub checks: BTreeMap<(Uid, H256), Check>,
-    /// What is being computed.
-    pub work: Work,
-    /// Whether scoring has been told to stop.
-    pub stopping: bool,
-    /// Whether an attestation is under way.
-    pub attesting: bool,
-    /// Weights: what is due, and what can be revealed.
-    pub ballots: Ballots,
+struct Known {
+    hotkey: H256,
+    commitment: Commitment,
+    /// The block at which the commitment was first seen: of equal contributions the first counts.
+    first_seen: BlockNumber,
+    check: Check,
 }
 
-/// A contribution as the chain has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seen {
-    /// The miner.
+/// A contribution that is to be opened, and what it has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The round it was made for.
+    pub round: Round,
+    /// Who committed.
     pub uid: Uid,
-    /// BLAKE3 of the sealed file.
-    pub sealed_root: H256,
-    /// The key, once revealed.
-    pub key: Option<ContributionKey>,
+    /// With which hotkey.
+    pub hotkey: H256,
+    /// To what.
+    pub commitment: Commitment,
+    /// The revealed key.
+    pub key: ContributionKey,
+    /// Root of the parameters with which the round began.
+    pub parent_root: H256,
 }
 
-/// What the chain says, as far as a validator depends on it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct View {
-    /// The current round at the best block.
-    pub round: RoundView,
-    /// Whether this validator has attested in it; `None` if it does not count in this round.
-    pub attested: Option<bool>,
-    /// Its contributions at the best block.
-    pub contributions: Vec<Seen>,
-    /// How round [`Validator::held`] was settled, at the finalised block.
-    pub settled: Option<Settlement>,
-    /// The subnet's next epoch and this validator's commitments to weights, at the best block.
-    pub voting: Option<Voting>,
+/// A round whose contributions are to be measured: each alone, on the parameters with which the round began. Slots are
+/// drawn by the round's seed, so whoever is left out when time runs out is left out by chance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// The round.
+    pub round: Round,
+    /// Root of the parameters with which it began.
+    pub root: H256,
+    /// Who had to train on what.
+    pub plan: Plan,
+    /// Its miners in the order of their slots.
+    pub subjects: Vec<Subject>,
 }
 
-/// What happened.
+/// A miner of a round and what it contributed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The chain moved on, or something ended and the chain is to be looked at again.
-    Chain(View),
-    /// A sealed file is here and matches its root, or is not to be had now.
-    Fetched(Round, Uid, H256, bool),
-    /// A file was opened and is good, or is not.
-    Opened(Round, Uid, H256, bool),
-    /// The attestation is in a block, or failed: the chain's next view tells.
-    AttestSubmitted,
-    /// Scoring of this round ended, with evidence for what was measured.
-    Scored(Round),
-    /// Weights to commit to are on disk; none, if nothing has shown its worth.
-    Weighed(Option<Ballot>),
-    /// Weights, or a commitment to them, are in a block, or were refused.
-    WeightsSubmitted(bool),
-    /// The outer step of this round is on disk, and the weights before it are at hand.
-    Settled(Round),
-    /// The outer step of this round could not be made now; it will be tried again.
-    NotSettled(Round),
-    /// Weights of this round were fetched and are on disk.
-    Joined(Round),
+pub struct Subject {
+    /// Its slot.
+    pub slot: u64,
+    /// Its number.
+    pub uid: Uid,
+    /// Its key.
+    pub hotkey: H256,
+    /// The sealed root of its contribution, and the block at which the commitment was first seen. `None` if there was
+    /// nothing good to be had: it missed the round.
+    pub contribution: Option<(H256, BlockNumber)>,
 }
 
-/// What to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+/// A validator's own work.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
     /// Fetch a sealed file and compare its root.
-    Fetch(Round, Seen),
-    /// Open and check a file that is here.
-    Open(Round, Seen),
-    /// Send the attestation, with the root of the weights held.
-    Attest {
+    Fetch {
         /// The round.
         round: Round,
-        /// Whom to vouch for, ascending.
-        good: Vec<Uid>,
+        /// Who committed.
+        uid: Uid,
+        /// To what.
+        commitment: Commitment,
     },
-    /// Measure the contributions of this round.
-    Score(Round),
+    /// Open and check a file that is here.
+    Open(Claim),
+    /// Measure contributions.
+    Measure(Measurement),
     /// Stop measuring and keep what has been measured.
-    StopScoring,
-    /// Turn evidence into weights, commit to them, or reveal them.
-    Vote(Step),
-    /// Apply a settled round to the weights.
-    Settle(Settlement),
-    /// Fetch newer weights.
-    Join,
+    StopMeasuring,
+    /// Turn evidence up to this round into scores: for a commitment before this epoch, to be put on disk with a salt, or,
+    /// if the subnet hides none, to be set at once.
+    Weigh {
+        /// The round.
+        round: Round,
+        /// The epoch.
+        epoch: Option<u32>,
+    },
+    /// Write a checkpoint of these parameters, which are held or were held before.
+    WriteCheckpoint(Held),
+}
+
+/// How that ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// A sealed file is here and matches its root, or is not to be had now.
+    Fetched {
+        /// The round.
+        round: Round,
+        /// Which.
+        id: Id,
+        /// Whether it is here.
+        is_here: bool,
+    },
+    /// A file was opened and is good, or is not.
+    Opened {
+        /// The round.
+        round: Round,
+        /// Which.
+        id: Id,
+        /// Whether it can be vouched for.
+        is_good: bool,
+    },
+    /// Measuring of this round ended, with evidence for what was measured.
+    Measured(Round),
+    /// Evidence became scores, or did not.
+    Weighed(Weighed),
+    /// A checkpoint is written, or could not be.
+    Checkpoint(Held, bool),
+}
+
+/// What evidence became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Weighed {
+    /// The chain did not say who the members are.
+    Unanswered,
+    /// Nothing has shown its worth: scores stay as they are.
+    Nothing,
+    /// Scores up to this round, to be set in the open.
+    Open(Round, Vec<(Uid, u16)>),
+    /// Scores to commit to, which are on disk.
+    Hidden(Ballot),
+}
+
+/// Where a validator stands. Only what is held and the ballots are on disk; the chain knows the rest.
+#[derive(Clone, Debug)]
+pub struct Validator {
+    hotkey: H256,
+    initial_root: H256,
+    course: Course<Task>,
+    /// The round before the one held, if its contributions can still be measured.
+    measurable: Option<Measurement>,
+    /// Contributions of the round held.
+    known: BTreeMap<Id, Known>,
+    /// The newest round in which it attested.
+    attested: Option<Round>,
+    /// The parameters before those held.
+    before: Option<Held>,
+    /// Parameters of which a checkpoint is being written.
+    writing: Vec<Held>,
+    /// Parameters of which a checkpoint is written.
+    written: Vec<Held>,
+    /// The run that has this one's place, and how often it was seen there.
+    replaced: Option<(BlockNumber, u8)>,
+    /// Whether measuring has been told to stop.
+    stopping: bool,
+    /// Whether an attestation is under way.
+    attesting: bool,
+    /// Scores: what is due, and what can be revealed.
+    ballots: Ballots,
 }
 
 impl Validator {
-    /// A validator that holds the weights of round `held`: new, or back from its disk.
-    pub fn new(held: Round) -> Validator {
+    /// The validator with this hotkey in the run whose first parameters have `initial_root`: new, or back with what was
+    /// on its disk.
+    pub fn new(
+        hotkey: H256,
+        initial_root: H256,
+        held: Option<Held>,
+        ballots: Vec<Ballot>,
+    ) -> Validator {
         Validator {
-            held,
-            to_score: None,
-            checks: BTreeMap::new(),
-            work: Work::Idle,
+            hotkey,
+            initial_root,
+            course: Course::new(held),
+            measurable: None,
+            known: BTreeMap::new(),
+            attested: None,
+            before: None,
+            writing: Vec::new(),
+            written: Vec::new(),
+            replaced: None,
             stopping: false,
             attesting: false,
-            ballots: Ballots::new(Vec::new()),
-        }
-    }
-
-    /// The same with ballots that were on its disk.
-    pub fn with_ballots(held: Round, ballots: Vec<Ballot>) -> Validator {
-        Validator {
             ballots: Ballots::new(ballots),
-            ..Validator::new(held)
         }
     }
 
-    /// What follows from `event` at block `now`.
-    pub fn step(mut self, event: Event, now: BlockNumber) -> (Validator, Vec<Action>) {
-        match event {
-            Event::Chain(view) => return self.look(&view, now),
-            Event::Fetched(round, uid, root, here) => self.fetched(round, (uid, root), here),
-            Event::Opened(round, uid, root, good) => self.opened(round, (uid, root), good),
-            Event::AttestSubmitted => self.attesting = false,
-            Event::Scored(round) => {
-                self.rest();
-                self.to_score = None;
-                self.ballots.scored(round);
-            }
-            Event::Weighed(ballot) => self.ballots.weighed(ballot),
-            Event::WeightsSubmitted(accepted) => self.ballots.sent(accepted),
-            Event::Settled(round) if round == self.held => {
-                self.begin(round + 1);
-                self.to_score = Some(round);
-            }
-            Event::Settled(_) | Event::NotSettled(_) => self.rest(),
-            Event::Joined(round) => self.begin(round),
-        }
-        (self, Vec::new())
+    /// The parameters that it holds.
+    pub fn held(&self) -> Option<Held> {
+        self.course.held()
+    }
+
+    /// What it is computing.
+    pub fn work(&self) -> &Work {
+        self.course.work()
+    }
+
+    /// The scores that can still matter, oldest first. On disk.
+    pub fn ballots(&self) -> &[Ballot] {
+        &self.ballots.kept
+    }
+
+    /// The newest round in which it attested, or tried to.
+    pub fn attested(&self) -> Option<Round> {
+        self.attested
+    }
+
+    /// How far a contribution of the round held has been checked.
+    pub fn check_of(&self, id: Id) -> Option<Check> {
+        self.known.get(&id).map(|known| known.check)
     }
 
     fn rest(&mut self) {
-        self.work = Work::Idle;
+        self.course.rest();
+        self.course.look_again();
         self.stopping = false;
     }
 
-    fn begin(&mut self, held: Round) {
-        self.rest();
-        self.held = held;
-        self.checks.clear();
-        self.to_score = None;
-    }
-
-    fn fetched(&mut self, round: Round, id: (Uid, H256), here: bool) {
-        if round != self.held || self.checks.get(&id) != Some(&Check::Fetching) {
-            return;
-        }
-        if here {
-            self.checks.insert(id, Check::Fetched);
-        } else {
-            // Forgotten, so that the next view asks for it again.
-            self.checks.remove(&id);
+    /// Other parameters are held from now on.
+    fn begin(&mut self, held: Held) {
+        let is_next = |one: &Measurement| one.round.checked_add(1) == Some(held.round);
+        self.measurable = self.measurable.take().filter(is_next);
+        let has_followed = |one: &Held| one.round.checked_add(1) == Some(held.round);
+        self.before = self.before.filter(has_followed);
+        self.stopping = false;
+        self.known.clear();
+        // What was fetched is in the store already.
+        if self.before.is_some() && checkpoint::is_due(held.round) {
+            self.write_checkpoint(held);
         }
     }
 
-    fn opened(&mut self, round: Round, id: (Uid, H256), good: bool) {
-        if round == self.held && self.checks.get(&id) == Some(&Check::Opening) {
-            self.checks
-                .insert(id, if good { Check::Good } else { Check::Bad });
-        }
+    fn write_checkpoint(&mut self, held: Held) {
+        self.writing.push(held);
+        self.course.act(Action::Do(Task::WriteCheckpoint(held)));
     }
 
-    fn look(mut self, view: &View, now: BlockNumber) -> (Validator, Vec<Action>) {
-        let mut actions = Vec::new();
-        if view.round.round == self.held {
-            self.check(view, &mut actions);
-            actions.extend(self.attest(view, now));
-        }
-        actions.extend(self.compute(view, now));
-        let voting = view.voting.as_ref();
-        let step = voting.and_then(|voting| self.ballots.next(voting, now));
-        actions.extend(step.map(Action::Vote));
-        (self, actions)
-    }
-
-    fn check(&mut self, view: &View, actions: &mut Vec<Action>) {
-        for seen in &view.contributions {
-            let id = (seen.uid, seen.sealed_root);
-            match (self.checks.get(&id), seen.key) {
-                (None, _) => {
-                    self.checks.insert(id, Check::Fetching);
-                    actions.push(Action::Fetch(self.held, *seen));
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Fetched { round, id, is_here } => {
+                let found = if is_here {
+                    Check::Fetched
+                } else {
+                    Check::Missing
+                };
+                self.checked(round, id, Check::Fetching, found);
+                if is_here {
+                    self.course.look_again();
                 }
-                (Some(Check::Fetched), Some(_)) => {
-                    self.checks.insert(id, Check::Opening);
-                    actions.push(Action::Open(self.held, *seen));
-                }
-                _ => {}
+            }
+            Done::Opened { round, id, is_good } => {
+                let found = if is_good { Check::Good } else { Check::Bad };
+                self.checked(round, id, Check::Opening, found);
+                self.course.look_again();
+            }
+            Done::Measured(round) => {
+                self.rest();
+                self.ballots.scored(round);
+            }
+            Done::Weighed(weighed) => self.weighed(weighed),
+            Done::Checkpoint(held, is_written) => self.checkpointed(held, is_written),
+        }
+    }
+
+    fn checked(&mut self, round: Round, id: Id, from: Check, to: Check) {
+        let is_held = Some(round) == self.course.round();
+        let known = self.known.get_mut(&id).filter(|_| is_held);
+        if let Some(known) = known.filter(|known| known.check == from) {
+            known.check = to;
+        }
+    }
+
+    fn weighed(&mut self, weighed: Weighed) {
+        match weighed {
+            Weighed::Unanswered => self.ballots.sent(false),
+            Weighed::Nothing => {
+                self.ballots.weighed(None);
+                self.course.look_again();
+            }
+            Weighed::Hidden(ballot) => {
+                self.ballots.weighed(Some(ballot));
+                self.course.look_again();
+            }
+            Weighed::Open(round, row) => {
+                let transaction = Transaction::SetWeights(round, row);
+                self.course.act(Action::Send(transaction));
             }
         }
     }
 
-    fn attest(&mut self, view: &View, now: BlockNumber) -> Option<Action> {
-        let due = view.round.next_phase(now) == Phase::Attest && view.attested == Some(false);
-        if !due || self.attesting {
-            return None;
+    fn checkpointed(&mut self, held: Held, is_written: bool) {
+        self.writing.retain(|one| *one != held);
+        if is_written {
+            let ours = [self.before, self.held()];
+            self.written.retain(|one| ours.contains(&Some(*one)));
+            self.written.push(held);
         }
-        let state = |seen: &Seen| self.checks.get(&(seen.uid, seen.sealed_root));
+        self.stop_if_replaced();
+    }
+
+    /// Parameters that are to stay in the store and are not known to be there.
+    fn unwritten(&self) -> Vec<Held> {
+        let ours = self.before.into_iter().chain(self.held());
+        // The first parameters can be computed by anyone.
+        let ours = ours.filter(|held| held.root != self.initial_root);
+        ours.filter(|held| !self.written.contains(held)).collect()
+    }
+
+    fn stop_if_replaced(&mut self) {
+        let is_written = self.unwritten().is_empty();
+        let is_over = |(_, looks): &(BlockNumber, u8)| is_written || *looks >= REPLACED_LOOKS;
+        let replaced = self.replaced.filter(|_| self.writing.is_empty());
+        if let Some((started_at, _)) = replaced.filter(is_over) {
+            self.course.act(Action::Stop(Reason::Replaced(started_at)));
+        }
+    }
+
+    /// The end of a run: what it brought stays in the store. Of the parameters held, and of those before them, which are
+    /// the last final ones if nobody had attested the current round yet.
+    fn gone(&mut self, gone: Gone) {
+        if matches!(self.course.work(), Work::Own(_)) && !self.stopping {
+            self.stopping = true;
+            self.course.act(Action::Do(Task::StopMeasuring));
+        }
+        for held in self.unwritten() {
+            if !self.writing.contains(&held) {
+                self.write_checkpoint(held);
+            }
+        }
+        match gone {
+            Gone::Stopped => self.course.act(Action::Explain(Lack::Run)),
+            Gone::Replaced(started_at) => {
+                let looks = self.replaced.map_or(0, |(_, looks)| looks);
+                self.replaced = Some((started_at, looks.saturating_add(1)));
+                self.stop_if_replaced();
+            }
+        }
+    }
+
+    fn look(&mut self, view: &View, now: BlockNumber) {
+        if view.validator(self.hotkey).is_none() {
+            self.course.act(Action::Explain(Lack::Part));
+        }
+        if let Some(held) = self.held().filter(|held| held.round == view.round.round) {
+            self.check(view, held, now);
+            self.attest(view, held, now);
+        }
+        self.compute(view, now);
+        let voting = view.voting.as_ref();
+        if let Some(step) = voting.and_then(|voting| self.ballots.next(voting, now)) {
+            self.course.act(match step {
+                Step::Weigh(round, epoch) => Action::Do(Task::Weigh { round, epoch }),
+                Step::Commit(ballot) => Action::Send(Transaction::CommitWeights(ballot)),
+                Step::Reveal(ballot) => Action::Send(Transaction::RevealWeights(ballot)),
+            });
+        }
+    }
+
+    fn check(&mut self, view: &View, held: Held, now: BlockNumber) {
+        for seen in &view.contributions {
+            let id = (seen.uid, seen.commitment.sealed_root);
+            let known = self.known.entry(id).or_insert_with(|| Known {
+                hotkey: seen.hotkey,
+                commitment: seen.commitment.clone(),
+                first_seen: now,
+                check: Check::Missing,
+            });
+            let task = match (known.check, seen.key) {
+                (Check::Missing, _) => {
+                    known.check = Check::Fetching;
+                    Task::Fetch {
+                        round: held.round,
+                        uid: seen.uid,
+                        commitment: known.commitment.clone(),
+                    }
+                }
+                (Check::Fetched, Some(key)) => {
+                    known.check = Check::Opening;
+                    Task::Open(Claim {
+                        round: held.round,
+                        uid: seen.uid,
+                        hotkey: known.hotkey,
+                        commitment: known.commitment.clone(),
+                        key,
+                        parent_root: held.root,
+                    })
+                }
+                _ => continue,
+            };
+            self.course.act(Action::Do(task));
+        }
+    }
+
+    fn attest(&mut self, view: &View, held: Held, now: BlockNumber) {
+        let has_attested = view.validator(self.hotkey).map(|own| own.attested);
+        let is_due =
+            view.round.timetable().next_phase(now) == Phase::Attest && has_attested == Some(false);
+        if !is_due || self.attesting {
+            return;
+        }
+        let check = |seen: &Seen| self.check_of((seen.uid, seen.commitment.sealed_root));
         let revealed = || view.contributions.iter().filter(|seen| seen.key.is_some());
-        let complete = revealed().all(|seen| matches!(state(seen), Some(Check::Good | Check::Bad)));
-        if !complete && now < view.round.attest_deadline() {
-            return None;
+        let is_known = |seen: &Seen| matches!(check(seen), Some(Check::Good | Check::Bad));
+        if !revealed().all(is_known) && now < view.round.timetable().attest_deadline() {
+            return;
         }
-        let mut good: Vec<Uid> = revealed()
-            .filter(|seen| state(seen) == Some(&Check::Good))
-            .map(|seen| seen.uid)
-            .collect();
-        good.sort_unstable();
+        let good = revealed().filter(|seen| check(seen) == Some(Check::Good));
+        let verdicts = Verdicts::from_uids(good.map(|seen| seen.uid));
         self.attesting = true;
-        Some(Action::Attest {
-            round: self.held,
-            good,
+        self.attested = Some(held.round);
+        let transaction = Transaction::Attest(held.round, verdicts, held.root);
+        self.course.act(Action::Send(transaction));
+    }
+
+    fn compute(&mut self, view: &View, now: BlockNumber) {
+        let is_current = Some(view.round.round) == self.course.round();
+        let may_measure = is_current && now < view.round.timetable().scoring_deadline();
+        match self.course.work() {
+            Work::Idle => {
+                if self.course.follow(view, |_| false) {
+                    return;
+                }
+                if let Some(measurement) = self.measurable.take_if(|_| may_measure) {
+                    self.course
+                        .begin(measurement.round, Task::Measure(measurement));
+                }
+            }
+            Work::Own(_) if !may_measure && !self.stopping => {
+                self.stopping = true;
+                self.course.act(Action::Do(Task::StopMeasuring));
+            }
+            _ => {}
+        }
+    }
+
+    fn follow(&mut self, left: Left<Done>, now: BlockNumber) {
+        match left {
+            Left::Nothing => {}
+            Left::Look(view) => self.look(&view, now),
+            Left::Gone(gone) => self.gone(gone),
+            Left::Begin(held) => self.begin(held),
+            Left::Keep(settlement, held) => self.keep(*settlement, held),
+            Left::Done(done) => self.done(done),
+        }
+    }
+
+    fn keep(&mut self, settlement: Settlement, held: Held) {
+        self.measurable = self.measurement(&settlement);
+        self.before = self.held();
+        self.course.keep(settlement, held);
+    }
+
+    /// What can be measured of a round now that everybody has opened its contributions: all of it by whoever attested, and
+    /// so can say what was missed.
+    fn measurement(&self, settlement: &Settlement) -> Option<Measurement> {
+        let has_attested = self.attested == Some(settlement.round);
+        let included = |uid: Uid| settlement.included.iter().find(|seen| seen.uid == uid);
+        let contribution = |uid: Uid| match included(uid) {
+            Some(seen) => self.good(uid, seen.commitment.sealed_root),
+            None => self.good_of(uid),
+        };
+        let miners = settlement.miners.iter().map(|(uid, _)| *uid);
+        let is_here = |uid| contribution(uid).is_some();
+        let found = value::subjects(has_attested, miners, is_here, &settlement.uids());
+        let subject = |subject: value::Subject| {
+            let slot = usize::try_from(subject.slot).ok()?;
+            let (uid, hotkey) = *settlement.miners.get(slot)?;
+            Some(Subject {
+                slot: subject.slot,
+                uid,
+                hotkey,
+                contribution: contribution(uid),
+            })
+        };
+        let held = self.held().filter(|_| has_attested)?;
+        Some(Measurement {
+            round: settlement.round,
+            root: held.root,
+            plan: settlement.plan.clone(),
+            subjects: found.into_iter().filter_map(subject).collect(),
         })
     }
 
-    fn compute(&mut self, view: &View, now: BlockNumber) -> Option<Action> {
-        let settled = view
-            .settled
-            .as_ref()
-            .filter(|settled| settled.round == self.held);
-        let may_score = view.round.round == self.held && now < view.round.scoring_deadline();
-        match self.work {
-            Work::Idle => {
-                if let Some(settlement) = settled {
-                    self.work = Work::Settling(self.held);
-                    return Some(Action::Settle(settlement.clone()));
-                }
-                if self.held < view.round.oldest {
-                    self.work = Work::Joining;
-                    return Some(Action::Join);
-                }
-                let round = self.to_score.filter(|_| may_score)?;
-                self.work = Work::Scoring(round);
-                Some(Action::Score(round))
+    fn good(&self, uid: Uid, root: H256) -> Option<(H256, BlockNumber)> {
+        let known = self.known.get(&(uid, root))?;
+        (known.check == Check::Good).then_some((root, known.first_seen))
+    }
+
+    fn good_of(&self, uid: Uid) -> Option<(H256, BlockNumber)> {
+        let range = (uid, H256::zero())..=(uid, H256::repeat_byte(0xff));
+        let good = self.known.range(range);
+        good.rev()
+            .find_map(|((uid, root), _)| self.good(*uid, *root))
+    }
+}
+
+impl Machine for Validator {
+    type Done = Done;
+    type Work = Task;
+
+    fn handle(&mut self, event: Event<Done>, now: BlockNumber) {
+        if let Event::Sent { kind, block } = &event {
+            match kind {
+                Kind::Attestation => self.attesting = false,
+                Kind::Weights => self.ballots.sent(block.is_some()),
+                Kind::Contribution => {}
             }
-            Work::Scoring(_) if !may_score && !self.stopping => {
-                self.stopping = true;
-                Some(Action::StopScoring)
-            }
-            Work::Scoring(_) | Work::Settling(_) | Work::Joining => None,
         }
+        let left = self.course.take(event, now);
+        self.follow(left, now);
+    }
+
+    fn poll_action(&mut self) -> Option<Action<Task>> {
+        self.course.poll(true)
     }
 }

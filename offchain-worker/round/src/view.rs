@@ -1,9 +1,103 @@
-//! What the chain says of one moment, as far as a worker's decisions depend on it.
+//! What the chain says of one moment, as far as a worker's decisions depend on it. The same for every role.
 
-use cairn_primitives::{BlockNumber, Phase, Phases, Round, Uid, H256};
-use serde::{Deserialize, Serialize};
+use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Phases, Round, Uid, H256};
+use cairn_protocol::phase::Timetable;
 
-/// The current round of the run, read at the best block.
+use crate::{ballot::Voting, plan::Plan};
+
+/// The chain at one moment: the current round at the best block, and how the round whose parameters the worker holds
+/// was settled at the finalised one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// When the current round is.
+    pub round: RoundView,
+    /// Who trains on what in it.
+    pub plan: Plan,
+    /// Its miners in the order of their slots, by uid and hotkey.
+    pub miners: Vec<(Uid, H256)>,
+    /// Its validators.
+    pub validators: Vec<Attester>,
+    /// What was committed to in it, ascending by uid.
+    pub contributions: Vec<Seen>,
+    /// How the round that was asked for ended.
+    pub settled: Option<Settlement>,
+    /// The subnet's next epoch and this worker's commitments to scores, if that was asked.
+    pub voting: Option<Voting>,
+}
+
+impl View {
+    /// The slot of a hotkey, if it has data in this round.
+    pub fn slot_of(&self, hotkey: H256) -> Option<u64> {
+        let slot = self.miners.iter().position(|(_, miner)| *miner == hotkey)?;
+        u64::try_from(slot).ok()
+    }
+
+    /// What this hotkey committed to.
+    pub fn contribution_of(&self, hotkey: H256) -> Option<&Seen> {
+        self.contributions.iter().find(|seen| seen.hotkey == hotkey)
+    }
+
+    /// This hotkey among the validators.
+    pub fn validator(&self, hotkey: H256) -> Option<&Attester> {
+        self.validators.iter().find(|one| one.hotkey == hotkey)
+    }
+}
+
+/// A validator of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attester {
+    /// Its number.
+    pub uid: Uid,
+    /// Its key.
+    pub hotkey: H256,
+    /// Whether it has attested.
+    pub attested: bool,
+}
+
+/// A contribution as the chain has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The miner.
+    pub uid: Uid,
+    /// Its key.
+    pub hotkey: H256,
+    /// What it committed to.
+    pub commitment: Commitment,
+    /// The key that opens it, once revealed.
+    pub key: Option<ContributionKey>,
+}
+
+/// How a round ended, read at the finalised block.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settlement {
+    /// Its number.
+    pub round: Round,
+    /// The included contributions, ascending by uid. Empty in a null round.
+    pub included: Vec<Seen>,
+    /// Its miners in the order of their slots, by uid and hotkey.
+    pub miners: Vec<(Uid, H256)>,
+    /// Who had to train on what.
+    pub plan: Plan,
+    /// The root with which it began, if that is final.
+    pub before: Option<H256>,
+    /// The root with which the next one began, if that is final.
+    pub after: Option<H256>,
+}
+
+impl Settlement {
+    /// The sealed root of what this hotkey contributed, if that was included.
+    pub fn own(&self, hotkey: H256) -> Option<H256> {
+        let own = self.included.iter().find(|seen| seen.hotkey == hotkey)?;
+        Some(own.commitment.sealed_root)
+    }
+
+    /// The uids of what was included, ascending.
+    pub fn uids(&self) -> Vec<Uid> {
+        self.included.iter().map(|seen| seen.uid).collect()
+    }
+}
+
+/// When the current round of a run is, read at the best block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoundView {
     /// Its number.
@@ -15,90 +109,10 @@ pub struct RoundView {
     /// The oldest round whose contributions the chain still has.
     pub oldest: Round,
 }
-
 impl RoundView {
-    /// The phase of block `now`.
-    pub fn phase(&self, now: BlockNumber) -> Phase {
-        self.phases.at(self.start, now)
-    }
-
-    /// The phase in which a transaction finds itself that is sent at block `now`: that of the next block.
-    pub fn next_phase(&self, now: BlockNumber) -> Phase {
-        self.phase(now.saturating_add(1))
-    }
-
-    /// The first block in which a commit is refused.
-    pub fn commit_deadline(&self) -> BlockNumber {
-        self.start.saturating_add(self.phases.train)
-    }
-
-    /// The block at which training stops with what it has: time is left to compress, to upload, and for
-    /// the commit to get into a block.
-    pub fn training_deadline(&self) -> BlockNumber {
-        self.commit_deadline()
-            .saturating_sub(commit_margin(&self.phases))
-    }
-
-    /// The block at which an attestation has to be sent whatever is still missing: it gets into the next one,
-    /// the last of the attest phase.
-    pub fn attest_deadline(&self) -> BlockNumber {
-        let end = self.start.saturating_add(self.phases.round());
-        end.saturating_sub(self.phases.attest.min(2))
-    }
-
-    /// The block at which scoring stops: keys are being revealed, and the processor is needed for opening
-    /// what they belong to.
-    pub fn scoring_deadline(&self) -> BlockNumber {
-        self.commit_deadline()
-    }
-}
-
-/// Blocks kept free between the end of training and the commit deadline: three, or a third of a short
-/// training phase. One passes while the contribution is made and stored, one until the commit is in a block,
-/// one is for bad luck.
-pub fn commit_margin(phases: &Phases) -> BlockNumber {
-    (phases.train / 3).min(3)
-}
-
-/// How a round ended, read at the finalised block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settlement {
-    /// Its number.
-    pub round: Round,
-    /// Uids of the included contributions, ascending. Empty in a null round.
-    pub included: Vec<Uid>,
-    /// Sealed root of this worker's own contribution, if it is among them.
-    pub own: Option<H256>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn view(train: u32, reveal: u32, attest: u32) -> RoundView {
-        RoundView {
-            round: 0,
-            start: 100,
-            phases: Phases {
-                train,
-                reveal,
-                attest,
-            },
-            oldest: 0,
-        }
-    }
-
-    #[test]
-    fn deadlines_lie_inside_their_phases() {
-        let round = view(12, 4, 4);
-        assert_eq!(round.training_deadline(), 109);
-        assert_eq!(round.scoring_deadline(), 112);
-        assert_eq!(round.attest_deadline(), 118);
-    }
-
-    #[test]
-    fn a_short_training_phase_keeps_two_thirds_of_its_blocks() {
-        assert_eq!(view(6, 1, 1).training_deadline(), 104);
-        assert_eq!(view(1, 1, 1).training_deadline(), 101);
+    /// When its phases are.
+    pub fn timetable(&self) -> Timetable {
+        let RoundView { start, phases, .. } = *self;
+        Timetable { start, phases }
     }
 }

@@ -3,7 +3,7 @@
 //! | path | content |
 //! |---|---|
 //! | `contributions/{netuid}/{round}/{sealed root}` | a miner's sealed contribution |
-//! | `checkpoints/{netuid}/{round}-{state root}` | the weights θ with which a round began |
+//! | `checkpoints/{netuid}/{round}-{model root}` | the weights θ with which a round began |
 //! | `data/{root}` | manifest, tokenizer and shards of a data set |
 //!
 //! Roots are BLAKE3 hashes in lower-case hexadecimal. The functions give the part before the root: the
@@ -42,7 +42,7 @@ pub fn blob(prefix: &str, root: &[u8; 32]) -> String {
     }
 }
 
-/// The round and state root of a checkpoint's path; `None` if it is not one of this subnet's.
+/// The round and model root of a checkpoint's path; `None` if it is not one of this subnet's.
 pub fn parse_checkpoint(netuid: u16, path: &str) -> Option<(u32, [u8; 32])> {
     let name = path.strip_prefix(&all_checkpoints(netuid))?;
     let (round, root) = name.split_once('-')?;

@@ -1,19 +1,21 @@
 //! Following a run from outside: the weights of every round, from the chain's settled rounds and the store.
 //!
-//! It does what every worker does at a round's end, with the same functions: fetch the included
-//! contributions, check them against what the chain says of them, open, decode, and apply the outer step.
+//! It does what every worker does at a round's end, with the same functions: fetch the included contributions, check
+//! that each is what the chain says of it and what its miner owed, and apply the outer step.
 
 use std::sync::Arc;
 
 use cairn_chain::{ContributionInfo, View};
-use cairn_gradient::{max_encoded_len, sealed_root, state_root};
-use cairn_primitives::{api::SettledRound, Layout, Netuid, Round, RunConfig, Uid, H256};
+use cairn_gradient::{
+    checked::{check, outer_step, Checked, Claim, Terms},
+    max_encoded_len, model_root,
+};
+use cairn_primitives::{
+    api::SettledRound, ContributionKey, Layout, Netuid, Round, RunConfig, Uid, H256,
+};
 use cairn_store::{paths, Store};
 
-use crate::{
-    checked::{outer_step, Checked},
-    error::Failure,
-};
+use crate::error::Failure;
 
 /// The weights of one round of a run.
 pub struct Follower {
@@ -36,7 +38,7 @@ impl Follower {
             layout,
             store,
             round: 0,
-            root: state_root(&weights),
+            root: model_root(&weights),
             weights,
         }
     }
@@ -51,7 +53,7 @@ impl Follower {
         &self.weights
     }
 
-    /// Their state root.
+    /// Their model root.
     pub fn root(&self) -> H256 {
         self.root
     }
@@ -115,14 +117,115 @@ impl Follower {
             .store
             .get_blob(&prefix, &entry.commitment.sealed_root.0, most)
             .await?;
-        debug_assert_eq!(sealed_root(&sealed), entry.commitment.sealed_root);
-        let during = |error| {
-            Failure::during(
-                format!("the contribution of {uid} in round {}", self.round),
-                error,
-            )
+        self.checked(uid, entry, key, &sealed).map(Arc::new)
+    }
+
+    /// The contribution, if the file, of which the store has compared the root, is what its miner owed.
+    fn checked(
+        &self,
+        uid: Uid,
+        entry: &ContributionInfo,
+        key: ContributionKey,
+        sealed: &[u8],
+    ) -> Result<Checked, Failure> {
+        let claim = Claim {
+            round: self.round,
+            hotkey: entry.hotkey.0,
+            commitment: entry.commitment.clone(),
+            key,
+            parent_root: self.root,
         };
-        let checked = Checked::open(&sealed, &key, &self.layout, &self.config);
-        checked.map(Arc::new).map_err(during)
+        let terms = Terms {
+            netuid: self.netuid,
+            config: &self.config,
+            layout: &self.layout,
+        };
+        check(&terms, &claim, sealed).map_err(|refusal| {
+            let what = format!("the contribution of {uid} in round {}", self.round);
+            Failure::during(what, refusal)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cairn_chain::AccountId;
+    use cairn_gradient::{compress, seal, sealed_root, Header};
+    use cairn_primitives::{key_hash, Commitment};
+
+    use super::*;
+    use crate::roles::testing::{config_and_store, NETUID};
+
+    const KEY: ContributionKey = [5; 32];
+    const HOTKEY: AccountId = AccountId([6; 32]);
+
+    /// A contribution to the follower's round, as it is in the store and on chain.
+    fn contribution(
+        follower: &Follower,
+        change: impl FnOnce(&mut Header),
+    ) -> (ContributionInfo, Vec<u8>) {
+        let mut header = Header {
+            netuid: NETUID,
+            round: follower.round(),
+            hotkey: HOTKEY.0,
+            parent_root: follower.root(),
+            layout_hash: follower.layout().hash(),
+            inner_steps: 1,
+            tokens: 1,
+            mean_loss: 3.0,
+        };
+        change(&mut header);
+        let delta: Vec<f32> = (0..follower.weights().len())
+            .map(|i| (i % 7) as f32 - 3.0)
+            .collect();
+        let mut error = vec![0.0; delta.len()];
+        let compression = follower.config().compression_in(follower.round());
+        let made = compress(follower.layout(), &compression, &delta, &mut error, header);
+        let mut sealed = made.expect("it fits").1;
+        seal(&mut sealed, &KEY);
+        let entry = ContributionInfo {
+            uid: 1,
+            hotkey: HOTKEY,
+            commitment: Commitment {
+                parent_root: follower.root(),
+                sealed_root: sealed_root(&sealed),
+                length: sealed.len() as u64,
+                key_hash: key_hash(NETUID, follower.round(), &HOTKEY.0, &KEY),
+            },
+            key: Some(KEY),
+            support: 0,
+        };
+        (entry, sealed)
+    }
+
+    #[tokio::test]
+    async fn a_follower_refuses_what_every_worker_refuses() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (config, store) = config_and_store(directory.path()).await;
+        let weights = vec![0.5; Layout::of(&config.model).parameters()];
+        let follower = Follower::new(NETUID, config, store, weights);
+        let refusal = |entry: &ContributionInfo, sealed: &[u8]| {
+            let found = follower.checked(1, entry, KEY, sealed);
+            found.err().map(|failure| failure.to_string())
+        };
+        let (entry, sealed) = contribution(&follower, |_| {});
+        assert_eq!(refusal(&entry, &sealed), None);
+        type Spoil = fn(&mut Header);
+        let spoilt: [(Spoil, &str); 5] = [
+            (|header| header.netuid += 1, "subnet"),
+            (|header| header.round += 1, "round"),
+            (|header| header.hotkey[0] ^= 1, "hotkey"),
+            (|header| header.parent_root = H256::zero(), "parent root"),
+            (|header| header.inner_steps = 9_999, "inner steps"),
+        ];
+        for (spoil, word) in spoilt {
+            let (entry, sealed) = contribution(&follower, spoil);
+            let said = refusal(&entry, &sealed).expect(word);
+            assert!(said.contains(word), "{said}");
+        }
+        let mut shorter = entry.clone();
+        shorter.commitment.length -= 1;
+        let said = refusal(&shorter, &sealed).expect("another length");
+        assert!(said.contains("were committed to"), "{said}");
     }
 }

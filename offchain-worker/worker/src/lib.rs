@@ -13,7 +13,6 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod amount;
-pub mod checked;
 pub mod cli;
 pub mod data;
 pub mod devnet;

@@ -105,7 +105,7 @@ impl RunFile {
         shards::fill(&mut config, &self.data.into(), store, manifest).await?;
         run_rules::check(&config)?;
         let weights = shards::initial_weights(&config, store).await?;
-        let root = cairn_gradient::state_root(&weights);
+        let root = cairn_gradient::model_root(&weights);
         if let Some(stated) = self.initial_root.filter(|stated| *stated != root) {
             let what =
                 format!("initial_root is {stated:?}, but the initial weights hash to {root:?}");

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
-use cairn_gradient::state_root;
+use cairn_gradient::model_root;
 use cairn_primitives::{InitialWeights, Layout, RunConfig, H256};
 use cairn_store::{paths, Store};
 use cairn_trainer::data::{DataSet, Manifest, MAX_MANIFEST_BYTES};
@@ -182,7 +182,7 @@ pub async fn initial_weights(config: &RunConfig, store: &Store) -> Result<Vec<f3
 /// The first weights of a run that is on chain, checked against their root.
 pub async fn verified_weights(config: &RunConfig, store: &Store) -> Result<Vec<f32>, Failure> {
     let weights = initial_weights(config, store).await?;
-    let found = state_root(&weights);
+    let found = model_root(&weights);
     if found != config.initial_root {
         let what = format!(
             "the initial weights hash to {found:?}, the chain says {:?}",

@@ -139,8 +139,8 @@ fn a_network_trains_pays_and_survives() {
     rounds_settled(&report);
     let exported = exported.expect("round 2 was shown");
     assert_eq!(exported["round"], 1);
-    let root = serde_json::to_value(report.rounds[0].state_root).expect("JSON");
-    assert_eq!(exported["state_root"], root);
+    let root = serde_json::to_value(report.rounds[0].model_root).expect("JSON");
+    assert_eq!(exported["model_root"], root);
     rewards_add_up(&report, &kept);
     the_killed_miner_came_back(&report, &kept);
     the_late_miner_caught_up(&report, &kept);
@@ -344,13 +344,13 @@ fn rounds_settled(report: &Report) {
         "{first} to {}",
         report.final_heldout_loss
     );
-    let last = report.rounds[ROUNDS - 1].state_root;
+    let last = report.rounds[ROUNDS - 1].model_root;
     for member in report
         .members
         .iter()
         .filter(|member| role(member) != "cheat")
     {
-        assert_eq!(member.state_root, Some(last), "member {}", member.uid);
+        assert_eq!(member.model_root, Some(last), "member {}", member.uid);
     }
     assert!(report.store_bytes_per_contribution > 0);
 }
@@ -429,8 +429,8 @@ fn the_killed_miner_came_back(report: &Report, kept: &Path) {
     for (index, line) in lines.iter().enumerate() {
         assert_eq!(line.round as usize, index, "one line a round");
         assert_eq!(
-            line.state_root,
-            report.rounds[index.min(ROUNDS - 1)].state_root
+            line.model_root,
+            report.rounds[index.min(ROUNDS - 1)].model_root
         );
     }
     let again =
@@ -450,8 +450,8 @@ fn the_late_miner_caught_up(report: &Report, kept: &Path) {
         .find(|member| member.uid == uid)
         .expect("it is a member");
     assert_eq!(
-        member.state_root,
-        Some(report.rounds[ROUNDS - 1].state_root)
+        member.model_root,
+        Some(report.rounds[ROUNDS - 1].model_root)
     );
     assert!(member.rounds_included > 0, "it was never included");
 }

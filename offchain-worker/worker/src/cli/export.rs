@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cairn_gradient::state_root;
+use cairn_gradient::model_root;
 use cairn_primitives::{BlockNumber, Layout, ModelShape, Netuid, Round, RunConfig, H256};
 use cairn_store::{paths, Store};
 use cairn_trainer::{data::root, hugging_face};
@@ -75,7 +75,7 @@ struct OnChain {
 struct Exported {
     out: PathBuf,
     parameters: u64,
-    state_root: H256,
+    model_root: H256,
     round: Option<Round>,
     /// The block at which the run was stopped, if it was.
     stopped_at: Option<BlockNumber>,
@@ -99,7 +99,7 @@ impl Export {
         }
         let exported = Exported {
             parameters: weights.len() as u64,
-            state_root: state_root(&weights),
+            model_root: model_root(&weights),
             round,
             stopped_at: known.on_chain.and_then(|run| run.stopped_at),
             tokenizer: tokenizer.is_some(),
@@ -142,7 +142,7 @@ impl Export {
             return Ok(OnChain {
                 config: run.config,
                 stopped_at: None,
-                roots: known.map(|entry| (entry.round, entry.state_root)).collect(),
+                roots: known.map(|entry| (entry.round, entry.model_root)).collect(),
             });
         }
         let ended = view.ended_run(netuid).await?.ok_or_else(|| {
@@ -157,7 +157,7 @@ impl Export {
         })?;
         let roots = ended.final_roots.iter();
         Ok(OnChain {
-            roots: roots.map(|known| (known.round, known.state_root)).collect(),
+            roots: roots.map(|known| (known.round, known.model_root)).collect(),
             stopped_at: Some(ended.stopped_at),
             config: ended.config,
         })
@@ -290,7 +290,7 @@ fn describe(exported: &Exported) -> String {
     format!(
         "{} parameters with root {:?}{of}, written to {}{stopped}{tokenizer}",
         thousands(exported.parameters),
-        exported.state_root,
+        exported.model_root,
         exported.out.display()
     )
 }
@@ -408,7 +408,7 @@ mod tests {
             panic!("the example begins from a seed");
         };
         let first = weights(&run, seed);
-        run.config.initial_root = state_root(&first);
+        run.config.initial_root = model_root(&first);
         run.roots = vec![(4, run.config.initial_root)];
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
         assert_eq!((found.0, found.1 == first), (4, true));

@@ -135,7 +135,7 @@ pub struct Encode {
     /// Address of the hotkey that contributes [default: all zeros]
     #[arg(long, env = "CAIRN_HOTKEY", value_name = "ADDRESS")]
     hotkey: Option<String>,
-    /// State root of the parameters before training [default: all zeros]
+    /// Model root of the parameters before training [default: all zeros]
     #[arg(long, env = "CAIRN_PARENT_ROOT", value_name = "HASH", value_parser = parse_hash)]
     parent_root: Option<H256>,
     /// Number of inner steps done

@@ -266,7 +266,7 @@ impl Seen {
         };
         format!(
             "weights  {} of round {}, attested by {stake} of stake, {state}\n",
-            short(&entry.state_root),
+            short(&entry.model_root),
             entry.round
         )
     }
@@ -383,7 +383,7 @@ mod tests {
         let mut seen = seen(Some(in_round_3()));
         let entry = LineageEntry {
             round: 2,
-            state_root: H256::zero(),
+            model_root: H256::zero(),
             attested_stake: 0,
             attesting_stake: 0,
             total_stake: 10,
@@ -398,7 +398,7 @@ mod tests {
         assert!(!text.contains("weights  0x"), "{text}");
         let root = H256([7; 32]);
         seen.lineage = Some(LineageEntry {
-            state_root: root,
+            model_root: root,
             attested_stake: 9,
             attesting_stake: 9,
             is_final: true,

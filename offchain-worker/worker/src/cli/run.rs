@@ -124,7 +124,7 @@ fn describe_ended(netuid: Netuid, ended: &EndedRun) -> String {
     let last = ended.final_roots.first().map_or("none".into(), |last| {
         format!(
             "{:?}, with which round {} began",
-            last.state_root, last.round
+            last.model_root, last.round
         )
     });
     format!(

@@ -2,18 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use cairn_trainer::engine::Device;
+use cairn_engine::Device;
 use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
 use super::args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg};
 use crate::{
     error::Failure,
-    roles::{
-        miner::{self, MinerOptions},
-        state::StatePlace,
-        validator::{self, ValidatorOptions},
-    },
+    roles::{miner, state::StatePlace, validator, WorkerOptions},
     shutdown,
 };
 
@@ -108,21 +104,27 @@ struct Prepared {
     shutdown: watch::Receiver<bool>,
 }
 
+impl Prepared {
+    fn options(self, work: Work, device: Device) -> WorkerOptions {
+        WorkerOptions {
+            node_url: work.node.node,
+            netuid: work.netuid.netuid,
+            hotkey: self.hotkey,
+            store_url: work.store.store,
+            state: self.state,
+            device,
+            threads: self.threads,
+            json: work.json.json,
+            shutdown: self.shutdown,
+        }
+    }
+}
+
 impl Validate {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let prepared = self.work.prepare().await?;
-        let options = ValidatorOptions {
-            node_url: self.work.node.node,
-            netuid: self.work.netuid.netuid,
-            hotkey: prepared.hotkey,
-            store_url: self.work.store.store,
-            state: prepared.state,
-            device: self.device,
-            threads: prepared.threads,
-            json: self.work.json.json,
-            shutdown: prepared.shutdown,
-        };
+        let options = prepared.options(self.work, self.device);
         Ok(validator::run(options).await?)
     }
 }
@@ -131,21 +133,11 @@ impl Mine {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let prepared = self.work.prepare().await?;
-        let options = MinerOptions {
-            node_url: self.work.node.node,
-            netuid: self.work.netuid.netuid,
-            hotkey: prepared.hotkey,
-            store_url: self.work.store.store,
-            state: prepared.state,
-            device: self.device,
-            threads: prepared.threads,
-            json: self.work.json.json,
-            shutdown: prepared.shutdown,
-            behaviour: match self.behaviour {
-                Behaviour::Honest => miner::Behaviour::Honest,
-                Behaviour::Cheat => miner::Behaviour::Cheat,
-            },
+        let behaviour = match self.behaviour {
+            Behaviour::Honest => miner::Behaviour::Honest,
+            Behaviour::Cheat => miner::Behaviour::Cheat,
         };
-        Ok(miner::run(options).await?)
+        let options = prepared.options(self.work, self.device);
+        Ok(miner::run(options, behaviour).await?)
     }
 }

@@ -62,10 +62,10 @@ impl Book {
         let Some(known) = self.rounds.get_mut(before as usize) else {
             return Ok(());
         };
-        if entry.is_final && entry.state_root != known.root {
+        if entry.is_final && entry.model_root != known.root {
             return Err(Mismatch {
                 round: entry.round,
-                chain: entry.state_root,
+                chain: entry.model_root,
                 here: known.root,
             });
         }
@@ -105,7 +105,7 @@ impl Book {
                 .lineage
                 .as_ref()
                 .map_or((0, entry.settled.total_stake), |lineage| {
-                    let agreed = lineage.state_root == entry.root;
+                    let agreed = lineage.model_root == entry.root;
                     (
                         if agreed { lineage.attested_stake } else { 0 },
                         lineage.total_stake,
@@ -114,7 +114,7 @@ impl Book {
         Some(RoundReport {
             round: entry.settled.round,
             included: entry.settled.included.clone(),
-            state_root: entry.root,
+            model_root: entry.root,
             attested_stake,
             total_stake,
             heldout_loss: loss,
@@ -185,11 +185,11 @@ mod tests {
         }
     }
 
-    fn entry(round: Round, state_root: H256, is_final: bool) -> LineageEntry {
+    fn entry(round: Round, model_root: H256, is_final: bool) -> LineageEntry {
         let (attested_stake, attesting_stake, total_stake) = (9, 9, 10);
         LineageEntry {
             round,
-            state_root,
+            model_root,
             attested_stake,
             attesting_stake,
             total_stake,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use cairn_primitives::{Phase, Phases, Round};
+use cairn_protocol::phase::Timetable;
 
 use crate::error::Failure;
 
@@ -94,7 +95,11 @@ impl Event {
         match self.kind {
             EventKind::LateMiner => true,
             EventKind::KillMiner | EventKind::RestartNode => {
-                phases.at(0, elapsed) != Phase::Train || elapsed >= phases.train / 2
+                let round = Timetable {
+                    start: 0,
+                    phases: *phases,
+                };
+                round.phase(elapsed) != Phase::Train || elapsed >= phases.train / 2
             }
         }
     }

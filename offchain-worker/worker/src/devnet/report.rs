@@ -72,7 +72,9 @@ pub struct RoundReport {
     /// Whose contributions were included.
     pub included: Vec<Uid>,
     /// Root of the weights after its outer step.
-    pub state_root: H256,
+    // The report's keys were promised before the word changed.
+    #[serde(rename = "state_root")]
+    pub model_root: H256,
     /// Stake that attested this root, in pebble.
     #[serde(with = "pebble")]
     pub attested_stake: Balance,
@@ -100,7 +102,8 @@ pub struct MemberReport {
     /// Rounds that included a contribution of it.
     pub rounds_included: u64,
     /// Root of the weights that its worker holds at the end; null if it said nothing.
-    pub state_root: Option<H256>,
+    #[serde(rename = "state_root")]
+    pub model_root: Option<H256>,
 }
 
 /// The model.
@@ -149,7 +152,7 @@ pub mod tests {
             rounds: vec![RoundReport {
                 round: 0,
                 included: vec![0, 2],
-                state_root: H256::repeat_byte(1),
+                model_root: H256::repeat_byte(1),
                 attested_stake: 100,
                 total_stake: 100,
                 heldout_loss: 6.93,
@@ -161,7 +164,7 @@ pub mod tests {
                 role: Part::Miner,
                 earned: u64::MAX,
                 rounds_included: 1,
-                state_root: Some(H256::repeat_byte(1)),
+                model_root: Some(H256::repeat_byte(1)),
             }],
             issuance: IssuanceReport {
                 issued: 10,

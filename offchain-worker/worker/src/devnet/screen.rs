@@ -69,7 +69,7 @@ fn line(round: &RoundReport) -> String {
         round.round,
         round.heldout_loss,
         round.seconds,
-        short(&round.state_root),
+        short(&round.model_root),
         percent(round.attested_stake, round.total_stake),
     )
 }
@@ -88,7 +88,7 @@ pub fn summary(report: &Report) -> String {
             format!("{:?}", member.role).to_lowercase(),
             member.rounds_included.to_string(),
             crn(member.earned, 4),
-            member.state_root.map_or("–".into(), |root| short(&root)),
+            member.model_root.map_or("–".into(), |root| short(&root)),
             member.hotkey.to_string(),
         ]
     };

@@ -395,7 +395,7 @@ impl Devnet {
                 .status()
                 .filter(|status| status.round == self.options.rounds)
             {
-                watched.roots.insert(member.name.clone(), status.state_root);
+                watched.roots.insert(member.name.clone(), status.model_root);
             }
         }
     }
@@ -422,7 +422,7 @@ impl Devnet {
                 role: member.part,
                 earned: info.earned,
                 rounds_included: included as u64,
-                state_root: held.or_else(|| member.status().map(|status| status.state_root)),
+                model_root: held.or_else(|| member.status().map(|status| status.model_root)),
             });
         }
         let layout = watched.follower.layout();
@@ -464,8 +464,8 @@ fn verdict(report: &Report) -> Result<(), Failure> {
             "report this, with the JSON",
         ));
     }
-    let last = report.rounds.last().map(|round| round.state_root);
-    let differs = |member: &&MemberReport| member.role != Part::Cheat && member.state_root != last;
+    let last = report.rounds.last().map(|round| round.model_root);
+    let differs = |member: &&MemberReport| member.role != Part::Cheat && member.model_root != last;
     match report.members.iter().find(differs) {
         None => Ok(()),
         Some(member) => Err(Failure::new(
@@ -489,7 +489,7 @@ mod tests {
         report.issuance.issued += 1;
         assert!(verdict(&report).is_err());
         let mut report = sample();
-        report.members[0].state_root = Some(H256::zero());
+        report.members[0].model_root = Some(H256::zero());
         assert!(verdict(&report)
             .unwrap_err()
             .to_string()

@@ -8,42 +8,23 @@ use cairn_chain::{
 };
 use cairn_primitives::{
     api::{LineageEntry, SettledRound, Voting},
-    BlockNumber, Commitment, ContributionKey, Netuid, Round, Uid, Verdicts, H256,
+    BlockNumber, Netuid, Round, H256,
 };
-use cairn_round::ballot::Ballot;
+use cairn_round::machine::Transaction;
 
-/// What a worker signs. All of it is free of fees for members, once a round or an epoch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Transaction {
-    /// Binds a miner to a sealed contribution.
-    Commit(Round, Commitment),
-    /// Opens it.
-    Reveal(Round, ContributionKey),
-    /// A validator's verdicts and its state root.
-    Attest(Round, Verdicts, H256),
-    /// A validator's weights, on a subnet that does not hide them.
-    SetWeights(Vec<(Uid, u16)>),
-    /// Binds a validator to weights.
-    CommitWeights(Ballot),
-    /// Reveals them.
-    RevealWeights(Ballot),
-}
-
-impl Transaction {
-    fn call(&self, netuid: Netuid) -> Call {
-        match self {
-            Transaction::Commit(round, commitment) => Call::commit(netuid, *round, commitment),
-            Transaction::Reveal(round, key) => Call::reveal(netuid, *round, key),
-            Transaction::Attest(round, verdicts, root) => {
-                Call::attest(netuid, *round, verdicts, *root)
-            }
-            Transaction::SetWeights(weights) => Call::set_weights(netuid, weights),
-            Transaction::CommitWeights(ballot) => {
-                Call::commit_weights(netuid, ballot.epoch, ballot.hash)
-            }
-            Transaction::RevealWeights(ballot) => {
-                Call::reveal_weights(netuid, ballot.epoch, &ballot.weights, &ballot.salt.0)
-            }
+/// The call of a transaction.
+fn call(transaction: &Transaction, netuid: Netuid) -> Call {
+    match transaction {
+        Transaction::Commit(round, commitment) => Call::commit(netuid, *round, commitment),
+        Transaction::Reveal(round, key) => Call::reveal(netuid, *round, key.expose()),
+        Transaction::Attest(round, verdicts, root) => Call::attest(netuid, *round, verdicts, *root),
+        Transaction::SetWeights(_, weights) => Call::set_weights(netuid, weights),
+        Transaction::CommitWeights(ballot) => {
+            Call::commit_weights(netuid, ballot.epoch, ballot.hash)
+        }
+        Transaction::RevealWeights(ballot) => {
+            let salt = ballot.salt.expose();
+            Call::reveal_weights(netuid, ballot.epoch, &ballot.weights, salt)
         }
     }
 }
@@ -201,7 +182,7 @@ impl Chain for Client {
         transaction: Transaction,
         signer: &Keypair,
     ) -> Answer<BlockNumber> {
-        let included = Client::submit(self, &transaction.call(netuid), signer).await?;
+        let included = Client::submit(self, &call(&transaction, netuid), signer).await?;
         Ok(included.block.number)
     }
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use cairn_chain::ChainError;
-use cairn_primitives::{BlockNumber, Netuid, Round, H256};
+use cairn_engine::EngineError;
+use cairn_primitives::{BlockNumber, Netuid, Round, Uid, H256};
 use cairn_store::StoreError;
-use cairn_trainer::TrainerError;
 
 use super::state::StateError;
 use crate::error::Failure;
@@ -25,7 +25,7 @@ pub enum RoleError {
     State(#[from] StateError),
     /// The model cannot be computed here.
     #[error(transparent)]
-    Trainer(#[from] TrainerError),
+    Engine(#[from] EngineError),
     /// The run's data or first weights.
     #[error("{0}")]
     Run(String),
@@ -58,6 +58,16 @@ pub enum RoleError {
         here: H256,
         /// The root on chain.
         chain: H256,
+    },
+    /// The network settled a round with what this worker refuses.
+    #[error("round {round} was settled with the contribution of uid {uid}, which this worker refuses ({why}): two thirds of the attesting stake take what no honest worker does, or this is another release; ask the subnet's owner")]
+    Unappliable {
+        /// The round.
+        round: Round,
+        /// Who made it.
+        uid: Uid,
+        /// What is wrong with it.
+        why: String,
     },
     /// Too late to follow from the beginning, and nothing to begin from.
     #[error("the chain keeps rounds from {oldest} on, and the store {store} has no checkpoint of subnet {netuid} from then on: wait until a validator has written one, then start again")]
@@ -114,6 +124,8 @@ impl RoleError {
                     | StoreError::UnsupportedScheme { .. }
                     | StoreError::InvalidPath { .. }
             ),
+            // A later try opens the device anew.
+            RoleError::Engine(error) => error.is_device_fault(),
             _ => false,
         }
     }

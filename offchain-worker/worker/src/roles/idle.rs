@@ -2,6 +2,7 @@
 
 use cairn_chain::{AccountId, MemberInfo, RunInfo, SubnetInfo};
 use cairn_primitives::{api::Role, Balance, BlockNumber, Netuid, Phase, Uid, H256, MAX_VALIDATORS};
+use cairn_protocol::eligibility::{claim, Claim};
 
 use super::{chain::Chain, run::Run, RoleError};
 use crate::amount::{counted, crn};
@@ -103,16 +104,17 @@ impl Facts<'_> {
             );
         };
         let rules = &self.subnet.hyperparameters;
-        match (part, member.role) {
-            (Part::Miner, Role::Validator) => format!(
+        let claim = claim(rules, member.stake, || member.bond);
+        match (part, claim) {
+            (Part::Miner, Claim::Seat) => format!(
                 "it has {} CRN of stake, and from {} CRN on a hotkey is a validator, which is assigned no data: \
                  mine with another hotkey",
                 crn(member.stake, 2),
                 crn(rules.min_validator_stake, 2)
             ),
-            (Part::Miner, Role::Idle) => self.lacks_bond(member),
-            (Part::Validator, Role::Idle | Role::Miner) => self.lacks_stake(member),
-            (Part::Miner, Role::Miner) | (Part::Validator, Role::Validator) => {
+            (Part::Miner, Claim::Nothing) => self.lacks_bond(member),
+            (Part::Validator, Claim::Nothing | Claim::Data) => self.lacks_stake(member),
+            (Part::Miner, Claim::Data) | (Part::Validator, Claim::Seat) => {
                 self.not_yet(member.uid, part)
             }
         }
@@ -123,17 +125,17 @@ impl Facts<'_> {
         if self.subnet.dissolves_from.is_some() {
             return Some("the subnet is being dissolved".into());
         }
-        let part = match member.role {
-            Role::Idle => {
-                let rules = &self.subnet.hyperparameters;
+        let rules = &self.subnet.hyperparameters;
+        let part = match claim(rules, member.stake, || member.bond) {
+            Claim::Nothing => {
                 return Some(format!(
                     "{}; or to validate: {}",
                     missing("bond", member.bond, rules.min_miner_bond),
                     missing("stake", member.stake, rules.min_validator_stake.max(1)),
                 ));
             }
-            Role::Miner => Part::Miner,
-            Role::Validator => Part::Validator,
+            Claim::Data => Part::Miner,
+            Claim::Seat => Part::Validator,
         };
         let round = &self.run?.round;
         let takes_part = match part {

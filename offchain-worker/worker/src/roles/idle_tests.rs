@@ -152,6 +152,21 @@ fn stake_on_a_miner_is_the_reason_where_it_is() {
 }
 
 #[test]
+fn a_validator_without_a_seat_is_told_that_the_seats_are_taken() {
+    let mut scene = Scene::new().with(Role::Idle, 0, 150 * CRN);
+    scene.subnet.hyperparameters.max_validators = 1;
+    scene.says(
+        Part::Validator,
+        &[
+            "counts at most 1 validator",
+            "the last of them has 200.00 CRN",
+            "round 4 begins in block 112",
+        ],
+    );
+    scene.says(Part::Miner, &["is a validator", "another hotkey"]);
+}
+
+#[test]
 fn before_round_0_it_is_said_what_the_run_waits_for() {
     let scene = || {
         Scene::new()

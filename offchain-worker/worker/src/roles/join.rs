@@ -4,123 +4,145 @@
 //! weights. From there the worker's loop applies the rounds that were settled since, one after the other, and
 //! compares the root after each with the lineage: the same way that everybody goes.
 
-use std::collections::BTreeMap;
-
 use cairn_chain::RunInfo;
-use cairn_primitives::{Round, H256};
-use cairn_store::{paths, StoreError};
+use cairn_engine::{Part, State, Version};
+use cairn_primitives::H256;
+use cairn_protocol::checkpoint::{self, Source};
+use cairn_round::Held;
+use cairn_store::paths;
 
 use super::{
     chain::Chain,
-    held::Held,
+    driver::{with_engine, Desk},
     run::Run,
-    state::{bytes, floats},
+    setup::locked,
+    state::{floats, read, Change, OpenChange},
     RoleError,
 };
 use crate::shards;
 
-/// Lineage entries that are looked at.
-const LOOK_BACK: Round = 255;
-/// Checkpoints that are tried.
-const ATTEMPTS: usize = 4;
-
-/// A checkpoint is written when a round divisible by this begins.
-pub const CHECKPOINT_EVERY: Round = 5;
-
-/// Whether a checkpoint of the weights with which `round` begins is to be written. The one of round 1 lets
-/// people see early that checkpoints work.
-pub fn is_checkpoint_round(round: Round) -> bool {
-    round == 1 || (round > 0 && round.is_multiple_of(CHECKPOINT_EVERY))
-}
-
-/// Writes a checkpoint. Its name is the state root, since that is the hash of its bytes.
+/// Writes a checkpoint of the parameters held, or of those before them. Its name is the model root, since that is the hash
+/// of its bytes. `false` if the engine no longer has them.
 ///
 /// # Errors
-/// [`StoreError`].
-pub async fn write_checkpoint(run: &Run, held: &Held) -> Result<(), StoreError> {
+/// Those of engine and store.
+pub(super) async fn write_checkpoint<C: Send + 'static>(
+    desk: &Desk<C>,
+    held: Held,
+) -> Result<bool, RoleError> {
+    let run = &desk.run;
     let prefix = paths::checkpoints(run.netuid, held.round);
     if run.store.has_blob(&prefix, &held.root.0).await? {
-        return Ok(());
+        return Ok(true);
     }
-    run.store
-        .put_blob(&prefix, bytes(&held.theta).into())
-        .await
-        .map(|_| ())
+    let bytes = with_engine(desk, move |engine| {
+        for version in [Version::Held, Version::Base] {
+            if engine.root(version).ok() == Some(held.root) {
+                return Ok(read(engine, version, &[Part::Parameters])?.pop());
+            }
+        }
+        Ok(None)
+    })
+    .await?;
+    let Some((_, bytes)) = bytes else {
+        return Ok(false);
+    };
+    run.store.put_blob(&prefix, bytes.into()).await?;
+    Ok(true)
 }
 
-/// The newest weights to be had that the chain vouches for, as of the finalised block `at`.
+/// Loads the newest parameters to be had that the chain vouches for, as of the finalised block, and puts them on disk.
+/// What is known of the optimizer and of the error feedback stays.
 ///
 /// # Errors
-/// [`RoleError::NoCheckpoint`] if the chain no longer keeps what follows the weights that there are,
-/// [`RoleError::Run`] if the run's first weights do not come out as the chain has them.
-pub async fn join<C: Chain>(
+/// [`RoleError::NoCheckpoint`] if the chain no longer keeps what follows the parameters that there are,
+/// [`RoleError::Run`] if the run's first parameters do not come out as the chain has them.
+pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Held, RoleError> {
+    let at = desk.heads.finalized.hash;
+    let (held, parameters) = newest(&desk.chain, &desk.run, at, info).await?;
+    let state = desk.state.clone();
+    with_engine(desk, move |engine| {
+        let known = engine.state(Version::Held).ok();
+        let (optimizer, feedback) = known.map_or((None, None), |it| (it.optimizer, it.feedback));
+        let root = engine.load(State {
+            parameters,
+            optimizer,
+            feedback,
+        })?;
+        if root != held.root {
+            let what = format!(
+                "parameters with the root {root:?} were taken for {:?}",
+                held.root
+            );
+            return Err(RoleError::Broken(what));
+        }
+        locked(&state).save(&Change {
+            held: Some(held),
+            parts: read(engine, Version::Held, &[Part::Parameters])?,
+            // Whatever was open is void.
+            open: OpenChange::Clear,
+            ..Change::default()
+        })?;
+        Ok(held)
+    })
+    .await
+}
+
+/// The newest parameters to be had that the chain vouches for.
+pub(super) async fn newest<C: Chain>(
     chain: &C,
     run: &Run,
     at: H256,
     info: &RunInfo,
-) -> Result<Held, RoleError> {
-    let from = info
-        .round
-        .round
-        .saturating_sub(LOOK_BACK)
-        .max(info.oldest_round);
+) -> Result<(Held, Vec<f32>), RoleError> {
+    let oldest = info.oldest_round;
+    let from = checkpoint::first_looked_at(info.round.round, oldest);
     let lineage = chain.lineage(at, run.netuid, from).await?;
-    let vouched: BTreeMap<Round, H256> = lineage
+    let finals = lineage.iter().filter(|entry| entry.is_final);
+    let finals = finals.map(|entry| (entry.round, entry.model_root));
+    let listed = run.store.list(&paths::all_checkpoints(run.netuid)).await?;
+    let listed = listed
         .iter()
-        .filter(|entry| entry.is_final && entry.round >= info.oldest_round)
-        .map(|entry| (entry.round, entry.state_root))
-        .collect();
-    if let Some(held) = newest_checkpoint(run, &vouched).await? {
-        return Ok(held);
+        .filter_map(|entry| paths::parse_checkpoint(run.netuid, &entry.path))
+        .map(|(round, root)| (round, H256(root)));
+    let candidates = checkpoint::candidates(listed, finals, oldest);
+    for source in checkpoint::sources(None, &candidates, oldest) {
+        match source {
+            Source::Held(_) => {}
+            Source::Checkpoint(round, root) => {
+                let held = Held { round, root };
+                if let Some(parameters) = read_checkpoint(run, held).await {
+                    return Ok((held, parameters));
+                }
+            }
+            Source::First => {
+                let parameters = shards::verified_weights(&run.config, &run.store).await?;
+                let root = run.config.initial_root;
+                return Ok((Held { round: 0, root }, parameters));
+            }
+        }
     }
-    if info.oldest_round > 0 {
-        return Err(RoleError::NoCheckpoint {
-            netuid: run.netuid,
-            oldest: info.oldest_round,
-            store: run.store.url().to_string(),
-        });
-    }
-    let theta = shards::verified_weights(&run.config, &run.store).await?;
-    Ok(Held {
-        round: 0,
-        theta: theta.into(),
-        root: run.config.initial_root,
+    Err(RoleError::NoCheckpoint {
+        netuid: run.netuid,
+        oldest,
+        store: run.store.url().to_string(),
     })
 }
 
-/// The newest checkpoint that has a vouched root and can be read.
-async fn newest_checkpoint(
-    run: &Run,
-    vouched: &BTreeMap<Round, H256>,
-) -> Result<Option<Held>, RoleError> {
-    let listed = run.store.list(&paths::all_checkpoints(run.netuid)).await?;
-    let mut candidates: Vec<(Round, H256)> = listed
-        .iter()
-        .filter_map(|entry| paths::parse_checkpoint(run.netuid, &entry.path))
-        .map(|(round, root)| (round, H256(root)))
-        .filter(|(round, root)| vouched.get(round) == Some(root))
-        .collect();
-    candidates.sort_unstable_by(|a, b| b.cmp(a));
-    let length = run.layout.parameters() as u64 * 4;
-    for (round, root) in candidates.into_iter().take(ATTEMPTS) {
-        // The root is the hash of the bytes, so a damaged file is found out here.
-        match run
-            .store
-            .get_blob(&paths::checkpoints(run.netuid, round), &root.0, length)
-            .await
-        {
-            Ok(file) if file.len() as u64 == length => {
-                return Ok(Some(Held {
-                    round,
-                    theta: floats(&file).into(),
-                    root,
-                }));
-            }
-            Ok(_) => {
-                tracing::warn!("the checkpoint of round {round} is of another model; passed over")
-            }
-            Err(error) => tracing::warn!("{error}; passed over"),
+/// A checkpoint, if it is there and of this run's model. Its root is the hash of its bytes, so a damaged file is found out
+/// here.
+async fn read_checkpoint(run: &Run, held: Held) -> Option<Vec<f32>> {
+    let (round, length) = (held.round, run.layout.parameters() as u64 * 4);
+    let prefix = paths::checkpoints(run.netuid, round);
+    match run.store.get_blob(&prefix, &held.root.0, length).await {
+        Ok(file) if file.len() as u64 == length => Some(floats(&file)),
+        Ok(_) => {
+            tracing::warn!("the checkpoint of round {round} is of another model; passed over");
+            None
+        }
+        Err(error) => {
+            tracing::warn!("{error}; passed over");
+            None
         }
     }
-    Ok(None)
 }

@@ -32,7 +32,7 @@ pub struct Line {
     #[serde(with = "cairn_primitives::api::pebble")]
     pub earned: Balance,
     /// Root of the weights after the round.
-    pub state_root: H256,
+    pub model_root: H256,
 }
 
 /// A log of `T`.
@@ -168,7 +168,7 @@ mod tests {
             included,
             incentive: 9,
             earned: u64::MAX,
-            state_root: H256([1; 32]),
+            model_root: H256([1; 32]),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What `cairn mine` and `cairn validate` run.
 //!
-//! Both roles are one loop: wait until the chain has a new block or a job has ended, read a view of the chain,
-//! ask the role's machine in `cairn-round` what to do, start what it says. Jobs (training, fetching, sending
-//! a transaction) run beside the loop and report back to it, so the loop itself never waits for them.
+//! Both roles are one loop (`driver`): wait until the chain has a new block or a job has ended, tell the role's machine in
+//! `cairn-round`, do what it says. Jobs (a look at the chain, training, fetching, sending a transaction) run beside the
+//! loop and report back to it, so the loop itself never waits for them. Nothing is decided here.
 //!
 //! | part | does |
 //! |---|---|
@@ -10,21 +10,25 @@
 //! | [`heads`] | the best and the finalised block as they move |
 //! | [`run`] | the run's configuration, layout and data, loaded and checked |
 //! | [`state`] | what must survive `kill -9` |
-//! | [`join`] | weights for who comes late |
-//! | [`held`] | the weights held, and the outer step |
+//! | `look` | one look at the chain |
+//! | `join` | parameters for who comes late |
+//! | `apply`, `keep` | the outer step, and putting it in force |
 //! | [`inspect`] | opening and checking a contribution |
 //! | [`waiting`], [`idle`] | why there is nothing to do, and when it is said |
 //! | [`ledger`], [`status`], [`progress`] | what is told to people and programs |
-//! | [`miner`], [`validator`] | the two loops |
+//! | [`miner`], [`validator`] | the work of each role |
 
+mod apply;
 pub mod chain;
+mod driver;
 mod error;
 pub mod heads;
-pub mod held;
 pub mod idle;
 pub mod inspect;
-pub mod join;
+mod join;
+mod keep;
 pub mod ledger;
+mod look;
 pub mod miner;
 pub mod progress;
 pub mod run;
@@ -40,6 +44,6 @@ pub(crate) mod testing;
 mod tests;
 
 pub use error::RoleError;
-pub use miner::{Behaviour, MinerOptions};
+pub use miner::Behaviour;
+pub use setup::WorkerOptions;
 pub use status::Status;
-pub use validator::ValidatorOptions;

@@ -17,7 +17,7 @@ pub enum Progress {
         /// The round that begins with them.
         round: Round,
         /// Their root.
-        state_root: H256,
+        model_root: H256,
         /// Whether they come from this worker's disk.
         resumed: bool,
     },
@@ -83,7 +83,7 @@ pub enum Progress {
         /// Whom it vouches for.
         good: Vec<Uid>,
         /// Root of the parameters that the round began with.
-        state_root: H256,
+        model_root: H256,
     },
     /// A round was settled and applied.
     Settled {
@@ -92,7 +92,7 @@ pub enum Progress {
         /// Who was included.
         included: Vec<Uid>,
         /// Root of the parameters after it.
-        state_root: H256,
+        model_root: H256,
         /// The finalised block at which this was seen.
         block: BlockNumber,
     },
@@ -133,9 +133,9 @@ pub enum Progress {
 impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Progress::Ready { round, state_root, resumed } => {
+            Progress::Ready { round, model_root, resumed } => {
                 let from = if *resumed { "going on from disk" } else { "ready" };
-                write!(f, "round {round} · {from}, parameters {}", short(state_root))
+                write!(f, "round {round} · {from}, parameters {}", short(model_root))
             }
             Progress::Waiting { block, reason } => {
                 write!(f, "block {block} · {reason} (said again every {SAY_AGAIN} blocks)")
@@ -157,14 +157,14 @@ impl fmt::Display for Progress {
             Progress::Refused { round, uid, reason } => {
                 write!(f, "round {round} · the contribution of uid {uid} is invalid: {reason}")
             }
-            Progress::Attested { round, good, state_root } => {
-                write!(f, "round {round} · attested {} and parameters {}", uids(good), short(state_root))
+            Progress::Attested { round, good, model_root } => {
+                write!(f, "round {round} · attested {} and parameters {}", uids(good), short(model_root))
             }
-            Progress::Settled { round, included, state_root, .. } if included.is_empty() => {
-                write!(f, "round {round} · settled, nothing included, parameters stay {}", short(state_root))
+            Progress::Settled { round, included, model_root, .. } if included.is_empty() => {
+                write!(f, "round {round} · settled, nothing included, parameters stay {}", short(model_root))
             }
-            Progress::Settled { round, included, state_root, .. } => {
-                write!(f, "round {round} · settled with {}, parameters {}", uids(included), short(state_root))
+            Progress::Settled { round, included, model_root, .. } => {
+                write!(f, "round {round} · settled with {}, parameters {}", uids(included), short(model_root))
             }
             Progress::Scored { round, measured, miners } => {
                 write!(f, "round {round} · scored {measured} of {miners} miners")
@@ -256,7 +256,7 @@ mod tests {
         let settled = Progress::Settled {
             round: 4,
             included: vec![1, 2],
-            state_root: H256([0xab; 32]),
+            model_root: H256([0xab; 32]),
             block: 9,
         };
         assert_eq!(

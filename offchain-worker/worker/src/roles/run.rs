@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use cairn_chain::{AccountId, RunInfo};
+use cairn_chain::{AccountId, RoundInfo, RunInfo};
 use cairn_gradient::max_encoded_len;
 use cairn_primitives::{BlockNumber, Layout, Netuid, RunConfig, H256};
+use cairn_protocol::assignment::{DataRange, Plan, RoundData};
 use cairn_store::Store;
 use cairn_trainer::data::DataSet;
 
@@ -80,6 +81,19 @@ impl Run {
             .iter()
             .filter_map(|number| self.data.window(*number, length))
             .collect()
+    }
+
+    /// Who has to train on what in a round of this run, and what its contributions are measured on.
+    pub fn plan(&self, round: &RoundInfo) -> Plan {
+        let data = RoundData {
+            range: DataRange {
+                pass: round.pass,
+                cursor: round.cursor,
+            },
+            miners: round.miners.len() as u64,
+            seed: round.seed,
+        };
+        Plan::new(self.netuid, &self.config, data)
     }
 
     /// Makes sure that the chain still has this run.

@@ -1,93 +1,148 @@
-//! What both roles do before their loop: find the run, load its data, open the state, get weights.
+//! What every role does around its loop: find the run, load its data, open the state and the engine; and begin anew when
+//! the run is replaced.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cairn_chain::{AccountId, Keypair, RunInfo};
+use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
+use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, H256};
-use cairn_trainer::engine::{Device, Engine};
+use cairn_round::Held;
 use tokio::sync::watch;
 
 use super::{
     chain::Chain,
+    driver::{Desk, Driver, Role},
     heads::{HeadFollower, Heads},
-    held::Held,
-    join::join,
+    ledger::{Ledger, Line},
     progress::{Progress, Reporter},
     run::Run,
-    state::{Change, Identity, Saved, StateDir, StatePlace},
+    state::{Identity, Open, Saved, StateDir, StatePlace},
     waiting::{why_no_run, Said},
     RoleError,
 };
 
-/// What both roles are told.
-pub(super) struct Common {
+/// What a worker is told.
+#[derive(Clone)]
+pub struct WorkerOptions {
+    /// The node.
+    pub node_url: String,
+    /// The subnet.
     pub netuid: Netuid,
+    /// The key that signs the worker's transactions.
     pub hotkey: Keypair,
+    /// The store, unless the run names one.
     pub store_url: String,
+    /// Where the worker keeps what must survive.
     pub state: StatePlace,
-    pub reporter: Reporter,
+    /// Where to compute.
+    pub device: Device,
+    /// Threads to compute with.
+    pub threads: usize,
+    /// Whether progress is JSON on standard output.
+    pub json: bool,
+    /// Becomes true when the worker is to stop.
+    pub shutdown: watch::Receiver<bool>,
 }
 
-impl Common {
-    /// Whether a worker that stopped for this reason begins anew, with the run that is there now.
-    pub fn begins_again(&self, error: &RoleError) -> bool {
-        matches!(error, RoleError::RunReplaced { .. }) && self.state.has_room_for_another_run()
+impl WorkerOptions {
+    fn reporter(&self) -> Reporter {
+        Reporter { json: self.json }
     }
 
-    /// Says that it does.
-    pub fn say_another_run(&self, error: &RoleError) {
-        if let RoleError::RunReplaced { found, .. } = error {
+    /// Whether a worker that stopped for this reason begins anew, with the run that is there now. If so, says it.
+    fn begins_again(&self, error: &RoleError) -> bool {
+        let RoleError::RunReplaced { found, .. } = error else {
+            return false;
+        };
+        let begins = self.state.has_room_for_another_run();
+        if begins {
             let started_at = *found;
-            self.reporter.say(&Progress::AnotherRun { started_at });
+            self.reporter().say(&Progress::AnotherRun { started_at });
         }
+        begins
     }
 }
 
-/// Opens the device that a worker computes the run's model on, and says which it is.
-pub(super) fn open_engine(device: Device, run: &Run, threads: usize) -> Result<Engine, RoleError> {
-    let (engine, no_card) = Engine::open(device, &run.config.model, threads)?;
-    match no_card {
-        Some(reason) => tracing::info!("computing on {}: {reason}", engine.name()),
-        None => tracing::info!("computing on {}", engine.name()),
-    }
-    Ok(engine)
+/// What was on disk, for a role to go on from.
+pub(super) struct Resumed {
+    /// The parameters held.
+    pub held: Option<Held>,
+    /// The contribution that is not settled yet.
+    pub open: Option<Open>,
+    /// A validator's scores that are not revealed yet.
+    pub ballots: Vec<cairn_round::ballot::Ballot>,
+    /// The best block.
+    pub block: BlockNumber,
+    /// Where the role may keep logs.
+    pub directory: std::path::PathBuf,
 }
 
 /// The state directory, shared with the jobs that write it.
 pub(super) type SharedState = Arc<Mutex<StateDir>>;
 
-/// What both loops begin with.
-pub(super) struct Setup<C> {
-    pub chain: C,
-    pub follower: HeadFollower,
-    pub heads: Heads,
-    pub info: RunInfo,
-    pub run: Arc<Run>,
-    pub state: SharedState,
-    pub directory: PathBuf,
-    pub held: Held,
-    pub saved: Option<Saved>,
-}
+/// The engine, shared with the jobs that compute.
+pub(super) type SharedEngine = Arc<Mutex<Box<dyn Engine>>>;
 
 /// Locks, also after a panic elsewhere: what is behind the lock is consistent after each of its methods.
-pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Waits until it is time to stop. A sender that is gone says so too.
-pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
+/// Connects to the node; `None` if it is time to stop first.
+pub(super) async fn connect(options: &WorkerOptions) -> Result<Option<Client>, RoleError> {
+    // A commit that takes longer to get into a block is looked for and sent again.
+    let settings = Settings {
+        inclusion: std::time::Duration::from_secs(20),
+        ..Settings::default()
+    };
+    let mut shutdown = options.shutdown.clone();
+    let url = &options.node_url;
+    tokio::select! {
+        () = stopped(&mut shutdown) => Ok(None),
+        chain = Client::connect_with(url, settings, Patience::default()) => Ok(Some(chain?)),
+    }
+}
+
+/// Works for the subnet's run, and the one after it, until it is told to stop. `role` makes the role of what was on disk.
+pub(super) async fn work<C: Chain, R: Role>(
+    chain: C,
+    options: &WorkerOptions,
+    role: impl Fn(&Run, Resumed) -> Result<R, RoleError>,
+) -> Result<(), RoleError> {
+    let mut shutdown = options.shutdown.clone();
+    loop {
+        let ready = tokio::select! {
+            () = stopped(&mut shutdown) => return Ok(()),
+            ready = begin(chain.clone(), options, &role) => ready?,
+        };
+        let (mut driver, mut follower) = ready;
+        let result = tokio::select! {
+            () = stopped(&mut shutdown) => Ok(()),
+            result = driver.work(&mut follower) => result,
+        };
+        driver.role.stop();
+        match result {
+            Err(error) if options.begins_again(&error) => {}
+            result => return result,
+        }
+    }
+}
+
 /// Gets everything ready.
-pub(super) async fn begin<C: Chain>(chain: C, common: &Common) -> Result<Setup<C>, RoleError> {
+async fn begin<C: Chain, R: Role>(
+    chain: C,
+    options: &WorkerOptions,
+    role: impl Fn(&Run, Resumed) -> Result<R, RoleError>,
+) -> Result<(Driver<C, R>, HeadFollower), RoleError> {
     let mut follower = HeadFollower::new(&chain);
-    let (heads, info) = find_run(&chain, &mut follower, common).await?;
-    let hotkey = AccountId::of(&common.hotkey);
-    let run = Run::load(common.netuid, hotkey, &info, &common.store_url).await?;
+    let (heads, info) = find_run(&chain, &mut follower, options).await?;
+    let hotkey = AccountId::of(&options.hotkey);
+    let run = Run::load(options.netuid, hotkey, &info, &options.store_url).await?;
     let identity = Identity {
         genesis: chain.genesis(),
         netuid: run.netuid,
@@ -96,39 +151,74 @@ pub(super) async fn begin<C: Chain>(chain: C, common: &Common) -> Result<Setup<C
         initial_root: run.config.initial_root,
         hotkey: H256(hotkey.0),
     };
-    let directory = common.state.of(&identity);
+    let directory = options.state.of(&identity);
     let state = StateDir::open(&directory, identity)?;
     tracing::info!("state is in {}", directory.display());
-    let saved = state.load()?;
-    let state: SharedState = Arc::new(Mutex::new(state));
-    let held = match &saved {
-        Some(saved) => Held {
-            round: saved.round,
-            theta: saved.theta.clone().into(),
-            root: saved.root,
-        },
-        None => {
-            let held = join(&chain, &run, heads.finalized.hash, &info).await?;
-            save_weights(&state, &held)?;
-            held
-        }
+    let mut engine = open_engine(options, &run)?;
+    let (held, open, last, ballots) = match state.load()? {
+        Some(saved) => resume(engine.as_mut(), saved)?,
+        None => (None, None, None, Vec::new()),
     };
-    common.reporter.say(&Progress::Ready {
-        round: held.round,
-        state_root: held.root,
-        resumed: saved.is_some(),
-    });
-    Ok(Setup {
-        chain,
-        follower,
-        heads,
-        info,
-        run,
-        state,
-        directory,
+    let ledger = Ledger::open(&directory, last.as_ref())?;
+    let resumed = Resumed {
         held,
-        saved,
-    })
+        open,
+        ballots,
+        block: heads.best.number,
+        directory: directory.clone(),
+    };
+    let role = role(&run, resumed)?;
+    let desk = Desk {
+        chain,
+        key: options.hotkey.clone(),
+        run,
+        state: Arc::new(Mutex::new(state)),
+        engine: Arc::new(Mutex::new(engine)),
+        reporter: options.reporter(),
+        heads,
+    };
+    let driver = Driver::new(desk, role, info, ledger, directory);
+    if let Some(held) = held {
+        driver.say_ready(held, true);
+    }
+    Ok((driver, follower))
+}
+
+/// Opens the engine for the run's model, and says which it is.
+fn open_engine(options: &WorkerOptions, run: &Run) -> Result<Box<dyn Engine>, RoleError> {
+    let (engine, no_card) = cairn_engine::open(options.device, &run.config, options.threads)?;
+    match no_card {
+        Some(reason) => tracing::info!("computing on {}: {reason}", engine.name()),
+        None => tracing::info!("computing on {}", engine.name()),
+    }
+    Ok(engine)
+}
+
+type OnDisk = (
+    Option<Held>,
+    Option<Open>,
+    Option<Line>,
+    Vec<cairn_round::ballot::Ballot>,
+);
+
+/// Loads the engine with what was on disk.
+fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
+    let Saved {
+        held,
+        state,
+        open,
+        last,
+        ballots,
+    } = saved;
+    let root = engine.load(state)?;
+    if root != held.root {
+        let what = format!(
+            "the parameters on disk have the root {root:?}, the manifest says {:?}",
+            held.root
+        );
+        return Err(RoleError::Broken(what));
+    }
+    Ok((Some(held), open, last, ballots))
 }
 
 /// The hash of the block in which the run was started, which is final.
@@ -142,25 +232,16 @@ async fn started_in<C: Chain>(chain: &C, number: BlockNumber) -> Result<H256, Ro
     })
 }
 
-/// Writes weights that were fetched: whatever was open is void.
-pub(super) fn save_weights(state: &SharedState, held: &Held) -> Result<(), RoleError> {
-    let weights = Some((held.round, held.root, held.theta.as_slice()));
-    Ok(locked(state).save(&Change {
-        weights,
-        ..Change::default()
-    })?)
-}
-
 /// Waits for the subnet's run to be on the finalised chain, and says so.
 async fn find_run<C: Chain>(
     chain: &C,
     follower: &mut HeadFollower,
-    common: &Common,
+    options: &WorkerOptions,
 ) -> Result<(Heads, RunInfo), RoleError> {
     let mut said = Said::default();
     loop {
         let heads = follower.next().await?;
-        match look_for_run(chain, heads, common, &mut said).await {
+        match look_for_run(chain, heads, options, &mut said).await {
             Ok(Some(info)) => return Ok((heads, info)),
             Ok(None) => {}
             Err(error) if error.is_transient() => tracing::warn!("{error}"),
@@ -172,16 +253,16 @@ async fn find_run<C: Chain>(
 async fn look_for_run<C: Chain>(
     chain: &C,
     heads: Heads,
-    common: &Common,
+    options: &WorkerOptions,
     said: &mut Said,
 ) -> Result<Option<RunInfo>, RoleError> {
-    if let Some(info) = chain.run(heads.finalized.hash, common.netuid).await? {
+    if let Some(info) = chain.run(heads.finalized.hash, options.netuid).await? {
         return Ok(Some(info));
     }
-    let reason = why_no_run(chain, heads, common.netuid, false).await?;
+    let reason = why_no_run(chain, heads, options.netuid, false).await?;
     if said.is_due(&reason, heads.best.number) {
         let block = heads.best.number;
-        common.reporter.say(&Progress::Waiting { block, reason });
+        options.reporter().say(&Progress::Waiting { block, reason });
     }
     Ok(None)
 }

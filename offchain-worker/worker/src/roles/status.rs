@@ -24,7 +24,7 @@ pub struct Status {
     /// The round that begins with the weights that it holds.
     pub round: Round,
     /// Their root.
-    pub state_root: H256,
+    pub model_root: H256,
     /// Mean loss of its last inner step, in nats.
     pub loss: Option<f32>,
     /// Rounds in which it committed, or attested.
@@ -78,7 +78,7 @@ mod tests {
             netuid: 1,
             block: 99,
             round: 4,
-            state_root: H256([8; 32]),
+            model_root: H256([8; 32]),
             loss: Some(6.25),
             rounds_committed: 4,
             rounds_included: 3,

@@ -1,4 +1,4 @@
-//! The pages: README.md, data/README.md and docs/. Links lead somewhere, lines are short, and every command of
+//! The pages: those at the top, data/README.md and docs/. Links lead somewhere, lines are short, and every command of
 //! every page is run or has a stated reason not to be.
 //!
 //! How a page writes commands:

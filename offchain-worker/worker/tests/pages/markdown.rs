@@ -33,11 +33,17 @@ pub struct Fence {
     pub lines: Vec<(usize, String)>,
 }
 
-/// All pages: README.md, those beside the data and the patches, everything in docs/.
+/// All pages: those at the top, those beside the data and the patches, everything in docs/.
 pub fn pages() -> Vec<Page> {
-    let mut names = ["README.md", "data/README.md", "patches/README.md"]
-        .map(String::from)
-        .to_vec();
+    let mut names = [
+        "CONTRIBUTING.md",
+        "README.md",
+        "SECURITY.md",
+        "data/README.md",
+        "patches/README.md",
+    ]
+    .map(String::from)
+    .to_vec();
     let mut directories = vec!["docs".to_string()];
     while let Some(directory) = directories.pop() {
         let entries = std::fs::read_dir(root().join(&directory)).expect("docs/ is there");

@@ -79,7 +79,7 @@ struct Report {
     apply_gb_per_s: f64,
     /// Files to new weights.
     decode_and_apply_gb_per_s: f64,
-    /// The same with the new state root.
+    /// The same with the new model root.
     with_root_gb_per_s: f64,
 }
 
@@ -252,7 +252,7 @@ fn bell_shaped(count: usize) -> Vec<f32> {
 impl Report {
     fn for_people(&self) -> String {
         format!(
-            "matrix            {} × {}, {} of 4,096 sent, {} threads\ncontribution      {} bytes, {:.1} times below f32\nselect, quantise  {:.2} GB/s of f32\nencode            {:.2} GB/s, with the above\ndecode            {:.1} GB/s dense-equivalent, {} contributions\napply             {:.1} GB/s\ndecode and apply  {:.1} GB/s\nand state root    {:.1} GB/s\n",
+            "matrix            {} × {}, {} of 4,096 sent, {} threads\ncontribution      {} bytes, {:.1} times below f32\nselect, quantise  {:.2} GB/s of f32\nencode            {:.2} GB/s, with the above\ndecode            {:.1} GB/s dense-equivalent, {} contributions\napply             {:.1} GB/s\ndecode and apply  {:.1} GB/s\nand model root    {:.1} GB/s\n",
             self.rows,
             self.cols,
             self.kept_per_block,

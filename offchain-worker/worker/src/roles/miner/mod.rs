@@ -2,37 +2,25 @@
 
 mod make;
 mod round_job;
-mod sendable;
-mod settle;
-mod view;
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex},
+use std::sync::Arc;
+
+use cairn_chain::MemberInfo;
+use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_round::{
+    miner::{Done, Miner, Task},
+    Held,
 };
 
-use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
-use cairn_primitives::{BlockNumber, Netuid, Round};
-use cairn_round::miner::{Action, Event, Intent, Miner};
-use cairn_trainer::engine::{Device, Engine};
-use tokio::{sync::watch, task::JoinSet};
-
-use self::{
-    make::Memory,
-    round_job::{system_clock, Clock, Control, Order, Timing},
-};
+use self::round_job::{system_clock, Clock, Control, Order, Timing};
 use super::{
-    chain::{Chain, Transaction},
-    heads::{HeadFollower, Heads},
-    held::Held,
+    apply::AtHand,
+    chain::Chain,
+    driver::{Desk, Ended, Jobs, Role},
     idle,
-    join::join,
-    ledger::Ledger,
-    progress::{Progress, Reporter},
-    run::Run,
-    setup::{begin, open_engine, save_weights, stopped, Common, Setup, SharedState},
-    state::{Open, StatePlace},
-    waiting::{why_no_run, Said},
+    look::Looked,
+    setup::{connect, work, WorkerOptions},
+    state::Open,
     RoleError, Status,
 };
 
@@ -47,426 +35,142 @@ pub enum Behaviour {
     Cheat,
 }
 
-/// What a miner is told.
-pub struct MinerOptions {
-    /// The node.
-    pub node_url: String,
-    /// The subnet.
-    pub netuid: Netuid,
-    /// The key that signs the miner's work.
-    pub hotkey: Keypair,
-    /// The store, unless the run names one.
-    pub store_url: String,
-    /// Where the miner keeps what must survive.
-    pub state: StatePlace,
-    /// Where to train.
-    pub device: Device,
-    /// Threads to compute with.
-    pub threads: usize,
-    /// Whether progress is JSON on standard output.
-    pub json: bool,
-    /// Becomes true when the miner is to stop.
-    pub shutdown: watch::Receiver<bool>,
-    /// How it behaves.
-    pub behaviour: Behaviour,
-}
-
-/// How long transactions may take to get into a block: a commit that takes longer is looked for and sent again.
-pub(super) fn connection_settings() -> Settings {
-    Settings {
-        inclusion: std::time::Duration::from_secs(20),
-        ..Settings::default()
-    }
-}
-
 /// Mines until it is told to stop.
 ///
 /// # Errors
 /// What cannot be waited out; see [`RoleError`]. Nothing is lost: starting again goes on from the disk.
-pub async fn run(options: MinerOptions) -> Result<(), RoleError> {
-    let mut shutdown = options.shutdown.clone();
-    let chain = tokio::select! {
-        () = stopped(&mut shutdown) => return Ok(()),
-        chain = Client::connect_with(
-            &options.node_url,
-            connection_settings(),
-            Patience::default(),
-        ) => chain?,
-    };
-    mine(chain, options, system_clock()).await
+pub async fn run(options: WorkerOptions, behaviour: Behaviour) -> Result<(), RoleError> {
+    match connect(&options).await? {
+        Some(chain) => mine(chain, options, behaviour, system_clock()).await,
+        None => Ok(()),
+    }
 }
 
 /// Mines on any chain, by any clock.
 pub(super) async fn mine<C: Chain>(
     chain: C,
-    options: MinerOptions,
+    options: WorkerOptions,
+    behaviour: Behaviour,
     clock: Clock,
 ) -> Result<(), RoleError> {
-    let mut shutdown = options.shutdown.clone();
-    let common = Common {
-        netuid: options.netuid,
-        hotkey: options.hotkey.clone(),
-        store_url: options.store_url.clone(),
-        state: options.state.clone(),
-        reporter: Reporter { json: options.json },
-    };
-    loop {
-        let setup = tokio::select! {
-            () = stopped(&mut shutdown) => return Ok(()),
-            setup = begin(chain.clone(), &common) => setup?,
-        };
-        let (mut worker, mut follower) = Worker::new(setup, &options, clock.clone())?;
-        let result = tokio::select! {
-            () = stopped(&mut shutdown) => Ok(()),
-            result = worker.work(&mut follower) => result,
-        };
-        worker.control.abandon();
-        match result {
-            Err(error) if common.begins_again(&error) => common.say_another_run(&error),
-            result => return result,
-        }
-    }
+    work(chain, &options, |run, resumed| {
+        let intent = resumed.open.as_ref().map(|open| open.intent.clone());
+        Ok(MinerRole {
+            machine: Miner::new(H256(run.hotkey.0), resumed.held, intent),
+            open: resumed.open.map(Arc::new),
+            behaviour,
+            control: Arc::default(),
+            timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
+        })
+    })
+    .await
 }
 
-/// What a job brought.
-enum Done {
-    Trained(Box<round_job::Trained>),
-    NothingTrained(Round),
-    Settled(Box<settle::Settled>),
-    NotSettled(Round),
-    Joined(Held),
-    NotJoined,
-    /// The block that has the transaction, if one has.
-    Submitted(Option<BlockNumber>),
-}
-
-impl Done {
-    /// Whether something may follow at once, seen from block `now`. What failed is tried again with the next
-    /// block, and so is what went into a block that has not been seen yet.
-    fn is_news(&self, now: BlockNumber) -> bool {
-        match self {
-            Done::NotSettled(_) | Done::NotJoined => false,
-            Done::Submitted(block) => block.is_some_and(|block| block <= now),
-            _ => true,
-        }
-    }
-}
-
-type Job = Result<Done, RoleError>;
-
-struct Worker<C> {
-    chain: C,
-    run: Arc<Run>,
-    key: Keypair,
-    behaviour: Behaviour,
-    state: SharedState,
-    heads: Heads,
-    info: RunInfo,
+struct MinerRole {
     machine: Miner,
-    held: Held,
-    memory: Memory,
+    /// The contribution that is not settled yet.
     open: Option<Arc<Open>>,
-    trainer: Arc<Mutex<Engine>>,
+    behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
-    jobs: JoinSet<Job>,
-    ledger: Ledger,
-    status: Status,
-    directory: PathBuf,
-    reporter: Reporter,
-    idle: Said,
-    waiting: Said,
 }
 
-impl<C: Chain> Worker<C> {
-    fn new(
-        setup: Setup<C>,
-        options: &MinerOptions,
-        clock: Clock,
-    ) -> Result<(Worker<C>, HeadFollower), RoleError> {
-        let Setup {
-            chain,
-            follower,
-            heads,
-            info,
-            run,
-            state,
-            directory,
-            held,
-            saved,
-        } = setup;
-        let saved = saved.unwrap_or_else(|| super::state::Saved {
-            round: held.round,
-            root: held.root,
-            theta: Vec::new(),
-            adam: None,
-            feedback: None,
-            open: None,
-            last: None,
-            ballots: Vec::new(),
-        });
-        let ledger = Ledger::open(&directory, saved.last.as_ref())?;
-        let status = Status {
-            role: "miner".into(),
-            uid: None,
-            hotkey: run.hotkey,
-            netuid: run.netuid,
-            block: heads.best.number,
-            round: held.round,
-            state_root: held.root,
-            loss: None,
-            rounds_committed: ledger.committed,
-            rounds_included: ledger.included,
-            idle: None,
-        };
-        let intent = saved.open.as_ref().map(|open| Intent {
-            round: open.round,
-            commitment: open.commitment.clone(),
-            key: open.key,
-        });
-        let worker = Worker {
-            machine: Miner::new(held.round, intent),
-            memory: Memory::new(saved.adam, saved.feedback, run.layout.parameters()),
-            open: saved.open.map(Arc::new),
-            trainer: Arc::new(Mutex::new(open_engine(
-                options.device,
-                &run,
-                options.threads,
-            )?)),
-            control: Arc::default(),
-            timing: Arc::new(Timing::new(clock, heads.best.number)),
-            jobs: JoinSet::new(),
-            directory,
-            reporter: Reporter { json: options.json },
-            idle: Said::default(),
-            waiting: Said::default(),
-            key: options.hotkey.clone(),
-            behaviour: options.behaviour,
-            chain,
-            run,
-            state,
-            heads,
-            info,
-            held,
-            ledger,
-            status,
-        };
-        Ok((worker, follower))
+/// How training ended.
+enum Outcome {
+    Trained(Box<round_job::Trained>),
+    Nothing(Round),
+}
+
+impl Role for MinerRole {
+    type Machine = Miner;
+    type Outcome = Outcome;
+
+    const NAME: &'static str = "miner";
+    const PART: idle::Part = idle::Part::Miner;
+    const MEASURES: bool = false;
+
+    fn machine(&mut self) -> &mut Miner {
+        &mut self.machine
     }
 
-    async fn work(&mut self, follower: &mut HeadFollower) -> Result<(), RoleError> {
-        let mut news = true;
-        loop {
-            if news {
-                match self.look().await {
-                    Err(error) if error.is_transient() => tracing::warn!("{error}"),
-                    result => result?,
-                }
-            }
-            tokio::select! {
-                Some(done) = self.jobs.join_next() => news = self.ended(done??)?,
-                heads = follower.next() => {
-                    news = true;
-                    self.heads = heads?;
-                    self.timing.block(self.heads.best.number);
-                }
-            }
-        }
+    fn held(&self) -> Option<Held> {
+        self.machine.held()
     }
 
-    /// Looks at the chain and does what follows.
-    async fn look(&mut self) -> Result<(), RoleError> {
-        let now = self.heads.best.number;
-        let Some((info, view)) = self.view().await? else {
-            return self.without_run(now).await;
-        };
-        self.waiting.clear();
-        self.info = info;
-        match view.slot {
-            Some(_) => self.takes_part(),
-            None => self.say_why_idle(now).await?,
-        }
-        for action in self.step(Event::Chain(view), now) {
-            self.act(action);
-        }
-        self.status.block = now;
-        self.status.write(&self.directory)
-    }
-
-    /// The run has gone: ends where waiting for another would be in vain, and says what is waited for else.
-    async fn without_run(&mut self, now: BlockNumber) -> Result<(), RoleError> {
-        self.control.abandon();
-        let reason = why_no_run(&self.chain, self.heads, self.run.netuid, true).await?;
-        if self.waiting.is_due(&reason, now) {
-            self.reporter.say(&Progress::Waiting { block: now, reason });
-        }
-        Ok(())
-    }
-
-    fn takes_part(&mut self) {
-        self.idle.clear();
-        self.status.idle = None;
-    }
-
-    async fn say_why_idle(&mut self, now: BlockNumber) -> Result<(), RoleError> {
-        let (at, part) = (self.heads.best.hash, idle::Part::Miner);
-        let reason = idle::ask(&self.chain, at, now, &self.run, (&self.info, part)).await?;
-        let round = self.info.round.round;
-        if self.idle.is_due(&format!("{round} {reason}"), now) {
-            let reason = reason.clone();
-            self.reporter.say(&Progress::Idle { round, reason });
-        }
-        self.status.idle = Some(reason);
-        Ok(())
-    }
-
-    fn step(&mut self, event: Event, now: u32) -> Vec<Action> {
-        let (machine, actions) = self.machine.clone().step(event, now);
-        self.machine = machine;
-        actions
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::Train {
+    fn begin<C: Chain>(&mut self, task: Task, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
+        match task {
+            Task::Train {
                 round,
                 slot,
+                plan,
                 deadline,
-            } => self.train(round, slot, deadline),
-            Action::FinishTraining => self.control.finish(),
-            Action::AbandonTraining => self.control.abandon(),
-            Action::Commit(intent) => {
-                let said = Progress::Committed {
-                    round: intent.round,
-                    sealed_root: intent.commitment.sealed_root,
+            } => {
+                self.control.reset();
+                let order = Order {
+                    run: desk.run.clone(),
+                    plan,
+                    behaviour: self.behaviour,
+                    round,
+                    slot,
+                    deadline,
+                    control: self.control.clone(),
+                    timing: self.timing.clone(),
                 };
-                self.submit(Transaction::Commit(intent.round, intent.commitment), said);
+                let desk = desk.clone();
+                jobs.spawn(async move {
+                    Ok(Ended::Own(match round_job::train(&desk, order).await? {
+                        Some(trained) => Outcome::Trained(Box::new(trained)),
+                        None => Outcome::Nothing(round),
+                    }))
+                });
             }
-            Action::Reveal { round, key } => {
-                self.submit(
-                    Transaction::Reveal(round, key),
-                    Progress::Revealed { round },
-                );
-            }
-            Action::Settle {
-                settlement,
-                put_back,
-            } => self.settle(settlement, put_back),
-            Action::Join => self.join(),
+            Task::FinishTraining => self.control.finish(),
+            Task::AbandonTraining => self.control.abandon(),
         }
     }
 
-    fn train(&mut self, round: Round, slot: u64, deadline: u32) {
-        self.control.reset();
-        let order = Order {
-            run: self.run.clone(),
-            plan: cairn_round::plan::Plan::new(self.run.netuid, &self.run.config, &self.info.round),
-            behaviour: self.behaviour,
-            held: self.held.clone(),
-            slot,
-            deadline,
-            memory: self.memory.clone(),
-            trainer: self.trainer.clone(),
-            control: self.control.clone(),
-            timing: self.timing.clone(),
-            state: self.state.clone(),
-        };
-        debug_assert_eq!(round, self.held.round);
-        self.jobs.spawn(async move {
-            Ok(match round_job::train(order).await? {
-                Some(trained) => Done::Trained(Box::new(trained)),
-                None => Done::NothingTrained(round),
-            })
-        });
-    }
-
-    fn submit(&mut self, transaction: Transaction, said: Progress) {
-        let (chain, key) = (self.chain.clone(), self.key.clone());
-        let (netuid, reporter) = (self.run.netuid, self.reporter);
-        self.jobs.spawn(async move {
-            let block = match chain.submit(netuid, transaction, &key).await {
-                Ok(block) => {
-                    reporter.say(&said);
-                    Some(block)
-                }
-                // The next view of the chain tells whether it is there and, if not, it is sent again.
-                Err(error) => {
-                    tracing::warn!("{error}");
-                    None
-                }
-            };
-            Ok(Done::Submitted(block))
-        });
-    }
-
-    fn join(&mut self) {
-        let (chain, run, at) = (
-            self.chain.clone(),
-            self.run.clone(),
-            self.heads.finalized.hash,
-        );
-        let (info, state) = (self.info.clone(), self.state.clone());
-        tracing::info!("too far behind to catch up round by round: fetching newer parameters");
-        self.jobs.spawn(async move {
-            match join(&chain, &run, at, &info).await {
-                Ok(held) => {
-                    save_weights(&state, &held)?;
-                    Ok(Done::Joined(held))
-                }
-                Err(error) if error.is_transient() => {
-                    tracing::warn!("{error}");
-                    Ok(Done::NotJoined)
-                }
-                Err(error) => Err(error),
+    fn ended(&mut self, outcome: Outcome, status: &mut Status) -> Result<Done, RoleError> {
+        Ok(match outcome {
+            Outcome::Nothing(round) => Done::NothingTrained(round),
+            Outcome::Trained(trained) => {
+                status.loss = Some(trained.loss);
+                let intent = trained.open.intent.clone();
+                self.open = Some(Arc::new(trained.open));
+                Done::Sealed(intent)
             }
-        });
+        })
     }
 
-    /// Takes what a job brought, and gives whether something may follow at once.
-    fn ended(&mut self, done: Done) -> Result<bool, RoleError> {
-        let now = self.heads.best.number;
-        let news = done.is_news(now);
-        let event = match done {
-            Done::Trained(trained) => {
-                self.reporter.say(&trained.said);
-                self.status.loss = Some(trained.loss);
-                self.memory = trained.memory;
-                let open = trained.open;
-                let intent = Intent {
-                    round: open.round,
-                    commitment: open.commitment.clone(),
-                    key: open.key,
-                };
-                self.open = Some(Arc::new(open));
-                Event::Sealed(intent)
-            }
-            Done::NothingTrained(round) => Event::NothingTrained(round),
-            Done::Settled(settled) => {
-                let round = self.held.round;
-                self.take_settled(*settled)?;
-                Event::Settled(round)
-            }
-            Done::NotSettled(round) => Event::NotSettled(round),
-            Done::Joined(held) => {
-                self.open = None;
-                self.hold(held);
-                Event::Joined(self.held.round)
-            }
-            Done::NotJoined => Event::NotSettled(self.held.round),
-            Done::Submitted(_) => Event::Submitted,
-        };
-        self.step(event, now);
-        Ok(news)
+    fn looked(&mut self, looked: &Looked, status: &mut Status) {
+        if let Some(member) = &looked.member {
+            status.uid = Some(member.uid);
+        }
     }
 
-    fn hold(&mut self, held: Held) {
-        self.status.round = held.round;
-        self.status.state_root = held.root;
-        self.held = held;
+    fn block(&mut self, number: BlockNumber) {
+        self.timing.block(number);
     }
 
-    /// The miner's account.
-    fn hotkey(&self) -> AccountId {
-        self.run.hotkey
+    fn at_hand(&self, _: Round) -> AtHand {
+        // A miner fetches what was included when it needs it.
+        AtHand::new()
+    }
+
+    fn own_file(&self) -> Option<Arc<Open>> {
+        self.open.clone()
+    }
+
+    fn share(&self, round: Round, member: Option<&MemberInfo>) -> (bool, u16) {
+        let open = self.open.as_ref();
+        let committed = open.is_some_and(|open| open.intent.round == round);
+        (committed, member.map_or(0, |member| member.incentive))
+    }
+
+    fn holds(&mut self, _: Held) {
+        self.open = None;
+    }
+
+    fn stop(&self) {
+        self.control.abandon();
     }
 }

@@ -8,21 +8,21 @@ use std::{
     time::Instant,
 };
 
-use cairn_primitives::BlockNumber;
+use cairn_engine::{Part, Version};
+use cairn_primitives::{BlockNumber, Round};
 use cairn_round::{pace::Pace, plan::Plan};
 use cairn_store::paths;
-use cairn_trainer::engine::Engine;
 
 use super::{
-    make::{make, Made, Memory},
+    make::{make, Made},
     Behaviour,
 };
 use crate::roles::{
-    held::Held,
+    driver::{with_engine, Desk},
     progress::Progress,
     run::Run,
-    setup::{locked, SharedState},
-    state::{Change, Open},
+    setup::locked,
+    state::{read, Change, Open, OpenChange},
     RoleError,
 };
 
@@ -83,7 +83,8 @@ impl Timing {
         timing
     }
 
-    fn now(&self) -> u64 {
+    /// Milliseconds since some moment.
+    pub fn now(&self) -> u64 {
         (self.clock)()
     }
 
@@ -92,12 +93,11 @@ impl Timing {
         locked(&self.pace).observe_block(number, self.now());
     }
 
-    /// Does an inner step and remembers how long it took.
-    pub fn step<T>(&self, step: impl FnOnce() -> T) -> T {
-        let before = self.now();
-        let result = step();
-        locked(&self.pace).observe_step(self.now().saturating_sub(before));
-        result
+    /// An inner step that began then has ended.
+    pub fn stepped(&self, began: Option<u64>) {
+        if let Some(began) = began {
+            locked(&self.pace).observe_step(self.now().saturating_sub(began));
+        }
     }
 
     /// Whether another inner step ends before block `deadline` is due.
@@ -111,82 +111,107 @@ pub(super) struct Order {
     pub run: Arc<Run>,
     pub plan: Plan,
     pub behaviour: Behaviour,
-    pub held: Held,
+    pub round: Round,
     pub slot: u64,
     pub deadline: BlockNumber,
-    pub memory: Memory,
-    pub trainer: Arc<Mutex<Engine>>,
     pub control: Arc<Control>,
     pub timing: Arc<Timing>,
-    pub state: SharedState,
 }
 
 /// A contribution that is stored, with the intent to commit to it on disk.
 pub(super) struct Trained {
-    pub memory: Memory,
     pub open: Open,
     pub loss: f32,
-    pub said: Progress,
 }
 
 /// Makes and stores a contribution; `None` if there is none to commit to in this round.
 ///
 /// # Errors
 /// Those of the state directory: without an intent on disk nothing may be committed.
-pub(super) async fn train(order: Order) -> Result<Option<Trained>, RoleError> {
-    let (run, state, round) = (order.run.clone(), order.state.clone(), order.held.round);
-    let made = match tokio::task::spawn_blocking(move || make(&order)).await? {
+pub(super) async fn train<C: Clone + Send + 'static>(
+    desk: &Desk<C>,
+    order: Order,
+) -> Result<Option<Trained>, RoleError> {
+    let round = order.round;
+    let made = with_engine(desk, move |engine| {
+        engine.discard();
+        let made = make(&order, engine);
+        if !matches!(made, Ok(Some(_))) {
+            engine.discard();
+        }
+        made
+    })
+    .await;
+    let made = match made {
         Ok(Some(made)) => made,
         Ok(None) => {
             tracing::info!("round {round} · no time to train in it");
             return Ok(None);
         }
-        Err(RoleError::Trainer(error)) => {
+        // It costs the round, and the next one may go well.
+        Err(RoleError::Engine(error)) if error.is_device_fault() || error.is_divergence() => {
             tracing::warn!("round {round} · {error}");
             return Ok(None);
         }
         Err(error) => return Err(error),
     };
+    let prefix = paths::contributions(desk.run.netuid, round);
+    let said = said_of(round, &made);
     let Made {
-        memory,
         open,
         sealed,
-        steps,
-        tokens,
-        first_loss,
-        last_loss,
+        trained,
     } = made;
-    let bytes = sealed.len() as u64;
-    if let Err(error) = run
-        .store
-        .put_blob(&paths::contributions(run.netuid, round), sealed.into())
-        .await
-    {
+    let loss = trained.losses.last().copied().unwrap_or_default();
+    if let Err(error) = desk.run.store.put_blob(&prefix, sealed.into()).await {
         tracing::warn!("round {round} · its work is lost: {error}");
+        with_engine(desk, |engine| {
+            engine.discard();
+            Ok(())
+        })
+        .await?;
         return Ok(None);
     }
-    let said = Progress::Trained {
-        round,
-        steps,
-        tokens,
-        first_loss,
-        last_loss,
-        bytes,
-    };
-    tokio::task::spawn_blocking(move || {
-        let change = Change {
-            adam: Some(&memory.adam),
-            feedback: Some(&memory.feedback),
-            open: Some(&open),
-            ..Change::default()
+    let open = keep(desk, open).await?;
+    desk.reporter.say(&said);
+    Ok(Some(Trained { open, loss }))
+}
+
+/// Puts the intent on disk, with the moments and the error feedback that go with it, then in force.
+async fn keep<C: Clone + Send + 'static>(desk: &Desk<C>, open: Open) -> Result<Open, RoleError> {
+    let state = desk.state.clone();
+    with_engine(desk, move |engine| {
+        // A cheat has trained nothing.
+        let trained = engine.optimizer_steps(Version::Pending).ok();
+        let parts = match trained {
+            Some(_) => {
+                let parts = [Part::FirstMoment, Part::SecondMoment, Part::Feedback];
+                read(engine, Version::Pending, &parts)?
+            }
+            None => Vec::new(),
         };
-        locked(&state).save(&change)?;
-        Ok(Some(Trained {
-            memory,
-            open,
-            loss: last_loss,
-            said,
-        }))
+        locked(&state).save(&Change {
+            parts,
+            optimizer_steps: trained,
+            open: OpenChange::Set(&open),
+            ..Change::default()
+        })?;
+        if trained.is_some() {
+            engine.keep()?;
+        }
+        Ok(open)
     })
-    .await?
+    .await
+}
+
+fn said_of(round: Round, made: &Made) -> Progress {
+    let losses = &made.trained.losses;
+    Progress::Trained {
+        round,
+        steps: made.trained.steps(),
+        tokens: made.trained.tokens,
+        first_loss: losses.first().copied().unwrap_or_default(),
+        last_loss: losses.last().copied().unwrap_or_default(),
+        bytes: made.sealed.len() as u64,
+    }
 }

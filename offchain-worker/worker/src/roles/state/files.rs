@@ -12,7 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 
 /// Version of the manifest.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The lock's name.

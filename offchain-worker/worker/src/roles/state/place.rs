@@ -162,6 +162,8 @@ fn in_use(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::roles::state::{Change, StateDir};
+    use cairn_engine::Part;
+    use cairn_round::Held;
 
     fn identity(genesis: u8, netuid: u16, started_at: u32, started_in: u8) -> Identity {
         Identity {
@@ -176,13 +178,16 @@ mod tests {
 
     fn save(place: &StatePlace, identity: Identity) -> StateDir {
         let mut state = StateDir::open(&place.of(&identity), identity).expect("room");
-        let weights = Some((1, H256::zero(), &[1.0f32][..]));
-        state
-            .save(&Change {
-                weights,
-                ..Change::default()
-            })
-            .expect("room");
+        let held = Held {
+            round: 1,
+            root: H256::zero(),
+        };
+        let change = Change {
+            held: Some(held),
+            parts: vec![(Part::Parameters, vec![0; 4])],
+            ..Change::default()
+        };
+        state.save(&change).expect("room");
         state
     }
 

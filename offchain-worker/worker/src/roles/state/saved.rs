@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use cairn_primitives::{Commitment, Round, H256};
-use cairn_round::ballot::Ballot;
-use cairn_trainer::AdamState;
+use cairn_engine::{AdamState, Engine, EngineError, Part, State, Version};
+use cairn_primitives::{Round, H256};
+use cairn_round::{ballot::Ballot, miner::Intent, Held};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -13,38 +13,37 @@ use super::{
 };
 use crate::roles::ledger::Line;
 
-const THETA: &str = "theta";
-const ADAM: &str = "adam";
-const FEEDBACK: &str = "feedback";
 const OPEN: &str = "open";
+
+/// A part's name on disk.
+fn name(part: Part) -> &'static str {
+    match part {
+        Part::Parameters => "parameters",
+        Part::FirstMoment => "first_moment",
+        Part::SecondMoment => "second_moment",
+        Part::Feedback => "feedback",
+    }
+}
 
 /// What the manifest says beside the files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Meta {
     round: Round,
     root: H256,
-    open: Option<OpenMeta>,
+    /// Inner steps that the optimizer has done.
+    #[serde(default)]
+    optimizer_steps: u64,
+    open: Option<Intent>,
     last: Option<Line>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ballots: Vec<Ballot>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct OpenMeta {
-    round: Round,
-    commitment: Commitment,
-    key: H256,
-}
-
 /// A contribution that was made, before it is settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
-    /// The round that it was made for.
-    pub round: Round,
-    /// What is, or will be, on chain.
-    pub commitment: Commitment,
-    /// What opens it.
-    pub key: [u8; 32],
+    /// What is, or will be, on chain, and what opens it.
+    pub intent: Intent,
     /// The file before it was sealed: it goes back into the error feedback if it is not included.
     pub plain: Vec<u8>,
 }
@@ -52,16 +51,10 @@ pub struct Open {
 /// What was on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved {
-    /// The round that begins with the weights.
-    pub round: Round,
-    /// The weights' root.
-    pub root: H256,
-    /// The weights.
-    pub theta: Vec<f32>,
-    /// AdamW's moments, of a miner that has trained.
-    pub adam: Option<AdamState>,
-    /// The error feedback, of a miner that has trained.
-    pub feedback: Option<Vec<f32>>,
+    /// The parameters that were held.
+    pub held: Held,
+    /// All that an engine has to know.
+    pub state: State,
     /// The contribution that is not settled yet.
     pub open: Option<Open>,
     /// The ledger's last line.
@@ -70,21 +63,56 @@ pub struct Saved {
     pub ballots: Vec<Ballot>,
 }
 
-/// What changes. What is `None` stays as it is, but for `open`.
+/// What becomes of the open contribution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OpenChange<'a> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It is settled, or void.
+    Clear,
+    /// This is the one from now on.
+    Set(&'a Open),
+}
+
+/// What changes. What is not named stays as it is.
 #[derive(Default)]
 pub struct Change<'a> {
-    /// New weights, the round that begins with them and their root.
-    pub weights: Option<(Round, H256, &'a [f32])>,
-    /// New moments.
-    pub adam: Option<&'a AdamState>,
-    /// New error feedback.
-    pub feedback: Option<&'a [f32]>,
-    /// The open contribution from now on.
-    pub open: Option<&'a Open>,
+    /// The parameters held from now on.
+    pub held: Option<Held>,
+    /// New parts of the engine's state, as little-endian bytes.
+    pub parts: Vec<(Part, Vec<u8>)>,
+    /// Inner steps that the optimizer has done.
+    pub optimizer_steps: Option<u64>,
+    /// The open contribution.
+    pub open: OpenChange<'a>,
     /// The ledger's last line.
     pub last: Option<&'a Line>,
     /// All of a validator's ballots from now on.
     pub ballots: Option<&'a [Ballot]>,
+}
+
+/// Reads parts of an engine's state, as little-endian bytes. What it does not have is left out.
+///
+/// # Errors
+/// Those of [`Engine::snapshot`].
+pub fn read(
+    engine: &dyn Engine,
+    version: Version,
+    parts: &[Part],
+) -> Result<Vec<(Part, Vec<u8>)>, EngineError> {
+    let mut found = Vec::new();
+    for part in parts {
+        let mut bytes = Vec::new();
+        let mut sink = |piece: &[f32]| {
+            bytes.extend(piece.iter().flat_map(|number| number.to_le_bytes()));
+            Ok(())
+        };
+        if engine.snapshot(version, *part, &mut sink)? {
+            found.push((*part, bytes));
+        }
+    }
+    Ok(found)
 }
 
 /// A worker's state directory.
@@ -108,40 +136,37 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Damaged`] and what the system says.
     pub fn load(&self) -> Result<Option<Saved>, StateError> {
-        let (Some(meta), Some(theta)) = (self.files.meta(), self.files.read(THETA)?) else {
+        let (Some(meta), Some(parameters)) = (self.files.meta(), self.part(Part::Parameters)?)
+        else {
             return Ok(None);
         };
-        let adam = match self.files.read(ADAM)? {
-            Some(bytes) => {
-                Some(
-                    AdamState::from_bytes(&bytes).map_err(|error| StateError::Damaged {
-                        path: ADAM.into(),
-                        why: error.to_string(),
-                    })?,
-                )
-            }
-            None => None,
-        };
-        let open = meta
-            .open
-            .as_ref()
-            .zip(self.files.read(OPEN)?)
-            .map(|(open, plain)| Open {
-                round: open.round,
-                commitment: open.commitment.clone(),
-                key: open.key.0,
-                plain,
-            });
+        let moments = self
+            .part(Part::FirstMoment)?
+            .zip(self.part(Part::SecondMoment)?);
+        let step = meta.optimizer_steps;
+        let open = meta.open.as_ref().zip(self.files.read(OPEN)?);
+        let open = open.map(|(intent, plain)| Open {
+            intent: intent.clone(),
+            plain,
+        });
         Ok(Some(Saved {
-            round: meta.round,
-            root: meta.root,
-            theta: floats(&theta),
-            adam,
-            feedback: self.files.read(FEEDBACK)?.map(|bytes| floats(&bytes)),
+            held: Held {
+                round: meta.round,
+                root: meta.root,
+            },
+            state: State {
+                parameters,
+                optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
+                feedback: self.part(Part::Feedback)?,
+            },
             open,
             last: meta.last.clone(),
             ballots: meta.ballots.clone(),
         }))
+    }
+
+    fn part(&self, part: Part) -> Result<Option<Vec<f32>>, StateError> {
+        Ok(self.files.read(name(part))?.map(|bytes| floats(&bytes)))
     }
 
     /// Writes a change: all of it or, whatever happens, nothing.
@@ -149,53 +174,39 @@ impl StateDir {
     /// # Errors
     /// [`StateError::Io`].
     pub fn save(&mut self, change: &Change) -> Result<(), StateError> {
-        let before = self.files.meta();
-        let (round, root) = match change.weights {
-            Some((round, root, _)) => (round, root),
-            None => before.map_or((0, H256::zero()), |meta| (meta.round, meta.root)),
-        };
-        let open = change.open.map(|open| OpenMeta {
-            round: open.round,
-            commitment: open.commitment.clone(),
-            key: H256(open.key),
+        let mut meta = self.files.meta().cloned().unwrap_or(Meta {
+            round: 0,
+            root: H256::zero(),
+            optimizer_steps: 0,
+            open: None,
+            last: None,
+            ballots: Vec::new(),
         });
-        let last = change
-            .last
-            .cloned()
-            .or_else(|| before.and_then(|meta| meta.last.clone()));
-        let ballots = match change.ballots {
-            Some(ballots) => ballots.to_vec(),
-            None => before.map_or_else(Vec::new, |meta| meta.ballots.clone()),
-        };
-        let mut pieces = vec![(OPEN, change.open.map(|open| open.plain.clone()))];
-        if let Some((_, _, theta)) = change.weights {
-            pieces.push((THETA, Some(bytes(theta))));
+        if let Some(held) = change.held {
+            (meta.round, meta.root) = (held.round, held.root);
         }
-        if let Some(adam) = change.adam {
-            pieces.push((ADAM, Some(adam.to_bytes())));
+        meta.optimizer_steps = change.optimizer_steps.unwrap_or(meta.optimizer_steps);
+        meta.last = change.last.cloned().or(meta.last);
+        if let Some(ballots) = change.ballots {
+            meta.ballots = ballots.to_vec();
         }
-        if let Some(feedback) = change.feedback {
-            pieces.push((FEEDBACK, Some(bytes(feedback))));
+        let mut pieces: Vec<(&str, Option<Vec<u8>>)> = Vec::new();
+        match change.open {
+            OpenChange::Keep => {}
+            OpenChange::Clear => {
+                meta.open = None;
+                pieces.push((OPEN, None));
+            }
+            OpenChange::Set(open) => {
+                meta.open = Some(open.intent.clone());
+                pieces.push((OPEN, Some(open.plain.clone())));
+            }
         }
-        self.files.change(
-            pieces,
-            Meta {
-                round,
-                root,
-                open,
-                last,
-                ballots,
-            },
-        )
+        for (part, bytes) in &change.parts {
+            pieces.push((name(*part), Some(bytes.clone())));
+        }
+        self.files.change(pieces, meta)
     }
-}
-
-/// Little-endian bytes of numbers.
-pub fn bytes(numbers: &[f32]) -> Vec<u8> {
-    numbers
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
 }
 
 /// Numbers of little-endian bytes; a rest of fewer than four bytes is left out.
@@ -209,6 +220,7 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_primitives::{Commitment, Secret};
 
     fn identity() -> Identity {
         let [genesis, initial_root, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
@@ -230,57 +242,88 @@ mod tests {
             length: 3,
             key_hash,
         };
-        Open {
+        let intent = Intent {
             round,
             commitment,
-            key: [7; 32],
+            key: Secret::new([7; 32]),
+        };
+        Open {
+            intent,
             plain: vec![1, 2, 3],
         }
+    }
+
+    fn held(round: Round, byte: u8) -> Option<Held> {
+        let root = H256([byte; 32]);
+        Some(Held { round, root })
+    }
+
+    fn bytes(numbers: &[f32]) -> Vec<u8> {
+        numbers
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect()
     }
 
     #[test]
     fn a_round_goes_through_the_disk() {
         let directory = tempfile::tempdir().expect("a directory");
         let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
+        let saved = || open().load().expect("undamaged").expect("saved");
         assert_eq!(open().load().expect("new"), None);
 
         let theta = [1.5f32, -0.0, f32::MIN_POSITIVE];
-        let weights = Some((3, H256([8; 32]), &theta[..]));
-        open()
-            .save(&Change {
-                weights,
-                ..Change::default()
-            })
-            .expect("room");
-        let saved = open().load().expect("undamaged").expect("saved");
-        assert_eq!(
-            (saved.round, saved.root, saved.adam, saved.open),
-            (3, H256([8; 32]), None, None)
-        );
-        assert_eq!(saved.theta.map_bits(), theta.to_vec().map_bits());
-
-        let (adam, contribution) = (AdamState::new(3), an_open(3));
-        let change = Change {
-            adam: Some(&adam),
-            feedback: Some(&[9.0; 3]),
-            open: Some(&contribution),
+        let joined = Change {
+            held: held(3, 8),
+            parts: vec![(Part::Parameters, bytes(&theta))],
             ..Change::default()
         };
-        open().save(&change).expect("room");
-        let saved = open().load().expect("undamaged").expect("saved");
-        assert_eq!((saved.round, saved.open), (3, Some(contribution)));
-        assert_eq!(saved.feedback, Some(vec![9.0; 3]));
-        assert_eq!(saved.adam.map(|adam| adam.m.len()), Some(3));
+        open().save(&joined).expect("room");
+        let found = saved();
+        assert_eq!((Some(found.held), &found.open), (held(3, 8), &None));
+        assert_eq!(
+            (&found.state.optimizer, &found.state.feedback),
+            (&None, &None)
+        );
+        assert_eq!(found.state.parameters.map_bits(), theta.to_vec().map_bits());
 
-        open()
-            .save(&Change {
-                weights: Some((4, H256([9; 32]), &theta)),
-                ..Change::default()
-            })
-            .expect("room");
-        let saved = open().load().expect("undamaged").expect("saved");
-        assert_eq!((saved.round, saved.open), (4, None));
-        assert_eq!(saved.feedback, Some(vec![9.0; 3]));
+        let contribution = an_open(3);
+        let trained = Change {
+            parts: vec![
+                (Part::FirstMoment, bytes(&[1.0; 3])),
+                (Part::SecondMoment, bytes(&[2.0; 3])),
+                (Part::Feedback, bytes(&[9.0; 3])),
+            ],
+            optimizer_steps: Some(6),
+            open: OpenChange::Set(&contribution),
+            ..Change::default()
+        };
+        open().save(&trained).expect("room");
+        // A change that says nothing of it leaves it alone.
+        open().save(&Change::default()).expect("room");
+        let found = saved();
+        assert_eq!(
+            (Some(found.held), found.open),
+            (held(3, 8), Some(contribution))
+        );
+        let optimizer = found.state.optimizer.expect("it has trained");
+        assert_eq!(
+            (optimizer.m, optimizer.v, optimizer.step),
+            (vec![1.0; 3], vec![2.0; 3], 6)
+        );
+        assert_eq!(found.state.feedback, Some(vec![9.0; 3]));
+
+        let kept = Change {
+            held: held(4, 9),
+            parts: vec![(Part::Parameters, bytes(&theta))],
+            open: OpenChange::Clear,
+            ..Change::default()
+        };
+        open().save(&kept).expect("room");
+        let found = saved();
+        assert_eq!((Some(found.held), found.open), (held(4, 9), None));
+        assert_eq!(found.state.feedback, Some(vec![9.0; 3]));
+        assert_eq!(found.state.optimizer.map(|it| it.step), Some(6));
     }
 
     #[test]
@@ -288,7 +331,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
         let ballot = |round| {
-            let salt = H256([round as u8; 32]);
+            let salt = Secret::new([round as u8; 32]);
             Ballot::new(
                 (1, H256([3; 32])),
                 round,
@@ -298,9 +341,9 @@ mod tests {
             )
         };
         let ballots = || open().load().expect("undamaged").expect("saved").ballots;
-        let weights = Some((3, H256([8; 32]), &[1.5f32][..]));
         let with = |ballots| Change {
-            weights,
+            held: held(3, 8),
+            parts: vec![(Part::Parameters, bytes(&[1.5]))],
             ballots,
             ..Change::default()
         };

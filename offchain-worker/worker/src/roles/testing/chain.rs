@@ -1,4 +1,4 @@
-//! The training pallet's rules in a hundred lines, with blocks that come when a test says so.
+//! A chain by the protocol's rules, with blocks that come when a test says so.
 
 use std::{
     collections::BTreeMap,
@@ -12,15 +12,24 @@ use cairn_chain::{
 };
 use cairn_primitives::{
     api::{Attester, LineageEntry, Role, SettledRound, Voting, WeightsCommit},
-    assignment::round_seed,
-    weights_hash, BlockNumber, EpochIndex, Hyperparameters, Netuid, Phase, Phases, Round,
-    RunConfig, Uid, Verdicts, H256,
+    weights_hash, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid,
+    Phase, Phases, Round, RunConfig, Uid, Verdicts, H256,
 };
+use cairn_protocol::{
+    assignment::round_seed,
+    attestation::{self, Attestation, Tally},
+    commitment::{self, Contribution},
+    eligibility::member_of,
+    lineage::Ancestor,
+    phase::Timetable,
+    settlement::settle,
+};
+use cairn_round::{ballot::Ballot, machine::Transaction};
 use futures::StreamExt;
 use tokio::sync::watch;
 
 use crate::roles::{
-    chain::{Answer, Chain, Transaction},
+    chain::{Answer, Chain},
     setup::locked,
 };
 
@@ -38,6 +47,12 @@ const FIRST_EPOCH: BlockNumber = 6;
 /// A test gives up on an event after this.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// What each validator's attestation counts.
+const STAKE: u64 = 1;
+
+/// Members and their keys.
+type Members = Vec<(Uid, AccountId)>;
+
 /// The weights that a validator sets.
 pub type Weights = Vec<(Uid, u16)>;
 
@@ -54,13 +69,18 @@ pub struct State {
     pub round: Round,
     pub start: u32,
     pub oldest: Round,
-    pub miners: Vec<(Uid, AccountId)>,
-    pub validators: Vec<(Uid, AccountId)>,
-    /// The miners of a round, as it began.
-    pub slots: BTreeMap<Round, Vec<(Uid, AccountId)>>,
+    pub miners: Members,
+    pub validators: Members,
+    /// The miners and validators of a round, as it began.
+    pub snapshots: BTreeMap<Round, (Members, Members)>,
+    /// Incentive of the last epoch, of 65,535; none where nothing is said.
+    pub incentives: BTreeMap<Uid, u16>,
     pub contributions: BTreeMap<Round, Vec<ContributionInfo>>,
     pub attested: BTreeMap<Round, BTreeMap<Uid, (Verdicts, H256)>>,
     pub settled: BTreeMap<Round, SettledRound>,
+    pub lineage: BTreeMap<Round, Ancestor>,
+    /// The root that the present round's weights must have, where the chain knows it.
+    pub expected: Option<H256>,
     /// Weights that were revealed: in which round, by whom, and what.
     pub weights: Vec<(Round, Uid, Weights)>,
     /// Commitments to weights: in which round, by whom, and what.
@@ -137,6 +157,7 @@ fn block(number: u32) -> Block {
 impl FakeChain {
     pub fn new(config: RunConfig) -> FakeChain {
         let state = State {
+            expected: Some(config.initial_root),
             config,
             exists: true,
             has_run: true,
@@ -148,7 +169,9 @@ impl FakeChain {
             oldest: 0,
             miners: Vec::new(),
             validators: Vec::new(),
-            slots: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            incentives: BTreeMap::new(),
+            lineage: BTreeMap::new(),
             contributions: BTreeMap::new(),
             attested: BTreeMap::new(),
             settled: BTreeMap::new(),
@@ -248,8 +271,15 @@ impl FakeChain {
 }
 
 impl State {
+    fn timetable(&self) -> Timetable {
+        Timetable {
+            start: self.start,
+            phases: PHASES,
+        }
+    }
+
     pub fn phase(&self) -> Phase {
-        PHASES.at(self.start, self.number)
+        self.timetable().phase(self.number)
     }
 
     /// The number of the next epoch.
@@ -261,63 +291,92 @@ impl State {
         self.contributions.get(&round).map_or(&[], Vec::as_slice)
     }
 
-    /// The root with the most votes and whether two thirds have it.
-    fn root_of(&self, round: Round) -> Option<(H256, bool)> {
-        let votes = self.attested.get(&round)?;
-        let mut counts: BTreeMap<H256, usize> = BTreeMap::new();
-        for (_, root) in votes.values() {
-            *counts.entry(*root).or_default() += 1;
+    /// The members of a round, as it began.
+    fn members_of(&self, round: Round) -> (&Members, &Members) {
+        match self.snapshots.get(&round) {
+            Some((miners, validators)) => (miners, validators),
+            None => (&self.miners, &self.validators),
         }
-        let (root, count) = counts.into_iter().max_by_key(|(_, count)| *count)?;
-        Some((root, count * 3 >= votes.len() * 2))
+    }
+
+    /// What a miner committed to in a round, as the rules have it.
+    fn contribution(&self, round: Round, uid: Uid) -> Option<Contribution<AccountId>> {
+        let mut entries = self.contributions_of(round).iter();
+        let entry = entries.find(|entry| entry.uid == uid)?;
+        Some(Contribution {
+            hotkey: entry.hotkey,
+            commitment: entry.commitment.clone(),
+            key: entry.key,
+        })
+    }
+
+    fn tally(&self, round: Round) -> Tally {
+        let (_, validators) = self.members_of(round);
+        let mut tally = Tally::new(validators.iter().map(|_| STAKE));
+        let revealed = self.contributions_of(round).iter();
+        for entry in revealed.filter(|entry| entry.key.is_some()) {
+            tally.reveal(entry.uid).expect("there is room");
+        }
+        for (verdicts, root) in self
+            .attested
+            .get(&round)
+            .into_iter()
+            .flat_map(|a| a.values())
+        {
+            let attestation = Attestation {
+                model_root: *root,
+                verdicts: verdicts.clone(),
+            };
+            tally.add(&attestation, STAKE).expect("there is room");
+        }
+        tally
+    }
+
+    fn note_members(&mut self) {
+        let members = || (self.miners.clone(), self.validators.clone());
+        self.snapshots.entry(self.round).or_insert_with(members);
     }
 
     fn advance(&mut self) {
         if self.number == self.start {
-            self.slots
-                .entry(self.round)
-                .or_insert_with(|| self.miners.clone());
+            self.note_members();
         }
         self.number += 1;
-        if self.number < self.start + PHASES.round() {
+        if self.number < self.timetable().due() {
             return;
         }
-        let votes = self.attested.get(&self.round).cloned().unwrap_or_default();
-        let root = self.root_of(self.round).filter(|(_, is_final)| *is_final);
-        let good = |entry: &&ContributionInfo| {
-            let support = votes
-                .values()
-                .filter(|(good, _)| good.contains(entry.uid))
-                .count();
-            root.is_some_and(|(root, _)| entry.commitment.parent_root == root)
-                && support * 3 >= votes.len() * 2
-        };
-        let included = self
-            .contributions_of(self.round)
-            .iter()
-            .filter(good)
-            .map(|entry| entry.uid);
-        let settled = SettledRound {
-            round: self.round,
+        let (round, tally) = (self.round, self.tally(self.round));
+        let settled = settle(
+            &tally,
+            self.expected,
+            self.config.max_contributors,
+            |uid| self.contribution(round, uid),
+            |uid| self.incentives.get(&uid).copied().unwrap_or(0),
+        );
+        let included = settled.included.iter().map(|(uid, _)| *uid).collect();
+        self.expected = settled.expected;
+        self.lineage.insert(round, settled.ancestor);
+        let ended = SettledRound {
+            round,
             settled_at: self.number,
-            included: included.collect(),
-            attesting_stake: votes.len() as u64,
-            total_stake: self.validators.len() as u64,
+            included,
+            attesting_stake: tally.attesting_stake,
+            total_stake: tally.total_stake,
         };
-        self.settled.insert(self.round, settled);
+        self.settled.insert(round, ended);
         self.round += 1;
         self.start = self.number;
-        self.slots.insert(self.round, self.miners.clone());
+        self.note_members();
     }
 
     fn round_info(&self, round: Round) -> RoundInfo {
-        let miners = self.slots.get(&round).unwrap_or(&self.miners).clone();
+        let (miners, validators) = self.members_of(round);
         let need = self.config.windows_per_miner() * 8;
         let attested = self.attested.get(&round);
         let attester = |(uid, hotkey): &(Uid, AccountId)| Attester {
             uid: *uid,
             hotkey: *hotkey,
-            stake: 1,
+            stake: STAKE,
             attested: attested.is_some_and(|votes| votes.contains_key(uid)),
         };
         RoundInfo {
@@ -327,8 +386,8 @@ impl State {
             seed: round_seed(NETUID, round, H256::zero()),
             pass: 0,
             cursor: u64::from(round) * need,
-            miners,
-            validators: self.validators.iter().map(attester).collect(),
+            miners: miners.clone(),
+            validators: validators.iter().map(attester).collect(),
         }
     }
 
@@ -337,97 +396,114 @@ impl State {
         (self.number + 1 + TEMPO - FIRST_EPOCH) / TEMPO
     }
 
+    /// Takes a transaction into the next block, or says why not.
     fn take(&mut self, transaction: Transaction, hotkey: AccountId) -> Result<(), String> {
-        let in_phase = |phase: Phase, round: Round| {
-            // A transaction is in the next block.
-            let next = PHASES.at(self.start, self.number + 1);
-            let right = next == phase && self.round == round;
-            right.then_some(()).ok_or(format!(
-                "{transaction:?} in {:?} of {}",
-                self.phase(),
-                self.round
-            ))
-        };
-        let uid_in = |members: &[(Uid, AccountId)]| {
-            members
-                .iter()
-                .find(|(_, key)| *key == hotkey)
-                .map(|(uid, _)| *uid)
-        };
-        match transaction.clone() {
-            Transaction::Commit(round, commitment) => {
-                in_phase(Phase::Train, round)?;
-                let uid = uid_in(&self.miners).ok_or("commit by a stranger")?;
-                let entries = self.contributions.entry(round).or_default();
-                if entries.iter().any(|entry| entry.uid == uid) {
-                    return Err(format!("uid {uid} committed twice in {round}"));
-                }
-                let key = None;
-                entries.push(ContributionInfo {
-                    uid,
-                    hotkey,
-                    commitment,
-                    key,
-                    support: 0,
-                });
-                entries.sort_by_key(|entry| entry.uid);
-            }
-            Transaction::Reveal(round, key) => {
-                in_phase(Phase::Reveal, round)?;
-                let entries = self.contributions.entry(round).or_default();
-                let entry = entries.iter_mut().find(|entry| entry.hotkey == hotkey);
-                let entry = entry.ok_or("reveal without commit")?;
-                let hash = cairn_primitives::key_hash(NETUID, round, &hotkey.0, &key);
-                if entry.commitment.key_hash != hash {
-                    return Err("wrong key".into());
-                }
-                entry.key = Some(key);
-            }
+        let what = format!("{transaction:?} in {:?} of {}", self.phase(), self.round);
+        let taken = match transaction {
+            Transaction::Commit(round, commitment) => self.commit(round, hotkey, commitment),
+            Transaction::Reveal(round, key) => self.reveal(round, hotkey, *key.expose()),
             Transaction::Attest(round, verdicts, root) => {
-                in_phase(Phase::Attest, round)?;
-                let uid = uid_in(&self.validators).ok_or("attested by a stranger")?;
-                let votes = self.attested.entry(round).or_default();
-                if votes.insert(uid, (verdicts, root)).is_some() {
-                    return Err("attested twice".into());
-                }
+                self.attest(round, hotkey, verdicts, root)
             }
-            Transaction::SetWeights(_) => return Err("weights are hidden".into()),
-            Transaction::CommitWeights(ballot) => {
-                let uid = uid_in(&self.validators).ok_or("weights by a stranger")?;
-                if ballot.epoch != self.next_blocks_epoch() {
-                    return Err(format!("{transaction:?} in the wrong epoch"));
-                }
-                let commit = WeightsCommit {
-                    epoch: ballot.epoch,
-                    hash: ballot.hash,
-                    at: self.number + 1,
-                    revealed: false,
-                };
-                self.hidden.push((self.round, uid, commit));
-            }
-            Transaction::RevealWeights(ballot) => {
-                let uid = uid_in(&self.validators).ok_or("weights by a stranger")?;
-                let hash = weights_hash(
-                    NETUID,
-                    ballot.epoch,
-                    &hotkey.0,
-                    &ballot.weights,
-                    &ballot.salt.0,
-                );
-                let in_time = ballot.epoch + 1 == self.next_blocks_epoch();
-                let open = self
-                    .hidden
-                    .iter_mut()
-                    .find(|(_, by, commit)| *by == uid && commit.hash == hash && !commit.revealed);
-                let (_, _, commit) = open
-                    .filter(|_| in_time)
-                    .ok_or(format!("{transaction:?} at {}", self.number))?;
-                commit.revealed = true;
-                self.weights.push((self.round, uid, ballot.weights));
-            }
+            Transaction::SetWeights(..) => Err("weights are hidden".into()),
+            Transaction::CommitWeights(ballot) => self.hide_weights(hotkey, ballot),
+            Transaction::RevealWeights(ballot) => self.reveal_weights(hotkey, ballot),
+        };
+        taken.map_err(|reason| format!("{what}: {reason}"))
+    }
+
+    /// The phase in which a transaction finds itself that is sent now.
+    fn next_phase(&self) -> Phase {
+        self.timetable().next_phase(self.number)
+    }
+
+    fn ensure_current(&self, round: Round) -> Result<(), String> {
+        let is_current = round == self.round;
+        is_current.then_some(()).ok_or("another round".into())
+    }
+
+    fn commit(&mut self, round: Round, who: AccountId, made: Commitment) -> Result<(), String> {
+        self.ensure_current(round)?;
+        let uid = uid_in(self.members_of(round).0, who)?;
+        let known = self.contribution(round, uid);
+        let made = commitment::commit(self.next_phase(), known.as_ref(), who, made, u64::MAX)
+            .map_err(|refusal| format!("{refusal:?}"))?;
+        let entries = self.contributions.entry(round).or_default();
+        entries.push(ContributionInfo {
+            uid,
+            hotkey: made.hotkey,
+            commitment: made.commitment,
+            key: made.key,
+            support: 0,
+        });
+        entries.sort_by_key(|entry| entry.uid);
+        Ok(())
+    }
+
+    fn reveal(&mut self, round: Round, who: AccountId, key: ContributionKey) -> Result<(), String> {
+        self.ensure_current(round)?;
+        let uid = uid_in(self.members_of(round).0, who)?;
+        let known = self.contribution(round, uid);
+        let made = commitment::reveal(self.next_phase(), known, (NETUID, round, &who.0), key)
+            .map_err(|refusal| format!("{refusal:?}"))?;
+        let entries = self.contributions.entry(round).or_default();
+        for entry in entries.iter_mut().filter(|entry| entry.uid == uid) {
+            entry.key = made.key;
         }
         Ok(())
     }
+
+    fn attest(
+        &mut self,
+        round: Round,
+        who: AccountId,
+        verdicts: Verdicts,
+        root: H256,
+    ) -> Result<(), String> {
+        self.ensure_current(round)?;
+        let uid = uid_in(self.members_of(round).1, who)?;
+        let (phase, tally) = (self.next_phase(), self.tally(round));
+        let attested = self.attested.entry(round).or_default();
+        attestation::check(phase, attested.contains_key(&uid), &tally, root, &verdicts)
+            .map_err(|refusal| format!("{refusal:?}"))?;
+        attested.insert(uid, (verdicts, root));
+        Ok(())
+    }
+
+    fn hide_weights(&mut self, who: AccountId, ballot: Ballot) -> Result<(), String> {
+        let uid = uid_in(&self.validators, who)?;
+        if ballot.epoch != self.next_blocks_epoch() {
+            return Err("the wrong epoch".into());
+        }
+        let commit = WeightsCommit {
+            epoch: ballot.epoch,
+            hash: ballot.hash,
+            at: self.number + 1,
+            revealed: false,
+        };
+        self.hidden.push((self.round, uid, commit));
+        Ok(())
+    }
+
+    fn reveal_weights(&mut self, who: AccountId, ballot: Ballot) -> Result<(), String> {
+        let uid = uid_in(&self.validators, who)?;
+        if ballot.epoch + 1 != self.next_blocks_epoch() {
+            return Err("the wrong epoch".into());
+        }
+        let (salt, weights) = (ballot.salt.expose(), &ballot.weights);
+        let hash = weights_hash(NETUID, ballot.epoch, &who.0, weights, salt);
+        let is_it = |commit: &WeightsCommit| commit.hash == hash && !commit.revealed;
+        let mut hidden = self.hidden.iter_mut();
+        let commit = hidden.find(|(_, by, commit)| *by == uid && is_it(commit));
+        commit.ok_or("it was not committed to")?.2.revealed = true;
+        self.weights.push((self.round, uid, ballot.weights));
+        Ok(())
+    }
+}
+
+fn uid_in(members: &Members, who: AccountId) -> Result<Uid, String> {
+    let members = members.iter().map(|(uid, key)| (*uid, key));
+    member_of(members, &Verdicts::default(), &who).ok_or("a stranger".into())
 }
 
 impl Chain for FakeChain {
@@ -486,14 +562,14 @@ impl Chain for FakeChain {
     async fn lineage(&self, at: H256, _: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {
         let state = self.at(at);
         let entry = |round: Round| {
-            let (state_root, is_final) = state.root_of(round)?;
+            let ancestor = state.lineage.get(&round)?;
             Some(LineageEntry {
                 round,
-                state_root,
-                attested_stake: 1,
-                attesting_stake: 1,
-                total_stake: 1,
-                is_final,
+                model_root: ancestor.model_root,
+                attested_stake: ancestor.attested_stake,
+                attesting_stake: ancestor.attesting_stake,
+                total_stake: ancestor.total_stake,
+                is_final: ancestor.is_final,
             })
         };
         Ok((from..state.round).filter_map(entry).collect())

@@ -3,21 +3,20 @@
 use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::{keypair, AccountId, Keypair};
-use cairn_gradient::state_root;
+use cairn_engine::Device;
+use cairn_gradient::model_root;
 use cairn_primitives::{
     CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep,
     RunConfig, Text, H256,
 };
 use cairn_store::{paths, Store};
 use cairn_trainer::data::{Manifest, Shard, ShardInfo, TokenWidth};
-use cairn_trainer::engine::Device;
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{FakeChain, NETUID, PHASES};
 use crate::roles::{
-    miner::mine, state::StatePlace, validator::validate, Behaviour, MinerOptions, RoleError,
-    ValidatorOptions,
+    miner::mine, state::StatePlace, validator::validate, Behaviour, RoleError, WorkerOptions,
 };
 
 const VOCABULARY: u32 = 32;
@@ -61,7 +60,7 @@ pub fn config() -> RunConfig {
     };
     RunConfig {
         name: Text::new("test").expect("short"),
-        initial_root: state_root(&cairn_trainer::initial_weights(&model, 1)),
+        initial_root: model_root(&cairn_trainer::initial_weights(&model, 1)),
         initial_weights: InitialWeights::Seed(1),
         model,
         data: DataSet {
@@ -187,10 +186,9 @@ impl Network {
         self.mine_on(Device::Cpu, name, behaviour);
     }
 
-    /// The same on another device.
-    pub fn mine_on(&mut self, device: Device, name: &str, behaviour: Behaviour) {
-        let (shutdown, receiver) = watch::channel(false);
-        let options = MinerOptions {
+    fn options(&self, device: Device, name: &str) -> (watch::Sender<bool>, WorkerOptions) {
+        let (sender, shutdown) = watch::channel(false);
+        let options = WorkerOptions {
             node_url: String::new(),
             netuid: NETUID,
             hotkey: Network::key(name),
@@ -199,11 +197,17 @@ impl Network {
             device,
             threads: 1,
             json: false,
-            shutdown: receiver,
-            behaviour,
+            shutdown,
         };
+        (sender, options)
+    }
+
+    /// The same on another device.
+    pub fn mine_on(&mut self, device: Device, name: &str, behaviour: Behaviour) {
+        let (shutdown, options) = self.options(device, name);
         // A clock that stands still: there is always time for another step.
-        let task = tokio::spawn(mine(self.chain.clone(), options, Arc::new(|| 0)));
+        let work = mine(self.chain.clone(), options, behaviour, Arc::new(|| 0));
+        let task = tokio::spawn(work);
         self.workers.push(Worker {
             name: name.into(),
             task,
@@ -218,18 +222,7 @@ impl Network {
 
     /// The same on another device.
     pub fn validate_on(&mut self, device: Device, name: &str) {
-        let (shutdown, receiver) = watch::channel(false);
-        let options = ValidatorOptions {
-            node_url: String::new(),
-            netuid: NETUID,
-            hotkey: Network::key(name),
-            store_url: self.store_url(),
-            state: self.place(name),
-            device,
-            threads: 1,
-            json: false,
-            shutdown: receiver,
-        };
+        let (shutdown, options) = self.options(device, name);
         let task = tokio::spawn(validate(self.chain.clone(), options));
         self.workers.push(Worker {
             name: name.into(),

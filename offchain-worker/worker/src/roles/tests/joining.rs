@@ -5,7 +5,7 @@ use cairn_primitives::H256;
 
 use crate::roles::{
     chain::Chain,
-    join::join,
+    join::newest,
     run::Run,
     testing::{config_and_store, FakeChain, Network, NETUID},
     Behaviour, RoleError,
@@ -117,7 +117,7 @@ async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
     let run = Run::load(NETUID, AccountId([1; 32]), &info, store.url())
         .await
         .expect("fine");
-    let held = join(&chain, &run, head, &info)
+    let (held, _) = newest(&chain, &run, head, &info)
         .await
         .expect("from the beginning");
     assert_eq!((held.round, held.root), (0, initial));

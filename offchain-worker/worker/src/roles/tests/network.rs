@@ -124,7 +124,7 @@ async fn honest_miners_share_the_weights_and_a_cheat_gets_next_to_none() {
             ledger(&network, name)
                 .last()
                 .expect("three rounds")
-                .state_root
+                .model_root
         })
         .to_vec();
     assert!(roots.iter().all(|root| *root == roots[0]));
@@ -132,7 +132,7 @@ async fn honest_miners_share_the_weights_and_a_cheat_gets_next_to_none() {
     let votes = &state.attested[&2];
     assert!(votes
         .values()
-        .all(|(_, root)| *root == ledger(&network, "Alice")[1].state_root));
+        .all(|(_, root)| *root == ledger(&network, "Alice")[1].model_root));
     for validator in [10, 11] {
         let last = state
             .weights
@@ -269,34 +269,42 @@ async fn a_round_that_nobody_attested_leaves_the_weights_as_they_are() {
         (line.committed, line.included, line.contributions),
         (true, false, 0)
     );
-    assert_eq!(line.state_root, state.config.initial_root);
+    assert_eq!(line.model_root, state.config.initial_root);
     network.stop().await;
+}
+
+/// Plays a round of Alice's in which Victor, who does not run, attests this root.
+async fn attest_for_victor(network: &Network, round: Round, root: H256) {
+    let chain = &network.chain;
+    chain
+        .until("Alice has committed", committed(round, 1))
+        .await;
+    chain.go_to(Phase::Reveal);
+    chain.until("Alice has revealed", revealed(round, 1)).await;
+    chain.go_to(Phase::Attest);
+    chain.change(|state| {
+        let attested = state.attested.entry(round).or_default();
+        attested.insert(10, (Verdicts::from_uids([1]), root));
+    });
+    chain.go_to(Phase::Settle);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_other_weights_than_the_network_stops_and_says_so() {
     let mut network = Network::new().await;
     register_miner(&network, 1, "Alice");
+    register_validator(&network, 10, "Victor");
     network.mine("Alice", Behaviour::Honest);
-    network
-        .chain
-        .until("Alice has committed", committed(0, 1))
-        .await;
-    network.chain.go_to(Phase::Attest);
+    let initial = network.chain.state().config.initial_root;
+    // Only after something was included the chain does not know which root comes next.
+    attest_for_victor(&network, 0, initial).await;
     let other = H256([0xee; 32]);
-    network.chain.change(|state| {
-        state
-            .attested
-            .entry(0)
-            .or_default()
-            .insert(10, (Verdicts::default(), other));
-    });
-    network.chain.go_to(Phase::Settle);
+    attest_for_victor(&network, 1, other).await;
     let error = network
         .end("Alice")
         .await
         .expect_err("it has other weights");
-    assert!(matches!(error, RoleError::Diverged { round: 0, chain, .. } if chain == other));
+    assert!(matches!(error, RoleError::Diverged { round: 1, chain, .. } if chain == other));
     assert!(error.to_string().contains("state directory"), "{error}");
 }
 
@@ -332,7 +340,7 @@ async fn after_three_rounds() -> Network {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_is_stopped_leaves_its_last_weights_in_the_store() {
     let network = after_three_rounds().await;
-    let last_final = ledger(&network, "Victor")[1].state_root;
+    let last_final = ledger(&network, "Victor")[1].model_root;
     network.chain.change(|state| state.has_run = false);
     network.chain.tick();
     let written = async {

@@ -1,42 +1,27 @@
 //! What a miner sent is what anybody makes who trains on its data again: on the CPU, and on a card, that of
 //! `cuda-on-cpu`, which runs the kernels on the CPU.
 
-use cairn_gradient::{compress, decode, open, outer_step};
+use std::sync::Arc;
+
+use cairn_engine::{Device, Order, Settlement, State, Version};
+use cairn_gradient::open;
 use cairn_primitives::{Round, H256};
-use cairn_round::plan::Plan;
+use cairn_round::validator::Claim;
 use cairn_trainer::{
     cuda::{compile::SOURCES, libraries::Library},
-    engine::{Device, Engine},
-    initial_weights, AdamState,
+    initial_weights,
 };
 
 use super::network::{committed, play, register_miner, register_validator};
 use crate::roles::{
     chain::Chain,
-    inspect::fetch,
+    inspect::{check, fetch},
     run::Run,
     testing::{Network, NETUID},
     Behaviour,
 };
 
 const ROUNDS: Round = 2;
-
-/// Weights and optimizer after the steps of a round.
-fn trained(
-    engine: &mut Engine,
-    run: &Run,
-    plan: &Plan,
-    theta: &[f32],
-    adam: &AdamState,
-) -> (Vec<f32>, AdamState) {
-    let inner = &run.config.inner;
-    let mut steps = engine.begin(theta, adam).expect("they fit");
-    for step in 0..u32::from(inner.steps) {
-        let windows = run.windows(&plan.of_step(0, step));
-        steps.step(inner, &windows).expect("it trains");
-    }
-    steps.finish().expect("the device is there")
-}
 
 /// Makes the only miner's files of two rounds again, byte by byte: from the same data, each with its round's decay, the
 /// second with the error feedback of the first.
@@ -51,35 +36,55 @@ async fn replay(network: &Network, device: Device) {
     let (alice, store) = (Network::account("Alice"), network.store_url());
     let run = Run::load(NETUID, alice, &info, &store).await;
     let run = run.expect("it is there");
-    let (mut engine, _) = Engine::open(device, &run.config.model, 1).expect("the device is there");
-    let layout = &run.layout;
+    let (mut engine, _) = cairn_engine::open(device, &run.config, 1).expect("the device is there");
     let decays = [0, 1].map(|round| run.config.compression_in(round).error_decay);
     assert_ne!(decays[0], decays[1]);
-    let mut theta = initial_weights(&run.config.model, 1);
-    let (mut adam, mut feedback) = (AdamState::new(theta.len()), vec![0.0; theta.len()]);
+    let parameters = initial_weights(&run.config.model, 1);
+    engine.load(State::new(parameters)).expect("it fits");
     for round in 0..ROUNDS {
         assert_eq!(state.settled[&round].included, [1]);
-        let compression = &run.config.compression_in(round);
         let entry = &state.contributions_of(round)[0];
         let sealed = fetch(&run, round, &entry.commitment)
             .await
             .expect("it is stored");
+        let key = entry.key.expect("it was revealed");
         let mut file = sealed.to_vec();
-        open(&mut file, &entry.key.expect("it was revealed"));
-        let header = decode(&file, layout, compression)
-            .expect("it is well-formed")
-            .header;
-        assert_eq!(header.inner_steps, u32::from(run.config.inner.steps));
+        open(&mut file, &key);
+        let claim = Claim {
+            round,
+            uid: 1,
+            hotkey: H256(alice.0),
+            commitment: entry.commitment.clone(),
+            key,
+            parent_root: engine.root(Version::Held).expect("loaded"),
+        };
+        let checked = check(&run, &claim, &sealed).expect("it is good");
+        assert_eq!(
+            checked.header().inner_steps,
+            u32::from(run.config.inner.steps)
+        );
 
         let info = chain.round(at, NETUID, round).await.expect("it answers");
-        let plan = Plan::new(NETUID, &run.config, &info.expect("a round"));
-        let (after, after_adam) = trained(&mut engine, &run, &plan, &theta, &adam);
-        let delta: Vec<f32> = theta.iter().zip(&after).map(|(a, b)| a - b).collect();
-        let made = compress(layout, compression, &delta, &mut feedback, header);
-        let (contribution, expected) = made.expect("it is finite");
-        assert!(file == expected, "round {round}: other bytes");
-        adam = after_adam;
-        outer_step(&mut theta, layout, &[(1, contribution)], &run.config.outer).expect("it fits");
+        let plan = run.plan(&info.expect("a round"));
+        let order = Order {
+            round,
+            steps: u32::from(run.config.inner.steps),
+        };
+        let mut sequences = |step| run.windows(&plan.of_step(0, step));
+        let trained = engine.train(&order, &mut sequences, &mut |_| true);
+        trained.expect("it trains").expect("there was time");
+        let expected = engine.contribution(checked.header().clone());
+        assert!(
+            file == expected.expect("it is finite"),
+            "round {round}: other bytes"
+        );
+        engine.keep().expect("it was made");
+        let settlement = Settlement {
+            included: &[(1, Arc::new(checked))],
+            put_back: None,
+        };
+        engine.settle(&settlement).expect("it fits");
+        engine.keep().expect("it was settled");
     }
 }
 

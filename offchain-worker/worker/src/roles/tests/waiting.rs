@@ -54,7 +54,9 @@ fn start_another_run(network: &Network) {
         state.has_run = true;
         state.started_at = state.number;
         (state.round, state.start) = (0, state.number);
-        state.slots.clear();
+        state.snapshots.clear();
+        state.lineage.clear();
+        state.expected = Some(state.config.initial_root);
         state.contributions.clear();
         state.attested.clear();
         state.settled.clear();

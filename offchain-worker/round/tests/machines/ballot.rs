@@ -1,10 +1,7 @@
 //! Weights by commit and reveal: scene by scene, and against a chain that loses and undoes things.
 
-use cairn_primitives::{
-    api::{Voting, WeightsCommit},
-    BlockNumber, EpochIndex, Round, H256,
-};
-use cairn_round::ballot::{Ballot, Ballots, Step};
+use cairn_primitives::{BlockNumber, EpochIndex, Round, Secret, H256};
+use cairn_round::ballot::{Ballot, Ballots, Committed, Step, Voting};
 use proptest::prelude::*;
 
 /// Blocks between two epochs.
@@ -13,11 +10,17 @@ const LIMIT: BlockNumber = 3;
 
 fn ballot(round: Round, epoch: EpochIndex) -> Ballot {
     let salt = H256::from_low_u64_be(u64::from(round) << 32 | u64::from(epoch));
-    Ballot::new((1, H256([9; 32])), round, epoch, vec![(1, 7)], salt)
+    Ballot::new(
+        (1, H256([9; 32])),
+        round,
+        epoch,
+        vec![(1, 7)],
+        Secret::new(salt.0),
+    )
 }
 
 /// The chain in the tempo before `epoch`.
-fn voting(epoch: EpochIndex, commits: &[WeightsCommit]) -> Voting {
+fn voting(epoch: EpochIndex, commits: &[Committed]) -> Voting {
     Voting {
         commit_reveal: true,
         epoch,
@@ -27,8 +30,8 @@ fn voting(epoch: EpochIndex, commits: &[WeightsCommit]) -> Voting {
     }
 }
 
-fn commit(ballot: &Ballot, at: BlockNumber) -> WeightsCommit {
-    WeightsCommit {
+fn commit(ballot: &Ballot, at: BlockNumber) -> Committed {
+    Committed {
         epoch: ballot.epoch,
         hash: ballot.hash,
         at,
@@ -65,7 +68,7 @@ fn a_row_is_weighed_committed_and_revealed_after_the_epoch() {
         reveal
     );
     ballots.sent(true);
-    let revealed = WeightsCommit {
+    let revealed = Committed {
         revealed: true,
         ..committed
     };
@@ -198,7 +201,7 @@ proptest! {
     ) {
         let (mut ballots, mut disk) = (Ballots::default(), Vec::<Ballot>::new());
         let (mut now, mut epoch, mut round) = (0, 0, 0);
-        let mut commits: Vec<WeightsCommit> = Vec::new();
+        let mut commits: Vec<Committed> = Vec::new();
         let mut step = None;
         for fate in fates {
             match fate {

@@ -1,0 +1,18 @@
+//! The machines of both roles: scene by scene, and against worlds in which everything goes wrong.
+
+mod ballot;
+mod chain;
+mod checkpoints;
+mod checks;
+mod common;
+mod course;
+mod liveness;
+mod measure;
+mod measuring;
+mod miner;
+mod miner_world;
+mod parameters;
+mod secrets;
+mod validator_quiet;
+mod validator_world;
+mod weights;

@@ -1,0 +1,237 @@
+//! The validator's machine, scene by scene: what is measured of a round, and when.
+
+use cairn_primitives::{BlockNumber, Round};
+use cairn_round::{
+    machine::{Gone, Kind, Lack},
+    validator::{Done, Measurement, Subject, Task, Validator},
+    Action, Event, Seen, Settlement, View,
+};
+
+use crate::{
+    checks::{attest, check, sent, validator},
+    common::{
+        bytes, held_at, hotkey, in_the_open, over, plan, seen, settled, view, with, Driven, MINERS,
+    },
+};
+
+/// A round ends like that, and its parameters are kept.
+fn keep(validator: &mut Driven<Validator>, end: &Settlement) {
+    let apply = Action::Apply {
+        settlement: end.clone(),
+        put_back: false,
+    };
+    assert_eq!(validator.look(over(end, 113), 113), [apply]);
+    let (round, root) = (end.round, held_at(end.round + 1).root);
+    validator.tell(Event::Applied { round, root }, 113);
+    validator.tell(Event::Kept(held_at(round + 1)), 113);
+}
+
+/// What is measured of round 0 by a validator that found these contributions like that, and attested.
+fn measured(found: &[(Seen, bool)], included: &[Seen]) -> Vec<Action<Task>> {
+    let mut validator = validator(0);
+    let all: Vec<Seen> = found.iter().map(|(seen, _)| seen.clone()).collect();
+    let view_0 = with(&all, view(0, 100));
+    for (seen, is_good) in found {
+        check(&mut validator, &view_0, seen, *is_good);
+    }
+    assert_eq!(validator.look(view_0, 111).len(), 1, "it attests");
+    keep(&mut validator, &settled(0, included));
+    validator.look(view(1, 113), 114)
+}
+
+/// What a slot's miner contributed.
+#[derive(Clone, Copy)]
+enum Found {
+    /// This content, first seen in this block.
+    Good(u64, BlockNumber),
+    Missed,
+    /// It is left out.
+    Unknown,
+}
+use Found::{Good, Missed, Unknown};
+
+fn measurement(round: Round, found: [Found; 3]) -> Action<Task> {
+    let mut subjects = Vec::new();
+    for ((slot, uid), found) in (0..).zip(MINERS).zip(found) {
+        let contribution = match found {
+            Good(content, seen) => Some((bytes(content), seen)),
+            Missed => None,
+            Unknown => continue,
+        };
+        subjects.push(Subject {
+            slot,
+            uid,
+            hotkey: hotkey(uid),
+            contribution,
+        });
+    }
+    Action::Do(Task::Measure(Measurement {
+        round,
+        root: held_at(round).root,
+        plan: plan(round),
+        subjects,
+    }))
+}
+
+#[test]
+fn what_was_good_is_measured_and_what_was_not_is_missed() {
+    let found = [(seen(2, 6, true), true), (seen(3, 7, true), false)];
+    let included = [seen(2, 6, true)];
+    let expected = measurement(0, [Good(6, 107), Missed, Missed]);
+    for included in [&included[..], &[]] {
+        let measured = measured(&found, included);
+        assert_eq!(measured, std::slice::from_ref(&expected));
+    }
+}
+
+#[test]
+fn what_others_found_good_and_is_not_here_is_left_out() {
+    let found = [(seen(2, 6, true), false)];
+    let included = [seen(1, 5, true), seen(2, 6, true)];
+    let expected = measurement(0, [Unknown, Unknown, Missed]);
+    assert_eq!(measured(&found, &included), [expected]);
+}
+
+#[test]
+fn what_was_good_in_the_round_before_does_not_count() {
+    let mut validator = validator(0);
+    let before = seen(2, 6, true);
+    let view_0 = with(std::slice::from_ref(&before), view(0, 100));
+    check(&mut validator, &view_0, &before, true);
+    keep(&mut validator, &settled(0, &[before]));
+    assert_eq!(validator.look(view(1, 113), 124).len(), 1, "it attests");
+    keep(&mut validator, &settled(1, &[]));
+    let of = measurement(1, [Missed; 3]);
+    assert_eq!(validator.look(view(2, 126), 127), [of]);
+}
+
+/// A miner that committed to two contents, on two branches of the chain.
+#[test]
+fn what_is_measured_of_who_was_included_is_what_was_included() {
+    for [included, other] in [[6, 8], [8, 6]] {
+        let mut validator = validator(0);
+        for content in [other, included] {
+            let seen = seen(2, content, true);
+            let view = with(std::slice::from_ref(&seen), view(0, 100));
+            check(&mut validator, &view, &seen, true);
+        }
+        validator.look(with(&[seen(2, included, true)], view(0, 100)), 111);
+        keep(&mut validator, &settled(0, &[seen(2, included, true)]));
+        let of = measurement(0, [Good(included, 107), Missed, Missed]);
+        assert_eq!(validator.look(view(1, 113), 114), [of]);
+    }
+    let found = [(seen(2, 8, true), true)];
+    let expected = measurement(0, [Unknown, Missed, Missed]);
+    assert_eq!(measured(&found, &[seen(2, 6, true)]), [expected]);
+}
+
+#[test]
+fn a_contribution_counts_from_when_it_was_first_seen() {
+    let mut validator = validator(0);
+    let sealed = with(&[seen(2, 6, false)], view(0, 100));
+    validator.look(sealed, 102);
+    let seen = seen(2, 6, true);
+    let revealed = with(std::slice::from_ref(&seen), view(0, 100));
+    check(&mut validator, &revealed, &seen, true);
+    validator.look(revealed, 111);
+    keep(&mut validator, &settled(0, &[seen]));
+    let of = measurement(0, [Good(6, 102), Missed, Missed]);
+    assert_eq!(validator.look(view(1, 113), 114), [of]);
+}
+
+#[test]
+fn who_did_not_attest_measures_nothing() {
+    let mut validator = validator(0);
+    let seen = seen(2, 6, true);
+    let view_0 = with(std::slice::from_ref(&seen), view(0, 100));
+    check(&mut validator, &view_0, &seen, true);
+    keep(&mut validator, &settled(0, &[seen]));
+    assert_eq!(validator.look(view(1, 113), 114), []);
+}
+
+#[test]
+fn who_attested_another_round_measures_nothing() {
+    let mut validator = validator(0);
+    assert_eq!(validator.look(view(0, 100), 111), [attest(held_at(0), &[])]);
+    keep(&mut validator, &settled(0, &[]));
+    // Round 1 passes without a look; its end is seen at once.
+    keep(&mut validator, &settled(1, &[]));
+    assert_eq!(validator.look(view(2, 126), 127), []);
+}
+
+/// A validator that has round 0 to measure and is about to look at block 114.
+fn about_to_measure() -> Driven<Validator> {
+    let mut validator = validator(0);
+    validator.look(view(0, 100), 111);
+    validator.tell(sent(Kind::Attestation, Some(112)), 112);
+    keep(&mut validator, &settled(0, &[]));
+    validator
+}
+
+fn nothing_came() -> Action<Task> {
+    measurement(0, [Missed; 3])
+}
+
+#[test]
+fn measuring_stops_for_the_attestation_and_weights_are_made_of_what_there_is() {
+    let mut validator = about_to_measure();
+    assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
+    assert_eq!(validator.look(view(1, 113), 118), []);
+    let stop = Action::Do(Task::StopMeasuring);
+    assert_eq!(validator.look(view(1, 113), 119), [stop]);
+    assert_eq!(validator.look(view(1, 113), 119), [], "it is told once");
+    validator.tell(Event::Done(Done::Measured(0)), 119);
+    let open = View {
+        voting: Some(in_the_open()),
+        ..view(1, 113)
+    };
+    let weigh = Action::Do(Task::Weigh {
+        round: 0,
+        epoch: None,
+    });
+    assert_eq!(validator.look(open, 119), [weigh]);
+}
+
+#[test]
+fn measuring_never_delays_an_attestation() {
+    let mut validator = about_to_measure();
+    assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
+    let stop = Action::Do(Task::StopMeasuring);
+    let attest = attest(held_at(1), &[]);
+    assert_eq!(validator.look(view(1, 113), 122), [attest, stop]);
+}
+
+#[test]
+fn measuring_is_not_begun_late_nor_in_another_round() {
+    assert_eq!(about_to_measure().look(view(1, 113), 119), []);
+    assert_eq!(about_to_measure().look(view(2, 126), 127), []);
+    let mut validator = about_to_measure();
+    assert_eq!(validator.look(view(1, 113), 119), []);
+    let of = nothing_came();
+    assert_eq!(validator.look(view(1, 113), 118), [of], "it is kept");
+}
+
+#[test]
+fn a_round_is_measured_once() {
+    let mut validator = about_to_measure();
+    assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
+    validator.tell(Event::Done(Done::Measured(0)), 115);
+    assert_eq!(validator.look(view(1, 113), 115), []);
+}
+
+#[test]
+fn measuring_stops_when_the_run_is_gone() {
+    let explain = Action::Explain(Lack::Run);
+    let mut validator = about_to_measure();
+    validator.look(view(1, 113), 114);
+    validator.ask(115);
+    let actions = validator.tell(Event::Gone(Gone::Stopped), 115);
+    assert_eq!(actions.first(), Some(&Action::Do(Task::StopMeasuring)));
+    assert_eq!(actions.last(), Some(&explain));
+    validator.ask(116);
+    let actions = validator.tell(Event::Gone(Gone::Stopped), 116);
+    assert!(
+        !actions.contains(&Action::Do(Task::StopMeasuring)),
+        "it is told once"
+    );
+}

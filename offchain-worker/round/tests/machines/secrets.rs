@@ -1,0 +1,147 @@
+//! Nothing that is told, wanted or kept shows a secret.
+
+use std::fmt::Debug;
+
+use cairn_primitives::{Secret, H256};
+use cairn_round::{
+    ballot::{Ballot, Committed, Voting},
+    machine::Transaction,
+    miner::{self, Intent, Miner},
+    validator::{self, Validator, Weighed},
+    Action, Event, View,
+};
+
+use crate::common::{commitment, held_at, hotkey, seen, view, with, Driven, MINER, VALIDATOR};
+
+const PLANTED: [u8; 32] = [0xa7; 32];
+
+/// Whether somebody who prints it sees four planted bytes in a row, in one of the ways in which bytes are printed.
+fn shows(thing: &impl Debug) -> bool {
+    [
+        format!("{thing:?}"),
+        format!("{thing:#?}"),
+        format!("{thing:x?}"),
+    ]
+    .iter()
+    .map(|text| text.to_lowercase().replace([' ', '\n', ',', '_'], "|"))
+    .map(|text| {
+        text.split('|')
+            .filter(|piece| !piece.is_empty())
+            .collect::<String>()
+    })
+    .any(|text| {
+        ["a7a7a7a7", "167167167167"]
+            .iter()
+            .any(|bytes| text.contains(bytes))
+    })
+}
+
+fn hides(thing: &impl Debug) {
+    assert!(!shows(thing), "{thing:?}");
+}
+
+#[test]
+fn bytes_that_are_shown_are_found() {
+    assert!(shows(&H256(PLANTED)));
+    assert!(shows(&PLANTED));
+    assert!(shows(&vec![Some(PLANTED)]));
+    assert!(!shows(&H256([0xa8; 32])));
+}
+
+#[test]
+fn the_key_of_a_contribution_is_not_shown() {
+    let intent = Intent {
+        round: 3,
+        commitment: commitment(7),
+        key: Secret::new(PLANTED),
+    };
+    let mut miner = Driven::new(Miner::new(hotkey(MINER), Some(held_at(3)), None));
+    miner.look(view(3, 100), 100);
+    let sealed = Event::Done(miner::Done::Sealed(intent.clone()));
+    hides(&sealed);
+    miner.tell(sealed, 101);
+    hides(&miner.machine);
+    let resumed = Miner::new(hotkey(MINER), Some(held_at(3)), Some(intent));
+    hides(&resumed);
+    let mut miner = Driven::new(resumed);
+    let commit = miner.look(view(3, 100), 101);
+    assert!(matches!(
+        commit[..],
+        [Action::Send(Transaction::Commit(..))]
+    ));
+    hides(&commit);
+    miner.tell(crate::miner::sent(102), 102);
+    let committed = with(&[seen(MINER, 7, false)], view(3, 100));
+    miner.ask(106);
+    let mut waiting = miner.machine.clone();
+    cairn_round::Machine::handle(
+        &mut waiting,
+        Event::Looked(Box::new(committed.clone())),
+        106,
+    );
+    hides(&waiting);
+    let reveal = miner.tell(Event::Looked(Box::new(committed)), 106);
+    assert!(matches!(
+        reveal[..],
+        [Action::Send(Transaction::Reveal(..))]
+    ));
+    hides(&reveal);
+}
+
+/// What a validator wants of a chain with these commitments.
+fn wanted(
+    validator: &Validator,
+    epoch: u32,
+    commits: Vec<Committed>,
+) -> Vec<Action<validator::Task>> {
+    let voting = Voting {
+        commit_reveal: true,
+        epoch,
+        due: 1_000,
+        rate_limit: 0,
+        commits,
+    };
+    let view = View {
+        voting: Some(voting),
+        ..view(3, 100)
+    };
+    let mut driven = Driven::new(validator.clone());
+    driven.ask(105);
+    let mut waiting = driven.machine.clone();
+    cairn_round::Machine::handle(&mut waiting, Event::Looked(Box::new(view.clone())), 105);
+    hides(&waiting);
+    driven.tell(Event::Looked(Box::new(view)), 105)
+}
+
+#[test]
+fn the_salt_of_a_ballot_is_not_shown() {
+    let voter = (7, hotkey(VALIDATOR));
+    let ballot = Ballot::new(voter, 2, 4, vec![(MINER, 7)], Secret::new(PLANTED));
+    let weighed = Event::Done(validator::Done::Weighed(Weighed::Hidden(ballot.clone())));
+    hides(&weighed);
+    let (held, hash) = (Some(held_at(3)), ballot.hash);
+    let mut told = Driven::new(Validator::new(voter.1, H256::zero(), held, Vec::new()));
+    told.tell(weighed, 101);
+    assert_eq!(told.machine.ballots(), std::slice::from_ref(&ballot));
+    hides(&told.machine);
+    let validator = Validator::new(voter.1, H256::zero(), held, vec![ballot]);
+    hides(&validator);
+    let commit = wanted(&validator, 4, Vec::new());
+    assert!(matches!(
+        commit[..],
+        [Action::Send(Transaction::CommitWeights(_))]
+    ));
+    hides(&commit);
+    let committed = Committed {
+        epoch: 4,
+        hash,
+        at: 50,
+        revealed: false,
+    };
+    let reveal = wanted(&validator, 5, vec![committed]);
+    assert!(matches!(
+        reveal[..],
+        [Action::Send(Transaction::RevealWeights(_))]
+    ));
+    hides(&reveal);
+}

@@ -1,0 +1,191 @@
+//! The validator's machine, scene by scene: evidence becomes weights on chain.
+
+use cairn_primitives::{EpochIndex, Round, Secret, Uid};
+use cairn_round::{
+    ballot::{Ballot, Committed, Voting},
+    machine::{Kind, Transaction},
+    validator::{Done, Task, Validator, Weighed},
+    Action, Event, View,
+};
+
+use crate::{
+    checks::sent,
+    common::{held_at, hotkey, in_the_open, view, Driven, Role, VALIDATOR},
+};
+
+/// Between training and revealing, where there is nothing else to do.
+const NOW: u32 = 105;
+
+fn open() -> View {
+    View {
+        voting: Some(in_the_open()),
+        ..view(5, 100)
+    }
+}
+
+fn hidden(epoch: EpochIndex, commits: &[Committed]) -> View {
+    let voting = Voting {
+        commit_reveal: true,
+        epoch,
+        due: 1_000,
+        rate_limit: 0,
+        commits: commits.to_vec(),
+    };
+    View {
+        voting: Some(voting),
+        ..view(5, 100)
+    }
+}
+
+fn row() -> Vec<(Uid, u16)> {
+    vec![(1, 7), (3, 9)]
+}
+
+fn ballot(round: Round, epoch: EpochIndex) -> Ballot {
+    let salt = Secret::new([7; 32]);
+    Ballot::new((7, hotkey(VALIDATOR)), round, epoch, row(), salt)
+}
+
+fn committed(ballot: &Ballot, revealed: bool) -> Committed {
+    Committed {
+        epoch: ballot.epoch,
+        hash: ballot.hash,
+        at: 50,
+        revealed,
+    }
+}
+
+fn weigh(round: Round, epoch: Option<EpochIndex>) -> Action<Task> {
+    Action::Do(Task::Weigh { round, epoch })
+}
+
+fn weighed(weighed: Weighed) -> Event<Done> {
+    Event::Done(Done::Weighed(weighed))
+}
+
+fn refused() -> Event<Done> {
+    sent(Kind::Weights, None)
+}
+
+/// A validator that has measured round 4.
+fn measured() -> Driven<Validator> {
+    let mut validator = Validator::with(Some(held_at(5)));
+    validator.tell(Event::Done(Done::Measured(4)), NOW);
+    validator
+}
+
+#[test]
+fn without_evidence_there_is_nothing_to_weigh() {
+    let mut validator = Validator::with(Some(held_at(5)));
+    assert_eq!(validator.look(open(), NOW), []);
+    assert_eq!(validator.look(hidden(4, &[]), NOW), []);
+}
+
+#[test]
+fn in_the_open_weights_are_set_at_once() {
+    let mut validator = measured();
+    assert_eq!(validator.look(open(), NOW), [weigh(4, None)]);
+    assert_eq!(validator.look(open(), NOW), [], "it is under way");
+    let set = Action::Send(Transaction::SetWeights(4, row()));
+    let event = weighed(Weighed::Open(4, row()));
+    assert_eq!(validator.tell(event, NOW), [set]);
+    assert_eq!(validator.look(open(), NOW), [], "it is under way");
+    validator.tell(sent(Kind::Weights, Some(NOW)), NOW);
+    assert_eq!(validator.look(open(), NOW), []);
+}
+
+#[test]
+fn hidden_weights_are_committed_and_revealed_after_their_epoch() {
+    let mut validator = measured();
+    assert_eq!(validator.look(hidden(4, &[]), NOW), [weigh(4, Some(4))]);
+    let ballot = ballot(4, 4);
+    validator.tell(weighed(Weighed::Hidden(ballot.clone())), NOW);
+    assert_eq!(validator.machine.ballots(), std::slice::from_ref(&ballot));
+    let commit = Action::Send(Transaction::CommitWeights(ballot.clone()));
+    assert_eq!(validator.look(hidden(4, &[]), NOW), [commit]);
+    assert_eq!(validator.look(hidden(4, &[]), NOW), [], "it is under way");
+    validator.tell(sent(Kind::Weights, Some(NOW)), NOW);
+    let there = [committed(&ballot, false)];
+    assert_eq!(validator.look(hidden(4, &there), NOW), [], "never early");
+    let reveal = Action::Send(Transaction::RevealWeights(ballot.clone()));
+    assert_eq!(validator.look(hidden(5, &there), NOW), [reveal]);
+    validator.tell(sent(Kind::Weights, Some(NOW)), NOW);
+    let revealed = [committed(&ballot, true)];
+    assert_eq!(validator.look(hidden(5, &revealed), NOW), []);
+    assert_eq!(validator.look(hidden(6, &[]), NOW), []);
+    assert_eq!(validator.machine.ballots(), [], "it cannot matter any more");
+}
+
+#[test]
+fn a_validator_that_comes_back_reveals_what_it_committed_to() {
+    let ballot = ballot(4, 4);
+    let there = [committed(&ballot, false)];
+    let (held, ballots) = (Some(held_at(5)), vec![ballot.clone()]);
+    let machine = Validator::new(hotkey(VALIDATOR), held_at(0).root, held, ballots);
+    let reveal = Action::Send(Transaction::RevealWeights(ballot));
+    assert_eq!(Driven::new(machine).look(hidden(5, &there), NOW), [reveal]);
+}
+
+#[test]
+fn when_nothing_has_shown_its_worth_scores_stay() {
+    let mut validator = measured();
+    assert_eq!(validator.look(open(), NOW), [weigh(4, None)]);
+    assert_eq!(validator.tell(weighed(Weighed::Nothing), NOW), []);
+    assert_eq!(validator.look(open(), NOW), []);
+}
+
+/// What happens to weights three times, until they are given up.
+fn three_times(voting: View, epoch: Option<EpochIndex>, fail: fn(&mut Driven<Validator>)) {
+    let mut validator = measured();
+    for attempt in 0..3 {
+        let weigh = [weigh(4, epoch)];
+        assert_eq!(validator.look(voting.clone(), NOW), weigh, "{attempt}");
+        fail(&mut validator);
+    }
+    assert_eq!(validator.look(voting.clone(), NOW), []);
+    // The next round's evidence is weighed, as if nothing had happened.
+    validator.tell(Event::Done(Done::Measured(5)), NOW);
+    assert_eq!(validator.look(voting, NOW), [weigh(5, epoch)]);
+}
+
+#[test]
+fn without_an_answer_weights_are_tried_three_times() {
+    let unanswered = |validator: &mut Driven<Validator>| {
+        assert_eq!(validator.tell(weighed(Weighed::Unanswered), NOW), []);
+    };
+    three_times(open(), None, unanswered);
+    three_times(hidden(4, &[]), Some(4), unanswered);
+}
+
+#[test]
+fn weights_that_are_refused_are_tried_three_times() {
+    three_times(open(), None, |validator| {
+        let sends = validator.tell(weighed(Weighed::Open(4, row())), NOW);
+        assert!(matches!(sends[..], [Action::Send(_)]));
+        assert_eq!(validator.tell(refused(), NOW), []);
+    });
+}
+
+#[test]
+fn a_commitment_that_is_refused_is_tried_three_times() {
+    let mut validator = measured();
+    validator.look(hidden(4, &[]), NOW);
+    let ballot = ballot(4, 4);
+    validator.tell(weighed(Weighed::Hidden(ballot.clone())), NOW);
+    for attempt in 0..3 {
+        let commit = [Action::Send(Transaction::CommitWeights(ballot.clone()))];
+        assert_eq!(validator.look(hidden(4, &[]), NOW), commit, "{attempt}");
+        validator.tell(refused(), NOW);
+    }
+    assert_eq!(validator.look(hidden(4, &[]), NOW), []);
+}
+
+#[test]
+fn the_end_of_other_transactions_is_not_that_of_the_weights() {
+    let mut validator = measured();
+    validator.look(open(), NOW);
+    for kind in [Kind::Contribution, Kind::Attestation] {
+        validator.tell(sent(kind, Some(NOW)), NOW);
+        assert_eq!(validator.look(open(), NOW), [], "it is under way");
+    }
+}

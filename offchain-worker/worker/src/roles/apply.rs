@@ -1,0 +1,95 @@
+//! The outer step of a settled round: fetch what was included, check it, compute the parameters after it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cairn_gradient::Checked;
+use cairn_primitives::{Round, Uid, H256};
+use cairn_round::{validator::Claim, Seen, Settlement};
+use futures::{stream, StreamExt, TryStreamExt};
+use tokio::task::spawn_blocking;
+
+use super::{
+    chain::Chain,
+    driver::{with_engine, Desk},
+    inspect::{check, fetch},
+    run::Run,
+    state::Open,
+    RoleError,
+};
+
+/// Files fetched at the same time.
+const PARALLEL_FETCHES: usize = 8;
+
+/// Checked contributions by uid and sealed root.
+pub(super) type AtHand = BTreeMap<(Uid, H256), Arc<Checked>>;
+
+/// Computes the parameters after a round, and gives their root. They are pending in the engine. What is not among
+/// `at_hand` is fetched. `own` goes back into the error feedback.
+///
+/// # Errors
+/// [`RoleError::Unappliable`]; those of engine and store, which may be gone in a moment.
+pub(super) async fn apply<C: Chain>(
+    desk: &Desk<C>,
+    settlement: &Settlement,
+    at_hand: &AtHand,
+    own: Option<Arc<Open>>,
+) -> Result<H256, RoleError> {
+    let parent_root =
+        with_engine(desk, |engine| Ok(engine.root(cairn_engine::Version::Held)?)).await?;
+    // A plain list of futures: a closure inside the stream would tie its lifetime to the job's.
+    let included = settlement.included.iter();
+    let jobs: Vec<_> = included
+        .map(|seen| {
+            let known = at_hand.get(&(seen.uid, seen.commitment.sealed_root));
+            get(
+                desk.run.clone(),
+                settlement.round,
+                seen.clone(),
+                known.cloned(),
+                parent_root,
+            )
+        })
+        .collect();
+    let contributions: Vec<(Uid, Arc<Checked>)> = stream::iter(jobs)
+        .buffer_unordered(PARALLEL_FETCHES)
+        .try_collect()
+        .await?;
+    with_engine(desk, move |engine| {
+        engine.discard();
+        Ok(engine.settle(&cairn_engine::Settlement {
+            included: &contributions,
+            put_back: own.as_ref().map(|open| open.plain.as_slice()),
+        })?)
+    })
+    .await
+}
+
+/// One included contribution.
+async fn get(
+    run: Arc<Run>,
+    round: Round,
+    seen: Seen,
+    known: Option<Arc<Checked>>,
+    parent_root: H256,
+) -> Result<(Uid, Arc<Checked>), RoleError> {
+    let uid = seen.uid;
+    if let Some(known) = known {
+        return Ok((uid, known));
+    }
+    let unappliable = |why: String| RoleError::Unappliable { round, uid, why };
+    let key = seen
+        .key
+        .ok_or_else(|| unappliable("the chain has no key of it".into()))?;
+    let sealed = fetch(&run, round, &seen.commitment).await?;
+    let claim = Claim {
+        round,
+        uid,
+        hotkey: seen.hotkey,
+        commitment: seen.commitment,
+        key,
+        parent_root,
+    };
+    let checked = spawn_blocking(move || check(&run, &claim, &sealed)).await?;
+    let checked = checked.map_err(|refusal| unappliable(refusal.to_string()))?;
+    Ok((uid, Arc::new(checked)))
+}

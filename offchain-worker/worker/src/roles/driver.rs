@@ -1,0 +1,495 @@
+//! The one loop of all roles: asks a role's machine what to do, starts it, and reports what came of it.
+//!
+//! Nothing is decided here. Jobs (a look at the chain, training, fetching, sending a transaction) run beside the loop, so
+//! the loop itself never waits for them.
+
+use std::{path::PathBuf, sync::Arc};
+
+use cairn_chain::{Keypair, MemberInfo, RunInfo};
+use cairn_engine::Engine;
+use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_round::{
+    machine::{Gone, Kind, Lack, Question, Reason, Transaction},
+    Action, Event, Held, Machine, Settlement,
+};
+use tokio::task::JoinSet;
+
+use super::{
+    apply::{self, AtHand},
+    chain::Chain,
+    heads::{HeadFollower, Heads},
+    idle,
+    join::join,
+    keep::{self, Kept},
+    ledger::{Ledger, Line},
+    look::{look, Looked},
+    progress::{Progress, Reporter},
+    run::Run,
+    setup::{SharedEngine, SharedState},
+    waiting::{why_no_run, Said},
+    RoleError, Status,
+};
+
+/// What every job needs.
+#[derive(Clone)]
+pub(super) struct Desk<C> {
+    pub chain: C,
+    pub key: Keypair,
+    pub run: Arc<Run>,
+    pub state: SharedState,
+    pub engine: SharedEngine,
+    pub reporter: Reporter,
+    /// Where the chain is.
+    pub heads: Heads,
+}
+
+/// What a job brought.
+pub(super) enum Ended<O> {
+    Looked(Box<Looked>),
+    Gone(Gone),
+    NotLooked,
+    Explained(Lack, String),
+    /// Nothing that anybody waits for.
+    Nothing,
+    Sent(Kind, Option<BlockNumber>),
+    Applied(Round, H256),
+    NotApplied(Round),
+    Kept(Box<Kept>),
+    Joined(Held),
+    NotJoined,
+    Own(O),
+}
+
+/// The jobs under way.
+pub(super) type Jobs<O> = JoinSet<Result<Ended<O>, RoleError>>;
+
+/// A role: its machine, and how its own work is done.
+pub(super) trait Role: Sized {
+    /// Its decisions.
+    type Machine: Machine;
+    /// What its own work brings.
+    type Outcome: Send + 'static;
+
+    /// What it does, for `status.json`.
+    const NAME: &'static str;
+    /// What it does, for who has no part.
+    const PART: idle::Part;
+    /// Whether it measures contributions, for which the parameters before a round are needed.
+    const MEASURES: bool;
+
+    fn machine(&mut self) -> &mut Self::Machine;
+    /// The parameters that its machine holds.
+    fn held(&self) -> Option<Held>;
+    /// Begins its own work.
+    fn begin<C: Chain>(
+        &mut self,
+        work: <Self::Machine as Machine>::Work,
+        desk: &Desk<C>,
+        jobs: &mut Jobs<Self::Outcome>,
+    );
+    /// Takes what its own work brought.
+    fn ended(
+        &mut self,
+        outcome: Self::Outcome,
+        status: &mut Status,
+    ) -> Result<<Self::Machine as Machine>::Done, RoleError>;
+    /// Takes note of a view.
+    fn looked(&mut self, looked: &Looked, status: &mut Status);
+    /// A block has come.
+    fn block(&mut self, number: BlockNumber);
+    /// The checked contributions that it has of a round.
+    fn at_hand(&self, round: Round) -> AtHand;
+    /// The plain file of its own contribution.
+    fn own_file(&self) -> Option<Arc<super::state::Open>>;
+    /// Whether it committed to a contribution of a round, or attested in it; and its incentive, or its dividends.
+    fn share(&self, round: Round, member: Option<&MemberInfo>) -> (bool, u16);
+    /// Other parameters are in force.
+    fn holds(&mut self, held: Held);
+    /// The worker ends.
+    fn stop(&self);
+}
+
+/// Drives a role.
+pub(super) struct Driver<C, R: Role> {
+    pub desk: Desk<C>,
+    pub role: R,
+    pub ledger: Ledger,
+    pub status: Status,
+    pub directory: PathBuf,
+    jobs: Jobs<R::Outcome>,
+    /// What the chain said of the run at the last look.
+    info: RunInfo,
+    /// This worker as a member when the round held had been settled.
+    member: Option<MemberInfo>,
+    /// Whether the feedback changes with the round that is being applied.
+    puts_back: bool,
+    /// Whether there was nothing to do at the last look.
+    lacks: bool,
+    idle: Said,
+    waiting: Said,
+}
+
+impl<C: Chain, R: Role> Driver<C, R> {
+    /// With what is at hand before the first look.
+    pub fn new(
+        desk: Desk<C>,
+        role: R,
+        info: RunInfo,
+        ledger: Ledger,
+        directory: PathBuf,
+    ) -> Driver<C, R> {
+        let status = Status {
+            role: R::NAME.into(),
+            uid: None,
+            hotkey: desk.run.hotkey,
+            netuid: desk.run.netuid,
+            block: desk.heads.best.number,
+            round: 0,
+            model_root: desk.run.config.initial_root,
+            loss: None,
+            rounds_committed: ledger.committed,
+            rounds_included: ledger.included,
+            idle: None,
+        };
+        Driver {
+            desk,
+            role,
+            ledger,
+            status,
+            directory,
+            jobs: JoinSet::new(),
+            info,
+            member: None,
+            puts_back: false,
+            lacks: false,
+            idle: Said::default(),
+            waiting: Said::default(),
+        }
+    }
+
+    /// Works until something cannot be waited out.
+    pub async fn work(&mut self, follower: &mut HeadFollower) -> Result<(), RoleError> {
+        self.show_held();
+        loop {
+            self.act()?;
+            tokio::select! {
+                Some(ended) = self.jobs.join_next() => self.ended(ended??)?,
+                heads = follower.next() => {
+                    self.desk.heads = heads?;
+                    self.role.block(self.desk.heads.best.number);
+                    self.tell(Event::Moved);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, event: Event<<R::Machine as Machine>::Done>) {
+        self.role
+            .machine()
+            .handle(event, self.desk.heads.best.number);
+    }
+
+    fn act(&mut self) -> Result<(), RoleError> {
+        while let Some(action) = self.role.machine().poll_action() {
+            match action {
+                Action::Look(question) => self.look(question),
+                Action::Send(transaction) => self.send(transaction),
+                Action::Apply {
+                    settlement,
+                    put_back,
+                } => self.apply(settlement, put_back),
+                Action::Keep { settlement, held } => self.keep(&settlement, held),
+                Action::Join => self.join(),
+                Action::Explain(lack) => self.explain(lack),
+                Action::Stop(reason) => return Err(self.error(reason)),
+                Action::Do(work) => self.role.begin(work, &self.desk, &mut self.jobs),
+            }
+        }
+        Ok(())
+    }
+
+    fn error(&self, reason: Reason) -> RoleError {
+        match reason {
+            Reason::Diverged { round, here, chain } => RoleError::Diverged { round, here, chain },
+            Reason::Replaced(found) => RoleError::RunReplaced {
+                netuid: self.desk.run.netuid,
+                expected: self.desk.run.started_at,
+                found,
+            },
+        }
+    }
+
+    fn look(&mut self, question: Question) {
+        let desk = self.desk.clone();
+        self.jobs.spawn(async move {
+            Ok(
+                match look(&desk.chain, &desk.run, desk.heads, question).await {
+                    Ok(Some(looked)) => Ended::Looked(Box::new(looked)),
+                    Ok(None) => Ended::Gone(Gone::Stopped),
+                    Err(RoleError::RunReplaced { found, .. }) => Ended::Gone(Gone::Replaced(found)),
+                    Err(error) => {
+                        wait_out(error)?;
+                        Ended::NotLooked
+                    }
+                },
+            )
+        });
+    }
+
+    fn send(&mut self, transaction: Transaction) {
+        let (desk, kind) = (self.desk.clone(), transaction.kind());
+        let said = said_of(&transaction);
+        self.jobs.spawn(async move {
+            let netuid = desk.run.netuid;
+            let sent = desk.chain.submit(netuid, transaction, &desk.key).await;
+            match &sent {
+                Ok(_) => desk.reporter.say(&said),
+                // The chain's next view tells whether it is there.
+                Err(error) => tracing::warn!("{error}"),
+            }
+            Ok(Ended::Sent(kind, sent.ok()))
+        });
+    }
+
+    fn apply(&mut self, settlement: Settlement, put_back: bool) {
+        let (desk, round) = (self.desk.clone(), settlement.round);
+        let at_hand = self.role.at_hand(round);
+        let own = put_back.then(|| self.role.own_file()).flatten();
+        self.puts_back = own.is_some();
+        self.jobs.spawn(async move {
+            match apply::apply(&desk, &settlement, &at_hand, own).await {
+                Ok(root) => Ok(Ended::Applied(round, root)),
+                Err(error) if error.is_transient() => {
+                    tracing::warn!("round {round} · cannot be applied yet: {error}");
+                    Ok(Ended::NotApplied(round))
+                }
+                Err(error) => Err(error),
+            }
+        });
+    }
+
+    fn keep(&mut self, settlement: &Settlement, held: Held) {
+        let (member, hotkey) = (self.member.as_ref(), H256(self.desk.run.hotkey.0));
+        let (committed, incentive) = self.role.share(settlement.round, member);
+        let line = Line {
+            round: settlement.round,
+            contributions: u16::try_from(settlement.included.len()).unwrap_or(u16::MAX),
+            committed,
+            included: settlement.own(hotkey).is_some(),
+            incentive,
+            earned: member.map_or(0, |member| member.earned),
+            model_root: held.root,
+        };
+        let kept = Kept {
+            held,
+            line,
+            included: settlement.uids(),
+            puts_back: self.puts_back,
+            keeps_base: R::MEASURES,
+        };
+        let desk = self.desk.clone();
+        self.jobs
+            .spawn(async move { keep::keep(desk, kept).await.map(Box::new).map(Ended::Kept) });
+    }
+
+    fn join(&mut self) {
+        let (desk, info) = (self.desk.clone(), self.info.clone());
+        if self.role.held().is_some() {
+            tracing::info!("too far behind to catch up round by round: fetching newer parameters");
+        }
+        self.jobs.spawn(async move {
+            match join(&desk, &info).await {
+                Ok(held) => Ok(Ended::Joined(held)),
+                Err(error) => {
+                    wait_out(error)?;
+                    Ok(Ended::NotJoined)
+                }
+            }
+        });
+    }
+
+    fn explain(&mut self, lack: Lack) {
+        self.lacks = true;
+        let (desk, info) = (self.desk.clone(), self.info.clone());
+        if lack == Lack::Run {
+            self.role.stop();
+        }
+        self.jobs.spawn(async move {
+            let (chain, run) = (&desk.chain, &desk.run);
+            let (heads, best) = (desk.heads, desk.heads.best);
+            let why = match lack {
+                Lack::Part => idle::ask(chain, best.hash, best.number, run, (&info, R::PART)).await,
+                Lack::Run => why_no_run(chain, heads, run.netuid, true).await,
+            };
+            Ok(match why {
+                Ok(reason) => Ended::Explained(lack, reason),
+                Err(error) => {
+                    wait_out(error)?;
+                    Ended::Nothing
+                }
+            })
+        });
+    }
+
+    /// Takes what a job brought, and tells the machine.
+    fn ended(&mut self, ended: Ended<R::Outcome>) -> Result<(), RoleError> {
+        match ended {
+            Ended::Looked(looked) => return self.looked(*looked),
+            Ended::Gone(gone) => self.tell(Event::Gone(gone)),
+            Ended::NotLooked => self.tell(Event::NotLooked),
+            Ended::Explained(lack, reason) => self.explained(lack, reason),
+            Ended::Nothing => {}
+            Ended::Sent(kind, block) => self.tell(Event::Sent { kind, block }),
+            Ended::Applied(round, root) => self.tell(Event::Applied { round, root }),
+            Ended::NotApplied(round) => self.tell(Event::NotApplied(round)),
+            Ended::Kept(kept) => self.kept(*kept)?,
+            Ended::Joined(held) => {
+                self.role.holds(held);
+                self.tell(Event::Joined(held));
+                self.show_held();
+                self.say_ready(held, false);
+            }
+            Ended::NotJoined => self.tell(Event::NotJoined),
+            Ended::Own(outcome) => {
+                let done = self.role.ended(outcome, &mut self.status)?;
+                self.tell(Event::Done(done));
+            }
+        }
+        Ok(())
+    }
+
+    fn looked(&mut self, looked: Looked) -> Result<(), RoleError> {
+        self.waiting.clear();
+        self.role.looked(&looked, &mut self.status);
+        let Looked {
+            view,
+            info,
+            member,
+            block,
+        } = looked;
+        self.info = info;
+        if view.settled.is_some() {
+            self.member = member;
+        }
+        self.lacks = false;
+        // What it says is of that block, whatever came since.
+        let event = Event::Looked(Box::new(view));
+        self.role.machine().handle(event, block);
+        self.act()?;
+        if !self.lacks {
+            self.idle.clear();
+            self.status.idle = None;
+        }
+        self.status.block = block;
+        self.show_held();
+        if self.role.held().is_none() {
+            return Ok(());
+        }
+        self.status.write(&self.directory)
+    }
+
+    fn explained(&mut self, lack: Lack, reason: String) {
+        let now = self.desk.heads.best.number;
+        match lack {
+            Lack::Part => {
+                let round = self.info.round.round;
+                if self.idle.is_due(&format!("{round} {reason}"), now) {
+                    let reason = reason.clone();
+                    self.desk.reporter.say(&Progress::Idle { round, reason });
+                }
+                self.status.idle = Some(reason);
+            }
+            Lack::Run => {
+                if self.waiting.is_due(&reason, now) {
+                    let said = Progress::Waiting { block: now, reason };
+                    self.desk.reporter.say(&said);
+                }
+            }
+        }
+    }
+
+    fn kept(&mut self, kept: Kept) -> Result<(), RoleError> {
+        let Kept {
+            held,
+            line,
+            included,
+            ..
+        } = kept;
+        self.ledger.append(&line)?;
+        self.status.rounds_committed = self.ledger.committed;
+        self.status.rounds_included = self.ledger.included;
+        self.desk.reporter.say(&Progress::Settled {
+            round: line.round,
+            included,
+            model_root: held.root,
+            block: self.desk.heads.finalized.number,
+        });
+        self.role.holds(held);
+        self.tell(Event::Kept(held));
+        self.show_held();
+        Ok(())
+    }
+
+    /// Says which parameters the worker goes on from.
+    pub fn say_ready(&self, held: Held, resumed: bool) {
+        self.desk.reporter.say(&Progress::Ready {
+            round: held.round,
+            model_root: held.root,
+            resumed,
+        });
+    }
+
+    fn show_held(&mut self) {
+        if let Some(held) = self.role.held() {
+            self.status.round = held.round;
+            self.status.model_root = held.root;
+        }
+    }
+}
+
+/// Passes over what may be gone in a moment.
+pub(super) fn wait_out(error: RoleError) -> Result<(), RoleError> {
+    if error.is_transient() {
+        tracing::warn!("{error}");
+        return Ok(());
+    }
+    Err(error)
+}
+
+/// Locks the engine and lets `work` have it, on a thread that may take long.
+pub(super) async fn with_engine<C, T: Send + 'static>(
+    desk: &Desk<C>,
+    work: impl FnOnce(&mut dyn Engine) -> Result<T, RoleError> + Send + 'static,
+) -> Result<T, RoleError> {
+    let engine = desk.engine.clone();
+    tokio::task::spawn_blocking(move || work(super::setup::locked(&engine).as_mut())).await?
+}
+
+/// What is said of a transaction that is in a block.
+fn said_of(transaction: &Transaction) -> Progress {
+    match transaction {
+        Transaction::Commit(round, commitment) => Progress::Committed {
+            round: *round,
+            sealed_root: commitment.sealed_root,
+        },
+        Transaction::Reveal(round, _) => Progress::Revealed { round: *round },
+        Transaction::Attest(round, verdicts, root) => Progress::Attested {
+            round: *round,
+            good: verdicts.uids().collect(),
+            model_root: *root,
+        },
+        Transaction::SetWeights(round, weights) => Progress::WeightsSet {
+            round: *round,
+            weights: weights.clone(),
+        },
+        Transaction::CommitWeights(ballot) => Progress::WeightsCommitted {
+            round: ballot.round,
+            epoch: ballot.epoch,
+        },
+        Transaction::RevealWeights(ballot) => Progress::WeightsRevealed {
+            round: ballot.round,
+            epoch: ballot.epoch,
+            weights: ballot.weights.clone(),
+        },
+    }
+}

@@ -1,0 +1,153 @@
+//! One look at the chain, for a role's machine: what the best block says of the current round, and what the finalised one
+//! says of a round that has ended.
+
+use cairn_chain::{AccountId, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
+use cairn_primitives::{api, BlockNumber, Round, Uid, H256};
+use cairn_round::{
+    ballot::{Committed, Voting},
+    machine::Question,
+    Attester, RoundView, Seen, Settlement, View,
+};
+
+use super::{chain::Chain, heads::Heads, run::Run, RoleError};
+
+/// What the chain said.
+pub(super) struct Looked {
+    /// For the machine.
+    pub view: View,
+    /// The run, for people.
+    pub info: RunInfo,
+    /// This worker as a member when the round that was asked for had been settled.
+    pub member: Option<MemberInfo>,
+    /// The best block as of which it said so.
+    pub block: BlockNumber,
+}
+
+/// Asks the chain. `None` if it has no run.
+///
+/// # Errors
+/// [`RoleError::RunReplaced`], and what the chain says.
+pub(super) async fn look<C: Chain>(
+    chain: &C,
+    run: &Run,
+    heads: Heads,
+    question: Question,
+) -> Result<Option<Looked>, RoleError> {
+    let (best, netuid) = (heads.best.hash, run.netuid);
+    let Some(info) = chain.run(best, netuid).await? else {
+        return Ok(None);
+    };
+    run.expect(&info)?;
+    let round = &info.round;
+    let contributions = chain.contributions(best, netuid, round.round).await?;
+    let voting = match question.voting {
+        true => chain.voting(best, netuid, run.hotkey).await?.map(voting),
+        false => None,
+    };
+    let at = heads.finalized.hash;
+    let asked = question.settled.filter(|asked| *asked < round.round);
+    let settled = match asked {
+        Some(asked) => settlement(chain, run, at, asked).await?,
+        None => None,
+    };
+    let member = match &settled {
+        Some(_) => chain.member(at, netuid, run.hotkey).await?,
+        None => None,
+    };
+    let view = View {
+        round: RoundView {
+            round: round.round,
+            start: round.start,
+            phases: info.config.phases,
+            oldest: info.oldest_round,
+        },
+        plan: run.plan(round),
+        miners: miners(round),
+        validators: validators(round),
+        contributions: contributions.iter().map(seen).collect(),
+        settled,
+        voting,
+    };
+    Ok(Some(Looked {
+        view,
+        info,
+        member,
+        block: heads.best.number,
+    }))
+}
+
+/// How `round` ended, as of block `at`.
+async fn settlement<C: Chain>(
+    chain: &C,
+    run: &Run,
+    at: H256,
+    round: Round,
+) -> Result<Option<Settlement>, RoleError> {
+    let netuid = run.netuid;
+    let (Some(settled), Some(info)) = (
+        chain.settled(at, netuid, round).await?,
+        chain.round(at, netuid, round).await?,
+    ) else {
+        return Ok(None);
+    };
+    let contributions = chain.contributions(at, netuid, round).await?;
+    let lineage = chain.lineage(at, netuid, round).await?;
+    let root_of = |round: Round| {
+        let mut entries = lineage.iter().filter(|entry| entry.is_final);
+        let entry = entries.find(|entry| entry.round == round)?;
+        Some(entry.model_root)
+    };
+    let is_included = |entry: &&ContributionInfo| settled.included.contains(&entry.uid);
+    let included: Vec<Seen> = contributions.iter().filter(is_included).map(seen).collect();
+    if included.len() != settled.included.len() {
+        let what = format!("the chain does not have all that round {round} included");
+        return Err(RoleError::Broken(what));
+    }
+    Ok(Some(Settlement {
+        round,
+        included,
+        miners: miners(&info),
+        plan: run.plan(&info),
+        before: root_of(round),
+        after: root_of(round.saturating_add(1)),
+    }))
+}
+
+fn miners(round: &RoundInfo) -> Vec<(Uid, H256)> {
+    let miner = |(uid, hotkey): &(Uid, AccountId)| (*uid, H256(hotkey.0));
+    round.miners.iter().map(miner).collect()
+}
+
+fn validators(round: &RoundInfo) -> Vec<Attester> {
+    let validators = round.validators.iter().map(|validator| Attester {
+        uid: validator.uid,
+        hotkey: H256(validator.hotkey.0),
+        attested: validator.attested,
+    });
+    validators.collect()
+}
+
+fn seen(entry: &ContributionInfo) -> Seen {
+    Seen {
+        uid: entry.uid,
+        hotkey: H256(entry.hotkey.0),
+        commitment: entry.commitment.clone(),
+        key: entry.key,
+    }
+}
+
+fn voting(voting: api::Voting) -> Voting {
+    let committed = |commit: &api::WeightsCommit| Committed {
+        epoch: commit.epoch,
+        hash: commit.hash,
+        at: commit.at,
+        revealed: commit.revealed,
+    };
+    Voting {
+        commit_reveal: voting.commit_reveal,
+        epoch: voting.epoch,
+        due: voting.due,
+        rate_limit: voting.rate_limit,
+        commits: voting.commits.iter().map(committed).collect(),
+    }
+}
