@@ -1,0 +1,178 @@
+//! The page that `make attacks` writes.
+
+use std::fmt::Write as _;
+
+use super::{Attack, Bench, Row, Verdict, ALL};
+
+/// The page, of these rows: one line for each attack, of all seeds.
+pub fn page(rows: &[Row], bench: Bench) -> String {
+    let mut page = String::from(HEAD);
+    let Bench {
+        miners,
+        validators,
+        rounds,
+        ..
+    } = bench;
+    let mut seeds: Vec<u64> = rows.iter().map(|row| row.seed).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let measured = format!(
+        "Measured with {miners} honest miners and {validators} honest validators of equal stake, {rounds} rounds, a model \
+         of some thousand parameters that really trains, and the seeds {}. Shares, losses and what was lost are means, \
+         stalled rounds the most of a seed, the verdict the worst. `cairn-sim attacks NAME --seed SEED` replays a row.",
+        seeds.join(", ")
+    );
+    page.push_str(&wrapped("", &measured));
+    let lines: Vec<Line> = ALL.iter().filter_map(|attack| line(attack, rows)).collect();
+    let count = |verdict| lines.iter().filter(|line| line.verdict == verdict).count();
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        page,
+        "\n{} of {} attacks hold, {} hold partly, {} are open.\n",
+        count(Verdict::Holds),
+        lines.len(),
+        count(Verdict::Partly),
+        count(Verdict::Open)
+    );
+    page.push_str(COLUMNS);
+    for line in &lines {
+        let _ = writeln!(page, "{}", line.row());
+    }
+    page.push_str("\nWhat the attackers do:\n\n");
+    for Line { attack, .. } in &lines {
+        page.push_str(&wrapped(
+            "- ",
+            &format!("`{}`: {}.", attack.name, attack.what),
+        ));
+    }
+    page
+}
+
+/// The longest line of a page, in characters.
+const WIDTH: usize = 118;
+
+/// A paragraph, or an item that begins with `mark`, in lines that are short enough.
+fn wrapped(mark: &str, text: &str) -> String {
+    let (mut page, mut line) = (String::new(), String::from(mark));
+    let indent = " ".repeat(mark.len());
+    for word in text.split(' ') {
+        let is_full = line.chars().count() + word.chars().count() >= WIDTH;
+        if is_full {
+            page.push_str(line.trim_end());
+            page.push('\n');
+            line.clone_from(&indent);
+        }
+        line.push_str(word);
+        line.push(' ');
+    }
+    page.push_str(line.trim_end());
+    page.push('\n');
+    page
+}
+
+/// An attack over all seeds.
+struct Line {
+    attack: &'static Attack,
+    share: f64,
+    loss: f64,
+    stalled: i64,
+    lost: f64,
+    verdict: Verdict,
+}
+
+impl Line {
+    fn row(&self) -> String {
+        let verdict = match self.verdict {
+            Verdict::Holds => "holds",
+            Verdict::Partly => "partly",
+            Verdict::Open => "open",
+        };
+        format!(
+            "| `{}` | {} | {:+.1} % | {} | {:.2} | **{verdict}** |",
+            self.attack.name,
+            share(self.share),
+            self.loss * 100.0,
+            self.stalled,
+            self.lost / 1e9,
+        )
+    }
+}
+
+fn line(attack: &'static Attack, rows: &[Row]) -> Option<Line> {
+    let rows: Vec<&Row> = rows
+        .iter()
+        .filter(|row| row.attack == attack.name)
+        .collect();
+    let mean = |value: fn(&Row) -> f64| {
+        rows.iter().map(|row| value(row)).sum::<f64>() / rows.len().max(1) as f64
+    };
+    Some(Line {
+        attack,
+        share: mean(|row| row.share_per_gpu),
+        loss: mean(|row| row.loss_change),
+        stalled: rows.iter().map(|row| row.stalled_rounds).max()?,
+        lost: mean(|row| row.attacker_lost as f64),
+        verdict: rows.iter().map(|row| row.verdict).max()?,
+    })
+}
+
+fn share(share: f64) -> String {
+    if share > 1e6 {
+        "all".into()
+    } else {
+        format!("{share:.2}")
+    }
+}
+
+const HEAD: &str = "# What attacks bring
+
+`make attacks` writes this page.
+Each row was run in `cairn-sim`, with the real runtime, the workers' machines, and the real scoring and training,
+beside the same network without the attack.
+What was not run is not here.
+
+- **share** is what the attackers earned for each of their GPUs (validators: for as much stake), beside what an
+  honest member of the same role earned on average in the same run.
+  1.00 is an honest member's share. An outsider counts as one.
+- **loss** is how far the held-out loss ended above the mean of four networks without the attack, which differ in the
+  delays of messages alone.
+- **stalled** is how many rounds more ended with nothing included.
+- **lost** is what the attackers' coldkeys are poorer by, earnings aside, in CRN: prices, fees, what was slashed.
+
+A change of the loss within two standard deviations of those four counts as none.
+An attack *holds* if it brought at most half a share, moved the loss by at most 1 % and stalled at most three rounds.
+It is *open* if it brought 0.95 of a share or more, moved the loss by more than 5 %, or stalled more than half of the
+rounds. Else it holds *partly*.
+
+";
+
+const COLUMNS: &str = "| attack | share | loss | stalled | lost | |
+|---|---:|---:|---:|---:|---|
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_a_line_for_each_attack_that_was_run_and_the_worst_verdict() {
+        let row = |seed, share_per_gpu, verdict| Row {
+            attack: "exam",
+            seed,
+            share_per_gpu,
+            loss_change: 0.01,
+            stalled_rounds: seed as i64,
+            attacker_lost: 0,
+            verdict,
+        };
+        let rows = [row(1, 0.5, Verdict::Holds), row(2, 1.5, Verdict::Open)];
+        let page = page(&rows, Bench::usual(1));
+        assert!(page.contains("the seeds 1, 2."));
+        let is_short = |line: &str| line.chars().count() <= 120;
+        assert!(page.lines().all(is_short), "{page}");
+        assert!(page.contains("| `exam` |") && !page.contains("| `clones` |"));
+        assert!(page.contains("| 1.00 | +1.0 % | 2 | 0.00 | **open** |"));
+        assert!(page.contains("0 of 1 attacks hold, 0 hold partly, 1 are open."));
+    }
+}

@@ -1,0 +1,151 @@
+//! What a member does otherwise than its machine would have it. An honest one does nothing otherwise; each attack is a file.
+
+pub mod honest;
+
+use std::rc::Rc;
+
+use cairn_primitives::{api::MemberInfo, Balance, Netuid, Round, Uid};
+use cairn_round::{machine::Transaction, plan::Plan, View};
+use cairn_runtime::{AccountId, RuntimeCall};
+
+use crate::{
+    chain::{keys::Key, Chain, Id},
+    clock::Millis,
+    engine::Theta,
+    rng::Rng,
+    store::Store,
+};
+
+/// A round in which a miner trains.
+pub struct Lesson<'a> {
+    /// The round.
+    pub round: Round,
+    /// The miner's slot.
+    pub slot: u64,
+    /// Who trains on what.
+    pub plan: &'a Plan,
+    /// Inner steps of a round.
+    pub steps: u32,
+    /// Sequences of an inner step.
+    pub sequences: u64,
+    /// Windows of the data set.
+    pub windows: u64,
+    /// The parameters with which the round began.
+    pub theta: &'a Theta,
+    /// Those before, if the miner held them.
+    pub before: Option<&'a Theta>,
+}
+
+/// A moment at which a member has heard of a new block.
+pub struct Turn<'a> {
+    /// The chain.
+    pub chain: &'a mut Chain,
+    /// The store.
+    pub store: &'a mut Store,
+    /// What time it is.
+    pub now: Millis,
+    /// The best block that the member knows of.
+    pub head: Id,
+    /// The current round there.
+    pub view: Option<Rc<View>>,
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The member's hotkey.
+    pub hotkey: &'a Key,
+    /// Its coldkey.
+    pub coldkey: &'a Key,
+    /// The owner of the subnet.
+    pub owner: &'a Key,
+    /// What it sends.
+    pub calls: Vec<Send>,
+}
+
+/// A call that a member sends beside its machine.
+pub struct Send {
+    /// Who signs.
+    pub by: Key,
+    /// What is added to the fee, in pebble.
+    pub tip: Balance,
+    /// The call.
+    pub call: RuntimeCall,
+}
+
+impl Turn<'_> {
+    /// Sends a call.
+    pub fn send(&mut self, by: &Key, call: impl Into<RuntimeCall>) {
+        self.send_with(by, 0, call);
+    }
+
+    /// Sends a call with a tip, in pebble.
+    pub fn send_with(&mut self, by: &Key, tip: Balance, call: impl Into<RuntimeCall>) {
+        self.calls.push(Send {
+            by: by.clone(),
+            tip,
+            call: call.into(),
+        });
+    }
+
+    /// The members of the subnet.
+    pub fn members(&mut self) -> Vec<MemberInfo<AccountId>> {
+        self.chain
+            .members(self.head, self.netuid)
+            .unwrap_or_default()
+    }
+}
+
+/// Deviations from what an honest member does. Each defaults to none.
+pub trait Behaviour {
+    /// Inner steps that it does of `most`; none: it contributes nothing.
+    fn steps(&mut self, round: Round, most: u32) -> u32 {
+        let _ = round;
+        most
+    }
+
+    /// Inner steps that it claims to have done.
+    fn claims(&self, done: u32) -> u32 {
+        done
+    }
+
+    /// The windows of an inner step.
+    fn windows(&mut self, lesson: &Lesson, step: u32) -> Vec<u64> {
+        lesson.plan.of_step(lesson.slot, step)
+    }
+
+    /// What it contributes when training found this pseudo-gradient.
+    fn brings(&mut self, lesson: &Lesson, found: Vec<f32>, rng: &mut Rng) -> Vec<f32> {
+        let _ = (lesson, rng);
+        found
+    }
+
+    /// Whether it stores its contribution where others can fetch it.
+    fn uploads(&self) -> bool {
+        true
+    }
+
+    /// What it sends in place of this transaction.
+    fn sends(&mut self, transaction: Transaction, view: Option<&View>) -> Option<Transaction> {
+        let _ = view;
+        Some(transaction)
+    }
+
+    /// Whether it measures contributions.
+    fn measures(&self) -> bool {
+        true
+    }
+
+    /// The scores that it gives in place of these.
+    fn scores(
+        &mut self,
+        row: Vec<(Uid, u16)>,
+        members: &[MemberInfo<AccountId>],
+        own: &AccountId,
+    ) -> Vec<(Uid, u16)> {
+        let _ = (members, own);
+        row
+    }
+
+    /// What it does when it hears of a block.
+    fn acts(&mut self, turn: &mut Turn) {
+        let _ = turn;
+    }
+}

@@ -1,0 +1,216 @@
+//! What a member reads of the chain: the view that the machines decide by, and what people want to know.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use cairn_primitives::{
+    api::{MemberInfo, RoundInfo, RunInfo},
+    BlockNumber, Netuid, Round, RunConfig, Uid, H256,
+};
+use cairn_protocol::assignment::{DataRange, Plan, RoundData};
+use cairn_round::{
+    ballot::{Committed, Voting},
+    machine::Question,
+    Attester, RoundView, Seen, Settlement, View,
+};
+use cairn_runtime::{readers, AccountId};
+
+use super::{Chain, Id};
+
+/// What was read already: all members ask the same of the same blocks.
+#[derive(Default)]
+pub struct Reads {
+    current: BTreeMap<(BlockNumber, H256, Netuid), Option<Rc<View>>>,
+    settled: BTreeMap<(BlockNumber, H256, Netuid, Round), Option<Settlement>>,
+}
+
+impl Reads {
+    /// Forgets what was read of blocks below `oldest`.
+    pub fn forget(&mut self, oldest: BlockNumber) {
+        self.current.retain(|(number, ..), _| *number >= oldest);
+        self.settled.retain(|(number, ..), _| *number >= oldest);
+    }
+}
+
+/// An account's bytes.
+pub fn id(account: &AccountId) -> H256 {
+    H256(account.clone().into())
+}
+
+fn miners(round: &RoundInfo<AccountId>) -> Vec<(Uid, H256)> {
+    let miners = round.miners.iter();
+    miners.map(|(uid, hotkey)| (*uid, id(hotkey))).collect()
+}
+
+fn seen(netuid: Netuid, round: Round) -> Vec<Seen> {
+    let found = readers::contributions(netuid, round).into_iter();
+    found
+        .map(|one| Seen {
+            uid: one.uid,
+            hotkey: id(&one.hotkey),
+            commitment: one.commitment,
+            key: one.key,
+        })
+        .collect()
+}
+
+fn current(netuid: Netuid) -> Option<View> {
+    let RunInfo {
+        config,
+        round,
+        oldest_round,
+        ..
+    } = readers::run(netuid)?;
+    let attester = |one: &cairn_primitives::api::Attester<AccountId>| Attester {
+        uid: one.uid,
+        hotkey: id(&one.hotkey),
+        attested: one.attested,
+    };
+    Some(View {
+        round: RoundView {
+            round: round.round,
+            start: round.start,
+            phases: config.phases,
+            oldest: oldest_round,
+        },
+        plan: plan(netuid, &config, &round),
+        miners: miners(&round),
+        validators: round.validators.iter().map(attester).collect(),
+        contributions: seen(netuid, round.round),
+        settled: None,
+        voting: None,
+    })
+}
+
+/// Who has to train on what in a round, and what its contributions are measured on.
+fn plan(netuid: Netuid, config: &RunConfig, round: &RoundInfo<AccountId>) -> Plan {
+    let data = RoundData {
+        range: DataRange {
+            pass: round.pass,
+            cursor: round.cursor,
+        },
+        miners: round.miners.len() as u64,
+        seed: round.seed,
+    };
+    Plan::new(netuid, config, data)
+}
+
+/// The root with which a round began, if that is final.
+fn root(netuid: Netuid, round: Round) -> Option<H256> {
+    let lineage = readers::lineage(netuid, round).into_iter();
+    let mut found = lineage.filter(|entry| entry.round == round && entry.is_final);
+    found.next().map(|entry| entry.model_root)
+}
+
+fn settlement(netuid: Netuid, round: Round) -> Option<Settlement> {
+    let settled = readers::settled(netuid, round)?;
+    let info = readers::round(netuid, round)?;
+    let config = readers::run(netuid)?.config;
+    let contributions = seen(netuid, round).into_iter();
+    Some(Settlement {
+        round,
+        included: contributions
+            .filter(|one| settled.included.contains(&one.uid))
+            .collect(),
+        miners: miners(&info),
+        plan: plan(netuid, &config, &info),
+        before: root(netuid, round),
+        after: root(netuid, round.saturating_add(1)),
+    })
+}
+
+fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Voting> {
+    let voting = readers::voting(netuid, hotkey)?;
+    let committed = voting.commits.into_iter().map(|commit| Committed {
+        epoch: commit.epoch,
+        hash: commit.hash,
+        at: commit.at,
+        revealed: commit.revealed,
+    });
+    Some(Voting {
+        commit_reveal: voting.commit_reveal,
+        epoch: voting.epoch,
+        due: voting.due,
+        rate_limit: voting.rate_limit,
+        commits: committed.collect(),
+    })
+}
+
+impl Chain {
+    /// What the chain says at the best block `best` and the finalised one; the inner `None` if the subnet has no run.
+    /// `None` if a state is no longer kept.
+    pub fn view(
+        &mut self,
+        (best, finalised): (Id, Id),
+        netuid: Netuid,
+        hotkey: &AccountId,
+        question: Question,
+    ) -> Option<Option<View>> {
+        let Some(shared) = self.current(best, netuid)? else {
+            return Some(None);
+        };
+        let mut view = View::clone(&shared);
+        if let Some(round) = question.settled.filter(|round| *round < view.round.round) {
+            view.settled = self.settlement(finalised, netuid, round)?;
+        }
+        if question.voting {
+            view.voting = self.ask(best, || voting(netuid, hotkey))?;
+        }
+        Some(Some(view))
+    }
+
+    /// The current round at a block.
+    pub fn current(&mut self, at: Id, netuid: Netuid) -> Option<Option<Rc<View>>> {
+        let name = (at.number, at.hash, netuid);
+        if let Some(known) = self.reads.current.get(&name) {
+            return Some(known.clone());
+        }
+        let found = self.ask(at, || current(netuid))?.map(Rc::new);
+        self.reads.current.insert(name, found.clone());
+        Some(found)
+    }
+
+    /// How a round ended, as of a block. `None` if that block's state is gone.
+    pub fn settlement(
+        &mut self,
+        at: Id,
+        netuid: Netuid,
+        round: Round,
+    ) -> Option<Option<Settlement>> {
+        let name = (at.number, at.hash, netuid, round);
+        if let Some(known) = self.reads.settled.get(&name) {
+            return Some(known.clone());
+        }
+        let found = self.ask(at, || settlement(netuid, round))?;
+        self.reads.settled.insert(name, found.clone());
+        Some(found)
+    }
+
+    /// The roots that are final as of a block, of rounds that can be gone on from.
+    pub fn vouched(&mut self, at: Id, netuid: Netuid) -> Option<(Round, BTreeMap<Round, H256>)> {
+        let (oldest, lineage) = self.ask(at, || {
+            let run = readers::run(netuid);
+            let oldest = run.map_or(0, |run| run.oldest_round);
+            (oldest, readers::lineage(netuid, oldest))
+        })?;
+        let vouched = lineage.into_iter().filter(|entry| entry.is_final);
+        let roots = vouched.map(|entry| (entry.round, entry.model_root));
+        Some((oldest, roots.collect()))
+    }
+
+    /// Hotkeys of a round's validators that attested, and of all of them.
+    pub fn attesters(&mut self, at: Id, netuid: Netuid, round: Round) -> (Vec<H256>, Vec<H256>) {
+        let info = self.ask(at, || readers::round(netuid, round)).flatten();
+        let validators = info.map_or_else(Vec::new, |info| info.validators);
+        let attested = validators.iter().filter(|one| one.attested);
+        let attested = attested.map(|one| id(&one.hotkey)).collect();
+        (
+            attested,
+            validators.iter().map(|one| id(&one.hotkey)).collect(),
+        )
+    }
+
+    /// The members at a block.
+    pub fn members(&mut self, at: Id, netuid: Netuid) -> Option<Vec<MemberInfo<AccountId>>> {
+        self.ask(at, || readers::members(netuid))
+    }
+}

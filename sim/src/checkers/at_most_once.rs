@@ -1,0 +1,142 @@
+//! In one round an honest member commits to one content, attests one root, and applies the round once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cairn_primitives::{Round, H256};
+use cairn_round::machine::Transaction;
+
+use super::{Checker, Happening, Who};
+
+/// What was signed and applied in each round.
+#[derive(Debug, Default)]
+pub struct AtMostOnce {
+    committed: BTreeMap<(Who, Round), H256>,
+    attested: BTreeMap<(Who, Round), H256>,
+    applied: BTreeMap<Who, Round>,
+    cheats: BTreeSet<Who>,
+}
+
+fn once(known: H256, now: H256, what: impl FnOnce() -> String) -> Result<(), String> {
+    if known == now {
+        Ok(())
+    } else {
+        Err(format!("{}: first {known:?}, then {now:?}", what()))
+    }
+}
+
+impl AtMostOnce {
+    fn sent(&mut self, who: Who, transaction: &Transaction) -> Result<(), String> {
+        match transaction {
+            Transaction::Commit(round, commitment) => {
+                let now = commitment.sealed_root;
+                let known = *self.committed.entry((who, *round)).or_insert(now);
+                once(known, now, || {
+                    format!("member {who} committed twice in round {round}")
+                })
+            }
+            Transaction::Attest(round, _, root) => {
+                let known = *self.attested.entry((who, *round)).or_insert(*root);
+                once(known, *root, || {
+                    format!("member {who} attested two roots in round {round}")
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Checker for AtMostOnce {
+    fn name(&self) -> &'static str {
+        "at_most_once"
+    }
+
+    fn see(&mut self, happening: &Happening) -> Result<(), String> {
+        match happening {
+            Happening::Member {
+                who,
+                is_honest: false,
+                ..
+            } => {
+                self.cheats.insert(*who);
+                Ok(())
+            }
+            Happening::Sent { who, transaction } if !self.cheats.contains(who) => {
+                self.sent(*who, transaction)
+            }
+            Happening::Kept { who, held } => {
+                let before = self.applied.insert(*who, held.round);
+                match before.filter(|before| *before >= held.round) {
+                    Some(before) => Err(format!(
+                        "member {who} went from round {before} to {} by an outer step",
+                        held.round
+                    )),
+                    None => Ok(()),
+                }
+            }
+            Happening::Restarted { who, held, .. } => {
+                // What was told is what is on disk; a crash may have cut off the telling, never the disk.
+                self.applied.insert(*who, held.map_or(0, |held| held.round));
+                Ok(())
+            }
+            Happening::Joined { who, held } => {
+                self.applied.insert(*who, held.round);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::{Commitment, Verdicts};
+    use cairn_round::Held;
+
+    fn commit(round: Round, content: u8) -> Transaction {
+        let root = H256::repeat_byte(content);
+        let commitment = Commitment {
+            parent_root: H256::zero(),
+            sealed_root: root,
+            length: 1,
+            key_hash: root,
+        };
+        Transaction::Commit(round, commitment)
+    }
+
+    fn sent(once: &mut AtMostOnce, transaction: Transaction) -> bool {
+        let happening = Happening::Sent {
+            who: 0,
+            transaction: &transaction,
+        };
+        once.see(&happening).is_ok()
+    }
+
+    #[test]
+    fn a_second_content_or_root_is_found() {
+        let mut once = AtMostOnce::default();
+        assert!(sent(&mut once, commit(1, 1)));
+        assert!(sent(&mut once, commit(1, 1)));
+        assert!(sent(&mut once, commit(2, 2)));
+        assert!(!sent(&mut once, commit(1, 2)));
+        let attest =
+            |root: u8| Transaction::Attest(1, Verdicts::default(), H256::repeat_byte(root));
+        assert!(sent(&mut once, attest(1)));
+        assert!(!sent(&mut once, attest(2)));
+    }
+
+    #[test]
+    fn a_round_that_is_applied_twice_is_found() {
+        let mut once = AtMostOnce::default();
+        let kept = |round| Happening::Kept {
+            who: 0,
+            held: Held {
+                round,
+                root: H256::zero(),
+            },
+        };
+        assert!(once.see(&kept(1)).is_ok());
+        assert!(once.see(&kept(2)).is_ok());
+        assert!(once.see(&kept(2)).is_err());
+    }
+}

@@ -1,0 +1,118 @@
+//! A member that crashes at any instant goes on from its disk: with the parameters that it held or those of one more round,
+//! and with the contribution that it had committed to.
+
+use std::collections::BTreeMap;
+
+use cairn_primitives::{Round, H256};
+use cairn_round::{machine::Transaction, Held};
+
+use super::{Checker, Happening, Who};
+
+/// What each member had before it crashed.
+#[derive(Debug, Default)]
+pub struct CrashSafety {
+    held: BTreeMap<Who, Held>,
+    committed: BTreeMap<Who, (Round, H256)>,
+}
+
+impl CrashSafety {
+    fn back(
+        &self,
+        who: Who,
+        held: Option<Held>,
+        open: Option<(Round, H256)>,
+    ) -> Result<(), String> {
+        if let Some(before) = self.held.get(&who) {
+            let is_lost = held.is_none_or(|held| {
+                held.round < before.round || held.round > before.round.saturating_add(1)
+            });
+            if is_lost {
+                return Err(format!(
+                    "member {who} held {before:?} and is back with {held:?}"
+                ));
+            }
+        }
+        let Some((round, root)) = self.committed.get(&who) else {
+            return Ok(());
+        };
+        let is_open = held.is_some_and(|held| held.round == *round);
+        if is_open && open != Some((*round, *root)) {
+            return Err(format!(
+                "member {who} committed to {root:?} in round {round} and is back with {open:?}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl Checker for CrashSafety {
+    fn name(&self) -> &'static str {
+        "crash_safety"
+    }
+
+    fn see(&mut self, happening: &Happening) -> Result<(), String> {
+        match happening {
+            Happening::Kept { who, held } | Happening::Joined { who, held } => {
+                self.held.insert(*who, *held);
+            }
+            Happening::Sent {
+                who,
+                transaction: Transaction::Commit(round, commitment),
+            } => {
+                self.committed
+                    .insert(*who, (*round, commitment.sealed_root));
+            }
+            Happening::Restarted { who, held, open } => return self.back(*who, *held, *open),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::Commitment;
+
+    fn held(round: Round) -> Held {
+        Held {
+            round,
+            root: H256::repeat_byte(1),
+        }
+    }
+
+    #[test]
+    fn a_disk_that_lost_a_round_is_found() {
+        let mut safety = CrashSafety::default();
+        let kept = Happening::Kept {
+            who: 0,
+            held: held(4),
+        };
+        assert!(safety.see(&kept).is_ok());
+        assert!(safety.back(0, Some(held(4)), None).is_ok());
+        assert!(safety.back(0, Some(held(5)), None).is_ok());
+        assert!(safety.back(0, Some(held(3)), None).is_err());
+        assert!(safety.back(0, Some(held(6)), None).is_err());
+        assert!(safety.back(0, None, None).is_err());
+    }
+
+    #[test]
+    fn a_commitment_that_is_not_on_disk_is_found() {
+        let mut safety = CrashSafety::default();
+        let root = H256::repeat_byte(7);
+        let commitment = Commitment {
+            parent_root: root,
+            sealed_root: root,
+            length: 1,
+            key_hash: root,
+        };
+        let sent = Happening::Sent {
+            who: 0,
+            transaction: &Transaction::Commit(4, commitment),
+        };
+        assert!(safety.see(&sent).is_ok());
+        assert!(safety.back(0, Some(held(4)), Some((4, root))).is_ok());
+        assert!(safety.back(0, Some(held(5)), None).is_ok());
+        assert!(safety.back(0, Some(held(4)), None).is_err());
+    }
+}

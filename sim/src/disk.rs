@@ -1,0 +1,84 @@
+//! What of a worker survives a crash.
+//!
+//! A change is written as the worker's state directory writes it: all of it or nothing. It takes its time, and a crash
+//! before the end leaves what was there before ([`Disk::write`] is called at the end).
+
+use std::rc::Rc;
+
+use cairn_primitives::H256;
+use cairn_round::{
+    ballot::{self, Ballot},
+    miner::Intent,
+    scoring::Evidence,
+    Held,
+};
+
+use crate::engine::{Memory, Theta};
+
+/// A contribution that was made, and its file before it was sealed.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// What is committed to, and the key.
+    pub intent: Intent,
+    /// The file.
+    pub plain: Rc<[u8]>,
+}
+
+/// What is on a worker's disk.
+#[derive(Clone, Debug, Default)]
+pub struct Content {
+    /// The parameters held.
+    pub held: Option<(Held, Rc<Theta>)>,
+    /// A miner's moments and error feedback.
+    pub memory: Option<Rc<Memory>>,
+    /// A miner's contribution to the round held.
+    pub open: Option<Open>,
+    /// A validator's scores that can still matter.
+    pub ballots: Vec<Ballot>,
+    /// A validator's evidence.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A disk.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    content: Content,
+    writes: u64,
+}
+
+impl Disk {
+    /// What is on it.
+    pub fn content(&self) -> &Content {
+        &self.content
+    }
+
+    /// Changes, all at once.
+    pub fn write(&mut self, change: impl FnOnce(&mut Content)) {
+        change(&mut self.content);
+        self.writes += 1;
+    }
+
+    /// How often it was changed.
+    pub fn writes(&self) -> u64 {
+        self.writes
+    }
+}
+
+impl Content {
+    /// What is held.
+    pub fn held(&self) -> Option<Held> {
+        self.held.as_ref().map(|(held, _)| *held)
+    }
+
+    /// The sealed root of the open contribution.
+    pub fn open_root(&self) -> Option<H256> {
+        self.open
+            .as_ref()
+            .map(|open| open.intent.commitment.sealed_root)
+    }
+
+    /// Keeps a ballot beside those that can still matter.
+    pub fn keep_ballot(&mut self, ballot: Ballot) {
+        self.ballots = ballot::with(&self.ballots, ballot);
+    }
+}

@@ -1,0 +1,272 @@
+//! A miner's own work: inner steps, a sealed contribution, the intent on disk.
+
+use std::rc::Rc;
+
+use cairn_round::{
+    machine::Machine as _,
+    miner::{Done, Task},
+    Event,
+};
+
+use super::{Job, Machine, Made, Told, Training};
+use crate::{
+    behaviour::Lesson,
+    checkers::{Happening, Who},
+    engine::{Label, Memory},
+    store::Fault,
+    world::World,
+};
+
+impl World {
+    /// Begins what a miner's machine wants.
+    pub(crate) fn mine(&mut self, who: Who, task: Task) {
+        match task {
+            Task::Train {
+                round,
+                slot,
+                plan,
+                deadline,
+            } => {
+                let inner = u32::from(self.workshop.run().inner.steps);
+                let most = self.members[who].behaviour.steps(round, inner);
+                let Some((_, theta)) = self.members[who].process.held.clone() else {
+                    return self.done_mining(who, Done::NothingTrained(round));
+                };
+                let memory = self.memory_of(who);
+                let training = Training {
+                    round,
+                    slot,
+                    plan,
+                    deadline,
+                    most,
+                    steps: self.workshop.begin(&theta, &memory),
+                    is_last: false,
+                    is_making: false,
+                };
+                self.members[who].process.training = Some(training);
+                self.next_step(who);
+            }
+            Task::FinishTraining => {
+                if let Some(training) = &mut self.members[who].process.training {
+                    training.is_last = true;
+                }
+            }
+            Task::AbandonTraining => {
+                if let Some(training) = self.members[who].process.training.take() {
+                    self.done_mining(who, Done::NothingTrained(training.round));
+                }
+            }
+        }
+    }
+
+    fn memory_of(&mut self, who: Who) -> Rc<Memory> {
+        let fresh = self.workshop.fresh();
+        let process = &mut self.members[who].process;
+        process.memory.get_or_insert(fresh).clone()
+    }
+
+    fn done_mining(&mut self, who: Who, done: Done) {
+        let member = &mut self.members[who];
+        if let Some(Machine::Miner(machine)) = &mut member.machine {
+            machine.handle(Event::Done(done), member.head.0.number);
+        }
+        self.poll(who);
+    }
+
+    /// Another inner step, if there is time for one, or what is there becomes a contribution.
+    fn next_step(&mut self, who: Who) {
+        let now = self.clock.now();
+        let process = &mut self.members[who].process;
+        let Some(training) = &process.training else {
+            return;
+        };
+        let done = training.steps.losses.len() as u32;
+        let goes_on = done < training.most
+            && !training.is_last
+            && process.pace.has_time(training.deadline, now);
+        if goes_on {
+            let step = self.workshop.costs().step;
+            return self.begin(who, step, Job::Step);
+        }
+        if done == 0 && training.most > 0 || training.most == 0 {
+            let round = training.round;
+            process.training = None;
+            return self.done_mining(who, Done::NothingTrained(round));
+        }
+        self.make(who);
+    }
+
+    /// A job of a miner ended.
+    pub(crate) fn mined(&mut self, who: Who, job: Job) {
+        match job {
+            Job::Step => self.stepped(who),
+            Job::Store(made) => self.stored(who, made),
+            Job::KeepSealed(made) => {
+                // Abandoned meanwhile: what is on disk belongs to a round that is over.
+                let round = made.open.intent.round;
+                let process = &self.members[who].process;
+                if process.training.as_ref().map(|it| it.round) != Some(round) {
+                    return;
+                }
+                self.members[who].disk.write(|content| {
+                    content.open = Some(made.open.clone());
+                    content.memory = Some(made.memory.clone());
+                });
+                self.tell_soon(who, Told::Sealed(made));
+            }
+            _ => {}
+        }
+    }
+
+    fn stepped(&mut self, who: Who) {
+        let Some(mut training) = self.members[who].process.training.take() else {
+            return;
+        };
+        let windows = self.with_lesson(who, &training, |behaviour, lesson, _| {
+            behaviour.windows(lesson, training.steps.losses.len() as u32)
+        });
+        self.workshop.step(&mut training.steps, &windows);
+        let step = self.workshop.costs().step;
+        let process = &mut self.members[who].process;
+        process.pace.observe_step(step);
+        process.training = Some(training);
+        self.next_step(who);
+    }
+
+    /// Asks a member's behaviour about the round that it trains in.
+    fn with_lesson<R>(
+        &mut self,
+        who: Who,
+        training: &Training,
+        ask: impl FnOnce(&mut dyn crate::behaviour::Behaviour, &Lesson, &mut crate::rng::Rng) -> R,
+    ) -> R
+    where
+        R: Default,
+    {
+        let run = self.workshop.run();
+        let member = &mut self.members[who];
+        let Some((_, theta)) = &member.process.held else {
+            return R::default();
+        };
+        let before = member.process.before.as_ref();
+        let lesson = Lesson {
+            round: training.round,
+            slot: training.slot,
+            plan: &training.plan,
+            steps: u32::from(run.inner.steps),
+            sequences: u64::from(run.inner.sequences),
+            windows: run.data.windows,
+            theta,
+            before: before.map(|(_, theta)| theta.as_ref()),
+        };
+        let mut rng = self
+            .rng
+            .fork_at(&member.name, u64::from(training.round))
+            .fork("behaviour");
+        ask(member.behaviour.as_mut(), &lesson, &mut rng)
+    }
+
+    /// Makes a contribution of the steps that were done.
+    fn make(&mut self, who: Who) {
+        let Some(mut training) = self.members[who].process.training.take() else {
+            return;
+        };
+        training.is_making = true;
+        let round = training.round;
+        let Some((held, theta)) = self.members[who].process.held.clone() else {
+            return self.done_mining(who, Done::NothingTrained(round));
+        };
+        let pairs = theta.values.iter().zip(&training.steps.values);
+        let found: Vec<f32> = pairs.map(|(before, after)| before - after).collect();
+        let brought = self.with_lesson(who, &training, |behaviour, lesson, rng| {
+            behaviour.brings(lesson, found, rng)
+        });
+        let losses = &training.steps.losses;
+        let done = losses.len() as u32;
+        let member = &self.members[who];
+        let label = Label {
+            netuid: self.netuid,
+            hotkey: member.hotkey.id(),
+            held,
+            steps: member
+                .behaviour
+                .claims(done)
+                .min(u32::from(self.workshop.run().inner.steps)),
+            loss: losses.iter().sum::<f32>() / losses.len().max(1) as f32,
+        };
+        // A crash before this is on disk makes another key: what was not committed to may differ.
+        let mut draw = self
+            .rng
+            .fork_at(&member.name, u64::from(round))
+            .fork_at("key", u64::from(member.incarnation));
+        let memory = self.memory_of(who);
+        let made = self.workshop.make(label, &brought, &memory, draw.secret());
+        let Some((open, feedback, sealed)) = made else {
+            return self.done_mining(who, Done::NothingTrained(round));
+        };
+        let memory = Rc::new(Memory {
+            adam: training.steps.adam.clone(),
+            feedback,
+        });
+        self.members[who].process.training = Some(training);
+        let costs = self.workshop.costs();
+        let transfer = self.network.file(costs.contribution);
+        let made = Made {
+            open,
+            memory,
+            sealed,
+        };
+        self.begin(who, costs.seal + transfer, Job::Store(made));
+    }
+
+    fn stored(&mut self, who: Who, made: Made) {
+        let round = made.open.intent.round;
+        let member = &self.members[who];
+        let is_due = member.process.training.as_ref().map(|it| it.round) == Some(round);
+        if !is_due {
+            return;
+        }
+        if self.network.is_cut(who) {
+            self.members[who].process.training = None;
+            return self.done_mining(who, Done::NothingTrained(round));
+        }
+        let root = made.open.intent.commitment.sealed_root;
+        if member.behaviour.uploads() {
+            self.store.put(root, made.sealed.clone());
+            self.perhaps_spoil(who, root);
+        }
+        let write = self.workshop.costs().write;
+        self.begin(who, write, Job::KeepSealed(made));
+    }
+
+    /// Something may be wrong with what was stored.
+    fn perhaps_spoil(&mut self, who: Who, root: cairn_primitives::H256) {
+        let weather = self.weather();
+        if !self.weather_rng.chance(weather.spoilt) {
+            return;
+        }
+        let until = self.clock.now() + self.weather_rng.within(1_000, 60_000);
+        let fault = match self.weather_rng.below(3) {
+            0 => Fault::Missing(until),
+            1 => Fault::Corrupt(until),
+            _ => Fault::Slow(self.weather_rng.within(2, 50) as u32),
+        };
+        self.store.spoil(root, fault);
+        self.see(&Happening::Disturbed { who, is_over: true });
+    }
+
+    /// The intent to commit is on disk.
+    pub(crate) fn sealed(&mut self, who: Who, made: Made) {
+        let intent = made.open.intent.clone();
+        let process = &mut self.members[who].process;
+        process.training = None;
+        process.memory = Some(made.memory);
+        process.open = Some(made.open);
+        self.see(&Happening::Sealed {
+            who,
+            round: intent.round,
+            root: intent.commitment.sealed_root,
+        });
+        self.done_mining(who, Done::Sealed(intent));
+    }
+}

@@ -1,0 +1,185 @@
+//! A member: its keys, its disk, its machine, and what is in its memory while the process lives.
+//!
+//! The driver is synchronous. An action of the machine begins a [`Job`] that ends later in virtual time; what it finds is
+//! found when it ends. A crash is another incarnation: jobs of the last one end unheard.
+
+pub mod common;
+pub mod miner;
+pub mod validator;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+};
+
+use cairn_primitives::{Balance, BlockNumber, Commitment, Round, Uid, H256};
+use cairn_round::{
+    machine::{Kind, Question, Transaction},
+    measure::Measuring,
+    miner::Miner,
+    pace::Pace,
+    plan::Plan,
+    validator::{Claim, Id as File, Validator},
+    Held, Settlement,
+};
+
+use crate::{
+    behaviour::Behaviour,
+    chain::{keys::Key, Id},
+    disk::{Disk, Open},
+    engine::{Memory, Opened, Steps, Theta},
+    settings::Role,
+};
+
+/// A member's decisions.
+#[derive(Debug)]
+pub enum Machine {
+    /// A miner's.
+    Miner(Box<Miner>),
+    /// A validator's.
+    Validator(Box<Validator>),
+}
+
+/// Something that a member does, and that ends.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// The chain is asked.
+    Look(Question),
+    /// A transaction cannot be sent.
+    NotSent(Kind),
+    /// Newer parameters are fetched.
+    Join,
+    /// An outer step is computed.
+    Apply(Box<Settlement>, bool),
+    /// Parameters are written to disk.
+    Keep(Held),
+    /// Fetched parameters are written to disk.
+    KeepJoined(Held, Rc<Theta>),
+    /// What is on disk is told to the machine.
+    Tell(Told),
+    /// An inner step.
+    Step,
+    /// A contribution is compressed, sealed and stored.
+    Store(Made),
+    /// The intent to commit is written to disk.
+    KeepSealed(Made),
+    /// A sealed file is fetched.
+    Fetch(Round, Uid, Box<Commitment>),
+    /// A file is opened.
+    Open(Box<Claim>),
+    /// Losses are computed.
+    Measure,
+    /// Evidence becomes scores.
+    Weigh(Round, Option<u32>),
+    /// A checkpoint is stored.
+    Checkpoint(Held),
+}
+
+/// What a machine is told once it is on disk.
+#[derive(Clone, Debug)]
+pub enum Told {
+    /// The outer step is in force.
+    Kept(Held),
+    /// Fetched parameters are in force.
+    Joined(Held),
+    /// The intent to commit is there.
+    Sealed(Made),
+    /// Scores are there.
+    Weighed(Box<cairn_round::ballot::Ballot>),
+}
+
+/// A contribution that was made.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// What is committed to, and the file before it was sealed.
+    pub open: Open,
+    /// The miner's moments and error feedback afterwards.
+    pub memory: Rc<Memory>,
+    /// The sealed file.
+    pub sealed: Rc<[u8]>,
+}
+
+/// Inner steps that a miner does.
+#[derive(Debug)]
+pub struct Training {
+    pub(crate) round: Round,
+    pub(crate) slot: u64,
+    pub(crate) plan: Plan,
+    pub(crate) deadline: BlockNumber,
+    pub(crate) most: u32,
+    pub(crate) steps: Steps,
+    /// Whether it is to end after the present step.
+    pub(crate) is_last: bool,
+    /// Whether the steps are over and the contribution is being made.
+    pub(crate) is_making: bool,
+}
+
+/// Contributions that a validator measures, on the parameters with which their round began.
+#[derive(Debug)]
+pub struct Trials {
+    pub(crate) round: Round,
+    pub(crate) theta: Rc<Theta>,
+    pub(crate) measuring: Measuring,
+}
+
+/// A transaction under way.
+#[derive(Debug)]
+pub struct Flight {
+    pub(crate) kind: Kind,
+    pub(crate) id: H256,
+    pub(crate) sent_at: BlockNumber,
+}
+
+/// What is in the memory of a running process.
+#[derive(Debug, Default)]
+pub struct Process {
+    pub(crate) held: Option<(Held, Rc<Theta>)>,
+    pub(crate) before: Option<(Held, Rc<Theta>)>,
+    pub(crate) memory: Option<Rc<Memory>>,
+    pub(crate) open: Option<Open>,
+    /// An outer step that was computed: the round after it, its parameters, and the memory with the contribution back.
+    pub(crate) pending: Option<(Round, Rc<Theta>, Option<Rc<Memory>>)>,
+    pub(crate) training: Option<Training>,
+    pub(crate) trials: Option<Trials>,
+    pub(crate) files: BTreeMap<File, Rc<[u8]>>,
+    pub(crate) good: BTreeMap<H256, Rc<Opened>>,
+    pub(crate) outbox: VecDeque<Transaction>,
+    pub(crate) flight: Option<Flight>,
+    pub(crate) pace: Pace,
+}
+
+/// Somebody who takes part.
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// What it is there for.
+    pub role: Role,
+    /// Signs its work.
+    pub hotkey: Key,
+    /// Owns what it earns.
+    pub coldkey: Key,
+    /// GPUs that it works with.
+    pub gpus: f64,
+    /// The attack that it is part of.
+    pub attack: Option<&'static str>,
+    /// Stake on it when the network was set up, in pebble.
+    pub staked: Balance,
+    /// Whether its process is ever started.
+    pub is_up: bool,
+    pub(crate) machine: Option<Machine>,
+    pub(crate) incarnation: u32,
+    pub(crate) disk: Disk,
+    /// The best and the finalised block that its node knows of.
+    pub(crate) head: (Id, Id),
+    pub(crate) process: Process,
+    pub(crate) behaviour: Box<dyn Behaviour>,
+    /// Whether it has ended by itself.
+    pub(crate) is_stopped: bool,
+}
+
+impl Member {
+    /// Whether what it does is what its machine says.
+    pub fn is_honest(&self) -> bool {
+        self.attack.is_none()
+    }
+}

@@ -1,0 +1,214 @@
+//! A validator's own work: fetching, opening, measuring, weighing, checkpoints.
+
+use cairn_primitives::{Commitment, Round, Secret, Uid};
+use cairn_round::{
+    ballot::Ballot,
+    machine::Machine as _,
+    measure::{File, Measuring},
+    scoring::{forget_old, row, scores},
+    validator::{Claim, Done, Measurement, Task, Weighed},
+    Event, Held,
+};
+
+use super::{Job, Machine, Told, Trials};
+use crate::{chain::reads::id, checkers::Who, clock::Millis, world::World};
+
+/// How long it takes to ask who the members are.
+const ASKING: Millis = 25;
+
+impl World {
+    /// Begins what a validator's machine wants.
+    pub(crate) fn validate(&mut self, who: Who, task: Task) {
+        let costs = self.workshop.costs();
+        match task {
+            Task::Fetch {
+                round,
+                uid,
+                commitment,
+            } => {
+                let slowness = self.store.slowness(commitment.sealed_root);
+                let fetching = self.network.file(costs.contribution) * slowness;
+                self.begin(who, fetching, Job::Fetch(round, uid, Box::new(commitment)));
+            }
+            Task::Open(claim) => self.begin(who, costs.open, Job::Open(Box::new(claim))),
+            Task::Measure(measurement) => self.measure(who, measurement),
+            Task::StopMeasuring => {
+                if let Some(trials) = self.members[who].process.trials.take() {
+                    self.measured(who, trials);
+                }
+            }
+            Task::Weigh { round, epoch } => self.begin(who, ASKING, Job::Weigh(round, epoch)),
+            Task::WriteCheckpoint(held) => {
+                let transfer = self.network.file(costs.checkpoint);
+                self.begin(who, transfer, Job::Checkpoint(held));
+            }
+        }
+    }
+
+    /// A job of a validator ended.
+    pub(crate) fn validated(&mut self, who: Who, job: Job) {
+        match job {
+            Job::Fetch(round, uid, commitment) => self.fetched(who, round, uid, &commitment),
+            Job::Open(claim) => self.opened(who, &claim),
+            Job::Measure => self.measured_some(who),
+            Job::Weigh(round, epoch) => self.weigh(who, round, epoch),
+            Job::Checkpoint(held) => self.checkpoint(who, held),
+            _ => {}
+        }
+    }
+
+    fn done_validating(&mut self, who: Who, done: Done) {
+        let member = &mut self.members[who];
+        if let Some(Machine::Validator(machine)) = &mut member.machine {
+            machine.handle(Event::Done(done), member.head.0.number);
+        }
+        self.poll(who);
+    }
+
+    fn fetched(&mut self, who: Who, round: Round, uid: Uid, commitment: &Commitment) {
+        let root = commitment.sealed_root;
+        let found = self.store.get(root, self.clock.now());
+        let found = found.filter(|_| !self.network.is_cut(who));
+        let is_here = found.is_some();
+        if let Some(bytes) = found {
+            self.members[who].process.files.insert((uid, root), bytes);
+        }
+        let done = Done::Fetched {
+            round,
+            id: (uid, root),
+            is_here,
+        };
+        self.done_validating(who, done);
+    }
+
+    fn opened(&mut self, who: Who, claim: &Claim) {
+        let name = (claim.uid, claim.commitment.sealed_root);
+        let file = self.members[who].process.files.remove(&name);
+        let opened = file.and_then(|file| self.workshop.open(self.netuid, claim, &file));
+        let is_good = opened.is_some();
+        if let Some(opened) = opened {
+            self.members[who].process.good.insert(name.1, opened);
+        }
+        let done = Done::Opened {
+            round: claim.round,
+            id: name,
+            is_good,
+        };
+        self.done_validating(who, done);
+    }
+
+    fn measure(&mut self, who: Who, what: Measurement) {
+        let round = what.round;
+        let member = &self.members[who];
+        let before = member.process.before.clone();
+        let before = before.filter(|(held, _)| {
+            (held.round, held.root) == (round, what.root) && member.behaviour.measures()
+        });
+        let Some((_, theta)) = before else {
+            return self.done_validating(who, Done::Measured(round));
+        };
+        let file = |root| {
+            let opened = member.process.good.get(&root)?;
+            Some(File {
+                inner_steps: opened.contribution.header.inner_steps,
+                values: opened.digest,
+            })
+        };
+        let trials = Trials {
+            round,
+            theta,
+            measuring: Measuring::new(what, file),
+        };
+        self.go_on_measuring(who, trials);
+    }
+
+    /// Losses that are needed next, if any are.
+    fn go_on_measuring(&mut self, who: Who, trials: Trials) {
+        match trials.measuring.next() {
+            Some(ask) => {
+                let windows = ask.sequences.len() as u64;
+                self.members[who].process.trials = Some(trials);
+                let time = self.workshop.costs().window * windows;
+                self.begin(who, time, Job::Measure);
+            }
+            None => self.measured(who, trials),
+        }
+    }
+
+    /// Losses were computed.
+    fn measured_some(&mut self, who: Who) {
+        let Some(mut trials) = self.members[who].process.trials.take() else {
+            return;
+        };
+        if let Some(ask) = trials.measuring.next() {
+            let good = &self.members[who].process.good;
+            let alone = ask
+                .contribution
+                .and_then(|root| Some((root, good.get(&root)?.clone())));
+            let losses = self.workshop.losses(&trials.theta, alone, &ask.sequences);
+            trials.measuring.take(losses);
+        }
+        self.go_on_measuring(who, trials);
+    }
+
+    fn measured(&mut self, who: Who, trials: Trials) {
+        let round = trials.round;
+        self.members[who].disk.write(|content| {
+            content.evidence.extend(trials.measuring.finish());
+            forget_old(&mut content.evidence);
+        });
+        self.members[who].process.good.clear();
+        self.done_validating(who, Done::Measured(round));
+    }
+
+    fn weigh(&mut self, who: Who, round: Round, epoch: Option<u32>) {
+        let head = self.members[who].head.0;
+        let members = self.chain.members(head, self.netuid);
+        let Some(members) = members.filter(|_| !self.network.is_cut(who)) else {
+            return self.done_validating(who, Done::Weighed(Weighed::Unanswered));
+        };
+        let own = self.members[who].hotkey.account().clone();
+        let scores = scores(&self.members[who].disk.content().evidence, round);
+        let present = members
+            .iter()
+            .map(|member| (member.uid, id(&member.hotkey)));
+        let found = row(&scores, present, id(&own)).unwrap_or_default();
+        let row = self.members[who].behaviour.scores(found, &members, &own);
+        if row.is_empty() {
+            return self.done_validating(who, Done::Weighed(Weighed::Nothing));
+        }
+        let Some(epoch) = epoch else {
+            let open = Weighed::Open(round, row);
+            return self.done_validating(who, Done::Weighed(open));
+        };
+        let member = &self.members[who];
+        let mut draw = self
+            .rng
+            .fork_at(&member.name, u64::from(epoch))
+            .fork_at("salt", member.disk.writes());
+        let voter = (self.netuid, member.hotkey.id());
+        let ballot = Ballot::new(voter, round, epoch, row, Secret::new(draw.secret()));
+        self.members[who]
+            .disk
+            .write(|content| content.keep_ballot(ballot.clone()));
+        self.tell_soon(who, Told::Weighed(Box::new(ballot)));
+    }
+
+    /// A ballot is on disk.
+    pub(crate) fn weighed(&mut self, who: Who, ballot: Ballot) {
+        self.done_validating(who, Done::Weighed(Weighed::Hidden(ballot)));
+    }
+
+    fn checkpoint(&mut self, who: Who, held: Held) {
+        let process = &self.members[who].process;
+        let ours = [&process.held, &process.before];
+        let found = ours.into_iter().flatten().find(|(one, _)| *one == held);
+        let values = found.map(|(_, theta)| theta.values.as_slice().into());
+        let values = values.filter(|_| !self.network.is_cut(who));
+        let is_written = values.is_some();
+        if let Some(values) = values {
+            self.store.put_checkpoint(held.round, held.root, values);
+        }
+        self.done_validating(who, Done::Checkpoint(held, is_written));
+    }
+}

@@ -1,0 +1,196 @@
+//! What is simulated: how many members, which engine, what goes wrong how often.
+
+use cairn_primitives::{Balance, CRN};
+
+use crate::{
+    behaviour::{honest::Honest, Behaviour},
+    engine::Costs,
+    network::Links,
+};
+
+/// What a member is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Trains.
+    Miner,
+    /// Attests and scores.
+    Validator,
+    /// Has no part in the rounds.
+    Outsider,
+}
+
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A real model of some thousand parameters.
+    Tiny,
+    /// A bowl, for studies of scale.
+    Cost,
+}
+
+/// How often things go wrong, as probabilities.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Weather {
+    /// That an honest member crashes, per block.
+    pub crash: f64,
+    /// That an honest member is cut off, per block.
+    pub cut: f64,
+    /// That blocks are undone, per block.
+    pub reorganisation: f64,
+    /// That something is wrong with a stored contribution.
+    pub spoilt: f64,
+}
+
+impl Weather {
+    /// All of it, often; `times` as often as usual.
+    pub fn storm(times: f64) -> Weather {
+        Weather {
+            crash: 0.01 * times,
+            cut: 0.005 * times,
+            reorganisation: 0.08 * times,
+            spoilt: 0.05 * times,
+        }
+    }
+}
+
+/// Somebody who takes part.
+pub struct Recruit {
+    /// What for.
+    pub role: Role,
+    /// Name of the hotkey; also of the coldkey, if there is no other.
+    pub name: String,
+    /// Name of the coldkey that registers the hotkey.
+    pub coldkey: String,
+    /// GPUs that it works with.
+    pub gpus: f64,
+    /// Stake on it, in pebble.
+    pub stake: Balance,
+    /// Its bond, in pebble.
+    pub bond: Balance,
+    /// The attack that it is part of.
+    pub attack: Option<&'static str>,
+    /// Whether it is registered before all others.
+    pub is_first: bool,
+    /// Whether its process runs.
+    pub is_up: bool,
+    /// What it does otherwise than its machine.
+    pub behaviour: Box<dyn Behaviour>,
+}
+
+impl Recruit {
+    /// An honest member.
+    pub fn honest(role: Role, name: &str) -> Recruit {
+        Recruit {
+            role,
+            name: name.into(),
+            coldkey: format!("{name}'s coldkey"),
+            gpus: 1.0,
+            stake: match role {
+                Role::Validator => 1_000 * CRN,
+                _ => 0,
+            },
+            bond: match role {
+                Role::Miner => 10 * CRN,
+                _ => 0,
+            },
+            attack: None,
+            is_first: false,
+            is_up: true,
+            behaviour: Box::new(Honest),
+        }
+    }
+
+    /// An attacker with one GPU.
+    pub fn attacker(
+        role: Role,
+        name: &str,
+        attack: &'static str,
+        behaviour: impl Behaviour + 'static,
+    ) -> Recruit {
+        Recruit {
+            attack: Some(attack),
+            behaviour: Box::new(behaviour),
+            ..Recruit::honest(role, name)
+        }
+    }
+}
+
+/// A simulation.
+pub struct Settings {
+    /// The seed of everything.
+    pub seed: u64,
+    /// Twins differ in the delays of messages alone, and so in all that the chain draws.
+    pub twin: u64,
+    /// Rounds until it ends.
+    pub rounds: u32,
+    /// Who takes part.
+    pub cast: Vec<Recruit>,
+    /// What computes.
+    pub engine: Kind,
+    /// What it costs; none: what the engine usually does.
+    pub costs: Option<Costs>,
+    /// Windows of the data set.
+    pub windows: u64,
+    /// The network.
+    pub links: Links,
+    /// What goes wrong.
+    pub weather: Weather,
+    /// The round from which on nothing goes wrong any more.
+    pub calm_from: u32,
+}
+
+impl Settings {
+    /// Honest members in fine weather.
+    pub fn honest(seed: u64, miners: usize, validators: usize, rounds: u32) -> Settings {
+        let miner = |number| Recruit::honest(Role::Miner, &format!("miner {number}"));
+        let validator = |number| Recruit::honest(Role::Validator, &format!("validator {number}"));
+        Settings {
+            seed,
+            twin: 0,
+            rounds,
+            cast: (0..validators)
+                .map(validator)
+                .chain((0..miners).map(miner))
+                .collect(),
+            engine: Kind::Cost,
+            costs: None,
+            windows: 20_000,
+            links: Links::default(),
+            weather: Weather::default(),
+            calm_from: u32::MAX,
+        }
+    }
+}
+
+impl Settings {
+    /// The same in a storm, `times` as heavy as usual: everything that can go wrong does, often, and of messages every
+    /// twentieth is lost.
+    pub fn in_storm(self, times: f64) -> Settings {
+        Settings {
+            weather: Weather::storm(times),
+            links: Links {
+                loss: 0.05 * times,
+                ..self.links
+            },
+            ..self
+        }
+    }
+}
+
+/// What the engines cost by default: a round's steps fit into the train phase, measuring, too.
+pub fn usual_costs(engine: Kind) -> Costs {
+    let (step, window) = match engine {
+        Kind::Tiny => (900, 5),
+        Kind::Cost => (1_800, 5),
+    };
+    Costs {
+        step,
+        seal: 150,
+        open: 60,
+        apply: 200,
+        window,
+        write: 80,
+        contribution: 2_000_000,
+        checkpoint: 20_000_000,
+    }
+}

@@ -1,0 +1,114 @@
+//! Files by the hash of their bytes, which everybody can reach, and what can be wrong with them.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use cairn_primitives::{Round, H256};
+
+use crate::clock::Millis;
+
+/// What is wrong with a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It is not there before this moment.
+    Missing(Millis),
+    /// Other bytes come instead before this moment.
+    Corrupt(Millis),
+    /// It takes so many times as long.
+    Slow(u32),
+}
+
+/// Sealed contributions and checkpoints.
+#[derive(Debug, Default)]
+pub struct Store {
+    sealed: BTreeMap<H256, Rc<[u8]>>,
+    checkpoints: BTreeMap<(Round, H256), Rc<[f32]>>,
+    faults: BTreeMap<H256, Fault>,
+}
+
+impl Store {
+    /// Stores a sealed contribution under the hash of its bytes.
+    pub fn put(&mut self, root: H256, bytes: Rc<[u8]>) {
+        self.sealed.insert(root, bytes);
+    }
+
+    /// A sealed contribution whose bytes have this hash, if it is to be had now.
+    pub fn get(&self, root: H256, now: Millis) -> Option<Rc<[u8]>> {
+        let found = self.sealed.get(&root)?;
+        let bytes: Rc<[u8]> = match self.faults.get(&root) {
+            Some(Fault::Missing(until)) if now < *until => return None,
+            Some(Fault::Corrupt(until)) if now < *until => {
+                found.iter().map(|byte| byte ^ 1).collect()
+            }
+            _ => found.clone(),
+        };
+        // What every worker does with what comes from a store.
+        (cairn_gradient::sealed_root(&bytes) == root).then_some(bytes)
+    }
+
+    /// How many times as long as usual a file takes.
+    pub fn slowness(&self, root: H256) -> u64 {
+        match self.faults.get(&root) {
+            Some(Fault::Slow(times)) => u64::from(*times),
+            _ => 1,
+        }
+    }
+
+    /// Something goes wrong with a file.
+    pub fn spoil(&mut self, root: H256, fault: Fault) {
+        self.faults.insert(root, fault);
+    }
+
+    /// Removes a sealed contribution for good.
+    pub fn remove(&mut self, root: H256) {
+        self.sealed.remove(&root);
+    }
+
+    /// Stores a checkpoint of the parameters with which a round begins.
+    pub fn put_checkpoint(&mut self, round: Round, root: H256, parameters: Rc<[f32]>) {
+        self.checkpoints.insert((round, root), parameters);
+    }
+
+    /// Rounds and roots of all checkpoints.
+    pub fn checkpoints(&self) -> Vec<(Round, H256)> {
+        self.checkpoints.keys().copied().collect()
+    }
+
+    /// A checkpoint.
+    pub fn checkpoint(&self, round: Round, root: H256) -> Option<Rc<[f32]>> {
+        self.checkpoints.get(&(round, root)).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_faulty_file_is_not_to_be_had_and_a_mended_one_is() {
+        let mut store = Store::default();
+        let bytes: Rc<[u8]> = Rc::from(&b"a contribution"[..]);
+        let root = cairn_gradient::sealed_root(&bytes);
+        assert_eq!(store.get(root, 0), None);
+        store.put(root, bytes.clone());
+        assert_eq!(store.get(root, 0), Some(bytes.clone()));
+        for fault in [Fault::Missing(10), Fault::Corrupt(10)] {
+            store.spoil(root, fault);
+            assert_eq!(store.get(root, 9), None);
+            assert_eq!(store.get(root, 10), Some(bytes.clone()));
+        }
+        store.spoil(root, Fault::Slow(3));
+        assert_eq!((store.get(root, 0), store.slowness(root)), (Some(bytes), 3));
+        store.remove(root);
+        assert_eq!(store.get(root, 20), None);
+    }
+
+    #[test]
+    fn a_checkpoint_is_found_by_its_round_and_root() {
+        let mut store = Store::default();
+        let (one, other) = (H256::repeat_byte(1), H256::repeat_byte(2));
+        store.put_checkpoint(3, one, Rc::from(&[1.0][..]));
+        assert_eq!(store.checkpoints(), [(3, one)]);
+        assert_eq!(store.checkpoint(3, one), Some(Rc::from(&[1.0][..])));
+        assert_eq!(store.checkpoint(3, other), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! How a simulation was: what the command writes.
+
+use std::collections::BTreeMap;
+
+use cairn_primitives::{
+    api::pebble,
+    traits::{Membership, Positions},
+    Balance, Round, Uid, H256,
+};
+use cairn_runtime::{readers, AccountId, Balances, Emissions, Stake, Subnets};
+use frame_support::traits::fungible::Inspect;
+use serde::Serialize;
+
+use super::{setup::ENDOWMENT, World};
+use crate::{checkers::Fault, clock::Millis, settings::Role};
+
+/// A round.
+#[derive(Clone, Debug, Serialize)]
+pub struct RoundResult {
+    /// Its number.
+    pub round: Round,
+    /// Whose contributions were included, ascending.
+    pub included: Vec<Uid>,
+    /// Whether there were none.
+    pub null: bool,
+    /// The root of the parameters after it; none if no honest member came that far.
+    pub model_root: Option<H256>,
+    /// Virtual time from the end of the last round to its own, as of the finalised block.
+    pub virtual_seconds: f64,
+    /// Included contributions of those that were assigned.
+    pub goodput: f64,
+}
+
+/// A member.
+#[derive(Clone, Debug, Serialize)]
+pub struct MemberResult {
+    /// Its number; none if it has no seat.
+    pub uid: Option<Uid>,
+    /// What it is there for.
+    pub role: &'static str,
+    /// The attack that it is part of.
+    pub attack: Option<&'static str>,
+    /// GPUs that it works with.
+    pub gpus: f64,
+    /// What its hotkey was paid in all subnets; an outsider: what all hotkeys of its coldkey were, and its subnets' cuts.
+    #[serde(with = "pebble")]
+    pub earned: Balance,
+    /// What its coldkey is poorer by, what it earned aside; of several members of one coldkey, each its part.
+    #[serde(with = "pebble")]
+    pub lost: Balance,
+    /// Stake on it when the network was set up, in pebble.
+    #[serde(skip)]
+    pub staked: Balance,
+    /// Its name.
+    #[serde(skip)]
+    pub name: String,
+}
+
+/// A simulation.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunResult {
+    /// The seed.
+    pub seed: u64,
+    /// Digest over all that happened.
+    pub digest: H256,
+    /// Virtual time that passed.
+    pub virtual_seconds: f64,
+    /// Loss of text that nobody trained on, of the newest parameters that an honest member holds, in nats per token.
+    pub heldout_loss: f64,
+    /// The rounds.
+    pub rounds: Vec<RoundResult>,
+    /// The members.
+    pub members: Vec<MemberResult>,
+    /// Whether each checker found nothing wrong.
+    pub checks: BTreeMap<&'static str, bool>,
+    /// What they found.
+    #[serde(skip)]
+    pub faults: Vec<Fault>,
+}
+
+impl RunResult {
+    /// Whether all checkers found nothing wrong.
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// Rounds in which nothing was included.
+    pub fn null_rounds(&self) -> usize {
+        self.rounds.iter().filter(|round| round.null).count()
+    }
+}
+
+fn seconds(millis: Millis) -> f64 {
+    millis as f64 / 1_000.0
+}
+
+/// All that a coldkey has: in its account, staked, unbonding, and in the bonds of these hotkeys.
+fn wealth(coldkey: &AccountId, hotkeys: &[AccountId]) -> Balance {
+    let account = <Balances as Inspect<AccountId>>::total_balance(coldkey);
+    let staked: Balance = <Stake as Positions<AccountId>>::positions(coldkey, None, 256)
+        .iter()
+        .map(|one| one.staked.saturating_add(one.total_unbonding()))
+        .sum();
+    let bonds: Balance = Subnets::all_netuids()
+        .into_iter()
+        .flat_map(|netuid| hotkeys.iter().map(move |hotkey| (netuid, hotkey)))
+        .map(|(netuid, hotkey)| {
+            let bond = Stake::bond_of(netuid, hotkey);
+            bond.active.saturating_add(bond.unbonding)
+        })
+        .sum();
+    account.saturating_add(staked).saturating_add(bonds)
+}
+
+fn earned(hotkey: &AccountId) -> Balance {
+    let netuids = Subnets::all_netuids().into_iter();
+    netuids
+        .map(|netuid| Emissions::earned(netuid, hotkey))
+        .sum()
+}
+
+/// What the hotkeys of a coldkey were paid, and what its subnets paid their owner.
+fn earned_in_all(coldkey: &AccountId) -> Balance {
+    let hotkeys = Subnets::hotkeys(coldkey, 256);
+    let paid: Balance = hotkeys.iter().map(earned).sum();
+    let owned = readers::subnets().into_iter();
+    let owned = owned.filter(|subnet| subnet.owner == *coldkey);
+    let cuts: Balance = owned
+        .filter_map(|subnet| readers::emission(subnet.netuid))
+        .map(|emission| emission.paid_to.owner)
+        .sum();
+    paid.saturating_add(cuts)
+}
+
+impl World {
+    pub(super) fn result(mut self) -> RunResult {
+        let members = self.member_results();
+        let newest = self
+            .members
+            .iter()
+            .filter(|member| member.is_honest())
+            .filter_map(|member| member.disk.content().held.clone())
+            .max_by_key(|(held, _)| held.round);
+        let theta = newest.map_or_else(|| self.workshop.initial(), |(_, theta)| theta);
+        let heldout_loss = self.workshop.held_out(&theta);
+        let mut before = self.began;
+        let rounds = self.settled.iter().map(|one| {
+            let took = one
+                .at
+                .saturating_sub(std::mem::replace(&mut before, one.at));
+            RoundResult {
+                round: one.round,
+                null: one.included.is_empty(),
+                model_root: self.kept.get(&one.round.saturating_add(1)).copied(),
+                virtual_seconds: seconds(took),
+                goodput: one.included.len() as f64 / one.assigned.max(1) as f64,
+                included: one.included.clone(),
+            }
+        });
+        RunResult {
+            seed: self.settings.seed,
+            rounds: rounds.collect(),
+            digest: H256(*self.log.finalize().as_bytes()),
+            virtual_seconds: seconds(self.clock.now()),
+            heldout_loss,
+            members,
+            checks: self.checkers.verdicts().collect(),
+            faults: self.checkers.faults().to_vec(),
+        }
+    }
+
+    fn member_results(&mut self) -> Vec<MemberResult> {
+        let netuid = self.netuid;
+        let mut results = Vec::new();
+        for member in &self.members {
+            let (hotkey, coldkey) = (member.hotkey.account(), member.coldkey.account());
+            let sharing = self.members.iter();
+            let sharing = sharing.filter(|other| other.coldkey.account() == coldkey);
+            let sharing = sharing.count().max(1) as u64;
+            let (uid, own, together, wealth) = self.chain.ask_best(|| {
+                let hotkeys = Subnets::hotkeys(coldkey, 256);
+                let uid = Subnets::uid(netuid, hotkey);
+                let wealth = wealth(coldkey, &hotkeys);
+                (uid, earned(hotkey), earned_in_all(coldkey), wealth)
+            });
+            let lost = ENDOWMENT.saturating_add(together).saturating_sub(wealth);
+            results.push(MemberResult {
+                uid,
+                role: match member.role {
+                    Role::Miner => "miner",
+                    Role::Validator => "validator",
+                    Role::Outsider => "outsider",
+                },
+                attack: member.attack,
+                gpus: member.gpus,
+                earned: match member.role {
+                    Role::Outsider => together,
+                    _ => own,
+                },
+                lost: lost / sharing,
+                staked: member.staked,
+                name: member.name.clone(),
+            });
+        }
+        results
+    }
+}
