@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build build-times devnet test clients lint bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
+.PHONY: help setup cuda-tools build build-times devnet sim attacks test clients lint docs deny advisories bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,10 +38,22 @@ lint: setup ## format and clippy, with the features that only benchmarks and try
 	SKIP_WASM_BUILD=1 cargo clippy --locked --workspace --all-targets \
 		--features cairn-bencher/runtime-benchmarks,cairn-runtime/try-runtime -- -D warnings
 
+# The features of `lint`, so that what they check of the dependencies is shared.
+docs: setup ## what the documentation comments say and link to: warnings are errors
+	SKIP_WASM_BUILD=1 RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps \
+		--features cairn-bencher/runtime-benchmarks,cairn-runtime/try-runtime
+
+deny: setup ## dependencies against deny.toml: licences, bans, sources; installs cargo-deny (minutes, once)
+	@scripts/deny.sh
+
+advisories: setup ## the same, and known faults of dependencies, from GitHub
+	@scripts/deny.sh --advisories
+
 cuda-tools: ## NVIDIA's run-time compiler, which the tests of the CUDA backend need; no card is needed (CARD=1: cuBLAS, too)
 	@scripts/cuda-tools.sh $(if $(CARD),--card)
 
-test: lint build cuda-tools ## everything that CI runs
+test: lint docs build cuda-tools ## everything that CI runs; make deny only where its tool is installed
+	@scripts/deny.sh --if-installed
 	cargo test --locked --workspace
 	node --test tests/clients/lib/judge.test.mjs
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node node tests/clients/run.mjs polkadot-js smoldot
@@ -51,6 +63,14 @@ clients: build ## nine stock clients, unmodified, against a dev node; makes the 
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node \
 		CAIRN_SUBXT_BIN=$(CARGO_TARGET_DIR)/debug/examples/stock_subxt \
 		node tests/clients/run.mjs $(ARGS)
+
+sim: setup ## a whole network in one thread: runtime and machines under a seeded clock (ARGS="--miners 8 --storm …")
+	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim
+	$(CARGO_TARGET_DIR)/debug/cairn-sim run $(ARGS)
+
+attacks: setup ## run every attack in the simulator and write docs/security.md (ARGS="--rounds 24 …")
+	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim
+	$(CARGO_TARGET_DIR)/debug/cairn-sim attacks --seed 7,8,9 --page docs/security.md $(ARGS)
 
 bench: setup ## benchmarks
 	@if grep -q '^\[\[bench\]\]' $$(git ls-files '*Cargo.toml'); then \
