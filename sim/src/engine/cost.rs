@@ -3,13 +3,10 @@
 //! costs virtual time only. For studies of scale, of crashes and of the chain.
 
 use cairn_gradient::model_root;
-use cairn_primitives::{
-    CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep,
-    Phases, RunConfig, Text, H256,
-};
+use cairn_primitives::{InnerOptimizer, ModelShape, Nano, RunConfig, H256};
 use cairn_trainer::initial_weights;
 
-use super::{Costs, Engine, Steps};
+use super::{run_of, Costs, Engine, Steps};
 use crate::rng::Rng;
 
 /// How far the first parameters are from the bottom, in each coordinate.
@@ -85,47 +82,21 @@ impl Cost {
 
 /// A run of this engine.
 fn run(model: ModelShape, windows: u64, initial_root: H256) -> RunConfig {
-    RunConfig {
-        name: Text::default(),
-        model,
-        initial_weights: InitialWeights::Seed(1),
-        initial_root,
-        data: DataSet {
-            manifest_root: H256::zero(),
-            tokenizer_root: H256::zero(),
-            store: Text::default(),
-            windows,
-        },
-        inner: InnerOptimizer {
-            steps: 4,
-            sequences: 8,
-            sequence_length: 2,
-            learning_rate: nano(30_000_000),
-            final_rate: Nano::ONE,
-            warmup_steps: 0,
-            total_steps: 1_000,
-            beta1: nano(0),
-            beta2: nano(0),
-            epsilon: nano(1),
-            weight_decay: nano(0),
-            clip_norm: Nano::ONE,
-        },
-        compression: CompressionSchedule {
-            kept_per_block: 2_048,
-            error_decay: nano(900_000_000),
-            final_error_decay: None,
-        },
-        outer: OuterStep {
-            learning_rate: Nano::ONE,
-            rho: Nano::ONE,
-        },
-        phases: Phases {
-            train: 7,
-            reveal: 2,
-            attest: 3,
-        },
-        max_contributors: 64,
-    }
+    let inner = InnerOptimizer {
+        steps: 4,
+        sequences: 8,
+        sequence_length: 2,
+        learning_rate: nano(30_000_000),
+        final_rate: Nano::ONE,
+        warmup_steps: 0,
+        total_steps: 1_000,
+        beta1: nano(0),
+        beta2: nano(0),
+        epsilon: nano(1),
+        weight_decay: nano(0),
+        clip_norm: Nano::ONE,
+    };
+    run_of(model, windows, initial_root, inner, 2_048)
 }
 
 impl Engine for Cost {

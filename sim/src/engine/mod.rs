@@ -11,7 +11,10 @@ use cairn_gradient::{
     checked, compress, decode, model_root, outer_step_and_root, put_back, seal, sealed_root,
     Contribution, Header,
 };
-use cairn_primitives::{key_hash, Commitment, Layout, RunConfig, Secret, Uid, H256};
+use cairn_primitives::{
+    key_hash, Commitment, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, Layout,
+    ModelShape, Nano, OuterStep, Phases, RunConfig, Secret, Text, Uid, H256,
+};
 use cairn_round::{miner::Intent, validator::Claim, Held};
 use cairn_trainer::AdamState;
 
@@ -358,4 +361,42 @@ fn digest(contribution: &Contribution) -> H256 {
         }
     }
     H256(*hasher.finalize().as_bytes())
+}
+
+/// A run of a model whose first parameters have this root. What rounds are like is the same for both engines.
+fn run_of(
+    model: ModelShape,
+    windows: u64,
+    initial_root: H256,
+    inner: InnerOptimizer,
+    kept_per_block: u16,
+) -> RunConfig {
+    RunConfig {
+        name: Text::default(),
+        model,
+        initial_weights: InitialWeights::Seed(1),
+        initial_root,
+        data: DataSet {
+            manifest_root: H256::zero(),
+            tokenizer_root: H256::zero(),
+            store: Text::default(),
+            windows,
+        },
+        inner,
+        compression: CompressionSchedule {
+            kept_per_block,
+            error_decay: Nano(900_000_000),
+            final_error_decay: None,
+        },
+        outer: OuterStep {
+            learning_rate: Nano::ONE,
+            rho: Nano::ONE,
+        },
+        phases: Phases {
+            train: 7,
+            reveal: 2,
+            attest: 3,
+        },
+        max_contributors: 64,
+    }
 }

@@ -2,13 +2,10 @@
 //! and in which there is something to learn: the next token mostly follows from the last two.
 
 use cairn_gradient::model_root;
-use cairn_primitives::{
-    CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep,
-    Phases, RunConfig, Text, H256,
-};
+use cairn_primitives::{InnerOptimizer, ModelShape, Nano, RunConfig, H256};
 use cairn_trainer::{initial_weights, Trainer, TrainerError};
 
-use super::{cost::nano, Costs, Engine, Steps, HELD_OUT};
+use super::{cost::nano, run_of, Costs, Engine, Steps, HELD_OUT};
 use crate::rng::Rng;
 
 const VOCABULARY: u32 = 32;
@@ -78,47 +75,21 @@ fn text(rng: Rng, length: u64) -> Vec<u32> {
 }
 
 fn run(model: ModelShape, windows: u64, initial_root: H256) -> RunConfig {
-    RunConfig {
-        name: Text::default(),
-        model,
-        initial_weights: InitialWeights::Seed(1),
-        initial_root,
-        data: DataSet {
-            manifest_root: H256::zero(),
-            tokenizer_root: H256::zero(),
-            store: Text::default(),
-            windows,
-        },
-        inner: InnerOptimizer {
-            steps: 8,
-            sequences: 16,
-            sequence_length: LENGTH,
-            learning_rate: nano(6_000_000),
-            final_rate: Nano::ONE,
-            warmup_steps: 0,
-            total_steps: 1_000,
-            beta1: nano(900_000_000),
-            beta2: nano(950_000_000),
-            epsilon: nano(10),
-            weight_decay: nano(0),
-            clip_norm: Nano::ONE,
-        },
-        compression: CompressionSchedule {
-            kept_per_block: 512,
-            error_decay: nano(900_000_000),
-            final_error_decay: None,
-        },
-        outer: OuterStep {
-            learning_rate: Nano::ONE,
-            rho: Nano::ONE,
-        },
-        phases: Phases {
-            train: 7,
-            reveal: 2,
-            attest: 3,
-        },
-        max_contributors: 64,
-    }
+    let inner = InnerOptimizer {
+        steps: 8,
+        sequences: 16,
+        sequence_length: LENGTH,
+        learning_rate: nano(6_000_000),
+        final_rate: Nano::ONE,
+        warmup_steps: 0,
+        total_steps: 1_000,
+        beta1: nano(900_000_000),
+        beta2: nano(950_000_000),
+        epsilon: nano(10),
+        weight_decay: nano(0),
+        clip_norm: Nano::ONE,
+    };
+    run_of(model, windows, initial_root, inner, 512)
 }
 
 /// The tokens of some windows.
