@@ -54,7 +54,7 @@ impl Place {
         for name in ["bin", "data", "chain-specs"] {
             std::fs::create_dir(place.path(name)).expect("room");
         }
-        for name in ["cairn", "cairn-node"] {
+        for name in ["cairn", "cairn-node", "cairn-sim"] {
             symlink(binary(name), place.path("bin").join(name)).expect("room");
         }
         for name in [
