@@ -13,7 +13,7 @@ use cairn_round::{
     Held,
 };
 
-use crate::engine::{Memory, Theta};
+use crate::workshop::{Memory, Theta};
 
 /// A contribution that was made, and its file before it was sealed.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! What is real: the runtime with its extensions, hooks and audits; the machines of `cairn-round`; scoring; compression,
-//! sealing, decoding and the outer step of `cairn-gradient`; the trainer, with the engine [`engine::tiny`]. What is simulated:
-//! time, blocks' authors and finality, the pool's order, nodes, network, store, disks, crashes.
+//! sealing, decoding and the outer step of `cairn-gradient`; the engines of `cairn-engine`, of which the CPU's trains. What is
+//! simulated: time, blocks' authors and finality, the pool's order, nodes, network, store, disks, crashes.
 //!
 //! A member behaves as its machine says unless its [`behaviour`] does otherwise: an attack is a file there, and a row of the
 //! table that [`attacks`] measures. No worker and no node links this crate.
@@ -20,10 +20,10 @@ pub mod chain;
 pub mod checkers;
 pub mod clock;
 pub mod disk;
-pub mod engine;
 pub mod member;
 pub mod network;
 pub mod rng;
 pub mod settings;
 pub mod store;
+pub mod workshop;
 pub mod world;

@@ -4,8 +4,8 @@ use cairn_primitives::{Balance, CRN};
 
 use crate::{
     behaviour::{honest::Honest, Behaviour},
-    engine::Costs,
     network::Links,
+    workshop::Costs,
 };
 
 /// What a member is there for.
@@ -37,6 +37,8 @@ pub struct Weather {
     pub cut: f64,
     /// That blocks are undone, per block.
     pub reorganisation: f64,
+    /// That the network is split, per block.
+    pub partition: f64,
     /// That something is wrong with a stored contribution.
     pub spoilt: f64,
 }
@@ -48,6 +50,7 @@ impl Weather {
             crash: 0.01 * times,
             cut: 0.005 * times,
             reorganisation: 0.08 * times,
+            partition: 0.01 * times,
             spoilt: 0.05 * times,
         }
     }
@@ -71,8 +74,12 @@ pub struct Recruit {
     pub attack: Option<&'static str>,
     /// Whether it is registered before all others.
     pub is_first: bool,
+    /// Whether it has a seat, stake and bond when the rounds begin.
+    pub is_seated: bool,
     /// Whether its process runs.
     pub is_up: bool,
+    /// The attacker on whose node it relies, by its name.
+    pub node: Option<String>,
     /// What it does otherwise than its machine.
     pub behaviour: Box<dyn Behaviour>,
 }
@@ -95,6 +102,8 @@ impl Recruit {
             },
             attack: None,
             is_first: false,
+            is_seated: true,
+            node: None,
             is_up: true,
             behaviour: Box::new(Honest),
         }

@@ -4,7 +4,7 @@ use cairn_primitives::CRN;
 use cairn_round::{machine::Transaction, View};
 use cairn_sim::{
     behaviour::Behaviour,
-    settings::{Kind, Recruit, Role, Settings},
+    settings::{Kind, Recruit, Role, Settings, Weather},
     world::{RunResult, World},
 };
 
@@ -152,4 +152,28 @@ fn a_root_that_nobody_holds_and_that_becomes_final_is_found() {
     let result = with_planted(true, 10_000);
     assert!(!result.checks["lineage"]);
     assert!(result.checks["money"]);
+}
+
+#[test]
+fn a_network_that_is_split_undoes_one_parts_blocks_and_is_whole_again() {
+    let mut undone = 0;
+    for seed in 0..24 {
+        let settings = || Settings {
+            weather: Weather {
+                partition: 0.1,
+                ..Weather::default()
+            },
+            calm_from: 3,
+            ..Settings::honest(seed, 3, 3, 8)
+        };
+        let result = run(settings());
+        assert_eq!(result.faults, [], "seed {seed}");
+        let last = result.rounds.last().expect("there are eight");
+        assert_eq!((last.round, last.goodput), (7, 1.0), "seed {seed}");
+        undone += result.undone;
+        if seed == 0 {
+            assert_eq!(run(settings()).digest, result.digest);
+        }
+    }
+    assert!(undone > 24, "{undone} blocks were undone");
 }

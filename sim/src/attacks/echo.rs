@@ -13,7 +13,7 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "C1",
     name: "echo",
-    what: "a validator without a worker repeats the attestation of others and scores by the last epoch's incentives",
+    what: "a validator without a worker repeats the attestation of others and scores by the last epoch's incentives; in the first epochs it is the only one that scores, and takes the pots alone",
     beside: Role::Validator,
     attackers: 1,
     stage,

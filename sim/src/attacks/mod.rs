@@ -1,7 +1,9 @@
 //! The attack table: each attack is a file, run beside the same network without it.
 
+mod absurd_run;
 mod aggregate;
 mod asleep;
+mod busy_subnets;
 mod clones;
 mod collusion;
 mod copied_scores;
@@ -10,10 +12,16 @@ mod delete;
 mod echo;
 mod exam;
 mod few_declared;
+mod flood;
+mod front_run;
 mod half_steps;
 mod idle_seats;
 mod junk;
 mod late;
+mod leave;
+mod leave_late;
+mod long_files;
+mod lying_node;
 mod never_scores;
 mod no_reveal;
 mod noise;
@@ -28,7 +36,9 @@ mod scale;
 mod self_dealing;
 mod sign_flip;
 mod squat;
+mod sudo;
 mod tiny_norms;
+mod twice;
 mod two_slots;
 mod voter;
 mod wrong_root;
@@ -36,7 +46,7 @@ mod zeros;
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{api::pebble, Balance};
+use cairn_primitives::{api::pebble, Balance, CRN};
 use serde::Serialize;
 
 use crate::{
@@ -46,7 +56,7 @@ use crate::{
 };
 
 /// All attacks, those first that pay without work.
-pub const ALL: [&Attack; 36] = [
+pub const ALL: [&Attack; 47] = [
     &exam::ATTACK,
     &few_declared::ATTACK,
     &clones::ATTACK,
@@ -59,14 +69,18 @@ pub const ALL: [&Attack; 36] = [
     &private_data::ATTACK,
     &copy::ATTACK,
     &late::ATTACK,
+    &twice::ATTACK,
     &no_reveal::ATTACK,
     &noise::ATTACK,
     &idle_seats::ATTACK,
     &squat::ATTACK,
+    &front_run::ATTACK,
+    &lying_node::ATTACK,
     &sign_flip::ATTACK,
     &zeros::ATTACK,
     &tiny_norms::ATTACK,
     &scale::ATTACK,
+    &scale::DOUBLE,
     &echo::ATTACK,
     &never_scores::ATTACK,
     &copied_scores::ATTACK,
@@ -83,6 +97,13 @@ pub const ALL: [&Attack; 36] = [
     &not_served::ATTACK,
     &delete::ATTACK,
     &owner::ATTACK,
+    &busy_subnets::ATTACK,
+    &flood::ATTACK,
+    &leave::ATTACK,
+    &leave_late::ATTACK,
+    &long_files::ATTACK,
+    &absurd_run::ATTACK,
+    &sudo::ATTACK,
 ];
 
 /// Makes the attackers of a scene.
@@ -195,7 +216,7 @@ pub enum Verdict {
     Holds,
     /// It brought less than an honest share, moved the loss by at most 5 %, and stopped at most half of the rounds.
     Partly,
-    /// It brought an honest share or more, or did more harm than that.
+    /// It brought an honest share or more, did more harm than that, or took what others had.
     Open,
 }
 
@@ -211,11 +232,20 @@ pub struct Row {
     pub share_per_gpu: f64,
     /// By how much the held-out loss ended above the mean of the same network's twins without the attack, as a share of that.
     pub loss_change: f64,
+    /// The same of what was earned in the second half of the rounds: a network that begins has its own ways to be paid.
+    pub late_share_per_gpu: f64,
     /// Null rounds more than without the attack.
     pub stalled_rounds: i64,
     /// What the attackers' coldkeys are poorer by, earnings aside, in pebble.
     #[serde(with = "pebble")]
     pub attacker_lost: Balance,
+    /// The most sealed bytes that an honest validator held at once.
+    pub held_bytes: u64,
+    /// What the attackers' coldkeys are richer by, earnings aside, in pebble.
+    #[serde(with = "pebble")]
+    pub attacker_gained: Balance,
+    /// What the attackers have to tell.
+    pub told: Option<String>,
     /// What that amounts to.
     pub verdict: Verdict,
 }
@@ -307,8 +337,10 @@ impl Field {
 }
 
 fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
-    let share_per_gpu = share(attack.beside, war);
-    let attackers = war.members.iter().filter(|member| member.attack.is_some());
+    let share_per_gpu = share(attack.beside, war, |member| member.earned);
+    let late_share_per_gpu = share(attack.beside, war, |member| member.earned_late);
+    let attackers = || war.members.iter().filter(|member| member.attack.is_some());
+    let attacker_gained = attackers().map(|member| member.gained).sum();
     let loss_change = (war.heldout_loss - peace.loss) / peace.loss;
     let stalled_rounds = war.null_rounds() as i64 - peace.null_rounds;
     // What chance does as well is no harm.
@@ -321,16 +353,24 @@ fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
         attack: attack.name,
         seed: war.seed,
         share_per_gpu,
+        late_share_per_gpu,
         loss_change,
         stalled_rounds,
-        attacker_lost: attackers.map(|member| member.lost).sum(),
-        verdict: verdict(share_per_gpu, harm, stalled_rounds, war.rounds.len()),
+        attacker_lost: attackers().map(|member| member.lost).sum(),
+        held_bytes: war.held_bytes,
+        attacker_gained,
+        told: attackers().find_map(|member| member.told.clone()),
+        verdict: if attacker_gained >= CRN {
+            Verdict::Open
+        } else {
+            verdict(share_per_gpu, harm, stalled_rounds, war.rounds.len())
+        },
     }
 }
 
 /// What attackers of a role, or outsiders, earned for what they put in, beside what honest members of that role did. A
 /// miner puts in its GPUs, a validator its stake; an outsider counts as one honest member.
-fn share(role: Role, war: &RunResult) -> f64 {
+fn share(role: Role, war: &RunResult, earned: fn(&MemberResult) -> Balance) -> f64 {
     let beside = match role {
         Role::Miner => "miner",
         Role::Validator => "validator",
@@ -351,7 +391,7 @@ fn share(role: Role, war: &RunResult) -> f64 {
         _ => member.gpus,
     };
     let rate = |members: &[&MemberResult]| {
-        let earned: f64 = members.iter().map(|member| member.earned as f64).sum();
+        let earned: f64 = members.iter().map(|member| earned(member) as f64).sum();
         let put_in: f64 = members.iter().map(|member| puts_in(member)).sum();
         if put_in > 0.0 {
             earned / put_in

@@ -12,7 +12,7 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "C2",
     name: "never-scores",
-    what: "a validator without a worker never attests and gives all miners the same score",
+    what: "a validator without a worker never attests and gives all miners the same score; in the first epochs it is the only one that scores, and takes the pots alone",
     beside: Role::Validator,
     attackers: 1,
     stage,

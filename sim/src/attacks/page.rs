@@ -40,12 +40,11 @@ pub fn page(rows: &[Row], bench: Bench) -> String {
         let _ = writeln!(page, "{}", line.row());
     }
     page.push_str("\nWhat the attackers do:\n\n");
-    for Line { attack, .. } in &lines {
-        page.push_str(&wrapped(
-            "- ",
-            &format!("`{}`: {}.", attack.name, attack.what),
-        ));
+    let most = lines.iter().map(|line| line.held).max().unwrap_or(0);
+    for line in &lines {
+        page.push_str(&wrapped("- ", &line.text(most)));
     }
+    page.push_str(TAIL);
     page
 }
 
@@ -75,13 +74,43 @@ fn wrapped(mark: &str, text: &str) -> String {
 struct Line {
     attack: &'static Attack,
     share: f64,
+    late: f64,
     loss: f64,
     stalled: i64,
     lost: f64,
+    held: u64,
+    gained: f64,
+    told: Option<String>,
     verdict: Verdict,
 }
 
 impl Line {
+    /// What the attackers do, and what was seen of it beside the columns.
+    fn text(&self, most_held: u64) -> String {
+        let mut text = format!(
+            "`{}` ({}): {}.",
+            self.attack.name, self.attack.id, self.attack.what
+        );
+        if let Some(told) = &self.told {
+            let _ = write!(text, " Seen: {told}.");
+        }
+        if self.gained >= 1e9 {
+            let _ = write!(
+                text,
+                " It took {:.2} CRN that others had.",
+                self.gained / 1e9
+            );
+        }
+        if self.held == most_held {
+            let held = self.held;
+            let _ = write!(
+                text,
+                " A validator held {held} sealed bytes at once, the most of all rows."
+            );
+        }
+        text
+    }
+
     fn row(&self) -> String {
         let verdict = match self.verdict {
             Verdict::Holds => "holds",
@@ -89,9 +118,10 @@ impl Line {
             Verdict::Open => "open",
         };
         format!(
-            "| `{}` | {} | {:+.1} % | {} | {:.2} | **{verdict}** |",
+            "| `{}` | {} | {} | {:+.1} % | {} | {:.2} | **{verdict}** |",
             self.attack.name,
             share(self.share),
+            share(self.late),
             self.loss * 100.0,
             self.stalled,
             self.lost / 1e9,
@@ -110,9 +140,13 @@ fn line(attack: &'static Attack, rows: &[Row]) -> Option<Line> {
     Some(Line {
         attack,
         share: mean(|row| row.share_per_gpu),
+        late: mean(|row| row.late_share_per_gpu),
         loss: mean(|row| row.loss_change),
         stalled: rows.iter().map(|row| row.stalled_rounds).max()?,
         lost: mean(|row| row.attacker_lost as f64),
+        held: rows.iter().map(|row| row.held_bytes).max()?,
+        gained: mean(|row| row.attacker_gained as f64),
+        told: rows.iter().find_map(|row| row.told.clone()),
         verdict: rows.iter().map(|row| row.verdict).max()?,
     })
 }
@@ -135,6 +169,8 @@ What was not run is not here.
 - **share** is what the attackers earned for each of their GPUs (validators: for as much stake), beside what an
   honest member of the same role earned on average in the same run.
   1.00 is an honest member's share. An outsider counts as one.
+- **later** is the same of the second half of the rounds. A subnet that begins pays whoever scores first: honest
+  validators have nothing to score by until round 0 is measured, and until then the few who score share every pot.
 - **loss** is how far the held-out loss ended above the mean of four networks without the attack, which differ in the
   delays of messages alone.
 - **stalled** is how many rounds more ended with nothing included.
@@ -142,13 +178,28 @@ What was not run is not here.
 
 A change of the loss within two standard deviations of those four counts as none.
 An attack *holds* if it brought at most half a share, moved the loss by at most 1 % and stalled at most three rounds.
-It is *open* if it brought 0.95 of a share or more, moved the loss by more than 5 %, or stalled more than half of the
-rounds. Else it holds *partly*.
+It is *open* if it brought 0.95 of a share or more, moved the loss by more than 5 %, stalled more than half of the
+rounds, or took 1 CRN or
+more that others had. Else it holds *partly*.
 
 ";
 
-const COLUMNS: &str = "| attack | share | loss | stalled | lost | |
-|---|---:|---:|---:|---:|---|
+const TAIL: &str = "
+Not here, since a simulator has none of it, and where it is tested:
+
+- Files and paths of a store that lies (E1, D5, D7, D8): the tests of `cairn-store`, and the decoder's of
+  `cairn-gradient`.
+- Wallets, keys on disk, the configuration that a subnet's owner writes (E3, E7, E8): the tests of `cairn-worker`.
+- What RPC costs and which methods are open (E9, E10), how the real pool drops what does not fit (D12 in part):
+  nothing here measures it.
+- What the chain keeps in the long run (D9): the tests of `pallet-training` and of the runtime.
+- Authorities that censor or equivocate (D16, C5), the runtime's upgrades (E13), metadata (E6): not simulated.
+
+Money that appears or is lost (E11) is no row: the checker `money` looks at the books after each block of every run.
+";
+
+const COLUMNS: &str = "| attack | share | later | loss | stalled | lost | |
+|---|---:|---:|---:|---:|---:|---|
 ";
 
 #[cfg(test)]
@@ -161,9 +212,13 @@ mod tests {
             attack: "exam",
             seed,
             share_per_gpu,
+            late_share_per_gpu: 0.25,
             loss_change: 0.01,
             stalled_rounds: seed as i64,
             attacker_lost: 0,
+            held_bytes: 7,
+            attacker_gained: 3_000_000_000,
+            told: (seed == 2).then(|| "it rained".into()),
             verdict,
         };
         let rows = [row(1, 0.5, Verdict::Holds), row(2, 1.5, Verdict::Open)];
@@ -172,7 +227,12 @@ mod tests {
         let is_short = |line: &str| line.chars().count() <= 120;
         assert!(page.lines().all(is_short), "{page}");
         assert!(page.contains("| `exam` |") && !page.contains("| `clones` |"));
-        assert!(page.contains("| 1.00 | +1.0 % | 2 | 0.00 | **open** |"));
+        assert!(page.contains("| 1.00 | 0.25 | +1.0 % | 2 | 0.00 | **open** |"));
+        let words: Vec<&str> = page.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(
+            words.contains("Seen: it rained. It took 3.00 CRN that others had. A validator held 7")
+        );
         assert!(page.contains("0 of 1 attacks hold, 0 hold partly, 1 are open."));
     }
 }

@@ -1,4 +1,4 @@
-//! A miner sends a thousand times what it found.
+//! A miner sends a multiple of what it found.
 
 use super::{Attack, Scene};
 use crate::{
@@ -7,26 +7,41 @@ use crate::{
     settings::{Recruit, Role},
 };
 
-/// The attack.
-pub const ATTACK: Attack = Attack {
-    id: "A8",
-    name: "scale",
-    what: "a miner sends a thousand times what it found",
-    beside: Role::Miner,
-    attackers: 1,
-    stage,
-    setting: |_| (),
-};
-
-fn stage(scene: &Scene) -> Vec<Recruit> {
-    scene.recruits(Role::Miner, ATTACK.name, |_| Scale)
+const fn attack(name: &'static str, what: &'static str, stage: super::Stage) -> Attack {
+    Attack {
+        id: "A8",
+        name,
+        what,
+        beside: Role::Miner,
+        attackers: 1,
+        stage,
+        setting: |_| (),
+    }
 }
 
-/// Sends something else than it found.
-struct Scale;
+/// A thousand times as much.
+pub const ATTACK: Attack = attack(
+    "scale",
+    "a miner sends a thousand times what it found",
+    |scene| stage(scene, "scale", 1e3),
+);
+
+/// Twice as much.
+pub const DOUBLE: Attack = attack("double", "a miner sends twice what it found", |scene| {
+    stage(scene, "double", 2.0)
+});
+
+fn stage(scene: &Scene, name: &'static str, times: f32) -> Vec<Recruit> {
+    scene.recruits(Role::Miner, name, |_| Scale { times })
+}
+
+/// Sends a multiple.
+struct Scale {
+    times: f32,
+}
 
 impl Behaviour for Scale {
     fn brings(&mut self, _: &Lesson, found: Vec<f32>, _: &mut Rng) -> Vec<f32> {
-        found.iter().map(|value| value * 1e3).collect()
+        found.iter().map(|value| value * self.times).collect()
     }
 }

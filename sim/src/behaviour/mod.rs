@@ -6,14 +6,14 @@ use std::rc::Rc;
 
 use cairn_primitives::{api::MemberInfo, Balance, Netuid, Round, Uid};
 use cairn_round::{machine::Transaction, plan::Plan, View};
-use cairn_runtime::{AccountId, RuntimeCall};
+use cairn_runtime::{AccountId, RuntimeCall, UncheckedExtrinsic};
 
 use crate::{
     chain::{keys::Key, Chain, Id},
     clock::Millis,
-    engine::Theta,
     rng::Rng,
     store::Store,
+    workshop::Theta,
 };
 
 /// A round in which a miner trains.
@@ -58,6 +58,8 @@ pub struct Turn<'a> {
     pub owner: &'a Key,
     /// What it sends.
     pub calls: Vec<Send>,
+    /// The block that it shows as the best one to those who rely on its node.
+    pub shows: Option<Id>,
 }
 
 /// A call that a member sends beside its machine.
@@ -128,6 +130,18 @@ pub trait Behaviour {
         Some(transaction)
     }
 
+    /// What it sends when it sees a transaction on its way to a block.
+    fn overhears(&mut self, extrinsic: &UncheckedExtrinsic, coldkey: &Key) -> Vec<Send> {
+        let _ = (extrinsic, coldkey);
+        Vec::new()
+    }
+
+    /// Whether it keeps to itself what somebody who relies on its node sends.
+    fn keeps(&mut self, extrinsic: &UncheckedExtrinsic) -> bool {
+        let _ = extrinsic;
+        false
+    }
+
     /// Whether it measures contributions.
     fn measures(&self) -> bool {
         true
@@ -142,6 +156,11 @@ pub trait Behaviour {
     ) -> Vec<(Uid, u16)> {
         let _ = (members, own);
         row
+    }
+
+    /// What it has to tell in the end, as a clause for people.
+    fn tells(&self) -> Option<String> {
+        None
     }
 
     /// What it does when it hears of a block.

@@ -25,7 +25,7 @@ pub struct Waiting {
 }
 
 /// The pool.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Pool {
     waiting: Vec<Waiting>,
     refused: BTreeMap<H256, String>,
@@ -67,14 +67,9 @@ impl Pool {
         std::mem::take(&mut self.waiting)
     }
 
-    /// How many wait.
-    pub fn len(&self) -> usize {
-        self.waiting.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// What waits.
+    pub fn waiting(&self) -> impl Iterator<Item = &UncheckedExtrinsic> {
+        self.waiting.iter().map(|one| &one.extrinsic)
     }
 }
 

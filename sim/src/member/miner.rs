@@ -12,8 +12,8 @@ use super::{Job, Machine, Made, Told, Training};
 use crate::{
     behaviour::Lesson,
     checkers::{Happening, Who},
-    engine::{Label, Memory},
     store::Fault,
+    workshop::{Label, Memory, Theta, Trained},
     world::World,
 };
 
@@ -29,17 +29,16 @@ impl World {
             } => {
                 let inner = u32::from(self.workshop.run().inner.steps);
                 let most = self.members[who].behaviour.steps(round, inner);
-                let Some((_, theta)) = self.members[who].process.held.clone() else {
+                if self.members[who].process.held.is_none() {
                     return self.done_mining(who, Done::NothingTrained(round));
-                };
-                let memory = self.memory_of(who);
+                }
                 let training = Training {
                     round,
                     slot,
                     plan,
                     deadline,
                     most,
-                    steps: self.workshop.begin(&theta, &memory),
+                    windows: Vec::new(),
                     is_last: false,
                     is_making: false,
                 };
@@ -60,9 +59,8 @@ impl World {
     }
 
     fn memory_of(&mut self, who: Who) -> Rc<Memory> {
-        let fresh = self.workshop.fresh();
         let process = &mut self.members[who].process;
-        process.memory.get_or_insert(fresh).clone()
+        process.memory.get_or_insert_default().clone()
     }
 
     fn done_mining(&mut self, who: Who, done: Done) {
@@ -80,7 +78,7 @@ impl World {
         let Some(training) = &process.training else {
             return;
         };
-        let done = training.steps.losses.len() as u32;
+        let done = training.windows.len() as u32;
         let goes_on = done < training.most
             && !training.is_last
             && process.pace.has_time(training.deadline, now);
@@ -88,7 +86,7 @@ impl World {
             let step = self.workshop.costs().step;
             return self.begin(who, step, Job::Step);
         }
-        if done == 0 && training.most > 0 || training.most == 0 {
+        if done == 0 {
             let round = training.round;
             process.training = None;
             return self.done_mining(who, Done::NothingTrained(round));
@@ -123,9 +121,9 @@ impl World {
             return;
         };
         let windows = self.with_lesson(who, &training, |behaviour, lesson, _| {
-            behaviour.windows(lesson, training.steps.losses.len() as u32)
+            behaviour.windows(lesson, training.windows.len() as u32)
         });
-        self.workshop.step(&mut training.steps, &windows);
+        training.windows.push(windows);
         let step = self.workshop.costs().step;
         let process = &mut self.members[who].process;
         process.pace.observe_step(step);
@@ -176,38 +174,29 @@ impl World {
         let Some((held, theta)) = self.members[who].process.held.clone() else {
             return self.done_mining(who, Done::NothingTrained(round));
         };
-        let pairs = theta.values.iter().zip(&training.steps.values);
-        let found: Vec<f32> = pairs.map(|(before, after)| before - after).collect();
-        let brought = self.with_lesson(who, &training, |behaviour, lesson, rng| {
-            behaviour.brings(lesson, found, rng)
-        });
-        let losses = &training.steps.losses;
-        let done = losses.len() as u32;
         let member = &self.members[who];
         let label = Label {
             netuid: self.netuid,
             hotkey: member.hotkey.id(),
             held,
-            steps: member
-                .behaviour
-                .claims(done)
-                .min(u32::from(self.workshop.run().inner.steps)),
-            loss: losses.iter().sum::<f32>() / losses.len().max(1) as f32,
         };
         // A crash before this is on disk makes another key: what was not committed to may differ.
         let mut draw = self
             .rng
             .fork_at(&member.name, u64::from(round))
             .fork_at("key", u64::from(member.incarnation));
-        let memory = self.memory_of(who);
-        let made = self.workshop.make(label, &brought, &memory, draw.secret());
-        let Some((open, feedback, sealed)) = made else {
+        let trained = if member.is_honest() {
+            let memory = self.memory_of(who);
+            self.workshop
+                .train(label, &theta, &memory, &training.windows)
+        } else {
+            self.forge(who, label, &theta, &training)
+        };
+        let Some(trained) = trained else {
             return self.done_mining(who, Done::NothingTrained(round));
         };
-        let memory = Rc::new(Memory {
-            adam: training.steps.adam.clone(),
-            feedback,
-        });
+        let (open, sealed) = trained.seal(draw.secret());
+        let memory = Rc::new(trained.memory);
         self.members[who].process.training = Some(training);
         let costs = self.workshop.costs();
         let transfer = self.network.file(costs.contribution);
@@ -217,6 +206,33 @@ impl World {
             sealed,
         };
         self.begin(who, costs.seal + transfer, Job::Store(made));
+    }
+
+    /// What an attacker sends: what it brings in place of what its steps found, with the steps that it claims.
+    fn forge(
+        &mut self,
+        who: Who,
+        label: Label,
+        theta: &Theta,
+        training: &Training,
+    ) -> Option<Trained> {
+        let memory = self.memory_of(who);
+        // So that what training finds has nothing in it that was left unsent before.
+        let moments = Memory {
+            feedback: None,
+            ..Memory::clone(&memory)
+        };
+        let trained = self
+            .workshop
+            .train(label, theta, &moments, &training.windows)?;
+        let found = self.workshop.found(&trained)?;
+        let brought = self.with_lesson(who, training, |behaviour, lesson, rng| {
+            behaviour.brings(lesson, found, rng)
+        });
+        let most = u32::from(self.workshop.run().inner.steps);
+        let done = training.windows.len() as u32;
+        let claimed = self.members[who].behaviour.claims(done).min(most);
+        self.workshop.by_hand(&trained, claimed, &brought, &memory)
     }
 
     fn stored(&mut self, who: Who, made: Made) {

@@ -3,8 +3,10 @@
 //! The driver is synchronous. An action of the machine begins a [`Job`] that ends later in virtual time; what it finds is
 //! found when it ends. A crash is another incarnation: jobs of the last one end unheard.
 
-pub mod common;
+pub mod driver;
 pub mod miner;
+pub mod parameters;
+pub mod sending;
 pub mod validator;
 
 use std::{
@@ -26,9 +28,10 @@ use cairn_round::{
 use crate::{
     behaviour::Behaviour,
     chain::{keys::Key, Id},
+    checkers::Who,
     disk::{Disk, Open},
-    engine::{Memory, Opened, Steps, Theta},
     settings::Role,
+    workshop::{Memory, Opened, Theta},
 };
 
 /// A member's decisions.
@@ -107,7 +110,8 @@ pub struct Training {
     pub(crate) plan: Plan,
     pub(crate) deadline: BlockNumber,
     pub(crate) most: u32,
-    pub(crate) steps: Steps,
+    /// The windows of each step that was done.
+    pub(crate) windows: Vec<Vec<u64>>,
     /// Whether it is to end after the present step.
     pub(crate) is_last: bool,
     /// Whether the steps are over and the contribution is being made.
@@ -171,6 +175,10 @@ pub struct Member {
     pub(crate) disk: Disk,
     /// The best and the finalised block that its node knows of.
     pub(crate) head: (Id, Id),
+    /// Its latest news of blocks.
+    pub(crate) news: u64,
+    /// Who runs the node that it relies on, if that is an attacker.
+    pub(crate) node: Option<Who>,
     pub(crate) process: Process,
     pub(crate) behaviour: Box<dyn Behaviour>,
     /// Whether it has ended by itself.

@@ -71,7 +71,13 @@ impl World {
         let found = found.filter(|_| !self.network.is_cut(who));
         let is_here = found.is_some();
         if let Some(bytes) = found {
-            self.members[who].process.files.insert((uid, root), bytes);
+            let member = &mut self.members[who];
+            member.process.files.insert((uid, root), bytes);
+            if member.is_honest() {
+                let held = member.process.files.values();
+                let held = held.map(|bytes| bytes.len() as u64).sum();
+                self.held_bytes = self.held_bytes.max(held);
+            }
         }
         let done = Done::Fetched {
             round,
@@ -110,7 +116,7 @@ impl World {
         let file = |root| {
             let opened = member.process.good.get(&root)?;
             Some(File {
-                inner_steps: opened.contribution.header.inner_steps,
+                inner_steps: opened.inner_steps(),
                 values: opened.digest,
             })
         };

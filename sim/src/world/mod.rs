@@ -1,29 +1,31 @@
 //! The world: everything that there is, one clock, one thread. What happens next is decided by the seed alone.
 
+mod partition;
 mod result;
 mod setup;
 mod weather;
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{BlockNumber, Netuid, Round, H256};
+use cairn_engine::EngineError;
+use cairn_primitives::{Balance, BlockNumber, Netuid, Round, H256};
 use cairn_runtime::{readers, UncheckedExtrinsic};
 
 use crate::{
-    behaviour::Turn,
-    chain::{keys::Key, Chain, GenesisError, Id, Made},
+    behaviour::{Send, Turn},
+    chain::{keys::Key, Chain, GenesisError, Id, Made, MAIN},
     checkers::{Checkers, Happening, Who},
     clock::{Clock, Millis},
-    engine::Workshop,
     member::{Job, Member},
     network::Network,
     rng::Rng,
     settings::Settings,
     store::Store,
+    workshop::Workshop,
 };
 use cairn_round::Event;
-use cairn_trainer::TrainerError;
 
+use partition::Partition;
 pub use result::{MemberResult, RoundResult, RunResult};
 
 /// Milliseconds from one block to the next, as the development chain has it.
@@ -39,7 +41,7 @@ pub enum WorldError {
     Genesis(#[from] GenesisError),
     /// This machine cannot train.
     #[error(transparent)]
-    Trainer(#[from] TrainerError),
+    Engine(#[from] EngineError),
     /// The chain refused what sets the network up.
     #[error("the network cannot be set up: {0}; take fewer members")]
     Setup(String),
@@ -51,9 +53,17 @@ pub(crate) enum Next {
     /// A block is due.
     Slot,
     /// A member's node hears of these blocks.
-    Heard { who: Who, best: Id, finalised: Id },
-    /// A transaction reaches the pool.
-    Reached(Box<UncheckedExtrinsic>),
+    Heard {
+        who: Who,
+        /// Of two pieces of news the later one counts, whichever comes first.
+        news: u64,
+        head: (Id, Id),
+    },
+    /// A member's transaction reaches its node.
+    Reached {
+        by: Who,
+        extrinsic: Box<UncheckedExtrinsic>,
+    },
     /// A job of a process ends.
     Ended {
         who: Who,
@@ -64,6 +74,8 @@ pub(crate) enum Next {
     Restart(Who),
     /// A member is connected again.
     Connect(Who),
+    /// The parts of the network hear of each other again.
+    Heal,
 }
 
 /// A round that is settled and final.
@@ -89,7 +101,19 @@ pub struct World {
     pub(crate) owner: Key,
     pub(crate) rng: Rng,
     pub(crate) weather_rng: Rng,
+    /// While the network is split.
+    partition: Option<Partition>,
+    /// Pieces of news of blocks so far.
+    news: u64,
+    /// Blocks that were undone.
+    undone: usize,
+    /// The most sealed bytes that an honest validator held at once.
+    pub(crate) held_bytes: u64,
+    /// What each member had earned when half of the rounds were done.
+    halfway: Vec<Balance>,
     slot: u64,
+    /// The slot after which the world ends, done or not.
+    last_slot: u64,
     round: Round,
     log: blake3::Hasher,
     settled: Vec<Settled>,
@@ -133,17 +157,18 @@ impl World {
                 hotkey,
                 is_honest,
             });
-            self.members[who].head = (self.chain.best(), self.chain.finalised());
+            self.members[who].head = self.chain.head(MAIN);
             self.start(who);
         }
         self.began = self.clock.now();
         self.clock.after(BLOCK_TIME, Next::Slot);
         let round = u64::from(self.workshop.run().phases.round());
-        let most = self.slot + MOST_BLOCKS + round.saturating_mul(u64::from(self.settings.rounds));
+        let rounds = round.saturating_mul(u64::from(self.settings.rounds));
+        self.last_slot = self.slot + MOST_BLOCKS + rounds;
         while let Some(next) = self.clock.advance() {
             self.happen(next);
             let is_done = self.settled.len() >= self.settings.rounds as usize;
-            if is_done || self.slot > most {
+            if is_done || self.slot > self.last_slot {
                 break;
             }
         }
@@ -153,14 +178,8 @@ impl World {
     fn happen(&mut self, next: Next) {
         match next {
             Next::Slot => self.next_slot(),
-            Next::Heard {
-                who,
-                best,
-                finalised,
-            } => self.heard(who, best, finalised),
-            Next::Reached(extrinsic) => {
-                self.chain.submit(*extrinsic);
-            }
+            Next::Heard { who, news, head } => self.heard(who, news, head),
+            Next::Reached { by, extrinsic } => self.reached(by, *extrinsic),
             Next::Ended {
                 who,
                 incarnation,
@@ -173,19 +192,22 @@ impl World {
             }
             Next::Restart(who) => self.restart(who),
             Next::Connect(who) => self.connect(who),
+            Next::Heal => self.heal(),
         }
     }
 
     fn next_slot(&mut self) {
         self.slot += 1;
-        let made = self.next_blocks();
+        let (part, made) = self.next_blocks();
         for one in &made {
             self.note(b"make", 0, &one.id.hash.0);
             self.look_at_books(one);
         }
-        let lag = self.rng.fork_at("finality", self.slot).within(1, 3) as BlockNumber;
-        let finalised = self.chain.finalise(lag);
-        let best = self.chain.best();
+        if self.finalises(part) {
+            let lag = self.rng.fork_at("finality", self.slot).within(1, 3) as BlockNumber;
+            self.chain.finalise(part, lag);
+        }
+        let (best, finalised) = self.chain.head(MAIN);
         if let Some(view) = self.chain.current(best, self.netuid).flatten() {
             self.round = view.round.round;
             if self.round >= self.settings.calm_from {
@@ -194,19 +216,47 @@ impl World {
             self.see(&Happening::Round(view.round.round));
         }
         self.note_settled(finalised);
-        for who in 0..self.members.len() {
-            if !self.network.is_cut(who) {
-                let delay = self.network.message();
-                let heard = Next::Heard {
-                    who,
-                    best,
-                    finalised,
-                };
-                self.clock.after(delay, heard);
-            }
-        }
+        self.announce(|world, who| world.part_of(who) == part);
         self.bad_weather();
         self.clock.after(BLOCK_TIME, Next::Slot);
+    }
+
+    /// Some members' nodes are told of their part's blocks.
+    fn announce(&mut self, whom: impl Fn(&World, Who) -> bool) {
+        self.news += 1;
+        for who in 0..self.members.len() {
+            if !self.network.is_cut(who) && whom(self, who) {
+                let head = self.chain.head(self.part_of(who));
+                self.tell_news(who, head);
+            }
+        }
+    }
+
+    /// A member's node will hear of these blocks.
+    fn tell_news(&mut self, who: Who, head: (Id, Id)) {
+        let news = self.news;
+        let delay = self.network.message();
+        self.clock.after(delay, Next::Heard { who, news, head });
+    }
+
+    fn reached(&mut self, by: Who, extrinsic: UncheckedExtrinsic) {
+        let liar = self.members[by].node;
+        if let Some(liar) = liar {
+            let is_kept = self.members[liar].behaviour.keeps(&extrinsic);
+            self.take_turn(liar);
+            if is_kept {
+                return;
+            }
+        }
+        for who in 0..self.members.len() {
+            let member = &mut self.members[who];
+            if who != by && !member.is_honest() {
+                let coldkey = member.coldkey.clone();
+                let calls = member.behaviour.overhears(&extrinsic, &coldkey);
+                self.send_calls(who, calls);
+            }
+        }
+        self.chain.submit(self.part_of(by), extrinsic);
     }
 
     fn look_at_books(&mut self, made: &Made) {
@@ -236,6 +286,9 @@ impl World {
                 at: self.clock.now(),
             });
             self.finals += 1;
+            if self.settled.len() == self.settings.rounds as usize / 2 {
+                self.halfway = self.earnings().into_iter().map(|one| one.earned).collect();
+            }
             self.see(&Happening::Settled {
                 settlement: &settlement,
                 attested: &attested,
@@ -244,22 +297,17 @@ impl World {
         }
     }
 
-    fn heard(&mut self, who: Who, best: Id, finalised: Id) {
-        // Messages overtake each other; a node follows the chain that it knows to be the longest.
-        let known = self.members[who].head;
-        if self.network.is_cut(who) || best.number < known.0.number {
+    fn heard(&mut self, who: Who, news: u64, (best, finalised): (Id, Id)) {
+        let member = &mut self.members[who];
+        // Messages overtake each other.
+        if self.network.is_cut(who) || news < member.news {
             return;
         }
         let now = self.clock.now();
-        let member = &mut self.members[who];
-        member.head = (
-            best,
-            if finalised.number > known.1.number {
-                finalised
-            } else {
-                known.1
-            },
-        );
+        let (_, known) = member.head;
+        member.news = news;
+        let is_newer = finalised.number > known.number;
+        member.head = (best, if is_newer { finalised } else { known });
         member.process.pace.observe_block(best.number, now);
         self.take_turn(who);
         self.look_for_flight(who);
@@ -282,16 +330,40 @@ impl World {
             coldkey: &member.coldkey,
             owner: &self.owner,
             calls: Vec::new(),
+            shows: None,
         };
         member.behaviour.acts(&mut turn);
+        let (calls, shows) = (std::mem::take(&mut turn.calls), turn.shows);
+        if let Some(shown) = shows {
+            self.show(who, shown);
+        }
+        self.send_calls(who, calls);
+    }
+
+    /// Signs calls as of the block that a member knows of, and sends them.
+    fn send_calls(&mut self, who: Who, calls: Vec<Send>) {
+        let head = self.members[who].head.0;
         let mut ahead: BTreeMap<H256, u32> = BTreeMap::new();
-        for call in std::mem::take(&mut turn.calls) {
+        for call in calls {
             let nonce = ahead.entry(call.by.id()).or_default();
             let signed = self.chain.sign(head, &call.by, *nonce, call.tip, call.call);
             *nonce += 1;
             if let Some(extrinsic) = signed {
                 let delay = self.network.message();
-                self.clock.after(delay, Next::Reached(Box::new(extrinsic)));
+                let extrinsic = Box::new(extrinsic);
+                self.clock
+                    .after(delay, Next::Reached { by: who, extrinsic });
+            }
+        }
+    }
+
+    /// A member shows a block as the best one to those who rely on its node.
+    fn show(&mut self, liar: Who, shown: Id) {
+        self.news += 1;
+        for who in 0..self.members.len() {
+            if self.members[who].node == Some(liar) {
+                let (_, finalised) = self.members[who].head;
+                self.tell_news(who, (shown, finalised));
             }
         }
     }

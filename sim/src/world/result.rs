@@ -12,7 +12,7 @@ use frame_support::traits::fungible::Inspect;
 use serde::Serialize;
 
 use super::{setup::ENDOWMENT, World};
-use crate::{checkers::Fault, clock::Millis, settings::Role};
+use crate::{checkers::Fault, clock::Millis, member::Member, settings::Role};
 
 /// A round.
 #[derive(Clone, Debug, Serialize)]
@@ -45,15 +45,24 @@ pub struct MemberResult {
     /// What its hotkey was paid in all subnets; an outsider: what all hotkeys of its coldkey were, and its subnets' cuts.
     #[serde(with = "pebble")]
     pub earned: Balance,
+    /// The part of it that was paid in the second half of the rounds.
+    #[serde(with = "pebble")]
+    pub earned_late: Balance,
     /// What its coldkey is poorer by, what it earned aside; of several members of one coldkey, each its part.
     #[serde(with = "pebble")]
     pub lost: Balance,
+    /// What its coldkey is richer by, what it earned aside.
+    #[serde(with = "pebble")]
+    pub gained: Balance,
     /// Stake on it when the network was set up, in pebble.
     #[serde(skip)]
     pub staked: Balance,
     /// Its name.
     #[serde(skip)]
     pub name: String,
+    /// What an attacker has to tell.
+    #[serde(skip)]
+    pub told: Option<String>,
 }
 
 /// A simulation.
@@ -73,6 +82,11 @@ pub struct RunResult {
     pub members: Vec<MemberResult>,
     /// Whether each checker found nothing wrong.
     pub checks: BTreeMap<&'static str, bool>,
+    /// The most sealed bytes that an honest validator held at once.
+    pub held_bytes: u64,
+    /// Blocks that were undone.
+    #[serde(skip)]
+    pub undone: usize,
     /// What they found.
     #[serde(skip)]
     pub faults: Vec<Fault>,
@@ -92,6 +106,17 @@ impl RunResult {
 
 fn seconds(millis: Millis) -> f64 {
     millis as f64 / 1_000.0
+}
+
+/// How a member stands.
+pub(super) struct Standing {
+    uid: Option<Uid>,
+    /// What its hotkey was paid, or an outsider's coldkey in all.
+    pub earned: Balance,
+    /// What its coldkey earned in all.
+    together: Balance,
+    /// What its coldkey has.
+    wealth: Balance,
 }
 
 /// All that a coldkey has: in its account, staked, unbonding, and in the bonds of these hotkeys.
@@ -165,27 +190,47 @@ impl World {
             heldout_loss,
             members,
             checks: self.checkers.verdicts().collect(),
+            held_bytes: self.held_bytes,
+            undone: self.undone,
             faults: self.checkers.faults().to_vec(),
         }
     }
 
-    fn member_results(&mut self) -> Vec<MemberResult> {
+    /// What every member has earned and has, as of the best block.
+    pub(super) fn earnings(&mut self) -> Vec<Standing> {
         let netuid = self.netuid;
-        let mut results = Vec::new();
-        for member in &self.members {
+        let of = |member: &Member| {
             let (hotkey, coldkey) = (member.hotkey.account(), member.coldkey.account());
+            let hotkeys = Subnets::hotkeys(coldkey, 256);
+            let together = earned_in_all(coldkey);
+            Standing {
+                uid: Subnets::uid(netuid, hotkey),
+                earned: match member.role {
+                    Role::Outsider => together,
+                    // What another coldkey's hotkey earns is not its own.
+                    _ if hotkeys.contains(hotkey) => earned(hotkey),
+                    _ => 0,
+                },
+                together,
+                wealth: wealth(coldkey, &hotkeys),
+            }
+        };
+        let members = &self.members;
+        self.chain.ask_best(|| members.iter().map(of).collect())
+    }
+
+    fn member_results(&mut self) -> Vec<MemberResult> {
+        let standings = self.earnings();
+        let halfway = self.halfway.iter().copied().chain(std::iter::repeat(0));
+        let all = self.members.iter().zip(standings).zip(halfway);
+        let result = |((member, standing), halfway): ((&Member, Standing), Balance)| {
+            let coldkey = member.coldkey.account();
             let sharing = self.members.iter();
             let sharing = sharing.filter(|other| other.coldkey.account() == coldkey);
             let sharing = sharing.count().max(1) as u64;
-            let (uid, own, together, wealth) = self.chain.ask_best(|| {
-                let hotkeys = Subnets::hotkeys(coldkey, 256);
-                let uid = Subnets::uid(netuid, hotkey);
-                let wealth = wealth(coldkey, &hotkeys);
-                (uid, earned(hotkey), earned_in_all(coldkey), wealth)
-            });
-            let lost = ENDOWMENT.saturating_add(together).saturating_sub(wealth);
-            results.push(MemberResult {
-                uid,
+            let had = ENDOWMENT.saturating_add(standing.together);
+            MemberResult {
+                uid: standing.uid,
                 role: match member.role {
                     Role::Miner => "miner",
                     Role::Validator => "validator",
@@ -193,15 +238,15 @@ impl World {
                 },
                 attack: member.attack,
                 gpus: member.gpus,
-                earned: match member.role {
-                    Role::Outsider => together,
-                    _ => own,
-                },
-                lost: lost / sharing,
+                earned: standing.earned,
+                earned_late: standing.earned.saturating_sub(halfway),
+                lost: had.saturating_sub(standing.wealth) / sharing,
+                gained: standing.wealth.saturating_sub(had) / sharing,
                 staked: member.staked,
                 name: member.name.clone(),
-            });
-        }
-        results
+                told: member.behaviour.tells(),
+            }
+        };
+        all.map(result).collect()
     }
 }

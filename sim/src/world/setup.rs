@@ -8,16 +8,16 @@ use sp_runtime::MultiSigner;
 
 use super::{World, WorldError};
 use crate::{
-    chain::{keys::Key, Chain},
-    checkers::Checkers,
+    chain::{keys::Key, Chain, MAIN},
+    checkers::{Checkers, Who},
     clock::Clock,
     disk::Disk,
-    engine::{cost::Cost, tiny::Tiny, Engine, Workshop},
     member::{Member, Process},
     network::Network,
     rng::Rng,
-    settings::{usual_costs, Kind, Recruit, Role, Settings},
+    settings::{usual_costs, Recruit, Role, Settings},
     store::Store,
+    workshop::Workshop,
 };
 
 /// What each coldkey has at genesis.
@@ -69,15 +69,6 @@ fn authority() -> cairn_runtime::AccountId {
     MultiSigner::from(public).into_account()
 }
 
-fn engine(settings: &Settings, rng: &Rng) -> Result<Box<dyn Engine>, WorldError> {
-    let costs = settings.costs.unwrap_or(usual_costs(settings.engine));
-    let rng = rng.fork("engine");
-    Ok(match settings.engine {
-        Kind::Cost => Box::new(Cost::new(rng, settings.windows, costs)),
-        Kind::Tiny => Box::new(Tiny::new(rng, settings.windows, costs)?),
-    })
-}
-
 impl World {
     /// A world with its network set up, before its first round.
     ///
@@ -88,7 +79,9 @@ impl World {
         let owner = Key::of("the subnet's owner");
         let chain = Chain::new(genesis(&owner, &settings.cast))?;
         let network = Network::new(settings.links, rng.fork_at("network", settings.twin));
-        let workshop = Workshop::new(engine(&settings, &rng)?);
+        let costs = settings.costs.unwrap_or(usual_costs(settings.engine));
+        let (kind, windows) = (settings.engine, settings.windows);
+        let workshop = Workshop::new(kind, &rng.fork("engine"), windows, costs)?;
         let recruits = std::mem::take(&mut settings.cast);
         let mut world = World {
             settings,
@@ -103,7 +96,13 @@ impl World {
             owner,
             weather_rng: rng.fork("weather"),
             rng,
+            partition: None,
+            news: 0,
+            undone: 0,
+            held_bytes: 0,
+            halfway: Vec::new(),
             slot: 1,
+            last_slot: 0,
             round: 0,
             log: blake3::Hasher::new(),
             settled: Vec::new(),
@@ -150,7 +149,8 @@ impl World {
         recruits.sort_by_key(|recruit| !recruit.is_first);
         let mut seated = std::collections::BTreeSet::new();
         for recruit in &recruits {
-            if recruit.role == Role::Outsider || !seated.insert(recruit.name.clone()) {
+            let has_seat = recruit.role != Role::Outsider && recruit.is_seated;
+            if !has_seat || !seated.insert(recruit.name.clone()) {
                 continue;
             }
             let (coldkey, hotkey) = (Key::of(&recruit.coldkey), Key::of(&recruit.name));
@@ -180,6 +180,12 @@ impl World {
         }
         self.do_all(seats)?;
         self.do_all(deposits)?;
+        let names: Vec<String> = recruits.iter().map(|one| one.name.clone()).collect();
+        let member = |recruit: Recruit| {
+            let node = recruit.node.as_ref();
+            let node = node.and_then(|node| names.iter().position(|name| name == node));
+            member(recruit, node)
+        };
         self.members = recruits.into_iter().map(member).collect();
         Ok(())
     }
@@ -195,11 +201,11 @@ impl World {
                 let signed = self.chain.sign(best, key, *nonce, 0, call.clone());
                 *nonce += 1;
                 let signed = signed.ok_or_else(|| WorldError::Setup("nothing to sign".into()))?;
-                sent.push(self.chain.submit(signed));
+                sent.push(self.chain.submit(MAIN, signed));
             }
             self.slot += 1;
-            self.chain.make(self.slot);
-            self.chain.finalise(1);
+            self.chain.make(MAIN, self.slot);
+            self.chain.finalise(MAIN, 1);
             for id in sent {
                 self.expect_success(id)?;
             }
@@ -212,14 +218,14 @@ impl World {
             Some((_, None)) => Ok(()),
             Some((_, Some(failure))) => Err(WorldError::Setup(failure)),
             None => {
-                let refusal = self.chain.pool.refusal(id).unwrap_or("it found no room");
+                let refusal = self.chain.refusal(MAIN, id).unwrap_or("it found no room");
                 Err(WorldError::Setup(refusal.into()))
             }
         }
     }
 }
 
-fn member(recruit: Recruit) -> Member {
+fn member(recruit: Recruit, node: Option<Who>) -> Member {
     let genesis = crate::chain::Id {
         number: 0,
         hash: cairn_primitives::H256::zero(),
@@ -237,6 +243,8 @@ fn member(recruit: Recruit) -> Member {
         incarnation: 0,
         disk: Disk::default(),
         head: (genesis, genesis),
+        news: 0,
+        node,
         process: Process::default(),
         behaviour: recruit.behaviour,
         is_stopped: false,

@@ -2,7 +2,7 @@
 
 use super::{Next, World, BLOCK_TIME};
 use crate::{
-    chain::Made,
+    chain::{Made, Part, MAIN},
     checkers::{Happening, Who},
     settings::{Role, Weather},
 };
@@ -20,23 +20,28 @@ impl World {
         }
     }
 
-    /// The next block, or another branch.
-    pub(super) fn next_blocks(&mut self) -> Vec<Made> {
+    /// The next block, or another branch, and where.
+    pub(super) fn next_blocks(&mut self) -> (Part, Vec<Made>) {
         let weather = self.weather();
-        if self.weather_rng.chance(weather.reorganisation) {
+        if self.partition.is_none() && self.weather_rng.chance(weather.reorganisation) {
             let depth = self.weather_rng.within(1, DEEPEST) as u32;
             let mut late = self.weather_rng.fork_at("late", self.slot);
             if let Some(made) = self.chain.fork(depth, self.slot, || late.chance(0.3)) {
+                self.undone += depth as usize;
                 self.see(&Happening::Reorganised);
-                return made;
+                return (MAIN, made);
             }
         }
-        vec![self.chain.make(self.slot)]
+        let part = self.author_of(self.slot);
+        (part, vec![self.chain.make(part, self.slot)])
     }
 
     /// What goes wrong with members after a block.
     pub(super) fn bad_weather(&mut self) {
         let weather = self.weather();
+        if self.partition.is_none() && self.weather_rng.chance(weather.partition) {
+            self.split();
+        }
         for who in 0..self.members.len() {
             let member = &self.members[who];
             let is_spared = !member.is_honest() || member.role == Role::Outsider;
@@ -90,13 +95,6 @@ impl World {
         if self.members[who].machine.is_some() {
             self.see(&Happening::Disturbed { who, is_over: true });
         }
-        let (best, finalised) = (self.chain.best(), self.chain.finalised());
-        let heard = Next::Heard {
-            who,
-            best,
-            finalised,
-        };
-        let delay = self.network.message();
-        self.clock.after(delay, heard);
+        self.tell_news(who, self.chain.head(self.part_of(who)));
     }
 }

@@ -1,0 +1,221 @@
+//! What the driver does for both roles: starting and losing a process, telling its machine what happened, and beginning what
+//! the machine then wants.
+
+use std::convert::Infallible;
+
+use cairn_round::{
+    machine::{Action, Gone, Question, Reason},
+    miner::Miner,
+    validator::Validator,
+    Event, Machine as _,
+};
+
+use super::{Job, Machine, Process, Told};
+use crate::{
+    checkers::{Happening, Who},
+    clock::Millis,
+    settings::Role,
+    world::{Next, World},
+};
+
+/// How long a question to the member's own node takes.
+pub(super) const LOOK: Millis = 25;
+/// Between what is on disk and what the machine is told of it: a crash may come in between.
+const TELLING: Millis = 5;
+/// An event that no role's own work is part of.
+fn lift<D>(event: Event<Infallible>) -> Event<D> {
+    match event {
+        Event::Moved => Event::Moved,
+        Event::Looked(view) => Event::Looked(view),
+        Event::Gone(gone) => Event::Gone(gone),
+        Event::NotLooked => Event::NotLooked,
+        Event::Sent { kind, block } => Event::Sent { kind, block },
+        Event::Applied { round, root } => Event::Applied { round, root },
+        Event::NotApplied(round) => Event::NotApplied(round),
+        Event::Kept(held) => Event::Kept(held),
+        Event::Joined(held) => Event::Joined(held),
+        Event::NotJoined => Event::NotJoined,
+        Event::Done(never) => match never {},
+    }
+}
+
+impl World {
+    /// Begins a job that ends `after` from now, if the process still lives then.
+    pub(crate) fn begin(&mut self, who: Who, after: Millis, job: Job) {
+        let incarnation = self.members[who].incarnation;
+        let next = Next::Ended {
+            who,
+            incarnation,
+            job,
+        };
+        self.clock.after(after, next);
+    }
+
+    /// Starts a member's process with what is on its disk.
+    pub(crate) fn start(&mut self, who: Who) {
+        let initial_root = self.workshop.initial().root;
+        let member = &mut self.members[who];
+        if member.role == Role::Outsider || !member.is_up {
+            return;
+        }
+        let content = member.disk.content();
+        let hotkey = member.hotkey.id();
+        let held = content.held();
+        let intent = content.open.as_ref().map(|open| open.intent.clone());
+        member.process = Process {
+            held: content.held.clone(),
+            memory: content.memory.clone(),
+            open: content.open.clone(),
+            ..Process::default()
+        };
+        member.machine = Some(match member.role {
+            Role::Validator => {
+                let ballots = content.ballots.clone();
+                Machine::Validator(Box::new(Validator::new(
+                    hotkey,
+                    initial_root,
+                    held,
+                    ballots,
+                )))
+            }
+            _ => Machine::Miner(Box::new(Miner::new(hotkey, held, intent))),
+        });
+        self.poll(who);
+    }
+
+    /// A member's process is gone, with all that was not on disk.
+    pub(crate) fn crash(&mut self, who: Who) {
+        let member = &mut self.members[who];
+        member.machine = None;
+        member.incarnation += 1;
+        member.process = Process::default();
+    }
+
+    /// Tells a member's machine something that no role's own work is part of, and does what it then wants.
+    pub(crate) fn tell(&mut self, who: Who, event: Event<Infallible>) {
+        let member = &mut self.members[who];
+        let now = member.head.0.number;
+        match &mut member.machine {
+            Some(Machine::Miner(machine)) => machine.handle(lift(event), now),
+            Some(Machine::Validator(machine)) => machine.handle(lift(event), now),
+            None => {}
+        }
+        self.poll(who);
+    }
+
+    /// Does what a member's machine wants until it wants nothing.
+    pub(crate) fn poll(&mut self, who: Who) {
+        loop {
+            match &mut self.members[who].machine {
+                Some(Machine::Miner(machine)) => match machine.poll_action() {
+                    Some(Action::Do(task)) => self.mine(who, task),
+                    Some(action) => self.act(who, action),
+                    None => return,
+                },
+                Some(Machine::Validator(machine)) => match machine.poll_action() {
+                    Some(Action::Do(task)) => self.validate(who, task),
+                    Some(action) => self.act(who, action),
+                    None => return,
+                },
+                None => return,
+            }
+        }
+    }
+
+    fn act<W>(&mut self, who: Who, action: Action<W>) {
+        let costs = self.workshop.costs();
+        match action {
+            Action::Look(question) => self.begin(who, LOOK, Job::Look(question)),
+            Action::Send(transaction) => self.send(who, transaction),
+            Action::Apply {
+                settlement,
+                put_back,
+            } => {
+                let missing = self.missing(who, &settlement);
+                let transfer = missing.saturating_mul(costs.contribution);
+                let fetching = if missing == 0 {
+                    0
+                } else {
+                    self.network.file(transfer)
+                };
+                let job = Job::Apply(Box::new(settlement), put_back);
+                self.begin(who, costs.apply + fetching, job);
+            }
+            Action::Keep { held, .. } => self.begin(who, costs.write, Job::Keep(held)),
+            Action::Join => {
+                let fetching = self.network.file(costs.checkpoint);
+                self.begin(who, fetching, Job::Join);
+            }
+            Action::Stop(reason) => self.stop(who, reason),
+            // For people.
+            Action::Explain(_) | Action::Do(_) => {}
+        }
+    }
+
+    fn stop(&mut self, who: Who, reason: Reason) {
+        self.see(&Happening::Stopped { who, reason });
+        self.crash(who);
+        self.members[who].is_stopped = true;
+    }
+
+    /// A job of the present incarnation ended.
+    pub(crate) fn ended(&mut self, who: Who, job: Job) {
+        match job {
+            Job::Look(question) => self.looked(who, question),
+            Job::NotSent(kind) => self.tell(who, Event::Sent { kind, block: None }),
+            Job::Join => self.joined(who),
+            Job::Apply(settlement, put_back) => self.applied(who, &settlement, put_back),
+            Job::Keep(held) => self.kept(who, held),
+            Job::KeepJoined(held, theta) => {
+                self.members[who].disk.write(|content| {
+                    content.held = Some((held, theta.clone()));
+                    content.open = None;
+                });
+                self.members[who].process.held = Some((held, theta));
+                self.begin(who, TELLING, Job::Tell(Told::Joined(held)));
+            }
+            Job::Tell(told) => self.told(who, told),
+            Job::Step | Job::Store(_) | Job::KeepSealed(_) => self.mined(who, job),
+            Job::Fetch(..) | Job::Open(_) | Job::Measure | Job::Weigh(..) | Job::Checkpoint(_) => {
+                self.validated(who, job);
+            }
+        }
+    }
+
+    /// Something is on disk and is to be told.
+    pub(crate) fn tell_soon(&mut self, who: Who, told: Told) {
+        self.begin(who, TELLING, Job::Tell(told));
+    }
+
+    fn told(&mut self, who: Who, told: Told) {
+        match told {
+            Told::Kept(held) => {
+                self.see(&Happening::Kept { who, held });
+                let process = &mut self.members[who].process;
+                process.files.clear();
+                self.tell(who, Event::Kept(held));
+            }
+            Told::Joined(held) => {
+                self.see(&Happening::Joined { who, held });
+                self.tell(who, Event::Joined(held));
+            }
+            Told::Sealed(made) => self.sealed(who, made),
+            Told::Weighed(ballot) => self.weighed(who, *ballot),
+        }
+    }
+
+    fn looked(&mut self, who: Who, question: Question) {
+        if self.network.is_cut(who) {
+            return self.tell(who, Event::NotLooked);
+        }
+        let member = &self.members[who];
+        let hotkey = member.hotkey.account().clone();
+        let view = self.chain.view(member.head, self.netuid, &hotkey, question);
+        let event = match view {
+            Some(Some(view)) => Event::Looked(Box::new(view)),
+            Some(None) => Event::Gone(Gone::Stopped),
+            None => Event::NotLooked,
+        };
+        self.tell(who, event);
+    }
+}

@@ -1,0 +1,133 @@
+//! The parameters that a member holds: applying settled rounds, keeping what comes of it, and joining from a checkpoint.
+
+use std::rc::Rc;
+
+use cairn_primitives::{Uid, H256};
+use cairn_protocol::checkpoint::{self, Source};
+use cairn_round::{validator::Claim, Event, Held, Settlement};
+
+use super::{Job, Told};
+use crate::{
+    checkers::Who,
+    workshop::{Opened, Theta},
+    world::World,
+};
+
+/// A contribution to be applied.
+type Gathered = (Uid, H256, Rc<Opened>);
+
+impl World {
+    /// How many of a settled round's files a member does not have.
+    pub(super) fn missing(&self, who: Who, settlement: &Settlement) -> u64 {
+        let good = &self.members[who].process.good;
+        let included = settlement.included.iter();
+        let missing = included.filter(|seen| !good.contains_key(&seen.commitment.sealed_root));
+        missing.count() as u64
+    }
+
+    /// A contribution of a settled round, fetched if need be.
+    fn gather(&mut self, who: Who, settlement: &Settlement, held: Held) -> Option<Vec<Gathered>> {
+        let mut found = Vec::new();
+        for seen in &settlement.included {
+            let root = seen.commitment.sealed_root;
+            if let Some(known) = self.members[who].process.good.get(&root) {
+                found.push((seen.uid, root, known.clone()));
+                continue;
+            }
+            let sealed = self.store.get(root, self.clock.now());
+            let sealed = sealed.filter(|_| !self.network.is_cut(who))?;
+            let claim = Claim {
+                round: settlement.round,
+                uid: seen.uid,
+                hotkey: seen.hotkey,
+                commitment: seen.commitment.clone(),
+                key: seen.key?,
+                parent_root: held.root,
+            };
+            let opened = self.workshop.open(self.netuid, &claim, &sealed)?;
+            found.push((seen.uid, root, opened));
+        }
+        Some(found)
+    }
+
+    pub(super) fn applied(&mut self, who: Who, settlement: &Settlement, put_back: bool) {
+        let round = settlement.round;
+        let Some((held, theta)) = self.members[who].process.held.clone() else {
+            return self.tell(who, Event::NotApplied(round));
+        };
+        let gathered = self.gather(who, settlement, held);
+        let next = gathered.and_then(|included| self.workshop.apply(&theta, &included));
+        let Some(next) = next else {
+            return self.tell(who, Event::NotApplied(round));
+        };
+        let process = &self.members[who].process;
+        let back = match (process.memory.clone(), process.open.clone()) {
+            (Some(memory), Some(open)) if put_back => {
+                Some(Rc::new(self.workshop.put_back(&theta, &memory, &open)))
+            }
+            _ => None,
+        };
+        let root = next.root;
+        let pending = Some((round.saturating_add(1), next, back));
+        self.members[who].process.pending = pending;
+        self.tell(who, Event::Applied { round, root });
+    }
+
+    pub(super) fn kept(&mut self, who: Who, held: Held) {
+        let member = &mut self.members[who];
+        let pending = member.process.pending.take();
+        let Some((_, theta, back)) = pending.filter(|(round, ..)| *round == held.round) else {
+            return;
+        };
+        member.disk.write(|content| {
+            content.held = Some((held, theta.clone()));
+            content.open = None;
+            if let Some(back) = &back {
+                content.memory = Some(back.clone());
+            }
+        });
+        let process = &mut member.process;
+        process.before = process.held.replace((held, theta));
+        process.open = None;
+        if let Some(back) = back {
+            process.memory = Some(back);
+        }
+        self.tell_soon(who, Told::Kept(held));
+    }
+
+    pub(super) fn joined(&mut self, who: Who) {
+        let finalised = self.members[who].head.1;
+        let vouched = self.chain.vouched(finalised, self.netuid);
+        let vouched = vouched.filter(|_| !self.network.is_cut(who));
+        let Some((oldest, roots)) = vouched else {
+            return self.tell(who, Event::NotJoined);
+        };
+        let listed = self.store.checkpoints();
+        let candidates = checkpoint::candidates(listed, roots, oldest);
+        let sources = checkpoint::sources(None, &candidates, oldest).into_iter();
+        let found = sources.filter_map(|source| self.parameters(source)).next();
+        match found {
+            Some((held, theta)) => {
+                let write = self.workshop.costs().write;
+                self.begin(who, write, Job::KeepJoined(held, theta));
+            }
+            None => self.tell(who, Event::NotJoined),
+        }
+    }
+
+    /// Parameters from where they can be had.
+    fn parameters(&self, source: Source) -> Option<(Held, Rc<Theta>)> {
+        match source {
+            Source::Held(_) => None,
+            Source::Checkpoint(round, root) => {
+                let theta = self.workshop.theta(&self.store.checkpoint(round, root)?);
+                (theta.root == root).then_some((Held { round, root }, theta))
+            }
+            Source::First => {
+                let theta = self.workshop.initial();
+                let root = theta.root;
+                Some((Held { round: 0, root }, theta))
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Sending what a member signs, and looking for it in the chain that its node knows of.
+
+use cairn_round::{machine::Transaction, Event};
+use cairn_runtime::RuntimeCall;
+
+use super::{driver::LOOK, Flight, Job};
+use crate::{
+    checkers::{Happening, Who},
+    world::{Next, World},
+};
+
+/// Blocks in which a transaction is looked for before it counts as lost.
+const PATIENCE: u32 = 8;
+
+impl World {
+    pub(super) fn send(&mut self, who: Who, transaction: Transaction) {
+        let head = self.members[who].head.0;
+        let view = self.chain.current(head, self.netuid).flatten();
+        let kind = transaction.kind();
+        let sent = self.members[who]
+            .behaviour
+            .sends(transaction, view.as_deref());
+        let Some(transaction) = sent else {
+            return self.begin(who, LOOK, Job::NotSent(kind));
+        };
+        if self.members[who].is_honest() {
+            self.see(&Happening::Sent {
+                who,
+                transaction: &transaction,
+            });
+        }
+        self.members[who].process.outbox.push_back(transaction);
+        self.send_next(who);
+    }
+
+    /// Sends what waits, one after the other, so that nonces do not collide.
+    fn send_next(&mut self, who: Who) {
+        let member = &mut self.members[who];
+        if member.process.flight.is_some() {
+            return;
+        }
+        let Some(transaction) = member.process.outbox.pop_front() else {
+            return;
+        };
+        let (kind, head, key) = (transaction.kind(), member.head.0, member.hotkey.clone());
+        let call = call_of(self.netuid, transaction);
+        let signed = self.chain.sign(head, &key, 0, 0, call);
+        let Some(extrinsic) = signed.filter(|_| !self.network.is_cut(who)) else {
+            return self.begin(who, LOOK, Job::NotSent(kind));
+        };
+        let id = crate::chain::name(&extrinsic);
+        self.members[who].process.flight = Some(Flight {
+            kind,
+            id,
+            sent_at: head.number,
+        });
+        let delay = self.network.message();
+        let next = Next::Reached {
+            by: who,
+            extrinsic: Box::new(extrinsic),
+        };
+        self.clock.after(delay, next);
+    }
+
+    /// Looks for what is under way in the chain that the member knows of.
+    pub(crate) fn look_for_flight(&mut self, who: Who) {
+        let member = &self.members[who];
+        let Some(flight) = &member.process.flight else {
+            return;
+        };
+        let head = member.head.0;
+        let kind = flight.kind;
+        let is_lost = head.number >= flight.sent_at.saturating_add(PATIENCE)
+            || self.chain.refusal(self.part_of(who), flight.id).is_some();
+        let block = match self.chain.find(flight.id, head) {
+            Some((number, None)) => Some(number),
+            Some((_, Some(_))) => None,
+            None if is_lost => None,
+            None => return,
+        };
+        self.members[who].process.flight = None;
+        self.tell(who, Event::Sent { kind, block });
+        self.send_next(who);
+    }
+}
+
+/// The call of a transaction.
+fn call_of(netuid: u16, transaction: Transaction) -> RuntimeCall {
+    use pallet_emissions::{Call as Emissions, Row};
+    use pallet_training::Call as Training;
+    match transaction {
+        Transaction::Commit(round, commitment) => Training::commit {
+            netuid,
+            round,
+            commitment,
+        }
+        .into(),
+        Transaction::Reveal(round, key) => Training::reveal {
+            netuid,
+            round,
+            key: *key.expose(),
+        }
+        .into(),
+        Transaction::Attest(round, verdicts, model_root) => Training::attest {
+            netuid,
+            round,
+            verdicts,
+            model_root,
+        }
+        .into(),
+        Transaction::SetWeights(_, row) => Emissions::set_weights {
+            netuid,
+            weights: Row::truncate_from(row),
+        }
+        .into(),
+        Transaction::CommitWeights(ballot) => Emissions::commit_weights {
+            netuid,
+            epoch: ballot.epoch,
+            hash: ballot.hash,
+        }
+        .into(),
+        Transaction::RevealWeights(ballot) => Emissions::reveal_weights {
+            netuid,
+            epoch: ballot.epoch,
+            weights: Row::truncate_from(ballot.weights),
+            salt: *ballot.salt.expose(),
+        }
+        .into(),
+    }
+}

@@ -1,0 +1,162 @@
+//! Making contributions: by the engine, as every honest miner does, or by hand, as an attacker may.
+
+use std::rc::Rc;
+
+use cairn_engine::{EngineError, Order, Version};
+use cairn_gradient::{compress, decode, put_back, seal, sealed_root, Header};
+use cairn_primitives::{key_hash, Commitment, Secret, H256};
+use cairn_round::{miner::Intent, Held};
+
+use super::{Memory, Theta, Workshop};
+use crate::disk::Open;
+
+/// What a contribution to be made is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Label {
+    /// The subnet.
+    pub netuid: u16,
+    /// The miner's hotkey.
+    pub hotkey: H256,
+    /// The round and the parameters with which it began.
+    pub held: Held,
+}
+
+/// What training brought.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    header: Header,
+    /// The file before it is sealed.
+    plain: Vec<u8>,
+    /// Moments and error feedback afterwards.
+    pub memory: Memory,
+}
+
+impl Workshop {
+    /// Inner steps on these windows, from what a miner holds and remembers, and the file of what is to be sent. `None` if
+    /// nothing comes of it.
+    pub fn train(
+        &mut self,
+        label: Label,
+        theta: &Theta,
+        memory: &Memory,
+        windows: &[Vec<u64>],
+    ) -> Option<Trained> {
+        let trained = self.steps(label, theta, memory, windows);
+        // Or it would refuse to train again.
+        self.engine.discard();
+        trained.ok().flatten()
+    }
+
+    fn steps(
+        &mut self,
+        label: Label,
+        theta: &Theta,
+        memory: &Memory,
+        windows: &[Vec<u64>],
+    ) -> Result<Option<Trained>, EngineError> {
+        self.engine.load(memory.state(theta))?;
+        let order = Order {
+            round: label.held.round,
+            steps: windows.len() as u32,
+        };
+        let text = &self.text;
+        let mut sequences = |step: u32| {
+            let windows = windows.get(step as usize);
+            windows.map_or_else(Vec::new, |windows| text.windows(windows))
+        };
+        let trained = self.engine.train(&order, &mut sequences, &mut |_| true)?;
+        let Some(trained) = trained else {
+            return Ok(None);
+        };
+        let header = Header {
+            netuid: label.netuid,
+            round: label.held.round,
+            hotkey: label.hotkey.0,
+            parent_root: label.held.root,
+            layout_hash: self.layout_hash,
+            inner_steps: trained.steps(),
+            tokens: trained.tokens,
+            mean_loss: trained.mean_loss(),
+        };
+        let plain = self.engine.contribution(header.clone())?;
+        let after = self.engine.state(Version::Pending)?;
+        let memory = Memory {
+            optimizer: after.optimizer,
+            feedback: after.feedback,
+        };
+        Ok(Some(Trained {
+            header,
+            plain,
+            memory,
+        }))
+    }
+
+    /// The pseudo-gradient that training found, if nothing was left unsent before it: what was sent, and what was left.
+    pub fn found(&self, trained: &Trained) -> Option<Vec<f32>> {
+        let compression = self.run.compression_in(trained.header.round);
+        let sent = decode(&trained.plain, &self.layout, &compression).ok()?;
+        let mut found = trained.memory.feedback.clone()?;
+        put_back(&mut found, &self.layout, &sent).ok()?;
+        Some(found)
+    }
+
+    /// Makes a file by hand that claims so many steps, with these values in place of what training found. `None` if they
+    /// are not to be sent: not finite, or too large.
+    pub fn by_hand(
+        &self,
+        trained: &Trained,
+        claimed: u32,
+        values: &[f32],
+        memory: &Memory,
+    ) -> Option<Trained> {
+        let inner = &self.run.inner;
+        let a_step = u64::from(inner.sequences) * u64::from(inner.sequence_length);
+        let header = Header {
+            inner_steps: claimed,
+            tokens: u64::from(claimed) * a_step,
+            ..trained.header.clone()
+        };
+        let compression = self.run.compression_in(header.round);
+        let feedback = memory.feedback.clone();
+        let mut feedback = feedback.unwrap_or_else(|| vec![0.0; values.len()]);
+        let file = header.clone();
+        let made = compress(&self.layout, &compression, values, &mut feedback, file);
+        let (_, plain) = made.ok()?;
+        let memory = Memory {
+            optimizer: trained.memory.optimizer.clone(),
+            feedback: Some(feedback),
+        };
+        Some(Trained {
+            header,
+            plain,
+            memory,
+        })
+    }
+}
+
+impl Trained {
+    /// Seals the file with a key: what is committed to, and what is stored.
+    pub fn seal(&self, key: [u8; 32]) -> (Open, Rc<[u8]>) {
+        let (commitment, sealed) = sealed_file(&self.header, &self.plain, &key);
+        let intent = Intent {
+            round: self.header.round,
+            commitment,
+            key: Secret::new(key),
+        };
+        let plain = self.plain.clone().into();
+        (Open { intent, plain }, sealed.into())
+    }
+}
+
+/// Seals a file with a key, and says what is to be committed to.
+pub fn sealed_file(header: &Header, plain: &[u8], key: &[u8; 32]) -> (Commitment, Vec<u8>) {
+    let mut sealed = plain.to_vec();
+    seal(&mut sealed, key);
+    let commitment = Commitment {
+        parent_root: header.parent_root,
+        sealed_root: sealed_root(&sealed),
+        length: sealed.len() as u64,
+        key_hash: key_hash(header.netuid, header.round, &header.hotkey, key),
+    };
+    (commitment, sealed)
+}

@@ -1,0 +1,280 @@
+//! What computes: one engine of `cairn-engine` for all members, since a member's state is on its disk and is loaded when it
+//! is its turn. What two members would compute alike from the same input is computed once.
+
+mod contribution;
+mod run;
+mod text;
+
+use std::{collections::BTreeMap, rc::Rc, sync::Arc};
+
+use cairn_engine::{AdamState, Engine, EngineError, Settlement, State, Version};
+use cairn_gradient::{checked, model_root, Checked, Contribution};
+use cairn_primitives::{Layout, RunConfig, Uid, H256};
+use cairn_round::validator::Claim;
+
+pub use contribution::{sealed_file, Label, Trained};
+pub use run::Costs;
+
+use crate::{disk::Open, rng::Rng, settings::Kind};
+use text::Text;
+
+/// Held-out windows of which the loss is told.
+pub const HELD_OUT: u64 = 64;
+
+/// Parameters and their root.
+#[derive(Debug, PartialEq)]
+pub struct Theta {
+    /// Their root.
+    pub root: H256,
+    /// The parameters.
+    pub values: Vec<f32>,
+}
+
+/// What a miner keeps from round to round beside the parameters; nothing at first.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// The inner optimizer's moments.
+    pub optimizer: Option<AdamState>,
+    /// What earlier rounds left unsent.
+    pub feedback: Option<Vec<f32>>,
+}
+
+impl Memory {
+    fn state(&self, theta: &Theta) -> State {
+        State {
+            parameters: theta.values.clone(),
+            optimizer: self.optimizer.clone(),
+            feedback: self.feedback.clone(),
+        }
+    }
+}
+
+/// Losses that were asked for: on which parameters, after which contribution, on which windows.
+type Asked = (H256, Option<H256>, Vec<u64>);
+
+/// A contribution that was opened and is one.
+#[derive(Debug)]
+pub struct Opened {
+    checked: Arc<Checked>,
+    /// Digest of its values, by which copies are told.
+    pub digest: H256,
+}
+
+impl Opened {
+    /// Inner steps that it claims.
+    pub fn inner_steps(&self) -> u32 {
+        self.checked.header().inner_steps
+    }
+}
+
+/// An engine and what was computed with it.
+pub struct Workshop {
+    engine: Box<dyn Engine>,
+    run: RunConfig,
+    costs: Costs,
+    text: Text,
+    layout: Layout,
+    layout_hash: H256,
+    initial: Rc<Theta>,
+    applied: BTreeMap<(H256, Vec<H256>), Option<Rc<Theta>>>,
+    measured: BTreeMap<Asked, Vec<f32>>,
+    opened: BTreeMap<(H256, H256, [u8; 32]), Option<Rc<Opened>>>,
+}
+
+impl Workshop {
+    /// A workshop with an engine of this kind, and so many windows of data.
+    ///
+    /// # Errors
+    /// [`EngineError`] if this machine cannot compute.
+    pub fn new(kind: Kind, rng: &Rng, windows: u64, costs: Costs) -> Result<Workshop, EngineError> {
+        let made = run::make(kind, rng, windows, costs)?;
+        let layout = Layout::of(&made.run.model);
+        let values = made.initial;
+        let root = model_root(&values);
+        Ok(Workshop {
+            engine: made.engine,
+            run: made.run,
+            costs,
+            text: made.text,
+            layout_hash: layout.hash(),
+            layout,
+            initial: Rc::new(Theta { root, values }),
+            applied: BTreeMap::new(),
+            measured: BTreeMap::new(),
+            opened: BTreeMap::new(),
+        })
+    }
+
+    /// The run.
+    pub fn run(&self) -> &RunConfig {
+        &self.run
+    }
+
+    /// What things cost.
+    pub fn costs(&self) -> Costs {
+        self.costs
+    }
+
+    /// The first parameters.
+    pub fn initial(&self) -> Rc<Theta> {
+        self.initial.clone()
+    }
+
+    /// Parameters of a checkpoint.
+    pub fn theta(&self, values: &[f32]) -> Rc<Theta> {
+        Rc::new(Theta {
+            root: model_root(values),
+            values: values.to_vec(),
+        })
+    }
+
+    /// Opens a sealed file whose root was compared, and checks that it is what the miner owes.
+    pub fn open(&mut self, netuid: u16, claim: &Claim, sealed: &[u8]) -> Option<Rc<Opened>> {
+        let name = (claim.commitment.sealed_root, claim.hotkey, claim.key);
+        if let Some(known) = self.opened.get(&name) {
+            return known.clone();
+        }
+        let opened = self.check(netuid, claim, sealed).map(Rc::new);
+        self.opened.insert(name, opened.clone());
+        opened
+    }
+
+    fn check(&self, netuid: u16, claim: &Claim, sealed: &[u8]) -> Option<Opened> {
+        let terms = checked::Terms {
+            netuid,
+            config: &self.run,
+            layout: &self.layout,
+        };
+        let claim = checked::Claim {
+            round: claim.round,
+            hotkey: claim.hotkey.0,
+            commitment: claim.commitment.clone(),
+            key: claim.key,
+            parent_root: claim.parent_root,
+        };
+        let good = checked::check(&terms, &claim, sealed).ok()?;
+        let digest = digest(&good.decode(&self.layout, &self.run).ok()?);
+        Some(Opened {
+            checked: Arc::new(good),
+            digest,
+        })
+    }
+
+    /// The parameters after a round that included these, each with its sealed root.
+    pub fn apply(
+        &mut self,
+        theta: &Rc<Theta>,
+        included: &[(Uid, H256, Rc<Opened>)],
+    ) -> Option<Rc<Theta>> {
+        if included.is_empty() {
+            return Some(theta.clone());
+        }
+        let roots = included.iter().map(|(_, root, _)| *root).collect();
+        let name = (theta.root, roots);
+        if let Some(known) = self.applied.get(&name) {
+            return known.clone();
+        }
+        let next = self.settle(theta, included).ok().map(Rc::new);
+        self.applied.insert(name, next.clone());
+        next
+    }
+
+    fn settle(
+        &mut self,
+        theta: &Theta,
+        included: &[(Uid, H256, Rc<Opened>)],
+    ) -> Result<Theta, EngineError> {
+        let included: Vec<(Uid, Arc<Checked>)> = included
+            .iter()
+            .map(|(uid, _, opened)| (*uid, opened.checked.clone()))
+            .collect();
+        self.engine.load(State::new(theta.values.clone()))?;
+        let root = self.engine.settle(&Settlement {
+            included: &included,
+            put_back: None,
+        })?;
+        let values = self.engine.state(Version::Pending)?.parameters;
+        Ok(Theta { root, values })
+    }
+
+    /// What a miner remembers once its contribution is back in the error feedback.
+    pub fn put_back(&mut self, theta: &Theta, memory: &Memory, open: &Open) -> Memory {
+        let mut back = || {
+            self.engine.load(memory.state(theta))?;
+            self.engine.settle(&Settlement {
+                included: &[],
+                put_back: Some(&open.plain),
+            })?;
+            self.engine.state(Version::Pending)
+        };
+        // Its own file is of the run's layout.
+        let feedback = back().ok().and_then(|state: State| state.feedback);
+        Memory {
+            optimizer: memory.optimizer.clone(),
+            feedback: feedback.or_else(|| memory.feedback.clone()),
+        }
+    }
+
+    /// The loss of each window on these parameters, or after an outer step with one contribution alone.
+    pub fn losses(
+        &mut self,
+        theta: &Theta,
+        alone: Option<(H256, Rc<Opened>)>,
+        windows: &[u64],
+    ) -> Vec<f32> {
+        let root = alone.as_ref().map(|(root, _)| *root);
+        let name = (theta.root, root, windows.to_vec());
+        if let Some(known) = self.measured.get(&name) {
+            return known.clone();
+        }
+        let alone = alone.map(|(_, opened)| opened.checked.clone());
+        let found = self.measure(theta, alone.as_deref(), windows);
+        // What cannot be measured is as bad as can be.
+        let found = found.unwrap_or_else(|_| vec![f32::NAN; windows.len()]);
+        self.measured.insert(name, found.clone());
+        found
+    }
+
+    fn measure(
+        &mut self,
+        theta: &Theta,
+        alone: Option<&Checked>,
+        windows: &[u64],
+    ) -> Result<Vec<f32>, EngineError> {
+        if self.engine.root(Version::Base).ok() != Some(theta.root) {
+            self.engine.load(State::new(theta.values.clone()))?;
+            // A null round makes what is held the base.
+            self.engine.settle(&Settlement {
+                included: &[],
+                put_back: None,
+            })?;
+            self.engine.keep()?;
+        }
+        let sequences = self.text.windows(windows);
+        let found = self.engine.measure(alone, &sequences, &mut || true)?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The mean loss of text that nobody trains on, in nats per token.
+    pub fn held_out(&mut self, theta: &Theta) -> f64 {
+        let first = self.run.data.windows;
+        let windows: Vec<u64> = (first..first + HELD_OUT).collect();
+        let losses = self.losses(theta, None, &windows);
+        let sum: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
+        sum / losses.len() as f64
+    }
+}
+
+/// Digest of a contribution's values, whoever sent them.
+fn digest(contribution: &Contribution) -> H256 {
+    let mut hasher = blake3::Hasher::new();
+    for tensor in &contribution.tensors {
+        let levels = tensor.levels().flatten().map(u16::to_le_bytes);
+        let codes = tensor.codes().iter().map(|code| code.to_le_bytes());
+        hasher.update(&(tensor.codes().len() as u64).to_le_bytes());
+        for bytes in levels.chain(codes) {
+            hasher.update(&bytes);
+        }
+    }
+    H256(*hasher.finalize().as_bytes())
+}

@@ -1,0 +1,158 @@
+//! The program `cairn-sim`, as people run it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+fn cairn_sim(arguments: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_cairn-sim");
+    let output = Command::new(program).args(arguments).output();
+    output.expect("the program runs")
+}
+
+/// Where a test may write.
+fn place(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+fn read(path: &Path) -> Value {
+    let text = fs::read_to_string(path).expect("it was written");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let object = value.as_object().expect("it is an object");
+    object.keys().map(String::as_str).collect()
+}
+
+fn has_keys(value: &Value, expected: &[&str]) {
+    let found = keys(value);
+    for key in expected {
+        assert!(found.contains(key), "{key} is not in {found:?}");
+    }
+}
+
+#[test]
+fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
+    let file = place("run.json");
+    let path = file.to_str().expect("a path of text");
+    let arguments = [
+        "run",
+        "--miners",
+        "2",
+        "--validators",
+        "2",
+        "--rounds",
+        "3",
+        "--seed",
+        "7",
+        "--json",
+        path,
+    ];
+    assert!(cairn_sim(&arguments).status.success());
+    let result = read(&file);
+    has_keys(
+        &result,
+        &[
+            "seed",
+            "digest",
+            "virtual_seconds",
+            "heldout_loss",
+            "rounds",
+            "members",
+            "checks",
+        ],
+    );
+    assert_eq!(result["seed"], 7);
+    let rounds = result["rounds"].as_array().expect("rounds");
+    assert_eq!(rounds.len(), 3);
+    has_keys(
+        &rounds[0],
+        &[
+            "round",
+            "included",
+            "null",
+            "model_root",
+            "virtual_seconds",
+            "goodput",
+        ],
+    );
+    let members = result["members"].as_array().expect("members");
+    assert_eq!(members.len(), 4);
+    has_keys(
+        &members[0],
+        &["uid", "role", "attack", "gpus", "earned", "lost"],
+    );
+    assert!(
+        members[0]["earned"].is_string(),
+        "amounts are strings of pebble"
+    );
+    let checks = [
+        "at_most_once",
+        "crash_safety",
+        "lineage",
+        "money",
+        "nobody_starves",
+    ];
+    assert_eq!(keys(&result["checks"]), checks);
+    assert!(checks.iter().all(|check| result["checks"][check] == true));
+    assert!(cairn_sim(&arguments).status.success());
+    assert_eq!(read(&file)["digest"], result["digest"]);
+}
+
+#[test]
+fn attacks_are_listed_and_one_is_a_row() {
+    let list = cairn_sim(&["attacks", "--list"]);
+    let list = String::from_utf8(list.stdout).expect("text");
+    assert_eq!(list.lines().count(), cairn_sim::attacks::ALL.len());
+    assert!(list.lines().any(|line| line.starts_with("no-reveal")));
+    let file = place("rows.json");
+    let path = file.to_str().expect("a path of text");
+    let arguments = [
+        "attacks",
+        "no-reveal",
+        "--seed",
+        "7",
+        "--miners",
+        "2",
+        "--validators",
+        "1",
+        "--rounds",
+        "2",
+        "--json",
+        path,
+    ];
+    assert!(cairn_sim(&arguments).status.success());
+    let rows = read(&file);
+    let row = &rows.as_array().expect("rows")[0];
+    has_keys(
+        row,
+        &[
+            "attack",
+            "seed",
+            "share_per_gpu",
+            "loss_change",
+            "stalled_rounds",
+            "attacker_lost",
+            "verdict",
+        ],
+    );
+    assert_eq!(
+        (&row["attack"], &row["seed"]),
+        (&"no-reveal".into(), &7.into())
+    );
+    assert_eq!(row["share_per_gpu"], 0.0);
+}
+
+#[test]
+fn what_cannot_be_run_is_one_line_and_an_error() {
+    let output = cairn_sim(&["attacks", "kindness"]);
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("kindness") && said.contains("--list"));
+}
