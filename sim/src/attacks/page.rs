@@ -179,19 +179,18 @@ What was not run is not here.
 A change of the loss within two standard deviations of those four counts as none.
 An attack *holds* if it brought at most half a share, moved the loss by at most 1 % and stalled at most three rounds.
 It is *open* if it brought 0.95 of a share or more, moved the loss by more than 5 %, stalled more than half of the
-rounds, or took 1 CRN or
-more that others had. Else it holds *partly*.
+rounds, or took 1 CRN or more that others had. Else it holds *partly*.
 
 ";
 
 const TAIL: &str = "
 Not here, since a simulator has none of it, and where it is tested:
 
-- Files and paths of a store that lies (E1, D5, D7, D8): the tests of `cairn-store`, and the decoder's of
-  `cairn-gradient`.
-- Wallets, keys on disk, the configuration that a subnet's owner writes (E3, E7, E8): the tests of `cairn-worker`.
-- What RPC costs and which methods are open (E9, E10), how the real pool drops what does not fit (D12 in part):
-  nothing here measures it.
+- Files and paths of a store that lies (E1): the tests of `cairn-store`, and the decoder's of `cairn-gradient`.
+- Wallets and keys on disk (E7): the tests of `cairn-worker`.
+- Others that overwrite files, block joins or fill disks (D5, D7, D8), a run whose configuration names a store (E3), a
+  stolen hotkey (E8), what RPC costs and which methods are open (E9, E10), how the real pool drops what does not fit
+  (D12 in part): nothing here measures it.
 - What the chain keeps in the long run (D9): the tests of `pallet-training` and of the runtime.
 - Authorities that censor or equivocate (D16, C5), the runtime's upgrades (E13), metadata (E6): not simulated.
 
