@@ -9,9 +9,11 @@
 //! `windows`, with `blake2_256` as its round function, walked until it falls inside the range
 //! (cycle walking: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, §5).
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 use cairn_primitives::{blake2_256, Netuid, Round, RunConfig, H256};
 use codec::Encode;
+
+use crate::exam::{self, Seeds};
 
 /// The place of a round in the order of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +130,7 @@ pub fn windows_of(
     (first..first.saturating_add(per_miner)).map(move |position| permute(key, windows, position))
 }
 
-/// `count` windows that a round assigned to nobody, drawn from its seed: positions outside the `used` ones
+/// `count` windows that a round assigned to nobody, drawn from `seed`: positions outside the `used` ones
 /// from `range.cursor` on. Empty if the round used them all.
 pub fn unassigned(
     key: H256,
@@ -157,8 +159,6 @@ pub struct RoundData {
     pub range: DataRange,
     /// How many miners have a slot.
     pub miners: u64,
-    /// The round's seed.
-    pub seed: H256,
 }
 
 /// The data of one round: which windows each inner step of each slot trains on, and which ones its
@@ -195,26 +195,50 @@ impl Plan {
             .collect()
     }
 
-    /// At most `count` of the windows that slot `slot` was trained on in its first `steps` inner steps,
-    /// drawn from the round's seed.
-    pub fn sample_assigned(&self, slot: u64, steps: u32, count: u64) -> Vec<u64> {
+    /// At most `count` of the windows that slot `slot` was trained on in its first `steps` inner steps, drawn from the
+    /// round's exam.
+    pub fn sample_assigned(&self, exam: H256, slot: u64, steps: u32, count: u64) -> Vec<u64> {
         let done = u64::from(steps)
             .saturating_mul(self.per_step)
             .min(self.per_miner);
-        let draw = blake2_256(&(b"cairn/assigned", self.round.seed, slot).encode());
+        let draw = blake2_256(&(b"cairn/assigned", exam, slot).encode());
         (0..count.min(done))
             .map(|index| permute(draw, done, index))
             .map(|position| self.window(slot, position))
             .collect()
     }
 
-    /// At most `count` windows that the round assigned to nobody, drawn from its seed.
-    pub fn sample_unassigned(&self, count: u64) -> Vec<u64> {
-        let RoundData {
-            range,
-            miners,
-            seed,
-        } = self.round;
+    /// At most `count` windows that the round assigned to nobody, each once: in turn from the exam that all have in
+    /// common and from the validator's own.
+    pub fn sample_unassigned(&self, seeds: &Seeds, count: u64) -> Vec<u64> {
+        let common = self.free(seeds.common, count);
+        let Some(own) = seeds.own else {
+            return common;
+        };
+        let mut own = self.free(own, count).into_iter();
+        let (mut taken, mut seen) = (Vec::new(), BTreeSet::new());
+        for window in common.into_iter().flat_map(|one| [Some(one), own.next()]) {
+            let fresh = window.filter(|window| seen.insert(*window));
+            taken.extend(fresh);
+        }
+        taken.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+        taken
+    }
+
+    /// The inner steps of a round.
+    pub fn inner_steps(&self) -> u32 {
+        let steps = self.per_miner.checked_div(self.per_step).unwrap_or(0);
+        u32::try_from(steps).unwrap_or(u32::MAX)
+    }
+
+    /// The most windows of each kind that a contribution to this round is measured on.
+    pub fn most_windows(&self) -> u64 {
+        exam::most_windows(self.per_miner)
+    }
+
+    /// At most `count` windows that the round assigned to nobody, drawn from `seed`.
+    fn free(&self, seed: H256, count: u64) -> Vec<u64> {
+        let RoundData { range, miners } = self.round;
         let used = miners.saturating_mul(self.per_miner).min(self.windows);
         unassigned(self.key, self.windows, range, used, seed, count)
     }
@@ -229,8 +253,9 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::collections::BTreeSet;
     use proptest::prelude::*;
+
+    const EXAM: H256 = H256([9; 32]);
 
     fn plan() -> Plan {
         Plan {
@@ -244,7 +269,6 @@ mod tests {
                     cursor: 100,
                 },
                 miners: 3,
-                seed: H256([9; 32]),
             },
         }
     }
@@ -268,10 +292,10 @@ mod tests {
     fn a_sample_of_assigned_windows_comes_from_the_steps_that_were_done() {
         let plan = plan();
         let done: BTreeSet<u64> = (0..3).flat_map(|step| plan.of_step(2, step)).collect();
-        let sample: BTreeSet<u64> = plan.sample_assigned(2, 3, 8).into_iter().collect();
+        let sample: BTreeSet<u64> = plan.sample_assigned(EXAM, 2, 3, 8).into_iter().collect();
         assert_eq!(sample.len(), 8);
         assert!(sample.is_subset(&done));
-        let whole: BTreeSet<u64> = plan.sample_assigned(2, 99, 99).into_iter().collect();
+        let whole: BTreeSet<u64> = plan.sample_assigned(EXAM, 2, 99, 99).into_iter().collect();
         assert_eq!(whole, all(&plan, 2));
     }
 
@@ -279,9 +303,45 @@ mod tests {
     fn unassigned_windows_are_nobodys() {
         let plan = plan();
         let used: BTreeSet<u64> = (0..3).flat_map(|slot| all(&plan, slot)).collect();
-        let sample = plan.sample_unassigned(32);
-        assert_eq!(sample.len(), 32);
-        assert!(sample.iter().all(|window| !used.contains(window)));
+        for salt in [None, Some(H256([1; 32]))] {
+            let sample = plan.sample_unassigned(&exam::seeds(EXAM, salt), 32);
+            assert_eq!(sample.len(), 32);
+            assert!(sample.iter().all(|window| !used.contains(window)));
+        }
+    }
+
+    #[test]
+    fn half_of_the_unassigned_windows_are_common_and_half_a_validators_own() {
+        let plan = plan();
+        let of = |salt: u8| {
+            let seeds = exam::seeds(EXAM, Some(H256([salt; 32])));
+            let sample = plan.sample_unassigned(&seeds, 64);
+            sample.into_iter().collect::<BTreeSet<u64>>()
+        };
+        let (one, other) = (of(1), of(2));
+        assert_eq!((one.len(), other.len()), (64, 64));
+        let common = plan.sample_unassigned(&exam::seeds(EXAM, None), 30);
+        assert!(common
+            .iter()
+            .all(|window| one.contains(window) && other.contains(window)));
+        assert!(one.intersection(&other).count() < 40);
+    }
+
+    #[test]
+    fn where_little_is_unassigned_all_of_it_is_taken_once() {
+        let plan = Plan {
+            windows: 70,
+            round: RoundData {
+                range: DataRange { pass: 0, cursor: 0 },
+                miners: 3,
+            },
+            ..plan()
+        };
+        for salt in [None, Some(H256([1; 32]))] {
+            let sample = plan.sample_unassigned(&exam::seeds(EXAM, salt), 32);
+            let once: BTreeSet<u64> = sample.iter().copied().collect();
+            assert_eq!((sample.len(), once.len()), (10, 10));
+        }
     }
 
     #[test]

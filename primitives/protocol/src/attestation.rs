@@ -1,13 +1,19 @@
 //! When a validator may attest, and what its attestation adds.
 //!
 //! An attestation says which contributions a validator found good, and which root the parameters have that it began the
-//! round with. It counts the stake that the validator had at the round's first block. Whoever leaves in the middle of a
-//! round takes its contribution or its attestation back out of the tally.
+//! round with. It is committed to before anybody can see another's, so that it cannot be copied. It counts the stake that
+//! the validator had at the round's first block. Whoever leaves in the middle of a round takes its contribution or its
+//! attestation back out of the tally.
 
 use bounded_collections::{BoundedBTreeMap, ConstU32};
-use cairn_primitives::{Balance, Phase, Uid, Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS};
+use cairn_primitives::{
+    attestation_hash, Balance, Netuid, Round, Salt, Uid, Verdicts, H256, MAX_MEMBERS,
+    MAX_VALIDATORS,
+};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
+
+use crate::phase::Attesting;
 
 /// The part of a round that grows while it runs: what was revealed, and what the validators said of it. Stake is in
 /// pebble.
@@ -28,25 +34,61 @@ pub struct Tally {
 /// What a validator attested: kept so that it can be taken back if the validator leaves.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Attestation {
-    /// The root of the weights with which the round began.
+    /// The root of the parameters with which the round began.
     pub model_root: H256,
     /// The contributions that it found good.
     pub verdicts: Verdicts,
+    /// What kept its commitment from being guessed.
+    pub salt: Salt,
 }
 
-/// Why an attestation is not accepted.
+impl Attestation {
+    /// What the validator with this hotkey commits to in a round.
+    pub fn hash(&self, at: (Netuid, Round, &[u8; 32])) -> H256 {
+        attestation_hash(at, self.model_root, &self.verdicts, &self.salt)
+    }
+}
+
+/// How far a validator has come in a round.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub enum Statement {
+    /// It is bound to an attestation that nobody else knows.
+    Committed(H256),
+    /// It has attested.
+    Attested(Attestation),
+}
+
+impl Statement {
+    /// What it attested, if it has.
+    pub fn attestation(&self) -> Option<&Attestation> {
+        match self {
+            Statement::Committed(_) => None,
+            Statement::Attested(attestation) => Some(attestation),
+        }
+    }
+}
+
+/// Why a commitment to an attestation, or an attestation, is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The attest phase has not begun.
+    /// The attest phase, or its second half, has not begun.
     TooEarly,
+    /// The first half of the attest phase is over.
+    TooLateToCommit,
     /// The attest phase is over.
     TooLate,
+    /// The validator has committed in this round already.
+    AlreadyCommitted,
+    /// The validator has not committed in this round.
+    NotCommitted,
     /// The validator has attested in this round already.
     AlreadyAttested,
+    /// The hash is zero, so it was never computed.
+    ZeroHash,
     /// The attested root is zero, which no parameters have.
     ZeroRoot,
-    /// A verdict on a contribution that was not revealed.
-    Unrevealed,
+    /// It is not what the validator committed to.
+    WrongHash,
 }
 
 /// Sums that do not fit, or something taken back that was never added: a fault of the caller's, since there is no more
@@ -54,28 +96,47 @@ pub enum Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unbalanced;
 
-/// Whether a validator of the round may attest this now.
+/// What the commitment of a validator of the round makes of what it has said in it.
 ///
-/// Verdicts on contributions whose miner has left meanwhile are passed over, so that nobody can spoil an attestation by
-/// leaving.
+/// # Errors
+/// [`Refusal`].
+pub fn commit(
+    attesting: Attesting,
+    known: Option<&Statement>,
+    hash: H256,
+) -> Result<Statement, Refusal> {
+    match attesting {
+        Attesting::NotYet => Err(Refusal::TooEarly),
+        Attesting::Open | Attesting::Over => Err(Refusal::TooLateToCommit),
+        Attesting::Commit if known.is_some() => Err(Refusal::AlreadyCommitted),
+        Attesting::Commit if hash.is_zero() => Err(Refusal::ZeroHash),
+        Attesting::Commit => Ok(Statement::Committed(hash)),
+    }
+}
+
+/// Whether the validator with this hotkey may attest this in a round of subnet `netuid`.
+///
+/// Verdicts on what was not revealed, or on what a miner took with it when it left, are accepted and count for nothing: a
+/// validator is bound before it can know that a re-organisation undid somebody's key.
 ///
 /// # Errors
 /// [`Refusal`].
 pub fn check(
-    phase: Phase,
-    has_attested: bool,
-    tally: &Tally,
-    model_root: H256,
-    verdicts: &Verdicts,
+    attesting: Attesting,
+    known: Option<&Statement>,
+    at: (Netuid, Round, &[u8; 32]),
+    attestation: &Attestation,
 ) -> Result<(), Refusal> {
-    let is_known = |uid| tally.support.contains_key(&uid) || tally.departed.contains(uid);
-    match phase {
-        Phase::Train | Phase::Reveal => Err(Refusal::TooEarly),
-        Phase::Settle => Err(Refusal::TooLate),
-        Phase::Attest if has_attested => Err(Refusal::AlreadyAttested),
-        Phase::Attest if model_root.is_zero() => Err(Refusal::ZeroRoot),
-        Phase::Attest if !verdicts.uids().all(is_known) => Err(Refusal::Unrevealed),
-        Phase::Attest => Ok(()),
+    match (attesting, known) {
+        (Attesting::NotYet | Attesting::Commit, _) => Err(Refusal::TooEarly),
+        (Attesting::Over, _) => Err(Refusal::TooLate),
+        (Attesting::Open, None) => Err(Refusal::NotCommitted),
+        (Attesting::Open, Some(Statement::Attested(_))) => Err(Refusal::AlreadyAttested),
+        _ if attestation.model_root.is_zero() => Err(Refusal::ZeroRoot),
+        (Attesting::Open, Some(Statement::Committed(hash))) => {
+            let is_it = attestation.hash(at) == *hash;
+            is_it.then_some(()).ok_or(Refusal::WrongHash)
+        }
     }
 }
 
@@ -192,34 +253,71 @@ pub(crate) mod tests {
         Attestation {
             model_root: root(number),
             verdicts: Verdicts::from_uids(good.iter().copied()),
+            salt: [number; 32],
         }
     }
 
-    #[test]
-    fn an_attestation_is_taken_in_the_attest_phase_only_and_once() {
-        let tally = tally(&[5], &[1]);
-        let good = Verdicts::from_uids([1]);
-        let at = |phase, has_attested| check(phase, has_attested, &tally, root(1), &good);
-        assert_eq!(at(Phase::Train, false), Err(Refusal::TooEarly));
-        assert_eq!(at(Phase::Reveal, false), Err(Refusal::TooEarly));
-        assert_eq!(at(Phase::Attest, false), Ok(()));
-        assert_eq!(at(Phase::Attest, true), Err(Refusal::AlreadyAttested));
-        assert_eq!(at(Phase::Settle, false), Err(Refusal::TooLate));
+    const AT: (Netuid, Round, &[u8; 32]) = (7, 4, &[3; 32]);
+    const ALL: [Attesting; 4] = [
+        Attesting::NotYet,
+        Attesting::Commit,
+        Attesting::Open,
+        Attesting::Over,
+    ];
+
+    fn committed(attestation: &Attestation) -> Statement {
+        Statement::Committed(attestation.hash(AT))
     }
 
     #[test]
-    fn it_names_a_root_and_only_what_was_revealed() {
-        let mut tally = tally(&[5], &[1, 2]);
-        let of = |tally: &Tally, root, uids: &[Uid]| {
-            let verdicts = Verdicts::from_uids(uids.iter().copied());
-            check(Phase::Attest, false, tally, root, &verdicts)
+    fn a_commitment_is_taken_in_the_first_half_only_and_once() {
+        let of = |attesting, known| commit(attesting, known, root(8));
+        let expected = [
+            Err(Refusal::TooEarly),
+            Ok(Statement::Committed(root(8))),
+            Err(Refusal::TooLateToCommit),
+            Err(Refusal::TooLateToCommit),
+        ];
+        assert_eq!(ALL.map(|attesting| of(attesting, None)), expected);
+        let known = Statement::Committed(root(8));
+        let again = of(Attesting::Commit, Some(&known));
+        assert_eq!(again, Err(Refusal::AlreadyCommitted));
+        let zero = commit(Attesting::Commit, None, H256::zero());
+        assert_eq!(zero, Err(Refusal::ZeroHash));
+    }
+
+    #[test]
+    fn an_attestation_is_taken_in_the_second_half_only_and_once() {
+        let said = attestation(1, &[1]);
+        let known = committed(&said);
+        let expected = [
+            Err(Refusal::TooEarly),
+            Err(Refusal::TooEarly),
+            Ok(()),
+            Err(Refusal::TooLate),
+        ];
+        let found = ALL.map(|attesting| check(attesting, Some(&known), AT, &said));
+        assert_eq!(found, expected);
+        let open = |known: Option<&Statement>| check(Attesting::Open, known, AT, &said);
+        let twice = Statement::Attested(said.clone());
+        assert_eq!(open(Some(&twice)), Err(Refusal::AlreadyAttested));
+        assert_eq!(open(None), Err(Refusal::NotCommitted));
+        let zero = Attestation {
+            model_root: H256::zero(),
+            ..said.clone()
         };
-        assert_eq!(of(&tally, H256::zero(), &[1]), Err(Refusal::ZeroRoot));
-        assert_eq!(of(&tally, root(1), &[1, 3]), Err(Refusal::Unrevealed));
-        assert_eq!(of(&tally, root(1), &[]), Ok(()));
-        // Whoever left after it was fetched spoils nothing.
-        tally.miner_leaves(2);
-        assert_eq!(of(&tally, root(1), &[1, 2]), Ok(()));
+        let of_zero = check(Attesting::Open, Some(&committed(&zero)), AT, &zero);
+        assert_eq!(of_zero, Err(Refusal::ZeroRoot));
+    }
+
+    #[test]
+    fn verdicts_on_what_was_not_revealed_count_for_nothing() {
+        let mut before = tally(&[5, 5], &[1, 2]);
+        before.miner_leaves(2);
+        let mut known = before.clone();
+        known.add(&attestation(1, &[1]), 5).expect("it fits");
+        before.add(&attestation(1, &[1, 2, 7]), 5).expect("it fits");
+        assert_eq!(before, known);
     }
 
     #[test]
@@ -237,6 +335,21 @@ pub(crate) mod tests {
     }
 
     proptest! {
+        #[test]
+        fn nothing_opens_but_what_was_committed_to(
+            (said, _) in any_attestation(), (other, _) in any_attestation(), hotkey: [u8; 32], salt: [u8; 32],
+        ) {
+            let known = committed(&said);
+            let open = |at, said: &Attestation| check(Attesting::Open, Some(&known), at, said);
+            prop_assert_eq!(open(AT, &said), Ok(()));
+            prop_assert_eq!(open(AT, &other).is_ok(), other == said);
+            prop_assert_eq!(open((7, 4, &hotkey), &said).is_ok(), hotkey == *AT.2);
+            let salted = Attestation { salt, ..said.clone() };
+            prop_assert_eq!(open(AT, &salted).is_ok(), salted == said);
+            prop_assert_eq!(open((7, 5, AT.2), &said), Err(Refusal::WrongHash));
+            prop_assert_eq!(open((8, 4, AT.2), &said), Err(Refusal::WrongHash));
+        }
+
         #[test]
         fn what_is_taken_back_leaves_no_trace(
             stays in prop::collection::vec(any_attestation(), 0..6), goes in any_attestation(),

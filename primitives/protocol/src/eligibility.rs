@@ -1,23 +1,25 @@
 //! Who validates, who mines.
 //!
-//! Stake decides first, then bond. Who has the stake to validate is a validator if a seat is left for it, and never a
-//! miner: it would judge its own work.
+//! A member's coldkey chooses its role. Stake makes no miner a validator, so nobody can turn a rival out of mining by
+//! staking on it; and a validator never mines: it would judge its own work.
 
 use core::cmp::Reverse;
 
 use alloc::vec::Vec;
-use cairn_primitives::{Balance, Hyperparameters, Uid, Verdicts, MAX_VALIDATORS};
+use cairn_primitives::{Balance, Hyperparameters, Role, Uid, Verdicts, MAX_VALIDATORS};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
-/// What a member's stake and bond entitle it to, whoever else is there.
+use crate::attendance::Absence;
+
+/// What a member's role, stake and bond entitle it to, whoever else is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It has the stake to validate: to a validator's seat, if one is left.
+    /// A validator with the stake to validate: to a seat, if one is left.
     Seat,
-    /// It has the bond to mine: to data.
+    /// A miner with the bond to mine: to data.
     Data,
-    /// It has neither.
+    /// It has not what its role asks for.
     Nothing,
 }
 
@@ -28,23 +30,56 @@ pub struct Validator<AccountId> {
     pub uid: Uid,
     /// Its key.
     pub hotkey: AccountId,
-    /// The stake on it at the round's first block, in pebble: what its attestation counts.
+    /// What its attestation counts, in pebble: the stake on it at the round's first block, less what has leaked.
     pub stake: Balance,
+    /// What has leaked of the stake on it, in pebble.
+    pub leaked: Balance,
 }
 
-/// Whether `stake`, in pebble, is enough to validate. Nothing is never enough.
-pub fn may_validate(rules: &Hyperparameters, stake: Balance) -> bool {
-    stake >= rules.min_validator_stake.max(1)
+impl<AccountId> Validator<AccountId> {
+    /// A validator with all the stake on it, in pebble.
+    pub fn new(uid: Uid, hotkey: AccountId, stake: Balance) -> Validator<AccountId> {
+        Validator {
+            uid,
+            hotkey,
+            stake,
+            leaked: 0,
+        }
+    }
+
+    /// The same, as it counts after what it missed.
+    pub fn after(self, absence: &Absence) -> Validator<AccountId> {
+        let all = self.all_stake();
+        let stake = absence.counted(all);
+        Validator {
+            stake,
+            leaked: all.saturating_sub(stake),
+            ..self
+        }
+    }
+
+    /// All the stake on it at the round's first block, in pebble.
+    pub fn all_stake(&self) -> Balance {
+        self.stake.saturating_add(self.leaked)
+    }
 }
 
-/// What a member with this stake may claim, in pebble. Its bond is asked for only if it has not the stake to validate.
-pub fn claim(rules: &Hyperparameters, stake: Balance, bond: impl FnOnce() -> Balance) -> Claim {
-    if may_validate(rules, stake) {
-        Claim::Seat
-    } else if bond() >= rules.min_miner_bond {
-        Claim::Data
-    } else {
-        Claim::Nothing
+/// Whether a member of this role with this stake, in pebble, may validate. Nothing is never enough.
+pub fn may_validate(rules: &Hyperparameters, role: Role, stake: Balance) -> bool {
+    role == Role::Validator && stake >= rules.min_validator_stake.max(1)
+}
+
+/// What a member of this role with this stake and bond, in pebble, may claim. Each is asked for only where it matters.
+pub fn claim(
+    rules: &Hyperparameters,
+    role: Role,
+    stake: impl FnOnce() -> Balance,
+    bond: impl FnOnce() -> Balance,
+) -> Claim {
+    match role {
+        Role::Validator if may_validate(rules, role, stake()) => Claim::Seat,
+        Role::Miner if bond() >= rules.min_miner_bond => Claim::Data,
+        Role::Validator | Role::Miner => Claim::Nothing,
     }
 }
 
@@ -55,18 +90,21 @@ pub fn seats(rules: &Hyperparameters) -> usize {
 }
 
 /// Those of `members` that have a seat, the one with the most stake first; of equal stakes the lowest uid comes first.
-/// `of` gives a member's uid and its stake in pebble.
+/// `of` gives a member's uid, its role, and its stake in pebble.
 pub fn seated<T>(
     rules: &Hyperparameters,
     members: impl IntoIterator<Item = T>,
-    of: impl Fn(&T) -> (Uid, Balance),
+    of: impl Fn(&T) -> (Uid, Role, Balance),
 ) -> Vec<T> {
     let mut seated: Vec<T> = members
         .into_iter()
-        .filter(|member| may_validate(rules, of(member).1))
+        .filter(|member| {
+            let (_, role, stake) = of(member);
+            may_validate(rules, role, stake)
+        })
         .collect();
     seated.sort_by_key(|member| {
-        let (uid, stake) = of(member);
+        let (uid, _, stake) = of(member);
         (Reverse(stake), uid)
     });
     seated.truncate(seats(rules));
@@ -100,23 +138,36 @@ mod tests {
         }
     }
 
+    /// A member as [`seated`] asks for it, of those who chose to validate.
+    fn validating(member: &(Uid, Balance)) -> (Uid, Role, Balance) {
+        (member.0, Role::Validator, member.1)
+    }
+
+    fn claims(rules: &Hyperparameters, role: Role, stake: Balance, bond: Balance) -> Claim {
+        claim(rules, role, || stake, || bond)
+    }
+
     #[test]
-    fn stake_decides_before_bond() {
+    fn the_role_decides_and_then_what_it_asks_for() {
         let rules = rules(100, 10, 2);
-        assert_eq!(claim(&rules, 100, || 10), Claim::Seat);
-        assert_eq!(claim(&rules, 99, || 10), Claim::Data);
-        assert_eq!(claim(&rules, 99, || 9), Claim::Nothing);
-        assert_eq!(
-            claim(&rules, 100, || panic!("a staker's bond is no matter")),
-            Claim::Seat
-        );
+        assert_eq!(claims(&rules, Role::Validator, 100, 0), Claim::Seat);
+        assert_eq!(claims(&rules, Role::Validator, 99, 10), Claim::Nothing);
+        assert_eq!(claims(&rules, Role::Miner, 0, 10), Claim::Data);
+        assert_eq!(claims(&rules, Role::Miner, 100, 9), Claim::Nothing);
+    }
+
+    #[test]
+    fn a_strangers_stake_does_not_turn_a_miner_into_a_validator() {
+        let rules = rules(100, 10, 2);
+        assert_eq!(claims(&rules, Role::Miner, u64::MAX, 10), Claim::Data);
+        assert!(!may_validate(&rules, Role::Miner, u64::MAX));
     }
 
     #[test]
     fn with_a_least_stake_of_0_nothing_is_still_not_enough() {
         let rules = rules(0, 0, 2);
-        assert_eq!(claim(&rules, 0, || 0), Claim::Data);
-        assert_eq!(claim(&rules, 1, || 0), Claim::Seat);
+        assert_eq!(claims(&rules, Role::Validator, 0, 0), Claim::Nothing);
+        assert_eq!(claims(&rules, Role::Validator, 1, 0), Claim::Seat);
     }
 
     #[test]
@@ -129,9 +180,27 @@ mod tests {
     fn of_equal_stakes_the_lowest_uid_sits() {
         let members = [(4, 7), (1, 7), (9, 8), (2, 7)];
         assert_eq!(
-            seated(&rules(1, 0, 3), members, |m| *m),
+            seated(&rules(1, 0, 3), members, validating),
             [(9, 8), (1, 7), (2, 7)]
         );
+    }
+
+    #[test]
+    fn what_has_leaked_is_remembered() {
+        let halved = Absence {
+            missed: 0,
+            halved: 2,
+        };
+        let one = Validator::new(3, [3u8; 32], 10).after(&halved);
+        assert_eq!((one.stake, one.leaked, one.all_stake()), (2, 8, 10));
+        assert_eq!(one.after(&Absence::default()).stake, 10);
+    }
+
+    #[test]
+    fn a_miner_has_no_seat_however_much_stake_there_is_on_it() {
+        let members = [(4, Role::Miner, 70), (1, Role::Validator, 7)];
+        let seated = seated(&rules(1, 0, 3), members, |member| *member);
+        assert_eq!(seated, [(1, Role::Validator, 7)]);
     }
 
     #[test]
@@ -153,15 +222,16 @@ mod tests {
         ) {
             let rules = rules(least, 0, seats);
             let members: Vec<(Uid, Balance)> = (0..).zip(stakes).collect();
-            let sitting = seated(&rules, members.clone(), |member| *member);
-            let able = members.iter().filter(|(_, stake)| may_validate(&rules, *stake)).count();
-            prop_assert_eq!(sitting.len(), able.min(super::seats(&rules)));
+            let sitting = seated(&rules, members.clone(), validating);
+            let able = |stake| may_validate(&rules, Role::Validator, stake);
+            let count = members.iter().filter(|(_, stake)| able(*stake)).count();
+            prop_assert_eq!(sitting.len(), count.min(super::seats(&rules)));
             // No staker without a seat comes before one with a seat.
             let last = sitting.last().map(|(uid, stake)| (Reverse(*stake), *uid));
             for (uid, stake) in members {
                 let has_seat = sitting.contains(&(uid, stake));
                 let before = last.is_some_and(|last| (Reverse(stake), uid) <= last);
-                prop_assert_eq!(has_seat, before && may_validate(&rules, stake));
+                prop_assert_eq!(has_seat, before && able(stake));
             }
         }
 
@@ -172,15 +242,17 @@ mod tests {
                 .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
         ) {
             let rules = rules(2, 0, 8);
-            prop_assert_eq!(seated(&rules, members, |m| *m), seated(&rules, shuffled, |m| *m));
+            prop_assert_eq!(seated(&rules, members, validating), seated(&rules, shuffled, validating));
         }
 
         #[test]
-        fn nobody_claims_both(stake: u64, bond: u64, least: u64, least_bond: u64) {
+        fn nobody_claims_what_is_another_roles(stake: u64, bond: u64, least: u64, least_bond: u64) {
             let rules = rules(least, least_bond, 64);
-            let found = claim(&rules, stake, || bond);
-            prop_assert_eq!(found == Claim::Seat, may_validate(&rules, stake));
-            prop_assert_eq!(found == Claim::Data, !may_validate(&rules, stake) && bond >= least_bond);
+            let able = may_validate(&rules, Role::Validator, stake);
+            let found = claims(&rules, Role::Validator, stake, bond);
+            prop_assert_eq!(found, if able { Claim::Seat } else { Claim::Nothing });
+            let found = claims(&rules, Role::Miner, stake, bond);
+            prop_assert_eq!(found, if bond >= least_bond { Claim::Data } else { Claim::Nothing });
         }
     }
 }

@@ -6,16 +6,22 @@
 //!
 //! | rule | says |
 //! |---|---|
+//! | [`registration`] | what a hotkey signs before it becomes somebody's |
 //! | [`eligibility`] | who validates, who mines |
+//! | [`notice`] | from when on a decision holds |
+//! | [`attendance`] | who is expected, and whose stake counts in full |
 //! | [`assignment`] | who trains on what |
 //! | [`phase`] | what a block is there for, and until when something has to be done |
 //! | [`commitment`] | when a miner may commit and reveal |
+//! | [`trace`] | what a replay of inner steps begins from, and has to lead to |
 //! | [`verdict`] | what makes a contribution good |
 //! | [`attestation`] | when a validator may attest, and what its attestation adds |
 //! | [`settlement`] | what a round includes |
 //! | [`lineage`] | which root is final, and whose parameters contradict it |
 //! | [`checkpoint`] | where a worker's parameters come from |
+//! | [`exam`] | what a contribution is measured on, and when that is enough |
 //! | [`value`] | what a contribution was worth |
+//! | [`emission`] | what a subnet is paid for, and when |
 //! | [`limits`] | the constants that hold all of this together |
 //!
 //! `docs/protocol.md` states each rule in words, and a test holds the page against the code.
@@ -36,13 +42,19 @@
 extern crate alloc;
 
 pub mod assignment;
+pub mod attendance;
 pub mod attestation;
 pub mod checkpoint;
 pub mod commitment;
 pub mod eligibility;
+pub mod emission;
+pub mod exam;
 pub mod limits;
 pub mod lineage;
+pub mod notice;
 pub mod phase;
+pub mod registration;
 pub mod settlement;
+pub mod trace;
 pub mod value;
 pub mod verdict;

@@ -1,7 +1,7 @@
 //! The constants that hold the rules together. Those that must move together are held together here: a change that
 //! parts them does not compile.
 
-use cairn_primitives::{BlockNumber, Round};
+use cairn_primitives::{BlockNumber, Phases, Round, MAX_MEMBERS};
 
 /// Rounds of which the chain keeps everything, the current one included.
 pub const HISTORY_ROUNDS: Round = 256;
@@ -19,17 +19,44 @@ pub const CHECKPOINT_EVERY: Round = 5;
 /// Checkpoints that a joining worker tries.
 pub const CHECKPOINT_ATTEMPTS: usize = 4;
 
-/// Rounds of evidence that a score looks at.
+/// Rounds over which a score is a mean.
 pub const VALUE_ROUNDS: Round = 8;
+/// Rounds over which a miner proves that it trained on its own data; of which evidence is kept.
+pub const PREMIUM_ROUNDS: Round = 16;
+/// Rounds in which a newcomer need not have proven it yet, and the fewest that a score is a mean over.
+pub const GRACE_ROUNDS: Round = 4;
 /// The most windows of each kind, assigned and unassigned, that a contribution is measured on.
-pub const VALUE_WINDOWS: u64 = 32;
+pub const VALUE_WINDOWS: u64 = 128;
+/// Windows of each kind that are measured at a time.
+pub const EXAM_PIECE: u64 = 32;
+/// The fewest windows of each kind that prove anything.
+pub const EXAM_LEAST: u64 = 16;
+/// A contribution is measured on at most one window for so many that a miner trains on.
+pub const EXAM_SHARE: u64 = 4;
 
 /// The most blocks kept free between the end of training and the commit deadline.
 pub const COMMIT_MARGIN: BlockNumber = 3;
 /// A train phase keeps at most its length divided by this free.
 pub const COMMIT_MARGIN_SHARE: BlockNumber = 3;
-/// Blocks before a round's end at which an attestation is sent whatever is still missing.
+/// Blocks before the second half of the attest phase at which an attestation is committed to whatever is still missing.
 pub const ATTEST_MARGIN: BlockNumber = 2;
+
+/// Rounds in a row that a member misses before it is not expected any more.
+pub const MISSED_ROUNDS: u8 = 3;
+/// Rounds in a row without a final root after which the stake of those who hold the run up leaks.
+pub const UNDECIDED_ROUNDS: Round = 3;
+
+/// Trust that a contribution has whose maker earned most in the last epoch.
+pub const MOST_TRUST: u16 = u16::MAX;
+/// Trust is at most this many times as much as that of a maker that earned next to nothing.
+pub const TRUST_RANGE: u16 = 16;
+/// Of all trust those who earned nothing have together at most one part in so many.
+pub const NEWCOMERS_SHARE: u64 = 10;
+
+/// What whoever attests another root than the final one loses of what stands behind its hotkey, in percent.
+pub const LOST_ROOT_PERCENT: u8 = 1;
+/// The same if more than a third of the attesting stake gave that root, so that it could hold the run up.
+pub const LOST_BLOCK_PERCENT: u8 = 10;
 
 /// The last settled round must be there when the next one begins.
 const _: () = assert!(HISTORY_ROUNDS >= 2);
@@ -42,9 +69,18 @@ const _: () =
     assert!(CHECKPOINT_EVERY as usize * (CHECKPOINT_ATTEMPTS + 1) < HISTORY_ROUNDS as usize);
 /// One of an ended run's last roots is that of a checkpoint.
 const _: () = assert!(ENDED_ROUNDS > CHECKPOINT_EVERY);
-/// The rounds that a score looks at are still there.
-const _: () = assert!(VALUE_ROUNDS < HISTORY_ROUNDS);
-/// Two windows of a kind are the least that prove anything.
-const _: () = assert!(VALUE_WINDOWS >= 2);
+/// The rounds that a score looks at are still there, and all of them prove something.
+const _: () = assert!(PREMIUM_ROUNDS < HISTORY_ROUNDS && VALUE_ROUNDS <= PREMIUM_ROUNDS);
+/// A grace ends within what a score looks at.
+const _: () = assert!(GRACE_ROUNDS <= VALUE_ROUNDS);
+/// A piece proves something, and there is room for one.
+const _: () =
+    assert!(EXAM_LEAST >= 2 && EXAM_LEAST <= EXAM_PIECE && EXAM_PIECE <= VALUE_WINDOWS / 2);
 /// However short a train phase is, it has a block to train in.
 const _: () = assert!(COMMIT_MARGIN_SHARE >= 2);
+/// Whoever misses nothing for as long as a deadlock takes to resolve is still expected when it does.
+const _: () = assert!(UNDECIDED_ROUNDS <= MISSED_ROUNDS as Round);
+/// Half of the shortest attest phase is long enough for what is sent at its deadline.
+const _: () = assert!(Phases::MIN_ATTEST.div_ceil(2) >= ATTEST_MARGIN);
+/// However many have earned nothing beside one that has, each has some trust.
+const _: () = assert!(MOST_TRUST as u64 / (NEWCOMERS_SHARE - 1) >= MAX_MEMBERS as u64);

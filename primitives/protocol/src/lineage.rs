@@ -3,15 +3,19 @@
 //! The lineage has an entry for each round: the root of the parameters with which it began, as its validators attested
 //! it. A root is final if at least half of the stake attested, at least two thirds of what attested gave this root, and
 //! it does not contradict what the chain knows: the first parameters have the configured root, and the parameters after
-//! a null round are those before it.
+//! a null round are those before it. Whoever attested another root than the final one of its round loses by it.
 
+use alloc::vec::Vec;
 use cairn_primitives::{Balance, Round, H256};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
-use crate::attestation::Tally;
+use crate::{
+    attestation::Tally,
+    limits::{LOST_BLOCK_PERCENT, LOST_ROOT_PERCENT},
+};
 
-/// An entry of the lineage: the root of the weights with which a round began. Stake is in pebble.
+/// An entry of the lineage: the root of the parameters with which a round began. Stake is in pebble.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Ancestor {
     /// The root with the most stake behind it; of equals the smallest; zero if nobody attested.
@@ -79,6 +83,39 @@ impl Ancestor {
     }
 }
 
+/// What each validator loses of what stands behind its hotkey, in percent, now that `decided` is final: nothing is said
+/// of those who attested it. `said` has each attestation's validator, root, and all the stake on it in pebble, leaked or
+/// not.
+///
+/// A root with more than a third of that stake could have held the run up, and costs more.
+pub fn penalties<T: Clone>(decided: H256, said: &[(T, H256, Balance)]) -> Vec<(T, u8)> {
+    let stake = |of: Option<H256>| {
+        let those = said
+            .iter()
+            .filter(|(_, root, _)| of.is_none_or(|of| of == *root));
+        those.fold(0u128, |sum, (_, _, stake)| {
+            sum.saturating_add(u128::from(*stake))
+        })
+    };
+    let all = stake(None);
+    let percent = |root| match stake(Some(root)).saturating_mul(3) > all {
+        true => LOST_BLOCK_PERCENT,
+        false => LOST_ROOT_PERCENT,
+    };
+    let lost = said.iter().filter(|(_, root, _)| *root != decided);
+    lost.map(|(who, root, _)| (who.clone(), percent(*root)))
+        .collect()
+}
+
+/// So many percent of `amount` pebble, rounded down.
+pub fn percent_of(amount: Balance, percent: u8) -> Balance {
+    let part = u128::from(amount)
+        .saturating_mul(u128::from(percent.min(100)))
+        .checked_div(100);
+    part.and_then(|part| Balance::try_from(part).ok())
+        .unwrap_or(0)
+}
+
 /// The final root that parameters of `round` with the root `held` contradict, if there is one. `finals` are final
 /// entries of the lineage; where none is of this round, the chain has not decided.
 pub fn contradiction(
@@ -142,7 +179,33 @@ mod tests {
         assert_eq!(contradiction(5, root(1), finals), Some(root(2)));
     }
 
+    #[test]
+    fn a_root_that_loses_costs_one_percent_and_ten_if_it_could_hold_the_run_up() {
+        let said = [(0, root(1), 66), (1, root(2), 17), (2, root(2), 17)];
+        assert_eq!(penalties(root(1), &said), [(1, 10), (2, 10)]);
+        let said = [(0, root(1), 67), (1, root(2), 17), (2, root(3), 16)];
+        assert_eq!(penalties(root(1), &said), [(1, 1), (2, 1)]);
+        // A third is not more than a third.
+        let said = [(0, root(1), 2), (1, root(2), 1)];
+        assert_eq!(penalties(root(1), &said), [(1, 1)]);
+        assert_eq!(percent_of(1_050, 1), 10);
+        assert_eq!(percent_of(u64::MAX, 100), u64::MAX);
+    }
+
     proptest! {
+        #[test]
+        fn nobody_who_agrees_is_punished(
+            said in prop::collection::vec((1u8..5, 0u64..100), 0..30), decided in 1u8..5,
+        ) {
+            let said: Vec<(usize, H256, u64)> =
+                said.into_iter().enumerate().map(|(at, (number, stake))| (at, root(number), stake)).collect();
+            let found = penalties(root(decided), &said);
+            let lost: Vec<usize> =
+                said.iter().filter(|(_, said, _)| *said != root(decided)).map(|(at, ..)| *at).collect();
+            prop_assert_eq!(found.iter().map(|(at, _)| *at).collect::<Vec<_>>(), lost);
+            prop_assert!(found.iter().all(|(_, percent)| [1, 10].contains(percent)));
+        }
+
         #[test]
         fn a_final_root_has_two_thirds_of_half(
             votes in prop::collection::vec((1u8..4, 1u64..100), 0..8), absent in 0u64..400, expected in 0u8..4,

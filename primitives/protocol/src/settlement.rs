@@ -3,13 +3,34 @@
 //! Included are the revealed contributions that began from the final root and that at least two thirds of the attesting
 //! stake found good: those with the best incentive first, then the lowest uid, up to the most that the run takes. If
 //! there is no final root, or nothing qualifies, the round is null and the parameters stay.
+//!
+//! Each has its *trust*, with which it counts in the next parameters: in proportion to what its maker earned in the last
+//! epoch. Those whose makers have earned nothing have together at most a tenth, however many they are.
 
 use core::cmp::Reverse;
 
 use alloc::vec::Vec;
 use cairn_primitives::{Balance, Uid, H256};
+use codec::{Decode, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
 
-use crate::{attestation::Tally, commitment::Contribution, lineage::Ancestor};
+use crate::{
+    attestation::Tally,
+    commitment::Contribution,
+    limits::{MOST_TRUST, NEWCOMERS_SHARE, TRUST_RANGE},
+    lineage::Ancestor,
+};
+
+/// A contribution that a round includes.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Included<AccountId> {
+    /// Whose it is.
+    pub uid: Uid,
+    /// With which hotkey.
+    pub hotkey: AccountId,
+    /// What it counts beside the others of its round; never nothing.
+    pub trust: u16,
+}
 
 impl Tally {
     /// Whether at least half of the stake that could attest did, and any did.
@@ -33,7 +54,7 @@ pub struct Settled<AccountId> {
     /// The root that was expected, if two thirds attested another one.
     pub refused_for: Option<H256>,
     /// Whose contributions make the next parameters, ascending by uid. Empty in a null round.
-    pub included: Vec<(Uid, AccountId)>,
+    pub included: Vec<Included<AccountId>>,
     /// The root that the next round's parameters must have, where the chain knows it.
     pub expected: Option<H256>,
 }
@@ -68,20 +89,55 @@ fn include<AccountId>(
     most: u16,
     contribution: impl Fn(Uid) -> Option<Contribution<AccountId>>,
     incentive: impl Fn(Uid) -> u16,
-) -> Vec<(Uid, AccountId)> {
-    let mut good: Vec<(Reverse<u16>, Uid, AccountId)> = tally
+) -> Vec<Included<AccountId>> {
+    let mut good: Vec<(u16, Uid, AccountId)> = tally
         .support
         .iter()
         .filter(|(_, support)| tally.is_two_thirds(**support))
         .filter_map(|(uid, _)| Some((*uid, contribution(*uid)?)))
         .filter(|(_, contribution)| contribution.commitment.parent_root == root)
-        .map(|(uid, contribution)| (Reverse(incentive(uid)), uid, contribution.hotkey))
+        .map(|(uid, contribution)| (incentive(uid), uid, contribution.hotkey))
         .collect();
-    good.sort_by_key(|(incentive, uid, _)| (*incentive, *uid));
+    good.sort_by_key(|(incentive, uid, _)| (Reverse(*incentive), *uid));
     good.truncate(usize::from(most));
     good.sort_by_key(|(_, uid, _)| *uid);
-    good.into_iter()
-        .map(|(_, uid, hotkey)| (uid, hotkey))
+    let incentives: Vec<u16> = good.iter().map(|(incentive, ..)| *incentive).collect();
+    let trusts = trusts(&incentives);
+    let found = good.into_iter().zip(trusts);
+    found
+        .map(|((_, uid, hotkey), trust)| Included { uid, hotkey, trust })
+        .collect()
+}
+
+/// What each contribution counts whose maker had this incentive in the last epoch.
+///
+/// The best earner's counts [`MOST_TRUST`], those of others in proportion to what they earned, and at least one part in
+/// [`TRUST_RANGE`] of that. Those of makers that earned nothing count as much as the least of these could, and together at
+/// most one part in [`NEWCOMERS_SHARE`] of all. If nobody earned anything, all count alike.
+pub fn trusts(incentives: &[u16]) -> Vec<u16> {
+    let best = u64::from(incentives.iter().copied().max().unwrap_or(0));
+    let most = u64::from(MOST_TRUST);
+    let least = most.checked_div(u64::from(TRUST_RANGE)).unwrap_or(0);
+    let earned = |incentive: u16| {
+        let part = u64::from(incentive).saturating_mul(most);
+        part.checked_div(best).map(|part| part.max(least))
+    };
+    let paid = || incentives.iter().filter(|incentive| **incentive > 0);
+    let all: u64 = paid().filter_map(|incentive| earned(*incentive)).sum();
+    let newcomers = incentives.len().saturating_sub(paid().count());
+    let newcomers = u64::try_from(newcomers).unwrap_or(u64::MAX);
+    let share = all
+        .checked_div(NEWCOMERS_SHARE.saturating_sub(1))
+        .and_then(|share| share.checked_div(newcomers));
+    let newcomer = share.unwrap_or(0).min(least);
+    let trust = |incentive: u16| match (incentive, earned(incentive)) {
+        (_, None) => most,
+        (0, Some(_)) => newcomer.max(1),
+        (_, Some(trust)) => trust,
+    };
+    let trusts = incentives.iter().map(|incentive| trust(*incentive));
+    trusts
+        .map(|trust| u16::try_from(trust).unwrap_or(MOST_TRUST))
         .collect()
 }
 
@@ -108,7 +164,7 @@ mod tests {
     }
 
     fn uids(settled: &Settled<Uid>) -> Vec<Uid> {
-        settled.included.iter().map(|(uid, _)| *uid).collect()
+        settled.included.iter().map(|one| one.uid).collect()
     }
 
     #[test]
@@ -143,6 +199,38 @@ mod tests {
     }
 
     #[test]
+    fn trust_follows_what_was_earned() {
+        assert!(trusts(&[]).is_empty());
+        assert_eq!(trusts(&[0, 0, 0]), [65_535; 3]);
+        assert_eq!(
+            trusts(&[1_000, 500, 1]),
+            [65_535, 32_767, 4_095],
+            "a sixteenth at least"
+        );
+        assert_eq!(trusts(&[1_000, 0]), [65_535, 4_095], "one newcomer");
+        // Ten newcomers share what is a tenth of all: 7,281 beside 65,535.
+        let mut many = vec![0; 10];
+        many.push(9);
+        let found = trusts(&many);
+        assert_eq!(found[10], 65_535);
+        assert!(found[..10].iter().all(|trust| *trust == 728));
+    }
+
+    #[test]
+    fn what_is_included_carries_its_trust() {
+        let mut tally = tally(&[9], &[1, 2]);
+        tally.add(&attestation(1, &[1, 2]), 9).expect("it fits");
+        let incentive = |uid| if uid == 2 { 7 } else { 0 };
+        let settled = settle(&tally, None, 3, from(1), incentive);
+        let found: Vec<(Uid, u16)> = settled
+            .included
+            .iter()
+            .map(|one| (one.uid, one.trust))
+            .collect();
+        assert_eq!(found, [(1, 4_095), (2, 65_535)]);
+    }
+
+    #[test]
     fn what_began_elsewhere_is_not_included_and_a_null_round_keeps_its_root() {
         let mut tally = tally(&[9], &[1]);
         tally.add(&attestation(1, &[1]), 9).expect("it fits");
@@ -171,6 +259,39 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn trust_is_never_nothing_and_newcomers_have_a_tenth(
+            incentives in prop::collection::vec(prop_oneof![Just(0u16), 1u16..], 0..=256),
+        ) {
+            let found = trusts(&incentives);
+            prop_assert_eq!(found.len(), incentives.len());
+            prop_assert!(found.iter().all(|trust| *trust > 0));
+            let sum = |is_new: bool| -> u64 {
+                let those = incentives.iter().zip(&found).filter(|(incentive, _)| (**incentive == 0) == is_new);
+                those.map(|(_, trust)| u64::from(*trust)).sum()
+            };
+            if sum(false) > 0 {
+                prop_assert!(10 * sum(true) <= sum(true) + sum(false));
+            }
+            let mut pairs: Vec<(u16, u16)> = incentives.into_iter().zip(found).collect();
+            pairs.sort();
+            prop_assert!(pairs.is_sorted_by_key(|(_, trust)| *trust), "more was earned, and less is trusted");
+        }
+
+        #[test]
+        fn the_order_of_contributions_is_irrelevant(
+            (all, shuffled) in prop::collection::vec(0u16..40, 0..20)
+                .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
+        ) {
+            let of = |incentives: &[u16]| {
+                let mut pairs: Vec<(u16, u16)> =
+                    incentives.iter().copied().zip(trusts(incentives)).collect();
+                pairs.sort();
+                pairs
+            };
+            prop_assert_eq!(of(&all), of(&shuffled));
+        }
+
         #[test]
         fn what_is_included_had_two_thirds_and_was_the_best(
             votes in prop::collection::vec((prop::collection::vec(0u16..12, 0..12), 1u64..100), 1..6),

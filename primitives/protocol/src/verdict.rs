@@ -2,11 +2,12 @@
 //!
 //! Good is a file of which the root and the length are those committed to, which opens with the revealed key, is in the
 //! format of `docs/contribution-format.md`, and names in its header the very subnet, round, hotkey, parent root and
-//! layout that it is for. Root, key and format are compared where the file is read; this is the rest.
+//! layout that it is for. It is not so small that it could only hold others down, and its maker goes on from where it said
+//! that it ended. Root, key and format are compared where the file is read; this is the rest.
 
 use core::fmt;
 
-use cairn_primitives::{Commitment, Header, Netuid, Round, H256};
+use cairn_primitives::{Carried, Commitment, Header, Netuid, Round, H256};
 
 /// What a contribution has to be: whose, for what, and what its maker committed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,31 @@ pub struct Owed {
     pub layout_hash: H256,
     /// The inner steps of a round.
     pub inner_steps: u16,
+}
+
+/// Which part of the last settled round's norm a contribution's is at least: one in so many.
+pub const NORM_PARTS: u16 = 8;
+
+/// What a checker knows of the rounds before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Before {
+    /// The median norm of the last round that included anything, weighted by trust, as the outer step gives it. None
+    /// before there was one, and for who did not take that step.
+    pub norm: Option<f64>,
+    /// Where the maker's last included contribution ended.
+    pub last: Last,
+}
+
+/// What is known of where a maker's last included contribution ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Last {
+    /// Nothing: whoever checks has not seen all rounds.
+    #[default]
+    Unknown,
+    /// That it made none yet.
+    Nothing,
+    /// Here: [`Header::after`] of it.
+    Ended(Carried),
 }
 
 /// A field that names what a contribution is for.
@@ -63,6 +89,10 @@ pub enum Refusal {
         /// What a round has.
         most: u16,
     },
+    /// Its norm is below the part of the last round's that a contribution must have.
+    Small,
+    /// It begins from other moments or error feedback than its maker had.
+    Carried,
 }
 
 impl fmt::Display for Field {
@@ -88,6 +118,13 @@ impl fmt::Display for Refusal {
             Refusal::InnerSteps { found, most } => {
                 write!(out, "it claims {found} inner steps, a round has {most}")
             }
+            Refusal::Small => write!(
+                out,
+                "its norm is below 1/{NORM_PARTS} of the median of the last round's"
+            ),
+            Refusal::Carried => out.write_str(
+                "it goes on neither from its maker's last included contribution nor from zero",
+            ),
         }
     }
 }
@@ -130,9 +167,41 @@ pub fn check_header(owed: &Owed, header: &Header) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a contribution of norm `found` is as large as it must be, given the norm of the last round that included
+/// anything. Without one any norm will do. Both are sums of squares in a stated order, and eight is a power of two, so that
+/// all who know the norm come to the same answer.
+///
+/// # Errors
+/// [`Refusal::Small`].
+pub fn check_norm(found: f64, before: Option<f64>) -> Result<(), Refusal> {
+    match before.is_none_or(|before| found * f64::from(NORM_PARTS) >= before) {
+        true => Ok(()),
+        false => Err(Refusal::Small),
+    }
+}
+
+/// Whether a maker goes on from where its last included contribution ended, or from the zero state: nobody can invent
+/// moments or an error feedback, from which any contribution would follow.
+///
+/// # Errors
+/// [`Refusal::Carried`].
+pub fn check_carried(header: &Header, last: &Last) -> Result<(), Refusal> {
+    let before = &header.work.before;
+    let goes_on = match last {
+        Last::Unknown => true,
+        Last::Nothing => before.is_zero(),
+        Last::Ended(after) => before.is_zero() || before == after,
+    };
+    match goes_on {
+        true => Ok(()),
+        false => Err(Refusal::Carried),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_primitives::Work;
     use proptest::prelude::*;
 
     fn owed() -> Owed {
@@ -162,6 +231,7 @@ mod tests {
             inner_steps: 30,
             tokens: 1,
             mean_loss: 3.0,
+            work: Work::default(),
         }
     }
 
@@ -210,7 +280,69 @@ mod tests {
         assert_eq!(check_header(&other, &header()), Err(refusal));
     }
 
+    fn carried(byte: u8) -> Carried {
+        let [first_moment, second_moment, feedback] =
+            [byte, byte ^ 1, byte ^ 2].map(|byte| H256([byte; 32]));
+        Carried {
+            first_moment,
+            second_moment,
+            feedback,
+            steps: u64::from(byte),
+        }
+    }
+
+    #[test]
+    fn an_eighth_of_the_norm_before_is_enough() {
+        assert_eq!(check_norm(0.5, Some(4.0)), Ok(()));
+        assert_eq!(check_norm(0.499_999_9, Some(4.0)), Err(Refusal::Small));
+        assert_eq!(check_norm(1e-30, None), Ok(()));
+        assert_eq!(check_norm(7.0, Some(4.0)), Ok(()));
+    }
+
+    #[test]
+    fn a_maker_goes_on_from_where_it_ended_or_from_zero() {
+        let of = |before: Carried| Header {
+            work: Work {
+                before,
+                ..Work::default()
+            },
+            ..header()
+        };
+        let (ended, zero) = (carried(9), of(Carried::default()));
+        for last in [Last::Unknown, Last::Nothing, Last::Ended(ended)] {
+            assert_eq!(check_carried(&zero, &last), Ok(()));
+        }
+        assert_eq!(check_carried(&of(ended), &Last::Ended(ended)), Ok(()));
+        assert_eq!(check_carried(&of(ended), &Last::Unknown), Ok(()));
+        assert_eq!(
+            check_carried(&of(ended), &Last::Nothing),
+            Err(Refusal::Carried)
+        );
+        type Spoil = fn(&mut Carried);
+        let spoils: [Spoil; 4] = [
+            |one| one.first_moment = H256::zero(),
+            |one| one.second_moment = H256::zero(),
+            |one| one.feedback = H256::zero(),
+            |one| one.steps += 1,
+        ];
+        for spoil in spoils {
+            let mut other = ended;
+            spoil(&mut other);
+            assert_eq!(
+                check_carried(&of(other), &Last::Ended(ended)),
+                Err(Refusal::Carried)
+            );
+        }
+    }
+
     proptest! {
+        #[test]
+        fn scale_does_not_matter(found in 1e-3..1e3f64, before in 1e-3..1e3f64, power in -20i32..20) {
+            let scale = f64::powi(2.0, power);
+            let scaled = check_norm(found * scale, Some(before * scale));
+            prop_assert_eq!(check_norm(found, Some(before)), scaled);
+        }
+
         #[test]
         fn nothing_but_what_is_owed_is_good(
             netuid in 6u16..9, round in 2u32..5, hotkey in 5u8..8, parent in 7u8..10, layout in 8u8..11, steps in 28u32..33,

@@ -9,7 +9,8 @@ use cairn_protocol::{
     assignment::{
         pass_key, permute, round_seed, slots, unassigned, windows_of, DataRange, Plan, RoundData,
     },
-    value::{round_gain, scores, weights, Evidence, Outcome},
+    exam::{exam, own_exam, seeds},
+    value::{alike, factor, round_gain, scores, weights, Evidence, Outcome},
 };
 use codec::Encode;
 
@@ -50,6 +51,7 @@ fn config() -> RunConfig {
             epsilon: Nano(1),
             weight_decay: Nano(0),
             clip_norm: Nano(1),
+            trace_every: 1,
         },
         compression: CompressionSchedule {
             kept_per_block: 64,
@@ -132,38 +134,66 @@ fn a_rounds_plan_is_pinned() {
     let round = RoundData {
         range: RANGE,
         miners: 3,
-        seed: H256([9; 32]),
     };
     let plan = Plan::new(7, &config(), round);
+    let exam = H256([9; 32]);
+    let common = seeds(exam, None);
     assert_eq!(plan.of_step(1, 2), [523, 861, 576, 756]);
-    let assigned = plan.sample_assigned(2, 3, 6);
+    let assigned = plan.sample_assigned(exam, 2, 3, 6);
     assert_eq!(assigned, [972, 174, 22, 609, 637, 538]);
-    assert_eq!(plan.sample_unassigned(6), [565, 998, 879, 875, 551, 361]);
+    assert_eq!(
+        plan.sample_unassigned(&common, 6),
+        [565, 998, 879, 875, 551, 361]
+    );
     let mut all: Vec<Vec<u64>> = Vec::new();
     for slot in 0..3 {
         all.extend((0..6).map(|step| plan.of_step(slot, step)));
-        all.push(plan.sample_assigned(slot, 5, 32));
+        all.push(plan.sample_assigned(exam, slot, 5, 32));
     }
-    all.push(plan.sample_unassigned(64));
+    all.push(plan.sample_unassigned(&common, 64));
     let digest = "0xed0d9d68b11d8c14167ef80eebb04d335e2bd0f0d4b841db394fe52443f6bbe5";
     assert_eq!(hex(blake2_256(&all.encode())), digest);
 }
 
-/// Evidence of six miners in twelve rounds: misses, copies, gains and losses.
+#[test]
+fn exams_and_what_is_drawn_from_them_are_pinned() {
+    let drawn = exam(7, 3, H256([2; 32]));
+    assert_eq!(
+        hex(drawn),
+        "0xd273ce5a89b216fbbfd3aae457ffeb76205d74abbff99b9831da9766b22c65de"
+    );
+    let salt = H256([4; 32]);
+    assert_eq!(
+        hex(own_exam(drawn, salt)),
+        "0x8945f6010667366e2ff88a52d17fa77be2b91272c478e511f9414bb89566015b"
+    );
+    let round = RoundData {
+        range: RANGE,
+        miners: 3,
+    };
+    let plan = Plan::new(7, &config(), round);
+    let mixed = plan.sample_unassigned(&seeds(drawn, Some(salt)), 8);
+    assert_eq!(mixed, [501, 135, 661, 91, 306, 163, 663, 237]);
+    assert_eq!((plan.most_windows(), plan.inner_steps()), (64, 5));
+}
+
+/// Evidence of six miners in twelve rounds: misses, what could not be measured, gains and losses, copies, repeats.
 fn log() -> Vec<Evidence> {
     let mut numbers = Numbers(7);
     let mut log = Vec::new();
     for round in 0..12 {
         for uid in 0..6u16 {
-            let missed = numbers.next().is_multiple_of(5);
-            let outcome = match missed {
-                true => Outcome::Missed,
-                false => {
+            let outcome = match numbers.next() % 10 {
+                0 => Outcome::Missed,
+                1 => Outcome::Unmeasured,
+                _ => {
                     let mean = numbers.mean();
                     Outcome::Measured {
-                        values: H256([(numbers.next() % 8) as u8; 32]),
-                        committed_at: (numbers.next() % 4) as u32,
-                        assigned: numbers.gains(mean * 1.1),
+                        steps: 5 - (numbers.next() % 2) as u32,
+                        of: 5,
+                        alike: 1 + (numbers.next() % 5 / 4) as u16,
+                        repeats: numbers.next().is_multiple_of(9),
+                        assigned: numbers.gains(mean * 1.1 + 0.01 * f32::from(uid)),
                         unassigned: numbers.gains(mean),
                     }
                 }
@@ -194,29 +224,29 @@ fn scores_and_rows_are_pinned_to_the_bit() {
     assert_eq!(
         bits,
         [
-            0x3fa6_8d24_2c20_0000,
-            0x3fb9_1be5_3940_0000,
-            0x3fa9_4571_cb80_0000,
-            0x3fa2_a9a0_22e0_0000,
-            0x3fab_da2e_1980_0000,
-            0x3f9e_19a2_6180_0000,
+            0x3fd0_3539_47a5_51c8,
+            0x3f7f_c6df_1ad5_0bba,
+            0x3fcf_eb51_51e2_f4ef,
+            0x3fc8_b619_0fce_6ca0,
+            0x3fb4_eed8_63c9_f8e1,
+            0x3fca_11b6_d072_5e5d,
         ]
     );
-    let shares = [29_430, 65_535, 32_979, 24_355, 36_348, 19_641];
+    let shares = [65535, 2008, 64531, 49959, 21160, 52704];
     assert!(row.into_iter().eq((0..).zip(shares)));
     let (bits, row) = found(11);
     assert_eq!(
         bits,
         [
-            0x3fb5_1004_6800_0000,
-            0x3fb4_fd3c_47a0_0000,
-            0x3f9a_d578_6400_0000,
-            0x3f9a_dc20_5640_0000,
-            0x3fa7_9f89_fe60_0000,
-            0x3fb0_689e_6940_0000,
+            0x3fc3_c02a_6791_81c1,
+            0x3fb4_010b_2c0d_5caf,
+            0x3fc6_b6fe_dd08_ff92,
+            0x3fce_208f_ab6c_b7d5,
+            0x3fd1_91a2_85f9_4d49,
+            0x3fbe_8800_30b3_ccb8,
         ]
     );
-    let shares = [65_535, 65_307, 20_873, 20_893, 36_751, 51_055];
+    let shares = [36837, 18655, 42365, 56190, 65535, 28472];
     assert!(row.into_iter().eq((0..).zip(shares)));
 }
 
@@ -229,8 +259,13 @@ fn five_hundred_gains_and_two_hundred_rows_are_pinned() {
         round_gain(&assigned, &unassigned).to_bits()
     };
     let gains: Vec<u64> = (0..500).map(gain).collect();
-    assert_eq!(gains.iter().filter(|bits| **bits != 0).count(), 395);
-    let digest = "0x425a0f24aff5529ac586fa4f8e4d04a22494e8b9a6a7092d3df2a46859f66299";
+    assert_eq!(gains.iter().filter(|bits| **bits != 0).count(), 405);
+    assert_eq!(factor(1.7, 5.0, false).to_bits(), 0x3fd6_6666_6666_6666);
+    assert_eq!(
+        alike(3, &[(0, 1, 0.3), (0, 2, 0.9), (1, 2, 0.31)]),
+        [2, 1, 2]
+    );
+    let digest = "0x51f0328cb1eec370c90173689d396176bf020d6c115e76a56b3273282c44ded7";
     assert_eq!(hex(blake2_256(&gains.encode())), digest);
     let mut numbers = Numbers(13);
     let row = |_| weights((0..40).map(|uid| (uid, numbers.next() as f64 / 1e6)));

@@ -7,20 +7,26 @@ use std::{
 };
 
 use cairn_primitives::{
-    key_hash, Commitment, Header, Hyperparameters, Phase, Phases, Uid, Verdicts, H256,
+    key_hash, Carried, Commitment, Header, Hyperparameters, Phase, Phases, Pots, Role, Uid,
+    Verdicts, Work, H256,
 };
 use cairn_protocol::{
     assignment::{draw_slots, slots, DataRange},
-    attestation::{self, Attestation, Tally},
+    attendance::Absence,
+    attestation::{self, Attestation, Statement, Tally},
     checkpoint::{self, Source},
     commitment::{self, Contribution},
     eligibility::{claim, may_validate, seated, seats, Claim},
-    limits,
-    lineage::{contradiction, Ancestor},
-    phase::Timetable,
-    settlement::settle,
+    emission::{due_to, is_recent, is_work, Attendance, Late, Record},
+    exam, limits,
+    lineage::{contradiction, penalties, percent_of, Ancestor},
+    notice,
+    phase::{Attesting, Timetable},
+    registration,
+    settlement::{settle, trusts},
+    trace,
     value::{self, Evidence, Outcome, Standing},
-    verdict::{check_header, check_length, Owed},
+    verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
 };
 
 const PAGE: &str = include_str!("../../../docs/protocol.md");
@@ -44,16 +50,22 @@ macro_rules! rules {
 }
 
 rules![
+    registration,
     eligibility,
+    notice,
+    attendance,
     assignment,
     phase,
     commitment,
+    trace,
     verdict,
     attestation,
     settlement,
     lineage,
     checkpoint,
+    exam,
     value,
+    emission,
     limits,
 ];
 
@@ -163,6 +175,42 @@ fn root(number: u8) -> H256 {
     H256([number; 32])
 }
 
+fn registration(page: &Section) {
+    let domain = page.between("the text `", "`, the hash of block");
+    let bytes = registration::payload(&root(1), 0x0203, &[4u8; 32]);
+    let block = page.number("the hash of block ", ", the netuid");
+    let netuid = page.number("the netuid in ", " bytes");
+    let account = page.number("the coldkey in ", " bytes");
+    let total = page.number("together ", " bytes");
+    assert_eq!(block, 0);
+    let before = [domain.as_bytes(), &[1; 32]].concat();
+    assert_eq!(bytes[..before.len()], before);
+    page.says("bytes, low one first");
+    assert_eq!(bytes[before.len()..][..netuid as usize], [3, 2]);
+    assert_eq!(bytes[before.len() + 2..], vec![4; account as usize]);
+    assert_eq!(bytes.len() as u64, total);
+}
+
+fn notice(page: &Section) {
+    let tempos = page.number("the present unbonding period or ", " tempos");
+    let rules = |tempo, unbonding_period| Hyperparameters {
+        tempo,
+        unbonding_period,
+        ..Hyperparameters::default()
+    };
+    page.says("whichever is longer");
+    let from = |rules| notice::rules_from(100, &rules).expect("blocks are left");
+    assert_eq!(u64::from(from(rules(5, 7))), 100 + 5 * tempos);
+    assert_eq!(from(rules(5, 70)), 170);
+    page.says("an unbonding period after its coldkey announced it");
+    assert_eq!(notice::swap_from(100, &rules(5, 70)), Some(170));
+    let tempos = page.number("chosen again after ", " tempos");
+    assert_eq!(
+        u64::from(notice::role_from(100, &rules(5, 70))),
+        100 + 5 * tempos
+    );
+}
+
 fn eligibility(page: &Section) {
     let rules = |min_validator_stake, max_validators| Hyperparameters {
         min_validator_stake,
@@ -171,20 +219,57 @@ fn eligibility(page: &Section) {
         ..Hyperparameters::default()
     };
     let least = page.number("`min_validator_stake`, and at least ", " pebble");
-    assert!(may_validate(&rules(0, 2), least) && !may_validate(&rules(0, 2), least - 1));
-    assert!(may_validate(&rules(9, 2), 9) && !may_validate(&rules(9, 2), 8));
+    let validates = |rules, stake| may_validate(&rules, Role::Validator, stake);
+    assert!(validates(rules(0, 2), least) && !validates(rules(0, 2), least - 1));
+    assert!(validates(rules(9, 2), 9) && !validates(rules(9, 2), 8));
     let most = page.number("never more than ", ".");
     assert_eq!(seats(&rules(1, u16::MAX)) as u64, most);
     page.says("There are `max_validators` of them");
     assert_eq!(seats(&rules(1, 5)), 5);
     page.says("to the most stake, of equal stakes to the lowest uid");
-    let sitting = seated(&rules(1, 2), [(8, 5), (3, 5), (5, 6)], |one| *one);
+    let sitting = seated(&rules(1, 2), [(8, 5), (3, 5), (5, 6)], |(uid, stake)| {
+        (*uid, Role::Validator, *stake)
+    });
     assert_eq!(sitting, [(5, 6), (3, 5)]);
     page.says("mines if its bond is at least `min_miner_bond`");
-    assert_eq!(claim(&rules(9, 2), 8, || 7), Claim::Data);
-    assert_eq!(claim(&rules(9, 2), 8, || 6), Claim::Nothing);
+    let claims = |role, stake, bond| claim(&rules(9, 0), role, || stake, || bond);
+    assert_eq!(claims(Role::Miner, 0, 7), Claim::Data);
+    assert_eq!(claims(Role::Miner, 0, 6), Claim::Nothing);
+    page.says("Stake makes no miner a validator");
+    assert_eq!(claims(Role::Miner, u64::MAX, 7), Claim::Data);
     page.says("never mines, even if no seat is left");
-    assert_eq!(claim(&rules(9, 0), 9, || 7), Claim::Seat);
+    assert_eq!(claims(Role::Validator, 9, 7), Claim::Seat);
+    assert_eq!(claims(Role::Validator, 8, 7), Claim::Nothing);
+}
+
+fn attendance(page: &Section) {
+    let most = page.number("that misses ", " rounds in a row");
+    let missing = |rounds| (0..rounds).fold(Absence::default(), |one, _| one.after(false));
+    assert!(!missing(most).is_expected() && missing(most - 1).is_expected());
+    assert!(missing(most - 1).after(true).is_nothing());
+    page.says("until it says that it is back");
+    page.says("it has one round to show it");
+    let back = missing(most).back().expect("it was not expected");
+    assert!(back.is_expected() && !back.after(false).is_expected());
+    assert!(back.after(true).is_nothing());
+    let from = page.number("From the ", "rd round in a row") as u32;
+    let halved = |undecided, said| {
+        Absence::default()
+            .leak(None, root(1), undecided, said)
+            .halved
+    };
+    assert_eq!((halved(from - 1, None), halved(from, None)), (0, 1));
+    page.says("or another root than the leading one");
+    assert_eq!(halved(from, Some(root(2))), 1);
+    assert_eq!(halved(from, Some(root(1))), 0);
+    page.says("stake halves with each");
+    let leaked = |halved| Absence { missed: 0, halved };
+    assert_eq!((leaked(0).counted(8), leaked(2).counted(8)), (8, 2));
+    let least = page.number("is left is at least ", " pebble");
+    assert_eq!(leaked(60).counted(8), least);
+    page.says("once the validator has attested a final root");
+    let after = |said| leaked(5).leak(Some(root(1)), root(1), 0, said).halved;
+    assert_eq!((after(Some(root(1))), after(None)), (0, 5));
 }
 
 fn assignment(page: &Section) {
@@ -234,11 +319,29 @@ fn phase(page: &Section) {
     assert_eq!(margin(round), left);
     let share = page.number("earlier by a ", "rd of the train phase");
     assert_eq!(margin(at(6)), 6 / share);
-    let sent = page.number(
-        "An attestation is sent ",
-        " blocks before the round is over",
-    );
-    assert_eq!(u64::from(round.due() - round.attest_deadline()), sent);
+    page.says("of which the first may be a block longer");
+    let halves = |attest| {
+        let round = Timetable {
+            phases: Phases {
+                attest,
+                ..round.phases
+            },
+            ..round
+        };
+        let of = |half| {
+            (160..round.due())
+                .filter(|now| round.attesting(*now) == half)
+                .count()
+        };
+        (of(Attesting::Commit), of(Attesting::Open))
+    };
+    assert_eq!((halves(4), halves(5)), ((2, 2), (3, 2)));
+    let sent = page.number("is committed to ", " blocks before the second half");
+    assert_eq!(u64::from(round.opening() - round.attest_deadline()), sent);
+    let attest = page.number("phase has at least ", " blocks");
+    let whole = page.number("a round at least ", ".");
+    let least = (Phases::MIN_ATTEST, Phases::MIN_ROUND);
+    assert_eq!((u64::from(least.0), u64::from(least.1)), (attest, whole));
 }
 
 const HOTKEY: [u8; 32] = [3; 32];
@@ -305,6 +408,7 @@ fn verdict(page: &Section) {
         inner_steps: 30,
         tokens: 1,
         mean_loss: 2.0,
+        work: Work::default(),
     };
     assert_eq!(check_header(&owed(root(1)), &header), Ok(()));
     type Spoil = fn(&mut Header);
@@ -332,14 +436,56 @@ fn verdict(page: &Section) {
         ..header
     };
     assert!(check_header(&owed(root(1)), &more).is_err());
+    let parts = page.number("at least 1/", " of the median norm");
+    let norm = 3.0;
+    assert!(check_norm(norm / parts as f64, Some(norm)).is_ok());
+    assert!(check_norm(0.99 * norm / parts as f64, Some(norm)).is_err());
+    page.says("Before the first such round any norm will do");
+    assert!(check_norm(1e-9, None).is_ok());
+    page.says("what its maker had after its last included contribution, or from nothing");
+    let ended = Carried {
+        feedback: root(4),
+        ..Carried::default()
+    };
+    let from = |before| Header {
+        work: Work {
+            before,
+            ..Work::default()
+        },
+        ..header.clone()
+    };
+    assert!(check_carried(&from(ended), &Last::Ended(ended)).is_ok());
+    assert!(check_carried(&from(Carried::default()), &Last::Ended(ended)).is_ok());
+    assert!(check_carried(&from(ended), &Last::Nothing).is_err());
+    page.says("Who has not seen those rounds does not object");
+    assert!(check_carried(&from(ended), &Last::Unknown).is_ok());
     page.says("the length that were committed to");
     assert!(check_length(&owed(root(1)), 9).is_ok() && check_length(&owed(root(1)), 8).is_err());
+}
+
+fn trace(page: &Section) {
+    page.says("the state before the first inner step, that after each `trace_every` steps, and that after the last");
+    let steps = page.number("with ", " steps and a distance") as u32;
+    let every = page.number("a distance of ", ", those after") as u16;
+    let traced = (0..=steps).filter(|done| trace::is_traced(*done, steps, every));
+    let listed: Vec<String> = traced.map(|done| done.to_string()).collect();
+    page.says(&format!("those after {}", listed.join(", ")));
+    page.says("opens no others than those that it had");
+    let states: Vec<H256> = (0..5).map(root).collect();
+    let (top, shown) = (
+        trace::root(&states),
+        trace::proof(&states, 3).expect("it is there"),
+    );
+    assert!(
+        trace::opens(top, 5, 3, states[3], &shown) && !trace::opens(top, 5, 2, states[3], &shown)
+    );
 }
 
 fn attested(good: &[Uid]) -> Attestation {
     Attestation {
         model_root: root(1),
         verdicts: Verdicts::from_uids(good.iter().copied()),
+        salt: [9; 32],
     }
 }
 
@@ -353,23 +499,54 @@ fn tally(stakes: &[u64], revealed: &[Uid]) -> Tally {
 }
 
 fn attestation(page: &Section) {
-    let mut tally = tally(&[40, 60], &[1, 2]);
-    let may = |tally: &Tally, phase, before, root, good: &[Uid]| {
-        let verdicts = Verdicts::from_uids(good.iter().copied());
-        attestation::check(phase, before, tally, root, &verdicts).is_ok()
+    page.says("commits once, in the first half of the attest phase, to a hash that is not zero");
+    let commit = |half, known, hash| attestation::commit(half, known, hash).is_ok();
+    let at = (7, 4, &HOTKEY);
+    let said = attested(&[1]);
+    let known = Statement::Committed(said.hash(at));
+    assert!(commit(Attesting::Commit, None, root(1)));
+    assert!(!commit(Attesting::Commit, Some(&known), root(1)));
+    assert!(!commit(Attesting::Commit, None, H256::zero()));
+    page.says("It attests once, in the second half: to a root that is not zero");
+    let may = |half, known: &Statement, at, said: &Attestation| {
+        attestation::check(half, Some(known), at, said).is_ok()
     };
-    page.says("may attest once, in the attest phase: to a root that is not zero");
-    assert!(may(&tally, Phase::Attest, false, root(1), &[1]));
-    assert!(!may(&tally, Phase::Attest, true, root(1), &[1]));
-    for phase in [Phase::Train, Phase::Reveal, Phase::Settle] {
-        assert!(!may(&tally, phase, false, root(1), &[1]));
+    assert!(may(Attesting::Open, &known, at, &said));
+    assert!(!may(
+        Attesting::Open,
+        &Statement::Attested(said.clone()),
+        at,
+        &said
+    ));
+    for half in [Attesting::NotYet, Attesting::Commit, Attesting::Over] {
+        assert!(!may(half, &known, at, &said));
+        assert_eq!(commit(half, None, root(1)), half == Attesting::Commit);
     }
-    assert!(!may(&tally, Phase::Attest, false, H256::zero(), &[1]));
-    page.says("A verdict on what was not revealed is refused");
-    assert!(!may(&tally, Phase::Attest, false, root(1), &[3]));
-    page.says("took with it when it left is passed over");
+    let zero = Attestation {
+        model_root: H256::zero(),
+        ..said.clone()
+    };
+    assert!(!may(
+        Attesting::Open,
+        &Statement::Committed(zero.hash(at)),
+        at,
+        &zero
+    ));
+    page.says("must be what it committed to, with its salt, for that subnet, round and hotkey");
+    let salted = Attestation {
+        salt: [8; 32],
+        ..said.clone()
+    };
+    assert!(!may(Attesting::Open, &known, at, &salted));
+    for other in [(8, 4, &HOTKEY), (7, 5, &HOTKEY), (7, 4, &[4; 32])] {
+        assert!(!may(Attesting::Open, &known, other, &said));
+    }
+    page.says("counts for nothing");
+    let mut tally = tally(&[40, 60], &[1, 2]);
     tally.miner_leaves(2);
-    assert!(may(&tally, Phase::Attest, false, root(1), &[1, 2]));
+    let mut same = tally.clone();
+    same.add(&attested(&[1, 2, 3]), 40).expect("it fits");
+    assert_eq!(same.support.keys().copied().collect::<Vec<Uid>>(), [1]);
     page.says("counts the stake that the validator had");
     tally.add(&attested(&[1]), 40).expect("it fits");
     assert_eq!((tally.attesting_stake, tally.support[&1]), (40, 40));
@@ -411,7 +588,7 @@ fn settlement(page: &Section) {
     };
     let uids = |parent, support, most, revealed: &[Uid]| -> Vec<Uid> {
         let settled = included(parent, support, most, revealed);
-        settled.included.iter().map(|(uid, _)| *uid).collect()
+        settled.included.iter().map(|one| one.uid).collect()
     };
     assert_eq!(uids(root(1), above * 100, 9, &[4]), [4]);
     assert!(uids(root(1), above * 100 - 1, 9, &[4]).is_empty());
@@ -422,6 +599,19 @@ fn settlement(page: &Section) {
     page.says("If nothing is included the round is null, and the parameters stay");
     let null = included(root(2), above * 100, 9, &[4]);
     assert_eq!(null.expected, Some(root(1)));
+    let best = page.number("earned most in the last epoch has ", ".");
+    assert_eq!(u64::from(trusts(&[1_000, 500])[0]), best);
+    page.says("in proportion to what they earned");
+    assert_eq!(u64::from(trusts(&[1_000, 500])[1]), best / 2);
+    let least = page.number("never less than a ", "th of the most");
+    assert_eq!(u64::from(trusts(&[1_000, 1])[1]), best / least);
+    page.says("no more than the least of these could");
+    assert_eq!(u64::from(trusts(&[1_000, 0])[1]), best / least);
+    let together = page.number("at most one ", "th of all trust");
+    let newcomers = trusts(&[1_000, 0, 0, 0]);
+    assert_eq!(u64::from(newcomers[1]), best / (together - 1) / 3);
+    page.says("If nobody earned anything, all have the same");
+    assert_eq!(trusts(&[0, 0]), [u16::MAX; 2]);
 }
 
 fn lineage(page: &Section) {
@@ -454,6 +644,18 @@ fn lineage(page: &Section) {
     assert_eq!(contradiction(4, root(3), [(4, root(2))]), Some(root(2)));
     assert_eq!(contradiction(4, root(2), [(4, root(2))]), None);
     assert_eq!(contradiction(5, root(3), [(4, root(2))]), None);
+    let low = page.number("final one loses ", " % of the bond");
+    let high = page.number("on its hotkey, and ", " % if that root");
+    let share = page.number("more than a ", "rd of the attesting stake");
+    let loses = |stake| {
+        let said = [(9, root(2), share * 100 - stake), (8, root(3), stake)];
+        let found = penalties(root(2), &said);
+        assert_eq!(found.len(), 1);
+        u64::from(found[0].1)
+    };
+    assert_eq!((loses(100), loses(101)), (low, high));
+    assert_eq!(percent_of(1_000, low as u8), 10 * low);
+    page.says("Where no root is final nobody loses anything");
 }
 
 fn checkpoint(page: &Section) {
@@ -501,60 +703,115 @@ fn gains(mean: f32, error: f32) -> Vec<f32> {
         .collect()
 }
 
+fn exam(page: &Section) {
+    page.says("draws a round's exam in the block that settles it");
+    let piece = page.number("in pieces of ", " of each kind");
+    assert_eq!(limits::EXAM_PIECE, piece);
+    let most = page.number("at most ", " of each kind");
+    assert_eq!(limits::VALUE_WINDOWS, most);
+    let share = page.number("at most one for each ", " that a miner trains on");
+    assert_eq!(exam::most_windows(share * (most - 1)), most - 1);
+    assert_eq!(exam::most_windows(share * (most + 9)), most);
+    page.says("but two pieces at least");
+    assert_eq!(exam::most_windows(0), 2 * piece);
+    let errors = page.number("more than ", " standard errors below zero") as f32;
+    let decided =
+        |own: f32, free: f32, error: f32| exam::is_decided(&gains(own, error), &gains(free, error));
+    assert!(decided(0.0, -errors * 0.01 * 1.01, 0.01));
+    assert!(!decided(-errors * 0.01 * 0.99, -errors * 0.01 * 0.99, 0.01));
+    let apart = page.number("differ by at least ", " standard errors") as f32;
+    let off = |times: f32| 0.5 + apart * 0.01 * 2f32.sqrt() * times;
+    assert!(decided(off(1.01), 0.5, 0.01) && !decided(off(0.99), 0.5, 0.01));
+    let part = page.number("at most a ", "th of it") as f32;
+    assert!(decided(9.0, 0.01 * part * 1.01, 0.01));
+    assert!(!decided(9.0, 0.01 * part * 0.99, 0.01));
+}
+
 fn value(page: &Section) {
-    let windows = page.number("on at most ", " windows of each kind");
-    assert_eq!(limits::VALUE_WINDOWS, windows);
     let errors = page.number("if it is more than ", " standard errors above zero") as f32;
     let of = |own: &[f32], free: &[f32]| value::round_gain(own, free);
     let (above, below) = (errors * 0.01 * 1.01, errors * 0.01 * 0.99);
     assert!(of(&gains(above, 0.01), &gains(above, 0.01)) > 0.0);
     assert_eq!(of(&gains(below, 0.01), &gains(below, 0.01)), 0.0);
-    let errors = page.number("is not lower by more than ", " standard errors") as f32;
-    let error_of_difference = 0.01 * 2f32.sqrt();
-    let lower = |times: f32| gains(0.5 - errors * error_of_difference * times, 0.01);
-    assert!(of(&lower(0.99), &gains(0.5, 0.01)) > 0.0);
-    assert_eq!(of(&lower(1.01), &gains(0.5, 0.01)), 0.0);
+    let least = page.number("at least ", " windows of each kind") as usize;
+    let some = gains(0.5, 0.01);
+    assert!(of(&some[..least], &some) > 0.0);
+    assert_eq!(of(&some[..least - 1], &some), 0.0);
+    page.says("where no text is unassigned, nothing is gained");
+    assert_eq!(of(&some, &[]), 0.0);
+    premiums_are_as(page);
+    copies_are_as(page);
     scores_are_as(page);
     rows_are_as(page);
 }
 
-fn measured(round: u32, uid: Uid, committed_at: u32) -> Evidence {
+fn premiums_are_as(page: &Section) {
+    let nothing = page.number("for nothing up to a premium of ", ",") as f64;
+    let all = page.number("in full from ", " on") as f64;
+    let of = |own| value::factor(own, all, false);
+    let middle = (nothing + all) / 2.0;
+    assert_eq!([nothing, middle, all].map(of), [0.0, 0.5, 1.0]);
+    assert!(of(nothing + 0.01) > 0.0 && of(all - 0.01) < 1.0);
+    page.says("a newcomer's counts for a half at least");
+    assert_eq!(value::factor(nothing, all, true), 0.5);
+    let proven = page.number("while the best premium is below ", ",") as f64;
+    assert_eq!(value::factor(0.0, proven, false), 0.0);
+    assert!(value::factor(0.0, proven - 0.01, false) > 0.0);
+    page.says("half of the part that the best one lacks of that");
+    assert_eq!(value::factor(0.0, proven / 2.0, false), 0.25);
+    let rounds = page.number("over the last ", " rounds, in standard errors") as u32;
+    let log = [measured(3, 1), measured(3 + rounds - 1, 2)];
+    let known = |newest| value::accounts(&log, newest).len();
+    assert_eq!((known(3 + rounds - 1), known(3 + rounds)), (2, 1));
+}
+
+fn copies_are_as(page: &Section) {
+    let deviations = page.number("by more than ", " times their median deviation") as f64;
+    page.says("of the lower half of the round's pairs");
+    let bound = value::bound(&[0.56, 0.6, 0.64, 0.7, 0.8]);
+    assert!((bound - (0.6 + deviations * 0.04)).abs() < 1e-9);
+    let least = page.number("taken for at least ", " hundredths") as f64;
+    let bound = value::bound(&[0.6, 0.6, 0.6]);
+    assert!((bound - (0.6 + deviations * least / 100.0)).abs() < 1e-9);
+    let floor = page.number("it is not above ", " hundredths they") as f64;
+    let ceiling = page.number("and above ", " hundredths in any case") as f64;
+    assert_eq!(value::bound(&[0.1, 0.1, 0.1]) * 100.0, floor);
+    assert_eq!(value::bound(&[0.99, 0.99, 0.99]) * 100.0, ceiling);
+}
+
+fn measured(round: u32, uid: Uid) -> Evidence {
     Evidence {
         round,
         uid,
         hotkey: root(uid as u8),
         outcome: Outcome::Measured {
-            values: root(round as u8),
-            committed_at,
-            assigned: gains(0.5, 0.01),
+            steps: 1,
+            of: 1,
+            alike: 1,
+            repeats: false,
+            assigned: gains(0.6, 0.01),
             unassigned: gains(0.5, 0.01),
         },
     }
 }
 
 fn scores_are_as(page: &Section) {
-    let rounds = page.number("the mean over the last ", " rounds") as u32;
-    let score = |log: &[Evidence], newest, uid: Uid| {
-        value::scores(log, newest)
-            .get(&(uid, root(uid as u8)))
-            .copied()
+    let rounds = page.number("a mean over the last ", " rounds") as u32;
+    let least = page.number("but over ", " at least") as u32;
+    let account = |newest| {
+        let log: Vec<Evidence> = (0..=newest).map(|round| measured(round, 1)).collect();
+        value::accounts(&log, newest)[&(1, root(1))].clone()
     };
-    let one = [measured(3, 1, 0)];
-    let whole = score(&one, 3 + rounds - 1, 1).expect("it is looked at");
-    assert_eq!(score(&one, 3 + rounds, 1), None);
-    page.says("delivered nothing good counts as zero");
-    let missed = Evidence {
-        outcome: Outcome::Missed,
-        ..measured(4, 1, 0)
-    };
-    assert_eq!(score(&[one[0].clone(), missed], 4, 1), Some(whole / 2.0));
-    page.says("which this validator knows nothing does not count");
+    assert_eq!(account(0).over, least);
+    assert_eq!(account(least).over, least + 1);
+    assert_eq!(account(rounds + 3).over, rounds);
+    assert_eq!(account(rounds + 3).score, 1.0);
+    let grace = page.number("the first ", " rounds from its first on") as u32;
+    assert!(account(grace - 1).is_new && !account(grace).is_new);
+    page.says("nothing to show counts as zero");
+    page.says("could not measure does not count");
     assert_eq!(Standing::of(false, true), Standing::Unknown);
     assert_eq!(Standing::of(false, false), Standing::Missed);
-    page.says("Of equal values the first commitment counts");
-    let copies = [measured(3, 1, 8), measured(3, 2, 7)];
-    assert_eq!(score(&copies, 3, 1), Some(0.0));
-    assert_eq!(score(&copies, 3, 2), Some(whole));
 }
 
 fn rows_are_as(page: &Section) {
@@ -566,6 +823,60 @@ fn rows_are_as(page: &Section) {
     page.says("who is no member is not in it, nor is the validator itself");
     let row = value::row(&scores, members, root(3)).expect("somebody is worth something");
     assert_eq!(row, [(1, highest), (2, highest / 2 + 1)]);
+}
+
+fn emission(page: &Section) {
+    let contributors = page.number("it includes belong to at least ", " coldkeys");
+    let attesters = page.number("final root belong to at least ", ".");
+    assert!(is_work(0..contributors, 0..attesters));
+    assert!(!is_work(0..contributors - 1, 0..attesters));
+    assert!(!is_work(0..contributors, 0..attesters - 1));
+
+    page.says("if a round of this tempo or of the one before was work");
+    let mut record = Record::default();
+    record.settled(true, [1]);
+    record.epoch();
+    page.says("scores of others count zero");
+    assert!(record.claims() && record.included().contains(1));
+    let held = page.number("counts as the one before it, at most ", " times");
+    (0..held).for_each(|_| record.epoch());
+    assert!(record.claims());
+    record.epoch();
+    assert!(!record.claims());
+
+    let rounds = page.number("the share of the last ", " final rounds");
+    let mut attendance = Attendance::default();
+    attendance.note(false);
+    (0..rounds - 1).for_each(|_| attendance.note(true));
+    assert!(due_to(100, attendance.attended()) < 100);
+    attendance.note(true);
+    assert_eq!(due_to(100, attendance.attended()), 100);
+    let mut longer = attendance;
+    longer.note(false);
+    (0..rounds).for_each(|_| longer.note(true));
+    assert_eq!(longer, attendance);
+    what_waits_is_paid_as(page);
+
+    page.says("at most `activity_cutoff` blocks before it was due");
+    assert!(is_recent(5, 12, 7) && !is_recent(4, 12, 7));
+    let tempos = page.number("which is at most ", " tempos");
+    assert_eq!(u64::from(cairn_primitives::limits::ACTIVE_TEMPOS), tempos);
+}
+
+fn what_waits_is_paid_as(page: &Section) {
+    let came = page.number("what came in ", " epochs");
+    let paid = page.number("is paid in the next ", ",");
+    let (mut late, mut pots) = (Late::default(), Pots::default());
+    for epoch in 1..=came {
+        pots = Pots::of(1_000 * epoch);
+        late = late.waited(&pots);
+    }
+    for epoch in (0..paid).rev() {
+        let pay = late.payable(&pots);
+        pots = pots.checked_sub(&pay).expect("no more than there is");
+        late = late.paid();
+        assert_eq!(pots == Pots::default(), epoch == 0);
+    }
 }
 
 fn limits(page: &Section) {

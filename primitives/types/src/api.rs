@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Balance, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid, Phase,
-    Pots, Round, RunConfig, Uid, H256,
+    Pots, Role, Round, RunConfig, Uid, H256,
 };
 
 mod limits;
@@ -106,19 +106,30 @@ pub struct SubnetInfo<AccountId> {
     pub has_run: bool,
     /// Whether what its last run left is still being removed: no other can be started until it is.
     pub is_clearing_run: bool,
-    /// What its owner set.
+    /// The rules that hold.
+    pub hyperparameters: Hyperparameters,
+    /// Rules that its owner announced and that do not hold yet; null if there are none.
+    pub announced: Option<AnnouncedRules>,
+}
+
+/// A subnet's rules that will hold.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct AnnouncedRules {
+    /// The block from which on they hold. Whoever asks for stake or bond back before leaves under the present ones.
+    pub from: BlockNumber,
+    /// All of them, those that stay included.
     pub hyperparameters: Hyperparameters,
 }
 
-/// What a member is there for.
+/// What a member can do in the next round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Has the stake to validate, and a seat.
+pub enum Duty {
+    /// Validate: it chose to, and has the stake and a seat.
     Validator,
-    /// Has the bond to be assigned data.
+    /// Mine: it chose to, and has the bond to be assigned data.
     Miner,
-    /// Registered, with neither; or with the stake to validate, and all seats taken by more.
+    /// Nothing: it lacks the bond or the stake that its role asks for, or all seats are taken by more stake.
     Idle,
 }
 
@@ -131,8 +142,17 @@ pub struct MemberInfo<AccountId> {
     pub hotkey: AccountId,
     /// The key that owns what it earns.
     pub coldkey: AccountId,
-    /// What it is there for.
-    pub role: Role,
+    /// What it can do in the next round.
+    pub role: Duty,
+    /// What its coldkey chose that it is there for.
+    pub chosen_role: Role,
+    /// The block from which on its coldkey can choose another role; null if it can now.
+    pub role_can_be_set_from: Option<BlockNumber>,
+    /// Whether others than its coldkey may stake on it.
+    pub takes_foreign_stake: bool,
+    /// The hotkey that its coldkey announced in the place of this one, and the block from which on it can be; null if
+    /// none.
+    pub swap: Option<(AccountId, BlockNumber)>,
     /// The block at which it came.
     pub registered_at: BlockNumber,
     /// Stake on it.
@@ -203,6 +223,8 @@ pub struct RunInfo<AccountId> {
     pub round: RoundInfo<AccountId>,
     /// The oldest round of which contributions and settlement are still kept.
     pub oldest_round: Round,
+    /// Members that missed so many rounds that they are not expected until they say that they are back, ascending by uid.
+    pub absent: Vec<(Uid, AccountId)>,
 }
 
 /// A run that was stopped, and which of its weights the chain vouches for.
@@ -257,9 +279,11 @@ pub struct Attester<AccountId> {
     pub uid: Uid,
     /// Its key.
     pub hotkey: AccountId,
-    /// The stake on it at the round's first block.
+    /// What its attestation counts: the stake on it at the round's first block, less what has leaked.
     #[serde(with = "pebble")]
     pub stake: Balance,
+    /// The hash of what it will attest, from when it has committed until it attests.
+    pub committed: Option<H256>,
     /// Whether it has attested in this round.
     pub attested: bool,
 }
@@ -290,6 +314,10 @@ pub struct SettledRound {
     pub settled_at: BlockNumber,
     /// Uids of the included contributions, ascending. Empty in a null round: θ stays as it is.
     pub included: Vec<Uid>,
+    /// What each of them counts in the next parameters, in the same order; never 0.
+    pub trust: Vec<u16>,
+    /// What the contributions are measured on follows from this, which nobody knew before the round was settled.
+    pub exam: H256,
     /// Stake that attested.
     #[serde(with = "pebble")]
     pub attesting_stake: Balance,
@@ -369,6 +397,11 @@ pub struct SubnetEmission {
     pub netuid: Netuid,
     /// Its share of each block's emission, of 10⁹.
     pub share: u64,
+    /// Whether its run is one of those that emit.
+    pub emits: bool,
+    /// Whether it worked of late: whether a round became final and was not null, with contributors and attesters of
+    /// two coldkeys each.
+    pub works: bool,
     /// Waiting for the owner.
     #[serde(with = "pebble")]
     pub owner_pot: Balance,
@@ -378,6 +411,11 @@ pub struct SubnetEmission {
     /// Waiting for the validators.
     #[serde(with = "pebble")]
     pub validators_pot: Balance,
+    /// What of the three waited for scores.
+    #[serde(with = "pebble")]
+    pub late: Balance,
+    /// Epochs over which that is paid.
+    pub late_epochs: u32,
     /// Epochs so far: the number of the next one.
     pub epochs: EpochIndex,
     /// Block of the last epoch.

@@ -1,10 +1,11 @@
-//! How a miner binds itself to a contribution, and a validator to its weights, before anybody can see them.
+//! How a miner binds itself to a contribution, and a validator to what it attests and to its weights, before anybody can
+//! see them.
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{blake2_256, EpochIndex, Netuid, Round, Uid, H256};
+use crate::{blake2_256, EpochIndex, Netuid, Round, Uid, Verdicts, H256};
 
 /// The secret that opens a sealed contribution: ChaCha20's key and nonce are derived from it.
 pub type ContributionKey = [u8; 32];
@@ -40,7 +41,7 @@ pub fn key_hash(netuid: Netuid, round: Round, hotkey: &[u8; 32], key: &Contribut
     blake2_256(&(netuid, round, hotkey, key).encode())
 }
 
-/// What keeps committed weights from being guessed: 32 random bytes, never used twice.
+/// What keeps committed weights, or an attestation, from being guessed: 32 random bytes, never used twice.
 pub type Salt = [u8; 32];
 
 /// `blake2_256(SCALE(netuid, epoch, hotkey, weights, salt))`: binds a validator to a row of weights. Like
@@ -56,6 +57,17 @@ pub fn weights_hash(
     salt: &Salt,
 ) -> H256 {
     blake2_256(&(netuid, epoch, hotkey, weights, salt).encode())
+}
+
+/// `blake2_256(SCALE(netuid, round, hotkey, model_root, verdicts, salt))`: binds a validator to what it attests in a
+/// round. Like [`key_hash`] it is worth nothing to anybody else, nor in another round.
+pub fn attestation_hash(
+    (netuid, round, hotkey): (Netuid, Round, &[u8; 32]),
+    model_root: H256,
+    verdicts: &Verdicts,
+    salt: &Salt,
+) -> H256 {
+    blake2_256(&(netuid, round, hotkey, model_root, verdicts, salt).encode())
 }
 
 #[cfg(test)]
@@ -96,5 +108,29 @@ mod tests {
         .concat();
         let hash = weights_hash(1, 2, &[3; 32], &[(1, 2), (3, 4)], &[5; 32]);
         assert_eq!(hash, blake2_256(&bytes));
+    }
+
+    #[test]
+    fn an_attestation_is_bound_to_subnet_round_hotkey_and_salt() {
+        let (root, good, salt) = (H256([4; 32]), Verdicts::from_uids([1, 9]), [5; 32]);
+        let of = attestation_hash((1, 2, &[3; 32]), root, &good, &salt);
+        let others = [
+            attestation_hash((2, 2, &[3; 32]), root, &good, &salt),
+            attestation_hash((1, 3, &[3; 32]), root, &good, &salt),
+            attestation_hash((1, 2, &[4; 32]), root, &good, &salt),
+            attestation_hash((1, 2, &[3; 32]), H256([5; 32]), &good, &salt),
+            attestation_hash((1, 2, &[3; 32]), root, &Verdicts::from_uids([1]), &salt),
+            attestation_hash((1, 2, &[3; 32]), root, &good, &[6; 32]),
+        ];
+        assert!(!others.contains(&of));
+        let bytes = [
+            &[1, 0][..],
+            &[2, 0, 0, 0],
+            &[3; 32],
+            &[4; 32],
+            &[8, 2, 2],
+            &[5; 32],
+        ];
+        assert_eq!(of, blake2_256(&bytes.concat()), "plain SCALE");
     }
 }

@@ -101,7 +101,7 @@ impl Default for Hyperparameters {
             max_members: 256,
             max_validators: 64,
             immunity_period: 5_000,
-            activity_cutoff: 5_000,
+            activity_cutoff: 720,
             kappa: 32_767,
             bonds_moving_average: 900_000,
             bonds_penalty: 65_535,

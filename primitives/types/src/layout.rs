@@ -107,5 +107,19 @@ mod tests {
             tied_embeddings: false,
         };
         assert_eq!(Layout::of(&shape).parameters(), 72_747_327_488);
+        assert_eq!(shape.parameters(), Some(72_747_327_488));
+        let tied = ModelShape {
+            tied_embeddings: true,
+            ..shape.clone()
+        };
+        let tied_parameters = Layout::of(&tied).parameters() as u64;
+        assert_eq!(tied.parameters(), Some(tied_parameters));
+        let absurd = ModelShape {
+            d_model: u32::MAX,
+            ffn: u32::MAX,
+            layers: u16::MAX,
+            ..shape
+        };
+        assert_eq!(absurd.parameters(), None);
     }
 }

@@ -20,6 +20,7 @@ pub mod layout;
 pub mod limits;
 pub mod nano;
 pub mod pots;
+pub mod role;
 pub mod run;
 pub mod secret;
 pub mod text;
@@ -28,14 +29,15 @@ pub mod traits;
 pub mod verdicts;
 
 pub use blocks::{LayoutError, Selected};
-pub use commitment::{key_hash, weights_hash, Commitment, ContributionKey, Salt};
-pub use header::Header;
+pub use commitment::{attestation_hash, key_hash, weights_hash, Commitment, ContributionKey, Salt};
+pub use header::{Carried, EngineClass, Header, Work};
 pub use hyperparameters::{BondsRule, Hyperparameters};
 pub use layout::{Layout, Tensor};
 pub use limits::{Group, OutOfLimits};
 pub use nano::{Nano, NanoError};
 pub use pots::Pots;
 pub use primitive_types::H256;
+pub use role::{Role, UnknownRole};
 pub use run::{
     Compression, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape,
     OuterStep, Phase, Phases, RunConfig, RunConfigError,

@@ -1,7 +1,7 @@
 //! Between what limits a subnet's owner may set its hyperparameters.
 //!
-//! The limits keep a subnet's work per block bounded, its prices above zero and every period short enough to
-//! end within a year; they judge no policy. `bonds_penalty` may be anything.
+//! The limits keep a subnet's work per block bounded, its seats from being free, a consensus from being one of few, and
+//! what is asked back from being locked for long. Beyond that they judge no policy. `bonds_penalty` may be anything.
 
 use core::{fmt, ops::RangeInclusive};
 
@@ -9,12 +9,22 @@ use crate::{Balance, BlockNumber, Hyperparameters, Nano, CRN, MAX_MEMBERS, MAX_V
 
 /// Blocks between two epochs.
 pub const TEMPO: RangeInclusive<BlockNumber> = 5..=50_400;
-/// Longest immunity, activity cutoff, unbonding and half-life: a year of blocks of 6 s.
+/// Longest immunity and half-life: a year of blocks of 6 s.
 pub const MAX_PERIOD: BlockNumber = 5_256_000;
+/// The longest unbonding, whatever the audit window: 21 days of blocks of 6 s.
+pub const MAX_UNBONDING_PERIOD: BlockNumber = 302_400;
+/// The longest unbonding in audit windows.
+pub const UNBONDING_WINDOWS: BlockNumber = 4;
+/// The longest unbonding on a chain whose audit window is shorter than a quarter of it: what it is by default.
+pub const SHORT_UNBONDING_PERIOD: BlockNumber = 7_200;
+/// Share of stake that must support a weight, of 65,535: 0.4 to 0.75. Less would let few decide, more few prevent.
+pub const KAPPA: RangeInclusive<u16> = 26_214..=49_151;
 /// Largest stake or bond that can be asked for, and highest price: all that will ever be issued.
 pub const MAX_AMOUNT: Balance = 21_000_000 * CRN;
-/// Lowest price of a seat, in pebble: below it, rounding would keep a sale from raising the price.
-pub const MIN_PRICE: Balance = 1_000;
+/// Lowest price of a seat, in pebble: a thousandth of a CRN. A member sends transactions for which it pays nothing.
+pub const MIN_PRICE: Balance = CRN / 1_000;
+/// Tempos after which scores are too old at the latest: those of the tempo before the last still count.
+pub const ACTIVE_TEMPOS: BlockNumber = 2;
 /// By how much a sale may multiply the price of a seat.
 pub const PRICE_FACTOR: RangeInclusive<Nano> = Nano(1_000_000_000)..=Nano(10_000_000_000);
 /// Largest `bonds_moving_average`: a bond that never changes.
@@ -91,6 +101,15 @@ fn within(
     })
 }
 
+/// The longest unbonding, in blocks, on a chain on which work can be checked for `audit_window` blocks: so many windows,
+/// and never less than one.
+pub fn longest_unbonding(audit_window: BlockNumber) -> BlockNumber {
+    audit_window
+        .saturating_mul(UNBONDING_WINDOWS)
+        .clamp(SHORT_UNBONDING_PERIOD, MAX_UNBONDING_PERIOD)
+        .max(audit_window)
+}
+
 impl Hyperparameters {
     /// Whether all are within their limits, on a chain on which work can be checked for `audit_window` blocks.
     ///
@@ -105,7 +124,7 @@ impl Hyperparameters {
             *TEMPO.end(),
         )?;
         self.check_seats()?;
-        self.check_periods()?;
+        self.check_periods(audit_window)?;
         let least = self.tempo.max(audit_window);
         let unbonding = self.unbonding_period;
         within(
@@ -113,7 +132,7 @@ impl Hyperparameters {
             "unbonding_period",
             unbonding,
             least,
-            MAX_PERIOD,
+            longest_unbonding(audit_window),
         )?;
         self.check_consensus()?;
         self.check_stakes()?;
@@ -139,22 +158,27 @@ impl Hyperparameters {
         )
     }
 
-    /// Immunity may be none; the others last at least a block.
-    fn check_periods(&self) -> Result<(), OutOfLimits> {
+    /// Immunity may be none; the others last at least a block, and what is asked back comes before too long.
+    fn check_periods(&self, audit_window: BlockNumber) -> Result<(), OutOfLimits> {
+        let longest = longest_unbonding(audit_window);
+        let active = self.tempo.saturating_mul(ACTIVE_TEMPOS);
         let periods = [
-            ("immunity_period", self.immunity_period, 0u8),
-            ("activity_cutoff", self.activity_cutoff, 1),
-            ("unbonding_period", self.unbonding_period, 1),
+            ("immunity_period", self.immunity_period, 0u8, MAX_PERIOD),
+            ("activity_cutoff", self.activity_cutoff, 1, active),
+            ("unbonding_period", self.unbonding_period, 1, longest),
         ];
-        periods.into_iter().try_for_each(|(name, value, least)| {
-            within(Group::Period, name, value, least, MAX_PERIOD)
-        })
+        periods
+            .into_iter()
+            .try_for_each(|(name, value, least, most)| {
+                within(Group::Period, name, value, least, most)
+            })
     }
 
-    /// With a kappa of zero any single validator would be the consensus; rates lie between their ends.
+    /// Neither a few validators are the consensus nor do a few prevent it; rates lie between their ends.
     fn check_consensus(&self) -> Result<(), OutOfLimits> {
         let average = self.bonds_moving_average;
-        within(Group::Consensus, "kappa", self.kappa, 1u8, u16::MAX)?;
+        let (least, most) = (*KAPPA.start(), *KAPPA.end());
+        within(Group::Consensus, "kappa", self.kappa, least, most)?;
         within(
             Group::Consensus,
             "bonds_moving_average",
@@ -210,15 +234,41 @@ mod tests {
     }
 
     #[test]
+    fn unbonding_ends_within_four_audits_and_within_21_days() {
+        let longest = [
+            (20, 7_200),
+            (1_800, 7_200),
+            (7_200, 28_800),
+            (75_600, 302_400),
+            (100_000, 302_400),
+            // What can be audited for longer has to stay for longer.
+            (400_000, 400_000),
+        ];
+        for (window, most) in longest {
+            assert_eq!(longest_unbonding(window), most);
+            let with = |unbonding_period| Hyperparameters {
+                unbonding_period,
+                ..Hyperparameters::default()
+            };
+            assert_eq!(with(most).check(window), Ok(()));
+            let fault = with(most + 1).check(window).expect_err("too long");
+            assert_eq!((fault.group, fault.most), (Group::Period, most.into()));
+        }
+    }
+
+    #[test]
     fn what_is_out_of_them_is_told_with_its_limits() {
         let short = wrong(|h| h.unbonding_period = 100);
         assert_eq!((short.group, short.least), (Group::Unbonding, 7_200));
         assert_eq!(
             short.to_string(),
-            "unbonding_period cannot be 100: it is from 7200 to 5256000"
+            "unbonding_period cannot be 100: it is from 7200 to 28800"
         );
         // A long tempo raises what unbonding has to be.
         assert_eq!(wrong(|h| h.tempo = 8_000).least, 8_000);
+        // Scores of the tempo before the last still count, older ones do not.
+        let old = wrong(|h| h.activity_cutoff = 721);
+        assert_eq!((old.name, old.most), ("activity_cutoff", 720));
         // Beside seven members there are seven validators at most.
         let seats = wrong(|h| (h.max_members, h.max_validators) = (7, 8));
         assert_eq!((seats.name, seats.most), ("max_validators", 7));

@@ -43,6 +43,34 @@ pub struct ModelShape {
 }
 
 impl ModelShape {
+    /// The most layers.
+    pub const MAX_LAYERS: u16 = 1_024;
+    /// The widest that a layer may be, inside and out.
+    pub const MAX_WIDTH: u32 = 1 << 18;
+    /// The largest vocabulary.
+    pub const MAX_VOCABULARY: u32 = 1 << 22;
+    /// The longest context.
+    pub const MAX_CONTEXT: u32 = 1 << 20;
+    /// The most parameters: a checkpoint of them, in `f32`, has 1 TiB.
+    pub const MAX_PARAMETERS: u64 = 1 << 38;
+
+    /// Number of parameters; `None` if that does not fit. What [`crate::Layout::parameters`] is of the shape's layout.
+    pub fn parameters(&self) -> Option<u64> {
+        let [d, ffn, vocabulary] = [self.d_model, self.ffn, self.vocabulary].map(u64::from);
+        let kv = u64::from(self.head_dim()).checked_mul(u64::from(self.kv_heads))?;
+        let attention = d.checked_add(kv)?.checked_mul(d)?.checked_mul(2)?;
+        let perceptron = ffn.checked_mul(d)?.checked_mul(3)?;
+        let norms = d.checked_mul(2)?;
+        let layer = attention.checked_add(perceptron)?.checked_add(norms)?;
+        let embedding = vocabulary.checked_mul(d)?;
+        let head = if self.tied_embeddings { 0 } else { embedding };
+        layer
+            .checked_mul(u64::from(self.layers))?
+            .checked_add(embedding)?
+            .checked_add(head)?
+            .checked_add(d)
+    }
+
     /// Width of one head. Zero heads give zero; [`RunConfig::check`] refuses such a shape.
     pub fn head_dim(&self) -> u32 {
         self.d_model.checked_div(u32::from(self.heads)).unwrap_or(0)
@@ -116,6 +144,15 @@ pub struct InnerOptimizer {
     pub weight_decay: Nano,
     /// Global norm to which gradients are clipped.
     pub clip_norm: Nano,
+    /// Inner steps from one state that a miner traces, so that it can be replayed, to the next. Tracing hashes parameters
+    /// and moments, a replay makes so many steps.
+    #[serde(default = "each_step")]
+    pub trace_every: u16,
+}
+
+/// Every state is traced if a configuration says nothing of it.
+fn each_step() -> u16 {
+    1
 }
 
 /// How the pseudo-gradients of a run are made small.
@@ -201,8 +238,13 @@ pub struct Compression {
 pub struct OuterStep {
     /// Outer learning rate (α).
     pub learning_rate: Nano,
-    /// ρ: 1 is the mean over all contributions, 0 the mean over those that sent the coordinate.
+    /// ρ: 1 is the mean over all contributions, 0 would be the mean over those that sent the coordinate.
     pub rho: Nano,
+}
+
+impl OuterStep {
+    /// The least ρ: below it, a coordinate that one miner alone sends would move by nearly a full step.
+    pub const MIN_RHO: Nano = Nano(250_000_000);
 }
 
 /// Lengths of a round's phases in blocks.
@@ -258,6 +300,14 @@ pub enum Phase {
 }
 
 impl Phases {
+    /// The shortest attest phase: validators commit in its first half and open in the second, and each gets a second
+    /// chance if a block is full or a message is lost.
+    pub const MIN_ATTEST: BlockNumber = 4;
+    /// The longest phase: about half a year of blocks of six seconds.
+    pub const MAX_PHASE: BlockNumber = 1 << 21;
+    /// The shortest round: shorter ones would let a subnet fill blocks with free calls.
+    pub const MIN_ROUND: BlockNumber = 10;
+
     /// Length of a round. The block this many blocks after a round's first one settles it and is the first
     /// of the next round.
     pub fn round(&self) -> BlockNumber {
@@ -333,22 +383,26 @@ pub enum RunConfigError {
     /// A dimension of the model is zero, or `heads` does not divide `d_model`, or `kv_heads` not `heads`,
     /// or a head's width is odd.
     ImpossibleShape,
-    /// No inner steps, no sequences, or sequences longer than the model's context.
+    /// No inner steps, no sequences, sequences longer than the model's context, or a trace at distances of no step or of
+    /// more than a round has.
     ImpossibleInnerSteps,
     /// A rate, decay or norm outside its range, or a warm-up longer than the schedule.
     ImpossibleOptimizer,
     /// `kept_per_block` is not within 1..=4,096, or a decay of the error above 1.
     ImpossibleCompression,
-    /// ρ above 1 or no outer learning rate.
+    /// ρ above 1 or below a quarter, or no outer learning rate.
     ImpossibleOuterStep,
-    /// A phase without blocks.
-    EmptyPhase,
+    /// A phase without blocks, or an attest phase or a round that is too short.
+    PhasesTooShort,
     /// No contributors, or more than a subnet can have members.
     ImpossibleContributors,
     /// Fewer windows than one miner needs for one round.
     TooLittleData,
     /// A name or the address of the store is not printable text.
     UnprintableText,
+    /// A model with a dimension, or with more parameters, than any worker has room for; or a round with more work, or
+    /// more blocks, than any has time for.
+    TooLarge,
 }
 
 impl RunConfig {
@@ -381,11 +435,13 @@ impl RunConfig {
             m.heads % m.kv_heads == 0 && m.head_dim() % 2 == 0,
             ImpossibleShape,
         )?;
+        ensure(self.is_within_bounds(), TooLarge)?;
         ensure(
             i.steps > 0 && i.sequences > 0 && i.sequence_length > 0,
             ImpossibleInnerSteps,
         )?;
         ensure(i.sequence_length <= m.context, ImpossibleInnerSteps)?;
+        ensure((1..=i.steps).contains(&i.trace_every), ImpossibleInnerSteps)?;
         let below_one = [i.beta1, i.beta2].iter().all(|beta| *beta < Nano::ONE);
         ensure(below_one && i.final_rate <= Nano::ONE, ImpossibleOptimizer)?;
         ensure(
@@ -408,10 +464,13 @@ impl RunConfig {
             decays.iter().flatten().all(|decay| *decay <= Nano::ONE),
             ImpossibleCompression,
         )?;
-        ensure(self.outer.rho <= Nano::ONE, ImpossibleOuterStep)?;
+        let rho = OuterStep::MIN_RHO..=Nano::ONE;
+        ensure(rho.contains(&self.outer.rho), ImpossibleOuterStep)?;
         ensure(self.outer.learning_rate > Nano(0), ImpossibleOuterStep)?;
         let p = self.phases;
-        ensure(p.train > 0 && p.reveal > 0 && p.attest > 0, EmptyPhase)?;
+        ensure(p.train > 0 && p.reveal > 0, PhasesTooShort)?;
+        ensure(p.attest >= Phases::MIN_ATTEST, PhasesTooShort)?;
+        ensure(p.round() >= Phases::MIN_ROUND, PhasesTooShort)?;
         let contributors = 1..=MAX_MEMBERS as u16;
         ensure(
             contributors.contains(&self.max_contributors),
@@ -422,6 +481,20 @@ impl RunConfig {
             self.texts().iter().all(|text| text.check().is_ok()),
             UnprintableText,
         )
+    }
+
+    /// Whether a worker may set out to make room for it: its size is a stranger's word.
+    fn is_within_bounds(&self) -> bool {
+        let (m, p) = (&self.model, &self.phases);
+        let lengths = [p.train, p.reveal, p.attest];
+        m.layers <= ModelShape::MAX_LAYERS
+            && m.d_model <= ModelShape::MAX_WIDTH
+            && m.ffn <= ModelShape::MAX_WIDTH
+            && m.vocabulary <= ModelShape::MAX_VOCABULARY
+            && m.context <= ModelShape::MAX_CONTEXT
+            && m.parameters()
+                .is_some_and(|all| all <= ModelShape::MAX_PARAMETERS)
+            && lengths.iter().all(|blocks| *blocks <= Phases::MAX_PHASE)
     }
 
     /// All texts in it: everybody's worker prints them.

@@ -1,9 +1,9 @@
 //! The traits by which the pallets know each other. No pallet reads another's storage.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use sp_runtime::DispatchError;
 
-use crate::{api::Position, Balance, BlockNumber, Hyperparameters, Netuid, Uid};
+use crate::{api::Position, Balance, BlockNumber, Hyperparameters, Netuid, Role, Uid, Verdicts};
 
 /// Who is in a subnet. Given by the subnets pallet.
 pub trait Membership<AccountId> {
@@ -16,6 +16,10 @@ pub trait Membership<AccountId> {
     }
     /// The subnet's hyperparameters; `None` if there is no such subnet.
     fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters>;
+    /// The hyperparameters that the subnet's owner has announced and that do not hold yet; `None` if there are none.
+    fn announced(_netuid: Netuid) -> Option<Hyperparameters> {
+        None
+    }
     /// The coldkey that owns the subnet.
     fn owner(netuid: Netuid) -> Option<AccountId>;
     /// The uid of a hotkey.
@@ -24,6 +28,8 @@ pub trait Membership<AccountId> {
     fn hotkey(netuid: Netuid, uid: Uid) -> Option<AccountId>;
     /// The coldkey that registered the hotkey, on whichever subnet: it owns what the hotkey earns.
     fn coldkey(hotkey: &AccountId) -> Option<AccountId>;
+    /// What the uid's present member is there for.
+    fn role(netuid: Netuid, uid: Uid) -> Option<Role>;
     /// The block at which the uid's present member came.
     fn registered_at(netuid: Netuid, uid: Uid) -> Option<BlockNumber>;
     /// All members, ascending by uid; at most [`crate::MAX_MEMBERS`].
@@ -131,6 +137,19 @@ pub trait Runs {
     fn has_run(netuid: Netuid) -> bool;
 }
 
+/// What a subnet's members did of late. Given by the training pallet, told of epochs by the emissions pallet.
+pub trait Work {
+    /// Whether the subnet has worked of late: only then it takes part in what blocks issue.
+    fn claims(netuid: Netuid) -> bool;
+    /// Whose contributions were included since the last epoch, or before it while no round was settled since.
+    fn included(netuid: Netuid) -> Verdicts;
+    /// How many of the last final rounds each validator attested with the final root, and of how many. Who is not in
+    /// the map attested none.
+    fn attended(netuid: Netuid) -> BTreeMap<Uid, (u32, u32)>;
+    /// An epoch has run: a new tempo begins.
+    fn on_epoch(netuid: Netuid);
+}
+
 /// Told what happens to a subnet's members, in the order of the tuple.
 #[impl_trait_for_tuples::impl_for_tuples(4)]
 pub trait OnMember<AccountId> {
@@ -138,6 +157,8 @@ pub trait OnMember<AccountId> {
     fn on_joined(_netuid: Netuid, _uid: Uid, _hotkey: &AccountId) {}
     /// `hotkey` left, or was replaced as, `uid`; whatever is kept by uid must go.
     fn on_left(_netuid: Netuid, _uid: Uid, _hotkey: &AccountId) {}
+    /// The member `uid` signs as `new` from now on instead of as `old`; what is kept by uid stays.
+    fn on_swapped(_netuid: Netuid, _uid: Uid, _old: &AccountId, _new: &AccountId) {}
 }
 
 /// Told of what is taken out of existence, so that issued stays the sum of all ledgers. Given by the

@@ -1,11 +1,11 @@
 //! What a validator measured.
 
 use alloc::vec::Vec;
-use cairn_primitives::{BlockNumber, Round, Uid, H256};
+use cairn_primitives::{Round, Uid, H256};
 #[cfg(feature = "serde")]
 use serde::{Deserialize, Serialize};
 
-use super::WINDOW;
+use crate::limits::PREMIUM_ROUNDS;
 
 /// What is recorded where the loss was not a number before or after, in nats.
 const RUINED: f32 = -1_000.0;
@@ -31,12 +31,18 @@ pub struct Evidence {
 pub enum Outcome {
     /// It had data assigned and delivered nothing that could be opened and used.
     Missed,
-    /// Its contribution was applied alone to the weights with which the round began.
+    /// It delivered, and this validator could not measure it: no fault of the miner's.
+    Unmeasured,
+    /// Its contribution was applied alone to the parameters with which the round began.
     Measured {
-        /// Digest of the contribution's values, by which copies are told.
-        values: H256,
-        /// The block at which this validator first saw the commitment.
-        committed_at: BlockNumber,
+        /// Inner steps that it declares.
+        steps: u32,
+        /// Inner steps of a whole round.
+        of: u32,
+        /// Contributions of the round, this one included, that resemble each other more than honest ones do.
+        alike: u16,
+        /// Whether it resembles what the round before changed more than honest ones do.
+        repeats: bool,
         /// Loss before minus loss after, in nats per token, of windows that the miner had to train on.
         assigned: Vec<f32>,
         /// The same of windows that nobody had to train on.
@@ -59,7 +65,12 @@ pub fn gains(before: &[f32], after: &[f32]) -> Vec<f32> {
 
 /// Whether a score as of round `newest` looks at evidence of `round`.
 pub fn counts(round: Round, newest: Round) -> bool {
-    newest.checked_sub(round).is_some_and(|age| age < WINDOW)
+    is_within(round, newest, PREMIUM_ROUNDS)
+}
+
+/// Whether a round is one of the last so many.
+pub(super) fn is_within(round: Round, newest: Round, rounds: Round) -> bool {
+    newest.checked_sub(round).is_some_and(|age| age < rounds)
 }
 
 /// Drops the evidence on which no later score can depend.
@@ -86,9 +97,9 @@ mod tests {
             hotkey: H256([5; 32]),
             outcome: Outcome::Missed,
         };
-        let mut evidence: Vec<Evidence> = [0, 9, 1, 2, 3].map(of).to_vec();
+        let mut evidence: Vec<Evidence> = [0, 17, 1, 2, 3].map(of).to_vec();
         forget_old(&mut evidence);
-        assert_eq!(evidence, [9, 2, 3].map(of));
+        assert_eq!(evidence, [17, 2, 3].map(of));
     }
 
     #[cfg(feature = "serde")]
@@ -99,8 +110,10 @@ mod tests {
             uid: 1,
             hotkey: H256([5; 32]),
             outcome: Outcome::Measured {
-                values: H256([6; 32]),
-                committed_at: 9,
+                steps: 7,
+                of: 8,
+                alike: 1,
+                repeats: false,
                 assigned: vec![0.125, -0.1],
                 unassigned: vec![f32::MIN_POSITIVE],
             },

@@ -1,277 +1,539 @@
-//! From evidence to scores.
+//! From evidence to scores, and how each came about.
 
-use alloc::collections::BTreeMap;
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use cairn_primitives::{Round, Uid, H256};
+#[cfg(feature = "serde")]
+use serde::Serialize;
 
-use super::{counts, Evidence, Outcome};
+use super::{
+    counts, difference, evidence::is_within, factor, gain::is_enough, premium, round_gain,
+    Estimate, Evidence, Outcome,
+};
+use crate::limits::{GRACE_ROUNDS, VALUE_ROUNDS};
 
-/// Standard errors by which a mean has to differ before it counts.
-const SIGNIFICANCE: f64 = 2.0;
+/// A miner: its uid, which can pass to somebody else, and its hotkey.
+pub type Miner = (Uid, H256);
 
-/// Mean and squared standard error of a list of gains; `None` for fewer than two, or if one is not a number.
-fn mean_and_error(gains: &[f32]) -> Option<(f64, f64)> {
-    let count = gains.len() as f64;
-    if gains.len() < 2 || gains.iter().any(|gain| !gain.is_finite()) {
-        return None;
-    }
-    let mean = gains.iter().map(|gain| f64::from(*gain)).sum::<f64>() / count;
-    let squares: f64 = gains
-        .iter()
-        .map(|gain| f64::from(*gain) - mean)
-        .map(|off| off * off)
-        .sum();
-    Some((mean, squares / (count - 1.0) / count))
+/// How a miner's score came about.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
+pub struct Account {
+    /// The first round of which there is evidence.
+    pub first: Round,
+    /// How far it has proven to train on its own data, in standard errors.
+    pub premium: f64,
+    /// Whether it is a newcomer that need not have proven it yet.
+    pub is_new: bool,
+    /// Which share of its gains counts for that.
+    pub factor: f64,
+    /// What it did in the rounds of which the score is a mean, ascending.
+    pub rounds: Vec<Part>,
+    /// Over how many rounds the mean is.
+    pub over: Round,
+    /// The score: a mean of shares in what all gained.
+    pub score: f64,
 }
 
-/// What one contribution earned in its round, in nats per token; never negative.
-///
-/// Without unassigned windows (a round that used the whole data set) the assigned ones stand in for them.
-pub fn round_gain(assigned: &[f32], unassigned: &[f32]) -> f64 {
-    let counted = if unassigned.is_empty() {
-        assigned
-    } else {
-        unassigned
-    };
-    let (Some((mean, error)), Some((own, own_error))) =
-        (mean_and_error(counted), mean_and_error(assigned))
-    else {
-        return 0.0;
-    };
-    let significant = mean > SIGNIFICANCE * libm::sqrt(error);
-    let trained_on_its_data = own + SIGNIFICANCE * libm::sqrt(error + own_error) >= mean;
-    if significant && trained_on_its_data {
-        mean
-    } else {
-        0.0
-    }
+/// What a miner did in a round, and what came of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
+pub struct Part {
+    /// The round.
+    pub round: Round,
+    /// What can be said of it.
+    pub found: Found,
+    /// What it gained on unassigned windows, in nats per token.
+    pub gain: f64,
+    /// By how much it gained more on assigned ones, and the standard error of that.
+    pub premium: f64,
+    /// The standard error of the premium; zero if none was measured.
+    pub error: f64,
+    /// The share of a round's inner steps that it declares.
+    pub steps: f64,
+    /// Contributions that share one score, its own included.
+    pub alike: u16,
+    /// Whether it repeats what the round before changed.
+    pub repeats: bool,
+    /// Its share in what all gained in this round.
+    pub share: f64,
 }
 
-/// Scores of all miners in the evidence of rounds `newest` − [`super::WINDOW`] + 1 to `newest`, by uid and hotkey, in
-/// nats per token and round.
-pub fn scores(evidence: &[Evidence], newest: Round) -> BTreeMap<(Uid, H256), f64> {
-    let in_window = |item: &&Evidence| counts(item.round, newest);
-    let firsts = first_of_each_value(evidence.iter().filter(in_window));
-    let mut by_miner: BTreeMap<(Uid, H256), BTreeMap<Round, f64>> = BTreeMap::new();
-    for item in evidence.iter().filter(in_window) {
-        let gain = match &item.outcome {
-            Outcome::Missed => 0.0,
-            Outcome::Measured { values, .. }
-                if firsts
-                    .get(&(item.round, *values))
-                    .is_some_and(|first| first.1 != item.uid) =>
-            {
-                0.0
-            }
+/// What can be said of a miner's part in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(feature = "serde", derive(Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+pub enum Found {
+    /// It delivered nothing good, or had no part.
+    Missed,
+    /// It was measured.
+    Measured,
+    /// It delivered, and was not measured.
+    Unmeasured,
+}
+
+impl Part {
+    /// What evidence says of a round, before shares are known.
+    fn of(round: Round, outcome: &Outcome) -> Part {
+        let nothing = Part {
+            round,
+            found: Found::Missed,
+            gain: 0.0,
+            premium: 0.0,
+            error: 0.0,
+            steps: 0.0,
+            alike: 1,
+            repeats: false,
+            share: 0.0,
+        };
+        match outcome {
+            Outcome::Missed => nothing,
+            Outcome::Unmeasured => Part {
+                found: Found::Unmeasured,
+                ..nothing
+            },
             Outcome::Measured {
+                steps,
+                of,
+                alike,
+                repeats,
                 assigned,
                 unassigned,
-                ..
-            } => round_gain(assigned, unassigned),
-        };
-        let rounds = by_miner.entry((item.uid, item.hotkey)).or_default();
-        // Evidence of one round that was logged twice counts once, at its lower value.
-        rounds
-            .entry(item.round)
-            .and_modify(|known| *known = known.min(gain))
-            .or_insert(gain);
+            } => {
+                let enough = is_enough(assigned, unassigned);
+                let own = difference(assigned, unassigned).filter(|_| enough);
+                Part {
+                    found: Found::Measured,
+                    gain: round_gain(assigned, unassigned),
+                    premium: own.map_or(0.0, |own| own.mean),
+                    error: own.map_or(0.0, |own| own.error()),
+                    steps: (f64::from(*steps) / f64::from((*of).max(1))).min(1.0),
+                    alike: (*alike).max(1),
+                    repeats: *repeats,
+                    ..nothing
+                }
+            }
+        }
     }
-    let mean = |rounds: BTreeMap<Round, f64>| rounds.values().sum::<f64>() / rounds.len() as f64;
-    by_miner
-        .into_iter()
-        .map(|(miner, rounds)| (miner, mean(rounds)))
+
+    /// What it is worth beside the others of the round, before it is known whether its maker trained on its own data.
+    fn worth(&self) -> f64 {
+        if self.repeats {
+            0.0
+        } else {
+            self.gain * self.steps / f64::from(self.alike)
+        }
+    }
+
+    /// What was proven in this round.
+    fn proof(&self) -> Option<Estimate> {
+        (self.error > 0.0).then_some(Estimate {
+            mean: self.premium,
+            squared_error: self.error * self.error,
+        })
+    }
+
+    /// The order in which evidence of one round that was logged twice is preferred: what is worth less.
+    fn rank(&self) -> (Found, [u64; 4]) {
+        // Non-negative numbers are in the order of their bits; the premium, which may be negative, only has to be in one.
+        let numbers = [self.worth(), self.gain, self.premium, self.error];
+        (self.found, numbers.map(f64::to_bits))
+    }
+}
+
+/// How the scores of all miners in the evidence came about, as of round `newest`, by uid and hotkey.
+pub fn accounts(evidence: &[Evidence], newest: Round) -> BTreeMap<Miner, Account> {
+    let known = known(evidence, newest);
+    let looked_at: BTreeSet<Round> = known
+        .values()
+        .flat_map(|parts| parts.keys().copied())
+        .collect();
+    let premiums: BTreeMap<Miner, f64> = known
+        .iter()
+        .map(|(miner, parts)| (*miner, premium(parts.values().filter_map(Part::proof))))
+        .collect();
+    let best = premiums.values().fold(0.0, |best: f64, one| best.max(*one));
+    let mut accounts = BTreeMap::new();
+    for (miner, parts) in &known {
+        let Some(first) = parts.keys().next().copied() else {
+            continue;
+        };
+        let premium = premiums.get(miner).copied().unwrap_or_default();
+        let is_new = is_within(first, newest, GRACE_ROUNDS);
+        let rounds = looked_at
+            .iter()
+            .filter(|round| **round >= first && is_within(**round, newest, VALUE_ROUNDS))
+            .map(|round| {
+                let part = parts.get(round).copied();
+                part.unwrap_or_else(|| Part::of(*round, &Outcome::Missed))
+            });
+        let account = Account {
+            first,
+            premium,
+            is_new,
+            factor: factor(premium, best, is_new),
+            rounds: rounds.collect(),
+            over: 0,
+            score: 0.0,
+        };
+        accounts.insert(*miner, account);
+    }
+    share_out(&mut accounts);
+    accounts
+}
+
+/// Scores of all miners in the evidence, as of round `newest`, by uid and hotkey: none is negative, and all together are
+/// at most as many as there are rounds to a mean.
+pub fn scores(evidence: &[Evidence], newest: Round) -> BTreeMap<Miner, f64> {
+    let accounts = accounts(evidence, newest).into_iter();
+    accounts
+        .map(|(miner, account)| (miner, account.score))
         .collect()
 }
 
-/// For each round and each set of values, who committed it first: block, then uid.
-fn first_of_each_value<'a>(
-    evidence: impl Iterator<Item = &'a Evidence>,
-) -> BTreeMap<(Round, H256), (u32, Uid)> {
-    let mut firsts = BTreeMap::new();
-    for item in evidence {
-        if let Outcome::Measured {
-            values,
-            committed_at,
-            ..
-        } = &item.outcome
-        {
-            let this = (*committed_at, item.uid);
-            firsts
-                .entry((item.round, *values))
-                .and_modify(|first| *first = this.min(*first))
-                .or_insert(this);
+/// What evidence says of each miner's rounds. What was logged twice counts once, at its lower value.
+fn known(evidence: &[Evidence], newest: Round) -> BTreeMap<Miner, BTreeMap<Round, Part>> {
+    let mut known: BTreeMap<Miner, BTreeMap<Round, Part>> = BTreeMap::new();
+    for item in evidence.iter().filter(|item| counts(item.round, newest)) {
+        let part = Part::of(item.round, &item.outcome);
+        let rounds = known.entry((item.uid, item.hotkey)).or_default();
+        rounds
+            .entry(item.round)
+            .and_modify(|known| {
+                if part.rank() < known.rank() {
+                    *known = part;
+                }
+            })
+            .or_insert(part);
+    }
+    known
+}
+
+/// What a round has to share out.
+#[derive(Default)]
+struct Pot {
+    worth: f64,
+    measured: f64,
+    unmeasured: f64,
+}
+
+/// Shares of each round, and their means.
+///
+/// A share in the round's sum, and not a ratio to its median: every round then weighs the same, however much or little
+/// is still to be gained in it, and whoever holds many seats cannot choose what the others are compared with.
+fn share_out(accounts: &mut BTreeMap<Miner, Account>) {
+    let mut pots: BTreeMap<Round, Pot> = BTreeMap::new();
+    for account in accounts.values() {
+        for part in &account.rounds {
+            let pot = pots.entry(part.round).or_default();
+            pot.worth += part.worth() * account.factor;
+            match part.found {
+                Found::Measured => pot.measured += 1.0,
+                Found::Unmeasured => pot.unmeasured += 1.0,
+                Found::Missed => {}
+            }
         }
     }
-    firsts
+    for account in accounts.values_mut() {
+        let (mut sum, mut over) = (0.0, 0u32);
+        for part in &mut account.rounds {
+            if let Some(pot) = pots.get(&part.round).filter(|pot| pot.worth > 0.0) {
+                // Who was measured by chance does not have the shares of who was not.
+                let there = pot.measured / (pot.measured + pot.unmeasured);
+                part.share = part.worth() * account.factor / pot.worth * there;
+            }
+            sum += part.share;
+            if part.found != Found::Unmeasured {
+                over = over.saturating_add(1);
+            }
+        }
+        account.over = over.max(GRACE_ROUNDS);
+        account.score = sum / f64::from(account.over);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::WINDOW;
+    use crate::value::{advice, Advice};
+    use alloc::vec;
     use proptest::prelude::*;
 
-    fn measured(round: Round, uid: Uid, values: u8, at: u32, gain: f32) -> Evidence {
-        let around = |gain: f32| (0..16).map(|i| gain + (i % 3) as f32 * 0.001).collect();
+    /// Gains around a mean.
+    fn around(mean: f32) -> Vec<f32> {
+        (0..32).map(|i| mean + (i % 3) as f32 * 0.001).collect()
+    }
+
+    /// What was measured: a gain, and by how much it was higher on assigned windows.
+    fn measured(round: Round, uid: Uid, gain: f32, premium: f32) -> Evidence {
         Evidence {
             round,
             uid,
             hotkey: H256([uid as u8; 32]),
             outcome: Outcome::Measured {
-                values: H256([values; 32]),
-                committed_at: at,
-                assigned: around(gain * 1.1),
+                steps: 8,
+                of: 8,
+                alike: 1,
+                repeats: false,
+                assigned: around(gain + premium),
                 unassigned: around(gain),
             },
         }
     }
 
+    /// With something changed of what was measured.
+    fn but(mut evidence: Evidence, change: impl Fn(&mut u32, &mut u16, &mut bool)) -> Evidence {
+        if let Outcome::Measured {
+            steps,
+            alike,
+            repeats,
+            ..
+        } = &mut evidence.outcome
+        {
+            change(steps, alike, repeats);
+        }
+        evidence
+    }
+
     fn missed(round: Round, uid: Uid) -> Evidence {
         Evidence {
-            round,
-            uid,
-            hotkey: H256([uid as u8; 32]),
             outcome: Outcome::Missed,
+            ..measured(round, uid, 0.0, 0.0)
         }
     }
 
+    fn miner(uid: Uid) -> Miner {
+        (uid, H256([uid as u8; 32]))
+    }
+
     fn score(evidence: &[Evidence], newest: Round, uid: Uid) -> f64 {
-        scores(evidence, newest)[&(uid, H256([uid as u8; 32]))]
+        let found = scores(evidence, newest);
+        found.get(&miner(uid)).copied().unwrap_or(0.0)
     }
 
-    /// Gains that spread evenly over ±`spread` around `mean`.
-    fn spread(mean: f32, spread: f32, count: usize) -> Vec<f32> {
-        (0..count)
-            .map(|i| mean + spread * (2.0 * (i as f32 + 0.5) / count as f32 - 1.0))
-            .collect()
+    /// Two honest miners in rounds 0 to 15.
+    fn two() -> Vec<Evidence> {
+        let both = |round| [1, 2].map(|uid| measured(round, uid, 0.2, 0.02));
+        (0..16).flat_map(both).collect()
+    }
+
+    fn near(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-6
     }
 
     #[test]
-    fn a_gain_within_noise_is_none() {
-        assert_eq!(
-            round_gain(&spread(0.1, 1.0, 32), &spread(0.1, 1.0, 32)),
-            0.0
+    fn equal_miners_have_equal_shares_and_a_round_is_shared_out_once() {
+        assert!(near(score(&two(), 15, 1), 0.5) && near(score(&two(), 15, 2), 0.5));
+    }
+
+    #[test]
+    fn early_rounds_in_which_more_is_gained_weigh_no_more() {
+        let of = |round: Round| {
+            let gain = 0.6 / (1 + round) as f32;
+            // The first one stops after four rounds.
+            let one = if round < 4 {
+                measured(round, 1, gain, 0.02)
+            } else {
+                missed(round, 1)
+            };
+            [one, measured(round, 2, gain, 0.02)]
+        };
+        let log: Vec<Evidence> = (0..8).flat_map(of).collect();
+        assert!(near(score(&log, 7, 1), 0.25) && near(score(&log, 7, 2), 0.75));
+    }
+
+    #[test]
+    fn a_round_of_no_evidence_of_a_miner_counts_as_zero_from_its_first_on() {
+        let mut log: Vec<Evidence> = (0..16).map(|round| measured(round, 1, 0.2, 0.02)).collect();
+        log.extend([0, 8].map(|round| measured(round, 2, 0.2, 0.02)));
+        // One round of eight, forever: an eighth of what a round's share is.
+        assert!(near(score(&log, 15, 2), 0.5 / 8.0));
+        // Whoever is new is not measured against rounds before it came.
+        let late = |round: Round| (round >= 10).then(|| measured(round, 3, 0.2, 0.02));
+        log.extend((0..16).filter_map(late));
+        assert_eq!(accounts(&log, 15)[&miner(3)].over, 6);
+    }
+
+    #[test]
+    fn a_newcomers_first_round_is_not_its_mean() {
+        let log = [measured(0, 1, 0.2, 0.02)];
+        assert!(near(score(&log, 0, 1), 0.25));
+    }
+
+    #[test]
+    fn a_round_that_was_not_looked_at_counts_for_nobody() {
+        let log: Vec<Evidence> = two().into_iter().filter(|one| one.round % 2 == 0).collect();
+        assert!(near(score(&log, 15, 1), 0.5));
+    }
+
+    #[test]
+    fn what_could_not_be_measured_counts_for_nobody() {
+        let mut log = two();
+        for one in log.iter_mut().filter(|one| one.uid == 2 && one.round > 11) {
+            one.outcome = Outcome::Unmeasured;
+        }
+        assert!(near(score(&log, 15, 1), 0.5), "no more than its share");
+        assert!(near(score(&log, 15, 2), 0.5));
+        assert_eq!(accounts(&log, 15)[&miner(2)].over, 4);
+    }
+
+    #[test]
+    fn who_has_no_premium_has_nothing_once_others_have() {
+        let mut log = two();
+        log.extend((0..16).map(|round| measured(round, 3, 0.4, 0.0)));
+        assert_eq!(score(&log, 15, 3), 0.0);
+        assert!(near(score(&log, 15, 1), 0.5));
+        assert_eq!(advice(&accounts(&log, 15)[&miner(3)]), [Advice::Unproven]);
+    }
+
+    #[test]
+    fn a_newcomer_counts_half_before_it_has_proven_anything() {
+        let mut log = two();
+        log.extend((12..16).map(|round| measured(round, 3, 0.2, 0.0)));
+        let account = &accounts(&log, 15)[&miner(3)];
+        assert!(account.is_new && near(account.factor, 0.5));
+        assert!(near(account.score, 0.2), "half beside two wholes");
+        assert_eq!(advice(account), [Advice::New]);
+    }
+
+    #[test]
+    fn where_nobody_can_be_told_apart_everybody_has_a_share() {
+        let all = |round| [1, 2, 3].map(|uid| measured(round, uid, 0.2, 0.0));
+        let log: Vec<Evidence> = (0..12).flat_map(all).collect();
+        for uid in 1..=3 {
+            assert!(near(score(&log, 11, uid), 1.0 / 3.0));
+        }
+    }
+
+    #[test]
+    fn likes_share_one_score() {
+        let mut log = two();
+        log.extend(
+            (0..16).map(|round| but(measured(round, 3, 0.2, 0.02), |_, alike, _| *alike = 2)),
         );
-        let clear = round_gain(&spread(0.1, 0.1, 32), &spread(0.1, 0.1, 32));
-        assert!((clear - 0.1).abs() < 1e-6);
-    }
-
-    #[test]
-    fn a_contribution_that_does_harm_earns_nothing() {
-        assert_eq!(
-            round_gain(&spread(-0.1, 0.01, 32), &spread(-0.1, 0.01, 32)),
-            0.0
+        log.extend(
+            (0..16).map(|round| but(measured(round, 4, 0.2, 0.02), |_, alike, _| *alike = 2)),
         );
+        let found = [1, 2, 3, 4].map(|uid| score(&log, 15, uid));
+        let (whole, half) = (1.0 / 3.0, 1.0 / 6.0);
+        for (found, expected) in found.into_iter().zip([whole, whole, half, half]) {
+            assert!(near(found, expected));
+        }
+        assert_eq!(advice(&accounts(&log, 15)[&miner(3)]), [Advice::Alike(8)]);
     }
 
     #[test]
-    fn who_did_not_train_on_its_own_data_earns_nothing() {
+    fn what_repeats_the_last_round_is_worth_nothing() {
+        let mut log = two();
+        log.extend((0..16).map(|round| {
+            but(measured(round, 3, 0.9, 0.02), |_, _, repeats| {
+                *repeats = true
+            })
+        }));
+        assert_eq!(score(&log, 15, 3), 0.0);
+        assert_eq!(advice(&accounts(&log, 15)[&miner(3)]), [Advice::Repeats(8)]);
+    }
+
+    #[test]
+    fn a_gain_counts_as_far_as_steps_were_declared() {
+        let mut log = two();
+        for one in log.iter_mut().filter(|one| one.uid == 2) {
+            *one = but(one.clone(), |steps, _, _| *steps = 4);
+        }
+        assert!(near(score(&log, 15, 1), 2.0 / 3.0));
         assert_eq!(
-            round_gain(&spread(0.1, 0.02, 32), &spread(0.2, 0.02, 32)),
-            0.0
+            advice(&accounts(&log, 15)[&miner(2)]),
+            [Advice::FewSteps(0.5)]
         );
-        assert!(round_gain(&spread(0.195, 0.1, 32), &spread(0.2, 0.1, 32)) > 0.19);
-    }
-
-    #[test]
-    fn too_few_windows_prove_nothing() {
-        assert_eq!(round_gain(&[0.5], &[0.5]), 0.0);
-        assert_eq!(round_gain(&[], &[]), 0.0);
-        assert_eq!(round_gain(&[f32::NAN; 8], &[0.5; 8]), 0.0);
-    }
-
-    #[test]
-    fn without_unassigned_windows_the_assigned_ones_count() {
-        assert!(round_gain(&spread(0.1, 0.01, 32), &[]) > 0.09);
-    }
-
-    #[test]
-    fn a_missed_round_counts_as_zero_and_an_unmeasured_one_not_at_all() {
-        let twice = [measured(1, 5, 1, 0, 0.2), measured(3, 5, 2, 0, 0.2)];
-        let whole = score(&twice, 3, 5);
-        let with_a_miss = [twice[0].clone(), missed(2, 5), twice[1].clone()];
-        assert!((score(&with_a_miss, 3, 5) - whole * 2.0 / 3.0).abs() < 1e-9);
+        for one in &mut log {
+            *one = but(one.clone(), |steps, _, _| *steps = 99);
+        }
+        assert!(near(score(&log, 15, 1), 0.5), "not beyond a whole round");
     }
 
     #[test]
     fn evidence_ages_out() {
-        let old = [measured(1, 5, 1, 0, 0.2), missed(1 + WINDOW, 5)];
-        assert_eq!(score(&old, 1 + WINDOW, 5), 0.0);
-        assert!(score(&old, WINDOW, 5) > 0.0);
-    }
-
-    #[test]
-    fn a_copy_earns_nothing() {
-        let both = [measured(1, 5, 1, 12, 0.2), measured(1, 3, 1, 11, 0.2)];
-        assert!(score(&both, 1, 3) > 0.0);
-        assert_eq!(score(&both, 1, 5), 0.0);
-    }
-
-    #[test]
-    fn of_copies_committed_in_one_block_the_lowest_uid_counts() {
-        let both = [measured(1, 5, 1, 11, 0.2), measured(1, 3, 1, 11, 0.2)];
-        assert!(score(&both, 1, 3) > 0.0);
-        assert_eq!(score(&both, 1, 5), 0.0);
-    }
-
-    #[test]
-    fn equal_values_in_different_rounds_are_no_copies() {
-        let both = [measured(1, 5, 1, 11, 0.2), measured(2, 3, 1, 20, 0.2)];
-        assert!(score(&both, 2, 3) > 0.0 && score(&both, 2, 5) > 0.0);
+        let old = [measured(1, 5, 0.2, 0.02)];
+        assert_eq!(score(&old, 9, 5), 0.0);
+        assert!(score(&old, 8, 5) > 0.0);
+        assert!(scores(&old, 17).is_empty());
     }
 
     fn any_evidence() -> impl Strategy<Value = Evidence> {
-        let fields = (
-            0u32..12,
-            0u16..4,
-            0u8..3,
-            0u32..4,
-            -1.0f32..1.0,
-            any::<bool>(),
-        );
-        fields.prop_map(|(round, uid, values, at, gain, miss)| {
-            if miss {
-                missed(round, uid)
-            } else {
-                measured(round, uid, values, at, gain)
-            }
+        let fields = (0u32..20, 0u16..4, -1.0f32..1.0, -0.1f32..0.1, 0u8..8);
+        fields.prop_map(|(round, uid, gain, premium, kind)| match kind {
+            0 => missed(round, uid),
+            1 => Evidence {
+                outcome: Outcome::Unmeasured,
+                ..missed(round, uid)
+            },
+            kind => but(
+                measured(round, uid, gain, premium),
+                |steps, alike, repeats| {
+                    *steps = u32::from(kind);
+                    *alike = u16::from(kind / 4 + 1);
+                    *repeats = kind == 7;
+                },
+            ),
+        })
+    }
+
+    /// A log in which each miner has at most one entry a round.
+    fn any_log() -> impl Strategy<Value = Vec<Evidence>> {
+        prop::collection::vec(any_evidence(), 1..60).prop_map(|log| {
+            let by: BTreeMap<(Round, Uid), Evidence> = log
+                .into_iter()
+                .map(|one| ((one.round, one.uid), one))
+                .collect();
+            by.into_values().collect()
         })
     }
 
     proptest! {
         #[test]
         fn the_order_of_evidence_is_irrelevant(
-            (log, shuffled) in prop::collection::vec(any_evidence(), 0..40)
+            (log, shuffled) in prop::collection::vec(any_evidence(), 0..60)
                 .prop_flat_map(|log| (Just(log.clone()), Just(log).prop_shuffle()))
         ) {
-            prop_assert_eq!(scores(&log, 11), scores(&shuffled, 11));
+            prop_assert_eq!(scores(&log, 19), scores(&shuffled, 19));
         }
 
         #[test]
-        fn scores_are_finite_and_never_negative(
-            log in prop::collection::vec(any_evidence(), 0..40), newest in 0u32..20,
+        fn scores_are_shares(
+            log in prop::collection::vec(any_evidence(), 0..60), newest in 0u32..30,
         ) {
-            for score in scores(&log, newest).into_values() {
-                prop_assert!(score.is_finite() && score >= 0.0);
+            let accounts = accounts(&log, newest);
+            for account in accounts.values() {
+                prop_assert!((0.0..=1.0 + 1e-9).contains(&account.score));
             }
+            let mut rounds: BTreeMap<Round, f64> = BTreeMap::new();
+            for part in accounts.values().flat_map(|account| &account.rounds) {
+                *rounds.entry(part.round).or_default() += part.share;
+            }
+            prop_assert!(rounds.values().all(|sum| *sum <= 1.0 + 1e-9));
         }
 
         #[test]
-        fn adding_a_miss_never_raises_a_score(
-            log in prop::collection::vec(any_evidence(), 1..40), round in 0u32..12,
-        ) {
-            let miner = (log[0].uid, log[0].hotkey);
-            let before = scores(&log, 11).get(&miner).copied().unwrap_or(0.0);
-            let mut more = log.clone();
-            more.push(missed(round, miner.0));
-            let after = scores(&more, 11).get(&miner).copied().unwrap_or(0.0);
-            prop_assert!(after <= before);
+        fn a_miss_never_raises_a_score(log in any_log(), round in 0u32..20, uid in 0u16..4) {
+            prop_assume!(!log.iter().any(|one| (one.round, one.uid) == (round, uid)));
+            let before = score(&log, 19, uid);
+            let with = [log, vec![missed(round, uid)]].concat();
+            prop_assert!(score(&with, 19, uid) <= before + 1e-12);
         }
 
-        // What a contribution of random values does: losses move a little, either way.
         #[test]
-        fn noise_around_zero_scores_next_to_nothing(noise in prop::collection::vec(-0.01f32..0.01, 64)) {
-            let (assigned, unassigned) = noise.split_at(32);
-            prop_assert!(round_gain(assigned, unassigned) < 0.01);
+        fn more_gain_never_lowers_a_score(log in any_log(), more in 0.0f32..0.5) {
+            let uid = log[0].uid;
+            let before = score(&log, 19, uid);
+            let mut better = log.clone();
+            for one in better.iter_mut().filter(|one| one.uid == uid) {
+                if let Outcome::Measured { assigned, unassigned, .. } = &mut one.outcome {
+                    assigned.iter_mut().chain(unassigned).for_each(|gain| *gain += more);
+                }
+            }
+            prop_assert!(score(&better, 19, uid) >= before - 1e-3);
         }
     }
 }

@@ -32,13 +32,13 @@ pub struct Subject {
     pub slot: u64,
     /// Its number.
     pub uid: Uid,
-    /// Whether it delivered something good.
-    pub has_delivered: bool,
+    /// What can be said of it.
+    pub standing: Standing,
 }
 
-/// The miners of a round, given in the order of their slots, of which a validator can say something: nobody, if it did
-/// not attest in that round, since then it did not look at all of them. Slots are drawn by the round's seed, so whoever
-/// is left out when time runs out is left out by chance.
+/// The miners of a round, given in the order of their slots, and what a validator can say of them: nothing of anybody, if
+/// it did not attest in that round, since then it did not look at all of them. Slots are drawn by the round's seed, so
+/// whoever is left out when time runs out is left out by chance.
 pub fn subjects(
     has_attested: bool,
     miners: impl IntoIterator<Item = Uid>,
@@ -48,15 +48,12 @@ pub fn subjects(
     if !has_attested {
         return Vec::new();
     }
-    let subject = |(slot, uid): (u64, Uid)| {
-        let standing = Standing::of(is_here(uid), included.contains(&uid));
-        (standing != Standing::Unknown).then_some(Subject {
-            slot,
-            uid,
-            has_delivered: standing == Standing::Delivered,
-        })
+    let subject = |(slot, uid): (u64, Uid)| Subject {
+        slot,
+        uid,
+        standing: Standing::of(is_here(uid), included.contains(&uid)),
     };
-    (0..).zip(miners).filter_map(subject).collect()
+    (0..).zip(miners).map(subject).collect()
 }
 
 #[cfg(test)]
@@ -67,12 +64,17 @@ mod tests {
     #[test]
     fn what_others_have_is_unknown_and_what_nobody_has_is_missed() {
         let found = subjects(true, [5, 3, 9, 4], |uid| uid == 9, &[3, 9]);
-        let of = |slot, uid, has_delivered| Subject {
-            slot,
-            uid,
-            has_delivered,
-        };
-        assert_eq!(found, [of(0, 5, false), of(2, 9, true), of(3, 4, false)]);
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| (one.slot, one.uid, one.standing))
+            .collect();
+        let expected = [
+            (0, 5, Standing::Missed),
+            (1, 3, Standing::Unknown),
+            (2, 9, Standing::Delivered),
+            (3, 4, Standing::Missed),
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]
@@ -90,13 +92,13 @@ mod tests {
             let included: Vec<Uid> = included.into_iter().collect();
             let miners: Vec<Uid> = miners.into_iter().collect();
             let found = subjects(true, miners.iter().copied(), |uid| here.contains(&uid), &included);
-            for (slot, uid) in miners.iter().enumerate() {
-                let one = found.iter().find(|subject| subject.uid == *uid);
-                prop_assert!(one.is_none_or(|subject| subject.slot == slot as u64));
-                let known = here.contains(uid) || !included.contains(uid);
-                prop_assert_eq!(one.is_some(), known);
-                prop_assert_eq!(one.is_some_and(|subject| subject.has_delivered), here.contains(uid));
+            for ((slot, uid), one) in miners.iter().enumerate().zip(&found) {
+                prop_assert_eq!((one.slot, one.uid), (slot as u64, *uid));
+                let nowhere = !here.contains(uid) && !included.contains(uid);
+                prop_assert_eq!(one.standing == Standing::Missed, nowhere);
+                prop_assert_eq!(one.standing == Standing::Delivered, here.contains(uid));
             }
+            prop_assert_eq!(found.len(), miners.len());
         }
     }
 }

@@ -1,0 +1,185 @@
+//! Who is expected in a round, and whose stake counts in full.
+//!
+//! A member that misses three rounds in a row is not expected: a miner is not assigned, a validator has no seat and is not
+//! part of the quorum, until it says that it is back. It then has one round to show it.
+//!
+//! A deadlock resolves itself. From the third round in a row on that has no final root, what counts of the stake of
+//! validators that were absent, or alone with another root, halves with each such round, until the others are a quorum
+//! that agrees. Whoever then attests the final root counts in full again.
+
+use cairn_primitives::{Balance, Round, H256};
+use codec::{Decode, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
+
+use crate::limits::{MISSED_ROUNDS, UNDECIDED_ROUNDS};
+
+/// What a member missed of the last rounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Absence {
+    /// Rounds in a row in which it had a part and did not take it.
+    pub missed: u8,
+    /// How often what counts of its stake has been halved.
+    pub halved: u8,
+}
+
+impl Absence {
+    /// Whether the member is expected in the next round.
+    pub fn is_expected(&self) -> bool {
+        self.missed < MISSED_ROUNDS
+    }
+
+    /// Whether there is anything to remember.
+    pub fn is_nothing(&self) -> bool {
+        *self == Absence::default()
+    }
+
+    /// After a round in which the member had a part.
+    pub fn after(self, took_part: bool) -> Absence {
+        let missed = match took_part {
+            true => 0,
+            false => self.missed.saturating_add(1).min(MISSED_ROUNDS),
+        };
+        Absence { missed, ..self }
+    }
+
+    /// After the member has said that it is back: it is expected, and has one round to show it. `None` if it was
+    /// expected already.
+    pub fn back(self) -> Option<Absence> {
+        let missed = MISSED_ROUNDS.saturating_sub(1);
+        (!self.is_expected()).then_some(Absence { missed, ..self })
+    }
+
+    /// What counts of a validator's stake, in pebble: at least 1 of what is more than nothing.
+    pub fn counted(&self, stake: Balance) -> Balance {
+        let counted = stake.checked_shr(u32::from(self.halved)).unwrap_or(0);
+        counted.max(stake.min(1))
+    }
+
+    /// After a round in which a validator was expected: `decided` is the root that is final, `led` the one that leads
+    /// while none is, `undecided` how many rounds in a row now have no final root, and `said` what the validator attested.
+    pub fn leak(
+        self,
+        decided: Option<H256>,
+        led: H256,
+        undecided: Round,
+        said: Option<H256>,
+    ) -> Absence {
+        let halved = match decided {
+            Some(root) if said == Some(root) => 0,
+            None if undecided >= UNDECIDED_ROUNDS && said != Some(led) => {
+                self.halved.saturating_add(1)
+            }
+            _ => self.halved,
+        };
+        Absence { halved, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        attestation::tests::{attestation, root, tally},
+        lineage::Ancestor,
+    };
+    use proptest::prelude::*;
+
+    #[test]
+    fn who_misses_three_in_a_row_is_not_expected_until_it_is_back() {
+        let mut absence = Absence::default();
+        for took_part in [false, false, true, false, false] {
+            absence = absence.after(took_part);
+            assert!(absence.is_expected());
+            assert_eq!(absence.back(), None);
+        }
+        absence = absence.after(false);
+        assert!(!absence.is_expected());
+        let back = absence.back().expect("it was not expected");
+        assert!(back.is_expected());
+        assert!(!back.after(false).is_expected(), "one round to show it");
+        assert!(back.after(true).is_nothing());
+    }
+
+    #[test]
+    fn stake_that_is_there_never_counts_nothing() {
+        let halved = |halved| Absence { missed: 0, halved };
+        assert_eq!(halved(0).counted(100), 100);
+        assert_eq!(halved(3).counted(100), 12);
+        assert_eq!(halved(255).counted(u64::MAX), 1);
+        assert_eq!(halved(7).counted(0), 0);
+    }
+
+    #[test]
+    fn nothing_leaks_before_the_third_undecided_round_and_all_comes_back() {
+        let absent = |undecided| Absence::default().leak(None, root(1), undecided, None);
+        assert_eq!([1, 2, 3].map(absent).map(|one| one.halved), [0, 0, 1]);
+        let low = Absence {
+            missed: 0,
+            halved: 4,
+        };
+        let other = low.leak(Some(root(1)), root(1), 0, Some(root(2)));
+        assert_eq!(other.halved, 4);
+        assert_eq!(low.leak(None, root(1), 9, Some(root(1))).halved, 4);
+        let same = low.leak(Some(root(1)), root(1), 0, Some(root(1)));
+        assert_eq!(same.halved, 0);
+    }
+
+    /// Rounds without a final root if everybody goes on saying what it says; `None` attests nothing.
+    fn rounds_to_agree(voters: &[(Option<u8>, Balance)]) -> Round {
+        let mut absences = vec![Absence::default(); voters.len()];
+        for undecided in 1..200 {
+            let counted = |at: usize| absences[at].counted(voters[at].1);
+            let expected = |at: &usize| absences[*at].is_expected();
+            let present: Vec<usize> = (0..voters.len()).filter(expected).collect();
+            let stakes: Vec<Balance> = present.iter().map(|at| counted(*at)).collect();
+            let mut tally = tally(&stakes, &[]);
+            for at in &present {
+                if let Some(number) = voters[*at].0 {
+                    let said = attestation(number, &[]);
+                    tally.add(&said, counted(*at)).expect("it fits");
+                }
+            }
+            let ancestor = Ancestor::of(None, &tally);
+            if ancestor.is_final {
+                return undecided - 1;
+            }
+            for at in present {
+                let said = voters[at].0.map(root);
+                let after = absences[at].after(said.is_some());
+                absences[at] = after.leak(None, ancestor.model_root, undecided, said);
+            }
+        }
+        panic!("it never ends: {voters:?}");
+    }
+
+    #[test]
+    fn a_third_with_another_root_and_half_that_sleeps_stop_three_rounds() {
+        assert_eq!(rounds_to_agree(&[(Some(1), 66), (Some(2), 34)]), 3);
+        assert_eq!(rounds_to_agree(&[(Some(1), 50), (Some(2), 50)]), 3);
+        assert_eq!(rounds_to_agree(&[(Some(1), 49), (None, 51)]), 3);
+        assert_eq!(rounds_to_agree(&[(Some(1), 67), (Some(2), 33)]), 0);
+        let three = [(Some(1), 34), (Some(2), 33), (Some(3), 33)];
+        assert_eq!(rounds_to_agree(&three), 4);
+    }
+
+    proptest! {
+        #[test]
+        fn every_deadlock_ends_while_somebody_attests(
+            first in 1u64..1_000_000,
+            voters in prop::collection::vec((prop::option::of(1u8..5), 1u64..1_000_000), 0..20),
+        ) {
+            let mut voters = voters;
+            voters.push((Some(1), first));
+            // The leading root has at least a quarter of what attests, or the sleepers are gone: a few halvings do it.
+            prop_assert!(rounds_to_agree(&voters) <= 12);
+        }
+
+        #[test]
+        fn halving_never_adds(stake: u64, halved: u8) {
+            let now = Absence { missed: 0, halved };
+            let then = Absence { missed: 0, halved: halved.saturating_add(1) };
+            prop_assert!(then.counted(stake) <= now.counted(stake));
+            prop_assert!(now.counted(stake) <= stake);
+        }
+    }
+}
