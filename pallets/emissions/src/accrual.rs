@@ -3,14 +3,14 @@
 use alloc::vec::Vec;
 
 use cairn_primitives::{
-    traits::{Membership, Runs, Stakes},
+    traits::{Membership, Runs, Stakes, Work},
     Balance, BlockNumber, Netuid, Pots,
 };
 use frame_support::{defensive, traits::Get};
 use sp_runtime::{helpers_128bit::multiply_by_rational_with_rounding, Rounding};
 
 use crate::{
-    pallet::{Config, Issued, Pallet, SubnetLedgers, TotalPots},
+    pallet::{Config, Emitting, Issued, OpenToAll, Pallet, SubnetLedgers, TotalPots},
     schedule,
     types::SubnetLedger,
 };
@@ -19,13 +19,14 @@ use crate::{
 struct Seen {
     netuid: Netuid,
     ledger: SubnetLedger,
-    /// The average with which it takes part in the split: zero without a run.
+    /// The average with which it takes part in the split: zero without work.
     claim: u128,
 }
 
 impl<T: Config> Pallet<T> {
     /// Moves the stake averages, issues, and fills the pots. Returns the number of subnets.
     pub(crate) fn accrue(now: BlockNumber) -> u32 {
+        let open = OpenToAll::<T>::get();
         let mut subnets: Vec<Seen> = T::Membership::netuids()
             .into_iter()
             .map(|netuid| {
@@ -33,10 +34,9 @@ impl<T: Config> Pallet<T> {
                 let stake = T::Stakes::subnet_stake(netuid);
                 ledger.stake_average =
                     moved(ledger.stake_average, stake, T::StakeAverageWindow::get());
-                let claim = if T::Runs::has_run(netuid) {
-                    ledger.stake_average
-                } else {
-                    0
+                let claim = match Self::is_paid(netuid, open) {
+                    true => ledger.stake_average,
+                    false => 0,
                 };
                 Seen {
                     netuid,
@@ -83,9 +83,22 @@ impl<T: Config> Pallet<T> {
         }
     }
 
+    /// Whether a subnet takes part in what this block issues.
+    fn is_paid(netuid: Netuid, open: bool) -> bool {
+        T::Runs::has_run(netuid)
+            && Emitting::<T>::get(netuid).unwrap_or(open)
+            && T::Work::claims(netuid)
+    }
+
+    /// Whether a subnet's run is one of those that emit.
+    pub(crate) fn emits(netuid: Netuid) -> bool {
+        Emitting::<T>::get(netuid).unwrap_or_else(OpenToAll::<T>::get)
+    }
+
     /// A subnet's share of each block's issuance, of 10⁹.
     pub(crate) fn share_of(netuid: Netuid) -> u64 {
-        let claim = |netuid: Netuid| match T::Runs::has_run(netuid) {
+        let open = OpenToAll::<T>::get();
+        let claim = |netuid: Netuid| match Self::is_paid(netuid, open) {
             true => SubnetLedgers::<T>::get(netuid).map_or(0, |ledger| ledger.stake_average),
             false => 0,
         };

@@ -25,13 +25,14 @@ use frame_support::{
 use frame_system::RawOrigin;
 
 use crate::{
-    commits, Bonds, Call, Commits, Config, Pallet, Row, SubnetLedger, SubnetLedgers, TotalPots,
-    Vote, Votes,
+    commits, Bonds, Call, Commits, Config, Emitting, Pallet, Row, SubnetLedger, SubnetLedgers,
+    TotalPots, Vote, Votes,
 };
 
 /// Sets up the pallets that this one asks.
 pub trait BenchmarkHelper {
-    /// A new subnet with a run, with so many members that have the stake to validate, and so many others.
+    /// A new subnet with a run, with so many members that have the stake to validate, and so many others. All were
+    /// included since the last epoch, which is work, and all validators attested every round.
     /// The validators have the lower uids. Creating another one is affordable a year of blocks later.
     fn subnet(validators: u32, others: u32, commit_reveal: bool) -> Netuid;
 }
@@ -51,10 +52,16 @@ fn to_block<T: Config>(block: BlockNumber) {
     frame_system::Pallet::<T>::set_block_number(block.into());
 }
 
+/// A new subnet that is paid.
+fn subnet<T: Config>(validators: u32, others: u32, commit_reveal: bool) -> Netuid {
+    let netuid = T::BenchmarkHelper::subnet(validators, others, commit_reveal);
+    Emitting::<T>::insert(netuid, true);
+    netuid
+}
+
 /// A full subnet, and its first validator.
 fn full<T: Config>(commit_reveal: bool) -> Result<(Netuid, T::AccountId), BenchmarkError> {
-    let netuid =
-        T::BenchmarkHelper::subnet(MAX_VALIDATORS, MAX_MEMBERS - MAX_VALIDATORS, commit_reveal);
+    let netuid = subnet::<T>(MAX_VALIDATORS, MAX_MEMBERS - MAX_VALIDATORS, commit_reveal);
     let hotkey = T::Membership::hotkey(netuid, 0).ok_or("the helper made no members")?;
     SubnetLedgers::<T>::insert(netuid, SubnetLedger::new(Pallet::<T>::now()));
     Ok((netuid, hotkey))
@@ -81,7 +88,7 @@ fn before_an_epoch<T: Config>(
     members: u32,
     cells: u32,
 ) -> Result<(Netuid, BlockNumber), BenchmarkError> {
-    let netuid = T::BenchmarkHelper::subnet(MAX_VALIDATORS, members - MAX_VALIDATORS, false);
+    let netuid = subnet::<T>(MAX_VALIDATORS, members - MAX_VALIDATORS, false);
     let came = Pallet::<T>::now();
     let mut ledger = SubnetLedger::new(came + 1);
     ledger.pots = Pots::of(1_000 * CRN);
@@ -204,6 +211,21 @@ mod benchmarks {
         Ok(())
     }
 
+    #[benchmark]
+    fn set_emitting() -> Result<(), BenchmarkError> {
+        let netuid = T::BenchmarkHelper::subnet(1, 0, true);
+        let call = Call::<T>::set_emitting {
+            netuid,
+            emits: true,
+        };
+        #[block]
+        {
+            call.dispatch_bypass_filter(RawOrigin::Root.into())?;
+        }
+        assert_eq!(Emitting::<T>::get(netuid), Some(true));
+        Ok(())
+    }
+
     /// `s`: the subnets.
     #[benchmark]
     fn accrue(s: Linear<1, 64>) -> Result<(), BenchmarkError> {
@@ -211,7 +233,7 @@ mod benchmarks {
         for _ in 0..s {
             now += YEAR;
             to_block::<T>(now);
-            T::BenchmarkHelper::subnet(1, 0, true);
+            subnet::<T>(1, 0, true);
         }
         // Every subnet has a ledger, and none an epoch.
         Pallet::<T>::accrue(now);

@@ -10,8 +10,8 @@
 //! A commitment names the epoch before which it is made. It can be revealed once that epoch has run, when
 //! nobody can commit to the same epoch any more, and until the next one, which is the first that it counts
 //! in. Somebody who copies revealed weights is therefore always an epoch behind. A validator may replace its
-//! commitment as long as nobody could have seen it; one that it does not reveal in time is void, and its
-//! older weights go on counting.
+//! commitment as long as nobody could have seen it. One that does not reveal in time has no vote in that epoch: whoever
+//! could keep older weights instead would reveal only what pays.
 //!
 //! Revealed weights are as old as their commitment: they say nothing of a member who came after it.
 

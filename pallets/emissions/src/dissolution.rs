@@ -14,8 +14,8 @@ use frame_support::defensive;
 use crate::{
     accrual::share,
     pallet::{
-        Bonds, Closing, Commits, Config, Earned, Event, MemberHistory, MemberRecords, Pallet,
-        SubnetHistory, SubnetLedgers, TotalPots, Votes,
+        Bonds, Closing, Commits, Config, Earned, Emitting, Event, MemberHistory, MemberRecords,
+        Pallet, SubnetHistory, SubnetLedgers, TotalPots, Votes,
     },
     types::MemberRecord,
 };
@@ -104,7 +104,8 @@ impl<T: Config> Pallet<T> {
             return false;
         };
         let before = ledger.pots;
-        Self::pay_owner(netuid, &mut ledger);
+        let owners = before.owner;
+        Self::pay_owner(netuid, &mut ledger, owners);
         let paid = before.checked_sub(&ledger.pots).unwrap_or_default();
         Self::book(netuid, &mut ledger, paid);
         let burned = ledger.pots.total().unwrap_or_default();
@@ -136,5 +137,6 @@ impl<T: Config> Pallet<T> {
             || SubnetHistory::<T>::drain_prefix(netuid).next().is_some()
             || MemberHistory::<T>::drain_prefix((netuid,)).next().is_some()
             || Earned::<T>::drain_prefix(netuid).next().is_some()
+            || Emitting::<T>::take(netuid).is_some()
     }
 }

@@ -7,14 +7,16 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{
     api::SubnetEpoch,
-    traits::{Membership, Stakes},
-    Balance, BlockNumber, BondsRule, Hyperparameters, Netuid, Uid,
+    traits::{Membership, Stakes, Work},
+    Balance, BlockNumber, BondsRule, EpochIndex, Hyperparameters, Netuid, Pots, Role, Uid,
+    Verdicts,
 };
-use cairn_protocol::eligibility::seated;
+use cairn_protocol::{eligibility::seated, emission::is_recent};
 use frame_support::defensive;
 
 use crate::{
-    pallet::{Bonds, Config, Event, Pallet, SubnetLedgers, Votes},
+    commits,
+    pallet::{Bonds, Commits, Config, Event, Pallet, SubnetLedgers, Votes},
     types::{Row, SubnetLedger, Vote},
 };
 
@@ -33,11 +35,15 @@ pub(crate) struct Size {
 pub(crate) struct Neuron<AccountId> {
     pub uid: Uid,
     pub hotkey: AccountId,
+    role: Role,
     stake: Balance,
     registered_at: BlockNumber,
     validator: bool,
+    /// What it says of who was included.
     vote: Option<Vote>,
     bonds: Row,
+    /// How many of the last final rounds it attested, and of how many.
+    pub attended: (u32, u32),
 }
 
 impl<T: Config> Pallet<T> {
@@ -62,12 +68,25 @@ impl<T: Config> Pallet<T> {
         now: BlockNumber,
     ) -> Size {
         let mut ledger = Self::ledger(netuid, now);
-        let neurons = Self::neurons(netuid, hyperparameters);
-        let size = size_of(&neurons, hyperparameters, now);
-        match consensus(&neurons, hyperparameters, &ledger, now) {
+        let due = ledger.due(hyperparameters.tempo);
+        let included = T::Work::included(netuid);
+        let neurons = Self::neurons(netuid, hyperparameters, ledger.epochs, &included);
+        let size = size_of(&neurons, hyperparameters, due);
+        let payable = ledger.late.payable(&ledger.pots);
+        // Without anybody to weigh, shares and bonds stay as they are.
+        let output = match included.count() {
+            0 => Ok(None),
+            _ => consensus(&neurons, hyperparameters, &ledger, &payable, due).map(Some),
+        };
+        match output {
             Ok(output) => {
                 let pots = ledger.pots;
-                let paid = Self::pay_epoch(netuid, &mut ledger, &neurons, &output, now);
+                let paid = match &output {
+                    Some(output) => {
+                        Self::pay_epoch(netuid, &mut ledger, &neurons, output, payable, now)
+                    }
+                    None => Self::pay_nobody(netuid, &mut ledger),
+                };
                 let epoch = SubnetEpoch {
                     epoch: ledger.epochs,
                     block: now,
@@ -78,41 +97,69 @@ impl<T: Config> Pallet<T> {
                     voters: size.voters,
                 };
                 Self::remember_subnet(netuid, epoch);
-                Self::keep_bonds(netuid, output);
+                if let Some(output) = output {
+                    Self::keep_bonds(netuid, output);
+                }
             }
             // Rows and members come in order out of storage: it is a hyperparameter out of its range.
             Err(_) => Self::deposit_event(Event::EpochImpossible { netuid }),
         }
-        let due = ledger.due(hyperparameters.tempo);
         let late = now.saturating_sub(due) >= hyperparameters.tempo.max(1);
         ledger.tempo_from = if late { now } else { due };
         ledger.last_epoch = now;
         ledger.epochs = ledger.epochs.saturating_add(1);
         SubnetLedgers::<T>::insert(netuid, ledger);
+        T::Work::on_epoch(netuid);
         size
     }
 
-    /// The members with what an epoch has to know of them. Votes and bonds only of those with a validator's seat.
-    fn neurons(netuid: Netuid, hyperparameters: &Hyperparameters) -> Vec<Neuron<T::AccountId>> {
+    /// The members with what an epoch has to know of them. Votes and bonds only of those with a validator's seat, and of
+    /// votes only what is on who was included.
+    fn neurons(
+        netuid: Netuid,
+        hyperparameters: &Hyperparameters,
+        epoch: EpochIndex,
+        included: &Verdicts,
+    ) -> Vec<Neuron<T::AccountId>> {
         let mut neurons: Vec<_> = T::Membership::members(netuid)
             .into_iter()
             .map(|(uid, hotkey)| Neuron {
                 uid,
+                role: T::Membership::role(netuid, uid).unwrap_or_default(),
                 stake: T::Stakes::stake(netuid, &hotkey),
                 registered_at: T::Membership::registered_at(netuid, uid).unwrap_or_default(),
                 hotkey,
                 validator: false,
                 vote: None,
                 bonds: Row::new(),
+                attended: (0, 0),
             })
             .collect();
-        let stake = |neuron: &&mut Neuron<T::AccountId>| (neuron.uid, neuron.stake);
-        for neuron in seated(hyperparameters, neurons.iter_mut(), stake) {
+        let attended = T::Work::attended(netuid);
+        let as_candidate =
+            |neuron: &&mut Neuron<T::AccountId>| (neuron.uid, neuron.role, neuron.stake);
+        for neuron in seated(hyperparameters, neurons.iter_mut(), as_candidate) {
             neuron.validator = true;
-            neuron.vote = Votes::<T>::get(netuid, neuron.uid);
             neuron.bonds = Bonds::<T>::get(netuid, neuron.uid);
+            neuron.attended = attended.get(&neuron.uid).copied().unwrap_or_default();
+            if Self::is_hiding(netuid, neuron.uid, epoch) {
+                continue;
+            }
+            neuron.vote = Votes::<T>::get(netuid, neuron.uid);
+            if let Some(vote) = &mut neuron.vote {
+                vote.weights.retain(|(uid, _)| included.contains(*uid));
+            }
         }
         neurons
+    }
+
+    /// Whether a validator has not revealed what it committed to before the last epoch, `epoch` being the one that runs.
+    fn is_hiding(netuid: Netuid, uid: Uid, epoch: EpochIndex) -> bool {
+        let Some(last) = epoch.checked_sub(1) else {
+            return false;
+        };
+        Commits::<T>::get((netuid, uid, commits::slot(last)))
+            .is_some_and(|commit| commit.epoch == last && !commit.revealed)
     }
 
     /// Keeps the bonds of validators, and drops those of all others.
@@ -142,11 +189,11 @@ impl<T: Config> Pallet<T> {
 fn size_of<AccountId>(
     neurons: &[Neuron<AccountId>],
     hyperparameters: &Hyperparameters,
-    now: BlockNumber,
+    due: BlockNumber,
 ) -> Size {
     // A subnet has at most `MAX_MEMBERS` members.
     let count = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
-    let votes = |neuron: &&Neuron<AccountId>| is_active(neuron, hyperparameters, now);
+    let votes = |neuron: &&Neuron<AccountId>| is_active(neuron, hyperparameters, due);
     let cells = |neuron: &Neuron<AccountId>| {
         let weights = neuron.vote.as_ref().map_or(0, |vote| vote.weights.len());
         neuron.bonds.len().saturating_add(weights)
@@ -163,29 +210,30 @@ fn size_of<AccountId>(
 fn is_active<AccountId>(
     neuron: &Neuron<AccountId>,
     hyperparameters: &Hyperparameters,
-    now: BlockNumber,
+    due: BlockNumber,
 ) -> bool {
-    let recent = |vote: &Vote| now.saturating_sub(vote.set_at) <= hyperparameters.activity_cutoff;
+    let recent = |vote: &Vote| is_recent(vote.set_at, due, hyperparameters.activity_cutoff);
     neuron.vote.as_ref().is_some_and(recent)
 }
 
-/// Yuma consensus on what the subnet's pots hold.
+/// Yuma consensus on what the subnet's pots may pay.
 fn consensus<AccountId>(
     neurons: &[Neuron<AccountId>],
     hyperparameters: &Hyperparameters,
     ledger: &SubnetLedger,
-    now: BlockNumber,
+    payable: &Pots,
+    due: BlockNumber,
 ) -> Result<yuma::Output, yuma::InputError> {
     let members: Vec<yuma::Member> = neurons
         .iter()
-        .map(|neuron| as_member(neuron, hyperparameters, now))
+        .map(|neuron| as_member(neuron, hyperparameters, due))
         .collect();
     let input = yuma::Input {
         members: &members,
         last_epoch: ledger.last_epoch.into(),
         pots: yuma::Pots {
-            miners: ledger.pots.miners,
-            validators: ledger.pots.validators,
+            miners: payable.miners,
+            validators: payable.validators,
         },
     };
     yuma::epoch(&input, &params(hyperparameters))
@@ -212,14 +260,14 @@ fn params(h: &Hyperparameters) -> yuma::Params {
 fn as_member<'a, AccountId>(
     neuron: &'a Neuron<AccountId>,
     hyperparameters: &Hyperparameters,
-    now: BlockNumber,
+    due: BlockNumber,
 ) -> yuma::Member<'a> {
     let set_at = neuron.vote.as_ref().map(|vote| vote.set_at);
     yuma::Member {
         uid: neuron.uid,
         stake: neuron.stake,
         validator: neuron.validator,
-        active: is_active(neuron, hyperparameters, now),
+        active: is_active(neuron, hyperparameters, due),
         registered_at: neuron.registered_at.into(),
         weights_set_at: set_at.unwrap_or_default().into(),
         weights: neuron

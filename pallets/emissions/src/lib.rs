@@ -13,21 +13,28 @@
 //! 1. The stake average of each subnet moves 1/[`Config::StakeAverageWindow`] of the way to its stake.
 //! 2. The block's reward follows from what is issued: 7,200 CRN a day, halving at 10.5 million, 15.75
 //!    million and so on, 21 million at most.
-//! 3. Subnets with a run take parts of it in proportion to their averages. If none of them has any stake,
-//!    nothing is issued: an equal split would pay whoever creates subnets.
+//! 3. Subnets that work take parts of it in proportion to their averages: those of the governed list
+//!    ([`Pallet::set_emitting`]) whose run had a round of late that was final and not null, with contributors and
+//!    attesters of at least two coldkeys each ([`Work`](cairn_primitives::traits::Work)). If none of them has any
+//!    stake, nothing is issued: an equal split would pay whoever creates subnets.
 //! 4. A part is split 18 : 41 : 41 into the pots of owner, miners and validators. What rounding leaves of
 //!    the split goes to the validators; what it leaves of the reward is not issued.
 //!
 //! # An epoch
 //!
-//! - **Validators** are the `max_validators` hotkeys with the most stake among those with at least
-//!   `min_validator_stake`. One that has set no weights for `activity_cutoff` blocks does not vote.
-//! - **Weights** that are older than the member they are on do not count for it, nor do bonds.
+//! - **Validators** are the `max_validators` hotkeys with the most stake among those that chose to validate and have at
+//!   least `min_validator_stake`. One that has set no weights for `activity_cutoff` blocks does not vote, nor does one
+//!   that did not reveal what it committed to in the tempo before the last.
+//! - **Weights** that are older than the member they are on do not count for it, nor do bonds. Nor do weights on who
+//!   was not included in a round since the last epoch.
 //! - **Consensus** is Yuma2 or Yuma3, with or without liquid alpha, as the subnet's hyperparameters say.
 //! - **Payouts**: miners' parts go to the free balance of the hotkeys' coldkeys, validators' to the stake
 //!   on their hotkeys, the owner's pot to its free balance. Every pot is paid from itself alone. What
-//!   rounding leaves and what cannot be delivered stays in its pot ([`Event::PayoutWaits`]).
-//! - **An idle subnet pays nobody.** If nobody has incentive, all three pots wait. Subtensor pays its
+//!   rounding leaves and what cannot be delivered stays in its pot ([`Event::PayoutWaits`]), and so does the part of a
+//!   validator's dividends for rounds that it did not attest.
+//! - **An idle subnet pays nobody.** If nobody has incentive, all three pots wait; what waited is paid over as many
+//!   epochs as it waited ([`Late`](cairn_protocol::emission::Late)). If nobody was included, the epoch leaves shares
+//!   and bonds as they are. Subtensor pays its
 //!   validators by stake then; that would make an idle subnet a deposit account.
 //! - A block runs at most one epoch, of the subnet that has waited longest.
 //!
@@ -109,7 +116,7 @@ pub use weights::WeightInfo;
 pub mod pallet {
     use cairn_primitives::{
         api::{MemberEpoch, SubnetEpoch, WeightsCommit},
-        traits::{Ledgers, Membership, Runs, Stakes},
+        traits::{Ledgers, Membership, Runs, Stakes, Work},
         Balance, BlockNumber, EpochIndex, Netuid, Salt, Uid, H256,
     };
     use frame_support::{pallet_prelude::*, traits::fungible};
@@ -143,6 +150,10 @@ pub mod pallet {
         type Ledgers: Ledgers;
         /// Which subnets train.
         type Runs: Runs;
+        /// What came of it.
+        type Work: Work;
+        /// Who says which subnets' runs emit.
+        type Governance: EnsureOrigin<Self::RuntimeOrigin>;
         /// Time between two blocks, in milliseconds. No constant of the metadata: a runtime may keep it
         /// in storage.
         type MillisecsPerBlock: Get<u64>;
@@ -232,10 +243,20 @@ pub mod pallet {
     #[pallet::storage]
     pub type Closing<T> = StorageMap<_, Twox64Concat, Netuid, (u32, u32), ValueQuery>;
 
-    /// Nothing to be chosen: what is issued at genesis follows from the other pallets' genesis.
+    /// Whether runs emit of which nothing else was said: chosen at genesis.
+    #[pallet::storage]
+    pub type OpenToAll<T> = StorageValue<_, bool, ValueQuery>;
+
+    /// Of which subnets was said whether their runs emit.
+    #[pallet::storage]
+    pub type Emitting<T> = StorageMap<_, Twox64Concat, Netuid, bool>;
+
+    /// What is issued at genesis follows from the other pallets' genesis.
     #[pallet::genesis_config]
     #[derive(frame_support::DefaultNoBound)]
     pub struct GenesisConfig<T: Config> {
+        /// Whether every subnet's run emits until something else is said of it. Otherwise none does.
+        pub open: bool,
         /// Carries the runtime's type.
         #[serde(skip)]
         pub _config: core::marker::PhantomData<T>,
@@ -255,6 +276,7 @@ pub mod pallet {
                 .filter(|issued| *issued <= schedule::CAP)
                 .expect("genesis holds at most 21 million CRN: lower the balances of the preset");
             Issued::<T>::put(issued);
+            OpenToAll::<T>::put(self.open);
         }
     }
 
@@ -328,6 +350,13 @@ pub mod pallet {
             /// Burned: what belonged to nobody or could not be delivered.
             burned: Balance,
         },
+        /// It was decided whether a subnet's run emits.
+        EmittingSet {
+            /// The subnet.
+            netuid: Netuid,
+            /// Whether it does.
+            emits: bool,
+        },
         /// A payout could not be delivered and stays in its pot.
         PayoutWaits {
             /// The subnet.
@@ -350,7 +379,7 @@ pub mod pallet {
         SubnetDissolving,
         /// The signer is not a member of the subnet: sign with a registered hotkey.
         NotMember,
-        /// The stake on the hotkey is below the subnet's `min_validator_stake`.
+        /// The member is no validator, or the stake on its hotkey is below the subnet's `min_validator_stake`.
         NotAValidator,
         /// `WeightsRateLimit` blocks have not passed since the hotkey's last weights, or since the commitment
         /// that it would replace.
@@ -422,7 +451,7 @@ pub mod pallet {
         /// [`Error::CommitRevealOn`], [`Error::TooSoon`], and for the row [`Error::DuplicateUid`],
         /// [`Error::SelfWeight`], [`Error::NoSuchUid`], [`Error::NoWeights`]. Emits [`Event::WeightsSet`].
         #[pallet::call_index(0)]
-        #[pallet::weight(T::WeightInfo::set_weights(weights.len() as u32))]
+        #[pallet::weight((T::WeightInfo::set_weights(weights.len() as u32), DispatchClass::Operational))]
         #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, weights: &Row| -> bool {
             ensure_signed(origin.clone())
                 .is_ok_and(|hotkey| Pallet::<T>::check_vote(&hotkey, *netuid, weights).is_ok())
@@ -448,7 +477,7 @@ pub mod pallet {
         /// [`Error::CommitRevealOff`], [`Error::NotTheNextEpoch`], [`Error::TooSoon`]. Emits
         /// [`Event::WeightsCommitted`].
         #[pallet::call_index(1)]
-        #[pallet::weight(T::WeightInfo::commit_weights())]
+        #[pallet::weight((T::WeightInfo::commit_weights(), DispatchClass::Operational))]
         #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, epoch: &EpochIndex, hash: &H256| -> bool {
             ensure_signed(origin.clone())
                 .is_ok_and(|hotkey| Pallet::<T>::check_commit(&hotkey, *netuid, *epoch, *hash).is_ok())
@@ -485,7 +514,7 @@ pub mod pallet {
         /// [`Error::DuplicateUid`], [`Error::SelfWeight`], [`Error::NoSuchUid`] for a uid that no subnet has,
         /// [`Error::NoWeights`]. Emits [`Event::WeightsRevealed`].
         #[pallet::call_index(2)]
-        #[pallet::weight(T::WeightInfo::reveal_weights(weights.len() as u32))]
+        #[pallet::weight((T::WeightInfo::reveal_weights(weights.len() as u32), DispatchClass::Operational))]
         #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, epoch: &EpochIndex, weights: &Row, salt: &Salt| -> bool {
             ensure_signed(origin.clone()).is_ok_and(|hotkey| {
                 Pallet::<T>::check_reveal(&hotkey, *netuid, *epoch, weights, salt).is_ok()
@@ -503,6 +532,26 @@ pub mod pallet {
             Votes::<T>::insert(netuid, uid, vote);
             Commits::<T>::insert((netuid, uid, commits::slot(epoch)), commit);
             Self::deposit_event(Event::WeightsRevealed { netuid, uid, epoch });
+            Ok(())
+        }
+
+        /// Decides whether a subnet's run emits: whether the subnet takes part in what blocks issue while it works.
+        ///
+        /// What is in its pots is paid out either way.
+        ///
+        /// # Errors
+        ///
+        /// `BadOrigin` for who does not govern, [`Error::UnknownSubnet`]. Emits [`Event::EmittingSet`].
+        #[pallet::call_index(3)]
+        #[pallet::weight(T::WeightInfo::set_emitting())]
+        pub fn set_emitting(origin: OriginFor<T>, netuid: Netuid, emits: bool) -> DispatchResult {
+            T::Governance::ensure_origin(origin)?;
+            ensure!(
+                T::Membership::hyperparameters(netuid).is_some(),
+                Error::<T>::UnknownSubnet
+            );
+            Emitting::<T>::insert(netuid, emits);
+            Self::deposit_event(Event::EmittingSet { netuid, emits });
             Ok(())
         }
     }

@@ -1,10 +1,10 @@
 //! A runtime of balances and emissions, with a small world in place of the other pallets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{
-    traits::{Ledgers, Membership, Runs, Stakes},
-    Balance, BlockNumber, Hyperparameters, Netuid, Uid, CRN,
+    traits::{Ledgers, Membership, Runs, Stakes, Work},
+    Balance, BlockNumber, Hyperparameters, Netuid, Role, Uid, Verdicts, CRN,
 };
 use codec::{Decode, Encode};
 use frame_support::{
@@ -59,6 +59,8 @@ impl pallet_emissions::Config for Test {
     type Stakes = World;
     type Ledgers = World;
     type Runs = World;
+    type Work = World;
+    type Governance = frame_system::EnsureRoot<AccountId>;
     type MillisecsPerBlock = MillisecsPerBlock;
     type StakeAverageWindow = StakeAverageWindow;
     type WeightsRateLimit = WeightsRateLimit;
@@ -78,6 +80,7 @@ impl crate::benchmarking::BenchmarkHelper for World {
                 subnet.members.insert(uid, (hotkey, now));
                 if u32::from(uid) < validators {
                     subnet.stakes.insert(hotkey, CRN);
+                    subnet.validators.insert(uid);
                 }
             }
             world.subnets.insert(netuid, subnet);
@@ -99,8 +102,18 @@ pub struct Subnet {
     pub owner: AccountId,
     pub hyperparameters: Hyperparameters,
     pub has_run: bool,
+    /// Whether it worked of late.
+    pub works: bool,
+    /// Members that were not included since the last epoch.
+    pub left_out: Vec<Uid>,
+    /// What validators attested, of whom it is not everything.
+    pub attended: BTreeMap<Uid, (u32, u32)>,
+    /// Tempos that were begun.
+    pub tempos: u32,
     /// Hotkey and the block at which it came.
     pub members: BTreeMap<Uid, (AccountId, BlockNumber)>,
+    /// Those who did not choose to mine.
+    pub validators: BTreeSet<Uid>,
     pub stakes: BTreeMap<AccountId, Balance>,
     /// Whether stake can be rewarded.
     pub takes_rewards: bool,
@@ -119,7 +132,12 @@ impl Subnet {
             owner: owner(netuid),
             hyperparameters,
             has_run: true,
+            works: true,
+            left_out: Vec::new(),
+            attended: BTreeMap::new(),
+            tempos: 0,
             members: BTreeMap::new(),
+            validators: BTreeSet::new(),
             stakes: BTreeMap::new(),
             takes_rewards: true,
             dissolving: false,
@@ -204,6 +222,16 @@ impl Membership<AccountId> for World {
         Some(coldkey(*hotkey))
     }
 
+    fn role(netuid: Netuid, uid: Uid) -> Option<Role> {
+        World::subnet(netuid, |subnet| {
+            let role = match subnet.validators.contains(&uid) {
+                true => Role::Validator,
+                false => Role::Miner,
+            };
+            subnet.members.contains_key(&uid).then_some(role)
+        })?
+    }
+
     fn registered_at(netuid: Netuid, uid: Uid) -> Option<BlockNumber> {
         World::subnet(netuid, |subnet| {
             subnet.members.get(&uid).map(|member| member.1)
@@ -273,6 +301,32 @@ impl Runs for World {
     }
 }
 
+impl Work for World {
+    fn claims(netuid: Netuid) -> bool {
+        World::subnet(netuid, |subnet| subnet.works).unwrap_or_default()
+    }
+
+    fn included(netuid: Netuid) -> Verdicts {
+        let included = |subnet: &Subnet| {
+            let uids = subnet.members.keys().copied();
+            Verdicts::from_uids(uids.filter(|uid| !subnet.left_out.contains(uid)))
+        };
+        World::subnet(netuid, included).unwrap_or_default()
+    }
+
+    fn attended(netuid: Netuid) -> BTreeMap<Uid, (u32, u32)> {
+        let attended = |subnet: &Subnet| {
+            let of = |uid: &Uid| subnet.attended.get(uid).copied().unwrap_or((1, 1));
+            subnet.members.keys().map(|uid| (*uid, of(uid))).collect()
+        };
+        World::subnet(netuid, attended).unwrap_or_default()
+    }
+
+    fn on_epoch(netuid: Netuid) {
+        World::change_subnet(netuid, |subnet| subnet.tempos += 1);
+    }
+}
+
 /// Builds the world that a test begins in.
 #[derive(Default)]
 pub struct ExtBuilder {
@@ -316,6 +370,7 @@ impl ExtBuilder {
     pub fn validator(self, netuid: Netuid, uid: Uid, stake: Balance) -> Self {
         self.miner(netuid, uid).with(netuid, |subnet| {
             subnet.stakes.insert(hotkey(netuid, uid), stake);
+            subnet.validators.insert(uid);
         })
     }
 
@@ -361,7 +416,11 @@ impl ExtBuilder {
         let mut ext = sp_io::TestExternalities::new(storage);
         ext.execute_with(|| {
             TheWorld::set(&self.world);
-            pallet_emissions::GenesisConfig::<Test>::default().build();
+            let genesis = pallet_emissions::GenesisConfig::<Test> {
+                open: true,
+                ..Default::default()
+            };
+            genesis.build();
             System::set_block_number(1);
         });
         ext

@@ -3,13 +3,14 @@
 //! Miners are paid into their coldkeys' free balance, validators into the stake on their hotkeys, the owner
 //! into its free balance. What cannot be delivered, because it would be less than a new account has to hold
 //! or because the stake pallet refuses it, stays in its pot and is shared out again by the next epoch, as
-//! is what rounding left.
+//! is what rounding left, and what a validator is not due for rounds that it did not attest.
 
 use cairn_primitives::{
     api::MemberEpoch,
     traits::{Membership, Stakes},
     Balance, BlockNumber, Netuid, Pots, Uid,
 };
+use cairn_protocol::emission::due_to;
 use frame_support::{
     defensive, dispatch::DispatchResult, storage::with_storage_layer, traits::fungible::Mutate,
 };
@@ -22,31 +23,49 @@ use crate::{
 };
 
 impl<T: Config> Pallet<T> {
-    /// Pays what the epoch gave, and says how much that was. If nobody has incentive, nobody is paid: not
-    /// the owner either, and all pots wait.
+    /// Pays what the epoch gave of what is payable, and says how much that was. If nobody has incentive, nobody is paid:
+    /// not the owner either, and all pots wait.
     pub(crate) fn pay_epoch(
         netuid: Netuid,
         ledger: &mut SubnetLedger,
         neurons: &[Neuron<T::AccountId>],
         output: &yuma::Output,
+        payable: Pots,
         now: BlockNumber,
     ) -> Pots {
         let before = ledger.pots;
         for (neuron, outcome) in neurons.iter().zip(&output.members) {
             Self::pay_member(netuid, ledger, neuron, outcome, now);
         }
-        if output.members.iter().any(|outcome| outcome.incentive > 0) {
-            Self::pay_owner(netuid, ledger);
+        let has_scores = output.members.iter().any(|outcome| outcome.incentive > 0);
+        if has_scores {
+            Self::pay_owner(netuid, ledger, payable.owner);
         }
+        ledger.late = match has_scores {
+            true => ledger.late.paid(),
+            false => ledger.late.waited(&ledger.pots),
+        };
         let paid = before.checked_sub(&ledger.pots).unwrap_or_default();
         Self::book(netuid, ledger, paid);
+        Self::say_epoch_run(netuid, paid);
+        paid
+    }
+
+    /// Ends an epoch with nobody to pay.
+    pub(crate) fn pay_nobody(netuid: Netuid, ledger: &mut SubnetLedger) -> Pots {
+        ledger.late = ledger.late.waited(&ledger.pots);
+        let nothing = Pots::default();
+        Self::say_epoch_run(netuid, nothing);
+        nothing
+    }
+
+    fn say_epoch_run(netuid: Netuid, paid: Pots) {
         Self::deposit_event(Event::EpochRun {
             netuid,
             owner: paid.owner,
             miners: paid.miners,
             validators: paid.validators,
         });
-        paid
     }
 
     /// Writes down that this much has left a subnet's pots.
@@ -79,7 +98,7 @@ impl<T: Config> Pallet<T> {
         let as_miner = Self::pay(netuid, hotkey, emission, &mut pots.miners, |amount| {
             Self::pay_coldkey(hotkey, amount)
         });
-        let dividend = outcome.validator_emission;
+        let dividend = due_to(outcome.validator_emission, neuron.attended);
         let as_validator = Self::pay(netuid, hotkey, dividend, &mut pots.validators, |amount| {
             T::Stakes::reward(netuid, hotkey, amount)
         });
@@ -87,7 +106,8 @@ impl<T: Config> Pallet<T> {
             epoch: ledger.epochs,
             block: now,
             incentive: outcome.incentive,
-            dividends: outcome.dividends,
+            dividends: u16::try_from(due_to(outcome.dividends.into(), neuron.attended))
+                .unwrap_or(outcome.dividends),
             as_miner,
             as_validator,
         };
@@ -128,12 +148,12 @@ impl<T: Config> Pallet<T> {
         T::Currency::mint_into(&coldkey, amount).map(|_| ())
     }
 
-    pub(crate) fn pay_owner(netuid: Netuid, ledger: &mut SubnetLedger) {
+    /// Pays the owner an amount out of its pot.
+    pub(crate) fn pay_owner(netuid: Netuid, ledger: &mut SubnetLedger, amount: Balance) {
         let Some(owner) = T::Membership::owner(netuid) else {
             return;
         };
         let pot = &mut ledger.pots.owner;
-        let amount = *pot;
         Self::pay(netuid, &owner, amount, pot, |amount| {
             T::Currency::mint_into(&owner, amount).map(|_| ())
         });

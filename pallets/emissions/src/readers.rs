@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     api::{Issuance, Schedule, SubnetEmission, Voting},
-    traits::{Incentives, Ledgers, Membership, OnBurned, OnMember},
+    traits::{Incentives, Ledgers, Membership, OnBurned, OnMember, Work},
     Balance, BlockNumber, Netuid, Pots, Uid,
 };
 use frame_support::{
@@ -56,9 +56,13 @@ impl<T: Config> Pallet<T> {
         Some(SubnetEmission {
             netuid,
             share: Self::share_of(netuid),
+            emits: Self::emits(netuid),
+            works: T::Work::claims(netuid),
             owner_pot: ledger.pots.owner,
             miners_pot: ledger.pots.miners,
             validators_pot: ledger.pots.validators,
+            late: ledger.late.pots.total().unwrap_or(Balance::MAX),
+            late_epochs: ledger.late.epochs,
             epochs: ledger.epochs,
             last_epoch: ledger.last_epoch,
             next_epoch: ledger.due(tempo),
@@ -112,6 +116,15 @@ impl<T: Config> Incentives for Pallet<T> {
 /// What others hold towards the uid goes with the next epoch, which ignores weights and bonds that are
 /// older than the member.
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
+    /// What the member earned moves with it.
+    fn on_swapped(netuid: Netuid, _: Uid, old: &T::AccountId, new: &T::AccountId) {
+        let earned = Earned::<T>::take(netuid, old);
+        if earned > 0 {
+            // No more than was ever issued.
+            Earned::<T>::mutate(netuid, new, |sum| *sum = sum.saturating_add(earned));
+        }
+    }
+
     fn on_left(netuid: Netuid, uid: Uid, _hotkey: &T::AccountId) {
         Votes::<T>::remove(netuid, uid);
         Bonds::<T>::remove(netuid, uid);

@@ -1,6 +1,8 @@
 //! What holds at the end of every block.
 
-use cairn_primitives::{traits::Membership, Balance, EpochIndex, Netuid, Uid, MAX_VALIDATORS};
+use cairn_primitives::{
+    traits::Membership, Balance, EpochIndex, Netuid, Pots, Uid, MAX_VALIDATORS,
+};
 use frame_support::ensure;
 use sp_runtime::TryRuntimeError;
 
@@ -18,7 +20,7 @@ impl<T: Config> Pallet<T> {
     /// Checks every promise that the pallet's storage has to keep:
     ///
     /// - what is issued is the sum of balances, stakes, unbonding stake, bonds and pots, and not above the cap;
-    /// - the pots' total is the sum of the subnets' pots;
+    /// - the pots' total is the sum of the subnets' pots, and what waited is part of them;
     /// - what a subnet paid is what its owner and its hotkeys got, and no member earned more since it came
     ///   than its hotkey over all time;
     /// - votes, bonds and records belong to members, rows are strictly ascending, without zeros and without
@@ -29,6 +31,7 @@ impl<T: Config> Pallet<T> {
         Self::check_issuance()?;
         Self::check_totals()?;
         for netuid in T::Membership::netuids() {
+            Self::check_late(netuid)?;
             Self::check_rows(netuid)?;
             Self::check_earnings(netuid)?;
             Self::check_commits(netuid)?;
@@ -60,6 +63,22 @@ impl<T: Config> Pallet<T> {
         ensure!(
             TotalPots::<T>::get() == sum,
             "the pots' total is not the sum of the pots"
+        );
+        Ok(())
+    }
+
+    fn check_late(netuid: Netuid) -> Result<(), TryRuntimeError> {
+        let Some(ledger) = SubnetLedgers::<T>::get(netuid) else {
+            return Ok(());
+        };
+        let late = ledger.late;
+        ensure!(
+            ledger.pots.checked_sub(&late.pots).is_some(),
+            "more waits than the pots hold"
+        );
+        ensure!(
+            (late.epochs == 0) == (late.pots == Pots::default()),
+            "nothing waits for epochs, or something for none"
         );
         Ok(())
     }

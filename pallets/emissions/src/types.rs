@@ -1,6 +1,7 @@
 //! What the pallet keeps.
 
 use cairn_primitives::{Balance, BlockNumber, EpochIndex, Pots, Uid, MAX_MEMBERS};
+use cairn_protocol::emission::Late;
 use codec::{Decode, Encode, MaxEncodedLen};
 use frame_support::{traits::ConstU32, BoundedVec};
 use scale_info::TypeInfo;
@@ -13,6 +14,8 @@ pub type Row = BoundedVec<(Uid, u16), ConstU32<MAX_MEMBERS>>;
 pub struct SubnetLedger {
     /// Waiting to be paid.
     pub pots: Pots,
+    /// What of them waited for scores, and is paid bit by bit.
+    pub late: Late,
     /// Moving average of the stake on the subnet's hotkeys, in units of 2⁻³² pebble.
     pub stake_average: u128,
     /// The block from which the tempo to the next epoch counts: when the last one was due.
@@ -30,6 +33,7 @@ impl SubnetLedger {
     pub fn new(now: BlockNumber) -> SubnetLedger {
         SubnetLedger {
             pots: Pots::default(),
+            late: Late::default(),
             stake_average: 0,
             tempo_from: now,
             last_epoch: now,

@@ -27,9 +27,10 @@ impl<T: Config> Pallet<T> {
             Error::<T>::SubnetDissolving
         );
         let uid = T::Membership::uid(netuid, hotkey).ok_or(Error::<T>::NotMember)?;
+        let role = T::Membership::role(netuid, uid).ok_or(Error::<T>::NotMember)?;
         let stake = T::Stakes::stake(netuid, hotkey);
         ensure!(
-            may_validate(&hyperparameters, stake),
+            may_validate(&hyperparameters, role, stake),
             Error::<T>::NotAValidator
         );
         Ok((uid, hyperparameters))

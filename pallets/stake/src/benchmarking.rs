@@ -211,6 +211,16 @@ mod benchmarks {
     }
 
     #[benchmark]
+    fn set_foreign_stake() -> Result<(), BenchmarkError> {
+        let (coldkey, _, hotkeys) = seats::<T>(1);
+        let hotkey = hotkeys[0].clone();
+        #[extrinsic_call]
+        _(RawOrigin::Signed(coldkey), hotkey.clone(), false);
+        assert!(!Pallet::<T>::takes_foreign_stake(&hotkey));
+        Ok(())
+    }
+
+    #[benchmark]
     fn set_take() -> Result<(), BenchmarkError> {
         let (coldkey, _, hotkeys) = seats::<T>(1);
         let hotkey = hotkeys[0].clone();

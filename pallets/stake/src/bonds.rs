@@ -88,8 +88,12 @@ impl Bond {
     }
 }
 
-/// A hotkey that lost its seat does not mine: its bond is on its way back.
+/// A hotkey that lost its seat, be it to another hotkey, does not mine: its bond is on its way back.
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
+    fn on_swapped(netuid: Netuid, uid: Uid, old: &T::AccountId, _: &T::AccountId) {
+        Self::on_left(netuid, uid, old);
+    }
+
     fn on_left(netuid: Netuid, _uid: Uid, hotkey: &T::AccountId) {
         if Bonds::<T>::get(netuid, hotkey).active == 0 {
             return;

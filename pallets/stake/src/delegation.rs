@@ -126,6 +126,7 @@ impl<T: Config> Pallet<T> {
     ) -> Balance {
         let staked = with_storage_layer(|| {
             Self::ensure_can_add(to_netuid, &to_hotkey, amount)?;
+            Self::ensure_takes_stake_of(coldkey, &to_hotkey)?;
             Self::stake_on(coldkey, to_netuid, &to_hotkey, amount)
         });
         let Ok(staked) = staked else {

@@ -164,6 +164,19 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
+    /// Whether a coldkey may stake on a hotkey: its own always may.
+    pub(crate) fn ensure_takes_stake_of(
+        coldkey: &T::AccountId,
+        hotkey: &T::AccountId,
+    ) -> DispatchResult {
+        ensure!(
+            Self::takes_foreign_stake(hotkey)
+                || T::Members::coldkey(hotkey).as_ref() == Some(coldkey),
+            Error::<T>::ForeignStakeRefused
+        );
+        Ok(())
+    }
+
     /// Whether `amount` may be staked or bonded on a hotkey.
     pub(crate) fn ensure_can_add(
         netuid: Netuid,

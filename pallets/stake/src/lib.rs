@@ -4,8 +4,8 @@
 //!
 //! A hotkey that validates speaks with the weight of the *stake* on it; a hotkey that mines puts up a *bond*
 //! before the chain gives it data to train on. Both are kept for each subnet by itself. Anybody can stake on
-//! anybody's hotkey: whoever believes in a validator *delegates* to it and earns with it. Only a hotkey's own
-//! coldkey can bond for it.
+//! anybody's hotkey, unless that hotkey's coldkey refuses it: whoever believes in a validator *delegates* to it and
+//! earns with it. Only a hotkey's own coldkey can bond for it.
 //!
 //! # Calls, signed by a coldkey
 //!
@@ -17,6 +17,7 @@
 //! | [`move_stake`](pallet::Pallet::move_stake) | like `remove_stake`, but to be staked on another hotkey or subnet in the end |
 //! | [`transfer_stake`](pallet::Pallet::transfer_stake) | gives some of it, or all, to another coldkey, where it stays staked |
 //! | [`set_take`](pallet::Pallet::set_take) | sets what the signer takes of its hotkey's dividends |
+//! | [`set_foreign_stake`](pallet::Pallet::set_foreign_stake) | says whether others may stake on the signer's hotkey; what is there stays |
 //! | [`add_bond`](pallet::Pallet::add_bond) | moves tokens from the signer's account to the bond of its own hotkey |
 //! | [`unbond`](pallet::Pallet::unbond) | asks for the whole bond back: it stops counting at once and is locked likewise |
 //! | [`withdraw_bond`](pallet::Pallet::withdraw_bond) | moves what is no longer locked to the signer's account |
@@ -222,6 +223,11 @@ pub mod pallet {
     #[pallet::storage]
     pub type Takes<T: Config> = StorageMap<_, Blake2_128Concat, T::AccountId, Take, OptionQuery>;
 
+    /// Hotkeys on which only their own coldkey may stake.
+    #[pallet::storage]
+    pub type RefusesForeign<T: Config> =
+        StorageMap<_, Blake2_128Concat, T::AccountId, (), OptionQuery>;
+
     /// Bonds: (netuid, hotkey) to bond. One that is being withdrawn outlives the hotkey's seat.
     #[pallet::storage]
     pub type Bonds<T: Config> =
@@ -323,6 +329,13 @@ pub mod pallet {
             /// The share of dividends, of 65,535.
             take: u16,
         },
+        /// A hotkey's coldkey said whether others may stake on it.
+        ForeignStakeSet {
+            /// The hotkey.
+            hotkey: T::AccountId,
+            /// Whether they may.
+            allowed: bool,
+        },
         /// A hotkey's coldkey had its take of a dividend, as stake of its own on the hotkey.
         TakePaid {
             /// The coldkey.
@@ -418,6 +431,8 @@ pub mod pallet {
         NotHotkeysColdkey,
         /// The hotkey has no slot in the subnet.
         NotMember,
+        /// The hotkey's coldkey lets nobody else stake on it.
+        ForeignStakeRefused,
         /// The amount is zero.
         AmountIsZero,
         /// The amount is below the least that can be staked or bonded.
@@ -480,7 +495,7 @@ pub mod pallet {
         /// member's hotkey, which may be anybody's. The account keeps the existential deposit.
         ///
         /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`],
-        /// [`Error::AmountIsZero`], [`Error::AmountTooSmall`], [`Error::LessThanAShare`],
+        /// [`Error::ForeignStakeRefused`], [`Error::AmountIsZero`], [`Error::AmountTooSmall`], [`Error::LessThanAShare`],
         /// [`Error::PoolOutOfRange`], `Token::FundsUnavailable`. Event: [`Event::StakeAdded`].
         #[pallet::call_index(0)]
         #[pallet::weight(T::WeightInfo::add_stake())]
@@ -492,6 +507,7 @@ pub mod pallet {
         ) -> DispatchResult {
             let coldkey = ensure_signed(origin)?;
             Self::ensure_can_add(netuid, &hotkey, amount)?;
+            Self::ensure_takes_stake_of(&coldkey, &hotkey)?;
             Self::take_from_account(&coldkey, amount)?;
             let staked = Self::stake_on(&coldkey, netuid, &hotkey, amount)?;
             // Less than a share's price is left over, and nothing while a share is cheaper than a pebble.
@@ -617,7 +633,7 @@ pub mod pallet {
         /// with the first [`Pallet::withdraw_stake`] after its release.
         ///
         /// Errors: [`Error::SamePlace`], [`Error::UnknownSubnet`], [`Error::SubnetDissolving`],
-        /// [`Error::NotMember`], [`Error::AmountIsZero`], [`Error::AmountTooSmall`],
+        /// [`Error::NotMember`], [`Error::ForeignStakeRefused`], [`Error::AmountIsZero`], [`Error::AmountTooSmall`],
         /// [`Error::NotEnoughStake`], [`Error::RemainderTooSmall`], [`Error::UnbondingQueueFull`],
         /// [`Error::PoolOutOfRange`]. Event: [`Event::StakeUnbonding`].
         #[pallet::call_index(6)]
@@ -637,6 +653,7 @@ pub mod pallet {
             );
             Self::ensure_open(netuid)?;
             Self::ensure_takes_stake(to_netuid, &to_hotkey)?;
+            Self::ensure_takes_stake_of(&coldkey, &to_hotkey)?;
             let moves_to = Some((to_netuid, to_hotkey));
             Self::start_withdrawal(coldkey, netuid, hotkey, amount, moves_to)
         }
@@ -682,6 +699,27 @@ pub mod pallet {
             Self::ensure_coldkey(origin, &hotkey)?;
             Self::change_take(&hotkey, take)?;
             Self::deposit_event(Event::TakeSet { hotkey, take });
+            Ok(())
+        }
+
+        /// Says whether others than the signer may stake on its hotkey, on all subnets; at first they may. Stake that is
+        /// there, or is handed over there, stays. Stake on its way there goes to its owner's account instead.
+        ///
+        /// Errors: [`Error::UnknownHotkey`], [`Error::NotHotkeysColdkey`]. Event: [`Event::ForeignStakeSet`].
+        #[pallet::call_index(9)]
+        #[pallet::weight(T::WeightInfo::set_foreign_stake())]
+        pub fn set_foreign_stake(
+            origin: OriginFor<T>,
+            hotkey: T::AccountId,
+            allowed: bool,
+        ) -> DispatchResult {
+            Self::ensure_coldkey(origin, &hotkey)?;
+            if allowed {
+                RefusesForeign::<T>::remove(&hotkey);
+            } else {
+                RefusesForeign::<T>::insert(&hotkey, ());
+            }
+            Self::deposit_event(Event::ForeignStakeSet { hotkey, allowed });
             Ok(())
         }
     }

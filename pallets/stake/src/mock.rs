@@ -3,7 +3,7 @@
 use crate as pallet_stake;
 use cairn_primitives::{
     traits::{Dissolve, Ledgers, Membership, OnBurned, OnMember, Slashing, Stakes},
-    Balance, BlockNumber, Hyperparameters, Netuid, Uid, CRN,
+    Balance, BlockNumber, Hyperparameters, Netuid, Role, Uid, CRN,
 };
 use frame_support::{derive_impl, parameter_types, traits::ConstU64};
 use sp_runtime::{BuildStorage, DispatchResult, Perbill};
@@ -165,6 +165,10 @@ impl Membership<AccountId> for Seats {
 
     fn coldkey(hotkey: &AccountId) -> Option<AccountId> {
         COLDKEYS.with_borrow(|coldkeys| coldkeys.get(hotkey).copied())
+    }
+
+    fn role(_: Netuid, _: Uid) -> Option<Role> {
+        None
     }
 
     fn registered_at(_: Netuid, _: Uid) -> Option<BlockNumber> {

@@ -11,8 +11,8 @@ use sp_runtime::DispatchError;
 use crate::{
     ledger::Pools,
     pallet::{
-        Bonds, Config, Pallet, Positions, StakePools, SubnetBonds, SubnetStake, TotalBonded,
-        TotalStaked, TotalUnbonding, UnbondingPools,
+        Bonds, Config, Pallet, Positions, RefusesForeign, StakePools, SubnetBonds, SubnetStake,
+        TotalBonded, TotalStaked, TotalUnbonding, UnbondingPools,
     },
     types::{Bond, Position},
 };
@@ -26,6 +26,11 @@ impl<T: Config> Pallet<T> {
     /// The bond of a hotkey: what counts, what is being withdrawn, and when it is released.
     pub fn bond_of(netuid: Netuid, hotkey: &T::AccountId) -> Bond {
         Bonds::<T>::get(netuid, hotkey)
+    }
+
+    /// Whether others than its coldkey may stake on a hotkey.
+    pub fn takes_foreign_stake(hotkey: &T::AccountId) -> bool {
+        !RefusesForeign::<T>::contains_key(hotkey)
     }
 
     /// Stake on a hotkey that is being withdrawn, all its stakers together, in pebble.

@@ -10,17 +10,26 @@
     clippy::expect_used
 )]
 
-use cairn_primitives::{Balance, BlockNumber, Hyperparameters, Netuid, Uid, CRN, MAX_MEMBERS};
+use cairn_primitives::{
+    Balance, BlockNumber, Hyperparameters, Netuid, Role, Uid, CRN, MAX_MEMBERS,
+};
 use frame_benchmarking::v2::*;
 use frame_support::traits::fungible::Mutate;
 use frame_system::RawOrigin;
 
-use crate::pallet::{
-    AuditWindow, Call, Config, Dissolving, HyperparametersOf, Members, Pallet, Subnets, Uids,
+use crate::{
+    pallet::{
+        AuditWindow, Call, Config, Dissolving, Members, Pallet, RulesOf, Subnets, Swaps, Uids,
+    },
+    Member, Rules, Swap,
 };
 
-/// Sets up the pallets that this one tells of what happens.
-pub trait BenchmarkHelper {
+/// Sets up the pallets that this one tells of what happens, and signs.
+pub trait BenchmarkHelper<AccountId, Signature> {
+    /// A new hotkey that can sign.
+    fn signing_hotkey() -> AccountId;
+    /// Signs as such a hotkey.
+    fn sign(hotkey: &AccountId, payload: &[u8]) -> Signature;
     /// `amount` pebble, which benchmarks may burn, were issued.
     fn issued(amount: Balance);
     /// Makes the other pallets keep as much as they can of every member of a subnet, in the middle of a round in
@@ -51,20 +60,36 @@ fn subnet<T: Config>(members: u32) -> Result<(T::AccountId, Netuid), BenchmarkEr
     let coldkey = rich::<T>("coldkey");
     let netuid = Pallet::<T>::next_netuid()?;
     Pallet::<T>::create_subnet(RawOrigin::Signed(owner.clone()).into(), Balance::MAX)?;
-    HyperparametersOf::<T>::insert(
-        netuid,
-        Hyperparameters {
-            max_members: MAX_MEMBERS as u16,
-            unbonding_period: AuditWindow::<T>::get().max(7_200),
-            ..Hyperparameters::default()
-        },
-    );
+    let rules = Hyperparameters {
+        max_members: MAX_MEMBERS as u16,
+        unbonding_period: AuditWindow::<T>::get().max(7_200),
+        ..Hyperparameters::default()
+    };
+    RulesOf::<T>::insert(netuid, Rules::only(rules));
     let mut record = Subnets::<T>::get(netuid).ok_or("it was just created")?;
     for uid in 0..members {
-        Pallet::<T>::seat(netuid, uid as Uid, &mut record, &hotkey::<T>(uid), &coldkey)?;
+        let member = Member {
+            hotkey: hotkey::<T>(uid),
+            coldkey: coldkey.clone(),
+            registered_at: Pallet::<T>::now(),
+            role: Role::Miner,
+            role_set_at: None,
+        };
+        Pallet::<T>::seat(netuid, uid as Uid, &mut record, member)?;
     }
     Subnets::<T>::insert(netuid, record);
     Ok((owner, netuid))
+}
+
+/// Announces other rules for a subnet that has a member.
+fn announce<T: Config>(netuid: Netuid) -> Result<Hyperparameters, BenchmarkError> {
+    let rules = Pallet::<T>::rules(netuid).ok_or("it was just founded")?;
+    let rules = Hyperparameters {
+        tempo: 100,
+        ..rules
+    };
+    Pallet::<T>::announce(netuid, rules.clone())?;
+    Ok(rules)
 }
 
 fn hotkey<T: Config>(uid: u32) -> T::AccountId {
@@ -87,15 +112,49 @@ mod benchmarks {
 
     #[benchmark]
     fn set_hyperparameters() -> Result<(), BenchmarkError> {
-        let (owner, netuid) = subnet::<T>(0)?;
-        let rules = HyperparametersOf::<T>::get(netuid).ok_or("it was just set")?;
+        // Others were announced before, and hold by now.
+        let (owner, netuid) = subnet::<T>(1)?;
+        let rules = announce::<T>(netuid)?;
+        to_block::<T>(Pallet::<T>::now() + YEAR);
         let rules = Hyperparameters {
-            tempo: 100,
+            tempo: 400,
             ..rules
         };
         #[extrinsic_call]
         _(RawOrigin::Signed(owner), netuid, rules.clone());
-        assert_eq!(HyperparametersOf::<T>::get(netuid), Some(rules));
+        let announced = Pallet::<T>::announced_rules(netuid);
+        assert_eq!(announced.map(|announced| announced.rules), Some(rules));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn withdraw_hyperparameters() -> Result<(), BenchmarkError> {
+        let (owner, netuid) = subnet::<T>(1)?;
+        announce::<T>(netuid)?;
+        #[extrinsic_call]
+        _(RawOrigin::Signed(owner), netuid);
+        assert_eq!(Pallet::<T>::announced_rules(netuid), None);
+        Ok(())
+    }
+
+    #[benchmark]
+    fn set_role() -> Result<(), BenchmarkError> {
+        let (_, netuid) = subnet::<T>(1)?;
+        Members::<T>::mutate(netuid, 0, |member| {
+            if let Some(member) = member {
+                member.role_set_at = Some(0);
+            }
+        });
+        let coldkey = account("coldkey", 0, 0);
+        #[extrinsic_call]
+        _(
+            RawOrigin::Signed(coldkey),
+            netuid,
+            hotkey::<T>(0),
+            Role::Validator,
+        );
+        let member = Members::<T>::get(netuid, 0).ok_or("it sits there")?;
+        assert_eq!(member.role, Role::Validator);
         Ok(())
     }
 
@@ -104,22 +163,75 @@ mod benchmarks {
     fn register(m: Linear<1, MAX_MEMBERS>) -> Result<(), BenchmarkError> {
         let (_, netuid) = subnet::<T>(m)?;
         T::BenchmarkHelper::occupy(netuid);
-        HyperparametersOf::<T>::mutate(netuid, |rules| {
-            if let Some(rules) = rules {
-                rules.max_members = m as u16;
-            }
-        });
+        // Announced rules that hold by now, which the sale writes down.
+        RulesOf::<T>::mutate_extant(netuid, |rules| rules.present.max_members = m as u16);
+        announce::<T>(netuid)?;
         to_block::<T>(Pallet::<T>::now() + YEAR);
-        let (payer, newcomer) = (rich::<T>("payer"), hotkey::<T>(MAX_MEMBERS));
+        let (payer, newcomer) = (rich::<T>("payer"), T::BenchmarkHelper::signing_hotkey());
+        let payload = Pallet::<T>::registration_payload(netuid, &payer);
+        let signature = T::BenchmarkHelper::sign(&newcomer, &payload);
         #[extrinsic_call]
         _(
             RawOrigin::Signed(payer),
             netuid,
             newcomer.clone(),
+            Role::Miner,
             Balance::MAX,
+            signature,
         );
         assert!(Uids::<T>::contains_key(netuid, newcomer));
         assert!(!Uids::<T>::contains_key(netuid, hotkey::<T>(0)));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn announce_swap() -> Result<(), BenchmarkError> {
+        let (_, netuid) = subnet::<T>(1)?;
+        let coldkey: T::AccountId = account("coldkey", 0, 0);
+        let new = T::BenchmarkHelper::signing_hotkey();
+        let payload = Pallet::<T>::registration_payload(netuid, &coldkey);
+        let signature = T::BenchmarkHelper::sign(&new, &payload);
+        #[extrinsic_call]
+        _(
+            RawOrigin::Signed(coldkey),
+            netuid,
+            hotkey::<T>(0),
+            new,
+            signature,
+        );
+        assert!(Swaps::<T>::contains_key(netuid, 0));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn cancel_swap() -> Result<(), BenchmarkError> {
+        let (_, netuid) = subnet::<T>(1)?;
+        Pallet::<T>::note_swap(netuid, 0, hotkey::<T>(1))?;
+        let coldkey = account("coldkey", 0, 0);
+        #[extrinsic_call]
+        _(RawOrigin::Signed(coldkey), netuid, hotkey::<T>(0));
+        assert!(!Swaps::<T>::contains_key(netuid, 0));
+        Ok(())
+    }
+
+    /// The first of a full subnet, who attested in the round in progress.
+    #[benchmark]
+    fn finish_swap() -> Result<(), BenchmarkError> {
+        let (_, netuid) = subnet::<T>(MAX_MEMBERS)?;
+        T::BenchmarkHelper::occupy(netuid);
+        let new = hotkey::<T>(MAX_MEMBERS);
+        Swaps::<T>::insert(
+            netuid,
+            0,
+            Swap {
+                to: new.clone(),
+                from: 0,
+            },
+        );
+        let coldkey = account("coldkey", 0, 0);
+        #[extrinsic_call]
+        _(RawOrigin::Signed(coldkey), netuid, hotkey::<T>(0));
+        assert_eq!(Uids::<T>::get(netuid, new), Some(0));
         Ok(())
     }
 

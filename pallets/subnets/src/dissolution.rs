@@ -10,8 +10,8 @@ use sp_runtime::{ArithmeticError, DispatchResult};
 
 use crate::{
     pallet::{
-        AuditWindow, Config, Dissolving, Error, Event, HyperparametersOf, HyperparametersSetAt,
-        Members, Netuids, Pallet, RegistrationQuote, Subnets, Uids,
+        AuditWindow, Config, Dissolving, Error, Event, HyperparametersSetAt, Members, Netuids,
+        Pallet, RegistrationQuote, RulesOf, Subnets, Swaps, Uids,
     },
     weights::WeightInfo,
 };
@@ -20,11 +20,13 @@ impl<T: Config> Pallet<T> {
     /// Stops a subnet, which the caller knows to be there, and sets the block from which on it gives everything
     /// back.
     pub(crate) fn start_dissolution(netuid: Netuid) -> DispatchResult {
-        let h = HyperparametersOf::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        let h = Self::rules(netuid).ok_or(Error::<T>::UnknownSubnet)?;
         let notice = h.unbonding_period.max(AuditWindow::<T>::get());
         let from = Self::now()
             .checked_add(notice)
             .ok_or(ArithmeticError::Overflow)?;
+        // Nothing changes any more, not even what was announced.
+        Self::keep_only(netuid, h)?;
         Netuids::<T>::mutate(|netuids| netuids.retain(|other| *other != netuid));
         Dissolving::<T>::insert(netuid, from);
         Self::deposit_event(Event::SubnetDissolving { netuid, from });
@@ -69,6 +71,7 @@ impl<T: Config> Pallet<T> {
             if seats.is_none() {
                 defensive!("a subnet that is being dissolved does not count its members");
                 Members::<T>::remove(netuid, uid);
+                Swaps::<T>::remove(netuid, uid);
                 Uids::<T>::remove(netuid, &member.hotkey);
                 T::OnMember::on_left(netuid, uid, &member.hotkey);
             }
@@ -80,7 +83,7 @@ impl<T: Config> Pallet<T> {
     /// Removes the last of a subnet.
     fn forget(netuid: Netuid) {
         Subnets::<T>::remove(netuid);
-        HyperparametersOf::<T>::remove(netuid);
+        RulesOf::<T>::remove(netuid);
         HyperparametersSetAt::<T>::remove(netuid);
         RegistrationQuote::<T>::remove(netuid);
         Dissolving::<T>::remove(netuid);

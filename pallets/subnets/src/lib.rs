@@ -5,15 +5,20 @@
 //! A *subnet* is a place where one model is trained. Whoever pays for it owns it. A *member* of a subnet is a
 //! *hotkey*, a key that signs work, sitting on a numbered seat, its *uid*. The key that paid for the seat is
 //! the hotkey's *coldkey*: it owns what the hotkey earns and never has to be on the machine that works. A
-//! hotkey belongs to the coldkey that first registered it, for ever and on every subnet.
+//! hotkey belongs to the coldkey that first registered it, for ever and on every subnet. It signs that it wants to
+//! ([`cairn_protocol::registration`]): nobody can take another's hotkey. A member is a miner or a validator, as its
+//! coldkey says.
 //!
 //! # Calls
 //!
 //! | call | by | does |
 //! |---|---|---|
 //! | [`create_subnet`](pallet::Pallet::create_subnet) | anyone | buys the next netuid at [`creation_price`](pallet::Pallet::creation_price) |
-//! | [`set_hyperparameters`](pallet::Pallet::set_hyperparameters) | the subnet's owner, or root | sets all of a subnet's rules at once, within the limits of [`limits`]; the owner not more often than every [`HyperparametersRateLimit`](pallet::Config::HyperparametersRateLimit) blocks |
-//! | [`register`](pallet::Pallet::register) | anyone | buys a seat for a hotkey at [`price`](pallet::Pallet::price) |
+//! | [`set_hyperparameters`](pallet::Pallet::set_hyperparameters) | the subnet's owner, or root | sets all of a subnet's rules together, within the limits of [`limits`] and with notice; the owner not more often than every [`HyperparametersRateLimit`](pallet::Config::HyperparametersRateLimit) blocks |
+//! | [`withdraw_hyperparameters`](pallet::Pallet::withdraw_hyperparameters) | the subnet's owner, or root | takes back rules that do not hold yet |
+//! | [`register`](pallet::Pallet::register) | anyone | buys a seat for a hotkey at [`price`](pallet::Pallet::price), with that hotkey's signature |
+//! | [`set_role`](pallet::Pallet::set_role) | the hotkey's coldkey | makes a member a miner or a validator |
+//! | [`announce_swap`](pallet::Pallet::announce_swap), [`cancel_swap`](pallet::Pallet::cancel_swap), [`finish_swap`](pallet::Pallet::finish_swap) | the hotkey's coldkey | gives a member another hotkey, an unbonding period after it was announced |
 //! | [`leave`](pallet::Pallet::leave) | the hotkey's coldkey | gives the seat up |
 //! | [`dissolve_subnet`](pallet::Pallet::dissolve_subnet) | the subnet's owner, or root | ends the subnet and gives everything on it back |
 //!
@@ -34,6 +39,15 @@
 //! ago cannot be replaced, and neither can the oldest of the owner's own hotkeys: the owner keeps one seat,
 //! not all of them. If nobody can be replaced, the registration fails. An owner who lowers `max_members` below the number of
 //! members sends nobody away: from then on newcomers replace.
+//!
+//! # Rules change with notice
+//!
+//! An owner who could change everything at once could hold others' stake hostage. What it sets holds only after
+//! everybody who dislikes it can have left: after the present unbonding period or two tempos
+//! ([`cairn_protocol::notice`]). Until then it can be read, replaced or withdrawn. Present and announced rules lie in one
+//! [`Rules`], and whoever asks gets those that hold in the block: nothing has to be done when the time comes. Root's
+//! rules hold at once, and so do an owner's while nobody has ever had a seat. Weights that are hidden stay so while the
+//! subnet has a run.
 //!
 //! # The end of a subnet
 //!
@@ -83,7 +97,10 @@ mod dissolution;
 pub mod limits;
 mod members;
 pub mod prices;
+mod rules;
+mod swaps;
 mod try_state;
+pub mod types;
 pub mod weights;
 
 #[cfg(test)]
@@ -92,73 +109,27 @@ mod mock;
 mod tests;
 
 pub use pallet::*;
+pub use types::{Announced, Member, Quote, Rules, Subnet, Swap};
 pub use weights::WeightInfo;
-
-use cairn_primitives::{Balance, BlockNumber, Netuid, Uid};
-use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
-use scale_info::TypeInfo;
-
-/// A subnet.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-)]
-pub struct Subnet<AccountId> {
-    /// The coldkey that owns it.
-    pub owner: AccountId,
-    /// The block at which it was created.
-    pub created_at: BlockNumber,
-    /// Number of members.
-    pub members: u16,
-}
-
-/// A member of a subnet.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
-)]
-pub struct Member<AccountId> {
-    /// The key that signs its work.
-    pub hotkey: AccountId,
-    /// The key that owns what it earns.
-    pub coldkey: AccountId,
-    /// The block at which it took its seat.
-    pub registered_at: BlockNumber,
-}
-
-/// A price as it stood right after a sale.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Encode,
-    Decode,
-    DecodeWithMemTracking,
-    MaxEncodedLen,
-    TypeInfo,
-)]
-pub struct Quote {
-    /// The price, in pebble.
-    pub price: Balance,
-    /// The block of the sale.
-    pub at: BlockNumber,
-}
 
 /// Storage, calls, events and errors.
 #[allow(clippy::expect_used)] // FRAME's macros write them.
 #[frame_support::pallet]
 pub mod pallet {
-    use super::{Balance, BlockNumber, Member, Netuid, Quote, Subnet, Uid, WeightInfo};
-    use crate::limits;
+    use super::{
+        types::{Member, Quote, Rules, Subnet, Swap},
+        WeightInfo,
+    };
     use cairn_primitives::{
-        traits::{Dissolve, Incentives, OnBurned, OnMember},
-        Hyperparameters, MAX_MEMBERS,
+        traits::{Dissolve, Incentives, OnBurned, OnMember, Runs},
+        Balance, BlockNumber, Hyperparameters, Netuid, Role, Uid, MAX_MEMBERS,
     };
     use frame_support::{
         pallet_prelude::*,
         traits::{fungible, StorageVersion},
     };
     use frame_system::pallet_prelude::*;
+    use sp_runtime::traits::{IdentifyAccount, Verify};
 
     const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
 
@@ -178,6 +149,12 @@ pub mod pallet {
         type OnMember: OnMember<Self::AccountId>;
         /// What the last epoch paid each member.
         type Incentives: Incentives;
+        /// Whether a subnet trains.
+        type Runs: Runs;
+        /// What a hotkey signs with.
+        type Signature: Verify<Signer = Self::Signer> + Parameter;
+        /// Who signs as an account.
+        type Signer: IdentifyAccount<AccountId = Self::AccountId>;
         /// Those who keep something of a subnet, in the order in which they give it back.
         type Dissolve: Dissolve;
         /// The most subnets that there can be at a time, those that are being dissolved included.
@@ -202,7 +179,7 @@ pub mod pallet {
         type WeightInfo: WeightInfo;
         /// Sets up the other pallets for benchmarks.
         #[cfg(any(test, feature = "runtime-benchmarks"))]
-        type BenchmarkHelper: crate::benchmarking::BenchmarkHelper;
+        type BenchmarkHelper: crate::benchmarking::BenchmarkHelper<Self::AccountId, Self::Signature>;
     }
 
     /// The last netuid that was sold: they count from 1, and none is used twice.
@@ -227,10 +204,9 @@ pub mod pallet {
     pub type AuditWindow<T: Config> =
         StorageValue<_, BlockNumber, ValueQuery, <T as Config>::DefaultAuditWindow>;
 
-    /// What the subnets' owners set.
+    /// What the subnets' owners set: what holds, and what will.
     #[pallet::storage]
-    pub type HyperparametersOf<T> =
-        StorageMap<_, Twox64Concat, Netuid, Hyperparameters, OptionQuery>;
+    pub type RulesOf<T> = StorageMap<_, Twox64Concat, Netuid, Rules, OptionQuery>;
 
     /// The block at which a subnet's owner set them last.
     #[pallet::storage]
@@ -261,6 +237,18 @@ pub mod pallet {
     #[pallet::storage]
     pub type Uids<T: Config> =
         StorageDoubleMap<_, Twox64Concat, Netuid, Blake2_128Concat, T::AccountId, Uid, OptionQuery>;
+
+    /// Members that are to have another hotkey: (netuid, uid) to which, and from when on.
+    #[pallet::storage]
+    pub type Swaps<T: Config> = StorageDoubleMap<
+        _,
+        Twox64Concat,
+        Netuid,
+        Twox64Concat,
+        Uid,
+        Swap<T::AccountId>,
+        OptionQuery,
+    >;
 
     /// The coldkey that a hotkey belongs to. Never changes, never goes; each entry was paid for with a
     /// registration.
@@ -313,8 +301,20 @@ pub mod pallet {
             /// What was burned, in pebble.
             price: Balance,
         },
-        /// A subnet's owner, or root, set its hyperparameters.
+        /// A subnet's owner, or root, set its hyperparameters, and they hold.
         HyperparametersSet {
+            /// The subnet.
+            netuid: Netuid,
+        },
+        /// A subnet's owner announced hyperparameters. Those that it had announced before will not hold.
+        HyperparametersAnnounced {
+            /// The subnet.
+            netuid: Netuid,
+            /// The block from which on they hold.
+            from: BlockNumber,
+        },
+        /// A subnet's owner, or root, took hyperparameters back that had been announced.
+        HyperparametersWithdrawn {
             /// The subnet.
             netuid: Netuid,
         },
@@ -330,6 +330,50 @@ pub mod pallet {
             coldkey: T::AccountId,
             /// What was burned, in pebble.
             price: Balance,
+            /// What the member is there for.
+            role: Role,
+        },
+        /// A coldkey chose another role for its hotkey.
+        RoleSet {
+            /// The subnet.
+            netuid: Netuid,
+            /// The seat.
+            uid: Uid,
+            /// The hotkey.
+            hotkey: T::AccountId,
+            /// What it is there for from the next round and epoch on.
+            role: Role,
+        },
+        /// A coldkey announced another hotkey for a member.
+        SwapAnnounced {
+            /// The subnet.
+            netuid: Netuid,
+            /// The seat.
+            uid: Uid,
+            /// The present hotkey.
+            hotkey: T::AccountId,
+            /// The one to come.
+            to: T::AccountId,
+            /// The block from which on it can come.
+            from: BlockNumber,
+        },
+        /// A coldkey took back that a member is to have another hotkey.
+        SwapCancelled {
+            /// The subnet.
+            netuid: Netuid,
+            /// The seat.
+            uid: Uid,
+        },
+        /// A member has another hotkey from this block on.
+        HotkeySwapped {
+            /// The subnet.
+            netuid: Netuid,
+            /// The seat.
+            uid: Uid,
+            /// The hotkey that it had.
+            old: T::AccountId,
+            /// The hotkey that it has.
+            new: T::AccountId,
         },
         /// A hotkey lost its seat: it left, or was replaced.
         MemberLeft {
@@ -367,6 +411,22 @@ pub mod pallet {
         NotSubnetOwner,
         /// The owner set hyperparameters less than `HyperparametersRateLimit` blocks ago.
         HyperparametersTooSoon,
+        /// No hyperparameters have been announced that do not hold yet.
+        NothingAnnounced,
+        /// The subnet has a run: until it is stopped its weights stay hidden.
+        RunNeedsCommitReveal,
+        /// The signature is not the hotkey's, or is for another chain, subnet or coldkey.
+        BadHotkeySignature,
+        /// The member has this role already.
+        RoleUnchanged,
+        /// The member's role was chosen less than two tempos ago.
+        RoleTooSoon,
+        /// Another hotkey has been announced for this member already: cancel that first.
+        SwapAnnounced,
+        /// No other hotkey has been announced for this member.
+        NoSwapAnnounced,
+        /// The announced hotkey has to wait for its block.
+        SwapTooSoon,
         /// The price is above the `max_price` of the call. Ask for the price again.
         PriceTooHigh,
         /// The hotkey already has a slot in this subnet.
@@ -442,13 +502,14 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Sets all hyperparameters of a subnet. The price of a seat goes on from where it stands. A new
-        /// `unbonding_period` holds for what is asked back afterwards.
+        /// Sets all hyperparameters of a subnet: from [`cairn_protocol::notice::rules_from`] on, or at once if the origin
+        /// is root or nobody has ever had a seat there. What was announced before is dropped. The price of a seat goes
+        /// on from where it stands. A new `unbonding_period` holds for what is asked back afterwards.
         ///
         /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotSubnetOwner`] unless the
         /// signer is the owner or the origin root, [`Error::HyperparametersTooSoon`], which root passes over,
-        /// [`Error::UnbondingTooShort`], and one `…OutOfRange` for each group of limits in [`limits`].
-        /// Event: [`Event::HyperparametersSet`].
+        /// [`Error::RunNeedsCommitReveal`], [`Error::UnbondingTooShort`], and one `…OutOfRange` for each group of limits
+        /// in [`limits`](crate::limits). Event: [`Event::HyperparametersAnnounced`], or [`Event::HyperparametersSet`].
         #[pallet::call_index(1)]
         #[pallet::weight(T::WeightInfo::set_hyperparameters())]
         pub fn set_hyperparameters(
@@ -457,24 +518,39 @@ pub mod pallet {
             hyperparameters: Hyperparameters,
         ) -> DispatchResult {
             let signer = ensure_signed_or_root(origin)?;
-            Self::ensure_rules(netuid, signer.as_ref())?;
-            limits::check::<T>(&hyperparameters)?;
+            let subnet = Self::ensure_rules(netuid, signer.as_ref())?;
+            Self::ensure_may_be_set(netuid, &hyperparameters)?;
             if signer.is_some() {
                 Self::note_change(netuid)?;
             }
-            Self::change_hyperparameters(netuid, hyperparameters)?;
-            Self::deposit_event(Event::HyperparametersSet { netuid });
-            Ok(())
+            if signer.is_some() && subnet.was_joined {
+                return Self::announce(netuid, hyperparameters);
+            }
+            Self::put_in_force(netuid, hyperparameters)
+        }
+
+        /// Takes announced hyperparameters back, before they hold.
+        ///
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotSubnetOwner`] unless the
+        /// signer is the owner or the origin root, [`Error::NothingAnnounced`].
+        /// Event: [`Event::HyperparametersWithdrawn`].
+        #[pallet::call_index(5)]
+        #[pallet::weight(T::WeightInfo::withdraw_hyperparameters())]
+        pub fn withdraw_hyperparameters(origin: OriginFor<T>, netuid: Netuid) -> DispatchResult {
+            let signer = ensure_signed_or_root(origin)?;
+            Self::ensure_rules(netuid, signer.as_ref())?;
+            Self::withdraw_announced(netuid)
         }
 
         /// Buys a seat for `hotkey`. The signer pays [`Pallet::price`], which is burned, and becomes the
         /// hotkey's coldkey if it has none. The hotkey gets the lowest free uid, or, on a full subnet, that of
         /// the member it replaces. The signer's account keeps the existential deposit.
         ///
-        /// `max_price`: the most that the signer will pay, in pebble.
+        /// `role`: what it is there for. `max_price`: the most that the signer will pay, in pebble. `signature`: the
+        /// hotkey's, over [`cairn_protocol::registration::payload`].
         ///
-        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::AlreadyMember`],
-        /// [`Error::NotHotkeysColdkey`], [`Error::PriceTooHigh`], [`Error::SubnetFull`],
+        /// Errors: [`Error::BadHotkeySignature`], [`Error::UnknownSubnet`], [`Error::SubnetDissolving`],
+        /// [`Error::AlreadyMember`], [`Error::NotHotkeysColdkey`], [`Error::PriceTooHigh`], [`Error::SubnetFull`],
         /// `Token::FundsUnavailable`. Events: [`Event::MemberLeft`] if somebody was replaced, [`Event::MemberJoined`]. The weight is that of a
         /// full subnet; what a smaller one did not need is given back.
         #[pallet::call_index(2)]
@@ -483,36 +559,120 @@ pub mod pallet {
             origin: OriginFor<T>,
             netuid: Netuid,
             hotkey: T::AccountId,
+            role: Role,
             max_price: Balance,
+            signature: T::Signature,
         ) -> DispatchResultWithPostInfo {
             let coldkey = ensure_signed(origin)?;
-            let mut subnet = Self::open_subnet(netuid)?;
-            let weight = T::WeightInfo::register(u32::from(subnet.members));
             ensure!(
-                !Uids::<T>::contains_key(netuid, &hotkey),
-                Error::<T>::AlreadyMember
+                Self::is_hotkeys(&signature, netuid, &hotkey, &coldkey),
+                Error::<T>::BadHotkeySignature
             );
-            let owner = Coldkeys::<T>::get(&hotkey);
-            ensure!(
-                owner.is_none_or(|owner| owner == coldkey),
-                Error::<T>::NotHotkeysColdkey
-            );
-            let (uid, sitting) = Self::find_seat(netuid, &subnet)?;
-            let price = Self::sell_seat(netuid, &coldkey, max_price)?;
-            if let Some(member) = sitting {
-                Self::unseat(netuid, uid, &mut subnet, &member.hotkey)?;
-            }
-            Self::seat(netuid, uid, &mut subnet, &hotkey, &coldkey)?;
-            Subnets::<T>::insert(netuid, subnet);
-            Self::deposit_event(Event::MemberJoined {
+            let members = Self::join(netuid, coldkey, hotkey, role, max_price)?;
+            Ok(Some(T::WeightInfo::register(members)).into())
+        }
+
+        /// Makes a member a miner or a validator, from the next round and epoch on: the round and the epoch in progress
+        /// go on as they began. Stake and bond stay.
+        ///
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`],
+        /// [`Error::NotHotkeysColdkey`] unless the signer is the hotkey's coldkey, [`Error::RoleUnchanged`],
+        /// [`Error::RoleTooSoon`] until [`cairn_protocol::notice::role_from`]. Event: [`Event::RoleSet`].
+        #[pallet::call_index(6)]
+        #[pallet::weight(T::WeightInfo::set_role())]
+        pub fn set_role(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            hotkey: T::AccountId,
+            role: Role,
+        ) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            Self::open_subnet(netuid)?;
+            let uid = Self::ensure_own_member(netuid, &who, &hotkey)?;
+            Self::change_role(netuid, uid, role)?;
+            Self::deposit_event(Event::RoleSet {
                 netuid,
                 uid,
-                hotkey: hotkey.clone(),
-                coldkey,
-                price,
+                hotkey,
+                role,
             });
-            T::OnMember::on_joined(netuid, uid, &hotkey);
-            Ok(Some(weight).into())
+            Ok(())
+        }
+
+        /// Announces that a member is to sign as the hotkey `to`, which signs as for [`Pallet::register`]. From
+        /// [`cairn_protocol::notice::swap_from`] on [`Pallet::finish_swap`] does it.
+        ///
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`],
+        /// [`Error::NotHotkeysColdkey`] unless the signer is the hotkey's coldkey and `to` nobody else's,
+        /// [`Error::BadHotkeySignature`], [`Error::AlreadyMember`] if `to` has a seat, [`Error::SwapAnnounced`].
+        /// Event: [`Event::SwapAnnounced`].
+        #[pallet::call_index(7)]
+        #[pallet::weight(T::WeightInfo::announce_swap())]
+        pub fn announce_swap(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            hotkey: T::AccountId,
+            to: T::AccountId,
+            signature: T::Signature,
+        ) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            Self::open_subnet(netuid)?;
+            let uid = Self::ensure_own_member(netuid, &who, &hotkey)?;
+            ensure!(
+                Self::is_hotkeys(&signature, netuid, &to, &who),
+                Error::<T>::BadHotkeySignature
+            );
+            Self::ensure_may_sit(netuid, &to, &who)?;
+            let from = Self::note_swap(netuid, uid, to.clone())?;
+            Self::deposit_event(Event::SwapAnnounced {
+                netuid,
+                uid,
+                hotkey,
+                to,
+                from,
+            });
+            Ok(())
+        }
+
+        /// Takes back what [`Pallet::announce_swap`] announced.
+        ///
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`],
+        /// [`Error::NotHotkeysColdkey`] unless the signer is the hotkey's coldkey, [`Error::NoSwapAnnounced`].
+        /// Event: [`Event::SwapCancelled`].
+        #[pallet::call_index(8)]
+        #[pallet::weight(T::WeightInfo::cancel_swap())]
+        pub fn cancel_swap(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            hotkey: T::AccountId,
+        ) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            Self::open_subnet(netuid)?;
+            let uid = Self::ensure_own_member(netuid, &who, &hotkey)?;
+            Swaps::<T>::take(netuid, uid).ok_or(Error::<T>::NoSwapAnnounced)?;
+            Self::deposit_event(Event::SwapCancelled { netuid, uid });
+            Ok(())
+        }
+
+        /// Gives a member the hotkey that was announced for it. Seat, role and record stay, and so does what is kept by
+        /// uid; the round in progress is forfeited. Bond and stake stay on the old hotkey and answer for what it
+        /// signed: the bond is on its way back, as if that hotkey had left.
+        ///
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`],
+        /// [`Error::NotHotkeysColdkey`] unless the signer is the hotkey's coldkey and the new one nobody else's,
+        /// [`Error::NoSwapAnnounced`], [`Error::SwapTooSoon`], [`Error::AlreadyMember`] if the new hotkey has got a seat
+        /// meanwhile. Event: [`Event::HotkeySwapped`].
+        #[pallet::call_index(9)]
+        #[pallet::weight(T::WeightInfo::finish_swap())]
+        pub fn finish_swap(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            hotkey: T::AccountId,
+        ) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            Self::open_subnet(netuid)?;
+            let uid = Self::ensure_own_member(netuid, &who, &hotkey)?;
+            Self::do_swap(netuid, uid, who, hotkey)
         }
 
         /// Gives a hotkey's seat up. What was paid for it is gone; stake and bond stay with the stake pallet,
@@ -525,9 +685,7 @@ pub mod pallet {
         pub fn leave(origin: OriginFor<T>, netuid: Netuid, hotkey: T::AccountId) -> DispatchResult {
             let who = ensure_signed(origin)?;
             let mut subnet = Self::open_subnet(netuid)?;
-            let uid = Uids::<T>::get(netuid, &hotkey).ok_or(Error::<T>::NotMember)?;
-            let coldkey = Coldkeys::<T>::get(&hotkey).ok_or(Error::<T>::NotMember)?;
-            ensure!(coldkey == who, Error::<T>::NotHotkeysColdkey);
+            let uid = Self::ensure_own_member(netuid, &who, &hotkey)?;
             Self::unseat(netuid, uid, &mut subnet, &hotkey)?;
             Subnets::<T>::insert(netuid, subnet);
             Ok(())

@@ -3,8 +3,9 @@
 use alloc::vec::Vec;
 use cairn_primitives::{
     traits::{Incentives, Membership, OnBurned, OnMember},
-    Balance, BlockNumber, Hyperparameters, Netuid, Uid, MAX_MEMBERS,
+    Balance, BlockNumber, Hyperparameters, Netuid, Role, Uid, MAX_MEMBERS,
 };
+use cairn_protocol::{notice, registration};
 use frame_support::{
     ensure,
     traits::{
@@ -13,15 +14,18 @@ use frame_support::{
         Get,
     },
 };
-use sp_runtime::{traits::UniqueSaturatedInto, ArithmeticError, DispatchError, DispatchResult};
+use frame_system::pallet_prelude::BlockNumberFor;
+use sp_runtime::{
+    traits::{UniqueSaturatedInto, Verify, Zero},
+    ArithmeticError, DispatchError, DispatchResult,
+};
 
 use crate::{
     pallet::{
         AuditWindow, Coldkeys, Config, CreationQuote, Dissolving, Error, Event, Hotkeys,
-        HyperparametersOf, HyperparametersSetAt, LastNetuid, Members, Netuids, Pallet,
-        RegistrationQuote, Subnets, Uids,
+        LastNetuid, Members, Netuids, Pallet, RegistrationQuote, RulesOf, Subnets, Swaps, Uids,
     },
-    prices, Member, Quote, Subnet,
+    prices, Member, Quote, Rules, Subnet,
 };
 
 /// A uid, and the member that has to make room for a newcomer there.
@@ -48,13 +52,6 @@ impl<T: Config> Pallet<T> {
         Dissolving::<T>::get(netuid)
     }
 
-    /// The block from which on a subnet's owner can set hyperparameters again; `None` if he can now.
-    pub fn can_be_set_from(netuid: Netuid) -> Option<BlockNumber> {
-        let from = HyperparametersSetAt::<T>::get(netuid)?
-            .saturating_add(T::HyperparametersRateLimit::get());
-        (Self::now() < from).then_some(from)
-    }
-
     /// Who sits on a seat.
     pub fn member(netuid: Netuid, uid: Uid) -> Option<Member<T::AccountId>> {
         Members::<T>::get(netuid, uid)
@@ -74,17 +71,11 @@ impl<T: Config> Pallet<T> {
         Hotkeys::<T>::iter_key_prefix(coldkey).take(limit).collect()
     }
 
-    /// What a seat costs now, in pebble; `None` if there is no such subnet.
-    pub fn price(netuid: Netuid) -> Option<Balance> {
-        let h = HyperparametersOf::<T>::get(netuid)?;
-        let quote = RegistrationQuote::<T>::get(netuid)?;
-        let elapsed = Self::since(quote.at);
-        let decayed = prices::decayed(quote.price, elapsed, h.registration_half_life);
-        Some(
-            decayed
-                .max(h.min_registration_price)
-                .min(h.max_registration_price),
-        )
+    /// The block from which on a member's role can be chosen again; `None` if it can be now.
+    pub fn role_can_be_set_from(netuid: Netuid, uid: Uid) -> Option<BlockNumber> {
+        let set_at = Members::<T>::get(netuid, uid)?.role_set_at?;
+        let from = notice::role_from(set_at, &Self::rules(netuid)?);
+        (Self::now() < from).then_some(from)
     }
 
     /// What a subnet costs now, in pebble.
@@ -120,36 +111,45 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Whether the signer, or root if there is none, rules a subnet that goes on.
-    pub(crate) fn ensure_rules(netuid: Netuid, signer: Option<&T::AccountId>) -> DispatchResult {
+    pub(crate) fn ensure_rules(
+        netuid: Netuid,
+        signer: Option<&T::AccountId>,
+    ) -> Result<Subnet<T::AccountId>, DispatchError> {
         let subnet = Self::open_subnet(netuid)?;
         ensure!(
             signer.is_none_or(|signer| subnet.owner == *signer),
             Error::<T>::NotSubnetOwner
         );
-        Ok(())
+        Ok(subnet)
     }
 
-    /// Notes that a subnet's owner changes its hyperparameters, if he may do so again.
-    pub(crate) fn note_change(netuid: Netuid) -> DispatchResult {
-        ensure!(
-            Self::can_be_set_from(netuid).is_none(),
-            Error::<T>::HyperparametersTooSoon
-        );
-        HyperparametersSetAt::<T>::insert(netuid, Self::now());
-        Ok(())
-    }
-
-    /// Writes hyperparameters, and the price as it is now: under another half-life the time since the last sale
-    /// would give another one.
-    pub(crate) fn change_hyperparameters(
+    /// The uid of a member whose coldkey signs.
+    pub(crate) fn ensure_own_member(
         netuid: Netuid,
-        hyperparameters: Hyperparameters,
-    ) -> DispatchResult {
-        let price = Self::price(netuid).ok_or(Error::<T>::UnknownSubnet)?;
-        let at = Self::now();
-        RegistrationQuote::<T>::insert(netuid, Quote { price, at });
-        HyperparametersOf::<T>::insert(netuid, hyperparameters);
-        Ok(())
+        signer: &T::AccountId,
+        hotkey: &T::AccountId,
+    ) -> Result<Uid, DispatchError> {
+        let uid = Uids::<T>::get(netuid, hotkey).ok_or(Error::<T>::NotMember)?;
+        let coldkey = Coldkeys::<T>::get(hotkey).ok_or(Error::<T>::NotMember)?;
+        ensure!(coldkey == *signer, Error::<T>::NotHotkeysColdkey);
+        Ok(uid)
+    }
+
+    /// Whether the hotkey signed that it wants to sit on this subnet as the coldkey's.
+    pub(crate) fn is_hotkeys(
+        signature: &T::Signature,
+        netuid: Netuid,
+        hotkey: &T::AccountId,
+        coldkey: &T::AccountId,
+    ) -> bool {
+        let payload = Self::registration_payload(netuid, coldkey);
+        signature.verify(payload.as_slice(), hotkey)
+    }
+
+    /// What a hotkey signs to be registered here.
+    pub fn registration_payload(netuid: Netuid, coldkey: &T::AccountId) -> Vec<u8> {
+        let genesis = frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero());
+        registration::payload(&genesis, netuid, coldkey)
     }
 }
 
@@ -204,13 +204,14 @@ impl<T: Config> Pallet<T> {
                 at,
             },
         );
-        HyperparametersOf::<T>::insert(netuid, hyperparameters);
+        RulesOf::<T>::insert(netuid, Rules::only(hyperparameters));
         Subnets::<T>::insert(
             netuid,
             Subnet {
                 owner: owner.clone(),
                 created_at: at,
                 members: 0,
+                was_joined: false,
             },
         );
         LastNetuid::<T>::put(netuid);
@@ -225,9 +226,13 @@ impl<T: Config> Pallet<T> {
         payer: &T::AccountId,
         max_price: Balance,
     ) -> Result<Balance, DispatchError> {
-        let h = HyperparametersOf::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        let h = Self::rules(netuid).ok_or(Error::<T>::UnknownSubnet)?;
         let price = Self::price(netuid).ok_or(Error::<T>::UnknownSubnet)?;
         Self::burn_price(payer, price, max_price)?;
+        // The new quote is of this block: rules that hold since an earlier one have moved the price already.
+        if RulesOf::<T>::get(netuid).is_some_and(|rules| rules.present != h) {
+            RulesOf::<T>::insert(netuid, Rules::only(h.clone()));
+        }
         let raised = prices::raised(price, h.registration_price_factor, h.max_registration_price);
         RegistrationQuote::<T>::insert(
             netuid,
@@ -240,6 +245,61 @@ impl<T: Config> Pallet<T> {
     }
 }
 
+/// Members that come and choose.
+impl<T: Config> Pallet<T> {
+    /// Sells a seat to `coldkey` and puts `hotkey` on it, whose signature the caller has seen. Returns how many members
+    /// there were before.
+    pub fn join(
+        netuid: Netuid,
+        coldkey: T::AccountId,
+        hotkey: T::AccountId,
+        role: Role,
+        max_price: Balance,
+    ) -> Result<u32, DispatchError> {
+        let mut subnet = Self::open_subnet(netuid)?;
+        let members = u32::from(subnet.members);
+        Self::ensure_may_sit(netuid, &hotkey, &coldkey)?;
+        let (uid, sitting) = Self::find_seat(netuid, &subnet)?;
+        let price = Self::sell_seat(netuid, &coldkey, max_price)?;
+        if let Some(member) = sitting {
+            Self::unseat(netuid, uid, &mut subnet, &member.hotkey)?;
+        }
+        let member = Member {
+            hotkey: hotkey.clone(),
+            coldkey: coldkey.clone(),
+            registered_at: Self::now(),
+            role,
+            role_set_at: None,
+        };
+        Self::seat(netuid, uid, &mut subnet, member)?;
+        Subnets::<T>::insert(netuid, subnet);
+        Self::deposit_event(Event::MemberJoined {
+            netuid,
+            uid,
+            hotkey: hotkey.clone(),
+            coldkey,
+            price,
+            role,
+        });
+        T::OnMember::on_joined(netuid, uid, &hotkey);
+        Ok(members)
+    }
+
+    /// Gives a member another role, if it may have another now.
+    pub(crate) fn change_role(netuid: Netuid, uid: Uid, role: Role) -> DispatchResult {
+        let mut member = Members::<T>::get(netuid, uid).ok_or(Error::<T>::NotMember)?;
+        ensure!(member.role != role, Error::<T>::RoleUnchanged);
+        ensure!(
+            Self::role_can_be_set_from(netuid, uid).is_none(),
+            Error::<T>::RoleTooSoon
+        );
+        member.role = role;
+        member.role_set_at = Some(Self::now());
+        Members::<T>::insert(netuid, uid, member);
+        Ok(())
+    }
+}
+
 /// Taking and giving up seats. The caller writes the changed [`Subnet`] back.
 impl<T: Config> Pallet<T> {
     /// The seat for a newcomer: the lowest free one or, on a full subnet, that of the member who has to go.
@@ -247,7 +307,7 @@ impl<T: Config> Pallet<T> {
         netuid: Netuid,
         subnet: &Subnet<T::AccountId>,
     ) -> Result<Seat<T::AccountId>, DispatchError> {
-        let h = HyperparametersOf::<T>::get(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        let h = Self::rules(netuid).ok_or(Error::<T>::UnknownSubnet)?;
         let found = if subnet.members < h.max_members {
             // Of the uids 0 to `members` at least one is free.
             (0..=subnet.members)
@@ -287,28 +347,26 @@ impl<T: Config> Pallet<T> {
             })
     }
 
-    /// Puts `hotkey` on a free seat; if it was nobody's it is the coldkey's from now on.
+    /// Puts a member on a free seat; if its hotkey was nobody's it is the coldkey's from now on.
     pub(crate) fn seat(
         netuid: Netuid,
         uid: Uid,
         subnet: &mut Subnet<T::AccountId>,
-        hotkey: &T::AccountId,
-        coldkey: &T::AccountId,
+        member: Member<T::AccountId>,
     ) -> DispatchResult {
         subnet.members = subnet
             .members
             .checked_add(1)
             .ok_or(ArithmeticError::Overflow)?;
-        let member = Member {
-            hotkey: hotkey.clone(),
-            coldkey: coldkey.clone(),
-            registered_at: Self::now(),
-        };
+        subnet.was_joined = true;
+        let Member {
+            hotkey, coldkey, ..
+        } = &member;
         Coldkeys::<T>::insert(hotkey, coldkey);
         Hotkeys::<T>::insert(coldkey, hotkey, ());
-        Members::<T>::insert(netuid, uid, member);
         Uids::<T>::insert(netuid, hotkey, uid);
         frame_system::Pallet::<T>::inc_sufficients(hotkey);
+        Members::<T>::insert(netuid, uid, member);
         Ok(())
     }
 
@@ -324,6 +382,7 @@ impl<T: Config> Pallet<T> {
             .checked_sub(1)
             .ok_or(ArithmeticError::Underflow)?;
         Members::<T>::remove(netuid, uid);
+        Swaps::<T>::remove(netuid, uid);
         Uids::<T>::remove(netuid, hotkey);
         frame_system::Pallet::<T>::dec_sufficients(hotkey);
         Self::deposit_event(Event::MemberLeft {
@@ -346,7 +405,11 @@ impl<T: Config> Membership<T::AccountId> for Pallet<T> {
     }
 
     fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters> {
-        HyperparametersOf::<T>::get(netuid)
+        Self::rules(netuid)
+    }
+
+    fn announced(netuid: Netuid) -> Option<Hyperparameters> {
+        Self::announced_rules(netuid).map(|announced| announced.rules)
     }
 
     fn owner(netuid: Netuid) -> Option<T::AccountId> {
@@ -363,6 +426,10 @@ impl<T: Config> Membership<T::AccountId> for Pallet<T> {
 
     fn coldkey(hotkey: &T::AccountId) -> Option<T::AccountId> {
         Coldkeys::<T>::get(hotkey)
+    }
+
+    fn role(netuid: Netuid, uid: Uid) -> Option<Role> {
+        Members::<T>::get(netuid, uid).map(|member| member.role)
     }
 
     fn registered_at(netuid: Netuid, uid: Uid) -> Option<BlockNumber> {

@@ -2,11 +2,16 @@
 
 use crate as pallet_subnets;
 use cairn_primitives::{
-    traits::{Dissolve, Incentives, OnBurned, OnMember},
-    Balance, BlockNumber, Hyperparameters, Netuid, Uid, CRN,
+    traits::{Dissolve, Incentives, OnBurned, OnMember, Runs},
+    Balance, BlockNumber, Hyperparameters, Netuid, Role, Uid, CRN,
 };
-use frame_support::{derive_impl, parameter_types, traits::ConstU64};
-use sp_runtime::BuildStorage;
+use frame_support::{
+    derive_impl, dispatch::DispatchResultWithPostInfo, parameter_types, traits::ConstU64,
+};
+use sp_runtime::{
+    testing::{TestSignature, UintAuthorityId},
+    BuildStorage,
+};
 use std::{cell::RefCell, collections::BTreeMap};
 
 type Block = frame_system::mocking::MockBlockU32<Test>;
@@ -39,6 +44,7 @@ parameter_types! {
     pub const CreationPriceDecay: BlockNumber = DECAY;
     pub const DefaultAuditWindow: BlockNumber = AUDIT_WINDOW;
     pub static HyperparametersRateLimit: BlockNumber = 0;
+    pub static HasRun: bool = false;
     pub const DissolvedPerBlock: u32 = DISSOLVED_PER_BLOCK;
 }
 
@@ -59,6 +65,9 @@ impl crate::Config for Test {
     type OnBurned = Notes;
     type OnMember = Notes;
     type Incentives = Notes;
+    type Runs = Notes;
+    type Signature = TestSignature;
+    type Signer = UintAuthorityId;
     type Dissolve = Notes;
     type MaxSubnets = MaxSubnets;
     type CreationPriceFloor = CreationPriceFloor;
@@ -70,7 +79,15 @@ impl crate::Config for Test {
     type BenchmarkHelper = Notes;
 }
 
-impl crate::benchmarking::BenchmarkHelper for Notes {
+impl crate::benchmarking::BenchmarkHelper<AccountId, TestSignature> for Notes {
+    fn signing_hotkey() -> AccountId {
+        77
+    }
+
+    fn sign(hotkey: &AccountId, payload: &[u8]) -> TestSignature {
+        TestSignature(*hotkey, payload.to_vec())
+    }
+
     fn issued(_: Balance) {}
     fn occupy(_: Netuid) {}
 }
@@ -86,6 +103,7 @@ pub fn for_benchmarks() -> sp_io::TestExternalities {
 pub enum Note {
     Joined(Netuid, Uid, AccountId),
     Left(Netuid, Uid, AccountId),
+    Swapped(Netuid, Uid, AccountId, AccountId),
     Dissolving(Netuid),
 }
 
@@ -126,6 +144,7 @@ impl Notes {
         BURNED.set(0);
         KEPT.take();
         HyperparametersRateLimit::set(0);
+        HasRun::set(false);
         NOTES.take();
         PAID.take();
     }
@@ -154,10 +173,37 @@ impl OnMember<AccountId> for Notes {
         NOTES.with_borrow_mut(|notes| notes.push(Note::Joined(netuid, uid, *hotkey)));
     }
 
+    fn on_swapped(netuid: Netuid, uid: Uid, old: &AccountId, new: &AccountId) {
+        NOTES.with_borrow_mut(|notes| notes.push(Note::Swapped(netuid, uid, *old, *new)));
+    }
+
     fn on_left(netuid: Netuid, uid: Uid, hotkey: &AccountId) {
         PAID.with_borrow_mut(|paid| paid.remove(&(netuid, uid)));
         NOTES.with_borrow_mut(|notes| notes.push(Note::Left(netuid, uid, *hotkey)));
     }
+}
+
+impl Runs for Notes {
+    fn has_run(_: Netuid) -> bool {
+        HasRun::get()
+    }
+}
+
+/// What `signer` signs so that it sits on a subnet as `coldkey`'s.
+pub fn signature(signer: AccountId, netuid: Netuid, coldkey: AccountId) -> TestSignature {
+    TestSignature(signer, Subnets::registration_payload(netuid, &coldkey))
+}
+
+/// Registers a miner whose hotkey agrees.
+pub fn register(
+    coldkey: AccountId,
+    netuid: Netuid,
+    hotkey: AccountId,
+    max_price: Balance,
+) -> DispatchResultWithPostInfo {
+    let signature = signature(hotkey, netuid, coldkey);
+    let origin = RuntimeOrigin::signed(coldkey);
+    Subnets::register(origin, netuid, hotkey, Role::Miner, max_price, signature)
 }
 
 impl Incentives for Notes {
@@ -233,8 +279,7 @@ impl ExtBuilder {
                 Subnets::set_hyperparameters(owner, index as Netuid + 1, hyperparameters).unwrap();
             }
             for (netuid, coldkey, hotkey) in self.members {
-                Subnets::register(RuntimeOrigin::signed(coldkey), netuid, hotkey, Balance::MAX)
-                    .unwrap();
+                register(coldkey, netuid, hotkey, Balance::MAX).unwrap();
             }
             Notes::take();
             System::reset_events();

@@ -8,8 +8,8 @@ use sp_runtime::TryRuntimeError;
 use crate::{
     limits,
     pallet::{
-        Coldkeys, Config, CreationQuote, Hotkeys, HyperparametersOf, HyperparametersSetAt,
-        LastNetuid, Members, Netuids, Pallet, RegistrationQuote, Subnets, Uids,
+        Coldkeys, Config, CreationQuote, Hotkeys, HyperparametersSetAt, LastNetuid, Members,
+        Netuids, Pallet, RegistrationQuote, RulesOf, Subnets, Swaps, Uids,
     },
     Subnet,
 };
@@ -48,7 +48,7 @@ impl<T: Config> Pallet<T> {
             "subnets do not match their list"
         );
         ensure!(
-            HyperparametersOf::<T>::iter_keys().count() == records,
+            RulesOf::<T>::iter_keys().count() == records,
             "hyperparameters of an unknown subnet"
         );
         ensure!(
@@ -73,6 +73,13 @@ impl<T: Config> Pallet<T> {
             Members::<T>::iter_keys().count() == seats,
             "members of an unknown subnet"
         );
+        for (netuid, uid, swap) in Swaps::<T>::iter() {
+            let member = Members::<T>::get(netuid, uid).ok_or("a swap of no member")?;
+            ensure!(
+                member.hotkey != swap.to,
+                "a member is to have the hotkey that it has"
+            );
+        }
         ensure!(
             Uids::<T>::iter_keys().count() == seats,
             "uids and members do not match"
@@ -89,9 +96,20 @@ impl<T: Config> Pallet<T> {
             "a netuid that was never sold"
         );
         let subnet = Subnets::<T>::get(netuid).ok_or("a listed subnet has no record")?;
-        let h = HyperparametersOf::<T>::get(netuid).ok_or("a subnet has no hyperparameters")?;
+        let rules = RulesOf::<T>::get(netuid).ok_or("a subnet has no hyperparameters")?;
         let quote = RegistrationQuote::<T>::get(netuid).ok_or("a subnet has no price")?;
-        limits::check::<T>(&h)?;
+        limits::check::<T>(&rules.present)?;
+        if let Some(announced) = rules.announced {
+            limits::check::<T>(&announced.rules)?;
+            ensure!(
+                subnet.was_joined,
+                "rules were announced where there is nobody to tell"
+            );
+        }
+        ensure!(
+            subnet.was_joined || subnet.members == 0,
+            "a subnet with members that nobody joined"
+        );
         ensure!(
             subnet.created_at <= now && quote.at <= now,
             "a subnet is dated in the future"
@@ -116,6 +134,10 @@ impl<T: Config> Pallet<T> {
             ensure!(
                 member.registered_at <= Self::now(),
                 "a member came in the future"
+            );
+            ensure!(
+                member.role_set_at.is_none_or(|at| at <= Self::now()),
+                "a role was chosen in the future"
             );
             seats = seats.saturating_add(1);
         }

@@ -17,8 +17,18 @@ pub trait WeightInfo {
     fn create_subnet() -> Weight;
     /// `set_hyperparameters`.
     fn set_hyperparameters() -> Weight;
+    /// `withdraw_hyperparameters`.
+    fn withdraw_hyperparameters() -> Weight;
+    /// `set_role`.
+    fn set_role() -> Weight;
     /// `register`, `m` from 1 to 256.
     fn register(m: u32) -> Weight;
+    /// `announce_swap`.
+    fn announce_swap() -> Weight;
+    /// `cancel_swap`.
+    fn cancel_swap() -> Weight;
+    /// `finish_swap`.
+    fn finish_swap() -> Weight;
     /// `leave`.
     fn leave() -> Weight;
     /// `dissolve_subnet`.
@@ -40,13 +50,24 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 
     fn set_hyperparameters() -> Weight {
         // The fastest run took 45_288_000 ps.
-        Weight::from_parts(47_149_000, 317).saturating_add(T::DbWeight::get().reads_writes(6, 3))
+        Weight::from_parts(57_149_000, 617).saturating_add(T::DbWeight::get().reads_writes(9, 4))
+    }
+
+    fn withdraw_hyperparameters() -> Weight {
+        // As `set_hyperparameters`, of which it does a part.
+        Weight::from_parts(57_149_000, 617).saturating_add(T::DbWeight::get().reads_writes(6, 3))
+    }
+
+    fn set_role() -> Weight {
+        // As `set_hyperparameters`, which does as much and more.
+        Weight::from_parts(57_149_000, 617).saturating_add(T::DbWeight::get().reads_writes(7, 2))
     }
 
     fn register(m: u32) -> Weight {
         // The fastest run took 248_097_000 ps.
-        Weight::from_parts(204_626_722, 2_960)
-            .saturating_add(T::DbWeight::get().reads_writes(17, 20))
+        // Of it 70_000_000 ps for the hotkey's signature.
+        Weight::from_parts(284_626_722, 3_260)
+            .saturating_add(T::DbWeight::get().reads_writes(18, 21))
             .saturating_add(Weight::from_parts(18_053_743, 188).saturating_mul(m.into()))
             .saturating_add(
                 T::DbWeight::get()
@@ -55,16 +76,32 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
             )
     }
 
+    fn announce_swap() -> Weight {
+        // As `set_role` and the hotkey's signature.
+        Weight::from_parts(137_149_000, 817).saturating_add(T::DbWeight::get().reads_writes(9, 2))
+    }
+
+    fn cancel_swap() -> Weight {
+        // As `set_role`, which reads and writes as much.
+        Weight::from_parts(57_149_000, 617).saturating_add(T::DbWeight::get().reads_writes(7, 2))
+    }
+
+    fn finish_swap() -> Weight {
+        // As `leave`, and the keys of the new hotkey.
+        Weight::from_parts(325_904_000, 16_811)
+            .saturating_add(T::DbWeight::get().reads_writes(20, 22))
+    }
+
     fn leave() -> Weight {
         // The fastest run took 270_991_000 ps.
         Weight::from_parts(285_904_000, 16_011)
-            .saturating_add(T::DbWeight::get().reads_writes(13, 14))
+            .saturating_add(T::DbWeight::get().reads_writes(13, 15))
     }
 
     fn dissolve_subnet() -> Weight {
         // The fastest run took 2_500_897_000 ps.
         Weight::from_parts(2_555_388_000, 12_783)
-            .saturating_add(T::DbWeight::get().reads_writes(263, 8))
+            .saturating_add(T::DbWeight::get().reads_writes(263, 10))
     }
 
     fn look_for_dissolving(s: u32) -> Weight {
@@ -101,13 +138,24 @@ impl WeightInfo for () {
 
     fn set_hyperparameters() -> Weight {
         // The fastest run took 45_288_000 ps.
-        Weight::from_parts(47_149_000, 317).saturating_add(ParityDbWeight::get().reads_writes(6, 3))
+        Weight::from_parts(57_149_000, 617).saturating_add(ParityDbWeight::get().reads_writes(9, 4))
+    }
+
+    fn withdraw_hyperparameters() -> Weight {
+        // As `set_hyperparameters`, of which it does a part.
+        Weight::from_parts(57_149_000, 617).saturating_add(ParityDbWeight::get().reads_writes(6, 3))
+    }
+
+    fn set_role() -> Weight {
+        // As `set_hyperparameters`, which does as much and more.
+        Weight::from_parts(57_149_000, 617).saturating_add(ParityDbWeight::get().reads_writes(7, 2))
     }
 
     fn register(m: u32) -> Weight {
         // The fastest run took 248_097_000 ps.
-        Weight::from_parts(204_626_722, 2_960)
-            .saturating_add(ParityDbWeight::get().reads_writes(17, 20))
+        // Of it 70_000_000 ps for the hotkey's signature.
+        Weight::from_parts(284_626_722, 3_260)
+            .saturating_add(ParityDbWeight::get().reads_writes(18, 21))
             .saturating_add(Weight::from_parts(18_053_743, 188).saturating_mul(m.into()))
             .saturating_add(
                 ParityDbWeight::get()
@@ -116,16 +164,33 @@ impl WeightInfo for () {
             )
     }
 
+    fn announce_swap() -> Weight {
+        // As `set_role` and the hotkey's signature.
+        Weight::from_parts(137_149_000, 817)
+            .saturating_add(ParityDbWeight::get().reads_writes(9, 2))
+    }
+
+    fn cancel_swap() -> Weight {
+        // As `set_role`, which reads and writes as much.
+        Weight::from_parts(57_149_000, 617).saturating_add(ParityDbWeight::get().reads_writes(7, 2))
+    }
+
+    fn finish_swap() -> Weight {
+        // As `leave`, and the keys of the new hotkey.
+        Weight::from_parts(325_904_000, 16_811)
+            .saturating_add(ParityDbWeight::get().reads_writes(20, 22))
+    }
+
     fn leave() -> Weight {
         // The fastest run took 270_991_000 ps.
         Weight::from_parts(285_904_000, 16_011)
-            .saturating_add(ParityDbWeight::get().reads_writes(13, 14))
+            .saturating_add(ParityDbWeight::get().reads_writes(13, 15))
     }
 
     fn dissolve_subnet() -> Weight {
         // The fastest run took 2_500_897_000 ps.
         Weight::from_parts(2_555_388_000, 12_783)
-            .saturating_add(ParityDbWeight::get().reads_writes(263, 8))
+            .saturating_add(ParityDbWeight::get().reads_writes(263, 10))
     }
 
     fn look_for_dissolving(s: u32) -> Weight {

@@ -1,35 +1,74 @@
-//! What validators do in a round: attest.
+//! What validators do in a round: commit to what they attest, then attest.
 
-use cairn_primitives::{Netuid, Round, Verdicts, H256};
-use cairn_protocol::attestation;
+use cairn_primitives::{Balance, Netuid, Round, H256};
+use cairn_protocol::{attestation, phase::Attesting};
 use sp_runtime::{DispatchError, DispatchResult};
 
-use cairn_primitives::Balance;
-
 use crate::{
-    Attestation, Attestations, Config, Error, Event, MemberOfRound, Pallet, Tallies, Tally,
-    Validator,
+    Attestation, Attestations, Config, Error, Event, MemberOfRound, Pallet, Statement, Tallies,
+    Tally, Validator,
 };
 
+/// A validator of the current round, and how far it and the round have come.
+struct Standing<AccountId> {
+    validator: Validator<AccountId>,
+    attesting: Attesting,
+    said: Option<Statement>,
+    tally: Tally,
+}
+
 impl<T: Config> Pallet<T> {
-    /// Whether `who` can attest this now: as which validator, and the tally to which it adds.
-    pub(crate) fn check_attest(
+    fn standing(
         who: &T::AccountId,
         netuid: Netuid,
         round: Round,
-        verdicts: &Verdicts,
-        model_root: H256,
-    ) -> Result<(Validator<T::AccountId>, Tally), Error<T>> {
-        let (snapshot, phase) = Self::current(netuid, round)?;
+    ) -> Result<Standing<T::AccountId>, Error<T>> {
+        let (snapshot, _) = Self::current(netuid, round)?;
+        let attesting = snapshot.timetable().attesting(Self::now());
         let tally = Tallies::<T>::get(netuid, round);
         let validator = snapshot
             .validators
             .into_iter()
             .find(|validator| validator.hotkey == *who && !tally.departed.contains(validator.uid))
             .ok_or(Error::<T>::NotAValidatorOfThisRound)?;
-        let attested = Attestations::<T>::contains_key((netuid, round, validator.uid));
-        attestation::check(phase, attested, &tally, model_root, verdicts)?;
-        Ok((validator, tally))
+        Ok(Standing {
+            said: Attestations::<T>::get((netuid, round, validator.uid)),
+            validator,
+            attesting,
+            tally,
+        })
+    }
+
+    /// Whether `who` can commit to this now: its uid in the round, and what is to be kept.
+    pub(crate) fn check_commit_attestation(
+        who: &T::AccountId,
+        netuid: Netuid,
+        round: Round,
+        hash: H256,
+    ) -> Result<(MemberOfRound, Statement), Error<T>> {
+        let standing = Self::standing(who, netuid, round)?;
+        let said = attestation::commit(standing.attesting, standing.said.as_ref(), hash)?;
+        Ok(((netuid, round, standing.validator.uid), said))
+    }
+
+    /// Writes down a checked commitment to an attestation.
+    pub(crate) fn note_commit_attestation(at: MemberOfRound, said: Statement) {
+        let (netuid, round, uid) = at;
+        Attestations::<T>::insert(at, said);
+        Self::deposit_event(Event::AttestationCommitted { netuid, round, uid });
+    }
+
+    /// Whether `who` can attest this now: as which validator, and the tally to which it adds.
+    pub(crate) fn check_attest(
+        who: &T::AccountId,
+        netuid: Netuid,
+        round: Round,
+        attestation: &Attestation,
+    ) -> Result<(Validator<T::AccountId>, Tally), Error<T>> {
+        let standing = Self::standing(who, netuid, round)?;
+        let at = (netuid, round, who.as_ref());
+        attestation::check(standing.attesting, standing.said.as_ref(), at, attestation)?;
+        Ok((standing.validator, standing.tally))
     }
 
     /// Writes down a checked attestation that counts `stake`.
@@ -45,7 +84,7 @@ impl<T: Config> Pallet<T> {
             .add(&attestation, stake)
             .map_err(|_| DispatchError::Exhausted)?;
         Tallies::<T>::insert(netuid, round, tally);
-        Attestations::<T>::insert(at, attestation);
+        Attestations::<T>::insert(at, Statement::Attested(attestation));
         Self::deposit_event(Event::Attested {
             netuid,
             round,
@@ -60,10 +99,14 @@ impl<T> From<attestation::Refusal> for Error<T> {
     fn from(refusal: attestation::Refusal) -> Self {
         match refusal {
             attestation::Refusal::TooEarly => Error::TooEarlyToAttest,
+            attestation::Refusal::TooLateToCommit => Error::TooLateToCommit,
             attestation::Refusal::TooLate => Error::TooLateToAttest,
+            attestation::Refusal::AlreadyCommitted => Error::AlreadyCommitted,
+            attestation::Refusal::NotCommitted => Error::NotCommitted,
             attestation::Refusal::AlreadyAttested => Error::AlreadyAttested,
+            attestation::Refusal::ZeroHash => Error::ZeroHash,
             attestation::Refusal::ZeroRoot => Error::ZeroModelRoot,
-            attestation::Refusal::Unrevealed => Error::VerdictOnUnrevealed,
+            attestation::Refusal::WrongHash => Error::NotAsCommitted,
         }
     }
 }

@@ -17,7 +17,7 @@ use cairn_primitives::{
     key_hash,
     traits::{Membership, OnMember},
     BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet, InitialWeights,
-    InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig, Text, Uid,
+    InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig, Salt, Text, Uid,
     Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
@@ -29,8 +29,10 @@ use frame_support::{
 use frame_system::RawOrigin;
 
 use crate::{
-    Attestation, Attestations, Call, Clearing, Config, Configs, Contribution, Contributions,
-    Lineage, NextDue, Pallet, Rounds, Runs, Settlement, Settlements, Snapshot, Tallies, Tally,
+    Absence, Absences, AbsencesOf, Ancestor, Attendances, Attended, Attestation, Attestations,
+    Call, Clearing, Config, Configs, Contribution, Contributions, Included, Lineage, NextDue,
+    Pallet, Record, Records, Rounds, Runs, Settlement, Settlements, Snapshot, Statement, Tallies,
+    Tally, Validator,
 };
 
 /// Sets up the pallets that this one asks.
@@ -46,10 +48,12 @@ const MOST_MINERS: u32 = MAX_MEMBERS - MAX_VALIDATORS;
 const ROOT: H256 = H256([7; 32]);
 /// The key of every contribution.
 const KEY: ContributionKey = [5; 32];
+/// What hides every attestation.
+const SALT: Salt = [6; 32];
 const PHASES: Phases = Phases {
     train: 4,
     reveal: 2,
-    attest: 2,
+    attest: 4,
 };
 
 /// A run with texts as long as they may be, and data for everybody.
@@ -89,6 +93,7 @@ pub fn run_config() -> RunConfig {
             epsilon: Nano(1),
             weight_decay: Nano(100_000_000),
             clip_norm: Nano::ONE,
+            trace_every: 1,
         },
         compression: CompressionSchedule {
             kept_per_block: 64,
@@ -149,6 +154,12 @@ impl<T: Config> Begun<T> {
         Ok(self.snapshot.miners.last().cloned().ok_or("no miner")?)
     }
 
+    /// The validator that a search from the front finds last.
+    fn last_validator(&self) -> Result<Validator<T::AccountId>, BenchmarkError> {
+        let validators = &self.snapshot.validators;
+        Ok(validators.last().cloned().ok_or("no validator")?)
+    }
+
     fn commitment(&self, hotkey: &T::AccountId) -> Commitment {
         Commitment {
             parent_root: ROOT,
@@ -172,15 +183,17 @@ impl<T: Config> Begun<T> {
             tally.reveal(*uid).map_err(|_| "no room in the tally")?;
         }
         let uids: Vec<Uid> = tally.support.keys().copied().collect();
-        let vote = Attestation {
+        let said = Attestation {
             model_root: ROOT,
             verdicts: Verdicts::from_uids(uids),
+            salt: SALT,
         };
         for validator in self.snapshot.validators.iter().rev().skip(1) {
             tally
-                .add(&vote, validator.stake)
+                .add(&said, validator.stake)
                 .map_err(|_| "the tally overflows")?;
-            Attestations::<T>::insert((self.netuid, 0, validator.uid), vote.clone());
+            let statement = Statement::Attested(said.clone());
+            Attestations::<T>::insert((self.netuid, 0, validator.uid), statement);
         }
         Tallies::<T>::insert(self.netuid, 0, tally);
         Ok(())
@@ -199,6 +212,21 @@ pub fn everybody_contributed<T: Config>(netuid: Netuid) -> Result<(), BenchmarkE
     begun.contributed(miners)
 }
 
+/// Lets all members of a subnet have been included since the last epoch, which was work, and have attested it.
+pub fn everybody_worked<T: Config>(netuid: Netuid) {
+    let uids: Vec<Uid> = T::Membership::members(netuid)
+        .into_iter()
+        .map(|(uid, _)| uid)
+        .collect();
+    let seats: Vec<(Uid, bool)> = uids.iter().map(|uid| (*uid, true)).collect();
+    let mut record = Record::default();
+    record.settled(true, uids);
+    Records::<T>::insert(netuid, record);
+    let mut attended = Attendances::default();
+    attended.note(&seats);
+    Attended::<T>::insert(netuid, attended);
+}
+
 /// What a feeless call costs: the transaction extension asks whether it is free, then it runs.
 fn ask_and_dispatch<T: Config>(call: Call<T>, hotkey: T::AccountId) -> Result<(), BenchmarkError> {
     let origin: T::RuntimeOrigin = RawOrigin::Signed(hotkey).into();
@@ -206,6 +234,18 @@ fn ask_and_dispatch<T: Config>(call: Call<T>, hotkey: T::AccountId) -> Result<()
         return Err("the call is not free".into());
     }
     call.dispatch_bypass_filter(origin)?;
+    Ok(())
+}
+
+/// All members of a round have missed so much that they are not expected any more.
+fn everybody_is_absent<T: Config>(begun: &Begun<T>) -> Result<(), BenchmarkError> {
+    let absent = (0..u8::MAX).fold(Absence::default(), |one, _| one.after(false));
+    let miners = begun.snapshot.miners.iter().map(|(uid, _)| *uid);
+    let validators = begun.snapshot.validators.iter().map(|one| one.uid);
+    let all = miners.chain(validators).map(|uid| (uid, absent));
+    let all = all.collect::<alloc::collections::BTreeMap<Uid, Absence>>();
+    let absences = Absences::try_from(all).map_err(|_| "too many members")?;
+    AbsencesOf::<T>::insert(begun.netuid, absences);
     Ok(())
 }
 
@@ -237,9 +277,18 @@ fn old_round<T: Config>(netuid: Netuid, round: Round, miners: u32) {
         miners: miners.clone(),
         validators: BoundedVec::default(),
     };
+    let included: Vec<Included<T::AccountId>> = miners
+        .into_iter()
+        .map(|(uid, hotkey)| Included {
+            uid,
+            hotkey,
+            trust: 1,
+        })
+        .collect();
     let settlement = Settlement {
         settled_at: 1,
-        included: miners,
+        included: BoundedVec::truncate_from(included),
+        exam: ROOT,
         attesting_stake: 1,
         total_stake: 1,
     };
@@ -323,29 +372,72 @@ mod benchmarks {
         let begun = Begun::<T>::full()?;
         let (netuid, round) = (begun.netuid, 0);
         begun.contributed(MOST_MINERS)?;
-        let validator = begun
-            .snapshot
-            .validators
-            .last()
-            .cloned()
-            .ok_or("no validator")?;
-        to_block::<T>(begun.start + PHASES.train + PHASES.reveal);
+        let validator = begun.last_validator()?;
+        to_block::<T>(begun.start + PHASES.train + PHASES.reveal + PHASES.attest.div_ceil(2));
         let good = begun.snapshot.miners.iter().take(v as usize);
+        let said = Attestation {
+            model_root: ROOT,
+            verdicts: Verdicts::from_uids(good.map(|(uid, _)| *uid)),
+            salt: SALT,
+        };
+        let hash = said.hash((netuid, round, validator.hotkey.as_ref()));
+        let at = (netuid, round, validator.uid);
+        Attestations::<T>::insert(at, Statement::Committed(hash));
         let call = Call::<T>::attest {
             netuid,
             round,
-            verdicts: Verdicts::from_uids(good.map(|(uid, _)| *uid)),
-            model_root: ROOT,
+            model_root: said.model_root,
+            verdicts: said.verdicts.clone(),
+            salt: said.salt,
         };
         #[block]
         {
             ask_and_dispatch(call, validator.hotkey)?;
         }
-        assert!(Attestations::<T>::contains_key((netuid, 0, validator.uid)));
+        let kept = Attestations::<T>::get(at);
+        assert_eq!(kept, Some(Statement::Attested(said)));
         Ok(())
     }
 
-    /// A validator that has attested: its vote is taken out of a full tally.
+    #[benchmark]
+    fn commit_attestation() -> Result<(), BenchmarkError> {
+        let begun = Begun::<T>::full()?;
+        let (netuid, round) = (begun.netuid, 0);
+        begun.contributed(MOST_MINERS)?;
+        let validator = begun.last_validator()?;
+        to_block::<T>(begun.start + PHASES.train + PHASES.reveal);
+        let call = Call::<T>::commit_attestation {
+            netuid,
+            round,
+            hash: ROOT,
+        };
+        #[block]
+        {
+            ask_and_dispatch(call, validator.hotkey)?;
+        }
+        let kept = Attestations::<T>::get((netuid, round, validator.uid));
+        assert_eq!(kept, Some(Statement::Committed(ROOT)));
+        Ok(())
+    }
+
+    /// As many members as there can be are not expected.
+    #[benchmark]
+    fn here() -> Result<(), BenchmarkError> {
+        let begun = Begun::<T>::full()?;
+        let netuid = begun.netuid;
+        everybody_is_absent::<T>(&begun)?;
+        let (uid, hotkey) = begun.last_miner()?;
+        let call = Call::<T>::here { netuid };
+        #[block]
+        {
+            ask_and_dispatch(call, hotkey)?;
+        }
+        let absence = AbsencesOf::<T>::get(netuid).get(&uid).copied();
+        assert!(absence.is_some_and(|absence| absence.is_expected()));
+        Ok(())
+    }
+
+    /// A validator that has attested: what it said is taken out of a full tally.
     #[benchmark]
     fn on_left() -> Result<(), BenchmarkError> {
         let begun = Begun::<T>::full()?;
@@ -397,11 +489,65 @@ mod benchmarks {
             most = Configs::<T>::get(netuid)
                 .ok_or("no configuration")?
                 .max_contributors;
-            Pallet::<T>::settle(netuid, 0, &mut run, most, now);
+            let _ = Pallet::<T>::settle(netuid, 0, &mut run, most, now);
         }
         let settled = Settlements::<T>::get(netuid, 0).ok_or("not settled")?;
         assert_eq!(settled.included.len(), (c as usize).min(most.into()));
         assert!(Lineage::<T>::contains_key(netuid, 0));
+        Ok(())
+    }
+
+    /// `m`: the members of a round that is over, a quarter of them validators. All contributed, all but one validator
+    /// attested, and the round has no final root.
+    #[benchmark]
+    fn attend(m: Linear<2, { MAX_MEMBERS }>) -> Result<(), BenchmarkError> {
+        let validators = (m / 4).max(1);
+        let begun = Begun::<T>::with(validators, m - validators)?;
+        let netuid = begun.netuid;
+        begun.contributed(m - validators)?;
+        everybody_is_absent::<T>(&begun)?;
+        let mut run = Runs::<T>::get(netuid).ok_or("no run")?;
+        run.undecided = 9;
+        let ancestor = Ancestor {
+            model_root: H256::zero(),
+            attested_stake: 0,
+            attesting_stake: 0,
+            total_stake: 0,
+            is_final: false,
+        };
+        let said;
+        #[block]
+        {
+            let snapshot = Rounds::<T>::get(netuid, 0).ok_or("no round")?;
+            said = Pallet::<T>::note_attendance(netuid, 0, &run, None, &ancestor, snapshot);
+        }
+        assert_eq!(said.len(), validators as usize);
+        let absences = AbsencesOf::<T>::get(netuid);
+        assert!(begun.snapshot.validators.iter().all(|one| {
+            absences
+                .get(&one.uid)
+                .is_some_and(|absence| absence.halved == 1)
+        }));
+        Ok(())
+    }
+
+    /// `v`: the validators that attested another root than the final one.
+    #[benchmark]
+    fn slash_lost_roots(v: Linear<1, { MAX_VALIDATORS - 1 }>) -> Result<(), BenchmarkError> {
+        let begun = Begun::<T>::full()?;
+        let netuid = begun.netuid;
+        let root = |at: u32| if at < v { H256([9; 32]) } else { ROOT };
+        let validators = begun.snapshot.validators.iter().cloned();
+        let said: Vec<(Validator<T::AccountId>, Option<H256>)> = (0..)
+            .zip(validators)
+            .map(|(at, validator)| (validator, Some(root(at))))
+            .collect();
+        let slashed;
+        #[block]
+        {
+            slashed = Pallet::<T>::slash_lost_roots(netuid, 0, ROOT, &said);
+        }
+        assert_eq!(slashed, v);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Members that leave, or are replaced, in the middle of a round, and subnets that end in one.
 //!
 //! The snapshot stays as it is, since slots are positions in it; the tally notes who is gone. A miner
-//! takes its contribution with it, a validator its vote and its part of the stake that could attest.
+//! takes its contribution with it, a validator what it said and its part of the stake that could attest.
 //! Whoever takes over the uid takes part from the next round on.
 
 use cairn_primitives::{
@@ -11,8 +11,8 @@ use cairn_primitives::{
 use frame_support::defensive;
 
 use crate::{
-    Attestations, Clearing, Config, Contributions, EndedRuns, Event, Pallet, Rounds, Runs, Tallies,
-    Tally,
+    AbsencesOf, Attended, Attestations, Clearing, Config, Contributions, EndedRuns, Event, Pallet,
+    Records, Rounds, Runs, Statement, Tallies, Tally,
 };
 
 impl<T: Config> Dissolve for Pallet<T> {
@@ -29,18 +29,29 @@ impl<T: Config> Dissolve for Pallet<T> {
         if Clearing::<T>::contains_key(netuid) {
             return limit;
         }
-        match limit {
-            0 => 0,
-            _ => u32::from(EndedRuns::<T>::take(netuid).is_some()),
-        }
+        let parts: [fn(Netuid) -> bool; 3] = [
+            |netuid| EndedRuns::<T>::take(netuid).is_some(),
+            |netuid| Records::<T>::take(netuid).is_some(),
+            |netuid| Attended::<T>::take(netuid).is_some(),
+        ];
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let removed = parts.iter().filter(|remove| remove(netuid)).take(most);
+        u32::try_from(removed.count()).unwrap_or(limit)
     }
 }
 
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
+    /// The new hotkey takes part from the next round on; what the old one said in this one is void.
+    fn on_swapped(netuid: Netuid, uid: Uid, old: &T::AccountId, _: &T::AccountId) {
+        Self::on_left(netuid, uid, old);
+    }
+
     fn on_left(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
+        Self::forget(netuid, uid);
         let Some(round) = Runs::<T>::get(netuid).and_then(|run| run.round) else {
             return;
         };
+        AbsencesOf::<T>::mutate(netuid, |absences| absences.remove(&uid));
         let Some(snapshot) = Rounds::<T>::get(netuid, round) else {
             return;
         };
@@ -70,12 +81,13 @@ impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
 
 impl<T: Config> Pallet<T> {
     fn drop_attestation(netuid: Netuid, round: Round, uid: Uid, stake: u64, tally: &mut Tally) {
-        let attestation = Attestations::<T>::take((netuid, round, uid));
-        let left = tally.validator_leaves(uid, stake, attestation.as_ref());
+        let statement = Attestations::<T>::take((netuid, round, uid));
+        let attestation = statement.as_ref().and_then(Statement::attestation);
+        let left = tally.validator_leaves(uid, stake, attestation);
         if left.is_err() {
             defensive!("an attestation was not in the tally");
         }
-        if attestation.is_some() {
+        if statement.is_some() {
             Self::deposit_event(Event::AttestationDropped { netuid, round, uid });
         }
     }

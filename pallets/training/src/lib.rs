@@ -11,25 +11,32 @@
 //! | block S | the hook | settles the round before; draws a seed; notes who takes part |
 //! | train | miners | [`commit`](Pallet::commit): the hash of a sealed file, and of the key that opens it |
 //! | reveal | miners | [`reveal`](Pallet::reveal): the key |
-//! | attest | validators | [`attest`](Pallet::attest): which files they found good, and the root of the weights they hold |
-//! | block S + length | the hook | settles: which files make the next weights |
+//! | attest, first half | validators | [`commit_attestation`](Pallet::commit_attestation): the hash of what they will attest |
+//! | attest, second half | validators | [`attest`](Pallet::attest): which files they found good, and the root of the parameters they hold |
+//! | block S + length | the hook | settles: which files make the next parameters, and what each counts |
 //!
 //! **Who takes part** is noted at block S and stays ([`Snapshot`]): the validators, which are the
 //! members with the most stake, each with the stake it had at that block; and the miners, which are the
 //! members with a bond that have not the stake to validate, shuffled into slots by the seed. A slot
 //! says which part of the data a miner has to train on ([`cairn_protocol::assignment`]). A member
-//! that leaves in mid-round takes its commitment or vote with it ([`OnMember`]).
+//! that leaves in mid-round takes what it said with it ([`OnMember`]). Who missed three rounds in a row is not
+//! part of the next ones before it says that it is [`here`](Pallet::here).
 //!
 //! **Nobody can copy or back-date.** A commitment is accepted only in the train phase, once per miner,
 //! and binds the miner to a file and to a key. The key is accepted only afterwards, and only if it
 //! hashes to what was committed together with subnet, round and hotkey
-//! ([`cairn_primitives::key_hash`]).
+//! ([`cairn_primitives::key_hash`]). In the same way a validator is bound to what it attests before it can see
+//! what others do ([`cairn_primitives::attestation_hash`]).
 //!
 //! **One model.** With the verdicts each validator attests the model root of the weights θ with which
 //! the round began. The roots of all rounds are the run's *lineage*. A root is final if at least two
 //! thirds of the attesting stake gave it, at least half of the snapshot's stake attested, and it does
 //! not contradict what the chain knows: the first weights have the configured root, and the weights
 //! after a null round are those before it.
+//!
+//! Whoever attested another root than the final one is slashed at the settlement, without a judge. From the third
+//! round in a row on that has no final root, what counts of the stake of those who hold the run up halves with each
+//! ([`cairn_protocol::attendance`]).
 //!
 //! **Settlement.** Included are the revealed contributions that started from the final root and that at
 //! least two thirds of the attesting stake found good: those with the best incentive in the last epoch
@@ -59,7 +66,8 @@
 //!
 //! The rules of all this are pure functions in the crate `cairn-protocol`. Here is what is around them: storage, weights,
 //! events and hooks. `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the calls of miners
-//! and validators; `settlement.rs` the end of a round; `departures.rs` members, and subnets, that leave;
+//! and validators; `settlement.rs` the end of a round; `attendance.rs` what follows from it for those who had a part;
+//! `record.rs` what a subnet is paid for; `departures.rs` members, and subnets, that leave;
 //! `history.rs` what is removed when; `readers.rs` the answers of the runtime API; `try_state.rs` what always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -75,6 +83,7 @@
 
 extern crate alloc;
 
+mod attendance;
 mod attestation;
 #[cfg(any(test, feature = "runtime-benchmarks"))]
 pub mod benchmarking;
@@ -82,6 +91,7 @@ mod commitments;
 mod departures;
 mod history;
 mod readers;
+mod record;
 mod round;
 mod settlement;
 mod try_state;
@@ -109,28 +119,38 @@ pub mod pallet {
     use super::*;
     use alloc::vec::Vec;
     use cairn_primitives::{
-        traits::{Incentives, Membership, Stakes},
-        BlockNumber, Commitment, ContributionKey, Netuid, Round, RunConfig, RunConfigError, Uid,
-        Verdicts, H256,
+        traits::{Incentives, Membership, Slashing, Stakes},
+        Balance, BlockNumber, Commitment, ContributionKey, Netuid, Round, RunConfig,
+        RunConfigError, Salt, Uid, Verdicts, H256,
     };
-    use frame_support::{pallet_prelude::*, traits::Randomness};
+    use frame_support::{
+        pallet_prelude::*,
+        traits::{Randomness, StorageVersion},
+    };
     use frame_system::pallet_prelude::*;
     use sp_runtime::traits::SaturatedConversion;
 
+    /// The version of what the pallet stores.
+    pub(crate) const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
     /// The training pallet.
     #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
     pub struct Pallet<T>(_);
 
     /// What the pallet needs. An account must be 32 bytes: a key's hash is over the hotkey's.
     #[pallet::config]
     pub trait Config: frame_system::Config<AccountId: AsRef<[u8; 32]>> {
-        /// What a round's seed is drawn from, together with the parent block's hash.
+        /// What a round's seed and its exam are drawn from: nothing that the author of a block can choose.
         type Randomness: Randomness<H256, BlockNumberFor<Self>>;
         /// Who is in a subnet.
         type Membership: Membership<Self::AccountId>;
         /// Who stands behind whom.
         type Stakes: Stakes<Self::AccountId>;
-        /// What a member's work was worth: decides who is included when there are too many.
+        /// Takes from whoever attested a root that lost.
+        type Slashing: Slashing<Self::AccountId>;
+        /// What a member's work was worth: decides what its contribution counts, and who is included when there are
+        /// too many.
         type Incentives: Incentives;
         /// The longest sealed file that can be committed to, in bytes.
         #[pallet::constant]
@@ -199,7 +219,7 @@ pub mod pallet {
         Contribution<T::AccountId>,
     >;
 
-    /// By subnet, round and uid, the attestations.
+    /// By subnet, round and uid, what validators committed to or attested.
     #[pallet::storage]
     pub type Attestations<T: Config> = StorageNMap<
         _,
@@ -208,8 +228,12 @@ pub mod pallet {
             NMapKey<Twox64Concat, Round>,
             NMapKey<Twox64Concat, Uid>,
         ),
-        Attestation,
+        Statement,
     >;
+
+    /// By subnet, what members of its run missed.
+    #[pallet::storage]
+    pub type AbsencesOf<T: Config> = StorageMap<_, Twox64Concat, Netuid, Absences, ValueQuery>;
 
     /// By subnet and round, how the round ended.
     #[pallet::storage]
@@ -228,6 +252,14 @@ pub mod pallet {
     /// What stays of each subnet's last stopped run: until the next one is stopped, or the subnet is gone.
     #[pallet::storage]
     pub type EndedRuns<T: Config> = StorageMap<_, Twox64Concat, Netuid, Ended>;
+
+    /// What each subnet did of late.
+    #[pallet::storage]
+    pub type Records<T: Config> = StorageMap<_, Twox64Concat, Netuid, Record>;
+
+    /// Which rounds each subnet's validators attested.
+    #[pallet::storage]
+    pub type Attended<T: Config> = StorageMap<_, Twox64Concat, Netuid, Attendances>;
 
     /// What happened.
     #[pallet::event]
@@ -277,6 +309,15 @@ pub mod pallet {
             /// The miner.
             uid: Uid,
         },
+        /// A validator committed to what it will attest.
+        AttestationCommitted {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// The validator.
+            uid: Uid,
+        },
         /// A validator attested.
         Attested {
             /// The subnet.
@@ -297,7 +338,7 @@ pub mod pallet {
             /// The miner's uid.
             uid: Uid,
         },
-        /// A validator left, and its vote in the current round with it.
+        /// A validator left, and what it had said in the current round with it.
         AttestationDropped {
             /// The subnet.
             netuid: Netuid,
@@ -317,13 +358,40 @@ pub mod pallet {
             /// What the weights' root is.
             expected: H256,
         },
+        /// A validator had attested another root than the final one.
+        RootLost {
+            /// The subnet.
+            netuid: Netuid,
+            /// The round.
+            round: Round,
+            /// The validator.
+            uid: Uid,
+            /// What it had attested.
+            model_root: H256,
+            /// What was taken from its bond and from the stake on it, in pebble.
+            slashed: Balance,
+        },
+        /// A member missed so many rounds in a row that it is not expected before it says that it is back.
+        MemberAbsent {
+            /// The subnet.
+            netuid: Netuid,
+            /// The member.
+            uid: Uid,
+        },
+        /// A member that was not expected is back, from the next round on.
+        MemberBack {
+            /// The subnet.
+            netuid: Netuid,
+            /// The member.
+            uid: Uid,
+        },
         /// A round was settled.
         RoundSettled {
             /// The subnet.
             netuid: Netuid,
             /// The round.
             round: Round,
-            /// Whose contributions make the next weights, ascending; empty in a null round.
+            /// Whose contributions make the next parameters, ascending; empty in a null round.
             included: Vec<Uid>,
         },
     }
@@ -341,6 +409,8 @@ pub mod pallet {
         RunExists,
         /// The subnet's last run is still being removed: try again after `RunCleared`.
         RunBeingCleared,
+        /// The subnet's owner has announced that weights will be shown: wait until then, or withdraw it.
+        CommitRevealEnds,
         /// The subnet has no run.
         NoRun,
         /// The run waits for its first miner and validator.
@@ -354,10 +424,10 @@ pub mod pallet {
         ImpossibleOptimizer,
         /// `kept_per_block` is not within 1..=4,096, or the error's decay above 1.
         ImpossibleCompression,
-        /// ρ is above 1, or the outer learning rate zero.
+        /// ρ is above 1 or below a quarter, or the outer learning rate zero.
         ImpossibleOuterStep,
-        /// A phase has no blocks.
-        EmptyPhase,
+        /// A phase has no blocks, the attest phase fewer than 4, or the round fewer than 10.
+        PhasesTooShort,
         /// No contributors, or more than a subnet can have members.
         ImpossibleContributors,
         /// Fewer windows than one miner needs for one round.
@@ -370,18 +440,18 @@ pub mod pallet {
         NotAMinerOfThisRound,
         /// The origin is not among the round's validators: stake, and wait for the next round.
         NotAValidatorOfThisRound,
-        /// The train phase is over: commit in the next round.
+        /// The train phase, or the first half of the attest phase, is over: commit in the next round.
         TooLateToCommit,
         /// The reveal phase has not begun: a key that is known now would open the contribution to
         /// copiers.
         TooEarlyToReveal,
         /// The reveal phase is over: the contribution does not count.
         TooLateToReveal,
-        /// The attest phase has not begun.
+        /// The attest phase, or its second half, has not begun.
         TooEarlyToAttest,
         /// The attest phase is over: the attestation is lost.
         TooLateToAttest,
-        /// The miner has committed in this round already.
+        /// The member has committed in this round already.
         AlreadyCommitted,
         /// The sealed file has no bytes.
         EmptyContribution,
@@ -389,7 +459,7 @@ pub mod pallet {
         ContributionTooLong,
         /// A hash of the commitment is zero, so it was never computed.
         ZeroHash,
-        /// The miner has not committed in this round.
+        /// The member has not committed in this round.
         NotCommitted,
         /// The miner has revealed already.
         AlreadyRevealed,
@@ -397,13 +467,19 @@ pub mod pallet {
         WrongKey,
         /// The validator has attested in this round already.
         AlreadyAttested,
-        /// A verdict on a contribution that was not revealed.
-        VerdictOnUnrevealed,
+        /// The attestation is not what the validator committed to: another root, verdict or salt.
+        NotAsCommitted,
         /// The attested model root is zero, which no parameters have.
         ZeroModelRoot,
         /// The run's name, its store or its checkpoint is not printable text: control characters, escape codes,
         /// invisible characters and changes of the direction of writing are refused.
         UnprintableText,
+        /// The model, or a phase, is larger than any worker has room or time for.
+        TooLarge,
+        /// The origin is no member of the subnet.
+        NotAMember,
+        /// The member is expected in the next round already.
+        NotAbsent,
     }
 
     impl<T> From<RunConfigError> for Error<T> {
@@ -414,10 +490,11 @@ pub mod pallet {
                 RunConfigError::ImpossibleOptimizer => Error::ImpossibleOptimizer,
                 RunConfigError::ImpossibleCompression => Error::ImpossibleCompression,
                 RunConfigError::ImpossibleOuterStep => Error::ImpossibleOuterStep,
-                RunConfigError::EmptyPhase => Error::EmptyPhase,
+                RunConfigError::PhasesTooShort => Error::PhasesTooShort,
                 RunConfigError::ImpossibleContributors => Error::ImpossibleContributors,
                 RunConfigError::TooLittleData => Error::TooLittleData,
                 RunConfigError::UnprintableText => Error::UnprintableText,
+                RunConfigError::TooLarge => Error::TooLarge,
             }
         }
     }
@@ -467,6 +544,7 @@ pub mod pallet {
                 !Clearing::<T>::contains_key(netuid),
                 Error::<T>::RunBeingCleared
             );
+            Self::ensure_hides_weights(netuid)?;
             config.check().map_err(Error::<T>::from)?;
             ensure!(!config.initial_root.is_zero(), Error::<T>::ZeroInitialRoot);
             Self::open_run(netuid, config);
@@ -487,7 +565,7 @@ pub mod pallet {
         /// Commits the origin, a miner of the current round, to a sealed contribution. Once, in the
         /// train phase. Free of fees if it succeeds.
         #[pallet::call_index(2)]
-        #[pallet::weight(T::WeightInfo::commit())]
+        #[pallet::weight((T::WeightInfo::commit(), DispatchClass::Operational))]
         #[pallet::feeless_if(|
             origin: &OriginFor<T>,
             netuid: &Netuid,
@@ -513,7 +591,7 @@ pub mod pallet {
         /// Reveals the key of the origin's contribution. Once, in the reveal phase. Free of fees if it
         /// succeeds.
         #[pallet::call_index(3)]
-        #[pallet::weight(T::WeightInfo::reveal())]
+        #[pallet::weight((T::WeightInfo::reveal(), DispatchClass::Operational))]
         #[pallet::feeless_if(|
             origin: &OriginFor<T>,
             netuid: &Netuid,
@@ -535,45 +613,93 @@ pub mod pallet {
             Self::note_key((netuid, round, uid), contribution)
         }
 
-        /// The origin, a validator of the current round, says which contributions it found good, and
-        /// the root of the weights with which it began the round. Once, in the attest phase. Free of
-        /// fees if it succeeds.
+        /// The origin, a validator of the current round, says which contributions it found good, and the root of the
+        /// parameters with which it began the round: what it committed to, and the salt that hid it. Once, in the second
+        /// half of the attest phase. Free of fees if it succeeds.
         ///
-        /// Verdicts on contributions whose miner has left meanwhile are passed over, so that nobody can
-        /// spoil an attestation by leaving.
+        /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing.
         #[pallet::call_index(4)]
-        #[pallet::weight(T::WeightInfo::attest(verdicts.count()))]
+        #[pallet::weight((T::WeightInfo::attest(verdicts.count()), DispatchClass::Operational))]
         #[pallet::feeless_if(|
             origin: &OriginFor<T>,
             netuid: &Netuid,
             round: &Round,
-            verdicts: &Verdicts,
             model_root: &H256,
+            verdicts: &Verdicts,
+            salt: &Salt,
         | -> bool {
+            let attestation = Attestation {
+                model_root: *model_root,
+                verdicts: verdicts.clone(),
+                salt: *salt,
+            };
             Pallet::<T>::signer(origin).is_some_and(|who| {
-                Pallet::<T>::check_attest(&who, *netuid, *round, verdicts, *model_root).is_ok()
+                Pallet::<T>::check_attest(&who, *netuid, *round, &attestation).is_ok()
             })
         })]
         pub fn attest(
             origin: OriginFor<T>,
             netuid: Netuid,
             round: Round,
-            verdicts: Verdicts,
             model_root: H256,
+            verdicts: Verdicts,
+            salt: Salt,
         ) -> DispatchResult {
             let who = ensure_signed(origin)?;
-            let (validator, tally) =
-                Self::check_attest(&who, netuid, round, &verdicts, model_root)?;
             let attestation = Attestation {
                 model_root,
                 verdicts,
+                salt,
             };
+            let (validator, tally) = Self::check_attest(&who, netuid, round, &attestation)?;
             Self::note_attestation(
                 (netuid, round, validator.uid),
                 validator.stake,
                 tally,
                 attestation,
             )
+        }
+
+        /// Commits the origin, a validator of the current round, to what it will attest: `hash` is
+        /// [`cairn_primitives::attestation_hash`] of it. Once, in the first half of the attest phase. Free of fees if it
+        /// succeeds.
+        #[pallet::call_index(5)]
+        #[pallet::weight((T::WeightInfo::commit_attestation(), DispatchClass::Operational))]
+        #[pallet::feeless_if(|
+            origin: &OriginFor<T>,
+            netuid: &Netuid,
+            round: &Round,
+            hash: &H256,
+        | -> bool {
+            Pallet::<T>::signer(origin).is_some_and(|who| {
+                Pallet::<T>::check_commit_attestation(&who, *netuid, *round, *hash).is_ok()
+            })
+        })]
+        pub fn commit_attestation(
+            origin: OriginFor<T>,
+            netuid: Netuid,
+            round: Round,
+            hash: H256,
+        ) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            let (at, said) = Self::check_commit_attestation(&who, netuid, round, hash)?;
+            Self::note_commit_attestation(at, said);
+            Ok(())
+        }
+
+        /// The origin, a member that missed too many rounds to be expected, is back: it has a part from the next round
+        /// on, and one round to show it. Free of fees if it succeeds, which is at most once a round.
+        #[pallet::call_index(6)]
+        #[pallet::weight((T::WeightInfo::here(), DispatchClass::Operational))]
+        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid| -> bool {
+            Pallet::<T>::signer(origin)
+                .is_some_and(|who| Pallet::<T>::check_here(&who, *netuid).is_ok())
+        })]
+        pub fn here(origin: OriginFor<T>, netuid: Netuid) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            let (uid, back) = Self::check_here(&who, netuid)?;
+            Self::note_here(netuid, uid, back);
+            Ok(())
         }
     }
 
@@ -586,6 +712,17 @@ pub mod pallet {
                 !T::Membership::is_dissolving(netuid),
                 Error::<T>::SubnetDissolving
             );
+            Ok(())
+        }
+
+        /// Whether no rules wait for their time under which the run would lose what hides validators' weights.
+        fn ensure_hides_weights(netuid: Netuid) -> DispatchResult {
+            let announced = T::Membership::announced(netuid);
+            if announced.is_none_or(|rules| rules.commit_reveal) {
+                return Ok(());
+            }
+            let hidden = T::Membership::hyperparameters(netuid).is_some_and(|h| h.commit_reveal);
+            ensure!(!hidden, Error::<T>::CommitRevealEnds);
             Ok(())
         }
 

@@ -4,12 +4,13 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use cairn_primitives::{
     key_hash,
-    traits::{Incentives, Membership, OnMember, Stakes},
+    traits::{Incentives, Membership, OnMember, Slashing, Stakes},
     Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hyperparameters, InitialWeights,
-    Netuid, Round, RunConfig, Text, Uid, Verdicts, H256,
+    Netuid, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
 };
 use frame_support::{
     assert_ok, derive_impl, parameter_types,
+    storage::with_storage_layer,
     traits::{Hooks, Randomness},
     weights::Weight,
 };
@@ -17,7 +18,9 @@ use sp_runtime::{
     traits::IdentityLookup, AccountId32, BuildStorage, DispatchError, DispatchResult,
 };
 
-use crate::{benchmarking::run_config, Config, Event, Pallet};
+use crate::{
+    benchmarking::run_config, Attestation, Attestations, Config, Event, Pallet, Statement,
+};
 
 frame_support::construct_runtime!(
     pub enum Test {
@@ -40,12 +43,15 @@ parameter_types! {
     pub const HistoryRounds: Round = 3;
     pub const LineageRounds: Round = 5;
     pub static MaxTransitionsPerBlock: u32 = 4;
+    /// Whether all members are one person's.
+    pub static OneColdkey: bool = false;
 }
 
 impl Config for Test {
     type Randomness = MockRandomness;
     type Membership = World;
     type Stakes = World;
+    type Slashing = World;
     type Incentives = World;
     type MaxContributionBytes = MaxContributionBytes;
     type HistoryRounds = HistoryRounds;
@@ -81,6 +87,7 @@ impl Randomness<H256, BlockNumber> for MockRandomness {
 #[derive(Clone)]
 pub struct Member {
     pub hotkey: AccountId,
+    pub role: Role,
     pub stake: Balance,
     pub bond: Balance,
     pub incentive: u16,
@@ -90,6 +97,7 @@ pub struct Member {
 #[derive(Clone, Default)]
 pub struct Subnet {
     pub rules: Hyperparameters,
+    pub announced: Option<Hyperparameters>,
     pub members: BTreeMap<Uid, Member>,
     pub dissolving: bool,
 }
@@ -153,7 +161,17 @@ impl Membership<AccountId> for World {
             .map(|member| member.hotkey.clone())
     }
     fn coldkey(hotkey: &AccountId) -> Option<AccountId> {
-        Some(hotkey.clone())
+        Some(if OneColdkey::get() {
+            stranger()
+        } else {
+            hotkey.clone()
+        })
+    }
+    fn announced(netuid: Netuid) -> Option<Hyperparameters> {
+        Self::subnet(netuid)?.announced
+    }
+    fn role(netuid: Netuid, uid: Uid) -> Option<Role> {
+        Some(Self::subnet(netuid)?.members.get(&uid)?.role)
     }
     fn registered_at(_: Netuid, _: Uid) -> Option<BlockNumber> {
         Some(0)
@@ -184,6 +202,27 @@ impl Stakes<AccountId> for World {
     }
     fn reward(_: Netuid, _: &AccountId, _: Balance) -> Result<(), DispatchError> {
         Err(DispatchError::Unavailable)
+    }
+}
+
+impl Slashing<AccountId> for World {
+    fn slash(
+        netuid: Netuid,
+        hotkey: &AccountId,
+        amount: Balance,
+        _: Option<&AccountId>,
+    ) -> Balance {
+        Self::change(netuid, |subnet| {
+            let mut members = subnet.members.values_mut();
+            let Some(member) = members.find(|member| member.hotkey == *hotkey) else {
+                return 0;
+            };
+            let bond = member.bond.min(amount);
+            let stake = member.stake.min(amount - bond);
+            member.bond -= bond;
+            member.stake -= stake;
+            bond + stake
+        })
     }
 }
 
@@ -229,7 +268,7 @@ pub fn by(who: AccountId) -> RuntimeOrigin {
     RuntimeOrigin::signed(who)
 }
 
-/// The benchmarks' run, with rounds of 4 + 2 + 2 blocks and 2 × 3 windows per miner, on a data set of 100.
+/// The benchmarks' run, with rounds of 4 + 2 + 4 blocks and 2 × 3 windows per miner, on a data set of 100.
 pub fn config() -> RunConfig {
     RunConfig {
         initial_weights: InitialWeights::Seed(1),
@@ -245,7 +284,7 @@ pub fn config() -> RunConfig {
 }
 
 /// The blocks of a round in the mock.
-pub const ROUND: BlockNumber = 8;
+pub const ROUND: BlockNumber = 10;
 
 /// A miner's key in a round.
 pub fn key(uid: Uid) -> ContributionKey {
@@ -273,10 +312,53 @@ pub fn reveal(netuid: Netuid, round: Round, uid: Uid) -> DispatchResult {
     Training::reveal(by(hotkey(netuid, uid)), netuid, round, key(uid))
 }
 
-/// A validator attests `root` and that the contributions of `good` are good.
+/// What a validator says that finds the contributions of `good` good.
+pub fn attestation(uid: Uid, good: &[Uid], root: H256) -> Attestation {
+    Attestation {
+        model_root: root,
+        verdicts: Verdicts::from_uids(good.iter().copied()),
+        salt: [uid as u8; 32],
+    }
+}
+
+/// The hash that a validator commits to before it says so.
+pub fn hash(netuid: Netuid, round: Round, uid: Uid, said: &Attestation) -> H256 {
+    said.hash((netuid, round, hotkey(netuid, uid).as_ref()))
+}
+
+/// A validator commits to attesting `root` and that the contributions of `good` are good.
+pub fn commit_attestation(
+    netuid: Netuid,
+    round: Round,
+    uid: Uid,
+    good: &[Uid],
+    root: H256,
+) -> DispatchResult {
+    let hash = hash(netuid, round, uid, &attestation(uid, good, root));
+    Training::commit_attestation(by(hotkey(netuid, uid)), netuid, round, hash)
+}
+
+/// A validator attests what it has committed to.
+pub fn open(netuid: Netuid, round: Round, uid: Uid, good: &[Uid], root: H256) -> DispatchResult {
+    let Attestation {
+        model_root,
+        verdicts,
+        salt,
+    } = attestation(uid, good, root);
+    let who = by(hotkey(netuid, uid));
+    Training::attest(who, netuid, round, model_root, verdicts, salt)
+}
+
+/// A validator attests `root` and that the contributions of `good` are good, as if it had committed to that in time.
 pub fn attest(netuid: Netuid, round: Round, uid: Uid, good: &[Uid], root: H256) -> DispatchResult {
-    let verdicts = Verdicts::from_uids(good.iter().copied());
-    Training::attest(by(hotkey(netuid, uid)), netuid, round, verdicts, root)
+    let hash = hash(netuid, round, uid, &attestation(uid, good, root));
+    with_storage_layer(|| {
+        let at = (netuid, round, uid);
+        if !Attestations::<Test>::contains_key(at) {
+            Attestations::<Test>::insert(at, Statement::Committed(hash));
+        }
+        open(netuid, round, uid, good, root)
+    })
 }
 
 /// One block: what the last one left is finished, its events are forgotten, the hook runs. Returns what
@@ -329,7 +411,11 @@ pub fn whole_round(miners: &[Uid], validators: &[Uid], root: H256) {
     }
     run_to(start + 6);
     for uid in validators {
-        assert_ok!(attest(NET, round, *uid, miners, root));
+        assert_ok!(commit_attestation(NET, round, *uid, miners, root));
+    }
+    run_to(start + 8);
+    for uid in validators {
+        assert_ok!(open(NET, round, *uid, miners, root));
     }
     run_to(start + ROUND);
 }
@@ -353,6 +439,7 @@ impl ExtBuilder {
             netuid,
             Subnet {
                 rules,
+                announced: None,
                 members: BTreeMap::new(),
                 dissolving: false,
             },
@@ -361,8 +448,14 @@ impl ExtBuilder {
     }
 
     fn member(mut self, netuid: Netuid, uid: Uid, stake: Balance, bond: Balance) -> Self {
+        let role = if bond > 0 {
+            Role::Miner
+        } else {
+            Role::Validator
+        };
         let member = Member {
             hotkey: hotkey(netuid, uid),
+            role,
             stake,
             bond,
             incentive: 0,
@@ -411,6 +504,7 @@ impl ExtBuilder {
     pub fn build(&self) -> sp_io::TestExternalities {
         WORLD.with_borrow_mut(|world| *world = self.subnets.clone());
         MaxTransitionsPerBlock::set(4);
+        OneColdkey::set(false);
         let storage = frame_system::GenesisConfig::<Test>::default().build_storage();
         sp_io::TestExternalities::new(storage.expect("genesis builds"))
     }

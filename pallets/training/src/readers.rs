@@ -7,13 +7,14 @@ use cairn_primitives::{
         Attester, ContributionInfo, EndedRun, FinalRoot, LineageEntry, RoundInfo, RunInfo,
         SettledRound,
     },
-    Netuid, Phase, Round, H256,
+    traits::Membership,
+    Netuid, Phase, Round, Uid, H256,
 };
 use cairn_protocol::limits::LINEAGE_PER_ANSWER;
 
 use crate::{
-    Attestations, Clearing, Config, Configs, Contributions, EndedRuns, Lineage, Pallet, Rounds,
-    Run, Runs, Settlements, Tallies,
+    AbsencesOf, Attestations, Clearing, Config, Configs, Contributions, EndedRuns, Lineage, Pallet,
+    Rounds, Run, Runs, Settlements, Statement, Tallies, Validator,
 };
 
 /// Whether there is a value at this key. It is read, not only asked for: a light client, which runs these answers on
@@ -39,6 +40,7 @@ impl<T: Config> Pallet<T> {
             started_at: run.started_at,
             round,
             oldest_round: run.oldest_round,
+            absent: Self::absent(netuid),
         })
     }
 
@@ -82,18 +84,36 @@ impl<T: Config> Pallet<T> {
             cursor: snapshot.cursor,
             miners: snapshot.miners.into_inner(),
             validators: validators
-                .map(|validator| Attester {
-                    attested: is_kept(&Attestations::<T>::hashed_key_for((
-                        netuid,
-                        round,
-                        validator.uid,
-                    ))),
-                    uid: validator.uid,
-                    hotkey: validator.hotkey,
-                    stake: validator.stake,
-                })
+                .map(|validator| Self::attester(netuid, round, validator))
                 .collect(),
         })
+    }
+
+    fn attester(
+        netuid: Netuid,
+        round: Round,
+        validator: Validator<T::AccountId>,
+    ) -> Attester<T::AccountId> {
+        let said = Attestations::<T>::get((netuid, round, validator.uid));
+        let committed = match &said {
+            Some(Statement::Committed(hash)) => Some(*hash),
+            _ => None,
+        };
+        Attester {
+            uid: validator.uid,
+            hotkey: validator.hotkey,
+            stake: validator.stake,
+            attested: said.is_some() && committed.is_none(),
+            committed,
+        }
+    }
+
+    /// The members that are not expected, ascending by uid.
+    fn absent(netuid: Netuid) -> Vec<(Uid, T::AccountId)> {
+        let absences = AbsencesOf::<T>::get(netuid).into_iter();
+        let gone = absences.filter(|(_, absence)| !absence.is_expected());
+        gone.filter_map(|(uid, _)| Some((uid, T::Membership::hotkey(netuid, uid)?)))
+            .collect()
     }
 
     /// The commitments of a round, ascending by uid.
@@ -122,7 +142,9 @@ impl<T: Config> Pallet<T> {
         Some(SettledRound {
             round,
             settled_at: settlement.settled_at,
-            included: settlement.included.iter().map(|(uid, _)| *uid).collect(),
+            included: settlement.included.iter().map(|one| one.uid).collect(),
+            trust: settlement.included.iter().map(|one| one.trust).collect(),
+            exam: settlement.exam,
             attesting_stake: settlement.attesting_stake,
             total_stake: settlement.total_stake,
         })

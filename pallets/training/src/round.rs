@@ -7,9 +7,8 @@
 
 use alloc::vec::Vec;
 use cairn_primitives::{
-    blake2_256,
     traits::{Membership, Stakes},
-    BlockNumber, Netuid, Round, RunConfig, Uid, H256, MAX_MEMBERS,
+    BlockNumber, Netuid, Role, Round, RunConfig, Uid, H256, MAX_MEMBERS,
 };
 use cairn_protocol::{
     assignment::{self, DataRange},
@@ -23,8 +22,8 @@ use frame_support::{
 };
 
 use crate::{
-    Agenda, Clearing, Config, Configs, Event, LastWaiter, NextDue, Pallet, Remains, Rounds, Run,
-    Runs, Snapshot, Tallies, Tally, Validator, Waiting, WeightInfo,
+    AbsencesOf, Agenda, Clearing, Config, Configs, Event, LastWaiter, NextDue, Pallet, Remains,
+    Rounds, Run, Runs, Snapshot, Tallies, Tally, Validator, Waiting, WeightInfo,
 };
 
 /// Blocks with nothing left on their agenda over which one block steps: more than one, so that the
@@ -33,9 +32,9 @@ pub(crate) const DONE_BLOCKS_PER_BLOCK: u32 = 16;
 
 /// Who can take part in a round.
 pub(crate) struct Participants<AccountId> {
-    /// Members with the bond and without the stake to validate, ascending by uid.
+    /// Miners with the bond, ascending by uid.
     miners: Vec<(Uid, AccountId)>,
-    /// Members with the most stake, the most first.
+    /// Validators with the most stake, the most first, each with what counts of it.
     validators: Vec<Validator<AccountId>>,
 }
 
@@ -58,6 +57,7 @@ impl<T: Config> Pallet<T> {
             pass: 0,
             cursor: 0,
             expected_root: Some(initial_root),
+            undecided: 0,
             oldest_round: 0,
             oldest_root: 0,
         };
@@ -76,6 +76,7 @@ impl<T: Config> Pallet<T> {
             Self::remember(netuid, &run, config);
         }
         Waiting::<T>::remove(netuid);
+        AbsencesOf::<T>::remove(netuid);
         if let Some(round) = run.round {
             Agenda::<T>::remove(run.due, netuid);
             let next = run.oldest_root.min(run.oldest_round);
@@ -124,7 +125,10 @@ impl<T: Config> Pallet<T> {
         let Some(round) = run.round else {
             return T::DbWeight::get().reads(2);
         };
-        let settled = Self::settle(netuid, round, &mut run, config.max_contributors, now);
+        let expected = run.expected_root;
+        let (settled, ancestor) =
+            Self::settle(netuid, round, &mut run, config.max_contributors, now);
+        let consequences = Self::draw_consequences(netuid, round, &run, expected, &ancestor);
         let (participants, members) = Self::participants(netuid);
         let pruned = Self::begin(
             netuid,
@@ -135,6 +139,7 @@ impl<T: Config> Pallet<T> {
             now,
         );
         T::WeightInfo::settle(settled)
+            .saturating_add(consequences)
             .saturating_add(T::WeightInfo::begin(members))
             .saturating_add(T::WeightInfo::prune(pruned))
     }
@@ -226,12 +231,10 @@ impl<T: Config> Pallet<T> {
         pruned
     }
 
-    /// The seed of a round. The parent block's hash makes it differ between rounds that fall into one
-    /// epoch of the chain's randomness.
+    /// The seed of a round: of randomness alone, since a hash of the parent block is what its author makes of it.
     fn draw_seed(netuid: Netuid, round: Round) -> H256 {
         let (randomness, _) = T::Randomness::random(&(b"cairn/round", netuid, round).encode());
-        let parent = frame_system::Pallet::<T>::parent_hash();
-        assignment::round_seed(netuid, round, blake2_256(&(randomness, parent).encode()))
+        assignment::round_seed(netuid, round, randomness)
     }
 
     /// Who can take part in a round that begins now, and how many members were looked at.
@@ -242,16 +245,34 @@ impl<T: Config> Pallet<T> {
             let validators = stakers;
             return (Participants { miners, validators }, 0);
         };
+        let absences = AbsencesOf::<T>::get(netuid);
+        let absence = |uid: Uid| absences.get(&uid).copied().unwrap_or_default();
         for (uid, hotkey) in Self::members(netuid) {
             members = members.saturating_add(1);
-            let stake = T::Stakes::stake(netuid, &hotkey);
-            match eligibility::claim(&rules, stake, || T::Stakes::bond(netuid, &hotkey)) {
-                Claim::Seat => stakers.push(Validator { uid, hotkey, stake }),
+            let Some(role) = T::Membership::role(netuid, uid) else {
+                continue;
+            };
+            if !absence(uid).is_expected() {
+                continue;
+            }
+            let stake = || T::Stakes::stake(netuid, &hotkey);
+            let bond = || T::Stakes::bond(netuid, &hotkey);
+            match eligibility::claim(&rules, role, stake, bond) {
+                Claim::Seat => {
+                    let stake = stake();
+                    stakers.push(Validator::new(uid, hotkey, stake));
+                }
                 Claim::Data => miners.push((uid, hotkey)),
                 Claim::Nothing => {}
             }
         }
-        let validators = eligibility::seated(&rules, stakers, |one| (one.uid, one.stake));
+        let as_candidate = |one: &Validator<T::AccountId>| (one.uid, Role::Validator, one.stake);
+        let seated = eligibility::seated(&rules, stakers, as_candidate);
+        let counted = seated.into_iter().map(|one| {
+            let absence = absence(one.uid);
+            one.after(&absence)
+        });
+        let validators = counted.collect();
         (Participants { miners, validators }, members)
     }
 

@@ -1,20 +1,23 @@
-//! The end of a round: its root goes into the lineage, and what it includes makes the next weights.
+//! The end of a round: its root goes into the lineage, and what it includes makes the next parameters.
 
-use cairn_primitives::{traits::Incentives, BlockNumber, Netuid, Round};
-use cairn_protocol::settlement::settle;
-use frame_support::BoundedVec;
+use cairn_primitives::{traits::Incentives, BlockNumber, Netuid, Round, H256};
+use cairn_protocol::{exam, settlement::settle};
+use codec::Encode;
+use frame_support::{traits::Randomness, BoundedVec};
 
-use crate::{Config, Contributions, Event, Lineage, Pallet, Run, Settlement, Settlements, Tallies};
+use crate::{
+    Ancestor, Config, Contributions, Event, Lineage, Pallet, Run, Settlement, Settlements, Tallies,
+};
 
 impl<T: Config> Pallet<T> {
-    /// Settles the run's current round and says how many contributions were looked at.
+    /// Settles the run's current round. Says how many contributions were looked at, and what went into the lineage.
     pub(crate) fn settle(
         netuid: Netuid,
         round: Round,
         run: &mut Run,
         max_contributors: u16,
         now: BlockNumber,
-    ) -> u32 {
+    ) -> (u32, Ancestor) {
         let tally = Tallies::<T>::get(netuid, round);
         let settled = settle(
             &tally,
@@ -31,12 +34,20 @@ impl<T: Config> Pallet<T> {
                 expected,
             });
         }
-        Lineage::<T>::insert(netuid, round, settled.ancestor);
+        let root = settled.ancestor.final_root();
+        let hotkeys = settled.included.iter().map(|one| (one.uid, &one.hotkey));
+        Self::record(netuid, round, root, hotkeys);
+        Lineage::<T>::insert(netuid, round, settled.ancestor.clone());
         run.expected_root = settled.expected;
-        let uids = settled.included.iter().map(|(uid, _)| *uid).collect();
+        run.undecided = match settled.ancestor.is_final {
+            true => 0,
+            false => run.undecided.saturating_add(1),
+        };
+        let uids = settled.included.iter().map(|one| one.uid).collect();
         let settlement = Settlement {
             settled_at: now,
             included: BoundedVec::truncate_from(settled.included),
+            exam: Self::draw_exam(netuid, round),
             attesting_stake: tally.attesting_stake,
             total_stake: tally.total_stake,
         };
@@ -46,6 +57,13 @@ impl<T: Config> Pallet<T> {
             round,
             included: uids,
         });
-        u32::try_from(tally.support.len()).unwrap_or(u32::MAX)
+        let looked_at = u32::try_from(tally.support.len()).unwrap_or(u32::MAX);
+        (looked_at, settled.ancestor)
+    }
+
+    /// What a round's contributions are measured on, from randomness of a block after all reveals.
+    fn draw_exam(netuid: Netuid, round: Round) -> H256 {
+        let (randomness, _) = T::Randomness::random(&(b"cairn/exam", netuid, round).encode());
+        exam::exam(netuid, round, randomness)
     }
 }

@@ -2,12 +2,17 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{key_hash, traits::Membership, Balance, Netuid, Round, Uid};
+use cairn_protocol::{
+    emission::{ATTENDANCE_ROUNDS, HELD_TEMPOS},
+    limits::MISSED_ROUNDS,
+};
 use frame_support::{ensure, traits::Get};
 use sp_runtime::TryRuntimeError;
 
 use crate::{
-    Agenda, Attestations, Clearing, Config, Configs, Contributions, EndedRuns, Lineage, NextDue,
-    Pallet, Rounds, Run, Runs, Settlements, Snapshot, Tallies, Tally, Waiting,
+    AbsencesOf, Agenda, Attended, Attestations, Clearing, Config, Configs, Contributions,
+    EndedRuns, Included, Lineage, NextDue, Pallet, Records, Rounds, Run, Runs, Settlements,
+    Snapshot, Statement, Tallies, Tally, Waiting,
 };
 
 type Checked = Result<(), TryRuntimeError>;
@@ -28,6 +33,7 @@ impl<T: Config> Pallet<T> {
         }
         Self::check_agenda()?;
         Self::check_ended()?;
+        Self::check_records()?;
         Self::check_nothing_is_lost()
     }
 
@@ -66,6 +72,46 @@ impl<T: Config> Pallet<T> {
             u32::try_from(lineage.len()) == Ok(roots),
             "a root is missing"
         );
+        Self::check_undecided(netuid, run, current)?;
+        Self::check_absences(netuid, current)
+    }
+
+    /// The rounds since the last final root are counted.
+    fn check_undecided(netuid: Netuid, run: &Run, current: Round) -> Checked {
+        let is_final = |round| Lineage::<T>::get(netuid, round).is_some_and(|one| one.is_final);
+        let first = current.saturating_sub(run.undecided);
+        ensure!(
+            run.undecided <= current && !(first.max(run.oldest_root)..current).any(is_final),
+            "a round with a final root counts as one without"
+        );
+        let before = first
+            .checked_sub(1)
+            .filter(|round| *round >= run.oldest_root);
+        ensure!(
+            before.is_none_or(is_final),
+            "a round without a final root is not counted"
+        );
+        Ok(())
+    }
+
+    /// What is remembered of members is of members, and no more than a run can have brought.
+    fn check_absences(netuid: Netuid, current: Round) -> Checked {
+        for (uid, absence) in AbsencesOf::<T>::get(netuid) {
+            ensure!(
+                T::Membership::hotkey(netuid, uid).is_some(),
+                "an absence outlived its member"
+            );
+            ensure!(!absence.is_nothing(), "an absence of nothing");
+            let rounds = current.min(u8::MAX.into());
+            ensure!(
+                absence.missed <= MISSED_ROUNDS && u32::from(absence.missed) <= rounds,
+                "more was missed than there was"
+            );
+            ensure!(
+                u32::from(absence.halved) <= rounds,
+                "more has leaked than there was time for"
+            );
+        }
         Ok(())
     }
 
@@ -153,13 +199,23 @@ impl<T: Config> Pallet<T> {
                 "support for too many"
             );
         }
-        for (uid, vote) in Attestations::<T>::iter_prefix((netuid, round)) {
+        for (uid, said) in Attestations::<T>::iter_prefix((netuid, round)) {
             let stake = stakes
                 .get(&uid)
-                .ok_or("a vote of somebody who is no validator")?;
-            again.add(&vote, *stake).map_err(|_| "the votes overflow")?;
+                .ok_or("a statement of somebody who is no validator")?;
+            match said {
+                Statement::Committed(hash) => {
+                    ensure!(!hash.is_zero(), "a commitment to what was never computed");
+                }
+                Statement::Attested(attestation) => again
+                    .add(&attestation, *stake)
+                    .map_err(|_| "the attestations overflow")?,
+            }
         }
-        ensure!(again == *tally, "the tally is not the sum of the votes");
+        ensure!(
+            again == *tally,
+            "the tally is not the sum of the attestations"
+        );
         ensure!(
             tally.attesting_stake <= tally.total_stake,
             "more stake attested than there is"
@@ -181,9 +237,10 @@ impl<T: Config> Pallet<T> {
         let Some(settlement) = settlement else {
             return Ok(());
         };
-        let included: Vec<Uid> = settlement.included.iter().map(|(uid, _)| *uid).collect();
+        let included: Vec<Uid> = settlement.included.iter().map(|one| one.uid).collect();
         ensure!(included.is_sorted(), "the included are not in order");
-        for (uid, hotkey) in &settlement.included {
+        for Included { uid, hotkey, trust } in &settlement.included {
+            ensure!(*trust > 0, "included for nothing");
             let support = tally.support.get(uid).ok_or("included, but not revealed")?;
             ensure!(tally.is_two_thirds(*support), "included without support");
             let contribution = Contributions::<T>::get((netuid, round, *uid));
@@ -219,6 +276,33 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
+    /// What a subnet is paid for belongs to its members.
+    fn check_records() -> Checked {
+        for (netuid, record) in Records::<T>::iter() {
+            let is_member = |uid: Uid| T::Membership::hotkey(netuid, uid).is_some();
+            let tempos = [&record.now, &record.last];
+            ensure!(
+                tempos
+                    .iter()
+                    .all(|tempo| tempo.included.uids().all(is_member)),
+                "somebody who left counts as included"
+            );
+            ensure!(record.held <= HELD_TEMPOS, "a tempo is held for too long");
+        }
+        for (netuid, attended) in Attended::<T>::iter() {
+            for (uid, one) in attended.0.iter() {
+                let is_member = T::Membership::hotkey(netuid, *uid).is_some();
+                ensure!(is_member, "attendance of who is no member");
+                let (attested, rounds) = one.attended();
+                ensure!(
+                    rounds > 0 && rounds <= ATTENDANCE_ROUNDS.into() && attested <= rounds,
+                    "attendance in rounds that were not"
+                );
+            }
+        }
+        Ok(())
+    }
+
     fn check_agenda() -> Checked {
         for (block, netuid, ()) in Agenda::<T>::iter() {
             let run = Runs::<T>::get(netuid).ok_or("no run is on the agenda")?;
@@ -234,6 +318,9 @@ impl<T: Config> Pallet<T> {
             Configs::<T>::iter_keys().count() == runs,
             "a configuration without a run"
         );
+        for netuid in AbsencesOf::<T>::iter_keys() {
+            ensure!(Runs::<T>::contains_key(netuid), "absences without a run");
+        }
         for netuid in Waiting::<T>::iter_keys() {
             ensure!(Runs::<T>::contains_key(netuid), "no run is waiting");
         }

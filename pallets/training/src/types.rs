@@ -5,14 +5,17 @@ use cairn_primitives::{
 };
 use cairn_protocol::phase::Timetable;
 pub use cairn_protocol::{
-    attestation::{Attestation, Tally},
+    attendance::Absence,
+    attestation::{Attestation, Statement, Tally},
     commitment::Contribution,
     eligibility::Validator,
+    emission::{Attendances, Record},
     limits::ENDED_ROUNDS,
     lineage::Ancestor,
+    settlement::Included,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
-use frame_support::{traits::ConstU32, BoundedVec};
+use frame_support::{traits::ConstU32, BoundedBTreeMap, BoundedVec};
 use scale_info::TypeInfo;
 
 /// Where a run stands. Its configuration is kept apart, since that never changes.
@@ -31,6 +34,8 @@ pub struct Run {
     /// The root that the current round's weights must have, where the chain knows it: the configured
     /// one before anything was included, and the last final one after null rounds.
     pub expected_root: Option<H256>,
+    /// How many of the last settled rounds, in a row, have no final root.
+    pub undecided: Round,
     /// The oldest round of which contributions and settlement are kept.
     pub oldest_round: Round,
     /// The oldest round of which the lineage is kept.
@@ -72,7 +77,9 @@ pub struct Settlement<AccountId> {
     /// The block that settled it.
     pub settled_at: BlockNumber,
     /// Whose contributions were included, ascending by uid. Empty in a null round.
-    pub included: BoundedVec<(Uid, AccountId), ConstU32<MAX_MEMBERS>>,
+    pub included: BoundedVec<Included<AccountId>, ConstU32<MAX_MEMBERS>>,
+    /// What its contributions are measured on follows from this.
+    pub exam: H256,
     /// Stake that attested.
     pub attesting_stake: Balance,
     /// Stake that could have attested.
@@ -102,6 +109,9 @@ pub struct Ended {
     /// The last rounds whose first weights were final, and their roots, the newest first.
     pub roots: BoundedVec<(Round, H256), ConstU32<ENDED_ROUNDS>>,
 }
+
+/// By uid, what members missed; nothing of those that missed nothing.
+pub type Absences = BoundedBTreeMap<Uid, Absence, ConstU32<MAX_MEMBERS>>;
 
 /// The key of a contribution or an attestation.
 pub type MemberOfRound = (Netuid, Round, Uid);

@@ -124,6 +124,7 @@ fn stake_that_comes_before_an_epoch_takes_little_of_it() {
         World::change_subnet(1, |subnet| {
             subnet.members.insert(4, (hotkey(1, 4), 50));
             subnet.stakes.insert(hotkey(1, 4), 100 * CRN);
+            subnet.validators.insert(4);
         });
         crate::Issued::<Test>::mutate(|issued| *issued += 100 * CRN);
         vote(1, 4, &[(2, 1)]);

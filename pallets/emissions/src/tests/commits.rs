@@ -282,6 +282,31 @@ fn a_member_that_left_does_not_spoil_the_weights_on_the_others() {
 }
 
 #[test]
+fn who_hides_what_it_committed_to_has_no_vote_in_that_epoch() {
+    ExtBuilder::hidden().build_and_execute(|| {
+        assert_ok!(commit(0, 0, TO_2));
+        assert_ok!(commit(1, 0, TO_3));
+        run_to(12);
+        assert_ok!(reveal(0, 0, TO_2));
+        assert_ok!(reveal(1, 0, TO_3));
+        assert_ok!(commit(0, 1, TO_3));
+        run_to(22);
+        // Validator 0 has more stake, and what it said in epoch 0 is in force.
+        assert_eq!(Emissions::incentive(1, 2), 65_535);
+        // It does not reveal what it would say now: its older row counts no more.
+        run_to(32);
+        assert_eq!(vote_of(0), Some((1, vec![(2, 1)])));
+        assert_eq!(
+            (Emissions::incentive(1, 2), Emissions::incentive(1, 3)),
+            (0, 65_535)
+        );
+        // It is heard again where it owes nothing.
+        run_to(42);
+        assert_eq!(Emissions::incentive(1, 2), 65_535);
+    });
+}
+
+#[test]
 fn each_subnet_has_its_way() {
     ExtBuilder::hidden()
         .subnet(2)

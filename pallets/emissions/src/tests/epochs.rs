@@ -4,7 +4,9 @@ use cairn_primitives::{
     traits::OnMember, BlockNumber, BondsRule, Hyperparameters, Netuid, Uid, CRN,
 };
 
-use crate::{mock::*, Bonds, Event, SubnetLedgers};
+use frame_support::assert_noop;
+
+use crate::{mock::*, Bonds, Error, Event, SubnetLedgers};
 
 fn epochs() -> Vec<Netuid> {
     let netuid = |event| match event {
@@ -153,6 +155,28 @@ fn who_lost_its_stake_does_not_vote_and_loses_its_bonds() {
         run_to(22);
         assert_eq!(incentives(1, &[2, 3]), [0, 0]);
         assert_eq!(Bonds::<Test>::iter_key_prefix(1).count(), 0);
+    });
+}
+
+/// The role decides, not stake: a miner's weights count for nothing however much is staked on it, and who was a
+/// validator votes no longer.
+#[test]
+fn only_those_who_chose_to_validate_vote() {
+    ExtBuilder::usual().build_and_execute(|| {
+        vote(1, 0, &[(2, 1)]);
+        vote(1, 1, &[(3, 1)]);
+        World::change_subnet(1, |subnet| {
+            subnet.validators.remove(&0);
+        });
+        run_to(12);
+        assert_eq!(incentives(1, &[2, 3]), [0, 65_535]);
+        assert_eq!(Emissions::member(1, 0).dividends, 0);
+        assert_eq!(Bonds::<Test>::iter_key_prefix(1).collect::<Vec<_>>(), [1]);
+        let weights = vec![(3, 1)].try_into().unwrap();
+        assert_noop!(
+            Emissions::set_weights(RuntimeOrigin::signed(hotkey(1, 0)), 1, weights),
+            Error::<Test>::NotAValidator
+        );
     });
 }
 

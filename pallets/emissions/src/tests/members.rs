@@ -82,3 +82,21 @@ fn who_comes_begins_with_nothing() {
         assert_eq!(Emissions::earned(1, &888), 0);
     });
 }
+
+#[test]
+fn who_changes_its_hotkey_keeps_what_is_kept_by_uid_and_what_it_earned() {
+    after_an_epoch(|| {
+        let (old, new) = (hotkey(1, 2), 888);
+        let (record, earned) = (Emissions::member(1, 2), Emissions::earned(1, &old));
+        assert!(earned > 0);
+        World::change_subnet(1, |subnet| {
+            subnet.members.insert(2, (new, 0));
+        });
+        <Emissions as OnMember<AccountId>>::on_swapped(1, 2, &old, &new);
+        assert_eq!(Emissions::member(1, 2), record);
+        assert_eq!(
+            (Emissions::earned(1, &old), Emissions::earned(1, &new)),
+            (0, earned)
+        );
+    });
+}

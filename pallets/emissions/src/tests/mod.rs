@@ -14,3 +14,4 @@ mod promises;
 mod readers;
 mod schedule;
 mod voting;
+mod work;

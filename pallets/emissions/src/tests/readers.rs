@@ -56,9 +56,13 @@ fn the_emission_of_a_subnet() {
             let expected = SubnetEmission {
                 netuid: 1,
                 share: 250_000_000,
+                emits: true,
+                works: true,
                 owner_pot: 2 * pots.owner,
                 miners_pot: 2 * pots.miners,
                 validators_pot: 2 * pots.validators,
+                late: 0,
+                late_epochs: 0,
                 epochs: 0,
                 last_epoch: 2,
                 next_epoch: 12,

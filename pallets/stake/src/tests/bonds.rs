@@ -1,7 +1,7 @@
 use crate::{mock::*, Bond, Error, Event};
 use cairn_primitives::{
-    traits::{Ledgers, Stakes},
-    CRN,
+    traits::{Ledgers, OnMember, Stakes},
+    Uid, CRN,
 };
 use frame_support::{assert_noop, assert_ok, dispatch::DispatchResult};
 use sp_runtime::TokenError;
@@ -202,4 +202,18 @@ fn an_account_that_is_gone_comes_back_with_its_bond() {
             assert_ok!(withdraw());
             assert_eq!(Balances::free_balance(ALICE), MINIMUM);
         });
+}
+
+/// It answers for what the old hotkey signed, and the new one has to bond anew.
+#[test]
+fn a_bond_stays_with_the_hotkey_that_was_changed_for_another_and_is_on_its_way_back() {
+    let builder = ExtBuilder::default().bond(1, ALICE_HOT, 2 * CRN);
+    builder.build_and_execute(|| {
+        let swapped = <Stake as OnMember<u64>>::on_swapped;
+        swapped(1, ALICE_HOT as Uid, &ALICE_HOT, &ALICE_HOT_2);
+        assert_eq!(counting(), 0);
+        let bond = Stake::bond_of(1, &ALICE_HOT);
+        assert_eq!((bond.unbonding, bond.release_at), (2 * CRN, 1 + PERIOD));
+        assert_eq!(Stake::bond_of(1, &ALICE_HOT_2), Bond::default());
+    });
 }

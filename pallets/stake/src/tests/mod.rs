@@ -4,6 +4,7 @@ mod attacks;
 mod bonds;
 mod delegation;
 mod dissolution;
+mod foreign;
 mod keys;
 mod members;
 mod moves;

@@ -17,6 +17,7 @@ enum Step {
     Move(u64, Netuid, u64, Netuid, u64, Option<u64>),
     Transfer(u64, u64, Netuid, u64, Option<u64>),
     Take(u64, u64, u16),
+    Foreign(u64, u64, bool),
     AddBond(u64, Netuid, u64, u64),
     Unbond(u64, Netuid, u64),
     WithdrawBond(u64, Netuid, u64),
@@ -59,6 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (to(), coldkey(), some_or_all())
             .prop_map(|((c, n, h), d, a)| Step::Transfer(c, d, n, h, a)),
         1 => (coldkey(), hotkey(), any::<u16>()).prop_map(|(c, h, t)| Step::Take(c, h, t)),
+        1 => (coldkey(), hotkey(), any::<bool>()).prop_map(|(c, h, yes)| Step::Foreign(c, h, yes)),
         3 => (to(), amount()).prop_map(|((c, n, h), a)| Step::AddBond(c, n, h, a)),
         2 => to().prop_map(|(c, n, h)| Step::Unbond(c, n, h)),
         2 => to().prop_map(|(c, n, h)| Step::WithdrawBond(c, n, h)),
@@ -91,6 +93,7 @@ fn play_in(step: Step) -> DispatchResult {
         Step::Move(c, n, h, m, i, a) => Stake::move_stake(signed(c), n, h, m, i, a),
         Step::Transfer(c, d, n, h, a) => Stake::transfer_stake(signed(c), d, n, h, a),
         Step::Take(c, h, take) => Stake::set_take(signed(c), h, take),
+        Step::Foreign(c, h, yes) => Stake::set_foreign_stake(signed(c), h, yes),
         Step::AddBond(c, n, h, a) => Stake::add_bond(signed(c), n, h, a),
         Step::Unbond(c, n, h) => Stake::unbond(signed(c), n, h),
         Step::WithdrawBond(c, n, h) => Stake::withdraw_bond(signed(c), n, h),

@@ -22,7 +22,8 @@ fn a_subnet_costs_its_price_and_belongs_to_its_buyer() {
             Some(Subnet {
                 owner: ALICE,
                 created_at: 1,
-                members: 0
+                members: 0,
+                was_joined: false
             })
         );
         assert_eq!(

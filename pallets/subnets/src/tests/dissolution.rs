@@ -90,7 +90,7 @@ fn nothing_begins_on_it_any_more() {
         assert_ok!(dissolve(OWNER, 1));
         let dissolving = || Error::<Test>::SubnetDissolving;
         let alice = || RuntimeOrigin::signed(ALICE);
-        assert_noop!(Subnets::register(alice(), 1, 30, u64::MAX), dissolving());
+        assert_noop!(register(ALICE, 1, 30, u64::MAX), dissolving());
         assert_noop!(Subnets::leave(alice(), 1, 20), dissolving());
         let owner = RuntimeOrigin::signed(OWNER);
         let rules = Hyperparameters::default();

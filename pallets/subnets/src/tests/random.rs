@@ -1,7 +1,7 @@
 //! Random calls by a handful of keys: whatever happens, storage stays sound and no token is lost.
 
 use crate::mock::*;
-use cairn_primitives::{Hyperparameters, Nano, Netuid};
+use cairn_primitives::{Hyperparameters, Nano, Netuid, Role};
 use frame_support::traits::Hooks;
 use proptest::prelude::*;
 
@@ -21,6 +21,23 @@ enum Step {
         netuid: Netuid,
         hotkey: AccountId,
         max_price: u64,
+    },
+    SetRole {
+        who: AccountId,
+        netuid: Netuid,
+        hotkey: AccountId,
+        role: Role,
+    },
+    Withdraw {
+        who: AccountId,
+        netuid: Netuid,
+    },
+    Swap {
+        who: AccountId,
+        netuid: Netuid,
+        hotkey: AccountId,
+        /// Announced; none: finished.
+        to: Option<AccountId>,
     },
     Leave {
         who: AccountId,
@@ -58,7 +75,7 @@ fn hyperparameters() -> impl Strategy<Value = Hyperparameters> {
     let ranges = (
         1..5u16,
         0..40u32,
-        500..1_000_000u64,
+        900_000..2_000_000_000u64,
         1..100u32,
         900_000_000..9_000_000_000u64,
     );
@@ -85,6 +102,13 @@ fn step() -> impl Strategy<Value = Step> {
         10 => (coldkey(), netuid.clone(), hotkey(), max_price()).prop_map(
             |(who, netuid, hotkey, max_price)| Step::Register { who, netuid, hotkey, max_price }
         ),
+        3 => (coldkey(), netuid.clone(), hotkey(), any::<bool>()).prop_map(|(who, netuid, hotkey, validates)| {
+            let role = if validates { Role::Validator } else { Role::Miner };
+            Step::SetRole { who, netuid, hotkey, role }
+        }),
+        1 => (coldkey(), netuid.clone()).prop_map(|(who, netuid)| Step::Withdraw { who, netuid }),
+        3 => (coldkey(), netuid.clone(), hotkey(), prop::option::of(hotkey()))
+            .prop_map(|(who, netuid, hotkey, to)| Step::Swap { who, netuid, hotkey, to }),
         3 => (coldkey(), netuid.clone(), hotkey())
             .prop_map(|(who, netuid, hotkey)| Step::Leave { who, netuid, hotkey }),
         1 => (coldkey(), netuid.clone()).prop_map(|(who, netuid)| Step::Dissolve { who, netuid }),
@@ -110,7 +134,28 @@ fn play(step: Step) {
             netuid,
             hotkey,
             max_price,
-        } => Subnets::register(signed(who), netuid, hotkey, max_price).is_err(),
+        } => register(who, netuid, hotkey, max_price).is_err(),
+        Step::SetRole {
+            who,
+            netuid,
+            hotkey,
+            role,
+        } => Subnets::set_role(signed(who), netuid, hotkey, role).is_err(),
+        Step::Withdraw { who, netuid } => {
+            Subnets::withdraw_hyperparameters(signed(who), netuid).is_err()
+        }
+        Step::Swap {
+            who,
+            netuid,
+            hotkey,
+            to,
+        } => match to {
+            Some(to) => {
+                let signature = signature(to, netuid, who);
+                Subnets::announce_swap(signed(who), netuid, hotkey, to, signature).is_err()
+            }
+            None => Subnets::finish_swap(signed(who), netuid, hotkey).is_err(),
+        },
         Step::Leave {
             who,
             netuid,
@@ -127,8 +172,12 @@ fn play(step: Step) {
         }
         Step::Wait { blocks } => {
             let prices = (Subnets::price(1), Subnets::creation_price());
+            let rules = Subnets::rules(1);
             System::set_block_number(System::block_number() + blocks);
-            assert!(Subnets::price(1) <= prices.0 && Subnets::creation_price() <= prices.1);
+            // Rules that hold by now may have another lowest price.
+            let same = Subnets::rules(1) == rules;
+            assert!(!same || Subnets::price(1) <= prices.0);
+            assert!(Subnets::creation_price() <= prices.1);
             Subnets::on_initialize(System::block_number());
             false
         }

@@ -1,7 +1,7 @@
 use crate::{mock::*, Error, Event, Member, WeightInfo};
-use cairn_primitives::{traits::Membership, CRN};
-use frame_support::{assert_noop, assert_ok};
-use sp_runtime::{DispatchError, TokenError};
+use cairn_primitives::{traits::Membership, Role, CRN};
+use frame_support::{assert_noop, assert_ok, dispatch::DispatchResultWithPostInfo};
+use sp_runtime::{testing::TestSignature, DispatchError, TokenError};
 
 #[test]
 fn a_seat_costs_its_price_and_the_hotkey_needs_no_balance() {
@@ -9,7 +9,7 @@ fn a_seat_costs_its_price_and_the_hotkey_needs_no_balance() {
         .subnet_with(|h| h.min_registration_price = CRN)
         .build_and_execute(|| {
             let burned = Notes::burned();
-            assert_ok!(Subnets::register(RuntimeOrigin::signed(ALICE), 1, 20, CRN));
+            assert_ok!(register(ALICE, 1, 20, CRN));
             assert_eq!(
                 events(),
                 [Event::MemberJoined {
@@ -17,7 +17,8 @@ fn a_seat_costs_its_price_and_the_hotkey_needs_no_balance() {
                     uid: 0,
                     hotkey: 20,
                     coldkey: ALICE,
-                    price: CRN
+                    price: CRN,
+                    role: Role::Miner
                 }]
             );
             assert_eq!(Notes::take(), [Note::Joined(1, 0, 20)]);
@@ -28,7 +29,9 @@ fn a_seat_costs_its_price_and_the_hotkey_needs_no_balance() {
                 Some(Member {
                     hotkey: 20,
                     coldkey: ALICE,
-                    registered_at: 1
+                    registered_at: 1,
+                    role: Role::Miner,
+                    role_set_at: None
                 })
             );
             assert_eq!(Subnets::subnet(1).unwrap().members, 1);
@@ -49,7 +52,7 @@ fn the_price_jumps_with_a_sale_decays_and_stays_within_its_ends() {
         h.max_registration_price = 3 * CRN / 2;
     });
     builder.build_and_execute(|| {
-        let buy = |hotkey| Subnets::register(RuntimeOrigin::signed(ALICE), 1, hotkey, u64::MAX);
+        let buy = |hotkey| register(ALICE, 1, hotkey, u64::MAX);
         assert_ok!(buy(20));
         assert_eq!(Subnets::price(1), Some(1_260_000_000));
         assert_ok!(buy(21));
@@ -66,10 +69,7 @@ fn nobody_pays_more_than_he_said() {
     ExtBuilder::default()
         .subnet_with(|h| h.min_registration_price = CRN)
         .build_and_execute(|| {
-            assert_noop!(
-                Subnets::register(RuntimeOrigin::signed(ALICE), 1, 20, CRN - 1),
-                Error::<Test>::PriceTooHigh
-            );
+            assert_noop!(register(ALICE, 1, 20, CRN - 1), Error::<Test>::PriceTooHigh);
         });
 }
 
@@ -79,10 +79,7 @@ fn the_buyer_needs_the_price_and_the_existential_deposit() {
         .subnet_with(|h| h.min_registration_price = CRN)
         .balance(9, CRN + EXISTENTIAL_DEPOSIT - 1);
     builder.build_and_execute(|| {
-        assert_noop!(
-            Subnets::register(RuntimeOrigin::signed(9), 1, 20, CRN),
-            TokenError::FundsUnavailable
-        );
+        assert_noop!(register(9, 1, 20, CRN), TokenError::FundsUnavailable);
     });
 }
 
@@ -90,8 +87,7 @@ fn the_buyer_needs_the_price_and_the_existential_deposit() {
 fn a_hotkey_sits_once_on_a_subnet_but_on_several_subnets() {
     let builder = ExtBuilder::default().subnet().subnet().member(1, ALICE, 20);
     builder.build_and_execute(|| {
-        let register =
-            |netuid| Subnets::register(RuntimeOrigin::signed(ALICE), netuid, 20, u64::MAX);
+        let register = |netuid| register(ALICE, netuid, 20, u64::MAX);
         assert_noop!(register(1), Error::<Test>::AlreadyMember);
         assert_ok!(register(2));
         assert_eq!((members(1), members(2)), (vec![(0, 20)], vec![(0, 20)]));
@@ -104,23 +100,17 @@ fn a_hotkey_sits_once_on_a_subnet_but_on_several_subnets() {
 fn a_hotkey_belongs_to_its_first_coldkey_for_ever() {
     let builder = ExtBuilder::default().subnet().subnet().member(1, ALICE, 20);
     builder.build_and_execute(|| {
-        let bob = || RuntimeOrigin::signed(BOB);
         assert_noop!(
-            Subnets::register(bob(), 2, 20, u64::MAX),
+            register(BOB, 2, 20, u64::MAX),
             Error::<Test>::NotHotkeysColdkey
         );
         assert_ok!(Subnets::leave(RuntimeOrigin::signed(ALICE), 1, 20));
         assert_noop!(
-            Subnets::register(bob(), 1, 20, u64::MAX),
+            register(BOB, 1, 20, u64::MAX),
             Error::<Test>::NotHotkeysColdkey
         );
         assert_eq!(<Subnets as Membership<u64>>::coldkey(&20), Some(ALICE));
-        assert_ok!(Subnets::register(
-            RuntimeOrigin::signed(ALICE),
-            1,
-            20,
-            u64::MAX
-        ));
+        assert_ok!(register(ALICE, 1, 20, u64::MAX));
     });
 }
 
@@ -129,12 +119,19 @@ fn there_are_no_seats_on_a_subnet_that_is_not_there() {
     ExtBuilder::default().subnet().build_and_execute(|| {
         for netuid in [0, 2] {
             assert_noop!(
-                Subnets::register(RuntimeOrigin::signed(ALICE), netuid, 20, u64::MAX),
+                register(ALICE, netuid, 20, u64::MAX),
                 Error::<Test>::UnknownSubnet
             );
         }
         assert_noop!(
-            Subnets::register(RuntimeOrigin::root(), 1, 20, u64::MAX),
+            Subnets::register(
+                RuntimeOrigin::root(),
+                1,
+                20,
+                Role::Miner,
+                u64::MAX,
+                signature(20, 1, ALICE)
+            ),
             DispatchError::BadOrigin
         );
     });
@@ -151,12 +148,7 @@ fn the_lowest_free_uid_is_given() {
             assert_ok!(Subnets::leave(RuntimeOrigin::signed(ALICE), 1, hotkey));
         }
         for hotkey in [30, 31, 32] {
-            assert_ok!(Subnets::register(
-                RuntimeOrigin::signed(BOB),
-                1,
-                hotkey,
-                u64::MAX
-            ));
+            assert_ok!(register(BOB, 1, hotkey, u64::MAX));
         }
         assert_eq!(
             members(1),
@@ -171,9 +163,59 @@ fn a_small_subnet_is_charged_less_than_a_full_one() {
         .subnet()
         .member(1, ALICE, 20)
         .build_and_execute(|| {
-            let post = Subnets::register(RuntimeOrigin::signed(BOB), 1, 30, u64::MAX).unwrap();
+            let post = register(BOB, 1, 30, u64::MAX).unwrap();
             let weights = |members| <Test as crate::Config>::WeightInfo::register(members);
             assert_eq!(post.actual_weight, Some(weights(1)));
             assert!(weights(1).all_lt(weights(256)));
         });
+}
+
+/// What BOB gets who registers ALICE's hotkey 20 on subnet 1 with a signature that he found.
+fn squat(signature: TestSignature) -> DispatchResultWithPostInfo {
+    let bob = RuntimeOrigin::signed(BOB);
+    Subnets::register(bob, 1, 20, Role::Miner, u64::MAX, signature)
+}
+
+#[test]
+fn nobody_registers_anothers_hotkey() {
+    ExtBuilder::default().subnet().build_and_execute(|| {
+        let not_his = [
+            ("his own", signature(BOB, 1, BOB)),
+            ("another hotkey's", signature(21, 1, BOB)),
+            ("what the hotkey signed for ALICE", signature(20, 1, ALICE)),
+            ("what it signed for another subnet", signature(20, 2, BOB)),
+            (
+                "what it signed otherwise",
+                TestSignature(20, b"hello".to_vec()),
+            ),
+        ];
+        for (whose, signature) in not_his {
+            assert!(squat(signature.clone()).is_err(), "{whose}");
+            assert_noop!(squat(signature), Error::<Test>::BadHotkeySignature);
+        }
+        assert_ok!(register(ALICE, 1, 20, u64::MAX));
+        assert_eq!(<Subnets as Membership<u64>>::coldkey(&20), Some(ALICE));
+    });
+}
+
+#[test]
+fn a_signature_for_another_chain_is_none() {
+    ExtBuilder::default().subnet().build_and_execute(|| {
+        let signed = signature(20, 1, BOB);
+        let genesis = frame_system::BlockHash::<Test>::get(0);
+        frame_system::BlockHash::<Test>::insert(0, sp_core::H256::repeat_byte(7));
+        assert_noop!(squat(signed.clone()), Error::<Test>::BadHotkeySignature);
+        frame_system::BlockHash::<Test>::insert(0, genesis);
+        assert_ok!(squat(signed));
+    });
+}
+
+#[test]
+fn what_was_signed_is_good_again_after_leaving() {
+    ExtBuilder::default().subnet().build_and_execute(|| {
+        let signed = signature(20, 1, BOB);
+        assert_ok!(squat(signed.clone()));
+        assert_ok!(Subnets::leave(RuntimeOrigin::signed(BOB), 1, 20));
+        assert_ok!(squat(signed));
+    });
 }

@@ -1,4 +1,5 @@
 use crate::{mock::*, Error, Event};
+use cairn_primitives::Role;
 use frame_support::{assert_noop, assert_ok, dispatch::DispatchResultWithPostInfo};
 use sp_runtime::TokenError;
 
@@ -15,7 +16,7 @@ fn full() -> ExtBuilder {
 }
 
 fn register(hotkey: AccountId) -> DispatchResultWithPostInfo {
-    Subnets::register(RuntimeOrigin::signed(BOB), 1, hotkey, u64::MAX)
+    crate::mock::register(BOB, 1, hotkey, u64::MAX)
 }
 
 /// What each of the three was paid by the last epoch.
@@ -45,7 +46,8 @@ fn the_lowest_earner_goes() {
                     uid: 1,
                     hotkey: 30,
                     coldkey: BOB,
-                    price
+                    price,
+                    role: Role::Miner
                 },
             ]
         );
@@ -130,13 +132,9 @@ fn a_subnet_with_only_the_owners_seat_sells_nothing() {
 fn a_subnet_that_was_made_smaller_replaces_and_sends_nobody_away() {
     full().build_and_execute(|| {
         System::set_block_number(11);
-        let mut h = crate::HyperparametersOf::<Test>::get(1).unwrap();
+        let mut h = Subnets::rules(1).unwrap();
         (h.max_members, h.max_validators) = (2, 2);
-        assert_ok!(Subnets::set_hyperparameters(
-            RuntimeOrigin::signed(OWNER),
-            1,
-            h
-        ));
+        assert_ok!(Subnets::set_hyperparameters(RuntimeOrigin::root(), 1, h));
         pay([5, 5, 0]);
         assert_ok!(register(30));
         assert_eq!(members(1), [(0, 20), (1, 21), (2, 30)]);

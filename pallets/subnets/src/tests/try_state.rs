@@ -1,10 +1,11 @@
 //! The check of storage that every test ends with finds what is wrong.
 
 use crate::{
-    mock::*, CreationQuote, Dissolving, Error, Hotkeys, HyperparametersOf, HyperparametersSetAt,
-    LastNetuid, Member, Members, Netuids, Quote, RegistrationQuote, Uids,
+    mock::*, Announced, CreationQuote, Dissolving, Error, Hotkeys, HyperparametersSetAt,
+    LastNetuid, Member, Members, Netuids, Quote, RegistrationQuote, Rules, RulesOf, Swap, Swaps,
+    Uids,
 };
-use cairn_primitives::Hyperparameters;
+use cairn_primitives::{Hyperparameters, Role};
 use frame_support::storage::{with_transaction_unchecked, TransactionOutcome};
 use sp_runtime::TryRuntimeError;
 
@@ -55,7 +56,7 @@ fn of_subnets() {
             HyperparametersSetAt::<Test>::insert(1, 2)
         });
         finds("hyperparameters of an unknown subnet", || {
-            HyperparametersOf::<Test>::insert(7, Hyperparameters::default());
+            RulesOf::<Test>::insert(7, Rules::only(Hyperparameters::default()));
         });
         finds("a price of an unknown subnet", || {
             RegistrationQuote::<Test>::insert(7, Quote { price: 1, at: 1 });
@@ -75,8 +76,18 @@ fn of_subnets() {
             tempo: 0,
             ..Default::default()
         };
-        let found = verdict(|| HyperparametersOf::<Test>::insert(1, bad));
+        let found = verdict(|| RulesOf::<Test>::insert(1, Rules::only(bad.clone())));
         assert_eq!(found, Err(Error::<Test>::TempoOutOfRange.into()));
+        let announced =
+            |rules| move |kept: &mut Rules| kept.announced = Some(Announced { from: 9, rules });
+        let found = verdict(|| RulesOf::<Test>::mutate_extant(1, announced(bad)));
+        assert_eq!(found, Err(Error::<Test>::TempoOutOfRange.into()));
+        finds("rules were announced where there is nobody to tell", || {
+            RulesOf::<Test>::mutate_extant(2, announced(Hyperparameters::default()))
+        });
+        finds("a subnet with members that nobody joined", || {
+            crate::Subnets::<Test>::mutate(1, |subnet| subnet.as_mut().unwrap().was_joined = false);
+        });
     });
 }
 
@@ -86,6 +97,8 @@ fn of_members() {
         hotkey,
         coldkey,
         registered_at,
+        role: Role::Miner,
+        role_set_at: None,
     };
     with_member(|| {
         finds("a uid is out of range", || {
@@ -105,6 +118,17 @@ fn of_members() {
         });
         finds("a member came in the future", || {
             Members::<Test>::insert(1, 0, member(20, ALICE, 2));
+        });
+        finds("a swap of no member", || {
+            Swaps::<Test>::insert(1, 7, Swap { to: 30, from: 1 });
+        });
+        finds("a member is to have the hotkey that it has", || {
+            Swaps::<Test>::insert(1, 0, Swap { to: 20, from: 1 });
+        });
+        finds("a role was chosen in the future", || {
+            Members::<Test>::mutate(1, 0, |member| {
+                member.as_mut().unwrap().role_set_at = Some(2)
+            });
         });
         finds("a subnet does not count its members", || {
             crate::Subnets::<Test>::mutate(1, |subnet| subnet.as_mut().unwrap().members = 2);

@@ -1,12 +1,12 @@
 //! Validators attest.
 
-use cairn_primitives::{Verdicts, H256};
+use cairn_primitives::{Role, Verdicts, H256};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
-use crate::{mock::*, Attestations, Error, Event, Tallies};
+use crate::{mock::*, Attestations, Error, Event, Statement, Tallies};
 
-/// Block 8 of a round in which 10 and 11 revealed, and 12 only committed.
+/// The first block in which validators attest, of a round in which 10 and 11 revealed, and 12 only committed.
 fn to_attest(test: impl FnOnce()) {
     let built = ExtBuilder::default()
         .subnet(NET)
@@ -19,7 +19,7 @@ fn to_attest(test: impl FnOnce()) {
         for uid in [10, 11] {
             assert_ok!(reveal(NET, 0, uid));
         }
-        run_to(8);
+        run_to(10);
         test();
     });
 }
@@ -60,27 +60,87 @@ fn a_validator_attests_with_the_stake_it_had() {
 }
 
 #[test]
-fn an_attestation_has_its_time() {
+fn a_validator_commits_before_it_attests() {
     ExtBuilder::usual().execute(|| {
+        run_to(8);
+        assert_ok!(commit_attestation(NET, 0, 1, &[], ROOT));
+        let (netuid, round, uid) = (NET, 0, 1);
+        let committed = Event::AttestationCommitted { netuid, round, uid };
+        assert_eq!(events(), [committed]);
+        let promised = hash(NET, 0, 1, &attestation(1, &[], ROOT));
+        let said = Attestations::<Test>::get((NET, 0, 1));
+        assert_eq!(said, Some(Statement::Committed(promised)));
+        assert_eq!(Tallies::<Test>::get(NET, 0).attesting_stake, 0);
+        let again = commit_attestation(NET, 0, 1, &[10], ROOT);
+        assert_noop!(again, Error::<Test>::AlreadyCommitted);
+        assert_noop!(open(NET, 0, 1, &[], ROOT), Error::<Test>::TooEarlyToAttest);
+        run_to(10);
+        let other = open(NET, 0, 1, &[10], ROOT);
+        assert_noop!(other, Error::<Test>::NotAsCommitted);
+        let other = open(NET, 0, 1, &[], H256([9; 32]));
+        assert_noop!(other, Error::<Test>::NotAsCommitted);
+        let unsalted = Training::attest(
+            by(hotkey(NET, 1)),
+            NET,
+            0,
+            ROOT,
+            Verdicts::default(),
+            [0; 32],
+        );
+        assert_noop!(unsalted, Error::<Test>::NotAsCommitted);
+        assert_noop!(open(NET, 0, 2, &[], ROOT), Error::<Test>::NotCommitted);
+        assert_ok!(open(NET, 0, 1, &[], ROOT));
+        assert_eq!(Tallies::<Test>::get(NET, 0).attesting_stake, 100);
+    });
+}
+
+/// Whoever waits until it sees what others attest is too late to commit to it, and another's commitment opens nothing.
+#[test]
+fn what_others_attest_cannot_be_copied() {
+    to_attest(|| {
+        assert_ok!(attest(NET, 0, 0, &[10], ROOT));
+        let seen = attestation(0, &[10], ROOT);
+        let copy = hash(NET, 0, 1, &seen);
+        let late = Training::commit_attestation(by(hotkey(NET, 1)), NET, 0, copy);
+        assert_noop!(late, Error::<Test>::TooLateToCommit);
+        // It committed to the very hash of the other, and has learned its salt by now.
+        let stolen = Statement::Committed(hash(NET, 0, 0, &seen));
+        Attestations::<Test>::insert((NET, 0, 1), stolen);
+        let echoed = Training::attest(
+            by(hotkey(NET, 1)),
+            NET,
+            0,
+            seen.model_root,
+            seen.verdicts,
+            seen.salt,
+        );
+        assert_noop!(echoed, Error::<Test>::NotAsCommitted);
+    });
+}
+
+#[test]
+fn an_attestation_and_its_commitment_have_their_time() {
+    ExtBuilder::usual().execute(|| {
+        let early = || Error::<Test>::TooEarlyToAttest;
         for block in 3..8 {
             run_to(block);
-            assert_noop!(
-                attest(NET, 0, 0, &[], ROOT),
-                Error::<Test>::TooEarlyToAttest
-            );
+            assert_noop!(commit_attestation(NET, 0, 0, &[], ROOT), early());
+            assert_noop!(attest(NET, 0, 0, &[], ROOT), early());
         }
         run_to(9);
-        assert_ok!(attest(NET, 0, 0, &[], ROOT));
-        run_to(10);
-        assert_noop!(
-            attest(NET, 0, 1, &[], ROOT),
-            Error::<Test>::NotTheCurrentRound
-        );
-        assert_noop!(
-            attest(NET, 1, 1, &[], ROOT),
-            Error::<Test>::TooEarlyToAttest
-        );
+        assert_noop!(attest(NET, 0, 0, &[], ROOT), early());
+        assert_ok!(commit_attestation(NET, 0, 0, &[], ROOT));
+        run_to(11);
+        let late = Error::<Test>::TooLateToCommit;
+        assert_noop!(commit_attestation(NET, 0, 1, &[], ROOT), late);
+        assert_ok!(open(NET, 0, 0, &[], ROOT));
+        run_to(12);
+        let gone = || Error::<Test>::NotTheCurrentRound;
+        assert_noop!(attest(NET, 0, 1, &[], ROOT), gone());
+        assert_noop!(commit_attestation(NET, 0, 1, &[], ROOT), gone());
+        assert_noop!(attest(NET, 1, 1, &[], ROOT), early());
         assert_noop!(attest(3, 0, 1, &[], ROOT), Error::<Test>::NoRun);
+        assert_noop!(commit_attestation(3, 0, 1, &[], ROOT), Error::<Test>::NoRun);
     });
 }
 
@@ -102,12 +162,18 @@ fn nobody_but_a_validator_of_the_round_attests() {
             attest(NET, 0, 10, &[10], ROOT),
             Error::<Test>::NotAValidatorOfThisRound
         );
-        let foreign = Training::attest(by(stranger()), NET, 0, Verdicts::default(), ROOT);
-        assert_noop!(foreign, Error::<Test>::NotAValidatorOfThisRound);
-        let nobody = Training::attest(RuntimeOrigin::root(), NET, 0, Verdicts::default(), ROOT);
-        assert_noop!(nobody, DispatchError::BadOrigin);
+        let attests =
+            |by| Training::attest(by, NET, 0, ROOT, Verdicts::default(), Default::default());
+        let stranger = attests(by(stranger()));
+        assert_noop!(stranger, Error::<Test>::NotAValidatorOfThisRound);
+        assert_noop!(attests(RuntimeOrigin::root()), DispatchError::BadOrigin);
+        let commits = |by| Training::commit_attestation(by, NET, 0, ROOT);
+        let miner = commits(by(hotkey(NET, 10)));
+        assert_noop!(miner, Error::<Test>::NotAValidatorOfThisRound);
+        assert_noop!(commits(RuntimeOrigin::root()), DispatchError::BadOrigin);
         let newcomer = Member {
             hotkey: hotkey(NET, 5),
+            role: Role::Validator,
             stake: 900,
             bond: 0,
             incentive: 0,
@@ -121,15 +187,24 @@ fn nobody_but_a_validator_of_the_round_attests() {
 }
 
 #[test]
-fn verdicts_are_on_revealed_contributions_only() {
+fn verdicts_on_what_was_not_revealed_count_for_nothing() {
     to_attest(|| {
-        let error = Error::<Test>::VerdictOnUnrevealed;
-        assert_noop!(attest(NET, 0, 0, &[10, 12], ROOT), error);
-        let error = Error::<Test>::VerdictOnUnrevealed;
-        assert_noop!(attest(NET, 0, 0, &[255], ROOT), error);
-        let error = Error::<Test>::ZeroModelRoot;
-        assert_noop!(attest(NET, 0, 0, &[10], H256::zero()), error);
-        assert_ok!(attest(NET, 0, 0, &[], ROOT));
+        assert_ok!(attest(NET, 0, 0, &[10, 12, 255], ROOT));
+        let support = Tallies::<Test>::get(NET, 0).support;
+        let support: Vec<_> = support.into_iter().collect();
+        assert_eq!(support, [(10, 100), (11, 0)]);
         assert_eq!(Attestations::<Test>::iter().count(), 1);
+    });
+}
+
+#[test]
+fn nobody_commits_to_or_attests_zero() {
+    ExtBuilder::usual().execute(|| {
+        run_to(8);
+        let zero = Training::commit_attestation(by(hotkey(NET, 0)), NET, 0, H256::zero());
+        assert_noop!(zero, Error::<Test>::ZeroHash);
+        run_to(10);
+        let error = Error::<Test>::ZeroModelRoot;
+        assert_noop!(attest(NET, 0, 0, &[], H256::zero()), error);
     });
 }

@@ -1,6 +1,6 @@
 //! Miners commit and reveal.
 
-use cairn_primitives::{key_hash, Commitment, H256};
+use cairn_primitives::{key_hash, Commitment, Role, H256};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
@@ -66,6 +66,7 @@ fn nobody_but_a_miner_of_the_round_commits() {
         assert_noop!(commit(NET, 0, 0, ROOT), Error::<Test>::NotAMinerOfThisRound);
         let newcomer = Member {
             hotkey: hotkey(NET, 40),
+            role: Role::Miner,
             stake: 0,
             bond: MIN_BOND,
             incentive: 0,

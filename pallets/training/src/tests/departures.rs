@@ -1,5 +1,6 @@
 //! Members leave, and are replaced, in the middle of a round.
 
+use cairn_primitives::{traits::OnMember, Role};
 use frame_support::{assert_noop, assert_ok};
 
 use crate::{mock::*, Attestations, Contributions, Error, Event, Rounds, Tallies};
@@ -12,6 +13,7 @@ fn replace(uid: u16, stake: u64, bond: u64) {
             uid,
             Member {
                 hotkey,
+                role: Role::Miner,
                 stake,
                 bond,
                 incentive: 0,
@@ -52,7 +54,7 @@ fn a_miner_that_left_is_not_included_and_spoils_no_attestation() {
         run_to(6);
         assert_ok!(reveal(NET, 0, 10));
         assert_ok!(reveal(NET, 0, 11));
-        run_to(8);
+        run_to(10);
         assert_ok!(attest(NET, 0, 0, &[10, 11], ROOT));
         replace(10, 0, MIN_BOND);
         Training::do_try_state().unwrap();
@@ -100,7 +102,7 @@ fn a_validator_that_leaves_takes_its_vote_and_its_weight_with_it() {
         assert_ok!(commit(NET, 0, 10, ROOT));
         run_to(6);
         assert_ok!(reveal(NET, 0, 10));
-        run_to(8);
+        run_to(10);
         assert_ok!(attest(NET, 0, 0, &[10], cairn_primitives::H256([9; 32])));
         assert_ok!(attest(NET, 0, 1, &[10], ROOT));
         System::reset_events();
@@ -130,7 +132,7 @@ fn a_validator_that_left_before_it_attested_cannot_any_more() {
         World::leave(NET, 0);
         assert_eq!(events().len(), 1, "nothing but the round's beginning");
         assert_eq!(Tallies::<Test>::get(NET, 0).total_stake, 200);
-        run_to(8);
+        run_to(10);
         assert_noop!(
             attest(NET, 0, 0, &[], ROOT),
             Error::<Test>::NotAValidatorOfThisRound
@@ -147,6 +149,7 @@ fn who_is_not_in_the_snapshot_leaves_without_a_trace() {
                 50,
                 Member {
                     hotkey,
+                    role: Role::Validator,
                     stake: 500,
                     bond: 0,
                     incentive: 0,
@@ -156,7 +159,6 @@ fn who_is_not_in_the_snapshot_leaves_without_a_trace() {
         let before = (Rounds::<Test>::get(NET, 0), Tallies::<Test>::get(NET, 0));
         World::leave(NET, 50);
         // The uid of a miner, but another's hotkey; and a subnet without a run.
-        use cairn_primitives::traits::OnMember;
         Training::on_left(NET, 10, &stranger());
         Training::on_left(9, 10, &stranger());
         assert_eq!(
@@ -177,5 +179,33 @@ fn settled_rounds_do_not_change_when_a_member_leaves() {
             (Training::settled(NET, 0), Training::contributions(NET, 0)),
             before
         );
+    });
+}
+
+#[test]
+fn who_changes_its_hotkey_forfeits_the_round_and_is_in_the_next() {
+    ExtBuilder::usual().execute(|| {
+        assert_ok!(commit(NET, 0, 10, ROOT));
+        System::reset_events();
+        let new = hotkey(NET, 110);
+        World::change(NET, |subnet| {
+            subnet.members.get_mut(&10).unwrap().hotkey = new.clone();
+        });
+        Training::on_swapped(NET, 10, &hotkey(NET, 10), &new);
+        assert_eq!(
+            events(),
+            [Event::ContributionDropped {
+                netuid: NET,
+                round: 0,
+                uid: 10
+            }]
+        );
+        assert_noop!(
+            commit(NET, 0, 10, ROOT),
+            Error::<Test>::NotAMinerOfThisRound
+        );
+        run_to(2 + ROUND);
+        let miners = &Rounds::<Test>::get(NET, 1).unwrap().miners;
+        assert!(miners.contains(&(10, new)));
     });
 }

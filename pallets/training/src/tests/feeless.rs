@@ -1,9 +1,9 @@
 //! A call of a round is free of fees exactly when it will succeed.
 
-use cairn_primitives::{Verdicts, H256};
+use cairn_primitives::H256;
 use frame_support::{assert_ok, dispatch::CheckIfFeeless};
 
-use crate::{mock::*, Call};
+use crate::{mock::*, Attestation, Call};
 
 fn is_free(call: &Call<Test>, who: RuntimeOrigin) -> bool {
     call.is_feeless(&who)
@@ -26,12 +26,17 @@ fn revealing(uid: u16) -> Call<Test> {
 }
 
 fn attesting(good: &[u16]) -> Call<Test> {
-    let verdicts = Verdicts::from_uids(good.iter().copied());
+    let Attestation {
+        model_root,
+        verdicts,
+        salt,
+    } = attestation(0, good, ROOT);
     Call::attest {
         netuid: NET,
         round: 0,
+        model_root,
         verdicts,
-        model_root: ROOT,
+        salt,
     }
 }
 
@@ -86,27 +91,55 @@ fn a_reveal_is_free_once_with_the_right_key() {
 }
 
 #[test]
-fn an_attestation_is_free_once_for_a_validator_in_time() {
+fn an_attestation_and_its_commitment_are_free_once_for_a_validator_in_time() {
     ExtBuilder::usual().execute(|| {
-        assert_ok!(commit(NET, 0, 10, ROOT));
-        let validator = || by(hotkey(NET, 0));
-        run_to(6);
-        assert_ok!(reveal(NET, 0, 10));
-        assert!(!is_free(&attesting(&[10]), validator()), "too early");
-        run_to(8);
-        assert!(is_free(&attesting(&[10]), validator()));
-        assert!(!is_free(&attesting(&[11]), validator()), "not revealed");
-        assert!(!is_free(&attesting(&[10]), by(hotkey(NET, 10))), "a miner");
-        let verdicts = Verdicts::default();
-        let zero = Call::attest {
-            netuid: NET,
-            round: 0,
-            verdicts,
-            model_root: H256::zero(),
+        let committing = |hash| -> Call<Test> {
+            Call::commit_attestation {
+                netuid: NET,
+                round: 0,
+                hash,
+            }
         };
-        assert!(!is_free(&zero, validator()));
-        assert_ok!(attest(NET, 0, 0, &[10], ROOT));
+        let promised = hash(NET, 0, 0, &attestation(0, &[10], ROOT));
+        let validator = || by(hotkey(NET, 0));
+        run_to(7);
+        assert!(!is_free(&committing(promised), validator()), "too early");
+        run_to(8);
+        assert!(is_free(&committing(promised), validator()));
+        assert!(
+            !is_free(&committing(promised), by(hotkey(NET, 10))),
+            "a miner"
+        );
+        assert!(!is_free(&committing(H256::zero()), validator()));
+        assert_ok!(commit_attestation(NET, 0, 0, &[10], ROOT));
+        assert!(!is_free(&committing(promised), validator()), "twice");
+        assert!(!is_free(&attesting(&[10]), validator()), "too early");
+        run_to(10);
+        let late = by(hotkey(NET, 1));
+        assert!(!is_free(&committing(promised), late), "too late");
+        assert!(is_free(&attesting(&[10]), validator()));
+        assert!(!is_free(&attesting(&[]), validator()), "something else");
+        assert!(!is_free(&attesting(&[10]), by(hotkey(NET, 1))), "not bound");
+        assert!(!is_free(&attesting(&[10]), by(hotkey(NET, 10))), "a miner");
+        assert_ok!(open(NET, 0, 0, &[10], ROOT));
         assert!(!is_free(&attesting(&[10]), validator()), "twice");
+    });
+}
+
+#[test]
+fn to_say_that_it_is_back_is_free_for_whom_nobody_expects() {
+    ExtBuilder::usual().execute(|| {
+        let here = || -> Call<Test> { Call::here { netuid: NET } };
+        let miner = || by(hotkey(NET, 12));
+        assert!(!is_free(&here(), miner()), "it is expected");
+        for _ in 0..3 {
+            whole_round(&[10], &[0, 1, 2], ROOT);
+        }
+        assert!(is_free(&here(), miner()));
+        assert!(!is_free(&here(), by(hotkey(NET, 10))), "it is expected");
+        assert!(!is_free(&here(), by(stranger())));
+        assert_ok!(Training::here(miner(), NET));
+        assert!(!is_free(&here(), miner()), "twice");
     });
 }
 

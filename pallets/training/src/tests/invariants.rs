@@ -1,6 +1,6 @@
 //! Whatever is called in whatever order, the state stays sound.
 
-use cairn_primitives::{Uid, Verdicts, H256};
+use cairn_primitives::{Role, Uid, H256};
 use proptest::prelude::*;
 
 use crate::mock::*;
@@ -20,11 +20,21 @@ enum Step {
         uid: Uid,
         right: bool,
     },
+    CommitAttestation {
+        net: u16,
+        uid: Uid,
+        good: Vec<Uid>,
+        root: bool,
+    },
     Attest {
         net: u16,
         uid: Uid,
         good: Vec<Uid>,
         root: bool,
+    },
+    Here {
+        net: u16,
+        uid: Uid,
     },
     Leave {
         net: u16,
@@ -60,12 +70,22 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(net, uid, sealed, late)| Step::Commit { net, uid, sealed, late }),
         8 => (net.clone(), uid.clone(), prop::bool::weighted(0.9))
             .prop_map(|(net, uid, right)| Step::Reveal { net, uid, right }),
+        2 => attest.clone().prop_map(|(net, uid, good, root)| Step::CommitAttestation { net, uid, good, root }),
         8 => attest.prop_map(|(net, uid, good, root)| Step::Attest { net, uid, good, root }),
+        1 => (net.clone(), uid.clone()).prop_map(|(net, uid)| Step::Here { net, uid }),
         1 => (net.clone(), uid.clone()).prop_map(|(net, uid)| Step::Leave { net, uid }),
         2 => join.prop_map(|(net, uid, stake, bond)| Step::Join { net, uid, stake, bond }),
         1 => net.clone().prop_map(|net| Step::Stop { net }),
         2 => net.prop_map(|net| Step::Start { net }),
     ]
+}
+
+fn model_root(right: bool) -> H256 {
+    if right {
+        ROOT
+    } else {
+        H256([9; 32])
+    }
 }
 
 /// Calls are free to fail; that they then change nothing is what the other tests look at.
@@ -90,20 +110,24 @@ fn take(step: Step) {
             let key = if right { key(uid) } else { [77; 32] };
             let _ = Training::reveal(by(hotkey(net, uid)), net, round(net), key);
         }
+        Step::CommitAttestation {
+            net,
+            uid,
+            good,
+            root,
+        } => {
+            let _ = commit_attestation(net, round(net), uid, &good, model_root(root));
+        }
         Step::Attest {
             net,
             uid,
             good,
             root,
         } => {
-            let kept: Vec<Uid> = Training::contributions(net, round(net))
-                .iter()
-                .filter(|found| found.key.is_some() && good.contains(&found.uid))
-                .map(|found| found.uid)
-                .collect();
-            let root = if root { ROOT } else { H256([9; 32]) };
-            let verdicts = Verdicts::from_uids(if good.len() > 4 { good } else { kept });
-            let _ = Training::attest(by(hotkey(net, uid)), net, round(net), verdicts, root);
+            let _ = attest(net, round(net), uid, &good, model_root(root));
+        }
+        Step::Here { net, uid } => {
+            let _ = Training::here(by(hotkey(net, uid)), net);
         }
         Step::Leave { net, uid } => World::leave(net, uid),
         Step::Join {
@@ -115,6 +139,11 @@ fn take(step: Step) {
             World::leave(net, uid);
             let member = Member {
                 hotkey: hotkey(net, uid),
+                role: if bond > stake {
+                    Role::Miner
+                } else {
+                    Role::Validator
+                },
                 stake,
                 bond,
                 incentive: stake as u16,

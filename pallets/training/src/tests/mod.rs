@@ -1,5 +1,6 @@
 //! Tests by subject.
 
+mod attendance;
 mod attestation;
 mod commitments;
 mod departures;
@@ -7,6 +8,7 @@ mod feeless;
 mod history;
 mod invariants;
 mod readers;
+mod record;
 mod rounds;
 mod runs;
 mod settlement;

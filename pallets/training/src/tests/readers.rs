@@ -2,9 +2,11 @@
 
 use cairn_primitives::{
     api::{Attester, ContributionInfo, RoundInfo, SettledRound},
-    Phase, H256,
+    Netuid, Phase, Round, H256,
 };
-use frame_support::assert_ok;
+use cairn_protocol::exam::exam;
+use codec::Encode;
+use frame_support::{assert_ok, traits::Randomness};
 
 use crate::{mock::*, Rounds};
 
@@ -39,16 +41,21 @@ fn a_waiting_run_has_a_round_to_come() {
 fn a_round_shows_who_takes_part_and_who_has_attested() {
     ExtBuilder::usual().execute(|| {
         run_to(8);
+        assert_ok!(commit_attestation(NET, 0, 0, &[], ROOT));
+        run_to(10);
         assert_ok!(attest(NET, 0, 1, &[], ROOT));
         World::leave(NET, 2);
         let round = Training::round_info(NET, 0).unwrap();
-        let attester = |uid, attested| Attester {
+        let attester = |uid, committed, attested| Attester {
             uid,
             hotkey: hotkey(NET, uid),
             stake: 100,
+            committed,
             attested,
         };
-        assert_eq!(round.validators, [attester(0, false), attester(1, true)]);
+        let promised = hash(NET, 0, 0, &attestation(0, &[], ROOT));
+        let expected = [attester(0, Some(promised), false), attester(1, None, true)];
+        assert_eq!(round.validators, expected);
         let snapshot = Rounds::<Test>::get(NET, 0).unwrap();
         assert_eq!(round.miners, snapshot.miners.into_inner());
         assert_eq!(
@@ -57,8 +64,30 @@ fn a_round_shows_who_takes_part_and_who_has_attested() {
         );
         assert_eq!(Training::run_info(NET).unwrap().round, round);
         assert_eq!(Training::round_info(NET, 1), None);
-        run_to(10);
+        run_to(2 + ROUND);
         assert_eq!(Training::round_info(NET, 0).unwrap().phase, Phase::Settle);
+    });
+}
+
+/// What the contributions of a round are measured on.
+fn exam_of(netuid: Netuid, round: Round) -> H256 {
+    let (randomness, _) = MockRandomness::random(&(b"cairn/exam", netuid, round).encode());
+    exam(netuid, round, randomness)
+}
+
+#[test]
+fn an_exam_is_drawn_when_its_round_has_settled_and_is_no_seed() {
+    ExtBuilder::usual().execute(|| {
+        run_to(1 + ROUND);
+        assert_eq!(Training::settled(NET, 0), None);
+        run_to(2 + 2 * ROUND);
+        let exams = [0, 1].map(|round| Training::settled(NET, round).unwrap().exam);
+        assert_eq!(exams, [0, 1].map(|round| exam_of(NET, round)));
+        let seeds = [0, 1, 2].map(|round| Rounds::<Test>::get(NET, round).unwrap().seed);
+        let mut all = [&exams[..], &seeds].concat();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 5);
     });
 }
 
@@ -69,7 +98,7 @@ fn contributions_show_keys_and_support() {
         assert_ok!(commit(NET, 0, 10, ROOT));
         run_to(6);
         assert_ok!(reveal(NET, 0, 10));
-        run_to(8);
+        run_to(10);
         assert_ok!(attest(NET, 0, 0, &[10], ROOT));
         let info = |uid, key, support| ContributionInfo {
             uid,
@@ -83,11 +112,13 @@ fn contributions_show_keys_and_support() {
         assert_eq!(Training::contributions(NET, 1), []);
         assert_eq!(Training::contributions(9, 0), []);
         assert_eq!(Training::settled(NET, 0), None);
-        run_to(10);
+        run_to(2 + ROUND);
         let settled = SettledRound {
             round: 0,
-            settled_at: 10,
+            settled_at: 12,
             included: vec![],
+            trust: vec![],
+            exam: exam_of(NET, 0),
             attesting_stake: 100,
             total_stake: 300,
         };

@@ -1,6 +1,6 @@
 //! Rounds begin and follow each other.
 
-use cairn_primitives::{Phase, RunConfig, Uid, MAX_VALIDATORS};
+use cairn_primitives::{Phase, Role, RunConfig, Uid, MAX_VALIDATORS};
 use frame_support::assert_ok;
 
 use crate::{mock::*, Agenda, Event, Rounds, Runs, Waiting};
@@ -55,16 +55,15 @@ fn the_first_round_waits_for_a_miner_and_a_validator() {
         .execute(|| {
             run_to(20);
             assert_eq!((round_of(NET), events()), (None, vec![]));
-            let stake = |amount| {
-                World::change(NET, |subnet| {
-                    subnet.members.get_mut(&10).unwrap().stake = amount;
-                })
-            };
-            stake(MIN_STAKE);
+            World::change(NET, |subnet| {
+                let member = subnet.members.get_mut(&10).unwrap();
+                (member.role, member.stake) = (Role::Validator, MIN_STAKE);
+            });
             next_block();
             assert_eq!(round_of(NET), None, "a validator, but no miner is left");
             let newcomer = Member {
                 hotkey: hotkey(NET, 11),
+                role: Role::Miner,
                 stake: 0,
                 bond: MIN_BOND,
                 incentive: 0,
@@ -95,6 +94,7 @@ fn many_waiting_runs_delay_no_round_and_are_all_looked_at() {
                 let hotkey = hotkey(netuid, 0);
                 let validator = Member {
                     hotkey,
+                    role: Role::Validator,
                     stake: MIN_STAKE,
                     bond: 0,
                     incentive: 0,
@@ -123,7 +123,7 @@ fn phases_count_from_the_recorded_start() {
         use Phase::*;
         assert_eq!(
             phases,
-            [Train, Train, Train, Train, Reveal, Reveal, Attest, Attest]
+            [Train, Train, Train, Train, Reveal, Reveal, Attest, Attest, Attest, Attest]
         );
         next_block();
         assert_eq!((round_of(NET), phase()), (Some(1), Train));
@@ -159,6 +159,28 @@ fn a_block_settles_one_round_and_begins_the_next() {
 }
 
 #[test]
+fn what_is_in_a_block_changes_nothing_that_is_drawn_after_it() {
+    let drawn = |is_busy: bool| {
+        let mut drawn = None;
+        ExtBuilder::usual().execute(|| {
+            if is_busy {
+                assert_ok!(commit(NET, 0, 10, ROOT));
+            }
+            let next = 2 + ROUND;
+            run_to(next - 1);
+            // Another parent, as its author may choose.
+            let parent = cairn_primitives::H256::repeat_byte(u8::from(is_busy));
+            System::initialize(&next, &parent, &Default::default());
+            <Training as frame_support::traits::Hooks<u32>>::on_initialize(next);
+            let seed = Rounds::<Test>::get(NET, 1).unwrap().seed;
+            drawn = Some((seed, Training::settled(NET, 0).unwrap().exam));
+        });
+        drawn
+    };
+    assert!(drawn(true).is_some() && drawn(true) == drawn(false));
+}
+
+#[test]
 fn two_subnets_turn_in_the_same_block() {
     let other = 2;
     let built = ExtBuilder::usual()
@@ -172,7 +194,7 @@ fn two_subnets_turn_in_the_same_block() {
         run_to(6);
         assert_ok!(reveal(NET, 0, 10));
         assert_ok!(reveal(other, 0, 11));
-        run_to(8);
+        run_to(10);
         assert_ok!(attest(other, 0, 0, &[11], ROOT));
         assert_ok!(attest(NET, 0, 0, &[10], ROOT));
         assert_ok!(attest(NET, 0, 1, &[10], ROOT));
@@ -210,7 +232,7 @@ fn what_a_block_cannot_reach_the_next_ones_do_first() {
                 "late, but not lost"
             );
         }
-        // One transition a block and seven runs of eight blocks: nobody is ever passed over.
+        // One transition a block and seven runs of ten blocks: nobody is ever passed over.
         run_to(100);
         let rounds: Vec<_> = (1..=7).map(|netuid| round_of(netuid).unwrap()).collect();
         let (least, most) = (rounds.iter().min().unwrap(), rounds.iter().max().unwrap());
@@ -221,7 +243,7 @@ fn what_a_block_cannot_reach_the_next_ones_do_first() {
 #[test]
 fn a_late_transition_accepts_nothing_and_skips_nothing() {
     ExtBuilder::usual().execute(|| {
-        run_to(9);
+        run_to(11);
         MaxTransitionsPerBlock::set(0);
         next_block();
         next_block();
@@ -230,8 +252,8 @@ fn a_late_transition_accepts_nothing_and_skips_nothing() {
         frame_support::assert_noop!(attest(NET, 0, 0, &[], ROOT), error);
         MaxTransitionsPerBlock::set(4);
         next_block();
-        assert_eq!((round_of(NET), start()), (Some(1), 12));
-        assert_eq!(Runs::<Test>::get(NET).unwrap().due, 12 + ROUND);
+        assert_eq!((round_of(NET), start()), (Some(1), 14));
+        assert_eq!(Runs::<Test>::get(NET).unwrap().due, 14 + ROUND);
     });
 }
 
@@ -269,6 +291,7 @@ fn there_are_never_more_validators_than_the_most() {
                 90,
                 Member {
                     hotkey,
+                    role: Role::Miner,
                     stake: 0,
                     bond: MIN_BOND,
                     incentive: 0,
@@ -283,17 +306,32 @@ fn there_are_never_more_validators_than_the_most() {
 }
 
 #[test]
-fn miners_have_a_bond_and_not_the_stake_to_validate() {
+fn roles_are_chosen_and_hold_from_the_next_round_on() {
     ExtBuilder::usual().execute(|| {
         World::change(NET, |subnet| {
             subnet.members.get_mut(&10).unwrap().bond = MIN_BOND - 1;
-            subnet.members.get_mut(&11).unwrap().stake = MIN_STAKE;
-            subnet.members.get_mut(&0).unwrap().stake = MIN_STAKE - 1;
-            subnet.members.get_mut(&0).unwrap().bond = MIN_BOND;
+            let validator = subnet.members.get_mut(&11).unwrap();
+            (validator.role, validator.stake) = (Role::Validator, MIN_STAKE);
+            let miner = subnet.members.get_mut(&0).unwrap();
+            (miner.role, miner.bond) = (Role::Miner, MIN_BOND);
         });
+        assert_eq!(miners(), [10, 11, 12]);
         run_to(2 + ROUND);
+        // Uid 0 still has the stake to validate.
         assert_eq!(miners(), [0, 12]);
         assert_eq!(validators(), [(1, 100), (2, 100), (11, 100)]);
+    });
+}
+
+/// Nobody turns a rival into a validator, which would be assigned no data, by staking on it.
+#[test]
+fn a_strangers_stake_leaves_a_miner_its_data() {
+    ExtBuilder::usual().execute(|| {
+        World::change(NET, |subnet| {
+            subnet.members.get_mut(&11).unwrap().stake = 1_000 * MIN_STAKE;
+        });
+        run_to(2 + ROUND);
+        assert_eq!((miners(), validators().len()), (vec![10, 11, 12], 3));
     });
 }
 
@@ -318,7 +356,7 @@ fn rounds_take_their_data_in_turn_and_no_round_straddles_two_passes() {
                 (1, u64::from(round - 5) * 18)
             };
             assert_eq!((snapshot.pass, snapshot.cursor), expected, "round {round}");
-            run_to(start() + ROUND);
+            whole_round(&[10, 11, 12], &[0, 1, 2], ROOT);
         }
     });
 }
@@ -338,7 +376,9 @@ fn no_more_miners_have_slots_than_there_is_data_for() {
 #[test]
 fn a_round_without_anybody_is_null_and_the_next_one_begins_all_the_same() {
     ExtBuilder::usual().execute(|| {
-        World::change(NET, |subnet| subnet.members.clear());
+        for uid in [0, 1, 2, 10, 11, 12] {
+            World::leave(NET, uid);
+        }
         run_to(2 + 3 * ROUND);
         assert_eq!(round_of(NET), Some(3));
         assert!(Training::settled(NET, 2).unwrap().included.is_empty());

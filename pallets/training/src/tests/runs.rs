@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     traits::{Dissolve, Runs as _},
-    InitialWeights, Nano, RunConfig, Text, H256,
+    Hyperparameters, InitialWeights, Nano, RunConfig, Text, H256,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -79,7 +79,7 @@ fn what_is_not_running_cannot_be_stopped() {
 #[test]
 fn each_impossible_configuration_has_its_error() {
     type Change = fn(&mut RunConfig);
-    let cases: [(Change, Error<Test>); 12] = [
+    let cases: [(Change, Error<Test>); 20] = [
         (|c| c.model.heads = 3, Error::ImpossibleShape),
         (|c| c.inner.steps = 0, Error::ImpossibleInnerSteps),
         (|c| c.inner.beta1 = Nano::ONE, Error::ImpossibleOptimizer),
@@ -103,7 +103,21 @@ fn each_impossible_configuration_has_its_error() {
             |c| c.outer.rho = Nano(1_000_000_001),
             Error::ImpossibleOuterStep,
         ),
-        (|c| c.phases.reveal = 0, Error::EmptyPhase),
+        (|c| c.phases.reveal = 0, Error::PhasesTooShort),
+        (|c| c.phases.attest = 3, Error::PhasesTooShort),
+        (|c| c.phases.train = 3, Error::PhasesTooShort),
+        (|c| c.phases.train = (1 << 21) + 1, Error::TooLarge),
+        (|c| c.model.layers = 1_025, Error::TooLarge),
+        (|c| c.model.d_model = 1 << 19, Error::TooLarge),
+        (|c| c.model.vocabulary = (1 << 22) + 1, Error::TooLarge),
+        (
+            |c| (c.model.d_model, c.model.layers) = (1 << 18, 1_024),
+            Error::TooLarge,
+        ),
+        (
+            |c| c.outer.rho = Nano(249_999_999),
+            Error::ImpossibleOuterStep,
+        ),
         (|c| c.max_contributors = 0, Error::ImpossibleContributors),
         (|c| c.data.windows = 5, Error::TooLittleData),
         (|c| c.initial_root = H256::zero(), Error::ZeroInitialRoot),
@@ -204,7 +218,8 @@ fn a_subnet_that_is_dissolved_stops_its_run_and_waits_until_nothing_is_left_of_i
         assert_eq!(events(), [Event::RunCleared { netuid: NET }]);
         assert_eq!(<Training as Dissolve>::dissolve(NET, 0), 0);
         assert!(Training::ended_run(NET).is_some());
-        assert_eq!(<Training as Dissolve>::dissolve(NET, 7), 1);
+        // The ended run, and the two records of its work.
+        assert_eq!(<Training as Dissolve>::dissolve(NET, 7), 3);
         assert_eq!(Training::ended_run(NET), None);
         assert_eq!(<Training as Dissolve>::dissolve(NET, 7), 0);
         Training::do_try_state().unwrap();
@@ -273,12 +288,33 @@ fn a_root_that_was_attested_in_the_last_round_counts() {
             None,
             "something was included"
         );
-        run_to(crate::mock::start() + 6);
+        run_to(crate::mock::start() + 8);
         let next = H256([5; 32]);
         for uid in [0, 1, 2] {
             assert_ok!(attest(NET, 1, uid, &[], next));
         }
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
         assert_eq!(ended_roots(), [(1, next), (0, ROOT)]);
+    });
+}
+
+#[test]
+fn no_run_starts_while_it_is_announced_that_weights_will_be_shown() {
+    ExtBuilder::default().subnet(NET).execute(|| {
+        let shown = Hyperparameters {
+            commit_reveal: false,
+            ..Hyperparameters::default()
+        };
+        let announce = |rules| World::change(NET, |subnet| subnet.announced = rules);
+        announce(Some(shown.clone()));
+        assert_noop!(start(config()), Error::<Test>::CommitRevealEnds);
+        // Other rules may come, and where weights are shown already there is nothing to lose.
+        announce(Some(Hyperparameters::default()));
+        assert_ok!(start(config()));
+        assert_ok!(Training::stop_run(by(owner(NET)), NET));
+        next_block();
+        announce(Some(shown.clone()));
+        World::change(NET, |subnet| subnet.rules = shown);
+        assert_ok!(start(config()));
     });
 }

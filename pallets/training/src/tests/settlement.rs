@@ -3,7 +3,7 @@
 use cairn_primitives::{Balance, Uid, H256};
 use frame_support::assert_ok;
 
-use crate::{mock::*, Event, Settlements};
+use crate::{mock::*, Event, Included, Settlements};
 
 const OTHER: H256 = H256([9; 32]);
 
@@ -25,7 +25,7 @@ fn settle(stakes: &[Balance], votes: &[Vote], look: impl FnOnce()) {
         for uid in [10, 11, 12] {
             assert_ok!(reveal(NET, 0, uid));
         }
-        run_to(8);
+        run_to(10);
         for (uid, good, root) in votes {
             assert_ok!(attest(NET, 0, *uid, good, *root));
         }
@@ -60,11 +60,13 @@ fn a_settled_round_names_its_contributors_and_its_root() {
             };
             assert_eq!(events().first(), Some(&settled));
             let settlement = Settlements::<Test>::get(NET, 0).unwrap();
-            assert_eq!(
-                settlement.included.to_vec(),
-                [(10, hotkey(NET, 10)), (12, hotkey(NET, 12))]
-            );
-            assert_eq!(settlement.settled_at, 10);
+            let included = |uid| Included {
+                uid,
+                hotkey: hotkey(NET, uid),
+                trust: u16::MAX,
+            };
+            assert_eq!(settlement.included.to_vec(), [included(10), included(12)]);
+            assert_eq!(settlement.settled_at, 12);
             let entry = Training::lineage(NET, 0).remove(0);
             assert_eq!(
                 (entry.round, entry.model_root, entry.is_final),
@@ -176,7 +178,7 @@ fn a_contribution_from_other_weights_is_out() {
         run_to(6);
         assert_ok!(reveal(NET, 0, 10));
         assert_ok!(reveal(NET, 0, 11));
-        run_to(8);
+        run_to(10);
         for uid in [0, 1, 2] {
             assert_ok!(attest(NET, 0, uid, &[10, 11], ROOT));
         }
@@ -192,7 +194,7 @@ fn what_was_not_revealed_is_out() {
         assert_ok!(commit(NET, 0, 11, ROOT));
         run_to(6);
         assert_ok!(reveal(NET, 0, 11));
-        run_to(8);
+        run_to(10);
         for uid in [0, 1, 2] {
             assert_ok!(attest(NET, 0, uid, &[11], ROOT));
         }
@@ -296,6 +298,9 @@ fn when_there_are_too_many_the_best_incentive_goes_first_then_the_lowest_uid() {
             subnet.members.get_mut(&13).unwrap().incentive = 500;
         });
         whole_round(&[10, 11, 12, 13, 14, 15], &[0], ROOT);
-        assert_eq!(included(0), [10, 13, 15]);
+        let settled = Training::settled(NET, 0).expect("the round is settled");
+        assert_eq!(settled.included, [10, 13, 15]);
+        // What was earned counts 9 to 5; who earned nothing has a sixteenth of the most.
+        assert_eq!(settled.trust, [4_095, 36_408, 65_535]);
     });
 }

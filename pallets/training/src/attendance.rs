@@ -1,0 +1,151 @@
+//! What follows from a settled round for those who had a part in it: who is missed, whose stake leaks, who is slashed;
+//! and the call of those who are back.
+
+use alloc::vec::Vec;
+use cairn_primitives::{
+    traits::{Membership, Slashing, Stakes},
+    Netuid, Round, Uid, H256,
+};
+use cairn_protocol::lineage::{penalties, percent_of};
+use frame_support::{defensive, ensure, weights::Weight};
+
+use crate::{
+    Absence, AbsencesOf, Ancestor, Attestations, Config, Contributions, Error, Event, Pallet,
+    Rounds, Run, Runs, Snapshot, Statement, Tallies, Validator, WeightInfo,
+};
+
+/// A validator that did not leave, and the root that it attested.
+type Said<AccountId> = (Validator<AccountId>, Option<H256>);
+
+impl<T: Config> Pallet<T> {
+    /// Whether `who` is a member that is not expected: its uid, and what is to be kept of it.
+    pub(crate) fn check_here(
+        who: &T::AccountId,
+        netuid: Netuid,
+    ) -> Result<(Uid, Absence), Error<T>> {
+        ensure!(Runs::<T>::contains_key(netuid), Error::<T>::NoRun);
+        let uid = T::Membership::uid(netuid, who).ok_or(Error::<T>::NotAMember)?;
+        let known = AbsencesOf::<T>::get(netuid).get(&uid).copied();
+        let back = known.unwrap_or_default().back();
+        Ok((uid, back.ok_or(Error::<T>::NotAbsent)?))
+    }
+
+    /// Writes down that a member is back.
+    pub(crate) fn note_here(netuid: Netuid, uid: Uid, back: Absence) {
+        AbsencesOf::<T>::mutate(netuid, |absences| {
+            if let Some(absence) = absences.get_mut(&uid) {
+                *absence = back;
+            }
+        });
+        Self::deposit_event(Event::MemberBack { netuid, uid });
+    }
+
+    /// Draws the consequences of a round that was settled: `expected` is the root that the chain knew it to have, and
+    /// `ancestor` what went into the lineage.
+    pub(crate) fn draw_consequences(
+        netuid: Netuid,
+        round: Round,
+        run: &Run,
+        expected: Option<H256>,
+        ancestor: &Ancestor,
+    ) -> Weight {
+        let Some(snapshot) = Rounds::<T>::get(netuid, round) else {
+            return T::WeightInfo::attend(0);
+        };
+        let members = snapshot
+            .miners
+            .len()
+            .saturating_add(snapshot.validators.len());
+        let said = Self::note_attendance(netuid, round, run, expected, ancestor, snapshot);
+        let slashed = match ancestor.final_root() {
+            Some(decided) => Self::slash_lost_roots(netuid, round, decided, &said),
+            None => 0,
+        };
+        T::WeightInfo::attend(u32::try_from(members).unwrap_or(u32::MAX))
+            .saturating_add(T::WeightInfo::slash_lost_roots(slashed))
+    }
+
+    /// Notes who missed a settled round and whose stake leaks, and gives what the validators said.
+    pub(crate) fn note_attendance(
+        netuid: Netuid,
+        round: Round,
+        run: &Run,
+        expected: Option<H256>,
+        ancestor: &Ancestor,
+        snapshot: Snapshot<T::AccountId>,
+    ) -> Vec<Said<T::AccountId>> {
+        let departed = Tallies::<T>::get(netuid, round).departed;
+        let known = AbsencesOf::<T>::get(netuid);
+        let mut absences = known.clone();
+        let mut note = |uid: Uid, after: Absence| {
+            let before = absences.remove(&uid).unwrap_or_default();
+            if !after.is_nothing() && absences.try_insert(uid, after).is_err() {
+                defensive!("more members than there can be");
+            }
+            if before.is_expected() && !after.is_expected() {
+                Self::deposit_event(Event::MemberAbsent { netuid, uid });
+            }
+        };
+        let before = |uid: Uid| known.get(&uid).copied().unwrap_or_default();
+        for (uid, _) in snapshot
+            .miners
+            .iter()
+            .filter(|(uid, _)| !departed.contains(*uid))
+        {
+            let committed = Contributions::<T>::contains_key((netuid, round, *uid));
+            note(*uid, before(*uid).after(committed));
+        }
+        let (decided, led) = (
+            ancestor.final_root(),
+            expected.unwrap_or(ancestor.model_root),
+        );
+        let mut said = Vec::new();
+        for validator in snapshot.validators {
+            let uid = validator.uid;
+            if departed.contains(uid) {
+                continue;
+            }
+            let statement = Attestations::<T>::get((netuid, round, uid));
+            let root = statement
+                .as_ref()
+                .and_then(Statement::attestation)
+                .map(|attestation| attestation.model_root);
+            let after = before(uid).after(root.is_some());
+            note(uid, after.leak(decided, led, run.undecided, root));
+            said.push((validator, root));
+        }
+        AbsencesOf::<T>::insert(netuid, absences);
+        said
+    }
+
+    /// Slashes those who attested another root than the final one, and says how many.
+    pub(crate) fn slash_lost_roots(
+        netuid: Netuid,
+        round: Round,
+        decided: H256,
+        said: &[Said<T::AccountId>],
+    ) -> u32 {
+        let attested = said.iter().filter_map(|(validator, root)| {
+            let root = (*root)?;
+            Some(((validator, root), root, validator.all_stake()))
+        });
+        let attested: Vec<_> = attested.collect();
+        let mut slashed = 0u32;
+        for ((validator, model_root), percent) in penalties(decided, &attested) {
+            let hotkey = &validator.hotkey;
+            let behind =
+                T::Stakes::stake(netuid, hotkey).saturating_add(T::Stakes::bond(netuid, hotkey));
+            let amount = percent_of(behind, percent);
+            let taken = T::Slashing::slash(netuid, hotkey, amount, None);
+            Self::deposit_event(Event::RootLost {
+                netuid,
+                round,
+                uid: validator.uid,
+                model_root,
+                slashed: taken,
+            });
+            slashed = slashed.saturating_add(1);
+        }
+        slashed
+    }
+}

@@ -1,0 +1,113 @@
+//! What a subnet is paid for: kept for the emissions pallet, by the rules of [`cairn_protocol::emission`].
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use cairn_primitives::{
+    traits::{Membership, Work},
+    Netuid, Round, Uid, Verdicts, H256,
+};
+use cairn_protocol::emission::is_work;
+
+use crate::{Attended, Attestations, Config, Pallet, Records, Rounds, Tallies};
+
+/// What is asked of a validator of a settled round.
+struct Seat<AccountId> {
+    uid: Uid,
+    hotkey: AccountId,
+    has_attested: bool,
+}
+
+impl<T: Config> Pallet<T> {
+    /// Writes down that a round was settled: with which final root, if any, and what it included.
+    pub(crate) fn record<'a>(
+        netuid: Netuid,
+        round: Round,
+        root: Option<H256>,
+        included: impl Iterator<Item = (Uid, &'a T::AccountId)> + Clone,
+    ) where
+        T::AccountId: 'a,
+    {
+        let seats = root.map_or_else(Vec::new, |root| Self::seats(netuid, round, root));
+        let contributors = included
+            .clone()
+            .filter_map(|(_, hotkey)| T::Membership::coldkey(hotkey));
+        let attesters = seats.iter().filter(|seat| seat.has_attested);
+        let attesters = attesters.filter_map(|seat| T::Membership::coldkey(&seat.hotkey));
+        let is_work = is_work(contributors, attesters);
+        let mut record = Records::<T>::get(netuid).unwrap_or_default();
+        record.settled(is_work, included.map(|(uid, _)| uid));
+        Records::<T>::insert(netuid, record);
+        if root.is_some() {
+            let seats: Vec<(Uid, bool)> = seats
+                .iter()
+                .map(|seat| (seat.uid, seat.has_attested))
+                .collect();
+            let mut attended = Attended::<T>::get(netuid).unwrap_or_default();
+            attended.note(&seats);
+            Attended::<T>::insert(netuid, attended);
+        }
+    }
+
+    /// The validators of a round that have not left, and whether they attested this root.
+    fn seats(netuid: Netuid, round: Round, root: H256) -> Vec<Seat<T::AccountId>> {
+        let Some(snapshot) = Rounds::<T>::get(netuid, round) else {
+            return Vec::new();
+        };
+        let departed = Tallies::<T>::get(netuid, round).departed;
+        let there = snapshot
+            .validators
+            .into_iter()
+            .filter(|one| !departed.contains(one.uid));
+        there
+            .map(|validator| {
+                let statement = Attestations::<T>::get((netuid, round, validator.uid));
+                let attested = statement.as_ref().and_then(|one| one.attestation());
+                Seat {
+                    uid: validator.uid,
+                    hotkey: validator.hotkey,
+                    has_attested: attested.is_some_and(|one| one.model_root == root),
+                }
+            })
+            .collect()
+    }
+
+    /// Takes a member that left out of what is kept of its subnet.
+    pub(crate) fn forget(netuid: Netuid, uid: Uid) {
+        if let Some(mut record) = Records::<T>::get(netuid) {
+            record.leaves(uid);
+            Records::<T>::insert(netuid, record);
+        }
+        if let Some(mut attended) = Attended::<T>::get(netuid) {
+            attended.0.remove(&uid);
+            Attended::<T>::insert(netuid, attended);
+        }
+    }
+}
+
+impl<T: Config> Work for Pallet<T> {
+    fn claims(netuid: Netuid) -> bool {
+        Records::<T>::get(netuid).is_some_and(|record| record.claims())
+    }
+
+    fn included(netuid: Netuid) -> Verdicts {
+        Records::<T>::get(netuid)
+            .unwrap_or_default()
+            .included()
+            .clone()
+    }
+
+    fn attended(netuid: Netuid) -> BTreeMap<Uid, (u32, u32)> {
+        let attended = Attended::<T>::get(netuid).unwrap_or_default();
+        attended
+            .0
+            .iter()
+            .map(|(uid, one)| (*uid, one.attended()))
+            .collect()
+    }
+
+    fn on_epoch(netuid: Netuid) {
+        if let Some(mut record) = Records::<T>::get(netuid) {
+            record.epoch();
+            Records::<T>::insert(netuid, record);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Who is missed, whose stake leaks, who is slashed.
+
+use cairn_primitives::{Balance, Role, Uid, H256};
+use frame_support::{assert_noop, assert_ok};
+use sp_runtime::DispatchError;
+
+use crate::{mock::*, AbsencesOf, Error, Event, Rounds, Runs};
+
+const OTHER: H256 = H256([9; 32]);
+
+fn current() -> u32 {
+    Runs::<Test>::get(NET).and_then(|run| run.round).unwrap()
+}
+
+/// Uids of the current round's miners, ascending, and of its validators with what they count.
+fn taking_part() -> (Vec<Uid>, Vec<(Uid, Balance)>) {
+    let snapshot = Rounds::<Test>::get(NET, current()).unwrap();
+    let mut miners: Vec<Uid> = snapshot.miners.iter().map(|(uid, _)| *uid).collect();
+    miners.sort_unstable();
+    let validators = snapshot.validators.iter();
+    (miners, validators.map(|one| (one.uid, one.stake)).collect())
+}
+
+/// A round in which these validators attest these roots, and miner 10 contributes from [`ROOT`].
+fn round_of(said: &[(Uid, H256)]) {
+    let (round, start) = (current(), start());
+    assert_ok!(commit(NET, round, 10, ROOT));
+    run_to(start + 4);
+    assert_ok!(reveal(NET, round, 10));
+    run_to(start + 8);
+    for (uid, root) in said {
+        assert_ok!(attest(NET, round, *uid, &[10], *root));
+    }
+    run_to(start + ROUND);
+}
+
+fn behind(uid: Uid) -> (Balance, Balance) {
+    World::change(NET, |subnet| {
+        let member = &subnet.members[&uid];
+        (member.stake, member.bond)
+    })
+}
+
+#[test]
+fn who_misses_three_rounds_is_not_expected_until_it_is_back() {
+    ExtBuilder::usual().execute(|| {
+        for _ in 0..2 {
+            whole_round(&[10, 11], &[0, 1], ROOT);
+        }
+        assert_eq!(taking_part().0, [10, 11, 12]);
+        whole_round(&[10, 11], &[0, 1], ROOT);
+        let absent = |uid| Event::MemberAbsent { netuid: NET, uid };
+        let told: Vec<_> = events();
+        assert!(
+            told.contains(&absent(12)) && told.contains(&absent(2)),
+            "{told:?}"
+        );
+        let expected = (vec![10, 11], vec![(0, 100), (1, 100)]);
+        assert_eq!(taking_part(), expected);
+        let run = Training::run_info(NET).unwrap();
+        assert_eq!(run.absent, [(2, hotkey(NET, 2)), (12, hotkey(NET, 12))]);
+        System::reset_events();
+        for uid in [2, 12] {
+            assert_ok!(Training::here(by(hotkey(NET, uid)), NET));
+            assert_eq!(events().pop(), Some(Event::MemberBack { netuid: NET, uid }));
+        }
+        assert_eq!(taking_part(), expected, "from the next round on");
+        whole_round(&[10, 11], &[0, 1], ROOT);
+        assert_eq!(taking_part().0, [10, 11, 12]);
+        assert_eq!(taking_part().1.len(), 3);
+        // It has one round to show it.
+        whole_round(&[10, 11, 12], &[0, 1], ROOT);
+        assert_eq!(taking_part().0, [10, 11, 12]);
+        assert_eq!(taking_part().1.len(), 2);
+        let one = AbsencesOf::<Test>::get(NET).len();
+        assert_eq!(one, 1, "nothing is kept of who misses nothing");
+    });
+}
+
+#[test]
+fn only_who_is_not_expected_can_be_back() {
+    ExtBuilder::usual().subnet(2).execute(|| {
+        let here = |uid| Training::here(by(hotkey(NET, uid)), NET);
+        assert_noop!(here(12), Error::<Test>::NotAbsent);
+        assert_noop!(here(77), Error::<Test>::NotAMember);
+        let nobody = Training::here(RuntimeOrigin::root(), NET);
+        assert_noop!(nobody, DispatchError::BadOrigin);
+        let elsewhere = Training::here(by(hotkey(NET, 12)), 2);
+        assert_noop!(elsewhere, Error::<Test>::NoRun);
+        for _ in 0..3 {
+            whole_round(&[10], &[0, 1, 2], ROOT);
+        }
+        assert_ok!(here(12));
+        assert_noop!(here(12), Error::<Test>::NotAbsent);
+    });
+}
+
+#[test]
+fn what_was_missed_goes_with_the_member_and_with_the_run() {
+    ExtBuilder::usual().execute(|| {
+        for _ in 0..3 {
+            whole_round(&[10], &[0, 1, 2], ROOT);
+        }
+        World::leave(NET, 12);
+        let newcomer = Member {
+            hotkey: hotkey(NET, 112),
+            role: Role::Miner,
+            stake: 0,
+            bond: MIN_BOND,
+            incentive: 0,
+        };
+        World::change(NET, |subnet| subnet.members.insert(12, newcomer));
+        let gone: Vec<Uid> = AbsencesOf::<Test>::get(NET).keys().copied().collect();
+        assert_eq!(gone, [11]);
+        whole_round(&[10], &[0, 1, 2], ROOT);
+        assert_eq!(taking_part().0, [10, 12]);
+        assert_ok!(Training::stop_run(by(owner(NET)), NET));
+        assert!(!AbsencesOf::<Test>::contains_key(NET));
+    });
+}
+
+/// D4: half of the stake sleeps.
+#[test]
+fn when_half_of_the_stake_sleeps_three_rounds_are_lost() {
+    let built = ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[100, 101]);
+    built.miners(NET, 1).run(NET, config()).execute(|| {
+        for round in 0..3 {
+            round_of(&[(0, ROOT)]);
+            assert!(!Training::lineage(NET, round)[0].is_final);
+            Training::do_try_state().unwrap();
+        }
+        assert_eq!(taking_part().1, [(0, 100)]);
+        round_of(&[(0, ROOT)]);
+        assert!(Training::lineage(NET, 3)[0].is_final);
+        assert_eq!(Training::settled(NET, 3).unwrap().included, [10]);
+        assert_eq!(behind(1), (101, 0), "to sleep is not slashed");
+    });
+}
+
+/// D3: a third and a little more attests another root.
+#[test]
+fn a_third_with_another_root_stops_three_rounds_and_pays_for_it() {
+    let built = ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[6_600, 3_400]);
+    built.miners(NET, 1).run(NET, config()).execute(|| {
+        World::change(NET, |subnet| subnet.members.get_mut(&1).unwrap().bond = 40);
+        for round in 0..3 {
+            round_of(&[(0, ROOT), (1, OTHER)]);
+            assert!(!Training::lineage(NET, round)[0].is_final);
+            Training::do_try_state().unwrap();
+        }
+        assert_eq!(taking_part().1, [(0, 6_600), (1, 1_700)]);
+        assert_eq!(behind(1), (3_400, 40), "nothing before a root is final");
+        round_of(&[(0, ROOT), (1, OTHER)]);
+        assert!(Training::lineage(NET, 3)[0].is_final);
+        let lost = Event::RootLost {
+            netuid: NET,
+            round: 3,
+            uid: 1,
+            model_root: OTHER,
+            slashed: 344,
+        };
+        assert!(events().contains(&lost), "{:?}", events());
+        assert_eq!(behind(1), (3_096, 0), "the bond goes first");
+        assert_eq!(behind(0), (6_600, 0));
+        // What leaked stays away until it attests a final root.
+        assert_eq!(taking_part().1, [(0, 6_600), (1, 1_548)]);
+        round_of(&[(0, ROOT), (1, ROOT)]);
+        assert_eq!(taking_part().1, [(0, 6_600), (1, 3_096)]);
+        assert_eq!(behind(1), (3_096, 0));
+    });
+}
+
+#[test]
+fn a_small_minority_with_another_root_loses_one_percent() {
+    let built = ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[1_000, 1_000, 1_000]);
+    built.miners(NET, 1).run(NET, config()).execute(|| {
+        round_of(&[(0, ROOT), (1, ROOT), (2, OTHER)]);
+        assert!(Training::lineage(NET, 0)[0].is_final);
+        assert_eq!([0, 1, 2].map(|uid| behind(uid).0), [1_000, 1_000, 990]);
+        assert_eq!(taking_part().1[2], (2, 990), "nothing leaks");
+    });
+}
+
+/// A majority cannot make the chain forget a root that it knows: its own stake leaks.
+#[test]
+fn what_the_chain_knows_leads() {
+    let built = ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[600, 400]);
+    built.miners(NET, 1).run(NET, config()).execute(|| {
+        for _ in 0..4 {
+            round_of(&[(0, OTHER), (1, ROOT)]);
+        }
+        // Not the leader of the attestations, but whoever has the configured root counts in full.
+        assert_eq!(taking_part().1, [(0, 150), (1, 400)]);
+        round_of(&[(0, OTHER), (1, ROOT)]);
+        assert!(Training::lineage(NET, 4)[0].is_final);
+        assert_eq!(behind(0).0, 540);
+    });
+}
+
+#[test]
+fn who_leaves_is_neither_missed_nor_slashed() {
+    ExtBuilder::usual().execute(|| {
+        let (round, start) = (current(), start());
+        run_to(start + 8);
+        assert_ok!(attest(NET, round, 0, &[], ROOT));
+        assert_ok!(attest(NET, round, 1, &[], ROOT));
+        assert_ok!(attest(NET, round, 2, &[], OTHER));
+        World::leave(NET, 2);
+        World::leave(NET, 12);
+        run_to(start + ROUND);
+        let is_lost = |event: &Event<Test>| matches!(event, Event::RootLost { .. });
+        assert!(!events().iter().any(is_lost));
+        let missed: Vec<Uid> = AbsencesOf::<Test>::get(NET).keys().copied().collect();
+        assert_eq!(missed, [10, 11]);
+    });
+}

@@ -1,0 +1,96 @@
+//! What a subnet is paid for: work, who was included, who attested.
+
+use cairn_primitives::{
+    traits::{Dissolve, Work},
+    Uid, H256,
+};
+use frame_support::assert_ok;
+
+use crate::{mock::*, Attended, Records};
+
+const OTHER: H256 = H256([9; 32]);
+
+fn included() -> Vec<Uid> {
+    Training::included(NET).uids().collect()
+}
+
+fn attended() -> Vec<(Uid, (u32, u32))> {
+    Training::attended(NET).into_iter().collect()
+}
+
+#[test]
+fn a_round_of_two_miners_and_two_validators_is_work() {
+    ExtBuilder::usual().execute(|| {
+        assert!(!Training::claims(NET));
+        whole_round(&[10, 11], &[0, 1], ROOT);
+        assert!(Training::claims(NET));
+        assert_eq!(included(), [10, 11]);
+        assert_eq!(attended(), [(0, (1, 1)), (1, (1, 1)), (2, (0, 1))]);
+        Training::on_epoch(NET);
+        assert!(Training::claims(NET));
+        assert_eq!(included(), [10, 11]);
+        // A null round in the next tempo.
+        run_to(start() + ROUND);
+        assert!(Training::claims(NET) && included().is_empty());
+        Training::on_epoch(NET);
+        assert!(!Training::claims(NET));
+        assert_eq!(
+            attended().len(),
+            3,
+            "a round without a final root is nobody's fault"
+        );
+    });
+}
+
+#[test]
+fn what_one_does_alone_is_no_work() {
+    let alone = |miners: &[Uid], validators: &[Uid], one_coldkey: bool| {
+        let stakes = vec![100; validators.len()];
+        let built = ExtBuilder::default()
+            .subnet(NET)
+            .validators(NET, &stakes)
+            .miners(NET, 3)
+            .run(NET, config());
+        built.execute(|| {
+            OneColdkey::set(one_coldkey);
+            whole_round(miners, validators, ROOT);
+            assert_eq!(included(), miners);
+            assert!(!Training::claims(NET));
+        });
+    };
+    alone(&[10], &[0, 1], false);
+    alone(&[10, 11], &[0], false);
+    alone(&[10, 11], &[0, 1], true);
+}
+
+#[test]
+fn only_the_final_root_counts_as_attested() {
+    ExtBuilder::usual().execute(|| {
+        run_to(10);
+        for (uid, root) in [(0, ROOT), (1, ROOT), (2, OTHER)] {
+            assert_ok!(attest(NET, 0, uid, &[], root));
+        }
+        run_to(2 + ROUND);
+        assert_eq!(attended(), [(0, (1, 1)), (1, (1, 1)), (2, (0, 1))]);
+    });
+}
+
+#[test]
+fn who_leaves_takes_its_record_along_and_a_subnet_that_ends_all_of_it() {
+    ExtBuilder::usual().execute(|| {
+        whole_round(&[10, 11], &[0, 1], ROOT);
+        World::leave(NET, 0);
+        World::leave(NET, 10);
+        assert_eq!(included(), [11]);
+        assert_eq!(attended(), [(1, (1, 1)), (2, (0, 1))]);
+        World::change(NET, |subnet| subnet.dissolving = true);
+        Training::on_dissolving(NET);
+        while crate::Clearing::<Test>::contains_key(NET) {
+            assert_eq!(Training::dissolve(NET, 1), 1);
+            next_block();
+        }
+        let removed: Vec<u32> = (0..4).map(|_| Training::dissolve(NET, 1)).collect();
+        assert_eq!(removed, [1, 1, 1, 0]);
+        assert!(!Records::<Test>::contains_key(NET) && !Attended::<Test>::contains_key(NET));
+    });
+}
