@@ -3,18 +3,19 @@
 use alloc::{vec, vec::Vec};
 
 use cairn_primitives::{
-    traits::Membership, Balance, Netuid, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
+    traits::Membership, Balance, Netuid, Role, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::account;
 use frame_support::traits::{fungible::Mutate, Hooks};
 use pallet_emissions::MemberRecord;
-use pallet_training::benchmarking::{everybody_contributed, run_config};
+use pallet_training::benchmarking::{everybody_contributed, everybody_worked, run_config};
 use sp_consensus_babe::digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest};
+use sp_core::{crypto::KeyTypeId, sr25519};
 use sp_runtime::generic::{Digest, DigestItem};
 
 use crate::{
     block_time, AccountId, Balances, Executive, Hash, Header, Runtime, RuntimeCall, RuntimeOrigin,
-    Stake, Subnets, System, Training, UncheckedExtrinsic,
+    Signature, Stake, Subnets, System, Training, UncheckedExtrinsic,
 };
 
 frame_benchmarking::define_benchmarks!(
@@ -35,20 +36,33 @@ impl People {
     fn rich(name: &'static str, index: u32) -> AccountId {
         let who = account(name, index, 0);
         Balances::mint_into(&who, WEALTH).expect("an account can hold it");
-        <Self as pallet_subnets::benchmarking::BenchmarkHelper>::issued(WEALTH);
+        <Self as pallet_subnets::benchmarking::BenchmarkHelper<_, _>>::issued(WEALTH);
         who
     }
 
     /// Registers a new hotkey of `owner`.
-    fn member(owner: &AccountId, netuid: Netuid, index: u32) -> AccountId {
+    fn member(owner: &AccountId, netuid: Netuid, index: u32, role: Role) -> AccountId {
         let hotkey: AccountId = account("hotkey", index, netuid.into());
-        let signed = RuntimeOrigin::signed(owner.clone());
-        Subnets::register(signed, netuid, hotkey.clone(), Balance::MAX).expect("there is a seat");
+        Subnets::join(netuid, owner.clone(), hotkey.clone(), role, Balance::MAX)
+            .expect("there is a seat");
         hotkey
     }
 }
 
-impl pallet_subnets::benchmarking::BenchmarkHelper for People {
+/// Under which the keys lie that benchmarks sign with.
+const KEYS: KeyTypeId = KeyTypeId(*b"benc");
+
+impl pallet_subnets::benchmarking::BenchmarkHelper<AccountId, Signature> for People {
+    fn signing_hotkey() -> AccountId {
+        sp_io::crypto::sr25519_generate(KEYS, None).0.into()
+    }
+
+    fn sign(hotkey: &AccountId, payload: &[u8]) -> Signature {
+        let public = sr25519::Public::from_raw(hotkey.clone().into());
+        let signature = sp_io::crypto::sr25519_sign(KEYS, &public, payload);
+        Signature::Sr25519(signature.expect("the key was generated"))
+    }
+
     fn issued(amount: Balance) {
         pallet_emissions::Issued::<Runtime>::mutate(|issued| {
             *issued = issued.saturating_add(amount);
@@ -65,6 +79,9 @@ impl pallet_subnets::benchmarking::BenchmarkHelper for People {
             Stake::add_bond(signed(), netuid, hotkey.clone(), rules.min_miner_bond)
                 .expect("the coldkey can pay");
             if index < validators {
+                pallet_subnets::Members::<Runtime>::mutate(netuid, uid, |member| {
+                    member.as_mut().expect("it is one").role = Role::Validator;
+                });
                 Stake::add_stake(signed(), netuid, hotkey.clone(), rules.min_validator_stake)
                     .expect("the coldkey can pay");
                 weigh_all_others(netuid, *uid, &members);
@@ -95,7 +112,11 @@ impl pallet_training::benchmarking::BenchmarkHelper for People {
         let netuid = pallet_subnets::LastNetuid::<Runtime>::get();
         let rules = Subnets::hyperparameters(netuid).expect("the subnet exists");
         for index in 0..validators.saturating_add(miners) {
-            let hotkey = Self::member(&owner, netuid, index);
+            let role = match index < validators {
+                true => Role::Validator,
+                false => Role::Miner,
+            };
+            let hotkey = Self::member(&owner, netuid, index, role);
             if index < validators {
                 Stake::add_stake(signed(), netuid, hotkey, rules.min_validator_stake)
                     .expect("the owner can pay");
@@ -114,9 +135,9 @@ impl pallet_emissions::benchmarking::BenchmarkHelper for People {
         let netuid = <People as BenchmarkHelper>::subnet(validators, others);
         let owner = RuntimeOrigin::signed(Subnets::owner(netuid).expect("the subnet exists"));
         Training::start_run(owner, netuid, run_config()).expect("the owner may");
-        pallet_subnets::HyperparametersOf::<Runtime>::mutate(netuid, |rules| {
-            let rules = rules.as_mut().expect("the subnet exists");
-            rules.commit_reveal = commit_reveal;
+        everybody_worked::<Runtime>(netuid);
+        pallet_subnets::RulesOf::<Runtime>::mutate_extant(netuid, |rules| {
+            rules.present.commit_reveal = commit_reveal;
         });
         netuid
     }
@@ -131,8 +152,9 @@ impl pallet_stake::benchmarking::BenchmarkHelper<AccountId> for People {
         let netuid = pallet_subnets::LastNetuid::<Runtime>::get();
         Balances::mint_into(coldkey, WEALTH).expect("an account can hold it");
         for hotkey in hotkeys {
-            let signed = RuntimeOrigin::signed(coldkey.clone());
-            Subnets::register(signed, netuid, hotkey.clone(), price).expect("there is a seat");
+            let (coldkey, hotkey) = (coldkey.clone(), hotkey.clone());
+            Subnets::join(netuid, coldkey, hotkey, Role::Validator, price)
+                .expect("there is a seat");
         }
         netuid
     }
@@ -195,6 +217,8 @@ fn full_subnet() -> Netuid {
     let owner = RuntimeOrigin::signed(Subnets::owner(netuid).expect("the subnet exists"));
     Training::start_run(owner, netuid, run_config()).expect("the owner may");
     let members = Subnets::members(netuid);
+    everybody_worked::<Runtime>(netuid);
+    pallet_emissions::Emitting::<Runtime>::insert(netuid, true);
     for (own, _) in members.iter().take(MAX_VALIDATORS as usize) {
         weigh_all_others(netuid, *own, &members);
     }
@@ -230,9 +254,8 @@ fn make_due(netuid: Netuid, due: Due) {
         Due::Epoch => {
             let ledger = pallet_emissions::SubnetLedgers::<Runtime>::get(netuid);
             let from = ledger.expect("blocks have seen the subnet").tempo_from;
-            pallet_subnets::HyperparametersOf::<Runtime>::mutate(netuid, |rules| {
-                let rules = rules.as_mut().expect("the subnet exists");
-                rules.tempo = next.saturating_sub(from);
+            pallet_subnets::RulesOf::<Runtime>::mutate_extant(netuid, |rules| {
+                rules.present.tempo = next.saturating_sub(from);
             });
         }
     }

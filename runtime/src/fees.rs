@@ -1,6 +1,6 @@
 //! What a transaction will cost, for those who ask before they send it.
 
-use frame_support::{dispatch::CheckIfFeeless, storage::with_transaction_unchecked};
+use frame_support::storage::with_transaction_unchecked;
 use pallet_transaction_payment::{FeeDetails, RuntimeDispatchInfo};
 use sp_runtime::{generic::Preamble, traits::StaticLookup, TransactionOutcome};
 
@@ -28,9 +28,9 @@ pub fn details(transaction: UncheckedExtrinsic, length: u32) -> FeeDetails<Balan
 }
 
 /// Whether a transaction's call is free for who signed it, as the next block will find: [`crate::TxExtension`] asks the
-/// same. A call within a batch or of a proxy never is.
+/// same. A call within a batch or of a proxy never is, nor one with a tip.
 fn is_free(transaction: &UncheckedExtrinsic) -> bool {
-    let Preamble::Signed(address, ..) = &transaction.preamble else {
+    let Preamble::Signed(address, _, extension) = &transaction.preamble else {
         return false;
     };
     let Ok(signer) = <Runtime as frame_system::Config>::Lookup::lookup(address.clone()) else {
@@ -44,6 +44,7 @@ fn is_free(transaction: &UncheckedExtrinsic) -> bool {
             &Default::default(),
         );
         let origin = RuntimeOrigin::signed(signer);
-        TransactionOutcome::Rollback(transaction.function.is_feeless(&origin))
+        let (.., fee, _) = extension;
+        TransactionOutcome::Rollback(fee.is_free(&origin, &transaction.function))
     })
 }

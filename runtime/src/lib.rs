@@ -29,9 +29,11 @@ pub mod apis;
 pub mod audit;
 pub mod block_time;
 pub mod configs;
+pub mod duties;
 pub mod extensions;
 pub mod fees;
 pub mod presets;
+pub mod quota;
 pub mod readers;
 
 #[cfg(test)]
@@ -81,6 +83,8 @@ pub type UncheckedExtrinsic =
     generic::UncheckedExtrinsic<Address, RuntimeCall, Signature, TxExtension>;
 /// What is signed.
 pub type SignedPayload = generic::SignedPayload<RuntimeCall, TxExtension>;
+/// What an upgrade changes in storage before its first block, in this order. No chain has run an older version.
+pub type Migrations = ();
 /// Runs blocks.
 pub type Executive = frame_executive::Executive<
     Runtime,
@@ -88,6 +92,7 @@ pub type Executive = frame_executive::Executive<
     frame_system::ChainContext<Runtime>,
     Runtime,
     AllPalletsWithSystem,
+    Migrations,
 >;
 
 /// Types that the node uses without knowing the runtime's calls.
@@ -157,6 +162,8 @@ mod runtime {
     pub type Session = pallet_session;
     #[runtime::pallet_index(9)]
     pub type Grandpa = pallet_grandpa;
+    #[runtime::pallet_index(10)]
+    pub type Quota = crate::quota;
 
     #[runtime::pallet_index(16)]
     pub type Sudo = pallet_sudo;

@@ -11,7 +11,8 @@ use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 
 use crate::{
     configs::consensus::BABE_GENESIS_EPOCH_CONFIG, AccountId, BabeConfig, BalancesConfig,
-    BlockTimeConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys, SubnetsConfig, SudoConfig,
+    BlockTimeConfig, EmissionsConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys,
+    SubnetsConfig, SudoConfig,
 };
 
 /// One authority, a block every two seconds.
@@ -73,6 +74,8 @@ fn genesis(authorities: &[Sr25519Keyring], milliseconds: u64, audit_window: Bloc
                 .collect(),
         },
         subnets: SubnetsConfig { audit_window },
+        // Whoever tries a run wants to see it paid. Elsewhere the list is governed.
+        emissions: EmissionsConfig { open: true },
         babe: BabeConfig {
             epoch_config: BABE_GENESIS_EPOCH_CONFIG
         },

@@ -4,12 +4,13 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance, Limits,
-        LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, Role, RoundInfo, RunInfo,
-        Schedule, Seat, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
+        AccountEarning, AnnouncedRules, ContributionInfo, Duty, EndedRun, EpochPage, HotkeyInfo,
+        Issuance, Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position,
+        RoundInfo, RunInfo, Schedule, Seat, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo,
+        Voting,
     },
     traits::{Membership, Positions, Runs, Stakes},
-    Balance, EpochIndex, Hyperparameters, Netuid, Round, Uid,
+    Balance, EpochIndex, Hyperparameters, Netuid, Role, Round, Uid,
 };
 use cairn_protocol::eligibility::{self, Claim};
 
@@ -44,7 +45,11 @@ pub fn subnet(netuid: Netuid) -> Option<SubnetInfo<AccountId>> {
         bonds: Stake::subnet_bonds(netuid),
         has_run: Training::has_run(netuid),
         is_clearing_run: Training::is_clearing(netuid),
-        hyperparameters: Subnets::hyperparameters(netuid)?,
+        hyperparameters: Subnets::rules(netuid)?,
+        announced: Subnets::announced_rules(netuid).map(|announced| AnnouncedRules {
+            from: announced.from,
+            hyperparameters: announced.rules,
+        }),
     })
 }
 
@@ -80,9 +85,15 @@ pub fn member(netuid: Netuid, hotkey: &AccountId) -> Option<MemberInfo<AccountId
 /// The members that have a validator's seat.
 fn seated(netuid: Netuid, hyperparameters: &Hyperparameters) -> Vec<Uid> {
     let members = Subnets::member_list(netuid).into_iter();
-    let stakes = members.map(|(uid, member)| (uid, stake(netuid, &member.hotkey)));
-    let seated = eligibility::seated(hyperparameters, stakes, |member| *member);
-    seated.into_iter().map(|(uid, _)| uid).collect()
+    let candidates = members.map(|(uid, member)| {
+        let stake = stake(netuid, &member.hotkey);
+        (uid, member.role, stake)
+    });
+    let seated = eligibility::seated(hyperparameters, candidates, |member| *member);
+    seated
+        .into_iter()
+        .map(|(uid, _, _): (Uid, Role, Balance)| uid)
+        .collect()
 }
 
 fn stake(netuid: Netuid, hotkey: &AccountId) -> Balance {
@@ -100,13 +111,17 @@ fn member_info(
     let stake = stake(netuid, &member.hotkey);
     let bond = <Stake as Stakes<AccountId>>::bond(netuid, &member.hotkey);
     let take = <Stake as Positions<AccountId>>::take(&member.hotkey);
-    let role = match eligibility::claim(hyperparameters, stake, || bond) {
-        Claim::Seat if has_seat() => Role::Validator,
-        Claim::Data => Role::Miner,
-        Claim::Seat | Claim::Nothing => Role::Idle,
+    let role = match eligibility::claim(hyperparameters, member.role, || stake, || bond) {
+        Claim::Seat if has_seat() => Duty::Validator,
+        Claim::Data => Duty::Miner,
+        Claim::Seat | Claim::Nothing => Duty::Idle,
     };
     MemberInfo {
         uid,
+        chosen_role: member.role,
+        role_can_be_set_from: Subnets::role_can_be_set_from(netuid, uid),
+        swap: Subnets::swap(netuid, uid).map(|swap| (swap.to, swap.from)),
+        takes_foreign_stake: Stake::takes_foreign_stake(&member.hotkey),
         hotkey: member.hotkey,
         coldkey: member.coldkey,
         role,

@@ -7,6 +7,7 @@ use sc_client_db::BenchmarkingState;
 use sc_executor::WasmExecutor;
 use sp_core::traits::{CallContext, RuntimeCode, WrappedRuntimeCode};
 use sp_externalities::{set_and_run_with_externalities, Extensions};
+use sp_keystore::{testing::MemoryKeystore, KeystoreExt};
 use sp_runtime::{traits::BlakeTwo256, Storage};
 use sp_state_machine::{Ext, OverlayedChanges, StateMachine};
 
@@ -110,7 +111,7 @@ impl Wasm {
             heap_pages: None,
             hash: self.hash.clone(),
         };
-        let (mut overlay, mut extensions) = (OverlayedChanges::default(), Extensions::default());
+        let (mut overlay, mut extensions) = (OverlayedChanges::default(), with_keys());
         let mut machine = StateMachine::new(
             state,
             &mut overlay,
@@ -126,8 +127,15 @@ impl Wasm {
     }
 }
 
+/// What a benchmark makes keys with, for the signatures that a call takes.
+fn with_keys() -> Extensions {
+    let mut extensions = Extensions::default();
+    extensions.register(KeystoreExt::new(MemoryKeystore::new()));
+    extensions
+}
+
 fn native(state: &State, method: &str, arguments: &[u8]) -> Result<Vec<u8>, String> {
-    let (mut overlay, mut extensions) = (OverlayedChanges::default(), Extensions::default());
+    let (mut overlay, mut extensions) = (OverlayedChanges::default(), with_keys());
     let mut externalities = Ext::new(&mut overlay, state, Some(&mut extensions));
     set_and_run_with_externalities(&mut externalities, || {
         cairn_runtime::apis::api::dispatch(method, arguments)

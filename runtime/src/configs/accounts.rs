@@ -96,16 +96,23 @@ impl InstanceFilter<RuntimeCall> for ProxyKind {
             ProxyKind::Registration => matches!(
                 call,
                 RuntimeCall::Subnets(
-                    pallet_subnets::Call::register { .. } | pallet_subnets::Call::leave { .. }
+                    pallet_subnets::Call::register { .. }
+                        | pallet_subnets::Call::leave { .. }
+                        | pallet_subnets::Call::set_role { .. }
+                        | pallet_subnets::Call::announce_swap { .. }
+                        | pallet_subnets::Call::cancel_swap { .. }
+                        | pallet_subnets::Call::finish_swap { .. }
                 )
             ),
             ProxyKind::Ownership => matches!(
                 call,
-                RuntimeCall::Subnets(pallet_subnets::Call::set_hyperparameters { .. })
-                    | RuntimeCall::Training(
-                        pallet_training::Call::start_run { .. }
-                            | pallet_training::Call::stop_run { .. }
-                    )
+                RuntimeCall::Subnets(
+                    pallet_subnets::Call::set_hyperparameters { .. }
+                        | pallet_subnets::Call::withdraw_hyperparameters { .. }
+                ) | RuntimeCall::Training(
+                    pallet_training::Call::start_run { .. }
+                        | pallet_training::Call::stop_run { .. }
+                )
             ),
         }
     }

@@ -7,9 +7,9 @@ use frame_support::{
     parameter_types,
     traits::{ConstU32, Randomness},
 };
-use sp_runtime::Perbill;
+use sp_runtime::{traits::Verify, Perbill};
 
-use crate::{block_time, Balances, Emissions, Hash, Runtime, Stake, Subnets, Training};
+use crate::{block_time, Balances, Emissions, Hash, Runtime, Signature, Stake, Subnets, Training};
 
 parameter_types! {
     pub const MaxSubnets: u32 = 128;
@@ -43,6 +43,9 @@ impl pallet_subnets::Config for Runtime {
     type OnBurned = Emissions;
     type OnMember = (Stake, Training, Emissions);
     type Incentives = Emissions;
+    type Runs = Training;
+    type Signature = Signature;
+    type Signer = <Signature as Verify>::Signer;
     // Pots become stake before stake is given back.
     type Dissolve = (Training, Emissions, Stake);
     type MaxSubnets = MaxSubnets;
@@ -74,6 +77,7 @@ impl pallet_training::Config for Runtime {
     type Randomness = RoundRandomness;
     type Membership = Subnets;
     type Stakes = Stake;
+    type Slashing = Stake;
     type Incentives = Emissions;
     type MaxContributionBytes = MaxContributionBytes;
     type HistoryRounds = HistoryRounds;
@@ -90,6 +94,8 @@ impl pallet_emissions::Config for Runtime {
     type Stakes = Stake;
     type Ledgers = Stake;
     type Runs = Training;
+    type Work = Training;
+    type Governance = frame_system::EnsureRoot<crate::AccountId>;
     type MillisecsPerBlock = block_time::Length<Runtime>;
     type StakeAverageWindow = StakeAverageWindow;
     type WeightsRateLimit = WeightsRateLimit;

@@ -80,6 +80,10 @@ impl frame_system::Config for Runtime {
 
 impl block_time::Config for Runtime {}
 
+impl crate::quota::Config for Runtime {
+    type Work = crate::Training;
+}
+
 impl pallet_timestamp::Config for Runtime {
     type Moment = u64;
     type OnTimestampSet = Babe;

@@ -3,12 +3,14 @@
 
 use std::sync::LazyLock;
 
+use cairn_primitives::{Netuid, Role};
 use codec::Encode;
 use frame_support::genesis_builder_helper::build_state;
 use serde_json::Value;
 use sp_consensus_babe::digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest};
 use sp_core::{sr25519, Pair};
 use sp_io::TestExternalities;
+use sp_keyring::Sr25519Keyring;
 use sp_runtime::{
     generic::{Digest, DigestItem, Era},
     traits::{Header as _, IdentifyAccount},
@@ -19,7 +21,7 @@ use crate::{
     audit, block_time,
     extensions::{FreeOrPaid, InTurn},
     presets, AccountId, Balance, Executive, Hash, Header, Nonce, Runtime, RuntimeCall,
-    RuntimeGenesisConfig, SignedPayload, System, TxExtension, UncheckedExtrinsic,
+    RuntimeGenesisConfig, SignedPayload, Subnets, System, TxExtension, UncheckedExtrinsic,
 };
 
 /// How many accounts the tests know.
@@ -50,6 +52,13 @@ impl Actor {
         (0..ACTORS)
             .map(Actor)
             .find(|actor| actor.account() == *account)
+    }
+
+    /// What it signs to be registered as a hotkey of `coldkey`'s. Reads the chain's genesis, so it has to be asked within
+    /// a block.
+    pub fn registers(self, netuid: Netuid, coldkey: &AccountId) -> MultiSignature {
+        let payload = Subnets::registration_payload(netuid, coldkey);
+        MultiSignature::Sr25519(PAIRS[usize::from(self.0)].sign(&payload))
     }
 
     /// Its transaction, the next one by its nonce.
@@ -200,6 +209,23 @@ fn send_bare(call: impl Into<RuntimeCall>) {
     Executive::apply_extrinsic(UncheckedExtrinsic::new_bare(call.into()))
         .expect("inherents are valid")
         .expect("inherents succeed");
+}
+
+/// The call by which `coldkey` registers one of the well-known keys as its hotkey, with that key's signature.
+pub fn register(
+    netuid: Netuid,
+    hotkey: Sr25519Keyring,
+    role: Role,
+    coldkey: &AccountId,
+) -> RuntimeCall {
+    let payload = Subnets::registration_payload(netuid, coldkey);
+    RuntimeCall::Subnets(pallet_subnets::Call::register {
+        netuid,
+        hotkey: hotkey.to_account_id(),
+        role,
+        max_price: Balance::MAX,
+        signature: MultiSignature::Sr25519(hotkey.sign(&payload)),
+    })
 }
 
 /// Sends a transaction within a block.

@@ -1,6 +1,6 @@
 //! A subnet that is dissolved in the middle of a round and of an epoch, on the whole chain.
 
-use cairn_primitives::{blake2_256, Hyperparameters, CRN};
+use cairn_primitives::{blake2_256, Hyperparameters, Role, CRN};
 use frame_support::assert_ok;
 use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie, Dave, Eve};
 use sp_runtime::traits::Dispatchable;
@@ -9,7 +9,7 @@ use super::{
     chain::{genesis, Chain},
     play::calls::run_config,
 };
-use crate::{presets, readers, AccountId, Balances, RuntimeCall, RuntimeOrigin};
+use crate::{presets, readers, AccountId, Balances, Runtime, RuntimeCall, RuntimeOrigin, Subnets};
 
 /// What a member of the subnet put up.
 const STAKE: u64 = 1_000 * CRN;
@@ -33,6 +33,7 @@ fn people_at_work() {
     );
     let hyperparameters = Hyperparameters {
         tempo: 20,
+        activity_cutoff: 40,
         unbonding_period: 20,
         min_validator_stake: CRN,
         min_miner_bond: CRN,
@@ -46,15 +47,13 @@ fn people_at_work() {
             hyperparameters,
         },
     );
-    for (coldkey, hotkey) in [(bob.clone(), hot(Bob)), (charlie.clone(), hot(Charlie))] {
-        call(
-            coldkey,
-            pallet_subnets::Call::register {
-                netuid,
-                hotkey,
-                max_price,
-            },
-        );
+    for (coldkey, hotkey, role) in [
+        (bob.clone(), hot(Bob), Role::Validator),
+        (charlie.clone(), hot(Charlie), Role::Miner),
+    ] {
+        // What a hotkey signs is tested elsewhere.
+        let joined = Subnets::join(netuid, coldkey, hotkey, role, max_price);
+        assert_ok!(joined);
     }
     for backer in [Bob, Dave] {
         let (hotkey, amount) = (hot(Bob), STAKE);
@@ -78,6 +77,10 @@ fn people_at_work() {
     );
     let config = run_config(false);
     call(alice, pallet_training::Call::start_run { netuid, config });
+    // As if a round had been work, so that there is emission.
+    let mut record = pallet_training::Record::default();
+    record.settled(true, [1]);
+    pallet_training::Records::<Runtime>::insert(netuid, record);
 }
 
 /// The hotkey of a well-known coldkey: nobody signs with it here.

@@ -28,6 +28,8 @@ fn training() -> Weight {
     let transitions: u32 = <Runtime as pallet_training::Config>::MaxTransitionsPerBlock::get();
     let round = sum(&[
         W::settle(MAX_MEMBERS),
+        W::attend(MAX_MEMBERS),
+        W::slash_lost_roots(MAX_VALIDATORS),
         W::begin(MAX_MEMBERS),
         // Two old rounds and their roots.
         W::prune(2 * (MAX_MEMBERS + 4)),

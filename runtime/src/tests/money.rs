@@ -1,11 +1,11 @@
 //! Whatever moves, issued stays the sum of where it is.
 
-use cairn_primitives::CRN;
+use cairn_primitives::{Role, CRN};
 use frame_support::{assert_noop, assert_ok, traits::Contains};
 use sp_keyring::Sr25519Keyring::{Alice, Bob, Eve};
 use sp_runtime::traits::Dispatchable;
 
-use super::chain::{genesis, on, Chain};
+use super::chain::{genesis, on, register, Chain};
 use crate::{
     audit, configs::system::KeepsIssuance, presets, readers, AccountId, Balances, RuntimeCall,
     RuntimeOrigin, System,
@@ -37,11 +37,7 @@ fn stake_moves_between_ledgers_and_back() {
         let max_price = u64::MAX;
         let calls = [
             RuntimeCall::Subnets(pallet_subnets::Call::create_subnet { max_price }),
-            RuntimeCall::Subnets(pallet_subnets::Call::register {
-                netuid: 1,
-                hotkey: hotkey.clone(),
-                max_price,
-            }),
+            register(1, Bob, Role::Validator, &alice()),
             RuntimeCall::Stake(pallet_stake::Call::add_stake {
                 netuid: 1,
                 hotkey: hotkey.clone(),

@@ -1,5 +1,6 @@
 //! What proxies may do.
 
+use cairn_primitives::Role;
 use frame_support::traits::InstanceFilter;
 use sp_keyring::Sr25519Keyring::{Alice, Bob};
 
@@ -28,8 +29,12 @@ fn a_proxy_may_do_what_its_kind_says_and_no_more() {
         hotkey: alice(),
         take: 0,
     });
+    let foreign = RuntimeCall::Stake(pallet_stake::Call::set_foreign_stake {
+        hotkey: alice(),
+        allowed: true,
+    });
     let end = RuntimeCall::Subnets(pallet_subnets::Call::dissolve_subnet { netuid: 1 });
-    for call in [&give, &take, &end] {
+    for call in [&give, &take, &foreign, &end] {
         assert!(!ProxyKind::Staking.filter(call) && !ProxyKind::Ownership.filter(call));
         assert!(!ProxyKind::Registration.filter(call) && ProxyKind::Any.filter(call));
     }
@@ -39,6 +44,15 @@ fn a_proxy_may_do_what_its_kind_says_and_no_more() {
         ProxyKind::Ownership,
     ];
     assert!(kinds.iter().all(|kind| !kind.filter(&transfer)));
+    let role = RuntimeCall::Subnets(pallet_subnets::Call::set_role {
+        netuid: 1,
+        hotkey: alice(),
+        role: Role::Miner,
+    });
+    let withdraw =
+        RuntimeCall::Subnets(pallet_subnets::Call::withdraw_hyperparameters { netuid: 1 });
+    assert!(ProxyKind::Registration.filter(&role) && !ProxyKind::Ownership.filter(&role));
+    assert!(ProxyKind::Ownership.filter(&withdraw) && !ProxyKind::Staking.filter(&withdraw));
     assert!(ProxyKind::Staking.filter(&stake) && !ProxyKind::Staking.filter(&stop));
     assert!(ProxyKind::Ownership.filter(&stop) && !ProxyKind::Ownership.filter(&stake));
     assert!(ProxyKind::Any.filter(&transfer) && ProxyKind::Any.is_superset(&ProxyKind::Staking));

@@ -1,14 +1,14 @@
 //! What somebody who was refused has to know: limits, whose a hotkey is, from which block on something can be done.
 
 use cairn_primitives::{
-    api::{Role, Seat},
-    Hyperparameters, CRN,
+    api::{Duty, Seat},
+    BlockNumber, Hyperparameters, Role, CRN,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_keyring::Sr25519Keyring::{Alice, Bob, Eve};
 use sp_runtime::traits::Dispatchable;
 
-use super::chain::on;
+use super::chain::{on, register};
 use crate::{presets, readers, AccountId, Runtime, RuntimeCall, RuntimeOrigin, System};
 
 fn sent(call: impl Into<RuntimeCall>) -> Result<(), sp_runtime::DispatchError> {
@@ -17,18 +17,14 @@ fn sent(call: impl Into<RuntimeCall>) -> Result<(), sp_runtime::DispatchError> {
     outcome.map(|_| ()).map_err(|failed| failed.error)
 }
 
-/// Runs a test on a subnet of Alice's on which Bob is her hotkey.
+/// Runs a test on a subnet of Alice's on which Bob is her hotkey, to validate.
 fn on_a_subnet(test: impl FnOnce(AccountId)) {
     on(presets::DEVELOPMENT_PRESET, || {
-        let (hotkey, max_price) = (Bob.to_account_id(), u64::MAX);
+        let max_price = u64::MAX;
         assert_ok!(sent(pallet_subnets::Call::create_subnet { max_price }));
-        let register = pallet_subnets::Call::register {
-            netuid: 1,
-            hotkey: hotkey.clone(),
-            max_price,
-        };
-        assert_ok!(sent(register));
-        test(hotkey);
+        let alice = Alice.to_account_id();
+        assert_ok!(sent(register(1, Bob, Role::Validator, &alice)));
+        test(Bob.to_account_id());
     });
 }
 
@@ -173,7 +169,111 @@ fn limits_are_those_that_the_calls_keep() {
 }
 
 #[test]
-fn a_staker_without_a_seat_is_no_validator_and_no_miner() {
+fn rules_that_will_hold_are_told_with_their_block() {
+    on_a_subnet(|_| {
+        let told = || readers::subnet(1).expect("it is there");
+        assert_eq!(told().announced, None);
+        let present = told().hyperparameters;
+        let hyperparameters = Hyperparameters {
+            unbonding_period: present.unbonding_period / 2,
+            ..present.clone()
+        };
+        let set = pallet_subnets::Call::set_hyperparameters {
+            netuid: 1,
+            hyperparameters: hyperparameters.clone(),
+        };
+        assert_ok!(sent(set));
+        let announced = told().announced.expect("it was announced");
+        assert_eq!(announced.from, 1 + present.unbonding_period);
+        assert_eq!(
+            (&announced.hyperparameters, told().hyperparameters),
+            (&hyperparameters, present)
+        );
+        System::set_block_number(announced.from);
+        assert_eq!(
+            (told().announced, told().hyperparameters),
+            (None, hyperparameters)
+        );
+    });
+}
+
+/// Who asks stake back while a longer lock is announced leaves under the present one.
+#[test]
+fn who_dislikes_announced_rules_leaves_under_the_present_ones() {
+    on_a_subnet(|hotkey| {
+        let present = Hyperparameters {
+            unbonding_period: 1_000,
+            ..Hyperparameters::default()
+        };
+        let set = |hyperparameters| pallet_subnets::Call::set_hyperparameters {
+            netuid: 1,
+            hyperparameters,
+        };
+        let at_once = RuntimeCall::from(set(present.clone()));
+        assert_ok!(at_once.dispatch(RuntimeOrigin::root()));
+        let add = pallet_stake::Call::add_stake {
+            netuid: 1,
+            hotkey: hotkey.clone(),
+            amount: 10 * CRN,
+        };
+        assert_ok!(sent(add));
+        let longer = Hyperparameters {
+            unbonding_period: 4 * present.unbonding_period,
+            ..present.clone()
+        };
+        assert_ok!(sent(set(longer)));
+        let ask_back = || {
+            let remove = pallet_stake::Call::remove_stake {
+                netuid: 1,
+                hotkey: hotkey.clone(),
+                amount: Some(CRN),
+            };
+            assert_ok!(sent(remove));
+            let position = readers::position(&Alice.to_account_id(), 1, &hotkey);
+            let unbonding = position.expect("it has some").unbonding;
+            unbonding.last().expect("it was asked back").release_at
+        };
+        let from: BlockNumber = 1 + present.unbonding_period;
+        assert_eq!(ask_back(), from);
+        System::set_block_number(from - 1);
+        assert_eq!(ask_back(), from - 1 + present.unbonding_period);
+        System::set_block_number(from);
+        assert_eq!(ask_back(), from + 4 * present.unbonding_period);
+    });
+}
+
+#[test]
+fn a_signature_of_another_key_registers_nobody() {
+    on_a_subnet(|_| {
+        let (alice, bob) = (Alice.to_account_id(), Bob.to_account_id());
+        let forged = |call: RuntimeCall| match call {
+            RuntimeCall::Subnets(pallet_subnets::Call::register { signature, .. }) => {
+                pallet_subnets::Call::<Runtime>::register {
+                    netuid: 1,
+                    hotkey: Eve.to_account_id(),
+                    role: Role::Miner,
+                    max_price: u64::MAX,
+                    signature,
+                }
+            }
+            _ => unreachable!("it was made so"),
+        };
+        for signed in [
+            register(1, Bob, Role::Miner, &alice),
+            register(1, Eve, Role::Miner, &bob),
+            register(2, Eve, Role::Miner, &alice),
+        ] {
+            assert_noop!(
+                sent(forged(signed)),
+                pallet_subnets::Error::<Runtime>::BadHotkeySignature
+            );
+        }
+        assert_ok!(sent(forged(register(1, Eve, Role::Miner, &alice))));
+    });
+}
+
+#[test]
+fn a_validator_without_a_seat_does_not_mine_instead() {
     on_a_subnet(|bob| {
         let set = pallet_subnets::Call::set_hyperparameters {
             netuid: 1,
@@ -184,13 +284,10 @@ fn a_staker_without_a_seat_is_no_validator_and_no_miner() {
                 ..Hyperparameters::default()
             },
         };
-        assert_ok!(sent(set));
-        let eve = Eve.to_account_id();
-        assert_ok!(sent(pallet_subnets::Call::register {
-            netuid: 1,
-            hotkey: eve.clone(),
-            max_price: u64::MAX,
-        }));
+        // With members, the owner would have to give notice.
+        assert_ok!(RuntimeCall::from(set).dispatch(RuntimeOrigin::root()));
+        let (alice, eve) = (Alice.to_account_id(), Eve.to_account_id());
+        assert_ok!(sent(register(1, Eve, Role::Validator, &alice)));
         let stake = |hotkey: &AccountId, amount| {
             sent(pallet_stake::Call::add_stake {
                 netuid: 1,
@@ -198,19 +295,19 @@ fn a_staker_without_a_seat_is_no_validator_and_no_miner() {
                 amount,
             })
         };
-        let roles = || {
+        let duties = || {
             let members = readers::members(1).into_iter();
-            let roles: Vec<Role> = members.map(|member| member.role).collect();
+            let duties: Vec<Duty> = members.map(|member| member.role).collect();
             let one_by_one = [&bob, &eve].map(|hotkey| {
                 let member = readers::member(1, hotkey);
                 member.expect("it is one").role
             });
-            assert_eq!(roles, one_by_one);
+            assert_eq!(duties, one_by_one);
             one_by_one
         };
-        assert_eq!(roles(), [Role::Idle, Role::Idle]);
+        assert_eq!(duties(), [Duty::Idle, Duty::Idle]);
         assert_ok!(stake(&bob, 10 * CRN));
-        assert_eq!(roles(), [Role::Validator, Role::Idle]);
+        assert_eq!(duties(), [Duty::Validator, Duty::Idle]);
         // Eve sits once she has more, and Bob, who has a bond as well, does not mine instead.
         assert_ok!(sent(pallet_stake::Call::add_bond {
             netuid: 1,
@@ -218,6 +315,24 @@ fn a_staker_without_a_seat_is_no_validator_and_no_miner() {
             amount: 10 * CRN,
         }));
         assert_ok!(stake(&eve, 11 * CRN));
-        assert_eq!(roles(), [Role::Idle, Role::Validator]);
+        assert_eq!(duties(), [Duty::Idle, Duty::Validator]);
+        // Unless his coldkey says so.
+        let set_role = |role| {
+            sent(pallet_subnets::Call::set_role {
+                netuid: 1,
+                hotkey: bob.clone(),
+                role,
+            })
+        };
+        assert_ok!(set_role(Role::Miner));
+        assert_eq!(duties(), [Duty::Miner, Duty::Validator]);
+        let member = readers::member(1, &bob).expect("it is one");
+        let again = 1 + 2 * Hyperparameters::default().tempo;
+        assert_eq!(
+            (member.chosen_role, member.role_can_be_set_from),
+            (Role::Miner, Some(again))
+        );
+        let too_soon = pallet_subnets::Error::<Runtime>::RoleTooSoon;
+        assert_noop!(set_role(Role::Validator), too_soon);
     });
 }

@@ -5,8 +5,8 @@ use cairn_primitives::{
     blake2_256, key_hash,
     traits::{Membership, Positions, Stakes},
     weights_hash, Balance, Commitment, CompressionSchedule, DataSet, Hyperparameters,
-    InitialWeights, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, RunConfig,
-    Text, Uid, Verdicts, CRN, H256,
+    InitialWeights, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, Role,
+    Round, RunConfig, Text, Uid, Verdicts, CRN, H256,
 };
 use frame_support::traits::fungible::Inspect;
 
@@ -15,6 +15,7 @@ use super::{
     Actor,
 };
 use pallet_emissions::Row;
+use pallet_training::Attestation;
 
 use crate::{
     configs::accounts::ProxyKind, AccountId, Balances, Runtime, RuntimeCall, Stake, Subnets,
@@ -25,6 +26,8 @@ use crate::{
 pub const COLDKEYS: u8 = 6;
 /// Accounts that work: the others.
 pub const HOTKEYS: u8 = 12;
+/// The account that has the sudo key.
+pub const GOVERNOR: Actor = Actor(COLDKEYS - 1);
 
 /// The hotkey of this number.
 fn hotkey(number: u8) -> Actor {
@@ -85,6 +88,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
             epsilon: Nano(1),
             weight_decay: Nano(0),
             clip_norm: Nano(1),
+            trace_every: 1,
         },
         compression: CompressionSchedule {
             kept_per_block: 1,
@@ -93,12 +97,12 @@ pub fn run_config(impossible: bool) -> RunConfig {
         },
         outer: OuterStep {
             learning_rate: Nano(1),
-            rho: Nano(0),
+            rho: OuterStep::MIN_RHO,
         },
         phases: Phases {
-            train: 3,
+            train: 4,
             reveal: 2,
-            attest: 2,
+            attest: 4,
         },
         max_contributors: 3,
     }
@@ -112,7 +116,7 @@ fn rules(tempo: u8, max_members: u8, periods: u8, wrong: bool) -> Hyperparameter
         max_members: 2 + u16::from(max_members % 12),
         max_validators: 2,
         immunity_period: u32::from(periods % 16),
-        activity_cutoff: 1 + u32::from(periods),
+        activity_cutoff: 1 + u32::from(periods % 10),
         unbonding_period: 5 + u32::from(periods % 16),
         registration_half_life: 1 + u32::from(periods),
         ..Hyperparameters::default()
@@ -161,13 +165,20 @@ pub fn plan(one: &Move) -> (Actor, RuntimeCall) {
 /// The call of a move by who may make it.
 fn rightful(one: &Move) -> (Actor, RuntimeCall) {
     match &one.what {
-        What::Commit { .. } | What::Reveal { .. } | What::Attest { .. } => training(one),
+        What::Commit { .. }
+        | What::Reveal { .. }
+        | What::CommitAttestation { .. }
+        | What::Attest { .. }
+        | What::Here => training(one),
         What::StartRun { .. } | What::StopRun => training(one),
         What::CreateSubnet | What::SetHyperparameters { .. } => subnets(one),
-        What::Register | What::Leave | What::DissolveSubnet => subnets(one),
+        What::WithdrawHyperparameters | What::DissolveSubnet => subnets(one),
+        What::Register { .. } | What::SetRole { .. } | What::Leave => subnets(one),
+        What::AnnounceSwap | What::CancelSwap | What::FinishSwap => swaps(one),
         What::SetWeights { .. } | What::CommitWeights | What::RevealWeights { .. } => {
             emissions(one)
         }
+        What::SetEmitting { emits } => governed(one.net, *emits),
         What::Transfer { .. } | What::Burn => balances(one),
         What::AddProxy { .. } | What::RemoveProxies => proxies(one),
         What::Batch { .. } | What::ByProxy(_) => wrapped(one),
@@ -184,17 +195,26 @@ fn subnets(one: &Move) -> (Actor, RuntimeCall) {
             Actor(one.other % COLDKEYS),
             Call::create_subnet { max_price },
         ),
-        What::Register => {
-            let hotkey = key.account();
-            (
-                coldkey(key),
-                Call::register {
-                    netuid,
-                    hotkey,
-                    max_price,
-                },
-            )
+        What::Register { validates } => {
+            let by = coldkey(key);
+            let call = Call::register {
+                netuid,
+                hotkey: key.account(),
+                role: role(*validates),
+                max_price,
+                signature: key.registers(netuid, &by.account()),
+            };
+            (by, call)
         }
+        What::SetRole { validates } => {
+            let call = Call::set_role {
+                netuid,
+                hotkey: key.account(),
+                role: role(*validates),
+            };
+            (coldkey(key), call)
+        }
+        What::WithdrawHyperparameters => (owner(netuid), Call::withdraw_hyperparameters { netuid }),
         What::SetHyperparameters {
             tempo,
             max_members,
@@ -220,6 +240,30 @@ fn subnets(one: &Move) -> (Actor, RuntimeCall) {
         ),
     };
     (by, RuntimeCall::Subnets(call))
+}
+
+fn swaps(one: &Move) -> (Actor, RuntimeCall) {
+    use pallet_subnets::Call;
+    let (netuid, key, other) = (one.net, hotkey(one.hotkey), hotkey(one.other));
+    let (by, hotkey) = (coldkey(key), key.account());
+    let call = match one.what {
+        What::AnnounceSwap => Call::announce_swap {
+            netuid,
+            hotkey,
+            to: other.account(),
+            signature: other.registers(netuid, &by.account()),
+        },
+        What::CancelSwap => Call::cancel_swap { netuid, hotkey },
+        _ => Call::finish_swap { netuid, hotkey },
+    };
+    (by, RuntimeCall::Subnets(call))
+}
+
+fn role(validates: bool) -> Role {
+    match validates {
+        true => Role::Validator,
+        false => Role::Miner,
+    }
 }
 
 /// Stake comes from the hotkey's own coldkey or, every other time, from somebody who delegates.
@@ -280,6 +324,7 @@ fn stake(one: &Move) -> (Actor, RuntimeCall) {
             )
         }
         What::SetTake { take } => (own, Call::set_take { hotkey, take }),
+        What::SetForeignStake { allowed } => (own, Call::set_foreign_stake { hotkey, allowed }),
         What::AddBond => (
             own,
             Call::add_bond {
@@ -320,26 +365,23 @@ fn training(one: &Move) -> (Actor, RuntimeCall) {
             let key = [by.0 ^ u8::from(*wrong_key); 32];
             (by, Call::reveal { netuid, round, key })
         }
-        What::Attest {
-            verdicts,
-            wrong_root,
-        } => {
-            let model_root = if *wrong_root {
-                H256([9; 32])
-            } else {
-                root(netuid, round)
-            };
-            let verdicts = Verdicts::from_uids((0..16).filter(|uid| verdicts & (1 << uid) != 0));
+        What::CommitAttestation { wrong_root } => {
+            let said = attestation(netuid, round, by, *wrong_root);
+            let hash = said.hash((netuid, round, by.account().as_ref()));
             (
                 by,
-                Call::attest {
+                Call::commit_attestation {
                     netuid,
                     round,
-                    verdicts,
-                    model_root,
+                    hash,
                 },
             )
         }
+        What::Attest { wrong_root } => {
+            let said = attestation(netuid, round, by, *wrong_root);
+            (by, attest(netuid, round, said))
+        }
+        What::Here => (by, Call::here { netuid }),
         _ => (by, Call::stop_run { netuid }),
     };
     (by, RuntimeCall::Training(call))
@@ -356,6 +398,16 @@ fn emissions(one: &Move) -> (Actor, RuntimeCall) {
         _ => commit_weights(netuid, by),
     };
     (by, RuntimeCall::Emissions(call))
+}
+
+/// What is decided by the sudo key.
+fn governed(netuid: Netuid, emits: bool) -> (Actor, RuntimeCall) {
+    let call = pallet_emissions::Call::set_emitting { netuid, emits };
+    let call = Box::new(RuntimeCall::Emissions(call));
+    (
+        GOVERNOR,
+        RuntimeCall::Sudo(pallet_sudo::Call::sudo { call }),
+    )
 }
 
 /// The number of the subnet's next epoch.
@@ -467,16 +519,43 @@ fn wrapped(one: &Move) -> (Actor, RuntimeCall) {
 }
 
 /// What members of all subnets have to do now: miners commit and reveal, validators attest and set weights
-/// on everybody. Two of the miners are lazy in every other round.
+/// on everybody. Some of the miners are lazy in every other round, some never commit; who is missed says that it is back.
 pub fn duties() -> Vec<(Actor, RuntimeCall)> {
     let mut duties = Vec::new();
     for netuid in Subnets::netuids() {
         duties.extend(weights(netuid));
         if let Some(run) = Training::run_info(netuid) {
             duties.extend(of_round(netuid, &run.round));
+            let missed = run.absent.iter().filter_map(|(_, key)| Actor::of(key));
+            let here = || RuntimeCall::Training(pallet_training::Call::here { netuid });
+            duties.extend(missed.map(|by| (by, here())));
         }
     }
     duties
+}
+
+/// What a validator says of all that was revealed.
+fn attestation(netuid: Netuid, round: Round, by: Actor, wrong_root: bool) -> Attestation {
+    let revealed = Training::contributions(netuid, round).into_iter();
+    let good = revealed.filter(|made| made.key.is_some());
+    Attestation {
+        model_root: match wrong_root {
+            true => H256([9; 32]),
+            false => root(netuid, round),
+        },
+        verdicts: Verdicts::from_uids(good.map(|made| made.uid)),
+        salt: [by.0; 32],
+    }
+}
+
+fn attest(netuid: Netuid, round: Round, said: Attestation) -> pallet_training::Call<Runtime> {
+    pallet_training::Call::attest {
+        netuid,
+        round,
+        model_root: said.model_root,
+        verdicts: said.verdicts,
+        salt: said.salt,
+    }
 }
 
 fn of_round(
@@ -485,7 +564,7 @@ fn of_round(
 ) -> Vec<(Actor, RuntimeCall)> {
     use pallet_training::Call;
     let round = info.round;
-    let lazy = |uid: Uid| uid % 4 == 1 && round % 2 == 1;
+    let lazy = |uid: Uid| uid % 4 == 3 || (uid % 4 == 1 && round % 2 == 1);
     let miners = info.miners.iter().filter(|(uid, _)| !lazy(*uid));
     let miners = miners.filter_map(|(_, key)| Actor::of(key));
     let calls: Vec<(Actor, Call<Runtime>)> = match info.phase {
@@ -514,29 +593,23 @@ fn of_round(
             })
             .collect(),
         Phase::Attest => {
-            let revealed = Training::contributions(netuid, round);
-            let good = revealed
-                .iter()
-                .filter(|made| made.key.is_some())
-                .map(|made| made.uid);
-            let verdicts = Verdicts::from_uids(good);
-            let model_root = root(netuid, round);
-            let attest = |by| {
-                let verdicts = verdicts.clone();
-                (
-                    by,
-                    Call::attest {
+            let validators = info.validators.iter().filter(|one| !one.attested);
+            let said = |by: Actor| attestation(netuid, round, by, false);
+            let call = |(by, is_bound): (Actor, bool)| match is_bound {
+                true => (by, attest(netuid, round, said(by))),
+                false => {
+                    let hash = said(by).hash((netuid, round, by.account().as_ref()));
+                    let commit = Call::commit_attestation {
                         netuid,
                         round,
-                        verdicts,
-                        model_root,
-                    },
-                )
+                        hash,
+                    };
+                    (by, commit)
+                }
             };
-            let validators = info.validators.iter();
             validators
-                .filter_map(|one| Actor::of(&one.hotkey))
-                .map(attest)
+                .filter_map(|one| Some((Actor::of(&one.hotkey)?, one.committed.is_some())))
+                .map(call)
                 .collect()
         }
         Phase::Settle => Vec::new(),
@@ -554,8 +627,10 @@ fn weights(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
     };
     let stake = |key: &AccountId| <Stake as Stakes<AccountId>>::stake(netuid, key);
     let mut calls = Vec::new();
-    for (_, key) in Subnets::members(netuid) {
-        let Some(by) = Actor::of(&key).filter(|_| stake(&key) >= rules.min_validator_stake) else {
+    for (uid, key) in Subnets::members(netuid) {
+        let validates = Subnets::role(netuid, uid) == Some(Role::Validator)
+            && stake(&key) >= rules.min_validator_stake;
+        let Some(by) = Actor::of(&key).filter(|_| validates) else {
             continue;
         };
         if rules.commit_reveal {
@@ -600,7 +675,7 @@ pub fn opening(hidden: bool) -> Vec<Step> {
         first(0, free, What::StartRun { impossible: false }),
     ];
     for key in 0..5 {
-        moves.push(first(key, free, What::Register));
+        moves.push(first(key, free, What::Register { validates: key < 2 }));
         moves.push(match key {
             0 | 1 => first(key, Amount::Crn(200 + 100 * u16::from(key)), What::AddStake),
             _ => first(key, Amount::Crn(20), What::AddBond),

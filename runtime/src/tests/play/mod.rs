@@ -6,6 +6,7 @@
 //! `proptest-regressions/`, to be played again first.
 
 pub mod calls;
+mod duties;
 mod fees;
 mod steps;
 
@@ -52,6 +53,7 @@ fn begin(beginning: u8) -> Chain {
     genesis["balances"]["balances"] = serde_json::to_value(balances).expect("plain data");
     genesis["session"]["keys"][0][0] = serde_json::to_value(Actor(0).account()).expect("plain");
     genesis["session"]["keys"][0][1] = genesis["session"]["keys"][0][0].clone();
+    genesis["sudo"]["key"] = serde_json::to_value(calls::GOVERNOR.account()).expect("plain");
     // Few blocks, so that stake and bonds come back within a case.
     genesis["subnets"]["auditWindow"] = AUDIT_WINDOW.into();
     Chain::new(&genesis)
@@ -64,6 +66,7 @@ fn name(call: &RuntimeCall) -> Option<(&'static str, &'static str)> {
         RuntimeCall::Stake(call) => ("stake", call.get_call_name()),
         RuntimeCall::Training(call) => ("training", call.get_call_name()),
         RuntimeCall::Emissions(call) => ("emissions", call.get_call_name()),
+        RuntimeCall::Sudo(pallet_sudo::Call::sudo { call }) => return name(call),
         _ => return None,
     })
 }

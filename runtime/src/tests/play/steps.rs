@@ -63,7 +63,16 @@ pub enum What {
         periods: u8,
         wrong: bool,
     },
-    Register,
+    WithdrawHyperparameters,
+    Register {
+        validates: bool,
+    },
+    SetRole {
+        validates: bool,
+    },
+    AnnounceSwap,
+    CancelSwap,
+    FinishSwap,
     Leave,
     DissolveSubnet,
     AddStake,
@@ -80,6 +89,9 @@ pub enum What {
     SetTake {
         take: u16,
     },
+    SetForeignStake {
+        allowed: bool,
+    },
     AddBond,
     Unbond,
     WithdrawBond,
@@ -93,16 +105,22 @@ pub enum What {
     Reveal {
         wrong_key: bool,
     },
-    Attest {
-        verdicts: u16,
+    CommitAttestation {
         wrong_root: bool,
     },
+    Attest {
+        wrong_root: bool,
+    },
+    Here,
     CommitWeights,
     RevealWeights {
         wrong_salt: bool,
     },
     SetWeights {
         row: Vec<(u16, u16)>,
+    },
+    SetEmitting {
+        emits: bool,
     },
     Transfer {
         all: bool,
@@ -137,8 +155,9 @@ fn of_members() -> impl Strategy<Value = What> {
     prop_oneof![
         2 => often.prop_map(|wrong_round| What::Commit { wrong_round }),
         2 => often.prop_map(|wrong_key| What::Reveal { wrong_key }),
-        2 => (any::<u16>(), often)
-            .prop_map(|(verdicts, wrong_root)| What::Attest { verdicts, wrong_root }),
+        2 => often.prop_map(|wrong_root| What::CommitAttestation { wrong_root }),
+        2 => often.prop_map(|wrong_root| What::Attest { wrong_root }),
+        1 => Just(What::Here),
         2 => row.prop_map(|row| What::SetWeights { row }),
         1 => Just(What::CommitWeights),
         1 => often.prop_map(|wrong_salt| What::RevealWeights { wrong_salt }),
@@ -153,15 +172,22 @@ fn of_owners() -> impl Strategy<Value = What> {
         8 => rules.prop_map(|(tempo, max_members, periods, wrong)| {
             What::SetHyperparameters { tempo, max_members, periods, wrong }
         }),
+        4 => Just(What::WithdrawHyperparameters),
         12 => wrong.prop_map(|impossible| What::StartRun { impossible }),
         4 => Just(What::StopRun),
+        1 => prop::bool::weighted(0.7).prop_map(|emits| What::SetEmitting { emits }),
         1 => Just(What::DissolveSubnet),
     ]
 }
 
 fn of_holders() -> impl Strategy<Value = What> {
     prop_oneof![
-        6 => Just(What::Register),
+        6 => any::<bool>().prop_map(|validates| What::Register { validates }),
+        2 => any::<bool>().prop_map(|validates| What::SetRole { validates }),
+        3 => Just(What::AnnounceSwap),
+        1 => Just(What::CancelSwap),
+        4 => Just(What::FinishSwap),
+        1 => prop::bool::weighted(0.7).prop_map(|allowed| What::SetForeignStake { allowed }),
         2 => Just(What::Leave),
         5 => Just(What::AddStake),
         3 => any::<bool>().prop_map(|all| What::RemoveStake { all }),

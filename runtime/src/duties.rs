@@ -1,0 +1,137 @@
+//! The calls that are free: what a member of a run owes in a phase, or before an epoch.
+
+use alloc::vec::Vec;
+use cairn_primitives::{traits::Membership, BlockNumber, Netuid, Phase, Uid};
+use codec::Encode;
+use sp_runtime::transaction_validity::{TransactionPriority, ValidTransaction};
+
+use crate::{AccountId, Runtime, RuntimeCall, Subnets, System};
+
+/// The most blocks by which one duty can be more urgent than another.
+pub const URGENCIES: TransactionPriority = 1 << 32;
+
+/// Which duty. Its number is part of what tells two of a member apart in the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
+pub enum Kind {
+    /// `training.commit`.
+    Commit,
+    /// `training.reveal`.
+    Reveal,
+    /// `training.commit_attestation`.
+    CommitAttestation,
+    /// `training.attest`.
+    Attest,
+    /// `training.here`.
+    Here,
+    /// `emissions.set_weights`.
+    SetScores,
+    /// `emissions.commit_weights`.
+    CommitScores,
+    /// `emissions.reveal_weights`.
+    RevealScores,
+}
+
+/// Until when a duty is due.
+enum Until {
+    /// The end of a phase of this round.
+    Phase(u32, Phase),
+    /// The subnet's next epoch.
+    Epoch,
+}
+
+/// What a member owes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duty {
+    /// Which call.
+    pub kind: Kind,
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The number of the round or the epoch.
+    pub turn: u32,
+    /// The member.
+    pub uid: Uid,
+    /// The first block in which it is too late.
+    pub until: BlockNumber,
+}
+
+impl Duty {
+    /// What this call is the duty of, if `who` is a member. Whether it may be done now is the pallets' to say.
+    pub fn of(call: &RuntimeCall, who: &AccountId) -> Option<Duty> {
+        let (kind, netuid, turn, until) = row(call)?;
+        let uid = <Subnets as Membership<AccountId>>::uid(netuid, who)?;
+        let until = match until {
+            Until::Phase(round, phase) => {
+                let snapshot = pallet_training::Rounds::<Runtime>::get(netuid, round)?;
+                snapshot.timetable().end_of(phase)
+            }
+            Until::Epoch => {
+                let tempo = <Subnets as Membership<AccountId>>::hyperparameters(netuid)?.tempo;
+                pallet_emissions::SubnetLedgers::<Runtime>::get(netuid)?.due(tempo)
+            }
+        };
+        Some(Duty {
+            kind,
+            netuid,
+            turn,
+            uid,
+            until,
+        })
+    }
+
+    /// Whether a call is one that members owe.
+    pub fn is_owed(call: &RuntimeCall) -> bool {
+        row(call).is_some()
+    }
+
+    /// What the pool is told of it: one at a time, and more urgent the less time is left.
+    pub fn validity(&self, priority: TransactionPriority) -> ValidTransaction {
+        let left = self.until.saturating_sub(System::block_number()).max(1);
+        let urgency = TransactionPriority::from(u32::MAX.saturating_sub(left));
+        ValidTransaction {
+            priority: priority.saturating_add(urgency),
+            provides: alloc::vec![self.tag()],
+            longevity: left.into(),
+            ..ValidTransaction::default()
+        }
+    }
+
+    fn tag(&self) -> Vec<u8> {
+        (b"cairn/duty", self.kind, self.netuid, self.turn, self.uid).encode()
+    }
+}
+
+/// What is free, a line for each call: which duty, of which subnet, in which round or epoch, and until when.
+fn row(call: &RuntimeCall) -> Option<(Kind, Netuid, u32, Until)> {
+    use pallet_emissions::Call as Scores;
+    use pallet_training::Call as Work;
+    use RuntimeCall::{Emissions, Training};
+    let in_phase = |round: u32, phase| (round, Until::Phase(round, phase));
+    let (kind, netuid, (turn, until)) = match call {
+        Training(Work::commit { netuid, round, .. }) => {
+            (Kind::Commit, netuid, in_phase(*round, Phase::Train))
+        }
+        Training(Work::reveal { netuid, round, .. }) => {
+            (Kind::Reveal, netuid, in_phase(*round, Phase::Reveal))
+        }
+        Training(Work::commit_attestation { netuid, round, .. }) => (
+            Kind::CommitAttestation,
+            netuid,
+            in_phase(*round, Phase::Attest),
+        ),
+        Training(Work::attest { netuid, round, .. }) => {
+            (Kind::Attest, netuid, in_phase(*round, Phase::Attest))
+        }
+        Training(Work::here { netuid }) => (Kind::Here, netuid, (0, Until::Epoch)),
+        Emissions(Scores::set_weights { netuid, .. }) => {
+            (Kind::SetScores, netuid, (0, Until::Epoch))
+        }
+        Emissions(Scores::commit_weights { netuid, epoch, .. }) => {
+            (Kind::CommitScores, netuid, (*epoch, Until::Epoch))
+        }
+        Emissions(Scores::reveal_weights { netuid, epoch, .. }) => {
+            (Kind::RevealScores, netuid, (*epoch, Until::Epoch))
+        }
+        _ => return None,
+    };
+    Some((kind, *netuid, turn, until))
+}
