@@ -10,18 +10,20 @@
 
 use std::{
     io,
+    ops::Range,
     sync::{
         atomic::{AtomicU64, Ordering},
         Arc,
     },
 };
 
-use cairn_gradient::{compress, Checked, Header};
-use cairn_primitives::{RunConfig, H256};
+use cairn_gradient::{select, Checked, Header};
+use cairn_primitives::{EngineClass, RunConfig, H256};
 use cairn_trainer::AdamState;
 
 use crate::{
-    host::{pieces, steps, Host},
+    host::{traced, Host, Made},
+    work::{pieces, replayed, steps, Stepping},
     Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
 };
 
@@ -84,6 +86,40 @@ struct Steps {
     optimizer: AdamState,
 }
 
+/// Inner steps under way.
+struct Walk<'a> {
+    costs: &'a Costs,
+    meter: &'a Meter,
+    point: &'a [f32],
+    steps: Steps,
+}
+
+impl Stepping for Walk<'_> {
+    fn step(&mut self, batch: &[&[u32]]) -> Result<f32, EngineError> {
+        self.meter.add(self.costs.step, 1);
+        let loss = step(&mut self.steps.parameters, self.point, batch)?;
+        let done = &mut self.steps.optimizer.step;
+        *done = done.saturating_add(1);
+        Ok(loss)
+    }
+
+    fn traced(&mut self) -> Result<H256, EngineError> {
+        Ok(traced(&self.steps.parameters, &self.steps.optimizer))
+    }
+}
+
+impl Steps {
+    /// Before the first: of the optimizer there is nothing but how many it has done.
+    fn new(parameters: &[f32], optimizer: Option<&AdamState>) -> Steps {
+        let mut begun = AdamState::new(parameters.len());
+        begun.step = optimizer.map_or(0, |optimizer| optimizer.step);
+        Steps {
+            parameters: parameters.to_vec(),
+            optimizer: begun,
+        }
+    }
+}
+
 impl Cost {
     /// For a run. Members whose engines have the same seed work towards the same point.
     pub fn new(config: &RunConfig, costs: Costs, seed: u64) -> Cost {
@@ -115,6 +151,10 @@ impl Engine for Cost {
         "a cost model".into()
     }
 
+    fn class(&self) -> EngineClass {
+        EngineClass::CPU
+    }
+
     fn load(&mut self, state: State) -> Result<H256, EngineError> {
         self.host.load(state)
     }
@@ -125,6 +165,10 @@ impl Engine for Cost {
 
     fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
         self.host.optimizer_steps(version)
+    }
+
+    fn norm(&self, version: Version) -> Result<Option<f64>, EngineError> {
+        self.host.norm(version)
     }
 
     fn snapshot(
@@ -149,29 +193,23 @@ impl Engine for Cost {
             point,
         } = self;
         let held = host.free("train")?;
-        let mut parameters = held.model.parameters.as_ref().clone();
-        let done = held
-            .optimizer
-            .as_ref()
-            .map_or(0, |optimizer| optimizer.step);
-        let trained = steps(order, sequences, go_on, |batch| {
-            meter.add(costs.step, 1);
-            step(&mut parameters, point, batch)
-        })?;
+        let mut walk = Walk {
+            costs,
+            meter,
+            point,
+            steps: Steps::new(&held.model.parameters, held.optimizer.as_ref()),
+        };
+        let every = host.config.inner.trace_every;
+        let trained = steps(order, every, sequences, go_on, &mut walk)?;
+        let made = walk.steps;
         if let Some(trained) = &trained {
-            let mut optimizer = AdamState::new(parameters.len());
-            optimizer.step = done.saturating_add(u64::from(trained.steps()));
-            let made = Steps {
-                parameters,
-                optimizer,
-            };
             host.trained(order, trained, made);
         }
         Ok(trained)
     }
 
     fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
-        let (steps, held) = self.host.take_steps(&header)?;
+        let (steps, trace, held) = self.host.take_steps(&header)?;
         let before = held.model.parameters.iter();
         let difference = before.zip(&steps.parameters).map(|(a, b)| a - b);
         let pseudo_gradient: Vec<f32> = difference.collect();
@@ -179,15 +217,32 @@ impl Engine for Cost {
         let mut feedback = feedback.unwrap_or_else(|| vec![0.0; pseudo_gradient.len()]);
         let Host { config, layout, .. } = &self.host;
         let compression = config.compression_in(header.round);
-        let (_, plain) = compress(
-            layout,
-            &compression,
-            &pseudo_gradient,
-            &mut feedback,
-            header,
-        )?;
-        self.host.sent(steps.optimizer, feedback);
-        Ok(plain)
+        let tensors = select(layout, &compression, &pseudo_gradient, &mut feedback)?;
+        let made = Made {
+            class: EngineClass::CPU,
+            trace,
+            tensors,
+            optimizer: steps.optimizer,
+            feedback,
+        };
+        self.host.send(header, made)
+    }
+
+    fn replay(
+        &mut self,
+        before: &State,
+        steps: Range<u32>,
+        sequences: &mut Sequences<'_, '_>,
+    ) -> Result<H256, EngineError> {
+        self.host.no_steps("replay")?;
+        self.host.check_moments(before)?;
+        let mut walk = Walk {
+            costs: &self.costs,
+            meter: &self.meter,
+            point: &self.point,
+            steps: Steps::new(&before.parameters, before.optimizer.as_ref()),
+        };
+        replayed(steps, sequences, &mut walk)
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {

@@ -1,13 +1,14 @@
 //! The reference: an engine on the CPU, with the same bits on every machine and any number of threads.
 
-use std::io;
+use std::{io, ops::Range};
 
-use cairn_gradient::{compress, Checked, Header};
-use cairn_primitives::{RunConfig, H256};
+use cairn_gradient::{select, Checked, Header};
+use cairn_primitives::{EngineClass, InnerOptimizer, RunConfig, H256};
 use cairn_trainer::{AdamState, Trainer};
 
 use crate::{
-    host::{pieces, steps, Host},
+    host::{traced, Host, Made},
+    work::{pieces, replayed, steps, Stepping},
     Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
 };
 
@@ -21,6 +22,40 @@ pub struct Cpu {
 struct Steps {
     parameters: Vec<f32>,
     optimizer: AdamState,
+}
+
+/// Inner steps on vectors of this process.
+struct OnCpu<'a> {
+    trainer: &'a mut Trainer,
+    inner: &'a InnerOptimizer,
+    steps: Steps,
+}
+
+impl Stepping for OnCpu<'_> {
+    fn step(&mut self, batch: &[&[u32]]) -> Result<f32, EngineError> {
+        let Steps {
+            parameters,
+            optimizer,
+        } = &mut self.steps;
+        Ok(self
+            .trainer
+            .step(parameters, optimizer, self.inner, batch)?)
+    }
+
+    fn traced(&mut self) -> Result<H256, EngineError> {
+        Ok(traced(&self.steps.parameters, &self.steps.optimizer))
+    }
+}
+
+impl Steps {
+    /// Before the first.
+    fn new(parameters: &[f32], optimizer: Option<&AdamState>) -> Steps {
+        let begun = optimizer.cloned();
+        Steps {
+            parameters: parameters.to_vec(),
+            optimizer: begun.unwrap_or_else(|| AdamState::new(parameters.len())),
+        }
+    }
 }
 
 impl Cpu {
@@ -46,6 +81,10 @@ impl Engine for Cpu {
         Cpu::NAME.into()
     }
 
+    fn class(&self) -> EngineClass {
+        EngineClass::CPU
+    }
+
     fn load(&mut self, state: State) -> Result<H256, EngineError> {
         self.host.load(state)
     }
@@ -56,6 +95,10 @@ impl Engine for Cpu {
 
     fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
         self.host.optimizer_steps(version)
+    }
+
+    fn norm(&self, version: Version) -> Result<Option<f64>, EngineError> {
+        self.host.norm(version)
     }
 
     fn snapshot(
@@ -75,29 +118,22 @@ impl Engine for Cpu {
     ) -> Result<Option<Trained>, EngineError> {
         let Cpu { trainer, host } = self;
         let held = host.free("train")?;
-        let mut parameters = held.model.parameters.as_ref().clone();
-        let mut optimizer = held.optimizer.clone();
-        let optimizer = optimizer.get_or_insert_with(|| AdamState::new(parameters.len()));
         let inner = &host.config.inner;
-        let trained = steps(order, sequences, go_on, |batch| {
-            Ok(trainer.step(&mut parameters, optimizer, inner, batch)?)
-        })?;
+        let mut stepping = OnCpu {
+            trainer,
+            inner,
+            steps: Steps::new(&held.model.parameters, held.optimizer.as_ref()),
+        };
+        let trained = steps(order, inner.trace_every, sequences, go_on, &mut stepping)?;
+        let made = stepping.steps;
         if let Some(trained) = &trained {
-            let optimizer = std::mem::replace(optimizer, AdamState::new(0));
-            host.trained(
-                order,
-                trained,
-                Steps {
-                    parameters,
-                    optimizer,
-                },
-            );
+            host.trained(order, trained, made);
         }
         Ok(trained)
     }
 
     fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
-        let (steps, held) = self.host.take_steps(&header)?;
+        let (steps, trace, held) = self.host.take_steps(&header)?;
         let mut pseudo_gradient = steps.parameters;
         for (after, before) in pseudo_gradient.iter_mut().zip(held.model.parameters.iter()) {
             *after = before - *after;
@@ -106,15 +142,32 @@ impl Engine for Cpu {
         let mut feedback = feedback.unwrap_or_else(|| vec![0.0; pseudo_gradient.len()]);
         let Host { config, layout, .. } = &self.host;
         let compression = config.compression_in(header.round);
-        let (_, plain) = compress(
-            layout,
-            &compression,
-            &pseudo_gradient,
-            &mut feedback,
-            header,
-        )?;
-        self.host.sent(steps.optimizer, feedback);
-        Ok(plain)
+        let tensors = select(layout, &compression, &pseudo_gradient, &mut feedback)?;
+        let made = Made {
+            class: EngineClass::CPU,
+            trace,
+            tensors,
+            optimizer: steps.optimizer,
+            feedback,
+        };
+        self.host.send(header, made)
+    }
+
+    fn replay(
+        &mut self,
+        before: &State,
+        steps: Range<u32>,
+        sequences: &mut Sequences<'_, '_>,
+    ) -> Result<H256, EngineError> {
+        let Cpu { trainer, host } = self;
+        host.no_steps("replay")?;
+        host.check_moments(before)?;
+        let mut stepping = OnCpu {
+            trainer,
+            inner: &host.config.inner,
+            steps: Steps::new(&before.parameters, before.optimizer.as_ref()),
+        };
+        replayed(steps, sequences, &mut stepping)
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {

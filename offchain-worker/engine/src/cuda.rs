@@ -4,20 +4,21 @@
 //! held state is in the host's memory, too, so that a lost card costs a round's steps and nothing else. Between steps and
 //! contribution parameters stay on the card, and so does the base for as long as only measuring goes on.
 
-use std::io;
+use std::{io, ops::Range};
 
-use cairn_gradient::{encode, Checked, Contribution, Header, SparseTensor};
-use cairn_primitives::{Compression, Layout, RunConfig, Selected, H256};
+use cairn_gradient::{Checked, Header, SparseTensor};
+use cairn_primitives::{EngineClass, InnerOptimizer, Layout, RunConfig, Selected, H256};
 use cairn_trainer::{
     cuda::{
         contribution::{OuterRule, Share},
-        CudaOptions, CudaTrainer, Sending,
+        CudaOptions, CudaTrainer, Sending, Steps,
     },
     AdamState,
 };
 
 use crate::{
-    host::{pieces, steps, Host, Model},
+    host::{traced, Host, Made, Model},
+    work::{pieces, replayed, steps, Stepping},
     Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
 };
 
@@ -31,6 +32,28 @@ pub struct Cuda {
 
 /// The parameters after the steps are on the card.
 struct OnCard;
+
+/// Inner steps on a card.
+struct Under<'a> {
+    steps: Steps<'a>,
+    inner: &'a InnerOptimizer,
+    /// The state before the first, if nothing has to cross to the host for it.
+    first: Option<H256>,
+}
+
+impl Stepping for Under<'_> {
+    fn step(&mut self, batch: &[&[u32]]) -> Result<f32, EngineError> {
+        Ok(self.steps.step(self.inner, batch)?)
+    }
+
+    fn traced(&mut self) -> Result<H256, EngineError> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
+        let (parameters, optimizer) = self.steps.copied()?;
+        Ok(traced(&parameters, &optimizer))
+    }
+}
 
 impl Cuda {
     /// Opens a card for a run.
@@ -52,6 +75,10 @@ impl Engine for Cuda {
         self.card.card().unwrap_or("a GPU that was lost").into()
     }
 
+    fn class(&self) -> EngineClass {
+        EngineClass::cuda(self.card.card().unwrap_or_default())
+    }
+
     fn load(&mut self, state: State) -> Result<H256, EngineError> {
         self.host.load(state)
     }
@@ -62,6 +89,10 @@ impl Engine for Cuda {
 
     fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
         self.host.optimizer_steps(version)
+    }
+
+    fn norm(&self, version: Version) -> Result<Option<f64>, EngineError> {
+        self.host.norm(version)
     }
 
     fn snapshot(
@@ -82,14 +113,15 @@ impl Engine for Cuda {
         let Cuda { card, host, .. } = self;
         let held = host.free("train")?;
         let parameters = held.model.parameters.as_slice();
-        let mut on_card = match &held.optimizer {
-            Some(optimizer) => card.begin(parameters, optimizer)?,
-            None => card.begin(parameters, &AdamState::new(parameters.len()))?,
-        };
+        let begun = held.optimizer.clone();
+        let optimizer = begun.unwrap_or_else(|| AdamState::new(parameters.len()));
         let inner = &host.config.inner;
-        let trained = steps(order, sequences, go_on, |batch| {
-            Ok(on_card.step(inner, batch)?)
-        })?;
+        let mut stepping = Under {
+            steps: card.begin(parameters, &optimizer)?,
+            inner,
+            first: Some(traced(parameters, &optimizer)),
+        };
+        let trained = steps(order, inner.trace_every, sequences, go_on, &mut stepping)?;
         if let Some(trained) = &trained {
             host.trained(order, trained, OnCard);
         }
@@ -97,9 +129,10 @@ impl Engine for Cuda {
     }
 
     fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
+        let class = self.class();
         let Cuda { card, host, .. } = self;
         let compression = host.config.compression_in(header.round);
-        let (OnCard, held) = host.take_steps(&header)?;
+        let (OnCard, trace, held) = host.take_steps(&header)?;
         let gone = || EngineError::DeviceLost("the GPU lost the steps of this round".into());
         let steps = card.steps().ok_or_else(gone)?;
         let parameters = held.model.parameters.as_slice();
@@ -112,9 +145,40 @@ impl Engine for Cuda {
             error,
             adam,
         } = sending;
-        let plain = encode_selected(&host.layout, &compression, selected, header)?;
-        host.sent(adam, error);
-        Ok(plain)
+        let tensors = sparse(&host.layout, compression.kept_per_block, selected)?;
+        let made = Made {
+            class,
+            trace,
+            tensors,
+            optimizer: adam,
+            feedback: error,
+        };
+        host.send(header, made)
+    }
+
+    fn replay(
+        &mut self,
+        before: &State,
+        steps: Range<u32>,
+        sequences: &mut Sequences<'_, '_>,
+    ) -> Result<H256, EngineError> {
+        let Cuda {
+            card,
+            host,
+            measured,
+        } = self;
+        host.no_steps("replay")?;
+        host.check_moments(before)?;
+        *measured = None;
+        let parameters = &before.parameters;
+        let begun = before.optimizer.clone();
+        let optimizer = begun.unwrap_or_else(|| AdamState::new(parameters.len()));
+        let mut stepping = Under {
+            steps: card.begin(parameters, &optimizer)?,
+            inner: &host.config.inner,
+            first: None,
+        };
+        replayed(steps, sequences, &mut stepping)
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
@@ -153,11 +217,12 @@ impl Engine for Cuda {
         };
         let tensors = contribution.iter().flat_map(|one| &one.tensors);
         let tensors: Vec<&Selected> = tensors.map(SparseTensor::selected).collect();
-        // Alone, a contribution's norm is the median, and ⌈ρR⌉ is 1 whatever ρ.
-        let clips = vec![1.0; tensors.len()];
+        // Alone, a contribution's norm is the median, its trust 1, and ⌈ρT⌉ is 1 whatever ρ.
+        let factors = vec![1.0; tensors.len()];
         let share = Share {
             tensors: &tensors,
-            clips: &clips,
+            factors: &factors,
+            trust: 1,
         };
         let rule = OuterRule {
             rate: host.config.outer.learning_rate.to_f32(),
@@ -186,24 +251,20 @@ impl Cuda {
     }
 }
 
-/// The file of what a card selected, which is checked: a card can break without saying so.
-fn encode_selected(
+/// What a card selected, which is checked: a card can break without saying so.
+fn sparse(
     layout: &Layout,
-    compression: &Compression,
+    kept: u16,
     selected: Vec<Selected>,
-    header: Header,
-) -> Result<Vec<u8>, EngineError> {
+) -> Result<Vec<SparseTensor>, EngineError> {
     let broken = |error: &dyn std::fmt::Display| {
         EngineError::Device(format!(
             "the GPU selected values that cannot be sent ({error}); look at `nvidia-smi` and the kernel log"
         ))
     };
-    let kept = compression.kept_per_block;
     let tensors = layout.0.iter().zip(selected);
-    let tensors = tensors
+    tensors
         .map(|(tensor, selected)| SparseTensor::from_selected(tensor, kept, selected))
         .collect::<Result<_, _>>()
-        .map_err(|error| broken(&error))?;
-    let contribution = Contribution { header, tensors };
-    encode(&contribution, layout, compression).map_err(|error| broken(&error))
+        .map_err(|error| broken(&error))
 }

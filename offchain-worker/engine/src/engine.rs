@@ -1,9 +1,9 @@
 //! The trait: a round's verbs.
 
-use std::{io, sync::Arc};
+use std::{io, ops::Range, sync::Arc};
 
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{Round, Uid, H256};
+use cairn_primitives::{EngineClass, Round, Uid, H256};
 
 use crate::{AdamState, EngineError, Part, State, Version};
 
@@ -35,6 +35,8 @@ pub struct Trained {
     pub losses: Vec<f32>,
     /// Tokens that were predicted.
     pub tokens: u64,
+    /// The hashes of the traced states, in order: as the rule `trace` of `cairn-protocol` has them.
+    pub trace: Vec<H256>,
 }
 
 impl Trained {
@@ -52,8 +54,9 @@ impl Trained {
 /// A settled round, as it is applied.
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement<'a> {
-    /// The included contributions and who made them, in any order. None: a null round, parameters stay.
-    pub included: &'a [(Uid, Arc<Checked>)],
+    /// The included contributions, who made them and how far the settlement trusts each (1 at least), in any order. None:
+    /// a null round, parameters stay.
+    pub included: &'a [(Uid, u16, Arc<Checked>)],
     /// The plain file of the member's own contribution, if it was kept and not included: it goes back into the error
     /// feedback.
     pub put_back: Option<&'a [u8]>,
@@ -63,6 +66,9 @@ pub struct Settlement<'a> {
 pub trait Engine: Send {
     /// What it computes on, for people.
     fn name(&self) -> String;
+
+    /// Which engines give the same bits for the same steps.
+    fn class(&self) -> EngineClass;
 
     /// Replaces the state, and gives the model root. Base and what is pending are forgotten.
     ///
@@ -84,6 +90,13 @@ pub trait Engine: Send {
     ///
     /// [`EngineError::OutOfTurn`] if there is no such version.
     fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError>;
+
+    /// [`State::norm`] of a version.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if there is no such version.
+    fn norm(&self, version: Version) -> Result<Option<f64>, EngineError>;
 
     /// Hands one part of a version to `sink`, from its beginning, in pieces of any length. `false` if the version has no
     /// such part.
@@ -114,7 +127,7 @@ pub trait Engine: Send {
     ) -> Result<Option<Trained>, EngineError>;
 
     /// The plain file of what is to be sent of the steps just made. The error feedback takes the rest: moments and
-    /// feedback are pending.
+    /// feedback are pending. What `header` says of the [`Work`](cairn_gradient::Work) is replaced by what was done.
     ///
     /// # Errors
     ///
@@ -160,6 +173,21 @@ pub trait Engine: Send {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Vec<f32>>, EngineError>;
 
+    /// Makes the inner steps with these numbers again, from the state before them, and gives the hash of the state after
+    /// them: what a miner must have traced, to the bit if it was the same [`class`](Engine::class). `before` has parameters
+    /// and moments; its other parts are not looked at. What is held, or pending, stays.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::OutOfTurn`] if steps are pending; [`EngineError::Foreign`] if a vector has another length than the run's
+    /// model; else [`EngineError`].
+    fn replay(
+        &mut self,
+        before: &State,
+        steps: Range<u32>,
+        sequences: &mut Sequences<'_, '_>,
+    ) -> Result<H256, EngineError>;
+
     /// A whole version in memory: for small models and for tests.
     ///
     /// # Errors
@@ -181,6 +209,7 @@ pub trait Engine: Send {
             parameters: read(Part::Parameters)?.unwrap_or_default(),
             optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
             feedback: read(Part::Feedback)?,
+            norm: self.norm(version)?,
         })
     }
 }

@@ -5,14 +5,15 @@
 
 use std::{io, sync::Arc};
 
-use cairn_gradient::{checked, decode, model_root, outer_step, put_back, Checked, Header};
-use cairn_primitives::{Layout, RunConfig, H256};
+use cairn_gradient::{
+    checked, decode, encode, model_root, outer_step, put_back, Checked, Contribution, Header,
+    SparseTensor, Stepped, Work,
+};
+use cairn_primitives::{Carried, EngineClass, Layout, RunConfig, H256};
+use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
-use crate::{EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version};
-
-/// Sequences that are measured between two looks at whether there is time.
-const PIECE: usize = 8;
+use crate::{EngineError, Order, Part, Settlement, State, Trained, Version};
 
 /// States of one member of a run. `Steps` is what an engine keeps of inner steps until it is asked for what is to be
 /// sent of them.
@@ -36,6 +37,23 @@ pub(crate) struct Held {
     pub model: Model,
     pub optimizer: Option<AdamState>,
     pub feedback: Option<Vec<f32>>,
+    pub norm: Option<f64>,
+}
+
+impl Held {
+    /// What the member carries from round to round.
+    fn carried(&self) -> Carried {
+        carried(self.optimizer.as_ref(), self.feedback.as_deref())
+    }
+}
+
+/// What came of steps, before it is a file.
+pub(crate) struct Made {
+    pub class: EngineClass,
+    pub trace: Vec<H256>,
+    pub tensors: Vec<SparseTensor>,
+    pub optimizer: AdamState,
+    pub feedback: Vec<f32>,
 }
 
 /// What waits for [`Host::keep`].
@@ -43,6 +61,7 @@ enum Pending<Steps> {
     Nothing,
     Steps {
         order: Order,
+        trace: Vec<H256>,
         done: u32,
         steps: Steps,
     },
@@ -52,6 +71,7 @@ enum Pending<Steps> {
     },
     Settled {
         model: Model,
+        norm: Option<f64>,
         /// If an own contribution was put back into it.
         feedback: Option<Vec<f32>>,
     },
@@ -70,11 +90,7 @@ impl<Steps> Host<Steps> {
     }
 
     pub fn load(&mut self, state: State) -> Result<H256, EngineError> {
-        self.check_length(Part::Parameters, &state.parameters)?;
-        if let Some(optimizer) = &state.optimizer {
-            self.check_length(Part::FirstMoment, &optimizer.m)?;
-            self.check_length(Part::SecondMoment, &optimizer.v)?;
-        }
+        self.check_moments(&state)?;
         if let Some(feedback) = &state.feedback {
             self.check_length(Part::Feedback, feedback)?;
         }
@@ -86,10 +102,21 @@ impl<Steps> Host<Steps> {
             },
             optimizer: state.optimizer,
             feedback: state.feedback,
+            norm: state.norm,
         });
         self.base = None;
         self.pending = Pending::Nothing;
         Ok(root)
+    }
+
+    /// Whether parameters and moments are as long as the model.
+    pub fn check_moments(&self, state: &State) -> Result<(), EngineError> {
+        self.check_length(Part::Parameters, &state.parameters)?;
+        if let Some(optimizer) = &state.optimizer {
+            self.check_length(Part::FirstMoment, &optimizer.m)?;
+            self.check_length(Part::SecondMoment, &optimizer.v)?;
+        }
+        Ok(())
     }
 
     fn check_length(&self, part: Part, vector: &[f32]) -> Result<(), EngineError> {
@@ -127,13 +154,17 @@ impl<Steps> Host<Steps> {
     pub fn trained(&mut self, order: &Order, trained: &Trained, steps: Steps) {
         self.pending = Pending::Steps {
             order: *order,
+            trace: trained.trace.clone(),
             done: trained.steps(),
             steps,
         };
     }
 
     /// The steps of which a contribution is to be made. From here on nothing is pending.
-    pub fn take_steps(&mut self, header: &Header) -> Result<(Steps, &Held), EngineError> {
+    pub fn take_steps(
+        &mut self,
+        header: &Header,
+    ) -> Result<(Steps, Vec<H256>, &Held), EngineError> {
         let verb = "make a contribution";
         let refused = |why| EngineError::OutOfTurn { verb, why };
         let held = match &self.held {
@@ -141,12 +172,22 @@ impl<Steps> Host<Steps> {
             None => return Err(refused("nothing was loaded")),
         };
         match std::mem::replace(&mut self.pending, Pending::Nothing) {
-            Pending::Steps { order, done, steps } => {
+            Pending::Steps {
+                order,
+                trace,
+                done,
+                steps,
+            } => {
                 let said = (header.round, header.inner_steps, header.parent_root);
                 if said == (order.round, done, held.model.root) {
-                    return Ok((steps, held));
+                    return Ok((steps, trace, held));
                 }
-                self.pending = Pending::Steps { order, done, steps };
+                self.pending = Pending::Steps {
+                    order,
+                    trace,
+                    done,
+                    steps,
+                };
                 Err(refused("its header is of another round or other steps"))
             }
             other => {
@@ -156,36 +197,73 @@ impl<Steps> Host<Steps> {
         }
     }
 
-    /// A contribution was made.
-    pub fn sent(&mut self, optimizer: AdamState, feedback: Vec<f32>) {
-        self.pending = Pending::Sent {
-            optimizer,
-            feedback,
+    /// The file of what was made, which is pending from here on.
+    pub fn send(&mut self, header: Header, made: Made) -> Result<Vec<u8>, EngineError> {
+        let before = self.held("make a contribution")?.carried();
+        let after = carried(Some(&made.optimizer), Some(&made.feedback));
+        let work = Work {
+            engine: made.class,
+            before,
+            // the file has the steps before, and how many were made
+            after: Carried { steps: 0, ..after },
+            trace: trace::root(&made.trace),
         };
+        let compression = self.config.compression_in(header.round);
+        let contribution = Contribution {
+            header: Header { work, ..header },
+            tensors: made.tensors,
+        };
+        let plain =
+            encode(&contribution, &self.layout, &compression).map_err(EngineError::foreign)?;
+        self.pending = Pending::Sent {
+            optimizer: made.optimizer,
+            feedback: made.feedback,
+        };
+        Ok(plain)
+    }
+
+    /// Makes sure that no steps are pending, whose numbers are where others would be computed.
+    pub fn no_steps(&self, verb: &'static str) -> Result<(), EngineError> {
+        match self.pending {
+            Pending::Steps { .. } => Err(EngineError::OutOfTurn {
+                verb,
+                why: "no contribution was made of its steps",
+            }),
+            _ => Ok(()),
+        }
     }
 
     pub fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
         let held = self.free("settle a round")?;
-        let model = self.stepped(&held.model, settlement)?;
+        let (model, norm) = self.stepped(held, settlement)?;
         let feedback = match settlement.put_back {
             Some(plain) => Some(self.returned(held, plain)?),
             None => None,
         };
         let root = model.root;
-        self.pending = Pending::Settled { model, feedback };
+        self.pending = Pending::Settled {
+            model,
+            norm,
+            feedback,
+        };
         Ok(root)
     }
 
-    /// The model after a settled round.
-    fn stepped(&self, before: &Model, settlement: &Settlement) -> Result<Model, EngineError> {
+    /// The model after a settled round, and the norm that holds then.
+    fn stepped(
+        &self,
+        before: &Held,
+        settlement: &Settlement,
+    ) -> Result<(Model, Option<f64>), EngineError> {
         if settlement.included.is_empty() {
-            return Ok(before.clone());
+            return Ok((before.model.clone(), before.norm));
         }
-        let mut parameters = before.parameters.as_ref().clone();
+        let mut parameters = before.model.parameters.as_ref().clone();
         let (layout, config) = (&self.layout, &self.config);
-        let root = checked::outer_step(&mut parameters, layout, config, settlement.included)?;
+        let stepped = checked::outer_step(&mut parameters, layout, config, settlement.included)?;
+        let Stepped { root, norm } = stepped;
         let parameters = Arc::new(parameters);
-        Ok(Model { parameters, root })
+        Ok((Model { parameters, root }, norm))
     }
 
     /// The error feedback with a contribution back in it.
@@ -221,8 +299,13 @@ impl<Steps> Host<Steps> {
                 held.feedback = Some(feedback);
                 Ok(())
             }
-            Pending::Settled { model, feedback } => {
+            Pending::Settled {
+                model,
+                norm,
+                feedback,
+            } => {
                 self.base = Some(std::mem::replace(&mut held.model, model));
+                held.norm = norm;
                 if feedback.is_some() {
                     held.feedback = feedback;
                 }
@@ -241,15 +324,11 @@ impl<Steps> Host<Steps> {
 
     /// The parameters on which is measured.
     pub fn base(&self) -> Result<Model, EngineError> {
-        let refused = |why| EngineError::OutOfTurn {
-            verb: "measure",
-            why,
-        };
-        if matches!(self.pending, Pending::Steps { .. }) {
-            return Err(refused("no contribution was made of its steps"));
-        }
+        let verb = "measure";
+        self.no_steps(verb)?;
+        let why = "no round was settled since a state was loaded";
         let base = self.base.clone();
-        base.ok_or_else(|| refused("no round was settled since a state was loaded"))
+        base.ok_or(EngineError::OutOfTurn { verb, why })
     }
 
     /// Makes sure that a contribution is measured on the parameters that it was made from.
@@ -267,7 +346,7 @@ impl<Steps> Host<Steps> {
     pub fn moved(&self, base: &Model, contribution: &Checked) -> Result<Vec<f32>, EngineError> {
         self.check_base(base, contribution)?;
         let mut parameters = base.parameters.as_ref().clone();
-        let alone = [(0, contribution.decode(&self.layout, &self.config)?)];
+        let alone = [(0, 1, contribution.decode(&self.layout, &self.config)?)];
         outer_step(&mut parameters, &self.layout, &alone, &self.config.outer)?;
         Ok(parameters)
     }
@@ -279,6 +358,10 @@ impl<Steps> Host<Steps> {
     pub fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
         let optimizer = self.view(version)?.optimizer;
         Ok(optimizer.map_or(0, |optimizer| optimizer.step))
+    }
+
+    pub fn norm(&self, version: Version) -> Result<Option<f64>, EngineError> {
+        Ok(self.view(version)?.norm)
     }
 
     pub fn snapshot(
@@ -313,6 +396,7 @@ impl<Steps> Host<Steps> {
             model: &held.model,
             optimizer: held.optimizer.as_ref(),
             feedback: held.feedback.as_deref(),
+            norm: held.norm,
         };
         match (version, &self.pending) {
             (Version::Held, _) => Ok(view),
@@ -321,6 +405,7 @@ impl<Steps> Host<Steps> {
                     model,
                     optimizer: None,
                     feedback: None,
+                    norm: None,
                 }),
                 None => Err(refused("there is no base")),
             },
@@ -338,8 +423,16 @@ impl<Steps> Host<Steps> {
                 feedback: Some(feedback),
                 ..view
             }),
-            (Version::Pending, Pending::Settled { model, feedback }) => Ok(View {
+            (
+                Version::Pending,
+                Pending::Settled {
+                    model,
+                    norm,
+                    feedback,
+                },
+            ) => Ok(View {
                 model,
+                norm: *norm,
                 feedback: feedback.as_deref().or(view.feedback),
                 ..view
             }),
@@ -352,50 +445,36 @@ struct View<'a> {
     model: &'a Model,
     optimizer: Option<&'a AdamState>,
     feedback: Option<&'a [f32]>,
+    norm: Option<f64>,
 }
 
-/// Makes steps for as long as there is time; `step` makes one, and gives its mean loss.
-pub(crate) fn steps(
-    order: &Order,
-    sequences: &mut Sequences<'_, '_>,
-    go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
-    mut step: impl FnMut(&[&[u32]]) -> Result<f32, EngineError>,
-) -> Result<Option<Trained>, EngineError> {
-    let mut trained = Trained {
-        losses: Vec::new(),
-        tokens: 0,
+/// What a member carries from round to round, by its vectors.
+fn carried(optimizer: Option<&AdamState>, feedback: Option<&[f32]>) -> Carried {
+    let (first_moment, second_moment) = moments(optimizer);
+    Carried {
+        first_moment,
+        second_moment,
+        feedback: feedback.map(model_root).unwrap_or_default(),
+        steps: optimizer.map_or(0, |optimizer| optimizer.step),
+    }
+}
+
+/// The hashes of the moments: zero before the first step.
+fn moments(optimizer: Option<&AdamState>) -> (H256, H256) {
+    let begun = optimizer.filter(|optimizer| optimizer.step > 0);
+    begun.map_or_else(Default::default, |optimizer| {
+        (model_root(&optimizer.m), model_root(&optimizer.v))
+    })
+}
+
+/// What stands for a state between inner steps in a trace.
+pub(crate) fn traced(parameters: &[f32], optimizer: &AdamState) -> H256 {
+    let (first_moment, second_moment) = moments(Some(optimizer));
+    let state = trace::State {
+        parameters: model_root(parameters),
+        first_moment,
+        second_moment,
+        steps: optimizer.step,
     };
-    let mut last = None;
-    for number in 0..order.steps {
-        if !go_on(last.as_ref()) {
-            return Ok((!trained.losses.is_empty()).then_some(trained));
-        }
-        let batch = sequences(number);
-        let loss = step(&batch)?;
-        trained.losses.push(loss);
-        // All tokens of a sequence but the first are predicted.
-        let tokens = batch.iter().map(|one| one.len().saturating_sub(1) as u64);
-        trained.tokens = trained.tokens.saturating_add(tokens.sum());
-        last = Some(StepDone { step: number, loss });
-    }
-    if last.is_some() {
-        go_on(last.as_ref());
-    }
-    Ok((!trained.losses.is_empty()).then_some(trained))
-}
-
-/// Losses piece by piece for as long as there is time; `losses` measures a piece.
-pub(crate) fn pieces(
-    sequences: &[&[u32]],
-    go_on: &mut dyn FnMut() -> bool,
-    mut losses: impl FnMut(&[&[u32]]) -> Result<Vec<f32>, EngineError>,
-) -> Result<Option<Vec<f32>>, EngineError> {
-    let mut all = Vec::with_capacity(sequences.len());
-    for piece in sequences.chunks(PIECE) {
-        if !go_on() {
-            return Ok(None);
-        }
-        all.extend(losses(piece)?);
-    }
-    Ok(Some(all))
+    state.hash()
 }

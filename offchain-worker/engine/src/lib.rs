@@ -12,6 +12,7 @@
 //! | [`keep`](Engine::keep), [`discard`](Engine::discard) | what is pending becomes the state, or is forgotten | held |
 //! | [`measure`](Engine::measure) | losses at the base, or after an outer step with one contribution | as before |
 //! | [`snapshot`](Engine::snapshot) | the state, piece by piece | as before |
+//! | [`replay`](Engine::replay) | others' inner steps once more, from their state | as before |
 //!
 //! # What can be relied on
 //!
@@ -34,6 +35,7 @@ mod error;
 mod host;
 mod open;
 mod state;
+mod work;
 
 pub use cairn_trainer::{engine::Device, AdamState};
 pub use cpu::Cpu;

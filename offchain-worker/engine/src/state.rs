@@ -11,6 +11,9 @@ pub struct State {
     pub optimizer: Option<AdamState>,
     /// The error feedback: what earlier rounds left unsent. None before the first contribution.
     pub feedback: Option<Vec<f32>>,
+    /// The median norm of the last applied round that included anything, as `cairn_gradient::Stepped` has it: what the
+    /// contributions of the round at hand are held against. None for who has applied none.
+    pub norm: Option<f64>,
 }
 
 impl State {
@@ -20,6 +23,7 @@ impl State {
             parameters,
             optimizer: None,
             feedback: None,
+            norm: None,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::hint::black_box;
 
 use cairn_gradient::{
-    compress, decode, outer_step, outer_step_and_root, Compressor, Contribution, Header, Writer,
+    compress, decode, outer_step, outer_step_and_root, Compressor, Contribution, Header, Work,
+    Writer,
 };
 use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid, H256};
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
@@ -51,6 +52,7 @@ impl Place {
             inner_steps: 30,
             tokens: 61_440,
             mean_loss: 3.0,
+            work: Work::default(),
         };
         Place {
             layout,
@@ -78,9 +80,10 @@ impl Place {
         (0..CONTRIBUTIONS).map(file).collect()
     }
 
-    fn decoded(&self, files: &[Vec<u8>]) -> Vec<(Uid, Contribution)> {
+    fn decoded(&self, files: &[Vec<u8>]) -> Vec<(Uid, u16, Contribution)> {
         let decoded = |file: &Vec<u8>| decode(file, &self.layout, &self.compression).expect("ours");
-        (0..).zip(files.iter().map(decoded)).collect()
+        let numbered = (0..).zip(files.iter().map(decoded));
+        numbered.map(|(uid, sent)| (uid, 1, sent)).collect()
     }
 }
 
@@ -127,6 +130,13 @@ fn codec(criterion: &mut Criterion) {
         });
         group.bench_function("outer step of eight, and root", |bench| {
             bench.iter(|| outer_step_and_root(&mut theta, &place.layout, &sent, &place.outer))
+        });
+        let unequal = sent
+            .into_iter()
+            .map(|(uid, _, sent)| (uid, 9_999 - uid, sent));
+        let unequal: Vec<(Uid, u16, Contribution)> = unequal.collect();
+        group.bench_function("outer step of eight of unequal trust", |bench| {
+            bench.iter(|| outer_step(&mut theta, &place.layout, &unequal, &place.outer))
         });
     }
 }

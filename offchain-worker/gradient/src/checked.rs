@@ -6,14 +6,16 @@
 use cairn_primitives::{
     Commitment, Compression, ContributionKey, Layout, Netuid, Round, RunConfig, Uid, H256,
 };
-use cairn_protocol::verdict::{self, check_header, check_length, Owed};
+use cairn_protocol::verdict::{
+    self, check_carried, check_header, check_length, check_norm, Before, Owed,
+};
 use thiserror::Error;
 
 use crate::{
     contribution::{Contribution, Header},
-    outer::{StreamError, StreamedStep},
+    outer::{Stepped, StreamError, StreamedStep},
     seal::open,
-    wire::{decode, verify, DecodeError, Reader},
+    wire::{decode, verify, DecodeError, Reader, Verified},
 };
 
 /// Why a contribution is not good.
@@ -39,7 +41,7 @@ pub struct Terms<'a> {
 }
 
 /// Whose contribution a file should be, and for what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Claim {
     /// The round.
     pub round: Round,
@@ -51,12 +53,15 @@ pub struct Claim {
     pub key: ContributionKey,
     /// Root of the parameters with which the round began.
     pub parent_root: H256,
+    /// What is known of the rounds before. Nothing when a contribution is applied that the chain has settled on.
+    pub before: Before,
 }
 
 /// A contribution to a run, opened and known to be one.
 #[derive(Debug, PartialEq)]
 pub struct Checked {
     header: Header,
+    norm: f64,
     file: Vec<u8>,
 }
 
@@ -77,6 +82,8 @@ pub fn check(terms: &Terms, claim: &Claim, sealed: &[u8]) -> Result<Checked, Ref
     check_length(&owed, sealed.len() as u64)?;
     let checked = Checked::open(sealed, &claim.key, terms.layout, terms.config)?;
     check_header(&owed, &checked.header)?;
+    check_norm(checked.norm, claim.before.norm)?;
+    check_carried(&checked.header, &claim.before.last)?;
     Ok(checked)
 }
 
@@ -93,13 +100,18 @@ impl Checked {
     ) -> Result<Checked, DecodeError> {
         let mut file = sealed.to_vec();
         open(&mut file, key);
-        let header = verify(&file, layout, &reading(config))?;
-        Ok(Checked { header, file })
+        let Verified { header, norm } = verify(&file, layout, &reading(config))?;
+        Ok(Checked { header, norm, file })
     }
 
     /// What it says of itself.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// Its norm over all tensors.
+    pub fn norm(&self) -> f64 {
+        self.norm
     }
 
     /// All of it, for as long as it is needed.
@@ -116,21 +128,22 @@ fn reading(config: &RunConfig) -> Compression {
     config.compression_in(0)
 }
 
-/// Takes the run's outer step, with one tensor of each contribution in memory at a time. Gives the model root.
+/// Takes the run's outer step, with one tensor of each contribution in memory at a time. Contributions come with uid and
+/// trust. Gives the model root and the median norm.
 ///
 /// # Errors
-/// If weights or contributions do not go with the layout, or a uid is there twice. Some weights may have changed.
+/// If weights or contributions do not go with the layout, trust is none, or a uid is there twice. Some weights may have changed.
 pub fn outer_step<C: AsRef<Checked>>(
     theta: &mut [f32],
     layout: &Layout,
     config: &RunConfig,
-    contributions: &[(Uid, C)],
-) -> Result<H256, StreamError> {
+    contributions: &[(Uid, u16, C)],
+) -> Result<Stepped, StreamError> {
     let compression = reading(config);
-    let readers = contributions.iter().map(|(uid, checked)| {
+    let readers = contributions.iter().map(|(uid, trust, checked)| {
         let reader = Reader::new(checked.as_ref().file.as_slice(), layout, &compression);
         let named = |error| StreamError::Read { uid: *uid, error };
-        reader.map(|reader| (*uid, reader)).map_err(named)
+        reader.map(|reader| (*uid, *trust, reader)).map_err(named)
     });
     let mut step = StreamedStep::new(readers.collect::<Result<_, _>>()?, &config.outer)?;
     for (_, range) in layout.ranges() {

@@ -52,10 +52,10 @@ impl From<LayoutError> for CompressError {
 
 /// Makes a contribution of a pseudo-gradient Δ = θ − θ′ (flat, in the layout's order), and its encoding.
 ///
-/// What a [`Compressor`] does tensor by tensor, in one go.
+/// [`select`] and [`encode`] in one go.
 ///
 /// # Errors
-/// If the parts do not go together or β · error + Δ is not finite; `error` is then unchanged.
+/// If the parts do not go together or β · error + Δ is not finite; `error` is then unchanged. If there is nothing to send.
 pub fn compress(
     layout: &Layout,
     compression: &Compression,
@@ -63,14 +63,31 @@ pub fn compress(
     error: &mut [f32],
     header: Header,
 ) -> Result<(Contribution, Vec<u8>), CompressError> {
-    let compressor = Compressor::new(compression)?;
-    let plan = Plan::new(layout)?;
-    check_length(pseudo_gradient, &plan)?;
-    check_length(error, &plan)?;
     check_layout_hash(&header, layout)?;
     if !header.has_a_loss() {
         return Err(EncodeError::MeanLoss.into());
     }
+    let tensors = select(layout, compression, pseudo_gradient, error)?;
+    let contribution = Contribution { header, tensors };
+    let bytes = encode(&contribution, layout, compression)?;
+    Ok((contribution, bytes))
+}
+
+/// What is sent of each tensor of a pseudo-gradient Δ = θ − θ′ (flat, in the layout's order): what a [`Compressor`] does
+/// tensor by tensor, in one go.
+///
+/// # Errors
+/// If the parts do not go together or β · error + Δ is not finite; `error` is then unchanged.
+pub fn select(
+    layout: &Layout,
+    compression: &Compression,
+    pseudo_gradient: &[f32],
+    error: &mut [f32],
+) -> Result<Vec<SparseTensor>, CompressError> {
+    let compressor = Compressor::new(compression)?;
+    let plan = Plan::new(layout)?;
+    check_length(pseudo_gradient, &plan)?;
+    check_length(error, &plan)?;
     let parts = || layout.0.iter().zip(&plan.ranges);
     for (tensor, range) in parts() {
         compressor.check_finite(
@@ -79,15 +96,12 @@ pub fn compress(
             &error[range.clone()],
         )?;
     }
-    let tensors = parts()
+    parts()
         .map(|(tensor, range)| {
             let delta = &pseudo_gradient[range.clone()];
             compressor.tensor(tensor, delta, &mut error[range.clone()])
         })
-        .collect::<Result<_, _>>()?;
-    let contribution = Contribution { header, tensors };
-    let bytes = encode(&contribution, layout, compression)?;
-    Ok((contribution, bytes))
+        .collect()
 }
 
 /// Chooses what is sent of each tensor, and remembers the rest in the error feedback.

@@ -1,6 +1,6 @@
 //! What a miner contributes in a round.
 
-pub use cairn_primitives::Header;
+pub use cairn_primitives::{Header, Work};
 use cairn_primitives::{Layout, H256};
 use thiserror::Error;
 

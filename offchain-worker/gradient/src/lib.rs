@@ -16,6 +16,7 @@
 //!    to the rounding, so all machines get the same bits, and [`model_root`] is how they compare.
 //! 5. Before that each of them is taken through [`checked::check`]: it must be what its miner owes.
 //! 6. A contribution that was not included goes back into the error feedback by [`put_back`].
+//! 7. [`resemblance`] is what contributions have in common, by which copies are told.
 //!
 //! These functions hold a whole model. Each is made of parts that hold one tensor at a time, for models that do not
 //! fit otherwise: [`Compressor`] and [`Writer`], [`Opened`] and [`Reader`], [`StreamedStep`] and [`RootHasher`].
@@ -30,6 +31,7 @@ mod compress;
 mod contribution;
 mod level;
 mod outer;
+mod resemblance;
 mod roots;
 mod seal;
 mod select;
@@ -41,14 +43,17 @@ mod wire;
 
 pub use blocks::{LayoutError, BLOCK, BLOCK_SIDE};
 pub use checked::Checked;
-pub use compress::{compress, put_back, CompressError, Compressor, StripCompressor};
-pub use contribution::{Contribution, Header, MismatchError};
-pub use outer::{outer_step, outer_step_and_root, OuterStepError, StreamError, StreamedStep};
+pub use compress::{compress, put_back, select, CompressError, Compressor, StripCompressor};
+pub use contribution::{Contribution, Header, MismatchError, Work};
+pub use outer::{
+    outer_step, outer_step_and_root, OuterStepError, Stepped, StreamError, StreamedStep,
+};
+pub use resemblance::{resemblance, Resemblance};
 pub use roots::{model_root, sealed_root, RootHasher};
 pub use seal::{open, seal, Opened};
 pub use sparse::{BlockFault, SparseError, SparseTensor};
 pub use wire::{
     decode, decode_header, encode, inspect, max_encoded_len, verify, Code, DecodeError,
-    EncodeError, ReadError, Reader, TensorFault, TensorSummary, Writer, HEADER_LENGTH, MAGIC,
-    VERSION,
+    EncodeError, ReadError, Reader, TensorFault, TensorSummary, Verified, Writer, HEADER_LENGTH,
+    MAGIC, VERSION,
 };

@@ -3,7 +3,7 @@
 use cairn_primitives::{Compression, Nano, OuterStep, Tensor};
 use proptest::prelude::*;
 
-use crate::outer::apply::Step;
+use crate::outer::{apply::Step, Trust};
 use crate::simd::Simd;
 use crate::wire::{decode_part_at, encode_part_at};
 use crate::{Compressor, SparseTensor};
@@ -44,6 +44,7 @@ proptest! {
         ],
         kept in prop_oneof![1u16..=128, 1u16..=4_096],
         rho in 0u64..=1_000_000_000,
+        trusts in (1u16.., 1u16..),
         seed: u64,
     ) {
         let tensor = tensor(&shape);
@@ -62,7 +63,8 @@ proptest! {
             prop_assert_eq!(decode_part_at(simd, &part, &mut read), Ok(()));
             prop_assert_eq!(&read, &sent);
             let mut theta = numbers(tensor.len(), seed ^ 3);
-            let step = Step::new(&outer, 2).unwrap().at(simd);
+            let trust = Trust::new([(0, trusts.0), (1, trusts.1)].into_iter()).unwrap();
+            let step = Step::new(&outer, trust).unwrap().at(simd);
             step.tensor(sent.grid(), &mut theta, &[&sent, &other], None);
             let found = (bits(&error), sent, part, bits(&theta));
             match &seen {

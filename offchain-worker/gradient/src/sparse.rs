@@ -216,6 +216,11 @@ impl SparseTensor {
         self.grid.len()
     }
 
+    /// Whether all values are 0.
+    pub fn is_zero(&self) -> bool {
+        self.selected.levels.iter().all(|[_, high]| *high == 0)
+    }
+
     /// What is sent.
     pub fn selected(&self) -> &Selected {
         &self.selected
@@ -285,9 +290,14 @@ impl SparseTensor {
         }
     }
 
-    /// The Euclidean norm. Its square is summed in `f64` over blocks, in the order in which they are sent; what
-    /// a block adds is lows · low² + highs · high², where each product is exact.
+    /// The Euclidean norm: the root of the [energy](SparseTensor::energy).
     pub fn norm(&self) -> f64 {
+        f64::sqrt(self.energy())
+    }
+
+    /// The sum of the squares, in `f64` over blocks, in the order in which they are sent; what a block adds is
+    /// lows · low² + highs · high², where each product is exact.
+    pub fn energy(&self) -> f64 {
         let mut sum = 0.0;
         for number in 0..self.grid.strip_count() {
             for (block, levels, codes) in self.strip(number) {
@@ -295,7 +305,7 @@ impl SparseTensor {
                 sum += levels.energy(block.keep - highs, highs);
             }
         }
-        f64::sqrt(sum)
+        sum
     }
 }
 

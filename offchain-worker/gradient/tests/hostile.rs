@@ -14,7 +14,7 @@ use std::{
 };
 
 use cairn_gradient::{
-    compress, decode, verify, Contribution, DecodeError, Header, TensorFault, HEADER_LENGTH,
+    compress, decode, verify, Contribution, DecodeError, Header, TensorFault, Work, HEADER_LENGTH,
 };
 use cairn_primitives::H256;
 
@@ -92,6 +92,7 @@ fn valid(run: u8, seed: u64) -> Vec<u8> {
         inner_steps: 30,
         tokens: 61_440,
         mean_loss: 5.25,
+        work: Work::default(),
     };
     let mut error = vec![0.0; delta.len()];
     let (_, file) = compress(&layout, &compression, &delta, &mut error, header).unwrap();
@@ -117,8 +118,9 @@ fn corpus() -> BTreeMap<String, Vec<u8>> {
         add("foreign-layout", &|file| file[1 + 76] ^= 1);
         add("other-run", &|file| file[0] = (file[0] + 1) % 5);
         add("loss-not-a-number", &|file| {
-            file[1 + 120..body].copy_from_slice(&f32::NAN.to_le_bytes());
+            file[1 + 120..1 + 124].copy_from_slice(&f32::NAN.to_le_bytes());
         });
+        add("no-engine", &|file| file[1 + 124] ^= 1);
         add("huge-length", &|file| {
             file.splice(body..body + 1, [0xFF, 0xFF, 0xFF, 0xFF, 0x7F]);
         });

@@ -1,6 +1,8 @@
 //! From the workers' pseudo-gradients to the next weights, by each method.
 
-use cairn_gradient::{encode, outer_step, Compressor, Contribution, Header, SparseTensor, BLOCK};
+use cairn_gradient::{
+    encode, outer_step, Compressor, Contribution, Header, SparseTensor, Work, BLOCK,
+};
 use cairn_primitives::{Compression, Layout, Nano, OuterStep, Uid, H256};
 
 use crate::cell::{Cell, Heard, Method, Places, Quantiser};
@@ -140,10 +142,10 @@ impl<'a> Exchange<'a> {
 
     /// The outer step as the chain's workers take it.
     fn step(&self, theta: &mut [f32], sent: Vec<Vec<SparseTensor>>) -> Result<(), Failed> {
-        let contributions: Vec<(Uid, Contribution)> = sent
+        let contributions: Vec<(Uid, u16, Contribution)> = sent
             .into_iter()
             .enumerate()
-            .map(|(worker, tensors)| (worker as Uid, self.contribution(tensors)))
+            .map(|(worker, tensors)| (worker as Uid, 1, self.contribution(tensors)))
             .collect();
         let outer = OuterStep {
             learning_rate: Nano::ONE,
@@ -253,6 +255,7 @@ impl<'a> Exchange<'a> {
             inner_steps: self.cell.inner_steps as u32,
             tokens: 0,
             mean_loss: 0.0,
+            work: Work::default(),
         };
         Contribution { header, tensors }
     }

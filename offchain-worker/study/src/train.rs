@@ -223,6 +223,7 @@ fn optimizer(cell: &Cell, batches: usize) -> Result<InnerOptimizer, Failed> {
         epsilon: nano(1e-8)?,
         weight_decay: nano(0.1)?,
         clip_norm: nano(1.0)?,
+        trace_every: 1,
     })
 }
 

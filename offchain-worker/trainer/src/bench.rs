@@ -187,6 +187,7 @@ fn optimizer(length: usize) -> InnerOptimizer {
         epsilon: nano(1e-8),
         weight_decay: nano(0.1),
         clip_norm: nano(1.0),
+        trace_every: 1,
     }
 }
 

@@ -47,6 +47,7 @@ fn a_step_allocates_nothing_after_the_first() {
         epsilon: nano(1e-8),
         weight_decay: nano(0.1),
         clip_norm: nano(1.0),
+        trace_every: 1,
     };
     let tokens: Vec<u32> = (0..4 * 129).map(|i| (i * i + 7 * i) % 1024).collect();
     let windows: Vec<&[u32]> = tokens.chunks_exact(129).collect();

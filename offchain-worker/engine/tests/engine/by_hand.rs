@@ -1,10 +1,16 @@
 //! Rounds made by the parts: trainer and codec without an engine.
 
-use cairn_gradient::{compress, decode, outer_step, put_back, Contribution, Header};
-use cairn_primitives::{Layout, RunConfig, Uid, H256};
+use cairn_gradient::{
+    decode, encode, model_root, outer_step, put_back, select, Contribution, Header, Work,
+};
+use cairn_primitives::{Carried, EngineClass, Layout, RunConfig, Uid, H256};
+use cairn_protocol::trace;
 use cairn_trainer::{AdamState, Trainer};
 
 use crate::fixture::{sequences, slices};
+
+/// The trust of each contribution: all the same, which gives the bits of the code before there was trust.
+pub const TRUST: u16 = 9;
 
 /// A member's state, as vectors.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,14 +36,20 @@ impl Member {
         let layout = Layout::of(&config.model);
         let mut trainer = Trainer::new(&config.model, 1).unwrap();
         let (mut after, mut losses) = (self.parameters.clone(), Vec::new());
+        let before = self.carried(0);
+        let mut states = vec![traced(&after, &self.adam)];
         for step in 0..u32::from(config.inner.steps) {
             let batch = sequences(self.uid, round, step);
             let loss = trainer.step(&mut after, &mut self.adam, &config.inner, &slices(&batch));
             losses.push(loss.unwrap());
+            let done = losses.len() as u32;
+            if trace::is_traced(done, config.inner.steps.into(), config.inner.trace_every) {
+                states.push(traced(&after, &self.adam));
+            }
         }
         let difference = self.parameters.iter().zip(&after).map(|(a, b)| a - b);
         let delta: Vec<f32> = difference.collect();
-        let header = Header {
+        let mut header = Header {
             netuid: 1,
             round,
             hotkey: [self.uid as u8; 32],
@@ -46,17 +58,40 @@ impl Member {
             inner_steps: losses.len() as u32,
             tokens: losses.len() as u64 * 4 * u64::from(config.inner.sequence_length),
             mean_loss: losses.iter().sum::<f32>() / losses.len() as f32,
+            work: Work::default(),
         };
         let compression = config.compression_in(round);
-        let made = compress(&layout, &compression, &delta, &mut self.feedback, header);
-        made.unwrap().1
+        let tensors = select(&layout, &compression, &delta, &mut self.feedback).unwrap();
+        header.work = Work {
+            engine: EngineClass::CPU,
+            before,
+            after: Carried {
+                steps: 0,
+                ..self.carried(1)
+            },
+            trace: trace::root(&states),
+        };
+        encode(&Contribution { header, tensors }, &layout, &compression).unwrap()
+    }
+
+    /// The roots of what it carries on; before any contribution there is nothing of which to take them.
+    fn carried(&self, made: u64) -> Carried {
+        if self.adam.step + made == 0 {
+            return Carried::default();
+        }
+        Carried {
+            first_moment: model_root(&self.adam.m),
+            second_moment: model_root(&self.adam.v),
+            feedback: model_root(&self.feedback),
+            steps: self.adam.step,
+        }
     }
 
     /// The outer step with these plain files.
     pub fn apply(&mut self, config: &RunConfig, files: &[(Uid, &[u8])]) {
         let layout = Layout::of(&config.model);
-        let decoded = |(uid, file): &(Uid, &[u8])| (*uid, self::decoded(config, file));
-        let included: Vec<(Uid, Contribution)> = files.iter().map(decoded).collect();
+        let decoded = |(uid, file): &(Uid, &[u8])| (*uid, TRUST, self::decoded(config, file));
+        let included: Vec<(Uid, u16, Contribution)> = files.iter().map(decoded).collect();
         outer_step(&mut self.parameters, &layout, &included, &config.outer).unwrap();
     }
 
@@ -65,6 +100,21 @@ impl Member {
         let layout = Layout::of(&config.model);
         put_back(&mut self.feedback, &layout, &decoded(config, file)).unwrap();
     }
+}
+
+/// What stands for a state in the trace.
+pub fn traced(parameters: &[f32], adam: &AdamState) -> H256 {
+    let of = |moment: &[f32]| match adam.step {
+        0 => H256::zero(),
+        _ => model_root(moment),
+    };
+    let state = trace::State {
+        parameters: model_root(parameters),
+        first_moment: of(&adam.m),
+        second_moment: of(&adam.v),
+        steps: adam.step,
+    };
+    state.hash()
 }
 
 fn decoded(config: &RunConfig, file: &[u8]) -> Contribution {

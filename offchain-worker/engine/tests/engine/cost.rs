@@ -33,7 +33,7 @@ fn the_meter_adds_up_what_work_takes() {
     let file = contribute(&mut engine, 1, 0);
     assert_eq!(meter.microseconds(), 3 * COSTS.step);
     engine.keep().unwrap();
-    let included = [(1, checked(&config(), &file))];
+    let included = [(1, 1, checked(&config(), &file))];
     engine.settle(&including(&included)).unwrap();
     engine.keep().unwrap();
     let sequences = sequences(1, 0, 0);
@@ -91,7 +91,7 @@ fn the_loss_falls_from_round_to_round() {
     for round in 0..6 {
         let file = contribute(engine.as_mut(), 1, round);
         engine.keep().unwrap();
-        let included = [(1, checked(&config(), &file))];
+        let included = [(1, 1, checked(&config(), &file))];
         engine.settle(&including(&included)).unwrap();
         engine.keep().unwrap();
         let held_out = sequences(9, 0, 0);

@@ -95,7 +95,7 @@ fn a_contribution_is_measured_on_the_bits_of_the_cpus_outer_step() {
     let sequences = slices(&sequences);
     let mut reference = cpu();
     reference.load(State::new(start())).unwrap();
-    let moved = reference.settle(&including(&[(4, file.clone())]));
+    let moved = reference.settle(&including(&[(4, 1, file.clone())]));
     reference.keep().unwrap();
 
     // The card measures the moved parameters as they are …
@@ -131,7 +131,7 @@ fn the_base_follows_the_state_however_training_and_measuring_take_turns() {
         losses.unwrap().unwrap()
     };
     let mut card = loaded();
-    card.settle(&including(&[(4, file.clone())])).unwrap();
+    card.settle(&including(&[(4, 1, file.clone())])).unwrap();
     card.keep().unwrap();
     let first = measure(card.as_mut());
     // Training uses the memory in which the base was.

@@ -44,6 +44,8 @@ pub fn config() -> RunConfig {
             epsilon: Nano(10),
             weight_decay: Nano(100_000_000),
             clip_norm: Nano(1_000_000_000),
+            // Of three steps the states 0, 2 and 3.
+            trace_every: 2,
         },
         compression: CompressionSchedule {
             kept_per_block: 64,

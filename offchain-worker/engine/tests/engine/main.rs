@@ -6,5 +6,6 @@ mod cost;
 mod cuda;
 mod fixture;
 mod play;
+mod replay;
 mod rounds;
 mod verbs;

@@ -81,7 +81,7 @@ fn play(engine: &mut dyn Engine, role: &mut Role, others: &[u8], verb: Verb) -> 
         }
         Verb::Settle { included, back } => {
             let included = match included {
-                true => vec![(4, checked(&config(), others))],
+                true => vec![(4, 1, checked(&config(), others))],
                 false => Vec::new(),
             };
             let settlement = Settlement {

@@ -8,7 +8,7 @@ use cairn_engine::{
 };
 use cairn_gradient::{
     checked::{check, Claim, Terms},
-    seal, sealed_root, verify, Checked, Header,
+    seal, sealed_root, verify, Checked, Header, Work,
 };
 use cairn_primitives::{key_hash, Commitment, Layout, RunConfig, Uid, H256};
 use cairn_trainer::initial_weights;
@@ -86,6 +86,7 @@ pub fn header(uid: Uid, round: u32, root: H256, trained: &Trained) -> Header {
         inner_steps: trained.steps(),
         tokens: trained.tokens,
         mean_loss: trained.mean_loss(),
+        work: Work::default(),
     }
 }
 
@@ -102,7 +103,9 @@ pub fn checked(config: &RunConfig, plain: &[u8]) -> Arc<Checked> {
     let (key, mut sealed) = ([7; 32], plain.to_vec());
     seal(&mut sealed, &key);
     let layout = Layout::of(&config.model);
-    let header = verify(plain, &layout, &config.compression_in(0)).unwrap();
+    let header = verify(plain, &layout, &config.compression_in(0))
+        .unwrap()
+        .header;
     let claim = Claim {
         round: header.round,
         hotkey: header.hotkey,
@@ -114,6 +117,7 @@ pub fn checked(config: &RunConfig, plain: &[u8]) -> Arc<Checked> {
         },
         key,
         parent_root: header.parent_root,
+        before: Default::default(),
     };
     let terms = Terms {
         netuid: header.netuid,
@@ -130,8 +134,8 @@ pub fn contribution_of(uid: Uid) -> Vec<u8> {
     contribute(engine.as_mut(), uid, 0)
 }
 
-/// A settled round in which these were included.
-pub fn including(included: &[(Uid, Arc<Checked>)]) -> Settlement<'_> {
+/// A settled round in which these were included, each with its trust.
+pub fn including(included: &[(Uid, u16, Arc<Checked>)]) -> Settlement<'_> {
     Settlement {
         included,
         put_back: None,

@@ -92,7 +92,7 @@ fn a_settled_round_changes_the_state_when_it_is_kept_and_leaves_a_base() {
     for mut engine in loaded() {
         let engine = engine.as_mut();
         let before = held(engine);
-        let included = [(4, file.clone())];
+        let included = [(4, 1, file.clone())];
         let root = engine.settle(&including(&included)).unwrap();
         assert_eq!(held(engine), before);
         assert!(is_out_of_turn(engine.root(Version::Base)));
@@ -118,7 +118,7 @@ fn a_settled_round_changes_the_state_when_it_is_kept_and_leaves_a_base() {
 
 #[test]
 fn the_outer_step_has_the_same_bits_on_every_engine() {
-    let files = [1, 2, 3].map(|uid| (uid, checked(&config(), &contribution_of(uid))));
+    let files = [1, 2, 3].map(|uid| (uid, 10 * uid, checked(&config(), &contribution_of(uid))));
     let roots: Vec<_> = loaded()
         .iter_mut()
         .map(|engine| engine.settle(&including(&files)).unwrap())
@@ -167,7 +167,7 @@ fn a_state_that_was_read_and_loaded_elsewhere_goes_on_with_equal_bits() {
     for (mut one, mut other) in loaded().into_iter().zip(engines()) {
         contribute(one.as_mut(), 1, 0);
         one.keep().unwrap();
-        one.settle(&including(&[(4, file.clone())])).unwrap();
+        one.settle(&including(&[(4, 1, file.clone())])).unwrap();
         one.keep().unwrap();
         other.load(held(one.as_ref())).unwrap();
         let files = [&mut one, &mut other].map(|engine| contribute(engine.as_mut(), 1, 1));
@@ -279,9 +279,11 @@ fn verbs_out_of_turn_are_refused_and_change_nothing() {
         let good = header(1, 0, root, &trained);
         assert!(is_out_of_turn(engine.keep()));
         assert!(is_out_of_turn(train_while(engine, 1, 0, &mut |_| true)));
-        assert!(is_out_of_turn(
-            engine.settle(&including(&[(4, file.clone())]))
-        ));
+        assert!(is_out_of_turn(engine.settle(&including(&[(
+            4,
+            1,
+            file.clone()
+        )]))));
         let sequences = sequences(1, 0, 0);
         let measured = engine.measure(None, &slices(&sequences), &mut || true);
         assert!(is_out_of_turn(measured));
@@ -328,7 +330,7 @@ fn a_contribution_is_measured_on_no_other_parameters_than_it_was_made_from() {
     let file = checked(&config(), &contribution_of(4));
     let text = sequences(3, 0, 0);
     for mut engine in loaded() {
-        let included = [(4, file.clone())];
+        let included = [(4, 1, file.clone())];
         engine.settle(&including(&included)).unwrap();
         engine.keep().unwrap();
         let measured = engine.measure(Some(&file), &slices(&text), &mut || true);

@@ -3,7 +3,7 @@
 use cairn_primitives::{blocks::PLACE, Nano, OuterStep};
 use rayon::prelude::*;
 
-use super::OuterStepError;
+use super::{trust::Trust, OuterStepError};
 use crate::blocks::{Block, Grid, BLOCK};
 use crate::level::{Level, Levels};
 use crate::roots::RootHasher;
@@ -14,28 +14,29 @@ use crate::sparse::{SparseTensor, VALUE};
 const PIECE: usize = 1 << 20;
 
 /// The settings of an outer step.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Step {
     /// α.
     rate: f32,
-    /// ⌈ρR⌉, and 1 at least: what m_i is where there is a Δ̄.
+    /// t of each contribution, in ascending order of uid.
+    trust: Trust,
+    /// ⌈ρT⌉, and 1 at least, which a sum of trust is where there is a Δ̄.
     least_divisor: f32,
     simd: Simd,
 }
 
 impl Step {
-    pub(crate) fn new(outer: &OuterStep, contributions: usize) -> Result<Step, OuterStepError> {
+    /// By the run's rule, with the contributions' trust.
+    pub(crate) fn new(outer: &OuterStep, trust: Trust) -> Result<Step, OuterStepError> {
         if outer.rho > Nano::ONE {
             return Err(OuterStepError::Rho { rho: outer.rho });
         }
-        if contributions > usize::from(u16::MAX) {
-            return Err(OuterStepError::TooMany { contributions });
-        }
-        // exact in `f32`, since ρ ≤ 1
-        let scaled = u128::from(outer.rho.0) * contributions as u128;
+        // exact in `f32`, since ρ ≤ 1 and T < 2²⁴
+        let scaled = u128::from(outer.rho.0) * u128::from(trust.sum());
         let least = scaled.div_ceil(u128::from(Nano::ONE.0)).max(1);
         Ok(Step {
             rate: outer.learning_rate.to_f32(),
+            trust,
             least_divisor: least as f32,
             simd: Simd::best(),
         })
@@ -47,15 +48,17 @@ impl Step {
         Step { simd, ..self }
     }
 
-    /// Steps one tensor's weights by what was sent of it, in ascending order of uid.
+    /// Steps one tensor's weights by what was sent of it, in ascending order of uid. Gives the
+    /// [energy](SparseTensor::energy) of each.
     pub(crate) fn tensor(
         &self,
         grid: Grid,
         theta: &mut [f32],
         sent: &[&SparseTensor],
         mut hasher: Option<&mut RootHasher>,
-    ) {
-        let shares = shares_of(sent);
+    ) -> Vec<f64> {
+        let energies: Vec<f64> = sent.par_iter().map(|tensor| tensor.energy()).collect();
+        let shares = self.shares(sent, &energies);
         let strip = grid.strip_len();
         let strips = PIECE.div_ceil(strip).max(rayon::current_num_threads());
         for (number, piece) in theta.chunks_mut(strips * strip).enumerate() {
@@ -77,39 +80,53 @@ impl Step {
                 hasher.update(piece);
             }
         }
+        energies
+    }
+
+    /// The contributions' median of these norms, by trust.
+    pub(crate) fn lower_median(&self, norms: &[f64]) -> f64 {
+        self.trust.lower_median(norms)
+    }
+
+    /// All contributions' shares, clipped to the lower median of their norms.
+    fn shares<'a>(&self, sent: &[&'a SparseTensor], energies: &[f64]) -> Vec<Share<'a>> {
+        let norms: Vec<f64> = energies.iter().map(|energy| energy.sqrt()).collect();
+        let median = self.trust.lower_median(&norms);
+        let share = |((tensor, norm), trust): ((&&'a SparseTensor, &f64), &u16)| {
+            let clip = if *norm <= median {
+                1.0
+            } else {
+                (median / norm) as f32
+            };
+            let trust = f32::from(*trust);
+            Share {
+                tensor,
+                factor: trust * clip,
+                trust,
+            }
+        };
+        let trusted = sent.iter().zip(&norms).zip(self.trust.each());
+        trusted.map(share).collect()
     }
 }
 
 /// What one contribution adds to a tensor.
 struct Share<'a> {
     tensor: &'a SparseTensor,
-    clip: f32,
+    /// t · f.
+    factor: f32,
+    /// t.
+    trust: f32,
 }
 
-/// All contributions' shares, clipped to the lower median of their norms.
-fn shares_of<'a>(sent: &[&'a SparseTensor]) -> Vec<Share<'a>> {
-    let norms: Vec<f64> = sent.par_iter().map(|tensor| tensor.norm()).collect();
-    let median = lower_median(&norms);
-    let clip = |norm: f64| {
-        if norm <= median {
-            1.0
-        } else {
-            (median / norm) as f32
-        }
-    };
-    let share = |(tensor, norm): (&&'a SparseTensor, &f64)| Share {
-        tensor,
-        clip: clip(*norm),
-    };
-    sent.iter().zip(&norms).map(share).collect()
-}
-
-/// The middle one, or the lower of the two in the middle; 0 of none.
-fn lower_median(norms: &[f64]) -> f64 {
-    let mut ascending = norms.to_vec();
-    ascending.sort_by(f64::total_cmp);
-    let middle = ascending.get(ascending.len().saturating_sub(1) / 2);
-    middle.copied().unwrap_or(0.0)
+/// What was added up for one element; both numbers in one place, since they are read and written together.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+struct Sum {
+    /// s.
+    value: f32,
+    /// Σ t of its senders: integers below 2²⁴, which `f32` holds exactly.
+    trust: f32,
 }
 
 /// Steps one strip, block by block.
@@ -129,29 +146,28 @@ impl Kernel for Apply<'_> {
         let mut parts: Vec<_> = self
             .shares
             .iter()
-            .map(|share| (share.clip, share.tensor.strip(self.strip)))
+            .map(|share| (share.factor, share.trust, share.tensor.strip(self.strip)))
             .collect();
-        let (mut sums, mut senders) = ([0f32; BLOCK], [0u16; BLOCK]);
+        let mut sums = [Sum::default(); BLOCK];
         // every contribution has the same blocks
         loop {
             let mut of_block = None;
-            for (clip, blocks) in &mut parts {
+            for (factor, trust, blocks) in &mut parts {
                 let Some((block, levels, codes)) = blocks.next() else {
                     return;
                 };
                 if of_block.is_none() {
                     prefetch::<L>(block, self.cols, self.theta);
-                    sums[..block.len].fill(0.0);
-                    senders[..block.len].fill(0);
+                    sums[..block.len].fill(Sum::default());
                 }
                 of_block = Some(block);
-                add(*clip, levels, codes, &mut sums, &mut senders);
+                let values = values_of(*factor, levels);
+                add(values, *trust, codes, &mut sums);
             }
             let Some(block) = of_block else {
                 return;
             };
-            self.step
-                .block(block, self.cols, self.theta, &sums, &senders);
+            self.step.block(block, self.cols, self.theta, &sums);
         }
     }
 }
@@ -165,46 +181,38 @@ fn prefetch<L: Lanes>(block: Block, cols: usize, theta: &[f32]) {
     }
 }
 
-/// Adds what one contribution sends of a block.
+/// A factor times each of a block's four values.
 #[inline(always)]
-fn add(
-    clip: f32,
-    levels: Levels,
-    codes: &[u16],
-    sums: &mut [f32; BLOCK],
-    senders: &mut [u16; BLOCK],
-) {
-    // the product of f and ±v is ± the product of f and v
-    let clipped = |level: Level| clip * level.to_f32();
-    let (low, high) = (clipped(levels.low), clipped(levels.high));
-    // looked up, for no branch can foresee which of the four comes next
-    let values = [low, high, -low, -high];
+fn values_of(factor: f32, levels: Levels) -> [f32; 4] {
+    // the product of a factor and ±v is ± the product of it and v
+    let of = |level: Level| factor * level.to_f32();
+    let (low, high) = (of(levels.low), of(levels.high));
+    [low, high, -low, -high]
+}
+
+/// Adds what one contribution sends of a block, and its trust.
+#[inline(always)]
+fn add(values: [f32; 4], trust: f32, codes: &[u16], sums: &mut [Sum; BLOCK]) {
     for code in codes {
         let place = usize::from(code & PLACE);
-        sums[place] += values[usize::from(code >> VALUE)];
-        senders[place] += 1;
+        // looked up, for no branch can foresee which of the four comes next
+        let sum = &mut sums[place];
+        sum.value += values[usize::from(code >> VALUE)];
+        sum.trust += trust;
     }
 }
 
 impl Step {
     /// Moves a block's weights. Where nobody sent anything the sum is +0, and θ − 0 is θ.
     #[inline(always)]
-    fn block(
-        &self,
-        block: Block,
-        cols: usize,
-        theta: &mut [f32],
-        sums: &[f32; BLOCK],
-        senders: &[u16; BLOCK],
-    ) {
+    fn block(&self, block: Block, cols: usize, theta: &mut [f32], sums: &[Sum; BLOCK]) {
         let rows = sums[..block.len].chunks_exact(block.width);
-        let rows = rows.zip(senders[..block.len].chunks_exact(block.width));
-        for (row, (sums, senders)) in rows.enumerate() {
+        for (row, sums) in rows.enumerate() {
             let start = row * cols + block.col;
             let theta = &mut theta[start..start + block.width];
-            for ((theta, sum), senders) in theta.iter_mut().zip(sums).zip(senders) {
-                let inverse = 1.0 / f32::from(*senders).max(self.least_divisor);
-                let mean = sum * inverse;
+            for (theta, sum) in theta.iter_mut().zip(sums) {
+                let inverse = 1.0 / sum.trust.max(self.least_divisor);
+                let mean = sum.value * inverse;
                 *theta -= self.rate * mean;
             }
         }
@@ -216,27 +224,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_lower_median_of_even_and_odd_numbers() {
-        assert_eq!(lower_median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(lower_median(&[4.0, 1.0, 3.0, 2.0]), 2.0);
-        assert_eq!(lower_median(&[5.0, 4.0]), 4.0);
-        assert_eq!(lower_median(&[7.0]), 7.0);
-    }
-
-    #[test]
-    fn rho_times_contributions_is_rounded_up() {
-        let least = |rho, contributions| {
+    fn rho_times_the_trust_is_rounded_up() {
+        let least = |rho, trusts: &[u16]| {
             let outer = OuterStep {
                 learning_rate: Nano::ONE,
                 rho: Nano(rho),
             };
-            Step::new(&outer, contributions).map(|step| step.least_divisor)
+            let trust = Trust::new(trusts.iter().map(|trust| (0, *trust)))?;
+            Step::new(&outer, trust).map(|step| step.least_divisor)
         };
         // none sent, or one: as if ρ were 0
-        assert_eq!(least(0, 7), Ok(1.0));
-        assert_eq!(least(1, 7), Ok(1.0));
-        assert_eq!(least(500_000_000, 4), Ok(2.0));
-        assert_eq!(least(500_000_000, 5), Ok(3.0));
-        assert_eq!(least(1_000_000_000, 256), Ok(256.0));
+        assert_eq!(least(0, &[1; 7]), Ok(1.0));
+        assert_eq!(least(1, &[1; 7]), Ok(1.0));
+        assert_eq!(least(500_000_000, &[1; 4]), Ok(2.0));
+        assert_eq!(least(500_000_000, &[9; 5]), Ok(3.0));
+        assert_eq!(least(1_000_000_000, &[1; 256]), Ok(256.0));
+        assert_eq!(least(250_000_000, &[2, 3, 4]), Ok(3.0));
+        let most: Vec<u16> = (0..256).map(|uid| 65_535 - uid % 2).collect();
+        assert_eq!(least(1_000_000_000, &most), Ok(16_776_832.0));
     }
 }

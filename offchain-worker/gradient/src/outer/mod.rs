@@ -1,23 +1,31 @@
 //! From a round's contributions to the next weights, with the same bits on every machine.
 //!
-//! For each tensor, with the included contributions p in ascending order of uid, R of them:
+//! For each tensor, with the included contributions p in ascending order of uid, R of them, each with the trust that
+//! the settlement gives it:
 //!
-//! - n_p = √(Σ v̂_p[i]²) in `f64`, summed block by block as [`SparseTensor::norm`] says;
-//! - m = the lower median of the n_p: number ⌊(R − 1) / 2⌋ of them in ascending order;
+//! - t_p = its trust over the greatest common divisor of all R, an integer; T = Σ t_p < 2²⁴;
+//! - n_p = √(Σ v̂_p[i]²) in `f64`, summed block by block as [`SparseTensor::energy`] says;
+//! - m = the t-weighted lower median of the n_p: the least such that those with n_p ≤ m have 2 Σ t_p ≥ T;
 //! - f_p = 1 if n_p ≤ m, else m / n_p in `f64`, rounded to `f32`;
-//! - s[i] = Σ f_p · v̂_p[i] over those that sent i, in `f32`, every product rounded before it is added, from +0;
-//! - Δ̄[i] = s[i] · (1 / max(m_i, ⌈ρR⌉)) in `f32`, where m_i is how many sent i;
+//! - w_p = t_p · f_p in `f32`, rounded;
+//! - s[i] = Σ w_p · v̂_p[i] over those that sent i, in `f32`, every product rounded before it is added, from +0;
+//! - d[i] = max(Σ t_p over those that sent i, ⌈ρT⌉), an integer, which `f32` holds exactly;
+//! - Δ̄[i] = s[i] · (1 / d[i]) in `f32`, the quotient rounded before the product;
 //! - θ[i] ← θ[i] − (α · Δ̄[i]) in `f32`, where anybody sent i; elsewhere θ stays.
 //!
-//! Clipping to the median norm is Covenant-72B's rule (arXiv 2603.08163, section on SparseLoCo's outer
-//! step); ρ spans its mean over all contributions (ρ = 1) and the mean over senders of its code (ρ = 0).
+//! Clipping to the median norm is Covenant-72B's rule (arXiv 2603.08163, section on SparseLoCo's outer step); ρ spans its
+//! mean over all contributions (ρ = 1) and the mean over senders of its code (ρ = 0). Trust takes the place of counting
+//! heads, so that seats without trust move neither the median nor the mean. Equal trusts are t_p = 1: then all of it has
+//! the bits that counting heads gives.
 //! No operation is fused and threads split elements, never a sum, so that neither the number of threads nor
 //! the order in which contributions arrived can be seen in the result.
 //!
-//! No value sent is above 65,280, so that Δ̄ is not either and no α takes a finite weight to infinity.
+//! No value sent is above 65,280 and w_p ≤ 65,535, so that s is below 2⁴⁰, Δ̄ not above 65,280 but for roundings, and no
+//! α takes a finite weight to infinity.
 
 pub(crate) mod apply;
 mod stream;
+mod trust;
 
 use cairn_primitives::{Layout, Nano, OuterStep, Uid, H256};
 use thiserror::Error;
@@ -29,6 +37,7 @@ use crate::roots::RootHasher;
 use crate::sparse::SparseTensor;
 
 pub use stream::{StreamError, StreamedStep};
+pub(crate) use trust::Trust;
 
 /// Why the outer step could not be taken. The weights are then as they were.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -53,13 +62,19 @@ pub enum OuterStepError {
         /// Who.
         uid: Uid,
     },
-    /// More contributions than can be counted for one weight.
+    /// A contribution with a trust of 0.
+    #[error("the contribution of uid {uid} has no trust: include it with 1 at least")]
+    NoTrust {
+        /// Whose it is.
+        uid: Uid,
+    },
+    /// More trust than can be added up exactly.
     #[error(
-        "{contributions} contributions are too many for one outer step: include 65,535 at most"
+        "all trust together is {sum} over its common divisor: include 256 contributions at most"
     )]
-    TooMany {
-        /// How many.
-        contributions: usize,
+    TooMuchTrust {
+        /// T.
+        sum: u64,
     },
     /// ρ is above 1.
     #[error("ρ is {}: set it to 1 at most", .rho.to_f64())]
@@ -69,17 +84,28 @@ pub enum OuterStepError {
     },
 }
 
+/// What an outer step led to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stepped {
+    /// The model root of the new weights.
+    pub root: H256,
+    /// The lower median of the contributions' norms over all tensors, weighted by trust: what contributions of the next
+    /// round are held against. None if there were no contributions.
+    pub norm: Option<f64>,
+}
+
 /// θ ← θ − α Δ̄: moves the weights by what the contributions say.
 ///
-/// `theta` is flat, in the layout's order. The contributions may come in any order. None at all: a null
-/// round, the weights stay. One alone with α = 1: θ − v̂, which is how a validator tries a contribution out.
+/// `theta` is flat, in the layout's order. The contributions may come in any order, each with its trust, 1 at least. None
+/// at all: a null round, the weights stay. One alone with α = 1: θ − v̂, whatever its trust, which is how a validator
+/// tries a contribution out.
 ///
 /// # Errors
 /// See [`OuterStepError`]; `theta` is then unchanged.
 pub fn outer_step(
     theta: &mut [f32],
     layout: &Layout,
-    contributions: &[(Uid, Contribution)],
+    contributions: &[(Uid, u16, Contribution)],
     outer: &OuterStep,
 ) -> Result<(), OuterStepError> {
     step(theta, layout, contributions, outer, None)
@@ -92,7 +118,7 @@ pub fn outer_step(
 pub fn outer_step_and_root(
     theta: &mut [f32],
     layout: &Layout,
-    contributions: &[(Uid, Contribution)],
+    contributions: &[(Uid, u16, Contribution)],
     outer: &OuterStep,
 ) -> Result<H256, OuterStepError> {
     let mut hasher = RootHasher::default();
@@ -103,15 +129,16 @@ pub fn outer_step_and_root(
 fn step(
     theta: &mut [f32],
     layout: &Layout,
-    contributions: &[(Uid, Contribution)],
+    contributions: &[(Uid, u16, Contribution)],
     outer: &OuterStep,
     mut hasher: Option<&mut RootHasher>,
 ) -> Result<(), OuterStepError> {
     let plan = Plan::new(layout)?;
     check_length(theta, &plan).map_err(OuterStepError::Weights)?;
-    let ordered = in_order(contributions, |(uid, _)| *uid)?;
-    let step = Step::new(outer, ordered.len())?;
-    for (uid, contribution) in ordered.iter().copied() {
+    let ordered = in_order(contributions, |(uid, ..)| *uid)?;
+    let trust = Trust::new(ordered.iter().map(|(uid, trust, _)| (*uid, *trust)))?;
+    let step = Step::new(outer, trust)?;
+    for (uid, _, contribution) in ordered.iter().copied() {
         contribution
             .check(layout, &plan)
             .map_err(|error| OuterStepError::Contribution { uid: *uid, error })?;
@@ -120,7 +147,7 @@ fn step(
     for ((number, theta), grid) in tensors.zip(&plan.grids) {
         let sent: Vec<&SparseTensor> = ordered
             .iter()
-            .map(|(_, contribution)| &contribution.tensors[number])
+            .map(|(.., contribution)| &contribution.tensors[number])
             .collect();
         step.tensor(*grid, theta, &sent, hasher.as_deref_mut());
     }

@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
-use cairn_primitives::{OuterStep, Uid, H256};
+use cairn_primitives::{OuterStep, Uid};
 use rayon::prelude::*;
 use thiserror::Error;
 
-use super::{apply::Step, in_order, OuterStepError};
+use super::{apply::Step, in_order, OuterStepError, Stepped, Trust};
 use crate::blocks::Grid;
 use crate::contribution::MismatchError;
 use crate::roots::RootHasher;
@@ -55,25 +55,30 @@ struct Source<'a, R> {
     uid: Uid,
     reader: Reader<'a, R>,
     tensor: Option<SparseTensor>,
+    /// What of the square of its norm is in the tensors so far.
+    energy: f64,
 }
 
 impl<'a, R: Read + Send> StreamedStep<'a, R> {
-    /// Begins a step with the included contributions, which may come in any order, but all be for one layout.
+    /// Begins a step with the included contributions and their trust, which may come in any order, but all be for one layout.
     ///
     /// # Errors
-    /// If a uid is there twice, ρ is above 1, or a contribution is for another layout than the first.
+    /// If a uid is there twice, trust is none or too much, ρ is above 1, or a contribution is for another layout than the
+    /// first.
     pub fn new(
-        contributions: Vec<(Uid, Reader<'a, R>)>,
+        contributions: Vec<(Uid, u16, Reader<'a, R>)>,
         outer: &OuterStep,
     ) -> Result<StreamedStep<'a, R>, OuterStepError> {
-        in_order(&contributions, |(uid, _)| *uid)?;
-        let step = Step::new(outer, contributions.len())?;
+        let ordered = in_order(&contributions, |(uid, ..)| *uid)?;
+        let trust = Trust::new(ordered.iter().map(|(uid, trust, _)| (*uid, *trust)))?;
+        let step = Step::new(outer, trust)?;
         let mut sources: Vec<Source<'a, R>> = contributions
             .into_iter()
-            .map(|(uid, reader)| Source {
+            .map(|(uid, _, reader)| Source {
                 uid,
                 reader,
                 tensor: None,
+                energy: 0.0,
             })
             .collect();
         sources.sort_by_key(|source| source.uid);
@@ -118,7 +123,12 @@ impl<'a, R: Read + Send> StreamedStep<'a, R> {
             .filter_map(|source| source.tensor.as_ref())
             .collect();
         match grid {
-            Some(grid) => self.step.tensor(grid, theta, &sent, Some(&mut self.hasher)),
+            Some(grid) => {
+                let energies = self.step.tensor(grid, theta, &sent, Some(&mut self.hasher));
+                for (source, energy) in self.sources.iter_mut().zip(energies) {
+                    source.energy += energy;
+                }
+            }
             None => self.hasher.update(theta),
         }
         self.next += 1;
@@ -145,11 +155,14 @@ impl<'a, R: Read + Send> StreamedStep<'a, R> {
         Ok(Some(grid))
     }
 
-    /// The model root of the new weights.
+    /// The model root of the new weights, and the contributions' median norm.
     ///
     /// # Errors
-    /// If tensors have not been stepped, or a contribution has bytes behind its last tensor.
-    pub fn finish(self) -> Result<H256, StreamError> {
+    /// If tensors have not been stepped, or a contribution has bytes behind its last tensor, or is all zeros.
+    pub fn finish(self) -> Result<Stepped, StreamError> {
+        let energies = self.sources.iter().map(|source| source.energy);
+        let norms: Vec<f64> = energies.map(f64::sqrt).collect();
+        let median = self.step.lower_median(&norms);
         for Source { uid, reader, .. } in self.sources {
             let expected = reader.layout().0.len();
             if self.next != expected {
@@ -160,6 +173,9 @@ impl<'a, R: Read + Send> StreamedStep<'a, R> {
                 .finish()
                 .map_err(|error| StreamError::Read { uid, error })?;
         }
-        Ok(self.hasher.finish())
+        Ok(Stepped {
+            root: self.hasher.finish(),
+            norm: (!norms.is_empty()).then_some(median),
+        })
     }
 }

@@ -124,6 +124,12 @@ pub enum DecodeError {
         "the header's mean loss is not a finite number of at least 0: refuse the contribution"
     )]
     MeanLoss,
+    /// What computed it is neither the CPU nor a card of some model.
+    #[error("the header names no engine: refuse the contribution")]
+    Engine,
+    /// Every value is 0.
+    #[error("the contribution says nothing: all its values are 0: refuse it")]
+    Empty,
     /// The layout or compression that it had to be decoded for cannot be.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -179,11 +185,24 @@ pub fn decode(
         .into_iter()
         .enumerate()
         .map(|(number, tensor)| tensor.map_err(|fault| named(layout, number, fault)))
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<_>, _>>()?;
+    if tensors.iter().all(SparseTensor::is_zero) {
+        return Err(DecodeError::Empty);
+    }
     Ok(Contribution { header, tensors })
 }
 
-/// Whether [`decode`] would succeed, and the header if so. What it allocates is one tensor per thread, so that a file can
+/// What is known of a contribution that would be decoded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified {
+    /// What it says of itself.
+    pub header: Header,
+    /// Its Euclidean norm over all tensors: the root of their [energies](SparseTensor::energy), added up in `f64` in the
+    /// layout's order. Above 0.
+    pub norm: f64,
+}
+
+/// Whether [`decode`] would succeed, with header and norm if so. What it allocates is one tensor per thread, so that a file can
 /// be checked, kept as it is, and read tensor by tensor when its round is applied.
 ///
 /// # Errors
@@ -192,14 +211,14 @@ pub fn verify(
     bytes: &[u8],
     layout: &Layout,
     compression: &Compression,
-) -> Result<Header, DecodeError> {
+) -> Result<Verified, DecodeError> {
     let Parts {
         header,
         plan,
         kept,
         parts,
     } = Parts::of(bytes, layout, compression)?;
-    let fault = parts
+    let energies: Vec<Result<f64, DecodeError>> = parts
         .par_iter()
         .zip(&plan.grids)
         .enumerate()
@@ -207,15 +226,22 @@ pub fn verify(
             || None,
             |scratch, (number, (part, grid))| {
                 let tensor = SparseTensor::reused(scratch, *grid, kept);
-                let fault = decode_part(part, tensor).err()?;
-                Some(named(layout, number, fault))
+                let read = decode_part(part, tensor);
+                read.map_err(|fault| named(layout, number, fault))?;
+                Ok(tensor.energy())
             },
         )
-        .find_map_first(|fault| fault);
-    match fault {
-        Some(fault) => Err(fault),
-        None => Ok(header),
+        .collect();
+    let mut sum = 0.0;
+    for energy in energies {
+        sum += energy?;
     }
+    // no square of a level is too small for an `f64`
+    if sum == 0.0 {
+        return Err(DecodeError::Empty);
+    }
+    let norm = f64::sqrt(sum);
+    Ok(Verified { header, norm })
 }
 
 /// A file taken apart, but for the parts themselves.

@@ -28,6 +28,9 @@ pub enum EncodeError {
     /// The mean loss is infinite, negative or not a number.
     #[error("the mean loss is not a finite number of at least 0: the training diverged")]
     MeanLoss,
+    /// Every value is 0, so that nobody would take it for a contribution.
+    #[error("there is nothing to send: all values are 0, as after no training")]
+    Empty,
     /// A tensor takes 4 GiB or more.
     #[error("tensor {tensor} can take more than 4 GiB: keep fewer values per block")]
     TensorTooLong {
@@ -48,7 +51,7 @@ impl From<LayoutError> for EncodeError {
 /// The file that says a contribution; there is only one. [`crate::decode`] undoes it.
 ///
 /// # Errors
-/// If the contribution does not go with the layout and compression.
+/// If the contribution does not go with the layout and compression, or says nothing.
 pub fn encode(
     contribution: &Contribution,
     layout: &Layout,
@@ -71,6 +74,8 @@ pub struct Writer<'a, W> {
     kept: usize,
     /// The tensor that comes next.
     next: usize,
+    /// Whether all values were 0 so far.
+    is_zero: bool,
 }
 
 impl<'a, W: Write> Writer<'a, W> {
@@ -105,6 +110,7 @@ impl<'a, W: Write> Writer<'a, W> {
             plan,
             kept,
             next: 0,
+            is_zero: true,
         })
     }
 
@@ -118,6 +124,7 @@ impl<'a, W: Write> Writer<'a, W> {
             return Err(self.misfit(self.next + 1));
         }
         self.next += 1;
+        self.is_zero &= tensor.is_zero();
         let (parameters, bits) = encode_part(tensor);
         let parameters = parameters.to_bytes();
         let length = parameters.len() + bits.bytes().len();
@@ -132,10 +139,13 @@ impl<'a, W: Write> Writer<'a, W> {
     /// Makes sure that all tensors have been written, and gives back where to.
     ///
     /// # Errors
-    /// If some are missing, or writing fails.
+    /// If some are missing, all values are 0, or writing fails.
     pub fn finish(mut self) -> Result<W, EncodeError> {
         if self.next != self.plan.grids.len() {
             return Err(self.misfit(self.next));
+        }
+        if self.is_zero {
+            return Err(EncodeError::Empty);
         }
         self.sink.flush()?;
         Ok(self.sink)

@@ -1,6 +1,6 @@
 //! The file's first bytes. All integers are little-endian.
 
-use cairn_primitives::H256;
+use cairn_primitives::{Carried, EngineClass, Work, H256};
 
 use super::DecodeError;
 use crate::contribution::Header;
@@ -8,16 +8,16 @@ use crate::contribution::Header;
 /// The file's first four bytes.
 pub const MAGIC: [u8; 4] = *b"CRNC";
 /// The version of the format.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Bytes of the header.
-pub const HEADER_LENGTH: usize = 124;
+pub const HEADER_LENGTH: usize = 388;
 
 /// Reads what a contribution says of itself from the first [`HEADER_LENGTH`] bytes of its file; what comes
 /// behind them is not looked at.
 ///
 /// # Errors
-/// [`DecodeError::HeaderTruncated`], [`DecodeError::Magic`], [`DecodeError::Version`] or
-/// [`DecodeError::MeanLoss`].
+/// [`DecodeError::HeaderTruncated`], [`DecodeError::Magic`], [`DecodeError::Version`], [`DecodeError::MeanLoss`] or
+/// [`DecodeError::Engine`].
 pub fn decode_header(bytes: &[u8]) -> Result<Header, DecodeError> {
     let truncated = DecodeError::HeaderTruncated {
         length: bytes.len(),
@@ -27,11 +27,7 @@ pub fn decode_header(bytes: &[u8]) -> Result<Header, DecodeError> {
             .get(..HEADER_LENGTH)
             .ok_or_else(|| truncated.clone())?,
     );
-    let header = fields.header(truncated)?;
-    if !header.has_a_loss() {
-        return Err(DecodeError::MeanLoss);
-    }
-    Ok(header)
+    fields.header(truncated)
 }
 
 struct Fields<'a>(&'a [u8]);
@@ -52,9 +48,17 @@ impl Fields<'_> {
         if version != VERSION {
             return Err(DecodeError::Version { found: version });
         }
-        self.body().ok_or(truncated)
+        let mut header = self.body().ok_or_else(|| truncated.clone())?;
+        if !header.has_a_loss() {
+            return Err(DecodeError::MeanLoss);
+        }
+        let engine = self.take().ok_or_else(|| truncated.clone())?;
+        let engine = EngineClass::from_bytes(engine).ok_or(DecodeError::Engine)?;
+        header.work = self.work(engine).ok_or(truncated)?;
+        Ok(header)
     }
 
+    /// All but the work.
     fn body(&mut self) -> Option<Header> {
         Some(Header {
             netuid: u16::from_le_bytes(self.take()?),
@@ -65,6 +69,29 @@ impl Fields<'_> {
             inner_steps: u32::from_le_bytes(self.take()?),
             tokens: u64::from_le_bytes(self.take()?),
             mean_loss: f32::from_le_bytes(self.take()?),
+            work: Work::default(),
+        })
+    }
+
+    fn work(&mut self, engine: EngineClass) -> Option<Work> {
+        let steps = u64::from_le_bytes(self.take()?);
+        Some(Work {
+            engine,
+            before: Carried {
+                steps,
+                ..self.roots()?
+            },
+            after: self.roots()?,
+            trace: H256(self.take()?),
+        })
+    }
+
+    fn roots(&mut self) -> Option<Carried> {
+        Some(Carried {
+            first_moment: H256(self.take()?),
+            second_moment: H256(self.take()?),
+            feedback: H256(self.take()?),
+            steps: 0,
         })
     }
 }
@@ -81,4 +108,13 @@ pub(crate) fn push_header(bytes: &mut Vec<u8>, header: &Header) {
     bytes.extend(header.inner_steps.to_le_bytes());
     bytes.extend(header.tokens.to_le_bytes());
     bytes.extend(header.mean_loss.to_le_bytes());
+    let work = &header.work;
+    bytes.extend(work.engine.bytes());
+    bytes.extend(work.before.steps.to_le_bytes());
+    for carried in [&work.before, &work.after] {
+        bytes.extend(carried.first_moment.0);
+        bytes.extend(carried.second_moment.0);
+        bytes.extend(carried.feedback.0);
+    }
+    bytes.extend(work.trace.0);
 }

@@ -9,7 +9,7 @@ mod read;
 mod rice;
 mod size;
 
-pub use decode::{decode, verify, DecodeError, TensorFault};
+pub use decode::{decode, verify, DecodeError, TensorFault, Verified};
 pub use encode::{encode, EncodeError, Writer};
 pub use header::{decode_header, HEADER_LENGTH, MAGIC, VERSION};
 pub use inspect::{inspect, TensorSummary};

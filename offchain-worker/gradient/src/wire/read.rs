@@ -37,6 +37,8 @@ pub struct Reader<'a, R> {
     /// The tensor that comes next.
     next: usize,
     part: Vec<u8>,
+    /// Whether all values were 0 so far.
+    is_zero: bool,
 }
 
 impl<'a, R: Read> Reader<'a, R> {
@@ -65,6 +67,7 @@ impl<'a, R: Read> Reader<'a, R> {
             header,
             next: 0,
             part: Vec::new(),
+            is_zero: true,
         })
     }
 
@@ -93,6 +96,7 @@ impl<'a, R: Read> Reader<'a, R> {
         };
         let tensor = SparseTensor::reused(tensor, grid, self.kept);
         decode_part(&self.part, tensor).map_err(|fault| named(self.layout, number, fault))?;
+        self.is_zero &= tensor.is_zero();
         Ok(true)
     }
 
@@ -126,12 +130,13 @@ impl<'a, R: Read> Reader<'a, R> {
     /// Makes sure that all tensors have been read, and that nothing is behind them.
     ///
     /// # Errors
-    /// If tensors that were not asked for have a fault, or there are more bytes.
+    /// If tensors that were not asked for have a fault, there are more bytes, or all values are 0.
     pub fn finish(mut self) -> Result<Header, ReadError> {
         let mut rest = None;
         while self.tensor(&mut rest)? {}
         match next_byte(&mut self.source) {
             Ok(_) => Err(DecodeError::TrailingBytes.into()),
+            Err(PartError::Fault(_)) if self.is_zero => Err(DecodeError::Empty.into()),
             Err(PartError::Fault(_)) => Ok(self.header),
             Err(PartError::Io(error)) => Err(error.into()),
         }

@@ -2,13 +2,13 @@
 
 use cairn_gradient::{
     checked::{check, outer_step, Claim, Refusal, Terms},
-    compress, seal, sealed_root, Header,
+    compress, seal, sealed_root, Header, Work,
 };
 use cairn_primitives::{
-    key_hash, Commitment, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, Layout,
-    ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
+    key_hash, Carried, Commitment, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer,
+    Layout, ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
 };
-use cairn_protocol::verdict::{self, Field};
+use cairn_protocol::verdict::{self, Before, Field, Last};
 
 const NETUID: u16 = 7;
 const ROUND: u32 = 3;
@@ -53,6 +53,7 @@ fn config() -> RunConfig {
             epsilon: Nano(1),
             weight_decay: Nano(0),
             clip_norm: Nano::ONE,
+            trace_every: 1,
         },
         compression: CompressionSchedule {
             kept_per_block: 64,
@@ -93,6 +94,7 @@ impl Case {
             inner_steps: u32::from(STEPS),
             tokens: 1,
             mean_loss: 3.0,
+            work: Work::default(),
         };
         spoil(&mut header);
         let delta: Vec<f32> = (0..layout.parameters())
@@ -114,6 +116,7 @@ impl Case {
             },
             key: KEY,
             parent_root: PARENT,
+            before: Before::default(),
         };
         Case {
             config,
@@ -144,12 +147,15 @@ fn a_good_contribution_is_taken_and_can_be_applied() {
     let contribution = checked.decode(&case.layout, &case.config).expect("again");
     let mut theta = vec![0.5; case.layout.parameters()];
     let mut same = theta.clone();
-    let contributions = [(1, std::sync::Arc::new(checked))];
+    let contributions = [(1, 5, std::sync::Arc::new(checked))];
     let root = outer_step(&mut theta, &case.layout, &case.config, &contributions);
     let outer = &case.config.outer;
-    cairn_gradient::outer_step(&mut same, &case.layout, &[(1, contribution)], outer).expect("ok");
+    let alone = [(1, 1, contribution)];
+    cairn_gradient::outer_step(&mut same, &case.layout, &alone, outer).expect("ok");
     assert_eq!(theta, same);
-    assert_eq!(root.expect("ok"), cairn_gradient::model_root(&same));
+    let stepped = root.expect("ok");
+    assert_eq!(stepped.root, cairn_gradient::model_root(&same));
+    assert_eq!(stepped.norm, Some(contributions[0].2.norm()));
 }
 
 #[test]
@@ -199,4 +205,34 @@ fn what_is_flipped_or_opened_with_another_key_is_refused() {
     let mut case = Case::new(|_| {});
     case.sealed[0] ^= 1;
     assert!(matches!(case.refusal(), Refusal::Decode(_)));
+}
+
+#[test]
+fn what_is_tiny_beside_the_last_round_is_refused() {
+    let mut case = Case::new(|_| {});
+    let norm = check(&case.terms(), &case.claim, &case.sealed)
+        .expect("good")
+        .norm();
+    case.claim.before.norm = Some(norm * 8.0);
+    assert!(check(&case.terms(), &case.claim, &case.sealed).is_ok());
+    case.claim.before.norm = Some(norm * 8.001);
+    assert_eq!(case.refusal(), Refusal::Verdict(verdict::Refusal::Small));
+}
+
+#[test]
+fn who_invents_what_it_carries_on_is_refused() {
+    let ended = |steps| Carried {
+        first_moment: H256([1; 32]),
+        steps,
+        ..Carried::default()
+    };
+    let mut case = Case::new(|header| header.work.before = ended(5));
+    for last in [Last::Nothing, Last::Ended(ended(6))] {
+        case.claim.before.last = last;
+        assert_eq!(case.refusal(), Refusal::Verdict(verdict::Refusal::Carried));
+    }
+    for last in [Last::Unknown, Last::Ended(ended(5))] {
+        case.claim.before.last = last;
+        assert!(check(&case.terms(), &case.claim, &case.sealed).is_ok());
+    }
 }

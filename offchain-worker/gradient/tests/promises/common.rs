@@ -1,7 +1,7 @@
 //! Layouts, numbers and contributions for tests.
 
-use cairn_gradient::{compress, Contribution, Header};
-use cairn_primitives::{Compression, Layout, Nano, Tensor, H256};
+use cairn_gradient::{compress, Contribution, Header, Work};
+use cairn_primitives::{Carried, Compression, EngineClass, Layout, Nano, Tensor, H256};
 use proptest::prelude::*;
 
 /// SplitMix64, so that the numbers never change.
@@ -57,6 +57,23 @@ pub fn header(layout: &Layout) -> Header {
         inner_steps: 30,
         tokens: 61_440,
         mean_loss: 5.25,
+        work: work(),
+    }
+}
+
+/// Work of which no two fields are alike.
+pub fn work() -> Work {
+    let carried = |byte: u8, steps| Carried {
+        first_moment: H256([byte; 32]),
+        second_moment: H256([byte + 1; 32]),
+        feedback: H256([byte + 2; 32]),
+        steps,
+    };
+    Work {
+        engine: EngineClass::cuda("NVIDIA H200"),
+        before: carried(0x30, 1_230),
+        after: carried(0x40, 0),
+        trace: H256([0x50; 32]),
     }
 }
 

@@ -113,9 +113,12 @@ fn sent_late_is_sent_nevertheless() {
     let nothing = vec![0.0; 4_096];
     for round in 0..400 {
         let delta = if round == 0 { &delta } else { &nothing };
-        let (sent, _) =
-            compress(&layout, &compression, delta, &mut error, header(&layout)).unwrap();
-        let sent = dense(&layout, &sent);
+        let sent = match compress(&layout, &compression, delta, &mut error, header(&layout)) {
+            Ok((sent, _)) => dense(&layout, &sent),
+            // Nothing is left.
+            Err(CompressError::Encode(EncodeError::Empty)) => break,
+            Err(error) => panic!("{error}"),
+        };
         arrived
             .iter_mut()
             .zip(sent)
@@ -128,23 +131,20 @@ fn sent_late_is_sent_nevertheless() {
 }
 
 #[test]
-fn nothing_learned_is_a_contribution_of_zeros() {
+fn who_learned_nothing_has_nothing_to_send() {
     let layout = layout(&[&[70, 70], &[100]]);
-    let mut error = vec![0.0; 5_000];
-    let (sent, bytes) = compress(
+    let (nothing, mut error) = ([-0.0; 5_000], vec![0.0; 5_000]);
+    let made = compress(
         &layout,
         &compression(64),
-        &[-0.0; 5_000],
+        &nothing,
         &mut error,
         header(&layout),
-    )
-    .unwrap();
-    assert!(sent
-        .tensors
-        .iter()
-        .flat_map(|tensor| tensor.values())
-        .all(|(_, value)| value.to_bits() == 0));
-    assert_eq!(decode(&bytes, &layout, &compression(64)), Ok(sent));
+    );
+    assert!(matches!(
+        made,
+        Err(CompressError::Encode(EncodeError::Empty))
+    ));
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn pieces_must_be_whole_strips_and_all_there() {
 }
 
 #[test]
-fn a_gaussian_matrix_is_sent_in_a_213th() {
+fn a_gaussian_matrix_is_sent_in_a_210th() {
     let layout = layout(&[&[1_024, 1_024]]);
     let mut numbers = Numbers(1);
     let mut unit = || f64::from(numbers.uniform()) + 0.5;
@@ -353,7 +353,7 @@ fn a_gaussian_matrix_is_sent_in_a_213th() {
         max_encoded_len(&layout, &compression(64)),
         wrong / all,
     );
-    assert!(ratio > 213.0, "only {ratio:.1} times smaller");
+    assert!(ratio > 210.0, "only {ratio:.1} times smaller");
     assert!(
         wrong / all < 0.004,
         "the levels are off by {:.5}",

@@ -19,9 +19,17 @@ fn decoded(
     let decoded = decode(bytes, layout, compression);
     let verified = verify(bytes, layout, compression);
     assert_eq!(
-        verified.as_ref(),
+        verified.as_ref().map(|verified| &verified.header),
         decoded.as_ref().map(|decoded| &decoded.header)
     );
+    if let (Ok(verified), Ok(decoded)) = (&verified, &decoded) {
+        let energy = decoded
+            .tensors
+            .iter()
+            .map(SparseTensor::energy)
+            .sum::<f64>();
+        assert_eq!(verified.norm, energy.sqrt());
+    }
     match (&decoded, read(bytes, layout, compression)) {
         (Ok(decoded), Ok(read)) => {
             assert_eq!(*decoded, read);
@@ -146,7 +154,7 @@ fn the_header_is_read_alone() {
     let layout = layout(&[&[9, 70]]);
     let (sent, bytes) = contribution(&layout, 64, 8);
     assert_eq!(decode_header(&bytes[..HEADER_LENGTH]), Ok(sent.header));
-    let truncated = DecodeError::HeaderTruncated { length: 123 };
+    let truncated = DecodeError::HeaderTruncated { length: 387 };
     assert_eq!(decode_header(&bytes[..HEADER_LENGTH - 1]), Err(truncated));
     let spoiled = |at: usize, with: &[u8]| {
         let mut bytes = bytes.clone();
@@ -157,6 +165,9 @@ fn the_header_is_read_alone() {
     assert_eq!(spoiled(4, &[1, 0]), DecodeError::Version { found: 1 });
     for loss in [f32::NAN, f32::INFINITY, -1.0, -0.0] {
         assert_eq!(spoiled(120, &loss.to_le_bytes()), DecodeError::MeanLoss);
+    }
+    for engine in [&b"gpu"[..], b"cpu?", b"cuda\0", b"\0"] {
+        assert_eq!(spoiled(124, engine), DecodeError::Engine);
     }
 }
 
@@ -220,7 +231,9 @@ fn what_is_right_is_read() {
     assert_eq!(ok([0, 0, 0, 6], &good), Ok(()));
     // no runs where there is one level
     assert_eq!(ok([0; 4], &[ONE, SAME, "00 01 00 01"]), Ok(()));
-    assert_eq!(ok([0; 4], &[ZERO, SAME, "00 00 00 00"]), Ok(()));
+    // level 0 is read, and says nothing
+    let nothing = ok([0; 4], &[ZERO, SAME, "00 00 00 00"]);
+    assert_eq!(nothing, Err(DecodeError::Empty));
     // the low level is 0, and only the high one is ever negative
     let with_zeros = [ONE, TO_ZERO, "00 00 01 00 ", "110 0 ", "000000"];
     assert_eq!(ok([0, 0, 0, 13], &with_zeros), Ok(()));
@@ -353,7 +366,7 @@ fn parts_and_their_lengths_are_checked() {
     let mut less = bytes.clone();
     less[HEADER_LENGTH] -= 1;
     assert!(decoded(&less, &layout, &compression).is_err());
-    assert_eq!(max_encoded_len(&layout, &compression), 124 + 2 * (1 + most));
+    assert_eq!(max_encoded_len(&layout, &compression), 388 + 2 * (1 + most));
 }
 
 #[test]
@@ -454,5 +467,28 @@ fn what_does_not_go_together_is_not_encoded() {
     assert!(matches!(
         encode(&sent, &ours, &compression(401)),
         Err(EncodeError::Mismatch(MismatchError::Tensor { .. }))
+    ));
+}
+
+#[test]
+fn a_contribution_of_zeros_is_none() {
+    let (layout, compression) = (layout(&[&[8]]), compression(2_048));
+    let (sent, bytes) = contribution(&layout, 2_048, 1);
+    // four values of level 0 without gaps: 15 + 1 + 4 · 2 bits, and the parameters
+    let zeros = [&bytes[..HEADER_LENGTH], &[5, 0, 0, 0, 0, 0]].concat();
+    assert_eq!(
+        decoded(&zeros, &layout, &compression),
+        Err(DecodeError::Empty)
+    );
+    let nothing: Vec<(u32, f32)> = (0..4).map(|place| (place, 0.0)).collect();
+    let tensor = SparseTensor::from_values(&layout.0[0], 2_048, &nothing).unwrap();
+    assert!(tensor.is_zero() && !sent.tensors[0].is_zero());
+    let empty = Contribution {
+        header: sent.header,
+        tensors: vec![tensor],
+    };
+    assert!(matches!(
+        encode(&empty, &layout, &compression),
+        Err(EncodeError::Empty)
     ));
 }

@@ -5,7 +5,7 @@ use cairn_gradient::{
 };
 use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid, H256};
 
-use crate::common::{contribution, layout, Numbers};
+use crate::common::{contribution, layout, work, Numbers};
 
 const PAGE: &str = include_str!("../../../../docs/contribution-format.md");
 
@@ -39,6 +39,7 @@ fn example() -> (Layout, Compression, Contribution) {
         inner_steps: 30,
         tokens: 61_440,
         mean_loss: 5.5,
+        work: work(),
     };
     let of = |number: usize, values: &[(u32, f32)]| {
         SparseTensor::from_values(&layout.0[number], 2_048, values).expect("can be sent")
@@ -76,23 +77,33 @@ fn files_and_steps_are_pinned() {
 
     let mut theta = Numbers(99).vector(layout.parameters());
     pins.push(hex::encode(model_root(&theta)));
-    let contributions: Vec<(Uid, Contribution)> =
-        (0..).zip(files.into_iter().map(|(sent, _)| sent)).collect();
-    for rho in [0, 500_000_000, 1_000_000_000] {
-        let outer = OuterStep {
-            learning_rate: Nano(700_000_000),
-            rho: Nano(rho),
-        };
-        outer_step(&mut theta, &layout, &contributions, &outer).unwrap();
-        pins.push(hex::encode(model_root(&theta)));
+    let of_trust = |trusts: [u16; 4]| -> Vec<(Uid, u16, Contribution)> {
+        let trusted = trusts.iter().zip(&files);
+        let numbered = (0..).zip(trusted);
+        numbered
+            .map(|(uid, (trust, (sent, _)))| (uid, *trust, sent.clone()))
+            .collect()
+    };
+    for trusts in [[9; 4], [65_535, 1, 300, 20_000]] {
+        for rho in [0, 500_000_000, 1_000_000_000] {
+            let outer = OuterStep {
+                learning_rate: Nano(700_000_000),
+                rho: Nano(rho),
+            };
+            outer_step(&mut theta, &layout, &of_trust(trusts), &outer).unwrap();
+            pins.push(hex::encode(model_root(&theta)));
+        }
     }
     let expected = [
-        "485 bytes, 3e2662a3c1c96937bd6fad6c1110e3750cd2078dc94f4e384081a384b4ca1b89",
-        "488 bytes, f7723f62bcf6fd23f684db71e80ffa2d7d404aab5f183abce980c72acf0a01d6",
+        "749 bytes, 853248c2609d02ee5f3dd6d79ec9949f39861cdc0998da90631d9cc176ae766d",
+        "752 bytes, 2d40c0020e6bbb4b079d1c218879e13e325f5d7eb2583d4d39a6988438ccb586",
         "86c4e9df893a026b49f96147fc06840345f550f4f4cf91e870f6daf19a2a09b7",
         "db7924fc8e577562e645479668a0ba6bdb596060f9a06938870b275c857caa81",
         "06f3de4fd38823930338e7703d774d2f2ea5c5cac416f781cd72a74aad5bb92e",
         "865b7973fd6924febecad1298823415cca31bd1b4f8621add07ea7c280868296",
+        "b3a914370ade3a5a8710dcafbc12de8ded3e39f306b0d697e12c44f4baa9caed",
+        "62062acb040af016277fd0bfc0e189820379447f40698a4a11a07074a5910756",
+        "86f5cfa9949e9d895cc1c465b60aa7c0a0b4becaf65ac80aa2535f5ae2e4c3b6",
     ];
     assert_eq!(
         pins, expected,

@@ -6,4 +6,5 @@ mod compressing;
 mod decoding;
 mod golden;
 mod outer_step;
+mod resemblance;
 mod sealing;

@@ -28,11 +28,18 @@ fn sent(layout: &Layout, content: &[(u32, f32)]) -> Contribution {
     }
 }
 
-/// Steps from zeros with α = 1.
+/// Steps from zeros with α = 1, and equal trust.
 fn moved(rho: f64, contents: &[&[(u32, f32)]]) -> Vec<f32> {
+    let trusted: Vec<_> = contents.iter().map(|content| (77, *content)).collect();
+    moved_by(rho, &trusted)
+}
+
+/// Steps from zeros with α = 1.
+fn moved_by(rho: f64, contents: &[(u16, &[(u32, f32)])]) -> Vec<f32> {
     let layout = layout(&[&[4]]);
-    let contributions: Vec<(Uid, Contribution)> = (0..)
-        .zip(contents.iter().map(|content| sent(&layout, content)))
+    let numbered = (0..).zip(contents);
+    let contributions: Vec<(Uid, u16, Contribution)> = numbered
+        .map(|(uid, (trust, content))| (uid, *trust, sent(&layout, content)))
         .collect();
     let mut theta = vec![0.0; 4];
     outer_step(&mut theta, &layout, &contributions, &outer(1.0, rho)).unwrap();
@@ -76,6 +83,40 @@ fn norms_are_clipped_to_the_lower_median() {
 }
 
 #[test]
+fn trust_weighs_the_mean_and_the_median() {
+    // norms 1, 1 and 4; the last has more than half of the trust, so that 4 is the median
+    let contents: [(u16, &[(u32, f32)]); 3] =
+        [(1, &[(0, 1.0)]), (1, &[(1, 1.0)]), (6, &[(2, 4.0)])];
+    let eighth = 1.0f32 / 8.0;
+    let want = [-eighth, -eighth, -(24.0 * eighth), 0.0];
+    assert_eq!(moved_by(1.0, &contents), want);
+    // ⌈0.25 · 8⌉ = 2 is the least divisor
+    assert_eq!(moved_by(0.25, &contents), [-0.5, -0.5, -4.0, 0.0]);
+    // with a third of it, 1 is: 4 is clipped to a quarter, then counts twice
+    let contents = [(2, contents[0].1), (2, contents[1].1), (2, contents[2].1)];
+    assert_eq!(moved_by(0.0, &contents), [-1.0, -1.0, -1.0, 0.0]);
+}
+
+#[test]
+fn half_of_the_seats_freeze_nothing_without_half_of_the_trust() {
+    let tiny: &[(u32, f32)] = &[(0, 0.000_976_562_5)];
+    let honest: &[(u32, f32)] = &[(1, 1.0)];
+    let of = |trust: u16| {
+        let contents = [
+            (1, tiny),
+            (1, tiny),
+            (1, tiny),
+            (trust, honest),
+            (trust, honest),
+        ];
+        moved_by(0.0, &contents)[1]
+    };
+    // counted by head the seats hold the whole step down to their own
+    assert!(of(1) > -2e-3);
+    assert_eq!(of(10), -1.0);
+}
+
+#[test]
 fn norms_are_per_tensor() {
     let layout = layout(&[&[1], &[1]]);
     let of = |a: f32, b: f32| Contribution {
@@ -85,7 +126,7 @@ fn norms_are_per_tensor() {
             .to_vec(),
     };
     let mut theta = vec![0.0; 2];
-    let both = [(0, of(1.0, 4.0)), (1, of(2.0, 1.0))];
+    let both = [(0, 3, of(1.0, 4.0)), (1, 3, of(2.0, 1.0))];
     outer_step(&mut theta, &layout, &both, &outer(1.0, 1.0)).unwrap();
     assert_eq!(theta, [-1.0, -1.0]);
 }
@@ -103,39 +144,47 @@ fn zeros_are_clipped_to_nothing_else() {
 fn reference(
     theta: &[f32],
     layout: &Layout,
-    sent: &[(Uid, Contribution)],
+    sent: &[(Uid, u16, Contribution)],
     outer: &OuterStep,
 ) -> Vec<f32> {
     let mut next = theta.to_vec();
+    let trusts: Vec<u64> = sent.iter().map(|(_, trust, _)| u64::from(*trust)).collect();
+    let divisor = (1..=65_535)
+        .rev()
+        .find(|d| trusts.iter().all(|trust| trust % d == 0));
+    let trusts: Vec<u64> = trusts
+        .iter()
+        .map(|trust| trust / divisor.unwrap())
+        .collect();
+    let all: u64 = trusts.iter().sum();
     for (t, (tensor, range)) in layout.ranges().enumerate() {
         let norms: Vec<f64> = sent
             .iter()
-            .map(|(_, c)| norm(&c.tensors[t], tensor))
+            .map(|(.., c)| norm(&c.tensors[t], tensor))
             .collect();
-        let mut sorted = norms.clone();
-        sorted.sort_by(|a, b| a.partial_cmp(b).unwrap());
-        let median = sorted[(sorted.len() - 1) / 2];
+        let median = weighted_median(&norms, &trusts);
         let values: Vec<HashMap<u32, f32>> = sent
             .iter()
-            .map(|(_, c)| c.tensors[t].values().collect())
+            .map(|(.., c)| c.tensors[t].values().collect())
             .collect();
         for i in 0..tensor.len() {
-            let (mut sum, mut senders) = (0f32, 0u64);
-            for (values, norm) in values.iter().zip(&norms) {
+            let (mut sum, mut trusted) = (0f32, 0u64);
+            for ((values, norm), trust) in values.iter().zip(&norms).zip(&trusts) {
                 if let Some(value) = values.get(&(i as u32)) {
                     let clip = if *norm <= median {
                         1.0
                     } else {
                         (median / norm) as f32
                     };
-                    let clipped = clip * value;
-                    sum += clipped;
-                    senders += 1;
+                    let factor = *trust as f32 * clip;
+                    let weighed = factor * value;
+                    sum += weighed;
+                    trusted += trust;
                 }
             }
-            if senders > 0 {
-                let least = (outer.rho.0 * sent.len() as u64).div_ceil(1_000_000_000);
-                let inverse = 1f32 / senders.max(least) as f32;
+            if trusted > 0 {
+                let least = (outer.rho.0 * all).div_ceil(1_000_000_000);
+                let inverse = 1f32 / trusted.max(least) as f32;
                 let mean = sum * inverse;
                 let change = outer.learning_rate.to_f32() * mean;
                 next[range.start + i] -= change;
@@ -143,6 +192,17 @@ fn reference(
         }
     }
     next
+}
+
+/// The least norm up to which half of the trust is.
+fn weighted_median(norms: &[f64], trusts: &[u64]) -> f64 {
+    let up_to = |most: f64| -> u64 {
+        let those = norms.iter().zip(trusts).filter(|(norm, _)| **norm <= most);
+        those.map(|(_, trust)| trust).sum()
+    };
+    let all = trusts.iter().sum::<u64>();
+    let enough = norms.iter().copied().filter(|norm| 2 * up_to(*norm) >= all);
+    enough.fold(f64::INFINITY, f64::min)
 }
 
 /// The norm by its definition: blocks in their order, in each first the values of the low level.
@@ -198,24 +258,27 @@ fn streamed(
     theta: &[f32],
     layout: &Layout,
     kept: u16,
-    sent: &[(Uid, Contribution)],
+    sent: &[(Uid, u16, Contribution)],
     outer: &OuterStep,
 ) -> (Vec<f32>, H256) {
     let compression = compression(kept);
-    let files: Vec<(Uid, Vec<u8>)> = sent
+    let files: Vec<(Uid, u16, Vec<u8>)> = sent
         .iter()
-        .map(|(uid, sent)| (*uid, encode(sent, layout, &compression).unwrap()))
+        .map(|(uid, trust, sent)| (*uid, *trust, encode(sent, layout, &compression).unwrap()))
         .collect();
+    let read = |file| Reader::new(file, layout, &compression).unwrap();
     let readers = files
         .iter()
-        .map(|(uid, file)| (*uid, Reader::new(&file[..], layout, &compression).unwrap()))
+        .map(|(uid, trust, file)| (*uid, *trust, read(&file[..])))
         .collect();
     let mut step = StreamedStep::new(readers, outer).unwrap();
     let mut theta = theta.to_vec();
     for (_, range) in layout.ranges() {
         step.tensor(&mut theta[range]).unwrap();
     }
-    (theta, step.finish().unwrap())
+    let stepped = step.finish().unwrap();
+    assert!(stepped.norm.is_some());
+    (theta, stepped.root)
 }
 
 proptest! {
@@ -225,15 +288,15 @@ proptest! {
     fn neither_order_nor_threads_can_be_seen(
         layout in any_layout(),
         kept in 1u16..2_000,
-        uids in prop::collection::btree_set(any::<Uid>(), 1..8),
+        members in prop::collection::btree_map(any::<Uid>(), prop_oneof![1u16..4, 1u16..], 1..8),
         rho in prop_oneof![Just(0u64), Just(500_000_000), Just(1_000_000_000), 0u64..1_000_000_000],
         seed: u64,
     ) {
         let mut numbers = Numbers(seed);
         let theta = numbers.vector(layout.parameters());
         let outer = OuterStep { learning_rate: Nano(700_000_000), rho: Nano(rho) };
-        let ascending: Vec<(Uid, Contribution)> =
-            uids.iter().map(|uid| (*uid, contribution(&layout, kept, numbers.next()).0)).collect();
+        let ascending: Vec<(Uid, u16, Contribution)> =
+            members.iter().map(|(uid, trust)| (*uid, *trust, contribution(&layout, kept, numbers.next()).0)).collect();
         let expected = reference(&theta, &layout, &ascending, &outer);
         let mut shuffled = ascending;
         for threads in [1, 2, 5] {
@@ -253,8 +316,14 @@ proptest! {
 fn a_tensor_of_many_pieces_gives_the_same_bits_on_any_number_of_threads() {
     let layout = layout(&[&[300, 500], &[100_000]]);
     let theta = Numbers(1).vector(layout.parameters());
-    let sent: Vec<(Uid, Contribution)> = (0..5)
-        .map(|uid| (uid, contribution(&layout, 256, u64::from(uid)).0))
+    let sent: Vec<(Uid, u16, Contribution)> = (0..5)
+        .map(|uid| {
+            (
+                uid,
+                1 + uid % 2,
+                contribution(&layout, 256, u64::from(uid)).0,
+            )
+        })
         .collect();
     let outer = outer(0.7, 0.5);
     let expected = reference(&theta, &layout, &sent, &outer);
@@ -282,10 +351,14 @@ fn errors_name_their_cause_and_leave_the_weights() {
     let ours = layout(&[&[2, 2]]);
     let good = sent(&ours, &[(0, 1.0)]);
     let mut theta = vec![0.5; 4];
-    let mut step = |contributions: &[(Uid, Contribution)], outer: &OuterStep| {
+    let mut step = |contributions: &[(Uid, u16, Contribution)], outer: &OuterStep| {
         outer_step(&mut theta, &ours, contributions, outer).expect_err("refused")
     };
-    let twice = [(7, good.clone()), (3, good.clone()), (7, good.clone())];
+    let twice = [
+        (7, 1, good.clone()),
+        (3, 1, good.clone()),
+        (7, 1, good.clone()),
+    ];
     let one = outer(1.0, 1.0);
     assert_eq!(step(&twice, &one), OuterStepError::DuplicateUid { uid: 7 });
     let above = outer(1.0, 1.000_000_001);
@@ -293,7 +366,7 @@ fn errors_name_their_cause_and_leave_the_weights() {
         step(&twice[..1], &above),
         OuterStepError::Rho { rho: above.rho }
     );
-    let of_three = |other: Contribution| match step(&[(1, good.clone()), (3, other)], &one) {
+    let of_three = |other: Contribution| match step(&[(1, 1, good.clone()), (3, 1, other)], &one) {
         OuterStepError::Contribution { uid: 3, error } => error,
         other => panic!("{other}"),
     };
@@ -313,9 +386,12 @@ fn errors_name_their_cause_and_leave_the_weights() {
     let mut less = good.clone();
     less.tensors.clear();
     assert!(matches!(of_three(less), MismatchError::TensorCount { .. }));
-    let many: Vec<(Uid, Contribution)> = (0..=Uid::MAX).map(|uid| (uid, good.clone())).collect();
-    let contributions = many.len();
-    assert_eq!(step(&many, &one), OuterStepError::TooMany { contributions });
+    let none = [(1, 1, good.clone()), (3, 0, good.clone())];
+    assert_eq!(step(&none, &one), OuterStepError::NoTrust { uid: 3 });
+    let many = (0..258).map(|uid| (uid, 65_535 - uid % 2, good.clone()));
+    let many: Vec<(Uid, u16, Contribution)> = many.collect();
+    let sum = 129 * (65_535 + 65_534);
+    assert_eq!(step(&many, &one), OuterStepError::TooMuchTrust { sum });
     assert_eq!(theta, [0.5; 4]);
     let short = outer_step(&mut theta[..3], &ours, &twice[..1], &one);
     assert!(matches!(short, Err(OuterStepError::Weights(_))));
@@ -325,7 +401,8 @@ fn errors_name_their_cause_and_leave_the_weights() {
 fn no_step_leads_out_of_the_finite_numbers() {
     let layout = layout(&[&[4]]);
     let most = [(0, 65_280.0), (1, -65_280.0), (2, 65_280.0), (3, -65_280.0)];
-    let all: Vec<(Uid, Contribution)> = (0..200).map(|uid| (uid, sent(&layout, &most))).collect();
+    let all = (0..256).map(|uid| (uid, 65_535 - uid % 2, sent(&layout, &most)));
+    let all: Vec<(Uid, u16, Contribution)> = all.collect();
     let mut theta = [f32::MAX, f32::MAX, -f32::MAX, -f32::MAX];
     // the largest α that a run can have
     let outer = outer(9.2e9, 0.0);
@@ -339,12 +416,15 @@ fn a_streamed_step_names_what_is_wrong() {
     let (compression, outer) = (compression(64), outer(1.0, 1.0));
     let (_, file) = contribution(&ours, 64, 1);
     let read = |file| Reader::new(file, &ours, &compression).unwrap();
-    let twice = StreamedStep::new(vec![(4, read(&file[..])), (4, read(&file[..]))], &outer);
+    let twice = StreamedStep::new(
+        vec![(4, 1, read(&file[..])), (4, 1, read(&file[..]))],
+        &outer,
+    );
     assert_eq!(twice.err(), Some(OuterStepError::DuplicateUid { uid: 4 }));
     let other = layout(&[&[9]]);
     let (_, foreign) = contribution(&other, 64, 1);
     let foreign = Reader::new(&foreign[..], &other, &compression).unwrap();
-    let mixed = StreamedStep::new(vec![(4, foreign), (3, read(&file[..]))], &outer);
+    let mixed = StreamedStep::new(vec![(4, 1, foreign), (3, 1, read(&file[..]))], &outer);
     assert!(matches!(
         mixed.err(),
         Some(OuterStepError::Contribution { uid: 4, .. })
@@ -352,7 +432,7 @@ fn a_streamed_step_names_what_is_wrong() {
 
     let (mut theta, before) = ([0.5; 64 * 64], [0.5; 64 * 64]);
     let cut = &file[..file.len() - 1];
-    let mut step = StreamedStep::new(vec![(4, read(cut))], &outer).unwrap();
+    let mut step = StreamedStep::new(vec![(4, 1, read(cut))], &outer).unwrap();
     assert!(matches!(
         step.tensor(&mut theta[1..]),
         Err(StreamError::Step(OuterStepError::Weights(_)))
@@ -366,14 +446,14 @@ fn a_streamed_step_names_what_is_wrong() {
     ));
     assert_eq!(last, [0.25; 9]);
 
-    let mut step = StreamedStep::new(vec![(4, read(&file[..]))], &outer).unwrap();
+    let mut step = StreamedStep::new(vec![(4, 1, read(&file[..]))], &outer).unwrap();
     step.tensor(&mut theta).unwrap();
     let expected = 2;
     assert!(matches!(
         step.finish(),
         Err(StreamError::Tensors { found: 1, expected: e }) if e == expected
     ));
-    let mut step = StreamedStep::new(vec![(4, read(&file[..]))], &outer).unwrap();
+    let mut step = StreamedStep::new(vec![(4, 1, read(&file[..]))], &outer).unwrap();
     step.tensor(&mut theta).unwrap();
     step.tensor(&mut last).unwrap();
     assert!(matches!(
@@ -383,7 +463,7 @@ fn a_streamed_step_names_what_is_wrong() {
 
     let mut longer = file.clone();
     longer.push(0);
-    let mut step = StreamedStep::new(vec![(4, read(&longer[..]))], &outer).unwrap();
+    let mut step = StreamedStep::new(vec![(4, 1, read(&longer[..]))], &outer).unwrap();
     step.tensor(&mut theta).unwrap();
     step.tensor(&mut last).unwrap();
     assert!(matches!(

@@ -18,13 +18,15 @@ use super::{
     ops::Block,
 };
 
-/// What one member contributed, and the factor that its norm is clipped by, for each tensor.
+/// What one member contributed, and what it is taken times.
 #[derive(Clone, Copy, Debug)]
 pub struct Share<'a> {
     /// What it sent of each tensor, in the layout's order.
     pub tensors: &'a [&'a Selected],
-    /// f of each tensor: 1, or the median norm over its own.
-    pub clips: &'a [f32],
+    /// t · f of each tensor: its trust, times 1 or the median norm over its own.
+    pub factors: &'a [f32],
+    /// t, its trust over the greatest common divisor of all shares'; those of all shares add up to less than 2²⁴.
+    pub trust: u16,
 }
 
 /// The settings of an outer step.
@@ -32,7 +34,7 @@ pub struct Share<'a> {
 pub struct OuterRule {
     /// α.
     pub rate: f32,
-    /// ⌈ρR⌉, and 1 at least.
+    /// ⌈ρT⌉ with T the shares' trust together, and 1 at least.
     pub least: u32,
 }
 
@@ -131,13 +133,13 @@ impl Contributions {
         Ok(Some(self.parts.iter().map(of_part).collect()))
     }
 
-    /// Whether what was sent has as many codes and levels as these models' tensors, and a clip for each.
+    /// Whether what was sent has as many codes and levels as these models' tensors, and a factor for each.
     pub fn fits(&self, share: &Share) -> bool {
         let fits = |(part, sent): (&Part, &&Selected)| {
             (part.codes, part.blocks) == (sent.codes.len(), sent.levels.len())
         };
         let count = self.parts.len();
-        (share.tensors.len(), share.clips.len()) == (count, count)
+        (share.tensors.len(), share.factors.len()) == (count, count)
             && self.parts.iter().zip(share.tensors).all(fits)
     }
 
@@ -164,18 +166,21 @@ impl Contributions {
         let sent = || shares.iter().flat_map(|share| share.tensors);
         let codes: Vec<u16> = sent().flat_map(|sent| &sent.codes).copied().collect();
         let levels: Vec<[u16; 2]> = sent().flat_map(|sent| &sent.levels).copied().collect();
-        let clips = shares.iter().flat_map(|share| share.clips);
-        let clips: Vec<f32> = clips.copied().collect();
-        let (codes, levels, clips) = (
+        let factors = shares.iter().flat_map(|share| share.factors);
+        let factors: Vec<f32> = factors.copied().collect();
+        let trusts: Vec<u16> = shares.iter().map(|share| share.trust).collect();
+        let (codes, levels, factors, trusts) = (
             device.uploaded(&codes, what)?,
             device.uploaded(&levels, what)?,
-            device.uploaded(&clips, what)?,
+            device.uploaded(&factors, what)?,
+            device.uploaded(&trusts, what)?,
         );
         device.step_blocks(
             theta.ptr(),
             (codes.ptr(), self.codes()),
             levels.ptr(),
-            clips.ptr(),
+            factors.ptr(),
+            trusts.ptr(),
             (self.blocks.ptr(), self.blocks.len()),
             self.parts.len(),
             shares.len(),

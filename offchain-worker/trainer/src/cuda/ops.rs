@@ -560,14 +560,15 @@ impl Device {
     }
 
     /// Moves `theta` by what `senders` contributions sent, one behind the other in `codes`, `levels` (two for each
-    /// block) and `clips` (one for each of `tensors`).
+    /// block), `factors` (one for each of `tensors`) and `trusts` (one).
     #[allow(clippy::too_many_arguments)] // A kernel's.
     pub fn step_blocks(
         &self,
         theta: Ptr<f32>,
         codes: (Ptr<u16>, usize),
         levels: Ptr<[u16; 2]>,
-        clips: Ptr<f32>,
+        factors: Ptr<f32>,
+        trusts: Ptr<u16>,
         list: (Ptr<Block>, usize),
         tensors: usize,
         senders: usize,
@@ -581,7 +582,8 @@ impl Device {
             theta,
             codes.0,
             levels,
-            clips,
+            factors,
+            trusts,
             list.0,
             codes.1 as u64,
             tensors as u32,

@@ -312,7 +312,16 @@ impl Steps<'_> {
     /// # Errors
     ///
     /// [`TrainerError::Cuda`] if the card is lost.
-    pub fn finish(self) -> Result<(Vec<f32>, AdamState), TrainerError> {
+    pub fn finish(mut self) -> Result<(Vec<f32>, AdamState), TrainerError> {
+        self.copied()
+    }
+
+    /// Weights and optimizer state after the steps so far; more may follow.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainerError::Cuda`] if the card is lost.
+    pub fn copied(&mut self) -> Result<(Vec<f32>, AdamState), TrainerError> {
         let step = self.trainer.done()?;
         self.trainer.with_card(|open, _, _| {
             let params = open.device.downloaded(&open.resident.weights.values)?;

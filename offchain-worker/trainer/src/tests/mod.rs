@@ -55,6 +55,7 @@ fn optimizer(sequence_length: u32) -> InnerOptimizer {
         epsilon: nano(1e-8),
         weight_decay: nano(0.1),
         clip_norm: nano(1.0),
+        trace_every: 1,
     }
 }
 

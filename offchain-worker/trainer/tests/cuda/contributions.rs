@@ -1,6 +1,6 @@
 //! Contributions made and applied by the card's kernels have the bits of the CPU's.
 
-use cairn_gradient::{compress, encode, outer_step, Contribution, Header, SparseTensor};
+use cairn_gradient::{compress, encode, outer_step, Contribution, Header, SparseTensor, Work};
 use cairn_primitives::{Compression, Layout, Nano, OuterStep, Selected, Tensor, Uid};
 use cairn_trainer::{
     cuda::{
@@ -63,6 +63,7 @@ fn header(layout: &Layout) -> Header {
         inner_steps: 5,
         tokens: 6,
         mean_loss: 7.0,
+        work: Work::default(),
     }
 }
 
@@ -128,12 +129,15 @@ fn the_outer_step_has_the_cpus_bits() {
         let contributions = Contributions::new(&device, &layout, 700).unwrap();
         // The same magnitudes with other signs: all norms are equal, and nothing is clipped.
         let magnitudes = numbers(n, 40);
-        let theirs: Vec<(Uid, Contribution)> = (0..3u16)
+        // 3, 2 and 5 over their common divisor.
+        let trusts = [6, 4, 10u16];
+        let theirs: Vec<(Uid, u16, Contribution)> = (0..3u16)
             .map(|uid| {
                 let signs = numbers(n, 50 + u64::from(uid));
                 let with_signs = magnitudes.iter().zip(&signs).map(|(x, s)| x.copysign(*s));
                 let delta: Vec<f32> = with_signs.collect();
-                (uid, on_the_cpu(&layout, 700, &delta, &mut vec![0.0; n]))
+                let sent = on_the_cpu(&layout, 700, &delta, &mut vec![0.0; n]);
+                (uid, trusts[usize::from(uid)], sent)
             })
             .collect();
         let outer = OuterStep {
@@ -143,15 +147,19 @@ fn the_outer_step_has_the_cpus_bits() {
         let mut want = numbers(n, 60);
         let theta = device.uploaded(&want, "a test").unwrap();
         outer_step(&mut want, &layout, &theirs, &outer).unwrap();
-        let ours: Vec<Vec<&Selected>> = theirs.iter().map(|(_, one)| selected(one)).collect();
-        let clips = vec![1.0; layout.0.len()];
-        let share = |tensors| Share {
-            tensors,
-            clips: &clips,
-        };
-        let shares: Vec<Share> = ours.iter().map(|tensors| share(tensors)).collect();
+        let ours: Vec<Vec<&Selected>> = theirs.iter().map(|(.., one)| selected(one)).collect();
+        let factors = [3, 2, 5u16].map(|trust| (trust, vec![f32::from(trust); layout.0.len()]));
+        let shares: Vec<Share> = ours
+            .iter()
+            .zip(&factors)
+            .map(|(tensors, (trust, factors))| Share {
+                tensors,
+                factors,
+                trust: *trust,
+            })
+            .collect();
         let rule = OuterRule {
-            least: (rho * 3).div_ceil(1_000_000_000).max(1) as u32,
+            least: (rho * 10).div_ceil(1_000_000_000).max(1) as u32,
             rate: outer.learning_rate.to_f32(),
         };
         contributions.step(&device, &theta, &shares, rule).unwrap();
@@ -159,9 +167,12 @@ fn the_outer_step_has_the_cpus_bits() {
         assert_eq!(bits(&theta), bits(&want), "ρ = {rho} · 10⁻⁹");
         // What belongs to another layout is refused.
         let (other, wrong) = (
-            share(&ours[0][1..]),
             Share {
-                clips: &clips[1..],
+                tensors: &ours[0][1..],
+                ..shares[0]
+            },
+            Share {
+                factors: &factors[0].1[1..],
                 ..shares[0]
             },
         );
@@ -253,8 +264,8 @@ fn a_trial_measures_the_weights_that_the_outer_step_makes() {
         rho: Nano::ONE,
     };
     let mut moved = start.clone();
-    let alone = [(0, contribution)];
-    let sent = selected(&alone[0].1);
+    let alone = [(0, 1, contribution)];
+    let sent = selected(&alone[0].2);
     outer_step(&mut moved, &layout, &alone, &outer).unwrap();
     let batch = windows(0);
     let mut card = CudaTrainer::new(&shape(), CudaOptions::default()).unwrap();
@@ -262,10 +273,11 @@ fn a_trial_measures_the_weights_that_the_outer_step_makes() {
     let afterwards = card.losses(&moved, &slices(&batch)).unwrap();
     assert_ne!(at_first, afterwards);
 
-    let clips = vec![1.0; layout.0.len()];
+    let factors = vec![1.0; layout.0.len()];
     let share = Share {
         tensors: &sent,
-        clips: &clips,
+        factors: &factors,
+        trust: 1,
     };
     let rule = OuterRule {
         rate: outer.learning_rate.to_f32(),

@@ -36,6 +36,7 @@ pub fn optimizer() -> InnerOptimizer {
         epsilon: Nano(10),
         weight_decay: Nano(100_000_000),
         clip_norm: Nano(1_000_000_000),
+        trace_every: 1,
     }
 }
 

@@ -160,32 +160,34 @@ KERNEL(256) compress_blocks(u16* codes, u16* levels, float* error, u32* fault, c
 }
 
 // One block of the grid per block of the model: adds up what `senders` contributions, in their order, sent of it, each
-// times its `clips` of the block's tensor, and takes `rate` times the mean over at least `least` senders from `theta`.
-// A contribution has `all_codes` codes, two levels for each of the grid's blocks, and a clip for each of `tensors`.
-KERNEL(256) step_blocks(float* theta, const u16* codes, const u16* levels, const float* clips, const Block* blocks,
-                        u64 all_codes, u32 tensors, u32 senders, u32 least, float rate) {
+// times its factor for the block's tensor, and takes `rate` times the sum over the senders' trust, at least `least`, from
+// `theta`. A contribution has `all_codes` codes, two levels for each of the grid's blocks, a factor for each of `tensors`
+// and one trust. All sums of trust are below 2^24, which a float holds exactly.
+KERNEL(256) step_blocks(float* theta, const u16* codes, const u16* levels, const float* factors, const u16* trusts,
+                        const Block* blocks, u64 all_codes, u32 tensors, u32 senders, u32 least, float rate) {
     __shared__ float sums[BLOCK];
-    __shared__ u16 counts[BLOCK];
+    __shared__ u32 trusted[BLOCK];
     Block block = blocks[blockIdx.x];
-    for (u32 place = threadIdx.x; place < block.length; place += blockDim.x) sums[place] = 0.0f, counts[place] = 0;
+    for (u32 place = threadIdx.x; place < block.length; place += blockDim.x) sums[place] = 0.0f, trusted[place] = 0;
     for (u32 sender = 0; sender < senders; sender++) {
         const u16* of_block = codes + sender * all_codes + block.out;
         const u16* two = levels + 2 * ((u64)sender * gridDim.x + blockIdx.x);
-        float clip = clips[(u64)sender * tensors + block.tensor];
-        float low = clip * __uint_as_float((u32)two[0] << 16), high = clip * __uint_as_float((u32)two[1] << 16);
+        float factor = factors[(u64)sender * tensors + block.tensor];
+        u32 trust = trusts[sender];
+        float low = factor * __uint_as_float((u32)two[0] << 16), high = factor * __uint_as_float((u32)two[1] << 16);
         __syncthreads();
         // No place comes twice in one contribution.
         for (u32 i = threadIdx.x; i < block.keep; i += blockDim.x) {
             u16 code = of_block[i];
             float magnitude = code & HIGH ? high : low;
             sums[code & PLACE] += code & NEGATIVE ? -magnitude : magnitude;
-            counts[code & PLACE]++;
+            trusted[code & PLACE] += trust;
         }
     }
     __syncthreads();
     for (u32 place = threadIdx.x; place < block.length; place += blockDim.x) {
-        if (counts[place] == 0) continue;
-        u32 divisor = counts[place] > least ? counts[place] : least;
+        if (trusted[place] == 0) continue;
+        u32 divisor = trusted[place] > least ? trusted[place] : least;
         theta[index_of(block, place)] -= rate * (sums[place] * (1.0f / (float)divisor));
     }
 }

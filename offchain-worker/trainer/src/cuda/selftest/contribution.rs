@@ -18,8 +18,10 @@ type Done = Result<(), CudaError>;
 const LENGTH: usize = BLOCK;
 /// How many of them are sent.
 const KEEP: usize = 64;
-/// What the contributions of an outer step are clipped by: they send the same otherwise.
-const CLIPS: [f32; 3] = [1.0, 0.7, 0.3];
+/// What the contributions of an outer step are taken times: they send the same otherwise.
+const FACTORS: [f32; 3] = [1.0, 1.4, 0.9];
+/// Their trust.
+const TRUSTS: [u16; 3] = [1, 2, 3];
 
 /// Full blocks, one behind the other.
 fn list(blocks: usize) -> Vec<Block> {
@@ -127,23 +129,26 @@ fn step(lab: &mut Lab, list: &Buffer<Block>, sent: &Sent) -> Done {
         device.downloaded(&sent.codes)?,
         device.downloaded(&sent.levels)?,
     );
-    let codes = device.uploaded(&one.repeat(CLIPS.len()), "a test")?;
-    let levels = device.uploaded(&levels.repeat(CLIPS.len()), "a test")?;
-    let clips = device.uploaded(&CLIPS, "a test")?;
+    let codes = device.uploaded(&one.repeat(FACTORS.len()), "a test")?;
+    let levels = device.uploaded(&levels.repeat(FACTORS.len()), "a test")?;
+    let factors = device.uploaded(&FACTORS, "a test")?;
+    let trusts = device.uploaded(&TRUSTS, "a test")?;
     let (least, rate) = (4, 0.9f32);
+    let divisor = TRUSTS.iter().map(|trust| u32::from(*trust)).sum::<u32>();
     lab.trial(
         "step_blocks",
         0.0,
-        Work::Bytes(list.len() * (8 * LENGTH + 2 * KEEP * CLIPS.len())),
+        Work::Bytes(list.len() * (8 * LENGTH + 2 * KEEP * FACTORS.len())),
         || {
             device.step_blocks(
                 theta.ptr(),
                 (codes.ptr(), one.len()),
                 levels.ptr(),
-                clips.ptr(),
+                factors.ptr(),
+                trusts.ptr(),
                 (list.ptr(), list.len()),
                 1,
-                CLIPS.len(),
+                FACTORS.len(),
                 least,
                 rate,
             )
@@ -152,9 +157,11 @@ fn step(lab: &mut Lab, list: &Buffer<Block>, sent: &Sent) -> Done {
             let (places, values) = sent.read(device)?;
             let mut want = before.clone();
             for (i, (place, value)) in places.iter().zip(&values).enumerate() {
-                let sum = CLIPS.iter().fold(0f32, |sum, clip| sum + clip * value);
+                let sum = FACTORS
+                    .iter()
+                    .fold(0f32, |sum, factor| sum + factor * value);
                 let at = i / KEEP * LENGTH + usize::from(*place);
-                want[at] -= rate * (sum * (1.0 / least as f32));
+                want[at] -= rate * (sum * (1.0 / divisor.max(least) as f32));
             }
             Ok(same(device.downloaded(&theta)? == want))
         },

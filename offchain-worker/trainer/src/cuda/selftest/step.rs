@@ -46,6 +46,7 @@ fn optimizer() -> InnerOptimizer {
         epsilon: Nano(10),
         weight_decay: Nano(100_000_000),
         clip_norm: Nano(u64::MAX / 4),
+        trace_every: 1,
     }
 }
 

@@ -1,0 +1,100 @@
+//! Inner steps one after the other, and losses piece by piece, for as long as there is time.
+
+use std::ops::Range;
+
+use cairn_primitives::H256;
+use cairn_protocol::trace;
+
+use crate::{EngineError, Order, Sequences, StepDone, Trained};
+
+/// Sequences that are measured between two looks at whether there is time.
+const PIECE: usize = 8;
+
+/// Inner steps under way.
+pub(crate) trait Stepping {
+    /// Makes one, and gives its mean loss.
+    fn step(&mut self, batch: &[&[u32]]) -> Result<f32, EngineError>;
+
+    /// What stands for the state now in a trace.
+    fn traced(&mut self) -> Result<H256, EngineError>;
+}
+
+/// Makes steps for as long as there is time, and traces their states at a distance of `every`.
+pub(crate) fn steps(
+    order: &Order,
+    every: u16,
+    sequences: &mut Sequences<'_, '_>,
+    go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+    stepping: &mut impl Stepping,
+) -> Result<Option<Trained>, EngineError> {
+    let mut trained = Trained {
+        losses: Vec::new(),
+        tokens: 0,
+        trace: vec![stepping.traced()?],
+    };
+    let mut last = None;
+    for number in 0..order.steps {
+        if !go_on(last.as_ref()) {
+            return ended(trained, every, stepping);
+        }
+        // What lies between two looks at the time is a step, and a trace at most.
+        if number > 0 && trace::is_traced(number, order.steps, every) {
+            trained.trace.push(stepping.traced()?);
+        }
+        let batch = sequences(number);
+        let loss = stepping.step(&batch)?;
+        trained.losses.push(loss);
+        // All tokens of a sequence but the first are predicted.
+        let tokens = batch.iter().map(|one| one.len().saturating_sub(1) as u64);
+        trained.tokens = trained.tokens.saturating_add(tokens.sum());
+        last = Some(StepDone { step: number, loss });
+    }
+    if last.is_some() {
+        go_on(last.as_ref());
+    }
+    ended(trained, every, stepping)
+}
+
+/// Steps that are over, with the last state traced; none if there was no step.
+fn ended(
+    mut trained: Trained,
+    every: u16,
+    stepping: &mut impl Stepping,
+) -> Result<Option<Trained>, EngineError> {
+    let steps = trained.steps();
+    if steps == 0 {
+        return Ok(None);
+    }
+    if trained.trace.len() < trace::count(steps, every) as usize {
+        trained.trace.push(stepping.traced()?);
+    }
+    Ok(Some(trained))
+}
+
+/// Makes the steps with these numbers, and gives what stands for the state after them.
+pub(crate) fn replayed(
+    steps: Range<u32>,
+    sequences: &mut Sequences<'_, '_>,
+    stepping: &mut impl Stepping,
+) -> Result<H256, EngineError> {
+    for number in steps {
+        stepping.step(&sequences(number))?;
+    }
+    stepping.traced()
+}
+
+/// Losses piece by piece for as long as there is time; `losses` measures a piece.
+pub(crate) fn pieces(
+    sequences: &[&[u32]],
+    go_on: &mut dyn FnMut() -> bool,
+    mut losses: impl FnMut(&[&[u32]]) -> Result<Vec<f32>, EngineError>,
+) -> Result<Option<Vec<f32>>, EngineError> {
+    let mut all = Vec::with_capacity(sequences.len());
+    for piece in sequences.chunks(PIECE) {
+        if !go_on() {
+            return Ok(None);
+        }
+        all.extend(losses(piece)?);
+    }
+    Ok(Some(all))
+}

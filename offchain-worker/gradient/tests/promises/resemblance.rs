@@ -1,0 +1,59 @@
+//! What contributions have in common.
+
+use cairn_gradient::{resemblance, Contribution};
+use proptest::prelude::*;
+
+use crate::common::{any_kept, any_layout, contribution, layout};
+
+fn near(found: f64, expected: f64) -> bool {
+    (found - expected).abs() < 1e-9
+}
+
+#[test]
+fn equals_have_all_in_common_whatever_their_length() {
+    let layout = layout(&[&[5_000], &[70, 70]]);
+    let of = |seed| contribution(&layout, 64, seed).0;
+    let (one, other) = (of(1), of(2));
+    let found = resemblance(&layout, &[&one, &other, &one], &[&one]).expect("they go together");
+    let places: Vec<_> = found.pairs.iter().map(|pair| (pair.0, pair.1)).collect();
+    assert_eq!(places, [(0, 1), (0, 2), (1, 2)]);
+    assert!(near(found.pairs[1].2, 1.0) && near(found.pairs[0].2, found.pairs[2].2));
+    assert!(found.pairs[0].2.abs() < 0.2);
+    assert!(near(found.with_before[0], 1.0) && near(found.with_before[1], found.pairs[0].2));
+}
+
+#[test]
+fn of_none_and_of_one_there_is_an_answer() {
+    let layout = layout(&[&[5_000]]);
+    let one = contribution(&layout, 64, 1).0;
+    let of = |of: &[&Contribution], before: &[&Contribution]| {
+        resemblance(&layout, of, before).expect("they go together")
+    };
+    let none = of(&[], &[&one]);
+    assert!(none.pairs.is_empty() && none.with_before.is_empty());
+    let alone = of(&[&one], &[]);
+    assert!(alone.pairs.is_empty() && alone.with_before.is_empty());
+    assert_eq!(of(&[], &[]), none);
+}
+
+#[test]
+fn what_goes_with_another_layout_is_refused() {
+    let (here, there) = (layout(&[&[5_000]]), layout(&[&[5_001]]));
+    let (one, other) = (contribution(&here, 64, 1).0, contribution(&there, 64, 1).0);
+    assert!(resemblance(&here, &[&one, &other], &[]).is_err());
+    assert!(resemblance(&here, &[&one], &[&other]).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+    #[test]
+    fn cosines_are_cosines(layout in any_layout(), kept in any_kept(), seed: u64) {
+        let of: Vec<Contribution> = (0..3).map(|n| contribution(&layout, kept, seed ^ n).0).collect();
+        let all: Vec<&Contribution> = of.iter().collect();
+        let found = resemblance(&layout, &all, &all).expect("they go together");
+        let cosines = found.pairs.iter().map(|pair| pair.2).chain(found.with_before);
+        for cosine in cosines {
+            prop_assert!((-1.0 - 1e-9..=1.0 + 1e-9).contains(&cosine));
+        }
+    }
+}
