@@ -1,13 +1,13 @@
 //! What can be asked of the chain, signed and paid for.
 
 use cairn_primitives::{
-    Balance, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid, Round, RunConfig,
-    Salt, Uid, Verdicts, H256,
+    Balance, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid, Role, Round,
+    RunConfig, Salt, Uid, Verdicts, H256,
 };
 use codec::{Compact, Encode};
 use subxt::metadata::Metadata;
 
-use crate::{AccountId, ChainError};
+use crate::{AccountId, ChainError, HotkeySignature};
 
 /// A call of a pallet, with its arguments.
 ///
@@ -58,18 +58,68 @@ impl Call {
             .with(hyperparameters)
     }
 
+    /// Takes announced hyperparameters back before they hold. Signed by the subnet's owner.
+    pub fn withdraw_hyperparameters(netuid: Netuid) -> Call {
+        Call::new("Subnets", "withdraw_hyperparameters").with(netuid)
+    }
+
     /// Ends a subnet. Signed by its owner.
     pub fn dissolve_subnet(netuid: Netuid) -> Call {
         Call::new("Subnets", "dissolve_subnet").with(netuid)
     }
 
     /// Makes `hotkey` a member for at most `max_price` pebble. Signed by the coldkey that will own what it
-    /// earns.
-    pub fn register(netuid: Netuid, hotkey: &AccountId, max_price: Balance) -> Call {
+    /// earns; `signature` is the hotkey's, over `cairn_protocol::registration::payload`.
+    pub fn register(
+        netuid: Netuid,
+        hotkey: &AccountId,
+        role: Role,
+        max_price: Balance,
+        signature: &HotkeySignature,
+    ) -> Call {
         Call::new("Subnets", "register")
             .with(netuid)
             .with(hotkey)
+            .with(role)
             .with(max_price)
+            .with(signature)
+    }
+
+    /// Makes a member a miner or a validator. Signed by its coldkey.
+    pub fn set_role(netuid: Netuid, hotkey: &AccountId, role: Role) -> Call {
+        Call::new("Subnets", "set_role")
+            .with(netuid)
+            .with(hotkey)
+            .with(role)
+    }
+
+    /// Announces that a member is to sign as the hotkey `to`. Signed by its coldkey; `signature` is that of `to`, as in
+    /// [`Call::register`].
+    pub fn announce_swap(
+        netuid: Netuid,
+        hotkey: &AccountId,
+        to: &AccountId,
+        signature: &HotkeySignature,
+    ) -> Call {
+        Call::new("Subnets", "announce_swap")
+            .with(netuid)
+            .with(hotkey)
+            .with(to)
+            .with(signature)
+    }
+
+    /// Takes an announced hotkey back. Signed by the member's coldkey.
+    pub fn cancel_swap(netuid: Netuid, hotkey: &AccountId) -> Call {
+        Call::new("Subnets", "cancel_swap")
+            .with(netuid)
+            .with(hotkey)
+    }
+
+    /// Gives a member the hotkey that was announced. Signed by its coldkey.
+    pub fn finish_swap(netuid: Netuid, hotkey: &AccountId) -> Call {
+        Call::new("Subnets", "finish_swap")
+            .with(netuid)
+            .with(hotkey)
     }
 
     /// Takes `hotkey` out of a subnet. Signed by its coldkey.
@@ -137,6 +187,13 @@ impl Call {
         Call::new("Stake", "set_take").with(hotkey).with(take)
     }
 
+    /// Says whether others may stake on a hotkey. Signed by its coldkey.
+    pub fn set_foreign_stake(hotkey: &AccountId, allowed: bool) -> Call {
+        Call::new("Stake", "set_foreign_stake")
+            .with(hotkey)
+            .with(allowed)
+    }
+
     /// Adds `amount` pebble to a miner's bond. Signed by the coldkey that pays.
     pub fn add_bond(netuid: Netuid, hotkey: &AccountId, amount: Balance) -> Call {
         Call::new("Stake", "add_bond")
@@ -183,14 +240,34 @@ impl Call {
             .with(key)
     }
 
-    /// Says which contributions are good, and the root of the weights that the round began with. Signed by
-    /// the validator's hotkey; free once a round.
-    pub fn attest(netuid: Netuid, round: Round, verdicts: &Verdicts, model_root: H256) -> Call {
+    /// Commits to an attestation. Signed by the validator's hotkey; free once a round.
+    pub fn commit_attestation(netuid: Netuid, round: Round, hash: H256) -> Call {
+        Call::new("Training", "commit_attestation")
+            .with(netuid)
+            .with(round)
+            .with(hash)
+    }
+
+    /// Says which root the parameters have that the round began with, and which contributions are good, as it was
+    /// committed to. Signed by the validator's hotkey; free once a round.
+    pub fn attest(
+        netuid: Netuid,
+        round: Round,
+        model_root: H256,
+        verdicts: &Verdicts,
+        salt: &Salt,
+    ) -> Call {
         Call::new("Training", "attest")
             .with(netuid)
             .with(round)
-            .with(verdicts)
             .with(model_root)
+            .with(verdicts)
+            .with(salt)
+    }
+
+    /// Says that a member is back which nobody expects any more. Signed by its hotkey; free once a round.
+    pub fn here(netuid: Netuid) -> Call {
+        Call::new("Training", "here").with(netuid)
     }
 
     /// Sets a validator's weights on miners, on a subnet that does not hide them. Signed by its hotkey; free.
@@ -254,11 +331,13 @@ impl Call {
     pub fn is_free_for_members(&self) -> bool {
         matches!(
             (self.pallet, self.name),
-            ("Training", "commit" | "reveal" | "attest")
-                | (
-                    "Emissions",
-                    "set_weights" | "commit_weights" | "reveal_weights"
-                )
+            (
+                "Training",
+                "commit" | "reveal" | "commit_attestation" | "attest" | "here"
+            ) | (
+                "Emissions",
+                "set_weights" | "commit_weights" | "reveal_weights"
+            )
         )
     }
 

@@ -1,10 +1,35 @@
 //! Key pairs from what people keep: mnemonics and secret URIs.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
+use codec::{Encode, Output};
 use subxt_signer::{bip39::Mnemonic, sr25519::Keypair, SecretUri};
 
 use crate::ChainError;
+
+/// An Sr25519 signature of a hotkey, over something that is no transaction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct HotkeySignature(pub [u8; 64]);
+
+/// As the runtime takes it: a `MultiSignature`, whose variant 1 is Sr25519.
+impl Encode for HotkeySignature {
+    fn encode_to<O: Output + ?Sized>(&self, out: &mut O) {
+        out.push_byte(1);
+        out.write(&self.0);
+    }
+}
+
+impl fmt::Display for HotkeySignature {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "0x{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for HotkeySignature {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "HotkeySignature({self})")
+    }
+}
 
 /// The key pair of a secret URI: `phrase//hard/soft///password`, where the phrase is a BIP-39 mnemonic or
 /// a seed of 64 hexadecimal digits after `0x`. Without a phrase, as in `//Alice`, it is one of the

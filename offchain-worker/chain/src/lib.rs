@@ -55,7 +55,7 @@ pub use client::Client;
 pub use connection::Settings;
 pub use dispatch::{DispatchError, Event};
 pub use error::ChainError;
-pub use keys::{keypair, mnemonic};
+pub use keys::{keypair, mnemonic, HotkeySignature};
 pub use patience::Patience;
 pub use stored::{Bond, Take};
 pub use submit::Included;

@@ -106,12 +106,13 @@ impl Runtime {
         Some(pallet.constant_by_name(name)?.value())
     }
 
-    /// Signs a call, to be valid for [`MORTALITY`] blocks after `anchor`.
+    /// Signs a call with a tip in pebble, to be valid for [`MORTALITY`] blocks after `anchor`.
     pub fn sign(
         &self,
         call: &Call,
         signer: &Keypair,
         nonce: u64,
+        tip: u128,
         anchor: Block,
     ) -> Result<Vec<u8>, ChainError> {
         let arguments = Encoded(call.arguments(&self.metadata)?);
@@ -122,6 +123,7 @@ impl Runtime {
         let payload = StaticPayload::new(call.pallet(), call.name(), arguments);
         let params = SubstrateExtrinsicParamsBuilder::<SubstrateConfig>::new()
             .nonce(nonce)
+            .tip(tip)
             .mortal_from_unchecked(MORTALITY.into(), anchor.number.into(), anchor.hash)
             .build();
         let at = self

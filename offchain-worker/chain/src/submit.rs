@@ -22,6 +22,11 @@ use crate::{
 
 /// How often a transaction is signed anew because its nonce was taken meanwhile.
 const NONCE_ATTEMPTS: u32 = 5;
+/// Blocks after which a free call that is in none of them is offered as one that pays: the first may have been made before
+/// it came.
+const FREE_BLOCKS: u32 = 2;
+/// What it pays then beside the fee, in pebble: a tip is what tells it from a free one.
+const TIP: u128 = 1;
 
 /// A transaction in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,12 +55,21 @@ struct Signed<'a> {
     call: &'a Call,
     account: AccountId,
     bytes: Vec<u8>,
+    /// The same as one that pays, of a call that may be free.
+    paying: Option<Vec<u8>>,
     nonce: u64,
     /// The best block when it was signed.
-    best: H256,
+    best: Block,
     /// The last block that cannot have it.
     floor: u32,
     valid_until: u32,
+}
+
+impl Signed<'_> {
+    /// Whether this is it, free or paying.
+    fn is(&self, bytes: &[u8]) -> bool {
+        bytes == self.bytes || self.paying.as_deref() == Some(bytes)
+    }
 }
 
 /// What to do with a transaction that was offered to the node.
@@ -72,6 +86,9 @@ impl Client {
     ///
     /// Transactions of one account are sent one after the other, in the order in which they were asked for,
     /// so that their nonces do not collide. The transaction is valid for 128 blocks.
+    ///
+    /// A call that is free for members, and is not in one of the next two blocks, is offered as one that pays the fee and a
+    /// tip of a pebble, for which no quota is too small. An account without money goes on waiting with the free one.
     ///
     /// # Errors
     /// [`ChainError::Dispatch`] if it was executed and failed, [`ChainError::Rejected`] if the node turned
@@ -102,7 +119,7 @@ impl Client {
                 }
                 (Next::Again, _) if attempts < NONCE_ATTEMPTS && !left.is_zero() => {
                     // The node's count goes on with the next block.
-                    let _ = timeout(left, self.next_head(signed.best)).await;
+                    let _ = timeout(left, self.next_head(signed.best.hash)).await;
                 }
                 (Next::Again, _) => {
                     let (call, nonce) = (call.title(), signed.nonce);
@@ -144,12 +161,15 @@ impl Client {
             .connection
             .request("system_accountNextIndex", params)
             .await?;
+        let paying = call.is_free_for_members();
+        let paying = paying.then(|| runtime.sign(call, signer, nonce, TIP, anchor));
         Ok(Signed {
             call,
             account,
-            bytes: runtime.sign(call, signer, nonce, anchor)?,
+            bytes: runtime.sign(call, signer, nonce, 0, anchor)?,
+            paying: paying.transpose()?,
             nonce,
-            best: best.hash,
+            best,
             floor: finalized.number.max(best.number.saturating_sub(MORTALITY)),
             valid_until: anchor.number.saturating_add(MORTALITY),
         })
@@ -162,7 +182,7 @@ impl Client {
         signer: &Keypair,
     ) -> Result<(Vec<u8>, H256), ChainError> {
         let signed = self.sign(call, signer).await?;
-        Ok((signed.bytes, signed.best))
+        Ok((signed.bytes, signed.best.hash))
     }
 
     /// Offers a transaction to the node until it has it or has turned it away. Also gives the number of the
@@ -171,7 +191,7 @@ impl Client {
         let (began, patience) = (Instant::now(), self.connection.settings.patience);
         let mut failures = 0;
         loop {
-            let (session, error) = match self.offer_once(signed).await {
+            let (session, error) = match self.offer_once(&signed.bytes).await {
                 Ok(session) => return Ok((Next::Look, session)),
                 Err(failed) => failed,
             };
@@ -198,10 +218,10 @@ impl Client {
     }
 
     /// Offers a transaction once. Gives the number of the session, of the error too.
-    async fn offer_once(&self, signed: &Signed<'_>) -> Result<u64, (u64, ChainError)> {
+    async fn offer_once(&self, bytes: &[u8]) -> Result<u64, (u64, ChainError)> {
         let (node, method) = (&self.connection, "author_submitExtrinsic");
         let session = node.session_number().await.map_err(|error| (0, error))?;
-        let params = rpc_params![format!("0x{}", hex::encode(&signed.bytes))];
+        let params = rpc_params![format!("0x{}", hex::encode(bytes))];
         match node.request_once::<H256>(method, params).await {
             Ok(_) => Ok(session),
             Err(error) => Err((session, error)),
@@ -216,6 +236,7 @@ impl Client {
     ) -> Result<Included, ChainError> {
         let mut heads = self.best_blocks();
         let mut seen = HashSet::new();
+        let mut paying = signed.paying.as_deref();
         while let Some(head) = heads.next().await {
             let head = head?;
             if let Some(included) = self.search(signed, head, &mut seen).await? {
@@ -238,6 +259,11 @@ impl Client {
             if now != session {
                 session = now;
                 self.offer(signed).await?;
+            }
+            let late = head.number >= signed.best.number.saturating_add(FREE_BLOCKS);
+            if let Some(bytes) = paying.take_if(|_| late) {
+                // If it is refused, for lack of money as a rule, the free one waits on.
+                let _ = self.offer_once(bytes).await;
             }
         }
         Err(self.connection.down("the stream of blocks ended"))
@@ -265,10 +291,18 @@ impl Client {
             let position = details
                 .extrinsics
                 .iter()
-                .position(|bytes| bytes.0 == signed.bytes);
+                .position(|bytes| signed.is(&bytes.0));
             let parent = details.header.parent_hash;
-            if let Some(index) = position.and_then(|index| u32::try_from(index).ok()) {
-                return Ok(Some(self.outcome(signed, block, parent, index).await));
+            if let Some(index) = position {
+                let bytes = details
+                    .extrinsics
+                    .get(index)
+                    .map(|bytes| blake2_256(&bytes.0));
+                let (Ok(index), Some(hash)) = (u32::try_from(index), bytes) else {
+                    return Ok(None);
+                };
+                let place = (index, hash);
+                return Ok(Some(self.outcome(signed, block, parent, place).await));
             }
             walked.push(block.hash);
             block = Block {
@@ -286,7 +320,7 @@ impl Client {
         signed: &Signed<'_>,
         block: Block,
         parent: H256,
-        index: u32,
+        (index, hash): (u32, H256),
     ) -> Result<Included, ChainError> {
         let bytes = self
             .at(block.hash)
@@ -308,7 +342,7 @@ impl Client {
         Ok(Included {
             block,
             index,
-            hash: blake2_256(&signed.bytes),
+            hash,
             events,
         })
     }
@@ -331,7 +365,7 @@ fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'
         INVALID if says("outdated") => Ok(Next::Again),
         BANNED | LOW_PRIORITY => Ok(Next::Again),
         // What is free costs a fee where it would fail, and hotkeys seldom have anything to pay it with.
-        INVALID if says("pay some fees") && free => Err(
+        INVALID if free && (says("pay some fees") || says("call is not expected")) => Err(
             "it is free once a round, in its phase, for members in its role: check the round and the role",
         ),
         INVALID if says("pay some fees") => Err("send the account some CRN"),

@@ -413,6 +413,49 @@ async fn a_node_that_forgets_a_transaction_is_given_it_again() {
 }
 
 #[tokio::test]
+async fn a_free_call_that_is_left_out_is_offered_as_one_that_pays() {
+    let (node, client) = connected().await;
+    let submitted = submit(&client, commit(7));
+    node.offered(1).await;
+    // No block has room for it.
+    let free = std::mem::take(&mut node.state().pool);
+    assert_eq!(free[0].0.tip, 0);
+    node.produce();
+    node.produce();
+    node.offered(2).await;
+    let (paying, bytes) = {
+        let state = node.state();
+        let (transaction, bytes) = &state.pool[0];
+        (transaction.tip, bytes.clone())
+    };
+    assert_eq!(paying, 1);
+    node.produce();
+    let included = submitted.await.unwrap().unwrap();
+    assert_eq!(included.block.number, 3);
+    assert_eq!(included.hash, cairn_primitives::blake2_256(&bytes));
+}
+
+#[tokio::test]
+async fn a_free_call_waits_on_if_nothing_can_be_paid() {
+    let (node, client) = connected().await;
+    let submitted = submit(&client, commit(7));
+    node.offered(1).await;
+    let free = std::mem::take(&mut node.state().pool);
+    node.state()
+        .refusals
+        .push((1010, "Inability to pay some fees"));
+    node.produce();
+    node.produce();
+    // Asked, and refused.
+    while !node.state().refusals.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    node.state().pool = free;
+    node.produce();
+    assert_eq!(submitted.await.unwrap().unwrap().block.number, 3);
+}
+
+#[tokio::test]
 async fn a_transaction_is_found_after_a_reorganisation_below_the_head() {
     let (node, client) = connected().await;
     let mut heads = client.best_blocks();
@@ -506,7 +549,7 @@ async fn a_call_that_the_runtime_does_not_have_is_not_sent() {
     let calls = [
         (Call::add_stake(1, &AccountId([1; 32]), 5), "no such pallet"),
         (
-            Call::attest(1, 2, &Verdicts::default(), H256::zero()),
+            Call::attest(1, 2, H256::zero(), &Verdicts::default(), &[0; 32]),
             "no such call",
         ),
         (Call::reveal(1, 2, &[3; 32]), "takes 2 arguments, not 3"),

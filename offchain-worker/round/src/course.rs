@@ -16,7 +16,7 @@ use cairn_primitives::{BlockNumber, Round, H256};
 use cairn_protocol::{checkpoint::is_too_far_behind, lineage};
 
 use crate::{
-    machine::{Action, Event, Gone, Held, Question, Reason},
+    machine::{Action, Event, Gone, Held, Kind, Question, Reason, Transaction},
     Settlement, View,
 };
 
@@ -44,6 +44,8 @@ pub struct Course<W> {
     /// The round that the last look asked about.
     asked: Option<Round>,
     news: bool,
+    /// Whether it is under way to the chain that this member is back.
+    returning: bool,
     actions: VecDeque<Action<W>>,
 }
 
@@ -73,6 +75,7 @@ impl<W> Course<W> {
             looking: false,
             asked: None,
             news: true,
+            returning: false,
             actions: VecDeque::new(),
         }
     }
@@ -151,7 +154,10 @@ impl<W> Course<W> {
             }
             Event::NotLooked => self.looking = false,
             // What went into a block that has not been seen yet is looked for when it comes.
-            Event::Sent { block, .. } => self.news |= block.is_some_and(|block| block <= now),
+            Event::Sent { kind, block } => {
+                self.returning &= kind != Kind::Presence;
+                self.news |= block.is_some_and(|block| block <= now);
+            }
             Event::Applied { round, root } => return self.applied(round, root),
             Event::NotApplied(round) => {
                 if self.is_applying(round) {
@@ -205,6 +211,15 @@ impl<W> Course<W> {
                 self.act(Action::Join);
                 true
             }
+        }
+    }
+
+    /// Says that this member is back, if nobody expects it and it holds what the current round begins with.
+    pub fn announce(&mut self, view: &View, hotkey: H256) {
+        let round = view.round.round;
+        if view.is_absent(hotkey) && self.round() == Some(round) && !self.returning {
+            self.returning = true;
+            self.act(Action::Send(Transaction::Here(round)));
         }
     }
 

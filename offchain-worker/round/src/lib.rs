@@ -9,7 +9,7 @@
 //! ```text
 //!        chain ──▶ view ─┐                        ┌─▶ Look, Apply, Keep, Join, Send, Stop     (both)
 //!                        ├─▶ handle … poll_action ┼─▶ Train …                              (miner)
-//!   job ended ──▶ event ─┘                        └─▶ Fetch, Open, Measure, Weigh …        (validator)
+//!   job ended ──▶ event ─┘                        └─▶ Fetch, Open, Pledge, Measure, Weigh … (validator)
 //! ```
 //!
 //! A *view* is what the chain says of one moment: the current round at the best block, and how the round
@@ -18,7 +18,7 @@
 //! content, while parameters only ever move along rounds that cannot be undone.
 //!
 //! What both decide alike ([`course`]): when the chain is looked at; whether to join, or to apply a settled round;
-//! that parameters which contradict a final root are never kept.
+//! that parameters which contradict a final root are never kept; that whoever was away says when it is back.
 //!
 //! What the miner's machine ([`miner`]) promises:
 //! - in one round it commits to one content only, whatever happens in between;
@@ -27,7 +27,8 @@
 //! - a contribution that was not included goes back into the error feedback.
 //!
 //! What the validator's machine ([`validator`]) promises:
-//! - it attests at most once per round and only while it holds that round's parameters;
+//! - it attests at most once per round, only while it holds that round's parameters, and only what it has committed to
+//!   and has on disk ([`pledge`]);
 //! - it vouches only for sealed files that it has opened and found good;
 //! - scoring never delays an attestation;
 //! - weights that it committed to are revealed once their epoch has run, and never before ([`ballot`]).
@@ -41,6 +42,7 @@ pub mod machine;
 pub mod measure;
 pub mod miner;
 pub mod pace;
+pub mod pledge;
 pub mod validator;
 pub mod view;
 
@@ -51,4 +53,4 @@ pub mod plan {
 pub use cairn_protocol::value as scoring;
 
 pub use machine::{Action, Event, Held, Machine};
-pub use view::{Attester, RoundView, Seen, Settlement, View};
+pub use view::{Attester, Included, RoundView, Seen, Settlement, View};

@@ -3,9 +3,9 @@
 //! A machine is told what happened, and is then asked for actions until it has none left: no action can be
 //! overlooked, whichever event it came from. The one who asks is the *driver*: it carries actions out and reports back.
 
-use cairn_primitives::{BlockNumber, Commitment, Round, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{BlockNumber, Commitment, Round, Secret, Uid, H256};
 
-use crate::{ballot::Ballot, Settlement, View};
+use crate::{ballot::Ballot, pledge::Pledge, Settlement, View};
 
 /// A role's decisions.
 pub trait Machine {
@@ -149,8 +149,12 @@ pub enum Transaction {
     Commit(Round, Commitment),
     /// Opens it.
     Reveal(Round, Secret),
-    /// A validator's verdicts, and the root of the parameters that it holds.
-    Attest(Round, Verdicts, H256),
+    /// Binds a validator to its verdicts and the root of the parameters that it holds.
+    CommitAttestation(Pledge),
+    /// Says what they are.
+    Attest(Pledge),
+    /// Says in this round that a member is back which nobody expects.
+    Here(Round),
     /// A validator's scores up to this round, on a subnet that does not hide them.
     SetWeights(Round, Vec<(Uid, u16)>),
     /// Binds a validator to scores.
@@ -164,8 +168,10 @@ pub enum Transaction {
 pub enum Kind {
     /// A commitment or a key.
     Contribution,
-    /// Verdicts and a root.
+    /// A commitment to verdicts and a root, or these.
     Attestation,
+    /// That a member is back.
+    Presence,
     /// Scores.
     Weights,
 }
@@ -175,7 +181,8 @@ impl Transaction {
     pub fn kind(&self) -> Kind {
         match self {
             Transaction::Commit(..) | Transaction::Reveal(..) => Kind::Contribution,
-            Transaction::Attest(..) => Kind::Attestation,
+            Transaction::CommitAttestation(_) | Transaction::Attest(_) => Kind::Attestation,
+            Transaction::Here(_) => Kind::Presence,
             Transaction::SetWeights(..)
             | Transaction::CommitWeights(_)
             | Transaction::RevealWeights(_) => Kind::Weights,

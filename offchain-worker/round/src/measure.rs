@@ -1,29 +1,30 @@
 //! How a round's contributions are measured: on which sequences, in which order, and what is left when time runs out.
 //!
 //! The losses of the same sequences are compared before and after an outer step with one contribution alone: sequences
-//! that its maker had to train on, and sequences that nobody had, the same ones for all. Who missed the round needs no
-//! measuring. What is half measured when time runs out is not evidence.
+//! that its maker had to train on, and sequences that nobody had. All have their turn with a first piece of both before
+//! anyone has a second, and whoever is decided has no further one. Who missed the round needs no measuring. What has not
+//! a whole piece when time runs out is not measured, and what has is.
 
-use std::collections::VecDeque;
-
-use cairn_primitives::H256;
-use cairn_protocol::limits::VALUE_WINDOWS;
+use cairn_primitives::{Uid, H256};
+use cairn_protocol::{exam, limits::EXAM_PIECE};
 
 use crate::{
     scoring::{gains, Evidence, Outcome},
-    validator::{Measurement, Subject},
+    validator::{Found, Measurement},
 };
 
-/// Sequences of each kind that a contribution is measured on.
-pub const SEQUENCES: u64 = VALUE_WINDOWS;
+/// Sequences of each kind that a contribution is measured on at a time.
+pub const PIECE: usize = EXAM_PIECE as usize;
 
-/// What the file of a contribution says.
+/// What the file of a contribution says, and how it is beside others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct File {
     /// Inner steps that its maker claims to have made.
     pub inner_steps: u32,
-    /// Digest of its values, whoever sent them.
-    pub values: H256,
+    /// Contributions of the round that resemble each other, this one included.
+    pub alike: u16,
+    /// Whether it resembles what the round before changed.
+    pub repeats: bool,
 }
 
 /// Losses that are asked for.
@@ -38,114 +39,204 @@ pub struct Ask {
 /// One contribution under measurement.
 #[derive(Clone, Debug)]
 struct Trial {
-    subject: Subject,
+    uid: Uid,
+    hotkey: H256,
     sealed_root: H256,
-    first_seen: u32,
     file: File,
+    /// Sequences that its maker had to train on.
+    own: Vec<u64>,
+    /// Losses of the next piece of them as the round began.
+    own_before: Option<Vec<f32>>,
+    pieces: usize,
+    is_done: bool,
+    assigned: Vec<f32>,
+    unassigned: Vec<f32>,
 }
 
 /// A round under measurement.
 #[derive(Clone, Debug)]
 pub struct Measuring {
     measurement: Measurement,
-    unassigned: Vec<u64>,
-    waiting: VecDeque<Trial>,
-    /// Losses of the unassigned sequences as the round began.
-    before: Option<Vec<f32>>,
-    /// Those of the first trial: own before, own after, unassigned after.
-    taken: Vec<Vec<f32>>,
-    evidence: Vec<Evidence>,
+    /// Sequences that nobody had to train on.
+    free: Vec<u64>,
+    /// Their losses as the round began, as far as they were needed.
+    before: Vec<f32>,
+    trials: Vec<Trial>,
+    /// Whose turn it is.
+    turn: usize,
+    /// Of whom there is nothing to measure.
+    rest: Vec<Evidence>,
+}
+
+/// A piece of a list of sequences; shorter at its end.
+fn piece(sequences: &[u64], number: usize) -> &[u64] {
+    let begin = number.saturating_mul(PIECE).min(sequences.len());
+    let end = begin.saturating_add(PIECE).min(sequences.len());
+    sequences.get(begin..end).unwrap_or_default()
+}
+
+impl Trial {
+    /// Whether another piece has nothing to add.
+    fn is_enough(&self, free: &[u64]) -> bool {
+        let is_over =
+            piece(&self.own, self.pieces).is_empty() || piece(free, self.pieces).is_empty();
+        is_over || exam::is_decided(&self.assigned, &self.unassigned)
+    }
 }
 
 impl Measuring {
-    /// Begins. `file` gives what a contribution's file says; one that it does not know is left out.
+    /// Begins; half of what nobody trained on is drawn by the salt that this validator committed to. `file` gives what a
+    /// contribution's file says; one that it does not know is not measured.
     pub fn new(measurement: Measurement, file: impl Fn(H256) -> Option<File>) -> Measuring {
-        let (mut waiting, mut missed) = (VecDeque::new(), Vec::new());
+        let plan = &measurement.plan;
+        let most = plan.most_windows();
+        let seeds = exam::seeds(measurement.exam, Some(measurement.salt));
+        let free = plan.sample_unassigned(&seeds, most);
+        let (mut trials, mut rest) = (Vec::new(), Vec::new());
         for subject in &measurement.subjects {
-            match subject.contribution {
-                None => missed.push(evidence(&measurement, subject, Outcome::Missed)),
-                Some((sealed_root, first_seen)) => {
-                    waiting.extend(file(sealed_root).map(|file| Trial {
-                        subject: subject.clone(),
-                        sealed_root,
-                        first_seen,
-                        file,
-                    }))
-                }
+            let (uid, hotkey) = (subject.uid, subject.hotkey);
+            let found = match subject.found {
+                Found::Good(root) => file(root)
+                    .map(|file| (root, file))
+                    .ok_or(Outcome::Unmeasured),
+                Found::Missed => Err(Outcome::Missed),
+                Found::Unknown => Err(Outcome::Unmeasured),
+            };
+            match found {
+                Err(outcome) => rest.push(evidence(&measurement, uid, hotkey, outcome)),
+                Ok((sealed_root, file)) => trials.push(Trial {
+                    uid,
+                    hotkey,
+                    sealed_root,
+                    file,
+                    own: plan.sample_assigned(
+                        measurement.exam,
+                        subject.slot,
+                        file.inner_steps,
+                        most,
+                    ),
+                    own_before: None,
+                    pieces: 0,
+                    // Without unassigned text there is nothing to be shown.
+                    is_done: free.is_empty(),
+                    assigned: Vec::new(),
+                    unassigned: Vec::new(),
+                }),
             }
         }
         Measuring {
-            unassigned: measurement.plan.sample_unassigned(SEQUENCES),
             measurement,
-            waiting,
-            before: None,
-            taken: Vec::new(),
-            evidence: missed,
+            free,
+            before: Vec::new(),
+            trials,
+            turn: 0,
+            rest,
         }
+    }
+
+    /// Whose turn it is, if anybody is left.
+    fn current(&self) -> Option<&Trial> {
+        self.trials.get(self.turn).filter(|trial| !trial.is_done)
     }
 
     /// The losses that are needed next; `None` when all is measured.
     pub fn next(&self) -> Option<Ask> {
-        let trial = self.waiting.front()?;
-        if self.before.is_none() {
-            return Some(Ask {
-                contribution: None,
-                sequences: self.unassigned.clone(),
-            });
-        }
-        let contribution = (!self.taken.is_empty()).then_some(trial.sealed_root);
-        let sequences = match self.taken.len() {
-            0 | 1 => self.measurement.plan.sample_assigned(
-                trial.subject.slot,
-                trial.file.inner_steps,
-                SEQUENCES,
-            ),
-            _ => self.unassigned.clone(),
-        };
-        Some(Ask {
+        let trial = self.current()?;
+        let (own, free) = (
+            piece(&trial.own, trial.pieces),
+            piece(&self.free, trial.pieces),
+        );
+        let ask = |contribution, sequences| Ask {
             contribution,
             sequences,
+        };
+        Some(if self.is_new_to(trial) {
+            ask(None, free.to_vec())
+        } else if trial.own_before.is_none() {
+            ask(None, own.to_vec())
+        } else {
+            ask(Some(trial.sealed_root), [own, free].concat())
         })
+    }
+
+    /// Whether the losses as the round began of a trial's next unassigned piece are not known.
+    fn is_new_to(&self, trial: &Trial) -> bool {
+        self.before.len() <= trial.pieces.saturating_mul(PIECE)
     }
 
     /// Takes the losses that [`Measuring::next`] asked for.
     pub fn take(&mut self, losses: Vec<f32>) {
-        let Some(before) = &self.before else {
-            self.before = Some(losses);
+        let Some(trial) = self.current() else {
             return;
         };
-        self.taken.push(losses);
-        if let [own_before, own_after, others_after] = self.taken.as_slice() {
-            if let Some(trial) = self.waiting.pop_front() {
-                let outcome = Outcome::Measured {
-                    values: trial.file.values,
-                    committed_at: trial.first_seen,
-                    assigned: gains(own_before, own_after),
-                    unassigned: gains(before, others_after),
-                };
-                let found = evidence(&self.measurement, &trial.subject, outcome);
-                self.evidence.push(found);
-            }
-            self.taken.clear();
+        if self.is_new_to(trial) {
+            self.before.extend(losses);
+            return;
         }
+        let begin = trial.pieces.saturating_mul(PIECE);
+        let before = self.before.get(begin..).unwrap_or_default();
+        let Some(trial) = self.trials.get_mut(self.turn) else {
+            return;
+        };
+        let Some(own_before) = trial.own_before.take() else {
+            trial.own_before = Some(losses);
+            return;
+        };
+        let (own, free) = losses.split_at(own_before.len().min(losses.len()));
+        trial.assigned.extend(gains(&own_before, own));
+        trial.unassigned.extend(gains(before, free));
+        trial.pieces = trial.pieces.saturating_add(1);
+        trial.is_done = trial.is_enough(&self.free);
+        self.pass_on();
     }
 
-    /// How many contributions are not measured yet.
+    /// The next one whose turn it is.
+    fn pass_on(&mut self) {
+        let (until, after) = self
+            .trials
+            .split_at(self.turn.saturating_add(1).min(self.trials.len()));
+        let next = |trials: &[Trial]| trials.iter().position(|trial| !trial.is_done);
+        self.turn = match next(after) {
+            Some(ahead) => until.len().saturating_add(ahead),
+            None => next(until).unwrap_or(self.trials.len()),
+        };
+    }
+
+    /// How many contributions have no piece measured yet.
     pub fn left(&self) -> usize {
-        self.waiting.len()
+        let trials = self.trials.iter();
+        trials
+            .filter(|trial| trial.pieces == 0 && !trial.is_done)
+            .count()
     }
 
     /// What was found so far. To be asked for when all is measured, or when time has run out.
-    pub fn finish(self) -> Vec<Evidence> {
-        self.evidence
+    pub fn finish(mut self) -> Vec<Evidence> {
+        let of = self.measurement.plan.inner_steps();
+        for trial in std::mem::take(&mut self.trials) {
+            let outcome = match trial.pieces {
+                0 if !trial.is_done => Outcome::Unmeasured,
+                _ => Outcome::Measured {
+                    steps: trial.file.inner_steps,
+                    of,
+                    alike: trial.file.alike,
+                    repeats: trial.file.repeats,
+                    assigned: trial.assigned,
+                    unassigned: trial.unassigned,
+                },
+            };
+            let found = evidence(&self.measurement, trial.uid, trial.hotkey, outcome);
+            self.rest.push(found);
+        }
+        self.rest
     }
 }
 
-fn evidence(measurement: &Measurement, subject: &Subject, outcome: Outcome) -> Evidence {
+fn evidence(measurement: &Measurement, uid: Uid, hotkey: H256, outcome: Outcome) -> Evidence {
     Evidence {
         round: measurement.round,
-        uid: subject.uid,
-        hotkey: subject.hotkey,
+        uid,
+        hotkey,
         outcome,
     }
 }

@@ -156,6 +156,7 @@ impl Miner {
             _ => {}
         }
         self.submit(view, now);
+        self.course.announce(view, self.hotkey);
     }
 
     fn follow(&mut self, left: Left<Done>, now: BlockNumber) {

@@ -4,6 +4,8 @@ use cairn_primitives::BlockNumber;
 
 /// How many of the last observations count.
 const REMEMBERED: usize = 8;
+/// How many a median takes: who has just come hears of some blocks at once.
+const ENOUGH: usize = 5;
 
 /// Measures blocks and inner steps. All times are milliseconds since any one moment.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,9 @@ impl Recent {
     }
 
     fn median(&self) -> Option<u64> {
+        if self.0.len() < ENOUGH {
+            return None;
+        }
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
         sorted.get(sorted.len() / 2).copied()
@@ -54,7 +59,7 @@ impl Pace {
         self.step_times.push(duration);
     }
 
-    /// Typical time between blocks, once two have been seen.
+    /// Typical time between blocks, once it has been seen often enough.
     pub fn block_time(&self) -> Option<u64> {
         self.block_times.median()
     }
@@ -82,7 +87,7 @@ mod tests {
 
     fn two_second_blocks() -> Pace {
         let mut pace = Pace::default();
-        for number in 0..5 {
+        for number in 0..6 {
             pace.observe_block(number, u64::from(number) * 2_000);
         }
         pace
@@ -92,9 +97,9 @@ mod tests {
     fn a_step_that_fits_is_done_and_one_that_does_not_is_left() {
         let mut pace = two_second_blocks();
         pace.observe_step(1_500);
-        // Block 4 came at 8,000, so block 6 is due at 12,000.
-        assert!(pace.has_time(6, 10_500));
-        assert!(!pace.has_time(6, 10_501));
+        // Block 5 came at 10,000, so block 7 is due at 14,000.
+        assert!(pace.has_time(7, 12_500));
+        assert!(!pace.has_time(7, 12_501));
     }
 
     #[test]
@@ -126,6 +131,24 @@ mod tests {
         pace.observe_block(4, 6_000);
         pace.observe_block(3, 6_100);
         pace.observe_block(4, 6_200);
+        for number in 5..9 {
+            pace.observe_block(number, u64::from(number) * 2_000 - 2_000);
+        }
+        assert_eq!(pace.block_time(), Some(2_000));
+    }
+
+    /// Who has just come hears of the last blocks at once, and must not take a block for a moment.
+    #[test]
+    fn blocks_that_come_at_once_at_first_end_no_training() {
+        let mut pace = Pace::default();
+        for (number, at) in [(1, 0), (2, 20), (3, 60)] {
+            pace.observe_block(number, at);
+            pace.observe_step(400);
+            assert!(pace.has_time(12, at));
+        }
+        for number in 4..9 {
+            pace.observe_block(number, 60 + u64::from(number - 3) * 2_000);
+        }
         assert_eq!(pace.block_time(), Some(2_000));
     }
 }

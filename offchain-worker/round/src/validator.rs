@@ -1,23 +1,26 @@
 //! The validator's machine.
 //!
 //! Sealed files are fetched as soon as their commitments are on chain and opened as soon as their keys are.
-//! When the attest phase comes, what is left is one transaction. Contributions of the round before are measured
+//! When the attest phase comes, what is left is to commit to what was found, and then to say it. Contributions of the round before are measured
 //! while miners train; that is dropped when it would get in the way of attesting.
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{
-    BlockNumber, Commitment, ContributionKey, Phase, Round, Uid, Verdicts, H256,
-};
+use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Round, Uid, Verdicts, H256};
 
-use cairn_protocol::{checkpoint, value};
+use cairn_protocol::{
+    checkpoint,
+    phase::Attesting,
+    value::{self, Standing},
+};
 
 use crate::{
     ballot::{Ballot, Ballots, Step},
     course::{Course, Left, Work},
     machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
     plan::Plan,
-    Seen, Settlement, View,
+    pledge::{self, Pledge},
+    Attester, Seen, Settlement, View,
 };
 
 /// How often a validator whose run was replaced looks, and tries to write what it brought, before it ends without.
@@ -48,8 +51,6 @@ pub type Id = (Uid, H256);
 struct Known {
     hotkey: H256,
     commitment: Commitment,
-    /// The block at which the commitment was first seen: of equal contributions the first counts.
-    first_seen: BlockNumber,
     check: Check,
 }
 
@@ -80,8 +81,14 @@ pub struct Measurement {
     pub root: H256,
     /// Who had to train on what.
     pub plan: Plan,
+    /// What its contributions are measured on follows from this.
+    pub exam: H256,
+    /// The salt of what this validator attested in it.
+    pub salt: H256,
     /// Its miners in the order of their slots.
     pub subjects: Vec<Subject>,
+    /// The sealed roots of what the round before included, if that was followed.
+    pub before: Vec<H256>,
 }
 
 /// A miner of a round and what it contributed.
@@ -93,9 +100,19 @@ pub struct Subject {
     pub uid: Uid,
     /// Its key.
     pub hotkey: H256,
-    /// The sealed root of its contribution, and the block at which the commitment was first seen. `None` if there was
-    /// nothing good to be had: it missed the round.
-    pub contribution: Option<(H256, BlockNumber)>,
+    /// What there is of it.
+    pub found: Found,
+}
+
+/// What there is of a miner in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A good contribution, of this sealed root.
+    Good(H256),
+    /// Nothing good was to be had: it missed the round.
+    Missed,
+    /// What others found good is not here.
+    Unknown,
 }
 
 /// A validator's own work.
@@ -112,6 +129,15 @@ pub enum Task {
     },
     /// Open and check a file that is here.
     Open(Claim),
+    /// Draw a salt, and put what is to be attested on disk with it.
+    Pledge {
+        /// The round.
+        round: Round,
+        /// The root of the parameters that it begins with.
+        root: H256,
+        /// What was found good.
+        verdicts: Verdicts,
+    },
     /// Measure contributions.
     Measure(Measurement),
     /// Stop measuring and keep what has been measured.
@@ -149,6 +175,8 @@ pub enum Done {
         /// Whether it can be vouched for.
         is_good: bool,
     },
+    /// What is to be attested is on disk.
+    Pledged(Pledge),
     /// Measuring of this round ended, with evidence for what was measured.
     Measured(Round),
     /// Evidence became scores, or did not.
@@ -170,7 +198,7 @@ pub enum Weighed {
     Hidden(Ballot),
 }
 
-/// Where a validator stands. Only what is held and the ballots are on disk; the chain knows the rest.
+/// Where a validator stands. Only what is held, the pledges and the ballots are on disk; the chain knows the rest.
 #[derive(Clone, Debug)]
 pub struct Validator {
     hotkey: H256,
@@ -178,9 +206,13 @@ pub struct Validator {
     course: Course<Task>,
     /// The round before the one held, if its contributions can still be measured.
     measurable: Option<Measurement>,
+    /// The last round that was kept, and the sealed roots of what it included.
+    included: Option<(Round, Vec<H256>)>,
     /// Contributions of the round held.
     known: BTreeMap<Id, Known>,
-    /// The newest round in which it attested.
+    /// What it has committed to, or will, in the last rounds. On disk.
+    pledges: Vec<Pledge>,
+    /// The newest round for which this process has found out what to attest.
     attested: Option<Round>,
     /// The parameters before those held.
     before: Option<Held>,
@@ -192,7 +224,7 @@ pub struct Validator {
     replaced: Option<(BlockNumber, u8)>,
     /// Whether measuring has been told to stop.
     stopping: bool,
-    /// Whether an attestation is under way.
+    /// Whether a pledge is being put on disk, or an attestation or its commitment is under way.
     attesting: bool,
     /// Scores: what is due, and what can be revealed.
     ballots: Ballots,
@@ -205,6 +237,7 @@ impl Validator {
         hotkey: H256,
         initial_root: H256,
         held: Option<Held>,
+        pledges: Vec<Pledge>,
         ballots: Vec<Ballot>,
     ) -> Validator {
         Validator {
@@ -212,7 +245,9 @@ impl Validator {
             initial_root,
             course: Course::new(held),
             measurable: None,
+            included: None,
             known: BTreeMap::new(),
+            pledges,
             attested: None,
             before: None,
             writing: Vec::new(),
@@ -237,6 +272,11 @@ impl Validator {
     /// The scores that can still matter, oldest first. On disk.
     pub fn ballots(&self) -> &[Ballot] {
         &self.ballots.kept
+    }
+
+    /// What it has committed to, or will, in the last rounds, oldest first. On disk.
+    pub fn pledges(&self) -> &[Pledge] {
+        &self.pledges
     }
 
     /// The newest round in which it attested, or tried to.
@@ -290,6 +330,12 @@ impl Validator {
             Done::Opened { round, id, is_good } => {
                 let found = if is_good { Check::Good } else { Check::Bad };
                 self.checked(round, id, Check::Opening, found);
+                self.course.look_again();
+            }
+            Done::Pledged(pledge) => {
+                self.attesting = false;
+                self.attested = Some(pledge.round);
+                self.pledges = pledge::with(&self.pledges, pledge);
                 self.course.look_again();
             }
             Done::Measured(round) => {
@@ -381,9 +427,10 @@ impl Validator {
             self.course.act(Action::Explain(Lack::Part));
         }
         if let Some(held) = self.held().filter(|held| held.round == view.round.round) {
-            self.check(view, held, now);
+            self.check(view, held);
             self.attest(view, held, now);
         }
+        self.course.announce(view, self.hotkey);
         self.compute(view, now);
         let voting = view.voting.as_ref();
         if let Some(step) = voting.and_then(|voting| self.ballots.next(voting, now)) {
@@ -395,13 +442,12 @@ impl Validator {
         }
     }
 
-    fn check(&mut self, view: &View, held: Held, now: BlockNumber) {
+    fn check(&mut self, view: &View, held: Held) {
         for seen in &view.contributions {
             let id = (seen.uid, seen.commitment.sealed_root);
             let known = self.known.entry(id).or_insert_with(|| Known {
                 hotkey: seen.hotkey,
                 commitment: seen.commitment.clone(),
-                first_seen: now,
                 check: Check::Missing,
             });
             let task = match (known.check, seen.key) {
@@ -431,24 +477,52 @@ impl Validator {
     }
 
     fn attest(&mut self, view: &View, held: Held, now: BlockNumber) {
-        let has_attested = view.validator(self.hotkey).map(|own| own.attested);
-        let is_due =
-            view.round.timetable().next_phase(now) == Phase::Attest && has_attested == Some(false);
-        if !is_due || self.attesting {
+        let own = view.validator(self.hotkey).filter(|own| !own.attested);
+        let Some(own) = own.filter(|_| !self.attesting) else {
             return;
+        };
+        let ours = |pledge: &&Pledge| (pledge.round, pledge.root) == (held.round, held.root);
+        let pledge = self.pledges.iter().find(ours).cloned();
+        let action = match view.round.timetable().next_attesting(now) {
+            Attesting::Commit => self.commit(view, held, own, pledge, now),
+            Attesting::Open => pledge
+                .filter(|pledge| own.committed == Some(pledge.hash))
+                .map(|pledge| Action::Send(Transaction::Attest(pledge))),
+            Attesting::NotYet | Attesting::Over => None,
+        };
+        if let Some(action) = action {
+            self.attesting = true;
+            self.course.act(action);
+        }
+    }
+
+    /// Commits to what is on disk; failing that, to what has been checked, once all is or time is up.
+    fn commit(
+        &self,
+        view: &View,
+        held: Held,
+        own: &Attester,
+        pledge: Option<Pledge>,
+        now: BlockNumber,
+    ) -> Option<Action<Task>> {
+        if own.committed.is_some() {
+            return None;
+        }
+        if let Some(pledge) = pledge {
+            return Some(Action::Send(Transaction::CommitAttestation(pledge)));
         }
         let check = |seen: &Seen| self.check_of((seen.uid, seen.commitment.sealed_root));
         let revealed = || view.contributions.iter().filter(|seen| seen.key.is_some());
         let is_known = |seen: &Seen| matches!(check(seen), Some(Check::Good | Check::Bad));
         if !revealed().all(is_known) && now < view.round.timetable().attest_deadline() {
-            return;
+            return None;
         }
         let good = revealed().filter(|seen| check(seen) == Some(Check::Good));
-        let verdicts = Verdicts::from_uids(good.map(|seen| seen.uid));
-        self.attesting = true;
-        self.attested = Some(held.round);
-        let transaction = Transaction::Attest(held.round, verdicts, held.root);
-        self.course.act(Action::Send(transaction));
+        Some(Action::Do(Task::Pledge {
+            round: held.round,
+            root: held.root,
+            verdicts: Verdicts::from_uids(good.map(|seen| seen.uid)),
+        }))
     }
 
     fn compute(&mut self, view: &View, now: BlockNumber) {
@@ -485,6 +559,7 @@ impl Validator {
 
     fn keep(&mut self, settlement: Settlement, held: Held) {
         self.measurable = self.measurement(&settlement);
+        self.included = Some((settlement.round, settlement.sealed_roots()));
         self.before = self.held();
         self.course.keep(settlement, held);
     }
@@ -493,7 +568,10 @@ impl Validator {
     /// so can say what was missed.
     fn measurement(&self, settlement: &Settlement) -> Option<Measurement> {
         let has_attested = self.attested == Some(settlement.round);
-        let included = |uid: Uid| settlement.included.iter().find(|seen| seen.uid == uid);
+        let included = |uid: Uid| {
+            let mut seen = settlement.included.iter().map(|one| &one.seen);
+            seen.find(|seen| seen.uid == uid)
+        };
         let contribution = |uid: Uid| match included(uid) {
             Some(seen) => self.good(uid, seen.commitment.sealed_root),
             None => self.good_of(uid),
@@ -504,28 +582,42 @@ impl Validator {
         let subject = |subject: value::Subject| {
             let slot = usize::try_from(subject.slot).ok()?;
             let (uid, hotkey) = *settlement.miners.get(slot)?;
+            let found = match (contribution(uid), subject.standing) {
+                (Some(root), _) => Found::Good(root),
+                (None, Standing::Unknown) => Found::Unknown,
+                (None, _) => Found::Missed,
+            };
             Some(Subject {
                 slot: subject.slot,
                 uid,
                 hotkey,
-                contribution: contribution(uid),
+                found,
             })
         };
         let held = self.held().filter(|_| has_attested)?;
+        let mut pledges = self.pledges.iter();
+        let pledge = pledges.find(|pledge| pledge.round == settlement.round)?;
+        let before = self.included.iter();
+        let mut before = before.filter(|(round, _)| round.checked_add(1) == Some(settlement.round));
         Some(Measurement {
             round: settlement.round,
             root: held.root,
             plan: settlement.plan.clone(),
+            exam: settlement.exam,
+            salt: pledge.own_draw(),
             subjects: found.into_iter().filter_map(subject).collect(),
+            before: before
+                .next()
+                .map_or_else(Vec::new, |(_, roots)| roots.clone()),
         })
     }
 
-    fn good(&self, uid: Uid, root: H256) -> Option<(H256, BlockNumber)> {
+    fn good(&self, uid: Uid, root: H256) -> Option<H256> {
         let known = self.known.get(&(uid, root))?;
-        (known.check == Check::Good).then_some((root, known.first_seen))
+        (known.check == Check::Good).then_some(root)
     }
 
-    fn good_of(&self, uid: Uid) -> Option<(H256, BlockNumber)> {
+    fn good_of(&self, uid: Uid) -> Option<H256> {
         let range = (uid, H256::zero())..=(uid, H256::repeat_byte(0xff));
         let good = self.known.range(range);
         good.rev()
@@ -542,7 +634,7 @@ impl Machine for Validator {
             match kind {
                 Kind::Attestation => self.attesting = false,
                 Kind::Weights => self.ballots.sent(block.is_some()),
-                Kind::Contribution => {}
+                Kind::Contribution | Kind::Presence => {}
             }
         }
         let left = self.course.take(event, now);

@@ -17,6 +17,8 @@ pub struct View {
     pub miners: Vec<(Uid, H256)>,
     /// Its validators.
     pub validators: Vec<Attester>,
+    /// Hotkeys of members that are not expected before they say that they are back.
+    pub absent: Vec<H256>,
     /// What was committed to in it, ascending by uid.
     pub contributions: Vec<Seen>,
     /// How the round that was asked for ended.
@@ -37,6 +39,11 @@ impl View {
         self.contributions.iter().find(|seen| seen.hotkey == hotkey)
     }
 
+    /// Whether nobody expects this hotkey.
+    pub fn is_absent(&self, hotkey: H256) -> bool {
+        self.absent.contains(&hotkey)
+    }
+
     /// This hotkey among the validators.
     pub fn validator(&self, hotkey: H256) -> Option<&Attester> {
         self.validators.iter().find(|one| one.hotkey == hotkey)
@@ -50,6 +57,8 @@ pub struct Attester {
     pub uid: Uid,
     /// Its key.
     pub hotkey: H256,
+    /// The hash of what it will attest, from when it has committed until it attests.
+    pub committed: Option<H256>,
     /// Whether it has attested.
     pub attested: bool,
 }
@@ -67,17 +76,28 @@ pub struct Seen {
     pub key: Option<ContributionKey>,
 }
 
+/// A contribution that a round included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Included {
+    /// It.
+    pub seen: Seen,
+    /// What it counts beside the others; never 0.
+    pub trust: u16,
+}
+
 /// How a round ended, read at the finalised block.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settlement {
     /// Its number.
     pub round: Round,
     /// The included contributions, ascending by uid. Empty in a null round.
-    pub included: Vec<Seen>,
+    pub included: Vec<Included>,
     /// Its miners in the order of their slots, by uid and hotkey.
     pub miners: Vec<(Uid, H256)>,
     /// Who had to train on what.
     pub plan: Plan,
+    /// What its contributions are measured on follows from this.
+    pub exam: H256,
     /// The root with which it began, if that is final.
     pub before: Option<H256>,
     /// The root with which the next one began, if that is final.
@@ -87,13 +107,20 @@ pub struct Settlement {
 impl Settlement {
     /// The sealed root of what this hotkey contributed, if that was included.
     pub fn own(&self, hotkey: H256) -> Option<H256> {
-        let own = self.included.iter().find(|seen| seen.hotkey == hotkey)?;
+        let mut seen = self.included.iter().map(|one| &one.seen);
+        let own = seen.find(|seen| seen.hotkey == hotkey)?;
         Some(own.commitment.sealed_root)
+    }
+
+    /// The sealed roots of what was included, by ascending uid.
+    pub fn sealed_roots(&self) -> Vec<H256> {
+        let roots = self.included.iter();
+        roots.map(|one| one.seen.commitment.sealed_root).collect()
     }
 
     /// The uids of what was included, ascending.
     pub fn uids(&self) -> Vec<Uid> {
-        self.included.iter().map(|seen| seen.uid).collect()
+        self.included.iter().map(|one| one.seen.uid).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use cairn_gradient::{
 use cairn_primitives::{
     api::SettledRound, ContributionKey, Layout, Netuid, Round, RunConfig, Uid, H256,
 };
+use cairn_protocol::verdict::Before;
 use cairn_store::{paths, Store};
 
 use crate::error::Failure;
@@ -78,7 +79,7 @@ impl Follower {
         let on_chain = view.contributions(self.netuid, self.round).await?;
         let mut contributions = Vec::with_capacity(settled.included.len());
         let mut sizes = Vec::with_capacity(settled.included.len());
-        for uid in &settled.included {
+        for (uid, trust) in settled.included.iter().zip(&settled.trust) {
             let entry = on_chain
                 .iter()
                 .find(|entry| entry.uid == *uid)
@@ -89,7 +90,7 @@ impl Follower {
                     );
                     Failure::new(what, "follow the run while it goes on")
                 })?;
-            contributions.push((*uid, self.fetch(*uid, entry).await?));
+            contributions.push((*uid, *trust, self.fetch(*uid, entry).await?));
             sizes.push(entry.commitment.length);
         }
         // Aside: whoever follows has other things to do meanwhile, and hears Ctrl-C.
@@ -97,7 +98,7 @@ impl Follower {
         let (layout, config) = (self.layout.clone(), self.config.clone());
         let step = move || {
             let root = outer_step(&mut weights, &layout, &config, &contributions);
-            root.map(|root| (weights, root))
+            root.map(|stepped| (weights, stepped.root))
         };
         (self.weights, self.root) = tokio::task::spawn_blocking(step).await??;
         self.round += 1;
@@ -134,6 +135,8 @@ impl Follower {
             commitment: entry.commitment.clone(),
             key,
             parent_root: self.root,
+            // The chain has settled on it.
+            before: Before::default(),
         };
         let terms = Terms {
             netuid: self.netuid,
@@ -150,7 +153,7 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use cairn_chain::AccountId;
-    use cairn_gradient::{compress, seal, sealed_root, Header};
+    use cairn_gradient::{compress, seal, sealed_root, Header, Work};
     use cairn_primitives::{key_hash, Commitment};
 
     use super::*;
@@ -173,6 +176,7 @@ mod tests {
             inner_steps: 1,
             tokens: 1,
             mean_loss: 3.0,
+            work: Work::default(),
         };
         change(&mut header);
         let delta: Vec<f32> = (0..follower.weights().len())

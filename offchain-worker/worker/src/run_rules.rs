@@ -5,7 +5,7 @@
 
 use std::fmt::Display;
 
-use cairn_primitives::{Nano, RunConfig, MAX_MEMBERS};
+use cairn_primitives::{ModelShape, Nano, OuterStep, Phases, RunConfig, MAX_MEMBERS};
 
 use crate::error::Failure;
 
@@ -60,6 +60,26 @@ fn model(config: &RunConfig) -> Result<(), Failure> {
             );
         }
     }
+    for (name, value, most) in [
+        (
+            "layers",
+            u32::from(m.layers),
+            u32::from(ModelShape::MAX_LAYERS),
+        ),
+        ("d_model", m.d_model, ModelShape::MAX_WIDTH),
+        ("ffn", m.ffn, ModelShape::MAX_WIDTH),
+        ("vocabulary", m.vocabulary, ModelShape::MAX_VOCABULARY),
+        ("context", m.context, ModelShape::MAX_CONTEXT),
+    ] {
+        if value > most {
+            return refuse(&format!("[model] {name}"), value, format!("at most {most}"));
+        }
+    }
+    let parameters = m.parameters().unwrap_or(u64::MAX);
+    if parameters > ModelShape::MAX_PARAMETERS {
+        let limit = format!("at most {}", ModelShape::MAX_PARAMETERS);
+        return refuse("the number of parameters of [model]", parameters, limit);
+    }
     let (width, heads) = (m.d_model, u32::from(m.heads));
     if !width.is_multiple_of(heads) || !(width / heads).is_multiple_of(2) {
         let what = format!("a model with d_model {width} and {heads} heads is impossible");
@@ -87,6 +107,10 @@ fn inner(config: &RunConfig) -> Result<(), Failure> {
         if value == 0 {
             return refuse(&format!("[inner] {name}"), 0, "at least 1");
         }
+    }
+    if !(1..=i.steps).contains(&i.trace_every) {
+        let limit = format!("from 1 to steps, {}", i.steps);
+        return refuse("[inner] trace_every", i.trace_every, limit);
     }
     if i.sequence_length > config.model.context {
         let limit = format!("at most the model's context, {}", config.model.context);
@@ -169,6 +193,11 @@ fn outer(config: &RunConfig) -> Result<(), Failure> {
     if o.rho > Nano::ONE {
         return refuse("[outer] rho", o.rho, "at most 1");
     }
+    if o.rho < OuterStep::MIN_RHO {
+        let limit =
+            "at least 0.25: below it, what one miner alone sends moves by nearly a full step";
+        return refuse("[outer] rho", o.rho, limit);
+    }
     Ok(())
 }
 
@@ -184,13 +213,27 @@ fn phases(config: &RunConfig) -> Result<(), Failure> {
             return refuse(&format!("[phases] {name}"), 0, limit);
         }
     }
-    let whole = [p.train, p.reveal, p.attest]
-        .map(u64::from)
-        .iter()
-        .sum::<u64>();
-    if whole > u64::from(u32::MAX) {
-        let limit = format!("at most {}: a round would never end", u32::MAX);
-        return refuse("a round of [phases]", format!("{whole} blocks long"), limit);
+    if p.attest < Phases::MIN_ATTEST {
+        let limit = format!(
+            "at least {}: validators commit in its first half and open in the second",
+            Phases::MIN_ATTEST
+        );
+        return refuse("[phases] attest", p.attest, limit);
+    }
+    for (name, value) in [
+        ("train", p.train),
+        ("reveal", p.reveal),
+        ("attest", p.attest),
+    ] {
+        if value > Phases::MAX_PHASE {
+            let limit = format!("at most {}: a round would never end", Phases::MAX_PHASE);
+            return refuse(&format!("[phases] {name}"), value, limit);
+        }
+    }
+    if p.round() < Phases::MIN_ROUND {
+        let limit = format!("at least {}", Phases::MIN_ROUND);
+        let whole = format!("{} blocks long", p.round());
+        return refuse("a round of [phases]", whole, limit);
     }
     Ok(())
 }
@@ -216,8 +259,7 @@ fn data(config: &RunConfig) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use cairn_primitives::{
-        CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, OuterStep,
-        Phases, Text, H256,
+        CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, Text, H256,
     };
 
     fn config() -> RunConfig {
@@ -255,6 +297,7 @@ mod tests {
                 epsilon: Nano(1),
                 weight_decay: Nano(0),
                 clip_norm: Nano::ONE,
+                trace_every: 1,
             },
             compression: CompressionSchedule {
                 kept_per_block: 64,
@@ -266,9 +309,9 @@ mod tests {
                 rho: Nano::ONE,
             },
             phases: Phases {
-                train: 3,
+                train: 5,
                 reveal: 1,
-                attest: 1,
+                attest: 4,
             },
             max_contributors: 16,
         }
@@ -299,6 +342,8 @@ mod tests {
                 "epsilon is 0; it must be above 0",
             ),
             (|c| c.inner.clip_norm = Nano(0), "clip_norm is 0"),
+            (|c| c.inner.trace_every = 0, "trace_every is 0"),
+            (|c| c.inner.trace_every = 6, "trace_every is 6"),
             (
                 |c| c.inner.learning_rate = Nano(1_000_000_001),
                 "learning_rate is 1.000000001",
@@ -343,6 +388,24 @@ mod tests {
                 "[phases] reveal is 0; it must be at least 1",
             ),
             (|c| c.phases.train = u32::MAX, "a round would never end"),
+            (
+                |c| c.phases.attest = 3,
+                "[phases] attest is 3; it must be at least 4",
+            ),
+            (
+                |c| c.phases.train = 4,
+                "a round of [phases] is 9 blocks long; it must be at least 10",
+            ),
+            (|c| c.model.layers = 1_025, "[model] layers is 1025"),
+            (|c| c.model.d_model = 1 << 19, "[model] d_model is 524288"),
+            (
+                |c| (c.model.d_model, c.model.layers) = (1 << 18, 1_024),
+                "the number of parameters of [model] is",
+            ),
+            (
+                |c| c.outer.rho = Nano(249_999_999),
+                "rho is 0.249999999; it must be at least 0.25",
+            ),
             (|c| c.max_contributors = 0, "max_contributors is 0"),
             (|c| c.max_contributors = 257, "within 1..=256"),
             (|c| c.data.windows = 9, "9 windows of data are too few"),

@@ -121,6 +121,7 @@ impl Place {
         let fits = TINY.replace("sequence_length = 128", "sequence_length = 16");
         let fits = fits
             .replace("steps = 20 ", "steps = 2 ")
+            .replace("trace_every = 5 ", "trace_every = 1 ")
             .replace("sequences = 16", "sequences = 2");
         assert!(fits.contains(from), "{from}");
         std::fs::write(self.path("run.toml"), fits.replace(from, to)).expect("room");

@@ -109,7 +109,7 @@ fn what_is_encoded_is_decoded() {
     assert_eq!(inspected["header"]["tokens"], 61_440);
     let tensors = inspected["tensors"].as_array().expect("an array");
     let sum: u64 = tensors.iter().filter_map(|t| t["bytes"].as_u64()).sum();
-    assert_eq!(sum + 124, place.read("out.crnc").len() as u64);
+    assert_eq!(sum + 388, place.read("out.crnc").len() as u64);
     for tensor in tensors {
         let bits = ["level_bits", "place_bits", "sign_bits", "run_bits"];
         let bits: u64 = bits.iter().filter_map(|kind| tensor[kind].as_u64()).sum();

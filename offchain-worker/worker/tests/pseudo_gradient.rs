@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use cairn_gradient::{compress, outer_step, Contribution, Header};
+use cairn_gradient::{compress, outer_step, Contribution, Header, Work};
 use cairn_primitives::{
     Compression, InnerOptimizer, Layout, ModelShape, Nano, OuterStep, Tensor, H256,
 };
@@ -50,6 +50,7 @@ fn optimizer() -> InnerOptimizer {
         epsilon: nano(1e-8),
         weight_decay: nano(0.1),
         clip_norm: nano(1.0),
+        trace_every: 1,
     }
 }
 
@@ -78,6 +79,7 @@ fn accumulated(shape: &ModelShape, layout: &Layout) -> (Vec<f32>, Header) {
         inner_steps: STEPS as u32,
         tokens: (STEPS * WINDOWS * LENGTH) as u64,
         mean_loss: 0.0,
+        work: Work::default(),
     };
     let outer = OuterStep {
         learning_rate: Nano::ONE,
@@ -98,7 +100,7 @@ fn accumulated(shape: &ModelShape, layout: &Layout) -> (Vec<f32>, Header) {
         let compression = density(64);
         let (sent, _) =
             compress(layout, &compression, &delta, &mut error, header.clone()).expect("finite");
-        outer_step(&mut theta, layout, &[(0, sent)], &outer).expect("goes together");
+        outer_step(&mut theta, layout, &[(0, 1, sent)], &outer).expect("goes together");
     }
     unreachable!("the last round returns")
 }

@@ -194,6 +194,7 @@ pub fn metadata() -> Vec<u8> {
 pub struct Transaction {
     pub signer: [u8; 32],
     pub nonce: u32,
+    pub tip: u64,
     pub call: RuntimeCall,
     /// First block for which it is valid, modulo its period of 128 blocks.
     pub phase: u64,
@@ -224,6 +225,7 @@ impl Transaction {
         Ok(Transaction {
             signer,
             nonce,
+            tip,
             call,
             phase: u64::from(era >> 4),
             signature,

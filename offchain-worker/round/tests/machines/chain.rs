@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cairn_primitives::{blake2_256, BlockNumber, EpochIndex, Phase, Round, Uid, Verdicts, H256};
-use cairn_protocol::phase::Timetable;
+use cairn_protocol::phase::{Attesting, Timetable};
 use cairn_round::{
     ballot::{Ballot, Committed, Voting},
     machine::{Question, Transaction},
@@ -27,7 +27,9 @@ pub struct State {
     pub round: Round,
     start: BlockNumber,
     pub contributions: BTreeMap<Uid, Seen>,
-    /// What the validator under test attested, by round.
+    /// What the validator under test committed to, by round.
+    pub promises: BTreeMap<Round, H256>,
+    /// What it attested, by round.
     pub attestations: BTreeMap<Round, (Verdicts, H256)>,
     pub settled: BTreeMap<Round, Settlement>,
     /// The root with which each round began.
@@ -65,8 +67,8 @@ pub fn root_after(before: H256, settlement: &Settlement) -> H256 {
         return before;
     }
     let contents = settlement.included.iter();
-    contents.fold(before, |root, seen| {
-        blake2_256(&[root.0, seen.commitment.sealed_root.0].concat())
+    contents.fold(before, |root, one| {
+        blake2_256(&[root.0, one.seen.commitment.sealed_root.0].concat())
     })
 }
 
@@ -102,11 +104,12 @@ impl State {
     }
 
     fn take(&mut self, signer: Uid, transaction: &Transaction) {
-        let phase = Timetable {
+        let timetable = Timetable {
             start: self.start,
             phases: PHASES,
-        }
-        .phase(self.number);
+        };
+        let phase = timetable.phase(self.number);
+        let attesting = timetable.attesting(self.number);
         match transaction {
             Transaction::Commit(round, commitment)
                 if *round == self.round && phase == Phase::Train =>
@@ -125,11 +128,18 @@ impl State {
                     seen.key = Some(*key.expose());
                 }
             }
-            Transaction::Attest(round, verdicts, root)
-                if *round == self.round && phase == Phase::Attest =>
+            Transaction::CommitAttestation(pledge)
+                if pledge.round == self.round && attesting == Attesting::Commit =>
             {
-                let attestation = (verdicts.clone(), *root);
-                self.attestations.entry(*round).or_insert(attestation);
+                self.promises.entry(pledge.round).or_insert(pledge.hash);
+            }
+            Transaction::Attest(pledge)
+                if pledge.round == self.round && attesting == Attesting::Open =>
+            {
+                if self.promises.get(&pledge.round) == Some(&pledge.hash) {
+                    let attestation = (pledge.verdicts.clone(), pledge.root);
+                    self.attestations.entry(pledge.round).or_insert(attestation);
+                }
             }
             Transaction::CommitWeights(ballot) => self.commit_weights(ballot),
             Transaction::RevealWeights(ballot) => {
@@ -173,6 +183,7 @@ impl Chain {
             round: 0,
             start: 0,
             contributions: BTreeMap::new(),
+            promises: BTreeMap::new(),
             attestations: BTreeMap::new(),
             settled: BTreeMap::new(),
             roots: vec![held_at(0).root],
@@ -238,6 +249,8 @@ impl Chain {
         for validator in &mut view.validators {
             validator.attested =
                 validator.uid == VALIDATOR && best.attestations.contains_key(&best.round);
+            let promise = best.promises.get(&best.round).copied();
+            validator.committed = promise.filter(|_| !validator.attested);
         }
         view.settled = question.settled.and_then(|round| self.settlement(round));
         view.voting = question.voting.then(|| self.voting());

@@ -116,7 +116,13 @@ fn initial_parameters_are_not_written() {
     // After null rounds they are still the initial ones.
     let initial = held_at(2).root;
     let held = Some(held_at(2));
-    let mut validator = Driven::new(Validator::new(hotkey(VALIDATOR), initial, held, vec![]));
+    let mut validator = Driven::new(Validator::new(
+        hotkey(VALIDATOR),
+        initial,
+        held,
+        vec![],
+        vec![],
+    ));
     follow(&mut validator, 2);
     let left = [write(held_at(3)), explain()];
     assert_eq!(gone(&mut validator, Gone::Stopped), left);

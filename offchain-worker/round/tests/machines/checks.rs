@@ -8,7 +8,8 @@ use cairn_round::{
 };
 
 use crate::common::{
-    bytes, commitment, held_at, hotkey, over, seen, settled, view, with, Driven, Role, VALIDATOR,
+    bytes, commitment, held_at, hotkey, over, pledge, seen, settled, view, with, Driven, Role,
+    VALIDATOR,
 };
 
 pub fn validator(round: Round) -> Driven<Validator> {
@@ -46,14 +47,42 @@ pub fn id(uid: Uid, content: u64) -> Id {
     (uid, bytes(content))
 }
 
-pub fn attest(held: Held, good: &[Uid]) -> Action<Task> {
-    let verdicts = Verdicts::from_uids(good.iter().copied());
-    Action::Send(Transaction::Attest(held.round, verdicts, held.root))
+pub fn pledging(held: Held, good: &[Uid]) -> Action<Task> {
+    Action::Do(Task::Pledge {
+        round: held.round,
+        root: held.root,
+        verdicts: Verdicts::from_uids(good.iter().copied()),
+    })
+}
+
+pub fn pledged(held: Held, good: &[Uid]) -> Event<Done> {
+    Event::Done(Done::Pledged(pledge(held, good)))
+}
+
+fn committing(held: Held, good: &[Uid]) -> Action<Task> {
+    Action::Send(Transaction::CommitAttestation(pledge(held, good)))
+}
+
+fn attest(held: Held, good: &[Uid]) -> Action<Task> {
+    Action::Send(Transaction::Attest(pledge(held, good)))
+}
+
+/// The validator has committed to this hash.
+fn committed(view: View, hash: H256) -> View {
+    let own = |one: Attester| Attester {
+        committed: (one.hotkey == hotkey(VALIDATOR)).then_some(hash),
+        ..one
+    };
+    View {
+        validators: view.validators.into_iter().map(own).collect(),
+        ..view
+    }
 }
 
 pub fn attested(view: View) -> View {
     let own = |one: Attester| Attester {
         attested: one.hotkey == hotkey(VALIDATOR),
+        committed: None,
         ..one
     };
     View {
@@ -91,11 +120,21 @@ fn a_round_from_beginning_to_end() {
     assert_eq!(validator.look(revealed.clone(), 106), [], "it is under way");
     assert_eq!(validator.tell(opened(0, id(1, 5), true), 107), []);
     assert_eq!(validator.look(revealed.clone(), 107), []);
+    let pledging = pledging(held_at(0), &[1]);
+    assert_eq!(validator.look(revealed.clone(), 108), [pledging]);
+    assert_eq!(validator.look(revealed.clone(), 108), [], "it is under way");
+    validator.tell(pledged(held_at(0), &[1]), 108);
+    let commit = committing(held_at(0), &[1]);
+    assert_eq!(validator.look(revealed.clone(), 108), [commit]);
+    assert_eq!(validator.look(revealed.clone(), 109), [], "it is under way");
+    validator.tell(sent(Kind::Attestation, Some(109)), 109);
+    let promised = committed(revealed.clone(), pledge(held_at(0), &[1]).hash);
+    assert_eq!(validator.look(promised.clone(), 109), [], "never early");
     let attest = attest(held_at(0), &[1]);
-    assert_eq!(validator.look(revealed.clone(), 108), [attest]);
-    assert_eq!(validator.look(revealed.clone(), 110), [], "it is under way");
-    validator.tell(sent(Kind::Attestation, Some(110)), 110);
-    assert_eq!(validator.look(attested(revealed), 110), []);
+    assert_eq!(validator.look(promised.clone(), 110), [attest]);
+    assert_eq!(validator.look(promised, 111), [], "it is under way");
+    validator.tell(sent(Kind::Attestation, Some(111)), 111);
+    assert_eq!(validator.look(attested(revealed), 111), []);
     let end = settled(0, &[seen(1, 5, true)]);
     let apply = Action::Apply {
         settlement: end.clone(),
@@ -120,10 +159,8 @@ fn what_is_not_checked_is_waited_for_until_the_deadline_and_then_left_out() {
     let both = [seen(1, 5, true), seen(2, 6, true)];
     let view = with(&both, view(0, 100));
     check(&mut validator, &view, &both[0], true);
-    for now in [108, 109, 110] {
-        assert_eq!(validator.look(view.clone(), now), [], "at {now}");
-    }
-    assert_eq!(validator.look(view, 111), [attest(held_at(0), &[1])]);
+    assert_eq!(validator.look(view.clone(), 108), []);
+    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &[1])]);
 }
 
 #[test]
@@ -134,7 +171,7 @@ fn bad_and_unrevealed_contributions_are_not_vouched_for() {
     check(&mut validator, &view, &all[0], false);
     check(&mut validator, &view, &all[1], true);
     assert_eq!(validator.machine.check_of(id(1, 5)), Some(Check::Bad));
-    assert_eq!(validator.look(view, 109), [attest(held_at(0), &[2])]);
+    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &[2])]);
 }
 
 #[test]
@@ -145,7 +182,7 @@ fn another_content_after_a_reorganisation_is_checked_anew() {
     check(&mut validator, &before, &first[0], true);
     let changed = with(&[seen(1, 9, true)], view(0, 100));
     assert_eq!(validator.look(changed.clone(), 108), [fetch(0, 1, 9)]);
-    assert_eq!(validator.look(changed, 111), [attest(held_at(0), &[])]);
+    assert_eq!(validator.look(changed, 109), [pledging(held_at(0), &[])]);
 }
 
 /// The same file, with another length or key beside it: what was seen first is what is checked.
@@ -192,6 +229,7 @@ fn without_the_parameters_of_the_round_it_neither_checks_nor_attests() {
     for held in [0, 2] {
         let mut validator = validator(held);
         let view = with(&[seen(1, 5, true)], view(1, 100));
+        assert_eq!(validator.look(view.clone(), 109), []);
         assert_eq!(validator.look(view, 111), []);
     }
 }
@@ -203,47 +241,124 @@ fn who_does_not_count_does_not_attest_and_says_why() {
         validators: vec![Attester {
             uid: VALIDATOR,
             hotkey: hotkey(1),
+            committed: None,
             attested: false,
         }],
         ..view(0, 100)
     };
     let explain = Action::Explain(Lack::Part);
-    assert_eq!(validator.look(idle, 111), [explain]);
+    assert_eq!(validator.look(idle, 109), [explain]);
 }
 
 #[test]
-fn nothing_is_attested_outside_its_phase() {
-    for now in (100..108).chain(112..115) {
+fn it_commits_in_the_first_half_and_attests_in_the_second() {
+    for now in (100..108).chain(110..115) {
         assert_eq!(validator(0).look(view(0, 100), now), [], "at {now}");
     }
-    for now in 108..112 {
+    for now in 108..110 {
+        let pledging = [pledging(held_at(0), &[])];
+        assert_eq!(validator(0).look(view(0, 100), now), pledging, "at {now}");
+    }
+    let promised = || committed(view(0, 100), pledge(held_at(0), &[]).hash);
+    for now in (100..110).chain(112..115) {
+        assert_eq!(bound(0).look(promised(), now), [], "at {now}");
+    }
+    for now in 110..112 {
         let attest = [attest(held_at(0), &[])];
-        assert_eq!(validator(0).look(view(0, 100), now), attest, "at {now}");
+        assert_eq!(bound(0).look(promised(), now), attest, "at {now}");
     }
 }
 
+/// A validator that has on disk what it attests in a round, and comes back.
+fn bound(round: Round) -> Driven<Validator> {
+    let held = held_at(round);
+    let pledges = vec![pledge(held, &[])];
+    let initial = held_at(0).root;
+    Driven::new(Validator::new(
+        hotkey(VALIDATOR),
+        initial,
+        Some(held),
+        pledges,
+        vec![],
+    ))
+}
+
 #[test]
-fn an_attestation_that_a_reorganisation_dropped_is_sent_again() {
-    for block in [Some(110), None] {
-        let mut validator = validator(0);
-        validator.look(view(0, 100), 109);
-        validator.tell(sent(Kind::Attestation, block), 110);
+fn what_is_on_disk_is_what_it_commits_to_and_attests_after_a_crash() {
+    let seen = [seen(1, 5, true)];
+    let view_0 = with(&seen, view(0, 100));
+    let mut validator = bound(0);
+    check(&mut validator, &view_0, &seen[0], true);
+    let commit = [committing(held_at(0), &[])];
+    assert_eq!(
+        validator.look(view_0.clone(), 108),
+        commit,
+        "not what it finds now"
+    );
+    let promised = committed(view_0, pledge(held_at(0), &[]).hash);
+    let attest = [attest(held_at(0), &[])];
+    assert_eq!(bound(0).look(promised, 110).last(), Some(&attest[0]));
+}
+
+/// Another process with the same key, or a disk that was lost.
+#[test]
+fn a_commitment_to_something_else_is_not_opened() {
+    let other = committed(view(0, 100), H256::repeat_byte(9));
+    assert_eq!(bound(0).look(other.clone(), 108), []);
+    assert_eq!(bound(0).look(other.clone(), 110), []);
+    assert_eq!(validator(0).look(other, 110), []);
+}
+
+#[test]
+fn what_was_pledged_for_another_round_or_root_is_not_attested() {
+    let mut validator = bound(0);
+    let held = Held {
+        round: 0,
+        root: H256::repeat_byte(9),
+    };
+    let pledges = validator.machine.pledges().to_vec();
+    let initial = held_at(0).root;
+    validator = Driven::new(Validator::new(
+        hotkey(VALIDATOR),
+        initial,
+        Some(held),
+        pledges,
+        vec![],
+    ));
+    assert_eq!(validator.look(view(0, 100), 108), [pledging(held, &[])]);
+    let promised = committed(view(1, 100), pledge(held_at(0), &[]).hash);
+    assert_eq!(self::validator(1).look(promised, 110), []);
+}
+
+#[test]
+fn a_commitment_or_an_attestation_that_a_reorganisation_dropped_is_sent_again() {
+    for block in [Some(109), None] {
+        let mut validator = bound(0);
+        validator.look(view(0, 100), 108);
+        validator.tell(sent(Kind::Attestation, block), 109);
+        let again = [committing(held_at(0), &[])];
+        assert_eq!(validator.look(view(0, 100), 109), again);
+        let promised = || committed(view(0, 100), pledge(held_at(0), &[]).hash);
+        validator.tell(sent(Kind::Attestation, block), 109);
+        validator.look(promised(), 110);
+        validator.tell(sent(Kind::Attestation, block), 111);
         let again = [attest(held_at(0), &[])];
-        assert_eq!(validator.look(view(0, 100), 110), again);
+        assert_eq!(validator.look(promised(), 111), again);
     }
 }
 
 #[test]
 fn the_end_of_other_transactions_is_not_that_of_the_attestation() {
-    let mut validator = validator(0);
-    validator.look(view(0, 100), 109);
-    for kind in [Kind::Contribution, Kind::Weights] {
-        validator.tell(sent(kind, Some(110)), 110);
-        assert_eq!(validator.look(view(0, 100), 110), [], "it is under way");
+    let mut validator = bound(0);
+    validator.look(view(0, 100), 108);
+    for kind in [Kind::Contribution, Kind::Presence, Kind::Weights] {
+        validator.tell(sent(kind, Some(109)), 109);
+        assert_eq!(validator.look(view(0, 100), 109), [], "it is under way");
     }
 }
 
 #[test]
 fn who_has_attested_before_a_crash_does_not_attest_again() {
-    assert_eq!(validator(0).look(attested(view(0, 100)), 110), []);
+    assert_eq!(validator(0).look(attested(view(0, 100)), 109), []);
+    assert_eq!(bound(0).look(attested(view(0, 100)), 110), []);
 }

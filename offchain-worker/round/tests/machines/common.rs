@@ -4,11 +4,11 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{BlockNumber, Commitment, Phases, Round, Secret, Uid, H256};
+use cairn_primitives::{BlockNumber, Commitment, Phases, Round, Secret, Uid, Verdicts, H256};
 use cairn_round::{
     ballot::Voting, course::Work, machine::Question, miner::Intent, miner::Miner, plan::Plan,
-    validator::Validator, Action, Attester, Event, Held, Machine, RoundView, Seen, Settlement,
-    View,
+    pledge::Pledge, validator::Validator, Action, Attester, Event, Held, Included, Machine,
+    RoundView, Seen, Settlement, View,
 };
 
 use crate::parameters::{data, run};
@@ -101,7 +101,7 @@ impl Role for Miner {
 impl Role for Validator {
     const VOTES: bool = true;
     fn with(held: Option<Held>) -> Driven<Validator> {
-        let machine = Validator::new(hotkey(VALIDATOR), held_at(0).root, held, Vec::new());
+        let machine = Validator::new(hotkey(VALIDATOR), held_at(0).root, held, vec![], vec![]);
         Driven::new(machine)
     }
     fn held(&self) -> Option<Held> {
@@ -179,8 +179,10 @@ pub fn view(round: Round, start: BlockNumber) -> View {
         validators: vec![Attester {
             uid: VALIDATOR,
             hotkey: hotkey(VALIDATOR),
+            committed: None,
             attested: false,
         }],
+        absent: Vec::new(),
         contributions: Vec::new(),
         settled: None,
         voting: None,
@@ -195,13 +197,34 @@ pub fn with(contributions: &[Seen], view: View) -> View {
     }
 }
 
+/// What the contributions of `round` are measured on.
+pub fn exam_of(round: Round) -> H256 {
+    H256::from_low_u64_be(1_000 + u64::from(round))
+}
+
+fn alike(seen: Seen) -> Included {
+    Included {
+        seen,
+        trust: u16::MAX,
+    }
+}
+
+/// What the validator under test keeps on disk before it commits to these verdicts in the round held.
+pub fn pledge(held: Held, good: &[Uid]) -> Pledge {
+    let voter = (7, hotkey(VALIDATOR));
+    let verdicts = Verdicts::from_uids(good.iter().copied());
+    let salt = Secret::new(bytes(900 + u64::from(held.round)).0);
+    Pledge::new(voter, held.round, held.root, verdicts, salt)
+}
+
 /// The end of `round`, which included these.
 pub fn settled(round: Round, included: &[Seen]) -> Settlement {
     Settlement {
         round,
-        included: included.to_vec(),
+        included: included.iter().cloned().map(alike).collect(),
         miners: miners(),
         plan: plan(round),
+        exam: exam_of(round),
         before: None,
         after: None,
     }

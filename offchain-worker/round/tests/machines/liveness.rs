@@ -10,7 +10,9 @@ use cairn_round::{
     Action, Event, Held, View,
 };
 
-use crate::common::{bytes, held_at, intent, over, seen, settled, view, with, Driven, Role, MINER};
+use crate::common::{
+    bytes, held_at, intent, over, pledge, seen, settled, view, with, Driven, Role, MINER,
+};
 
 /// Too late to train, too early to reveal: nobody has anything to do.
 const QUIET: BlockNumber = 105;
@@ -92,7 +94,12 @@ fn failures<R: Role>() {
     let mut role = at_rest::<R>(Some(held_at(3)));
     role.ask(QUIET);
     waits(&mut role, Event::NotLooked);
-    for kind in [Kind::Contribution, Kind::Attestation, Kind::Weights] {
+    for kind in [
+        Kind::Contribution,
+        Kind::Attestation,
+        Kind::Presence,
+        Kind::Weights,
+    ] {
         waits(&mut at_rest::<R>(Some(held_at(3))), sent(kind, None));
         let unseen = sent(kind, Some(QUIET + 1));
         waits(&mut at_rest::<R>(Some(held_at(3))), unseen);
@@ -136,7 +143,12 @@ fn looks<R: Role>(role: &mut Driven<R>, event: Event<R::Done>) {
 }
 
 fn successes<R: Role>() {
-    for kind in [Kind::Contribution, Kind::Attestation, Kind::Weights] {
+    for kind in [
+        Kind::Contribution,
+        Kind::Attestation,
+        Kind::Presence,
+        Kind::Weights,
+    ] {
         for block in [QUIET - 1, QUIET] {
             let seen = sent(kind, Some(block));
             looks(&mut at_rest::<R>(Some(held_at(3))), seen);
@@ -194,6 +206,7 @@ fn a_validator_looks_when_its_own_work_ended_well() {
             id,
             is_good: false,
         },
+        validator::Done::Pledged(pledge(held_at(3), &[])),
         validator::Done::Measured(2),
         validator::Done::Weighed(Weighed::Nothing),
         validator::Done::Weighed(Weighed::Hidden(ballot)),

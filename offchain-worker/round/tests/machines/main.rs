@@ -1,5 +1,6 @@
 //! The machines of both roles: scene by scene, and against worlds in which everything goes wrong.
 
+mod absence;
 mod ballot;
 mod chain;
 mod checkpoints;

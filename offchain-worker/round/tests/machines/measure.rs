@@ -1,35 +1,59 @@
-//! The order in which contributions are measured.
+//! The order in which contributions are measured, and when one is measured enough.
 
-use cairn_primitives::{Uid, H256};
+use cairn_primitives::{RunConfig, Uid, H256};
+use cairn_protocol::{assignment::Plan, exam::seeds};
 use cairn_round::{
-    measure::{File, Measuring, SEQUENCES},
+    measure::{Ask, File, Measuring, PIECE},
     scoring::{Evidence, Outcome},
-    validator::{Measurement, Subject},
+    validator::{Found, Measurement, Subject},
 };
 
-use crate::common::plan;
+use crate::{
+    common::exam_of,
+    parameters::{data, run},
+};
 
 fn root(byte: u8) -> H256 {
     H256::repeat_byte(byte)
 }
 
-fn measuring(subjects: &[(Uid, bool)]) -> Measuring {
+/// Rounds of four steps of this many windows for three miners each, on so many windows in all.
+fn plan(sequences: u16, windows: u64) -> Plan {
+    let mut config = RunConfig {
+        max_contributors: 16,
+        ..run()
+    };
+    (config.inner.steps, config.inner.sequences) = (4, sequences);
+    config.data.windows = windows;
+    Plan::new(7, &config, data(3))
+}
+
+const SALT: H256 = H256([8; 32]);
+
+fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
     let subject = |(slot, (uid, is_good)): (u64, &(Uid, bool))| Subject {
         slot,
         uid: *uid,
         hotkey: root(*uid as u8),
-        contribution: is_good.then_some((root(100 + *uid as u8), 7)),
+        found: match is_good {
+            true => Found::Good(root(100 + *uid as u8)),
+            false => Found::Missed,
+        },
     };
     let measurement = Measurement {
         round: 3,
         root: root(3),
-        plan: plan(3),
+        plan,
+        exam: exam_of(3),
+        salt: SALT,
         subjects: (0..).zip(subjects).map(subject).collect(),
+        before: Vec::new(),
     };
     let file = |sealed_root: H256| {
         (sealed_root != root(109)).then_some(File {
-            inner_steps: 2,
-            values: sealed_root,
+            inner_steps: 4,
+            alike: 1,
+            repeats: false,
         })
     };
     Measuring::new(measurement, file)
@@ -39,57 +63,125 @@ fn uids(evidence: &[Evidence]) -> Vec<Uid> {
     evidence.iter().map(|one| one.uid).collect()
 }
 
-#[test]
-fn each_contribution_is_measured_before_and_after_on_its_own_and_on_nobodys_sequences() {
-    let mut measuring = measuring(&[(1, true), (2, false), (5, true)]);
+/// The gains that a measurement found, on assigned and on unassigned windows.
+fn found(evidence: &Evidence) -> (&[f32], &[f32]) {
+    match &evidence.outcome {
+        Outcome::Measured {
+            assigned,
+            unassigned,
+            ..
+        } => (assigned, unassigned),
+        other => panic!("it was not measured: {other:?}"),
+    }
+}
+
+/// Measures all; `loss` gives a loss by contribution, and by its place in what was asked.
+fn measure(measuring: &mut Measuring, loss: impl Fn(Option<H256>, usize) -> f32) -> Vec<Ask> {
     let mut asks = Vec::new();
     while let Some(ask) = measuring.next() {
-        let loss = if ask.contribution.is_some() { 1.0 } else { 1.5 };
-        measuring.take(vec![loss; ask.sequences.len()]);
+        let losses = (0..ask.sequences.len()).map(|at| loss(ask.contribution, at));
+        measuring.take(losses.collect());
         asks.push(ask);
+        assert!(asks.len() < 1_000, "it never ends");
     }
-    let contributions: Vec<_> = asks.iter().map(|ask| ask.contribution).collect();
-    let (one, five) = (Some(root(101)), Some(root(105)));
-    assert_eq!(contributions, [None, None, one, one, None, five, five]);
-    assert_eq!(asks[0].sequences.len(), SEQUENCES as usize);
-    assert_eq!(asks[0].sequences, asks[3].sequences);
-    assert_eq!(asks[1].sequences, asks[2].sequences);
-    assert_eq!(asks[3].sequences, asks[6].sequences);
-    assert_ne!(asks[2].sequences, asks[5].sequences);
-    // Two steps of three sequences.
-    assert_eq!(asks[1].sequences.len(), 6);
-    let found = measuring.finish();
-    assert_eq!(uids(&found), [2, 1, 5]);
-    assert_eq!(found[0].outcome, Outcome::Missed);
-    let Outcome::Measured {
-        assigned,
-        unassigned,
-        ..
-    } = &found[1].outcome
-    else {
-        panic!("it was measured");
-    };
-    assert_eq!((assigned.len(), unassigned.len()), (6, SEQUENCES as usize));
-    assert!(assigned.iter().chain(unassigned).all(|gain| *gain == 0.5));
+    asks
 }
 
 #[test]
-fn what_is_half_measured_when_time_runs_out_is_no_evidence() {
-    let mut measuring = measuring(&[(1, true), (2, false), (5, true)]);
-    for _ in 0..5 {
+fn all_have_a_first_piece_before_anyone_has_a_second() {
+    let plan = plan(64, 4_000);
+    let mut measuring = measuring(plan.clone(), &[(1, true), (2, false), (5, true)]);
+    // The same gain everywhere: nothing is ever decided about who trained on what.
+    let gain = |contribution: Option<H256>, at: usize| match contribution {
+        Some(_) => 1.0 + (at % 2) as f32,
+        None => 2.0,
+    };
+    let asks = measure(&mut measuring, gain);
+    let contributions: Vec<_> = asks.iter().map(|ask| ask.contribution).collect();
+    let (one, five) = (Some(root(101)), Some(root(105)));
+    let piece = [None, None, one, None, five];
+    assert_eq!(contributions, [piece, piece].concat());
+    // A quarter of what a miner trains on, in two pieces.
+    let own = plan.sample_assigned(exam_of(3), 0, 4, 64);
+    let free = plan.sample_unassigned(&seeds(exam_of(3), Some(SALT)), 64);
+    assert_eq!(asks[0].sequences, free[..PIECE]);
+    assert_eq!(asks[1].sequences, own[..PIECE]);
+    assert_eq!(asks[2].sequences, [&own[..PIECE], &free[..PIECE]].concat());
+    assert_eq!(asks[5].sequences, free[PIECE..]);
+    assert_eq!(asks[7].sequences, [&own[PIECE..], &free[PIECE..]].concat());
+    let all = measuring.finish();
+    assert_eq!(uids(&all), [2, 1, 5]);
+    assert_eq!(all[0].outcome, Outcome::Missed);
+    let (assigned, unassigned) = found(&all[1]);
+    assert_eq!((assigned.len(), unassigned.len()), (64, 64));
+    assert!(assigned
+        .iter()
+        .zip([1.0, 0.0].iter().cycle())
+        .all(|(a, b)| a == b));
+}
+
+#[test]
+fn who_is_decided_has_no_second_piece() {
+    let mut measuring = measuring(plan(64, 4_000), &[(1, true), (5, true)]);
+    // The first one gained much more on its own windows, which come first.
+    let gain = |contribution: Option<H256>, at: usize| match contribution {
+        Some(one) if one == root(101) && at < PIECE => 0.5 + (at % 2) as f32 * 0.1,
+        Some(_) => 1.0 + (at % 2) as f32 * 0.1,
+        None => 2.0,
+    };
+    let asks = measure(&mut measuring, gain);
+    let of = |root| {
+        asks.iter()
+            .filter(|ask| ask.contribution == Some(root))
+            .count()
+    };
+    assert_eq!((of(root(101)), of(root(105))), (1, 2));
+    let all = measuring.finish();
+    assert_eq!(found(&all[0]).0.len(), PIECE);
+    assert_eq!(found(&all[1]).0.len(), 2 * PIECE);
+}
+
+#[test]
+fn what_has_no_whole_piece_when_time_runs_out_is_unmeasured_and_what_has_is_not() {
+    let mut measuring = measuring(plan(64, 4_000), &[(1, true), (2, false), (5, true)]);
+    for _ in 0..4 {
         let ask = measuring.next().expect("there is more");
         measuring.take(vec![1.0; ask.sequences.len()]);
     }
     assert_eq!(measuring.left(), 1);
-    assert_eq!(uids(&measuring.finish()), [2, 1]);
+    let all = measuring.finish();
+    assert_eq!(uids(&all), [2, 1, 5]);
+    assert_eq!(found(&all[1]).0.len(), PIECE);
+    assert_eq!(all[2].outcome, Outcome::Unmeasured);
 }
 
 #[test]
-fn a_file_that_is_gone_is_left_out_and_nothing_to_measure_asks_for_nothing() {
-    let mut unknown = measuring(&[(9, true), (1, true)]);
-    unknown.take(vec![1.0; 32]);
+fn a_file_that_is_gone_is_unmeasured_and_nothing_to_measure_asks_for_nothing() {
+    let mut unknown = measuring(plan(64, 4_000), &[(9, true), (1, true)]);
+    unknown.take(vec![1.0; PIECE]);
     assert_eq!(unknown.next().and_then(|ask| ask.contribution), None);
     assert_eq!(unknown.left(), 1);
-    assert_eq!(measuring(&[(1, false)]).next(), None);
-    assert_eq!(uids(&measuring(&[(1, false)]).finish()), [1]);
+    let all = unknown.finish();
+    assert_eq!(uids(&all), [9, 1]);
+    assert_eq!(all[0].outcome, Outcome::Unmeasured);
+    assert_eq!(measuring(plan(64, 4_000), &[(1, false)]).next(), None);
+}
+
+#[test]
+fn without_unassigned_text_nothing_is_measured_and_nothing_is_shown() {
+    // Three miners train on all there is.
+    let measuring = measuring(plan(64, 768), &[(1, true), (5, true)]);
+    assert_eq!((measuring.next(), measuring.left()), (None, 0));
+    for one in measuring.finish() {
+        assert_eq!(found(&one), (&[][..], &[][..]));
+    }
+}
+
+#[test]
+fn a_validators_own_half_is_not_anothers() {
+    let plan = plan(64, 4_000);
+    let of = |salt| plan.sample_unassigned(&seeds(exam_of(3), Some(root(salt))), 64);
+    let (one, other) = (of(1), of(2));
+    let both = one.iter().filter(|window| other.contains(window)).count();
+    assert!((32..40).contains(&both), "{both}");
 }

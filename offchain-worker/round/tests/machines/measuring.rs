@@ -1,16 +1,17 @@
 //! The validator's machine, scene by scene: what is measured of a round, and when.
 
-use cairn_primitives::{BlockNumber, Round};
+use cairn_primitives::{Round, Uid};
 use cairn_round::{
-    machine::{Gone, Kind, Lack},
-    validator::{Done, Measurement, Subject, Task, Validator},
+    machine::{Gone, Lack},
+    validator::{Done, Found, Measurement, Subject, Task, Validator},
     Action, Event, Seen, Settlement, View,
 };
 
 use crate::{
-    checks::{attest, check, sent, validator},
+    checks::{check, pledged, pledging, validator},
     common::{
-        bytes, held_at, hotkey, in_the_open, over, plan, seen, settled, view, with, Driven, MINERS,
+        bytes, exam_of, held_at, hotkey, in_the_open, over, plan, pledge, seen, settled, view,
+        with, Driven, MINERS,
     },
 };
 
@@ -34,42 +35,48 @@ fn measured(found: &[(Seen, bool)], included: &[Seen]) -> Vec<Action<Task>> {
     for (seen, is_good) in found {
         check(&mut validator, &view_0, seen, *is_good);
     }
-    assert_eq!(validator.look(view_0, 111).len(), 1, "it attests");
+    let good = found.iter().filter(|(_, is_good)| *is_good);
+    let good: Vec<Uid> = good.map(|(seen, _)| seen.uid).collect();
+    assert_eq!(validator.look(view_0, 109), [pledging(held_at(0), &good)]);
+    validator.tell(pledged(held_at(0), &good), 109);
     keep(&mut validator, &settled(0, included));
     validator.look(view(1, 113), 114)
 }
 
 /// What a slot's miner contributed.
 #[derive(Clone, Copy)]
-enum Found {
-    /// This content, first seen in this block.
-    Good(u64, BlockNumber),
+enum What {
+    /// This content.
+    Good(u64),
     Missed,
-    /// It is left out.
     Unknown,
 }
-use Found::{Good, Missed, Unknown};
+use What::{Good, Missed, Unknown};
 
-fn measurement(round: Round, found: [Found; 3]) -> Action<Task> {
-    let mut subjects = Vec::new();
-    for ((slot, uid), found) in (0..).zip(MINERS).zip(found) {
-        let contribution = match found {
-            Good(content, seen) => Some((bytes(content), seen)),
-            Missed => None,
-            Unknown => continue,
-        };
-        subjects.push(Subject {
-            slot,
-            uid,
-            hotkey: hotkey(uid),
-            contribution,
-        });
-    }
+fn measurement(round: Round, found: [What; 3]) -> Action<Task> {
+    after(round, found, &[])
+}
+
+/// The same after a round that included these contents.
+fn after(round: Round, found: [What; 3], before: &[u64]) -> Action<Task> {
+    let subject = |((slot, uid), found): ((u64, Uid), What)| Subject {
+        slot,
+        uid,
+        hotkey: hotkey(uid),
+        found: match found {
+            Good(content) => Found::Good(bytes(content)),
+            Missed => Found::Missed,
+            Unknown => Found::Unknown,
+        },
+    };
     Action::Do(Task::Measure(Measurement {
         round,
         root: held_at(round).root,
         plan: plan(round),
-        subjects,
+        exam: exam_of(round),
+        salt: pledge(held_at(round), &[]).own_draw(),
+        subjects: (0..).zip(MINERS).zip(found).map(subject).collect(),
+        before: before.iter().map(|content| bytes(*content)).collect(),
     }))
 }
 
@@ -77,7 +84,7 @@ fn measurement(round: Round, found: [Found; 3]) -> Action<Task> {
 fn what_was_good_is_measured_and_what_was_not_is_missed() {
     let found = [(seen(2, 6, true), true), (seen(3, 7, true), false)];
     let included = [seen(2, 6, true)];
-    let expected = measurement(0, [Good(6, 107), Missed, Missed]);
+    let expected = measurement(0, [Good(6), Missed, Missed]);
     for included in [&included[..], &[]] {
         let measured = measured(&found, included);
         assert_eq!(measured, std::slice::from_ref(&expected));
@@ -85,7 +92,7 @@ fn what_was_good_is_measured_and_what_was_not_is_missed() {
 }
 
 #[test]
-fn what_others_found_good_and_is_not_here_is_left_out() {
+fn what_others_found_good_and_is_not_here_is_unknown() {
     let found = [(seen(2, 6, true), false)];
     let included = [seen(1, 5, true), seen(2, 6, true)];
     let expected = measurement(0, [Unknown, Unknown, Missed]);
@@ -99,9 +106,10 @@ fn what_was_good_in_the_round_before_does_not_count() {
     let view_0 = with(std::slice::from_ref(&before), view(0, 100));
     check(&mut validator, &view_0, &before, true);
     keep(&mut validator, &settled(0, &[before]));
-    assert_eq!(validator.look(view(1, 113), 124).len(), 1, "it attests");
+    assert_eq!(validator.look(view(1, 113), 122).len(), 1, "it pledges");
+    validator.tell(pledged(held_at(1), &[]), 122);
     keep(&mut validator, &settled(1, &[]));
-    let of = measurement(1, [Missed; 3]);
+    let of = after(1, [Missed; 3], &[6]);
     assert_eq!(validator.look(view(2, 126), 127), [of]);
 }
 
@@ -115,28 +123,15 @@ fn what_is_measured_of_who_was_included_is_what_was_included() {
             let view = with(std::slice::from_ref(&seen), view(0, 100));
             check(&mut validator, &view, &seen, true);
         }
-        validator.look(with(&[seen(2, included, true)], view(0, 100)), 111);
+        validator.look(with(&[seen(2, included, true)], view(0, 100)), 109);
+        validator.tell(pledged(held_at(0), &[2]), 109);
         keep(&mut validator, &settled(0, &[seen(2, included, true)]));
-        let of = measurement(0, [Good(included, 107), Missed, Missed]);
+        let of = measurement(0, [Good(included), Missed, Missed]);
         assert_eq!(validator.look(view(1, 113), 114), [of]);
     }
     let found = [(seen(2, 8, true), true)];
     let expected = measurement(0, [Unknown, Missed, Missed]);
     assert_eq!(measured(&found, &[seen(2, 6, true)]), [expected]);
-}
-
-#[test]
-fn a_contribution_counts_from_when_it_was_first_seen() {
-    let mut validator = validator(0);
-    let sealed = with(&[seen(2, 6, false)], view(0, 100));
-    validator.look(sealed, 102);
-    let seen = seen(2, 6, true);
-    let revealed = with(std::slice::from_ref(&seen), view(0, 100));
-    check(&mut validator, &revealed, &seen, true);
-    validator.look(revealed, 111);
-    keep(&mut validator, &settled(0, &[seen]));
-    let of = measurement(0, [Good(6, 102), Missed, Missed]);
-    assert_eq!(validator.look(view(1, 113), 114), [of]);
 }
 
 #[test]
@@ -152,7 +147,9 @@ fn who_did_not_attest_measures_nothing() {
 #[test]
 fn who_attested_another_round_measures_nothing() {
     let mut validator = validator(0);
-    assert_eq!(validator.look(view(0, 100), 111), [attest(held_at(0), &[])]);
+    let pledging = pledging(held_at(0), &[]);
+    assert_eq!(validator.look(view(0, 100), 109), [pledging]);
+    validator.tell(pledged(held_at(0), &[]), 109);
     keep(&mut validator, &settled(0, &[]));
     // Round 1 passes without a look; its end is seen at once.
     keep(&mut validator, &settled(1, &[]));
@@ -162,8 +159,8 @@ fn who_attested_another_round_measures_nothing() {
 /// A validator that has round 0 to measure and is about to look at block 114.
 fn about_to_measure() -> Driven<Validator> {
     let mut validator = validator(0);
-    validator.look(view(0, 100), 111);
-    validator.tell(sent(Kind::Attestation, Some(112)), 112);
+    validator.look(view(0, 100), 109);
+    validator.tell(pledged(held_at(0), &[]), 109);
     keep(&mut validator, &settled(0, &[]));
     validator
 }
@@ -197,8 +194,8 @@ fn measuring_never_delays_an_attestation() {
     let mut validator = about_to_measure();
     assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
     let stop = Action::Do(Task::StopMeasuring);
-    let attest = attest(held_at(1), &[]);
-    assert_eq!(validator.look(view(1, 113), 122), [attest, stop]);
+    let pledging = pledging(held_at(1), &[]);
+    assert_eq!(validator.look(view(1, 113), 122), [pledging, stop]);
 }
 
 #[test]

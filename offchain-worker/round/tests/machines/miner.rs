@@ -321,6 +321,7 @@ fn a_validator_of_the_same_hotkey_is_no_part_of_the_miners() {
     only_attests.validators = vec![Attester {
         uid: MINER,
         hotkey: hotkey(MINER),
+        committed: None,
         attested: false,
     }];
     let explain: Actions = vec![Action::Explain(Lack::Part)];

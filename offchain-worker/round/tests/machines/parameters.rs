@@ -44,6 +44,7 @@ pub fn run() -> RunConfig {
             epsilon: Nano(1),
             weight_decay: Nano(0),
             clip_norm: Nano::ONE,
+            trace_every: 1,
         },
         compression: CompressionSchedule {
             kept_per_block: 64,
@@ -67,6 +68,5 @@ pub fn data(round: Round) -> RoundData {
             cursor: 18 * u64::from(round),
         },
         miners: 3,
-        seed: H256::from_low_u64_be(round.into()),
     }
 }

@@ -2,11 +2,12 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{Secret, H256};
+use cairn_primitives::{Secret, Verdicts, H256};
 use cairn_round::{
     ballot::{Ballot, Committed, Voting},
     machine::Transaction,
     miner::{self, Intent, Miner},
+    pledge::Pledge,
     validator::{self, Validator, Weighed},
     Action, Event, View,
 };
@@ -114,17 +115,42 @@ fn wanted(
 }
 
 #[test]
+fn the_salt_of_a_pledge_is_not_shown() {
+    let (voter, held) = ((7, hotkey(VALIDATOR)), held_at(3));
+    let salt = Secret::new(PLANTED);
+    let pledge = Pledge::new(voter, 3, held.root, Verdicts::default(), salt);
+    let pledged = Event::Done(validator::Done::Pledged(pledge.clone()));
+    hides(&pledged);
+    let mut told = Driven::new(Validator::new(
+        voter.1,
+        H256::zero(),
+        Some(held),
+        vec![],
+        vec![],
+    ));
+    told.tell(pledged, 108);
+    hides(&told.machine);
+    let commit = told.look(view(3, 100), 108);
+    let committed = Transaction::CommitAttestation(pledge.clone());
+    assert_eq!(commit, [Action::Send(committed)]);
+    hides(&commit);
+    hides(&Action::<validator::Task>::Send(Transaction::Attest(
+        pledge,
+    )));
+}
+
+#[test]
 fn the_salt_of_a_ballot_is_not_shown() {
     let voter = (7, hotkey(VALIDATOR));
     let ballot = Ballot::new(voter, 2, 4, vec![(MINER, 7)], Secret::new(PLANTED));
     let weighed = Event::Done(validator::Done::Weighed(Weighed::Hidden(ballot.clone())));
     hides(&weighed);
     let (held, hash) = (Some(held_at(3)), ballot.hash);
-    let mut told = Driven::new(Validator::new(voter.1, H256::zero(), held, Vec::new()));
+    let mut told = Driven::new(Validator::new(voter.1, H256::zero(), held, vec![], vec![]));
     told.tell(weighed, 101);
     assert_eq!(told.machine.ballots(), std::slice::from_ref(&ballot));
     hides(&told.machine);
-    let validator = Validator::new(voter.1, H256::zero(), held, vec![ballot]);
+    let validator = Validator::new(voter.1, H256::zero(), held, vec![], vec![ballot]);
     hides(&validator);
     let commit = wanted(&validator, 4, Vec::new());
     assert!(matches!(

@@ -7,7 +7,8 @@ use cairn_protocol::checkpoint;
 use cairn_round::{
     ballot::{self, Ballot},
     machine::{Kind, Transaction},
-    validator::{Done, Id, Measurement, Task, Validator, Weighed},
+    pledge::{self, Pledge},
+    validator::{Done, Found, Id, Measurement, Task, Validator, Weighed},
     Action, Event, Held, Settlement, View,
 };
 use proptest::prelude::*;
@@ -40,6 +41,7 @@ impl Job {
 pub struct World {
     pub chain: Chain,
     pub disk: (Held, Vec<Ballot>),
+    pledges: Vec<Pledge>,
     pub jobs: Vec<Job>,
     sending: BTreeSet<Kind>,
     validator: Driven<Validator>,
@@ -49,8 +51,10 @@ pub struct World {
     seen: Option<View>,
     /// What this process opened and found good, by round.
     good: BTreeSet<(Round, Id)>,
-    /// The rounds in which this process attested.
+    /// The rounds for which this process found out what to attest.
     attested: BTreeSet<Round>,
+    /// What any process committed to, by round.
+    promised: BTreeMap<Round, H256>,
     numbers: u64,
 }
 
@@ -104,9 +108,9 @@ fn is_good(root: H256) -> bool {
     root.to_low_u64_be().is_multiple_of(2)
 }
 
-fn machine((held, ballots): (Held, Vec<Ballot>)) -> Driven<Validator> {
+fn machine((held, ballots): (Held, Vec<Ballot>), pledges: Vec<Pledge>) -> Driven<Validator> {
     let initial = held_at(0).root;
-    let machine = Validator::new(hotkey(VALIDATOR), initial, Some(held), ballots);
+    let machine = Validator::new(hotkey(VALIDATOR), initial, Some(held), pledges, ballots);
     Driven::new(machine)
 }
 
@@ -115,14 +119,16 @@ impl World {
         let disk = (held_at(0), Vec::new());
         let mut world = World {
             chain: Chain::new(),
-            validator: machine(disk.clone()),
+            validator: machine(disk.clone(), Vec::new()),
             disk,
+            pledges: Vec::new(),
             jobs: Vec::new(),
             sending: BTreeSet::new(),
             answer: None,
             seen: None,
             good: BTreeSet::new(),
             attested: BTreeSet::new(),
+            promised: BTreeMap::new(),
             numbers: 0,
         };
         world.start();
@@ -136,7 +142,7 @@ impl World {
         self.good.clear();
         self.attested.clear();
         self.answer = None;
-        self.validator = machine(self.disk.clone());
+        self.validator = machine(self.disk.clone(), self.pledges.clone());
         assert_eq!(self.validator.drain(), [], "nothing is known of the chain");
         self.read();
     }
@@ -217,7 +223,7 @@ impl World {
             return;
         }
         let job = self.jobs.remove(which % self.jobs.len());
-        if !succeeds && matches!(job, Job::Keep(_)) {
+        if !succeeds && matches!(job, Job::Keep(_) | Job::Own(Task::Pledge { .. })) {
             // What cannot be written ends the process.
             return self.start();
         }
@@ -274,6 +280,17 @@ impl World {
                 id: (claim.uid, claim.commitment.sealed_root),
                 is_good: is_good(claim.commitment.sealed_root),
             },
+            Task::Pledge {
+                round,
+                root,
+                verdicts,
+            } => {
+                self.numbers += 1;
+                let (voter, salt) = ((7, hotkey(VALIDATOR)), bytes(self.numbers).0);
+                let pledge = Pledge::new(voter, round, root, verdicts, Secret::new(salt));
+                self.pledges = pledge::with(&self.pledges, pledge.clone());
+                Done::Pledged(pledge)
+            }
             Task::Measure(measurement) => Done::Measured(measurement.round),
             Task::Weigh { .. } if !succeeds => Done::Weighed(Weighed::Unanswered),
             Task::Weigh { round, epoch } => {
@@ -320,6 +337,14 @@ impl World {
             Action::Do(task) => {
                 match &task {
                     Task::Measure(measurement) => self.check_measurement(measurement),
+                    Task::Pledge {
+                        round,
+                        root,
+                        verdicts,
+                    } => {
+                        self.check_pledge(*round, verdicts, *root);
+                        self.attested.insert(*round);
+                    }
                     Task::WriteCheckpoint(held) => {
                         assert_eq!(*held, self.disk.0);
                         assert!(checkpoint::is_due(held.round));
@@ -340,7 +365,7 @@ impl World {
         assert_eq!(measurement.plan, plan(round));
         assert_eq!(round + 1, self.disk.0.round);
         for subject in &measurement.subjects {
-            if let Some((root, _)) = subject.contribution {
+            if let Found::Good(root) = subject.found {
                 assert!(self.good.contains(&(round, (subject.uid, root))));
             }
         }
@@ -351,9 +376,17 @@ impl World {
         let view = self.seen.as_ref().expect("nothing is sent unseen");
         let voting = view.voting.as_ref().expect("it was asked for");
         match &transaction {
-            Transaction::Attest(round, verdicts, root) => {
-                self.check_attestation(*round, verdicts, *root);
-                self.attested.insert(*round);
+            Transaction::CommitAttestation(pledge) => {
+                assert!(self.pledges.contains(pledge), "before it was on disk");
+                let known = *self.promised.entry(pledge.round).or_insert(pledge.hash);
+                assert_eq!(known, pledge.hash, "bound to two things");
+            }
+            Transaction::Attest(pledge) => {
+                assert_eq!(view.round.round, pledge.round);
+                let known = self.promised.get(&pledge.round);
+                assert_eq!(known, Some(&pledge.hash), "it committed to something else");
+                let own = &view.validators[0];
+                assert_eq!((own.attested, own.committed), (false, Some(pledge.hash)));
             }
             Transaction::CommitWeights(ballot) => {
                 assert!(
@@ -373,13 +406,20 @@ impl World {
         self.chain.pool.push((VALIDATOR, transaction));
     }
 
-    /// It holds the round's parameters, has not attested yet as far as it can know, and has found good, when it
-    /// was opened, whatever it vouches for and is on chain.
-    fn check_attestation(&self, round: Round, verdicts: &Verdicts, root: H256) {
+    /// It holds the round's parameters, is not bound yet as far as it can know, and has found good, when it was opened,
+    /// whatever it vouches for and is on chain.
+    fn check_pledge(&self, round: Round, verdicts: &Verdicts, root: H256) {
         let view = self.seen.as_ref().expect("nothing is sent unseen");
         assert_eq!(Held { round, root }, self.disk.0);
         assert_eq!(view.round.round, round);
-        assert!(view.validators.iter().all(|one| !one.attested));
+        assert!(view
+            .validators
+            .iter()
+            .all(|one| !one.attested && one.committed.is_none()));
+        assert!(
+            self.pledges.iter().all(|one| one.round != round),
+            "it has one"
+        );
         let revealed: BTreeMap<Uid, Id> = view
             .contributions
             .iter()

@@ -121,7 +121,7 @@ fn a_validator_that_comes_back_reveals_what_it_committed_to() {
     let ballot = ballot(4, 4);
     let there = [committed(&ballot, false)];
     let (held, ballots) = (Some(held_at(5)), vec![ballot.clone()]);
-    let machine = Validator::new(hotkey(VALIDATOR), held_at(0).root, held, ballots);
+    let machine = Validator::new(hotkey(VALIDATOR), held_at(0).root, held, vec![], ballots);
     let reveal = Action::Send(Transaction::RevealWeights(ballot));
     assert_eq!(Driven::new(machine).look(hidden(5, &there), NOW), [reveal]);
 }

@@ -169,6 +169,18 @@ impl KeyArgs {
         }
     }
 
+    /// The key of an account that [`KeyArgs::account`] takes, if it is here: that of a wallet, or a development key.
+    pub fn keypair_of(&self, text: &str) -> Result<Option<Keypair>, Failure> {
+        if text.starts_with("//") {
+            return Ok(Some(cairn_chain::keypair(text)?));
+        }
+        let wallets = self.directory.wallets();
+        match text.parse::<AccountId>().is_err() && wallets.has(text) {
+            true => Ok(Some(wallets.open(text)?)),
+            false => Ok(None),
+        }
+    }
+
     /// An account given as an address, as the name of a wallet, or as a development key.
     pub fn account(&self, text: &str) -> Result<AccountId, Failure> {
         if text.starts_with("//") {

@@ -393,10 +393,26 @@ fn subnet_text(subnet: &SubnetEmission) -> String {
             subnet.last_epoch, subnet.next_epoch
         ),
     };
+    let late = match subnet.late_epochs {
+        0 => String::new(),
+        epochs => format!(
+            "late       {} CRN of them, over {epochs} epochs\n",
+            pay(subnet.late)
+        ),
+    };
+    let why = match (subnet.emits, subnet.works) {
+        (true, true) => "",
+        (false, _) => "idle       its run is not on the list of those that emit\n",
+        (true, false) => {
+            "idle       no round of late was final, with miners and validators of two coldkeys each\n"
+        }
+    };
     format!(
         "subnet     {}, {} of every block's emission\n\
+         {why}\
          epochs     {epochs}\n\
          pots       owner {}, miners {}, validators {} CRN\n\
+         {late}\
          paid       owner {}, miners {}, validators {}, in all {} CRN\n",
         subnet.netuid,
         percent(subnet.share, 1_000_000_000),
@@ -542,9 +558,13 @@ mod tests {
         SubnetEmission {
             netuid: 1,
             share: 500_000_000,
+            emits: true,
+            works: true,
             owner_pot: 0,
             miners_pot: 0,
             validators_pot: 0,
+            late: 0,
+            late_epochs: 0,
             epochs,
             last_epoch: if epochs == 0 { 0 } else { 90 },
             next_epoch: 100,
@@ -569,6 +589,24 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("block 0"), "{text}");
+        for (emits, works, why) in [
+            (false, true, "not on the list"),
+            (true, false, "two coldkeys"),
+        ] {
+            let idle = SubnetEmission {
+                emits,
+                works,
+                ..emission(0)
+            };
+            assert!(subnet_text(&idle).contains(why));
+        }
+        let late = SubnetEmission {
+            late: CRN,
+            late_epochs: 3,
+            ..emission(9)
+        };
+        assert!(subnet_text(&late).contains("1.00 CRN of them, over 3 epochs"));
+        assert!(!subnet_text(&emission(9)).contains("late"));
         assert!(subnet_text(&emission(9)).contains("9 so far, the last at block 90"));
     }
 

@@ -11,10 +11,10 @@ use std::{
 
 use cairn_chain::AccountId;
 use cairn_gradient::{
-    decode_header, inspect, Compressor, Header, Opened, Reader, SparseTensor, TensorSummary,
+    decode_header, inspect, Compressor, Header, Opened, Reader, SparseTensor, TensorSummary, Work,
     Writer, HEADER_LENGTH, MAGIC,
 };
-use cairn_primitives::{Compression, Layout, Nano, H256};
+use cairn_primitives::{Carried, Compression, Layout, Nano, H256};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -299,6 +299,32 @@ struct HeaderFacts {
     inner_steps: u32,
     tokens: u64,
     mean_loss: f32,
+    /// What computed it.
+    engine: String,
+    /// Inner steps that its optimizer had done before.
+    steps_before: u64,
+    before: CarriedFacts,
+    after: CarriedFacts,
+    /// Root of the tree over the states between its inner steps.
+    trace: H256,
+}
+
+/// Roots of what a miner carries from round to round.
+#[derive(Serialize)]
+struct CarriedFacts {
+    first_moment: H256,
+    second_moment: H256,
+    feedback: H256,
+}
+
+impl From<Carried> for CarriedFacts {
+    fn from(carried: Carried) -> CarriedFacts {
+        CarriedFacts {
+            first_moment: carried.first_moment,
+            second_moment: carried.second_moment,
+            feedback: carried.feedback,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -331,6 +357,11 @@ impl From<Header> for HeaderFacts {
             inner_steps: header.inner_steps,
             tokens: header.tokens,
             mean_loss: header.mean_loss,
+            engine: header.work.engine.to_string(),
+            steps_before: header.work.before.steps,
+            before: header.work.before.into(),
+            after: header.work.after.into(),
+            trace: header.work.trace,
         }
     }
 }
@@ -559,6 +590,7 @@ impl Encode {
             inner_steps: self.inner_steps,
             tokens: self.tokens,
             mean_loss: self.mean_loss,
+            work: Work::default(),
         })
     }
 }

@@ -289,7 +289,7 @@ mod tests {
     use super::*;
     use crate::roles::testing::{a_member, a_run, a_subnet};
     use cairn_chain::AccountId;
-    use cairn_primitives::api::{Attester, Role};
+    use cairn_primitives::api::{Attester, Duty};
 
     fn seen(run: Option<RunInfo>) -> Seen {
         Seen {
@@ -339,7 +339,7 @@ mod tests {
             role,
             ..a_member(uid, AccountId([uid as u8; 32]))
         };
-        ready.members = vec![member(0, Role::Miner), member(1, Role::Validator)];
+        ready.members = vec![member(0, Duty::Miner), member(1, Duty::Validator)];
         assert!(
             ready.text().contains("round 0 begins in the next block"),
             "{}",
@@ -352,7 +352,7 @@ mod tests {
         let mut run = in_round_3();
         let text = seen(Some(run.clone())).text();
         assert!(
-            text.contains("round    3: miners train and commit, block 5 of 12"),
+            text.contains("round    3: miners train and commit, block 5 of 16"),
             "{text}"
         );
         assert!(text.contains("miners: none, nobody had the bond"), "{text}");
@@ -366,6 +366,7 @@ mod tests {
             uid: 1,
             hotkey: key,
             stake: 9,
+            committed: None,
             attested: true,
         }];
         let text = seen(Some(run.clone())).text();

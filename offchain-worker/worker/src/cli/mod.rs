@@ -10,11 +10,13 @@ mod bench;
 mod data;
 mod doctor;
 mod emissions;
+mod evidence;
 pub mod export;
 mod gpu_selftest;
 mod gradient;
 mod look;
 mod manual;
+pub mod member;
 mod purse;
 mod receipt;
 mod refusal;
@@ -23,8 +25,11 @@ mod run;
 pub mod settings;
 mod stake;
 mod subnet;
+mod swap;
 mod usage;
+mod validate;
 mod wallet;
+mod why;
 mod work;
 
 use std::{ffi::OsString, io::IsTerminal, path::PathBuf, process::ExitCode};
@@ -61,7 +66,9 @@ enum Verb {
     /// Train, and be paid for what the work was worth
     Mine(Box<work::Mine>),
     /// Check and score what miners contribute
-    Validate(Box<work::Validate>),
+    Validate(validate::Validate),
+    /// Show what a miner did in the last rounds, what became of it, and what would raise its score
+    Why(why::Why),
     /// Show a subnet: its run, its round, its members
     Status(look::Status),
     /// Show how the token is issued, where it is, and who is paid what
@@ -163,6 +170,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Devnet(options) => devnet::run(*options).await,
         Verb::Mine(mine) => mine.run().await,
         Verb::Validate(validate) => validate.run().await,
+        Verb::Why(why) => why.run().await,
         Verb::Status(status) => status.run().await,
         Verb::Emissions(emissions) => emissions.run().await,
         Verb::Subnet(subnet) => subnet.run().await,

@@ -92,6 +92,14 @@ impl<'a> Asked<'a> {
             ("Subnets", "SubnetFull") => about.full().await,
             ("Subnets", "HyperparametersTooSoon") => about.rules_too_soon().await,
             ("Subnets", "UnbondingTooShort") => about.unbonding_too_short().await,
+            ("Subnets", "NothingAnnounced") => Ok(about.nothing_announced()),
+            ("Subnets", "RunNeedsCommitReveal") => Ok(about.run_hides_weights()),
+            ("Subnets", "BadHotkeySignature") => Ok(about.bad_signature()),
+            ("Subnets", "RoleUnchanged") => about.role_unchanged().await,
+            ("Subnets", "RoleTooSoon") => about.role_too_soon().await,
+            ("Subnets", "SwapAnnounced" | "SwapTooSoon" | "NoSwapAnnounced") => {
+                about.swap_waits().await
+            }
             ("Subnets", name) => Ok(about.range(name)),
             ("Stake", "TakeTooHigh" | "TakeStepTooLarge" | "TakeRaisedTooSoon") => {
                 about.take_refused(&error.name).await
@@ -106,6 +114,7 @@ impl<'a> Asked<'a> {
             ("Stake", "BondLocked" | "NothingUnbonding" | "NothingBonded") => {
                 about.bond_waits(&error.name).await
             }
+            ("Stake", "ForeignStakeRefused") => Ok(about.foreign_stake_refused()),
             ("Stake", "UnknownHotkey") => Ok(self.hotkey.map(|hotkey| {
                 Failure::new(
                     format!("nobody ever registered the hotkey {hotkey}"),
@@ -186,6 +195,96 @@ impl About<'_> {
                 "if that is not yours, somebody else registered your hotkey: make a new one with `cairn wallet new`",
             )
         }))
+    }
+
+    fn nothing_announced(&self) -> Option<Failure> {
+        self.asked.netuid.map(|netuid| {
+            Failure::new(
+                format!("no hyperparameters of subnet {netuid} wait for their block"),
+                "`cairn subnet show` lists those that hold",
+            )
+        })
+    }
+
+    fn run_hides_weights(&self) -> Option<Failure> {
+        self.asked.netuid.map(|netuid| {
+            Failure::new(
+                format!("subnet {netuid} has a run, and as long as it has one its validators' weights stay hidden"),
+                "stop the run first, with `cairn run stop`, or leave commit_reveal as it is",
+            )
+        })
+    }
+
+    fn bad_signature(&self) -> Option<Failure> {
+        let signer = AccountId::of(self.asked.signer);
+        self.hotkey().map(|(netuid, hotkey)| {
+            Failure::new(
+                format!(
+                    "the signature is not the hotkey {hotkey}'s for subnet {netuid} of this chain and the coldkey {signer}"
+                ),
+                "sign again with `cairn wallet sign-registration`, for this subnet, this coldkey and this chain",
+            )
+        })
+    }
+
+    async fn role_unchanged(&self) -> Explained {
+        let Some((netuid, hotkey)) = self.hotkey() else {
+            return Ok(None);
+        };
+        let member = self.view.member(netuid, &hotkey).await?;
+        Ok(member.map(|member| {
+            Failure::new(
+                format!("{hotkey} is a {} already", member.chosen_role),
+                "there is nothing to do",
+            )
+        }))
+    }
+
+    async fn role_too_soon(&self) -> Explained {
+        let Some((netuid, hotkey)) = self.hotkey() else {
+            return Ok(None);
+        };
+        let member = self.view.member(netuid, &hotkey).await?;
+        let Some((from, role)) =
+            member.and_then(|member| Some((member.role_can_be_set_from?, member.chosen_role)))
+        else {
+            return Ok(None);
+        };
+        let when = self.when(from).await;
+        Ok(Some(Failure::new(
+            format!("{hotkey} became a {role} less than two tempos ago"),
+            format!("choose again from {when}"),
+        )))
+    }
+
+    async fn swap_waits(&self) -> Explained {
+        let Some((netuid, hotkey)) = self.hotkey() else {
+            return Ok(None);
+        };
+        let member = self.view.member(netuid, &hotkey).await?;
+        Ok(match member.map(|member| member.swap) {
+            None => None,
+            Some(None) => Some(Failure::new(
+                format!("no other hotkey was announced for {hotkey}"),
+                "announce one with `cairn subnet swap --to`",
+            )),
+            Some(Some((to, from))) => Some(Failure::new(
+                format!("{to} was announced for {hotkey}"),
+                format!(
+                    "it can take the slot from {}; until then --cancel takes it back",
+                    self.when(from).await
+                ),
+            )),
+        })
+    }
+
+    fn foreign_stake_refused(&self) -> Option<Failure> {
+        self.asked.hotkey.map(|hotkey| {
+            Failure::new(
+                format!("the hotkey {hotkey} takes no stake of others"),
+                "stake on another hotkey, or ask its owner, who allows it with `cairn stake foreign`",
+            )
+        })
     }
 
     async fn owner(&self) -> Explained {
@@ -479,11 +578,12 @@ fn limits_of(error: &str) -> Option<(&'static [&'static str], &'static str)> {
         ),
         "PeriodOutOfRange" => (
             &["immunity_period", "activity_cutoff", "unbonding_period"],
-            "immunity_period is from 0, the others from 1, each to 5256000 blocks",
+            "immunity_period is from 0, activity_cutoff from 1 to two tempos, the others to 5256000 blocks; unbonding_period is \
+             to four audit windows, or 7200 if those are less, and 302400 at most",
         ),
         "ConsensusOutOfRange" => (
             &["kappa", "bonds_moving_average", "liquid_alpha_low", "liquid_alpha_high"],
-            "kappa is from 1, bonds_moving_average to 1000000, liquid_alpha_low no more than liquid_alpha_high",
+            "kappa is from 26214 to 49151, bonds_moving_average to 1000000, liquid_alpha_low no more than liquid_alpha_high",
         ),
         "StakeOutOfRange" => (
             &["min_validator_stake", "min_miner_bond"],
@@ -496,7 +596,7 @@ fn limits_of(error: &str) -> Option<(&'static [&'static str], &'static str)> {
                 "registration_half_life",
                 "registration_price_factor",
             ],
-            "prices are from 1000 pebble to 21000000CRN, the lowest first; the half-life from 1 to 5256000 blocks; \
+            "prices are from 0.001CRN to 21000000CRN, the lowest first; the half-life from 1 to 5256000 blocks; \
              the factor from 1 to 10",
         ),
         _ => return None,

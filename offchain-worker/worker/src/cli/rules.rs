@@ -1,7 +1,7 @@
 //! `cairn subnet set` and `cairn subnet dissolve`: what a subnet's owner decides.
 
 use cairn_chain::Call;
-use cairn_primitives::Hyperparameters;
+use cairn_primitives::{BlockNumber, Hyperparameters, Netuid};
 use clap::Args;
 use serde_json::Value;
 
@@ -17,8 +17,11 @@ use crate::{amount::parse_crn, error::Failure};
 #[derive(Args, Debug)]
 pub struct Set {
     /// Hyperparameters as NAME=VALUE, named as `cairn subnet show` does; amounts in pebble, or in CRN as 100CRN
-    #[arg(required = true, value_name = "NAME=VALUE", value_parser = parse_change)]
+    #[arg(required_unless_present = "withdraw", value_name = "NAME=VALUE", value_parser = parse_change)]
     changes: Vec<(String, String)>,
+    /// Take back what was announced and does not hold yet
+    #[arg(long, env = "CAIRN_WITHDRAW", conflicts_with = "changes", value_parser = clap::builder::BoolishValueParser::new())]
+    withdraw: bool,
     #[command(flatten)]
     netuid: NetuidArg,
     #[command(flatten)]
@@ -49,13 +52,22 @@ impl Set {
     /// Does it: what is not named stays as it is.
     pub async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
+        if self.withdraw {
+            return self.take_back().await;
+        }
         let signer = self.key.keypair()?;
         // What cannot be is refused before anybody is asked.
         changed(&Hyperparameters::default(), &self.changes)?;
         let client = self.node.connect().await?;
         let subnet = client.at_best().await?.subnet(netuid).await?;
         let subnet = subnet.ok_or_else(|| no_subnet(netuid))?;
-        let hyperparameters = changed(&subnet.hyperparameters, &self.changes)?;
+        // What was announced before holds with the rest: one notice takes the place of the other.
+        let before = subnet
+            .announced
+            .map_or(subnet.hyperparameters, |announced| {
+                announced.hyperparameters
+            });
+        let hyperparameters = changed(&before, &self.changes)?;
         let call = Call::set_hyperparameters(netuid, &hyperparameters);
         let asked = Asked {
             hyperparameters: Some(&hyperparameters),
@@ -64,6 +76,26 @@ impl Set {
         let included = asked.submit(&call).await?;
         let names: Vec<_> = self.changes.iter().map(|(name, _)| name.as_str()).collect();
         let did = format!("set {}", names.join(", "));
+        let mut done = Sent::new(did, netuid, &included);
+        let announced = included.event("Subnets", "HyperparametersAnnounced");
+        if let Some((_, from)) = announced.and_then(|event| event.first::<(Netuid, BlockNumber)>())
+        {
+            let when = when(&client, from, included.block.number).await;
+            done = done.note(format!(
+                "it holds from {when}; until then `cairn subnet set --netuid {netuid} --withdraw` takes it back"
+            ));
+        }
+        sent(self.json.json, done)
+    }
+
+    async fn take_back(self) -> Result<(), Failure> {
+        let netuid = self.netuid.netuid;
+        let signer = self.key.keypair()?;
+        let client = self.node.connect().await?;
+        let asked = Asked::new(&client, &signer).on(netuid);
+        let call = Call::withdraw_hyperparameters(netuid);
+        let included = asked.submit(&call).await?;
+        let did = "took announced hyperparameters back,".into();
         sent(self.json.json, Sent::new(did, netuid, &included))
     }
 }

@@ -2,7 +2,7 @@
 
 use cairn_chain::{AccountId, Call, Client, Event, Included, Keypair, Position};
 use cairn_primitives::{Balance, BlockNumber, Netuid};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
@@ -50,6 +50,11 @@ pub enum Stake {
         after_help = "Examples:\n  cairn stake take --key owner --hotkey validator 9.5\n\nLowering it is possible at any time, raising it only by one percent a week; 18 percent is the most."
     )]
     Take(Take),
+    /// Say whether others may stake on a hotkey; stake that is there stays
+    #[command(
+        after_help = "Examples:\n  cairn stake foreign --key owner --hotkey miner refuse\n  cairn stake foreign --key owner --hotkey validator allow"
+    )]
+    Foreign(Foreign),
     /// Show what a coldkey has staked, and what waits to be withdrawn
     #[command(
         after_help = "Examples:\n  cairn stake show --key savings\n  cairn stake show --account 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --json"
@@ -152,6 +157,25 @@ pub struct Take {
     on: On,
 }
 
+/// `cairn stake foreign`.
+#[derive(Args, Debug)]
+pub struct Foreign {
+    /// Whether others may stake on it
+    #[arg(value_enum, value_name = "allow|refuse")]
+    others: Others,
+    #[command(flatten)]
+    on: On,
+}
+
+/// What others may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Others {
+    /// They may stake.
+    Allow,
+    /// They may not.
+    Refuse,
+}
+
 /// `cairn stake unbond`.
 #[derive(Args, Debug)]
 pub struct Unbond {
@@ -184,6 +208,7 @@ impl Stake {
             Stake::Move(moving) => moving.run().await,
             Stake::Transfer(transfer) => transfer.run().await,
             Stake::Take(take) => take.run().await,
+            Stake::Foreign(foreign) => foreign.run().await,
             Stake::Unbond(unbond) => unbond.run().await,
             Stake::Show(show) => show.run().await,
         }
@@ -459,6 +484,27 @@ impl Take {
         let share = as_percent(self.percent);
         let did = format!("set the take of {hotkey} to {share} on all subnets");
         sent(self.on.json.json, Sent::new(did, None, &included))
+    }
+}
+
+impl Foreign {
+    async fn run(self) -> Result<(), Failure> {
+        let work = self.on.at_work().await?;
+        let hotkey = work.hotkey;
+        let call = Call::set_foreign_stake(&hotkey, self.others == Others::Allow);
+        let included = work.asked(None).submit(&call).await?;
+        let did = match self.others {
+            Others::Allow => format!("allowed others to stake on {hotkey}"),
+            Others::Refuse => format!("refused others' stake on {hotkey}"),
+        };
+        let done = Sent::new(did, None, &included);
+        sent(
+            self.on.json.json,
+            match self.others {
+                Others::Allow => done,
+                Others::Refuse => done.note("stake that is there stays".into()),
+            },
+        )
     }
 }
 

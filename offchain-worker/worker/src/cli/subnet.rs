@@ -1,7 +1,7 @@
 //! `cairn subnet`.
 
 use cairn_chain::{Call, MemberInfo, SubnetInfo};
-use cairn_primitives::{Balance, Netuid, Uid};
+use cairn_primitives::{api::AnnouncedRules, Balance, Hyperparameters, Netuid};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -9,14 +9,15 @@ pub use super::receipt::{sent, Sent};
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
     look::{members, no_subnet},
+    member::{ChooseRole, Leave, Register},
     print,
     purse::Purse,
-    receipt::command,
     refusal::Asked,
     rules::{Dissolve, Set},
+    swap::Swap,
 };
 use crate::{
-    amount::{cost, crn, parse_crn},
+    amount::{cost, crn, parse_crn, thousands},
     error::Failure,
     table::table,
 };
@@ -42,9 +43,19 @@ pub enum Subnet {
     Create(Create),
     /// Make a hotkey a member of a subnet, for a price that is burned
     #[command(
-        after_help = "Examples:\n  cairn subnet register --key owner --hotkey miner --netuid 1"
+        after_help = "Examples:\n  cairn subnet register --key owner --hotkey miner --netuid 1\n  cairn subnet register --key owner --hotkey validator --netuid 1 --role validator\n\nThe hotkey has to sign. If its wallet is on another machine, `cairn wallet sign-registration` signs there, and --hotkey-signature takes what it prints."
     )]
     Register(Register),
+    /// Choose what a hotkey's member is there for: to mine or to validate
+    #[command(
+        after_help = "Examples:\n  cairn subnet role --key owner --hotkey validator --netuid 1 validator\n\nIt holds from the next round and epoch on, and can be chosen again after two tempos."
+    )]
+    Role(ChooseRole),
+    /// Let a member sign with another hotkey, an unbonding period after that was announced
+    #[command(
+        after_help = "Examples:\n  cairn subnet swap --key owner --hotkey miner --netuid 1 --to miner-2\n  cairn subnet swap --key owner --hotkey miner --netuid 1 --finish\n  cairn subnet swap --key owner --hotkey miner --netuid 1 --cancel\n\nThe slot, the role and the record stay. Bond and stake stay on the old hotkey: bond again for the new one."
+    )]
+    Swap(Swap),
     /// Give up a hotkey's slot in a subnet; its bond can be withdrawn after the subnet's unbonding period
     #[command(
         after_help = "Examples:\n  cairn subnet leave --key owner --hotkey miner --netuid 1"
@@ -52,7 +63,7 @@ pub enum Subnet {
     Leave(Leave),
     /// Set hyperparameters of a subnet; those not named stay as they are
     #[command(
-        after_help = "Examples:\n  cairn subnet set --key owner --netuid 1 tempo=720 min_miner_bond=20CRN\n  cairn subnet set --key owner registration_price_factor=1.5"
+        after_help = "Examples:\n  cairn subnet set --key owner --netuid 1 tempo=720 min_miner_bond=20CRN\n  cairn subnet set --key owner registration_price_factor=1.5\n  cairn subnet set --key owner --netuid 1 --withdraw\n\nOnce somebody has joined the subnet they hold only after its unbonding period or two tempos, whichever is longer. Until then --withdraw takes them back."
     )]
     Set(Set),
     /// End a subnet and return everything on it to its owners
@@ -108,41 +119,6 @@ pub struct Create {
     json: JsonArg,
 }
 
-/// `cairn subnet register`.
-#[derive(Args, Debug)]
-pub struct Register {
-    /// The hotkey: an address, or the name of a wallet
-    #[arg(long, env = "CAIRN_HOTKEY", value_name = "ADDRESS|WALLET")]
-    hotkey: String,
-    /// The most to pay, in CRN [default: the current price]
-    #[arg(long, env = "CAIRN_MAX_PRICE", value_name = "CRN", value_parser = parse_crn)]
-    max_price: Option<u64>,
-    #[command(flatten)]
-    netuid: NetuidArg,
-    #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    node: NodeArgs,
-    #[command(flatten)]
-    json: JsonArg,
-}
-
-/// `cairn subnet leave`.
-#[derive(Args, Debug)]
-pub struct Leave {
-    /// The hotkey: an address, or the name of a wallet
-    #[arg(long, env = "CAIRN_HOTKEY", value_name = "ADDRESS|WALLET")]
-    hotkey: String,
-    #[command(flatten)]
-    netuid: NetuidArg,
-    #[command(flatten)]
-    key: KeyArgs,
-    #[command(flatten)]
-    node: NodeArgs,
-    #[command(flatten)]
-    json: JsonArg,
-}
-
 #[derive(Serialize)]
 struct Shown {
     subnet: SubnetInfo,
@@ -158,6 +134,8 @@ impl Subnet {
             Subnet::Price(price) => price.run().await,
             Subnet::Create(create) => create.run().await,
             Subnet::Register(register) => register.run().await,
+            Subnet::Role(role) => role.run().await,
+            Subnet::Swap(swap) => swap.run().await,
             Subnet::Leave(leave) => leave.run().await,
             Subnet::Set(set) => set.run().await,
             Subnet::Dissolve(dissolve) => dissolve.run().await,
@@ -231,6 +209,10 @@ impl Show {
                     &format!("being dissolved: everything is given back from block {from} on\n\n");
             }
             text += &hyperparameters(subnet);
+            if let Some(announced) = &subnet.announced {
+                text += "\n";
+                text += &to_come(&subnet.hyperparameters, announced);
+            }
             text + "\n" + &members(&shown.members)
         })
     }
@@ -238,18 +220,44 @@ impl Show {
 
 /// The hyperparameters, as JSON names them.
 fn hyperparameters(subnet: &SubnetInfo) -> String {
-    let value = serde_json::to_value(&subnet.hyperparameters).unwrap_or_default();
-    let fields = value.as_object().into_iter().flatten();
-    let rows: Vec<_> = fields
-        .map(|(name, value)| {
-            // Amounts are texts in JSON.
-            let plain = value
-                .as_str()
-                .map_or_else(|| value.to_string(), String::from);
-            vec![name.clone(), plain]
-        })
+    let rows: Vec<_> = named(&subnet.hyperparameters)
+        .into_iter()
+        .map(|(name, value)| vec![name, value])
         .collect();
     table(&["hyperparameter", "value"], &rows)
+}
+
+/// What announced rules will change, and from when on.
+fn to_come(present: &Hyperparameters, announced: &AnnouncedRules) -> String {
+    let rows: Vec<_> = named(present)
+        .into_iter()
+        .zip(named(&announced.hyperparameters))
+        .filter(|((_, before), (_, after))| before != after)
+        .map(|((name, before), (_, after))| vec![name, before, after])
+        .collect();
+    let from = thousands(announced.from.into());
+    let head = format!(
+        "from block {from} on; who asks for stake or bond back before leaves under the present rules\n"
+    );
+    match rows.is_empty() {
+        true => format!("from block {from} on: the same rules\n"),
+        false => head + &table(&["hyperparameter", "now", "then"], &rows),
+    }
+}
+
+/// Names and values, as JSON has them.
+fn named(rules: &Hyperparameters) -> Vec<(String, String)> {
+    let value = serde_json::to_value(rules).unwrap_or_default();
+    let fields = value.as_object().into_iter().flatten();
+    let plain = |value: &serde_json::Value| {
+        // Amounts are texts in JSON.
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), String::from)
+    };
+    fields
+        .map(|(name, value)| (name.clone(), plain(value)))
+        .collect()
 }
 
 impl Price {
@@ -322,64 +330,28 @@ impl Create {
     }
 }
 
-impl Register {
-    async fn run(self) -> Result<(), Failure> {
-        let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
-        let hotkey = self.key.account(&self.hotkey)?;
-        let client = self.node.connect().await?;
-        let subnet = client
-            .at_best()
-            .await?
-            .subnet(netuid)
-            .await?
-            .ok_or_else(|| no_subnet(netuid))?;
-        let most = self.max_price.unwrap_or(subnet.registration_price);
-        let call = Call::register(netuid, &hotkey, most);
-        let purse = Purse::of(&client, &signer, &call).await?;
-        let price = subnet.registration_price.min(most);
-        purse.afford(&format!("a slot on subnet {netuid}"), price)?;
-        let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
-        let asked = Asked {
-            amount: Some(most),
-            ..asked
-        };
-        let included = asked.submit(&call).await?;
-        let joined = included.event("Subnets", "MemberJoined");
-        type Fields = (Netuid, Uid, [u8; 32], [u8; 32], Balance);
-        let joined = joined.and_then(|event| event.first::<Fields>());
-        let name = joined.map(|(_, uid, ..)| format!(" as uid {uid}"));
-        let did = format!("registered {hotkey}{}", name.unwrap_or_default());
-        let mut done = Sent::new(did, netuid, &included).uid(joined.map(|(_, uid, ..)| uid));
-        if let Some((.., price)) = joined {
-            done = done.price(price);
-        }
-        sent(self.json.json, done)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Leave {
-    async fn run(self) -> Result<(), Failure> {
-        let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
-        let hotkey = self.key.account(&self.hotkey)?;
-        let client = self.node.connect().await?;
-        let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
-        let included = asked.submit(&Call::leave(netuid, &hotkey)).await?;
-        let did = format!("gave up the slot of {hotkey}");
-        let mut done = Sent::new(did, netuid, &included);
-        // What was asked back before waits together with what was bonded until now.
-        let view = client.at(included.block.hash);
-        let bond = view.bond(netuid, &hotkey).await?;
-        done = match bond.unbonding {
-            0 => done.note("it had no bond".into()),
-            amount => {
-                let note = format!("its bond of {} waits to be withdrawn", cost(amount));
-                let done = done.amount(amount).note(note);
-                let command = command("stake withdraw --bond", &hotkey, netuid);
-                done.release(&client, bond.release_at, &command).await
-            }
+    #[test]
+    fn of_announced_rules_those_are_shown_that_differ() {
+        let present = Hyperparameters::default();
+        let announced = |rules: Hyperparameters| AnnouncedRules {
+            from: 12_345,
+            hyperparameters: rules,
         };
-        sent(self.json.json, done)
+        let text = to_come(
+            &present,
+            &announced(Hyperparameters {
+                tempo: 99,
+                ..present.clone()
+            }),
+        );
+        assert!(text.starts_with("from block 12,345 on; who asks"), "{text}");
+        assert!(text.contains("360") && text.contains("99"), "{text}");
+        assert!(!text.contains("kappa"), "{text}");
+        let text = to_come(&present, &announced(present.clone()));
+        assert_eq!(text, "from block 12,345 on: the same rules\n");
     }
 }

@@ -177,9 +177,11 @@ mod tests {
 
     fn settled(round: Round) -> SettledRound {
         SettledRound {
+            exam: H256::zero(),
             round,
             settled_at: 9,
             included: vec![0],
+            trust: vec![u16::MAX],
             attesting_stake: 9,
             total_stake: 10,
         }

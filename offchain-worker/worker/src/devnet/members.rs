@@ -6,11 +6,11 @@ use std::{
 };
 
 use cairn_chain::{AccountId, Call, Client, Keypair};
-use cairn_primitives::{Balance, Netuid, Uid, CRN, H256};
+use cairn_primitives::{Balance, Netuid, Role, Uid, CRN, H256};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use crate::{error::Failure, process::Process, roles::Status};
+use crate::{cli::member::sign_registration, error::Failure, process::Process, roles::Status};
 
 /// What a member's coldkey gets from Alice.
 const FUNDS: Balance = 300 * CRN;
@@ -105,11 +105,14 @@ impl Member {
     /// Registers its hotkey and puts stake or bond behind it.
     pub async fn register(&mut self, client: &Client, netuid: Netuid) -> Result<(), Failure> {
         let hotkey = self.hotkey();
-        let behind = match self.part {
-            Part::Validator => Call::add_stake(netuid, &hotkey, STAKE),
-            Part::Miner | Part::Cheat => Call::add_bond(netuid, &hotkey, BOND),
+        let (role, behind) = match self.part {
+            Part::Validator => (Role::Validator, Call::add_stake(netuid, &hotkey, STAKE)),
+            Part::Miner | Part::Cheat => (Role::Miner, Call::add_bond(netuid, &hotkey, BOND)),
         };
-        let calls = vec![Call::register(netuid, &hotkey, MAX_PRICE), behind];
+        let coldkey = AccountId::of(&self.cold);
+        let signature = sign_registration(&self.hot, client.genesis_hash(), netuid, &coldkey);
+        let join = Call::register(netuid, &hotkey, role, MAX_PRICE, &signature);
+        let calls = vec![join, behind];
         let included = client.submit(&Call::batch_all(calls), &self.cold).await?;
         let member = client
             .at(included.block.hash)

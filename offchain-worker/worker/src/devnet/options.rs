@@ -18,7 +18,7 @@ pub struct Options {
     #[arg(long, env = "CAIRN_ROUNDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rounds: u32,
 
-    /// Honest miners
+    /// Honest miners: with less than two of all members that train, or of validators, nobody is paid
     #[arg(long, env = "CAIRN_MINERS", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub miners: u16,
 

@@ -101,9 +101,11 @@ pub async fn create_subnet(client: &Client, config: &RunConfig) -> Result<Netuid
             "use a node of the same release",
         )
     })?;
+    // Three epochs a round: weights are hidden for one and count in the next, and pay follows work.
+    let tempo = (config.phases.round() / 3).max(5);
     let hyperparameters = Hyperparameters {
-        // Three epochs a round: weights are hidden for one and count in the next, and pay follows work.
-        tempo: (config.phases.round() / 3).max(5),
+        tempo,
+        activity_cutoff: tempo.saturating_mul(2),
         min_validator_stake: 10 * CRN,
         min_miner_bond: CRN,
         unbonding_period: config.phases.round().saturating_mul(2).max(AUDIT_WINDOW),

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use cairn_gradient::Checked;
 use cairn_primitives::{Round, Uid, H256};
-use cairn_round::{validator::Claim, Seen, Settlement};
+use cairn_protocol::verdict::Before;
+use cairn_round::{validator::Claim, Included, Settlement};
 use futures::{stream, StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
@@ -39,18 +40,19 @@ pub(super) async fn apply<C: Chain>(
     // A plain list of futures: a closure inside the stream would tie its lifetime to the job's.
     let included = settlement.included.iter();
     let jobs: Vec<_> = included
-        .map(|seen| {
+        .map(|one| {
+            let seen = &one.seen;
             let known = at_hand.get(&(seen.uid, seen.commitment.sealed_root));
             get(
                 desk.run.clone(),
                 settlement.round,
-                seen.clone(),
+                one.clone(),
                 known.cloned(),
                 parent_root,
             )
         })
         .collect();
-    let contributions: Vec<(Uid, Arc<Checked>)> = stream::iter(jobs)
+    let contributions: Vec<(Uid, u16, Arc<Checked>)> = stream::iter(jobs)
         .buffer_unordered(PARALLEL_FETCHES)
         .try_collect()
         .await?;
@@ -64,17 +66,17 @@ pub(super) async fn apply<C: Chain>(
     .await
 }
 
-/// One included contribution.
+/// One included contribution, and what it counts.
 async fn get(
     run: Arc<Run>,
     round: Round,
-    seen: Seen,
+    Included { seen, trust }: Included,
     known: Option<Arc<Checked>>,
     parent_root: H256,
-) -> Result<(Uid, Arc<Checked>), RoleError> {
+) -> Result<(Uid, u16, Arc<Checked>), RoleError> {
     let uid = seen.uid;
     if let Some(known) = known {
-        return Ok((uid, known));
+        return Ok((uid, trust, known));
     }
     let unappliable = |why: String| RoleError::Unappliable { round, uid, why };
     let key = seen
@@ -89,7 +91,7 @@ async fn get(
         key,
         parent_root,
     };
-    let checked = spawn_blocking(move || check(&run, &claim, &sealed)).await?;
+    let checked = spawn_blocking(move || check(&run, &claim, Before::default(), &sealed)).await?;
     let checked = checked.map_err(|refusal| unappliable(refusal.to_string()))?;
-    Ok((uid, Arc::new(checked)))
+    Ok((uid, trust, Arc::new(checked)))
 }

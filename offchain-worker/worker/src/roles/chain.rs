@@ -17,7 +17,14 @@ fn call(transaction: &Transaction, netuid: Netuid) -> Call {
     match transaction {
         Transaction::Commit(round, commitment) => Call::commit(netuid, *round, commitment),
         Transaction::Reveal(round, key) => Call::reveal(netuid, *round, key.expose()),
-        Transaction::Attest(round, verdicts, root) => Call::attest(netuid, *round, verdicts, *root),
+        Transaction::CommitAttestation(pledge) => {
+            Call::commit_attestation(netuid, pledge.round, pledge.hash)
+        }
+        Transaction::Attest(pledge) => {
+            let salt = pledge.salt.expose();
+            Call::attest(netuid, pledge.round, pledge.root, &pledge.verdicts, salt)
+        }
+        Transaction::Here(_) => Call::here(netuid),
         Transaction::SetWeights(_, weights) => Call::set_weights(netuid, weights),
         Transaction::CommitWeights(ballot) => {
             Call::commit_weights(netuid, ballot.epoch, ballot.hash)

@@ -473,11 +473,15 @@ fn said_of(transaction: &Transaction) -> Progress {
             sealed_root: commitment.sealed_root,
         },
         Transaction::Reveal(round, _) => Progress::Revealed { round: *round },
-        Transaction::Attest(round, verdicts, root) => Progress::Attested {
-            round: *round,
-            good: verdicts.uids().collect(),
-            model_root: *root,
+        Transaction::CommitAttestation(pledge) => Progress::AttestationCommitted {
+            round: pledge.round,
         },
+        Transaction::Attest(pledge) => Progress::Attested {
+            round: pledge.round,
+            good: pledge.verdicts.uids().collect(),
+            model_root: pledge.root,
+        },
+        Transaction::Here(round) => Progress::Back { round: *round },
         Transaction::SetWeights(round, weights) => Progress::WeightsSet {
             round: *round,
             weights: weights.clone(),

@@ -1,8 +1,13 @@
 //! Why somebody has no part in a round: what exactly is missing, and how much, or from when on it has.
 
 use cairn_chain::{AccountId, MemberInfo, RunInfo, SubnetInfo};
-use cairn_primitives::{api::Role, Balance, BlockNumber, Netuid, Phase, Uid, H256, MAX_VALIDATORS};
-use cairn_protocol::eligibility::{claim, Claim};
+use cairn_primitives::{
+    api::Duty, Balance, BlockNumber, Netuid, Phase, Role, Uid, H256, MAX_VALIDATORS,
+};
+use cairn_protocol::{
+    eligibility::{claim, Claim},
+    limits::MISSED_ROUNDS,
+};
 
 use super::{chain::Chain, run::Run, RoleError};
 use crate::amount::{counted, crn};
@@ -29,6 +34,14 @@ pub enum Part {
 }
 
 impl Part {
+    /// What a member has to be to take it.
+    fn role(self) -> Role {
+        match self {
+            Part::Miner => Role::Miner,
+            Part::Validator => Role::Validator,
+        }
+    }
+
     /// What has to stand behind it.
     fn backing(self) -> &'static str {
         match self {
@@ -72,7 +85,7 @@ pub fn has_begun(run: &RunInfo) -> bool {
 /// What a run that has not begun waits for; `None` if the next block begins it.
 pub fn waits_for(subnet: &SubnetInfo, members: &[MemberInfo]) -> Option<String> {
     let rules = &subnet.hyperparameters;
-    let there = |role: Role| members.iter().any(|member| member.role == role);
+    let there = |duty: Duty| members.iter().any(|member| member.role == duty);
     let miner = format!(
         "a miner with a bond of {} CRN",
         crn(rules.min_miner_bond, 2)
@@ -81,7 +94,7 @@ pub fn waits_for(subnet: &SubnetInfo, members: &[MemberInfo]) -> Option<String> 
         "a validator with {} CRN of stake",
         crn(rules.min_validator_stake, 2)
     );
-    match (there(Role::Miner), there(Role::Validator)) {
+    match (there(Duty::Miner), there(Duty::Validator)) {
         (true, true) => None,
         (true, false) => Some(validator),
         (false, true) => Some(miner),
@@ -100,23 +113,25 @@ impl Facts<'_> {
         let Some(member) = self.members.iter().find(|member| member.hotkey == *hotkey) else {
             return format!(
                 "{hotkey} has no uid in subnet {netuid}: register it with \
-                 `cairn subnet register --netuid {netuid} --hotkey {hotkey}`"
+                 `cairn subnet register --netuid {netuid} --hotkey {hotkey} --role {}`",
+                part.role()
             );
         };
         let rules = &self.subnet.hyperparameters;
-        let claim = claim(rules, member.stake, || member.bond);
-        match (part, claim) {
-            (Part::Miner, Claim::Seat) => format!(
-                "it has {} CRN of stake, and from {} CRN on a hotkey is a validator, which is assigned no data: \
-                 mine with another hotkey",
-                crn(member.stake, 2),
-                crn(rules.min_validator_stake, 2)
-            ),
-            (Part::Miner, Claim::Nothing) => self.lacks_bond(member),
-            (Part::Validator, Claim::Nothing | Claim::Data) => self.lacks_stake(member),
-            (Part::Miner, Claim::Data) | (Part::Validator, Claim::Seat) => {
-                self.not_yet(member.uid, part)
-            }
+        if part.role() != member.chosen_role {
+            return format!(
+                "its coldkey made it a {}: `cairn subnet role --netuid {netuid} --hotkey {hotkey} {}` makes it a {}",
+                member.chosen_role,
+                part.role(),
+                part.role()
+            );
+        }
+        match claim(rules, part.role(), || member.stake, || member.bond) {
+            Claim::Nothing => match part {
+                Part::Miner => self.lacks_bond(member),
+                Part::Validator => self.lacks_stake(member),
+            },
+            Claim::Data | Claim::Seat => self.not_yet(member.uid, part),
         }
     }
 
@@ -126,13 +141,15 @@ impl Facts<'_> {
             return Some("the subnet is being dissolved".into());
         }
         let rules = &self.subnet.hyperparameters;
-        let part = match claim(rules, member.stake, || member.bond) {
+        let role = member.chosen_role;
+        let part = match claim(rules, role, || member.stake, || member.bond) {
             Claim::Nothing => {
-                return Some(format!(
-                    "{}; or to validate: {}",
-                    missing("bond", member.bond, rules.min_miner_bond),
-                    missing("stake", member.stake, rules.min_validator_stake.max(1)),
-                ));
+                return Some(match role {
+                    Role::Miner => missing("bond", member.bond, rules.min_miner_bond),
+                    Role::Validator => {
+                        missing("stake", member.stake, rules.min_validator_stake.max(1))
+                    }
+                });
             }
             Claim::Data => Part::Miner,
             Claim::Seat => Part::Validator,
@@ -181,6 +198,11 @@ impl Facts<'_> {
             };
         }
         let next = self.next_round(run);
+        if run.absent.iter().any(|(absent, _)| *absent == uid) {
+            return format!(
+                "it missed {MISSED_ROUNDS} rounds in a row, and says that it is back once it has the parameters; {next}"
+            );
+        }
         let full = match part {
             Part::Miner => self.no_room_for_miner(run),
             Part::Validator => self.no_room_for_validator(run, uid),

@@ -33,15 +33,17 @@ impl Scene {
             uid: 10,
             hotkey: key(10),
             stake: 200 * CRN,
+            committed: None,
             attested: false,
         }];
         let miner = MemberInfo {
-            role: Role::Miner,
+            role: Duty::Miner,
             bond: 10 * CRN,
             ..a_member(1, key(1))
         };
         let validator = MemberInfo {
-            role: Role::Validator,
+            role: Duty::Validator,
+            chosen_role: Role::Validator,
             stake: 200 * CRN,
             ..a_member(10, key(10))
         };
@@ -52,10 +54,10 @@ impl Scene {
         }
     }
 
-    fn with(mut self, role: Role, bond: Balance, stake: Balance) -> Scene {
+    fn with(mut self, chosen_role: Role, bond: Balance, stake: Balance) -> Scene {
         let member = a_member(5, key(5));
         self.members.push(MemberInfo {
-            role,
+            chosen_role,
             bond,
             stake,
             ..member
@@ -101,12 +103,14 @@ fn who_has_no_uid_is_told_how_to_get_one() {
         "cairn subnet register --netuid 7 --hotkey 5",
     ];
     Scene::new().says(Part::Miner, &words);
+    Scene::new().says(Part::Miner, &["--role miner`"]);
     Scene::new().says(Part::Validator, &words);
+    Scene::new().says(Part::Validator, &["--role validator`"]);
 }
 
 #[test]
 fn a_bond_of_five_of_ten_lacks_five() {
-    let scene = Scene::new().with(Role::Idle, 5 * CRN, 0);
+    let scene = Scene::new().with(Role::Miner, 5 * CRN, 0);
     scene.says(
         Part::Miner,
         &[
@@ -115,11 +119,12 @@ fn a_bond_of_five_of_ten_lacks_five() {
             " 5.00`",
         ],
     );
-    scene.says(
+    let validator = Scene::new().with(Role::Validator, 0, 0);
+    validator.says(
         Part::Validator,
         &["stake is 0.00 of at least 100.00 CRN, 100.00 are missing"],
     );
-    let scene = Scene::new().with(Role::Idle, 10 * CRN - 1, 0);
+    let scene = Scene::new().with(Role::Miner, 10 * CRN - 1, 0);
     scene.says(Part::Miner, &["0.000000001 are missing"]);
 }
 
@@ -138,13 +143,21 @@ fn who_bonds_in_the_middle_of_a_round_is_told_the_block_of_the_next() {
 }
 
 #[test]
-fn stake_on_a_miner_is_the_reason_where_it_is() {
+fn the_role_is_the_reason_where_it_is_another() {
     let scene = Scene::new().with(Role::Validator, 10 * CRN, 150 * CRN);
     scene.says(
         Part::Miner,
-        &["150.00 CRN of stake", "is a validator", "another hotkey"],
+        &[
+            "its coldkey made it a validator",
+            "`cairn subnet role --netuid 7 --hotkey 5",
+            " miner` makes it a miner",
+        ],
     );
-    let scene = Scene::new().with(Role::Miner, 10 * CRN, 40 * CRN);
+    // However much stake there is on it.
+    let scene = Scene::new().with(Role::Miner, 10 * CRN, 150 * CRN);
+    scene.says(Part::Validator, &["made it a miner", " validator` makes"]);
+    scene.says(Part::Miner, &["after the round had begun"]);
+    let scene = Scene::new().with(Role::Validator, 10 * CRN, 40 * CRN);
     scene.says(
         Part::Validator,
         &["stake is 40.00 of at least 100.00 CRN, 60.00 are missing"],
@@ -153,7 +166,7 @@ fn stake_on_a_miner_is_the_reason_where_it_is() {
 
 #[test]
 fn a_validator_without_a_seat_is_told_that_the_seats_are_taken() {
-    let mut scene = Scene::new().with(Role::Idle, 0, 150 * CRN);
+    let mut scene = Scene::new().with(Role::Validator, 0, 150 * CRN);
     scene.subnet.hyperparameters.max_validators = 1;
     scene.says(
         Part::Validator,
@@ -163,7 +176,6 @@ fn a_validator_without_a_seat_is_told_that_the_seats_are_taken() {
             "round 4 begins in block 112",
         ],
     );
-    scene.says(Part::Miner, &["is a validator", "another hotkey"]);
 }
 
 #[test]
@@ -209,8 +221,8 @@ fn who_has_less_stake_than_those_who_count_is_told_how_much() {
 }
 
 #[test]
-fn members_with_a_part_have_no_reason_and_idle_ones_have_both() {
-    let scene = Scene::new().with(Role::Idle, 5 * CRN, 1);
+fn members_with_a_part_have_no_reason_and_idle_ones_what_their_role_lacks() {
+    let scene = Scene::new().with(Role::Miner, 5 * CRN, 1);
     let why: Vec<_> = scene
         .members
         .iter()
@@ -218,7 +230,10 @@ fn members_with_a_part_have_no_reason_and_idle_ones_have_both() {
         .collect();
     assert_eq!(why[..2], [None, None]);
     let idle = why[2].as_deref().expect("a reason");
-    assert!(idle.contains("5.00 are missing; or to validate:"), "{idle}");
+    assert!(
+        idle.contains("bond") && idle.ends_with("5.00 are missing"),
+        "{idle}"
+    );
     let mut scene = scene;
     scene.subnet.dissolves_from = Some(200);
     let why = scene.facts().of_member(&scene.members[0]);

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use cairn_gradient::checked::{self, Checked, Refusal, Terms};
 use cairn_primitives::{Commitment, Round};
+use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 use cairn_store::{paths, StoreError};
 
@@ -19,11 +20,12 @@ pub async fn fetch(run: &Run, round: Round, commitment: &Commitment) -> Result<B
         .await
 }
 
-/// Opens a sealed file, of which the root has been compared, and checks that it is what the miner owes.
+/// Opens a sealed file, of which the root has been compared, and checks that it is what the miner owes, given what is known
+/// of the rounds `before`: nothing if the chain has settled on it.
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn check(run: &Run, claim: &Claim, sealed: &[u8]) -> Result<Checked, Refusal> {
+pub fn check(run: &Run, claim: &Claim, before: Before, sealed: &[u8]) -> Result<Checked, Refusal> {
     let terms = Terms {
         netuid: run.netuid,
         config: &run.config,
@@ -35,6 +37,7 @@ pub fn check(run: &Run, claim: &Claim, sealed: &[u8]) -> Result<Checked, Refusal
         commitment: claim.commitment.clone(),
         key: claim.key,
         parent_root: claim.parent_root,
+        before,
     };
     checked::check(&terms, &claim, sealed)
 }

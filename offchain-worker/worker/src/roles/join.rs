@@ -60,7 +60,7 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
 pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Held, RoleError> {
     let at = desk.heads.finalized.hash;
     let (held, parameters) = newest(&desk.chain, &desk.run, at, info).await?;
-    let state = desk.state.clone();
+    let (state, run) = (desk.state.clone(), desk.run.clone());
     with_engine(desk, move |engine| {
         let known = engine.state(Version::Held).ok();
         let (optimizer, feedback) = known.map_or((None, None), |it| (it.optimizer, it.feedback));
@@ -68,6 +68,8 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
             parameters,
             optimizer,
             feedback,
+            // It follows from the files of a round that was not applied here.
+            norm: None,
         })?;
         if root != held.root {
             let what = format!(
@@ -83,6 +85,7 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
             open: OpenChange::Clear,
             ..Change::default()
         })?;
+        *locked(&run.norm) = None;
         Ok(held)
     })
     .await

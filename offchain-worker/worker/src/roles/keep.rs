@@ -42,10 +42,12 @@ pub(super) async fn keep<C: Send + 'static>(desk: Desk<C>, kept: Kept) -> Result
             parts: read(engine.as_ref(), Version::Pending, &parts)?,
             open: OpenChange::Clear,
             last: Some(&kept.line),
+            norm: engine.norm(Version::Pending)?,
             ..Change::default()
         };
         locked(&desk.state).save(&change)?;
         engine.keep()?;
+        *locked(&desk.run.norm) = engine.norm(Version::Held)?;
         if !kept.keeps_base {
             engine.forget_base();
         }

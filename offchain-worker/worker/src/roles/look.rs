@@ -6,7 +6,7 @@ use cairn_primitives::{api, BlockNumber, Round, Uid, H256};
 use cairn_round::{
     ballot::{Committed, Voting},
     machine::Question,
-    Attester, RoundView, Seen, Settlement, View,
+    Attester, Included, RoundView, Seen, Settlement, View,
 };
 
 use super::{chain::Chain, heads::Heads, run::Run, RoleError};
@@ -64,6 +64,11 @@ pub(super) async fn look<C: Chain>(
         plan: run.plan(round),
         miners: miners(round),
         validators: validators(round),
+        absent: info
+            .absent
+            .iter()
+            .map(|(_, hotkey)| H256(hotkey.0))
+            .collect(),
         contributions: contributions.iter().map(seen).collect(),
         settled,
         voting,
@@ -97,8 +102,17 @@ async fn settlement<C: Chain>(
         let entry = entries.find(|entry| entry.round == round)?;
         Some(entry.model_root)
     };
-    let is_included = |entry: &&ContributionInfo| settled.included.contains(&entry.uid);
-    let included: Vec<Seen> = contributions.iter().filter(is_included).map(seen).collect();
+    let made_by = |uid: Uid| contributions.iter().find(|entry| entry.uid == uid);
+    let counted = settled.included.iter().zip(&settled.trust);
+    let included: Vec<Included> = counted
+        .filter_map(|(uid, trust)| {
+            let seen = seen(made_by(*uid)?);
+            Some(Included {
+                seen,
+                trust: *trust,
+            })
+        })
+        .collect();
     if included.len() != settled.included.len() {
         let what = format!("the chain does not have all that round {round} included");
         return Err(RoleError::Broken(what));
@@ -108,6 +122,7 @@ async fn settlement<C: Chain>(
         included,
         miners: miners(&info),
         plan: run.plan(&info),
+        exam: settled.exam,
         before: root_of(round),
         after: root_of(round.saturating_add(1)),
     }))
@@ -122,6 +137,7 @@ fn validators(round: &RoundInfo) -> Vec<Attester> {
     let validators = round.validators.iter().map(|validator| Attester {
         uid: validator.uid,
         hotkey: H256(validator.hotkey.0),
+        committed: validator.committed,
         attested: validator.attested,
     });
     validators.collect()

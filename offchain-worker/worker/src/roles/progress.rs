@@ -76,6 +76,16 @@ pub enum Progress {
         /// What is wrong.
         reason: String,
     },
+    /// A commitment to an attestation is in a block.
+    AttestationCommitted {
+        /// The round.
+        round: Round,
+    },
+    /// That the worker is back after it was missed is in a block.
+    Back {
+        /// The round.
+        round: Round,
+    },
     /// An attestation is in a block.
     Attested {
         /// The round.
@@ -156,6 +166,12 @@ impl fmt::Display for Progress {
             Progress::Revealed { round } => write!(f, "round {round} · revealed"),
             Progress::Refused { round, uid, reason } => {
                 write!(f, "round {round} · the contribution of uid {uid} is invalid: {reason}")
+            }
+            Progress::AttestationCommitted { round } => {
+                write!(f, "round {round} · committed to what it attests")
+            }
+            Progress::Back { round } => {
+                write!(f, "round {round} · said that it is back: it is expected from the next round on")
             }
             Progress::Attested { round, good, model_root } => {
                 write!(f, "round {round} · attested {} and parameters {}", uids(good), short(model_root))

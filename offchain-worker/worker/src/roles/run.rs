@@ -1,6 +1,6 @@
 //! The run that a worker takes part in, loaded and checked once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use cairn_chain::{AccountId, RoundInfo, RunInfo};
 use cairn_gradient::max_encoded_len;
@@ -32,6 +32,8 @@ pub struct Run {
     pub data: DataSet,
     /// Where files are.
     pub store: Store,
+    /// [`cairn_engine::Engine::norm`] of the parameters held. Roles read it while the engine computes.
+    pub norm: Mutex<Option<f64>>,
 }
 
 impl Run {
@@ -71,6 +73,7 @@ impl Run {
             layout,
             data,
             store,
+            norm: Mutex::new(None),
         }))
     }
 
@@ -91,7 +94,6 @@ impl Run {
                 cursor: round.cursor,
             },
             miners: round.miners.len() as u64,
-            seed: round.seed,
         };
         Plan::new(self.netuid, &self.config, data)
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
 use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, H256};
-use cairn_round::Held;
+use cairn_round::{ballot::Ballot, pledge::Pledge, Held};
 use tokio::sync::watch;
 
 use super::{
@@ -70,7 +70,9 @@ pub(super) struct Resumed {
     /// The contribution that is not settled yet.
     pub open: Option<Open>,
     /// A validator's scores that are not revealed yet.
-    pub ballots: Vec<cairn_round::ballot::Ballot>,
+    pub ballots: Vec<Ballot>,
+    /// What a validator attests, or attested, in the last rounds.
+    pub pledges: Vec<Pledge>,
     /// The best block.
     pub block: BlockNumber,
     /// Where the role may keep logs.
@@ -155,15 +157,26 @@ async fn begin<C: Chain, R: Role>(
     let state = StateDir::open(&directory, identity)?;
     tracing::info!("state is in {}", directory.display());
     let mut engine = open_engine(options, &run)?;
-    let (held, open, last, ballots) = match state.load()? {
-        Some(saved) => resume(engine.as_mut(), saved)?,
-        None => (None, None, None, Vec::new()),
+    let on_disk = match state.load()? {
+        Some(saved) => {
+            *locked(&run.norm) = saved.state.norm;
+            resume(engine.as_mut(), saved)?
+        }
+        None => OnDisk::default(),
     };
+    let OnDisk {
+        held,
+        open,
+        last,
+        ballots,
+        pledges,
+    } = on_disk;
     let ledger = Ledger::open(&directory, last.as_ref())?;
     let resumed = Resumed {
         held,
         open,
         ballots,
+        pledges,
         block: heads.best.number,
         directory: directory.clone(),
     };
@@ -194,12 +207,15 @@ fn open_engine(options: &WorkerOptions, run: &Run) -> Result<Box<dyn Engine>, Ro
     Ok(engine)
 }
 
-type OnDisk = (
-    Option<Held>,
-    Option<Open>,
-    Option<Line>,
-    Vec<cairn_round::ballot::Ballot>,
-);
+/// What was on disk beside what the engine has loaded.
+#[derive(Default)]
+struct OnDisk {
+    held: Option<Held>,
+    open: Option<Open>,
+    last: Option<Line>,
+    ballots: Vec<Ballot>,
+    pledges: Vec<Pledge>,
+}
 
 /// Loads the engine with what was on disk.
 fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
@@ -209,6 +225,7 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         open,
         last,
         ballots,
+        pledges,
     } = saved;
     let root = engine.load(state)?;
     if root != held.root {
@@ -218,7 +235,13 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         );
         return Err(RoleError::Broken(what));
     }
-    Ok((Some(held), open, last, ballots))
+    Ok(OnDisk {
+        held: Some(held),
+        open,
+        last,
+        ballots,
+        pledges,
+    })
 }
 
 /// The hash of the block in which the run was started, which is final.

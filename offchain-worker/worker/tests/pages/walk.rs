@@ -65,16 +65,25 @@ const GOING_ON: [&str; 4] = [
 ];
 
 /// Commands that a page says to wait for, and for what. All that only ask may be asked again, too.
-const WAITED_FOR: [(&str, &str); 2] = [
+const WAITED_FOR: [(&str, &str); 3] = [
+    ("cairn validate explain", "the first round that is scored"),
     ("cairn run export", "a checkpoint whose root is final"),
     ("cairn stake withdraw", "the end of the unbonding period"),
 ];
-const QUESTIONS: [&str; 4] = [
+const QUESTIONS: [&str; 6] = [
     "ask ",
     "cairn emissions",
     "cairn status",
     "cairn stake show",
+    "cairn validate explain",
+    "cairn why",
 ];
+
+/// Whether a command goes on until it is stopped: a question to a role does not.
+fn goes_on(text: &str) -> bool {
+    let begins = |start: &&str| text.starts_with(*start);
+    GOING_ON.iter().any(|start| begins(&start)) && !QUESTIONS.iter().any(|start| begins(&start))
+}
 
 /// How many blocks something may take that is waited for: some rounds.
 const BLOCKS: usize = 150;
@@ -145,8 +154,8 @@ struct Walk<'a> {
     pages: &'a [Page],
     place: Place,
     node: Option<Running>,
-    /// What goes on, by the page and the section that started it.
-    workers: BTreeMap<(String, String), Running>,
+    /// What goes on, by the page and the section that started it, in that order.
+    workers: BTreeMap<(String, String), Vec<Running>>,
     /// What the commands of each page begin with: the functions and variables that it has defined.
     before: BTreeMap<String, String>,
     /// Which of [`NOT_RUN`] were met.
@@ -177,7 +186,7 @@ impl<'a> Walk<'a> {
             let text = self.place.localised(&command.text);
             let before = self.before.entry(command.page.clone()).or_default();
             *before += &format!("{text}\n");
-        } else if GOING_ON.iter().any(|start| command.text.starts_with(start)) {
+        } else if goes_on(&command.text) {
             self.start(command);
         } else {
             self.run(command);
@@ -200,10 +209,7 @@ impl<'a> Walk<'a> {
             });
         } else {
             let key = (command.page.clone(), command.section.clone());
-            assert!(
-                self.workers.insert(key, running).is_none(),
-                "two workers in a section"
-            );
+            self.workers.entry(key).or_default().push(running);
         }
     }
 
@@ -267,7 +273,7 @@ impl<'a> Walk<'a> {
             .wait_for("Imported #");
     }
 
-    /// What a page shows of its workers has been seen; then they are stopped.
+    /// What a page shows of a section's first worker has been seen; then all are stopped.
     fn workers_have_said_what_is_shown(&mut self, page: &str) {
         let of_page: Vec<_> = self
             .workers
@@ -276,7 +282,7 @@ impl<'a> Walk<'a> {
             .cloned()
             .collect();
         for key in of_page {
-            let mut worker = self.workers.remove(&key).expect("listed");
+            let mut workers = self.workers.remove(&key).expect("listed");
             let page = self
                 .pages
                 .iter()
@@ -286,9 +292,10 @@ impl<'a> Walk<'a> {
             let shown = shown.filter(|fence| fence.language == "text" && fence.section == key.1);
             for fence in shown {
                 let lines: Vec<_> = fence.lines.iter().map(|(_, line)| line.as_str()).collect();
-                worker.wait_for_lines(&lines.join("\n"), LINES);
+                let first = workers.first_mut().expect("one was started");
+                first.wait_for_lines(&lines.join("\n"), LINES);
             }
-            worker.stop();
+            workers.into_iter().for_each(Running::stop);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Instant};
 
 use cairn_gradient::{
-    decode, outer_step, outer_step_and_root, Compressor, Contribution, Header, Writer,
+    decode, outer_step, outer_step_and_root, Compressor, Contribution, Header, Work, Writer,
 };
 use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid, H256};
 use clap::Args;
@@ -190,6 +190,7 @@ impl Codec {
             inner_steps: 0,
             tokens: 0,
             mean_loss: 0.0,
+            work: Work::default(),
         };
         Ok(Setting {
             layout,
@@ -215,9 +216,9 @@ impl Setting {
         Ok(writer.finish()?)
     }
 
-    fn decode(&self, files: &[Vec<u8>]) -> Result<Vec<(Uid, Contribution)>, Failure> {
+    fn decode(&self, files: &[Vec<u8>]) -> Result<Vec<(Uid, u16, Contribution)>, Failure> {
         let decoded = |(uid, file): (Uid, &Vec<u8>)| {
-            Ok((uid, decode(file, &self.layout, &self.compression)?))
+            Ok((uid, 1, decode(file, &self.layout, &self.compression)?))
         };
         (0..).zip(files).map(decoded).collect()
     }

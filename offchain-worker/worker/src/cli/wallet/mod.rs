@@ -2,6 +2,7 @@
 
 mod funds;
 mod keys;
+mod registration;
 
 use clap::Subcommand;
 
@@ -31,6 +32,11 @@ pub enum Wallet {
         after_help = "Examples:\n  cairn wallet balance owner\n  cairn wallet balance 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --json"
     )]
     Balance(funds::BalanceOf),
+    /// Sign, as a hotkey, that a coldkey may register it; needs no node
+    #[command(
+        after_help = "Examples:\n  cairn wallet sign-registration --key miner --netuid 1 --coldkey 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --genesis 0x2a…\n\n`cairn status --json` shows the genesis hash of a chain. The coldkey gives what is printed to `cairn subnet register --hotkey-signature`."
+    )]
+    SignRegistration(registration::SignRegistration),
     /// Send CRN to another account
     #[command(
         after_help = "Examples:\n  cairn wallet send --key owner --to miner 25\n  cairn wallet send --key owner --to 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY 0.5\n  cairn wallet send --key old --to owner all"
@@ -46,6 +52,7 @@ impl Wallet {
             Wallet::Restore(restore) => restore.run(),
             Wallet::Show(show) => show.run(),
             Wallet::Balance(balance) => balance.run().await,
+            Wallet::SignRegistration(sign) => sign.run(),
             Wallet::Send(send) => send.run().await,
         }
     }

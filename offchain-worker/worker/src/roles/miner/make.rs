@@ -1,7 +1,7 @@
 //! Making a contribution: inner steps, what is to be sent of them, sealing. Long computation, without I/O.
 
 use cairn_engine::{Engine, EngineError, StepDone, Trained, Version};
-use cairn_gradient::{compress, seal, sealed_root, Header};
+use cairn_gradient::{compress, seal, sealed_root, Header, Work};
 use cairn_primitives::{key_hash, Commitment, Secret, H256};
 use cairn_round::miner::Intent;
 
@@ -40,6 +40,7 @@ pub(super) fn make(order: &Order, engine: &mut dyn Engine) -> Result<Option<Made
         inner_steps: trained.steps(),
         tokens: trained.tokens,
         mean_loss: trained.mean_loss(),
+        work: Work::default(),
     };
     let plain = match order.behaviour {
         Behaviour::Honest => engine.contribution(header)?,
@@ -74,6 +75,7 @@ fn claimed(order: &Order) -> Trained {
     Trained {
         losses: vec![CHEAT_LOSS; usize::from(config.inner.steps)],
         tokens: config.windows_per_miner() * u64::from(config.inner.sequence_length),
+        trace: Vec::new(),
     }
 }
 

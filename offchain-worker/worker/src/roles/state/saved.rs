@@ -4,7 +4,7 @@ use std::path::Path;
 
 use cairn_engine::{AdamState, Engine, EngineError, Part, State, Version};
 use cairn_primitives::{Round, H256};
-use cairn_round::{ballot::Ballot, miner::Intent, Held};
+use cairn_round::{ballot::Ballot, miner::Intent, pledge::Pledge, Held};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -37,6 +37,11 @@ struct Meta {
     last: Option<Line>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ballots: Vec<Ballot>,
+    /// Bits of the norm, an `f64`: text might round it.
+    #[serde(default)]
+    norm: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pledges: Vec<Pledge>,
 }
 
 /// A contribution that was made, before it is settled.
@@ -61,6 +66,8 @@ pub struct Saved {
     pub last: Option<Line>,
     /// A validator's weights that are not revealed yet, or were a moment ago.
     pub ballots: Vec<Ballot>,
+    /// What a validator attests, or attested, in the last rounds.
+    pub pledges: Vec<Pledge>,
 }
 
 /// What becomes of the open contribution.
@@ -80,6 +87,8 @@ pub enum OpenChange<'a> {
 pub struct Change<'a> {
     /// The parameters held from now on.
     pub held: Option<Held>,
+    /// With them, what contributions are held against.
+    pub norm: Option<f64>,
     /// New parts of the engine's state, as little-endian bytes.
     pub parts: Vec<(Part, Vec<u8>)>,
     /// Inner steps that the optimizer has done.
@@ -90,6 +99,8 @@ pub struct Change<'a> {
     pub last: Option<&'a Line>,
     /// All of a validator's ballots from now on.
     pub ballots: Option<&'a [Ballot]>,
+    /// All of a validator's pledges from now on.
+    pub pledges: Option<&'a [Pledge]>,
 }
 
 /// Reads parts of an engine's state, as little-endian bytes. What it does not have is left out.
@@ -158,10 +169,12 @@ impl StateDir {
                 parameters,
                 optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
                 feedback: self.part(Part::Feedback)?,
+                norm: meta.norm.map(f64::from_bits),
             },
             open,
             last: meta.last.clone(),
             ballots: meta.ballots.clone(),
+            pledges: meta.pledges.clone(),
         }))
     }
 
@@ -181,14 +194,20 @@ impl StateDir {
             open: None,
             last: None,
             ballots: Vec::new(),
+            norm: None,
+            pledges: Vec::new(),
         });
         if let Some(held) = change.held {
             (meta.round, meta.root) = (held.round, held.root);
+            meta.norm = change.norm.map(f64::to_bits);
         }
         meta.optimizer_steps = change.optimizer_steps.unwrap_or(meta.optimizer_steps);
         meta.last = change.last.cloned().or(meta.last);
         if let Some(ballots) = change.ballots {
             meta.ballots = ballots.to_vec();
+        }
+        if let Some(pledges) = change.pledges {
+            meta.pledges = pledges.to_vec();
         }
         let mut pieces: Vec<(&str, Option<Vec<u8>>)> = Vec::new();
         match change.open {
@@ -220,7 +239,7 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, Secret};
+    use cairn_primitives::{Commitment, Secret, Verdicts};
 
     fn identity() -> Identity {
         let [genesis, initial_root, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
@@ -315,6 +334,7 @@ mod tests {
 
         let kept = Change {
             held: held(4, 9),
+            norm: Some(0.1 + 0.2),
             parts: vec![(Part::Parameters, bytes(&theta))],
             open: OpenChange::Clear,
             ..Change::default()
@@ -324,6 +344,7 @@ mod tests {
         assert_eq!((Some(found.held), found.open), (held(4, 9), None));
         assert_eq!(found.state.feedback, Some(vec![9.0; 3]));
         assert_eq!(found.state.optimizer.map(|it| it.step), Some(6));
+        assert_eq!(found.state.norm, Some(0.1 + 0.2));
     }
 
     #[test]
@@ -355,6 +376,28 @@ mod tests {
         assert_eq!(ballots(), two);
         open().save(&with(Some(&two[1..]))).expect("room");
         assert_eq!(ballots(), two[1..]);
+    }
+
+    #[test]
+    fn pledges_stay_until_there_are_others() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
+        let pledge = |round| {
+            let salt = Secret::new([round as u8; 32]);
+            let voter = (1, H256([3; 32]));
+            Pledge::new(voter, round, H256([8; 32]), Verdicts::from_uids([1]), salt)
+        };
+        let with = |pledges| Change {
+            held: held(3, 8),
+            parts: vec![(Part::Parameters, bytes(&[1.5]))],
+            pledges,
+            ..Change::default()
+        };
+        let two = [pledge(1), pledge(2)];
+        open().save(&with(Some(&two))).expect("room");
+        open().save(&with(None)).expect("room");
+        let found = open().load().expect("undamaged").expect("saved");
+        assert_eq!(found.pledges, two);
     }
 
     trait Bits {

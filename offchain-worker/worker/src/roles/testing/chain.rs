@@ -11,20 +11,21 @@ use cairn_chain::{
     RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
-    api::{Attester, LineageEntry, Role, SettledRound, Voting, WeightsCommit},
+    api::{Attester, Duty, LineageEntry, SettledRound, Voting, WeightsCommit},
     weights_hash, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid,
-    Phase, Phases, Round, RunConfig, Uid, Verdicts, H256,
+    Phase, Phases, Role, Round, RunConfig, Uid, Verdicts, H256,
 };
 use cairn_protocol::{
     assignment::round_seed,
-    attestation::{self, Attestation, Tally},
+    attestation::{self, Attestation, Statement, Tally},
     commitment::{self, Contribution},
     eligibility::member_of,
+    exam::exam,
     lineage::Ancestor,
-    phase::Timetable,
+    phase::{Attesting, Timetable},
     settlement::settle,
 };
-use cairn_round::{ballot::Ballot, machine::Transaction};
+use cairn_round::{ballot::Ballot, machine::Transaction, pledge::Pledge};
 use futures::StreamExt;
 use tokio::sync::watch;
 
@@ -37,11 +38,12 @@ pub const NETUID: Netuid = 7;
 pub const PHASES: Phases = Phases {
     train: 6,
     reveal: 2,
-    attest: 4,
+    // Long enough for files to be opened before the machine's deadline, though blocks come in no time.
+    attest: 8,
 };
 
 /// Blocks between two epochs: as many as a round has. They come a block before the reveal phase.
-const TEMPO: BlockNumber = 12;
+const TEMPO: BlockNumber = 16;
 const FIRST_EPOCH: BlockNumber = 6;
 
 /// A test gives up on an event after this.
@@ -77,6 +79,8 @@ pub struct State {
     pub incentives: BTreeMap<Uid, u16>,
     pub contributions: BTreeMap<Round, Vec<ContributionInfo>>,
     pub attested: BTreeMap<Round, BTreeMap<Uid, (Verdicts, H256)>>,
+    /// What validators committed to attest.
+    pub promised: BTreeMap<Round, BTreeMap<Uid, H256>>,
     pub settled: BTreeMap<Round, SettledRound>,
     pub lineage: BTreeMap<Round, Ancestor>,
     /// The root that the present round's weights must have, where the chain knows it.
@@ -104,6 +108,7 @@ pub fn a_subnet() -> SubnetInfo {
         has_run: true,
         is_clearing_run: false,
         hyperparameters: Hyperparameters::default(),
+        announced: None,
     }
 }
 
@@ -113,7 +118,11 @@ pub fn a_member(uid: Uid, hotkey: AccountId) -> MemberInfo {
         uid,
         hotkey,
         coldkey: hotkey,
-        role: Role::Miner,
+        role: Duty::Miner,
+        chosen_role: Role::Miner,
+        role_can_be_set_from: None,
+        takes_foreign_stake: true,
+        swap: None,
         registered_at: 0,
         stake: 0,
         bond: 0,
@@ -134,6 +143,7 @@ pub fn a_run() -> RunInfo {
         started_at: 1,
         round: state.round_info(0),
         oldest_round: 0,
+        absent: Vec::new(),
     }
 }
 
@@ -174,6 +184,7 @@ impl FakeChain {
             lineage: BTreeMap::new(),
             contributions: BTreeMap::new(),
             attested: BTreeMap::new(),
+            promised: BTreeMap::new(),
             settled: BTreeMap::new(),
             weights: Vec::new(),
             hidden: Vec::new(),
@@ -229,6 +240,15 @@ impl FakeChain {
             if state.phase() == phase || state.round != round {
                 return;
             }
+            self.tick();
+        }
+    }
+
+    /// New blocks until validators may open what they committed to.
+    pub fn go_to_opening(&self) {
+        let is_next =
+            |state: State| state.timetable().next_attesting(state.number) == Attesting::Open;
+        while !is_next(self.state()) && self.state().phase() != Phase::Settle {
             self.tick();
         }
     }
@@ -326,6 +346,7 @@ impl State {
             let attestation = Attestation {
                 model_root: *root,
                 verdicts: verdicts.clone(),
+                salt: [0; 32],
             };
             tally.add(&attestation, STAKE).expect("there is room");
         }
@@ -353,13 +374,16 @@ impl State {
             |uid| self.contribution(round, uid),
             |uid| self.incentives.get(&uid).copied().unwrap_or(0),
         );
-        let included = settled.included.iter().map(|(uid, _)| *uid).collect();
+        let included = settled.included.iter().map(|one| one.uid).collect();
+        let trust = settled.included.iter().map(|one| one.trust).collect();
         self.expected = settled.expected;
         self.lineage.insert(round, settled.ancestor);
         let ended = SettledRound {
             round,
             settled_at: self.number,
             included,
+            trust,
+            exam: exam(NETUID, round, H256::zero()),
             attesting_stake: tally.attesting_stake,
             total_stake: tally.total_stake,
         };
@@ -377,6 +401,7 @@ impl State {
             uid: *uid,
             hotkey: *hotkey,
             stake: STAKE,
+            committed: self.promise(round, *uid),
             attested: attested.is_some_and(|votes| votes.contains_key(uid)),
         };
         RoundInfo {
@@ -391,6 +416,13 @@ impl State {
         }
     }
 
+    /// What a validator has committed to attest and not attested yet.
+    fn promise(&self, round: Round, uid: Uid) -> Option<H256> {
+        let attested = self.attested.get(&round);
+        let promise = self.promised.get(&round)?.get(&uid).copied();
+        promise.filter(|_| !attested.is_some_and(|votes| votes.contains_key(&uid)))
+    }
+
     /// The epoch that a transaction in the next block is before.
     fn next_blocks_epoch(&self) -> EpochIndex {
         (self.number + 1 + TEMPO - FIRST_EPOCH) / TEMPO
@@ -402,9 +434,9 @@ impl State {
         let taken = match transaction {
             Transaction::Commit(round, commitment) => self.commit(round, hotkey, commitment),
             Transaction::Reveal(round, key) => self.reveal(round, hotkey, *key.expose()),
-            Transaction::Attest(round, verdicts, root) => {
-                self.attest(round, hotkey, verdicts, root)
-            }
+            Transaction::CommitAttestation(pledge) => self.commit_attestation(hotkey, pledge),
+            Transaction::Attest(pledge) => self.attest(hotkey, pledge),
+            Transaction::Here(_) => Err("nobody is missed here".into()),
             Transaction::SetWeights(..) => Err("weights are hidden".into()),
             Transaction::CommitWeights(ballot) => self.hide_weights(hotkey, ballot),
             Transaction::RevealWeights(ballot) => self.reveal_weights(hotkey, ballot),
@@ -453,20 +485,33 @@ impl State {
         Ok(())
     }
 
-    fn attest(
-        &mut self,
-        round: Round,
-        who: AccountId,
-        verdicts: Verdicts,
-        root: H256,
-    ) -> Result<(), String> {
+    fn commit_attestation(&mut self, who: AccountId, pledge: Pledge) -> Result<(), String> {
+        self.ensure_current(pledge.round)?;
+        let uid = uid_in(self.members_of(pledge.round).1, who)?;
+        let attesting = self.timetable().next_attesting(self.number);
+        let promised = self.promised.entry(pledge.round).or_default();
+        let known = promised.get(&uid).map(|hash| Statement::Committed(*hash));
+        attestation::commit(attesting, known.as_ref(), pledge.hash)
+            .map_err(|refusal| format!("{refusal:?}"))?;
+        promised.insert(uid, pledge.hash);
+        Ok(())
+    }
+
+    fn attest(&mut self, who: AccountId, pledge: Pledge) -> Result<(), String> {
+        let round = pledge.round;
         self.ensure_current(round)?;
         let uid = uid_in(self.members_of(round).1, who)?;
-        let (phase, tally) = (self.next_phase(), self.tally(round));
-        let attested = self.attested.entry(round).or_default();
-        attestation::check(phase, attested.contains_key(&uid), &tally, root, &verdicts)
+        let attesting = self.timetable().next_attesting(self.number);
+        let known = self.promise(round, uid).map(Statement::Committed);
+        let said = Attestation {
+            model_root: pledge.root,
+            verdicts: pledge.verdicts.clone(),
+            salt: *pledge.salt.expose(),
+        };
+        attestation::check(attesting, known.as_ref(), (NETUID, round, &who.0), &said)
             .map_err(|refusal| format!("{refusal:?}"))?;
-        attested.insert(uid, (verdicts, root));
+        let attested = self.attested.entry(round).or_default();
+        attested.insert(uid, (pledge.verdicts, pledge.root));
         Ok(())
     }
 
@@ -539,6 +584,7 @@ impl Chain for FakeChain {
             started_at: state.started_at,
             round: state.round_info(state.round),
             oldest_round: state.oldest,
+            absent: Vec::new(),
         }))
     }
 

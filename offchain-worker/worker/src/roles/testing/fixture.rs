@@ -82,6 +82,7 @@ pub fn config() -> RunConfig {
             epsilon: nano(1e-8),
             weight_decay: nano(0.0),
             clip_norm: nano(1.0),
+            trace_every: 1,
         },
         compression: CompressionSchedule {
             kept_per_block: 512,

@@ -76,6 +76,15 @@ pub(super) async fn play(network: &Network, miners: usize, validators: usize) {
         )
         .await;
     chain.go_to(Phase::Attest);
+    let promised =
+        |state: &State| state.promised.get(&round).map_or(0, |all| all.len()) == validators;
+    chain
+        .until(
+            &format!("all have committed to what they attest in {round}"),
+            promised,
+        )
+        .await;
+    chain.go_to_opening();
     let attested =
         |state: &State| state.attested.get(&round).map_or(0, |votes| votes.len()) == validators;
     chain
@@ -205,6 +214,33 @@ async fn a_killed_validator_reveals_the_weights_that_it_had_committed_to() {
     chain.until("they are revealed", opened).await;
     let state = chain.state();
     assert_eq!(state.weights, [(1, 10, vec![(1, u16::MAX)])]);
+    assert_eq!(state.refused, Vec::<String>::new());
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_validator_attests_what_it_had_committed_to() {
+    let mut network = Network::new().await;
+    register_miner(&network, 1, "Alice");
+    register_validator(&network, 10, "Victor");
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    let chain = network.chain.clone();
+    chain.until("Alice has committed", committed(0, 1)).await;
+    chain.go_to(Phase::Reveal);
+    chain.until("Alice has revealed", revealed(0, 1)).await;
+    chain.go_to(Phase::Attest);
+    let promised = |state: &State| state.promised.get(&0).is_some_and(|all| all.len() == 1);
+    chain.until("Victor has committed", promised).await;
+    network.kill("Victor").await;
+    network.validate("Victor");
+    chain.go_to_opening();
+    let attested = |state: &State| state.attested.contains_key(&0);
+    chain.until("Victor has attested", attested).await;
+    let state = chain.state();
+    let (verdicts, root) = &state.attested[&0][&10];
+    assert_eq!(verdicts.uids().collect::<Vec<Uid>>(), [1]);
+    assert_eq!(*root, state.config.initial_root);
     assert_eq!(state.refused, Vec::<String>::new());
     network.stop().await;
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cairn_engine::{Device, Order, Settlement, State, Version};
 use cairn_gradient::open;
 use cairn_primitives::{Round, H256};
+use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 use cairn_trainer::{
     cuda::{compile::SOURCES, libraries::Library},
@@ -58,7 +59,7 @@ async fn replay(network: &Network, device: Device) {
             key,
             parent_root: engine.root(Version::Held).expect("loaded"),
         };
-        let checked = check(&run, &claim, &sealed).expect("it is good");
+        let checked = check(&run, &claim, Before::default(), &sealed).expect("it is good");
         assert_eq!(
             checked.header().inner_steps,
             u32::from(run.config.inner.steps)
@@ -80,7 +81,7 @@ async fn replay(network: &Network, device: Device) {
         );
         engine.keep().expect("it was made");
         let settlement = Settlement {
-            included: &[(1, Arc::new(checked))],
+            included: &[(1, 1, Arc::new(checked))],
             put_back: None,
         };
         engine.settle(&settlement).expect("it fits");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cairn_gradient::Checked;
 use cairn_primitives::{Commitment, Round, Uid};
+use cairn_protocol::verdict::Before;
 use cairn_round::validator::{Claim, Id};
 use cairn_store::StoreError;
 
@@ -14,6 +15,7 @@ use crate::roles::{
     driver::{Desk, Ended, Jobs},
     inspect,
     progress::Progress,
+    setup::locked,
 };
 
 /// Fetches a sealed file and compares its root.
@@ -55,12 +57,17 @@ impl ValidatorRole {
         let id = (uid, claim.commitment.sealed_root);
         let sealed = self.sealed.remove(&id);
         let (run, reporter) = (desk.run.clone(), desk.reporter);
+        let before = Before {
+            norm: *locked(&run.norm),
+            ..Before::default()
+        };
         jobs.spawn(async move {
             let Some(sealed) = sealed else {
                 return Ok(Ended::Own(Outcome::Opened(round, id, None)));
             };
             let opened =
-                tokio::task::spawn_blocking(move || inspect::check(&run, &claim, &sealed)).await?;
+                tokio::task::spawn_blocking(move || inspect::check(&run, &claim, before, &sealed))
+                    .await?;
             let good = match opened {
                 Ok(contribution) => Some(Arc::new(contribution)),
                 Err(refusal) => {

@@ -9,12 +9,12 @@ use std::{
 };
 
 use cairn_engine::{Engine, Version};
-use cairn_gradient::{Checked, Contribution};
+use cairn_gradient::{resemblance, Checked, Contribution};
 use cairn_primitives::H256;
 use cairn_round::{
     measure::{File, Measuring},
-    scoring::{forget_old, Evidence},
-    validator::Measurement,
+    scoring::{self, forget_old, Evidence},
+    validator::{Found, Measurement},
 };
 
 use super::{Outcome, ValidatorRole};
@@ -41,8 +41,7 @@ impl ValidatorRole {
             stop: self.stop.clone(),
             files: self
                 .good
-                .get(&round)
-                .into_iter()
+                .values()
                 .flatten()
                 .map(|((_, sealed_root), checked)| (*sealed_root, checked.clone()))
                 .collect(),
@@ -80,7 +79,7 @@ impl ValidatorRole {
 struct Work {
     run: Arc<Run>,
     stop: Arc<AtomicBool>,
-    /// By sealed root.
+    /// Those of the round and of the one before, by sealed root.
     files: BTreeMap<H256, Arc<Checked>>,
 }
 
@@ -90,10 +89,7 @@ impl Work {
         engine: &mut dyn Engine,
         measurement: Measurement,
     ) -> Result<Vec<Evidence>, RoleError> {
-        let mut files = BTreeMap::new();
-        for (sealed_root, checked) in &self.files {
-            files.insert(*sealed_root, self.file(checked)?);
-        }
+        let files = self.files_of(&measurement)?;
         let (round, base) = (measurement.round, engine.root(Version::Base)?);
         if base != measurement.root {
             let what = format!("round {round} began with other parameters than those at hand");
@@ -115,26 +111,52 @@ impl Work {
         Ok(measuring.finish())
     }
 
-    fn file(&self, checked: &Checked) -> Result<File, RoleError> {
-        let decoded = checked.decode(&self.run.layout, &self.run.config);
-        let contribution = decoded.map_err(|error| RoleError::Broken(error.to_string()))?;
-        Ok(File {
-            inner_steps: checked.header().inner_steps,
-            values: digest(&contribution),
-        })
+    /// What is known of the contributions that are to be measured, by sealed root.
+    fn files_of(&self, measurement: &Measurement) -> Result<BTreeMap<H256, File>, RoleError> {
+        let good = measurement
+            .subjects
+            .iter()
+            .filter_map(|subject| match subject.found {
+                Found::Good(root) => Some(root),
+                Found::Missed | Found::Unknown => None,
+            });
+        let (roots, contributions) = self.decoded(good)?;
+        // If not all of what the round before included is here, nobody can be said to repeat it.
+        let (known, mut before) = self.decoded(measurement.before.iter().copied())?;
+        if known.len() < measurement.before.len() {
+            before.clear();
+        }
+        let (of, before): (Vec<_>, Vec<_>) =
+            (contributions.iter().collect(), before.iter().collect());
+        let common = resemblance(&self.run.layout, &of, &before);
+        let common = common.map_err(|error| RoleError::Broken(error.to_string()))?;
+        let alike = scoring::alike(of.len(), &common.pairs);
+        let repeats = scoring::repeats(&common.with_before);
+        let files = roots.into_iter().zip(&contributions).enumerate();
+        let file = |(number, (root, contribution)): (usize, (H256, &Contribution))| {
+            let file = File {
+                inner_steps: contribution.header.inner_steps,
+                alike: alike.get(number).copied().unwrap_or(1),
+                repeats: repeats.get(number).copied().unwrap_or(false),
+            };
+            (root, file)
+        };
+        Ok(files.map(file).collect())
     }
-}
 
-/// Digest of a contribution's values, whoever sent them.
-fn digest(contribution: &Contribution) -> H256 {
-    let mut hasher = blake3::Hasher::new();
-    for tensor in &contribution.tensors {
-        let levels = tensor.levels().flatten().map(u16::to_le_bytes);
-        let codes = tensor.codes().iter().map(|code| code.to_le_bytes());
-        let bytes: Vec<u8> = levels.chain(codes).flatten().collect();
-        hasher
-            .update(&(tensor.codes().len() as u64).to_le_bytes())
-            .update(&bytes);
+    /// The contributions of these sealed roots, as far as they are here.
+    fn decoded(
+        &self,
+        roots: impl Iterator<Item = H256>,
+    ) -> Result<(Vec<H256>, Vec<Contribution>), RoleError> {
+        let (mut found, mut contributions) = (Vec::new(), Vec::new());
+        for root in roots {
+            if let Some(checked) = self.files.get(&root) {
+                let decoded = checked.decode(&self.run.layout, &self.run.config);
+                contributions.push(decoded.map_err(|error| RoleError::Broken(error.to_string()))?);
+                found.push(root);
+            }
+        }
+        Ok((found, contributions))
     }
-    H256(*hasher.finalize().as_bytes())
 }

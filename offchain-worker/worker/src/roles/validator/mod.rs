@@ -2,6 +2,7 @@
 
 mod checks;
 mod measure;
+mod pledge;
 mod weights;
 
 use std::{
@@ -17,6 +18,7 @@ use cairn_chain::MemberInfo;
 use cairn_gradient::Checked;
 use cairn_primitives::{BlockNumber, Round, H256};
 use cairn_round::{
+    pledge::Pledge,
     scoring::{forget_old, Evidence},
     validator::{Done, Id, Task, Validator, Weighed},
     Held,
@@ -56,7 +58,13 @@ pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Resu
         forget_old(&mut evidence);
         let (hotkey, initial_root) = (H256(run.hotkey.0), run.config.initial_root);
         Ok(ValidatorRole {
-            machine: Validator::new(hotkey, initial_root, resumed.held, resumed.ballots),
+            machine: Validator::new(
+                hotkey,
+                initial_root,
+                resumed.held,
+                resumed.pledges,
+                resumed.ballots,
+            ),
             sealed: BTreeMap::new(),
             good: BTreeMap::new(),
             stop: Arc::default(),
@@ -71,7 +79,7 @@ struct ValidatorRole {
     machine: Validator,
     /// Sealed files of the round held, by uid and root.
     sealed: BTreeMap<Id, Bytes>,
-    /// Opened ones, by round, of the round held and the one before.
+    /// Opened ones, by round, of the round held and the two before.
     good: BTreeMap<Round, AtHand>,
     /// Tells measuring to end.
     stop: Arc<AtomicBool>,
@@ -83,6 +91,7 @@ struct ValidatorRole {
 enum Outcome {
     Fetched(Round, Id, Option<Bytes>),
     Opened(Round, Id, Option<Arc<Checked>>),
+    Pledged(Pledge),
     Measured(Round, Vec<Evidence>),
     Weighed(Weighed),
     Checkpoint(Held, bool),
@@ -136,6 +145,11 @@ impl Role for ValidatorRole {
                 commitment,
             } => checks::fetch(desk, jobs, round, uid, commitment),
             Task::Open(claim) => self.open(desk, jobs, claim),
+            Task::Pledge {
+                round,
+                root,
+                verdicts,
+            } => self.pledge(desk, jobs, (round, root, verdicts)),
             Task::Measure(measurement) => self.measure(desk, jobs, measurement),
             Task::StopMeasuring => self.stop.store(true, Ordering::Relaxed),
             Task::Weigh { round, epoch } => self.weigh(desk, jobs, round, epoch),
@@ -155,6 +169,7 @@ impl Role for ValidatorRole {
                 self.opened(round, id, contribution);
                 Done::Opened { round, id, is_good }
             }
+            Outcome::Pledged(pledge) => Done::Pledged(pledge),
             Outcome::Measured(round, evidence) => {
                 self.take_evidence(evidence)?;
                 Done::Measured(round)
@@ -186,8 +201,8 @@ impl Role for ValidatorRole {
 
     fn holds(&mut self, held: Held) {
         self.sealed.clear();
-        // Those of the round before are still to be measured.
-        let oldest = held.round.saturating_sub(1);
+        // Those of the round before are still to be measured, beside those of the one before that.
+        let oldest = held.round.saturating_sub(2);
         self.good.retain(|round, _| *round >= oldest);
     }
 

@@ -1,0 +1,274 @@
+//! What a validator's log of evidence on this machine says of a miner.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+use cairn_primitives::{Netuid, Round, Uid, H256};
+use cairn_round::scoring::{accounts, advice, forget_old, Account, Advice, Evidence, Found, Part};
+use serde::Serialize;
+
+use crate::{
+    error::Failure,
+    roles::state::{kept, StatePlace},
+    table::table,
+};
+
+/// The log's name in a state directory.
+const LOG: &str = "evidence.jsonl";
+
+/// How a score came about, of one miner as of one round.
+#[derive(Serialize)]
+pub struct Explained {
+    /// The log that it follows from.
+    pub log: PathBuf,
+    /// The newest round that it looks at.
+    pub round: Round,
+    /// The miner's number.
+    pub uid: Uid,
+    /// Its key.
+    pub hotkey: H256,
+    /// How the score came about.
+    pub account: Account,
+    /// What would raise it, what weighs most first.
+    pub advice: Vec<Advice>,
+    /// Its part in what all have that this validator scored.
+    pub part: f64,
+}
+
+/// The log in a state directory that a person named, or the one of this subnet below `~/.cairn/state` that was written
+/// last; `None` if there is none.
+pub fn find(state_dir: Option<&Path>, netuid: Netuid) -> Option<PathBuf> {
+    if let Some(directory) = state_dir {
+        return Some(directory.join(LOG)).filter(|log| log.is_file());
+    }
+    let kept = kept(&StatePlace::default_directory()).into_iter();
+    let of_subnet = kept.filter(|one| one.identity.as_ref().is_some_and(|it| it.netuid == netuid));
+    let logs = of_subnet.map(|one| one.path.join(LOG));
+    let written = logs.filter_map(|log| Some((log.metadata().ok()?.modified().ok()?, log)));
+    written.max().map(|(_, log)| log)
+}
+
+/// Explains the score of `uid` as of `round`, or as of the newest one in the log. `None` if the log says nothing of it.
+///
+/// # Errors
+/// If the log cannot be read.
+pub fn explain(log: &Path, round: Option<Round>, uid: Uid) -> Result<Option<Explained>, Failure> {
+    let evidence = read(log, round)?;
+    let newest = evidence.iter().map(|item| item.round).max();
+    let last = evidence
+        .iter()
+        .filter(|item| item.uid == uid)
+        .max_by_key(|item| item.round);
+    let (Some(newest), Some(hotkey)) = (round.or(newest), last.map(|item| item.hotkey)) else {
+        return Ok(None);
+    };
+    let mut accounts = accounts(&evidence, newest);
+    let all: f64 = accounts.values().map(|account| account.score).sum();
+    let explained = accounts.remove(&(uid, hotkey)).map(|account| Explained {
+        log: log.to_path_buf(),
+        round: newest,
+        uid,
+        hotkey,
+        advice: advice(&account),
+        part: if all > 0.0 { account.score / all } else { 0.0 },
+        account,
+    });
+    Ok(explained)
+}
+
+/// The evidence up to a round on which its scores depend. A worker may be writing the log: a last line that is not whole
+/// is passed over, as is what another release wrote.
+fn read(log: &Path, until: Option<Round>) -> Result<Vec<Evidence>, Failure> {
+    let failed = |error| {
+        Failure::new(
+            format!("cannot read {} ({error})", log.display()),
+            "name a validator's state directory with --state-dir",
+        )
+    };
+    let mut evidence: Vec<Evidence> = Vec::new();
+    for line in BufReader::new(File::open(log).map_err(failed)?).lines() {
+        let Ok(item) = serde_json::from_str::<Evidence>(&line.map_err(failed)?) else {
+            continue;
+        };
+        let is_newer = evidence.last().is_some_and(|last| last.round < item.round);
+        if until.is_none_or(|until| item.round <= until) {
+            evidence.push(item);
+        }
+        if is_newer {
+            forget_old(&mut evidence);
+        }
+    }
+    Ok(evidence)
+}
+
+impl Explained {
+    /// For people.
+    pub fn text(&self) -> String {
+        let Account {
+            premium,
+            factor,
+            over,
+            score,
+            ..
+        } = &self.account;
+        let head = format!(
+            "uid {} as of round {}, by the evidence in {}\n",
+            self.uid,
+            self.round,
+            self.log.display()
+        );
+        let names = [
+            "round", "found", "gain", "premium", "±", "steps", "alike", "share",
+        ];
+        let rounds: Vec<Vec<String>> = self.account.rounds.iter().map(row).collect();
+        let sum = format!(
+            "premium over rounds: {premium:.1} standard errors, so that {} of its gains count\nscore: {score:.4}, the mean of its shares over {over} rounds; {} of what this validator gives\n",
+            share(*factor),
+            share(self.part),
+        );
+        let what: String = self
+            .advice
+            .iter()
+            .map(|one| format!("- {}\n", in_words(one)))
+            .collect();
+        let raises = match what.is_empty() {
+            true => "nothing keeps it down but what the others gained\n".into(),
+            false => format!("what would raise it:\n{what}"),
+        };
+        [head, table(&names, &rounds), sum, raises].concat()
+    }
+}
+
+fn row(part: &Part) -> Vec<String> {
+    let found = match part.found {
+        Found::Missed => "missed",
+        Found::Unmeasured => "not measured",
+        Found::Measured if part.repeats => "repeats the last round",
+        Found::Measured => "measured",
+    };
+    let mut cells = vec![part.round.to_string(), found.into()];
+    if part.found == Found::Measured {
+        cells.extend([
+            format!("{:.4}", part.gain),
+            format!("{:+.4}", part.premium),
+            format!("{:.4}", part.error),
+            share(part.steps),
+            part.alike.to_string(),
+            share(part.share),
+        ]);
+    }
+    cells
+}
+
+fn share(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// What a person can do about it.
+pub fn in_words(advice: &Advice) -> String {
+    match advice {
+        Advice::Missed(rounds) => {
+            format!("deliver in every round: in {rounds} it delivered nothing good, or had no part")
+        }
+        Advice::NoGain(rounds) => format!(
+            "train better or longer: in {rounds} rounds what it sent did not help on text that nobody trained on"
+        ),
+        Advice::Alike(rounds) => format!(
+            "send work of its own: in {rounds} rounds it resembled another's, and they share one score"
+        ),
+        Advice::Repeats(rounds) => format!(
+            "train anew: in {rounds} rounds it sent what the round before had changed, which is worth nothing"
+        ),
+        Advice::FewSteps(steps) => {
+            format!("make all inner steps: it declares {} of them", share(*steps))
+        }
+        Advice::New => "go on: a newcomer counts for a half until it has proven that it trains on its own data".into(),
+        Advice::Unproven => "train on the assigned data, in all its steps: that it does is not proven, so not all of its gains count".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_round::scoring::Outcome;
+    use std::io::Write;
+
+    fn item(round: Round, uid: Uid) -> Evidence {
+        let gains = |mean: f32| (0..32).map(|i| mean + (i % 3) as f32 * 0.001).collect();
+        Evidence {
+            round,
+            uid,
+            hotkey: H256([uid as u8; 32]),
+            outcome: Outcome::Measured {
+                steps: 8,
+                of: 8,
+                alike: 1 + u16::from(uid == 2),
+                repeats: false,
+                assigned: gains(0.22),
+                unassigned: gains(0.2),
+            },
+        }
+    }
+
+    /// A log of 20 rounds, whose last line is being written.
+    fn log(directory: &Path) -> PathBuf {
+        let path = directory.join(LOG);
+        let mut file = File::create(&path).expect("room");
+        for round in 0..20 {
+            for uid in [1, 2] {
+                let line = serde_json::to_string(&item(round, uid)).expect("plain data");
+                writeln!(file, "{line}").expect("room");
+            }
+        }
+        write!(file, "{{\"round\":20,\"ui").expect("room");
+        path
+    }
+
+    #[test]
+    fn a_score_is_explained_as_of_any_round_of_the_log() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = log(directory.path());
+        assert_eq!(find(Some(directory.path()), 1), Some(path.clone()));
+        let newest = explain(&path, None, 1).expect("readable").expect("known");
+        assert_eq!((newest.round, newest.account.over), (19, 8));
+        assert!((newest.part - 2.0 / 3.0).abs() < 1e-6);
+        let early = explain(&path, Some(2), 1)
+            .expect("readable")
+            .expect("known");
+        assert_eq!((early.round, early.account.rounds.len()), (2, 3));
+        assert!(explain(&path, None, 9).expect("readable").is_none());
+    }
+
+    #[test]
+    fn people_are_told_what_would_raise_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = log(directory.path());
+        let text = explain(&path, None, 2)
+            .expect("readable")
+            .expect("known")
+            .text();
+        assert!(
+            text.contains("in 8 rounds it resembled another's"),
+            "{text}"
+        );
+        let text = explain(&path, None, 1)
+            .expect("readable")
+            .expect("known")
+            .text();
+        assert!(text.contains("nothing keeps it down"), "{text}");
+        assert!(text.contains("100.0 % of its gains count"), "{text}");
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_is_named() {
+        let directory = tempfile::tempdir().expect("a directory");
+        assert_eq!(find(Some(directory.path()), 1), None);
+        let error = explain(&directory.path().join(LOG), None, 1)
+            .err()
+            .expect("no log");
+        assert!(error.to_string().contains(LOG), "{error}");
+    }
+}

@@ -1,0 +1,42 @@
+//! From verdicts to a pledge on disk.
+
+use cairn_primitives::{Round, Secret, Verdicts, H256};
+use cairn_round::pledge::{self, Pledge};
+
+use super::{Outcome, ValidatorRole};
+use crate::roles::{
+    chain::Chain,
+    driver::{Desk, Ended, Jobs},
+    setup::locked,
+    state::Change,
+    RoleError,
+};
+
+impl ValidatorRole {
+    /// Draws a salt for what is to be attested and puts both on disk, from where they can be committed to and opened.
+    pub(super) fn pledge<C: Chain>(
+        &mut self,
+        desk: &Desk<C>,
+        jobs: &mut Jobs<Outcome>,
+        (round, root, verdicts): (Round, H256, Verdicts),
+    ) {
+        let desk = desk.clone();
+        let kept = self.machine.pledges().to_vec();
+        jobs.spawn(async move {
+            let mut salt = [0u8; 32];
+            getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
+            let voter = (desk.run.netuid, H256(desk.run.hotkey.0));
+            let pledge = Pledge::new(voter, round, root, verdicts, Secret::new(salt));
+            let pledges = pledge::with(&kept, pledge.clone());
+            let state = desk.state.clone();
+            let saved = tokio::task::spawn_blocking(move || {
+                locked(&state).save(&Change {
+                    pledges: Some(&pledges),
+                    ..Change::default()
+                })
+            });
+            saved.await??;
+            Ok(Ended::Own(Outcome::Pledged(pledge)))
+        });
+    }
+}
