@@ -9,6 +9,7 @@ use cairn_primitives::H256;
 use cairn_round::{
     ballot::{self, Ballot},
     miner::Intent,
+    pledge::Pledge,
     scoring::Evidence,
     Held,
 };
@@ -29,10 +30,14 @@ pub struct Open {
 pub struct Content {
     /// The parameters held.
     pub held: Option<(Held, Rc<Theta>)>,
+    /// The median norm of the last round applied here that included anything.
+    pub norm: Option<f64>,
     /// A miner's moments and error feedback.
     pub memory: Option<Rc<Memory>>,
     /// A miner's contribution to the round held.
     pub open: Option<Open>,
+    /// What a validator attests, or attested, in the last rounds.
+    pub pledges: Vec<Pledge>,
     /// A validator's scores that can still matter.
     pub ballots: Vec<Ballot>,
     /// A validator's evidence.

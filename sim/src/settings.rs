@@ -72,8 +72,8 @@ pub struct Recruit {
     pub bond: Balance,
     /// The attack that it is part of.
     pub attack: Option<&'static str>,
-    /// Whether it is registered before all others.
-    pub is_first: bool,
+    /// Whose hotkey its coldkey tries to register before its owner does, without that hotkey's signature.
+    pub squats: Option<&'static str>,
     /// Whether it has a seat, stake and bond when the rounds begin.
     pub is_seated: bool,
     /// Whether its process runs.
@@ -101,7 +101,7 @@ impl Recruit {
                 _ => 0,
             },
             attack: None,
-            is_first: false,
+            squats: None,
             is_seated: true,
             node: None,
             is_up: true,

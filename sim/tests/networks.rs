@@ -1,6 +1,6 @@
 //! Whole networks: honest ones in fine weather and in storms, and that the same seed is the same run.
 
-use cairn_primitives::CRN;
+use cairn_primitives::{Round, Verdicts, CRN, H256};
 use cairn_round::{machine::Transaction, View};
 use cairn_sim::{
     behaviour::Behaviour,
@@ -61,6 +61,14 @@ fn storms(part: u64) {
     for seed in (0..networks).filter(|seed| seed % 4 == part) {
         let (miners, validators) = (2 + seed as usize % 3, 1 + seed as usize % 3);
         let result = run(Settings::honest(seed, miners, validators, 4).in_storm(1.0));
+        // The least slash of a root that lost is a hundredth of a validator's stake.
+        let slashed = result
+            .members
+            .iter()
+            .filter(|one| one.lost > one.staked / 100);
+        for member in slashed.filter(|one| one.role == "validator") {
+            broken.push(format!("seed {seed}: {} lost {}", member.name, member.lost));
+        }
         for fault in result.faults {
             broken.push(format!(
                 "{}: {} — again: cairn-sim run --miners {miners} --validators {validators} --rounds 4 --seed {seed} \
@@ -115,16 +123,21 @@ struct Planted {
 }
 
 impl Behaviour for Planted {
+    fn attests(
+        &mut self,
+        (verdicts, root): (Verdicts, H256),
+        round: Round,
+        _: Option<&View>,
+    ) -> (Verdicts, H256) {
+        match self.lies && round >= 2 {
+            true => (verdicts, cairn_primitives::blake2_256(&root.0)),
+            false => (verdicts, root),
+        }
+    }
+
     fn sends(&mut self, transaction: Transaction, _: Option<&View>) -> Option<Transaction> {
         match transaction {
-            Transaction::Attest(round, verdicts, root) if self.lies && round < 2 => {
-                Some(Transaction::Attest(round, verdicts, root))
-            }
-            Transaction::Attest(round, verdicts, root) if self.lies => {
-                let other = cairn_primitives::blake2_256(&root.0);
-                Some(Transaction::Attest(round, verdicts, other))
-            }
-            Transaction::Attest(..) => None,
+            Transaction::CommitAttestation(_) if !self.lies => None,
             other => Some(other),
         }
     }

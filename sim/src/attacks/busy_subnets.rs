@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     api::SubnetInfo, key_hash, BlockNumber, Commitment, ContributionKey, Hyperparameters, Nano,
-    Netuid, Phase, Phases, Round, CRN, H256,
+    Netuid, Phase, Phases, Role as Chosen, Round, CRN, H256,
 };
 use cairn_runtime::{readers, AccountId};
 
@@ -102,19 +102,20 @@ impl Busy {
         }
         // No round begins without a validator.
         let validator = Key::of(&format!("busy validator of {netuid}"));
-        for miner in miners(netuid).chain([validator.clone()]) {
-            let hotkey = miner.account().clone();
+        let miners = miners(netuid).map(|miner| (miner, Chosen::Miner));
+        for (member, role) in miners.chain([(validator.clone(), Chosen::Validator)]) {
+            let hotkey = member.account().clone();
             let pocket = pallet_balances::Call::transfer_allow_death {
-                dest: hotkey.clone().into(),
+                dest: hotkey.into(),
                 value: CRN / 10,
             };
             turn.send(&coldkey, pocket);
-            let seat = pallet_subnets::Call::register {
-                netuid,
-                hotkey,
-                max_price: CRN,
-            };
-            turn.send(&coldkey, seat);
+            let seat = turn.chain.ask(turn.head, || {
+                member.registers(netuid, (&member, role), &coldkey)
+            });
+            if let Some(seat) = seat {
+                turn.send(&coldkey, seat);
+            }
         }
         let stake = pallet_stake::Call::add_stake {
             netuid,

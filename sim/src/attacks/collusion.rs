@@ -1,7 +1,7 @@
 //! Members and stake together: validators that call only their own miner's files good, and score only it, whatever it sends.
 
-use cairn_primitives::{api::MemberInfo, Uid, Verdicts, CRN};
-use cairn_round::{machine::Transaction, View};
+use cairn_primitives::{api::MemberInfo, Round, Uid, Verdicts, CRN, H256};
+use cairn_round::View;
 use cairn_runtime::AccountId;
 
 use super::{Attack, Scene};
@@ -96,17 +96,19 @@ struct Partner {
 }
 
 impl Behaviour for Partner {
-    fn sends(&mut self, transaction: Transaction, view: Option<&View>) -> Option<Transaction> {
-        let Transaction::Attest(round, verdicts, root) = transaction else {
-            return Some(transaction);
-        };
+    fn attests(
+        &mut self,
+        (verdicts, root): (Verdicts, H256),
+        _: Round,
+        view: Option<&View>,
+    ) -> (Verdicts, H256) {
         if !self.calls_others_bad {
-            return Some(Transaction::Attest(round, verdicts, root));
+            return (verdicts, root);
         }
         let own = Key::of(MINER).id();
         let seen = view.and_then(|view| view.contribution_of(own));
         let good = seen.filter(|seen| seen.key.is_some()).map(|seen| seen.uid);
-        Some(Transaction::Attest(round, Verdicts::from_uids(good), root))
+        (Verdicts::from_uids(good), root)
     }
 
     fn scores(

@@ -1,6 +1,7 @@
 //! A validator that fetches nothing and computes nothing: it repeats what others attest and what the last epoch paid.
 
-use cairn_primitives::{api::Role as Part, Phase, Round, Uid, Verdicts};
+use cairn_primitives::{api::Duty, attestation_hash, Round, Uid, Verdicts};
+use cairn_protocol::phase::Attesting;
 use cairn_runtime::Runtime;
 
 use super::{voter::Voter, Attack, Scene};
@@ -13,7 +14,8 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "C1",
     name: "echo",
-    what: "a validator without a worker repeats the attestation of others and scores by the last epoch's incentives; in the first epochs it is the only one that scores, and takes the pots alone",
+    what: "a validator without a worker commits to the first attestation that it sees of others, when that is too late, \
+           and scores by the last epoch's incentives",
     beside: Role::Validator,
     attackers: 1,
     stage,
@@ -43,7 +45,7 @@ pub(super) fn last_incentives(turn: &mut Turn) -> Vec<(Uid, u16)> {
     let paid = others().map(|member| (member.uid, member.incentive));
     let row: Vec<(Uid, u16)> = paid.filter(|(_, incentive)| *incentive > 0).collect();
     if row.is_empty() {
-        let miners = others().filter(|member| member.role == Part::Miner);
+        let miners = others().filter(|member| member.role == Duty::Miner);
         return miners.map(|member| (member.uid, 1)).collect();
     }
     row
@@ -55,7 +57,8 @@ impl Behaviour for Echo {
             return;
         };
         let (netuid, round) = (turn.netuid, view.round.round);
-        let is_due = view.round.timetable().next_phase(turn.head.number) == Phase::Attest
+        let attesting = view.round.timetable().next_attesting(turn.head.number);
+        let is_due = matches!(attesting, Attesting::Commit | Attesting::Open)
             && self.attested != Some(round);
         let tally = turn.chain.ask(turn.head, || {
             pallet_training::Tallies::<Runtime>::get(netuid, round)
@@ -68,13 +71,15 @@ impl Behaviour for Echo {
                 .iter()
                 .filter(|(_, support)| **support >= stake);
             let verdicts = Verdicts::from_uids(good.map(|(uid, _)| *uid));
-            let attest = pallet_training::Call::attest {
+            let hotkey = turn.hotkey.clone();
+            let at = (netuid, round, &hotkey.id().0);
+            let hash = attestation_hash(at, model_root, &verdicts, &[0; 32]);
+            let commit = pallet_training::Call::commit_attestation {
                 netuid,
                 round,
-                verdicts,
-                model_root,
+                hash,
             };
-            return turn.send(&turn.hotkey.clone(), attest);
+            return turn.send(&hotkey, commit);
         }
         let row = last_incentives(turn);
         self.voter.vote(turn, row);

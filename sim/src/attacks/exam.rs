@@ -1,6 +1,7 @@
-//! A miner trains on nothing but the windows on which it will be measured.
+//! A miner guesses the exam and trains on nothing else.
 
-use cairn_round::measure::SEQUENCES;
+use cairn_primitives::H256;
+use cairn_protocol::exam::{exam, seeds};
 
 use super::{Attack, Scene};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "A1",
     name: "exam",
-    what: "a miner trains on nothing but the windows on which it will be measured",
+    what: "a miner guesses the exam before it is drawn, and trains on nothing but its windows",
     beside: Role::Miner,
     attackers: 1,
     stage,
@@ -33,12 +34,26 @@ pub(super) fn of_step(exam: &[u64], lesson: &Lesson, step: u32) -> Vec<u64> {
     windows.take(lesson.sequences as usize).collect()
 }
 
+/// An exam that would follow from randomness that is no secret.
+fn guess(lesson: &Lesson) -> H256 {
+    exam(0, lesson.round, H256::zero())
+}
+
+/// Its unassigned windows.
+pub(super) fn guessed(lesson: &Lesson) -> Vec<u64> {
+    let seeds = seeds(guess(lesson), None);
+    lesson
+        .plan
+        .sample_unassigned(&seeds, lesson.plan.most_windows())
+}
+
 impl Behaviour for Exam {
     fn windows(&mut self, lesson: &Lesson, step: u32) -> Vec<u64> {
+        let most = lesson.plan.most_windows();
         let own = lesson
             .plan
-            .sample_assigned(lesson.slot, lesson.steps, SEQUENCES);
-        let exam = [lesson.plan.sample_unassigned(SEQUENCES), own].concat();
+            .sample_assigned(guess(lesson), lesson.slot, lesson.steps, most);
+        let exam = [guessed(lesson), own].concat();
         of_step(&exam, lesson, step)
     }
 }

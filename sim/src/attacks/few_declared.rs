@@ -1,8 +1,9 @@
-//! A miner trains on the unassigned half of the exam and declares one inner step.
+//! A miner guesses the unassigned half of the exam, trains on that, and declares one inner step.
 
-use cairn_round::measure::SEQUENCES;
-
-use super::{exam::of_step, Attack, Scene};
+use super::{
+    exam::{guessed, of_step},
+    Attack, Scene,
+};
 use crate::{
     behaviour::{Behaviour, Lesson},
     settings::{Recruit, Role},
@@ -12,7 +13,7 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "A5",
     name: "few-declared",
-    what: "a miner trains on the unassigned half of the exam and declares one inner step",
+    what: "a miner guesses the unassigned half of the exam, trains on that, and declares one inner step",
     beside: Role::Miner,
     attackers: 1,
     stage,
@@ -32,6 +33,6 @@ impl Behaviour for FewDeclared {
     }
 
     fn windows(&mut self, lesson: &Lesson, step: u32) -> Vec<u64> {
-        of_step(&lesson.plan.sample_unassigned(SEQUENCES), lesson, step)
+        of_step(&guessed(lesson), lesson, step)
     }
 }

@@ -1,6 +1,6 @@
 //! A newcomer's pending registration is overtaken by one of the same hotkey, with a tip.
 
-use cairn_primitives::{Netuid, CRN};
+use cairn_primitives::{Netuid, Role as Chosen, CRN};
 use cairn_runtime::{RuntimeCall, UncheckedExtrinsic};
 
 use super::{Attack, Scene};
@@ -10,12 +10,12 @@ use crate::{
     settings::{Recruit, Role},
 };
 
-/// The attack. The newcomer's GPU does the work, so the one who overtakes it is counted as if that GPU were its own.
+/// The attack. The newcomer's GPU would do the work, so the one who overtakes it is counted as if that GPU were its own.
 pub const ATTACK: Attack = Attack {
     id: "A14",
     name: "front-run",
-    what: "an outsider sees a newcomer's pending registration, and registers that hotkey itself at a tip of 1 CRN; the \
-           newcomer's worker then mines for it",
+    what: "an outsider sees a newcomer's pending registration, and sends one of that hotkey with the signature that it saw \
+           at a tip of 1 CRN, so that the newcomer's worker would mine for it",
     beside: Role::Miner,
     attackers: 1,
     stage,
@@ -23,15 +23,15 @@ pub const ATTACK: Attack = Attack {
 };
 
 const NEWCOMER: &str = "the newcomer";
-/// The most that either pays for a seat.
+/// The most that it pays for a seat.
 const MOST: u64 = 10 * CRN;
 
 fn stage(scene: &Scene) -> Vec<Recruit> {
     let mut recruits = scene.recruits(Role::Outsider, ATTACK.name, |_| FrontRun::default());
     recruits.push(Recruit {
-        gpus: 0.0,
         is_seated: false,
-        ..Recruit::attacker(Role::Miner, NEWCOMER, ATTACK.name, Newcomer::default())
+        behaviour: Box::new(Newcomer::default()),
+        ..Recruit::honest(Role::Miner, NEWCOMER)
     });
     recruits
 }
@@ -49,12 +49,14 @@ impl Behaviour for Newcomer {
             return;
         }
         let (netuid, hotkey) = (turn.netuid, turn.hotkey.account().clone());
-        let register = pallet_subnets::Call::register {
-            netuid,
-            hotkey: hotkey.clone(),
-            max_price: MOST,
+        let (own, coldkey) = (turn.hotkey.clone(), turn.coldkey.clone());
+        let seat = turn.chain.ask(turn.head, || {
+            own.registers(netuid, (&own, Chosen::Miner), &coldkey)
+        });
+        let Some(seat) = seat else {
+            return;
         };
-        turn.send(&turn.coldkey.clone(), register);
+        turn.send(&coldkey, seat);
         let bond = pallet_stake::Call::add_bond {
             netuid,
             hotkey,
@@ -73,8 +75,13 @@ struct FrontRun {
 
 impl Behaviour for FrontRun {
     fn overhears(&mut self, extrinsic: &UncheckedExtrinsic, coldkey: &Key) -> Vec<Send> {
-        let RuntimeCall::Subnets(pallet_subnets::Call::register { netuid, hotkey, .. }) =
-            &extrinsic.function
+        let RuntimeCall::Subnets(pallet_subnets::Call::register {
+            netuid,
+            hotkey,
+            role,
+            signature,
+            ..
+        }) = &extrinsic.function
         else {
             return Vec::new();
         };
@@ -84,7 +91,9 @@ impl Behaviour for FrontRun {
         let register = pallet_subnets::Call::register {
             netuid: *netuid,
             hotkey: hotkey.clone(),
+            role: *role,
             max_price: MOST,
+            signature: signature.clone(),
         };
         vec![Send {
             by: coldkey.clone(),

@@ -1,6 +1,6 @@
 //! A validator that never attests and gives all miners the same score for ever.
 
-use cairn_primitives::api::Role as Part;
+use cairn_primitives::api::Duty;
 
 use super::{voter::Voter, Attack, Scene};
 use crate::{
@@ -36,7 +36,7 @@ struct NeverScores {
 impl Behaviour for NeverScores {
     fn acts(&mut self, turn: &mut Turn) {
         let members = turn.members();
-        let miners = members.iter().filter(|member| member.role == Part::Miner);
+        let miners = members.iter().filter(|member| member.role == Duty::Miner);
         let row = miners.map(|member| (member.uid, 1)).collect();
         self.voter.vote(turn, row);
     }

@@ -1,6 +1,6 @@
-//! The subnet's owner changes the rules at once.
+//! The subnet's owner changes the rules against everybody else.
 
-use cairn_primitives::{Hyperparameters, Round, CRN};
+use cairn_primitives::{limits::longest_unbonding, Hyperparameters, Round, CRN};
 use cairn_runtime::readers;
 
 use super::{Attack, Scene};
@@ -13,7 +13,7 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "D13",
     name: "owner",
-    what: "in round 3 the owner locks all stake for a year and asks of validators a stake that nobody has",
+    what: "in round 3 the owner announces the longest lock that there can be, and to ask of validators a stake that nobody has",
     beside: Role::Miner,
     attackers: 1,
     stage,
@@ -43,16 +43,15 @@ impl Behaviour for Owner {
         }
         self.is_done = true;
         let netuid = turn.netuid;
-        let subnet = turn
+        let told = turn
             .chain
-            .ask(turn.head, || readers::subnet(netuid))
-            .flatten();
-        let Some(subnet) = subnet else {
+            .ask(turn.head, || (readers::subnet(netuid), readers::limits()));
+        let Some((Some(subnet), limits)) = told else {
             return;
         };
         let hyperparameters = Hyperparameters {
             min_validator_stake: 20_000_000 * CRN,
-            unbonding_period: 5_256_000,
+            unbonding_period: longest_unbonding(limits.audit_window),
             ..subnet.hyperparameters
         };
         let set = pallet_subnets::Call::set_hyperparameters {

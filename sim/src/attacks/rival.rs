@@ -13,7 +13,7 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "D2",
     name: "rival",
-    what: "a miner that works stakes 100 CRN on each of two rivals, which are then validators without data",
+    what: "a miner that works stakes 100 CRN on each of two rivals, to make validators without data of them",
     beside: Role::Miner,
     attackers: 1,
     stage,

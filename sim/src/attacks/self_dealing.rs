@@ -1,6 +1,6 @@
 //! A subnet of one's own in which nothing is ever trained.
 
-use cairn_primitives::{Hyperparameters, Netuid, CRN};
+use cairn_primitives::{Hyperparameters, Netuid, Role as Chosen, CRN};
 use cairn_runtime::readers;
 
 use super::{Attack, Scene};
@@ -64,6 +64,7 @@ impl SelfDealing {
             .flatten();
         let hyperparameters = Hyperparameters {
             tempo: 12,
+            activity_cutoff: 24,
             commit_reveal: false,
             unbonding_period: 24,
             ..Hyperparameters::default()
@@ -82,17 +83,19 @@ impl SelfDealing {
                 pallet_training::Call::start_run { netuid, config },
             );
         }
-        for name in [VOTER, PAID] {
+        for (name, role) in [(VOTER, Chosen::Validator), (PAID, Chosen::Miner)] {
             let hotkey = Key::of(name).account().clone();
             let pocket = pallet_balances::Call::transfer_allow_death {
                 dest: hotkey.clone().into(),
                 value: CRN,
             };
             turn.send(&coldkey, pocket);
-            let seat = pallet_subnets::Call::register {
-                netuid,
-                hotkey,
-                max_price: 10 * CRN,
+            let own = Key::of(name);
+            let seat = turn
+                .chain
+                .ask(turn.head, || own.registers(netuid, (&own, role), &coldkey));
+            let Some(seat) = seat else {
+                continue;
             };
             turn.send(&coldkey, seat);
         }

@@ -1,7 +1,7 @@
 //! Validators that attest another root.
 
-use cairn_primitives::blake2_256;
-use cairn_round::{machine::Transaction, View};
+use cairn_primitives::{blake2_256, Round, Verdicts, H256};
+use cairn_round::View;
 
 use super::{Attack, Scene};
 use crate::{
@@ -51,12 +51,12 @@ fn stage(scene: &Scene, name: &'static str, percent: u64) -> Vec<Recruit> {
 struct WrongRoot;
 
 impl Behaviour for WrongRoot {
-    fn sends(&mut self, transaction: Transaction, _: Option<&View>) -> Option<Transaction> {
-        Some(match transaction {
-            Transaction::Attest(round, verdicts, root) => {
-                Transaction::Attest(round, verdicts, blake2_256(&root.0))
-            }
-            other => other,
-        })
+    fn attests(
+        &mut self,
+        (verdicts, root): (Verdicts, H256),
+        _: Round,
+        _: Option<&View>,
+    ) -> (Verdicts, H256) {
+        (verdicts, blake2_256(&root.0))
     }
 }

@@ -4,7 +4,7 @@ pub mod honest;
 
 use std::rc::Rc;
 
-use cairn_primitives::{api::MemberInfo, Balance, Netuid, Round, Uid};
+use cairn_primitives::{api::MemberInfo, Balance, Netuid, Round, Uid, Verdicts, H256};
 use cairn_round::{machine::Transaction, plan::Plan, View};
 use cairn_runtime::{AccountId, RuntimeCall, UncheckedExtrinsic};
 
@@ -122,6 +122,18 @@ pub trait Behaviour {
     /// Whether it stores its contribution where others can fetch it.
     fn uploads(&self) -> bool {
         true
+    }
+
+    /// What it attests in place of these verdicts and this root: asked when it commits and when it opens, so the same each
+    /// time.
+    fn attests(
+        &mut self,
+        honest: (Verdicts, H256),
+        round: Round,
+        view: Option<&View>,
+    ) -> (Verdicts, H256) {
+        let _ = (round, view);
+        honest
     }
 
     /// What it sends in place of this transaction.

@@ -5,11 +5,13 @@ use cairn_runtime::{
     audit, block_time, Executive, Header, Runtime, RuntimeCall, UncheckedExtrinsic,
 };
 use codec::Encode;
+use frame_support::storage::with_transaction_unchecked;
 use sp_consensus_babe::digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest};
 use sp_runtime::{
     generic::{Digest, DigestItem},
     traits::Header as _,
     transaction_validity::TransactionValidityError,
+    ApplyExtrinsicResult, TransactionOutcome,
 };
 
 use super::{
@@ -17,6 +19,7 @@ use super::{
     pool::{author, Pool, Waiting},
     Block, Chain, Id, Included, Part,
 };
+use crate::rng::Rng;
 
 /// The whole state is audited after every so many blocks, which takes longer than making them; the totals after each.
 const LOOK_AT_ALL: BlockNumber = 5;
@@ -26,6 +29,8 @@ const LOOK_AT_ALL: BlockNumber = 5;
 pub struct Made {
     /// Which.
     pub id: Id,
+    /// The block before it.
+    pub parent: Id,
     /// What is wrong with the books after it.
     pub audit: Result<(), String>,
 }
@@ -42,7 +47,8 @@ impl Chain {
     pub fn make(&mut self, part: Part, slot: u64) -> Made {
         let side = self.side_mut(part);
         let (parent, waiting) = (side.best, side.pool.take());
-        let authored = self.author(parent, slot, waiting);
+        let draw = self.authors.fork_at("slot", slot);
+        let authored = self.author(parent, (slot, draw), waiting);
         let side = self.side_mut(part);
         side.best = authored.made.id;
         for (id, error) in authored.out {
@@ -64,13 +70,20 @@ impl Chain {
             pool.add(name(&extrinsic), extrinsic, validity);
         }
         self.branches += 1;
-        let hidden = self.author(parent, slot, pool.take()).made.id;
+        // Who is no author of the slot does not know what its VRF gives.
+        let draw = self.authors.fork_at("hidden", self.branches);
+        let hidden = self.author(parent, (slot, draw), pool.take()).made.id;
         // Or an honest author might make the very same block.
         self.branches += 1;
         Some(hidden)
     }
 
-    fn author(&mut self, parent: Id, slot: u64, waiting: Vec<Waiting>) -> Authored {
+    fn author(
+        &mut self,
+        parent: Id,
+        (slot, mut draw): (u64, Rng),
+        waiting: Vec<Waiting>,
+    ) -> Authored {
         let Some(state) = self
             .blocks
             .get(&parent.hash)
@@ -78,7 +91,11 @@ impl Chain {
         else {
             let audit = Err("the parent's state is gone".into());
             return Authored {
-                made: Made { id: parent, audit },
+                made: Made {
+                    id: parent,
+                    parent,
+                    audit,
+                },
                 left: waiting,
                 out: Vec::new(),
             };
@@ -88,7 +105,7 @@ impl Chain {
         let mut transactions = Vec::new();
         let (header, (left, out), audit) = self
             .hand
-            .execute_with(|| execute(&header, slot, waiting, &mut transactions));
+            .execute_with(|| execute(&header, (slot, &mut draw), waiting, &mut transactions));
         let kept = self.hand.commit_all();
         let id = Id {
             number: header.number,
@@ -104,7 +121,7 @@ impl Chain {
         self.blocks.insert(id.hash, block);
         let audit = audit.and(kept);
         Authored {
-            made: Made { id, audit },
+            made: Made { id, parent, audit },
             left,
             out,
         }
@@ -117,7 +134,7 @@ type Rest = (Vec<Waiting>, Vec<(H256, TransactionValidityError)>);
 /// Executes a block, and looks at the books after it.
 fn execute(
     header: &Header,
-    slot: u64,
+    (slot, draw): (u64, &mut Rng),
     waiting: Vec<Waiting>,
     transactions: &mut Vec<Included>,
 ) -> (Header, Rest, Result<(), String>) {
@@ -126,7 +143,7 @@ fn execute(
     let inherent = RuntimeCall::Timestamp(pallet_timestamp::Call::set { now });
     let inherent = Executive::apply_extrinsic(UncheckedExtrinsic::new_bare(inherent));
     let rest = author(waiting, |one| {
-        let outcome = Executive::apply_extrinsic(one.extrinsic.clone())?;
+        let outcome = apply(&one.extrinsic)?;
         transactions.push(Included {
             id: one.id,
             extrinsic: one.extrinsic.clone(),
@@ -135,6 +152,7 @@ fn execute(
         Ok(())
     });
     let header = Executive::finalize_block();
+    claim(draw);
     let inherent = match inherent {
         Ok(Ok(())) => Ok(()),
         refused => Err(format!("the timestamp was refused: {refused:?}")),
@@ -146,6 +164,24 @@ fn execute(
     };
     let books = books.map_err(|error| format!("{error:?}"));
     (header, rest, inherent.and(books))
+}
+
+/// Applies a transaction as an author does: of one that is not valid here nothing is kept, not even its nonce.
+fn apply(extrinsic: &UncheckedExtrinsic) -> ApplyExtrinsicResult {
+    with_transaction_unchecked(|| {
+        let result = Executive::apply_extrinsic(extrinsic.clone());
+        match result {
+            Ok(_) => TransactionOutcome::Commit(result),
+            Err(_) => TransactionOutcome::Rollback(result),
+        }
+    })
+}
+
+/// Notes the VRF output of a block's author, as its claim would: nobody knows it before the block, and what the block
+/// contains does not change it.
+fn claim(draw: &mut Rng) {
+    let key = frame_support::storage::storage_prefix(b"Babe", b"AuthorVrfRandomness");
+    sp_io::storage::set(&key, &Some(draw.secret()).encode());
 }
 
 /// The header with which a block of authority 0 begins. The number of branches so far tells branches apart.
@@ -165,4 +201,41 @@ fn open(parent: Id, slot: u64, branches: u64) -> Header {
         parent.hash,
         Digest { logs },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::*;
+    use cairn_primitives::CRN;
+    use cairn_runtime::configs::system::MAX_TRANSACTION_BYTES;
+    use serde_json::json;
+
+    #[test]
+    fn what_finds_no_room_is_in_the_next_block_with_the_nonce_that_it_has() {
+        let keys = ["one", "two", "three"].map(Key::of);
+        let rich = |key: &Key| (key.account().clone(), 1_000_000 * CRN);
+        let balances: Vec<_> = keys.iter().map(rich).collect();
+        let patch = json!({ "balances": { "balances": balances } });
+        let mut chain = Chain::new(patch, Rng::new(1)).expect("a genesis");
+        let best = chain.best();
+        // Of each as many as a pool takes ahead of their turn, and of all more than a block has room for.
+        let bytes = MAX_TRANSACTION_BYTES as usize - 256;
+        let long: Vec<H256> = (0..42)
+            .flat_map(|ahead| keys.iter().map(move |key| (ahead, key)))
+            .map(|(ahead, key)| {
+                let remark = vec![ahead as u8; bytes];
+                let call = RuntimeCall::System(frame_system::Call::remark { remark });
+                let signed = chain.sign(best, key, ahead, 0, call);
+                chain.submit(MAIN, signed.expect("it is signed"))
+            })
+            .collect();
+        chain.make(MAIN, 2);
+        chain.make(MAIN, 3);
+        let found = long.iter().map(|id| chain.find(*id, chain.best()));
+        let blocks: Vec<_> = found.map(|found| found.map(|(number, _)| number)).collect();
+        let first = blocks.iter().filter(|block| **block == Some(2)).count();
+        assert!((100..126).contains(&first), "{blocks:?}");
+        let second = blocks.iter().filter(|block| **block == Some(3)).count();
+        assert_eq!(first + second, blocks.len(), "{blocks:?}");
+    }
 }

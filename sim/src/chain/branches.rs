@@ -148,7 +148,8 @@ mod tests {
 
     fn chain(key: &Key) -> Chain {
         let balances = vec![(key.account().clone(), CRN)];
-        Chain::new(json!({ "balances": { "balances": balances } })).expect("a genesis")
+        let patch = json!({ "balances": { "balances": balances } });
+        Chain::new(patch, Rng::new(1)).expect("a genesis")
     }
 
     fn remark(text: &str) -> RuntimeCall {
@@ -225,7 +226,7 @@ mod tests {
             .map(|key| (key.account().clone(), CRN))
             .into();
         let genesis = json!({ "balances": { "balances": balances } });
-        let mut chain = Chain::new(genesis).expect("a genesis");
+        let mut chain = Chain::new(genesis, Rng::new(1)).expect("a genesis");
         let early = send(&mut chain, MAIN, &one, "before the split");
         chain.split();
         let here = send(&mut chain, MAIN, &other, "here");

@@ -1,9 +1,9 @@
 //! Keys of the simulated people. Ed25519, since its signatures are the same each time and Sr25519's are not.
 
-use cairn_primitives::{Balance, H256};
+use cairn_primitives::{Balance, Netuid, Role, H256};
 use cairn_runtime::{
     extensions::{FreeOrPaid, InTurn},
-    AccountId, Nonce, RuntimeCall, SignedPayload, TxExtension, UncheckedExtrinsic,
+    AccountId, Nonce, RuntimeCall, SignedPayload, Subnets, TxExtension, UncheckedExtrinsic,
 };
 use codec::Encode;
 use sp_core::{ed25519, Pair};
@@ -32,6 +32,29 @@ impl Key {
     /// Its account's bytes.
     pub fn id(&self) -> H256 {
         H256(self.account.clone().into())
+    }
+
+    /// Signs something that is no transaction.
+    pub fn sign_bytes(&self, bytes: &[u8]) -> MultiSignature {
+        MultiSignature::Ed25519(self.pair.sign(bytes))
+    }
+
+    /// The call by which `coldkey` registers `hotkey`, with this key's signature: it has to be the hotkey's own. Reads
+    /// the chain's genesis, so it has to be asked where a state is.
+    pub fn registers(
+        &self,
+        netuid: Netuid,
+        (hotkey, role): (&Key, Role),
+        coldkey: &Key,
+    ) -> RuntimeCall {
+        let payload = Subnets::registration_payload(netuid, coldkey.account());
+        RuntimeCall::Subnets(pallet_subnets::Call::register {
+            netuid,
+            hotkey: hotkey.account().clone(),
+            role,
+            max_price: Balance::MAX,
+            signature: self.sign_bytes(&payload),
+        })
     }
 
     /// Signs a call. Reads the chain's version and genesis, so it has to be asked where a state is.

@@ -28,6 +28,8 @@ pub use genesis::GenesisError;
 use keys::Key;
 use pool::Pool;
 
+use crate::rng::Rng;
+
 /// A block's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id {
@@ -79,17 +81,20 @@ pub struct Chain {
     /// While the network is split.
     other: Option<Side>,
     branches: u64,
+    /// What the authors' VRF outputs are drawn from.
+    authors: Rng,
     /// Where a state is while it is asked.
     hand: TestExternalities,
     reads: reads::Reads,
 }
 
 impl Chain {
-    /// A development chain whose genesis has these patches, and its block 1, which is empty.
+    /// A development chain whose genesis has these patches, and its block 1, which is empty. `authors` draws what the
+    /// VRF of each slot's author would give.
     ///
     /// # Errors
     /// [`GenesisError`] if the runtime does not take the genesis.
-    pub fn new(patch: Value) -> Result<Chain, GenesisError> {
+    pub fn new(patch: Value, authors: Rng) -> Result<Chain, GenesisError> {
         let genesis = genesis::genesis(patch)?;
         let mut hand = TestExternalities::default();
         hand.execute_with(|| build_state::<RuntimeGenesisConfig>(genesis))
@@ -115,6 +120,7 @@ impl Chain {
             },
             other: None,
             branches: 0,
+            authors,
             hand,
             reads: reads::Reads::default(),
         };

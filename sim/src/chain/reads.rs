@@ -10,7 +10,7 @@ use cairn_protocol::assignment::{DataRange, Plan, RoundData};
 use cairn_round::{
     ballot::{Committed, Voting},
     machine::Question,
-    Attester, RoundView, Seen, Settlement, View,
+    Attester, Included, RoundView, Seen, Settlement, View,
 };
 use cairn_runtime::{readers, AccountId};
 
@@ -58,11 +58,13 @@ fn current(netuid: Netuid) -> Option<View> {
         config,
         round,
         oldest_round,
+        absent,
         ..
     } = readers::run(netuid)?;
     let attester = |one: &cairn_primitives::api::Attester<AccountId>| Attester {
         uid: one.uid,
         hotkey: id(&one.hotkey),
+        committed: one.committed,
         attested: one.attested,
     };
     Some(View {
@@ -75,6 +77,7 @@ fn current(netuid: Netuid) -> Option<View> {
         plan: plan(netuid, &config, &round),
         miners: miners(&round),
         validators: round.validators.iter().map(attester).collect(),
+        absent: absent.iter().map(|(_, hotkey)| id(hotkey)).collect(),
         contributions: seen(netuid, round.round),
         settled: None,
         voting: None,
@@ -89,7 +92,6 @@ fn plan(netuid: Netuid, config: &RunConfig, round: &RoundInfo<AccountId>) -> Pla
             cursor: round.cursor,
         },
         miners: round.miners.len() as u64,
-        seed: round.seed,
     };
     Plan::new(netuid, config, data)
 }
@@ -105,14 +107,18 @@ fn settlement(netuid: Netuid, round: Round) -> Option<Settlement> {
     let settled = readers::settled(netuid, round)?;
     let info = readers::round(netuid, round)?;
     let config = readers::run(netuid)?.config;
+    let trust: BTreeMap<Uid, u16> = settled.included.into_iter().zip(settled.trust).collect();
     let contributions = seen(netuid, round).into_iter();
+    let included = contributions.filter_map(|seen| {
+        let trust = *trust.get(&seen.uid)?;
+        Some(Included { seen, trust })
+    });
     Some(Settlement {
         round,
-        included: contributions
-            .filter(|one| settled.included.contains(&one.uid))
-            .collect(),
+        included: included.collect(),
         miners: miners(&info),
         plan: plan(netuid, &config, &info),
+        exam: settled.exam,
         before: root(netuid, round),
         after: root(netuid, round.saturating_add(1)),
     })

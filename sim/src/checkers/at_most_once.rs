@@ -1,4 +1,4 @@
-//! In one round an honest member commits to one content, attests one root, and applies the round once.
+//! In one round an honest member commits to one content, attests one thing, and applies the round once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,10 +34,11 @@ impl AtMostOnce {
                     format!("member {who} committed twice in round {round}")
                 })
             }
-            Transaction::Attest(round, _, root) => {
-                let known = *self.attested.entry((who, *round)).or_insert(*root);
-                once(known, *root, || {
-                    format!("member {who} attested two roots in round {round}")
+            Transaction::CommitAttestation(pledge) | Transaction::Attest(pledge) => {
+                let (round, now) = (pledge.round, pledge.hash);
+                let known = *self.attested.entry((who, round)).or_insert(now);
+                once(known, now, || {
+                    format!("member {who} attested two things in round {round}")
                 })
             }
             _ => Ok(()),
@@ -90,8 +91,8 @@ impl Checker for AtMostOnce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, Verdicts};
-    use cairn_round::Held;
+    use cairn_primitives::{Commitment, Secret, Verdicts};
+    use cairn_round::{pledge::Pledge, Held};
 
     fn commit(round: Round, content: u8) -> Transaction {
         let root = H256::repeat_byte(content);
@@ -119,10 +120,14 @@ mod tests {
         assert!(sent(&mut once, commit(1, 1)));
         assert!(sent(&mut once, commit(2, 2)));
         assert!(!sent(&mut once, commit(1, 2)));
-        let attest =
-            |root: u8| Transaction::Attest(1, Verdicts::default(), H256::repeat_byte(root));
-        assert!(sent(&mut once, attest(1)));
-        assert!(!sent(&mut once, attest(2)));
+        let pledge = |root: u8| {
+            let (verdicts, salt) = (Verdicts::default(), Secret::new([7; 32]));
+            let voter = (1, H256::zero());
+            Pledge::new(voter, 1, H256::repeat_byte(root), verdicts, salt)
+        };
+        assert!(sent(&mut once, Transaction::CommitAttestation(pledge(1))));
+        assert!(sent(&mut once, Transaction::Attest(pledge(1))));
+        assert!(!sent(&mut once, Transaction::Attest(pledge(2))));
     }
 
     #[test]

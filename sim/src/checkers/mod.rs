@@ -26,6 +26,8 @@ pub enum Happening<'a> {
         audit: &'a Result<(), String>,
         /// What exists after it, in pebble.
         issued: u64,
+        /// What existed after its parent, in pebble.
+        before: u64,
     },
     /// The chain began this round at its best block.
     Round(Round),
@@ -140,7 +142,7 @@ impl Default for Checkers {
     fn default() -> Checkers {
         Checkers {
             all: vec![
-                Box::new(money::Money::default()),
+                Box::new(money::Money),
                 Box::new(lineage::Lineage::default()),
                 Box::new(at_most_once::AtMostOnce::default()),
                 Box::new(nobody_starves::NobodyStarves::default()),

@@ -64,17 +64,19 @@ impl World {
         let intent = content.open.as_ref().map(|open| open.intent.clone());
         member.process = Process {
             held: content.held.clone(),
+            norm: content.norm,
             memory: content.memory.clone(),
             open: content.open.clone(),
             ..Process::default()
         };
         member.machine = Some(match member.role {
             Role::Validator => {
-                let ballots = content.ballots.clone();
+                let (pledges, ballots) = (content.pledges.clone(), content.ballots.clone());
                 Machine::Validator(Box::new(Validator::new(
                     hotkey,
                     initial_root,
                     held,
+                    pledges,
                     ballots,
                 )))
             }
@@ -169,14 +171,22 @@ impl World {
             Job::KeepJoined(held, theta) => {
                 self.members[who].disk.write(|content| {
                     content.held = Some((held, theta.clone()));
+                    content.norm = None;
                     content.open = None;
                 });
-                self.members[who].process.held = Some((held, theta));
+                let process = &mut self.members[who].process;
+                process.held = Some((held, theta));
+                process.norm = None;
                 self.begin(who, TELLING, Job::Tell(Told::Joined(held)));
             }
             Job::Tell(told) => self.told(who, told),
             Job::Step | Job::Store(_) | Job::KeepSealed(_) => self.mined(who, job),
-            Job::Fetch(..) | Job::Open(_) | Job::Measure | Job::Weigh(..) | Job::Checkpoint(_) => {
+            Job::Fetch(..)
+            | Job::Open(_)
+            | Job::Pledge(..)
+            | Job::Measure
+            | Job::Weigh(..)
+            | Job::Checkpoint(_) => {
                 self.validated(who, job);
             }
         }
@@ -200,6 +210,7 @@ impl World {
                 self.tell(who, Event::Joined(held));
             }
             Told::Sealed(made) => self.sealed(who, made),
+            Told::Pledged(pledge) => self.pledged(who, *pledge),
             Told::Weighed(ballot) => self.weighed(who, *ballot),
         }
     }

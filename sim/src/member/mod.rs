@@ -14,7 +14,7 @@ use std::{
     rc::Rc,
 };
 
-use cairn_primitives::{Balance, BlockNumber, Commitment, Round, Uid, H256};
+use cairn_primitives::{Balance, BlockNumber, Commitment, Round, Uid, Verdicts, H256};
 use cairn_round::{
     machine::{Kind, Question, Transaction},
     measure::Measuring,
@@ -31,7 +31,7 @@ use crate::{
     checkers::Who,
     disk::{Disk, Open},
     settings::Role,
-    workshop::{Memory, Opened, Theta},
+    workshop::{Memory, Opened, Settled, Theta},
 };
 
 /// A member's decisions.
@@ -70,6 +70,8 @@ pub enum Job {
     Fetch(Round, Uid, Box<Commitment>),
     /// A file is opened.
     Open(Box<Claim>),
+    /// What is to be attested is written to disk.
+    Pledge(Round, H256, Box<Verdicts>),
     /// Losses are computed.
     Measure,
     /// Evidence becomes scores.
@@ -87,6 +89,8 @@ pub enum Told {
     Joined(Held),
     /// The intent to commit is there.
     Sealed(Made),
+    /// What is to be attested is there.
+    Pledged(Box<cairn_round::pledge::Pledge>),
     /// Scores are there.
     Weighed(Box<cairn_round::ballot::Ballot>),
 }
@@ -139,14 +143,18 @@ pub struct Flight {
 pub struct Process {
     pub(crate) held: Option<(Held, Rc<Theta>)>,
     pub(crate) before: Option<(Held, Rc<Theta>)>,
+    /// The median norm of the last round applied here that included anything.
+    pub(crate) norm: Option<f64>,
     pub(crate) memory: Option<Rc<Memory>>,
     pub(crate) open: Option<Open>,
-    /// An outer step that was computed: the round after it, its parameters, and the memory with the contribution back.
-    pub(crate) pending: Option<(Round, Rc<Theta>, Option<Rc<Memory>>)>,
+    /// An outer step that was computed: the round after it, what it led to, and the memory with the contribution back.
+    pub(crate) pending: Option<(Round, Settled, Option<Rc<Memory>>)>,
     pub(crate) training: Option<Training>,
     pub(crate) trials: Option<Trials>,
     pub(crate) files: BTreeMap<File, Rc<[u8]>>,
     pub(crate) good: BTreeMap<H256, Rc<Opened>>,
+    /// The same of the round that was measured before.
+    pub(crate) good_before: BTreeMap<H256, Rc<Opened>>,
     pub(crate) outbox: VecDeque<Transaction>,
     pub(crate) flight: Option<Flight>,
     pub(crate) pace: Pace,

@@ -2,25 +2,24 @@
 
 use std::rc::Rc;
 
-use cairn_primitives::{Uid, H256};
-use cairn_protocol::checkpoint::{self, Source};
+use cairn_protocol::{
+    checkpoint::{self, Source},
+    verdict::Before,
+};
 use cairn_round::{validator::Claim, Event, Held, Settlement};
 
 use super::{Job, Told};
 use crate::{
     checkers::Who,
-    workshop::{Opened, Theta},
+    workshop::{Gathered, Settled, Theta},
     world::World,
 };
-
-/// A contribution to be applied.
-type Gathered = (Uid, H256, Rc<Opened>);
 
 impl World {
     /// How many of a settled round's files a member does not have.
     pub(super) fn missing(&self, who: Who, settlement: &Settlement) -> u64 {
         let good = &self.members[who].process.good;
-        let included = settlement.included.iter();
+        let included = settlement.included.iter().map(|one| &one.seen);
         let missing = included.filter(|seen| !good.contains_key(&seen.commitment.sealed_root));
         missing.count() as u64
     }
@@ -28,10 +27,11 @@ impl World {
     /// A contribution of a settled round, fetched if need be.
     fn gather(&mut self, who: Who, settlement: &Settlement, held: Held) -> Option<Vec<Gathered>> {
         let mut found = Vec::new();
-        for seen in &settlement.included {
+        for one in &settlement.included {
+            let (seen, trust) = (&one.seen, one.trust);
             let root = seen.commitment.sealed_root;
             if let Some(known) = self.members[who].process.good.get(&root) {
-                found.push((seen.uid, root, known.clone()));
+                found.push((seen.uid, trust, root, known.clone()));
                 continue;
             }
             let sealed = self.store.get(root, self.clock.now());
@@ -44,8 +44,10 @@ impl World {
                 key: seen.key?,
                 parent_root: held.root,
             };
-            let opened = self.workshop.open(self.netuid, &claim, &sealed)?;
-            found.push((seen.uid, root, opened));
+            let opened = self
+                .workshop
+                .open(self.netuid, &claim, Before::default(), &sealed)?;
+            found.push((seen.uid, trust, root, opened));
         }
         Some(found)
     }
@@ -56,7 +58,11 @@ impl World {
             return self.tell(who, Event::NotApplied(round));
         };
         let gathered = self.gather(who, settlement, held);
-        let next = gathered.and_then(|included| self.workshop.apply(&theta, &included));
+        let before = Settled {
+            theta: theta.clone(),
+            norm: self.members[who].process.norm,
+        };
+        let next = gathered.and_then(|included| self.workshop.apply(&before, &included));
         let Some(next) = next else {
             return self.tell(who, Event::NotApplied(round));
         };
@@ -67,7 +73,7 @@ impl World {
             }
             _ => None,
         };
-        let root = next.root;
+        let root = next.theta.root;
         let pending = Some((round.saturating_add(1), next, back));
         self.members[who].process.pending = pending;
         self.tell(who, Event::Applied { round, root });
@@ -76,11 +82,13 @@ impl World {
     pub(super) fn kept(&mut self, who: Who, held: Held) {
         let member = &mut self.members[who];
         let pending = member.process.pending.take();
-        let Some((_, theta, back)) = pending.filter(|(round, ..)| *round == held.round) else {
+        let Some((_, next, back)) = pending.filter(|(round, ..)| *round == held.round) else {
             return;
         };
+        let Settled { theta, norm } = next;
         member.disk.write(|content| {
             content.held = Some((held, theta.clone()));
+            content.norm = norm;
             content.open = None;
             if let Some(back) = &back {
                 content.memory = Some(back.clone());
@@ -88,6 +96,7 @@ impl World {
         });
         let process = &mut member.process;
         process.before = process.held.replace((held, theta));
+        process.norm = norm;
         process.open = None;
         if let Some(back) = back {
             process.memory = Some(back);

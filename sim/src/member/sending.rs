@@ -1,6 +1,6 @@
 //! Sending what a member signs, and looking for it in the chain that its node knows of.
 
-use cairn_round::{machine::Transaction, Event};
+use cairn_round::{machine::Transaction, pledge::Pledge, Event};
 use cairn_runtime::RuntimeCall;
 
 use super::{driver::LOOK, Flight, Job};
@@ -17,9 +17,17 @@ impl World {
         let head = self.members[who].head.0;
         let view = self.chain.current(head, self.netuid).flatten();
         let kind = transaction.kind();
-        let sent = self.members[who]
-            .behaviour
-            .sends(transaction, view.as_deref());
+        let voter = (self.netuid, self.members[who].hotkey.id());
+        let behaviour = &mut self.members[who].behaviour;
+        let transaction = match transaction {
+            Transaction::Attest(pledge) => {
+                let (honest, round) = ((pledge.verdicts, pledge.root), pledge.round);
+                let (verdicts, root) = behaviour.attests(honest, round, view.as_deref());
+                Transaction::Attest(Pledge::new(voter, round, root, verdicts, pledge.salt))
+            }
+            other => other,
+        };
+        let sent = behaviour.sends(transaction, view.as_deref());
         let Some(transaction) = sent else {
             return self.begin(who, LOOK, Job::NotSent(kind));
         };
@@ -101,13 +109,21 @@ fn call_of(netuid: u16, transaction: Transaction) -> RuntimeCall {
             key: *key.expose(),
         }
         .into(),
-        Transaction::Attest(round, verdicts, model_root) => Training::attest {
+        Transaction::CommitAttestation(pledge) => Training::commit_attestation {
             netuid,
-            round,
-            verdicts,
-            model_root,
+            round: pledge.round,
+            hash: pledge.hash,
         }
         .into(),
+        Transaction::Attest(pledge) => Training::attest {
+            netuid,
+            round: pledge.round,
+            model_root: pledge.root,
+            verdicts: pledge.verdicts,
+            salt: *pledge.salt.expose(),
+        }
+        .into(),
+        Transaction::Here(_) => Training::here { netuid }.into(),
         Transaction::SetWeights(_, row) => Emissions::set_weights {
             netuid,
             weights: Row::truncate_from(row),

@@ -1,18 +1,30 @@
 //! A validator's own work: fetching, opening, measuring, weighing, checkpoints.
 
-use cairn_primitives::{Commitment, Round, Secret, Uid};
+use std::{collections::BTreeMap, rc::Rc};
+
+use cairn_primitives::{Commitment, Round, Secret, Uid, Verdicts, H256};
+use cairn_protocol::verdict::Before;
 use cairn_round::{
     ballot::Ballot,
     machine::Machine as _,
     measure::{File, Measuring},
-    scoring::{forget_old, row, scores},
-    validator::{Claim, Done, Measurement, Task, Weighed},
+    pledge::{self, Pledge},
+    scoring::{alike, forget_old, repeats, row, scores},
+    validator::{Claim, Done, Found, Measurement, Task, Weighed},
     Event, Held,
 };
 
-use super::{Job, Machine, Told, Trials};
-use crate::{chain::reads::id, checkers::Who, clock::Millis, world::World};
+use super::{Job, Machine, Process, Told, Trials};
+use crate::{
+    chain::reads::id,
+    checkers::Who,
+    clock::Millis,
+    workshop::{Opened, Workshop},
+    world::World,
+};
 
+/// How long it takes to write what is to be attested.
+const WRITING: Millis = 5;
 /// How long it takes to ask who the members are.
 const ASKING: Millis = 25;
 
@@ -31,6 +43,14 @@ impl World {
                 self.begin(who, fetching, Job::Fetch(round, uid, Box::new(commitment)));
             }
             Task::Open(claim) => self.begin(who, costs.open, Job::Open(Box::new(claim))),
+            Task::Pledge {
+                round,
+                root,
+                verdicts,
+            } => {
+                let job = Job::Pledge(round, root, Box::new(verdicts));
+                self.begin(who, WRITING, job);
+            }
             Task::Measure(measurement) => self.measure(who, measurement),
             Task::StopMeasuring => {
                 if let Some(trials) = self.members[who].process.trials.take() {
@@ -50,6 +70,7 @@ impl World {
         match job {
             Job::Fetch(round, uid, commitment) => self.fetched(who, round, uid, &commitment),
             Job::Open(claim) => self.opened(who, &claim),
+            Job::Pledge(round, root, verdicts) => self.pledge(who, round, root, *verdicts),
             Job::Measure => self.measured_some(who),
             Job::Weigh(round, epoch) => self.weigh(who, round, epoch),
             Job::Checkpoint(held) => self.checkpoint(who, held),
@@ -90,7 +111,11 @@ impl World {
     fn opened(&mut self, who: Who, claim: &Claim) {
         let name = (claim.uid, claim.commitment.sealed_root);
         let file = self.members[who].process.files.remove(&name);
-        let opened = file.and_then(|file| self.workshop.open(self.netuid, claim, &file));
+        let before = Before {
+            norm: self.members[who].process.norm,
+            ..Before::default()
+        };
+        let opened = file.and_then(|file| self.workshop.open(self.netuid, claim, before, &file));
         let is_good = opened.is_some();
         if let Some(opened) = opened {
             self.members[who].process.good.insert(name.1, opened);
@@ -103,6 +128,35 @@ impl World {
         self.done_validating(who, done);
     }
 
+    fn pledge(&mut self, who: Who, round: Round, root: H256, verdicts: Verdicts) {
+        let head = self.members[who].head.0;
+        let view = self.chain.current(head, self.netuid).flatten();
+        let behaviour = &mut self.members[who].behaviour;
+        let said = behaviour.attests((verdicts.clone(), root), round, view.as_deref());
+        let member = &self.members[who];
+        let mut draw = self
+            .rng
+            .fork_at(&member.name, u64::from(round))
+            .fork_at("pledge", member.disk.writes());
+        let voter = (self.netuid, member.hotkey.id());
+        let salt = Secret::new(draw.secret());
+        // The machine knows of no lie: only the hash is that of what will be said.
+        let pledge = Pledge {
+            hash: Pledge::new(voter, round, said.1, said.0, salt).hash,
+            ..Pledge::new(voter, round, root, verdicts, salt)
+        };
+        let kept = pledge::with(&member.disk.content().pledges, pledge.clone());
+        self.members[who]
+            .disk
+            .write(|content| content.pledges = kept);
+        self.tell_soon(who, Told::Pledged(Box::new(pledge)));
+    }
+
+    /// A pledge is on disk.
+    pub(crate) fn pledged(&mut self, who: Who, pledge: Pledge) {
+        self.done_validating(who, Done::Pledged(pledge));
+    }
+
     fn measure(&mut self, who: Who, what: Measurement) {
         let round = what.round;
         let member = &self.members[who];
@@ -113,17 +167,11 @@ impl World {
         let Some((_, theta)) = before else {
             return self.done_validating(who, Done::Measured(round));
         };
-        let file = |root| {
-            let opened = member.process.good.get(&root)?;
-            Some(File {
-                inner_steps: opened.inner_steps(),
-                values: opened.digest,
-            })
-        };
+        let files = files_of(&member.process, &self.workshop, &what);
         let trials = Trials {
             round,
             theta,
-            measuring: Measuring::new(what, file),
+            measuring: Measuring::new(what, |root| files.get(&root).copied()),
         };
         self.go_on_measuring(who, trials);
     }
@@ -163,7 +211,8 @@ impl World {
             content.evidence.extend(trials.measuring.finish());
             forget_old(&mut content.evidence);
         });
-        self.members[who].process.good.clear();
+        let process = &mut self.members[who].process;
+        process.good_before = std::mem::take(&mut process.good);
         self.done_validating(who, Done::Measured(round));
     }
 
@@ -217,4 +266,39 @@ impl World {
         }
         self.done_validating(who, Done::Checkpoint(held, is_written));
     }
+}
+
+/// What is known of the contributions that are to be measured, by sealed root.
+fn files_of(process: &Process, workshop: &Workshop, what: &Measurement) -> BTreeMap<H256, File> {
+    let good = what
+        .subjects
+        .iter()
+        .filter_map(|subject| match subject.found {
+            Found::Good(root) => Some((root, process.good.get(&root)?.clone())),
+            Found::Missed | Found::Unknown => None,
+        });
+    let (roots, opened): (Vec<H256>, Vec<Rc<Opened>>) = good.unzip();
+    let before = what.before.iter();
+    let before: Option<Vec<_>> = before
+        .map(|root| process.good_before.get(root).cloned())
+        .collect();
+    let common = workshop.resemblance(&opened, &before.unwrap_or_default());
+    let (alike, repeats) = (
+        alike(opened.len(), &common.pairs),
+        repeats(&common.with_before),
+    );
+    let file = |(number, (root, opened)): (usize, (H256, &Rc<Opened>))| {
+        let file = File {
+            inner_steps: opened.inner_steps(),
+            alike: alike.get(number).copied().unwrap_or(1),
+            repeats: repeats.get(number).copied().unwrap_or(false),
+        };
+        (root, file)
+    };
+    roots
+        .into_iter()
+        .zip(&opened)
+        .enumerate()
+        .map(file)
+        .collect()
 }

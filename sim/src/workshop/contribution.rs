@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use cairn_engine::{EngineError, Order, Version};
-use cairn_gradient::{compress, decode, put_back, seal, sealed_root, Header};
+use cairn_gradient::{compress, decode, put_back, seal, sealed_root, Header, Work};
 use cairn_primitives::{key_hash, Commitment, Secret, H256};
 use cairn_round::{miner::Intent, Held};
 
@@ -77,6 +77,8 @@ impl Workshop {
             inner_steps: trained.steps(),
             tokens: trained.tokens,
             mean_loss: trained.mean_loss(),
+            // The engine says what it did; who makes a file by hand says nothing.
+            work: Work::default(),
         };
         let plain = self.engine.contribution(header.clone())?;
         let after = self.engine.state(Version::Pending)?;

@@ -8,8 +8,9 @@ mod text;
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use cairn_engine::{AdamState, Engine, EngineError, Settlement, State, Version};
-use cairn_gradient::{checked, model_root, Checked, Contribution};
+use cairn_gradient::{checked, model_root, resemblance, Checked, Contribution, Resemblance};
 use cairn_primitives::{Layout, RunConfig, Uid, H256};
+use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 
 pub use contribution::{sealed_file, Label, Trained};
@@ -45,6 +46,7 @@ impl Memory {
             parameters: theta.values.clone(),
             optimizer: self.optimizer.clone(),
             feedback: self.feedback.clone(),
+            norm: None,
         }
     }
 }
@@ -52,18 +54,33 @@ impl Memory {
 /// Losses that were asked for: on which parameters, after which contribution, on which windows.
 type Asked = (H256, Option<H256>, Vec<u64>);
 
+/// A file that was opened: its root, its maker, its key, and the norm that it was held against.
+type Sealed = (H256, H256, [u8; 32], Option<u64>);
+
 /// A contribution that was opened and is one.
 #[derive(Debug)]
 pub struct Opened {
     checked: Arc<Checked>,
-    /// Digest of its values, by which copies are told.
-    pub digest: H256,
+    /// What it says of itself, and its values.
+    pub contribution: Contribution,
 }
+
+/// What a round led to.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The parameters.
+    pub theta: Rc<Theta>,
+    /// The median norm of the last round that included anything, if it was applied here.
+    pub norm: Option<f64>,
+}
+
+/// A contribution to be applied: whose, how far the settlement trusts it, its sealed root, and itself.
+pub type Gathered = (Uid, u16, H256, Rc<Opened>);
 
 impl Opened {
     /// Inner steps that it claims.
     pub fn inner_steps(&self) -> u32 {
-        self.checked.header().inner_steps
+        self.contribution.header.inner_steps
     }
 }
 
@@ -76,9 +93,9 @@ pub struct Workshop {
     layout: Layout,
     layout_hash: H256,
     initial: Rc<Theta>,
-    applied: BTreeMap<(H256, Vec<H256>), Option<Rc<Theta>>>,
+    applied: BTreeMap<(H256, Vec<(H256, u16)>), Option<Settled>>,
     measured: BTreeMap<Asked, Vec<f32>>,
-    opened: BTreeMap<(H256, H256, [u8; 32]), Option<Rc<Opened>>>,
+    opened: BTreeMap<Sealed, Option<Rc<Opened>>>,
 }
 
 impl Workshop {
@@ -128,18 +145,26 @@ impl Workshop {
         })
     }
 
-    /// Opens a sealed file whose root was compared, and checks that it is what the miner owes.
-    pub fn open(&mut self, netuid: u16, claim: &Claim, sealed: &[u8]) -> Option<Rc<Opened>> {
-        let name = (claim.commitment.sealed_root, claim.hotkey, claim.key);
+    /// Opens a sealed file whose root was compared, and checks that it is what the miner owes, by what is known of the
+    /// rounds before.
+    pub fn open(
+        &mut self,
+        netuid: u16,
+        claim: &Claim,
+        before: Before,
+        sealed: &[u8],
+    ) -> Option<Rc<Opened>> {
+        let norm = before.norm.map(f64::to_bits);
+        let name = (claim.commitment.sealed_root, claim.hotkey, claim.key, norm);
         if let Some(known) = self.opened.get(&name) {
             return known.clone();
         }
-        let opened = self.check(netuid, claim, sealed).map(Rc::new);
+        let opened = self.check(netuid, claim, before, sealed).map(Rc::new);
         self.opened.insert(name, opened.clone());
         opened
     }
 
-    fn check(&self, netuid: u16, claim: &Claim, sealed: &[u8]) -> Option<Opened> {
+    fn check(&self, netuid: u16, claim: &Claim, before: Before, sealed: &[u8]) -> Option<Opened> {
         let terms = checked::Terms {
             netuid,
             config: &self.run,
@@ -151,50 +176,49 @@ impl Workshop {
             commitment: claim.commitment.clone(),
             key: claim.key,
             parent_root: claim.parent_root,
+            before,
         };
         let good = checked::check(&terms, &claim, sealed).ok()?;
-        let digest = digest(&good.decode(&self.layout, &self.run).ok()?);
+        let contribution = good.decode(&self.layout, &self.run).ok()?;
         Some(Opened {
             checked: Arc::new(good),
-            digest,
+            contribution,
         })
     }
 
-    /// The parameters after a round that included these, each with its sealed root.
-    pub fn apply(
-        &mut self,
-        theta: &Rc<Theta>,
-        included: &[(Uid, H256, Rc<Opened>)],
-    ) -> Option<Rc<Theta>> {
+    /// What a round that included these leads to.
+    pub fn apply(&mut self, before: &Settled, included: &[Gathered]) -> Option<Settled> {
         if included.is_empty() {
-            return Some(theta.clone());
+            return Some(before.clone());
         }
-        let roots = included.iter().map(|(_, root, _)| *root).collect();
+        let theta = &before.theta;
+        let roots = included.iter().map(|(_, trust, root, _)| (*root, *trust));
+        let roots = roots.collect();
         let name = (theta.root, roots);
         if let Some(known) = self.applied.get(&name) {
             return known.clone();
         }
-        let next = self.settle(theta, included).ok().map(Rc::new);
+        let next = self.settle(theta, included).ok();
         self.applied.insert(name, next.clone());
         next
     }
 
-    fn settle(
-        &mut self,
-        theta: &Theta,
-        included: &[(Uid, H256, Rc<Opened>)],
-    ) -> Result<Theta, EngineError> {
-        let included: Vec<(Uid, Arc<Checked>)> = included
+    fn settle(&mut self, theta: &Theta, included: &[Gathered]) -> Result<Settled, EngineError> {
+        let included: Vec<(Uid, u16, Arc<Checked>)> = included
             .iter()
-            .map(|(uid, _, opened)| (*uid, opened.checked.clone()))
+            .map(|(uid, trust, _, opened)| (*uid, *trust, opened.checked.clone()))
             .collect();
         self.engine.load(State::new(theta.values.clone()))?;
         let root = self.engine.settle(&Settlement {
             included: &included,
             put_back: None,
         })?;
-        let values = self.engine.state(Version::Pending)?.parameters;
-        Ok(Theta { root, values })
+        let state = self.engine.state(Version::Pending)?;
+        let values = state.parameters;
+        Ok(Settled {
+            theta: Rc::new(Theta { root, values }),
+            norm: state.norm,
+        })
     }
 
     /// What a miner remembers once its contribution is back in the error feedback.
@@ -255,6 +279,18 @@ impl Workshop {
         Ok(found.unwrap_or_default())
     }
 
+    /// What contributions have in common, with each other and with those of the round before.
+    pub fn resemblance(&self, of: &[Rc<Opened>], before: &[Rc<Opened>]) -> Resemblance {
+        let of: Vec<&Contribution> = of.iter().map(|one| &one.contribution).collect();
+        let before: Vec<&Contribution> = before.iter().map(|one| &one.contribution).collect();
+        let found = resemblance(&self.layout, &of, &before);
+        // What was opened goes with the run's layout.
+        found.unwrap_or(Resemblance {
+            pairs: Vec::new(),
+            with_before: Vec::new(),
+        })
+    }
+
     /// The mean loss of text that nobody trains on, in nats per token.
     pub fn held_out(&mut self, theta: &Theta) -> f64 {
         let first = self.run.data.windows;
@@ -263,18 +299,4 @@ impl Workshop {
         let sum: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
         sum / losses.len() as f64
     }
-}
-
-/// Digest of a contribution's values, whoever sent them.
-fn digest(contribution: &Contribution) -> H256 {
-    let mut hasher = blake3::Hasher::new();
-    for tensor in &contribution.tensors {
-        let levels = tensor.levels().flatten().map(u16::to_le_bytes);
-        let codes = tensor.codes().iter().map(|code| code.to_le_bytes());
-        hasher.update(&(tensor.codes().len() as u64).to_le_bytes());
-        for bytes in levels.chain(codes) {
-            hasher.update(&bytes);
-        }
-    }
-    H256(*hasher.finalize().as_bytes())
 }

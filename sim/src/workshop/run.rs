@@ -144,6 +144,7 @@ fn plain_steps() -> InnerOptimizer {
         epsilon: Nano(1),
         weight_decay: Nano(0),
         clip_norm: Nano::ONE,
+        trace_every: 1,
     }
 }
 
@@ -178,7 +179,7 @@ fn run_of(
         phases: Phases {
             train: 7,
             reveal: 2,
-            attest: 3,
+            attest: 4,
         },
         max_contributors: 64,
     }

@@ -260,14 +260,13 @@ impl World {
     }
 
     fn look_at_books(&mut self, made: &Made) {
-        let issued = self
-            .chain
-            .ask(made.id, || readers::issuance().issued)
-            .unwrap_or(0);
+        let mut issued = |id| self.chain.ask(id, || readers::issuance().issued);
+        let (issued, before) = (issued(made.id), issued(made.parent));
         self.see(&Happening::Block {
             number: made.id.number,
             audit: &made.audit,
-            issued,
+            issued: issued.unwrap_or(0),
+            before: before.unwrap_or(0),
         });
     }
 

@@ -1,6 +1,6 @@
 //! Setting a network up by the calls that people make: a subnet, its rules, its run, seats, stakes and bonds.
 
-use cairn_primitives::{Balance, BlockNumber, Hyperparameters, Nano, Netuid, CRN};
+use cairn_primitives::{Balance, BlockNumber, Hyperparameters, Nano, Netuid, Role as Chosen, CRN};
 use cairn_runtime::{readers, RuntimeCall};
 use serde_json::json;
 use sp_core::crypto::Ss58Codec;
@@ -33,6 +33,7 @@ const AT_ONCE: usize = 24;
 fn rules() -> Hyperparameters {
     Hyperparameters {
         tempo: TEMPO,
+        activity_cutoff: 2 * TEMPO,
         unbonding_period: 24,
         immunity_period: 5_000,
         registration_price_factor: Nano::ONE,
@@ -58,6 +59,7 @@ fn genesis(owner: &Key, cast: &[Recruit]) -> serde_json::Value {
     json!({
         "balances": { "balances": balances },
         "sudo": { "key": owner.account() },
+        "emissions": { "open": true },
     })
 }
 
@@ -77,7 +79,10 @@ impl World {
     pub fn new(mut settings: Settings) -> Result<World, WorldError> {
         let rng = Rng::new(settings.seed);
         let owner = Key::of("the subnet's owner");
-        let chain = Chain::new(genesis(&owner, &settings.cast))?;
+        let chain = Chain::new(
+            genesis(&owner, &settings.cast),
+            rng.fork_at("authors", settings.twin),
+        )?;
         let network = Network::new(settings.links, rng.fork_at("network", settings.twin));
         let costs = settings.costs.unwrap_or(usual_costs(settings.engine));
         let (kind, windows) = (settings.engine, settings.windows);
@@ -143,10 +148,10 @@ impl World {
     }
 
     /// Seats, stakes and bonds of everybody.
-    fn recruit(&mut self, mut recruits: Vec<Recruit>) -> Result<(), WorldError> {
+    fn recruit(&mut self, recruits: Vec<Recruit>) -> Result<(), WorldError> {
         let netuid = self.netuid;
+        self.squat(&recruits)?;
         let (mut seats, mut deposits) = (Vec::new(), Vec::new());
-        recruits.sort_by_key(|recruit| !recruit.is_first);
         let mut seated = std::collections::BTreeSet::new();
         for recruit in &recruits {
             let has_seat = recruit.role != Role::Outsider && recruit.is_seated;
@@ -154,13 +159,13 @@ impl World {
                 continue;
             }
             let (coldkey, hotkey) = (Key::of(&recruit.coldkey), Key::of(&recruit.name));
-            let hotkey = hotkey.account().clone();
-            let seat = pallet_subnets::Call::register {
-                netuid,
-                hotkey: hotkey.clone(),
-                max_price: Balance::MAX,
+            let role = match recruit.role {
+                Role::Validator => Chosen::Validator,
+                Role::Miner | Role::Outsider => Chosen::Miner,
             };
-            seats.push((coldkey.clone(), seat.into()));
+            let seat = self.seat(&hotkey, (&hotkey, role), &coldkey)?;
+            seats.push((coldkey.clone(), seat));
+            let hotkey = hotkey.account().clone();
             if recruit.stake > 0 {
                 let stake = pallet_stake::Call::add_stake {
                     netuid,
@@ -187,6 +192,37 @@ impl World {
             member(recruit, node)
         };
         self.members = recruits.into_iter().map(member).collect();
+        Ok(())
+    }
+
+    /// The call by which a coldkey buys a seat for a hotkey, as whom `signer` signs.
+    fn seat(
+        &mut self,
+        signer: &Key,
+        hotkey: (&Key, Chosen),
+        coldkey: &Key,
+    ) -> Result<RuntimeCall, WorldError> {
+        let (best, netuid) = (self.chain.best(), self.netuid);
+        let seat = self
+            .chain
+            .ask(best, || signer.registers(netuid, hotkey, coldkey));
+        seat.ok_or_else(|| WorldError::Setup("there is no state to ask".into()))
+    }
+
+    /// Lets squatters try to be first. They have not the hotkey's key, so they sign with their own, and fail.
+    fn squat(&mut self, recruits: &[Recruit]) -> Result<(), WorldError> {
+        for recruit in recruits {
+            let Some(victim) = recruit.squats else {
+                continue;
+            };
+            let (own, victim) = (Key::of(&recruit.coldkey), Key::of(victim));
+            let seat = self.seat(&own, (&victim, Chosen::Miner), &own)?;
+            if self.do_all(vec![(own, seat)]).is_ok() {
+                return Err(WorldError::Setup(
+                    "a hotkey was taken from its owner".into(),
+                ));
+            }
+        }
         Ok(())
     }
 
