@@ -8,10 +8,10 @@ import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
 import { askOurs, callState, checkCalls, checkHeads, run, runNameHex, version, world } from '../lib/steps.mjs';
 
 const CALLS = {
-  subnets: ['createSubnet', 'setHyperparameters', 'register', 'leave'],
-  stake: ['addStake', 'removeStake', 'addBond', 'unbond', 'withdrawBond'],
-  training: ['startRun', 'stopRun', 'commit', 'reveal', 'attest'],
-  emissions: ['setWeights', 'commitWeights', 'revealWeights'],
+  subnets: ['createSubnet', 'setHyperparameters', 'withdrawHyperparameters', 'register', 'setRole', 'leave'],
+  stake: ['addStake', 'removeStake', 'addBond', 'unbond', 'withdrawBond', 'setForeignStake'],
+  training: ['startRun', 'stopRun', 'commit', 'reveal', 'attest', 'commitAttestation', 'here'],
+  emissions: ['setWeights', 'commitWeights', 'revealWeights', 'setEmitting'],
 };
 let api, block;
 

@@ -31,7 +31,8 @@ const config = {
 };
 
 const api = await ApiPromise.create({ provider: new WsProvider(world.ws), noInitWarn: true, throwOnConnect: true });
-const alice = new Keyring({ type: 'sr25519', ss58Format: 42 }).addFromUri('//Alice');
+const keys = new Keyring({ type: 'sr25519', ss58Format: 42 });
+const alice = keys.addFromUri('//Alice');
 
 const { netuid, hotkey, miner } = world;
 
@@ -48,12 +49,20 @@ function submit(call) {
   });
 }
 
+/** A hotkey agrees to sit on the subnet as Alice's: the domain, and SCALE of genesis, netuid and coldkey. */
+function signature(uri) {
+  const payload = Buffer.concat([
+    Buffer.from('cairn/register'), api.genesisHash.toU8a(), api.createType('u16', netuid).toU8a(), alice.publicKey,
+  ]);
+  return { Sr25519: keys.addFromUri(uri).sign(payload) };
+}
+
 await within(SETUP_MS, (async () => {
   await submit(api.tx.utility.batchAll([
     api.tx.subnets.createSubnet(MOST),
-    api.tx.subnets.register(netuid, hotkey, MOST),
+    api.tx.subnets.register(netuid, hotkey, 'Validator', MOST, signature(world.hotkeyUri)),
     api.tx.stake.addStake(netuid, hotkey, STAKE),
-    api.tx.subnets.register(netuid, miner, MOST),
+    api.tx.subnets.register(netuid, miner, 'Miner', MOST, signature(world.minerUri)),
     api.tx.stake.addBond(netuid, miner, STAKE),
     api.tx.training.startRun(netuid, config),
   ]));
