@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn some(uids: impl IntoIterator<Item = u8>) -> Vec<Uid> {
-        uids.into_iter().map(|uid| Uid::from(uid)).collect()
+        uids.into_iter().map(Uid::from).collect()
     }
 
     #[test]

@@ -65,6 +65,9 @@ pub struct Opened {
     pub contribution: Contribution,
 }
 
+/// A settled round: the parameters with which it began, and each included file with its trust.
+type Round = (H256, Vec<(H256, u16)>);
+
 /// What a round led to.
 #[derive(Clone, Debug)]
 pub struct Settled {
@@ -93,7 +96,7 @@ pub struct Workshop {
     layout: Layout,
     layout_hash: H256,
     initial: Rc<Theta>,
-    applied: BTreeMap<(H256, Vec<(H256, u16)>), Option<Settled>>,
+    applied: BTreeMap<Round, Option<Settled>>,
     measured: BTreeMap<Asked, Vec<f32>>,
     opened: BTreeMap<Sealed, Option<Rc<Opened>>>,
 }

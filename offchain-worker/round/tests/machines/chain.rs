@@ -134,12 +134,12 @@ impl State {
                 self.promises.entry(pledge.round).or_insert(pledge.hash);
             }
             Transaction::Attest(pledge)
-                if pledge.round == self.round && attesting == Attesting::Open =>
+                if pledge.round == self.round
+                    && attesting == Attesting::Open
+                    && self.promises.get(&pledge.round) == Some(&pledge.hash) =>
             {
-                if self.promises.get(&pledge.round) == Some(&pledge.hash) {
-                    let attestation = (pledge.verdicts.clone(), pledge.root);
-                    self.attestations.entry(pledge.round).or_insert(attestation);
-                }
+                let attestation = (pledge.verdicts.clone(), pledge.root);
+                self.attestations.entry(pledge.round).or_insert(attestation);
             }
             Transaction::CommitWeights(ballot) => self.commit_weights(ballot),
             Transaction::RevealWeights(ballot) => {

@@ -81,8 +81,8 @@ const QUESTIONS: [&str; 6] = [
 
 /// Whether a command goes on until it is stopped: a question to a role does not.
 fn goes_on(text: &str) -> bool {
-    let begins = |start: &&str| text.starts_with(*start);
-    GOING_ON.iter().any(|start| begins(&start)) && !QUESTIONS.iter().any(|start| begins(&start))
+    let begins = |start: &str| text.starts_with(start);
+    GOING_ON.iter().any(|start| begins(start)) && !QUESTIONS.iter().any(|start| begins(start))
 }
 
 /// How many blocks something may take that is waited for: some rounds.
