@@ -22,7 +22,7 @@ const config = {
   inner: {
     steps: 2, sequences: 2, sequenceLength: 64, learningRate: 1_000_000, finalRate: 100_000_000, warmupSteps: 1,
     totalSteps: 100, beta1: 900_000_000, beta2: 950_000_000, epsilon: 10, weightDecay: 100_000_000,
-    clipNorm: 1_000_000_000,
+    clipNorm: 1_000_000_000, traceEvery: 1,
   },
   compression: { keptPerBlock: 64, errorDecay: 900_000_000, finalErrorDecay: null },
   outer: { learningRate: 1_000_000_000, rho: 500_000_000 },
