@@ -6,6 +6,7 @@
 use std::rc::Rc;
 
 use cairn_primitives::H256;
+use cairn_protocol::verdict::Ends;
 use cairn_round::{
     ballot::{self, Ballot},
     miner::Intent,
@@ -16,13 +17,13 @@ use cairn_round::{
 
 use crate::workshop::{Memory, Theta};
 
-/// A contribution that was made, and its file before it was sealed.
+/// A contribution that was made.
 #[derive(Clone, Debug)]
 pub struct Open {
     /// What is committed to, and the key.
     pub intent: Intent,
-    /// The file.
-    pub plain: Rc<[u8]>,
+    /// Its maker's moments and error feedback afterwards, which are carried on if it is included.
+    pub left: Rc<Memory>,
 }
 
 /// What is on a worker's disk.
@@ -32,6 +33,8 @@ pub struct Content {
     pub held: Option<(Held, Rc<Theta>)>,
     /// The median norm of the last round applied here that included anything.
     pub norm: Option<f64>,
+    /// Where makers ended, as far as the rounds were seen here.
+    pub ends: Ends,
     /// A miner's moments and error feedback.
     pub memory: Option<Rc<Memory>>,
     /// A miner's contribution to the round held.

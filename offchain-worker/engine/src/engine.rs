@@ -5,7 +5,7 @@ use std::{io, ops::Range, sync::Arc};
 use cairn_gradient::{Checked, Header};
 use cairn_primitives::{EngineClass, Round, Uid, H256};
 
-use crate::{AdamState, EngineError, Part, State, Version};
+use crate::{AdamState, EngineError, Part, Sent, State, Version};
 
 /// Which steps to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,9 +57,9 @@ pub struct Settlement<'a> {
     /// The included contributions, who made them and how far the settlement trusts each (1 at least), in any order. None:
     /// a null round, parameters stay.
     pub included: &'a [(Uid, u16, Arc<Checked>)],
-    /// The plain file of the member's own contribution, if it was kept and not included: it goes back into the error
-    /// feedback.
-    pub put_back: Option<&'a [u8]>,
+    /// Whether the member's own contribution is among them. If it is, the member carries on what it [sent](State::sent);
+    /// else that is forgotten, and the next contribution goes on from where the last included one ended.
+    pub is_included: bool,
 }
 
 /// Computes the rounds of one run, and owns the state that they change.
@@ -126,8 +126,8 @@ pub trait Engine: Send {
         go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
     ) -> Result<Option<Trained>, EngineError>;
 
-    /// The plain file of what is to be sent of the steps just made. The error feedback takes the rest: moments and
-    /// feedback are pending. What `header` says of the [`Work`](cairn_gradient::Work) is replaced by what was done.
+    /// The plain file of what is to be sent of the steps just made. The error feedback takes the rest. Moments and
+    /// feedback are pending, and [`State::sent`] once they are kept: what is held stays until the round is settled. What `header` says of the [`Work`](cairn_gradient::Work) is replaced by what was done.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ pub trait Engine: Send {
     ///
     /// As [`Engine::snapshot`].
     fn state(&self, version: Version) -> Result<State, EngineError> {
-        let read = |part| -> Result<Option<Vec<f32>>, EngineError> {
+        let read = |version, part| -> Result<Option<Vec<f32>>, EngineError> {
             let mut all = Vec::new();
             let mut sink = |piece: &[f32]| {
                 all.extend_from_slice(piece);
@@ -203,13 +203,28 @@ pub trait Engine: Send {
             let there = self.snapshot(version, part, &mut sink)?;
             Ok(there.then_some(all))
         };
-        let step = self.optimizer_steps(version)?;
-        let moments = read(Part::FirstMoment)?.zip(read(Part::SecondMoment)?);
+        let carry = |version| -> Result<(Option<AdamState>, Option<Vec<f32>>), EngineError> {
+            let step = self.optimizer_steps(version)?;
+            let moments = read(version, Part::FirstMoment)?.zip(read(version, Part::SecondMoment)?);
+            let optimizer = moments.map(|(m, v)| AdamState { m, v, step });
+            Ok((optimizer, read(version, Part::Feedback)?))
+        };
+        let (optimizer, feedback) = carry(version)?;
+        let sent = match version {
+            Version::Held => carry(Version::Sent).ok(),
+            _ => None,
+        };
         Ok(State {
-            parameters: read(Part::Parameters)?.unwrap_or_default(),
-            optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
-            feedback: read(Part::Feedback)?,
+            parameters: read(version, Part::Parameters)?.unwrap_or_default(),
+            optimizer,
+            feedback,
             norm: self.norm(version)?,
+            sent: sent.and_then(|(optimizer, feedback)| {
+                Some(Sent {
+                    optimizer: optimizer?,
+                    feedback: feedback?,
+                })
+            }),
         })
     }
 }

@@ -6,14 +6,14 @@
 use std::{io, sync::Arc};
 
 use cairn_gradient::{
-    checked, decode, encode, model_root, outer_step, put_back, Checked, Contribution, Header,
-    SparseTensor, Stepped, Work,
+    checked, encode, model_root, outer_step, Checked, Contribution, Header, SparseTensor, Stepped,
+    Work,
 };
 use cairn_primitives::{Carried, EngineClass, Layout, RunConfig, H256};
 use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
-use crate::{EngineError, Order, Part, Settlement, State, Trained, Version};
+use crate::{EngineError, Order, Part, Sent, Settlement, State, Trained, Version};
 
 /// States of one member of a run. `Steps` is what an engine keeps of inner steps until it is asked for what is to be
 /// sent of them.
@@ -38,6 +38,7 @@ pub(crate) struct Held {
     pub optimizer: Option<AdamState>,
     pub feedback: Option<Vec<f32>>,
     pub norm: Option<f64>,
+    sent: Option<Sent>,
 }
 
 impl Held {
@@ -65,15 +66,12 @@ enum Pending<Steps> {
         done: u32,
         steps: Steps,
     },
-    Sent {
-        optimizer: AdamState,
-        feedback: Vec<f32>,
-    },
+    Sent(Sent),
     Settled {
         model: Model,
         norm: Option<f64>,
-        /// If an own contribution was put back into it.
-        feedback: Option<Vec<f32>>,
+        /// Whether what was sent is carried on.
+        is_included: bool,
     },
 }
 
@@ -94,6 +92,10 @@ impl<Steps> Host<Steps> {
         if let Some(feedback) = &state.feedback {
             self.check_length(Part::Feedback, feedback)?;
         }
+        if let Some(sent) = &state.sent {
+            self.check_optimizer(&sent.optimizer)?;
+            self.check_length(Part::Feedback, &sent.feedback)?;
+        }
         let root = model_root(&state.parameters);
         self.held = Some(Held {
             model: Model {
@@ -103,6 +105,7 @@ impl<Steps> Host<Steps> {
             optimizer: state.optimizer,
             feedback: state.feedback,
             norm: state.norm,
+            sent: state.sent,
         });
         self.base = None;
         self.pending = Pending::Nothing;
@@ -112,11 +115,15 @@ impl<Steps> Host<Steps> {
     /// Whether parameters and moments are as long as the model.
     pub fn check_moments(&self, state: &State) -> Result<(), EngineError> {
         self.check_length(Part::Parameters, &state.parameters)?;
-        if let Some(optimizer) = &state.optimizer {
-            self.check_length(Part::FirstMoment, &optimizer.m)?;
-            self.check_length(Part::SecondMoment, &optimizer.v)?;
+        match &state.optimizer {
+            Some(optimizer) => self.check_optimizer(optimizer),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn check_optimizer(&self, optimizer: &AdamState) -> Result<(), EngineError> {
+        self.check_length(Part::FirstMoment, &optimizer.m)?;
+        self.check_length(Part::SecondMoment, &optimizer.v)
     }
 
     fn check_length(&self, part: Part, vector: &[f32]) -> Result<(), EngineError> {
@@ -215,10 +222,10 @@ impl<Steps> Host<Steps> {
         };
         let plain =
             encode(&contribution, &self.layout, &compression).map_err(EngineError::foreign)?;
-        self.pending = Pending::Sent {
+        self.pending = Pending::Sent(Sent {
             optimizer: made.optimizer,
             feedback: made.feedback,
-        };
+        });
         Ok(plain)
     }
 
@@ -236,15 +243,11 @@ impl<Steps> Host<Steps> {
     pub fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
         let held = self.free("settle a round")?;
         let (model, norm) = self.stepped(held, settlement)?;
-        let feedback = match settlement.put_back {
-            Some(plain) => Some(self.returned(held, plain)?),
-            None => None,
-        };
         let root = model.root;
         self.pending = Pending::Settled {
             model,
             norm,
-            feedback,
+            is_included: settlement.is_included,
         };
         Ok(root)
     }
@@ -266,18 +269,6 @@ impl<Steps> Host<Steps> {
         Ok((Model { parameters, root }, norm))
     }
 
-    /// The error feedback with a contribution back in it.
-    fn returned(&self, held: &Held, plain: &[u8]) -> Result<Vec<f32>, EngineError> {
-        let parameters = self.layout.parameters();
-        let feedback = held.feedback.clone();
-        let mut feedback = feedback.unwrap_or_else(|| vec![0.0; parameters]);
-        // Reading takes the same in all rounds.
-        let compression = self.config.compression_in(0);
-        let contribution = decode(plain, &self.layout, &compression)?;
-        put_back(&mut feedback, &self.layout, &contribution).map_err(EngineError::foreign)?;
-        Ok(feedback)
-    }
-
     pub fn keep(&mut self) -> Result<(), EngineError> {
         let verb = "keep what it did";
         let refused = |why| EngineError::OutOfTurn { verb, why };
@@ -291,23 +282,20 @@ impl<Steps> Host<Steps> {
                 self.pending = steps;
                 Err(refused("no contribution was made of its steps"))
             }
-            Pending::Sent {
-                optimizer,
-                feedback,
-            } => {
-                held.optimizer = Some(optimizer);
-                held.feedback = Some(feedback);
+            Pending::Sent(sent) => {
+                held.sent = Some(sent);
                 Ok(())
             }
             Pending::Settled {
                 model,
                 norm,
-                feedback,
+                is_included,
             } => {
                 self.base = Some(std::mem::replace(&mut held.model, model));
                 held.norm = norm;
-                if feedback.is_some() {
-                    held.feedback = feedback;
+                if let Some(sent) = held.sent.take().filter(|_| is_included) {
+                    held.optimizer = Some(sent.optimizer);
+                    held.feedback = Some(sent.feedback);
                 }
                 Ok(())
             }
@@ -409,33 +397,24 @@ impl<Steps> Host<Steps> {
                 }),
                 None => Err(refused("there is no base")),
             },
-            (Version::Pending, Pending::Nothing | Pending::Steps { .. }) => {
-                Err(refused("nothing is to be kept"))
-            }
-            (
-                Version::Pending,
-                Pending::Sent {
-                    optimizer,
-                    feedback,
-                },
-            ) => Ok(View {
-                optimizer: Some(optimizer),
-                feedback: Some(feedback),
-                ..view
-            }),
+            (Version::Sent, _) => match &held.sent {
+                Some(sent) => Ok(view.carrying(Some(sent))),
+                None => Err(refused("nothing was sent")),
+            },
             (
                 Version::Pending,
                 Pending::Settled {
                     model,
                     norm,
-                    feedback,
+                    is_included,
                 },
             ) => Ok(View {
                 model,
                 norm: *norm,
-                feedback: feedback.as_deref().or(view.feedback),
-                ..view
+                ..view.carrying(held.sent.as_ref().filter(|_| *is_included))
             }),
+            (Version::Pending, Pending::Sent(sent)) => Ok(view.carrying(Some(sent))),
+            (Version::Pending, _) => Err(refused("nothing is to be kept")),
         }
     }
 }
@@ -446,6 +425,20 @@ struct View<'a> {
     optimizer: Option<&'a AdamState>,
     feedback: Option<&'a [f32]>,
     norm: Option<f64>,
+}
+
+impl<'a> View<'a> {
+    /// With what was sent in place of what is held.
+    fn carrying(self, sent: Option<&'a Sent>) -> View<'a> {
+        match sent {
+            Some(sent) => View {
+                optimizer: Some(&sent.optimizer),
+                feedback: Some(&sent.feedback),
+                ..self
+            },
+            None => self,
+        }
+    }
 }
 
 /// What a member carries from round to round, by its vectors.

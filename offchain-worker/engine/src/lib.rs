@@ -43,4 +43,4 @@ pub use cuda::Cuda;
 pub use engine::{Engine, Order, Sequences, Settlement, StepDone, Trained};
 pub use error::EngineError;
 pub use open::{open, CPU};
-pub use state::{Part, State, Version};
+pub use state::{Part, Sent, State, Version};

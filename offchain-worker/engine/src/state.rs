@@ -14,6 +14,17 @@ pub struct State {
     /// The median norm of the last applied round that included anything, as `cairn_gradient::Stepped` has it: what the
     /// contributions of the round at hand are held against. None for who has applied none.
     pub norm: Option<f64>,
+    /// What the contribution made of these parameters left, until its round is settled.
+    pub sent: Option<Sent>,
+}
+
+/// Where a contribution ended: what its maker carries on if it is included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sent {
+    /// The moments after its steps.
+    pub optimizer: AdamState,
+    /// The error feedback: what it did not send.
+    pub feedback: Vec<f32>,
 }
 
 impl State {
@@ -24,6 +35,7 @@ impl State {
             optimizer: None,
             feedback: None,
             norm: None,
+            sent: None,
         }
     }
 }
@@ -36,8 +48,11 @@ pub enum Version {
     Base,
     /// The state itself.
     Held,
-    /// What [`keep`](crate::Engine::keep) would make the state. Parts that would not change are those held.
+    /// What waits for [`keep`](crate::Engine::keep): the state after a settled round, or what a contribution left. Parts
+    /// that would not change are those held.
     Pending,
+    /// [`State::sent`], with the parameters held.
+    Sent,
 }
 
 /// One vector of a state.

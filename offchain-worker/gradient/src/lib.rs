@@ -15,7 +15,7 @@
 //! 4. [`outer_step`] turns the contributions that the chain settled on into the next θ. It is defined down
 //!    to the rounding, so all machines get the same bits, and [`model_root`] is how they compare.
 //! 5. Before that each of them is taken through [`checked::check`]: it must be what its miner owes.
-//! 6. A contribution that was not included goes back into the error feedback by [`put_back`].
+//! 6. Whoever was not included goes on from the error feedback before it: nobody can say then that its was another.
 //! 7. [`resemblance`] is what contributions have in common, by which copies are told.
 //!
 //! These functions hold a whole model. Each is made of parts that hold one tensor at a time, for models that do not

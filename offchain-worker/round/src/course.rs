@@ -185,9 +185,9 @@ impl<W> Course<W> {
         Left::Nothing
     }
 
-    /// What the chain's view asks of whoever computes nothing: to join, or to apply the round held; `put_back` says
-    /// whether the worker's own contribution then goes back into the error feedback. `false` if neither.
-    pub fn follow(&mut self, view: &View, put_back: impl FnOnce(&Settlement) -> bool) -> bool {
+    /// What the chain's view asks of whoever computes nothing: to join, or to apply the round held; `is_included`
+    /// says whether that includes the worker's own contribution. `false` if neither.
+    pub fn follow(&mut self, view: &View, is_included: impl FnOnce(&Settlement) -> bool) -> bool {
         let settled = view.settled.as_ref();
         let settled = settled.filter(|settled| Some(settled.round) == self.round());
         match (self.held, settled) {
@@ -199,7 +199,7 @@ impl<W> Course<W> {
                 self.work = Work::Applying(Box::new(settlement.clone()));
                 self.act(Action::Apply {
                     settlement: settlement.clone(),
-                    put_back: put_back(settlement),
+                    is_included: is_included(settlement),
                 });
                 true
             }

@@ -24,7 +24,7 @@
 //! - in one round it commits to one content only, whatever happens in between;
 //! - it reveals only the key of the contribution that the chain has from it;
 //! - every settled round is applied once and in order;
-//! - a contribution that was not included goes back into the error feedback.
+//! - what a contribution left, moments and error feedback, is carried on if it was included, and forgotten if not.
 //!
 //! What the validator's machine ([`validator`]) promises:
 //! - it attests at most once per round, only while it holds that round's parameters, and only what it has committed to

@@ -88,8 +88,8 @@ pub enum Action<W> {
     Apply {
         /// How the round ended.
         settlement: Settlement,
-        /// Whether the worker's own contribution goes back into the error feedback.
-        put_back: bool,
+        /// Whether it includes the worker's own contribution, so that what that left is carried on.
+        is_included: bool,
     },
     /// Put what was computed in force, and on disk.
     Keep {

@@ -144,11 +144,11 @@ impl Miner {
         match self.course.work() {
             Work::Idle => {
                 let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
-                let put_back = |settlement: &Settlement| {
+                let is_included = |settlement: &Settlement| {
                     let own = settlement.own(hotkey);
-                    intent.is_some_and(|intent| own != Some(intent.commitment.sealed_root))
+                    intent.is_some_and(|intent| own == Some(intent.commitment.sealed_root))
                 };
-                if !self.course.follow(view, put_back) {
+                if !self.course.follow(view, is_included) {
                     self.train(view, now);
                 }
             }

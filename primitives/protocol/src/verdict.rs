@@ -5,9 +5,11 @@
 //! layout that it is for. It is not so small that it could only hold others down, and its maker goes on from where it said
 //! that it ended. Root, key and format are compared where the file is read; this is the rest.
 
+use alloc::collections::BTreeMap;
 use core::fmt;
 
 use cairn_primitives::{Carried, Commitment, Header, Netuid, Round, H256};
+use codec::{Decode, Encode};
 
 /// What a contribution has to be: whose, for what, and what its maker committed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub struct Before {
 }
 
 /// What is known of where a maker's last included contribution ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Last {
     /// Nothing: whoever checks has not seen all rounds.
     #[default]
@@ -51,6 +53,53 @@ pub enum Last {
     Nothing,
     /// Here: [`Header::after`] of it.
     Ended(Carried),
+}
+
+/// Makers of which is remembered where they ended, at most; the one that was included longest ago is forgotten first.
+pub const MOST_ENDS: usize = 4_096;
+
+/// Where the last included contributions of makers ended, as far as somebody has seen the rounds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Ends {
+    by_hotkey: BTreeMap<[u8; 32], (Round, Carried)>,
+    /// Whether no round was missed, and no maker forgotten.
+    is_whole: bool,
+}
+
+impl Ends {
+    /// Of who sees what is included from this round on.
+    pub fn from_round(round: Round) -> Ends {
+        Ends {
+            by_hotkey: BTreeMap::new(),
+            is_whole: round == 0,
+        }
+    }
+
+    /// What is known of a maker's.
+    pub fn last(&self, hotkey: &[u8; 32]) -> Last {
+        match (self.by_hotkey.get(hotkey), self.is_whole) {
+            (Some((_, ended)), _) => Last::Ended(*ended),
+            (None, true) => Last::Nothing,
+            (None, false) => Last::Unknown,
+        }
+    }
+
+    /// These were included in a round.
+    pub fn note<'a>(&mut self, included: impl IntoIterator<Item = &'a Header>) {
+        for header in included {
+            let ended = (header.round, header.after());
+            self.by_hotkey.insert(header.hotkey, ended);
+        }
+        while self.by_hotkey.len() > MOST_ENDS {
+            let ends = self.by_hotkey.iter();
+            let oldest = ends.min_by_key(|(_, (round, _))| *round);
+            let Some(hotkey) = oldest.map(|(hotkey, _)| *hotkey) else {
+                break;
+            };
+            self.by_hotkey.remove(&hotkey);
+            self.is_whole = false;
+        }
+    }
 }
 
 /// A field that names what a contribution is for.
@@ -244,6 +293,53 @@ mod tests {
             ..header()
         };
         assert_eq!(check_header(&owed(), &less), Ok(()));
+    }
+
+    #[test]
+    fn who_saw_all_rounds_knows_who_made_nothing_and_who_forgot_somebody_does_not() {
+        let of = |maker: u32, round| {
+            let mut hotkey = [0; 32];
+            hotkey[..4].copy_from_slice(&maker.to_le_bytes());
+            let before = Carried {
+                steps: u64::from(maker),
+                ..Carried::default()
+            };
+            Header {
+                hotkey,
+                round,
+                work: Work {
+                    before,
+                    ..Work::default()
+                },
+                ..header()
+            }
+        };
+        let (mut all, mut late) = (Ends::from_round(0), Ends::from_round(1));
+        let first = of(1, 0);
+        assert_eq!(all.last(&first.hotkey), Last::Nothing);
+        all.note([&first]);
+        assert_eq!(all.last(&first.hotkey), Last::Ended(first.after()));
+        assert_eq!(late.last(&first.hotkey), Last::Unknown);
+        let again = Header {
+            round: 1,
+            work: Work {
+                before: first.after(),
+                ..Work::default()
+            },
+            ..first.clone()
+        };
+        for ends in [&mut all, &mut late] {
+            ends.note([&again]);
+            assert_eq!(ends.last(&again.hotkey), Last::Ended(again.after()));
+            assert_eq!(Ends::decode(&mut &ends.encode()[..]).as_ref(), Ok(&*ends));
+        }
+        assert_eq!(all.last(&of(2, 0).hotkey), Last::Nothing);
+        let many: Vec<Header> = (2..=MOST_ENDS as u32 + 1)
+            .map(|maker| of(maker, 2))
+            .collect();
+        all.note(&many);
+        assert_eq!(all.last(&first.hotkey), Last::Unknown);
+        assert_eq!(all.last(&many[0].hotkey), Last::Ended(many[0].after()));
     }
 
     #[test]

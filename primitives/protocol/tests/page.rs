@@ -457,7 +457,8 @@ fn verdict(page: &Section) {
     assert!(check_carried(&from(ended), &Last::Ended(ended)).is_ok());
     assert!(check_carried(&from(Carried::default()), &Last::Ended(ended)).is_ok());
     assert!(check_carried(&from(ended), &Last::Nothing).is_err());
-    page.says("Who has not seen those rounds does not object");
+    page.says("A maker that was not included goes on from where it was before that round.");
+    page.says("Who has not seen all rounds does not object to a maker of which it has seen none.");
     assert!(check_carried(&from(ended), &Last::Unknown).is_ok());
     page.says("the length that were committed to");
     assert!(check_length(&owed(root(1)), 9).is_ok() && check_length(&owed(root(1)), 8).is_err());

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use codec::{Decode, Encode};
+
 use crate::{Netuid, Round, H256};
 
 /// The head of a contribution's file.
@@ -61,7 +63,7 @@ pub struct Work {
 
 /// What a miner carries from round to round, beside the parameters that all hold: the BLAKE3 of each vector's
 /// little-endian bytes. A vector that does not exist yet has the hash zero, and stands for zeros.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct Carried {
     /// Of the inner optimizer's first moment.
     pub first_moment: H256,

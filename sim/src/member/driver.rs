@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 
+use cairn_protocol::verdict::Ends;
 use cairn_round::{
     machine::{Action, Gone, Question, Reason},
     miner::Miner,
@@ -65,6 +66,7 @@ impl World {
         member.process = Process {
             held: content.held.clone(),
             norm: content.norm,
+            ends: content.ends.clone(),
             memory: content.memory.clone(),
             open: content.open.clone(),
             ..Process::default()
@@ -131,7 +133,7 @@ impl World {
             Action::Send(transaction) => self.send(who, transaction),
             Action::Apply {
                 settlement,
-                put_back,
+                is_included,
             } => {
                 let missing = self.missing(who, &settlement);
                 let transfer = missing.saturating_mul(costs.contribution);
@@ -140,7 +142,7 @@ impl World {
                 } else {
                     self.network.file(transfer)
                 };
-                let job = Job::Apply(Box::new(settlement), put_back);
+                let job = Job::Apply(Box::new(settlement), is_included);
                 self.begin(who, costs.apply + fetching, job);
             }
             Action::Keep { held, .. } => self.begin(who, costs.write, Job::Keep(held)),
@@ -166,17 +168,24 @@ impl World {
             Job::Look(question) => self.looked(who, question),
             Job::NotSent(kind) => self.tell(who, Event::Sent { kind, block: None }),
             Job::Join => self.joined(who),
-            Job::Apply(settlement, put_back) => self.applied(who, &settlement, put_back),
+            Job::Apply(settlement, is_included) => self.applied(who, &settlement, is_included),
             Job::Keep(held) => self.kept(who, held),
             Job::KeepJoined(held, theta) => {
-                self.members[who].disk.write(|content| {
+                let ends = Ends::from_round(held.round);
+                let member = &mut self.members[who];
+                let process = &mut member.process;
+                // Whether an open contribution was included is not known: its maker begins from nothing.
+                if process.open.take().is_some() {
+                    process.memory = None;
+                }
+                let memory = process.memory.clone();
+                member.disk.write(|content| {
                     content.held = Some((held, theta.clone()));
-                    content.norm = None;
-                    content.open = None;
+                    (content.norm, content.ends) = (None, ends.clone());
+                    (content.open, content.memory) = (None, memory);
                 });
-                let process = &mut self.members[who].process;
                 process.held = Some((held, theta));
-                process.norm = None;
+                (process.norm, process.ends) = (None, ends);
                 self.begin(who, TELLING, Job::Tell(Told::Joined(held)));
             }
             Job::Tell(told) => self.told(who, told),

@@ -108,7 +108,6 @@ impl World {
                 }
                 self.members[who].disk.write(|content| {
                     content.open = Some(made.open.clone());
-                    content.memory = Some(made.memory.clone());
                 });
                 self.tell_soon(who, Told::Sealed(made));
             }
@@ -196,15 +195,10 @@ impl World {
             return self.done_mining(who, Done::NothingTrained(round));
         };
         let (open, sealed) = trained.seal(draw.secret());
-        let memory = Rc::new(trained.memory);
         self.members[who].process.training = Some(training);
         let costs = self.workshop.costs();
         let transfer = self.network.file(costs.contribution);
-        let made = Made {
-            open,
-            memory,
-            sealed,
-        };
+        let made = Made { open, sealed };
         self.begin(who, costs.seal + transfer, Job::Store(made));
     }
 
@@ -276,7 +270,6 @@ impl World {
         let intent = made.open.intent.clone();
         let process = &mut self.members[who].process;
         process.training = None;
-        process.memory = Some(made.memory);
         process.open = Some(made.open);
         self.see(&Happening::Sealed {
             who,

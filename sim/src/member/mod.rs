@@ -15,6 +15,7 @@ use std::{
 };
 
 use cairn_primitives::{Balance, BlockNumber, Commitment, Round, Uid, Verdicts, H256};
+use cairn_protocol::verdict::Ends;
 use cairn_round::{
     machine::{Kind, Question, Transaction},
     measure::Measuring,
@@ -98,10 +99,8 @@ pub enum Told {
 /// A contribution that was made.
 #[derive(Clone, Debug)]
 pub struct Made {
-    /// What is committed to, and the file before it was sealed.
+    /// What is committed to, and what it leaves.
     pub open: Open,
-    /// The miner's moments and error feedback afterwards.
-    pub memory: Rc<Memory>,
     /// The sealed file.
     pub sealed: Rc<[u8]>,
 }
@@ -138,6 +137,19 @@ pub struct Flight {
     pub(crate) sent_at: BlockNumber,
 }
 
+/// An outer step that was computed and is not in force.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    /// The round after it.
+    pub round: Round,
+    /// What it led to.
+    pub next: Settled,
+    /// Where makers ended then.
+    pub ends: Ends,
+    /// Whether the member's own contribution was included.
+    pub is_included: bool,
+}
+
 /// What is in the memory of a running process.
 #[derive(Debug, Default)]
 pub struct Process {
@@ -147,8 +159,10 @@ pub struct Process {
     pub(crate) norm: Option<f64>,
     pub(crate) memory: Option<Rc<Memory>>,
     pub(crate) open: Option<Open>,
-    /// An outer step that was computed: the round after it, what it led to, and the memory with the contribution back.
-    pub(crate) pending: Option<(Round, Settled, Option<Rc<Memory>>)>,
+    /// Where makers ended, as far as the rounds were seen here.
+    pub(crate) ends: Ends,
+    /// An outer step that was computed.
+    pub(crate) pending: Option<Pending>,
     pub(crate) training: Option<Training>,
     pub(crate) trials: Option<Trials>,
     pub(crate) files: BTreeMap<File, Rc<[u8]>>,

@@ -8,7 +8,7 @@ use cairn_protocol::{
 };
 use cairn_round::{validator::Claim, Event, Held, Settlement};
 
-use super::{Job, Told};
+use super::{Job, Pending, Told};
 use crate::{
     checkers::Who,
     workshop::{Gathered, Settled, Theta},
@@ -52,7 +52,7 @@ impl World {
         Some(found)
     }
 
-    pub(super) fn applied(&mut self, who: Who, settlement: &Settlement, put_back: bool) {
+    pub(super) fn applied(&mut self, who: Who, settlement: &Settlement, is_included: bool) {
         let round = settlement.round;
         let Some((held, theta)) = self.members[who].process.held.clone() else {
             return self.tell(who, Event::NotApplied(round));
@@ -62,44 +62,55 @@ impl World {
             theta: theta.clone(),
             norm: self.members[who].process.norm,
         };
+        let mut ends = self.members[who].process.ends.clone();
+        if let Some(included) = &gathered {
+            let opened = included.iter().map(|(.., opened)| opened);
+            ends.note(opened.map(|opened| &opened.contribution.header));
+        }
         let next = gathered.and_then(|included| self.workshop.apply(&before, &included));
         let Some(next) = next else {
             return self.tell(who, Event::NotApplied(round));
         };
-        let process = &self.members[who].process;
-        let back = match (process.memory.clone(), process.open.clone()) {
-            (Some(memory), Some(open)) if put_back => {
-                Some(Rc::new(self.workshop.put_back(&theta, &memory, &open)))
-            }
-            _ => None,
-        };
         let root = next.theta.root;
-        let pending = Some((round.saturating_add(1), next, back));
-        self.members[who].process.pending = pending;
+        let process = &mut self.members[who].process;
+        process.pending = Some(Pending {
+            round: round.saturating_add(1),
+            next,
+            ends,
+            is_included,
+        });
         self.tell(who, Event::Applied { round, root });
     }
 
     pub(super) fn kept(&mut self, who: Who, held: Held) {
         let member = &mut self.members[who];
         let pending = member.process.pending.take();
-        let Some((_, next, back)) = pending.filter(|(round, ..)| *round == held.round) else {
+        let Some(pending) = pending.filter(|pending| pending.round == held.round) else {
             return;
         };
+        let Pending {
+            next,
+            ends,
+            is_included,
+            ..
+        } = pending;
         let Settled { theta, norm } = next;
+        let process = &mut member.process;
+        let left = process.open.take().filter(|_| is_included);
+        let left = left.map(|open| open.left);
         member.disk.write(|content| {
             content.held = Some((held, theta.clone()));
             content.norm = norm;
+            content.ends = ends.clone();
             content.open = None;
-            if let Some(back) = &back {
-                content.memory = Some(back.clone());
+            if let Some(left) = &left {
+                content.memory = Some(left.clone());
             }
         });
-        let process = &mut member.process;
         process.before = process.held.replace((held, theta));
-        process.norm = norm;
-        process.open = None;
-        if let Some(back) = back {
-            process.memory = Some(back);
+        (process.norm, process.ends) = (norm, ends);
+        if let Some(left) = left {
+            process.memory = Some(left);
         }
         self.tell_soon(who, Told::Kept(held));
     }

@@ -111,9 +111,10 @@ impl World {
     fn opened(&mut self, who: Who, claim: &Claim) {
         let name = (claim.uid, claim.commitment.sealed_root);
         let file = self.members[who].process.files.remove(&name);
+        let process = &self.members[who].process;
         let before = Before {
-            norm: self.members[who].process.norm,
-            ..Before::default()
+            norm: process.norm,
+            last: process.ends.last(&claim.hotkey.0),
         };
         let opened = file.and_then(|file| self.workshop.open(self.netuid, claim, before, &file));
         let is_good = opened.is_some();

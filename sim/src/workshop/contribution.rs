@@ -2,9 +2,9 @@
 
 use std::rc::Rc;
 
-use cairn_engine::{EngineError, Order, Version};
+use cairn_engine::{AdamState, EngineError, Order, Version};
 use cairn_gradient::{compress, decode, put_back, seal, sealed_root, Header, Work};
-use cairn_primitives::{key_hash, Commitment, Secret, H256};
+use cairn_primitives::{key_hash, Carried, Commitment, Secret, H256};
 use cairn_round::{miner::Intent, Held};
 
 use super::{Memory, Theta, Workshop};
@@ -26,7 +26,7 @@ pub struct Label {
 pub struct Trained {
     header: Header,
     /// The file before it is sealed.
-    plain: Vec<u8>,
+    pub plain: Vec<u8>,
     /// Moments and error feedback afterwards.
     pub memory: Memory,
 }
@@ -113,21 +113,36 @@ impl Workshop {
     ) -> Option<Trained> {
         let inner = &self.run.inner;
         let a_step = u64::from(inner.sequences) * u64::from(inner.sequence_length);
-        let header = Header {
+        let mut header = Header {
             inner_steps: claimed,
             tokens: u64::from(claimed) * a_step,
             ..trained.header.clone()
         };
         let compression = self.run.compression_in(header.round);
-        let feedback = memory.feedback.clone();
-        let mut feedback = feedback.unwrap_or_else(|| vec![0.0; values.len()]);
-        let file = header.clone();
-        let made = compress(&self.layout, &compression, values, &mut feedback, file);
-        let (_, plain) = made.ok()?;
-        let memory = Memory {
-            optimizer: trained.memory.optimizer.clone(),
-            feedback: Some(feedback),
+        let made = |header: &Header| {
+            let feedback = memory.feedback.clone();
+            let mut feedback = feedback.unwrap_or_else(|| vec![0.0; values.len()]);
+            let header = header.clone();
+            let made = compress(&self.layout, &compression, values, &mut feedback, header);
+            Some((made.ok()?.1, feedback))
         };
+        let steps = memory.carried().steps + u64::from(claimed);
+        let optimizer = trained.memory.optimizer.clone();
+        let memory_after = Memory {
+            optimizer: optimizer.map(|moments| AdamState {
+                step: steps,
+                ..moments
+            }),
+            feedback: Some(made(&header)?.1),
+        };
+        // It lies of its steps, and not of where it ended: that would be found out in the next round.
+        header.work.before = memory.carried();
+        header.work.after = Carried {
+            steps: 0,
+            ..memory_after.carried()
+        };
+        let (plain, _) = made(&header)?;
+        let memory = memory_after;
         Some(Trained {
             header,
             plain,
@@ -138,15 +153,15 @@ impl Workshop {
 
 impl Trained {
     /// Seals the file with a key: what is committed to, and what is stored.
-    pub fn seal(&self, key: [u8; 32]) -> (Open, Rc<[u8]>) {
+    pub fn seal(self, key: [u8; 32]) -> (Open, Rc<[u8]>) {
         let (commitment, sealed) = sealed_file(&self.header, &self.plain, &key);
         let intent = Intent {
             round: self.header.round,
             commitment,
             key: Secret::new(key),
         };
-        let plain = self.plain.clone().into();
-        (Open { intent, plain }, sealed.into())
+        let left = Rc::new(self.memory);
+        (Open { intent, left }, sealed.into())
     }
 }
 

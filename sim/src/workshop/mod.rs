@@ -9,14 +9,14 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use cairn_engine::{AdamState, Engine, EngineError, Settlement, State, Version};
 use cairn_gradient::{checked, model_root, resemblance, Checked, Contribution, Resemblance};
-use cairn_primitives::{Layout, RunConfig, Uid, H256};
-use cairn_protocol::verdict::Before;
+use cairn_primitives::{Carried, Layout, RunConfig, Uid, H256};
+use cairn_protocol::verdict::{Before, Last};
 use cairn_round::validator::Claim;
 
 pub use contribution::{sealed_file, Label, Trained};
 pub use run::Costs;
 
-use crate::{disk::Open, rng::Rng, settings::Kind};
+use crate::{rng::Rng, settings::Kind};
 use text::Text;
 
 /// Held-out windows of which the loss is told.
@@ -47,6 +47,19 @@ impl Memory {
             optimizer: self.optimizer.clone(),
             feedback: self.feedback.clone(),
             norm: None,
+            sent: None,
+        }
+    }
+
+    /// The hashes of it, as a header states them; before any contribution there is nothing to hash.
+    pub fn carried(&self) -> Carried {
+        let moments = self.optimizer.as_ref().filter(|moments| moments.step > 0);
+        let hash = |vector: Option<&Vec<f32>>| vector.map(|it| model_root(it)).unwrap_or_default();
+        Carried {
+            first_moment: hash(moments.map(|moments| &moments.m)),
+            second_moment: hash(moments.map(|moments| &moments.v)),
+            feedback: hash(self.feedback.as_ref()),
+            steps: self.optimizer.as_ref().map_or(0, |moments| moments.step),
         }
     }
 }
@@ -54,8 +67,8 @@ impl Memory {
 /// Losses that were asked for: on which parameters, after which contribution, on which windows.
 type Asked = (H256, Option<H256>, Vec<u64>);
 
-/// A file that was opened: its root, its maker, its key, and the norm that it was held against.
-type Sealed = (H256, H256, [u8; 32], Option<u64>);
+/// A file that was opened: its root, its maker, its key, and what it was held against.
+type Sealed = (H256, H256, [u8; 32], (Option<u64>, Last));
 
 /// A contribution that was opened and is one.
 #[derive(Debug)]
@@ -158,7 +171,13 @@ impl Workshop {
         sealed: &[u8],
     ) -> Option<Rc<Opened>> {
         let norm = before.norm.map(f64::to_bits);
-        let name = (claim.commitment.sealed_root, claim.hotkey, claim.key, norm);
+        let against = (norm, before.last);
+        let name = (
+            claim.commitment.sealed_root,
+            claim.hotkey,
+            claim.key,
+            against,
+        );
         if let Some(known) = self.opened.get(&name) {
             return known.clone();
         }
@@ -214,7 +233,7 @@ impl Workshop {
         self.engine.load(State::new(theta.values.clone()))?;
         let root = self.engine.settle(&Settlement {
             included: &included,
-            put_back: None,
+            is_included: false,
         })?;
         let state = self.engine.state(Version::Pending)?;
         let values = state.parameters;
@@ -222,24 +241,6 @@ impl Workshop {
             theta: Rc::new(Theta { root, values }),
             norm: state.norm,
         })
-    }
-
-    /// What a miner remembers once its contribution is back in the error feedback.
-    pub fn put_back(&mut self, theta: &Theta, memory: &Memory, open: &Open) -> Memory {
-        let mut back = || {
-            self.engine.load(memory.state(theta))?;
-            self.engine.settle(&Settlement {
-                included: &[],
-                put_back: Some(&open.plain),
-            })?;
-            self.engine.state(Version::Pending)
-        };
-        // Its own file is of the run's layout.
-        let feedback = back().ok().and_then(|state: State| state.feedback);
-        Memory {
-            optimizer: memory.optimizer.clone(),
-            feedback: feedback.or_else(|| memory.feedback.clone()),
-        }
     }
 
     /// The loss of each window on these parameters, or after an outer step with one contribution alone.
@@ -273,7 +274,7 @@ impl Workshop {
             // A null round makes what is held the base.
             self.engine.settle(&Settlement {
                 included: &[],
-                put_back: None,
+                is_included: false,
             })?;
             self.engine.keep()?;
         }

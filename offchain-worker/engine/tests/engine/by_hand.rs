@@ -1,8 +1,6 @@
 //! Rounds made by the parts: trainer and codec without an engine.
 
-use cairn_gradient::{
-    decode, encode, model_root, outer_step, put_back, select, Contribution, Header, Work,
-};
+use cairn_gradient::{decode, encode, model_root, outer_step, select, Contribution, Header, Work};
 use cairn_primitives::{Carried, EngineClass, Layout, RunConfig, Uid, H256};
 use cairn_protocol::trace;
 use cairn_trainer::{AdamState, Trainer};
@@ -19,6 +17,8 @@ pub struct Member {
     pub parameters: Vec<f32>,
     pub adam: AdamState,
     pub feedback: Vec<f32>,
+    /// Moments and feedback after its last contribution, until that is settled.
+    sent: Option<(AdamState, Vec<f32>)>,
 }
 
 impl Member {
@@ -28,23 +28,25 @@ impl Member {
             parameters: parameters.to_vec(),
             adam: AdamState::new(parameters.len()),
             feedback: vec![0.0; parameters.len()],
+            sent: None,
         }
     }
 
-    /// The plain file of a round; moments and feedback are those after it.
+    /// The plain file of a round.
     pub fn contribute(&mut self, config: &RunConfig, round: u32, root: H256) -> Vec<u8> {
         let layout = Layout::of(&config.model);
         let mut trainer = Trainer::new(&config.model, 1).unwrap();
         let (mut after, mut losses) = (self.parameters.clone(), Vec::new());
-        let before = self.carried(0);
-        let mut states = vec![traced(&after, &self.adam)];
+        let before = carried(&self.adam, &self.feedback, 0);
+        let (mut adam, mut feedback) = (self.adam.clone(), self.feedback.clone());
+        let mut states = vec![traced(&after, &adam)];
         for step in 0..u32::from(config.inner.steps) {
             let batch = sequences(self.uid, round, step);
-            let loss = trainer.step(&mut after, &mut self.adam, &config.inner, &slices(&batch));
+            let loss = trainer.step(&mut after, &mut adam, &config.inner, &slices(&batch));
             losses.push(loss.unwrap());
             let done = losses.len() as u32;
             if trace::is_traced(done, config.inner.steps.into(), config.inner.trace_every) {
-                states.push(traced(&after, &self.adam));
+                states.push(traced(&after, &adam));
             }
         }
         let difference = self.parameters.iter().zip(&after).map(|(a, b)| a - b);
@@ -61,44 +63,43 @@ impl Member {
             work: Work::default(),
         };
         let compression = config.compression_in(round);
-        let tensors = select(&layout, &compression, &delta, &mut self.feedback).unwrap();
+        let tensors = select(&layout, &compression, &delta, &mut feedback).unwrap();
         header.work = Work {
             engine: EngineClass::CPU,
             before,
             after: Carried {
                 steps: 0,
-                ..self.carried(1)
+                ..carried(&adam, &feedback, 1)
             },
             trace: trace::root(&states),
         };
+        self.sent = Some((adam, feedback));
         encode(&Contribution { header, tensors }, &layout, &compression).unwrap()
     }
 
-    /// The roots of what it carries on; before any contribution there is nothing of which to take them.
-    fn carried(&self, made: u64) -> Carried {
-        if self.adam.step + made == 0 {
-            return Carried::default();
-        }
-        Carried {
-            first_moment: model_root(&self.adam.m),
-            second_moment: model_root(&self.adam.v),
-            feedback: model_root(&self.feedback),
-            steps: self.adam.step,
-        }
-    }
-
-    /// The outer step with these plain files.
+    /// The outer step with these plain files. It goes on from its own contribution if that is one of them.
     pub fn apply(&mut self, config: &RunConfig, files: &[(Uid, &[u8])]) {
         let layout = Layout::of(&config.model);
         let decoded = |(uid, file): &(Uid, &[u8])| (*uid, TRUST, self::decoded(config, file));
         let included: Vec<(Uid, u16, Contribution)> = files.iter().map(decoded).collect();
         outer_step(&mut self.parameters, &layout, &included, &config.outer).unwrap();
+        let is_included = files.iter().any(|(uid, _)| *uid == self.uid);
+        if let Some(sent) = self.sent.take().filter(|_| is_included) {
+            (self.adam, self.feedback) = sent;
+        }
     }
+}
 
-    /// Takes back what was not included.
-    pub fn take_back(&mut self, config: &RunConfig, file: &[u8]) {
-        let layout = Layout::of(&config.model);
-        put_back(&mut self.feedback, &layout, &decoded(config, file)).unwrap();
+/// The roots of what a member carries on; before any contribution there is nothing of which to take them.
+fn carried(adam: &AdamState, feedback: &[f32], made: u64) -> Carried {
+    if adam.step + made == 0 {
+        return Carried::default();
+    }
+    Carried {
+        first_moment: model_root(&adam.m),
+        second_moment: model_root(&adam.v),
+        feedback: model_root(feedback),
+        steps: adam.step,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The cost model: the same each time, and honest work is worth something.
 
-use cairn_engine::{cost::Cost, Engine, State, Version};
+use cairn_engine::{cost::Cost, Engine, Settlement, State, Version};
 use cairn_gradient::{compress, Header};
 use cairn_primitives::Layout;
 
@@ -92,7 +92,11 @@ fn the_loss_falls_from_round_to_round() {
         let file = contribute(engine.as_mut(), 1, round);
         engine.keep().unwrap();
         let included = [(1, 1, checked(&config(), &file))];
-        engine.settle(&including(&included)).unwrap();
+        let settlement = Settlement {
+            is_included: true,
+            ..including(&included)
+        };
+        engine.settle(&settlement).unwrap();
         engine.keep().unwrap();
         let held_out = sequences(9, 0, 0);
         let measured = engine.measure(None, &slices(&held_out), &mut || true);

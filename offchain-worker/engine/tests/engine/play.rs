@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use cairn_engine::{Engine, Order, Settlement, State, Version};
+use cairn_engine::{Engine, Order, Sent, Settlement, State, Version};
 use cairn_primitives::H256;
 use proptest::prelude::*;
 
@@ -43,6 +43,8 @@ fn verb() -> impl Strategy<Value = Verb> {
 struct Role {
     trained: Option<cairn_engine::Trained>,
     file: Option<Vec<u8>>,
+    /// Whether what it did last that is to be kept was to settle a round.
+    settles: bool,
 }
 
 /// Whether the verb was done.
@@ -76,6 +78,7 @@ fn play(engine: &mut dyn Engine, role: &mut Role, others: &[u8], verb: Verb) -> 
                 false => H256::zero(),
             };
             let made = engine.contribution(header(1, 0, root, trained));
+            role.settles &= made.is_err();
             role.file = made.ok().or(role.file.take());
             role.file.is_some()
         }
@@ -85,10 +88,12 @@ fn play(engine: &mut dyn Engine, role: &mut Role, others: &[u8], verb: Verb) -> 
                 false => Vec::new(),
             };
             let settlement = Settlement {
-                put_back: role.file.as_deref().filter(|_| back),
+                is_included: back,
                 ..including(&included)
             };
-            engine.settle(&settlement).is_ok()
+            let settled = engine.settle(&settlement).is_ok();
+            role.settles |= settled;
+            settled
         }
         Verb::Keep => engine.keep().is_ok(),
         Verb::Discard => {
@@ -125,7 +130,17 @@ proptest! {
             match verb {
                 Verb::Keep => {
                     prop_assert_eq!(done, pending.is_some());
-                    prop_assert_eq!(after, pending.unwrap_or(before));
+                    let after_all = match (pending, role.settles) {
+                        (Some(pending), true) => pending,
+                        (Some(pending), false) => State {
+                            sent: pending.optimizer.zip(pending.feedback).map(
+                                |(optimizer, feedback)| Sent { optimizer, feedback }
+                            ),
+                            ..before
+                        },
+                        (None, _) => before,
+                    };
+                    prop_assert_eq!(after, after_all);
                 }
                 Verb::TrainOnNothing | Verb::LoadShort => {
                     prop_assert!(!done);

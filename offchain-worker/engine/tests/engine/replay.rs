@@ -1,6 +1,6 @@
 //! Inner steps that are traced can be made again, and no others pass for them.
 
-use cairn_engine::{AdamState, Engine, EngineError, State, Trained, Version};
+use cairn_engine::{AdamState, Engine, EngineError, Settlement, State, Trained, Version};
 use cairn_gradient::{decode_header, Header};
 use cairn_primitives::Carried;
 use cairn_protocol::{
@@ -139,6 +139,12 @@ fn a_member_goes_on_from_where_its_included_contribution_ended() {
         let (mut engine, _, first) = traced_round(engine);
         assert!(first.work.before.is_zero());
         assert_eq!(check_carried(&first, &Last::Nothing), Ok(()));
+        let settlement = Settlement {
+            is_included: true,
+            ..including(&[])
+        };
+        engine.settle(&settlement).unwrap();
+        engine.keep().unwrap();
         let file = contribute(engine.as_mut(), 1, 0);
         engine.discard();
         let second = decode_header(&file).unwrap();

@@ -138,7 +138,7 @@ pub fn contribution_of(uid: Uid) -> Vec<u8> {
 pub fn including(included: &[(Uid, u16, Arc<Checked>)]) -> Settlement<'_> {
     Settlement {
         included,
-        put_back: None,
+        is_included: false,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 
 use cairn_engine::{AdamState, EngineError, Part, Settlement, State, Version};
-use cairn_gradient::{decode, model_root, put_back};
+use cairn_gradient::model_root;
 use cairn_primitives::Layout;
 
 use crate::{
@@ -63,7 +63,7 @@ fn a_state_of_another_model_is_refused_and_the_one_before_stays() {
 }
 
 #[test]
-fn a_contribution_changes_the_state_when_it_is_kept_and_not_before() {
+fn what_a_contribution_left_waits_for_its_round_when_it_is_kept_and_not_before() {
     for mut engine in loaded() {
         let engine = engine.as_mut();
         let before = held(engine);
@@ -71,17 +71,27 @@ fn a_contribution_changes_the_state_when_it_is_kept_and_not_before() {
         assert_eq!(held(engine), before);
         engine.discard();
         assert!(is_out_of_turn(engine.keep()));
+        assert!(is_out_of_turn(engine.root(Version::Sent)));
         assert_eq!(held(engine), before);
 
         assert_eq!(contribute(engine, 1, 0), file);
+        assert!(is_out_of_turn(engine.root(Version::Sent)));
         let pending = engine.state(Version::Pending).unwrap();
         engine.keep().unwrap();
         let after = held(engine);
-        assert_eq!(after, pending);
-        assert_eq!(after.parameters, before.parameters);
-        assert_eq!(after.optimizer.as_ref().unwrap().step, 3);
-        assert_eq!(engine.optimizer_steps(Version::Held).unwrap(), 3);
-        assert!(after.feedback.unwrap().iter().any(|rest| *rest != 0.0));
+        let sent = after.sent.clone().unwrap();
+        assert_eq!(Some(&sent.optimizer), pending.optimizer.as_ref());
+        assert_eq!(Some(&sent.feedback), pending.feedback.as_ref());
+        assert_eq!(
+            State {
+                sent: None,
+                ..after
+            },
+            before
+        );
+        assert_eq!(engine.optimizer_steps(Version::Held).unwrap(), 0);
+        assert_eq!(engine.optimizer_steps(Version::Sent).unwrap(), 3);
+        assert!(sent.feedback.iter().any(|rest| *rest != 0.0));
         assert!(is_out_of_turn(engine.keep()));
     }
 }
@@ -127,37 +137,35 @@ fn the_outer_step_has_the_same_bits_on_every_engine() {
 }
 
 #[test]
-fn what_was_not_included_goes_back_into_the_feedback() {
-    let layout = Layout::of(&config().model);
-    for mut engine in loaded() {
-        let engine = engine.as_mut();
-        let file = contribute(engine, 1, 0);
-        engine.keep().unwrap();
-        let before = held(engine);
-        let mut want = before.feedback.clone().unwrap();
-        let contribution = decode(&file, &layout, &config().compression_in(0)).unwrap();
-        put_back(&mut want, &layout, &contribution).unwrap();
-
-        let settlement = Settlement {
-            included: &[],
-            put_back: Some(&file),
-        };
-        engine.settle(&settlement).unwrap();
-        assert_eq!(held(engine), before);
-        let pending = engine.state(Version::Pending).unwrap();
-        assert_eq!(pending.feedback.as_ref(), Some(&want));
-        engine.keep().unwrap();
-        assert_eq!(held(engine).feedback, Some(want));
-
-        let settlement = Settlement {
-            included: &[],
-            put_back: Some(&file[..file.len() - 1]),
-        };
-        let before = held(engine);
-        let refused = engine.settle(&settlement);
-        assert!(matches!(refused, Err(EngineError::Foreign(_))));
-        assert!(is_out_of_turn(engine.keep()));
-        assert_eq!(held(engine), before);
+fn what_was_included_goes_on_and_what_was_not_is_as_if_it_had_not_been() {
+    for is_included in [true, false] {
+        for mut engine in loaded() {
+            let engine = engine.as_mut();
+            let before = held(engine);
+            contribute(engine, 1, 0);
+            engine.keep().unwrap();
+            let sent = held(engine).sent.unwrap();
+            let settlement = Settlement {
+                is_included,
+                ..including(&[])
+            };
+            engine.settle(&settlement).unwrap();
+            engine.discard();
+            assert_eq!(held(engine).sent.as_ref(), Some(&sent));
+            engine.settle(&settlement).unwrap();
+            let pending = engine.state(Version::Pending).unwrap();
+            engine.keep().unwrap();
+            assert_eq!(held(engine), pending);
+            let want = match is_included {
+                true => State {
+                    optimizer: Some(sent.optimizer),
+                    feedback: Some(sent.feedback),
+                    ..before
+                },
+                false => before,
+            };
+            assert_eq!(pending, want);
+        }
     }
 }
 
@@ -167,7 +175,14 @@ fn a_state_that_was_read_and_loaded_elsewhere_goes_on_with_equal_bits() {
     for (mut one, mut other) in loaded().into_iter().zip(engines()) {
         contribute(one.as_mut(), 1, 0);
         one.keep().unwrap();
-        one.settle(&including(&[(4, 1, file.clone())])).unwrap();
+        let included = [(4, 1, file.clone())];
+        let settlement = Settlement {
+            is_included: true,
+            ..including(&included)
+        };
+        one.settle(&settlement).unwrap();
+        one.keep().unwrap();
+        contribute(one.as_mut(), 1, 1);
         one.keep().unwrap();
         other.load(held(one.as_ref())).unwrap();
         let files = [&mut one, &mut other].map(|engine| contribute(engine.as_mut(), 1, 1));

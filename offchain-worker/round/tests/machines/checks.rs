@@ -138,7 +138,7 @@ fn a_round_from_beginning_to_end() {
     let end = settled(0, &[seen(1, 5, true)]);
     let apply = Action::Apply {
         settlement: end.clone(),
-        put_back: false,
+        is_included: false,
     };
     assert_eq!(validator.look(over(&end, 113), 113), [apply]);
 }

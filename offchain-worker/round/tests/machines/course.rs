@@ -32,7 +32,7 @@ fn applied<D>(round: Round) -> Event<D> {
 fn apply<W>(settlement: &Settlement) -> Action<W> {
     Action::Apply {
         settlement: settlement.clone(),
-        put_back: false,
+        is_included: false,
     }
 }
 

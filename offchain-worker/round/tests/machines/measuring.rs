@@ -19,7 +19,7 @@ use crate::{
 fn keep(validator: &mut Driven<Validator>, end: &Settlement) {
     let apply = Action::Apply {
         settlement: end.clone(),
-        put_back: false,
+        is_included: false,
     };
     assert_eq!(validator.look(over(end, 113), 113), [apply]);
     let (round, root) = (end.round, held_at(end.round + 1).root);

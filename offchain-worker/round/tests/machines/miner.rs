@@ -62,7 +62,7 @@ fn a_round_from_beginning_to_end() {
     let end = settled(0, &[seen(MINER, 7, true)]);
     let apply = Action::Apply {
         settlement: end.clone(),
-        put_back: false,
+        is_included: true,
     };
     assert_eq!(miner.look(over(&end, 113), 113), [apply]);
     miner.tell(
@@ -161,11 +161,11 @@ fn slot_commitment_and_inclusion_are_found_by_the_hotkey() {
     assert_eq!(back.look(shuffled.clone(), 101), [commit(&intent(0, 7))]);
     shuffled.contributions.push(another_uid.clone());
     assert_eq!(miner(0, Some(intent(0, 7))).look(shuffled, 101), []);
-    for (seen, expected) in [(another_uid, false), (anothers, true)] {
+    for (seen, expected) in [(another_uid, true), (anothers, false)] {
         let end = settled(0, &[seen]);
         let actions = miner(0, Some(intent(0, 7))).look(over(&end, 113), 113);
         assert!(
-            matches!(actions[..], [Action::Apply { put_back, .. }] if put_back == expected),
+            matches!(actions[..], [Action::Apply { is_included, .. }] if is_included == expected),
             "{actions:?}"
         );
     }
@@ -255,12 +255,12 @@ fn a_commitment_without_an_intent_is_left_alone() {
 }
 
 #[test]
-fn what_was_not_included_is_put_back() {
+fn what_was_included_is_carried_on() {
     let made = || Some(intent(0, 7));
-    for (made, included, put_back) in [
-        (made(), None, true),
-        (made(), Some(8), true),
-        (made(), Some(7), false),
+    for (made, included, is_included) in [
+        (made(), None, false),
+        (made(), Some(8), false),
+        (made(), Some(7), true),
         (None, None, false),
         (None, Some(7), false),
     ] {
@@ -272,7 +272,7 @@ fn what_was_not_included_is_put_back() {
             let settlement = settled(0, &included);
             let apply = Action::Apply {
                 settlement: settlement.clone(),
-                put_back,
+                is_included,
             };
             assert_eq!(miner.look(over(&settlement, 113), 113), [apply]);
             miner.tell(Event::NotApplied(0), 113);

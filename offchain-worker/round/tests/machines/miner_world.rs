@@ -217,12 +217,12 @@ impl World {
             }
             Action::Apply {
                 settlement,
-                put_back,
+                is_included,
             } => {
                 let made = self.disk.1.as_ref();
                 let made = made.map(|intent| intent.commitment.sealed_root);
-                let is_left_out = made.is_some() && made != settlement.own(hotkey(MINER));
-                assert_eq!(put_back, is_left_out);
+                let is_own = made.is_some() && made == settlement.own(hotkey(MINER));
+                assert_eq!(is_included, is_own);
                 assert_eq!(settlement.round, self.disk.0.round, "in order");
                 self.begin(Job::Apply(settlement));
             }

@@ -317,7 +317,7 @@ impl World {
         match action {
             Action::Apply {
                 settlement,
-                put_back: false,
+                is_included: false,
             } => {
                 assert_eq!(settlement.round, self.disk.0.round, "in order");
                 self.begin(Job::Apply(settlement));

@@ -14,7 +14,7 @@ use super::{
     driver::{with_engine, Desk},
     inspect::{check, fetch},
     run::Run,
-    state::Open,
+    setup::locked,
     RoleError,
 };
 
@@ -25,7 +25,7 @@ const PARALLEL_FETCHES: usize = 8;
 pub(super) type AtHand = BTreeMap<(Uid, H256), Arc<Checked>>;
 
 /// Computes the parameters after a round, and gives their root. They are pending in the engine. What is not among
-/// `at_hand` is fetched. `own` goes back into the error feedback.
+/// `at_hand` is fetched. `is_included` says whether the member's own contribution is one of them.
 ///
 /// # Errors
 /// [`RoleError::Unappliable`]; those of engine and store, which may be gone in a moment.
@@ -33,7 +33,7 @@ pub(super) async fn apply<C: Chain>(
     desk: &Desk<C>,
     settlement: &Settlement,
     at_hand: &AtHand,
-    own: Option<Arc<Open>>,
+    is_included: bool,
 ) -> Result<H256, RoleError> {
     let parent_root =
         with_engine(desk, |engine| Ok(engine.root(cairn_engine::Version::Held)?)).await?;
@@ -56,11 +56,15 @@ pub(super) async fn apply<C: Chain>(
         .buffer_unordered(PARALLEL_FETCHES)
         .try_collect()
         .await?;
+    let run = &desk.run;
+    let mut ends = locked(&run.ends).clone();
+    ends.note(contributions.iter().map(|(_, _, checked)| checked.header()));
+    *locked(&run.next_ends) = Some(ends);
     with_engine(desk, move |engine| {
         engine.discard();
         Ok(engine.settle(&cairn_engine::Settlement {
             included: &contributions,
-            put_back: own.as_ref().map(|open| open.plain.as_slice()),
+            is_included,
         })?)
     })
     .await

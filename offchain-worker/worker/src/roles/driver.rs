@@ -99,8 +99,6 @@ pub(super) trait Role: Sized {
     fn block(&mut self, number: BlockNumber);
     /// The checked contributions that it has of a round.
     fn at_hand(&self, round: Round) -> AtHand;
-    /// The plain file of its own contribution.
-    fn own_file(&self) -> Option<Arc<super::state::Open>>;
     /// Whether it committed to a contribution of a round, or attested in it; and its incentive, or its dividends.
     fn share(&self, round: Round, member: Option<&MemberInfo>) -> (bool, u16);
     /// Other parameters are in force.
@@ -121,8 +119,8 @@ pub(super) struct Driver<C, R: Role> {
     info: RunInfo,
     /// This worker as a member when the round held had been settled.
     member: Option<MemberInfo>,
-    /// Whether the feedback changes with the round that is being applied.
-    puts_back: bool,
+    /// Whether the round that is being applied includes its own contribution.
+    is_included: bool,
     /// Whether there was nothing to do at the last look.
     lacks: bool,
     idle: Said,
@@ -160,7 +158,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             jobs: JoinSet::new(),
             info,
             member: None,
-            puts_back: false,
+            is_included: false,
             lacks: false,
             idle: Said::default(),
             waiting: Said::default(),
@@ -196,8 +194,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 Action::Send(transaction) => self.send(transaction),
                 Action::Apply {
                     settlement,
-                    put_back,
-                } => self.apply(settlement, put_back),
+                    is_included,
+                } => self.apply(settlement, is_included),
                 Action::Keep { settlement, held } => self.keep(&settlement, held),
                 Action::Join => self.join(),
                 Action::Explain(lack) => self.explain(lack),
@@ -251,13 +249,12 @@ impl<C: Chain, R: Role> Driver<C, R> {
         });
     }
 
-    fn apply(&mut self, settlement: Settlement, put_back: bool) {
+    fn apply(&mut self, settlement: Settlement, is_included: bool) {
         let (desk, round) = (self.desk.clone(), settlement.round);
         let at_hand = self.role.at_hand(round);
-        let own = put_back.then(|| self.role.own_file()).flatten();
-        self.puts_back = own.is_some();
+        self.is_included = is_included;
         self.jobs.spawn(async move {
-            match apply::apply(&desk, &settlement, &at_hand, own).await {
+            match apply::apply(&desk, &settlement, &at_hand, is_included).await {
                 Ok(root) => Ok(Ended::Applied(round, root)),
                 Err(error) if error.is_transient() => {
                     tracing::warn!("round {round} · cannot be applied yet: {error}");
@@ -284,7 +281,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             held,
             line,
             included: settlement.uids(),
-            puts_back: self.puts_back,
+            is_included: self.is_included,
             keeps_base: R::MEASURES,
         };
         let desk = self.desk.clone();

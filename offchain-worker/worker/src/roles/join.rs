@@ -7,7 +7,10 @@
 use cairn_chain::RunInfo;
 use cairn_engine::{Part, State, Version};
 use cairn_primitives::H256;
-use cairn_protocol::checkpoint::{self, Source};
+use cairn_protocol::{
+    checkpoint::{self, Source},
+    verdict::Ends,
+};
 use cairn_round::Held;
 use cairn_store::paths;
 
@@ -38,13 +41,13 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
     let bytes = with_engine(desk, move |engine| {
         for version in [Version::Held, Version::Base] {
             if engine.root(version).ok() == Some(held.root) {
-                return Ok(read(engine, version, &[Part::Parameters])?.pop());
+                return Ok(read(engine, version, Part::Parameters)?);
             }
         }
         Ok(None)
     })
     .await?;
-    let Some((_, bytes)) = bytes else {
+    let Some(bytes) = bytes else {
         return Ok(false);
     };
     run.store.put_blob(&prefix, bytes.into()).await?;
@@ -52,7 +55,8 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
 }
 
 /// Loads the newest parameters to be had that the chain vouches for, as of the finalised block, and puts them on disk.
-/// What is known of the optimizer and of the error feedback stays.
+/// What is known of the optimizer and of the error feedback stays, unless a contribution is open: nobody here knows then
+/// from which of two states its maker has to go on, and from nothing everybody may.
 ///
 /// # Errors
 /// [`RoleError::NoCheckpoint`] if the chain no longer keeps what follows the parameters that there are,
@@ -63,6 +67,8 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
     let (state, run) = (desk.state.clone(), desk.run.clone());
     with_engine(desk, move |engine| {
         let known = engine.state(Version::Held).ok();
+        let known = known.filter(|known| known.sent.is_none());
+        let begins_anew = known.is_none();
         let (optimizer, feedback) = known.map_or((None, None), |it| (it.optimizer, it.feedback));
         let root = engine.load(State {
             parameters,
@@ -70,7 +76,9 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
             feedback,
             // It follows from the files of a round that was not applied here.
             norm: None,
+            sent: None,
         })?;
+        let ends = Ends::from_round(held.round);
         if root != held.root {
             let what = format!(
                 "parameters with the root {root:?} were taken for {:?}",
@@ -80,12 +88,15 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
         }
         locked(&state).save(&Change {
             held: Some(held),
-            parts: read(engine, Version::Held, &[Part::Parameters])?,
+            parameters: read(engine, Version::Held, Part::Parameters)?,
+            begins_anew,
+            ends: Some(&ends),
             // Whatever was open is void.
-            open: OpenChange::Clear,
+            open: OpenChange::Void,
             ..Change::default()
         })?;
         *locked(&run.norm) = None;
+        *locked(&run.ends) = ends;
         Ok(held)
     })
     .await

@@ -17,8 +17,8 @@ pub(super) struct Kept {
     pub held: Held,
     pub line: Line,
     pub included: Vec<Uid>,
-    /// Whether the error feedback changed.
-    pub puts_back: bool,
+    /// Whether its own contribution is one of them.
+    pub is_included: bool,
     /// Whether the parameters before the round are still needed.
     pub keeps_base: bool,
 }
@@ -30,24 +30,27 @@ pub(super) struct Kept {
 pub(super) async fn keep<C: Send + 'static>(desk: Desk<C>, kept: Kept) -> Result<Kept, RoleError> {
     tokio::task::spawn_blocking(move || {
         let mut engine = locked(&desk.engine);
-        let mut parts = Vec::new();
-        if !kept.included.is_empty() {
-            parts.push(Part::Parameters);
-        }
-        if kept.puts_back {
-            parts.push(Part::Feedback);
-        }
+        let parameters = match kept.included.is_empty() {
+            true => None,
+            false => read(engine.as_ref(), Version::Pending, Part::Parameters)?,
+        };
+        let ends = locked(&desk.run.next_ends).take();
         let change = Change {
             held: Some(kept.held),
-            parts: read(engine.as_ref(), Version::Pending, &parts)?,
-            open: OpenChange::Clear,
+            parameters,
+            open: match kept.is_included {
+                true => OpenChange::Included,
+                false => OpenChange::Void,
+            },
             last: Some(&kept.line),
             norm: engine.norm(Version::Pending)?,
+            ends: ends.as_ref(),
             ..Change::default()
         };
         locked(&desk.state).save(&change)?;
         engine.keep()?;
         *locked(&desk.run.norm) = engine.norm(Version::Held)?;
+        *locked(&desk.run.ends) = ends.unwrap_or_default();
         if !kept.keeps_base {
             engine.forget_base();
         }

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 use cairn_chain::{AccountId, RoundInfo, RunInfo};
 use cairn_gradient::max_encoded_len;
 use cairn_primitives::{BlockNumber, Layout, Netuid, RunConfig, H256};
-use cairn_protocol::assignment::{DataRange, Plan, RoundData};
+use cairn_protocol::{
+    assignment::{DataRange, Plan, RoundData},
+    verdict::Ends,
+};
 use cairn_store::Store;
 use cairn_trainer::data::DataSet;
 
@@ -34,6 +37,10 @@ pub struct Run {
     pub store: Store,
     /// [`cairn_engine::Engine::norm`] of the parameters held. Roles read it while the engine computes.
     pub norm: Mutex<Option<f64>>,
+    /// Where makers ended, as far as the rounds before the one held were seen here.
+    pub ends: Mutex<Ends>,
+    /// The same after the round that is being applied.
+    pub next_ends: Mutex<Option<Ends>>,
 }
 
 impl Run {
@@ -74,6 +81,8 @@ impl Run {
             data,
             store,
             norm: Mutex::new(None),
+            ends: Mutex::default(),
+            next_ends: Mutex::default(),
         }))
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
 use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, H256};
-use cairn_round::{ballot::Ballot, pledge::Pledge, Held};
+use cairn_round::{ballot::Ballot, miner::Intent, pledge::Pledge, Held};
 use tokio::sync::watch;
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     ledger::{Ledger, Line},
     progress::{Progress, Reporter},
     run::Run,
-    state::{Identity, Open, Saved, StateDir, StatePlace},
+    state::{Identity, Saved, StateDir, StatePlace},
     waiting::{why_no_run, Said},
     RoleError,
 };
@@ -68,7 +68,7 @@ pub(super) struct Resumed {
     /// The parameters held.
     pub held: Option<Held>,
     /// The contribution that is not settled yet.
-    pub open: Option<Open>,
+    pub open: Option<Intent>,
     /// A validator's scores that are not revealed yet.
     pub ballots: Vec<Ballot>,
     /// What a validator attests, or attested, in the last rounds.
@@ -160,6 +160,7 @@ async fn begin<C: Chain, R: Role>(
     let on_disk = match state.load()? {
         Some(saved) => {
             *locked(&run.norm) = saved.state.norm;
+            *locked(&run.ends) = saved.ends.clone();
             resume(engine.as_mut(), saved)?
         }
         None => OnDisk::default(),
@@ -211,7 +212,7 @@ fn open_engine(options: &WorkerOptions, run: &Run) -> Result<Box<dyn Engine>, Ro
 #[derive(Default)]
 struct OnDisk {
     held: Option<Held>,
-    open: Option<Open>,
+    open: Option<Intent>,
     last: Option<Line>,
     ballots: Vec<Ballot>,
     pledges: Vec<Pledge>,
@@ -226,6 +227,7 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         last,
         ballots,
         pledges,
+        ends: _,
     } = saved;
     let root = engine.load(state)?;
     if root != held.root {

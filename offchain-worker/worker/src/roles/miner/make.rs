@@ -6,7 +6,7 @@ use cairn_primitives::{key_hash, Commitment, Secret, H256};
 use cairn_round::miner::Intent;
 
 use super::{round_job::Order, Behaviour};
-use crate::roles::{state::Open, RoleError};
+use crate::roles::RoleError;
 
 /// Largest random value of a cheat: about as far as honest inner steps move a parameter.
 const CHEAT_SCALE: f32 = 5e-3;
@@ -15,7 +15,7 @@ const CHEAT_LOSS: f32 = 5.0;
 
 /// A contribution that is ready to be stored. What it changes is pending in the engine.
 pub(super) struct Made {
-    pub open: Open,
+    pub intent: Intent,
     pub sealed: Vec<u8>,
     pub trained: Trained,
 }
@@ -109,7 +109,7 @@ fn seal_up(
     parent_root: H256,
     key: [u8; 32],
 ) -> Made {
-    let mut sealed = plain.clone();
+    let mut sealed = plain;
     seal(&mut sealed, &key);
     let run = &order.run;
     let commitment = Commitment {
@@ -124,7 +124,7 @@ fn seal_up(
         key: Secret::new(key),
     };
     Made {
-        open: Open { intent, plain },
+        intent,
         sealed,
         trained,
     }

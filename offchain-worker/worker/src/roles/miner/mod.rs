@@ -20,7 +20,6 @@ use super::{
     idle,
     look::Looked,
     setup::{connect, work, WorkerOptions},
-    state::Open,
     RoleError, Status,
 };
 
@@ -54,10 +53,10 @@ pub(super) async fn mine<C: Chain>(
     clock: Clock,
 ) -> Result<(), RoleError> {
     work(chain, &options, |run, resumed| {
-        let intent = resumed.open.as_ref().map(|open| open.intent.clone());
+        let open = resumed.open.as_ref().map(|intent| intent.round);
         Ok(MinerRole {
-            machine: Miner::new(H256(run.hotkey.0), resumed.held, intent),
-            open: resumed.open.map(Arc::new),
+            machine: Miner::new(H256(run.hotkey.0), resumed.held, resumed.open),
+            open,
             behaviour,
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
@@ -68,8 +67,8 @@ pub(super) async fn mine<C: Chain>(
 
 struct MinerRole {
     machine: Miner,
-    /// The contribution that is not settled yet.
-    open: Option<Arc<Open>>,
+    /// The round of the contribution that is not settled yet.
+    open: Option<Round>,
     behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
@@ -134,9 +133,8 @@ impl Role for MinerRole {
             Outcome::Nothing(round) => Done::NothingTrained(round),
             Outcome::Trained(trained) => {
                 status.loss = Some(trained.loss);
-                let intent = trained.open.intent.clone();
-                self.open = Some(Arc::new(trained.open));
-                Done::Sealed(intent)
+                self.open = Some(trained.intent.round);
+                Done::Sealed(trained.intent)
             }
         })
     }
@@ -156,13 +154,8 @@ impl Role for MinerRole {
         AtHand::new()
     }
 
-    fn own_file(&self) -> Option<Arc<Open>> {
-        self.open.clone()
-    }
-
     fn share(&self, round: Round, member: Option<&MemberInfo>) -> (bool, u16) {
-        let open = self.open.as_ref();
-        let committed = open.is_some_and(|open| open.intent.round == round);
+        let committed = self.open == Some(round);
         (committed, member.map_or(0, |member| member.incentive))
     }
 

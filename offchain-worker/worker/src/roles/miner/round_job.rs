@@ -10,7 +10,7 @@ use std::{
 
 use cairn_engine::{Part, Version};
 use cairn_primitives::{BlockNumber, Round};
-use cairn_round::{pace::Pace, plan::Plan};
+use cairn_round::{miner::Intent, pace::Pace, plan::Plan};
 use cairn_store::paths;
 
 use super::{
@@ -22,7 +22,7 @@ use crate::roles::{
     progress::Progress,
     run::Run,
     setup::locked,
-    state::{read, Change, Open, OpenChange},
+    state::{read, Change, OpenChange},
     RoleError,
 };
 
@@ -120,7 +120,7 @@ pub(super) struct Order {
 
 /// A contribution that is stored, with the intent to commit to it on disk.
 pub(super) struct Trained {
-    pub open: Open,
+    pub intent: Intent,
     pub loss: f32,
 }
 
@@ -158,7 +158,7 @@ pub(super) async fn train<C: Clone + Send + 'static>(
     let prefix = paths::contributions(desk.run.netuid, round);
     let said = said_of(round, &made);
     let Made {
-        open,
+        intent,
         sealed,
         trained,
     } = made;
@@ -172,34 +172,40 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         .await?;
         return Ok(None);
     }
-    let open = keep(desk, open).await?;
+    let intent = keep(desk, intent).await?;
     desk.reporter.say(&said);
-    Ok(Some(Trained { open, loss }))
+    Ok(Some(Trained { intent, loss }))
 }
 
-/// Puts the intent on disk, with the moments and the error feedback that go with it, then in force.
-async fn keep<C: Clone + Send + 'static>(desk: &Desk<C>, open: Open) -> Result<Open, RoleError> {
+/// Puts the intent on disk, with what is carried on if it is included, then in force.
+async fn keep<C: Clone + Send + 'static>(
+    desk: &Desk<C>,
+    intent: Intent,
+) -> Result<Intent, RoleError> {
     let state = desk.state.clone();
     with_engine(desk, move |engine| {
         // A cheat has trained nothing.
-        let trained = engine.optimizer_steps(Version::Pending).ok();
-        let parts = match trained {
-            Some(_) => {
-                let parts = [Part::FirstMoment, Part::SecondMoment, Part::Feedback];
-                read(engine, Version::Pending, &parts)?
-            }
-            None => Vec::new(),
-        };
+        let steps = engine.optimizer_steps(Version::Pending).ok();
+        let mut sent = Vec::new();
+        for part in [Part::FirstMoment, Part::SecondMoment, Part::Feedback] {
+            let found = match steps {
+                Some(_) => read(engine, Version::Pending, part)?,
+                None => None,
+            };
+            sent.extend(found.map(|bytes| (part, bytes)));
+        }
         locked(&state).save(&Change {
-            parts,
-            optimizer_steps: trained,
-            open: OpenChange::Set(&open),
+            open: OpenChange::Set {
+                intent: &intent,
+                sent,
+                steps: steps.unwrap_or_default(),
+            },
             ..Change::default()
         })?;
-        if trained.is_some() {
+        if steps.is_some() {
             engine.keep()?;
         }
-        Ok(open)
+        Ok(intent)
     })
     .await
 }

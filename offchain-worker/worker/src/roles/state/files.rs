@@ -12,7 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 
 /// Version of the manifest.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The lock's name.
@@ -93,6 +93,17 @@ struct Manifest<Meta> {
     generation: u64,
     pieces: BTreeMap<String, Piece>,
     meta: Meta,
+}
+
+/// What becomes of a piece.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum New {
+    /// It has this content.
+    Bytes(Vec<u8>),
+    /// It is what the piece of this name was, which is gone then.
+    Was(&'static str),
+    /// It is gone.
+    Gone,
 }
 
 /// One change of the directory. A change of state is a list of these; it has happened when the rename has.
@@ -180,12 +191,8 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
         Ok(Some(bytes))
     }
 
-    /// Replaces pieces (`None` removes one), keeps the others, and says `meta` of them, all at once.
-    pub fn change(
-        &mut self,
-        pieces: Vec<(&str, Option<Vec<u8>>)>,
-        meta: Meta,
-    ) -> Result<(), StateError> {
+    /// Changes pieces, keeps the others, and says `meta` of them, all at once.
+    pub fn change(&mut self, pieces: Vec<(&str, New)>, meta: Meta) -> Result<(), StateError> {
         let (next, steps) = self.plan(pieces, meta)?;
         for step in &steps {
             step.run()?;
@@ -196,7 +203,7 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
 
     fn plan(
         &self,
-        pieces: Vec<(&str, Option<Vec<u8>>)>,
+        pieces: Vec<(&str, New)>,
         meta: Meta,
     ) -> Result<(Manifest<Meta>, Vec<Step>), StateError> {
         let before = self.current.as_ref();
@@ -213,15 +220,21 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
             meta,
         };
         let (mut steps, mut removals) = (Vec::new(), Vec::new());
-        for (name, bytes) in pieces {
+        for (name, new) in pieces {
             let old = next.pieces.remove(name);
             removals.extend(old.map(|piece| Step::Remove(self.directory.join(piece.file))));
-            if let Some(bytes) = bytes {
-                let file = format!("{name}-{generation}.bin");
-                let (length, root) = (bytes.len() as u64, digest(&bytes));
-                steps.push(Step::Write(self.directory.join(&file), bytes));
-                next.pieces
-                    .insert(name.to_string(), Piece { file, length, root });
+            let piece = match new {
+                New::Bytes(bytes) => {
+                    let file = format!("{name}-{generation}.bin");
+                    let (length, root) = (bytes.len() as u64, digest(&bytes));
+                    steps.push(Step::Write(self.directory.join(&file), bytes));
+                    Some(Piece { file, length, root })
+                }
+                New::Was(other) => next.pieces.remove(other),
+                New::Gone => None,
+            };
+            if let Some(piece) = piece {
+                next.pieces.insert(name.to_string(), piece);
             }
         }
         let path = self.directory.join(MANIFEST);

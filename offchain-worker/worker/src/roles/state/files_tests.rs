@@ -23,16 +23,35 @@ fn content(files: &Files<u32>) -> (Option<u32>, Vec<Option<Vec<u8>>>) {
     (files.meta().copied(), ["a", "b", "c"].map(read).to_vec())
 }
 
-fn first() -> Vec<(&'static str, Option<Vec<u8>>)> {
-    vec![("a", Some(vec![1; 10])), ("b", Some(vec![2; 20]))]
+fn first() -> Vec<(&'static str, New)> {
+    vec![
+        ("a", New::Bytes(vec![1; 10])),
+        ("b", New::Bytes(vec![2; 20])),
+    ]
 }
 
-fn second() -> Vec<(&'static str, Option<Vec<u8>>)> {
+fn second() -> Vec<(&'static str, New)> {
     vec![
-        ("a", Some(vec![3; 11])),
-        ("b", None),
-        ("c", Some(vec![4; 5])),
+        ("a", New::Bytes(vec![3; 11])),
+        ("b", New::Gone),
+        ("c", New::Bytes(vec![4; 5])),
     ]
+}
+
+#[test]
+fn a_piece_takes_the_place_of_another() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut files = open(directory.path());
+    files.change(first(), 7).expect("room");
+    let moved = vec![("a", New::Was("b")), ("c", New::Was("d"))];
+    files.change(moved, 8).expect("room");
+    let after = (Some(8), vec![Some(vec![2; 20]), None, None]);
+    assert_eq!(content(&files), after);
+    drop(files);
+    assert_eq!(content(&open(directory.path())), after);
+    // What nothing names is gone.
+    let files = fs::read_dir(directory.path()).expect("it is there").count();
+    assert_eq!(files, 3, "a piece, the manifest, the lock");
 }
 
 #[test]

@@ -162,7 +162,6 @@ fn in_use(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::roles::state::{Change, StateDir};
-    use cairn_engine::Part;
     use cairn_round::Held;
 
     fn identity(genesis: u8, netuid: u16, started_at: u32, started_in: u8) -> Identity {
@@ -184,7 +183,7 @@ mod tests {
         };
         let change = Change {
             held: Some(held),
-            parts: vec![(Part::Parameters, vec![0; 4])],
+            parameters: Some(vec![0; 4]),
             ..Change::default()
         };
         state.save(&change).expect("room");

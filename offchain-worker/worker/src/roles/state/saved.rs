@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use cairn_engine::{AdamState, Engine, EngineError, Part, State, Version};
+use cairn_engine::{AdamState, Engine, EngineError, Part, Sent, State, Version};
 use cairn_primitives::{Round, H256};
+use cairn_protocol::verdict::Ends;
 use cairn_round::{ballot::Ballot, miner::Intent, pledge::Pledge, Held};
+use codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    files::{Files, StateError},
+    files::{Files, New, StateError},
     Identity,
 };
 use crate::roles::ledger::Line;
-
-const OPEN: &str = "open";
 
 /// A part's name on disk.
 fn name(part: Part) -> &'static str {
@@ -25,15 +25,26 @@ fn name(part: Part) -> &'static str {
     }
 }
 
+/// Where makers ended, on disk, in SCALE.
+const ENDS: &str = "ends";
+
+/// What an open contribution left, on disk, and what it takes the place of if it is included.
+const SENT: [(Part, &str); 3] = [
+    (Part::FirstMoment, "sent_first_moment"),
+    (Part::SecondMoment, "sent_second_moment"),
+    (Part::Feedback, "sent_feedback"),
+];
+
 /// What the manifest says beside the files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Meta {
     round: Round,
     root: H256,
     /// Inner steps that the optimizer has done.
-    #[serde(default)]
     optimizer_steps: u64,
     open: Option<Intent>,
+    /// Those after the steps of the open contribution.
+    sent_steps: Option<u64>,
     last: Option<Line>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ballots: Vec<Ballot>,
@@ -44,15 +55,6 @@ struct Meta {
     pledges: Vec<Pledge>,
 }
 
-/// A contribution that was made, before it is settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Open {
-    /// What is, or will be, on chain, and what opens it.
-    pub intent: Intent,
-    /// The file before it was sealed: it goes back into the error feedback if it is not included.
-    pub plain: Vec<u8>,
-}
-
 /// What was on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved {
@@ -61,25 +63,36 @@ pub struct Saved {
     /// All that an engine has to know.
     pub state: State,
     /// The contribution that is not settled yet.
-    pub open: Option<Open>,
+    pub open: Option<Intent>,
     /// The ledger's last line.
     pub last: Option<Line>,
     /// A validator's weights that are not revealed yet, or were a moment ago.
     pub ballots: Vec<Ballot>,
     /// What a validator attests, or attested, in the last rounds.
     pub pledges: Vec<Pledge>,
+    /// Where makers ended.
+    pub ends: Ends,
 }
 
 /// What becomes of the open contribution.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OpenChange<'a> {
     /// It stays.
     #[default]
     Keep,
-    /// It is settled, or void.
-    Clear,
+    /// It is void, and so is what it left.
+    Void,
+    /// It is included: what it left is carried on.
+    Included,
     /// This is the one from now on.
-    Set(&'a Open),
+    Set {
+        /// What is, or will be, on chain, and what opens it.
+        intent: &'a Intent,
+        /// Moments and error feedback after it, as little-endian bytes.
+        sent: Vec<(Part, Vec<u8>)>,
+        /// Inner steps that the optimizer has done then.
+        steps: u64,
+    },
 }
 
 /// What changes. What is not named stays as it is.
@@ -89,41 +102,38 @@ pub struct Change<'a> {
     pub held: Option<Held>,
     /// With them, what contributions are held against.
     pub norm: Option<f64>,
-    /// New parts of the engine's state, as little-endian bytes.
-    pub parts: Vec<(Part, Vec<u8>)>,
-    /// Inner steps that the optimizer has done.
-    pub optimizer_steps: Option<u64>,
+    /// New parameters, as little-endian bytes.
+    pub parameters: Option<Vec<u8>>,
+    /// Whether moments and error feedback are forgotten.
+    pub begins_anew: bool,
     /// The open contribution.
     pub open: OpenChange<'a>,
     /// The ledger's last line.
     pub last: Option<&'a Line>,
+    /// Where makers ended.
+    pub ends: Option<&'a Ends>,
     /// All of a validator's ballots from now on.
     pub ballots: Option<&'a [Ballot]>,
     /// All of a validator's pledges from now on.
     pub pledges: Option<&'a [Pledge]>,
 }
 
-/// Reads parts of an engine's state, as little-endian bytes. What it does not have is left out.
+/// Reads a part of an engine's state, as little-endian bytes; `None` if it does not have that.
 ///
 /// # Errors
 /// Those of [`Engine::snapshot`].
 pub fn read(
     engine: &dyn Engine,
     version: Version,
-    parts: &[Part],
-) -> Result<Vec<(Part, Vec<u8>)>, EngineError> {
-    let mut found = Vec::new();
-    for part in parts {
-        let mut bytes = Vec::new();
-        let mut sink = |piece: &[f32]| {
-            bytes.extend(piece.iter().flat_map(|number| number.to_le_bytes()));
-            Ok(())
-        };
-        if engine.snapshot(version, *part, &mut sink)? {
-            found.push((*part, bytes));
-        }
-    }
-    Ok(found)
+    part: Part,
+) -> Result<Option<Vec<u8>>, EngineError> {
+    let mut bytes = Vec::new();
+    let mut sink = |piece: &[f32]| {
+        bytes.extend(piece.iter().flat_map(|number| number.to_le_bytes()));
+        Ok(())
+    };
+    let is_there = engine.snapshot(version, part, &mut sink)?;
+    Ok(is_there.then_some(bytes))
 }
 
 /// A worker's state directory.
@@ -155,11 +165,6 @@ impl StateDir {
             .part(Part::FirstMoment)?
             .zip(self.part(Part::SecondMoment)?);
         let step = meta.optimizer_steps;
-        let open = meta.open.as_ref().zip(self.files.read(OPEN)?);
-        let open = open.map(|(intent, plain)| Open {
-            intent: intent.clone(),
-            plain,
-        });
         Ok(Some(Saved {
             held: Held {
                 round: meta.round,
@@ -170,16 +175,40 @@ impl StateDir {
                 optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
                 feedback: self.part(Part::Feedback)?,
                 norm: meta.norm.map(f64::from_bits),
+                sent: self.sent(meta)?,
             },
-            open,
+            open: meta.open.clone(),
             last: meta.last.clone(),
             ballots: meta.ballots.clone(),
             pledges: meta.pledges.clone(),
+            ends: self.ends()?,
         }))
     }
 
     fn part(&self, part: Part) -> Result<Option<Vec<f32>>, StateError> {
-        Ok(self.files.read(name(part))?.map(|bytes| floats(&bytes)))
+        self.numbers(name(part))
+    }
+
+    fn numbers(&self, name: &str) -> Result<Option<Vec<f32>>, StateError> {
+        Ok(self.files.read(name)?.map(|bytes| floats(&bytes)))
+    }
+
+    fn ends(&self) -> Result<Ends, StateError> {
+        let found = self.files.read(ENDS)?;
+        // Its hash is right, so it is as it was written.
+        let ends = found.and_then(|bytes| Ends::decode(&mut &bytes[..]).ok());
+        Ok(ends.unwrap_or_default())
+    }
+
+    /// What the open contribution left.
+    fn sent(&self, meta: &Meta) -> Result<Option<Sent>, StateError> {
+        let [(_, m), (_, v), (_, feedback)] = SENT;
+        let moments = self.numbers(m)?.zip(self.numbers(v)?);
+        let found = moments.zip(self.numbers(feedback)?).zip(meta.sent_steps);
+        Ok(found.map(|(((m, v), feedback), step)| Sent {
+            optimizer: AdamState { m, v, step },
+            feedback,
+        }))
     }
 
     /// Writes a change: all of it or, whatever happens, nothing.
@@ -192,6 +221,7 @@ impl StateDir {
             root: H256::zero(),
             optimizer_steps: 0,
             open: None,
+            sent_steps: None,
             last: None,
             ballots: Vec::new(),
             norm: None,
@@ -201,7 +231,6 @@ impl StateDir {
             (meta.round, meta.root) = (held.round, held.root);
             meta.norm = change.norm.map(f64::to_bits);
         }
-        meta.optimizer_steps = change.optimizer_steps.unwrap_or(meta.optimizer_steps);
         meta.last = change.last.cloned().or(meta.last);
         if let Some(ballots) = change.ballots {
             meta.ballots = ballots.to_vec();
@@ -209,22 +238,51 @@ impl StateDir {
         if let Some(pledges) = change.pledges {
             meta.pledges = pledges.to_vec();
         }
-        let mut pieces: Vec<(&str, Option<Vec<u8>>)> = Vec::new();
-        match change.open {
-            OpenChange::Keep => {}
-            OpenChange::Clear => {
-                meta.open = None;
-                pieces.push((OPEN, None));
-            }
-            OpenChange::Set(open) => {
-                meta.open = Some(open.intent.clone());
-                pieces.push((OPEN, Some(open.plain.clone())));
-            }
+        let mut pieces: Vec<(&str, New)> = Vec::new();
+        if change.begins_anew {
+            meta.optimizer_steps = 0;
+            pieces.extend(SENT.map(|(part, _)| (name(part), New::Gone)));
         }
-        for (part, bytes) in &change.parts {
-            pieces.push((name(*part), Some(bytes.clone())));
+        open_pieces(&change.open, &mut meta, &mut pieces);
+        if let Some(parameters) = &change.parameters {
+            pieces.push((name(Part::Parameters), New::Bytes(parameters.clone())));
+        }
+        if let Some(ends) = change.ends {
+            pieces.push((ENDS, New::Bytes(ends.encode())));
         }
         self.files.change(pieces, meta)
+    }
+}
+
+/// What a change of the open contribution does to the pieces and to what is said of them.
+fn open_pieces(change: &OpenChange, meta: &mut Meta, pieces: &mut Vec<(&str, New)>) {
+    match change {
+        OpenChange::Keep => {}
+        OpenChange::Void => {
+            (meta.open, meta.sent_steps) = (None, None);
+            pieces.extend(SENT.map(|(_, sent)| (sent, New::Gone)));
+        }
+        OpenChange::Included => {
+            // A cheat left nothing.
+            if let Some(steps) = meta.sent_steps {
+                meta.optimizer_steps = steps;
+                pieces.extend(SENT.map(|(part, sent)| (name(part), New::Was(sent))));
+            }
+            (meta.open, meta.sent_steps) = (None, None);
+        }
+        OpenChange::Set {
+            intent,
+            sent,
+            steps,
+        } => {
+            meta.open = Some((*intent).clone());
+            meta.sent_steps = (!sent.is_empty()).then_some(*steps);
+            let named = |part: &Part| SENT.iter().find(|(one, _)| one == part);
+            let known = sent
+                .iter()
+                .filter_map(|(part, bytes)| Some((named(part)?.1, bytes)));
+            pieces.extend(known.map(|(name, bytes)| (name, New::Bytes(bytes.clone()))));
+        }
     }
 }
 
@@ -253,7 +311,7 @@ mod tests {
         }
     }
 
-    fn an_open(round: Round) -> Open {
+    fn an_intent(round: Round) -> Intent {
         let [parent_root, sealed_root, key_hash] = [4, 5, 6].map(|byte| H256([byte; 32]));
         let commitment = Commitment {
             parent_root,
@@ -261,14 +319,10 @@ mod tests {
             length: 3,
             key_hash,
         };
-        let intent = Intent {
+        Intent {
             round,
             commitment,
             key: Secret::new([7; 32]),
-        };
-        Open {
-            intent,
-            plain: vec![1, 2, 3],
         }
     }
 
@@ -294,7 +348,8 @@ mod tests {
         let theta = [1.5f32, -0.0, f32::MIN_POSITIVE];
         let joined = Change {
             held: held(3, 8),
-            parts: vec![(Part::Parameters, bytes(&theta))],
+            parameters: Some(bytes(&theta)),
+            ends: Some(&Ends::from_round(0)),
             ..Change::default()
         };
         open().save(&joined).expect("room");
@@ -306,45 +361,63 @@ mod tests {
         );
         assert_eq!(found.state.parameters.map_bits(), theta.to_vec().map_bits());
 
-        let contribution = an_open(3);
-        let trained = Change {
-            parts: vec![
-                (Part::FirstMoment, bytes(&[1.0; 3])),
-                (Part::SecondMoment, bytes(&[2.0; 3])),
-                (Part::Feedback, bytes(&[9.0; 3])),
-            ],
-            optimizer_steps: Some(6),
-            open: OpenChange::Set(&contribution),
-            ..Change::default()
-        };
-        open().save(&trained).expect("room");
-        // A change that says nothing of it leaves it alone.
-        open().save(&Change::default()).expect("room");
-        let found = saved();
-        assert_eq!(
-            (Some(found.held), found.open),
-            (held(3, 8), Some(contribution))
-        );
-        let optimizer = found.state.optimizer.expect("it has trained");
-        assert_eq!(
-            (optimizer.m, optimizer.v, optimizer.step),
-            (vec![1.0; 3], vec![2.0; 3], 6)
-        );
-        assert_eq!(found.state.feedback, Some(vec![9.0; 3]));
+        for (round, is_included) in [(3, false), (4, true)] {
+            let intent = an_intent(round);
+            let left = |byte: f32| Sent {
+                optimizer: AdamState {
+                    m: vec![byte; 3],
+                    v: vec![byte + 1.0; 3],
+                    step: 6,
+                },
+                feedback: vec![9.0; 3],
+            };
+            let sent = left(f32::from(round as u8));
+            let trained = Change {
+                open: OpenChange::Set {
+                    intent: &intent,
+                    sent: vec![
+                        (Part::FirstMoment, bytes(&sent.optimizer.m)),
+                        (Part::SecondMoment, bytes(&sent.optimizer.v)),
+                        (Part::Feedback, bytes(&sent.feedback)),
+                    ],
+                    steps: 6,
+                },
+                ..Change::default()
+            };
+            open().save(&trained).expect("room");
+            // A change that says nothing of it leaves it alone.
+            open().save(&Change::default()).expect("room");
+            let found = saved();
+            assert_eq!((found.held.round, found.open), (round, Some(intent)));
+            assert_eq!(found.state.optimizer, None);
+            assert_eq!(found.state.sent.as_ref(), Some(&sent));
 
-        let kept = Change {
-            held: held(4, 9),
-            norm: Some(0.1 + 0.2),
-            parts: vec![(Part::Parameters, bytes(&theta))],
-            open: OpenChange::Clear,
+            let kept = Change {
+                held: held(round + 1, 9),
+                norm: Some(0.1 + 0.2),
+                parameters: Some(bytes(&theta)),
+                open: match is_included {
+                    true => OpenChange::Included,
+                    false => OpenChange::Void,
+                },
+                ..Change::default()
+            };
+            open().save(&kept).expect("room");
+            let found = saved();
+            assert_eq!((Some(found.held), found.open), (held(round + 1, 9), None));
+            let carried = found.state.optimizer.zip(found.state.feedback);
+            let want = is_included.then_some((sent.optimizer, sent.feedback));
+            assert_eq!((carried, found.state.sent), (want, None));
+            assert_eq!(found.state.norm, Some(0.1 + 0.2));
+        }
+        assert_eq!(saved().ends, Ends::from_round(0));
+        let anew = Change {
+            begins_anew: true,
             ..Change::default()
         };
-        open().save(&kept).expect("room");
-        let found = saved();
-        assert_eq!((Some(found.held), found.open), (held(4, 9), None));
-        assert_eq!(found.state.feedback, Some(vec![9.0; 3]));
-        assert_eq!(found.state.optimizer.map(|it| it.step), Some(6));
-        assert_eq!(found.state.norm, Some(0.1 + 0.2));
+        open().save(&anew).expect("room");
+        let state = saved().state;
+        assert_eq!((state.optimizer, state.feedback), (None, None));
     }
 
     #[test]
@@ -364,7 +437,7 @@ mod tests {
         let ballots = || open().load().expect("undamaged").expect("saved").ballots;
         let with = |ballots| Change {
             held: held(3, 8),
-            parts: vec![(Part::Parameters, bytes(&[1.5]))],
+            parameters: Some(bytes(&[1.5])),
             ballots,
             ..Change::default()
         };
@@ -389,7 +462,7 @@ mod tests {
         };
         let with = |pledges| Change {
             held: held(3, 8),
-            parts: vec![(Part::Parameters, bytes(&[1.5]))],
+            parameters: Some(bytes(&[1.5])),
             pledges,
             ..Change::default()
         };

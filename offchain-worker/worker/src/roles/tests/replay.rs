@@ -82,7 +82,7 @@ async fn replay(network: &Network, device: Device) {
         engine.keep().expect("it was made");
         let settlement = Settlement {
             included: &[(1, 1, Arc::new(checked))],
-            put_back: None,
+            is_included: true,
         };
         engine.settle(&settlement).expect("it fits");
         engine.keep().expect("it was settled");

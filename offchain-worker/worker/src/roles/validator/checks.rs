@@ -59,7 +59,7 @@ impl ValidatorRole {
         let (run, reporter) = (desk.run.clone(), desk.reporter);
         let before = Before {
             norm: *locked(&run.norm),
-            ..Before::default()
+            last: locked(&run.ends).last(&claim.hotkey.0),
         };
         jobs.spawn(async move {
             let Some(sealed) = sealed else {

@@ -33,7 +33,6 @@ use super::{
     ledger::Log,
     look::Looked,
     setup::{connect, work, WorkerOptions},
-    state::Open,
     RoleError, Status,
 };
 
@@ -188,10 +187,6 @@ impl Role for ValidatorRole {
 
     fn at_hand(&self, round: Round) -> AtHand {
         self.good.get(&round).cloned().unwrap_or_default()
-    }
-
-    fn own_file(&self) -> Option<Arc<Open>> {
-        None
     }
 
     fn share(&self, round: Round, member: Option<&MemberInfo>) -> (bool, u16) {
