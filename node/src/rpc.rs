@@ -1,5 +1,5 @@
-//! What the node answers over JSON-RPC: Substrate's usual namespaces, and `subnets_`, `training_` and
-//! `emissions_`, which are a thin skin over the runtime APIs of the same names.
+//! What the node answers over JSON-RPC: Substrate's usual namespaces, and `subnets_`, `training_`,
+//! `audits_` and `emissions_`, which are a thin skin over the runtime APIs of the same names.
 //!
 //! Every method of ours takes an optional block hash last; without one the best block answers. Parameters are a list,
 //! or an object by name. Amounts are strings of pebble (10⁻⁹ CRN). Errors have these codes:
@@ -12,6 +12,7 @@
 //! | 4 | this is no address |
 //! | -32602 | another parameter is not what it should be: the message names it, and what is expected |
 
+mod audits;
 mod emissions;
 mod parameters;
 mod subnets;
@@ -106,6 +107,7 @@ pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + S
     )?;
     module.merge(subnets::module(client.clone())?)?;
     module.merge(training::module(client.clone())?)?;
+    module.merge(audits::module(client.clone())?)?;
     module.merge(emissions::module(client)?)?;
     Ok(module)
 }

@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance, Limits,
-        LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo,
-        Schedule, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
+        AccountEarning, AuditInfo, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance,
+        Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo,
+        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
-    EpochIndex, Netuid, Round, Uid,
+    AuditOutcome, EpochIndex, Netuid, Round, Uid,
 };
 use frame_support::{
     genesis_builder_helper::{build_state, get_preset},
@@ -258,7 +258,7 @@ impl_runtime_apis! {
             Vec<frame_benchmarking::BenchmarkList>,
             Vec<frame_support::traits::StorageInfo>,
         ) {
-            use crate::{Emissions, Stake, Subnets, Training};
+            use crate::{Audits, Emissions, Stake, Subnets, Training};
             use frame_benchmarking::BenchmarkList;
             use frame_support::traits::StorageInfoTrait;
             let mut list = Vec::<BenchmarkList>::new();
@@ -269,7 +269,7 @@ impl_runtime_apis! {
         fn dispatch_benchmark(
             config: frame_benchmarking::BenchmarkConfig,
         ) -> Result<Vec<frame_benchmarking::BenchmarkBatch>, alloc::string::String> {
-            use crate::{Emissions, Stake, Subnets, Training};
+            use crate::{Audits, Emissions, Stake, Subnets, Training};
             use frame_benchmarking::BenchmarkBatch;
             use frame_support::traits::WhitelistedStorageKeys;
             let whitelist = crate::AllPalletsWithSystem::whitelisted_storage_keys();
@@ -366,6 +366,16 @@ impl_runtime_apis! {
 
         fn ended_run(netuid: Netuid) -> Option<EndedRun> {
             readers::ended_run(netuid)
+        }
+    }
+
+    impl cairn_runtime_api::AuditsApi<Block, AccountId> for Runtime {
+        fn open(netuid: Netuid) -> Vec<AuditInfo<AccountId>> {
+            readers::open_audits(netuid)
+        }
+
+        fn outcome(netuid: Netuid, round: Round, uid: Uid) -> Option<AuditOutcome> {
+            readers::audit_outcome(netuid, round, uid)
         }
     }
 

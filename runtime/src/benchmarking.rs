@@ -14,14 +14,15 @@ use sp_core::{crypto::KeyTypeId, sr25519};
 use sp_runtime::generic::{Digest, DigestItem};
 
 use crate::{
-    block_time, AccountId, Balances, Executive, Hash, Header, Runtime, RuntimeCall, RuntimeOrigin,
-    Signature, Stake, Subnets, System, Training, UncheckedExtrinsic,
+    block_time, AccountId, Audits, Balances, Executive, Hash, Header, Runtime, RuntimeCall,
+    RuntimeOrigin, Signature, Stake, Subnets, System, Training, UncheckedExtrinsic,
 };
 
 frame_benchmarking::define_benchmarks!(
     [pallet_subnets, Subnets]
     [pallet_stake, Stake]
     [pallet_training, Training]
+    [pallet_audits, Audits]
     [pallet_emissions, Emissions]
 );
 
@@ -124,6 +125,27 @@ impl pallet_training::benchmarking::BenchmarkHelper for People {
                 Stake::add_bond(signed(), netuid, hotkey, rules.min_miner_bond)
                     .expect("the owner can pay");
             }
+        }
+        netuid
+    }
+}
+
+impl pallet_audits::benchmarking::BenchmarkHelper<AccountId> for People {
+    fn subnet(validators: u32, miners: u32) -> Netuid {
+        let founder = Self::rich("founder", 0);
+        let signed = RuntimeOrigin::signed(founder.clone());
+        Subnets::create_subnet(signed, Balance::MAX).expect("there is room for a subnet");
+        let netuid = pallet_subnets::LastNetuid::<Runtime>::get();
+        let rules = Subnets::hyperparameters(netuid).expect("the subnet exists");
+        for index in 0..validators {
+            let owner = Self::rich("owner", index);
+            Self::member(&owner, netuid, index, Role::Validator);
+        }
+        for index in validators..validators.saturating_add(miners) {
+            let hotkey = Self::member(&founder, netuid, index, Role::Miner);
+            let signed = RuntimeOrigin::signed(founder.clone());
+            Stake::add_bond(signed, netuid, hotkey, rules.min_miner_bond)
+                .expect("the founder can pay");
         }
         netuid
     }

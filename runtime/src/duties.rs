@@ -1,11 +1,12 @@
-//! The calls that are free: what a member of a run owes in a phase, or before an epoch.
+//! The calls that are free: what a member of a run owes in a phase, in an audit, or before an epoch.
 
 use alloc::vec::Vec;
 use cairn_primitives::{traits::Membership, BlockNumber, Netuid, Phase, Uid};
+use cairn_protocol::audit::Stage;
 use codec::Encode;
 use sp_runtime::transaction_validity::{TransactionPriority, ValidTransaction};
 
-use crate::{AccountId, Runtime, RuntimeCall, Subnets, System};
+use crate::{AccountId, Audits, Runtime, RuntimeCall, Subnets, System};
 
 /// The most blocks by which one duty can be more urgent than another.
 pub const URGENCIES: TransactionPriority = 1 << 32;
@@ -23,6 +24,12 @@ pub enum Kind {
     Attest,
     /// `training.here`.
     Here,
+    /// `audits.open`.
+    Open,
+    /// `audits.commit_verdict`.
+    CommitVerdict,
+    /// `audits.reveal_verdict`.
+    RevealVerdict,
     /// `emissions.set_weights`.
     SetScores,
     /// `emissions.commit_weights`.
@@ -35,6 +42,8 @@ pub enum Kind {
 enum Until {
     /// The end of a phase of this round.
     Phase(u32, Phase),
+    /// The end of a stage of the audit of this contribution to this round.
+    Stage(u32, Uid, Stage),
     /// The subnet's next epoch.
     Epoch,
 }
@@ -48,25 +57,33 @@ pub struct Duty {
     pub netuid: Netuid,
     /// The number of the round or the epoch.
     pub turn: u32,
-    /// The member.
+    /// The member. In an audit, who was it when the audit was drawn.
     pub uid: Uid,
+    /// In an audit, the miner whose contribution it is of.
+    pub about: Option<Uid>,
     /// The first block in which it is too late.
     pub until: BlockNumber,
 }
 
 impl Duty {
-    /// What this call is the duty of, if `who` is a member. Whether it may be done now is the pallets' to say.
+    /// What this call is the duty of, if `who` is a member, or has a part in an audit. Whether it may be done now is
+    /// the pallets' to say.
     pub fn of(call: &RuntimeCall, who: &AccountId) -> Option<Duty> {
         let (kind, netuid, turn, until) = row(call)?;
-        let uid = <Subnets as Membership<AccountId>>::uid(netuid, who)?;
-        let until = match until {
+        let member = || <Subnets as Membership<AccountId>>::uid(netuid, who);
+        let (uid, about, until) = match until {
             Until::Phase(round, phase) => {
                 let snapshot = pallet_training::Rounds::<Runtime>::get(netuid, round)?;
-                snapshot.timetable().end_of(phase)
+                (member()?, None, snapshot.timetable().end_of(phase))
+            }
+            Until::Stage(round, about, stage) => {
+                let (uid, until) = Audits::party(who, (netuid, round, about), stage)?;
+                (uid, Some(about), until)
             }
             Until::Epoch => {
                 let tempo = <Subnets as Membership<AccountId>>::hyperparameters(netuid)?.tempo;
-                pallet_emissions::SubnetLedgers::<Runtime>::get(netuid)?.due(tempo)
+                let due = pallet_emissions::SubnetLedgers::<Runtime>::get(netuid)?.due(tempo);
+                (member()?, None, due)
             }
         };
         Some(Duty {
@@ -74,6 +91,7 @@ impl Duty {
             netuid,
             turn,
             uid,
+            about,
             until,
         })
     }
@@ -96,16 +114,19 @@ impl Duty {
     }
 
     fn tag(&self) -> Vec<u8> {
-        (b"cairn/duty", self.kind, self.netuid, self.turn, self.uid).encode()
+        let of = (self.netuid, self.turn, self.uid, self.about);
+        (b"cairn/duty", self.kind, of).encode()
     }
 }
 
 /// What is free, a line for each call: which duty, of which subnet, in which round or epoch, and until when.
 fn row(call: &RuntimeCall) -> Option<(Kind, Netuid, u32, Until)> {
+    use pallet_audits::Call as Replay;
     use pallet_emissions::Call as Scores;
     use pallet_training::Call as Work;
-    use RuntimeCall::{Emissions, Training};
+    use RuntimeCall::{Audits, Emissions, Training};
     let in_phase = |round: u32, phase| (round, Until::Phase(round, phase));
+    let in_stage = |round: u32, uid, stage| (round, Until::Stage(round, uid, stage));
     let (kind, netuid, (turn, until)) = match call {
         Training(Work::commit { netuid, round, .. }) => {
             (Kind::Commit, netuid, in_phase(*round, Phase::Train))
@@ -122,6 +143,23 @@ fn row(call: &RuntimeCall) -> Option<(Kind, Netuid, u32, Until)> {
             (Kind::Attest, netuid, in_phase(*round, Phase::Attest))
         }
         Training(Work::here { netuid }) => (Kind::Here, netuid, (0, Until::Epoch)),
+        Audits(Replay::open {
+            netuid, round, uid, ..
+        }) => (Kind::Open, netuid, in_stage(*round, *uid, Stage::Open)),
+        Audits(Replay::commit_verdict {
+            netuid, round, uid, ..
+        }) => (
+            Kind::CommitVerdict,
+            netuid,
+            in_stage(*round, *uid, Stage::Commit),
+        ),
+        Audits(Replay::reveal_verdict {
+            netuid, round, uid, ..
+        }) => (
+            Kind::RevealVerdict,
+            netuid,
+            in_stage(*round, *uid, Stage::Reveal),
+        ),
         Emissions(Scores::set_weights { netuid, .. }) => {
             (Kind::SetScores, netuid, (0, Until::Epoch))
         }

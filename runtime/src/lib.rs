@@ -1,4 +1,4 @@
-//! The runtime of the Cairn chain: Substrate's pallets for blocks, sessions and balances, and four of our
+//! The runtime of the Cairn chain: Substrate's pallets for blocks, sessions and balances, and five of our
 //! own, which stand on each other in this order:
 //!
 //! | pallet | answers |
@@ -6,6 +6,7 @@
 //! | [`pallet_subnets`] | who is in |
 //! | [`pallet_stake`] | who stands behind whom |
 //! | [`pallet_training`] | what was done |
+//! | [`pallet_audits`] | whether it was |
 //! | [`pallet_emissions`] | what it was worth |
 //!
 //! They know each other only through the traits of `cairn_primitives::traits`; [`configs::cairn`] ties them
@@ -182,4 +183,6 @@ mod runtime {
     pub type Training = pallet_training;
     #[runtime::pallet_index(35)]
     pub type Emissions = pallet_emissions;
+    #[runtime::pallet_index(36)]
+    pub type Audits = pallet_audits;
 }

@@ -4,19 +4,19 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     api::{
-        AccountEarning, AnnouncedRules, ContributionInfo, Duty, EndedRun, EpochPage, HotkeyInfo,
-        Issuance, Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position,
-        RoundInfo, RunInfo, Schedule, Seat, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo,
-        Voting,
+        AccountEarning, AnnouncedRules, AuditInfo, ContributionInfo, Duty, EndedRun, EpochPage,
+        HotkeyInfo, Issuance, Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo,
+        Position, RoundInfo, RunInfo, Schedule, Seat, SettledRound, SubnetEmission, SubnetEpoch,
+        SubnetInfo, Voting,
     },
     traits::{Membership, Positions, Runs, Stakes},
-    Balance, EpochIndex, Hyperparameters, Netuid, Role, Round, Uid,
+    AuditOutcome, Balance, EpochIndex, Hyperparameters, Netuid, Role, Round, Uid,
 };
 use cairn_protocol::eligibility::{self, Claim};
 
 use crate::{
     configs::{cairn, money::ExistentialDeposit, system::MAX_TRANSACTION_BYTES},
-    AccountId, Emissions, Runtime, Stake, Subnets, Training,
+    AccountId, Audits, Emissions, Runtime, Stake, Subnets, Training,
 };
 
 /// The most positions of one coldkey in one answer.
@@ -219,6 +219,16 @@ pub fn lineage(netuid: Netuid, from: Round) -> Vec<LineageEntry> {
 /// The subnet's last stopped run.
 pub fn ended_run(netuid: Netuid) -> Option<EndedRun> {
     Training::ended_run(netuid)
+}
+
+/// The open audits of a subnet, ascending by round and uid.
+pub fn open_audits(netuid: Netuid) -> Vec<AuditInfo<AccountId>> {
+    Audits::open_audits(netuid)
+}
+
+/// How the audit of a contribution ended.
+pub fn audit_outcome(netuid: Netuid, round: Round, uid: Uid) -> Option<AuditOutcome> {
+    Audits::outcome(netuid, round, uid)
 }
 
 /// How the token comes into being.

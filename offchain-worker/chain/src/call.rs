@@ -1,8 +1,8 @@
 //! What can be asked of the chain, signed and paid for.
 
 use cairn_primitives::{
-    Balance, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid, Role, Round,
-    RunConfig, Salt, Uid, Verdicts, H256,
+    Balance, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters, Netuid, Role,
+    Round, RunConfig, Salt, Served, Uid, Verdicts, H256,
 };
 use codec::{Compact, Encode};
 use subxt::metadata::Metadata;
@@ -270,6 +270,42 @@ impl Call {
         Call::new("Training", "here").with(netuid)
     }
 
+    /// Says what a miner serves for the audit of its contribution to a round. Signed by its hotkey; free once.
+    pub fn open_audit(netuid: Netuid, round: Round, uid: Uid, served: Served) -> Call {
+        Call::new("Audits", "open")
+            .with(netuid)
+            .with(round)
+            .with(uid)
+            .with(served)
+    }
+
+    /// Commits to what an audit of the contribution of `uid` found, by `cairn_primitives::finding_hash`. Signed by the
+    /// auditor's hotkey; free once.
+    pub fn commit_verdict(netuid: Netuid, round: Round, uid: Uid, hash: H256) -> Call {
+        Call::new("Audits", "commit_verdict")
+            .with(netuid)
+            .with(round)
+            .with(uid)
+            .with(hash)
+    }
+
+    /// Reveals what an audit of the contribution of `uid` found, as it was committed to. Signed by the auditor's hotkey;
+    /// free once.
+    pub fn reveal_verdict(
+        netuid: Netuid,
+        round: Round,
+        uid: Uid,
+        finding: Finding,
+        salt: &Salt,
+    ) -> Call {
+        Call::new("Audits", "reveal_verdict")
+            .with(netuid)
+            .with(round)
+            .with(uid)
+            .with(finding)
+            .with(salt)
+    }
+
     /// Sets a validator's weights on miners, on a subnet that does not hide them. Signed by its hotkey; free.
     pub fn set_weights(netuid: Netuid, weights: &[(Uid, u16)]) -> Call {
         Call::new("Emissions", "set_weights")
@@ -334,10 +370,11 @@ impl Call {
             (
                 "Training",
                 "commit" | "reveal" | "commit_attestation" | "attest" | "here"
-            ) | (
-                "Emissions",
-                "set_weights" | "commit_weights" | "reveal_weights"
-            )
+            ) | ("Audits", "open" | "commit_verdict" | "reveal_verdict")
+                | (
+                    "Emissions",
+                    "set_weights" | "commit_weights" | "reveal_weights"
+                )
         )
     }
 

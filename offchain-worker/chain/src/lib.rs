@@ -61,6 +61,6 @@ pub use stored::{Bond, Take};
 pub use submit::Included;
 pub use subxt_signer::sr25519::Keypair;
 pub use view::{
-    AccountBalance, AccountEarning, ContributionInfo, HotkeyInfo, MemberEmission, MemberInfo,
-    Position, RoundInfo, RunInfo, SubnetInfo, View,
+    AccountBalance, AccountEarning, AuditInfo, ContributionInfo, HotkeyInfo, MemberEmission,
+    MemberInfo, Position, RoundInfo, RunInfo, SubnetInfo, View,
 };

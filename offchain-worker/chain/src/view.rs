@@ -7,7 +7,7 @@ use cairn_primitives::{
         self, EndedRun, EpochPage, Issuance, Limits, LineageEntry, MemberEpoch, Schedule,
         SettledRound, SubnetEmission, SubnetEpoch, Voting,
     },
-    Balance, EpochIndex, Netuid, Round, Uid, H256,
+    AuditOutcome, Balance, EpochIndex, Netuid, Round, Uid, H256,
 };
 use codec::{Decode, DecodeAll, Encode};
 use subxt::rpcs::{methods::legacy::Bytes, rpc_params};
@@ -24,6 +24,8 @@ pub type RunInfo = api::RunInfo<AccountId>;
 pub type RoundInfo = api::RoundInfo<AccountId>;
 /// What a miner committed to.
 pub type ContributionInfo = api::ContributionInfo<AccountId>;
+/// An audit that is not over.
+pub type AuditInfo = api::AuditInfo<AccountId>;
 /// A member and what it earned.
 pub type MemberEmission = api::MemberEmission<AccountId>;
 /// What an account has in one subnet through one hotkey.
@@ -205,6 +207,21 @@ impl View {
         from: Round,
     ) -> Result<Vec<LineageEntry>, ChainError> {
         self.call("TrainingApi_lineage", (netuid, from)).await
+    }
+
+    /// The open audits of a subnet, ascending by round and uid.
+    pub async fn open_audits(&self, netuid: Netuid) -> Result<Vec<AuditInfo>, ChainError> {
+        self.call("AuditsApi_open", netuid).await
+    }
+
+    /// How the audit of a contribution ended; `None` if it was not audited, or if its round is no longer kept.
+    pub async fn audit_outcome(
+        &self,
+        netuid: Netuid,
+        round: Round,
+        uid: Uid,
+    ) -> Result<Option<AuditOutcome>, ChainError> {
+        self.call("AuditsApi_outcome", (netuid, round, uid)).await
     }
 
     /// How the token comes into being.

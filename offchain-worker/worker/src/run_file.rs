@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use cairn_primitives::{
-    CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, OuterStep, Phases,
-    RunConfig, Text, H256,
+    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape,
+    OuterStep, Phases, RunConfig, Text, H256,
 };
 use cairn_store::Store;
 use serde::Deserialize;
@@ -28,6 +28,9 @@ pub struct RunFile {
     outer: OuterStep,
     phases: Phases,
     max_contributors: u16,
+    /// Left out: nothing is audited.
+    #[serde(default)]
+    audits: AuditRules,
 }
 
 /// What the run trains on. Left out: the one data set in the store.
@@ -138,6 +141,7 @@ impl RunFile {
             outer: self.outer.clone(),
             phases: self.phases,
             max_contributors: self.max_contributors,
+            audits: self.audits,
         }
     }
 }

@@ -5,7 +5,9 @@
 
 use std::fmt::Display;
 
-use cairn_primitives::{ModelShape, Nano, OuterStep, Phases, RunConfig, MAX_MEMBERS};
+use cairn_primitives::{
+    AuditRules, ModelShape, Nano, OuterStep, Phases, RunConfig, MAX_AUDITORS, MAX_MEMBERS,
+};
 
 use crate::error::Failure;
 
@@ -22,6 +24,7 @@ pub fn check_alone(config: &RunConfig) -> Result<(), Failure> {
     compression(config)?;
     outer(config)?;
     phases(config)?;
+    audits(config)?;
     data(config)?;
     // The chain's own word: what is said above is at least as strict.
     config.check().map_err(|error| {
@@ -238,6 +241,27 @@ fn phases(config: &RunConfig) -> Result<(), Failure> {
     Ok(())
 }
 
+fn audits(config: &RunConfig) -> Result<(), Failure> {
+    let a = &config.audits;
+    if a.rate > AuditRules::EACH {
+        let limit = format!("at most {}: then each is audited", AuditRules::EACH);
+        return refuse("[audits] rate", a.rate, limit);
+    }
+    if a.auditors % 2 == 0 || u32::from(a.auditors) > MAX_AUDITORS {
+        let limit = format!("odd, and at most {MAX_AUDITORS}");
+        return refuse("[audits] auditors", a.auditors, limit);
+    }
+    let most = AuditRules::MAX_BLOCKS.min(config.phases.round());
+    if !(AuditRules::MIN_BLOCKS..=most).contains(&a.blocks) {
+        let limit = format!(
+            "from {} to {most}: a stage is no longer than a round",
+            AuditRules::MIN_BLOCKS
+        );
+        return refuse("[audits] blocks", a.blocks, limit);
+    }
+    Ok(())
+}
+
 fn data(config: &RunConfig) -> Result<(), Failure> {
     if config.max_contributors == 0 || u32::from(config.max_contributors) > MAX_MEMBERS {
         let limit = format!("within 1..={MAX_MEMBERS}");
@@ -314,6 +338,7 @@ mod tests {
                 attest: 4,
             },
             max_contributors: 16,
+            audits: AuditRules::default(),
         }
     }
 
@@ -408,6 +433,20 @@ mod tests {
             ),
             (|c| c.max_contributors = 0, "max_contributors is 0"),
             (|c| c.max_contributors = 257, "within 1..=256"),
+            (
+                |c| c.audits.rate = 65_537,
+                "[audits] rate is 65537; it must be at most 65536",
+            ),
+            (
+                |c| c.audits.auditors = 2,
+                "[audits] auditors is 2; it must be odd",
+            ),
+            (|c| c.audits.auditors = 17, "at most 15"),
+            (
+                |c| c.audits.blocks = 3,
+                "[audits] blocks is 3; it must be from 4 to 10",
+            ),
+            (|c| c.audits.blocks = 11, "no longer than a round"),
             (|c| c.data.windows = 9, "9 windows of data are too few"),
         ];
         for (change, words) in cases {

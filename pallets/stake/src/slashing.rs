@@ -26,32 +26,52 @@ impl<T: Config> Slashing<T::AccountId> for Pallet<T> {
         amount: Balance,
         reporter: Option<&T::AccountId>,
     ) -> Balance {
-        let taken = with_storage_layer(|| Self::take_from(netuid, hotkey, amount, reporter));
-        taken.unwrap_or_else(|error| {
-            defensive!("a slash does not fit the ledgers", error);
-            0
+        Self::in_whole(|| {
+            let bond = Self::take_bond(netuid, hotkey, amount)?;
+            let stake = Self::slash_stake(netuid, hotkey, minus(amount, bond)?)?;
+            let reporters = reporter.map(core::slice::from_ref);
+            Self::share_out(netuid, hotkey, (bond, stake), reporters.unwrap_or_default())
+        })
+    }
+
+    /// As [`Slashing::slash`]; what does not divide among the reporters is burned.
+    fn slash_bond(netuid: Netuid, hotkey: &T::AccountId, reporters: &[T::AccountId]) -> Balance {
+        Self::in_whole(|| {
+            let bond = Self::take_bond(netuid, hotkey, Balance::MAX)?;
+            Self::share_out(netuid, hotkey, (bond, 0), reporters)
         })
     }
 }
 
 impl<T: Config> Pallet<T> {
-    fn take_from(
+    /// A slash, or nothing of it; what it took.
+    fn in_whole(slash: impl FnOnce() -> Result<Balance, DispatchError>) -> Balance {
+        with_storage_layer(slash).unwrap_or_else(|error| {
+            defensive!("a slash does not fit the ledgers", error);
+            0
+        })
+    }
+
+    /// Gives the reporters their share of what was taken of bond and stake, and burns the rest.
+    fn share_out(
         netuid: Netuid,
         hotkey: &T::AccountId,
-        amount: Balance,
-        reporter: Option<&T::AccountId>,
+        (bond, stake): (Balance, Balance),
+        reporters: &[T::AccountId],
     ) -> Result<Balance, DispatchError> {
-        let bond = Self::slash_bond(netuid, hotkey, amount)?;
-        let stake = Self::slash_stake(netuid, hotkey, minus(amount, bond)?)?;
         let taken = plus(bond, stake)?;
         if taken == 0 {
             return Ok(0);
         }
         let share = T::ReporterShare::get().mul_floor(taken);
-        let rewarded = match reporter {
-            Some(reporter) if T::Currency::mint_into(reporter, share).is_ok() => share,
-            _ => 0,
-        };
+        let count = Balance::try_from(reporters.len()).unwrap_or(Balance::MAX);
+        let each = share.checked_div(count).unwrap_or(0);
+        let mut rewarded = 0;
+        for reporter in reporters {
+            if T::Currency::mint_into(reporter, each).is_ok() {
+                rewarded = plus(rewarded, each)?;
+            }
+        }
         T::OnBurned::on_burned(minus(taken, rewarded)?);
         Self::deposit_event(Event::Slashed {
             netuid,
@@ -64,7 +84,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Takes from a bond: from what counts first, then from what is being withdrawn.
-    fn slash_bond(
+    fn take_bond(
         netuid: Netuid,
         hotkey: &T::AccountId,
         amount: Balance,

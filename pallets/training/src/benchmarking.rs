@@ -16,9 +16,9 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     key_hash,
     traits::{Membership, OnMember},
-    BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet, InitialWeights,
-    InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig, Salt, Text, Uid,
-    Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
+    AuditRules, BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet,
+    InitialWeights, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig,
+    Salt, Text, Uid, Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
 use frame_support::{
@@ -107,6 +107,11 @@ pub fn run_config() -> RunConfig {
         phases: PHASES,
         // Fewer than there can be, so that settling has to choose.
         max_contributors: 100,
+        audits: AuditRules {
+            rate: AuditRules::EACH,
+            auditors: 15,
+            blocks: 10,
+        },
     }
 }
 

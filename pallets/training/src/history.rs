@@ -1,7 +1,7 @@
 //! What is removed when. Everything is found by keys that the snapshot names, so nothing is searched
 //! for.
 
-use cairn_primitives::{Netuid, Round, RunConfig, H256};
+use cairn_primitives::{traits::Audits, Netuid, Round, RunConfig, H256};
 use frame_support::{traits::Get, weights::Weight, BoundedVec};
 
 use crate::{
@@ -80,7 +80,7 @@ impl<T: Config> Pallet<T> {
         let Some((netuid, mut remains)) = Clearing::<T>::iter().next() else {
             return Weight::zero();
         };
-        let mut items = 0u32;
+        let mut items = T::Audits::clear(netuid, CLEARED_PER_BLOCK);
         while remains.next < remains.end && items < CLEARED_PER_BLOCK {
             let round = Self::remove_round(netuid, remains.next);
             Lineage::<T>::remove(netuid, remains.next);
@@ -103,7 +103,7 @@ impl<T: Config> Pallet<T> {
         };
         Tallies::<T>::remove(netuid, round);
         Settlements::<T>::remove(netuid, round);
-        let mut items = 3u32;
+        let mut items = T::Audits::forget(netuid, round).saturating_add(3);
         for (uid, _) in &snapshot.miners {
             items = items.saturating_add(1);
             Contributions::<T>::remove((netuid, round, *uid));

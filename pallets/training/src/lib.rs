@@ -67,7 +67,7 @@
 //! The rules of all this are pure functions in the crate `cairn-protocol`. Here is what is around them: storage, weights,
 //! events and hooks. `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the calls of miners
 //! and validators; `settlement.rs` the end of a round; `attendance.rs` what follows from it for those who had a part;
-//! `record.rs` what a subnet is paid for; `departures.rs` members, and subnets, that leave;
+//! `record.rs` what a subnet is paid for; `audits.rs` what the audits pallet is told, and tells; `departures.rs` members, and subnets, that leave;
 //! `history.rs` what is removed when; `readers.rs` the answers of the runtime API; `try_state.rs` what always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -85,6 +85,7 @@ extern crate alloc;
 
 mod attendance;
 mod attestation;
+mod audits;
 #[cfg(any(test, feature = "runtime-benchmarks"))]
 pub mod benchmarking;
 mod commitments;
@@ -119,7 +120,7 @@ pub mod pallet {
     use super::*;
     use alloc::vec::Vec;
     use cairn_primitives::{
-        traits::{Incentives, Membership, Slashing, Stakes},
+        traits::{Audits, Incentives, Membership, Slashing, Stakes},
         Balance, BlockNumber, Commitment, ContributionKey, Netuid, Round, RunConfig,
         RunConfigError, Salt, Uid, Verdicts, H256,
     };
@@ -152,6 +153,8 @@ pub mod pallet {
         /// What a member's work was worth: decides what its contribution counts, and who is included when there are
         /// too many.
         type Incentives: Incentives;
+        /// Audits what rounds include.
+        type Audits: Audits<Self::AccountId>;
         /// The longest sealed file that can be committed to, in bytes.
         #[pallet::constant]
         type MaxContributionBytes: Get<u64>;
@@ -430,6 +433,9 @@ pub mod pallet {
         PhasesTooShort,
         /// No contributors, or more than a subnet can have members.
         ImpossibleContributors,
+        /// The audit rate is above 65,536, auditors are not odd or more than 15, or a stage is shorter than 4 blocks or
+        /// longer than a round or than 1,800.
+        ImpossibleAudits,
         /// Fewer windows than one miner needs for one round.
         TooLittleData,
         /// The initial model root is zero, which no parameters have.
@@ -492,6 +498,7 @@ pub mod pallet {
                 RunConfigError::ImpossibleOuterStep => Error::ImpossibleOuterStep,
                 RunConfigError::PhasesTooShort => Error::PhasesTooShort,
                 RunConfigError::ImpossibleContributors => Error::ImpossibleContributors,
+                RunConfigError::ImpossibleAudits => Error::ImpossibleAudits,
                 RunConfigError::TooLittleData => Error::TooLittleData,
                 RunConfigError::UnprintableText => Error::UnprintableText,
                 RunConfigError::TooLarge => Error::TooLarge,

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use cairn_primitives::{
     key_hash,
-    traits::{Incentives, Membership, OnMember, Slashing, Stakes},
+    traits::{Audits, Incentives, Membership, OnMember, Settled, Slashing, Stakes},
     Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hyperparameters, InitialWeights,
     Netuid, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
 };
@@ -53,6 +53,7 @@ impl Config for Test {
     type Stakes = World;
     type Slashing = World;
     type Incentives = World;
+    type Audits = World;
     type MaxContributionBytes = MaxContributionBytes;
     type HistoryRounds = HistoryRounds;
     type LineageRounds = LineageRounds;
@@ -206,6 +207,10 @@ impl Stakes<AccountId> for World {
 }
 
 impl Slashing<AccountId> for World {
+    fn slash_bond(netuid: Netuid, hotkey: &AccountId, _: &[AccountId]) -> Balance {
+        let bond = Self::bond(netuid, hotkey);
+        Self::slash(netuid, hotkey, bond, None)
+    }
     fn slash(
         netuid: Netuid,
         hotkey: &AccountId,
@@ -222,6 +227,66 @@ impl Slashing<AccountId> for World {
             member.bond -= bond;
             member.stake -= stake;
             bond + stake
+        })
+    }
+}
+
+/// What the audits pallet would be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A round, what it can audit, and by whom.
+    Settled(Round, H256, Vec<Uid>, Vec<Uid>),
+    /// The run was stopped.
+    Stopped,
+    /// A round is no longer kept.
+    Forgotten(Round),
+}
+
+thread_local! {
+    static TOLD: RefCell<Vec<Told>> = const { RefCell::new(Vec::new()) };
+    static OPEN: RefCell<u32> = const { RefCell::new(0) };
+}
+
+impl World {
+    /// What the audits pallet was told since the last time.
+    pub fn told() -> Vec<Told> {
+        TOLD.with_borrow_mut(std::mem::take)
+    }
+
+    /// So many open audits are left to be cleared.
+    pub fn with_open_audits(count: u32) {
+        OPEN.set(count);
+    }
+
+    fn tell(told: Told) {
+        TOLD.with_borrow_mut(|all| all.push(told));
+    }
+}
+
+impl Audits<AccountId> for World {
+    fn on_settled(settled: Settled<'_, AccountId>) {
+        assert_eq!(settled.rules, config().audits);
+        let uids = |of: &[(Uid, AccountId)]| of.iter().map(|(uid, _)| *uid).collect();
+        let (included, validators) = (uids(settled.included), uids(settled.validators));
+        Self::tell(Told::Settled(
+            settled.round,
+            settled.seed,
+            included,
+            validators,
+        ));
+    }
+    fn on_stopped(_: Netuid) {
+        Self::tell(Told::Stopped);
+    }
+    fn forget(_: Netuid, round: Round) -> u32 {
+        Self::tell(Told::Forgotten(round));
+        0
+    }
+    fn clear(_: Netuid, limit: u32) -> u32 {
+        OPEN.with_borrow_mut(|open| {
+            let gone = limit.min(*open);
+            *open -= gone;
+            gone
         })
     }
 }
@@ -503,6 +568,8 @@ impl ExtBuilder {
     /// The chain at genesis; runs are not started yet.
     pub fn build(&self) -> sp_io::TestExternalities {
         WORLD.with_borrow_mut(|world| *world = self.subnets.clone());
+        World::told();
+        World::with_open_audits(0);
         MaxTransitionsPerBlock::set(4);
         OneColdkey::set(false);
         let storage = frame_system::GenesisConfig::<Test>::default().build_storage();

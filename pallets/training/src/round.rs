@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 use cairn_primitives::{
-    traits::{Membership, Stakes},
+    traits::{Audits, Membership, Stakes},
     BlockNumber, Netuid, Role, Round, RunConfig, Uid, H256, MAX_MEMBERS,
 };
 use cairn_protocol::{
@@ -79,6 +79,7 @@ impl<T: Config> Pallet<T> {
         AbsencesOf::<T>::remove(netuid);
         if let Some(round) = run.round {
             Agenda::<T>::remove(run.due, netuid);
+            T::Audits::on_stopped(netuid);
             let next = run.oldest_root.min(run.oldest_round);
             Clearing::<T>::insert(
                 netuid,
@@ -129,6 +130,7 @@ impl<T: Config> Pallet<T> {
         let (settled, ancestor) =
             Self::settle(netuid, round, &mut run, config.max_contributors, now);
         let consequences = Self::draw_consequences(netuid, round, &run, expected, &ancestor);
+        let audits = Self::tell_audits(netuid, round, &config);
         let (participants, members) = Self::participants(netuid);
         let pruned = Self::begin(
             netuid,
@@ -140,6 +142,7 @@ impl<T: Config> Pallet<T> {
         );
         T::WeightInfo::settle(settled)
             .saturating_add(consequences)
+            .saturating_add(audits)
             .saturating_add(T::WeightInfo::begin(members))
             .saturating_add(T::WeightInfo::prune(pruned))
     }

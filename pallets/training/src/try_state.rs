@@ -104,8 +104,8 @@ impl<T: Config> Pallet<T> {
             ensure!(!absence.is_nothing(), "an absence of nothing");
             let rounds = current.min(u8::MAX.into());
             ensure!(
-                absence.missed <= MISSED_ROUNDS && u32::from(absence.missed) <= rounds,
-                "more was missed than there was"
+                absence.missed <= MISSED_ROUNDS,
+                "more was missed than ends what is expected"
             );
             ensure!(
                 u32::from(absence.halved) <= rounds,

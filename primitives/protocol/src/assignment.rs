@@ -65,7 +65,7 @@ pub fn round_seed(netuid: Netuid, round: Round, randomness: H256) -> H256 {
 }
 
 /// The first eight bytes of a hash as a little-endian number.
-fn number(hash: H256) -> u64 {
+pub(crate) fn number(hash: H256) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = hash.0;
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }

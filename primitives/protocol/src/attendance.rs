@@ -1,7 +1,8 @@
 //! Who is expected in a round, and whose stake counts in full.
 //!
 //! A member that misses three rounds in a row is not expected: a miner is not assigned, a validator has no seat and is not
-//! part of the quorum, until it says that it is back. It then has one round to show it.
+//! part of the quorum, until it says that it is back. It then has one round to show it. The same goes for a miner whose work
+//! an audit found to be false.
 //!
 //! A deadlock resolves itself. From the third round in a row on that has no final root, what counts of the stake of
 //! validators that were absent, or alone with another root, halves with each such round, until the others are a quorum
@@ -33,12 +34,22 @@ impl Absence {
         *self == Absence::default()
     }
 
-    /// After a round in which the member had a part.
+    /// After a round in which the member had a part. Who stopped being expected in the middle of it is not by having
+    /// taken it.
     pub fn after(self, took_part: bool) -> Absence {
+        if !self.is_expected() {
+            return self;
+        }
         let missed = match took_part {
             true => 0,
             false => self.missed.saturating_add(1).min(MISSED_ROUNDS),
         };
+        Absence { missed, ..self }
+    }
+
+    /// After an audit has found its work to be false: it is not expected.
+    pub fn out(self) -> Absence {
+        let missed = MISSED_ROUNDS;
         Absence { missed, ..self }
     }
 
@@ -98,6 +109,19 @@ mod tests {
         assert!(back.is_expected());
         assert!(!back.after(false).is_expected(), "one round to show it");
         assert!(back.after(true).is_nothing());
+    }
+
+    #[test]
+    fn who_is_out_comes_back_like_others() {
+        let out = Absence::default().out();
+        assert!(!out.is_expected());
+        assert_eq!(
+            out.after(true),
+            out,
+            "in the round in which it was found out"
+        );
+        let back = out.back().expect("it was not expected");
+        assert!(back.is_expected() && back.after(true).is_nothing());
     }
 
     #[test]

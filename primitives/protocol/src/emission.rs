@@ -112,6 +112,11 @@ impl Attendance {
         self.attested = (self.attested << 1) | u64::from(has_attested);
     }
 
+    /// The last final round counts as one that it did not attest.
+    pub fn miss(&mut self) {
+        self.attested &= !1;
+    }
+
     /// How many it attested, and of how many.
     pub fn attended(&self) -> (u32, u32) {
         (self.attested.count_ones(), self.rounds.into())

@@ -20,6 +20,7 @@
 //! | [`lineage`] | which root is final, and whose parameters contradict it |
 //! | [`checkpoint`] | where a worker's parameters come from |
 //! | [`exam`] | what a contribution is measured on, and when that is enough |
+//! | [`audit`] | which work is replayed, by whom, and what follows |
 //! | [`value`] | what a contribution was worth |
 //! | [`emission`] | what a subnet is paid for, and when |
 //! | [`limits`] | the constants that hold all of this together |
@@ -44,6 +45,7 @@ extern crate alloc;
 pub mod assignment;
 pub mod attendance;
 pub mod attestation;
+pub mod audit;
 pub mod checkpoint;
 pub mod commitment;
 pub mod eligibility;

@@ -11,7 +11,7 @@
 use alloc::vec::Vec;
 
 use cairn_primitives::{blake2_256, H256};
-use codec::Encode;
+use codec::{Decode, Encode};
 
 /// First byte of what is hashed for a state.
 const STATE: u8 = 0;
@@ -20,7 +20,7 @@ const BRANCH: u8 = 1;
 
 /// A state between inner steps: the BLAKE3 of each vector's little-endian bytes. Before the optimizer's first step the
 /// moments have the hash zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct State {
     /// Of the parameters: their model root.
     pub parameters: H256,

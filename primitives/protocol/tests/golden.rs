@@ -2,13 +2,14 @@
 //! rules came into this crate; a change of one of them parts the network.
 
 use cairn_primitives::{
-    blake2_256, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
-    OuterStep, Phases, RunConfig, Text, H256,
+    blake2_256, finding_hash, AuditRules, CompressionSchedule, DataSet, Finding, InitialWeights,
+    InnerOptimizer, ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
 };
 use cairn_protocol::{
     assignment::{
         pass_key, permute, round_seed, slots, unassigned, windows_of, DataRange, Plan, RoundData,
     },
+    audit,
     exam::{exam, own_exam, seeds},
     value::{alike, factor, round_gain, scores, weights, Evidence, Outcome},
 };
@@ -68,6 +69,7 @@ fn config() -> RunConfig {
             attest: 4,
         },
         max_contributors: 8,
+        audits: AuditRules::default(),
     }
 }
 
@@ -113,6 +115,20 @@ fn keys_seeds_and_slots_are_pinned() {
     let miners: Vec<u16> = (0..10).collect();
     let order = slots(H256([3; 32]), &miners);
     assert_eq!(order, [6, 2, 5, 0, 1, 4, 7, 8, 3, 9]);
+}
+
+#[test]
+fn audits_are_pinned() {
+    let seed = audit::seed(7, 3, H256([2; 32]));
+    assert_eq!(hex(seed), "0xSEED");
+    let drawn: Vec<(u16, u32)> = (0..16)
+        .filter_map(|uid| Some((uid, audit::draw(seed, uid, 16_384)?)))
+        .collect();
+    assert_eq!(drawn, []);
+    let validators: Vec<u16> = (0..10).collect();
+    assert_eq!(audit::auditors(seed, 5, &validators, 3), []);
+    let hash = finding_hash((7, 3, 5), &[4; 32], Finding::Failed, &[6; 32]);
+    assert_eq!(hex(hash), "0xHASH");
 }
 
 #[test]

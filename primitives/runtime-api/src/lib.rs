@@ -1,4 +1,4 @@
-//! The runtime APIs behind the RPC namespaces `subnets_`, `training_` and `emissions_`.
+//! The runtime APIs behind the RPC namespaces `subnets_`, `training_`, `audits_` and `emissions_`.
 //!
 //! Each answers from the state of one block and is a plain read. Lists are bounded by what the chain keeps.
 
@@ -11,11 +11,11 @@ extern crate alloc;
 use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
-        AccountEarning, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance, Limits,
-        LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo, RunInfo,
-        Schedule, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
+        AccountEarning, AuditInfo, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance,
+        Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo,
+        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
     },
-    Balance, EpochIndex, Netuid, Round, Uid,
+    AuditOutcome, Balance, EpochIndex, Netuid, Round, Uid,
 };
 use codec::Codec;
 
@@ -64,6 +64,14 @@ sp_api::decl_runtime_apis! {
         fn lineage(netuid: Netuid, from: Round) -> Vec<LineageEntry>;
         /// The subnet's last stopped run; `None` if none was stopped.
         fn ended_run(netuid: Netuid) -> Option<EndedRun>;
+    }
+
+    /// Whether work is what it claims.
+    pub trait AuditsApi<AccountId: Codec> {
+        /// The open audits of a subnet, ascending by round and uid.
+        fn open(netuid: Netuid) -> Vec<AuditInfo<AccountId>>;
+        /// How the audit of a contribution ended; `None` if it was not audited, or if its round is no longer kept.
+        fn outcome(netuid: Netuid, round: Round, uid: Uid) -> Option<AuditOutcome>;
     }
 
     /// Whether the chain's books are right. Only runtimes built for development answer: it reads the whole

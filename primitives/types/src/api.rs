@@ -1,4 +1,4 @@
-//! The answers of the runtime APIs and of the RPC namespaces `subnets_`, `training_` and `emissions_`.
+//! The answers of the runtime APIs and of the RPC namespaces `subnets_`, `training_`, `audits_` and `emissions_`.
 //!
 //! In JSON, amounts are strings of pebble, since JavaScript's numbers end at 2⁵³.
 
@@ -8,8 +8,8 @@ use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Balance, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid, Phase,
-    Pots, Role, Round, RunConfig, Uid, H256,
+    Balance, BlockNumber, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters,
+    Netuid, Phase, Pots, Role, Round, RunConfig, Served, Uid, H256,
 };
 
 mod limits;
@@ -344,6 +344,44 @@ pub struct LineageEntry {
     pub total_stake: Balance,
     /// Whether at least two thirds of the attesting stake agree.
     pub is_final: bool,
+}
+
+/// An audit of a contribution that is not over.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct AuditInfo<AccountId> {
+    /// The round of the contribution.
+    pub round: Round,
+    /// Whose it is.
+    pub uid: Uid,
+    /// With which hotkey.
+    pub hotkey: AccountId,
+    /// The first block in which it is too late for the miner to say what it serves.
+    pub opens_until: BlockNumber,
+    /// The same for auditors to commit to what they found; they can from `opens_until` on.
+    pub commits_until: BlockNumber,
+    /// The same for them to reveal it; they can from `commits_until` on.
+    pub reveals_until: BlockNumber,
+    /// The interval follows from this and from the inner steps in the contribution's header.
+    pub drawn: u32,
+    /// The most bytes that can be served.
+    pub longest: u64,
+    /// What the miner serves, once it has said so.
+    pub served: Option<Served>,
+    /// Who replays it, in the order in which they were drawn.
+    pub auditors: Vec<AuditorInfo<AccountId>>,
+}
+
+/// An auditor of a contribution.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct AuditorInfo<AccountId> {
+    /// Its number.
+    pub uid: Uid,
+    /// Its key.
+    pub hotkey: AccountId,
+    /// The hash of what it found, from when it has committed until it reveals.
+    pub committed: Option<H256>,
+    /// What it found, once revealed.
+    pub found: Option<Finding>,
 }
 
 /// How the token comes into being.

@@ -1,11 +1,11 @@
-//! How a miner binds itself to a contribution, and a validator to what it attests and to its weights, before anybody can
-//! see them.
+//! How a miner binds itself to a contribution, and a validator to what it attests, to its weights and to what it finds in an
+//! audit, before anybody can see them.
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{blake2_256, EpochIndex, Netuid, Round, Uid, Verdicts, H256};
+use crate::{blake2_256, EpochIndex, Finding, Netuid, Round, Uid, Verdicts, H256};
 
 /// The secret that opens a sealed contribution: ChaCha20's key and nonce are derived from it.
 pub type ContributionKey = [u8; 32];
@@ -70,9 +70,44 @@ pub fn attestation_hash(
     blake2_256(&(netuid, round, hotkey, model_root, verdicts, salt).encode())
 }
 
+/// `blake2_256(SCALE(netuid, round, uid, hotkey, finding, salt))`: binds the auditor with this hotkey to what it found in the
+/// contribution of `uid`. Like [`key_hash`] it is worth nothing to anybody else, nor for another contribution.
+pub fn finding_hash(
+    (netuid, round, uid): (Netuid, Round, Uid),
+    hotkey: &[u8; 32],
+    finding: Finding,
+    salt: &Salt,
+) -> H256 {
+    blake2_256(&(netuid, round, uid, hotkey, finding, salt).encode())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_finding_is_bound_to_subnet_round_contribution_hotkey_and_salt() {
+        let (hotkey, salt) = ([4; 32], [5; 32]);
+        let of = finding_hash((1, 2, 3), &hotkey, Finding::Failed, &salt);
+        let others = [
+            finding_hash((2, 2, 3), &hotkey, Finding::Failed, &salt),
+            finding_hash((1, 3, 3), &hotkey, Finding::Failed, &salt),
+            finding_hash((1, 2, 4), &hotkey, Finding::Failed, &salt),
+            finding_hash((1, 2, 3), &[5; 32], Finding::Failed, &salt),
+            finding_hash((1, 2, 3), &hotkey, Finding::Passed, &salt),
+            finding_hash((1, 2, 3), &hotkey, Finding::Failed, &[6; 32]),
+        ];
+        assert!(!others.contains(&of));
+        let bytes = [
+            &[1, 0][..],
+            &[2, 0, 0, 0],
+            &[3, 0],
+            &[4; 32],
+            &[1],
+            &[5; 32],
+        ];
+        assert_eq!(of, blake2_256(&bytes.concat()), "plain SCALE");
+    }
 
     #[test]
     fn a_key_is_bound_to_subnet_round_and_hotkey() {

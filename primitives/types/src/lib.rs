@@ -12,6 +12,7 @@
 extern crate alloc;
 
 pub mod api;
+pub mod audit;
 pub mod blocks;
 pub mod commitment;
 pub mod header;
@@ -28,8 +29,11 @@ pub mod text;
 pub mod traits;
 pub mod verdicts;
 
+pub use audit::{AuditOutcome, AuditRules, Finding, Served, MAX_AUDITORS};
 pub use blocks::{LayoutError, Selected};
-pub use commitment::{attestation_hash, key_hash, weights_hash, Commitment, ContributionKey, Salt};
+pub use commitment::{
+    attestation_hash, finding_hash, key_hash, weights_hash, Commitment, ContributionKey, Salt,
+};
 pub use header::{Carried, EngineClass, Header, Work};
 pub use hyperparameters::{BondsRule, Hyperparameters};
 pub use layout::{Layout, Tensor};

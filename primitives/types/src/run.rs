@@ -4,7 +4,7 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{blocks::checked_kept, BlockNumber, Nano, Round, Text, H256, MAX_MEMBERS};
+use crate::{blocks::checked_kept, AuditRules, BlockNumber, Nano, Round, Text, H256, MAX_MEMBERS};
 
 /// Shape of a Llama-style decoder.
 #[derive(
@@ -375,6 +375,9 @@ pub struct RunConfig {
     pub phases: Phases,
     /// The most contributions that a round includes.
     pub max_contributors: u16,
+    /// How included contributions are audited.
+    #[serde(default)]
+    pub audits: AuditRules,
 }
 
 /// Why a run's configuration cannot be.
@@ -400,6 +403,9 @@ pub enum RunConfigError {
     TooLittleData,
     /// A name or the address of the store is not printable text.
     UnprintableText,
+    /// An audit rate above 65,536, auditors that are not odd or more than 15, or stages shorter than 4 blocks, longer than a
+    /// round, or longer than 1,800.
+    ImpossibleAudits,
     /// A model with a dimension, or with more parameters, than any worker has room for; or a round with more work, or
     /// more blocks, than any has time for.
     TooLarge,
@@ -476,6 +482,7 @@ impl RunConfig {
             contributors.contains(&self.max_contributors),
             ImpossibleContributors,
         )?;
+        self.audits.check(p.round())?;
         ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)?;
         ensure(
             self.texts().iter().all(|text| text.check().is_ok()),

@@ -3,7 +3,10 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use sp_runtime::DispatchError;
 
-use crate::{api::Position, Balance, BlockNumber, Hyperparameters, Netuid, Role, Uid, Verdicts};
+use crate::{
+    api::Position, AuditRules, Balance, BlockNumber, Hyperparameters, Netuid, Role, Round, Uid,
+    Verdicts, H256,
+};
 
 /// Who is in a subnet. Given by the subnets pallet.
 pub trait Membership<AccountId> {
@@ -90,6 +93,9 @@ pub trait Slashing<AccountId> {
         amount: Balance,
         reporter: Option<&AccountId>,
     ) -> Balance;
+    /// Takes the whole bond of a hotkey in a subnet, with what is being withdrawn of it, and none of its stake. The
+    /// reporters get the share of one, in equal parts; the rest is burned. Returns what was taken.
+    fn slash_bond(netuid: Netuid, hotkey: &AccountId, reporters: &[AccountId]) -> Balance;
 }
 
 /// Gives back what a pallet keeps of a subnet that is being dissolved. A tuple does it one after the other.
@@ -148,6 +154,60 @@ pub trait Work {
     fn attended(netuid: Netuid) -> BTreeMap<Uid, (u32, u32)>;
     /// An epoch has run: a new tempo begins.
     fn on_epoch(netuid: Netuid);
+}
+
+/// A round that was settled, as far as audits need it.
+pub struct Settled<'a, AccountId> {
+    /// The subnet.
+    pub netuid: Netuid,
+    /// The round.
+    pub round: Round,
+    /// What its audits are drawn from: nobody knew it at the reveals.
+    pub seed: H256,
+    /// How its run audits.
+    pub rules: AuditRules,
+    /// The most contributions that a round of the run includes.
+    pub max_contributors: u16,
+    /// Parameters of the run's model.
+    pub parameters: u64,
+    /// Whose contributions it included.
+    pub included: &'a [(Uid, AccountId)],
+    /// Its validators that have not left.
+    pub validators: &'a [(Uid, AccountId)],
+}
+
+/// Audits what rounds included. Given by the audits pallet, told by the training pallet.
+pub trait Audits<AccountId> {
+    /// A round was settled: some of what it included is audited from now on. What this costs is added to the block's
+    /// weight.
+    fn on_settled(settled: Settled<'_, AccountId>);
+    /// The subnet's run is stopped: its open audits end without a verdict, once [`Audits::clear`] has removed them.
+    fn on_stopped(netuid: Netuid);
+    /// A round is no longer kept: what is known of its audits goes. Says how many storage items went.
+    fn forget(netuid: Netuid, round: Round) -> u32;
+    /// Removes open audits of a stopped run, about `limit` storage items, and says how many; fewer than `limit` means that
+    /// none is left.
+    fn clear(netuid: Netuid, limit: u32) -> u32;
+}
+
+impl<AccountId> Audits<AccountId> for () {
+    fn on_settled(_: Settled<'_, AccountId>) {}
+    fn on_stopped(_: Netuid) {}
+    fn forget(_: Netuid, _: Round) -> u32 {
+        0
+    }
+    fn clear(_: Netuid, _: u32) -> u32 {
+        0
+    }
+}
+
+/// Who is expected in rounds. Given by the training pallet, told by the audits pallet.
+pub trait Attendance<AccountId> {
+    /// The work of a member, if it is still one, was not what it claimed: it is not expected until it says that it is back.
+    fn on_false_work(netuid: Netuid, uid: Uid, hotkey: &AccountId);
+    /// A validator, if it is still a member, owed an audit and revealed nothing: the last final round counts as one that it
+    /// missed.
+    fn on_missed_audit(netuid: Netuid, uid: Uid, hotkey: &AccountId);
 }
 
 /// Told what happens to a subnet's members, in the order of the tuple.

@@ -1,4 +1,4 @@
-//! How our four pallets are tied together: each is given the others only as the traits it asks for.
+//! How our five pallets are tied together: each is given the others only as the traits it asks for.
 
 use cairn_primitives::{blake2_256, Balance, BlockNumber, Round, CRN};
 use cairn_protocol::limits::{HISTORY_ROUNDS, LINEAGE_ROUNDS};
@@ -9,7 +9,9 @@ use frame_support::{
 };
 use sp_runtime::{traits::Verify, Perbill};
 
-use crate::{block_time, Balances, Emissions, Hash, Runtime, Signature, Stake, Subnets, Training};
+use crate::{
+    block_time, Audits, Balances, Emissions, Hash, Runtime, Signature, Stake, Subnets, Training,
+};
 
 parameter_types! {
     pub const MaxSubnets: u32 = 128;
@@ -79,11 +81,22 @@ impl pallet_training::Config for Runtime {
     type Stakes = Stake;
     type Slashing = Stake;
     type Incentives = Emissions;
+    type Audits = Audits;
     type MaxContributionBytes = MaxContributionBytes;
     type HistoryRounds = HistoryRounds;
     type LineageRounds = LineageRounds;
     type MaxTransitionsPerBlock = ConstU32<2>;
     type WeightInfo = pallet_training::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarking::People;
+}
+
+impl pallet_audits::Config for Runtime {
+    type Membership = Subnets;
+    type Slashing = Stake;
+    type Attendance = Training;
+    type MaxEndsPerBlock = ConstU32<16>;
+    type WeightInfo = pallet_audits::weights::SubstrateWeight<Runtime>;
     #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = crate::benchmarking::People;
 }

@@ -1,6 +1,6 @@
 //! What a block may do, and that what it does by itself leaves room for transactions.
 
-use cairn_primitives::{MAX_MEMBERS, MAX_VALIDATORS};
+use cairn_primitives::{AuditRules, MAX_MEMBERS, MAX_VALIDATORS};
 use frame_support::{
     dispatch::DispatchClass,
     traits::Get,
@@ -8,7 +8,10 @@ use frame_support::{
 };
 
 use crate::{
-    configs::{cairn::MaxSubnets, system::Weights},
+    configs::{
+        cairn::{DefaultAuditWindow, MaxSubnets},
+        system::Weights,
+    },
     Runtime,
 };
 
@@ -45,6 +48,19 @@ fn training() -> Weight {
     ])
 }
 
+/// The most that the audits pallet does in a block: what it draws when rounds are settled, and its hook.
+fn audits() -> Weight {
+    use pallet_audits::WeightInfo;
+    type W = <Runtime as pallet_audits::Config>::WeightInfo;
+    let settled: u32 = <Runtime as pallet_training::Config>::MaxTransitionsPerBlock::get();
+    let ends: u32 = <Runtime as pallet_audits::Config>::MaxEndsPerBlock::get();
+    sum(&[
+        W::draw(MAX_MEMBERS, MAX_MEMBERS - 1).saturating_mul(settled.into()),
+        W::on_initialize(),
+        W::end().saturating_mul(ends.into()),
+    ])
+}
+
 /// The most that the emissions pallet's hook can do in a block.
 fn emissions() -> Weight {
     use pallet_emissions::WeightInfo;
@@ -68,11 +84,17 @@ fn hooks_at_their_worst_leave_ordinary_transactions_their_share() {
         .max_total
         .expect("it has a limit");
     let room = weights.max_block.saturating_sub(ordinary);
-    let hooks = sum(&[subnets(), training(), emissions()]);
+    let hooks = sum(&[subnets(), training(), audits(), emissions()]);
     assert!(
         hooks.ref_time() <= room.ref_time(),
         "hooks need up to {hooks}, and {room} is left for them",
     );
+}
+
+#[test]
+fn an_audit_is_over_before_a_bond_comes_back() {
+    let window: u32 = DefaultAuditWindow::get();
+    assert!(3 * AuditRules::MAX_BLOCKS < window);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What must hold of the runtime as a whole. `chain` makes blocks, `play` plays on them at random.
 
+mod audits;
 mod chain;
 mod dissolution;
 mod genesis;

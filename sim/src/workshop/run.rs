@@ -4,8 +4,8 @@
 use cairn_engine::{cost, cost::Cost, Cpu, Engine, EngineError};
 use cairn_gradient::model_root;
 use cairn_primitives::{
-    CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep,
-    Phases, RunConfig, Text as Name, H256,
+    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
+    OuterStep, Phases, RunConfig, Text as Name, H256,
 };
 use cairn_trainer::initial_weights;
 
@@ -182,5 +182,6 @@ fn run_of(
             attest: 4,
         },
         max_contributors: 64,
+        audits: AuditRules::default(),
     }
 }

@@ -1,8 +1,8 @@
 //! A run small enough for tests, and its text.
 
 use cairn_primitives::{
-    CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep,
-    Phases, RunConfig, Text, H256,
+    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
+    OuterStep, Phases, RunConfig, Text, H256,
 };
 
 const VOCABULARY: u64 = 64;
@@ -62,6 +62,7 @@ pub fn config() -> RunConfig {
             attest: 3,
         },
         max_contributors: 16,
+        audits: AuditRules::default(),
     }
 }
 

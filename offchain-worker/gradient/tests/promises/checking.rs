@@ -5,8 +5,8 @@ use cairn_gradient::{
     compress, seal, sealed_root, Header, Work,
 };
 use cairn_primitives::{
-    key_hash, Carried, Commitment, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer,
-    Layout, ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
+    key_hash, AuditRules, Carried, Commitment, CompressionSchedule, DataSet, InitialWeights,
+    InnerOptimizer, Layout, ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
 };
 use cairn_protocol::verdict::{self, Before, Field, Last};
 
@@ -70,6 +70,7 @@ fn config() -> RunConfig {
             attest: 2,
         },
         max_contributors: 8,
+        audits: AuditRules::default(),
     }
 }
 

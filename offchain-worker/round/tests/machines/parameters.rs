@@ -1,8 +1,8 @@
 //! A run and its rounds, for the plans of the scenes.
 
 use cairn_primitives::{
-    CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep,
-    Round, RunConfig, Text, H256,
+    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
+    OuterStep, Round, RunConfig, Text, H256,
 };
 use cairn_protocol::assignment::{DataRange, RoundData};
 
@@ -57,6 +57,7 @@ pub fn run() -> RunConfig {
         },
         phases: PHASES,
         max_contributors: 16,
+        audits: AuditRules::default(),
     }
 }
 

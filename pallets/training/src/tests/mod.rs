@@ -2,6 +2,7 @@
 
 mod attendance;
 mod attestation;
+mod audits;
 mod commitments;
 mod departures;
 mod feeless;

@@ -4,13 +4,14 @@
 use cairn_primitives::{
     blake2_256, key_hash,
     traits::{Membership, Positions, Stakes},
-    weights_hash, Balance, Commitment, CompressionSchedule, DataSet, Hyperparameters,
+    weights_hash, AuditRules, Balance, Commitment, CompressionSchedule, DataSet, Hyperparameters,
     InitialWeights, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, Role,
     Round, RunConfig, Text, Uid, Verdicts, CRN, H256,
 };
 use frame_support::traits::fungible::Inspect;
 
 use super::{
+    audits,
     steps::{Amount, Move, Step, What},
     Actor,
 };
@@ -105,6 +106,11 @@ pub fn run_config(impossible: bool) -> RunConfig {
             attest: 4,
         },
         max_contributors: 3,
+        audits: AuditRules {
+            rate: AuditRules::EACH / 2,
+            auditors: 3,
+            blocks: 4,
+        },
     }
 }
 
@@ -170,6 +176,9 @@ fn rightful(one: &Move) -> (Actor, RuntimeCall) {
         | What::CommitAttestation { .. }
         | What::Attest { .. }
         | What::Here => training(one),
+        What::OpenAudit { .. } | What::CommitVerdict { .. } | What::RevealVerdict { .. } => {
+            audits::planned(one)
+        }
         What::StartRun { .. } | What::StopRun => training(one),
         What::CreateSubnet | What::SetHyperparameters { .. } => subnets(one),
         What::WithdrawHyperparameters | What::DissolveSubnet => subnets(one),
@@ -524,6 +533,7 @@ pub fn duties() -> Vec<(Actor, RuntimeCall)> {
     let mut duties = Vec::new();
     for netuid in Subnets::netuids() {
         duties.extend(weights(netuid));
+        duties.extend(audits::duties(netuid));
         if let Some(run) = Training::run_info(netuid) {
             duties.extend(of_round(netuid, &run.round));
             let missed = run.absent.iter().filter_map(|(_, key)| Actor::of(key));

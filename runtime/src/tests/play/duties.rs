@@ -56,7 +56,7 @@ fn of_all_duties(question: impl Fn(Actor, RuntimeCall)) {
             chain.block(work).expect("the books are right");
         }
     }
-    assert_eq!(kinds.len(), 7, "{kinds:?}");
+    assert_eq!(kinds.len(), 10, "{kinds:?}");
 }
 
 /// Everybody does its duty.

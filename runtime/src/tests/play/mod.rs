@@ -5,6 +5,7 @@
 //! as many new ones; what fails is shrunk to the fewest steps, printed, and kept in
 //! `proptest-regressions/`, to be played again first.
 
+mod audits;
 pub mod calls;
 mod duties;
 mod fees;
@@ -65,6 +66,7 @@ fn name(call: &RuntimeCall) -> Option<(&'static str, &'static str)> {
         RuntimeCall::Subnets(call) => ("subnets", call.get_call_name()),
         RuntimeCall::Stake(call) => ("stake", call.get_call_name()),
         RuntimeCall::Training(call) => ("training", call.get_call_name()),
+        RuntimeCall::Audits(call) => ("audits", call.get_call_name()),
         RuntimeCall::Emissions(call) => ("emissions", call.get_call_name()),
         RuntimeCall::Sudo(pallet_sudo::Call::sudo { call }) => return name(call),
         _ => return None,
@@ -80,6 +82,10 @@ fn all_calls() -> Seen {
         .chain(of(
             "training",
             pallet_training::Call::<Runtime>::get_call_names(),
+        ))
+        .chain(of(
+            "audits",
+            pallet_audits::Call::<Runtime>::get_call_names(),
         ))
         .chain(of(
             "emissions",

@@ -112,6 +112,15 @@ pub enum What {
         wrong_root: bool,
     },
     Here,
+    OpenAudit {
+        too_long: bool,
+    },
+    CommitVerdict {
+        failed: bool,
+    },
+    RevealVerdict {
+        wrong_salt: bool,
+    },
     CommitWeights,
     RevealWeights {
         wrong_salt: bool,
@@ -158,6 +167,9 @@ fn of_members() -> impl Strategy<Value = What> {
         2 => often.prop_map(|wrong_root| What::CommitAttestation { wrong_root }),
         2 => often.prop_map(|wrong_root| What::Attest { wrong_root }),
         1 => Just(What::Here),
+        2 => often.prop_map(|too_long| What::OpenAudit { too_long }),
+        2 => often.prop_map(|failed| What::CommitVerdict { failed }),
+        2 => often.prop_map(|wrong_salt| What::RevealVerdict { wrong_salt }),
         2 => row.prop_map(|row| What::SetWeights { row }),
         1 => Just(What::CommitWeights),
         1 => often.prop_map(|wrong_salt| What::RevealWeights { wrong_salt }),

@@ -6,8 +6,8 @@ use cairn_chain::{keypair, AccountId, Keypair};
 use cairn_engine::Device;
 use cairn_gradient::model_root;
 use cairn_primitives::{
-    CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano, OuterStep,
-    RunConfig, Text, H256,
+    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
+    OuterStep, RunConfig, Text, H256,
 };
 use cairn_store::{paths, Store};
 use cairn_trainer::data::{Manifest, Shard, ShardInfo, TokenWidth};
@@ -95,6 +95,7 @@ pub fn config() -> RunConfig {
         },
         phases: PHASES,
         max_contributors: 16,
+        audits: AuditRules::default(),
     }
 }
 

@@ -1,0 +1,260 @@
+//! What each call and each part of the hook costs, at the sizes that make it cost more.
+//!
+//! The pallets around this one are set up by [`BenchmarkHelper`], so that the measured reads are those of the runtime
+//! that uses the weights.
+
+// Sizes are those of this file, and what fails here fails a measurement, no block.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::expect_used
+)]
+
+use alloc::vec::Vec;
+
+use cairn_primitives::{
+    finding_hash,
+    traits::{Audits, Membership, Settled},
+    AuditOutcome, AuditRules, BlockNumber, Finding, Netuid, Salt, Served, Uid, H256, MAX_AUDITORS,
+    MAX_MEMBERS, MAX_VALIDATORS,
+};
+use frame_benchmarking::v2::*;
+use frame_support::{dispatch::CheckIfFeeless, traits::UnfilteredDispatchable};
+use frame_system::RawOrigin;
+
+use crate::{Agenda, AuditId, Call, Config, NextDue, OpenAudits, Pallet, Stage};
+
+/// Sets up the pallets that this one asks.
+pub trait BenchmarkHelper<AccountId> {
+    /// A new subnet with so many members that validate, whose uids come first and of which each is somebody else's, and
+    /// so many with a miner's bond, of whom none is a validator's.
+    fn subnet(validators: u32, miners: u32) -> Netuid;
+}
+
+/// The most miners of a round with all its validators.
+const MOST_MINERS: u32 = MAX_MEMBERS - MAX_VALIDATORS;
+const SEED: H256 = H256([7; 32]);
+const SALT: Salt = [6; 32];
+const SERVED: Served = Served {
+    root: SEED,
+    length: 1_000,
+};
+
+fn to_block<T: Config>(block: BlockNumber) {
+    frame_system::Pallet::<T>::set_block_number(block.into());
+}
+
+/// A subnet whose round is settled in this block.
+struct Round<T: Config> {
+    netuid: Netuid,
+    validators: Vec<(Uid, T::AccountId)>,
+    miners: Vec<(Uid, T::AccountId)>,
+}
+
+impl<T: Config> Round<T> {
+    fn with(validators: u32, miners: u32) -> Round<T> {
+        let netuid = T::BenchmarkHelper::subnet(validators, miners);
+        let mut members = T::Membership::members(netuid);
+        let miners = members.split_off(validators as usize);
+        Round {
+            netuid,
+            validators: members,
+            miners,
+        }
+    }
+
+    /// Settles it; what the first `count` miners made is audited.
+    fn settle(&self, count: u32) {
+        Pallet::<T>::on_settled(Settled {
+            netuid: self.netuid,
+            round: 0,
+            seed: SEED,
+            rules: AuditRules {
+                rate: AuditRules::EACH,
+                auditors: MAX_AUDITORS as u8,
+                blocks: 10,
+            },
+            max_contributors: MAX_MEMBERS as u16,
+            parameters: 1_000_000,
+            included: &self.miners[..count as usize],
+            validators: &self.validators,
+        });
+    }
+
+    fn first(&self) -> (AuditId, T::AccountId) {
+        let (uid, hotkey) = self.miners[0].clone();
+        ((self.netuid, 0, uid), hotkey)
+    }
+
+    /// The auditor that a search from the front finds last.
+    fn last_auditor(&self) -> Result<T::AccountId, BenchmarkError> {
+        let audit = OpenAudits::<T>::get(self.first().0).ok_or("nothing is audited")?;
+        Ok(audit.auditors.last().ok_or("nobody audits")?.hotkey.clone())
+    }
+
+    /// Goes on to a stage, to which the miner has served something.
+    fn goes_on(&self, stage: Stage) -> Result<(), BenchmarkError> {
+        let (id, hotkey) = self.first();
+        let who = RawOrigin::Signed(hotkey);
+        Pallet::<T>::open(who.into(), id.0, id.1, id.2, SERVED)?;
+        let audit = OpenAudits::<T>::get(id).ok_or("nothing is audited")?;
+        to_block::<T>(match stage {
+            Stage::Commit => audit.times.end_of(Stage::Open),
+            _ => audit.times.end_of(Stage::Commit),
+        });
+        Ok(())
+    }
+
+    fn commits(&self, hotkey: &T::AccountId) -> Call<T> {
+        let (id, _) = self.first();
+        let hash = finding_hash(id, hotkey.as_ref(), Finding::Failed, &SALT);
+        Call::commit_verdict {
+            netuid: id.0,
+            round: id.1,
+            uid: id.2,
+            hash,
+        }
+    }
+
+    fn reveals(&self) -> Call<T> {
+        let (id, _) = self.first();
+        Call::reveal_verdict {
+            netuid: id.0,
+            round: id.1,
+            uid: id.2,
+            finding: Finding::Failed,
+            salt: SALT,
+        }
+    }
+}
+
+/// What a feeless call costs: the transaction extension asks whether it is free, then it runs.
+fn ask_and_dispatch<T: Config>(call: Call<T>, hotkey: T::AccountId) -> Result<(), BenchmarkError> {
+    let origin: T::RuntimeOrigin = RawOrigin::Signed(hotkey).into();
+    if !call.is_feeless(&origin) {
+        return Err("the call is not free".into());
+    }
+    call.dispatch_bypass_filter(origin)?;
+    Ok(())
+}
+
+#[benchmarks]
+mod benchmarks {
+    use super::*;
+
+    #[benchmark]
+    fn open() -> Result<(), BenchmarkError> {
+        let round = Round::<T>::with(MAX_VALIDATORS, 1);
+        round.settle(1);
+        let (id, hotkey) = round.first();
+        let call = Call::<T>::open {
+            netuid: id.0,
+            round: id.1,
+            uid: id.2,
+            served: SERVED,
+        };
+        #[block]
+        {
+            ask_and_dispatch::<T>(call, hotkey)?;
+        }
+        let audit = OpenAudits::<T>::get(id).ok_or("it is gone")?;
+        assert_eq!(audit.served, Some(SERVED));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn commit_verdict() -> Result<(), BenchmarkError> {
+        let round = Round::<T>::with(MAX_VALIDATORS, 1);
+        round.settle(1);
+        round.goes_on(Stage::Commit)?;
+        let auditor = round.last_auditor()?;
+        let call = round.commits(&auditor);
+        #[block]
+        {
+            ask_and_dispatch::<T>(call, auditor.clone())?;
+        }
+        let audit = OpenAudits::<T>::get(round.first().0).ok_or("it is gone")?;
+        assert!(audit
+            .auditor(&auditor)
+            .is_some_and(|one| one.said.is_some()));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn reveal_verdict() -> Result<(), BenchmarkError> {
+        let round = Round::<T>::with(MAX_VALIDATORS, 1);
+        round.settle(1);
+        round.goes_on(Stage::Commit)?;
+        let auditor = round.last_auditor()?;
+        ask_and_dispatch::<T>(round.commits(&auditor), auditor.clone())?;
+        to_block::<T>(Pallet::<T>::now() + 10);
+        let call = round.reveals();
+        #[block]
+        {
+            ask_and_dispatch::<T>(call, auditor.clone())?;
+        }
+        let audit = OpenAudits::<T>::get(round.first().0).ok_or("it is gone")?;
+        let said = audit.auditor(&auditor).and_then(|one| one.said);
+        assert_eq!(said.and_then(|said| said.finding()), Some(Finding::Failed));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn on_initialize() -> Result<(), BenchmarkError> {
+        NextDue::<T>::put(1);
+        to_block::<T>(100);
+        #[block]
+        {
+            Pallet::<T>::work_off_agenda(100);
+        }
+        assert_eq!(NextDue::<T>::get(), Some(17));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn draw(
+        m: Linear<2, { MAX_MEMBERS }>,
+        a: Linear<0, { MOST_MINERS }>,
+    ) -> Result<(), BenchmarkError> {
+        let validators = m.saturating_sub(MOST_MINERS).max(1);
+        let round = Round::<T>::with(validators, m - validators);
+        let audited = a.min(m - validators);
+        #[block]
+        {
+            round.settle(audited);
+        }
+        assert_eq!(OpenAudits::<T>::iter_keys().count(), audited as usize);
+        Ok(())
+    }
+
+    /// All auditors found the work to be false.
+    #[benchmark]
+    fn end() -> Result<(), BenchmarkError> {
+        let round = Round::<T>::with(MAX_VALIDATORS, 1);
+        round.settle(1);
+        round.goes_on(Stage::Commit)?;
+        let (id, _) = round.first();
+        let audit = OpenAudits::<T>::get(id).ok_or("nothing is audited")?;
+        for one in &audit.auditors {
+            ask_and_dispatch::<T>(round.commits(&one.hotkey), one.hotkey.clone())?;
+        }
+        to_block::<T>(audit.times.end_of(Stage::Commit));
+        for one in &audit.auditors {
+            ask_and_dispatch::<T>(round.reveals(), one.hotkey.clone())?;
+        }
+        Agenda::<T>::remove(audit.times.end_of(Stage::Reveal), id);
+        #[block]
+        {
+            Pallet::<T>::end(id);
+        }
+        let outcome = Pallet::<T>::outcome(id.0, id.1, id.2);
+        assert_eq!(outcome, Some(AuditOutcome::Failed));
+        Ok(())
+    }
+
+    impl_benchmark_test_suite!(
+        Pallet,
+        crate::mock::ExtBuilder::default().build(),
+        crate::mock::Test
+    );
+}

@@ -1,0 +1,162 @@
+//! What the training pallet tells: which audits are drawn when a round is settled, and when they go without a verdict.
+
+use alloc::vec::Vec;
+use cairn_primitives::{
+    traits::{Audits, Membership, Settled},
+    AuditOutcome, Netuid, Round, Uid,
+};
+use cairn_protocol::audit::{self, Times};
+use frame_support::{defensive, dispatch::DispatchClass, BoundedVec};
+use sp_runtime::traits::SaturatedConversion;
+
+use crate::{
+    Agenda, Audit, AuditId, Auditor, Config, Event, OpenAudits, OpenCount, Outcomes, Pallet,
+    RoundOutcomes, Stopped, WeightInfo, OPEN_ROUNDS,
+};
+
+/// A validator of the settled round, and whose it is.
+type Candidate<AccountId> = (Uid, AccountId, Option<AccountId>);
+
+impl<T: Config> Audits<T::AccountId> for Pallet<T> {
+    fn on_settled(settled: Settled<'_, T::AccountId>) {
+        let audits = Self::draw(&settled);
+        let drawn = u32::try_from(audits.len()).unwrap_or(u32::MAX);
+        let looked_at = settled
+            .included
+            .len()
+            .saturating_add(settled.validators.len());
+        let weight = T::WeightInfo::draw(u32::try_from(looked_at).unwrap_or(u32::MAX), drawn);
+        frame_system::Pallet::<T>::register_extra_weight_unchecked(
+            weight,
+            DispatchClass::Mandatory,
+        );
+        if drawn > 0 {
+            Self::note_drawn(settled.netuid, settled.round, audits);
+        }
+    }
+
+    fn on_stopped(netuid: Netuid) {
+        if OpenCount::<T>::get(netuid) > 0 {
+            Stopped::<T>::insert(netuid, ());
+        }
+    }
+
+    fn forget(netuid: Netuid, round: Round) -> u32 {
+        u32::from(Outcomes::<T>::take(netuid, round).is_some())
+    }
+
+    /// Each audit has three items, of which none stays without the others.
+    fn clear(netuid: Netuid, limit: u32) -> u32 {
+        let most = usize::try_from(limit.div_ceil(3)).unwrap_or(usize::MAX);
+        let some: Vec<(Round, Uid, Audit<T::AccountId>)> = OpenAudits::<T>::iter_prefix((netuid,))
+            .take(most)
+            .map(|((round, uid), audit)| (round, uid, audit))
+            .collect();
+        for (round, uid, audit) in &some {
+            Agenda::<T>::remove(audit.due(), (netuid, *round, *uid));
+            Self::close((netuid, *round, *uid), AuditOutcome::Undecided);
+        }
+        if some.len() < most {
+            Stopped::<T>::remove(netuid);
+        }
+        u32::try_from(some.len())
+            .unwrap_or(u32::MAX)
+            .saturating_mul(3)
+    }
+}
+
+impl<T: Config> Pallet<T> {
+    /// The audits that follow from a settled round, ascending by uid.
+    fn draw(settled: &Settled<'_, T::AccountId>) -> Vec<(Uid, Audit<T::AccountId>)> {
+        let validators = settled.validators.iter();
+        let candidates: Vec<Candidate<T::AccountId>> = validators
+            .map(|(uid, hotkey)| (*uid, hotkey.clone(), T::Membership::coldkey(hotkey)))
+            .collect();
+        let most = OPEN_ROUNDS.saturating_mul(settled.max_contributors.into());
+        let room = most.saturating_sub(OpenCount::<T>::get(settled.netuid));
+        let audits = settled.included.iter().filter_map(|(uid, hotkey)| {
+            let audit = Self::draw_one(settled, &candidates, *uid, hotkey)?;
+            Some((*uid, audit))
+        });
+        audits
+            .take(usize::try_from(room).unwrap_or(usize::MAX))
+            .collect()
+    }
+
+    fn draw_one(
+        settled: &Settled<'_, T::AccountId>,
+        candidates: &[Candidate<T::AccountId>],
+        uid: Uid,
+        hotkey: &T::AccountId,
+    ) -> Option<Audit<T::AccountId>> {
+        let (seed, rules) = (settled.seed, settled.rules);
+        let drawn = audit::draw(seed, uid, rules.rate)?;
+        let coldkey = T::Membership::coldkey(hotkey);
+        let others: Vec<(Uid, T::AccountId)> = candidates
+            .iter()
+            .filter(|(.., owner)| *owner != coldkey)
+            .map(|(uid, hotkey, _)| (*uid, hotkey.clone()))
+            .collect();
+        let auditors = audit::auditors(seed, uid, &others, rules.auditors);
+        if auditors.is_empty() {
+            return None;
+        }
+        let auditors = auditors.into_iter().map(|(uid, hotkey)| Auditor {
+            uid,
+            hotkey,
+            said: None,
+        });
+        Some(Audit {
+            hotkey: hotkey.clone(),
+            times: Times {
+                start: Self::now(),
+                blocks: rules.blocks,
+            },
+            drawn,
+            longest: audit::longest(settled.parameters),
+            served: None,
+            auditors: BoundedVec::truncate_from(auditors.collect()),
+        })
+    }
+
+    fn note_drawn(netuid: Netuid, round: Round, audits: Vec<(Uid, Audit<T::AccountId>)>) {
+        let count = u32::try_from(audits.len()).unwrap_or(u32::MAX);
+        let uids: Vec<Uid> = audits.iter().map(|(uid, _)| *uid).collect();
+        let mut outcomes = RoundOutcomes::default();
+        for (uid, audit) in audits {
+            if outcomes.try_insert(uid, AuditOutcome::Open).is_err() {
+                defensive!("more contributions than there can be members");
+            }
+            let id = (netuid, round, uid);
+            Agenda::<T>::insert(audit.due(), id, ());
+            OpenAudits::<T>::insert(id, audit);
+        }
+        OpenCount::<T>::mutate(netuid, |open| *open = open.saturating_add(count));
+        Outcomes::<T>::insert(netuid, round, outcomes);
+        Self::deposit_event(Event::Drawn {
+            netuid,
+            round,
+            uids,
+        });
+    }
+
+    /// Removes an audit that ended so; it has left the agenda.
+    pub(crate) fn close(id: AuditId, outcome: AuditOutcome) {
+        let (netuid, round, uid) = id;
+        OpenAudits::<T>::remove(id);
+        OpenCount::<T>::mutate_exists(netuid, |open| {
+            let left = open.unwrap_or(0).saturating_sub(1);
+            *open = (left > 0).then_some(left);
+        });
+        Outcomes::<T>::mutate_exists(netuid, round, |outcomes| {
+            if let Some(known) = outcomes.as_mut().and_then(|all| all.get_mut(&uid)) {
+                *known = outcome;
+            }
+        });
+    }
+
+    /// The present block.
+    pub(crate) fn now() -> cairn_primitives::BlockNumber {
+        frame_system::Pallet::<T>::block_number().saturated_into()
+    }
+}

@@ -1,0 +1,171 @@
+//! What is drawn when a round is settled, and what goes without a verdict.
+
+use cairn_primitives::{traits::Audits as _, AuditOutcome, AuditRules};
+use frame_support::{assert_noop, dispatch::DispatchClass};
+
+use crate::{mock::*, Agenda, Error, Event, OpenAudits, OpenCount, Outcomes, OPEN_ROUNDS};
+
+#[test]
+fn what_is_drawn_is_open_with_three_auditors() {
+    ExtBuilder.execute(|| {
+        settle(&[10, 11]);
+        let drawn = Event::Drawn {
+            netuid: NET,
+            round: ROUND,
+            uids: vec![10, 11],
+        };
+        assert_eq!(events(), [drawn]);
+        let audit = audit().expect("it is drawn");
+        assert_eq!(
+            (audit.hotkey.clone(), audit.due()),
+            (hotkey(MINER), 1 + BLOCKS)
+        );
+        assert_eq!((audit.auditors.len(), audit.served), (3, None));
+        assert_eq!(audit.longest, 12 * 100 + 2_048);
+        assert_eq!(Audits::outcome(NET, ROUND, 11), Some(AuditOutcome::Open));
+        assert_eq!(Audits::outcome(NET, ROUND, 12), None);
+    });
+}
+
+#[test]
+fn what_a_draw_costs_is_in_the_blocks_weight() {
+    ExtBuilder.execute(|| {
+        let used = || {
+            System::block_weight()
+                .get(DispatchClass::Mandatory)
+                .ref_time()
+        };
+        let before = used();
+        settle(&[10, 11]);
+        use crate::WeightInfo;
+        type W = crate::weights::SubstrateWeight<Test>;
+        assert_eq!(used() - before, W::draw(6, 2).ref_time());
+    });
+}
+
+#[test]
+fn about_as_many_are_drawn_as_the_rate_says() {
+    ExtBuilder.execute(|| {
+        let rules = AuditRules {
+            rate: AuditRules::EACH / 4,
+            ..RULES
+        };
+        let mut drawn = 0;
+        for netuid in 1..=50 {
+            settle_in(
+                netuid,
+                ROUND,
+                rules,
+                &[10, 11, 12, 13, 14, 15, 16, 17],
+                &[0],
+            );
+            drawn += OpenCount::<Test>::get(netuid);
+        }
+        // Of 400 a quarter; five standard deviations are 43.
+        assert!(drawn.abs_diff(100) < 43, "{drawn}");
+    });
+}
+
+#[test]
+fn nobody_audits_what_its_own_coldkey_made() {
+    ExtBuilder.execute(|| {
+        for uid in [0, 1, MINER] {
+            World::owned(uid, stranger());
+        }
+        settle(&[MINER, 11]);
+        let mut drawn = auditors();
+        drawn.sort_unstable();
+        assert_eq!(drawn, [2, 3], "there are no more");
+        let other = OpenAudits::<Test>::get((NET, ROUND, 11)).expect("it is drawn");
+        assert_eq!(other.auditors.len(), 3);
+    });
+}
+
+#[test]
+fn where_nobody_can_audit_nothing_is_audited() {
+    ExtBuilder.execute(|| {
+        for uid in [0, 1, 2, 3, MINER] {
+            World::owned(uid, stranger());
+        }
+        settle(&[MINER]);
+        assert_eq!((audit(), events()), (None, vec![]));
+        assert_eq!(Audits::outcome(NET, ROUND, MINER), None);
+    });
+}
+
+#[test]
+fn no_more_are_open_than_a_few_rounds_include() {
+    ExtBuilder.execute(|| {
+        let most = OPEN_ROUNDS * 8;
+        for round in 0..6 {
+            settle_in(
+                NET,
+                round,
+                RULES,
+                &[10, 11, 12, 13, 14, 15, 16, 17],
+                &[0, 1, 2],
+            );
+        }
+        assert_eq!(OpenCount::<Test>::get(NET), most);
+        assert_eq!(
+            Outcomes::<Test>::iter_prefix(NET).count(),
+            OPEN_ROUNDS as usize
+        );
+        settle_in(2, 0, RULES, &[10], &[0]);
+        assert_eq!(
+            OpenCount::<Test>::get(2),
+            1,
+            "others have room of their own"
+        );
+    });
+}
+
+#[test]
+fn a_stopped_runs_audits_end_without_a_verdict() {
+    ExtBuilder.audited(|| {
+        Audits::on_stopped(NET);
+        let gone = Error::<Test>::NoAudit;
+        assert_noop!(open(), gone);
+        assert!(Audits::open_audits(NET).is_empty());
+        // One that is due before it is cleared has no consequences.
+        run_to(100 + BLOCKS);
+        assert_eq!((audit(), World::followed()), (None, vec![]));
+        assert_eq!(
+            Audits::outcome(NET, ROUND, MINER),
+            Some(AuditOutcome::Undecided)
+        );
+        assert_eq!(Audits::clear(NET, 10), 0);
+        settle_in(NET, ROUND + 1, RULES, &[MINER], &[0]);
+        assert_eq!(Audits::open_audits(NET).len(), 1, "another run");
+    });
+}
+
+#[test]
+fn what_a_stopped_run_left_is_removed_in_parts() {
+    ExtBuilder.execute(|| {
+        settle(&[10, 11, 12, 13, 14]);
+        settle_in(2, ROUND, RULES, &[10], &[0]);
+        Audits::on_stopped(NET);
+        assert_eq!(Audits::clear(NET, 6), 6);
+        assert_eq!(OpenCount::<Test>::get(NET), 3);
+        assert_eq!(Audits::clear(NET, 7), 9, "whole audits");
+        assert_eq!(Audits::clear(NET, 6), 0);
+        assert_eq!(Agenda::<Test>::iter_keys().count(), 1, "the other subnet's");
+        assert_eq!(
+            (Audits::forget(NET, ROUND), Audits::forget(NET, ROUND)),
+            (1, 0)
+        );
+        assert_eq!(Outcomes::<Test>::iter_prefix(NET).count(), 0);
+    });
+}
+
+/// An outcome of which the round went before it ended is not kept.
+#[test]
+fn what_is_forgotten_stays_forgotten() {
+    ExtBuilder.audited(|| {
+        assert_eq!(Audits::forget(NET, ROUND), 1);
+        run_to(100 + BLOCKS);
+        assert_eq!(Audits::outcome(NET, ROUND, MINER), None);
+        assert_eq!(audit(), None);
+    });
+}

@@ -1,0 +1,7 @@
+//! Tests by subject.
+
+mod calls;
+mod drawing;
+mod ending;
+mod feeless;
+mod invariants;

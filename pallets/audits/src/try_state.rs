@@ -1,0 +1,88 @@
+//! What always holds, after every block.
+
+use alloc::collections::BTreeMap;
+use cairn_primitives::{AuditOutcome, Netuid};
+use frame_support::{ensure, traits::Get};
+use sp_runtime::TryRuntimeError;
+
+use crate::{Agenda, Audit, AuditId, Config, NextDue, OpenAudits, OpenCount, Outcomes, Pallet};
+
+type Checked = Result<(), TryRuntimeError>;
+
+impl<T: Config> Pallet<T> {
+    /// Checks everything that the pallet promises of its storage.
+    pub fn do_try_state() -> Checked {
+        let mut open: BTreeMap<Netuid, u32> = BTreeMap::new();
+        for (id, audit) in OpenAudits::<T>::iter() {
+            Self::check_audit(id, &audit)?;
+            let count = open.entry(id.0).or_default();
+            *count = count.saturating_add(1);
+        }
+        let counted: BTreeMap<Netuid, u32> = OpenCount::<T>::iter().collect();
+        ensure!(open == counted, "open audits are not counted");
+        Self::check_agenda()?;
+        Self::check_outcomes()
+    }
+
+    fn check_audit(id: AuditId, audit: &Audit<T::AccountId>) -> Checked {
+        ensure!(
+            Agenda::<T>::contains_key(audit.due(), id),
+            "an audit is not on the agenda"
+        );
+        ensure!(!audit.auditors.is_empty(), "an audit without auditors");
+        for (index, one) in audit.auditors.iter().enumerate() {
+            let others = audit.auditors.iter().skip(index.saturating_add(1));
+            ensure!(
+                others
+                    .clone()
+                    .all(|other| other.uid != one.uid && other.hotkey != one.hotkey),
+                "an auditor was drawn twice"
+            );
+            ensure!(
+                one.hotkey != audit.hotkey,
+                "a miner audits its own contribution"
+            );
+            ensure!(
+                one.said.is_none() || audit.served.is_some(),
+                "an auditor found something where nothing was served"
+            );
+        }
+        ensure!(
+            audit
+                .served
+                .is_none_or(|served| served.length <= audit.longest),
+            "more is served than can be"
+        );
+        let outcome = Self::outcome(id.0, id.1, id.2);
+        ensure!(
+            outcome.is_none_or(|one| one == AuditOutcome::Open),
+            "an open audit has an outcome"
+        );
+        Ok(())
+    }
+
+    fn check_agenda() -> Checked {
+        let next = NextDue::<T>::get().unwrap_or(0);
+        for (block, id, ()) in Agenda::<T>::iter() {
+            ensure!(block >= next, "the agenda of a block that is done is not");
+            let audit = OpenAudits::<T>::get(id).ok_or("an audit on the agenda is not open")?;
+            ensure!(audit.due() == block, "an audit is on the agenda twice");
+        }
+        ensure!(T::MaxEndsPerBlock::get() >= 1, "audits never end");
+        Ok(())
+    }
+
+    fn check_outcomes() -> Checked {
+        for (netuid, round, outcomes) in Outcomes::<T>::iter() {
+            ensure!(!outcomes.is_empty(), "outcomes of no audit are kept");
+            for (uid, outcome) in outcomes {
+                let is_open = OpenAudits::<T>::contains_key((netuid, round, uid));
+                ensure!(
+                    is_open == (outcome == AuditOutcome::Open),
+                    "an outcome is open of an audit that is not"
+                );
+            }
+        }
+        Ok(())
+    }
+}

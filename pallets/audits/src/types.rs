@@ -1,0 +1,62 @@
+//! What the pallet keeps, beside what the rules keep.
+
+use cairn_primitives::{
+    AuditOutcome, BlockNumber, Netuid, Round, Served, Uid, MAX_AUDITORS, MAX_MEMBERS,
+};
+pub use cairn_protocol::audit::{Said, Stage, Times};
+use codec::{Decode, Encode, MaxEncodedLen};
+use frame_support::{traits::ConstU32, BoundedBTreeMap, BoundedVec};
+use scale_info::TypeInfo;
+
+/// As many audits of a subnet are open at most as so many of its rounds include contributions. Audits are over within
+/// three rounds, so this is met only where more end than the hook ends in a block.
+pub const OPEN_ROUNDS: u32 = 4;
+
+/// The key of an audit: the contribution's subnet, round and uid.
+pub type AuditId = (Netuid, Round, Uid);
+
+/// How the audits of a round ended, by the uid of the miner.
+pub type RoundOutcomes = BoundedBTreeMap<Uid, AuditOutcome, ConstU32<MAX_MEMBERS>>;
+
+/// An audit that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Audit<AccountId> {
+    /// The hotkey that made the contribution.
+    pub hotkey: AccountId,
+    /// When it is.
+    pub times: Times,
+    /// The interval follows from this.
+    pub drawn: u32,
+    /// The most bytes that can be served.
+    pub longest: u64,
+    /// What the miner serves, once it has said so.
+    pub served: Option<Served>,
+    /// Who replays it.
+    pub auditors: BoundedVec<Auditor<AccountId>, ConstU32<MAX_AUDITORS>>,
+}
+
+/// An auditor.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Auditor<AccountId> {
+    /// Its number in the round.
+    pub uid: Uid,
+    /// Its key.
+    pub hotkey: AccountId,
+    /// What it has said.
+    pub said: Option<Said>,
+}
+
+impl<AccountId: PartialEq> Audit<AccountId> {
+    /// The block at which it ends.
+    pub fn due(&self) -> BlockNumber {
+        self.times.end_of(match self.served {
+            Some(_) => Stage::Reveal,
+            None => Stage::Open,
+        })
+    }
+
+    /// The auditor with this hotkey.
+    pub fn auditor(&self, hotkey: &AccountId) -> Option<&Auditor<AccountId>> {
+        self.auditors.iter().find(|one| one.hotkey == *hotkey)
+    }
+}

@@ -1,0 +1,207 @@
+//! Audits of work: how often a run audits, and what auditors say.
+
+use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
+use serde::{Deserialize, Serialize};
+
+use crate::{BlockNumber, RunConfigError, H256};
+
+/// The most auditors of one contribution.
+pub const MAX_AUDITORS: u32 = 15;
+
+/// How a run audits what it includes.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+#[serde(deny_unknown_fields)]
+pub struct AuditRules {
+    /// Of [`AuditRules::EACH`] included contributions so many are audited, on average. None: nothing is.
+    pub rate: u32,
+    /// Validators that audit one contribution; odd.
+    #[serde(default = "three")]
+    pub auditors: u8,
+    /// Blocks that the miner has to serve what is audited; as many again for auditors to replay it and to commit to
+    /// what they found, and as many to reveal it.
+    pub blocks: BlockNumber,
+}
+
+/// So many audit a contribution if a configuration says nothing of it.
+fn three() -> u8 {
+    3
+}
+
+impl Default for AuditRules {
+    /// No audits.
+    fn default() -> Self {
+        AuditRules {
+            rate: 0,
+            auditors: three(),
+            blocks: AuditRules::MIN_BLOCKS,
+        }
+    }
+}
+
+impl AuditRules {
+    /// The rate at which each contribution is audited.
+    pub const EACH: u32 = 65_536;
+    /// The fewest blocks of a stage: whoever has something to say in it has a second chance if a block is full.
+    pub const MIN_BLOCKS: BlockNumber = 4;
+    /// The most blocks of a stage: three of them are over before a bond comes back that was asked for in the reveal
+    /// phase, by the default audit window of 7,200 blocks, and leave that phase and the next 1,800.
+    pub const MAX_BLOCKS: BlockNumber = 1_800;
+
+    /// Whether a run with rounds of so many blocks can audit so: stages no longer than a round, so that the audits of a
+    /// few rounds are open at most.
+    pub fn check(&self, round: BlockNumber) -> Result<(), RunConfigError> {
+        let blocks = Self::MIN_BLOCKS..=Self::MAX_BLOCKS.min(round);
+        let auditors = u32::from(self.auditors);
+        let is_odd = auditors % 2 == 1;
+        let fits = self.rate <= Self::EACH
+            && is_odd
+            && auditors <= MAX_AUDITORS
+            && blocks.contains(&self.blocks);
+        match fits {
+            true => Ok(()),
+            false => Err(RunConfigError::ImpossibleAudits),
+        }
+    }
+}
+
+/// What a replay found.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Finding {
+    /// The interval's end follows from its begin.
+    Passed,
+    /// It does not, or what was to be served could not be had, or is not what the header binds.
+    Failed,
+}
+
+/// How an audit ended.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditOutcome {
+    /// It has not.
+    Open,
+    /// Most auditors that revealed something found the work to be what it claims.
+    Passed,
+    /// Most of them found that it is not.
+    Failed,
+    /// The miner served nothing in time.
+    Silent,
+    /// As many on one side as on the other, or nobody revealed anything: nothing follows.
+    Undecided,
+}
+
+impl AuditOutcome {
+    /// Whether the miner loses its bond.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, AuditOutcome::Failed | AuditOutcome::Silent)
+    }
+}
+
+/// The blob that a miner serves for an audit.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+pub struct Served {
+    /// Its BLAKE3, by which it is found in the store.
+    pub root: H256,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_within_their_bounds_on_both_sides() {
+        let usual = AuditRules {
+            rate: 16_384,
+            auditors: 3,
+            blocks: 8,
+        };
+        let check = |change: fn(&mut AuditRules)| {
+            let mut rules = usual;
+            change(&mut rules);
+            rules.check(20)
+        };
+        let refused = Err(RunConfigError::ImpossibleAudits);
+        assert_eq!(check(|_| ()), Ok(()));
+        assert_eq!(AuditRules::default().check(10), Ok(()));
+        for fine in [
+            check(|rules| rules.rate = 0),
+            check(|rules| rules.rate = 65_536),
+            check(|rules| rules.auditors = 1),
+            check(|rules| rules.auditors = 15),
+            check(|rules| rules.blocks = 4),
+            check(|rules| rules.blocks = 20),
+        ] {
+            assert_eq!(fine, Ok(()));
+        }
+        for wrong in [
+            check(|rules| rules.rate = 65_537),
+            check(|rules| rules.auditors = 0),
+            check(|rules| rules.auditors = 2),
+            check(|rules| rules.auditors = 17),
+            check(|rules| rules.blocks = 3),
+            check(|rules| rules.blocks = 21),
+        ] {
+            assert_eq!(wrong, refused);
+        }
+        let long = AuditRules {
+            blocks: 1_801,
+            ..usual
+        };
+        assert_eq!(long.check(10_000), refused);
+    }
+}
