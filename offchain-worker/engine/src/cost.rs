@@ -106,6 +106,10 @@ impl Stepping for Walk<'_> {
     fn traced(&mut self) -> Result<H256, EngineError> {
         Ok(traced(&self.steps.parameters, &self.steps.optimizer))
     }
+
+    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
+        Ok((self.steps.parameters.clone(), self.steps.optimizer.clone()))
+    }
 }
 
 impl Steps {
@@ -233,7 +237,7 @@ impl Engine for Cost {
         before: &State,
         steps: Range<u32>,
         sequences: &mut Sequences<'_, '_>,
-    ) -> Result<H256, EngineError> {
+    ) -> Result<State, EngineError> {
         self.host.no_steps("replay")?;
         self.host.check_moments(before)?;
         let mut walk = Walk {

@@ -45,6 +45,10 @@ impl Stepping for OnCpu<'_> {
     fn traced(&mut self) -> Result<H256, EngineError> {
         Ok(traced(&self.steps.parameters, &self.steps.optimizer))
     }
+
+    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
+        Ok((self.steps.parameters.clone(), self.steps.optimizer.clone()))
+    }
 }
 
 impl Steps {
@@ -158,7 +162,7 @@ impl Engine for Cpu {
         before: &State,
         steps: Range<u32>,
         sequences: &mut Sequences<'_, '_>,
-    ) -> Result<H256, EngineError> {
+    ) -> Result<State, EngineError> {
         let Cpu { trainer, host } = self;
         host.no_steps("replay")?;
         host.check_moments(before)?;

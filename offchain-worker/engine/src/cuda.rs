@@ -53,6 +53,10 @@ impl Stepping for Under<'_> {
         let (parameters, optimizer) = self.steps.copied()?;
         Ok(traced(&parameters, &optimizer))
     }
+
+    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
+        Ok(self.steps.copied()?)
+    }
 }
 
 impl Cuda {
@@ -161,7 +165,7 @@ impl Engine for Cuda {
         before: &State,
         steps: Range<u32>,
         sequences: &mut Sequences<'_, '_>,
-    ) -> Result<H256, EngineError> {
+    ) -> Result<State, EngineError> {
         let Cuda {
             card,
             host,

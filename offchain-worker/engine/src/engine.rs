@@ -173,9 +173,9 @@ pub trait Engine: Send {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Vec<f32>>, EngineError>;
 
-    /// Makes the inner steps with these numbers again, from the state before them, and gives the hash of the state after
-    /// them: what a miner must have traced, to the bit if it was the same [`class`](Engine::class). `before` has parameters
-    /// and moments; its other parts are not looked at. What is held, or pending, stays.
+    /// Makes the inner steps with these numbers again, from the state before them, and gives parameters and moments after
+    /// them: of [`State::traced`] a miner must have traced the hash, to the bit if it was the same [`class`](Engine::class).
+    /// `before` has parameters and moments; its other parts are not looked at. What is held, or pending, stays.
     ///
     /// # Errors
     ///
@@ -186,7 +186,7 @@ pub trait Engine: Send {
         before: &State,
         steps: Range<u32>,
         sequences: &mut Sequences<'_, '_>,
-    ) -> Result<H256, EngineError>;
+    ) -> Result<State, EngineError>;
 
     /// A whole version in memory: for small models and for tests.
     ///

@@ -461,13 +461,17 @@ fn moments(optimizer: Option<&AdamState>) -> (H256, H256) {
 }
 
 /// What stands for a state between inner steps in a trace.
-pub(crate) fn traced(parameters: &[f32], optimizer: &AdamState) -> H256 {
-    let (first_moment, second_moment) = moments(Some(optimizer));
-    let state = trace::State {
+pub(crate) fn trace_state(parameters: &[f32], optimizer: Option<&AdamState>) -> trace::State {
+    let (first_moment, second_moment) = moments(optimizer);
+    trace::State {
         parameters: model_root(parameters),
         first_moment,
         second_moment,
-        steps: optimizer.step,
-    };
-    state.hash()
+        steps: optimizer.map_or(0, |optimizer| optimizer.step),
+    }
+}
+
+/// The hash of that.
+pub(crate) fn traced(parameters: &[f32], optimizer: &AdamState) -> H256 {
+    trace_state(parameters, Some(optimizer)).hash()
 }

@@ -26,6 +26,7 @@
 //!
 //! Invariant: this crate knows no chain, no store, no round machine and no clock. A role measures time in its callbacks.
 
+pub mod audit;
 #[cfg(feature = "cost")]
 pub mod cost;
 mod cpu;

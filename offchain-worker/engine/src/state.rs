@@ -1,6 +1,9 @@
 //! What an engine holds, and how it is named when it is read.
 
+use cairn_protocol::trace;
 use cairn_trainer::AdamState;
+
+use crate::host::trace_state;
 
 /// All that a member carries from round to round. Vectors are flat, in the order of the run's layout.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +40,11 @@ impl State {
             norm: None,
             sent: None,
         }
+    }
+
+    /// What stands for it in a trace.
+    pub fn traced(&self) -> trace::State {
+        trace_state(&self.parameters, self.optimizer.as_ref())
     }
 }
 

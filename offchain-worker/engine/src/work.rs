@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use cairn_primitives::H256;
 use cairn_protocol::trace;
+use cairn_trainer::AdamState;
 
-use crate::{EngineError, Order, Sequences, StepDone, Trained};
+use crate::{EngineError, Order, Sequences, State, StepDone, Trained};
 
 /// Sequences that are measured between two looks at whether there is time.
 const PIECE: usize = 8;
@@ -17,6 +18,9 @@ pub(crate) trait Stepping {
 
     /// What stands for the state now in a trace.
     fn traced(&mut self) -> Result<H256, EngineError>;
+
+    /// Parameters and moments now.
+    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError>;
 }
 
 /// Makes steps for as long as there is time, and traces their states at a distance of `every`.
@@ -71,16 +75,20 @@ fn ended(
     Ok(Some(trained))
 }
 
-/// Makes the steps with these numbers, and gives what stands for the state after them.
+/// Makes the steps with these numbers, and gives the state after them.
 pub(crate) fn replayed(
     steps: Range<u32>,
     sequences: &mut Sequences<'_, '_>,
     stepping: &mut impl Stepping,
-) -> Result<H256, EngineError> {
+) -> Result<State, EngineError> {
     for number in steps {
         stepping.step(&sequences(number))?;
     }
-    stepping.traced()
+    let (parameters, optimizer) = stepping.copied()?;
+    Ok(State {
+        optimizer: Some(optimizer),
+        ..State::new(parameters)
+    })
 }
 
 /// Losses piece by piece for as long as there is time; `losses` measures a piece.

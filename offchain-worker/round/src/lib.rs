@@ -8,8 +8,8 @@
 //!
 //! ```text
 //!        chain ──▶ view ─┐                        ┌─▶ Look, Apply, Keep, Join, Send, Stop     (both)
-//!                        ├─▶ handle … poll_action ┼─▶ Train …                              (miner)
-//!   job ended ──▶ event ─┘                        └─▶ Fetch, Open, Pledge, Measure, Weigh … (validator)
+//!                        ├─▶ handle … poll_action ┼─▶ Train, Serve …                        (miner)
+//!   job ended ──▶ event ─┘                        └─▶ Fetch, Open, Pledge, Measure, Audit … (validator)
 //! ```
 //!
 //! A *view* is what the chain says of one moment: the current round at the best block, and how the round
@@ -24,18 +24,21 @@
 //! - in one round it commits to one content only, whatever happens in between;
 //! - it reveals only the key of the contribution that the chain has from it;
 //! - every settled round is applied once and in order;
-//! - what a contribution left, moments and error feedback, is carried on if it was included, and forgotten if not.
+//! - what a contribution left, moments and error feedback, is carried on if it was included, and forgotten if not;
+//! - a round in which its work was drawn is applied only when what is audited is served ([`audit`]), or cannot be.
 //!
 //! What the validator's machine ([`validator`]) promises:
 //! - it attests at most once per round, only while it holds that round's parameters, and only what it has committed to
 //!   and has on disk ([`pledge`]);
 //! - it vouches only for sealed files that it has opened and found good;
 //! - scoring never delays an attestation;
-//! - weights that it committed to are revealed once their epoch has run, and never before ([`ballot`]).
+//! - weights that it committed to are revealed once their epoch has run, and never before ([`ballot`]);
+//! - of each audit for which it was drawn it commits to one finding at most, which it has on disk ([`audit`]).
 //!
 //! Beside them: who trains on what and what validators evaluate ([`plan`]), whether there is time for
 //! another inner step ([`pace`]), and how evidence becomes scores and weights ([`scoring`]).
 
+pub mod audit;
 pub mod ballot;
 pub mod course;
 pub mod machine;

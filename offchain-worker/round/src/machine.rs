@@ -5,7 +5,12 @@
 
 use cairn_primitives::{BlockNumber, Commitment, Round, Secret, Uid, H256};
 
-use crate::{ballot::Ballot, pledge::Pledge, Settlement, View};
+use crate::{
+    audit::{Shown, Verdict},
+    ballot::Ballot,
+    pledge::Pledge,
+    Settlement, View,
+};
 
 /// A role's decisions.
 pub trait Machine {
@@ -142,7 +147,7 @@ pub enum Reason {
     Replaced(BlockNumber),
 }
 
-/// What a worker signs. All of it is free of fees for members, once a round or an epoch.
+/// What a worker signs. All of it is free of fees for members, once a round, an epoch or an audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transaction {
     /// Binds a miner to a sealed contribution.
@@ -155,6 +160,12 @@ pub enum Transaction {
     Attest(Pledge),
     /// Says in this round that a member is back which nobody expects.
     Here(Round),
+    /// Says what the miner with this uid serves of its contribution that is audited.
+    OpenAudit(Uid, Shown),
+    /// Binds a validator to what an audit found.
+    CommitVerdict(Verdict),
+    /// Says what that is.
+    RevealVerdict(Verdict),
     /// A validator's scores up to this round, on a subnet that does not hide them.
     SetWeights(Round, Vec<(Uid, u16)>),
     /// Binds a validator to scores.
@@ -172,6 +183,8 @@ pub enum Kind {
     Attestation,
     /// That a member is back.
     Presence,
+    /// What is served for an audit, or what one found.
+    Audit,
     /// Scores.
     Weights,
 }
@@ -183,6 +196,9 @@ impl Transaction {
             Transaction::Commit(..) | Transaction::Reveal(..) => Kind::Contribution,
             Transaction::CommitAttestation(_) | Transaction::Attest(_) => Kind::Attestation,
             Transaction::Here(_) => Kind::Presence,
+            Transaction::OpenAudit(..)
+            | Transaction::CommitVerdict(_)
+            | Transaction::RevealVerdict(_) => Kind::Audit,
             Transaction::SetWeights(..)
             | Transaction::CommitWeights(_)
             | Transaction::RevealWeights(_) => Kind::Weights,

@@ -6,10 +6,11 @@
 //! exactly that. A commit that got lost, or that a re-organisation dropped, is sent again with the same
 //! content as long as the training phase lasts.
 
-use cairn_primitives::{BlockNumber, Commitment, Phase, Round, Secret, H256};
+use cairn_primitives::{BlockNumber, Commitment, Phase, Round, Secret, Served, H256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    audit::{Demand, Serving, Shown},
     course::{Course, Left, Work},
     machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
     plan::Plan,
@@ -45,6 +46,8 @@ pub enum Task {
     FinishTraining,
     /// Stop training: the round is over.
     AbandonTraining,
+    /// Make states of a round again that is settled and not applied, and store them for who audits it.
+    Serve(Demand),
 }
 
 /// How that ends.
@@ -54,6 +57,8 @@ pub enum Done {
     Sealed(Intent),
     /// Training of this round ended without a contribution.
     NothingTrained(Round),
+    /// States of this round are stored and their root is on disk, or that came to nothing.
+    Served(Round, Option<Served>),
 }
 
 /// Where a miner stands.
@@ -69,6 +74,8 @@ pub struct Miner {
     submitting: bool,
     /// Whether training for the round held has come to nothing and is not begun again.
     skipping: bool,
+    /// What is audited of its work.
+    serving: Serving,
 }
 
 impl Miner {
@@ -82,7 +89,14 @@ impl Miner {
             stopping: false,
             submitting: false,
             skipping: false,
+            serving: Serving::default(),
         }
+    }
+
+    /// The same, with what is on its disk of an audit.
+    pub fn serving(self, shown: Option<Shown>) -> Miner {
+        let serving = Serving::new(shown);
+        Miner { serving, ..self }
     }
 
     /// The parameters that it holds.
@@ -113,7 +127,11 @@ impl Miner {
     }
 
     fn done(&mut self, done: Done) {
-        self.rest();
+        match done {
+            // It is tried again with the next block.
+            Done::Served(_, None) => self.course.rest(),
+            _ => self.rest(),
+        }
         match done {
             Done::Sealed(intent) => {
                 let is_due = Some(intent.round) == self.course.round() && self.intent.is_none();
@@ -124,11 +142,12 @@ impl Miner {
             Done::NothingTrained(round) => {
                 self.skipping |= Some(round) == self.course.round();
             }
+            Done::Served(round, served) => self.serving.made(round, served),
         }
     }
 
     fn gone(&mut self, gone: Gone) {
-        if let Work::Own(_) = self.course.work() {
+        if self.is_training() {
             self.abandon();
         }
         self.course.act(match gone {
@@ -142,6 +161,7 @@ impl Miner {
             self.course.act(Action::Explain(Lack::Part));
         }
         match self.course.work() {
+            Work::Idle if self.serve(view, now) => {}
             Work::Idle => {
                 let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
                 let is_included = |settlement: &Settlement| {
@@ -152,10 +172,13 @@ impl Miner {
                     self.train(view, now);
                 }
             }
-            Work::Own(_) if !self.stopping => self.stop(view, now),
+            Work::Own(_) if self.is_training() && !self.stopping => self.stop(view, now),
             _ => {}
         }
         self.submit(view, now);
+        if let Some(transaction) = self.serving.next(view, self.hotkey, now) {
+            self.course.act(Action::Send(transaction));
+        }
         self.course.announce(view, self.hotkey);
     }
 
@@ -167,6 +190,27 @@ impl Miner {
             Left::Begin(_) => self.begin(),
             Left::Keep(settlement, held) => self.course.keep(*settlement, held),
             Left::Done(done) => self.done(done),
+        }
+    }
+
+    /// Whether its own work is training, and not serving what was trained.
+    fn is_training(&self) -> bool {
+        matches!(self.course.work(), Work::Own(_)) && self.intent.is_none()
+    }
+
+    /// Makes what is audited of the round that is to be applied next, if anything is.
+    fn serve(&mut self, view: &View, now: BlockNumber) -> bool {
+        let intent = self.intent.as_ref().map(|it| it.commitment.sealed_root);
+        let settled = view.settled.as_ref();
+        let settled = settled.filter(|it| Some(it.round) == self.course.round());
+        let own = settled.filter(|it| intent.is_some() && it.own(self.hotkey) == intent);
+        let demand = own.and_then(|it| self.serving.demand(view, it, self.hotkey, now));
+        match demand {
+            Some(demand) => {
+                self.course.begin(demand.round, Task::Serve(demand));
+                true
+            }
+            None => false,
         }
     }
 
@@ -240,12 +284,10 @@ impl Machine for Miner {
     type Work = Task;
 
     fn handle(&mut self, event: Event<Done>, now: BlockNumber) {
-        if let Event::Sent {
-            kind: Kind::Contribution,
-            ..
-        } = event
-        {
-            self.submitting = false;
+        match &event {
+            Event::Sent { kind, .. } if *kind == Kind::Contribution => self.submitting = false,
+            Event::Sent { kind, .. } if *kind == Kind::Audit => self.serving.sent(),
+            _ => {}
         }
         let left = self.course.take(event, now);
         self.follow(left, now);

@@ -15,6 +15,7 @@ use cairn_protocol::{
 };
 
 use crate::{
+    audit::{Audit, Auditing, Duty, Verdict},
     ballot::{Ballot, Ballots, Step},
     course::{Course, Left, Work},
     machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
@@ -142,6 +143,8 @@ pub enum Task {
     Measure(Measurement),
     /// Stop measuring and keep what has been measured.
     StopMeasuring,
+    /// Replay what is audited, and put what was found on disk with a salt.
+    Audit(Box<Audit>),
     /// Turn evidence up to this round into scores: for a commitment before this epoch, to be put on disk with a salt, or,
     /// if the subnet hides none, to be set at once.
     Weigh {
@@ -179,6 +182,8 @@ pub enum Done {
     Pledged(Pledge),
     /// Measuring of this round ended, with evidence for what was measured.
     Measured(Round),
+    /// What an audit found is on disk; or nothing was found, which may be otherwise in a moment.
+    Audited((Round, Uid), Option<Verdict>),
     /// Evidence became scores, or did not.
     Weighed(Weighed),
     /// A checkpoint is written, or could not be.
@@ -228,6 +233,8 @@ pub struct Validator {
     attesting: bool,
     /// Scores: what is due, and what can be revealed.
     ballots: Ballots,
+    /// Audits for which it was drawn.
+    auditing: Auditing,
 }
 
 impl Validator {
@@ -256,7 +263,19 @@ impl Validator {
             stopping: false,
             attesting: false,
             ballots: Ballots::new(ballots),
+            auditing: Auditing::default(),
         }
+    }
+
+    /// The same, with what is on its disk of audits.
+    pub fn auditing(self, verdicts: Vec<Verdict>) -> Validator {
+        let auditing = Auditing::new(verdicts);
+        Validator { auditing, ..self }
+    }
+
+    /// What it found in audits that are not over, oldest first. On disk.
+    pub fn verdicts(&self) -> &[Verdict] {
+        self.auditing.verdicts()
     }
 
     /// The parameters that it holds.
@@ -341,6 +360,13 @@ impl Validator {
             Done::Measured(round) => {
                 self.rest();
                 self.ballots.scored(round);
+            }
+            Done::Audited(of, verdict) => {
+                // What came to nothing is tried again with the next block.
+                if verdict.is_some() {
+                    self.course.look_again();
+                }
+                self.auditing.judged(of, verdict);
             }
             Done::Weighed(weighed) => self.weighed(weighed),
             Done::Checkpoint(held, is_written) => self.checkpointed(held, is_written),
@@ -431,6 +457,12 @@ impl Validator {
             self.attest(view, held, now);
         }
         self.course.announce(view, self.hotkey);
+        while let Some(duty) = self.auditing.next(view, self.hotkey, now) {
+            self.course.act(match duty {
+                Duty::Audit(audit) => Action::Do(Task::Audit(audit)),
+                Duty::Send(transaction) => Action::Send(transaction),
+            });
+        }
         self.compute(view, now);
         let voting = view.voting.as_ref();
         if let Some(step) = voting.and_then(|voting| self.ballots.next(voting, now)) {
@@ -634,6 +666,7 @@ impl Machine for Validator {
             match kind {
                 Kind::Attestation => self.attesting = false,
                 Kind::Weights => self.ballots.sent(block.is_some()),
+                Kind::Audit => self.auditing.sent(),
                 Kind::Contribution | Kind::Presence => {}
             }
         }

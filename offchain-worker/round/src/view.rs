@@ -3,7 +3,7 @@
 use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Phases, Round, Uid, H256};
 use cairn_protocol::phase::Timetable;
 
-use crate::{ballot::Voting, plan::Plan};
+use crate::{audit::Audit, ballot::Voting, plan::Plan};
 
 /// The chain at one moment: the current round at the best block, and how the round whose parameters the worker holds
 /// was settled at the finalised one.
@@ -21,6 +21,8 @@ pub struct View {
     pub absent: Vec<H256>,
     /// What was committed to in it, ascending by uid.
     pub contributions: Vec<Seen>,
+    /// The subnet's audits that are not over.
+    pub audits: Vec<Audit>,
     /// How the round that was asked for ended.
     pub settled: Option<Settlement>,
     /// The subnet's next epoch and this worker's commitments to scores, if that was asked.

@@ -3,6 +3,7 @@
 //! | path | content |
 //! |---|---|
 //! | `contributions/{netuid}/{round}/{sealed root}` | a miner's sealed contribution |
+//! | `audits/{netuid}/{round}/{root}` | a state from between a miner's inner steps, served for an audit |
 //! | `checkpoints/{netuid}/{round}-{model root}` | the weights θ with which a round began |
 //! | `data/{root}` | manifest, tokenizer and shards of a data set |
 //!
@@ -21,6 +22,11 @@ pub const DATA: &str = "data/";
 /// Prefix of the sealed contributions of one round.
 pub fn contributions(netuid: u16, round: u32) -> String {
     format!("contributions/{netuid}/{round}/")
+}
+
+/// Prefix of what is served for the audits of one round.
+pub fn audits(netuid: u16, round: u32) -> String {
+    format!("audits/{netuid}/{round}/")
 }
 
 /// Prefix of the checkpoints of one round. There is one, unless validators disagree about θ.

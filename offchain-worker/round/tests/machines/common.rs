@@ -184,6 +184,7 @@ pub fn view(round: Round, start: BlockNumber) -> View {
         }],
         absent: Vec::new(),
         contributions: Vec::new(),
+        audits: Vec::new(),
         settled: None,
         voting: None,
     }

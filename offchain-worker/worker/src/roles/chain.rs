@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use cairn_chain::{
-    AccountId, BlockStream, Call, ChainError, Client, ContributionInfo, Keypair, MemberInfo,
+    AccountId, AuditInfo, BlockStream, Call, ChainError, Client, ContributionInfo, Keypair, MemberInfo,
     RoundInfo, RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
@@ -25,6 +25,17 @@ fn call(transaction: &Transaction, netuid: Netuid) -> Call {
             Call::attest(netuid, pledge.round, pledge.root, &pledge.verdicts, salt)
         }
         Transaction::Here(_) => Call::here(netuid),
+        Transaction::OpenAudit(uid, shown) => {
+            Call::open_audit(netuid, shown.round, *uid, shown.served)
+        }
+        Transaction::CommitVerdict(verdict) => {
+            let (round, uid) = verdict.of();
+            Call::commit_verdict(netuid, round, uid, verdict.hash)
+        }
+        Transaction::RevealVerdict(verdict) => {
+            let ((round, uid), salt) = (verdict.of(), verdict.salt.expose());
+            Call::reveal_verdict(netuid, round, uid, verdict.finding, salt)
+        }
         Transaction::SetWeights(_, weights) => Call::set_weights(netuid, weights),
         Transaction::CommitWeights(ballot) => {
             Call::commit_weights(netuid, ballot.epoch, ballot.hash)
@@ -79,6 +90,12 @@ pub trait Chain: Clone + Send + Sync + 'static {
         netuid: Netuid,
         round: Round,
     ) -> impl Future<Output = Answer<Option<SettledRound>>> + Send;
+    /// The audits that are not over.
+    fn audits(
+        &self,
+        at: H256,
+        netuid: Netuid,
+    ) -> impl Future<Output = Answer<Vec<AuditInfo>>> + Send;
     /// The lineage from a round on, at most 256 entries.
     fn lineage(
         &self,
@@ -160,6 +177,10 @@ impl Chain for Client {
         round: Round,
     ) -> Answer<Option<SettledRound>> {
         self.at(at).settled(netuid, round).await
+    }
+
+    async fn audits(&self, at: H256, netuid: Netuid) -> Answer<Vec<AuditInfo>> {
+        self.at(at).open_audits(netuid).await
     }
 
     async fn lineage(&self, at: H256, netuid: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {

@@ -479,6 +479,19 @@ fn said_of(transaction: &Transaction) -> Progress {
             model_root: pledge.root,
         },
         Transaction::Here(round) => Progress::Back { round: *round },
+        Transaction::OpenAudit(_, shown) => Progress::AuditServed {
+            round: shown.round,
+            bytes: shown.served.length,
+        },
+        Transaction::CommitVerdict(verdict) => Progress::VerdictCommitted {
+            round: verdict.round,
+            uid: verdict.uid,
+        },
+        Transaction::RevealVerdict(verdict) => Progress::VerdictRevealed {
+            round: verdict.round,
+            uid: verdict.uid,
+            finding: verdict.finding,
+        },
         Transaction::SetWeights(round, weights) => Progress::WeightsSet {
             round: *round,
             weights: weights.clone(),

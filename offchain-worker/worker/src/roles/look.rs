@@ -1,9 +1,10 @@
 //! One look at the chain, for a role's machine: what the best block says of the current round, and what the finalised one
 //! says of a round that has ended.
 
-use cairn_chain::{AccountId, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
+use cairn_chain::{AccountId, AuditInfo, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
 use cairn_primitives::{api, BlockNumber, Round, Uid, H256};
 use cairn_round::{
+    audit::Audit,
     ballot::{Committed, Voting},
     machine::Question,
     Attester, Included, RoundView, Seen, Settlement, View,
@@ -44,6 +45,7 @@ pub(super) async fn look<C: Chain>(
         true => chain.voting(best, netuid, run.hotkey).await?.map(voting),
         false => None,
     };
+    let audits = chain.audits(best, netuid).await?;
     let at = heads.finalized.hash;
     let asked = question.settled.filter(|asked| *asked < round.round);
     let settled = match asked {
@@ -70,6 +72,7 @@ pub(super) async fn look<C: Chain>(
             .map(|(_, hotkey)| H256(hotkey.0))
             .collect(),
         contributions: contributions.iter().map(seen).collect(),
+        audits: audits.into_iter().map(audit).collect(),
         settled,
         voting,
     };
@@ -82,7 +85,7 @@ pub(super) async fn look<C: Chain>(
 }
 
 /// How `round` ended, as of block `at`.
-async fn settlement<C: Chain>(
+pub(super) async fn settlement<C: Chain>(
     chain: &C,
     run: &Run,
     at: H256,
@@ -149,6 +152,27 @@ fn seen(entry: &ContributionInfo) -> Seen {
         hotkey: H256(entry.hotkey.0),
         commitment: entry.commitment.clone(),
         key: entry.key,
+    }
+}
+
+fn audit(info: AuditInfo) -> Audit {
+    let auditors = info.auditors.into_iter().map(|one| api::AuditorInfo {
+        uid: one.uid,
+        hotkey: H256(one.hotkey.0),
+        committed: one.committed,
+        found: one.found,
+    });
+    Audit {
+        round: info.round,
+        uid: info.uid,
+        hotkey: H256(info.hotkey.0),
+        opens_until: info.opens_until,
+        commits_until: info.commits_until,
+        reveals_until: info.reveals_until,
+        drawn: info.drawn,
+        longest: info.longest,
+        served: info.served,
+        auditors: auditors.collect(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cairn_primitives::{BlockNumber, EpochIndex, Round, Uid, H256};
+use cairn_primitives::{BlockNumber, EpochIndex, Finding, Round, Uid, H256};
 use serde::Serialize;
 
 use super::waiting::SAY_AGAIN;
@@ -115,6 +115,29 @@ pub enum Progress {
         /// Miners of the round.
         miners: usize,
     },
+    /// What is audited of this miner's work is served.
+    AuditServed {
+        /// The round.
+        round: Round,
+        /// Bytes of what is served.
+        bytes: u64,
+    },
+    /// A commitment to what an audit found is in a block.
+    VerdictCommitted {
+        /// The round of the contribution.
+        round: Round,
+        /// Its miner.
+        uid: Uid,
+    },
+    /// What an audit found is in a block.
+    VerdictRevealed {
+        /// The round of the contribution.
+        round: Round,
+        /// Its miner.
+        uid: Uid,
+        /// What was found.
+        finding: Finding,
+    },
     /// Weights are in a block.
     WeightsSet {
         /// The newest round that they are based on.
@@ -184,6 +207,19 @@ impl fmt::Display for Progress {
             }
             Progress::Scored { round, measured, miners } => {
                 write!(f, "round {round} · scored {measured} of {miners} miners")
+            }
+            Progress::AuditServed { round, bytes } => {
+                write!(f, "round {round} · its audit is served, {} bytes", bytes)
+            }
+            Progress::VerdictCommitted { round, uid } => {
+                write!(f, "round {round} · committed to what the audit of uid {uid} found")
+            }
+            Progress::VerdictRevealed { round, uid, finding } => {
+                let found = match finding {
+                    Finding::Passed => "its work is what it says",
+                    Finding::Failed => "its work is not what it says",
+                };
+                write!(f, "round {round} · revealed the audit of uid {uid}: {found}")
             }
             Progress::WeightsSet { round, weights } => {
                 write!(f, "round {round} · set weights: {}", cells(weights))

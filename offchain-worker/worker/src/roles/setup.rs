@@ -6,7 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
 use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, H256};
-use cairn_round::{ballot::Ballot, miner::Intent, pledge::Pledge, Held};
+use cairn_round::{
+    audit::{Shown, Verdict},
+    ballot::Ballot,
+    miner::Intent,
+    pledge::Pledge,
+    Held,
+};
 use tokio::sync::watch;
 
 use super::{
@@ -16,7 +22,7 @@ use super::{
     ledger::{Ledger, Line},
     progress::{Progress, Reporter},
     run::Run,
-    state::{Identity, Saved, StateDir, StatePlace},
+    state::{Identity, Saved, StateDir, StatePlace, Traced},
     waiting::{why_no_run, Said},
     RoleError,
 };
@@ -73,6 +79,12 @@ pub(super) struct Resumed {
     pub ballots: Vec<Ballot>,
     /// What a validator attests, or attested, in the last rounds.
     pub pledges: Vec<Pledge>,
+    /// The steps of the contribution that is not settled yet.
+    pub traced: Option<Traced>,
+    /// What a miner serves of the newest round that was audited.
+    pub shown: Option<Shown>,
+    /// What a validator found in audits that are not over.
+    pub verdicts: Vec<Verdict>,
     /// The best block.
     pub block: BlockNumber,
     /// Where the role may keep logs.
@@ -171,6 +183,9 @@ async fn begin<C: Chain, R: Role>(
         last,
         ballots,
         pledges,
+        traced,
+        shown,
+        verdicts,
     } = on_disk;
     let ledger = Ledger::open(&directory, last.as_ref())?;
     let resumed = Resumed {
@@ -178,6 +193,9 @@ async fn begin<C: Chain, R: Role>(
         open,
         ballots,
         pledges,
+        traced,
+        shown,
+        verdicts,
         block: heads.best.number,
         directory: directory.clone(),
     };
@@ -216,6 +234,9 @@ struct OnDisk {
     last: Option<Line>,
     ballots: Vec<Ballot>,
     pledges: Vec<Pledge>,
+    traced: Option<Traced>,
+    shown: Option<Shown>,
+    verdicts: Vec<Verdict>,
 }
 
 /// Loads the engine with what was on disk.
@@ -228,6 +249,9 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         ballots,
         pledges,
         ends: _,
+        traced,
+        shown,
+        verdicts,
     } = saved;
     let root = engine.load(state)?;
     if root != held.root {
@@ -243,6 +267,9 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         last,
         ballots,
         pledges,
+        traced,
+        shown,
+        verdicts,
     })
 }
 

@@ -2,11 +2,12 @@
 
 mod make;
 mod round_job;
+mod serve;
 
 use std::sync::Arc;
 
 use cairn_chain::MemberInfo;
-use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_primitives::{BlockNumber, Round, Served, H256};
 use cairn_round::{
     miner::{Done, Miner, Task},
     Held,
@@ -20,6 +21,7 @@ use super::{
     idle,
     look::Looked,
     setup::{connect, work, WorkerOptions},
+    state::Traced,
     RoleError, Status,
 };
 
@@ -55,8 +57,10 @@ pub(super) async fn mine<C: Chain>(
     work(chain, &options, |run, resumed| {
         let open = resumed.open.as_ref().map(|intent| intent.round);
         Ok(MinerRole {
-            machine: Miner::new(H256(run.hotkey.0), resumed.held, resumed.open),
+            machine: Miner::new(H256(run.hotkey.0), resumed.held, resumed.open)
+                .serving(resumed.shown),
             open,
+            traced: resumed.traced.unwrap_or_default(),
             behaviour,
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
@@ -69,15 +73,18 @@ struct MinerRole {
     machine: Miner,
     /// The round of the contribution that is not settled yet.
     open: Option<Round>,
+    /// Its inner steps.
+    traced: Traced,
     behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
 }
 
-/// How training ended.
+/// How its own work ended.
 enum Outcome {
     Trained(Box<round_job::Trained>),
     Nothing(Round),
+    Served(Round, Option<Served>),
 }
 
 impl Role for MinerRole {
@@ -125,15 +132,18 @@ impl Role for MinerRole {
             }
             Task::FinishTraining => self.control.finish(),
             Task::AbandonTraining => self.control.abandon(),
+            Task::Serve(demand) => serve::begin(desk, jobs, demand, self.traced.clone()),
         }
     }
 
     fn ended(&mut self, outcome: Outcome, status: &mut Status) -> Result<Done, RoleError> {
         Ok(match outcome {
             Outcome::Nothing(round) => Done::NothingTrained(round),
+            Outcome::Served(round, served) => Done::Served(round, served),
             Outcome::Trained(trained) => {
                 status.loss = Some(trained.loss);
                 self.open = Some(trained.intent.round);
+                self.traced = trained.traced;
                 Done::Sealed(trained.intent)
             }
         })

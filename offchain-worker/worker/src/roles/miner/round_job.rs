@@ -22,7 +22,7 @@ use crate::roles::{
     progress::Progress,
     run::Run,
     setup::locked,
-    state::{read, Change, OpenChange},
+    state::{read, Change, OpenChange, Traced},
     RoleError,
 };
 
@@ -121,6 +121,7 @@ pub(super) struct Order {
 /// A contribution that is stored, with the intent to commit to it on disk.
 pub(super) struct Trained {
     pub intent: Intent,
+    pub traced: Traced,
     pub loss: f32,
 }
 
@@ -163,6 +164,10 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         trained,
     } = made;
     let loss = trained.losses.last().copied().unwrap_or_default();
+    let traced = Traced {
+        steps: trained.steps(),
+        states: trained.trace,
+    };
     if let Err(error) = desk.run.store.put_blob(&prefix, sealed.into()).await {
         tracing::warn!("round {round} · its work is lost: {error}");
         with_engine(desk, |engine| {
@@ -172,16 +177,21 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         .await?;
         return Ok(None);
     }
-    let intent = keep(desk, intent).await?;
+    let (intent, traced) = keep(desk, intent, traced).await?;
     desk.reporter.say(&said);
-    Ok(Some(Trained { intent, loss }))
+    Ok(Some(Trained {
+        intent,
+        traced,
+        loss,
+    }))
 }
 
 /// Puts the intent on disk, with what is carried on if it is included, then in force.
 async fn keep<C: Clone + Send + 'static>(
     desk: &Desk<C>,
     intent: Intent,
-) -> Result<Intent, RoleError> {
+    traced: Traced,
+) -> Result<(Intent, Traced), RoleError> {
     let state = desk.state.clone();
     with_engine(desk, move |engine| {
         // A cheat has trained nothing.
@@ -199,13 +209,14 @@ async fn keep<C: Clone + Send + 'static>(
                 intent: &intent,
                 sent,
                 steps: steps.unwrap_or_default(),
+                traced: &traced,
             },
             ..Change::default()
         })?;
         if steps.is_some() {
             engine.keep()?;
         }
-        Ok(intent)
+        Ok((intent, traced))
     })
     .await
 }

@@ -5,7 +5,13 @@ use std::path::Path;
 use cairn_engine::{AdamState, Engine, EngineError, Part, Sent, State, Version};
 use cairn_primitives::{Round, H256};
 use cairn_protocol::verdict::Ends;
-use cairn_round::{ballot::Ballot, miner::Intent, pledge::Pledge, Held};
+use cairn_round::{
+    audit::{Shown, Verdict},
+    ballot::Ballot,
+    miner::Intent,
+    pledge::Pledge,
+    Held,
+};
 use codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +51,13 @@ struct Meta {
     open: Option<Intent>,
     /// Those after the steps of the open contribution.
     sent_steps: Option<u64>,
+    /// The states that were traced between those.
+    traced: Option<Traced>,
+    /// What a miner serves of the newest round that was audited.
+    shown: Option<Shown>,
+    /// What a validator found in audits that are not over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    verdicts: Vec<Verdict>,
     last: Option<Line>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ballots: Vec<Ballot>,
@@ -53,6 +66,15 @@ struct Meta {
     norm: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pledges: Vec<Pledge>,
+}
+
+/// The inner steps of a contribution.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    /// How many were made.
+    pub steps: u32,
+    /// The hashes of the traced states, in order; none of a cheat's.
+    pub states: Vec<H256>,
 }
 
 /// What was on disk.
@@ -72,6 +94,12 @@ pub struct Saved {
     pub pledges: Vec<Pledge>,
     /// Where makers ended.
     pub ends: Ends,
+    /// The steps of the contribution that is not settled yet.
+    pub traced: Option<Traced>,
+    /// What a miner serves of the newest round that was audited.
+    pub shown: Option<Shown>,
+    /// What a validator found in audits that are not over.
+    pub verdicts: Vec<Verdict>,
 }
 
 /// What becomes of the open contribution.
@@ -92,6 +120,8 @@ pub enum OpenChange<'a> {
         sent: Vec<(Part, Vec<u8>)>,
         /// Inner steps that the optimizer has done then.
         steps: u64,
+        /// The inner steps of it.
+        traced: &'a Traced,
     },
 }
 
@@ -112,6 +142,10 @@ pub struct Change<'a> {
     pub last: Option<&'a Line>,
     /// Where makers ended.
     pub ends: Option<&'a Ends>,
+    /// What a miner serves of the newest round that was audited.
+    pub shown: Option<Shown>,
+    /// All of a validator's verdicts from now on.
+    pub verdicts: Option<&'a [Verdict]>,
     /// All of a validator's ballots from now on.
     pub ballots: Option<&'a [Ballot]>,
     /// All of a validator's pledges from now on.
@@ -182,6 +216,9 @@ impl StateDir {
             ballots: meta.ballots.clone(),
             pledges: meta.pledges.clone(),
             ends: self.ends()?,
+            traced: meta.traced.clone(),
+            shown: meta.shown,
+            verdicts: meta.verdicts.clone(),
         }))
     }
 
@@ -222,6 +259,9 @@ impl StateDir {
             optimizer_steps: 0,
             open: None,
             sent_steps: None,
+            traced: None,
+            shown: None,
+            verdicts: Vec::new(),
             last: None,
             ballots: Vec::new(),
             norm: None,
@@ -237,6 +277,10 @@ impl StateDir {
         }
         if let Some(pledges) = change.pledges {
             meta.pledges = pledges.to_vec();
+        }
+        meta.shown = change.shown.or(meta.shown);
+        if let Some(verdicts) = change.verdicts {
+            meta.verdicts = verdicts.to_vec();
         }
         let mut pieces: Vec<(&str, New)> = Vec::new();
         if change.begins_anew {
@@ -259,7 +303,7 @@ fn open_pieces(change: &OpenChange, meta: &mut Meta, pieces: &mut Vec<(&str, New
     match change {
         OpenChange::Keep => {}
         OpenChange::Void => {
-            (meta.open, meta.sent_steps) = (None, None);
+            (meta.open, meta.sent_steps, meta.traced) = (None, None, None);
             pieces.extend(SENT.map(|(_, sent)| (sent, New::Gone)));
         }
         OpenChange::Included => {
@@ -268,14 +312,16 @@ fn open_pieces(change: &OpenChange, meta: &mut Meta, pieces: &mut Vec<(&str, New
                 meta.optimizer_steps = steps;
                 pieces.extend(SENT.map(|(part, sent)| (name(part), New::Was(sent))));
             }
-            (meta.open, meta.sent_steps) = (None, None);
+            (meta.open, meta.sent_steps, meta.traced) = (None, None, None);
         }
         OpenChange::Set {
             intent,
             sent,
             steps,
+            traced,
         } => {
             meta.open = Some((*intent).clone());
+            meta.traced = Some((*traced).clone());
             meta.sent_steps = (!sent.is_empty()).then_some(*steps);
             let named = |part: &Part| SENT.iter().find(|(one, _)| one == part);
             let known = sent
@@ -297,7 +343,7 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, Secret, Verdicts};
+    use cairn_primitives::{Commitment, Finding, Secret, Served, Verdicts};
 
     fn identity() -> Identity {
         let [genesis, initial_root, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
@@ -372,6 +418,10 @@ mod tests {
                 feedback: vec![9.0; 3],
             };
             let sent = left(f32::from(round as u8));
+            let traced = Traced {
+                steps: 3,
+                states: vec![H256([round as u8; 32]); 2],
+            };
             let trained = Change {
                 open: OpenChange::Set {
                     intent: &intent,
@@ -381,6 +431,7 @@ mod tests {
                         (Part::Feedback, bytes(&sent.feedback)),
                     ],
                     steps: 6,
+                    traced: &traced,
                 },
                 ..Change::default()
             };
@@ -389,6 +440,7 @@ mod tests {
             open().save(&Change::default()).expect("room");
             let found = saved();
             assert_eq!((found.held.round, found.open), (round, Some(intent)));
+            assert_eq!(found.traced, Some(traced));
             assert_eq!(found.state.optimizer, None);
             assert_eq!(found.state.sent.as_ref(), Some(&sent));
 
@@ -405,6 +457,7 @@ mod tests {
             open().save(&kept).expect("room");
             let found = saved();
             assert_eq!((Some(found.held), found.open), (held(round + 1, 9), None));
+            assert_eq!(found.traced, None);
             let carried = found.state.optimizer.zip(found.state.feedback);
             let want = is_included.then_some((sent.optimizer, sent.feedback));
             assert_eq!((carried, found.state.sent), (want, None));
@@ -471,6 +524,36 @@ mod tests {
         open().save(&with(None)).expect("room");
         let found = open().load().expect("undamaged").expect("saved");
         assert_eq!(found.pledges, two);
+    }
+
+    #[test]
+    fn what_is_served_and_what_was_found_stays_until_there_is_other() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
+        let saved = || open().load().expect("undamaged").expect("saved");
+        let served = Served {
+            root: H256([5; 32]),
+            length: 9,
+        };
+        let shown = Some(Shown { round: 4, served });
+        let salt = Secret::new([6; 32]);
+        let verdict = Verdict::new((1, H256([3; 32])), (4, 2), Finding::Failed, salt);
+        let first = Change {
+            held: held(3, 8),
+            parameters: Some(bytes(&[1.5])),
+            shown,
+            verdicts: Some(std::slice::from_ref(&verdict)),
+            ..Change::default()
+        };
+        open().save(&first).expect("room");
+        open().save(&Change::default()).expect("room");
+        assert_eq!((saved().shown, saved().verdicts), (shown, vec![verdict]));
+        let none = Change {
+            verdicts: Some(&[]),
+            ..Change::default()
+        };
+        open().save(&none).expect("room");
+        assert_eq!((saved().shown, saved().verdicts), (shown, vec![]));
     }
 
     trait Bits {

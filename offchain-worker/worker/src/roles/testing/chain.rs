@@ -7,7 +7,7 @@ use std::{
 };
 
 use cairn_chain::{
-    AccountId, Block, BlockStream, ChainError, ContributionInfo, Keypair, MemberInfo, RoundInfo,
+    AccountId, AuditInfo, Block, BlockStream, ChainError, ContributionInfo, Keypair, MemberInfo, RoundInfo,
     RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
@@ -437,6 +437,9 @@ impl State {
             Transaction::CommitAttestation(pledge) => self.commit_attestation(hotkey, pledge),
             Transaction::Attest(pledge) => self.attest(hotkey, pledge),
             Transaction::Here(_) => Err("nobody is missed here".into()),
+            Transaction::OpenAudit(..)
+            | Transaction::CommitVerdict(_)
+            | Transaction::RevealVerdict(_) => Err("nothing is audited here".into()),
             Transaction::SetWeights(..) => Err("weights are hidden".into()),
             Transaction::CommitWeights(ballot) => self.hide_weights(hotkey, ballot),
             Transaction::RevealWeights(ballot) => self.reveal_weights(hotkey, ballot),
@@ -603,6 +606,10 @@ impl Chain for FakeChain {
 
     async fn settled(&self, at: H256, _: Netuid, round: Round) -> Answer<Option<SettledRound>> {
         Ok(self.at(at).settled.get(&round).cloned())
+    }
+
+    async fn audits(&self, _: H256, _: Netuid) -> Answer<Vec<AuditInfo>> {
+        Ok(Vec::new())
     }
 
     async fn lineage(&self, at: H256, _: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {

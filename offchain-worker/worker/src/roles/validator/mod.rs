@@ -1,5 +1,6 @@
 //! The validator: fetches, checks, attests, and scores what miners contribute.
 
+mod audit;
 mod checks;
 mod measure;
 mod pledge;
@@ -16,8 +17,9 @@ use std::{
 use bytes::Bytes;
 use cairn_chain::MemberInfo;
 use cairn_gradient::Checked;
-use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_primitives::{BlockNumber, Round, Uid, H256};
 use cairn_round::{
+    audit::Verdict,
     pledge::Pledge,
     scoring::{forget_old, Evidence},
     validator::{Done, Id, Task, Validator, Weighed},
@@ -63,7 +65,8 @@ pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Resu
                 resumed.held,
                 resumed.pledges,
                 resumed.ballots,
-            ),
+            )
+            .auditing(resumed.verdicts),
             sealed: BTreeMap::new(),
             good: BTreeMap::new(),
             stop: Arc::default(),
@@ -92,6 +95,7 @@ enum Outcome {
     Opened(Round, Id, Option<Arc<Checked>>),
     Pledged(Pledge),
     Measured(Round, Vec<Evidence>),
+    Audited((Round, Uid), Option<Verdict>),
     Weighed(Weighed),
     Checkpoint(Held, bool),
 }
@@ -150,6 +154,7 @@ impl Role for ValidatorRole {
                 verdicts,
             } => self.pledge(desk, jobs, (round, root, verdicts)),
             Task::Measure(measurement) => self.measure(desk, jobs, measurement),
+            Task::Audit(audit) => self.audit(desk, jobs, *audit),
             Task::StopMeasuring => self.stop.store(true, Ordering::Relaxed),
             Task::Weigh { round, epoch } => self.weigh(desk, jobs, round, epoch),
             Task::WriteCheckpoint(held) => self.checkpoint(held, desk, jobs),
@@ -173,6 +178,7 @@ impl Role for ValidatorRole {
                 self.take_evidence(evidence)?;
                 Done::Measured(round)
             }
+            Outcome::Audited(of, verdict) => Done::Audited(of, verdict),
             Outcome::Weighed(weighed) => Done::Weighed(weighed),
             Outcome::Checkpoint(held, is_written) => Done::Checkpoint(held, is_written),
         })

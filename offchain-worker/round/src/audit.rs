@@ -1,0 +1,265 @@
+//! What a miner serves when its work is audited, and what a validator finds when it audits.
+//!
+//! ```text
+//!   miner:      round settled, own work drawn ──▶ Serve ──▶ blob stored, root on disk ──▶ Apply … ──▶ OpenAudit
+//!   validator:  drawn, and the blob is served ──▶ Audit ──▶ verdict on disk ──▶ CommitVerdict ──▶ RevealVerdict
+//! ```
+//!
+//! A miner makes its states again before it applies the round: until then it holds what it began with, so that one which is
+//! killed in between begins again. A *verdict* is a finding with the salt that hides it; it is on disk before the
+//! commitment to it is sent, so that a validator never commits to two.
+
+use cairn_primitives::{
+    api, finding_hash, BlockNumber, Finding, Netuid, Round, Secret, Served, Uid, H256,
+};
+use cairn_protocol::audit::Stage;
+use serde::{Deserialize, Serialize};
+
+use crate::{machine::Transaction, Settlement, View};
+
+/// How often a miner tries to make what is audited of its work.
+const TRIES: u8 = 3;
+
+/// An audit that is not over, as the chain has it.
+pub type Audit = api::AuditInfo<H256>;
+
+/// The stage of an audit in the block after `now`, in which what is sent at best is.
+pub fn next_stage(audit: &Audit, now: BlockNumber) -> Stage {
+    let next = now.saturating_add(1);
+    let ends = [
+        (Stage::Open, audit.opens_until),
+        (Stage::Commit, audit.commits_until),
+        (Stage::Reveal, audit.reveals_until),
+    ];
+    let stage = ends.into_iter().find(|(_, end)| next < *end);
+    stage.map_or(Stage::Over, |(stage, _)| stage)
+}
+
+/// What a miner serves of its contribution to a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// The round.
+    pub round: Round,
+    /// The blob.
+    pub served: Served,
+}
+
+/// Which states a miner has to make again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Demand {
+    /// The round.
+    pub round: Round,
+    /// Its slot in it.
+    pub slot: u64,
+    /// Which data that was.
+    pub plan: crate::plan::Plan,
+    /// The interval follows from this and from the steps that were made.
+    pub drawn: u32,
+}
+
+/// What a miner knows of being audited.
+#[derive(Clone, Debug, Default)]
+pub struct Serving {
+    /// What it serves of the newest round that was audited. On disk.
+    shown: Option<Shown>,
+    /// How often it came to nothing, and in which round.
+    failed: (Round, u8),
+    /// Whether it is under way to the chain.
+    sending: bool,
+}
+
+impl Serving {
+    /// With what is on disk.
+    pub fn new(shown: Option<Shown>) -> Serving {
+        Serving {
+            shown,
+            ..Serving::default()
+        }
+    }
+
+    /// What it serves of the newest round that was audited.
+    pub fn shown(&self) -> Option<Shown> {
+        self.shown
+    }
+
+    /// What is to be made before this round is applied, if the miner with this hotkey is audited in it.
+    pub fn demand(
+        &self,
+        view: &View,
+        settlement: &Settlement,
+        hotkey: H256,
+        now: BlockNumber,
+    ) -> Option<Demand> {
+        let round = settlement.round;
+        let is_shown = self.shown.is_some_and(|shown| shown.round == round);
+        let has_failed = self.failed == (round, TRIES);
+        let is_own = |audit: &&Audit| (audit.round, audit.hotkey) == (round, hotkey);
+        let audit = view.audits.iter().find(is_own)?;
+        let is_open = audit.served.is_none() && next_stage(audit, now) == Stage::Open;
+        if is_shown || has_failed || !is_open {
+            return None;
+        }
+        let slot = settlement.miners.iter().position(|(_, one)| *one == hotkey)?;
+        Some(Demand {
+            round,
+            slot: u64::try_from(slot).ok()?,
+            plan: settlement.plan.clone(),
+            drawn: audit.drawn,
+        })
+    }
+
+    /// How making it ended.
+    pub fn made(&mut self, round: Round, served: Option<Served>) {
+        match served {
+            Some(served) => self.shown = Some(Shown { round, served }),
+            None if self.failed.0 == round => self.failed.1 = self.failed.1.saturating_add(1),
+            None => self.failed = (round, 1),
+        }
+    }
+
+    /// What is to be said to the chain.
+    pub fn next(&mut self, view: &View, hotkey: H256, now: BlockNumber) -> Option<Transaction> {
+        let shown = self.shown.filter(|_| !self.sending)?;
+        let is_due = |audit: &&Audit| {
+            (audit.round, audit.hotkey, audit.served) == (shown.round, hotkey, None)
+                && next_stage(audit, now) == Stage::Open
+        };
+        let audit = view.audits.iter().find(is_due)?;
+        self.sending = true;
+        Some(Transaction::OpenAudit(audit.uid, shown))
+    }
+
+    /// It is no longer under way.
+    pub fn sent(&mut self) {
+        self.sending = false;
+    }
+}
+
+/// A finding, and what opens the commitment to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The round of the contribution that was audited.
+    pub round: Round,
+    /// Whose it was.
+    pub uid: Uid,
+    /// What was found.
+    pub finding: Finding,
+    /// The salt.
+    pub salt: Secret,
+    /// [`finding_hash`] of all that.
+    pub hash: H256,
+}
+
+impl Verdict {
+    /// A verdict of `hotkey` in subnet `netuid`. The salt must come from the system's random numbers.
+    pub fn new(
+        (netuid, hotkey): (Netuid, H256),
+        (round, uid): (Round, Uid),
+        finding: Finding,
+        salt: Secret,
+    ) -> Verdict {
+        Verdict {
+            round,
+            uid,
+            finding,
+            hash: finding_hash((netuid, round, uid), &hotkey.0, finding, salt.expose()),
+            salt,
+        }
+    }
+
+    /// Which contribution it is of.
+    pub fn of(&self) -> (Round, Uid) {
+        (self.round, self.uid)
+    }
+}
+
+/// What there is to do for an auditor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Duty {
+    /// Replay this, and put what was found on disk with a salt.
+    Audit(Box<Audit>),
+    /// Send this.
+    Send(Transaction),
+}
+
+/// What a validator knows of the audits that it was drawn for.
+#[derive(Clone, Debug, Default)]
+pub struct Auditing {
+    /// What it found in audits that are not over. On disk.
+    verdicts: Vec<Verdict>,
+    /// What it is replaying.
+    replaying: Option<(Round, Uid)>,
+    /// Whether a verdict or a commitment to one is under way.
+    sending: bool,
+}
+
+impl Auditing {
+    /// With what is on disk.
+    pub fn new(verdicts: Vec<Verdict>) -> Auditing {
+        Auditing {
+            verdicts,
+            ..Auditing::default()
+        }
+    }
+
+    /// What it found in audits that are not over, oldest first.
+    pub fn verdicts(&self) -> &[Verdict] {
+        &self.verdicts
+    }
+
+    /// How replaying ended. What cannot be judged here, or not now, has no verdict.
+    pub fn judged(&mut self, of: (Round, Uid), verdict: Option<Verdict>) {
+        self.replaying = self.replaying.filter(|one| *one != of);
+        self.verdicts.extend(verdict);
+    }
+
+    /// What there is to do for the auditor with this hotkey; to be asked until there is nothing.
+    pub fn next(&mut self, view: &View, hotkey: H256, now: BlockNumber) -> Option<Duty> {
+        let is_open = |of: (Round, Uid)| {
+            let mut audits = view.audits.iter();
+            audits.any(|audit| (audit.round, audit.uid) == of)
+        };
+        self.verdicts.retain(|verdict| is_open(verdict.of()));
+        let found = view.audits.iter().find_map(|audit| self.duty(audit, hotkey, now));
+        match &found {
+            Some(Duty::Audit(audit)) => self.replaying = Some((audit.round, audit.uid)),
+            Some(Duty::Send(_)) => self.sending = true,
+            None => {}
+        }
+        found
+    }
+
+    /// What there is to do in one audit.
+    fn duty(&self, audit: &Audit, hotkey: H256, now: BlockNumber) -> Option<Duty> {
+        let of = (audit.round, audit.uid);
+        let own = audit.auditors.iter().find(|one| one.hotkey == hotkey)?;
+        let verdict = self.verdicts.iter().find(|verdict| verdict.of() == of);
+        let verdict = verdict.filter(|_| !self.sending);
+        match next_stage(audit, now) {
+            Stage::Open | Stage::Commit if own.committed.is_none() && self.may_replay(audit) => {
+                Some(Duty::Audit(Box::new(audit.clone())))
+            }
+            Stage::Commit if own.committed.is_none() => {
+                let verdict = verdict?.clone();
+                Some(Duty::Send(Transaction::CommitVerdict(verdict)))
+            }
+            Stage::Reveal if own.found.is_none() => {
+                let verdict = verdict.filter(|it| own.committed == Some(it.hash))?;
+                Some(Duty::Send(Transaction::RevealVerdict(verdict.clone())))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether there is something to replay that was not replayed: one at a time.
+    fn may_replay(&self, audit: &Audit) -> bool {
+        let of = (audit.round, audit.uid);
+        let is_judged = self.verdicts.iter().any(|verdict| verdict.of() == of);
+        audit.served.is_some() && self.replaying.is_none() && !is_judged
+    }
+
+    /// Nothing is under way any more.
+    pub fn sent(&mut self) {
+        self.sending = false;
+    }
+}

@@ -1,0 +1,148 @@
+//! Audits for which this validator was drawn.
+
+use cairn_engine::audit::{find, Audited};
+use cairn_gradient::Checked;
+use cairn_primitives::{BlockNumber, Finding, Secret, H256};
+use cairn_protocol::verdict::Before;
+use cairn_round::{
+    audit::{Audit, Verdict},
+    validator::Claim,
+    Settlement,
+};
+use cairn_store::{paths, StoreError};
+
+use super::{Outcome, ValidatorRole};
+use crate::roles::{
+    chain::Chain,
+    driver::{with_engine, Desk, Ended, Jobs},
+    inspect,
+    look::settlement,
+    setup::locked,
+    state::Change,
+    RoleError,
+};
+
+/// With so many blocks left to commit to a verdict, what cannot be had counts as not served.
+const LAST_BLOCKS: BlockNumber = 2;
+
+impl ValidatorRole {
+    /// Replays what a miner serves, and puts what was found on disk with a salt.
+    pub(super) fn audit<C: Chain>(
+        &mut self,
+        desk: &Desk<C>,
+        jobs: &mut Jobs<Outcome>,
+        audit: Audit,
+    ) {
+        let desk = desk.clone();
+        let mut verdicts = self.machine.verdicts().to_vec();
+        jobs.spawn(async move {
+            let of = (audit.round, audit.uid);
+            let finding = match found(&desk, &audit).await {
+                Ok(finding) => finding,
+                Err(error) if error.is_transient() => {
+                    tracing::warn!("round {} · uid {}: not audited yet: {error}", of.0, of.1);
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+            let Some(finding) = finding else {
+                return Ok(Ended::Own(Outcome::Audited(of, None)));
+            };
+            let mut salt = [0u8; 32];
+            getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
+            let auditor = (desk.run.netuid, H256(desk.run.hotkey.0));
+            let verdict = Verdict::new(auditor, of, finding, Secret::new(salt));
+            verdicts.push(verdict.clone());
+            let state = desk.state.clone();
+            let saved = tokio::task::spawn_blocking(move || {
+                locked(&state).save(&Change {
+                    verdicts: Some(&verdicts),
+                    ..Change::default()
+                })
+            });
+            saved.await??;
+            Ok(Ended::Own(Outcome::Audited(of, Some(verdict))))
+        });
+    }
+}
+
+/// What a replay finds; `None` if it may be found in a moment, or not by this engine.
+async fn found<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<Finding>, RoleError> {
+    let at = desk.heads.finalized.hash;
+    let Some(settled) = settlement(&desk.chain, &desk.run, at, audit.round).await? else {
+        return Ok(None);
+    };
+    let (Some(checked), Some(slot)) = (
+        contribution(desk, &settled, audit).await?,
+        settled.miners.iter().position(|(uid, _)| *uid == audit.uid),
+    ) else {
+        return Ok(None);
+    };
+    let Some(blob) = blob(desk, audit).await? else {
+        let is_last = desk.heads.best.number.saturating_add(LAST_BLOCKS) >= audit.commits_until;
+        return Ok(is_last.then_some(Finding::Failed));
+    };
+    let (run, drawn) = (desk.run.clone(), audit.drawn);
+    with_engine(desk, move |engine| {
+        let audited = Audited {
+            header: checked.header(),
+            every: run.config.inner.trace_every,
+            drawn,
+            parameters: run.layout.parameters(),
+        };
+        let mut sequences = |step| run.windows(&settled.plan.of_step(slot as u64, step));
+        Ok(find(engine, &audited, &blob, &mut sequences)?)
+    })
+    .await
+}
+
+/// The contribution that is audited.
+async fn contribution<C: Chain>(
+    desk: &Desk<C>,
+    settled: &Settlement,
+    audit: &Audit,
+) -> Result<Option<Checked>, RoleError> {
+    let mut included = settled.included.iter().map(|one| &one.seen);
+    let seen = included.find(|seen| seen.uid == audit.uid);
+    let Some((seen, key)) = seen.and_then(|seen| Some((seen, seen.key?))) else {
+        return Ok(None);
+    };
+    let sealed = inspect::fetch(&desk.run, settled.round, &seen.commitment).await?;
+    let (run, claim) = (
+        desk.run.clone(),
+        Claim {
+            round: settled.round,
+            uid: seen.uid,
+            hotkey: seen.hotkey,
+            commitment: seen.commitment.clone(),
+            key,
+            // It was included, so this is the root with which its round began.
+            parent_root: seen.commitment.parent_root,
+        },
+    );
+    let opened = tokio::task::spawn_blocking(move || {
+        inspect::check(&run, &claim, Before::default(), &sealed)
+    });
+    Ok(opened.await?.ok())
+}
+
+/// What the miner serves; `None` if it is not to be had.
+async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::Bytes>, RoleError> {
+    let Some(served) = audit.served else {
+        return Ok(None);
+    };
+    let most = served.length.min(audit.longest);
+    let prefix = paths::audits(desk.run.netuid, audit.round);
+    match desk.run.store.get_blob(&prefix, &served.root.0, most).await {
+        Ok(blob) => Ok(Some(blob)),
+        Err(
+            error @ (StoreError::NotFound { .. }
+            | StoreError::TooLarge { .. }
+            | StoreError::RootMismatch { .. }),
+        ) => {
+            tracing::debug!("round {} · uid {}: {error}", audit.round, audit.uid);
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
