@@ -95,8 +95,8 @@ fn on_initialize(db: RuntimeDbWeight) -> Weight {
 
 /// A coldkey of each member; of each audit the draws of up to 15 auditors.
 fn draw(db: RuntimeDbWeight, m: u32, a: u32) -> Weight {
-    let member = Weight::from_parts(20_000_000, 0).saturating_add(db.reads_writes(1, 0));
-    let audit = Weight::from_parts(150_000_000, 0).saturating_add(db.reads_writes(0, 2));
+    let member = Weight::from_parts(8_000_000, 0).saturating_add(db.reads_writes(1, 0));
+    let audit = Weight::from_parts(80_000_000, 0).saturating_add(db.reads_writes(0, 2));
     Weight::from_parts(40_000_000, 0)
         .saturating_add(db.reads_writes(2, 3))
         .saturating_add(member.saturating_mul(m.into()))

@@ -753,11 +753,12 @@ fn audit(page: &Section) {
     let every = page.number("distance of ", ", the steps up to") as u16;
     let ends = |drawn| rule::interval(drawn, steps, every).map(|one| (one.begin, one.end));
     let first = page.number("the steps up to ", ", from there to") as u32;
-    let second = page.number("from there to ", ", or the last ones") as u32;
+    let second = page.number("from there to ", ", or the last") as u32;
     let three = [(0, first), (first, second), (second, steps)].map(Some);
     assert_eq!([0, 1, 2].map(ends), three);
     assert_eq!(ends(3), ends(0));
-    assert_ne!(steps, second);
+    let last = page.number(", or the last ", ".") as u32;
+    assert_eq!(steps - second, last);
     page.says("A contribution of no steps has no interval");
     assert_eq!(rule::interval(0, 0, every), None);
     let most = page.number("an odd number of at most ", ".") as u8;
@@ -769,7 +770,7 @@ fn audit(page: &Section) {
     who_decides(page);
     let pay = page.number("for a pay of ", " pebble at");
     let rate = page.number("pebble at ", " of 65,536") as u32;
-    let of = page.number("pebble at 16,384 of ", ",");
+    let of = page.number("pebble at 16,384 of ", ", it is");
     assert_eq!(u64::from(AuditRules::EACH), of);
     let bond = page.number("it is ", " pebble");
     assert_eq!(rule::least_bond(pay, rate), Some(bond));

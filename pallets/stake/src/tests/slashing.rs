@@ -53,6 +53,39 @@ fn a_bond_that_is_being_withdrawn_pays_too() {
 }
 
 #[test]
+fn a_whole_bond_is_taken_and_shared_out_among_those_who_told() {
+    let builder = ExtBuilder::default().bond(1, ALICE_HOT, 5 * CRN + 10);
+    builder.stake(1, ALICE_HOT, CRN).build_and_execute(|| {
+        let alice = || RuntimeOrigin::signed(ALICE);
+        assert_ok!(Stake::unbond(alice(), 1, ALICE_HOT));
+        assert_ok!(Stake::add_bond(alice(), 1, ALICE_HOT, CRN));
+        let taken = <Stake as Slashing<_>>::slash_bond(1, &ALICE_HOT, &[DAVE, CAROL, DAVE]);
+        assert_eq!(taken, 6 * CRN + 10);
+        assert!(!crate::Bonds::<Test>::contains_key(1, ALICE_HOT));
+        assert_eq!(<Stake as Stakes<u64>>::stake(1, &ALICE_HOT), CRN);
+        // A tenth is 600,000,001: what does not divide by three is burned with the rest.
+        let each = 200_000_000;
+        assert_eq!(Balances::free_balance(DAVE), FUNDS + 2 * each);
+        assert_eq!(Balances::free_balance(CAROL), FUNDS + each);
+        assert_eq!(burned(), 6 * CRN + 10 - 3 * each);
+        assert_eq!(
+            <Stake as Slashing<_>>::slash_bond(1, &ALICE_HOT, &[DAVE]),
+            0
+        );
+    });
+}
+
+#[test]
+fn a_whole_bond_of_which_nobody_told_is_burned() {
+    ExtBuilder::default()
+        .bond(1, ALICE_HOT, 5 * CRN)
+        .build_and_execute(|| {
+            let taken = <Stake as Slashing<_>>::slash_bond(1, &ALICE_HOT, &[]);
+            assert_eq!((taken, burned()), (5 * CRN, 5 * CRN));
+        });
+}
+
+#[test]
 fn what_the_bond_does_not_cover_all_stakers_pay_in_proportion() {
     let builder = ExtBuilder::default()
         .bond(1, ALICE_HOT, CRN)

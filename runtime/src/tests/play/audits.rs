@@ -48,21 +48,21 @@ pub fn planned(one: &Move) -> (Actor, RuntimeCall) {
     }
 }
 
-/// What those who have a part in a subnet's audits have to do in the next block. Of five miners one serves nothing.
+/// What those who have a part in a subnet's audits have to do in this block or in the next. Of eleven contributions one is never opened.
 pub fn duties(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
-    let now = System::block_number();
+    let next = System::block_number() + 1;
     let mut calls = Vec::new();
     for audit in readers::open_audits(netuid) {
-        if now < audit.opens_until && audit.served.is_none() && audit.uid % 5 != 4 {
+        if next <= audit.opens_until && audit.served.is_none() && !is_silent(&audit) {
             let call = opened(netuid, audit.round, audit.uid, 9);
             calls.push((audit.hotkey.clone(), call));
         }
         for auditor in audit.auditors.iter().filter(|one| one.found.is_none()) {
             let call = match auditor.committed {
-                None if now < audit.commits_until => {
+                None if next <= audit.commits_until => {
                     commits(netuid, &audit, auditor, found(&audit))
                 }
-                Some(_) if now >= audit.commits_until => reveals(netuid, &audit, auditor, 0),
+                Some(_) if next >= audit.commits_until => reveals(netuid, &audit, auditor, 0),
                 _ => continue,
             };
             calls.push((auditor.hotkey.clone(), call));
@@ -72,12 +72,16 @@ pub fn duties(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
     calls.into_iter().filter_map(known).collect()
 }
 
-/// What every auditor finds: of seven contributions one is false.
+/// What every auditor finds: of thirteen contributions one is false.
 fn found(audit: &AuditInfo<AccountId>) -> Finding {
-    match (audit.round + u32::from(audit.uid)) % 7 {
-        6 => Finding::Failed,
+    match (audit.round + u32::from(audit.uid)) % 13 {
+        12 => Finding::Failed,
         _ => Finding::Passed,
     }
+}
+
+fn is_silent(audit: &AuditInfo<AccountId>) -> bool {
+    (audit.round + u32::from(audit.uid)) % 11 == 10
 }
 
 fn salt(auditor: &AuditorInfo<AccountId>) -> [u8; 32] {

@@ -107,7 +107,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
         },
         max_contributors: 3,
         audits: AuditRules {
-            rate: AuditRules::EACH / 2,
+            rate: AuditRules::EACH,
             auditors: 3,
             blocks: 4,
         },
