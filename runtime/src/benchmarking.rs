@@ -14,8 +14,8 @@ use sp_core::{crypto::KeyTypeId, sr25519};
 use sp_runtime::generic::{Digest, DigestItem};
 
 use crate::{
-    block_time, AccountId, Audits, Balances, Executive, Hash, Header, Runtime, RuntimeCall,
-    RuntimeOrigin, Signature, Stake, Subnets, System, Training, UncheckedExtrinsic,
+    block_time, AccountId, Balances, Executive, Hash, Header, Runtime, RuntimeCall, RuntimeOrigin,
+    Signature, Stake, Subnets, System, Training, UncheckedExtrinsic,
 };
 
 frame_benchmarking::define_benchmarks!(

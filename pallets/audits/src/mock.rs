@@ -278,7 +278,6 @@ pub fn events() -> Vec<Event<Test>> {
 }
 
 /// Builds a chain and ends with a look at its state.
-#[derive(Default)]
 pub struct ExtBuilder;
 
 impl ExtBuilder {
