@@ -8,6 +8,7 @@ use std::rc::Rc;
 use cairn_primitives::H256;
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
+    audit::{Shown, Verdict},
     ballot::{self, Ballot},
     miner::Intent,
     pledge::Pledge,
@@ -24,6 +25,17 @@ pub struct Open {
     pub intent: Intent,
     /// Its maker's moments and error feedback afterwards, which are carried on if it is included.
     pub left: Rc<Memory>,
+    /// The inner steps that were made, whatever it claims.
+    pub traced: Rc<Traced>,
+}
+
+/// The inner steps of a contribution.
+#[derive(Clone, Debug, Default)]
+pub struct Traced {
+    /// The hashes of the traced states, in order.
+    pub states: Vec<H256>,
+    /// The windows of each step.
+    pub windows: Vec<Vec<u64>>,
 }
 
 /// What is on a worker's disk.
@@ -41,6 +53,10 @@ pub struct Content {
     pub open: Option<Open>,
     /// What a validator attests, or attested, in the last rounds.
     pub pledges: Vec<Pledge>,
+    /// What a miner serves of the newest round that was audited.
+    pub shown: Option<Shown>,
+    /// What a validator found in the last audits.
+    pub verdicts: Vec<Verdict>,
     /// A validator's scores that can still matter.
     pub ballots: Vec<Ballot>,
     /// A validator's evidence.

@@ -99,7 +99,10 @@ impl Serving {
         if is_shown || has_failed || !is_open {
             return None;
         }
-        let slot = settlement.miners.iter().position(|(_, one)| *one == hotkey)?;
+        let slot = settlement
+            .miners
+            .iter()
+            .position(|(_, one)| *one == hotkey)?;
         Some(Demand {
             round,
             slot: u64::try_from(slot).ok()?,
@@ -220,7 +223,10 @@ impl Auditing {
             audits.any(|audit| (audit.round, audit.uid) == of)
         };
         self.verdicts.retain(|verdict| is_open(verdict.of()));
-        let found = view.audits.iter().find_map(|audit| self.duty(audit, hotkey, now));
+        let found = view
+            .audits
+            .iter()
+            .find_map(|audit| self.duty(audit, hotkey, now));
         match &found {
             Some(Duty::Audit(audit)) => self.replaying = Some((audit.round, audit.uid)),
             Some(Duty::Send(_)) => self.sending = true,

@@ -160,9 +160,9 @@ impl Miner {
         if view.slot_of(self.hotkey).is_none() {
             self.course.act(Action::Explain(Lack::Part));
         }
+        let serves = self.course.is_idle() && self.serve(view, now);
         match self.course.work() {
-            Work::Idle if self.serve(view, now) => {}
-            Work::Idle => {
+            Work::Idle if !serves => {
                 let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
                 let is_included = |settlement: &Settlement| {
                     let own = settlement.own(hotkey);

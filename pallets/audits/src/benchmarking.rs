@@ -252,9 +252,5 @@ mod benchmarks {
         Ok(())
     }
 
-    impl_benchmark_test_suite!(
-        Pallet,
-        crate::mock::ExtBuilder.build(),
-        crate::mock::Test
-    );
+    impl_benchmark_test_suite!(Pallet, crate::mock::ExtBuilder.build(), crate::mock::Test);
 }

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
-    api::{MemberInfo, RoundInfo, RunInfo},
+    api::{AuditInfo, AuditorInfo, MemberInfo, RoundInfo, RunInfo},
     BlockNumber, Netuid, Round, RunConfig, Uid, H256,
 };
 use cairn_protocol::assignment::{DataRange, Plan, RoundData};
 use cairn_round::{
+    audit::Audit,
     ballot::{Committed, Voting},
     machine::Question,
     Attester, Included, RoundView, Seen, Settlement, View,
@@ -79,9 +80,34 @@ fn current(netuid: Netuid) -> Option<View> {
         validators: round.validators.iter().map(attester).collect(),
         absent: absent.iter().map(|(_, hotkey)| id(hotkey)).collect(),
         contributions: seen(netuid, round.round),
+        audits: readers::open_audits(netuid)
+            .into_iter()
+            .map(audit)
+            .collect(),
         settled: None,
         voting: None,
     })
+}
+
+fn audit(info: AuditInfo<AccountId>) -> Audit {
+    let auditors = info.auditors.into_iter().map(|one| AuditorInfo {
+        uid: one.uid,
+        hotkey: id(&one.hotkey),
+        committed: one.committed,
+        found: one.found,
+    });
+    Audit {
+        round: info.round,
+        uid: info.uid,
+        hotkey: id(&info.hotkey),
+        opens_until: info.opens_until,
+        commits_until: info.commits_until,
+        reveals_until: info.reveals_until,
+        drawn: info.drawn,
+        longest: info.longest,
+        served: info.served,
+        auditors: auditors.collect(),
+    }
 }
 
 /// Who has to train on what in a round, and what its contributions are measured on.

@@ -63,6 +63,7 @@ impl World {
         let hotkey = member.hotkey.id();
         let held = content.held();
         let intent = content.open.as_ref().map(|open| open.intent.clone());
+        let shown = content.shown;
         member.process = Process {
             held: content.held.clone(),
             norm: content.norm,
@@ -74,15 +75,11 @@ impl World {
         member.machine = Some(match member.role {
             Role::Validator => {
                 let (pledges, ballots) = (content.pledges.clone(), content.ballots.clone());
-                Machine::Validator(Box::new(Validator::new(
-                    hotkey,
-                    initial_root,
-                    held,
-                    pledges,
-                    ballots,
-                )))
+                let validator = Validator::new(hotkey, initial_root, held, pledges, ballots);
+                let verdicts = content.verdicts.clone();
+                Machine::Validator(Box::new(validator.auditing(verdicts)))
             }
-            _ => Machine::Miner(Box::new(Miner::new(hotkey, held, intent))),
+            _ => Machine::Miner(Box::new(Miner::new(hotkey, held, intent).serving(shown))),
         });
         self.poll(who);
     }
@@ -190,6 +187,8 @@ impl World {
             }
             Job::Tell(told) => self.told(who, told),
             Job::Step | Job::Store(_) | Job::KeepSealed(_) => self.mined(who, job),
+            Job::Serve(demand) => self.served(who, &demand),
+            Job::Audit(audit) => self.audited(who, &audit),
             Job::Fetch(..)
             | Job::Open(_)
             | Job::Pledge(..)
@@ -221,6 +220,8 @@ impl World {
             Told::Sealed(made) => self.sealed(who, made),
             Told::Pledged(pledge) => self.pledged(who, *pledge),
             Told::Weighed(ballot) => self.weighed(who, *ballot),
+            Told::Served(round, served) => self.told_served(who, round, served),
+            Told::Audited(of, verdict) => self.told_audited(who, of, verdict),
         }
     }
 

@@ -45,6 +45,7 @@ impl World {
                 self.members[who].process.training = Some(training);
                 self.next_step(who);
             }
+            Task::Serve(demand) => self.serve(who, demand),
             Task::FinishTraining => {
                 if let Some(training) = &mut self.members[who].process.training {
                     training.is_last = true;
@@ -63,7 +64,7 @@ impl World {
         process.memory.get_or_insert_default().clone()
     }
 
-    fn done_mining(&mut self, who: Who, done: Done) {
+    pub(super) fn done_mining(&mut self, who: Who, done: Done) {
         let member = &mut self.members[who];
         if let Some(Machine::Miner(machine)) = &mut member.machine {
             machine.handle(Event::Done(done), member.head.0.number);

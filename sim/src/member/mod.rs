@@ -3,6 +3,7 @@
 //! The driver is synchronous. An action of the machine begins a [`Job`] that ends later in virtual time; what it finds is
 //! found when it ends. A crash is another incarnation: jobs of the last one end unheard.
 
+pub mod auditing;
 pub mod driver;
 pub mod miner;
 pub mod parameters;
@@ -14,9 +15,10 @@ use std::{
     rc::Rc,
 };
 
-use cairn_primitives::{Balance, BlockNumber, Commitment, Round, Uid, Verdicts, H256};
+use cairn_primitives::{Balance, BlockNumber, Commitment, Round, Served, Uid, Verdicts, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
+    audit::{Audit, Demand, Verdict},
     machine::{Kind, Question, Transaction},
     measure::Measuring,
     miner::Miner,
@@ -79,6 +81,10 @@ pub enum Job {
     Weigh(Round, Option<u32>),
     /// A checkpoint is stored.
     Checkpoint(Held),
+    /// States that are audited are made again.
+    Serve(Box<Demand>),
+    /// Steps are replayed.
+    Audit(Box<Audit>),
 }
 
 /// What a machine is told once it is on disk.
@@ -94,6 +100,10 @@ pub enum Told {
     Pledged(Box<cairn_round::pledge::Pledge>),
     /// Scores are there.
     Weighed(Box<cairn_round::ballot::Ballot>),
+    /// What is served of a round is there, or that came to nothing.
+    Served(Round, Option<Served>),
+    /// What an audit found is there, or nothing was found.
+    Audited((Round, Uid), Option<Box<Verdict>>),
 }
 
 /// A contribution that was made.

@@ -94,6 +94,7 @@ impl World {
 
 /// The call of a transaction.
 fn call_of(netuid: u16, transaction: Transaction) -> RuntimeCall {
+    use pallet_audits::Call as Audits;
     use pallet_emissions::{Call as Emissions, Row};
     use pallet_training::Call as Training;
     match transaction {
@@ -121,6 +122,28 @@ fn call_of(netuid: u16, transaction: Transaction) -> RuntimeCall {
             model_root: pledge.root,
             verdicts: pledge.verdicts,
             salt: *pledge.salt.expose(),
+        }
+        .into(),
+        Transaction::OpenAudit(uid, shown) => Audits::open {
+            netuid,
+            round: shown.round,
+            uid,
+            served: shown.served,
+        }
+        .into(),
+        Transaction::CommitVerdict(verdict) => Audits::commit_verdict {
+            netuid,
+            round: verdict.round,
+            uid: verdict.uid,
+            hash: verdict.hash,
+        }
+        .into(),
+        Transaction::RevealVerdict(verdict) => Audits::reveal_verdict {
+            netuid,
+            round: verdict.round,
+            uid: verdict.uid,
+            finding: verdict.finding,
+            salt: *verdict.salt.expose(),
         }
         .into(),
         Transaction::Here(_) => Training::here { netuid }.into(),

@@ -52,6 +52,7 @@ impl World {
                 self.begin(who, WRITING, job);
             }
             Task::Measure(measurement) => self.measure(who, measurement),
+            Task::Audit(audit) => self.audit(who, audit),
             Task::StopMeasuring => {
                 if let Some(trials) = self.members[who].process.trials.take() {
                     self.measured(who, trials);
@@ -78,7 +79,7 @@ impl World {
         }
     }
 
-    fn done_validating(&mut self, who: Who, done: Done) {
+    pub(super) fn done_validating(&mut self, who: Who, done: Done) {
         let member = &mut self.members[who];
         if let Some(Machine::Validator(machine)) = &mut member.machine {
             machine.handle(Event::Done(done), member.head.0.number);

@@ -8,7 +8,7 @@ use cairn_primitives::{key_hash, Carried, Commitment, Secret, H256};
 use cairn_round::{miner::Intent, Held};
 
 use super::{Memory, Theta, Workshop};
-use crate::disk::Open;
+use crate::disk::{Open, Traced};
 
 /// What a contribution to be made is for.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,8 @@ pub struct Trained {
     pub plain: Vec<u8>,
     /// Moments and error feedback afterwards.
     pub memory: Memory,
+    /// The inner steps.
+    traced: Rc<Traced>,
 }
 
 impl Workshop {
@@ -80,6 +82,10 @@ impl Workshop {
             // The engine says what it did; who makes a file by hand says nothing.
             work: Work::default(),
         };
+        let traced = Traced {
+            states: trained.trace,
+            windows: windows.to_vec(),
+        };
         let plain = self.engine.contribution(header.clone())?;
         let after = self.engine.state(Version::Pending)?;
         let memory = Memory {
@@ -90,6 +96,7 @@ impl Workshop {
             header,
             plain,
             memory,
+            traced: Rc::new(traced),
         }))
     }
 
@@ -147,6 +154,7 @@ impl Workshop {
             header,
             plain,
             memory,
+            traced: trained.traced.clone(),
         })
     }
 }
@@ -161,7 +169,13 @@ impl Trained {
             key: Secret::new(key),
         };
         let left = Rc::new(self.memory);
-        (Open { intent, left }, sealed.into())
+        let traced = self.traced;
+        let open = Open {
+            intent,
+            left,
+            traced,
+        };
+        (open, sealed.into())
     }
 }
 

@@ -7,16 +7,16 @@ mod text;
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
-use cairn_engine::{AdamState, Engine, EngineError, Settlement, State, Version};
+use cairn_engine::{audit, AdamState, Engine, EngineError, Settlement, State, Version};
 use cairn_gradient::{checked, model_root, resemblance, Checked, Contribution, Resemblance};
-use cairn_primitives::{Carried, Layout, RunConfig, Uid, H256};
+use cairn_primitives::{Carried, Finding, Layout, RunConfig, Uid, H256};
 use cairn_protocol::verdict::{Before, Last};
 use cairn_round::validator::Claim;
 
 pub use contribution::{sealed_file, Label, Trained};
 pub use run::Costs;
 
-use crate::{rng::Rng, settings::Kind};
+use crate::{disk::Traced, rng::Rng, settings::Kind};
 use text::Text;
 
 /// Held-out windows of which the loss is told.
@@ -241,6 +241,48 @@ impl Workshop {
             theta: Rc::new(Theta { root, values }),
             norm: state.norm,
         })
+    }
+
+    /// The blob with which a miner opens an audit of a contribution that it made of these; `None` if it cannot.
+    pub fn serve(
+        &mut self,
+        (theta, memory): (&Theta, &Memory),
+        traced: &Traced,
+        drawn: u32,
+    ) -> Option<Vec<u8>> {
+        self.engine.load(memory.state(theta)).ok()?;
+        let text = &self.text;
+        let of = audit::Traced {
+            steps: u32::try_from(traced.windows.len()).ok()?,
+            states: &traced.states,
+            every: self.run.inner.trace_every,
+        };
+        let mut sequences = |step: u32| {
+            let windows = traced.windows.get(step as usize);
+            windows.map_or_else(Vec::new, |windows| text.windows(windows))
+        };
+        let blob = audit::open(self.engine.as_mut(), of, drawn, &mut sequences);
+        blob.ok().flatten()
+    }
+
+    /// What a replay of what was served finds, of the contribution with this header. `of_step` gives the windows of a step.
+    pub fn audit(
+        &mut self,
+        header: &cairn_gradient::Header,
+        drawn: u32,
+        blob: &[u8],
+        of_step: impl Fn(u32) -> Vec<u64>,
+    ) -> Option<Finding> {
+        let audited = audit::Audited {
+            header,
+            every: self.run.inner.trace_every,
+            drawn,
+            parameters: self.layout.parameters(),
+        };
+        let text = &self.text;
+        let mut sequences = |step| text.windows(&of_step(step));
+        let found = audit::find(self.engine.as_mut(), &audited, blob, &mut sequences);
+        found.ok().flatten()
     }
 
     /// The loss of each window on these parameters, or after an outer step with one contribution alone.

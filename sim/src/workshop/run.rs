@@ -182,6 +182,10 @@ fn run_of(
             attest: 4,
         },
         max_contributors: 64,
-        audits: AuditRules::default(),
+        audits: AuditRules {
+            rate: AuditRules::EACH / 4,
+            auditors: 3,
+            blocks: 6,
+        },
     }
 }

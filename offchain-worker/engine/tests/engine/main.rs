@@ -1,5 +1,6 @@
 //! Every engine keeps the trait's promises, and the CPU's has the bits of its parts.
 
+mod audits;
 mod bits;
 mod by_hand;
 mod cost;

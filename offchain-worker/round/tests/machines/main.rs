@@ -1,6 +1,7 @@
 //! The machines of both roles: scene by scene, and against worlds in which everything goes wrong.
 
 mod absence;
+mod audits;
 mod ballot;
 mod chain;
 mod checkpoints;

@@ -212,6 +212,7 @@ impl World {
                 assert_eq!((self.disk.0.round, &self.disk.1), (round, &None));
                 self.begin(Job::Train(round));
             }
+            Action::Do(Task::Serve(_)) => panic!("nothing is audited here"),
             Action::Do(Task::FinishTraining | Task::AbandonTraining) => {
                 assert!(matches!(self.job, Some(Job::Train(_))));
             }

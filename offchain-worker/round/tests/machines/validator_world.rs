@@ -266,6 +266,7 @@ impl World {
 
     fn end_own(&mut self, task: Task, succeeds: bool) -> Option<Done> {
         Some(match task {
+            Task::Audit(_) => panic!("nothing is audited here"),
             Task::Fetch {
                 round,
                 uid,

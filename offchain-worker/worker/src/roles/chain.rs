@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use cairn_chain::{
-    AccountId, AuditInfo, BlockStream, Call, ChainError, Client, ContributionInfo, Keypair, MemberInfo,
-    RoundInfo, RunInfo, SubnetInfo,
+    AccountId, AuditInfo, BlockStream, Call, ChainError, Client, ContributionInfo, Keypair,
+    MemberInfo, RoundInfo, RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
     api::{LineageEntry, SettledRound, Voting},

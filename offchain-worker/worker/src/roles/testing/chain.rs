@@ -7,8 +7,8 @@ use std::{
 };
 
 use cairn_chain::{
-    AccountId, AuditInfo, Block, BlockStream, ChainError, ContributionInfo, Keypair, MemberInfo, RoundInfo,
-    RunInfo, SubnetInfo,
+    AccountId, AuditInfo, Block, BlockStream, ChainError, ContributionInfo, Keypair, MemberInfo,
+    RoundInfo, RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
     api::{Attester, Duty, LineageEntry, SettledRound, Voting, WeightsCommit},

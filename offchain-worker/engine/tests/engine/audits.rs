@@ -1,0 +1,180 @@
+//! What a miner serves of its steps passes for them, and nothing else does.
+
+use cairn_engine::{
+    audit::{find, open, Audited, Traced},
+    Engine, EngineError, State,
+};
+use cairn_gradient::{decode_header, Header};
+use cairn_primitives::{EngineClass, Finding, Layout, Work};
+use cairn_protocol::audit::interval;
+use proptest::prelude::*;
+
+use crate::{
+    fixture::{config, sequences, slices},
+    rounds::{contribute, cpu, held, loaded, start, train},
+};
+
+/// Steps of a round.
+const STEPS: u32 = 3;
+
+/// A round of a member with some rounds behind it: its engine, what it traced, and the header of its contribution.
+struct Round {
+    engine: Box<dyn Engine>,
+    trace: Vec<cairn_primitives::H256>,
+    header: Header,
+}
+
+impl Round {
+    fn of(mut engine: Box<dyn Engine>) -> Round {
+        let trained = train(engine.as_mut(), 1, 0);
+        engine.discard();
+        let file = contribute(engine.as_mut(), 1, 0);
+        engine.keep().unwrap();
+        Round {
+            engine,
+            trace: trained.trace,
+            header: decode_header(&file).unwrap(),
+        }
+    }
+
+    fn traced(&self) -> Traced<'_> {
+        Traced {
+            steps: STEPS,
+            states: &self.trace,
+            every: config().inner.trace_every,
+        }
+    }
+
+    fn open(&mut self, drawn: u32) -> Result<Option<Vec<u8>>, EngineError> {
+        let traced = Traced {
+            states: &self.trace,
+            ..self.traced()
+        };
+        let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(1, 0, step)).collect();
+        let mut of_step = |step: u32| slices(&all[step as usize]);
+        open(self.engine.as_mut(), traced, drawn, &mut of_step)
+    }
+}
+
+/// What an auditor finds that thinks that the miner had the data of `uid`.
+fn found(
+    engine: &mut dyn Engine,
+    header: &Header,
+    drawn: u32,
+    blob: &[u8],
+    uid: u16,
+) -> Option<Finding> {
+    let audited = Audited {
+        header,
+        every: config().inner.trace_every,
+        drawn,
+        parameters: Layout::of(&config().model).parameters(),
+    };
+    let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(uid, 0, step)).collect();
+    let mut of_step = |step: u32| slices(&all[step as usize]);
+    find(engine, &audited, blob, &mut of_step).unwrap()
+}
+
+fn auditor() -> Box<dyn Engine> {
+    let mut engine = cpu();
+    engine.load(State::new(start())).unwrap();
+    engine
+}
+
+#[test]
+fn honest_steps_pass_whichever_interval_is_drawn_and_nothing_held_changes() {
+    for engine in loaded() {
+        let mut round = Round::of(engine);
+        let before = held(round.engine.as_ref());
+        for drawn in 0..2 {
+            let blob = round.open(drawn).unwrap().unwrap();
+            assert_eq!(held(round.engine.as_ref()), before);
+            let header = round.header.clone();
+            let engine = round.engine.as_mut();
+            assert_eq!(
+                found(engine, &header, drawn, &blob, 1),
+                Some(Finding::Passed)
+            );
+            assert_eq!(held(engine), before);
+            // Of another interval, on other data, or of other steps it is nothing.
+            assert_eq!(
+                found(engine, &header, drawn + 1, &blob, 1),
+                Some(Finding::Failed)
+            );
+            assert_eq!(
+                found(engine, &header, drawn, &blob, 2),
+                Some(Finding::Failed)
+            );
+            // A step more than there were is found out where the last one is replayed.
+            let more = Header {
+                inner_steps: STEPS + 1,
+                ..header.clone()
+            };
+            let passes = found(engine, &more, drawn, &blob, 1) == Some(Finding::Passed);
+            assert_eq!(passes, drawn == 0);
+        }
+    }
+}
+
+#[test]
+fn who_traced_nothing_has_nothing_to_serve_and_who_traced_otherwise_says_so() {
+    let mut round = Round::of(auditor());
+    let trace = std::mem::take(&mut round.trace);
+    assert_eq!(round.open(0).unwrap(), None);
+    round.trace = trace;
+    round.trace[1].0[0] ^= 1;
+    assert!(matches!(round.open(0), Err(EngineError::Foreign(_))));
+    let none = Traced {
+        steps: 0,
+        ..round.traced()
+    };
+    let mut engine = auditor();
+    assert_eq!(
+        open(engine.as_mut(), none, 0, &mut |_| Vec::new()).unwrap(),
+        None
+    );
+}
+
+#[test]
+fn work_of_another_class_is_not_judged() {
+    let mut round = Round::of(auditor());
+    let blob = round.open(0).unwrap().unwrap();
+    let header = Header {
+        work: Work {
+            engine: EngineClass::cuda("another"),
+            ..round.header.work
+        },
+        ..round.header.clone()
+    };
+    assert_eq!(found(auditor().as_mut(), &header, 0, &blob, 1), None);
+}
+
+#[test]
+fn the_last_interval_may_be_shorter() {
+    let every = config().inner.trace_every;
+    let last = interval(1, STEPS, every).unwrap();
+    assert_eq!((last.begin, last.end), (2, 3));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// One bit of what is served, or its end, and it fails; nothing that is served stops an auditor.
+    #[test]
+    fn whatever_else_is_served_fails(at in any::<prop::sample::Index>(), bit in 0u8..8, cut in any::<bool>()) {
+        let mut round = Round::of(auditor());
+        let blob = round.open(1).unwrap().unwrap();
+        let mut other = blob.clone();
+        let at = at.index(other.len());
+        if cut {
+            other.truncate(at);
+        } else {
+            other[at] ^= 1 << bit;
+        }
+        let header = round.header.clone();
+        let engine = round.engine.as_mut();
+        prop_assert_eq!(found(engine, &header, 1, &other, 1), Some(Finding::Failed));
+        let longer = [&blob[..], &[0]].concat();
+        prop_assert_eq!(found(engine, &header, 1, &longer, 1), Some(Finding::Failed));
+    }
+}

@@ -1,0 +1,278 @@
+//! Audits, scene by scene: of the miner whose work was drawn, and of the validator that was.
+
+use cairn_primitives::{api::AuditorInfo, BlockNumber, Finding, Round, Secret, Served, Uid, H256};
+use cairn_round::{
+    audit::{Audit, Demand, Shown, Verdict},
+    machine::{Kind, Transaction},
+    miner::{Done as Mined, Miner, Task as Mine},
+    validator::{Done as Validated, Task as Validate, Validator},
+    Action, Event, Settlement, View,
+};
+
+use crate::common::{
+    bytes, held_at, hotkey, intent, over, plan, seen, settled, view, Driven, Role, MINER, VALIDATOR,
+};
+
+const SERVED: Served = Served {
+    root: H256([5; 32]),
+    length: 99,
+};
+
+/// The audit of a miner's contribution to round 0, which was settled in block 113: each stage has 8 blocks.
+fn audit(uid: Uid, served: Option<Served>) -> Audit {
+    Audit {
+        round: 0,
+        uid,
+        hotkey: hotkey(uid),
+        opens_until: 121,
+        commits_until: 129,
+        reveals_until: 137,
+        drawn: 4,
+        longest: 1_000,
+        served,
+        auditors: vec![AuditorInfo {
+            uid: VALIDATOR,
+            hotkey: hotkey(VALIDATOR),
+            committed: None,
+            found: None,
+        }],
+    }
+}
+
+fn audited(audits: &[Audit], view: View) -> View {
+    View {
+        audits: audits.to_vec(),
+        ..view
+    }
+}
+
+/// The end of round 0, which included the miner's contribution.
+fn included() -> Settlement {
+    settled(0, &[seen(MINER, 7, true)])
+}
+
+fn miner() -> Driven<Miner> {
+    let made = Some(intent(0, 7));
+    Driven::new(Miner::new(hotkey(MINER), Some(held_at(0)), made))
+}
+
+fn serve() -> Action<Mine> {
+    Action::Do(Mine::Serve(Demand {
+        round: 0,
+        slot: 1,
+        plan: plan(0),
+        drawn: 4,
+    }))
+}
+
+fn apply() -> Action<Mine> {
+    Action::Apply {
+        settlement: included(),
+        is_included: true,
+    }
+}
+
+fn open() -> Action<Mine> {
+    let shown = Shown {
+        round: 0,
+        served: SERVED,
+    };
+    Action::Send(Transaction::OpenAudit(MINER, shown))
+}
+
+fn no_block<D>() -> Event<D> {
+    Event::Sent {
+        kind: Kind::Audit,
+        block: None,
+    }
+}
+
+#[test]
+fn a_round_is_applied_when_what_is_audited_of_it_is_served() {
+    let mut miner = miner();
+    let view = || audited(&[audit(MINER, None)], over(&included(), 113));
+    assert_eq!(miner.look(view(), 113), [serve()]);
+    assert_eq!(miner.look(view(), 114), [], "it is being made");
+    let done = Event::Done(Mined::Served(0, Some(SERVED)));
+    assert_eq!(miner.tell(done, 114), []);
+    let looked = Event::Looked(Box::new(view()));
+    assert_eq!(miner.tell(looked, 114), [apply(), open()]);
+    assert_eq!(miner.look(view(), 115), [], "it is under way");
+    miner.tell(no_block(), 116);
+    assert_eq!(miner.look(view(), 117), [open()], "it did not land");
+    miner.tell(no_block(), 118);
+    let told = audited(&[audit(MINER, Some(SERVED))], over(&included(), 113));
+    assert_eq!(miner.look(told, 119), []);
+}
+
+#[test]
+fn what_cannot_be_made_again_holds_a_miner_up_for_a_few_blocks() {
+    let mut miner = miner();
+    let view = || audited(&[audit(MINER, None)], over(&included(), 113));
+    for block in 113..116 {
+        assert_eq!(miner.look(view(), block), [serve()]);
+        assert_eq!(miner.tell(Event::Done(Mined::Served(0, None)), block), []);
+    }
+    assert_eq!(miner.look(view(), 116), [apply()]);
+}
+
+#[test]
+fn nothing_is_served_of_others_work_or_when_it_is_too_late_or_told() {
+    let later = |audits: &[Audit], now: BlockNumber| {
+        let view = audited(audits, over(&included(), 113));
+        miner().look(view, now)
+    };
+    assert_eq!(later(&[audit(2, None)], 113), [apply()]);
+    assert_eq!(later(&[audit(MINER, Some(SERVED))], 113), [apply()]);
+    assert_eq!(later(&[audit(MINER, None)], 119), [serve()]);
+    assert_eq!(later(&[audit(MINER, None)], 120), [apply()]);
+    let left_out = settled(0, &[]);
+    let view = audited(&[audit(MINER, None)], over(&left_out, 113));
+    let actions = miner().look(view, 113);
+    assert!(
+        matches!(
+            actions[..],
+            [Action::Apply {
+                is_included: false,
+                ..
+            }]
+        ),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn a_miner_that_comes_back_says_what_is_on_its_disk() {
+    let shown = Shown {
+        round: 0,
+        served: SERVED,
+    };
+    let machine = Miner::new(hotkey(MINER), Some(held_at(1)), None).serving(Some(shown));
+    assert_eq!(machine.held(), Some(held_at(1)));
+    let mut miner = Driven::new(machine);
+    let view = audited(&[audit(MINER, None)], view(1, 113));
+    let actions = miner.look(view, 118);
+    assert!(actions.contains(&open()), "{actions:?}");
+}
+
+fn verdict(uid: Uid, finding: Finding) -> Verdict {
+    let salt = Secret::new(bytes(50).0);
+    Verdict::new((7, hotkey(VALIDATOR)), (0, uid), finding, salt)
+}
+
+/// The validator has committed to this, and revealed it or not.
+fn said(uid: Uid, hash: H256, found: Option<Finding>) -> Audit {
+    let mut audit = audit(uid, Some(SERVED));
+    let own = &mut audit.auditors[0];
+    (own.committed, own.found) = (Some(hash), found);
+    audit
+}
+
+/// What a validator does about audits alone.
+fn of_audits(actions: Vec<Action<Validate>>) -> Vec<Action<Validate>> {
+    let is_one = |action: &Action<Validate>| match action {
+        Action::Do(Validate::Audit(_)) => true,
+        Action::Send(transaction) => transaction.kind() == Kind::Audit,
+        _ => false,
+    };
+    actions.into_iter().filter(is_one).collect()
+}
+
+fn look(
+    validator: &mut Driven<Validator>,
+    audits: &[Audit],
+    now: BlockNumber,
+) -> Vec<Action<Validate>> {
+    of_audits(validator.look(audited(audits, view(1, 113)), now))
+}
+
+fn replay(uid: Uid) -> Action<Validate> {
+    Action::Do(Validate::Audit(Box::new(audit(uid, Some(SERVED)))))
+}
+
+fn judged(uid: Uid, verdict: Option<Verdict>) -> Event<Validated> {
+    Event::Done(Validated::Audited((0, uid), verdict))
+}
+
+#[test]
+fn a_drawn_validator_replays_commits_and_reveals_once() {
+    let mut validator = Validator::with(Some(held_at(1)));
+    assert_eq!(look(&mut validator, &[audit(MINER, None)], 114), []);
+    let served = [audit(MINER, Some(SERVED))];
+    assert_eq!(look(&mut validator, &served, 115), [replay(MINER)]);
+    assert_eq!(look(&mut validator, &served, 116), [], "it is replaying");
+    let failed = verdict(MINER, Finding::Failed);
+    validator.tell(judged(MINER, Some(failed.clone())), 117);
+    assert_eq!(validator.machine.verdicts(), [failed.clone()]);
+    let commit = Action::Send(Transaction::CommitVerdict(failed.clone()));
+    let answer = Event::Looked(Box::new(audited(&served, view(1, 113))));
+    assert_eq!(of_audits(validator.tell(answer, 117)), [], "not yet");
+    assert_eq!(look(&mut validator, &served, 120), [commit.clone()]);
+    assert_eq!(look(&mut validator, &served, 121), [], "it is under way");
+    validator.tell(no_block(), 122);
+    assert_eq!(look(&mut validator, &served, 122), [commit]);
+    validator.tell(no_block(), 123);
+    let committed = [said(MINER, failed.hash, None)];
+    assert_eq!(look(&mut validator, &committed, 124), []);
+    let reveal = Action::Send(Transaction::RevealVerdict(failed.clone()));
+    assert_eq!(look(&mut validator, &committed, 128), [reveal]);
+    validator.tell(no_block(), 129);
+    let revealed = [said(MINER, failed.hash, Some(Finding::Failed))];
+    assert_eq!(look(&mut validator, &revealed, 130), []);
+    assert_eq!(look(&mut validator, &[], 140), []);
+    assert_eq!(validator.machine.verdicts(), [], "it is over");
+}
+
+#[test]
+fn one_is_replayed_at_a_time_and_what_came_to_nothing_with_the_next_block() {
+    let mut validator = Validator::with(Some(held_at(1)));
+    let both = [audit(MINER, Some(SERVED)), audit(2, Some(SERVED))];
+    assert_eq!(look(&mut validator, &both, 115), [replay(MINER)]);
+    validator.tell(judged(MINER, None), 115);
+    assert_eq!(validator.asked, None, "not at once");
+    assert_eq!(look(&mut validator, &both, 116), [replay(MINER)]);
+    validator.tell(judged(MINER, Some(verdict(MINER, Finding::Passed))), 116);
+    let answer = Event::Looked(Box::new(audited(&both, view(1, 113))));
+    assert_eq!(of_audits(validator.tell(answer, 116)), [replay(2)]);
+}
+
+#[test]
+fn who_was_not_drawn_or_is_late_or_said_another_thing_is_quiet() {
+    let look = |audit: Audit, now: BlockNumber| {
+        let on_disk = vec![verdict(MINER, Finding::Passed)];
+        let machine = Validator::new(hotkey(VALIDATOR), held_at(0).root, None, vec![], vec![]);
+        let mut validator = Driven::new(machine.auditing(on_disk));
+        look(&mut validator, &[audit], now)
+    };
+    let mut others = audit(MINER, Some(SERVED));
+    others.auditors[0].hotkey = hotkey(8);
+    assert_eq!(look(others, 122), []);
+    assert_eq!(
+        look(audit(MINER, Some(SERVED)), 128),
+        [],
+        "too late to commit"
+    );
+    assert_eq!(look(said(MINER, bytes(1), None), 130), [], "another hash");
+    assert_eq!(
+        look(said(MINER, verdict(MINER, Finding::Passed).hash, None), 136),
+        []
+    );
+    assert_eq!(look(audit(MINER, Some(SERVED)), 122).len(), 1);
+}
+
+#[test]
+fn a_commitment_binds_finding_contribution_and_auditor() {
+    let salt = || Secret::new(bytes(50).0);
+    let of = |hotkey, round: Round, uid, finding| {
+        Verdict::new((7, hotkey), (round, uid), finding, salt()).hash
+    };
+    let one = of(hotkey(VALIDATOR), 0, MINER, Finding::Passed);
+    for other in [
+        of(hotkey(8), 0, MINER, Finding::Passed),
+        of(hotkey(VALIDATOR), 1, MINER, Finding::Passed),
+        of(hotkey(VALIDATOR), 0, 2, Finding::Passed),
+        of(hotkey(VALIDATOR), 0, MINER, Finding::Failed),
+    ] {
+        assert_ne!(one, other);
+    }
+}

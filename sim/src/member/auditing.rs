@@ -1,0 +1,136 @@
+//! Audits: what a miner serves of its work, and what a validator finds in it.
+
+use cairn_primitives::{Finding, Round, Secret, Served, H256};
+use cairn_protocol::verdict::Before;
+use cairn_round::{
+    audit::{Audit, Demand, Shown, Verdict},
+    miner, validator,
+    validator::Claim,
+};
+
+use super::{Job, Told};
+use crate::{checkers::Who, world::World};
+
+impl World {
+    /// A miner makes states again that are audited.
+    pub(super) fn serve(&mut self, who: Who, demand: Demand) {
+        let inner = u64::from(self.workshop.run().inner.steps);
+        let costs = self.workshop.costs();
+        let time = costs.step * inner + self.network.file(costs.checkpoint);
+        self.begin(who, time, Job::Serve(Box::new(demand)));
+    }
+
+    /// They are made: what is served is stored, and its root is on disk.
+    pub(super) fn served(&mut self, who: Who, demand: &Demand) {
+        let round = demand.round;
+        let process = &self.members[who].process;
+        let (open, held) = (process.open.clone(), process.held.clone());
+        let open = open.filter(|open| open.intent.round == round);
+        let memory = process.memory.clone().unwrap_or_default();
+        let blob = open.zip(held).and_then(|(open, (_, theta))| {
+            self.workshop
+                .serve((&theta, &memory), &open.traced, demand.drawn)
+        });
+        let Some(blob) = blob.filter(|_| !self.network.is_cut(who)) else {
+            return self.tell_soon(who, Told::Served(round, None));
+        };
+        let served = Served {
+            root: H256(*blake3::hash(&blob).as_bytes()),
+            length: blob.len() as u64,
+        };
+        self.store.put(served.root, blob.into());
+        self.members[who]
+            .disk
+            .write(|content| content.shown = Some(Shown { round, served }));
+        self.tell_soon(who, Told::Served(round, Some(served)));
+    }
+
+    /// What is served of a round is on disk, or that came to nothing.
+    pub(super) fn told_served(&mut self, who: Who, round: Round, served: Option<Served>) {
+        self.done_mining(who, miner::Done::Served(round, served));
+    }
+
+    /// A validator replays what is served.
+    pub(super) fn audit(&mut self, who: Who, audit: Box<Audit>) {
+        let every = u64::from(self.workshop.run().inner.trace_every);
+        let costs = self.workshop.costs();
+        let time = costs.step * every + self.network.file(costs.checkpoint);
+        self.begin(who, time, Job::Audit(audit));
+    }
+
+    /// It is replayed: what was found is on disk, with a salt.
+    pub(super) fn audited(&mut self, who: Who, audit: &Audit) {
+        let of = (audit.round, audit.uid);
+        let Some(finding) = self.replayed(who, audit) else {
+            return self.tell_soon(who, Told::Audited(of, None));
+        };
+        let member = &self.members[who];
+        let mut draw = self
+            .rng
+            .fork_at(&member.name, u64::from(audit.round))
+            .fork_at("audit", member.disk.writes());
+        let auditor = (self.netuid, member.hotkey.id());
+        let verdict = Verdict::new(auditor, of, finding, Secret::new(draw.secret()));
+        let is_open = |one: &Verdict| one.of() != of && one.round + 8 > of.0;
+        self.members[who].disk.write(|content| {
+            content.verdicts.retain(is_open);
+            content.verdicts.push(verdict.clone());
+        });
+        self.tell_soon(who, Told::Audited(of, Some(Box::new(verdict))));
+    }
+
+    /// What an audit found is on disk, or nothing was found.
+    pub(super) fn told_audited(
+        &mut self,
+        who: Who,
+        of: (Round, cairn_primitives::Uid),
+        verdict: Option<Box<Verdict>>,
+    ) {
+        let verdict = verdict.map(|verdict| *verdict);
+        self.done_validating(who, validator::Done::Audited(of, verdict));
+    }
+
+    /// What a replay finds; `None` if it may be found in a moment.
+    fn replayed(&mut self, who: Who, audit: &Audit) -> Option<Finding> {
+        let (head, finalised) = self.members[who].head;
+        if self.network.is_cut(who) {
+            return None;
+        }
+        let settled = self
+            .chain
+            .settlement(finalised, self.netuid, audit.round)??;
+        let seen = settled.included.iter().map(|one| &one.seen);
+        let seen = seen.clone().find(|seen| seen.uid == audit.uid)?.clone();
+        let slot = settled
+            .miners
+            .iter()
+            .position(|(uid, _)| *uid == audit.uid)?;
+        let claim = Claim {
+            round: audit.round,
+            uid: seen.uid,
+            hotkey: seen.hotkey,
+            parent_root: seen.commitment.parent_root,
+            commitment: seen.commitment,
+            key: seen.key?,
+        };
+        let now = self.clock.now();
+        let sealed = self.store.get(claim.commitment.sealed_root, now)?;
+        let opened = self
+            .workshop
+            .open(self.netuid, &claim, Before::default(), &sealed)?;
+        let served = audit.served?;
+        let blob = self.store.get(served.root, now);
+        let is_it = |blob: &[u8]| H256(*blake3::hash(blob).as_bytes()) == served.root;
+        match blob.filter(|blob| is_it(blob)) {
+            Some(blob) => {
+                let of_step = |step| settled.plan.of_step(slot as u64, step);
+                self.workshop
+                    .audit(&opened.contribution.header, audit.drawn, &blob, of_step)
+            }
+            None => {
+                let is_last = head.number.saturating_add(2) >= audit.commits_until;
+                is_last.then_some(Finding::Failed)
+            }
+        }
+    }
+}
