@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use cairn_primitives::{
     finding_hash,
-    traits::{Audits, Membership, Settled},
+    traits::{Audits, Membership, OnMember, Settled},
     AuditOutcome, AuditRules, BlockNumber, Finding, Netuid, Salt, Served, Uid, H256, MAX_AUDITORS,
     MAX_MEMBERS, MAX_VALIDATORS,
 };
@@ -22,7 +22,7 @@ use frame_benchmarking::v2::*;
 use frame_support::{dispatch::CheckIfFeeless, traits::UnfilteredDispatchable};
 use frame_system::RawOrigin;
 
-use crate::{Agenda, AuditId, Call, Config, NextDue, OpenAudits, Pallet, Stage};
+use crate::{Agenda, AuditId, Call, Config, NextDue, OpenAudits, Pallet, Stage, MOST_ROUNDS};
 
 /// Sets up the pallets that this one asks.
 pub trait BenchmarkHelper<AccountId> {
@@ -65,9 +65,13 @@ impl<T: Config> Round<T> {
 
     /// Settles it; what the first `count` miners made is audited.
     fn settle(&self, count: u32) {
+        self.settle_as(0, count);
+    }
+
+    fn settle_as(&self, round: u32, count: u32) {
         Pallet::<T>::on_settled(Settled {
             netuid: self.netuid,
-            round: 0,
+            round,
             seed: SEED,
             rules: AuditRules {
                 rate: AuditRules::EACH,
@@ -196,6 +200,21 @@ mod benchmarks {
         let audit = OpenAudits::<T>::get(round.first().0).ok_or("it is gone")?;
         let said = audit.auditor(&auditor).and_then(|one| one.said);
         assert_eq!(said.and_then(|said| said.finding()), Some(Finding::Failed));
+        Ok(())
+    }
+
+    #[benchmark]
+    fn on_left() -> Result<(), BenchmarkError> {
+        let round = Round::<T>::with(MAX_VALIDATORS, 1);
+        for number in 0..MOST_ROUNDS {
+            round.settle_as(number, 1);
+        }
+        let ((netuid, _, uid), hotkey) = round.first();
+        #[block]
+        {
+            Pallet::<T>::on_left(netuid, uid, &hotkey);
+        }
+        assert!(OpenAudits::<T>::iter_values().all(|audit| audit.is_held));
         Ok(())
     }
 

@@ -10,8 +10,8 @@ use frame_support::{defensive, dispatch::DispatchClass, BoundedVec};
 use sp_runtime::traits::SaturatedConversion;
 
 use crate::{
-    Agenda, Audit, AuditId, Auditor, Config, Event, OpenAudits, OpenCount, Outcomes, Pallet,
-    RoundOutcomes, Stopped, WeightInfo, OPEN_ROUNDS,
+    Agenda, Audit, AuditId, Auditor, Config, Counts, Event, OpenAudits, Outcomes, Pallet,
+    RoundOutcomes, Stopped, WeightInfo, MOST_ROUNDS, OPEN_ROUNDS,
 };
 
 /// A validator of the settled round, and whose it is.
@@ -36,7 +36,7 @@ impl<T: Config> Audits<T::AccountId> for Pallet<T> {
     }
 
     fn on_stopped(netuid: Netuid) {
-        if OpenCount::<T>::get(netuid) > 0 {
+        if Self::open_count(netuid) > 0 {
             Stopped::<T>::insert(netuid, ());
         }
     }
@@ -54,7 +54,7 @@ impl<T: Config> Audits<T::AccountId> for Pallet<T> {
             .collect();
         for (round, uid, audit) in &some {
             Agenda::<T>::remove(audit.due(), (netuid, *round, *uid));
-            Self::close((netuid, *round, *uid), AuditOutcome::Undecided);
+            Self::close((netuid, *round, *uid), audit, AuditOutcome::Undecided);
         }
         if some.len() < most {
             Stopped::<T>::remove(netuid);
@@ -73,7 +73,10 @@ impl<T: Config> Pallet<T> {
             .map(|(uid, hotkey)| (*uid, hotkey.clone(), T::Membership::coldkey(hotkey)))
             .collect();
         let most = OPEN_ROUNDS.saturating_mul(settled.max_contributors.into());
-        let room = most.saturating_sub(OpenCount::<T>::get(settled.netuid));
+        let room = match Counts::<T>::get(settled.netuid).len() < MOST_ROUNDS as usize {
+            true => most.saturating_sub(Self::open_count(settled.netuid)),
+            false => 0,
+        };
         let audits = settled.included.iter().filter_map(|(uid, hotkey)| {
             let audit = Self::draw_one(settled, &candidates, *uid, hotkey)?;
             Some((*uid, audit))
@@ -114,6 +117,7 @@ impl<T: Config> Pallet<T> {
             },
             drawn,
             longest: audit::longest(settled.parameters),
+            is_held: false,
             served: None,
             auditors: BoundedVec::truncate_from(auditors.collect()),
         })
@@ -131,7 +135,11 @@ impl<T: Config> Pallet<T> {
             Agenda::<T>::insert(audit.due(), id, ());
             OpenAudits::<T>::insert(id, audit);
         }
-        OpenCount::<T>::mutate(netuid, |open| *open = open.saturating_add(count));
+        Counts::<T>::mutate(netuid, |counts| {
+            if counts.try_insert(round, count).is_err() {
+                defensive!("audits of more rounds than there is room for");
+            }
+        });
         Outcomes::<T>::insert(netuid, round, outcomes);
         Self::deposit_event(Event::Drawn {
             netuid,
@@ -141,18 +149,35 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Removes an audit that ended so; it has left the agenda.
-    pub(crate) fn close(id: AuditId, outcome: AuditOutcome) {
-        let (netuid, round, uid) = id;
-        OpenAudits::<T>::remove(id);
-        OpenCount::<T>::mutate_exists(netuid, |open| {
-            let left = open.unwrap_or(0).saturating_sub(1);
-            *open = (left > 0).then_some(left);
+    pub(crate) fn close(
+        (netuid, round, uid): AuditId,
+        audit: &Audit<T::AccountId>,
+        outcome: AuditOutcome,
+    ) {
+        OpenAudits::<T>::remove((netuid, round, uid));
+        Counts::<T>::mutate_exists(netuid, |counts| {
+            let mut left = counts.take().unwrap_or_default();
+            if let Some(open) = left.get_mut(&round) {
+                *open = open.saturating_sub(1);
+            }
+            left.retain(|_, open| *open > 0);
+            *counts = (!left.is_empty()).then_some(left);
         });
+        if audit.is_held {
+            frame_system::Pallet::<T>::dec_sufficients(&audit.hotkey);
+        }
         Outcomes::<T>::mutate_exists(netuid, round, |outcomes| {
             if let Some(known) = outcomes.as_mut().and_then(|all| all.get_mut(&uid)) {
                 *known = outcome;
             }
         });
+    }
+
+    /// How many audits of a subnet are open.
+    pub(crate) fn open_count(netuid: Netuid) -> u32 {
+        let counts = Counts::<T>::get(netuid);
+        let add = |sum: u32, open: &u32| sum.saturating_add(*open);
+        counts.values().fold(0, add)
     }
 
     /// The present block.

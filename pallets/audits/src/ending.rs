@@ -51,11 +51,11 @@ impl<T: Config> Pallet<T> {
         };
         let (netuid, round, uid) = id;
         if Stopped::<T>::contains_key(netuid) {
-            return Self::close(id, AuditOutcome::Undecided);
+            return Self::close(id, &audit, AuditOutcome::Undecided);
         }
         let said = audit.auditors.iter().filter_map(|one| one.said.as_ref());
         let outcome = audit::outcome(audit.served.is_some(), said.filter_map(Said::finding));
-        Self::close(id, outcome);
+        Self::close(id, &audit, outcome);
         let slashed = match outcome.is_lost() {
             true => Self::punish(id, &audit),
             false => 0,

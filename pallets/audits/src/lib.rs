@@ -15,8 +15,9 @@
 //! that it is back; a share of the bond goes to the coldkeys of the auditors that said so. An auditor that revealed
 //! nothing counts as one that missed a round.
 //!
-//! Members that leave, or sign with another hotkey, are still bound by what they signed: an audit is of a hotkey, and
-//! so is a bond.
+//! A miner that leaves, or signs with another hotkey, is still bound by what it signed: an audit is of a hotkey, and so
+//! is a bond. Its hotkey's account is held until the audit ends, so that it can serve. Of an auditor that left nothing is
+//! expected.
 //!
 //! # Time
 //!
@@ -31,7 +32,7 @@
 //! # Where to read on
 //!
 //! The rules are pure functions in [`cairn_protocol::audit`]. `drawing.rs` what the training pallet tells; `calls.rs`
-//! what miners and auditors say; `ending.rs` the hook; `readers.rs` the answers of the runtime API; `try_state.rs` what
+//! what miners and auditors say; `ending.rs` the hook; `departures.rs` miners that leave; `readers.rs` the answers of the runtime API; `try_state.rs` what
 //! always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -50,6 +51,7 @@ extern crate alloc;
 #[cfg(any(test, feature = "runtime-benchmarks"))]
 pub mod benchmarking;
 mod calls;
+mod departures;
 mod drawing;
 mod ending;
 mod readers;
@@ -120,9 +122,9 @@ pub mod pallet {
         Audit<T::AccountId>,
     >;
 
-    /// How many audits of each subnet are open; none of those that have none.
+    /// How many audits of each subnet are open, by round; nothing of subnets and rounds that have none.
     #[pallet::storage]
-    pub type OpenCount<T: Config> = StorageMap<_, Twox64Concat, Netuid, u32, ValueQuery>;
+    pub type Counts<T: Config> = StorageMap<_, Twox64Concat, Netuid, Counted, ValueQuery>;
 
     /// By block, the audits that end at it, unless their miners serve something before.
     #[pallet::storage]

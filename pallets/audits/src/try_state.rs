@@ -1,24 +1,28 @@
 //! What always holds, after every block.
 
 use alloc::collections::BTreeMap;
-use cairn_primitives::{AuditOutcome, Netuid};
+use cairn_primitives::{AuditOutcome, Netuid, Round};
 use frame_support::{ensure, traits::Get};
 use sp_runtime::TryRuntimeError;
 
-use crate::{Agenda, Audit, AuditId, Config, NextDue, OpenAudits, OpenCount, Outcomes, Pallet};
+use crate::{Agenda, Audit, AuditId, Config, Counts, NextDue, OpenAudits, Outcomes, Pallet};
 
 type Checked = Result<(), TryRuntimeError>;
 
 impl<T: Config> Pallet<T> {
     /// Checks everything that the pallet promises of its storage.
     pub fn do_try_state() -> Checked {
-        let mut open: BTreeMap<Netuid, u32> = BTreeMap::new();
+        let mut open: BTreeMap<(Netuid, Round), u32> = BTreeMap::new();
         for (id, audit) in OpenAudits::<T>::iter() {
             Self::check_audit(id, &audit)?;
-            let count = open.entry(id.0).or_default();
+            let count = open.entry((id.0, id.1)).or_default();
             *count = count.saturating_add(1);
         }
-        let counted: BTreeMap<Netuid, u32> = OpenCount::<T>::iter().collect();
+        let mut counted = BTreeMap::new();
+        for (netuid, counts) in Counts::<T>::iter() {
+            ensure!(!counts.is_empty(), "a count of nothing");
+            counted.extend(counts.iter().map(|(round, open)| ((netuid, *round), *open)));
+        }
         ensure!(open == counted, "open audits are not counted");
         Self::check_agenda()?;
         Self::check_outcomes()
@@ -28,6 +32,10 @@ impl<T: Config> Pallet<T> {
         ensure!(
             Agenda::<T>::contains_key(audit.due(), id),
             "an audit is not on the agenda"
+        );
+        ensure!(
+            !audit.is_held || frame_system::Pallet::<T>::sufficients(&audit.hotkey) > 0,
+            "a miner that left cannot be heard"
         );
         ensure!(!audit.auditors.is_empty(), "an audit without auditors");
         for (index, one) in audit.auditors.iter().enumerate() {

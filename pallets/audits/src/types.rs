@@ -12,6 +12,12 @@ use scale_info::TypeInfo;
 /// three rounds, so this is met only where more end than the hook ends in a block.
 pub const OPEN_ROUNDS: u32 = 4;
 
+/// The most rounds of which audits are open.
+pub const MOST_ROUNDS: u32 = 8;
+
+/// How many audits of a subnet are open, by round.
+pub type Counted = BoundedBTreeMap<Round, u32, ConstU32<MOST_ROUNDS>>;
+
 /// The key of an audit: the contribution's subnet, round and uid.
 pub type AuditId = (Netuid, Round, Uid);
 
@@ -29,6 +35,8 @@ pub struct Audit<AccountId> {
     pub drawn: u32,
     /// The most bytes that can be served.
     pub longest: u64,
+    /// Whether the hotkey's account is held, so that it can be heard although its member left.
+    pub is_held: bool,
     /// What the miner serves, once it has said so.
     pub served: Option<Served>,
     /// Who replays it.

@@ -16,6 +16,8 @@ pub trait WeightInfo {
     fn commit_verdict() -> Weight;
     /// `reveal_verdict`.
     fn reveal_verdict() -> Weight;
+    /// `on_left`, with an audit in each round.
+    fn on_left() -> Weight;
     /// `on_initialize`.
     fn on_initialize() -> Weight;
     /// `draw`, `m` from 2 to 256 members of a round, `a` audits from 0 to 192.
@@ -38,6 +40,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 
     fn reveal_verdict() -> Weight {
         say(T::DbWeight::get())
+    }
+
+    fn on_left() -> Weight {
+        on_left(T::DbWeight::get())
     }
 
     fn on_initialize() -> Weight {
@@ -67,6 +73,10 @@ impl WeightInfo for () {
         say(ParityDbWeight::get())
     }
 
+    fn on_left() -> Weight {
+        on_left(ParityDbWeight::get())
+    }
+
     fn on_initialize() -> Weight {
         on_initialize(ParityDbWeight::get())
     }
@@ -88,6 +98,11 @@ fn say(db: RuntimeDbWeight) -> Weight {
     Weight::from_parts(100_000_000, 4_096).saturating_add(db.reads_writes(3, 1))
 }
 
+/// Audits of eight rounds, and an account.
+fn on_left(db: RuntimeDbWeight) -> Weight {
+    Weight::from_parts(100_000_000, 0).saturating_add(db.reads_writes(10, 9))
+}
+
 /// The agenda of sixteen blocks, of which nothing is left.
 fn on_initialize(db: RuntimeDbWeight) -> Weight {
     Weight::from_parts(100_000_000, 0).saturating_add(db.reads_writes(17, 1))
@@ -105,5 +120,5 @@ fn draw(db: RuntimeDbWeight, m: u32, a: u32) -> Weight {
 
 /// A bond that is shared out among 15, or as many attendances.
 fn end(db: RuntimeDbWeight) -> Weight {
-    Weight::from_parts(400_000_000, 0).saturating_add(db.reads_writes(48, 28))
+    Weight::from_parts(400_000_000, 0).saturating_add(db.reads_writes(49, 29))
 }

@@ -384,13 +384,14 @@ impl<T: Config> Pallet<T> {
         Members::<T>::remove(netuid, uid);
         Swaps::<T>::remove(netuid, uid);
         Uids::<T>::remove(netuid, hotkey);
-        frame_system::Pallet::<T>::dec_sufficients(hotkey);
         Self::deposit_event(Event::MemberLeft {
             netuid,
             uid,
             hotkey: hotkey.clone(),
         });
         T::OnMember::on_left(netuid, uid, hotkey);
+        // Afterwards: whoever still has to hear of the hotkey holds its account.
+        frame_system::Pallet::<T>::dec_sufficients(hotkey);
         Ok(())
     }
 }

@@ -70,7 +70,6 @@ impl<T: Config> Pallet<T> {
         Coldkeys::<T>::insert(&new, &coldkey);
         Hotkeys::<T>::insert(&coldkey, &new, ());
         frame_system::Pallet::<T>::inc_sufficients(&new);
-        frame_system::Pallet::<T>::dec_sufficients(&old);
         Self::deposit_event(Event::HotkeySwapped {
             netuid,
             uid,
@@ -78,6 +77,8 @@ impl<T: Config> Pallet<T> {
             new: new.clone(),
         });
         T::OnMember::on_swapped(netuid, uid, &old, &new);
+        // Afterwards, as when a member leaves.
+        frame_system::Pallet::<T>::dec_sufficients(&old);
         Ok(())
     }
 }

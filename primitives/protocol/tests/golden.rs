@@ -11,6 +11,7 @@ use cairn_protocol::{
     },
     audit,
     exam::{exam, own_exam, seeds},
+    trace::State,
     value::{alike, factor, round_gain, scores, weights, Evidence, Outcome},
 };
 use codec::Encode;
@@ -141,6 +142,39 @@ fn audits_are_pinned() {
     let hash = finding_hash((7, 3, 5), &[4; 32], Finding::Failed, &[6; 32]);
     let bound = "0x626d2fd44f3135eb85ea976cd7b9dd6209be4bc2ac08cdcca486e22e06769a19";
     assert_eq!(hex(hash), bound);
+}
+
+/// What a served blob begins with is read by auditors of every version.
+#[test]
+fn the_head_of_a_served_blob_is_plain_scale() {
+    let state = |byte: u8| State {
+        parameters: H256([byte; 32]),
+        first_moment: H256([byte + 1; 32]),
+        second_moment: H256([byte + 2; 32]),
+        steps: u64::from(byte),
+    };
+    let opened = audit::Opened {
+        begin: state(1),
+        end: state(4),
+        begin_proof: audit::Proof::truncate_from(vec![H256([7; 32])]),
+        end_proof: audit::Proof::truncate_from(vec![H256([8; 32]), H256([9; 32])]),
+    };
+    let bytes = [
+        &[1; 32][..],
+        &[2; 32],
+        &[3; 32],
+        &1u64.to_le_bytes(),
+        &[4; 32],
+        &[5; 32],
+        &[6; 32],
+        &4u64.to_le_bytes(),
+        &[4],
+        &[7; 32],
+        &[8],
+        &[8; 32],
+        &[9; 32],
+    ];
+    assert_eq!(opened.encode(), bytes.concat());
 }
 
 #[test]

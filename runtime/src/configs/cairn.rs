@@ -43,7 +43,7 @@ parameter_types! {
 impl pallet_subnets::Config for Runtime {
     type Currency = Balances;
     type OnBurned = Emissions;
-    type OnMember = (Stake, Training, Emissions);
+    type OnMember = (Stake, Training, Emissions, Audits);
     type Incentives = Emissions;
     type Runs = Training;
     type Signature = Signature;

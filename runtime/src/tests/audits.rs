@@ -214,6 +214,8 @@ fn who_left_is_still_heard() {
             pallet_subnets::Call::leave { netuid: 1, hotkey }
         ));
         assert_eq!(duty(Dave, &opens()), Some((0, Some(0), 1 + BLOCKS)));
+        // Its account is there, without which the pool refuses whatever it signs.
+        assert_eq!(System::sufficients(&Dave.to_account_id()), 1);
         assert_ok!(sent(Dave, opens()));
         assert_ok!(sent(
             Bob,
@@ -228,6 +230,7 @@ fn who_left_is_still_heard() {
         assert_ok!(sent(Eve, reveals(Finding::Passed)));
         to(1 + 3 * BLOCKS);
         assert_eq!(bond(), BOND);
+        assert_eq!(System::sufficients(&Dave.to_account_id()), 0);
         let open = pallet_audits::OpenAudits::<Runtime>::iter_keys().count();
         assert_eq!(
             (open, readers::audit_outcome(1, 7, 0)),

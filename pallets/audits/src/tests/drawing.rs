@@ -3,7 +3,7 @@
 use cairn_primitives::{traits::Audits as _, AuditOutcome, AuditRules};
 use frame_support::{assert_noop, dispatch::DispatchClass};
 
-use crate::{mock::*, Agenda, Error, Event, OpenAudits, OpenCount, Outcomes, OPEN_ROUNDS};
+use crate::{mock::*, Agenda, Error, Event, OpenAudits, Outcomes, OPEN_ROUNDS};
 
 #[test]
 fn what_is_drawn_is_open_with_three_auditors() {
@@ -59,7 +59,7 @@ fn about_as_many_are_drawn_as_the_rate_says() {
                 &[10, 11, 12, 13, 14, 15, 16, 17],
                 &[0],
             );
-            drawn += OpenCount::<Test>::get(netuid);
+            drawn += Audits::open_count(netuid);
         }
         // Of 400 a quarter; five standard deviations are 43.
         assert!(drawn.abs_diff(100) < 43, "{drawn}");
@@ -106,17 +106,13 @@ fn no_more_are_open_than_a_few_rounds_include() {
                 &[0, 1, 2],
             );
         }
-        assert_eq!(OpenCount::<Test>::get(NET), most);
+        assert_eq!(Audits::open_count(NET), most);
         assert_eq!(
             Outcomes::<Test>::iter_prefix(NET).count(),
             OPEN_ROUNDS as usize
         );
         settle_in(2, 0, RULES, &[10], &[0]);
-        assert_eq!(
-            OpenCount::<Test>::get(2),
-            1,
-            "others have room of their own"
-        );
+        assert_eq!(Audits::open_count(2), 1, "others have room of their own");
     });
 }
 
@@ -147,7 +143,7 @@ fn what_a_stopped_run_left_is_removed_in_parts() {
         settle_in(2, ROUND, RULES, &[10], &[0]);
         Audits::on_stopped(NET);
         assert_eq!(Audits::clear(NET, 6), 6);
-        assert_eq!(OpenCount::<Test>::get(NET), 3);
+        assert_eq!(Audits::open_count(NET), 3);
         assert_eq!(Audits::clear(NET, 7), 9, "whole audits");
         assert_eq!(Audits::clear(NET, 6), 0);
         assert_eq!(Agenda::<Test>::iter_keys().count(), 1, "the other subnet's");

@@ -3,7 +3,7 @@
 use cairn_primitives::{AuditOutcome, Finding, Uid};
 use frame_support::assert_ok;
 
-use crate::{mock::*, Agenda, Event, OpenCount, WeightInfo};
+use crate::{mock::*, Agenda, Counts, Event, WeightInfo};
 
 const YES: Finding = Finding::Passed;
 const NO: Finding = Finding::Failed;
@@ -41,7 +41,7 @@ fn ended(outcome: AuditOutcome, slashed: u64) {
     };
     assert_eq!(events(), [event]);
     assert_eq!(Audits::outcome(NET, ROUND, MINER), Some(outcome));
-    assert_eq!(OpenCount::<Test>::iter().count(), 0);
+    assert_eq!(Counts::<Test>::iter().count(), 0);
     assert_eq!(Agenda::<Test>::iter_keys().count(), 0);
 }
 
@@ -120,7 +120,7 @@ fn a_block_ends_only_so_many_and_the_next_goes_on() {
         type W = crate::weights::SubstrateWeight<Test>;
         let used = |ends: u64| W::on_initialize().saturating_add(W::end().saturating_mul(ends));
         assert_eq!(next_block(), used(2));
-        assert_eq!(OpenCount::<Test>::get(NET), 3);
+        assert_eq!(Audits::open_count(NET), 3);
         // Those that wait cannot be saved any more.
         for uid in 10..15 {
             assert!(Audits::open(by(uid), NET, ROUND, uid, SERVED).is_err());
@@ -129,6 +129,6 @@ fn a_block_ends_only_so_many_and_the_next_goes_on() {
             (next_block(), next_block(), next_block()),
             (used(2), used(1), used(0))
         );
-        assert_eq!(OpenCount::<Test>::iter().count(), 0);
+        assert_eq!(Counts::<Test>::iter().count(), 0);
     });
 }

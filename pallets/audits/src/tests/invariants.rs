@@ -1,6 +1,9 @@
 //! Whatever is called in whatever order, the state stays sound.
 
-use cairn_primitives::{traits::Audits as _, AuditRules, Finding, Served, Uid};
+use cairn_primitives::{
+    traits::{Audits as _, OnMember},
+    AuditRules, Finding, Served, Uid,
+};
 use proptest::prelude::*;
 
 use crate::mock::*;
@@ -30,6 +33,10 @@ enum Step {
         auditor: Uid,
         right: bool,
     },
+    Leave {
+        net: u16,
+        uid: Uid,
+    },
     Stop {
         net: u16,
     },
@@ -57,6 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(uid, back, auditor)| Step::Commit { uid, back, auditor }),
         6 => (uid, back.clone(), auditor, prop::bool::weighted(0.9))
             .prop_map(|(uid, back, auditor, right)| Step::Reveal { uid, back, auditor, right }),
+        1 => (net.clone(), 10u16..15).prop_map(|(net, uid)| Step::Leave { net, uid }),
         1 => net.clone().prop_map(|net| Step::Stop { net }),
         1 => (net.clone(), 1u32..9).prop_map(|(net, limit)| Step::Clear { net, limit }),
         1 => (net, back).prop_map(|(net, back)| Step::Forget { net, back }),
@@ -117,6 +125,7 @@ fn take(step: Step, next: &mut u32) {
             let salt = salt(auditor);
             let _ = Audits::reveal_verdict(by(auditor), NET, of(back), uid, found(right), salt);
         }
+        Step::Leave { net, uid } => Audits::on_left(net, uid, &hotkey(uid)),
         // A run that is stopped is cleared before another begins.
         Step::Stop { net } => {
             Audits::on_stopped(net);

@@ -1,6 +1,7 @@
 //! Tests by subject.
 
 mod calls;
+mod departures;
 mod drawing;
 mod ending;
 mod feeless;
