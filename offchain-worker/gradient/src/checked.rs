@@ -4,7 +4,8 @@
 //! [`cairn_protocol::verdict`] says, and what takes reading the file.
 
 use cairn_primitives::{
-    Commitment, Compression, ContributionKey, Layout, Netuid, Round, RunConfig, Uid, H256,
+    Commitment, Compression, ContributionKey, EngineClass, Layout, Netuid, Round, RunConfig, Uid,
+    H256,
 };
 use cairn_protocol::verdict::{
     self, check_carried, check_header, check_length, check_norm, Before, Owed,
@@ -78,6 +79,7 @@ pub fn check(terms: &Terms, claim: &Claim, sealed: &[u8]) -> Result<Checked, Ref
         parent_root: claim.parent_root,
         layout_hash: terms.layout.hash(),
         inner_steps: terms.config.inner.steps,
+        engine: (terms.config.audits.rate > 0).then_some(EngineClass::CPU),
     };
     check_length(&owed, sealed.len() as u64)?;
     let checked = Checked::open(sealed, &claim.key, terms.layout, terms.config)?;

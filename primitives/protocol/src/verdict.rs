@@ -8,7 +8,7 @@
 use alloc::collections::BTreeMap;
 use core::fmt;
 
-use cairn_primitives::{Carried, Commitment, Header, Netuid, Round, H256};
+use cairn_primitives::{Carried, Commitment, EngineClass, Header, Netuid, Round, H256};
 use codec::{Decode, Encode};
 
 /// What a contribution has to be: whose, for what, and what its maker committed to.
@@ -28,6 +28,8 @@ pub struct Owed {
     pub layout_hash: H256,
     /// The inner steps of a round.
     pub inner_steps: u16,
+    /// In a run that audits, whose bits can be replayed.
+    pub engine: Option<EngineClass>,
 }
 
 /// Which part of the last settled round's norm a contribution's is at least: one in so many.
@@ -138,6 +140,8 @@ pub enum Refusal {
         /// What a round has.
         most: u16,
     },
+    /// Nobody can replay the bits of what computed it, in a run that audits.
+    Engine,
     /// Its norm is below the part of the last round's that a contribution must have.
     Small,
     /// It begins from other moments or error feedback than its maker had.
@@ -167,6 +171,9 @@ impl fmt::Display for Refusal {
             Refusal::InnerSteps { found, most } => {
                 write!(out, "it claims {found} inner steps, a round has {most}")
             }
+            Refusal::Engine => out.write_str(
+                "its steps cannot be replayed: in a run that audits they have to be a CPU's",
+            ),
             Refusal::Small => write!(
                 out,
                 "its norm is below 1/{NORM_PARTS} of the median of the last round's"
@@ -195,7 +202,7 @@ pub fn check_length(owed: &Owed, found: u64) -> Result<(), Refusal> {
 /// Whether the header names what the contribution is for, and claims no more work than there was.
 ///
 /// # Errors
-/// [`Refusal::Other`] with the first field that differs, or [`Refusal::InnerSteps`].
+/// [`Refusal::Other`] with the first field that differs, [`Refusal::Engine`] or [`Refusal::InnerSteps`].
 pub fn check_header(owed: &Owed, header: &Header) -> Result<(), Refusal> {
     let committed = owed.commitment.parent_root;
     let fields = [
@@ -208,6 +215,9 @@ pub fn check_header(owed: &Owed, header: &Header) -> Result<(), Refusal> {
     ];
     if let Some((_, field)) = fields.into_iter().find(|(same, _)| !same) {
         return Err(Refusal::Other(field));
+    }
+    if owed.engine.is_some_and(|class| class != header.work.engine) {
+        return Err(Refusal::Engine);
     }
     let (found, most) = (header.inner_steps, owed.inner_steps);
     match found <= u32::from(most) {
@@ -267,6 +277,7 @@ mod tests {
             parent_root: H256([8; 32]),
             layout_hash: H256([9; 32]),
             inner_steps: 30,
+            engine: None,
         }
     }
 
@@ -340,6 +351,24 @@ mod tests {
         all.note(&many);
         assert_eq!(all.last(&first.hotkey), Last::Unknown);
         assert_eq!(all.last(&many[0].hotkey), Last::Ended(many[0].after()));
+    }
+
+    #[test]
+    fn a_run_that_audits_takes_only_what_can_be_replayed() {
+        let card = Header {
+            work: Work {
+                engine: EngineClass::cuda("a card"),
+                ..Work::default()
+            },
+            ..header()
+        };
+        let audited = Owed {
+            engine: Some(EngineClass::CPU),
+            ..owed()
+        };
+        assert_eq!(check_header(&owed(), &card), Ok(()));
+        assert_eq!(check_header(&audited, &card), Err(Refusal::Engine));
+        assert_eq!(check_header(&audited, &header()), Ok(()));
     }
 
     #[test]

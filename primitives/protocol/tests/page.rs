@@ -7,8 +7,8 @@ use std::{
 };
 
 use cairn_primitives::{
-    finding_hash, key_hash, AuditOutcome, AuditRules, Carried, Commitment, Finding, Header,
-    Hyperparameters, Phase, Phases, Pots, Role, Served, Uid, Verdicts, Work, H256,
+    finding_hash, key_hash, AuditOutcome, AuditRules, Carried, Commitment, EngineClass, Finding,
+    Header, Hyperparameters, Phase, Phases, Pots, Role, Served, Uid, Verdicts, Work, H256,
 };
 use cairn_protocol::{
     assignment::{draw_slots, slots, DataRange},
@@ -402,6 +402,7 @@ fn verdict(page: &Section) {
         parent_root: root(1),
         layout_hash: root(8),
         inner_steps: 30,
+        engine: None,
     };
     let header = Header {
         netuid: 7,
@@ -437,9 +438,23 @@ fn verdict(page: &Section) {
     page.says("at most the inner steps that a round has");
     let more = Header {
         inner_steps: 31,
-        ..header
+        ..header.clone()
     };
     assert!(check_header(&owed(root(1)), &more).is_err());
+    page.says("In a run that audits it must name a CPU as what computed it");
+    let audited = Owed {
+        engine: Some(EngineClass::CPU),
+        ..owed(root(1))
+    };
+    let card = Header {
+        work: Work {
+            engine: EngineClass::cuda("a card"),
+            ..Work::default()
+        },
+        ..header.clone()
+    };
+    assert!(check_header(&owed(root(1)), &card).is_ok());
+    assert!(check_header(&audited, &card).is_err() && check_header(&audited, &header).is_ok());
     let parts = page.number("at least 1/", " of the median norm");
     let norm = 3.0;
     assert!(check_norm(norm / parts as f64, Some(norm)).is_ok());

@@ -1,7 +1,7 @@
 //! Audits: what a miner serves of its work, and what a validator finds in it.
 
 use cairn_primitives::{Finding, Round, Secret, Served, H256};
-use cairn_protocol::verdict::Before;
+use cairn_protocol::{audit::interval, verdict::Before};
 use cairn_round::{
     audit::{Audit, Demand, Shown, Verdict},
     miner, validator,
@@ -14,9 +14,12 @@ use crate::{checkers::Who, world::World};
 impl World {
     /// A miner makes states again that are audited.
     pub(super) fn serve(&mut self, who: Who, demand: Demand) {
-        let inner = u64::from(self.workshop.run().inner.steps);
         let costs = self.workshop.costs();
-        let time = costs.step * inner + self.network.file(costs.checkpoint);
+        let open = self.members[who].process.open.as_ref();
+        let made = open.map_or(0, |open| open.traced.windows.len() as u32);
+        let interval = interval(demand.drawn, made, self.workshop.run().inner.trace_every);
+        let steps = interval.map_or(0, |interval| u64::from(interval.end));
+        let time = costs.step * steps + self.network.file(costs.checkpoint);
         self.begin(who, time, Job::Serve(Box::new(demand)));
     }
 

@@ -185,7 +185,7 @@ fn run_of(
         audits: AuditRules {
             rate: AuditRules::EACH / 4,
             auditors: 3,
-            blocks: 6,
+            blocks: 12,
         },
     }
 }

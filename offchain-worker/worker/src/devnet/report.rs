@@ -5,7 +5,7 @@ use std::time::Duration;
 use cairn_chain::AccountId;
 use cairn_primitives::{
     api::{pebble, Issuance},
-    Balance, Round, Uid, H256,
+    AuditOutcome, Balance, Round, Uid, H256,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub struct Report {
     pub rounds: Vec<RoundReport>,
     /// Everybody who took part, ascending by uid.
     pub members: Vec<MemberReport>,
+    /// The contributions that were audited, ascending by round and uid.
+    pub audits: Vec<AuditReport>,
     /// Where everything that was issued is, at the end.
     pub issuance: IssuanceReport,
     /// The model.
@@ -99,11 +101,25 @@ pub struct MemberReport {
     /// What it was paid, in pebble.
     #[serde(with = "pebble")]
     pub earned: Balance,
+    /// Its bond at the end, in pebble.
+    #[serde(with = "pebble")]
+    pub bond: Balance,
     /// Rounds that included a contribution of it.
     pub rounds_included: u64,
     /// Root of the weights that its worker holds at the end; null if it said nothing.
     #[serde(rename = "state_root")]
     pub model_root: Option<H256>,
+}
+
+/// A contribution that was audited.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditReport {
+    /// The round that it was made for.
+    pub round: Round,
+    /// Who made it.
+    pub uid: Uid,
+    /// How that ended, or that it had not yet.
+    pub outcome: AuditOutcome,
 }
 
 /// The model.
@@ -163,8 +179,14 @@ pub mod tests {
                 hotkey: AccountId([7; 32]),
                 role: Part::Miner,
                 earned: u64::MAX,
+                bond: 7,
                 rounds_included: 1,
                 model_root: Some(H256::repeat_byte(1)),
+            }],
+            audits: vec![AuditReport {
+                round: 0,
+                uid: 2,
+                outcome: AuditOutcome::Silent,
             }],
             issuance: IssuanceReport {
                 issued: 10,
@@ -196,15 +218,17 @@ pub mod tests {
             keys.sort();
             keys.join(" ")
         };
-        assert_eq!(keys(&value), "data final_heldout_loss issuance members model rounds store_bytes_per_contribution wall_seconds");
+        assert_eq!(keys(&value), "audits data final_heldout_loss issuance members model rounds store_bytes_per_contribution wall_seconds");
         assert_eq!(
             keys(&value["rounds"][0]),
             "attested_stake heldout_loss included round seconds state_root total_stake"
         );
         assert_eq!(
             keys(&value["members"][0]),
-            "earned hotkey role rounds_included state_root uid"
+            "bond earned hotkey role rounds_included state_root uid"
         );
+        assert_eq!(keys(&value["audits"][0]), "outcome round uid");
+        assert_eq!(value["audits"][0]["outcome"], "silent");
         assert_eq!(
             keys(&value["issuance"]),
             "balances bonds issued pots stakes"

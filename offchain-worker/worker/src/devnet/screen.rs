@@ -1,6 +1,8 @@
 //! What a devnet shows to people: plain lines, and on a terminal one more that moves.
 
-use super::report::{adds_up, Report, RoundReport};
+use cairn_primitives::AuditOutcome;
+
+use super::report::{adds_up, AuditReport, Report, RoundReport};
 use crate::{
     amount::crn,
     output,
@@ -88,6 +90,7 @@ pub fn summary(report: &Report) -> String {
             format!("{:?}", member.role).to_lowercase(),
             member.rounds_included.to_string(),
             crn(member.earned, 4),
+            crn(member.bond, 2),
             member.model_root.map_or("–".into(), |root| short(&root)),
             member.hotkey.to_string(),
         ]
@@ -100,9 +103,10 @@ pub fn summary(report: &Report) -> String {
         "WHICH DOES NOT ADD UP"
     };
     format!(
-        "\n{}\n{}\nissued {} = accounts {} + stakes {} + bonds {} + pots {} CRN, {verdict}\nheld-out loss {:.3} → {:.3} in {} rounds, {:.0} s\n",
+        "\n{}\n{}{}\nissued {} = accounts {} + stakes {} + bonds {} + pots {} CRN, {verdict}\nheld-out loss {:.3} → {:.3} in {} rounds, {:.0} s\n",
         curve(&losses),
-        table(&["uid", "role", "included", "earned CRN", "root", "hotkey"], &rows),
+        table(&["uid", "role", "included", "earned CRN", "bond CRN", "root", "hotkey"], &rows),
+        audits(&report.audits),
         crn(issuance.issued, 9),
         crn(issuance.balances, 9),
         crn(issuance.stakes, 9),
@@ -113,6 +117,29 @@ pub fn summary(report: &Report) -> String {
         report.rounds.len(),
         report.wall_seconds,
     )
+}
+
+/// What audits found: how many passed, and each that did not.
+fn audits(audits: &[AuditReport]) -> String {
+    if audits.is_empty() {
+        return String::new();
+    }
+    let of = |outcome| audits.iter().filter(move |audit| audit.outcome == outcome);
+    let mut text = format!(
+        "\naudits   {} passed, {} not over, {} undecided\n",
+        of(AuditOutcome::Passed).count(),
+        of(AuditOutcome::Open).count(),
+        of(AuditOutcome::Undecided).count()
+    );
+    for audit in audits.iter().filter(|audit| audit.outcome.is_lost()) {
+        let why = match audit.outcome {
+            AuditOutcome::Silent => "served nothing",
+            _ => "served another work than it claimed",
+        };
+        let AuditReport { round, uid, .. } = audit;
+        text += &format!("         uid {uid} {why} in round {round} and lost its bond\n");
+    }
+    text
 }
 
 /// Rows of a curve, and the columns that it is drawn on at most.

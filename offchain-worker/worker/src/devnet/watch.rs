@@ -7,8 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cairn_chain::{Block, Client};
-use cairn_primitives::{Round, H256};
+use cairn_chain::{Block, Client, View};
+use cairn_primitives::{Netuid, Round, H256};
 use futures::{
     future::{join_all, try_join_all},
     StreamExt,
@@ -22,7 +22,9 @@ use super::{
     members::{Common, Member, Part},
     node::Node,
     options::Options,
-    report::{self, adds_up, DataReport, MemberReport, ModelReport, Report},
+    report::{
+        self, adds_up, AuditReport, DataReport, MemberReport, ModelReport, Report, RoundReport,
+    },
     screen::{self, Screen},
     setting, GRACE,
 };
@@ -421,14 +423,17 @@ impl Devnet {
                 hotkey: info.hotkey,
                 role: member.part,
                 earned: info.earned,
+                bond: info.bond,
                 rounds_included: included as u64,
                 model_root: held.or_else(|| member.status().map(|status| status.model_root)),
             });
         }
+        let audits = audits(&view, watched.common.netuid, &rounds).await?;
         let layout = watched.follower.layout();
         Ok(Report {
             rounds,
             members,
+            audits,
             issuance: view.issuance().await?.into(),
             model: ModelReport {
                 parameters: layout.parameters() as u64,
@@ -444,6 +449,26 @@ impl Devnet {
             wall_seconds: 0.0,
         })
     }
+}
+
+/// How the audits of these rounds ended.
+async fn audits(
+    view: &View,
+    netuid: Netuid,
+    rounds: &[RoundReport],
+) -> Result<Vec<AuditReport>, Failure> {
+    let mut found = Vec::new();
+    for round in rounds {
+        for uid in &round.included {
+            let outcome = view.audit_outcome(netuid, round.round, *uid).await?;
+            found.extend(outcome.map(|outcome| AuditReport {
+                round: round.round,
+                uid: *uid,
+                outcome,
+            }));
+        }
+    }
+    Ok(found)
 }
 
 /// Does work that keeps a processor busy on another thread, so that Ctrl-C is heard meanwhile, and tells of it.

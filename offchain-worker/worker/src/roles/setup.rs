@@ -168,7 +168,8 @@ async fn begin<C: Chain, R: Role>(
     let directory = options.state.of(&identity);
     let state = StateDir::open(&directory, identity)?;
     tracing::info!("state is in {}", directory.display());
-    let mut engine = open_engine(options, &run)?;
+    let device = device(options.device, run.config.audits.rate > 0 && !R::MEASURES)?;
+    let mut engine = open_engine(device, options.threads, &run)?;
     let on_disk = match state.load()? {
         Some(saved) => {
             *locked(&run.norm) = saved.state.norm;
@@ -216,9 +217,22 @@ async fn begin<C: Chain, R: Role>(
     Ok((driver, follower))
 }
 
+/// What to compute on, by what was asked for and whether the work may be audited: nobody can replay the bits of a card yet.
+fn device(asked: Device, is_audited: bool) -> Result<Device, RoleError> {
+    match asked {
+        Device::Cuda(_) if is_audited => Err(RoleError::Run(
+            "this run audits work, and a card's cannot be replayed to the bit yet: start with \
+             --device cpu, or mine for a run without audits"
+                .into(),
+        )),
+        Device::Auto if is_audited => Ok(Device::Cpu),
+        device => Ok(device),
+    }
+}
+
 /// Opens the engine for the run's model, and says which it is.
-fn open_engine(options: &WorkerOptions, run: &Run) -> Result<Box<dyn Engine>, RoleError> {
-    let (engine, no_card) = cairn_engine::open(options.device, &run.config, options.threads)?;
+fn open_engine(device: Device, threads: usize, run: &Run) -> Result<Box<dyn Engine>, RoleError> {
+    let (engine, no_card) = cairn_engine::open(device, &run.config, threads)?;
     match no_card {
         Some(reason) => tracing::info!("computing on {}: {reason}", engine.name()),
         None => tracing::info!("computing on {}", engine.name()),
@@ -317,4 +331,20 @@ async fn look_for_run<C: Chain>(
         options.reporter().say(&Progress::Waiting { block, reason });
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_may_be_audited_is_computed_on_the_cpu() {
+        for asked in [Device::Auto, Device::Cpu, Device::Cuda(0)] {
+            assert_eq!(device(asked, false).expect("anything"), asked);
+        }
+        assert_eq!(device(Device::Auto, true).expect("a choice"), Device::Cpu);
+        assert_eq!(device(Device::Cpu, true).expect("it is"), Device::Cpu);
+        let refused = device(Device::Cuda(0), true).expect_err("a card");
+        assert!(refused.to_string().contains("--device cpu"), "{refused}");
+    }
 }
