@@ -21,7 +21,6 @@ use super::{
     idle,
     look::Looked,
     setup::{connect, work, WorkerOptions},
-    state::Traced,
     RoleError, Status,
 };
 
@@ -58,9 +57,8 @@ pub(super) async fn mine<C: Chain>(
         let open = resumed.open.as_ref().map(|intent| intent.round);
         Ok(MinerRole {
             machine: Miner::new(H256(run.hotkey.0), resumed.held, resumed.open)
-                .serving(resumed.shown),
+                .serving(resumed.owed, resumed.shown),
             open,
-            traced: resumed.traced.unwrap_or_default(),
             behaviour,
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
@@ -73,8 +71,6 @@ struct MinerRole {
     machine: Miner,
     /// The round of the contribution that is not settled yet.
     open: Option<Round>,
-    /// Its inner steps.
-    traced: Traced,
     behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
@@ -132,7 +128,7 @@ impl Role for MinerRole {
             }
             Task::FinishTraining => self.control.finish(),
             Task::AbandonTraining => self.control.abandon(),
-            Task::Serve(demand) => serve::begin(desk, jobs, demand, self.traced.clone()),
+            Task::Serve(demand) => serve::begin(desk, jobs, demand),
         }
     }
 
@@ -143,7 +139,6 @@ impl Role for MinerRole {
             Outcome::Trained(trained) => {
                 status.loss = Some(trained.loss);
                 self.open = Some(trained.intent.round);
-                self.traced = trained.traced;
                 Done::Sealed(trained.intent)
             }
         })

@@ -121,7 +121,6 @@ pub(super) struct Order {
 /// A contribution that is stored, with the intent to commit to it on disk.
 pub(super) struct Trained {
     pub intent: Intent,
-    pub traced: Traced,
     pub loss: f32,
 }
 
@@ -177,13 +176,9 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         .await?;
         return Ok(None);
     }
-    let (intent, traced) = keep(desk, intent, traced).await?;
+    let intent = keep(desk, intent, traced).await?;
     desk.reporter.say(&said);
-    Ok(Some(Trained {
-        intent,
-        traced,
-        loss,
-    }))
+    Ok(Some(Trained { intent, loss }))
 }
 
 /// Puts the intent on disk, with what is carried on if it is included, then in force.
@@ -191,7 +186,7 @@ async fn keep<C: Clone + Send + 'static>(
     desk: &Desk<C>,
     intent: Intent,
     traced: Traced,
-) -> Result<(Intent, Traced), RoleError> {
+) -> Result<Intent, RoleError> {
     let state = desk.state.clone();
     with_engine(desk, move |engine| {
         // A cheat has trained nothing.
@@ -216,7 +211,7 @@ async fn keep<C: Clone + Send + 'static>(
         if steps.is_some() {
             engine.keep()?;
         }
-        Ok((intent, traced))
+        Ok(intent)
     })
     .await
 }

@@ -3,30 +3,28 @@
 use bytes::Bytes;
 use cairn_engine::audit;
 use cairn_primitives::{Round, Served, H256};
-use cairn_round::audit::{Demand, Shown};
+use cairn_round::{
+    audit::{Demand, Shown},
+    Settlement,
+};
 use cairn_store::paths;
 
 use super::Outcome;
 use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
+    look::settlement,
     setup::locked,
-    state::{Change, Traced},
+    state::Change,
     RoleError,
 };
 
-/// Makes what is audited again, from the state that is held until the round is applied; stores it, and puts its root on
-/// disk.
-pub(super) fn begin<C: Chain>(
-    desk: &Desk<C>,
-    jobs: &mut Jobs<Outcome>,
-    demand: Demand,
-    traced: Traced,
-) {
+/// Makes what is audited again, from what the round began with; stores it, and puts its root on disk.
+pub(super) fn begin<C: Chain>(desk: &Desk<C>, jobs: &mut Jobs<Outcome>, demand: Demand) {
     let desk = desk.clone();
     jobs.spawn(async move {
         let round = demand.round;
-        let served = match serve(&desk, demand, traced).await {
+        let served = match serve(&desk, demand).await {
             Ok(served) => served,
             Err(error) if error.is_transient() => {
                 tracing::warn!("round {round} · its audit is not served yet: {error}");
@@ -42,22 +40,38 @@ pub(super) fn begin<C: Chain>(
     });
 }
 
-async fn serve<C: Chain>(
-    desk: &Desk<C>,
-    demand: Demand,
-    traced: Traced,
-) -> Result<Option<Served>, RoleError> {
+async fn serve<C: Chain>(desk: &Desk<C>, demand: Demand) -> Result<Option<Served>, RoleError> {
     let (run, round) = (desk.run.clone(), demand.round);
+    let (at, hotkey) = (desk.heads.finalized.hash, H256(run.hotkey.0));
+    let settled = settlement(&desk.chain, &run, at, round).await?;
+    let slot_of = |settled: &Settlement| {
+        let mut miners = settled.miners.iter();
+        miners.position(|(_, miner)| *miner == hotkey)
+    };
+    let state = desk.state.clone();
+    let kept = tokio::task::spawn_blocking(move || locked(&state).audited()).await??;
+    let kept = kept.filter(|(audited, _)| audited.demand == demand);
+    let (Some(settled), Some((audited, before))) = (settled, kept) else {
+        return Ok(None);
+    };
+    let Some(slot) = slot_of(&settled) else {
+        return Ok(None);
+    };
     let blob = with_engine(desk, move |engine| {
-        engine.discard();
-        let of_step = |step| demand.plan.of_step(demand.slot, step);
+        let of_step = |step| settled.plan.of_step(slot as u64, step);
         let mut sequences = |step| run.windows(&of_step(step));
         let traced = audit::Traced {
-            steps: traced.steps,
-            states: &traced.states,
+            steps: audited.traced.steps,
+            states: &audited.traced.states,
             every: run.config.inner.trace_every,
         };
-        Ok(audit::open(engine, traced, demand.drawn, &mut sequences)?)
+        Ok(audit::open(
+            engine,
+            before,
+            traced,
+            demand.drawn,
+            &mut sequences,
+        )?)
     })
     .await?;
     match blob {
