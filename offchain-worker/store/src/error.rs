@@ -25,7 +25,10 @@ pub enum StoreError {
         directory: std::path::PathBuf,
     },
     /// The URL's scheme is not supported.
-    #[error("`{url}`: stores of the kind `{scheme}://` are not supported; now only file:///absolute/path is")]
+    #[error(
+        "`{url}`: stores of the kind `{scheme}://` are not supported; {} are",
+        crate::url::KINDS
+    )]
     UnsupportedScheme {
         /// What was given.
         url: String,
@@ -39,6 +42,65 @@ pub enum StoreError {
     CannotOpen {
         /// The store's URL.
         store: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The settings of a store beyond this machine are not right.
+    #[error("cannot open the store {store}: {why}")]
+    Settings {
+        /// The store's URL.
+        store: String,
+        /// What is wrong, and what to set.
+        why: String,
+    },
+    /// A URL from a chain names something that only this machine's owner may name.
+    #[error(
+        "{what} may not be named by a chain: {why}; if you trust it, name it yourself with --store"
+    )]
+    Forbidden {
+        /// The URL, or the host behind it.
+        what: String,
+        /// What it is.
+        why: String,
+    },
+    /// The store is one that is only read.
+    #[error(
+        "cannot write {path}: the store {store} is only read; write to a file:// or s3:// store"
+    )]
+    ReadOnly {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+    },
+    /// The store does not let this user in.
+    #[error(
+        "the store {store} refuses {operation} {path}: check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, \
+         and what its owner lets them do"
+    )]
+    Refused {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+        /// What was done.
+        operation: &'static str,
+    },
+    /// What is in the store is not what the name promises, as of some byte.
+    #[error("{path} in the store {store} is damaged in the 16 KiB at byte {at}; publish it again")]
+    Damaged {
+        /// The store's URL.
+        store: String,
+        /// The path.
+        path: String,
+        /// Where the bad group begins.
+        at: u64,
+    },
+    /// A file to be published cannot be read.
+    #[error("cannot read {} to publish it: {why}", .file.display())]
+    Unreadable {
+        /// The file.
+        file: std::path::PathBuf,
         /// What the system said.
         why: String,
     },
@@ -149,8 +211,27 @@ impl Doing<'_> {
         if matches!(error, object_store::Error::NotFound { .. }) {
             return StoreError::NotFound { store, path };
         }
-        let system = system_error(&error);
-        let why = system.map_or_else(|| one_line(&error.to_string()), |error| error.to_string());
+        use object_store::Error;
+        if let Some(Forbidden { what, why }) = cause::<Forbidden>(&error).cloned() {
+            return StoreError::Forbidden { what, why };
+        }
+        let system = cause::<std::io::Error>(&error);
+        let is_local = self.store.starts_with("file:");
+        let why = system.map_or_else(|| in_short(&error), |error| error.to_string());
+        let is_refusal = match error {
+            Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => true,
+            _ => {
+                why.starts_with("the server answers 403")
+                    || why.starts_with("the server answers 401")
+            }
+        };
+        if is_refusal && !is_local {
+            return StoreError::Refused {
+                store,
+                path,
+                operation: self.operation,
+            };
+        }
         let writing = matches!(self.operation, "writing" | "deleting");
         match system.map(std::io::Error::kind) {
             Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) => {
@@ -184,18 +265,62 @@ impl Doing<'_> {
     }
 }
 
-/// The system's error underneath, if there is one.
-fn system_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a std::io::Error> {
+/// What a guard says through the layers of an HTTP client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} may not be named by a chain: {why}")]
+pub(crate) struct Forbidden {
+    pub what: String,
+    pub why: String,
+}
+
+/// The error of a kind underneath, if there is one.
+fn cause<'a, E: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a E> {
     let mut next = Some(error);
     // Chains of causes are short; the bound only guards against one that loops.
     for _ in 0..16 {
         let error = next?;
-        if let Some(system) = error.downcast_ref::<std::io::Error>() {
-            return Some(system);
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
         }
-        next = error.source();
+        next = match error.downcast_ref::<std::io::Error>() {
+            // Its `source` is that of what it wraps, not what it wraps.
+            Some(io) => io
+                .get_ref()
+                .map(|inner| inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        };
     }
     None
+}
+
+/// The most characters of what another machine said.
+const MOST_SAID: usize = 200;
+
+/// What an error of a server comes down to. Its own text is left out: it may hold the key of who asked.
+fn in_short(error: &object_store::Error) -> String {
+    let text = one_line(&error.to_string());
+    let status = text.split_once("status code: ").map(|(_, rest)| rest);
+    if let Some(status) = status {
+        let status = status.split_once(':').map_or(status, |(status, _)| status);
+        return format!("the server answers {}", cut(status));
+    }
+    let mut deepest: &dyn std::error::Error = error;
+    for _ in 0..16 {
+        match deepest.source() {
+            Some(source) => deepest = source,
+            None => break,
+        }
+    }
+    cut(&one_line(&deepest.to_string()))
+}
+
+fn cut(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_control())
+        .take(MOST_SAID)
+        .collect()
 }
 
 /// Errors are one line.

@@ -28,12 +28,23 @@
 //! - **Timely.** Each operation ends by its deadline, which grows with the size of what is moved
 //!   ([`Deadlines`]).
 //!
-//! Only `file:///…` URLs are supported now. Paths inside a store are those of [`paths`].
+//! A store is a directory (`file:///…`), a bucket (`s3://bucket/prefix`) or a server that is only read (`https://…`).
+//! Paths inside a store are those of [`paths`]. A URL that a chain named is opened by [`Store::open_named_by`].
+//!
+//! What is large is published by [`Store::publish`] and fetched by [`fetch`]: from several sources at once, checked in
+//! groups of 16 KiB as it arrives, straight to a file, and resumed after a kill.
 
+mod blob;
 mod error;
+pub mod guard;
+mod open;
 pub mod paths;
 mod store;
 pub mod url;
 
+pub use blob::{
+    fetch, Blob, Content, Fault, FetchError, Outcome, Patience, Reply, Report, Source, GROUP,
+    MAX_LENGTH, SMALL,
+};
 pub use error::StoreError;
 pub use store::{Deadlines, Entry, Store, MAX_LISTED};

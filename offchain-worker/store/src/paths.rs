@@ -6,6 +6,7 @@
 //! | `audits/{netuid}/{round}/{root}` | a state from between a miner's inner steps, served for an audit |
 //! | `checkpoints/{netuid}/{round}-{model root}` | the weights θ with which a round began |
 //! | `data/{root}` | manifest, tokenizer and shards of a data set |
+//! | any of these + `.outboard` | the hashes of its groups, for a blob longer than [`crate::SMALL`] |
 //!
 //! Roots are BLAKE3 hashes in lower-case hexadecimal. The functions give the part before the root: the
 //! *prefix* that [`crate::Store::put_blob`] and [`crate::Store::get_blob`] take. Prefixes may be used by
@@ -46,6 +47,11 @@ pub fn blob(prefix: &str, root: &[u8; 32]) -> String {
         None | Some('/' | '-') => format!("{prefix}{hex}"),
         Some(_) => format!("{prefix}/{hex}"),
     }
+}
+
+/// The path of a blob's outboard: beside it.
+pub fn outboard(blob: &str) -> String {
+    format!("{blob}.outboard")
 }
 
 /// The round and model root of a checkpoint's path; `None` if it is not one of this subnet's.

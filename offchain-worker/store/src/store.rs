@@ -1,6 +1,7 @@
 //! The store itself.
 
 use std::{
+    fmt,
     future::Future,
     sync::{
         atomic::{AtomicU64, Ordering},
@@ -17,7 +18,10 @@ use object_store::{
 
 use crate::{
     error::{one_line, Doing},
-    paths, url, StoreError,
+    guard::{self, Lookup, Origin},
+    open, paths,
+    url::{self, Place},
+    StoreError,
 };
 
 /// The most files that a list holds.
@@ -47,7 +51,7 @@ impl Default for Deadlines {
 
 impl Deadlines {
     /// The deadline of an operation that moves `bytes`.
-    fn of(&self, bytes: u64) -> Duration {
+    pub(crate) fn of(&self, bytes: u64) -> Duration {
         let mebibytes = u32::try_from(bytes.div_ceil(1 << 20)).unwrap_or(u32::MAX);
         self.base
             .saturating_add(self.per_mebibyte.saturating_mul(mebibytes))
@@ -64,25 +68,46 @@ pub struct Entry {
 }
 
 /// A store. Cloning it is cheap, and the clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Store {
-    name: Arc<str>,
-    files: Arc<dyn ObjectStore>,
-    deadlines: Deadlines,
+    pub(crate) name: Arc<str>,
+    pub(crate) files: Arc<dyn ObjectStore>,
+    pub(crate) deadlines: Deadlines,
+    is_read_only: bool,
+}
+
+/// Its URL only: what is underneath has credentials.
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.name).finish()
+    }
 }
 
 impl Store {
-    /// Opens the store at a `file:///absolute/path` URL. Opening makes nothing: a directory that is not there is an
-    /// error, so that a mistyped URL is found out. Who wants a new store calls [`Store::create`].
+    /// Opens the store at a URL: `file:///absolute/path`, `s3://bucket/prefix` with the variables that
+    /// `docs/operators.md` lists, or `https://host/path`, which is only read (`http://` on this machine).
     ///
-    /// Whether it can be written is not tried: somebody who only reads may open it too. Those who write
-    /// call [`Store::check_writable`] first.
+    /// Opening makes nothing: a directory that is not there is an error, so that a mistyped URL is found out. Who wants
+    /// a new store calls [`Store::create`]. Nor is it tried whether it can be written: somebody who only reads may open
+    /// it too. Those who write call [`Store::check_writable`] first.
     ///
     /// # Errors
     /// [`StoreError::InvalidUrl`], [`StoreError::UnsupportedScheme`], [`StoreError::Missing`],
-    /// [`StoreError::CannotOpen`].
+    /// [`StoreError::CannotOpen`], [`StoreError::Settings`].
     pub fn open(url: &str) -> Result<Store, StoreError> {
-        let root = url::directory(url)?;
+        Store::open_named_by(url, Origin::Owner)
+    }
+
+    /// Opens the store at a URL that a chain may have named.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`] and of [`guard::check`].
+    pub fn open_named_by(url: &str, origin: Origin) -> Result<Store, StoreError> {
+        guard::check(url, origin)?;
+        let root = match url::place(url)? {
+            Place::Directory(root) => root,
+            place => return Store::beyond(url, place, origin, guard::by_the_system),
+        };
         match std::fs::metadata(&root).map(|found| found.is_dir()) {
             Ok(true) => Store::at(url, &root),
             Ok(false) => Err(cannot_open(url, "it is not a directory")),
@@ -96,12 +121,15 @@ impl Store {
         }
     }
 
-    /// Opens the store at a `file:///absolute/path` URL; a directory that is not there is made.
+    /// Opens the store at a URL as [`Store::open`] does; a directory that is not there is made.
     ///
     /// # Errors
-    /// [`StoreError::InvalidUrl`], [`StoreError::UnsupportedScheme`], [`StoreError::CannotOpen`].
+    /// Those of [`Store::open`].
     pub fn create(url: &str) -> Result<Store, StoreError> {
-        let root = url::directory(url)?;
+        let root = match url::place(url)? {
+            Place::Directory(root) => root,
+            place => return Store::beyond(url, place, Origin::Owner, guard::by_the_system),
+        };
         std::fs::create_dir_all(&root).map_err(|error| cannot_open(url, error))?;
         Store::at(url, &root)
     }
@@ -118,11 +146,38 @@ impl Store {
         let files = LocalFileSystem::new_with_prefix(root)
             .map_err(|error| cannot_open(url, one_line(&error.to_string())))?
             .with_fsync(true);
-        Ok(Store {
-            name: url.into(),
-            files: Arc::new(files),
+        Ok(Store::over(url, Arc::new(files)))
+    }
+
+    /// A store beyond this machine's disk.
+    pub(crate) fn beyond(
+        url: &str,
+        place: Place,
+        origin: Origin,
+        lookup: Lookup,
+    ) -> Result<Store, StoreError> {
+        match place {
+            Place::Directory(root) => Store::at(url, &root),
+            Place::Bucket { bucket, prefix } => {
+                let variable = |name: &str| std::env::var(name).ok();
+                let files = open::s3::open(url, &bucket, &prefix, variable)?;
+                Ok(Store::over(url, files))
+            }
+            Place::Mirror(mirror) => Ok(Store {
+                is_read_only: true,
+                ..Store::over(url, open::https::open(&mirror, origin, lookup)?)
+            }),
+        }
+    }
+
+    /// A store over files that are open.
+    pub(crate) fn over(name: &str, files: Arc<dyn ObjectStore>) -> Store {
+        Store {
+            name: name.into(),
+            files,
             deadlines: Deadlines::default(),
-        })
+            is_read_only: false,
+        }
     }
 
     /// The same store with other deadlines.
@@ -156,7 +211,7 @@ impl Store {
     /// [`StoreError::InvalidPath`], [`StoreError::NotWritable`], [`StoreError::DiskFull`],
     /// [`StoreError::TimedOut`].
     pub async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StoreError> {
-        let (doing, location) = self.doing("writing", path)?;
+        let (doing, location) = self.writing(path)?;
         let deadline = self.deadlines.of(bytes.len() as u64);
         let put = self.files.put(&location, PutPayload::from_bytes(bytes));
         self.within(doing, deadline, put).await.map(|_| ())
@@ -253,7 +308,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::InvalidPath`], [`StoreError::NotWritable`], [`StoreError::TimedOut`].
     pub async fn delete(&self, path: &str) -> Result<(), StoreError> {
-        let (doing, location) = self.doing("deleting", path)?;
+        let (doing, location) = self.writing(path).map(|(doing, location)| {
+            let operation = "deleting";
+            (Doing { operation, ..doing }, location)
+        })?;
         let delete = self.files.delete(&location);
         match self.within(doing, self.deadlines.of(0), delete).await {
             Err(StoreError::NotFound { .. }) => Ok(()),
@@ -304,8 +362,18 @@ impl Store {
         self.exists(&paths::blob(prefix, root)).await
     }
 
+    /// The same, for what changes the store.
+    pub(crate) fn writing<'a>(&'a self, path: &'a str) -> Result<(Doing<'a>, Path), StoreError> {
+        let doing = self.doing("writing", path)?;
+        if self.is_read_only {
+            let (store, path) = (self.name.to_string(), path.to_string());
+            return Err(StoreError::ReadOnly { store, path });
+        }
+        Ok(doing)
+    }
+
     /// A checked path and what to say about it in errors.
-    fn doing<'a>(
+    pub(crate) fn doing<'a>(
         &'a self,
         operation: &'static str,
         path: &'a str,

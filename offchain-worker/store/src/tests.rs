@@ -244,11 +244,7 @@ async fn a_list_has_an_end() {
             .await
             .unwrap();
     }
-    let store = Store {
-        name: "memory".into(),
-        files: files.clone(),
-        deadlines: Deadlines::default(),
-    };
+    let store = Store::over("memory", files.clone());
     let error = store.list("a").await.unwrap_err();
     assert!(
         matches!(
@@ -351,7 +347,7 @@ async fn a_store_may_lie_in_a_directory_of_any_name() {
 
 #[test]
 fn urls_that_are_no_stores_say_what_is_supported() {
-    for url in ["s3://bucket", "https://host/x", "memory:///"] {
+    for url in ["gs://bucket", "ftp://host/x", "memory:///"] {
         let error = Store::open(url).unwrap_err();
         assert!(
             matches!(error, StoreError::UnsupportedScheme { .. }),
@@ -426,11 +422,7 @@ async fn hung() -> Store {
         ..ThrottleConfig::default()
     };
     let files = Arc::new(ThrottledStore::new(memory, slow));
-    Store {
-        name: "hung".into(),
-        files,
-        deadlines: at_once(),
-    }
+    Store::over("hung", files).with_deadlines(at_once())
 }
 
 #[tokio::test]
@@ -462,11 +454,7 @@ async fn a_stream_that_stalls_ends_by_its_deadline() {
         ..ThrottleConfig::default()
     };
     let files = Arc::new(ThrottledStore::new(memory, slow));
-    let store = Store {
-        name: "slow".into(),
-        files,
-        deadlines: at_once(),
-    };
+    let store = Store::over("slow", files).with_deadlines(at_once());
     let error = store.get("a", 3).await.unwrap_err();
     assert!(
         matches!(error, StoreError::TimedOut { deadline, .. } if deadline > SHORT),

@@ -1,4 +1,4 @@
-//! Directories as URLs and URLs as directories.
+//! What a URL names, and directories as URLs.
 //!
 //! A path may have blanks, `%`, `#` and `?` in it, which mean something in a URL; the `url` crate knows how each is
 //! written. Nobody puts `file://` before a path by hand.
@@ -25,6 +25,91 @@ pub fn of_directory(path: &Path) -> Result<String, StoreError> {
 
 /// How the URL of a store looks.
 const HOW: &str = "file:///absolute/path";
+
+/// The stores that there are.
+pub(crate) const KINDS: &str = "file:///absolute/path, s3://bucket/prefix and https://host/path";
+
+/// Where a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A directory of this machine.
+    Directory(PathBuf),
+    /// A bucket, and a prefix in it that may be empty.
+    Bucket { bucket: String, prefix: String },
+    /// A server that is only read.
+    Mirror(Url),
+}
+
+/// The place that a URL names.
+pub(crate) fn place(text: &str) -> Result<Place, StoreError> {
+    match Url::parse(text) {
+        Ok(url) if url.scheme() == "s3" => bucket(text, &url),
+        Ok(url) if matches!(url.scheme(), "http" | "https") => mirror(text, url),
+        _ => directory(text).map(Place::Directory),
+    }
+}
+
+fn bucket(text: &str, url: &Url) -> Result<Place, StoreError> {
+    let invalid = |why: &str| StoreError::InvalidUrl {
+        url: without_user(text, url),
+        why: why.to_string(),
+        write: "s3://bucket/prefix".into(),
+    };
+    plain(url).map_err(invalid)?;
+    let bucket = url.host_str().unwrap_or_default().to_string();
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(c);
+    if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(is_plain) || url.port().is_some() {
+        return Err(invalid("a bucket has 3 to 63 letters a-z, digits, - and ."));
+    }
+    let prefix = url.path().trim_matches('/').to_string();
+    if !prefix.is_empty() {
+        crate::paths::check(&prefix)
+            .map_err(|_| invalid("only letters, digits and . _ - may be in the prefix"))?;
+    }
+    Ok(Place::Bucket { bucket, prefix })
+}
+
+fn mirror(text: &str, url: Url) -> Result<Place, StoreError> {
+    let invalid = |why: &str| StoreError::InvalidUrl {
+        url: without_user(text, &url),
+        why: why.to_string(),
+        write: "https://host/path".into(),
+    };
+    plain(&url).map_err(invalid)?;
+    let is_loopback = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if url.scheme() == "http" && !is_loopback {
+        return Err(invalid("http is for this machine only"));
+    }
+    Ok(Place::Mirror(url))
+}
+
+/// Credentials are taken from the environment only, and nothing else is understood.
+fn plain(url: &Url) -> Result<(), &'static str> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("credentials do not belong in a URL");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("it has a ? or a #");
+    }
+    Ok(())
+}
+
+/// A URL to be shown.
+fn without_user(text: &str, url: &Url) -> String {
+    match url.username().is_empty() && url.password().is_none() {
+        true => text.to_string(),
+        false => format!(
+            "{}://…@{}",
+            url.scheme(),
+            url.host_str().unwrap_or_default()
+        ),
+    }
+}
 
 /// The directory of a `file:///…` URL.
 pub(crate) fn directory(text: &str) -> Result<PathBuf, StoreError> {

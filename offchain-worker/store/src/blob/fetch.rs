@@ -1,0 +1,438 @@
+//! Fetches a blob from several sources at once, checking it while it arrives.
+
+use std::{
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::watch, task::JoinSet};
+
+use super::{
+    fault::Fault,
+    partial::{beside, make_outboard, Partial},
+    plan::{stretch, Plan},
+    roster::{Report, Roster, Sentence},
+    source::{Pieces, Source},
+    tree::{Tree, Walk, GROUP, PAIR},
+};
+use crate::paths;
+
+/// A blob, and where it lies in every source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blob {
+    /// Its path, one of [`paths`].
+    pub path: String,
+    /// BLAKE3 of its bytes.
+    pub root: [u8; 32],
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+impl Blob {
+    /// The blob with this root under a prefix ([`paths::blob`]).
+    pub fn new(prefix: &str, root: [u8; 32], length: u64) -> Blob {
+        Blob {
+            path: paths::blob(prefix, &root),
+            root,
+            length,
+        }
+    }
+}
+
+/// How much a source may get wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For the answer to a request, and then for each group of 16 KiB.
+    pub deadline: Duration,
+    /// Faults in a row after which a source is passed over, if asking again could help at all.
+    pub strikes: u32,
+    /// Pause after the first fault; it doubles with each further one.
+    pub pause: Duration,
+}
+
+impl Default for Patience {
+    /// 10 s, 4 faults, 250 ms.
+    fn default() -> Self {
+        Patience {
+            deadline: Duration::from_secs(10),
+            strikes: 4,
+            pause: Duration::from_millis(250),
+        }
+    }
+}
+
+/// A blob that was fetched.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// Bytes that were on disk before, and are good.
+    pub resumed: u64,
+    /// Bytes of the blob that sources brought.
+    pub fetched: u64,
+    /// What was found of each source, in the caller's order.
+    pub sources: Vec<Report>,
+}
+
+/// Why a blob was not fetched. What came stays on disk, and the next fetch goes on from there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// No source is left.
+    #[error("no source has {path} whole and good: {}", said(.sources))]
+    NoSource {
+        /// The blob's path.
+        path: String,
+        /// What was found of each source.
+        sources: Vec<Report>,
+    },
+    /// Nothing can have that root and that length.
+    #[error("{path} cannot have {length} bytes: correct the root or the length")]
+    Impossible {
+        /// The blob's path.
+        path: String,
+        /// The length that was asked for.
+        length: u64,
+    },
+    /// Another fetch writes the same file.
+    #[error("another process fetches {}: wait for it, or name another place", .into.display())]
+    Busy {
+        /// The file.
+        into: PathBuf,
+    },
+    /// The disk did not do it.
+    #[error("cannot write {}: {source}; free disk space or name another place", .into.display())]
+    Disk {
+        /// The file.
+        into: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn said(sources: &[Report]) -> String {
+    let one = |report: &Report| match &report.fault {
+        Some(fault) => format!("{}: {fault}", report.source),
+        None => format!("{}: asked for nothing", report.source),
+    };
+    match sources {
+        [] => "none was named".into(),
+        some => some.iter().map(one).collect::<Vec<_>>().join("; "),
+    }
+}
+
+/// Fetches a blob into a file. Every group is checked before it is written, and no more than a group for each source is
+/// held in memory. A fetch that ended early, by a kill too, goes on where it was. Nothing is at `into` until all of it
+/// is; its outboard lies beside it as `INTO.outboard` if it is longer than [`super::SMALL`].
+///
+/// # Errors
+/// [`FetchError`].
+pub async fn fetch(
+    blob: &Blob,
+    sources: &[Arc<dyn Source>],
+    into: &Path,
+    patience: Patience,
+) -> Result<Outcome, FetchError> {
+    let impossible = || FetchError::Impossible {
+        path: blob.path.clone(),
+        length: blob.length,
+    };
+    let tree = Tree::new(blob.root, blob.length).ok_or_else(impossible)?;
+    if tree.length == 0 && tree.root != *blake3::hash(b"").as_bytes() {
+        return Err(impossible());
+    }
+    let disk = |source| FetchError::Disk {
+        into: into.to_path_buf(),
+        source,
+    };
+    let names = sources.iter().map(|source| source.name());
+    let roster = Roster::new(names, patience.strikes);
+    let path = into.to_path_buf();
+    if off(move || is_there(&path, tree)).await.map_err(disk)? {
+        return Ok(Outcome {
+            resumed: tree.length,
+            fetched: 0,
+            sources: roster.reports(),
+        });
+    }
+    let path = into.to_path_buf();
+    let partial = off(move || Partial::open(&path, tree))
+        .await
+        .map_err(disk)?;
+    let work = Arc::new(Work {
+        tree,
+        path: blob.path.clone(),
+        sources: sources.to_vec(),
+        patience,
+        partial: partial.ok_or_else(|| FetchError::Busy {
+            into: into.to_path_buf(),
+        })?,
+        roster: Mutex::new(roster),
+        plan: Mutex::new(Plan::new(Vec::new())),
+        changes: watch::channel(()).0,
+    });
+    let resumed = bring_all(&work).await.map_err(disk)?;
+    let sources = work.roster().reports();
+    let Some(resumed) = resumed else {
+        let path = blob.path.clone();
+        return Err(FetchError::NoSource { path, sources });
+    };
+    off(move || work.partial.finish()).await.map_err(disk)?;
+    Ok(Outcome {
+        resumed,
+        fetched: tree.length - resumed,
+        sources,
+    })
+}
+
+/// Whether the blob is at its place already; its outboard is made if it has none.
+fn is_there(into: &Path, tree: Tree) -> io::Result<bool> {
+    match std::fs::metadata(into) {
+        Ok(found) if found.is_file() && found.len() == tree.length => {}
+        _ => return Ok(false),
+    }
+    let fresh = beside(into, ".outboard-new");
+    let is_good = make_outboard(into, &fresh)? == tree;
+    match (is_good, tree.is_small()) {
+        (true, false) => std::fs::rename(&fresh, beside(into, ".outboard"))?,
+        (false, false) => std::fs::remove_file(&fresh)?,
+        (_, true) => {}
+    }
+    Ok(is_good)
+}
+
+/// Everything that the tasks of one fetch share.
+struct Work {
+    tree: Tree,
+    path: String,
+    sources: Vec<Arc<dyn Source>>,
+    patience: Patience,
+    partial: Partial,
+    roster: Mutex<Roster>,
+    plan: Mutex<Plan>,
+    /// Told when a source without work should look again.
+    changes: watch::Sender<()>,
+}
+
+/// Why a source stopped in the middle of a stretch.
+enum Stop {
+    Fault(Fault),
+    Disk(io::Error),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Stop::Fault(fault)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Stop::Disk(error)
+    }
+}
+
+/// Outboard first, then the groups. Gives the bytes that were on disk before; `None` if no source is left.
+async fn bring_all(work: &Arc<Work>) -> io::Result<Option<u64>> {
+    if !bring_outboard(work).await? {
+        return Ok(None);
+    }
+    let at = work.clone();
+    let (resumed, gaps) = off(move || {
+        let resumed = at.partial.check_again()?;
+        Ok((resumed, at.partial.gaps()))
+    })
+    .await?;
+    *work.plan() = Plan::new(gaps);
+    if work.tree.length == 0 {
+        return Ok(Some(0));
+    }
+    let mut tasks = JoinSet::new();
+    for who in 0..work.sources.len() {
+        tasks.spawn(serve(work.clone(), who));
+    }
+    while let Some(ended) = tasks.join_next().await {
+        // The other tasks end with the set.
+        ended.map_err(io::Error::other)??;
+    }
+    Ok(work.plan().is_done().then_some(resumed))
+}
+
+/// The outboard, in stretches: one from each source to measure it, then from the fastest. `false` if no source is left
+/// that has it.
+async fn bring_outboard(work: &Arc<Work>) -> io::Result<bool> {
+    let at = work.clone();
+    let mut walk = off(move || at.partial.outboard_so_far()).await?;
+    // Not to have the outboard is no reason not to be asked for the blob.
+    let mut without = Vec::new();
+    while walk.wanted().is_some() {
+        let Some(who) = work.roster().best(&without) else {
+            return Ok(false);
+        };
+        match bring_pairs(work, who, &mut walk).await {
+            Ok(()) => {}
+            Err(Stop::Fault(Fault::Absent { .. })) => without.push(who),
+            Err(Stop::Fault(fault)) => {
+                let sentence = work.roster().bad(who, fault);
+                work.pause(sentence).await;
+            }
+            Err(Stop::Disk(error)) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// A stretch of the outboard from one source.
+async fn bring_pairs(work: &Arc<Work>, who: usize, walk: &mut Walk) -> Result<(), Stop> {
+    let path = paths::outboard(&work.path);
+    let begin = walk.pairs() * PAIR;
+    let most = stretch(work.roster().speed(who)) * GROUP;
+    // A source that was not measured yet is asked for little.
+    let most = if work.roster().speed(who).is_none() {
+        4 * GROUP
+    } else {
+        most
+    };
+    let end = work.tree.outboard_length().min(begin.saturating_add(most));
+    let mut since = Instant::now();
+    let mut pieces = work
+        .ask(who, &path, begin..end, work.tree.outboard_length())
+        .await?;
+    while walk.pairs() * PAIR < end {
+        let first = walk.pairs();
+        let length = GROUP.min(end - first * PAIR);
+        let bytes = work.in_time(pieces.next(length)).await?;
+        for pair in bytes.as_chunks::<{ PAIR as usize }>().0 {
+            if !walk.pair(pair) {
+                let (at, good) = (first * PAIR, (walk.pairs() - first) * PAIR);
+                work.partial.put_pairs(first, &bytes[..good as usize])?;
+                return Err(Fault::Lied { path, at }.into());
+            }
+        }
+        let at = work.clone();
+        off(move || at.partial.put_pairs(first, &bytes)).await?;
+        work.roster().good(who, length, since.elapsed());
+        since = Instant::now();
+    }
+    Ok(())
+}
+
+/// One source's task: stretch after stretch, until nothing is missing or it is out.
+async fn serve(work: Arc<Work>, who: usize) -> io::Result<()> {
+    let mut changes = work.changes.subscribe();
+    while work.roster().is_in(who) {
+        changes.borrow_and_update();
+        let taken = {
+            let roster = work.roster();
+            let mut plan = work.plan();
+            if plan.is_done() {
+                break;
+            }
+            plan.take(who, |who| roster.speed(who))
+        };
+        let Some(groups) = taken else {
+            // Looks again now and then: a stretch that was not worth dividing may have become slow.
+            let _ = tokio::time::timeout(Duration::from_secs(1), changes.changed()).await;
+            continue;
+        };
+        let stop = bring_groups(&work, who, groups).await;
+        work.plan().give_back(who);
+        work.changes.send_replace(());
+        match stop {
+            Ok(()) => {}
+            Err(Stop::Fault(fault)) => {
+                let sentence = work.roster().bad(who, fault);
+                work.pause(sentence).await;
+            }
+            Err(Stop::Disk(error)) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A stretch of groups from one source, until it is over or was taken by another.
+async fn bring_groups(
+    work: &Arc<Work>,
+    who: usize,
+    groups: std::ops::Range<u64>,
+) -> Result<(), Stop> {
+    let bytes = work.tree.bytes_of(&groups);
+    let mut since = Instant::now();
+    let mut pieces = work.ask(who, &work.path, bytes, work.tree.length).await?;
+    loop {
+        let group = match work.plan().next(who) {
+            Some(group) => group,
+            None => return Ok(()),
+        };
+        let bytes = work.tree.bytes(group);
+        let length = bytes.end - bytes.start;
+        let content = work.in_time(pieces.next(length)).await?;
+        let at = work.clone();
+        if !off(move || at.partial.put_group(group, &content)).await? {
+            return Err(Stop::Fault(Fault::Lied {
+                path: work.path.clone(),
+                at: bytes.start,
+            }));
+        }
+        work.plan().brought(who);
+        work.roster().good(who, length, since.elapsed());
+        since = Instant::now();
+    }
+}
+
+impl Work {
+    /// Asks a source for some bytes of a file that must have this length.
+    async fn ask(
+        &self,
+        who: usize,
+        path: &str,
+        bytes: std::ops::Range<u64>,
+        expected: u64,
+    ) -> Result<Pieces, Fault> {
+        let gone = || Fault::Failed {
+            why: "it is gone".into(),
+        };
+        let source = self.sources.get(who).ok_or_else(gone)?;
+        let begin = bytes.start;
+        let reply = self.in_time(source.read(path, bytes)).await?;
+        if reply.length != expected {
+            return Err(Fault::WrongLength {
+                path: path.to_string(),
+                found: reply.length,
+                expected,
+            });
+        }
+        Ok(Pieces::new(reply.bytes, begin))
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let deadline = self.patience.deadline;
+        let ended = tokio::time::timeout(deadline, work).await;
+        ended.unwrap_or(Err(Fault::Stalled { deadline }))
+    }
+
+    async fn pause(&self, sentence: Sentence) {
+        if let Sentence::Again(strikes) = sentence {
+            let doublings = strikes.saturating_sub(1).min(6);
+            tokio::time::sleep(self.patience.pause.saturating_mul(1 << doublings)).await;
+        }
+    }
+
+    fn roster(&self) -> MutexGuard<'_, Roster> {
+        self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs something that blocks off the async runtime.
+pub(crate) async fn off<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}

@@ -1,0 +1,143 @@
+//! Where blobs come from.
+
+use std::{fmt, ops::Range, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{stream::BoxStream, StreamExt};
+use object_store::{path::Path, GetOptions, GetRange, ObjectStore};
+
+use super::fault::Fault;
+use crate::error::{Doing, StoreError};
+
+/// Somebody who has blobs. Whoever reads checks every byte, so a source need not be trusted.
+#[async_trait]
+pub trait Source: fmt::Debug + Send + Sync {
+    /// What to call it; without credentials.
+    fn name(&self) -> &str;
+
+    /// Some bytes of the file at a path of [`crate::paths`]. The caller sets deadlines, and does not read on past the
+    /// range. `bytes` is not empty.
+    ///
+    /// # Errors
+    /// What it did not do.
+    async fn read(&self, path: &str, bytes: Range<u64>) -> Result<Reply, Fault>;
+}
+
+/// What a source answers.
+pub struct Reply {
+    /// Bytes of the whole file, as the source has it.
+    pub length: u64,
+    /// The bytes asked for, in order.
+    pub bytes: BoxStream<'static, Result<Bytes, Fault>>,
+}
+
+/// Any store of `object_store`, as a source.
+pub(crate) struct StoreSource {
+    pub name: Arc<str>,
+    pub files: Arc<dyn ObjectStore>,
+}
+
+impl fmt::Debug for StoreSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StoreSource").field(&self.name).finish()
+    }
+}
+
+#[async_trait]
+impl Source for StoreSource {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn read(&self, path: &str, bytes: Range<u64>) -> Result<Reply, Fault> {
+        let location = Path::parse(path).map_err(|_| Fault::Absent { path: path.into() })?;
+        let options = GetOptions::new().with_range(Some(GetRange::Bounded(bytes)));
+        let explain = {
+            let (name, path) = (self.name.clone(), path.to_string());
+            move |error| explain(&name, &path, error)
+        };
+        let got = self
+            .files
+            .get_opts(&location, options)
+            .await
+            .map_err(&explain)?;
+        Ok(Reply {
+            length: got.meta.size,
+            bytes: got
+                .into_stream()
+                .map(move |chunk| chunk.map_err(&explain))
+                .boxed(),
+        })
+    }
+}
+
+fn explain(name: &str, path: &str, error: object_store::Error) -> Fault {
+    if matches!(error, object_store::Error::NotSupported { .. }) {
+        return Fault::NoRanges;
+    }
+    let doing = Doing {
+        store: name,
+        path,
+        operation: "reading",
+    };
+    match doing.explain(error) {
+        StoreError::NotFound { path, .. } => Fault::Absent { path },
+        StoreError::Refused { .. } => Fault::Refused,
+        error @ StoreError::Forbidden { .. } => Fault::Forbidden {
+            why: error.to_string(),
+        },
+        StoreError::Failed { why, .. } => Fault::Failed { why },
+        error => Fault::Failed {
+            why: error.to_string(),
+        },
+    }
+}
+
+/// Reads a stream in pieces of a given length.
+pub(crate) struct Pieces {
+    stream: BoxStream<'static, Result<Bytes, Fault>>,
+    rest: Bytes,
+    /// Where the next byte is in the file.
+    at: u64,
+}
+
+/// More chunks in a row without a byte than anything honest sends.
+const MOST_EMPTY: u32 = 1_024;
+
+impl Pieces {
+    /// Of a stream that begins at byte `at`.
+    pub fn new(stream: BoxStream<'static, Result<Bytes, Fault>>, at: u64) -> Pieces {
+        Pieces {
+            stream,
+            rest: Bytes::new(),
+            at,
+        }
+    }
+
+    /// The next `length` bytes.
+    pub async fn next(&mut self, length: u64) -> Result<Bytes, Fault> {
+        let length = length as usize;
+        let mut piece = bytes::BytesMut::with_capacity(length);
+        let mut empty = 0;
+        while piece.len() < length {
+            if self.rest.is_empty() {
+                let cut = Fault::Cut {
+                    at: self.at.saturating_add(piece.len() as u64),
+                };
+                self.rest = self.stream.next().await.ok_or(cut)??;
+                empty = if self.rest.is_empty() { empty + 1 } else { 0 };
+                if empty > MOST_EMPTY {
+                    let why = "it sends nothing, again and again".into();
+                    return Err(Fault::Failed { why });
+                }
+            }
+            let part = self
+                .rest
+                .split_to(self.rest.len().min(length - piece.len()));
+            piece.extend_from_slice(&part);
+        }
+        self.at = self.at.saturating_add(length as u64);
+        Ok(piece.freeze())
+    }
+}
