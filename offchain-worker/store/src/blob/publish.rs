@@ -65,8 +65,8 @@ impl Store {
     }
 
     /// Puts a blob at `prefix` + its root ([`paths::blob`]), with its outboard beside it if it is longer than
-    /// [`crate::SMALL`], reads both back, and gives the root. What is there and good already is left; what is damaged is
-    /// replaced. A file is not held in memory.
+    /// [`crate::SMALL`], reads both back, and gives the root. What is there and good already is left; what is damaged
+    /// is replaced. A file is not held in memory.
     ///
     /// # Errors
     /// [`StoreError::Unreadable`], [`StoreError::Damaged`] if the store gives back something else, and those of

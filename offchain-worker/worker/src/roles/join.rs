@@ -4,6 +4,8 @@
 //! weights. From there the worker's loop applies the rounds that were settled since, one after the other, and
 //! compares the root after each with the lineage: the same way that everybody goes.
 
+use std::path::Path;
+
 use cairn_chain::RunInfo;
 use cairn_engine::{Part, State, Version};
 use cairn_primitives::H256;
@@ -12,7 +14,7 @@ use cairn_protocol::{
     verdict::Ends,
 };
 use cairn_round::Held;
-use cairn_store::paths;
+use cairn_store::{fetch, paths, Blob, Patience};
 
 use super::{
     chain::Chain,
@@ -50,7 +52,7 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
     let Some(bytes) = bytes else {
         return Ok(false);
     };
-    run.store.put_blob(&prefix, bytes.into()).await?;
+    run.store.publish(&prefix, bytes).await?;
     Ok(true)
 }
 
@@ -63,7 +65,8 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
 /// [`RoleError::Run`] if the run's first parameters do not come out as the chain has them.
 pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Held, RoleError> {
     let at = desk.heads.finalized.hash;
-    let (held, parameters) = newest(&desk.chain, &desk.run, at, info).await?;
+    let place = locked(&desk.state).joining();
+    let (held, parameters) = newest(&desk.chain, &desk.run, at, info, &place).await?;
     let (state, run) = (desk.state.clone(), desk.run.clone());
     with_engine(desk, move |engine| {
         let known = engine.state(Version::Held).ok();
@@ -102,12 +105,14 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
     .await
 }
 
-/// The newest parameters to be had that the chain vouches for.
+/// The newest parameters to be had that the chain vouches for. A checkpoint is downloaded below `place`, where a
+/// download that was cut off goes on; nothing is left there afterwards.
 pub(super) async fn newest<C: Chain>(
     chain: &C,
     run: &Run,
     at: H256,
     info: &RunInfo,
+    place: &Path,
 ) -> Result<(Held, Vec<f32>), RoleError> {
     let oldest = info.oldest_round;
     let from = checkpoint::first_looked_at(info.round.round, oldest);
@@ -125,7 +130,7 @@ pub(super) async fn newest<C: Chain>(
             Source::Held(_) => {}
             Source::Checkpoint(round, root) => {
                 let held = Held { round, root };
-                if let Some(parameters) = read_checkpoint(run, held).await {
+                if let Some(parameters) = read_checkpoint(run, held, place).await {
                     return Ok((held, parameters));
                 }
             }
@@ -143,20 +148,38 @@ pub(super) async fn newest<C: Chain>(
     })
 }
 
-/// A checkpoint, if it is there and of this run's model. Its root is the hash of its bytes, so a damaged file is found out
-/// here.
-async fn read_checkpoint(run: &Run, held: Held) -> Option<Vec<f32>> {
+/// A checkpoint, if it is there and of this run's model. It is checked while it arrives.
+async fn read_checkpoint(run: &Run, held: Held, place: &Path) -> Option<Vec<f32>> {
     let (round, length) = (held.round, run.layout.parameters() as u64 * 4);
-    let prefix = paths::checkpoints(run.netuid, round);
-    match run.store.get_blob(&prefix, &held.root.0, length).await {
-        Ok(file) if file.len() as u64 == length => Some(floats(&file)),
-        Ok(_) => {
-            tracing::warn!("the checkpoint of round {round} is of another model; passed over");
-            None
+    match download(run, held, length, place).await {
+        Ok(file) => {
+            // Others that were begun are of no use any more.
+            if let Err(error) = tokio::fs::remove_dir_all(place).await {
+                tracing::debug!("{} stays: {error}", place.display());
+            }
+            Some(floats(&file))
         }
         Err(error) => {
-            tracing::warn!("{error}; passed over");
+            tracing::warn!("the checkpoint of round {round}: {error}; passed over");
             None
         }
     }
+}
+
+async fn download(run: &Run, held: Held, length: u64, place: &Path) -> Result<Vec<u8>, String> {
+    let blob = Blob::new(
+        &paths::checkpoints(run.netuid, held.round),
+        held.root.0,
+        length,
+    );
+    let into = place.join(held.round.to_string());
+    let sources = [run.store.source()];
+    let said = |error: &dyn std::fmt::Display| error.to_string();
+    let fetched = fetch(&blob, &sources, &into, Patience::default()).await;
+    let fetched = fetched.map_err(|error| said(&error))?;
+    if fetched.resumed > 0 {
+        let (had, all) = (fetched.resumed >> 20, length >> 20);
+        tracing::info!("the download went on where it was: {had} of {all} MiB were there");
+    }
+    tokio::fs::read(&into).await.map_err(|error| said(&error))
 }

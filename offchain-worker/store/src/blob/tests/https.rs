@@ -246,7 +246,8 @@ proptest! {
         let answer = match is_http {
             false => bytes,
             true => [
-                format!("HTTP/1.1 206 P\r\ncontent-length: {length}\r\ncontent-range: bytes {span}\r\n\r\n").into_bytes(),
+                format!("HTTP/1.1 206 P\r\ncontent-length: {length}\r\n").into_bytes(),
+                format!("content-range: bytes {span}\r\n\r\n").into_bytes(),
                 bytes,
             ].concat(),
         };

@@ -154,6 +154,11 @@ pub(super) struct Files<Meta> {
 }
 
 impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Opens the directory, making it if need be.
     pub fn open(directory: &Path, identity: Identity) -> Result<Files<Meta>, StateError> {
         fs::create_dir_all(directory).map_err(failed("make", directory))?;

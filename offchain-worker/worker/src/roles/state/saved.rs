@@ -1,6 +1,6 @@
 //! The pieces of a worker's state.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use cairn_engine::{AdamState, Engine, EngineError, Part, Sent, State, Version};
 use cairn_primitives::{Round, H256};
@@ -184,6 +184,11 @@ impl StateDir {
         Ok(StateDir {
             files: Files::open(directory, identity)?,
         })
+    }
+
+    /// Where a checkpoint is downloaded to. What lies there is checked again before it is used.
+    pub fn joining(&self) -> PathBuf {
+        self.files.directory().join("joining")
     }
 
     /// Reads everything; `None` in a new directory.

@@ -117,7 +117,8 @@ async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
     let run = Run::load(NETUID, AccountId([1; 32]), &info, store.url())
         .await
         .expect("fine");
-    let (held, _) = newest(&chain, &run, head, &info)
+    let place = directory.path().join("joining");
+    let (held, _) = newest(&chain, &run, head, &info, &place)
         .await
         .expect("from the beginning");
     assert_eq!((held.round, held.root), (0, initial));
