@@ -47,6 +47,8 @@ impl Blob {
 pub struct Patience {
     /// For the answer to a request, and then for each group of 16 KiB.
     pub deadline: Duration,
+    /// Once a source brought nothing for so long, others that have nothing to do bring its next group too.
+    pub late: Duration,
     /// Faults in a row after which a source is passed over, if asking again could help at all.
     pub strikes: u32,
     /// Pause after the first fault; it doubles with each further one.
@@ -54,10 +56,11 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// 10 s, 4 faults, 250 ms.
+    /// 10 s, 1 s, 4 faults, 250 ms.
     fn default() -> Self {
         Patience {
             deadline: Duration::from_secs(10),
+            late: Duration::from_secs(1),
             strikes: 4,
             pause: Duration::from_millis(250),
         }
@@ -170,6 +173,7 @@ pub async fn fetch(
         })?,
         roster: Mutex::new(roster),
         plan: Mutex::new(Plan::new(Vec::new())),
+        lately: Mutex::new(vec![Instant::now(); sources.len()]),
         changes: watch::channel(()).0,
     });
     let resumed = bring_all(&work).await.map_err(disk)?;
@@ -211,7 +215,9 @@ struct Work {
     partial: Partial,
     roster: Mutex<Roster>,
     plan: Mutex<Plan>,
-    /// Told when a source without work should look again.
+    /// When each source last began a stretch or brought a group.
+    lately: Mutex<Vec<Instant>>,
+    /// Told when a source without work should look again, and at the end.
     changes: watch::Sender<()>,
 }
 
@@ -248,13 +254,20 @@ async fn bring_all(work: &Arc<Work>) -> io::Result<Option<u64>> {
     if work.tree.length == 0 {
         return Ok(Some(0));
     }
+    let mut changes = work.changes.subscribe();
     let mut tasks = JoinSet::new();
     for who in 0..work.sources.len() {
         tasks.spawn(serve(work.clone(), who));
     }
-    while let Some(ended) = tasks.join_next().await {
-        // The other tasks end with the set.
-        ended.map_err(io::Error::other)??;
+    // Whoever still waits for a group that came from another ends with the set.
+    while !work.plan().is_done() {
+        tokio::select! {
+            ended = tasks.join_next() => match ended {
+                Some(ended) => ended.map_err(io::Error::other)??,
+                None => break,
+            },
+            _ = changes.changed() => {}
+        }
     }
     Ok(work.plan().is_done().then_some(resumed))
 }
@@ -329,11 +342,14 @@ async fn serve(work: Arc<Work>, who: usize) -> io::Result<()> {
             if plan.is_done() {
                 break;
             }
-            plan.take(who, |who| roster.speed(who))
+            let lately = work.lately();
+            let late = work.patience.late;
+            let is_late = |who: usize| lately.get(who).is_some_and(|it| it.elapsed() >= late);
+            plan.take(who, |who| roster.speed(who), is_late)
         };
         let Some(groups) = taken else {
-            // Looks again now and then: a stretch that was not worth dividing may have become slow.
-            let _ = tokio::time::timeout(Duration::from_secs(1), changes.changed()).await;
+            // Looks again now and then: another may have become slow.
+            let _ = tokio::time::timeout(work.patience.late, changes.changed()).await;
             continue;
         };
         let stop = bring_groups(&work, who, groups).await;
@@ -359,12 +375,13 @@ async fn bring_groups(
 ) -> Result<(), Stop> {
     let bytes = work.tree.bytes_of(&groups);
     let mut since = Instant::now();
+    work.was_here(who);
     let mut pieces = work.ask(who, &work.path, bytes, work.tree.length).await?;
-    loop {
-        let group = match work.plan().next(who) {
-            Some(group) => group,
-            None => return Ok(()),
-        };
+    // It ends where another took the rest, or brought a group of it.
+    for group in groups {
+        if work.plan().next(who) != Some(group) {
+            break;
+        }
         let bytes = work.tree.bytes(group);
         let length = bytes.end - bytes.start;
         let content = work.in_time(pieces.next(length)).await?;
@@ -375,10 +392,16 @@ async fn bring_groups(
                 at: bytes.start,
             }));
         }
-        work.plan().brought(who);
         work.roster().good(who, length, since.elapsed());
         since = Instant::now();
+        work.was_here(who);
+        let mut plan = work.plan();
+        plan.brought(group);
+        if plan.is_done() {
+            work.changes.send_replace(());
+        }
     }
+    Ok(())
 }
 
 impl Work {
@@ -421,6 +444,16 @@ impl Work {
 
     fn roster(&self) -> MutexGuard<'_, Roster> {
         self.roster.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn was_here(&self, who: usize) {
+        if let Some(lately) = self.lately().get_mut(who) {
+            *lately = Instant::now();
+        }
+    }
+
+    fn lately(&self) -> MutexGuard<'_, Vec<Instant>> {
+        self.lately.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {

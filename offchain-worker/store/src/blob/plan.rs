@@ -2,7 +2,8 @@
 //!
 //! Each source has one stretch at a time and brings it from the front. One that has nothing to do takes from the
 //! longest stretch that nobody has; if there is none, it takes the back of the stretch that would take longest, so that
-//! all end together and a slow source holds nobody up.
+//! all end together. If only a group is left of that and its source is late with it, both bring it, and the first one
+//! counts: so a slow source holds nobody up.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -53,12 +54,21 @@ impl Plan {
     }
 
     /// A stretch for a source that has none; `None` if there is nothing for it now. `speed` is in bytes per second.
-    pub fn take(&mut self, who: usize, speed: impl Fn(usize) -> Option<f64>) -> Option<Range<u64>> {
+    /// `is_late` says whether a source brought nothing for a while.
+    pub fn take(
+        &mut self,
+        who: usize,
+        speed: impl Fn(usize) -> Option<f64>,
+        is_late: impl Fn(usize) -> bool,
+    ) -> Option<Range<u64>> {
         self.give_back(who);
         let longest = (0..self.free.len()).max_by_key(|index| length(&self.free[*index]));
         let stretch = match longest {
             Some(index) => self.cut(index, stretch(speed(who))),
-            None => self.steal(speed(who), &speed)?,
+            None => match self.steal(speed(who), &speed, &is_late) {
+                Some(stretch) => stretch,
+                None => self.double(is_late)?,
+            },
         };
         self.taken.insert(who, stretch.clone());
         Some(stretch)
@@ -69,19 +79,32 @@ impl Plan {
         self.taken.get(&who).map(|stretch| stretch.start)
     }
 
-    /// A source has brought its next group.
-    pub fn brought(&mut self, who: usize) {
-        if let Some(stretch) = self.taken.get_mut(&who) {
-            stretch.start += 1;
-            if stretch.is_empty() {
-                self.taken.remove(&who);
+    /// A group has come. Whoever else was to bring it next need not.
+    pub fn brought(&mut self, group: u64) {
+        self.taken.retain(|_, stretch| {
+            if stretch.start == group {
+                stretch.start += 1;
             }
-        }
+            !stretch.is_empty()
+        });
     }
 
     /// A source does not bring the rest of its stretch.
     pub fn give_back(&mut self, who: usize) {
-        self.free.extend(self.taken.remove(&who));
+        let Some(mut stretch) = self.taken.remove(&who) else {
+            return;
+        };
+        // The group under way may be another's too.
+        if self
+            .taken
+            .values()
+            .any(|other| other.start == stretch.start)
+        {
+            stretch.start += 1;
+        }
+        if !stretch.is_empty() {
+            self.free.push(stretch);
+        }
     }
 
     /// The first groups of a free stretch.
@@ -99,6 +122,7 @@ impl Plan {
         &mut self,
         mine: Option<f64>,
         speed: &impl Fn(usize) -> Option<f64>,
+        is_late: &impl Fn(usize) -> bool,
     ) -> Option<Range<u64>> {
         let seconds = |who: usize, stretch: &Range<u64>| match speed(who) {
             Some(speed) if speed > 0.0 => length(stretch) as f64 * GROUP as f64 / speed,
@@ -108,8 +132,9 @@ impl Plan {
             .taken
             .iter()
             .map(|(who, stretch)| (*who, seconds(*who, stretch), length(stretch)))
-            .filter(|(_, seconds, length)| {
-                *length > 1 && (*length >= WORTH_TAKING || *seconds > SLOW)
+            .filter(|(who, seconds, length)| {
+                let is_slow = *seconds > SLOW || is_late(*who);
+                *length > 1 && (*length >= WORTH_TAKING || is_slow)
             })
             .max_by(|one, other| one.1.total_cmp(&other.1))?;
         let (victim, _, length) = slowest;
@@ -123,6 +148,21 @@ impl Plan {
         let back = middle..stretch.end;
         stretch.end = middle;
         Some(back)
+    }
+
+    /// The group that a source is late with, if nobody else brings it already.
+    fn double(&self, is_late: impl Fn(usize) -> bool) -> Option<Range<u64>> {
+        let takers = |group| {
+            self.taken
+                .values()
+                .filter(|other| other.start == group)
+                .count()
+        };
+        let late = self
+            .taken
+            .iter()
+            .find(|(who, stretch)| is_late(**who) && takers(stretch.start) == 1);
+        late.map(|(_, stretch)| stretch.start..stretch.start + 1)
     }
 }
 

@@ -10,10 +10,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    super::{partial::outboard_of, Blob, Fault, FetchError, Source, GROUP},
+    super::{partial::outboard_of, Blob, Fault, FetchError, Patience, Source, GROUP},
     content, groups,
     server::{Act, Asked, Manner, Server},
-    several::get,
+    several::{get, get_by, HASTY, QUICK},
 };
 use crate::{
     guard::{self, Origin},
@@ -49,9 +49,13 @@ fn blob_only(act: Act) -> Manner {
 }
 
 async fn fault(content: &Bytes, manner: Manner) -> Fault {
+    fault_by(QUICK, content, manner).await
+}
+
+async fn fault_by(patience: Patience, content: &Bytes, manner: Manner) -> Fault {
     let (blob, _server, source) = mirror(content, manner).await;
     let directory = tempfile::tempdir().unwrap();
-    match get(&blob, &[source], directory.path())
+    match get_by(patience, &blob, &[source], directory.path())
         .await
         .map(|(outcome, _)| outcome)
         .unwrap_err()
@@ -122,7 +126,7 @@ async fn what_a_server_does_wrong_is_told_apart() {
         matches!(cut, Fault::Failed { .. } | Fault::Cut { .. }),
         "{cut:?}"
     );
-    let hang = fault(&content, blob_only(Act::Hang)).await;
+    let hang = fault_by(HASTY, &content, blob_only(Act::Hang)).await;
     assert!(matches!(hang, Fault::Stalled { .. }), "{hang:?}");
     let lie = fault(&content, blob_only(Act::Flip(groups(7) as u64 + 3))).await;
     assert!(

@@ -26,13 +26,19 @@ fn events() -> impl Strategy<Value = Vec<(usize, Event)>> {
     prop::collection::vec((0usize..4, event), 0..3_000)
 }
 
+/// Nobody is late.
+fn never(_: usize) -> bool {
+    false
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn every_missing_group_comes_exactly_once(
+    fn every_missing_group_comes_and_none_twice(
         present in prop::collection::vec(any::<bool>(), 1..900),
         speeds in prop::array::uniform4(prop::option::of(0.0f64..1e9)),
+        late: [bool; 4],
         events in events(),
     ) {
         let mut bitmap = super::super::bitmap::Bitmap::new(present.len() as u64);
@@ -43,15 +49,15 @@ proptest! {
         let mut came = present.clone();
         let mut bring = |plan: &mut Plan, who: usize| {
             if let Some(group) = plan.next(who) {
-                assert!(!came[group as usize], "group {group} came twice");
+                assert!(!came[group as usize], "group {group} was asked for when it was there");
                 came[group as usize] = true;
-                plan.brought(who);
+                plan.brought(group);
             }
         };
         for (who, event) in events {
             match event {
                 Event::Take => if plan.next(who).is_none() {
-                    plan.take(who, |who| speeds[who]);
+                    plan.take(who, |who| speeds[who], |who| late[who]);
                 },
                 Event::Bring => bring(&mut plan, who),
                 Event::GiveBack => plan.give_back(who),
@@ -63,7 +69,7 @@ proptest! {
         }
         for _ in 0..2 * present.len() + 1 {
             if plan.next(0).is_none() {
-                plan.take(0, |who| speeds[who]);
+                plan.take(0, |who| speeds[who], |who| late[who]);
             }
             bring(&mut plan, 0);
         }
@@ -77,22 +83,40 @@ fn who_is_idle_takes_the_back_of_the_slowest() {
     let speeds = [Some(30e6), Some(10e6), Some(1e6)];
     let mut plan = Plan::new(Vec::from_iter([0..4_000]));
     // The slow one has all of it, from when it seemed fast.
-    assert_eq!(plan.take(2, |_| Some(1e12)), Some(0..4_000));
-    let first = plan.take(0, |who| speeds[who]).unwrap();
+    assert_eq!(plan.take(2, |_| Some(1e12), never), Some(0..4_000));
+    let first = plan.take(0, |who| speeds[who], never).unwrap();
     assert_eq!(first.end, 4_000);
     // In the ratio 30 : 1, so that both end together.
     assert_eq!(first.end - first.start, 4_000 * 30 / 31);
-    let second = plan.take(1, |who| speeds[who]).unwrap();
+    let second = plan.take(1, |who| speeds[who], never).unwrap();
     assert!(second.end - second.start < first.end - first.start);
 }
 
 #[test]
-fn a_group_that_is_under_way_is_not_taken() {
+fn a_group_that_is_under_way_is_brought_by_another_too_only_if_it_is_late() {
     let mut plan = Plan::new(Vec::from_iter([0..1]));
-    assert_eq!(plan.take(0, |_| None), Some(0..1));
-    assert_eq!(plan.take(1, |_| Some(1e9)), None);
+    let fast = |_| Some(1e9);
+    assert_eq!(plan.take(0, |_| None, never), Some(0..1));
+    assert_eq!(plan.take(1, fast, never), None);
+    assert_eq!(plan.take(1, fast, |who| who == 0), Some(0..1));
+    // Two are enough.
+    assert_eq!(plan.take(2, fast, |_| true), None);
+    // One of them gives up: the other still has it.
     plan.give_back(0);
-    assert_eq!(plan.take(1, |_| Some(1e9)), Some(0..1));
+    assert!(!plan.is_done());
+    assert_eq!(plan.take(2, fast, never), None);
+    plan.brought(0);
+    assert!(plan.is_done() && plan.next(1).is_none());
+}
+
+#[test]
+fn who_is_late_loses_all_but_the_group_under_way() {
+    let mut plan = Plan::new(Vec::from_iter([0..10]));
+    // Too few to be worth it, from a source that is in time.
+    assert_eq!(plan.take(0, |_| Some(1e9), never), Some(0..10));
+    assert_eq!(plan.take(1, |_| Some(1e9), never), None);
+    let rest = plan.take(1, |_| Some(1e9), |who| who == 0).unwrap();
+    assert!(rest.start >= 1 && rest.end == 10, "{rest:?}");
 }
 
 #[test]

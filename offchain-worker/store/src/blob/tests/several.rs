@@ -12,11 +12,18 @@ use super::{
     shelf::{Answer, Manner, Shelf},
 };
 
-/// Short, for sources that never answer: the other end of a wait that the test does not need.
+/// Nobody here is to reach the deadline.
 pub(super) const QUICK: Patience = Patience {
-    deadline: Duration::from_millis(300),
+    deadline: Duration::from_secs(60),
+    late: Duration::from_millis(20),
     strikes: 3,
     pause: Duration::from_millis(1),
+};
+
+/// For sources that never answer.
+pub(super) const HASTY: Patience = Patience {
+    deadline: Duration::from_millis(200),
+    ..QUICK
 };
 
 pub(super) async fn get(
@@ -24,8 +31,17 @@ pub(super) async fn get(
     sources: &[Arc<dyn Source>],
     directory: &Path,
 ) -> Result<(Outcome, Vec<u8>), FetchError> {
+    get_by(QUICK, blob, sources, directory).await
+}
+
+pub(super) async fn get_by(
+    patience: Patience,
+    blob: &Blob,
+    sources: &[Arc<dyn Source>],
+    directory: &Path,
+) -> Result<(Outcome, Vec<u8>), FetchError> {
     let into = directory.join("blob");
-    let outcome = fetch(blob, sources, &into, QUICK).await?;
+    let outcome = fetch(blob, sources, &into, patience).await?;
     let mut left: Vec<_> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -190,7 +206,10 @@ async fn every_kind_of_bad_source_is_told_apart() {
     for (name, manner) in cases {
         let (blob, sources) = shelves(&bytes, &[(name, manner.clone())]);
         let directory = directory();
-        let error = get(&blob, &sources, directory.path()).await.unwrap_err();
+        let patience = if name == "hangs" { HASTY } else { QUICK };
+        let error = get_by(patience, &blob, &sources, directory.path())
+            .await
+            .unwrap_err();
         let FetchError::NoSource { sources, .. } = error else {
             panic!("{error:?}");
         };
@@ -207,8 +226,34 @@ async fn every_kind_of_bad_source_is_told_apart() {
         assert!(is_right, "{name}: {fault:?}");
         // Beside an honest one, none of them matters.
         let (blob, sources) = shelves(&bytes, &[(name, manner), ("honest", honest())]);
-        let (_, got) = get(&blob, &sources, directory.path()).await.unwrap();
+        let (_, got) = get_by(patience, &blob, &sources, directory.path())
+            .await
+            .unwrap();
         assert_eq!(got, bytes, "{name}");
+    }
+}
+
+/// The deadline is an hour; nobody waits for it.
+#[tokio::test]
+async fn a_source_that_hangs_at_the_end_holds_nobody_up() {
+    let patience = Patience {
+        deadline: Duration::from_secs(3_600),
+        ..QUICK
+    };
+    for length in [groups(1), groups(40), groups(300) + 1] {
+        let content = content(length);
+        let hangs = manner(|answer| {
+            if !answer.is_outboard {
+                answer.bytes.truncate(groups(1) + 100);
+                answer.hangs = true;
+            }
+        });
+        let (blob, sources) = shelves(&content, &[("hangs", hangs), ("honest", honest())]);
+        let directory = directory();
+        let into = directory.path().join("blob");
+        let outcome = fetch(&blob, &sources, &into, patience).await.unwrap();
+        assert_eq!(std::fs::read(&into).unwrap(), content);
+        assert_eq!(outcome.fetched, length as u64);
     }
 }
 
@@ -237,8 +282,8 @@ async fn two_fetches_of_one_file_do_not_meet() {
     });
     let (blob, sources) = shelves(&content, &[("hangs", hangs)]);
     let (one, two) = tokio::join!(
-        get(&blob, &sources, directory.path()),
-        get(&blob, &sources, directory.path())
+        get_by(HASTY, &blob, &sources, directory.path()),
+        get_by(HASTY, &blob, &sources, directory.path())
     );
     let busy = [&one, &two]
         .into_iter()
