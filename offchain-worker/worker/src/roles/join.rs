@@ -149,7 +149,7 @@ pub(super) async fn newest<C: Chain>(
 }
 
 /// A checkpoint, if it is there and of this run's model. It is checked while it arrives.
-async fn read_checkpoint(run: &Run, held: Held, place: &Path) -> Option<Vec<f32>> {
+pub(super) async fn read_checkpoint(run: &Run, held: Held, place: &Path) -> Option<Vec<f32>> {
     let (round, length) = (held.round, run.layout.parameters() as u64 * 4);
     match download(run, held, length, place).await {
         Ok(file) => {

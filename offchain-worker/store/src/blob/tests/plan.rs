@@ -26,6 +26,11 @@ fn events() -> impl Strategy<Value = Vec<(usize, Event)>> {
     prop::collection::vec((0usize..4, event), 0..3_000)
 }
 
+/// Of one gap.
+fn plan_of(gap: std::ops::Range<u64>) -> Plan {
+    Plan::new(vec![gap])
+}
+
 /// Nobody is late.
 fn never(_: usize) -> bool {
     false
@@ -81,7 +86,7 @@ proptest! {
 #[test]
 fn who_is_idle_takes_the_back_of_the_slowest() {
     let speeds = [Some(30e6), Some(10e6), Some(1e6)];
-    let mut plan = Plan::new(Vec::from_iter([0..4_000]));
+    let mut plan = plan_of(0..4_000);
     // The slow one has all of it, from when it seemed fast.
     assert_eq!(plan.take(2, |_| Some(1e12), never), Some(0..4_000));
     let first = plan.take(0, |who| speeds[who], never).unwrap();
@@ -94,7 +99,7 @@ fn who_is_idle_takes_the_back_of_the_slowest() {
 
 #[test]
 fn a_group_that_is_under_way_is_brought_by_another_too_only_if_it_is_late() {
-    let mut plan = Plan::new(Vec::from_iter([0..1]));
+    let mut plan = plan_of(0..1);
     let fast = |_| Some(1e9);
     assert_eq!(plan.take(0, |_| None, never), Some(0..1));
     assert_eq!(plan.take(1, fast, never), None);
@@ -111,7 +116,7 @@ fn a_group_that_is_under_way_is_brought_by_another_too_only_if_it_is_late() {
 
 #[test]
 fn who_is_late_loses_all_but_the_group_under_way() {
-    let mut plan = Plan::new(Vec::from_iter([0..10]));
+    let mut plan = plan_of(0..10);
     // Too few to be worth it, from a source that is in time.
     assert_eq!(plan.take(0, |_| Some(1e9), never), Some(0..10));
     assert_eq!(plan.take(1, |_| Some(1e9), never), None);

@@ -2,10 +2,12 @@
 
 use cairn_chain::AccountId;
 use cairn_primitives::H256;
+use cairn_round::Held;
+use cairn_store::paths;
 
 use crate::roles::{
     chain::Chain,
-    join::newest,
+    join::{newest, read_checkpoint},
     run::Run,
     testing::{config_and_store, FakeChain, Network, NETUID},
     Behaviour, RoleError,
@@ -122,4 +124,38 @@ async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
         .await
         .expect("from the beginning");
     assert_eq!((held.round, held.root), (0, initial));
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_taken_only_as_it_was_published() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (config, store) = config_and_store(directory.path()).await;
+    let chain = FakeChain::new(config);
+    let info = Chain::run(&chain, H256::from_low_u64_be(1), NETUID)
+        .await
+        .expect("there")
+        .expect("a run");
+    let run = Run::load(NETUID, AccountId([1; 32]), &info, store.url())
+        .await
+        .expect("fine");
+    let weights: Vec<f32> = (0..run.layout.parameters()).map(|i| i as f32).collect();
+    let bytes: Vec<u8> = weights.iter().flat_map(|it| it.to_le_bytes()).collect();
+    let prefix = paths::checkpoints(NETUID, 3);
+    let root = store
+        .publish(&prefix, bytes.clone())
+        .await
+        .expect("a checkpoint");
+    let held = Held {
+        round: 3,
+        root: H256(root),
+    };
+    let place = directory.path().join("joining");
+    let taken = read_checkpoint(&run, held, &place).await;
+    assert_eq!(taken, Some(weights));
+    assert!(!place.exists(), "nothing is left over");
+    let mut damaged = bytes;
+    damaged[5] ^= 1;
+    let path = paths::blob(&prefix, &root);
+    store.put(&path, damaged.into()).await.expect("room");
+    assert_eq!(read_checkpoint(&run, held, &place).await, None);
 }
