@@ -10,7 +10,7 @@ set -euo pipefail
 
 CACHE=${CAIRN_CACHE:-$HOME/.cache/cairn}
 ENV_FILE=$CACHE/env
-RUST_MINIMUM=1.89
+RUST_MINIMUM=1.92
 WASM_TARGET=wasm32v1-none
 
 say() { printf 'setup: %s\n' "$*" >&2; }
