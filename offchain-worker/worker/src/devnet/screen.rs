@@ -2,7 +2,10 @@
 
 use cairn_primitives::AuditOutcome;
 
-use super::report::{adds_up, AuditReport, Report, RoundReport};
+use super::{
+    members::Part,
+    report::{adds_up, AuditReport, MemberReport, Report, RoundReport},
+};
 use crate::{
     amount::crn,
     output,
@@ -84,10 +87,10 @@ pub fn summary(report: &Report) -> String {
         .map(|round| round.heldout_loss)
         .chain([report.final_heldout_loss])
         .collect();
-    let row = |member: &super::report::MemberReport| {
+    let row = |member: &MemberReport| {
         vec![
             member.uid.to_string(),
-            format!("{:?}", member.role).to_lowercase(),
+            role(member).into(),
             member.rounds_included.to_string(),
             crn(member.earned, 4),
             crn(member.bond, 2),
@@ -117,6 +120,15 @@ pub fn summary(report: &Report) -> String {
         report.rounds.len(),
         report.wall_seconds,
     )
+}
+
+/// What a member did; of a cheat, which kind it was.
+fn role(member: &MemberReport) -> &'static str {
+    match member.role {
+        Part::Miner => "miner",
+        Part::Validator => "validator",
+        Part::Cheat => member.behaviour.name(),
+    }
 }
 
 /// What audits found: how many passed, and each that did not.
@@ -198,6 +210,7 @@ fn curve(losses: &[f64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{super::report::tests::sample, *};
+    use crate::roles::Behaviour;
 
     #[test]
     fn a_falling_loss_draws_a_falling_curve() {
@@ -226,6 +239,19 @@ mod tests {
         assert!(line(&round).ends_with("100 %  0 2"), "{}", line(&round));
         round.included.clear();
         assert!(line(&round).ends_with("none: a null round"));
+    }
+
+    #[test]
+    fn the_table_names_the_kinds_of_cheats() {
+        for behaviour in Behaviour::CHEATS {
+            let mut report = sample();
+            report.members[0].role = Part::Cheat;
+            report.members[0].behaviour = behaviour;
+            let text = summary(&report);
+            let mut rows = text.lines().map(|line| line.split_whitespace());
+            let role = rows.find_map(|mut row| (row.next() == Some("0")).then(|| row.next())?);
+            assert_eq!(role, Some(behaviour.name()), "{text}");
+        }
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! Serving what is audited of this miner's work.
 
 use bytes::Bytes;
-use cairn_engine::audit;
+use cairn_engine::{audit, Engine};
 use cairn_primitives::{Round, Served, H256};
 use cairn_round::audit::{Demand, Shown};
 use cairn_store::paths;
 
-use super::Outcome;
+use super::{
+    make::{Text, ASSIGNED},
+    Opener, Outcome,
+};
 use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
+    run::Run,
     setup::locked,
     state::{Change, Traced},
     RoleError,
@@ -22,11 +26,12 @@ pub(super) fn begin<C: Chain>(
     jobs: &mut Jobs<Outcome>,
     demand: Demand,
     traced: Traced,
+    opener: Opener,
 ) {
     let desk = desk.clone();
     jobs.spawn(async move {
         let round = demand.round;
-        let served = match serve(&desk, demand, traced).await {
+        let served = match serve(&desk, demand, traced, opener).await {
             Ok(served) => served,
             Err(error) if error.is_transient() => {
                 tracing::warn!("round {round} · its audit is not served yet: {error}");
@@ -46,24 +51,45 @@ async fn serve<C: Chain>(
     desk: &Desk<C>,
     demand: Demand,
     traced: Traced,
+    opener: Opener,
 ) -> Result<Option<Served>, RoleError> {
     let (run, round) = (desk.run.clone(), demand.round);
     let blob = with_engine(desk, move |engine| {
         engine.discard();
-        let of_step = |step| demand.plan.of_step(demand.slot, step);
-        let mut sequences = |step| run.windows(&of_step(step));
-        let traced = audit::Traced {
-            steps: traced.steps,
-            states: &traced.states,
-            every: run.config.inner.trace_every,
-        };
-        Ok(audit::open(engine, traced, demand.drawn, &mut sequences)?)
+        opener(engine, &run, &demand, &traced)
     })
     .await?;
     match blob {
         Some(blob) => Ok(Some(put(desk, round, blob.into()).await?)),
         None => Ok(None),
     }
+}
+
+/// The blob of steps on what was assigned.
+pub(super) fn open(
+    engine: &mut dyn Engine,
+    run: &Run,
+    demand: &Demand,
+    traced: &Traced,
+) -> Result<Option<Vec<u8>>, RoleError> {
+    open_of(ASSIGNED, engine, run, demand, traced)
+}
+
+/// The blob of steps on this text.
+pub(super) fn open_of(
+    text: Text,
+    engine: &mut dyn Engine,
+    run: &Run,
+    demand: &Demand,
+    traced: &Traced,
+) -> Result<Option<Vec<u8>>, RoleError> {
+    let mut sequences = |step| run.windows(&text(&demand.plan, demand.slot, step));
+    let traced = audit::Traced {
+        steps: traced.steps,
+        states: &traced.states,
+        every: run.config.inner.trace_every,
+    };
+    Ok(audit::open(engine, traced, demand.drawn, &mut sequences)?)
 }
 
 /// Stores a blob, and says on disk that it is served.
