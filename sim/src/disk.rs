@@ -8,7 +8,7 @@ use std::rc::Rc;
 use cairn_primitives::H256;
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
-    audit::{Shown, Verdict},
+    audit::{Demand, Shown, Verdict},
     ballot::{self, Ballot},
     miner::Intent,
     pledge::Pledge,
@@ -38,6 +38,19 @@ pub struct Traced {
     pub windows: Vec<Vec<u64>>,
 }
 
+/// What is audited of a round that was applied, and what that began with.
+#[derive(Clone, Debug)]
+pub struct Audited {
+    /// Which steps.
+    pub demand: Demand,
+    /// The inner steps of the contribution.
+    pub traced: Rc<Traced>,
+    /// The parameters before.
+    pub theta: Rc<Theta>,
+    /// Moments and error feedback before.
+    pub memory: Rc<Memory>,
+}
+
 /// What is on a worker's disk.
 #[derive(Clone, Debug, Default)]
 pub struct Content {
@@ -53,6 +66,8 @@ pub struct Content {
     pub open: Option<Open>,
     /// What a validator attests, or attested, in the last rounds.
     pub pledges: Vec<Pledge>,
+    /// What is to be served of a round that was applied.
+    pub audited: Option<Audited>,
     /// What a miner serves of the newest round that was audited.
     pub shown: Option<Shown>,
     /// What a validator found in the last audits.

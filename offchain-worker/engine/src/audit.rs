@@ -11,7 +11,7 @@ use cairn_protocol::{
 };
 use codec::{Decode, Encode};
 
-use crate::{AdamState, Engine, EngineError, Sequences, State, Version};
+use crate::{AdamState, Engine, EngineError, Sequences, State};
 
 /// The inner steps of a contribution, as its maker knows them.
 #[derive(Clone, Copy, Debug)]
@@ -24,13 +24,14 @@ pub struct Traced<'a> {
     pub every: u16,
 }
 
-/// The blob that the maker of a contribution serves for an audit that was `drawn`: made again from the state held, which is
-/// the one that the contribution began with. `None` if nothing was trained.
+/// The blob that the maker of a contribution serves for an audit that was `drawn`: made again from the state with which the
+/// contribution began, of which parameters and moments are looked at. `None` if nothing was trained.
 ///
 /// # Errors
 /// [`EngineError::Foreign`] if the states do not come out as they were traced; those of [`Engine::replay`].
 pub fn open(
     engine: &mut dyn Engine,
+    before: State,
     traced: Traced<'_>,
     drawn: u32,
     sequences: &mut Sequences<'_, '_>,
@@ -43,10 +44,10 @@ pub fn open(
     let (Some(begin_proof), Some(end_proof)) = (proofs(interval.number), proofs(next)) else {
         return Ok(None);
     };
-    let mut begin = engine.state(Version::Held)?;
-    if interval.begin > 0 {
-        begin = engine.replay(&begin, 0..interval.begin, sequences)?;
-    }
+    let begin = match interval.begin {
+        0 => before,
+        steps => engine.replay(&before, 0..steps, sequences)?,
+    };
     let end = engine.replay(&begin, interval.begin..interval.end, sequences)?;
     let opened = Opened {
         begin: begin.traced(),

@@ -1,12 +1,12 @@
 //! What a miner serves when its work is audited, and what a validator finds when it audits.
 //!
 //! ```text
-//!   miner:      round settled, own work drawn ──▶ Serve ──▶ blob stored, root on disk ──▶ Apply … ──▶ OpenAudit
+//!   miner:      own work drawn ──▶ Keep, with the state before ──▶ Train … ──▶ Serve ──▶ root on disk ──▶ OpenAudit
 //!   validator:  drawn, and the blob is served ──▶ Audit ──▶ verdict on disk ──▶ CommitVerdict ──▶ RevealVerdict
 //! ```
 //!
-//! A miner makes its states again before it applies the round: until then it holds what it began with, so that one which is
-//! killed in between begins again. A *verdict* is a finding with the salt that hides it; it is on disk before the
+//! A miner that was drawn keeps on disk what the round began with, and makes its states again from there when it has made
+//! its next contribution: auditing takes no time from training. A *verdict* is a finding with the salt that hides it; it is on disk before the
 //! commitment to it is sent, so that a validator never commits to two.
 
 use cairn_primitives::{
@@ -15,7 +15,7 @@ use cairn_primitives::{
 use cairn_protocol::audit::Stage;
 use serde::{Deserialize, Serialize};
 
-use crate::{machine::Transaction, Settlement, View};
+use crate::{machine::Transaction, View};
 
 /// How often a miner tries to make what is audited of its work.
 const TRIES: u8 = 3;
@@ -45,14 +45,10 @@ pub struct Shown {
 }
 
 /// Which states a miner has to make again.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {
     /// The round.
     pub round: Round,
-    /// Its slot in it.
-    pub slot: u64,
-    /// Which data that was.
-    pub plan: crate::plan::Plan,
     /// The interval follows from this and from the steps that were made.
     pub drawn: u32,
 }
@@ -60,7 +56,11 @@ pub struct Demand {
 /// What a miner knows of being audited.
 #[derive(Clone, Debug, Default)]
 pub struct Serving {
-    /// What it serves of the newest round that was audited. On disk.
+    /// What was drawn of the round that is to be applied.
+    drawn: Option<Demand>,
+    /// What is to be served of a round that was applied, and what it began with. On disk.
+    owed: Option<Demand>,
+    /// What is served of the newest round that was audited. On disk.
     shown: Option<Shown>,
     /// How often it came to nothing, and in which round.
     failed: (Round, u8),
@@ -70,45 +70,48 @@ pub struct Serving {
 
 impl Serving {
     /// With what is on disk.
-    pub fn new(shown: Option<Shown>) -> Serving {
+    pub fn new(owed: Option<Demand>, shown: Option<Shown>) -> Serving {
         Serving {
+            owed,
             shown,
             ..Serving::default()
         }
     }
 
-    /// What it serves of the newest round that was audited.
-    pub fn shown(&self) -> Option<Shown> {
-        self.shown
+    /// What is to be served of a round that was applied.
+    pub fn owed(&self) -> Option<Demand> {
+        self.owed
     }
 
-    /// What is to be made before this round is applied, if the miner with this hotkey is audited in it.
-    pub fn demand(
-        &self,
-        view: &View,
-        settlement: &Settlement,
-        hotkey: H256,
-        now: BlockNumber,
-    ) -> Option<Demand> {
-        let round = settlement.round;
-        let is_shown = self.shown.is_some_and(|shown| shown.round == round);
-        let has_failed = self.failed == (round, TRIES);
-        let is_own = |audit: &&Audit| (audit.round, audit.hotkey) == (round, hotkey);
-        let audit = view.audits.iter().find(is_own)?;
-        let is_open = audit.served.is_none() && next_stage(audit, now) == Stage::Open;
-        if is_shown || has_failed || !is_open {
-            return None;
-        }
-        let slot = settlement
-            .miners
-            .iter()
-            .position(|(_, one)| *one == hotkey)?;
-        Some(Demand {
-            round,
-            slot: u64::try_from(slot).ok()?,
-            plan: settlement.plan.clone(),
+    /// Takes note of what was drawn of the round held, of the miner with this hotkey.
+    pub fn look(&mut self, view: &View, hotkey: H256, held: Option<Round>) {
+        let is_own = |audit: &&Audit| audit.hotkey == hotkey && Some(audit.round) == held;
+        let own = view.audits.iter().find(is_own);
+        let drawn = own.map(|audit| Demand {
+            round: audit.round,
             drawn: audit.drawn,
-        })
+        });
+        self.drawn = drawn.or(self.drawn);
+    }
+
+    /// A round is to be put in force: what was drawn of it, so that the state with which it began is kept.
+    pub fn keep(&mut self, round: Round) -> Option<Demand> {
+        let drawn = self.drawn.take().filter(|drawn| drawn.round == round)?;
+        self.owed = Some(drawn);
+        self.owed
+    }
+
+    /// What is to be made now of the miner with this hotkey.
+    pub fn demand(&self, view: &View, hotkey: H256, now: BlockNumber) -> Option<Demand> {
+        let owed = self.owed?;
+        let is_shown = self.shown.is_some_and(|shown| shown.round == owed.round);
+        let has_failed = self.failed == (owed.round, TRIES);
+        let is_open = |audit: &Audit| {
+            (audit.round, audit.hotkey, audit.served) == (owed.round, hotkey, None)
+                && next_stage(audit, now) == Stage::Open
+        };
+        let is_due = !is_shown && !has_failed && view.audits.iter().any(is_open);
+        is_due.then_some(owed)
     }
 
     /// How making it ended.

@@ -16,6 +16,7 @@ use cairn_primitives::{BlockNumber, Round, H256};
 use cairn_protocol::{checkpoint::is_too_far_behind, lineage};
 
 use crate::{
+    audit::Demand,
     machine::{Action, Event, Gone, Held, Kind, Question, Reason, Transaction},
     Settlement, View,
 };
@@ -223,10 +224,14 @@ impl<W> Course<W> {
         }
     }
 
-    /// Puts checked parameters in force.
-    pub fn keep(&mut self, settlement: Settlement, held: Held) {
+    /// Puts checked parameters in force; `audited` is what was drawn of the worker's own contribution.
+    pub fn keep(&mut self, settlement: Settlement, held: Held, audited: Option<Demand>) {
         self.work = Work::Keeping(settlement.round);
-        self.act(Action::Keep { settlement, held });
+        self.act(Action::Keep {
+            settlement,
+            held,
+            audited,
+        });
     }
 
     fn is_applying(&self, round: Round) -> bool {

@@ -25,7 +25,7 @@
 //! - it reveals only the key of the contribution that the chain has from it;
 //! - every settled round is applied once and in order;
 //! - what a contribution left, moments and error feedback, is carried on if it was included, and forgotten if not;
-//! - a round in which its work was drawn is applied only when what is audited is served ([`audit`]), or cannot be.
+//! - of a round in which its work was drawn it keeps what it needs to serve what is audited ([`audit`]).
 //!
 //! What the validator's machine ([`validator`]) promises:
 //! - it attests at most once per round, only while it holds that round's parameters, and only what it has committed to

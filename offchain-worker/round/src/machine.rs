@@ -6,7 +6,7 @@
 use cairn_primitives::{BlockNumber, Commitment, Round, Secret, Uid, H256};
 
 use crate::{
-    audit::{Shown, Verdict},
+    audit::{Demand, Shown, Verdict},
     ballot::Ballot,
     pledge::Pledge,
     Settlement, View,
@@ -102,6 +102,8 @@ pub enum Action<W> {
         settlement: Settlement,
         /// What is held from now on.
         held: Held,
+        /// What of the worker's own contribution to it is audited: what the round began with is kept for that.
+        audited: Option<Demand>,
     },
     /// Fetch the newest parameters to be had that the chain vouches for.
     Join,

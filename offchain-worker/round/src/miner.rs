@@ -46,7 +46,7 @@ pub enum Task {
     FinishTraining,
     /// Stop training: the round is over.
     AbandonTraining,
-    /// Make states of a round again that is settled and not applied, and store them for who audits it.
+    /// Make states of a round again from what it began with, and store them for who audits it.
     Serve(Demand),
 }
 
@@ -76,6 +76,8 @@ pub struct Miner {
     skipping: bool,
     /// What is audited of its work.
     serving: Serving,
+    /// Whether its own work is to make what is audited again.
+    is_serving: bool,
 }
 
 impl Miner {
@@ -90,12 +92,13 @@ impl Miner {
             submitting: false,
             skipping: false,
             serving: Serving::default(),
+            is_serving: false,
         }
     }
 
     /// The same, with what is on its disk of an audit.
-    pub fn serving(self, shown: Option<Shown>) -> Miner {
-        let serving = Serving::new(shown);
+    pub fn serving(self, owed: Option<Demand>, shown: Option<Shown>) -> Miner {
+        let serving = Serving::new(owed, shown);
         Miner { serving, ..self }
     }
 
@@ -142,12 +145,15 @@ impl Miner {
             Done::NothingTrained(round) => {
                 self.skipping |= Some(round) == self.course.round();
             }
-            Done::Served(round, served) => self.serving.made(round, served),
+            Done::Served(round, served) => {
+                self.is_serving = false;
+                self.serving.made(round, served);
+            }
         }
     }
 
     fn gone(&mut self, gone: Gone) {
-        if self.is_training() {
+        if matches!(self.course.work(), Work::Own(_)) && !self.is_serving {
             self.abandon();
         }
         self.course.act(match gone {
@@ -160,9 +166,9 @@ impl Miner {
         if view.slot_of(self.hotkey).is_none() {
             self.course.act(Action::Explain(Lack::Part));
         }
-        let serves = self.course.is_idle() && self.serve(view, now);
+        self.serving.look(view, self.hotkey, self.course.round());
         match self.course.work() {
-            Work::Idle if !serves => {
+            Work::Idle => {
                 let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
                 let is_included = |settlement: &Settlement| {
                     let own = settlement.own(hotkey);
@@ -171,8 +177,11 @@ impl Miner {
                 if !self.course.follow(view, is_included) {
                     self.train(view, now);
                 }
+                if self.course.is_idle() {
+                    self.serve(view, now);
+                }
             }
-            Work::Own(_) if self.is_training() && !self.stopping => self.stop(view, now),
+            Work::Own(_) if !self.is_serving && !self.stopping => self.stop(view, now),
             _ => {}
         }
         self.submit(view, now);
@@ -188,29 +197,19 @@ impl Miner {
             Left::Look(view) => self.look(&view, now),
             Left::Gone(gone) => self.gone(gone),
             Left::Begin(_) => self.begin(),
-            Left::Keep(settlement, held) => self.course.keep(*settlement, held),
+            Left::Keep(settlement, held) => {
+                let audited = self.serving.keep(settlement.round);
+                self.course.keep(*settlement, held, audited);
+            }
             Left::Done(done) => self.done(done),
         }
     }
 
-    /// Whether its own work is training, and not serving what was trained.
-    fn is_training(&self) -> bool {
-        matches!(self.course.work(), Work::Own(_)) && self.intent.is_none()
-    }
-
-    /// Makes what is audited of the round that is to be applied next, if anything is.
-    fn serve(&mut self, view: &View, now: BlockNumber) -> bool {
-        let intent = self.intent.as_ref().map(|it| it.commitment.sealed_root);
-        let settled = view.settled.as_ref();
-        let settled = settled.filter(|it| Some(it.round) == self.course.round());
-        let own = settled.filter(|it| intent.is_some() && it.own(self.hotkey) == intent);
-        let demand = own.and_then(|it| self.serving.demand(view, it, self.hotkey, now));
-        match demand {
-            Some(demand) => {
-                self.course.begin(demand.round, Task::Serve(demand));
-                true
-            }
-            None => false,
+    /// Makes what is audited of a round that was applied, if anything is.
+    fn serve(&mut self, view: &View, now: BlockNumber) {
+        if let Some(demand) = self.serving.demand(view, self.hotkey, now) {
+            self.is_serving = true;
+            self.course.begin(demand.round, Task::Serve(demand));
         }
     }
 

@@ -593,7 +593,7 @@ impl Validator {
         self.measurable = self.measurement(&settlement);
         self.included = Some((settlement.round, settlement.sealed_roots()));
         self.before = self.held();
-        self.course.keep(settlement, held);
+        self.course.keep(settlement, held, None);
     }
 
     /// What can be measured of a round now that everybody has opened its contributions: all of it by whoever attested, and

@@ -15,24 +15,22 @@ impl World {
     /// A miner makes states again that are audited.
     pub(super) fn serve(&mut self, who: Who, demand: Demand) {
         let costs = self.workshop.costs();
-        let open = self.members[who].process.open.as_ref();
-        let made = open.map_or(0, |open| open.traced.windows.len() as u32);
+        let audited = self.members[who].disk.content().audited.as_ref();
+        let made = audited.map_or(0, |audited| audited.traced.windows.len() as u32);
         let interval = interval(demand.drawn, made, self.workshop.run().inner.trace_every);
         let steps = interval.map_or(0, |interval| u64::from(interval.end));
         let time = costs.step * steps + self.network.file(costs.checkpoint);
-        self.begin(who, time, Job::Serve(Box::new(demand)));
+        self.begin(who, time, Job::Serve(demand));
     }
 
     /// They are made: what is served is stored, and its root is on disk.
-    pub(super) fn served(&mut self, who: Who, demand: &Demand) {
+    pub(super) fn served(&mut self, who: Who, demand: Demand) {
         let round = demand.round;
-        let process = &self.members[who].process;
-        let (open, held) = (process.open.clone(), process.held.clone());
-        let open = open.filter(|open| open.intent.round == round);
-        let memory = process.memory.clone().unwrap_or_default();
-        let blob = open.zip(held).and_then(|(open, (_, theta))| {
-            self.workshop
-                .serve((&theta, &memory), &open.traced, demand.drawn)
+        let audited = self.members[who].disk.content().audited.clone();
+        let audited = audited.filter(|audited| audited.demand == demand);
+        let blob = audited.and_then(|audited| {
+            let before = (audited.theta.as_ref(), audited.memory.as_ref());
+            self.workshop.serve(before, &audited.traced, demand.drawn)
         });
         let Some(blob) = blob.filter(|_| !self.network.is_cut(who)) else {
             return self.tell_soon(who, Told::Served(round, None));
@@ -42,9 +40,9 @@ impl World {
             length: blob.len() as u64,
         };
         self.store.put(served.root, blob.into());
-        self.members[who]
-            .disk
-            .write(|content| content.shown = Some(Shown { round, served }));
+        self.members[who].disk.write(|content| {
+            (content.shown, content.audited) = (Some(Shown { round, served }), None)
+        });
         self.tell_soon(who, Told::Served(round, Some(served)));
     }
 

@@ -64,6 +64,7 @@ impl World {
         let held = content.held();
         let intent = content.open.as_ref().map(|open| open.intent.clone());
         let shown = content.shown;
+        let owed = content.audited.as_ref().map(|audited| audited.demand);
         member.process = Process {
             held: content.held.clone(),
             norm: content.norm,
@@ -79,7 +80,9 @@ impl World {
                 let verdicts = content.verdicts.clone();
                 Machine::Validator(Box::new(validator.auditing(verdicts)))
             }
-            _ => Machine::Miner(Box::new(Miner::new(hotkey, held, intent).serving(shown))),
+            _ => Machine::Miner(Box::new(
+                Miner::new(hotkey, held, intent).serving(owed, shown),
+            )),
         });
         self.poll(who);
     }
@@ -142,7 +145,9 @@ impl World {
                 let job = Job::Apply(Box::new(settlement), is_included);
                 self.begin(who, costs.apply + fetching, job);
             }
-            Action::Keep { held, .. } => self.begin(who, costs.write, Job::Keep(held)),
+            Action::Keep { held, audited, .. } => {
+                self.begin(who, costs.write, Job::Keep(held, audited));
+            }
             Action::Join => {
                 let fetching = self.network.file(costs.checkpoint);
                 self.begin(who, fetching, Job::Join);
@@ -166,7 +171,7 @@ impl World {
             Job::NotSent(kind) => self.tell(who, Event::Sent { kind, block: None }),
             Job::Join => self.joined(who),
             Job::Apply(settlement, is_included) => self.applied(who, &settlement, is_included),
-            Job::Keep(held) => self.kept(who, held),
+            Job::Keep(held, audited) => self.kept(who, held, audited),
             Job::KeepJoined(held, theta) => {
                 let ends = Ends::from_round(held.round);
                 let member = &mut self.members[who];
@@ -187,7 +192,7 @@ impl World {
             }
             Job::Tell(told) => self.told(who, told),
             Job::Step | Job::Store(_) | Job::KeepSealed(_) => self.mined(who, job),
-            Job::Serve(demand) => self.served(who, &demand),
+            Job::Serve(demand) => self.served(who, demand),
             Job::Audit(audit) => self.audited(who, &audit),
             Job::Fetch(..)
             | Job::Open(_)

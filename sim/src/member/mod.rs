@@ -58,7 +58,7 @@ pub enum Job {
     /// An outer step is computed.
     Apply(Box<Settlement>, bool),
     /// Parameters are written to disk.
-    Keep(Held),
+    Keep(Held, Option<Demand>),
     /// Fetched parameters are written to disk.
     KeepJoined(Held, Rc<Theta>),
     /// What is on disk is told to the machine.
@@ -82,7 +82,7 @@ pub enum Job {
     /// A checkpoint is stored.
     Checkpoint(Held),
     /// States that are audited are made again.
-    Serve(Box<Demand>),
+    Serve(Demand),
     /// Steps are replayed.
     Audit(Box<Audit>),
 }

@@ -6,11 +6,12 @@ use cairn_protocol::{
     checkpoint::{self, Source},
     verdict::Before,
 };
-use cairn_round::{validator::Claim, Event, Held, Settlement};
+use cairn_round::{audit::Demand, validator::Claim, Event, Held, Settlement};
 
 use super::{Job, Pending, Told};
 use crate::{
     checkers::Who,
+    disk::Audited,
     workshop::{Gathered, Settled, Theta},
     world::World,
 };
@@ -82,7 +83,7 @@ impl World {
         self.tell(who, Event::Applied { round, root });
     }
 
-    pub(super) fn kept(&mut self, who: Who, held: Held) {
+    pub(super) fn kept(&mut self, who: Who, held: Held, audited: Option<Demand>) {
         let member = &mut self.members[who];
         let pending = member.process.pending.take();
         let Some(pending) = pending.filter(|pending| pending.round == held.round) else {
@@ -96,13 +97,23 @@ impl World {
         } = pending;
         let Settled { theta, norm } = next;
         let process = &mut member.process;
-        let left = process.open.take().filter(|_| is_included);
-        let left = left.map(|open| open.left);
+        let open = process.open.take().filter(|_| is_included);
+        let audited = audited.zip(open.clone()).zip(process.held.clone());
+        let audited = audited.map(|((demand, open), (_, theta))| Audited {
+            demand,
+            traced: open.traced,
+            theta,
+            memory: process.memory.clone().unwrap_or_default(),
+        });
+        let left = open.map(|open| open.left);
         member.disk.write(|content| {
             content.held = Some((held, theta.clone()));
             content.norm = norm;
             content.ends = ends.clone();
             content.open = None;
+            if audited.is_some() {
+                content.audited = audited;
+            }
             if let Some(left) = &left {
                 content.memory = Some(left.clone());
             }

@@ -250,7 +250,6 @@ impl Workshop {
         traced: &Traced,
         drawn: u32,
     ) -> Option<Vec<u8>> {
-        self.engine.load(memory.state(theta)).ok()?;
         let text = &self.text;
         let of = audit::Traced {
             steps: u32::try_from(traced.windows.len()).ok()?,
@@ -261,7 +260,13 @@ impl Workshop {
             let windows = traced.windows.get(step as usize);
             windows.map_or_else(Vec::new, |windows| text.windows(windows))
         };
-        let blob = audit::open(self.engine.as_mut(), of, drawn, &mut sequences);
+        let blob = audit::open(
+            self.engine.as_mut(),
+            memory.state(theta),
+            of,
+            drawn,
+            &mut sequences,
+        );
         blob.ok().flatten()
     }
 

@@ -52,7 +52,8 @@ impl Round {
         };
         let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(1, 0, step)).collect();
         let mut of_step = |step: u32| slices(&all[step as usize]);
-        open(self.engine.as_mut(), traced, drawn, &mut of_step)
+        let before = held(self.engine.as_ref());
+        open(self.engine.as_mut(), before, traced, drawn, &mut of_step)
     }
 }
 
@@ -130,7 +131,10 @@ fn who_traced_nothing_has_nothing_to_serve_and_who_traced_otherwise_says_so() {
     };
     let mut engine = auditor();
     assert_eq!(
-        open(engine.as_mut(), none, 0, &mut |_| Vec::new()).unwrap(),
+        open(engine.as_mut(), State::new(start()), none, 0, &mut |_| {
+            Vec::new()
+        })
+        .unwrap(),
         None
     );
 }

@@ -10,7 +10,7 @@ use cairn_round::{
 };
 
 use crate::common::{
-    bytes, held_at, hotkey, intent, over, plan, seen, settled, view, Driven, Role, MINER, VALIDATOR,
+    bytes, held_at, hotkey, intent, over, seen, settled, view, with, Driven, Role, MINER, VALIDATOR,
 };
 
 const SERVED: Served = Served {
@@ -56,20 +56,28 @@ fn miner() -> Driven<Miner> {
     Driven::new(Miner::new(hotkey(MINER), Some(held_at(0)), made))
 }
 
+const DEMAND: Demand = Demand { round: 0, drawn: 4 };
+
 fn serve() -> Action<Mine> {
-    Action::Do(Mine::Serve(Demand {
-        round: 0,
-        slot: 1,
-        plan: plan(0),
-        drawn: 4,
-    }))
+    Action::Do(Mine::Serve(DEMAND))
 }
 
-fn apply() -> Action<Mine> {
-    Action::Apply {
-        settlement: included(),
-        is_included: true,
-    }
+/// The miner applies round 0, of which the chain says this, and is asked for what it then keeps.
+fn kept(miner: &mut Driven<Miner>, audits: &[Audit], settlement: &Settlement) -> Option<Demand> {
+    let actions = miner.look(audited(audits, over(settlement, 113)), 113);
+    assert!(matches!(actions[..], [Action::Apply { .. }]), "{actions:?}");
+    let root = held_at(1).root;
+    let actions = miner.tell(Event::Applied { round: 0, root }, 113);
+    let [Action::Keep { audited, .. }] = actions[..] else {
+        panic!("{actions:?}");
+    };
+    miner.tell(Event::Kept(held_at(1)), 114);
+    audited
+}
+
+/// Round 1, in which the miner has committed to its contribution.
+fn committed(audits: &[Audit]) -> View {
+    audited(audits, with(&[seen(MINER, 8, true)], view(1, 113)))
 }
 
 fn open() -> Action<Mine> {
@@ -88,71 +96,79 @@ fn no_block<D>() -> Event<D> {
 }
 
 #[test]
-fn a_round_is_applied_when_what_is_audited_of_it_is_served() {
+fn what_is_audited_is_kept_and_served_once_the_next_contribution_is_made() {
     let mut miner = miner();
-    let view = || audited(&[audit(MINER, None)], over(&included(), 113));
-    assert_eq!(miner.look(view(), 113), [serve()]);
-    assert_eq!(miner.look(view(), 114), [], "it is being made");
-    let done = Event::Done(Mined::Served(0, Some(SERVED)));
-    assert_eq!(miner.tell(done, 114), []);
-    let looked = Event::Looked(Box::new(view()));
-    assert_eq!(miner.tell(looked, 114), [apply(), open()]);
-    assert_eq!(miner.look(view(), 115), [], "it is under way");
-    miner.tell(no_block(), 116);
-    assert_eq!(miner.look(view(), 117), [open()], "it did not land");
+    let audits = [audit(MINER, None)];
+    assert_eq!(kept(&mut miner, &audits, &included()), Some(DEMAND));
+    let answer = Event::Looked(Box::new(audited(&audits, view(1, 113))));
+    let actions = miner.tell(answer, 114);
+    assert!(
+        matches!(actions[..], [Action::Do(Mine::Train { .. })]),
+        "{actions:?}"
+    );
+    let made = Event::Done(Mined::Sealed(intent(1, 8)));
+    miner.tell(made, 115);
+    let answer = Event::Looked(Box::new(committed(&audits)));
+    assert_eq!(miner.tell(answer, 115), [serve()]);
+    assert_eq!(miner.look(committed(&audits), 116), [], "it is being made");
+    miner.tell(Event::Done(Mined::Served(0, Some(SERVED))), 116);
+    let answer = Event::Looked(Box::new(committed(&audits)));
+    assert_eq!(miner.tell(answer, 116), [open()]);
+    assert_eq!(miner.look(committed(&audits), 117), [], "it is under way");
     miner.tell(no_block(), 118);
-    let told = audited(&[audit(MINER, Some(SERVED))], over(&included(), 113));
+    assert_eq!(
+        miner.look(committed(&audits), 118),
+        [open()],
+        "it did not land"
+    );
+    miner.tell(no_block(), 119);
+    let told = committed(&[audit(MINER, Some(SERVED))]);
     assert_eq!(miner.look(told, 119), []);
 }
 
-#[test]
-fn what_cannot_be_made_again_holds_a_miner_up_for_a_few_blocks() {
-    let mut miner = miner();
-    let view = || audited(&[audit(MINER, None)], over(&included(), 113));
-    for block in 113..116 {
-        assert_eq!(miner.look(view(), block), [serve()]);
-        assert_eq!(miner.tell(Event::Done(Mined::Served(0, None)), block), []);
-    }
-    assert_eq!(miner.look(view(), 116), [apply()]);
+/// A miner that has applied round 0, of which it owes this, and committed in round 1.
+fn back(owed: Option<Demand>, shown: Option<Shown>) -> Driven<Miner> {
+    let made = Some(intent(1, 8));
+    let machine = Miner::new(hotkey(MINER), Some(held_at(1)), made);
+    Driven::new(machine.serving(owed, shown))
 }
 
 #[test]
-fn nothing_is_served_of_others_work_or_when_it_is_too_late_or_told() {
-    let later = |audits: &[Audit], now: BlockNumber| {
-        let view = audited(audits, over(&included(), 113));
-        miner().look(view, now)
-    };
-    assert_eq!(later(&[audit(2, None)], 113), [apply()]);
-    assert_eq!(later(&[audit(MINER, Some(SERVED))], 113), [apply()]);
-    assert_eq!(later(&[audit(MINER, None)], 119), [serve()]);
-    assert_eq!(later(&[audit(MINER, None)], 120), [apply()]);
-    let left_out = settled(0, &[]);
-    let view = audited(&[audit(MINER, None)], over(&left_out, 113));
-    let actions = miner().look(view, 113);
-    assert!(
-        matches!(
-            actions[..],
-            [Action::Apply {
-                is_included: false,
-                ..
-            }]
-        ),
-        "{actions:?}"
-    );
+fn what_cannot_be_made_again_is_tried_in_a_few_blocks() {
+    let mut miner = back(Some(DEMAND), None);
+    let view = || committed(&[audit(MINER, None)]);
+    for block in 114..117 {
+        assert_eq!(miner.look(view(), block), [serve()]);
+        assert_eq!(miner.tell(Event::Done(Mined::Served(0, None)), block), []);
+    }
+    assert_eq!(miner.look(view(), 117), []);
+}
+
+#[test]
+fn nothing_is_kept_of_others_work() {
+    assert_eq!(kept(&mut miner(), &[audit(2, None)], &included()), None);
+    assert_eq!(kept(&mut miner(), &[], &included()), None);
+    let mut later = audit(MINER, None);
+    later.round = 1;
+    assert_eq!(kept(&mut miner(), &[later], &included()), None);
+}
+
+#[test]
+fn nothing_is_served_when_it_is_too_late_or_told() {
+    let look = |audit: Audit, now| back(Some(DEMAND), None).look(committed(&[audit]), now);
+    assert_eq!(look(audit(MINER, None), 119), [serve()]);
+    assert_eq!(look(audit(MINER, None), 120), []);
+    assert_eq!(look(audit(MINER, Some(SERVED)), 115), []);
 }
 
 #[test]
 fn a_miner_that_comes_back_says_what_is_on_its_disk() {
-    let shown = Shown {
+    let shown = Some(Shown {
         round: 0,
         served: SERVED,
-    };
-    let machine = Miner::new(hotkey(MINER), Some(held_at(1)), None).serving(Some(shown));
-    assert_eq!(machine.held(), Some(held_at(1)));
-    let mut miner = Driven::new(machine);
-    let view = audited(&[audit(MINER, None)], view(1, 113));
-    let actions = miner.look(view, 118);
-    assert!(actions.contains(&open()), "{actions:?}");
+    });
+    let mut miner = back(None, shown);
+    assert_eq!(miner.look(committed(&[audit(MINER, None)]), 118), [open()]);
 }
 
 fn verdict(uid: Uid, finding: Finding) -> Verdict {

@@ -40,6 +40,7 @@ fn keep<W>(settlement: &Settlement, held: Held) -> Action<W> {
     Action::Keep {
         settlement: settlement.clone(),
         held,
+        audited: None,
     }
 }
 

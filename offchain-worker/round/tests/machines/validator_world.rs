@@ -323,7 +323,9 @@ impl World {
                 assert_eq!(settlement.round, self.disk.0.round, "in order");
                 self.begin(Job::Apply(settlement));
             }
-            Action::Keep { settlement, held } => {
+            Action::Keep {
+                settlement, held, ..
+            } => {
                 assert_eq!(settlement.round, self.disk.0.round, "in order");
                 assert_eq!(held.round, settlement.round + 1, "each once");
                 let root = self.chain.finalized().roots[held.round as usize];

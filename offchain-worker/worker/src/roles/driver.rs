@@ -9,6 +9,7 @@ use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
 use cairn_primitives::{BlockNumber, Round, H256};
 use cairn_round::{
+    audit::Demand,
     machine::{Gone, Kind, Lack, Question, Reason, Transaction},
     Action, Event, Held, Machine, Settlement,
 };
@@ -196,7 +197,11 @@ impl<C: Chain, R: Role> Driver<C, R> {
                     settlement,
                     is_included,
                 } => self.apply(settlement, is_included),
-                Action::Keep { settlement, held } => self.keep(&settlement, held),
+                Action::Keep {
+                    settlement,
+                    held,
+                    audited,
+                } => self.keep(&settlement, held, audited),
                 Action::Join => self.join(),
                 Action::Explain(lack) => self.explain(lack),
                 Action::Stop(reason) => return Err(self.error(reason)),
@@ -265,7 +270,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
         });
     }
 
-    fn keep(&mut self, settlement: &Settlement, held: Held) {
+    fn keep(&mut self, settlement: &Settlement, held: Held, audited: Option<Demand>) {
         let (member, hotkey) = (self.member.as_ref(), H256(self.desk.run.hotkey.0));
         let (committed, incentive) = self.role.share(settlement.round, member);
         let line = Line {
@@ -282,6 +287,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             line,
             included: settlement.uids(),
             is_included: self.is_included,
+            audited,
             keeps_base: R::MEASURES,
         };
         let desk = self.desk.clone();

@@ -2,7 +2,7 @@
 
 use cairn_engine::{Part, Version};
 use cairn_primitives::Uid;
-use cairn_round::Held;
+use cairn_round::{audit::Demand, Held};
 
 use super::{
     driver::Desk,
@@ -19,6 +19,8 @@ pub(super) struct Kept {
     pub included: Vec<Uid>,
     /// Whether its own contribution is one of them.
     pub is_included: bool,
+    /// What was drawn of that.
+    pub audited: Option<Demand>,
     /// Whether the parameters before the round are still needed.
     pub keeps_base: bool,
 }
@@ -39,7 +41,7 @@ pub(super) async fn keep<C: Send + 'static>(desk: Desk<C>, kept: Kept) -> Result
             held: Some(kept.held),
             parameters,
             open: match kept.is_included {
-                true => OpenChange::Included,
+                true => OpenChange::Included(kept.audited),
                 false => OpenChange::Void,
             },
             last: Some(&kept.line),

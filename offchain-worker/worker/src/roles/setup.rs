@@ -7,7 +7,7 @@ use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
 use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, H256};
 use cairn_round::{
-    audit::{Shown, Verdict},
+    audit::{Demand, Shown, Verdict},
     ballot::Ballot,
     miner::Intent,
     pledge::Pledge,
@@ -81,6 +81,8 @@ pub(super) struct Resumed {
     pub pledges: Vec<Pledge>,
     /// The steps of the contribution that is not settled yet.
     pub traced: Option<Traced>,
+    /// What is to be served of a round that was applied.
+    pub owed: Option<Demand>,
     /// What a miner serves of the newest round that was audited.
     pub shown: Option<Shown>,
     /// What a validator found in audits that are not over.
@@ -185,6 +187,7 @@ async fn begin<C: Chain, R: Role>(
         ballots,
         pledges,
         traced,
+        owed,
         shown,
         verdicts,
     } = on_disk;
@@ -195,6 +198,7 @@ async fn begin<C: Chain, R: Role>(
         ballots,
         pledges,
         traced,
+        owed,
         shown,
         verdicts,
         block: heads.best.number,
@@ -249,6 +253,7 @@ struct OnDisk {
     ballots: Vec<Ballot>,
     pledges: Vec<Pledge>,
     traced: Option<Traced>,
+    owed: Option<Demand>,
     shown: Option<Shown>,
     verdicts: Vec<Verdict>,
 }
@@ -264,6 +269,7 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         pledges,
         ends: _,
         traced,
+        owed,
         shown,
         verdicts,
     } = saved;
@@ -282,6 +288,7 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         ballots,
         pledges,
         traced,
+        owed,
         shown,
         verdicts,
     })

@@ -18,17 +18,15 @@ use cairn_protocol::{
     trace,
     verdict::Before,
 };
-use cairn_round::{audit::Demand, plan::Plan, validator::Claim, Settlement};
+use cairn_round::{plan::Plan, validator::Claim, Settlement};
 use codec::Encode;
 
 use super::{
     make::{header, make_of, seal_up, Made, ASSIGNED},
     round_job::Order,
-    serve::open_of,
+    serve::{open_of, Asked},
 };
-use crate::roles::{
-    chain::Chain, driver::Desk, inspect, look::settlement, run::Run, state::Traced, RoleError,
-};
+use crate::roles::{chain::Chain, driver::Desk, inspect, look::settlement, run::Run, RoleError};
 
 /// Largest random value of a cheat: about as far as honest inner steps move a parameter.
 const NOISE_SCALE: f32 = 5e-3;
@@ -95,12 +93,7 @@ fn bring(
 }
 
 /// Nothing is served.
-pub(super) fn open_nothing(
-    _: &mut dyn Engine,
-    _: &Run,
-    _: &Demand,
-    _: &Traced,
-) -> Result<Option<Vec<u8>>, RoleError> {
+pub(super) fn open_nothing(_: &mut dyn Engine, _: Asked) -> Result<Option<Vec<u8>>, RoleError> {
     Ok(None)
 }
 
@@ -108,7 +101,8 @@ pub(super) fn open_nothing(
 pub(super) fn lazy(order: &Order, engine: &mut dyn Engine) -> Result<Option<Made>, RoleError> {
     let inner = &order.run.config.inner;
     let steps = u32::from(inner.steps);
-    let only = OneStep::make(engine, &order.run, &order.plan, order.slot)?;
+    let held = engine.state(Version::Held)?.parameters;
+    let only = OneStep::make(engine, held, &order.run, (&order.plan, order.slot))?;
     let trace = only.trace(steps, inner.trace_every);
     let end = only.at(steps);
     let work = Work {
@@ -135,11 +129,11 @@ struct OneStep {
 impl OneStep {
     fn make(
         engine: &mut dyn Engine,
+        parameters: Vec<f32>,
         run: &Run,
-        plan: &Plan,
-        slot: u64,
+        (plan, slot): (&Plan, u64),
     ) -> Result<OneStep, EngineError> {
-        let before = State::new(engine.state(Version::Held)?.parameters);
+        let before = State::new(parameters);
         let mut sequences = |step| run.windows(&ASSIGNED(plan, slot, step));
         let after = engine.replay(&before, 0..1, &mut sequences)?;
         Ok(OneStep { before, after })
@@ -194,12 +188,17 @@ impl OneStep {
 /// The claimed states at both ends of the interval: all that can be seen without a replay is right.
 pub(super) fn open_claimed(
     engine: &mut dyn Engine,
-    run: &Run,
-    demand: &Demand,
-    traced: &Traced,
+    asked: Asked,
 ) -> Result<Option<Vec<u8>>, RoleError> {
+    let Asked {
+        run,
+        plan,
+        slot,
+        traced,
+        ..
+    } = asked;
     let every = run.config.inner.trace_every;
-    let Some(interval) = interval(demand.drawn, traced.steps, every) else {
+    let Some(interval) = interval(asked.drawn, traced.steps, every) else {
         return Ok(None);
     };
     let next = interval.number.saturating_add(1);
@@ -207,7 +206,7 @@ pub(super) fn open_claimed(
     let (Some(begin_proof), Some(end_proof)) = (proof(interval.number), proof(next)) else {
         return Ok(None);
     };
-    let only = OneStep::make(engine, run, &demand.plan, demand.slot)?;
+    let only = OneStep::make(engine, asked.before.parameters, run, (plan, slot))?;
     let opened = Opened {
         begin: only.at(interval.begin),
         end: only.at(interval.end),
@@ -227,11 +226,9 @@ pub(super) fn stranger(order: &Order, engine: &mut dyn Engine) -> Result<Option<
 /// The states of a stranger's steps.
 pub(super) fn open_stranger(
     engine: &mut dyn Engine,
-    run: &Run,
-    demand: &Demand,
-    traced: &Traced,
+    asked: Asked,
 ) -> Result<Option<Vec<u8>>, RoleError> {
-    open_of(own_text, engine, run, demand, traced)
+    open_of(own_text, engine, asked)
 }
 
 /// Windows that the round assigned to nobody, others in each round; its neighbour's if all are assigned.

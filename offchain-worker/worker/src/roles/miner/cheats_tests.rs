@@ -17,6 +17,7 @@ use crate::roles::{
         round_job::Timing,
         serve, Opener,
     },
+    state::Traced,
     testing::{Network, NETUID},
 };
 
@@ -90,13 +91,15 @@ impl Desk {
             steps: made.trained.steps(),
             states: made.trained.trace.clone(),
         };
-        let demand = Demand {
-            round: self.order.round,
+        let asked = Asked {
+            run: &self.order.run,
+            plan: &self.order.plan,
             slot: SLOT,
-            plan: self.order.plan.clone(),
+            before: self.engine.state(Version::Held).unwrap(),
+            traced: &traced,
             drawn,
         };
-        opener(self.engine.as_mut(), &self.order.run, &demand, &traced).unwrap()
+        opener(self.engine.as_mut(), asked).unwrap()
     }
 
     /// What an auditor finds that replays this text.
@@ -173,7 +176,8 @@ async fn the_step_that_lazy_made_is_one() {
     let network = Network::new().await;
     let mut mallory = desk(&network, "Mallory", 0).await;
     let Order { run, plan, .. } = &mallory.order;
-    let only = OneStep::make(mallory.engine.as_mut(), run, plan, SLOT).unwrap();
+    let held = mallory.engine.state(Version::Held).unwrap().parameters;
+    let only = OneStep::make(mallory.engine.as_mut(), held, run, (plan, SLOT)).unwrap();
     let order = cairn_engine::Order { round: 0, steps: 1 };
     let mut sequences = |step| run.windows(&ASSIGNED(plan, SLOT, step));
     let engine = &mut mallory.engine;

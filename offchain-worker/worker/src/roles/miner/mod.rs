@@ -11,7 +11,6 @@ use cairn_chain::MemberInfo;
 use cairn_engine::Engine;
 use cairn_primitives::{BlockNumber, Round, Served, H256};
 use cairn_round::{
-    audit::Demand,
     miner::{Done, Miner, Task},
     Held,
 };
@@ -21,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use self::{
     make::Made,
     round_job::{system_clock, Clock, Control, Order, Timing},
+    serve::Asked,
 };
 use super::{
     apply::AtHand,
@@ -28,9 +28,7 @@ use super::{
     driver::{Desk, Ended, Jobs, Role},
     idle,
     look::Looked,
-    run::Run,
     setup::{connect, work, WorkerOptions},
-    state::Traced,
     RoleError, Status,
 };
 
@@ -101,7 +99,7 @@ impl Behaviour {
 type Maker = Box<dyn FnOnce(&Order, &mut dyn Engine) -> Result<Option<Made>, RoleError> + Send>;
 
 /// Makes the blob that is served of the inner steps of a contribution; `None` if there is none.
-type Opener = fn(&mut dyn Engine, &Run, &Demand, &Traced) -> Result<Option<Vec<u8>>, RoleError>;
+type Opener = fn(&mut dyn Engine, Asked) -> Result<Option<Vec<u8>>, RoleError>;
 
 /// Mines until it is told to stop.
 ///
@@ -125,9 +123,8 @@ pub(super) async fn mine<C: Chain>(
         let open = resumed.open.as_ref().map(|intent| intent.round);
         Ok(MinerRole {
             machine: Miner::new(H256(run.hotkey.0), resumed.held, resumed.open)
-                .serving(resumed.shown),
+                .serving(resumed.owed, resumed.shown),
             open,
-            traced: resumed.traced.unwrap_or_default(),
             behaviour,
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
@@ -140,8 +137,6 @@ struct MinerRole {
     machine: Miner,
     /// The round of the contribution that is not settled yet.
     open: Option<Round>,
-    /// Its inner steps.
-    traced: Traced,
     behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
@@ -200,10 +195,7 @@ impl Role for MinerRole {
             }
             Task::FinishTraining => self.control.finish(),
             Task::AbandonTraining => self.control.abandon(),
-            Task::Serve(demand) => {
-                let (traced, opener) = (self.traced.clone(), self.behaviour.opener());
-                serve::begin(desk, jobs, demand, traced, opener);
-            }
+            Task::Serve(demand) => serve::begin(desk, jobs, demand, self.behaviour.opener()),
         }
     }
 
@@ -214,7 +206,6 @@ impl Role for MinerRole {
             Outcome::Trained(trained) => {
                 status.loss = Some(trained.loss);
                 self.open = Some(trained.intent.round);
-                self.traced = trained.traced;
                 Done::Sealed(trained.intent)
             }
         })

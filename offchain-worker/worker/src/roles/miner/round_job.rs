@@ -117,7 +117,6 @@ pub(super) struct Order {
 /// A contribution that is stored, with the intent to commit to it on disk.
 pub(super) struct Trained {
     pub intent: Intent,
-    pub traced: Traced,
     pub loss: f32,
 }
 
@@ -174,13 +173,9 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         .await?;
         return Ok(None);
     }
-    let (intent, traced) = keep(desk, intent, traced).await?;
+    let intent = keep(desk, intent, traced).await?;
     desk.reporter.say(&said);
-    Ok(Some(Trained {
-        intent,
-        traced,
-        loss,
-    }))
+    Ok(Some(Trained { intent, loss }))
 }
 
 /// Puts the intent on disk, with what is carried on if it is included, then in force.
@@ -188,7 +183,7 @@ async fn keep<C: Clone + Send + 'static>(
     desk: &Desk<C>,
     intent: Intent,
     traced: Traced,
-) -> Result<(Intent, Traced), RoleError> {
+) -> Result<Intent, RoleError> {
     let state = desk.state.clone();
     with_engine(desk, move |engine| {
         // None if the engine has made no steps that are carried on.
@@ -213,7 +208,7 @@ async fn keep<C: Clone + Send + 'static>(
         if steps.is_some() {
             engine.keep()?;
         }
-        Ok((intent, traced))
+        Ok(intent)
     })
     .await
 }

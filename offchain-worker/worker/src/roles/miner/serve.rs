@@ -1,9 +1,13 @@
 //! Serving what is audited of this miner's work.
 
 use bytes::Bytes;
-use cairn_engine::{audit, Engine};
+use cairn_engine::{audit, Engine, State};
 use cairn_primitives::{Round, Served, H256};
-use cairn_round::audit::{Demand, Shown};
+use cairn_round::{
+    audit::{Demand, Shown},
+    plan::Plan,
+    Settlement,
+};
 use cairn_store::paths;
 
 use super::{
@@ -13,25 +17,24 @@ use super::{
 use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
+    look::settlement,
     run::Run,
     setup::locked,
     state::{Change, Traced},
     RoleError,
 };
 
-/// Makes what is audited again, from the state that is held until the round is applied; stores it, and puts its root on
-/// disk.
+/// Makes what is audited again, from what the round began with; stores it, and puts its root on disk.
 pub(super) fn begin<C: Chain>(
     desk: &Desk<C>,
     jobs: &mut Jobs<Outcome>,
     demand: Demand,
-    traced: Traced,
     opener: Opener,
 ) {
     let desk = desk.clone();
     jobs.spawn(async move {
         let round = demand.round;
-        let served = match serve(&desk, demand, traced, opener).await {
+        let served = match serve(&desk, demand, opener).await {
             Ok(served) => served,
             Err(error) if error.is_transient() => {
                 tracing::warn!("round {round} · its audit is not served yet: {error}");
@@ -50,13 +53,34 @@ pub(super) fn begin<C: Chain>(
 async fn serve<C: Chain>(
     desk: &Desk<C>,
     demand: Demand,
-    traced: Traced,
     opener: Opener,
 ) -> Result<Option<Served>, RoleError> {
     let (run, round) = (desk.run.clone(), demand.round);
+    let (at, hotkey) = (desk.heads.finalized.hash, H256(run.hotkey.0));
+    let settled = settlement(&desk.chain, &run, at, round).await?;
+    let slot_of = |settled: &Settlement| {
+        let mut miners = settled.miners.iter();
+        miners.position(|(_, miner)| *miner == hotkey)
+    };
+    let state = desk.state.clone();
+    let kept = tokio::task::spawn_blocking(move || locked(&state).audited()).await??;
+    let kept = kept.filter(|(audited, _)| audited.demand == demand);
+    let (Some(settled), Some((audited, before))) = (settled, kept) else {
+        return Ok(None);
+    };
+    let Some(slot) = slot_of(&settled) else {
+        return Ok(None);
+    };
     let blob = with_engine(desk, move |engine| {
-        engine.discard();
-        opener(engine, &run, &demand, &traced)
+        let asked = Asked {
+            run: &run,
+            plan: &settled.plan,
+            slot: slot as u64,
+            before,
+            traced: &audited.traced,
+            drawn: demand.drawn,
+        };
+        opener(engine, asked)
     })
     .await?;
     match blob {
@@ -65,31 +89,40 @@ async fn serve<C: Chain>(
     }
 }
 
+/// What is asked of this miner's contribution to a round.
+pub(super) struct Asked<'a> {
+    pub run: &'a Run,
+    pub plan: &'a Plan,
+    pub slot: u64,
+    /// With which the round began.
+    pub before: State,
+    pub traced: &'a Traced,
+    /// The interval follows from this.
+    pub drawn: u32,
+}
+
 /// The blob of steps on what was assigned.
-pub(super) fn open(
-    engine: &mut dyn Engine,
-    run: &Run,
-    demand: &Demand,
-    traced: &Traced,
-) -> Result<Option<Vec<u8>>, RoleError> {
-    open_of(ASSIGNED, engine, run, demand, traced)
+pub(super) fn open(engine: &mut dyn Engine, asked: Asked) -> Result<Option<Vec<u8>>, RoleError> {
+    open_of(ASSIGNED, engine, asked)
 }
 
 /// The blob of steps on this text.
 pub(super) fn open_of(
     text: Text,
     engine: &mut dyn Engine,
-    run: &Run,
-    demand: &Demand,
-    traced: &Traced,
+    asked: Asked,
 ) -> Result<Option<Vec<u8>>, RoleError> {
-    let mut sequences = |step| run.windows(&text(&demand.plan, demand.slot, step));
+    let Asked {
+        run, plan, slot, ..
+    } = asked;
+    let mut sequences = |step| run.windows(&text(plan, slot, step));
     let traced = audit::Traced {
-        steps: traced.steps,
-        states: &traced.states,
+        steps: asked.traced.steps,
+        states: &asked.traced.states,
         every: run.config.inner.trace_every,
     };
-    Ok(audit::open(engine, traced, demand.drawn, &mut sequences)?)
+    let made = audit::open(engine, asked.before, traced, asked.drawn, &mut sequences);
+    Ok(made?)
 }
 
 /// Stores a blob, and says on disk that it is served.

@@ -15,4 +15,4 @@ mod saved;
 
 pub use files::{Identity, StateError};
 pub use place::{kept, Kept, StatePlace};
-pub use saved::{floats, read, Change, OpenChange, Saved, StateDir, Traced};
+pub use saved::{floats, read, Audited, Change, OpenChange, Saved, StateDir, Traced};

@@ -6,7 +6,7 @@ use cairn_engine::{AdamState, Engine, EngineError, Part, Sent, State, Version};
 use cairn_primitives::{Round, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
-    audit::{Shown, Verdict},
+    audit::{Demand, Shown, Verdict},
     ballot::Ballot,
     miner::Intent,
     pledge::Pledge,
@@ -31,6 +31,13 @@ fn name(part: Part) -> &'static str {
     }
 }
 
+/// What is kept of the state with which a round began of which work is audited, and where it was until then.
+const AUDITED: [(Part, &str); 3] = [
+    (Part::Parameters, "audited_parameters"),
+    (Part::FirstMoment, "audited_first_moment"),
+    (Part::SecondMoment, "audited_second_moment"),
+];
+
 /// Where makers ended, on disk, in SCALE.
 const ENDS: &str = "ends";
 
@@ -53,6 +60,8 @@ struct Meta {
     sent_steps: Option<u64>,
     /// The states that were traced between those.
     traced: Option<Traced>,
+    /// What is to be served of a round that was applied.
+    audited: Option<Audited>,
     /// What a miner serves of the newest round that was audited.
     shown: Option<Shown>,
     /// What a validator found in audits that are not over.
@@ -77,6 +86,17 @@ pub struct Traced {
     pub states: Vec<H256>,
 }
 
+/// What is audited of a round that was applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audited {
+    /// Which steps.
+    pub demand: Demand,
+    /// The inner steps of the contribution.
+    pub traced: Traced,
+    /// Inner steps that the optimizer had done before.
+    steps: u64,
+}
+
 /// What was on disk.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Saved {
@@ -96,6 +116,8 @@ pub struct Saved {
     pub ends: Ends,
     /// The steps of the contribution that is not settled yet.
     pub traced: Option<Traced>,
+    /// What is to be served of a round that was applied.
+    pub owed: Option<Demand>,
     /// What a miner serves of the newest round that was audited.
     pub shown: Option<Shown>,
     /// What a validator found in audits that are not over.
@@ -110,8 +132,8 @@ pub enum OpenChange<'a> {
     Keep,
     /// It is void, and so is what it left.
     Void,
-    /// It is included: what it left is carried on.
-    Included,
+    /// It is included: what it left is carried on. If some of it is audited, what it began with is kept, too.
+    Included(Option<Demand>),
     /// This is the one from now on.
     Set {
         /// What is, or will be, on chain, and what opens it.
@@ -222,6 +244,7 @@ impl StateDir {
             pledges: meta.pledges.clone(),
             ends: self.ends()?,
             traced: meta.traced.clone(),
+            owed: meta.audited.as_ref().map(|audited| audited.demand),
             shown: meta.shown,
             verdicts: meta.verdicts.clone(),
         }))
@@ -253,6 +276,25 @@ impl StateDir {
         }))
     }
 
+    /// What is to be served of a round that was applied, and the parameters and moments with which that began.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`] and what the system says.
+    pub fn audited(&self) -> Result<Option<(Audited, State)>, StateError> {
+        let audited = self.files.meta().and_then(|meta| meta.audited.clone());
+        let [(_, parameters), (_, m), (_, v)] = AUDITED;
+        let (Some(audited), Some(parameters)) = (audited, self.numbers(parameters)?) else {
+            return Ok(None);
+        };
+        let step = audited.steps;
+        let moments = self.numbers(m)?.zip(self.numbers(v)?);
+        let before = State {
+            optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
+            ..State::new(parameters)
+        };
+        Ok(Some((audited, before)))
+    }
+
     /// Writes a change: all of it or, whatever happens, nothing.
     ///
     /// # Errors
@@ -265,6 +307,7 @@ impl StateDir {
             open: None,
             sent_steps: None,
             traced: None,
+            audited: None,
             shown: None,
             verdicts: Vec::new(),
             last: None,
@@ -283,7 +326,6 @@ impl StateDir {
         if let Some(pledges) = change.pledges {
             meta.pledges = pledges.to_vec();
         }
-        meta.shown = change.shown.or(meta.shown);
         if let Some(verdicts) = change.verdicts {
             meta.verdicts = verdicts.to_vec();
         }
@@ -291,6 +333,10 @@ impl StateDir {
         if change.begins_anew {
             meta.optimizer_steps = 0;
             pieces.extend(SENT.map(|(part, _)| (name(part), New::Gone)));
+        }
+        if let Some(shown) = change.shown {
+            (meta.shown, meta.audited) = (Some(shown), None);
+            pieces.extend(AUDITED.map(|(_, kept)| (kept, New::Gone)));
         }
         open_pieces(&change.open, &mut meta, &mut pieces);
         if let Some(parameters) = &change.parameters {
@@ -311,7 +357,15 @@ fn open_pieces(change: &OpenChange, meta: &mut Meta, pieces: &mut Vec<(&str, New
             (meta.open, meta.sent_steps, meta.traced) = (None, None, None);
             pieces.extend(SENT.map(|(_, sent)| (sent, New::Gone)));
         }
-        OpenChange::Included => {
+        OpenChange::Included(audited) => {
+            if let Some(demand) = *audited {
+                meta.audited = Some(Audited {
+                    demand,
+                    traced: meta.traced.clone().unwrap_or_default(),
+                    steps: meta.optimizer_steps,
+                });
+                pieces.extend(AUDITED.map(|(part, kept)| (kept, New::Was(name(part)))));
+            }
             // A cheat left nothing.
             if let Some(steps) = meta.sent_steps {
                 meta.optimizer_steps = steps;
@@ -449,12 +503,13 @@ mod tests {
             assert_eq!(found.state.optimizer, None);
             assert_eq!(found.state.sent.as_ref(), Some(&sent));
 
+            let demand = Demand { round, drawn: 5 };
             let kept = Change {
                 held: held(round + 1, 9),
                 norm: Some(0.1 + 0.2),
                 parameters: Some(bytes(&theta)),
                 open: match is_included {
-                    true => OpenChange::Included,
+                    true => OpenChange::Included(Some(demand)),
                     false => OpenChange::Void,
                 },
                 ..Change::default()
@@ -466,6 +521,11 @@ mod tests {
             let carried = found.state.optimizer.zip(found.state.feedback);
             let want = is_included.then_some((sent.optimizer, sent.feedback));
             assert_eq!((carried, found.state.sent), (want, None));
+            assert_eq!(found.owed, is_included.then_some(demand));
+            let audited = open().audited().expect("undamaged");
+            let audited = audited.map(|(audited, before)| (audited.demand, before));
+            let before = State::new(theta.to_vec());
+            assert_eq!(audited, is_included.then_some((demand, before)));
             assert_eq!(found.state.norm, Some(0.1 + 0.2));
         }
         assert_eq!(saved().ends, Ends::from_round(0));
@@ -553,6 +613,7 @@ mod tests {
         open().save(&first).expect("room");
         open().save(&Change::default()).expect("room");
         assert_eq!((saved().shown, saved().verdicts), (shown, vec![verdict]));
+        assert_eq!(open().audited().expect("undamaged"), None);
         let none = Change {
             verdicts: Some(&[]),
             ..Change::default()
