@@ -1,5 +1,7 @@
 //! What a devnet shows to people: plain lines, and on a terminal one more that moves.
 
+use std::collections::BTreeSet;
+
 use cairn_primitives::AuditOutcome;
 
 use super::{
@@ -143,13 +145,19 @@ fn audits(audits: &[AuditReport]) -> String {
         of(AuditOutcome::Open).count(),
         of(AuditOutcome::Undecided).count()
     );
+    let mut known = BTreeSet::new();
     for audit in audits.iter().filter(|audit| audit.outcome.is_lost()) {
         let why = match audit.outcome {
             AuditOutcome::Silent => "served nothing",
             _ => "served another work than it claimed",
         };
         let AuditReport { round, uid, .. } = audit;
-        text += &format!("         uid {uid} {why} in round {round} and lost its bond\n");
+        // A bond is lost once.
+        let follows = match known.insert(*uid) {
+            true => " and lost its bond",
+            false => ", too",
+        };
+        text += &format!("         uid {uid} {why} in round {round}{follows}\n");
     }
     text
 }
@@ -252,6 +260,31 @@ mod tests {
             let role = rows.find_map(|mut row| (row.next() == Some("0")).then(|| row.next())?);
             assert_eq!(role, Some(behaviour.name()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_bond_is_lost_once() {
+        let lost = |round, uid, outcome| AuditReport {
+            round,
+            uid,
+            outcome,
+        };
+        let text = audits(&[
+            lost(0, 2, AuditOutcome::Silent),
+            lost(0, 3, AuditOutcome::Passed),
+            lost(0, 4, AuditOutcome::Failed),
+            lost(1, 2, AuditOutcome::Silent),
+            lost(2, 3, AuditOutcome::Open),
+        ]);
+        let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+        let expected = [
+            "",
+            "audits   1 passed, 1 not over, 0 undecided",
+            "uid 2 served nothing in round 0 and lost its bond",
+            "uid 4 served another work than it claimed in round 0 and lost its bond",
+            "uid 2 served nothing in round 1, too",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]
