@@ -14,10 +14,11 @@ use std::{
 
 use common::cairn;
 
+use cairn_primitives::AuditOutcome;
 use cairn_round::scoring::{scores, Evidence};
 use cairn_worker::{
     devnet::{MemberReport, Report},
-    roles::{ledger::Line, Status},
+    roles::{ledger::Line, Behaviour, Status},
 };
 
 const KILLED_AT: u32 = 2;
@@ -142,6 +143,7 @@ fn a_network_trains_pays_and_survives() {
     let root = serde_json::to_value(report.rounds[0].model_root).expect("JSON");
     assert_eq!(exported["model_root"], root);
     rewards_add_up(&report, &kept);
+    audits_found_the_cheat_and_nobody_else(&report, &told);
     the_killed_miner_came_back(&report, &kept);
     the_late_miner_caught_up(&report, &kept);
     nothing_is_left(&kept);
@@ -353,6 +355,41 @@ fn rounds_settled(report: &Report) {
         assert_eq!(member.model_root, Some(last), "member {}", member.uid);
     }
     assert!(report.store_bytes_per_contribution > 0);
+}
+
+/// Each contribution is audited. What was made in the last rounds is not judged yet.
+fn audits_found_the_cheat_and_nobody_else(report: &Report, told: &str) {
+    let included: usize = report.rounds.iter().map(|round| round.included.len()).sum();
+    assert_eq!(report.audits.len(), included, "not all was audited");
+    let outcomes_of = |member: &MemberReport| -> Vec<(u32, AuditOutcome)> {
+        let audits = report.audits.iter();
+        let own = audits.filter(|audit| audit.uid == member.uid);
+        own.map(|audit| (audit.round, audit.outcome)).collect()
+    };
+    let mut passed = 0;
+    for miner in report.members.iter().filter(|m| role(m) == "miner") {
+        let outcomes = outcomes_of(miner);
+        let over = outcomes.iter().filter(|(_, it)| *it != AuditOutcome::Open);
+        passed += over.clone().count();
+        assert!(
+            over.clone().all(|(_, it)| *it == AuditOutcome::Passed),
+            "honest uid {}: {outcomes:?}",
+            miner.uid
+        );
+        assert!(miner.bond > 0, "honest uid {} lost its bond", miner.uid);
+    }
+    assert!(passed > 0, "no audit of an honest miner was over");
+    for cheat in report.members.iter().filter(|m| role(m) == "cheat") {
+        let outcomes = outcomes_of(cheat);
+        assert!(
+            outcomes.iter().any(|(_, it)| *it == AuditOutcome::Silent),
+            "it serves nothing: {outcomes:?}"
+        );
+        assert_eq!(cheat.bond, 0, "it lost its bond");
+        assert_eq!(cheat.behaviour, Behaviour::Noise);
+        let row = format!("  {}  noise ", cheat.uid);
+        assert!(told.contains(&row), "the table does not name it:\n{told}");
+    }
 }
 
 fn role(member: &MemberReport) -> String {

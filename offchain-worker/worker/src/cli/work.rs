@@ -3,13 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use cairn_engine::Device;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tokio::sync::watch;
 
 use super::args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg};
 use crate::{
     error::Failure,
-    roles::{miner, state::StatePlace, validator, WorkerOptions},
+    roles::{miner, state::StatePlace, validator, Behaviour, WorkerOptions},
     shutdown,
 };
 
@@ -46,7 +46,7 @@ pub struct Mine {
     /// Where to train: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N
     #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Auto, value_name = "DEVICE")]
     device: Device,
-    /// How to behave: `cheat` uploads well-formed contributions without training, to rehearse on a devnet
+    /// How to behave: all but `honest` are cheats, to rehearse on a devnet
     #[arg(long, env = "CAIRN_BEHAVIOUR", value_enum, default_value_t = Behaviour::Honest, hide = true)]
     behaviour: Behaviour,
 }
@@ -66,12 +66,6 @@ pub struct Validate {
 
 /// After this time a worker that was asked to stop has stopped, come what may: what it keeps is whole at any instant.
 const DEADLINE: Duration = Duration::from_millis(1_800);
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Behaviour {
-    Honest,
-    Cheat,
-}
 
 impl Work {
     /// Finds out what was left to defaults, and that the node is there and of the right chain.
@@ -133,11 +127,7 @@ impl Mine {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let prepared = self.work.prepare().await?;
-        let behaviour = match self.behaviour {
-            Behaviour::Honest => miner::Behaviour::Honest,
-            Behaviour::Cheat => miner::Behaviour::Cheat,
-        };
         let options = prepared.options(self.work, self.device);
-        Ok(miner::run(options, behaviour).await?)
+        Ok(miner::run(options, self.behaviour).await?)
     }
 }

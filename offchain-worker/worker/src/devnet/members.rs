@@ -10,7 +10,12 @@ use cairn_primitives::{Balance, Netuid, Role, Uid, CRN, H256};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
-use crate::{cli::member::sign_registration, error::Failure, process::Process, roles::Status};
+use crate::{
+    cli::member::sign_registration,
+    error::Failure,
+    process::Process,
+    roles::{Behaviour, Status},
+};
 
 /// What a member's coldkey gets from Alice.
 const FUNDS: Balance = 300 * CRN;
@@ -28,16 +33,27 @@ pub enum Part {
     Miner,
     /// Checks and scores.
     Validator,
-    /// Uploads without having trained.
+    /// Mines without doing what it has to: a miner whose [`Behaviour`] is not honest.
     Cheat,
+}
+
+/// The kind of the devnet's `nth` cheat, from 0, and which of its kind it is, from 1: the kinds take turns.
+pub fn cheat(nth: u16) -> (Behaviour, u16) {
+    let kinds = Behaviour::CHEATS;
+    let kind = kinds.into_iter().cycle().nth(usize::from(nth));
+    let before = usize::from(nth) / kinds.len();
+    let number = u16::try_from(before).unwrap_or(u16::MAX).saturating_add(1);
+    (kind.unwrap_or(Behaviour::Noise), number)
 }
 
 /// A member and its worker.
 pub struct Member {
-    /// Such as `miner-1`.
+    /// Such as `miner-1` or `noise-1`.
     pub name: String,
     /// What it does.
     pub part: Part,
+    /// How: all but cheats are honest.
+    pub behaviour: Behaviour,
     /// Its number, once registered.
     pub uid: Option<Uid>,
     /// Whether it came after the run had begun.
@@ -65,18 +81,36 @@ pub struct Common {
 }
 
 impl Member {
+    /// A miner.
+    pub fn miner(number: u16, directory: &Path) -> Result<Member, Failure> {
+        Member::new(Part::Miner, "miner", number, directory)
+    }
+
+    /// A miner that comes after the run has begun.
+    pub fn late_miner(number: u16, directory: &Path) -> Result<Member, Failure> {
+        Ok(Member {
+            late: true,
+            ..Member::new(Part::Miner, "late-miner", number, directory)?
+        })
+    }
+
+    /// A validator.
+    pub fn validator(number: u16, directory: &Path) -> Result<Member, Failure> {
+        Member::new(Part::Validator, "validator", number, directory)
+    }
+
+    /// The devnet's `nth` cheat, from 0.
+    pub fn cheat(nth: u16, directory: &Path) -> Result<Member, Failure> {
+        let (behaviour, number) = cheat(nth);
+        Ok(Member {
+            behaviour,
+            ..Member::new(Part::Cheat, behaviour.name(), number, directory)?
+        })
+    }
+
     /// A member with keys of its own, derived from the development phrase: nobody's secret.
-    pub fn new(part: Part, number: u16, late: bool, directory: &Path) -> Result<Member, Failure> {
-        let kind = match part {
-            Part::Miner => "miner",
-            Part::Validator => "validator",
-            Part::Cheat => "cheat",
-        };
-        let name = if late {
-            format!("late-{kind}-{number}")
-        } else {
-            format!("{kind}-{number}")
-        };
+    fn new(part: Part, kind: &str, number: u16, directory: &Path) -> Result<Member, Failure> {
+        let name = format!("{kind}-{number}");
         let suri = format!("//Cairn//{name}//hot");
         Ok(Member {
             cold: cairn_chain::keypair(&format!("//Cairn//{name}//cold"))?,
@@ -85,7 +119,8 @@ impl Member {
             log: directory.join("logs").join(format!("{name}.log")),
             name,
             part,
-            late,
+            behaviour: Behaviour::Honest,
+            late: false,
             suri,
             uid: None,
             process: None,
@@ -134,7 +169,7 @@ impl Member {
             "mine"
         });
         if self.part == Part::Cheat {
-            command.args(["--behaviour", "cheat"]);
+            command.args(["--behaviour", self.behaviour.name()]);
         }
         command
             // Everything that a devnet trains can be computed again to the bit.
@@ -197,5 +232,48 @@ impl Member {
         if let Some(mut process) = self.process.take() {
             process.stop(grace).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cheats_of_all_kinds_take_turns() {
+        let directory = Path::new("nowhere");
+        let cheats = (0..6).map(|nth| Member::cheat(nth, directory).unwrap());
+        let (names, parts): (Vec<_>, Vec<_>) =
+            cheats.map(|member| (member.name, member.part)).unzip();
+        let expected = [
+            "noise-1",
+            "lazy-1",
+            "stranger-1",
+            "copier-1",
+            "noise-2",
+            "lazy-2",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(parts, [Part::Cheat; 6]);
+    }
+
+    #[test]
+    fn members_have_names_of_their_own_and_only_cheats_are_not_honest() {
+        let directory = Path::new("nowhere");
+        let members = [
+            Member::miner(1, directory),
+            Member::late_miner(1, directory),
+            Member::validator(1, directory),
+        ];
+        let members = members.map(|member| member.unwrap());
+        let names = members.each_ref().map(|member| member.name.as_str());
+        assert_eq!(names, ["miner-1", "late-miner-1", "validator-1"]);
+        assert_eq!(
+            members.each_ref().map(|member| member.late),
+            [false, true, false]
+        );
+        let is_honest = |member: &Member| member.behaviour == Behaviour::Honest;
+        assert!(members.iter().all(is_honest));
+        assert!(!is_honest(&Member::cheat(0, directory).unwrap()));
     }
 }

@@ -11,7 +11,7 @@ use crate::error::Failure;
 /// `cairn devnet`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
+    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
 )]
 pub struct Options {
     /// Rounds to run
@@ -26,7 +26,8 @@ pub struct Options {
     #[arg(long, env = "CAIRN_VALIDATORS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub validators: u16,
 
-    /// Miners that upload well-formed contributions without training
+    /// Miners that cheat, of four kinds in turn: noise trains nothing, lazy makes one inner step and claims all,
+    /// stranger trains on other text than it is assigned, copier sends again what another sent
     #[arg(long, env = "CAIRN_CHEATS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=64))]
     pub cheats: u16,
 
@@ -116,5 +117,29 @@ impl Options {
             round,
         });
         self.chaos.iter().copied().chain(late).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn one_cheat_is_the_default_and_more_can_be_asked_for() {
+        let cheats = |arguments: &[&str]| {
+            let line = [&["devnet"], arguments].concat();
+            Line::try_parse_from(line).map(|line| line.options.cheats)
+        };
+        assert_eq!(cheats(&[]).unwrap(), 1);
+        assert_eq!(cheats(&["--cheats", "4"]).unwrap(), 4);
+        assert_eq!(cheats(&["--cheats", "0"]).unwrap(), 0);
+        assert!(cheats(&["--cheats", "65"]).is_err());
     }
 }

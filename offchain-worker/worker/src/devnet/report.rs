@@ -10,6 +10,7 @@ use cairn_primitives::{
 use serde::{Deserialize, Serialize};
 
 use super::members::Part;
+use crate::roles::Behaviour;
 
 /// The report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -98,6 +99,8 @@ pub struct MemberReport {
     pub hotkey: AccountId,
     /// What it did.
     pub role: Part,
+    /// How it did that; of a cheat, which kind it was.
+    pub behaviour: Behaviour,
     /// What it was paid, in pebble.
     #[serde(with = "pebble")]
     pub earned: Balance,
@@ -178,6 +181,7 @@ pub mod tests {
                 uid: 0,
                 hotkey: AccountId([7; 32]),
                 role: Part::Miner,
+                behaviour: Behaviour::Honest,
                 earned: u64::MAX,
                 bond: 7,
                 rounds_included: 1,
@@ -225,7 +229,7 @@ pub mod tests {
         );
         assert_eq!(
             keys(&value["members"][0]),
-            "bond earned hotkey role rounds_included state_root uid"
+            "behaviour bond earned hotkey role rounds_included state_root uid"
         );
         assert_eq!(keys(&value["audits"][0]), "outcome round uid");
         assert_eq!(value["audits"][0]["outcome"], "silent");
@@ -237,10 +241,24 @@ pub mod tests {
         assert_eq!(keys(&value["data"]), "bytes heldout_tokens tokens");
         assert_eq!(value["members"][0]["earned"], u64::MAX.to_string());
         assert_eq!(value["members"][0]["role"], "miner");
+        assert_eq!(value["members"][0]["behaviour"], "honest");
         assert!(value["rounds"][0]["state_root"]
             .as_str()
             .unwrap()
             .starts_with("0x01"));
+    }
+
+    #[test]
+    fn a_cheat_is_a_cheat_of_some_kind() {
+        for behaviour in Behaviour::CHEATS {
+            let mut report = sample();
+            report.members[0].role = Part::Cheat;
+            report.members[0].behaviour = behaviour;
+            let value = serde_json::to_value(&report).unwrap();
+            assert_eq!(value["members"][0]["role"], "cheat");
+            assert_eq!(value["members"][0]["behaviour"], behaviour.name());
+            assert_eq!(serde_json::from_value::<Report>(value).unwrap(), report);
+        }
     }
 
     #[test]

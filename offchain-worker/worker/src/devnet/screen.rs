@@ -1,8 +1,13 @@
 //! What a devnet shows to people: plain lines, and on a terminal one more that moves.
 
+use std::collections::BTreeSet;
+
 use cairn_primitives::AuditOutcome;
 
-use super::report::{adds_up, AuditReport, Report, RoundReport};
+use super::{
+    members::Part,
+    report::{adds_up, AuditReport, MemberReport, Report, RoundReport},
+};
 use crate::{
     amount::crn,
     output,
@@ -84,10 +89,10 @@ pub fn summary(report: &Report) -> String {
         .map(|round| round.heldout_loss)
         .chain([report.final_heldout_loss])
         .collect();
-    let row = |member: &super::report::MemberReport| {
+    let row = |member: &MemberReport| {
         vec![
             member.uid.to_string(),
-            format!("{:?}", member.role).to_lowercase(),
+            role(member).into(),
             member.rounds_included.to_string(),
             crn(member.earned, 4),
             crn(member.bond, 2),
@@ -119,6 +124,15 @@ pub fn summary(report: &Report) -> String {
     )
 }
 
+/// What a member did; of a cheat, which kind it was.
+fn role(member: &MemberReport) -> &'static str {
+    match member.role {
+        Part::Miner => "miner",
+        Part::Validator => "validator",
+        Part::Cheat => member.behaviour.name(),
+    }
+}
+
 /// What audits found: how many passed, and each that did not.
 fn audits(audits: &[AuditReport]) -> String {
     if audits.is_empty() {
@@ -131,13 +145,19 @@ fn audits(audits: &[AuditReport]) -> String {
         of(AuditOutcome::Open).count(),
         of(AuditOutcome::Undecided).count()
     );
+    let mut known = BTreeSet::new();
     for audit in audits.iter().filter(|audit| audit.outcome.is_lost()) {
         let why = match audit.outcome {
             AuditOutcome::Silent => "served nothing",
             _ => "served another work than it claimed",
         };
         let AuditReport { round, uid, .. } = audit;
-        text += &format!("         uid {uid} {why} in round {round} and lost its bond\n");
+        // A bond is lost once.
+        let follows = match known.insert(*uid) {
+            true => " and lost its bond",
+            false => ", too",
+        };
+        text += &format!("         uid {uid} {why} in round {round}{follows}\n");
     }
     text
 }
@@ -198,6 +218,7 @@ fn curve(losses: &[f64]) -> String {
 #[cfg(test)]
 mod tests {
     use super::{super::report::tests::sample, *};
+    use crate::roles::Behaviour;
 
     #[test]
     fn a_falling_loss_draws_a_falling_curve() {
@@ -226,6 +247,44 @@ mod tests {
         assert!(line(&round).ends_with("100 %  0 2"), "{}", line(&round));
         round.included.clear();
         assert!(line(&round).ends_with("none: a null round"));
+    }
+
+    #[test]
+    fn the_table_names_the_kinds_of_cheats() {
+        for behaviour in Behaviour::CHEATS {
+            let mut report = sample();
+            report.members[0].role = Part::Cheat;
+            report.members[0].behaviour = behaviour;
+            let text = summary(&report);
+            let mut rows = text.lines().map(|line| line.split_whitespace());
+            let role = rows.find_map(|mut row| (row.next() == Some("0")).then(|| row.next())?);
+            assert_eq!(role, Some(behaviour.name()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bond_is_lost_once() {
+        let lost = |round, uid, outcome| AuditReport {
+            round,
+            uid,
+            outcome,
+        };
+        let text = audits(&[
+            lost(0, 2, AuditOutcome::Silent),
+            lost(0, 3, AuditOutcome::Passed),
+            lost(0, 4, AuditOutcome::Failed),
+            lost(1, 2, AuditOutcome::Silent),
+            lost(2, 3, AuditOutcome::Open),
+        ]);
+        let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+        let expected = [
+            "",
+            "audits   1 passed, 1 not over, 0 undecided",
+            "uid 2 served nothing in round 0 and lost its bond",
+            "uid 4 served another work than it claimed in round 0 and lost its bond",
+            "uid 2 served nothing in round 1, too",
+        ];
+        assert_eq!(lines, expected);
     }
 
     #[test]

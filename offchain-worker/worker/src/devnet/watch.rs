@@ -35,6 +35,7 @@ use crate::{
     follower::Follower,
     new_file::NewFile,
     progress::progress,
+    roles::Behaviour,
     shards,
     table::short,
 };
@@ -148,7 +149,7 @@ impl Devnet {
             "a network on this machine: {}, {}, {}, {}; Ctrl-C stops all of it",
             counted(options.miners, "miner"),
             counted(options.validators, "validator"),
-            counted(options.cheats, "cheat"),
+            cheats(options.cheats),
             counted(options.rounds, "round"),
         ));
         let node = Node::start(options.node_bin.as_deref(), &self.directory)?;
@@ -236,17 +237,12 @@ impl Devnet {
 
     /// Makes the members that are there from the beginning.
     fn enrol(&mut self) -> Result<(), Failure> {
-        let o = &self.options;
-        for (part, count) in [
-            (Part::Miner, o.miners),
-            (Part::Cheat, o.cheats),
-            (Part::Validator, o.validators),
-        ] {
-            for number in 1..=count {
-                self.members
-                    .push(Member::new(part, number, false, &self.directory)?);
-            }
-        }
+        let (o, directory) = (&self.options, &self.directory);
+        let miners = (1..=o.miners).map(|number| Member::miner(number, directory));
+        let cheats = (0..o.cheats).map(|nth| Member::cheat(nth, directory));
+        let validators = (1..=o.validators).map(|number| Member::validator(number, directory));
+        let all: Result<Vec<Member>, Failure> = miners.chain(cheats).chain(validators).collect();
+        self.members = all?;
         Ok(())
     }
 
@@ -366,7 +362,7 @@ impl Devnet {
             }
             EventKind::LateMiner => {
                 let number = self.members.iter().filter(|member| member.late).count() as u16 + 1;
-                let mut miner = Member::new(Part::Miner, number, true, &self.directory)?;
+                let mut miner = Member::late_miner(number, &self.directory)?;
                 self.screen
                     .say(&format!("       round {round}: {} joins", miner.name));
                 setting::fund_late(&watched.client, &miner).await?;
@@ -422,6 +418,7 @@ impl Devnet {
                 uid: info.uid,
                 hotkey: info.hotkey,
                 role: member.part,
+                behaviour: member.behaviour,
                 earned: info.earned,
                 bond: info.bond,
                 rounds_included: included as u64,
@@ -448,6 +445,17 @@ impl Devnet {
             store_bytes_per_contribution: watched.book.bytes_per_contribution(),
             wall_seconds: 0.0,
         })
+    }
+}
+
+/// So many cheats, and of which kinds.
+fn cheats(count: u16) -> String {
+    let kinds = Behaviour::CHEATS.map(Behaviour::name);
+    let kinds: Vec<&str> = kinds.into_iter().take(usize::from(count)).collect();
+    let counted = counted(count, "cheat");
+    match kinds.is_empty() {
+        true => counted,
+        false => format!("{counted} ({})", kinds.join(", ")),
     }
 }
 
@@ -506,6 +514,13 @@ fn verdict(report: &Report) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::{super::report::tests::sample, *};
+
+    #[test]
+    fn the_kinds_of_cheats_are_told() {
+        assert_eq!(cheats(0), "0 cheats");
+        assert_eq!(cheats(1), "1 cheat (noise)");
+        assert_eq!(cheats(5), "5 cheats (noise, lazy, stranger, copier)");
+    }
 
     #[test]
     fn broken_promises_are_failures() {

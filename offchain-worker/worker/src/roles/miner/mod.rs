@@ -1,5 +1,6 @@
 //! The miner: trains on what the chain assigns to it and contributes the difference.
 
+mod cheats;
 mod make;
 mod round_job;
 mod serve;
@@ -7,13 +8,20 @@ mod serve;
 use std::sync::Arc;
 
 use cairn_chain::MemberInfo;
+use cairn_engine::Engine;
 use cairn_primitives::{BlockNumber, Round, Served, H256};
 use cairn_round::{
     miner::{Done, Miner, Task},
     Held,
 };
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
-use self::round_job::{system_clock, Clock, Control, Order, Timing};
+use self::{
+    make::Made,
+    round_job::{system_clock, Clock, Control, Order, Timing},
+    serve::Asked,
+};
 use super::{
     apply::AtHand,
     chain::Chain,
@@ -24,16 +32,74 @@ use super::{
     RoleError, Status,
 };
 
-/// How a miner behaves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How a miner behaves. All but the first are cheats, which a network has to stand: for devnets and tests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
 pub enum Behaviour {
-    /// Trains.
+    /// Trains on what it is assigned.
     #[default]
     Honest,
-    /// Contributes well-formed random values without training: what a network has to stand. For tests of
-    /// networks.
-    Cheat,
+    /// Trains nothing, sends well-formed random values, and serves nothing when it is audited.
+    #[value(alias = "cheat")]
+    Noise,
+    /// Makes one inner step as long as all of a round's, claims to have made them all, and serves what it claims.
+    Lazy,
+    /// Makes all inner steps on text that nobody was assigned, and serves their states.
+    Stranger,
+    /// Trains nothing, sends again what another miner sent in the round before, and serves nothing.
+    Copier,
 }
+
+impl Behaviour {
+    /// The cheats, each once.
+    pub const CHEATS: [Behaviour; 4] = [
+        Behaviour::Noise,
+        Behaviour::Lazy,
+        Behaviour::Stranger,
+        Behaviour::Copier,
+    ];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Behaviour::Honest => "honest",
+            Behaviour::Noise => "noise",
+            Behaviour::Lazy => "lazy",
+            Behaviour::Stranger => "stranger",
+            Behaviour::Copier => "copier",
+        }
+    }
+
+    /// How it makes the contribution of a round.
+    async fn maker<C: Chain>(self, desk: &Desk<C>, round: Round) -> Result<Maker, RoleError> {
+        Ok(match self {
+            Behaviour::Honest => Box::new(make::make),
+            Behaviour::Noise => Box::new(cheats::noise),
+            Behaviour::Lazy => Box::new(cheats::lazy),
+            Behaviour::Stranger => Box::new(cheats::stranger),
+            Behaviour::Copier => {
+                let found = cheats::found_of_another(desk, round).await?;
+                Box::new(move |order, engine| cheats::copier(found, order, engine))
+            }
+        })
+    }
+
+    /// How it makes what it serves.
+    fn opener(self) -> Opener {
+        match self {
+            Behaviour::Honest => serve::open,
+            Behaviour::Noise | Behaviour::Copier => cheats::open_nothing,
+            Behaviour::Lazy => cheats::open_claimed,
+            Behaviour::Stranger => cheats::open_stranger,
+        }
+    }
+}
+
+/// Makes a contribution; `None` if there is none to make.
+type Maker = Box<dyn FnOnce(&Order, &mut dyn Engine) -> Result<Option<Made>, RoleError> + Send>;
+
+/// Makes the blob that is served of the inner steps of a contribution; `None` if there is none.
+type Opener = fn(&mut dyn Engine, Asked) -> Result<Option<Vec<u8>>, RoleError>;
 
 /// Mines until it is told to stop.
 ///
@@ -111,16 +177,17 @@ impl Role for MinerRole {
                 let order = Order {
                     run: desk.run.clone(),
                     plan,
-                    behaviour: self.behaviour,
                     round,
                     slot,
                     deadline,
                     control: self.control.clone(),
                     timing: self.timing.clone(),
                 };
-                let desk = desk.clone();
+                let (desk, behaviour) = (desk.clone(), self.behaviour);
                 jobs.spawn(async move {
-                    Ok(Ended::Own(match round_job::train(&desk, order).await? {
+                    let maker = behaviour.maker(&desk, round).await?;
+                    let trained = round_job::train(&desk, order, maker).await?;
+                    Ok(Ended::Own(match trained {
                         Some(trained) => Outcome::Trained(Box::new(trained)),
                         None => Outcome::Nothing(round),
                     }))
@@ -128,7 +195,7 @@ impl Role for MinerRole {
             }
             Task::FinishTraining => self.control.finish(),
             Task::AbandonTraining => self.control.abandon(),
-            Task::Serve(demand) => serve::begin(desk, jobs, demand),
+            Task::Serve(demand) => serve::begin(desk, jobs, demand, self.behaviour.opener()),
         }
     }
 

@@ -13,10 +13,7 @@ use cairn_primitives::{BlockNumber, Round};
 use cairn_round::{miner::Intent, pace::Pace, plan::Plan};
 use cairn_store::paths;
 
-use super::{
-    make::{make, Made},
-    Behaviour,
-};
+use super::{make::Made, Maker};
 use crate::roles::{
     driver::{with_engine, Desk},
     progress::Progress,
@@ -110,7 +107,6 @@ impl Timing {
 pub(super) struct Order {
     pub run: Arc<Run>,
     pub plan: Plan,
-    pub behaviour: Behaviour,
     pub round: Round,
     pub slot: u64,
     pub deadline: BlockNumber,
@@ -131,11 +127,12 @@ pub(super) struct Trained {
 pub(super) async fn train<C: Clone + Send + 'static>(
     desk: &Desk<C>,
     order: Order,
+    maker: Maker,
 ) -> Result<Option<Trained>, RoleError> {
     let round = order.round;
     let made = with_engine(desk, move |engine| {
         engine.discard();
-        let made = make(&order, engine);
+        let made = maker(&order, engine);
         if !matches!(made, Ok(Some(_))) {
             engine.discard();
         }
@@ -189,7 +186,7 @@ async fn keep<C: Clone + Send + 'static>(
 ) -> Result<Intent, RoleError> {
     let state = desk.state.clone();
     with_engine(desk, move |engine| {
-        // A cheat has trained nothing.
+        // None if the engine has made no steps that are carried on.
         let steps = engine.optimizer_steps(Version::Pending).ok();
         let mut sent = Vec::new();
         for part in [Part::FirstMoment, Part::SecondMoment, Part::Feedback] {

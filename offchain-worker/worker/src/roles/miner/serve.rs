@@ -1,30 +1,40 @@
 //! Serving what is audited of this miner's work.
 
 use bytes::Bytes;
-use cairn_engine::audit;
+use cairn_engine::{audit, Engine, State};
 use cairn_primitives::{Round, Served, H256};
 use cairn_round::{
     audit::{Demand, Shown},
+    plan::Plan,
     Settlement,
 };
 use cairn_store::paths;
 
-use super::Outcome;
+use super::{
+    make::{Text, ASSIGNED},
+    Opener, Outcome,
+};
 use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
     look::settlement,
+    run::Run,
     setup::locked,
-    state::Change,
+    state::{Change, Traced},
     RoleError,
 };
 
 /// Makes what is audited again, from what the round began with; stores it, and puts its root on disk.
-pub(super) fn begin<C: Chain>(desk: &Desk<C>, jobs: &mut Jobs<Outcome>, demand: Demand) {
+pub(super) fn begin<C: Chain>(
+    desk: &Desk<C>,
+    jobs: &mut Jobs<Outcome>,
+    demand: Demand,
+    opener: Opener,
+) {
     let desk = desk.clone();
     jobs.spawn(async move {
         let round = demand.round;
-        let served = match serve(&desk, demand).await {
+        let served = match serve(&desk, demand, opener).await {
             Ok(served) => served,
             Err(error) if error.is_transient() => {
                 tracing::warn!("round {round} · its audit is not served yet: {error}");
@@ -40,7 +50,11 @@ pub(super) fn begin<C: Chain>(desk: &Desk<C>, jobs: &mut Jobs<Outcome>, demand: 
     });
 }
 
-async fn serve<C: Chain>(desk: &Desk<C>, demand: Demand) -> Result<Option<Served>, RoleError> {
+async fn serve<C: Chain>(
+    desk: &Desk<C>,
+    demand: Demand,
+    opener: Opener,
+) -> Result<Option<Served>, RoleError> {
     let (run, round) = (desk.run.clone(), demand.round);
     let (at, hotkey) = (desk.heads.finalized.hash, H256(run.hotkey.0));
     let settled = settlement(&desk.chain, &run, at, round).await?;
@@ -58,26 +72,57 @@ async fn serve<C: Chain>(desk: &Desk<C>, demand: Demand) -> Result<Option<Served
         return Ok(None);
     };
     let blob = with_engine(desk, move |engine| {
-        let of_step = |step| settled.plan.of_step(slot as u64, step);
-        let mut sequences = |step| run.windows(&of_step(step));
-        let traced = audit::Traced {
-            steps: audited.traced.steps,
-            states: &audited.traced.states,
-            every: run.config.inner.trace_every,
-        };
-        Ok(audit::open(
-            engine,
+        let asked = Asked {
+            run: &run,
+            plan: &settled.plan,
+            slot: slot as u64,
             before,
-            traced,
-            demand.drawn,
-            &mut sequences,
-        )?)
+            traced: &audited.traced,
+            drawn: demand.drawn,
+        };
+        opener(engine, asked)
     })
     .await?;
     match blob {
         Some(blob) => Ok(Some(put(desk, round, blob.into()).await?)),
         None => Ok(None),
     }
+}
+
+/// What is asked of this miner's contribution to a round.
+pub(super) struct Asked<'a> {
+    pub run: &'a Run,
+    pub plan: &'a Plan,
+    pub slot: u64,
+    /// With which the round began.
+    pub before: State,
+    pub traced: &'a Traced,
+    /// The interval follows from this.
+    pub drawn: u32,
+}
+
+/// The blob of steps on what was assigned.
+pub(super) fn open(engine: &mut dyn Engine, asked: Asked) -> Result<Option<Vec<u8>>, RoleError> {
+    open_of(ASSIGNED, engine, asked)
+}
+
+/// The blob of steps on this text.
+pub(super) fn open_of(
+    text: Text,
+    engine: &mut dyn Engine,
+    asked: Asked,
+) -> Result<Option<Vec<u8>>, RoleError> {
+    let Asked {
+        run, plan, slot, ..
+    } = asked;
+    let mut sequences = |step| run.windows(&text(plan, slot, step));
+    let traced = audit::Traced {
+        steps: asked.traced.steps,
+        states: &asked.traced.states,
+        every: run.config.inner.trace_every,
+    };
+    let made = audit::open(engine, asked.before, traced, asked.drawn, &mut sequences);
+    Ok(made?)
 }
 
 /// Stores a blob, and says on disk that it is served.

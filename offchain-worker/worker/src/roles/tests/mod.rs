@@ -1,5 +1,6 @@
 //! Roles against a chain without a node.
 
+mod cheats;
 mod joining;
 mod network;
 mod replay;

@@ -112,7 +112,7 @@ async fn honest_miners_share_the_weights_and_a_cheat_gets_next_to_none() {
     }
     network.mine("Alice", Behaviour::Honest);
     network.mine("Bob", Behaviour::Honest);
-    network.mine("Mallory", Behaviour::Cheat);
+    network.mine("Mallory", Behaviour::Noise);
     for _ in 0..3 {
         play(&network, 3, 2).await;
     }

@@ -1,0 +1,275 @@
+use std::{collections::BTreeSet, sync::Arc};
+
+use cairn_engine::{
+    audit::{find, Audited},
+    Device,
+};
+use cairn_gradient::{Checked, Header};
+use cairn_primitives::{AuditRules, Finding};
+use cairn_protocol::assignment::{DataRange, RoundData};
+use codec::Decode;
+
+use super::*;
+use crate::roles::{
+    chain::Chain,
+    miner::{
+        make::{make, Text},
+        round_job::Timing,
+        serve, Opener,
+    },
+    state::Traced,
+    testing::{Network, NETUID},
+};
+
+const MINERS: u64 = 3;
+const SLOT: u64 = 1;
+const STEPS: u32 = 6;
+/// Every second state is traced, so that no interval is one step.
+const EVERY: u16 = 2;
+const INTERVALS: u32 = 3;
+
+/// What a member needs to make a contribution, in a run that audits all of them.
+struct Desk {
+    order: Order,
+    engine: Box<dyn Engine>,
+}
+
+/// The run of a test as a member has it, and its engine with the run's first parameters.
+async fn desk(network: &Network, name: &str, round: Round) -> Desk {
+    let at = H256::from_low_u64_be(u64::from(network.chain.state().number));
+    let info = network.chain.run(at, NETUID).await.unwrap().unwrap();
+    let account = Network::account(name);
+    let run = Run::load(NETUID, account, &info, &network.store_url()).await;
+    let mut run = Arc::into_inner(run.unwrap()).unwrap();
+    run.config.inner.trace_every = EVERY;
+    run.config.audits.rate = AuditRules::EACH;
+    let (mut engine, _) = cairn_engine::open(Device::Cpu, &run.config, 1).unwrap();
+    let parameters = cairn_trainer::initial_weights(&run.config.model, 1);
+    engine.load(State::new(parameters)).unwrap();
+    let order = Order {
+        plan: plan(&run),
+        run: Arc::new(run),
+        round,
+        slot: SLOT,
+        deadline: 100,
+        control: Arc::default(),
+        timing: Arc::new(Timing::new(Arc::new(|| 0), 0)),
+    };
+    Desk { order, engine }
+}
+
+fn plan(run: &Run) -> Plan {
+    let range = DataRange { pass: 0, cursor: 0 };
+    let miners = MINERS;
+    Plan::new(NETUID, &run.config, RoundData { range, miners })
+}
+
+impl Desk {
+    /// What a miner that makes contributions so sends, if it is good.
+    fn sends(
+        &mut self,
+        make: impl FnOnce(&Order, &mut dyn Engine) -> Result<Option<Made>, RoleError>,
+    ) -> (Made, Checked) {
+        let made = make(&self.order, self.engine.as_mut()).unwrap().unwrap();
+        self.engine.discard();
+        let (run, commitment) = (&self.order.run, made.intent.commitment.clone());
+        let claim = Claim {
+            round: self.order.round,
+            uid: 0,
+            hotkey: H256(run.hotkey.0),
+            commitment,
+            key: *made.intent.key.expose(),
+            parent_root: self.engine.root(Version::Held).unwrap(),
+        };
+        let checked = inspect::check(run, &claim, Before::default(), &made.sealed);
+        (made, checked.unwrap())
+    }
+
+    /// What it serves of that.
+    fn serves(&mut self, opener: Opener, made: &Made, drawn: u32) -> Option<Vec<u8>> {
+        let traced = Traced {
+            steps: made.trained.steps(),
+            states: made.trained.trace.clone(),
+        };
+        let asked = Asked {
+            run: &self.order.run,
+            plan: &self.order.plan,
+            slot: SLOT,
+            before: self.engine.state(Version::Held).unwrap(),
+            traced: &traced,
+            drawn,
+        };
+        opener(self.engine.as_mut(), asked).unwrap()
+    }
+
+    /// What an auditor finds that replays this text.
+    fn finds(&mut self, header: &Header, text: Text, drawn: u32, blob: &[u8]) -> Option<Finding> {
+        let Order { run, plan, .. } = &self.order;
+        let audited = Audited {
+            header,
+            every: EVERY,
+            drawn,
+            parameters: run.layout.parameters(),
+        };
+        let mut sequences = |step| run.windows(&text(plan, SLOT, step));
+        find(self.engine.as_mut(), &audited, blob, &mut sequences).unwrap()
+    }
+}
+
+/// Whether a header claims all steps of a round and all tokens.
+fn claims_all(header: &Header) -> bool {
+    (header.inner_steps, header.tokens) == (STEPS, u64::from(STEPS) * 8 * 16)
+}
+
+#[tokio::test]
+async fn what_an_honest_miner_serves_passes() {
+    let network = Network::new().await;
+    let mut alice = desk(&network, "Alice", 0).await;
+    let (made, checked) = alice.sends(make);
+    assert!(claims_all(checked.header()));
+    for drawn in 0..INTERVALS {
+        let blob = alice.serves(serve::open, &made, drawn).unwrap();
+        let found = alice.finds(checked.header(), ASSIGNED, drawn, &blob);
+        assert_eq!(found, Some(Finding::Passed));
+    }
+}
+
+#[tokio::test]
+async fn noise_is_good_by_its_form_other_in_each_round_and_serves_nothing() {
+    let network = Network::new().await;
+    let mut mallory = desk(&network, "Mallory", 0).await;
+    let (made, first) = mallory.sends(noise);
+    assert!(claims_all(first.header()));
+    assert_eq!(first.header().work, Work::default());
+    assert_eq!(mallory.serves(open_nothing, &made, 0), None);
+    let pending = mallory.engine.optimizer_steps(Version::Pending);
+    assert!(pending.is_err(), "it trained");
+    mallory.order.round = 1;
+    let (_, second) = mallory.sends(noise);
+    let Order { run, .. } = &mallory.order;
+    let tensors = [first, second].map(|one| one.decode(&run.layout, &run.config).unwrap().tensors);
+    assert_ne!(tensors[0], tensors[1]);
+}
+
+#[tokio::test]
+async fn lazy_claims_all_steps_and_only_a_replay_shows_that_it_made_one() {
+    let network = Network::new().await;
+    let mut mallory = desk(&network, "Mallory", 0).await;
+    let (made, checked) = mallory.sends(lazy);
+    let header = checked.header().clone();
+    assert!(claims_all(&header));
+    assert_eq!(header.work.trace, trace::root(&made.trained.trace));
+    assert_eq!(header.work.before, Carried::default());
+    for drawn in 0..INTERVALS {
+        let blob = mallory.serves(open_claimed, &made, drawn).unwrap();
+        let opened = Opened::decode(&mut blob.as_slice()).unwrap();
+        let interval = interval(drawn, STEPS, EVERY).unwrap();
+        assert_eq!(opened.check(&header, EVERY, interval), Ok(()));
+        let found = mallory.finds(&header, ASSIGNED, drawn, &blob);
+        assert_eq!(found, Some(Finding::Failed));
+    }
+}
+
+/// Where every state is traced, the one step that a lazy miner makes is an interval, and that passes.
+#[tokio::test]
+async fn the_step_that_lazy_made_is_one() {
+    let network = Network::new().await;
+    let mut mallory = desk(&network, "Mallory", 0).await;
+    let Order { run, plan, .. } = &mallory.order;
+    let held = mallory.engine.state(Version::Held).unwrap().parameters;
+    let only = OneStep::make(mallory.engine.as_mut(), held, run, (plan, SLOT)).unwrap();
+    let order = cairn_engine::Order { round: 0, steps: 1 };
+    let mut sequences = |step| run.windows(&ASSIGNED(plan, SLOT, step));
+    let engine = &mut mallory.engine;
+    let one = engine.train(&order, &mut sequences, &mut |_| true);
+    assert_eq!(one.unwrap().unwrap().trace, only.trace(1, EVERY));
+    let most = |values: Vec<f32>| values.into_iter().map(f32::abs).fold(0.0, f32::max);
+    let (once, often) = (most(only.stretched(1)), most(only.stretched(6)));
+    assert!(once > 0.0 && often == 6.0 * once, "{once} {often}");
+}
+
+#[tokio::test]
+async fn a_stranger_makes_all_steps_and_its_states_do_not_follow_from_assigned_text() {
+    let network = Network::new().await;
+    let mut mallory = desk(&network, "Mallory", 0).await;
+    let (made, checked) = mallory.sends(stranger);
+    let header = checked.header().clone();
+    assert!(claims_all(&header));
+    for drawn in 0..INTERVALS {
+        let blob = mallory.serves(open_stranger, &made, drawn).unwrap();
+        let mut found = |text| mallory.finds(&header, text, drawn, &blob);
+        assert_eq!(found(ASSIGNED), Some(Finding::Failed));
+        assert_eq!(found(own_text), Some(Finding::Passed));
+    }
+}
+
+#[tokio::test]
+async fn a_strangers_text_is_nobodys() {
+    let network = Network::new().await;
+    let Desk { order, .. } = desk(&network, "Mallory", 0).await;
+    let of = |text: Text, slot| -> BTreeSet<u64> {
+        let windows = (0..STEPS).flat_map(|step| text(&order.plan, slot, step));
+        windows.collect()
+    };
+    let own = of(own_text, SLOT);
+    assert_eq!(own.len() as u64, order.run.config.windows_per_miner());
+    for slot in 0..MINERS {
+        assert!(own.is_disjoint(&of(ASSIGNED, slot)));
+    }
+}
+
+#[tokio::test]
+async fn where_all_text_is_assigned_a_stranger_takes_its_neighbours() {
+    let network = Network::new().await;
+    let Desk { order, .. } = desk(&network, "Mallory", 0).await;
+    let mut config = order.run.config.clone();
+    config.data.windows = MINERS * config.windows_per_miner();
+    let range = DataRange { pass: 0, cursor: 0 };
+    let miners = MINERS;
+    let plan = Plan::new(NETUID, &config, RoundData { range, miners });
+    for (slot, neighbour) in [(0, 1), (1, 2), (2, 0)] {
+        assert_eq!(own_text(&plan, slot, 3), ASSIGNED(&plan, neighbour, 3));
+    }
+}
+
+#[tokio::test]
+async fn a_copier_sends_what_another_sent_under_its_own_name_or_nothing() {
+    let network = Network::new().await;
+    let mut alice = desk(&network, "Alice", 0).await;
+    let (_, checked) = alice.sends(make);
+    let mut mallory = desk(&network, "Mallory", 1).await;
+    let Order { run, .. } = &mallory.order;
+    let run = run.clone();
+    let found = checked.decode(&run.layout, &run.config).unwrap();
+    let tensors = found.tensors.clone();
+    let (made, copy) = mallory.sends(|order, engine| copier(Some(found), order, engine));
+    assert!(claims_all(copy.header()));
+    assert_eq!(
+        (copy.header().round, copy.header().hotkey),
+        (1, run.hotkey.0)
+    );
+    let decoded = copy.decode(&run.layout, &run.config).unwrap();
+    assert!(decoded.tensors == tensors, "other values");
+    assert_eq!(mallory.serves(open_nothing, &made, 0), None);
+    let nothing = copier(None, &mallory.order, mallory.engine.as_mut());
+    assert!(nothing.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn no_cheat_sends_anything_in_a_round_that_is_over() {
+    let network = Network::new().await;
+    let mut alice = desk(&network, "Alice", 0).await;
+    let (_, checked) = alice.sends(make);
+    let mut mallory = desk(&network, "Mallory", 1).await;
+    let run = mallory.order.run.clone();
+    mallory.order.control.abandon();
+    let found = checked.decode(&run.layout, &run.config).ok();
+    let (order, engine) = (&mallory.order, mallory.engine.as_mut());
+    let made = [
+        noise(order, engine),
+        lazy(order, engine),
+        stranger(order, engine),
+        copier(found, order, engine),
+    ];
+    assert!(made.into_iter().all(|made| made.unwrap().is_none()));
+}

@@ -1,0 +1,82 @@
+//! Cheats of all kinds in one network.
+
+use cairn_gradient::SparseTensor;
+use cairn_primitives::{Round, Uid, H256};
+use cairn_protocol::verdict::Before;
+use cairn_round::validator::Claim;
+
+use super::network::{committed, play, register_miner, register_validator};
+use crate::roles::{
+    chain::Chain,
+    inspect::{check, fetch},
+    run::Run,
+    testing::{Network, NETUID},
+    Behaviour,
+};
+
+const ALICE: Uid = 1;
+const COPIER: Uid = 5;
+
+/// The values that a member sent.
+async fn sent(network: &Network, round: Round, uid: Uid) -> Vec<SparseTensor> {
+    let state = network.chain.state();
+    let at = H256::from_low_u64_be(u64::from(state.number));
+    let info = network.chain.run(at, NETUID).await.expect("it answers");
+    let (account, store) = (Network::account("Alice"), network.store_url());
+    let run = Run::load(NETUID, account, &info.expect("a run"), &store).await;
+    let run = run.expect("it is there");
+    let mut made = state.contributions_of(round).iter();
+    let made = made.find(|one| one.uid == uid).expect("it committed");
+    let sealed = fetch(&run, round, &made.commitment).await;
+    let claim = Claim {
+        round,
+        uid,
+        hotkey: H256(made.hotkey.0),
+        commitment: made.commitment.clone(),
+        key: made.key.expect("it was revealed"),
+        parent_root: made.commitment.parent_root,
+    };
+    let checked = check(
+        &run,
+        &claim,
+        Before::default(),
+        &sealed.expect("it is stored"),
+    );
+    let decoded = checked
+        .expect("it is good")
+        .decode(&run.layout, &run.config);
+    decoded.expect("it is one of this run").tensors
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_kinds_take_part_and_a_copier_sends_what_counted_most_in_the_round_before() {
+    let mut network = Network::new().await;
+    let cheats = ["Noise", "Lazy", "Stranger", "Copier"];
+    register_miner(&network, ALICE, "Alice");
+    for (uid, name) in (2..).zip(cheats) {
+        register_miner(&network, uid, name);
+    }
+    register_validator(&network, 10, "Victor");
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    for (name, behaviour) in cheats.into_iter().zip(Behaviour::CHEATS) {
+        network.mine(name, behaviour);
+    }
+    // A copier finds nothing in the first round.
+    play(&network, 4, 1).await;
+    play(&network, 5, 1).await;
+    network
+        .chain
+        .until("round 2 has begun", committed(2, 5))
+        .await;
+    let state = network.chain.state();
+    assert_eq!(state.refused, Vec::<String>::new());
+    assert_eq!(state.settled[&0].included, [1, 2, 3, 4]);
+    assert!(state.settled[&1].included.contains(&ALICE));
+    let (copied, copy) = (
+        sent(&network, 0, ALICE).await,
+        sent(&network, 1, COPIER).await,
+    );
+    assert!(copied == copy, "it sent something else");
+    network.stop().await;
+}
