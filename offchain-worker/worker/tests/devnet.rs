@@ -357,35 +357,50 @@ fn rounds_settled(report: &Report) {
     assert!(report.store_bytes_per_contribution > 0);
 }
 
-/// Each contribution is audited. What was made in the last rounds is not judged yet.
+/// Half of the contributions are audited, by lot. What was made in the last rounds is not judged yet. On a busy machine a
+/// miner may be late with what it serves; that honest work is found to be false may never be.
 fn audits_found_the_cheat_and_nobody_else(report: &Report, told: &str) {
     let included: usize = report.rounds.iter().map(|round| round.included.len()).sum();
-    assert_eq!(report.audits.len(), included, "not all was audited");
-    let outcomes_of = |member: &MemberReport| -> Vec<(u32, AuditOutcome)> {
+    assert!(
+        (1..included).contains(&report.audits.len()),
+        "{:?}",
+        report.audits
+    );
+    let outcomes_of = |member: &MemberReport| -> Vec<AuditOutcome> {
         let audits = report.audits.iter();
         let own = audits.filter(|audit| audit.uid == member.uid);
-        own.map(|audit| (audit.round, audit.outcome)).collect()
+        let outcomes = own.map(|audit| audit.outcome);
+        outcomes.filter(|it| *it != AuditOutcome::Open).collect()
     };
-    let mut passed = 0;
+    let (mut passed, mut over) = (0, 0);
     for miner in report.members.iter().filter(|m| role(m) == "miner") {
         let outcomes = outcomes_of(miner);
-        let over = outcomes.iter().filter(|(_, it)| *it != AuditOutcome::Open);
-        passed += over.clone().count();
+        over += outcomes.len();
+        passed += outcomes
+            .iter()
+            .filter(|it| **it == AuditOutcome::Passed)
+            .count();
         assert!(
-            over.clone().all(|(_, it)| *it == AuditOutcome::Passed),
+            !outcomes.contains(&AuditOutcome::Failed),
             "honest uid {}: {outcomes:?}",
             miner.uid
         );
-        assert!(miner.bond > 0, "honest uid {} lost its bond", miner.uid);
+        let is_late = outcomes.contains(&AuditOutcome::Silent);
+        assert_eq!(
+            miner.bond == 0,
+            is_late,
+            "honest uid {}: {outcomes:?}",
+            miner.uid
+        );
     }
-    assert!(passed > 0, "no audit of an honest miner was over");
+    assert!(passed > 0 && 2 * passed > over, "{passed} of {over} passed");
     for cheat in report.members.iter().filter(|m| role(m) == "cheat") {
         let outcomes = outcomes_of(cheat);
         assert!(
-            outcomes.iter().any(|(_, it)| *it == AuditOutcome::Silent),
+            outcomes.iter().all(|it| *it == AuditOutcome::Silent),
             "it serves nothing: {outcomes:?}"
         );
-        assert_eq!(cheat.bond, 0, "it lost its bond");
+        assert_eq!(cheat.bond == 0, !outcomes.is_empty(), "it loses its bond");
         assert_eq!(cheat.behaviour, Behaviour::Noise);
         let row = format!("  {}  noise ", cheat.uid);
         assert!(told.contains(&row), "the table does not name it:\n{told}");

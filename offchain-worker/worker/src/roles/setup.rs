@@ -22,7 +22,7 @@ use super::{
     ledger::{Ledger, Line},
     progress::{Progress, Reporter},
     run::Run,
-    state::{Identity, Saved, StateDir, StatePlace, Traced},
+    state::{Identity, Saved, StateDir, StatePlace},
     waiting::{why_no_run, Said},
     RoleError,
 };
@@ -79,8 +79,6 @@ pub(super) struct Resumed {
     pub ballots: Vec<Ballot>,
     /// What a validator attests, or attested, in the last rounds.
     pub pledges: Vec<Pledge>,
-    /// The steps of the contribution that is not settled yet.
-    pub traced: Option<Traced>,
     /// What is to be served of a round that was applied.
     pub owed: Option<Demand>,
     /// What a miner serves of the newest round that was audited.
@@ -186,7 +184,6 @@ async fn begin<C: Chain, R: Role>(
         last,
         ballots,
         pledges,
-        traced,
         owed,
         shown,
         verdicts,
@@ -197,7 +194,6 @@ async fn begin<C: Chain, R: Role>(
         open,
         ballots,
         pledges,
-        traced,
         owed,
         shown,
         verdicts,
@@ -252,7 +248,6 @@ struct OnDisk {
     last: Option<Line>,
     ballots: Vec<Ballot>,
     pledges: Vec<Pledge>,
-    traced: Option<Traced>,
     owed: Option<Demand>,
     shown: Option<Shown>,
     verdicts: Vec<Verdict>,
@@ -268,7 +263,7 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         ballots,
         pledges,
         ends: _,
-        traced,
+        traced: _,
         owed,
         shown,
         verdicts,
@@ -287,7 +282,6 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         last,
         ballots,
         pledges,
-        traced,
         owed,
         shown,
         verdicts,
