@@ -219,8 +219,15 @@ impl Auditing {
         self.verdicts.extend(verdict);
     }
 
-    /// What there is to do for the auditor with this hotkey; to be asked until there is nothing.
-    pub fn next(&mut self, view: &View, hotkey: H256, now: BlockNumber) -> Option<Duty> {
+    /// What there is to do for the auditor with this hotkey, which is free to replay or computes something else; to be asked
+    /// until there is nothing.
+    pub fn next(
+        &mut self,
+        view: &View,
+        hotkey: H256,
+        now: BlockNumber,
+        is_free: bool,
+    ) -> Option<Duty> {
         let is_open = |of: (Round, Uid)| {
             let mut audits = view.audits.iter();
             audits.any(|audit| (audit.round, audit.uid) == of)
@@ -229,7 +236,7 @@ impl Auditing {
         let found = view
             .audits
             .iter()
-            .find_map(|audit| self.duty(audit, hotkey, now));
+            .find_map(|audit| self.duty(audit, (hotkey, is_free), now));
         match &found {
             Some(Duty::Audit(audit)) => self.replaying = Some((audit.round, audit.uid)),
             Some(Duty::Send(_)) => self.sending = true,
@@ -239,13 +246,20 @@ impl Auditing {
     }
 
     /// What there is to do in one audit.
-    fn duty(&self, audit: &Audit, hotkey: H256, now: BlockNumber) -> Option<Duty> {
+    fn duty(
+        &self,
+        audit: &Audit,
+        (hotkey, is_free): (H256, bool),
+        now: BlockNumber,
+    ) -> Option<Duty> {
         let of = (audit.round, audit.uid);
         let own = audit.auditors.iter().find(|one| one.hotkey == hotkey)?;
         let verdict = self.verdicts.iter().find(|verdict| verdict.of() == of);
         let verdict = verdict.filter(|_| !self.sending);
         match next_stage(audit, now) {
-            Stage::Open | Stage::Commit if own.committed.is_none() && self.may_replay(audit) => {
+            Stage::Open | Stage::Commit
+                if own.committed.is_none() && is_free && self.may_replay(audit) =>
+            {
                 Some(Duty::Audit(Box::new(audit.clone())))
             }
             Stage::Commit if own.committed.is_none() => {

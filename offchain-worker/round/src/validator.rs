@@ -457,13 +457,15 @@ impl Validator {
             self.attest(view, held, now);
         }
         self.course.announce(view, self.hotkey);
-        while let Some(duty) = self.auditing.next(view, self.hotkey, now) {
+        self.compute(view, now);
+        // Nothing waits for a replay.
+        let is_free = self.course.is_idle();
+        while let Some(duty) = self.auditing.next(view, self.hotkey, now, is_free) {
             self.course.act(match duty {
                 Duty::Audit(audit) => Action::Do(Task::Audit(audit)),
                 Duty::Send(transaction) => Action::Send(transaction),
             });
         }
-        self.compute(view, now);
         let voting = view.voting.as_ref();
         if let Some(step) = voting.and_then(|voting| self.ballots.next(voting, now)) {
             self.course.act(match step {

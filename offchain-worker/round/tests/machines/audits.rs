@@ -240,6 +240,21 @@ fn a_drawn_validator_replays_commits_and_reveals_once() {
 }
 
 #[test]
+fn nothing_waits_for_a_replay() {
+    let mut validator = Validator::with(Some(held_at(0)));
+    let both = [audit(MINER, Some(SERVED))];
+    let applying = audited(&both, over(&included(), 113));
+    let actions = validator.look(applying.clone(), 114);
+    assert!(matches!(actions[..], [Action::Apply { .. }]), "{actions:?}");
+    assert_eq!(of_audits(validator.look(applying, 115)), []);
+    let root = held_at(1).root;
+    validator.tell(Event::Applied { round: 0, root }, 115);
+    validator.tell(Event::Kept(held_at(1)), 116);
+    let answer = Event::Looked(Box::new(audited(&both, view(1, 113))));
+    assert_eq!(of_audits(validator.tell(answer, 116)), [replay(MINER)]);
+}
+
+#[test]
 fn one_is_replayed_at_a_time_and_what_came_to_nothing_with_the_next_block() {
     let mut validator = Validator::with(Some(held_at(1)));
     let both = [audit(MINER, Some(SERVED)), audit(2, Some(SERVED))];

@@ -3,7 +3,7 @@
 mod start;
 
 use cairn_chain::{Call, RunInfo};
-use cairn_primitives::{api::EndedRun, CompressionSchedule, Layout, Netuid, RunConfig};
+use cairn_primitives::{api::EndedRun, AuditRules, CompressionSchedule, Layout, Netuid, RunConfig};
 use clap::{Args, Subcommand};
 
 use self::start::Start;
@@ -14,7 +14,7 @@ use super::{
     print,
     subnet::{sent, Sent},
 };
-use crate::{amount::thousands, error::Failure};
+use crate::{amount::thousands, error::Failure, table::percent};
 
 /// `cairn run …`.
 #[derive(Subcommand, Debug)]
@@ -147,7 +147,8 @@ fn describe(config: &RunConfig) -> String {
            inner        {} steps of {} sequences, learning rate {}\n  \
            compression  {} of 4,096 values, error decay {}\n  \
            outer        learning rate {}, rho {}\n  \
-           round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions\n",
+           round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions\n  \
+           audits       {}\n",
         thousands(Layout::of(m).parameters() as u64),
         m.layers,
         m.d_model,
@@ -170,7 +171,21 @@ fn describe(config: &RunConfig) -> String {
         p.reveal,
         p.attest,
         config.max_contributors,
+        audits(&config.audits),
     )
+}
+
+/// What is audited, in words.
+fn audits(rules: &AuditRules) -> String {
+    match rules.rate {
+        0 => "none".into(),
+        rate => format!(
+            "{} of all contributions, each by up to {} validators; {} blocks to serve, to replay, and to reveal",
+            percent(rate.into(), AuditRules::EACH.into()),
+            rules.auditors,
+            rules.blocks
+        ),
+    }
 }
 
 /// The decay of the error feedback in words.
@@ -187,6 +202,17 @@ mod tests {
     use cairn_primitives::Nano;
 
     use super::*;
+
+    #[test]
+    fn what_is_audited_is_said() {
+        assert_eq!(audits(&AuditRules::default()), "none");
+        let half = AuditRules {
+            rate: 32_768,
+            auditors: 3,
+            blocks: 20,
+        };
+        assert!(audits(&half).starts_with("50 % of all contributions, each by up to 3"));
+    }
 
     #[test]
     fn a_decay_that_changes_is_told_from_one_that_does_not() {

@@ -1,7 +1,7 @@
 //! `cairn why`: what a miner did in the last rounds, what became of it, and what would have paid more.
 
 use cairn_chain::{MemberInfo, View};
-use cairn_primitives::{Netuid, Round, Uid, H256};
+use cairn_primitives::{AuditOutcome, Netuid, Round, Uid, H256};
 use cairn_protocol::limits::VALUE_ROUNDS;
 use clap::Args;
 use serde::Serialize;
@@ -21,7 +21,7 @@ use crate::{
 /// `cairn why`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn why --uid 3\n  cairn why --uid 3 --netuid 2 --json\n\nThe chain knows who was assigned data, committed, revealed and was included. How it was measured, only validators know: where\na validator of the subnet keeps its state on this machine, that is shown, too (`cairn validate explain`)."
+    after_help = "Examples:\n  cairn why --uid 3\n  cairn why --uid 3 --netuid 2 --json\n\nThe chain knows who was assigned data, committed, revealed, was included and audited. How it was measured, only validators know: where\na validator of the subnet keeps its state on this machine, that is shown, too (`cairn validate explain`)."
 )]
 pub struct Why {
     /// Number of the miner
@@ -44,6 +44,8 @@ struct Part {
     revealed: bool,
     included: bool,
     is_null: bool,
+    /// How its audit ended, if it was audited.
+    audit: Option<AuditOutcome>,
 }
 
 #[derive(Serialize)]
@@ -126,6 +128,7 @@ async fn part(
         revealed: sent.is_some_and(|one| one.key.is_some()),
         included: sent.is_some() && settled.included.contains(&member.uid),
         is_null: settled.included.is_empty(),
+        audit: view.audit_outcome(netuid, round, member.uid).await?,
     }))
 }
 
@@ -152,6 +155,14 @@ fn missing(rounds: &[Part], member: &MemberInfo, is_measured: bool) -> Vec<Strin
             "others were included and it was not: see that its store can be read by all",
         ),
         said(count(|part| part.is_null), "nothing was included of anybody"),
+        said(
+            count(|part| part.audit == Some(AuditOutcome::Silent)),
+            "it served nothing for its audit and lost its bond: bond again, keep the worker running and its store in reach",
+        ),
+        said(
+            count(|part| part.audit == Some(AuditOutcome::Failed)),
+            "its audit found other work than it claimed and it lost its bond: bond again, and test this machine's memory",
+        ),
         (member.incentive == 0)
             .then(|| "validators gave it no incentive in the last epoch".to_string()),
         (!is_measured).then(|| {
@@ -160,6 +171,17 @@ fn missing(rounds: &[Part], member: &MemberInfo, is_measured: bool) -> Vec<Strin
         }),
     ];
     all.into_iter().flatten().collect()
+}
+
+/// How an audit ended, in a word or two.
+fn audited(outcome: AuditOutcome) -> &'static str {
+    match outcome {
+        AuditOutcome::Open => "not over",
+        AuditOutcome::Passed => "passed",
+        AuditOutcome::Failed => "failed",
+        AuditOutcome::Silent => "silent",
+        AuditOutcome::Undecided => "undecided",
+    }
 }
 
 impl Answer {
@@ -178,11 +200,19 @@ impl Answer {
             let steps = [part.assigned, part.committed, part.revealed, part.included];
             let mut cells = vec![part.round.to_string()];
             cells.extend(steps.map(mark));
+            cells.push(part.audit.map_or("–", audited).into());
             cells
         };
         let rows: Vec<Vec<String>> = self.rounds.iter().map(row).collect();
         text += &table(
-            &["round", "assigned", "committed", "revealed", "included"],
+            &[
+                "round",
+                "assigned",
+                "committed",
+                "revealed",
+                "included",
+                "audit",
+            ],
             &rows,
         );
         for line in &self.missing {
@@ -230,6 +260,26 @@ mod tests {
             revealed: done > 2,
             included: done > 3,
             is_null: false,
+            audit: None,
+        }
+    }
+
+    #[test]
+    fn a_lost_bond_is_said_with_its_reason() {
+        for (outcome, word) in [
+            (AuditOutcome::Silent, "served nothing"),
+            (AuditOutcome::Failed, "other work"),
+        ] {
+            let part = Part {
+                audit: Some(outcome),
+                ..part(4)
+            };
+            let found = missing(&[part], &member(9), true);
+            assert_eq!(found.len(), 1);
+            assert!(
+                found[0].contains(word) && found[0].contains("bond again"),
+                "{found:?}"
+            );
         }
     }
 
