@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `noise` | all work | its gain, which is none; an audit, in which it serves nothing |
 //! | `lazy` | all inner steps but one | an audit, wherever its interval lies not in that step alone; its premium |
-//! | `stranger` | fetching what it is assigned | its premium, which is none; an audit, since assigned text leads elsewhere |
+//! | `stranger` | fetching what it is assigned | its premium, which is none; an audit: other text leads elsewhere |
 //! | `copier` | all work | resemblance to the last round's step; its premium; an audit, in which it serves nothing |
 
 use std::cmp::Reverse;
