@@ -247,7 +247,7 @@ fn audits(config: &RunConfig) -> Result<(), Failure> {
         let limit = format!("at most {}: then each is audited", AuditRules::EACH);
         return refuse("[audits] rate", a.rate, limit);
     }
-    if a.auditors % 2 == 0 || u32::from(a.auditors) > MAX_AUDITORS {
+    if a.auditors.is_multiple_of(2) || u32::from(a.auditors) > MAX_AUDITORS {
         let limit = format!("odd, and at most {MAX_AUDITORS}");
         return refuse("[audits] auditors", a.auditors, limit);
     }

@@ -219,11 +219,14 @@ fn a_drawn_validator_replays_commits_and_reveals_once() {
     assert_eq!(look(&mut validator, &served, 116), [], "it is replaying");
     let failed = verdict(MINER, Finding::Failed);
     validator.tell(judged(MINER, Some(failed.clone())), 117);
-    assert_eq!(validator.machine.verdicts(), [failed.clone()]);
+    assert_eq!(validator.machine.verdicts(), std::slice::from_ref(&failed));
     let commit = Action::Send(Transaction::CommitVerdict(failed.clone()));
     let answer = Event::Looked(Box::new(audited(&served, view(1, 113))));
     assert_eq!(of_audits(validator.tell(answer, 117)), [], "not yet");
-    assert_eq!(look(&mut validator, &served, 120), [commit.clone()]);
+    assert_eq!(
+        look(&mut validator, &served, 120),
+        std::slice::from_ref(&commit)
+    );
     assert_eq!(look(&mut validator, &served, 121), [], "it is under way");
     validator.tell(no_block(), 122);
     assert_eq!(look(&mut validator, &served, 122), [commit]);
