@@ -186,7 +186,8 @@ rounds, or took 1 CRN or more that others had. Else it holds *partly*.
 const TAIL: &str = "
 Not here, since a simulator has none of it, and where it is tested:
 
-- Files and paths of a store that lies (E1): the tests of `cairn-store`, and the decoder's of `cairn-gradient`.
+- Files, paths and servers of a store that lies (E1): the tests of `cairn-store`, and the decoder's of
+  `cairn-gradient`.
 - Wallets and keys on disk (E7): the tests of `cairn-worker`.
 - Others that overwrite files, block joins or fill disks (D5, D7, D8), a run whose configuration names a store (E3), a
   stolen hotkey (E8), what RPC costs and which methods are open (E9, E10), how the real pool drops what does not fit
