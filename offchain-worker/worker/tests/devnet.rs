@@ -17,7 +17,7 @@ use common::cairn;
 use cairn_primitives::AuditOutcome;
 use cairn_round::scoring::{scores, Evidence};
 use cairn_worker::{
-    devnet::{MemberReport, Report},
+    devnet::{MemberReport, Report, RoundReport},
     roles::{ledger::Line, Behaviour, Status},
 };
 
@@ -329,13 +329,13 @@ fn rounds_settled(report: &Report) {
     assert!(null <= 2, "{null} rounds of {ROUNDS} included nobody");
     for (number, round) in report.rounds.iter().enumerate() {
         assert_eq!(round.round as usize, number);
-        assert!(
-            u128::from(round.attested_stake) * 3 >= u128::from(round.total_stake) * 2,
-            "round {number}: {} of {} attested",
-            round.attested_stake,
-            round.total_stake
-        );
     }
+    // The same of validators: one of two that is late is half of the stake.
+    let is_late = |round: &&RoundReport| {
+        u128::from(round.attested_stake) * 3 < u128::from(round.total_stake) * 2
+    };
+    let late: Vec<_> = report.rounds.iter().filter(is_late).collect();
+    assert!(late.len() <= 2, "too few attested in {late:?}");
     let first = report.rounds[0].heldout_loss;
     assert!(
         (first - 1024f64.ln()).abs() < 0.3,
