@@ -335,7 +335,7 @@ fn rounds_settled(report: &Report) {
         u128::from(round.attested_stake) * 3 < u128::from(round.total_stake) * 2
     };
     let late: Vec<_> = report.rounds.iter().filter(is_late).collect();
-    assert!(late.len() <= 2, "too few attested in {late:?}");
+    assert!(late.len() <= 1, "too few attested in {late:?}");
     let first = report.rounds[0].heldout_loss;
     assert!(
         (first - 1024f64.ln()).abs() < 0.3,
