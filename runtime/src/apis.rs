@@ -6,7 +6,7 @@ use cairn_primitives::{
     api::{
         AccountEarning, AuditInfo, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance,
         Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo,
-        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
+        RunInfo, Schedule, Scoring, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo,
     },
     AuditOutcome, EpochIndex, Netuid, Round, Uid,
 };
@@ -413,7 +413,7 @@ impl_runtime_apis! {
             readers::member_history(netuid, uid, from, limit)
         }
 
-        fn voting(netuid: Netuid, hotkey: AccountId) -> Option<Voting> {
+        fn voting(netuid: Netuid, hotkey: AccountId) -> Option<Scoring> {
             readers::voting(netuid, &hotkey)
         }
 

@@ -197,7 +197,7 @@ pub enum Due {
 const BLOCKS_BEFORE: u64 = 6;
 
 /// Brings an empty state to where the block of the returned header does what is due: a full subnet trains
-/// whose validators have all set weights on all others, and have bonds in them.
+/// whose validators have all set scores on all others, and have bonds in them.
 pub fn stage(due: Due) -> Header {
     let mut parent = Hash::zero();
     let mut netuid = 0;
@@ -231,7 +231,7 @@ fn open(slot: u64, parent: Hash) -> Header {
     sp_runtime::traits::Header::new(number, Hash::zero(), Hash::zero(), parent, Digest { logs })
 }
 
-/// A subnet with all members that there can be, which trains, and in which every validator has set weights
+/// A subnet with all members that there can be, which trains, and in which every validator has set scores
 /// on everybody else, and has bonds in them.
 fn full_subnet() -> Netuid {
     use pallet_training::benchmarking::BenchmarkHelper;
@@ -247,16 +247,16 @@ fn full_subnet() -> Netuid {
     netuid
 }
 
-/// Lets a validator have set weights on everybody else, and have bonds in them.
+/// Lets a validator have set scores on everybody else, and have bonds in them.
 fn weigh_all_others(netuid: Netuid, own: Uid, members: &[(Uid, AccountId)]) {
     let others = members.iter().filter(|(uid, _)| *uid != own);
     let row: Vec<(Uid, u16)> = others
         .map(|(uid, _)| (*uid, uid.saturating_add(1_000)))
         .collect();
-    let weights = pallet_emissions::Row::truncate_from(row);
-    pallet_emissions::Bonds::<Runtime>::insert(netuid, own, weights.clone());
+    let scores = pallet_emissions::Row::truncate_from(row);
+    pallet_emissions::Bonds::<Runtime>::insert(netuid, own, scores.clone());
     let set_at = System::block_number();
-    let vote = pallet_emissions::Vote { set_at, weights };
+    let vote = pallet_emissions::Vote { set_at, scores };
     pallet_emissions::Votes::<Runtime>::insert(netuid, own, vote);
 }
 

@@ -30,11 +30,11 @@ pub enum Kind {
     CommitVerdict,
     /// `audits.reveal_verdict`.
     RevealVerdict,
-    /// `emissions.set_weights`.
+    /// `emissions.set_scores`.
     SetScores,
-    /// `emissions.commit_weights`.
+    /// `emissions.commit_scores`.
     CommitScores,
-    /// `emissions.reveal_weights`.
+    /// `emissions.reveal_scores`.
     RevealScores,
 }
 
@@ -160,13 +160,13 @@ fn row(call: &RuntimeCall) -> Option<(Kind, Netuid, u32, Until)> {
             netuid,
             in_stage(*round, *uid, Stage::Reveal),
         ),
-        Emissions(Scores::set_weights { netuid, .. }) => {
+        Emissions(Scores::set_scores { netuid, .. }) => {
             (Kind::SetScores, netuid, (0, Until::Epoch))
         }
-        Emissions(Scores::commit_weights { netuid, epoch, .. }) => {
+        Emissions(Scores::commit_scores { netuid, epoch, .. }) => {
             (Kind::CommitScores, netuid, (*epoch, Until::Epoch))
         }
-        Emissions(Scores::reveal_weights { netuid, epoch, .. }) => {
+        Emissions(Scores::reveal_scores { netuid, epoch, .. }) => {
             (Kind::RevealScores, netuid, (*epoch, Until::Epoch))
         }
         _ => return None,

@@ -6,8 +6,8 @@ use cairn_primitives::{
     api::{
         AccountEarning, AnnouncedRules, AuditInfo, ContributionInfo, Duty, EndedRun, EpochPage,
         HotkeyInfo, Issuance, Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo,
-        Position, RoundInfo, RunInfo, Schedule, Seat, SettledRound, SubnetEmission, SubnetEpoch,
-        SubnetInfo, Voting,
+        Position, RoundInfo, RunInfo, Schedule, Scoring, Seat, SettledRound, SubnetEmission,
+        SubnetEpoch, SubnetInfo,
     },
     traits::{Membership, Positions, Runs, Stakes},
     AuditOutcome, Balance, EpochIndex, Hyperparameters, Netuid, Role, Round, Uid,
@@ -262,7 +262,7 @@ pub fn member_emission(netuid: Netuid, uid: Uid) -> Option<MemberEmission<Accoun
         earned_as_miner: record.earned_as_miner,
         earned_as_validator: record.earned_as_validator,
         earned_ever: Emissions::earned(netuid, &member.hotkey),
-        weights_set_at: Emissions::weights_set_at(netuid, uid),
+        scores_set_at: Emissions::scores_set_at(netuid, uid),
         hotkey: member.hotkey,
         coldkey: member.coldkey,
     })
@@ -287,8 +287,8 @@ pub fn member_history(
     Emissions::member_history(netuid, uid, from, limit)
 }
 
-/// What a validator has to know to set its weights.
-pub fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Voting> {
+/// What a validator has to know to set its scores.
+pub fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Scoring> {
     Emissions::voting(netuid, hotkey)
 }
 

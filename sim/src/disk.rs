@@ -9,7 +9,7 @@ use cairn_primitives::H256;
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
-    ballot::{self, Ballot},
+    hidden_row::{self, HiddenRow},
     miner::Intent,
     pledge::Pledge,
     scoring::Evidence,
@@ -73,7 +73,7 @@ pub struct Content {
     /// What a validator found in the last audits.
     pub verdicts: Vec<Verdict>,
     /// A validator's scores that can still matter.
-    pub ballots: Vec<Ballot>,
+    pub hidden_rows: Vec<HiddenRow>,
     /// A validator's evidence.
     pub evidence: Vec<Evidence>,
 }
@@ -116,8 +116,8 @@ impl Content {
             .map(|open| open.intent.commitment.sealed_root)
     }
 
-    /// Keeps a ballot beside those that can still matter.
-    pub fn keep_ballot(&mut self, ballot: Ballot) {
-        self.ballots = ballot::with(&self.ballots, ballot);
+    /// Keeps a hidden_row beside those that can still matter.
+    pub fn keep_hidden_row(&mut self, hidden_row: HiddenRow) {
+        self.hidden_rows = hidden_row::with(&self.hidden_rows, hidden_row);
     }
 }

@@ -306,33 +306,33 @@ impl Call {
             .with(salt)
     }
 
-    /// Sets a validator's weights on miners, on a subnet that does not hide them. Signed by its hotkey; free.
-    pub fn set_weights(netuid: Netuid, weights: &[(Uid, u16)]) -> Call {
-        Call::new("Emissions", "set_weights")
+    /// Sets a validator's scores on miners, on a subnet that does not hide them. Signed by its hotkey; free.
+    pub fn set_scores(netuid: Netuid, scores: &[(Uid, u16)]) -> Call {
+        Call::new("Emissions", "set_scores")
             .with(netuid)
-            .with(weights)
+            .with(scores)
     }
 
-    /// Commits to weights before the subnet's epoch `epoch`. Signed by the validator's hotkey; free.
-    pub fn commit_weights(netuid: Netuid, epoch: EpochIndex, hash: H256) -> Call {
-        Call::new("Emissions", "commit_weights")
+    /// Commits to scores before the subnet's epoch `epoch`. Signed by the validator's hotkey; free.
+    pub fn commit_scores(netuid: Netuid, epoch: EpochIndex, hash: H256) -> Call {
+        Call::new("Emissions", "commit_scores")
             .with(netuid)
             .with(epoch)
             .with(hash)
     }
 
-    /// Reveals weights that were committed before the subnet's epoch `epoch`. Signed by the validator's
+    /// Reveals scores that were committed before the subnet's epoch `epoch`. Signed by the validator's
     /// hotkey; free.
-    pub fn reveal_weights(
+    pub fn reveal_scores(
         netuid: Netuid,
         epoch: EpochIndex,
-        weights: &[(Uid, u16)],
+        scores: &[(Uid, u16)],
         salt: &Salt,
     ) -> Call {
-        Call::new("Emissions", "reveal_weights")
+        Call::new("Emissions", "reveal_scores")
             .with(netuid)
             .with(epoch)
-            .with(weights)
+            .with(scores)
             .with(salt)
     }
 
@@ -373,7 +373,7 @@ impl Call {
             ) | ("Audits", "open" | "commit_verdict" | "reveal_verdict")
                 | (
                     "Emissions",
-                    "set_weights" | "commit_weights" | "reveal_weights"
+                    "set_scores" | "commit_scores" | "reveal_scores"
                 )
         )
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cairn_primitives::{
     api::{
-        self, EndedRun, EpochPage, Issuance, Limits, LineageEntry, MemberEpoch, Schedule,
-        SettledRound, SubnetEmission, SubnetEpoch, Voting,
+        self, EndedRun, EpochPage, Issuance, Limits, LineageEntry, MemberEpoch, Schedule, Scoring,
+        SettledRound, SubnetEmission, SubnetEpoch,
     },
     AuditOutcome, Balance, EpochIndex, Netuid, Round, Uid, H256,
 };
@@ -279,13 +279,13 @@ impl View {
             .await
     }
 
-    /// What the validator with this hotkey has to know to set its weights; `None` if there is no such
+    /// What the validator with this hotkey has to know to set its scores; `None` if there is no such
     /// subnet.
     pub async fn voting(
         &self,
         netuid: Netuid,
         hotkey: &AccountId,
-    ) -> Result<Option<Voting>, ChainError> {
+    ) -> Result<Option<Scoring>, ChainError> {
         self.call("EmissionsApi_voting", (netuid, hotkey)).await
     }
 

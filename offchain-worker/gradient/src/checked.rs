@@ -134,7 +134,7 @@ fn reading(config: &RunConfig) -> Compression {
 /// trust. Gives the model root and the median norm.
 ///
 /// # Errors
-/// If weights or contributions do not go with the layout, trust is none, or a uid is there twice. Some weights may have changed.
+/// If parameters or contributions do not go with the layout, trust is none, or a uid is there twice. Some parameters may have changed.
 pub fn outer_step<C: AsRef<Checked>>(
     theta: &mut [f32],
     layout: &Layout,
@@ -149,7 +149,7 @@ pub fn outer_step<C: AsRef<Checked>>(
     });
     let mut step = StreamedStep::new(readers.collect::<Result<_, _>>()?, &config.outer)?;
     for (_, range) in layout.ranges() {
-        // too few weights are of the wrong length, and the step says so
+        // too few parameters are of the wrong length, and the step says so
         step.tensor(theta.get_mut(range).unwrap_or_default())?;
     }
     step.finish()

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::blocks::{LayoutError, Plan};
 use crate::sparse::SparseTensor;
 
-/// A contribution: what to subtract from the weights, in the few elements that it says anything about.
+/// A contribution: what to subtract from the parameters, in the few elements that it says anything about.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contribution {
     /// What it says of itself.

@@ -4,7 +4,7 @@
 //! It reaches down as far as an `f32`, so no scale has to be chosen for pseudo-gradients, however small; its
 //! precision of one in 256 is far finer than the distance from a value to its level. It ends where no
 //! pseudo-gradient can be in earnest, so that no sum of contributions, whoever sent them, can overflow the
-//! weights.
+//! parameters.
 
 use cairn_primitives::blocks::LEVEL_LIMIT as LIMIT;
 

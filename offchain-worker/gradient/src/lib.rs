@@ -1,6 +1,6 @@
 //! What a miner contributes in a round, and how contributions become the next model.
 //!
-//! A miner begins a round with the weights θ that everybody holds, trains for a while, and is left with a
+//! A miner begins a round with the parameters θ that everybody holds, trains for a while, and is left with a
 //! *pseudo-gradient* Δ = θ − θ′, as long as the model itself. Sending that would take longer than the
 //! training did. So, as in SparseLoCo (arXiv 2508.15706), it sends little and remembers the rest:
 //!

@@ -1,4 +1,4 @@
-//! The two roots that the chain records: of sealed files, and of weights.
+//! The two roots that the chain records: of sealed files, and of parameters.
 
 use cairn_primitives::H256;
 
@@ -15,7 +15,7 @@ pub fn sealed_root(bytes: &[u8]) -> H256 {
     H256(*hasher.finalize().as_bytes())
 }
 
-/// BLAKE3 of the little-endian bytes of a model's flat parameters: equal on all machines whose weights are
+/// BLAKE3 of the little-endian bytes of a model's flat parameters: equal on all machines whose parameters are
 /// equal to the bit.
 pub fn model_root(theta: &[f32]) -> H256 {
     let mut hasher = RootHasher::default();
@@ -23,13 +23,13 @@ pub fn model_root(theta: &[f32]) -> H256 {
     hasher.finish()
 }
 
-/// [`model_root`] of weights that come piece by piece, in order; how they are cut does not matter. Long pieces
+/// [`model_root`] of parameters that come piece by piece, in order; how they are cut does not matter. Long pieces
 /// are hashed on all threads of rayon's pool.
 #[derive(Clone, Debug, Default)]
 pub struct RootHasher(blake3::Hasher);
 
 impl RootHasher {
-    /// Takes the next weights.
+    /// Takes the next parameters.
     pub fn update(&mut self, theta: &[f32]) {
         #[cfg(target_endian = "little")]
         update(&mut self.0, bytemuck::cast_slice(theta));

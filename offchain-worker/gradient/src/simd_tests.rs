@@ -30,7 +30,7 @@ fn tensor(shape: &[u32]) -> Tensor {
     }
 }
 
-/// The error, what is sent, its part of the file, and the weights.
+/// The error, what is sent, its part of the file, and the parameters.
 type Found = (Vec<u32>, SparseTensor, Vec<u8>, Vec<u32>);
 
 proptest! {

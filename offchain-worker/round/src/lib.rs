@@ -32,15 +32,15 @@
 //!   and has on disk ([`pledge`]);
 //! - it vouches only for sealed files that it has opened and found good;
 //! - scoring never delays an attestation;
-//! - weights that it committed to are revealed once their epoch has run, and never before ([`ballot`]);
+//! - scores that it committed to are revealed once their epoch has run, and never before ([`hidden_row`]);
 //! - of each audit for which it was drawn it commits to one finding at most, which it has on disk ([`audit`]).
 //!
 //! Beside them: who trains on what and what validators evaluate ([`plan`]), whether there is time for
-//! another inner step ([`pace`]), and how evidence becomes scores and weights ([`scoring`]).
+//! another inner step ([`pace`]), and how evidence becomes scores and scores ([`scoring`]).
 
 pub mod audit;
-pub mod ballot;
 pub mod course;
+pub mod hidden_row;
 pub mod machine;
 pub mod measure;
 pub mod miner;

@@ -7,7 +7,7 @@ use cairn_primitives::{BlockNumber, Commitment, Round, Secret, Uid, H256};
 
 use crate::{
     audit::{Demand, Shown, Verdict},
-    ballot::Ballot,
+    hidden_row::HiddenRow,
     pledge::Pledge,
     Settlement, View,
 };
@@ -169,11 +169,11 @@ pub enum Transaction {
     /// Says what that is.
     RevealVerdict(Verdict),
     /// A validator's scores up to this round, on a subnet that does not hide them.
-    SetWeights(Round, Vec<(Uid, u16)>),
+    SetScores(Round, Vec<(Uid, u16)>),
     /// Binds a validator to scores.
-    CommitWeights(Ballot),
+    CommitScores(HiddenRow),
     /// Reveals them.
-    RevealWeights(Ballot),
+    RevealScores(HiddenRow),
 }
 
 /// Kinds of transactions. Of each kind a machine has one under way at most.
@@ -188,7 +188,7 @@ pub enum Kind {
     /// What is served for an audit, or what one found.
     Audit,
     /// Scores.
-    Weights,
+    Scores,
 }
 
 impl Transaction {
@@ -201,9 +201,9 @@ impl Transaction {
             Transaction::OpenAudit(..)
             | Transaction::CommitVerdict(_)
             | Transaction::RevealVerdict(_) => Kind::Audit,
-            Transaction::SetWeights(..)
-            | Transaction::CommitWeights(_)
-            | Transaction::RevealWeights(_) => Kind::Weights,
+            Transaction::SetScores(..)
+            | Transaction::CommitScores(_)
+            | Transaction::RevealScores(_) => Kind::Scores,
         }
     }
 }

@@ -16,8 +16,8 @@ use cairn_protocol::{
 
 use crate::{
     audit::{Audit, Auditing, Duty, Verdict},
-    ballot::{Ballot, Ballots, Step},
     course::{Course, Left, Work},
+    hidden_row::{HiddenRow, HiddenRows, Step},
     machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
     plan::Plan,
     pledge::{self, Pledge},
@@ -200,10 +200,10 @@ pub enum Weighed {
     /// Scores up to this round, to be set in the open.
     Open(Round, Vec<(Uid, u16)>),
     /// Scores to commit to, which are on disk.
-    Hidden(Ballot),
+    Hidden(HiddenRow),
 }
 
-/// Where a validator stands. Only what is held, the pledges and the ballots are on disk; the chain knows the rest.
+/// Where a validator stands. Only what is held, the pledges and the hidden_rows are on disk; the chain knows the rest.
 #[derive(Clone, Debug)]
 pub struct Validator {
     hotkey: H256,
@@ -232,7 +232,7 @@ pub struct Validator {
     /// Whether a pledge is being put on disk, or an attestation or its commitment is under way.
     attesting: bool,
     /// Scores: what is due, and what can be revealed.
-    ballots: Ballots,
+    hidden_rows: HiddenRows,
     /// Audits for which it was drawn.
     auditing: Auditing,
 }
@@ -245,7 +245,7 @@ impl Validator {
         initial_root: H256,
         held: Option<Held>,
         pledges: Vec<Pledge>,
-        ballots: Vec<Ballot>,
+        hidden_rows: Vec<HiddenRow>,
     ) -> Validator {
         Validator {
             hotkey,
@@ -262,7 +262,7 @@ impl Validator {
             replaced: None,
             stopping: false,
             attesting: false,
-            ballots: Ballots::new(ballots),
+            hidden_rows: HiddenRows::new(hidden_rows),
             auditing: Auditing::default(),
         }
     }
@@ -289,8 +289,8 @@ impl Validator {
     }
 
     /// The scores that can still matter, oldest first. On disk.
-    pub fn ballots(&self) -> &[Ballot] {
-        &self.ballots.kept
+    pub fn hidden_rows(&self) -> &[HiddenRow] {
+        &self.hidden_rows.kept
     }
 
     /// What it has committed to, or will, in the last rounds, oldest first. On disk.
@@ -359,7 +359,7 @@ impl Validator {
             }
             Done::Measured(round) => {
                 self.rest();
-                self.ballots.scored(round);
+                self.hidden_rows.scored(round);
             }
             Done::Audited(of, verdict) => {
                 // What came to nothing is tried again with the next block.
@@ -383,17 +383,17 @@ impl Validator {
 
     fn weighed(&mut self, weighed: Weighed) {
         match weighed {
-            Weighed::Unanswered => self.ballots.sent(false),
+            Weighed::Unanswered => self.hidden_rows.sent(false),
             Weighed::Nothing => {
-                self.ballots.weighed(None);
+                self.hidden_rows.weighed(None);
                 self.course.look_again();
             }
-            Weighed::Hidden(ballot) => {
-                self.ballots.weighed(Some(ballot));
+            Weighed::Hidden(hidden_row) => {
+                self.hidden_rows.weighed(Some(hidden_row));
                 self.course.look_again();
             }
             Weighed::Open(round, row) => {
-                let transaction = Transaction::SetWeights(round, row);
+                let transaction = Transaction::SetScores(round, row);
                 self.course.act(Action::Send(transaction));
             }
         }
@@ -467,11 +467,11 @@ impl Validator {
             });
         }
         let voting = view.voting.as_ref();
-        if let Some(step) = voting.and_then(|voting| self.ballots.next(voting, now)) {
+        if let Some(step) = voting.and_then(|voting| self.hidden_rows.next(voting, now)) {
             self.course.act(match step {
                 Step::Weigh(round, epoch) => Action::Do(Task::Weigh { round, epoch }),
-                Step::Commit(ballot) => Action::Send(Transaction::CommitWeights(ballot)),
-                Step::Reveal(ballot) => Action::Send(Transaction::RevealWeights(ballot)),
+                Step::Commit(hidden_row) => Action::Send(Transaction::CommitScores(hidden_row)),
+                Step::Reveal(hidden_row) => Action::Send(Transaction::RevealScores(hidden_row)),
             });
         }
     }
@@ -667,7 +667,7 @@ impl Machine for Validator {
         if let Event::Sent { kind, block } = &event {
             match kind {
                 Kind::Attestation => self.attesting = false,
-                Kind::Weights => self.ballots.sent(block.is_some()),
+                Kind::Scores => self.hidden_rows.sent(block.is_some()),
                 Kind::Audit => self.auditing.sent(),
                 Kind::Contribution | Kind::Presence => {}
             }

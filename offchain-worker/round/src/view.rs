@@ -3,7 +3,7 @@
 use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Phases, Round, Uid, H256};
 use cairn_protocol::phase::Timetable;
 
-use crate::{audit::Audit, ballot::Voting, plan::Plan};
+use crate::{audit::Audit, hidden_row::Scoring, plan::Plan};
 
 /// The chain at one moment: the current round at the best block, and how the round whose parameters the worker holds
 /// was settled at the finalised one.
@@ -26,7 +26,7 @@ pub struct View {
     /// How the round that was asked for ended.
     pub settled: Option<Settlement>,
     /// The subnet's next epoch and this worker's commitments to scores, if that was asked.
-    pub voting: Option<Voting>,
+    pub voting: Option<Scoring>,
 }
 
 impl View {

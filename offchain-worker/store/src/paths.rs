@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `contributions/{netuid}/{round}/{sealed root}` | a miner's sealed contribution |
 //! | `audits/{netuid}/{round}/{root}` | a state from between a miner's inner steps, served for an audit |
-//! | `checkpoints/{netuid}/{round}-{model root}` | the weights θ with which a round began |
+//! | `checkpoints/{netuid}/{round}-{model root}` | the parameters θ with which a round began |
 //! | `data/{root}` | manifest, tokenizer and shards of a data set |
 //! | any of these + `.outboard` | the hashes of its groups, for a blob longer than [`crate::SMALL`] |
 //!

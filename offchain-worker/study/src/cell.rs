@@ -48,7 +48,7 @@ pub enum Heard {
     /// It stays.
     #[default]
     Ignored,
-    /// It is lessened by as much as the common weights moved in its direction, down to nothing.
+    /// It is lessened by as much as the common parameters moved in its direction, down to nothing.
     Deducted,
 }
 
@@ -82,7 +82,7 @@ pub struct Cell {
     pub quantiser: Quantiser,
     #[serde(default)]
     pub places: Places,
-    /// A worker begins a round at the common weights less so much of its error feedback.
+    /// A worker begins a round at the common parameters less so much of its error feedback.
     #[serde(default)]
     pub ahead: f64,
     /// Values sent in the last round, reached geometrically; 0: as many as in the first.

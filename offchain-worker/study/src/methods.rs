@@ -1,4 +1,4 @@
-//! From the workers' pseudo-gradients to the next weights, by each method.
+//! From the workers' pseudo-gradients to the next parameters, by each method.
 
 use cairn_gradient::{
     encode, outer_step, Compressor, Contribution, Header, SparseTensor, Work, BLOCK,
@@ -37,7 +37,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// The weights at which a worker begins a round.
+    /// The parameters at which a worker begins a round.
     pub fn start(&self, worker: usize, theta: &[f32]) -> Vec<f32> {
         let ahead = self.cell.ahead as f32;
         if ahead == 0.0 {
@@ -47,7 +47,7 @@ impl<'a> Exchange<'a> {
         errors.map(|(theta, error)| theta - ahead * error).collect()
     }
 
-    /// Moves the weights by what the workers found in a round.
+    /// Moves the parameters by what the workers found in a round.
     pub fn round(
         &mut self,
         theta: &mut [f32],
@@ -119,7 +119,7 @@ impl<'a> Exchange<'a> {
         }
     }
 
-    /// Lessens each worker's unsent part where others moved the weights in its direction, down to nothing.
+    /// Lessens each worker's unsent part where others moved the parameters in its direction, down to nothing.
     fn hear(&mut self, theta: &[f32], before: &[f32], sent: &[Vec<SparseTensor>]) {
         for (error, tensors) in self.errors.iter_mut().zip(sent) {
             let rest = error.clone();
@@ -261,7 +261,7 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// What is left to say where the weights moved too.
+/// What is left to say where the parameters moved too.
 fn left(unsent: f32, moved: f32) -> f32 {
     match unsent.is_sign_negative() == moved.is_sign_negative() {
         true => (unsent.abs() - moved.abs()).max(0.0).copysign(unsent),
@@ -299,7 +299,7 @@ mod tests {
         (0..workers).map(worker).collect()
     }
 
-    /// The weights after some rounds, what the workers have not sent yet, and the sum of what they found.
+    /// The parameters after some rounds, what the workers have not sent yet, and the sum of what they found.
     fn play(cell: &Cell) -> (Vec<f32>, Vec<Vec<f32>>, Vec<Vec<f32>>) {
         let layout = layout();
         let deltas = deltas(cell.workers, layout.parameters());
@@ -311,7 +311,7 @@ mod tests {
         (theta, exchange.errors, deltas)
     }
 
-    /// With ρ and β of 1, weights and unsent parts add up to the mean of all pseudo-gradients, however they are
+    /// With ρ and β of 1, parameters and unsent parts add up to the mean of all pseudo-gradients, however they are
     /// selected and rounded, as long as no norm is clipped.
     #[test]
     fn nothing_is_lost() {
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_weights_moved_is_said_no_more() {
+    fn what_the_parameters_moved_is_said_no_more() {
         let found = [
             (1.0, 0.25),
             (1.0, 2.0),

@@ -1,9 +1,9 @@
-//! One cell, from first weights to held-out loss.
+//! One cell, from first parameters to held-out loss.
 
 use std::time::Instant;
 
 use cairn_primitives::{InnerOptimizer, Layout, Nano};
-use cairn_trainer::{config, initial_weights, AdamState, Trainer};
+use cairn_trainer::{config, initial_parameters, AdamState, Trainer};
 use serde::{Deserialize, Serialize};
 
 use crate::cell::{Cell, Method};
@@ -27,7 +27,7 @@ pub struct Finished {
     /// The same on the way there, after so many rounds.
     #[serde(default)]
     pub on_the_way: Vec<(usize, f64)>,
-    /// The same of the mean of the weights after each of the last so many rounds: a twentieth, a tenth and a fifth of all.
+    /// The same of the mean of the parameters after each of the last so many rounds: a twentieth, a tenth and a fifth of all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub averaged: Vec<(usize, f64)>,
     /// Bytes that a worker sent per token that it trained on.
@@ -45,7 +45,7 @@ pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
         text,
         trainer: Trainer::new(&shape, 1)?,
         exchange: Exchange::new(cell, &layout),
-        theta: initial_weights(&shape, cell.seed),
+        theta: initial_parameters(&shape, cell.seed),
         on_the_way: Vec::new(),
         means: Mean::of_the_last(cell.rounds, layout.parameters()),
     };
@@ -148,7 +148,7 @@ impl Training<'_> {
     fn averaged(&mut self) -> Result<Vec<(usize, f64)>, Failed> {
         let mut losses = Vec::new();
         for mean in std::mem::take(&mut self.means) {
-            let loss = held_out(&mut self.trainer, &mean.weights(), self.text)?;
+            let loss = held_out(&mut self.trainer, &mean.parameters(), self.text)?;
             losses.push((mean.rounds, loss));
         }
         Ok(losses)
@@ -161,7 +161,7 @@ fn held_out(trainer: &mut Trainer, theta: &[f32], text: &Text) -> Result<f64, Fa
     Ok(losses.iter().map(|l| f64::from(*l)).sum::<f64>() / losses.len() as f64)
 }
 
-/// The mean of the weights after each of the last rounds.
+/// The mean of the parameters after each of the last rounds.
 struct Mean {
     /// How many.
     rounds: usize,
@@ -181,7 +181,7 @@ impl Mean {
             .collect()
     }
 
-    /// Adds the weights after a round, if it is one of the last.
+    /// Adds the parameters after a round, if it is one of the last.
     fn add(&mut self, round: usize, of: usize, theta: &[f32]) {
         if round + self.rounds < of {
             return;
@@ -191,7 +191,7 @@ impl Mean {
         }
     }
 
-    fn weights(&self) -> Vec<f32> {
+    fn parameters(&self) -> Vec<f32> {
         let count = self.rounds as f64;
         self.sum.iter().map(|sum| (sum / count) as f32).collect()
     }
@@ -239,7 +239,10 @@ mod tests {
                 mean.add(round, 20, &[round as f32]);
             }
         }
-        let found: Vec<_> = means.iter().map(|m| (m.rounds, m.weights()[0])).collect();
+        let found: Vec<_> = means
+            .iter()
+            .map(|m| (m.rounds, m.parameters()[0]))
+            .collect();
         assert_eq!(found, [(2, 18.5), (4, 17.5)]);
     }
 }

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use cairn_primitives::{InnerOptimizer, Nano};
-use cairn_trainer::{config, initial_weights, AdamState, Trainer};
+use cairn_trainer::{config, initial_parameters, AdamState, Trainer};
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 
 fn step(c: &mut Criterion) {
@@ -29,17 +29,17 @@ fn step(c: &mut Criterion) {
     let tokens: Vec<u32> = (0..16 * 129).map(|i| (i * i + 7 * i) % 1024).collect();
     let windows: Vec<&[u32]> = tokens.chunks_exact(129).collect();
     let mut trainer = Trainer::new(&shape, 1).expect("the CPU has AVX2");
-    let mut weights = initial_weights(&shape, 0);
-    let mut adam = AdamState::new(weights.len());
+    let mut parameters = initial_parameters(&shape, 0);
+    let mut adam = AdamState::new(parameters.len());
 
     let mut group = c.benchmark_group("tiny");
     group.throughput(Throughput::Elements(16 * 128));
     group.sample_size(10);
     group.bench_function("losses", |b| {
-        b.iter(|| black_box(trainer.losses(&weights, &windows)));
+        b.iter(|| black_box(trainer.losses(&parameters, &windows)));
     });
     group.bench_function("step", |b| {
-        b.iter(|| black_box(trainer.step(&mut weights, &mut adam, &optimizer, &windows)));
+        b.iter(|| black_box(trainer.step(&mut parameters, &mut adam, &optimizer, &windows)));
     });
     group.finish();
 }

@@ -1,6 +1,6 @@
 //! The decoder's backward pass.
 //!
-//! Mirrors the forward pass: a task takes some rows through all that works row by row; the weights' gradients,
+//! Mirrors the forward pass: a task takes some rows through all that works row by row; the parameters' gradients,
 //! which are sums over all rows, follow as products of their own.
 
 use std::ops::Range;
@@ -15,15 +15,15 @@ use crate::model::{Layer, Model};
 use crate::workspace::{with_rows, Backward, Batch, Keep, Workspace};
 use crate::{embedding, norm, swiglu};
 
-/// All weights and their gradients.
-struct Weights<'a> {
+/// All parameters and their gradients.
+struct Parameters<'a> {
     values: &'a [f32],
     gradient: &'a mut [f32],
     /// Whether gradients are overwritten or added to.
     start: Start,
 }
 
-impl Weights<'_> {
+impl Parameters<'_> {
     /// The gradient of the matrix at `at` in y = x·Wᵀ, with rows of `inner` in x, given that of y.
     fn matrix(&mut self, at: &Range<usize>, inner: usize, dy: &[f32], x: &[f32]) {
         let dy = Matrix::new(dy, at.len() / inner);
@@ -70,19 +70,19 @@ impl Model {
             &mut work.losses[part.clone()],
             Some(to),
         );
-        let mut weights = Weights {
+        let mut parameters = Parameters {
             values: params,
             gradient,
             start,
         };
-        self.last_norm_backward(batch, keep, work, &mut weights);
+        self.last_norm_backward(batch, keep, work, &mut parameters);
         for i in (0..self.depth()).rev() {
             if keep == Keep::Inputs {
                 self.attend(i, params, batch, keep, work);
                 self.feed(i, params, batch, keep, Output::Known, work);
             }
-            self.feed_backward(i, batch, keep, work, &mut weights);
-            self.attend_backward(i, batch, keep, work, &mut weights);
+            self.feed_backward(i, batch, keep, work, &mut parameters);
+            self.attend_backward(i, batch, keep, work, &mut parameters);
         }
         let Backward {
             stream, lookups, ..
@@ -104,7 +104,7 @@ impl Model {
         batch: Batch,
         keep: Keep,
         work: &mut Workspace,
-        weights: &mut Weights,
+        parameters: &mut Parameters,
     ) {
         let (width, chunk) = (self.width, batch.chunk());
         let Backward {
@@ -116,7 +116,7 @@ impl Model {
         } = &mut work.backward;
         // Nothing comes past the last norm.
         middle.fill(0.0);
-        let weight = &weights.values[self.norm.clone()];
+        let weight = &parameters.values[self.norm.clone()];
         let x = &work.streams[self.depth() % keep.streams(self.depth())];
         (
             block.par_chunks(chunk * width),
@@ -138,7 +138,7 @@ impl Model {
                 };
                 norm::backward(&given, dx, partial);
             });
-        weights.norm(&self.norm, partial);
+        parameters.norm(&self.norm, partial);
     }
 
     /// Back through the second half of layer `i`: from the gradient of the layer's output to that of the stream in
@@ -149,16 +149,16 @@ impl Model {
         batch: Batch,
         keep: Keep,
         work: &mut Workspace,
-        weights: &mut Weights,
+        parameters: &mut Parameters,
     ) {
         let (layer, width, ffn): (&Layer, _, _) = (&self.layers[i], self.width, self.ffn);
         let chunk = batch.chunk();
         let acts = &mut work.layers[i % keep.sets(self.depth())];
-        let matrix = |at: &Range<usize>, inner| Matrix::new(&weights.values[at.clone()], inner);
+        let matrix = |at: &Range<usize>, inner| Matrix::new(&parameters.values[at.clone()], inner);
         work.packed.down.pack(matrix(&layer.down, ffn));
         work.packed.gate_up.pack(matrix(&layer.gate_up, width));
         work.packed.output.pack(matrix(&layer.output, width));
-        let (packed, weight) = (&work.packed, &weights.values[layer.feed_norm.clone()]);
+        let (packed, weight) = (&work.packed, &parameters.values[layer.feed_norm.clone()]);
         let Backward {
             stream,
             middle,
@@ -203,10 +203,10 @@ impl Model {
                     });
                 },
             );
-        weights.matrix(&layer.down, ffn, stream, hidden);
-        weights.matrix(&layer.gate_up, width, &acts.gate_up, normed);
-        weights.matrix(&layer.output, width, middle, &acts.mixed);
-        weights.norm(&layer.feed_norm, partial);
+        parameters.matrix(&layer.down, ffn, stream, hidden);
+        parameters.matrix(&layer.gate_up, width, &acts.gate_up, normed);
+        parameters.matrix(&layer.output, width, middle, &acts.mixed);
+        parameters.norm(&layer.feed_norm, partial);
     }
 
     /// Back through attention and the first half of layer `i`: to the gradient of the layer's input.
@@ -216,7 +216,7 @@ impl Model {
         batch: Batch,
         keep: Keep,
         work: &mut Workspace,
-        weights: &mut Weights,
+        parameters: &mut Parameters,
     ) {
         let (layer, width, chunk): (&Layer, _, _) = (&self.layers[i], self.width, batch.chunk());
         let heads = self.heads(batch);
@@ -240,10 +240,10 @@ impl Model {
         heads.backward(block, kept, &work.angles, qkv);
         work.packed
             .qkv
-            .pack(Matrix::new(&weights.values[layer.qkv.clone()], width));
+            .pack(Matrix::new(&parameters.values[layer.qkv.clone()], width));
         let (packed, weight) = (
             &work.packed.qkv,
-            &weights.values[layer.attention_norm.clone()],
+            &parameters.values[layer.attention_norm.clone()],
         );
         (
             qkv.par_chunks(chunk * heads.row()),
@@ -271,7 +271,7 @@ impl Model {
                     norm::backward(&given, dx, partial);
                 });
             });
-        weights.matrix(&layer.qkv, width, qkv, normed);
-        weights.norm(&layer.attention_norm, partial);
+        parameters.matrix(&layer.qkv, width, qkv, normed);
+        parameters.norm(&layer.attention_norm, partial);
     }
 }

@@ -10,7 +10,7 @@ use crate::config::Needs;
 use crate::cuda::{CudaError, CudaOptions, CudaTrainer};
 use crate::engine::{Device, Engine};
 use crate::gemm::{parallel_product, Matrix, Start};
-use crate::{initial_weights, AdamState, Settings, Trainer, TrainerError};
+use crate::{initial_parameters, AdamState, Settings, Trainer, TrainerError};
 
 /// Rows and columns of the matrices by which the peak is measured.
 const PEAK: usize = 1_024;
@@ -55,7 +55,7 @@ pub struct Measured {
     pub share_of_peak: f64,
     /// Mean loss before the first and the last step, on tokens drawn at random.
     pub losses: [f32; 2],
-    /// Bytes of weights, moments, gradient and buffers; of a card's memory, all that is taken.
+    /// Bytes of parameters, moments, gradient and buffers; of a card's memory, all that is taken.
     pub buffer_bytes: u64,
     /// The most of the host's memory that the process had so far, in bytes, if the system says.
     pub peak_memory: Option<u64>,
@@ -123,10 +123,10 @@ impl Plan {
         let tokens = tokens(self.windows * (self.length + 1), self.shape.vocabulary);
         let windows: Vec<&[u32]> = tokens.chunks_exact(self.length + 1).collect();
         let optimizer = optimizer(self.length);
-        let weights = initial_weights(&self.shape, 0);
-        let mut steps = engine.begin(&weights, &AdamState::new(weights.len()))?;
+        let parameters = initial_parameters(&self.shape, 0);
+        let mut steps = engine.begin(&parameters, &AdamState::new(parameters.len()))?;
         // The steps have their own; on a card nothing is left here.
-        drop(weights);
+        drop(parameters);
         let (mut times, mut losses) = (Vec::new(), Vec::new());
         for step in 0..WARMUP + self.steps.max(1) {
             let start = Instant::now();
@@ -221,7 +221,7 @@ mod tests {
         assert!(last < first - 0.1, "{first} to {last}");
         assert!(measured.tokens_per_s > 0.0 && measured.share_of_peak > 0.0);
         let needs = Needs::of(&plan.shape, 2, 32);
-        let known = needs.weights + needs.gradient + needs.moments + needs.activations;
+        let known = needs.parameter_bytes + needs.gradient + needs.moments + needs.activations;
         assert!(measured.buffer_bytes > known, "{known}");
     }
 }

@@ -21,7 +21,7 @@ pub const NAMES: [&str; 6] = ["tiny", "10m", "100m", "1b", "8b", "covenant-72b"]
 /// | `8b` | 32 | 4,096 | 32 (8) | 14,336 | 128,256 | Llama 3 8B |
 /// | `covenant-72b` | 80 | 8,192 | 64 (8) | 28,672 | 262,144 | Covenant-72B |
 ///
-/// The first four share the embedding's weights with the head. The context is what the model was first trained
+/// The first four share the embedding's parameters with the head. The context is what the model was first trained
 /// with, and rotary positions have the base 500,000.
 pub fn named(name: &str) -> Option<ModelShape> {
     let (layers, d_model, heads, kv_heads, ffn, vocabulary, context) = match name {
@@ -55,8 +55,8 @@ pub struct Needs {
     /// Floating-point operations of a training step per token: two for each multiply-add, three forward
     /// passes' worth for forward and backward; what is computed a second time is not counted.
     pub flops_per_token: u64,
-    /// Bytes of the weights.
-    pub weights: u64,
+    /// Bytes of the parameters.
+    pub parameter_bytes: u64,
     /// Bytes of the gradient.
     pub gradient: u64,
     /// Bytes of AdamW's two moments.
@@ -82,7 +82,7 @@ impl Needs {
         Needs {
             parameters: cut(parameters),
             flops_per_token: cut(3 * forward_flops_per_token(shape, length)),
-            weights: cut(4 * parameters),
+            parameter_bytes: cut(4 * parameters),
             gradient: cut(4 * parameters),
             moments: cut(8 * parameters),
             activations: cut(4 * tokens * layers * kept),
@@ -152,7 +152,7 @@ mod tests {
         // Four matrices of 16 elements, three of 12, scores and mixing over 1.5 keys on average, a head of 20.
         assert_eq!(needs.flops_per_token, 3 * 2 * (64 + 36 + 2 * 6 + 20));
         assert_eq!(needs.parameters, 20 + 4 + 64 + 4 + 36 + 4);
-        assert_eq!((needs.weights, needs.moments), (528, 1056));
+        assert_eq!((needs.parameter_bytes, needs.moments), (528, 1056));
         // Three streams of 4, gate and up of 3 each, rows of 12, two statistics, two rates.
         assert_eq!(needs.activations, 4 * 2 * (12 + 6 + 12 + 2 + 2));
         assert_eq!(needs.activations_recomputed, 4 * 2 * (4 + 34));

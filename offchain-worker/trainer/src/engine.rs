@@ -122,7 +122,7 @@ pub enum Steps<'a> {
     Cpu {
         /// Who makes them.
         trainer: &'a mut Trainer,
-        /// The weights so far.
+        /// The parameters so far.
         params: Vec<f32>,
         /// The optimizer so far.
         adam: AdamState,
@@ -152,7 +152,7 @@ impl Steps<'_> {
         }
     }
 
-    /// Weights and optimizer after the steps.
+    /// Parameters and optimizer after the steps.
     ///
     /// # Errors
     ///

@@ -11,7 +11,7 @@ use cairn_primitives::{Layout, ModelShape};
 use safetensors::{Dtype, SafeTensorError, View};
 use serde_json::{json, Value};
 
-/// The file of the weights.
+/// The file of the parameters.
 pub const WEIGHTS: &str = "model.safetensors";
 /// The file of the shape.
 pub const CONFIG: &str = "config.json";
@@ -44,12 +44,12 @@ impl View for Tensor<'_> {
     }
 }
 
-/// Writes weights, in the order of [`Layout`], as a safetensors file.
+/// Writes parameters, in the order of [`Layout`], as a safetensors file.
 ///
 /// # Errors
 ///
 /// [`SafeTensorError`] if the file cannot be written, or if `params` are not of this shape.
-pub fn write_weights(
+pub fn write_parameters(
     shape: &ModelShape,
     params: &[f32],
     path: &Path,
@@ -112,15 +112,15 @@ pub fn tokenizer_config(shape: &ModelShape, end: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{config as named, initial_weights};
+    use crate::{config as named, initial_parameters};
 
     #[test]
     fn a_file_has_every_tensor_under_its_name() {
         let shape = named::named("tiny").unwrap();
-        let params = initial_weights(&shape, 3);
+        let params = initial_parameters(&shape, 3);
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(WEIGHTS);
-        write_weights(&shape, &params, &path).unwrap();
+        write_parameters(&shape, &params, &path).unwrap();
         let bytes = std::fs::read(&path).unwrap();
         let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let layout = Layout::of(&shape);
@@ -133,11 +133,11 @@ mod tests {
     }
 
     #[test]
-    fn weights_of_another_shape_are_refused() {
+    fn parameters_of_another_shape_are_refused() {
         let shape = named::named("tiny").unwrap();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(WEIGHTS);
-        assert!(write_weights(&shape, &[0.0; 3], &path).is_err());
+        assert!(write_parameters(&shape, &[0.0; 3], &path).is_err());
         assert!(!path.exists());
     }
 }

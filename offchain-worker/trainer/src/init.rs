@@ -1,15 +1,15 @@
-//! The first weights of a run.
+//! The first parameters of a run.
 
 use cairn_primitives::{Layout, ModelShape};
 
-/// What the generator's key is derived from; another text would give other weights.
-const CONTEXT: &str = "cairn-trainer initial weights, version 1";
+/// What the generator's key is derived from; another text would give other parameters.
+const CONTEXT: &str = "cairn-trainer initial parameters, version 1";
 /// Standard deviation of a matrix's elements.
 const DEVIATION: f64 = 0.02;
 
-/// Makes the first weights of a run, in the order of [`Layout::of`].
+/// Makes the first parameters of a run, in the order of [`Layout::of`].
 ///
-/// Vectors (the norms' weights) are ones. Elements of matrices are normal with standard deviation 0.02;
+/// Vectors (the norms' parameters) are ones. Elements of matrices are normal with standard deviation 0.02;
 /// those of `o_proj` and `down_proj`, whose results are added to the residual stream, with 0.02/√(2·layers)
 /// (Radford et al. 2019, section 2.3).
 ///
@@ -19,9 +19,9 @@ const DEVIATION: f64 = 0.02;
 ///
 /// The shape must be one that [`Trainer::new`](crate::Trainer::new) accepts: memory for all parameters is
 /// allocated here.
-pub fn initial_weights(shape: &ModelShape, seed: u64) -> Vec<f32> {
+pub fn initial_parameters(shape: &ModelShape, seed: u64) -> Vec<f32> {
     let layout = Layout::of(shape);
-    let mut weights = vec![1.0; layout.parameters()];
+    let mut parameters = vec![1.0; layout.parameters()];
     let deeper = DEVIATION / (2.0 * f64::from(shape.layers)).sqrt();
     for (tensor, range) in layout
         .ranges()
@@ -31,20 +31,20 @@ pub fn initial_weights(shape: &ModelShape, seed: u64) -> Vec<f32> {
             .iter()
             .any(|end| tensor.name.ends_with(end));
         let deviation = if residual { deeper } else { DEVIATION };
-        fill_normal(&mut weights[range], &tensor.name, seed, deviation);
+        fill_normal(&mut parameters[range], &tensor.name, seed, deviation);
     }
-    weights
+    parameters
 }
 
-/// Fills `weights` with the tensor's normal numbers.
-fn fill_normal(weights: &mut [f32], name: &str, seed: u64, deviation: f64) {
+/// Fills `parameters` with the tensor's normal numbers.
+fn fill_normal(parameters: &mut [f32], name: &str, seed: u64, deviation: f64) {
     let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
     hasher.update(&seed.to_le_bytes()).update(name.as_bytes());
     let mut stream = hasher.finalize_xof();
     let mut bytes = [0u8; 8 * 512];
-    for weights in weights.chunks_mut(2 * 512) {
+    for parameters in parameters.chunks_mut(2 * 512) {
         stream.fill(&mut bytes);
-        for (pair, bytes) in weights.chunks_mut(2).zip(bytes.chunks_exact(8)) {
+        for (pair, bytes) in parameters.chunks_mut(2).zip(bytes.chunks_exact(8)) {
             let (a, b) = bytes.split_at(4);
             let normal = box_muller(uniform(a), uniform(b));
             pair.iter_mut()

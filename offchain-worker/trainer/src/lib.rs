@@ -2,23 +2,23 @@
 //!
 //! # What it is for
 //!
-//! A miner of Cairn takes the weights that everybody holds, runs a number of AdamW steps on the text that
+//! A miner of Cairn takes the parameters that everybody holds, runs a number of AdamW steps on the text that
 //! the chain assigned to it, and hands in the difference. A validator measures by how much that difference
 //! lowers the loss. Both use this crate:
 //!
-//! - [`initial_weights`] makes the first weights of a run from a seed;
+//! - [`initial_parameters`] makes the first parameters of a run from a seed;
 //! - [`Trainer::step`] is one inner step: forward, backward, clipping, AdamW;
 //! - [`Trainer::losses`] is the forward pass alone: the mean cross-entropy of each window;
 //! - [`config`] names model shapes and says what training one takes, [`mod@bench`] measures it;
-//! - [`hugging_face`] writes weights as other programs read them;
+//! - [`hugging_face`] writes parameters as other programs read them;
 //! - [`data`] reads the token shards of a run and cuts windows out of them.
 //!
-//! Weights are one flat vector of `f32` in the order of [`Layout`](cairn_primitives::Layout), since that is
+//! Parameters are one flat vector of `f32` in the order of [`Layout`](cairn_primitives::Layout), since that is
 //! what the rest of the project compresses, hashes and adds up.
 //!
 //! # The same bits everywhere
 //!
-//! Whoever replays a miner's steps must come to the miner's weights exactly, or an honest miner could be
+//! Whoever replays a miner's steps must come to the miner's parameters exactly, or an honest miner could be
 //! taken for a cheat. Floating-point addition depends on its order, so every order is fixed here:
 //!
 //! - A product of matrices is, for each of its elements, a chain of fused multiply-adds over the inner
@@ -32,7 +32,7 @@
 //!   `libm` crate. The platform's own versions choose their code by the CPU.
 //!
 //! Any x86-64 machine with AVX2 and FMA (the level x86-64-v3) gives these bits, with any number of threads
-//! and with AVX-512 or without. Others are turned away by [`Trainer::new`]. Tests pin hashes of weights.
+//! and with AVX-512 or without. Others are turned away by [`Trainer::new`]. Tests pin hashes of parameters.
 //!
 //! # On a card
 //!
@@ -42,7 +42,7 @@
 //!
 //! Root-mean-square normalisation, rotary positions (the two halves of a head are rotated against each
 //! other, as Hugging Face's Llama has it), grouped-query attention, SwiGLU, residual connections, and a head
-//! that may share the embedding's weights. The backward pass is written by hand and checked against finite
+//! that may share the embedding's parameters. The backward pass is written by hand and checked against finite
 //! differences of a plain `f64` model in the tests.
 
 #[macro_use]
@@ -74,6 +74,6 @@ mod workspace;
 mod tests;
 
 pub use cpu::{check_cpu, simd};
-pub use init::initial_weights;
+pub use init::initial_parameters;
 pub use optimizer::{AdamState, StateError};
 pub use trainer::{Settings, Trainer, TrainerError};

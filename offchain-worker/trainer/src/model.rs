@@ -1,4 +1,4 @@
-//! A decoder's sizes, and where its weights lie in the flat vector.
+//! A decoder's sizes, and where its parameters lie in the flat vector.
 //!
 //! In [`Layout`], q, k and v lie one after the other, and so do gate and up: each group is one matrix here,
 //! and one product does the work of three or two.
@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use cairn_primitives::{Layout, ModelShape};
 
-/// Where a layer's weights lie in the flat vector.
+/// Where a layer's parameters lie in the flat vector.
 pub struct Layer {
     /// The norm before attention.
     pub attention_norm: Range<usize>,
@@ -23,7 +23,7 @@ pub struct Layer {
     pub down: Range<usize>,
 }
 
-/// A model's sizes, and where its weights lie.
+/// A model's sizes, and where its parameters lie.
 pub struct Model {
     /// Width of the residual stream.
     pub width: usize,
@@ -45,12 +45,12 @@ pub struct Model {
     pub layers: Vec<Layer>,
     /// Where the last norm's weight lies.
     pub norm: Range<usize>,
-    /// Where the head lies: the embedding's range if they share weights.
+    /// Where the head lies: the embedding's range if they share parameters.
     pub head: Range<usize>,
 }
 
 impl Model {
-    /// Looks up where the weights of a model of this shape lie.
+    /// Looks up where the parameters of a model of this shape lie.
     pub fn new(shape: &ModelShape) -> Model {
         let layout = Layout::of(shape);
         let mut ranges = layout.ranges().map(|(_, range)| range);

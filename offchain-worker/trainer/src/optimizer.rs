@@ -204,38 +204,38 @@ impl Update {
         }
     }
 
-    /// Updates all weights and their moments. `tensors` says where each tensor ends, and whether it is a matrix:
+    /// Updates all parameters and their moments. `tensors` says where each tensor ends, and whether it is a matrix:
     /// only those decay.
     pub(crate) fn apply(
         self,
-        weights: &mut [f32],
+        parameters: &mut [f32],
         m: &mut [f32],
         v: &mut [f32],
         gradient: &[f32],
         tensors: &[(usize, bool)],
     ) {
         (
-            weights.par_chunks_mut(UPDATE_BLOCK),
+            parameters.par_chunks_mut(UPDATE_BLOCK),
             m.par_chunks_mut(UPDATE_BLOCK),
             v.par_chunks_mut(UPDATE_BLOCK),
             gradient.par_chunks(UPDATE_BLOCK),
         )
             .into_par_iter()
             .enumerate()
-            .for_each(|(i, (weights, m, v, gradient))| {
+            .for_each(|(i, (parameters, m, v, gradient))| {
                 let first = i * UPDATE_BLOCK;
                 let mut from = 0;
                 for (end, matrix) in &tensors[tensors.partition_point(|(end, _)| *end <= first)..] {
-                    let to = weights.len().min(end - first);
+                    let to = parameters.len().min(end - first);
                     let update = Update {
                         kept: if *matrix { self.kept } else { 1.0 },
                         ..self
                     };
                     let at = from..to;
                     let (m, v) = (&mut m[at.clone()], &mut v[at.clone()]);
-                    update_block(update, &mut weights[at.clone()], m, v, &gradient[at]);
+                    update_block(update, &mut parameters[at.clone()], m, v, &gradient[at]);
                     from = to;
-                    if from == weights.len() {
+                    if from == parameters.len() {
                         break;
                     }
                 }
@@ -244,9 +244,9 @@ impl Update {
 }
 
 wide! {
-    fn update_block(u: Update, weights: &mut [f32], m: &mut [f32], v: &mut [f32], gradient: &[f32]) {
+    fn update_block(u: Update, parameters: &mut [f32], m: &mut [f32], v: &mut [f32], gradient: &[f32]) {
         let moments = m.iter_mut().zip(v);
-        for ((w, (m, v)), g) in weights.iter_mut().zip(moments).zip(gradient) {
+        for ((w, (m, v)), g) in parameters.iter_mut().zip(moments).zip(gradient) {
             let g = g * u.clip;
             *m = u.beta1 * *m + (1.0 - u.beta1) * g;
             *v = u.beta2 * *v + (1.0 - u.beta2) * (g * g);

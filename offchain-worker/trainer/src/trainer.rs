@@ -127,7 +127,7 @@ pub struct Settings {
 
 /// Computes losses and training steps of one model on threads of its own.
 ///
-/// The trainer holds no weights. Its buffers are kept between calls, and no result depends on what was computed
+/// The trainer holds no parameters. Its buffers are kept between calls, and no result depends on what was computed
 /// before: the same arguments give the same bits, with any number of threads.
 pub struct Trainer {
     shape: ModelShape,
@@ -199,7 +199,7 @@ impl Trainer {
     /// # Errors
     ///
     /// [`TrainerError`] if `params` or a window does not fit the model. A loss that is not finite is returned as
-    /// it is: the weights of others may be bad.
+    /// it is: the parameters of others may be bad.
     pub fn losses(&mut self, params: &[f32], windows: &[&[u32]]) -> Result<Vec<f32>, TrainerError> {
         let batch = self.check(params, windows)?;
         let length = batch.length;
@@ -291,7 +291,7 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// [`TrainerError`] if something does not fit the model, or if loss or gradient are not finite; weights and
+    /// [`TrainerError`] if something does not fit the model, or if loss or gradient are not finite; parameters and
     /// state are then as before.
     pub fn step(
         &mut self,
@@ -354,9 +354,9 @@ impl Trainer {
         })
     }
 
-    /// Whether weights and windows fit the model, and the batch that the windows are.
+    /// Whether parameters and windows fit the model, and the batch that the windows are.
     fn check(&self, params: &[f32], windows: &[&[u32]]) -> Result<Batch, TrainerError> {
-        self.check_length("the vector of weights", params.len())?;
+        self.check_length("the vector of parameters", params.len())?;
         let length = check_windows(&self.shape, windows)?;
         Ok(Batch {
             windows: windows.len(),

@@ -101,7 +101,7 @@ pub struct Backward {
     pub hidden: Vec<f32>,
     /// Normalised rows, computed again.
     pub normed: Vec<f32>,
-    /// Sums of blocks of rows, for the norms' weights.
+    /// Sums of blocks of rows, for the norms' parameters.
     pub partial: Vec<f32>,
     /// The gradient of the embedding's rows as they were looked up, of the whole step.
     pub lookups: Vec<f32>,
@@ -141,7 +141,7 @@ pub struct Workspace {
     pub logits: Vec<f32>,
     /// Rotations of all positions.
     pub angles: Angles,
-    /// The layer's weights at hand.
+    /// The layer's parameters at hand.
     pub packed: Packed,
     /// Gradients.
     pub backward: Backward,

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cairn_primitives::{InnerOptimizer, Nano};
-use cairn_trainer::{config, initial_weights, AdamState, Settings, Trainer};
+use cairn_trainer::{config, initial_parameters, AdamState, Settings, Trainer};
 
 /// The system's allocator, counting.
 struct Counting;
@@ -57,13 +57,13 @@ fn a_step_allocates_nothing_after_the_first() {
             windows_at_once,
         };
         let mut trainer = Trainer::new(&shape, 1).unwrap().with_settings(settings);
-        let mut weights = initial_weights(&shape, 0);
-        let mut adam = AdamState::new(weights.len());
+        let mut parameters = initial_parameters(&shape, 0);
+        let mut adam = AdamState::new(parameters.len());
         let mut counts = Vec::new();
         for _ in 0..6 {
             let before = ALLOCATIONS.load(Ordering::Relaxed);
             trainer
-                .step(&mut weights, &mut adam, &optimizer, &windows)
+                .step(&mut parameters, &mut adam, &optimizer, &windows)
                 .unwrap();
             counts.push(ALLOCATIONS.load(Ordering::Relaxed) - before);
         }

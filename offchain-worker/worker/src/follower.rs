@@ -1,4 +1,4 @@
-//! Following a run from outside: the weights of every round, from the chain's settled rounds and the store.
+//! Following a run from outside: the parameters of every round, from the chain's settled rounds and the store.
 //!
 //! It does what every worker does at a round's end, with the same functions: fetch the included contributions, check
 //! that each is what the chain says of it and what its miner owed, and apply the outer step.
@@ -18,20 +18,20 @@ use cairn_store::{paths, Store};
 
 use crate::error::Failure;
 
-/// The weights of one round of a run.
+/// The parameters of one round of a run.
 pub struct Follower {
     netuid: Netuid,
     config: RunConfig,
     layout: Layout,
     store: Store,
     round: Round,
-    weights: Vec<f32>,
+    parameters: Vec<f32>,
     root: H256,
 }
 
 impl Follower {
-    /// Begins with the weights of round 0.
-    pub fn new(netuid: Netuid, config: RunConfig, store: Store, weights: Vec<f32>) -> Follower {
+    /// Begins with the parameters of round 0.
+    pub fn new(netuid: Netuid, config: RunConfig, store: Store, parameters: Vec<f32>) -> Follower {
         let layout = Layout::of(&config.model);
         Follower {
             netuid,
@@ -39,19 +39,19 @@ impl Follower {
             layout,
             store,
             round: 0,
-            root: model_root(&weights),
-            weights,
+            root: model_root(&parameters),
+            parameters,
         }
     }
 
-    /// The round that begins with [`Follower::weights`].
+    /// The round that begins with [`Follower::parameters`].
     pub fn round(&self) -> Round {
         self.round
     }
 
-    /// The weights that the round begins with.
-    pub fn weights(&self) -> &[f32] {
-        &self.weights
+    /// The parameters that the round begins with.
+    pub fn parameters(&self) -> &[f32] {
+        &self.parameters
     }
 
     /// Their model root.
@@ -70,7 +70,7 @@ impl Follower {
     }
 
     /// Applies the round, which has been settled as `settled` says. Gives the included contributions' sizes
-    /// in bytes. If the outer step fails, the weights are of no more use.
+    /// in bytes. If the outer step fails, the parameters are of no more use.
     pub async fn advance(
         &mut self,
         view: &View,
@@ -94,13 +94,13 @@ impl Follower {
             sizes.push(entry.commitment.length);
         }
         // Aside: whoever follows has other things to do meanwhile, and hears Ctrl-C.
-        let mut weights = std::mem::take(&mut self.weights);
+        let mut parameters = std::mem::take(&mut self.parameters);
         let (layout, config) = (self.layout.clone(), self.config.clone());
         let step = move || {
-            let root = outer_step(&mut weights, &layout, &config, &contributions);
-            root.map(|stepped| (weights, stepped.root))
+            let root = outer_step(&mut parameters, &layout, &config, &contributions);
+            root.map(|stepped| (parameters, stepped.root))
         };
-        (self.weights, self.root) = tokio::task::spawn_blocking(step).await??;
+        (self.parameters, self.root) = tokio::task::spawn_blocking(step).await??;
         self.round += 1;
         Ok(sizes)
     }
@@ -179,7 +179,7 @@ mod tests {
             work: Work::default(),
         };
         change(&mut header);
-        let delta: Vec<f32> = (0..follower.weights().len())
+        let delta: Vec<f32> = (0..follower.parameters().len())
             .map(|i| (i % 7) as f32 - 3.0)
             .collect();
         let mut error = vec![0.0; delta.len()];
@@ -206,8 +206,8 @@ mod tests {
     async fn a_follower_refuses_what_every_worker_refuses() {
         let directory = tempfile::tempdir().expect("a directory");
         let (config, store) = config_and_store(directory.path()).await;
-        let weights = vec![0.5; Layout::of(&config.model).parameters()];
-        let follower = Follower::new(NETUID, config, store, weights);
+        let parameters = vec![0.5; Layout::of(&config.model).parameters()];
+        let follower = Follower::new(NETUID, config, store, parameters);
         let refusal = |entry: &ContributionInfo, sealed: &[u8]| {
             let found = follower.checked(1, entry, KEY, sealed);
             found.err().map(|failure| failure.to_string())

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape,
+    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape,
     OuterStep, Phases, RunConfig, Text, H256,
 };
 use cairn_store::Store;
@@ -18,8 +18,8 @@ use crate::{error::Failure, run_rules, shards};
 pub struct RunFile {
     name: Text,
     model: ModelShape,
-    initial_weights: InitialWeights,
-    /// Left out: computed from `initial_weights`.
+    initial_parameters: InitialParameters,
+    /// Left out: computed from `initial_parameters`.
     initial_root: Option<H256>,
     #[serde(default)]
     data: DataPart,
@@ -94,7 +94,7 @@ impl RunFile {
     }
 
     /// Fills in what was left out and checks everything that can be checked without the chain: the
-    /// shape, the presence and roots of all data, the first weights. Gives the weights too.
+    /// shape, the presence and roots of all data, the first parameters. Gives the parameters too.
     ///
     /// `manifest` says which data set, if the file does not.
     pub async fn resolve(
@@ -107,18 +107,18 @@ impl RunFile {
         run_rules::check_alone(&config)?;
         shards::fill(&mut config, &self.data.into(), store, manifest).await?;
         run_rules::check(&config)?;
-        let weights = shards::initial_weights(&config, store).await?;
-        let root = cairn_gradient::model_root(&weights);
+        let parameters = shards::initial_parameters(&config, store).await?;
+        let root = cairn_gradient::model_root(&parameters);
         if let Some(stated) = self.initial_root.filter(|stated| *stated != root) {
             let what =
-                format!("initial_root is {stated:?}, but the initial weights hash to {root:?}");
+                format!("initial_root is {stated:?}, but the initial parameters hash to {root:?}");
             return Err(Failure::new(
                 what,
                 "correct it, or leave initial_root out to have it computed",
             ));
         }
         config.initial_root = root;
-        Ok((config, weights))
+        Ok((config, parameters))
     }
 }
 
@@ -128,7 +128,7 @@ impl RunFile {
         RunConfig {
             name: self.name.clone(),
             model: self.model.clone(),
-            initial_weights: self.initial_weights.clone(),
+            initial_parameters: self.initial_parameters.clone(),
             initial_root: H256::zero(),
             data: DataSet {
                 manifest_root: H256::zero(),

@@ -283,7 +283,7 @@ fn data(config: &RunConfig) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use cairn_primitives::{
-        CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, Text, H256,
+        CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, Text, H256,
     };
 
     fn config() -> RunConfig {
@@ -300,7 +300,7 @@ mod tests {
                 rope_theta: 10_000,
                 tied_embeddings: true,
             },
-            initial_weights: InitialWeights::Seed(1),
+            initial_parameters: InitialParameters::Seed(1),
             initial_root: H256::zero(),
             data: DataSet {
                 manifest_root: H256::zero(),

@@ -1,10 +1,10 @@
-//! A run's data set and first weights in a store: finding, fetching, checking.
+//! A run's data set and first parameters in a store: finding, fetching, checking.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
 use cairn_gradient::model_root;
-use cairn_primitives::{InitialWeights, Layout, RunConfig, H256};
+use cairn_primitives::{InitialParameters, Layout, RunConfig, H256};
 use cairn_store::{paths, Store};
 use cairn_trainer::data::{DataSet, Manifest, MAX_MANIFEST_BYTES};
 
@@ -156,11 +156,13 @@ async fn only_manifest(store: &Store) -> Result<H256, Failure> {
     }
 }
 
-/// The weights with which a run begins.
-pub async fn initial_weights(config: &RunConfig, store: &Store) -> Result<Vec<f32>, Failure> {
-    match &config.initial_weights {
-        InitialWeights::Seed(seed) => Ok(cairn_trainer::initial_weights(&config.model, *seed)),
-        InitialWeights::Checkpoint(path) => {
+/// The parameters with which a run begins.
+pub async fn initial_parameters(config: &RunConfig, store: &Store) -> Result<Vec<f32>, Failure> {
+    match &config.initial_parameters {
+        InitialParameters::Seed(seed) => {
+            Ok(cairn_trainer::initial_parameters(&config.model, *seed))
+        }
+        InitialParameters::Checkpoint(path) => {
             let expected = Layout::of(&config.model).parameters() as u64 * 4;
             let bytes = store.get(&path.to_text(), expected).await?;
             if bytes.len() as u64 != expected {
@@ -179,13 +181,13 @@ pub async fn initial_weights(config: &RunConfig, store: &Store) -> Result<Vec<f3
     }
 }
 
-/// The first weights of a run that is on chain, checked against their root.
-pub async fn verified_weights(config: &RunConfig, store: &Store) -> Result<Vec<f32>, Failure> {
-    let weights = initial_weights(config, store).await?;
-    let found = model_root(&weights);
+/// The first parameters of a run that is on chain, checked against their root.
+pub async fn verified_parameters(config: &RunConfig, store: &Store) -> Result<Vec<f32>, Failure> {
+    let parameters = initial_parameters(config, store).await?;
+    let found = model_root(&parameters);
     if found != config.initial_root {
         let what = format!(
-            "the initial weights hash to {found:?}, the chain says {:?}",
+            "the initial parameters hash to {found:?}, the chain says {:?}",
             config.initial_root
         );
         return Err(Failure::new(
@@ -193,5 +195,5 @@ pub async fn verified_weights(config: &RunConfig, store: &Store) -> Result<Vec<f
             "use a worker of the release with which the run was started",
         ));
     }
-    Ok(weights)
+    Ok(parameters)
 }

@@ -23,7 +23,7 @@ use cairn_worker::{
 
 const KILLED_AT: u32 = 2;
 const ROUNDS: usize = 9;
-/// Rounds after which work has been paid: validators score it in the next round, hide their weights for a tempo
+/// Rounds after which work has been paid: validators score it in the next round, hide their scores for a tempo
 /// (a third of a round), and an epoch pays.
 const PAID_AFTER: usize = 2;
 
@@ -313,8 +313,8 @@ fn export(url: &str, kept: &Path, out: &Path) -> serde_json::Value {
     );
     assert!(!read("tokenizer.json").is_empty());
     // Floats and a header.
-    let weights = read("model.safetensors").len() as u64;
-    assert!(weights > 4 * said["parameters"].as_u64().expect("a number"));
+    let parameters = read("model.safetensors").len() as u64;
+    assert!(parameters > 4 * said["parameters"].as_u64().expect("a number"));
     said
 }
 
@@ -424,7 +424,7 @@ fn rewards_add_up(report: &Report, kept: &Path) {
             miner.uid
         );
     }
-    // Who came late has been paid for a round or two at most, weights being hidden for a tempo: no measure
+    // Who came late has been paid for a round or two at most, scores being hidden for a tempo: no measure
     // for a cheat that was there all along.
     let all_along = |miner: &&MemberReport| miner.rounds_included as usize * 2 > ROUNDS;
     let worst = miners()

@@ -6,7 +6,7 @@ use cairn_gradient::{compress, outer_step, Contribution, Header, Work};
 use cairn_primitives::{
     Compression, InnerOptimizer, Layout, ModelShape, Nano, OuterStep, Tensor, H256,
 };
-use cairn_trainer::{config, initial_weights, AdamState, Trainer};
+use cairn_trainer::{config, initial_parameters, AdamState, Trainer};
 use cairn_worker::data::{Corpus, TextTokenizer};
 
 const ROUNDS: usize = 12;
@@ -68,7 +68,7 @@ fn accumulated(shape: &ModelShape, layout: &Layout) -> (Vec<f32>, Header) {
         .map(|number| &tokens[number * LENGTH..number * LENGTH + LENGTH + 1])
         .collect();
     let mut trainer = Trainer::new(shape, 2).expect("possible");
-    let mut theta = initial_weights(shape, 1);
+    let mut theta = initial_parameters(shape, 1);
     let (mut adam, mut error) = (AdamState::new(theta.len()), vec![0.0; theta.len()]);
     let mut header = Header {
         netuid: 1,

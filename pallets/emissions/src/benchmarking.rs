@@ -1,7 +1,7 @@
 //! What each call and each part of the hook costs, at the sizes that make it cost more.
 //!
 //! The pallets around this one are set up by [`BenchmarkHelper`], so that the measured reads are those of
-//! the runtime that uses the weights.
+//! the runtime that uses the scores.
 
 // Sizes are those of this file, and what fails here fails a measurement, no block.
 #![allow(
@@ -13,7 +13,7 @@
 use alloc::vec::Vec;
 
 use cairn_primitives::{
-    api::WeightsCommit,
+    api::ScoresCommit,
     traits::{Membership, Stakes},
     BlockNumber, EpochIndex, Netuid, Pots, Salt, Uid, CRN, MAX_MEMBERS, MAX_VALIDATORS,
 };
@@ -38,13 +38,13 @@ pub trait BenchmarkHelper {
 }
 
 const SALT: Salt = [7; 32];
-/// The epoch before which weights are committed.
+/// The epoch before which scores are committed.
 const BEFORE: EpochIndex = 0;
 /// Blocks after which another subnet is affordable.
 const YEAR: BlockNumber = 5_256_000;
-/// The longest row: weights on everybody but oneself.
+/// The longest row: scores on everybody but oneself.
 const LONGEST_ROW: u32 = MAX_MEMBERS - 1;
-/// Cells of weights that the validators but the first have at most in an epoch, so that a subnet with no
+/// Cells of scores that the validators but the first have at most in an epoch, so that a subnet with no
 /// other members has room for them. Others follow from the cost of one.
 const MOST_CELLS: u32 = (MAX_VALIDATORS - 1) * (MAX_VALIDATORS - 1);
 
@@ -67,7 +67,7 @@ fn full<T: Config>(commit_reveal: bool) -> Result<(Netuid, T::AccountId), Benchm
     Ok((netuid, hotkey))
 }
 
-/// Weights on so many members, the highest uid first: they have to be sorted.
+/// Scores on so many members, the highest uid first: they have to be sorted.
 fn descending(cells: u32) -> Row {
     Row::truncate_from((1..=cells as Uid).rev().map(|uid| (uid, 1)).collect())
 }
@@ -83,7 +83,7 @@ fn ask_and_dispatch<T: Config>(call: Call<T>, hotkey: T::AccountId) -> Result<()
 }
 
 /// A subnet before an epoch in which everybody is paid: the first validator has most of the stake and weighs
-/// everybody else; the others have `cells` of weights between them, and as many bonds.
+/// everybody else; the others have `cells` of scores between them, and as many bonds.
 fn before_an_epoch<T: Config>(
     members: u32,
     cells: u32,
@@ -121,7 +121,7 @@ fn before_an_epoch<T: Config>(
     Ok((netuid, due))
 }
 
-/// Weights and bonds of a validator.
+/// Scores and bonds of a validator.
 fn keep<T: Config>(netuid: Netuid, uid: Uid, row: Row, set_at: BlockNumber) {
     Bonds::<T>::insert(netuid, uid, row.clone());
     Votes::<T>::insert(
@@ -129,7 +129,7 @@ fn keep<T: Config>(netuid: Netuid, uid: Uid, row: Row, set_at: BlockNumber) {
         uid,
         Vote {
             set_at,
-            weights: row,
+            scores: row,
         },
     );
 }
@@ -140,10 +140,10 @@ mod benchmarks {
 
     /// `c`: the cells of the row.
     #[benchmark]
-    fn set_weights(c: Linear<1, { LONGEST_ROW }>) -> Result<(), BenchmarkError> {
+    fn set_scores(c: Linear<1, { LONGEST_ROW }>) -> Result<(), BenchmarkError> {
         let (netuid, hotkey) = full::<T>(false)?;
-        let weights = descending(c);
-        let call = Call::<T>::set_weights { netuid, weights };
+        let scores = descending(c);
+        let call = Call::<T>::set_scores { netuid, scores };
         #[block]
         {
             ask_and_dispatch(call, hotkey)?;
@@ -153,19 +153,19 @@ mod benchmarks {
     }
 
     #[benchmark]
-    fn commit_weights() -> Result<(), BenchmarkError> {
+    fn commit_scores() -> Result<(), BenchmarkError> {
         let (netuid, hotkey) = full::<T>(true)?;
         let hash = [1; 32].into();
-        let old = WeightsCommit {
+        let old = ScoresCommit {
             epoch: BEFORE,
             hash,
             at: Pallet::<T>::now(),
             revealed: false,
         };
         Commits::<T>::insert((netuid, 0, commits::slot(BEFORE)), old);
-        let later = Pallet::<T>::now() + T::WeightsRateLimit::get();
+        let later = Pallet::<T>::now() + T::ScoresRateLimit::get();
         to_block::<T>(later);
-        let call = Call::<T>::commit_weights {
+        let call = Call::<T>::commit_scores {
             netuid,
             epoch: BEFORE,
             hash,
@@ -182,12 +182,12 @@ mod benchmarks {
 
     /// `c`: the cells of the row.
     #[benchmark]
-    fn reveal_weights(c: Linear<1, { LONGEST_ROW }>) -> Result<(), BenchmarkError> {
+    fn reveal_scores(c: Linear<1, { LONGEST_ROW }>) -> Result<(), BenchmarkError> {
         let (netuid, hotkey) = full::<T>(true)?;
-        let (weights, salt) = (descending(c), SALT);
-        let commit = WeightsCommit {
+        let (scores, salt) = (descending(c), SALT);
+        let commit = ScoresCommit {
             epoch: BEFORE,
-            hash: commits::hash_of(netuid, BEFORE, &hotkey, &weights, &salt),
+            hash: commits::hash_of(netuid, BEFORE, &hotkey, &scores, &salt),
             at: Pallet::<T>::now(),
             revealed: false,
         };
@@ -197,10 +197,10 @@ mod benchmarks {
                 ledger.epochs = 1;
             }
         });
-        let call = Call::<T>::reveal_weights {
+        let call = Call::<T>::reveal_scores {
             netuid,
             epoch: BEFORE,
-            weights,
+            scores,
             salt,
         };
         #[block]
@@ -250,7 +250,7 @@ mod benchmarks {
         Ok(())
     }
 
-    /// `m`: the members. `c`: the cells of weights and bonds.
+    /// `m`: the members. `c`: the cells of scores and bonds.
     #[benchmark]
     fn epoch(
         m: Linear<{ MAX_VALIDATORS }, { MAX_MEMBERS }>,

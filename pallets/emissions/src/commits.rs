@@ -1,25 +1,25 @@
-//! Weights by commit and reveal, so that nobody can copy them.
+//! Scores by commit and reveal, so that nobody can copy them.
 //!
 //! ```text
 //!            epoch e                       epoch e+1
 //!   ────────────┼──────────────────────────────┼────────────▶ blocks
 //!     commit(e) │  reveal(e)                   │ counts the
-//!               │  commit(e+1)                 │ weights of e
+//!               │  commit(e+1)                 │ scores of e
 //! ```
 //!
 //! A commitment names the epoch before which it is made. It can be revealed once that epoch has run, when
 //! nobody can commit to the same epoch any more, and until the next one, which is the first that it counts
-//! in. Somebody who copies revealed weights is therefore always an epoch behind. A validator may replace its
+//! in. Somebody who copies revealed scores is therefore always an epoch behind. A validator may replace its
 //! commitment as long as nobody could have seen it. One that does not reveal in time has no vote in that epoch: whoever
-//! could keep older weights instead would reveal only what pays.
+//! could keep older scores instead would reveal only what pays.
 //!
-//! Revealed weights are as old as their commitment: they say nothing of a member who came after it.
+//! Revealed scores are as old as their commitment: they say nothing of a member who came after it.
 
 use alloc::vec::Vec;
 
 use cairn_primitives::{
-    api::WeightsCommit, traits::Membership, weights_hash, BlockNumber, EpochIndex, Netuid, Salt,
-    Uid, H256, MAX_MEMBERS,
+    api::ScoresCommit, scores_hash, traits::Membership, BlockNumber, EpochIndex, Netuid, Salt, Uid,
+    H256, MAX_MEMBERS,
 };
 use codec::Encode;
 use frame_support::{ensure, traits::Get};
@@ -43,13 +43,13 @@ impl<T: Config> Pallet<T> {
         SubnetLedgers::<T>::get(netuid).map_or(0, |ledger| ledger.epochs)
     }
 
-    /// Whether `hotkey` may commit to weights before `epoch` now: its uid, and what is kept.
+    /// Whether `hotkey` may commit to scores before `epoch` now: its uid, and what is kept.
     pub(crate) fn check_commit(
         hotkey: &T::AccountId,
         netuid: Netuid,
         epoch: EpochIndex,
         hash: H256,
-    ) -> Result<(Uid, WeightsCommit), Error<T>> {
+    ) -> Result<(Uid, ScoresCommit), Error<T>> {
         let (uid, hyperparameters) = Self::check_validator(hotkey, netuid)?;
         ensure!(hyperparameters.commit_reveal, Error::<T>::CommitRevealOff);
         ensure!(
@@ -61,7 +61,7 @@ impl<T: Config> Pallet<T> {
             .filter(|commit| commit.epoch == epoch)
             .map(|commit| commit.at);
         ensure!(Self::rested(replaced, now), Error::<T>::TooSoon);
-        let commit = WeightsCommit {
+        let commit = ScoresCommit {
             epoch,
             hash,
             at: now,
@@ -70,15 +70,15 @@ impl<T: Config> Pallet<T> {
         Ok((uid, commit))
     }
 
-    /// Whether `hotkey` may reveal these weights, to which it committed before `epoch`, now: its uid, the
+    /// Whether `hotkey` may reveal these scores, to which it committed before `epoch`, now: its uid, the
     /// vote that they make, and the commitment, which is used up.
     pub(crate) fn check_reveal(
         hotkey: &T::AccountId,
         netuid: Netuid,
         epoch: EpochIndex,
-        weights: &Row,
+        scores: &Row,
         salt: &Salt,
-    ) -> Result<(Uid, Vote, WeightsCommit), Error<T>> {
+    ) -> Result<(Uid, Vote, ScoresCommit), Error<T>> {
         let (uid, _) = Self::check_validator(hotkey, netuid)?;
         let next = Self::next_epoch(netuid);
         ensure!(epoch < next, Error::<T>::RevealTooEarly);
@@ -87,23 +87,23 @@ impl<T: Config> Pallet<T> {
             .filter(|commit| commit.epoch == epoch)
             .ok_or(Error::<T>::NoCommit)?;
         ensure!(!commit.revealed, Error::<T>::AlreadyRevealed);
-        let hash = hash_of(netuid, epoch, hotkey, weights, salt);
+        let hash = hash_of(netuid, epoch, hotkey, scores, salt);
         ensure!(hash == commit.hash, Error::<T>::NotWhatWasCommitted);
-        // Members may have left since the commitment; weights on nobody do not spoil those on others.
+        // Members may have left since the commitment; scores on nobody do not spoil those on others.
         let gone =
             |uid: Uid| u32::from(uid) < MAX_MEMBERS && T::Membership::hotkey(netuid, uid).is_none();
-        let mut left = weights.clone();
+        let mut left = scores.clone();
         left.retain(|(uid, _)| !gone(*uid));
         let vote = Vote {
             set_at: commit.at,
-            weights: Self::check_row(netuid, uid, &left)?,
+            scores: Self::check_row(netuid, uid, &left)?,
         };
         commit.revealed = true;
         Ok((uid, vote, commit))
     }
 
     /// The commitments that are kept of a uid, ascending by epoch.
-    pub(crate) fn commits_of(netuid: Netuid, uid: Uid) -> Vec<WeightsCommit> {
+    pub(crate) fn commits_of(netuid: Netuid, uid: Uid) -> Vec<ScoresCommit> {
         let mut commits: Vec<_> = SLOTS
             .iter()
             .filter_map(|slot| Commits::<T>::get((netuid, uid, *slot)))
@@ -112,21 +112,21 @@ impl<T: Config> Pallet<T> {
         commits
     }
 
-    /// Whether enough blocks have passed since the last weights.
+    /// Whether enough blocks have passed since the last scores.
     pub(crate) fn rested(last: Option<BlockNumber>, now: BlockNumber) -> bool {
-        last.is_none_or(|last| now >= last.saturating_add(T::WeightsRateLimit::get()))
+        last.is_none_or(|last| now >= last.saturating_add(T::ScoresRateLimit::get()))
     }
 }
 
-/// [`weights_hash`] for any type of account. Accounts of 32 bytes encode as those.
+/// [`scores_hash`] for any type of account. Accounts of 32 bytes encode as those.
 pub(crate) fn hash_of(
     netuid: Netuid,
     epoch: EpochIndex,
     hotkey: &impl Encode,
-    weights: &Row,
+    scores: &Row,
     salt: &Salt,
 ) -> H256 {
     let mut key = [0u8; 32];
     hotkey.using_encoded(|bytes| key.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from));
-    weights_hash(netuid, epoch, &key, weights, salt)
+    scores_hash(netuid, epoch, &key, scores, salt)
 }

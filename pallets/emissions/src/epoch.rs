@@ -1,4 +1,4 @@
-//! An epoch: from weights to payouts and bonds.
+//! An epoch: from scores to payouts and bonds.
 //!
 //! Subnets take turns. An epoch is due a tempo after the last one was due; a block runs at most one, the
 //! one that has waited longest (of two, the one with the lower netuid), and the others wait for the next
@@ -25,9 +25,9 @@ use crate::{
 pub(crate) struct Size {
     pub members: u16,
     pub validators: u16,
-    /// Validators whose weights count.
+    /// Validators whose scores count.
     pub voters: u16,
-    /// Weights and bonds that they have.
+    /// Scores and bonds that they have.
     pub cells: u32,
 }
 
@@ -147,7 +147,7 @@ impl<T: Config> Pallet<T> {
             }
             neuron.vote = Votes::<T>::get(netuid, neuron.uid);
             if let Some(vote) = &mut neuron.vote {
-                vote.weights.retain(|(uid, _)| included.contains(*uid));
+                vote.scores.retain(|(uid, _)| included.contains(*uid));
             }
         }
         neurons
@@ -195,8 +195,8 @@ fn size_of<AccountId>(
     let count = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
     let votes = |neuron: &&Neuron<AccountId>| is_active(neuron, hyperparameters, due);
     let cells = |neuron: &Neuron<AccountId>| {
-        let weights = neuron.vote.as_ref().map_or(0, |vote| vote.weights.len());
-        neuron.bonds.len().saturating_add(weights)
+        let scores = neuron.vote.as_ref().map_or(0, |vote| vote.scores.len());
+        neuron.bonds.len().saturating_add(scores)
     };
     Size {
         members: count(neurons.len()),
@@ -206,7 +206,7 @@ fn size_of<AccountId>(
     }
 }
 
-/// Whether a validator has set weights, and not too long ago.
+/// Whether a validator has set scores, and not too long ago.
 fn is_active<AccountId>(
     neuron: &Neuron<AccountId>,
     hyperparameters: &Hyperparameters,
@@ -269,11 +269,11 @@ fn as_member<'a, AccountId>(
         validator: neuron.validator,
         active: is_active(neuron, hyperparameters, due),
         registered_at: neuron.registered_at.into(),
-        weights_set_at: set_at.unwrap_or_default().into(),
-        weights: neuron
+        scores_set_at: set_at.unwrap_or_default().into(),
+        scores: neuron
             .vote
             .as_ref()
-            .map_or(&[], |vote| vote.weights.as_slice()),
+            .map_or(&[], |vote| vote.scores.as_slice()),
         bonds: &neuron.bonds,
     }
 }

@@ -1,11 +1,11 @@
-//! What the work was worth: issuance, weights, epochs, payouts and their history.
+//! What the work was worth: issuance, scores, epochs, payouts and their history.
 //!
 //! # The idea
 //!
 //! Every block brings new tokens into being ([`schedule`]) and puts them into *pots*, three per subnet: one
 //! for the owner, one for the miners, one for the validators. Subnets that train share a block's issuance
 //! in proportion to a slow average of the stake on them. Every *tempo* blocks a subnet has an *epoch*: Yuma
-//! consensus (crate [`yuma`]) turns the weights that validators have set into incentive for miners and
+//! consensus (crate [`yuma`]) turns the scores that validators have set into incentive for miners and
 //! dividends for validators, and the pots are paid out by these shares.
 //!
 //! # Issuance, block by block
@@ -23,9 +23,9 @@
 //! # An epoch
 //!
 //! - **Validators** are the `max_validators` hotkeys with the most stake among those that chose to validate and have at
-//!   least `min_validator_stake`. One that has set no weights for `activity_cutoff` blocks does not vote, nor does one
+//!   least `min_validator_stake`. One that has set no scores for `activity_cutoff` blocks does not vote, nor does one
 //!   that did not reveal what it committed to in the tempo before the last.
-//! - **Weights** that are older than the member they are on do not count for it, nor do bonds. Nor do weights on who
+//! - **Scores** that are older than the member they are on do not count for it, nor do bonds. Nor do scores on who
 //!   was not included in a round since the last epoch.
 //! - **Consensus** is Yuma2 or Yuma3, with or without liquid alpha, as the subnet's hyperparameters say.
 //! - **Payouts**: miners' parts go to the free balance of the hotkeys' coldkeys, validators' to the stake
@@ -38,14 +38,14 @@
 //!   validators by stake then; that would make an idle subnet a deposit account.
 //! - A block runs at most one epoch, of the subnet that has waited longest.
 //!
-//! # Weights
+//! # Scores
 //!
-//! A validator says what each miner's work was worth as one row of weights, in any scale. Where the subnet's
+//! A validator says what each miner's work was worth as one row of scores, in any scale. Where the subnet's
 //! hyperparameter `commit_reveal` is on, as it is by default, it first commits to the row
-//! ([`Pallet::commit_weights`]) before one epoch and reveals it ([`Pallet::reveal_weights`]) before the next,
+//! ([`Pallet::commit_scores`]) before one epoch and reveals it ([`Pallet::reveal_scores`]) before the next,
 //! so that nobody can copy it in time. Where it is off, it sets the row in the open
-//! ([`Pallet::set_weights`]). Each is free of fees if it would succeed. In one epoch, weights can be replaced
-//! after [`Config::WeightsRateLimit`] blocks.
+//! ([`Pallet::set_scores`]). Each is free of fees if it would succeed. In one epoch, scores can be replaced
+//! after [`Config::ScoresRateLimit`] blocks.
 //!
 //! # The end of a subnet
 //!
@@ -115,7 +115,7 @@ pub use weights::WeightInfo;
 #[frame_support::pallet]
 pub mod pallet {
     use cairn_primitives::{
-        api::{MemberEpoch, SubnetEpoch, WeightsCommit},
+        api::{MemberEpoch, ScoresCommit, SubnetEpoch},
         traits::{Ledgers, Membership, Runs, Stakes, Work},
         Balance, BlockNumber, EpochIndex, Netuid, Salt, Uid, H256,
     };
@@ -160,9 +160,9 @@ pub mod pallet {
         /// Blocks over which the stake on a subnet is averaged: a change counts for 63 % after as many.
         #[pallet::constant]
         type StakeAverageWindow: Get<BlockNumber>;
-        /// Blocks that a validator has to wait before it replaces its weights, or a commitment to them.
+        /// Blocks that a validator has to wait before it replaces its scores, or a commitment to them.
         #[pallet::constant]
-        type WeightsRateLimit: Get<BlockNumber>;
+        type ScoresRateLimit: Get<BlockNumber>;
         /// What calls and hooks weigh.
         type WeightInfo: WeightInfo;
         /// Sets up the other pallets for benchmarks.
@@ -182,11 +182,11 @@ pub mod pallet {
     #[pallet::storage]
     pub type SubnetLedgers<T> = StorageMap<_, Twox64Concat, Netuid, SubnetLedger>;
 
-    /// The weights of each validator that count now.
+    /// The scores of each validator that count now.
     #[pallet::storage]
     pub type Votes<T> = StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Uid, Vote>;
 
-    /// Commitments to weights: (netuid, uid, number of the epoch modulo 2).
+    /// Commitments to scores: (netuid, uid, number of the epoch modulo 2).
     #[pallet::storage]
     pub type Commits<T> = StorageNMap<
         _,
@@ -195,7 +195,7 @@ pub mod pallet {
             NMapKey<Twox64Concat, Uid>,
             NMapKey<Twox64Concat, u8>,
         ),
-        WeightsCommit,
+        ScoresCommit,
     >;
 
     /// The bonds of each validator after the last epoch, as shares of 65,535.
@@ -284,15 +284,15 @@ pub mod pallet {
     #[pallet::event]
     #[pallet::generate_deposit(pub(crate) fn deposit_event)]
     pub enum Event<T: Config> {
-        /// A validator set its weights.
-        WeightsSet {
+        /// A validator set its scores.
+        ScoresSet {
             /// The subnet.
             netuid: Netuid,
             /// The validator.
             uid: Uid,
         },
-        /// A validator committed to weights that it can reveal after an epoch.
-        WeightsCommitted {
+        /// A validator committed to scores that it can reveal after an epoch.
+        ScoresCommitted {
             /// The subnet.
             netuid: Netuid,
             /// The validator.
@@ -302,8 +302,8 @@ pub mod pallet {
             /// The commitment.
             hash: H256,
         },
-        /// A validator revealed weights to which it had committed before an epoch.
-        WeightsRevealed {
+        /// A validator revealed scores to which it had committed before an epoch.
+        ScoresRevealed {
             /// The subnet.
             netuid: Netuid,
             /// The validator.
@@ -370,7 +370,7 @@ pub mod pallet {
         },
     }
 
-    /// Why weights are refused. Nothing changes then.
+    /// Why scores are refused. Nothing changes then.
     #[pallet::error]
     pub enum Error<T> {
         /// There is no subnet of this netuid.
@@ -381,32 +381,32 @@ pub mod pallet {
         NotMember,
         /// The member is no validator, or the stake on its hotkey is below the subnet's `min_validator_stake`.
         NotAValidator,
-        /// `WeightsRateLimit` blocks have not passed since the hotkey's last weights, or since the commitment
+        /// `ScoresRateLimit` blocks have not passed since the hotkey's last scores, or since the commitment
         /// that it would replace.
         TooSoon,
-        /// All weights are zero.
-        NoWeights,
+        /// All scores are zero.
+        NoScores,
         /// A uid appears more than once.
         DuplicateUid,
         /// A uid belongs to no member of the subnet.
         NoSuchUid,
-        /// A weight is on the signer's own uid.
-        SelfWeight,
-        /// The subnet hides weights at first: use `commit_weights`, and `reveal_weights` after the epoch.
+        /// A score is on the signer's own uid.
+        SelfScore,
+        /// The subnet hides scores at first: use `commit_scores`, and `reveal_scores` after the epoch.
         CommitRevealOn,
-        /// The subnet's weights are set in the open: use `set_weights`.
+        /// The subnet's scores are set in the open: use `set_scores`.
         CommitRevealOff,
-        /// Only weights before the subnet's next epoch can be committed to now.
+        /// Only scores before the subnet's next epoch can be committed to now.
         NotTheNextEpoch,
-        /// The epoch before which the weights were committed has not run: others may still commit before it.
+        /// The epoch before which the scores were committed has not run: others may still commit before it.
         RevealTooEarly,
-        /// Another epoch has run since: the weights can no longer be revealed.
+        /// Another epoch has run since: the scores can no longer be revealed.
         RevealTooLate,
         /// The hotkey committed to nothing before this epoch.
         NoCommit,
-        /// The weights were revealed before.
+        /// The scores were revealed before.
         AlreadyRevealed,
-        /// Weights and salt differ from those that the hotkey committed to.
+        /// Scores and salt differ from those that the hotkey committed to.
         NotWhatWasCommitted,
     }
 
@@ -439,50 +439,50 @@ pub mod pallet {
 
     #[pallet::call]
     impl<T: Config> Pallet<T> {
-        /// Sets the signer's weights on the members of a subnet, in place of those it set before, where
-        /// weights are set in the open.
+        /// Sets the signer's scores on the members of a subnet, in place of those it set before, where
+        /// scores are set in the open.
         ///
-        /// The signer is a hotkey that validates there. `weights` are uids and weights in any order and any
+        /// The signer is a hotkey that validates there. `scores` are uids and scores in any order and any
         /// scale; zeros are left out of what is kept. Free of fees if it would succeed.
         ///
         /// # Errors
         ///
         /// [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`], [`Error::NotAValidator`],
         /// [`Error::CommitRevealOn`], [`Error::TooSoon`], and for the row [`Error::DuplicateUid`],
-        /// [`Error::SelfWeight`], [`Error::NoSuchUid`], [`Error::NoWeights`]. Emits [`Event::WeightsSet`].
+        /// [`Error::SelfScore`], [`Error::NoSuchUid`], [`Error::NoScores`]. Emits [`Event::ScoresSet`].
         #[pallet::call_index(0)]
-        #[pallet::weight((T::WeightInfo::set_weights(weights.len() as u32), DispatchClass::Operational))]
-        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, weights: &Row| -> bool {
+        #[pallet::weight((T::WeightInfo::set_scores(scores.len() as u32), DispatchClass::Operational))]
+        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, scores: &Row| -> bool {
             ensure_signed(origin.clone())
-                .is_ok_and(|hotkey| Pallet::<T>::check_vote(&hotkey, *netuid, weights).is_ok())
+                .is_ok_and(|hotkey| Pallet::<T>::check_vote(&hotkey, *netuid, scores).is_ok())
         })]
-        pub fn set_weights(origin: OriginFor<T>, netuid: Netuid, weights: Row) -> DispatchResult {
+        pub fn set_scores(origin: OriginFor<T>, netuid: Netuid, scores: Row) -> DispatchResult {
             let hotkey = ensure_signed(origin)?;
-            let (uid, vote) = Self::check_vote(&hotkey, netuid, &weights)?;
+            let (uid, vote) = Self::check_vote(&hotkey, netuid, &scores)?;
             Votes::<T>::insert(netuid, uid, vote);
-            Self::deposit_event(Event::WeightsSet { netuid, uid });
+            Self::deposit_event(Event::ScoresSet { netuid, uid });
             Ok(())
         }
 
-        /// Commits the signer to weights that it can reveal once the subnet's next epoch, number `epoch`, has
+        /// Commits the signer to scores that it can reveal once the subnet's next epoch, number `epoch`, has
         /// run, in place of what it committed to before this epoch.
         ///
         /// The signer is a hotkey that validates there. `hash` is
-        /// [`weights_hash`](cairn_primitives::weights_hash) of the weights and a salt. Free of fees if it would
+        /// [`scores_hash`](cairn_primitives::scores_hash) of the scores and a salt. Free of fees if it would
         /// succeed.
         ///
         /// # Errors
         ///
         /// [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`], [`Error::NotAValidator`],
         /// [`Error::CommitRevealOff`], [`Error::NotTheNextEpoch`], [`Error::TooSoon`]. Emits
-        /// [`Event::WeightsCommitted`].
+        /// [`Event::ScoresCommitted`].
         #[pallet::call_index(1)]
-        #[pallet::weight((T::WeightInfo::commit_weights(), DispatchClass::Operational))]
+        #[pallet::weight((T::WeightInfo::commit_scores(), DispatchClass::Operational))]
         #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, epoch: &EpochIndex, hash: &H256| -> bool {
             ensure_signed(origin.clone())
                 .is_ok_and(|hotkey| Pallet::<T>::check_commit(&hotkey, *netuid, *epoch, *hash).is_ok())
         })]
-        pub fn commit_weights(
+        pub fn commit_scores(
             origin: OriginFor<T>,
             netuid: Netuid,
             epoch: EpochIndex,
@@ -491,7 +491,7 @@ pub mod pallet {
             let hotkey = ensure_signed(origin)?;
             let (uid, commit) = Self::check_commit(&hotkey, netuid, epoch, hash)?;
             Commits::<T>::insert((netuid, uid, commits::slot(epoch)), commit);
-            Self::deposit_event(Event::WeightsCommitted {
+            Self::deposit_event(Event::ScoresCommitted {
                 netuid,
                 uid,
                 epoch,
@@ -500,10 +500,10 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Reveals the weights that the signer committed to before epoch `epoch`, which was the subnet's last.
+        /// Reveals the scores that the signer committed to before epoch `epoch`, which was the subnet's last.
         /// They count from the next epoch on, in place of those before them.
         ///
-        /// `weights` and `salt` are what was hashed. Weights on members that have left since count for
+        /// `scores` and `salt` are what was hashed. Scores on members that have left since count for
         /// nobody. Free of fees if it would succeed.
         ///
         /// # Errors
@@ -511,27 +511,27 @@ pub mod pallet {
         /// [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`], [`Error::NotAValidator`],
         /// [`Error::RevealTooEarly`], [`Error::RevealTooLate`], [`Error::NoCommit`],
         /// [`Error::AlreadyRevealed`], [`Error::NotWhatWasCommitted`], and for the row
-        /// [`Error::DuplicateUid`], [`Error::SelfWeight`], [`Error::NoSuchUid`] for a uid that no subnet has,
-        /// [`Error::NoWeights`]. Emits [`Event::WeightsRevealed`].
+        /// [`Error::DuplicateUid`], [`Error::SelfScore`], [`Error::NoSuchUid`] for a uid that no subnet has,
+        /// [`Error::NoScores`]. Emits [`Event::ScoresRevealed`].
         #[pallet::call_index(2)]
-        #[pallet::weight((T::WeightInfo::reveal_weights(weights.len() as u32), DispatchClass::Operational))]
-        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, epoch: &EpochIndex, weights: &Row, salt: &Salt| -> bool {
+        #[pallet::weight((T::WeightInfo::reveal_scores(scores.len() as u32), DispatchClass::Operational))]
+        #[pallet::feeless_if(|origin: &OriginFor<T>, netuid: &Netuid, epoch: &EpochIndex, scores: &Row, salt: &Salt| -> bool {
             ensure_signed(origin.clone()).is_ok_and(|hotkey| {
-                Pallet::<T>::check_reveal(&hotkey, *netuid, *epoch, weights, salt).is_ok()
+                Pallet::<T>::check_reveal(&hotkey, *netuid, *epoch, scores, salt).is_ok()
             })
         })]
-        pub fn reveal_weights(
+        pub fn reveal_scores(
             origin: OriginFor<T>,
             netuid: Netuid,
             epoch: EpochIndex,
-            weights: Row,
+            scores: Row,
             salt: Salt,
         ) -> DispatchResult {
             let hotkey = ensure_signed(origin)?;
-            let (uid, vote, commit) = Self::check_reveal(&hotkey, netuid, epoch, &weights, &salt)?;
+            let (uid, vote, commit) = Self::check_reveal(&hotkey, netuid, epoch, &scores, &salt)?;
             Votes::<T>::insert(netuid, uid, vote);
             Commits::<T>::insert((netuid, uid, commits::slot(epoch)), commit);
-            Self::deposit_event(Event::WeightsRevealed { netuid, uid, epoch });
+            Self::deposit_event(Event::ScoresRevealed { netuid, uid, epoch });
             Ok(())
         }
 

@@ -39,7 +39,7 @@ pub const REWARD: Balance = CRN / 2;
 parameter_types! {
     pub const ExistentialDeposit: Balance = EXISTENTIAL_DEPOSIT;
     pub const MillisecsPerBlock: u64 = 6_000;
-    pub const WeightsRateLimit: BlockNumber = 5;
+    pub const ScoresRateLimit: BlockNumber = 5;
     /// One block, unless a test is about the average: shares then follow stake at once.
     pub static StakeAverageWindow: BlockNumber = 1;
     /// In storage, so that what a failed call did to it is undone.
@@ -63,7 +63,7 @@ impl pallet_emissions::Config for Test {
     type Governance = frame_system::EnsureRoot<AccountId>;
     type MillisecsPerBlock = MillisecsPerBlock;
     type StakeAverageWindow = StakeAverageWindow;
-    type WeightsRateLimit = WeightsRateLimit;
+    type ScoresRateLimit = ScoresRateLimit;
     type WeightInfo = ();
     type BenchmarkHelper = World;
 }
@@ -353,7 +353,7 @@ impl ExtBuilder {
         self
     }
 
-    /// Adds a subnet with a run, without members, with a tempo of 10 blocks, and weights that are set in the
+    /// Adds a subnet with a run, without members, with a tempo of 10 blocks, and scores that are set in the
     /// open. Its owner has an account.
     pub fn subnet(mut self, netuid: Netuid) -> Self {
         self.world.subnets.insert(netuid, Subnet::new(netuid));
@@ -397,7 +397,7 @@ impl ExtBuilder {
             .miner(1, 3)
     }
 
-    /// The usual subnet, with weights by commit and reveal.
+    /// The usual subnet, with scores by commit and reveal.
     pub fn hidden() -> Self {
         ExtBuilder::usual().with(1, |subnet| subnet.hyperparameters.commit_reveal = true)
     }
@@ -460,8 +460,8 @@ pub fn events() -> Vec<crate::Event<Test>> {
         .collect()
 }
 
-/// Sets weights, which must be fine.
-pub fn vote(netuid: Netuid, uid: Uid, weights: &[(Uid, u16)]) {
-    let weights = weights.to_vec().try_into().unwrap();
-    Emissions::set_weights(RuntimeOrigin::signed(hotkey(netuid, uid)), netuid, weights).unwrap();
+/// Sets scores, which must be fine.
+pub fn vote(netuid: Netuid, uid: Uid, scores: &[(Uid, u16)]) {
+    let scores = scores.to_vec().try_into().unwrap();
+    Emissions::set_scores(RuntimeOrigin::signed(hotkey(netuid, uid)), netuid, scores).unwrap();
 }

@@ -1,7 +1,7 @@
 //! What others may ask and tell: the runtime APIs' reads, and the traits by which pallets know each other.
 
 use cairn_primitives::{
-    api::{Issuance, Schedule, SubnetEmission, Voting},
+    api::{Issuance, Schedule, Scoring, SubnetEmission},
     traits::{Incentives, Ledgers, Membership, OnBurned, OnMember, Work},
     Balance, BlockNumber, Netuid, Pots, Uid,
 };
@@ -72,23 +72,23 @@ impl<T: Config> Pallet<T> {
         })
     }
 
-    /// What the validator with this hotkey has to know to set its weights; `None` if there is no such
+    /// What the validator with this hotkey has to know to set its scores; `None` if there is no such
     /// subnet. One that is no member has no commitments.
-    pub fn voting(netuid: Netuid, hotkey: &T::AccountId) -> Option<Voting> {
+    pub fn voting(netuid: Netuid, hotkey: &T::AccountId) -> Option<Scoring> {
         let hyperparameters = T::Membership::hyperparameters(netuid)?;
         let ledger = Self::ledger(netuid, Self::now());
         let uid = T::Membership::uid(netuid, hotkey);
-        Some(Voting {
+        Some(Scoring {
             commit_reveal: hyperparameters.commit_reveal,
             epoch: ledger.epochs,
             due: ledger.due(hyperparameters.tempo),
-            rate_limit: T::WeightsRateLimit::get(),
+            rate_limit: T::ScoresRateLimit::get(),
             commits: uid.map_or_else(Default::default, |uid| Self::commits_of(netuid, uid)),
         })
     }
 
-    /// The block at which a member chose the weights that count for it now.
-    pub fn weights_set_at(netuid: Netuid, uid: Uid) -> Option<BlockNumber> {
+    /// The block at which a member chose the scores that count for it now.
+    pub fn scores_set_at(netuid: Netuid, uid: Uid) -> Option<BlockNumber> {
         Votes::<T>::get(netuid, uid).map(|vote| vote.set_at)
     }
 
@@ -113,7 +113,7 @@ impl<T: Config> Incentives for Pallet<T> {
     }
 }
 
-/// What others hold towards the uid goes with the next epoch, which ignores weights and bonds that are
+/// What others hold towards the uid goes with the next epoch, which ignores scores and bonds that are
 /// older than the member.
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
     /// What the member earned moves with it.

@@ -85,9 +85,9 @@ impl<T: Config> Pallet<T> {
 
     fn check_rows(netuid: Netuid) -> Result<(), TryRuntimeError> {
         for (uid, vote) in Votes::<T>::iter_prefix(netuid) {
-            ensure!(!vote.weights.is_empty(), "a vote without weights");
+            ensure!(!vote.scores.is_empty(), "a vote without scores");
             ensure!(vote.set_at <= Self::now(), "a vote from the future");
-            Self::check_row_of(netuid, uid, &vote.weights)?;
+            Self::check_row_of(netuid, uid, &vote.scores)?;
         }
         let mut rows = 0u32;
         for (uid, row) in Bonds::<T>::iter_prefix(netuid) {
@@ -101,16 +101,16 @@ impl<T: Config> Pallet<T> {
 
     fn check_row_of(netuid: Netuid, uid: Uid, row: &Row) -> Result<(), TryRuntimeError> {
         let member = T::Membership::hotkey(netuid, uid).is_some();
-        ensure!(member, "a row of weights or bonds of who is no member");
+        ensure!(member, "a row of scores or bonds of who is no member");
         let ascending = row
             .windows(2)
             .all(|pair| matches!(pair, [a, b] if a.0 < b.0));
         ensure!(
             ascending,
-            "a row of weights or bonds is not strictly ascending"
+            "a row of scores or bonds is not strictly ascending"
         );
         let clean = row.iter().all(|&(to, value)| to != uid && value > 0);
-        ensure!(clean, "a row of weights or bonds has a zero or its own uid");
+        ensure!(clean, "a row of scores or bonds has a zero or its own uid");
         Ok(())
     }
 
@@ -156,7 +156,7 @@ impl<T: Config> Pallet<T> {
             );
             ensure!(
                 commit.epoch < next || !commit.revealed,
-                "weights that were revealed too early"
+                "scores that were revealed too early"
             );
         }
         Ok(())

@@ -6,7 +6,7 @@ use codec::{Decode, Encode, MaxEncodedLen};
 use frame_support::{traits::ConstU32, BoundedVec};
 use scale_info::TypeInfo;
 
-/// A row of weights or bonds: uid and value, strictly ascending by uid, no value zero.
+/// A row of scores or bonds: uid and value, strictly ascending by uid, no value zero.
 pub type Row = BoundedVec<(Uid, u16), ConstU32<MAX_MEMBERS>>;
 
 /// A subnet's emission.
@@ -48,13 +48,13 @@ impl SubnetLedger {
     }
 }
 
-/// The weights that a validator set.
+/// The scores that a validator set.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Vote {
     /// The block at which it chose them: at which it set or, before revealing, committed to them.
     pub set_at: BlockNumber,
-    /// The weights, in any scale: an epoch looks at their proportions.
-    pub weights: Row,
+    /// The scores, in any scale: an epoch looks at their proportions.
+    pub scores: Row,
 }
 
 /// What the last epoch made of a member, and what it earned since it came. Amounts are in pebble.

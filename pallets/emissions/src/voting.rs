@@ -1,4 +1,4 @@
-//! Which weights a validator may set.
+//! Which scores a validator may set.
 
 use alloc::vec::Vec;
 
@@ -36,11 +36,11 @@ impl<T: Config> Pallet<T> {
         Ok((uid, hyperparameters))
     }
 
-    /// Whether `hotkey` may set these weights in the open now: its uid, and the vote as it is kept.
+    /// Whether `hotkey` may set these scores in the open now: its uid, and the vote as it is kept.
     pub(crate) fn check_vote(
         hotkey: &T::AccountId,
         netuid: Netuid,
-        weights: &Row,
+        scores: &Row,
     ) -> Result<(Uid, Vote), Error<T>> {
         let (uid, hyperparameters) = Self::check_validator(hotkey, netuid)?;
         ensure!(!hyperparameters.commit_reveal, Error::<T>::CommitRevealOn);
@@ -51,28 +51,28 @@ impl<T: Config> Pallet<T> {
             uid,
             Vote {
                 set_at: now,
-                weights: Self::check_row(netuid, uid, weights)?,
+                scores: Self::check_row(netuid, uid, scores)?,
             },
         ))
     }
 
     /// The row in ascending order and without zeros.
-    pub(crate) fn check_row(netuid: Netuid, own: Uid, weights: &Row) -> Result<Row, Error<T>> {
-        let mut sorted: Vec<(Uid, u16)> = weights.to_vec();
+    pub(crate) fn check_row(netuid: Netuid, own: Uid, scores: &Row) -> Result<Row, Error<T>> {
+        let mut sorted: Vec<(Uid, u16)> = scores.to_vec();
         sorted.sort_unstable_by_key(|cell| cell.0);
         let twice = sorted
             .windows(2)
             .any(|pair| matches!(pair, [a, b] if a.0 == b.0));
         ensure!(!twice, Error::<T>::DuplicateUid);
         for (uid, _) in &sorted {
-            ensure!(*uid != own, Error::<T>::SelfWeight);
+            ensure!(*uid != own, Error::<T>::SelfScore);
             ensure!(
                 T::Membership::hotkey(netuid, *uid).is_some(),
                 Error::<T>::NoSuchUid
             );
         }
         sorted.retain(|cell| cell.1 > 0);
-        ensure!(!sorted.is_empty(), Error::<T>::NoWeights);
+        ensure!(!sorted.is_empty(), Error::<T>::NoScores);
         // Not longer than what came in.
         Row::try_from(sorted).map_err(|_| Error::<T>::DuplicateUid)
     }

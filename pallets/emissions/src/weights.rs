@@ -14,12 +14,12 @@ use frame_support::{
 
 /// What calls and the parts of hooks weigh.
 pub trait WeightInfo {
-    /// `set_weights`, `c` from 1 to 255.
-    fn set_weights(c: u32) -> Weight;
-    /// `commit_weights`.
-    fn commit_weights() -> Weight;
-    /// `reveal_weights`, `c` from 1 to 255.
-    fn reveal_weights(c: u32) -> Weight;
+    /// `set_scores`, `c` from 1 to 255.
+    fn set_scores(c: u32) -> Weight;
+    /// `commit_scores`.
+    fn commit_scores() -> Weight;
+    /// `reveal_scores`, `c` from 1 to 255.
+    fn reveal_scores(c: u32) -> Weight;
     /// `set_emitting`.
     fn set_emitting() -> Weight;
     /// `accrue`, `s` from 1 to 64.
@@ -32,7 +32,7 @@ pub trait WeightInfo {
 pub struct SubstrateWeight<T>(PhantomData<T>);
 
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
-    fn set_weights(c: u32) -> Weight {
+    fn set_scores(c: u32) -> Weight {
         // The fastest run took 126_838_000 ps.
         Weight::from_parts(98_421_010, 6_799)
             .saturating_add(T::DbWeight::get().reads_writes(6, 1))
@@ -44,12 +44,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
             )
     }
 
-    fn commit_weights() -> Weight {
+    fn commit_scores() -> Weight {
         // The fastest run took 151_945_000 ps.
         Weight::from_parts(235_158_000, 2_416).saturating_add(T::DbWeight::get().reads_writes(7, 1))
     }
 
-    fn reveal_weights(c: u32) -> Weight {
+    fn reveal_scores(c: u32) -> Weight {
         // The fastest run took 194_959_000 ps.
         Weight::from_parts(456_946_347, 6_967)
             .saturating_add(T::DbWeight::get().reads_writes(7, 2))
@@ -94,7 +94,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 
 /// Priced by ParityDB, for tests.
 impl WeightInfo for () {
-    fn set_weights(c: u32) -> Weight {
+    fn set_scores(c: u32) -> Weight {
         // The fastest run took 126_838_000 ps.
         Weight::from_parts(98_421_010, 6_799)
             .saturating_add(ParityDbWeight::get().reads_writes(6, 1))
@@ -106,13 +106,13 @@ impl WeightInfo for () {
             )
     }
 
-    fn commit_weights() -> Weight {
+    fn commit_scores() -> Weight {
         // The fastest run took 151_945_000 ps.
         Weight::from_parts(235_158_000, 2_416)
             .saturating_add(ParityDbWeight::get().reads_writes(7, 1))
     }
 
-    fn reveal_weights(c: u32) -> Weight {
+    fn reveal_scores(c: u32) -> Weight {
         // The fastest run took 194_959_000 ps.
         Weight::from_parts(456_946_347, 6_967)
             .saturating_add(ParityDbWeight::get().reads_writes(7, 2))

@@ -17,8 +17,8 @@ use cairn_primitives::{
     key_hash,
     traits::{Membership, OnMember},
     AuditRules, BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet,
-    InitialWeights, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round, RunConfig,
-    Salt, Text, Uid, Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
+    InitialParameters, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round,
+    RunConfig, Salt, Text, Uid, Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
 use frame_support::{
@@ -44,7 +44,7 @@ pub trait BenchmarkHelper {
 
 /// The most miners of a round with all its validators.
 const MOST_MINERS: u32 = MAX_MEMBERS - MAX_VALIDATORS;
-/// Root of the first weights.
+/// Root of the first parameters.
 const ROOT: H256 = H256([7; 32]);
 /// The key of every contribution.
 const KEY: ContributionKey = [5; 32];
@@ -72,7 +72,7 @@ pub fn run_config() -> RunConfig {
             rope_theta: 10_000,
             tied_embeddings: true,
         },
-        initial_weights: InitialWeights::Checkpoint(long()),
+        initial_parameters: InitialParameters::Checkpoint(long()),
         initial_root: ROOT,
         data: DataSet {
             manifest_root: ROOT,

@@ -35,7 +35,7 @@ impl<T: Config> Pallet<T> {
         items
     }
 
-    /// Keeps what is needed to find and check the weights of a run that ends.
+    /// Keeps what is needed to find and check the parameters of a run that ends.
     pub(crate) fn remember(netuid: Netuid, run: &Run, config: RunConfig) {
         let ended = Ended {
             config,

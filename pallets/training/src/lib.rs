@@ -28,10 +28,10 @@
 //! ([`cairn_primitives::key_hash`]). In the same way a validator is bound to what it attests before it can see
 //! what others do ([`cairn_primitives::attestation_hash`]).
 //!
-//! **One model.** With the verdicts each validator attests the model root of the weights θ with which
+//! **One model.** With the verdicts each validator attests the model root of the parameters θ with which
 //! the round began. The roots of all rounds are the run's *lineage*. A root is final if at least two
 //! thirds of the attesting stake gave it, at least half of the snapshot's stake attested, and it does
-//! not contradict what the chain knows: the first weights have the configured root, and the weights
+//! not contradict what the chain knows: the first parameters have the configured root, and the parameters
 //! after a null round are those before it.
 //!
 //! Whoever attested another root than the final one is slashed at the settlement, without a judge. From the third
@@ -58,7 +58,7 @@
 //! everything; of its last [`LineageRounds`](Config::LineageRounds) settled rounds the lineage. Each
 //! transition removes what it makes too old. A stopped run is removed over the following blocks, and
 //! until that is done no other can be started; its configuration and its last final roots stay
-//! ([`EndedRuns`]), so that the weights it brought can still be found and checked. A subnet that is
+//! ([`EndedRuns`]), so that the parameters it brought can still be found and checked. A subnet that is
 //! dissolved stops its run at once, in the middle of a round if need be, and is not gone before the
 //! run is.
 //!
@@ -243,7 +243,7 @@ pub mod pallet {
     pub type Settlements<T: Config> =
         StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Round, Settlement<T::AccountId>>;
 
-    /// By subnet and round, the root of the weights with which the round began.
+    /// By subnet and round, the root of the parameters with which the round began.
     #[pallet::storage]
     pub type Lineage<T: Config> =
         StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Round, Ancestor>;
@@ -272,7 +272,7 @@ pub mod pallet {
         RunStarted {
             /// The subnet.
             netuid: Netuid,
-            /// The root of the first weights.
+            /// The root of the first parameters.
             initial_root: H256,
         },
         /// A run was stopped, its current round with it.
@@ -329,7 +329,7 @@ pub mod pallet {
             round: Round,
             /// The validator.
             uid: Uid,
-            /// The root of the weights that it began the round with.
+            /// The root of the parameters that it began the round with.
             model_root: H256,
         },
         /// A miner left, and its contribution to the current round with it.
@@ -358,7 +358,7 @@ pub mod pallet {
             round: Round,
             /// What they attested.
             model_root: H256,
-            /// What the weights' root is.
+            /// What the parameters' root is.
             expected: H256,
         },
         /// A validator had attested another root than the final one.
@@ -412,7 +412,7 @@ pub mod pallet {
         RunExists,
         /// The subnet's last run is still being removed: try again after `RunCleared`.
         RunBeingCleared,
-        /// The subnet's owner has announced that weights will be shown: wait until then, or withdraw it.
+        /// The subnet's owner has announced that scores will be shown: wait until then, or withdraw it.
         CommitRevealEnds,
         /// The subnet has no run.
         NoRun,
@@ -551,7 +551,7 @@ pub mod pallet {
                 !Clearing::<T>::contains_key(netuid),
                 Error::<T>::RunBeingCleared
             );
-            Self::ensure_hides_weights(netuid)?;
+            Self::ensure_hides_scores(netuid)?;
             config.check().map_err(Error::<T>::from)?;
             ensure!(!config.initial_root.is_zero(), Error::<T>::ZeroInitialRoot);
             Self::open_run(netuid, config);
@@ -722,8 +722,8 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Whether no rules wait for their time under which the run would lose what hides validators' weights.
-        fn ensure_hides_weights(netuid: Netuid) -> DispatchResult {
+        /// Whether no rules wait for their time under which the run would lose what hides validators' scores.
+        fn ensure_hides_scores(netuid: Netuid) -> DispatchResult {
             let announced = T::Membership::announced(netuid);
             if announced.is_none_or(|rules| rules.commit_reveal) {
                 return Ok(());

@@ -5,7 +5,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 use cairn_primitives::{
     key_hash,
     traits::{Audits, Incentives, Membership, OnMember, Settled, Slashing, Stakes},
-    Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hyperparameters, InitialWeights,
+    Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hyperparameters, InitialParameters,
     Netuid, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
 };
 use frame_support::{
@@ -307,7 +307,7 @@ pub const NET: Netuid = 1;
 pub const MIN_STAKE: Balance = 100;
 /// Least bond of a miner in the mock.
 pub const MIN_BOND: Balance = 10;
-/// Root of the first weights.
+/// Root of the first parameters.
 pub const ROOT: H256 = H256([7; 32]);
 
 /// The coldkey that owns a subnet.
@@ -336,7 +336,7 @@ pub fn by(who: AccountId) -> RuntimeOrigin {
 /// The benchmarks' run, with rounds of 4 + 2 + 4 blocks and 2 × 3 windows per miner, on a data set of 100.
 pub fn config() -> RunConfig {
     RunConfig {
-        initial_weights: InitialWeights::Seed(1),
+        initial_parameters: InitialParameters::Seed(1),
         data: DataSet {
             manifest_root: H256([1; 32]),
             tokenizer_root: H256([2; 32]),
@@ -356,7 +356,7 @@ pub fn key(uid: Uid) -> ContributionKey {
     [uid as u8; 32]
 }
 
-/// A miner's commitment in a round whose weights have the root `parent`.
+/// A miner's commitment in a round whose parameters have the root `parent`.
 pub fn commitment(netuid: Netuid, round: Round, uid: Uid, parent: H256) -> Commitment {
     Commitment {
         parent_root: parent,

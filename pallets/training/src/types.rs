@@ -31,7 +31,7 @@ pub struct Run {
     pub pass: u32,
     /// The position in that pass from which the next round's data begins, if it fits.
     pub cursor: u64,
-    /// The root that the current round's weights must have, where the chain knows it: the configured
+    /// The root that the current round's parameters must have, where the chain knows it: the configured
     /// one before anything was included, and the last final one after null rounds.
     pub expected_root: Option<H256>,
     /// How many of the last settled rounds, in a row, have no final root.
@@ -95,7 +95,7 @@ pub struct Remains {
     pub end: Round,
 }
 
-/// What stays of a subnet's last stopped run, so that its weights can still be found and checked.
+/// What stays of a subnet's last stopped run, so that its parameters can still be found and checked.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Ended {
     /// Its configuration.
@@ -106,7 +106,7 @@ pub struct Ended {
     pub stopped_at: BlockNumber,
     /// The round in which it was stopped; `None` if it never had one.
     pub round: Option<Round>,
-    /// The last rounds whose first weights were final, and their roots, the newest first.
+    /// The last rounds whose first parameters were final, and their roots, the newest first.
     pub roots: BoundedVec<(Round, H256), ConstU32<ENDED_ROUNDS>>,
 }
 

@@ -26,7 +26,7 @@ pub struct Ancestor {
     pub attesting_stake: Balance,
     /// Stake that could have attested.
     pub total_stake: Balance,
-    /// Whether the chain takes it for the weights' root.
+    /// Whether the chain takes it for the parameters' root.
     pub is_final: bool,
 }
 

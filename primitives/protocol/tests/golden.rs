@@ -2,7 +2,7 @@
 //! rules came into this crate; a change of one of them parts the network.
 
 use cairn_primitives::{
-    blake2_256, finding_hash, AuditRules, CompressionSchedule, DataSet, Finding, InitialWeights,
+    blake2_256, finding_hash, AuditRules, CompressionSchedule, DataSet, Finding, InitialParameters,
     InnerOptimizer, ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
 };
 use cairn_protocol::{
@@ -12,7 +12,7 @@ use cairn_protocol::{
     audit,
     exam::{exam, own_exam, seeds},
     trace::State,
-    value::{alike, factor, round_gain, scores, weights, Evidence, Outcome},
+    value::{alike, factor, proportions, round_gain, scores, Evidence, Outcome},
 };
 use codec::Encode;
 
@@ -32,7 +32,7 @@ fn config() -> RunConfig {
             rope_theta: 10_000,
             tied_embeddings: true,
         },
-        initial_weights: InitialWeights::Seed(1),
+        initial_parameters: InitialParameters::Seed(1),
         initial_root: H256([1; 32]),
         data: DataSet {
             manifest_root: H256([2; 32]),
@@ -279,7 +279,7 @@ fn scores_and_rows_are_pinned_to_the_bit() {
         let bits: Vec<u64> = scores.values().map(|score| score.to_bits()).collect();
         (
             bits,
-            weights(scores.into_iter().map(|((uid, _), score)| (uid, score))),
+            proportions(scores.into_iter().map(|((uid, _), score)| (uid, score))),
         )
     };
     let (bits, row) = found(7);
@@ -330,7 +330,7 @@ fn five_hundred_gains_and_two_hundred_rows_are_pinned() {
     let digest = "0x51f0328cb1eec370c90173689d396176bf020d6c115e76a56b3273282c44ded7";
     assert_eq!(hex(blake2_256(&gains.encode())), digest);
     let mut numbers = Numbers(13);
-    let row = |_| weights((0..40).map(|uid| (uid, numbers.next() as f64 / 1e6)));
+    let row = |_| proportions((0..40).map(|uid| (uid, numbers.next() as f64 / 1e6)));
     let rows: Vec<Vec<(u16, u16)>> = (0..200).map(row).collect();
     let digest = "0x3f3549ead5be0f30723f14f55c24b2fd8dbcdfcd8986a25a50a83f10119031a9";
     assert_eq!(hex(blake2_256(&rows.encode())), digest);

@@ -13,7 +13,7 @@ use cairn_primitives::{
     api::{
         AccountEarning, AuditInfo, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance,
         Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo,
-        RunInfo, Schedule, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo, Voting,
+        RunInfo, Schedule, Scoring, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo,
     },
     AuditOutcome, Balance, EpochIndex, Netuid, Round, Uid,
 };
@@ -107,9 +107,9 @@ sp_api::decl_runtime_apis! {
             from: EpochIndex,
             limit: u32,
         ) -> Option<EpochPage<MemberEpoch>>;
-        /// What the validator with this hotkey has to know to set its weights; `None` if there is no such
+        /// What the validator with this hotkey has to know to set its scores; `None` if there is no such
         /// subnet.
-        fn voting(netuid: Netuid, hotkey: AccountId) -> Option<Voting>;
+        fn voting(netuid: Netuid, hotkey: AccountId) -> Option<Scoring>;
         /// What an account has and earned in each subnet through the hotkeys that it owns, stands behind, or is:
         /// at most 256 that it stands behind (`positions` goes on from there), and as many that it owns.
         fn account(account: AccountId) -> Vec<AccountEarning<AccountId>>;

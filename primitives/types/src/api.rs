@@ -227,7 +227,7 @@ pub struct RunInfo<AccountId> {
     pub absent: Vec<(Uid, AccountId)>,
 }
 
-/// A run that was stopped, and which of its weights the chain vouches for.
+/// A run that was stopped, and which of its parameters the chain vouches for.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 pub struct EndedRun {
     /// Its configuration.
@@ -238,11 +238,11 @@ pub struct EndedRun {
     pub stopped_at: BlockNumber,
     /// The round in which it was stopped; `None` if it never had one.
     pub round: Option<Round>,
-    /// The roots of the last weights that were final, the newest first.
+    /// The roots of the last parameters that were final, the newest first.
     pub final_roots: Vec<FinalRoot>,
 }
 
-/// The root of the weights with which a round began.
+/// The root of the parameters with which a round began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 pub struct FinalRoot {
     /// The round.
@@ -329,7 +329,7 @@ pub struct SettledRound {
 /// The model root with which a round began.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 pub struct LineageEntry {
-    /// The round that began with these weights.
+    /// The round that began with these parameters.
     pub round: Round,
     /// Their model root: the one with the most stake behind it.
     pub model_root: H256,
@@ -484,7 +484,7 @@ pub struct SubnetEpoch {
     pub members: u16,
     /// Validators among them whose stake counted.
     pub validators: u16,
-    /// Validators among them whose weights counted.
+    /// Validators among them whose parameters counted.
     pub voters: u16,
 }
 
@@ -553,39 +553,39 @@ pub struct MemberEmission<AccountId> {
     /// Paid to its hotkey in this subnet over all registrations.
     #[serde(with = "pebble")]
     pub earned_ever: Balance,
-    /// The block at which it chose the weights that count for it now; none if it has set none.
-    pub weights_set_at: Option<BlockNumber>,
+    /// The block at which it chose the scores that count for it now; none if it has set none.
+    pub scores_set_at: Option<BlockNumber>,
 }
 
-/// A validator's commitment to weights that nobody can read yet.
+/// A validator's commitment to scores that nobody can read yet.
 #[derive(
     Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo, Serialize, Deserialize,
 )]
-pub struct WeightsCommit {
-    /// The number of the epoch before which it was made; the weights can be revealed between this one and
+pub struct ScoresCommit {
+    /// The number of the epoch before which it was made; the scores can be revealed between this one and
     /// the next.
     pub epoch: EpochIndex,
-    /// [`crate::weights_hash`] of the weights.
+    /// [`crate::scores_hash`] of the row.
     pub hash: H256,
     /// The block at which it was made.
     pub at: BlockNumber,
-    /// Whether the weights were revealed.
+    /// Whether the scores were revealed.
     pub revealed: bool,
 }
 
-/// What a validator has to know to set its weights.
+/// What a validator has to know to set its scores.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
-pub struct Voting {
-    /// Whether weights are committed and revealed rather than set in the open.
+pub struct Scoring {
+    /// Whether scores are committed and revealed rather than set in the open.
     pub commit_reveal: bool,
     /// The number of the next epoch: what is committed now is committed before it.
     pub epoch: EpochIndex,
     /// The block at which that epoch is due.
     pub due: BlockNumber,
-    /// Blocks between two rows of weights, or two commitments.
+    /// Blocks between two rows of scores, or two commitments.
     pub rate_limit: BlockNumber,
     /// The validator's commitments, at most one for each of the last two epochs, ascending.
-    pub commits: Vec<WeightsCommit>,
+    pub commits: Vec<ScoresCommit>,
 }
 
 /// What an account has in one subnet through one hotkey that it owns, stands behind, or is.

@@ -1,4 +1,4 @@
-//! How a miner binds itself to a contribution, and a validator to what it attests, to its weights and to what it finds in an
+//! How a miner binds itself to a contribution, and a validator to what it attests, to its scores and to what it finds in an
 //! audit, before anybody can see them.
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
@@ -25,7 +25,7 @@ pub type ContributionKey = [u8; 32];
     Deserialize,
 )]
 pub struct Commitment {
-    /// Model root of the weights that the miner started from.
+    /// Model root of the parameters that the miner started from.
     pub parent_root: H256,
     /// BLAKE3 of the sealed file, by which it is found in the store.
     pub sealed_root: H256,
@@ -41,22 +41,22 @@ pub fn key_hash(netuid: Netuid, round: Round, hotkey: &[u8; 32], key: &Contribut
     blake2_256(&(netuid, round, hotkey, key).encode())
 }
 
-/// What keeps committed weights, or an attestation, from being guessed: 32 random bytes, never used twice.
+/// What keeps committed scores, or an attestation, from being guessed: 32 random bytes, never used twice.
 pub type Salt = [u8; 32];
 
-/// `blake2_256(SCALE(netuid, epoch, hotkey, weights, salt))`: binds a validator to a row of weights. Like
+/// `blake2_256(SCALE(netuid, epoch, hotkey, scores, salt))`: binds a validator to a row of scores. Like
 /// [`key_hash`] it is worth nothing to anybody else, nor before another epoch.
 ///
-/// `epoch` is the number of the subnet's epoch before which the weights are committed; `weights` are the
+/// `epoch` is the number of the subnet's epoch before which the scores are committed; `scores` are the
 /// cells in the very order in which they are revealed.
-pub fn weights_hash(
+pub fn scores_hash(
     netuid: Netuid,
     epoch: EpochIndex,
     hotkey: &[u8; 32],
-    weights: &[(Uid, u16)],
+    scores: &[(Uid, u16)],
     salt: &Salt,
 ) -> H256 {
-    blake2_256(&(netuid, epoch, hotkey, weights, salt).encode())
+    blake2_256(&(netuid, epoch, hotkey, scores, salt).encode())
 }
 
 /// `blake2_256(SCALE(netuid, round, hotkey, model_root, verdicts, salt))`: binds a validator to what it attests in a
@@ -119,15 +119,15 @@ mod tests {
     }
 
     #[test]
-    fn weights_are_bound_to_subnet_epoch_hotkey_and_salt() {
+    fn scores_are_bound_to_subnet_epoch_hotkey_and_salt() {
         let (hotkey, row, salt) = ([3; 32], [(1, 2), (3, 4)], [5; 32]);
-        let of = weights_hash(1, 2, &hotkey, &row, &salt);
-        assert_ne!(of, weights_hash(2, 2, &hotkey, &row, &salt));
-        assert_ne!(of, weights_hash(1, 3, &hotkey, &row, &salt));
-        assert_ne!(of, weights_hash(1, 2, &[4; 32], &row, &salt));
-        assert_ne!(of, weights_hash(1, 2, &hotkey, &row[..1], &salt));
-        assert_ne!(of, weights_hash(1, 2, &hotkey, &[(3, 4), (1, 2)], &salt));
-        assert_ne!(of, weights_hash(1, 2, &hotkey, &row, &[6; 32]));
+        let of = scores_hash(1, 2, &hotkey, &row, &salt);
+        assert_ne!(of, scores_hash(2, 2, &hotkey, &row, &salt));
+        assert_ne!(of, scores_hash(1, 3, &hotkey, &row, &salt));
+        assert_ne!(of, scores_hash(1, 2, &[4; 32], &row, &salt));
+        assert_ne!(of, scores_hash(1, 2, &hotkey, &row[..1], &salt));
+        assert_ne!(of, scores_hash(1, 2, &hotkey, &[(3, 4), (1, 2)], &salt));
+        assert_ne!(of, scores_hash(1, 2, &hotkey, &row, &[6; 32]));
     }
 
     /// The encoding is a promise: other clients compute it too.
@@ -141,7 +141,7 @@ mod tests {
             &[5; 32],
         ]
         .concat();
-        let hash = weights_hash(1, 2, &[3; 32], &[(1, 2), (3, 4)], &[5; 32]);
+        let hash = scores_hash(1, 2, &[3; 32], &[(1, 2), (3, 4)], &[5; 32]);
         assert_eq!(hash, blake2_256(&bytes));
     }
 

@@ -15,7 +15,7 @@ pub struct Header {
     pub round: Round,
     /// The hotkey of the miner that made it.
     pub hotkey: [u8; 32],
-    /// Model root of the weights that the miner began with.
+    /// Model root of the parameters that the miner began with.
     pub parent_root: H256,
     /// [`crate::Layout::hash`] of the model.
     pub layout_hash: H256,

@@ -30,13 +30,13 @@ pub struct Hyperparameters {
     pub max_validators: u16,
     /// Blocks during which a new member cannot be replaced.
     pub immunity_period: BlockNumber,
-    /// Blocks after which a validator that set no weights no longer counts.
+    /// Blocks after which a validator that set no scores no longer counts.
     pub activity_cutoff: BlockNumber,
     /// Share of stake that must support a weight, of 65,535.
     pub kappa: u16,
     /// Share of the old bond that an epoch keeps, of 1,000,000.
     pub bonds_moving_average: u32,
-    /// How far bonds follow clipped weights, of 65,535.
+    /// How far bonds follow clipped scores, of 65,535.
     pub bonds_penalty: u16,
     /// How bonds are kept, and what they pay.
     pub bonds_rule: BondsRule,
@@ -49,7 +49,7 @@ pub struct Hyperparameters {
     pub liquid_alpha_high: u16,
     /// How sharply these rates change about the middle, in hundredths.
     pub liquid_alpha_steepness: u16,
-    /// Whether weights are set by commit and reveal, so that nobody can copy them, rather than in the open.
+    /// Whether scores are set by commit and reveal, so that nobody can copy them, rather than in the open.
     pub commit_reveal: bool,
     /// Least stake on a hotkey for it to validate.
     #[serde(with = "crate::api::pebble")]

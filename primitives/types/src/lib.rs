@@ -32,7 +32,7 @@ pub mod verdicts;
 pub use audit::{AuditOutcome, AuditRules, Finding, Served, MAX_AUDITORS};
 pub use blocks::{LayoutError, Selected};
 pub use commitment::{
-    attestation_hash, finding_hash, key_hash, weights_hash, Commitment, ContributionKey, Salt,
+    attestation_hash, finding_hash, key_hash, scores_hash, Commitment, ContributionKey, Salt,
 };
 pub use header::{Carried, EngineClass, Header, Work};
 pub use hyperparameters::{BondsRule, Hyperparameters};
@@ -43,7 +43,7 @@ pub use pots::Pots;
 pub use primitive_types::H256;
 pub use role::{Role, UnknownRole};
 pub use run::{
-    Compression, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape,
+    Compression, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape,
     OuterStep, Phase, Phases, RunConfig, RunConfigError,
 };
 pub use secret::Secret;

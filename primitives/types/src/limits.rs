@@ -41,7 +41,7 @@ pub enum Group {
     Period,
     /// `unbonding_period` is within its limits, but shorter than the audit window or than `tempo`.
     Unbonding,
-    /// How validators' weights become a consensus.
+    /// How validators' scores become a consensus.
     Consensus,
     /// `min_validator_stake`, `min_miner_bond`.
     Stake,

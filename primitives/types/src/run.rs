@@ -38,7 +38,7 @@ pub struct ModelShape {
     pub context: u32,
     /// Base of the rotary position embedding.
     pub rope_theta: u32,
-    /// Whether the head shares the embedding's weights.
+    /// Whether the head shares the embedding's parameters.
     pub tied_embeddings: bool,
 }
 
@@ -317,7 +317,7 @@ impl Phases {
     }
 }
 
-/// How the run's first weights come to be.
+/// How the run's first parameters come to be.
 #[derive(
     Clone,
     Debug,
@@ -332,7 +332,7 @@ impl Phases {
     Deserialize,
 )]
 #[serde(deny_unknown_fields, rename_all = "lowercase")]
-pub enum InitialWeights {
+pub enum InitialParameters {
     /// Counter-based initialisation from this seed.
     Seed(u64),
     /// The checkpoint of this name in the run's store.
@@ -359,9 +359,9 @@ pub struct RunConfig {
     pub name: Text,
     /// Shape of the model.
     pub model: ModelShape,
-    /// How its first weights come to be.
-    pub initial_weights: InitialWeights,
-    /// Model root of the first weights.
+    /// How its first parameters come to be.
+    pub initial_parameters: InitialParameters,
+    /// Model root of the first parameters.
     pub initial_root: H256,
     /// What it trains on.
     pub data: DataSet,
@@ -369,7 +369,7 @@ pub struct RunConfig {
     pub inner: InnerOptimizer,
     /// How contributions are made small.
     pub compression: CompressionSchedule,
-    /// How contributions become the next weights.
+    /// How contributions become the next parameters.
     pub outer: OuterStep,
     /// Lengths of the phases.
     pub phases: Phases,
@@ -506,11 +506,11 @@ impl RunConfig {
 
     /// All texts in it: everybody's worker prints them.
     fn texts(&self) -> [&Text; 3] {
-        let weights = match &self.initial_weights {
-            InitialWeights::Checkpoint(name) => name,
-            InitialWeights::Seed(_) => &self.name,
+        let parameters = match &self.initial_parameters {
+            InitialParameters::Checkpoint(name) => name,
+            InitialParameters::Seed(_) => &self.name,
         };
-        [&self.name, &self.data.store, weights]
+        [&self.name, &self.data.store, parameters]
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Uid;
 
 /// A set of uids as a bit map: bit `uid % 8` of byte `uid / 8`. A set bit says that the contribution was
-/// fetched, matches its root, opens, decodes and started from the right weights.
+/// fetched, matches its root, opens, decodes and started from the right parameters.
 #[derive(
     Clone,
     Debug,

@@ -1,6 +1,6 @@
 //! Bonds: what a validator gains from having seen early who does good work.
 //!
-//! A bond is the moving average of a validator's weight on a miner. Dividends follow the bonds of those
+//! A bond is the moving average of a validator's score on a miner. Dividends follow the bonds of those
 //! miners that have incentive now.
 
 use alloc::vec::Vec;
@@ -21,7 +21,7 @@ pub struct Bonds {
     pub dividends: Vec<Share>,
 }
 
-/// Moves the bonds of the last epoch towards this epoch's weights.
+/// Moves the bonds of the last epoch towards this epoch's scores.
 ///
 /// A bond without a weight decays, and a weight without a bond begins one: the average runs over the union of
 /// the cells of both. Only they have a rate: where both are zero, no rate makes a difference.
@@ -98,21 +98,21 @@ impl Books<'_> {
         }
     }
 
-    /// The weight that a bond follows: clipped to consensus as far as the penalty goes.
+    /// The score that a bond follows: clipped to consensus as far as the penalty goes.
     #[inline]
     fn followed(&self, cell: &Cell, consensus: Share) -> Share {
-        let clip = cell.weight().minus(consensus);
-        cell.weight().minus(clip.times_up(self.penalty))
+        let clip = cell.score().minus(consensus);
+        cell.score().minus(clip.times_up(self.penalty))
     }
 
-    /// Bonds are shares in a miner: they follow stake times weight, and each column adds up to 1.
+    /// Bonds are shares in a miner: they follow stake times score, and each column adds up to 1.
     fn yuma2(&mut self, column: &Column, rate: &impl Rate) {
         let mut values = core::mem::take(&mut self.values);
         values.clear();
         let (mut bought, mut held) = (0_u64, 0_u64);
         values.extend(column.cells.iter().map(|cell| {
-            let weight = self.followed(cell, column.consensus);
-            let value = weight.times(at(self.stake, cell.voter));
+            let score = self.followed(cell, column.consensus);
+            let value = score.times(at(self.stake, cell.voter));
             bought = bought.wrapping_add(value.to_bits());
             held = held.wrapping_add(cell.bond.into());
             value
@@ -123,8 +123,8 @@ impl Books<'_> {
         for (cell, value) in column.cells.iter().zip(&mut values) {
             let target = bought.share(value.to_bits());
             let old = held.share(cell.bond.into());
-            let weight = self.followed(cell, column.consensus);
-            let rate = rate.of(weight, column.consensus, target, old);
+            let score = self.followed(cell, column.consensus);
+            let rate = rate.of(score, column.consensus, target, old);
             *value = average(rate, target, old);
             whole = whole.wrapping_add(value.to_bits());
             largest = largest.max(*value);
@@ -140,7 +140,7 @@ impl Books<'_> {
         self.values = values;
     }
 
-    /// Bonds follow weights alone; stake counts when dividends are drawn, so that a small validator that was
+    /// Bonds follow scores alone; stake counts when dividends are drawn, so that a small validator that was
     /// early is not diluted by a large one that was late.
     fn yuma3(&mut self, column: &Column, rate: &impl Rate) {
         let mut values = core::mem::take(&mut self.values);

@@ -10,11 +10,11 @@ use crate::{
 
 /// What the voters agree on.
 pub struct Agreement {
-    /// Per member the largest weight that at least κ of the stake supports.
+    /// Per member the largest score that at least κ of the stake supports.
     pub consensus: Vec<Share>,
-    /// Per member its share as a miner: the stake-weighted sum of clipped weights, normalised.
+    /// Per member its share as a miner: the stake-weighted sum of clipped scores, normalised.
     pub incentive: Vec<Share>,
-    /// Per voter the sum of its clipped weights.
+    /// Per voter the sum of its clipped scores.
     pub trust: Vec<Share>,
 }
 
@@ -30,7 +30,7 @@ impl Agreement {
             let mut rank = Share::ZERO;
             if !agreed.is_zero() {
                 for cell in column {
-                    let clipped = cell.weight().min(agreed);
+                    let clipped = cell.score().min(agreed);
                     rank = rank.plus(clipped.times(at(&votes.stake, cell.voter)));
                     if let Some(trust) = trust.get_mut(usize::from(cell.voter)) {
                         *trust = trust.plus(clipped);
@@ -48,7 +48,7 @@ impl Agreement {
         }
     }
 
-    /// Whether there is a weight that enough stake supports.
+    /// Whether there is a score that enough stake supports.
     pub fn is_any(&self) -> bool {
         self.consensus.iter().any(|agreed| !agreed.is_zero())
     }

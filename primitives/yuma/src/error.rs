@@ -12,7 +12,7 @@ pub enum InputError {
     },
     /// More than 65,535 members.
     TooManyMembers,
-    /// A row of weights or bonds is not strictly ascending by uid.
+    /// A row of scores or bonds is not strictly ascending by uid.
     RowNotAscending {
         /// The uid whose row it is.
         uid: u16,

@@ -2,11 +2,11 @@
 //!
 //! # The idea
 //!
-//! Validators look at the work of a subnet's miners and give them *weights*. Some of them are mistaken and
-//! some lie, so no weight counts beyond what enough stake agrees on: per miner, the *consensus* is the
-//! largest weight that at least κ of the stake supports, and every weight is clipped to it. Miners share
-//! their pot by *incentive*, the stake-weighted sum of clipped weights. Validators share theirs by
-//! *dividends*: each holds *bonds* in the miners that it gave weight to over past epochs, and a bond earns
+//! Validators look at the work of a subnet's miners and give them *scores*. Some of them are mistaken and
+//! some lie, so no score counts beyond what enough stake agrees on: per miner, the *consensus* is the
+//! largest score that at least κ of the stake supports, and every score is clipped to it. Miners share
+//! their pot by *incentive*, the stake-weighted sum of clipped scores. Validators share theirs by
+//! *dividends*: each holds *bonds* in the miners that it gave score to over past epochs, and a bond earns
 //! when its miner has incentive. Who votes with the crowd and early earns most; who votes alone for a
 //! friend earns nothing, and neither does the friend.
 //!
@@ -15,7 +15,7 @@
 //! With s the shares of stake, over the members that may validate and hold stake:
 //!
 //! 1. S = s where the validator is active, normalised.
-//! 2. W = weights as given, without weights on oneself, on who is no longer there, and on who came after
+//! 2. W = scores as given, without scores on oneself, on who is no longer there, and on who came after
 //!    they were set; each row normalised.
 //! 3. C_j = the stake-weighted median of column j at κ; Wc = min(W, C).
 //! 4. R_j = Σ S_i Wc_ij; incentive I = R normalised.
@@ -29,7 +29,7 @@
 //!
 //! By default all bonds move at one rate. With [`LiquidAlpha`] a bond moves at its own, between two bounds:
 //! the faster, the further its validator stands from consensus while it buys, or from its old bond while it
-//! sells. A bond and a weight that are both zero stay zero at any rate, so that only listed cells need one
+//! sells. A bond and a score that are both zero stay zero at any rate, so that only listed cells need one
 //! here as well.
 //!
 //! # Arithmetic
@@ -47,11 +47,11 @@
 //!   gives subtensor's single pot.
 //! - If nobody has incentive and nobody dividends, nothing is paid. Subtensor then pays validators by
 //!   stake, which pays an idle subnet for being idle.
-//! - A validator without stake has neither weights nor bonds, whatever it may do.
+//! - A validator without stake has neither scores nor bonds, whatever it may do.
 //! - Liquid alpha decays a bond whose weight is gone. Subtensor's sparse path drops it, its dense one does
 //!   as we do.
 //! - Liquid alpha works with Yuma2 as well; subtensor's Yuma2 ignores it. What a bond goes to, and is
-//!   compared with, is then the share that the validator's stake and weight would buy, as it is always in
+//!   compared with, is then the share that the validator's stake and score would buy, as it is always in
 //!   Yuma2.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -87,11 +87,11 @@ use votes::Votes;
 /// What a subnet's owner may choose. The default is the reference's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Params {
-    /// Share of stake that must support a weight, of 65,535.
+    /// Share of stake that must support a score, of 65,535.
     pub kappa: u16,
     /// Share of the old bond that an epoch keeps, of 1,000,000.
     pub bonds_moving_average: u32,
-    /// How far bonds follow clipped weights, of 65,535: 65,535 all the way, 0 not at all.
+    /// How far bonds follow clipped scores, of 65,535: 65,535 all the way, 0 not at all.
     pub bonds_penalty: u16,
     /// How bonds are kept and what they pay.
     pub bonds: BondsRule,
@@ -113,7 +113,7 @@ impl Default for Params {
 }
 
 /// How fast each bond moves: low + σ(steepness/100 · (d − ½)) · (high − low), with σ(x) = 1 / (1 + e⁻ˣ) and x
-/// kept between −20 and 20. The distance d is how far the weight that the bond follows is above consensus,
+/// kept between −20 and 20. The distance d is how far the score that the bond follows is above consensus,
 /// where the bond is to grow or to stay; how far it has to fall, where it is to shrink. The default is the
 /// reference's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,9 +139,9 @@ impl Default for LiquidAlpha {
 /// How bonds are kept and what they pay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BondsRule {
-    /// A bond is a share in a miner, bought with stake times weight. D_i = Σ_j I_j B_ij.
+    /// A bond is a share in a miner, bought with stake times score. D_i = Σ_j I_j B_ij.
     Yuma2,
-    /// A bond is the average of a weight; stake counts when dividends are drawn.
+    /// A bond is the average of a score; stake counts when dividends are drawn.
     /// D_i = S_i Σ_j I_j B_ij, with the columns of B normalised.
     Yuma3,
 }
@@ -153,16 +153,16 @@ pub struct Member<'a> {
     pub uid: u16,
     /// Stake on it, in any unit.
     pub stake: u64,
-    /// Whether its weights count and bonds are kept for it.
+    /// Whether its scores count and bonds are kept for it.
     pub validator: bool,
-    /// Whether it set weights recently: without, it does not vote, and its bonds decay.
+    /// Whether it set scores recently: without, it does not vote, and its bonds decay.
     pub active: bool,
     /// When it became a member, in any unit of time.
     pub registered_at: u64,
-    /// When it set `weights`.
-    pub weights_set_at: u64,
-    /// The weights that it gave, ascending by uid, in any scale.
-    pub weights: &'a [(u16, u16)],
+    /// When it set `scores`.
+    pub scores_set_at: u64,
+    /// The scores that it gave, ascending by uid, in any scale.
+    pub scores: &'a [(u16, u16)],
     /// Its bonds as the last epoch left them, ascending by uid.
     pub bonds: &'a [(u16, u16)],
 }
@@ -170,7 +170,7 @@ pub struct Member<'a> {
 /// What an epoch is computed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input<'a> {
-    /// All members, ascending by uid. Weights and bonds on uids that are not among them are dropped.
+    /// All members, ascending by uid. Scores and bonds on uids that are not among them are dropped.
     pub members: &'a [Member<'a>],
     /// When the last epoch was: bonds in members that came at that time or later belong to whoever had the
     /// uid before, and are dropped.
@@ -206,9 +206,9 @@ pub struct Outcome {
     pub incentive: u16,
     /// Its share as a validator, of 65,535.
     pub dividends: u16,
-    /// The largest weight on it that enough stake supports, of 65,535.
+    /// The largest score on it that enough stake supports, of 65,535.
     pub consensus: u16,
-    /// How much of its own weights was within consensus, of 65,535.
+    /// How much of its own scores was within consensus, of 65,535.
     pub trust: u16,
     /// From the miners' pot.
     pub miner_emission: u64,

@@ -1,4 +1,4 @@
-//! Weighted medians: the largest weight that enough of the stake supports.
+//! Weighted medians: the largest score that enough of the stake supports.
 
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -13,9 +13,9 @@ pub struct Median {
     /// Per voter its part of the stake that votes.
     masses: Vec<Share>,
     total: u64,
-    /// How much stake may be at or below a weight that the rest supports; negative where κ is more than all.
+    /// How much stake may be at or below a score that the rest supports; negative where κ is more than all.
     minority: i64,
-    /// The votes of a column: the weight, and in the low 16 bits who gave it.
+    /// The votes of a column: the score, and in the low 16 bits who gave it.
     votes: Vec<u64>,
 }
 
@@ -35,14 +35,14 @@ impl Median {
         }
     }
 
-    /// The smallest weight such that the stake at or below it is more than the minority: the largest that at
-    /// least κ of the stake supports. Stake that gave no weight supports zero.
+    /// The smallest score such that the stake at or below it is more than the minority: the largest that at
+    /// least κ of the stake supports. Stake that gave no score supports zero.
     pub fn of(&mut self, column: &[votes::Cell]) -> Share {
         self.votes.clear();
         let mut voted = 0_u64;
         self.votes.extend(column.iter().map(|cell| {
             voted = voted.wrapping_add(at(&self.masses, cell.voter).to_bits());
-            cell.weight().to_bits() << VOTER_BITS | u64::from(cell.voter)
+            cell.score().to_bits() << VOTER_BITS | u64::from(cell.voter)
         }));
         let silent = self.total.saturating_sub(voted);
         if silent > 0 && silent as i64 > self.minority {
@@ -70,7 +70,7 @@ const FEW: usize = 12;
 /// The first vote, in ascending order, such that the mass up to and with it is more than `below`.
 ///
 /// Quickselect by mass. No two votes are equal, since each has its voter in it. After twice as many rounds as
-/// good pivots would need the rest is sorted, so that nobody can make it quadratic by choosing weights.
+/// good pivots would need the rest is sorted, so that nobody can make it quadratic by choosing scores.
 fn select(mut votes: &mut [u64], masses: &[Share], mut below: u64) -> Option<u64> {
     let mut rounds = votes.len().checked_ilog2().unwrap_or(0).wrapping_mul(2);
     while votes.len() > FEW && rounds > 0 {
@@ -136,12 +136,12 @@ mod tests {
 
     use super::*;
 
-    /// Consensus on one column for validators of `stake` that gave `weights`, in hundredths.
-    fn agreed(stake: &[u16], weights: &[u16], kappa: u16) -> Share {
-        let cell = |(voter, &weight): (u16, &u16)| {
-            votes::Cell::new(voter, 0, Share::ratio(weight.into(), 100))
+    /// Consensus on one column for validators of `stake` that gave `scores`, in hundredths.
+    fn agreed(stake: &[u16], scores: &[u16], kappa: u16) -> Share {
+        let cell = |(voter, &score): (u16, &u16)| {
+            votes::Cell::new(voter, 0, Share::ratio(score.into(), 100))
         };
-        let column: Vec<votes::Cell> = (0..).zip(weights).map(cell).collect();
+        let column: Vec<votes::Cell> = (0..).zip(scores).map(cell).collect();
         let whole = stake.iter().map(|&stake| u128::from(stake)).sum();
         let stake: Vec<Share> = stake
             .iter()
@@ -202,7 +202,7 @@ mod tests {
             votes in prop::collection::vec((0..40u64, 1..1_000u64), 1..300),
             part in 0..1_000u64,
         ) {
-            let keyed = (0..).zip(&votes).map(|(voter, (weight, mass))| (weight << VOTER_BITS | voter, *mass));
+            let keyed = (0..).zip(&votes).map(|(voter, (score, mass))| (score << VOTER_BITS | voter, *mass));
             let keyed: Vec<(u64, u64)> = keyed.collect();
             let masses: Vec<Share> = votes.iter().map(|vote| Share::from_bits(vote.1)).collect();
             let below = votes.iter().map(|vote| vote.1).sum::<u64>() * part / 1_000;

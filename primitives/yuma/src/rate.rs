@@ -13,9 +13,9 @@ use crate::{share::Share, LiquidAlpha, Params};
 
 /// The share of the target that goes into a bond; the rest stays as it was.
 pub trait Rate {
-    /// The rate of one bond: the validator's weight on the member, the weight that consensus allows, where
+    /// The rate of one bond: the validator's score on the member, the score that consensus allows, where
     /// the bond goes to and where it was.
-    fn of(&self, weight: Share, consensus: Share, target: Share, old: Share) -> Share;
+    fn of(&self, score: Share, consensus: Share, target: Share, old: Share) -> Share;
 }
 
 /// The same rate for all bonds.
@@ -57,9 +57,9 @@ impl Liquid {
 
 impl Rate for Liquid {
     #[inline]
-    fn of(&self, weight: Share, consensus: Share, target: Share, old: Share) -> Share {
+    fn of(&self, score: Share, consensus: Share, target: Share, old: Share) -> Share {
         let distance = match target >= old {
-            true => weight.minus(consensus),
+            true => score.minus(consensus),
             false => old.minus(target),
         };
         // Both are non-negative, and one of them is zero: below 2¹⁶ · 2³¹ / 100.
@@ -217,8 +217,8 @@ mod tests {
             steepness: 1_000,
         };
         let liquid = Liquid::new(&alpha);
-        let rate = |weight, consensus, old| {
-            real(liquid.of(share(weight), share(consensus), share(weight), share(old)))
+        let rate = |score, consensus, old| {
+            real(liquid.of(share(score), share(consensus), share(score), share(old)))
         };
         let near = |got: f64, distance: f64| (got - formula(&alpha, distance)).abs() < 1e-8;
         assert!(near(rate(0.9, 0.2, 0.4), 0.7));

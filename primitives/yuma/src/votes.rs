@@ -1,4 +1,4 @@
-//! Which weights, bonds and stake take part in an epoch.
+//! Which scores, bonds and stake take part in an epoch.
 
 use alloc::{vec, vec::Vec};
 
@@ -13,7 +13,7 @@ pub struct Votes {
     pub voters: Vec<Voter>,
     /// Per voter its share of the active stake.
     pub stake: Vec<Share>,
-    /// Weights and bonds.
+    /// Scores and bonds.
     pub cells: Columns,
 }
 
@@ -25,34 +25,30 @@ pub struct Voter {
     pub cells: usize,
 }
 
-/// A voter's weight on a member and its bond in it. One of them may be zero.
+/// A voter's score on a member and its bond in it. One of them may be zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
     /// The voter's place among the voters.
     pub voter: u16,
     /// The bond as it was stored.
     pub bond: u16,
-    /// The weight in units of 2⁻³², with all bits set for 1.
-    weight: u32,
+    /// The score in units of 2⁻³², with all bits set for 1.
+    score: u32,
 }
 
 impl Cell {
-    pub fn new(voter: u16, bond: u16, weight: Share) -> Cell {
-        let weight = u32::try_from(weight.to_bits()).unwrap_or(u32::MAX);
-        Cell {
-            voter,
-            bond,
-            weight,
-        }
+    pub fn new(voter: u16, bond: u16, score: Share) -> Cell {
+        let score = u32::try_from(score.to_bits()).unwrap_or(u32::MAX);
+        Cell { voter, bond, score }
     }
 
-    /// The weight, of a row that adds up to 1.
+    /// The score, of a row that adds up to 1.
     ///
     /// 2³² − 1 is free to stand for 2³²: the largest quotient below 1 is 1 − 1/Σ, and Σ, the sum of a row of
-    /// stored weights, is below 2³², so that it is at least two units below.
+    /// stored scores, is below 2³², so that it is at least two units below.
     #[inline]
-    pub fn weight(&self) -> Share {
-        Share::from_bits(u64::from(self.weight).wrapping_add(u64::from(self.weight == u32::MAX)))
+    pub fn score(&self) -> Share {
+        Share::from_bits(u64::from(self.score).wrapping_add(u64::from(self.score == u32::MAX)))
     }
 }
 
@@ -116,24 +112,24 @@ pub fn total_stake(members: &[Member]) -> u128 {
     })
 }
 
-/// As many cells as there are if each row's weights and bonds are on the same members; there may be more.
+/// As many cells as there are if each row's scores and bonds are on the same members; there may be more.
 fn most_cells(members: &[Member]) -> usize {
     let voting = members.iter().filter(|member| member.validator);
-    let lengths = voting.map(|member| member.weights.len().max(member.bonds.len()));
+    let lengths = voting.map(|member| member.scores.len().max(member.bonds.len()));
     lengths.fold(0, usize::saturating_add)
 }
 
 /// A cell as it was listed.
 struct Listed {
     column: u16,
-    weight: u16,
+    score: u16,
     bond: u16,
 }
 
 /// The cells voter by voter, as they come in.
 struct Rows {
     cells: Vec<Listed>,
-    /// Per voter the sum of the weights that count.
+    /// Per voter the sum of the scores that count.
     sums: Vec<u64>,
     places: Places,
     last_epoch: u64,
@@ -149,32 +145,32 @@ impl Rows {
         })
     }
 
-    /// Adds a voter's weights and bonds, and says how many cells they are: those towards members, without
-    /// weights on oneself or on who came after they were set, and without bonds in who came since the last
+    /// Adds a voter's scores and bonds, and says how many cells they are: those towards members, without
+    /// scores on oneself or on who came after they were set, and without bonds in who came since the last
     /// epoch.
     fn add(&mut self, voter: &Member) -> Result<usize, InputError> {
         let ascends = |row: &[(u16, u16)]| row.is_sorted_by(|a, b| a.0 < b.0);
-        if !ascends(voter.weights) || !ascends(voter.bonds) {
+        if !ascends(voter.scores) || !ascends(voter.bonds) {
             return Err(InputError::RowNotAscending { uid: voter.uid });
         }
         let before = self.cells.len();
         let mut sum = 0_u64;
-        union(voter.weights, voter.bonds, |uid, weight, bond| {
+        union(voter.scores, voter.bonds, |uid, score, bond| {
             let Some(place) = self.places.get_mut(uid) else {
                 return;
             };
-            let counts = uid != voter.uid && place.registered_at < voter.weights_set_at;
-            let weight = if counts { weight } else { 0 };
+            let counts = uid != voter.uid && place.registered_at < voter.scores_set_at;
+            let score = if counts { score } else { 0 };
             let kept = place.registered_at < self.last_epoch;
             let bond = if kept { bond } else { 0 };
-            if (weight, bond) == (0, 0) {
+            if (score, bond) == (0, 0) {
                 return;
             }
             place.cells = place.cells.wrapping_add(1);
-            sum = sum.wrapping_add(weight.into());
+            sum = sum.wrapping_add(score.into());
             self.cells.push(Listed {
                 column: place.column,
-                weight,
+                score,
                 bond,
             });
         });
@@ -203,8 +199,8 @@ impl Rows {
                     continue;
                 };
                 if let Some(cell) = cells.get_mut(*end) {
-                    let weight = whole.share(listed.weight.into());
-                    *cell = Cell::new(number as u16, listed.bond, weight);
+                    let score = whole.share(listed.score.into());
+                    *cell = Cell::new(number as u16, listed.bond, score);
                 }
                 *end = end.wrapping_add(1);
             }
@@ -213,27 +209,27 @@ impl Rows {
     }
 }
 
-/// Calls `visit(uid, weight, bond)` for every uid that at least one of two ascending rows lists.
+/// Calls `visit(uid, score, bond)` for every uid that at least one of two ascending rows lists.
 #[inline]
-fn union(weights: &[(u16, u16)], bonds: &[(u16, u16)], mut visit: impl FnMut(u16, u16, u16)) {
-    let (mut weights, mut bonds) = (weights, bonds);
+fn union(scores: &[(u16, u16)], bonds: &[(u16, u16)], mut visit: impl FnMut(u16, u16, u16)) {
+    let (mut scores, mut bonds) = (scores, bonds);
     loop {
-        match (weights.split_first(), bonds.split_first()) {
-            (Some((&(uid, weight), later)), Some((&(other, bond), later_bonds))) => {
+        match (scores.split_first(), bonds.split_first()) {
+            (Some((&(uid, score), later)), Some((&(other, bond), later_bonds))) => {
                 if uid == other {
-                    visit(uid, weight, bond);
-                    (weights, bonds) = (later, later_bonds);
+                    visit(uid, score, bond);
+                    (scores, bonds) = (later, later_bonds);
                 } else if uid < other {
-                    visit(uid, weight, 0);
-                    weights = later;
+                    visit(uid, score, 0);
+                    scores = later;
                 } else {
                     visit(other, 0, bond);
                     bonds = later_bonds;
                 }
             }
-            (Some((&(uid, weight), later)), None) => {
-                visit(uid, weight, 0);
-                weights = later;
+            (Some((&(uid, score), later)), None) => {
+                visit(uid, score, 0);
+                scores = later;
             }
             (None, Some((&(uid, bond), later))) => {
                 visit(uid, 0, bond);
@@ -310,21 +306,21 @@ impl Places {
 mod tests {
     use super::*;
 
-    fn member<'a>(uid: u16, weights: &'a [(u16, u16)], bonds: &'a [(u16, u16)]) -> Member<'a> {
+    fn member<'a>(uid: u16, scores: &'a [(u16, u16)], bonds: &'a [(u16, u16)]) -> Member<'a> {
         Member {
             uid,
             stake: 1,
             validator: true,
             active: true,
             registered_at: 0,
-            weights_set_at: 1,
-            weights,
+            scores_set_at: 1,
+            scores,
             bonds,
         }
     }
 
     #[test]
-    fn columns_hold_the_union_of_weights_and_bonds_by_voter() {
+    fn columns_hold_the_union_of_scores_and_bonds_by_voter() {
         let members = [
             member(3, &[(5, 1), (9, 3)], &[(9, 7)]),
             member(5, &[(3, 0), (4, 9), (9, 8)], &[(3, 6)]),
@@ -353,10 +349,10 @@ mod tests {
 
     #[test]
     fn a_union_visits_each_uid_once_in_order() {
-        let visited = |weights: &[(u16, u16)], bonds: &[(u16, u16)]| {
+        let visited = |scores: &[(u16, u16)], bonds: &[(u16, u16)]| {
             let mut visited = Vec::new();
-            union(weights, bonds, |uid, weight, bond| {
-                visited.push((uid, weight, bond))
+            union(scores, bonds, |uid, score, bond| {
+                visited.push((uid, score, bond))
             });
             visited
         };

@@ -49,7 +49,7 @@ struct Subnet {
     stake: Vec<u64>,
     validator: Vec<bool>,
     active: Vec<bool>,
-    weights: Vec<Vec<u16>>,
+    scores: Vec<Vec<u16>>,
     bonds: Vec<Vec<u16>>,
     params: Params,
 }
@@ -78,12 +78,10 @@ impl Subnet {
         let stake = normalised(&active);
         let votes = |i: usize| u128::from(shares[i] > 0);
 
-        let given = matrix(|i, j| votes(i) * u128::from(i != j) * u128::from(self.weights[i][j]));
-        let weights: Matrix = given.iter().map(|row| normalised(row)).collect();
-        let consensus: Vec<u128> = (0..SIZE)
-            .map(|j| self.median(&weights, &stake, j))
-            .collect();
-        let clipped = matrix(|i, j| weights[i][j].min(consensus[j]));
+        let given = matrix(|i, j| votes(i) * u128::from(i != j) * u128::from(self.scores[i][j]));
+        let scores: Matrix = given.iter().map(|row| normalised(row)).collect();
+        let consensus: Vec<u128> = (0..SIZE).map(|j| self.median(&scores, &stake, j)).collect();
+        let clipped = matrix(|i, j| scores[i][j].min(consensus[j]));
         let ranks: Vec<u128> = (0..SIZE)
             .map(|j| (0..SIZE).map(|i| times(stake[i], clipped[i][j])).sum())
             .collect();
@@ -91,8 +89,8 @@ impl Subnet {
 
         let penalty = over(self.params.bonds_penalty.into(), 65_535);
         let followed = matrix(|i, j| {
-            let clip = weights[i][j] - clipped[i][j];
-            weights[i][j] - (penalty * clip).div_ceil(ONE)
+            let clip = scores[i][j] - clipped[i][j];
+            scores[i][j] - (penalty * clip).div_ceil(ONE)
         });
         let stored = matrix(|i, j| votes(i) * u128::from(self.bonds[i][j]));
         let yuma2 = self.params.bonds == BondsRule::Yuma2;
@@ -144,20 +142,20 @@ impl Subnet {
         }
     }
 
-    fn median(&self, weights: &Matrix, stake: &[u128], column: usize) -> u128 {
+    fn median(&self, scores: &Matrix, stake: &[u128], column: usize) -> u128 {
         let masses = normalised(stake);
         let kappa = over(self.params.kappa.into(), 65_535) as i128;
         let minority = masses.iter().sum::<u128>() as i128 - kappa;
         let mut votes: Vec<(u128, u128)> = (0..SIZE)
             .filter(|&i| masses[i] > 0)
-            .map(|i| (weights[i][column], masses[i]))
+            .map(|i| (scores[i][column], masses[i]))
             .collect();
         votes.sort_unstable();
         let mut below = 0;
-        for (weight, mass) in &votes {
+        for (score, mass) in &votes {
             below += mass;
             if below as i128 > minority {
-                return *weight;
+                return *score;
             }
         }
         votes.last().map_or(0, |vote| vote.0)
@@ -172,7 +170,7 @@ impl Subnet {
             };
             dense.iter().map(sparse).collect()
         };
-        let (weights, bonds) = (rows(&self.weights), rows(&self.bonds));
+        let (scores, bonds) = (rows(&self.scores), rows(&self.bonds));
         let members: Vec<Member> = (0..SIZE)
             .map(|i| Member {
                 uid: i as u16,
@@ -180,8 +178,8 @@ impl Subnet {
                 validator: self.validator[i],
                 active: self.active[i],
                 registered_at: 0,
-                weights_set_at: 1,
-                weights: &weights[i],
+                scores_set_at: 1,
+                scores: &scores[i],
                 bonds: &bonds[i],
             })
             .collect();
@@ -195,15 +193,9 @@ impl Subnet {
 }
 
 /// The formula of the rate, in floating point.
-fn liquid_rate(
-    alpha: &LiquidAlpha,
-    weight: u128,
-    consensus: u128,
-    target: u128,
-    old: u128,
-) -> u128 {
+fn liquid_rate(alpha: &LiquidAlpha, score: u128, consensus: u128, target: u128, old: u128) -> u128 {
     let distance = match target >= old {
-        true => weight.saturating_sub(consensus),
+        true => score.saturating_sub(consensus),
         false => old - target,
     };
     let (low, high) = (
@@ -235,11 +227,11 @@ fn subnet(liquid: impl Strategy<Value = Option<LiquidAlpha>>) -> impl Strategy<V
     );
     let masks = || vec(prop::bool::weighted(0.8), SIZE);
     (vec(stake, SIZE), masks(), masks(), rows(), rows(), params).prop_map(
-        |(stake, validator, active, weights, bonds, params)| Subnet {
+        |(stake, validator, active, scores, bonds, params)| Subnet {
             stake,
             validator,
             active,
-            weights,
+            scores,
             bonds,
             params,
         },

@@ -13,7 +13,7 @@ struct Neuron {
     validator: bool,
     active: bool,
     registered_at: u64,
-    weights: Vec<(u16, u16)>,
+    scores: Vec<(u16, u16)>,
     bonds: Vec<(u16, u16)>,
 }
 
@@ -54,7 +54,7 @@ impl Subnet {
         };
         let neuron = |neuron: &Neuron| Neuron {
             uid: new(neuron.uid),
-            weights: row(&neuron.weights),
+            scores: row(&neuron.scores),
             bonds: row(&neuron.bonds),
             ..neuron.clone()
         };
@@ -68,20 +68,20 @@ impl Subnet {
 }
 
 impl Neuron {
-    /// Its weight on another as a share of 65,535 of all that it gave; 0 if it has no say.
+    /// Its score on another as a share of 65,535 of all that it gave; 0 if it has no say.
     fn given_to(&self, other: u16) -> u16 {
         let counts = self.validator && self.active && self.stake > 0;
-        let weight = |&&(uid, _): &&(u16, u16)| uid != self.uid;
+        let score = |&&(uid, _): &&(u16, u16)| uid != self.uid;
         let whole: u64 = self
-            .weights
+            .scores
             .iter()
-            .filter(weight)
+            .filter(score)
             .map(|cell| u64::from(cell.1))
             .sum();
         let to = self
-            .weights
+            .scores
             .iter()
-            .filter(weight)
+            .filter(score)
             .find(|cell| cell.0 == other);
         match (to, counts) {
             (Some(cell), true) if whole > 0 => (u64::from(cell.1) * 65_535 / whole) as u16,
@@ -96,8 +96,8 @@ impl Neuron {
             validator: self.validator,
             active: self.active,
             registered_at: self.registered_at,
-            weights_set_at: 5,
-            weights: &self.weights,
+            scores_set_at: 5,
+            scores: &self.scores,
             bonds: &self.bonds,
         }
     }
@@ -120,13 +120,13 @@ fn neuron(uid: u16) -> impl Strategy<Value = Neuron> {
         row(),
     )
         .prop_map(
-            move |(stake, validator, active, registered_at, weights, bonds)| Neuron {
+            move |(stake, validator, active, registered_at, scores, bonds)| Neuron {
                 uid,
                 stake,
                 validator,
                 active,
                 registered_at,
-                weights,
+                scores,
                 bonds,
             },
         )
@@ -217,7 +217,7 @@ proptest! {
     fn a_validator_without_stake_changes_nothing(
         subnet in subnet(),
         who in 0..SIZE,
-        weights in row(),
+        scores in row(),
         bonds in row(),
     ) {
         let mut without = subnet;
@@ -226,7 +226,7 @@ proptest! {
         let mut with = without.clone();
         let loud = &mut with.neurons[usize::from(who)];
         (loud.validator, loud.active) = (true, true);
-        (loud.weights, loud.bonds) = (weights, bonds);
+        (loud.scores, loud.bonds) = (scores, bonds);
         prop_assert_eq!(with.epoch(), without.epoch());
     }
 
@@ -242,7 +242,7 @@ proptest! {
             neuron.registered_at = 0;
             neuron.stake = neuron.stake.min(1 << 40);
             if coalition.contains(&neuron.uid) {
-                neuron.weights = vec![(friend, u16::MAX)];
+                neuron.scores = vec![(friend, u16::MAX)];
             }
         }
         let (ours, all) = (subnet.voting_stake(|uid| coalition.contains(&uid)), subnet.voting_stake(|_| true));

@@ -17,15 +17,15 @@ fn params(bonds: BondsRule) -> Params {
     }
 }
 
-fn validator(uid: u16, stake: u64, weights: &[(u16, u16)]) -> Member<'_> {
+fn validator(uid: u16, stake: u64, scores: &[(u16, u16)]) -> Member<'_> {
     Member {
         uid,
         stake,
         validator: true,
         active: true,
         registered_at: 0,
-        weights_set_at: 10,
-        weights,
+        scores_set_at: 10,
+        scores,
         bonds: &[],
     }
 }
@@ -108,7 +108,7 @@ fn a_minority_cannot_pay_its_friend_nor_gain_from_trying() {
 }
 
 #[test]
-fn nothing_is_paid_where_nobody_gave_weights() {
+fn nothing_is_paid_where_nobody_gave_scores() {
     let output = run(&[validator(0, 60, &[]), validator(1, 40, &[]), miner(2)]);
     assert_eq!(output.remainder, POTS);
     assert!(output
@@ -119,13 +119,13 @@ fn nothing_is_paid_where_nobody_gave_weights() {
 }
 
 #[test]
-fn weights_on_oneself_are_ignored() {
+fn scores_on_oneself_are_ignored() {
     let output = run(&[validator(0, 100, &[(0, 60_000), (1, 1)]), miner(1)]);
     assert_eq!(incentives(&output), [0, 65_535]);
 }
 
 #[test]
-fn weights_on_who_came_after_they_were_set_are_ignored() {
+fn scores_on_who_came_after_they_were_set_are_ignored() {
     for (registered_at, expected) in [(9, 65_535), (10, 0), (11, 0)] {
         let output = run(&[
             validator(0, 1, &[(1, 1)]),
@@ -143,7 +143,7 @@ fn weights_on_who_came_after_they_were_set_are_ignored() {
 }
 
 #[test]
-fn weights_and_bonds_on_who_is_not_there_are_ignored() {
+fn scores_and_bonds_on_who_is_not_there_are_ignored() {
     let bonds = [(1, 65_535), (7, 65_535), (900, 65_535)];
     let voter = Member {
         bonds: &bonds,
@@ -204,7 +204,7 @@ fn who_is_no_validator_has_neither_votes_nor_bonds() {
 fn an_inactive_validator_does_not_vote_and_its_bonds_decay() {
     let idle = Member {
         active: false,
-        weights_set_at: 0,
+        scores_set_at: 0,
         bonds: &[(3, 60_000)],
         ..validator(1, 90, &[(3, 1)])
     };
@@ -226,7 +226,7 @@ fn who_was_early_earns_more_than_who_was_late() {
 }
 
 #[test]
-fn the_penalty_decides_whether_bonds_follow_clipped_weights() {
+fn the_penalty_decides_whether_bonds_follow_clipped_scores() {
     let members = [
         validator(0, 60, &[(2, 1)]),
         validator(1, 40, &[(2, 1), (3, 1)]),

@@ -37,7 +37,7 @@ parameter_types! {
     pub const LineageRounds: Round = LINEAGE_ROUNDS;
     /// Blocks over which the stake average that splits emission between subnets moves: about a day.
     pub const StakeAverageWindow: BlockNumber = 14_400;
-    pub const WeightsRateLimit: BlockNumber = 10;
+    pub const ScoresRateLimit: BlockNumber = 10;
 }
 
 impl pallet_subnets::Config for Runtime {
@@ -111,7 +111,7 @@ impl pallet_emissions::Config for Runtime {
     type Governance = frame_system::EnsureRoot<crate::AccountId>;
     type MillisecsPerBlock = block_time::Length<Runtime>;
     type StakeAverageWindow = StakeAverageWindow;
-    type WeightsRateLimit = WeightsRateLimit;
+    type ScoresRateLimit = ScoresRateLimit;
     type WeightInfo = pallet_emissions::weights::SubstrateWeight<Runtime>;
     #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = crate::benchmarking::People;

@@ -125,10 +125,10 @@ impl Behaviour for SelfDealing {
         let uid = turn.chain.ask(turn.head, || readers::member(netuid, &paid));
         if let Some(paid) = uid.flatten() {
             self.voted = Some(head);
-            let weights = pallet_emissions::Row::truncate_from(vec![(paid.uid, u16::MAX)]);
+            let scores = pallet_emissions::Row::truncate_from(vec![(paid.uid, u16::MAX)]);
             turn.send(
                 &Key::of(VOTER),
-                pallet_emissions::Call::set_weights { netuid, weights },
+                pallet_emissions::Call::set_scores { netuid, scores },
             );
         }
     }

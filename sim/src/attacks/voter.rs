@@ -1,6 +1,6 @@
 //! Scores by commit and reveal, without a machine: for validators that do no work.
 
-use cairn_primitives::{weights_hash, EpochIndex, Uid};
+use cairn_primitives::{scores_hash, EpochIndex, Uid};
 use cairn_runtime::readers;
 
 use crate::behaviour::Turn;
@@ -31,10 +31,10 @@ impl Voter {
             .find(|one| one.epoch.saturating_add(1) == voting.epoch && !one.revealed);
         let known = open.and_then(|open| self.rows.iter().find(|(epoch, _)| *epoch == open.epoch));
         if let Some((epoch, row)) = known.cloned() {
-            let reveal = pallet_emissions::Call::reveal_weights {
+            let reveal = pallet_emissions::Call::reveal_scores {
                 netuid,
                 epoch,
-                weights: pallet_emissions::Row::truncate_from(row),
+                scores: pallet_emissions::Row::truncate_from(row),
                 salt: SALT,
             };
             return turn.send(&hotkey, reveal);
@@ -44,12 +44,12 @@ impl Voter {
         if has_committed || row.is_empty() || turn.head.number + 2 >= voting.due {
             return;
         }
-        let hash = weights_hash(netuid, epoch, &hotkey.id().0, &row, &SALT);
+        let hash = scores_hash(netuid, epoch, &hotkey.id().0, &row, &SALT);
         self.rows.retain(|(known, _)| *known != epoch);
         self.rows.push((epoch, row));
         turn.send(
             &hotkey,
-            pallet_emissions::Call::commit_weights {
+            pallet_emissions::Call::commit_scores {
                 netuid,
                 epoch,
                 hash,

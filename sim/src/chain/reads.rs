@@ -9,7 +9,7 @@ use cairn_primitives::{
 use cairn_protocol::assignment::{DataRange, Plan, RoundData};
 use cairn_round::{
     audit::Audit,
-    ballot::{Committed, Voting},
+    hidden_row::{Committed, Scoring},
     machine::Question,
     Attester, Included, RoundView, Seen, Settlement, View,
 };
@@ -150,7 +150,7 @@ fn settlement(netuid: Netuid, round: Round) -> Option<Settlement> {
     })
 }
 
-fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Voting> {
+fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Scoring> {
     let voting = readers::voting(netuid, hotkey)?;
     let committed = voting.commits.into_iter().map(|commit| Committed {
         epoch: commit.epoch,
@@ -158,7 +158,7 @@ fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Voting> {
         at: commit.at,
         revealed: commit.revealed,
     });
-    Some(Voting {
+    Some(Scoring {
         commit_reveal: voting.commit_reveal,
         epoch: voting.epoch,
         due: voting.due,

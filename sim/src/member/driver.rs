@@ -75,8 +75,8 @@ impl World {
         };
         member.machine = Some(match member.role {
             Role::Validator => {
-                let (pledges, ballots) = (content.pledges.clone(), content.ballots.clone());
-                let validator = Validator::new(hotkey, initial_root, held, pledges, ballots);
+                let (pledges, hidden_rows) = (content.pledges.clone(), content.hidden_rows.clone());
+                let validator = Validator::new(hotkey, initial_root, held, pledges, hidden_rows);
                 let verdicts = content.verdicts.clone();
                 Machine::Validator(Box::new(validator.auditing(verdicts)))
             }
@@ -224,7 +224,7 @@ impl World {
             }
             Told::Sealed(made) => self.sealed(who, made),
             Told::Pledged(pledge) => self.pledged(who, *pledge),
-            Told::Weighed(ballot) => self.weighed(who, *ballot),
+            Told::Weighed(hidden_row) => self.weighed(who, *hidden_row),
             Told::Served(round, served) => self.told_served(who, round, served),
             Told::Audited(of, verdict) => self.told_audited(who, of, verdict),
         }

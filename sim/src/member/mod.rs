@@ -99,7 +99,7 @@ pub enum Told {
     /// What is to be attested is there.
     Pledged(Box<cairn_round::pledge::Pledge>),
     /// Scores are there.
-    Weighed(Box<cairn_round::ballot::Ballot>),
+    Weighed(Box<cairn_round::hidden_row::HiddenRow>),
     /// What is served of a round is there, or that came to nothing.
     Served(Round, Option<Served>),
     /// What an audit found is there, or nothing was found.

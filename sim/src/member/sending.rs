@@ -147,22 +147,22 @@ fn call_of(netuid: u16, transaction: Transaction) -> RuntimeCall {
         }
         .into(),
         Transaction::Here(_) => Training::here { netuid }.into(),
-        Transaction::SetWeights(_, row) => Emissions::set_weights {
+        Transaction::SetScores(_, row) => Emissions::set_scores {
             netuid,
-            weights: Row::truncate_from(row),
+            scores: Row::truncate_from(row),
         }
         .into(),
-        Transaction::CommitWeights(ballot) => Emissions::commit_weights {
+        Transaction::CommitScores(hidden_row) => Emissions::commit_scores {
             netuid,
-            epoch: ballot.epoch,
-            hash: ballot.hash,
+            epoch: hidden_row.epoch,
+            hash: hidden_row.hash,
         }
         .into(),
-        Transaction::RevealWeights(ballot) => Emissions::reveal_weights {
+        Transaction::RevealScores(hidden_row) => Emissions::reveal_scores {
             netuid,
-            epoch: ballot.epoch,
-            weights: Row::truncate_from(ballot.weights),
-            salt: *ballot.salt.expose(),
+            epoch: hidden_row.epoch,
+            scores: Row::truncate_from(hidden_row.scores),
+            salt: *hidden_row.salt.expose(),
         }
         .into(),
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use cairn_primitives::{Commitment, Round, Secret, Uid, Verdicts, H256};
 use cairn_protocol::verdict::Before;
 use cairn_round::{
-    ballot::Ballot,
+    hidden_row::HiddenRow,
     machine::Machine as _,
     measure::{File, Measuring},
     pledge::{self, Pledge},
@@ -244,16 +244,16 @@ impl World {
             .fork_at(&member.name, u64::from(epoch))
             .fork_at("salt", member.disk.writes());
         let voter = (self.netuid, member.hotkey.id());
-        let ballot = Ballot::new(voter, round, epoch, row, Secret::new(draw.secret()));
+        let hidden_row = HiddenRow::new(voter, round, epoch, row, Secret::new(draw.secret()));
         self.members[who]
             .disk
-            .write(|content| content.keep_ballot(ballot.clone()));
-        self.tell_soon(who, Told::Weighed(Box::new(ballot)));
+            .write(|content| content.keep_hidden_row(hidden_row.clone()));
+        self.tell_soon(who, Told::Weighed(Box::new(hidden_row)));
     }
 
-    /// A ballot is on disk.
-    pub(crate) fn weighed(&mut self, who: Who, ballot: Ballot) {
-        self.done_validating(who, Done::Weighed(Weighed::Hidden(ballot)));
+    /// A hidden_row is on disk.
+    pub(crate) fn weighed(&mut self, who: Who, hidden_row: HiddenRow) {
+        self.done_validating(who, Done::Weighed(Weighed::Hidden(hidden_row)));
     }
 
     fn checkpoint(&mut self, who: Who, held: Held) {

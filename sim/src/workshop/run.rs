@@ -4,10 +4,10 @@
 use cairn_engine::{cost, cost::Cost, Cpu, Engine, EngineError};
 use cairn_gradient::model_root;
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
+    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape, Nano,
     OuterStep, Phases, RunConfig, Text as Name, H256,
 };
-use cairn_trainer::initial_weights;
+use cairn_trainer::initial_parameters;
 
 use super::{
     text::{Text, VOCABULARY},
@@ -79,7 +79,7 @@ fn tiny(rng: &Rng, windows: u64) -> Result<Made, EngineError> {
         ..plain_steps()
     };
     let text = Text::real(rng, windows + HELD_OUT, model.context);
-    let initial = initial_weights(&model, 1);
+    let initial = initial_parameters(&model, 1);
     let run = run_of(model, windows, model_root(&initial), inner, 512);
     Ok(Made {
         engine: Box::new(Cpu::new(&run, 1)?),
@@ -109,7 +109,7 @@ fn bowl(rng: &Rng, windows: u64, costs: Costs) -> Made {
         ..plain_steps()
     };
     let text = Text::numbered(windows + HELD_OUT, model.context);
-    let initial = initial_weights(&model, 1);
+    let initial = initial_parameters(&model, 1);
     let run = run_of(model, windows, model_root(&initial), inner, 2_048);
     let seed = rng.fork("point").bits();
     Made {
@@ -158,7 +158,7 @@ fn run_of(
     RunConfig {
         name: Name::default(),
         model,
-        initial_weights: InitialWeights::Seed(1),
+        initial_parameters: InitialParameters::Seed(1),
         initial_root,
         data: DataSet {
             manifest_root: H256::zero(),

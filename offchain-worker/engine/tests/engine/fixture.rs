@@ -1,7 +1,7 @@
 //! A run small enough for tests, and its text.
 
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
+    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape, Nano,
     OuterStep, Phases, RunConfig, Text, H256,
 };
 
@@ -23,7 +23,7 @@ pub fn config() -> RunConfig {
     RunConfig {
         name: Text::new("test").unwrap(),
         initial_root: H256::zero(),
-        initial_weights: InitialWeights::Seed(1),
+        initial_parameters: InitialParameters::Seed(1),
         model,
         data: DataSet {
             manifest_root: H256::zero(),

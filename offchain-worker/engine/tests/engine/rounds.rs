@@ -11,7 +11,7 @@ use cairn_gradient::{
     seal, sealed_root, verify, Checked, Header, Work,
 };
 use cairn_primitives::{key_hash, Commitment, Layout, RunConfig, Uid, H256};
-use cairn_trainer::initial_weights;
+use cairn_trainer::initial_parameters;
 
 use crate::fixture::{config, sequences, slices};
 
@@ -25,7 +25,7 @@ pub const COSTS: Costs = Costs {
 
 /// The parameters that all begin with.
 pub fn start() -> Vec<f32> {
-    initial_weights(&config().model, 1)
+    initial_parameters(&config().model, 1)
 }
 
 pub fn cpu() -> Box<dyn Engine> {

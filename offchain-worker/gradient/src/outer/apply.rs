@@ -48,7 +48,7 @@ impl Step {
         Step { simd, ..self }
     }
 
-    /// Steps one tensor's weights by what was sent of it, in ascending order of uid. Gives the
+    /// Steps one tensor's parameters by what was sent of it, in ascending order of uid. Gives the
     /// [energy](SparseTensor::energy) of each.
     pub(crate) fn tensor(
         &self,
@@ -172,7 +172,7 @@ impl Kernel for Apply<'_> {
     }
 }
 
-/// Asks for a block's weights, which are needed when all contributions have been added.
+/// Asks for a block's parameters, which are needed when all contributions have been added.
 #[inline(always)]
 fn prefetch<L: Lanes>(block: Block, cols: usize, theta: &[f32]) {
     for row in 0..block.len / block.width.max(1) {
@@ -203,7 +203,7 @@ fn add(values: [f32; 4], trust: f32, codes: &[u16], sums: &mut [Sum; BLOCK]) {
 }
 
 impl Step {
-    /// Moves a block's weights. Where nobody sent anything the sum is +0, and θ − 0 is θ.
+    /// Moves a block's parameters. Where nobody sent anything the sum is +0, and θ − 0 is θ.
     #[inline(always)]
     fn block(&self, block: Block, cols: usize, theta: &mut [f32], sums: &[Sum; BLOCK]) {
         let rows = sums[..block.len].chunks_exact(block.width);

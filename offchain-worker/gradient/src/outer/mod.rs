@@ -1,4 +1,4 @@
-//! From a round's contributions to the next weights, with the same bits on every machine.
+//! From a round's contributions to the next parameters, with the same bits on every machine.
 //!
 //! For each tensor, with the included contributions p in ascending order of uid, R of them, each with the trust that
 //! the settlement gives it:
@@ -39,15 +39,15 @@ use crate::sparse::SparseTensor;
 pub use stream::{StreamError, StreamedStep};
 pub(crate) use trust::Trust;
 
-/// Why the outer step could not be taken. The weights are then as they were.
+/// Why the outer step could not be taken. The parameters are then as they were.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OuterStepError {
     /// No outer step can be taken with this layout.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The weights do not go with the layout.
+    /// The parameters do not go with the layout.
     #[error("the parameters: {0}")]
-    Weights(MismatchError),
+    Parameters(MismatchError),
     /// A contribution does not go with the layout.
     #[error("the contribution of uid {uid}: {error}")]
     Contribution {
@@ -87,17 +87,17 @@ pub enum OuterStepError {
 /// What an outer step led to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stepped {
-    /// The model root of the new weights.
+    /// The model root of the new parameters.
     pub root: H256,
     /// The lower median of the contributions' norms over all tensors, weighted by trust: what contributions of the next
     /// round are held against. None if there were no contributions.
     pub norm: Option<f64>,
 }
 
-/// θ ← θ − α Δ̄: moves the weights by what the contributions say.
+/// θ ← θ − α Δ̄: moves the parameters by what the contributions say.
 ///
 /// `theta` is flat, in the layout's order. The contributions may come in any order, each with its trust, 1 at least. None
-/// at all: a null round, the weights stay. One alone with α = 1: θ − v̂, whatever its trust, which is how a validator
+/// at all: a null round, the parameters stay. One alone with α = 1: θ − v̂, whatever its trust, which is how a validator
 /// tries a contribution out.
 ///
 /// # Errors
@@ -111,7 +111,7 @@ pub fn outer_step(
     step(theta, layout, contributions, outer, None)
 }
 
-/// [`outer_step`], and the [`model_root`](crate::model_root) of the new weights, hashed as they are made.
+/// [`outer_step`], and the [`model_root`](crate::model_root) of the new parameters, hashed as they are made.
 ///
 /// # Errors
 /// As [`outer_step`].
@@ -134,7 +134,7 @@ fn step(
     mut hasher: Option<&mut RootHasher>,
 ) -> Result<(), OuterStepError> {
     let plan = Plan::new(layout)?;
-    check_length(theta, &plan).map_err(OuterStepError::Weights)?;
+    check_length(theta, &plan).map_err(OuterStepError::Parameters)?;
     let ordered = in_order(contributions, |(uid, ..)| *uid)?;
     let trust = Trust::new(ordered.iter().map(|(uid, trust, _)| (*uid, *trust)))?;
     let step = Step::new(outer, trust)?;

@@ -13,10 +13,10 @@ use crate::roots::RootHasher;
 use crate::sparse::SparseTensor;
 use crate::wire::{ReadError, Reader};
 
-/// Why a streamed outer step ended early. The weights of tensors before it have been stepped.
+/// Why a streamed outer step ended early. The parameters of tensors before it have been stepped.
 #[derive(Debug, Error)]
 pub enum StreamError {
-    /// The step, or a tensor's weights.
+    /// The step, or a tensor's parameters.
     #[error(transparent)]
     Step(#[from] OuterStepError),
     /// A contribution cannot be read.
@@ -40,8 +40,8 @@ pub enum StreamError {
 /// The [`outer_step`](crate::outer_step) tensor by tensor: R contributions are read from R files side by side, and
 /// what is in memory is one tensor's part of each.
 ///
-/// Gives the same bits. A fault in a file shows up in the middle, when weights have already changed, so files
-/// should have been checked before (a [`Reader`] run to its end does it), and the weights be a copy.
+/// Gives the same bits. A fault in a file shows up in the middle, when parameters have already changed, so files
+/// should have been checked before (a [`Reader`] run to its end does it), and the parameters be a copy.
 #[derive(Debug)]
 pub struct StreamedStep<'a, R> {
     step: Step,
@@ -99,10 +99,10 @@ impl<'a, R: Read + Send> StreamedStep<'a, R> {
         })
     }
 
-    /// Steps the weights of the next tensor of the layout.
+    /// Steps the parameters of the next tensor of the layout.
     ///
     /// # Errors
-    /// See [`StreamError`]. These weights are then unchanged, those of the tensors before are not.
+    /// See [`StreamError`]. These parameters are then unchanged, those of the tensors before are not.
     pub fn tensor(&mut self, theta: &mut [f32]) -> Result<(), StreamError> {
         let number = self.next;
         let grid = self.grid(theta.len())?;
@@ -150,12 +150,12 @@ impl<'a, R: Read + Send> StreamedStep<'a, R> {
         let expected = grid.len();
         if found != expected {
             let error = MismatchError::VectorLength { found, expected };
-            return Err(OuterStepError::Weights(error).into());
+            return Err(OuterStepError::Parameters(error).into());
         }
         Ok(Some(grid))
     }
 
-    /// The model root of the new weights, and the contributions' median norm.
+    /// The model root of the new parameters, and the contributions' median norm.
     ///
     /// # Errors
     /// If tensors have not been stepped, or a contribution has bytes behind its last tensor, or is all zeros.

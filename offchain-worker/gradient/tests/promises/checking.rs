@@ -5,7 +5,7 @@ use cairn_gradient::{
     compress, seal, sealed_root, Header, Work,
 };
 use cairn_primitives::{
-    key_hash, AuditRules, Carried, Commitment, CompressionSchedule, DataSet, InitialWeights,
+    key_hash, AuditRules, Carried, Commitment, CompressionSchedule, DataSet, InitialParameters,
     InnerOptimizer, Layout, ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
 };
 use cairn_protocol::verdict::{self, Before, Field, Last};
@@ -32,7 +32,7 @@ fn config() -> RunConfig {
             rope_theta: 10_000,
             tied_embeddings: true,
         },
-        initial_weights: InitialWeights::Seed(1),
+        initial_parameters: InitialParameters::Seed(1),
         initial_root: PARENT,
         data: DataSet {
             manifest_root: PARENT,

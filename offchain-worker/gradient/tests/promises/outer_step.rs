@@ -347,7 +347,7 @@ fn a_null_round_changes_nothing() {
 }
 
 #[test]
-fn errors_name_their_cause_and_leave_the_weights() {
+fn errors_name_their_cause_and_leave_the_parameters() {
     let ours = layout(&[&[2, 2]]);
     let good = sent(&ours, &[(0, 1.0)]);
     let mut theta = vec![0.5; 4];
@@ -394,7 +394,7 @@ fn errors_name_their_cause_and_leave_the_weights() {
     assert_eq!(step(&many, &one), OuterStepError::TooMuchTrust { sum });
     assert_eq!(theta, [0.5; 4]);
     let short = outer_step(&mut theta[..3], &ours, &twice[..1], &one);
-    assert!(matches!(short, Err(OuterStepError::Weights(_))));
+    assert!(matches!(short, Err(OuterStepError::Parameters(_))));
 }
 
 #[test]
@@ -435,7 +435,7 @@ fn a_streamed_step_names_what_is_wrong() {
     let mut step = StreamedStep::new(vec![(4, 1, read(cut))], &outer).unwrap();
     assert!(matches!(
         step.tensor(&mut theta[1..]),
-        Err(StreamError::Step(OuterStepError::Weights(_)))
+        Err(StreamError::Step(OuterStepError::Parameters(_)))
     ));
     assert_eq!(theta, before);
     step.tensor(&mut theta).unwrap();

@@ -60,7 +60,7 @@ fn a_sealed_file_can_be_opened_while_it_is_read() {
 }
 
 #[test]
-fn how_weights_are_cut_cannot_be_seen_in_their_root() {
+fn how_parameters_are_cut_cannot_be_seen_in_their_root() {
     let theta = Numbers(3).vector((1 << 20) + 12_345);
     for length in [1 << 20, 300_001, 70_000, 4_096] {
         let mut hasher = RootHasher::default();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cairn_primitives::{blake2_256, BlockNumber, EpochIndex, Phase, Round, Uid, Verdicts, H256};
 use cairn_protocol::phase::{Attesting, Timetable};
 use cairn_round::{
-    ballot::{Ballot, Committed, Voting},
+    hidden_row::{Committed, HiddenRow, Scoring},
     machine::{Question, Transaction},
     Held, Seen, Settlement, View,
 };
@@ -17,7 +17,7 @@ use crate::common::{held_at, hotkey, settled, view, PHASES, VALIDATOR};
 const KEPT: Round = 4;
 /// Blocks between two epochs.
 pub const TEMPO: BlockNumber = 20;
-/// Blocks between two commitments to weights.
+/// Blocks between two commitments to scores.
 const RATE_LIMIT: BlockNumber = 3;
 
 /// The chain's state after a block.
@@ -35,7 +35,7 @@ pub struct State {
     /// The root with which each round began.
     pub roots: Vec<H256>,
     pub epoch: EpochIndex,
-    /// All commitments to weights there ever were.
+    /// All commitments to scores there ever were.
     pub commits: Vec<Committed>,
 }
 
@@ -141,11 +141,11 @@ impl State {
                 let attestation = (pledge.verdicts.clone(), pledge.root);
                 self.attestations.entry(pledge.round).or_insert(attestation);
             }
-            Transaction::CommitWeights(ballot) => self.commit_weights(ballot),
-            Transaction::RevealWeights(ballot) => {
-                let is_due = ballot.epoch + 1 == self.epoch;
+            Transaction::CommitScores(hidden_row) => self.commit_scores(hidden_row),
+            Transaction::RevealScores(hidden_row) => {
+                let is_due = hidden_row.epoch + 1 == self.epoch;
                 let commits = self.commits.iter_mut().filter(|_| is_due);
-                for commit in commits.filter(|commit| commit.hash == ballot.hash) {
+                for commit in commits.filter(|commit| commit.hash == hidden_row.hash) {
                     commit.revealed = true;
                 }
             }
@@ -153,16 +153,16 @@ impl State {
         }
     }
 
-    fn commit_weights(&mut self, ballot: &Ballot) {
+    fn commit_scores(&mut self, hidden_row: &HiddenRow) {
         let (epoch, at) = (self.epoch, self.number);
         let is_late = |commit: &Committed| commit.epoch == epoch && at < commit.at + RATE_LIMIT;
-        if ballot.epoch != epoch || self.commits.iter().any(is_late) {
+        if hidden_row.epoch != epoch || self.commits.iter().any(is_late) {
             return;
         }
         self.commits.retain(|commit| commit.epoch != epoch);
         self.commits.push(Committed {
             epoch,
-            hash: ballot.hash,
+            hash: hidden_row.hash,
             at,
             revealed: false,
         });
@@ -275,9 +275,9 @@ impl Chain {
         })
     }
 
-    fn voting(&self) -> Voting {
+    fn voting(&self) -> Scoring {
         let (epoch, commits) = (self.best().epoch, self.best().commits.iter());
-        Voting {
+        Scoring {
             commit_reveal: true,
             epoch,
             due: (epoch + 1) * TEMPO,

@@ -351,7 +351,7 @@ fn a_commitment_or_an_attestation_that_a_reorganisation_dropped_is_sent_again() 
 fn the_end_of_other_transactions_is_not_that_of_the_attestation() {
     let mut validator = bound(0);
     validator.look(view(0, 100), 108);
-    for kind in [Kind::Contribution, Kind::Presence, Kind::Weights] {
+    for kind in [Kind::Contribution, Kind::Presence, Kind::Scores] {
         validator.tell(sent(kind, Some(109)), 109);
         assert_eq!(validator.look(view(0, 100), 109), [], "it is under way");
     }

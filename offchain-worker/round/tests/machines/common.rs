@@ -6,7 +6,7 @@ use std::fmt::Debug;
 
 use cairn_primitives::{BlockNumber, Commitment, Phases, Round, Secret, Uid, Verdicts, H256};
 use cairn_round::{
-    ballot::Voting, course::Work, machine::Question, miner::Intent, miner::Miner, plan::Plan,
+    course::Work, hidden_row::Scoring, machine::Question, miner::Intent, miner::Miner, plan::Plan,
     pledge::Pledge, validator::Validator, Action, Attester, Event, Held, Included, Machine,
     RoundView, Seen, Settlement, View,
 };
@@ -239,9 +239,9 @@ pub fn over(settlement: &Settlement, start: BlockNumber) -> View {
     }
 }
 
-/// A subnet without secrets, in which weights are set in the open.
-pub fn in_the_open() -> Voting {
-    Voting {
+/// A subnet without secrets, in which scores are set in the open.
+pub fn in_the_open() -> Scoring {
+    Scoring {
         commit_reveal: false,
         epoch: 0,
         due: 0,

@@ -3,7 +3,7 @@
 
 use cairn_primitives::{BlockNumber, Secret, H256};
 use cairn_round::{
-    ballot::Ballot,
+    hidden_row::HiddenRow,
     machine::{Gone, Kind, Lack, Question},
     miner::{self, Miner},
     validator::{self, Validator, Weighed},
@@ -98,7 +98,7 @@ fn failures<R: Role>() {
         Kind::Contribution,
         Kind::Attestation,
         Kind::Presence,
-        Kind::Weights,
+        Kind::Scores,
     ] {
         waits(&mut at_rest::<R>(Some(held_at(3))), sent(kind, None));
         let unseen = sent(kind, Some(QUIET + 1));
@@ -119,7 +119,7 @@ fn what_failed_is_tried_again_with_the_next_block() {
 }
 
 #[test]
-fn a_file_that_is_not_here_and_weights_without_an_answer_wait() {
+fn a_file_that_is_not_here_and_scores_without_an_answer_wait() {
     let mut validator = at_rest::<Validator>(Some(held_at(3)));
     let contributions = [seen(2, 5, false)];
     let fetch = validator.look(with(&contributions, quiet()), QUIET);
@@ -147,7 +147,7 @@ fn successes<R: Role>() {
         Kind::Contribution,
         Kind::Attestation,
         Kind::Presence,
-        Kind::Weights,
+        Kind::Scores,
     ] {
         for block in [QUIET - 1, QUIET] {
             let seen = sent(kind, Some(block));
@@ -186,7 +186,7 @@ fn a_miner_looks_when_training_has_ended() {
 #[test]
 fn a_validator_looks_when_its_own_work_ended_well() {
     let id = (2, bytes(5));
-    let ballot = Ballot::new(
+    let hidden_row = HiddenRow::new(
         (7, H256::zero()),
         2,
         0,
@@ -209,7 +209,7 @@ fn a_validator_looks_when_its_own_work_ended_well() {
         validator::Done::Pledged(pledge(held_at(3), &[])),
         validator::Done::Measured(2),
         validator::Done::Weighed(Weighed::Nothing),
-        validator::Done::Weighed(Weighed::Hidden(ballot)),
+        validator::Done::Weighed(Weighed::Hidden(hidden_row)),
     ] {
         looks(
             &mut at_rest::<Validator>(Some(held_at(3))),

@@ -2,19 +2,19 @@
 
 mod absence;
 mod audits;
-mod ballot;
 mod chain;
 mod checkpoints;
 mod checks;
 mod common;
 mod course;
+mod hidden_row;
 mod liveness;
 mod measure;
 mod measuring;
 mod miner;
 mod miner_world;
 mod parameters;
+mod scores;
 mod secrets;
 mod validator_quiet;
 mod validator_world;
-mod weights;

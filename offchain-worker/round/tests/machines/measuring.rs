@@ -170,7 +170,7 @@ fn nothing_came() -> Action<Task> {
 }
 
 #[test]
-fn measuring_stops_for_the_attestation_and_weights_are_made_of_what_there_is() {
+fn measuring_stops_for_the_attestation_and_scores_are_made_of_what_there_is() {
     let mut validator = about_to_measure();
     assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
     assert_eq!(validator.look(view(1, 113), 118), []);

@@ -218,7 +218,7 @@ fn a_commit_that_was_not_seen_into_a_block_is_sent_again() {
 fn the_end_of_other_transactions_is_not_that_of_the_commit() {
     let mut miner = miner(3, Some(intent(3, 7)));
     miner.look(view(3, 100), 101);
-    for kind in [Kind::Attestation, Kind::Weights] {
+    for kind in [Kind::Attestation, Kind::Scores] {
         let block = Some(101);
         miner.tell(Event::Sent { kind, block }, 101);
         assert_eq!(miner.look(view(3, 100), 101), [], "it is under way");

@@ -1,7 +1,7 @@
 //! A run and its rounds, for the plans of the scenes.
 
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
+    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape, Nano,
     OuterStep, Round, RunConfig, Text, H256,
 };
 use cairn_protocol::assignment::{DataRange, RoundData};
@@ -23,7 +23,7 @@ pub fn run() -> RunConfig {
             rope_theta: 10_000,
             tied_embeddings: true,
         },
-        initial_weights: InitialWeights::Seed(1),
+        initial_parameters: InitialParameters::Seed(1),
         initial_root: held_at(0).root,
         data: DataSet {
             manifest_root: H256::zero(),

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use cairn_primitives::{Secret, Verdicts, H256};
 use cairn_round::{
-    ballot::{Ballot, Committed, Voting},
+    hidden_row::{Committed, HiddenRow, Scoring},
     machine::Transaction,
     miner::{self, Intent, Miner},
     pledge::Pledge,
@@ -95,7 +95,7 @@ fn wanted(
     epoch: u32,
     commits: Vec<Committed>,
 ) -> Vec<Action<validator::Task>> {
-    let voting = Voting {
+    let voting = Scoring {
         commit_reveal: true,
         epoch,
         due: 1_000,
@@ -140,22 +140,27 @@ fn the_salt_of_a_pledge_is_not_shown() {
 }
 
 #[test]
-fn the_salt_of_a_ballot_is_not_shown() {
+fn the_salt_of_a_hidden_row_is_not_shown() {
     let voter = (7, hotkey(VALIDATOR));
-    let ballot = Ballot::new(voter, 2, 4, vec![(MINER, 7)], Secret::new(PLANTED));
-    let weighed = Event::Done(validator::Done::Weighed(Weighed::Hidden(ballot.clone())));
+    let hidden_row = HiddenRow::new(voter, 2, 4, vec![(MINER, 7)], Secret::new(PLANTED));
+    let weighed = Event::Done(validator::Done::Weighed(Weighed::Hidden(
+        hidden_row.clone(),
+    )));
     hides(&weighed);
-    let (held, hash) = (Some(held_at(3)), ballot.hash);
+    let (held, hash) = (Some(held_at(3)), hidden_row.hash);
     let mut told = Driven::new(Validator::new(voter.1, H256::zero(), held, vec![], vec![]));
     told.tell(weighed, 101);
-    assert_eq!(told.machine.ballots(), std::slice::from_ref(&ballot));
+    assert_eq!(
+        told.machine.hidden_rows(),
+        std::slice::from_ref(&hidden_row)
+    );
     hides(&told.machine);
-    let validator = Validator::new(voter.1, H256::zero(), held, vec![], vec![ballot]);
+    let validator = Validator::new(voter.1, H256::zero(), held, vec![], vec![hidden_row]);
     hides(&validator);
     let commit = wanted(&validator, 4, Vec::new());
     assert!(matches!(
         commit[..],
-        [Action::Send(Transaction::CommitWeights(_))]
+        [Action::Send(Transaction::CommitScores(_))]
     ));
     hides(&commit);
     let committed = Committed {
@@ -167,7 +172,7 @@ fn the_salt_of_a_ballot_is_not_shown() {
     let reveal = wanted(&validator, 5, vec![committed]);
     assert!(matches!(
         reveal[..],
-        [Action::Send(Transaction::RevealWeights(_))]
+        [Action::Send(Transaction::RevealScores(_))]
     ));
     hides(&reveal);
 }

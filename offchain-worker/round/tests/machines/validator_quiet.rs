@@ -1,7 +1,7 @@
 //! The validator's machine when the chain goes on, takes transactions and finalises: it comes on from wherever it is.
 
 use cairn_primitives::{BlockNumber, EpochIndex, Round, Uid};
-use cairn_round::{ballot::Committed, machine::Kind};
+use cairn_round::{hidden_row::Committed, machine::Kind};
 use proptest::prelude::*;
 
 use crate::{
@@ -26,7 +26,7 @@ fn quiet_blocks(world: &mut World, blocks: BlockNumber) {
             includes: true,
         }));
         world.happen(&Happening::Chain(Turn::Finalize(6)));
-        for kind in [Kind::Attestation, Kind::Weights] {
+        for kind in [Kind::Attestation, Kind::Scores] {
             world.happen(&Happening::SubmitEnds(kind, Some(0)));
         }
         world.rest(true);
@@ -40,7 +40,7 @@ fn vouched(world: &World, round: Round) -> Option<Vec<Uid>> {
     Some(verdicts.uids().collect())
 }
 
-/// Commitments to weights before these epochs.
+/// Commitments to scores before these epochs.
 fn commits(world: &World, from: EpochIndex, until: EpochIndex) -> Vec<Committed> {
     let commits = world.chain.best().commits.iter();
     commits

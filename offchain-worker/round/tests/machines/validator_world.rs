@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cairn_primitives::{BlockNumber, Round, Secret, Uid, Verdicts, H256};
 use cairn_protocol::checkpoint;
 use cairn_round::{
-    ballot::{self, Ballot},
+    hidden_row::{self, HiddenRow},
     machine::{Kind, Transaction},
     pledge::{self, Pledge},
     validator::{Done, Found, Id, Measurement, Task, Validator, Weighed},
@@ -40,7 +40,7 @@ impl Job {
 /// A chain, a validator's disk, and the validator.
 pub struct World {
     pub chain: Chain,
-    pub disk: (Held, Vec<Ballot>),
+    pub disk: (Held, Vec<HiddenRow>),
     pledges: Vec<Pledge>,
     pub jobs: Vec<Job>,
     sending: BTreeSet<Kind>,
@@ -90,7 +90,7 @@ pub fn happening() -> impl Strategy<Value = Happening> {
     let away = prop_oneof![4 => 0u32..3, 1 => 0u32..100];
     let crash = |(after_saving, away)| Crash { after_saving, away };
     let ends = |(which, succeeds)| JobEnds { which, succeeds };
-    let kind = prop_oneof![Just(Kind::Attestation), Just(Kind::Weights)];
+    let kind = prop_oneof![Just(Kind::Attestation), Just(Kind::Scores)];
     let submitted = |(kind, block)| SubmitEnds(kind, block);
     prop_oneof![
         32 => turn().prop_map(Chain),
@@ -108,9 +108,9 @@ fn is_good(root: H256) -> bool {
     root.to_low_u64_be().is_multiple_of(2)
 }
 
-fn machine((held, ballots): (Held, Vec<Ballot>), pledges: Vec<Pledge>) -> Driven<Validator> {
+fn machine((held, hidden_rows): (Held, Vec<HiddenRow>), pledges: Vec<Pledge>) -> Driven<Validator> {
     let initial = held_at(0).root;
-    let machine = Validator::new(hotkey(VALIDATOR), initial, Some(held), pledges, ballots);
+    let machine = Validator::new(hotkey(VALIDATOR), initial, Some(held), pledges, hidden_rows);
     Driven::new(machine)
 }
 
@@ -297,11 +297,12 @@ impl World {
             Task::Weigh { round, epoch } => {
                 self.numbers += 1;
                 let (voter, salt) = ((7, hotkey(VALIDATOR)), bytes(self.numbers).0);
-                let epoch = epoch.expect("this subnet hides weights");
-                let ballot = Ballot::new(voter, round, epoch, vec![(1, 7)], Secret::new(salt));
-                let kept = self.validator.machine.ballots();
-                self.disk.1 = ballot::with(kept, ballot.clone());
-                Done::Weighed(Weighed::Hidden(ballot))
+                let epoch = epoch.expect("this subnet hides scores");
+                let hidden_row =
+                    HiddenRow::new(voter, round, epoch, vec![(1, 7)], Secret::new(salt));
+                let kept = self.validator.machine.hidden_rows();
+                self.disk.1 = hidden_row::with(kept, hidden_row.clone());
+                Done::Weighed(Weighed::Hidden(hidden_row))
             }
             Task::WriteCheckpoint(held) => Done::Checkpoint(held, succeeds),
             Task::StopMeasuring => return None,
@@ -391,17 +392,17 @@ impl World {
                 let own = &view.validators[0];
                 assert_eq!((own.attested, own.committed), (false, Some(pledge.hash)));
             }
-            Transaction::CommitWeights(ballot) => {
+            Transaction::CommitScores(hidden_row) => {
                 assert!(
-                    self.disk.1.contains(ballot),
+                    self.disk.1.contains(hidden_row),
                     "committed before it was on disk"
                 );
-                assert_eq!(ballot.epoch, voting.epoch);
+                assert_eq!(hidden_row.epoch, voting.epoch);
             }
-            Transaction::RevealWeights(ballot) => {
-                assert!(self.disk.1.contains(ballot));
-                assert_eq!(ballot.epoch + 1, voting.epoch, "its epoch has not run");
-                let open = voting.commits.iter().find(|it| it.hash == ballot.hash);
+            Transaction::RevealScores(hidden_row) => {
+                assert!(self.disk.1.contains(hidden_row));
+                assert_eq!(hidden_row.epoch + 1, voting.epoch, "its epoch has not run");
+                let open = voting.commits.iter().find(|it| it.hash == hidden_row.hash);
                 assert!(open.is_some_and(|commit| !commit.revealed));
             }
             other => unreachable!("{other:?}"),

@@ -1,11 +1,11 @@
 //! Contributions made, and applied, on the card, with the bits of the CPU's.
 //!
 //! The arithmetic is that of the crate `cairn-gradient`: single IEEE operations in a stated order, so that a miner
-//! with a card and one without send the same bytes for the same weights, and all come to the same model. The
+//! with a card and one without send the same bytes for the same parameters, and all come to the same model. The
 //! tests compare the two to the bit.
 //!
 //! What is sent is said as that crate says it, too: of each block of a tensor a code for each value, and two levels.
-//! The codec only has to encode what the card selected, and weights never cross to the host for it.
+//! The codec only has to encode what the card selected, and parameters never cross to the host for it.
 
 use cairn_primitives::{
     blocks::{checked_kept, Grid},

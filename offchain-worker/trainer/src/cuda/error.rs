@@ -7,7 +7,7 @@ use cudarc::{
 
 /// Why the card cannot be used, or could not go on.
 ///
-/// Weights and optimizer state that the caller gave are as they were: the card works on copies, and a caller's
+/// Parameters and optimizer state that the caller gave are as they were: the card works on copies, and a caller's
 /// vectors are written only when everything has arrived.
 #[derive(Debug, thiserror::Error)]
 pub enum CudaError {

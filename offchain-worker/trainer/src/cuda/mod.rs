@@ -12,7 +12,7 @@
 //!
 //! A round ends on the card, too: [`Steps::select`] chooses and rounds what is sent of a round's steps, in the bits of
 //! the crate `cairn-gradient`, which then only has to encode it; and a [`Trial`] measures what contributions make of
-//! weights that stay where they are. The two crates do not know each other; both know `cairn_primitives::blocks`.
+//! parameters that stay where they are. The two crates do not know each other; both know `cairn_primitives::blocks`.
 //!
 //! # What can be relied on
 //!
@@ -20,7 +20,7 @@
 //!   chosen for it: on one model of card and one version of driver, NVRTC and cuBLAS, the same call gives the
 //!   same bits. Between models of card, and between a card and the CPU, results agree within the rounding of
 //!   bfloat16; [`selftest`] compares them.
-//! - The card works on copies. If it fails, the caller's weights and moments are what they were.
+//! - The card works on copies. If it fails, the caller's parameters and moments are what they were.
 //!
 //! # How it is proven without a card
 //!

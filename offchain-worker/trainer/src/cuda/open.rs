@@ -8,7 +8,7 @@ use super::{
     error::CudaError,
     graph::Captured,
     ops::{Heads, Piece, Update},
-    pass::{Pass, Weights},
+    pass::{Parameters, Pass},
     plan::{norm_partials, pieces, Batch, Buffers},
     trainer::CudaOptions,
 };
@@ -33,7 +33,7 @@ pub(super) struct Open {
 
 /// What stays on the card between steps.
 pub(super) struct Resident {
-    pub weights: Weights,
+    pub parameters: Parameters,
     pub m: Buffer<f32>,
     pub v: Buffer<f32>,
     pieces: Buffer<Piece>,
@@ -65,9 +65,9 @@ impl Open {
         let device = Device::open(options.ordinal, head_width)?;
         let n = model.parameters;
         let resident = Resident {
-            weights: Weights {
-                values: device.buffer(n, "the weights")?,
-                rounded: device.buffer(n, "the weights' rounded copy")?,
+            parameters: Parameters {
+                values: device.buffer(n, "the parameters")?,
+                rounded: device.buffer(n, "the parameters' rounded copy")?,
                 gradient: device.buffer(n, "the gradient")?,
             },
             m: device.buffer(n, "the optimizer's first moment")?,
@@ -86,29 +86,29 @@ impl Open {
         })
     }
 
-    /// Copies weights to the card.
-    pub fn put_weights(&mut self, model: &Model, params: &[f32]) -> Result<(), CudaError> {
-        let weights = &mut self.resident.weights;
-        self.device.upload(params, &mut weights.values)?;
-        self.round_weights(model)
+    /// Copies parameters to the card.
+    pub fn put_parameters(&mut self, model: &Model, params: &[f32]) -> Result<(), CudaError> {
+        let parameters = &mut self.resident.parameters;
+        self.device.upload(params, &mut parameters.values)?;
+        self.round_parameters(model)
     }
 
-    /// Keeps the weights where the first moment would be.
-    pub fn keep_weights(&mut self) -> Result<(), CudaError> {
-        let Resident { weights, m, .. } = &mut self.resident;
-        self.device.copy(&weights.values, m)
+    /// Keeps the parameters where the first moment would be.
+    pub fn keep_parameters(&mut self) -> Result<(), CudaError> {
+        let Resident { parameters, m, .. } = &mut self.resident;
+        self.device.copy(&parameters.values, m)
     }
 
-    /// The weights become those that were kept.
-    pub fn return_weights(&mut self) -> Result<(), CudaError> {
-        let Resident { weights, m, .. } = &mut self.resident;
-        self.device.copy(m, &mut weights.values)
+    /// The parameters become those that were kept.
+    pub fn return_parameters(&mut self) -> Result<(), CudaError> {
+        let Resident { parameters, m, .. } = &mut self.resident;
+        self.device.copy(m, &mut parameters.values)
     }
 
-    /// Makes the products see the weights as they are now.
-    pub fn round_weights(&self, model: &Model) -> Result<(), CudaError> {
-        let weights = &self.resident.weights;
-        let (rounded, values) = (weights.rounded.ptr(), weights.values.ptr());
+    /// Makes the products see the parameters as they are now.
+    pub fn round_parameters(&self, model: &Model) -> Result<(), CudaError> {
+        let parameters = &self.resident.parameters;
+        let (rounded, values) = (parameters.rounded.ptr(), parameters.values.ptr());
         self.device.round(rounded, values, model.parameters)
     }
 
@@ -139,7 +139,7 @@ impl Open {
         Ok((contributions.insert(known), resident, device))
     }
 
-    /// What is to be sent of `before` − the weights, and of `error`; in place of it, what is left. None if something
+    /// What is to be sent of `before` − the parameters, and of `error`; in place of it, what is left. None if something
     /// is not finite, and then there. The gradient and the first moment are lost: their memory is used.
     pub fn select(
         &mut self,
@@ -148,13 +148,13 @@ impl Open {
         before: &[f32],
         error: &mut [f32],
     ) -> Result<Option<Vec<Selected>>, CudaError> {
-        let Resident { weights, m, .. } = &mut self.resident;
-        self.device.upload(before, &mut weights.gradient)?;
+        let Resident { parameters, m, .. } = &mut self.resident;
+        self.device.upload(before, &mut parameters.gradient)?;
         self.device.upload(error, m)?;
         let kept = compression.kept_per_block;
-        let (contributions, Resident { weights, m, .. }, device) =
+        let (contributions, Resident { parameters, m, .. }, device) =
             self.contributions(layout, kept)?;
-        let (before, after) = (&weights.gradient, &weights.values);
+        let (before, after) = (&parameters.gradient, &parameters.values);
         let beta = compression.error_decay.to_f32();
         let selected = contributions.select(device, before, after, m, beta)?;
         device.download(m, error)?;
@@ -239,14 +239,14 @@ impl Open {
             (plan.share, plan.graph) = (share, Captured::default());
         }
         let device = &*device;
-        device.clear(&resident.weights.gradient)?;
+        device.clear(&resident.parameters.gradient)?;
         device.clear(&resident.report)?;
         for part in windows.chunks(plan.batch.windows) {
             plan.buffers.load(device, part)?;
             let pass = Pass {
                 device,
                 model,
-                weights: &resident.weights,
+                parameters: &resident.parameters,
                 buffers: &plan.buffers,
                 batch: plan.batch,
             };
@@ -260,14 +260,14 @@ impl Open {
         Ok(())
     }
 
-    /// Clips the gradient and updates the weights.
+    /// Clips the gradient and updates the parameters.
     pub fn update(&mut self, model: &Model, update: Update) -> Result<(), CudaError> {
         let Open {
             resident, device, ..
         } = self;
         device.upload(&[update], &mut resident.update)?;
         let Resident {
-            weights,
+            parameters,
             m,
             v,
             pieces,
@@ -278,11 +278,11 @@ impl Open {
         } = resident;
         let (loss, norm) = (report.at(0), report.at(1));
         update_graph.run(device, || {
-            let gradient = weights.gradient.ptr();
+            let gradient = parameters.gradient.ptr();
             device.norm(norm, partial.ptr(), gradient, model.parameters)?;
             device.adamw(
-                weights.values.ptr(),
-                weights.rounded.ptr(),
+                parameters.values.ptr(),
+                parameters.rounded.ptr(),
                 m.ptr(),
                 v.ptr(),
                 gradient,
@@ -301,7 +301,7 @@ impl Open {
         Ok(report)
     }
 
-    /// The mean loss of each window, of `length` tokens, with the weights on the card.
+    /// The mean loss of each window, of `length` tokens, with the parameters on the card.
     pub fn losses(
         &mut self,
         model: &Model,
@@ -324,7 +324,7 @@ impl Open {
                 let pass = Pass {
                     device: &self.device,
                     model,
-                    weights: &self.resident.weights,
+                    parameters: &self.resident.parameters,
                     buffers: &plan.buffers,
                     batch: plan.batch,
                 };

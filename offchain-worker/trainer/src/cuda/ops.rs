@@ -492,7 +492,7 @@ impl Device {
     #[allow(clippy::too_many_arguments)] // A kernel's.
     pub fn adamw(
         &self,
-        weights: Ptr<f32>,
+        parameters: Ptr<f32>,
         rounded: Ptr<bf16>,
         m: Ptr<f32>,
         v: Ptr<f32>,
@@ -506,7 +506,7 @@ impl Device {
             self,
             "adamw",
             grid(pieces.1, 256),
-            weights,
+            parameters,
             rounded,
             m,
             v,

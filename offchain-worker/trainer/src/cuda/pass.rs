@@ -1,8 +1,8 @@
 //! The forward and the backward pass as launches, in order.
 //!
-//! What is bfloat16: the weights as the products see them, what goes into products and comes out of them. What
-//! is float: the weights themselves, the residual stream and its gradient, the logits, statistics of rows, and
-//! the weights' gradients. Gradients are added to what is there, so that a batch may be computed in parts.
+//! What is bfloat16: the parameters as the products see them, what goes into products and comes out of them. What
+//! is float: the parameters themselves, the residual stream and its gradient, the logits, statistics of rows, and
+//! the parameters' gradients. Gradients are added to what is there, so that a batch may be computed in parts.
 
 use half::bf16;
 
@@ -15,9 +15,9 @@ use super::{
 };
 use crate::model::{Layer, Model};
 
-/// A model's weights on the card, and their gradient.
-pub struct Weights {
-    /// The weights.
+/// A model's parameters on the card, and their gradient.
+pub struct Parameters {
+    /// The parameters.
     pub values: Buffer<f32>,
     /// The same, rounded.
     pub rounded: Buffer<bf16>,
@@ -29,7 +29,7 @@ pub struct Weights {
 pub struct Pass<'a> {
     pub device: &'a Device,
     pub model: &'a Model,
-    pub weights: &'a Weights,
+    pub parameters: &'a Parameters,
     pub buffers: &'a Buffers,
     pub batch: Batch,
 }
@@ -51,7 +51,7 @@ impl Pass<'_> {
         let (width, last) = (model.width, model.layers.len());
         // Measuring, the streams before and after a layer change places.
         let input = |i: usize| if training { &inputs[i] } else { &inputs[i % 2] };
-        let table = self.weights.values.at(model.embedding.start);
+        let table = self.parameters.values.at(model.embedding.start);
         device.embedding_forward(input(0).ptr(), table, tokens.ptr(), rows, width)?;
         for (i, layer) in model.layers.iter().enumerate() {
             let acts = &layers[self.slot(i, training)];
@@ -72,7 +72,7 @@ impl Pass<'_> {
                 }
                 None => (&self.buffers.last, &self.buffers.last_rates, &model.norm),
             };
-            let weight = self.weights.values.at(weight.start);
+            let weight = self.parameters.values.at(weight.start);
             let stream = if i + 1 == last {
                 &inputs[last]
             } else {
@@ -115,7 +115,7 @@ impl Pass<'_> {
             rates.ptr(),
             input.ptr(),
             Ptr::NULL,
-            self.weights.values.at(at),
+            self.parameters.values.at(at),
             self.batch.rows(),
             self.model.width,
         )
@@ -156,7 +156,7 @@ impl Pass<'_> {
             acts.fed_rates.ptr(),
             input.ptr(),
             branch.ptr(),
-            self.weights.values.at(layer.feed_norm.start),
+            self.parameters.values.at(layer.feed_norm.start),
             rows,
             width,
         )?;
@@ -169,7 +169,7 @@ impl Pass<'_> {
         self.head(None)
     }
 
-    /// The same, and `share` times the gradient of their sum, added to the weights' gradients.
+    /// The same, and `share` times the gradient of their sum, added to the parameters' gradients.
     pub fn backward(&self, share: f32) -> Done {
         let (device, model, rows) = (self.device, self.model, self.batch.rows());
         let Buffers {
@@ -201,7 +201,7 @@ impl Pass<'_> {
             self.feed_backward(layer, acts)?;
             self.attention_backward(layer, acts, &inputs[i])?;
         }
-        let table = self.weights.gradient.at(model.embedding.start);
+        let table = self.parameters.gradient.at(model.embedding.start);
         device.embedding_backward(
             table,
             dstream.ptr(),
@@ -227,7 +227,7 @@ impl Pass<'_> {
             dblock,
             ..
         } = self.buffers;
-        let weight = self.weights.rounded.at(model.head.start);
+        let weight = self.parameters.rounded.at(model.head.start);
         for start in (0..rows).step_by(logit_rows(model, rows)) {
             let m = logit_rows(model, rows).min(rows - start);
             let x = last.at(start * width);
@@ -265,7 +265,7 @@ impl Pass<'_> {
                     n: width,
                     k: m,
                 };
-                let out = Out::Added(self.weights.gradient.at(model.head.start));
+                let out = Out::Added(self.parameters.gradient.at(model.head.start));
                 device
                     .gemm
                     .product(Form::LeftTransposed, sizes, dlogits.ptr(), x, out)?;
@@ -363,7 +363,7 @@ impl Pass<'_> {
             n: at.len() / inner,
             k: inner,
         };
-        let weight = self.weights.rounded.at(at.start);
+        let weight = self.parameters.rounded.at(at.start);
         self.device.gemm.product(
             Form::RightTransposed,
             sizes,
@@ -389,14 +389,14 @@ impl Pass<'_> {
             n: inner,
             k: rows,
         };
-        let out = Out::Added(self.weights.gradient.at(at.start));
+        let out = Out::Added(self.parameters.gradient.at(at.start));
         gemm.product(Form::LeftTransposed, sizes, dy, x.ptr(), out)?;
         let sizes = Sizes {
             m: rows,
             n: inner,
             k: outer,
         };
-        let weight = self.weights.rounded.at(at.start);
+        let weight = self.parameters.rounded.at(at.start);
         gemm.product(Form::Plain, sizes, dy, weight, Out::Rounded(dx))
     }
 
@@ -414,10 +414,10 @@ impl Pass<'_> {
             dstream.ptr(),
             branch.ptr(),
             partial.ptr(),
-            self.weights.gradient.at(at),
+            self.parameters.gradient.at(at),
             dblock.ptr(),
             stream.ptr(),
-            self.weights.values.at(at),
+            self.parameters.values.at(at),
             rates.ptr(),
             self.batch.rows(),
             self.model.width,

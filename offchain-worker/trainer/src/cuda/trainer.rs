@@ -24,7 +24,7 @@ pub struct CudaOptions {
 
 /// Computes losses and training steps of one model on a card.
 ///
-/// Products are of bfloat16 with float accumulation; weights, moments, gradients and the residual stream are
+/// Products are of bfloat16 with float accumulation; parameters, moments, gradients and the residual stream are
 /// float. On one model of card, with one version of driver, NVRTC and cuBLAS, the same arguments give the same
 /// bits; they agree with the CPU's within bfloat16's rounding.
 pub struct CudaTrainer {
@@ -51,7 +51,7 @@ pub(super) enum UnderWay {
 }
 
 impl CudaTrainer {
-    /// Opens a card for models of `shape`, and reserves memory for weights, gradient and moments: 18 bytes per
+    /// Opens a card for models of `shape`, and reserves memory for parameters, gradient and moments: 18 bytes per
     /// parameter.
     ///
     /// # Errors
@@ -113,7 +113,7 @@ impl CudaTrainer {
         let length = self.check(params, windows)?;
         self.under_way = UnderWay::Nothing;
         self.with_card(|open, model, options| {
-            open.put_weights(model, params)?;
+            open.put_parameters(model, params)?;
             open.losses(model, options, windows, length)
         })
     }
@@ -134,10 +134,10 @@ impl CudaTrainer {
         let mut gradient = std::mem::take(&mut self.gradient);
         gradient.resize(params.len(), 0.0);
         let loss = self.with_card(|open, model, options| {
-            open.put_weights(model, params)?;
+            open.put_parameters(model, params)?;
             open.accumulate(model, options, windows)?;
             open.device
-                .download(&open.resident.weights.gradient, &mut gradient)?;
+                .download(&open.resident.parameters.gradient, &mut gradient)?;
             let [loss, _] = open.report()?;
             Ok(mean_of(loss, tokens_of(windows)))
         });
@@ -145,13 +145,13 @@ impl CudaTrainer {
         Ok((loss?, &self.gradient))
     }
 
-    /// One inner step, as [`Trainer::step`](crate::Trainer::step). Weights and moments go to the card and back;
+    /// One inner step, as [`Trainer::step`](crate::Trainer::step). Parameters and moments go to the card and back;
     /// for more than one step use [`CudaTrainer::begin`].
     ///
     /// # Errors
     ///
     /// [`TrainerError`] if something does not fit the model, if loss or gradient are not finite, or if the card
-    /// fails; weights and state are then as before.
+    /// fails; parameters and state are then as before.
     pub fn step(
         &mut self,
         params: &mut [f32],
@@ -167,18 +167,18 @@ impl CudaTrainer {
         Ok(loss)
     }
 
-    /// Copies weights and moments to the card for a number of steps.
+    /// Copies parameters and moments to the card for a number of steps.
     ///
     /// # Errors
     ///
     /// [`TrainerError`] if they do not fit the model, or the card fails.
     pub fn begin(&mut self, params: &[f32], adam: &AdamState) -> Result<Steps<'_>, TrainerError> {
-        self.check_length("the vector of weights", params.len())?;
+        self.check_length("the vector of parameters", params.len())?;
         self.check_length("the optimizer's first moment", adam.m.len())?;
         self.check_length("the optimizer's second moment", adam.v.len())?;
         self.under_way = UnderWay::Nothing;
         self.with_card(|open, model, _| {
-            open.put_weights(model, params)?;
+            open.put_parameters(model, params)?;
             let Open {
                 resident, device, ..
             } = open;
@@ -222,9 +222,9 @@ impl CudaTrainer {
         }
     }
 
-    /// Whether weights and windows fit the model, and how many tokens of a window are fed in.
+    /// Whether parameters and windows fit the model, and how many tokens of a window are fed in.
     fn check(&self, params: &[f32], windows: &[&[u32]]) -> Result<usize, TrainerError> {
-        self.check_length("the vector of weights", params.len())?;
+        self.check_length("the vector of parameters", params.len())?;
         self.check_windows(windows)
     }
 
@@ -269,7 +269,7 @@ pub(super) fn lost() -> CudaError {
     }
 }
 
-/// Steps on weights that are on the card. What the caller gave stays as it is; [`Steps::finish`] brings back what
+/// Steps on parameters that are on the card. What the caller gave stays as it is; [`Steps::finish`] brings back what
 /// became of it.
 pub struct Steps<'a> {
     trainer: &'a mut CudaTrainer,
@@ -280,7 +280,7 @@ impl Steps<'_> {
     ///
     /// # Errors
     ///
-    /// [`TrainerError`] if windows do not fit the model, if loss or gradient are not finite (the weights on the
+    /// [`TrainerError`] if windows do not fit the model, if loss or gradient are not finite (the parameters on the
     /// card are then as before the step), or if the card fails: all steps since
     /// [`CudaTrainer::begin`] are then lost, and what the caller gave to it is the newest state there is.
     pub fn step(
@@ -307,7 +307,7 @@ impl Steps<'_> {
         Ok(loss)
     }
 
-    /// Weights and optimizer state after the steps.
+    /// Parameters and optimizer state after the steps.
     ///
     /// # Errors
     ///
@@ -316,7 +316,7 @@ impl Steps<'_> {
         self.copied()
     }
 
-    /// Weights and optimizer state after the steps so far; more may follow.
+    /// Parameters and optimizer state after the steps so far; more may follow.
     ///
     /// # Errors
     ///
@@ -324,13 +324,13 @@ impl Steps<'_> {
     pub fn copied(&mut self) -> Result<(Vec<f32>, AdamState), TrainerError> {
         let step = self.trainer.done()?;
         self.trainer.with_card(|open, _, _| {
-            let params = open.device.downloaded(&open.resident.weights.values)?;
+            let params = open.device.downloaded(&open.resident.parameters.values)?;
             Ok((params, open.adam(step)?))
         })
     }
 
-    /// What is to be sent of the pseudo-gradient, `before` less the weights after the steps, and of the error feedback
-    /// of earlier rounds: selected and rounded on the card, so that no weights come back. The bits are those of
+    /// What is to be sent of the pseudo-gradient, `before` less the parameters after the steps, and of the error feedback
+    /// of earlier rounds: selected and rounded on the card, so that no parameters come back. The bits are those of
     /// `cairn_gradient::compress`.
     ///
     /// # Errors
@@ -344,7 +344,7 @@ impl Steps<'_> {
     ) -> Result<Sending, TrainerError> {
         let Steps { trainer } = self;
         let done = trainer.done()?;
-        trainer.check_length("the vector of weights", before.len())?;
+        trainer.check_length("the vector of parameters", before.len())?;
         trainer.check_length("the error feedback", error.len())?;
         let layout = trainer.layout.clone();
         // The memory of the moments is used for the selection.

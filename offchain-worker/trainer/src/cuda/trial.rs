@@ -1,4 +1,4 @@
-//! Weights on the card that are measured as they are, and as contributions would make them.
+//! Parameters on the card that are measured as they are, and as contributions would make them.
 
 use super::{
     contribution::{OuterRule, Share},
@@ -6,23 +6,23 @@ use super::{
 };
 use crate::TrainerError;
 
-/// Weights on the card. They cross to it once, however many contributions are tried out on them.
+/// Parameters on the card. They cross to it once, however many contributions are tried out on them.
 pub struct Trial<'a> {
     trainer: &'a mut CudaTrainer,
 }
 
 impl CudaTrainer {
-    /// Copies weights to the card to be measured.
+    /// Copies parameters to the card to be measured.
     ///
     /// # Errors
     ///
     /// [`TrainerError`] if they do not fit the model, or the card fails.
     pub fn trial(&mut self, params: &[f32]) -> Result<Trial<'_>, TrainerError> {
-        self.check_length("the vector of weights", params.len())?;
+        self.check_length("the vector of parameters", params.len())?;
         self.set_under_way(UnderWay::Nothing);
         self.with_card(|open, model, _| {
-            open.put_weights(model, params)?;
-            open.keep_weights()
+            open.put_parameters(model, params)?;
+            open.keep_parameters()
         })?;
         self.set_under_way(UnderWay::Trial);
         Ok(Trial { trainer: self })
@@ -35,7 +35,7 @@ impl CudaTrainer {
 }
 
 impl Trial<'_> {
-    /// The mean cross-entropy of each window with the weights as they are now, as
+    /// The mean cross-entropy of each window with the parameters as they are now, as
     /// [`Trainer::losses`](crate::Trainer::losses).
     ///
     /// # Errors
@@ -48,7 +48,7 @@ impl Trial<'_> {
             .with_card(|open, model, options| open.losses(model, options, windows, length))
     }
 
-    /// Makes the weights those that were given, moved by an outer step with these contributions, of which `kept` of
+    /// Makes the parameters those that were given, moved by an outer step with these contributions, of which `kept` of
     /// 4,096 elements were sent, in ascending order of uid: the bits are those of `cairn_gradient::outer_step`. With
     /// none, those that were given.
     ///
@@ -64,10 +64,10 @@ impl Trial<'_> {
         self.check_not_lost()?;
         let layout = self.trainer.layout().clone();
         self.trainer.with_card(|open, model, _| {
-            open.return_weights()?;
+            open.return_parameters()?;
             let (contributions, resident, device) = open.contributions(&layout, kept)?;
-            contributions.step(device, &resident.weights.values, shares, rule)?;
-            open.round_weights(model)
+            contributions.step(device, &resident.parameters.values, shares, rule)?;
+            open.round_parameters(model)
         })
     }
 

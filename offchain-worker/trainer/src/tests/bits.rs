@@ -7,7 +7,7 @@
 use cairn_primitives::{Layout, ModelShape};
 
 use super::{optimizer, slices, small, tiny, windows};
-use crate::{initial_weights, AdamState, Settings, Trainer, TrainerError};
+use crate::{initial_parameters, AdamState, Settings, Trainer, TrainerError};
 
 fn hash(numbers: &[f32]) -> String {
     assert!(numbers.iter().all(|x| x.is_finite()));
@@ -15,7 +15,7 @@ fn hash(numbers: &[f32]) -> String {
     blake3::hash(&bytes).to_string()
 }
 
-/// Weights, losses and state after some steps on `threads` threads.
+/// Parameters, losses and state after some steps on `threads` threads.
 fn train(
     shape: &ModelShape,
     threads: usize,
@@ -23,7 +23,7 @@ fn train(
     length: usize,
 ) -> (Vec<f32>, Vec<f32>, AdamState) {
     let mut trainer = Trainer::new(shape, threads).unwrap();
-    let mut params = initial_weights(shape, 42);
+    let mut params = initial_parameters(shape, 42);
     let mut adam = AdamState::new(params.len());
     let optimizer = optimizer(length as u32);
     let step = |i| {
@@ -37,12 +37,12 @@ fn train(
 }
 
 #[test]
-fn initial_weights_are_these() {
+fn initial_parameters_are_these() {
     let recorded = "675d3e6f2bb2ef1b0389c773c4104f716a462909bbe1c25b97313cf3547c7ba5";
-    assert_eq!(hash(&initial_weights(&tiny(false), 42)), recorded);
+    assert_eq!(hash(&initial_parameters(&tiny(false), 42)), recorded);
 }
 
-/// Asserts the hash of the weights after some steps, on one thread and on two.
+/// Asserts the hash of the parameters after some steps, on one thread and on two.
 fn assert_hash(shape: &ModelShape, steps: u64, length: usize, recorded: &str) {
     for threads in [1, 2] {
         let found = hash(&train(shape, threads, steps, length).0);
@@ -51,19 +51,19 @@ fn assert_hash(shape: &ModelShape, steps: u64, length: usize, recorded: &str) {
 }
 
 #[test]
-fn weights_after_some_steps_are_these() {
+fn parameters_after_some_steps_are_these() {
     let recorded = "ac06a4e59dd33f73076361b1832516292f2eef9fe49944cd8b4340525b1ecd79";
     assert_hash(&tiny(false), 3, 70, recorded);
 }
 
 #[test]
-fn weights_after_a_step_are_these() {
+fn parameters_after_a_step_are_these() {
     let recorded = "c4919d5be1bbf70fcb7fa72f1fc64fe532479fc75b095eef5a585650cd7f6fd8";
     assert_hash(&small(), 1, 128, recorded);
 }
 
 #[test]
-fn weights_after_fifty_steps_are_these() {
+fn parameters_after_fifty_steps_are_these() {
     let recorded = "d988e64add65f1948832ed7dac759fc85618b70ae6844f8cd7cf65b49d1810f5";
     assert_hash(&small(), 50, 128, recorded);
 }
@@ -83,8 +83,8 @@ fn avx512_changes_no_bit() {
         .args(["--exact", "--test-threads=1"])
         .args(
             [
-                "weights_after_a_step_are_these",
-                "weights_after_fifty_steps_are_these",
+                "parameters_after_a_step_are_these",
+                "parameters_after_fifty_steps_are_these",
             ]
             .map(test),
         )
@@ -117,7 +117,7 @@ fn threads_change_no_bit() {
 fn gradient(shape: &ModelShape, settings: Settings) -> (u32, Vec<f32>) {
     let windows = windows(8, 65, shape.vocabulary, 3);
     let mut trainer = Trainer::new(shape, 2).unwrap().with_settings(settings);
-    let params = initial_weights(shape, 1);
+    let params = initial_parameters(shape, 1);
     let (loss, gradient) = trainer.gradient(&params, &slices(&windows)).unwrap();
     (loss.to_bits(), gradient.to_vec())
 }
@@ -146,7 +146,7 @@ fn recomputation_and_accumulation_change_no_bit() {
 #[test]
 fn parts_that_would_change_bits_are_refused() {
     let shape = small();
-    let params = initial_weights(&shape, 1);
+    let params = initial_parameters(&shape, 1);
     let windows = windows(8, 65, shape.vocabulary, 3);
     for windows_at_once in [0, 1, 3, 5] {
         let settings = Settings {
@@ -165,7 +165,7 @@ fn parts_that_would_change_bits_are_refused() {
 #[test]
 fn what_was_computed_before_changes_no_bit() {
     let shape = small();
-    let params = initial_weights(&shape, 1);
+    let params = initial_parameters(&shape, 1);
     let (short, long) = (windows(7, 12, 300, 1), windows(2, 129, 300, 2));
     let fresh = Trainer::new(&shape, 1)
         .unwrap()
@@ -177,7 +177,7 @@ fn what_was_computed_before_changes_no_bit() {
     trainer.gradient(&params, &slices(&short)).unwrap();
     trainer.losses(&params, &slices(&long)).unwrap();
     trainer
-        .losses(&initial_weights(&shape, 2), &slices(&short))
+        .losses(&initial_parameters(&shape, 2), &slices(&short))
         .unwrap();
     assert!(trainer.gradient(&params, &slices(&long)).unwrap().1 == fresh);
 }
@@ -185,7 +185,7 @@ fn what_was_computed_before_changes_no_bit() {
 #[test]
 fn a_windows_loss_does_not_depend_on_the_others() {
     let shape = small();
-    let params = initial_weights(&shape, 1);
+    let params = initial_parameters(&shape, 1);
     let mut trainer = Trainer::new(&shape, 2).unwrap();
     // More tokens than are taken at once.
     let windows = windows(50, 100, shape.vocabulary, 1);
@@ -213,11 +213,11 @@ fn a_state_that_was_saved_goes_on_with_the_same_bits() {
 }
 
 #[test]
-fn initial_weights_are_normal_ones_and_scaled_by_depth() {
+fn initial_parameters_are_normal_ones_and_scaled_by_depth() {
     let shape = small();
-    let weights = initial_weights(&shape, 9);
+    let parameters = initial_parameters(&shape, 9);
     for (tensor, range) in Layout::of(&shape).ranges() {
-        let (values, n) = (&weights[range], tensor.len() as f64);
+        let (values, n) = (&parameters[range], tensor.len() as f64);
         let mean = values.iter().map(|x| f64::from(*x)).sum::<f64>() / n;
         let deviation = (values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / n).sqrt();
         let residual = tensor.name.contains("o_proj") || tensor.name.contains("down_proj");
@@ -237,5 +237,5 @@ fn initial_weights_are_normal_ones_and_scaled_by_depth() {
             tensor.name
         );
     }
-    assert_ne!(weights, initial_weights(&shape, 10));
+    assert_ne!(parameters, initial_parameters(&shape, 10));
 }

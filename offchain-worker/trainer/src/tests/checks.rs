@@ -4,7 +4,7 @@ use cairn_primitives::{Layout, ModelShape, Nano};
 
 use super::{nano, numbers, optimizer, slices, tiny, windows};
 use crate::optimizer::{learning_rate, norm, Update};
-use crate::{initial_weights, AdamState, StateError, Trainer, TrainerError};
+use crate::{initial_parameters, AdamState, StateError, Trainer, TrainerError};
 
 fn shape_error(change: impl Fn(&mut ModelShape)) -> String {
     let mut shape = tiny(true);
@@ -40,7 +40,7 @@ fn no_threads_are_refused() {
 fn windows_that_do_not_fit_are_refused() {
     let shape = tiny(true);
     let mut trainer = Trainer::new(&shape, 1).unwrap();
-    let params = initial_weights(&shape, 1);
+    let params = initial_parameters(&shape, 1);
     let mut error = |windows: &[&[u32]]| trainer.losses(&params, windows).unwrap_err();
     assert!(matches!(error(&[]), TrainerError::NoWindows));
     assert!(matches!(
@@ -79,7 +79,7 @@ fn windows_that_do_not_fit_are_refused() {
 fn a_step_that_is_refused_changes_nothing() {
     let shape = tiny(true);
     let mut trainer = Trainer::new(&shape, 1).unwrap();
-    let mut params = initial_weights(&shape, 1);
+    let mut params = initial_parameters(&shape, 1);
     let (before, mut adam) = (params.clone(), AdamState::new(params.len()));
     let good = windows(2, 9, 11, 1);
     let good = slices(&good);
@@ -105,7 +105,7 @@ fn a_step_that_is_refused_changes_nothing() {
         matches!(
             error,
             TrainerError::Length {
-                what: "the vector of weights",
+                what: "the vector of parameters",
                 ..
             }
         ),
@@ -170,7 +170,7 @@ fn adam_clips_corrects_and_decays() {
 #[test]
 fn only_matrices_decay() {
     let shape = tiny(true);
-    let mut params = initial_weights(&shape, 1);
+    let mut params = initial_parameters(&shape, 1);
     let before = params.clone();
     let mut optimizer = optimizer(8);
     // So small a rate of Adam itself that only decay is seen.

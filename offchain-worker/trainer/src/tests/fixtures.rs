@@ -34,7 +34,7 @@ fn read<const N: usize, T>(file: &SafeTensors, name: &str, number: fn([u8; N]) -
 fn loss_and_gradient_are_those_of_jax() {
     let bytes = include_bytes!("../../fixtures/two-layers.safetensors");
     let file = SafeTensors::deserialize(bytes).unwrap();
-    let weights = read(&file, "weights", f32::from_le_bytes);
+    let parameters = read(&file, "parameters", f32::from_le_bytes);
     let gradient = read(&file, "gradient", f32::from_le_bytes);
     let loss = read(&file, "loss", f64::from_le_bytes)[0];
     let tokens = read(&file, "windows", u32::from_le_bytes);
@@ -42,7 +42,7 @@ fn loss_and_gradient_are_those_of_jax() {
 
     let shape = two_layers();
     let mut trainer = Trainer::new(&shape, 2).unwrap();
-    let (ours, found) = trainer.gradient(&weights, &windows).unwrap();
+    let (ours, found) = trainer.gradient(&parameters, &windows).unwrap();
     assert!(
         (f64::from(ours) / loss - 1.0).abs() < 1e-6,
         "{ours} for {loss}"
@@ -73,18 +73,20 @@ fn generator(seed: u64) -> impl FnMut() -> u32 {
     }
 }
 
-fn torch_weights(shape: &ModelShape) -> Vec<f32> {
+fn torch_parameters(shape: &ModelShape) -> Vec<f32> {
     let layout = Layout::of(shape);
-    let mut weights = vec![1.0; layout.parameters()];
+    let mut parameters = vec![1.0; layout.parameters()];
     let mut next = generator(1);
     for (tensor, range) in layout.ranges() {
         if tensor.shape.len() == 2 {
             let scale = f64::from(1 << 30);
             let number = |next: u32| ((f64::from(next) - scale) / scale * 0.03464) as f32;
-            weights[range].iter_mut().for_each(|w| *w = number(next()));
+            parameters[range]
+                .iter_mut()
+                .for_each(|w| *w = number(next()));
         }
     }
-    weights
+    parameters
 }
 
 fn torch_windows(step: u64, vocabulary: u32) -> Vec<Vec<u32>> {
@@ -113,14 +115,14 @@ fn two_hundred_steps_go_as_in_pytorch() {
     let mut optimizer = optimizer(64);
     (optimizer.warmup_steps, optimizer.total_steps) = (20, 200);
     (optimizer.learning_rate, optimizer.final_rate) = (nano(3e-3), nano(0.1));
-    let mut weights = torch_weights(&shape);
-    let mut adam = AdamState::new(weights.len());
+    let mut parameters = torch_parameters(&shape);
+    let mut adam = AdamState::new(parameters.len());
     let mut trainer = Trainer::new(&shape, 2).unwrap();
     let mut worst = 0f64;
     for (step, theirs) in file.losses.iter().enumerate() {
         let windows = torch_windows(step as u64, shape.vocabulary);
         let ours = trainer
-            .step(&mut weights, &mut adam, &optimizer, &slices(&windows))
+            .step(&mut parameters, &mut adam, &optimizer, &slices(&windows))
             .unwrap();
         let error = (f64::from(ours) / theirs - 1.0).abs();
         worst = worst.max(error);

@@ -82,19 +82,21 @@ fn slices(windows: &[Vec<u32>]) -> Vec<&[u32]> {
     windows.iter().map(Vec::as_slice).collect()
 }
 
-/// Weights large enough that every part of the model has an effect.
-fn lively_weights(shape: &ModelShape) -> Vec<f32> {
+/// Parameters large enough that every part of the model has an effect.
+fn lively_parameters(shape: &ModelShape) -> Vec<f32> {
     let layout = Layout::of(shape);
-    let mut weights: Vec<f32> = numbers(layout.parameters(), 5)
+    let mut parameters: Vec<f32> = numbers(layout.parameters(), 5)
         .iter()
         .map(|x| 0.7 * x)
         .collect();
     for (tensor, range) in layout.ranges() {
         if tensor.shape.len() == 1 {
-            weights[range].iter_mut().for_each(|w| *w = 1.0 + 0.5 * *w);
+            parameters[range]
+                .iter_mut()
+                .for_each(|w| *w = 1.0 + 0.5 * *w);
         }
     }
-    weights
+    parameters
 }
 
 fn wide(numbers: &[f32]) -> Vec<f64> {

@@ -1,14 +1,14 @@
 //! The whole model against its reference, and whether it learns.
 
 use super::{
-    assert_gradient, assert_near, lively_weights, optimizer, reference, slices, small, tiny, wide,
-    windows,
+    assert_gradient, assert_near, lively_parameters, optimizer, reference, slices, small, tiny,
+    wide, windows,
 };
-use crate::{config, initial_weights, AdamState, Settings, Trainer};
+use crate::{config, initial_parameters, AdamState, Settings, Trainer};
 
 fn check_gradient(tied: bool) {
     let shape = tiny(tied);
-    let params = lively_weights(&shape);
+    let params = lively_parameters(&shape);
     let windows = windows(2, 7, shape.vocabulary, 1);
     let windows = slices(&windows);
     let mut trainer = Trainer::new(&shape, 1).unwrap();
@@ -32,7 +32,7 @@ fn the_gradient_is_that_of_the_reference_with_a_head_of_its_own() {
 fn losses_are_those_of_the_reference() {
     // Sequences of more than one block of queries, more rows than one block of logits.
     let shape = small();
-    let params = initial_weights(&shape, 3);
+    let params = initial_parameters(&shape, 3);
     let windows = windows(3, 129, shape.vocabulary, 2);
     let windows = slices(&windows);
     let ours = Trainer::new(&shape, 2)
@@ -53,7 +53,7 @@ fn an_untrained_model_knows_nothing() {
     let windows = windows(2, 65, shape.vocabulary, 2);
     let mut trainer = Trainer::new(&shape, 1).unwrap();
     let loss = trainer
-        .losses(&initial_weights(&shape, 3), &slices(&windows))
+        .losses(&initial_parameters(&shape, 3), &slices(&windows))
         .unwrap();
     let uniform = f64::from(shape.vocabulary).ln();
     assert!(
@@ -69,7 +69,7 @@ fn a_small_batch_is_learned_by_heart() {
     let windows = windows(2, 17, shape.vocabulary, 1);
     let windows = slices(&windows);
     let mut trainer = Trainer::new(&shape, 1).unwrap();
-    let mut params = initial_weights(&shape, 1);
+    let mut params = initial_parameters(&shape, 1);
     let mut adam = AdamState::new(params.len());
     let mut optimizer = optimizer(16);
     optimizer.learning_rate = super::nano(0.02);
@@ -88,11 +88,11 @@ fn a_small_batch_is_learned_by_heart() {
     assert_eq!(adam.step, 200);
 }
 
-/// What is promised beforehand is what is allocated, but for buffers of one layer and of the packed weights.
+/// What is promised beforehand is what is allocated, but for buffers of one layer and of the packed parameters.
 #[test]
 fn memory_is_as_announced() {
     let shape = config::named("tiny").unwrap();
-    let params = initial_weights(&shape, 1);
+    let params = initial_parameters(&shape, 1);
     let windows = windows(8, 129, shape.vocabulary, 1);
     let needs = config::Needs::of(&shape, 8, 128);
     for recompute in [false, true] {
@@ -120,7 +120,7 @@ fn memory_is_as_announced() {
 #[test]
 fn logits_are_those_behind_the_losses() {
     let shape = tiny(false);
-    let params = lively_weights(&shape);
+    let params = lively_parameters(&shape);
     let tokens: Vec<u32> = (0..9).map(|i| i * 5 % 11).collect();
     let mut trainer = Trainer::new(&shape, 1).unwrap();
     let logits = trainer.logits(&params, &tokens[..8]).unwrap();

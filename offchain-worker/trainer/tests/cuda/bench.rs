@@ -33,7 +33,7 @@ fn steps_on_a_card_are_measured_beside_its_products() {
     assert!((measured.share_of_peak - share).abs() < 1e-9);
     let [first, last] = measured.losses;
     assert!(last < first, "{first} to {last}");
-    // Weights, gradient and moments as floats, and the weights as bfloat16.
+    // Parameters, gradient and moments as floats, and the parameters as bfloat16.
     let least = 18 * Needs::of(&shape(), 1, 1).parameters;
     assert!(measured.buffer_bytes > least, "{}", measured.buffer_bytes);
 }

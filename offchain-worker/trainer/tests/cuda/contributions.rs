@@ -7,7 +7,7 @@ use cairn_trainer::{
         contribution::{Contributions, OuterRule, Share},
         CudaOptions, CudaTrainer, Device,
     },
-    initial_weights, AdamState, TrainerError,
+    initial_parameters, AdamState, TrainerError,
 };
 
 use crate::{
@@ -199,11 +199,11 @@ fn two_steps<T>(start: &[f32], then: impl FnOnce(cairn_trainer::cuda::Steps) -> 
     then(steps)
 }
 
-/// From a miner's steps to the file: what the card selects is what the CPU makes of the same weights.
+/// From a miner's steps to the file: what the card selects is what the CPU makes of the same parameters.
 #[test]
 fn a_round_on_the_card_ends_in_the_bytes_that_the_cpu_would_have_sent() {
     driver();
-    let (layout, start) = (Layout::of(&shape()), initial_weights(&shape(), 3));
+    let (layout, start) = (Layout::of(&shape()), initial_parameters(&shape(), 3));
     let (compression, header) = (compression(64), header(&layout));
     let before = numbers(start.len(), 70);
     let (after, adam) = two_steps(&start, |steps| steps.finish().unwrap());
@@ -216,7 +216,7 @@ fn a_round_on_the_card_ends_in_the_bytes_that_the_cpu_would_have_sent() {
         let sending = steps.select(&start, &before, &compression);
         (sending.unwrap(), driver().copied() - earlier)
     });
-    // Moments and error feedback come back, neither weights nor pseudo-gradient.
+    // Moments and error feedback come back, neither parameters nor pseudo-gradient.
     let dense = 4 * start.len() as u64;
     assert!(
         (3 * dense..3 * dense + dense / 8).contains(&copied),
@@ -232,7 +232,7 @@ fn a_round_on_the_card_ends_in_the_bytes_that_the_cpu_would_have_sent() {
 #[test]
 fn what_is_not_finite_is_not_sent_and_is_named() {
     driver();
-    let (layout, start) = (Layout::of(&shape()), initial_weights(&shape(), 3));
+    let (layout, start) = (Layout::of(&shape()), initial_parameters(&shape(), 3));
     let (tensor, range) = layout.ranges().nth(2).unwrap();
     let mut damaged = vec![0.0; start.len()];
     damaged[range.start + 5] = f32::INFINITY;
@@ -252,11 +252,11 @@ fn what_is_not_finite_is_not_sent_and_is_named() {
     assert!(matches!(short, Err(TrainerError::Length { .. })));
 }
 
-/// A contribution tried out on the card gives the weights, and so the losses, of the CPU's outer step.
+/// A contribution tried out on the card gives the parameters, and so the losses, of the CPU's outer step.
 #[test]
-fn a_trial_measures_the_weights_that_the_outer_step_makes() {
+fn a_trial_measures_the_parameters_that_the_outer_step_makes() {
     driver();
-    let (layout, start) = (Layout::of(&shape()), initial_weights(&shape(), 4));
+    let (layout, start) = (Layout::of(&shape()), initial_parameters(&shape(), 4));
     let delta = numbers(start.len(), 80);
     let contribution = on_the_cpu(&layout, 64, &delta, &mut vec![0.0; start.len()]);
     let outer = OuterStep {
@@ -285,7 +285,7 @@ fn a_trial_measures_the_weights_that_the_outer_step_makes() {
     };
     let mut trial = card.trial(&start).unwrap();
     assert_eq!(trial.losses(&slices(&batch)).unwrap(), at_first);
-    // Each begins with the weights that were given.
+    // Each begins with the parameters that were given.
     for _ in 0..2 {
         trial.step(64, &[share], rule).unwrap();
         assert_eq!(trial.losses(&slices(&batch)).unwrap(), afterwards);
@@ -295,9 +295,9 @@ fn a_trial_measures_the_weights_that_the_outer_step_makes() {
 }
 
 #[test]
-fn a_card_lost_while_selecting_or_measuring_is_an_error_and_no_other_weights() {
+fn a_card_lost_while_selecting_or_measuring_is_an_error_and_no_other_parameters() {
     let fake = driver();
-    let start = initial_weights(&shape(), 5);
+    let start = initial_parameters(&shape(), 5);
     let zeros = vec![0.0; start.len()];
     let lost = two_steps(&start, |steps| {
         fake.fail_after(0);

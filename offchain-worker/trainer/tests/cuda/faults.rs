@@ -3,7 +3,7 @@
 use cairn_primitives::ModelShape;
 use cairn_trainer::{
     cuda::{Card, CudaError, CudaOptions, CudaTrainer},
-    initial_weights, AdamState, TrainerError,
+    initial_parameters, AdamState, TrainerError,
 };
 
 use crate::{
@@ -84,7 +84,7 @@ fn too_little_memory_is_an_error_with_figures_and_changes_nothing() {
     assert!(one_line(&error).contains("MiB"));
 
     // Enough for the model, not for a batch.
-    let start = initial_weights(&shape(), 1);
+    let start = initial_parameters(&shape(), 1);
     let adam = AdamState::new(start.len());
     let mut card = opened(CudaOptions::default()).unwrap();
     let (mut params, mut state) = (start.clone(), adam.clone());
@@ -107,7 +107,7 @@ fn too_little_memory_is_an_error_with_figures_and_changes_nothing() {
 #[test]
 fn a_batch_that_does_not_fit_is_computed_in_parts() {
     let fake = driver();
-    let params = initial_weights(&shape(), 1);
+    let params = initial_parameters(&shape(), 1);
     let windows = windows(0);
     let gradient = |memory: u64| {
         fake.memory(8 << 30);
@@ -128,7 +128,7 @@ fn a_batch_that_does_not_fit_is_computed_in_parts() {
 #[test]
 fn a_card_lost_in_mid_step_loses_no_state_and_can_come_back() {
     let fake = driver();
-    let start = initial_weights(&shape(), 2);
+    let start = initial_parameters(&shape(), 2);
     let adam = AdamState::new(start.len());
     let batch = windows(0);
     let mut card = opened(CudaOptions::default()).unwrap();
@@ -154,7 +154,7 @@ fn a_card_lost_in_mid_step_loses_no_state_and_can_come_back() {
 #[test]
 fn steps_after_a_loss_are_refused() {
     let fake = driver();
-    let start = initial_weights(&shape(), 2);
+    let start = initial_parameters(&shape(), 2);
     let mut card = opened(CudaOptions::default()).unwrap();
     let mut steps = card.begin(&start, &AdamState::new(start.len())).unwrap();
     let batch = windows(0);
@@ -162,7 +162,7 @@ fn steps_after_a_loss_are_refused() {
     fake.fail_after(3);
     assert!(steps.step(&optimizer(), &slices(&batch)).is_err());
     fake.fail_after(-1);
-    // A card opened anew would have other weights.
+    // A card opened anew would have other parameters.
     assert!(steps.step(&optimizer(), &slices(&batch)).is_err());
     assert!(steps.finish().is_err());
 }
@@ -170,7 +170,7 @@ fn steps_after_a_loss_are_refused() {
 #[test]
 fn a_gradient_that_is_not_finite_changes_no_weight() {
     driver();
-    let mut start = initial_weights(&shape(), 2);
+    let mut start = initial_parameters(&shape(), 2);
     let adam = AdamState::new(start.len());
     start[100] = f32::INFINITY;
     let mut card = opened(CudaOptions::default()).unwrap();

@@ -3,7 +3,7 @@
 use cairn_primitives::{InnerOptimizer, ModelShape, Nano};
 use cairn_trainer::{
     cuda::{CudaOptions, CudaTrainer},
-    initial_weights, AdamState, Trainer,
+    initial_parameters, AdamState, Trainer,
 };
 
 use crate::fake::driver;
@@ -72,7 +72,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 #[test]
 fn losses_and_gradient_are_the_cpus_within_rounding() {
     driver();
-    let params = initial_weights(&shape(), 3);
+    let params = initial_parameters(&shape(), 3);
     let windows = windows(0);
     let windows = slices(&windows);
     let mut cpu = Trainer::new(&shape(), 1).unwrap();
@@ -96,7 +96,7 @@ fn losses_and_gradient_are_the_cpus_within_rounding() {
 #[test]
 fn a_run_of_steps_learns_as_the_cpu_does() {
     driver();
-    let (optimizer, start) = (optimizer(), initial_weights(&shape(), 4));
+    let (optimizer, start) = (optimizer(), initial_parameters(&shape(), 4));
     let mut cpu = Trainer::new(&shape(), 1).unwrap();
     let mut card = card(CudaOptions::default());
     let (mut params, mut adam) = (start.clone(), AdamState::new(start.len()));
@@ -124,9 +124,9 @@ fn a_run_of_steps_learns_as_the_cpu_does() {
     assert!(apart < 0.25, "{apart}");
 }
 
-/// Weights and moments after three steps.
+/// Parameters and moments after three steps.
 fn three_steps(options: CudaOptions) -> (Vec<f32>, AdamState) {
-    let start = initial_weights(&shape(), 5);
+    let start = initial_parameters(&shape(), 5);
     let adam = AdamState::new(start.len());
     let mut card = card(options);
     let mut steps = card.begin(&start, &adam).unwrap();
@@ -165,7 +165,7 @@ fn computing_activations_again_changes_no_bit() {
 #[test]
 fn a_batch_in_parts_has_the_gradient_of_the_whole() {
     driver();
-    let params = initial_weights(&shape(), 6);
+    let params = initial_parameters(&shape(), 6);
     let windows = windows(1);
     let windows = slices(&windows);
     let gradient = |windows_at_once| {
@@ -194,7 +194,10 @@ fn a_step_is_the_same_whether_recorded_or_not() {
     driver();
     // Recorded from the second step on; `step` of a fresh trainer records nothing.
     let (params, adam) = three_steps(CudaOptions::default());
-    let mut again = (initial_weights(&shape(), 5), AdamState::new(params.len()));
+    let mut again = (
+        initial_parameters(&shape(), 5),
+        AdamState::new(params.len()),
+    );
     for step in 0..3 {
         let windows = windows(step);
         let mut fresh = card(CudaOptions::default());

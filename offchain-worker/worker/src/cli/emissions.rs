@@ -427,7 +427,7 @@ fn subnet_text(subnet: &SubnetEmission) -> String {
 }
 
 fn member_text(member: &MemberEmission) -> String {
-    let weights = match member.weights_set_at {
+    let scores = match member.scores_set_at {
         Some(block) => format!("chosen at block {block}"),
         None => "none".into(),
     };
@@ -438,7 +438,7 @@ fn member_text(member: &MemberEmission) -> String {
          stake      {} CRN\n\
          last epoch incentive {}, dividends {}; paid {} CRN as a miner, {} CRN as a validator\n\
          earned     {} CRN as a miner, {} CRN as a validator; this hotkey ever, in this subnet: {} CRN\n\
-         weights    {weights}\n",
+         scores     {scores}\n",
         member.uid,
         member.netuid,
         member.registered_at,

@@ -89,17 +89,17 @@ impl Export {
         let store = Store::open(&self.store.store)?;
         let known = self.known().await?;
         let tokenizer = self.tokenizer(&store, &known).await?;
-        let (round, weights) = {
+        let (round, parameters) = {
             let _told = progress("reading the parameters", 0);
-            self.weights(&store, &known).await?
+            self.parameters(&store, &known).await?
         };
         {
             let _told = progress(format!("writing to {}", self.out.display()), 0);
-            write(&self.out, &known.model, &weights, tokenizer.as_ref())?;
+            write(&self.out, &known.model, &parameters, tokenizer.as_ref())?;
         }
         let exported = Exported {
-            parameters: weights.len() as u64,
-            model_root: model_root(&weights),
+            parameters: parameters.len() as u64,
+            model_root: model_root(&parameters),
             round,
             stopped_at: known.on_chain.and_then(|run| run.stopped_at),
             tokenizer: tokenizer.is_some(),
@@ -199,8 +199,8 @@ impl Export {
         Ok(Some(tokenizer))
     }
 
-    /// The weights, and the round that began with them if that is known.
-    async fn weights(
+    /// The parameters, and the round that began with them if that is known.
+    async fn parameters(
         &self,
         store: &Store,
         known: &Known,
@@ -221,12 +221,12 @@ impl Export {
                 "name them with --checkpoint",
             ));
         };
-        let (round, weights) = newest(store, netuid, run, expected).await?;
-        Ok((Some(round), weights))
+        let (round, parameters) = newest(store, netuid, run, expected).await?;
+        Ok((Some(round), parameters))
     }
 }
 
-/// The newest weights in the store whose root is final on chain. The same weights may lie there under another
+/// The newest parameters in the store whose root is final on chain. The same parameters may lie there under another
 /// round's number: null rounds leave them as they are.
 async fn newest(
     store: &Store,
@@ -249,11 +249,12 @@ async fn newest(
             Err(error) => tracing::warn!("{error}; passed over"),
         }
     }
-    // Nothing was learned yet, or ever: the weights are the first ones, which the configuration describes.
+    // Nothing was learned yet, or ever: the parameters are the first ones, which the configuration describes.
     match run.roots.first() {
-        Some((round, root)) if *root == run.config.initial_root => {
-            Ok((*round, shards::verified_weights(&run.config, store).await?))
-        }
+        Some((round, root)) if *root == run.config.initial_root => Ok((
+            *round,
+            shards::verified_parameters(&run.config, store).await?,
+        )),
         _ => Err(no_checkpoint(store, netuid, run)),
     }
 }
@@ -325,7 +326,7 @@ fn refuse_full(out: &Path) -> Result<(), Failure> {
 fn write(
     out: &Path,
     model: &ModelShape,
-    weights: &[f32],
+    parameters: &[f32],
     tokenizer: Option<&TextTokenizer>,
 ) -> Result<(), Failure> {
     let doing = |cause: &dyn std::fmt::Display| {
@@ -346,20 +347,20 @@ fn write(
     }
     let config = hugging_face::config(model, tokenizer.map(TextTokenizer::end));
     put(hugging_face::CONFIG, &serde_json::to_vec_pretty(&config)?)?;
-    hugging_face::write_weights(model, weights, &out.join(hugging_face::WEIGHTS))
+    hugging_face::write_parameters(model, parameters, &out.join(hugging_face::WEIGHTS))
         .map_err(|error| doing(&error))
 }
 
 #[cfg(test)]
 mod tests {
-    use cairn_primitives::InitialWeights;
-    use cairn_trainer::initial_weights;
+    use cairn_primitives::InitialParameters;
+    use cairn_trainer::initial_parameters;
 
     use super::*;
 
     const NETUID: Netuid = 3;
 
-    /// A store, and what the chain kept of a stopped run whose first weights are those of seed 1.
+    /// A store, and what the chain kept of a stopped run whose first parameters are those of seed 1.
     async fn stopped(directory: &Path, roots: &[(Round, H256)]) -> (Store, OnChain) {
         let store = Store::create_in(directory).unwrap();
         let config = crate::run_file::example();
@@ -371,9 +372,9 @@ mod tests {
         (store, on_chain)
     }
 
-    /// Puts weights into the store as those of a round, and gives their root.
-    async fn put(store: &Store, round: Round, weights: &[f32]) -> H256 {
-        let bytes: Vec<u8> = weights.iter().flat_map(|x| x.to_le_bytes()).collect();
+    /// Puts parameters into the store as those of a round, and gives their root.
+    async fn put(store: &Store, round: Round, parameters: &[f32]) -> H256 {
+        let bytes: Vec<u8> = parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
         let prefix = paths::checkpoints(NETUID, round);
         H256(store.put_blob(&prefix, bytes.into()).await.unwrap())
     }
@@ -383,11 +384,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stopped_runs_newest_final_weights_are_found_under_any_rounds_number() {
+    async fn a_stopped_runs_newest_final_parameters_are_found_under_any_rounds_number() {
         let directory = tempfile::tempdir().unwrap();
         let (store, mut run) = stopped(directory.path(), &[]).await;
-        let (old, new, other) = (weights(&run, 2), weights(&run, 3), weights(&run, 4));
-        // Round 7 was a null round: its weights are those of round 6, and lie under that number.
+        let (old, new, other) = (
+            parameters(&run, 2),
+            parameters(&run, 3),
+            parameters(&run, 4),
+        );
+        // Round 7 was a null round: its parameters are those of round 6, and lie under that number.
         let (old_root, new_root) = (put(&store, 5, &old).await, put(&store, 6, &new).await);
         put(&store, 8, &other).await;
         run.roots = vec![(7, new_root), (6, new_root), (5, old_root)];
@@ -401,13 +406,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_learned_nothing_has_its_first_weights() {
+    async fn a_run_that_learned_nothing_has_its_first_parameters() {
         let directory = tempfile::tempdir().unwrap();
         let (store, mut run) = stopped(directory.path(), &[]).await;
-        let InitialWeights::Seed(seed) = run.config.initial_weights else {
+        let InitialParameters::Seed(seed) = run.config.initial_parameters else {
             panic!("the example begins from a seed");
         };
-        let first = weights(&run, seed);
+        let first = parameters(&run, seed);
         run.config.initial_root = model_root(&first);
         run.roots = vec![(4, run.config.initial_root)];
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
@@ -415,7 +420,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn weights_that_are_nowhere_are_named() {
+    async fn parameters_that_are_nowhere_are_named() {
         let directory = tempfile::tempdir().unwrap();
         let (store, mut run) = stopped(directory.path(), &[(4, H256([0xab; 32]))]).await;
         let error = |run: OnChain| async move {
@@ -430,7 +435,7 @@ mod tests {
         );
     }
 
-    fn weights(run: &OnChain, seed: u64) -> Vec<f32> {
-        initial_weights(&run.config.model, seed)
+    fn parameters(run: &OnChain, seed: u64) -> Vec<f32> {
+        initial_parameters(&run.config.model, seed)
     }
 }

@@ -195,7 +195,7 @@ impl Seen {
             );
         }
         text += &self.run_text();
-        text += &self.weights_text();
+        text += &self.parameters_text();
         if self.members.is_empty() {
             let netuid = self.subnet.netuid;
             text += &match self.subnet.dissolves_from {
@@ -252,12 +252,12 @@ impl Seen {
         (elapsed.saturating_add(1).min(blocks), blocks)
     }
 
-    fn weights_text(&self) -> String {
+    fn parameters_text(&self) -> String {
         let Some(entry) = &self.lineage else {
             return String::new();
         };
         if entry.attested_stake == 0 {
-            return format!("weights  of round {}: nobody attested them\n", entry.round);
+            return format!("model    of round {}: nobody attested them\n", entry.round);
         }
         let stake = percent(entry.attested_stake, entry.total_stake);
         let state = match entry.is_final {
@@ -265,7 +265,7 @@ impl Seen {
             false => "not final: less than two thirds of those who attested agree",
         };
         format!(
-            "weights  {} of round {}, attested by {stake} of stake, {state}\n",
+            "model    {} of round {}, attested by {stake} of stake, {state}\n",
             short(&entry.model_root),
             entry.round
         )
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_that_nobody_attested_have_no_root_to_show() {
+    fn parameters_that_nobody_attested_have_no_root_to_show() {
         let mut seen = seen(Some(in_round_3()));
         let entry = LineageEntry {
             round: 2,
@@ -393,10 +393,10 @@ mod tests {
         seen.lineage = Some(entry.clone());
         let text = seen.text();
         assert!(
-            text.contains("weights  of round 2: nobody attested them"),
+            text.contains("model    of round 2: nobody attested them"),
             "{text}"
         );
-        assert!(!text.contains("weights  0x"), "{text}");
+        assert!(!text.contains("model    0x"), "{text}");
         let root = H256([7; 32]);
         seen.lineage = Some(LineageEntry {
             model_root: root,

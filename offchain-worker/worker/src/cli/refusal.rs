@@ -93,7 +93,7 @@ impl<'a> Asked<'a> {
             ("Subnets", "HyperparametersTooSoon") => about.rules_too_soon().await,
             ("Subnets", "UnbondingTooShort") => about.unbonding_too_short().await,
             ("Subnets", "NothingAnnounced") => Ok(about.nothing_announced()),
-            ("Subnets", "RunNeedsCommitReveal") => Ok(about.run_hides_weights()),
+            ("Subnets", "RunNeedsCommitReveal") => Ok(about.run_hides_scores()),
             ("Subnets", "BadHotkeySignature") => Ok(about.bad_signature()),
             ("Subnets", "RoleUnchanged") => about.role_unchanged().await,
             ("Subnets", "RoleTooSoon") => about.role_too_soon().await,
@@ -206,10 +206,10 @@ impl About<'_> {
         })
     }
 
-    fn run_hides_weights(&self) -> Option<Failure> {
+    fn run_hides_scores(&self) -> Option<Failure> {
         self.asked.netuid.map(|netuid| {
             Failure::new(
-                format!("subnet {netuid} has a run, and as long as it has one its validators' weights stay hidden"),
+                format!("subnet {netuid} has a run, and as long as it has one its validators' scores stay hidden"),
                 "stop the run first, with `cairn run stop`, or leave commit_reveal as it is",
             )
         })

@@ -22,7 +22,7 @@ pub struct Book {
 struct Entry {
     settled: SettledRound,
     seconds: f64,
-    /// Root of the weights after the round, as this program computed it.
+    /// Root of the parameters after the round, as this program computed it.
     root: H256,
     lineage: Option<LineageEntry>,
 }
@@ -39,7 +39,7 @@ impl Book {
         }
     }
 
-    /// A round was settled, and this is the root of the weights after it. Rounds come in order; those after
+    /// A round was settled, and this is the root of the parameters after it. Rounds come in order; those after
     /// the wanted ones are not written down. `sizes` are those of the included contributions in bytes.
     pub fn settled(&mut self, settled: SettledRound, root: H256, seconds: f64, sizes: &[u64]) {
         if self.rounds.len() < self.wanted as usize {
@@ -53,7 +53,7 @@ impl Book {
         }
     }
 
-    /// What the chain says of the weights with which a round began. An error, if they are not those that
+    /// What the chain says of the parameters with which a round began. An error, if they are not those that
     /// following the run gives.
     pub fn lineage(&mut self, entry: &LineageEntry) -> Result<(), Mismatch> {
         let Some(before) = entry.round.checked_sub(1) else {
@@ -73,12 +73,12 @@ impl Book {
         Ok(())
     }
 
-    /// The held-out loss of the weights with which a round began.
+    /// The held-out loss of the parameters with which a round began.
     pub fn loss(&mut self, round: Round, loss: f64) {
         self.losses.insert(round, loss);
     }
 
-    /// The oldest round whose weights' root is not final yet, among the settled ones.
+    /// The oldest round whose parameters' root is not final yet, among the settled ones.
     pub fn first_open(&self) -> Option<Round> {
         let open = self.rounds.iter().position(|entry| !entry.is_final())?;
         Some(open as Round + 1)
@@ -122,7 +122,7 @@ impl Book {
         })
     }
 
-    /// Whether all wanted rounds are settled, the root of the last one's weights is final, and their loss is
+    /// Whether all wanted rounds are settled, the root of the last one's parameters is final, and their loss is
     /// known.
     pub fn is_complete(&self) -> bool {
         self.rounds.len() == self.wanted as usize
@@ -131,7 +131,7 @@ impl Book {
             && self.final_loss().is_some()
     }
 
-    /// Held-out loss of the weights after the last wanted round.
+    /// Held-out loss of the parameters after the last wanted round.
     pub fn final_loss(&self) -> Option<f64> {
         self.losses.get(&self.wanted).copied()
     }
@@ -160,7 +160,7 @@ impl Entry {
     }
 }
 
-/// The chain and this program came to different weights.
+/// The chain and this program came to different parameters.
 #[derive(Debug, PartialEq, thiserror::Error)]
 #[error("round {round} begins with the parameters {chain:?} on chain, but the settled rounds give {here:?}; keep the logs and the store (--keep) and report it")]
 pub struct Mismatch {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn other_weights_on_chain_are_an_error_once_they_are_final() {
+    fn other_parameters_on_chain_are_an_error_once_they_are_final() {
         let mut book = Book::new(1);
         book.settled(settled(0), ROOT, 1.0, &[]);
         assert_eq!(book.lineage(&entry(1, H256::zero(), false)), Ok(()));

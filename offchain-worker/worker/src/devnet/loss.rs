@@ -6,7 +6,7 @@ use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver};
 
 use crate::error::Failure;
 
-/// A round and the held-out loss of the weights that it begins with, in nats per token.
+/// A round and the held-out loss of the parameters that it begins with, in nats per token.
 pub type Answer = (Round, Result<f64, TrainerError>);
 
 /// Measures losses in the order in which they are asked for.
@@ -39,9 +39,9 @@ impl Meter {
                 .iter()
                 .filter_map(|index| data.heldout_window(*index, sequence_length))
                 .collect();
-            for (round, weights) in inbox {
+            for (round, parameters) in inbox {
                 let loss = trainer
-                    .losses(&weights, &windows)
+                    .losses(&parameters, &windows)
                     .map(|losses| mean(&losses));
                 if outbox.send((round, loss)).is_err() {
                     return;
@@ -51,10 +51,10 @@ impl Meter {
         Ok(Meter { requests, answers })
     }
 
-    /// Asks for the loss of a round's weights.
-    pub fn ask(&self, round: Round, weights: &[f32]) {
+    /// Asks for the loss of a round's parameters.
+    pub fn ask(&self, round: Round, parameters: &[f32]) {
         // Should the thread have ended, waiting for the answer says so.
-        let _ = self.requests.send((round, weights.to_vec()));
+        let _ = self.requests.send((round, parameters.to_vec()));
     }
 
     /// The next answer.

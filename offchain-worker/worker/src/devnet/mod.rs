@@ -2,7 +2,7 @@
 //!
 //! It starts a node, makes and funds the accounts of everybody, creates a subnet, prepares real text, starts
 //! a run, and starts miners and validators as processes of their own, exactly as people would start them.
-//! Then it watches: it follows the run from outside as a joining worker does, recomputes the weights of every
+//! Then it watches: it follows the run from outside as a joining worker does, recomputes the parameters of every
 //! round, compares their root with the one on chain, and measures the loss on held-out text. At the end it
 //! says who earned what, and stops everything that it started.
 //!

@@ -27,7 +27,7 @@ pub struct Report {
     pub model: ModelReport,
     /// The text.
     pub data: DataReport,
-    /// Held-out loss of the last weights.
+    /// Held-out loss of the last parameters.
     pub final_heldout_loss: f64,
     /// Mean size of an included contribution in the store.
     pub store_bytes_per_contribution: u64,
@@ -74,7 +74,7 @@ pub struct RoundReport {
     pub round: Round,
     /// Whose contributions were included.
     pub included: Vec<Uid>,
-    /// Root of the weights after its outer step.
+    /// Root of the parameters after its outer step.
     // The report's keys were promised before the word changed.
     #[serde(rename = "state_root")]
     pub model_root: H256,
@@ -84,7 +84,7 @@ pub struct RoundReport {
     /// Stake that could have attested.
     #[serde(with = "pebble")]
     pub total_stake: Balance,
-    /// Held-out loss of the weights that it began with, in nats per token.
+    /// Held-out loss of the parameters that it began with, in nats per token.
     pub heldout_loss: f64,
     /// How long it took.
     pub seconds: f64,
@@ -109,7 +109,7 @@ pub struct MemberReport {
     pub bond: Balance,
     /// Rounds that included a contribution of it.
     pub rounds_included: u64,
-    /// Root of the weights that its worker holds at the end; null if it said nothing.
+    /// Root of the parameters that its worker holds at the end; null if it said nothing.
     #[serde(rename = "state_root")]
     pub model_root: Option<H256>,
 }

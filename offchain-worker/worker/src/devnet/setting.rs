@@ -101,7 +101,7 @@ pub async fn create_subnet(client: &Client, config: &RunConfig) -> Result<Netuid
             "use a node of the same release",
         )
     })?;
-    // Three epochs a round: weights are hidden for one and count in the next, and pay follows work.
+    // Three epochs a round: scores are hidden for one and count in the next, and pay follows work.
     let tempo = (config.phases.round() / 3).max(5);
     let hyperparameters = Hyperparameters {
         tempo,

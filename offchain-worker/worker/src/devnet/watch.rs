@@ -42,7 +42,7 @@ use crate::{
 
 /// How often the processes are looked at.
 const TICK: Duration = Duration::from_millis(500);
-/// How long the workers may take to hold the last weights, in ticks.
+/// How long the workers may take to hold the last parameters, in ticks.
 const LAST_TICKS: u32 = 60;
 
 /// A devnet and the processes that it started.
@@ -64,7 +64,7 @@ struct Watched {
     book: Book,
     prepared: Prepared,
     round_began: Instant,
-    /// Roots that workers hold of the last weights, by name.
+    /// Roots that workers hold of the last parameters, by name.
     roots: BTreeMap<String, H256>,
 }
 
@@ -175,19 +175,19 @@ impl Devnet {
             ),
         );
         let (shared, root) = (store.clone(), prepared.manifest_root);
-        let (config, weights, data) = aside("checking the run and its data", async move {
-            let (config, weights) = run.resolve(&shared, Some(root)).await?;
+        let (config, parameters, data) = aside("checking the run and its data", async move {
+            let (config, parameters) = run.resolve(&shared, Some(root)).await?;
             let manifest = shards::manifest(&shared, root).await?;
-            Ok((config, weights, shards::load(&shared, &manifest).await?))
+            Ok((config, parameters, shards::load(&shared, &manifest).await?))
         })
         .await?;
         let meter = Meter::new(&config.model, data, sequence_length, options.loss_windows)?;
-        meter.ask(0, &weights);
+        meter.ask(0, &parameters);
         self.screen.fact(
             "model",
             &format!(
                 "{} parameters, initial root {}",
-                thousands(weights.len() as u64),
+                thousands(parameters.len() as u64),
                 short(&config.initial_root)
             ),
         );
@@ -224,7 +224,7 @@ impl Devnet {
         setting::start_run(&client, netuid, &config).await?;
         drop(told);
         Ok(Watched {
-            follower: Follower::new(netuid, config, store, weights),
+            follower: Follower::new(netuid, config, store, parameters),
             client,
             common,
             meter,
@@ -305,7 +305,7 @@ impl Devnet {
             if watched.follower.round() <= self.options.rounds {
                 watched
                     .meter
-                    .ask(watched.follower.round(), watched.follower.weights());
+                    .ask(watched.follower.round(), watched.follower.parameters());
             }
         }
         if let Some(open) = watched.book.first_open() {
@@ -386,7 +386,7 @@ impl Devnet {
         self.members.iter_mut().try_for_each(Member::check)
     }
 
-    /// Notes who holds the weights after the last round.
+    /// Notes who holds the parameters after the last round.
     fn sample(&self, watched: &mut Watched) {
         for member in &self.members {
             if let Some(status) = member
@@ -489,7 +489,7 @@ async fn aside<T: Send + 'static>(
     tokio::task::spawn_blocking(move || runtime.block_on(work)).await?
 }
 
-/// Whether the promises were kept: amounts add up, and everybody holds the same weights.
+/// Whether the promises were kept: amounts add up, and everybody holds the same parameters.
 fn verdict(report: &Report) -> Result<(), Failure> {
     if !adds_up(&report.issuance) {
         return Err(Failure::new(

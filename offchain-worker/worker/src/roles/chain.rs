@@ -7,7 +7,7 @@ use cairn_chain::{
     MemberInfo, RoundInfo, RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
-    api::{LineageEntry, SettledRound, Voting},
+    api::{LineageEntry, Scoring, SettledRound},
     BlockNumber, Netuid, Round, H256,
 };
 use cairn_round::machine::Transaction;
@@ -36,13 +36,13 @@ fn call(transaction: &Transaction, netuid: Netuid) -> Call {
             let ((round, uid), salt) = (verdict.of(), verdict.salt.expose());
             Call::reveal_verdict(netuid, round, uid, verdict.finding, salt)
         }
-        Transaction::SetWeights(_, weights) => Call::set_weights(netuid, weights),
-        Transaction::CommitWeights(ballot) => {
-            Call::commit_weights(netuid, ballot.epoch, ballot.hash)
+        Transaction::SetScores(_, scores) => Call::set_scores(netuid, scores),
+        Transaction::CommitScores(hidden_row) => {
+            Call::commit_scores(netuid, hidden_row.epoch, hidden_row.hash)
         }
-        Transaction::RevealWeights(ballot) => {
-            let salt = ballot.salt.expose();
-            Call::reveal_weights(netuid, ballot.epoch, &ballot.weights, salt)
+        Transaction::RevealScores(hidden_row) => {
+            let salt = hidden_row.salt.expose();
+            Call::reveal_scores(netuid, hidden_row.epoch, &hidden_row.scores, salt)
         }
     }
 }
@@ -116,13 +116,13 @@ pub trait Chain: Clone + Send + Sync + 'static {
         at: H256,
         netuid: Netuid,
     ) -> impl Future<Output = Answer<Vec<MemberInfo>>> + Send;
-    /// What the validator with this hotkey has to know to set its weights.
+    /// What the validator with this hotkey has to know to set its scores.
     fn voting(
         &self,
         at: H256,
         netuid: Netuid,
         hotkey: AccountId,
-    ) -> impl Future<Output = Answer<Option<Voting>>> + Send;
+    ) -> impl Future<Output = Answer<Option<Scoring>>> + Send;
     /// Signs, sends, and sees it into a block, of which it gives the number.
     fn submit(
         &self,
@@ -200,7 +200,7 @@ impl Chain for Client {
         self.at(at).members(netuid).await
     }
 
-    async fn voting(&self, at: H256, netuid: Netuid, hotkey: AccountId) -> Answer<Option<Voting>> {
+    async fn voting(&self, at: H256, netuid: Netuid, hotkey: AccountId) -> Answer<Option<Scoring>> {
         self.at(at).voting(netuid, &hotkey).await
     }
 

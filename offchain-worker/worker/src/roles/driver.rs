@@ -498,18 +498,18 @@ fn said_of(transaction: &Transaction) -> Progress {
             uid: verdict.uid,
             finding: verdict.finding,
         },
-        Transaction::SetWeights(round, weights) => Progress::WeightsSet {
+        Transaction::SetScores(round, scores) => Progress::ScoresSet {
             round: *round,
-            weights: weights.clone(),
+            scores: scores.clone(),
         },
-        Transaction::CommitWeights(ballot) => Progress::WeightsCommitted {
-            round: ballot.round,
-            epoch: ballot.epoch,
+        Transaction::CommitScores(hidden_row) => Progress::ScoresCommitted {
+            round: hidden_row.round,
+            epoch: hidden_row.epoch,
         },
-        Transaction::RevealWeights(ballot) => Progress::WeightsRevealed {
-            round: ballot.round,
-            epoch: ballot.epoch,
-            weights: ballot.weights.clone(),
+        Transaction::RevealScores(hidden_row) => Progress::ScoresRevealed {
+            round: hidden_row.round,
+            epoch: hidden_row.epoch,
+            scores: hidden_row.scores.clone(),
         },
     }
 }

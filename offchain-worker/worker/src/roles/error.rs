@@ -26,7 +26,7 @@ pub enum RoleError {
     /// The model cannot be computed here.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The run's data or first weights.
+    /// The run's data or first parameters.
     #[error("{0}")]
     Run(String),
     /// The data set is another one than the run says.
@@ -49,7 +49,7 @@ pub enum RoleError {
         /// Where the present one began.
         found: BlockNumber,
     },
-    /// These are not the weights that the network has.
+    /// These are not the parameters that the network has.
     #[error("the parameters of round {round} have the root {here:?} here and {chain:?} on chain: do not use them; remove the state directory to join afresh")]
     Diverged {
         /// The round that begins with them.

@@ -1,7 +1,7 @@
-//! Weights for who comes late.
+//! Parameters for who comes late.
 //!
 //! The newest checkpoint in the store whose root the chain's lineage has as final; failing that the run's first
-//! weights. From there the worker's loop applies the rounds that were settled since, one after the other, and
+//! parameters. From there the worker's loop applies the rounds that were settled since, one after the other, and
 //! compares the root after each with the lineage: the same way that everybody goes.
 
 use std::path::Path;
@@ -135,7 +135,7 @@ pub(super) async fn newest<C: Chain>(
                 }
             }
             Source::First => {
-                let parameters = shards::verified_weights(&run.config, &run.store).await?;
+                let parameters = shards::verified_parameters(&run.config, &run.store).await?;
                 let root = run.config.initial_root;
                 return Ok((Held { round: 0, root }, parameters));
             }

@@ -31,7 +31,7 @@ pub struct Line {
     /// What it had earned by then, in pebble.
     #[serde(with = "cairn_primitives::api::pebble")]
     pub earned: Balance,
-    /// Root of the weights after the round.
+    /// Root of the parameters after the round.
     pub model_root: H256,
 }
 

@@ -5,7 +5,7 @@ use cairn_chain::{AccountId, AuditInfo, ContributionInfo, MemberInfo, RoundInfo,
 use cairn_primitives::{api, BlockNumber, Round, Uid, H256};
 use cairn_round::{
     audit::Audit,
-    ballot::{Committed, Voting},
+    hidden_row::{Committed, Scoring},
     machine::Question,
     Attester, Included, RoundView, Seen, Settlement, View,
 };
@@ -176,14 +176,14 @@ fn audit(info: AuditInfo) -> Audit {
     }
 }
 
-fn voting(voting: api::Voting) -> Voting {
-    let committed = |commit: &api::WeightsCommit| Committed {
+fn voting(voting: api::Scoring) -> Scoring {
+    let committed = |commit: &api::ScoresCommit| Committed {
         epoch: commit.epoch,
         hash: commit.hash,
         at: commit.at,
         revealed: commit.revealed,
     };
-    Voting {
+    Scoring {
         commit_reveal: voting.commit_reveal,
         epoch: voting.epoch,
         due: voting.due,

@@ -138,28 +138,28 @@ pub enum Progress {
         /// What was found.
         finding: Finding,
     },
-    /// Weights are in a block.
-    WeightsSet {
+    /// Scores are in a block.
+    ScoresSet {
         /// The newest round that they are based on.
         round: Round,
-        /// The weights.
-        weights: Vec<(Uid, u16)>,
+        /// The scores.
+        scores: Vec<(Uid, u16)>,
     },
-    /// A commitment to weights is in a block.
-    WeightsCommitted {
+    /// A commitment to scores is in a block.
+    ScoresCommitted {
         /// The newest round that they are based on.
         round: Round,
         /// The number of the epoch after which they can be revealed.
         epoch: EpochIndex,
     },
-    /// Weights that were committed to are in a block.
-    WeightsRevealed {
+    /// Scores that were committed to are in a block.
+    ScoresRevealed {
         /// The newest round that they are based on.
         round: Round,
         /// The number of the epoch before which they were committed.
         epoch: EpochIndex,
-        /// The weights.
-        weights: Vec<(Uid, u16)>,
+        /// The scores.
+        scores: Vec<(Uid, u16)>,
     },
 }
 
@@ -221,14 +221,14 @@ impl fmt::Display for Progress {
                 };
                 write!(f, "round {round} · revealed the audit of uid {uid}: {found}")
             }
-            Progress::WeightsSet { round, weights } => {
-                write!(f, "round {round} · set weights: {}", cells(weights))
+            Progress::ScoresSet { round, scores } => {
+                write!(f, "round {round} · set scores: {}", cells(scores))
             }
-            Progress::WeightsCommitted { round, epoch } => {
-                write!(f, "round {round} · committed to weights, hidden until epoch {epoch} has run")
+            Progress::ScoresCommitted { round, epoch } => {
+                write!(f, "round {round} · committed to scores, hidden until epoch {epoch} has run")
             }
-            Progress::WeightsRevealed { round, weights, .. } => {
-                write!(f, "round {round} · revealed weights: {}", cells(weights))
+            Progress::ScoresRevealed { round, scores, .. } => {
+                write!(f, "round {round} · revealed scores: {}", cells(scores))
             }
         }
     }
@@ -239,11 +239,11 @@ fn short(root: &H256) -> String {
     format!("{root:?}").chars().take(10).collect()
 }
 
-fn cells(weights: &[(Uid, u16)]) -> String {
-    let cell = |(uid, weight): &(Uid, u16)| {
-        format!("uid {uid} {:.3}", f64::from(*weight) / f64::from(u16::MAX))
+fn cells(scores: &[(Uid, u16)]) -> String {
+    let cell = |(uid, score): &(Uid, u16)| {
+        format!("uid {uid} {:.3}", f64::from(*score) / f64::from(u16::MAX))
     };
-    weights.iter().map(cell).collect::<Vec<_>>().join(", ")
+    scores.iter().map(cell).collect::<Vec<_>>().join(", ")
 }
 
 fn uids(uids: &[Uid]) -> String {

@@ -8,7 +8,7 @@ use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, H256};
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
-    ballot::Ballot,
+    hidden_row::HiddenRow,
     miner::Intent,
     pledge::Pledge,
     Held,
@@ -76,7 +76,7 @@ pub(super) struct Resumed {
     /// The contribution that is not settled yet.
     pub open: Option<Intent>,
     /// A validator's scores that are not revealed yet.
-    pub ballots: Vec<Ballot>,
+    pub hidden_rows: Vec<HiddenRow>,
     /// What a validator attests, or attested, in the last rounds.
     pub pledges: Vec<Pledge>,
     /// What is to be served of a round that was applied.
@@ -182,7 +182,7 @@ async fn begin<C: Chain, R: Role>(
         held,
         open,
         last,
-        ballots,
+        hidden_rows,
         pledges,
         owed,
         shown,
@@ -192,7 +192,7 @@ async fn begin<C: Chain, R: Role>(
     let resumed = Resumed {
         held,
         open,
-        ballots,
+        hidden_rows,
         pledges,
         owed,
         shown,
@@ -246,7 +246,7 @@ struct OnDisk {
     held: Option<Held>,
     open: Option<Intent>,
     last: Option<Line>,
-    ballots: Vec<Ballot>,
+    hidden_rows: Vec<HiddenRow>,
     pledges: Vec<Pledge>,
     owed: Option<Demand>,
     shown: Option<Shown>,
@@ -260,7 +260,7 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         state,
         open,
         last,
-        ballots,
+        hidden_rows,
         pledges,
         ends: _,
         traced: _,
@@ -280,7 +280,7 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         held: Some(held),
         open,
         last,
-        ballots,
+        hidden_rows,
         pledges,
         owed,
         shown,

@@ -21,7 +21,7 @@ pub struct Status {
     pub netuid: Netuid,
     /// The best block that it knows.
     pub block: BlockNumber,
-    /// The round that begins with the weights that it holds.
+    /// The round that begins with the parameters that it holds.
     pub round: Round,
     /// Their root.
     pub model_root: H256,

@@ -59,8 +59,8 @@ pub fn lines_are_in(shown: &str, printed: &str) -> Result<(), String> {
 
 #[test]
 fn numbers_may_differ_and_words_may_not() {
-    let line = "round 3 · settled with uid 0, weights 0x4569fe59";
-    assert_eq!(shape(line), "round # · settled with uid #, weights 0x");
+    let line = "round 3 · settled with uid 0, model 0x4569fe59";
+    assert_eq!(shape(line), "round # · settled with uid #, model 0x");
     assert_eq!(
         shape("  9  4.908  0x8de5…c78a  100 %  0 1 2 3"),
         "# 0x # % #"

@@ -1,8 +1,9 @@
 //! Ways to be paid for nothing, and what comes of them.
 
 use cairn_primitives::{
+    scores_hash,
     traits::{Incentives, OnMember},
-    weights_hash, Balance, EpochIndex, Netuid, Uid, CRN,
+    Balance, EpochIndex, Netuid, Uid, CRN,
 };
 use codec::Encode;
 use frame_support::{assert_noop, assert_ok};
@@ -18,20 +19,14 @@ fn row(cells: &[(Uid, u16)]) -> Row {
 fn commit(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&hotkey(1, uid).encode());
-    let hash = weights_hash(1, epoch, &key, cells, &SALT);
+    let hash = scores_hash(1, epoch, &key, cells, &SALT);
     let signer = RuntimeOrigin::signed(hotkey(1, uid));
-    assert_ok!(Emissions::commit_weights(signer, 1, epoch, hash));
+    assert_ok!(Emissions::commit_scores(signer, 1, epoch, hash));
 }
 
 fn reveal(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) {
     let signer = RuntimeOrigin::signed(hotkey(1, uid));
-    assert_ok!(Emissions::reveal_weights(
-        signer,
-        1,
-        epoch,
-        row(cells),
-        SALT
-    ));
+    assert_ok!(Emissions::reveal_scores(signer, 1, epoch, row(cells), SALT));
 }
 
 fn dividends(uid: Uid) -> Balance {
@@ -60,14 +55,14 @@ fn measured(epoch: EpochIndex) -> [(Uid, u16); 3] {
 const EPOCHS: EpochIndex = 30;
 
 #[test]
-fn copying_weights_in_the_open_pays_as_much_as_looking() {
+fn copying_scores_in_the_open_pays_as_much_as_looking() {
     three_validators().build_and_execute(|| {
         for epoch in 0..EPOCHS {
             run_to(11 + 10 * u64::from(epoch));
             vote(1, 0, &measured(epoch));
             vote(1, 1, &measured(epoch));
             // What it reads in the same block.
-            let copied = Votes::<Test>::get(1, 0).unwrap().weights;
+            let copied = Votes::<Test>::get(1, 0).unwrap().scores;
             vote(1, 2, &copied);
         }
         run_to(12 + 10 * u64::from(EPOCHS));
@@ -76,7 +71,7 @@ fn copying_weights_in_the_open_pays_as_much_as_looking() {
 }
 
 #[test]
-fn copying_weights_that_were_revealed_pays_less_than_looking() {
+fn copying_scores_that_were_revealed_pays_less_than_looking() {
     let hidden = three_validators().with(1, |subnet| subnet.hyperparameters.commit_reveal = true);
     hidden.build_and_execute(|| {
         let mut copies = Vec::new();
@@ -97,8 +92,8 @@ fn copying_weights_that_were_revealed_pays_less_than_looking() {
                 reveal(2, *at, cells);
             }
             if let Some(seen) = Votes::<Test>::get(1, 0) {
-                commit(2, epoch, &seen.weights);
-                copies.push((epoch, seen.weights));
+                commit(2, epoch, &seen.scores);
+                copies.push((epoch, seen.scores));
             }
         }
         assert_eq!(
@@ -188,7 +183,7 @@ fn who_registers_again_inherits_nothing() {
         assert_eq!(Votes::<Test>::get(1, 0), None);
         assert_eq!(Commits::<Test>::iter_prefix((1, 0)).count(), 0);
         let signer = RuntimeOrigin::signed(hotkey(1, 0));
-        let again = Emissions::reveal_weights(signer, 1, 1, row(&[(2, 1)]), SALT);
+        let again = Emissions::reveal_scores(signer, 1, 1, row(&[(2, 1)]), SALT);
         assert_noop!(again, Error::<Test>::NoCommit);
         run_to(32);
         assert_eq!(Emissions::incentive(1, 2), 0);
@@ -196,9 +191,9 @@ fn who_registers_again_inherits_nothing() {
     });
 }
 
-/// Weights that were committed for a member are not its successor's, however late they are revealed.
+/// Scores that were committed for a member are not its successor's, however late they are revealed.
 #[test]
-fn weights_committed_for_who_left_are_not_for_who_came() {
+fn scores_committed_for_who_left_are_not_for_who_came() {
     ExtBuilder::hidden().build_and_execute(|| {
         run_to(3);
         commit(0, 0, &[(2, 1), (3, 1)]);
@@ -219,12 +214,12 @@ fn weights_committed_for_who_left_are_not_for_who_came() {
 fn nobody_weighs_itself() {
     ExtBuilder::usual().build_and_execute(|| {
         let signer = RuntimeOrigin::signed(hotkey(1, 0));
-        let itself = Emissions::set_weights(signer, 1, row(&[(0, 65_535), (2, 1)]));
-        assert_noop!(itself, Error::<Test>::SelfWeight);
+        let itself = Emissions::set_scores(signer, 1, row(&[(0, 65_535), (2, 1)]));
+        assert_noop!(itself, Error::<Test>::SelfScore);
     });
 }
 
-/// A validator with less than half of the stake gives all its weight to a miner of its own.
+/// A validator with less than half of the stake gives all its score to a miner of its own.
 #[test]
 fn who_weighs_its_own_miner_gains_nothing_for_it() {
     let votes = |own: &[(Uid, u16)]| {

@@ -1,8 +1,8 @@
-//! Weights that are hidden until nobody can copy them.
+//! Scores that are hidden until nobody can copy them.
 
 use cairn_primitives::{
-    api::WeightsCommit, traits::Incentives, weights_hash, BlockNumber, EpochIndex, Netuid, Salt,
-    Uid, CRN, H256,
+    api::ScoresCommit, scores_hash, traits::Incentives, BlockNumber, EpochIndex, Netuid, Salt, Uid,
+    CRN, H256,
 };
 use codec::Encode;
 use frame_support::{
@@ -24,7 +24,7 @@ fn row(cells: &[(Uid, u16)]) -> Row {
 fn hash(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) -> H256 {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&hotkey(1, uid).encode());
-    weights_hash(1, epoch, &key, cells, &SALT)
+    scores_hash(1, epoch, &key, cells, &SALT)
 }
 
 fn commit(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) -> DispatchResult {
@@ -33,13 +33,13 @@ fn commit(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) -> DispatchResult {
 
 fn commit_as(signer: AccountId, netuid: Netuid, epoch: EpochIndex, hash: H256) -> DispatchResult {
     let origin = RuntimeOrigin::signed(signer);
-    let call = Call::<Test>::commit_weights {
+    let call = Call::<Test>::commit_scores {
         netuid,
         epoch,
         hash,
     };
     let free = call.is_feeless(&origin);
-    let result = Emissions::commit_weights(origin, netuid, epoch, hash);
+    let result = Emissions::commit_scores(origin, netuid, epoch, hash);
     assert_eq!(
         free,
         result.is_ok(),
@@ -60,14 +60,14 @@ fn reveal_as(
     salt: Salt,
 ) -> DispatchResult {
     let origin = RuntimeOrigin::signed(signer);
-    let call = Call::<Test>::reveal_weights {
+    let call = Call::<Test>::reveal_scores {
         netuid,
         epoch,
-        weights: row(cells),
+        scores: row(cells),
         salt,
     };
     let free = call.is_feeless(&origin);
-    let result = Emissions::reveal_weights(origin, netuid, epoch, row(cells), salt);
+    let result = Emissions::reveal_scores(origin, netuid, epoch, row(cells), salt);
     assert_eq!(
         free,
         result.is_ok(),
@@ -77,19 +77,19 @@ fn reveal_as(
 }
 
 fn vote_of(uid: Uid) -> Option<(BlockNumber, Vec<(Uid, u16)>)> {
-    Votes::<Test>::get(1, uid).map(|vote| (vote.set_at, vote.weights.to_vec()))
+    Votes::<Test>::get(1, uid).map(|vote| (vote.set_at, vote.scores.to_vec()))
 }
 
-fn commits(uid: Uid) -> Vec<WeightsCommit> {
+fn commits(uid: Uid) -> Vec<ScoresCommit> {
     Emissions::voting(1, &hotkey(1, uid)).unwrap().commits
 }
 
 #[test]
-fn weights_are_committed_before_an_epoch_and_count_from_the_next() {
+fn scores_are_committed_before_an_epoch_and_count_from_the_next() {
     ExtBuilder::hidden().build_and_execute(|| {
         run_to(3);
         assert_ok!(commit(0, 0, &[(3, 1), (2, 0), (1, 5)]));
-        let committed = Event::WeightsCommitted {
+        let committed = Event::ScoresCommitted {
             netuid: 1,
             uid: 0,
             epoch: 0,
@@ -102,7 +102,7 @@ fn weights_are_committed_before_an_epoch_and_count_from_the_next() {
         assert_ok!(reveal(0, 0, &[(3, 1), (2, 0), (1, 5)]));
         assert_eq!(
             events().last(),
-            Some(&Event::WeightsRevealed {
+            Some(&Event::ScoresRevealed {
                 netuid: 1,
                 uid: 0,
                 epoch: 0
@@ -161,7 +161,7 @@ fn a_commitment_is_for_the_next_epoch_alone() {
 }
 
 #[test]
-fn weights_are_revealed_between_the_epoch_and_the_next_alone() {
+fn scores_are_revealed_between_the_epoch_and_the_next_alone() {
     ExtBuilder::hidden().build_and_execute(|| {
         assert_ok!(commit(0, 0, TO_2));
         assert_ok!(commit(1, 0, TO_2));
@@ -240,9 +240,9 @@ fn what_is_wrong_with_the_signer_is_said() {
             assert_noop!(by(7, 1), Error::<Test>::NotMember);
             assert_noop!(by(hotkey(1, 2), 1), Error::<Test>::NotAValidator);
             for origin in [RuntimeOrigin::none(), RuntimeOrigin::root()] {
-                let commit = Emissions::commit_weights(origin.clone(), 1, 0, some);
+                let commit = Emissions::commit_scores(origin.clone(), 1, 0, some);
                 assert_noop!(commit, DispatchError::BadOrigin);
-                let reveal = Emissions::reveal_weights(origin, 1, 0, row(TO_3), SALT);
+                let reveal = Emissions::reveal_scores(origin, 1, 0, row(TO_3), SALT);
                 assert_noop!(reveal, DispatchError::BadOrigin);
             }
         });
@@ -251,11 +251,11 @@ fn what_is_wrong_with_the_signer_is_said() {
 #[test]
 fn what_is_wrong_with_the_row_is_said_when_it_is_revealed() {
     let wrong = [
-        (vec![], Error::<Test>::NoWeights),
-        (vec![(2, 0)], Error::NoWeights),
+        (vec![], Error::<Test>::NoScores),
+        (vec![(2, 0)], Error::NoScores),
         (vec![(2, 1), (2, 2)], Error::DuplicateUid),
         (vec![(2, 1), (256, 1)], Error::NoSuchUid),
-        (vec![(2, 1), (0, 1)], Error::SelfWeight),
+        (vec![(2, 1), (0, 1)], Error::SelfScore),
     ];
     for (cells, error) in wrong {
         ExtBuilder::hidden().build_and_execute(|| {
@@ -267,7 +267,7 @@ fn what_is_wrong_with_the_row_is_said_when_it_is_revealed() {
 }
 
 #[test]
-fn a_member_that_left_does_not_spoil_the_weights_on_the_others() {
+fn a_member_that_left_does_not_spoil_the_scores_on_the_others() {
     ExtBuilder::hidden().build_and_execute(|| {
         assert_ok!(commit(0, 0, &[(2, 1), (3, 1)]));
         assert_ok!(commit(1, 0, &[(3, 1)]));
@@ -277,7 +277,7 @@ fn a_member_that_left_does_not_spoil_the_weights_on_the_others() {
         });
         assert_ok!(reveal(0, 0, &[(2, 1), (3, 1)]));
         assert_eq!(vote_of(0), Some((1, vec![(2, 1)])));
-        assert_noop!(reveal(1, 0, TO_3), Error::<Test>::NoWeights);
+        assert_noop!(reveal(1, 0, TO_3), Error::<Test>::NoScores);
     });
 }
 
@@ -313,7 +313,7 @@ fn each_subnet_has_its_way() {
         .validator(2, 0, 5 * CRN)
         .miner(2, 1)
         .build_and_execute(|| {
-            let open = Emissions::set_weights(RuntimeOrigin::signed(hotkey(1, 0)), 1, row(TO_2));
+            let open = Emissions::set_scores(RuntimeOrigin::signed(hotkey(1, 0)), 1, row(TO_2));
             assert_noop!(open, Error::<Test>::CommitRevealOn);
             let hidden = commit_as(hotkey(2, 0), 2, 0, H256::zero());
             assert_noop!(hidden, Error::<Test>::CommitRevealOff);
@@ -350,7 +350,7 @@ fn what_a_validator_has_to_know() {
         let voting = Emissions::voting(1, &hotkey(1, 0)).unwrap();
         assert!(voting.commit_reveal);
         assert_eq!((voting.epoch, voting.due, voting.rate_limit), (0, 12, 5));
-        let expected = WeightsCommit {
+        let expected = ScoresCommit {
             epoch: 0,
             hash: hash(0, 0, TO_2),
             at: 5,
@@ -365,6 +365,6 @@ fn what_a_validator_has_to_know() {
 #[test]
 fn a_longer_row_weighs_more() {
     use crate::WeightInfo;
-    let weight = |cells| <() as WeightInfo>::reveal_weights(cells);
+    let weight = |cells| <() as WeightInfo>::reveal_scores(cells);
     assert!(weight(256).all_gt(weight(1)));
 }

@@ -145,17 +145,17 @@ fn nothing_new_begins_on_a_subnet_that_ends() {
             begin(1);
             let before = SubnetLedgers::<Test>::get(1).unwrap();
             let signed = || RuntimeOrigin::signed(hotkey(1, 0));
-            let weights: crate::Row = vec![(2, 1)].try_into().unwrap();
+            let scores: crate::Row = vec![(2, 1)].try_into().unwrap();
             assert_noop!(
-                Emissions::set_weights(signed(), 1, weights.clone()),
+                Emissions::set_scores(signed(), 1, scores.clone()),
                 Error::<Test>::SubnetDissolving
             );
             assert_noop!(
-                Emissions::commit_weights(signed(), 1, 1, Default::default()),
+                Emissions::commit_scores(signed(), 1, 1, Default::default()),
                 Error::<Test>::SubnetDissolving
             );
             assert_noop!(
-                Emissions::reveal_weights(signed(), 1, 0, weights, [0; 32]),
+                Emissions::reveal_scores(signed(), 1, 0, scores, [0; 32]),
                 Error::<Test>::SubnetDissolving
             );
             // Its epoch would be at block 22; nor is anything issued to it.

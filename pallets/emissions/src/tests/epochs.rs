@@ -105,7 +105,7 @@ fn a_new_tempo_counts_at_once() {
 }
 
 #[test]
-fn weights_become_incentive_and_dividends() {
+fn scores_become_incentive_and_dividends() {
     ExtBuilder::usual().build_and_execute(|| {
         vote(1, 0, &[(2, 3), (3, 1)]);
         vote(1, 1, &[(2, 300), (3, 100)]);
@@ -158,7 +158,7 @@ fn who_lost_its_stake_does_not_vote_and_loses_its_bonds() {
     });
 }
 
-/// The role decides, not stake: a miner's weights count for nothing however much is staked on it, and who was a
+/// The role decides, not stake: a miner's scores count for nothing however much is staked on it, and who was a
 /// validator votes no longer.
 #[test]
 fn only_those_who_chose_to_validate_vote() {
@@ -172,9 +172,9 @@ fn only_those_who_chose_to_validate_vote() {
         assert_eq!(incentives(1, &[2, 3]), [0, 65_535]);
         assert_eq!(Emissions::member(1, 0).dividends, 0);
         assert_eq!(Bonds::<Test>::iter_key_prefix(1).collect::<Vec<_>>(), [1]);
-        let weights = vec![(3, 1)].try_into().unwrap();
+        let scores = vec![(3, 1)].try_into().unwrap();
         assert_noop!(
-            Emissions::set_weights(RuntimeOrigin::signed(hotkey(1, 0)), 1, weights),
+            Emissions::set_scores(RuntimeOrigin::signed(hotkey(1, 0)), 1, scores),
             Error::<Test>::NotAValidator
         );
     });
@@ -215,7 +215,7 @@ fn who_has_been_silent_for_too_long_does_not_vote() {
 }
 
 #[test]
-fn weights_do_not_count_for_who_came_after_them() {
+fn scores_do_not_count_for_who_came_after_them() {
     ExtBuilder::usual().build_and_execute(|| {
         run_to(3);
         vote(1, 0, &[(2, 1), (3, 1)]);
@@ -231,7 +231,7 @@ fn weights_do_not_count_for_who_came_after_them() {
 }
 
 #[test]
-fn bonds_grow_with_steady_weights_and_decay_without() {
+fn bonds_grow_with_steady_scores_and_decay_without() {
     ExtBuilder::usual().build_and_execute(|| {
         vote(1, 0, &[(2, 1)]);
         run_to(12);

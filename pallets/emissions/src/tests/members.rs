@@ -33,7 +33,7 @@ fn incentive_and_last_payout_can_be_asked() {
 }
 
 #[test]
-fn who_leaves_takes_weights_bonds_and_record_along() {
+fn who_leaves_takes_scores_bonds_and_record_along() {
     after_an_epoch(|| {
         leave(0);
         assert_eq!(Votes::<Test>::get(1, 0), None);
@@ -57,11 +57,11 @@ fn what_a_hotkey_earned_is_remembered() {
 }
 
 #[test]
-fn weights_on_who_left_pay_nobody() {
+fn scores_on_who_left_pay_nobody() {
     after_an_epoch(|| {
         leave(2);
         run_to(22);
-        // All of the weight is on the one that stayed.
+        // All of the score is on the one that stayed.
         assert_eq!(Emissions::incentive(1, 1), 65_535);
         let uids: Vec<u16> = Bonds::<Test>::get(1, 0).iter().map(|bond| bond.0).collect();
         assert_eq!(uids, [1]);

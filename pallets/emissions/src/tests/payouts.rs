@@ -129,7 +129,7 @@ fn an_idle_subnet_pays_nobody_and_its_pots_wait() {
             (stake(0), balance(owner(1))),
             (60 * CRN, EXISTENTIAL_DEPOSIT)
         );
-        // The first weights are paid for all of it.
+        // The first scores are paid for all of it.
         usual_votes();
         run_to(22);
         assert_eq!(
@@ -140,7 +140,7 @@ fn an_idle_subnet_pays_nobody_and_its_pots_wait() {
 }
 
 #[test]
-fn weights_without_consensus_pay_nobody() {
+fn scores_without_consensus_pay_nobody() {
     ExtBuilder::usual()
         .validator(1, 4, 50 * CRN)
         .build_and_execute(|| {
@@ -177,7 +177,7 @@ fn without_bonds_the_validators_pot_waits() {
 
 #[test]
 fn what_a_coldkey_cannot_receive_stays_in_the_pot() {
-    // A subnet with so little stake, and a weight so small, that a miner without an account gets less than
+    // A subnet with so little stake, and a score so small, that a miner without an account gets less than
     // an account has to hold.
     ExtBuilder::usual()
         .poor_miner(1, 4)
@@ -200,7 +200,7 @@ fn what_a_coldkey_cannot_receive_stays_in_the_pot() {
                 (0, 0)
             );
             assert!((340..343).contains(&pots().miners));
-            // With a larger weight the next epoch delivers.
+            // With a larger score the next epoch delivers.
             vote(1, 0, &[(2, 1), (4, 1)]);
             run_to(23);
             assert!(balance(coldkey(poor)) > EXISTENTIAL_DEPOSIT);

@@ -38,7 +38,7 @@ fn take(step: Step) {
         Step::Vote(netuid, uid, row) => {
             let row = Row::try_from(row).unwrap();
             // Refused or not: the promises hold.
-            let _ = Emissions::set_weights(RuntimeOrigin::signed(hotkey(netuid, uid)), netuid, row);
+            let _ = Emissions::set_scores(RuntimeOrigin::signed(hotkey(netuid, uid)), netuid, row);
         }
         Step::Stake(netuid, uid, amount) => {
             let before = TheWorld::get();
@@ -150,7 +150,7 @@ fn every_broken_promise_is_noticed() {
     );
     broken(
         || Bonds::<Test>::insert(1, 9, row(&[(1, 1)])),
-        "a row of weights or bonds of who is no member",
+        "a row of scores or bonds of who is no member",
     );
     broken(
         || Bonds::<Test>::insert(1, 2, row(&[])),
@@ -159,13 +159,13 @@ fn every_broken_promise_is_noticed() {
     for cells in [[(1, 1), (1, 2)], [(2, 1), (1, 1)]] {
         broken(
             || Bonds::<Test>::insert(1, 0, row(&cells)),
-            "a row of weights or bonds is not strictly ascending",
+            "a row of scores or bonds is not strictly ascending",
         );
     }
     for cells in [[(0, 1), (1, 1)], [(1, 0), (2, 1)]] {
         broken(
             || Bonds::<Test>::insert(1, 0, row(&cells)),
-            "a row of weights or bonds has a zero or its own uid",
+            "a row of scores or bonds has a zero or its own uid",
         );
     }
     let change_vote = |change: fn(&mut crate::Vote)| {
@@ -174,8 +174,8 @@ fn every_broken_promise_is_noticed() {
         }
     };
     broken(
-        change_vote(|vote| vote.weights = Row::new()),
-        "a vote without weights",
+        change_vote(|vote| vote.scores = Row::new()),
+        "a vote without scores",
     );
     broken(
         change_vote(|vote| vote.set_at = 99),

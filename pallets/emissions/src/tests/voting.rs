@@ -1,4 +1,4 @@
-//! Which weights are taken.
+//! Which scores are taken.
 
 use cairn_primitives::{Uid, CRN};
 use frame_support::{assert_noop, assert_ok, dispatch::CheckIfFeeless};
@@ -11,20 +11,20 @@ fn row(cells: &[(Uid, u16)]) -> Row {
 }
 
 fn set(uid: Uid, cells: &[(Uid, u16)]) -> frame_support::dispatch::DispatchResult {
-    Emissions::set_weights(RuntimeOrigin::signed(hotkey(1, uid)), 1, row(cells))
+    Emissions::set_scores(RuntimeOrigin::signed(hotkey(1, uid)), 1, row(cells))
 }
 
 /// Whether the call is refused with `error` and would have cost a fee.
 fn refused(signer: AccountId, netuid: u16, cells: &[(Uid, u16)], error: Error<Test>) {
     let origin = RuntimeOrigin::signed(signer);
     assert!(!feeless(&origin, netuid, cells), "{error:?}");
-    assert_noop!(Emissions::set_weights(origin, netuid, row(cells)), error);
+    assert_noop!(Emissions::set_scores(origin, netuid, row(cells)), error);
 }
 
 fn feeless(origin: &RuntimeOrigin, netuid: u16, cells: &[(Uid, u16)]) -> bool {
-    Call::<Test>::set_weights {
+    Call::<Test>::set_scores {
         netuid,
-        weights: row(cells),
+        scores: row(cells),
     }
     .is_feeless(origin)
 }
@@ -36,8 +36,8 @@ fn a_row_is_kept_in_order_and_without_zeros() {
         assert_ok!(set(0, &[(3, 7), (1, 0), (2, 65_535)]));
         let vote = Votes::<Test>::get(1, 0).unwrap();
         assert_eq!(vote.set_at, 3);
-        assert_eq!(vote.weights.to_vec(), [(2, 65_535), (3, 7)]);
-        assert_eq!(events(), [Event::WeightsSet { netuid: 1, uid: 0 }]);
+        assert_eq!(vote.scores.to_vec(), [(2, 65_535), (3, 7)]);
+        assert_eq!(events(), [Event::ScoresSet { netuid: 1, uid: 0 }]);
     });
 }
 
@@ -51,7 +51,7 @@ fn a_row_replaces_the_one_before_it_once_enough_blocks_have_passed() {
         assert_ok!(set(1, &[(3, 1)]));
         run_to(6);
         assert_ok!(set(0, &[(3, 1)]));
-        assert_eq!(Votes::<Test>::get(1, 0).unwrap().weights.to_vec(), [(3, 1)]);
+        assert_eq!(Votes::<Test>::get(1, 0).unwrap().scores.to_vec(), [(3, 1)]);
     });
 }
 
@@ -67,9 +67,9 @@ fn what_is_wrong_with_the_signer_is_said() {
             refused(hotkey(1, 4), 1, &[(3, 1)], Error::NotAValidator);
             for origin in [RuntimeOrigin::none(), RuntimeOrigin::root()] {
                 assert!(!feeless(&origin, 1, &[(2, 1)]));
-                let weights = row(&[(2, 1)]);
+                let scores = row(&[(2, 1)]);
                 assert_noop!(
-                    Emissions::set_weights(origin, 1, weights),
+                    Emissions::set_scores(origin, 1, scores),
                     DispatchError::BadOrigin
                 );
             }
@@ -80,12 +80,12 @@ fn what_is_wrong_with_the_signer_is_said() {
 fn what_is_wrong_with_the_row_is_said() {
     ExtBuilder::usual().build_and_execute(|| {
         let validator = hotkey(1, 0);
-        refused(validator, 1, &[], Error::NoWeights);
-        refused(validator, 1, &[(2, 0), (3, 0)], Error::NoWeights);
+        refused(validator, 1, &[], Error::NoScores);
+        refused(validator, 1, &[(2, 0), (3, 0)], Error::NoScores);
         refused(validator, 1, &[(2, 1), (3, 1), (2, 2)], Error::DuplicateUid);
         refused(validator, 1, &[(2, 1), (4, 1)], Error::NoSuchUid);
         refused(validator, 1, &[(2, 1), (4, 0)], Error::NoSuchUid);
-        refused(validator, 1, &[(2, 1), (0, 1)], Error::SelfWeight);
+        refused(validator, 1, &[(2, 1), (0, 1)], Error::SelfScore);
     });
 }
 
@@ -103,6 +103,6 @@ fn a_vote_that_succeeds_is_free() {
 #[test]
 fn a_longer_row_weighs_more() {
     use crate::WeightInfo;
-    let weight = |cells| <() as WeightInfo>::set_weights(cells);
+    let weight = |cells| <() as WeightInfo>::set_scores(cells);
     assert!(weight(256).all_gt(weight(1)));
 }

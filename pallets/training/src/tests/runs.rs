@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     traits::{Dissolve, Runs as _},
-    Hyperparameters, InitialWeights, Nano, RunConfig, Text, H256,
+    Hyperparameters, InitialParameters, Nano, RunConfig, Text, H256,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -144,7 +144,7 @@ fn what_everybody_would_print_is_printable() {
     let places: [fn(&mut RunConfig, Text); 3] = [
         |c, text| c.name = text,
         |c, text| c.data.store = text,
-        |c, text| c.initial_weights = InitialWeights::Checkpoint(text),
+        |c, text| c.initial_parameters = InitialParameters::Checkpoint(text),
     ];
     ExtBuilder::default().subnet(NET).execute(|| {
         for place in places {
@@ -246,7 +246,7 @@ fn of_a_stopped_run_the_configuration_and_the_last_final_roots_stay() {
         assert_eq!((ended.started_at, ended.round), (started_at, Some(11)));
         assert_eq!(ended.stopped_at, System::block_number());
         assert_eq!(ended.config, config());
-        // Round 11 began with weights that nobody attested; the mock keeps the lineage of five rounds.
+        // Round 11 began with parameters that nobody attested; the mock keeps the lineage of five rounds.
         let roots = [10, 9, 8, 7, 6].map(|round| (round, ROOT));
         assert_eq!(ended_roots(), roots);
         Training::do_try_state().unwrap();
@@ -299,7 +299,7 @@ fn a_root_that_was_attested_in_the_last_round_counts() {
 }
 
 #[test]
-fn no_run_starts_while_it_is_announced_that_weights_will_be_shown() {
+fn no_run_starts_while_it_is_announced_that_scores_will_be_shown() {
     ExtBuilder::default().subnet(NET).execute(|| {
         let shown = Hyperparameters {
             commit_reveal: false,
@@ -308,7 +308,7 @@ fn no_run_starts_while_it_is_announced_that_weights_will_be_shown() {
         let announce = |rules| World::change(NET, |subnet| subnet.announced = rules);
         announce(Some(shown.clone()));
         assert_noop!(start(config()), Error::<Test>::CommitRevealEnds);
-        // Other rules may come, and where weights are shown already there is nothing to lose.
+        // Other rules may come, and where scores are shown already there is nothing to lose.
         announce(Some(Hyperparameters::default()));
         assert_ok!(start(config()));
         assert_ok!(Training::stop_run(by(owner(NET)), NET));

@@ -171,7 +171,7 @@ fn without_a_vote_the_round_is_null_and_its_root_unknown() {
 }
 
 #[test]
-fn a_contribution_from_other_weights_is_out() {
+fn a_contribution_from_other_parameters_is_out() {
     ExtBuilder::usual().execute(|| {
         assert_ok!(commit(NET, 0, 10, OTHER));
         assert_ok!(commit(NET, 0, 11, ROOT));

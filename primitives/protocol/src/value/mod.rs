@@ -35,6 +35,6 @@ pub use evidence::{counts, forget_old, gains, Evidence, Outcome};
 pub use gain::{difference, mean, round_gain, Estimate};
 pub use premium::{factor, premium};
 pub use resemblance::{alike, bound, repeats, CEILING, FLOOR};
-pub use row::{row, weights};
+pub use row::{proportions, row};
 pub use score::{accounts, scores, Account, Found, Miner, Part};
 pub use subjects::{subjects, Standing, Subject};

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 
 use yuma::{epoch, BondsRule, Input, LiquidAlpha, Member, Output, Params, Pots};
 
-/// Members of whom the first are validators, with weights, and bonds that have settled.
+/// Members of whom the first are validators, with scores, and bonds that have settled.
 pub struct Subnet {
     members: u16,
     stake: Vec<u64>,
-    weights: Vec<Vec<(u16, u16)>>,
+    scores: Vec<Vec<(u16, u16)>>,
     bonds: Vec<Vec<(u16, u16)>>,
 }
 
@@ -50,20 +50,20 @@ impl Subnet {
             Fill::Scattered(part) => random(pair(validator, uid) | 1 << 40) % 1_000 < part,
             Fill::Agreed(part) => random(u64::from(uid) | 1 << 41) % 1_000 < part,
         };
-        let weight = |validator: u16, uid: u16| {
+        let score = |validator: u16, uid: u16| {
             let noise = 500 + random(pair(validator, uid) | 1 << 42) % 1_000;
             (uid, (quality(uid) * noise / 500) as u16)
         };
         let row = |validator: u16| {
             let uids = (0..members).filter(|&uid| uid != validator && listed(validator, uid));
-            uids.map(|uid| weight(validator, uid)).collect()
+            uids.map(|uid| score(validator, uid)).collect()
         };
         let mut subnet = Subnet {
             members,
             stake: (0..validators)
                 .map(|uid| 1_000 + random(u64::from(uid) | 1 << 43) % 100_000)
                 .collect(),
-            weights: (0..validators).map(row).collect(),
+            scores: (0..validators).map(row).collect(),
             bonds: (0..validators).map(|_| Vec::new()).collect(),
         };
         for _ in 0..3 {
@@ -74,9 +74,9 @@ impl Subnet {
         subnet
     }
 
-    /// Cells with a weight in them.
+    /// Cells with a score in them.
     pub fn cells(&self) -> usize {
-        self.weights.iter().map(Vec::len).sum()
+        self.scores.iter().map(Vec::len).sum()
     }
 
     /// One epoch.
@@ -89,8 +89,8 @@ impl Subnet {
                 validator: index < self.stake.len(),
                 active: true,
                 registered_at: 0,
-                weights_set_at: 1,
-                weights: self.weights.get(index).map_or(&[], Vec::as_slice),
+                scores_set_at: 1,
+                scores: self.scores.get(index).map_or(&[], Vec::as_slice),
                 bonds: self.bonds.get(index).map_or(&[], Vec::as_slice),
             }
         };

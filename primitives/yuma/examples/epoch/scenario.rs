@@ -37,7 +37,7 @@ struct Liquid {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    set_weights: BTreeMap<u16, Vec<u16>>,
+    set_scores: BTreeMap<u16, Vec<u16>>,
     active: Option<Vec<bool>>,
     #[allow(dead_code)] // the tests read it
     #[serde(default)]
@@ -60,7 +60,7 @@ pub struct EpochReport {
     pub incentive: Vec<u16>,
     /// Per uid its share as a validator.
     pub dividends: Vec<u16>,
-    /// Per uid the largest weight on it that enough stake supports.
+    /// Per uid the largest score on it that enough stake supports.
     pub consensus: Vec<u16>,
     /// Per uid its bonds in every uid.
     pub bonds: Vec<Vec<u16>>,
@@ -92,8 +92,8 @@ impl Scenario {
             if let Some(active) = &step.active {
                 length(&format!("epochs[{number}].active"), active.len())?;
             }
-            for (uid, row) in &step.set_weights {
-                let field = format!("epochs[{number}].set_weights.{uid}");
+            for (uid, row) in &step.set_scores {
+                let field = format!("epochs[{number}].set_scores.{uid}");
                 if *uid >= self.n {
                     return Err(format!("{field}: no such uid, since n is {n}"));
                 }
@@ -106,12 +106,12 @@ impl Scenario {
     /// Runs all epochs.
     pub fn run(&self) -> Result<Report, String> {
         let params = self.params.to_params();
-        let mut weights = vec![Row::new(); self.n.into()];
-        let mut bonds = weights.clone();
+        let mut scores = vec![Row::new(); self.n.into()];
+        let mut bonds = scores.clone();
         let mut epochs = Vec::new();
         for (number, step) in self.epochs.iter().enumerate() {
-            for (uid, row) in &step.set_weights {
-                weights[usize::from(*uid)] = (0..).zip(row.iter().copied()).collect();
+            for (uid, row) in &step.set_scores {
+                scores[usize::from(*uid)] = (0..).zip(row.iter().copied()).collect();
             }
             let member = |uid: u16| {
                 let index = usize::from(uid);
@@ -121,8 +121,8 @@ impl Scenario {
                     validator: self.permits[index],
                     active: step.active.as_ref().is_none_or(|active| active[index]),
                     registered_at: 0,
-                    weights_set_at: 1,
-                    weights: &weights[index],
+                    scores_set_at: 1,
+                    scores: &scores[index],
                     bonds: &bonds[index],
                 }
             };

@@ -2,10 +2,10 @@
 //! state.
 
 use cairn_primitives::{
-    blake2_256, key_hash,
+    blake2_256, key_hash, scores_hash,
     traits::{Membership, Positions, Stakes},
-    weights_hash, AuditRules, Balance, Commitment, CompressionSchedule, DataSet, Hyperparameters,
-    InitialWeights, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, Role,
+    AuditRules, Balance, Commitment, CompressionSchedule, DataSet, Hyperparameters,
+    InitialParameters, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, Role,
     Round, RunConfig, Text, Uid, Verdicts, CRN, H256,
 };
 use frame_support::traits::fungible::Inspect;
@@ -67,7 +67,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
             rope_theta: 10_000,
             tied_embeddings: true,
         },
-        initial_weights: InitialWeights::Seed(1),
+        initial_parameters: InitialParameters::Seed(1),
         initial_root: root,
         data: DataSet {
             manifest_root: root,
@@ -129,11 +129,11 @@ fn rules(tempo: u8, max_members: u8, periods: u8, wrong: bool) -> Hyperparameter
     }
 }
 
-/// The root of the weights that everybody holds in a round.
+/// The root of the parameters that everybody holds in a round.
 fn root(netuid: Netuid, round: u32) -> H256 {
     let expected = pallet_training::Runs::<Runtime>::get(netuid).and_then(|run| run.expected_root);
     expected.unwrap_or_else(|| {
-        let mut name = b"weights".to_vec();
+        let mut name = b"parameters".to_vec();
         name.extend(netuid.to_le_bytes());
         name.extend(round.to_le_bytes());
         blake2_256(&name)
@@ -184,9 +184,7 @@ fn rightful(one: &Move) -> (Actor, RuntimeCall) {
         What::WithdrawHyperparameters | What::DissolveSubnet => subnets(one),
         What::Register { .. } | What::SetRole { .. } | What::Leave => subnets(one),
         What::AnnounceSwap | What::CancelSwap | What::FinishSwap => swaps(one),
-        What::SetWeights { .. } | What::CommitWeights | What::RevealWeights { .. } => {
-            emissions(one)
-        }
+        What::SetScores { .. } | What::CommitScores | What::RevealScores { .. } => emissions(one),
         What::SetEmitting { emits } => governed(one.net, *emits),
         What::Transfer { .. } | What::Burn => balances(one),
         What::AddProxy { .. } | What::RemoveProxies => proxies(one),
@@ -399,12 +397,12 @@ fn training(one: &Move) -> (Actor, RuntimeCall) {
 fn emissions(one: &Move) -> (Actor, RuntimeCall) {
     let (netuid, by) = (one.net, hotkey(one.hotkey));
     let call = match &one.what {
-        What::SetWeights { row } => pallet_emissions::Call::set_weights {
+        What::SetScores { row } => pallet_emissions::Call::set_scores {
             netuid,
-            weights: row.clone().try_into().unwrap_or_default(),
+            scores: row.clone().try_into().unwrap_or_default(),
         },
-        What::RevealWeights { wrong_salt } => reveal_weights(netuid, by, u8::from(*wrong_salt)),
-        _ => commit_weights(netuid, by),
+        What::RevealScores { wrong_salt } => reveal_scores(netuid, by, u8::from(*wrong_salt)),
+        _ => commit_scores(netuid, by),
     };
     (by, RuntimeCall::Emissions(call))
 }
@@ -424,8 +422,8 @@ fn next_epoch(netuid: Netuid) -> u32 {
     pallet_emissions::SubnetLedgers::<Runtime>::get(netuid).map_or(0, |ledger| ledger.epochs)
 }
 
-/// A member's usual weights on the others: more for higher uids.
-fn usual_weights(netuid: Netuid, by: Actor) -> Row {
+/// A member's usual scores on the others: more for higher uids.
+fn usual_scores(netuid: Netuid, by: Actor) -> Row {
     let others = Subnets::members(netuid)
         .into_iter()
         .filter(|(_, key)| *key != by.account());
@@ -433,23 +431,23 @@ fn usual_weights(netuid: Netuid, by: Actor) -> Row {
     row.try_into().unwrap_or_default()
 }
 
-fn commit_weights(netuid: Netuid, by: Actor) -> pallet_emissions::Call<Runtime> {
+fn commit_scores(netuid: Netuid, by: Actor) -> pallet_emissions::Call<Runtime> {
     let (epoch, account) = (next_epoch(netuid), by.account());
-    let weights = usual_weights(netuid, by);
-    let hash = weights_hash(netuid, epoch, account.as_ref(), &weights, &[by.0; 32]);
-    pallet_emissions::Call::commit_weights {
+    let scores = usual_scores(netuid, by);
+    let hash = scores_hash(netuid, epoch, account.as_ref(), &scores, &[by.0; 32]);
+    pallet_emissions::Call::commit_scores {
         netuid,
         epoch,
         hash,
     }
 }
 
-/// Reveals what [`commit_weights`] committed to before the last epoch.
-fn reveal_weights(netuid: Netuid, by: Actor, twist: u8) -> pallet_emissions::Call<Runtime> {
-    pallet_emissions::Call::reveal_weights {
+/// Reveals what [`commit_scores`] committed to before the last epoch.
+fn reveal_scores(netuid: Netuid, by: Actor, twist: u8) -> pallet_emissions::Call<Runtime> {
+    pallet_emissions::Call::reveal_scores {
         netuid,
         epoch: next_epoch(netuid).saturating_sub(1),
-        weights: usual_weights(netuid, by),
+        scores: usual_scores(netuid, by),
         salt: [by.0 ^ twist; 32],
     }
 }
@@ -527,12 +525,12 @@ fn wrapped(one: &Move) -> (Actor, RuntimeCall) {
     }
 }
 
-/// What members of all subnets have to do now: miners commit and reveal, validators attest and set weights
+/// What members of all subnets have to do now: miners commit and reveal, validators attest and set scores
 /// on everybody. Some of the miners are lazy in every other round, some never commit; who is missed says that it is back.
 pub fn duties() -> Vec<(Actor, RuntimeCall)> {
     let mut duties = Vec::new();
     for netuid in Subnets::netuids() {
-        duties.extend(weights(netuid));
+        duties.extend(scores(netuid));
         duties.extend(audits::duties(netuid));
         if let Some(run) = Training::run_info(netuid) {
             duties.extend(of_round(netuid, &run.round));
@@ -630,8 +628,8 @@ fn of_round(
         .collect()
 }
 
-/// What every validator does about its weights: by commit and reveal, or in the open.
-fn weights(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
+/// What every validator does about its scores: by commit and reveal, or in the open.
+fn scores(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
     let Some(rules) = Subnets::hyperparameters(netuid) else {
         return Vec::new();
     };
@@ -644,11 +642,11 @@ fn weights(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
             continue;
         };
         if rules.commit_reveal {
-            calls.push((by, reveal_weights(netuid, by, 0)));
-            calls.push((by, commit_weights(netuid, by)));
+            calls.push((by, reveal_scores(netuid, by, 0)));
+            calls.push((by, commit_scores(netuid, by)));
         } else {
-            let weights = usual_weights(netuid, by);
-            calls.push((by, pallet_emissions::Call::set_weights { netuid, weights }));
+            let scores = usual_scores(netuid, by);
+            calls.push((by, pallet_emissions::Call::set_scores { netuid, scores }));
         }
     }
     calls
@@ -657,7 +655,7 @@ fn weights(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
         .collect()
 }
 
-/// How every case begins: a subnet with two validators and three miners that trains; its weights are hidden at
+/// How every case begins: a subnet with two validators and three miners that trains; its scores are hidden at
 /// first or not.
 pub fn opening(hidden: bool) -> Vec<Step> {
     let first = |hotkey: u8, amount: Amount, what: What| Move {

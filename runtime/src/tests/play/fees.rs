@@ -70,8 +70,8 @@ fn what_is_announced_is_what_is_taken() {
                 for (by, call, free) in plan {
                     let already = skipped();
                     let _ = send(by, call.clone());
-                    // Weights in the open can be set whatever the clocks say.
-                    let in_the_open = name(&call) == Some(("emissions", "set_weights"));
+                    // Scores in the open can be set whatever the clocks say.
+                    let in_the_open = name(&call) == Some(("emissions", "set_scores"));
                     if same || in_the_open {
                         assert_eq!(skipped() > already, free, "{call:?}");
                         let [paid, none] = compared.entry(name(&call)).or_default();
@@ -86,7 +86,7 @@ fn what_is_announced_is_what_is_taken() {
         let [_, free] = compared[&Some(("training", call))];
         assert!(free > 0, "{call} was never free: {compared:?}");
     }
-    for call in ["set_weights", "commit_weights", "reveal_weights"] {
+    for call in ["set_scores", "commit_scores", "reveal_scores"] {
         let [_, free] = compared[&Some(("emissions", call))];
         assert!(free > 0, "{call} was never free: {compared:?}");
     }

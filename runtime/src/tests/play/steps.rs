@@ -121,11 +121,11 @@ pub enum What {
     RevealVerdict {
         wrong_salt: bool,
     },
-    CommitWeights,
-    RevealWeights {
+    CommitScores,
+    RevealScores {
         wrong_salt: bool,
     },
-    SetWeights {
+    SetScores {
         row: Vec<(u16, u16)>,
     },
     SetEmitting {
@@ -170,9 +170,9 @@ fn of_members() -> impl Strategy<Value = What> {
         1 => often.prop_map(|too_long| What::OpenAudit { too_long }),
         1 => often.prop_map(|failed| What::CommitVerdict { failed }),
         1 => often.prop_map(|wrong_salt| What::RevealVerdict { wrong_salt }),
-        2 => row.prop_map(|row| What::SetWeights { row }),
-        1 => Just(What::CommitWeights),
-        1 => often.prop_map(|wrong_salt| What::RevealWeights { wrong_salt }),
+        2 => row.prop_map(|row| What::SetScores { row }),
+        1 => Just(What::CommitScores),
+        1 => often.prop_map(|wrong_salt| What::RevealScores { wrong_salt }),
     ]
 }
 

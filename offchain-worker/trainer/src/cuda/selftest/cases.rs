@@ -73,7 +73,7 @@ fn norm(lab: &mut Lab, rows: usize, width: usize) -> Done {
     let stream = device.buffer::<f32>(rows * width, "a test")?;
     let normed = device.buffer::<bf16>(rows * width, "a test")?;
     let rates = device.buffer::<f32>(rows, "a test")?;
-    let weights = wide(&weight);
+    let parameters = wide(&weight);
     lab.trial(
         "residual_norm_forward",
         ROUNDED,
@@ -96,7 +96,7 @@ fn norm(lab: &mut Lab, rows: usize, width: usize) -> Done {
                 .zip(&branch)
                 .map(|(x, b)| f64::from(*x) + b)
                 .collect();
-            let (want, want_rates) = reference::norm(&sum, &weights);
+            let (want, want_rates) = reference::norm(&sum, &parameters);
             let first = error(halves(&normed, device)?, &want);
             let second = error(wide(&device.downloaded(&rates)?), &want_rates);
             let third = error(wide(&device.downloaded(&stream)?), &sum);
@@ -127,7 +127,7 @@ fn norm(lab: &mut Lab, rows: usize, width: usize) -> Done {
             )
         },
         || {
-            let (mut dx, mut dw) = reference::norm_backward(&x, &weights, &dy);
+            let (mut dx, mut dw) = reference::norm_backward(&x, &parameters, &dy);
             dx.iter_mut()
                 .zip(&before)
                 .for_each(|(dx, before)| *dx += f64::from(*before));

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cuda::trainer::{update, CudaOptions, CudaTrainer},
-    initial_weights, AdamState, Trainer, TrainerError,
+    initial_parameters, AdamState, Trainer, TrainerError,
 };
 
 /// The relative error of a tensor's gradient, as a whole. Activations are rounded to 2⁻⁹ some ten times on their way.
@@ -55,7 +55,7 @@ pub fn compare(settings: Settings) -> Result<Vec<Outcome>, TrainerError> {
     let (shape, optimizer) = (shape(), optimizer());
     let windows = windows(&shape, 3, 81, settings.seed);
     let windows: Vec<&[u32]> = windows.iter().map(Vec::as_slice).collect();
-    let mut params = initial_weights(&shape, settings.seed);
+    let mut params = initial_parameters(&shape, settings.seed);
     let mut cpu = Trainer::new(&shape, 1)?;
     let options = CudaOptions {
         ordinal: settings.ordinal,

@@ -77,7 +77,7 @@ struct Report {
     encode_gb_per_s: f64,
     decode_gb_per_s: f64,
     apply_gb_per_s: f64,
-    /// Files to new weights.
+    /// Files to new parameters.
     decode_and_apply_gb_per_s: f64,
     /// The same with the new model root.
     with_root_gb_per_s: f64,

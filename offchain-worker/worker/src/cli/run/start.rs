@@ -86,7 +86,7 @@ impl Start {
             Ok(client) => on_chain(client, netuid, signer.as_ref()).await?,
             Err(why) => OnChain::NotAsked { why: why.clone() },
         };
-        let (config, weights) = file.resolve(&store, self.manifest).await?;
+        let (config, parameters) = file.resolve(&store, self.manifest).await?;
         self.check_named_store(&config).await?;
         if let (false, Ok(client), Some(signer)) = (self.check, &client, &signer) {
             client
@@ -96,7 +96,7 @@ impl Start {
         let started = Started {
             netuid,
             started: !self.check,
-            parameters: weights.len() as u64,
+            parameters: parameters.len() as u64,
             config,
             chain,
         };

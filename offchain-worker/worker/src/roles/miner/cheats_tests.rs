@@ -44,7 +44,7 @@ async fn desk(network: &Network, name: &str, round: Round) -> Desk {
     run.config.inner.trace_every = EVERY;
     run.config.audits.rate = AuditRules::EACH;
     let (mut engine, _) = cairn_engine::open(Device::Cpu, &run.config, 1).unwrap();
-    let parameters = cairn_trainer::initial_weights(&run.config.model, 1);
+    let parameters = cairn_trainer::initial_parameters(&run.config.model, 1);
     engine.load(State::new(parameters)).unwrap();
     let order = Order {
         plan: plan(&run),

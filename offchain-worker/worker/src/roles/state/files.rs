@@ -71,7 +71,7 @@ pub struct Identity {
     /// That block's hash, which tells chains apart that have the same genesis; zero in what older releases wrote.
     #[serde(default)]
     pub started_in: H256,
-    /// The run's first weights.
+    /// The run's first parameters.
     pub initial_root: H256,
     /// The worker's public key.
     pub hotkey: H256,

@@ -1,6 +1,6 @@
 //! What must survive `kill -9`.
 //!
-//! A worker's state directory holds *pieces* (the weights, AdamW's moments, the error feedback, the open
+//! A worker's state directory holds *pieces* (the parameters, AdamW's moments, the error feedback, the open
 //! contribution) and a *manifest* that says which files they are in, with the BLAKE3 hash of each. A change
 //! writes the new pieces under new names, then puts a new manifest in place of the old one by renaming it,
 //! then removes what no manifest names any more. Whatever instant the plug is pulled, the directory is as

@@ -7,7 +7,7 @@ use cairn_primitives::{Round, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
-    ballot::Ballot,
+    hidden_row::HiddenRow,
     miner::Intent,
     pledge::Pledge,
     Held,
@@ -69,7 +69,7 @@ struct Meta {
     verdicts: Vec<Verdict>,
     last: Option<Line>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    ballots: Vec<Ballot>,
+    hidden_rows: Vec<HiddenRow>,
     /// Bits of the norm, an `f64`: text might round it.
     #[serde(default)]
     norm: Option<u64>,
@@ -108,8 +108,8 @@ pub struct Saved {
     pub open: Option<Intent>,
     /// The ledger's last line.
     pub last: Option<Line>,
-    /// A validator's weights that are not revealed yet, or were a moment ago.
-    pub ballots: Vec<Ballot>,
+    /// A validator's scores that are not revealed yet, or were a moment ago.
+    pub hidden_rows: Vec<HiddenRow>,
     /// What a validator attests, or attested, in the last rounds.
     pub pledges: Vec<Pledge>,
     /// Where makers ended.
@@ -168,8 +168,8 @@ pub struct Change<'a> {
     pub shown: Option<Shown>,
     /// All of a validator's verdicts from now on.
     pub verdicts: Option<&'a [Verdict]>,
-    /// All of a validator's ballots from now on.
-    pub ballots: Option<&'a [Ballot]>,
+    /// All of a validator's hidden_rows from now on.
+    pub hidden_rows: Option<&'a [HiddenRow]>,
     /// All of a validator's pledges from now on.
     pub pledges: Option<&'a [Pledge]>,
 }
@@ -240,7 +240,7 @@ impl StateDir {
             },
             open: meta.open.clone(),
             last: meta.last.clone(),
-            ballots: meta.ballots.clone(),
+            hidden_rows: meta.hidden_rows.clone(),
             pledges: meta.pledges.clone(),
             ends: self.ends()?,
             traced: meta.traced.clone(),
@@ -311,7 +311,7 @@ impl StateDir {
             shown: None,
             verdicts: Vec::new(),
             last: None,
-            ballots: Vec::new(),
+            hidden_rows: Vec::new(),
             norm: None,
             pledges: Vec::new(),
         });
@@ -320,8 +320,8 @@ impl StateDir {
             meta.norm = change.norm.map(f64::to_bits);
         }
         meta.last = change.last.cloned().or(meta.last);
-        if let Some(ballots) = change.ballots {
-            meta.ballots = ballots.to_vec();
+        if let Some(hidden_rows) = change.hidden_rows {
+            meta.hidden_rows = hidden_rows.to_vec();
         }
         if let Some(pledges) = change.pledges {
             meta.pledges = pledges.to_vec();
@@ -542,9 +542,9 @@ mod tests {
     fn ballots_stay_until_there_are_others() {
         let directory = tempfile::tempdir().expect("a directory");
         let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
-        let ballot = |round| {
+        let hidden_row = |round| {
             let salt = Secret::new([round as u8; 32]);
-            Ballot::new(
+            HiddenRow::new(
                 (1, H256([3; 32])),
                 round,
                 7,
@@ -552,21 +552,27 @@ mod tests {
                 salt,
             )
         };
-        let ballots = || open().load().expect("undamaged").expect("saved").ballots;
-        let with = |ballots| Change {
+        let hidden_rows = || {
+            open()
+                .load()
+                .expect("undamaged")
+                .expect("saved")
+                .hidden_rows
+        };
+        let with = |hidden_rows| Change {
             held: held(3, 8),
             parameters: Some(bytes(&[1.5])),
-            ballots,
+            hidden_rows,
             ..Change::default()
         };
         open().save(&with(None)).expect("room");
-        assert_eq!(ballots(), []);
-        let two = [ballot(1), ballot(2)];
+        assert_eq!(hidden_rows(), []);
+        let two = [hidden_row(1), hidden_row(2)];
         open().save(&with(Some(&two))).expect("room");
         open().save(&with(None)).expect("room");
-        assert_eq!(ballots(), two);
+        assert_eq!(hidden_rows(), two);
         open().save(&with(Some(&two[1..]))).expect("room");
-        assert_eq!(ballots(), two[1..]);
+        assert_eq!(hidden_rows(), two[1..]);
     }
 
     #[test]

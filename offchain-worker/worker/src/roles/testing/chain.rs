@@ -11,8 +11,8 @@ use cairn_chain::{
     RoundInfo, RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
-    api::{Attester, Duty, LineageEntry, SettledRound, Voting, WeightsCommit},
-    weights_hash, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid,
+    api::{Attester, Duty, LineageEntry, ScoresCommit, Scoring, SettledRound},
+    scores_hash, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid,
     Phase, Phases, Role, Round, RunConfig, Uid, Verdicts, H256,
 };
 use cairn_protocol::{
@@ -25,7 +25,7 @@ use cairn_protocol::{
     phase::{Attesting, Timetable},
     settlement::settle,
 };
-use cairn_round::{ballot::Ballot, machine::Transaction, pledge::Pledge};
+use cairn_round::{hidden_row::HiddenRow, machine::Transaction, pledge::Pledge};
 use futures::StreamExt;
 use tokio::sync::watch;
 
@@ -55,8 +55,8 @@ const STAKE: u64 = 1;
 /// Members and their keys.
 type Members = Vec<(Uid, AccountId)>;
 
-/// The weights that a validator sets.
-pub type Weights = Vec<(Uid, u16)>;
+/// The scores that a validator sets.
+pub type Scores = Vec<(Uid, u16)>;
 
 /// The chain after its best block.
 #[derive(Clone)]
@@ -83,12 +83,12 @@ pub struct State {
     pub promised: BTreeMap<Round, BTreeMap<Uid, H256>>,
     pub settled: BTreeMap<Round, SettledRound>,
     pub lineage: BTreeMap<Round, Ancestor>,
-    /// The root that the present round's weights must have, where the chain knows it.
+    /// The root that the present round's parameters must have, where the chain knows it.
     pub expected: Option<H256>,
-    /// Weights that were revealed: in which round, by whom, and what.
-    pub weights: Vec<(Round, Uid, Weights)>,
-    /// Commitments to weights: in which round, by whom, and what.
-    pub hidden: Vec<(Round, Uid, WeightsCommit)>,
+    /// Scores that were revealed: in which round, by whom, and what.
+    pub scores: Vec<(Round, Uid, Scores)>,
+    /// Commitments to scores: in which round, by whom, and what.
+    pub hidden: Vec<(Round, Uid, ScoresCommit)>,
     /// What was turned away.
     pub refused: Vec<String>,
 }
@@ -186,7 +186,7 @@ impl FakeChain {
             attested: BTreeMap::new(),
             promised: BTreeMap::new(),
             settled: BTreeMap::new(),
-            weights: Vec::new(),
+            scores: Vec::new(),
             hidden: Vec::new(),
             refused: Vec::new(),
         };
@@ -440,9 +440,9 @@ impl State {
             Transaction::OpenAudit(..)
             | Transaction::CommitVerdict(_)
             | Transaction::RevealVerdict(_) => Err("nothing is audited here".into()),
-            Transaction::SetWeights(..) => Err("weights are hidden".into()),
-            Transaction::CommitWeights(ballot) => self.hide_weights(hotkey, ballot),
-            Transaction::RevealWeights(ballot) => self.reveal_weights(hotkey, ballot),
+            Transaction::SetScores(..) => Err("scores are hidden".into()),
+            Transaction::CommitScores(hidden_row) => self.hide_scores(hotkey, hidden_row),
+            Transaction::RevealScores(hidden_row) => self.reveal_scores(hotkey, hidden_row),
         };
         taken.map_err(|reason| format!("{what}: {reason}"))
     }
@@ -518,14 +518,14 @@ impl State {
         Ok(())
     }
 
-    fn hide_weights(&mut self, who: AccountId, ballot: Ballot) -> Result<(), String> {
+    fn hide_scores(&mut self, who: AccountId, hidden_row: HiddenRow) -> Result<(), String> {
         let uid = uid_in(&self.validators, who)?;
-        if ballot.epoch != self.next_blocks_epoch() {
+        if hidden_row.epoch != self.next_blocks_epoch() {
             return Err("the wrong epoch".into());
         }
-        let commit = WeightsCommit {
-            epoch: ballot.epoch,
-            hash: ballot.hash,
+        let commit = ScoresCommit {
+            epoch: hidden_row.epoch,
+            hash: hidden_row.hash,
             at: self.number + 1,
             revealed: false,
         };
@@ -533,18 +533,18 @@ impl State {
         Ok(())
     }
 
-    fn reveal_weights(&mut self, who: AccountId, ballot: Ballot) -> Result<(), String> {
+    fn reveal_scores(&mut self, who: AccountId, hidden_row: HiddenRow) -> Result<(), String> {
         let uid = uid_in(&self.validators, who)?;
-        if ballot.epoch + 1 != self.next_blocks_epoch() {
+        if hidden_row.epoch + 1 != self.next_blocks_epoch() {
             return Err("the wrong epoch".into());
         }
-        let (salt, weights) = (ballot.salt.expose(), &ballot.weights);
-        let hash = weights_hash(NETUID, ballot.epoch, &who.0, weights, salt);
-        let is_it = |commit: &WeightsCommit| commit.hash == hash && !commit.revealed;
+        let (salt, scores) = (hidden_row.salt.expose(), &hidden_row.scores);
+        let hash = scores_hash(NETUID, hidden_row.epoch, &who.0, scores, salt);
+        let is_it = |commit: &ScoresCommit| commit.hash == hash && !commit.revealed;
         let mut hidden = self.hidden.iter_mut();
         let commit = hidden.find(|(_, by, commit)| *by == uid && is_it(commit));
         commit.ok_or("it was not committed to")?.2.revealed = true;
-        self.weights.push((self.round, uid, ballot.weights));
+        self.scores.push((self.round, uid, hidden_row.scores));
         Ok(())
     }
 }
@@ -649,12 +649,12 @@ impl Chain for FakeChain {
             .collect())
     }
 
-    async fn voting(&self, at: H256, _: Netuid, hotkey: AccountId) -> Answer<Option<Voting>> {
+    async fn voting(&self, at: H256, _: Netuid, hotkey: AccountId) -> Answer<Option<Scoring>> {
         let state = self.at(at);
         let uid = state.validators.iter().find(|(_, key)| *key == hotkey);
         let uid = uid.map(|(uid, _)| *uid);
         let own = state.hidden.iter().filter(|(_, by, _)| Some(*by) == uid);
-        Ok(Some(Voting {
+        Ok(Some(Scoring {
             commit_reveal: true,
             epoch: state.epoch(),
             due: state.epoch() * TEMPO + FIRST_EPOCH,

@@ -6,7 +6,7 @@ use cairn_chain::{keypair, AccountId, Keypair};
 use cairn_engine::Device;
 use cairn_gradient::model_root;
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialWeights, InnerOptimizer, ModelShape, Nano,
+    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape, Nano,
     OuterStep, RunConfig, Text, H256,
 };
 use cairn_store::{paths, Store};
@@ -60,8 +60,8 @@ pub fn config() -> RunConfig {
     };
     RunConfig {
         name: Text::new("test").expect("short"),
-        initial_root: model_root(&cairn_trainer::initial_weights(&model, 1)),
-        initial_weights: InitialWeights::Seed(1),
+        initial_root: model_root(&cairn_trainer::initial_parameters(&model, 1)),
+        initial_parameters: InitialParameters::Seed(1),
         model,
         data: DataSet {
             manifest_root: H256::zero(),

@@ -29,7 +29,7 @@ async fn who_comes_too_late_for_everything_is_told_so() {
 }
 
 #[tokio::test]
-async fn first_weights_that_are_not_the_chains_are_refused() {
+async fn first_parameters_that_are_not_the_chains_are_refused() {
     let mut network = Network::new().await;
     network
         .chain
@@ -39,10 +39,10 @@ async fn first_weights_that_are_not_the_chains_are_refused() {
     let error = network
         .end("Alice")
         .await
-        .expect_err("other weights")
+        .expect_err("other parameters")
         .to_string();
     assert!(
-        error.contains("initial weights") && error.contains("0x0909"),
+        error.contains("initial parameters") && error.contains("0x0909"),
         "{error}"
     );
 }
@@ -138,8 +138,8 @@ async fn a_checkpoint_is_taken_only_as_it_was_published() {
     let run = Run::load(NETUID, AccountId([1; 32]), &info, store.url())
         .await
         .expect("fine");
-    let weights: Vec<f32> = (0..run.layout.parameters()).map(|i| i as f32).collect();
-    let bytes: Vec<u8> = weights.iter().flat_map(|it| it.to_le_bytes()).collect();
+    let parameters: Vec<f32> = (0..run.layout.parameters()).map(|i| i as f32).collect();
+    let bytes: Vec<u8> = parameters.iter().flat_map(|it| it.to_le_bytes()).collect();
     let prefix = paths::checkpoints(NETUID, 3);
     let root = store
         .publish(&prefix, bytes.clone())
@@ -151,7 +151,7 @@ async fn a_checkpoint_is_taken_only_as_it_was_published() {
     };
     let place = directory.path().join("joining");
     let taken = read_checkpoint(&run, held, &place).await;
-    assert_eq!(taken, Some(weights));
+    assert_eq!(taken, Some(parameters));
     assert!(!place.exists(), "nothing is left over");
     let mut damaged = bytes;
     damaged[5] ^= 1;

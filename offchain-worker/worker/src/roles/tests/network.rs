@@ -40,7 +40,7 @@ fn hidden(round: Round, count: usize) -> impl Fn(&State) -> bool {
     move |state| state.hidden.iter().filter(|(at, ..)| *at == round).count() >= count
 }
 
-/// Whether nobody has weights left to reveal.
+/// Whether nobody has scores left to reveal.
 fn opened(state: &State) -> bool {
     let due = |epoch: u32| epoch + 1 == state.epoch();
     let mut commits = state.hidden.iter().map(|(_, _, commit)| commit);
@@ -60,14 +60,14 @@ pub(super) async fn play(network: &Network, miners: usize, validators: usize) {
     if round > 0 {
         chain
             .until(
-                &format!("all have committed to weights in {round}"),
+                &format!("all have committed to scores in {round}"),
                 hidden(round, validators),
             )
             .await;
     }
     chain.go_to(Phase::Reveal);
     chain
-        .until("weights whose epoch has run are revealed", opened)
+        .until("scores whose epoch has run are revealed", opened)
         .await;
     chain
         .until(
@@ -101,7 +101,7 @@ fn ledger(network: &Network, name: &str) -> Vec<Line> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn honest_miners_share_the_weights_and_a_cheat_gets_next_to_none() {
+async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
     let mut network = Network::new().await;
     for (uid, name) in [(1, "Alice"), (2, "Bob"), (3, "Mallory")] {
         register_miner(&network, uid, name);
@@ -144,7 +144,7 @@ async fn honest_miners_share_the_weights_and_a_cheat_gets_next_to_none() {
         .all(|(_, root)| *root == ledger(&network, "Alice")[1].model_root));
     for validator in [10, 11] {
         let last = state
-            .weights
+            .scores
             .iter()
             .rfind(|(_, uid, _)| *uid == validator)
             .expect("set");
@@ -195,7 +195,7 @@ async fn a_killed_miner_goes_on_with_what_it_had_committed_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_validator_reveals_the_weights_that_it_had_committed_to() {
+async fn a_killed_validator_reveals_the_scores_that_it_had_committed_to() {
     let mut network = Network::new().await;
     register_miner(&network, 1, "Alice");
     register_validator(&network, 10, "Victor");
@@ -203,17 +203,17 @@ async fn a_killed_validator_reveals_the_weights_that_it_had_committed_to() {
     network.mine("Alice", Behaviour::Honest);
     play(&network, 1, 1).await;
     let chain = network.chain.clone();
-    chain.until("weights are committed", hidden(1, 1)).await;
+    chain.until("scores are committed", hidden(1, 1)).await;
     // so that her commitment is not on its way when the phase ends
     chain.until("Alice has committed", committed(1, 1)).await;
     network.kill("Victor").await;
-    assert_eq!(chain.state().weights, [], "nothing is revealed early");
+    assert_eq!(chain.state().scores, [], "nothing is revealed early");
     // The epoch runs while it is down.
     chain.go_to(Phase::Reveal);
     network.validate("Victor");
     chain.until("they are revealed", opened).await;
     let state = chain.state();
-    assert_eq!(state.weights, [(1, 10, vec![(1, u16::MAX)])]);
+    assert_eq!(state.scores, [(1, 10, vec![(1, u16::MAX)])]);
     assert_eq!(state.refused, Vec::<String>::new());
     network.stop().await;
 }
@@ -288,7 +288,7 @@ async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_round_that_nobody_attested_leaves_the_weights_as_they_are() {
+async fn a_round_that_nobody_attested_leaves_the_parameters_as_they_are() {
     let mut network = Network::new().await;
     register_miner(&network, 1, "Alice");
     network.mine("Alice", Behaviour::Honest);
@@ -326,7 +326,7 @@ async fn attest_for_victor(network: &Network, round: Round, root: H256) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_has_other_weights_than_the_network_stops_and_says_so() {
+async fn who_has_other_parameters_than_the_network_stops_and_says_so() {
     let mut network = Network::new().await;
     register_miner(&network, 1, "Alice");
     register_validator(&network, 10, "Victor");
@@ -339,7 +339,7 @@ async fn who_has_other_weights_than_the_network_stops_and_says_so() {
     let error = network
         .end("Alice")
         .await
-        .expect_err("it has other weights");
+        .expect_err("it has other parameters");
     assert!(matches!(error, RoleError::Diverged { round: 1, chain, .. } if chain == other));
     assert!(error.to_string().contains("state directory"), "{error}");
 }
@@ -374,7 +374,7 @@ async fn after_three_rounds() -> Network {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_that_is_stopped_leaves_its_last_weights_in_the_store() {
+async fn a_run_that_is_stopped_leaves_its_last_parameters_in_the_store() {
     let network = after_three_rounds().await;
     let last_final = ledger(&network, "Victor")[1].model_root;
     network.chain.change(|state| state.has_run = false);
@@ -387,7 +387,7 @@ async fn a_run_that_is_stopped_leaves_its_last_weights_in_the_store() {
     let patience = std::time::Duration::from_secs(240);
     tokio::time::timeout(patience, written)
         .await
-        .expect("weights of rounds 2 and 3");
+        .expect("parameters of rounds 2 and 3");
     let prefix = cairn_store::paths::checkpoints(7, 2);
     assert!(network
         .store
@@ -398,7 +398,7 @@ async fn a_run_that_is_stopped_leaves_its_last_weights_in_the_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_that_was_replaced_unseen_leaves_its_last_weights_too() {
+async fn a_run_that_was_replaced_unseen_leaves_its_last_parameters_too() {
     let mut network = after_three_rounds().await;
     network.chain.change(|state| state.started_at += 1);
     network.chain.tick();

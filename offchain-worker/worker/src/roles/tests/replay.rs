@@ -10,7 +10,7 @@ use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 use cairn_trainer::{
     cuda::{compile::SOURCES, libraries::Library},
-    initial_weights,
+    initial_parameters,
 };
 
 use super::network::{committed, play, register_miner, register_validator};
@@ -40,7 +40,7 @@ async fn replay(network: &Network, device: Device) {
     let (mut engine, _) = cairn_engine::open(device, &run.config, 1).expect("the device is there");
     let decays = [0, 1].map(|round| run.config.compression_in(round).error_decay);
     assert_ne!(decays[0], decays[1]);
-    let parameters = initial_weights(&run.config.model, 1);
+    let parameters = initial_parameters(&run.config.model, 1);
     engine.load(State::new(parameters)).expect("it fits");
     for round in 0..ROUNDS {
         assert_eq!(state.settled[&round].included, [1]);
@@ -113,7 +113,7 @@ async fn what_a_miner_sends_is_made_again() {
     network.stop().await;
 }
 
-/// What a card selects is the file that the codec alone makes of the card's weights. One validator measures on the card,
+/// What a card selects is the file that the codec alone makes of the card's parameters. One validator measures on the card,
 /// too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_miner_with_a_card_sends_is_made_again() {
@@ -132,11 +132,11 @@ async fn what_a_miner_with_a_card_sends_is_made_again() {
     let state = network.chain.state();
     let measured = |by: u16| {
         state
-            .weights
+            .scores
             .iter()
             .any(|(_, uid, to)| *uid == by && to[0].0 == 1)
     };
-    assert!(measured(10) && measured(11), "{:?}", state.weights);
+    assert!(measured(10) && measured(11), "{:?}", state.scores);
     replay(&network, Device::Cuda(0)).await;
     network.stop().await;
 }

@@ -4,7 +4,7 @@ mod audit;
 mod checks;
 mod measure;
 mod pledge;
-mod weights;
+mod scores;
 
 use std::{
     collections::BTreeMap,
@@ -64,7 +64,7 @@ pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Resu
                 initial_root,
                 resumed.held,
                 resumed.pledges,
-                resumed.ballots,
+                resumed.hidden_rows,
             )
             .auditing(resumed.verdicts),
             sealed: BTreeMap::new(),

@@ -1,16 +1,16 @@
-//! Weights by commit and reveal: scene by scene, and against a chain that loses and undoes things.
+//! Scores by commit and reveal: scene by scene, and against a chain that loses and undoes things.
 
 use cairn_primitives::{BlockNumber, EpochIndex, Round, Secret, H256};
-use cairn_round::ballot::{Ballot, Ballots, Committed, Step, Voting};
+use cairn_round::hidden_row::{Committed, HiddenRow, HiddenRows, Scoring, Step};
 use proptest::prelude::*;
 
 /// Blocks between two epochs.
 const TEMPO: BlockNumber = 10;
 const LIMIT: BlockNumber = 3;
 
-fn ballot(round: Round, epoch: EpochIndex) -> Ballot {
+fn hidden_row(round: Round, epoch: EpochIndex) -> HiddenRow {
     let salt = H256::from_low_u64_be(u64::from(round) << 32 | u64::from(epoch));
-    Ballot::new(
+    HiddenRow::new(
         (1, H256([9; 32])),
         round,
         epoch,
@@ -20,8 +20,8 @@ fn ballot(round: Round, epoch: EpochIndex) -> Ballot {
 }
 
 /// The chain in the tempo before `epoch`.
-fn voting(epoch: EpochIndex, commits: &[Committed]) -> Voting {
-    Voting {
+fn voting(epoch: EpochIndex, commits: &[Committed]) -> Scoring {
+    Scoring {
         commit_reveal: true,
         epoch,
         due: (epoch + 1) * TEMPO,
@@ -30,10 +30,10 @@ fn voting(epoch: EpochIndex, commits: &[Committed]) -> Voting {
     }
 }
 
-fn commit(ballot: &Ballot, at: BlockNumber) -> Committed {
+fn commit(hidden_row: &HiddenRow, at: BlockNumber) -> Committed {
     Committed {
-        epoch: ballot.epoch,
-        hash: ballot.hash,
+        epoch: hidden_row.epoch,
+        hash: hidden_row.hash,
         at,
         revealed: false,
     }
@@ -41,131 +41,146 @@ fn commit(ballot: &Ballot, at: BlockNumber) -> Committed {
 
 #[test]
 fn a_row_is_weighed_committed_and_revealed_after_the_epoch() {
-    let mut ballots = Ballots::default();
-    assert_eq!(ballots.next(&voting(0, &[]), 2), None);
-    ballots.scored(5);
+    let mut hidden_rows = HiddenRows::default();
+    assert_eq!(hidden_rows.next(&voting(0, &[]), 2), None);
+    hidden_rows.scored(5);
     let weigh = Some(Step::Weigh(5, Some(0)));
-    assert_eq!(ballots.next(&voting(0, &[]), 2), weigh);
-    assert_eq!(ballots.next(&voting(0, &[]), 3), None, "it is under way");
-    let row = ballot(5, 0);
-    ballots.weighed(Some(row.clone()));
+    assert_eq!(hidden_rows.next(&voting(0, &[]), 2), weigh);
+    assert_eq!(
+        hidden_rows.next(&voting(0, &[]), 3),
+        None,
+        "it is under way"
+    );
+    let row = hidden_row(5, 0);
+    hidden_rows.weighed(Some(row.clone()));
     let send = Some(Step::Commit(row.clone()));
-    assert_eq!(ballots.next(&voting(0, &[]), 3), send);
-    ballots.sent(true);
+    assert_eq!(hidden_rows.next(&voting(0, &[]), 3), send);
+    hidden_rows.sent(true);
     let committed = commit(&row, 4);
     assert_eq!(
-        ballots.next(&voting(0, std::slice::from_ref(&committed)), 4),
+        hidden_rows.next(&voting(0, std::slice::from_ref(&committed)), 4),
         None
     );
     assert_eq!(
-        ballots.next(&voting(0, std::slice::from_ref(&committed)), 9),
+        hidden_rows.next(&voting(0, std::slice::from_ref(&committed)), 9),
         None,
         "never early"
     );
     let reveal = Some(Step::Reveal(row.clone()));
     assert_eq!(
-        ballots.next(&voting(1, std::slice::from_ref(&committed)), 10),
+        hidden_rows.next(&voting(1, std::slice::from_ref(&committed)), 10),
         reveal
     );
-    ballots.sent(true);
+    hidden_rows.sent(true);
     let revealed = Committed {
         revealed: true,
         ..committed
     };
-    assert_eq!(ballots.next(&voting(1, &[revealed]), 11), None);
-    assert_eq!(ballots.kept, [row]);
-    assert_eq!(ballots.next(&voting(2, &[]), 20), None);
-    assert_eq!(ballots.kept, []);
+    assert_eq!(hidden_rows.next(&voting(1, &[revealed]), 11), None);
+    assert_eq!(hidden_rows.kept, [row]);
+    assert_eq!(hidden_rows.next(&voting(2, &[]), 20), None);
+    assert_eq!(hidden_rows.kept, []);
 }
 
 #[test]
 fn nothing_is_sent_that_would_land_in_the_block_of_the_epoch() {
-    let row = ballot(5, 0);
-    let mut ballots = Ballots::new(vec![row.clone()]);
-    assert_eq!(ballots.next(&voting(0, &[]), 9), None);
+    let row = hidden_row(5, 0);
+    let mut hidden_rows = HiddenRows::new(vec![row.clone()]);
+    assert_eq!(hidden_rows.next(&voting(0, &[]), 9), None);
     // The epoch ran without it: the row is made again, for the next.
     assert_eq!(
-        ballots.next(&voting(1, &[]), 10),
+        hidden_rows.next(&voting(1, &[]), 10),
         Some(Step::Weigh(5, Some(1)))
     );
 }
 
 #[test]
 fn a_validator_that_was_killed_goes_on_with_what_is_on_its_disk() {
-    let row = ballot(5, 0);
+    let row = hidden_row(5, 0);
     // Before the commitment was sent.
-    let mut ballots = Ballots::new(vec![row.clone()]);
+    let mut hidden_rows = HiddenRows::new(vec![row.clone()]);
     let send = Some(Step::Commit(row.clone()));
-    assert_eq!(ballots.next(&voting(0, &[]), 3), send);
+    assert_eq!(hidden_rows.next(&voting(0, &[]), 3), send);
     // After it.
-    let mut ballots = Ballots::new(vec![row.clone()]);
+    let mut hidden_rows = HiddenRows::new(vec![row.clone()]);
     let committed = [commit(&row, 4)];
-    assert_eq!(ballots.next(&voting(0, &committed), 5), None);
+    assert_eq!(hidden_rows.next(&voting(0, &committed), 5), None);
     let reveal = Some(Step::Reveal(row));
-    assert_eq!(ballots.next(&voting(1, &committed), 12), reveal);
+    assert_eq!(hidden_rows.next(&voting(1, &committed), 12), reveal);
 }
 
 #[test]
 fn a_commitment_that_a_reorganisation_dropped_is_sent_again() {
-    let row = ballot(5, 0);
-    let mut ballots = Ballots::new(vec![row.clone()]);
+    let row = hidden_row(5, 0);
+    let mut hidden_rows = HiddenRows::new(vec![row.clone()]);
     let send = Some(Step::Commit(row.clone()));
-    assert_eq!(ballots.next(&voting(0, &[]), 3), send);
-    ballots.sent(true);
-    assert_eq!(ballots.next(&voting(0, &[commit(&row, 4)]), 4), None);
-    assert_eq!(ballots.next(&voting(0, &[]), 4), send);
+    assert_eq!(hidden_rows.next(&voting(0, &[]), 3), send);
+    hidden_rows.sent(true);
+    assert_eq!(hidden_rows.next(&voting(0, &[commit(&row, 4)]), 4), None);
+    assert_eq!(hidden_rows.next(&voting(0, &[]), 4), send);
 }
 
 #[test]
-fn newer_weights_replace_a_commitment_when_the_chain_takes_them() {
-    let row = ballot(5, 0);
-    let mut ballots = Ballots::new(vec![row.clone()]);
-    ballots.scored(6);
+fn newer_scores_replace_a_commitment_when_the_chain_takes_them() {
+    let row = hidden_row(5, 0);
+    let mut hidden_rows = HiddenRows::new(vec![row.clone()]);
+    hidden_rows.scored(6);
     let committed = [commit(&row, 4)];
-    assert_eq!(ballots.next(&voting(0, &committed), 5), None, "too soon");
+    assert_eq!(
+        hidden_rows.next(&voting(0, &committed), 5),
+        None,
+        "too soon"
+    );
     let weigh = Some(Step::Weigh(6, Some(0)));
-    assert_eq!(ballots.next(&voting(0, &committed), 6), weigh);
-    let newer = ballot(6, 0);
-    ballots.weighed(Some(newer.clone()));
+    assert_eq!(hidden_rows.next(&voting(0, &committed), 6), weigh);
+    let newer = hidden_row(6, 0);
+    hidden_rows.weighed(Some(newer.clone()));
     let send = Some(Step::Commit(newer.clone()));
-    assert_eq!(ballots.next(&voting(0, &committed), 6), send);
-    ballots.sent(false);
+    assert_eq!(hidden_rows.next(&voting(0, &committed), 6), send);
+    hidden_rows.sent(false);
     // Should the newer one not get there in time, the older one is revealed.
     let reveal = Some(Step::Reveal(row));
-    let mut late = ballots.clone();
+    let mut late = hidden_rows.clone();
     assert_eq!(late.next(&voting(1, &committed), 10), reveal);
     let reveal = Some(Step::Reveal(newer.clone()));
-    assert_eq!(ballots.next(&voting(1, &[commit(&newer, 8)]), 10), reveal);
+    assert_eq!(
+        hidden_rows.next(&voting(1, &[commit(&newer, 8)]), 10),
+        reveal
+    );
 }
 
 #[test]
 fn what_is_refused_is_tried_three_times() {
-    let row = ballot(5, 0);
-    let mut ballots = Ballots::new(vec![row.clone()]);
+    let row = hidden_row(5, 0);
+    let mut hidden_rows = HiddenRows::new(vec![row.clone()]);
     for now in 1..4 {
         let send = Some(Step::Commit(row.clone()));
-        assert_eq!(ballots.next(&voting(0, &[]), now), send);
-        ballots.sent(false);
+        assert_eq!(hidden_rows.next(&voting(0, &[]), now), send);
+        hidden_rows.sent(false);
     }
-    assert_eq!(ballots.next(&voting(0, &[]), 4), None);
+    assert_eq!(hidden_rows.next(&voting(0, &[]), 4), None);
 }
 
 #[test]
 fn nothing_to_say_is_not_asked_for_again() {
-    let mut ballots = Ballots::default();
-    ballots.scored(5);
-    assert!(ballots.next(&voting(0, &[]), 1).is_some());
-    ballots.weighed(None);
-    assert_eq!(ballots.next(&voting(0, &[]), 2), None);
+    let mut hidden_rows = HiddenRows::default();
+    hidden_rows.scored(5);
+    assert!(hidden_rows.next(&voting(0, &[]), 1).is_some());
+    hidden_rows.weighed(None);
+    assert_eq!(hidden_rows.next(&voting(0, &[]), 2), None);
 }
 
 #[test]
 fn no_more_than_four_ballots_are_kept() {
-    let mut ballots = Ballots::default();
+    let mut hidden_rows = HiddenRows::default();
     for round in 0..9 {
-        ballots.weighed(Some(ballot(round, 0)));
+        hidden_rows.weighed(Some(hidden_row(round, 0)));
     }
-    let rounds: Vec<Round> = ballots.kept.iter().map(|ballot| ballot.round).collect();
+    let rounds: Vec<Round> = hidden_rows
+        .kept
+        .iter()
+        .map(|hidden_row| hidden_row.round)
+        .collect();
     assert_eq!(rounds, [5, 6, 7, 8]);
 }
 
@@ -199,14 +214,14 @@ proptest! {
     fn it_reveals_what_it_committed_to_and_never_early(
         fates in prop::collection::vec(fate(), 1..300)
     ) {
-        let (mut ballots, mut disk) = (Ballots::default(), Vec::<Ballot>::new());
+        let (mut hidden_rows, mut disk) = (HiddenRows::default(), Vec::<HiddenRow>::new());
         let (mut now, mut epoch, mut round) = (0, 0, 0);
         let mut commits: Vec<Committed> = Vec::new();
         let mut step = None;
         for fate in fates {
             match fate {
-                Fate::Scored => { ballots.scored(round); round += 1; }
-                Fate::Killed => { ballots = Ballots::new(disk.clone()); step = None; }
+                Fate::Scored => { hidden_rows.scored(round); round += 1; }
+                Fate::Killed => { hidden_rows = HiddenRows::new(disk.clone()); step = None; }
                 Fate::Undone => { commits.pop(); }
                 Fate::Block => {
                     now += 1;
@@ -215,9 +230,9 @@ proptest! {
                 }
                 Fate::Ended(accepted) => match step.take() {
                     Some(Step::Weigh(of, Some(before))) => {
-                        let row = ballot(of, before);
-                        disk = cairn_round::ballot::with(&ballots.kept, row.clone());
-                        ballots.weighed(Some(row));
+                        let row = hidden_row(of, before);
+                        disk = cairn_round::hidden_row::with(&hidden_rows.kept, row.clone());
+                        hidden_rows.weighed(Some(row));
                     }
                     Some(Step::Commit(row)) => {
                         let taken = accepted && row.epoch == epoch;
@@ -225,19 +240,19 @@ proptest! {
                             commits.retain(|commit| commit.epoch != epoch);
                             commits.push(commit(&row, now));
                         }
-                        ballots.sent(taken);
+                        hidden_rows.sent(taken);
                     }
                     Some(Step::Reveal(row)) => {
                         for commit in commits.iter_mut().filter(|it| it.hash == row.hash) {
                             commit.revealed |= accepted;
                         }
-                        ballots.sent(accepted);
+                        hidden_rows.sent(accepted);
                     }
-                    Some(Step::Weigh(_, None)) => prop_assert!(false, "weights are hidden"),
+                    Some(Step::Weigh(_, None)) => prop_assert!(false, "scores are hidden"),
                     None => {}
                 },
             }
-            let Some(next) = ballots.next(&voting(epoch, &commits), now) else { continue };
+            let Some(next) = hidden_rows.next(&voting(epoch, &commits), now) else { continue };
             prop_assert!(step.is_none(), "two at a time");
             match &next {
                 Step::Reveal(row) => {

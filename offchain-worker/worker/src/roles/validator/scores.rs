@@ -1,8 +1,8 @@
-//! From evidence to weights, and to a ballot on disk.
+//! From evidence to scores, and to a hidden_row on disk.
 
 use cairn_primitives::{EpochIndex, Round, Secret, Uid, H256};
 use cairn_round::{
-    ballot::{self, Ballot},
+    hidden_row::{self, HiddenRow},
     scoring::{self, scores},
     validator::Weighed,
 };
@@ -17,7 +17,7 @@ use crate::roles::{
 };
 
 impl ValidatorRole {
-    /// Turns evidence into weights: for a commitment before `epoch`, or to be set at once.
+    /// Turns evidence into scores: for a commitment before `epoch`, or to be set at once.
     pub(super) fn weigh<C: Chain>(
         &mut self,
         desk: &Desk<C>,
@@ -26,7 +26,7 @@ impl ValidatorRole {
         epoch: Option<EpochIndex>,
     ) {
         let (desk, evidence) = (desk.clone(), self.evidence.clone());
-        let kept = self.machine.ballots().to_vec();
+        let kept = self.machine.hidden_rows().to_vec();
         jobs.spawn(async move {
             let Some(members) = members(&desk).await else {
                 return Ok(Ended::Own(Outcome::Weighed(Weighed::Unanswered)));
@@ -36,7 +36,7 @@ impl ValidatorRole {
             let weighed = match (scoring::row(&scores, members, own), epoch) {
                 (None, _) => {
                     tracing::info!(
-                        "round {round} · no contribution has shown its worth, weights stay"
+                        "round {round} · no contribution has shown its worth, scores stay"
                     );
                     Weighed::Nothing
                 }
@@ -65,26 +65,26 @@ async fn members<C: Chain>(desk: &Desk<C>) -> Option<Vec<(Uid, H256)>> {
     }
 }
 
-/// Makes a ballot and puts it on disk, from where it can be committed to and revealed.
+/// Makes a hidden_row and puts it on disk, from where it can be committed to and revealed.
 async fn hide<C: Chain>(
     desk: &Desk<C>,
-    kept: Vec<Ballot>,
+    kept: Vec<HiddenRow>,
     round: Round,
     epoch: EpochIndex,
-    weights: Vec<(Uid, u16)>,
-) -> Result<Ballot, RoleError> {
+    scores: Vec<(Uid, u16)>,
+) -> Result<HiddenRow, RoleError> {
     let mut salt = [0u8; 32];
     getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
     let voter = (desk.run.netuid, H256(desk.run.hotkey.0));
-    let ballot = Ballot::new(voter, round, epoch, weights, Secret::new(salt));
-    let ballots = ballot::with(&kept, ballot.clone());
+    let hidden_row = HiddenRow::new(voter, round, epoch, scores, Secret::new(salt));
+    let hidden_rows = hidden_row::with(&kept, hidden_row.clone());
     let state = desk.state.clone();
     tokio::task::spawn_blocking(move || {
         locked(&state).save(&Change {
-            ballots: Some(&ballots),
+            hidden_rows: Some(&hidden_rows),
             ..Change::default()
         })
     })
     .await??;
-    Ok(ballot)
+    Ok(hidden_row)
 }

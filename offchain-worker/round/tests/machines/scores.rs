@@ -1,8 +1,8 @@
-//! The validator's machine, scene by scene: evidence becomes weights on chain.
+//! The validator's machine, scene by scene: evidence becomes scores on chain.
 
 use cairn_primitives::{EpochIndex, Round, Secret, Uid};
 use cairn_round::{
-    ballot::{Ballot, Committed, Voting},
+    hidden_row::{Committed, HiddenRow, Scoring},
     machine::{Kind, Transaction},
     validator::{Done, Task, Validator, Weighed},
     Action, Event, View,
@@ -24,7 +24,7 @@ fn open() -> View {
 }
 
 fn hidden(epoch: EpochIndex, commits: &[Committed]) -> View {
-    let voting = Voting {
+    let voting = Scoring {
         commit_reveal: true,
         epoch,
         due: 1_000,
@@ -41,15 +41,15 @@ fn row() -> Vec<(Uid, u16)> {
     vec![(1, 7), (3, 9)]
 }
 
-fn ballot(round: Round, epoch: EpochIndex) -> Ballot {
+fn hidden_row(round: Round, epoch: EpochIndex) -> HiddenRow {
     let salt = Secret::new([7; 32]);
-    Ballot::new((7, hotkey(VALIDATOR)), round, epoch, row(), salt)
+    HiddenRow::new((7, hotkey(VALIDATOR)), round, epoch, row(), salt)
 }
 
-fn committed(ballot: &Ballot, revealed: bool) -> Committed {
+fn committed(hidden_row: &HiddenRow, revealed: bool) -> Committed {
     Committed {
-        epoch: ballot.epoch,
-        hash: ballot.hash,
+        epoch: hidden_row.epoch,
+        hash: hidden_row.hash,
         at: 50,
         revealed,
     }
@@ -64,7 +64,7 @@ fn weighed(weighed: Weighed) -> Event<Done> {
 }
 
 fn refused() -> Event<Done> {
-    sent(Kind::Weights, None)
+    sent(Kind::Scores, None)
 }
 
 /// A validator that has measured round 4.
@@ -82,47 +82,60 @@ fn without_evidence_there_is_nothing_to_weigh() {
 }
 
 #[test]
-fn in_the_open_weights_are_set_at_once() {
+fn in_the_open_scores_are_set_at_once() {
     let mut validator = measured();
     assert_eq!(validator.look(open(), NOW), [weigh(4, None)]);
     assert_eq!(validator.look(open(), NOW), [], "it is under way");
-    let set = Action::Send(Transaction::SetWeights(4, row()));
+    let set = Action::Send(Transaction::SetScores(4, row()));
     let event = weighed(Weighed::Open(4, row()));
     assert_eq!(validator.tell(event, NOW), [set]);
     assert_eq!(validator.look(open(), NOW), [], "it is under way");
-    validator.tell(sent(Kind::Weights, Some(NOW)), NOW);
+    validator.tell(sent(Kind::Scores, Some(NOW)), NOW);
     assert_eq!(validator.look(open(), NOW), []);
 }
 
 #[test]
-fn hidden_weights_are_committed_and_revealed_after_their_epoch() {
+fn hidden_scores_are_committed_and_revealed_after_their_epoch() {
     let mut validator = measured();
     assert_eq!(validator.look(hidden(4, &[]), NOW), [weigh(4, Some(4))]);
-    let ballot = ballot(4, 4);
-    validator.tell(weighed(Weighed::Hidden(ballot.clone())), NOW);
-    assert_eq!(validator.machine.ballots(), std::slice::from_ref(&ballot));
-    let commit = Action::Send(Transaction::CommitWeights(ballot.clone()));
+    let hidden_row = hidden_row(4, 4);
+    validator.tell(weighed(Weighed::Hidden(hidden_row.clone())), NOW);
+    assert_eq!(
+        validator.machine.hidden_rows(),
+        std::slice::from_ref(&hidden_row)
+    );
+    let commit = Action::Send(Transaction::CommitScores(hidden_row.clone()));
     assert_eq!(validator.look(hidden(4, &[]), NOW), [commit]);
     assert_eq!(validator.look(hidden(4, &[]), NOW), [], "it is under way");
-    validator.tell(sent(Kind::Weights, Some(NOW)), NOW);
-    let there = [committed(&ballot, false)];
+    validator.tell(sent(Kind::Scores, Some(NOW)), NOW);
+    let there = [committed(&hidden_row, false)];
     assert_eq!(validator.look(hidden(4, &there), NOW), [], "never early");
-    let reveal = Action::Send(Transaction::RevealWeights(ballot.clone()));
+    let reveal = Action::Send(Transaction::RevealScores(hidden_row.clone()));
     assert_eq!(validator.look(hidden(5, &there), NOW), [reveal]);
-    validator.tell(sent(Kind::Weights, Some(NOW)), NOW);
-    let revealed = [committed(&ballot, true)];
+    validator.tell(sent(Kind::Scores, Some(NOW)), NOW);
+    let revealed = [committed(&hidden_row, true)];
     assert_eq!(validator.look(hidden(5, &revealed), NOW), []);
     assert_eq!(validator.look(hidden(6, &[]), NOW), []);
-    assert_eq!(validator.machine.ballots(), [], "it cannot matter any more");
+    assert_eq!(
+        validator.machine.hidden_rows(),
+        [],
+        "it cannot matter any more"
+    );
 }
 
 #[test]
 fn a_validator_that_comes_back_reveals_what_it_committed_to() {
-    let ballot = ballot(4, 4);
-    let there = [committed(&ballot, false)];
-    let (held, ballots) = (Some(held_at(5)), vec![ballot.clone()]);
-    let machine = Validator::new(hotkey(VALIDATOR), held_at(0).root, held, vec![], ballots);
-    let reveal = Action::Send(Transaction::RevealWeights(ballot));
+    let hidden_row = hidden_row(4, 4);
+    let there = [committed(&hidden_row, false)];
+    let (held, hidden_rows) = (Some(held_at(5)), vec![hidden_row.clone()]);
+    let machine = Validator::new(
+        hotkey(VALIDATOR),
+        held_at(0).root,
+        held,
+        vec![],
+        hidden_rows,
+    );
+    let reveal = Action::Send(Transaction::RevealScores(hidden_row));
     assert_eq!(Driven::new(machine).look(hidden(5, &there), NOW), [reveal]);
 }
 
@@ -134,7 +147,7 @@ fn when_nothing_has_shown_its_worth_scores_stay() {
     assert_eq!(validator.look(open(), NOW), []);
 }
 
-/// What happens to weights three times, until they are given up.
+/// What happens to scores three times, until they are given up.
 fn three_times(voting: View, epoch: Option<EpochIndex>, fail: fn(&mut Driven<Validator>)) {
     let mut validator = measured();
     for attempt in 0..3 {
@@ -149,7 +162,7 @@ fn three_times(voting: View, epoch: Option<EpochIndex>, fail: fn(&mut Driven<Val
 }
 
 #[test]
-fn without_an_answer_weights_are_tried_three_times() {
+fn without_an_answer_scores_are_tried_three_times() {
     let unanswered = |validator: &mut Driven<Validator>| {
         assert_eq!(validator.tell(weighed(Weighed::Unanswered), NOW), []);
     };
@@ -158,7 +171,7 @@ fn without_an_answer_weights_are_tried_three_times() {
 }
 
 #[test]
-fn weights_that_are_refused_are_tried_three_times() {
+fn scores_that_are_refused_are_tried_three_times() {
     three_times(open(), None, |validator| {
         let sends = validator.tell(weighed(Weighed::Open(4, row())), NOW);
         assert!(matches!(sends[..], [Action::Send(_)]));
@@ -170,10 +183,10 @@ fn weights_that_are_refused_are_tried_three_times() {
 fn a_commitment_that_is_refused_is_tried_three_times() {
     let mut validator = measured();
     validator.look(hidden(4, &[]), NOW);
-    let ballot = ballot(4, 4);
-    validator.tell(weighed(Weighed::Hidden(ballot.clone())), NOW);
+    let hidden_row = hidden_row(4, 4);
+    validator.tell(weighed(Weighed::Hidden(hidden_row.clone())), NOW);
     for attempt in 0..3 {
-        let commit = [Action::Send(Transaction::CommitWeights(ballot.clone()))];
+        let commit = [Action::Send(Transaction::CommitScores(hidden_row.clone()))];
         assert_eq!(validator.look(hidden(4, &[]), NOW), commit, "{attempt}");
         validator.tell(refused(), NOW);
     }
@@ -181,7 +194,7 @@ fn a_commitment_that_is_refused_is_tried_three_times() {
 }
 
 #[test]
-fn the_end_of_other_transactions_is_not_that_of_the_weights() {
+fn the_end_of_other_transactions_is_not_that_of_the_scores() {
     let mut validator = measured();
     validator.look(open(), NOW);
     for kind in [Kind::Contribution, Kind::Attestation] {
