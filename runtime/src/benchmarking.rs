@@ -43,7 +43,7 @@ impl People {
 
     /// Registers a new hotkey of `owner`.
     fn member(owner: &AccountId, netuid: Netuid, index: u32, role: Role) -> AccountId {
-        let hotkey: AccountId = account("hotkey", index, netuid.into());
+        let hotkey: AccountId = account("hotkey", index, netuid.get().into());
         Subnets::join(netuid, owner.clone(), hotkey.clone(), role, Balance::MAX)
             .expect("there is a seat");
         hotkey
@@ -200,7 +200,7 @@ const BLOCKS_BEFORE: u64 = 6;
 /// whose validators have all set scores on all others, and have bonds in them.
 pub fn stage(due: Due) -> Header {
     let mut parent = Hash::zero();
-    let mut netuid = 0;
+    let mut netuid = Netuid::default();
     for slot in 1..=BLOCKS_BEFORE {
         let header = open(slot, parent);
         Executive::initialize_block(&header);
@@ -251,7 +251,7 @@ fn full_subnet() -> Netuid {
 fn weigh_all_others(netuid: Netuid, own: Uid, members: &[(Uid, AccountId)]) {
     let others = members.iter().filter(|(uid, _)| *uid != own);
     let row: Vec<(Uid, u16)> = others
-        .map(|(uid, _)| (*uid, uid.saturating_add(1_000)))
+        .map(|(uid, _)| (*uid, uid.get().saturating_add(1_000)))
         .collect();
     let scores = pallet_emissions::Row::truncate_from(row);
     pallet_emissions::Bonds::<Runtime>::insert(netuid, own, scores.clone());

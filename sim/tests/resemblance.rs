@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use cairn_gradient::{decode, model_root, outer_step, resemblance, Contribution};
-use cairn_primitives::{Layout, Uid, H256};
+use cairn_primitives::{Layout, Netuid, Uid, H256};
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
     value::{alike, repeats, FLOOR},
@@ -74,7 +74,7 @@ impl Field {
             range: DataRange { pass: 0, cursor },
             miners: MINERS,
         };
-        let plan = Plan::new(1, &run, data);
+        let plan = Plan::new(Netuid(1), &run, data);
         let steps = 0..u32::from(run.inner.steps);
         let windows: Vec<_> = steps.map(|step| plan.of_step(miner as u64, step)).collect();
         let label = self.label(round, miner);
@@ -121,7 +121,7 @@ impl Field {
             }
         }
         let alike = |(uid, sent): (Uid, &Contribution)| (uid, 1, sent.clone());
-        let honest: Vec<(Uid, u16, Contribution)> = (0..).zip(&sent).map(alike).collect();
+        let honest: Vec<(Uid, u16, Contribution)> = (0..).map(Uid).zip(&sent).map(alike).collect();
         let before = self.theta.values.clone();
         let outer = self.workshop.run().outer.clone();
         outer_step(&mut self.theta.values, &self.layout, &honest, &outer)

@@ -116,20 +116,24 @@ fn invalid(message: String) -> ErrorObjectOwned {
 }
 
 macro_rules! numbers {
-    ($($number:ty: $expected:literal),+) => {$(
+    ($($number:ty as $plain:ty: $expected:literal),+) => {$(
         impl Parameter for $number {
             const EXPECTED: &'static str = $expected;
 
             fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
-                value.as_u64()?.try_into().ok().map(Ok)
+                let plain: $plain = value.as_u64()?.try_into().ok()?;
+                Some(Ok(plain.into()))
             }
         }
     )+};
 }
 
-// Netuid and Uid are one type, and so are Round, EpochIndex and BlockNumber.
-numbers!(u16: "a number from 0 to 65535", u32: "a number from 0 to 4294967295");
-const _: [fn(Netuid) -> Uid; 1] = [|n| n];
+numbers!(
+    Netuid as u16: "a number from 0 to 65535",
+    Uid as u16: "a number from 0 to 65535",
+    u32 as u32: "a number from 0 to 4294967295"
+);
+// Round, EpochIndex and BlockNumber are one type.
 const _: [fn(Round) -> EpochIndex; 1] = [|n| n];
 
 impl Parameter for AccountId {
@@ -157,7 +161,7 @@ impl Parameter for (Netuid, AccountId) {
         let [netuid, hotkey] = value.as_array()?.as_slice() else {
             return None;
         };
-        let (netuid, hotkey) = (u16::read(netuid)?, AccountId::read(hotkey)?);
+        let (netuid, hotkey) = (Netuid::read(netuid)?, AccountId::read(hotkey)?);
         Some(netuid.and_then(|netuid| Ok((netuid, hotkey?))))
     }
 }
@@ -172,7 +176,7 @@ mod tests {
         Parameters::new(&Params::new(Some(text)), &["netuid", "hotkey", "at"])
     }
 
-    fn all(text: &str) -> Result<(u16, AccountId, Option<Hash>), ErrorObjectOwned> {
+    fn all(text: &str) -> Result<(Netuid, AccountId, Option<Hash>), ErrorObjectOwned> {
         let mut parameters = given(text)?;
         Ok((
             parameters.required()?,
@@ -186,12 +190,12 @@ mod tests {
         let alice = read_account(ALICE).expect("an address");
         let at = Hash::repeat_byte(7);
         let listed = all(&format!(r#"[1, "{ALICE}", "{at:?}"]"#));
-        assert_eq!(listed, Ok((1, alice.clone(), Some(at))));
+        assert_eq!(listed, Ok((Netuid(1), alice.clone(), Some(at))));
         let named = all(&format!(r#"{{"hotkey": "{ALICE}", "netuid": 1}}"#));
-        assert_eq!(named, Ok((1, alice.clone(), None)));
+        assert_eq!(named, Ok((Netuid(1), alice.clone(), None)));
         assert_eq!(
             all(&format!(r#"[1, "{ALICE}", null]"#)),
-            Ok((1, alice, None))
+            Ok((Netuid(1), alice, None))
         );
     }
 
@@ -233,7 +237,7 @@ mod tests {
     fn pairs_are_read() {
         let mut parameters =
             Parameters::new(&Params::new(Some(r#"[[1, "nobody"]]"#)), &["after"]).expect("a list");
-        let wrong = parameters.optional::<(u16, AccountId)>();
+        let wrong = parameters.optional::<(Netuid, AccountId)>();
         assert_eq!(wrong.expect_err("no address").code(), 4);
     }
 }

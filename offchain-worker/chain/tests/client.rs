@@ -7,7 +7,7 @@ use std::time::Duration;
 use cairn_chain::{
     keypair, AccountId, Block, Call, ChainError, Client, Included, Keypair, Patience, Settings,
 };
-use cairn_primitives::{Commitment, Verdicts, H256};
+use cairn_primitives::{Commitment, Netuid, Verdicts, H256};
 use codec::Encode;
 use fake::FakeNode;
 use futures::StreamExt;
@@ -41,7 +41,7 @@ fn commit(round: u32) -> Call {
     let root = H256::repeat_byte(round as u8);
     let (parent_root, sealed_root, key_hash) = (root, root, root);
     Call::commit(
-        3,
+        Netuid(3),
         round,
         &Commitment {
             parent_root,
@@ -160,8 +160,11 @@ async fn runtime_apis_are_called_by_name_with_exact_arguments() {
     assert_eq!(view.creation_price().await.unwrap(), 77);
     node.state().answer = Some(vec![0]);
     let hotkey = AccountId([0xab; 32]);
-    assert_eq!(view.member(258, &hotkey).await.unwrap(), None);
-    assert_eq!(view.contributions(1, 0x01020304).await.unwrap(), vec![]);
+    assert_eq!(view.member(Netuid(258), &hotkey).await.unwrap(), None);
+    assert_eq!(
+        view.contributions(Netuid(1), 0x01020304).await.unwrap(),
+        vec![]
+    );
     let calls: Vec<_> = node
         .state()
         .requests
@@ -387,7 +390,7 @@ async fn calls_can_be_one() {
 #[tokio::test]
 async fn an_error_of_the_runtime_has_a_name() {
     let (node, client) = connected().await;
-    let submitted = submit(&client, Call::stop_run(3));
+    let submitted = submit(&client, Call::stop_run(Netuid(3)));
     node.offered(1).await;
     node.produce();
     let error = submitted.await.unwrap().unwrap_err();
@@ -493,7 +496,7 @@ async fn a_transaction_that_is_turned_away_says_what_to_do() {
     let poor = "Inability to pay some fees (e.g. account balance too low)";
     node.state().refusals.push((1010, poor));
     let error = client
-        .submit(&Call::stop_run(3), &alice())
+        .submit(&Call::stop_run(Netuid(3)), &alice())
         .await
         .unwrap_err();
     assert!(matches!(error, ChainError::Rejected { .. }), "{error:?}");
@@ -547,12 +550,14 @@ async fn a_transaction_whose_nonce_goes_to_another_is_overtaken() {
 async fn a_call_that_the_runtime_does_not_have_is_not_sent() {
     let (node, client) = connected().await;
     let calls = [
-        (Call::add_stake(1, &AccountId([1; 32]), 5), "no such pallet"),
         (
-            Call::attest(1, 2, H256::zero(), &Verdicts::default(), &[0; 32]),
+            Call::attest(Netuid(1), 2, H256::zero(), &Verdicts::default(), &[0; 32]),
             "no such call",
         ),
-        (Call::reveal(1, 2, &[3; 32]), "takes 2 arguments, not 3"),
+        (
+            Call::reveal(Netuid(1), 2, &[3; 32]),
+            "takes 2 arguments, not 3",
+        ),
         (
             Call::batch_all(vec![Call::sudo(commit(1))]),
             "no such pallet",

@@ -9,7 +9,7 @@ use cairn_gradient::{
     checked, encode, model_root, outer_step, Checked, Contribution, Header, SparseTensor, Stepped,
     Work,
 };
-use cairn_primitives::{Carried, EngineClass, Layout, RunConfig, H256};
+use cairn_primitives::{Carried, EngineClass, Layout, RunConfig, Uid, H256};
 use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
@@ -334,7 +334,7 @@ impl<Steps> Host<Steps> {
     pub fn moved(&self, base: &Model, contribution: &Checked) -> Result<Vec<f32>, EngineError> {
         self.check_base(base, contribution)?;
         let mut parameters = base.parameters.as_ref().clone();
-        let alone = [(0, 1, contribution.decode(&self.layout, &self.config)?)];
+        let alone = [(Uid(0), 1, contribution.decode(&self.layout, &self.config)?)];
         outer_step(&mut parameters, &self.layout, &alone, &self.config.outer)?;
         Ok(parameters)
     }

@@ -6,7 +6,7 @@ use cairn_gradient::{
     compress, decode, outer_step, outer_step_and_root, Compressor, Contribution, Header, Work,
     Writer,
 };
-use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid, H256};
+use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Tensor, Uid, H256};
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 
 const CONTRIBUTIONS: u64 = 8;
@@ -44,7 +44,7 @@ impl Place {
             shape: vec![SIDE, SIDE],
         }]);
         let header = Header {
-            netuid: 1,
+            netuid: Netuid(1),
             round: 1,
             hotkey: [1; 32],
             parent_root: H256([2; 32]),
@@ -82,7 +82,7 @@ impl Place {
 
     fn decoded(&self, files: &[Vec<u8>]) -> Vec<(Uid, u16, Contribution)> {
         let decoded = |file: &Vec<u8>| decode(file, &self.layout, &self.compression).expect("ours");
-        let numbered = (0..).zip(files.iter().map(decoded));
+        let numbered = (0..).map(Uid).zip(files.iter().map(decoded));
         numbered.map(|(uid, sent)| (uid, 1, sent)).collect()
     }
 }
@@ -133,7 +133,7 @@ fn codec(criterion: &mut Criterion) {
         });
         let unequal = sent
             .into_iter()
-            .map(|(uid, _, sent)| (uid, 9_999 - uid, sent));
+            .map(|(uid, _, sent)| (uid, 9_999 - uid.get(), sent));
         let unequal: Vec<(Uid, u16, Contribution)> = unequal.collect();
         group.bench_function("outer step of eight of unequal trust", |bench| {
             bench.iter(|| outer_step(&mut theta, &place.layout, &unequal, &place.outer))

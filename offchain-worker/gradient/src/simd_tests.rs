@@ -1,6 +1,6 @@
 //! No level of SIMD can be seen in what is sent, written, read or stepped.
 
-use cairn_primitives::{Compression, Nano, OuterStep, Tensor};
+use cairn_primitives::{Compression, Nano, OuterStep, Tensor, Uid};
 use proptest::prelude::*;
 
 use crate::outer::{apply::Step, Trust};
@@ -63,7 +63,7 @@ proptest! {
             prop_assert_eq!(decode_part_at(simd, &part, &mut read), Ok(()));
             prop_assert_eq!(&read, &sent);
             let mut theta = numbers(tensor.len(), seed ^ 3);
-            let trust = Trust::new([(0, trusts.0), (1, trusts.1)].into_iter()).unwrap();
+            let trust = Trust::new([(Uid(0), trusts.0), (Uid(1), trusts.1)].into_iter()).unwrap();
             let step = Step::new(&outer, trust).unwrap().at(simd);
             step.tensor(sent.grid(), &mut theta, &[&sent, &other], None);
             let found = (bits(&error), sent, part, bits(&theta));

@@ -16,7 +16,7 @@ use std::{
 use cairn_gradient::{
     compress, decode, verify, Contribution, DecodeError, Header, TensorFault, Work, HEADER_LENGTH,
 };
-use cairn_primitives::H256;
+use cairn_primitives::{Netuid, H256};
 
 /// Counts what this thread allocates, and remembers the most that was at one time.
 struct Counting;
@@ -84,7 +84,7 @@ fn valid(run: u8, seed: u64) -> Vec<u8> {
         })
         .collect();
     let header = Header {
-        netuid: 3,
+        netuid: Netuid(3),
         round: 41,
         hotkey: [7; 32],
         parent_root: H256([9; 32]),

@@ -3,7 +3,7 @@
 use cairn_gradient::{
     encode, outer_step, Compressor, Contribution, Header, SparseTensor, Work, BLOCK,
 };
-use cairn_primitives::{Compression, Layout, Nano, OuterStep, Uid, H256};
+use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Uid, H256};
 
 use crate::cell::{Cell, Heard, Method, Places, Quantiser};
 use crate::scatter::{bins, scatter, Values};
@@ -145,7 +145,7 @@ impl<'a> Exchange<'a> {
         let contributions: Vec<(Uid, u16, Contribution)> = sent
             .into_iter()
             .enumerate()
-            .map(|(worker, tensors)| (worker as Uid, 1, self.contribution(tensors)))
+            .map(|(worker, tensors)| (Uid(worker as u16), 1, self.contribution(tensors)))
             .collect();
         let outer = OuterStep {
             learning_rate: Nano::ONE,
@@ -247,7 +247,7 @@ impl<'a> Exchange<'a> {
 
     fn contribution(&self, tensors: Vec<SparseTensor>) -> Contribution {
         let header = Header {
-            netuid: 0,
+            netuid: Netuid(0),
             round: 0,
             hotkey: [0; 32],
             parent_root: H256::zero(),

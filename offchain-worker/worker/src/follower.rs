@@ -112,7 +112,7 @@ impl Follower {
                 "report this node as broken",
             )
         })?;
-        let prefix = paths::contributions(self.netuid, self.round);
+        let prefix = paths::contributions(self.netuid.get(), self.round);
         let most = max_encoded_len(&self.layout, &self.config.compression_in(self.round));
         let sealed = self
             .store
@@ -188,7 +188,7 @@ mod tests {
         let mut sealed = made.expect("it fits").1;
         seal(&mut sealed, &KEY);
         let entry = ContributionInfo {
-            uid: 1,
+            uid: Uid(1),
             hotkey: HOTKEY,
             commitment: Commitment {
                 parent_root: follower.root(),
@@ -209,14 +209,17 @@ mod tests {
         let parameters = vec![0.5; Layout::of(&config.model).parameters()];
         let follower = Follower::new(NETUID, config, store, parameters);
         let refusal = |entry: &ContributionInfo, sealed: &[u8]| {
-            let found = follower.checked(1, entry, KEY, sealed);
+            let found = follower.checked(Uid(1), entry, KEY, sealed);
             found.err().map(|failure| failure.to_string())
         };
         let (entry, sealed) = contribution(&follower, |_| {});
         assert_eq!(refusal(&entry, &sealed), None);
         type Spoil = fn(&mut Header);
         let spoilt: [(Spoil, &str); 5] = [
-            (|header| header.netuid += 1, "subnet"),
+            (
+                |header| header.netuid = Netuid(header.netuid.get() + 1),
+                "subnet",
+            ),
             (|header| header.round += 1, "round"),
             (|header| header.hotkey[0] ^= 1, "hotkey"),
             (|header| header.parent_root = H256::zero(), "parent root"),

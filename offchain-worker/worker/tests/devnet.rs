@@ -14,7 +14,7 @@ use std::{
 
 use common::cairn;
 
-use cairn_primitives::AuditOutcome;
+use cairn_primitives::{AuditOutcome, Uid};
 use cairn_round::scoring::{scores, Evidence};
 use cairn_worker::{
     devnet::{MemberReport, Report, RoundReport},
@@ -447,8 +447,8 @@ fn rewards_add_up(report: &Report, kept: &Path) {
 }
 
 /// The uids to which every validator's evidence gives a score, early enough to be paid for.
-fn worth_shown(kept: &Path) -> BTreeSet<u16> {
-    let of_one = |name: &str| -> BTreeSet<u16> {
+fn worth_shown(kept: &Path) -> BTreeSet<Uid> {
+    let of_one = |name: &str| -> BTreeSet<Uid> {
         let path = kept.join("members").join(name).join("evidence.jsonl");
         let text = std::fs::read_to_string(&path).expect("a log of evidence");
         let evidence: Vec<Evidence> = text

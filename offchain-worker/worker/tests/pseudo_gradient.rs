@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use cairn_gradient::{compress, outer_step, Contribution, Header, Work};
 use cairn_primitives::{
-    Compression, InnerOptimizer, Layout, ModelShape, Nano, OuterStep, Tensor, H256,
+    Compression, InnerOptimizer, Layout, ModelShape, Nano, Netuid, OuterStep, Tensor, Uid, H256,
 };
 use cairn_trainer::{config, initial_parameters, AdamState, Trainer};
 use cairn_worker::data::{Corpus, TextTokenizer};
@@ -71,7 +71,7 @@ fn accumulated(shape: &ModelShape, layout: &Layout) -> (Vec<f32>, Header) {
     let mut theta = initial_parameters(shape, 1);
     let (mut adam, mut error) = (AdamState::new(theta.len()), vec![0.0; theta.len()]);
     let mut header = Header {
-        netuid: 1,
+        netuid: Netuid(1),
         round: 0,
         hotkey: [1; 32],
         parent_root: H256([2; 32]),
@@ -100,7 +100,7 @@ fn accumulated(shape: &ModelShape, layout: &Layout) -> (Vec<f32>, Header) {
         let compression = density(64);
         let (sent, _) =
             compress(layout, &compression, &delta, &mut error, header.clone()).expect("finite");
-        outer_step(&mut theta, layout, &[(0, 1, sent)], &outer).expect("goes together");
+        outer_step(&mut theta, layout, &[(Uid(0), 1, sent)], &outer).expect("goes together");
     }
     unreachable!("the last round returns")
 }

@@ -1,5 +1,6 @@
 //! What is checked without a chain, and what is found on the disk: nothing is made by looking.
 
+use cairn_primitives::Netuid;
 use std::{
     path::Path,
     process::{Command, Output},
@@ -137,7 +138,7 @@ fn a_devnet_in_a_directory_of_any_name_gets_as_far_as_its_node() {
 }
 
 /// A state directory as a worker leaves it.
-fn state(home: &Path, name: &str, netuid: u16) {
+fn state(home: &Path, name: &str, netuid: Netuid) {
     let directory = home.join(".cairn/state").join(name);
     std::fs::create_dir_all(&directory).expect("room");
     let hash = |byte: &str| format!("0x{}", byte.repeat(32));
@@ -175,8 +176,8 @@ fn state_is_listed_and_nothing_is_removed_without_a_node_that_says_what_is_old()
     );
 
     // As older releases had it, and as it is now.
-    state(home.path(), "1-5Grw", 1);
-    state(home.path(), "01010101/2-9-02020202-5Grw", 2);
+    state(home.path(), "1-5Grw", Netuid(1));
+    state(home.path(), "01010101/2-9-02020202-5Grw", Netuid(2));
     let found = listed(home.path());
     let directories = found["state"]["directories"]
         .as_array()

@@ -136,14 +136,16 @@ impl Attendance<AccountId> for World {
 
 impl crate::benchmarking::BenchmarkHelper<AccountId> for World {
     fn subnet(validators: u32, miners: u32) -> Netuid {
-        let uids = (0..validators + miners).map(|uid| uid as Uid).collect();
+        let uids = (0..validators + miners)
+            .map(|uid| Uid(uid as u16))
+            .collect();
         MEMBERS.with_borrow_mut(|all| all.insert(NET, uids));
         NET
     }
 }
 
 /// The subnet that most tests use.
-pub const NET: Netuid = 1;
+pub const NET: Netuid = Netuid(1);
 /// What every miner has as a bond.
 pub const BOND: Balance = 1_000;
 /// Blocks of a stage.
@@ -151,7 +153,7 @@ pub const BLOCKS: BlockNumber = 5;
 /// The round in most tests.
 pub const ROUND: Round = 3;
 /// The miner in most tests.
-pub const MINER: Uid = 10;
+pub const MINER: Uid = Uid(10);
 
 /// Every contribution is audited, by three.
 pub const RULES: AuditRules = AuditRules {
@@ -169,7 +171,7 @@ pub const SERVED: Served = Served {
 /// The hotkey of a uid.
 pub fn hotkey(uid: Uid) -> AccountId {
     let mut bytes = [1; 32];
-    bytes[..2].copy_from_slice(&uid.to_le_bytes());
+    bytes[..2].copy_from_slice(&uid.get().to_le_bytes());
     AccountId::new(bytes)
 }
 
@@ -198,7 +200,7 @@ pub fn settle_in(
     Audits::on_settled(Settled {
         netuid,
         round,
-        seed: cairn_primitives::blake2_256(&[netuid as u8, round as u8]),
+        seed: cairn_primitives::blake2_256(&[netuid.get() as u8, round as u8]),
         rules,
         max_contributors: 8,
         parameters: 100,
@@ -209,7 +211,13 @@ pub fn settle_in(
 
 /// [`ROUND`] of [`NET`] is settled, and what these miners made is audited by three of four validators.
 pub fn settle(included: &[Uid]) {
-    settle_in(NET, ROUND, RULES, included, &[0, 1, 2, 3]);
+    settle_in(
+        NET,
+        ROUND,
+        RULES,
+        included,
+        &[Uid(0), Uid(1), Uid(2), Uid(3)],
+    );
 }
 
 /// The audit of [`MINER`], if it is open.
@@ -230,7 +238,7 @@ pub fn open() -> DispatchResult {
 
 /// What an auditor hides its finding with.
 pub fn salt(auditor: Uid) -> [u8; 32] {
-    [auditor as u8; 32]
+    [auditor.get() as u8; 32]
 }
 
 /// What an auditor of [`MINER`] commits to.

@@ -62,14 +62,14 @@ fn subnet<T: Config>(validators: u32, others: u32, commit_reveal: bool) -> Netui
 /// A full subnet, and its first validator.
 fn full<T: Config>(commit_reveal: bool) -> Result<(Netuid, T::AccountId), BenchmarkError> {
     let netuid = subnet::<T>(MAX_VALIDATORS, MAX_MEMBERS - MAX_VALIDATORS, commit_reveal);
-    let hotkey = T::Membership::hotkey(netuid, 0).ok_or("the helper made no members")?;
+    let hotkey = T::Membership::hotkey(netuid, Uid(0)).ok_or("the helper made no members")?;
     SubnetLedgers::<T>::insert(netuid, SubnetLedger::new(Pallet::<T>::now()));
     Ok((netuid, hotkey))
 }
 
 /// Scores on so many members, the highest uid first: they have to be sorted.
 fn descending(cells: u32) -> Row {
-    Row::truncate_from((1..=cells as Uid).rev().map(|uid| (uid, 1)).collect())
+    Row::truncate_from((1..=cells as u16).rev().map(|uid| (Uid(uid), 1)).collect())
 }
 
 /// What a feeless call costs: the transaction extension asks whether it is free, then it runs.
@@ -95,22 +95,22 @@ fn before_an_epoch<T: Config>(
     SubnetLedgers::<T>::insert(netuid, ledger);
     TotalPots::<T>::put(1_000 * CRN);
 
-    let first = T::Membership::hotkey(netuid, 0).ok_or("the helper made no members")?;
+    let first = T::Membership::hotkey(netuid, Uid(0)).ok_or("the helper made no members")?;
     T::Stakes::reward(netuid, &first, 1_000_000 * CRN)?;
-    let everybody = (1..members as Uid).map(|uid| (uid, 1)).collect();
-    keep::<T>(netuid, 0, Row::truncate_from(everybody), came + 1);
+    let everybody = (1..members as u16).map(|uid| (Uid(uid), 1)).collect();
+    keep::<T>(netuid, Uid(0), Row::truncate_from(everybody), came + 1);
     let others = MAX_VALIDATORS - 1;
     for uid in 1..=others {
         let length = cells / others + u32::from(uid <= cells % others);
         // Each begins elsewhere, so that all members are weighed.
         let start = uid * members / MAX_VALIDATORS;
         let mut row: Vec<(Uid, u16)> = (1..=length)
-            .map(|step| (((start + step) % members) as Uid, 1))
-            .filter(|(to, _)| u32::from(*to) != uid)
+            .map(|step| (Uid(((start + step) % members) as u16), 1))
+            .filter(|(to, _)| u32::from(to.get()) != uid)
             .collect();
         row.sort_unstable();
         if !row.is_empty() {
-            keep::<T>(netuid, uid as Uid, Row::truncate_from(row), came + 1);
+            keep::<T>(netuid, Uid(uid as u16), Row::truncate_from(row), came + 1);
         }
     }
     let tempo = T::Membership::hyperparameters(netuid)
@@ -148,7 +148,7 @@ mod benchmarks {
         {
             ask_and_dispatch(call, hotkey)?;
         }
-        assert!(Votes::<T>::contains_key(netuid, 0));
+        assert!(Votes::<T>::contains_key(netuid, Uid(0)));
         Ok(())
     }
 
@@ -162,7 +162,7 @@ mod benchmarks {
             at: Pallet::<T>::now(),
             revealed: false,
         };
-        Commits::<T>::insert((netuid, 0, commits::slot(BEFORE)), old);
+        Commits::<T>::insert((netuid, Uid(0), commits::slot(BEFORE)), old);
         let later = Pallet::<T>::now() + T::ScoresRateLimit::get();
         to_block::<T>(later);
         let call = Call::<T>::commit_scores {
@@ -174,7 +174,7 @@ mod benchmarks {
         {
             ask_and_dispatch(call, hotkey)?;
         }
-        assert!(Pallet::<T>::commits_of(netuid, 0)
+        assert!(Pallet::<T>::commits_of(netuid, Uid(0))
             .iter()
             .any(|commit| commit.at == later));
         Ok(())
@@ -191,7 +191,7 @@ mod benchmarks {
             at: Pallet::<T>::now(),
             revealed: false,
         };
-        Commits::<T>::insert((netuid, 0, commits::slot(BEFORE)), commit);
+        Commits::<T>::insert((netuid, Uid(0), commits::slot(BEFORE)), commit);
         SubnetLedgers::<T>::mutate(netuid, |ledger| {
             if let Some(ledger) = ledger {
                 ledger.epochs = 1;
@@ -207,7 +207,7 @@ mod benchmarks {
         {
             ask_and_dispatch(call, hotkey)?;
         }
-        assert!(Votes::<T>::contains_key(netuid, 0));
+        assert!(Votes::<T>::contains_key(netuid, Uid(0)));
         Ok(())
     }
 
@@ -262,9 +262,9 @@ mod benchmarks {
         {
             Pallet::<T>::run_epoch(netuid, &hyperparameters, now);
         }
-        let last = Pallet::<T>::member(netuid, (m - 1) as Uid);
+        let last = Pallet::<T>::member(netuid, Uid((m - 1) as u16));
         assert!(last.last_as_miner > 0, "everybody is paid");
-        assert!(Pallet::<T>::member(netuid, 0).last_as_validator > 0);
+        assert!(Pallet::<T>::member(netuid, Uid(0)).last_as_validator > 0);
         Ok(())
     }
 

@@ -90,8 +90,9 @@ impl<T: Config> Pallet<T> {
         let hash = hash_of(netuid, epoch, hotkey, scores, salt);
         ensure!(hash == commit.hash, Error::<T>::NotWhatWasCommitted);
         // Members may have left since the commitment; scores on nobody do not spoil those on others.
-        let gone =
-            |uid: Uid| u32::from(uid) < MAX_MEMBERS && T::Membership::hotkey(netuid, uid).is_none();
+        let gone = |uid: Uid| {
+            u32::from(uid.get()) < MAX_MEMBERS && T::Membership::hotkey(netuid, uid).is_none()
+        };
         let mut left = scores.clone();
         left.retain(|(uid, _)| !gone(*uid));
         let vote = Vote {

@@ -168,7 +168,7 @@ impl<T: Config> Pallet<T> {
             .members
             .into_iter()
             .filter(|outcome| !outcome.bonds.is_empty())
-            .map(|outcome| (outcome.uid, outcome.bonds))
+            .map(|outcome| (Uid(outcome.uid), of_members(outcome.bonds)))
             .collect();
         // Only validators have rows: at most `MAX_VALIDATORS`.
         let old: Vec<Uid> = Bonds::<T>::iter_key_prefix(netuid).collect();
@@ -224,9 +224,11 @@ fn consensus<AccountId>(
     payable: &Pots,
     due: BlockNumber,
 ) -> Result<yuma::Output, yuma::InputError> {
+    let rows: Vec<Rows> = neurons.iter().map(rows_of).collect();
     let members: Vec<yuma::Member> = neurons
         .iter()
-        .map(|neuron| as_member(neuron, hyperparameters, due))
+        .zip(&rows)
+        .map(|(neuron, rows)| as_member(neuron, rows, hyperparameters, due))
         .collect();
     let input = yuma::Input {
         members: &members,
@@ -257,23 +259,45 @@ fn params(h: &Hyperparameters) -> yuma::Params {
     }
 }
 
+/// A member's scores and bonds as `yuma` has them, which knows no identities.
+struct Rows {
+    scores: Vec<(u16, u16)>,
+    bonds: Vec<(u16, u16)>,
+}
+
+fn rows_of<AccountId>(neuron: &Neuron<AccountId>) -> Rows {
+    let plain = |row: &Row| row.iter().map(|(uid, value)| (uid.get(), *value)).collect();
+    Rows {
+        scores: neuron
+            .vote
+            .as_ref()
+            .map_or_else(Vec::new, |vote| plain(&vote.scores)),
+        bonds: plain(&neuron.bonds),
+    }
+}
+
+/// A row of `yuma`'s as the chain has it.
+fn of_members(row: Vec<(u16, u16)>) -> Vec<(Uid, u16)> {
+    row.into_iter()
+        .map(|(uid, value)| (Uid(uid), value))
+        .collect()
+}
+
 fn as_member<'a, AccountId>(
-    neuron: &'a Neuron<AccountId>,
+    neuron: &Neuron<AccountId>,
+    rows: &'a Rows,
     hyperparameters: &Hyperparameters,
     due: BlockNumber,
 ) -> yuma::Member<'a> {
     let set_at = neuron.vote.as_ref().map(|vote| vote.set_at);
     yuma::Member {
-        uid: neuron.uid,
+        uid: neuron.uid.get(),
         stake: neuron.stake,
         validator: neuron.validator,
         active: is_active(neuron, hyperparameters, due),
         registered_at: neuron.registered_at.into(),
         scores_set_at: set_at.unwrap_or_default().into(),
-        scores: neuron
-            .vote
-            .as_ref()
-            .map_or(&[], |vote| vote.scores.as_slice()),
-        bonds: &neuron.bonds,
+        scores: &rows.scores,
+        bonds: &rows.bonds,
     }
 }

@@ -70,17 +70,17 @@ impl pallet_emissions::Config for Test {
 
 impl crate::benchmarking::BenchmarkHelper for World {
     fn subnet(validators: u32, others: u32, commit_reveal: bool) -> Netuid {
-        let mut subnet = Subnet::new(1);
+        let mut subnet = Subnet::new(Netuid(1));
         subnet.hyperparameters.commit_reveal = commit_reveal;
         let now = System::block_number() as BlockNumber;
         World::change(|world| {
-            let netuid = world.subnets.len() as Netuid + 1;
-            for uid in 0..(validators + others) as Uid {
-                let hotkey = hotkey(netuid, uid);
-                subnet.members.insert(uid, (hotkey, now));
+            let netuid = Netuid(world.subnets.len() as u16 + 1);
+            for uid in 0..(validators + others) as u16 {
+                let hotkey = hotkey(netuid, Uid(uid));
+                subnet.members.insert(Uid(uid), (hotkey, now));
                 if u32::from(uid) < validators {
                     subnet.stakes.insert(hotkey, CRN);
-                    subnet.validators.insert(uid);
+                    subnet.validators.insert(Uid(uid));
                 }
             }
             world.subnets.insert(netuid, subnet);
@@ -166,7 +166,7 @@ impl World {
 
 /// The hotkey that the mock gives to a uid when nothing else is said.
 pub fn hotkey(netuid: Netuid, uid: Uid) -> AccountId {
-    10_000 + u64::from(netuid) * 1_000 + u64::from(uid)
+    10_000 + u64::from(netuid.get()) * 1_000 + u64::from(uid.get())
 }
 
 /// The coldkey of every hotkey in the mock.
@@ -176,7 +176,7 @@ pub fn coldkey(hotkey: AccountId) -> AccountId {
 
 /// The owner of a subnet in the mock.
 pub fn owner(netuid: Netuid) -> AccountId {
-    100 + u64::from(netuid)
+    100 + u64::from(netuid.get())
 }
 
 impl Membership<AccountId> for World {
@@ -390,16 +390,18 @@ impl ExtBuilder {
     /// A subnet of two validators, with 60 and 40 CRN, and two miners.
     pub fn usual() -> Self {
         ExtBuilder::default()
-            .subnet(1)
-            .validator(1, 0, 60 * CRN)
-            .validator(1, 1, 40 * CRN)
-            .miner(1, 2)
-            .miner(1, 3)
+            .subnet(Netuid(1))
+            .validator(Netuid(1), Uid(0), 60 * CRN)
+            .validator(Netuid(1), Uid(1), 40 * CRN)
+            .miner(Netuid(1), Uid(2))
+            .miner(Netuid(1), Uid(3))
     }
 
     /// The usual subnet, with scores by commit and reveal.
     pub fn hidden() -> Self {
-        ExtBuilder::usual().with(1, |subnet| subnet.hyperparameters.commit_reveal = true)
+        ExtBuilder::usual().with(Netuid(1), |subnet| {
+            subnet.hyperparameters.commit_reveal = true
+        })
     }
 
     /// The world at block 1.

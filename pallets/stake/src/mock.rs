@@ -82,8 +82,8 @@ impl crate::benchmarking::BenchmarkHelper<AccountId> for Seats {
     fn subnet(coldkey: &AccountId, hotkeys: &[AccountId]) -> Netuid {
         hotkeys
             .iter()
-            .for_each(|hotkey| Seats::sit(1, *coldkey, *hotkey));
-        1
+            .for_each(|hotkey| Seats::sit(Netuid(1), *coldkey, *hotkey));
+        Netuid(1)
     }
 }
 
@@ -114,7 +114,7 @@ impl Seats {
 
     pub fn leave(netuid: Netuid, hotkey: AccountId) {
         if SEATS.with_borrow_mut(|seats| seats.remove(&(netuid, hotkey))) {
-            Stake::on_left(netuid, hotkey as Uid, &hotkey);
+            Stake::on_left(netuid, Uid(hotkey as u16), &hotkey);
         }
     }
 
@@ -135,12 +135,12 @@ impl OnBurned for Seats {
 
 impl Membership<AccountId> for Seats {
     fn netuids() -> Vec<Netuid> {
-        vec![1, 2]
+        vec![Netuid(1), Netuid(2)]
     }
 
     fn hyperparameters(netuid: Netuid) -> Option<Hyperparameters> {
         let unbonding_period = UNBONDING_PERIOD.get();
-        (1..=2).contains(&netuid).then(|| Hyperparameters {
+        (1..=2).contains(&netuid.get()).then(|| Hyperparameters {
             unbonding_period,
             ..Hyperparameters::default()
         })
@@ -151,15 +151,19 @@ impl Membership<AccountId> for Seats {
     }
 
     fn owner(netuid: Netuid) -> Option<AccountId> {
-        (1..=2).contains(&netuid).then_some(ALICE)
+        (1..=2).contains(&netuid.get()).then_some(ALICE)
     }
 
     fn uid(netuid: Netuid, hotkey: &AccountId) -> Option<Uid> {
-        SEATS.with_borrow(|seats| seats.contains(&(netuid, *hotkey)).then_some(*hotkey as Uid))
+        SEATS.with_borrow(|seats| {
+            seats
+                .contains(&(netuid, *hotkey))
+                .then_some(Uid(*hotkey as u16))
+        })
     }
 
     fn hotkey(netuid: Netuid, uid: Uid) -> Option<AccountId> {
-        let hotkey = AccountId::from(uid);
+        let hotkey = AccountId::from(uid.get());
         Self::uid(netuid, &hotkey).map(|_| hotkey)
     }
 
@@ -178,7 +182,8 @@ impl Membership<AccountId> for Seats {
     fn members(netuid: Netuid) -> Vec<(Uid, AccountId)> {
         SEATS.with_borrow(|seats| {
             let here = seats.iter().filter(|(other, _)| *other == netuid);
-            here.map(|(_, hotkey)| (*hotkey as Uid, *hotkey)).collect()
+            here.map(|(_, hotkey)| (Uid(*hotkey as u16), *hotkey))
+                .collect()
         })
     }
 }
@@ -253,7 +258,7 @@ impl ExtBuilder {
         UNBONDING_PERIOD.set(PERIOD);
         REWARDED.set(0);
         BURNED.set(0);
-        for netuid in 1..=2 {
+        for netuid in (1..=2).map(Netuid) {
             Seats::sit(netuid, ALICE, ALICE_HOT);
             Seats::sit(netuid, ALICE, ALICE_HOT_2);
             Seats::sit(netuid, BOB, BOB_HOT);

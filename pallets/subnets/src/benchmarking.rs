@@ -75,7 +75,7 @@ fn subnet<T: Config>(members: u32) -> Result<(T::AccountId, Netuid), BenchmarkEr
             role: Role::Miner,
             role_set_at: None,
         };
-        Pallet::<T>::seat(netuid, uid as Uid, &mut record, member)?;
+        Pallet::<T>::seat(netuid, Uid(uid as u16), &mut record, member)?;
     }
     Subnets::<T>::insert(netuid, record);
     Ok((owner, netuid))
@@ -140,7 +140,7 @@ mod benchmarks {
     #[benchmark]
     fn set_role() -> Result<(), BenchmarkError> {
         let (_, netuid) = subnet::<T>(1)?;
-        Members::<T>::mutate(netuid, 0, |member| {
+        Members::<T>::mutate(netuid, Uid(0), |member| {
             if let Some(member) = member {
                 member.role_set_at = Some(0);
             }
@@ -153,7 +153,7 @@ mod benchmarks {
             hotkey::<T>(0),
             Role::Validator,
         );
-        let member = Members::<T>::get(netuid, 0).ok_or("it sits there")?;
+        let member = Members::<T>::get(netuid, Uid(0)).ok_or("it sits there")?;
         assert_eq!(member.role, Role::Validator);
         Ok(())
     }
@@ -199,18 +199,18 @@ mod benchmarks {
             new,
             signature,
         );
-        assert!(Swaps::<T>::contains_key(netuid, 0));
+        assert!(Swaps::<T>::contains_key(netuid, Uid(0)));
         Ok(())
     }
 
     #[benchmark]
     fn cancel_swap() -> Result<(), BenchmarkError> {
         let (_, netuid) = subnet::<T>(1)?;
-        Pallet::<T>::note_swap(netuid, 0, hotkey::<T>(1))?;
+        Pallet::<T>::note_swap(netuid, Uid(0), hotkey::<T>(1))?;
         let coldkey = account("coldkey", 0, 0);
         #[extrinsic_call]
         _(RawOrigin::Signed(coldkey), netuid, hotkey::<T>(0));
-        assert!(!Swaps::<T>::contains_key(netuid, 0));
+        assert!(!Swaps::<T>::contains_key(netuid, Uid(0)));
         Ok(())
     }
 
@@ -222,7 +222,7 @@ mod benchmarks {
         let new = hotkey::<T>(MAX_MEMBERS);
         Swaps::<T>::insert(
             netuid,
-            0,
+            Uid(0),
             Swap {
                 to: new.clone(),
                 from: 0,
@@ -231,7 +231,7 @@ mod benchmarks {
         let coldkey = account("coldkey", 0, 0);
         #[extrinsic_call]
         _(RawOrigin::Signed(coldkey), netuid, hotkey::<T>(0));
-        assert_eq!(Uids::<T>::get(netuid, new), Some(0));
+        assert_eq!(Uids::<T>::get(netuid, new), Some(Uid(0)));
         Ok(())
     }
 
@@ -243,7 +243,7 @@ mod benchmarks {
         let coldkey = account("coldkey", 0, 0);
         #[extrinsic_call]
         _(RawOrigin::Signed(coldkey), netuid, hotkey::<T>(0));
-        assert!(!Members::<T>::contains_key(netuid, 0));
+        assert!(!Members::<T>::contains_key(netuid, Uid(0)));
         Ok(())
     }
 
@@ -261,7 +261,7 @@ mod benchmarks {
     #[benchmark]
     fn look_for_dissolving(s: Linear<0, 128>) -> Result<(), BenchmarkError> {
         for netuid in 0..s {
-            Dissolving::<T>::insert(netuid as Netuid, BlockNumber::MAX);
+            Dissolving::<T>::insert(Netuid(netuid as u16), BlockNumber::MAX);
         }
         #[block]
         {

@@ -162,7 +162,7 @@ impl<T: Config> Pallet<T> {
             Error::<T>::TooManySubnets
         );
         LastNetuid::<T>::get()
-            .checked_add(1)
+            .next()
             .ok_or_else(|| Error::<T>::TooManySubnets.into())
     }
 
@@ -311,6 +311,7 @@ impl<T: Config> Pallet<T> {
         let found = if subnet.members < h.max_members {
             // Of the uids 0 to `members` at least one is free.
             (0..=subnet.members)
+                .map(Uid)
                 .find(|uid| !Members::<T>::contains_key(netuid, uid))
                 .map(|uid| (uid, None))
         } else {

@@ -276,7 +276,8 @@ impl ExtBuilder {
             for (index, hyperparameters) in self.subnets.into_iter().enumerate() {
                 let owner = RuntimeOrigin::signed(OWNER);
                 Subnets::create_subnet(owner.clone(), Balance::MAX).unwrap();
-                Subnets::set_hyperparameters(owner, index as Netuid + 1, hyperparameters).unwrap();
+                Subnets::set_hyperparameters(owner, Netuid(index as u16 + 1), hyperparameters)
+                    .unwrap();
             }
             for (netuid, coldkey, hotkey) in self.members {
                 register(coldkey, netuid, hotkey, Balance::MAX).unwrap();

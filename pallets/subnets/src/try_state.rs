@@ -92,7 +92,7 @@ impl<T: Config> Pallet<T> {
     fn check_subnet(netuid: Netuid) -> Result<u16, TryRuntimeError> {
         let now = Self::now();
         ensure!(
-            (1..=LastNetuid::<T>::get()).contains(&netuid),
+            (Netuid(1)..=LastNetuid::<T>::get()).contains(&netuid),
             "a netuid that was never sold"
         );
         let subnet = Subnets::<T>::get(netuid).ok_or("a listed subnet has no record")?;
@@ -122,7 +122,7 @@ impl<T: Config> Pallet<T> {
     fn check_members(netuid: Netuid, subnet: &Subnet<T::AccountId>) -> Result<(), TryRuntimeError> {
         let mut seats = 0u16;
         for (uid, member) in Members::<T>::iter_prefix(netuid) {
-            ensure!(u32::from(uid) < MAX_MEMBERS, "a uid is out of range");
+            ensure!(u32::from(uid.get()) < MAX_MEMBERS, "a uid is out of range");
             ensure!(
                 Uids::<T>::get(netuid, &member.hotkey) == Some(uid),
                 "uids and members are not inverse"

@@ -1,7 +1,7 @@
 //! What each call and each part of the hook costs, at the sizes that make it cost more.
 //!
 //! The pallets around this one are set up by [`BenchmarkHelper`], so that the measured reads are those of
-//! the runtime that uses the weights. A *full* subnet has [`MAX_MEMBERS`] members, [`MAX_VALIDATORS`] of
+//! the runtime that uses the parameters. A *full* subnet has [`MAX_MEMBERS`] members, [`MAX_VALIDATORS`] of
 //! them validators: no round is larger, and what a call decodes is largest then.
 
 // Sizes are those of this file, and what fails here fails a measurement, no block.
@@ -257,7 +257,7 @@ fn everybody_is_absent<T: Config>(begun: &Begun<T>) -> Result<(), BenchmarkError
 /// The first `miners` of a kept round of which everything is there.
 fn old_round<T: Config>(netuid: Netuid, round: Round, miners: u32) {
     let miners: Vec<(Uid, T::AccountId)> = (0..miners)
-        .map(|index| (index as Uid, account("miner", index, 0)))
+        .map(|index| (Uid(index as u16), account("miner", index, 0)))
         .collect();
     for (uid, hotkey) in &miners {
         let contribution = Contribution {
@@ -578,7 +578,7 @@ mod benchmarks {
     /// `i`: the items of an old round.
     #[benchmark]
     fn prune(i: Linear<3, { MAX_MEMBERS + 3 }>) -> Result<(), BenchmarkError> {
-        let (netuid, round) = (1, 0);
+        let (netuid, round) = (Netuid(1), 0);
         old_round::<T>(netuid, round, i - 3);
         let removed;
         #[block]

@@ -64,7 +64,7 @@
 //!
 //! # Where to read on
 //!
-//! The rules of all this are pure functions in the crate `cairn-protocol`. Here is what is around them: storage, weights,
+//! The rules of all this are pure functions in the crate `cairn-protocol`. Here is what is around them: storage, parameters,
 //! events and hooks. `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the calls of miners
 //! and validators; `settlement.rs` the end of a round; `attendance.rs` what follows from it for those who had a part;
 //! `record.rs` what a subnet is paid for; `audits.rs` what the audits pallet is told, and tells; `departures.rs` members, and subnets, that leave;
@@ -168,7 +168,7 @@ pub mod pallet {
         /// at; at least 1.
         #[pallet::constant]
         type MaxTransitionsPerBlock: Get<u32>;
-        /// Weights of the calls and of the hook's parts.
+        /// Parameters of the calls and of the hook's parts.
         type WeightInfo: WeightInfo;
         /// Sets up the other pallets for benchmarks.
         #[cfg(any(test, feature = "runtime-benchmarks"))]

@@ -64,11 +64,10 @@ impl Config for Test {
 
 impl crate::benchmarking::BenchmarkHelper for World {
     fn subnet(validators: u32, miners: u32) -> Netuid {
-        let (validators, miners) = (validators as Uid, miners as Uid);
-        let stakes = vec![MIN_STAKE; validators.into()];
+        let stakes = vec![MIN_STAKE; validators as usize];
         let mut built = ExtBuilder::default().subnet(NET).validators(NET, &stakes);
         for uid in validators..validators + miners {
-            built = built.miner(NET, uid);
+            built = built.miner(NET, Uid(uid as u16));
         }
         WORLD.with_borrow_mut(|world| *world = built.subnets);
         NET
@@ -302,7 +301,7 @@ impl Incentives for World {
 }
 
 /// The subnet that most tests use.
-pub const NET: Netuid = 1;
+pub const NET: Netuid = Netuid(1);
 /// Least stake of a validator and least bond of a miner in the mock.
 pub const MIN_STAKE: Balance = 100;
 /// Least bond of a miner in the mock.
@@ -312,14 +311,14 @@ pub const ROOT: H256 = H256([7; 32]);
 
 /// The coldkey that owns a subnet.
 pub fn owner(netuid: Netuid) -> AccountId {
-    AccountId::new([200u8.wrapping_add(netuid as u8); 32])
+    AccountId::new([200u8.wrapping_add(netuid.get() as u8); 32])
 }
 
 /// The hotkey with which the mock registers a uid.
 pub fn hotkey(netuid: Netuid, uid: Uid) -> AccountId {
     let mut bytes = [1; 32];
-    bytes[..2].copy_from_slice(&netuid.to_le_bytes());
-    bytes[2..4].copy_from_slice(&uid.to_le_bytes());
+    bytes[..2].copy_from_slice(&netuid.get().to_le_bytes());
+    bytes[2..4].copy_from_slice(&uid.get().to_le_bytes());
     AccountId::new(bytes)
 }
 
@@ -353,14 +352,18 @@ pub const ROUND: BlockNumber = 10;
 
 /// A miner's key in a round.
 pub fn key(uid: Uid) -> ContributionKey {
-    [uid as u8; 32]
+    [uid.get() as u8; 32]
 }
 
 /// A miner's commitment in a round whose parameters have the root `parent`.
 pub fn commitment(netuid: Netuid, round: Round, uid: Uid, parent: H256) -> Commitment {
     Commitment {
         parent_root: parent,
-        sealed_root: cairn_primitives::blake2_256(&[netuid as u8, round as u8, uid as u8]),
+        sealed_root: cairn_primitives::blake2_256(&[
+            netuid.get() as u8,
+            round as u8,
+            uid.get() as u8,
+        ]),
         length: 100,
         key_hash: key_hash(netuid, round, hotkey(netuid, uid).as_ref(), &key(uid)),
     }
@@ -382,7 +385,7 @@ pub fn attestation(uid: Uid, good: &[Uid], root: H256) -> Attestation {
     Attestation {
         model_root: root,
         verdicts: Verdicts::from_uids(good.iter().copied()),
-        salt: [uid as u8; 32],
+        salt: [uid.get() as u8; 32],
     }
 }
 
@@ -536,7 +539,7 @@ impl ExtBuilder {
     /// Validators with these stakes; their uids begin at 0.
     pub fn validators(self, netuid: Netuid, stakes: &[Balance]) -> Self {
         (0..).zip(stakes).fold(self, |built, (uid, stake)| {
-            built.member(netuid, uid, *stake, 0)
+            built.member(netuid, Uid(uid), *stake, 0)
         })
     }
 
@@ -546,8 +549,8 @@ impl ExtBuilder {
     }
 
     /// So many miners with a bond; their uids begin at 10.
-    pub fn miners(self, netuid: Netuid, count: Uid) -> Self {
-        (10..10 + count).fold(self, |built, uid| built.miner(netuid, uid))
+    pub fn miners(self, netuid: Netuid, count: u16) -> Self {
+        (10..10 + count).fold(self, |built, uid| built.miner(netuid, Uid(uid)))
     }
 
     /// A run that is started in block 1 and begins in block 2.

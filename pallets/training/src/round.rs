@@ -281,7 +281,7 @@ impl<T: Config> Pallet<T> {
 
     /// The members of a subnet, ascending by uid: at most [`MAX_MEMBERS`].
     fn members(netuid: Netuid) -> impl Iterator<Item = (Uid, T::AccountId)> {
-        let possible = |uid: Uid| u32::from(uid) < MAX_MEMBERS;
+        let possible = |uid: Uid| u32::from(uid.get()) < MAX_MEMBERS;
         T::Membership::members(netuid)
             .into_iter()
             .filter(move |(uid, _)| possible(*uid))

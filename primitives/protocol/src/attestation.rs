@@ -257,7 +257,7 @@ pub(crate) mod tests {
         }
     }
 
-    const AT: (Netuid, Round, &[u8; 32]) = (7, 4, &[3; 32]);
+    const AT: (Netuid, Round, &[u8; 32]) = (Netuid(7), 4, &[3; 32]);
     const ALL: [Attesting; 4] = [
         Attesting::NotYet,
         Attesting::Commit,
@@ -288,7 +288,7 @@ pub(crate) mod tests {
 
     #[test]
     fn an_attestation_is_taken_in_the_second_half_only_and_once() {
-        let said = attestation(1, &[1]);
+        let said = attestation(1, &[Uid(1)]);
         let known = committed(&said);
         let expected = [
             Err(Refusal::TooEarly),
@@ -312,24 +312,28 @@ pub(crate) mod tests {
 
     #[test]
     fn verdicts_on_what_was_not_revealed_count_for_nothing() {
-        let mut before = tally(&[5, 5], &[1, 2]);
-        before.miner_leaves(2);
+        let mut before = tally(&[5, 5], &[Uid(1), Uid(2)]);
+        before.miner_leaves(Uid(2));
         let mut known = before.clone();
-        known.add(&attestation(1, &[1]), 5).expect("it fits");
-        before.add(&attestation(1, &[1, 2, 7]), 5).expect("it fits");
+        known.add(&attestation(1, &[Uid(1)]), 5).expect("it fits");
+        before
+            .add(&attestation(1, &[Uid(1), Uid(2), Uid(7)]), 5)
+            .expect("it fits");
         assert_eq!(before, known);
     }
 
     #[test]
     fn sums_that_do_not_fit_are_refused() {
-        let mut tally = tally(&[u64::MAX], &[1]);
-        tally.add(&attestation(1, &[1]), u64::MAX).expect("it fits");
-        assert_eq!(tally.add(&attestation(1, &[1]), 1), Err(Unbalanced));
+        let mut tally = tally(&[u64::MAX], &[Uid(1)]);
+        tally
+            .add(&attestation(1, &[Uid(1)]), u64::MAX)
+            .expect("it fits");
+        assert_eq!(tally.add(&attestation(1, &[Uid(1)]), 1), Err(Unbalanced));
         assert_eq!(tally.take_back(&attestation(2, &[]), 1), Err(Unbalanced));
     }
 
     fn any_attestation() -> impl Strategy<Value = (Attestation, Balance)> {
-        let verdicts = prop::collection::vec(0u16..8, 0..8);
+        let verdicts = prop::collection::vec((0u16..8).prop_map(Uid), 0..8);
         (1u8..4, verdicts, 1u64..1_000)
             .prop_map(|(root, good, stake)| (attestation(root, &good), stake))
     }
@@ -343,18 +347,18 @@ pub(crate) mod tests {
             let open = |at, said: &Attestation| check(Attesting::Open, Some(&known), at, said);
             prop_assert_eq!(open(AT, &said), Ok(()));
             prop_assert_eq!(open(AT, &other).is_ok(), other == said);
-            prop_assert_eq!(open((7, 4, &hotkey), &said).is_ok(), hotkey == *AT.2);
+            prop_assert_eq!(open((Netuid(7), 4, &hotkey), &said).is_ok(), hotkey == *AT.2);
             let salted = Attestation { salt, ..said.clone() };
             prop_assert_eq!(open(AT, &salted).is_ok(), salted == said);
-            prop_assert_eq!(open((7, 5, AT.2), &said), Err(Refusal::WrongHash));
-            prop_assert_eq!(open((8, 4, AT.2), &said), Err(Refusal::WrongHash));
+            prop_assert_eq!(open((Netuid(7), 5, AT.2), &said), Err(Refusal::WrongHash));
+            prop_assert_eq!(open((Netuid(8), 4, AT.2), &said), Err(Refusal::WrongHash));
         }
 
         #[test]
         fn what_is_taken_back_leaves_no_trace(
             stays in prop::collection::vec(any_attestation(), 0..6), goes in any_attestation(),
         ) {
-            let mut before = tally(&[10_000], &[0, 2, 4, 6]);
+            let mut before = tally(&[10_000], &[0, 2, 4, 6].map(Uid));
             for (attestation, stake) in &stays {
                 prop_assert_eq!(before.add(attestation, *stake), Ok(()));
             }
@@ -370,7 +374,7 @@ pub(crate) mod tests {
                 .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
         ) {
             let of = |all: &[(Attestation, Balance)]| {
-                let mut tally = tally(&[10_000], &[1, 3, 5]);
+                let mut tally = tally(&[10_000], &[1, 3, 5].map(Uid));
                 for (attestation, stake) in all {
                     tally.add(attestation, *stake).expect("it fits");
                 }
@@ -386,14 +390,14 @@ pub(crate) mod tests {
         fn whoever_leaves_takes_its_stake_along(
             (attestation, stake) in any_attestation(), other in 1u64..1_000, attested: bool,
         ) {
-            let mut tally = tally(&[stake, other], &[1, 2]);
+            let mut tally = tally(&[stake, other], &[Uid(1), Uid(2)]);
             if attested {
                 tally.add(&attestation, stake).expect("it fits");
             }
             let said = attested.then_some(&attestation);
-            prop_assert_eq!(tally.validator_leaves(200, stake, said), Ok(()));
+            prop_assert_eq!(tally.validator_leaves(Uid(200), stake, said), Ok(()));
             prop_assert_eq!((tally.total_stake, tally.attesting_stake), (other, 0));
-            prop_assert!(tally.departed.contains(200) && tally.roots.is_empty());
+            prop_assert!(tally.departed.contains(Uid(200)) && tally.roots.is_empty());
         }
     }
 }

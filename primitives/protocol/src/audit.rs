@@ -346,7 +346,7 @@ mod tests {
         blocks: 5,
     };
     const STAGES: [Stage; 4] = [Stage::Open, Stage::Commit, Stage::Reveal, Stage::Over];
-    const AT: (Netuid, Round, Uid) = (7, 4, 2);
+    const AT: (Netuid, Round, Uid) = (Netuid(7), 4, Uid(2));
     const KEY: [u8; 32] = [3; 32];
 
     fn hash(byte: u8) -> H256 {
@@ -365,17 +365,17 @@ mod tests {
     #[test]
     fn a_rate_of_none_audits_nothing_and_of_all_everything() {
         for uid in 0..256 {
-            assert_eq!(draw(hash(1), uid, 0), None);
-            assert!(draw(hash(1), uid, AuditRules::EACH).is_some());
+            assert_eq!(draw(hash(1), Uid(uid), 0), None);
+            assert!(draw(hash(1), Uid(uid), AuditRules::EACH).is_some());
         }
     }
 
     /// 20,000 contributions at a quarter: six standard deviations are 368.
     #[test]
     fn as_many_are_audited_as_the_rate_says() {
-        let seeds = (0..200u32).map(|round| seed(1, round, hash(2)));
+        let seeds = (0..200u32).map(|round| seed(Netuid(1), round, hash(2)));
         let audited = seeds
-            .flat_map(|seed| (0..100).filter_map(move |uid| draw(seed, uid, 16_384)))
+            .flat_map(|seed| (0..100).filter_map(move |uid| draw(seed, Uid(uid), 16_384)))
             .count();
         assert!(audited.abs_diff(5_000) < 368, "{audited}");
     }
@@ -479,7 +479,7 @@ mod tests {
             ..before
         };
         let header = Header {
-            netuid: 1,
+            netuid: Netuid(1),
             round: 2,
             hotkey: KEY,
             parent_root: hash(0),
@@ -559,9 +559,9 @@ mod tests {
         }
 
         #[test]
-        fn auditors_are_different_candidates(seed: [u8; 32], uid: Uid, of in 0u16..20, most in 0u8..16) {
-            let candidates: Vec<Uid> = (0..of).collect();
-            let drawn = auditors(H256(seed), uid, &candidates, most);
+        fn auditors_are_different_candidates(seed: [u8; 32], uid: u16, of in 0u16..20, most in 0u8..16) {
+            let candidates: Vec<Uid> = (0..of).map(Uid).collect();
+            let drawn = auditors(H256(seed), Uid(uid), &candidates, most);
             prop_assert_eq!(drawn.len(), usize::from(of.min(most.into())));
             let distinct: alloc::collections::BTreeSet<_> = drawn.iter().collect();
             prop_assert_eq!(distinct.len(), drawn.len());
@@ -581,7 +581,7 @@ mod tests {
             prop_assert_eq!(open(AT, &KEY, said, &salt), said == failed);
             prop_assert_eq!(open(AT, &KEY, failed, &other), other == salt);
             prop_assert_eq!(open(AT, &hotkey, failed, &salt), hotkey == KEY);
-            prop_assert_eq!(open((7, 4, uid), &KEY, failed, &salt), uid == 2);
+            prop_assert_eq!(open((Netuid(7), 4, Uid(uid)), &KEY, failed, &salt), uid == 2);
         }
 
         #[test]

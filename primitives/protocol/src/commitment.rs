@@ -122,7 +122,7 @@ mod tests {
             parent_root: H256([1; 32]),
             sealed_root: H256([2; 32]),
             length: 10,
-            key_hash: key_hash(7, 4, &HOTKEY, &KEY),
+            key_hash: key_hash(Netuid(7), 4, &HOTKEY, &KEY),
         }
     }
 
@@ -161,17 +161,23 @@ mod tests {
     #[test]
     fn a_key_is_taken_in_the_reveal_phase_only_and_once() {
         for phase in PHASES {
-            let found = reveal(phase, Some(committed()), (7, 4, &HOTKEY), KEY);
+            let found = reveal(phase, Some(committed()), (Netuid(7), 4, &HOTKEY), KEY);
             match phase {
                 Phase::Train => assert_eq!(found, Err(Refusal::TooEarlyToReveal)),
                 Phase::Reveal => assert_eq!(found.expect("it is the key").key, Some(KEY)),
                 _ => assert_eq!(found, Err(Refusal::TooLateToReveal)),
             }
         }
-        let revealed = reveal(Phase::Reveal, Some(committed()), (7, 4, &HOTKEY), KEY).ok();
-        let again = reveal(Phase::Reveal, revealed, (7, 4, &HOTKEY), KEY);
+        let revealed = reveal(
+            Phase::Reveal,
+            Some(committed()),
+            (Netuid(7), 4, &HOTKEY),
+            KEY,
+        )
+        .ok();
+        let again = reveal(Phase::Reveal, revealed, (Netuid(7), 4, &HOTKEY), KEY);
         assert_eq!(again, Err(Refusal::AlreadyRevealed));
-        let nothing = reveal::<[u8; 32]>(Phase::Reveal, None, (7, 4, &HOTKEY), KEY);
+        let nothing = reveal::<[u8; 32]>(Phase::Reveal, None, (Netuid(7), 4, &HOTKEY), KEY);
         assert_eq!(nothing, Err(Refusal::NotCommitted));
     }
 
@@ -182,18 +188,18 @@ mod tests {
         ) {
             let known = Contribution {
                 hotkey,
-                commitment: Commitment { key_hash: key_hash(netuid, round, &hotkey, &key), ..commitment() },
+                commitment: Commitment { key_hash: key_hash(Netuid(netuid), round, &hotkey, &key), ..commitment() },
                 key: None,
             };
             let with = |at: (Netuid, Round, &[u8; 32]), key| {
                 reveal(Phase::Reveal, Some(known.clone()), at, key).map(|contribution| contribution.key)
             };
-            prop_assert_eq!(with((netuid, round, &hotkey), key), Ok(Some(key)));
+            prop_assert_eq!(with((Netuid(netuid), round, &hotkey), key), Ok(Some(key)));
             prop_assume!(other != key && other != hotkey);
-            prop_assert_eq!(with((netuid, round, &hotkey), other), Err(Refusal::WrongKey));
-            prop_assert_eq!(with((netuid, round, &other), key), Err(Refusal::WrongKey));
-            prop_assert_eq!(with((netuid ^ 1, round, &hotkey), key), Err(Refusal::WrongKey));
-            prop_assert_eq!(with((netuid, round ^ 1, &hotkey), key), Err(Refusal::WrongKey));
+            prop_assert_eq!(with((Netuid(netuid), round, &hotkey), other), Err(Refusal::WrongKey));
+            prop_assert_eq!(with((Netuid(netuid), round, &other), key), Err(Refusal::WrongKey));
+            prop_assert_eq!(with((Netuid(netuid ^ 1), round, &hotkey), key), Err(Refusal::WrongKey));
+            prop_assert_eq!(with((Netuid(netuid), round ^ 1, &hotkey), key), Err(Refusal::WrongKey));
         }
     }
 }

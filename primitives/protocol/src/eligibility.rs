@@ -178,10 +178,10 @@ mod tests {
 
     #[test]
     fn of_equal_stakes_the_lowest_uid_sits() {
-        let members = [(4, 7), (1, 7), (9, 8), (2, 7)];
+        let members = [(4, 7), (1, 7), (9, 8), (2, 7)].map(|(uid, stake)| (Uid(uid), stake));
         assert_eq!(
             seated(&rules(1, 0, 3), members, validating),
-            [(9, 8), (1, 7), (2, 7)]
+            [(Uid(9), 8), (Uid(1), 7), (Uid(2), 7)]
         );
     }
 
@@ -191,27 +191,27 @@ mod tests {
             missed: 0,
             halved: 2,
         };
-        let one = Validator::new(3, [3u8; 32], 10).after(&halved);
+        let one = Validator::new(Uid(3), [3u8; 32], 10).after(&halved);
         assert_eq!((one.stake, one.leaked, one.all_stake()), (2, 8, 10));
         assert_eq!(one.after(&Absence::default()).stake, 10);
     }
 
     #[test]
     fn a_miner_has_no_seat_however_much_stake_there_is_on_it() {
-        let members = [(4, Role::Miner, 70), (1, Role::Validator, 7)];
+        let members = [(Uid(4), Role::Miner, 70), (Uid(1), Role::Validator, 7)];
         let seated = seated(&rules(1, 0, 3), members, |member| *member);
-        assert_eq!(seated, [(1, Role::Validator, 7)]);
+        assert_eq!(seated, [(Uid(1), Role::Validator, 7)]);
     }
 
     #[test]
     fn who_left_is_no_member_of_the_round() {
-        let members = [(3u16, [3u8; 32]), (5, [5; 32])];
+        let members = [(Uid(3), [3u8; 32]), (Uid(5), [5; 32])];
         let of = |departed: &Verdicts, who: [u8; 32]| {
             member_of(members.iter().map(|(u, k)| (*u, k)), departed, &who)
         };
-        assert_eq!(of(&Verdicts::default(), [5; 32]), Some(5));
-        assert_eq!(of(&Verdicts::from_uids([5]), [5; 32]), None);
-        assert_eq!(of(&Verdicts::from_uids([5]), [3; 32]), Some(3));
+        assert_eq!(of(&Verdicts::default(), [5; 32]), Some(Uid(5)));
+        assert_eq!(of(&Verdicts::from_uids([Uid(5)]), [5; 32]), None);
+        assert_eq!(of(&Verdicts::from_uids([Uid(5)]), [3; 32]), Some(Uid(3)));
         assert_eq!(of(&Verdicts::default(), [4; 32]), None);
     }
 
@@ -221,7 +221,7 @@ mod tests {
             stakes in prop::collection::vec(0u64..50, 0..100), least in 0u64..20, seats in 0u16..70,
         ) {
             let rules = rules(least, 0, seats);
-            let members: Vec<(Uid, Balance)> = (0..).zip(stakes).collect();
+            let members: Vec<(Uid, Balance)> = (0..).map(Uid).zip(stakes).collect();
             let sitting = seated(&rules, members.clone(), validating);
             let able = |stake| may_validate(&rules, Role::Validator, stake);
             let count = members.iter().filter(|(_, stake)| able(*stake)).count();
@@ -237,7 +237,7 @@ mod tests {
 
         #[test]
         fn the_order_of_members_is_irrelevant(
-            (members, shuffled) in prop::collection::btree_map(0u16..256, 0u64..9, 0..40)
+            (members, shuffled) in prop::collection::btree_map((0u16..256).prop_map(Uid), 0u64..9, 0..40)
                 .prop_map(|map| map.into_iter().collect::<Vec<_>>())
                 .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
         ) {

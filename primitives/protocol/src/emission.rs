@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn some(uids: impl IntoIterator<Item = u8>) -> Vec<Uid> {
-        uids.into_iter().map(Uid::from).collect()
+        uids.into_iter().map(|uid| Uid(uid.into())).collect()
     }
 
     #[test]
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn without_a_seat_is_absent_until_it_is_forgotten() {
         let mut all = Attendances::default();
-        let [a, b] = [1u8, 2].map(Uid::from);
+        let [a, b] = [1, 2].map(Uid);
         all.note(&[(a, true), (b, false)]);
         all.note(&[(b, true)]);
         assert_eq!((all.0[&a].rounds, share(all.0[&a], 100)), (2, 50));

@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn the_bytes_are_those_that_other_programs_make() {
-        let bytes = payload(&H256([1; 32]), 0x0203, &[4u8; 32]);
+        let bytes = payload(&H256([1; 32]), Netuid(0x0203), &[4u8; 32]);
         let mut expected = b"cairn/register".to_vec();
         expected.extend([1; 32]);
         expected.extend([3, 2]);
@@ -46,11 +46,11 @@ mod tests {
             (netuid, other_netuid) in any::<(u16, u16)>(),
             (coldkey, other_coldkey) in any::<([u8; 32], [u8; 32])>(),
         ) {
-            let one = payload(&genesis, netuid, &coldkey);
-            let other = payload(&other_genesis, other_netuid, &other_coldkey);
+            let one = payload(&genesis, Netuid(netuid), &coldkey);
+            let other = payload(&other_genesis, Netuid(other_netuid), &other_coldkey);
             let same = (genesis, netuid, coldkey) == (other_genesis, other_netuid, other_coldkey);
             prop_assert_eq!(one == other, same);
-            prop_assert_eq!(one, payload(&genesis, netuid, &coldkey));
+            prop_assert_eq!(one, payload(&genesis, Netuid(netuid), &coldkey));
         }
     }
 }

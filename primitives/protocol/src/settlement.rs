@@ -188,13 +188,13 @@ mod tests {
 
     #[test]
     fn with_too_many_the_best_incentive_is_taken_then_the_lowest_uid() {
-        let mut tally = tally(&[9], &[1, 2, 3, 4]);
+        let mut tally = tally(&[9], &[1, 2, 3, 4].map(Uid));
         tally
-            .add(&attestation(1, &[1, 2, 3, 4]), 9)
+            .add(&attestation(1, &[1, 2, 3, 4].map(Uid)), 9)
             .expect("it fits");
-        let incentive = |uid| if uid == 4 { 7 } else { 5 };
+        let incentive = |uid| if uid == Uid(4) { 7 } else { 5 };
         let settled = settle(&tally, None, 3, from(1), incentive);
-        assert_eq!(uids(&settled), [1, 2, 4]);
+        assert_eq!(uids(&settled), [1, 2, 4].map(Uid));
         assert_eq!(settled.expected, None);
     }
 
@@ -218,22 +218,24 @@ mod tests {
 
     #[test]
     fn what_is_included_carries_its_trust() {
-        let mut tally = tally(&[9], &[1, 2]);
-        tally.add(&attestation(1, &[1, 2]), 9).expect("it fits");
-        let incentive = |uid| if uid == 2 { 7 } else { 0 };
+        let mut tally = tally(&[9], &[Uid(1), Uid(2)]);
+        tally
+            .add(&attestation(1, &[Uid(1), Uid(2)]), 9)
+            .expect("it fits");
+        let incentive = |uid| if uid == Uid(2) { 7 } else { 0 };
         let settled = settle(&tally, None, 3, from(1), incentive);
         let found: Vec<(Uid, u16)> = settled
             .included
             .iter()
             .map(|one| (one.uid, one.trust))
             .collect();
-        assert_eq!(found, [(1, 4_095), (2, 65_535)]);
+        assert_eq!(found, [(Uid(1), 4_095), (Uid(2), 65_535)]);
     }
 
     #[test]
     fn what_began_elsewhere_is_not_included_and_a_null_round_keeps_its_root() {
-        let mut tally = tally(&[9], &[1]);
-        tally.add(&attestation(1, &[1]), 9).expect("it fits");
+        let mut tally = tally(&[9], &[Uid(1)]);
+        tally.add(&attestation(1, &[Uid(1)]), 9).expect("it fits");
         let settled = settle(&tally, None, 8, from(2), |_| 0);
         assert!(settled.included.is_empty());
         assert_eq!(settled.expected, Some(root(1)));
@@ -241,8 +243,8 @@ mod tests {
 
     #[test]
     fn without_a_quorum_nothing_is_included_and_the_root_stays_expected() {
-        let mut tally = tally(&[9, 10], &[1]);
-        tally.add(&attestation(1, &[1]), 9).expect("it fits");
+        let mut tally = tally(&[9, 10], &[Uid(1)]);
+        tally.add(&attestation(1, &[Uid(1)]), 9).expect("it fits");
         let settled = settle(&tally, Some(root(1)), 8, from(1), |_| 0);
         assert!(settled.included.is_empty() && !settled.ancestor.is_final);
         assert_eq!(settled.expected, Some(root(1)));
@@ -250,8 +252,8 @@ mod tests {
 
     #[test]
     fn two_thirds_for_another_root_than_expected_are_refused() {
-        let mut tally = tally(&[9], &[1]);
-        tally.add(&attestation(1, &[1]), 9).expect("it fits");
+        let mut tally = tally(&[9], &[Uid(1)]);
+        tally.add(&attestation(1, &[Uid(1)]), 9).expect("it fits");
         let settled = settle(&tally, Some(root(2)), 8, from(1), |_| 0);
         assert_eq!(settled.refused_for, Some(root(2)));
         assert!(settled.included.is_empty());
@@ -294,16 +296,16 @@ mod tests {
 
         #[test]
         fn what_is_included_had_two_thirds_and_was_the_best(
-            votes in prop::collection::vec((prop::collection::vec(0u16..12, 0..12), 1u64..100), 1..6),
+            votes in prop::collection::vec((prop::collection::vec((0u16..12).prop_map(Uid), 0..12), 1u64..100), 1..6),
             incentives in prop::collection::vec(0u16..5, 12), most in 0u16..14,
         ) {
             let stakes: Vec<u64> = votes.iter().map(|(_, stake)| *stake).collect();
-            let all: Vec<Uid> = (0..12).collect();
+            let all: Vec<Uid> = (0..12).map(Uid).collect();
             let mut tally = tally(&stakes, &all);
             for (good, stake) in &votes {
                 tally.add(&attestation(1, good), *stake).expect("it fits");
             }
-            let incentive = |uid: Uid| incentives[usize::from(uid)];
+            let incentive = |uid: Uid| incentives[uid.index()];
             let settled = settle(&tally, Some(root(1)), most, from(1), incentive);
             let included = uids(&settled);
             prop_assert!(included.is_sorted() && included.len() <= usize::from(most));

@@ -265,7 +265,7 @@ mod tests {
 
     fn owed() -> Owed {
         Owed {
-            netuid: 7,
+            netuid: Netuid(7),
             round: 3,
             hotkey: [6; 32],
             commitment: Commitment {
@@ -283,7 +283,7 @@ mod tests {
 
     fn header() -> Header {
         Header {
-            netuid: 7,
+            netuid: Netuid(7),
             round: 3,
             hotkey: [6; 32],
             parent_root: H256([8; 32]),
@@ -375,7 +375,7 @@ mod tests {
     fn each_field_that_differs_is_told() {
         type Spoil = fn(&mut Header);
         let spoilt: [(Spoil, Refusal); 6] = [
-            (|h| h.netuid += 1, Refusal::Other(Field::Netuid)),
+            (|h| h.netuid = Netuid(8), Refusal::Other(Field::Netuid)),
             (|h| h.round -= 1, Refusal::Other(Field::Round)),
             (|h| h.hotkey[31] ^= 1, Refusal::Other(Field::Hotkey)),
             (
@@ -473,7 +473,7 @@ mod tests {
             netuid in 6u16..9, round in 2u32..5, hotkey in 5u8..8, parent in 7u8..10, layout in 8u8..11, steps in 28u32..33,
         ) {
             let header = Header {
-                netuid,
+                netuid: Netuid(netuid),
                 round,
                 hotkey: [hotkey; 32],
                 parent_root: H256([parent; 32]),

@@ -3,7 +3,7 @@
 
 use cairn_primitives::{
     blake2_256, finding_hash, AuditRules, CompressionSchedule, DataSet, Finding, InitialParameters,
-    InnerOptimizer, ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
+    InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, RunConfig, Text, Uid, H256,
 };
 use cairn_protocol::{
     assignment::{
@@ -99,7 +99,7 @@ fn hex(hash: H256) -> String {
 }
 
 fn pass() -> H256 {
-    pass_key(7, H256([1; 32]), 2)
+    pass_key(Netuid(7), H256([1; 32]), 2)
 }
 
 const RANGE: DataRange = DataRange {
@@ -112,7 +112,7 @@ fn keys_seeds_and_slots_are_pinned() {
     let key = "0xa1ba601fd8199723117986e2f2322f61ec7fb3e9d7b424aa15b1098cb0a57672";
     assert_eq!(hex(pass()), key);
     let seed = "0xe824ee4d604d5b02ee199605a10507e9421a76a442788308a23675ef5aa1b804";
-    assert_eq!(hex(round_seed(7, 3, H256([2; 32]))), seed);
+    assert_eq!(hex(round_seed(Netuid(7), 3, H256([2; 32]))), seed);
     let miners: Vec<u16> = (0..10).collect();
     let order = slots(H256([3; 32]), &miners);
     assert_eq!(order, [6, 2, 5, 0, 1, 4, 7, 8, 3, 9]);
@@ -120,11 +120,11 @@ fn keys_seeds_and_slots_are_pinned() {
 
 #[test]
 fn audits_are_pinned() {
-    let seed = audit::seed(7, 3, H256([2; 32]));
+    let seed = audit::seed(Netuid(7), 3, H256([2; 32]));
     let seed_hash = "0x19f3349cf018a7397a5d3b6a32b5461366cbf3107b6a24dd39b39aa15ee3cf3b";
     assert_eq!(hex(seed), seed_hash);
     let drawn: Vec<(u16, u32)> = (0..16)
-        .filter_map(|uid| Some((uid, audit::draw(seed, uid, 16_384)?)))
+        .filter_map(|uid| Some((uid, audit::draw(seed, Uid(uid), 16_384)?)))
         .collect();
     let expected = [
         (0, 3_821_005_072),
@@ -138,8 +138,8 @@ fn audits_are_pinned() {
     ];
     assert_eq!(drawn, expected);
     let validators: Vec<u16> = (0..10).collect();
-    assert_eq!(audit::auditors(seed, 5, &validators, 3), [1, 4, 2]);
-    let hash = finding_hash((7, 3, 5), &[4; 32], Finding::Failed, &[6; 32]);
+    assert_eq!(audit::auditors(seed, Uid(5), &validators, 3), [1, 4, 2]);
+    let hash = finding_hash((Netuid(7), 3, Uid(5)), &[4; 32], Finding::Failed, &[6; 32]);
     let bound = "0x626d2fd44f3135eb85ea976cd7b9dd6209be4bc2ac08cdcca486e22e06769a19";
     assert_eq!(hex(hash), bound);
 }
@@ -197,7 +197,7 @@ fn a_rounds_plan_is_pinned() {
         range: RANGE,
         miners: 3,
     };
-    let plan = Plan::new(7, &config(), round);
+    let plan = Plan::new(Netuid(7), &config(), round);
     let exam = H256([9; 32]);
     let common = seeds(exam, None);
     assert_eq!(plan.of_step(1, 2), [523, 861, 576, 756]);
@@ -219,7 +219,7 @@ fn a_rounds_plan_is_pinned() {
 
 #[test]
 fn exams_and_what_is_drawn_from_them_are_pinned() {
-    let drawn = exam(7, 3, H256([2; 32]));
+    let drawn = exam(Netuid(7), 3, H256([2; 32]));
     assert_eq!(
         hex(drawn),
         "0xd273ce5a89b216fbbfd3aae457ffeb76205d74abbff99b9831da9766b22c65de"
@@ -233,7 +233,7 @@ fn exams_and_what_is_drawn_from_them_are_pinned() {
         range: RANGE,
         miners: 3,
     };
-    let plan = Plan::new(7, &config(), round);
+    let plan = Plan::new(Netuid(7), &config(), round);
     let mixed = plan.sample_unassigned(&seeds(drawn, Some(salt)), 8);
     assert_eq!(mixed, [501, 135, 661, 91, 306, 163, 663, 237]);
     assert_eq!((plan.most_windows(), plan.inner_steps()), (64, 5));
@@ -263,7 +263,7 @@ fn log() -> Vec<Evidence> {
             let hotkey = H256([uid as u8; 32]);
             log.push(Evidence {
                 round,
-                uid,
+                uid: Uid(uid),
                 hotkey,
                 outcome,
             });
@@ -295,7 +295,7 @@ fn scores_and_rows_are_pinned_to_the_bit() {
         ]
     );
     let shares = [65535, 2008, 64531, 49959, 21160, 52704];
-    assert!(row.into_iter().eq((0..).zip(shares)));
+    assert!(row.into_iter().eq((0..).map(Uid).zip(shares)));
     let (bits, row) = found(11);
     assert_eq!(
         bits,
@@ -309,7 +309,7 @@ fn scores_and_rows_are_pinned_to_the_bit() {
         ]
     );
     let shares = [36837, 18655, 42365, 56190, 65535, 28472];
-    assert!(row.into_iter().eq((0..).zip(shares)));
+    assert!(row.into_iter().eq((0..).map(Uid).zip(shares)));
 }
 
 #[test]
@@ -330,8 +330,8 @@ fn five_hundred_gains_and_two_hundred_rows_are_pinned() {
     let digest = "0x51f0328cb1eec370c90173689d396176bf020d6c115e76a56b3273282c44ded7";
     assert_eq!(hex(blake2_256(&gains.encode())), digest);
     let mut numbers = Numbers(13);
-    let row = |_| proportions((0..40).map(|uid| (uid, numbers.next() as f64 / 1e6)));
-    let rows: Vec<Vec<(u16, u16)>> = (0..200).map(row).collect();
+    let row = |_| proportions((0..40).map(|uid| (Uid(uid), numbers.next() as f64 / 1e6)));
+    let rows: Vec<Vec<(Uid, u16)>> = (0..200).map(row).collect();
     let digest = "0x3f3549ead5be0f30723f14f55c24b2fd8dbcdfcd8986a25a50a83f10119031a9";
     assert_eq!(hex(blake2_256(&rows.encode())), digest);
 }

@@ -8,7 +8,7 @@ use std::{
 
 use cairn_primitives::{
     finding_hash, key_hash, AuditOutcome, AuditRules, Carried, Commitment, EngineClass, Finding,
-    Header, Hyperparameters, Phase, Phases, Pots, Role, Served, Uid, Verdicts, Work, H256,
+    Header, Hyperparameters, Netuid, Phase, Phases, Pots, Role, Served, Uid, Verdicts, Work, H256,
 };
 use cairn_protocol::{
     assignment::{draw_slots, slots, DataRange},
@@ -179,7 +179,7 @@ fn root(number: u8) -> H256 {
 
 fn registration(page: &Section) {
     let domain = page.between("the text `", "`, the hash of block");
-    let bytes = registration::payload(&root(1), 0x0203, &[4u8; 32]);
+    let bytes = registration::payload(&root(1), Netuid(0x0203), &[4u8; 32]);
     let block = page.number("the hash of block ", ", the netuid");
     let netuid = page.number("the netuid in ", " bytes");
     let account = page.number("the coldkey in ", " bytes");
@@ -230,7 +230,7 @@ fn eligibility(page: &Section) {
     assert_eq!(seats(&rules(1, 5)), 5);
     page.says("to the most stake, of equal stakes to the lowest uid");
     let sitting = seated(&rules(1, 2), [(8, 5), (3, 5), (5, 6)], |(uid, stake)| {
-        (*uid, Role::Validator, *stake)
+        (Uid(*uid), Role::Validator, *stake)
     });
     assert_eq!(sitting, [(5, 6), (3, 5)]);
     page.says("mines if its bond is at least `min_miner_bond`");
@@ -294,7 +294,7 @@ fn assignment(page: &Section) {
     );
     assert_eq!(late, fits + 1, "the page's example is the edge");
     page.says("The round's seed draws the slots");
-    let all: Vec<Uid> = (0..12).collect();
+    let all: Vec<Uid> = (0..12).map(Uid).collect();
     assert_ne!(slots(root(1), &all), slots(root(2), &all));
     page.says("the lot decides who sits the round out");
     let few = draw_slots(root(1), &all, 2 * per_miner, per_miner);
@@ -356,7 +356,7 @@ fn a_commitment(length: u64) -> Commitment {
         parent_root: root(1),
         sealed_root: root(2),
         length,
-        key_hash: key_hash(7, 4, &HOTKEY, &KEY),
+        key_hash: key_hash(Netuid(7), 4, &HOTKEY, &KEY),
     }
 }
 
@@ -379,7 +379,7 @@ fn commitment(page: &Section) {
     assert!(commit(Phase::Train, None, zero).is_err());
     page.says("may reveal once, in the reveal phase, the key that it committed to");
     let reveal = |phase, known: &Contribution<[u8; 32]>, hotkey, key| {
-        commitment::reveal(phase, Some(known.clone()), (7, 4, hotkey), key)
+        commitment::reveal(phase, Some(known.clone()), (Netuid(7), 4, hotkey), key)
     };
     let revealed = reveal(Phase::Reveal, &known, &HOTKEY, KEY).expect("it may");
     assert!(reveal(Phase::Train, &known, &HOTKEY, KEY).is_err());
@@ -392,7 +392,7 @@ fn commitment(page: &Section) {
 
 fn verdict(page: &Section) {
     let owed = |parent_root| Owed {
-        netuid: 7,
+        netuid: Netuid(7),
         round: 4,
         hotkey: HOTKEY,
         commitment: Commitment {
@@ -405,7 +405,7 @@ fn verdict(page: &Section) {
         engine: None,
     };
     let header = Header {
-        netuid: 7,
+        netuid: Netuid(7),
         round: 4,
         hotkey: HOTKEY,
         parent_root: root(1),
@@ -418,7 +418,7 @@ fn verdict(page: &Section) {
     assert_eq!(check_header(&owed(root(1)), &header), Ok(()));
     type Spoil = fn(&mut Header);
     let spoils: BTreeMap<&str, Spoil> = BTreeMap::from([
-        ("subnet", (|header| header.netuid = 1) as Spoil),
+        ("subnet", (|header| header.netuid = Netuid(1)) as Spoil),
         ("round", |header| header.round = 1),
         ("hotkey", |header| header.hotkey = [1; 32]),
         ("parent root", |header| header.parent_root = root(9)),
@@ -521,8 +521,8 @@ fn tally(stakes: &[u64], revealed: &[Uid]) -> Tally {
 fn attestation(page: &Section) {
     page.says("commits once, in the first half of the attest phase, to a hash that is not zero");
     let commit = |half, known, hash| attestation::commit(half, known, hash).is_ok();
-    let at = (7, 4, &HOTKEY);
-    let said = attested(&[1]);
+    let at = (Netuid(7), 4, &HOTKEY);
+    let said = attested(&[Uid(1)]);
     let known = Statement::Committed(said.hash(at));
     assert!(commit(Attesting::Commit, None, root(1)));
     assert!(!commit(Attesting::Commit, Some(&known), root(1)));
@@ -558,22 +558,27 @@ fn attestation(page: &Section) {
         ..said.clone()
     };
     assert!(!may(Attesting::Open, &known, at, &salted));
-    for other in [(8, 4, &HOTKEY), (7, 5, &HOTKEY), (7, 4, &[4; 32])] {
+    for other in [
+        (Netuid(8), 4, &HOTKEY),
+        (Netuid(7), 5, &HOTKEY),
+        (Netuid(7), 4, &[4; 32]),
+    ] {
         assert!(!may(Attesting::Open, &known, other, &said));
     }
     page.says("counts for nothing");
-    let mut tally = tally(&[40, 60], &[1, 2]);
-    tally.miner_leaves(2);
+    let mut tally = tally(&[40, 60], &[Uid(1), Uid(2)]);
+    tally.miner_leaves(Uid(2));
     let mut same = tally.clone();
-    same.add(&attested(&[1, 2, 3]), 40).expect("it fits");
-    assert_eq!(same.support.keys().copied().collect::<Vec<Uid>>(), [1]);
+    same.add(&attested(&[Uid(1), Uid(2), Uid(3)]), 40)
+        .expect("it fits");
+    assert_eq!(same.support.keys().copied().collect::<Vec<Uid>>(), [Uid(1)]);
     page.says("counts the stake that the validator had");
-    tally.add(&attested(&[1]), 40).expect("it fits");
-    assert_eq!((tally.attesting_stake, tally.support[&1]), (40, 40));
+    tally.add(&attested(&[Uid(1)]), 40).expect("it fits");
+    assert_eq!((tally.attesting_stake, tally.support[&Uid(1)]), (40, 40));
     page.says("goes when the validator leaves");
-    let left = tally.validator_leaves(9, 40, Some(&attested(&[1])));
+    let left = tally.validator_leaves(Uid(9), 40, Some(&attested(&[Uid(1)])));
     assert_eq!(left, Ok(()));
-    assert_eq!((tally.attesting_stake, tally.support[&1]), (0, 0));
+    assert_eq!((tally.attesting_stake, tally.support[&Uid(1)]), (0, 0));
     assert_eq!(tally.total_stake, 60);
 }
 
@@ -603,21 +608,24 @@ fn settlement(page: &Section) {
             })
         };
         // The last epoch's incentive of uid 6 is the highest.
-        let incentive = |uid: Uid| u16::from(uid == 6);
+        let incentive = |uid: Uid| u16::from(uid == Uid(6));
         settle(&tally, None, most, contribution, incentive)
     };
     let uids = |parent, support, most, revealed: &[Uid]| -> Vec<Uid> {
         let settled = included(parent, support, most, revealed);
         settled.included.iter().map(|one| one.uid).collect()
     };
-    assert_eq!(uids(root(1), above * 100, 9, &[4]), [4]);
-    assert!(uids(root(1), above * 100 - 1, 9, &[4]).is_empty());
+    assert_eq!(uids(root(1), above * 100, 9, &[Uid(4)]), [Uid(4)]);
+    assert!(uids(root(1), above * 100 - 1, 9, &[Uid(4)]).is_empty());
     page.says("what began from the final root");
-    assert!(uids(root(2), above * 100, 9, &[4]).is_empty());
+    assert!(uids(root(2), above * 100, 9, &[Uid(4)]).is_empty());
     page.says("the highest incentive of the last epoch comes first, then the lowest uid");
-    assert_eq!(uids(root(1), above * 100, 2, &[4, 5, 6]), [4, 6]);
+    assert_eq!(
+        uids(root(1), above * 100, 2, &[4, 5, 6].map(Uid)),
+        [4, 6].map(Uid)
+    );
     page.says("If nothing is included the round is null, and the parameters stay");
-    let null = included(root(2), above * 100, 9, &[4]);
+    let null = included(root(2), above * 100, 9, &[Uid(4)]);
     assert_eq!(null.expected, Some(root(1)));
     let best = page.number("earned most in the last epoch has ", ".");
     assert_eq!(u64::from(trusts(&[1_000, 500])[0]), best);
@@ -749,8 +757,14 @@ fn exam(page: &Section) {
 
 fn audit(page: &Section) {
     page.says("from randomness that nobody knew at the reveals");
-    assert_ne!(rule::seed(7, 4, root(1)), rule::seed(7, 4, root(2)));
-    assert_ne!(rule::seed(7, 4, root(1)), exam::exam(7, 4, root(1)));
+    assert_ne!(
+        rule::seed(Netuid(7), 4, root(1)),
+        rule::seed(Netuid(7), 4, root(2))
+    );
+    assert_ne!(
+        rule::seed(Netuid(7), 4, root(1)),
+        exam::exam(Netuid(7), 4, root(1))
+    );
     let all = page.number("sets, so many of ", ".") as u32;
     let rules = AuditRules {
         rate: all,
@@ -763,7 +777,7 @@ fn audit(page: &Section) {
         ..rules
     };
     assert!(is_one(rules) && !is_one(above));
-    assert!((0..99).all(|uid| rule::draw(root(1), uid, all).is_some()));
+    assert!((0..99).all(|uid| rule::draw(root(1), Uid(uid), all).is_some()));
     let steps = page.number("states: with ", " steps") as u32;
     let every = page.number("distance of ", ", the steps up to") as u16;
     let ends = |drawn| rule::interval(drawn, steps, every).map(|one| (one.begin, one.end));
@@ -780,7 +794,7 @@ fn audit(page: &Section) {
     let with = |auditors| is_one(AuditRules { auditors, ..rules });
     assert!(with(most) && !with(most + 2) && !with(most - 1));
     page.says("there are fewer if there are no more");
-    assert_eq!(rule::auditors(root(1), 3, &[1, 2], 3).len(), 2);
+    assert_eq!(rule::auditors(root(1), Uid(3), &[1, 2], 3).len(), 2);
     stages(page, rules);
     who_decides(page);
     let pay = page.number("for a pay of ", " pebble at");
@@ -828,18 +842,23 @@ fn stages(page: &Section, rules: AuditRules) {
     let commit = |stage| rule::commit(stage, true, None, root(1)).is_ok();
     assert_eq!(all.map(commit), [false, true, false, false]);
     page.says("in the third it reveals that");
-    let known = Said::Committed(finding_hash((7, 4, 2), &HOTKEY, Finding::Failed, &[1; 32]));
+    let known = Said::Committed(finding_hash(
+        (Netuid(7), 4, Uid(2)),
+        &HOTKEY,
+        Finding::Failed,
+        &[1; 32],
+    ));
     let reveal = |stage, at, hotkey| {
         rule::reveal(stage, Some(&known), (at, hotkey), Finding::Failed, &[1; 32])
     };
-    let right = |stage| reveal(stage, (7, 4, 2), &HOTKEY).is_ok();
+    let right = |stage| reveal(stage, (Netuid(7), 4, Uid(2)), &HOTKEY).is_ok();
     assert_eq!(all.map(right), [false, false, true, false]);
     page.says("bound to subnet, round, contribution and hotkey");
     for (at, hotkey) in [
-        ((8, 4, 2), &HOTKEY),
-        ((7, 5, 2), &HOTKEY),
-        ((7, 4, 3), &HOTKEY),
-        ((7, 4, 2), &KEY),
+        ((Netuid(8), 4, Uid(2)), &HOTKEY),
+        ((Netuid(7), 5, Uid(2)), &HOTKEY),
+        ((Netuid(7), 4, Uid(3)), &HOTKEY),
+        ((Netuid(7), 4, Uid(2)), &KEY),
     ] {
         let wrong = reveal(Stage::Reveal, at, hotkey);
         assert_eq!(wrong, Err(Refusal::WrongHash));
@@ -893,7 +912,7 @@ fn premiums_are_as(page: &Section) {
     page.says("half of the part that the best one lacks of that");
     assert_eq!(value::factor(0.0, proven / 2.0, false), 0.25);
     let rounds = page.number("over the last ", " rounds, in standard errors") as u32;
-    let log = [measured(3, 1), measured(3 + rounds - 1, 2)];
+    let log = [measured(3, Uid(1)), measured(3 + rounds - 1, Uid(2))];
     let known = |newest| value::accounts(&log, newest).len();
     assert_eq!((known(3 + rounds - 1), known(3 + rounds)), (2, 1));
 }
@@ -916,7 +935,7 @@ fn measured(round: u32, uid: Uid) -> Evidence {
     Evidence {
         round,
         uid,
-        hotkey: root(uid as u8),
+        hotkey: root(uid.get() as u8),
         outcome: Outcome::Measured {
             steps: 1,
             of: 1,
@@ -932,8 +951,8 @@ fn scores_are_as(page: &Section) {
     let rounds = page.number("a mean over the last ", " rounds") as u32;
     let least = page.number("but over ", " at least") as u32;
     let account = |newest| {
-        let log: Vec<Evidence> = (0..=newest).map(|round| measured(round, 1)).collect();
-        value::accounts(&log, newest)[&(1, root(1))].clone()
+        let log: Vec<Evidence> = (0..=newest).map(|round| measured(round, Uid(1))).collect();
+        value::accounts(&log, newest)[&(Uid(1), root(1))].clone()
     };
     assert_eq!(account(0).over, least);
     assert_eq!(account(least).over, least + 1);
@@ -950,12 +969,12 @@ fn scores_are_as(page: &Section) {
 fn rows_are_as(page: &Section) {
     let highest = page.number("the highest score becomes ", ";") as u16;
     let scores: BTreeMap<(Uid, H256), f64> = [(1, 2.0), (2, 1.0), (3, 9.0), (4, 9.0)]
-        .map(|(uid, score)| ((uid, root(uid as u8)), score))
+        .map(|(uid, score)| ((Uid(uid), root(uid as u8)), score))
         .into();
-    let members = [1, 2, 3].map(|uid| (uid, root(uid as u8)));
+    let members = [1, 2, 3].map(|uid| (Uid(uid), root(uid as u8)));
     page.says("who is no member is not in it, nor is the validator itself");
     let row = value::row(&scores, members, root(3)).expect("somebody is worth something");
-    assert_eq!(row, [(1, highest), (2, highest / 2 + 1)]);
+    assert_eq!(row, [(Uid(1), highest), (Uid(2), highest / 2 + 1)]);
 }
 
 fn emission(page: &Section) {
@@ -967,10 +986,10 @@ fn emission(page: &Section) {
 
     page.says("if a round of this tempo or of the one before was work");
     let mut record = Record::default();
-    record.settled(true, [1]);
+    record.settled(true, [1].map(Uid));
     record.epoch();
     page.says("scores of others count zero");
-    assert!(record.claims() && record.included().contains(1));
+    assert!(record.claims() && record.included().contains(Uid(1)));
     let held = page.number("counts as the one before it, at most ", " times");
     (0..held).for_each(|_| record.epoch());
     assert!(record.claims());

@@ -13,11 +13,11 @@ const SPREAD: f64 = 0.075;
 /// Windows of each kind: a quarter of what a miner of that devnet trains on.
 const WINDOWS: usize = 80;
 /// Honest miners of a network, beside which are the others.
-const HONEST: Uid = 3;
+const HONEST: u16 = 3;
 /// Who trains on text of its own choice, and helps no less: a clone, a guess at the exam, a replay.
-const FOREIGN: Uid = 3;
+const FOREIGN: Uid = Uid(3);
 /// Who trained on its own data in the first eight rounds and then no more.
-const TURNED: Uid = 4;
+const TURNED: u16 = 4;
 /// Networks that are drawn.
 const NETWORKS: u64 = 300;
 
@@ -60,7 +60,7 @@ fn network(draw: &mut Draw, rounds: Round) -> Vec<Evidence> {
             let gain = at(&GAINS, round);
             log.push(Evidence {
                 round,
-                uid,
+                uid: Uid(uid),
                 hotkey: H256([uid as u8; 32]),
                 outcome: Outcome::Measured {
                     steps: 20,
@@ -83,8 +83,8 @@ fn after(rounds: Round) -> [f64; 4] {
     let mut sums = [0.0; 5];
     for _ in 0..NETWORKS {
         let found = accounts(&network(&mut draw, rounds), rounds - 1);
-        let of = |uid: Uid| -> &Account { &found[&(uid, H256([uid as u8; 32]))] };
-        let honest: Vec<&Account> = (0..HONEST).map(of).collect();
+        let of = |uid: Uid| -> &Account { &found[&(uid, H256([uid.get() as u8; 32]))] };
+        let honest: Vec<&Account> = (0..HONEST).map(Uid).map(of).collect();
         let mean = |value: fn(&Account) -> f64| {
             honest.iter().map(|one| value(one)).sum::<f64>() / f64::from(HONEST)
         };
@@ -92,7 +92,7 @@ fn after(rounds: Round) -> [f64; 4] {
         sums[1] += of(FOREIGN).factor;
         sums[2] += mean(|one| one.score);
         sums[3] += of(FOREIGN).score;
-        sums[4] += of(TURNED).score;
+        sums[4] += of(Uid(TURNED)).score;
     }
     let [honest, foreign, share, of_foreign, of_turned] = sums;
     let count = NETWORKS as f64;

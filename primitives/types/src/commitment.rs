@@ -88,14 +88,14 @@ mod tests {
     #[test]
     fn a_finding_is_bound_to_subnet_round_contribution_hotkey_and_salt() {
         let (hotkey, salt) = ([4; 32], [5; 32]);
-        let of = finding_hash((1, 2, 3), &hotkey, Finding::Failed, &salt);
+        let of = finding_hash((Netuid(1), 2, Uid(3)), &hotkey, Finding::Failed, &salt);
         let others = [
-            finding_hash((2, 2, 3), &hotkey, Finding::Failed, &salt),
-            finding_hash((1, 3, 3), &hotkey, Finding::Failed, &salt),
-            finding_hash((1, 2, 4), &hotkey, Finding::Failed, &salt),
-            finding_hash((1, 2, 3), &[5; 32], Finding::Failed, &salt),
-            finding_hash((1, 2, 3), &hotkey, Finding::Passed, &salt),
-            finding_hash((1, 2, 3), &hotkey, Finding::Failed, &[6; 32]),
+            finding_hash((Netuid(2), 2, Uid(3)), &hotkey, Finding::Failed, &salt),
+            finding_hash((Netuid(1), 3, Uid(3)), &hotkey, Finding::Failed, &salt),
+            finding_hash((Netuid(1), 2, Uid(4)), &hotkey, Finding::Failed, &salt),
+            finding_hash((Netuid(1), 2, Uid(3)), &[5; 32], Finding::Failed, &salt),
+            finding_hash((Netuid(1), 2, Uid(3)), &hotkey, Finding::Passed, &salt),
+            finding_hash((Netuid(1), 2, Uid(3)), &hotkey, Finding::Failed, &[6; 32]),
         ];
         assert!(!others.contains(&of));
         let bytes = [
@@ -111,23 +111,26 @@ mod tests {
 
     #[test]
     fn a_key_is_bound_to_subnet_round_and_hotkey() {
-        let of = key_hash(1, 2, &[3; 32], &[4; 32]);
-        assert_ne!(of, key_hash(2, 2, &[3; 32], &[4; 32]));
-        assert_ne!(of, key_hash(1, 3, &[3; 32], &[4; 32]));
-        assert_ne!(of, key_hash(1, 2, &[4; 32], &[4; 32]));
-        assert_ne!(of, key_hash(1, 2, &[3; 32], &[5; 32]));
+        let of = key_hash(Netuid(1), 2, &[3; 32], &[4; 32]);
+        assert_ne!(of, key_hash(Netuid(2), 2, &[3; 32], &[4; 32]));
+        assert_ne!(of, key_hash(Netuid(1), 3, &[3; 32], &[4; 32]));
+        assert_ne!(of, key_hash(Netuid(1), 2, &[4; 32], &[4; 32]));
+        assert_ne!(of, key_hash(Netuid(1), 2, &[3; 32], &[5; 32]));
     }
 
     #[test]
     fn scores_are_bound_to_subnet_epoch_hotkey_and_salt() {
-        let (hotkey, row, salt) = ([3; 32], [(1, 2), (3, 4)], [5; 32]);
-        let of = scores_hash(1, 2, &hotkey, &row, &salt);
-        assert_ne!(of, scores_hash(2, 2, &hotkey, &row, &salt));
-        assert_ne!(of, scores_hash(1, 3, &hotkey, &row, &salt));
-        assert_ne!(of, scores_hash(1, 2, &[4; 32], &row, &salt));
-        assert_ne!(of, scores_hash(1, 2, &hotkey, &row[..1], &salt));
-        assert_ne!(of, scores_hash(1, 2, &hotkey, &[(3, 4), (1, 2)], &salt));
-        assert_ne!(of, scores_hash(1, 2, &hotkey, &row, &[6; 32]));
+        let (hotkey, row, salt) = ([3; 32], [(Uid(1), 2), (Uid(3), 4)], [5; 32]);
+        let of = scores_hash(Netuid(1), 2, &hotkey, &row, &salt);
+        assert_ne!(of, scores_hash(Netuid(2), 2, &hotkey, &row, &salt));
+        assert_ne!(of, scores_hash(Netuid(1), 3, &hotkey, &row, &salt));
+        assert_ne!(of, scores_hash(Netuid(1), 2, &[4; 32], &row, &salt));
+        assert_ne!(of, scores_hash(Netuid(1), 2, &hotkey, &row[..1], &salt));
+        assert_ne!(
+            of,
+            scores_hash(Netuid(1), 2, &hotkey, &[(Uid(3), 4), (Uid(1), 2)], &salt)
+        );
+        assert_ne!(of, scores_hash(Netuid(1), 2, &hotkey, &row, &[6; 32]));
     }
 
     /// The encoding is a promise: other clients compute it too.
@@ -141,21 +144,32 @@ mod tests {
             &[5; 32],
         ]
         .concat();
-        let hash = scores_hash(1, 2, &[3; 32], &[(1, 2), (3, 4)], &[5; 32]);
+        let hash = scores_hash(
+            Netuid(1),
+            2,
+            &[3; 32],
+            &[(Uid(1), 2), (Uid(3), 4)],
+            &[5; 32],
+        );
         assert_eq!(hash, blake2_256(&bytes));
     }
 
     #[test]
     fn an_attestation_is_bound_to_subnet_round_hotkey_and_salt() {
-        let (root, good, salt) = (H256([4; 32]), Verdicts::from_uids([1, 9]), [5; 32]);
-        let of = attestation_hash((1, 2, &[3; 32]), root, &good, &salt);
+        let (root, good, salt) = (H256([4; 32]), Verdicts::from_uids([1, 9].map(Uid)), [5; 32]);
+        let of = attestation_hash((Netuid(1), 2, &[3; 32]), root, &good, &salt);
         let others = [
-            attestation_hash((2, 2, &[3; 32]), root, &good, &salt),
-            attestation_hash((1, 3, &[3; 32]), root, &good, &salt),
-            attestation_hash((1, 2, &[4; 32]), root, &good, &salt),
-            attestation_hash((1, 2, &[3; 32]), H256([5; 32]), &good, &salt),
-            attestation_hash((1, 2, &[3; 32]), root, &Verdicts::from_uids([1]), &salt),
-            attestation_hash((1, 2, &[3; 32]), root, &good, &[6; 32]),
+            attestation_hash((Netuid(2), 2, &[3; 32]), root, &good, &salt),
+            attestation_hash((Netuid(1), 3, &[3; 32]), root, &good, &salt),
+            attestation_hash((Netuid(1), 2, &[4; 32]), root, &good, &salt),
+            attestation_hash((Netuid(1), 2, &[3; 32]), H256([5; 32]), &good, &salt),
+            attestation_hash(
+                (Netuid(1), 2, &[3; 32]),
+                root,
+                &Verdicts::from_uids([1].map(Uid)),
+                &salt,
+            ),
+            attestation_hash((Netuid(1), 2, &[3; 32]), root, &good, &[6; 32]),
         ];
         assert!(!others.contains(&of));
         let bytes = [

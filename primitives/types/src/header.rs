@@ -207,7 +207,7 @@ mod tests {
         };
         let before = Carried { steps: 60, ..after };
         let header = Header {
-            netuid: 1,
+            netuid: Netuid(1),
             round: 2,
             hotkey: [3; 32],
             parent_root: H256::zero(),

@@ -17,6 +17,7 @@ pub mod blocks;
 pub mod commitment;
 pub mod header;
 pub mod hyperparameters;
+pub mod identity;
 pub mod layout;
 pub mod limits;
 pub mod nano;
@@ -36,6 +37,7 @@ pub use commitment::{
 };
 pub use header::{Carried, EngineClass, Header, Work};
 pub use hyperparameters::{BondsRule, Hyperparameters};
+pub use identity::{Netuid, Uid};
 pub use layout::{Layout, Tensor};
 pub use limits::{Group, OutOfLimits};
 pub use nano::{Nano, NanoError};
@@ -50,10 +52,6 @@ pub use secret::Secret;
 pub use text::{check_printable, Text, TextFault};
 pub use verdicts::Verdicts;
 
-/// A subnet's number.
-pub type Netuid = u16;
-/// A member's number within its subnet.
-pub type Uid = u16;
 /// A round's number within its run, from 0.
 pub type Round = u32;
 /// How many epochs a subnet has had before: the number of its next epoch, from 0.

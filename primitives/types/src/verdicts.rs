@@ -30,7 +30,7 @@ impl Verdicts {
     pub fn from_uids(uids: impl IntoIterator<Item = Uid>) -> Verdicts {
         let mut map = Verdicts::default();
         for uid in uids {
-            let (byte, bit) = (usize::from(uid / 8), uid % 8);
+            let (byte, bit) = (uid.index() / 8, uid.get() % 8);
             while map.0.len() <= byte {
                 if map.0.try_push(0).is_err() {
                     return map;
@@ -46,8 +46,8 @@ impl Verdicts {
     /// Whether `uid` is in the set.
     pub fn contains(&self, uid: Uid) -> bool {
         self.0
-            .get(usize::from(uid / 8))
-            .is_some_and(|byte| byte & (1 << (uid % 8)) != 0)
+            .get(uid.index() / 8)
+            .is_some_and(|byte| byte & (1 << (uid.get() % 8)) != 0)
     }
 
     /// How many uids are in the set.
@@ -57,7 +57,9 @@ impl Verdicts {
 
     /// The uids of the set, ascending.
     pub fn uids(&self) -> impl Iterator<Item = Uid> + '_ {
-        (0..self.0.len().saturating_mul(8) as Uid).filter(|uid| self.contains(*uid))
+        (0..self.0.len().saturating_mul(8) as u16)
+            .map(Uid)
+            .filter(|uid| self.contains(*uid))
     }
 }
 
@@ -68,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_set_of_uids_is_what_was_put_in() {
-        let uids = [0u16, 7, 8, 200, 255];
+        let uids = [0, 7, 8, 200, 255].map(Uid);
         let set = Verdicts::from_uids(uids);
         assert_eq!(set.uids().collect::<Vec<_>>(), uids);
         assert_eq!(set.count(), 5);
@@ -77,6 +79,8 @@ mod tests {
     #[test]
     fn no_uid_is_in_an_empty_set() {
         assert_eq!(Verdicts::default().count(), 0);
-        assert!(!Verdicts::default().contains(0) && !Verdicts::default().contains(u16::MAX));
+        assert!(
+            !Verdicts::default().contains(Uid(0)) && !Verdicts::default().contains(Uid(u16::MAX))
+        );
     }
 }

@@ -3,7 +3,7 @@
 use cairn_primitives::{
     finding_hash,
     traits::{Audits as _, Settled},
-    AuditOutcome, AuditRules, BlockNumber, Finding, Role, Served, Uid, CRN, H256,
+    AuditOutcome, AuditRules, BlockNumber, Finding, Netuid, Role, Served, Uid, CRN, H256,
 };
 use frame_support::{assert_ok, traits::Hooks};
 use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie, Dave, Eve, Ferdie};
@@ -43,16 +43,19 @@ fn on_an_audit(test: impl FnOnce()) {
             (Bob, Eve, Role::Validator),
             (Charlie, Ferdie, Role::Validator),
         ] {
-            assert_ok!(sent(by, register(1, key, role, &by.to_account_id())));
+            assert_ok!(sent(
+                by,
+                register(Netuid(1), key, role, &by.to_account_id())
+            ));
         }
         let bond = pallet_stake::Call::add_bond {
-            netuid: 1,
+            netuid: Netuid(1),
             hotkey: Dave.to_account_id(),
             amount: BOND,
         };
         assert_ok!(sent(Alice, bond));
         Audits::on_settled(Settled {
-            netuid: 1,
+            netuid: Netuid(1),
             round: 7,
             seed: H256([1; 32]),
             rules: AuditRules {
@@ -62,8 +65,11 @@ fn on_an_audit(test: impl FnOnce()) {
             },
             max_contributors: 4,
             parameters: 1_000,
-            included: &[(0, Dave.to_account_id())],
-            validators: &[(1, Eve.to_account_id()), (2, Ferdie.to_account_id())],
+            included: &[(Uid(0), Dave.to_account_id())],
+            validators: &[
+                (Uid(1), Eve.to_account_id()),
+                (Uid(2), Ferdie.to_account_id()),
+            ],
         });
         test();
         assert_ok!(audit::everything());
@@ -79,29 +85,29 @@ fn to(block: BlockNumber) {
 
 fn opens() -> RuntimeCall {
     RuntimeCall::Audits(pallet_audits::Call::open {
-        netuid: 1,
+        netuid: Netuid(1),
         round: 7,
-        uid: 0,
+        uid: Uid(0),
         served: SERVED,
     })
 }
 
 fn commits(by: Sr25519Keyring, finding: Finding) -> RuntimeCall {
     let key = by.to_account_id();
-    let hash = finding_hash((1, 7, 0), key.as_ref(), finding, &[9; 32]);
+    let hash = finding_hash((Netuid(1), 7, Uid(0)), key.as_ref(), finding, &[9; 32]);
     RuntimeCall::Audits(pallet_audits::Call::commit_verdict {
-        netuid: 1,
+        netuid: Netuid(1),
         round: 7,
-        uid: 0,
+        uid: Uid(0),
         hash,
     })
 }
 
 fn reveals(finding: Finding) -> RuntimeCall {
     RuntimeCall::Audits(pallet_audits::Call::reveal_verdict {
-        netuid: 1,
+        netuid: Netuid(1),
         round: 7,
-        uid: 0,
+        uid: Uid(0),
         finding,
         salt: [9; 32],
     })
@@ -112,7 +118,7 @@ fn free(of: Sr25519Keyring) -> u64 {
 }
 
 fn bond() -> u64 {
-    let bond = Stake::bond_of(1, &Dave.to_account_id());
+    let bond = Stake::bond_of(Netuid(1), &Dave.to_account_id());
     bond.active + bond.unbonding
 }
 
@@ -136,7 +142,10 @@ fn a_tenth_of_the_bond_goes_to_those_who_found_the_work_false() {
         }
         let before = (free(Bob), free(Charlie));
         to(1 + 3 * BLOCKS);
-        assert_eq!(readers::audit_outcome(1, 7, 0), Some(AuditOutcome::Failed));
+        assert_eq!(
+            readers::audit_outcome(Netuid(1), 7, Uid(0)),
+            Some(AuditOutcome::Failed)
+        );
         assert_eq!(bond(), 0);
         let each = BOND / 20;
         assert_eq!(
@@ -151,18 +160,21 @@ fn who_serves_nothing_loses_all_of_it_also_on_its_way_out() {
     on_an_audit(|| {
         let hotkey = Dave.to_account_id();
         let unbond = pallet_stake::Call::unbond {
-            netuid: 1,
+            netuid: Netuid(1),
             hotkey: hotkey.clone(),
         };
         assert_ok!(sent(Alice, unbond));
         assert_ok!(sent(
             Alice,
-            pallet_subnets::Call::leave { netuid: 1, hotkey }
+            pallet_subnets::Call::leave {
+                netuid: Netuid(1),
+                hotkey
+            }
         ));
         assert_eq!(bond(), BOND);
         to(1 + BLOCKS);
         assert_eq!(
-            (bond(), readers::audit_outcome(1, 7, 0)),
+            (bond(), readers::audit_outcome(Netuid(1), 7, Uid(0))),
             (0, Some(AuditOutcome::Silent))
         );
     });
@@ -171,18 +183,27 @@ fn who_serves_nothing_loses_all_of_it_also_on_its_way_out() {
 #[test]
 fn duties_of_an_audit_are_free_until_their_stage_ends() {
     on_an_audit(|| {
-        assert_eq!(duty(Dave, &opens()), Some((0, Some(0), 1 + BLOCKS)));
+        assert_eq!(
+            duty(Dave, &opens()),
+            Some((Uid(0), Some(Uid(0)), 1 + BLOCKS))
+        );
         assert_eq!(duty(Eve, &opens()), None);
         assert_eq!(duty(Eve, &commits(Eve, Finding::Passed)), None, "too early");
         assert_ok!(sent(Dave, opens()));
         assert_eq!(duty(Dave, &opens()), None, "it has");
         to(1 + BLOCKS);
         let committing = commits(Eve, Finding::Passed);
-        assert_eq!(duty(Eve, &committing), Some((1, Some(0), 1 + 2 * BLOCKS)));
+        assert_eq!(
+            duty(Eve, &committing),
+            Some((Uid(1), Some(Uid(0)), 1 + 2 * BLOCKS))
+        );
         assert_ok!(sent(Eve, committing));
         to(1 + 2 * BLOCKS);
         let revealing = reveals(Finding::Passed);
-        assert_eq!(duty(Eve, &revealing), Some((1, Some(0), 1 + 3 * BLOCKS)));
+        assert_eq!(
+            duty(Eve, &revealing),
+            Some((Uid(1), Some(Uid(0)), 1 + 3 * BLOCKS))
+        );
         assert_eq!(duty(Ferdie, &revealing), None, "it did not commit");
     });
 }
@@ -192,16 +213,16 @@ fn duties_of_an_audit_are_free_until_their_stage_ends() {
 fn audits_of_two_miners_do_not_replace_each_other() {
     let of = |about| Duty {
         kind: crate::duties::Kind::CommitVerdict,
-        netuid: 1,
+        netuid: Netuid(1),
         turn: 7,
-        uid: 1,
+        uid: Uid(1),
         about: Some(about),
         until: 9,
     };
     on(presets::DEVELOPMENT_PRESET, || {
         let tags = |about| of(about).validity(0).provides;
-        assert_ne!(tags(3), tags(4));
-        assert_eq!(tags(3), tags(3));
+        assert_ne!(tags(Uid(3)), tags(Uid(4)));
+        assert_eq!(tags(Uid(3)), tags(Uid(3)));
     });
 }
 
@@ -211,16 +232,22 @@ fn who_left_is_still_heard() {
         let (hotkey, eve): (AccountId, AccountId) = (Dave.to_account_id(), Eve.to_account_id());
         assert_ok!(sent(
             Alice,
-            pallet_subnets::Call::leave { netuid: 1, hotkey }
+            pallet_subnets::Call::leave {
+                netuid: Netuid(1),
+                hotkey
+            }
         ));
-        assert_eq!(duty(Dave, &opens()), Some((0, Some(0), 1 + BLOCKS)));
+        assert_eq!(
+            duty(Dave, &opens()),
+            Some((Uid(0), Some(Uid(0)), 1 + BLOCKS))
+        );
         // Its account is there, without which the pool refuses whatever it signs.
         assert_eq!(System::sufficients(&Dave.to_account_id()), 1);
         assert_ok!(sent(Dave, opens()));
         assert_ok!(sent(
             Bob,
             pallet_subnets::Call::leave {
-                netuid: 1,
+                netuid: Netuid(1),
                 hotkey: eve
             }
         ));
@@ -233,7 +260,7 @@ fn who_left_is_still_heard() {
         assert_eq!(System::sufficients(&Dave.to_account_id()), 0);
         let open = pallet_audits::OpenAudits::<Runtime>::iter_keys().count();
         assert_eq!(
-            (open, readers::audit_outcome(1, 7, 0)),
+            (open, readers::audit_outcome(Netuid(1), 7, Uid(0))),
             (0, Some(AuditOutcome::Passed))
         );
     });

@@ -1,6 +1,6 @@
 //! A subnet that is dissolved in the middle of a round and of an epoch, on the whole chain.
 
-use cairn_primitives::{blake2_256, Hyperparameters, Role, CRN};
+use cairn_primitives::{blake2_256, Hyperparameters, Netuid, Role, Uid, CRN};
 use frame_support::assert_ok;
 use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie, Dave, Eve};
 use sp_runtime::traits::Dispatchable;
@@ -39,7 +39,7 @@ fn people_at_work() {
         min_miner_bond: CRN,
         ..Hyperparameters::default()
     };
-    let netuid = 1;
+    let netuid = Netuid(1);
     call(
         alice.clone(),
         pallet_subnets::Call::set_hyperparameters {
@@ -79,7 +79,7 @@ fn people_at_work() {
     call(alice, pallet_training::Call::start_run { netuid, config });
     // As if a round had been work, so that there is emission.
     let mut record = pallet_training::Record::default();
-    record.settled(true, [1]);
+    record.settled(true, [1].map(Uid));
     pallet_training::Records::<Runtime>::insert(netuid, record);
 }
 
@@ -106,10 +106,10 @@ fn everything_comes_back_and_the_books_are_right_after_every_block() {
     }
     let before = block(&mut chain, || {
         // In a round, and between two epochs, with something in every pot.
-        assert!(readers::run(1).is_some_and(|run| run.round.miners.len() == 1));
-        assert!(readers::emission(1).is_some_and(|emission| emission.owner_pot > 0));
+        assert!(readers::run(Netuid(1)).is_some_and(|run| run.round.miners.len() == 1));
+        assert!(readers::emission(Netuid(1)).is_some_and(|emission| emission.owner_pot > 0));
         // Some of the stake is on its way back already.
-        let (netuid, hotkey, amount) = (1, hot(Bob), Some(STAKE / 4));
+        let (netuid, hotkey, amount) = (Netuid(1), hot(Bob), Some(STAKE / 4));
         let remove = pallet_stake::Call::remove_stake {
             netuid,
             hotkey,
@@ -120,11 +120,11 @@ fn everything_comes_back_and_the_books_are_right_after_every_block() {
             Alice.to_account_id(),
             pallet_subnets::Call::dissolve_subnet { netuid },
         );
-        assert!(readers::run(1).is_none(), "the run has stopped");
+        assert!(readers::run(Netuid(1)).is_none(), "the run has stopped");
         free()
     });
     let mut blocks = 0;
-    while block(&mut chain, || readers::subnet(1).is_some()) {
+    while block(&mut chain, || readers::subnet(Netuid(1)).is_some()) {
         blocks += 1;
         assert!(blocks < 60, "it never ends");
     }
@@ -147,6 +147,6 @@ fn everything_comes_back_and_the_books_are_right_after_every_block() {
             Eve.to_account_id(),
             pallet_subnets::Call::create_subnet { max_price },
         );
-        assert_eq!(readers::subnets()[0].netuid, 2);
+        assert_eq!(readers::subnets()[0].netuid, Netuid(2));
     });
 }

@@ -1,6 +1,6 @@
 //! Whatever moves, issued stays the sum of where it is.
 
-use cairn_primitives::{Role, CRN};
+use cairn_primitives::{Netuid, Role, Uid, CRN};
 use frame_support::{assert_noop, assert_ok, traits::Contains};
 use sp_keyring::Sr25519Keyring::{Alice, Bob, Eve};
 use sp_runtime::traits::Dispatchable;
@@ -37,9 +37,9 @@ fn stake_moves_between_ledgers_and_back() {
         let max_price = u64::MAX;
         let calls = [
             RuntimeCall::Subnets(pallet_subnets::Call::create_subnet { max_price }),
-            register(1, Bob, Role::Validator, &alice()),
+            register(Netuid(1), Bob, Role::Validator, &alice()),
             RuntimeCall::Stake(pallet_stake::Call::add_stake {
-                netuid: 1,
+                netuid: Netuid(1),
                 hotkey: hotkey.clone(),
                 amount: 1_000 * CRN,
             }),
@@ -48,21 +48,24 @@ fn stake_moves_between_ledgers_and_back() {
             assert_ok!(call.dispatch(signed()));
         }
         assert_eq!(readers::issuance().stakes, 1_000 * CRN);
-        let member = readers::member(1, &hotkey).expect("registered");
-        assert_eq!((member.uid, member.stake), (0, 1_000 * CRN));
+        let member = readers::member(Netuid(1), &hotkey).expect("registered");
+        assert_eq!((member.uid, member.stake), (Uid(0), 1_000 * CRN));
         assert_eq!(readers::account(&alice())[0].stake, 1_000 * CRN);
         let free = Balances::free_balance(alice());
         let back = pallet_stake::Call::remove_stake {
-            netuid: 1,
+            netuid: Netuid(1),
             hotkey: hotkey.clone(),
             amount: None,
         };
         assert_ok!(RuntimeCall::Stake(back).dispatch(signed()));
         let issuance = readers::issuance();
         assert_eq!((issuance.stakes, issuance.unbonding), (0, 1_000 * CRN));
-        let position = readers::position(&alice(), 1, &hotkey).expect("it waits");
+        let position = readers::position(&alice(), Netuid(1), &hotkey).expect("it waits");
         System::set_block_number(position.unbonding[0].release_at);
-        let withdraw = pallet_stake::Call::withdraw_stake { netuid: 1, hotkey };
+        let withdraw = pallet_stake::Call::withdraw_stake {
+            netuid: Netuid(1),
+            hotkey,
+        };
         assert_ok!(RuntimeCall::Stake(withdraw).dispatch(signed()));
         assert_eq!(Balances::free_balance(alice()), free + 1_000 * CRN);
         assert!(readers::positions(&alice(), None).is_empty());

@@ -1,6 +1,6 @@
 //! What proxies may do.
 
-use cairn_primitives::Role;
+use cairn_primitives::{Netuid, Role};
 use frame_support::traits::InstanceFilter;
 use sp_keyring::Sr25519Keyring::{Alice, Bob};
 
@@ -14,14 +14,14 @@ fn a_proxy_may_do_what_its_kind_says_and_no_more() {
         keep_alive: false,
     });
     let stake = RuntimeCall::Stake(pallet_stake::Call::unbond {
-        netuid: 1,
+        netuid: Netuid(1),
         hotkey: alice(),
     });
-    let stop = RuntimeCall::Training(pallet_training::Call::stop_run { netuid: 1 });
+    let stop = RuntimeCall::Training(pallet_training::Call::stop_run { netuid: Netuid(1) });
     // Who may only stake cannot give stake away, nor set what others pay.
     let give = RuntimeCall::Stake(pallet_stake::Call::transfer_stake {
         to: Bob.to_account_id(),
-        netuid: 1,
+        netuid: Netuid(1),
         hotkey: alice(),
         amount: None,
     });
@@ -33,7 +33,7 @@ fn a_proxy_may_do_what_its_kind_says_and_no_more() {
         hotkey: alice(),
         allowed: true,
     });
-    let end = RuntimeCall::Subnets(pallet_subnets::Call::dissolve_subnet { netuid: 1 });
+    let end = RuntimeCall::Subnets(pallet_subnets::Call::dissolve_subnet { netuid: Netuid(1) });
     for call in [&give, &take, &foreign, &end] {
         assert!(!ProxyKind::Staking.filter(call) && !ProxyKind::Ownership.filter(call));
         assert!(!ProxyKind::Registration.filter(call) && ProxyKind::Any.filter(call));
@@ -45,12 +45,12 @@ fn a_proxy_may_do_what_its_kind_says_and_no_more() {
     ];
     assert!(kinds.iter().all(|kind| !kind.filter(&transfer)));
     let role = RuntimeCall::Subnets(pallet_subnets::Call::set_role {
-        netuid: 1,
+        netuid: Netuid(1),
         hotkey: alice(),
         role: Role::Miner,
     });
     let withdraw =
-        RuntimeCall::Subnets(pallet_subnets::Call::withdraw_hyperparameters { netuid: 1 });
+        RuntimeCall::Subnets(pallet_subnets::Call::withdraw_hyperparameters { netuid: Netuid(1) });
     assert!(ProxyKind::Registration.filter(&role) && !ProxyKind::Ownership.filter(&role));
     assert!(ProxyKind::Ownership.filter(&withdraw) && !ProxyKind::Staking.filter(&withdraw));
     assert!(ProxyKind::Staking.filter(&stake) && !ProxyKind::Staking.filter(&stop));

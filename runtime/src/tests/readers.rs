@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     api::{Duty, Seat},
-    BlockNumber, Hyperparameters, Role, CRN,
+    BlockNumber, Hyperparameters, Netuid, Role, Uid, CRN,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_keyring::Sr25519Keyring::{Alice, Bob, Eve};
@@ -23,7 +23,7 @@ fn on_a_subnet(test: impl FnOnce(AccountId)) {
         let max_price = u64::MAX;
         assert_ok!(sent(pallet_subnets::Call::create_subnet { max_price }));
         let alice = Alice.to_account_id();
-        assert_ok!(sent(register(1, Bob, Role::Validator, &alice)));
+        assert_ok!(sent(register(Netuid(1), Bob, Role::Validator, &alice)));
         test(Bob.to_account_id());
     });
 }
@@ -33,11 +33,15 @@ fn when_hyperparameters_can_be_set_again_is_told() {
     on_a_subnet(|_| {
         let set = || {
             sent(pallet_subnets::Call::set_hyperparameters {
-                netuid: 1,
+                netuid: Netuid(1),
                 hyperparameters: Hyperparameters::default(),
             })
         };
-        let told = || readers::subnet(1).expect("it is there").can_be_set_from;
+        let told = || {
+            readers::subnet(Netuid(1))
+                .expect("it is there")
+                .can_be_set_from
+        };
         assert_eq!(told(), None);
         assert_ok!(set());
         let from = told().expect("not so soon");
@@ -60,7 +64,13 @@ fn whose_a_hotkey_is_and_what_it_may_take_is_told() {
         assert_eq!((nobody.coldkey, nobody.seats.len()), (None, 0));
         let told = || readers::hotkey(bob.clone());
         assert_eq!(told().coldkey, Some(Alice.to_account_id()));
-        assert_eq!(told().seats, [Seat { netuid: 1, uid: 0 }]);
+        assert_eq!(
+            told().seats,
+            [Seat {
+                netuid: Netuid(1),
+                uid: Uid(0)
+            }]
+        );
         let limits = readers::limits();
         assert_eq!(
             (told().take, told().highest_take_now),
@@ -97,7 +107,7 @@ fn whose_a_hotkey_is_and_what_it_may_take_is_told() {
 #[test]
 fn when_a_bond_comes_back_is_told() {
     on_a_subnet(|hotkey| {
-        let (netuid, amount) = (1, 20 * CRN);
+        let (netuid, amount) = (Netuid(1), 20 * CRN);
         let told = || readers::account(&Alice.to_account_id()).remove(0);
         let bond = pallet_stake::Call::add_bond {
             netuid,
@@ -133,7 +143,7 @@ fn limits_are_those_that_the_calls_keep() {
         assert_eq!((limits.existential_deposit, limits.max_subnets), (500, 128));
         let bond = |amount| {
             sent(pallet_stake::Call::add_bond {
-                netuid: 1,
+                netuid: Netuid(1),
                 hotkey: hotkey.clone(),
                 amount,
             })
@@ -156,7 +166,7 @@ fn limits_are_those_that_the_calls_keep() {
         );
         let set = |period| {
             sent(pallet_subnets::Call::set_hyperparameters {
-                netuid: 1,
+                netuid: Netuid(1),
                 hyperparameters: with(period),
             })
         };
@@ -171,7 +181,7 @@ fn limits_are_those_that_the_calls_keep() {
 #[test]
 fn rules_that_will_hold_are_told_with_their_block() {
     on_a_subnet(|_| {
-        let told = || readers::subnet(1).expect("it is there");
+        let told = || readers::subnet(Netuid(1)).expect("it is there");
         assert_eq!(told().announced, None);
         let present = told().hyperparameters;
         let hyperparameters = Hyperparameters {
@@ -179,7 +189,7 @@ fn rules_that_will_hold_are_told_with_their_block() {
             ..present.clone()
         };
         let set = pallet_subnets::Call::set_hyperparameters {
-            netuid: 1,
+            netuid: Netuid(1),
             hyperparameters: hyperparameters.clone(),
         };
         assert_ok!(sent(set));
@@ -206,13 +216,13 @@ fn who_dislikes_announced_rules_leaves_under_the_present_ones() {
             ..Hyperparameters::default()
         };
         let set = |hyperparameters| pallet_subnets::Call::set_hyperparameters {
-            netuid: 1,
+            netuid: Netuid(1),
             hyperparameters,
         };
         let at_once = RuntimeCall::from(set(present.clone()));
         assert_ok!(at_once.dispatch(RuntimeOrigin::root()));
         let add = pallet_stake::Call::add_stake {
-            netuid: 1,
+            netuid: Netuid(1),
             hotkey: hotkey.clone(),
             amount: 10 * CRN,
         };
@@ -224,12 +234,12 @@ fn who_dislikes_announced_rules_leaves_under_the_present_ones() {
         assert_ok!(sent(set(longer)));
         let ask_back = || {
             let remove = pallet_stake::Call::remove_stake {
-                netuid: 1,
+                netuid: Netuid(1),
                 hotkey: hotkey.clone(),
                 amount: Some(CRN),
             };
             assert_ok!(sent(remove));
-            let position = readers::position(&Alice.to_account_id(), 1, &hotkey);
+            let position = readers::position(&Alice.to_account_id(), Netuid(1), &hotkey);
             let unbonding = position.expect("it has some").unbonding;
             unbonding.last().expect("it was asked back").release_at
         };
@@ -249,7 +259,7 @@ fn a_signature_of_another_key_registers_nobody() {
         let forged = |call: RuntimeCall| match call {
             RuntimeCall::Subnets(pallet_subnets::Call::register { signature, .. }) => {
                 pallet_subnets::Call::<Runtime>::register {
-                    netuid: 1,
+                    netuid: Netuid(1),
                     hotkey: Eve.to_account_id(),
                     role: Role::Miner,
                     max_price: u64::MAX,
@@ -259,16 +269,16 @@ fn a_signature_of_another_key_registers_nobody() {
             _ => unreachable!("it was made so"),
         };
         for signed in [
-            register(1, Bob, Role::Miner, &alice),
-            register(1, Eve, Role::Miner, &bob),
-            register(2, Eve, Role::Miner, &alice),
+            register(Netuid(1), Bob, Role::Miner, &alice),
+            register(Netuid(1), Eve, Role::Miner, &bob),
+            register(Netuid(2), Eve, Role::Miner, &alice),
         ] {
             assert_noop!(
                 sent(forged(signed)),
                 pallet_subnets::Error::<Runtime>::BadHotkeySignature
             );
         }
-        assert_ok!(sent(forged(register(1, Eve, Role::Miner, &alice))));
+        assert_ok!(sent(forged(register(Netuid(1), Eve, Role::Miner, &alice))));
     });
 }
 
@@ -276,7 +286,7 @@ fn a_signature_of_another_key_registers_nobody() {
 fn a_validator_without_a_seat_does_not_mine_instead() {
     on_a_subnet(|bob| {
         let set = pallet_subnets::Call::set_hyperparameters {
-            netuid: 1,
+            netuid: Netuid(1),
             hyperparameters: Hyperparameters {
                 max_validators: 1,
                 min_validator_stake: 10 * CRN,
@@ -287,19 +297,19 @@ fn a_validator_without_a_seat_does_not_mine_instead() {
         // With members, the owner would have to give notice.
         assert_ok!(RuntimeCall::from(set).dispatch(RuntimeOrigin::root()));
         let (alice, eve) = (Alice.to_account_id(), Eve.to_account_id());
-        assert_ok!(sent(register(1, Eve, Role::Validator, &alice)));
+        assert_ok!(sent(register(Netuid(1), Eve, Role::Validator, &alice)));
         let stake = |hotkey: &AccountId, amount| {
             sent(pallet_stake::Call::add_stake {
-                netuid: 1,
+                netuid: Netuid(1),
                 hotkey: hotkey.clone(),
                 amount,
             })
         };
         let duties = || {
-            let members = readers::members(1).into_iter();
+            let members = readers::members(Netuid(1)).into_iter();
             let duties: Vec<Duty> = members.map(|member| member.role).collect();
             let one_by_one = [&bob, &eve].map(|hotkey| {
-                let member = readers::member(1, hotkey);
+                let member = readers::member(Netuid(1), hotkey);
                 member.expect("it is one").role
             });
             assert_eq!(duties, one_by_one);
@@ -310,7 +320,7 @@ fn a_validator_without_a_seat_does_not_mine_instead() {
         assert_eq!(duties(), [Duty::Validator, Duty::Idle]);
         // Eve sits once she has more, and Bob, who has a bond as well, does not mine instead.
         assert_ok!(sent(pallet_stake::Call::add_bond {
-            netuid: 1,
+            netuid: Netuid(1),
             hotkey: bob.clone(),
             amount: 10 * CRN,
         }));
@@ -319,14 +329,14 @@ fn a_validator_without_a_seat_does_not_mine_instead() {
         // Unless his coldkey says so.
         let set_role = |role| {
             sent(pallet_subnets::Call::set_role {
-                netuid: 1,
+                netuid: Netuid(1),
                 hotkey: bob.clone(),
                 role,
             })
         };
         assert_ok!(set_role(Role::Miner));
         assert_eq!(duties(), [Duty::Miner, Duty::Validator]);
-        let member = readers::member(1, &bob).expect("it is one");
+        let member = readers::member(Netuid(1), &bob).expect("it is one");
         let again = 1 + 2 * Hyperparameters::default().tempo;
         assert_eq!(
             (member.chosen_role, member.role_can_be_set_from),

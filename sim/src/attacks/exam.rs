@@ -1,6 +1,6 @@
 //! A miner guesses the exam and trains on nothing else.
 
-use cairn_primitives::H256;
+use cairn_primitives::{Netuid, H256};
 use cairn_protocol::exam::{exam, seeds};
 
 use super::{Attack, Scene};
@@ -36,7 +36,7 @@ pub(super) fn of_step(exam: &[u64], lesson: &Lesson, step: u32) -> Vec<u64> {
 
 /// An exam that would follow from randomness that is no secret.
 fn guess(lesson: &Lesson) -> H256 {
-    exam(0, lesson.round, H256::zero())
+    exam(Netuid(0), lesson.round, H256::zero())
 }
 
 /// Its unassigned windows.

@@ -176,7 +176,7 @@ impl World {
         };
         let member = &self.members[who];
         let label = Label {
-            netuid: self.netuid,
+            netuid: self.netuid.get(),
             hotkey: member.hotkey.id(),
             held,
         };

@@ -45,9 +45,9 @@ impl World {
                 key: seen.key?,
                 parent_root: held.root,
             };
-            let opened = self
-                .workshop
-                .open(self.netuid, &claim, Before::default(), &sealed)?;
+            let opened =
+                self.workshop
+                    .open(self.netuid.get(), &claim, Before::default(), &sealed)?;
             found.push((seen.uid, trust, root, opened));
         }
         Some(found)

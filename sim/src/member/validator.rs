@@ -117,7 +117,8 @@ impl World {
             norm: process.norm,
             last: process.ends.last(&claim.hotkey.0),
         };
-        let opened = file.and_then(|file| self.workshop.open(self.netuid, claim, before, &file));
+        let opened =
+            file.and_then(|file| self.workshop.open(self.netuid.get(), claim, before, &file));
         let is_good = opened.is_some();
         if let Some(opened) = opened {
             self.members[who].process.good.insert(name.1, opened);

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use cairn_engine::{AdamState, EngineError, Order, Version};
 use cairn_gradient::{compress, decode, put_back, seal, sealed_root, Header, Work};
-use cairn_primitives::{key_hash, Carried, Commitment, Secret, H256};
+use cairn_primitives::{key_hash, Carried, Commitment, Netuid, Secret, H256};
 use cairn_round::{miner::Intent, Held};
 
 use super::{Memory, Theta, Workshop};
@@ -71,7 +71,7 @@ impl Workshop {
             return Ok(None);
         };
         let header = Header {
-            netuid: label.netuid,
+            netuid: Netuid(label.netuid),
             round: label.held.round,
             hotkey: label.hotkey.0,
             parent_root: label.held.root,

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use cairn_engine::{audit, AdamState, Engine, EngineError, Settlement, State, Version};
 use cairn_gradient::{checked, model_root, resemblance, Checked, Contribution, Resemblance};
-use cairn_primitives::{Carried, Finding, Layout, RunConfig, Uid, H256};
+use cairn_primitives::{Carried, Finding, Layout, Netuid, RunConfig, Uid, H256};
 use cairn_protocol::verdict::{Before, Last};
 use cairn_round::validator::Claim;
 
@@ -188,7 +188,7 @@ impl Workshop {
 
     fn check(&self, netuid: u16, claim: &Claim, before: Before, sealed: &[u8]) -> Option<Opened> {
         let terms = checked::Terms {
-            netuid,
+            netuid: Netuid(netuid),
             config: &self.run,
             layout: &self.layout,
         };

@@ -8,7 +8,7 @@ mod weather;
 use std::collections::BTreeMap;
 
 use cairn_engine::EngineError;
-use cairn_primitives::{Balance, BlockNumber, Netuid, Round, H256};
+use cairn_primitives::{Balance, BlockNumber, Netuid, Round, Uid, H256};
 use cairn_runtime::{readers, UncheckedExtrinsic};
 
 use crate::{
@@ -82,7 +82,7 @@ pub(crate) enum Next {
 #[derive(Clone, Debug)]
 pub(crate) struct Settled {
     pub round: Round,
-    pub included: Vec<u16>,
+    pub included: Vec<Uid>,
     pub assigned: usize,
     pub at: Millis,
 }

@@ -97,7 +97,7 @@ impl World {
             workshop,
             members: Vec::new(),
             checkers: Checkers::default(),
-            netuid: 0,
+            netuid: Netuid(0),
             owner,
             weather_rng: rng.fork("weather"),
             rng,

@@ -5,7 +5,7 @@ use cairn_engine::{
     Engine, EngineError, State,
 };
 use cairn_gradient::{decode_header, Header};
-use cairn_primitives::{EngineClass, Finding, Layout, Work};
+use cairn_primitives::{EngineClass, Finding, Layout, Uid, Work};
 use cairn_protocol::audit::interval;
 use proptest::prelude::*;
 
@@ -26,9 +26,9 @@ struct Round {
 
 impl Round {
     fn of(mut engine: Box<dyn Engine>) -> Round {
-        let trained = train(engine.as_mut(), 1, 0);
+        let trained = train(engine.as_mut(), Uid(1), 0);
         engine.discard();
-        let file = contribute(engine.as_mut(), 1, 0);
+        let file = contribute(engine.as_mut(), Uid(1), 0);
         engine.keep().unwrap();
         Round {
             engine,

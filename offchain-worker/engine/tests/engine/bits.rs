@@ -98,7 +98,7 @@ impl Pair {
 
 #[test]
 fn two_rounds_have_the_bits_of_their_parts_and_of_the_code_before() {
-    let mut members = [Pair::new(1), Pair::new(2)];
+    let mut members = [Pair::new(Uid(1)), Pair::new(Uid(2))];
     let root = model_root(&start());
     let first: Vec<Vec<u8>> = members
         .iter_mut()
@@ -109,7 +109,7 @@ fn two_rounds_have_the_bits_of_their_parts_and_of_the_code_before() {
         FILES[0]
     );
     // Contributions may come in any order.
-    let both: [(Uid, &[u8]); 2] = [(2, &first[1]), (1, &first[0])];
+    let both: [(Uid, &[u8]); 2] = [(Uid(2), &first[1]), (Uid(1), &first[0])];
     let roots = members.each_mut().map(|member| member.settle(&both));
     assert_eq!(roots.map(|root| format!("{root:?}")), [ROOTS[0]; 2]);
 
@@ -125,7 +125,7 @@ fn two_rounds_have_the_bits_of_their_parts_and_of_the_code_before() {
         let sent = held(member.engine.as_ref()).sent.unwrap();
         assert_eq!(hash(&sent.optimizer.to_bytes()), MOMENTS[number]);
     }
-    let one: [(Uid, &[u8]); 1] = [(1, &second[0])];
+    let one: [(Uid, &[u8]); 1] = [(Uid(1), &second[0])];
     let roots = members.each_mut().map(|member| member.settle(&one));
     assert_eq!(roots.map(|root| format!("{root:?}")), [ROOTS[1]; 2]);
     let first = held(members[0].engine.as_ref());
@@ -135,15 +135,15 @@ fn two_rounds_have_the_bits_of_their_parts_and_of_the_code_before() {
 
 #[test]
 fn what_is_measured_are_the_losses_before_and_after_an_outer_step_alone() {
-    let mut pair = Pair::new(1);
+    let mut pair = Pair::new(Uid(1));
     let root = model_root(&start());
     let file = pair.contribute(0, root);
-    pair.settle(&[(1, &file)]);
+    pair.settle(&[(Uid(1), &file)]);
     let sequences: Vec<Vec<u32>> = (0..5).flat_map(|step| sequences(3, 0, step)).collect();
     let sequences = slices(&sequences);
 
-    let mut alone = Member::new(1, &start());
-    alone.apply(&config(), &[(1, &file)]);
+    let mut alone = Member::new(Uid(1), &start());
+    alone.apply(&config(), &[(Uid(1), &file)]);
     let mut trainer = Trainer::new(&config().model, 1).unwrap();
     let before = trainer.losses(&start(), &sequences).unwrap();
     let after = trainer.losses(&alone.parameters, &sequences).unwrap();

@@ -1,7 +1,7 @@
 //! Rounds made by the parts: trainer and codec without an engine.
 
 use cairn_gradient::{decode, encode, model_root, outer_step, select, Contribution, Header, Work};
-use cairn_primitives::{Carried, EngineClass, Layout, RunConfig, Uid, H256};
+use cairn_primitives::{Carried, EngineClass, Layout, Netuid, RunConfig, Uid, H256};
 use cairn_protocol::trace;
 use cairn_trainer::{AdamState, Trainer};
 
@@ -41,7 +41,7 @@ impl Member {
         let (mut adam, mut feedback) = (self.adam.clone(), self.feedback.clone());
         let mut states = vec![traced(&after, &adam)];
         for step in 0..u32::from(config.inner.steps) {
-            let batch = sequences(self.uid, round, step);
+            let batch = sequences(self.uid.get(), round, step);
             let loss = trainer.step(&mut after, &mut adam, &config.inner, &slices(&batch));
             losses.push(loss.unwrap());
             let done = losses.len() as u32;
@@ -52,9 +52,9 @@ impl Member {
         let difference = self.parameters.iter().zip(&after).map(|(a, b)| a - b);
         let delta: Vec<f32> = difference.collect();
         let mut header = Header {
-            netuid: 1,
+            netuid: Netuid(1),
             round,
-            hotkey: [self.uid as u8; 32],
+            hotkey: [self.uid.get() as u8; 32],
             parent_root: root,
             layout_hash: layout.hash(),
             inner_steps: losses.len() as u32,

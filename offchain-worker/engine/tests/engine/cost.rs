@@ -2,7 +2,7 @@
 
 use cairn_engine::{cost::Cost, Engine, Settlement, State, Version};
 use cairn_gradient::{compress, Header};
-use cairn_primitives::Layout;
+use cairn_primitives::{Layout, Uid};
 
 use crate::{
     fixture::{config, sequences, slices},
@@ -19,7 +19,7 @@ fn the_same_seed_gives_the_same_files_and_another_one_others() {
     let file = |seed| {
         let mut engine = Cost::new(&config(), COSTS, seed);
         engine.load(State::new(start())).unwrap();
-        contribute(&mut engine, 1, 0)
+        contribute(&mut engine, Uid(1), 0)
     };
     assert_eq!(file(5), file(5));
     assert_ne!(file(5), file(6));
@@ -30,10 +30,10 @@ fn the_meter_adds_up_what_work_takes() {
     let mut engine = Cost::new(&config(), COSTS, 5);
     let meter = engine.meter();
     engine.load(State::new(start())).unwrap();
-    let file = contribute(&mut engine, 1, 0);
+    let file = contribute(&mut engine, Uid(1), 0);
     assert_eq!(meter.microseconds(), 3 * COSTS.step);
     engine.keep().unwrap();
-    let included = [(1, 1, checked(&config(), &file))];
+    let included = [(Uid(1), 1, checked(&config(), &file))];
     engine.settle(&including(&included)).unwrap();
     engine.keep().unwrap();
     let sequences = sequences(1, 0, 0);
@@ -47,11 +47,11 @@ fn the_meter_adds_up_what_work_takes() {
 fn honest_work_lowers_losses_most_on_its_own_text_and_invented_work_does_not() {
     let mut engine = cost();
     let root = engine.load(State::new(start())).unwrap();
-    let honest = checked(&config(), &contribute(engine.as_mut(), 1, 0));
+    let honest = checked(&config(), &contribute(engine.as_mut(), Uid(1), 0));
     engine.discard();
-    let trained = train(engine.as_mut(), 1, 0);
+    let trained = train(engine.as_mut(), Uid(1), 0);
     engine.discard();
-    let invented = checked(&config(), &invent(header(1, 0, root, &trained)));
+    let invented = checked(&config(), &invent(header(Uid(1), 0, root, &trained)));
     engine.settle(&including(&[])).unwrap();
     engine.keep().unwrap();
     let steps =
@@ -89,9 +89,9 @@ fn the_loss_falls_from_round_to_round() {
     engine.load(State::new(start())).unwrap();
     let mut losses = Vec::new();
     for round in 0..6 {
-        let file = contribute(engine.as_mut(), 1, round);
+        let file = contribute(engine.as_mut(), Uid(1), round);
         engine.keep().unwrap();
-        let included = [(1, 1, checked(&config(), &file))];
+        let included = [(Uid(1), 1, checked(&config(), &file))];
         let settlement = Settlement {
             is_included: true,
             ..including(&included)

@@ -1,6 +1,7 @@
 //! The card's engine, on a driver that runs its kernels on the CPU.
 
 use cairn_engine::{open, Cuda, Device, Engine, EngineError, State, Version};
+use cairn_primitives::Uid;
 use cairn_trainer::cuda::{compile::SOURCES, libraries::Library, CudaOptions};
 use cuda_on_cpu::Fake;
 
@@ -70,14 +71,19 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 fn a_round_is_the_cpus_within_the_rounding_of_bfloat16() {
     let (mut card, mut reference) = (loaded(), cpu());
     reference.load(State::new(start())).unwrap();
-    let (got, want) = (train(card.as_mut(), 1, 0), train(reference.as_mut(), 1, 0));
+    let (got, want) = (
+        train(card.as_mut(), Uid(1), 0),
+        train(reference.as_mut(), Uid(1), 0),
+    );
     assert_eq!(got.tokens, want.tokens);
     for (got, want) in got.losses.iter().zip(&want.losses) {
         assert!((got - want).abs() < 0.02 * want, "{got} {want}");
     }
     let root = card.root(Version::Held).unwrap();
     for (engine, trained) in [(&mut card, got), (&mut reference, want)] {
-        engine.contribution(header(1, 0, root, &trained)).unwrap();
+        engine
+            .contribution(header(Uid(1), 0, root, &trained))
+            .unwrap();
         engine.keep().unwrap();
     }
     let (got, want) = (held(card.as_ref()), held(reference.as_ref()));
@@ -91,12 +97,12 @@ fn a_round_is_the_cpus_within_the_rounding_of_bfloat16() {
 
 #[test]
 fn a_contribution_is_measured_on_the_bits_of_the_cpus_outer_step() {
-    let file = checked(&config(), &contribution_of(4));
+    let file = checked(&config(), &contribution_of(Uid(4)));
     let sequences = sequences(3, 0, 0);
     let sequences = slices(&sequences);
     let mut reference = cpu();
     reference.load(State::new(start())).unwrap();
-    let moved = reference.settle(&including(&[(4, 1, file.clone())]));
+    let moved = reference.settle(&including(&[(Uid(4), 1, file.clone())]));
     reference.keep().unwrap();
 
     // The card measures the moved parameters as they are …
@@ -125,18 +131,19 @@ fn a_contribution_is_measured_on_the_bits_of_the_cpus_outer_step() {
 
 #[test]
 fn the_base_follows_the_state_however_training_and_measuring_take_turns() {
-    let file = checked(&config(), &contribution_of(4));
+    let file = checked(&config(), &contribution_of(Uid(4)));
     let sequences = sequences(3, 0, 0);
     let measure = |engine: &mut dyn Engine| {
         let losses = engine.measure(None, &slices(&sequences), &mut || true);
         losses.unwrap().unwrap()
     };
     let mut card = loaded();
-    card.settle(&including(&[(4, 1, file.clone())])).unwrap();
+    card.settle(&including(&[(Uid(4), 1, file.clone())]))
+        .unwrap();
     card.keep().unwrap();
     let first = measure(card.as_mut());
     // Training uses the memory in which the base was.
-    contribute(card.as_mut(), 1, 1);
+    contribute(card.as_mut(), Uid(1), 1);
     assert_eq!(measure(card.as_mut()), first);
     card.keep().unwrap();
     card.settle(&including(&[])).unwrap();
@@ -154,12 +161,12 @@ fn the_base_follows_the_state_however_training_and_measuring_take_turns() {
 #[test]
 fn a_lost_card_costs_the_round_and_nothing_else() {
     let fake = driver();
-    let want = contribute(loaded().as_mut(), 1, 0);
+    let want = contribute(loaded().as_mut(), Uid(1), 0);
     let mut card = loaded();
     let before = held(card.as_ref());
     for launches in [0, 40] {
         fake.fail_after(launches);
-        let error = train_while(card.as_mut(), 1, 0, &mut |_| true);
+        let error = train_while(card.as_mut(), Uid(1), 0, &mut |_| true);
         fake.fail_after(-1);
         let error = error.unwrap_err();
         assert!(matches!(error, EngineError::DeviceLost(_)), "{error}");
@@ -169,17 +176,17 @@ fn a_lost_card_costs_the_round_and_nothing_else() {
     }
 
     // In the middle of what comes behind the steps.
-    let trained = train(card.as_mut(), 1, 0);
+    let trained = train(card.as_mut(), Uid(1), 0);
     let root = card.root(Version::Held).unwrap();
     fake.fail_after(0);
-    let error = card.contribution(header(1, 0, root, &trained));
+    let error = card.contribution(header(Uid(1), 0, root, &trained));
     fake.fail_after(-1);
     assert!(error.unwrap_err().is_device_fault());
     assert_eq!(held(card.as_ref()), before);
     assert!(card.keep().is_err());
 
     // The next try opens it anew.
-    assert_eq!(contribute(card.as_mut(), 1, 0), want);
+    assert_eq!(contribute(card.as_mut(), Uid(1), 0), want);
     card.keep().unwrap();
     card.settle(&including(&[])).unwrap();
     card.keep().unwrap();
@@ -201,11 +208,11 @@ fn too_little_memory_is_told_apart_and_costs_the_round_only() {
     let before = held(card.as_ref());
     // Enough for what is there, not for a batch.
     fake.memory(1 << 20);
-    let error = train_while(card.as_mut(), 1, 0, &mut |_| true);
+    let error = train_while(card.as_mut(), Uid(1), 0, &mut |_| true);
     fake.memory(8 << 30);
     let error = error.unwrap_err();
     assert!(matches!(error, EngineError::OutOfMemory(_)), "{error}");
     assert!(error.is_device_fault());
     assert_eq!(held(card.as_ref()), before);
-    contribute(card.as_mut(), 1, 0);
+    contribute(card.as_mut(), Uid(1), 0);
 }

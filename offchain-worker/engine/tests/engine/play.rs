@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use cairn_engine::{Engine, Order, Sent, Settlement, State, Version};
-use cairn_primitives::H256;
+use cairn_primitives::{Uid, H256};
 use proptest::prelude::*;
 
 use crate::{
@@ -52,7 +52,7 @@ fn play(engine: &mut dyn Engine, role: &mut Role, others: &[u8], verb: Verb) -> 
     match verb {
         Verb::Train { steps } => {
             let mut asked = 0;
-            let trained = train_while(engine, 1, 0, &mut |_| {
+            let trained = train_while(engine, Uid(1), 0, &mut |_| {
                 asked += 1;
                 asked <= steps
             });
@@ -77,14 +77,14 @@ fn play(engine: &mut dyn Engine, role: &mut Role, others: &[u8], verb: Verb) -> 
                 true => engine.root(Version::Held).unwrap(),
                 false => H256::zero(),
             };
-            let made = engine.contribution(header(1, 0, root, trained));
+            let made = engine.contribution(header(Uid(1), 0, root, trained));
             role.settles &= made.is_err();
             role.file = made.ok().or(role.file.take());
             role.file.is_some()
         }
         Verb::Settle { included, back } => {
             let included = match included {
-                true => vec![(4, 1, checked(&config(), others))],
+                true => vec![(Uid(4), 1, checked(&config(), others))],
                 false => Vec::new(),
             };
             let settlement = Settlement {
@@ -118,7 +118,7 @@ proptest! {
     #[test]
     fn only_keep_changes_the_state(verbs in prop::collection::vec(verb(), 1..40)) {
         static OTHERS: OnceLock<Vec<u8>> = OnceLock::new();
-        let others = OTHERS.get_or_init(|| contribution_of(4));
+        let others = OTHERS.get_or_init(|| contribution_of(Uid(4)));
         let (mut engine, mut role) = (cost(), Role::default());
         engine.load(State::new(start())).unwrap();
         for verb in verbs {

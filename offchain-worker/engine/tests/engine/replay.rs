@@ -2,7 +2,7 @@
 
 use cairn_engine::{AdamState, Engine, EngineError, Settlement, State, Trained, Version};
 use cairn_gradient::{decode_header, Header};
-use cairn_primitives::Carried;
+use cairn_primitives::{Carried, Uid};
 use cairn_protocol::{
     trace,
     verdict::{check_carried, Last, Refusal},
@@ -45,9 +45,9 @@ fn replay(
 
 /// An engine, what it traced in a round, and the header of its contribution, which is kept.
 fn traced_round(mut engine: Box<dyn Engine>) -> (Box<dyn Engine>, Trained, Header) {
-    let trained = train(engine.as_mut(), 1, 0);
+    let trained = train(engine.as_mut(), Uid(1), 0);
     engine.discard();
-    let file = contribute(engine.as_mut(), 1, 0);
+    let file = contribute(engine.as_mut(), Uid(1), 0);
     engine.keep().unwrap();
     (engine, trained, decode_header(&file).unwrap())
 }
@@ -146,7 +146,7 @@ fn a_member_goes_on_from_where_its_included_contribution_ended() {
         };
         engine.settle(&settlement).unwrap();
         engine.keep().unwrap();
-        let file = contribute(engine.as_mut(), 1, 0);
+        let file = contribute(engine.as_mut(), Uid(1), 0);
         engine.discard();
         let second = decode_header(&file).unwrap();
         assert_eq!(second.work.before, first.after());
@@ -167,10 +167,12 @@ fn a_member_goes_on_from_where_its_included_contribution_ended() {
 fn the_norm_of_a_round_is_that_of_its_contributions_and_stays_through_null_rounds() {
     for mut engine in loaded() {
         let engine = engine.as_mut();
-        let file = checked(&config(), &contribute(engine, 1, 0));
+        let file = checked(&config(), &contribute(engine, Uid(1), 0));
         engine.discard();
         assert_eq!(engine.norm(Version::Held).unwrap(), None);
-        engine.settle(&including(&[(1, 1, file.clone())])).unwrap();
+        engine
+            .settle(&including(&[(Uid(1), 1, file.clone())]))
+            .unwrap();
         assert_eq!(engine.norm(Version::Held).unwrap(), None);
         assert_eq!(engine.norm(Version::Pending).unwrap(), Some(file.norm()));
         engine.keep().unwrap();
@@ -190,7 +192,7 @@ fn a_replay_waits_for_steps_and_fits_the_model() {
         let short = State::new(vec![0.5; start().len() - 1]);
         let refused = replay(engine, &short, 1, 0..1);
         assert!(matches!(refused, Err(EngineError::Foreign(_))));
-        train(engine, 1, 0);
+        train(engine, Uid(1), 0);
         let refused = replay(engine, &State::new(start()), 1, 0..1);
         assert!(matches!(refused, Err(EngineError::OutOfTurn { .. })));
     }

@@ -10,7 +10,7 @@ use cairn_gradient::{
     checked::{check, Claim, Terms},
     seal, sealed_root, verify, Checked, Header, Work,
 };
-use cairn_primitives::{key_hash, Commitment, Layout, RunConfig, Uid, H256};
+use cairn_primitives::{key_hash, Commitment, Layout, Netuid, RunConfig, Uid, H256};
 use cairn_trainer::initial_parameters;
 
 use crate::fixture::{config, sequences, slices};
@@ -65,7 +65,9 @@ pub fn train_while(
     go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
 ) -> Result<Option<Trained>, EngineError> {
     let steps = 0..u32::from(config().inner.steps);
-    let all: Vec<Vec<Vec<u32>>> = steps.map(|step| sequences(uid, round, step)).collect();
+    let all: Vec<Vec<Vec<u32>>> = steps
+        .map(|step| sequences(uid.get(), round, step))
+        .collect();
     let mut of_step = |step: u32| slices(&all[step as usize]);
     engine.train(&order(round), &mut of_step, go_on)
 }
@@ -78,9 +80,9 @@ pub fn train(engine: &mut dyn Engine, uid: Uid, round: u32) -> Trained {
 
 pub fn header(uid: Uid, round: u32, root: H256, trained: &Trained) -> Header {
     Header {
-        netuid: 1,
+        netuid: Netuid(1),
         round,
-        hotkey: [uid as u8; 32],
+        hotkey: [uid.get() as u8; 32],
         parent_root: root,
         layout_hash: Layout::of(&config().model).hash(),
         inner_steps: trained.steps(),

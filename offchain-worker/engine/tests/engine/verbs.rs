@@ -4,7 +4,7 @@ use std::io;
 
 use cairn_engine::{AdamState, EngineError, Part, Settlement, State, Version};
 use cairn_gradient::model_root;
-use cairn_primitives::Layout;
+use cairn_primitives::{Layout, Uid};
 
 use crate::{
     fixture::{config, sequences, slices},
@@ -24,7 +24,9 @@ fn before_a_state_is_loaded_only_load_works() {
         let engine = engine.as_mut();
         assert!(is_out_of_turn(engine.root(Version::Held)));
         assert!(is_out_of_turn(engine.state(Version::Held)));
-        assert!(is_out_of_turn(train_while(engine, 1, 0, &mut |_| true)));
+        assert!(is_out_of_turn(train_while(engine, Uid(1), 0, &mut |_| {
+            true
+        })));
         assert!(is_out_of_turn(engine.settle(&including(&[]))));
         assert!(is_out_of_turn(engine.keep()));
         assert!(is_out_of_turn(engine.measure(None, &[], &mut || true)));
@@ -67,14 +69,14 @@ fn what_a_contribution_left_waits_for_its_round_when_it_is_kept_and_not_before()
     for mut engine in loaded() {
         let engine = engine.as_mut();
         let before = held(engine);
-        let file = contribute(engine, 1, 0);
+        let file = contribute(engine, Uid(1), 0);
         assert_eq!(held(engine), before);
         engine.discard();
         assert!(is_out_of_turn(engine.keep()));
         assert!(is_out_of_turn(engine.root(Version::Sent)));
         assert_eq!(held(engine), before);
 
-        assert_eq!(contribute(engine, 1, 0), file);
+        assert_eq!(contribute(engine, Uid(1), 0), file);
         assert!(is_out_of_turn(engine.root(Version::Sent)));
         let pending = engine.state(Version::Pending).unwrap();
         engine.keep().unwrap();
@@ -98,11 +100,11 @@ fn what_a_contribution_left_waits_for_its_round_when_it_is_kept_and_not_before()
 
 #[test]
 fn a_settled_round_changes_the_state_when_it_is_kept_and_leaves_a_base() {
-    let file = checked(&config(), &contribution_of(4));
+    let file = checked(&config(), &contribution_of(Uid(4)));
     for mut engine in loaded() {
         let engine = engine.as_mut();
         let before = held(engine);
-        let included = [(4, 1, file.clone())];
+        let included = [(Uid(4), 1, file.clone())];
         let root = engine.settle(&including(&included)).unwrap();
         assert_eq!(held(engine), before);
         assert!(is_out_of_turn(engine.root(Version::Base)));
@@ -128,7 +130,13 @@ fn a_settled_round_changes_the_state_when_it_is_kept_and_leaves_a_base() {
 
 #[test]
 fn the_outer_step_has_the_same_bits_on_every_engine() {
-    let files = [1, 2, 3].map(|uid| (uid, 10 * uid, checked(&config(), &contribution_of(uid))));
+    let files = [1, 2, 3].map(|uid| {
+        (
+            Uid(uid),
+            10 * uid,
+            checked(&config(), &contribution_of(Uid(uid))),
+        )
+    });
     let roots: Vec<_> = loaded()
         .iter_mut()
         .map(|engine| engine.settle(&including(&files)).unwrap())
@@ -142,7 +150,7 @@ fn what_was_included_goes_on_and_what_was_not_is_as_if_it_had_not_been() {
         for mut engine in loaded() {
             let engine = engine.as_mut();
             let before = held(engine);
-            contribute(engine, 1, 0);
+            contribute(engine, Uid(1), 0);
             engine.keep().unwrap();
             let sent = held(engine).sent.unwrap();
             let settlement = Settlement {
@@ -171,21 +179,21 @@ fn what_was_included_goes_on_and_what_was_not_is_as_if_it_had_not_been() {
 
 #[test]
 fn a_state_that_was_read_and_loaded_elsewhere_goes_on_with_equal_bits() {
-    let file = checked(&config(), &contribution_of(4));
+    let file = checked(&config(), &contribution_of(Uid(4)));
     for (mut one, mut other) in loaded().into_iter().zip(engines()) {
-        contribute(one.as_mut(), 1, 0);
+        contribute(one.as_mut(), Uid(1), 0);
         one.keep().unwrap();
-        let included = [(4, 1, file.clone())];
+        let included = [(Uid(4), 1, file.clone())];
         let settlement = Settlement {
             is_included: true,
             ..including(&included)
         };
         one.settle(&settlement).unwrap();
         one.keep().unwrap();
-        contribute(one.as_mut(), 1, 1);
+        contribute(one.as_mut(), Uid(1), 1);
         one.keep().unwrap();
         other.load(held(one.as_ref())).unwrap();
-        let files = [&mut one, &mut other].map(|engine| contribute(engine.as_mut(), 1, 1));
+        let files = [&mut one, &mut other].map(|engine| contribute(engine.as_mut(), Uid(1), 1));
         assert_eq!(files[0], files[1]);
         one.keep().unwrap();
         other.keep().unwrap();
@@ -197,11 +205,11 @@ fn a_state_that_was_read_and_loaded_elsewhere_goes_on_with_equal_bits() {
 fn before_each_step_is_asked_whether_there_is_time() {
     for mut engine in loaded() {
         let engine = engine.as_mut();
-        let none = train_while(engine, 1, 0, &mut |_| false).unwrap();
+        let none = train_while(engine, Uid(1), 0, &mut |_| false).unwrap();
         assert_eq!(none, None);
         // Nothing is pending: others may go on.
         let mut asked = Vec::new();
-        let trained = train_while(engine, 1, 0, &mut |done| {
+        let trained = train_while(engine, Uid(1), 0, &mut |done| {
             asked.push(done.copied());
             asked.len() <= 2
         });
@@ -218,7 +226,7 @@ fn before_each_step_is_asked_whether_there_is_time() {
 
         // After the last step it is told, too.
         let mut told = 0;
-        let all = train_while(engine, 1, 0, &mut |_| {
+        let all = train_while(engine, Uid(1), 0, &mut |_| {
             told += 1;
             true
         });
@@ -238,7 +246,7 @@ fn a_step_that_cannot_be_made_leaves_the_state_as_it_was() {
         assert!(matches!(failed, Err(EngineError::Foreign(_))));
         assert_eq!(held(engine), before);
         assert!(is_out_of_turn(engine.state(Version::Pending)));
-        contribute(engine, 1, 0);
+        contribute(engine, Uid(1), 0);
     }
 }
 
@@ -249,7 +257,7 @@ fn training_that_diverges_leaves_the_state_as_it_was() {
         let mut state = State::new(start());
         state.parameters[40] = f32::INFINITY;
         let root = engine.load(state).unwrap();
-        let error = train_while(engine, 1, 0, &mut |_| true).unwrap_err();
+        let error = train_while(engine, Uid(1), 0, &mut |_| true).unwrap_err();
         assert!(matches!(error, EngineError::NotFinite { .. }), "{error}");
         assert!(error.is_divergence() && !error.is_device_fault());
         assert_eq!(engine.root(Version::Held).unwrap(), root);
@@ -269,8 +277,8 @@ fn what_cannot_be_sent_is_named_and_nothing_is_kept_of_it() {
             ..State::new(start())
         };
         let root = engine.load(state.clone()).unwrap();
-        let trained = train(engine, 1, 0);
-        let error = engine.contribution(header(1, 0, root, &trained));
+        let trained = train(engine, Uid(1), 0);
+        let error = engine.contribution(header(Uid(1), 0, root, &trained));
         match error.unwrap_err() {
             error @ EngineError::Unsendable { index: 5, .. } => {
                 assert!(error.to_string().contains(&tensor.name) && error.is_divergence());
@@ -284,18 +292,20 @@ fn what_cannot_be_sent_is_named_and_nothing_is_kept_of_it() {
 
 #[test]
 fn verbs_out_of_turn_are_refused_and_change_nothing() {
-    let file = checked(&config(), &contribution_of(4));
+    let file = checked(&config(), &contribution_of(Uid(4)));
     for mut engine in loaded() {
         let engine = engine.as_mut();
         let root = engine.root(Version::Held).unwrap();
         engine.settle(&including(&[])).unwrap();
         engine.keep().unwrap();
-        let trained = train(engine, 1, 0);
-        let good = header(1, 0, root, &trained);
+        let trained = train(engine, Uid(1), 0);
+        let good = header(Uid(1), 0, root, &trained);
         assert!(is_out_of_turn(engine.keep()));
-        assert!(is_out_of_turn(train_while(engine, 1, 0, &mut |_| true)));
+        assert!(is_out_of_turn(train_while(engine, Uid(1), 0, &mut |_| {
+            true
+        })));
         assert!(is_out_of_turn(engine.settle(&including(&[(
-            4,
+            Uid(4),
             1,
             file.clone()
         )]))));
@@ -342,10 +352,10 @@ fn measuring_breaks_off_between_pieces() {
 
 #[test]
 fn a_contribution_is_measured_on_no_other_parameters_than_it_was_made_from() {
-    let file = checked(&config(), &contribution_of(4));
+    let file = checked(&config(), &contribution_of(Uid(4)));
     let text = sequences(3, 0, 0);
     for mut engine in loaded() {
-        let included = [(4, 1, file.clone())];
+        let included = [(Uid(4), 1, file.clone())];
         engine.settle(&including(&included)).unwrap();
         engine.keep().unwrap();
         let measured = engine.measure(Some(&file), &slices(&text), &mut || true);

@@ -221,6 +221,8 @@ impl Step {
 
 #[cfg(test)]
 mod tests {
+    use cairn_primitives::Uid;
+
     use super::*;
 
     #[test]
@@ -230,7 +232,7 @@ mod tests {
                 learning_rate: Nano::ONE,
                 rho: Nano(rho),
             };
-            let trust = Trust::new(trusts.iter().map(|trust| (0, *trust)))?;
+            let trust = Trust::new(trusts.iter().map(|trust| (Uid(0), *trust)))?;
             Step::new(&outer, trust).map(|step| step.least_divisor)
         };
         // none sent, or one: as if ρ were 0

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn trust(trusts: &[u16]) -> Result<Trust, OuterStepError> {
-        Trust::new((0..).zip(trusts.iter().copied()))
+        Trust::new((0..).map(Uid).zip(trusts.iter().copied()))
     }
 
     fn median(norms: &[f64], trusts: &[u16]) -> f64 {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn no_trust_and_too_much_are_refused() {
-        assert_eq!(trust(&[1, 0]), Err(OuterStepError::NoTrust { uid: 1 }));
+        assert_eq!(trust(&[1, 0]), Err(OuterStepError::NoTrust { uid: Uid(1) }));
         let mut most = vec![65_535; 256];
         most.push(1);
         let sum = 16_776_961;

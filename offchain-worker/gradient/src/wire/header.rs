@@ -1,6 +1,6 @@
 //! The file's first bytes. All integers are little-endian.
 
-use cairn_primitives::{Carried, EngineClass, Work, H256};
+use cairn_primitives::{Carried, EngineClass, Netuid, Work, H256};
 
 use super::DecodeError;
 use crate::contribution::Header;
@@ -61,7 +61,7 @@ impl Fields<'_> {
     /// All but the work.
     fn body(&mut self) -> Option<Header> {
         Some(Header {
-            netuid: u16::from_le_bytes(self.take()?),
+            netuid: Netuid(u16::from_le_bytes(self.take()?)),
             round: u32::from_le_bytes(self.take()?),
             hotkey: self.take()?,
             parent_root: H256(self.take()?),
@@ -100,7 +100,7 @@ impl Fields<'_> {
 pub(crate) fn push_header(bytes: &mut Vec<u8>, header: &Header) {
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
-    bytes.extend(header.netuid.to_le_bytes());
+    bytes.extend(header.netuid.get().to_le_bytes());
     bytes.extend(header.round.to_le_bytes());
     bytes.extend(header.hotkey);
     bytes.extend(header.parent_root.0);

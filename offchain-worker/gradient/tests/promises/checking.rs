@@ -6,11 +6,12 @@ use cairn_gradient::{
 };
 use cairn_primitives::{
     key_hash, AuditRules, Carried, Commitment, CompressionSchedule, DataSet, InitialParameters,
-    InnerOptimizer, Layout, ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
+    InnerOptimizer, Layout, ModelShape, Nano, Netuid, OuterStep, Phases, RunConfig, Text, Uid,
+    H256,
 };
 use cairn_protocol::verdict::{self, Before, Field, Last};
 
-const NETUID: u16 = 7;
+const NETUID: Netuid = Netuid(7);
 const ROUND: u32 = 3;
 const STEPS: u16 = 5;
 const KEY: [u8; 32] = [5; 32];
@@ -148,10 +149,10 @@ fn a_good_contribution_is_taken_and_can_be_applied() {
     let contribution = checked.decode(&case.layout, &case.config).expect("again");
     let mut theta = vec![0.5; case.layout.parameters()];
     let mut same = theta.clone();
-    let contributions = [(1, 5, std::sync::Arc::new(checked))];
+    let contributions = [(Uid(1), 5, std::sync::Arc::new(checked))];
     let root = outer_step(&mut theta, &case.layout, &case.config, &contributions);
     let outer = &case.config.outer;
-    let alone = [(1, 1, contribution)];
+    let alone = [(Uid(1), 1, contribution)];
     cairn_gradient::outer_step(&mut same, &case.layout, &alone, outer).expect("ok");
     assert_eq!(theta, same);
     let stepped = root.expect("ok");
@@ -164,7 +165,10 @@ fn what_is_for_something_else_or_claims_too_much_is_refused() {
     type Spoil = fn(&mut Header);
     let other = verdict::Refusal::Other;
     let spoilt: [(Spoil, verdict::Refusal); 5] = [
-        (|header| header.netuid += 1, other(Field::Netuid)),
+        (
+            |header| header.netuid = Netuid(header.netuid.get() + 1),
+            other(Field::Netuid),
+        ),
         (|header| header.round -= 1, other(Field::Round)),
         (|header| header.hotkey[0] ^= 1, other(Field::Hotkey)),
         (

@@ -1,7 +1,7 @@
 //! Layouts, numbers and contributions for tests.
 
 use cairn_gradient::{compress, Contribution, Header, Work};
-use cairn_primitives::{Carried, Compression, EngineClass, Layout, Nano, Tensor, H256};
+use cairn_primitives::{Carried, Compression, EngineClass, Layout, Nano, Netuid, Tensor, H256};
 use proptest::prelude::*;
 
 /// SplitMix64, so that the numbers never change.
@@ -49,7 +49,7 @@ pub fn compression(kept_per_block: u16) -> Compression {
 
 pub fn header(layout: &Layout) -> Header {
     Header {
-        netuid: 3,
+        netuid: Netuid(3),
         round: 41,
         hotkey: [7; 32],
         parent_root: H256([9; 32]),

@@ -3,7 +3,7 @@
 use cairn_gradient::{
     decode, encode, model_root, outer_step, sealed_root, Contribution, Header, SparseTensor,
 };
-use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid, H256};
+use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Tensor, Uid, H256};
 
 use crate::common::{contribution, layout, work, Numbers};
 
@@ -31,7 +31,7 @@ fn example() -> (Layout, Compression, Contribution) {
         error_decay: Nano(950_000_000),
     };
     let header = Header {
-        netuid: 1,
+        netuid: Netuid(1),
         round: 2,
         hotkey: [0x11; 32],
         parent_root: H256([0x22; 32]),
@@ -79,7 +79,7 @@ fn files_and_steps_are_pinned() {
     pins.push(hex::encode(model_root(&theta)));
     let of_trust = |trusts: [u16; 4]| -> Vec<(Uid, u16, Contribution)> {
         let trusted = trusts.iter().zip(&files);
-        let numbered = (0..).zip(trusted);
+        let numbered = (0..).map(Uid).zip(trusted);
         numbered
             .map(|(uid, (trust, (sent, _)))| (uid, *trust, sent.clone()))
             .collect()

@@ -37,7 +37,7 @@ fn moved(rho: f64, contents: &[&[(u32, f32)]]) -> Vec<f32> {
 /// Steps from zeros with α = 1.
 fn moved_by(rho: f64, contents: &[(u16, &[(u32, f32)])]) -> Vec<f32> {
     let layout = layout(&[&[4]]);
-    let numbered = (0..).zip(contents);
+    let numbered = (0..).map(Uid).zip(contents);
     let contributions: Vec<(Uid, u16, Contribution)> = numbered
         .map(|(uid, (trust, content))| (uid, *trust, sent(&layout, content)))
         .collect();
@@ -126,7 +126,7 @@ fn norms_are_per_tensor() {
             .to_vec(),
     };
     let mut theta = vec![0.0; 2];
-    let both = [(0, 3, of(1.0, 4.0)), (1, 3, of(2.0, 1.0))];
+    let both = [(Uid(0), 3, of(1.0, 4.0)), (Uid(1), 3, of(2.0, 1.0))];
     outer_step(&mut theta, &layout, &both, &outer(1.0, 1.0)).unwrap();
     assert_eq!(theta, [-1.0, -1.0]);
 }
@@ -288,7 +288,7 @@ proptest! {
     fn neither_order_nor_threads_can_be_seen(
         layout in any_layout(),
         kept in 1u16..2_000,
-        members in prop::collection::btree_map(any::<Uid>(), prop_oneof![1u16..4, 1u16..], 1..8),
+        members in prop::collection::btree_map(any::<u16>().prop_map(Uid), prop_oneof![1u16..4, 1u16..], 1..8),
         rho in prop_oneof![Just(0u64), Just(500_000_000), Just(1_000_000_000), 0u64..1_000_000_000],
         seed: u64,
     ) {
@@ -319,7 +319,7 @@ fn a_tensor_of_many_pieces_gives_the_same_bits_on_any_number_of_threads() {
     let sent: Vec<(Uid, u16, Contribution)> = (0..5)
         .map(|uid| {
             (
-                uid,
+                Uid(uid),
                 1 + uid % 2,
                 contribution(&layout, 256, u64::from(uid)).0,
             )
@@ -355,21 +355,25 @@ fn errors_name_their_cause_and_leave_the_parameters() {
         outer_step(&mut theta, &ours, contributions, outer).expect_err("refused")
     };
     let twice = [
-        (7, 1, good.clone()),
-        (3, 1, good.clone()),
-        (7, 1, good.clone()),
+        (Uid(7), 1, good.clone()),
+        (Uid(3), 1, good.clone()),
+        (Uid(7), 1, good.clone()),
     ];
     let one = outer(1.0, 1.0);
-    assert_eq!(step(&twice, &one), OuterStepError::DuplicateUid { uid: 7 });
+    assert_eq!(
+        step(&twice, &one),
+        OuterStepError::DuplicateUid { uid: Uid(7) }
+    );
     let above = outer(1.0, 1.000_000_001);
     assert_eq!(
         step(&twice[..1], &above),
         OuterStepError::Rho { rho: above.rho }
     );
-    let of_three = |other: Contribution| match step(&[(1, 1, good.clone()), (3, 1, other)], &one) {
-        OuterStepError::Contribution { uid: 3, error } => error,
-        other => panic!("{other}"),
-    };
+    let of_three =
+        |other: Contribution| match step(&[(Uid(1), 1, good.clone()), (Uid(3), 1, other)], &one) {
+            OuterStepError::Contribution { uid: Uid(3), error } => error,
+            other => panic!("{other}"),
+        };
     let mut of_three = of_three;
     let mut of_another_shape = good.clone();
     of_another_shape.tensors = sent(&layout(&[&[4]]), &[(0, 1.0)]).tensors;
@@ -386,9 +390,9 @@ fn errors_name_their_cause_and_leave_the_parameters() {
     let mut less = good.clone();
     less.tensors.clear();
     assert!(matches!(of_three(less), MismatchError::TensorCount { .. }));
-    let none = [(1, 1, good.clone()), (3, 0, good.clone())];
-    assert_eq!(step(&none, &one), OuterStepError::NoTrust { uid: 3 });
-    let many = (0..258).map(|uid| (uid, 65_535 - uid % 2, good.clone()));
+    let none = [(Uid(1), 1, good.clone()), (Uid(3), 0, good.clone())];
+    assert_eq!(step(&none, &one), OuterStepError::NoTrust { uid: Uid(3) });
+    let many = (0..258).map(|uid| (Uid(uid), 65_535 - uid % 2, good.clone()));
     let many: Vec<(Uid, u16, Contribution)> = many.collect();
     let sum = 129 * (65_535 + 65_534);
     assert_eq!(step(&many, &one), OuterStepError::TooMuchTrust { sum });
@@ -401,7 +405,7 @@ fn errors_name_their_cause_and_leave_the_parameters() {
 fn no_step_leads_out_of_the_finite_numbers() {
     let layout = layout(&[&[4]]);
     let most = [(0, 65_280.0), (1, -65_280.0), (2, 65_280.0), (3, -65_280.0)];
-    let all = (0..256).map(|uid| (uid, 65_535 - uid % 2, sent(&layout, &most)));
+    let all = (0..256).map(|uid| (Uid(uid), 65_535 - uid % 2, sent(&layout, &most)));
     let all: Vec<(Uid, u16, Contribution)> = all.collect();
     let mut theta = [f32::MAX, f32::MAX, -f32::MAX, -f32::MAX];
     // the largest α that a run can have
@@ -417,22 +421,28 @@ fn a_streamed_step_names_what_is_wrong() {
     let (_, file) = contribution(&ours, 64, 1);
     let read = |file| Reader::new(file, &ours, &compression).unwrap();
     let twice = StreamedStep::new(
-        vec![(4, 1, read(&file[..])), (4, 1, read(&file[..]))],
+        vec![(Uid(4), 1, read(&file[..])), (Uid(4), 1, read(&file[..]))],
         &outer,
     );
-    assert_eq!(twice.err(), Some(OuterStepError::DuplicateUid { uid: 4 }));
+    assert_eq!(
+        twice.err(),
+        Some(OuterStepError::DuplicateUid { uid: Uid(4) })
+    );
     let other = layout(&[&[9]]);
     let (_, foreign) = contribution(&other, 64, 1);
     let foreign = Reader::new(&foreign[..], &other, &compression).unwrap();
-    let mixed = StreamedStep::new(vec![(4, 1, foreign), (3, 1, read(&file[..]))], &outer);
+    let mixed = StreamedStep::new(
+        vec![(Uid(4), 1, foreign), (Uid(3), 1, read(&file[..]))],
+        &outer,
+    );
     assert!(matches!(
         mixed.err(),
-        Some(OuterStepError::Contribution { uid: 4, .. })
+        Some(OuterStepError::Contribution { uid: Uid(4), .. })
     ));
 
     let (mut theta, before) = ([0.5; 64 * 64], [0.5; 64 * 64]);
     let cut = &file[..file.len() - 1];
-    let mut step = StreamedStep::new(vec![(4, 1, read(cut))], &outer).unwrap();
+    let mut step = StreamedStep::new(vec![(Uid(4), 1, read(cut))], &outer).unwrap();
     assert!(matches!(
         step.tensor(&mut theta[1..]),
         Err(StreamError::Step(OuterStepError::Parameters(_)))
@@ -442,18 +452,18 @@ fn a_streamed_step_names_what_is_wrong() {
     let mut last = [0.25; 9];
     assert!(matches!(
         step.tensor(&mut last),
-        Err(StreamError::Read { uid: 4, .. })
+        Err(StreamError::Read { uid: Uid(4), .. })
     ));
     assert_eq!(last, [0.25; 9]);
 
-    let mut step = StreamedStep::new(vec![(4, 1, read(&file[..]))], &outer).unwrap();
+    let mut step = StreamedStep::new(vec![(Uid(4), 1, read(&file[..]))], &outer).unwrap();
     step.tensor(&mut theta).unwrap();
     let expected = 2;
     assert!(matches!(
         step.finish(),
         Err(StreamError::Tensors { found: 1, expected: e }) if e == expected
     ));
-    let mut step = StreamedStep::new(vec![(4, 1, read(&file[..]))], &outer).unwrap();
+    let mut step = StreamedStep::new(vec![(Uid(4), 1, read(&file[..]))], &outer).unwrap();
     step.tensor(&mut theta).unwrap();
     step.tensor(&mut last).unwrap();
     assert!(matches!(
@@ -463,11 +473,11 @@ fn a_streamed_step_names_what_is_wrong() {
 
     let mut longer = file.clone();
     longer.push(0);
-    let mut step = StreamedStep::new(vec![(4, 1, read(&longer[..]))], &outer).unwrap();
+    let mut step = StreamedStep::new(vec![(Uid(4), 1, read(&longer[..]))], &outer).unwrap();
     step.tensor(&mut theta).unwrap();
     step.tensor(&mut last).unwrap();
     assert!(matches!(
         step.finish(),
-        Err(StreamError::Read { uid: 4, .. })
+        Err(StreamError::Read { uid: Uid(4), .. })
     ));
 }

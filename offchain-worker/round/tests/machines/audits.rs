@@ -1,6 +1,8 @@
 //! Audits, scene by scene: of the miner whose work was drawn, and of the validator that was.
 
-use cairn_primitives::{api::AuditorInfo, BlockNumber, Finding, Round, Secret, Served, Uid, H256};
+use cairn_primitives::{
+    api::AuditorInfo, BlockNumber, Finding, Netuid, Round, Secret, Served, Uid, H256,
+};
 use cairn_round::{
     audit::{Audit, Demand, Shown, Verdict},
     machine::{Kind, Transaction},
@@ -146,7 +148,10 @@ fn what_cannot_be_made_again_is_tried_in_a_few_blocks() {
 
 #[test]
 fn nothing_is_kept_of_others_work() {
-    assert_eq!(kept(&mut miner(), &[audit(2, None)], &included()), None);
+    assert_eq!(
+        kept(&mut miner(), &[audit(Uid(2), None)], &included()),
+        None
+    );
     assert_eq!(kept(&mut miner(), &[], &included()), None);
     let mut later = audit(MINER, None);
     later.round = 1;
@@ -173,7 +178,7 @@ fn a_miner_that_comes_back_says_what_is_on_its_disk() {
 
 fn verdict(uid: Uid, finding: Finding) -> Verdict {
     let salt = Secret::new(bytes(50).0);
-    Verdict::new((7, hotkey(VALIDATOR)), (0, uid), finding, salt)
+    Verdict::new((Netuid(7), hotkey(VALIDATOR)), (0, uid), finding, salt)
 }
 
 /// The validator has committed to this, and revealed it or not.
@@ -260,14 +265,14 @@ fn nothing_waits_for_a_replay() {
 #[test]
 fn one_is_replayed_at_a_time_and_what_came_to_nothing_with_the_next_block() {
     let mut validator = Validator::with(Some(held_at(1)));
-    let both = [audit(MINER, Some(SERVED)), audit(2, Some(SERVED))];
+    let both = [audit(MINER, Some(SERVED)), audit(Uid(2), Some(SERVED))];
     assert_eq!(look(&mut validator, &both, 115), [replay(MINER)]);
     validator.tell(judged(MINER, None), 115);
     assert_eq!(validator.asked, None, "not at once");
     assert_eq!(look(&mut validator, &both, 116), [replay(MINER)]);
     validator.tell(judged(MINER, Some(verdict(MINER, Finding::Passed))), 116);
     let answer = Event::Looked(Box::new(audited(&both, view(1, 113))));
-    assert_eq!(of_audits(validator.tell(answer, 116)), [replay(2)]);
+    assert_eq!(of_audits(validator.tell(answer, 116)), [replay(Uid(2))]);
 }
 
 #[test]
@@ -279,7 +284,7 @@ fn who_was_not_drawn_or_is_late_or_said_another_thing_is_quiet() {
         look(&mut validator, &[audit], now)
     };
     let mut others = audit(MINER, Some(SERVED));
-    others.auditors[0].hotkey = hotkey(8);
+    others.auditors[0].hotkey = hotkey(Uid(8));
     assert_eq!(look(others, 122), []);
     assert_eq!(
         look(audit(MINER, Some(SERVED)), 128),
@@ -298,13 +303,13 @@ fn who_was_not_drawn_or_is_late_or_said_another_thing_is_quiet() {
 fn a_commitment_binds_finding_contribution_and_auditor() {
     let salt = || Secret::new(bytes(50).0);
     let of = |hotkey, round: Round, uid, finding| {
-        Verdict::new((7, hotkey), (round, uid), finding, salt()).hash
+        Verdict::new((Netuid(7), hotkey), (round, uid), finding, salt()).hash
     };
     let one = of(hotkey(VALIDATOR), 0, MINER, Finding::Passed);
     for other in [
-        of(hotkey(8), 0, MINER, Finding::Passed),
+        of(hotkey(Uid(8)), 0, MINER, Finding::Passed),
         of(hotkey(VALIDATOR), 1, MINER, Finding::Passed),
-        of(hotkey(VALIDATOR), 0, 2, Finding::Passed),
+        of(hotkey(VALIDATOR), 0, Uid(2), Finding::Passed),
         of(hotkey(VALIDATOR), 0, MINER, Finding::Failed),
     ] {
         assert_ne!(one, other);

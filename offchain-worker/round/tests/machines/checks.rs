@@ -109,33 +109,33 @@ pub fn check(validator: &mut Driven<Validator>, view: &View, seen: &Seen, is_goo
 #[test]
 fn a_round_from_beginning_to_end() {
     let mut validator = validator(0);
-    let sealed = with(&[seen(1, 5, false)], view(0, 100));
-    assert_eq!(validator.look(sealed.clone(), 103), [fetch(0, 1, 5)]);
+    let sealed = with(&[seen(Uid(1), 5, false)], view(0, 100));
+    assert_eq!(validator.look(sealed.clone(), 103), [fetch(0, Uid(1), 5)]);
     assert_eq!(validator.look(sealed.clone(), 104), [], "it is under way");
-    assert_eq!(validator.tell(fetched(0, id(1, 5), true), 104), []);
+    assert_eq!(validator.tell(fetched(0, id(Uid(1), 5), true), 104), []);
     assert_eq!(validator.look(sealed, 104), [], "there is no key yet");
-    let revealed = with(&[seen(1, 5, true)], view(0, 100));
-    let open = Action::Do(Task::Open(claim(0, 1, 5)));
+    let revealed = with(&[seen(Uid(1), 5, true)], view(0, 100));
+    let open = Action::Do(Task::Open(claim(0, Uid(1), 5)));
     assert_eq!(validator.look(revealed.clone(), 106), [open]);
     assert_eq!(validator.look(revealed.clone(), 106), [], "it is under way");
-    assert_eq!(validator.tell(opened(0, id(1, 5), true), 107), []);
+    assert_eq!(validator.tell(opened(0, id(Uid(1), 5), true), 107), []);
     assert_eq!(validator.look(revealed.clone(), 107), []);
-    let pledging = pledging(held_at(0), &[1]);
+    let pledging = pledging(held_at(0), &[Uid(1)]);
     assert_eq!(validator.look(revealed.clone(), 108), [pledging]);
     assert_eq!(validator.look(revealed.clone(), 108), [], "it is under way");
-    validator.tell(pledged(held_at(0), &[1]), 108);
-    let commit = committing(held_at(0), &[1]);
+    validator.tell(pledged(held_at(0), &[Uid(1)]), 108);
+    let commit = committing(held_at(0), &[Uid(1)]);
     assert_eq!(validator.look(revealed.clone(), 108), [commit]);
     assert_eq!(validator.look(revealed.clone(), 109), [], "it is under way");
     validator.tell(sent(Kind::Attestation, Some(109)), 109);
-    let promised = committed(revealed.clone(), pledge(held_at(0), &[1]).hash);
+    let promised = committed(revealed.clone(), pledge(held_at(0), &[Uid(1)]).hash);
     assert_eq!(validator.look(promised.clone(), 109), [], "never early");
-    let attest = attest(held_at(0), &[1]);
+    let attest = attest(held_at(0), &[Uid(1)]);
     assert_eq!(validator.look(promised.clone(), 110), [attest]);
     assert_eq!(validator.look(promised, 111), [], "it is under way");
     validator.tell(sent(Kind::Attestation, Some(111)), 111);
     assert_eq!(validator.look(attested(revealed), 111), []);
-    let end = settled(0, &[seen(1, 5, true)]);
+    let end = settled(0, &[seen(Uid(1), 5, true)]);
     let apply = Action::Apply {
         settlement: end.clone(),
         is_included: false,
@@ -146,42 +146,49 @@ fn a_round_from_beginning_to_end() {
 #[test]
 fn a_file_that_is_not_there_is_asked_for_again() {
     let mut validator = validator(0);
-    let sealed = with(&[seen(1, 5, false)], view(0, 100));
+    let sealed = with(&[seen(Uid(1), 5, false)], view(0, 100));
     validator.look(sealed.clone(), 103);
-    validator.tell(fetched(0, id(1, 5), false), 103);
-    assert_eq!(validator.machine.check_of(id(1, 5)), Some(Check::Missing));
-    assert_eq!(validator.look(sealed, 104), [fetch(0, 1, 5)]);
+    validator.tell(fetched(0, id(Uid(1), 5), false), 103);
+    assert_eq!(
+        validator.machine.check_of(id(Uid(1), 5)),
+        Some(Check::Missing)
+    );
+    assert_eq!(validator.look(sealed, 104), [fetch(0, Uid(1), 5)]);
 }
 
 #[test]
 fn what_is_not_checked_is_waited_for_until_the_deadline_and_then_left_out() {
     let mut validator = validator(0);
-    let both = [seen(1, 5, true), seen(2, 6, true)];
+    let both = [seen(Uid(1), 5, true), seen(Uid(2), 6, true)];
     let view = with(&both, view(0, 100));
     check(&mut validator, &view, &both[0], true);
     assert_eq!(validator.look(view.clone(), 108), []);
-    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &[1])]);
+    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &[Uid(1)])]);
 }
 
 #[test]
 fn bad_and_unrevealed_contributions_are_not_vouched_for() {
     let mut validator = validator(0);
-    let all = [seen(1, 5, true), seen(2, 6, true), seen(3, 7, false)];
+    let all = [
+        seen(Uid(1), 5, true),
+        seen(Uid(2), 6, true),
+        seen(Uid(3), 7, false),
+    ];
     let view = with(&all, view(0, 100));
     check(&mut validator, &view, &all[0], false);
     check(&mut validator, &view, &all[1], true);
-    assert_eq!(validator.machine.check_of(id(1, 5)), Some(Check::Bad));
-    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &[2])]);
+    assert_eq!(validator.machine.check_of(id(Uid(1), 5)), Some(Check::Bad));
+    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &[Uid(2)])]);
 }
 
 #[test]
 fn another_content_after_a_reorganisation_is_checked_anew() {
     let mut validator = validator(0);
-    let first = [seen(1, 5, true)];
+    let first = [seen(Uid(1), 5, true)];
     let before = with(&first, view(0, 100));
     check(&mut validator, &before, &first[0], true);
-    let changed = with(&[seen(1, 9, true)], view(0, 100));
-    assert_eq!(validator.look(changed.clone(), 108), [fetch(0, 1, 9)]);
+    let changed = with(&[seen(Uid(1), 9, true)], view(0, 100));
+    assert_eq!(validator.look(changed.clone(), 108), [fetch(0, Uid(1), 9)]);
     assert_eq!(validator.look(changed, 109), [pledging(held_at(0), &[])]);
 }
 
@@ -189,38 +196,38 @@ fn another_content_after_a_reorganisation_is_checked_anew() {
 #[test]
 fn the_first_commitment_to_a_content_is_the_one_that_is_checked() {
     let mut validator = validator(0);
-    validator.look(with(&[seen(1, 5, false)], view(0, 100)), 103);
-    validator.tell(fetched(0, id(1, 5), true), 103);
-    let mut other = seen(1, 5, true);
-    other.hotkey = hotkey(77);
+    validator.look(with(&[seen(Uid(1), 5, false)], view(0, 100)), 103);
+    validator.tell(fetched(0, id(Uid(1), 5), true), 103);
+    let mut other = seen(Uid(1), 5, true);
+    other.hotkey = hotkey(Uid(77));
     other.commitment = Commitment {
         length: 99,
         key_hash: H256::repeat_byte(9),
         ..other.commitment
     };
-    let open = Action::Do(Task::Open(claim(0, 1, 5)));
+    let open = Action::Do(Task::Open(claim(0, Uid(1), 5)));
     assert_eq!(validator.look(with(&[other], view(0, 100)), 106), [open]);
 }
 
 #[test]
 fn answers_that_are_late_or_doubled_change_nothing() {
     let mut validator = validator(3);
-    let view = with(&[seen(1, 5, true)], view(3, 100));
-    let check = |validator: &Driven<Validator>| validator.machine.check_of(id(1, 5));
+    let view = with(&[seen(Uid(1), 5, true)], view(3, 100));
+    let check = |validator: &Driven<Validator>| validator.machine.check_of(id(Uid(1), 5));
     validator.look(view.clone(), 107);
-    validator.tell(opened(3, id(1, 5), true), 107);
-    validator.tell(fetched(2, id(1, 5), true), 107);
-    validator.tell(fetched(3, id(2, 5), true), 107);
+    validator.tell(opened(3, id(Uid(1), 5), true), 107);
+    validator.tell(fetched(2, id(Uid(1), 5), true), 107);
+    validator.tell(fetched(3, id(Uid(2), 5), true), 107);
     assert_eq!(check(&validator), Some(Check::Fetching));
-    assert_eq!(validator.machine.check_of(id(2, 5)), None);
-    validator.tell(fetched(3, id(1, 5), true), 107);
-    validator.tell(fetched(3, id(1, 5), false), 107);
+    assert_eq!(validator.machine.check_of(id(Uid(2), 5)), None);
+    validator.tell(fetched(3, id(Uid(1), 5), true), 107);
+    validator.tell(fetched(3, id(Uid(1), 5), false), 107);
     assert_eq!(check(&validator), Some(Check::Fetched));
     validator.look(view, 107);
-    validator.tell(opened(2, id(1, 5), true), 107);
+    validator.tell(opened(2, id(Uid(1), 5), true), 107);
     assert_eq!(check(&validator), Some(Check::Opening));
-    validator.tell(opened(3, id(1, 5), false), 107);
-    validator.tell(opened(3, id(1, 5), true), 107);
+    validator.tell(opened(3, id(Uid(1), 5), false), 107);
+    validator.tell(opened(3, id(Uid(1), 5), true), 107);
     assert_eq!(check(&validator), Some(Check::Bad));
 }
 
@@ -228,7 +235,7 @@ fn answers_that_are_late_or_doubled_change_nothing() {
 fn without_the_parameters_of_the_round_it_neither_checks_nor_attests() {
     for held in [0, 2] {
         let mut validator = validator(held);
-        let view = with(&[seen(1, 5, true)], view(1, 100));
+        let view = with(&[seen(Uid(1), 5, true)], view(1, 100));
         assert_eq!(validator.look(view.clone(), 109), []);
         assert_eq!(validator.look(view, 111), []);
     }
@@ -240,7 +247,7 @@ fn who_does_not_count_does_not_attest_and_says_why() {
     let idle = View {
         validators: vec![Attester {
             uid: VALIDATOR,
-            hotkey: hotkey(1),
+            hotkey: hotkey(Uid(1)),
             committed: None,
             attested: false,
         }],
@@ -285,7 +292,7 @@ fn bound(round: Round) -> Driven<Validator> {
 
 #[test]
 fn what_is_on_disk_is_what_it_commits_to_and_attests_after_a_crash() {
-    let seen = [seen(1, 5, true)];
+    let seen = [seen(Uid(1), 5, true)];
     let view_0 = with(&seen, view(0, 100));
     let mut validator = bound(0);
     check(&mut validator, &view_0, &seen[0], true);

@@ -4,7 +4,9 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{BlockNumber, Commitment, Phases, Round, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{
+    BlockNumber, Commitment, Netuid, Phases, Round, Secret, Uid, Verdicts, H256,
+};
 use cairn_round::{
     course::Work, hidden_row::Scoring, machine::Question, miner::Intent, miner::Miner, plan::Plan,
     pledge::Pledge, validator::Validator, Action, Attester, Event, Held, Included, Machine,
@@ -19,11 +21,11 @@ pub const PHASES: Phases = Phases {
     attest: 4,
 };
 /// The miner under test.
-pub const MINER: Uid = 1;
+pub const MINER: Uid = Uid(1);
 /// The validator under test.
-pub const VALIDATOR: Uid = 9;
+pub const VALIDATOR: Uid = Uid(9);
 /// All miners, in the order of their slots.
-pub const MINERS: [Uid; 3] = [2, MINER, 3];
+pub const MINERS: [Uid; 3] = [Uid(2), MINER, Uid(3)];
 
 /// A machine and whoever drives it.
 pub struct Driven<M: Machine> {
@@ -113,7 +115,7 @@ impl Role for Validator {
 }
 
 pub fn hotkey(uid: Uid) -> H256 {
-    H256::from_low_u64_be(100 + u64::from(uid))
+    H256::from_low_u64_be(100 + u64::from(uid.get()))
 }
 
 /// The sealed root, and the key, of a content.
@@ -158,7 +160,7 @@ pub fn held_at(round: Round) -> Held {
 
 /// Who trains on what in a round; another one in each.
 pub fn plan(round: Round) -> Plan {
-    Plan::new(7, &run(), data(round))
+    Plan::new(Netuid(7), &run(), data(round))
 }
 
 pub fn miners() -> Vec<(Uid, H256)> {
@@ -212,7 +214,7 @@ fn alike(seen: Seen) -> Included {
 
 /// What the validator under test keeps on disk before it commits to these verdicts in the round held.
 pub fn pledge(held: Held, good: &[Uid]) -> Pledge {
-    let voter = (7, hotkey(VALIDATOR));
+    let voter = (Netuid(7), hotkey(VALIDATOR));
     let verdicts = Verdicts::from_uids(good.iter().copied());
     let salt = Secret::new(bytes(900 + u64::from(held.round)).0);
     Pledge::new(voter, held.round, held.root, verdicts, salt)

@@ -1,6 +1,6 @@
 //! Which parameters are held: joined, applied, kept, contradicted. The same for both roles.
 
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{Round, Uid, H256};
 use cairn_round::{
     course::Work, machine::Reason, miner::Miner, validator::Validator, Action, Event, Held, Seen,
     Settlement, View,
@@ -45,7 +45,7 @@ fn keep<W>(settlement: &Settlement, held: Held) -> Action<W> {
 }
 
 fn included() -> [Seen; 1] {
-    [seen(2, 5, true)]
+    [seen(Uid(2), 5, true)]
 }
 
 fn far_ahead() -> View {

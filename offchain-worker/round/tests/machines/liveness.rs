@@ -1,7 +1,7 @@
 //! When the chain is looked at: when it moved, at once after what ended well, with the next block after what
 //! failed, and never twice at a time.
 
-use cairn_primitives::{BlockNumber, Secret, H256};
+use cairn_primitives::{BlockNumber, Netuid, Secret, Uid, H256};
 use cairn_round::{
     hidden_row::HiddenRow,
     machine::{Gone, Kind, Lack, Question},
@@ -107,7 +107,7 @@ fn failures<R: Role>() {
     let mut joining = at_rest::<R>(None);
     waits(&mut joining, Event::NotJoined);
     let mut applying = at_rest::<R>(Some(held_at(3)));
-    let end = over(&settled(3, &[seen(2, 5, true)]), 113);
+    let end = over(&settled(3, &[seen(Uid(2), 5, true)]), 113);
     assert_eq!(applying.look(end, QUIET).len(), 1);
     waits(&mut applying, Event::NotApplied(3));
 }
@@ -121,12 +121,12 @@ fn what_failed_is_tried_again_with_the_next_block() {
 #[test]
 fn a_file_that_is_not_here_and_scores_without_an_answer_wait() {
     let mut validator = at_rest::<Validator>(Some(held_at(3)));
-    let contributions = [seen(2, 5, false)];
+    let contributions = [seen(Uid(2), 5, false)];
     let fetch = validator.look(with(&contributions, quiet()), QUIET);
     assert_eq!(fetch.len(), 1);
     let fetched = validator::Done::Fetched {
         round: 3,
-        id: (2, bytes(5)),
+        id: (Uid(2), bytes(5)),
         is_here: false,
     };
     waits(&mut validator, Event::Done(fetched));
@@ -156,7 +156,7 @@ fn successes<R: Role>() {
     }
     looks(&mut at_rest::<R>(None), Event::Joined(held_at(3)));
     let mut role = at_rest::<R>(Some(held_at(3)));
-    let end = over(&settled(3, &[seen(2, 5, true)]), 113);
+    let end = over(&settled(3, &[seen(Uid(2), 5, true)]), 113);
     assert_eq!(role.look(end, QUIET).len(), 1);
     let applied = Event::Applied {
         round: 3,
@@ -185,9 +185,9 @@ fn a_miner_looks_when_training_has_ended() {
 
 #[test]
 fn a_validator_looks_when_its_own_work_ended_well() {
-    let id = (2, bytes(5));
+    let id = (Uid(2), bytes(5));
     let hidden_row = HiddenRow::new(
-        (7, H256::zero()),
+        (Netuid(7), H256::zero()),
         2,
         0,
         vec![(MINER, 7)],

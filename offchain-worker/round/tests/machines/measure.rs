@@ -1,6 +1,6 @@
 //! The order in which contributions are measured, and when one is measured enough.
 
-use cairn_primitives::{RunConfig, Uid, H256};
+use cairn_primitives::{Netuid, RunConfig, Uid, H256};
 use cairn_protocol::{assignment::Plan, exam::seeds};
 use cairn_round::{
     measure::{Ask, File, Measuring, PIECE},
@@ -25,7 +25,7 @@ fn plan(sequences: u16, windows: u64) -> Plan {
     };
     (config.inner.steps, config.inner.sequences) = (4, sequences);
     config.data.windows = windows;
-    Plan::new(7, &config, data(3))
+    Plan::new(Netuid(7), &config, data(3))
 }
 
 const SALT: H256 = H256([8; 32]);
@@ -34,9 +34,9 @@ fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
     let subject = |(slot, (uid, is_good)): (u64, &(Uid, bool))| Subject {
         slot,
         uid: *uid,
-        hotkey: root(*uid as u8),
+        hotkey: root(uid.get() as u8),
         found: match is_good {
-            true => Found::Good(root(100 + *uid as u8)),
+            true => Found::Good(root(100 + uid.get() as u8)),
             false => Found::Missed,
         },
     };
@@ -90,7 +90,10 @@ fn measure(measuring: &mut Measuring, loss: impl Fn(Option<H256>, usize) -> f32)
 #[test]
 fn all_have_a_first_piece_before_anyone_has_a_second() {
     let plan = plan(64, 4_000);
-    let mut measuring = measuring(plan.clone(), &[(1, true), (2, false), (5, true)]);
+    let mut measuring = measuring(
+        plan.clone(),
+        &[(Uid(1), true), (Uid(2), false), (Uid(5), true)],
+    );
     // The same gain everywhere: nothing is ever decided about who trained on what.
     let gain = |contribution: Option<H256>, at: usize| match contribution {
         Some(_) => 1.0 + (at % 2) as f32,
@@ -110,7 +113,7 @@ fn all_have_a_first_piece_before_anyone_has_a_second() {
     assert_eq!(asks[5].sequences, free[PIECE..]);
     assert_eq!(asks[7].sequences, [&own[PIECE..], &free[PIECE..]].concat());
     let all = measuring.finish();
-    assert_eq!(uids(&all), [2, 1, 5]);
+    assert_eq!(uids(&all), [2, 1, 5].map(Uid));
     assert_eq!(all[0].outcome, Outcome::Missed);
     let (assigned, unassigned) = found(&all[1]);
     assert_eq!((assigned.len(), unassigned.len()), (64, 64));
@@ -122,7 +125,7 @@ fn all_have_a_first_piece_before_anyone_has_a_second() {
 
 #[test]
 fn who_is_decided_has_no_second_piece() {
-    let mut measuring = measuring(plan(64, 4_000), &[(1, true), (5, true)]);
+    let mut measuring = measuring(plan(64, 4_000), &[(Uid(1), true), (Uid(5), true)]);
     // The first one gained much more on its own windows, which come first.
     let gain = |contribution: Option<H256>, at: usize| match contribution {
         Some(one) if one == root(101) && at < PIECE => 0.5 + (at % 2) as f32 * 0.1,
@@ -143,34 +146,37 @@ fn who_is_decided_has_no_second_piece() {
 
 #[test]
 fn what_has_no_whole_piece_when_time_runs_out_is_unmeasured_and_what_has_is_not() {
-    let mut measuring = measuring(plan(64, 4_000), &[(1, true), (2, false), (5, true)]);
+    let mut measuring = measuring(
+        plan(64, 4_000),
+        &[(Uid(1), true), (Uid(2), false), (Uid(5), true)],
+    );
     for _ in 0..4 {
         let ask = measuring.next().expect("there is more");
         measuring.take(vec![1.0; ask.sequences.len()]);
     }
     assert_eq!(measuring.left(), 1);
     let all = measuring.finish();
-    assert_eq!(uids(&all), [2, 1, 5]);
+    assert_eq!(uids(&all), [2, 1, 5].map(Uid));
     assert_eq!(found(&all[1]).0.len(), PIECE);
     assert_eq!(all[2].outcome, Outcome::Unmeasured);
 }
 
 #[test]
 fn a_file_that_is_gone_is_unmeasured_and_nothing_to_measure_asks_for_nothing() {
-    let mut unknown = measuring(plan(64, 4_000), &[(9, true), (1, true)]);
+    let mut unknown = measuring(plan(64, 4_000), &[(Uid(9), true), (Uid(1), true)]);
     unknown.take(vec![1.0; PIECE]);
     assert_eq!(unknown.next().and_then(|ask| ask.contribution), None);
     assert_eq!(unknown.left(), 1);
     let all = unknown.finish();
-    assert_eq!(uids(&all), [9, 1]);
+    assert_eq!(uids(&all), [Uid(9), Uid(1)]);
     assert_eq!(all[0].outcome, Outcome::Unmeasured);
-    assert_eq!(measuring(plan(64, 4_000), &[(1, false)]).next(), None);
+    assert_eq!(measuring(plan(64, 4_000), &[(Uid(1), false)]).next(), None);
 }
 
 #[test]
 fn without_unassigned_text_nothing_is_measured_and_nothing_is_shown() {
     // Three miners train on all there is.
-    let measuring = measuring(plan(64, 768), &[(1, true), (5, true)]);
+    let measuring = measuring(plan(64, 768), &[(Uid(1), true), (Uid(5), true)]);
     assert_eq!((measuring.next(), measuring.left()), (None, 0));
     for one in measuring.finish() {
         assert_eq!(found(&one), (&[][..], &[][..]));

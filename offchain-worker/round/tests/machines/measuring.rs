@@ -82,8 +82,11 @@ fn after(round: Round, found: [What; 3], before: &[u64]) -> Action<Task> {
 
 #[test]
 fn what_was_good_is_measured_and_what_was_not_is_missed() {
-    let found = [(seen(2, 6, true), true), (seen(3, 7, true), false)];
-    let included = [seen(2, 6, true)];
+    let found = [
+        (seen(Uid(2), 6, true), true),
+        (seen(Uid(3), 7, true), false),
+    ];
+    let included = [seen(Uid(2), 6, true)];
     let expected = measurement(0, [Good(6), Missed, Missed]);
     for included in [&included[..], &[]] {
         let measured = measured(&found, included);
@@ -93,8 +96,8 @@ fn what_was_good_is_measured_and_what_was_not_is_missed() {
 
 #[test]
 fn what_others_found_good_and_is_not_here_is_unknown() {
-    let found = [(seen(2, 6, true), false)];
-    let included = [seen(1, 5, true), seen(2, 6, true)];
+    let found = [(seen(Uid(2), 6, true), false)];
+    let included = [seen(Uid(1), 5, true), seen(Uid(2), 6, true)];
     let expected = measurement(0, [Unknown, Unknown, Missed]);
     assert_eq!(measured(&found, &included), [expected]);
 }
@@ -102,7 +105,7 @@ fn what_others_found_good_and_is_not_here_is_unknown() {
 #[test]
 fn what_was_good_in_the_round_before_does_not_count() {
     let mut validator = validator(0);
-    let before = seen(2, 6, true);
+    let before = seen(Uid(2), 6, true);
     let view_0 = with(std::slice::from_ref(&before), view(0, 100));
     check(&mut validator, &view_0, &before, true);
     keep(&mut validator, &settled(0, &[before]));
@@ -119,25 +122,25 @@ fn what_is_measured_of_who_was_included_is_what_was_included() {
     for [included, other] in [[6, 8], [8, 6]] {
         let mut validator = validator(0);
         for content in [other, included] {
-            let seen = seen(2, content, true);
+            let seen = seen(Uid(2), content, true);
             let view = with(std::slice::from_ref(&seen), view(0, 100));
             check(&mut validator, &view, &seen, true);
         }
-        validator.look(with(&[seen(2, included, true)], view(0, 100)), 109);
-        validator.tell(pledged(held_at(0), &[2]), 109);
-        keep(&mut validator, &settled(0, &[seen(2, included, true)]));
+        validator.look(with(&[seen(Uid(2), included, true)], view(0, 100)), 109);
+        validator.tell(pledged(held_at(0), &[Uid(2)]), 109);
+        keep(&mut validator, &settled(0, &[seen(Uid(2), included, true)]));
         let of = measurement(0, [Good(included), Missed, Missed]);
         assert_eq!(validator.look(view(1, 113), 114), [of]);
     }
-    let found = [(seen(2, 8, true), true)];
+    let found = [(seen(Uid(2), 8, true), true)];
     let expected = measurement(0, [Unknown, Missed, Missed]);
-    assert_eq!(measured(&found, &[seen(2, 6, true)]), [expected]);
+    assert_eq!(measured(&found, &[seen(Uid(2), 6, true)]), [expected]);
 }
 
 #[test]
 fn who_did_not_attest_measures_nothing() {
     let mut validator = validator(0);
-    let seen = seen(2, 6, true);
+    let seen = seen(Uid(2), 6, true);
     let view_0 = with(std::slice::from_ref(&seen), view(0, 100));
     check(&mut validator, &view_0, &seen, true);
     keep(&mut validator, &settled(0, &[seen]));

@@ -129,7 +129,7 @@ fn a_round_that_came_to_nothing_is_not_tried_again() {
 #[test]
 fn who_has_no_slot_waits_and_says_why() {
     let without = View {
-        miners: vec![(2, hotkey(2))],
+        miners: vec![(Uid(2), hotkey(Uid(2)))],
         ..view(0, 100)
     };
     let explain: Actions = vec![Action::Explain(Lack::Part)];
@@ -139,17 +139,21 @@ fn who_has_no_slot_waits_and_says_why() {
 /// The uid may have belonged to another one before: only the hotkey tells who it is.
 #[test]
 fn slot_commitment_and_inclusion_are_found_by_the_hotkey() {
-    const OTHER: Uid = 200;
+    const OTHER: Uid = Uid(200);
     let another_uid = Seen {
         uid: OTHER,
         ..seen(MINER, 7, false)
     };
     let anothers = Seen {
-        hotkey: hotkey(5),
+        hotkey: hotkey(Uid(5)),
         ..seen(MINER, 8, false)
     };
     let mut shuffled = with(std::slice::from_ref(&anothers), view(0, 100));
-    shuffled.miners = vec![(MINER, hotkey(5)), (3, hotkey(3)), (OTHER, hotkey(MINER))];
+    shuffled.miners = vec![
+        (MINER, hotkey(Uid(5))),
+        (Uid(3), hotkey(Uid(3))),
+        (OTHER, hotkey(MINER)),
+    ];
     let train = Action::Do(Task::Train {
         round: 0,
         slot: 2,
@@ -265,7 +269,7 @@ fn what_was_included_is_carried_on() {
         (None, Some(7), false),
     ] {
         let mut miner = miner(0, made);
-        let others = [seen(2, 5, true)];
+        let others = [seen(Uid(2), 5, true)];
         let own = included.map(|content| seen(MINER, content, true));
         for others in [&others[..], &[]] {
             let included: Vec<Seen> = own.iter().chain(others).cloned().collect();

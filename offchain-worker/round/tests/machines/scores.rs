@@ -1,6 +1,6 @@
 //! The validator's machine, scene by scene: evidence becomes scores on chain.
 
-use cairn_primitives::{EpochIndex, Round, Secret, Uid};
+use cairn_primitives::{EpochIndex, Netuid, Round, Secret, Uid};
 use cairn_round::{
     hidden_row::{Committed, HiddenRow, Scoring},
     machine::{Kind, Transaction},
@@ -38,12 +38,12 @@ fn hidden(epoch: EpochIndex, commits: &[Committed]) -> View {
 }
 
 fn row() -> Vec<(Uid, u16)> {
-    vec![(1, 7), (3, 9)]
+    vec![(Uid(1), 7), (Uid(3), 9)]
 }
 
 fn hidden_row(round: Round, epoch: EpochIndex) -> HiddenRow {
     let salt = Secret::new([7; 32]);
-    HiddenRow::new((7, hotkey(VALIDATOR)), round, epoch, row(), salt)
+    HiddenRow::new((Netuid(7), hotkey(VALIDATOR)), round, epoch, row(), salt)
 }
 
 fn committed(hidden_row: &HiddenRow, revealed: bool) -> Committed {

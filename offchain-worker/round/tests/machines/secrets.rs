@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{Secret, Verdicts, H256};
+use cairn_primitives::{Netuid, Secret, Verdicts, H256};
 use cairn_round::{
     hidden_row::{Committed, HiddenRow, Scoring},
     machine::Transaction,
@@ -116,7 +116,7 @@ fn wanted(
 
 #[test]
 fn the_salt_of_a_pledge_is_not_shown() {
-    let (voter, held) = ((7, hotkey(VALIDATOR)), held_at(3));
+    let (voter, held) = ((Netuid(7), hotkey(VALIDATOR)), held_at(3));
     let salt = Secret::new(PLANTED);
     let pledge = Pledge::new(voter, 3, held.root, Verdicts::default(), salt);
     let pledged = Event::Done(validator::Done::Pledged(pledge.clone()));
@@ -141,7 +141,7 @@ fn the_salt_of_a_pledge_is_not_shown() {
 
 #[test]
 fn the_salt_of_a_hidden_row_is_not_shown() {
-    let voter = (7, hotkey(VALIDATOR));
+    let voter = (Netuid(7), hotkey(VALIDATOR));
     let hidden_row = HiddenRow::new(voter, 2, 4, vec![(MINER, 7)], Secret::new(PLANTED));
     let weighed = Event::Done(validator::Done::Weighed(Weighed::Hidden(
         hidden_row.clone(),

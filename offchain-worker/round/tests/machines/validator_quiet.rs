@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// Miners that do their work, and whether it is good.
-const MINERS: [(Uid, bool); 3] = [(1, true), (2, false), (3, true)];
-const GOOD: [Uid; 2] = [1, 3];
+const MINERS: [(Uid, bool); 3] = [(Uid(1), true), (Uid(2), false), (Uid(3), true)];
+const GOOD: [Uid; 2] = [Uid(1), Uid(3)];
 
 /// Blocks of a chain on which all goes well. Miners commit to one content a round, and reveal it.
 fn quiet_blocks(world: &mut World, blocks: BlockNumber) {

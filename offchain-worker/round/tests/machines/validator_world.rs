@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cairn_primitives::{BlockNumber, Round, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{BlockNumber, Netuid, Round, Secret, Uid, Verdicts, H256};
 use cairn_protocol::checkpoint;
 use cairn_round::{
     hidden_row::{self, HiddenRow},
@@ -95,8 +95,8 @@ pub fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         32 => turn().prop_map(Chain),
         24 => (prop::bool::weighted(0.1), any::<bool>()).prop_map(answer),
-        6 => (1u16..4, prop::bool::weighted(0.7)).prop_map(|(uid, good)| Commit(uid, good)),
-        12 => (1u16..4).prop_map(Reveal),
+        6 => ((1u16..4).prop_map(Uid), prop::bool::weighted(0.7)).prop_map(|(uid, good)| Commit(uid, good)),
+        12 => (1u16..4).prop_map(|uid| Reveal(Uid(uid))),
         36 => (0usize..8, prop::bool::weighted(0.8)).prop_map(ends),
         8 => (kind, prop::option::weighted(0.8, 0u32..2)).prop_map(submitted),
         1 => (any::<bool>(), away).prop_map(crash),
@@ -287,7 +287,7 @@ impl World {
                 verdicts,
             } => {
                 self.numbers += 1;
-                let (voter, salt) = ((7, hotkey(VALIDATOR)), bytes(self.numbers).0);
+                let (voter, salt) = ((Netuid(7), hotkey(VALIDATOR)), bytes(self.numbers).0);
                 let pledge = Pledge::new(voter, round, root, verdicts, Secret::new(salt));
                 self.pledges = pledge::with(&self.pledges, pledge.clone());
                 Done::Pledged(pledge)
@@ -296,10 +296,10 @@ impl World {
             Task::Weigh { .. } if !succeeds => Done::Weighed(Weighed::Unanswered),
             Task::Weigh { round, epoch } => {
                 self.numbers += 1;
-                let (voter, salt) = ((7, hotkey(VALIDATOR)), bytes(self.numbers).0);
+                let (voter, salt) = ((Netuid(7), hotkey(VALIDATOR)), bytes(self.numbers).0);
                 let epoch = epoch.expect("this subnet hides scores");
                 let hidden_row =
-                    HiddenRow::new(voter, round, epoch, vec![(1, 7)], Secret::new(salt));
+                    HiddenRow::new(voter, round, epoch, vec![(Uid(1), 7)], Secret::new(salt));
                 let kept = self.validator.machine.hidden_rows();
                 self.disk.1 = hidden_row::with(kept, hidden_row.clone());
                 Done::Weighed(Weighed::Hidden(hidden_row))

@@ -1,7 +1,7 @@
 //! Contributions made and applied by the card's kernels have the bits of the CPU's.
 
 use cairn_gradient::{compress, encode, outer_step, Contribution, Header, SparseTensor, Work};
-use cairn_primitives::{Compression, Layout, Nano, OuterStep, Selected, Tensor, Uid};
+use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Selected, Tensor, Uid};
 use cairn_trainer::{
     cuda::{
         contribution::{Contributions, OuterRule, Share},
@@ -55,7 +55,7 @@ fn compression(kept_per_block: u16) -> Compression {
 
 fn header(layout: &Layout) -> Header {
     Header {
-        netuid: 1,
+        netuid: Netuid(1),
         round: 2,
         hotkey: [3; 32],
         parent_root: cairn_primitives::H256([4; 32]),
@@ -137,7 +137,7 @@ fn the_outer_step_has_the_cpus_bits() {
                 let with_signs = magnitudes.iter().zip(&signs).map(|(x, s)| x.copysign(*s));
                 let delta: Vec<f32> = with_signs.collect();
                 let sent = on_the_cpu(&layout, 700, &delta, &mut vec![0.0; n]);
-                (uid, trusts[usize::from(uid)], sent)
+                (Uid(uid), trusts[usize::from(uid)], sent)
             })
             .collect();
         let outer = OuterStep {
@@ -264,7 +264,7 @@ fn a_trial_measures_the_parameters_that_the_outer_step_makes() {
         rho: Nano::ONE,
     };
     let mut moved = start.clone();
-    let alone = [(0, 1, contribution)];
+    let alone = [(Uid(0), 1, contribution)];
     let sent = selected(&alone[0].2);
     outer_step(&mut moved, &layout, &alone, &outer).unwrap();
     let batch = windows(0);

@@ -40,7 +40,7 @@ impl NodeArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct NetuidArg {
     /// Number of the subnet
-    #[arg(long, env = "CAIRN_NETUID", default_value_t = 1, value_name = "NETUID")]
+    #[arg(long, env = "CAIRN_NETUID", default_value_t = Netuid(1), value_name = "NETUID")]
     pub netuid: Netuid,
 }
 

@@ -556,7 +556,7 @@ mod tests {
 
     fn emission(epochs: EpochIndex) -> SubnetEmission {
         SubnetEmission {
-            netuid: 1,
+            netuid: Netuid(1),
             share: 500_000_000,
             emits: true,
             works: true,
@@ -612,7 +612,7 @@ mod tests {
 
     #[test]
     fn members_are_listed_with_what_they_were_paid() {
-        let mut member = a_member(3, AccountId([3; 32]));
+        let mut member = a_member(Uid(3), AccountId([3; 32]));
         (member.last_paid, member.earned) = (CRN, 7 * CRN);
         let text = paid_table(&[member]);
         assert!(text.contains("1.00") && text.contains("7.00"), "{text}");

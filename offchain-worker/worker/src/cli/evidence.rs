@@ -201,11 +201,11 @@ mod tests {
         Evidence {
             round,
             uid,
-            hotkey: H256([uid as u8; 32]),
+            hotkey: H256([uid.get() as u8; 32]),
             outcome: Outcome::Measured {
                 steps: 8,
                 of: 8,
-                alike: 1 + u16::from(uid == 2),
+                alike: 1 + u16::from(uid == Uid(2)),
                 repeats: false,
                 assigned: gains(0.22),
                 unassigned: gains(0.2),
@@ -219,7 +219,7 @@ mod tests {
         let mut file = File::create(&path).expect("room");
         for round in 0..20 {
             for uid in [1, 2] {
-                let line = serde_json::to_string(&item(round, uid)).expect("plain data");
+                let line = serde_json::to_string(&item(round, Uid(uid))).expect("plain data");
                 writeln!(file, "{line}").expect("room");
             }
         }
@@ -231,22 +231,24 @@ mod tests {
     fn a_score_is_explained_as_of_any_round_of_the_log() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = log(directory.path());
-        assert_eq!(find(Some(directory.path()), 1), Some(path.clone()));
-        let newest = explain(&path, None, 1).expect("readable").expect("known");
+        assert_eq!(find(Some(directory.path()), Netuid(1)), Some(path.clone()));
+        let newest = explain(&path, None, Uid(1))
+            .expect("readable")
+            .expect("known");
         assert_eq!((newest.round, newest.account.over), (19, 8));
         assert!((newest.part - 2.0 / 3.0).abs() < 1e-6);
-        let early = explain(&path, Some(2), 1)
+        let early = explain(&path, Some(2), Uid(1))
             .expect("readable")
             .expect("known");
         assert_eq!((early.round, early.account.rounds.len()), (2, 3));
-        assert!(explain(&path, None, 9).expect("readable").is_none());
+        assert!(explain(&path, None, Uid(9)).expect("readable").is_none());
     }
 
     #[test]
     fn people_are_told_what_would_raise_it() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = log(directory.path());
-        let text = explain(&path, None, 2)
+        let text = explain(&path, None, Uid(2))
             .expect("readable")
             .expect("known")
             .text();
@@ -254,7 +256,7 @@ mod tests {
             text.contains("in 8 rounds it resembled another's"),
             "{text}"
         );
-        let text = explain(&path, None, 1)
+        let text = explain(&path, None, Uid(1))
             .expect("readable")
             .expect("known")
             .text();
@@ -265,8 +267,8 @@ mod tests {
     #[test]
     fn a_log_that_is_not_there_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
-        assert_eq!(find(Some(directory.path()), 1), None);
-        let error = explain(&directory.path().join(LOG), None, 1)
+        assert_eq!(find(Some(directory.path()), Netuid(1)), None);
+        let error = explain(&directory.path().join(LOG), None, Uid(1))
             .err()
             .expect("no log");
         assert!(error.to_string().contains(LOG), "{error}");

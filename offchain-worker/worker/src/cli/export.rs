@@ -212,7 +212,7 @@ impl Export {
                 true => std::fs::read(path)?,
                 false => store.get(path, expected).await?.to_vec(),
             };
-            let round = paths::parse_checkpoint(netuid, path).map(|(round, _)| round);
+            let round = paths::parse_checkpoint(netuid.get(), path).map(|(round, _)| round);
             return Ok((round, floats(path, &bytes, expected)?));
         }
         let Some(run) = &known.on_chain else {
@@ -234,16 +234,16 @@ async fn newest(
     run: &OnChain,
     expected: u64,
 ) -> Result<(Round, Vec<f32>), Failure> {
-    let listed = store.list(&paths::all_checkpoints(netuid)).await?;
+    let listed = store.list(&paths::all_checkpoints(netuid.get())).await?;
     let listed = listed
         .iter()
-        .filter_map(|entry| paths::parse_checkpoint(netuid, &entry.path));
+        .filter_map(|entry| paths::parse_checkpoint(netuid.get(), &entry.path));
     let files: BTreeMap<[u8; 32], Round> = listed.map(|(round, root)| (root, round)).collect();
     for (round, root) in &run.roots {
         let Some(file) = files.get(&root.0) else {
             continue;
         };
-        let prefix = paths::checkpoints(netuid, *file);
+        let prefix = paths::checkpoints(netuid.get(), *file);
         match store.get_blob(&prefix, &root.0, expected).await {
             Ok(bytes) => return Ok((*round, floats(&prefix, &bytes, expected)?)),
             Err(error) => tracing::warn!("{error}; passed over"),
@@ -358,7 +358,7 @@ mod tests {
 
     use super::*;
 
-    const NETUID: Netuid = 3;
+    const NETUID: Netuid = Netuid(3);
 
     /// A store, and what the chain kept of a stopped run whose first parameters are those of seed 1.
     async fn stopped(directory: &Path, roots: &[(Round, H256)]) -> (Store, OnChain) {
@@ -375,7 +375,7 @@ mod tests {
     /// Puts parameters into the store as those of a round, and gives their root.
     async fn put(store: &Store, round: Round, parameters: &[f32]) -> H256 {
         let bytes: Vec<u8> = parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let prefix = paths::checkpoints(NETUID, round);
+        let prefix = paths::checkpoints(NETUID.get(), round);
         H256(store.put_blob(&prefix, bytes.into()).await.unwrap())
     }
 
@@ -399,7 +399,7 @@ mod tests {
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
         assert_eq!((found.0, found.1 == new), (7, true));
         // A damaged file is passed over.
-        let name = paths::blob(&paths::checkpoints(NETUID, 6), &new_root.0);
+        let name = paths::blob(&paths::checkpoints(NETUID.get(), 6), &new_root.0);
         std::fs::write(directory.path().join(name), b"damaged").unwrap();
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
         assert_eq!((found.0, found.1 == old), (5, true));

@@ -14,7 +14,7 @@ use cairn_gradient::{
     decode_header, inspect, Compressor, Header, Opened, Reader, SparseTensor, TensorSummary, Work,
     Writer, HEADER_LENGTH, MAGIC,
 };
-use cairn_primitives::{Carried, Compression, Layout, Nano, H256};
+use cairn_primitives::{Carried, Compression, Layout, Nano, Netuid, H256};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -291,7 +291,7 @@ struct Inspected {
 
 #[derive(Serialize)]
 struct HeaderFacts {
-    netuid: u16,
+    netuid: Netuid,
     round: u32,
     hotkey: String,
     parent_root: H256,

@@ -337,9 +337,9 @@ mod tests {
         let mut ready = seen(Some(waiting()));
         let member = |uid, role| MemberInfo {
             role,
-            ..a_member(uid, AccountId([uid as u8; 32]))
+            ..a_member(uid, AccountId([uid.get() as u8; 32]))
         };
-        ready.members = vec![member(0, Duty::Miner), member(1, Duty::Validator)];
+        ready.members = vec![member(Uid(0), Duty::Miner), member(Uid(1), Duty::Validator)];
         assert!(
             ready.text().contains("round 0 begins in the next block"),
             "{}",
@@ -361,9 +361,9 @@ mod tests {
             "{text}"
         );
         let key = AccountId([1; 32]);
-        run.round.miners = vec![(0, key)];
+        run.round.miners = vec![(Uid(0), key)];
         run.round.validators = vec![Attester {
-            uid: 1,
+            uid: Uid(1),
             hotkey: key,
             stake: 9,
             committed: None,
@@ -375,7 +375,7 @@ mod tests {
             text.contains("validators: uid 1; 1 of 1 attested\n"),
             "{text}"
         );
-        run.round.miners.push((3, key));
+        run.round.miners.push((Uid(3), key));
         assert!(seen(Some(run)).text().contains("miners: uids 0, 3\n"));
     }
 
@@ -432,9 +432,9 @@ mod tests {
     #[test]
     fn who_is_idle_is_listed_with_the_reason() {
         let mut seen = seen(None);
-        seen.members = vec![a_member(4, AccountId([4; 32]))];
+        seen.members = vec![a_member(Uid(4), AccountId([4; 32]))];
         seen.idle = vec![Idle {
-            uid: 4,
+            uid: Uid(4),
             why: "its bond is 5.00 of at least 10.00 CRN".into(),
         }];
         assert!(

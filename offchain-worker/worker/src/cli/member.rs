@@ -228,14 +228,14 @@ mod tests {
     fn a_hotkey_signs_for_one_coldkey_on_one_subnet_of_one_chain() {
         let bob = cairn_chain::keypair("//Bob").expect("a key");
         let alice = AccountId::of(&cairn_chain::keypair("//Alice").expect("a key"));
-        let signed = sign_registration(&bob, H256([7; 32]), 1, &alice);
+        let signed = sign_registration(&bob, H256([7; 32]), Netuid(1), &alice);
         let verifies = |genesis: u8, netuid, coldkey: &AccountId| {
             let message = payload(&H256([genesis; 32]), netuid, coldkey);
             let signature = subxt_signer::sr25519::Signature(signed.0);
             subxt_signer::sr25519::verify(&signature, message, &bob.public_key())
         };
-        assert!(verifies(7, 1, &alice));
-        assert!(!verifies(8, 1, &alice) && !verifies(7, 2, &alice));
-        assert!(!verifies(7, 1, &AccountId::of(&bob)));
+        assert!(verifies(7, Netuid(1), &alice));
+        assert!(!verifies(8, Netuid(1), &alice) && !verifies(7, Netuid(2), &alice));
+        assert!(!verifies(7, Netuid(1), &AccountId::of(&bob)));
     }
 }

@@ -158,7 +158,7 @@ mod tests {
             hash: H256::zero(),
             events: Vec::new(),
         };
-        let sent = Sent::new("created".into(), 3, &included).price(u64::MAX);
+        let sent = Sent::new("created".into(), Netuid(3), &included).price(u64::MAX);
         let json = serde_json::to_value(&sent).unwrap();
         assert_eq!(json["price"], u64::MAX.to_string());
         assert_eq!((&json["netuid"], &json["block"]), (&3.into(), &7.into()));

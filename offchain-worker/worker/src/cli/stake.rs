@@ -610,7 +610,7 @@ mod tests {
         ]);
         let came = withdrawn(&done);
         assert_eq!(came.to_account, 6 * CRN);
-        assert_eq!(came.moved, [(2, AccountId(other), 3 * CRN)]);
+        assert_eq!(came.moved, [(Netuid(2), AccountId(other), 3 * CRN)]);
         assert_eq!(withdrawn(&included(vec![])), Came::default());
     }
 
@@ -626,12 +626,12 @@ mod tests {
 
     #[test]
     fn a_bond_below_what_a_miner_needs_is_said() {
-        let note = too_little_bond(1, 5 * CRN, 10 * CRN).expect("too little");
+        let note = too_little_bond(Netuid(1), 5 * CRN, 10 * CRN).expect("too little");
         assert!(
             note.contains("5.00 CRN more") && note.contains("10.00 CRN"),
             "{note}"
         );
-        assert_eq!(too_little_bond(1, 10 * CRN, 10 * CRN), None);
-        assert_eq!(too_little_bond(1, 0, 0), None);
+        assert_eq!(too_little_bond(Netuid(1), 10 * CRN, 10 * CRN), None);
+        assert_eq!(too_little_bond(Netuid(1), 0, 0), None);
     }
 }

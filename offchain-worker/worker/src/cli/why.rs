@@ -233,7 +233,7 @@ mod tests {
 
     fn member(incentive: u16) -> MemberInfo {
         MemberInfo {
-            uid: 3,
+            uid: Uid(3),
             hotkey: AccountId([3; 32]),
             coldkey: AccountId([4; 32]),
             role: Duty::Miner,

@@ -172,6 +172,7 @@ pub struct Mismatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_primitives::Uid;
 
     const ROOT: H256 = H256::repeat_byte(1);
 
@@ -180,7 +181,7 @@ mod tests {
             exam: H256::zero(),
             round,
             settled_at: 9,
-            included: vec![0],
+            included: vec![Uid(0)],
             trust: vec![u16::MAX],
             attesting_stake: 9,
             total_stake: 10,

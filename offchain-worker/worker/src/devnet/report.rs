@@ -170,7 +170,7 @@ pub mod tests {
         Report {
             rounds: vec![RoundReport {
                 round: 0,
-                included: vec![0, 2],
+                included: vec![Uid(0), Uid(2)],
                 model_root: H256::repeat_byte(1),
                 attested_stake: 100,
                 total_stake: 100,
@@ -178,7 +178,7 @@ pub mod tests {
                 seconds: 38.2,
             }],
             members: vec![MemberReport {
-                uid: 0,
+                uid: Uid(0),
                 hotkey: AccountId([7; 32]),
                 role: Part::Miner,
                 behaviour: Behaviour::Honest,
@@ -189,7 +189,7 @@ pub mod tests {
             }],
             audits: vec![AuditReport {
                 round: 0,
-                uid: 2,
+                uid: Uid(2),
                 outcome: AuditOutcome::Silent,
             }],
             issuance: IssuanceReport {

@@ -219,6 +219,7 @@ fn curve(losses: &[f64]) -> String {
 mod tests {
     use super::{super::report::tests::sample, *};
     use crate::roles::Behaviour;
+    use cairn_primitives::Uid;
 
     #[test]
     fn a_falling_loss_draws_a_falling_curve() {
@@ -270,11 +271,11 @@ mod tests {
             outcome,
         };
         let text = audits(&[
-            lost(0, 2, AuditOutcome::Silent),
-            lost(0, 3, AuditOutcome::Passed),
-            lost(0, 4, AuditOutcome::Failed),
-            lost(1, 2, AuditOutcome::Silent),
-            lost(2, 3, AuditOutcome::Open),
+            lost(0, Uid(2), AuditOutcome::Silent),
+            lost(0, Uid(3), AuditOutcome::Passed),
+            lost(0, Uid(4), AuditOutcome::Failed),
+            lost(1, Uid(2), AuditOutcome::Silent),
+            lost(2, Uid(3), AuditOutcome::Open),
         ]);
         let lines: Vec<_> = text.lines().map(str::trim_start).collect();
         let expected = [

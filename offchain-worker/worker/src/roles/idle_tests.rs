@@ -28,9 +28,9 @@ impl Scene {
         };
         (run.round.round, run.round.start) = (3, 100);
         (run.round.phase, run.round.seed) = (Phase::Train, H256([7; 32]));
-        run.round.miners = vec![(1, key(1))];
+        run.round.miners = vec![(Uid(1), key(1))];
         run.round.validators = vec![Attester {
-            uid: 10,
+            uid: Uid(10),
             hotkey: key(10),
             stake: 200 * CRN,
             committed: None,
@@ -39,13 +39,13 @@ impl Scene {
         let miner = MemberInfo {
             role: Duty::Miner,
             bond: 10 * CRN,
-            ..a_member(1, key(1))
+            ..a_member(Uid(1), key(1))
         };
         let validator = MemberInfo {
             role: Duty::Validator,
             chosen_role: Role::Validator,
             stake: 200 * CRN,
-            ..a_member(10, key(10))
+            ..a_member(Uid(10), key(10))
         };
         Scene {
             subnet: a_subnet(),
@@ -55,7 +55,7 @@ impl Scene {
     }
 
     fn with(mut self, chosen_role: Role, bond: Balance, stake: Balance) -> Scene {
-        let member = a_member(5, key(5));
+        let member = a_member(Uid(5), key(5));
         self.members.push(MemberInfo {
             chosen_role,
             bond,
@@ -186,12 +186,15 @@ fn before_round_0_it_is_said_what_the_run_waits_for() {
             .with(Role::Miner, 10 * CRN, 0)
     };
     scene().says(Part::Miner, &["round 0 begins in the next block"]);
-    let lonely = scene().without(10);
+    let lonely = scene().without(Uid(10));
     lonely.says(
         Part::Miner,
         &["waits for a validator with 100.00 CRN of stake"],
     );
-    let nobody = Scene::new().before_it_began().without(10).without(1);
+    let nobody = Scene::new()
+        .before_it_began()
+        .without(Uid(10))
+        .without(Uid(1));
     let waits = waits_for(&nobody.subnet, &nobody.members).expect("for both");
     assert!(
         waits.contains("a miner with a bond of 10.00 CRN and a validator"),

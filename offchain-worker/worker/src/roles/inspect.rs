@@ -14,7 +14,7 @@ use super::run::Run;
 /// # Errors
 /// [`StoreError`], among them [`StoreError::TooLarge`] for a file longer than any contribution of the run.
 pub async fn fetch(run: &Run, round: Round, commitment: &Commitment) -> Result<Bytes, StoreError> {
-    let prefix = paths::contributions(run.netuid, round);
+    let prefix = paths::contributions(run.netuid.get(), round);
     run.store
         .get_blob(&prefix, &commitment.sealed_root.0, run.max_len)
         .await

@@ -36,7 +36,7 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
     held: Held,
 ) -> Result<bool, RoleError> {
     let run = &desk.run;
-    let prefix = paths::checkpoints(run.netuid, held.round);
+    let prefix = paths::checkpoints(run.netuid.get(), held.round);
     if run.store.has_blob(&prefix, &held.root.0).await? {
         return Ok(true);
     }
@@ -119,10 +119,13 @@ pub(super) async fn newest<C: Chain>(
     let lineage = chain.lineage(at, run.netuid, from).await?;
     let finals = lineage.iter().filter(|entry| entry.is_final);
     let finals = finals.map(|entry| (entry.round, entry.model_root));
-    let listed = run.store.list(&paths::all_checkpoints(run.netuid)).await?;
+    let listed = run
+        .store
+        .list(&paths::all_checkpoints(run.netuid.get()))
+        .await?;
     let listed = listed
         .iter()
-        .filter_map(|entry| paths::parse_checkpoint(run.netuid, &entry.path))
+        .filter_map(|entry| paths::parse_checkpoint(run.netuid.get(), &entry.path))
         .map(|(round, root)| (round, H256(root)));
     let candidates = checkpoint::candidates(listed, finals, oldest);
     for source in checkpoint::sources(None, &candidates, oldest) {
@@ -168,7 +171,7 @@ pub(super) async fn read_checkpoint(run: &Run, held: Held, place: &Path) -> Opti
 
 async fn download(run: &Run, held: Held, length: u64, place: &Path) -> Result<Vec<u8>, String> {
     let blob = Blob::new(
-        &paths::checkpoints(run.netuid, held.round),
+        &paths::checkpoints(run.netuid.get(), held.round),
         held.root.0,
         length,
     );

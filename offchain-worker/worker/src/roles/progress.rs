@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(trained.to_string(), line);
         let settled = Progress::Settled {
             round: 4,
-            included: vec![1, 2],
+            included: vec![Uid(1), Uid(2)],
             model_root: H256([0xab; 32]),
             block: 9,
         };

@@ -73,9 +73,9 @@ mod tests {
         assert_eq!(Status::read(directory.path()), None);
         let status = Status {
             role: "miner".into(),
-            uid: Some(3),
+            uid: Some(Uid(3)),
             hotkey: AccountId([7; 32]),
-            netuid: 1,
+            netuid: Netuid(1),
             block: 99,
             round: 4,
             model_root: H256([8; 32]),

@@ -1,6 +1,6 @@
 //! What miners and auditors may say, and when.
 
-use cairn_primitives::{Finding, Served, H256};
+use cairn_primitives::{Finding, Served, Uid, H256};
 use frame_support::{assert_noop, assert_ok};
 
 use crate::{mock::*, Error, Event, Said};
@@ -26,7 +26,7 @@ fn a_miner_serves_in_time_and_once() {
 fn only_the_miner_serves_and_only_what_can_be() {
     ExtBuilder.audited(|| {
         let serve = |uid, served| Audits::open(by(uid), NET, ROUND, MINER, served);
-        assert_noop!(serve(0, SERVED), Error::<Test>::NotTheMiner);
+        assert_noop!(serve(Uid(0), SERVED), Error::<Test>::NotTheMiner);
         let of = |root, length| Served { root, length };
         assert_noop!(serve(MINER, of(H256::zero(), 5)), Error::<Test>::ZeroHash);
         assert_noop!(serve(MINER, of(SERVED.root, 0)), Error::<Test>::EmptyBlob);
@@ -80,9 +80,10 @@ fn only_who_was_drawn_audits() {
         assert_ok!(open());
         run_to(100 + BLOCKS);
         let other = (0..4)
+            .map(Uid)
             .find(|uid| !auditors().contains(uid))
             .expect("of four");
-        for uid in [other, MINER, 77] {
+        for uid in [other, MINER, Uid(77)] {
             assert_noop!(commit(uid, Finding::Passed), Error::<Test>::NotAnAuditor);
         }
     });

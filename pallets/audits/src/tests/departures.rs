@@ -1,6 +1,6 @@
 //! Miners that leave while they are audited can still be heard, until their audit ends.
 
-use cairn_primitives::{traits::OnMember, Finding};
+use cairn_primitives::{traits::OnMember, Finding, Netuid, Uid};
 use frame_support::assert_ok;
 
 use crate::{mock::*, Counts, MOST_ROUNDS};
@@ -29,8 +29,8 @@ fn who_leaves_is_heard_until_its_audit_ends() {
 #[test]
 fn of_two_audits_each_holds_it_and_holds_it_once() {
     ExtBuilder.audited(|| {
-        settle_in(NET, ROUND + 1, RULES, &[MINER, 11], &[0, 1]);
-        settle_in(2, ROUND, RULES, &[MINER], &[0, 1]);
+        settle_in(NET, ROUND + 1, RULES, &[MINER, Uid(11)], &[Uid(0), Uid(1)]);
+        settle_in(Netuid(2), ROUND, RULES, &[MINER], &[Uid(0), Uid(1)]);
         Audits::on_swapped(NET, MINER, &hotkey(MINER), &stranger());
         assert_eq!(held(), 2);
         // Whoever took over the uid has nothing to do with it.
@@ -56,7 +56,7 @@ fn a_stopped_run_lets_it_go() {
 fn audits_of_so_many_rounds_are_open_at_most() {
     ExtBuilder.execute(|| {
         for round in 0..MOST_ROUNDS + 2 {
-            settle_in(NET, round, RULES, &[MINER], &[0, 1]);
+            settle_in(NET, round, RULES, &[MINER], &[Uid(0), Uid(1)]);
         }
         assert_eq!(Audits::open_count(NET), MOST_ROUNDS);
     });

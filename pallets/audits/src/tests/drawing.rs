@@ -1,6 +1,6 @@
 //! What is drawn when a round is settled, and what goes without a verdict.
 
-use cairn_primitives::{traits::Audits as _, AuditOutcome, AuditRules};
+use cairn_primitives::{traits::Audits as _, AuditOutcome, AuditRules, Netuid, Uid};
 use frame_support::{assert_noop, dispatch::DispatchClass};
 
 use crate::{mock::*, Agenda, Error, Event, OpenAudits, Outcomes, OPEN_ROUNDS};
@@ -8,11 +8,11 @@ use crate::{mock::*, Agenda, Error, Event, OpenAudits, Outcomes, OPEN_ROUNDS};
 #[test]
 fn what_is_drawn_is_open_with_three_auditors() {
     ExtBuilder.execute(|| {
-        settle(&[10, 11]);
+        settle(&[Uid(10), Uid(11)]);
         let drawn = Event::Drawn {
             netuid: NET,
             round: ROUND,
-            uids: vec![10, 11],
+            uids: vec![Uid(10), Uid(11)],
         };
         assert_eq!(events(), [drawn]);
         let audit = audit().expect("it is drawn");
@@ -22,8 +22,11 @@ fn what_is_drawn_is_open_with_three_auditors() {
         );
         assert_eq!((audit.auditors.len(), audit.served), (3, None));
         assert_eq!(audit.longest, 12 * 100 + 2_048);
-        assert_eq!(Audits::outcome(NET, ROUND, 11), Some(AuditOutcome::Open));
-        assert_eq!(Audits::outcome(NET, ROUND, 12), None);
+        assert_eq!(
+            Audits::outcome(NET, ROUND, Uid(11)),
+            Some(AuditOutcome::Open)
+        );
+        assert_eq!(Audits::outcome(NET, ROUND, Uid(12)), None);
     });
 }
 
@@ -36,7 +39,7 @@ fn what_a_draw_costs_is_in_the_blocks_weight() {
                 .ref_time()
         };
         let before = used();
-        settle(&[10, 11]);
+        settle(&[Uid(10), Uid(11)]);
         use crate::WeightInfo;
         type W = crate::weights::SubstrateWeight<Test>;
         assert_eq!(used() - before, W::draw(6, 2).ref_time());
@@ -53,13 +56,22 @@ fn about_as_many_are_drawn_as_the_rate_says() {
         let mut drawn = 0;
         for netuid in 1..=50 {
             settle_in(
-                netuid,
+                Netuid(netuid),
                 ROUND,
                 rules,
-                &[10, 11, 12, 13, 14, 15, 16, 17],
-                &[0],
+                &[
+                    Uid(10),
+                    Uid(11),
+                    Uid(12),
+                    Uid(13),
+                    Uid(14),
+                    Uid(15),
+                    Uid(16),
+                    Uid(17),
+                ],
+                &[Uid(0)],
             );
-            drawn += Audits::open_count(netuid);
+            drawn += Audits::open_count(Netuid(netuid));
         }
         // Of 400 a quarter; five standard deviations are 43.
         assert!(drawn.abs_diff(100) < 43, "{drawn}");
@@ -69,14 +81,14 @@ fn about_as_many_are_drawn_as_the_rate_says() {
 #[test]
 fn nobody_audits_what_its_own_coldkey_made() {
     ExtBuilder.execute(|| {
-        for uid in [0, 1, MINER] {
+        for uid in [Uid(0), Uid(1), MINER] {
             World::owned(uid, stranger());
         }
-        settle(&[MINER, 11]);
+        settle(&[MINER, Uid(11)]);
         let mut drawn = auditors();
         drawn.sort_unstable();
-        assert_eq!(drawn, [2, 3], "there are no more");
-        let other = OpenAudits::<Test>::get((NET, ROUND, 11)).expect("it is drawn");
+        assert_eq!(drawn, [Uid(2), Uid(3)], "there are no more");
+        let other = OpenAudits::<Test>::get((NET, ROUND, Uid(11))).expect("it is drawn");
         assert_eq!(other.auditors.len(), 3);
     });
 }
@@ -84,7 +96,7 @@ fn nobody_audits_what_its_own_coldkey_made() {
 #[test]
 fn where_nobody_can_audit_nothing_is_audited() {
     ExtBuilder.execute(|| {
-        for uid in [0, 1, 2, 3, MINER] {
+        for uid in (0..4).map(Uid).chain([MINER]) {
             World::owned(uid, stranger());
         }
         settle(&[MINER]);
@@ -102,8 +114,17 @@ fn no_more_are_open_than_a_few_rounds_include() {
                 NET,
                 round,
                 RULES,
-                &[10, 11, 12, 13, 14, 15, 16, 17],
-                &[0, 1, 2],
+                &[
+                    Uid(10),
+                    Uid(11),
+                    Uid(12),
+                    Uid(13),
+                    Uid(14),
+                    Uid(15),
+                    Uid(16),
+                    Uid(17),
+                ],
+                &[Uid(0), Uid(1), Uid(2)],
             );
         }
         assert_eq!(Audits::open_count(NET), most);
@@ -111,8 +132,12 @@ fn no_more_are_open_than_a_few_rounds_include() {
             Outcomes::<Test>::iter_prefix(NET).count(),
             OPEN_ROUNDS as usize
         );
-        settle_in(2, 0, RULES, &[10], &[0]);
-        assert_eq!(Audits::open_count(2), 1, "others have room of their own");
+        settle_in(Netuid(2), 0, RULES, &[Uid(10)], &[Uid(0)]);
+        assert_eq!(
+            Audits::open_count(Netuid(2)),
+            1,
+            "others have room of their own"
+        );
     });
 }
 
@@ -131,7 +156,7 @@ fn a_stopped_runs_audits_end_without_a_verdict() {
             Some(AuditOutcome::Undecided)
         );
         assert_eq!(Audits::clear(NET, 10), 0);
-        settle_in(NET, ROUND + 1, RULES, &[MINER], &[0]);
+        settle_in(NET, ROUND + 1, RULES, &[MINER], &[Uid(0)]);
         assert_eq!(Audits::open_audits(NET).len(), 1, "another run");
     });
 }
@@ -139,8 +164,8 @@ fn a_stopped_runs_audits_end_without_a_verdict() {
 #[test]
 fn what_a_stopped_run_left_is_removed_in_parts() {
     ExtBuilder.execute(|| {
-        settle(&[10, 11, 12, 13, 14]);
-        settle_in(2, ROUND, RULES, &[10], &[0]);
+        settle(&[Uid(10), Uid(11), Uid(12), Uid(13), Uid(14)]);
+        settle_in(Netuid(2), ROUND, RULES, &[Uid(10)], &[Uid(0)]);
         Audits::on_stopped(NET);
         assert_eq!(Audits::clear(NET, 6), 6);
         assert_eq!(Audits::open_count(NET), 3);

@@ -115,7 +115,7 @@ fn a_block_ends_only_so_many_and_the_next_goes_on() {
     ExtBuilder.execute(|| {
         MaxEndsPerBlock::set(2);
         run_to(100);
-        settle(&[10, 11, 12, 13, 14]);
+        settle(&[Uid(10), Uid(11), Uid(12), Uid(13), Uid(14)]);
         run_to(104);
         type W = crate::weights::SubstrateWeight<Test>;
         let used = |ends: u64| W::on_initialize().saturating_add(W::end().saturating_mul(ends));
@@ -123,7 +123,7 @@ fn a_block_ends_only_so_many_and_the_next_goes_on() {
         assert_eq!(Audits::open_count(NET), 3);
         // Those that wait cannot be saved any more.
         for uid in 10..15 {
-            assert!(Audits::open(by(uid), NET, ROUND, uid, SERVED).is_err());
+            assert!(Audits::open(by(Uid(uid)), NET, ROUND, Uid(uid), SERVED).is_err());
         }
         assert_eq!(
             (next_block(), next_block(), next_block()),

@@ -42,7 +42,7 @@ fn a_call_is_free_exactly_when_it_succeeds() {
         };
         let mut free = 0;
         for _ in 0..=3 * BLOCKS {
-            for uid in [0, 1, 2, 3, MINER] {
+            for uid in (0..4).map(Uid).chain([MINER]) {
                 let calls = [
                     opening(empty),
                     opening(SERVED),
@@ -77,7 +77,7 @@ fn who_has_a_part_in_a_stage_is_known_by_its_hotkey() {
         assert_eq!(of(auditor, Stage::Commit), Some((auditor, 110)));
         assert_eq!(of(auditor, Stage::Reveal), Some((auditor, 115)));
         assert_eq!(
-            Audits::party(&hotkey(MINER), (NET, ROUND, 3), Stage::Open),
+            Audits::party(&hotkey(MINER), (NET, ROUND, Uid(3)), Stage::Open),
             None
         );
         assert_ok!(open());

@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     traits::{Audits as _, OnMember},
-    AuditRules, Finding, Served, Uid,
+    AuditRules, Finding, Netuid, Served, Uid,
 };
 use proptest::prelude::*;
 
@@ -56,15 +56,15 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (1u8..7).prop_map(Step::Blocks),
         4 => (net.clone(), included, any::<bool>()).prop_map(|(net, included, often)| {
-            Step::Settle { net, included: included.into_iter().collect(), often }
+            Step::Settle { net, included: included.into_iter().map(Uid).collect(), often }
         }),
         4 => (uid.clone(), back.clone(), 0u64..4_000)
-            .prop_map(|(uid, back, length)| Step::Open { uid, back, length }),
+            .prop_map(|(uid, back, length)| Step::Open { uid: Uid(uid), back, length }),
         6 => (uid.clone(), back.clone(), auditor.clone())
-            .prop_map(|(uid, back, auditor)| Step::Commit { uid, back, auditor }),
+            .prop_map(|(uid, back, auditor)| Step::Commit { uid: Uid(uid), back, auditor: Uid(auditor) }),
         6 => (uid, back.clone(), auditor, prop::bool::weighted(0.9))
-            .prop_map(|(uid, back, auditor, right)| Step::Reveal { uid, back, auditor, right }),
-        1 => (net.clone(), 10u16..15).prop_map(|(net, uid)| Step::Leave { net, uid }),
+            .prop_map(|(uid, back, auditor, right)| Step::Reveal { uid: Uid(uid), back, auditor: Uid(auditor), right }),
+        1 => (net.clone(), 10u16..15).prop_map(|(net, uid)| Step::Leave { net, uid: Uid(uid) }),
         1 => net.clone().prop_map(|net| Step::Stop { net }),
         1 => (net.clone(), 1u32..9).prop_map(|(net, limit)| Step::Clear { net, limit }),
         1 => (net, back).prop_map(|(net, back)| Step::Forget { net, back }),
@@ -96,11 +96,11 @@ fn take(step: Step, next: &mut u32) {
                 AuditRules::EACH / 2
             };
             settle_in(
-                net,
+                Netuid(net),
                 *next,
                 AuditRules { rate, ..RULES },
                 &included,
-                &[0, 1, 2, 3],
+                &[Uid(0), Uid(1), Uid(2), Uid(3)],
             );
             *next += 1;
         }
@@ -125,18 +125,18 @@ fn take(step: Step, next: &mut u32) {
             let salt = salt(auditor);
             let _ = Audits::reveal_verdict(by(auditor), NET, of(back), uid, found(right), salt);
         }
-        Step::Leave { net, uid } => Audits::on_left(net, uid, &hotkey(uid)),
+        Step::Leave { net, uid } => Audits::on_left(Netuid(net), uid, &hotkey(uid)),
         // A run that is stopped is cleared before another begins.
         Step::Stop { net } => {
-            Audits::on_stopped(net);
-            while Audits::clear(net, 5) >= 5 {}
+            Audits::on_stopped(Netuid(net));
+            while Audits::clear(Netuid(net), 5) >= 5 {}
         }
         Step::Clear { net, limit } => {
-            Audits::on_stopped(net);
-            Audits::clear(net, limit);
+            Audits::on_stopped(Netuid(net));
+            Audits::clear(Netuid(net), limit);
         }
         Step::Forget { net, back } => {
-            Audits::forget(net, of(back));
+            Audits::forget(Netuid(net), of(back));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From the block's issuance to the pots.
 
-use cairn_primitives::{Balance, Netuid, Pots, CRN};
+use cairn_primitives::{Balance, Netuid, Pots, Uid, CRN};
 
 use crate::{accrual::moved, mock::*, schedule::CAP, Issued, SubnetLedgers, TotalPots};
 
@@ -22,11 +22,11 @@ fn a_block_fills_the_three_pots_18_41_41() {
             miners: 205_000_000,
             validators: 205_000_000,
         };
-        assert_eq!(pots(1), expected);
+        assert_eq!(pots(Netuid(1)), expected);
         assert_eq!(TotalPots::<Test>::get(), REWARD);
         assert_eq!(Issued::<Test>::get(), before + REWARD);
         run_to(4);
-        assert_eq!(total(1), 3 * REWARD);
+        assert_eq!(total(Netuid(1)), 3 * REWARD);
     });
 }
 
@@ -55,25 +55,29 @@ fn what_rounding_leaves_of_a_split_goes_to_the_validators() {
 #[test]
 fn subnets_share_by_stake() {
     ExtBuilder::default()
-        .subnet(1)
-        .validator(1, 0, 30 * CRN)
-        .subnet(2)
-        .validator(2, 0, 10 * CRN)
+        .subnet(Netuid(1))
+        .validator(Netuid(1), Uid(0), 30 * CRN)
+        .subnet(Netuid(2))
+        .validator(Netuid(2), Uid(0), 10 * CRN)
         .build_and_execute(|| {
             run_to(2);
-            assert_eq!((total(1), total(2)), (375_000_000, 125_000_000));
+            assert_eq!(
+                (total(Netuid(1)), total(Netuid(2))),
+                (375_000_000, 125_000_000)
+            );
         });
 }
 
 #[test]
 fn what_rounding_leaves_of_a_reward_is_not_issued() {
-    let third = |builder: ExtBuilder, netuid| builder.subnet(netuid).validator(netuid, 0, CRN);
+    let third = |builder: ExtBuilder, netuid| builder.subnet(netuid).validator(netuid, Uid(0), CRN);
     (1..=3)
+        .map(Netuid)
         .fold(ExtBuilder::default(), third)
         .build_and_execute(|| {
             let before = Issued::<Test>::get();
             run_to(2);
-            assert_eq!([1, 2, 3].map(total), [166_666_666; 3]);
+            assert_eq!([1, 2, 3].map(Netuid).map(total), [166_666_666; 3]);
             assert_eq!(Issued::<Test>::get(), before + REWARD - 2);
         });
 }
@@ -81,18 +85,18 @@ fn what_rounding_leaves_of_a_reward_is_not_issued() {
 #[test]
 fn a_subnet_without_a_run_gets_nothing() {
     ExtBuilder::default()
-        .subnet(1)
-        .validator(1, 0, CRN)
-        .subnet(2)
-        .validator(2, 0, 99 * CRN)
-        .with(2, |subnet| subnet.has_run = false)
+        .subnet(Netuid(1))
+        .validator(Netuid(1), Uid(0), CRN)
+        .subnet(Netuid(2))
+        .validator(Netuid(2), Uid(0), 99 * CRN)
+        .with(Netuid(2), |subnet| subnet.has_run = false)
         .build_and_execute(|| {
             run_to(2);
-            assert_eq!((total(1), total(2)), (REWARD, 0));
-            World::change_subnet(2, |subnet| subnet.has_run = true);
+            assert_eq!((total(Netuid(1)), total(Netuid(2))), (REWARD, 0));
+            World::change_subnet(Netuid(2), |subnet| subnet.has_run = true);
             run_to(3);
             assert_eq!(
-                (total(1), total(2)),
+                (total(Netuid(1)), total(Netuid(2))),
                 (REWARD + REWARD / 100, REWARD / 100 * 99)
             );
         });
@@ -100,12 +104,12 @@ fn a_subnet_without_a_run_gets_nothing() {
 
 #[test]
 fn without_a_run_or_without_stake_nothing_is_issued() {
-    let idle = ExtBuilder::usual().with(1, |subnet| subnet.has_run = false);
+    let idle = ExtBuilder::usual().with(Netuid(1), |subnet| subnet.has_run = false);
     let poor = ExtBuilder::default()
-        .subnet(1)
-        .miner(1, 0)
-        .subnet(2)
-        .miner(2, 0);
+        .subnet(Netuid(1))
+        .miner(Netuid(1), Uid(0))
+        .subnet(Netuid(2))
+        .miner(Netuid(2), Uid(0));
     for builder in [ExtBuilder::default(), idle, poor] {
         builder.build_and_execute(|| {
             let before = Issued::<Test>::get();
@@ -120,21 +124,21 @@ fn without_a_run_or_without_stake_nothing_is_issued() {
 fn stake_counts_slowly() {
     StakeAverageWindow::set(100);
     ExtBuilder::default()
-        .subnet(1)
-        .validator(1, 0, CRN)
-        .subnet(2)
-        .validator(2, 0, CRN)
+        .subnet(Netuid(1))
+        .validator(Netuid(1), Uid(0), CRN)
+        .subnet(Netuid(2))
+        .validator(Netuid(2), Uid(0), CRN)
         .build_and_execute(|| {
             run_to(101);
-            assert_eq!(total(1), total(2));
-            let before = (total(1), total(2));
-            World::change_subnet(2, |subnet| {
-                subnet.stakes.insert(hotkey(2, 0), 9 * CRN);
+            assert_eq!(total(Netuid(1)), total(Netuid(2)));
+            let before = (total(Netuid(1)), total(Netuid(2)));
+            World::change_subnet(Netuid(2), |subnet| {
+                subnet.stakes.insert(hotkey(Netuid(2), Uid(0)), 9 * CRN);
             });
             // The world grew by 8 CRN that nobody issued.
             Issued::<Test>::mutate(|issued| *issued += 8 * CRN);
             run_to(102);
-            let gained = (total(1) - before.0, total(2) - before.1);
+            let gained = (total(Netuid(1)) - before.0, total(Netuid(2)) - before.1);
             assert!(gained.1 > gained.0, "{gained:?}");
             assert!(
                 gained.1 * 10 < gained.0 * 12,
@@ -160,25 +164,29 @@ fn an_average_reaches_its_stake_and_zero() {
 
 #[test]
 fn the_reward_halves_as_issuance_crosses_half_of_the_cap() {
-    let validator = ExtBuilder::default().subnet(1).validator(1, 0, CRN);
+    let validator = ExtBuilder::default()
+        .subnet(Netuid(1))
+        .validator(Netuid(1), Uid(0), CRN);
     let held = CRN + 2 * EXISTENTIAL_DEPOSIT;
     validator
         .balance(7, CAP / 2 - held - 1)
         .build_and_execute(|| {
             run_to(2);
-            assert_eq!(total(1), REWARD);
+            assert_eq!(total(Netuid(1)), REWARD);
             run_to(3);
-            assert_eq!(total(1), REWARD + REWARD / 2);
+            assert_eq!(total(Netuid(1)), REWARD + REWARD / 2);
         });
 }
 
 #[test]
 fn issuance_ends_at_the_cap() {
-    let validator = ExtBuilder::default().subnet(1).validator(1, 0, CRN);
+    let validator = ExtBuilder::default()
+        .subnet(Netuid(1))
+        .validator(Netuid(1), Uid(0), CRN);
     let held = CRN + 2 * EXISTENTIAL_DEPOSIT;
     validator.balance(7, CAP - held).build_and_execute(|| {
         run_to(5);
         assert_eq!(Issued::<Test>::get(), CAP);
-        assert_eq!(total(1), 0);
+        assert_eq!(total(Netuid(1)), 0);
     });
 }

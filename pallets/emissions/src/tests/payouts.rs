@@ -1,6 +1,6 @@
 //! Who is paid what, where it goes, and what stays in the pots.
 
-use cairn_primitives::{Balance, Pots, CRN};
+use cairn_primitives::{Balance, Netuid, Pots, Uid, CRN};
 use sp_runtime::{DispatchError, TokenError};
 
 use crate::{mock::*, Earned, Event, Issued, SubnetLedgers, TotalPots};
@@ -12,25 +12,25 @@ fn balance(account: AccountId) -> Balance {
     Balances::free_balance(account)
 }
 
-fn stake(uid: u16) -> Balance {
-    TheWorld::get().subnets[&1].stakes[&hotkey(1, uid)]
+fn stake(uid: Uid) -> Balance {
+    TheWorld::get().subnets[&Netuid(1)].stakes[&hotkey(Netuid(1), uid)]
 }
 
 fn pots() -> Pots {
-    SubnetLedgers::<Test>::get(1).unwrap().pots
+    SubnetLedgers::<Test>::get(Netuid(1)).unwrap().pots
 }
 
 /// Both validators for both miners, 3 : 1.
 fn usual_votes() {
-    vote(1, 0, &[(2, 3), (3, 1)]);
-    vote(1, 1, &[(2, 3), (3, 1)]);
+    vote(Netuid(1), Uid(0), &[(Uid(2), 3), (Uid(3), 1)]);
+    vote(Netuid(1), Uid(1), &[(Uid(2), 3), (Uid(3), 1)]);
 }
 
-fn paid(uid: u16, as_miner: Balance, as_validator: Balance) -> Event<Test> {
+fn paid(uid: Uid, as_miner: Balance, as_validator: Balance) -> Event<Test> {
     Event::Paid {
-        netuid: 1,
+        netuid: Netuid(1),
         uid,
-        hotkey: hotkey(1, uid),
+        hotkey: hotkey(Netuid(1), uid),
         as_miner,
         as_validator,
     }
@@ -50,29 +50,29 @@ fn miners_validators_and_the_owner_are_paid_from_pots_of_their_own() {
 
         let miners = [1_691_250_000, 563_749_999];
         assert_eq!(
-            balance(coldkey(hotkey(1, 2))),
+            balance(coldkey(hotkey(Netuid(1), Uid(2)))),
             EXISTENTIAL_DEPOSIT + miners[0]
         );
         assert_eq!(
-            balance(coldkey(hotkey(1, 3))),
+            balance(coldkey(hotkey(Netuid(1), Uid(3)))),
             EXISTENTIAL_DEPOSIT + miners[1]
         );
         let validators = [1_353_000_000, 902_000_000];
         assert_eq!(
-            [stake(0), stake(1)],
+            [stake(Uid(0)), stake(Uid(1))],
             [60 * CRN + validators[0], 40 * CRN + validators[1]]
         );
-        assert_eq!(balance(owner(1)), EXISTENTIAL_DEPOSIT + pot.owner);
+        assert_eq!(balance(owner(Netuid(1))), EXISTENTIAL_DEPOSIT + pot.owner);
 
         assert_eq!(
             events(),
             [
-                paid(0, 0, validators[0]),
-                paid(1, 0, validators[1]),
-                paid(2, miners[0], 0),
-                paid(3, miners[1], 0),
+                paid(Uid(0), 0, validators[0]),
+                paid(Uid(1), 0, validators[1]),
+                paid(Uid(2), miners[0], 0),
+                paid(Uid(3), miners[1], 0),
                 Event::EpochRun {
-                    netuid: 1,
+                    netuid: Netuid(1),
                     owner: pot.owner,
                     miners: miners.iter().sum(),
                     validators: validators.iter().sum(),
@@ -98,15 +98,18 @@ fn the_totals_tell_what_was_paid() {
     ExtBuilder::usual().build_and_execute(|| {
         usual_votes();
         run_to(12);
-        let first = Emissions::member(1, 2);
+        let first = Emissions::member(Netuid(1), Uid(2));
         assert_eq!(first.last_paid(), 1_691_250_000);
         assert_eq!(first.earned(), first.last_paid());
         run_to(22);
-        let second = Emissions::member(1, 2);
+        let second = Emissions::member(Netuid(1), Uid(2));
         assert_eq!(second.earned(), first.earned() + second.last_paid());
-        assert_eq!(Emissions::earned(1, &hotkey(1, 2)), second.earned());
-        let ledger = SubnetLedgers::<Test>::get(1).unwrap();
-        let earned: Balance = Earned::<Test>::iter_prefix_values(1).sum();
+        assert_eq!(
+            Emissions::earned(Netuid(1), &hotkey(Netuid(1), Uid(2))),
+            second.earned()
+        );
+        let ledger = SubnetLedgers::<Test>::get(Netuid(1)).unwrap();
+        let earned: Balance = Earned::<Test>::iter_prefix_values(Netuid(1)).sum();
         let paid = ledger.paid.total().unwrap();
         assert_eq!(paid, ledger.paid.owner + earned);
         assert_eq!(paid + TotalPots::<Test>::get(), 21 * REWARD);
@@ -118,7 +121,7 @@ fn an_idle_subnet_pays_nobody_and_its_pots_wait() {
     ExtBuilder::usual().build_and_execute(|| {
         run_to(12);
         let nothing = Event::EpochRun {
-            netuid: 1,
+            netuid: Netuid(1),
             owner: 0,
             miners: 0,
             validators: 0,
@@ -126,14 +129,14 @@ fn an_idle_subnet_pays_nobody_and_its_pots_wait() {
         assert_eq!(events(), [nothing]);
         assert_eq!(pots(), Pots::of(REWARD * 11));
         assert_eq!(
-            (stake(0), balance(owner(1))),
+            (stake(Uid(0)), balance(owner(Netuid(1)))),
             (60 * CRN, EXISTENTIAL_DEPOSIT)
         );
         // The first scores are paid for all of it.
         usual_votes();
         run_to(22);
         assert_eq!(
-            balance(owner(1)),
+            balance(owner(Netuid(1))),
             EXISTENTIAL_DEPOSIT + Pots::of(REWARD).owner * 21
         );
     });
@@ -142,21 +145,21 @@ fn an_idle_subnet_pays_nobody_and_its_pots_wait() {
 #[test]
 fn scores_without_consensus_pay_nobody() {
     ExtBuilder::usual()
-        .validator(1, 4, 50 * CRN)
+        .validator(Netuid(1), Uid(4), 50 * CRN)
         .build_and_execute(|| {
-            vote(1, 0, &[(2, 1)]);
-            vote(1, 1, &[(3, 1)]);
-            vote(1, 4, &[(0, 1)]);
+            vote(Netuid(1), Uid(0), &[(Uid(2), 1)]);
+            vote(Netuid(1), Uid(1), &[(Uid(3), 1)]);
+            vote(Netuid(1), Uid(4), &[(Uid(0), 1)]);
             run_to(12);
             assert_eq!(pots(), Pots::of(ISSUED_BY_12));
-            assert_eq!(Emissions::member(1, 2), Default::default());
+            assert_eq!(Emissions::member(Netuid(1), Uid(2)), Default::default());
         });
 }
 
 #[test]
 fn without_bonds_the_validators_pot_waits() {
     ExtBuilder::usual()
-        .with(1, |subnet| {
+        .with(Netuid(1), |subnet| {
             subnet.hyperparameters.bonds_moving_average = 1_000_000
         })
         .build_and_execute(|| {
@@ -171,7 +174,7 @@ fn without_bonds_the_validators_pot_waits() {
                     validators: pot.validators
                 }
             );
-            assert_eq!(stake(0), 60 * CRN);
+            assert_eq!(stake(Uid(0)), 60 * CRN);
         });
 }
 
@@ -180,31 +183,31 @@ fn what_a_coldkey_cannot_receive_stays_in_the_pot() {
     // A subnet with so little stake, and a score so small, that a miner without an account gets less than
     // an account has to hold.
     ExtBuilder::usual()
-        .poor_miner(1, 4)
-        .subnet(2)
-        .validator(2, 0, 10_000 * CRN)
+        .poor_miner(Netuid(1), Uid(4))
+        .subnet(Netuid(2))
+        .validator(Netuid(2), Uid(0), 10_000 * CRN)
         .build_and_execute(|| {
-            vote(1, 0, &[(2, 65_535), (4, 1)]);
+            vote(Netuid(1), Uid(0), &[(Uid(2), 65_535), (Uid(4), 1)]);
             run_to(12);
-            let poor = hotkey(1, 4);
+            let poor = hotkey(Netuid(1), Uid(4));
             let waits = Event::PayoutWaits {
-                netuid: 1,
+                netuid: Netuid(1),
                 account: poor,
                 amount: 340,
                 reason: DispatchError::Token(TokenError::BelowMinimum),
             };
             assert!(events().contains(&waits), "{:?}", events());
-            assert_eq!(Emissions::member(1, 4).incentive, 0);
+            assert_eq!(Emissions::member(Netuid(1), Uid(4)).incentive, 0);
             assert_eq!(
-                (balance(coldkey(poor)), Emissions::earned(1, &poor)),
+                (balance(coldkey(poor)), Emissions::earned(Netuid(1), &poor)),
                 (0, 0)
             );
             assert!((340..343).contains(&pots().miners));
             // With a larger score the next epoch delivers.
-            vote(1, 0, &[(2, 1), (4, 1)]);
+            vote(Netuid(1), Uid(0), &[(Uid(2), 1), (Uid(4), 1)]);
             run_to(23);
             assert!(balance(coldkey(poor)) > EXISTENTIAL_DEPOSIT);
-            assert_eq!(balance(coldkey(poor)), Emissions::earned(1, &poor));
+            assert_eq!(balance(coldkey(poor)), Emissions::earned(Netuid(1), &poor));
         });
 }
 
@@ -215,21 +218,21 @@ fn what_an_owner_cannot_receive_stays_in_the_pot() {
         subnet.hyperparameters.tempo = 1;
     };
     ExtBuilder::default()
-        .subnet(1)
-        .validator(1, 0, CRN)
-        .miner(1, 1)
-        .with(1, poor_owner)
-        .subnet(2)
-        .validator(2, 0, 200_000 * CRN)
+        .subnet(Netuid(1))
+        .validator(Netuid(1), Uid(0), CRN)
+        .miner(Netuid(1), Uid(1))
+        .with(Netuid(1), poor_owner)
+        .subnet(Netuid(2))
+        .validator(Netuid(2), Uid(0), 200_000 * CRN)
         .build_and_execute(|| {
-            vote(1, 0, &[(1, 1)]);
+            vote(Netuid(1), Uid(0), &[(Uid(1), 1)]);
             run_to(3);
             // 1 CRN of 200,001: two blocks bring the owner 898 pebble.
             assert_eq!(balance(5_555), 898);
-            World::change_subnet(1, |subnet| subnet.owner = 6_666);
+            World::change_subnet(Netuid(1), |subnet| subnet.owner = 6_666);
             run_to(4);
             let waits = Event::PayoutWaits {
-                netuid: 1,
+                netuid: Netuid(1),
                 account: 6_666,
                 amount: 449,
                 reason: DispatchError::Token(TokenError::BelowMinimum),
@@ -244,22 +247,22 @@ fn what_an_owner_cannot_receive_stays_in_the_pot() {
 #[test]
 fn what_the_stake_pallet_refuses_stays_in_the_pot_and_changes_nothing() {
     ExtBuilder::usual()
-        .with(1, |subnet| subnet.takes_rewards = false)
+        .with(Netuid(1), |subnet| subnet.takes_rewards = false)
         .build_and_execute(|| {
             usual_votes();
             run_to(12);
-            assert_eq!([stake(0), stake(1)], [60 * CRN, 40 * CRN]);
+            assert_eq!([stake(Uid(0)), stake(Uid(1))], [60 * CRN, 40 * CRN]);
             assert_eq!(pots().validators, Pots::of(ISSUED_BY_12).validators);
             let waits = Event::PayoutWaits {
-                netuid: 1,
-                account: hotkey(1, 0),
+                netuid: Netuid(1),
+                account: hotkey(Netuid(1), Uid(0)),
                 amount: 1_353_000_000,
                 reason: DispatchError::Unavailable,
             };
             assert_eq!(events().first(), Some(&waits));
-            assert_eq!(Emissions::member(1, 0).last_paid(), 0);
+            assert_eq!(Emissions::member(Netuid(1), Uid(0)).last_paid(), 0);
             // The next epoch shares it out again.
-            World::change_subnet(1, |subnet| subnet.takes_rewards = true);
+            World::change_subnet(Netuid(1), |subnet| subnet.takes_rewards = true);
             run_to(22);
             assert!(pots().validators < 2);
         });
@@ -270,11 +273,11 @@ fn a_miner_that_stops_earning_keeps_its_total_and_loses_its_incentive() {
     ExtBuilder::usual().build_and_execute(|| {
         usual_votes();
         run_to(12);
-        let before = Emissions::member(1, 3);
-        vote(1, 0, &[(2, 1)]);
-        vote(1, 1, &[(2, 1)]);
+        let before = Emissions::member(Netuid(1), Uid(3));
+        vote(Netuid(1), Uid(0), &[(Uid(2), 1)]);
+        vote(Netuid(1), Uid(1), &[(Uid(2), 1)]);
         run_to(22);
-        let after = Emissions::member(1, 3);
+        let after = Emissions::member(Netuid(1), Uid(3));
         assert_eq!((after.incentive, after.last_paid()), (0, 0));
         assert_eq!(after.earned(), before.earned());
     });

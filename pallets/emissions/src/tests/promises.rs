@@ -18,8 +18,8 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let (netuid, uid) = (1..4u16, 0..6u16);
-    let row = prop::collection::vec((0..7u16, any::<u16>()), 0..6);
+    let (netuid, uid) = ((1u16..4).prop_map(Netuid), (0u16..6).prop_map(Uid));
+    let row = prop::collection::vec(((0u16..7).prop_map(Uid), any::<u16>()), 0..6);
     prop_oneof![
         4 => (1..15u64).prop_map(Step::Blocks),
         6 => (netuid.clone(), uid.clone(), row).prop_map(|(n, u, row)| Step::Vote(n, u, row)),
@@ -81,7 +81,7 @@ proptest! {
     fn promises_hold_after_any_steps(steps in prop::collection::vec(step(), 1..40)) {
         (1..4).fold(ExtBuilder::usual(), |builder, netuid| match netuid {
             1 => builder,
-            _ => builder.subnet(netuid).validator(netuid, 0, 5 * CRN).poor_miner(netuid, 1),
+            _ => builder.subnet(Netuid(netuid)).validator(Netuid(netuid), Uid(0), 5 * CRN).poor_miner(Netuid(netuid), Uid(1)),
         })
         .build_and_execute(|| {
             for step in steps {
@@ -95,7 +95,7 @@ proptest! {
 /// A change that breaks a promise, and the complaint.
 fn broken(change: impl FnOnce(), complaint: &'static str) {
     ExtBuilder::usual().build_and_execute(|| {
-        vote(1, 0, &[(2, 1)]);
+        vote(Netuid(1), Uid(0), &[(Uid(2), 1)]);
         run_to(12);
         let outcome = frame_support::storage::with_transaction(|| {
             change();
@@ -115,7 +115,9 @@ fn every_broken_promise_is_noticed() {
     );
     broken(
         || {
-            SubnetLedgers::<Test>::mutate(1, |ledger| ledger.as_mut().unwrap().pots.miners += 1);
+            SubnetLedgers::<Test>::mutate(Netuid(1), |ledger| {
+                ledger.as_mut().unwrap().pots.miners += 1
+            });
         },
         "the pots' total is not the sum of the pots",
     );
@@ -128,49 +130,51 @@ fn every_broken_promise_is_noticed() {
     );
     broken(
         || {
-            SubnetLedgers::<Test>::mutate(1, |ledger| ledger.as_mut().unwrap().paid.miners += 1);
+            SubnetLedgers::<Test>::mutate(Netuid(1), |ledger| {
+                ledger.as_mut().unwrap().paid.miners += 1
+            });
         },
         "what a subnet paid is not what was earned in it",
     );
     broken(
-        || Earned::<Test>::insert(1, hotkey(1, 2), 0),
+        || Earned::<Test>::insert(Netuid(1), hotkey(Netuid(1), Uid(2)), 0),
         "a member earned more than its hotkey",
     );
     broken(
         || {
-            MemberRecords::<Test>::mutate(1, 2, |record| {
+            MemberRecords::<Test>::mutate(Netuid(1), Uid(2), |record| {
                 record.as_mut().unwrap().earned_as_miner = 0
             });
         },
         "a payout that was not tallied",
     );
     broken(
-        || MemberRecords::<Test>::insert(1, 9, crate::MemberRecord::default()),
+        || MemberRecords::<Test>::insert(Netuid(1), Uid(9), crate::MemberRecord::default()),
         "a record of no member",
     );
     broken(
-        || Bonds::<Test>::insert(1, 9, row(&[(1, 1)])),
+        || Bonds::<Test>::insert(Netuid(1), Uid(9), row(&[(Uid(1), 1)])),
         "a row of scores or bonds of who is no member",
     );
     broken(
-        || Bonds::<Test>::insert(1, 2, row(&[])),
+        || Bonds::<Test>::insert(Netuid(1), Uid(2), row(&[])),
         "a row of bonds without bonds",
     );
-    for cells in [[(1, 1), (1, 2)], [(2, 1), (1, 1)]] {
+    for cells in [[(Uid(1), 1), (Uid(1), 2)], [(Uid(2), 1), (Uid(1), 1)]] {
         broken(
-            || Bonds::<Test>::insert(1, 0, row(&cells)),
+            || Bonds::<Test>::insert(Netuid(1), Uid(0), row(&cells)),
             "a row of scores or bonds is not strictly ascending",
         );
     }
-    for cells in [[(0, 1), (1, 1)], [(1, 0), (2, 1)]] {
+    for cells in [[(Uid(0), 1), (Uid(1), 1)], [(Uid(1), 0), (Uid(2), 1)]] {
         broken(
-            || Bonds::<Test>::insert(1, 0, row(&cells)),
+            || Bonds::<Test>::insert(Netuid(1), Uid(0), row(&cells)),
             "a row of scores or bonds has a zero or its own uid",
         );
     }
     let change_vote = |change: fn(&mut crate::Vote)| {
         move || {
-            Votes::<Test>::mutate(1, 0, |vote| change(vote.as_mut().unwrap()));
+            Votes::<Test>::mutate(Netuid(1), Uid(0), |vote| change(vote.as_mut().unwrap()));
         }
     };
     broken(

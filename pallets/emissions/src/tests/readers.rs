@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     api::{Issuance, Schedule, SubnetEmission},
-    Pots, CRN,
+    Netuid, Pots, Uid, CRN,
 };
 
 use crate::{mock::*, schedule::CAP};
@@ -45,16 +45,16 @@ fn where_everything_is() {
 #[test]
 fn the_emission_of_a_subnet() {
     ExtBuilder::usual()
-        .subnet(2)
-        .validator(2, 0, 300 * CRN)
-        .subnet(3)
-        .validator(3, 0, CRN)
-        .with(3, |subnet| subnet.has_run = false)
+        .subnet(Netuid(2))
+        .validator(Netuid(2), Uid(0), 300 * CRN)
+        .subnet(Netuid(3))
+        .validator(Netuid(3), Uid(0), CRN)
+        .with(Netuid(3), |subnet| subnet.has_run = false)
         .build_and_execute(|| {
             run_to(3);
             let pots = Pots::of(REWARD / 4);
             let expected = SubnetEmission {
-                netuid: 1,
+                netuid: Netuid(1),
                 share: 250_000_000,
                 emits: true,
                 works: true,
@@ -69,17 +69,17 @@ fn the_emission_of_a_subnet() {
                 paid: 0,
                 paid_to: Pots::default(),
             };
-            assert_eq!(Emissions::emission(1), Some(expected));
-            assert_eq!(Emissions::emission(2).unwrap().share, 750_000_000);
-            assert_eq!(Emissions::emission(3).unwrap().share, 0);
-            assert_eq!(Emissions::emission(4), None);
+            assert_eq!(Emissions::emission(Netuid(1)), Some(expected));
+            assert_eq!(Emissions::emission(Netuid(2)).unwrap().share, 750_000_000);
+            assert_eq!(Emissions::emission(Netuid(3)).unwrap().share, 0);
+            assert_eq!(Emissions::emission(Netuid(4)), None);
         });
 }
 
 #[test]
 fn a_subnet_that_no_block_has_seen_yet() {
     ExtBuilder::usual().build_and_execute(|| {
-        let emission = Emissions::emission(1).unwrap();
+        let emission = Emissions::emission(Netuid(1)).unwrap();
         assert_eq!(
             (emission.last_epoch, emission.next_epoch, emission.share),
             (1, 11, 0)

@@ -3,7 +3,7 @@
 use crate::{mock::*, Error, MAX_UNBONDING};
 use cairn_primitives::{
     traits::{Ledgers, Stakes},
-    CRN,
+    Netuid, CRN,
 };
 use frame_support::{assert_noop, assert_ok};
 
@@ -17,7 +17,7 @@ const DIVIDEND: u64 = 10 * CRN;
 #[test]
 fn staking_for_the_moment_of_an_epoch_earns_less_than_staking() {
     let builder = ExtBuilder::default()
-        .delegate(CAROL, 1, ALICE_HOT, 100 * CRN)
+        .delegate(CAROL, Netuid(1), ALICE_HOT, 100 * CRN)
         .balance(DAVE, 101 * CRN);
     builder.build_and_execute(|| {
         assert_ok!(Stake::set_take(RuntimeOrigin::signed(ALICE), ALICE_HOT, 0));
@@ -25,23 +25,23 @@ fn staking_for_the_moment_of_an_epoch_earns_less_than_staking() {
         let mut epochs_with_dave = 0;
         for epoch in 1..=20u32 {
             System::set_block_number(epoch * TEMPO - 1);
-            let _ = Stake::withdraw_stake(dave(), 1, ALICE_HOT);
+            let _ = Stake::withdraw_stake(dave(), Netuid(1), ALICE_HOT);
             let free = Balances::free_balance(DAVE) - CRN.min(Balances::free_balance(DAVE));
             if free > 0 {
-                assert_ok!(Stake::add_stake(dave(), 1, ALICE_HOT, free));
+                assert_ok!(Stake::add_stake(dave(), Netuid(1), ALICE_HOT, free));
                 epochs_with_dave += 1;
             }
             System::set_block_number(epoch * TEMPO);
-            assert_ok!(reward(1, ALICE_HOT, DIVIDEND));
+            assert_ok!(reward(Netuid(1), ALICE_HOT, DIVIDEND));
             System::set_block_number(epoch * TEMPO + 1);
-            let _ = Stake::remove_stake(dave(), 1, ALICE_HOT, None);
+            let _ = Stake::remove_stake(dave(), Netuid(1), ALICE_HOT, None);
         }
         System::set_block_number(20 * TEMPO + PERIOD + 1);
-        assert_ok!(Stake::withdraw_stake(dave(), 1, ALICE_HOT));
+        assert_ok!(Stake::withdraw_stake(dave(), Netuid(1), ALICE_HOT));
         // PERIOD is two tempos: he makes it to every third epoch only, so that who stays earns more than twice.
         assert_eq!(epochs_with_dave, 7);
         let gain = Balances::free_balance(DAVE) - 101 * CRN;
-        let honest = staked(CAROL, 1, ALICE_HOT) - 100 * CRN;
+        let honest = staked(CAROL, Netuid(1), ALICE_HOT) - 100 * CRN;
         assert!(honest > 2 * gain, "{gain} against {honest}");
     });
 }
@@ -50,24 +50,33 @@ fn staking_for_the_moment_of_an_epoch_earns_less_than_staking() {
 #[test]
 fn moving_from_epoch_to_epoch_counts_once_at_most() {
     ExtBuilder::default()
-        .delegate(DAVE, 1, ALICE_HOT, 100 * CRN)
+        .delegate(DAVE, Netuid(1), ALICE_HOT, 100 * CRN)
         .build_and_execute(|| {
             let dave = || RuntimeOrigin::signed(DAVE);
             let counts = || {
                 let stake = <Stake as Stakes<u64>>::stake;
-                stake(1, &ALICE_HOT) + stake(2, &BOB_HOT) + stake(1, &BOB_HOT)
+                stake(Netuid(1), &ALICE_HOT)
+                    + stake(Netuid(2), &BOB_HOT)
+                    + stake(Netuid(1), &BOB_HOT)
             };
-            assert_ok!(Stake::move_stake(dave(), 1, ALICE_HOT, 2, BOB_HOT, None));
+            assert_ok!(Stake::move_stake(
+                dave(),
+                Netuid(1),
+                ALICE_HOT,
+                Netuid(2),
+                BOB_HOT,
+                None
+            ));
             for block in 2..=PERIOD {
                 System::set_block_number(block);
                 assert_eq!(counts(), 0);
                 assert_noop!(
-                    Stake::withdraw_stake(dave(), 1, ALICE_HOT),
+                    Stake::withdraw_stake(dave(), Netuid(1), ALICE_HOT),
                     Error::<Test>::StakeLocked
                 );
             }
             System::set_block_number(1 + PERIOD);
-            assert_ok!(Stake::withdraw_stake(dave(), 1, ALICE_HOT));
+            assert_ok!(Stake::withdraw_stake(dave(), Netuid(1), ALICE_HOT));
             assert_eq!(counts(), 100 * CRN);
         });
 }
@@ -78,11 +87,11 @@ fn moving_from_epoch_to_epoch_counts_once_at_most() {
 fn dust_staking_ten_thousand_times_slows_nothing_down() {
     const CROWD: u64 = 10_000;
     let crowd = 100_000..100_000 + CROWD;
-    let mut builder = ExtBuilder::default().stake(1, ALICE_HOT, 100 * CRN);
+    let mut builder = ExtBuilder::default().stake(Netuid(1), ALICE_HOT, 100 * CRN);
     for who in crowd.clone() {
         builder = builder
             .balance_of_another(who, MINIMUM + EXISTENTIAL_DEPOSIT)
-            .delegate(who, 1, ALICE_HOT, MINIMUM);
+            .delegate(who, Netuid(1), ALICE_HOT, MINIMUM);
     }
     builder.build_and_execute(|| {
         let positions = || {
@@ -91,56 +100,66 @@ fn dust_staking_ten_thousand_times_slows_nothing_down() {
         };
         assert_ok!(Stake::set_take(RuntimeOrigin::signed(ALICE), ALICE_HOT, 0));
         let before = positions();
-        assert_ok!(reward(1, ALICE_HOT, 110 * CRN));
-        slash(1, ALICE_HOT, 110 * CRN);
+        assert_ok!(reward(Netuid(1), ALICE_HOT, 110 * CRN));
+        slash(Netuid(1), ALICE_HOT, 110 * CRN);
         assert_eq!(positions(), before, "no position was written");
         let (first, last) = (crowd.start, crowd.end - 1);
         for who in [first, last] {
-            assert!(staked(who, 1, ALICE_HOT).abs_diff(MINIMUM) <= 1);
+            assert!(staked(who, Netuid(1), ALICE_HOT).abs_diff(MINIMUM) <= 1);
             let origin = RuntimeOrigin::signed(who);
             assert_noop!(
-                Stake::add_stake(origin.clone(), 1, ALICE_HOT, 1),
+                Stake::add_stake(origin.clone(), Netuid(1), ALICE_HOT, 1),
                 Error::<Test>::AmountTooSmall
             );
             assert_noop!(
-                Stake::remove_stake(origin, 1, ALICE_HOT, Some(1)),
+                Stake::remove_stake(origin, Netuid(1), ALICE_HOT, Some(1)),
                 Error::<Test>::RemainderTooSmall
             );
         }
-        assert!(staked(ALICE, 1, ALICE_HOT).abs_diff(100 * CRN) <= 1);
+        assert!(staked(ALICE, Netuid(1), ALICE_HOT).abs_diff(100 * CRN) <= 1);
     });
 }
 
 /// Who fills its queue is in nobody's way but its own, and only until the first release.
 #[test]
 fn filling_the_unbonding_queue_stops_nobody() {
-    let builder = ExtBuilder::default().delegate(CAROL, 1, ALICE_HOT, 100 * CRN);
+    let builder = ExtBuilder::default().delegate(CAROL, Netuid(1), ALICE_HOT, 100 * CRN);
     builder
-        .delegate(DAVE, 1, ALICE_HOT, 10 * CRN)
+        .delegate(DAVE, Netuid(1), ALICE_HOT, 10 * CRN)
         .build_and_execute(|| {
             let carol = || RuntimeOrigin::signed(CAROL);
             for block in 1..=MAX_UNBONDING {
                 System::set_block_number(block);
-                assert_ok!(Stake::remove_stake(carol(), 1, ALICE_HOT, Some(MINIMUM)));
+                assert_ok!(Stake::remove_stake(
+                    carol(),
+                    Netuid(1),
+                    ALICE_HOT,
+                    Some(MINIMUM)
+                ));
             }
             for block in MAX_UNBONDING + 1..PERIOD {
                 System::set_block_number(block);
                 assert_noop!(
-                    Stake::remove_stake(carol(), 1, ALICE_HOT, Some(MINIMUM)),
+                    Stake::remove_stake(carol(), Netuid(1), ALICE_HOT, Some(MINIMUM)),
                     Error::<Test>::UnbondingQueueFull
                 );
             }
             assert_ok!(Stake::remove_stake(
                 RuntimeOrigin::signed(DAVE),
-                1,
+                Netuid(1),
                 ALICE_HOT,
                 None
             ));
-            assert_ok!(reward(1, ALICE_HOT, CRN));
-            assert_eq!(slash(1, ALICE_HOT, CRN), CRN);
+            assert_ok!(reward(Netuid(1), ALICE_HOT, CRN));
+            assert_eq!(slash(Netuid(1), ALICE_HOT, CRN), CRN);
             System::set_block_number(1 + PERIOD);
-            assert_ok!(Stake::withdraw_stake(carol(), 1, ALICE_HOT));
-            assert_ok!(Stake::remove_stake(carol(), 1, ALICE_HOT, Some(MINIMUM)));
+            assert_ok!(Stake::withdraw_stake(carol(), Netuid(1), ALICE_HOT));
+            assert_ok!(Stake::remove_stake(
+                carol(),
+                Netuid(1),
+                ALICE_HOT,
+                Some(MINIMUM)
+            ));
         });
 }
 
@@ -148,20 +167,20 @@ fn filling_the_unbonding_queue_stops_nobody() {
 #[test]
 fn a_newcomer_inherits_neither_stake_nor_bond() {
     let builder = ExtBuilder::default()
-        .stake(1, ALICE_HOT, 5 * CRN)
-        .bond(1, ALICE_HOT, 6 * CRN);
+        .stake(Netuid(1), ALICE_HOT, 5 * CRN)
+        .bond(Netuid(1), ALICE_HOT, 6 * CRN);
     builder.build_and_execute(|| {
-        Seats::leave(1, ALICE_HOT);
-        Seats::sit(1, BOB, 21);
+        Seats::leave(Netuid(1), ALICE_HOT);
+        Seats::sit(Netuid(1), BOB, 21);
         let counting = |hotkey: u64| {
             (
-                <Stake as Stakes<u64>>::stake(1, &hotkey),
-                <Stake as Stakes<u64>>::bond(1, &hotkey),
+                <Stake as Stakes<u64>>::stake(Netuid(1), &hotkey),
+                <Stake as Stakes<u64>>::bond(Netuid(1), &hotkey),
             )
         };
         assert_eq!(counting(21), (0, 0));
         // The hotkey itself comes back to its stake, but its bond is on its way home.
-        Seats::sit(1, ALICE, ALICE_HOT);
+        Seats::sit(Netuid(1), ALICE, ALICE_HOT);
         assert_eq!(counting(ALICE_HOT), (5 * CRN, 0));
     });
 }
@@ -170,17 +189,23 @@ fn a_newcomer_inherits_neither_stake_nor_bond() {
 #[test]
 fn nobody_escapes_a_slash() {
     let builder = ExtBuilder::default()
-        .stake(1, ALICE_HOT, 5 * CRN)
-        .bond(1, ALICE_HOT, 6 * CRN);
+        .stake(Netuid(1), ALICE_HOT, 5 * CRN)
+        .bond(Netuid(1), ALICE_HOT, 6 * CRN);
     builder
-        .delegate(CAROL, 1, ALICE_HOT, 7 * CRN)
+        .delegate(CAROL, Netuid(1), ALICE_HOT, 7 * CRN)
         .build_and_execute(|| {
-            Seats::leave(1, ALICE_HOT);
+            Seats::leave(Netuid(1), ALICE_HOT);
             let alice = RuntimeOrigin::signed(ALICE);
-            assert_ok!(Stake::remove_stake(alice, 1, ALICE_HOT, None));
+            assert_ok!(Stake::remove_stake(alice, Netuid(1), ALICE_HOT, None));
             let carol = RuntimeOrigin::signed(CAROL);
-            assert_ok!(Stake::transfer_stake(carol, BOB, 1, ALICE_HOT, None));
-            assert_eq!(slash(1, ALICE_HOT, u64::MAX), 18 * CRN);
+            assert_ok!(Stake::transfer_stake(
+                carol,
+                BOB,
+                Netuid(1),
+                ALICE_HOT,
+                None
+            ));
+            assert_eq!(slash(Netuid(1), ALICE_HOT, u64::MAX), 18 * CRN);
             assert_eq!(
                 (
                     Stake::total_staked(),
@@ -196,12 +221,12 @@ fn nobody_escapes_a_slash() {
 #[test]
 fn the_first_staker_takes_nothing_from_the_next() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, MINIMUM)
+        .stake(Netuid(1), ALICE_HOT, MINIMUM)
         .build_and_execute(|| {
-            assert_ok!(reward(1, ALICE_HOT, MINIMUM << 30));
+            assert_ok!(reward(Netuid(1), ALICE_HOT, MINIMUM << 30));
             let carol = RuntimeOrigin::signed(CAROL);
-            assert_ok!(Stake::add_stake(carol, 1, ALICE_HOT, 10 * CRN));
+            assert_ok!(Stake::add_stake(carol, Netuid(1), ALICE_HOT, 10 * CRN));
             let paid = FUNDS - Balances::free_balance(CAROL);
-            assert!(staked(CAROL, 1, ALICE_HOT) + 1 >= paid);
+            assert!(staked(CAROL, Netuid(1), ALICE_HOT) + 1 >= paid);
         });
 }

@@ -1,7 +1,7 @@
 //! A coldkey may refuse others' stake on its hotkey.
 
 use crate::{mock::*, Error, Event};
-use cairn_primitives::{traits::Stakes, CRN};
+use cairn_primitives::{traits::Stakes, Netuid, CRN};
 use frame_support::{assert_noop, assert_ok, dispatch::DispatchResult};
 
 fn allow(who: AccountId, allowed: bool) -> DispatchResult {
@@ -9,11 +9,11 @@ fn allow(who: AccountId, allowed: bool) -> DispatchResult {
 }
 
 fn add(who: AccountId, amount: u64) -> DispatchResult {
-    Stake::add_stake(RuntimeOrigin::signed(who), 1, ALICE_HOT, amount)
+    Stake::add_stake(RuntimeOrigin::signed(who), Netuid(1), ALICE_HOT, amount)
 }
 
 fn on_alice() -> u64 {
-    <Stake as Stakes<AccountId>>::stake(1, &ALICE_HOT)
+    <Stake as Stakes<AccountId>>::stake(Netuid(1), &ALICE_HOT)
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn only_its_coldkey_says_so() {
 
 #[test]
 fn stake_that_is_there_stays_and_can_go() {
-    let builder = ExtBuilder::default().delegate(CAROL, 1, ALICE_HOT, 5 * CRN);
+    let builder = ExtBuilder::default().delegate(CAROL, Netuid(1), ALICE_HOT, 5 * CRN);
     builder.build_and_execute(|| {
         assert_ok!(allow(ALICE, false));
         assert_eq!(on_alice(), 5 * CRN);
@@ -59,27 +59,36 @@ fn stake_that_is_there_stays_and_can_go() {
         assert_ok!(Stake::transfer_stake(
             carol(),
             DAVE,
-            1,
+            Netuid(1),
             ALICE_HOT,
             Some(CRN)
         ));
-        assert_ok!(Stake::remove_stake(carol(), 1, ALICE_HOT, None));
+        assert_ok!(Stake::remove_stake(carol(), Netuid(1), ALICE_HOT, None));
         assert_eq!(on_alice(), CRN);
     });
 }
 
 #[test]
 fn stake_on_its_way_there_goes_to_the_account() {
-    let builder = ExtBuilder::default().delegate(CAROL, 1, BOB_HOT, 5 * CRN);
+    let builder = ExtBuilder::default().delegate(CAROL, Netuid(1), BOB_HOT, 5 * CRN);
     builder.build_and_execute(|| {
         let carol = || RuntimeOrigin::signed(CAROL);
-        let go = |amount| Stake::move_stake(carol(), 1, BOB_HOT, 1, ALICE_HOT, Some(amount));
+        let go = |amount| {
+            Stake::move_stake(
+                carol(),
+                Netuid(1),
+                BOB_HOT,
+                Netuid(1),
+                ALICE_HOT,
+                Some(amount),
+            )
+        };
         assert_ok!(go(2 * CRN));
         assert_ok!(allow(ALICE, false));
         assert_noop!(go(CRN), Error::<Test>::ForeignStakeRefused);
         let before = Balances::free_balance(CAROL);
         System::set_block_number(1 + PERIOD);
-        assert_ok!(Stake::withdraw_stake(carol(), 1, BOB_HOT));
+        assert_ok!(Stake::withdraw_stake(carol(), Netuid(1), BOB_HOT));
         assert_eq!(Balances::free_balance(CAROL), before + 2 * CRN);
         assert_eq!(on_alice(), 0);
     });

@@ -1,7 +1,7 @@
 //! Who may do what.
 
 use crate::{mock::*, Error};
-use cairn_primitives::CRN;
+use cairn_primitives::{Netuid, CRN};
 use frame_support::{assert_noop, assert_ok, dispatch::DispatchResult};
 use sp_runtime::DispatchError;
 
@@ -11,9 +11,9 @@ type Calls<const N: usize> = [Box<dyn FnOnce() -> DispatchResult>; N];
 fn owners(origin: RuntimeOrigin, hotkey: u64) -> Calls<4> {
     let [a, b, c, d] = [(); 4].map(|()| origin.clone());
     [
-        Box::new(move || Stake::add_bond(a, 1, hotkey, CRN)),
-        Box::new(move || Stake::unbond(b, 1, hotkey)),
-        Box::new(move || Stake::withdraw_bond(c, 1, hotkey)),
+        Box::new(move || Stake::add_bond(a, Netuid(1), hotkey, CRN)),
+        Box::new(move || Stake::unbond(b, Netuid(1), hotkey)),
+        Box::new(move || Stake::withdraw_bond(c, Netuid(1), hotkey)),
         Box::new(move || Stake::set_take(d, hotkey, 1)),
     ]
 }
@@ -22,22 +22,22 @@ fn owners(origin: RuntimeOrigin, hotkey: u64) -> Calls<4> {
 fn everybodys(origin: RuntimeOrigin, hotkey: u64) -> Calls<5> {
     let [a, b, c, d, e] = [(); 5].map(|()| origin.clone());
     [
-        Box::new(move || Stake::add_stake(a, 1, hotkey, CRN)),
-        Box::new(move || Stake::remove_stake(b, 1, hotkey, None)),
+        Box::new(move || Stake::add_stake(a, Netuid(1), hotkey, CRN)),
+        Box::new(move || Stake::remove_stake(b, Netuid(1), hotkey, None)),
         Box::new(move || {
-            let done = Stake::withdraw_stake(c, 1, hotkey);
+            let done = Stake::withdraw_stake(c, Netuid(1), hotkey);
             done.map(|_| ()).map_err(|error| error.error)
         }),
-        Box::new(move || Stake::move_stake(d, 1, hotkey, 2, hotkey, None)),
-        Box::new(move || Stake::transfer_stake(e, DAVE, 1, hotkey, None)),
+        Box::new(move || Stake::move_stake(d, Netuid(1), hotkey, Netuid(2), hotkey, None)),
+        Box::new(move || Stake::transfer_stake(e, DAVE, Netuid(1), hotkey, None)),
     ]
 }
 
 #[test]
 fn only_a_hotkeys_own_coldkey_bonds_and_takes() {
-    let builder = ExtBuilder::default().stake(1, ALICE_HOT, 5 * CRN);
+    let builder = ExtBuilder::default().stake(Netuid(1), ALICE_HOT, 5 * CRN);
     builder
-        .bond(1, ALICE_HOT, 5 * CRN)
+        .bond(Netuid(1), ALICE_HOT, 5 * CRN)
         .balance(ALICE_HOT, FUNDS)
         .build_and_execute(|| {
             for stranger in [BOB, ALICE_HOT, CAROL] {
@@ -74,9 +74,9 @@ fn only_members_of_known_subnets_are_bonded_for() {
     ExtBuilder::default().build_and_execute(|| {
         let alice = || RuntimeOrigin::signed(ALICE);
         let add = |netuid| Stake::add_bond(alice(), netuid, ALICE_HOT, CRN);
-        assert_noop!(add(3), Error::<Test>::UnknownSubnet);
-        Seats::leave(1, ALICE_HOT);
-        assert_noop!(add(1), Error::<Test>::NotMember);
-        assert_ok!(add(2));
+        assert_noop!(add(Netuid(3)), Error::<Test>::UnknownSubnet);
+        Seats::leave(Netuid(1), ALICE_HOT);
+        assert_noop!(add(Netuid(1)), Error::<Test>::NotMember);
+        assert_ok!(add(Netuid(2)));
     });
 }

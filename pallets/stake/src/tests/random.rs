@@ -49,8 +49,8 @@ fn some_or_all() -> impl Strategy<Value = Option<u64>> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let to = || (coldkey(), 0..4 as Netuid, hotkey());
-    let seat = || (1..3 as Netuid, hotkey());
+    let to = || (coldkey(), (0u16..4).prop_map(Netuid), hotkey());
+    let seat = || ((1u16..3).prop_map(Netuid), hotkey());
     prop_oneof![
         6 => (to(), amount()).prop_map(|((c, n, h), a)| Step::Add(c, n, h, a)),
         4 => (to(), some_or_all()).prop_map(|((c, n, h), a)| Step::Remove(c, n, h, a)),
@@ -145,7 +145,7 @@ fn take_all_back() {
         }
     }
     // What was on its way elsewhere is there now.
-    for netuid in 1..=2 {
+    for netuid in (1..=2).map(Netuid) {
         for (hotkey, coldkey) in HOTKEYS {
             Seats::leave(netuid, hotkey);
             let bond = Stake::bond_of(netuid, &hotkey);
@@ -189,7 +189,7 @@ proptest! {
         ExtBuilder::default().build_and_execute(|| {
             let before = everything();
             steps.into_iter().for_each(play);
-            for netuid in 1..=2 {
+            for netuid in (1..=2).map(Netuid) {
                 give_everything_back(netuid, limit);
                 assert_eq!(everything(), before);
             }

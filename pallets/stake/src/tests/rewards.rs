@@ -3,26 +3,32 @@
 use crate::{mock::*, Error, Event};
 use cairn_primitives::{
     traits::{Ledgers, Stakes},
-    CRN,
+    Netuid, CRN,
 };
 use frame_support::{assert_noop, assert_ok};
 
 #[test]
 fn a_dividend_touches_no_account_and_raises_every_stake() {
-    let builder = ExtBuilder::default().delegate(CAROL, 1, ALICE_HOT, 3 * CRN);
+    let builder = ExtBuilder::default().delegate(CAROL, Netuid(1), ALICE_HOT, 3 * CRN);
     builder
-        .delegate(DAVE, 1, ALICE_HOT, CRN)
+        .delegate(DAVE, Netuid(1), ALICE_HOT, CRN)
         .build_and_execute(|| {
             let alice = RuntimeOrigin::signed(ALICE);
             assert_ok!(Stake::set_take(alice, ALICE_HOT, 0));
             let issuance = Balances::total_issuance();
             events();
-            assert_ok!(reward(1, ALICE_HOT, 400));
+            assert_ok!(reward(Netuid(1), ALICE_HOT, 400));
             assert_eq!(events(), []);
-            assert_eq!(staked(CAROL, 1, ALICE_HOT), 3 * CRN + 300);
-            assert_eq!(staked(DAVE, 1, ALICE_HOT), CRN + 100);
-            assert_eq!(<Stake as Stakes<u64>>::stake(1, &ALICE_HOT), 4 * CRN + 400);
-            assert_eq!(<Stake as Stakes<u64>>::subnet_stake(1), 4 * CRN + 400);
+            assert_eq!(staked(CAROL, Netuid(1), ALICE_HOT), 3 * CRN + 300);
+            assert_eq!(staked(DAVE, Netuid(1), ALICE_HOT), CRN + 100);
+            assert_eq!(
+                <Stake as Stakes<u64>>::stake(Netuid(1), &ALICE_HOT),
+                4 * CRN + 400
+            );
+            assert_eq!(
+                <Stake as Stakes<u64>>::subnet_stake(Netuid(1)),
+                4 * CRN + 400
+            );
             assert_eq!(Stake::total_staked(), 4 * CRN + 400);
             assert_eq!(Balances::total_issuance(), issuance);
         });
@@ -31,22 +37,22 @@ fn a_dividend_touches_no_account_and_raises_every_stake() {
 #[test]
 fn the_take_becomes_stake_of_the_hotkeys_coldkey() {
     ExtBuilder::default()
-        .delegate(CAROL, 1, ALICE_HOT, 4 * CRN)
+        .delegate(CAROL, Netuid(1), ALICE_HOT, 4 * CRN)
         .build_and_execute(|| {
-            assert_ok!(reward(1, ALICE_HOT, 65_535));
+            assert_ok!(reward(Netuid(1), ALICE_HOT, 65_535));
             assert_eq!(
                 events(),
                 [Event::TakePaid {
                     coldkey: ALICE,
-                    netuid: 1,
+                    netuid: Netuid(1),
                     hotkey: ALICE_HOT,
                     amount: MAX_TAKE.into()
                 }]
             );
             // Rounded down: a share is not quite a whole number of pebble.
-            assert_eq!(staked(ALICE, 1, ALICE_HOT), u64::from(MAX_TAKE) - 1);
+            assert_eq!(staked(ALICE, Netuid(1), ALICE_HOT), u64::from(MAX_TAKE) - 1);
             assert_eq!(
-                staked(CAROL, 1, ALICE_HOT),
+                staked(CAROL, Netuid(1), ALICE_HOT),
                 4 * CRN + 65_535 - u64::from(MAX_TAKE)
             );
         });
@@ -54,51 +60,55 @@ fn the_take_becomes_stake_of_the_hotkeys_coldkey() {
 
 #[test]
 fn the_coldkey_earns_with_its_own_stake_like_anybody() {
-    let builder = ExtBuilder::default().stake(1, ALICE_HOT, CRN);
+    let builder = ExtBuilder::default().stake(Netuid(1), ALICE_HOT, CRN);
     builder
-        .delegate(CAROL, 1, ALICE_HOT, CRN)
+        .delegate(CAROL, Netuid(1), ALICE_HOT, CRN)
         .build_and_execute(|| {
-            assert_ok!(reward(1, ALICE_HOT, CRN));
+            assert_ok!(reward(Netuid(1), ALICE_HOT, CRN));
             let take = CRN * u64::from(MAX_TAKE) / 65_535;
             let half = (CRN - take) / 2;
-            assert!(staked(ALICE, 1, ALICE_HOT).abs_diff(CRN + half + take) <= 1);
-            assert!(staked(CAROL, 1, ALICE_HOT).abs_diff(CRN + half) <= 1);
+            assert!(staked(ALICE, Netuid(1), ALICE_HOT).abs_diff(CRN + half + take) <= 1);
+            assert!(staked(CAROL, Netuid(1), ALICE_HOT).abs_diff(CRN + half) <= 1);
         });
 }
 
 #[test]
 fn without_any_stake_all_goes_to_the_coldkey() {
     ExtBuilder::default().build_and_execute(|| {
-        Seats::leave(1, ALICE_HOT);
-        assert_ok!(reward(1, ALICE_HOT, 7));
-        assert_eq!(staked(ALICE, 1, ALICE_HOT), 7);
+        Seats::leave(Netuid(1), ALICE_HOT);
+        assert_ok!(reward(Netuid(1), ALICE_HOT, 7));
+        assert_eq!(staked(ALICE, Netuid(1), ALICE_HOT), 7);
     });
 }
 
 #[test]
 fn a_dividend_of_nothing_leaves_no_trace() {
     ExtBuilder::default().build_and_execute(|| {
-        assert_ok!(reward(1, ALICE_HOT, 0));
-        assert!(!crate::StakePools::<Test>::contains_key(1, ALICE_HOT));
+        assert_ok!(reward(Netuid(1), ALICE_HOT, 0));
+        assert!(!crate::StakePools::<Test>::contains_key(
+            Netuid(1),
+            ALICE_HOT
+        ));
     });
 }
 
 #[test]
 fn nobody_could_take_back_what_a_stranger_was_rewarded() {
     ExtBuilder::default().build_and_execute(|| {
-        assert_noop!(reward(1, 99, 7), Error::<Test>::UnknownHotkey);
+        assert_noop!(reward(Netuid(1), 99, 7), Error::<Test>::UnknownHotkey);
     });
 }
 
 #[test]
 fn an_overflow_is_an_error_that_changes_nothing() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, CRN)
+        .stake(Netuid(1), ALICE_HOT, CRN)
         .build_and_execute(|| {
             for hotkey in [ALICE_HOT, BOB_HOT] {
                 let before = sp_io::storage::root(sp_runtime::StateVersion::V1);
-                let outcome =
-                    frame_support::storage::with_storage_layer(|| reward(1, hotkey, u64::MAX));
+                let outcome = frame_support::storage::with_storage_layer(|| {
+                    reward(Netuid(1), hotkey, u64::MAX)
+                });
                 assert!(outcome.is_err());
                 assert_eq!(sp_io::storage::root(sp_runtime::StateVersion::V1), before);
             }
@@ -109,15 +119,15 @@ fn an_overflow_is_an_error_that_changes_nothing() {
 #[test]
 fn a_take_too_small_for_a_share_is_shared() {
     ExtBuilder::default()
-        .delegate(CAROL, 1, ALICE_HOT, MINIMUM)
+        .delegate(CAROL, Netuid(1), ALICE_HOT, MINIMUM)
         .build_and_execute(|| {
             // A share costs more than a pebble now: 2²⁰ of them were made for each.
-            assert_ok!(reward(1, ALICE_HOT, MINIMUM << 24));
-            let before = crate::StakePools::<Test>::get(1, ALICE_HOT);
+            assert_ok!(reward(Netuid(1), ALICE_HOT, MINIMUM << 24));
+            let before = crate::StakePools::<Test>::get(Netuid(1), ALICE_HOT);
             events();
-            assert_ok!(reward(1, ALICE_HOT, 6));
+            assert_ok!(reward(Netuid(1), ALICE_HOT, 6));
             assert_eq!(events(), []);
-            let after = crate::StakePools::<Test>::get(1, ALICE_HOT);
+            let after = crate::StakePools::<Test>::get(Netuid(1), ALICE_HOT);
             assert_eq!(after.shares(), before.shares());
             assert_eq!(after.value(), before.value() + 6);
         });

@@ -1,14 +1,14 @@
 //! Stake that changes hands where it is.
 
 use crate::{mock::*, Error, Event};
-use cairn_primitives::{traits::Stakes, CRN};
+use cairn_primitives::{traits::Stakes, Netuid, CRN};
 use frame_support::{assert_noop, assert_ok, dispatch::DispatchResult};
 
 fn give(to: u64, amount: impl Into<Option<u64>>) -> DispatchResult {
     Stake::transfer_stake(
         RuntimeOrigin::signed(CAROL),
         to,
-        1,
+        Netuid(1),
         ALICE_HOT,
         amount.into(),
     )
@@ -16,7 +16,7 @@ fn give(to: u64, amount: impl Into<Option<u64>>) -> DispatchResult {
 
 fn with_stake(test: impl FnOnce()) {
     ExtBuilder::default()
-        .delegate(CAROL, 1, ALICE_HOT, 5 * CRN)
+        .delegate(CAROL, Netuid(1), ALICE_HOT, 5 * CRN)
         .build_and_execute(test);
 }
 
@@ -29,16 +29,19 @@ fn it_goes_on_to_count() {
             [Event::StakeTransferred {
                 from: CAROL,
                 to: DAVE,
-                netuid: 1,
+                netuid: Netuid(1),
                 hotkey: ALICE_HOT,
                 amount: 2 * CRN
             }]
         );
-        assert_eq!(<Stake as Stakes<u64>>::stake(1, &ALICE_HOT), 5 * CRN);
-        assert_eq!(staked(CAROL, 1, ALICE_HOT), 3 * CRN);
-        assert_eq!(staked(DAVE, 1, ALICE_HOT), 2 * CRN);
+        assert_eq!(
+            <Stake as Stakes<u64>>::stake(Netuid(1), &ALICE_HOT),
+            5 * CRN
+        );
+        assert_eq!(staked(CAROL, Netuid(1), ALICE_HOT), 3 * CRN);
+        assert_eq!(staked(DAVE, Netuid(1), ALICE_HOT), 2 * CRN);
         assert_ok!(give(DAVE, None));
-        assert_eq!(staked(DAVE, 1, ALICE_HOT), 5 * CRN);
+        assert_eq!(staked(DAVE, Netuid(1), ALICE_HOT), 5 * CRN);
         assert_eq!(crate::Positions::<Test>::iter_keys().count(), 1);
     });
 }
@@ -47,10 +50,10 @@ fn it_goes_on_to_count() {
 fn what_waits_stays_with_who_asked_for_it() {
     with_stake(|| {
         let origin = RuntimeOrigin::signed(CAROL);
-        assert_ok!(Stake::remove_stake(origin, 1, ALICE_HOT, Some(CRN)));
+        assert_ok!(Stake::remove_stake(origin, Netuid(1), ALICE_HOT, Some(CRN)));
         assert_ok!(give(DAVE, None));
-        assert_eq!(waiting(CAROL, 1, ALICE_HOT), [(CRN, 1 + PERIOD)]);
-        assert_eq!(waiting(DAVE, 1, ALICE_HOT), []);
+        assert_eq!(waiting(CAROL, Netuid(1), ALICE_HOT), [(CRN, 1 + PERIOD)]);
+        assert_eq!(waiting(DAVE, Netuid(1), ALICE_HOT), []);
     });
 }
 
@@ -66,9 +69,9 @@ fn bad_transfers_change_nothing() {
         let elsewhere = |netuid| {
             Stake::transfer_stake(RuntimeOrigin::signed(CAROL), DAVE, netuid, ALICE_HOT, None)
         };
-        assert_noop!(elsewhere(2), Error::<Test>::NotEnoughStake);
-        assert_noop!(elsewhere(3), Error::<Test>::UnknownSubnet);
-        Seats::dissolve(1);
+        assert_noop!(elsewhere(Netuid(2)), Error::<Test>::NotEnoughStake);
+        assert_noop!(elsewhere(Netuid(3)), Error::<Test>::UnknownSubnet);
+        Seats::dissolve(Netuid(1));
         assert_noop!(give(DAVE, CRN), Error::<Test>::SubnetDissolving);
     });
 }

@@ -4,7 +4,7 @@ use crate::{
     mock::*, Backers, Bond, Bonds, Position, Positions, StakePools, SubnetBonds, SubnetStake, Take,
     Takes, TotalBonded, TotalStaked, TotalUnbonding, UnbondingPools, Voided,
 };
-use cairn_primitives::CRN;
+use cairn_primitives::{Netuid, CRN};
 use frame_support::{
     assert_ok,
     storage::{with_transaction_unchecked, TransactionOutcome},
@@ -34,27 +34,27 @@ fn pool(value: u64) -> (Pool, Holding) {
 #[test]
 fn of_positions() {
     ExtBuilder::default()
-        .delegate(CAROL, 1, ALICE_HOT, CRN)
+        .delegate(CAROL, Netuid(1), ALICE_HOT, CRN)
         .build_and_execute(|| {
             assert_eq!(verdict(|| ()), Ok(()));
-            let key = (CAROL, 1, ALICE_HOT);
+            let key = (CAROL, Netuid(1), ALICE_HOT);
             finds("a position with nothing in it is kept", || {
-                Positions::<Test>::insert((DAVE, 1, ALICE_HOT), Position::default());
+                Positions::<Test>::insert((DAVE, Netuid(1), ALICE_HOT), Position::default());
             });
             finds("a hotkey does not list its backer", || {
-                Backers::<Test>::remove((1, ALICE_HOT, CAROL));
+                Backers::<Test>::remove((Netuid(1), ALICE_HOT, CAROL));
             });
             finds("a hotkey lists a backer that is none", || {
-                Backers::<Test>::insert((1, ALICE_HOT, DAVE), ());
+                Backers::<Test>::insert((Netuid(1), ALICE_HOT, DAVE), ());
             });
             finds("shares of a pool that is none", || {
-                StakePools::<Test>::remove(1, ALICE_HOT);
+                StakePools::<Test>::remove(Netuid(1), ALICE_HOT);
             });
             finds("void shares are kept for good", || {
-                StakePools::<Test>::mutate(1, ALICE_HOT, |pool| pool.slash(CRN));
+                StakePools::<Test>::mutate(Netuid(1), ALICE_HOT, |pool| pool.slash(CRN));
             });
             finds("void shares of a pool that is none", || {
-                Voided::<Test>::insert(2, ALICE_HOT, None::<u64>);
+                Voided::<Test>::insert(Netuid(2), ALICE_HOT, None::<u64>);
             });
             let shares = "the shares in positions are not those of the pool";
             finds(shares, || {
@@ -66,10 +66,10 @@ fn of_positions() {
                 Positions::<Test>::insert(key, position);
             });
             finds("a pool that was never used is kept", || {
-                StakePools::<Test>::insert(2, ALICE_HOT, Pool::default());
+                StakePools::<Test>::insert(Netuid(2), ALICE_HOT, Pool::default());
             });
             finds(shares, || {
-                StakePools::<Test>::insert(2, ALICE_HOT, pool(1).0);
+                StakePools::<Test>::insert(Netuid(2), ALICE_HOT, pool(1).0);
             });
         });
 }
@@ -77,20 +77,20 @@ fn of_positions() {
 #[test]
 fn of_totals() {
     ExtBuilder::default()
-        .delegate(CAROL, 1, ALICE_HOT, 2 * CRN)
+        .delegate(CAROL, Netuid(1), ALICE_HOT, 2 * CRN)
         .build_and_execute(|| {
             let carol = RuntimeOrigin::signed(CAROL);
-            assert_ok!(Stake::remove_stake(carol, 1, ALICE_HOT, Some(CRN)));
+            assert_ok!(Stake::remove_stake(carol, Netuid(1), ALICE_HOT, Some(CRN)));
             finds("stakes do not add up to the total", || {
                 TotalStaked::<Test>::put(CRN + 1)
             });
             finds("stakes do not add up to the stake of their subnet", || {
-                SubnetStake::<Test>::swap(1, 2);
+                SubnetStake::<Test>::swap(Netuid(1), Netuid(2));
             });
             let unbonding = "stakes that are being withdrawn do not add up to their total";
             finds(unbonding, || TotalUnbonding::<Test>::put(CRN + 1));
             finds("shares of a pool that is none", || {
-                UnbondingPools::<Test>::remove(1, ALICE_HOT)
+                UnbondingPools::<Test>::remove(Netuid(1), ALICE_HOT)
             });
         });
 }
@@ -103,9 +103,9 @@ fn of_bonds() {
         release_at,
     };
     ExtBuilder::default()
-        .bond(1, ALICE_HOT, CRN)
+        .bond(Netuid(1), ALICE_HOT, CRN)
         .build_and_execute(|| {
-            let put = |hotkey, bond| Bonds::<Test>::insert(1, hotkey, bond);
+            let put = |hotkey, bond| Bonds::<Test>::insert(Netuid(1), hotkey, bond);
             finds("a bond of zero is kept", || put(BOB_HOT, Bond::default()));
             let release = "a release without a bond, or a bond without a release";
             finds(release, || put(ALICE_HOT, bond(CRN, 0, 1)));
@@ -120,11 +120,11 @@ fn of_bonds() {
                 TotalBonded::<Test>::put(CRN + 1)
             });
             finds("bonds do not add up to the bonds of their subnet", || {
-                SubnetBonds::<Test>::insert(1, CRN + 1);
+                SubnetBonds::<Test>::insert(Netuid(1), CRN + 1);
             });
             finds("the sum of all overflows", || {
                 put(ALICE_HOT, bond(CRN, 0, 0));
-                Bonds::<Test>::insert(2, BOB_HOT, bond(0, u64::MAX, 1));
+                Bonds::<Test>::insert(Netuid(2), BOB_HOT, bond(0, u64::MAX, 1));
             });
             finds("the sum of a subnet overflows", || {
                 put(BOB_HOT, bond(u64::MAX, 0, 0))

@@ -3,17 +3,22 @@
 use crate::{mock::*, Error, Event, Positions, MAX_UNBONDING};
 use cairn_primitives::{
     traits::{Ledgers, Stakes},
-    CRN,
+    Netuid, CRN,
 };
 use frame_support::{assert_noop, assert_ok, dispatch::DispatchResult};
 use sp_runtime::TokenError;
 
 fn remove(amount: impl Into<Option<u64>>) -> DispatchResult {
-    Stake::remove_stake(RuntimeOrigin::signed(ALICE), 1, ALICE_HOT, amount.into())
+    Stake::remove_stake(
+        RuntimeOrigin::signed(ALICE),
+        Netuid(1),
+        ALICE_HOT,
+        amount.into(),
+    )
 }
 
 fn withdraw() -> DispatchResult {
-    Stake::withdraw_stake(RuntimeOrigin::signed(ALICE), 1, ALICE_HOT)
+    Stake::withdraw_stake(RuntimeOrigin::signed(ALICE), Netuid(1), ALICE_HOT)
         .map(|_| ())
         .map_err(|error| error.error)
 }
@@ -21,7 +26,7 @@ fn withdraw() -> DispatchResult {
 #[test]
 fn stake_stops_counting_at_once_and_comes_back_after_the_period() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, 7 * CRN)
+        .stake(Netuid(1), ALICE_HOT, 7 * CRN)
         .build_and_execute(|| {
             assert_ok!(remove(3 * CRN));
             let release_at = 1 + PERIOD;
@@ -29,20 +34,26 @@ fn stake_stops_counting_at_once_and_comes_back_after_the_period() {
                 events(),
                 [Event::StakeUnbonding {
                     coldkey: ALICE,
-                    netuid: 1,
+                    netuid: Netuid(1),
                     hotkey: ALICE_HOT,
                     amount: 3 * CRN,
                     release_at,
                     moves_to: None
                 }]
             );
-            assert_eq!(<Stake as Stakes<u64>>::stake(1, &ALICE_HOT), 4 * CRN);
-            assert_eq!(<Stake as Stakes<u64>>::subnet_stake(1), 4 * CRN);
+            assert_eq!(
+                <Stake as Stakes<u64>>::stake(Netuid(1), &ALICE_HOT),
+                4 * CRN
+            );
+            assert_eq!(<Stake as Stakes<u64>>::subnet_stake(Netuid(1)), 4 * CRN);
             assert_eq!(
                 (Stake::total_staked(), Stake::total_unbonding()),
                 (4 * CRN, 3 * CRN)
             );
-            assert_eq!(waiting(ALICE, 1, ALICE_HOT), [(3 * CRN, release_at)]);
+            assert_eq!(
+                waiting(ALICE, Netuid(1), ALICE_HOT),
+                [(3 * CRN, release_at)]
+            );
             assert_eq!(Balances::free_balance(ALICE), FUNDS - 7 * CRN);
 
             System::set_block_number(release_at - 1);
@@ -53,7 +64,7 @@ fn stake_stops_counting_at_once_and_comes_back_after_the_period() {
                 events(),
                 [Event::StakeWithdrawn {
                     coldkey: ALICE,
-                    netuid: 1,
+                    netuid: Netuid(1),
                     hotkey: ALICE_HOT,
                     amount: 3 * CRN
                 }]
@@ -66,9 +77,9 @@ fn stake_stops_counting_at_once_and_comes_back_after_the_period() {
 #[test]
 fn all_of_it_leaves_nothing_behind() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, 7 * CRN)
+        .stake(Netuid(1), ALICE_HOT, 7 * CRN)
         .build_and_execute(|| {
-            assert_ok!(reward(1, ALICE_HOT, 13));
+            assert_ok!(reward(Netuid(1), ALICE_HOT, 13));
             assert_ok!(remove(None));
             assert_eq!(Stake::total_staked(), 0);
             System::set_block_number(1 + PERIOD);
@@ -84,8 +95,8 @@ fn all_of_it_leaves_nothing_behind() {
 #[test]
 fn nobody_takes_nothing_or_more_than_there_is() {
     let builder = ExtBuilder::default()
-        .stake(1, ALICE_HOT, CRN)
-        .stake(2, ALICE_HOT_2, CRN);
+        .stake(Netuid(1), ALICE_HOT, CRN)
+        .stake(Netuid(2), ALICE_HOT_2, CRN);
     builder.build_and_execute(|| {
         let take = |netuid, hotkey, amount| {
             Stake::remove_stake(RuntimeOrigin::signed(ALICE), netuid, hotkey, amount)
@@ -96,9 +107,12 @@ fn nobody_takes_nothing_or_more_than_there_is() {
             assert_noop!(remove(amount), not_enough());
         }
         for amount in [Some(1), None] {
-            assert_noop!(take(1, ALICE_HOT_2, amount), not_enough());
-            assert_noop!(take(2, ALICE_HOT, amount), not_enough());
-            assert_noop!(take(9, ALICE_HOT, amount), Error::<Test>::UnknownSubnet);
+            assert_noop!(take(Netuid(1), ALICE_HOT_2, amount), not_enough());
+            assert_noop!(take(Netuid(2), ALICE_HOT, amount), not_enough());
+            assert_noop!(
+                take(Netuid(9), ALICE_HOT, amount),
+                Error::<Test>::UnknownSubnet
+            );
         }
         assert_noop!(withdraw(), Error::<Test>::NoStakeUnbonding);
     });
@@ -107,7 +121,7 @@ fn nobody_takes_nothing_or_more_than_there_is() {
 #[test]
 fn what_is_left_is_nothing_or_worth_keeping() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, CRN)
+        .stake(Netuid(1), ALICE_HOT, CRN)
         .build_and_execute(|| {
             for amount in [CRN - 1, CRN - MINIMUM + 1] {
                 assert_noop!(remove(amount), Error::<Test>::RemainderTooSmall);
@@ -120,7 +134,7 @@ fn what_is_left_is_nothing_or_worth_keeping() {
 #[test]
 fn withdrawals_of_one_block_are_one_and_the_queue_is_bounded() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, 100 * CRN)
+        .stake(Netuid(1), ALICE_HOT, 100 * CRN)
         .build_and_execute(|| {
             for block in 1..=MAX_UNBONDING {
                 System::set_block_number(block);
@@ -128,7 +142,7 @@ fn withdrawals_of_one_block_are_one_and_the_queue_is_bounded() {
                 assert_ok!(remove(CRN));
             }
             assert_eq!(
-                waiting(ALICE, 1, ALICE_HOT).len(),
+                waiting(ALICE, Netuid(1), ALICE_HOT).len(),
                 usize::try_from(MAX_UNBONDING).unwrap()
             );
             System::set_block_number(MAX_UNBONDING + 1);
@@ -136,13 +150,13 @@ fn withdrawals_of_one_block_are_one_and_the_queue_is_bounded() {
             // Nobody else is in the way.
             assert_ok!(Stake::add_stake(
                 RuntimeOrigin::signed(CAROL),
-                1,
+                Netuid(1),
                 ALICE_HOT,
                 CRN
             ));
             assert_ok!(Stake::remove_stake(
                 RuntimeOrigin::signed(CAROL),
-                1,
+                Netuid(1),
                 ALICE_HOT,
                 None
             ));
@@ -151,14 +165,14 @@ fn withdrawals_of_one_block_are_one_and_the_queue_is_bounded() {
             assert_ok!(withdraw());
             assert_eq!(Balances::free_balance(ALICE), FUNDS - 96 * CRN);
             assert_ok!(remove(CRN));
-            assert_eq!(waiting(ALICE, 1, ALICE_HOT).len(), 7);
+            assert_eq!(waiting(ALICE, Netuid(1), ALICE_HOT).len(), 7);
         });
 }
 
 #[test]
 fn a_shorter_period_holds_for_what_is_asked_for_afterwards() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, 5 * CRN)
+        .stake(Netuid(1), ALICE_HOT, 5 * CRN)
         .build_and_execute(|| {
             assert_ok!(remove(CRN));
             Seats::set_unbonding_period(10);
@@ -166,27 +180,30 @@ fn a_shorter_period_holds_for_what_is_asked_for_afterwards() {
             System::set_block_number(11);
             assert_ok!(withdraw());
             assert_eq!(Balances::free_balance(ALICE), FUNDS - 3 * CRN);
-            assert_eq!(waiting(ALICE, 1, ALICE_HOT), [(CRN, 1 + PERIOD)]);
+            assert_eq!(waiting(ALICE, Netuid(1), ALICE_HOT), [(CRN, 1 + PERIOD)]);
             assert_noop!(withdraw(), Error::<Test>::StakeLocked);
         });
 }
 
 #[test]
 fn what_waits_earns_nothing() {
-    let builder = ExtBuilder::default().stake(1, ALICE_HOT, 5 * CRN);
+    let builder = ExtBuilder::default().stake(Netuid(1), ALICE_HOT, 5 * CRN);
     builder
-        .delegate(CAROL, 1, ALICE_HOT, 5 * CRN)
+        .delegate(CAROL, Netuid(1), ALICE_HOT, 5 * CRN)
         .build_and_execute(|| {
             assert_ok!(remove(None));
-            assert_ok!(reward(1, ALICE_HOT, CRN));
-            assert_eq!(waiting(ALICE, 1, ALICE_HOT), [(5 * CRN, 1 + PERIOD)]);
+            assert_ok!(reward(Netuid(1), ALICE_HOT, CRN));
+            assert_eq!(
+                waiting(ALICE, Netuid(1), ALICE_HOT),
+                [(5 * CRN, 1 + PERIOD)]
+            );
         });
 }
 
 #[test]
 fn an_account_that_is_gone_takes_no_dust() {
     ExtBuilder::default()
-        .stake(1, ALICE_HOT, CRN)
+        .stake(Netuid(1), ALICE_HOT, CRN)
         .build_and_execute(|| {
             let all = Balances::free_balance(ALICE);
             let origin = RuntimeOrigin::signed(ALICE);

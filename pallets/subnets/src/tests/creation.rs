@@ -1,5 +1,5 @@
 use crate::{mock::*, Error, Event, Subnet};
-use cairn_primitives::{traits::Membership, Hyperparameters};
+use cairn_primitives::{traits::Membership, Hyperparameters, Netuid};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::{DispatchError, TokenError};
 
@@ -10,7 +10,7 @@ fn a_subnet_costs_its_price_and_belongs_to_its_buyer() {
         assert_eq!(
             events(),
             [Event::SubnetCreated {
-                netuid: 1,
+                netuid: Netuid(1),
                 owner: ALICE,
                 price: FLOOR
             }]
@@ -18,7 +18,7 @@ fn a_subnet_costs_its_price_and_belongs_to_its_buyer() {
         assert_eq!(Balances::free_balance(ALICE), FUNDS - FLOOR);
         assert_eq!(Notes::burned(), FLOOR);
         assert_eq!(
-            Subnets::subnet(1),
+            Subnets::subnet(Netuid(1)),
             Some(Subnet {
                 owner: ALICE,
                 created_at: 1,
@@ -27,11 +27,11 @@ fn a_subnet_costs_its_price_and_belongs_to_its_buyer() {
             })
         );
         assert_eq!(
-            Subnets::hyperparameters(1),
+            Subnets::hyperparameters(Netuid(1)),
             Some(Hyperparameters::default())
         );
         assert_eq!(
-            Subnets::price(1),
+            Subnets::price(Netuid(1)),
             Some(Hyperparameters::default().min_registration_price)
         );
     });
@@ -52,7 +52,10 @@ fn the_price_doubles_with_each_sale_and_falls_back_to_the_floor() {
         assert_eq!(Subnets::creation_price(), FLOOR);
         System::set_block_number(u32::MAX);
         assert_eq!(Subnets::creation_price(), FLOOR);
-        assert_eq!(<Subnets as Membership<u64>>::netuids(), [1, 2]);
+        assert_eq!(
+            <Subnets as Membership<u64>>::netuids(),
+            [Netuid(1), Netuid(2)]
+        );
     });
 }
 

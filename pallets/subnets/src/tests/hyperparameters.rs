@@ -1,24 +1,24 @@
 use crate::{mock::*, Error, Event};
-use cairn_primitives::{limits, traits::Membership, Hyperparameters, Nano, CRN};
+use cairn_primitives::{limits, traits::Membership, Hyperparameters, Nano, Netuid, CRN};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
 fn set(change: impl FnOnce(&mut Hyperparameters)) -> Result<(), DispatchError> {
     let mut hyperparameters = Hyperparameters::default();
     change(&mut hyperparameters);
-    Subnets::set_hyperparameters(RuntimeOrigin::signed(OWNER), 1, hyperparameters)
+    Subnets::set_hyperparameters(RuntimeOrigin::signed(OWNER), Netuid(1), hyperparameters)
 }
 
 #[test]
 fn the_owner_sets_them() {
     ExtBuilder::default().subnet().build_and_execute(|| {
         assert_ok!(set(|h| h.tempo = 370));
-        assert_eq!(events(), [Event::HyperparametersSet { netuid: 1 }]);
+        assert_eq!(events(), [Event::HyperparametersSet { netuid: Netuid(1) }]);
         let expected = Hyperparameters {
             tempo: 370,
             ..Default::default()
         };
-        assert_eq!(Subnets::hyperparameters(1), Some(expected));
+        assert_eq!(Subnets::hyperparameters(Netuid(1)), Some(expected));
     });
 }
 
@@ -29,11 +29,14 @@ fn nobody_else_does() {
             Subnets::set_hyperparameters(origin, netuid, Hyperparameters::default())
         };
         let alice = RuntimeOrigin::signed(ALICE);
-        assert_noop!(set(alice, 1), Error::<Test>::NotSubnetOwner);
+        assert_noop!(set(alice, Netuid(1)), Error::<Test>::NotSubnetOwner);
         let owner = RuntimeOrigin::signed(OWNER);
-        assert_noop!(set(owner, 2), Error::<Test>::UnknownSubnet);
-        assert_noop!(set(RuntimeOrigin::none(), 1), DispatchError::BadOrigin);
-        assert_ok!(set(RuntimeOrigin::root(), 1));
+        assert_noop!(set(owner, Netuid(2)), Error::<Test>::UnknownSubnet);
+        assert_noop!(
+            set(RuntimeOrigin::none(), Netuid(1)),
+            DispatchError::BadOrigin
+        );
+        assert_ok!(set(RuntimeOrigin::root(), Netuid(1)));
     });
 }
 
@@ -49,7 +52,7 @@ fn the_owner_sets_them_so_often_and_root_at_any_time() {
         );
         assert_ok!(Subnets::set_hyperparameters(
             RuntimeOrigin::root(),
-            1,
+            Netuid(1),
             Hyperparameters::default()
         ));
         System::set_block_number(149);
@@ -123,22 +126,22 @@ fn each_has_limits() {
 #[test]
 fn another_half_life_does_not_move_the_price_of_the_moment() {
     let builder = ExtBuilder::default().subnet_with(|h| h.min_registration_price = CRN);
-    builder.member(1, ALICE, 20).build_and_execute(|| {
+    builder.member(Netuid(1), ALICE, 20).build_and_execute(|| {
         System::set_block_number(100);
-        let price = Subnets::price(1).unwrap();
+        let price = Subnets::price(Netuid(1)).unwrap();
         assert!(price > CRN, "the price has not come down yet");
         let rules = Hyperparameters {
             registration_half_life: 1,
-            ..Subnets::rules(1).unwrap()
+            ..Subnets::rules(Netuid(1)).unwrap()
         };
         assert_ok!(Subnets::set_hyperparameters(
             RuntimeOrigin::root(),
-            1,
+            Netuid(1),
             rules
         ));
-        assert_eq!(Subnets::price(1), Some(price));
+        assert_eq!(Subnets::price(Netuid(1)), Some(price));
         System::set_block_number(101);
-        assert_eq!(Subnets::price(1), Some((price / 2).max(CRN)));
+        assert_eq!(Subnets::price(Netuid(1)), Some((price / 2).max(CRN)));
     });
 }
 
@@ -146,11 +149,11 @@ fn another_half_life_does_not_move_the_price_of_the_moment() {
 fn new_limits_of_the_price_hold_at_once() {
     ExtBuilder::default().subnet().build_and_execute(|| {
         assert_ok!(set(|h| h.min_registration_price = 3 * CRN));
-        assert_eq!(Subnets::price(1), Some(3 * CRN));
+        assert_eq!(Subnets::price(Netuid(1)), Some(3 * CRN));
         assert_ok!(set(|h| (
             h.min_registration_price,
             h.max_registration_price
         ) = (CRN, 2 * CRN)));
-        assert_eq!(Subnets::price(1), Some(2 * CRN));
+        assert_eq!(Subnets::price(Netuid(1)), Some(2 * CRN));
     });
 }

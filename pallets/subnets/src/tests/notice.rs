@@ -1,7 +1,7 @@
 //! Rules change with notice.
 
 use crate::{mock::*, Error, Event, RulesOf};
-use cairn_primitives::{traits::Membership, BlockNumber, Hyperparameters, CRN};
+use cairn_primitives::{traits::Membership, BlockNumber, Hyperparameters, Netuid, CRN};
 use frame_support::{assert_noop, assert_ok, traits::Hooks};
 use sp_runtime::{DispatchError, DispatchResult};
 
@@ -19,22 +19,22 @@ fn old() -> Hyperparameters {
 /// A subnet with a member.
 fn joined() -> ExtBuilder {
     let builder = ExtBuilder::default().subnet_with(|h| *h = old());
-    builder.member(1, ALICE, 20)
+    builder.member(Netuid(1), ALICE, 20)
 }
 
 fn set(change: impl FnOnce(&mut Hyperparameters)) -> DispatchResult {
-    let mut rules = Subnets::rules(1).unwrap();
+    let mut rules = Subnets::rules(Netuid(1)).unwrap();
     change(&mut rules);
-    Subnets::set_hyperparameters(RuntimeOrigin::signed(OWNER), 1, rules)
+    Subnets::set_hyperparameters(RuntimeOrigin::signed(OWNER), Netuid(1), rules)
 }
 
 fn withdraw(who: AccountId) -> DispatchResult {
-    Subnets::withdraw_hyperparameters(RuntimeOrigin::signed(who), 1)
+    Subnets::withdraw_hyperparameters(RuntimeOrigin::signed(who), Netuid(1))
 }
 
 /// What holds, as everybody asks for it.
 fn unbonding() -> BlockNumber {
-    let rules = <Subnets as Membership<u64>>::hyperparameters(1);
+    let rules = <Subnets as Membership<u64>>::hyperparameters(Netuid(1));
     rules.unwrap().unbonding_period
 }
 
@@ -45,24 +45,27 @@ fn what_the_owner_sets_holds_when_everybody_can_have_left() {
         assert_eq!(
             events(),
             [Event::HyperparametersAnnounced {
-                netuid: 1,
+                netuid: Netuid(1),
                 from: 101
             }]
         );
-        let announced = Subnets::announced_rules(1).unwrap();
+        let announced = Subnets::announced_rules(Netuid(1)).unwrap();
         assert_eq!(
             (announced.from, announced.rules.unbonding_period),
             (101, 7_000)
         );
         System::set_block_number(100);
         assert_eq!(unbonding(), 100);
-        assert!(<Subnets as Membership<u64>>::announced(1).is_some());
+        assert!(<Subnets as Membership<u64>>::announced(Netuid(1)).is_some());
         System::set_block_number(101);
         assert_eq!(unbonding(), 7_000);
-        assert_eq!(<Subnets as Membership<u64>>::announced(1), None);
+        assert_eq!(<Subnets as Membership<u64>>::announced(Netuid(1)), None);
         // A way back has to be announced for as long as the rules of then say.
         assert_ok!(set(|h| h.unbonding_period = 100));
-        assert_eq!(Subnets::announced_rules(1).unwrap().from, 101 + 7_000);
+        assert_eq!(
+            Subnets::announced_rules(Netuid(1)).unwrap().from,
+            101 + 7_000
+        );
         assert_eq!(unbonding(), 7_000);
     });
 }
@@ -71,9 +74,9 @@ fn what_the_owner_sets_holds_when_everybody_can_have_left() {
 fn two_tempos_are_the_least_notice() {
     let builder = ExtBuilder::default()
         .subnet_with(|h| (h.tempo, h.activity_cutoff, h.unbonding_period) = (90, 10, 100));
-    builder.member(1, ALICE, 20).build_and_execute(|| {
+    builder.member(Netuid(1), ALICE, 20).build_and_execute(|| {
         assert_ok!(set(|h| h.tempo = 5));
-        assert_eq!(Subnets::announced_rules(1).unwrap().from, 181);
+        assert_eq!(Subnets::announced_rules(Netuid(1)).unwrap().from, 181);
     });
 }
 
@@ -82,11 +85,11 @@ fn nobody_has_to_be_told_where_nobody_ever_was() {
     let builder = ExtBuilder::default().subnet_with(|h| *h = old());
     builder.build_and_execute(|| {
         assert_ok!(set(|h| h.unbonding_period = 200));
-        assert_eq!(events(), [Event::HyperparametersSet { netuid: 1 }]);
+        assert_eq!(events(), [Event::HyperparametersSet { netuid: Netuid(1) }]);
         assert_eq!(unbonding(), 200);
         // Who left may still have stake there.
-        assert_ok!(register(ALICE, 1, 20, u64::MAX));
-        assert_ok!(Subnets::leave(RuntimeOrigin::signed(ALICE), 1, 20));
+        assert_ok!(register(ALICE, Netuid(1), 20, u64::MAX));
+        assert_ok!(Subnets::leave(RuntimeOrigin::signed(ALICE), Netuid(1), 20));
         assert_ok!(set(|h| h.unbonding_period = 300));
         assert_eq!(unbonding(), 200);
     });
@@ -99,16 +102,19 @@ fn the_owner_may_think_better_of_it() {
         assert_ok!(set(|h| h.unbonding_period = 7_000));
         assert_noop!(withdraw(ALICE), Error::<Test>::NotSubnetOwner);
         assert_noop!(
-            Subnets::withdraw_hyperparameters(RuntimeOrigin::none(), 1),
+            Subnets::withdraw_hyperparameters(RuntimeOrigin::none(), Netuid(1)),
             DispatchError::BadOrigin
         );
         assert_noop!(
-            Subnets::withdraw_hyperparameters(RuntimeOrigin::signed(OWNER), 2),
+            Subnets::withdraw_hyperparameters(RuntimeOrigin::signed(OWNER), Netuid(2)),
             Error::<Test>::UnknownSubnet
         );
         events();
         assert_ok!(withdraw(OWNER));
-        assert_eq!(events(), [Event::HyperparametersWithdrawn { netuid: 1 }]);
+        assert_eq!(
+            events(),
+            [Event::HyperparametersWithdrawn { netuid: Netuid(1) }]
+        );
         System::set_block_number(500);
         assert_eq!(unbonding(), 100);
         // What holds already cannot be taken back.
@@ -128,7 +134,10 @@ fn a_later_notice_takes_the_place_of_an_earlier_one() {
         System::set_block_number(101);
         assert_eq!(unbonding(), 100);
         System::set_block_number(160);
-        assert_eq!((unbonding(), Subnets::rules(1).unwrap().tempo), (100, 25));
+        assert_eq!(
+            (unbonding(), Subnets::rules(Netuid(1)).unwrap().tempo),
+            (100, 25)
+        );
     });
 }
 
@@ -142,10 +151,13 @@ fn root_sets_them_at_once_whatever_was_announced() {
         };
         assert_ok!(Subnets::set_hyperparameters(
             RuntimeOrigin::root(),
-            1,
+            Netuid(1),
             rules
         ));
-        assert_eq!((unbonding(), Subnets::announced_rules(1)), (150, None));
+        assert_eq!(
+            (unbonding(), Subnets::announced_rules(Netuid(1))),
+            (150, None)
+        );
         System::set_block_number(500);
         assert_eq!(unbonding(), 150);
     });
@@ -173,21 +185,21 @@ fn weights_stay_hidden_during_a_run() {
 fn a_seat_sold_under_new_rules_has_their_price_and_raises_it_by_their_factor() {
     joined().build_and_execute(|| {
         System::set_block_number(3_601);
-        assert_eq!(Subnets::price(1), Some(CRN));
+        assert_eq!(Subnets::price(Netuid(1)), Some(CRN));
         assert_ok!(set(|h| {
             h.min_registration_price = 8 * CRN;
             h.registration_half_life = 10;
         }));
         System::set_block_number(3_700);
-        assert_eq!(Subnets::price(1), Some(CRN));
+        assert_eq!(Subnets::price(Netuid(1)), Some(CRN));
         System::set_block_number(3_701);
-        assert_eq!(Subnets::price(1), Some(8 * CRN));
-        assert_ok!(register(BOB, 1, 30, 8 * CRN));
+        assert_eq!(Subnets::price(Netuid(1)), Some(8 * CRN));
+        assert_ok!(register(BOB, Netuid(1), 30, 8 * CRN));
         let raised = 8 * CRN / 100 * 126;
-        assert_eq!(Subnets::price(1), Some(raised));
-        assert_eq!(RulesOf::<Test>::get(1).unwrap().announced, None);
+        assert_eq!(Subnets::price(Netuid(1)), Some(raised));
+        assert_eq!(RulesOf::<Test>::get(Netuid(1)).unwrap().announced, None);
         System::set_block_number(3_702);
-        let later = Subnets::price(1).unwrap();
+        let later = Subnets::price(Netuid(1)).unwrap();
         assert!(later < raised && later > raised / 10 * 9, "{later}");
     });
 }
@@ -200,16 +212,16 @@ fn the_price_falls_by_the_old_half_life_until_the_new_one_holds() {
         h.registration_half_life = 100;
         h.registration_price_factor = cairn_primitives::Nano(8_000_000_000);
     });
-    builder.member(1, ALICE, 20).build_and_execute(|| {
-        assert_eq!(Subnets::price(1), Some(8 * CRN));
+    builder.member(Netuid(1), ALICE, 20).build_and_execute(|| {
+        assert_eq!(Subnets::price(Netuid(1)), Some(8 * CRN));
         assert_ok!(set(|h| h.registration_half_life = 10));
         System::set_block_number(101);
-        assert_eq!(Subnets::price(1), Some(4 * CRN));
+        assert_eq!(Subnets::price(Netuid(1)), Some(4 * CRN));
         System::set_block_number(111);
-        assert_eq!(Subnets::price(1), Some(2 * CRN));
+        assert_eq!(Subnets::price(Netuid(1)), Some(2 * CRN));
         // Writing down what holds moves no price.
         assert_ok!(set(|h| h.tempo = 21));
-        assert_eq!(Subnets::price(1), Some(2 * CRN));
+        assert_eq!(Subnets::price(Netuid(1)), Some(2 * CRN));
     });
 }
 
@@ -218,13 +230,16 @@ fn a_dissolution_waits_by_the_rules_that_hold_and_nothing_changes_after_it() {
     joined().build_and_execute(|| {
         assert_ok!(set(|h| h.unbonding_period = 7_000));
         System::set_block_number(50);
-        assert_ok!(Subnets::dissolve_subnet(RuntimeOrigin::signed(OWNER), 1));
-        assert_eq!(Subnets::dissolves_from(1), Some(150));
+        assert_ok!(Subnets::dissolve_subnet(
+            RuntimeOrigin::signed(OWNER),
+            Netuid(1)
+        ));
+        assert_eq!(Subnets::dissolves_from(Netuid(1)), Some(150));
         assert_noop!(withdraw(OWNER), Error::<Test>::SubnetDissolving);
         System::set_block_number(120);
         assert_eq!(unbonding(), 100);
         System::set_block_number(150);
         Subnets::on_initialize(150);
-        assert_eq!(Subnets::subnet(1), None);
+        assert_eq!(Subnets::subnet(Netuid(1)), None);
     });
 }

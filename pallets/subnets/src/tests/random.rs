@@ -1,7 +1,7 @@
 //! Random calls by a handful of keys: whatever happens, storage stays sound and no token is lost.
 
 use crate::mock::*;
-use cairn_primitives::{Hyperparameters, Nano, Netuid, Role};
+use cairn_primitives::{Hyperparameters, Nano, Netuid, Role, Uid};
 use frame_support::traits::Hooks;
 use proptest::prelude::*;
 
@@ -50,7 +50,7 @@ enum Step {
     },
     Pay {
         netuid: Netuid,
-        uid: u16,
+        uid: Uid,
         amount: u64,
     },
     Wait {
@@ -93,7 +93,7 @@ fn hyperparameters() -> impl Strategy<Value = Hyperparameters> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let netuid = 0..4 as Netuid;
+    let netuid = (0u16..4).prop_map(Netuid);
     prop_oneof![
         1 => (coldkey(), max_price()).prop_map(|(who, max_price)| Step::Create { who, max_price }),
         2 => (coldkey(), netuid.clone(), hyperparameters()).prop_map(
@@ -112,7 +112,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (coldkey(), netuid.clone(), hotkey())
             .prop_map(|(who, netuid, hotkey)| Step::Leave { who, netuid, hotkey }),
         1 => (coldkey(), netuid.clone()).prop_map(|(who, netuid)| Step::Dissolve { who, netuid }),
-        2 => (netuid, 0..5u16, any::<u64>())
+        2 => (netuid, (0u16..5).prop_map(Uid), any::<u64>())
             .prop_map(|(netuid, uid, amount)| Step::Pay { netuid, uid, amount }),
         3 => (1..200u32).prop_map(|blocks| Step::Wait { blocks }),
     ]
@@ -171,12 +171,12 @@ fn play(step: Step) {
             false
         }
         Step::Wait { blocks } => {
-            let prices = (Subnets::price(1), Subnets::creation_price());
-            let rules = Subnets::rules(1);
+            let prices = (Subnets::price(Netuid(1)), Subnets::creation_price());
+            let rules = Subnets::rules(Netuid(1));
             System::set_block_number(System::block_number() + blocks);
             // Rules that hold by now may have another lowest price.
-            let same = Subnets::rules(1) == rules;
-            assert!(!same || Subnets::price(1) <= prices.0);
+            let same = Subnets::rules(Netuid(1)) == rules;
+            assert!(!same || Subnets::price(Netuid(1)) <= prices.0);
             assert!(Subnets::creation_price() <= prices.1);
             Subnets::on_initialize(System::block_number());
             false

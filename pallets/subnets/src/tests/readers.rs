@@ -1,24 +1,37 @@
 use crate::mock::*;
 use cairn_primitives::traits::Membership;
+use cairn_primitives::{Netuid, Uid};
 
 #[test]
 fn members_are_found_by_uid_and_by_hotkey() {
     let builder = ExtBuilder::default().subnet().subnet();
     builder
-        .member(2, ALICE, 20)
-        .member(2, BOB, 30)
+        .member(Netuid(2), ALICE, 20)
+        .member(Netuid(2), BOB, 30)
         .build_and_execute(|| {
             let list = <Subnets as Membership<u64>>::members;
-            assert_eq!(list(2), [(0, 20), (1, 30)]);
-            assert_eq!((list(1), list(9)), (vec![], vec![]));
-            assert_eq!(<Subnets as Membership<u64>>::hotkey(2, 1), Some(30));
-            assert_eq!(<Subnets as Membership<u64>>::hotkey(2, 2), None);
+            assert_eq!(list(Netuid(2)), [(Uid(0), 20), (Uid(1), 30)]);
+            assert_eq!((list(Netuid(1)), list(Netuid(9))), (vec![], vec![]));
+            assert_eq!(
+                <Subnets as Membership<u64>>::hotkey(Netuid(2), Uid(1)),
+                Some(30)
+            );
+            assert_eq!(
+                <Subnets as Membership<u64>>::hotkey(Netuid(2), Uid(2)),
+                None
+            );
             assert_eq!(<Subnets as Membership<u64>>::coldkey(&30), Some(BOB));
             assert_eq!(<Subnets as Membership<u64>>::coldkey(&31), None);
-            assert_eq!(<Subnets as Membership<u64>>::registered_at(2, 0), Some(1));
-            assert_eq!(<Subnets as Membership<u64>>::owner(2), Some(OWNER));
-            assert_eq!(<Subnets as Membership<u64>>::owner(3), None);
-            assert_eq!(<Subnets as Membership<u64>>::netuids(), [1, 2]);
+            assert_eq!(
+                <Subnets as Membership<u64>>::registered_at(Netuid(2), Uid(0)),
+                Some(1)
+            );
+            assert_eq!(<Subnets as Membership<u64>>::owner(Netuid(2)), Some(OWNER));
+            assert_eq!(<Subnets as Membership<u64>>::owner(Netuid(3)), None);
+            assert_eq!(
+                <Subnets as Membership<u64>>::netuids(),
+                [Netuid(1), Netuid(2)]
+            );
         });
 }
 
@@ -26,7 +39,7 @@ fn members_are_found_by_uid_and_by_hotkey() {
 fn a_coldkeys_hotkeys_are_listed_up_to_a_limit() {
     let mut builder = ExtBuilder::default().subnet();
     for hotkey in 20..25 {
-        builder = builder.member(1, ALICE, hotkey);
+        builder = builder.member(Netuid(1), ALICE, hotkey);
     }
     builder.build_and_execute(|| {
         let mut hotkeys = Subnets::hotkeys(&ALICE, 100);
@@ -40,8 +53,8 @@ fn a_coldkeys_hotkeys_are_listed_up_to_a_limit() {
 #[test]
 fn prices_of_what_is_not_there_are_not_there() {
     ExtBuilder::default().build_and_execute(|| {
-        assert_eq!(Subnets::price(1), None);
-        assert_eq!(Subnets::subnet(1), None);
-        assert_eq!(Subnets::member(1, 0), None);
+        assert_eq!(Subnets::price(Netuid(1)), None);
+        assert_eq!(Subnets::subnet(Netuid(1)), None);
+        assert_eq!(Subnets::member(Netuid(1), Uid(0)), None);
     });
 }

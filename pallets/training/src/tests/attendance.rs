@@ -1,6 +1,6 @@
 //! Who is missed, whose stake leaks, who is slashed.
 
-use cairn_primitives::{Balance, Role, Uid, H256};
+use cairn_primitives::{Balance, Netuid, Role, Uid, H256};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
@@ -24,12 +24,12 @@ fn taking_part() -> (Vec<Uid>, Vec<(Uid, Balance)>) {
 /// A round in which these validators attest these roots, and miner 10 contributes from [`ROOT`].
 fn round_of(said: &[(Uid, H256)]) {
     let (round, start) = (current(), start());
-    assert_ok!(commit(NET, round, 10, ROOT));
+    assert_ok!(commit(NET, round, Uid(10), ROOT));
     run_to(start + 4);
-    assert_ok!(reveal(NET, round, 10));
+    assert_ok!(reveal(NET, round, Uid(10)));
     run_to(start + 8);
     for (uid, root) in said {
-        assert_ok!(attest(NET, round, *uid, &[10], *root));
+        assert_ok!(attest(NET, round, *uid, &[Uid(10)], *root));
     }
     run_to(start + ROUND);
 }
@@ -45,32 +45,44 @@ fn behind(uid: Uid) -> (Balance, Balance) {
 fn who_misses_three_rounds_is_not_expected_until_it_is_back() {
     ExtBuilder::usual().execute(|| {
         for _ in 0..2 {
-            whole_round(&[10, 11], &[0, 1], ROOT);
+            whole_round(&[Uid(10), Uid(11)], &[Uid(0), Uid(1)], ROOT);
         }
-        assert_eq!(taking_part().0, [10, 11, 12]);
-        whole_round(&[10, 11], &[0, 1], ROOT);
+        assert_eq!(taking_part().0, [10, 11, 12].map(Uid));
+        whole_round(&[Uid(10), Uid(11)], &[Uid(0), Uid(1)], ROOT);
         let absent = |uid| Event::MemberAbsent { netuid: NET, uid };
         let told: Vec<_> = events();
         assert!(
-            told.contains(&absent(12)) && told.contains(&absent(2)),
+            told.contains(&absent(Uid(12))) && told.contains(&absent(Uid(2))),
             "{told:?}"
         );
-        let expected = (vec![10, 11], vec![(0, 100), (1, 100)]);
+        let expected = (vec![Uid(10), Uid(11)], vec![(Uid(0), 100), (Uid(1), 100)]);
         assert_eq!(taking_part(), expected);
         let run = Training::run_info(NET).unwrap();
-        assert_eq!(run.absent, [(2, hotkey(NET, 2)), (12, hotkey(NET, 12))]);
+        assert_eq!(
+            run.absent,
+            [
+                (Uid(2), hotkey(NET, Uid(2))),
+                (Uid(12), hotkey(NET, Uid(12)))
+            ]
+        );
         System::reset_events();
         for uid in [2, 12] {
-            assert_ok!(Training::here(by(hotkey(NET, uid)), NET));
-            assert_eq!(events().pop(), Some(Event::MemberBack { netuid: NET, uid }));
+            assert_ok!(Training::here(by(hotkey(NET, Uid(uid))), NET));
+            assert_eq!(
+                events().pop(),
+                Some(Event::MemberBack {
+                    netuid: NET,
+                    uid: Uid(uid)
+                })
+            );
         }
         assert_eq!(taking_part(), expected, "from the next round on");
-        whole_round(&[10, 11], &[0, 1], ROOT);
-        assert_eq!(taking_part().0, [10, 11, 12]);
+        whole_round(&[Uid(10), Uid(11)], &[Uid(0), Uid(1)], ROOT);
+        assert_eq!(taking_part().0, [10, 11, 12].map(Uid));
         assert_eq!(taking_part().1.len(), 3);
         // It has one round to show it.
-        whole_round(&[10, 11, 12], &[0, 1], ROOT);
-        assert_eq!(taking_part().0, [10, 11, 12]);
+        whole_round(&[Uid(10), Uid(11), Uid(12)], &[Uid(0), Uid(1)], ROOT);
+        assert_eq!(taking_part().0, [10, 11, 12].map(Uid));
         assert_eq!(taking_part().1.len(), 2);
         let one = AbsencesOf::<Test>::get(NET).len();
         assert_eq!(one, 1, "nothing is kept of who misses nothing");
@@ -79,19 +91,19 @@ fn who_misses_three_rounds_is_not_expected_until_it_is_back() {
 
 #[test]
 fn only_who_is_not_expected_can_be_back() {
-    ExtBuilder::usual().subnet(2).execute(|| {
+    ExtBuilder::usual().subnet(Netuid(2)).execute(|| {
         let here = |uid| Training::here(by(hotkey(NET, uid)), NET);
-        assert_noop!(here(12), Error::<Test>::NotAbsent);
-        assert_noop!(here(77), Error::<Test>::NotAMember);
+        assert_noop!(here(Uid(12)), Error::<Test>::NotAbsent);
+        assert_noop!(here(Uid(77)), Error::<Test>::NotAMember);
         let nobody = Training::here(RuntimeOrigin::root(), NET);
         assert_noop!(nobody, DispatchError::BadOrigin);
-        let elsewhere = Training::here(by(hotkey(NET, 12)), 2);
+        let elsewhere = Training::here(by(hotkey(NET, Uid(12))), Netuid(2));
         assert_noop!(elsewhere, Error::<Test>::NoRun);
         for _ in 0..3 {
-            whole_round(&[10], &[0, 1, 2], ROOT);
+            whole_round(&[Uid(10)], &[Uid(0), Uid(1), Uid(2)], ROOT);
         }
-        assert_ok!(here(12));
-        assert_noop!(here(12), Error::<Test>::NotAbsent);
+        assert_ok!(here(Uid(12)));
+        assert_noop!(here(Uid(12)), Error::<Test>::NotAbsent);
     });
 }
 
@@ -99,21 +111,21 @@ fn only_who_is_not_expected_can_be_back() {
 fn what_was_missed_goes_with_the_member_and_with_the_run() {
     ExtBuilder::usual().execute(|| {
         for _ in 0..3 {
-            whole_round(&[10], &[0, 1, 2], ROOT);
+            whole_round(&[Uid(10)], &[Uid(0), Uid(1), Uid(2)], ROOT);
         }
-        World::leave(NET, 12);
+        World::leave(NET, Uid(12));
         let newcomer = Member {
-            hotkey: hotkey(NET, 112),
+            hotkey: hotkey(NET, Uid(112)),
             role: Role::Miner,
             stake: 0,
             bond: MIN_BOND,
             incentive: 0,
         };
-        World::change(NET, |subnet| subnet.members.insert(12, newcomer));
+        World::change(NET, |subnet| subnet.members.insert(Uid(12), newcomer));
         let gone: Vec<Uid> = AbsencesOf::<Test>::get(NET).keys().copied().collect();
-        assert_eq!(gone, [11]);
-        whole_round(&[10], &[0, 1, 2], ROOT);
-        assert_eq!(taking_part().0, [10, 12]);
+        assert_eq!(gone, [Uid(11)]);
+        whole_round(&[Uid(10)], &[Uid(0), Uid(1), Uid(2)], ROOT);
+        assert_eq!(taking_part().0, [Uid(10), Uid(12)]);
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
         assert!(!AbsencesOf::<Test>::contains_key(NET));
     });
@@ -127,15 +139,15 @@ fn when_half_of_the_stake_sleeps_three_rounds_are_lost() {
         .validators(NET, &[100, 101]);
     built.miners(NET, 1).run(NET, config()).execute(|| {
         for round in 0..3 {
-            round_of(&[(0, ROOT)]);
+            round_of(&[(Uid(0), ROOT)]);
             assert!(!Training::lineage(NET, round)[0].is_final);
             Training::do_try_state().unwrap();
         }
-        assert_eq!(taking_part().1, [(0, 100)]);
-        round_of(&[(0, ROOT)]);
+        assert_eq!(taking_part().1, [(Uid(0), 100)]);
+        round_of(&[(Uid(0), ROOT)]);
         assert!(Training::lineage(NET, 3)[0].is_final);
-        assert_eq!(Training::settled(NET, 3).unwrap().included, [10]);
-        assert_eq!(behind(1), (101, 0), "to sleep is not slashed");
+        assert_eq!(Training::settled(NET, 3).unwrap().included, [Uid(10)]);
+        assert_eq!(behind(Uid(1)), (101, 0), "to sleep is not slashed");
     });
 }
 
@@ -146,31 +158,37 @@ fn a_third_with_another_root_stops_three_rounds_and_pays_for_it() {
         .subnet(NET)
         .validators(NET, &[6_600, 3_400]);
     built.miners(NET, 1).run(NET, config()).execute(|| {
-        World::change(NET, |subnet| subnet.members.get_mut(&1).unwrap().bond = 40);
+        World::change(NET, |subnet| {
+            subnet.members.get_mut(&Uid(1)).unwrap().bond = 40
+        });
         for round in 0..3 {
-            round_of(&[(0, ROOT), (1, OTHER)]);
+            round_of(&[(Uid(0), ROOT), (Uid(1), OTHER)]);
             assert!(!Training::lineage(NET, round)[0].is_final);
             Training::do_try_state().unwrap();
         }
-        assert_eq!(taking_part().1, [(0, 6_600), (1, 1_700)]);
-        assert_eq!(behind(1), (3_400, 40), "nothing before a root is final");
-        round_of(&[(0, ROOT), (1, OTHER)]);
+        assert_eq!(taking_part().1, [(Uid(0), 6_600), (Uid(1), 1_700)]);
+        assert_eq!(
+            behind(Uid(1)),
+            (3_400, 40),
+            "nothing before a root is final"
+        );
+        round_of(&[(Uid(0), ROOT), (Uid(1), OTHER)]);
         assert!(Training::lineage(NET, 3)[0].is_final);
         let lost = Event::RootLost {
             netuid: NET,
             round: 3,
-            uid: 1,
+            uid: Uid(1),
             model_root: OTHER,
             slashed: 344,
         };
         assert!(events().contains(&lost), "{:?}", events());
-        assert_eq!(behind(1), (3_096, 0), "the bond goes first");
-        assert_eq!(behind(0), (6_600, 0));
+        assert_eq!(behind(Uid(1)), (3_096, 0), "the bond goes first");
+        assert_eq!(behind(Uid(0)), (6_600, 0));
         // What leaked stays away until it attests a final root.
-        assert_eq!(taking_part().1, [(0, 6_600), (1, 1_548)]);
-        round_of(&[(0, ROOT), (1, ROOT)]);
-        assert_eq!(taking_part().1, [(0, 6_600), (1, 3_096)]);
-        assert_eq!(behind(1), (3_096, 0));
+        assert_eq!(taking_part().1, [(Uid(0), 6_600), (Uid(1), 1_548)]);
+        round_of(&[(Uid(0), ROOT), (Uid(1), ROOT)]);
+        assert_eq!(taking_part().1, [(Uid(0), 6_600), (Uid(1), 3_096)]);
+        assert_eq!(behind(Uid(1)), (3_096, 0));
     });
 }
 
@@ -180,10 +198,10 @@ fn a_small_minority_with_another_root_loses_one_percent() {
         .subnet(NET)
         .validators(NET, &[1_000, 1_000, 1_000]);
     built.miners(NET, 1).run(NET, config()).execute(|| {
-        round_of(&[(0, ROOT), (1, ROOT), (2, OTHER)]);
+        round_of(&[(Uid(0), ROOT), (Uid(1), ROOT), (Uid(2), OTHER)]);
         assert!(Training::lineage(NET, 0)[0].is_final);
-        assert_eq!([0, 1, 2].map(|uid| behind(uid).0), [1_000, 1_000, 990]);
-        assert_eq!(taking_part().1[2], (2, 990), "nothing leaks");
+        assert_eq!([0, 1, 2].map(|uid| behind(Uid(uid)).0), [1_000, 1_000, 990]);
+        assert_eq!(taking_part().1[2], (Uid(2), 990), "nothing leaks");
     });
 }
 
@@ -195,13 +213,13 @@ fn what_the_chain_knows_leads() {
         .validators(NET, &[600, 400]);
     built.miners(NET, 1).run(NET, config()).execute(|| {
         for _ in 0..4 {
-            round_of(&[(0, OTHER), (1, ROOT)]);
+            round_of(&[(Uid(0), OTHER), (Uid(1), ROOT)]);
         }
         // Not the leader of the attestations, but whoever has the configured root counts in full.
-        assert_eq!(taking_part().1, [(0, 150), (1, 400)]);
-        round_of(&[(0, OTHER), (1, ROOT)]);
+        assert_eq!(taking_part().1, [(Uid(0), 150), (Uid(1), 400)]);
+        round_of(&[(Uid(0), OTHER), (Uid(1), ROOT)]);
         assert!(Training::lineage(NET, 4)[0].is_final);
-        assert_eq!(behind(0).0, 540);
+        assert_eq!(behind(Uid(0)).0, 540);
     });
 }
 
@@ -210,15 +228,15 @@ fn who_leaves_is_neither_missed_nor_slashed() {
     ExtBuilder::usual().execute(|| {
         let (round, start) = (current(), start());
         run_to(start + 8);
-        assert_ok!(attest(NET, round, 0, &[], ROOT));
-        assert_ok!(attest(NET, round, 1, &[], ROOT));
-        assert_ok!(attest(NET, round, 2, &[], OTHER));
-        World::leave(NET, 2);
-        World::leave(NET, 12);
+        assert_ok!(attest(NET, round, Uid(0), &[], ROOT));
+        assert_ok!(attest(NET, round, Uid(1), &[], ROOT));
+        assert_ok!(attest(NET, round, Uid(2), &[], OTHER));
+        World::leave(NET, Uid(2));
+        World::leave(NET, Uid(12));
         run_to(start + ROUND);
         let is_lost = |event: &Event<Test>| matches!(event, Event::RootLost { .. });
         assert!(!events().iter().any(is_lost));
         let missed: Vec<Uid> = AbsencesOf::<Test>::get(NET).keys().copied().collect();
-        assert_eq!(missed, [10, 11]);
+        assert_eq!(missed, [Uid(10), Uid(11)]);
     });
 }

@@ -1,6 +1,6 @@
 //! Validators attest.
 
-use cairn_primitives::{Role, Verdicts, H256};
+use cairn_primitives::{Netuid, Role, Uid, Verdicts, H256};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
@@ -13,11 +13,11 @@ fn to_attest(test: impl FnOnce()) {
         .validators(NET, &[100, 200, 400]);
     built.miners(NET, 3).run(NET, config()).execute(|| {
         for uid in [10, 11, 12] {
-            assert_ok!(commit(NET, 0, uid, ROOT));
+            assert_ok!(commit(NET, 0, Uid(uid), ROOT));
         }
         run_to(6);
         for uid in [10, 11] {
-            assert_ok!(reveal(NET, 0, uid));
+            assert_ok!(reveal(NET, 0, Uid(uid)));
         }
         run_to(10);
         test();
@@ -28,20 +28,20 @@ fn to_attest(test: impl FnOnce()) {
 fn a_validator_attests_with_the_stake_it_had() {
     to_attest(|| {
         World::change(NET, |subnet| {
-            subnet.members.get_mut(&1).unwrap().stake = 9_999
+            subnet.members.get_mut(&Uid(1)).unwrap().stake = 9_999
         });
-        assert_ok!(attest(NET, 0, 1, &[10], ROOT));
+        assert_ok!(attest(NET, 0, Uid(1), &[Uid(10)], ROOT));
         let model_root = ROOT;
         assert_eq!(
             events(),
             [Event::Attested {
                 netuid: NET,
                 round: 0,
-                uid: 1,
+                uid: Uid(1),
                 model_root
             }]
         );
-        assert_ok!(attest(NET, 0, 2, &[10, 11], H256([9; 32])));
+        assert_ok!(attest(NET, 0, Uid(2), &[Uid(10), Uid(11)], H256([9; 32])));
         let tally = Tallies::<Test>::get(NET, 0);
         assert_eq!((tally.attesting_stake, tally.total_stake), (600, 700));
         let support: Vec<_> = tally
@@ -49,7 +49,7 @@ fn a_validator_attests_with_the_stake_it_had() {
             .iter()
             .map(|(uid, stake)| (*uid, *stake))
             .collect();
-        assert_eq!(support, [(10, 600), (11, 400)]);
+        assert_eq!(support, [(Uid(10), 600), (Uid(11), 400)]);
         let roots: Vec<_> = tally
             .roots
             .iter()
@@ -63,24 +63,31 @@ fn a_validator_attests_with_the_stake_it_had() {
 fn a_validator_commits_before_it_attests() {
     ExtBuilder::usual().execute(|| {
         run_to(8);
-        assert_ok!(commit_attestation(NET, 0, 1, &[], ROOT));
+        assert_ok!(commit_attestation(NET, 0, Uid(1), &[], ROOT));
         let (netuid, round, uid) = (NET, 0, 1);
-        let committed = Event::AttestationCommitted { netuid, round, uid };
+        let committed = Event::AttestationCommitted {
+            netuid,
+            round,
+            uid: Uid(uid),
+        };
         assert_eq!(events(), [committed]);
-        let promised = hash(NET, 0, 1, &attestation(1, &[], ROOT));
-        let said = Attestations::<Test>::get((NET, 0, 1));
+        let promised = hash(NET, 0, Uid(1), &attestation(Uid(1), &[], ROOT));
+        let said = Attestations::<Test>::get((NET, 0, Uid(1)));
         assert_eq!(said, Some(Statement::Committed(promised)));
         assert_eq!(Tallies::<Test>::get(NET, 0).attesting_stake, 0);
-        let again = commit_attestation(NET, 0, 1, &[10], ROOT);
+        let again = commit_attestation(NET, 0, Uid(1), &[Uid(10)], ROOT);
         assert_noop!(again, Error::<Test>::AlreadyCommitted);
-        assert_noop!(open(NET, 0, 1, &[], ROOT), Error::<Test>::TooEarlyToAttest);
+        assert_noop!(
+            open(NET, 0, Uid(1), &[], ROOT),
+            Error::<Test>::TooEarlyToAttest
+        );
         run_to(10);
-        let other = open(NET, 0, 1, &[10], ROOT);
+        let other = open(NET, 0, Uid(1), &[Uid(10)], ROOT);
         assert_noop!(other, Error::<Test>::NotAsCommitted);
-        let other = open(NET, 0, 1, &[], H256([9; 32]));
+        let other = open(NET, 0, Uid(1), &[], H256([9; 32]));
         assert_noop!(other, Error::<Test>::NotAsCommitted);
         let unsalted = Training::attest(
-            by(hotkey(NET, 1)),
+            by(hotkey(NET, Uid(1))),
             NET,
             0,
             ROOT,
@@ -88,8 +95,8 @@ fn a_validator_commits_before_it_attests() {
             [0; 32],
         );
         assert_noop!(unsalted, Error::<Test>::NotAsCommitted);
-        assert_noop!(open(NET, 0, 2, &[], ROOT), Error::<Test>::NotCommitted);
-        assert_ok!(open(NET, 0, 1, &[], ROOT));
+        assert_noop!(open(NET, 0, Uid(2), &[], ROOT), Error::<Test>::NotCommitted);
+        assert_ok!(open(NET, 0, Uid(1), &[], ROOT));
         assert_eq!(Tallies::<Test>::get(NET, 0).attesting_stake, 100);
     });
 }
@@ -98,16 +105,16 @@ fn a_validator_commits_before_it_attests() {
 #[test]
 fn what_others_attest_cannot_be_copied() {
     to_attest(|| {
-        assert_ok!(attest(NET, 0, 0, &[10], ROOT));
-        let seen = attestation(0, &[10], ROOT);
-        let copy = hash(NET, 0, 1, &seen);
-        let late = Training::commit_attestation(by(hotkey(NET, 1)), NET, 0, copy);
+        assert_ok!(attest(NET, 0, Uid(0), &[Uid(10)], ROOT));
+        let seen = attestation(Uid(0), &[Uid(10)], ROOT);
+        let copy = hash(NET, 0, Uid(1), &seen);
+        let late = Training::commit_attestation(by(hotkey(NET, Uid(1))), NET, 0, copy);
         assert_noop!(late, Error::<Test>::TooLateToCommit);
         // It committed to the very hash of the other, and has learned its salt by now.
-        let stolen = Statement::Committed(hash(NET, 0, 0, &seen));
-        Attestations::<Test>::insert((NET, 0, 1), stolen);
+        let stolen = Statement::Committed(hash(NET, 0, Uid(0), &seen));
+        Attestations::<Test>::insert((NET, 0, Uid(1)), stolen);
         let echoed = Training::attest(
-            by(hotkey(NET, 1)),
+            by(hotkey(NET, Uid(1))),
             NET,
             0,
             seen.model_root,
@@ -124,32 +131,38 @@ fn an_attestation_and_its_commitment_have_their_time() {
         let early = || Error::<Test>::TooEarlyToAttest;
         for block in 3..8 {
             run_to(block);
-            assert_noop!(commit_attestation(NET, 0, 0, &[], ROOT), early());
-            assert_noop!(attest(NET, 0, 0, &[], ROOT), early());
+            assert_noop!(commit_attestation(NET, 0, Uid(0), &[], ROOT), early());
+            assert_noop!(attest(NET, 0, Uid(0), &[], ROOT), early());
         }
         run_to(9);
-        assert_noop!(attest(NET, 0, 0, &[], ROOT), early());
-        assert_ok!(commit_attestation(NET, 0, 0, &[], ROOT));
+        assert_noop!(attest(NET, 0, Uid(0), &[], ROOT), early());
+        assert_ok!(commit_attestation(NET, 0, Uid(0), &[], ROOT));
         run_to(11);
         let late = Error::<Test>::TooLateToCommit;
-        assert_noop!(commit_attestation(NET, 0, 1, &[], ROOT), late);
-        assert_ok!(open(NET, 0, 0, &[], ROOT));
+        assert_noop!(commit_attestation(NET, 0, Uid(1), &[], ROOT), late);
+        assert_ok!(open(NET, 0, Uid(0), &[], ROOT));
         run_to(12);
         let gone = || Error::<Test>::NotTheCurrentRound;
-        assert_noop!(attest(NET, 0, 1, &[], ROOT), gone());
-        assert_noop!(commit_attestation(NET, 0, 1, &[], ROOT), gone());
-        assert_noop!(attest(NET, 1, 1, &[], ROOT), early());
-        assert_noop!(attest(3, 0, 1, &[], ROOT), Error::<Test>::NoRun);
-        assert_noop!(commit_attestation(3, 0, 1, &[], ROOT), Error::<Test>::NoRun);
+        assert_noop!(attest(NET, 0, Uid(1), &[], ROOT), gone());
+        assert_noop!(commit_attestation(NET, 0, Uid(1), &[], ROOT), gone());
+        assert_noop!(attest(NET, 1, Uid(1), &[], ROOT), early());
+        assert_noop!(
+            attest(Netuid(3), 0, Uid(1), &[], ROOT),
+            Error::<Test>::NoRun
+        );
+        assert_noop!(
+            commit_attestation(Netuid(3), 0, Uid(1), &[], ROOT),
+            Error::<Test>::NoRun
+        );
     });
 }
 
 #[test]
 fn a_validator_attests_once() {
     to_attest(|| {
-        assert_ok!(attest(NET, 0, 0, &[10], ROOT));
+        assert_ok!(attest(NET, 0, Uid(0), &[Uid(10)], ROOT));
         assert_noop!(
-            attest(NET, 0, 0, &[10, 11], ROOT),
+            attest(NET, 0, Uid(0), &[Uid(10), Uid(11)], ROOT),
             Error::<Test>::AlreadyAttested
         );
     });
@@ -159,7 +172,7 @@ fn a_validator_attests_once() {
 fn nobody_but_a_validator_of_the_round_attests() {
     to_attest(|| {
         assert_noop!(
-            attest(NET, 0, 10, &[10], ROOT),
+            attest(NET, 0, Uid(10), &[Uid(10)], ROOT),
             Error::<Test>::NotAValidatorOfThisRound
         );
         let attests =
@@ -168,19 +181,19 @@ fn nobody_but_a_validator_of_the_round_attests() {
         assert_noop!(stranger, Error::<Test>::NotAValidatorOfThisRound);
         assert_noop!(attests(RuntimeOrigin::root()), DispatchError::BadOrigin);
         let commits = |by| Training::commit_attestation(by, NET, 0, ROOT);
-        let miner = commits(by(hotkey(NET, 10)));
+        let miner = commits(by(hotkey(NET, Uid(10))));
         assert_noop!(miner, Error::<Test>::NotAValidatorOfThisRound);
         assert_noop!(commits(RuntimeOrigin::root()), DispatchError::BadOrigin);
         let newcomer = Member {
-            hotkey: hotkey(NET, 5),
+            hotkey: hotkey(NET, Uid(5)),
             role: Role::Validator,
             stake: 900,
             bond: 0,
             incentive: 0,
         };
-        World::change(NET, |subnet| subnet.members.insert(5, newcomer));
+        World::change(NET, |subnet| subnet.members.insert(Uid(5), newcomer));
         assert_noop!(
-            attest(NET, 0, 5, &[], ROOT),
+            attest(NET, 0, Uid(5), &[], ROOT),
             Error::<Test>::NotAValidatorOfThisRound
         );
     });
@@ -189,10 +202,10 @@ fn nobody_but_a_validator_of_the_round_attests() {
 #[test]
 fn verdicts_on_what_was_not_revealed_count_for_nothing() {
     to_attest(|| {
-        assert_ok!(attest(NET, 0, 0, &[10, 12, 255], ROOT));
+        assert_ok!(attest(NET, 0, Uid(0), &[Uid(10), Uid(12), Uid(255)], ROOT));
         let support = Tallies::<Test>::get(NET, 0).support;
         let support: Vec<_> = support.into_iter().collect();
-        assert_eq!(support, [(10, 100), (11, 0)]);
+        assert_eq!(support, [(Uid(10), 100), (Uid(11), 0)]);
         assert_eq!(Attestations::<Test>::iter().count(), 1);
     });
 }
@@ -201,10 +214,10 @@ fn verdicts_on_what_was_not_revealed_count_for_nothing() {
 fn nobody_commits_to_or_attests_zero() {
     ExtBuilder::usual().execute(|| {
         run_to(8);
-        let zero = Training::commit_attestation(by(hotkey(NET, 0)), NET, 0, H256::zero());
+        let zero = Training::commit_attestation(by(hotkey(NET, Uid(0))), NET, 0, H256::zero());
         assert_noop!(zero, Error::<Test>::ZeroHash);
         run_to(10);
         let error = Error::<Test>::ZeroModelRoot;
-        assert_noop!(attest(NET, 0, 0, &[], H256::zero()), error);
+        assert_noop!(attest(NET, 0, Uid(0), &[], H256::zero()), error);
     });
 }

@@ -1,5 +1,6 @@
 //! History is bounded.
 
+use cairn_primitives::{Netuid, Uid};
 use frame_support::{assert_noop, assert_ok};
 
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
 fn the_last_rounds_are_kept_and_older_ones_go() {
     ExtBuilder::usual().execute(|| {
         for _ in 0..9 {
-            whole_round(&[10, 11], &[0, 1, 2], ROOT);
+            whole_round(&[Uid(10), Uid(11)], &[0, 1, 2].map(Uid), ROOT);
             Training::do_try_state().unwrap();
         }
         // Round 9 is the current one: 7, 8, 9 are kept, and of 7 and 8 there are contributions.
@@ -30,7 +31,7 @@ fn the_last_rounds_are_kept_and_older_ones_go() {
 fn the_lineage_is_kept_longer() {
     ExtBuilder::usual().execute(|| {
         for _ in 0..9 {
-            whole_round(&[10], &[0, 1, 2], ROOT);
+            whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), ROOT);
         }
         let rounds: Vec<_> = Training::lineage(NET, 0)
             .iter()
@@ -44,19 +45,19 @@ fn the_lineage_is_kept_longer() {
 #[test]
 fn another_subnets_history_is_its_own() {
     let built = ExtBuilder::usual()
-        .subnet(2)
-        .validators(2, &[100])
-        .miners(2, 1);
-    built.run(2, config()).execute(|| {
+        .subnet(Netuid(2))
+        .validators(Netuid(2), &[100])
+        .miners(Netuid(2), 1);
+    built.run(Netuid(2), config()).execute(|| {
         for _ in 0..4 {
-            whole_round(&[10], &[0, 1, 2], ROOT);
+            whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), ROOT);
         }
-        assert_eq!(Rounds::<Test>::iter_key_prefix(2).count(), 3);
+        assert_eq!(Rounds::<Test>::iter_key_prefix(Netuid(2)).count(), 3);
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
         next_block();
         assert_eq!(Rounds::<Test>::iter_key_prefix(NET).count(), 0);
-        assert_eq!(Rounds::<Test>::iter_key_prefix(2).count(), 3);
-        assert_eq!(Lineage::<Test>::iter_key_prefix(2).count(), 4);
+        assert_eq!(Rounds::<Test>::iter_key_prefix(Netuid(2)).count(), 3);
+        assert_eq!(Lineage::<Test>::iter_key_prefix(Netuid(2)).count(), 4);
     });
 }
 
@@ -66,13 +67,13 @@ fn a_large_stopped_run_is_removed_over_several_blocks() {
     let mut plenty = config();
     plenty.data.windows = 1_000;
     let mut built = ExtBuilder::default().subnet(NET).validators(NET, &stakes);
-    for uid in 40..140 {
+    for uid in (40..140).map(Uid) {
         built = built.miner(NET, uid);
     }
     built.run(NET, plenty).execute(|| {
-        let miners: Vec<u16> = (40..140).collect();
+        let miners: Vec<Uid> = (40..140).map(Uid).collect();
         for _ in 0..3 {
-            whole_round(&miners, &[0, 1], ROOT);
+            whole_round(&miners, &[Uid(0), Uid(1)], ROOT);
         }
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
         let mut blocks = 0;

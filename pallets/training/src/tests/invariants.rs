@@ -1,6 +1,6 @@
 //! Whatever is called in whatever order, the state stays sound.
 
-use cairn_primitives::{Role, Uid, H256};
+use cairn_primitives::{Netuid, Role, Uid, H256};
 use proptest::prelude::*;
 
 use crate::mock::*;
@@ -10,13 +10,13 @@ use crate::mock::*;
 enum Step {
     Blocks(u8),
     Commit {
-        net: u16,
+        net: Netuid,
         uid: Uid,
         sealed: u8,
         late: bool,
     },
     Reveal {
-        net: u16,
+        net: Netuid,
         uid: Uid,
         right: bool,
     },
@@ -27,7 +27,7 @@ enum Step {
         root: bool,
     },
     Attest {
-        net: u16,
+        net: Netuid,
         uid: Uid,
         good: Vec<Uid>,
         root: bool,
@@ -37,30 +37,30 @@ enum Step {
         uid: Uid,
     },
     Leave {
-        net: u16,
+        net: Netuid,
         uid: Uid,
     },
     Join {
-        net: u16,
+        net: Netuid,
         uid: Uid,
         stake: u64,
         bond: u64,
     },
     Stop {
-        net: u16,
+        net: Netuid,
     },
     Start {
-        net: u16,
+        net: Netuid,
     },
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let net = 1u16..3;
-    let uid = 0u16..7;
+    let net = (1u16..3).prop_map(Netuid);
+    let uid = (0u16..7).prop_map(Uid);
     let attest = (
         net.clone(),
         uid.clone(),
-        prop::collection::vec(0u16..8, 0..6),
+        prop::collection::vec((0u16..8).prop_map(Uid), 0..6),
         any::<bool>(),
     );
     let join = (net.clone(), uid.clone(), 0u64..300, 0u64..20);
@@ -70,9 +70,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(net, uid, sealed, late)| Step::Commit { net, uid, sealed, late }),
         8 => (net.clone(), uid.clone(), prop::bool::weighted(0.9))
             .prop_map(|(net, uid, right)| Step::Reveal { net, uid, right }),
-        2 => attest.clone().prop_map(|(net, uid, good, root)| Step::CommitAttestation { net, uid, good, root }),
+        2 => attest.clone().prop_map(|(net, uid, good, root)| Step::CommitAttestation { net: net.get(), uid, good, root }),
         8 => attest.prop_map(|(net, uid, good, root)| Step::Attest { net, uid, good, root }),
-        1 => (net.clone(), uid.clone()).prop_map(|(net, uid)| Step::Here { net, uid }),
+        1 => (net.clone(), uid.clone()).prop_map(|(net, uid)| Step::Here { net: net.get(), uid }),
         1 => (net.clone(), uid.clone()).prop_map(|(net, uid)| Step::Leave { net, uid }),
         2 => join.prop_map(|(net, uid, stake, bond)| Step::Join { net, uid, stake, bond }),
         1 => net.clone().prop_map(|net| Step::Stop { net }),
@@ -116,7 +116,13 @@ fn take(step: Step) {
             good,
             root,
         } => {
-            let _ = commit_attestation(net, round(net), uid, &good, model_root(root));
+            let _ = commit_attestation(
+                Netuid(net),
+                round(Netuid(net)),
+                uid,
+                &good,
+                model_root(root),
+            );
         }
         Step::Attest {
             net,
@@ -127,7 +133,7 @@ fn take(step: Step) {
             let _ = attest(net, round(net), uid, &good, model_root(root));
         }
         Step::Here { net, uid } => {
-            let _ = Training::here(by(hotkey(net, uid)), net);
+            let _ = Training::here(by(hotkey(Netuid(net), uid)), Netuid(net));
         }
         Step::Leave { net, uid } => World::leave(net, uid),
         Step::Join {
@@ -165,10 +171,10 @@ proptest! {
     #[test]
     fn the_state_stays_sound(steps in prop::collection::vec(step(), 1..200)) {
         let mut built = ExtBuilder::default();
-        for net in 1..3 {
+        for net in (1..3).map(Netuid) {
             built = built.subnet(net).validators(net, &[100, 150, 200]).run(net, config());
             for uid in 3..6 {
-                built = built.miner(net, uid);
+                built = built.miner(net, Uid(uid));
             }
         }
         built.execute(|| {

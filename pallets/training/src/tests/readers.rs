@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     api::{Attester, ContributionInfo, RoundInfo, SettledRound},
-    Netuid, Phase, Round, H256,
+    Netuid, Phase, Round, Uid, H256,
 };
 use cairn_protocol::exam::exam;
 use codec::Encode;
@@ -41,10 +41,10 @@ fn a_waiting_run_has_a_round_to_come() {
 fn a_round_shows_who_takes_part_and_who_has_attested() {
     ExtBuilder::usual().execute(|| {
         run_to(8);
-        assert_ok!(commit_attestation(NET, 0, 0, &[], ROOT));
+        assert_ok!(commit_attestation(NET, 0, Uid(0), &[], ROOT));
         run_to(10);
-        assert_ok!(attest(NET, 0, 1, &[], ROOT));
-        World::leave(NET, 2);
+        assert_ok!(attest(NET, 0, Uid(1), &[], ROOT));
+        World::leave(NET, Uid(2));
         let round = Training::round_info(NET, 0).unwrap();
         let attester = |uid, committed, attested| Attester {
             uid,
@@ -53,8 +53,11 @@ fn a_round_shows_who_takes_part_and_who_has_attested() {
             committed,
             attested,
         };
-        let promised = hash(NET, 0, 0, &attestation(0, &[], ROOT));
-        let expected = [attester(0, Some(promised), false), attester(1, None, true)];
+        let promised = hash(NET, 0, Uid(0), &attestation(Uid(0), &[], ROOT));
+        let expected = [
+            attester(Uid(0), Some(promised), false),
+            attester(Uid(1), None, true),
+        ];
         assert_eq!(round.validators, expected);
         let snapshot = Rounds::<Test>::get(NET, 0).unwrap();
         assert_eq!(round.miners, snapshot.miners.into_inner());
@@ -94,12 +97,12 @@ fn an_exam_is_drawn_when_its_round_has_settled_and_is_no_seed() {
 #[test]
 fn contributions_show_keys_and_support() {
     ExtBuilder::usual().execute(|| {
-        assert_ok!(commit(NET, 0, 12, ROOT));
-        assert_ok!(commit(NET, 0, 10, ROOT));
+        assert_ok!(commit(NET, 0, Uid(12), ROOT));
+        assert_ok!(commit(NET, 0, Uid(10), ROOT));
         run_to(6);
-        assert_ok!(reveal(NET, 0, 10));
+        assert_ok!(reveal(NET, 0, Uid(10)));
         run_to(10);
-        assert_ok!(attest(NET, 0, 0, &[10], ROOT));
+        assert_ok!(attest(NET, 0, Uid(0), &[Uid(10)], ROOT));
         let info = |uid, key, support| ContributionInfo {
             uid,
             hotkey: hotkey(NET, uid),
@@ -107,10 +110,13 @@ fn contributions_show_keys_and_support() {
             key,
             support,
         };
-        let expected = [info(10, Some(key(10)), 100), info(12, None, 0)];
+        let expected = [
+            info(Uid(10), Some(key(Uid(10))), 100),
+            info(Uid(12), None, 0),
+        ];
         assert_eq!(Training::contributions(NET, 0), expected);
         assert_eq!(Training::contributions(NET, 1), []);
-        assert_eq!(Training::contributions(9, 0), []);
+        assert_eq!(Training::contributions(Netuid(9), 0), []);
         assert_eq!(Training::settled(NET, 0), None);
         run_to(2 + ROUND);
         let settled = SettledRound {
@@ -131,7 +137,7 @@ fn contributions_show_keys_and_support() {
 fn the_lineage_begins_where_it_is_asked_to() {
     ExtBuilder::usual().execute(|| {
         for _ in 0..3 {
-            whole_round(&[10], &[0, 1, 2], ROOT);
+            whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), ROOT);
         }
         let rounds = |from| -> Vec<u32> {
             Training::lineage(NET, from)

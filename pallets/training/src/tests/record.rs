@@ -22,13 +22,16 @@ fn attended() -> Vec<(Uid, (u32, u32))> {
 fn a_round_of_two_miners_and_two_validators_is_work() {
     ExtBuilder::usual().execute(|| {
         assert!(!Training::claims(NET));
-        whole_round(&[10, 11], &[0, 1], ROOT);
+        whole_round(&[Uid(10), Uid(11)], &[Uid(0), Uid(1)], ROOT);
         assert!(Training::claims(NET));
-        assert_eq!(included(), [10, 11]);
-        assert_eq!(attended(), [(0, (1, 1)), (1, (1, 1)), (2, (0, 1))]);
+        assert_eq!(included(), [Uid(10), Uid(11)]);
+        assert_eq!(
+            attended(),
+            [(Uid(0), (1, 1)), (Uid(1), (1, 1)), (Uid(2), (0, 1))]
+        );
         Training::on_epoch(NET);
         assert!(Training::claims(NET));
-        assert_eq!(included(), [10, 11]);
+        assert_eq!(included(), [Uid(10), Uid(11)]);
         // A null round in the next tempo.
         run_to(start() + ROUND);
         assert!(Training::claims(NET) && included().is_empty());
@@ -58,9 +61,9 @@ fn what_one_does_alone_is_no_work() {
             assert!(!Training::claims(NET));
         });
     };
-    alone(&[10], &[0, 1], false);
-    alone(&[10, 11], &[0], false);
-    alone(&[10, 11], &[0, 1], true);
+    alone(&[Uid(10)], &[Uid(0), Uid(1)], false);
+    alone(&[Uid(10), Uid(11)], &[Uid(0)], false);
+    alone(&[Uid(10), Uid(11)], &[Uid(0), Uid(1)], true);
 }
 
 #[test]
@@ -68,21 +71,24 @@ fn only_the_final_root_counts_as_attested() {
     ExtBuilder::usual().execute(|| {
         run_to(10);
         for (uid, root) in [(0, ROOT), (1, ROOT), (2, OTHER)] {
-            assert_ok!(attest(NET, 0, uid, &[], root));
+            assert_ok!(attest(NET, 0, Uid(uid), &[], root));
         }
         run_to(2 + ROUND);
-        assert_eq!(attended(), [(0, (1, 1)), (1, (1, 1)), (2, (0, 1))]);
+        assert_eq!(
+            attended(),
+            [(Uid(0), (1, 1)), (Uid(1), (1, 1)), (Uid(2), (0, 1))]
+        );
     });
 }
 
 #[test]
 fn who_leaves_takes_its_record_along_and_a_subnet_that_ends_all_of_it() {
     ExtBuilder::usual().execute(|| {
-        whole_round(&[10, 11], &[0, 1], ROOT);
-        World::leave(NET, 0);
-        World::leave(NET, 10);
-        assert_eq!(included(), [11]);
-        assert_eq!(attended(), [(1, (1, 1)), (2, (0, 1))]);
+        whole_round(&[Uid(10), Uid(11)], &[Uid(0), Uid(1)], ROOT);
+        World::leave(NET, Uid(0));
+        World::leave(NET, Uid(10));
+        assert_eq!(included(), [Uid(11)]);
+        assert_eq!(attended(), [(Uid(1), (1, 1)), (Uid(2), (0, 1))]);
         World::change(NET, |subnet| subnet.dissolving = true);
         Training::on_dissolving(NET);
         while crate::Clearing::<Test>::contains_key(NET) {

@@ -1,11 +1,11 @@
 //! Rounds begin and follow each other.
 
-use cairn_primitives::{Phase, Role, RunConfig, Uid, MAX_VALIDATORS};
+use cairn_primitives::{Netuid, Phase, Role, RunConfig, Uid, MAX_VALIDATORS};
 use frame_support::assert_ok;
 
 use crate::{mock::*, Agenda, Event, Rounds, Runs, Waiting};
 
-fn round_of(netuid: u16) -> Option<u32> {
+fn round_of(netuid: Netuid) -> Option<u32> {
     Runs::<Test>::get(netuid).and_then(|run| run.round)
 }
 
@@ -56,19 +56,19 @@ fn the_first_round_waits_for_a_miner_and_a_validator() {
             run_to(20);
             assert_eq!((round_of(NET), events()), (None, vec![]));
             World::change(NET, |subnet| {
-                let member = subnet.members.get_mut(&10).unwrap();
+                let member = subnet.members.get_mut(&Uid(10)).unwrap();
                 (member.role, member.stake) = (Role::Validator, MIN_STAKE);
             });
             next_block();
             assert_eq!(round_of(NET), None, "a validator, but no miner is left");
             let newcomer = Member {
-                hotkey: hotkey(NET, 11),
+                hotkey: hotkey(NET, Uid(11)),
                 role: Role::Miner,
                 stake: 0,
                 bond: MIN_BOND,
                 incentive: 0,
             };
-            World::change(NET, |subnet| subnet.members.insert(11, newcomer));
+            World::change(NET, |subnet| subnet.members.insert(Uid(11), newcomer));
             next_block();
             assert_eq!(round_of(NET), Some(0));
             assert_eq!(start(), 22);
@@ -78,7 +78,7 @@ fn the_first_round_waits_for_a_miner_and_a_validator() {
 #[test]
 fn many_waiting_runs_delay_no_round_and_are_all_looked_at() {
     let mut built = ExtBuilder::usual();
-    for netuid in 2..22 {
+    for netuid in (2..22).map(Netuid) {
         built = built.subnet(netuid).miners(netuid, 1).run(netuid, config());
     }
     built.execute(|| {
@@ -89,9 +89,9 @@ fn many_waiting_runs_delay_no_round_and_are_all_looked_at() {
         }
         let (start, now) = (start(), System::block_number());
         assert!(now <= 9, "21 runs, at least 3 a block");
-        for netuid in 2..22 {
+        for netuid in (2..22).map(Netuid) {
             World::change(netuid, |subnet| {
-                let hotkey = hotkey(netuid, 0);
+                let hotkey = hotkey(netuid, Uid(0));
                 let validator = Member {
                     hotkey,
                     role: Role::Validator,
@@ -99,13 +99,13 @@ fn many_waiting_runs_delay_no_round_and_are_all_looked_at() {
                     bond: 0,
                     incentive: 0,
                 };
-                subnet.members.insert(0, validator);
+                subnet.members.insert(Uid(0), validator);
             });
         }
         for _ in 0..7 {
             next_block();
         }
-        assert!((2..22).all(|netuid| round_of(netuid) == Some(0)));
+        assert!((2..22).all(|netuid| round_of(Netuid(netuid)) == Some(0)));
         run_to(start + ROUND);
         assert_eq!(round_of(NET), Some(1), "on time");
     });
@@ -164,7 +164,7 @@ fn what_is_in_a_block_changes_nothing_that_is_drawn_after_it() {
         let mut drawn = None;
         ExtBuilder::usual().execute(|| {
             if is_busy {
-                assert_ok!(commit(NET, 0, 10, ROOT));
+                assert_ok!(commit(NET, 0, Uid(10), ROOT));
             }
             let next = 2 + ROUND;
             run_to(next - 1);
@@ -182,26 +182,26 @@ fn what_is_in_a_block_changes_nothing_that_is_drawn_after_it() {
 
 #[test]
 fn two_subnets_turn_in_the_same_block() {
-    let other = 2;
+    let other = Netuid(2);
     let built = ExtBuilder::usual()
         .subnet(other)
         .validators(other, &[500])
         .miners(other, 2);
     built.run(other, config()).execute(|| {
-        assert_ok!(commit(NET, 0, 10, ROOT));
-        assert_ok!(commit(other, 0, 10, ROOT));
-        assert_ok!(commit(other, 0, 11, ROOT));
+        assert_ok!(commit(NET, 0, Uid(10), ROOT));
+        assert_ok!(commit(other, 0, Uid(10), ROOT));
+        assert_ok!(commit(other, 0, Uid(11), ROOT));
         run_to(6);
-        assert_ok!(reveal(NET, 0, 10));
-        assert_ok!(reveal(other, 0, 11));
+        assert_ok!(reveal(NET, 0, Uid(10)));
+        assert_ok!(reveal(other, 0, Uid(11)));
         run_to(10);
-        assert_ok!(attest(other, 0, 0, &[11], ROOT));
-        assert_ok!(attest(NET, 0, 0, &[10], ROOT));
-        assert_ok!(attest(NET, 0, 1, &[10], ROOT));
+        assert_ok!(attest(other, 0, Uid(0), &[Uid(11)], ROOT));
+        assert_ok!(attest(NET, 0, Uid(0), &[Uid(10)], ROOT));
+        assert_ok!(attest(NET, 0, Uid(1), &[Uid(10)], ROOT));
         run_to(2 + ROUND);
         assert_eq!((round_of(NET), round_of(other)), (Some(1), Some(1)));
-        assert_eq!(Training::settled(NET, 0).unwrap().included, [10]);
-        assert_eq!(Training::settled(other, 0).unwrap().included, [11]);
+        assert_eq!(Training::settled(NET, 0).unwrap().included, [Uid(10)]);
+        assert_eq!(Training::settled(other, 0).unwrap().included, [Uid(11)]);
         let seeds = [NET, other].map(|netuid| Rounds::<Test>::get(netuid, 1).unwrap().seed);
         assert_ne!(seeds[0], seeds[1]);
     });
@@ -210,7 +210,7 @@ fn two_subnets_turn_in_the_same_block() {
 #[test]
 fn what_a_block_cannot_reach_the_next_ones_do_first() {
     let mut built = ExtBuilder::default();
-    for netuid in 1..=7 {
+    for netuid in (1..=7).map(Netuid) {
         built = built
             .subnet(netuid)
             .validators(netuid, &[100])
@@ -220,8 +220,9 @@ fn what_a_block_cannot_reach_the_next_ones_do_first() {
     built.execute(|| {
         // Two looks of four: runs 1 to 7 began in blocks 2 and 3.
         run_to(3);
-        assert!((1..=7).all(|netuid| round_of(netuid) == Some(0)));
-        let began = |netuid, round| Rounds::<Test>::get(netuid, round).map(|round| round.start);
+        assert!((1..=7).all(|netuid| round_of(Netuid(netuid)) == Some(0)));
+        let began =
+            |netuid, round| Rounds::<Test>::get(Netuid(netuid), round).map(|round| round.start);
         let first: Vec<_> = (1..=7).map(|netuid| began(netuid, 0).unwrap()).collect();
         MaxTransitionsPerBlock::set(1);
         run_to(30);
@@ -234,7 +235,9 @@ fn what_a_block_cannot_reach_the_next_ones_do_first() {
         }
         // One transition a block and seven runs of ten blocks: nobody is ever passed over.
         run_to(100);
-        let rounds: Vec<_> = (1..=7).map(|netuid| round_of(netuid).unwrap()).collect();
+        let rounds: Vec<_> = (1..=7)
+            .map(|netuid| round_of(Netuid(netuid)).unwrap())
+            .collect();
         let (least, most) = (rounds.iter().min().unwrap(), rounds.iter().max().unwrap());
         assert!(most - least <= 1, "{rounds:?}");
     });
@@ -249,7 +252,7 @@ fn a_late_transition_accepts_nothing_and_skips_nothing() {
         next_block();
         assert_eq!(Training::run_info(NET).unwrap().round.phase, Phase::Settle);
         let error = crate::Error::<Test>::TooLateToAttest;
-        frame_support::assert_noop!(attest(NET, 0, 0, &[], ROOT), error);
+        frame_support::assert_noop!(attest(NET, 0, Uid(0), &[], ROOT), error);
         MaxTransitionsPerBlock::set(4);
         next_block();
         assert_eq!((round_of(NET), start()), (Some(1), 14));
@@ -267,16 +270,26 @@ fn validators_are_those_with_the_most_stake_at_the_rounds_start() {
         .execute(|| {
             assert_eq!(
                 validators(),
-                [(2, 300), (4, 200), (0, 150), (3, 150), (5, 100)]
+                [
+                    (Uid(2), 300),
+                    (Uid(4), 200),
+                    (Uid(0), 150),
+                    (Uid(3), 150),
+                    (Uid(5), 100)
+                ]
             );
             World::change(NET, |subnet| {
                 subnet.rules.max_validators = 2;
-                subnet.members.get_mut(&0).unwrap().stake = 1_000;
+                subnet.members.get_mut(&Uid(0)).unwrap().stake = 1_000;
             });
             assert_eq!(validators().len(), 5, "a snapshot does not change");
             run_to(2 + ROUND);
-            assert_eq!(validators(), [(0, 1_000), (2, 300)]);
-            assert_eq!(miners(), [10], "who has the stake to validate is no miner");
+            assert_eq!(validators(), [(Uid(0), 1_000), (Uid(2), 300)]);
+            assert_eq!(
+                miners(),
+                [Uid(10)],
+                "who has the stake to validate is no miner"
+            );
         });
 }
 
@@ -286,9 +299,9 @@ fn there_are_never_more_validators_than_the_most() {
     let built = ExtBuilder::default().subnet(NET).validators(NET, &stakes);
     built.run(NET, config()).execute(|| {
         World::change(NET, |subnet| {
-            let hotkey = hotkey(NET, 90);
+            let hotkey = hotkey(NET, Uid(90));
             subnet.members.insert(
-                90,
+                Uid(90),
                 Member {
                     hotkey,
                     role: Role::Miner,
@@ -301,7 +314,7 @@ fn there_are_never_more_validators_than_the_most() {
         });
         next_block();
         assert_eq!(validators().len(), MAX_VALIDATORS as usize);
-        assert_eq!(validators().first(), Some(&(79, 179)));
+        assert_eq!(validators().first(), Some(&(Uid(79), 179)));
     });
 }
 
@@ -309,17 +322,17 @@ fn there_are_never_more_validators_than_the_most() {
 fn roles_are_chosen_and_hold_from_the_next_round_on() {
     ExtBuilder::usual().execute(|| {
         World::change(NET, |subnet| {
-            subnet.members.get_mut(&10).unwrap().bond = MIN_BOND - 1;
-            let validator = subnet.members.get_mut(&11).unwrap();
+            subnet.members.get_mut(&Uid(10)).unwrap().bond = MIN_BOND - 1;
+            let validator = subnet.members.get_mut(&Uid(11)).unwrap();
             (validator.role, validator.stake) = (Role::Validator, MIN_STAKE);
-            let miner = subnet.members.get_mut(&0).unwrap();
+            let miner = subnet.members.get_mut(&Uid(0)).unwrap();
             (miner.role, miner.bond) = (Role::Miner, MIN_BOND);
         });
-        assert_eq!(miners(), [10, 11, 12]);
+        assert_eq!(miners(), [10, 11, 12].map(Uid));
         run_to(2 + ROUND);
         // Uid 0 still has the stake to validate.
-        assert_eq!(miners(), [0, 12]);
-        assert_eq!(validators(), [(1, 100), (2, 100), (11, 100)]);
+        assert_eq!(miners(), [Uid(0), Uid(12)]);
+        assert_eq!(validators(), [(Uid(1), 100), (Uid(2), 100), (Uid(11), 100)]);
     });
 }
 
@@ -328,10 +341,13 @@ fn roles_are_chosen_and_hold_from_the_next_round_on() {
 fn a_strangers_stake_leaves_a_miner_its_data() {
     ExtBuilder::usual().execute(|| {
         World::change(NET, |subnet| {
-            subnet.members.get_mut(&11).unwrap().stake = 1_000 * MIN_STAKE;
+            subnet.members.get_mut(&Uid(11)).unwrap().stake = 1_000 * MIN_STAKE;
         });
         run_to(2 + ROUND);
-        assert_eq!((miners(), validators().len()), (vec![10, 11, 12], 3));
+        assert_eq!(
+            (miners(), validators().len()),
+            ([10, 11, 12].map(Uid).to_vec(), 3)
+        );
     });
 }
 
@@ -340,7 +356,10 @@ fn no_stake_never_validates_even_if_the_least_is_zero() {
     ExtBuilder::usual().execute(|| {
         World::change(NET, |subnet| subnet.rules.min_validator_stake = 0);
         run_to(2 + ROUND);
-        assert_eq!((miners(), validators().len()), (vec![10, 11, 12], 3));
+        assert_eq!(
+            (miners(), validators().len()),
+            ([10, 11, 12].map(Uid).to_vec(), 3)
+        );
     });
 }
 
@@ -356,7 +375,11 @@ fn rounds_take_their_data_in_turn_and_no_round_straddles_two_passes() {
                 (1, u64::from(round - 5) * 18)
             };
             assert_eq!((snapshot.pass, snapshot.cursor), expected, "round {round}");
-            whole_round(&[10, 11, 12], &[0, 1, 2], ROOT);
+            whole_round(
+                &[Uid(10), Uid(11), Uid(12)],
+                &[Uid(0), Uid(1), Uid(2)],
+                ROOT,
+            );
         }
     });
 }
@@ -377,7 +400,7 @@ fn no_more_miners_have_slots_than_there_is_data_for() {
 fn a_round_without_anybody_is_null_and_the_next_one_begins_all_the_same() {
     ExtBuilder::usual().execute(|| {
         for uid in [0, 1, 2, 10, 11, 12] {
-            World::leave(NET, uid);
+            World::leave(NET, Uid(uid));
         }
         run_to(2 + 3 * ROUND);
         assert_eq!(round_of(NET), Some(3));

@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     traits::{Dissolve, Runs as _},
-    Hyperparameters, InitialParameters, Nano, RunConfig, Text, H256,
+    Hyperparameters, InitialParameters, Nano, RunConfig, Text, Uid, H256,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -163,8 +163,8 @@ fn what_everybody_would_print_is_printable() {
 #[test]
 fn a_stopped_run_leaves_nothing_behind_and_another_can_be_started() {
     ExtBuilder::usual().execute(|| {
-        whole_round(&[10, 11], &[0, 1, 2], ROOT);
-        assert_ok!(commit(NET, 1, 10, H256([8; 32])));
+        whole_round(&[Uid(10), Uid(11)], &[0, 1, 2].map(Uid), ROOT);
+        assert_ok!(commit(NET, 1, Uid(10), H256([8; 32])));
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
         assert_eq!(events().last(), Some(&Event::RunStopped { netuid: NET }));
         assert!(!Training::has_run(NET));
@@ -173,7 +173,7 @@ fn a_stopped_run_leaves_nothing_behind_and_another_can_be_started() {
         assert_eq!(Configs::<Test>::get(NET), None);
         assert!(Training::is_clearing(NET));
         assert_noop!(start(config()), Error::<Test>::RunBeingCleared);
-        assert_noop!(commit(NET, 1, 11, ROOT), Error::<Test>::NoRun);
+        assert_noop!(commit(NET, 1, Uid(11), ROOT), Error::<Test>::NoRun);
         Training::do_try_state().unwrap();
 
         next_block();
@@ -204,12 +204,15 @@ fn a_run_that_never_began_leaves_nothing_to_clear() {
 #[test]
 fn a_subnet_that_is_dissolved_stops_its_run_and_waits_until_nothing_is_left_of_it() {
     ExtBuilder::usual().execute(|| {
-        whole_round(&[10, 11], &[0, 1, 2], ROOT);
-        assert_ok!(commit(NET, 1, 10, H256([8; 32])));
+        whole_round(&[Uid(10), Uid(11)], &[0, 1, 2].map(Uid), ROOT);
+        assert_ok!(commit(NET, 1, Uid(10), H256([8; 32])));
         World::change(NET, |subnet| subnet.dissolving = true);
         <Training as Dissolve>::on_dissolving(NET);
         assert_eq!(events().last(), Some(&Event::RunStopped { netuid: NET }));
-        assert_noop!(commit(NET, 1, 11, ROOT), Error::<Test>::SubnetDissolving);
+        assert_noop!(
+            commit(NET, 1, Uid(11), ROOT),
+            Error::<Test>::SubnetDissolving
+        );
         assert_noop!(start(config()), Error::<Test>::SubnetDissolving);
         let stop = Training::stop_run(by(owner(NET)), NET);
         assert_eq!(stop, Err(Error::<Test>::SubnetDissolving.into()));
@@ -238,7 +241,7 @@ fn of_a_stopped_run_the_configuration_and_the_last_final_roots_stay() {
     ExtBuilder::usual().execute(|| {
         let started_at = Runs::<Test>::get(NET).unwrap().started_at;
         for _ in 0..11 {
-            whole_round(&[10, 11], &[0, 1, 2], ROOT);
+            whole_round(&[Uid(10), Uid(11)], &[0, 1, 2].map(Uid), ROOT);
         }
         assert_eq!(Training::ended_run(NET), None);
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
@@ -282,7 +285,7 @@ fn a_run_that_never_began_leaves_its_first_root() {
 #[test]
 fn a_root_that_was_attested_in_the_last_round_counts() {
     ExtBuilder::usual().execute(|| {
-        whole_round(&[10, 11], &[0, 1, 2], ROOT);
+        whole_round(&[Uid(10), Uid(11)], &[0, 1, 2].map(Uid), ROOT);
         assert_eq!(
             Runs::<Test>::get(NET).unwrap().expected_root,
             None,
@@ -291,7 +294,7 @@ fn a_root_that_was_attested_in_the_last_round_counts() {
         run_to(crate::mock::start() + 8);
         let next = H256([5; 32]);
         for uid in [0, 1, 2] {
-            assert_ok!(attest(NET, 1, uid, &[], next));
+            assert_ok!(attest(NET, 1, Uid(uid), &[], next));
         }
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
         assert_eq!(ended_roots(), [(1, next), (0, ROOT)]);

@@ -19,11 +19,11 @@ fn settle(stakes: &[Balance], votes: &[Vote], look: impl FnOnce()) {
         .miners(NET, 3);
     built.run(NET, config()).execute(|| {
         for uid in [10, 11, 12] {
-            assert_ok!(commit(NET, 0, uid, ROOT));
+            assert_ok!(commit(NET, 0, Uid(uid), ROOT));
         }
         run_to(6);
         for uid in [10, 11, 12] {
-            assert_ok!(reveal(NET, 0, uid));
+            assert_ok!(reveal(NET, 0, Uid(uid)));
         }
         run_to(10);
         for (uid, good, root) in votes {
@@ -51,12 +51,15 @@ fn is_final(round: u32) -> bool {
 fn a_settled_round_names_its_contributors_and_its_root() {
     settle(
         &[100, 100],
-        &[(0, &[10, 12], ROOT), (1, &[10, 12], ROOT)],
+        &[
+            (Uid(0), &[Uid(10), Uid(12)], ROOT),
+            (Uid(1), &[Uid(10), Uid(12)], ROOT),
+        ],
         || {
             let settled = Event::RoundSettled {
                 netuid: NET,
                 round: 0,
-                included: vec![10, 12],
+                included: vec![Uid(10), Uid(12)],
             };
             assert_eq!(events().first(), Some(&settled));
             let settlement = Settlements::<Test>::get(NET, 0).unwrap();
@@ -65,7 +68,10 @@ fn a_settled_round_names_its_contributors_and_its_root() {
                 hotkey: hotkey(NET, uid),
                 trust: u16::MAX,
             };
-            assert_eq!(settlement.included.to_vec(), [included(10), included(12)]);
+            assert_eq!(
+                settlement.included.to_vec(),
+                [included(Uid(10)), included(Uid(12))]
+            );
             assert_eq!(settlement.settled_at, 12);
             let entry = Training::lineage(NET, 0).remove(0);
             assert_eq!(
@@ -86,16 +92,20 @@ fn a_settled_round_names_its_contributors_and_its_root() {
 
 #[test]
 fn exactly_two_thirds_of_the_attesting_stake_include() {
-    settle(&[200, 100], &[(0, &[10], ROOT), (1, &[], ROOT)], || {
-        assert_eq!(included(0), [10]);
-    });
+    settle(
+        &[200, 100],
+        &[(Uid(0), &[Uid(10)], ROOT), (Uid(1), &[], ROOT)],
+        || {
+            assert_eq!(included(0), [Uid(10)]);
+        },
+    );
 }
 
 #[test]
 fn a_pebble_below_two_thirds_does_not_include() {
     settle(
         &[1_999, 1_001],
-        &[(0, &[10], ROOT), (1, &[11], ROOT)],
+        &[(Uid(0), &[Uid(10)], ROOT), (Uid(1), &[Uid(11)], ROOT)],
         || {
             assert!(is_final(0));
             assert!(included(0).is_empty());
@@ -105,17 +115,21 @@ fn a_pebble_below_two_thirds_does_not_include() {
 
 #[test]
 fn exactly_two_thirds_make_a_root_final() {
-    settle(&[200, 100], &[(0, &[10], ROOT), (1, &[10], OTHER)], || {
-        assert!(is_final(0));
-        assert_eq!(included(0), [10]);
-    });
+    settle(
+        &[200, 100],
+        &[(Uid(0), &[Uid(10)], ROOT), (Uid(1), &[Uid(10)], OTHER)],
+        || {
+            assert!(is_final(0));
+            assert_eq!(included(0), [Uid(10)]);
+        },
+    );
 }
 
 #[test]
 fn a_pebble_below_two_thirds_leaves_a_root_open_and_the_round_null() {
     settle(
         &[1_999, 1_001],
-        &[(0, &[10], ROOT), (1, &[10], OTHER)],
+        &[(Uid(0), &[Uid(10)], ROOT), (Uid(1), &[Uid(10)], OTHER)],
         || {
             let entry = Training::lineage(NET, 0).remove(0);
             assert_eq!(
@@ -129,15 +143,15 @@ fn a_pebble_below_two_thirds_leaves_a_root_open_and_the_round_null() {
 
 #[test]
 fn half_of_the_stake_is_a_quorum() {
-    settle(&[100, 100], &[(0, &[10], ROOT)], || {
+    settle(&[100, 100], &[(Uid(0), &[Uid(10)], ROOT)], || {
         assert!(is_final(0));
-        assert_eq!(included(0), [10]);
+        assert_eq!(included(0), [Uid(10)]);
     });
 }
 
 #[test]
 fn a_pebble_below_half_is_none() {
-    settle(&[1_000, 1_001], &[(0, &[10], ROOT)], || {
+    settle(&[1_000, 1_001], &[(Uid(0), &[Uid(10)], ROOT)], || {
         assert!(!is_final(0));
         assert!(included(0).is_empty());
     });
@@ -148,9 +162,13 @@ fn the_largest_stakes_do_not_overflow() {
     let most = Balance::MAX / 3;
     settle(
         &[most, most, most],
-        &[(0, &[10], ROOT), (1, &[10], ROOT), (2, &[], ROOT)],
+        &[
+            (Uid(0), &[Uid(10)], ROOT),
+            (Uid(1), &[Uid(10)], ROOT),
+            (Uid(2), &[], ROOT),
+        ],
         || {
-            assert_eq!(included(0), [10]);
+            assert_eq!(included(0), [Uid(10)]);
         },
     );
 }
@@ -173,39 +191,39 @@ fn without_a_vote_the_round_is_null_and_its_root_unknown() {
 #[test]
 fn a_contribution_from_other_parameters_is_out() {
     ExtBuilder::usual().execute(|| {
-        assert_ok!(commit(NET, 0, 10, OTHER));
-        assert_ok!(commit(NET, 0, 11, ROOT));
+        assert_ok!(commit(NET, 0, Uid(10), OTHER));
+        assert_ok!(commit(NET, 0, Uid(11), ROOT));
         run_to(6);
-        assert_ok!(reveal(NET, 0, 10));
-        assert_ok!(reveal(NET, 0, 11));
+        assert_ok!(reveal(NET, 0, Uid(10)));
+        assert_ok!(reveal(NET, 0, Uid(11)));
         run_to(10);
         for uid in [0, 1, 2] {
-            assert_ok!(attest(NET, 0, uid, &[10, 11], ROOT));
+            assert_ok!(attest(NET, 0, Uid(uid), &[Uid(10), Uid(11)], ROOT));
         }
         run_to(2 + ROUND);
-        assert_eq!(included(0), [11]);
+        assert_eq!(included(0), [Uid(11)]);
     });
 }
 
 #[test]
 fn what_was_not_revealed_is_out() {
     ExtBuilder::usual().execute(|| {
-        assert_ok!(commit(NET, 0, 10, ROOT));
-        assert_ok!(commit(NET, 0, 11, ROOT));
+        assert_ok!(commit(NET, 0, Uid(10), ROOT));
+        assert_ok!(commit(NET, 0, Uid(11), ROOT));
         run_to(6);
-        assert_ok!(reveal(NET, 0, 11));
+        assert_ok!(reveal(NET, 0, Uid(11)));
         run_to(10);
         for uid in [0, 1, 2] {
-            assert_ok!(attest(NET, 0, uid, &[11], ROOT));
+            assert_ok!(attest(NET, 0, Uid(uid), &[Uid(11)], ROOT));
         }
         run_to(2 + ROUND);
-        assert_eq!(included(0), [11]);
+        assert_eq!(included(0), [Uid(11)]);
     });
 }
 
 #[test]
 fn the_first_root_is_the_configured_one() {
-    let votes: [Vote; 2] = [(0, &[10], OTHER), (1, &[10], OTHER)];
+    let votes: [Vote; 2] = [(Uid(0), &[Uid(10)], OTHER), (Uid(1), &[Uid(10)], OTHER)];
     settle(&[100, 100], &votes, || {
         assert!(!is_final(0));
         assert!(included(0).is_empty());
@@ -218,35 +236,35 @@ fn the_first_root_is_the_configured_one() {
         };
         assert_eq!(events().first(), Some(&refused));
         // It stays the configured one until something is included.
-        whole_round(&[10], &[0, 1], OTHER);
+        whole_round(&[Uid(10)], &[Uid(0), Uid(1)], OTHER);
         assert!(!is_final(1));
-        whole_round(&[10], &[0, 1], ROOT);
+        whole_round(&[Uid(10)], &[Uid(0), Uid(1)], ROOT);
         assert!(is_final(2));
-        assert_eq!(included(2), [10]);
+        assert_eq!(included(2), [Uid(10)]);
     });
 }
 
 #[test]
 fn after_a_round_with_contributions_any_root_can_be_the_next() {
     ExtBuilder::usual().execute(|| {
-        whole_round(&[10], &[0, 1, 2], ROOT);
-        whole_round(&[10, 11], &[0, 1, 2], OTHER);
+        whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), ROOT);
+        whole_round(&[Uid(10), Uid(11)], &[0, 1, 2].map(Uid), OTHER);
         assert!(is_final(1));
-        assert_eq!(included(1), [10, 11]);
+        assert_eq!(included(1), [Uid(10), Uid(11)]);
     });
 }
 
 #[test]
 fn after_a_null_round_the_root_is_the_one_before() {
     ExtBuilder::usual().execute(|| {
-        whole_round(&[10], &[0, 1, 2], ROOT);
+        whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), ROOT);
         // Round 1: OTHER is final, nothing is included. Round 2: nobody attests.
-        whole_round(&[], &[0, 1, 2], OTHER);
+        whole_round(&[], &[0, 1, 2].map(Uid), OTHER);
         assert!(is_final(1));
-        whole_round(&[10], &[], OTHER);
+        whole_round(&[Uid(10)], &[], OTHER);
         // Round 3: θ cannot have changed.
         let wrong = H256([4; 32]);
-        whole_round(&[10], &[0, 1, 2], wrong);
+        whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), wrong);
         assert_eq!((is_final(3), included(3)), (false, vec![]));
         let refused = Event::RootRefused {
             netuid: NET,
@@ -255,33 +273,37 @@ fn after_a_null_round_the_root_is_the_one_before() {
             expected: OTHER,
         };
         assert_eq!(events().first(), Some(&refused));
-        whole_round(&[10], &[0, 1, 2], OTHER);
-        assert_eq!((is_final(4), included(4)), (true, vec![10]));
+        whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), OTHER);
+        assert_eq!((is_final(4), included(4)), (true, vec![Uid(10)]));
     });
 }
 
 #[test]
 fn a_root_that_was_never_final_stays_unknown_over_null_rounds() {
     ExtBuilder::usual().execute(|| {
-        whole_round(&[10], &[0, 1, 2], ROOT);
-        whole_round(&[10], &[], OTHER);
-        whole_round(&[10], &[0, 1, 2], OTHER);
+        whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), ROOT);
+        whole_round(&[Uid(10)], &[], OTHER);
+        whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), OTHER);
         assert_eq!(
             (is_final(1), is_final(2), included(2)),
-            (false, true, vec![10])
+            (false, true, vec![Uid(10)])
         );
     });
 }
 
 #[test]
 fn of_equal_roots_the_smallest_leads() {
-    settle(&[100, 100], &[(0, &[], OTHER), (1, &[], ROOT)], || {
-        let entry = Training::lineage(NET, 0).remove(0);
-        assert_eq!(
-            (entry.model_root, entry.attested_stake, entry.is_final),
-            (ROOT, 100, false)
-        );
-    });
+    settle(
+        &[100, 100],
+        &[(Uid(0), &[], OTHER), (Uid(1), &[], ROOT)],
+        || {
+            let entry = Training::lineage(NET, 0).remove(0);
+            assert_eq!(
+                (entry.model_root, entry.attested_stake, entry.is_final),
+                (ROOT, 100, false)
+            );
+        },
+    );
 }
 
 #[test]
@@ -294,12 +316,16 @@ fn when_there_are_too_many_the_best_incentive_goes_first_then_the_lowest_uid() {
         .miners(NET, 6);
     built.run(NET, narrow).execute(|| {
         World::change(NET, |subnet| {
-            subnet.members.get_mut(&15).unwrap().incentive = 900;
-            subnet.members.get_mut(&13).unwrap().incentive = 500;
+            subnet.members.get_mut(&Uid(15)).unwrap().incentive = 900;
+            subnet.members.get_mut(&Uid(13)).unwrap().incentive = 500;
         });
-        whole_round(&[10, 11, 12, 13, 14, 15], &[0], ROOT);
+        whole_round(
+            &[Uid(10), Uid(11), Uid(12), Uid(13), Uid(14), Uid(15)],
+            &[Uid(0)],
+            ROOT,
+        );
         let settled = Training::settled(NET, 0).expect("the round is settled");
-        assert_eq!(settled.included, [10, 13, 15]);
+        assert_eq!(settled.included, [10, 13, 15].map(Uid));
         // What was earned counts 9 to 5; who earned nothing has a sixteenth of the most.
         assert_eq!(settled.trust, [4_095, 36_408, 65_535]);
     });

@@ -93,7 +93,7 @@ mod tests {
     fn what_no_score_looks_at_any_more_is_forgotten() {
         let of = |round| Evidence {
             round,
-            uid: 1,
+            uid: Uid(1),
             hotkey: H256([5; 32]),
             outcome: Outcome::Missed,
         };
@@ -107,7 +107,7 @@ mod tests {
     fn evidence_survives_the_log() {
         let evidence = Evidence {
             round: 3,
-            uid: 1,
+            uid: Uid(1),
             hotkey: H256([5; 32]),
             outcome: Outcome::Measured {
                 steps: 7,

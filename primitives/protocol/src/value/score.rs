@@ -271,7 +271,7 @@ mod tests {
         Evidence {
             round,
             uid,
-            hotkey: H256([uid as u8; 32]),
+            hotkey: H256([uid.get() as u8; 32]),
             outcome: Outcome::Measured {
                 steps: 8,
                 of: 8,
@@ -305,7 +305,7 @@ mod tests {
     }
 
     fn miner(uid: Uid) -> Miner {
-        (uid, H256([uid as u8; 32]))
+        (uid, H256([uid.get() as u8; 32]))
     }
 
     fn score(evidence: &[Evidence], newest: Round, uid: Uid) -> f64 {
@@ -315,7 +315,7 @@ mod tests {
 
     /// Two honest miners in rounds 0 to 15.
     fn two() -> Vec<Evidence> {
-        let both = |round| [1, 2].map(|uid| measured(round, uid, 0.2, 0.02));
+        let both = |round| [1, 2].map(|uid| measured(round, Uid(uid), 0.2, 0.02));
         (0..16).flat_map(both).collect()
     }
 
@@ -325,7 +325,7 @@ mod tests {
 
     #[test]
     fn equal_miners_have_equal_shares_and_a_round_is_shared_out_once() {
-        assert!(near(score(&two(), 15, 1), 0.5) && near(score(&two(), 15, 2), 0.5));
+        assert!(near(score(&two(), 15, Uid(1)), 0.5) && near(score(&two(), 15, Uid(2)), 0.5));
     }
 
     #[test]
@@ -334,65 +334,73 @@ mod tests {
             let gain = 0.6 / (1 + round) as f32;
             // The first one stops after four rounds.
             let one = if round < 4 {
-                measured(round, 1, gain, 0.02)
+                measured(round, Uid(1), gain, 0.02)
             } else {
-                missed(round, 1)
+                missed(round, Uid(1))
             };
-            [one, measured(round, 2, gain, 0.02)]
+            [one, measured(round, Uid(2), gain, 0.02)]
         };
         let log: Vec<Evidence> = (0..8).flat_map(of).collect();
-        assert!(near(score(&log, 7, 1), 0.25) && near(score(&log, 7, 2), 0.75));
+        assert!(near(score(&log, 7, Uid(1)), 0.25) && near(score(&log, 7, Uid(2)), 0.75));
     }
 
     #[test]
     fn a_round_of_no_evidence_of_a_miner_counts_as_zero_from_its_first_on() {
-        let mut log: Vec<Evidence> = (0..16).map(|round| measured(round, 1, 0.2, 0.02)).collect();
-        log.extend([0, 8].map(|round| measured(round, 2, 0.2, 0.02)));
+        let mut log: Vec<Evidence> = (0..16)
+            .map(|round| measured(round, Uid(1), 0.2, 0.02))
+            .collect();
+        log.extend([0, 8].map(|round| measured(round, Uid(2), 0.2, 0.02)));
         // One round of eight, forever: an eighth of what a round's share is.
-        assert!(near(score(&log, 15, 2), 0.5 / 8.0));
+        assert!(near(score(&log, 15, Uid(2)), 0.5 / 8.0));
         // Whoever is new is not measured against rounds before it came.
-        let late = |round: Round| (round >= 10).then(|| measured(round, 3, 0.2, 0.02));
+        let late = |round: Round| (round >= 10).then(|| measured(round, Uid(3), 0.2, 0.02));
         log.extend((0..16).filter_map(late));
-        assert_eq!(accounts(&log, 15)[&miner(3)].over, 6);
+        assert_eq!(accounts(&log, 15)[&miner(Uid(3))].over, 6);
     }
 
     #[test]
     fn a_newcomers_first_round_is_not_its_mean() {
-        let log = [measured(0, 1, 0.2, 0.02)];
-        assert!(near(score(&log, 0, 1), 0.25));
+        let log = [measured(0, Uid(1), 0.2, 0.02)];
+        assert!(near(score(&log, 0, Uid(1)), 0.25));
     }
 
     #[test]
     fn a_round_that_was_not_looked_at_counts_for_nobody() {
         let log: Vec<Evidence> = two().into_iter().filter(|one| one.round % 2 == 0).collect();
-        assert!(near(score(&log, 15, 1), 0.5));
+        assert!(near(score(&log, 15, Uid(1)), 0.5));
     }
 
     #[test]
     fn what_could_not_be_measured_counts_for_nobody() {
         let mut log = two();
-        for one in log.iter_mut().filter(|one| one.uid == 2 && one.round > 11) {
+        for one in log
+            .iter_mut()
+            .filter(|one| one.uid == Uid(2) && one.round > 11)
+        {
             one.outcome = Outcome::Unmeasured;
         }
-        assert!(near(score(&log, 15, 1), 0.5), "no more than its share");
-        assert!(near(score(&log, 15, 2), 0.5));
-        assert_eq!(accounts(&log, 15)[&miner(2)].over, 4);
+        assert!(near(score(&log, 15, Uid(1)), 0.5), "no more than its share");
+        assert!(near(score(&log, 15, Uid(2)), 0.5));
+        assert_eq!(accounts(&log, 15)[&miner(Uid(2))].over, 4);
     }
 
     #[test]
     fn who_has_no_premium_has_nothing_once_others_have() {
         let mut log = two();
-        log.extend((0..16).map(|round| measured(round, 3, 0.4, 0.0)));
-        assert_eq!(score(&log, 15, 3), 0.0);
-        assert!(near(score(&log, 15, 1), 0.5));
-        assert_eq!(advice(&accounts(&log, 15)[&miner(3)]), [Advice::Unproven]);
+        log.extend((0..16).map(|round| measured(round, Uid(3), 0.4, 0.0)));
+        assert_eq!(score(&log, 15, Uid(3)), 0.0);
+        assert!(near(score(&log, 15, Uid(1)), 0.5));
+        assert_eq!(
+            advice(&accounts(&log, 15)[&miner(Uid(3))]),
+            [Advice::Unproven]
+        );
     }
 
     #[test]
     fn a_newcomer_counts_half_before_it_has_proven_anything() {
         let mut log = two();
-        log.extend((12..16).map(|round| measured(round, 3, 0.2, 0.0)));
-        let account = &accounts(&log, 15)[&miner(3)];
+        log.extend((12..16).map(|round| measured(round, Uid(3), 0.2, 0.0)));
+        let account = &accounts(&log, 15)[&miner(Uid(3))];
         assert!(account.is_new && near(account.factor, 0.5));
         assert!(near(account.score, 0.2), "half beside two wholes");
         assert_eq!(advice(account), [Advice::New]);
@@ -400,10 +408,10 @@ mod tests {
 
     #[test]
     fn where_nobody_can_be_told_apart_everybody_has_a_share() {
-        let all = |round| [1, 2, 3].map(|uid| measured(round, uid, 0.2, 0.0));
+        let all = |round| [1, 2, 3].map(|uid| measured(round, Uid(uid), 0.2, 0.0));
         let log: Vec<Evidence> = (0..12).flat_map(all).collect();
         for uid in 1..=3 {
-            assert!(near(score(&log, 11, uid), 1.0 / 3.0));
+            assert!(near(score(&log, 11, Uid(uid)), 1.0 / 3.0));
         }
     }
 
@@ -411,66 +419,75 @@ mod tests {
     fn likes_share_one_score() {
         let mut log = two();
         log.extend(
-            (0..16).map(|round| but(measured(round, 3, 0.2, 0.02), |_, alike, _| *alike = 2)),
+            (0..16).map(|round| but(measured(round, Uid(3), 0.2, 0.02), |_, alike, _| *alike = 2)),
         );
         log.extend(
-            (0..16).map(|round| but(measured(round, 4, 0.2, 0.02), |_, alike, _| *alike = 2)),
+            (0..16).map(|round| but(measured(round, Uid(4), 0.2, 0.02), |_, alike, _| *alike = 2)),
         );
-        let found = [1, 2, 3, 4].map(|uid| score(&log, 15, uid));
+        let found = [1, 2, 3, 4].map(|uid| score(&log, 15, Uid(uid)));
         let (whole, half) = (1.0 / 3.0, 1.0 / 6.0);
         for (found, expected) in found.into_iter().zip([whole, whole, half, half]) {
             assert!(near(found, expected));
         }
-        assert_eq!(advice(&accounts(&log, 15)[&miner(3)]), [Advice::Alike(8)]);
+        assert_eq!(
+            advice(&accounts(&log, 15)[&miner(Uid(3))]),
+            [Advice::Alike(8)]
+        );
     }
 
     #[test]
     fn what_repeats_the_last_round_is_worth_nothing() {
         let mut log = two();
         log.extend((0..16).map(|round| {
-            but(measured(round, 3, 0.9, 0.02), |_, _, repeats| {
+            but(measured(round, Uid(3), 0.9, 0.02), |_, _, repeats| {
                 *repeats = true
             })
         }));
-        assert_eq!(score(&log, 15, 3), 0.0);
-        assert_eq!(advice(&accounts(&log, 15)[&miner(3)]), [Advice::Repeats(8)]);
+        assert_eq!(score(&log, 15, Uid(3)), 0.0);
+        assert_eq!(
+            advice(&accounts(&log, 15)[&miner(Uid(3))]),
+            [Advice::Repeats(8)]
+        );
     }
 
     #[test]
     fn a_gain_counts_as_far_as_steps_were_declared() {
         let mut log = two();
-        for one in log.iter_mut().filter(|one| one.uid == 2) {
+        for one in log.iter_mut().filter(|one| one.uid == Uid(2)) {
             *one = but(one.clone(), |steps, _, _| *steps = 4);
         }
-        assert!(near(score(&log, 15, 1), 2.0 / 3.0));
+        assert!(near(score(&log, 15, Uid(1)), 2.0 / 3.0));
         assert_eq!(
-            advice(&accounts(&log, 15)[&miner(2)]),
+            advice(&accounts(&log, 15)[&miner(Uid(2))]),
             [Advice::FewSteps(0.5)]
         );
         for one in &mut log {
             *one = but(one.clone(), |steps, _, _| *steps = 99);
         }
-        assert!(near(score(&log, 15, 1), 0.5), "not beyond a whole round");
+        assert!(
+            near(score(&log, 15, Uid(1)), 0.5),
+            "not beyond a whole round"
+        );
     }
 
     #[test]
     fn evidence_ages_out() {
-        let old = [measured(1, 5, 0.2, 0.02)];
-        assert_eq!(score(&old, 9, 5), 0.0);
-        assert!(score(&old, 8, 5) > 0.0);
+        let old = [measured(1, Uid(5), 0.2, 0.02)];
+        assert_eq!(score(&old, 9, Uid(5)), 0.0);
+        assert!(score(&old, 8, Uid(5)) > 0.0);
         assert!(scores(&old, 17).is_empty());
     }
 
     fn any_evidence() -> impl Strategy<Value = Evidence> {
         let fields = (0u32..20, 0u16..4, -1.0f32..1.0, -0.1f32..0.1, 0u8..8);
         fields.prop_map(|(round, uid, gain, premium, kind)| match kind {
-            0 => missed(round, uid),
+            0 => missed(round, Uid(uid)),
             1 => Evidence {
                 outcome: Outcome::Unmeasured,
-                ..missed(round, uid)
+                ..missed(round, Uid(uid))
             },
             kind => but(
-                measured(round, uid, gain, premium),
+                measured(round, Uid(uid), gain, premium),
                 |steps, alike, repeats| {
                     *steps = u32::from(kind);
                     *alike = u16::from(kind / 4 + 1);
@@ -517,10 +534,10 @@ mod tests {
 
         #[test]
         fn a_miss_never_raises_a_score(log in any_log(), round in 0u32..20, uid in 0u16..4) {
-            prop_assume!(!log.iter().any(|one| (one.round, one.uid) == (round, uid)));
-            let before = score(&log, 19, uid);
-            let with = [log, vec![missed(round, uid)]].concat();
-            prop_assert!(score(&with, 19, uid) <= before + 1e-12);
+            prop_assume!(!log.iter().any(|one| (one.round, one.uid) == (round, Uid(uid))));
+            let before = score(&log, 19, Uid(uid));
+            let with = [log, vec![missed(round, Uid(uid))]].concat();
+            prop_assert!(score(&with, 19, Uid(uid)) <= before + 1e-12);
         }
 
         #[test]

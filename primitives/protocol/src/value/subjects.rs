@@ -63,31 +63,36 @@ mod tests {
 
     #[test]
     fn what_others_have_is_unknown_and_what_nobody_has_is_missed() {
-        let found = subjects(true, [5, 3, 9, 4], |uid| uid == 9, &[3, 9]);
+        let found = subjects(
+            true,
+            [5, 3, 9, 4].map(Uid),
+            |uid| uid == Uid(9),
+            &[Uid(3), Uid(9)],
+        );
         let found: Vec<_> = found
             .iter()
             .map(|one| (one.slot, one.uid, one.standing))
             .collect();
         let expected = [
-            (0, 5, Standing::Missed),
-            (1, 3, Standing::Unknown),
-            (2, 9, Standing::Delivered),
-            (3, 4, Standing::Missed),
+            (0, Uid(5), Standing::Missed),
+            (1, Uid(3), Standing::Unknown),
+            (2, Uid(9), Standing::Delivered),
+            (3, Uid(4), Standing::Missed),
         ];
         assert_eq!(found, expected);
     }
 
     #[test]
     fn who_did_not_attest_says_nothing() {
-        assert!(subjects(false, [1, 2], |_| true, &[1]).is_empty());
+        assert!(subjects(false, [1, 2].map(Uid), |_| true, &[Uid(1)]).is_empty());
     }
 
     proptest! {
         #[test]
         fn only_who_delivered_nothing_anywhere_has_missed(
-            miners in prop::collection::btree_set(0u16..40, 0..20),
-            here in prop::collection::btree_set(0u16..40, 0..20),
-            included in prop::collection::btree_set(0u16..40, 0..20),
+            miners in prop::collection::btree_set((0u16..40).prop_map(Uid), 0..20),
+            here in prop::collection::btree_set((0u16..40).prop_map(Uid), 0..20),
+            included in prop::collection::btree_set((0u16..40).prop_map(Uid), 0..20),
         ) {
             let included: Vec<Uid> = included.into_iter().collect();
             let miners: Vec<Uid> = miners.into_iter().collect();

@@ -14,10 +14,10 @@ use crate::{readers, AccountId, Runtime, RuntimeCall, System};
 
 /// The call of a move about an audit that is open, and who signs it.
 pub fn planned(one: &Move) -> (Actor, RuntimeCall) {
-    let open = readers::open_audits(one.net);
+    let open = readers::open_audits(Netuid(one.net));
     let nth = usize::from(one.other).checked_rem(open.len());
     let Some(audit) = nth.map(|nth| &open[nth]) else {
-        return (Actor(one.hotkey), opened(one.net, 0, 0, 1));
+        return (Actor(one.hotkey), opened(Netuid(one.net), 0, Uid(0), 1));
     };
     let auditor = &audit.auditors[usize::from(one.hotkey) % audit.auditors.len()];
     let of = |key: &AccountId| Actor::of(key).unwrap_or(Actor(0));
@@ -30,20 +30,23 @@ pub fn planned(one: &Move) -> (Actor, RuntimeCall) {
             };
             (
                 of(&auditor.hotkey),
-                commits(one.net, audit, auditor, finding),
+                commits(Netuid(one.net), audit, auditor, finding),
             )
         }
         What::RevealVerdict { wrong_salt } => {
             let twist = u8::from(*wrong_salt);
-            (of(&auditor.hotkey), reveals(one.net, audit, auditor, twist))
+            (
+                of(&auditor.hotkey),
+                reveals(Netuid(one.net), audit, auditor, twist),
+            )
         }
         What::OpenAudit { too_long: true } => {
-            let call = opened(one.net, audit.round, audit.uid, audit.longest + 1);
+            let call = opened(Netuid(one.net), audit.round, audit.uid, audit.longest + 1);
             (of(&audit.hotkey), call)
         }
         _ => (
             of(&audit.hotkey),
-            opened(one.net, audit.round, audit.uid, 9),
+            opened(Netuid(one.net), audit.round, audit.uid, 9),
         ),
     }
 }
@@ -74,18 +77,18 @@ pub fn duties(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
 
 /// What every auditor finds: of thirteen contributions one is false.
 fn found(audit: &AuditInfo<AccountId>) -> Finding {
-    match (audit.round + u32::from(audit.uid)) % 13 {
+    match (audit.round + u32::from(audit.uid.get())) % 13 {
         12 => Finding::Failed,
         _ => Finding::Passed,
     }
 }
 
 fn is_silent(audit: &AuditInfo<AccountId>) -> bool {
-    (audit.round + u32::from(audit.uid)) % 11 == 10
+    (audit.round + u32::from(audit.uid.get())) % 11 == 10
 }
 
 fn salt(auditor: &AuditorInfo<AccountId>) -> [u8; 32] {
-    [auditor.uid as u8; 32]
+    [auditor.uid.get() as u8; 32]
 }
 
 fn opened(netuid: Netuid, round: Round, uid: Uid, length: u64) -> RuntimeCall {

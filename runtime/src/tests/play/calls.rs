@@ -48,7 +48,7 @@ fn owner(netuid: Netuid) -> Actor {
     let known = Subnets::owner(netuid);
     known
         .and_then(|key| Actor::of(&key))
-        .unwrap_or(Actor(netuid as u8 % COLDKEYS))
+        .unwrap_or(Actor(netuid.get() as u8 % COLDKEYS))
 }
 
 /// What a run trains: tiny rounds, so that many go by.
@@ -134,7 +134,7 @@ fn root(netuid: Netuid, round: u32) -> H256 {
     let expected = pallet_training::Runs::<Runtime>::get(netuid).and_then(|run| run.expected_root);
     expected.unwrap_or_else(|| {
         let mut name = b"parameters".to_vec();
-        name.extend(netuid.to_le_bytes());
+        name.extend(netuid.get().to_le_bytes());
         name.extend(round.to_le_bytes());
         blake2_256(&name)
     })
@@ -185,7 +185,7 @@ fn rightful(one: &Move) -> (Actor, RuntimeCall) {
         What::Register { .. } | What::SetRole { .. } | What::Leave => subnets(one),
         What::AnnounceSwap | What::CancelSwap | What::FinishSwap => swaps(one),
         What::SetScores { .. } | What::CommitScores | What::RevealScores { .. } => emissions(one),
-        What::SetEmitting { emits } => governed(one.net, *emits),
+        What::SetEmitting { emits } => governed(Netuid(one.net), *emits),
         What::Transfer { .. } | What::Burn => balances(one),
         What::AddProxy { .. } | What::RemoveProxies => proxies(one),
         What::Batch { .. } | What::ByProxy(_) => wrapped(one),
@@ -195,7 +195,7 @@ fn rightful(one: &Move) -> (Actor, RuntimeCall) {
 
 fn subnets(one: &Move) -> (Actor, RuntimeCall) {
     use pallet_subnets::Call;
-    let (netuid, key) = (one.net, hotkey(one.hotkey));
+    let (netuid, key) = (Netuid(one.net), hotkey(one.hotkey));
     let max_price = Balance::MAX;
     let (by, call) = match &one.what {
         What::CreateSubnet => (
@@ -255,13 +255,19 @@ fn swaps(one: &Move) -> (Actor, RuntimeCall) {
     let (by, hotkey) = (coldkey(key), key.account());
     let call = match one.what {
         What::AnnounceSwap => Call::announce_swap {
-            netuid,
+            netuid: Netuid(netuid),
             hotkey,
             to: other.account(),
-            signature: other.registers(netuid, &by.account()),
+            signature: other.registers(Netuid(netuid), &by.account()),
         },
-        What::CancelSwap => Call::cancel_swap { netuid, hotkey },
-        _ => Call::finish_swap { netuid, hotkey },
+        What::CancelSwap => Call::cancel_swap {
+            netuid: Netuid(netuid),
+            hotkey,
+        },
+        _ => Call::finish_swap {
+            netuid: Netuid(netuid),
+            hotkey,
+        },
     };
     (by, RuntimeCall::Subnets(call))
 }
@@ -276,7 +282,7 @@ fn role(validates: bool) -> Role {
 /// Stake comes from the hotkey's own coldkey or, every other time, from somebody who delegates.
 fn stake(one: &Move) -> (Actor, RuntimeCall) {
     use pallet_stake::Call;
-    let (netuid, key, other) = (one.net, hotkey(one.hotkey), hotkey(one.other));
+    let (netuid, key, other) = (Netuid(one.net), hotkey(one.hotkey), hotkey(one.other));
     let (own, hotkey) = (coldkey(key), key.account());
     let backer = if one.other.is_multiple_of(2) {
         own
@@ -306,7 +312,7 @@ fn stake(one: &Move) -> (Actor, RuntimeCall) {
         ),
         What::WithdrawStake => (backer, Call::withdraw_stake { netuid, hotkey }),
         What::MoveStake { all } => {
-            let (to_netuid, to_hotkey, amount) = (one.to_net, other.account(), some(all));
+            let (to_netuid, to_hotkey, amount) = (Netuid(one.to_net), other.account(), some(all));
             (
                 backer,
                 Call::move_stake {
@@ -348,7 +354,7 @@ fn stake(one: &Move) -> (Actor, RuntimeCall) {
 
 fn training(one: &Move) -> (Actor, RuntimeCall) {
     use pallet_training::Call;
-    let (netuid, by) = (one.net, hotkey(one.hotkey));
+    let (netuid, by) = (Netuid(one.net), hotkey(one.hotkey));
     let round = Training::run_info(netuid).map_or(0, |run| run.round.round);
     let (by, call) = match &one.what {
         What::StartRun { impossible } => {
@@ -395,7 +401,7 @@ fn training(one: &Move) -> (Actor, RuntimeCall) {
 }
 
 fn emissions(one: &Move) -> (Actor, RuntimeCall) {
-    let (netuid, by) = (one.net, hotkey(one.hotkey));
+    let (netuid, by) = (Netuid(one.net), hotkey(one.hotkey));
     let call = match &one.what {
         What::SetScores { row } => pallet_emissions::Call::set_scores {
             netuid,
@@ -427,7 +433,7 @@ fn usual_scores(netuid: Netuid, by: Actor) -> Row {
     let others = Subnets::members(netuid)
         .into_iter()
         .filter(|(_, key)| *key != by.account());
-    let row: Vec<(Uid, u16)> = others.map(|(uid, _)| (uid, 100 + uid)).collect();
+    let row: Vec<(Uid, u16)> = others.map(|(uid, _)| (uid, 100 + uid.get())).collect();
     row.try_into().unwrap_or_default()
 }
 
@@ -572,7 +578,7 @@ fn of_round(
 ) -> Vec<(Actor, RuntimeCall)> {
     use pallet_training::Call;
     let round = info.round;
-    let lazy = |uid: Uid| uid % 4 == 3 || (uid % 4 == 1 && round % 2 == 1);
+    let lazy = |uid: Uid| uid.get() % 4 == 3 || (uid.get() % 4 == 1 && round % 2 == 1);
     let miners = info.miners.iter().filter(|(uid, _)| !lazy(*uid));
     let miners = miners.filter_map(|(_, key)| Actor::of(key));
     let calls: Vec<(Actor, Call<Runtime>)> = match info.phase {

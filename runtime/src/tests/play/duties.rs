@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cairn_primitives::{Balance, CRN};
+use cairn_primitives::{Balance, Netuid, CRN};
 use codec::Encode;
 use frame_support::dispatch::DispatchClass;
 use sp_runtime::{
@@ -71,7 +71,7 @@ fn pass_on() {
 fn whatever_is_free_is_a_duty() {
     of_all_duties(|by, call| {
         let duty = Duty::of(&call, &by.account()).expect("a member's");
-        assert!(Duty::is_owed(&call) && duty.netuid == 1);
+        assert!(Duty::is_owed(&call) && duty.netuid == Netuid(1));
         assert_eq!(Duty::of(&call, &Actor(0).account()), None);
         let refused = Err(InvalidTransaction::Call.into());
         assert_eq!(judged(Actor(0).sign(call)), refused);
@@ -204,9 +204,10 @@ fn with_a_tip_a_duty_is_paid_for_and_replaces_the_free_one() {
 #[test]
 fn a_block_takes_only_so_many_of_a_subnet() {
     let (mut chain, (by, call)) = at_the_beginning_of_a_round();
-    let full = |places: u32| Taken::<Runtime>::mutate(|taken| taken.try_insert(1, places).is_ok());
+    let full =
+        |places: u32| Taken::<Runtime>::mutate(|taken| taken.try_insert(Netuid(1), places).is_ok());
     let most = chain.ask(
-        || match crate::readers::emission(1).expect("a subnet").works {
+        || match crate::readers::emission(Netuid(1)).expect("a subnet").works {
             true => OF_WHO_WORKS,
             false => OF_OTHERS,
         },
@@ -228,7 +229,7 @@ fn a_block_takes_only_so_many_of_a_subnet() {
                 "every block begins with none"
             );
             assert_eq!(send(by, call.clone()), Ok(Ok(())));
-            assert_eq!(Taken::<Runtime>::get().get(&1), Some(&1));
+            assert_eq!(Taken::<Runtime>::get().get(&Netuid(1)), Some(&1));
         })
         .expect("the books are right");
 }

@@ -7,7 +7,7 @@ use crate::{
     fees, tests::chain::send, Executive, Hash, Nonce, RuntimeCall, RuntimeEvent, System,
     UncheckedExtrinsic,
 };
-use cairn_primitives::CRN;
+use cairn_primitives::{Netuid, CRN};
 use codec::Encode;
 use sp_runtime::{
     transaction_validity::{
@@ -43,8 +43,8 @@ pub(super) fn skipped() -> usize {
 /// What a block turns over by itself: rounds and epochs.
 fn clocks() -> (Option<u32>, Option<u32>) {
     (
-        crate::readers::run(1).map(|run| run.round.round),
-        crate::readers::emission(1).map(|emission| emission.epochs),
+        crate::readers::run(Netuid(1)).map(|run| run.round.round),
+        crate::readers::emission(Netuid(1)).map(|emission| emission.epochs),
     )
 }
 

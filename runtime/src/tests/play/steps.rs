@@ -1,5 +1,6 @@
 //! What can happen, as data that proptest makes and shrinks.
 
+use cairn_primitives::Uid;
 use proptest::prelude::*;
 
 use super::calls::{COLDKEYS, HOTKEYS};
@@ -126,7 +127,7 @@ pub enum What {
         wrong_salt: bool,
     },
     SetScores {
-        row: Vec<(u16, u16)>,
+        row: Vec<(Uid, u16)>,
     },
     SetEmitting {
         emits: bool,
@@ -160,7 +161,7 @@ fn amount() -> impl Strategy<Value = Amount> {
 
 fn of_members() -> impl Strategy<Value = What> {
     let often = prop::bool::weighted(0.1);
-    let row = prop::collection::vec((0u16..14, any::<u16>()), 0..6);
+    let row = prop::collection::vec(((0u16..14).prop_map(Uid), any::<u16>()), 0..6);
     prop_oneof![
         2 => often.prop_map(|wrong_round| What::Commit { wrong_round }),
         2 => often.prop_map(|wrong_key| What::Reveal { wrong_key }),

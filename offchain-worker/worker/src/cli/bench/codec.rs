@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Instant};
 use cairn_gradient::{
     decode, outer_step, outer_step_and_root, Compressor, Contribution, Header, Work, Writer,
 };
-use cairn_primitives::{Compression, Layout, Nano, OuterStep, Tensor, Uid, H256};
+use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Tensor, Uid, H256};
 use clap::Args;
 use serde::Serialize;
 
@@ -182,7 +182,7 @@ impl Codec {
             ));
         }
         let header = Header {
-            netuid: 0,
+            netuid: Netuid(0),
             round: 0,
             hotkey: [0; 32],
             parent_root: H256::zero(),
@@ -220,7 +220,7 @@ impl Setting {
         let decoded = |(uid, file): (Uid, &Vec<u8>)| {
             Ok((uid, 1, decode(file, &self.layout, &self.compression)?))
         };
-        (0..).zip(files).map(decoded).collect()
+        (0..).map(Uid).zip(files).map(decoded).collect()
     }
 }
 

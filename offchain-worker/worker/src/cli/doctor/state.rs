@@ -288,23 +288,23 @@ mod tests {
     fn runs() -> Runs {
         Runs {
             genesis: H256([1; 32]),
-            present: [(1, (50, H256([8; 32])))].into(),
+            present: [(Netuid(1), (50, H256([8; 32])))].into(),
         }
     }
 
     #[test]
     fn state_is_old_when_its_run_is_not_the_subnets_present_one() {
-        let (mut used, mut damaged) = (state(1, 1, 9, 8), state(1, 1, 9, 8));
+        let (mut used, mut damaged) = (state(1, Netuid(1), 9, 8), state(1, Netuid(1), 9, 8));
         used.in_use = true;
         damaged.identity = None;
         let cases = [
-            (state(1, 1, 50, 8), Standing::Current),
-            (state(1, 1, 50, 0), Standing::Current),
-            (state(1, 1, 49, 8), Standing::Old),
+            (state(1, Netuid(1), 50, 8), Standing::Current),
+            (state(1, Netuid(1), 50, 0), Standing::Current),
+            (state(1, Netuid(1), 49, 8), Standing::Old),
             // A development chain that began again, and had a run started at the same block.
-            (state(1, 1, 50, 7), Standing::Old),
-            (state(1, 2, 50, 8), Standing::Old),
-            (state(2, 1, 50, 8), Standing::OtherChain),
+            (state(1, Netuid(1), 50, 7), Standing::Old),
+            (state(1, Netuid(2), 50, 8), Standing::Old),
+            (state(2, Netuid(1), 50, 8), Standing::OtherChain),
             (damaged, Standing::Old),
             (used, Standing::InUse),
         ];
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn without_a_node_nothing_is_old_and_nothing_is_removed() {
-        let kept = vec![state(1, 1, 9, 8)];
+        let kept = vec![state(1, Netuid(1), 9, 8)];
         let mut state = State::of(kept, Err("no node answers".into()));
         assert_eq!(state.old(true).count(), 0);
         assert!(state.text().contains("was not asked: no node answers"));
@@ -334,7 +334,7 @@ mod tests {
     #[test]
     fn nothing_is_removed_that_nobody_has_agreed_to() {
         let root = tempfile::tempdir().unwrap();
-        let mut kept = state(1, 1, 9, 8);
+        let mut kept = state(1, Netuid(1), 9, 8);
         kept.path = root.path().join("old");
         std::fs::create_dir(&kept.path).unwrap();
         let mut state = State::of(vec![kept], Ok(runs()));

@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn a_check_that_did_not_ask_the_chain_says_so() {
         let started = |chain| Started {
-            netuid: 99,
+            netuid: Netuid(99),
             started: false,
             parameters: 1,
             config: a_run().config,

@@ -5,7 +5,7 @@ use cairn_engine::{
     Device,
 };
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{AuditRules, Finding};
+use cairn_primitives::{AuditRules, Finding, Uid};
 use cairn_protocol::assignment::{DataRange, RoundData};
 use codec::Decode;
 
@@ -75,7 +75,7 @@ impl Desk {
         let (run, commitment) = (&self.order.run, made.intent.commitment.clone());
         let claim = Claim {
             round: self.order.round,
-            uid: 0,
+            uid: Uid(0),
             hotkey: H256(run.hotkey.0),
             commitment,
             key: *made.intent.key.expose(),

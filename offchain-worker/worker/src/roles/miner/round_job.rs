@@ -152,7 +152,7 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         }
         Err(error) => return Err(error),
     };
-    let prefix = paths::contributions(desk.run.netuid, round);
+    let prefix = paths::contributions(desk.run.netuid.get(), round);
     let said = said_of(round, &made);
     let Made {
         intent,

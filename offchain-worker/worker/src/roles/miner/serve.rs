@@ -131,7 +131,7 @@ async fn put<C: Chain>(desk: &Desk<C>, round: Round, blob: Bytes) -> Result<Serv
         root: H256(*blake3::hash(&blob).as_bytes()),
         length: blob.len() as u64,
     };
-    let prefix = paths::audits(desk.run.netuid, round);
+    let prefix = paths::audits(desk.run.netuid.get(), round);
     desk.run.store.put_blob(&prefix, blob).await?;
     let state = desk.state.clone();
     let saved = tokio::task::spawn_blocking(move || {

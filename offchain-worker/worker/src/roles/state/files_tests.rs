@@ -6,7 +6,7 @@ fn identity() -> Identity {
     let [genesis, initial_root, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
     Identity {
         genesis,
-        netuid: 1,
+        netuid: Netuid(1),
         started_at: 5,
         started_in: H256([4; 32]),
         initial_root,
@@ -158,7 +158,7 @@ fn the_state_of_another_key_run_or_chain_is_refused() {
         ),
         (
             Identity {
-                netuid: 2,
+                netuid: Netuid(2),
                 ..identity()
             },
             "subnet",

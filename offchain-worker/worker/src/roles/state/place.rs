@@ -162,9 +162,10 @@ fn in_use(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::roles::state::{Change, StateDir};
+    use cairn_primitives::Netuid;
     use cairn_round::Held;
 
-    fn identity(genesis: u8, netuid: u16, started_at: u32, started_in: u8) -> Identity {
+    fn identity(genesis: u8, netuid: Netuid, started_at: u32, started_in: u8) -> Identity {
         Identity {
             genesis: H256([genesis; 32]),
             netuid,
@@ -193,15 +194,15 @@ mod tests {
     #[test]
     fn each_chain_subnet_run_and_hotkey_has_a_directory_of_its_own() {
         let place = StatePlace::Under("/state".into());
-        let mut other = identity(1, 1, 5, 2);
+        let mut other = identity(1, Netuid(1), 5, 2);
         other.hotkey = H256([9; 32]);
         let directories: std::collections::BTreeSet<PathBuf> = [
-            identity(1, 1, 5, 2),
+            identity(1, Netuid(1), 5, 2),
             // another chain, subnet, run, and a chain that began again with the same genesis
-            identity(7, 1, 5, 2),
-            identity(1, 2, 5, 2),
-            identity(1, 1, 6, 2),
-            identity(1, 1, 5, 7),
+            identity(7, Netuid(1), 5, 2),
+            identity(1, Netuid(2), 5, 2),
+            identity(1, Netuid(1), 6, 2),
+            identity(1, Netuid(1), 5, 7),
             other,
         ]
         .iter()
@@ -219,7 +220,7 @@ mod tests {
             "{first}"
         );
         let named = StatePlace::Named("/mine".into());
-        assert_eq!(named.of(&identity(1, 1, 5, 2)), Path::new("/mine"));
+        assert_eq!(named.of(&identity(1, Netuid(1), 5, 2)), Path::new("/mine"));
     }
 
     #[test]
@@ -227,11 +228,11 @@ mod tests {
         let root = tempfile::tempdir().expect("room");
         assert_eq!(kept(&root.path().join("none")), []);
         let place = StatePlace::Under(root.path().into());
-        let used = save(&place, identity(1, 1, 5, 2));
-        drop(save(&place, identity(1, 1, 9, 2)));
+        let used = save(&place, identity(1, Netuid(1), 5, 2));
+        drop(save(&place, identity(1, Netuid(1), 9, 2)));
         // As older releases had it.
         let old = StatePlace::Named(root.path().join("1-5Grw"));
-        drop(save(&old, identity(1, 3, 9, 2)));
+        drop(save(&old, identity(1, Netuid(3), 9, 2)));
         fs::create_dir(root.path().join("somebody's")).expect("room");
 
         let found = kept(root.path());
@@ -239,7 +240,7 @@ mod tests {
             .iter()
             .map(|kept| kept.identity.as_ref().map(|identity| identity.netuid))
             .collect();
-        assert_eq!(netuids, [Some(1), Some(1), Some(3)]);
+        assert_eq!(netuids, [1, 1, 3].map(|netuid| Some(Netuid(netuid))));
         assert_eq!(
             found.iter().map(|k| k.in_use).collect::<Vec<_>>(),
             [true, false, false]

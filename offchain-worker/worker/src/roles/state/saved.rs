@@ -402,13 +402,13 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, Finding, Secret, Served, Verdicts};
+    use cairn_primitives::{Commitment, Finding, Netuid, Secret, Served, Uid, Verdicts};
 
     fn identity() -> Identity {
         let [genesis, initial_root, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
         Identity {
             genesis,
-            netuid: 1,
+            netuid: Netuid(1),
             started_at: 5,
             started_in: H256([4; 32]),
             initial_root,
@@ -545,10 +545,10 @@ mod tests {
         let hidden_row = |round| {
             let salt = Secret::new([round as u8; 32]);
             HiddenRow::new(
-                (1, H256([3; 32])),
+                (Netuid(1), H256([3; 32])),
                 round,
                 7,
-                vec![(1, 2), (3, 65_535)],
+                vec![(Uid(1), 2), (Uid(3), 65_535)],
                 salt,
             )
         };
@@ -581,8 +581,14 @@ mod tests {
         let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
         let pledge = |round| {
             let salt = Secret::new([round as u8; 32]);
-            let voter = (1, H256([3; 32]));
-            Pledge::new(voter, round, H256([8; 32]), Verdicts::from_uids([1]), salt)
+            let voter = (Netuid(1), H256([3; 32]));
+            Pledge::new(
+                voter,
+                round,
+                H256([8; 32]),
+                Verdicts::from_uids([1].map(Uid)),
+                salt,
+            )
         };
         let with = |pledges| Change {
             held: held(3, 8),
@@ -608,7 +614,12 @@ mod tests {
         };
         let shown = Some(Shown { round: 4, served });
         let salt = Secret::new([6; 32]);
-        let verdict = Verdict::new((1, H256([3; 32])), (4, 2), Finding::Failed, salt);
+        let verdict = Verdict::new(
+            (Netuid(1), H256([3; 32])),
+            (4, Uid(2)),
+            Finding::Failed,
+            salt,
+        );
         let first = Change {
             held: held(3, 8),
             parameters: Some(bytes(&[1.5])),

@@ -34,7 +34,7 @@ use crate::roles::{
     setup::locked,
 };
 
-pub const NETUID: Netuid = 7;
+pub const NETUID: Netuid = Netuid(7);
 pub const PHASES: Phases = Phases {
     train: 6,
     reveal: 2,

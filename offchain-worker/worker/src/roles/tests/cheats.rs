@@ -14,8 +14,8 @@ use crate::roles::{
     Behaviour,
 };
 
-const ALICE: Uid = 1;
-const COPIER: Uid = 5;
+const ALICE: Uid = Uid(1);
+const COPIER: Uid = Uid(5);
 
 /// The values that a member sent.
 async fn sent(network: &Network, round: Round, uid: Uid) -> Vec<SparseTensor> {
@@ -54,9 +54,9 @@ async fn all_kinds_take_part_and_a_copier_sends_what_counted_most_in_the_round_b
     let cheats = ["Noise", "Lazy", "Stranger", "Copier"];
     register_miner(&network, ALICE, "Alice");
     for (uid, name) in (2..).zip(cheats) {
-        register_miner(&network, uid, name);
+        register_miner(&network, Uid(uid), name);
     }
-    register_validator(&network, 10, "Victor");
+    register_validator(&network, Uid(10), "Victor");
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     for (name, behaviour) in cheats.into_iter().zip(Behaviour::CHEATS) {
@@ -71,7 +71,7 @@ async fn all_kinds_take_part_and_a_copier_sends_what_counted_most_in_the_round_b
         .await;
     let state = network.chain.state();
     assert_eq!(state.refused, Vec::<String>::new());
-    assert_eq!(state.settled[&0].included, [1, 2, 3, 4]);
+    assert_eq!(state.settled[&0].included, [1, 2, 3, 4].map(Uid));
     assert!(state.settled[&1].included.contains(&ALICE));
     let (copied, copy) = (
         sent(&network, 0, ALICE).await,

@@ -1,7 +1,7 @@
 //! Coming late, or to the wrong place.
 
 use cairn_chain::AccountId;
-use cairn_primitives::H256;
+use cairn_primitives::{Uid, H256};
 use cairn_round::Held;
 use cairn_store::paths;
 
@@ -83,7 +83,7 @@ async fn a_state_directory_that_is_in_use_is_not_shared() {
     let mut network = Network::new().await;
     network
         .chain
-        .change(|state| state.miners.push((1, Network::account("Alice"))));
+        .change(|state| state.miners.push((Uid(1), Network::account("Alice"))));
     network.mine("Alice", Behaviour::Honest);
     network
         .chain
@@ -140,7 +140,7 @@ async fn a_checkpoint_is_taken_only_as_it_was_published() {
         .expect("fine");
     let parameters: Vec<f32> = (0..run.layout.parameters()).map(|i| i as f32).collect();
     let bytes: Vec<u8> = parameters.iter().flat_map(|it| it.to_le_bytes()).collect();
-    let prefix = paths::checkpoints(NETUID, 3);
+    let prefix = paths::checkpoints(NETUID.get(), 3);
     let root = store
         .publish(&prefix, bytes.clone())
         .await

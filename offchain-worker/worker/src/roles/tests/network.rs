@@ -104,10 +104,10 @@ fn ledger(network: &Network, name: &str) -> Vec<Line> {
 async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
     let mut network = Network::new().await;
     for (uid, name) in [(1, "Alice"), (2, "Bob"), (3, "Mallory")] {
-        register_miner(&network, uid, name);
+        register_miner(&network, Uid(uid), name);
     }
     for (uid, name) in [(10, "Victor"), (11, "Vera")] {
-        register_validator(&network, uid, name);
+        register_validator(&network, Uid(uid), name);
         network.validate(name);
     }
     network.mine("Alice", Behaviour::Honest);
@@ -125,7 +125,7 @@ async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
     assert_eq!(state.refused, Vec::<String>::new());
     assert_eq!(
         state.settled[&0].included,
-        [1, 2, 3],
+        [1, 2, 3].map(Uid),
         "a cheat's file is well-formed"
     );
     let roots: Vec<H256> = ["Alice", "Bob", "Mallory"]
@@ -146,7 +146,7 @@ async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
         let last = state
             .scores
             .iter()
-            .rfind(|(_, uid, _)| *uid == validator)
+            .rfind(|(_, uid, _)| *uid == Uid(validator))
             .expect("set");
         let of = |uid: Uid| {
             last.2
@@ -154,8 +154,8 @@ async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
                 .find(|(to, _)| *to == uid)
                 .map_or(0, |(_, w)| *w)
         };
-        assert!(of(1) > 0 && of(2) > 0, "{:?}", last.2);
-        assert!(of(3) < of(1).min(of(2)) / 10, "{:?}", last.2);
+        assert!(of(Uid(1)) > 0 && of(Uid(2)) > 0, "{:?}", last.2);
+        assert!(of(Uid(3)) < of(Uid(1)).min(of(Uid(2))) / 10, "{:?}", last.2);
     }
     assert!(ledger(&network, "Alice")
         .iter()
@@ -166,8 +166,8 @@ async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_miner_goes_on_with_what_it_had_committed_to() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
-    register_validator(&network, 10, "Victor");
+    register_miner(&network, Uid(1), "Alice");
+    register_validator(&network, Uid(10), "Victor");
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     network
@@ -184,8 +184,8 @@ async fn a_killed_miner_goes_on_with_what_it_had_committed_to() {
         .await;
     let state = network.chain.state();
     assert_eq!(state.refused, Vec::<String>::new(), "it committed twice");
-    assert_eq!(state.settled[&0].included, [1]);
-    assert_eq!(state.settled[&1].included, [1]);
+    assert_eq!(state.settled[&0].included, [Uid(1)]);
+    assert_eq!(state.settled[&1].included, [Uid(1)]);
     let rounds: Vec<Round> = ledger(&network, "Alice")
         .iter()
         .map(|line| line.round)
@@ -197,8 +197,8 @@ async fn a_killed_miner_goes_on_with_what_it_had_committed_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_validator_reveals_the_scores_that_it_had_committed_to() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
-    register_validator(&network, 10, "Victor");
+    register_miner(&network, Uid(1), "Alice");
+    register_validator(&network, Uid(10), "Victor");
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     play(&network, 1, 1).await;
@@ -213,7 +213,7 @@ async fn a_killed_validator_reveals_the_scores_that_it_had_committed_to() {
     network.validate("Victor");
     chain.until("they are revealed", opened).await;
     let state = chain.state();
-    assert_eq!(state.scores, [(1, 10, vec![(1, u16::MAX)])]);
+    assert_eq!(state.scores, [(1, Uid(10), vec![(Uid(1), u16::MAX)])]);
     assert_eq!(state.refused, Vec::<String>::new());
     network.stop().await;
 }
@@ -221,8 +221,8 @@ async fn a_killed_validator_reveals_the_scores_that_it_had_committed_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_validator_attests_what_it_had_committed_to() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
-    register_validator(&network, 10, "Victor");
+    register_miner(&network, Uid(1), "Alice");
+    register_validator(&network, Uid(10), "Victor");
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     let chain = network.chain.clone();
@@ -238,8 +238,8 @@ async fn a_killed_validator_attests_what_it_had_committed_to() {
     let attested = |state: &State| state.attested.contains_key(&0);
     chain.until("Victor has attested", attested).await;
     let state = chain.state();
-    let (verdicts, root) = &state.attested[&0][&10];
-    assert_eq!(verdicts.uids().collect::<Vec<Uid>>(), [1]);
+    let (verdicts, root) = &state.attested[&0][&Uid(10)];
+    assert_eq!(verdicts.uids().collect::<Vec<Uid>>(), [Uid(1)]);
     assert_eq!(*root, state.config.initial_root);
     assert_eq!(state.refused, Vec::<String>::new());
     network.stop().await;
@@ -248,8 +248,8 @@ async fn a_killed_validator_attests_what_it_had_committed_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
-    register_validator(&network, 10, "Victor");
+    register_miner(&network, Uid(1), "Alice");
+    register_validator(&network, Uid(10), "Victor");
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     for _ in 0..3 {
@@ -266,7 +266,7 @@ async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
         state.settled.remove(&0);
     });
     network.chain.tick();
-    register_miner(&network, 2, "Bob");
+    register_miner(&network, Uid(2), "Bob");
     network.mine("Bob", Behaviour::Honest);
     play(&network, 1, 1).await;
     network
@@ -290,7 +290,7 @@ async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_round_that_nobody_attested_leaves_the_parameters_as_they_are() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
+    register_miner(&network, Uid(1), "Alice");
     network.mine("Alice", Behaviour::Honest);
     play(&network, 1, 0).await;
     network
@@ -320,7 +320,7 @@ async fn attest_for_victor(network: &Network, round: Round, root: H256) {
     chain.go_to(Phase::Attest);
     chain.change(|state| {
         let attested = state.attested.entry(round).or_default();
-        attested.insert(10, (Verdicts::from_uids([1]), root));
+        attested.insert(Uid(10), (Verdicts::from_uids([1].map(Uid)), root));
     });
     chain.go_to(Phase::Settle);
 }
@@ -328,8 +328,8 @@ async fn attest_for_victor(network: &Network, round: Round, root: H256) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_other_parameters_than_the_network_stops_and_says_so() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
-    register_validator(&network, 10, "Victor");
+    register_miner(&network, Uid(1), "Alice");
+    register_validator(&network, Uid(10), "Victor");
     network.mine("Alice", Behaviour::Honest);
     let initial = network.chain.state().config.initial_root;
     // Only after something was included the chain does not know which root comes next.
@@ -358,8 +358,8 @@ async fn checkpoints(network: &Network) -> Vec<Round> {
 /// A validator and a miner after three rounds: the fourth has begun, and only round 1 has a checkpoint.
 async fn after_three_rounds() -> Network {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
-    register_validator(&network, 10, "Victor");
+    register_miner(&network, Uid(1), "Alice");
+    register_validator(&network, Uid(10), "Victor");
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     for _ in 0..3 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cairn_engine::{Device, Order, Settlement, State, Version};
 use cairn_gradient::open;
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{Round, Uid, H256};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 use cairn_trainer::{
@@ -43,7 +43,7 @@ async fn replay(network: &Network, device: Device) {
     let parameters = initial_parameters(&run.config.model, 1);
     engine.load(State::new(parameters)).expect("it fits");
     for round in 0..ROUNDS {
-        assert_eq!(state.settled[&round].included, [1]);
+        assert_eq!(state.settled[&round].included, [Uid(1)]);
         let entry = &state.contributions_of(round)[0];
         let sealed = fetch(&run, round, &entry.commitment)
             .await
@@ -53,7 +53,7 @@ async fn replay(network: &Network, device: Device) {
         open(&mut file, &key);
         let claim = Claim {
             round,
-            uid: 1,
+            uid: Uid(1),
             hotkey: H256(alice.0),
             commitment: entry.commitment.clone(),
             key,
@@ -81,7 +81,7 @@ async fn replay(network: &Network, device: Device) {
         );
         engine.keep().expect("it was made");
         let settlement = Settlement {
-            included: &[(1, 1, Arc::new(checked))],
+            included: &[(Uid(1), 1, Arc::new(checked))],
             is_included: true,
         };
         engine.settle(&settlement).expect("it fits");
@@ -104,8 +104,8 @@ async fn play_all(network: &Network, validators: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_miner_sends_is_made_again() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
-    register_validator(&network, 10, "Victor");
+    register_miner(&network, Uid(1), "Alice");
+    register_validator(&network, Uid(10), "Victor");
     network.mine("Alice", Behaviour::Honest);
     network.validate("Victor");
     play_all(&network, 1).await;
@@ -122,9 +122,9 @@ async fn what_a_miner_with_a_card_sends_is_made_again() {
         .require()
         .expect("NVRTC is needed to test the CUDA backend: run `make cuda-tools`");
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
-    register_validator(&network, 10, "Victor");
-    register_validator(&network, 11, "Vera");
+    register_miner(&network, Uid(1), "Alice");
+    register_validator(&network, Uid(10), "Victor");
+    register_validator(&network, Uid(11), "Vera");
     network.mine_on(Device::Cuda(0), "Alice", Behaviour::Honest);
     network.validate("Victor");
     network.validate_on(Device::Cuda(0), "Vera");
@@ -134,7 +134,7 @@ async fn what_a_miner_with_a_card_sends_is_made_again() {
         state
             .scores
             .iter()
-            .any(|(_, uid, to)| *uid == by && to[0].0 == 1)
+            .any(|(_, uid, to)| *uid == Uid(by) && to[0].0 == Uid(1))
     };
     assert!(measured(10) && measured(11), "{:?}", state.scores);
     replay(&network, Device::Cuda(0)).await;

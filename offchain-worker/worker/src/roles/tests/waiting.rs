@@ -1,6 +1,6 @@
 //! Runs that stop, are replaced, or were never there.
 
-use cairn_primitives::Phase;
+use cairn_primitives::{Netuid, Phase, Uid};
 
 use super::network::{committed, register_miner};
 use crate::roles::{state::kept, testing::Network, Behaviour, RoleError, Status};
@@ -17,7 +17,7 @@ async fn no_such_subnet_ends_a_worker() {
     for name in ["Alice", "Victor"] {
         let error = network.end(name).await.expect_err("waiting is vain");
         assert!(
-            matches!(error, RoleError::NoSubnet { netuid: 7 }),
+            matches!(error, RoleError::NoSubnet { netuid: Netuid(7) }),
             "{error}"
         );
         assert!(error.to_string().contains("cairn subnet ls"), "{error}");
@@ -27,7 +27,7 @@ async fn no_such_subnet_ends_a_worker() {
 #[tokio::test]
 async fn a_subnet_that_is_being_dissolved_ends_those_who_wait_and_those_who_work() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
+    register_miner(&network, Uid(1), "Alice");
     network.mine("Alice", Behaviour::Honest);
     network
         .chain
@@ -68,7 +68,7 @@ fn start_another_run(network: &Network) {
 async fn after_a_stop_a_worker_goes_on_with_the_next_run_in_a_directory_of_its_own() {
     let mut network = Network::new().await;
     network.state_by_run();
-    register_miner(&network, 1, "Alice");
+    register_miner(&network, Uid(1), "Alice");
     network.mine("Alice", Behaviour::Honest);
     network
         .chain
@@ -98,7 +98,7 @@ async fn after_a_stop_a_worker_goes_on_with_the_next_run_in_a_directory_of_its_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_that_was_named_is_for_one_run() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
+    register_miner(&network, Uid(1), "Alice");
     network.mine("Alice", Behaviour::Honest);
     network
         .chain
@@ -114,7 +114,7 @@ async fn a_directory_that_was_named_is_for_one_run() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_idle_writes_down_why() {
     let mut network = Network::new().await;
-    register_miner(&network, 1, "Alice");
+    register_miner(&network, Uid(1), "Alice");
     network.mine("Alice", Behaviour::Honest);
     network.mine("Bob", Behaviour::Honest);
     network

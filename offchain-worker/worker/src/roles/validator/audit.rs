@@ -132,7 +132,7 @@ async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::B
         return Ok(None);
     };
     let most = served.length.min(audit.longest);
-    let prefix = paths::audits(desk.run.netuid, audit.round);
+    let prefix = paths::audits(desk.run.netuid.get(), audit.round);
     match desk.run.store.get_blob(&prefix, &served.root.0, most).await {
         Ok(blob) => Ok(Some(blob)),
         Err(
