@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use cairn_gradient::{decode, model_root, outer_step, resemblance, Contribution};
-use cairn_primitives::{Layout, Netuid, Uid, H256};
+use cairn_primitives::{Layout, Netuid, Uid};
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
     value::{alike, repeats, FLOOR},
@@ -54,7 +54,7 @@ impl Field {
         let root = self.theta.root;
         Label {
             netuid: 1,
-            hotkey: H256([miner as u8; 32]),
+            hotkey: [miner as u8; 32].into(),
             held: Held { round, root },
         }
     }

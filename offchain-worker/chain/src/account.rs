@@ -1,5 +1,6 @@
 //! Accounts and their addresses.
 
+use cairn_primitives::Hotkey;
 use std::{fmt, str::FromStr};
 
 use codec::{Decode, Encode};
@@ -19,6 +20,11 @@ impl AccountId {
     /// The account that a key pair signs for.
     pub fn of(keypair: &Keypair) -> AccountId {
         AccountId(keypair.public_key().0)
+    }
+
+    /// It as a member's working key.
+    pub const fn hotkey(self) -> Hotkey {
+        Hotkey(cairn_primitives::H256(self.0))
     }
 
     /// The account with this public key.

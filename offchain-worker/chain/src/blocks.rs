@@ -35,6 +35,7 @@ impl Block {
     pub(crate) fn of(connection: &Connection, header: &Header) -> Result<Block, ChainError> {
         let number = BlockNumber::try_from(header.number)
             .map_err(|_| connection.malformed("a block's header", "its number is above 2^32"))?;
+        connection.endpoints.saw(number);
         Ok(Block {
             number,
             hash: blake2_256(&header.encode()),
@@ -50,6 +51,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether a chain that lives has new ones of these all the time. What is final may wait for authorities.
+    fn moves(self) -> bool {
+        matches!(self, Kind::Best)
+    }
+
     fn methods(self) -> (&'static str, &'static str) {
         match self {
             Kind::Best => ("chain_subscribeNewHeads", "chain_unsubscribeNewHeads"),
@@ -132,6 +138,12 @@ impl Follower {
                 Ok(Some(Ok(header))) => return Block::of(&connection, &header),
                 Ok(Some(Err(error))) => return Err(connection.down(&error.to_string())),
                 Ok(None) => return Err(connection.down("the connection was lost")),
+                // Blocks come all the time: this node stands still, or the chain does.
+                Err(_) if self.kind.moves() && connection.endpoints.has_others() => {
+                    let error = connection.down("it shows no new block");
+                    connection.leave(*session).await;
+                    return Err(error);
+                }
                 // Nothing may have happened, or the other end may be gone without a word.
                 Err(_) => {
                     let _: H256 = connection

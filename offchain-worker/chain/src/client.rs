@@ -15,7 +15,7 @@ use crate::{
     AccountId, Block, BlockStream, ChainError, Patience, Settings, View,
 };
 
-/// A client of one node. Cloning it is cheap, and the clones share connection and nonces.
+/// A client of a chain, by one of its nodes at a time. Cloning it is cheap, and the clones share connection and nonces.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) connection: Arc<Connection>,
@@ -50,7 +50,20 @@ impl Client {
         settings: Settings,
         patience: Patience,
     ) -> Result<Client, ChainError> {
-        let connection = Connection::new(url, settings)?;
+        Client::connect_to(&[url.to_string()], settings, patience).await
+    }
+
+    /// Connects to the first of some nodes that can be asked. When it goes down, stands still, is on another chain or
+    /// far behind, the next one is asked.
+    ///
+    /// # Errors
+    /// As [`Client::connect`]; [`ChainError::NoneOf`] if there are several and none can be asked.
+    pub async fn connect_to(
+        urls: &[String],
+        settings: Settings,
+        patience: Patience,
+    ) -> Result<Client, ChainError> {
+        let connection = Connection::new(urls, settings)?;
         connection
             .patiently(patience, || connection.session_number())
             .await?;
@@ -61,7 +74,7 @@ impl Client {
         })
     }
 
-    /// The node's URL.
+    /// The URL of the node that is asked at present.
     pub fn url(&self) -> &str {
         self.connection.url()
     }

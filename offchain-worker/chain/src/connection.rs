@@ -1,4 +1,4 @@
-//! One connection at a time to one node, made anew when it breaks.
+//! One connection at a time, to one of the nodes that may be asked; made anew, to the next one, when it breaks.
 
 use std::{
     future::Future,
@@ -17,7 +17,7 @@ use tokio::{
     time::{sleep, timeout, Instant},
 };
 
-use crate::{error::reason, ChainError, Patience};
+use crate::{blocks::Header, endpoints::Endpoints, error::reason, Block, ChainError, Patience};
 
 /// How long a client waits for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Settings {
     pub patience: Patience,
     /// How long a transaction may take to get into a block.
     pub inclusion: Duration,
-    /// Silence of a block stream after which the node is asked whether it is still there.
+    /// Silence of a block stream after which the next node is asked; the only one is asked whether it is still there.
     pub silence: Duration,
 }
 
@@ -49,9 +49,9 @@ impl Default for Settings {
     }
 }
 
-/// A node, and the present connection to it if there is one.
+/// The nodes, and the present connection to one of them if there is one.
 pub(crate) struct Connection {
-    url: String,
+    pub endpoints: Endpoints,
     pub settings: Settings,
     /// The chain that this is about: that of the first connection.
     genesis: OnceLock<H256>,
@@ -67,15 +67,9 @@ struct Session {
 }
 
 impl Connection {
-    pub fn new(url: &str, settings: Settings) -> Result<Arc<Connection>, ChainError> {
-        let plain = url.starts_with("ws://") || url.starts_with("wss://");
-        if !plain || url.contains(char::is_whitespace) {
-            return Err(ChainError::InvalidUrl {
-                url: url.to_string(),
-            });
-        }
+    pub fn new(urls: &[String], settings: Settings) -> Result<Arc<Connection>, ChainError> {
         Ok(Arc::new(Connection {
-            url: url.to_string(),
+            endpoints: Endpoints::new(urls)?,
             settings,
             genesis: OnceLock::new(),
             session: Mutex::new(None),
@@ -84,7 +78,7 @@ impl Connection {
     }
 
     pub fn url(&self) -> &str {
-        &self.url
+        self.endpoints.url()
     }
 
     /// The genesis hash of the chain; zero before the first connection.
@@ -163,7 +157,7 @@ impl Connection {
     /// An answer of the node that cannot be read.
     pub fn malformed(&self, what: impl Into<String>, why: impl ToString) -> ChainError {
         ChainError::Malformed {
-            url: self.url.clone(),
+            url: self.url().to_string(),
             what: what.into(),
             why: reason(&why.to_string()),
         }
@@ -172,7 +166,7 @@ impl Connection {
     /// The connection broke.
     pub fn down(&self, why: &str) -> ChainError {
         ChainError::NodeDown {
-            url: self.url.clone(),
+            url: self.url().to_string(),
             why: reason(why),
         }
     }
@@ -183,23 +177,47 @@ impl Connection {
         if let Some(session) = present.as_ref() {
             return Ok(session.clone());
         }
-        let rpc = self.connect().await?;
+        let rpc = self.connect_to_any().await?;
         let number = self
             .sessions
             .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let session = Session { number, rpc };
         *present = Some(session.clone());
         if number > 0 {
-            tracing::info!(url = %self.url, "connected to the node again");
+            tracing::info!(url = %self.url(), "connected to a node again");
         }
         Ok(session)
+    }
+
+    /// Connects to the node whose turn it is, or to the first after it that can be asked.
+    async fn connect_to_any(&self) -> Result<RpcClient, ChainError> {
+        let mut errors: Vec<ChainError> = Vec::new();
+        for _ in 0..self.endpoints.len() {
+            match self.connect().await {
+                Ok(rpc) => return Ok(rpc),
+                Err(error) if !self.endpoints.has_others() => return Err(error),
+                Err(error) => {
+                    tracing::warn!("{error}; asking the next node");
+                    self.endpoints.pass_on();
+                    errors.push(error);
+                }
+            }
+        }
+        // All that answer are behind what one of them once showed: then that was no block of this chain.
+        if errors
+            .iter()
+            .any(|error| matches!(error, ChainError::Behind { .. }))
+        {
+            self.endpoints.forget();
+        }
+        Err(ChainError::none_of(&errors))
     }
 
     /// Connects, and makes sure that the node is on the chain that this is about.
     async fn connect(&self) -> Result<RpcClient, ChainError> {
         let opened = timeout(
             self.settings.connect,
-            RpcClient::from_insecure_url(&self.url),
+            RpcClient::from_insecure_url(self.url()),
         )
         .await;
         let rpc = match opened {
@@ -217,12 +235,41 @@ impl Connection {
         let expected = *self.genesis.get_or_init(|| found);
         if found != expected {
             return Err(ChainError::WrongChain {
-                url: self.url.clone(),
+                url: self.url().to_string(),
                 expected,
                 found,
             });
         }
+        if self.endpoints.has_others() {
+            self.ensure_abreast(&rpc).await?;
+        }
         Ok(rpc)
+    }
+
+    /// Makes sure that the node is not far behind what another one showed.
+    async fn ensure_abreast(&self, rpc: &RpcClient) -> Result<(), ChainError> {
+        let method = "chain_getHeader";
+        let asked = rpc.request(method, rpc_params![]);
+        let head: Header = self.within(self.settings.request, method, asked).await?;
+        let best = Block::of(self, &head)?.number;
+        match self.endpoints.is_behind(best) {
+            Some(seen) => Err(ChainError::Behind {
+                url: self.url().to_string(),
+                best,
+                seen,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Leaves the node of this session, if it is the present one, for the next node.
+    pub async fn leave(&self, number: u64) {
+        let mut present = self.session.lock().await;
+        // Somebody else may have made a new one already.
+        if present.as_ref().is_some_and(|now| now.number == number) {
+            *present = None;
+            self.endpoints.pass_on();
+        }
     }
 
     /// Gives an operation its deadline and its errors names.
@@ -235,7 +282,7 @@ impl Connection {
         match timeout(deadline, operation).await {
             Ok(result) => result.map_err(|error| self.explain(what, error)),
             Err(_) => Err(ChainError::TimedOut {
-                url: self.url.clone(),
+                url: self.url().to_string(),
                 what: what.to_string(),
                 deadline,
             }),
@@ -249,14 +296,7 @@ impl Connection {
         result: Result<T, ChainError>,
     ) -> Result<T, ChainError> {
         if result.as_ref().is_err_and(ChainError::is_transient) {
-            let mut present = self.session.lock().await;
-            // Somebody else may have made a new one already.
-            if present
-                .as_ref()
-                .is_some_and(|now| now.number == session.number)
-            {
-                *present = None;
-            }
+            self.leave(session.number).await;
         }
         result
     }
@@ -266,7 +306,7 @@ impl Connection {
         use subxt::rpcs::Error;
         match error {
             Error::User(error) => ChainError::Refused {
-                url: self.url.clone(),
+                url: self.url().to_string(),
                 what: what.to_string(),
                 code: error.code,
                 message: user_message(&error),
@@ -294,24 +334,6 @@ fn user_message(error: &UserError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_web_sockets_are_nodes() {
-        for url in [
-            "",
-            "127.0.0.1:9944",
-            "http://127.0.0.1:9944",
-            "ws:/x",
-            "ws://a b",
-        ] {
-            let error = Connection::new(url, Settings::default()).err();
-            assert!(
-                matches!(error, Some(ChainError::InvalidUrl { .. })),
-                "{url}: {error:?}"
-            );
-        }
-        assert!(Connection::new("wss://node.example:443", Settings::default()).is_ok());
-    }
 
     #[test]
     fn what_a_node_says_comes_with_its_detail() {

@@ -26,6 +26,26 @@ pub enum ChainError {
         /// What the system said.
         why: String,
     },
+    /// None of several nodes can be asked.
+    #[error("none of {number} nodes can be asked: {}", .errors.join("; "))]
+    NoneOf {
+        /// How many were tried.
+        number: usize,
+        /// What was wrong with each.
+        errors: Vec<String>,
+        /// Whether it may be gone in a moment.
+        may_pass: bool,
+    },
+    /// The node is catching up with its chain.
+    #[error("the node at {url} is at block {best} where another was at {seen}: it is catching up")]
+    Behind {
+        /// The node's URL.
+        url: String,
+        /// Its best block.
+        best: u32,
+        /// The highest block seen.
+        seen: u32,
+    },
     /// The node is on another chain.
     #[error("the node at {url} is on another chain (genesis {found:?}, expected {expected:?}): name a node of this chain with --node, or start over on the new chain with a new data directory")]
     WrongChain {
@@ -153,11 +173,23 @@ pub enum ChainError {
 }
 
 impl ChainError {
+    /// That several nodes were tried in vain.
+    pub(crate) fn none_of(errors: &[ChainError]) -> ChainError {
+        ChainError::NoneOf {
+            number: errors.len(),
+            errors: errors.iter().map(ChainError::to_string).collect(),
+            may_pass: errors.iter().any(ChainError::is_transient),
+        }
+    }
+
     /// Whether it may be gone in a moment: the node is down, slow or restarting.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            ChainError::NodeDown { .. } | ChainError::TimedOut { .. }
+            ChainError::NodeDown { .. }
+                | ChainError::TimedOut { .. }
+                | ChainError::Behind { .. }
+                | ChainError::NoneOf { may_pass: true, .. }
         )
     }
 

@@ -384,7 +384,8 @@ mod tests {
     use crate::Settings;
 
     fn view() -> View {
-        let connection = Connection::new("ws://127.0.0.1:1", Settings::default()).unwrap();
+        let connection =
+            Connection::new(&["ws://127.0.0.1:1".into()], Settings::default()).unwrap();
         View::new(connection, H256::repeat_byte(9))
     }
 

@@ -46,7 +46,7 @@ impl Place {
         let header = Header {
             netuid: Netuid(1),
             round: 1,
-            hotkey: [1; 32],
+            hotkey: [1; 32].into(),
             parent_root: H256([2; 32]),
             layout_hash: layout.hash(),
             inner_steps: 30,

@@ -4,8 +4,8 @@
 //! [`cairn_protocol::verdict`] says, and what takes reading the file.
 
 use cairn_primitives::{
-    Commitment, Compression, ContributionKey, EngineClass, Layout, Netuid, Round, RunConfig, Uid,
-    H256,
+    Commitment, Compression, ContributionKey, EngineClass, Hotkey, Layout, Netuid, Round,
+    RunConfig, Uid, H256,
 };
 use cairn_protocol::verdict::{
     self, check_carried, check_header, check_length, check_norm, Before, Owed,
@@ -47,7 +47,7 @@ pub struct Claim {
     /// The round.
     pub round: Round,
     /// Who committed.
-    pub hotkey: [u8; 32],
+    pub hotkey: Hotkey,
     /// To what.
     pub commitment: Commitment,
     /// The revealed key.

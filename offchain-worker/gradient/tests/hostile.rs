@@ -86,7 +86,7 @@ fn valid(run: u8, seed: u64) -> Vec<u8> {
     let header = Header {
         netuid: Netuid(3),
         round: 41,
-        hotkey: [7; 32],
+        hotkey: [7; 32].into(),
         parent_root: H256([9; 32]),
         layout_hash: layout.hash(),
         inner_steps: 30,

@@ -10,7 +10,7 @@
 //! commitment to it is sent, so that a validator never commits to two.
 
 use cairn_primitives::{
-    api, finding_hash, BlockNumber, Finding, Netuid, Round, Secret, Served, Uid, H256,
+    api, finding_hash, BlockNumber, Finding, Hotkey, Netuid, Round, Secret, Served, Uid, H256,
 };
 use cairn_protocol::audit::Stage;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::{machine::Transaction, View};
 const TRIES: u8 = 3;
 
 /// An audit that is not over, as the chain has it.
-pub type Audit = api::AuditInfo<H256>;
+pub type Audit = api::AuditInfo<Hotkey>;
 
 /// The stage of an audit in the block after `now`, in which what is sent at best is.
 pub fn next_stage(audit: &Audit, now: BlockNumber) -> Stage {
@@ -84,7 +84,7 @@ impl Serving {
     }
 
     /// Takes note of what was drawn of the round held, of the miner with this hotkey.
-    pub fn look(&mut self, view: &View, hotkey: H256, held: Option<Round>) {
+    pub fn look(&mut self, view: &View, hotkey: Hotkey, held: Option<Round>) {
         let is_own = |audit: &&Audit| audit.hotkey == hotkey && Some(audit.round) == held;
         let own = view.audits.iter().find(is_own);
         let drawn = own.map(|audit| Demand {
@@ -102,12 +102,12 @@ impl Serving {
     }
 
     /// What is to be made now of the miner with this hotkey.
-    pub fn demand(&self, view: &View, hotkey: H256, now: BlockNumber) -> Option<Demand> {
+    pub fn demand(&self, view: &View, hotkey: Hotkey, now: BlockNumber) -> Option<Demand> {
         let owed = self.owed?;
         let is_shown = self.shown.is_some_and(|shown| shown.round == owed.round);
         let has_failed = self.failed == (owed.round, TRIES);
         let is_open = |audit: &Audit| {
-            (audit.round, audit.hotkey, audit.served) == (owed.round, hotkey, None)
+            (audit.round, audit.hotkey, audit.served) == (owed.round, Hotkey(hotkey.get()), None)
                 && next_stage(audit, now) == Stage::Open
         };
         let is_due = !is_shown && !has_failed && view.audits.iter().any(is_open);
@@ -124,10 +124,10 @@ impl Serving {
     }
 
     /// What is to be said to the chain.
-    pub fn next(&mut self, view: &View, hotkey: H256, now: BlockNumber) -> Option<Transaction> {
+    pub fn next(&mut self, view: &View, hotkey: Hotkey, now: BlockNumber) -> Option<Transaction> {
         let shown = self.shown.filter(|_| !self.sending)?;
         let is_due = |audit: &&Audit| {
-            (audit.round, audit.hotkey, audit.served) == (shown.round, hotkey, None)
+            (audit.round, audit.hotkey, audit.served) == (shown.round, Hotkey(hotkey.get()), None)
                 && next_stage(audit, now) == Stage::Open
         };
         let audit = view.audits.iter().find(is_due)?;
@@ -159,7 +159,7 @@ pub struct Verdict {
 impl Verdict {
     /// A verdict of `hotkey` in subnet `netuid`. The salt must come from the system's random numbers.
     pub fn new(
-        (netuid, hotkey): (Netuid, H256),
+        (netuid, hotkey): (Netuid, Hotkey),
         (round, uid): (Round, Uid),
         finding: Finding,
         salt: Secret,
@@ -168,7 +168,12 @@ impl Verdict {
             round,
             uid,
             finding,
-            hash: finding_hash((netuid, round, uid), &hotkey.0, finding, salt.expose()),
+            hash: finding_hash(
+                (netuid, round, uid),
+                &Hotkey(hotkey.get()),
+                finding,
+                salt.expose(),
+            ),
             salt,
         }
     }
@@ -224,7 +229,7 @@ impl Auditing {
     pub fn next(
         &mut self,
         view: &View,
-        hotkey: H256,
+        hotkey: Hotkey,
         now: BlockNumber,
         is_free: bool,
     ) -> Option<Duty> {
@@ -236,7 +241,7 @@ impl Auditing {
         let found = view
             .audits
             .iter()
-            .find_map(|audit| self.duty(audit, (hotkey, is_free), now));
+            .find_map(|audit| self.duty(audit, (hotkey.get(), is_free), now));
         match &found {
             Some(Duty::Audit(audit)) => self.replaying = Some((audit.round, audit.uid)),
             Some(Duty::Send(_)) => self.sending = true,
@@ -253,7 +258,10 @@ impl Auditing {
         now: BlockNumber,
     ) -> Option<Duty> {
         let of = (audit.round, audit.uid);
-        let own = audit.auditors.iter().find(|one| one.hotkey == hotkey)?;
+        let own = audit
+            .auditors
+            .iter()
+            .find(|one| one.hotkey == Hotkey(hotkey))?;
         let verdict = self.verdicts.iter().find(|verdict| verdict.of() == of);
         let verdict = verdict.filter(|_| !self.sending);
         match next_stage(audit, now) {

@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_primitives::{BlockNumber, Hotkey, Round, H256};
 use cairn_protocol::{checkpoint::is_too_far_behind, lineage};
 
 use crate::{
@@ -216,7 +216,7 @@ impl<W> Course<W> {
     }
 
     /// Says that this member is back, if nobody expects it and it holds what the current round begins with.
-    pub fn announce(&mut self, view: &View, hotkey: H256) {
+    pub fn announce(&mut self, view: &View, hotkey: Hotkey) {
         let round = view.round.round;
         if view.is_absent(hotkey) && self.round() == Some(round) && !self.returning {
             self.returning = true;

@@ -10,7 +10,9 @@
 //! one that missed its epoch is made anew for the next, and a hidden_row is revealed only once the chain says
 //! that its epoch has run.
 
-use cairn_primitives::{scores_hash, BlockNumber, EpochIndex, Netuid, Round, Secret, Uid, H256};
+use cairn_primitives::{
+    scores_hash, BlockNumber, EpochIndex, Hotkey, Netuid, Round, Secret, Uid, H256,
+};
 use serde::{Deserialize, Serialize};
 
 /// How often scores of one round, or one hidden_row, are tried.
@@ -63,15 +65,15 @@ pub struct HiddenRow {
 }
 
 impl HiddenRow {
-    /// A hidden_row of `hotkey` in subnet `netuid`. The salt must come from the system's random numbers.
+    /// A hidden row of `hotkey` in subnet `netuid`. The salt must come from the system's random numbers.
     pub fn new(
-        (netuid, hotkey): (Netuid, H256),
+        (netuid, hotkey): (Netuid, Hotkey),
         round: Round,
         epoch: EpochIndex,
         scores: Vec<(Uid, u16)>,
         salt: Secret,
     ) -> HiddenRow {
-        let hash = scores_hash(netuid, epoch, &hotkey.0, &scores, salt.expose());
+        let hash = scores_hash(netuid, epoch, &hotkey, &scores, salt.expose());
         HiddenRow {
             round,
             epoch,

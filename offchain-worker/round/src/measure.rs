@@ -5,7 +5,7 @@
 //! anyone has a second, and whoever is decided has no further one. Who missed the round needs no measuring. What has not
 //! a whole piece when time runs out is not measured, and what has is.
 
-use cairn_primitives::{Uid, H256};
+use cairn_primitives::{Hotkey, Uid, H256};
 use cairn_protocol::{exam, limits::EXAM_PIECE};
 
 use crate::{
@@ -40,7 +40,7 @@ pub struct Ask {
 #[derive(Clone, Debug)]
 struct Trial {
     uid: Uid,
-    hotkey: H256,
+    hotkey: Hotkey,
     sealed_root: H256,
     file: File,
     /// Sequences that its maker had to train on.
@@ -232,7 +232,7 @@ impl Measuring {
     }
 }
 
-fn evidence(measurement: &Measurement, uid: Uid, hotkey: H256, outcome: Outcome) -> Evidence {
+fn evidence(measurement: &Measurement, uid: Uid, hotkey: Hotkey, outcome: Outcome) -> Evidence {
     Evidence {
         round: measurement.round,
         uid,

@@ -6,7 +6,7 @@
 //! exactly that. A commit that got lost, or that a re-organisation dropped, is sent again with the same
 //! content as long as the training phase lasts.
 
-use cairn_primitives::{BlockNumber, Commitment, Phase, Round, Secret, Served, H256};
+use cairn_primitives::{BlockNumber, Commitment, Hotkey, Phase, Round, Secret, Served};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -64,7 +64,7 @@ pub enum Done {
 /// Where a miner stands.
 #[derive(Clone, Debug)]
 pub struct Miner {
-    hotkey: H256,
+    hotkey: Hotkey,
     course: Course<Task>,
     /// The contribution made for the round held. On disk.
     intent: Option<Intent>,
@@ -82,7 +82,7 @@ pub struct Miner {
 
 impl Miner {
     /// The miner with this hotkey: new, or back with what was on its disk.
-    pub fn new(hotkey: H256, held: Option<Held>, intent: Option<Intent>) -> Miner {
+    pub fn new(hotkey: Hotkey, held: Option<Held>, intent: Option<Intent>) -> Miner {
         let round = held.map(|held| held.round);
         Miner {
             hotkey,

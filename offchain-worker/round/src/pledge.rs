@@ -8,7 +8,7 @@
 //! validator that is killed at any instant can still attest, and never commits to two things in a round. Until it is
 //! opened nobody else knows the salt, which makes it this validator's own part of a round's randomness.
 
-use cairn_primitives::{attestation_hash, Netuid, Round, Secret, Verdicts, H256};
+use cairn_primitives::{attestation_hash, Hotkey, Netuid, Round, Secret, Verdicts, H256};
 use serde::{Deserialize, Serialize};
 
 /// Pledges that are kept: of the round held, and of the one before, whose salt is still asked for.
@@ -32,13 +32,13 @@ pub struct Pledge {
 impl Pledge {
     /// A pledge of `hotkey` in subnet `netuid`. The salt must come from the system's random numbers.
     pub fn new(
-        (netuid, hotkey): (Netuid, H256),
+        (netuid, hotkey): (Netuid, Hotkey),
         round: Round,
         root: H256,
         verdicts: Verdicts,
         salt: Secret,
     ) -> Pledge {
-        let at = (netuid, round, &hotkey.0);
+        let at = (netuid, round, &hotkey);
         Pledge {
             round,
             root,

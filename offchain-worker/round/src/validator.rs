@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Round, Uid, Verdicts, H256};
+use cairn_primitives::{
+    BlockNumber, Commitment, ContributionKey, Hotkey, Round, Uid, Verdicts, H256,
+};
 
 use cairn_protocol::{
     checkpoint,
@@ -50,7 +52,7 @@ pub type Id = (Uid, H256);
 /// What is known of one contribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Known {
-    hotkey: H256,
+    hotkey: Hotkey,
     commitment: Commitment,
     check: Check,
 }
@@ -63,7 +65,7 @@ pub struct Claim {
     /// Who committed.
     pub uid: Uid,
     /// With which hotkey.
-    pub hotkey: H256,
+    pub hotkey: Hotkey,
     /// To what.
     pub commitment: Commitment,
     /// The revealed key.
@@ -100,7 +102,7 @@ pub struct Subject {
     /// Its number.
     pub uid: Uid,
     /// Its key.
-    pub hotkey: H256,
+    pub hotkey: Hotkey,
     /// What there is of it.
     pub found: Found,
 }
@@ -206,7 +208,7 @@ pub enum Weighed {
 /// Where a validator stands. Only what is held, the pledges and the hidden_rows are on disk; the chain knows the rest.
 #[derive(Clone, Debug)]
 pub struct Validator {
-    hotkey: H256,
+    hotkey: Hotkey,
     initial_root: H256,
     course: Course<Task>,
     /// The round before the one held, if its contributions can still be measured.
@@ -241,7 +243,7 @@ impl Validator {
     /// The validator with this hotkey in the run whose first parameters have `initial_root`: new, or back with what was
     /// on its disk.
     pub fn new(
-        hotkey: H256,
+        hotkey: Hotkey,
         initial_root: H256,
         held: Option<Held>,
         pledges: Vec<Pledge>,
@@ -624,7 +626,7 @@ impl Validator {
             Some(Subject {
                 slot: subject.slot,
                 uid,
-                hotkey,
+                hotkey: Hotkey(hotkey.get()),
                 found,
             })
         };

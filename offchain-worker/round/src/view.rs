@@ -1,6 +1,8 @@
 //! What the chain says of one moment, as far as a worker's decisions depend on it. The same for every role.
 
-use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Phases, Round, Uid, H256};
+use cairn_primitives::{
+    BlockNumber, Commitment, ContributionKey, Hotkey, Phases, Round, Uid, H256,
+};
 use cairn_protocol::phase::Timetable;
 
 use crate::{audit::Audit, hidden_row::Scoring, plan::Plan};
@@ -14,11 +16,11 @@ pub struct View {
     /// Who trains on what in it.
     pub plan: Plan,
     /// Its miners in the order of their slots, by uid and hotkey.
-    pub miners: Vec<(Uid, H256)>,
+    pub miners: Vec<(Uid, Hotkey)>,
     /// Its validators.
     pub validators: Vec<Attester>,
     /// Hotkeys of members that are not expected before they say that they are back.
-    pub absent: Vec<H256>,
+    pub absent: Vec<Hotkey>,
     /// What was committed to in it, ascending by uid.
     pub contributions: Vec<Seen>,
     /// The subnet's audits that are not over.
@@ -31,23 +33,23 @@ pub struct View {
 
 impl View {
     /// The slot of a hotkey, if it has data in this round.
-    pub fn slot_of(&self, hotkey: H256) -> Option<u64> {
+    pub fn slot_of(&self, hotkey: Hotkey) -> Option<u64> {
         let slot = self.miners.iter().position(|(_, miner)| *miner == hotkey)?;
         u64::try_from(slot).ok()
     }
 
     /// What this hotkey committed to.
-    pub fn contribution_of(&self, hotkey: H256) -> Option<&Seen> {
+    pub fn contribution_of(&self, hotkey: Hotkey) -> Option<&Seen> {
         self.contributions.iter().find(|seen| seen.hotkey == hotkey)
     }
 
     /// Whether nobody expects this hotkey.
-    pub fn is_absent(&self, hotkey: H256) -> bool {
+    pub fn is_absent(&self, hotkey: Hotkey) -> bool {
         self.absent.contains(&hotkey)
     }
 
     /// This hotkey among the validators.
-    pub fn validator(&self, hotkey: H256) -> Option<&Attester> {
+    pub fn validator(&self, hotkey: Hotkey) -> Option<&Attester> {
         self.validators.iter().find(|one| one.hotkey == hotkey)
     }
 }
@@ -58,7 +60,7 @@ pub struct Attester {
     /// Its number.
     pub uid: Uid,
     /// Its key.
-    pub hotkey: H256,
+    pub hotkey: Hotkey,
     /// The hash of what it will attest, from when it has committed until it attests.
     pub committed: Option<H256>,
     /// Whether it has attested.
@@ -71,7 +73,7 @@ pub struct Seen {
     /// The miner.
     pub uid: Uid,
     /// Its key.
-    pub hotkey: H256,
+    pub hotkey: Hotkey,
     /// What it committed to.
     pub commitment: Commitment,
     /// The key that opens it, once revealed.
@@ -95,7 +97,7 @@ pub struct Settlement {
     /// The included contributions, ascending by uid. Empty in a null round.
     pub included: Vec<Included>,
     /// Its miners in the order of their slots, by uid and hotkey.
-    pub miners: Vec<(Uid, H256)>,
+    pub miners: Vec<(Uid, Hotkey)>,
     /// Who had to train on what.
     pub plan: Plan,
     /// What its contributions are measured on follows from this.
@@ -108,7 +110,7 @@ pub struct Settlement {
 
 impl Settlement {
     /// The sealed root of what this hotkey contributed, if that was included.
-    pub fn own(&self, hotkey: H256) -> Option<H256> {
+    pub fn own(&self, hotkey: Hotkey) -> Option<H256> {
         let mut seen = self.included.iter().map(|one| &one.seen);
         let own = seen.find(|seen| seen.hotkey == hotkey)?;
         Some(own.commitment.sealed_root)

@@ -249,7 +249,7 @@ impl<'a> Exchange<'a> {
         let header = Header {
             netuid: Netuid(0),
             round: 0,
-            hotkey: [0; 32],
+            hotkey: [0; 32].into(),
             parent_root: H256::zero(),
             layout_hash: self.layout.hash(),
             inner_steps: self.cell.inner_steps as u32,

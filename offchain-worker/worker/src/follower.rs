@@ -131,7 +131,7 @@ impl Follower {
     ) -> Result<Checked, Failure> {
         let claim = Claim {
             round: self.round,
-            hotkey: entry.hotkey.0,
+            hotkey: entry.hotkey.hotkey(),
             commitment: entry.commitment.clone(),
             key,
             parent_root: self.root,
@@ -170,7 +170,7 @@ mod tests {
         let mut header = Header {
             netuid: NETUID,
             round: follower.round(),
-            hotkey: HOTKEY.0,
+            hotkey: HOTKEY.hotkey(),
             parent_root: follower.root(),
             layout_hash: follower.layout().hash(),
             inner_steps: 1,
@@ -194,7 +194,7 @@ mod tests {
                 parent_root: follower.root(),
                 sealed_root: sealed_root(&sealed),
                 length: sealed.len() as u64,
-                key_hash: key_hash(NETUID, follower.round(), &HOTKEY.0, &KEY),
+                key_hash: key_hash(NETUID, follower.round(), &HOTKEY.hotkey(), &KEY),
             },
             key: Some(KEY),
             support: 0,
@@ -221,7 +221,7 @@ mod tests {
                 "subnet",
             ),
             (|header| header.round += 1, "round"),
-            (|header| header.hotkey[0] ^= 1, "hotkey"),
+            (|header| header.hotkey.0 .0[0] ^= 1, "hotkey"),
             (|header| header.parent_root = H256::zero(), "parent root"),
             (|header| header.inner_steps = 9_999, "inner steps"),
         ];

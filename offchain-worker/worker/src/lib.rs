@@ -28,5 +28,6 @@ pub mod run_file;
 pub mod run_rules;
 pub mod shards;
 pub mod shutdown;
+pub mod supervisor;
 pub mod table;
 pub mod wallet;

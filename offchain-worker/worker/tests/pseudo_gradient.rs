@@ -73,7 +73,7 @@ fn accumulated(shape: &ModelShape, layout: &Layout) -> (Vec<f32>, Header) {
     let mut header = Header {
         netuid: Netuid(1),
         round: 0,
-        hotkey: [1; 32],
+        hotkey: [1; 32].into(),
         parent_root: H256([2; 32]),
         layout_hash: layout.hash(),
         inner_steps: STEPS as u32,

@@ -15,8 +15,8 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     finding_hash,
     traits::{Audits, Membership, OnMember, Settled},
-    AuditOutcome, AuditRules, BlockNumber, Finding, Netuid, Salt, Served, Uid, H256, MAX_AUDITORS,
-    MAX_MEMBERS, MAX_VALIDATORS,
+    AuditOutcome, AuditRules, BlockNumber, Finding, Hotkey, Netuid, Salt, Served, Uid, H256,
+    MAX_AUDITORS, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
 use frame_support::{dispatch::CheckIfFeeless, traits::UnfilteredDispatchable};
@@ -111,7 +111,7 @@ impl<T: Config> Round<T> {
 
     fn commits(&self, hotkey: &T::AccountId) -> Call<T> {
         let (id, _) = self.first();
-        let hash = finding_hash(id, hotkey.as_ref(), Finding::Failed, &SALT);
+        let hash = finding_hash(id, &Hotkey::of(&hotkey), Finding::Failed, &SALT);
         Call::commit_verdict {
             netuid: id.0,
             round: id.1,

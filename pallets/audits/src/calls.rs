@@ -3,7 +3,7 @@
 //! Each call is a check, which only reads, and a note, which only writes. The check alone decides whether a call is
 //! free of fees, so a call is free exactly when it will succeed.
 
-use cairn_primitives::{Finding, Salt, Served, Uid, H256};
+use cairn_primitives::{Finding, Hotkey, Salt, Served, Uid, H256};
 use cairn_protocol::audit::{self, Refusal};
 use frame_support::ensure;
 
@@ -100,7 +100,7 @@ impl<T: Config> Pallet<T> {
         salt: &Salt,
     ) -> Result<Saying<T::AccountId>, Error<T>> {
         Self::check_said(who, id, |stage, _, known| {
-            audit::reveal(stage, known, (id, who.as_ref()), finding, salt)
+            audit::reveal(stage, known, (id, &Hotkey::of(&who)), finding, salt)
         })
     }
 

@@ -5,8 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 use cairn_primitives::{
     finding_hash,
     traits::{Attendance, Audits as _, Membership, Settled, Slashing},
-    AuditRules, Balance, BlockNumber, Finding, Hyperparameters, Netuid, Role, Round, Served, Uid,
-    H256,
+    AuditRules, Balance, BlockNumber, Finding, Hotkey, Hyperparameters, Netuid, Role, Round,
+    Served, Uid, H256,
 };
 use frame_support::{derive_impl, parameter_types, traits::Hooks, weights::Weight};
 use sp_runtime::{traits::IdentityLookup, AccountId32, BuildStorage, DispatchResult};
@@ -244,7 +244,12 @@ pub fn salt(auditor: Uid) -> [u8; 32] {
 /// What an auditor of [`MINER`] commits to.
 pub fn hash(auditor: Uid, finding: Finding) -> H256 {
     let of = hotkey(auditor);
-    finding_hash((NET, ROUND, MINER), of.as_ref(), finding, &salt(auditor))
+    finding_hash(
+        (NET, ROUND, MINER),
+        &Hotkey::of(&of),
+        finding,
+        &salt(auditor),
+    )
 }
 
 /// An auditor commits to a finding.

@@ -18,8 +18,8 @@
 use alloc::vec::Vec;
 
 use cairn_primitives::{
-    api::ScoresCommit, scores_hash, traits::Membership, BlockNumber, EpochIndex, Netuid, Salt, Uid,
-    H256, MAX_MEMBERS,
+    api::ScoresCommit, scores_hash, traits::Membership, BlockNumber, EpochIndex, Hotkey, Netuid,
+    Salt, Uid, H256, MAX_MEMBERS,
 };
 use codec::Encode;
 use frame_support::{ensure, traits::Get};
@@ -129,5 +129,5 @@ pub(crate) fn hash_of(
 ) -> H256 {
     let mut key = [0u8; 32];
     hotkey.using_encoded(|bytes| key.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from));
-    scores_hash(netuid, epoch, &key, scores, salt)
+    scores_hash(netuid, epoch, &Hotkey::from(key), scores, salt)
 }

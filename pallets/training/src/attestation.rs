@@ -1,6 +1,6 @@
 //! What validators do in a round: commit to what they attest, then attest.
 
-use cairn_primitives::{Balance, Netuid, Round, H256};
+use cairn_primitives::{Balance, Hotkey, Netuid, Round, H256};
 use cairn_protocol::{attestation, phase::Attesting};
 use sp_runtime::{DispatchError, DispatchResult};
 
@@ -66,7 +66,8 @@ impl<T: Config> Pallet<T> {
         attestation: &Attestation,
     ) -> Result<(Validator<T::AccountId>, Tally), Error<T>> {
         let standing = Self::standing(who, netuid, round)?;
-        let at = (netuid, round, who.as_ref());
+        let hotkey = Hotkey::of(who);
+        let at = (netuid, round, &hotkey);
         attestation::check(standing.attesting, standing.said.as_ref(), at, attestation)?;
         Ok((standing.validator, standing.tally))
     }

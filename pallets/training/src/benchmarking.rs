@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     key_hash,
     traits::{Membership, OnMember},
-    AuditRules, BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet,
+    AuditRules, BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet, Hotkey,
     InitialParameters, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round,
     RunConfig, Salt, Text, Uid, Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
@@ -170,7 +170,7 @@ impl<T: Config> Begun<T> {
             parent_root: ROOT,
             sealed_root: ROOT,
             length: T::MaxContributionBytes::get(),
-            key_hash: key_hash(self.netuid, 0, hotkey.as_ref(), &KEY),
+            key_hash: key_hash(self.netuid, 0, &Hotkey::of(&hotkey), &KEY),
         }
     }
 
@@ -385,7 +385,7 @@ mod benchmarks {
             verdicts: Verdicts::from_uids(good.map(|(uid, _)| *uid)),
             salt: SALT,
         };
-        let hash = said.hash((netuid, round, validator.hotkey.as_ref()));
+        let hash = said.hash((netuid, round, &Hotkey::of(&validator.hotkey)));
         let at = (netuid, round, validator.uid);
         Attestations::<T>::insert(at, Statement::Committed(hash));
         let call = Call::<T>::attest {

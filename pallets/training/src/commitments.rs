@@ -4,7 +4,7 @@
 //! whether a call is free of fees, so a call is free exactly when it will succeed.
 
 use cairn_primitives::{
-    traits::Membership, BlockNumber, Commitment, ContributionKey, Netuid, Phase, Round, Uid,
+    traits::Membership, BlockNumber, Commitment, ContributionKey, Hotkey, Netuid, Phase, Round, Uid,
 };
 use cairn_protocol::{commitment, eligibility::member_of};
 use frame_support::{ensure, traits::Get};
@@ -89,7 +89,7 @@ impl<T: Config> Pallet<T> {
         let (snapshot, phase) = Self::current(netuid, round)?;
         let uid = Self::miner_of(&snapshot, netuid, round, who)?;
         let known = Contributions::<T>::get((netuid, round, uid));
-        let revealed = commitment::reveal(phase, known, (netuid, round, who.as_ref()), *key)?;
+        let revealed = commitment::reveal(phase, known, (netuid, round, &Hotkey::of(who)), *key)?;
         Ok((uid, revealed))
     }
 

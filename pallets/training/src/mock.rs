@@ -5,8 +5,8 @@ use std::{cell::RefCell, collections::BTreeMap};
 use cairn_primitives::{
     key_hash,
     traits::{Audits, Incentives, Membership, OnMember, Settled, Slashing, Stakes},
-    Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hyperparameters, InitialParameters,
-    Netuid, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
+    Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hotkey, Hyperparameters,
+    InitialParameters, Netuid, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
 };
 use frame_support::{
     assert_ok, derive_impl, parameter_types,
@@ -365,7 +365,7 @@ pub fn commitment(netuid: Netuid, round: Round, uid: Uid, parent: H256) -> Commi
             uid.get() as u8,
         ]),
         length: 100,
-        key_hash: key_hash(netuid, round, hotkey(netuid, uid).as_ref(), &key(uid)),
+        key_hash: key_hash(netuid, round, &Hotkey::of(&hotkey(netuid, uid)), &key(uid)),
     }
 }
 
@@ -391,7 +391,7 @@ pub fn attestation(uid: Uid, good: &[Uid], root: H256) -> Attestation {
 
 /// The hash that a validator commits to before it says so.
 pub fn hash(netuid: Netuid, round: Round, uid: Uid, said: &Attestation) -> H256 {
-    said.hash((netuid, round, hotkey(netuid, uid).as_ref()))
+    said.hash((netuid, round, &Hotkey::of(&hotkey(netuid, uid))))
 }
 
 /// A validator commits to attesting `root` and that the contributions of `good` are good.

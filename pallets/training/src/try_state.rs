@@ -1,7 +1,7 @@
 //! What always holds, after every block.
 
 use alloc::{collections::BTreeMap, vec::Vec};
-use cairn_primitives::{key_hash, traits::Membership, Balance, Netuid, Round, Uid};
+use cairn_primitives::{key_hash, traits::Membership, Balance, Hotkey, Netuid, Round, Uid};
 use cairn_protocol::{
     emission::{ATTENDANCE_ROUNDS, HELD_TEMPOS},
     limits::MISSED_ROUNDS,
@@ -155,7 +155,7 @@ impl<T: Config> Pallet<T> {
                 "the tally and the keys disagree"
             );
             if let Some(key) = &contribution.key {
-                let hash = key_hash(netuid, round, contribution.hotkey.as_ref(), key);
+                let hash = key_hash(netuid, round, &Hotkey::of(&contribution.hotkey), key);
                 ensure!(
                     hash == commitment.key_hash,
                     "a key is not the one committed to"

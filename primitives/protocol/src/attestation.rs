@@ -7,7 +7,7 @@
 
 use bounded_collections::{BoundedBTreeMap, ConstU32};
 use cairn_primitives::{
-    attestation_hash, Balance, Netuid, Round, Salt, Uid, Verdicts, H256, MAX_MEMBERS,
+    attestation_hash, Balance, Hotkey, Netuid, Round, Salt, Uid, Verdicts, H256, MAX_MEMBERS,
     MAX_VALIDATORS,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
@@ -44,7 +44,7 @@ pub struct Attestation {
 
 impl Attestation {
     /// What the validator with this hotkey commits to in a round.
-    pub fn hash(&self, at: (Netuid, Round, &[u8; 32])) -> H256 {
+    pub fn hash(&self, at: (Netuid, Round, &Hotkey)) -> H256 {
         attestation_hash(at, self.model_root, &self.verdicts, &self.salt)
     }
 }
@@ -124,7 +124,7 @@ pub fn commit(
 pub fn check(
     attesting: Attesting,
     known: Option<&Statement>,
-    at: (Netuid, Round, &[u8; 32]),
+    at: (Netuid, Round, &Hotkey),
     attestation: &Attestation,
 ) -> Result<(), Refusal> {
     match (attesting, known) {
@@ -257,7 +257,7 @@ pub(crate) mod tests {
         }
     }
 
-    const AT: (Netuid, Round, &[u8; 32]) = (Netuid(7), 4, &[3; 32]);
+    const AT: (Netuid, Round, &Hotkey) = (Netuid(7), 4, &Hotkey(H256([3; 32])));
     const ALL: [Attesting; 4] = [
         Attesting::NotYet,
         Attesting::Commit,
@@ -347,6 +347,7 @@ pub(crate) mod tests {
             let open = |at, said: &Attestation| check(Attesting::Open, Some(&known), at, said);
             prop_assert_eq!(open(AT, &said), Ok(()));
             prop_assert_eq!(open(AT, &other).is_ok(), other == said);
+            let hotkey = Hotkey(H256(hotkey));
             prop_assert_eq!(open((Netuid(7), 4, &hotkey), &said).is_ok(), hotkey == *AT.2);
             let salted = Attestation { salt, ..said.clone() };
             prop_assert_eq!(open(AT, &salted).is_ok(), salted == said);

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use bounded_collections::{BoundedVec, ConstU32};
 use cairn_primitives::{
     blake2_256, finding_hash, AuditOutcome, AuditRules, Balance, BlockNumber, Finding, Header,
-    Netuid, Round, Salt, Served, Uid, H256,
+    Hotkey, Netuid, Round, Salt, Served, Uid, H256,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
@@ -286,7 +286,7 @@ pub fn commit(
 pub fn reveal(
     stage: Stage,
     known: Option<&Said>,
-    (at, hotkey): ((Netuid, Round, Uid), &[u8; 32]),
+    (at, hotkey): ((Netuid, Round, Uid), &Hotkey),
     finding: Finding,
     salt: &Salt,
 ) -> Result<Said, Refusal> {
@@ -347,7 +347,7 @@ mod tests {
     };
     const STAGES: [Stage; 4] = [Stage::Open, Stage::Commit, Stage::Reveal, Stage::Over];
     const AT: (Netuid, Round, Uid) = (Netuid(7), 4, Uid(2));
-    const KEY: [u8; 32] = [3; 32];
+    const KEY: Hotkey = Hotkey(H256([3; 32]));
 
     fn hash(byte: u8) -> H256 {
         H256([byte; 32])
@@ -580,6 +580,7 @@ mod tests {
             prop_assert!(open(AT, &KEY, failed, &salt));
             prop_assert_eq!(open(AT, &KEY, said, &salt), said == failed);
             prop_assert_eq!(open(AT, &KEY, failed, &other), other == salt);
+            let hotkey = Hotkey(H256(hotkey));
             prop_assert_eq!(open(AT, &hotkey, failed, &salt), hotkey == KEY);
             prop_assert_eq!(open((Netuid(7), 4, Uid(uid)), &KEY, failed, &salt), uid == 2);
         }

@@ -3,7 +3,7 @@
 //! A commitment is accepted in the train phase only, once per miner and round; a key in the reveal phase only, and only
 //! the one that was committed to. So nobody can date a contribution back, and nobody can copy what he cannot open.
 
-use cairn_primitives::{key_hash, Commitment, ContributionKey, Netuid, Phase, Round};
+use cairn_primitives::{key_hash, Commitment, ContributionKey, Hotkey, Netuid, Phase, Round};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -85,7 +85,7 @@ pub fn commit<AccountId>(
 pub fn reveal<AccountId>(
     phase: Phase,
     known: Option<Contribution<AccountId>>,
-    (netuid, round, hotkey): (Netuid, Round, &[u8; 32]),
+    (netuid, round, hotkey): (Netuid, Round, &Hotkey),
     key: ContributionKey,
 ) -> Result<Contribution<AccountId>, Refusal> {
     match phase {
@@ -113,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     const PHASES: [Phase; 4] = [Phase::Train, Phase::Reveal, Phase::Attest, Phase::Settle];
-    const HOTKEY: [u8; 32] = [3; 32];
+    const HOTKEY: Hotkey = Hotkey(H256([3; 32]));
     const KEY: ContributionKey = [5; 32];
     const LONGEST: u64 = 100;
 
@@ -126,7 +126,7 @@ mod tests {
         }
     }
 
-    fn committed() -> Contribution<[u8; 32]> {
+    fn committed() -> Contribution<Hotkey> {
         commit(Phase::Train, None, HOTKEY, commitment(), LONGEST).expect("it may")
     }
 
@@ -177,7 +177,7 @@ mod tests {
         .ok();
         let again = reveal(Phase::Reveal, revealed, (Netuid(7), 4, &HOTKEY), KEY);
         assert_eq!(again, Err(Refusal::AlreadyRevealed));
-        let nothing = reveal::<[u8; 32]>(Phase::Reveal, None, (Netuid(7), 4, &HOTKEY), KEY);
+        let nothing = reveal::<Hotkey>(Phase::Reveal, None, (Netuid(7), 4, &HOTKEY), KEY);
         assert_eq!(nothing, Err(Refusal::NotCommitted));
     }
 
@@ -186,18 +186,19 @@ mod tests {
         fn a_key_opens_only_what_it_was_made_for(
             netuid: u16, round: u32, hotkey: [u8; 32], key: [u8; 32], other: [u8; 32],
         ) {
+            let (hotkey, another) = (Hotkey(H256(hotkey)), Hotkey(H256(other)));
             let known = Contribution {
                 hotkey,
                 commitment: Commitment { key_hash: key_hash(Netuid(netuid), round, &hotkey, &key), ..commitment() },
                 key: None,
             };
-            let with = |at: (Netuid, Round, &[u8; 32]), key| {
+            let with = |at: (Netuid, Round, &Hotkey), key| {
                 reveal(Phase::Reveal, Some(known.clone()), at, key).map(|contribution| contribution.key)
             };
             prop_assert_eq!(with((Netuid(netuid), round, &hotkey), key), Ok(Some(key)));
-            prop_assume!(other != key && other != hotkey);
+            prop_assume!(other != key && another != hotkey);
             prop_assert_eq!(with((Netuid(netuid), round, &hotkey), other), Err(Refusal::WrongKey));
-            prop_assert_eq!(with((Netuid(netuid), round, &other), key), Err(Refusal::WrongKey));
+            prop_assert_eq!(with((Netuid(netuid), round, &another), key), Err(Refusal::WrongKey));
             prop_assert_eq!(with((Netuid(netuid ^ 1), round, &hotkey), key), Err(Refusal::WrongKey));
             prop_assert_eq!(with((Netuid(netuid), round ^ 1, &hotkey), key), Err(Refusal::WrongKey));
         }

@@ -8,7 +8,7 @@
 use alloc::collections::BTreeMap;
 use core::fmt;
 
-use cairn_primitives::{Carried, Commitment, EngineClass, Header, Netuid, Round, H256};
+use cairn_primitives::{Carried, Commitment, EngineClass, Header, Hotkey, Netuid, Round, H256};
 use codec::{Decode, Encode};
 
 /// What a contribution has to be: whose, for what, and what its maker committed to.
@@ -19,7 +19,7 @@ pub struct Owed {
     /// The round.
     pub round: Round,
     /// Who committed.
-    pub hotkey: [u8; 32],
+    pub hotkey: Hotkey,
     /// To what.
     pub commitment: Commitment,
     /// Root of the parameters with which the round began.
@@ -63,7 +63,7 @@ pub const MOST_ENDS: usize = 4_096;
 /// Where the last included contributions of makers ended, as far as somebody has seen the rounds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Ends {
-    by_hotkey: BTreeMap<[u8; 32], (Round, Carried)>,
+    by_hotkey: BTreeMap<Hotkey, (Round, Carried)>,
     /// Whether no round was missed, and no maker forgotten.
     is_whole: bool,
 }
@@ -78,7 +78,7 @@ impl Ends {
     }
 
     /// What is known of a maker's.
-    pub fn last(&self, hotkey: &[u8; 32]) -> Last {
+    pub fn last(&self, hotkey: &Hotkey) -> Last {
         match (self.by_hotkey.get(hotkey), self.is_whole) {
             (Some((_, ended)), _) => Last::Ended(*ended),
             (None, true) => Last::Nothing,
@@ -267,7 +267,7 @@ mod tests {
         Owed {
             netuid: Netuid(7),
             round: 3,
-            hotkey: [6; 32],
+            hotkey: Hotkey(H256([6; 32])),
             commitment: Commitment {
                 parent_root: H256([8; 32]),
                 sealed_root: H256([1; 32]),
@@ -285,7 +285,7 @@ mod tests {
         Header {
             netuid: Netuid(7),
             round: 3,
-            hotkey: [6; 32],
+            hotkey: Hotkey(H256([6; 32])),
             parent_root: H256([8; 32]),
             layout_hash: H256([9; 32]),
             inner_steps: 30,
@@ -316,7 +316,7 @@ mod tests {
                 ..Carried::default()
             };
             Header {
-                hotkey,
+                hotkey: Hotkey(H256(hotkey)),
                 round,
                 work: Work {
                     before,
@@ -377,7 +377,7 @@ mod tests {
         let spoilt: [(Spoil, Refusal); 6] = [
             (|h| h.netuid = Netuid(8), Refusal::Other(Field::Netuid)),
             (|h| h.round -= 1, Refusal::Other(Field::Round)),
-            (|h| h.hotkey[31] ^= 1, Refusal::Other(Field::Hotkey)),
+            (|h| h.hotkey.0 .0[31] ^= 1, Refusal::Other(Field::Hotkey)),
             (
                 |h| h.parent_root = H256::zero(),
                 Refusal::Other(Field::ParentRoot),
@@ -475,7 +475,7 @@ mod tests {
             let header = Header {
                 netuid: Netuid(netuid),
                 round,
-                hotkey: [hotkey; 32],
+                hotkey: Hotkey(H256([hotkey; 32])),
                 parent_root: H256([parent; 32]),
                 layout_hash: H256([layout; 32]),
                 inner_steps: steps,

@@ -2,8 +2,9 @@
 //! rules came into this crate; a change of one of them parts the network.
 
 use cairn_primitives::{
-    blake2_256, finding_hash, AuditRules, CompressionSchedule, DataSet, Finding, InitialParameters,
-    InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, RunConfig, Text, Uid, H256,
+    blake2_256, finding_hash, AuditRules, CompressionSchedule, DataSet, Finding, Hotkey,
+    InitialParameters, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, RunConfig,
+    Text, Uid, H256,
 };
 use cairn_protocol::{
     assignment::{
@@ -139,7 +140,12 @@ fn audits_are_pinned() {
     assert_eq!(drawn, expected);
     let validators: Vec<u16> = (0..10).collect();
     assert_eq!(audit::auditors(seed, Uid(5), &validators, 3), [1, 4, 2]);
-    let hash = finding_hash((Netuid(7), 3, Uid(5)), &[4; 32], Finding::Failed, &[6; 32]);
+    let hash = finding_hash(
+        (Netuid(7), 3, Uid(5)),
+        &[4; 32].into(),
+        Finding::Failed,
+        &[6; 32],
+    );
     let bound = "0x626d2fd44f3135eb85ea976cd7b9dd6209be4bc2ac08cdcca486e22e06769a19";
     assert_eq!(hex(hash), bound);
 }
@@ -264,7 +270,7 @@ fn log() -> Vec<Evidence> {
             log.push(Evidence {
                 round,
                 uid: Uid(uid),
-                hotkey,
+                hotkey: Hotkey(hotkey),
                 outcome,
             });
         }

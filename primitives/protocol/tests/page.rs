@@ -8,7 +8,8 @@ use std::{
 
 use cairn_primitives::{
     finding_hash, key_hash, AuditOutcome, AuditRules, Carried, Commitment, EngineClass, Finding,
-    Header, Hyperparameters, Netuid, Phase, Phases, Pots, Role, Served, Uid, Verdicts, Work, H256,
+    Header, Hotkey, Hyperparameters, Netuid, Phase, Phases, Pots, Role, Served, Uid, Verdicts,
+    Work, H256,
 };
 use cairn_protocol::{
     assignment::{draw_slots, slots, DataRange},
@@ -348,7 +349,7 @@ fn phase(page: &Section) {
     assert_eq!((u64::from(least.0), u64::from(least.1)), (attest, whole));
 }
 
-const HOTKEY: [u8; 32] = [3; 32];
+const HOTKEY: Hotkey = Hotkey(H256([3; 32]));
 const KEY: [u8; 32] = [5; 32];
 
 fn a_commitment(length: u64) -> Commitment {
@@ -361,7 +362,7 @@ fn a_commitment(length: u64) -> Commitment {
 }
 
 fn commitment(page: &Section) {
-    let commit = |phase, known: Option<&Contribution<[u8; 32]>>, commitment| {
+    let commit = |phase, known: Option<&Contribution<Hotkey>>, commitment| {
         commitment::commit(phase, known, HOTKEY, commitment, 100)
     };
     page.says("may commit once, in the train phase");
@@ -378,7 +379,7 @@ fn commitment(page: &Section) {
     };
     assert!(commit(Phase::Train, None, zero).is_err());
     page.says("may reveal once, in the reveal phase, the key that it committed to");
-    let reveal = |phase, known: &Contribution<[u8; 32]>, hotkey, key| {
+    let reveal = |phase, known: &Contribution<Hotkey>, hotkey, key| {
         commitment::reveal(phase, Some(known.clone()), (Netuid(7), 4, hotkey), key)
     };
     let revealed = reveal(Phase::Reveal, &known, &HOTKEY, KEY).expect("it may");
@@ -387,7 +388,7 @@ fn commitment(page: &Section) {
     assert!(reveal(Phase::Reveal, &known, &HOTKEY, [6; 32]).is_err());
     assert!(reveal(Phase::Reveal, &revealed, &HOTKEY, KEY).is_err());
     page.says("opens nothing for anybody else");
-    assert!(reveal(Phase::Reveal, &known, &[4; 32], KEY).is_err());
+    assert!(reveal(Phase::Reveal, &known, &Hotkey(H256([4; 32])), KEY).is_err());
 }
 
 fn verdict(page: &Section) {
@@ -420,7 +421,7 @@ fn verdict(page: &Section) {
     let spoils: BTreeMap<&str, Spoil> = BTreeMap::from([
         ("subnet", (|header| header.netuid = Netuid(1)) as Spoil),
         ("round", |header| header.round = 1),
-        ("hotkey", |header| header.hotkey = [1; 32]),
+        ("hotkey", |header| header.hotkey = Hotkey(H256([1; 32]))),
         ("parent root", |header| header.parent_root = root(9)),
         ("layout", |header| header.layout_hash = root(9)),
     ]);
@@ -561,7 +562,7 @@ fn attestation(page: &Section) {
     for other in [
         (Netuid(8), 4, &HOTKEY),
         (Netuid(7), 5, &HOTKEY),
-        (Netuid(7), 4, &[4; 32]),
+        (Netuid(7), 4, &Hotkey(H256([4; 32]))),
     ] {
         assert!(!may(Attesting::Open, &known, other, &said));
     }
@@ -858,7 +859,7 @@ fn stages(page: &Section, rules: AuditRules) {
         ((Netuid(8), 4, Uid(2)), &HOTKEY),
         ((Netuid(7), 5, Uid(2)), &HOTKEY),
         ((Netuid(7), 4, Uid(3)), &HOTKEY),
-        ((Netuid(7), 4, Uid(2)), &KEY),
+        ((Netuid(7), 4, Uid(2)), &Hotkey(H256(KEY))),
     ] {
         let wrong = reveal(Stage::Reveal, at, hotkey);
         assert_eq!(wrong, Err(Refusal::WrongHash));
@@ -935,7 +936,7 @@ fn measured(round: u32, uid: Uid) -> Evidence {
     Evidence {
         round,
         uid,
-        hotkey: root(uid.get() as u8),
+        hotkey: Hotkey(root(uid.get() as u8)),
         outcome: Outcome::Measured {
             steps: 1,
             of: 1,
@@ -952,7 +953,7 @@ fn scores_are_as(page: &Section) {
     let least = page.number("but over ", " at least") as u32;
     let account = |newest| {
         let log: Vec<Evidence> = (0..=newest).map(|round| measured(round, Uid(1))).collect();
-        value::accounts(&log, newest)[&(Uid(1), root(1))].clone()
+        value::accounts(&log, newest)[&(Uid(1), Hotkey(root(1)))].clone()
     };
     assert_eq!(account(0).over, least);
     assert_eq!(account(least).over, least + 1);
@@ -968,12 +969,12 @@ fn scores_are_as(page: &Section) {
 
 fn rows_are_as(page: &Section) {
     let highest = page.number("the highest score becomes ", ";") as u16;
-    let scores: BTreeMap<(Uid, H256), f64> = [(1, 2.0), (2, 1.0), (3, 9.0), (4, 9.0)]
-        .map(|(uid, score)| ((Uid(uid), root(uid as u8)), score))
+    let scores: BTreeMap<(Uid, Hotkey), f64> = [(1, 2.0), (2, 1.0), (3, 9.0), (4, 9.0)]
+        .map(|(uid, score)| ((Uid(uid), Hotkey(root(uid as u8))), score))
         .into();
-    let members = [1, 2, 3].map(|uid| (Uid(uid), root(uid as u8)));
+    let members = [1, 2, 3].map(|uid| (Uid(uid), Hotkey(root(uid as u8))));
     page.says("who is no member is not in it, nor is the validator itself");
-    let row = value::row(&scores, members, root(3)).expect("somebody is worth something");
+    let row = value::row(&scores, members, Hotkey(root(3))).expect("somebody is worth something");
     assert_eq!(row, [(Uid(1), highest), (Uid(2), highest / 2 + 1)]);
 }
 

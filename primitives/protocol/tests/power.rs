@@ -1,7 +1,7 @@
 //! How well a premium tells who trained on its own assignment from who did not, by rounds: many drawn networks, from one
 //! seed, with premiums and errors as a devnet of three honest miners had them.
 
-use cairn_primitives::{Round, Uid, H256};
+use cairn_primitives::{Hotkey, Round, Uid, H256};
 use cairn_protocol::value::{accounts, Account, Evidence, Outcome};
 
 /// Gains of honest miners on unassigned windows, by round, in nats per token; the last one stays.
@@ -61,7 +61,7 @@ fn network(draw: &mut Draw, rounds: Round) -> Vec<Evidence> {
             log.push(Evidence {
                 round,
                 uid: Uid(uid),
-                hotkey: H256([uid as u8; 32]),
+                hotkey: Hotkey(H256([uid as u8; 32])),
                 outcome: Outcome::Measured {
                     steps: 20,
                     of: 20,
@@ -83,7 +83,7 @@ fn after(rounds: Round) -> [f64; 4] {
     let mut sums = [0.0; 5];
     for _ in 0..NETWORKS {
         let found = accounts(&network(&mut draw, rounds), rounds - 1);
-        let of = |uid: Uid| -> &Account { &found[&(uid, H256([uid.get() as u8; 32]))] };
+        let of = |uid: Uid| -> &Account { &found[&(uid, Hotkey(H256([uid.get() as u8; 32])))] };
         let honest: Vec<&Account> = (0..HONEST).map(Uid).map(of).collect();
         let mean = |value: fn(&Account) -> f64| {
             honest.iter().map(|one| value(one)).sum::<f64>() / f64::from(HONEST)

@@ -371,6 +371,30 @@ pub struct AuditInfo<AccountId> {
     pub auditors: Vec<AuditorInfo<AccountId>>,
 }
 
+impl<AccountId> AuditInfo<AccountId> {
+    /// The same, with accounts told in another way.
+    pub fn map<To>(self, to: impl Fn(AccountId) -> To) -> AuditInfo<To> {
+        let auditors = self.auditors.into_iter().map(|one| AuditorInfo {
+            uid: one.uid,
+            hotkey: to(one.hotkey),
+            committed: one.committed,
+            found: one.found,
+        });
+        AuditInfo {
+            auditors: auditors.collect(),
+            round: self.round,
+            uid: self.uid,
+            hotkey: to(self.hotkey),
+            opens_until: self.opens_until,
+            commits_until: self.commits_until,
+            reveals_until: self.reveals_until,
+            drawn: self.drawn,
+            longest: self.longest,
+            served: self.served,
+        }
+    }
+}
+
 /// An auditor of a contribution.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
 pub struct AuditorInfo<AccountId> {

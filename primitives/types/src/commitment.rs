@@ -1,6 +1,7 @@
 //! How a miner binds itself to a contribution, and a validator to what it attests, to its scores and to what it finds in an
 //! audit, before anybody can see them.
 
+use crate::Hotkey;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
@@ -37,7 +38,7 @@ pub struct Commitment {
 
 /// `blake2_256(SCALE(netuid, round, hotkey, key))`: binds a key to one miner and one round, so that a
 /// commitment copied from somebody else can never be opened by the copier.
-pub fn key_hash(netuid: Netuid, round: Round, hotkey: &[u8; 32], key: &ContributionKey) -> H256 {
+pub fn key_hash(netuid: Netuid, round: Round, hotkey: &Hotkey, key: &ContributionKey) -> H256 {
     blake2_256(&(netuid, round, hotkey, key).encode())
 }
 
@@ -52,7 +53,7 @@ pub type Salt = [u8; 32];
 pub fn scores_hash(
     netuid: Netuid,
     epoch: EpochIndex,
-    hotkey: &[u8; 32],
+    hotkey: &Hotkey,
     scores: &[(Uid, u16)],
     salt: &Salt,
 ) -> H256 {
@@ -62,7 +63,7 @@ pub fn scores_hash(
 /// `blake2_256(SCALE(netuid, round, hotkey, model_root, verdicts, salt))`: binds a validator to what it attests in a
 /// round. Like [`key_hash`] it is worth nothing to anybody else, nor in another round.
 pub fn attestation_hash(
-    (netuid, round, hotkey): (Netuid, Round, &[u8; 32]),
+    (netuid, round, hotkey): (Netuid, Round, &Hotkey),
     model_root: H256,
     verdicts: &Verdicts,
     salt: &Salt,
@@ -74,7 +75,7 @@ pub fn attestation_hash(
 /// contribution of `uid`. Like [`key_hash`] it is worth nothing to anybody else, nor for another contribution.
 pub fn finding_hash(
     (netuid, round, uid): (Netuid, Round, Uid),
-    hotkey: &[u8; 32],
+    hotkey: &Hotkey,
     finding: Finding,
     salt: &Salt,
 ) -> H256 {
@@ -87,13 +88,18 @@ mod tests {
 
     #[test]
     fn a_finding_is_bound_to_subnet_round_contribution_hotkey_and_salt() {
-        let (hotkey, salt) = ([4; 32], [5; 32]);
+        let (hotkey, salt) = (Hotkey(H256([4; 32])), [5; 32]);
         let of = finding_hash((Netuid(1), 2, Uid(3)), &hotkey, Finding::Failed, &salt);
         let others = [
             finding_hash((Netuid(2), 2, Uid(3)), &hotkey, Finding::Failed, &salt),
             finding_hash((Netuid(1), 3, Uid(3)), &hotkey, Finding::Failed, &salt),
             finding_hash((Netuid(1), 2, Uid(4)), &hotkey, Finding::Failed, &salt),
-            finding_hash((Netuid(1), 2, Uid(3)), &[5; 32], Finding::Failed, &salt),
+            finding_hash(
+                (Netuid(1), 2, Uid(3)),
+                &Hotkey(H256([5; 32])),
+                Finding::Failed,
+                &salt,
+            ),
             finding_hash((Netuid(1), 2, Uid(3)), &hotkey, Finding::Passed, &salt),
             finding_hash((Netuid(1), 2, Uid(3)), &hotkey, Finding::Failed, &[6; 32]),
         ];
@@ -111,20 +117,23 @@ mod tests {
 
     #[test]
     fn a_key_is_bound_to_subnet_round_and_hotkey() {
-        let of = key_hash(Netuid(1), 2, &[3; 32], &[4; 32]);
-        assert_ne!(of, key_hash(Netuid(2), 2, &[3; 32], &[4; 32]));
-        assert_ne!(of, key_hash(Netuid(1), 3, &[3; 32], &[4; 32]));
-        assert_ne!(of, key_hash(Netuid(1), 2, &[4; 32], &[4; 32]));
-        assert_ne!(of, key_hash(Netuid(1), 2, &[3; 32], &[5; 32]));
+        let of = key_hash(Netuid(1), 2, &Hotkey(H256([3; 32])), &[4; 32]);
+        assert_ne!(of, key_hash(Netuid(2), 2, &Hotkey(H256([3; 32])), &[4; 32]));
+        assert_ne!(of, key_hash(Netuid(1), 3, &Hotkey(H256([3; 32])), &[4; 32]));
+        assert_ne!(of, key_hash(Netuid(1), 2, &Hotkey(H256([4; 32])), &[4; 32]));
+        assert_ne!(of, key_hash(Netuid(1), 2, &Hotkey(H256([3; 32])), &[5; 32]));
     }
 
     #[test]
     fn scores_are_bound_to_subnet_epoch_hotkey_and_salt() {
-        let (hotkey, row, salt) = ([3; 32], [(Uid(1), 2), (Uid(3), 4)], [5; 32]);
+        let (hotkey, row, salt) = (Hotkey(H256([3; 32])), [(Uid(1), 2), (Uid(3), 4)], [5; 32]);
         let of = scores_hash(Netuid(1), 2, &hotkey, &row, &salt);
         assert_ne!(of, scores_hash(Netuid(2), 2, &hotkey, &row, &salt));
         assert_ne!(of, scores_hash(Netuid(1), 3, &hotkey, &row, &salt));
-        assert_ne!(of, scores_hash(Netuid(1), 2, &[4; 32], &row, &salt));
+        assert_ne!(
+            of,
+            scores_hash(Netuid(1), 2, &Hotkey(H256([4; 32])), &row, &salt)
+        );
         assert_ne!(of, scores_hash(Netuid(1), 2, &hotkey, &row[..1], &salt));
         assert_ne!(
             of,
@@ -147,7 +156,7 @@ mod tests {
         let hash = scores_hash(
             Netuid(1),
             2,
-            &[3; 32],
+            &Hotkey(H256([3; 32])),
             &[(Uid(1), 2), (Uid(3), 4)],
             &[5; 32],
         );
@@ -157,19 +166,29 @@ mod tests {
     #[test]
     fn an_attestation_is_bound_to_subnet_round_hotkey_and_salt() {
         let (root, good, salt) = (H256([4; 32]), Verdicts::from_uids([1, 9].map(Uid)), [5; 32]);
-        let of = attestation_hash((Netuid(1), 2, &[3; 32]), root, &good, &salt);
+        let of = attestation_hash((Netuid(1), 2, &Hotkey(H256([3; 32]))), root, &good, &salt);
         let others = [
-            attestation_hash((Netuid(2), 2, &[3; 32]), root, &good, &salt),
-            attestation_hash((Netuid(1), 3, &[3; 32]), root, &good, &salt),
-            attestation_hash((Netuid(1), 2, &[4; 32]), root, &good, &salt),
-            attestation_hash((Netuid(1), 2, &[3; 32]), H256([5; 32]), &good, &salt),
+            attestation_hash((Netuid(2), 2, &Hotkey(H256([3; 32]))), root, &good, &salt),
+            attestation_hash((Netuid(1), 3, &Hotkey(H256([3; 32]))), root, &good, &salt),
+            attestation_hash((Netuid(1), 2, &Hotkey(H256([4; 32]))), root, &good, &salt),
             attestation_hash(
-                (Netuid(1), 2, &[3; 32]),
+                (Netuid(1), 2, &Hotkey(H256([3; 32]))),
+                H256([5; 32]),
+                &good,
+                &salt,
+            ),
+            attestation_hash(
+                (Netuid(1), 2, &Hotkey(H256([3; 32]))),
                 root,
                 &Verdicts::from_uids([1].map(Uid)),
                 &salt,
             ),
-            attestation_hash((Netuid(1), 2, &[3; 32]), root, &good, &[6; 32]),
+            attestation_hash(
+                (Netuid(1), 2, &Hotkey(H256([3; 32]))),
+                root,
+                &good,
+                &[6; 32],
+            ),
         ];
         assert!(!others.contains(&of));
         let bytes = [

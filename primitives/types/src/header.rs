@@ -1,5 +1,6 @@
 //! What a contribution says of itself.
 
+use crate::Hotkey;
 use core::fmt;
 
 use codec::{Decode, Encode};
@@ -14,7 +15,7 @@ pub struct Header {
     /// The round that it is for.
     pub round: Round,
     /// The hotkey of the miner that made it.
-    pub hotkey: [u8; 32],
+    pub hotkey: Hotkey,
     /// Model root of the parameters that the miner began with.
     pub parent_root: H256,
     /// [`crate::Layout::hash`] of the model.
@@ -209,7 +210,7 @@ mod tests {
         let header = Header {
             netuid: Netuid(1),
             round: 2,
-            hotkey: [3; 32],
+            hotkey: Hotkey(H256([3; 32])),
             parent_root: H256::zero(),
             layout_hash: H256::zero(),
             inner_steps: 30,

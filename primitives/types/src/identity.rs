@@ -1,4 +1,4 @@
-//! What names a thing: subnet, member, round, epoch, root, hotkey.
+//! What names a thing: subnet, member, hotkey.
 //!
 //! Each is a type of its own around what it was before, so that two of them cannot be mixed up. To SCALE, to the
 //! chain's metadata, to JSON and to the command line it is what it wraps.
@@ -40,6 +40,8 @@ use core::{fmt, str::FromStr};
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::{Type, TypeInfo};
 use serde::{Deserialize, Serialize};
+
+use crate::H256;
 
 /// Makes a type that names things out of the plain one that it wraps.
 macro_rules! identity {
@@ -119,6 +121,29 @@ identity! {
     Uid(u16)
 }
 
+identity! {
+    /// A member's working key: its sr25519 public key, which is also its account.
+    Hotkey(H256)
+}
+
+impl Hotkey {
+    /// Of an account, as the chain has it.
+    pub fn of(account: &impl AsRef<[u8; 32]>) -> Hotkey {
+        Hotkey(H256(*account.as_ref()))
+    }
+
+    /// Its 32 bytes.
+    pub const fn bytes(&self) -> &[u8; 32] {
+        &self.0 .0
+    }
+}
+
+impl From<[u8; 32]> for Hotkey {
+    fn from(bytes: [u8; 32]) -> Hotkey {
+        Hotkey(H256(bytes))
+    }
+}
+
 impl Netuid {
     /// The number after this one; `None` after the last.
     pub fn next(self) -> Option<Netuid> {
@@ -168,6 +193,7 @@ mod tests {
     fn identities_look_like_what_they_wrap() {
         is_as_plain!(Netuid, u16, 513);
         is_as_plain!(Uid, u16, 255);
+        is_as_plain!(Hotkey, H256, H256([7; 32]));
     }
 
     #[test]

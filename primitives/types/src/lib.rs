@@ -37,7 +37,7 @@ pub use commitment::{
 };
 pub use header::{Carried, EngineClass, Header, Work};
 pub use hyperparameters::{BondsRule, Hyperparameters};
-pub use identity::{Netuid, Uid};
+pub use identity::{Hotkey, Netuid, Uid};
 pub use layout::{Layout, Tensor};
 pub use limits::{Group, OutOfLimits};
 pub use nano::{Nano, NanoError};

@@ -3,7 +3,7 @@
 use cairn_primitives::{
     finding_hash,
     traits::{Audits as _, Settled},
-    AuditOutcome, AuditRules, BlockNumber, Finding, Netuid, Role, Served, Uid, CRN, H256,
+    AuditOutcome, AuditRules, BlockNumber, Finding, Hotkey, Netuid, Role, Served, Uid, CRN, H256,
 };
 use frame_support::{assert_ok, traits::Hooks};
 use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie, Dave, Eve, Ferdie};
@@ -94,7 +94,7 @@ fn opens() -> RuntimeCall {
 
 fn commits(by: Sr25519Keyring, finding: Finding) -> RuntimeCall {
     let key = by.to_account_id();
-    let hash = finding_hash((Netuid(1), 7, Uid(0)), key.as_ref(), finding, &[9; 32]);
+    let hash = finding_hash((Netuid(1), 7, Uid(0)), &Hotkey::of(&key), finding, &[9; 32]);
     RuntimeCall::Audits(pallet_audits::Call::commit_verdict {
         netuid: Netuid(1),
         round: 7,

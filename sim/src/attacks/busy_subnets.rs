@@ -158,7 +158,7 @@ impl Own {
                 parent_root: root,
                 sealed_root: root,
                 length: 1,
-                key_hash: key_hash(netuid, round, &miner.id().0, &KEY),
+                key_hash: key_hash(netuid, round, &miner.id(), &KEY),
             };
             let call = match phase {
                 Phase::Train => pallet_training::Call::commit {

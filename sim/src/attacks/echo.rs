@@ -72,7 +72,7 @@ impl Behaviour for Echo {
                 .filter(|(_, support)| **support >= stake);
             let verdicts = Verdicts::from_uids(good.map(|(uid, _)| *uid));
             let hotkey = turn.hotkey.clone();
-            let at = (netuid, round, &hotkey.id().0);
+            let at = (netuid, round, &hotkey.id());
             let hash = attestation_hash(at, model_root, &verdicts, &[0; 32]);
             let commit = pallet_training::Call::commit_attestation {
                 netuid,

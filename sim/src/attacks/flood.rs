@@ -48,7 +48,7 @@ impl Behaviour for Flood {
                 parent_root: root,
                 sealed_root: root,
                 length: 1,
-                key_hash: key_hash(netuid, round, &hotkey.id().0, &root.0),
+                key_hash: key_hash(netuid, round, &hotkey.id(), &root.0),
             };
             let commit = pallet_training::Call::commit {
                 netuid,

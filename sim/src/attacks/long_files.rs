@@ -79,7 +79,7 @@ impl Behaviour for LongFiles {
                         .map_or(H256::repeat_byte(1), |one| one.commitment.parent_root),
                     sealed_root,
                     length: length as u64,
-                    key_hash: key_hash(netuid, round, &hotkey.id().0, &KEY),
+                    key_hash: key_hash(netuid, round, &hotkey.id(), &KEY),
                 };
                 let commit = pallet_training::Call::commit {
                     netuid,

@@ -86,7 +86,7 @@ impl Liar {
         open(&mut plain, key);
         let mut stolen = decode(&plain, &layout, &compression).ok()?;
         stolen.header = Header {
-            hotkey: turn.hotkey.id().0,
+            hotkey: turn.hotkey.id(),
             ..stolen.header
         };
         let file = encode(&stolen, &layout, &compression).ok()?;

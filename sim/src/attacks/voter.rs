@@ -44,7 +44,7 @@ impl Voter {
         if has_committed || row.is_empty() || turn.head.number + 2 >= voting.due {
             return;
         }
-        let hash = scores_hash(netuid, epoch, &hotkey.id().0, &row, &SALT);
+        let hash = scores_hash(netuid, epoch, &hotkey.id(), &row, &SALT);
         self.rows.retain(|(known, _)| *known != epoch);
         self.rows.push((epoch, row));
         turn.send(

@@ -1,6 +1,6 @@
 //! Keys of the simulated people. Ed25519, since its signatures are the same each time and Sr25519's are not.
 
-use cairn_primitives::{Balance, Netuid, Role, H256};
+use cairn_primitives::{Balance, Hotkey, Netuid, Role};
 use cairn_runtime::{
     extensions::{FreeOrPaid, InTurn},
     AccountId, Nonce, RuntimeCall, SignedPayload, Subnets, TxExtension, UncheckedExtrinsic,
@@ -29,9 +29,9 @@ impl Key {
         &self.account
     }
 
-    /// Its account's bytes.
-    pub fn id(&self) -> H256 {
-        H256(self.account.clone().into())
+    /// It as a member's working key.
+    pub fn id(&self) -> Hotkey {
+        Hotkey::of(&self.account)
     }
 
     /// Signs something that is no transaction.

@@ -3,12 +3,11 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
-    api::{AuditInfo, AuditorInfo, MemberInfo, RoundInfo, RunInfo},
-    BlockNumber, Netuid, Round, RunConfig, Uid, H256,
+    api::{MemberInfo, RoundInfo, RunInfo},
+    BlockNumber, Hotkey, Netuid, Round, RunConfig, Uid, H256,
 };
 use cairn_protocol::assignment::{DataRange, Plan, RoundData};
 use cairn_round::{
-    audit::Audit,
     hidden_row::{Committed, Scoring},
     machine::Question,
     Attester, Included, RoundView, Seen, Settlement, View,
@@ -32,12 +31,12 @@ impl Reads {
     }
 }
 
-/// An account's bytes.
-pub fn id(account: &AccountId) -> H256 {
-    H256(account.clone().into())
+/// A member's working key.
+pub fn id(account: &AccountId) -> Hotkey {
+    Hotkey::of(account)
 }
 
-fn miners(round: &RoundInfo<AccountId>) -> Vec<(Uid, H256)> {
+fn miners(round: &RoundInfo<AccountId>) -> Vec<(Uid, Hotkey)> {
     let miners = round.miners.iter();
     miners.map(|(uid, hotkey)| (*uid, id(hotkey))).collect()
 }
@@ -82,32 +81,11 @@ fn current(netuid: Netuid) -> Option<View> {
         contributions: seen(netuid, round.round),
         audits: readers::open_audits(netuid)
             .into_iter()
-            .map(audit)
+            .map(|info| info.map(|account| id(&account)))
             .collect(),
         settled: None,
         voting: None,
     })
-}
-
-fn audit(info: AuditInfo<AccountId>) -> Audit {
-    let auditors = info.auditors.into_iter().map(|one| AuditorInfo {
-        uid: one.uid,
-        hotkey: id(&one.hotkey),
-        committed: one.committed,
-        found: one.found,
-    });
-    Audit {
-        round: info.round,
-        uid: info.uid,
-        hotkey: id(&info.hotkey),
-        opens_until: info.opens_until,
-        commits_until: info.commits_until,
-        reveals_until: info.reveals_until,
-        drawn: info.drawn,
-        longest: info.longest,
-        served: info.served,
-        auditors: auditors.collect(),
-    }
 }
 
 /// Who has to train on what in a round, and what its contributions are measured on.
@@ -230,7 +208,12 @@ impl Chain {
     }
 
     /// Hotkeys of a round's validators that attested, and of all of them.
-    pub fn attesters(&mut self, at: Id, netuid: Netuid, round: Round) -> (Vec<H256>, Vec<H256>) {
+    pub fn attesters(
+        &mut self,
+        at: Id,
+        netuid: Netuid,
+        round: Round,
+    ) -> (Vec<Hotkey>, Vec<Hotkey>) {
         let info = self.ask(at, || readers::round(netuid, round)).flatten();
         let validators = info.map_or_else(Vec::new, |info| info.validators);
         let attested = validators.iter().filter(|one| one.attested);

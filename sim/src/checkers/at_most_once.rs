@@ -91,7 +91,7 @@ impl Checker for AtMostOnce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, Secret, Verdicts};
+    use cairn_primitives::{Commitment, Hotkey, Netuid, Secret, Verdicts};
     use cairn_round::{pledge::Pledge, Held};
 
     fn commit(round: Round, content: u8) -> Transaction {
@@ -122,7 +122,7 @@ mod tests {
         assert!(!sent(&mut once, commit(1, 2)));
         let pledge = |root: u8| {
             let (verdicts, salt) = (Verdicts::default(), Secret::new([7; 32]));
-            let voter = (Netuid(1), H256::zero());
+            let voter = (Netuid(1), Hotkey::default());
             Pledge::new(voter, 1, H256::repeat_byte(root), verdicts, salt)
         };
         assert!(sent(&mut once, Transaction::CommitAttestation(pledge(1))));

@@ -87,6 +87,7 @@ impl Checker for Lineage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_primitives::Hotkey;
 
     fn kept(who: Who, round: Round, root: u8) -> Happening<'static> {
         let root = H256::repeat_byte(root);
@@ -111,7 +112,7 @@ mod tests {
         assert!(lineage.is_final(3, Some(H256::repeat_byte(9))).is_ok());
         let cheat = Happening::Member {
             who: 4,
-            hotkey: H256::zero(),
+            hotkey: Hotkey::default(),
             is_honest: false,
         };
         assert!(lineage.see(&cheat).is_ok());

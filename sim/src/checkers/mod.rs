@@ -6,7 +6,7 @@ pub mod lineage;
 pub mod money;
 pub mod nobody_starves;
 
-use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_primitives::{BlockNumber, Hotkey, Round, H256};
 use cairn_round::{
     machine::{Reason, Transaction},
     Held, Settlement,
@@ -36,16 +36,16 @@ pub enum Happening<'a> {
         /// How it ended.
         settlement: &'a Settlement,
         /// Hotkeys of its validators that attested.
-        attested: &'a [H256],
+        attested: &'a [Hotkey],
         /// Hotkeys of all its validators.
-        validators: &'a [H256],
+        validators: &'a [Hotkey],
     },
     /// A member is there: its hotkey, and whether its work is that of its machine alone.
     Member {
         /// Which.
         who: Who,
         /// Its hotkey.
-        hotkey: H256,
+        hotkey: Hotkey,
         /// Whether it is honest.
         is_honest: bool,
     },

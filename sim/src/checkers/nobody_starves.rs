@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{Hotkey, Round};
 
 use super::{Checker, Happening, Who};
 
@@ -13,7 +13,7 @@ pub const WITHIN: Round = 5;
 /// Since when each member could have taken part.
 #[derive(Debug, Default)]
 pub struct NobodyStarves {
-    members: BTreeMap<H256, Who>,
+    members: BTreeMap<Hotkey, Who>,
     round: Round,
     /// Members that are cut off or down.
     away: BTreeSet<Who>,
@@ -27,7 +27,7 @@ impl NobodyStarves {
     }
 
     /// One who was to take part in a round did, or did not.
-    fn part(&mut self, hotkey: H256, round: Round, took_part: bool) -> Result<(), String> {
+    fn part(&mut self, hotkey: Hotkey, round: Round, took_part: bool) -> Result<(), String> {
         let Some(who) = self.members.get(&hotkey).copied() else {
             return Ok(());
         };
@@ -101,12 +101,13 @@ impl Checker for NobodyStarves {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_primitives::H256;
 
-    fn member(checker: &mut NobodyStarves) -> H256 {
-        let hotkey = H256::repeat_byte(1);
+    fn member(checker: &mut NobodyStarves) -> Hotkey {
+        let hotkey = Hotkey(H256::repeat_byte(1));
         let here = Happening::Member {
             who: 0,
-            hotkey,
+            hotkey: Hotkey(hotkey.get()),
             is_honest: true,
         };
         assert!(checker.see(&here).is_ok());
@@ -117,11 +118,13 @@ mod tests {
     fn who_is_left_out_too_often_is_found() {
         let mut checker = NobodyStarves::default();
         let hotkey = member(&mut checker);
-        assert!(checker.part(hotkey, 0, true).is_ok());
+        assert!(checker.part(Hotkey(hotkey.get()), 0, true).is_ok());
         for round in 1..=WITHIN {
-            assert!(checker.part(hotkey, round, false).is_ok());
+            assert!(checker.part(Hotkey(hotkey.get()), round, false).is_ok());
         }
-        assert!(checker.part(hotkey, WITHIN + 1, false).is_err());
+        assert!(checker
+            .part(Hotkey(hotkey.get()), WITHIN + 1, false)
+            .is_err());
     }
 
     #[test]
@@ -129,12 +132,12 @@ mod tests {
         let mut checker = NobodyStarves::default();
         let hotkey = member(&mut checker);
         for round in 0..WITHIN {
-            assert!(checker.part(hotkey, round, false).is_ok());
+            assert!(checker.part(Hotkey(hotkey.get()), round, false).is_ok());
         }
         assert!(checker.see(&Happening::Crashed { who: 0 }).is_ok());
         for round in WITHIN..3 * WITHIN {
             assert!(checker.see(&Happening::Round(round)).is_ok());
-            assert!(checker.part(hotkey, round, false).is_ok());
+            assert!(checker.part(Hotkey(hotkey.get()), round, false).is_ok());
         }
         let back = Happening::Restarted {
             who: 0,
@@ -144,8 +147,10 @@ mod tests {
         assert!(checker.see(&back).is_ok());
         let next = 3 * WITHIN;
         for round in next..next + WITHIN {
-            assert!(checker.part(hotkey, round, false).is_ok());
+            assert!(checker.part(Hotkey(hotkey.get()), round, false).is_ok());
         }
-        assert!(checker.part(hotkey, next + WITHIN, false).is_err());
+        assert!(checker
+            .part(Hotkey(hotkey.get()), next + WITHIN, false)
+            .is_err());
     }
 }

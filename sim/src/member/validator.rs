@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use cairn_primitives::{Commitment, Round, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{Commitment, Hotkey, Round, Secret, Uid, Verdicts, H256};
 use cairn_protocol::verdict::Before;
 use cairn_round::{
     hidden_row::HiddenRow,
@@ -115,7 +115,7 @@ impl World {
         let process = &self.members[who].process;
         let before = Before {
             norm: process.norm,
-            last: process.ends.last(&claim.hotkey.0),
+            last: process.ends.last(&Hotkey(claim.hotkey.0)),
         };
         let opened =
             file.and_then(|file| self.workshop.open(self.netuid.get(), claim, before, &file));

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use cairn_engine::{AdamState, EngineError, Order, Version};
 use cairn_gradient::{compress, decode, put_back, seal, sealed_root, Header, Work};
-use cairn_primitives::{key_hash, Carried, Commitment, Netuid, Secret, H256};
+use cairn_primitives::{key_hash, Carried, Commitment, Hotkey, Netuid, Secret};
 use cairn_round::{miner::Intent, Held};
 
 use super::{Memory, Theta, Workshop};
@@ -16,7 +16,7 @@ pub struct Label {
     /// The subnet.
     pub netuid: u16,
     /// The miner's hotkey.
-    pub hotkey: H256,
+    pub hotkey: Hotkey,
     /// The round and the parameters with which it began.
     pub held: Held,
 }
@@ -73,7 +73,7 @@ impl Workshop {
         let header = Header {
             netuid: Netuid(label.netuid),
             round: label.held.round,
-            hotkey: label.hotkey.0,
+            hotkey: Hotkey(label.hotkey.0),
             parent_root: label.held.root,
             layout_hash: self.layout_hash,
             inner_steps: trained.steps(),

@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use cairn_engine::{audit, AdamState, Engine, EngineError, Settlement, State, Version};
 use cairn_gradient::{checked, model_root, resemblance, Checked, Contribution, Resemblance};
-use cairn_primitives::{Carried, Finding, Layout, Netuid, RunConfig, Uid, H256};
+use cairn_primitives::{Carried, Finding, Hotkey, Layout, Netuid, RunConfig, Uid, H256};
 use cairn_protocol::verdict::{Before, Last};
 use cairn_round::validator::Claim;
 
@@ -68,7 +68,7 @@ impl Memory {
 type Asked = (H256, Option<H256>, Vec<u64>);
 
 /// A file that was opened: its root, its maker, its key, and what it was held against.
-type Sealed = (H256, H256, [u8; 32], (Option<u64>, Last));
+type Sealed = (H256, Hotkey, [u8; 32], (Option<u64>, Last));
 
 /// A contribution that was opened and is one.
 #[derive(Debug)]
@@ -194,7 +194,7 @@ impl Workshop {
         };
         let claim = checked::Claim {
             round: claim.round,
-            hotkey: claim.hotkey.0,
+            hotkey: Hotkey(claim.hotkey.0),
             commitment: claim.commitment.clone(),
             key: claim.key,
             parent_root: claim.parent_root,

@@ -154,7 +154,7 @@ impl World {
             let (hotkey, is_honest) = (member.hotkey.id(), member.is_honest());
             self.see(&Happening::Member {
                 who,
-                hotkey,
+                hotkey: hotkey,
                 is_honest,
             });
             self.members[who].head = self.chain.head(MAIN);
@@ -344,7 +344,7 @@ impl World {
         let head = self.members[who].head.0;
         let mut ahead: BTreeMap<H256, u32> = BTreeMap::new();
         for call in calls {
-            let nonce = ahead.entry(call.by.id()).or_default();
+            let nonce = ahead.entry(call.by.id().get()).or_default();
             let signed = self.chain.sign(head, &call.by, *nonce, call.tip, call.call);
             *nonce += 1;
             if let Some(extrinsic) = signed {

@@ -125,6 +125,13 @@ impl FakeNode {
         self.listen().await;
     }
 
+    /// Starts the node again, on the same address and chain, of which it knows the first block only.
+    pub async fn restart_on_the_first_block(&mut self) {
+        self.stop().await;
+        *self.state() = genesis(0);
+        self.listen().await;
+    }
+
     pub async fn stop(&mut self) {
         if let Some(server) = self.server.take() {
             server.stop().unwrap();

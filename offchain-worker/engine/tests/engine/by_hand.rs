@@ -54,7 +54,7 @@ impl Member {
         let mut header = Header {
             netuid: Netuid(1),
             round,
-            hotkey: [self.uid.get() as u8; 32],
+            hotkey: [self.uid.get() as u8; 32].into(),
             parent_root: root,
             layout_hash: layout.hash(),
             inner_steps: losses.len() as u32,

@@ -82,7 +82,7 @@ pub fn header(uid: Uid, round: u32, root: H256, trained: &Trained) -> Header {
     Header {
         netuid: Netuid(1),
         round,
-        hotkey: [uid.get() as u8; 32],
+        hotkey: [uid.get() as u8; 32].into(),
         parent_root: root,
         layout_hash: Layout::of(&config().model).hash(),
         inner_steps: trained.steps(),

@@ -5,9 +5,9 @@ use cairn_gradient::{
     compress, seal, sealed_root, Header, Work,
 };
 use cairn_primitives::{
-    key_hash, AuditRules, Carried, Commitment, CompressionSchedule, DataSet, InitialParameters,
-    InnerOptimizer, Layout, ModelShape, Nano, Netuid, OuterStep, Phases, RunConfig, Text, Uid,
-    H256,
+    key_hash, AuditRules, Carried, Commitment, CompressionSchedule, DataSet, Hotkey,
+    InitialParameters, InnerOptimizer, Layout, ModelShape, Nano, Netuid, OuterStep, Phases,
+    RunConfig, Text, Uid, H256,
 };
 use cairn_protocol::verdict::{self, Before, Field, Last};
 
@@ -15,7 +15,7 @@ const NETUID: Netuid = Netuid(7);
 const ROUND: u32 = 3;
 const STEPS: u16 = 5;
 const KEY: [u8; 32] = [5; 32];
-const HOTKEY: [u8; 32] = [6; 32];
+const HOTKEY: Hotkey = Hotkey(H256([6; 32]));
 const PARENT: H256 = H256([7; 32]);
 
 fn config() -> RunConfig {
@@ -170,7 +170,7 @@ fn what_is_for_something_else_or_claims_too_much_is_refused() {
             other(Field::Netuid),
         ),
         (|header| header.round -= 1, other(Field::Round)),
-        (|header| header.hotkey[0] ^= 1, other(Field::Hotkey)),
+        (|header| header.hotkey.0 .0[0] ^= 1, other(Field::Hotkey)),
         (
             |header| header.parent_root = H256::zero(),
             other(Field::ParentRoot),

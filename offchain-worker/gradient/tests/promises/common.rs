@@ -51,7 +51,7 @@ pub fn header(layout: &Layout) -> Header {
     Header {
         netuid: Netuid(3),
         round: 41,
-        hotkey: [7; 32],
+        hotkey: [7; 32].into(),
         parent_root: H256([9; 32]),
         layout_hash: layout.hash(),
         inner_steps: 30,

@@ -33,7 +33,7 @@ fn example() -> (Layout, Compression, Contribution) {
     let header = Header {
         netuid: Netuid(1),
         round: 2,
-        hotkey: [0x11; 32],
+        hotkey: [0x11; 32].into(),
         parent_root: H256([0x22; 32]),
         layout_hash: layout.hash(),
         inner_steps: 30,

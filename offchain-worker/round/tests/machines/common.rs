@@ -5,7 +5,7 @@
 use std::fmt::Debug;
 
 use cairn_primitives::{
-    BlockNumber, Commitment, Netuid, Phases, Round, Secret, Uid, Verdicts, H256,
+    BlockNumber, Commitment, Hotkey, Netuid, Phases, Round, Secret, Uid, Verdicts, H256,
 };
 use cairn_round::{
     course::Work, hidden_row::Scoring, machine::Question, miner::Intent, miner::Miner, plan::Plan,
@@ -114,8 +114,8 @@ impl Role for Validator {
     }
 }
 
-pub fn hotkey(uid: Uid) -> H256 {
-    H256::from_low_u64_be(100 + u64::from(uid.get()))
+pub fn hotkey(uid: Uid) -> Hotkey {
+    Hotkey(H256::from_low_u64_be(100 + u64::from(uid.get())))
 }
 
 /// The sealed root, and the key, of a content.
@@ -163,7 +163,7 @@ pub fn plan(round: Round) -> Plan {
     Plan::new(Netuid(7), &run(), data(round))
 }
 
-pub fn miners() -> Vec<(Uid, H256)> {
+pub fn miners() -> Vec<(Uid, Hotkey)> {
     MINERS.iter().map(|uid| (*uid, hotkey(*uid))).collect()
 }
 

@@ -1,6 +1,6 @@
 //! Scores by commit and reveal: scene by scene, and against a chain that loses and undoes things.
 
-use cairn_primitives::{BlockNumber, EpochIndex, Netuid, Round, Secret, Uid, H256};
+use cairn_primitives::{BlockNumber, EpochIndex, Hotkey, Netuid, Round, Secret, Uid, H256};
 use cairn_round::hidden_row::{Committed, HiddenRow, HiddenRows, Scoring, Step};
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ const LIMIT: BlockNumber = 3;
 fn hidden_row(round: Round, epoch: EpochIndex) -> HiddenRow {
     let salt = H256::from_low_u64_be(u64::from(round) << 32 | u64::from(epoch));
     HiddenRow::new(
-        (Netuid(1), H256([9; 32])),
+        (Netuid(1), Hotkey(H256([9; 32]))),
         round,
         epoch,
         vec![(Uid(1), 7)],

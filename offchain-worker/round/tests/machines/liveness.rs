@@ -1,7 +1,7 @@
 //! When the chain is looked at: when it moved, at once after what ended well, with the next block after what
 //! failed, and never twice at a time.
 
-use cairn_primitives::{BlockNumber, Netuid, Secret, Uid, H256};
+use cairn_primitives::{BlockNumber, Hotkey, Netuid, Secret, Uid, H256};
 use cairn_round::{
     hidden_row::HiddenRow,
     machine::{Gone, Kind, Lack, Question},
@@ -187,7 +187,7 @@ fn a_miner_looks_when_training_has_ended() {
 fn a_validator_looks_when_its_own_work_ended_well() {
     let id = (Uid(2), bytes(5));
     let hidden_row = HiddenRow::new(
-        (Netuid(7), H256::zero()),
+        (Netuid(7), Hotkey(H256::zero())),
         2,
         0,
         vec![(MINER, 7)],

@@ -1,6 +1,6 @@
 //! The order in which contributions are measured, and when one is measured enough.
 
-use cairn_primitives::{Netuid, RunConfig, Uid, H256};
+use cairn_primitives::{Hotkey, Netuid, RunConfig, Uid, H256};
 use cairn_protocol::{assignment::Plan, exam::seeds};
 use cairn_round::{
     measure::{Ask, File, Measuring, PIECE},
@@ -34,7 +34,7 @@ fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
     let subject = |(slot, (uid, is_good)): (u64, &(Uid, bool))| Subject {
         slot,
         uid: *uid,
-        hotkey: root(uid.get() as u8),
+        hotkey: Hotkey(root(uid.get() as u8)),
         found: match is_good {
             true => Found::Good(root(100 + uid.get() as u8)),
             false => Found::Missed,

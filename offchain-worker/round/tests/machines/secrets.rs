@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{Netuid, Secret, Verdicts, H256};
+use cairn_primitives::{Hotkey, Netuid, Secret, Verdicts, H256};
 use cairn_round::{
     hidden_row::{Committed, HiddenRow, Scoring},
     machine::Transaction,
@@ -122,7 +122,7 @@ fn the_salt_of_a_pledge_is_not_shown() {
     let pledged = Event::Done(validator::Done::Pledged(pledge.clone()));
     hides(&pledged);
     let mut told = Driven::new(Validator::new(
-        voter.1,
+        Hotkey(voter.1.get()),
         H256::zero(),
         Some(held),
         vec![],
@@ -148,14 +148,26 @@ fn the_salt_of_a_hidden_row_is_not_shown() {
     )));
     hides(&weighed);
     let (held, hash) = (Some(held_at(3)), hidden_row.hash);
-    let mut told = Driven::new(Validator::new(voter.1, H256::zero(), held, vec![], vec![]));
+    let mut told = Driven::new(Validator::new(
+        Hotkey(voter.1.get()),
+        H256::zero(),
+        held,
+        vec![],
+        vec![],
+    ));
     told.tell(weighed, 101);
     assert_eq!(
         told.machine.hidden_rows(),
         std::slice::from_ref(&hidden_row)
     );
     hides(&told.machine);
-    let validator = Validator::new(voter.1, H256::zero(), held, vec![], vec![hidden_row]);
+    let validator = Validator::new(
+        Hotkey(voter.1.get()),
+        H256::zero(),
+        held,
+        vec![],
+        vec![hidden_row],
+    );
     hides(&validator);
     let commit = wanted(&validator, 4, Vec::new());
     assert!(matches!(

@@ -57,7 +57,7 @@ fn header(layout: &Layout) -> Header {
     Header {
         netuid: Netuid(1),
         round: 2,
-        hotkey: [3; 32],
+        hotkey: [3; 32].into(),
         parent_root: cairn_primitives::H256([4; 32]),
         layout_hash: layout.hash(),
         inner_steps: 5,

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, path::PathBuf};
 
-use cairn_chain::{AccountId, Client, Keypair};
+use cairn_chain::{AccountId, Client, Keypair, Patience, Settings};
 use cairn_primitives::{Netuid, H256};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
@@ -11,14 +11,15 @@ use crate::{error::Failure, wallet::Wallets};
 /// Which node.
 #[derive(Args, Clone, Debug)]
 pub struct NodeArgs {
-    /// WebSocket address of a node
+    /// WebSocket address of a node; given again, or with commas between: the next is asked when one fails
     #[arg(
         long,
         env = "CAIRN_NODE",
         default_value = "ws://127.0.0.1:9944",
-        value_name = "URL"
+        value_name = "URL",
+        value_delimiter = ','
     )]
-    pub node: String,
+    pub node: Vec<String>,
 
     /// Refuse a node whose chain has another genesis hash than this one
     #[arg(long, env = "CAIRN_GENESIS", value_name = "HASH", value_parser = parse_hash)]
@@ -28,7 +29,7 @@ pub struct NodeArgs {
 impl NodeArgs {
     /// Connects, and makes sure that it is the right chain.
     pub async fn connect(&self) -> Result<Client, Failure> {
-        let client = Client::connect(&self.node).await?;
+        let client = Client::connect_to(&self.node, Settings::default(), Patience::NONE).await?;
         if let Some(expected) = self.genesis {
             client.expect_genesis(expected)?;
         }

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cairn_primitives::{Netuid, Round, Uid, H256};
+use cairn_primitives::{Hotkey, Netuid, Round, Uid};
 use cairn_round::scoring::{accounts, advice, forget_old, Account, Advice, Evidence, Found, Part};
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub struct Explained {
     /// The miner's number.
     pub uid: Uid,
     /// Its key.
-    pub hotkey: H256,
+    pub hotkey: Hotkey,
     /// How the score came about.
     pub account: Account,
     /// What would raise it, what weighs most first.
@@ -67,15 +67,17 @@ pub fn explain(log: &Path, round: Option<Round>, uid: Uid) -> Result<Option<Expl
     };
     let mut accounts = accounts(&evidence, newest);
     let all: f64 = accounts.values().map(|account| account.score).sum();
-    let explained = accounts.remove(&(uid, hotkey)).map(|account| Explained {
-        log: log.to_path_buf(),
-        round: newest,
-        uid,
-        hotkey,
-        advice: advice(&account),
-        part: if all > 0.0 { account.score / all } else { 0.0 },
-        account,
-    });
+    let explained = accounts
+        .remove(&(uid, Hotkey(hotkey.get())))
+        .map(|account| Explained {
+            log: log.to_path_buf(),
+            round: newest,
+            uid,
+            hotkey,
+            advice: advice(&account),
+            part: if all > 0.0 { account.score / all } else { 0.0 },
+            account,
+        });
     Ok(explained)
 }
 
@@ -193,6 +195,7 @@ pub fn in_words(advice: &Advice) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_primitives::H256;
     use cairn_round::scoring::Outcome;
     use std::io::Write;
 
@@ -201,7 +204,7 @@ mod tests {
         Evidence {
             round,
             uid,
-            hotkey: H256([uid.get() as u8; 32]),
+            hotkey: Hotkey(H256([uid.get() as u8; 32])),
             outcome: Outcome::Measured {
                 steps: 8,
                 of: 8,

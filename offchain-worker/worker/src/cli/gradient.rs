@@ -351,7 +351,7 @@ impl From<Header> for HeaderFacts {
         HeaderFacts {
             netuid: header.netuid,
             round: header.round,
-            hotkey: AccountId(header.hotkey).to_string(),
+            hotkey: AccountId(*header.hotkey.bytes()).to_string(),
             parent_root: header.parent_root,
             layout_hash: header.layout_hash,
             inner_steps: header.inner_steps,
@@ -584,7 +584,7 @@ impl Encode {
         Ok(Header {
             netuid: self.netuid.netuid,
             round: self.round,
-            hotkey: hotkey.0,
+            hotkey: hotkey.hotkey(),
             parent_root: self.parent_root.unwrap_or_default(),
             layout_hash: layout.hash(),
             inner_steps: self.inner_steps,

@@ -1,7 +1,7 @@
 //! `cairn why`: what a miner did in the last rounds, what became of it, and what would have paid more.
 
 use cairn_chain::{MemberInfo, View};
-use cairn_primitives::{AuditOutcome, Netuid, Round, Uid, H256};
+use cairn_primitives::{AuditOutcome, Netuid, Round, Uid};
 use cairn_protocol::limits::VALUE_ROUNDS;
 use clap::Args;
 use serde::Serialize;
@@ -89,7 +89,7 @@ impl Why {
             rounds.extend(part(&view, netuid, round, &member).await?);
         }
         let measured = match find(None, netuid) {
-            Some(log) => explain(&log, None, uid)?.filter(|it| it.hotkey == H256(member.hotkey.0)),
+            Some(log) => explain(&log, None, uid)?.filter(|it| it.hotkey == member.hotkey.hotkey()),
             None => None,
         };
         let answer = Answer {

@@ -3,13 +3,13 @@
 use std::{path::PathBuf, time::Duration};
 
 use cairn_engine::Device;
-use clap::Args;
+use clap::{builder::BoolishValueParser, Args};
 use tokio::sync::watch;
 
 use super::args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg};
 use crate::{
     error::Failure,
-    roles::{miner, state::StatePlace, validator, Behaviour, WorkerOptions},
+    roles::{miner, state::StatePlace, stores::Stores, validator, Behaviour, WorkerOptions},
     shutdown,
 };
 
@@ -24,10 +24,16 @@ pub struct Work {
     key: KeyArgs,
     #[command(flatten)]
     store: StoreArg,
+    /// Read the run's data from whatever store the run names, a directory or a private address too
+    #[arg(long, env = "CAIRN_TRUST_RUN_STORE", value_parser = BoolishValueParser::new())]
+    trust_run_store: bool,
     /// Directory of the worker's state in one run [default: one per chain, subnet, run and hotkey, below ~/.cairn/state;
     /// `cairn doctor` lists them]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// End with an error after this many seconds without a new block, so that a supervisor starts the worker again
+    #[arg(long, env = "CAIRN_STALL_AFTER", default_value_t = 600, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(60..))]
+    stall_after: u32,
     /// Compute threads [default: one per core]
     #[arg(long, env = "CAIRN_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -101,11 +107,15 @@ struct Prepared {
 impl Prepared {
     fn options(self, work: Work, device: Device) -> WorkerOptions {
         WorkerOptions {
-            node_url: work.node.node,
+            nodes: work.node.node,
             netuid: work.netuid.netuid,
             hotkey: self.hotkey,
-            store_url: work.store.store,
+            stores: Stores {
+                url: work.store.store,
+                trusts_run: work.trust_run_store,
+            },
             state: self.state,
+            stall_after: Duration::from_secs(work.stall_after.into()),
             device,
             threads: self.threads,
             json: work.json.json,

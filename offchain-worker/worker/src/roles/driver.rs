@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_primitives::{BlockNumber, Hotkey, Round, H256};
 use cairn_round::{
     audit::Demand,
     machine::{Gone, Kind, Lack, Question, Reason, Transaction},
@@ -277,7 +277,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             round: settlement.round,
             contributions: u16::try_from(settlement.included.len()).unwrap_or(u16::MAX),
             committed,
-            included: settlement.own(hotkey).is_some(),
+            included: settlement.own(Hotkey(hotkey)).is_some(),
             incentive,
             earned: member.map_or(0, |member| member.earned),
             model_root: held.root,

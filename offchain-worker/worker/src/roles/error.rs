@@ -20,6 +20,17 @@ pub enum RoleError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The chain stands still, or the nodes do.
+    #[error("no new block for {seconds} s{}: see whether the node is in sync and its authorities are up, and start again; --stall-after says how long to wait", .last.map(|last| format!(", none since block {last}")).unwrap_or_default())]
+    NoBlocks {
+        /// For how long.
+        seconds: u64,
+        /// The best block.
+        last: Option<BlockNumber>,
+    },
+    /// The store that a run names.
+    #[error("the run keeps its data elsewhere, and {0}; to read from there all the same, say --trust-run-store")]
+    NamedStore(StoreError),
     /// What is kept on disk.
     #[error(transparent)]
     State(#[from] StateError),

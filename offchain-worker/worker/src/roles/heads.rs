@@ -1,12 +1,13 @@
 //! The best and the finalised block as they move.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cairn_chain::{Block, BlockStream, ChainError};
 use futures::StreamExt;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::{chain::Chain, RoleError};
+use crate::supervisor;
 
 /// Where the chain is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,15 +29,55 @@ struct Seen {
 /// After this time without a new block, that is said, and again after as long.
 const SILENCE: Duration = Duration::from_secs(60);
 
+/// For how long no head has moved. Pure: it is told what time it is.
+struct Silence {
+    /// When a head moved, or following began.
+    since: Instant,
+    /// How often it was said that none moves.
+    said: u32,
+    /// After this time it is too long.
+    limit: Duration,
+}
+
+impl Silence {
+    fn new(now: Instant, limit: Duration) -> Silence {
+        Silence {
+            since: now,
+            said: 0,
+            limit,
+        }
+    }
+
+    /// A head moved.
+    fn broken(&mut self, now: Instant) {
+        *self = Silence::new(now, self.limit);
+    }
+
+    /// How long to wait until there is something to say.
+    fn wait(&self, now: Instant) -> Duration {
+        let next = SILENCE.saturating_mul(self.said.saturating_add(1));
+        next.min(self.limit)
+            .saturating_sub(now.saturating_duration_since(self.since))
+    }
+
+    /// That it goes on is said: how long it is, and whether that is too long.
+    fn lasts(&mut self, now: Instant) -> (Duration, bool) {
+        self.said = self.said.saturating_add(1);
+        let silent = now.saturating_duration_since(self.since);
+        (silent, silent >= self.limit)
+    }
+}
+
 /// Follows a chain. Blocks that come faster than they are looked at are passed over.
 pub struct HeadFollower {
     seen: watch::Receiver<Seen>,
+    silence: Silence,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl HeadFollower {
-    /// Begins to follow.
-    pub fn new(chain: &impl Chain) -> HeadFollower {
+    /// Begins to follow, until there is no new block for `limit`.
+    pub fn new(chain: &impl Chain, limit: Duration) -> HeadFollower {
         let (sender, seen) = watch::channel(Seen::default());
         let follow = |stream: BlockStream, is_best: bool| {
             tokio::spawn(forward(stream, sender.clone(), is_best))
@@ -45,20 +86,25 @@ impl HeadFollower {
             follow(chain.best_blocks(), true),
             follow(chain.finalized_blocks(), false),
         ];
-        HeadFollower { seen, tasks }
+        HeadFollower {
+            seen,
+            silence: Silence::new(Instant::now(), limit),
+            tasks,
+        }
     }
 
     /// Waits for the next change and gives both heads.
     ///
     /// # Errors
-    /// What cannot be waited out: the node is on another chain, or of another release.
+    /// What cannot be waited out: the node is on another chain, or of another release; [`RoleError::NoBlocks`].
     pub async fn next(&mut self) -> Result<Heads, RoleError> {
         loop {
-            match timeout(SILENCE, self.seen.changed()).await {
-                Ok(Ok(())) => {}
+            let wait = self.silence.wait(Instant::now());
+            match timeout(wait, self.seen.changed()).await {
+                Ok(Ok(())) => self.silence.broken(Instant::now()),
                 Ok(Err(_)) => return Err(RoleError::Broken("nobody follows the chain".into())),
                 Err(_) => {
-                    self.say_silence();
+                    self.stands_still()?;
                     continue;
                 }
             }
@@ -73,6 +119,7 @@ impl HeadFollower {
                     finalized: Some(finalized),
                     ..
                 } => {
+                    supervisor::alive(&format!("at block {}", best.number));
                     return Ok(Heads { best, finalized });
                 }
                 _ => {}
@@ -82,15 +129,24 @@ impl HeadFollower {
 }
 
 impl HeadFollower {
-    fn say_silence(&self) {
+    /// Says that there was no block for a while, or that it was too long.
+    fn stands_still(&mut self) -> Result<(), RoleError> {
         let best = self.seen.borrow().best.map(|block| block.number);
+        let (silent, is_too_long) = self.silence.lasts(Instant::now());
+        if is_too_long {
+            return Err(RoleError::NoBlocks {
+                seconds: silent.as_secs(),
+                last: best,
+            });
+        }
         let last = best.map_or("no block at all".into(), |best| {
             format!("none since block {best}")
         });
         tracing::warn!(
             "no new block for {} s, {last}: see whether the node is in sync and its authorities are up; waiting",
-            SILENCE.as_secs()
+            silent.as_secs()
         );
+        Ok(())
     }
 }
 
@@ -121,5 +177,28 @@ async fn forward(mut stream: BlockStream, seen: watch::Sender<Seen>, is_best: bo
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_told_every_minute_and_ends_at_its_limit() {
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let mut silence = Silence::new(begin, Duration::from_secs(150));
+        // A job that ends in between takes nothing from the time.
+        assert_eq!(silence.wait(after(20)), Duration::from_secs(40));
+        assert_eq!(silence.lasts(after(60)), (Duration::from_secs(60), false));
+        assert_eq!(silence.wait(after(60)), Duration::from_secs(60));
+        assert_eq!(silence.lasts(after(120)), (Duration::from_secs(120), false));
+        assert_eq!(silence.wait(after(120)), Duration::from_secs(30));
+        assert_eq!(silence.lasts(after(150)), (Duration::from_secs(150), true));
+        silence.broken(after(151));
+        assert_eq!(silence.wait(after(151)), Duration::from_secs(60));
+        assert!(!silence.lasts(after(300)).1);
+        assert!(silence.lasts(after(301)).1);
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cairn_gradient::checked::{self, Checked, Refusal, Terms};
-use cairn_primitives::{Commitment, Round};
+use cairn_primitives::{Commitment, Hotkey, Round};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 use cairn_store::{paths, StoreError};
@@ -33,7 +33,7 @@ pub fn check(run: &Run, claim: &Claim, before: Before, sealed: &[u8]) -> Result<
     };
     let claim = checked::Claim {
         round: claim.round,
-        hotkey: claim.hotkey.0,
+        hotkey: Hotkey(claim.hotkey.0),
         commitment: claim.commitment.clone(),
         key: claim.key,
         parent_root: claim.parent_root,

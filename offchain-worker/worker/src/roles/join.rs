@@ -138,7 +138,7 @@ pub(super) async fn newest<C: Chain>(
                 }
             }
             Source::First => {
-                let parameters = shards::verified_parameters(&run.config, &run.store).await?;
+                let parameters = shards::verified_parameters(&run.config, &run.data_store).await?;
                 let root = run.config.initial_root;
                 return Ok((Held { round: 0, root }, parameters));
             }

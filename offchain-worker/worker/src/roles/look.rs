@@ -1,10 +1,9 @@
 //! One look at the chain, for a role's machine: what the best block says of the current round, and what the finalised one
 //! says of a round that has ended.
 
-use cairn_chain::{AccountId, AuditInfo, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
-use cairn_primitives::{api, BlockNumber, Round, Uid, H256};
+use cairn_chain::{AccountId, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
+use cairn_primitives::{api, BlockNumber, Hotkey, Round, Uid, H256};
 use cairn_round::{
-    audit::Audit,
     hidden_row::{Committed, Scoring},
     machine::Question,
     Attester, Included, RoundView, Seen, Settlement, View,
@@ -69,10 +68,13 @@ pub(super) async fn look<C: Chain>(
         absent: info
             .absent
             .iter()
-            .map(|(_, hotkey)| H256(hotkey.0))
+            .map(|(_, hotkey)| hotkey.hotkey())
             .collect(),
         contributions: contributions.iter().map(seen).collect(),
-        audits: audits.into_iter().map(audit).collect(),
+        audits: audits
+            .into_iter()
+            .map(|info| info.map(AccountId::hotkey))
+            .collect(),
         settled,
         voting,
     };
@@ -131,15 +133,15 @@ pub(super) async fn settlement<C: Chain>(
     }))
 }
 
-fn miners(round: &RoundInfo) -> Vec<(Uid, H256)> {
-    let miner = |(uid, hotkey): &(Uid, AccountId)| (*uid, H256(hotkey.0));
+fn miners(round: &RoundInfo) -> Vec<(Uid, Hotkey)> {
+    let miner = |(uid, hotkey): &(Uid, AccountId)| (*uid, hotkey.hotkey());
     round.miners.iter().map(miner).collect()
 }
 
 fn validators(round: &RoundInfo) -> Vec<Attester> {
     let validators = round.validators.iter().map(|validator| Attester {
         uid: validator.uid,
-        hotkey: H256(validator.hotkey.0),
+        hotkey: validator.hotkey.hotkey(),
         committed: validator.committed,
         attested: validator.attested,
     });
@@ -149,30 +151,9 @@ fn validators(round: &RoundInfo) -> Vec<Attester> {
 fn seen(entry: &ContributionInfo) -> Seen {
     Seen {
         uid: entry.uid,
-        hotkey: H256(entry.hotkey.0),
+        hotkey: entry.hotkey.hotkey(),
         commitment: entry.commitment.clone(),
         key: entry.key,
-    }
-}
-
-fn audit(info: AuditInfo) -> Audit {
-    let auditors = info.auditors.into_iter().map(|one| api::AuditorInfo {
-        uid: one.uid,
-        hotkey: H256(one.hotkey.0),
-        committed: one.committed,
-        found: one.found,
-    });
-    Audit {
-        round: info.round,
-        uid: info.uid,
-        hotkey: H256(info.hotkey.0),
-        opens_until: info.opens_until,
-        commits_until: info.commits_until,
-        reveals_until: info.reveals_until,
-        drawn: info.drawn,
-        longest: info.longest,
-        served: info.served,
-        auditors: auditors.collect(),
     }
 }
 

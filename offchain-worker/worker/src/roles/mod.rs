@@ -35,6 +35,7 @@ pub mod run;
 mod setup;
 pub mod state;
 pub mod status;
+pub mod stores;
 pub mod validator;
 pub mod waiting;
 

@@ -12,7 +12,7 @@ use cairn_protocol::{
 use cairn_store::Store;
 use cairn_trainer::data::DataSet;
 
-use super::RoleError;
+use super::{stores::Stores, RoleError};
 use crate::shards;
 
 /// What stays the same for as long as a run lasts.
@@ -33,8 +33,10 @@ pub struct Run {
     pub max_len: u64,
     /// What is trained on.
     pub data: DataSet,
-    /// Where files are.
+    /// Where this worker's files go and others' come from.
     pub store: Store,
+    /// Where the data and the first parameters are.
+    pub data_store: Store,
     /// [`cairn_engine::Engine::norm`] of the parameters held. Roles read it while the engine computes.
     pub norm: Mutex<Option<f64>>,
     /// Where makers ended, as far as the rounds before the one held were seen here.
@@ -44,22 +46,21 @@ pub struct Run {
 }
 
 impl Run {
-    /// Loads the run's data from its store, or from `store_url` if it names none, and checks all of it.
+    /// Loads the run's data from the store that it names, or from the own one, and checks all of it.
     ///
     /// # Errors
-    /// [`RoleError::Store`], [`RoleError::Run`] and [`RoleError::Windows`].
+    /// [`RoleError::Store`], [`RoleError::NamedStore`], [`RoleError::Run`] and [`RoleError::Windows`].
     pub async fn load(
         netuid: Netuid,
         hotkey: AccountId,
         info: &RunInfo,
-        store_url: &str,
+        stores: &Stores,
     ) -> Result<Arc<Run>, RoleError> {
         let config = info.config.clone();
-        let named = config.data.store.to_text();
-        let store = Store::open(if named.is_empty() { store_url } else { &named })?;
+        let (store, data_store) = (stores.own()?, stores.of_run(&config)?);
         store.check_writable().await?;
-        let manifest = shards::manifest(&store, config.data.manifest_root).await?;
-        let data = shards::load(&store, &manifest).await?;
+        let manifest = shards::manifest(&data_store, config.data.manifest_root).await?;
+        let data = shards::load(&data_store, &manifest).await?;
         let length = config.inner.sequence_length;
         let (found, expected) = (data.windows(length), config.data.windows);
         if found != expected {
@@ -80,6 +81,7 @@ impl Run {
             layout,
             data,
             store,
+            data_store,
             norm: Mutex::new(None),
             ends: Mutex::default(),
             next_ends: Mutex::default(),

@@ -1,7 +1,10 @@
 //! What every role does around its loop: find the run, load its data, open the state and the engine; and begin anew when
 //! the run is replaced.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
 use cairn_engine::{Device, Engine};
@@ -23,23 +26,27 @@ use super::{
     progress::{Progress, Reporter},
     run::Run,
     state::{Identity, Saved, StateDir, StatePlace},
+    stores::Stores,
     waiting::{why_no_run, Said},
     RoleError,
 };
+use crate::supervisor;
 
 /// What a worker is told.
 #[derive(Clone)]
 pub struct WorkerOptions {
-    /// The node.
-    pub node_url: String,
+    /// The nodes, in the order in which they are asked.
+    pub nodes: Vec<String>,
     /// The subnet.
     pub netuid: Netuid,
     /// The key that signs the worker's transactions.
     pub hotkey: Keypair,
-    /// The store, unless the run names one.
-    pub store_url: String,
+    /// Its stores.
+    pub stores: Stores,
     /// Where the worker keeps what must survive.
     pub state: StatePlace,
+    /// After this time without a new block the worker ends.
+    pub stall_after: Duration,
     /// Where to compute.
     pub device: Device,
     /// Threads to compute with.
@@ -111,14 +118,17 @@ async fn stopped(shutdown: &mut watch::Receiver<bool>) {
 pub(super) async fn connect(options: &WorkerOptions) -> Result<Option<Client>, RoleError> {
     // A commit that takes longer to get into a block is looked for and sent again.
     let settings = Settings {
-        inclusion: std::time::Duration::from_secs(20),
+        inclusion: Duration::from_secs(20),
         ..Settings::default()
     };
     let mut shutdown = options.shutdown.clone();
-    let url = &options.node_url;
     tokio::select! {
         () = stopped(&mut shutdown) => Ok(None),
-        chain = Client::connect_with(url, settings, Patience::default()) => Ok(Some(chain?)),
+        chain = Client::connect_to(&options.nodes, settings, Patience::default()) => {
+            let chain = chain?;
+            supervisor::ready(&format!("connected to {}", chain.url()));
+            Ok(Some(chain))
+        }
     }
 }
 
@@ -136,7 +146,10 @@ pub(super) async fn work<C: Chain, R: Role>(
         };
         let (mut driver, mut follower) = ready;
         let result = tokio::select! {
-            () = stopped(&mut shutdown) => Ok(()),
+            () = stopped(&mut shutdown) => {
+                supervisor::stopping();
+                Ok(())
+            }
             result = driver.work(&mut follower) => result,
         };
         driver.role.stop();
@@ -153,17 +166,17 @@ async fn begin<C: Chain, R: Role>(
     options: &WorkerOptions,
     role: impl Fn(&Run, Resumed) -> Result<R, RoleError>,
 ) -> Result<(Driver<C, R>, HeadFollower), RoleError> {
-    let mut follower = HeadFollower::new(&chain);
+    let mut follower = HeadFollower::new(&chain, options.stall_after);
     let (heads, info) = find_run(&chain, &mut follower, options).await?;
     let hotkey = AccountId::of(&options.hotkey);
-    let run = Run::load(options.netuid, hotkey, &info, &options.store_url).await?;
+    let run = Run::load(options.netuid, hotkey, &info, &options.stores).await?;
     let identity = Identity {
         genesis: chain.genesis(),
         netuid: run.netuid,
         started_at: run.started_at,
         started_in: started_in(&chain, run.started_at).await?,
         initial_root: run.config.initial_root,
-        hotkey: H256(hotkey.0),
+        hotkey: hotkey.hotkey(),
     };
     let directory = options.state.of(&identity);
     let state = StateDir::open(&directory, identity)?;

@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     traits::{Audits as _, OnMember},
-    AuditRules, Finding, Netuid, Served, Uid,
+    AuditRules, Finding, Hotkey, Netuid, Served, Uid,
 };
 use proptest::prelude::*;
 
@@ -113,7 +113,7 @@ fn take(step: Step, next: &mut u32) {
             let key = hotkey(auditor);
             let at = (NET, of, uid);
             let hash =
-                cairn_primitives::finding_hash(at, key.as_ref(), found(true), &salt(auditor));
+                cairn_primitives::finding_hash(at, &Hotkey::of(&key), found(true), &salt(auditor));
             let _ = Audits::commit_verdict(by(auditor), NET, of, uid, hash);
         }
         Step::Reveal {

@@ -3,7 +3,7 @@
 use cairn_primitives::{
     scores_hash,
     traits::{Incentives, OnMember},
-    Balance, EpochIndex, Netuid, Uid, CRN,
+    Balance, EpochIndex, Hotkey, Netuid, Uid, CRN,
 };
 use codec::Encode;
 use frame_support::{assert_noop, assert_ok};
@@ -19,7 +19,7 @@ fn row(cells: &[(Uid, u16)]) -> Row {
 fn commit(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&hotkey(Netuid(1), uid).encode());
-    let hash = scores_hash(Netuid(1), epoch, &key, cells, &SALT);
+    let hash = scores_hash(Netuid(1), epoch, &Hotkey::from(key), cells, &SALT);
     let signer = RuntimeOrigin::signed(hotkey(Netuid(1), uid));
     assert_ok!(Emissions::commit_scores(signer, Netuid(1), epoch, hash));
 }

@@ -1,8 +1,8 @@
 //! Scores that are hidden until nobody can copy them.
 
 use cairn_primitives::{
-    api::ScoresCommit, scores_hash, traits::Incentives, BlockNumber, EpochIndex, Netuid, Salt, Uid,
-    CRN, H256,
+    api::ScoresCommit, scores_hash, traits::Incentives, BlockNumber, EpochIndex, Hotkey, Netuid,
+    Salt, Uid, CRN, H256,
 };
 use codec::Encode;
 use frame_support::{
@@ -24,7 +24,7 @@ fn row(cells: &[(Uid, u16)]) -> Row {
 fn hash(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) -> H256 {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&hotkey(Netuid(1), uid).encode());
-    scores_hash(Netuid(1), epoch, &key, cells, &SALT)
+    scores_hash(Netuid(1), epoch, &Hotkey::from(key), cells, &SALT)
 }
 
 fn commit(uid: Uid, epoch: EpochIndex, cells: &[(Uid, u16)]) -> DispatchResult {

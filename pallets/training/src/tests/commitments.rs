@@ -1,6 +1,6 @@
 //! Miners commit and reveal.
 
-use cairn_primitives::{key_hash, Commitment, Netuid, Role, Uid, H256};
+use cairn_primitives::{key_hash, Commitment, Hotkey, Netuid, Role, Uid, H256};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
@@ -223,7 +223,7 @@ fn only_the_committed_key_opens_and_a_copied_hash_opens_nothing() {
         copied.key_hash = commitment(NET, 0, Uid(10), ROOT).key_hash;
         assert_ok!(Training::commit(by(hotkey(NET, Uid(11))), NET, 0, copied));
         let mut stale = commitment(NET, 0, Uid(12), ROOT);
-        stale.key_hash = key_hash(NET, 1, hotkey(NET, Uid(12)).as_ref(), &key(Uid(12)));
+        stale.key_hash = key_hash(NET, 1, &Hotkey::of(&hotkey(NET, Uid(12))), &key(Uid(12)));
         assert_ok!(Training::commit(by(hotkey(NET, Uid(12))), NET, 0, stale));
         run_to(6);
         let wrong = Training::reveal(by(hotkey(NET, Uid(10))), NET, 0, [0; 32]);

@@ -1,7 +1,7 @@
 //! What a validator measured.
 
 use alloc::vec::Vec;
-use cairn_primitives::{Round, Uid, H256};
+use cairn_primitives::{Hotkey, Round, Uid};
 #[cfg(feature = "serde")]
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Evidence {
     /// The miner's number.
     pub uid: Uid,
     /// The miner's key: a uid can pass to somebody else.
-    pub hotkey: H256,
+    pub hotkey: Hotkey,
     /// What it did.
     pub outcome: Outcome,
 }
@@ -81,6 +81,8 @@ pub fn forget_old(evidence: &mut Vec<Evidence>) {
 
 #[cfg(test)]
 mod tests {
+    use cairn_primitives::H256;
+
     use super::*;
 
     #[test]
@@ -94,7 +96,7 @@ mod tests {
         let of = |round| Evidence {
             round,
             uid: Uid(1),
-            hotkey: H256([5; 32]),
+            hotkey: Hotkey(H256([5; 32])),
             outcome: Outcome::Missed,
         };
         let mut evidence: Vec<Evidence> = [0, 17, 1, 2, 3].map(of).to_vec();
@@ -108,7 +110,7 @@ mod tests {
         let evidence = Evidence {
             round: 3,
             uid: Uid(1),
-            hotkey: H256([5; 32]),
+            hotkey: Hotkey(H256([5; 32])),
             outcome: Outcome::Measured {
                 steps: 7,
                 of: 8,

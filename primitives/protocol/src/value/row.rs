@@ -1,14 +1,14 @@
 //! From scores to the row that a validator sets on chain.
 
 use alloc::{collections::BTreeMap, vec::Vec};
-use cairn_primitives::{Uid, H256, MAX_MEMBERS};
+use cairn_primitives::{Hotkey, Uid, MAX_MEMBERS};
 
 /// The row that follows from `scores`, which are by uid and hotkey: the scores of those that are still members, but not
 /// the validator's own. `None` if nobody has shown its worth: then the row on chain stays.
 pub fn row(
-    scores: &BTreeMap<(Uid, H256), f64>,
-    members: impl IntoIterator<Item = (Uid, H256)>,
-    own: H256,
+    scores: &BTreeMap<(Uid, Hotkey), f64>,
+    members: impl IntoIterator<Item = (Uid, Hotkey)>,
+    own: Hotkey,
 ) -> Option<Vec<(Uid, u16)>> {
     let present = members
         .into_iter()
@@ -46,6 +46,8 @@ pub fn proportions(scores: impl IntoIterator<Item = (Uid, f64)>) -> Vec<(Uid, u1
 
 #[cfg(test)]
 mod tests {
+    use cairn_primitives::H256;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -76,8 +78,8 @@ mod tests {
         );
     }
 
-    fn hotkey(uid: Uid) -> H256 {
-        H256::from_low_u64_be(u64::from(uid.get()))
+    fn hotkey(uid: Uid) -> Hotkey {
+        Hotkey(H256::from_low_u64_be(u64::from(uid.get())))
     }
 
     #[test]
@@ -85,7 +87,7 @@ mod tests {
         let scores = [(1, 2.0), (2, 1.0), (3, 4.0)]
             .map(|(uid, score)| ((Uid(uid), hotkey(Uid(uid))), score));
         let scores: BTreeMap<_, _> = scores.into();
-        let of = |members: &[(Uid, H256)], own| row(&scores, members.iter().copied(), own);
+        let of = |members: &[(Uid, Hotkey)], own| row(&scores, members.iter().copied(), own);
         let all = [1, 2, 3].map(Uid).map(|uid| (uid, hotkey(uid)));
         assert_eq!(
             of(&all, hotkey(Uid(3))),
@@ -103,7 +105,7 @@ mod tests {
             scores in prop::collection::btree_map((0u16..30).prop_map(Uid), 0.0f64..9.0, 0..30),
             members in prop::collection::btree_set((0u16..30).prop_map(Uid), 0..30), own in (0u16..30).prop_map(Uid),
         ) {
-            let scores: BTreeMap<(Uid, H256), f64> =
+            let scores: BTreeMap<(Uid, Hotkey), f64> =
                 scores.into_iter().map(|(uid, score)| ((uid, hotkey(uid)), score)).collect();
             let found = row(&scores, members.iter().map(|uid| (*uid, hotkey(*uid))), hotkey(own));
             for (uid, _) in found.into_iter().flatten() {

@@ -4,7 +4,7 @@ use alloc::{
     collections::{BTreeMap, BTreeSet},
     vec::Vec,
 };
-use cairn_primitives::{Round, Uid, H256};
+use cairn_primitives::{Hotkey, Round, Uid};
 #[cfg(feature = "serde")]
 use serde::Serialize;
 
@@ -15,7 +15,7 @@ use super::{
 use crate::limits::{GRACE_ROUNDS, VALUE_ROUNDS};
 
 /// A miner: its uid, which can pass to somebody else, and its hotkey.
-pub type Miner = (Uid, H256);
+pub type Miner = (Uid, Hotkey);
 
 /// How a miner's score came about.
 #[derive(Clone, Debug, PartialEq)]
@@ -256,6 +256,8 @@ fn share_out(accounts: &mut BTreeMap<Miner, Account>) {
 
 #[cfg(test)]
 mod tests {
+    use cairn_primitives::H256;
+
     use super::*;
     use crate::value::{advice, Advice};
     use alloc::vec;
@@ -271,7 +273,7 @@ mod tests {
         Evidence {
             round,
             uid,
-            hotkey: H256([uid.get() as u8; 32]),
+            hotkey: Hotkey(H256([uid.get() as u8; 32])),
             outcome: Outcome::Measured {
                 steps: 8,
                 of: 8,
@@ -305,7 +307,7 @@ mod tests {
     }
 
     fn miner(uid: Uid) -> Miner {
-        (uid, H256([uid.get() as u8; 32]))
+        (uid, Hotkey(H256([uid.get() as u8; 32])))
     }
 
     fn score(evidence: &[Evidence], newest: Round, uid: Uid) -> f64 {

@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     api::{AuditInfo, AuditorInfo},
-    finding_hash, Finding, Netuid, Round, Served, Uid, H256,
+    finding_hash, Finding, Hotkey, Netuid, Round, Served, Uid, H256,
 };
 use pallet_audits::Call;
 
@@ -109,7 +109,7 @@ fn commits(
     finding: Finding,
 ) -> RuntimeCall {
     let at = (netuid, audit.round, audit.uid);
-    let hash = finding_hash(at, auditor.hotkey.as_ref(), finding, &salt(auditor));
+    let hash = finding_hash(at, &Hotkey::of(&auditor.hotkey), finding, &salt(auditor));
     RuntimeCall::Audits(Call::<Runtime>::commit_verdict {
         netuid,
         round: audit.round,

@@ -4,7 +4,7 @@
 use cairn_primitives::{
     blake2_256, key_hash, scores_hash,
     traits::{Membership, Positions, Stakes},
-    AuditRules, Balance, Commitment, CompressionSchedule, DataSet, Hyperparameters,
+    AuditRules, Balance, Commitment, CompressionSchedule, DataSet, Hotkey, Hyperparameters,
     InitialParameters, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, Role,
     Round, RunConfig, Text, Uid, Verdicts, CRN, H256,
 };
@@ -146,7 +146,7 @@ fn commitment(netuid: Netuid, round: u32, by: Actor) -> Commitment {
         parent_root: root(netuid, round),
         sealed_root: blake2_256(account.as_ref()),
         length: 1,
-        key_hash: key_hash(netuid, round, account.as_ref(), &[by.0; 32]),
+        key_hash: key_hash(netuid, round, &Hotkey::of(&account), &[by.0; 32]),
     }
 }
 
@@ -380,7 +380,7 @@ fn training(one: &Move) -> (Actor, RuntimeCall) {
         }
         What::CommitAttestation { wrong_root } => {
             let said = attestation(netuid, round, by, *wrong_root);
-            let hash = said.hash((netuid, round, by.account().as_ref()));
+            let hash = said.hash((netuid, round, &Hotkey::of(&by.account())));
             (
                 by,
                 Call::commit_attestation {
@@ -440,7 +440,7 @@ fn usual_scores(netuid: Netuid, by: Actor) -> Row {
 fn commit_scores(netuid: Netuid, by: Actor) -> pallet_emissions::Call<Runtime> {
     let (epoch, account) = (next_epoch(netuid), by.account());
     let scores = usual_scores(netuid, by);
-    let hash = scores_hash(netuid, epoch, account.as_ref(), &scores, &[by.0; 32]);
+    let hash = scores_hash(netuid, epoch, &Hotkey::of(&account), &scores, &[by.0; 32]);
     pallet_emissions::Call::commit_scores {
         netuid,
         epoch,
@@ -612,7 +612,7 @@ fn of_round(
             let call = |(by, is_bound): (Actor, bool)| match is_bound {
                 true => (by, attest(netuid, round, said(by))),
                 false => {
-                    let hash = said(by).hash((netuid, round, by.account().as_ref()));
+                    let hash = said(by).hash((netuid, round, &Hotkey::of(&by.account())));
                     let commit = Call::commit_attestation {
                         netuid,
                         round,

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Instant};
 use cairn_gradient::{
     decode, outer_step, outer_step_and_root, Compressor, Contribution, Header, Work, Writer,
 };
-use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Tensor, Uid, H256};
+use cairn_primitives::{Compression, Hotkey, Layout, Nano, Netuid, OuterStep, Tensor, Uid, H256};
 use clap::Args;
 use serde::Serialize;
 
@@ -184,7 +184,7 @@ impl Codec {
         let header = Header {
             netuid: Netuid(0),
             round: 0,
-            hotkey: [0; 32],
+            hotkey: Hotkey::default(),
             parent_root: H256::zero(),
             layout_hash: layout.hash(),
             inner_steps: 0,

@@ -223,7 +223,7 @@ fn rows(found: &[&Found]) -> String {
             of(|identity| short(&identity.genesis)),
             of(|identity| identity.netuid.to_string()),
             of(|identity| identity.started_at.to_string()),
-            of(|identity| AccountId(identity.hotkey.0).to_string()),
+            of(|identity| AccountId(*identity.hotkey.bytes()).to_string()),
             format!("{:.1} MiB", found.kept.bytes as f64 / f64::from(1 << 20)),
             found.kept.path.display().to_string(),
         ]
@@ -268,6 +268,7 @@ fn confirmed(question: &str) -> Result<bool, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_primitives::Hotkey;
 
     fn state(genesis: u8, netuid: Netuid, started_at: u32, started_in: u8) -> Kept {
         Kept {
@@ -278,7 +279,7 @@ mod tests {
                 started_at,
                 started_in: H256([started_in; 32]),
                 initial_root: H256([3; 32]),
-                hotkey: H256([4; 32]),
+                hotkey: Hotkey(H256([4; 32])),
             }),
             bytes: 1 << 20,
             in_use: false,

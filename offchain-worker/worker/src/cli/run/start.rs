@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cairn_chain::{AccountId, Call, Client, Keypair, RunInfo, SubnetInfo};
+use cairn_chain::{AccountId, Call, Client, Keypair, Patience, RunInfo, Settings, SubnetInfo};
 use cairn_primitives::{BlockNumber, Netuid, RunConfig, H256};
 use cairn_store::Store;
 use clap::Args;
@@ -113,7 +113,7 @@ impl Start {
 
     /// The node; for a check, a node that is down is no error, but said.
     async fn connect(&self) -> Result<Result<Client, String>, Failure> {
-        match Client::connect(&self.node.node).await {
+        match Client::connect_to(&self.node.node, Settings::default(), Patience::NONE).await {
             Ok(client) => {
                 if let Some(expected) = self.node.genesis {
                     client.expect_genesis(expected)?;

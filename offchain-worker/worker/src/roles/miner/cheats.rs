@@ -298,7 +298,7 @@ async fn found_in<C: Chain>(
 ) -> Result<Option<Contribution>, RoleError> {
     let run = desk.run.clone();
     let others = settled.included.iter();
-    let others = others.filter(|one| one.seen.hotkey.0 != run.hotkey.0);
+    let others = others.filter(|one| one.seen.hotkey != run.hotkey.hotkey());
     let most = others.max_by_key(|one| (one.trust, Reverse(one.seen.uid)));
     let Some((seen, key)) = most.and_then(|one| Some((one.seen.clone(), one.seen.key?))) else {
         return Ok(None);

@@ -39,7 +39,7 @@ async fn desk(network: &Network, name: &str, round: Round) -> Desk {
     let at = H256::from_low_u64_be(u64::from(network.chain.state().number));
     let info = network.chain.run(at, NETUID).await.unwrap().unwrap();
     let account = Network::account(name);
-    let run = Run::load(NETUID, account, &info, &network.store_url()).await;
+    let run = Run::load(NETUID, account, &info, &network.stores()).await;
     let mut run = Arc::into_inner(run.unwrap()).unwrap();
     run.config.inner.trace_every = EVERY;
     run.config.audits.rate = AuditRules::EACH;
@@ -76,7 +76,7 @@ impl Desk {
         let claim = Claim {
             round: self.order.round,
             uid: Uid(0),
-            hotkey: H256(run.hotkey.0),
+            hotkey: run.hotkey.hotkey(),
             commitment,
             key: *made.intent.key.expose(),
             parent_root: self.engine.root(Version::Held).unwrap(),
@@ -246,7 +246,7 @@ async fn a_copier_sends_what_another_sent_under_its_own_name_or_nothing() {
     assert!(claims_all(copy.header()));
     assert_eq!(
         (copy.header().round, copy.header().hotkey),
-        (1, run.hotkey.0)
+        (1, run.hotkey.hotkey())
     );
     let decoded = copy.decode(&run.layout, &run.config).unwrap();
     assert!(decoded.tensors == tensors, "other values");

@@ -70,7 +70,7 @@ pub(super) fn header(order: &Order, parent_root: H256, trained: &Trained) -> Hea
     Header {
         netuid: run.netuid,
         round: order.round,
-        hotkey: run.hotkey.0,
+        hotkey: run.hotkey.hotkey(),
         parent_root,
         layout_hash: run.layout_hash,
         inner_steps: trained.steps(),
@@ -96,7 +96,7 @@ pub(super) fn seal_up(
         parent_root,
         sealed_root: sealed_root(&sealed),
         length: sealed.len() as u64,
-        key_hash: key_hash(run.netuid, order.round, &run.hotkey.0, &key),
+        key_hash: key_hash(run.netuid, order.round, &run.hotkey.hotkey(), &key),
     };
     let intent = Intent {
         round: order.round,

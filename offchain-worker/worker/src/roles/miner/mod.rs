@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cairn_chain::MemberInfo;
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Round, Served, H256};
+use cairn_primitives::{BlockNumber, Round, Served};
 use cairn_round::{
     miner::{Done, Miner, Task},
     Held,
@@ -122,7 +122,7 @@ pub(super) async fn mine<C: Chain>(
     work(chain, &options, |run, resumed| {
         let open = resumed.open.as_ref().map(|intent| intent.round);
         Ok(MinerRole {
-            machine: Miner::new(H256(run.hotkey.0), resumed.held, resumed.open)
+            machine: Miner::new(run.hotkey.hotkey(), resumed.held, resumed.open)
                 .serving(resumed.owed, resumed.shown),
             open,
             behaviour,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cairn_engine::{audit, Engine, State};
-use cairn_primitives::{Round, Served, H256};
+use cairn_primitives::{Hotkey, Round, Served, H256};
 use cairn_round::{
     audit::{Demand, Shown},
     plan::Plan,
@@ -60,7 +60,7 @@ async fn serve<C: Chain>(
     let settled = settlement(&desk.chain, &run, at, round).await?;
     let slot_of = |settled: &Settlement| {
         let mut miners = settled.miners.iter();
-        miners.position(|(_, miner)| *miner == hotkey)
+        miners.position(|(_, miner)| *miner == Hotkey(hotkey))
     };
     let state = desk.state.clone();
     let kept = tokio::task::spawn_blocking(move || locked(&state).audited()).await??;

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cairn_primitives::{BlockNumber, Netuid, H256};
+use cairn_primitives::{BlockNumber, Hotkey, Netuid, H256};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ pub struct Identity {
     /// The run's first parameters.
     pub initial_root: H256,
     /// The worker's public key.
-    pub hotkey: H256,
+    pub hotkey: Hotkey,
 }
 
 /// A file that holds a piece.

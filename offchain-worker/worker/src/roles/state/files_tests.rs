@@ -10,7 +10,7 @@ fn identity() -> Identity {
         started_at: 5,
         started_in: H256([4; 32]),
         initial_root,
-        hotkey,
+        hotkey: Hotkey(hotkey),
     }
 }
 
@@ -151,7 +151,7 @@ fn the_state_of_another_key_run_or_chain_is_refused() {
         ),
         (
             Identity {
-                hotkey: H256([9; 32]),
+                hotkey: Hotkey(H256([9; 32])),
                 ..identity()
             },
             "hotkey",

@@ -46,7 +46,7 @@ impl StatePlace {
                 identity.netuid,
                 identity.started_at,
                 short(&identity.started_in),
-                AccountId(identity.hotkey.0)
+                AccountId(*identity.hotkey.bytes())
             )),
         }
     }
@@ -162,7 +162,7 @@ fn in_use(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::roles::state::{Change, StateDir};
-    use cairn_primitives::Netuid;
+    use cairn_primitives::{Hotkey, Netuid};
     use cairn_round::Held;
 
     fn identity(genesis: u8, netuid: Netuid, started_at: u32, started_in: u8) -> Identity {
@@ -172,7 +172,7 @@ mod tests {
             started_at,
             started_in: H256([started_in; 32]),
             initial_root: H256([3; 32]),
-            hotkey: H256([4; 32]),
+            hotkey: Hotkey(H256([4; 32])),
         }
     }
 
@@ -195,7 +195,7 @@ mod tests {
     fn each_chain_subnet_run_and_hotkey_has_a_directory_of_its_own() {
         let place = StatePlace::Under("/state".into());
         let mut other = identity(1, Netuid(1), 5, 2);
-        other.hotkey = H256([9; 32]);
+        other.hotkey = Hotkey(H256([9; 32]));
         let directories: std::collections::BTreeSet<PathBuf> = [
             identity(1, Netuid(1), 5, 2),
             // another chain, subnet, run, and a chain that began again with the same genesis

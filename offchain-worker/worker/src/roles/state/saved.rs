@@ -402,7 +402,7 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, Finding, Netuid, Secret, Served, Uid, Verdicts};
+    use cairn_primitives::{Commitment, Finding, Hotkey, Netuid, Secret, Served, Uid, Verdicts};
 
     fn identity() -> Identity {
         let [genesis, initial_root, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
@@ -412,7 +412,7 @@ mod tests {
             started_at: 5,
             started_in: H256([4; 32]),
             initial_root,
-            hotkey,
+            hotkey: Hotkey(hotkey),
         }
     }
 
@@ -545,7 +545,7 @@ mod tests {
         let hidden_row = |round| {
             let salt = Secret::new([round as u8; 32]);
             HiddenRow::new(
-                (Netuid(1), H256([3; 32])),
+                (Netuid(1), Hotkey(H256([3; 32]))),
                 round,
                 7,
                 vec![(Uid(1), 2), (Uid(3), 65_535)],
@@ -581,7 +581,7 @@ mod tests {
         let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
         let pledge = |round| {
             let salt = Secret::new([round as u8; 32]);
-            let voter = (Netuid(1), H256([3; 32]));
+            let voter = (Netuid(1), [3; 32].into());
             Pledge::new(
                 voter,
                 round,
@@ -615,7 +615,7 @@ mod tests {
         let shown = Some(Shown { round: 4, served });
         let salt = Secret::new([6; 32]);
         let verdict = Verdict::new(
-            (Netuid(1), H256([3; 32])),
+            (Netuid(1), Hotkey(H256([3; 32]))),
             (4, Uid(2)),
             Finding::Failed,
             salt,

@@ -479,8 +479,13 @@ impl State {
         self.ensure_current(round)?;
         let uid = uid_in(self.members_of(round).0, who)?;
         let known = self.contribution(round, uid);
-        let made = commitment::reveal(self.next_phase(), known, (NETUID, round, &who.0), key)
-            .map_err(|refusal| format!("{refusal:?}"))?;
+        let made = commitment::reveal(
+            self.next_phase(),
+            known,
+            (NETUID, round, &who.hotkey()),
+            key,
+        )
+        .map_err(|refusal| format!("{refusal:?}"))?;
         let entries = self.contributions.entry(round).or_default();
         for entry in entries.iter_mut().filter(|entry| entry.uid == uid) {
             entry.key = made.key;
@@ -511,8 +516,13 @@ impl State {
             verdicts: pledge.verdicts.clone(),
             salt: *pledge.salt.expose(),
         };
-        attestation::check(attesting, known.as_ref(), (NETUID, round, &who.0), &said)
-            .map_err(|refusal| format!("{refusal:?}"))?;
+        attestation::check(
+            attesting,
+            known.as_ref(),
+            (NETUID, round, &who.hotkey()),
+            &said,
+        )
+        .map_err(|refusal| format!("{refusal:?}"))?;
         let attested = self.attested.entry(round).or_default();
         attested.insert(uid, (pledge.verdicts, pledge.root));
         Ok(())
@@ -539,7 +549,7 @@ impl State {
             return Err("the wrong epoch".into());
         }
         let (salt, scores) = (hidden_row.salt.expose(), &hidden_row.scores);
-        let hash = scores_hash(NETUID, hidden_row.epoch, &who.0, scores, salt);
+        let hash = scores_hash(NETUID, hidden_row.epoch, &who.hotkey(), scores, salt);
         let is_it = |commit: &ScoresCommit| commit.hash == hash && !commit.revealed;
         let mut hidden = self.hidden.iter_mut();
         let commit = hidden.find(|(_, by, commit)| *by == uid && is_it(commit));

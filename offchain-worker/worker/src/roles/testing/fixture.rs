@@ -1,6 +1,6 @@
 //! A small run, its store, and the workers of a test.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use cairn_chain::{keypair, AccountId, Keypair};
 use cairn_engine::Device;
@@ -16,7 +16,8 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{FakeChain, NETUID, PHASES};
 use crate::roles::{
-    miner::mine, state::StatePlace, validator::validate, Behaviour, RoleError, WorkerOptions,
+    miner::mine, state::StatePlace, stores::Stores, validator::validate, Behaviour, RoleError,
+    WorkerOptions,
 };
 
 const VOCABULARY: u32 = 32;
@@ -178,9 +179,9 @@ impl Network {
         self.directory.path().join(name)
     }
 
-    /// The store's address.
-    pub fn store_url(&self) -> String {
-        self.store.url().to_string()
+    /// What workers are told of stores.
+    pub fn stores(&self) -> Stores {
+        Stores::at(self.store.url())
     }
 
     /// Starts a miner; the chain has to know it as a member.
@@ -191,11 +192,12 @@ impl Network {
     fn options(&self, device: Device, name: &str) -> (watch::Sender<bool>, WorkerOptions) {
         let (sender, shutdown) = watch::channel(false);
         let options = WorkerOptions {
-            node_url: String::new(),
+            nodes: Vec::new(),
             netuid: NETUID,
             hotkey: Network::key(name),
-            store_url: self.store_url(),
+            stores: self.stores(),
             state: self.place(name),
+            stall_after: Duration::from_secs(3_600),
             device,
             threads: 1,
             json: false,

@@ -22,7 +22,7 @@ async fn sent(network: &Network, round: Round, uid: Uid) -> Vec<SparseTensor> {
     let state = network.chain.state();
     let at = H256::from_low_u64_be(u64::from(state.number));
     let info = network.chain.run(at, NETUID).await.expect("it answers");
-    let (account, store) = (Network::account("Alice"), network.store_url());
+    let (account, store) = (Network::account("Alice"), network.stores());
     let run = Run::load(NETUID, account, &info.expect("a run"), &store).await;
     let run = run.expect("it is there");
     let mut made = state.contributions_of(round).iter();
@@ -31,7 +31,7 @@ async fn sent(network: &Network, round: Round, uid: Uid) -> Vec<SparseTensor> {
     let claim = Claim {
         round,
         uid,
-        hotkey: H256(made.hotkey.0),
+        hotkey: made.hotkey.hotkey(),
         commitment: made.commitment.clone(),
         key: made.key.expect("it was revealed"),
         parent_root: made.commitment.parent_root,

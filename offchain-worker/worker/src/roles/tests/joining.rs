@@ -9,6 +9,7 @@ use crate::roles::{
     chain::Chain,
     join::{newest, read_checkpoint},
     run::Run,
+    stores::Stores,
     testing::{config_and_store, FakeChain, Network, NETUID},
     Behaviour, RoleError,
 };
@@ -116,7 +117,7 @@ async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
         .await
         .expect("there")
         .expect("a run");
-    let run = Run::load(NETUID, AccountId([1; 32]), &info, store.url())
+    let run = Run::load(NETUID, AccountId([1; 32]), &info, &Stores::at(store.url()))
         .await
         .expect("fine");
     let place = directory.path().join("joining");
@@ -135,7 +136,7 @@ async fn a_checkpoint_is_taken_only_as_it_was_published() {
         .await
         .expect("there")
         .expect("a run");
-    let run = Run::load(NETUID, AccountId([1; 32]), &info, store.url())
+    let run = Run::load(NETUID, AccountId([1; 32]), &info, &Stores::at(store.url()))
         .await
         .expect("fine");
     let parameters: Vec<f32> = (0..run.layout.parameters()).map(|i| i as f32).collect();

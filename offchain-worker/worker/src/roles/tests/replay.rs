@@ -34,7 +34,7 @@ async fn replay(network: &Network, device: Device) {
         .await
         .expect("it answers")
         .expect("a run");
-    let (alice, store) = (Network::account("Alice"), network.store_url());
+    let (alice, store) = (Network::account("Alice"), network.stores());
     let run = Run::load(NETUID, alice, &info, &store).await;
     let run = run.expect("it is there");
     let (mut engine, _) = cairn_engine::open(device, &run.config, 1).expect("the device is there");
@@ -54,7 +54,7 @@ async fn replay(network: &Network, device: Device) {
         let claim = Claim {
             round,
             uid: Uid(1),
-            hotkey: H256(alice.0),
+            hotkey: alice.hotkey(),
             commitment: entry.commitment.clone(),
             key,
             parent_root: engine.root(Version::Held).expect("loaded"),

@@ -2,7 +2,7 @@
 
 use cairn_engine::audit::{find, Audited};
 use cairn_gradient::Checked;
-use cairn_primitives::{BlockNumber, Finding, Secret, H256};
+use cairn_primitives::{BlockNumber, Finding, Secret};
 use cairn_protocol::verdict::Before;
 use cairn_round::{
     audit::{Audit, Verdict},
@@ -50,7 +50,7 @@ impl ValidatorRole {
             };
             let mut salt = [0u8; 32];
             getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
-            let auditor = (desk.run.netuid, H256(desk.run.hotkey.0));
+            let auditor = (desk.run.netuid, desk.run.hotkey.hotkey());
             let verdict = Verdict::new(auditor, of, finding, Secret::new(salt));
             verdicts.push(verdict.clone());
             let state = desk.state.clone();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cairn_gradient::Checked;
-use cairn_primitives::{Commitment, Round, Uid};
+use cairn_primitives::{Commitment, Hotkey, Round, Uid};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::{Claim, Id};
 use cairn_store::StoreError;
@@ -59,7 +59,7 @@ impl ValidatorRole {
         let (run, reporter) = (desk.run.clone(), desk.reporter);
         let before = Before {
             norm: *locked(&run.norm),
-            last: locked(&run.ends).last(&claim.hotkey.0),
+            last: locked(&run.ends).last(&Hotkey(claim.hotkey.0)),
         };
         jobs.spawn(async move {
             let Some(sealed) = sealed else {

@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 use cairn_chain::MemberInfo;
 use cairn_gradient::Checked;
-use cairn_primitives::{BlockNumber, Round, Uid, H256};
+use cairn_primitives::{BlockNumber, Hotkey, Round, Uid, H256};
 use cairn_round::{
     audit::Verdict,
     pledge::Pledge,
@@ -60,7 +60,7 @@ pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Resu
         let (hotkey, initial_root) = (H256(run.hotkey.0), run.config.initial_root);
         Ok(ValidatorRole {
             machine: Validator::new(
-                hotkey,
+                Hotkey(hotkey),
                 initial_root,
                 resumed.held,
                 resumed.pledges,
@@ -185,7 +185,7 @@ impl Role for ValidatorRole {
     }
 
     fn looked(&mut self, looked: &Looked, status: &mut Status) {
-        let own = looked.view.validator(H256(status.hotkey.0));
+        let own = looked.view.validator(status.hotkey.hotkey());
         status.uid = own.map(|own| own.uid).or(status.uid);
     }
 

@@ -25,7 +25,7 @@ impl ValidatorRole {
         jobs.spawn(async move {
             let mut salt = [0u8; 32];
             getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
-            let voter = (desk.run.netuid, H256(desk.run.hotkey.0));
+            let voter = (desk.run.netuid, desk.run.hotkey.hotkey());
             let pledge = Pledge::new(voter, round, root, verdicts, Secret::new(salt));
             let pledges = pledge::with(&kept, pledge.clone());
             let state = desk.state.clone();

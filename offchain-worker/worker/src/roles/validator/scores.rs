@@ -1,6 +1,6 @@
 //! From evidence to scores, and to a hidden_row on disk.
 
-use cairn_primitives::{EpochIndex, Round, Secret, Uid, H256};
+use cairn_primitives::{EpochIndex, Hotkey, Round, Secret, Uid};
 use cairn_round::{
     hidden_row::{self, HiddenRow},
     scoring::{self, scores},
@@ -32,7 +32,7 @@ impl ValidatorRole {
                 return Ok(Ended::Own(Outcome::Weighed(Weighed::Unanswered)));
             };
             let scores = scores(&evidence, round);
-            let own = H256(desk.run.hotkey.0);
+            let own = desk.run.hotkey.hotkey();
             let weighed = match (scoring::row(&scores, members, own), epoch) {
                 (None, _) => {
                     tracing::info!(
@@ -51,12 +51,12 @@ impl ValidatorRole {
 }
 
 /// The subnet's members; none if the chain does not answer now.
-async fn members<C: Chain>(desk: &Desk<C>) -> Option<Vec<(Uid, H256)>> {
+async fn members<C: Chain>(desk: &Desk<C>) -> Option<Vec<(Uid, Hotkey)>> {
     let (at, netuid) = (desk.heads.best.hash, desk.run.netuid);
     match desk.chain.members(at, netuid).await {
         Ok(members) => {
             let members = members.into_iter();
-            Some(members.map(|one| (one.uid, H256(one.hotkey.0))).collect())
+            Some(members.map(|one| (one.uid, one.hotkey.hotkey())).collect())
         }
         Err(error) => {
             tracing::warn!("{error}");
@@ -75,7 +75,7 @@ async fn hide<C: Chain>(
 ) -> Result<HiddenRow, RoleError> {
     let mut salt = [0u8; 32];
     getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
-    let voter = (desk.run.netuid, H256(desk.run.hotkey.0));
+    let voter = (desk.run.netuid, desk.run.hotkey.hotkey());
     let hidden_row = HiddenRow::new(voter, round, epoch, scores, Secret::new(salt));
     let hidden_rows = hidden_row::with(&kept, hidden_row.clone());
     let state = desk.state.clone();

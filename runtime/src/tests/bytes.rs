@@ -1,0 +1,144 @@
+//! What members' duties take of the chain, in bytes: `docs/operators.md` says it, and here it is measured.
+
+use cairn_primitives::{Commitment, Finding, Netuid, Served, Uid, Verdicts, H256, MAX_MEMBERS};
+use codec::Encode;
+use sp_io::TestExternalities;
+
+use super::chain::Actor;
+use crate::RuntimeCall;
+
+/// Each free call, at its longest, by the name that the page has for it.
+fn duties() -> Vec<(&'static str, RuntimeCall)> {
+    use pallet_audits::Call as Audits;
+    use pallet_emissions::Call as Emissions;
+    use pallet_training::Call as Training;
+    let (netuid, round, uid) = (Netuid(u16::MAX), u32::MAX, Uid(255));
+    let (hash, salt) = (H256([7; 32]), [8; 32]);
+    // A member sets no score on itself.
+    let row: Vec<(Uid, u16)> = (1..MAX_MEMBERS as u16).map(|uid| (Uid(uid), 9)).collect();
+    let scores: pallet_emissions::Row = row.try_into().expect("as many as there are members");
+    let commitment = Commitment {
+        parent_root: hash,
+        sealed_root: hash,
+        length: u64::MAX,
+        key_hash: hash,
+    };
+    let served = Served {
+        root: hash,
+        length: u64::MAX,
+    };
+    let training = |call| RuntimeCall::Training(call);
+    let audits = |call| RuntimeCall::Audits(call);
+    let emissions = |call| RuntimeCall::Emissions(call);
+    vec![
+        (
+            "`commit`",
+            training(Training::commit {
+                netuid,
+                round,
+                commitment,
+            }),
+        ),
+        (
+            "`reveal`",
+            training(Training::reveal {
+                netuid,
+                round,
+                key: salt,
+            }),
+        ),
+        (
+            "`commit_attestation`",
+            training(Training::commit_attestation {
+                netuid,
+                round,
+                hash,
+            }),
+        ),
+        (
+            "`attest`",
+            training(Training::attest {
+                netuid,
+                round,
+                model_root: hash,
+                verdicts: Verdicts::from_uids((0..MAX_MEMBERS as u16).map(Uid)),
+                salt,
+            }),
+        ),
+        ("`here`", training(Training::here { netuid })),
+        (
+            "`open`",
+            audits(Audits::open {
+                netuid,
+                round,
+                uid,
+                served,
+            }),
+        ),
+        (
+            "`commit_verdict`",
+            audits(Audits::commit_verdict {
+                netuid,
+                round,
+                uid,
+                hash,
+            }),
+        ),
+        (
+            "`reveal_verdict`",
+            audits(Audits::reveal_verdict {
+                netuid,
+                round,
+                uid,
+                finding: Finding::Failed,
+                salt,
+            }),
+        ),
+        (
+            "`set_scores`",
+            emissions(Emissions::set_scores {
+                netuid,
+                scores: scores.clone(),
+            }),
+        ),
+        (
+            "`commit_scores`",
+            emissions(Emissions::commit_scores {
+                netuid,
+                epoch: u32::MAX,
+                hash,
+            }),
+        ),
+        (
+            "`reveal_scores`",
+            emissions(Emissions::reveal_scores {
+                netuid,
+                epoch: u32::MAX,
+                scores,
+                salt,
+            }),
+        ),
+    ]
+}
+
+#[test]
+fn the_page_says_how_long_each_duty_is() {
+    let page = include_str!("../../../docs/operators.md");
+    let said = |name: &str| -> usize {
+        let mut rows = page
+            .lines()
+            .filter(|line| line.starts_with(&format!("| {name} |")));
+        let row = rows.next().unwrap_or_else(|| panic!("no row of {name}"));
+        let bytes = row.trim_end_matches(" |").rsplit("| ").next();
+        bytes
+            .and_then(|bytes| bytes.parse().ok())
+            .unwrap_or_else(|| panic!("no number in: {row}"))
+    };
+    TestExternalities::default().execute_with(|| {
+        for (name, call) in duties() {
+            // Workers' transactions are mortal, which takes a byte more.
+            let length = Actor(0).sign_nth(63, call).encoded_size() + 1;
+            assert_eq!(length, said(name), "{name}");
+        }
+    });
+}

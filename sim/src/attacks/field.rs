@@ -1,0 +1,115 @@
+//! Where attacks are measured, each beside the same network without it.
+
+use std::collections::BTreeMap;
+
+use super::{
+    stage,
+    table::{row, Row},
+    Attack,
+};
+use crate::{
+    settings::{Kind, Settings},
+    world::{RunResult, World, WorldError},
+};
+
+/// What the table is measured in.
+#[derive(Clone, Copy, Debug)]
+pub struct Bench {
+    /// The seed.
+    pub seed: u64,
+    /// Honest miners.
+    pub miners: usize,
+    /// Honest validators.
+    pub validators: usize,
+    /// Rounds.
+    pub rounds: u32,
+    /// The engine.
+    pub engine: Kind,
+}
+
+impl Bench {
+    /// What `make attacks` measures with.
+    pub fn usual(seed: u64) -> Bench {
+        Bench {
+            seed,
+            miners: 4,
+            validators: 3,
+            rounds: 16,
+            engine: Kind::Tiny,
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            engine: self.engine,
+            ..Settings::honest(self.seed, self.miners, self.validators, self.rounds)
+        }
+    }
+}
+
+/// Networks without an attack, of which one would do if chance had no part in them.
+const TWINS: u64 = 4;
+
+/// What comes of a network without an attack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peace {
+    /// The mean held-out loss of its twins, in nats per token.
+    pub loss: f64,
+    /// Twice the standard deviation of their losses, as a share of the mean.
+    pub chance: f64,
+    /// The mean of their null rounds, rounded down.
+    pub null_rounds: i64,
+}
+
+impl Peace {
+    fn of(twins: &[RunResult]) -> Peace {
+        let count = twins.len().max(1) as f64;
+        let loss = twins.iter().map(|twin| twin.heldout_loss).sum::<f64>() / count;
+        let squares = twins.iter().map(|twin| (twin.heldout_loss - loss).powi(2));
+        let deviation = (squares.sum::<f64>() / (count - 1.0).max(1.0)).sqrt();
+        let null_rounds: usize = twins.iter().map(RunResult::null_rounds).sum();
+        Peace {
+            loss,
+            chance: 2.0 * deviation / loss,
+            null_rounds: (null_rounds / twins.len().max(1)) as i64,
+        }
+    }
+}
+
+/// Runs attacks, each beside the same network without it.
+#[derive(Default)]
+pub struct Field {
+    /// By seed, and by what attacks change in the network: its windows and how many take part.
+    known: BTreeMap<(u64, u64, usize), Peace>,
+}
+
+impl Field {
+    /// Runs an attack.
+    ///
+    /// # Errors
+    /// [`WorldError`] if a network cannot be set up.
+    pub fn measure(&mut self, attack: &Attack, bench: Bench) -> Result<Row, WorldError> {
+        let peace = self.peace(attack, bench)?;
+        let mut war = bench.settings();
+        stage(&mut war, attack, None);
+        Ok(row(attack, peace, &World::new(war)?.run()))
+    }
+
+    fn peace(&mut self, attack: &Attack, bench: Bench) -> Result<Peace, WorldError> {
+        let settings = |twin| {
+            let mut settings = bench.settings();
+            (attack.setting)(&mut settings);
+            settings.twin = twin;
+            settings
+        };
+        let first = settings(0);
+        let name = (bench.seed, first.windows, first.cast.len());
+        if let Some(known) = self.known.get(&name) {
+            return Ok(*known);
+        }
+        let twins = (0..TWINS).map(|twin| Ok(World::new(settings(twin))?.run()));
+        let peace = Peace::of(&twins.collect::<Result<Vec<_>, WorldError>>()?);
+        self.known.insert(name, peace);
+        Ok(peace)
+    }
+}
