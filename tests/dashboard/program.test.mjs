@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 
 import { FakeNode } from './lib/fake-node.mjs';
-import { serve, stop } from './lib/stage.mjs';
+import { browser, open, serve, stop } from './lib/stage.mjs';
 
 const NOBODY = 'ws://127.0.0.1:1';
 
@@ -58,6 +58,29 @@ test('a port that is in use, and a node that no browser can be told, are one lin
     for (const word of ['cairn: ', ...words]) assert.ok(stderr.includes(word), `${word}: ${stderr}`);
   }
   taken.close();
+});
+
+test('a node of another chain than was asked for ends it, and a page that meets one shows nothing of it', async () => {
+  const other = ['--genesis', `0x${'1'.repeat(64)}`];
+  const node = await new FakeNode().start();
+  const ended = await serve(node.url, other);
+  const [code] = ended.child.exitCode === null ? await once(ended.child, 'exit') : [ended.child.exitCode];
+  assert.equal(code, 1);
+  assert.equal(ended.said.length, 1, ended.said.join('\n'));
+  assert.match(ended.said[0], /^cairn: .*0x1{64}/);
+  await node.stop();
+
+  const served = await serve(node.url, other);
+  const { context, close } = await browser();
+  const { page } = await open(context, served.url);
+  await page.locator('#link.disconnected').waitFor();
+  await node.start();
+  await page.locator('#link.wrong-chain').waitFor();
+  assert.match(await page.locator('#body').innerText(), /is of another chain \(genesis 0x6fd86f23/);
+  assert.equal(await page.locator('#runs').count(), 0);
+  await close();
+  await stop(served);
+  await node.stop();
 });
 
 test('what it listens on for others it warns of', async () => {

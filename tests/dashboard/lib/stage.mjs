@@ -72,6 +72,12 @@ export async function open(context, url, { size = DESKTOP, scheme = 'light' } = 
   return { page, faults };
 }
 
+/** What can be read in a part of the page, with plain spaces. */
+export const words = async (page, selector) => plain(await page.locator(selector).innerText());
+
+/** A text with plain spaces. */
+export const plain = (text) => text.replaceAll('\u00a0', ' ');
+
 /** Waits until the page shows this block. */
 export const untilBlock = (page, number) =>
   page.waitForFunction((wanted) => document.querySelector('#top .block')?.textContent === wanted, String(number));

@@ -1,4 +1,5 @@
-// Amounts, shares and lengths of time in words. Amounts are BigInts of pebble; 1 CRN is 10⁹ pebble.
+// Amounts, shares and lengths of time in words. Amounts are BigInts of pebble; 1 CRN is 10⁹ pebble. A number and its
+// unit stay on one line.
 
 const CRN = 1_000_000_000n;
 export const UNKNOWN = '–';
@@ -30,8 +31,8 @@ export function percent(part, whole) {
   const [some, all] = [BigInt(part), BigInt(whole)];
   if (all === 0n) return UNKNOWN;
   const tenths = (some * 1000n) / all;
-  if (tenths === 0n && some > 0n) return '< 0.1 %';
-  return tenths % 10n === 0n ? `${tenths / 10n} %` : `${tenths / 10n}.${tenths % 10n} %`;
+  if (tenths === 0n && some > 0n) return '<\u00a00.1\u00a0%';
+  return tenths % 10n === 0n ? `${tenths / 10n}\u00a0%` : `${tenths / 10n}.${tenths % 10n}\u00a0%`;
 }
 
 /** `part` of `whole` as a number from 0 to 1, to be drawn. */
@@ -50,19 +51,27 @@ export function counted(number, what) {
 export function lasting(blocks, slotMs) {
   if (blocks === null || slotMs === null) return null;
   const seconds = Math.round((blocks * slotMs) / 1000);
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3_600)} h`;
-  return `${Math.round(seconds / 86_400)} days`;
+  if (seconds < 120) return `${seconds}\u00a0s`;
+  if (seconds < 7_200) return `${Math.round(seconds / 60)}\u00a0min`;
+  if (seconds < 172_800) return `${Math.round(seconds / 3_600)}\u00a0h`;
+  return `${Math.round(seconds / 86_400)}\u00a0days`;
+}
+
+/** So many blocks, and how long they take: `5 blocks, about 10 s`, or `none`. */
+export function blocks(count, slotMs) {
+  if (count === null) return UNKNOWN;
+  if (count === 0) return 'none';
+  const time = lasting(count, slotMs);
+  return time === null ? counted(count, 'block') : `${counted(count, 'block')}, about ${time}`;
 }
 
 /** A number of bytes: `91.5 kB`. */
 export function bytes(number) {
   if (number === null) return UNKNOWN;
   for (const [unit, name] of [[1e12, 'TB'], [1e9, 'GB'], [1e6, 'MB'], [1e3, 'kB']]) {
-    if (number >= unit) return `${(number / unit).toFixed(1)} ${name}`;
+    if (number >= unit) return `${(number / unit).toFixed(1)}\u00a0${name}`;
   }
-  return `${number} B`;
+  return `${number}\u00a0B`;
 }
 
 /** The begin and the end of a hash or an address. */

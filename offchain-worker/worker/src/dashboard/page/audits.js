@@ -1,6 +1,6 @@
 // Audits: those that are open, and how the last ones ended.
 
-import { bytes, counted, lasting, thousands } from './amount.js';
+import { blocks, bytes, thousands } from './amount.js';
 import { facts, h, section, table } from './dom.js';
 import { memberLink } from './links.js';
 import { fault } from './state.js';
@@ -42,14 +42,12 @@ function row(audit, seen, chain) {
   return [
     h('span', {}, memberLink(seen, audit.uid), `, round ${thousands(audit.round)}`),
     stage,
-    left === null ? '–' : words(left, chain.slot),
+    blocks(left, chain.slot),
     audit.served === null ? 'nothing yet' : bytes(audit.served),
     h('ul', { class: 'inline' }, audit.auditors.map((one) =>
       h('li', { class: one.found === 'failed' ? 'no' : null }, `uid ${one.uid} ${says(one)}`))),
   ];
 }
-
-const words = (blocks, slot) => [counted(blocks, 'block'), lasting(blocks, slot)].filter(Boolean).join(', about ');
 
 /** The stage of an audit at a block, and the first block that is too late for it. */
 function at({ opensUntil, commitsUntil, revealsUntil }, block) {

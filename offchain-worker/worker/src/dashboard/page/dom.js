@@ -92,8 +92,13 @@ export function facts(pairs) {
 /** A hash or an address, short, with the whole of it to point at. */
 export const key = (text, shown) => h('code', { title: text }, shown);
 
-/** A part of the page under its heading. */
-export function section(id, heading, ...children) {
+/** A part of a subnet's under its heading. */
+export const section = (id, heading, ...children) => under('h3', id, heading, children);
+
+/** A part that stands beside subnets. */
+export const chapter = (id, heading, ...children) => under('h2', id, heading, children);
+
+function under(level, id, heading, children) {
   const name = `${id}-heading`;
-  return h('section', { id, 'aria-labelledby': name }, h('h3', { id: name }, heading), ...children);
+  return h('section', { id, 'aria-labelledby': name }, h(level, { id: name }, heading), ...children);
 }

@@ -1,7 +1,7 @@
 // Where everything is that was ever issued, and whether it adds up, to the last pebble.
 
 import { crn, exact, percent, thousands } from './amount.js';
-import { facts, h, section, table } from './dom.js';
+import { chapter, facts, h, table } from './dom.js';
 import { fault } from './state.js';
 
 const NAMES = {
@@ -23,7 +23,7 @@ export function adds(issuance) {
 /** The ledger. */
 export function ledger({ seen }) {
   const { issuance, schedule } = seen;
-  return section(
+  return chapter(
     'ledger',
     'The ledger',
     issuance.error ? fault(issuance) : [verdict(issuance.value), books(issuance.value)],

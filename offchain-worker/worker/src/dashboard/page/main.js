@@ -35,7 +35,8 @@ function focus() {
 const chain = new Chain(url, told('cairn-genesis'), show);
 
 addEventListener('hashchange', () => {
-  if (!location.hash.includes('=')) return;
+  // Ways within the page choose nothing.
+  if (location.hash !== '' && !location.hash.includes('=')) return;
   const { netuid, uid } = asked(location.hash);
   goal = uid === null ? 'subnet-heading' : 'member-heading';
   chain.select(netuid, uid);

@@ -1,6 +1,6 @@
 // The round that goes on: its phase, the time left, and who has done what.
 
-import { bytes, counted, crn, lasting, percent, thousands } from './amount.js';
+import { blocks, bytes, crn, percent, thousands } from './amount.js';
 import { progress } from './charts.js';
 import { facts, h, section, table } from './dom.js';
 import { memberLink } from './links.js';
@@ -43,12 +43,9 @@ function stands(run, now, block, chain) {
   const all = train + reveal + attest;
   const passed = Math.min(all, Math.max(0, block - now.start + 1));
   const ends = { train, reveal: train + reveal, attest: all, settle: all }[now.phase] ?? all;
-  const left = (to) => {
-    const blocks = Math.max(0, to - passed);
-    return [counted(blocks, 'block'), lasting(blocks, chain.slot)].filter((one) => one !== null).join(', about ');
-  };
+  const left = (to) => blocks(Math.max(0, to - passed), chain.slot);
   const names = [['train', train], ['reveal', reveal], ['attest', attest]];
-  const phases = names.map(([name, blocks]) => ({ name, blocks, isNow: name === now.phase }));
+  const phases = names.map(([name, long]) => ({ name, blocks: long, isNow: name === now.phase }));
   return h(
     'div',
     { class: 'stands' },

@@ -1,7 +1,7 @@
 // Runs that can be joined, and what they ask of a machine.
 
-import { bytes, counted, crn, exact, lasting, percent, thousands, UNKNOWN } from './amount.js';
-import { facts, h, section } from './dom.js';
+import { blocks, bytes, counted, crn, exact, percent, thousands, UNKNOWN } from './amount.js';
+import { chapter, facts, h } from './dom.js';
 import { address } from './links.js';
 import { fault } from './state.js';
 
@@ -10,14 +10,14 @@ const EACH = 65_536;
 
 /** All subnets. */
 export function runs({ seen, chain }) {
-  if (seen.subnets.error) return section('runs', 'Runs to join', fault(seen.subnets));
+  if (seen.subnets.error) return chapter('runs', 'Runs to join', fault(seen.subnets));
   const list = seen.subnets.value;
   if (list.length === 0) {
-    return section('runs', 'Runs to join', h('p', { class: 'empty' },
+    return chapter('runs', 'Runs to join', h('p', { class: 'empty' },
       'There is no subnet on this chain yet. `cairn subnet create` makes one.'));
   }
   const cards = list.map((subnet) => card(subnet, seen.runs.get(subnet.netuid), seen, chain));
-  return section('runs', 'Runs to join', h('ul', { class: 'cards' }, cards));
+  return chapter('runs', 'Runs to join', h('ul', { class: 'cards' }, cards));
 }
 
 /** A subnet: the way to it, whether it can be joined, and what that takes. */
@@ -28,7 +28,7 @@ function card(subnet, run, seen, chain) {
   return h(
     'li',
     { class: isChosen ? 'card chosen' : 'card' },
-    h('h4', {}, h('a', { href: address(netuid), 'aria-current': isChosen ? 'true' : null },
+    h('h3', {}, h('a', { href: address(netuid), 'aria-current': isChosen ? 'true' : null },
       `Subnet ${netuid}`, name === null || name === '' ? '' : `: ${name}`)),
     h('p', {}, standing(subnet, run)),
     run?.error ? fault(run) : null,
@@ -53,18 +53,17 @@ function standing(subnet, run) {
 /** What a machine has to do, and what has to stand behind it. */
 function asks(subnet, run, seen, chain) {
   const { train, reveal, attest } = run.phases;
-  const blocks = [train, reveal, attest].includes(null) ? null : train + reveal + attest;
+  const whole = [train, reveal, attest].includes(null) ? null : train + reveal + attest;
   const tokens = [run.steps, run.sequences, run.sequenceLength].includes(null)
     ? null : run.steps * run.sequences * run.sequenceLength;
-  const took = (of) => [of === null ? UNKNOWN : counted(of, 'block'), lasting(of, chain.slot)];
-  const time = (of) => took(of).filter((one) => one !== null).join(', about ');
+  const time = (of) => blocks(of, chain.slot);
   return [
     ['Parameters', thousands(run.parameters)],
     ['Model', run.layers === null ? UNKNOWN
       : `${counted(run.layers, 'layer')} of width ${thousands(run.width)}, ${thousands(run.context)} tokens long`],
     ['Work in a round', `${thousands(tokens)} tokens in ${counted(run.steps, 'step')}`],
     ['Time for it', time(train)],
-    ['A round', time(blocks)],
+    ['A round', time(whole)],
     uploads(subnet, seen),
     ['Price of a seat', `${exact(subnet.price)} CRN`],
     ['Bond to mine', `at least ${crn(subnet.minBond, 2)} CRN, locked for ${time(subnet.unbonding)}`],
