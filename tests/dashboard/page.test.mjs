@@ -67,7 +67,8 @@ test('the page follows the chain, says what matters, and leaves focus and place 
 }));
 
 test('a round that is settled is asked for once', () => at(119, async (page) => {
-  const count = () => here.node.asked.filter(([method, [, round]]) => method === 'training_settled' && round === 0).length;
+  const isFirst = ([method, [, round]]) => method === 'training_settled' && round === 0;
+  const count = () => here.node.asked.filter(isFirst).length;
   const asked = count();
   here.node.head(121);
   await untilBlock(page, 121);
@@ -82,7 +83,7 @@ test('members are shown with what they have and earn', () => at(119, async (page
   assert.match(members[4], /^uid 4\s+validator/);
 }));
 
-test('a member is reached by keyboard and shown with the reasons, and the browser goes back', () => at(166, async (page) => {
+test('a member is reached by keyboard and shown with the reasons, and one can go back', () => at(166, async (page) => {
   await page.locator('#members a', { hasText: 'uid 3' }).focus();
   await page.keyboard.press('Enter');
   await page.locator('#member table').nth(1).waitFor();
@@ -133,11 +134,12 @@ test('amounts, shares and times are said as the command line says them', () => a
   const said = await page.evaluate(async () => {
     const { crn, exact, percent, lasting, thousands } = await import('/amount.js');
     return {
-      crn: [crn(1_234_567_891_234_567n, 4), crn(5_000_000_000n, 9), crn(1n, 9), crn(999_999_999n, 2), crn(1_332_592n, 2),
-        crn(0n, 2), crn(null)],
+      crn: [crn(1_234_567_891_234_567n, 4), crn(5_000_000_000n, 9), crn(1n, 9), crn(999_999_999n, 2),
+        crn(1_332_592n, 2), crn(0n, 2), crn(null)],
       exact: [exact(1_332_592n), exact(1_234_567_891_234_567n), exact(18_446_744_073_709_551_615n)],
       percent: [percent(1n, 3n), percent(65_535, 65_535), percent(0n, 0n), percent(1n, 100_000n), percent(null, 1n)],
-      lasting: [lasting(16, 2000), lasting(360, 2000), lasting(7_200, 6000), lasting(7_200, null), lasting(100_000, 6000)],
+      lasting: [lasting(16, 2000), lasting(360, 2000), lasting(7_200, 6000), lasting(7_200, null),
+        lasting(100_000, 6000)],
       thousands: [thousands(0), thousands(999), thousands(1_000), thousands(1_000_000)],
     };
   });

@@ -47,7 +47,8 @@ test('on a phone nothing is wider than the screen and nothing is tiny', async ()
       const own = [...element.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
       return own && Number.parseFloat(getComputedStyle(element).fontSize) < 12;
     });
-    return { wide: document.documentElement.scrollWidth, small: small.map((element) => element.outerHTML.slice(0, 80)) };
+    const { scrollWidth: wide } = document.documentElement;
+    return { wide, small: small.map((element) => element.outerHTML.slice(0, 80)) };
   });
   assert.deepEqual(found, { wide: PHONE.width, small: [] });
   await page.close();
@@ -88,8 +89,8 @@ test('by keyboard the content is one step away, and focus is seen wherever it go
 test('every table has a caption and heads, every drawing words', async () => {
   const page = await whole({ size: DESKTOP });
   const bare = await page.evaluate(() => ({
-    tables: [...document.querySelectorAll('table')].filter((table) =>
-      !table.caption?.textContent || !table.querySelector('th[scope=col]') || !table.querySelector('th[scope=row]')).length,
+    tables: [...document.querySelectorAll('table')].filter((table) => !table.caption?.textContent
+      || !table.querySelector('th[scope=col]') || !table.querySelector('th[scope=row]')).length,
     drawings: [...document.querySelectorAll('svg:not([aria-hidden])')].filter((one) =>
       one.getAttribute('role') !== 'img' || !one.getAttribute('aria-label')).length,
   }));

@@ -2,7 +2,8 @@
 //
 //   CAIRN_BIN=… node tests/dashboard/run.mjs [--pictures]
 //
-// `--pictures` takes the pictures in docs/dashboard anew. CAIRN_CHROMIUM names the browser, else it is /usr/bin/chromium.
+// `--pictures` takes the pictures in docs/dashboard anew. CAIRN_CHROMIUM names the browser; without it, it is
+// /usr/bin/chromium.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -22,7 +22,8 @@ export const PHONE = { width: 360, height: 740 };
 export async function serve(node, args = []) {
   const program = process.env.CAIRN_BIN;
   if (!program) throw new Error('set CAIRN_BIN to the path of cairn, or use make dashboard-test');
-  const child = spawn(program, ['dashboard', '--node', node, '--json', ...(args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0']), ...args], {
+  const listen = args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const child = spawn(program, ['dashboard', '--node', node, '--json', ...listen, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH, HOME: process.env.HOME },
   });
   const said = [];
