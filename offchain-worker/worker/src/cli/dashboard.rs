@@ -20,13 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// `cairn dashboard`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn dashboard\n  cairn dashboard --node wss://node.example --listen 127.0.0.1:8080\n  cairn dashboard --listen 127.0.0.1:0 --json     a free port, and a line of JSON that says which\n\nThe page asks the node by itself: the browser has to reach it. If the page is not opened on this machine, the node has to\nallow it: `cairn-node --rpc-cors http://host:port`."
+    after_help = "Examples:\n  cairn dashboard\n  cairn dashboard --node wss://node.example --listen 127.0.0.1:8080\n  cairn dashboard --listen 127.0.0.1:0 --json     a free port, and a line of JSON that says which\n\nThe page asks the node by itself, so the browser has to reach it. Nothing that is typed or chosen in the page is sent\nanywhere else."
 )]
 pub struct Dashboard {
     /// Address on which the page is served: only this machine reaches one that begins with 127
     #[arg(
         long,
-        env = "CAIRN_LISTEN",
+        env = "CAIRN_DASHBOARD_LISTEN",
         default_value = "127.0.0.1:9955",
         value_name = "ADDRESS:PORT"
     )]
@@ -115,11 +115,13 @@ fn cannot_listen(at: SocketAddr, error: &std::io::Error) -> Failure {
 
 fn warn_of_others(node: &NodeUrl) {
     let line = match node.is_loopback() {
-        true => "others can open the page, but not reach the node: to them it is on their own machine; name another \
-                 address of it with --node",
-        false => "others can open the page; the node has to allow it: cairn-node --rpc-cors http://host:port",
+        true => {
+            ", but not reach the node: to them it is on their own machine; name another address of it \
+             with --node"
+        }
+        false => "",
     };
-    output::say(&format!("cairn: {line}"));
+    output::say(&format!("cairn: others can open the page{line}"));
 }
 
 #[cfg(test)]
