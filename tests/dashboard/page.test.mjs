@@ -27,7 +27,7 @@ const rows = async (page, id) =>
 test('a run is shown with what it asks of a machine', () => at(119, async (page) => {
   const card = await words(page, '#runs .card');
   for (const part of [
-    'Subnet 1: tiny', '250 of 256 seats are free', '918,656', '40,960 tokens in 20 steps', '16 blocks, about 32 s',
+    'Subnet 1: tiny', '250 of 256 seats are free', 'cairn subnet register --netuid 1 --key', '918,656', '40,960 tokens in 20 steps', '16 blocks, about 32 s',
     '23 blocks, about 46 s', '90.9 kB', '0.00320701 CRN', 'at least 1.00 CRN', 'at least 10.00 CRN', '50 %',
   ]) assert.ok(card.includes(part), `${part}: ${card}`);
 }));

@@ -78,16 +78,19 @@ export class Chain {
       this.redraw();
       return;
     }
-    if (this.#state.chain && this.#state.chain.genesis !== genesis.value) {
-      // The node came back as another chain: nothing of the old one holds.
-      this.#subnets = new Subnets(client);
-      Object.assign(this.#state, { seen: null, finalized: null });
-    }
-    this.#others = { at: null, runs: new Map() };
+    this.#forget(this.#state.chain !== null && this.#state.chain.genesis !== genesis.value);
     this.#state.chain = { name: name.value ?? null, genesis: genesis.value ?? null, slot: slot.value ?? null };
     await client.subscribe('chain_subscribeFinalizedHeads', (header) => this.#final(header));
     await client.subscribe('chain_subscribeNewHeads', (header) => this.#best(header));
     client.settle();
+  }
+
+  /** Keeps nothing from before: a development chain comes back as a new one that began with the same block. */
+  #forget(isOther) {
+    this.#subnets = new Subnets(this.#client);
+    this.#others = { at: null, runs: new Map() };
+    this.#head = null;
+    if (isOther) Object.assign(this.#state, { seen: null, finalized: null });
   }
 
   #final(header) {

@@ -31,9 +31,18 @@ function card(subnet, run, seen, chain) {
     h('h3', {}, h('a', { href: address(netuid), 'aria-current': isChosen ? 'true' : null },
       `Subnet ${netuid}`, name === null || name === '' ? '' : `: ${name}`)),
     h('p', {}, standing(subnet, run)),
+    isOpen(subnet, run) ? h('p', {}, 'To take one: ', h('code', {}, command(netuid))) : null,
     run?.error ? fault(run) : null,
     run?.value ? facts(asks(subnet, run.value, seen, chain)) : null,
   );
+}
+
+const command = (netuid) => `cairn subnet register --netuid ${netuid} --key WALLET --hotkey WALLET`;
+
+/** Whether there is something to join, and a seat for it. */
+function isOpen(subnet, run) {
+  const hasRoom = subnet.members !== null && subnet.seats !== null && subnet.members < subnet.seats;
+  return hasRoom && subnet.dissolvesFrom === null && Boolean(run?.value);
 }
 
 /** Whether it can be joined, in a sentence. */
