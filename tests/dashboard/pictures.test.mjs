@@ -15,20 +15,20 @@ const PAGES = fileURLToPath(new URL('../../docs/dashboard/', import.meta.url));
 const MOST_BYTES = 200_000;
 const WIDE = { width: 1120, height: 1180 };
 
-/** Name, how the page is opened, and the part that is at the top. */
+/** Name, how the page is opened, the part that is at the top, and the block. */
 const PICTURES = [
-  ['light', { size: WIDE }, 'subnet-heading'],
-  ['dark', { size: WIDE, scheme: 'dark' }, 'scores'],
-  ['phone', { size: { width: PHONE.width, height: 1180 } }, 'members'],
+  ['light', { size: WIDE }, 'subnet-heading', 119],
+  ['dark', { size: WIDE, scheme: 'dark' }, 'scores', 166],
+  ['phone', { size: { width: PHONE.width, height: 1180 } }, 'members', 119],
 ];
 
 test('pictures show the page, and are small', async () => {
   const here = await stage(await new FakeNode().start());
-  here.node.head(166);
   const directory = process.env.CAIRN_PICTURES ? PAGES : await mkdtemp(join(tmpdir(), 'cairn-pictures-'));
-  for (const [name, how, part] of PICTURES) {
+  for (const [name, how, part, block] of PICTURES) {
+    here.node.head(block);
     const { page } = await open(here.context, here.url, how);
-    await untilBlock(page, 166);
+    await untilBlock(page, block);
     await page.evaluate((id) => document.getElementById(id).scrollIntoView(), part);
     const path = join(directory, `${name}.png`);
     await page.screenshot({ path });
