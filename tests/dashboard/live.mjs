@@ -1,6 +1,6 @@
 // Holds the page against a network that is there: `make devnet` names its node in the first lines.
 //
-//   CAIRN_BIN=… node tests/dashboard/live.mjs ws://127.0.0.1:PORT [BLOCKS]
+//   node tests/dashboard/live.mjs ws://127.0.0.1:PORT [BLOCKS]
 //
 // Follows so many blocks (60 if nothing is said), and asks the node by itself what the page says.
 

@@ -7,12 +7,12 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 
 import { FakeNode } from './lib/fake-node.mjs';
-import { browser, open, serve, stop } from './lib/stage.mjs';
+import { PROGRAM, browser, open, serve, stop } from './lib/stage.mjs';
 
 const NOBODY = 'ws://127.0.0.1:1';
 
 /** Runs the program to its end. */
-const run = (...args) => spawnSync(process.env.CAIRN_BIN, ['dashboard', ...args], { encoding: 'utf8' });
+const run = (...args) => spawnSync(PROGRAM, ['dashboard', ...args], { encoding: 'utf8' });
 
 test('it says in one line where the page is, serves it without a node, and ends when asked', async () => {
   const served = await serve(NOBODY);

@@ -1,6 +1,6 @@
-// Runs the tests of the page in a headless browser, against the program `cairn` that CAIRN_BIN names.
+// Runs the tests of the page in a headless browser, against the program that CAIRN_BIN names, else `cairn`.
 //
-//   CAIRN_BIN=… node tests/dashboard/run.mjs [--pictures]
+//   node tests/dashboard/run.mjs [--pictures]
 //
 // `--pictures` takes the pictures in docs/dashboard anew. CAIRN_CHROMIUM names the browser; without it, it is
 // /usr/bin/chromium.

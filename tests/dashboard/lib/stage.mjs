@@ -18,12 +18,13 @@ const FLAGS = [
 export const DESKTOP = { width: 1280, height: 900 };
 export const PHONE = { width: 360, height: 740 };
 
-/** Serves the page for a node: `{ url, child, said }`. `CAIRN_BIN` is the program. */
+/** The program: what `CAIRN_BIN` names, else the `cairn` that a shell finds. */
+export const PROGRAM = process.env.CAIRN_BIN || 'cairn';
+
+/** Serves the page for a node: `{ url, child, said }`. */
 export async function serve(node, args = []) {
-  const program = process.env.CAIRN_BIN;
-  if (!program) throw new Error('set CAIRN_BIN to the path of cairn, or use make dashboard-test');
   const listen = args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
-  const child = spawn(program, ['dashboard', '--node', node, '--json', ...listen, ...args], {
+  const child = spawn(PROGRAM, ['dashboard', '--node', node, '--json', ...listen, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env.PATH, HOME: process.env.HOME },
   });
   const said = [];
@@ -31,6 +32,7 @@ export async function serve(node, args = []) {
   const lines = createInterface({ input: child.stdout });
   const [line] = await Promise.race([
     once(lines, 'line'),
+    // What cannot be started says so as an error.
     once(child, 'exit').then(([code]) => { throw new Error(`cairn dashboard ended with ${code}: ${said.join(' ')}`); }),
   ]);
   return { ...JSON.parse(line), child, said };
