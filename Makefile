@@ -16,10 +16,10 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build build-times devnet sim attacks test clients lint docs deny advisories bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
+.PHONY: help setup cuda-tools build build-times devnet sim attacks test clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install what is missing: compilers, protoc, Rust, the WASM target
 	@scripts/setup.sh
@@ -63,6 +63,11 @@ clients: build ## nine stock clients, unmodified, against a dev node; makes the 
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node \
 		CAIRN_SUBXT_BIN=$(CARGO_TARGET_DIR)/debug/examples/stock_subxt \
 		node tests/clients/run.mjs $(ARGS)
+
+# Not part of `test`: the browser that it installs is larger than everything else together.
+dashboard-test: build ## the page of `cairn dashboard` in a headless browser (ARGS=--pictures: docs/dashboard/*.png anew)
+	@scripts/browser.sh
+	CAIRN_BIN=$(CARGO_TARGET_DIR)/debug/cairn node tests/dashboard/run.mjs $(ARGS)
 
 sim: setup ## a whole network in one thread: runtime and machines under a seeded clock (ARGS="--miners 8 --storm …")
 	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim

@@ -14,6 +14,7 @@
 
 pub mod amount;
 pub mod cli;
+pub mod dashboard;
 pub mod data;
 pub mod devnet;
 pub mod error;

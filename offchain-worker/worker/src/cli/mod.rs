@@ -7,6 +7,7 @@
 
 pub mod args;
 mod bench;
+mod dashboard;
 mod data;
 mod doctor;
 mod emissions;
@@ -71,6 +72,8 @@ enum Verb {
     Why(why::Why),
     /// Show a subnet: its run, its round, its members
     Status(look::Status),
+    /// Serve a page that shows in a browser, live, what a node's chain does
+    Dashboard(dashboard::Dashboard),
     /// Show how the token is issued, where it is, and who is paid what
     Emissions(Box<emissions::Emissions>),
     /// List, show, create, join, leave, configure or dissolve subnets
@@ -172,6 +175,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Validate(validate) => validate.run().await,
         Verb::Why(why) => why.run().await,
         Verb::Status(status) => status.run().await,
+        Verb::Dashboard(dashboard) => dashboard.run().await,
         Verb::Emissions(emissions) => emissions.run().await,
         Verb::Subnet(subnet) => subnet.run().await,
         Verb::Run(run) => run.run().await,

@@ -26,7 +26,7 @@ const ENDS: [(&str, &str); 3] = [
 ];
 
 /// Commands that are not run, and why. They are still held against what their programs understand.
-const NOT_RUN: [(&str, &str, &str); 7] = [
+const NOT_RUN: [(&str, &str, &str); 8] = [
     (
         "",
         "make ",
@@ -54,14 +54,20 @@ const NOT_RUN: [(&str, &str, &str); 7] = [
         "node scripts/make-corpus.mjs",
         "downloads the text",
     ),
+    (
+        "docs/dashboard.md",
+        "node tests/dashboard/",
+        "follows a devnet for minutes, and needs a browser or writes into the checkout",
+    ),
 ];
 
 /// Commands that go on until they are stopped.
-const GOING_ON: [&str; 4] = [
+const GOING_ON: [&str; 5] = [
     "cairn-node --dev",
     "cairn mine",
     "cairn validate",
     "cairn devnet",
+    "cairn dashboard",
 ];
 
 /// Commands that a page says to wait for, and for what. All that only ask may be asked again, too.

@@ -1,0 +1,50 @@
+// Begins: what the page is told in its head, the chain, and what the address in the browser asks for.
+
+import { Chain } from './chain.js';
+import { morph } from './dom.js';
+import { asked } from './links.js';
+import { aloud, body, head } from './page.js';
+
+const told = (name) => document.querySelector(`meta[name="${name}"]`)?.content || null;
+const url = told('cairn-node') ?? 'ws://127.0.0.1:9944';
+const [top, main, live] = ['top', 'body', 'live'].map((id) => document.getElementById(id));
+
+let last = null;
+
+/** Shows all; what is said aloud only if it is something else than before. */
+function show(state) {
+  last = state;
+  morph(top, head(state, url));
+  morph(main, body(state, url));
+  const words = aloud(state, url);
+  if (live.textContent !== words) live.textContent = words;
+  focus();
+}
+
+/** Where to go once it is there. */
+let goal = null;
+
+function focus() {
+  const there = goal === null ? null : document.getElementById(goal);
+  if (!there) return;
+  goal = null;
+  there.focus();
+  there.scrollIntoView({ block: 'start' });
+}
+
+const chain = new Chain(url, told('cairn-genesis'), show);
+
+addEventListener('hashchange', () => {
+  // Ways within the page choose nothing.
+  if (location.hash !== '' && !location.hash.includes('=')) return;
+  const { netuid, uid } = asked(location.hash);
+  goal = uid === null ? 'subnet-heading' : 'member-heading';
+  chain.select(netuid, uid);
+});
+addEventListener('resize', () => last && show(last));
+addEventListener('online', () => chain.hurry());
+document.addEventListener('visibilitychange', () => document.hidden || chain.hurry());
+
+const first = asked(location.hash);
+chain.select(first.netuid, first.uid);
+chain.start();
