@@ -27,6 +27,11 @@ pub struct NodeArgs {
 }
 
 impl NodeArgs {
+    /// The first node, for what can ask one only.
+    pub fn first(&self) -> &str {
+        self.node.first().map_or("", String::as_str)
+    }
+
     /// Connects, and makes sure that it is the right chain.
     pub async fn connect(&self) -> Result<Client, Failure> {
         let client = Client::connect_to(&self.node, Settings::default(), Patience::NONE).await?;

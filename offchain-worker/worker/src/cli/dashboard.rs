@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// `cairn dashboard`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn dashboard\n  cairn dashboard --node wss://node.example --listen 127.0.0.1:8080\n  cairn dashboard --listen 127.0.0.1:0 --json     a free port, and a line of JSON that says which\n\nThe page asks the node by itself, so the browser has to reach it. Nothing that is typed or chosen in the page is sent\nanywhere else."
+    after_help = "Examples:\n  cairn dashboard\n  cairn dashboard --node wss://node.example --listen 127.0.0.1:8080\n  cairn dashboard --listen 127.0.0.1:0 --json     a free port, and a line of JSON that says which\n\nThe page asks the node by itself, the first one if several are named, so the browser has to reach it. Nothing that is typed or chosen in the page is sent\nanywhere else."
 )]
 pub struct Dashboard {
     /// Address on which the page is served: only this machine reaches one that begins with 127
@@ -47,7 +47,7 @@ struct Served {
 impl Dashboard {
     /// Serves until Ctrl-C.
     pub async fn run(self) -> Result<(), Failure> {
-        let node = NodeUrl::read(&self.node.node)?;
+        let node = NodeUrl::read(self.node.first())?;
         let page = Page::of(&node, self.node.genesis)?;
         let stop = shutdown::watch();
         let listener = TcpListener::bind(self.listen)
@@ -70,7 +70,7 @@ impl Dashboard {
     fn announce(&self, at: SocketAddr) -> Result<(), Failure> {
         let served = Served {
             url: format!("http://{at}/"),
-            node: self.node.node.clone(),
+            node: self.node.first().to_string(),
         };
         match self.json.json {
             true => output::show_json_line(&served),
@@ -86,7 +86,7 @@ impl Dashboard {
     /// # Errors
     /// If it is there, and its chain is another one than was asked for.
     async fn look_for_node(&self) -> Result<(), Failure> {
-        let url = &self.node.node;
+        let url = self.node.first();
         let why = match timeout(PATIENCE, Client::connect(url)).await {
             Ok(Ok(client)) => {
                 return match self.node.genesis {
