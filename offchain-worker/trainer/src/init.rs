@@ -3,7 +3,7 @@
 use cairn_primitives::{Layout, ModelShape};
 
 /// What the generator's key is derived from; another text would give other parameters.
-const CONTEXT: &str = "cairn-trainer initial parameters, version 1";
+const CONTEXT: &str = "cairn-trainer initial weights, version 1";
 /// Standard deviation of a matrix's elements.
 const DEVIATION: f64 = 0.02;
 

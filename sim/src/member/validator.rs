@@ -115,7 +115,7 @@ impl World {
         let process = &self.members[who].process;
         let before = Before {
             norm: process.norm,
-            last: process.ends.last(&Hotkey(claim.hotkey.0)),
+            last: process.ends.last(&claim.hotkey),
         };
         let opened =
             file.and_then(|file| self.workshop.open(self.netuid.get(), claim, before, &file));

@@ -73,7 +73,7 @@ impl Workshop {
         let header = Header {
             netuid: Netuid(label.netuid),
             round: label.held.round,
-            hotkey: Hotkey(label.hotkey.0),
+            hotkey: label.hotkey,
             parent_root: label.held.root,
             layout_hash: self.layout_hash,
             inner_steps: trained.steps(),

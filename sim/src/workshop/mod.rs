@@ -194,7 +194,7 @@ impl Workshop {
         };
         let claim = checked::Claim {
             round: claim.round,
-            hotkey: Hotkey(claim.hotkey.0),
+            hotkey: claim.hotkey,
             commitment: claim.commitment.clone(),
             key: claim.key,
             parent_root: claim.parent_root,

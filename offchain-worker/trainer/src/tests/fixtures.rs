@@ -34,7 +34,7 @@ fn read<const N: usize, T>(file: &SafeTensors, name: &str, number: fn([u8; N]) -
 fn loss_and_gradient_are_those_of_jax() {
     let bytes = include_bytes!("../../fixtures/two-layers.safetensors");
     let file = SafeTensors::deserialize(bytes).unwrap();
-    let parameters = read(&file, "parameters", f32::from_le_bytes);
+    let parameters = read(&file, "weights", f32::from_le_bytes);
     let gradient = read(&file, "gradient", f32::from_le_bytes);
     let loss = read(&file, "loss", f64::from_le_bytes)[0];
     let tokens = read(&file, "windows", u32::from_le_bytes);

@@ -166,7 +166,7 @@ impl Report {
                 "operations per token",
                 giga(needs.flops_per_token as f64, "FLOP"),
             ),
-            ("parameters", bytes(needs.parameter_bytes)),
+            ("parameters in memory", bytes(needs.parameter_bytes)),
             ("gradient", bytes(needs.gradient)),
             ("moments", bytes(needs.moments)),
             ("activations", bytes(activations)),

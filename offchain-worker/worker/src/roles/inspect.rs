@@ -33,7 +33,7 @@ pub fn check(run: &Run, claim: &Claim, before: Before, sealed: &[u8]) -> Result<
     };
     let claim = checked::Claim {
         round: claim.round,
-        hotkey: Hotkey(claim.hotkey.0),
+        hotkey: claim.hotkey,
         commitment: claim.commitment.clone(),
         key: claim.key,
         parent_root: claim.parent_root,

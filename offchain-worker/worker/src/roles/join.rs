@@ -1,6 +1,6 @@
 //! Parameters for who comes late.
 //!
-//! The newest checkpoint in the store whose root the chain's lineage has as final; failing that the run's first
+//! The newest checkpoint in a store whose root the chain's lineage has as final; failing that the run's first
 //! parameters. From there the worker's loop applies the rounds that were settled since, one after the other, and
 //! compares the root after each with the lineage: the same way that everybody goes.
 
@@ -8,13 +8,14 @@ use std::path::Path;
 
 use cairn_chain::RunInfo;
 use cairn_engine::{Part, State, Version};
-use cairn_primitives::H256;
+use cairn_primitives::{Round, H256};
 use cairn_protocol::{
     checkpoint::{self, Source},
+    limits::CHECKPOINT_ATTEMPTS,
     verdict::Ends,
 };
 use cairn_round::Held;
-use cairn_store::{fetch, paths, Blob, Patience};
+use cairn_store::{fetch, paths, Blob, Patience, Store};
 
 use super::{
     chain::Chain,
@@ -119,15 +120,9 @@ pub(super) async fn newest<C: Chain>(
     let lineage = chain.lineage(at, run.netuid, from).await?;
     let finals = lineage.iter().filter(|entry| entry.is_final);
     let finals = finals.map(|entry| (entry.round, entry.model_root));
-    let listed = run
-        .store
-        .list(&paths::all_checkpoints(run.netuid.get()))
-        .await?;
-    let listed = listed
-        .iter()
-        .filter_map(|entry| paths::parse_checkpoint(run.netuid.get(), &entry.path))
-        .map(|(round, root)| (round, H256(root)));
-    let candidates = checkpoint::candidates(listed, finals, oldest);
+    let finals: Vec<(Round, H256)> = finals.collect();
+    let there = there(run, &finals).await?;
+    let candidates = checkpoint::candidates(there, finals, oldest);
     for source in checkpoint::sources(None, &candidates, oldest) {
         match source {
             Source::Held(_) => {}
@@ -149,6 +144,31 @@ pub(super) async fn newest<C: Chain>(
         oldest,
         store: run.store.url().to_string(),
     })
+}
+
+/// The newest checkpoints of rounds with final roots that are in a store, as many as are tried. Nothing is listed, which
+/// not every store can: the chain names every root.
+pub(super) async fn there(run: &Run, finals: &[(Round, H256)]) -> Result<Vec<(Round, H256)>, RoleError> {
+    let mut due: Vec<(Round, H256)> = finals
+        .iter()
+        .filter(|(round, _)| checkpoint::is_due(*round))
+        .copied()
+        .collect();
+    due.sort_unstable_by(|a, b| b.cmp(a));
+    let mut found = Vec::new();
+    for (round, root) in due {
+        let prefix = paths::checkpoints(run.netuid.get(), round);
+        for store in run.stores() {
+            if store.has_blob(&prefix, &root.0).await? {
+                found.push((round, root));
+                break;
+            }
+        }
+        if found.len() == CHECKPOINT_ATTEMPTS {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// A checkpoint, if it is there and of this run's model. It is checked while it arrives.
@@ -176,7 +196,7 @@ async fn download(run: &Run, held: Held, length: u64, place: &Path) -> Result<Ve
         length,
     );
     let into = place.join(held.round.to_string());
-    let sources = [run.store.source()];
+    let sources: Vec<_> = run.stores().map(Store::source).collect();
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let fetched = fetch(&blob, &sources, &into, Patience::default()).await;
     let fetched = fetched.map_err(|error| said(&error))?;

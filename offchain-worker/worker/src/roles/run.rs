@@ -88,6 +88,12 @@ impl Run {
         }))
     }
 
+    /// Where others' files may be: the own store, and the run's if that is another one.
+    pub fn stores(&self) -> impl Iterator<Item = &Store> {
+        let named = Some(&self.data_store).filter(|named| named.url() != self.store.url());
+        std::iter::once(&self.store).chain(named)
+    }
+
     /// The windows with these numbers; those that do not exist are left out.
     pub fn windows(&self, numbers: &[u64]) -> Vec<&[u32]> {
         let length = self.config.inner.sequence_length;

@@ -1,13 +1,13 @@
 //! Coming late, or to the wrong place.
 
 use cairn_chain::AccountId;
-use cairn_primitives::{Uid, H256};
+use cairn_primitives::{Text, Uid, H256};
 use cairn_round::Held;
 use cairn_store::paths;
 
 use crate::roles::{
     chain::Chain,
-    join::{newest, read_checkpoint},
+    join::{newest, read_checkpoint, there},
     run::Run,
     stores::Stores,
     testing::{config_and_store, FakeChain, Network, NETUID},
@@ -159,4 +159,37 @@ async fn a_checkpoint_is_taken_only_as_it_was_published() {
     let path = paths::blob(&prefix, &root);
     store.put(&path, damaged.into()).await.expect("room");
     assert_eq!(read_checkpoint(&run, held, &place).await, None);
+}
+
+#[tokio::test]
+async fn data_and_checkpoints_come_from_the_store_that_the_run_names_too() {
+    let named = tempfile::tempdir().expect("a directory");
+    let own = tempfile::tempdir().expect("a directory");
+    let (mut config, store) = config_and_store(named.path()).await;
+    config.data.store = Text::new(store.url()).expect("short");
+    let chain = FakeChain::new(config);
+    let info = Chain::run(&chain, H256::from_low_u64_be(1), NETUID)
+        .await
+        .expect("there")
+        .expect("a run");
+    let mut stores = Stores::at(&format!("file://{}", own.path().display()));
+    let untold = Run::load(NETUID, AccountId([1; 32]), &info, &stores).await;
+    assert!(matches!(untold.err(), Some(RoleError::NamedStore(_))));
+    stores.trusts_run = true;
+    let run = Run::load(NETUID, AccountId([1; 32]), &info, &stores)
+        .await
+        .expect("told so");
+    let parameters: Vec<f32> = (0..run.layout.parameters()).map(|i| i as f32).collect();
+    let bytes: Vec<u8> = parameters.iter().flat_map(|it| it.to_le_bytes()).collect();
+    let prefix = paths::checkpoints(NETUID.get(), 5);
+    let root = store.publish(&prefix, bytes).await.expect("a checkpoint");
+    let held = Held {
+        round: 5,
+        root: H256(root),
+    };
+    let finals = [(4, held.root), (held.round, held.root), (10, held.root)];
+    let found = there(&run, &finals).await.expect("it can be asked");
+    assert_eq!(found, [(held.round, held.root)], "one that is due and there");
+    let place = own.path().join("joining");
+    assert_eq!(read_checkpoint(&run, held, &place).await, Some(parameters));
 }

@@ -59,7 +59,7 @@ impl ValidatorRole {
         let (run, reporter) = (desk.run.clone(), desk.reporter);
         let before = Before {
             norm: *locked(&run.norm),
-            last: locked(&run.ends).last(&Hotkey(claim.hotkey.0)),
+            last: locked(&run.ends).last(&claim.hotkey),
         };
         jobs.spawn(async move {
             let Some(sealed) = sealed else {
