@@ -12,8 +12,11 @@
 //! Nothing is looked up anywhere: a peer is reached at the addresses that the caller gives ([`Address`]), and relays are
 //! those that the caller names ([`Settings::relays`]) or none.
 //!
+//! All of it is behind the feature `iroh`, which the worker turns on by its own, `p2p`.
+//!
 //! The frames, what each limit is for, and what a hostile peer can and cannot do: `docs/peers.md`.
 
+#![cfg(feature = "iroh")]
 #![cfg_attr(
     not(test),
     deny(
@@ -37,7 +40,7 @@ mod serve;
 mod shelf;
 mod source;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 pub use address::{Address, MAX_DIRECT};

@@ -19,6 +19,9 @@ const ADDRESSES: u8 = 8;
 /// Room in QUIC's own buffers for what is no stream.
 const CRYPTO: usize = 16 << 10;
 
+/// Frames of a request that are held while it is read and decoded.
+const FRAMES: u64 = 2 * MAX_REQUEST as u64;
+
 /// What all peers together, and each of them, may cost a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -65,13 +68,15 @@ impl Limits {
     /// each request, and the handshakes. What a connection itself is made of comes on top.
     pub fn most_held(&self) -> u64 {
         let requests = u64::from(self.requests_each);
-        let request = (PIECE as u64).saturating_add(2 * MAX_REQUEST as u64);
+        let request = (PIECE as u64).saturating_add(FRAMES);
         let connection = request
             .saturating_add(frame_window())
             .saturating_mul(requests)
             .saturating_add(self.window.into())
             .saturating_add(CRYPTO as u64);
-        let handshakes = (self.handshakes as u64).saturating_mul(2 * CRYPTO as u64);
+        let handshakes = (self.handshakes as u64)
+            .saturating_mul(2)
+            .saturating_mul(CRYPTO as u64);
         (self.connections as u64)
             .saturating_mul(connection)
             .saturating_add(handshakes)
@@ -95,7 +100,7 @@ pub(crate) fn client() -> QuicTransportConfig {
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
         .stream_receive_window(VarInt::from_u32(WINDOW))
         .receive_window(VarInt::from_u32(WINDOW))
-        .send_window(2 * MAX_REQUEST as u64)
+        .send_window(FRAMES)
         .build()
 }
 

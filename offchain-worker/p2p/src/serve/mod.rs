@@ -6,7 +6,7 @@ mod room;
 mod tally;
 mod throttle;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;
 
 use std::{

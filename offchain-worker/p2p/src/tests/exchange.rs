@@ -112,9 +112,9 @@ async fn of_four_peers_one_lies_and_one_stalls_and_the_blob_is_right() {
     let site = Site::new(&content).await;
     let (tell, told) = watch::channel(0);
     let limits = Limits::default();
-    let honest = || Changed::new(site.shelf(), Waits(told.clone()));
-    let liar = Changed::new(site.shelf(), Asked::new(&tell, Then::Lie));
-    let staller = Changed::new(site.shelf(), Asked::new(&tell, Then::Stall));
+    let honest = || Changed::over(site.shelf(), Waits(told.clone()));
+    let liar = Changed::over(site.shelf(), Asked::new(&tell, Then::Lie));
+    let staller = Changed::over(site.shelf(), Asked::new(&tell, Then::Stall));
     let hosts = [
         Host::new(1, honest(), limits).await,
         Host::new(2, liar, limits).await,
@@ -176,7 +176,7 @@ async fn a_peer_is_killed_in_the_middle_and_another_brings_the_rest() {
         left: (3 * MIB as u64).into(),
         dead: dead.clone(),
     };
-    let first = Host::new(1, Changed::new(site.shelf(), dies), Limits::default()).await;
+    let first = Host::new(1, Changed::over(site.shelf(), dies), Limits::default()).await;
     let second = Host::new(2, site.shelf(), Limits::default()).await;
     // Nobody answers any more: that is found out soon.
     let settings = Settings {

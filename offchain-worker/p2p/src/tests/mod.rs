@@ -198,7 +198,7 @@ trait Change: Send + Sync + 'static {
 }
 
 impl<F: Change> Changed<F> {
-    fn new(shelf: Arc<dyn Shelf>, change: F) -> Arc<dyn Shelf> {
+    fn over(shelf: Arc<dyn Shelf>, change: F) -> Arc<dyn Shelf> {
         Arc::new(Changed(shelf, Arc::new(change)))
     }
 }
