@@ -1,8 +1,8 @@
 //! The frames of the protocol `cairn/blobs/1`, as `docs/peers.md` states them byte by byte.
 //!
-//! Each request has a QUIC stream of its own: the client writes one [`Request`] and ends its side; the server writes one
-//! [`Head`], then the bytes if there are any, and ends its side. All numbers are little-endian, as SCALE has them. One
-//! content has one encoding: what decodes encodes to the same bytes.
+//! Each request has a QUIC stream of its own: the client writes one [`Request`] and ends its side; the server writes
+//! one [`Head`], then the bytes if there are any, and ends its side. All numbers are little-endian, as SCALE has them.
+//! One content has one encoding: what decodes encodes to the same bytes.
 
 use std::ops::Range;
 

@@ -9,8 +9,8 @@
 //! - [`Peer::source`] is a [`cairn_store::Source`], so [`cairn_store::fetch`] takes from peers as it takes from any
 //!   store: checked in groups of 16 KiB, resumed, from several at once by their speed.
 //!
-//! Nothing is looked up anywhere: a peer is reached at the addresses that the caller gives ([`Address`]), and relays are
-//! those that the caller names ([`Settings::relays`]) or none.
+//! Nothing is looked up anywhere: a peer is reached at the addresses that the caller gives ([`Address`]), and relays
+//! are those that the caller names ([`Settings::relays`]) or none.
 //!
 //! All of it is behind the feature `iroh`, which the worker turns on by its own, `p2p`.
 //!

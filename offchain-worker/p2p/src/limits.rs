@@ -46,8 +46,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 64 connections, 2 of one peer, 32 handshakes, 4 requests on each connection, a window of 1 MiB, no rate, at least
-    /// 16 KiB a second, 10 s for a step, idle for 60 s.
+    /// 64 connections, 2 of one peer, 32 handshakes, 4 requests on each connection, a window of 1 MiB, no rate, at
+    /// least 16 KiB a second, 10 s for a step, idle for 60 s.
     fn default() -> Self {
         Limits {
             connections: 64,

@@ -99,8 +99,8 @@ impl Peer {
         self.endpoint.id().into()
     }
 
-    /// Where it is, as far as it knows by now: the addresses of this machine, what relays said of it, and the relay that
-    /// it is connected to.
+    /// Where it is, as far as it knows by now: the addresses of this machine, what relays said of it, and the relay
+    /// that it is connected to.
     pub fn address(&self) -> Address {
         Address::from(&self.endpoint.addr())
     }

@@ -47,8 +47,9 @@ impl Room {
         }
     }
 
-    /// A peer has proven who it is. If it has too many connections its oldest one makes room: it is likely to be that of
-    /// a process which died. If there are too many of all, the one makes room that has had nothing to do for longest.
+    /// A peer has proven who it is. If it has too many connections its oldest one makes room: it is likely to be that
+    /// of a process which died. If there are too many of all, the one makes room that has had nothing to do for
+    /// longest.
     pub fn enter(&mut self, peer: PeerId) -> Entry {
         let own = self.guests.iter().filter(|(_, guest)| guest.peer == peer);
         let (own, oldest) = (own.clone().count(), own.map(|(place, _)| *place).next());

@@ -329,3 +329,40 @@ async fn many_strangers_at_once_do_not_keep_a_member_out() {
         "{counts:?}"
     );
 }
+
+/// A datagram that begins as the first of a connection does, with garbage for the rest.
+fn knock(seed: u64) -> [u8; 1_200] {
+    let mut datagram = [0; 1_200];
+    let mut random = blake3::Hasher::new();
+    random.update(&seed.to_le_bytes());
+    random.finalize_xof().fill(&mut datagram);
+    // A long header of version 1, two ids of eight bytes, no token, and the length of what follows.
+    datagram[..6].copy_from_slice(&[0xc3, 0, 0, 0, 1, 8]);
+    datagram[14] = 8;
+    datagram[23] = 0;
+    datagram[24..26].copy_from_slice(&(0x4000u16 | (1_200 - 26)).to_be_bytes());
+    datagram
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_only_knocks_keeps_nobody_out() {
+    let content = content(MIB);
+    let site = Site::new(&content).await;
+    let limits = Limits {
+        handshakes: 4,
+        ..limits(NEVER)
+    };
+    let host = Host::new(1, site.shelf(), limits).await;
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(host.peer.bound()[0]).await.unwrap();
+    for seed in 0..5_000 {
+        // What does not fit into the socket's buffer is lost, as anywhere.
+        let _ = socket.try_send(&knock(seed));
+        if seed % 100 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    fetches(3, &host, &site, &content).await;
+    host.until(|counts| counts.refused > 0).await;
+    assert_eq!(host.counts().most_connections, 1);
+}
