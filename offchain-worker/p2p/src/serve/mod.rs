@@ -166,6 +166,7 @@ impl Server {
         }
         guests.connections.insert(place, connection.clone());
         self.desk.tally.connections(guests.room.len());
+        self.desk.tally.admitted();
         Some(place)
     }
 

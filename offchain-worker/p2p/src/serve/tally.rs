@@ -12,6 +12,8 @@ pub struct Counts {
     pub connections: usize,
     /// Most that were open at once.
     pub most_connections: usize,
+    /// Connections that were let in.
+    pub admitted: u64,
     /// Requests under way.
     pub requests: usize,
     /// Most that were under way at once.
@@ -46,6 +48,11 @@ impl Tally {
         let mut counts = self.counts();
         counts.connections = now;
         counts.most_connections = counts.most_connections.max(now);
+    }
+
+    pub fn admitted(&self) {
+        let mut counts = self.counts();
+        counts.admitted = counts.admitted.saturating_add(1);
     }
 
     pub fn begins(&self) {

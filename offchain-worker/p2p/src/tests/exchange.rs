@@ -16,7 +16,8 @@ use futures::TryStreamExt;
 use tokio::sync::{watch, Notify};
 
 use super::{
-    address, content, get, key, loopback, peer, soon, source, Change, Changed, Host, Only, Site,
+    address, connect, content, get, key, loopback, peer, soon, source, stranger, Change, Changed,
+    Host, Only, Site,
 };
 use crate::{frame::MAX_RANGE, Address, File, Limits, Peer, PeerError, PeerId, Settings, Shelf};
 
@@ -288,17 +289,20 @@ async fn only_who_is_admitted_gets_anything() {
 async fn a_connection_that_ended_is_made_again() {
     let site = Site::new(&content(1_000)).await;
     let limits = Limits {
-        idle: Duration::from_millis(50),
+        connections_each: 1,
         ..Limits::default()
     };
     let host = Host::new(1, site.shelf(), limits).await;
     let me = peer(2).await;
     let source = source(&me, &host.address());
+    // The same peer, by another endpoint: each takes the other's place.
+    let other = stranger(2).await;
     for round in 1..=3 {
         let reply = soon(source.read(&site.blob.path, 0..10)).await.unwrap();
-        soon(reply.bytes.try_collect::<Vec<_>>()).await.unwrap();
-        host.until(|counts| counts.replies == round && counts.connections == 0)
-            .await;
+        let bytes = soon(reply.bytes.try_collect::<Vec<_>>()).await.unwrap();
+        assert_eq!(bytes.concat().len(), 10);
+        let _taken = connect(&other, &host.address()).await;
+        host.until(|counts| counts.admitted == 2 * round).await;
     }
 }
 

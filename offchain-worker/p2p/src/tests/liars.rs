@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use cairn_store::{guard::Origin, paths, Fault, Source};
 use futures::TryStreamExt;
-use iroh::endpoint::{Connection, RecvStream, SendStream, VarInt};
+use iroh::endpoint::{Connection, SendStream, VarInt};
 
 use super::{key, loopback, soon, stranger};
 use crate::{
@@ -13,11 +13,11 @@ use crate::{
     Address, Peer, PeerSource, Settings,
 };
 
-/// Does something with each request that comes, and never ends by itself.
+/// Does something with each request that comes. Both ends of its stream stay open until that is done.
 async fn enemy<F, T>(does: F) -> Address
 where
-    F: Fn(Connection, SendStream, RecvStream) -> T + Send + 'static,
-    T: Future<Output = ()> + Send + 'static,
+    F: Fn(Connection, SendStream) -> T + Send + 'static,
+    T: Future<Output = SendStream> + Send + 'static,
 {
     let endpoint = stranger(1).await;
     let address = Address {
@@ -31,7 +31,11 @@ where
                 continue;
             };
             while let Ok((to, from)) = connection.accept_bi().await {
-                tokio::spawn(does(connection.clone(), to, from));
+                let done = does(connection.clone(), to);
+                tokio::spawn(async move {
+                    let _from = from;
+                    done.await
+                });
             }
         }
     });
@@ -97,10 +101,11 @@ async fn answers_that_are_none_are_faults() {
     ];
     for (answer, expected) in cases {
         let shown = format!("{:?}", &answer[..answer.len().min(20)]);
-        let address = enemy(move |_, mut to, _from| {
+        let address = enemy(move |_, mut to| {
             let answer = answer.clone();
             async move {
                 let _ = to.write_all(&answer).await;
+                to
             }
         })
         .await;
@@ -112,11 +117,11 @@ async fn answers_that_are_none_are_faults() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_says_nothing_or_no_more_is_waited_for_until_the_deadline() {
     for answer in [Vec::new(), found(20), [found(20), vec![7; 9]].concat()] {
-        let address = enemy(move |_, mut to, _from| {
+        let address = enemy(move |_, mut to| {
             let answer = answer.clone();
             async move {
                 let _ = to.write_all(&answer).await;
-                std::future::pending::<()>().await;
+                std::future::pending().await
             }
         })
         .await;
@@ -135,15 +140,17 @@ async fn who_says_nothing_or_no_more_is_waited_for_until_the_deadline() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_peer_says_when_it_closes_is_not_repeated() {
-    let address = enemy(|connection, _to, _from| async move {
+    let address = enemy(|connection, to| async move {
         connection.close(VarInt::from_u32(77), b"\x1b[31mrun this command");
+        to
     })
     .await;
     let (_me, source) = source(&address, LONG).await;
     let why = "it ended with code 77, which is none of ours".into();
     assert_eq!(asks(&source).await, Err(Fault::Failed { why }));
-    let address = enemy(|_, mut to, _from| async move {
+    let address = enemy(|_, mut to| async move {
         let _ = to.reset(VarInt::from_u32(7));
+        to
     })
     .await;
     let (_me, source) = self::source(&address, LONG).await;
@@ -154,13 +161,14 @@ async fn what_a_peer_says_when_it_closes_is_not_repeated() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_sends_without_end_fills_a_window_and_no_more() {
     let (tell, mut told) = tokio::sync::watch::channel(0u64);
-    let address = enemy(move |_, mut to, _from| {
+    let address = enemy(move |_, mut to| {
         let tell = tell.clone();
         async move {
             let _ = to.write_all(&found(1 << 40)).await;
             while let Ok(sent) = to.write(&[7; 1 << 10]).await {
                 tell.send_modify(|all| *all += sent as u64);
             }
+            to
         }
     })
     .await;
@@ -178,7 +186,7 @@ async fn who_sends_without_end_fills_a_window_and_no_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_is_connected_to_may_open_nothing() {
     let (tell, mut told) = tokio::sync::watch::channel(None);
-    let address = enemy(move |connection, mut to, _from| {
+    let address = enemy(move |connection, mut to| {
         let tell = tell.clone();
         async move {
             let _ = to.write_all(&found(20)).await;
@@ -189,7 +197,7 @@ async fn a_peer_that_is_connected_to_may_open_nothing() {
                 .await
                 .is_ok();
             tell.send_replace(Some((bi, uni, connection.max_datagram_size())));
-            std::future::pending::<()>().await;
+            std::future::pending().await
         }
     })
     .await;
@@ -202,7 +210,7 @@ async fn a_peer_that_is_connected_to_may_open_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_peer_at_the_same_address_is_not_taken_for_it() {
-    let mut address = enemy(|_, _to, _from| async {}).await;
+    let mut address = enemy(|_, to| async { to }).await;
     address.id = key(5).id();
     let (_me, source) = source(&address, LONG).await;
     let error = asks(&source).await.unwrap_err();
