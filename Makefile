@@ -59,7 +59,7 @@ test: lint docs build cuda-tools ## everything that CI runs; make deny only wher
 	node --test tests/clients/lib/judge.test.mjs
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node node tests/clients/run.mjs polkadot-js smoldot
 
-test-iroh: setup ## blobs from peers, which need iroh: compiles 250 crates first (two minutes)
+test-iroh: setup ## blobs from peers, which need iroh: compiles iroh first (minutes)
 	SKIP_WASM_BUILD=1 cargo clippy --locked -p cairn-p2p --features testing --all-targets -- -D warnings
 	cargo test --locked -p cairn-p2p --features testing
 
