@@ -37,6 +37,8 @@ async fn fetches(seed: u8, host: &Host, site: &Site, content: &Bytes) {
         .await
         .unwrap();
     assert_eq!(got, *content);
+    // Whoever just goes is noticed half a minute later.
+    me.close().await;
 }
 
 /// Sends bytes on a new stream, and ends them if they are to be whole.
