@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build build-times devnet sim attacks test clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
+.PHONY: help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,8 +55,13 @@ cuda-tools: ## NVIDIA's run-time compiler, which the tests of the CUDA backend n
 test: lint docs build cuda-tools ## everything that CI runs; make deny only where its tool is installed
 	@scripts/deny.sh --if-installed
 	cargo test --locked --workspace
+	cargo test --locked -p cairn-p2p --features testing
 	node --test tests/clients/lib/judge.test.mjs
 	CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node node tests/clients/run.mjs polkadot-js smoldot
+
+test-iroh: setup ## blobs from peers, which need iroh: compiles iroh first (minutes)
+	SKIP_WASM_BUILD=1 cargo clippy --locked -p cairn-p2p --features testing --all-targets -- -D warnings
+	cargo test --locked -p cairn-p2p --features testing
 
 clients: build ## nine stock clients, unmodified, against a dev node; makes the table in docs/clients.md (ARGS="papi dedot")
 	cargo build --locked --workspace --example stock_subxt
