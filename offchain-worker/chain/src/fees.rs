@@ -1,8 +1,8 @@
 //! What a transaction costs, before it is sent.
 
+use cairn_keys::Keypair;
 use cairn_primitives::Balance;
 use codec::{Compact, Decode, Encode, Output};
-use subxt_signer::sr25519::Keypair;
 
 use crate::{Call, ChainError, Client};
 

@@ -50,6 +50,7 @@ mod view;
 
 pub use account::AccountId;
 pub use blocks::{Block, BlockStream};
+pub use cairn_keys::Keypair;
 pub use call::Call;
 pub use client::Client;
 pub use connection::Settings;
@@ -59,7 +60,6 @@ pub use keys::{keypair, mnemonic, HotkeySignature};
 pub use patience::Patience;
 pub use stored::{Bond, Take};
 pub use submit::Included;
-pub use subxt_signer::sr25519::Keypair;
 pub use view::{
     AccountBalance, AccountEarning, AuditInfo, ContributionInfo, HotkeyInfo, MemberEmission,
     MemberInfo, Position, RoundInfo, RunInfo, SubnetInfo, View,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cairn_keys::Keypair;
 use cairn_primitives::H256;
 use subxt::{
     client::OfflineClient,
@@ -16,9 +17,9 @@ use subxt::{
         methods::legacy::{Bytes, RuntimeVersion},
         rpc_params,
     },
-    transactions::StaticPayload,
+    transactions::{Signer, StaticPayload},
+    utils::{AccountId32, MultiSignature},
 };
-use subxt_signer::sr25519::Keypair;
 
 use crate::{
     connection::Connection,
@@ -39,6 +40,19 @@ pub(crate) struct Runtime {
 /// The version that was used last: chains are seldom upgraded.
 #[derive(Default)]
 pub(crate) struct Runtimes(tokio::sync::Mutex<Option<Arc<Runtime>>>);
+
+/// A key pair as subxt takes it.
+struct Hand<'a>(&'a Keypair);
+
+impl Signer<SubstrateConfig> for Hand<'_> {
+    fn account_id(&self) -> AccountId32 {
+        AccountId32(self.0.public_key())
+    }
+
+    fn sign(&self, payload: &[u8]) -> MultiSignature {
+        MultiSignature::Sr25519(self.0.sign(payload))
+    }
+}
 
 /// Arguments that are SCALE already.
 struct Encoded(Vec<u8>);
@@ -135,7 +149,7 @@ impl Runtime {
             .create_signable_offline(&payload, params)
             .map_err(|error| cannot(error.to_string()))?;
         let signed = signable
-            .sign(signer)
+            .sign(&Hand(signer))
             .map_err(|error| cannot(error.to_string()))?;
         Ok(signed.into_encoded())
     }

@@ -6,13 +6,13 @@
 
 use std::collections::HashSet;
 
+use cairn_keys::Keypair;
 use cairn_primitives::{blake2_256, H256};
 use futures::StreamExt;
 use subxt::{
     config::{substrate::SubstrateConfig, RpcConfigFor},
     rpcs::{methods::legacy::BlockDetails, rpc_params},
 };
-use subxt_signer::sr25519::Keypair;
 use tokio::time::{sleep, timeout, Instant};
 
 use crate::{

@@ -152,7 +152,7 @@ pub fn sign_registration(
     netuid: Netuid,
     coldkey: &AccountId,
 ) -> HotkeySignature {
-    HotkeySignature(hotkey.sign(&payload(&genesis, netuid, coldkey)).0)
+    HotkeySignature(hotkey.sign(&payload(&genesis, netuid, coldkey)))
 }
 
 /// Reads a signature: 0x and 128 hexadecimal digits.
@@ -231,8 +231,7 @@ mod tests {
         let signed = sign_registration(&bob, H256([7; 32]), 1, &alice);
         let verifies = |genesis: u8, netuid, coldkey: &AccountId| {
             let message = payload(&H256([genesis; 32]), netuid, coldkey);
-            let signature = subxt_signer::sr25519::Signature(signed.0);
-            subxt_signer::sr25519::verify(&signature, message, &bob.public_key())
+            cairn_keys::verify(&signed.0, &message, &bob.public_key())
         };
         assert!(verifies(7, 1, &alice));
         assert!(!verifies(8, 1, &alice) && !verifies(7, 2, &alice));
