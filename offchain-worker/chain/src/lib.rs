@@ -12,7 +12,8 @@
 //!   of the runtime APIs of `cairn_primitives::api`. Everything that is read from one view belongs
 //!   together, however long reading takes.
 //! - **Change** it: [`Client::submit`] signs a [`Call`], sees it into a block, and gives the events or the
-//!   pallet's error by name.
+//!   pallet's error by name. [`Client::unsigned`] and [`Client::submit_signed`] do so in two steps, between which the
+//!   key signs where there is no network.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), cairn_chain::ChainError> {
@@ -42,6 +43,7 @@ mod dispatch;
 mod error;
 mod fees;
 mod keys;
+mod offline;
 mod patience;
 mod runtime;
 mod stored;
@@ -57,6 +59,7 @@ pub use connection::Settings;
 pub use dispatch::{DispatchError, Event};
 pub use error::ChainError;
 pub use keys::{keypair, mnemonic, HotkeySignature};
+pub use offline::{Signed, Unsigned};
 pub use patience::Patience;
 pub use stored::{Bond, Take};
 pub use submit::Included;

@@ -67,7 +67,7 @@ impl Scrypt {
     pub fn key(self, passphrase: &Passphrase, salt: &[u8]) -> Result<Key, KeyError> {
         let [n, p, r] = self.numbers();
         let cost = KeyError::Cost { n, r, p };
-        let params = scrypt::Params::new(self.log_n, r, p, KEY).map_err(|_| cost.clone())?;
+        let params = scrypt::Params::new(self.log_n, r, p).map_err(|_| cost.clone())?;
         let mut key = Key::default();
         scrypt::scrypt(passphrase.bytes(), salt, &params, key.as_mut()).map_err(|_| cost)?;
         Ok(key)

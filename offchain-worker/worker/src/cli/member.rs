@@ -11,6 +11,7 @@ use super::{
     purse::Purse,
     receipt::{command, sent, Sent},
     refusal::Asked,
+    signer::Signer,
 };
 use crate::{
     amount::{cost, parse_crn},
@@ -81,7 +82,7 @@ impl Register {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let hotkey = self.key.account(&self.hotkey)?;
         let client = self.node.connect().await?;
         let signed = (netuid, &signer);
@@ -125,14 +126,14 @@ impl Register {
 pub fn agreement(
     client: &Client,
     key: &KeyArgs,
-    (netuid, signer): (Netuid, &Keypair),
+    (netuid, signer): (Netuid, &Signer),
     named: &str,
     given: Option<HotkeySignature>,
 ) -> Result<HotkeySignature, Failure> {
     if let Some(signature) = given {
         return Ok(signature);
     }
-    let (genesis, coldkey) = (client.genesis_hash(), AccountId::of(signer));
+    let (genesis, coldkey) = (client.genesis_hash(), signer.account());
     let keypair = key.keypair_of(named)?.ok_or_else(|| {
         Failure::new(
             format!("the hotkey {named} has to sign, and its key is not here"),
@@ -169,7 +170,7 @@ impl ChooseRole {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let hotkey = self.key.account(&self.hotkey)?;
         let client = self.node.connect().await?;
         let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
@@ -186,7 +187,7 @@ impl Leave {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let hotkey = self.key.account(&self.hotkey)?;
         let client = self.node.connect().await?;
         let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
