@@ -11,7 +11,7 @@
 #   - bittensor-wallet takes the phrase, and looks at none of publicKey, accountId and ss58Address.
 #
 # So a file that somebody was given, to receive money on or to sign with, can be another account than it shows.
-# Ends with 0 while this is so, and with 1 and what changed if not. Needs node, npm and python3 with venv, and their package
+# Ends with 0 while this is so, and with 1 and what changed if not. Needs node, npm and python3 with venv, and package
 # indexes.
 set -euo pipefail
 

@@ -78,8 +78,8 @@ pub struct Signed {
 }
 
 impl Client {
-    /// A call as a transaction that waits for the signature of `account`. Its nonce counts what waits in the node's pool.
-    /// It is valid for 2,048 blocks, or as long as the chain remembers blocks.
+    /// A call as a transaction that waits for the signature of `account`. Its nonce counts what waits in the node's
+    /// pool. It is valid for 2,048 blocks, or as long as the chain remembers blocks.
     ///
     /// # Errors
     /// [`ChainError::UnknownCall`] if the runtime cannot take the call, and those of the connection.

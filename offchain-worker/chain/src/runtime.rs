@@ -65,7 +65,8 @@ impl Signer<SubstrateConfig> for Hand<'_> {
     }
 }
 
-/// Where a transaction stands among an account's others, how long it is valid, and what it pays beside the fee, in pebble.
+/// Where a transaction stands among an account's others, how long it is valid, and what it pays beside the fee, in
+/// pebble.
 #[derive(Clone, Copy)]
 pub(crate) struct Validity {
     pub nonce: u64,

@@ -382,8 +382,8 @@ impl Client {
     }
 }
 
-/// The block that a transaction hangs on which is valid for so many. One that hangs on a block that is dropped is void, so
-/// it hangs on a finalised one, unless finality is far behind.
+/// The block that a transaction hangs on which is valid for so many. One that hangs on a block that is dropped is void,
+/// so it hangs on a finalised one, unless finality is far behind.
 pub(crate) fn anchor(best: Block, finalized: Block, period: u32) -> Block {
     let lag = best.number.saturating_sub(finalized.number);
     match lag <= period / 2 {

@@ -320,7 +320,10 @@ proptest! {
         for (at, text) in fields {
             json.insert(NAMES[at].into(), text.into());
         }
-        for encoding in [None, Some(serde_json::json!({"content": ["pkcs8", "sr25519"], "type": ["none"], "version": "3"}))] {
+        let plain = serde_json::json!({
+            "content": ["pkcs8", "sr25519"], "type": ["none"], "version": "3",
+        });
+        for encoding in [None, Some(plain)] {
             let mut json = json.clone();
             json.extend(encoding.map(|value| ("encoding".to_string(), value)));
             let bytes = serde_json::to_vec(&json).unwrap();

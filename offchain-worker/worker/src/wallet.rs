@@ -1,9 +1,9 @@
 //! Wallets: one key file each, under one directory.
 //!
-//! A wallet is `NAME.json`, a key file of polkadot.js under a passphrase, which stock wallets import. Where a person asked
-//! for plain text it is `NAME.toml` with one key, `mnemonic`, or, without a phrase, such a key file without a passphrase.
-//! Only its owner may read a key file. Nothing here ever logs a secret; the phrase is shown to the person once, when the
-//! wallet is made.
+//! A wallet is `NAME.json`, a key file of polkadot.js under a passphrase, which stock wallets import. Where a person
+//! asked for plain text it is `NAME.toml` with one key, `mnemonic`, or, without a phrase, such a key file without a
+//! passphrase. Only its owner may read a key file. Nothing here ever logs a secret; the phrase is shown to the person
+//! once, when the wallet is made.
 
 use std::{
     io::{ErrorKind, Read},
@@ -184,8 +184,8 @@ impl Wallets {
         }
     }
 
-    /// The address of a wallet; no passphrase is needed. A key file says it, and that it belongs to the key is seen when
-    /// the wallet signs.
+    /// The address of a wallet; no passphrase is needed. A key file says it, and that it belongs to the key is seen
+    /// when the wallet signs.
     pub fn address(&self, name: &str) -> Result<AccountId, Failure> {
         let (path, content) = self.read(name)?;
         match content {

@@ -1,5 +1,5 @@
-//! Where passphrases come from: an open file, the variable `CAIRN_PASSPHRASE`, or a person. Never the command line, which
-//! others on the machine can read.
+//! Where passphrases come from: an open file, the variable `CAIRN_PASSPHRASE`, or a person. Never the command line,
+//! which others on the machine can read.
 
 use std::{
     fs::File,
@@ -23,8 +23,8 @@ static OF_FILE: OnceLock<Passphrase> = OnceLock::new();
 /// The most bytes of a line that may be a passphrase.
 const LONGEST: u64 = 1_026;
 
-/// Takes the passphrase out of the environment, so that no program that is started from here has it. To be called while
-/// this one has one thread.
+/// Takes the passphrase out of the environment, so that no program that is started from here has it. To be called
+/// while this one has one thread.
 pub fn take_from_environment() {
     if let Ok(text) = std::env::var(VARIABLE) {
         let _ = OF_VARIABLE.set(Zeroizing::new(text));
@@ -35,8 +35,8 @@ pub fn take_from_environment() {
 /// Where the passphrases of wallets come from.
 #[derive(Args, Clone, Debug)]
 pub struct PassphraseArg {
-    /// Read the passphrase from the first line of this open file, such as 3 after `3< file` [default: CAIRN_PASSPHRASE, else
-    /// a person is asked]
+    /// Read the passphrase from the first line of this open file, such as 3 after `3< file` [default: CAIRN_PASSPHRASE,
+    /// else a person is asked]
     #[arg(long, env = "CAIRN_PASSPHRASE_FD", value_name = "N")]
     passphrase_fd: Option<u16>,
 }

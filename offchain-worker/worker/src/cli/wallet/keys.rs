@@ -78,8 +78,14 @@ struct Shown {
 /// What to say of a phrase that is shown.
 fn advice(encrypted: bool) -> &'static str {
     match encrypted {
-        true => "Write the phrase down and keep it secret: it restores the wallet without its passphrase. It is in no file, and is not printed again.",
-        false => "Write the phrase down and keep it secret: it restores the wallet. It is in the file as well, in plain text: whoever can read the file has the key. It is not printed again.",
+        true => {
+            "Write the phrase down and keep it secret: it restores the wallet without its passphrase. \
+             It is in no file, and is not printed again."
+        }
+        false => {
+            "Write the phrase down and keep it secret: it restores the wallet. It is in the file as well, \
+             in plain text: whoever can read the file has the key. It is not printed again."
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::error::Failure;
 pub enum Wallet {
     /// Make a wallet and print, once, the phrase that restores it
     #[command(
-        after_help = "Examples:\n  cairn wallet new owner                 asks for a passphrase, twice\n  cairn wallet new miner --plain         a hotkey whose machine starts alone\n  cairn wallet new owner --passphrase-fd 3 3< passphrase.txt"
+        after_help = "Examples:\n  cairn wallet new owner                 asks for a passphrase, twice\n  cairn wallet new miner --plain         a hotkey whose machine starts alone\n  cairn wallet new owner --passphrase-fd 0 < passphrase.txt"
     )]
     New(keys::New),
     /// Make a wallet from its phrase, which is read from the standard input
