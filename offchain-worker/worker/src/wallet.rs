@@ -20,10 +20,16 @@ use zeroize::Zeroizing;
 use crate::{error::Failure, new_file};
 
 /// What a key file in plain text holds.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlainFile {
     mnemonic: String,
+}
+
+/// The same as it is written: nothing of it stays in memory.
+#[derive(Serialize)]
+struct WrittenFile<'a> {
+    mnemonic: &'a str,
 }
 
 /// Endings of key files: a file of polkadot.js, and a phrase in plain text.
@@ -100,8 +106,7 @@ impl Wallets {
         let address = AccountId::of(secret.keypair()).to_string();
         let (ending, content) = match (kept, secret.phrase()) {
             (Kept::Plain, Some(phrase)) => {
-                let mnemonic = phrase.to_string();
-                let text = toml::to_string(&PlainFile { mnemonic })?;
+                let text = toml::to_string(&WrittenFile { mnemonic: phrase })?;
                 (PLAIN, Zeroizing::new(text.into_bytes()))
             }
             _ => {
@@ -359,7 +364,7 @@ fn is_name(name: &str) -> bool {
 /// The phrase in what somebody typed or pasted: words over any number of lines, in capitals or not. What is
 /// wrong with it never repeats any of it.
 fn phrase(text: &str) -> Result<String, String> {
-    let text = text.trim_start_matches('\u{feff}').to_lowercase();
+    let text = Zeroizing::new(text.trim_start_matches('\u{feff}').to_lowercase());
     let words: Vec<&str> = text.split_whitespace().collect();
     if words.is_empty() {
         return Err("it is empty".into());
