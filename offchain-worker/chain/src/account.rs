@@ -3,10 +3,10 @@
 use cairn_primitives::Hotkey;
 use std::{fmt, str::FromStr};
 
+use cairn_keys::Keypair;
 use codec::{Decode, Encode};
 use serde::{de::Error as _, Deserialize, Deserializer, Serialize, Serializer};
 use subxt::utils::AccountId32;
-use subxt_signer::sr25519::Keypair;
 
 use crate::ChainError;
 
@@ -19,7 +19,7 @@ pub struct AccountId(pub [u8; 32]);
 impl AccountId {
     /// The account that a key pair signs for.
     pub fn of(keypair: &Keypair) -> AccountId {
-        AccountId(keypair.public_key().0)
+        AccountId(keypair.public_key())
     }
 
     /// It as a member's working key.

@@ -2,9 +2,8 @@
 
 use cairn_primitives::Balance;
 use codec::{Compact, Decode, Encode, Output};
-use subxt_signer::sr25519::Keypair;
 
-use crate::{Call, ChainError, Client};
+use crate::{AccountId, Call, ChainError, Client};
 
 /// `pallet_transaction_payment::RuntimeDispatchInfo`.
 #[derive(Decode)]
@@ -25,12 +24,12 @@ impl Encode for Raw<'_> {
 }
 
 impl Client {
-    /// The most that this call costs its signer now, in pebble. Nothing is sent.
+    /// The most that this call costs an account now, in pebble. Nothing is sent, and nobody signs.
     ///
     /// # Errors
     /// [`ChainError::UnknownCall`] if the runtime cannot take it, and those of the connection.
-    pub async fn fee(&self, call: &Call, signer: &Keypair) -> Result<Balance, ChainError> {
-        let (bytes, best) = self.signed(call, signer).await?;
+    pub async fn fee(&self, call: &Call, account: AccountId) -> Result<Balance, ChainError> {
+        let (bytes, best) = self.priced(call, account).await?;
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let arguments = (Raw(&bytes), length);
         let function = "TransactionPaymentApi_query_info";

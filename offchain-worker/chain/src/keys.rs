@@ -1,9 +1,10 @@
 //! Key pairs from what people keep: mnemonics and secret URIs.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
+use cairn_keys::Keypair;
 use codec::{Encode, Output};
-use subxt_signer::{bip39::Mnemonic, sr25519::Keypair, SecretUri};
+use subxt_signer::bip39::Mnemonic;
 
 use crate::ChainError;
 
@@ -31,29 +32,14 @@ impl fmt::Debug for HotkeySignature {
     }
 }
 
-/// The key pair of a secret URI: `phrase//hard/soft///password`, where the phrase is a BIP-39 mnemonic or
-/// a seed of 64 hexadecimal digits after `0x`. Without a phrase, as in `//Alice`, it is one of the
-/// well-known development keys, which are nobody's secret.
+/// The key pair of a secret URI, as [`Keypair::from_uri`] reads it: a phrase, a seed, or a development key such as
+/// `//Alice`.
 ///
 /// # Errors
 /// [`ChainError::InvalidKey`], which never repeats the secret.
 pub fn keypair(uri: &str) -> Result<Keypair, ChainError> {
-    let invalid = |why: &str| ChainError::InvalidKey {
-        why: why.to_string(),
-    };
-    let uri = uri.trim();
-    // An empty URI would be the development phrase itself: a key that everybody has.
-    if uri.is_empty() {
-        return Err(invalid("it is empty"));
-    }
-    let parsed = SecretUri::from_str(uri).map_err(|_| invalid("it is not a secret URI"))?;
-    Keypair::from_uri(&parsed).map_err(|error| {
-        use subxt_signer::sr25519::Error;
-        match error {
-            Error::Phrase(_) => invalid("its phrase is not a BIP-39 mnemonic (words or checksum)"),
-            Error::Hex(_) => invalid("its seed is not 64 hexadecimal digits"),
-            _ => invalid("its seed is not one of sr25519"),
-        }
+    Keypair::from_uri(uri).map_err(|error| ChainError::InvalidKey {
+        why: error.to_string(),
     })
 }
 

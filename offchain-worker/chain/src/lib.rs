@@ -12,7 +12,8 @@
 //!   of the runtime APIs of `cairn_primitives::api`. Everything that is read from one view belongs
 //!   together, however long reading takes.
 //! - **Change** it: [`Client::submit`] signs a [`Call`], sees it into a block, and gives the events or the
-//!   pallet's error by name.
+//!   pallet's error by name. [`Client::unsigned`] and [`Client::submit_signed`] do so in two steps, between which the
+//!   key signs where there is no network.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), cairn_chain::ChainError> {
@@ -43,6 +44,7 @@ mod endpoints;
 mod error;
 mod fees;
 mod keys;
+mod offline;
 mod patience;
 mod runtime;
 mod stored;
@@ -51,6 +53,7 @@ mod view;
 
 pub use account::AccountId;
 pub use blocks::{Block, BlockStream};
+pub use cairn_keys::Keypair;
 pub use call::Call;
 pub use client::Client;
 pub use connection::Settings;
@@ -58,10 +61,10 @@ pub use dispatch::{DispatchError, Event};
 pub use endpoints::{BEHIND, MAX_NODES};
 pub use error::ChainError;
 pub use keys::{keypair, mnemonic, HotkeySignature};
+pub use offline::{Signed, Unsigned};
 pub use patience::Patience;
 pub use stored::{Bond, Take};
 pub use submit::Included;
-pub use subxt_signer::sr25519::Keypair;
 pub use view::{
     AccountBalance, AccountEarning, AuditInfo, ContributionInfo, HotkeyInfo, MemberEmission,
     MemberInfo, Position, RoundInfo, RunInfo, SubnetInfo, View,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use cairn_keys::Keypair;
 use cairn_primitives::H256;
 use subxt::{
     client::OfflineClient,
@@ -16,14 +17,14 @@ use subxt::{
         methods::legacy::{Bytes, RuntimeVersion},
         rpc_params,
     },
-    transactions::StaticPayload,
+    transactions::{Signer, StaticPayload},
+    utils::{AccountId32, MultiSignature},
 };
-use subxt_signer::sr25519::Keypair;
 
 use crate::{
     connection::Connection,
     dispatch::{name_in, outcome, DispatchError, Event},
-    Block, Call, ChainError,
+    AccountId, Block, Call, ChainError,
 };
 
 /// Blocks for which a transaction stays valid.
@@ -39,6 +40,41 @@ pub(crate) struct Runtime {
 /// The version that was used last: chains are seldom upgraded.
 #[derive(Default)]
 pub(crate) struct Runtimes(tokio::sync::Mutex<Option<Arc<Runtime>>>);
+
+/// Who signs, as subxt takes it.
+#[derive(Clone, Copy)]
+pub(crate) enum Hand<'a> {
+    Key(&'a Keypair),
+    /// Somebody whose key is not here: the signature is of the right length, and none.
+    Nobody(AccountId),
+}
+
+impl Signer<SubstrateConfig> for Hand<'_> {
+    fn account_id(&self) -> AccountId32 {
+        match self {
+            Hand::Key(key) => AccountId32(key.public_key()),
+            Hand::Nobody(account) => AccountId32(account.0),
+        }
+    }
+
+    fn sign(&self, payload: &[u8]) -> MultiSignature {
+        MultiSignature::Sr25519(match self {
+            Hand::Key(key) => key.sign(payload),
+            Hand::Nobody(_) => [0; 64],
+        })
+    }
+}
+
+/// Where a transaction stands among an account's others, how long it is valid, and what it pays beside the fee, in
+/// pebble.
+#[derive(Clone, Copy)]
+pub(crate) struct Validity {
+    pub nonce: u64,
+    /// It is valid for `period` blocks after this one.
+    pub anchor: Block,
+    pub period: u32,
+    pub tip: u128,
+}
 
 /// Arguments that are SCALE already.
 struct Encoded(Vec<u8>);
@@ -81,7 +117,7 @@ impl Runtimes {
 }
 
 impl Runtime {
-    fn new(metadata: ArcMetadata, version: &RuntimeVersion, genesis: H256) -> Runtime {
+    pub fn new(metadata: ArcMetadata, version: &RuntimeVersion, genesis: H256) -> Runtime {
         let always = SpecVersionForRange {
             block_range: 0..u64::MAX,
             spec_version: version.spec_version,
@@ -106,25 +142,30 @@ impl Runtime {
         Some(pallet.constant_by_name(name)?.value())
     }
 
-    /// Signs a call with a tip in pebble, to be valid for [`MORTALITY`] blocks after `anchor`.
-    pub fn sign(
+    /// Signs a call.
+    pub fn sign(&self, call: &Call, hand: Hand, validity: Validity) -> Result<Vec<u8>, ChainError> {
+        let arguments = call.arguments(&self.metadata)?;
+        self.sign_encoded((call.pallet(), call.name()), arguments, hand, validity)
+    }
+
+    /// Signs the call of this pallet and name with arguments that are SCALE already.
+    pub fn sign_encoded(
         &self,
-        call: &Call,
-        signer: &Keypair,
-        nonce: u64,
-        tip: u128,
-        anchor: Block,
+        (pallet, name): (&str, &str),
+        arguments: Vec<u8>,
+        hand: Hand,
+        validity: Validity,
     ) -> Result<Vec<u8>, ChainError> {
-        let arguments = Encoded(call.arguments(&self.metadata)?);
         let cannot = |why: String| ChainError::UnknownCall {
-            call: call.title(),
+            call: format!("{pallet}.{name}"),
             why: crate::error::reason(&why),
         };
-        let payload = StaticPayload::new(call.pallet(), call.name(), arguments);
+        let payload = StaticPayload::new(pallet, name, Encoded(arguments));
+        let anchor = validity.anchor;
         let params = SubstrateExtrinsicParamsBuilder::<SubstrateConfig>::new()
-            .nonce(nonce)
-            .tip(tip)
-            .mortal_from_unchecked(MORTALITY.into(), anchor.number.into(), anchor.hash)
+            .nonce(validity.nonce)
+            .tip(validity.tip)
+            .mortal_from_unchecked(validity.period.into(), anchor.number.into(), anchor.hash)
             .build();
         let at = self
             .offline
@@ -135,7 +176,7 @@ impl Runtime {
             .create_signable_offline(&payload, params)
             .map_err(|error| cannot(error.to_string()))?;
         let signed = signable
-            .sign(signer)
+            .sign(&hand)
             .map_err(|error| cannot(error.to_string()))?;
         Ok(signed.into_encoded())
     }

@@ -6,18 +6,20 @@
 
 use std::collections::HashSet;
 
+use cairn_keys::Keypair;
 use cairn_primitives::{blake2_256, H256};
 use futures::StreamExt;
 use subxt::{
     config::{substrate::SubstrateConfig, RpcConfigFor},
     rpcs::{methods::legacy::BlockDetails, rpc_params},
 };
-use subxt_signer::sr25519::Keypair;
 use tokio::time::{sleep, timeout, Instant};
 
 use crate::{
-    dispatch::Event, runtime::MORTALITY, view::SYSTEM_EVENTS, AccountId, Block, Call, ChainError,
-    Client,
+    dispatch::Event,
+    runtime::{Hand, Validity, MORTALITY},
+    view::SYSTEM_EVENTS,
+    AccountId, Block, Call, ChainError, Client, Signed,
 };
 
 /// How often a transaction is signed anew because its nonce was taken meanwhile.
@@ -51,8 +53,11 @@ impl Included {
 }
 
 /// A transaction that was signed.
-struct Signed<'a> {
-    call: &'a Call,
+struct Offered {
+    /// Pallet and call.
+    call: String,
+    /// Whether it costs a member nothing.
+    free: bool,
     account: AccountId,
     bytes: Vec<u8>,
     /// The same as one that pays, of a call that may be free.
@@ -65,10 +70,19 @@ struct Signed<'a> {
     valid_until: u32,
 }
 
-impl Signed<'_> {
+impl Offered {
     /// Whether this is it, free or paying.
     fn is(&self, bytes: &[u8]) -> bool {
         bytes == self.bytes || self.paying.as_deref() == Some(bytes)
+    }
+
+    /// Its nonce was taken by another one.
+    fn overtaken(&self) -> ChainError {
+        ChainError::Overtaken {
+            call: self.call.clone(),
+            account: self.account,
+            nonce: self.nonce,
+        }
     }
 }
 
@@ -104,32 +118,58 @@ impl Client {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let signed = self.sign(call, signer).await?;
+            let signed = self.sign(call, Hand::Key(signer), account).await?;
             let left = until.saturating_duration_since(Instant::now());
             match self.offer(&signed).await? {
-                (Next::Look, session) => {
-                    let late = |_| ChainError::NotIncluded {
-                        call: call.title(),
-                        account,
-                        deadline,
-                        valid_until: signed.valid_until,
-                    };
-                    let looking = self.look_for(&signed, session);
-                    return timeout(left, looking).await.map_err(late)?;
-                }
+                (Next::Look, session) => return self.follow(&signed, session, until).await,
                 (Next::Again, _) if attempts < NONCE_ATTEMPTS && !left.is_zero() => {
                     // The node's count goes on with the next block.
                     let _ = timeout(left, self.next_head(signed.best.hash)).await;
                 }
                 (Next::Again, _) => {
-                    let (call, nonce) = (call.title(), signed.nonce);
-                    return Err(ChainError::Overtaken {
-                        call,
-                        account,
-                        nonce,
-                    });
+                    return Err(signed.overtaken());
                 }
             }
+        }
+    }
+
+    /// Looks for a transaction that the node has, until it is in a block or it is too late.
+    async fn follow(
+        &self,
+        signed: &Offered,
+        session: u64,
+        until: Instant,
+    ) -> Result<Included, ChainError> {
+        let late = |_| ChainError::NotIncluded {
+            call: signed.call.clone(),
+            account: signed.account,
+            deadline: self.connection.settings.inclusion,
+            valid_until: signed.valid_until,
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        let looking = self.look_for(signed, session);
+        timeout(left, looking).await.map_err(late)?
+    }
+
+    /// Offers a transaction that was signed elsewhere, and sees it into a block.
+    pub(crate) async fn see_into_a_block(&self, signed: &Signed) -> Result<Included, ChainError> {
+        let until = Instant::now() + self.connection.settings.inclusion;
+        let (best, finalized) = (self.best().await?, self.finalized().await?);
+        let signed = Offered {
+            call: signed.call.clone(),
+            free: false,
+            account: signed.account,
+            bytes: signed.transaction.clone(),
+            paying: None,
+            nonce: signed.nonce,
+            best,
+            floor: floor(best, finalized),
+            valid_until: signed.valid_until,
+        };
+        match self.offer(&signed).await? {
+            (Next::Look, session) => self.follow(&signed, session, until).await,
+            // It cannot be signed anew from here.
+            (Next::Again, _) => Err(signed.overtaken()),
         }
     }
 
@@ -144,50 +184,54 @@ impl Client {
     }
 
     /// Signs a call with the account's next nonce, transactions that wait in the node's pool included.
-    async fn sign<'a>(&self, call: &'a Call, signer: &Keypair) -> Result<Signed<'a>, ChainError> {
-        let account = AccountId::of(signer);
+    async fn sign(
+        &self,
+        call: &Call,
+        hand: Hand<'_>,
+        account: AccountId,
+    ) -> Result<Offered, ChainError> {
         let (best, finalized) = (self.best().await?, self.finalized().await?);
-        // A transaction that hangs on a block that is dropped is void, so it hangs on a finalised one,
-        // unless finality is far behind.
-        let lag = best.number.saturating_sub(finalized.number);
-        let anchor = if lag <= MORTALITY / 2 {
-            finalized
-        } else {
-            best
-        };
+        let anchor = anchor(best, finalized, MORTALITY);
         let runtime = self.runtimes.at(&self.connection, best.hash).await?;
         let params = rpc_params![account];
         let nonce: u64 = self
             .connection
             .request("system_accountNextIndex", params)
             .await?;
-        let paying = call.is_free_for_members();
-        let paying = paying.then(|| runtime.sign(call, signer, nonce, TIP, anchor));
-        Ok(Signed {
-            call,
+        let validity = |tip| Validity {
+            nonce,
+            anchor,
+            period: MORTALITY,
+            tip,
+        };
+        let free = call.is_free_for_members();
+        let paying = free.then(|| runtime.sign(call, hand, validity(TIP)));
+        Ok(Offered {
+            call: call.title(),
+            free,
             account,
-            bytes: runtime.sign(call, signer, nonce, 0, anchor)?,
+            bytes: runtime.sign(call, hand, validity(0))?,
             paying: paying.transpose()?,
             nonce,
             best,
-            floor: finalized.number.max(best.number.saturating_sub(MORTALITY)),
+            floor: floor(best, finalized),
             valid_until: anchor.number.saturating_add(MORTALITY),
         })
     }
 
-    /// A call as it would be sent now, and the best block.
-    pub(crate) async fn signed(
+    /// A call as it would be sent now, but for its signature, and the best block.
+    pub(crate) async fn priced(
         &self,
         call: &Call,
-        signer: &Keypair,
+        account: AccountId,
     ) -> Result<(Vec<u8>, H256), ChainError> {
-        let signed = self.sign(call, signer).await?;
+        let signed = self.sign(call, Hand::Nobody(account), account).await?;
         Ok((signed.bytes, signed.best.hash))
     }
 
     /// Offers a transaction to the node until it has it or has turned it away. Also gives the number of the
     /// session in which that was.
-    async fn offer(&self, signed: &Signed<'_>) -> Result<(Next, u64), ChainError> {
+    async fn offer(&self, signed: &Offered) -> Result<(Next, u64), ChainError> {
         let (began, patience) = (Instant::now(), self.connection.settings.patience);
         let mut failures = 0;
         loop {
@@ -196,10 +240,9 @@ impl Client {
                 Err(failed) => failed,
             };
             if let ChainError::Refused { code, message, .. } = &error {
-                let free = signed.call.is_free_for_members();
-                let next = judge(*code, message, failures > 0, free);
+                let next = judge(*code, message, failures > 0, signed.free);
                 let rejected = |remedy| ChainError::Rejected {
-                    call: signed.call.title(),
+                    call: signed.call.clone(),
                     account: signed.account,
                     reason: message.clone(),
                     remedy,
@@ -229,11 +272,7 @@ impl Client {
     }
 
     /// Follows the best chain until the transaction is in it.
-    async fn look_for(
-        &self,
-        signed: &Signed<'_>,
-        mut session: u64,
-    ) -> Result<Included, ChainError> {
+    async fn look_for(&self, signed: &Offered, mut session: u64) -> Result<Included, ChainError> {
         let mut heads = self.best_blocks();
         let mut seen = HashSet::new();
         let mut paying = signed.paying.as_deref();
@@ -244,12 +283,7 @@ impl Client {
             }
             match self.at(head.hash).nonce(&signed.account).await {
                 Ok(nonce) if u64::from(nonce) > signed.nonce => {
-                    let (call, account) = (signed.call.title(), signed.account);
-                    return Err(ChainError::Overtaken {
-                        call,
-                        account,
-                        nonce: signed.nonce,
-                    });
+                    return Err(signed.overtaken());
                 }
                 Ok(_) | Err(ChainError::UnknownBlock { .. }) => {}
                 Err(error) => return Err(error),
@@ -272,7 +306,7 @@ impl Client {
     /// Looks for the transaction in `head` and the blocks below it that have not been `seen`.
     async fn search(
         &self,
-        signed: &Signed<'_>,
+        signed: &Offered,
         head: Block,
         seen: &mut HashSet<H256>,
     ) -> Result<Option<Result<Included, ChainError>>, ChainError> {
@@ -317,7 +351,7 @@ impl Client {
     /// How the transaction with number `index` in `block` ended.
     async fn outcome(
         &self,
-        signed: &Signed<'_>,
+        signed: &Offered,
         block: Block,
         parent: H256,
         (index, hash): (u32, H256),
@@ -335,7 +369,7 @@ impl Client {
             .outcome(&events)
             .map_err(|error| malformed(error.to_string()))?;
         outcome.map_err(|error| ChainError::Dispatch {
-            call: signed.call.title(),
+            call: signed.call.clone(),
             account: signed.account,
             error: Box::new(error),
         })?;
@@ -346,6 +380,21 @@ impl Client {
             events,
         })
     }
+}
+
+/// The block that a transaction hangs on which is valid for so many. One that hangs on a block that is dropped is void,
+/// so it hangs on a finalised one, unless finality is far behind.
+pub(crate) fn anchor(best: Block, finalized: Block, period: u32) -> Block {
+    let lag = best.number.saturating_sub(finalized.number);
+    match lag <= period / 2 {
+        true => finalized,
+        false => best,
+    }
+}
+
+/// The last block that cannot have a transaction which is offered now.
+fn floor(best: Block, finalized: Block) -> u32 {
+    finalized.number.max(best.number.saturating_sub(MORTALITY))
 }
 
 /// What to make of the refusal of a transaction. `unclear` says that the node may have got it before, when

@@ -9,29 +9,39 @@ use crate::printable::printable;
 /// Any error of the crates below becomes one; theirs already say what to do. It is no
 /// [`std::error::Error`] itself, since it is where errors end.
 #[derive(Debug)]
-pub struct Failure(String);
+pub struct Failure(Option<String>);
 
 impl Failure {
     /// `what` happened; `remedy` is what to do.
     pub fn new(what: impl fmt::Display, remedy: impl fmt::Display) -> Failure {
-        Failure(one_line(&format!("{what}; {remedy}")))
+        Failure(Some(one_line(&format!("{what}; {remedy}"))))
     }
 
     /// What happened while doing something: the cause brings its own remedy.
     pub fn during(doing: impl fmt::Display, cause: impl fmt::Display) -> Failure {
-        Failure(one_line(&format!("{doing}: {cause}")))
+        Failure(Some(one_line(&format!("{doing}: {cause}"))))
+    }
+
+    /// Nothing failed: the command has nothing more to do, and has said why.
+    pub fn ended() -> Failure {
+        Failure(None)
+    }
+
+    /// Whether nothing failed.
+    pub fn is_end(&self) -> bool {
+        self.0.is_none()
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.0.as_deref().unwrap_or("nothing more to do"))
     }
 }
 
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Failure {
-        Failure(one_line(&error.to_string()))
+        Failure(Some(one_line(&error.to_string())))
     }
 }
 

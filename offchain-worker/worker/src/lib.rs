@@ -7,8 +7,8 @@
 //! ([`cli`]).
 //!
 //! How the parts hang together: `cairn-round` decides, `cairn-trainer` trains, `cairn-gradient` compresses and
-//! adds up, `cairn-store` keeps files, `cairn-chain` talks to a node. This crate is where they meet clocks,
-//! processes and people.
+//! adds up, `cairn-store` keeps files, `cairn-chain` talks to a node, `cairn-keys` knows key files. This
+//! crate is where they meet clocks, processes and people.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 

@@ -9,7 +9,7 @@ use std::{
     io::{self, BufWriter, ErrorKind, Write},
     os::{
         fd::AsFd,
-        unix::fs::{FileTypeExt, MetadataExt},
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
 };
@@ -57,7 +57,7 @@ impl NewFile {
             let writable = OpenOptions::new().write(true).open(&target);
             writable.map_err(|error| at(name, &error))?;
         }
-        let (part, file) = beside(&target).map_err(|error| at(name, &error))?;
+        let (part, file) = beside(&target, ANYBODY).map_err(|error| at(name, &error))?;
         let new = NewFile::over(name, Some((part, target)), file);
         if let Some(there) = there {
             let kept = new.sink.get_ref().set_permissions(there.permissions());
@@ -134,6 +134,20 @@ impl Drop for NewFile {
     }
 }
 
+/// Writes a whole new file that only its owner may read, such as a key. Nothing is ever replaced, not even by another
+/// process at the same time, and a link counts as something that is there.
+///
+/// # Errors
+/// [`ErrorKind::AlreadyExists`] if there is something of this name, and those of the system; there is no new file then.
+pub fn write_secret(name: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (part, mut file) = beside(name, SECRET)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    // A second name for it is refused where there is one already; a new name in its place would not be.
+    let named = written.and_then(|()| fs::hard_link(&part, name));
+    let _ = fs::remove_file(&part);
+    named
+}
+
 /// Devices and pipes take what is written to them.
 fn writes_through(there: &Metadata) -> bool {
     let kind = there.file_type();
@@ -189,15 +203,20 @@ fn followed(name: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other("too many links"))
 }
 
+/// Who may read and write a file: anybody, less what the process takes away; its owner.
+const ANYBODY: u32 = 0o666;
+const SECRET: u32 = 0o600;
+
 /// A new file beside the one whose place it will take.
-fn beside(target: &Path) -> io::Result<(PathBuf, File)> {
+fn beside(target: &Path, mode: u32) -> io::Result<(PathBuf, File)> {
     let mut last = None;
     for number in 0..100 {
         let mut part = target.as_os_str().to_owned();
         part.push(format!(".{}-{number}.part", std::process::id()));
         let part = PathBuf::from(part);
         // Never one that is there: it may be a link to anything.
-        match OpenOptions::new().write(true).create_new(true).open(&part) {
+        let mut options = OpenOptions::new();
+        match options.write(true).create_new(true).mode(mode).open(&part) {
             Ok(file) => return Ok((part, file)),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => last = Some(error),
             Err(error) => return Err(error),
@@ -269,6 +288,25 @@ mod tests {
             .permissions()
             .mode();
         assert_eq!(mode & 0o777, 0o640);
+    }
+
+    #[test]
+    fn a_secret_is_its_owners_and_replaces_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        write_secret(&path, b"secret").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let link = directory.path().join("link");
+        symlink("nowhere", &link).unwrap();
+        for there in [&path, &link] {
+            let error = write_secret(there, b"other").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
+        assert!(write_secret(&directory.path().join("none/key"), b"secret").is_err());
+        assert_eq!(names(directory.path()), ["key", "link"]);
     }
 
     #[test]

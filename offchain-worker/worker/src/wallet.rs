@@ -1,25 +1,63 @@
 //! Wallets: one key file each, under one directory.
 //!
-//! A key file is TOML with one key, `mnemonic`, and only its owner may read it. Nothing here ever logs a
-//! secret; the phrase is shown to the person once, when the wallet is made.
+//! A wallet is `NAME.json`, a key file of polkadot.js under a passphrase, which stock wallets import. Where a person
+//! asked for plain text it is `NAME.toml` with one key, `mnemonic`, or, without a phrase, such a key file without a
+//! passphrase. Only its owner may read a key file. Nothing here ever logs a secret; the phrase is shown to the person
+//! once, when the wallet is made.
 
 use std::{
-    io::{ErrorKind, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    io::{ErrorKind, Read},
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use cairn_chain::Keypair;
+use cairn_chain::{AccountId, Keypair};
+use cairn_keys::{Format, KeyError, KeyFile, Passphrase, Secret, MAX_FILE};
 use serde::{Deserialize, Serialize};
 use subxt_signer::bip39::{self, Mnemonic};
+use zeroize::Zeroizing;
 
-use crate::error::Failure;
+use crate::{error::Failure, new_file};
 
-/// What a key file holds.
-#[derive(Serialize, Deserialize)]
+/// What a key file in plain text holds.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct KeyFile {
+struct PlainFile {
     mnemonic: String,
+}
+
+/// The same as it is written: nothing of it stays in memory.
+#[derive(Serialize)]
+struct WrittenFile<'a> {
+    mnemonic: &'a str,
+}
+
+/// Endings of key files: a file of polkadot.js, and a phrase in plain text.
+const KEY_FILE: &str = "json";
+const PLAIN: &str = "toml";
+
+/// How a key is kept.
+pub enum Kept {
+    /// Under a passphrase.
+    Encrypted(Passphrase),
+    /// As it is: whoever reads the file has the key.
+    Plain,
+}
+
+impl Kept {
+    /// The passphrase, if there is one.
+    pub fn passphrase(&self) -> Option<&Passphrase> {
+        match self {
+            Kept::Encrypted(passphrase) => Some(passphrase),
+            Kept::Plain => None,
+        }
+    }
+}
+
+/// What lies in a wallet's file.
+enum Content {
+    Phrase(Zeroizing<String>),
+    KeyFile(KeyFile),
 }
 
 /// A directory of key files.
@@ -42,27 +80,43 @@ impl Wallets {
     }
 
     /// Makes a wallet and gives the phrase that restores it.
-    pub fn create(&self, name: &str) -> Result<(Keypair, String), Failure> {
-        let mut entropy = [0u8; 16];
-        getrandom::fill(&mut entropy)
+    pub fn create(&self, name: &str, kept: &Kept) -> Result<(Keypair, Zeroizing<String>), Failure> {
+        let mut entropy = Zeroizing::new([0u8; 16]);
+        getrandom::fill(entropy.as_mut())
             .map_err(|error| Failure::new(format!("no randomness: {error}"), "try again"))?;
-        let phrase = cairn_chain::mnemonic(&entropy)?;
-        let keypair = cairn_chain::keypair(&phrase)?;
-        self.write(name, &phrase)?;
-        Ok((keypair, phrase))
+        let phrase = Zeroizing::new(cairn_chain::mnemonic(entropy.as_ref())?);
+        let secret = Secret::of_phrase(&phrase)?;
+        self.keep(name, &secret, kept)?;
+        Ok((secret.keypair().clone(), phrase))
     }
 
-    /// Makes a wallet from its phrase, as somebody typed or pasted it.
-    pub fn restore(&self, name: &str, text: &str) -> Result<Keypair, Failure> {
-        let phrase = phrase(text).map_err(|why| {
+    /// The secret of a phrase, as somebody typed or pasted it.
+    pub fn of_phrase(text: &str) -> Result<Secret, Failure> {
+        let phrase = phrase(text).map(Zeroizing::new).map_err(|why| {
             Failure::new(
                 format!("this is not a wallet's phrase: {why}"),
                 "give the 12 to 24 words of the phrase, in their order and nothing else",
             )
         })?;
-        let keypair = cairn_chain::keypair(&phrase)?;
-        self.write(name, &phrase)?;
-        Ok(keypair)
+        Ok(Secret::of_phrase(&phrase)?)
+    }
+
+    /// Makes a wallet of a secret.
+    pub fn keep(&self, name: &str, secret: &Secret, kept: &Kept) -> Result<(), Failure> {
+        let address = AccountId::of(secret.keypair()).to_string();
+        let (ending, content) = match (kept, secret.phrase()) {
+            (Kept::Plain, Some(phrase)) => {
+                let text = toml::to_string(&WrittenFile { mnemonic: phrase })?;
+                (PLAIN, Zeroizing::new(text.into_bytes()))
+            }
+            _ => {
+                let names = (name, address.as_str());
+                let passphrase = kept.passphrase();
+                let file = cairn_keys::write(Format::PolkadotJs, secret, names, passphrase)?;
+                (KEY_FILE, file)
+            }
+        };
+        self.write(name, ending, &content)
     }
 
     /// Takes back a wallet that was just made and whose phrase nobody saw.
@@ -76,8 +130,19 @@ impl Wallets {
         })
     }
 
-    fn write(&self, name: &str, phrase: &str) -> Result<(), Failure> {
-        let path = self.path(name)?;
+    /// Makes sure that a new wallet can have this name, before anybody is asked for a passphrase.
+    pub fn expect_free(&self, name: &str) -> Result<(), Failure> {
+        for path in self.paths(name)? {
+            if path.symlink_metadata().is_ok() {
+                return Err(taken(name, &path));
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&self, name: &str, ending: &str, content: &[u8]) -> Result<(), Failure> {
+        self.expect_free(name)?;
+        let path = self.directory.join(format!("{name}.{ending}"));
         let made = std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -89,36 +154,66 @@ impl Wallets {
             );
             Failure::new(what, "name another one with --wallet-dir")
         })?;
-        let content = toml::to_string(&KeyFile {
-            mnemonic: phrase.to_string(),
-        })?;
-        let mut options = std::fs::OpenOptions::new();
-        let opened = options.write(true).create_new(true).mode(0o600).open(&path);
-        let mut file = opened.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => Failure::new(
-                format!("there is a wallet `{name}` already ({})", path.display()),
-                "choose another name; a wallet is never overwritten",
-            ),
+        new_file::write_secret(&path, content).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => taken(name, &path),
             _ => Failure::new(
                 format!("cannot write {}: {error}", path.display()),
-                "make the wallet directory writable, or name another one with --wallet-dir",
+                "make the wallet directory writable and see that there is space, or name another one with --wallet-dir",
             ),
-        })?;
-        let written = file
-            .write_all(content.as_bytes())
-            .and_then(|()| file.sync_all());
-        written.map_err(|error| {
-            // Half a key is none.
-            let _ = std::fs::remove_file(&path);
-            Failure::new(
-                format!("cannot write {}: {error}", path.display()),
-                "free some space, or name another directory with --wallet-dir",
-            )
         })
     }
 
-    /// The key of a wallet. A file that others can read is refused: its key is no secret any more.
-    pub fn open(&self, name: &str) -> Result<Keypair, Failure> {
+    /// The key of a wallet. `ask` gives the passphrase of this wallet, if there is one.
+    pub fn open(
+        &self,
+        name: &str,
+        ask: impl FnOnce() -> Result<Passphrase, Failure>,
+    ) -> Result<Keypair, Failure> {
+        Ok(self.secret(name, ask)?.keypair().clone())
+    }
+
+    /// The same with all that the wallet's file holds.
+    pub fn secret(
+        &self,
+        name: &str,
+        ask: impl FnOnce() -> Result<Passphrase, Failure>,
+    ) -> Result<Secret, Failure> {
+        let (path, content) = self.read(name)?;
+        match content {
+            Content::Phrase(phrase) => of_plain_phrase(&path, &phrase),
+            Content::KeyFile(file) => {
+                let passphrase = file.is_encrypted().then(ask).transpose()?;
+                let opened = file.open(passphrase.as_ref());
+                opened.map_err(|error| Failure::during(path.display(), error))
+            }
+        }
+    }
+
+    /// The address of a wallet; no passphrase is needed. A key file says it, and that it belongs to the key is seen
+    /// when the wallet signs.
+    pub fn address(&self, name: &str) -> Result<AccountId, Failure> {
+        let (path, content) = self.read(name)?;
+        match content {
+            Content::Phrase(phrase) => {
+                Ok(AccountId::of(of_plain_phrase(&path, &phrase)?.keypair()))
+            }
+            Content::KeyFile(file) => file.public_key().map(AccountId).ok_or_else(|| {
+                let what = format!("{} does not say its address", path.display());
+                Failure::new(what, "import it with `cairn wallet import`")
+            }),
+        }
+    }
+
+    /// Whether a wallet has a passphrase.
+    pub fn is_encrypted(&self, name: &str) -> Result<bool, Failure> {
+        match self.read(name)?.1 {
+            Content::Phrase(_) => Ok(false),
+            Content::KeyFile(file) => Ok(file.is_encrypted()),
+        }
+    }
+
+    /// What lies in a wallet's file, and where. A file that others can read is refused: its key is no secret any more.
+    fn read(&self, name: &str) -> Result<(PathBuf, Content), Failure> {
         let path = self.path(name)?;
         let metadata = std::fs::metadata(&path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => Failure::new(
@@ -134,21 +229,14 @@ impl Wallets {
                 format!("run `chmod 600 {}`", path.display()),
             ));
         }
-        let content =
-            std::fs::read_to_string(&path).map_err(|error| self.unreadable(&path, &error))?;
-        // The parser's own message would quote the line, and the line is the secret.
-        let file: KeyFile = toml::from_str(&content).map_err(|_| {
-            Failure::new(
-                format!("{} is not a key file", path.display()),
-                "it must hold one line: mnemonic = \"twelve words\"",
-            )
-        })?;
-        cairn_chain::keypair(&file.mnemonic).map_err(|_| {
-            Failure::new(
-                format!("the phrase in {} is not valid", path.display()),
-                "restore the file",
-            )
-        })
+        let bytes = read_bounded(&path).map_err(|error| self.unreadable(&path, &error))?;
+        let content = match path.extension().is_some_and(|ending| ending == PLAIN) {
+            true => Content::Phrase(phrase_in(&path, &bytes)?),
+            false => Content::KeyFile(
+                KeyFile::read(&bytes).map_err(|error| Failure::during(path.display(), error))?,
+            ),
+        };
+        Ok((path, content))
     }
 
     /// Names of all wallets, in order; none if there is no directory yet.
@@ -164,22 +252,24 @@ impl Wallets {
         let mut names = Vec::new();
         for entry in entries {
             let file = entry.map_err(cannot)?.file_name();
-            let name = file.to_str().and_then(|name| name.strip_suffix(".toml"));
-            names.extend(name.filter(|name| is_name(name)).map(String::from));
+            let parts = file.to_str().and_then(|name| name.rsplit_once('.'));
+            let name =
+                parts.filter(|(name, ending)| is_name(name) && [KEY_FILE, PLAIN].contains(ending));
+            names.extend(name.map(|(name, _)| name.to_string()));
         }
         names.sort();
+        names.dedup();
         Ok(names)
     }
 
     /// Whether there is a wallet of this name, or nobody may know.
     pub fn has(&self, name: &str) -> bool {
-        let Ok(path) = self.path(name) else {
-            return false;
-        };
-        match std::fs::metadata(path) {
+        let there = |path: PathBuf| match std::fs::metadata(path) {
             Ok(_) => true,
             Err(error) => error.kind() == ErrorKind::PermissionDenied,
-        }
+        };
+        self.paths(name)
+            .is_ok_and(|paths| paths.into_iter().any(there))
     }
 
     fn unreadable(&self, path: &Path, error: &std::io::Error) -> Failure {
@@ -189,19 +279,80 @@ impl Wallets {
         )
     }
 
-    /// Where a wallet's key file is.
+    /// Where a wallet's key file is, or would be.
+    ///
+    /// # Errors
+    /// If no wallet can have this name, or there are two files of it.
     pub fn path(&self, name: &str) -> Result<PathBuf, Failure> {
+        let [key_file, plain] = self.paths(name)?;
+        match [&key_file, &plain].map(|path| path.exists()) {
+            [true, true] => Err(Failure::new(
+                format!(
+                    "{} and {} are both there",
+                    key_file.display(),
+                    plain.display()
+                ),
+                "move the one away that is not meant",
+            )),
+            [false, true] => Ok(plain),
+            _ => Ok(key_file),
+        }
+    }
+
+    /// Where it can be: as a key file, and as a phrase in plain text.
+    fn paths(&self, name: &str) -> Result<[PathBuf; 2], Failure> {
         if !is_name(name) {
             let what = format!("`{name}` cannot name a wallet");
             return Err(Failure::new(what, "use up to 64 letters, digits, - and _"));
         }
-        Ok(self.directory.join(format!("{name}.toml")))
+        Ok([KEY_FILE, PLAIN].map(|ending| self.directory.join(format!("{name}.{ending}"))))
     }
 
     /// The directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
+}
+
+/// The bytes of a key file: one more than it may have, at most.
+pub fn read_bounded(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+    // Its room is asked for at once: growing would leave pieces of the secret behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE + 2));
+    let file = std::fs::File::open(path)?;
+    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn taken(name: &str, path: &Path) -> Failure {
+    Failure::new(
+        format!("there is a wallet `{name}` already ({})", path.display()),
+        "choose another name; a wallet is never overwritten",
+    )
+}
+
+/// The phrase in a file in plain text.
+fn phrase_in(path: &Path, bytes: &[u8]) -> Result<Zeroizing<String>, Failure> {
+    let text = std::str::from_utf8(bytes).ok();
+    // The parser's own message would quote the line, and the line is the secret.
+    let file = text.and_then(|text| toml::from_str::<PlainFile>(text).ok());
+    let file = file.ok_or_else(|| {
+        Failure::new(
+            format!("{} is not a key file", path.display()),
+            "it must hold one line: mnemonic = \"twelve words\"",
+        )
+    })?;
+    Ok(Zeroizing::new(file.mnemonic))
+}
+
+/// A secret URI as well as a phrase: so it was always read.
+fn of_plain_phrase(path: &Path, phrase: &str) -> Result<Secret, Failure> {
+    let secret = Secret::of_phrase(phrase).or_else(|_| Keypair::from_uri(phrase).map(Secret::from));
+    secret.map_err(|_: KeyError| {
+        Failure::new(
+            format!("the phrase in {} is not valid", path.display()),
+            "restore the file",
+        )
+    })
 }
 
 /// Whether a wallet can have this name.
@@ -213,7 +364,7 @@ fn is_name(name: &str) -> bool {
 /// The phrase in what somebody typed or pasted: words over any number of lines, in capitals or not. What is
 /// wrong with it never repeats any of it.
 fn phrase(text: &str) -> Result<String, String> {
-    let text = text.trim_start_matches('\u{feff}').to_lowercase();
+    let text = Zeroizing::new(text.trim_start_matches('\u{feff}').to_lowercase());
     let words: Vec<&str> = text.split_whitespace().collect();
     if words.is_empty() {
         return Err("it is empty".into());
@@ -248,10 +399,27 @@ fn phrase(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_chain::{keypair, AccountId};
+    use cairn_chain::keypair;
 
     fn address(keypair: &Keypair) -> AccountId {
         AccountId::of(keypair)
+    }
+
+    const PASSPHRASE: &str = "correct horse battery";
+
+    fn passphrase(text: &str) -> Passphrase {
+        Passphrase::new(text.to_string().into()).unwrap()
+    }
+
+    /// Makes a wallet in plain text from its phrase.
+    fn restore(wallets: &Wallets, name: &str, text: &str) -> Result<Keypair, Failure> {
+        let secret = Wallets::of_phrase(text)?;
+        wallets.keep(name, &secret, &Kept::Plain)?;
+        Ok(secret.keypair().clone())
+    }
+
+    fn nobody() -> Result<Passphrase, Failure> {
+        panic!("asked for a passphrase")
     }
 
     fn wallets() -> (tempfile::TempDir, Wallets) {
@@ -263,8 +431,11 @@ mod tests {
     #[test]
     fn a_wallet_opens_to_the_key_that_its_phrase_restores() {
         let (_directory, wallets) = wallets();
-        let (made, phrase) = wallets.create("miner-1").unwrap();
-        assert_eq!(address(&wallets.open("miner-1").unwrap()), address(&made));
+        let (made, phrase) = wallets.create("miner-1", &Kept::Plain).unwrap();
+        assert_eq!(
+            address(&wallets.open("miner-1", nobody).unwrap()),
+            address(&made)
+        );
         assert_eq!(address(&keypair(&phrase).unwrap()), address(&made));
         assert_eq!(phrase.split(' ').count(), 12);
         assert_eq!(wallets.names().unwrap(), ["miner-1"]);
@@ -274,18 +445,76 @@ mod tests {
     }
 
     #[test]
+    fn under_a_passphrase_nothing_of_a_wallet_can_be_read() {
+        let (_directory, wallets) = wallets();
+        let kept = Kept::Encrypted(passphrase(PASSPHRASE));
+        let (made, phrase) = wallets.create("cold", &kept).unwrap();
+        let path = wallets.path("cold").unwrap();
+        assert!(path.ends_with("cold.json"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains("mnemonic") && !text.contains(phrase.as_str()));
+        assert!(wallets.is_encrypted("cold").unwrap());
+        assert_eq!(wallets.address("cold").unwrap(), address(&made));
+        let opened = wallets.open("cold", || Ok(passphrase(PASSPHRASE)));
+        assert_eq!(address(&opened.unwrap()), address(&made));
+        let wrong = wallets.open("cold", || Ok(passphrase("correct horse batterx")));
+        let error = wrong.err().unwrap().to_string();
+        assert!(
+            error.contains("passphrase is wrong") && error.contains("cold.json"),
+            "{error}"
+        );
+        assert!(!error.contains("batterx"), "{error}");
+        for kept in [kept, Kept::Plain] {
+            let error = wallets.create("cold", &kept).err().unwrap().to_string();
+            assert!(error.contains("already"), "{error}");
+        }
+        assert_eq!(wallets.names().unwrap(), ["cold"]);
+        let restored = restore(&wallets, "again", &phrase).unwrap();
+        assert_eq!(address(&restored), address(&made));
+    }
+
+    #[test]
+    fn a_key_without_a_phrase_is_kept_in_plain_text_as_a_key_file() {
+        let (_directory, wallets) = wallets();
+        let key = keypair("//Alice").unwrap();
+        wallets
+            .keep("hot", &key.clone().into(), &Kept::Plain)
+            .unwrap();
+        assert!(!wallets.is_encrypted("hot").unwrap());
+        assert_eq!(
+            address(&wallets.open("hot", nobody).unwrap()),
+            address(&key)
+        );
+        assert!(wallets.path("hot").unwrap().ends_with("hot.json"));
+    }
+
+    #[test]
+    fn of_two_files_of_one_name_none_is_chosen() {
+        let (_directory, wallets) = wallets();
+        wallets.create("a", &Kept::Plain).unwrap();
+        let plain = wallets.path("a").unwrap();
+        std::fs::copy(&plain, plain.with_extension("json")).unwrap();
+        let error = wallets.open("a", nobody).err().unwrap().to_string();
+        assert!(error.contains("both"), "{error}");
+        assert_eq!(wallets.names().unwrap(), ["a"]);
+    }
+
+    #[test]
     fn a_phrase_restores_the_wallet() {
         let (_directory, wallets) = wallets();
-        let (made, phrase) = wallets.create("a").unwrap();
-        let restored = wallets.restore("b", &phrase).unwrap();
+        let (made, phrase) = wallets.create("a", &Kept::Plain).unwrap();
+        let restored = restore(&wallets, "b", &phrase).unwrap();
         assert_eq!(address(&restored), address(&made));
-        assert_eq!(address(&wallets.open("b").unwrap()), address(&made));
-        assert!(wallets.restore("b", &phrase).is_err(), "never overwritten");
+        assert_eq!(address(&wallets.open("b", nobody).unwrap()), address(&made));
+        assert!(
+            restore(&wallets, "b", &phrase).is_err(),
+            "never overwritten"
+        );
         let wrong = phrase.replacen(' ', " zebra ", 1);
         for phrase in ["", "//Alice", "twelve words", &wrong] {
-            let error = wallets.restore("c", phrase).err().unwrap().to_string();
+            let error = restore(&wallets, "c", phrase).err().unwrap().to_string();
             assert!(error.contains("12 to 24 words"), "{error}");
-            assert!(wallets.open("c").is_err());
+            assert!(wallets.open("c", nobody).is_err());
         }
     }
 
@@ -321,9 +550,9 @@ mod tests {
             .enumerate()
             {
                 let name = format!("w{number}-{form}");
-                let restored = wallets.restore(&name, text).unwrap();
+                let restored = restore(&wallets, &name, text).unwrap();
                 assert_eq!(address(&restored), whole);
-                assert_eq!(address(&wallets.open(&name).unwrap()), whole);
+                assert_eq!(address(&wallets.open(&name, nobody).unwrap()), whole);
             }
         }
     }
@@ -351,7 +580,7 @@ mod tests {
             (phrase.replace(' ', ","), "1 words"),
             (phrase.replace(' ', ", "), "word 1"),
         ] {
-            let Err(error) = wallets.restore("x", &text) else {
+            let Err(error) = restore(&wallets, "x", &text) else {
                 panic!("a wallet was made where {why} is wrong");
             };
             let error = error.to_string();
@@ -373,7 +602,7 @@ mod tests {
             error.contains("cannot read") && error.contains("file"),
             "{error}"
         );
-        assert!(Wallets::at(file).open("a").is_err());
+        assert!(Wallets::at(file).open("a", nobody).is_err());
         assert!(Wallets::at(directory.path().join("none"))
             .names()
             .unwrap()
@@ -383,40 +612,40 @@ mod tests {
     #[test]
     fn only_its_owner_can_read_a_key_file() {
         let (_directory, wallets) = wallets();
-        wallets.create("a").unwrap();
+        wallets.create("a", &Kept::Plain).unwrap();
         let path = wallets.path("a").unwrap();
         assert_eq!(
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
-        let error = wallets.open("a").err().unwrap().to_string();
+        let error = wallets.open("a", nobody).err().unwrap().to_string();
         assert!(error.contains("chmod 600"), "{error}");
     }
 
     #[test]
     fn a_wallet_is_never_overwritten() {
         let (_directory, wallets) = wallets();
-        let (made, _) = wallets.create("a").unwrap();
-        assert!(wallets.create("a").is_err());
-        assert_eq!(address(&wallets.open("a").unwrap()), address(&made));
+        let (made, _) = wallets.create("a", &Kept::Plain).unwrap();
+        assert!(wallets.create("a", &Kept::Plain).is_err());
+        assert_eq!(address(&wallets.open("a", nobody).unwrap()), address(&made));
     }
 
     #[test]
     fn names_cannot_leave_the_directory() {
         let (_directory, wallets) = wallets();
         for name in ["", "../a", "a/b", ".", "a b", "é"] {
-            assert!(wallets.create(name).is_err(), "{name}");
+            assert!(wallets.create(name, &Kept::Plain).is_err(), "{name}");
         }
     }
 
     #[test]
     fn errors_never_quote_a_secret() {
         let (_directory, wallets) = wallets();
-        wallets.create("a").unwrap();
+        wallets.create("a", &Kept::Plain).unwrap();
         let path = wallets.path("a").unwrap();
         std::fs::write(&path, "mnemonic = \"secret words\nfoo").unwrap();
-        let error = wallets.open("a").err().unwrap().to_string();
+        let error = wallets.open("a", nobody).err().unwrap().to_string();
         assert!(!error.contains("secret words"), "{error}");
     }
 }

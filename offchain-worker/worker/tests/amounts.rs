@@ -85,6 +85,7 @@ fn restore(directory: &str, phrase: &str) -> Output {
         "wallet",
         "restore",
         "w",
+        "--plain",
         "--wallet-dir",
         directory,
         "--json",

@@ -49,6 +49,7 @@ fn restore(directory: &str, name: &str, phrase: &str) -> Output {
             "wallet",
             "restore",
             name,
+            "--plain",
             "--wallet-dir",
             directory,
             "--json",
@@ -466,6 +467,7 @@ fn wallets_are_made_shown_and_never_overwritten() {
         "wallet",
         "new",
         "a",
+        "--plain",
         "--wallet-dir",
         &at,
         "--json",
@@ -497,7 +499,7 @@ fn wallets_are_made_shown_and_never_overwritten() {
     fails(&["subnet", "create"], &["--key", "--suri"]);
     fails(
         &["subnet", "create", "--suri", "not a phrase"],
-        &["mnemonic"],
+        &["development keys only", "cairn wallet restore"],
     );
 }
 

@@ -96,7 +96,7 @@ fn there_is_no_wallet_whose_phrase_was_not_shown() {
     drop(reader);
     let full = OpenOptions::new().write(true).open("/dev/full");
     for nobody in [Stdio::from(writer), full.expect("/dev/full").into()] {
-        let output = cairn(&["wallet", "new", "x", "--wallet-dir", &at])
+        let output = cairn(&["wallet", "new", "x", "--plain", "--wallet-dir", &at])
             .stdout(nobody)
             .output()
             .expect("it starts");
@@ -105,7 +105,7 @@ fn there_is_no_wallet_whose_phrase_was_not_shown() {
         assert!(error.contains("no wallet was made"), "{error}");
         assert_eq!(fs::read_dir(&at).expect("there").count(), 0, "{error}");
     }
-    assert!(run(&["wallet", "new", "x", "--wallet-dir", &at])
+    assert!(run(&["wallet", "new", "x", "--plain", "--wallet-dir", &at])
         .status
         .success());
 }
@@ -114,7 +114,7 @@ fn there_is_no_wallet_whose_phrase_was_not_shown() {
 fn empty_variables_are_unset() {
     let directory = tempfile::tempdir().expect("room");
     let at = directory.path().display().to_string();
-    assert!(run(&["wallet", "new", "a", "--wallet-dir", &at])
+    assert!(run(&["wallet", "new", "a", "--plain", "--wallet-dir", &at])
         .status
         .success());
     let balance = |flags: &[&str], variables: &[(&str, &str)]| {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use cairn_primitives::{Commitment, Hotkey, Round, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{Commitment, Round, Secret, Uid, Verdicts, H256};
 use cairn_protocol::verdict::Before;
 use cairn_round::{
     hidden_row::HiddenRow,

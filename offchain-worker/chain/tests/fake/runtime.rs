@@ -6,8 +6,8 @@ use codec::{Compact, Decode, DecodeAll, Encode};
 use scale_info::{meta_type, TypeInfo};
 use subxt::ext::frame_metadata::{
     v14::{
-        ExtrinsicMetadata, PalletCallMetadata, PalletErrorMetadata, PalletEventMetadata,
-        PalletMetadata, RuntimeMetadataV14, SignedExtensionMetadata,
+        ExtrinsicMetadata, PalletCallMetadata, PalletConstantMetadata, PalletErrorMetadata,
+        PalletEventMetadata, PalletMetadata, RuntimeMetadataV14, SignedExtensionMetadata,
     },
     RuntimeMetadataPrefixed,
 };
@@ -150,6 +150,13 @@ pub fn metadata() -> Vec<u8> {
         event: Some(PalletEventMetadata {
             ty: meta_type::<system::Event>(),
         }),
+        constants: vec![PalletConstantMetadata {
+            name: "BlockHashCount",
+            ty: meta_type::<u32>(),
+            // Of which 128 is the longest period.
+            value: 250u32.encode(),
+            docs: Vec::new(),
+        }],
         ..pallet("System", 0)
     };
     let utility = PalletMetadata {

@@ -6,6 +6,7 @@ use cairn_chain::{AccountId, Client, Keypair, Patience, Settings};
 use cairn_primitives::{Netuid, H256};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
+use super::{passphrase::PassphraseArg, signer};
 use crate::{error::Failure, wallet::Wallets};
 
 /// Which node.
@@ -82,6 +83,25 @@ impl WalletDirArg {
 pub struct KeyArgs {
     signer: Signer,
     directory: WalletDirArg,
+    passphrase: PassphraseArg,
+    elsewhere: Elsewhere,
+}
+
+/// A key that is not here.
+#[derive(Args, Clone)]
+struct Elsewhere {
+    /// Send nothing, and write what has to be signed to this file: see `cairn transaction --help`
+    #[arg(long, env = "CAIRN_UNSIGNED_TO", value_name = "FILE")]
+    unsigned_to: Option<PathBuf>,
+
+    /// With --unsigned-to: who will sign, if its wallet is not here either
+    #[arg(
+        long,
+        env = "CAIRN_FROM",
+        value_name = "ADDRESS|WALLET",
+        requires = "unsigned_to"
+    )]
+    from: Option<String>,
 }
 
 /// Where the key comes from.
@@ -102,13 +122,21 @@ struct WrittenKey {
     #[arg(long, env = "CAIRN_KEY", value_name = "WALLET")]
     key: Option<String>,
 
-    /// A development key such as //Alice instead of a wallet; never use it for real money
+    /// A development key such as //Alice instead of a wallet: everybody has it, so never use it for real money
     #[arg(long, env = "CAIRN_SURI", hide_env_values = true, value_name = "URI")]
     suri: Option<String>,
 
     /// Where wallets are.
     #[command(flatten)]
     directory: WalletDirArg,
+
+    /// Where their passphrases come from.
+    #[command(flatten)]
+    passphrase: PassphraseArg,
+
+    /// Where what has to be signed goes.
+    #[command(flatten)]
+    elsewhere: Elsewhere,
 }
 
 impl Args for KeyArgs {
@@ -144,6 +172,8 @@ impl FromArgMatches for KeyArgs {
         Ok(KeyArgs {
             signer,
             directory: written.directory,
+            passphrase: written.passphrase,
+            elsewhere: written.elsewhere,
         })
     }
 
@@ -156,14 +186,39 @@ impl FromArgMatches for KeyArgs {
 impl KeyArgs {
     /// Whether a key was named.
     pub fn is_named(&self) -> bool {
-        !matches!(self.signer, Signer::None)
+        !matches!(self.signer, Signer::None) || self.elsewhere.from.is_some()
     }
 
-    /// The key that signs.
+    /// Who signs a transaction: a key that is here, or one elsewhere.
+    pub fn signer(&self) -> Result<signer::Signer, Failure> {
+        let Some(file) = &self.elsewhere.unsigned_to else {
+            return self.keypair().map(signer::Signer::Key);
+        };
+        let account = match (&self.elsewhere.from, &self.signer) {
+            (Some(from), _) => self.account(from)?,
+            (None, Signer::Wallet(name)) => self.directory.wallets().address(name)?,
+            (None, Signer::Suri(suri)) => AccountId::of(&development_key(suri)?),
+            (None, Signer::None | Signer::Both) => {
+                return Err(Failure::new(
+                    "--unsigned-to does not say who will sign",
+                    "name its address with --from, or its wallet with --key",
+                ))
+            }
+        };
+        Ok(signer::Signer::Elsewhere(account, file.clone()))
+    }
+
+    /// The key that signs, which has to be here.
     pub fn keypair(&self) -> Result<Keypair, Failure> {
+        if self.elsewhere.unsigned_to.is_some() {
+            return Err(Failure::new(
+                "--unsigned-to is for commands that send one transaction, and this one is none of them",
+                "leave it out",
+            ));
+        }
         match &self.signer {
-            Signer::Suri(suri) => Ok(cairn_chain::keypair(suri)?),
-            Signer::Wallet(name) => self.directory.wallets().open(name),
+            Signer::Suri(suri) => development_key(suri),
+            Signer::Wallet(name) => self.open(name),
             Signer::None => Err(Failure::new(
                 "no key to sign with",
                 "name a wallet with --key, or a development key with --suri //Alice",
@@ -175,14 +230,20 @@ impl KeyArgs {
         }
     }
 
+    /// The key of a wallet.
+    fn open(&self, name: &str) -> Result<Keypair, Failure> {
+        let ask = || self.passphrase.of(&format!("wallet `{name}`"));
+        self.directory.wallets().open(name, ask)
+    }
+
     /// The key of an account that [`KeyArgs::account`] takes, if it is here: that of a wallet, or a development key.
     pub fn keypair_of(&self, text: &str) -> Result<Option<Keypair>, Failure> {
         if text.starts_with("//") {
-            return Ok(Some(cairn_chain::keypair(text)?));
+            return development_key(text).map(Some);
         }
         let wallets = self.directory.wallets();
         match text.parse::<AccountId>().is_err() && wallets.has(text) {
-            true => Ok(Some(wallets.open(text)?)),
+            true => self.open(text).map(Some),
             false => Ok(None),
         }
     }
@@ -190,7 +251,7 @@ impl KeyArgs {
     /// An account given as an address, as the name of a wallet, or as a development key.
     pub fn account(&self, text: &str) -> Result<AccountId, Failure> {
         if text.starts_with("//") {
-            return Ok(AccountId::of(&cairn_chain::keypair(text)?));
+            return Ok(AccountId::of(&development_key(text)?));
         }
         let address = match text.parse() {
             Ok(account) => return Ok(account),
@@ -198,7 +259,7 @@ impl KeyArgs {
         };
         let wallets = self.directory.wallets();
         if wallets.has(text) {
-            return Ok(AccountId::of(&wallets.open(text)?));
+            return wallets.address(text);
         }
         // What is nearly an address is one that was mistyped, or another network's.
         if text.len() > 40 {
@@ -212,6 +273,17 @@ impl KeyArgs {
             "give an address that begins with 5, or a name that `cairn wallet show` lists",
         ))
     }
+}
+
+/// A key that everybody has. Any other would be read by others on the machine, and lie in a shell's history.
+fn development_key(suri: &str) -> Result<Keypair, Failure> {
+    if !cairn_keys::is_development(suri) {
+        return Err(Failure::new(
+            "--suri takes development keys only, such as //Alice: others can read what is on a command line",
+            "keep the key in a wallet: `cairn wallet restore NAME` reads its phrase, `cairn wallet import` a key file",
+        ));
+    }
+    Ok(cairn_chain::keypair(suri)?)
 }
 
 impl std::fmt::Debug for KeyArgs {

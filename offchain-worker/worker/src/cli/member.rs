@@ -11,6 +11,7 @@ use super::{
     purse::Purse,
     receipt::{command, sent, Sent},
     refusal::Asked,
+    signer::Signer,
 };
 use crate::{
     amount::{cost, parse_crn},
@@ -81,7 +82,7 @@ impl Register {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let hotkey = self.key.account(&self.hotkey)?;
         let client = self.node.connect().await?;
         let signed = (netuid, &signer);
@@ -125,14 +126,14 @@ impl Register {
 pub fn agreement(
     client: &Client,
     key: &KeyArgs,
-    (netuid, signer): (Netuid, &Keypair),
+    (netuid, signer): (Netuid, &Signer),
     named: &str,
     given: Option<HotkeySignature>,
 ) -> Result<HotkeySignature, Failure> {
     if let Some(signature) = given {
         return Ok(signature);
     }
-    let (genesis, coldkey) = (client.genesis_hash(), AccountId::of(signer));
+    let (genesis, coldkey) = (client.genesis_hash(), signer.account());
     let keypair = key.keypair_of(named)?.ok_or_else(|| {
         Failure::new(
             format!("the hotkey {named} has to sign, and its key is not here"),
@@ -152,7 +153,7 @@ pub fn sign_registration(
     netuid: Netuid,
     coldkey: &AccountId,
 ) -> HotkeySignature {
-    HotkeySignature(hotkey.sign(&payload(&genesis, netuid, coldkey)).0)
+    HotkeySignature(hotkey.sign(&payload(&genesis, netuid, coldkey)))
 }
 
 /// Reads a signature: 0x and 128 hexadecimal digits.
@@ -169,7 +170,7 @@ impl ChooseRole {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let hotkey = self.key.account(&self.hotkey)?;
         let client = self.node.connect().await?;
         let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
@@ -186,7 +187,7 @@ impl Leave {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let hotkey = self.key.account(&self.hotkey)?;
         let client = self.node.connect().await?;
         let asked = Asked::new(&client, &signer).on(netuid).hotkey(hotkey);
@@ -231,8 +232,7 @@ mod tests {
         let signed = sign_registration(&bob, H256([7; 32]), Netuid(1), &alice);
         let verifies = |genesis: u8, netuid, coldkey: &AccountId| {
             let message = payload(&H256([genesis; 32]), netuid, coldkey);
-            let signature = subxt_signer::sr25519::Signature(signed.0);
-            subxt_signer::sr25519::verify(&signature, message, &bob.public_key())
+            cairn_keys::verify(&signed.0, &message, &bob.public_key())
         };
         assert!(verifies(7, Netuid(1), &alice));
         assert!(!verifies(8, Netuid(1), &alice) && !verifies(7, Netuid(2), &alice));

@@ -18,15 +18,18 @@ mod gradient;
 mod look;
 mod manual;
 pub mod member;
+mod passphrase;
 mod purse;
 mod receipt;
 mod refusal;
 mod rules;
 mod run;
 pub mod settings;
+mod signer;
 mod stake;
 mod subnet;
 mod swap;
+mod transaction;
 mod usage;
 mod validate;
 mod wallet;
@@ -94,6 +97,12 @@ enum Verb {
         after_help = "Examples:\n  cairn wallet new miner\n  cairn wallet balance miner\n  cairn wallet send --key owner --to miner 25"
     )]
     Wallet(wallet::Wallet),
+    /// Show, sign and send a transaction whose key is where there is no network
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn wallet send --from 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY --to owner 25 --unsigned-to send.json\n  cairn transaction sign send.json --key savings --out signed.json\n  cairn transaction send signed.json\n\nThe second command needs no node. Any command that sends one transaction takes --unsigned-to."
+    )]
+    Transaction(transaction::Transaction),
     /// Stake on validators, bond for miners, show what it earned
     #[command(
         subcommand,
@@ -134,6 +143,7 @@ enum Verb {
 /// The whole program.
 pub fn main() -> ExitCode {
     settings::forget_empty_variables();
+    passphrase::take_from_environment();
     let cli = match parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(code) => return code,
@@ -150,6 +160,10 @@ pub fn main() -> ExitCode {
     let outcome = runtime.block_on(run(cli.verb));
     // Computations that nobody waits for any more end with the process.
     runtime.shutdown_background();
+    let outcome = match outcome {
+        Err(failure) if failure.is_end() => Ok(()),
+        outcome => outcome,
+    };
     match outcome.and_then(|()| output::complete()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
@@ -180,6 +194,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Subnet(subnet) => subnet.run().await,
         Verb::Run(run) => run.run().await,
         Verb::Wallet(wallet) => wallet.run().await,
+        Verb::Transaction(transaction) => transaction.run().await,
         Verb::Stake(stake) => stake.run().await,
         Verb::Data(data) => data.run().await,
         Verb::Gradient(gradient) => gradient.run(),

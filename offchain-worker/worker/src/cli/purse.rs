@@ -1,8 +1,9 @@
 //! What an account can spend.
 
-use cairn_chain::{AccountBalance, AccountId, Call, Client, Keypair};
+use cairn_chain::{AccountBalance, AccountId, Call, Client};
 use cairn_primitives::Balance;
 
+use super::signer::Signer;
 use crate::{
     amount::{cost, Part},
     error::Failure,
@@ -23,11 +24,11 @@ pub struct Purse {
 
 impl Purse {
     /// The purse of who signs such a call. The amount in it should be as long as any.
-    pub async fn of(client: &Client, signer: &Keypair, call: &Call) -> Result<Purse, Failure> {
-        let address = AccountId::of(signer);
+    pub async fn of(client: &Client, signer: &Signer, call: &Call) -> Result<Purse, Failure> {
+        let address = signer.account();
         let balance = client.at_best().await?.balance(&address).await?;
         let deposit = client.constant("Balances", "ExistentialDeposit").await?;
-        let fee = client.fee(call, signer).await?;
+        let fee = client.fee(call, address).await?;
         Ok(Purse::new(address, balance, deposit, fee))
     }
 

@@ -2,10 +2,14 @@
 //!
 //! The chain names its errors; the numbers that belong to them are read from its state, after the refusal.
 
-use cairn_chain::{AccountId, Call, ChainError, Client, Included, Keypair, View};
+use cairn_chain::{AccountId, Call, ChainError, Client, Included, View};
 use cairn_primitives::{Balance, BlockNumber, Hyperparameters, Netuid};
 
-use super::{purse::Purse, receipt::when};
+use super::{
+    purse::Purse,
+    receipt::when,
+    signer::{Signer, Unsent},
+};
 use crate::{
     amount::{as_percent, cost, percent_within, thousands},
     error::Failure,
@@ -16,7 +20,7 @@ pub struct Asked<'a> {
     /// The node.
     pub client: &'a Client,
     /// Who signs.
-    pub signer: &'a Keypair,
+    pub signer: &'a Signer,
     /// On which subnet.
     pub netuid: Option<Netuid>,
     /// As, or for, which hotkey.
@@ -31,7 +35,7 @@ pub struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     /// Something about a hotkey on a subnet.
-    pub fn new(client: &'a Client, signer: &'a Keypair) -> Asked<'a> {
+    pub fn new(client: &'a Client, signer: &'a Signer) -> Asked<'a> {
         Asked {
             client,
             signer,
@@ -56,10 +60,15 @@ impl<'a> Asked<'a> {
     }
 
     /// Signs the call and sees it into a block. A refusal is explained.
+    ///
+    /// # Errors
+    /// Why it is in no block; [`Failure::ended`] if it was written down for a key elsewhere.
     pub async fn submit(&self, call: &Call) -> Result<Included, Failure> {
-        let error = match self.client.submit(call, self.signer).await {
+        let error = match self.signer.submit(self.client, call).await {
             Ok(included) => return Ok(included),
-            Err(error) => error,
+            Err(Unsent::Written) => return Err(Failure::ended()),
+            Err(Unsent::Failed(failure)) => return Err(failure),
+            Err(Unsent::Refused(error)) => error,
         };
         // What cannot be explained is said as the chain said it.
         let explained = match &error {
@@ -148,7 +157,7 @@ impl About<'_> {
         let Some(hotkey) = self.asked.hotkey else {
             return Ok(None);
         };
-        let signer = AccountId::of(self.asked.signer);
+        let signer = self.asked.signer.account();
         Ok(self.view.coldkey(&hotkey).await?.map(|owner| {
             Failure::new(
                 format!("the hotkey {hotkey} belongs to the coldkey {owner}, and {signer} signed"),
@@ -216,7 +225,7 @@ impl About<'_> {
     }
 
     fn bad_signature(&self) -> Option<Failure> {
-        let signer = AccountId::of(self.asked.signer);
+        let signer = self.asked.signer.account();
         self.hotkey().map(|(netuid, hotkey)| {
             Failure::new(
                 format!(
@@ -291,7 +300,7 @@ impl About<'_> {
         let Some(netuid) = self.asked.netuid else {
             return Ok(None);
         };
-        let signer = AccountId::of(self.asked.signer);
+        let signer = self.asked.signer.account();
         Ok(self.view.subnet(netuid).await?.map(|subnet| {
             Failure::new(
                 format!(
@@ -483,7 +492,7 @@ impl About<'_> {
                 ),
             )));
         }
-        let signer = AccountId::of(self.asked.signer);
+        let signer = self.asked.signer.account();
         let position = self.view.position(&signer, netuid, &hotkey).await?;
         let staked = position.map_or(0, |position| position.staked);
         let what = format!(
@@ -516,7 +525,7 @@ impl About<'_> {
         let Some((netuid, hotkey)) = self.hotkey() else {
             return Ok(None);
         };
-        let signer = AccountId::of(self.asked.signer);
+        let signer = self.asked.signer.account();
         let position = self.view.position(&signer, netuid, &hotkey).await?;
         let waiting = position
             .map(|position| position.unbonding)

@@ -55,7 +55,7 @@ impl Set {
         if self.withdraw {
             return self.take_back().await;
         }
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         // What cannot be is refused before anybody is asked.
         changed(&Hyperparameters::default(), &self.changes)?;
         let client = self.node.connect().await?;
@@ -90,7 +90,7 @@ impl Set {
 
     async fn take_back(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let client = self.node.connect().await?;
         let asked = Asked::new(&client, &signer).on(netuid);
         let call = Call::withdraw_hyperparameters(netuid);
@@ -110,7 +110,7 @@ impl Dissolve {
                 "add --for-ever to confirm",
             ));
         }
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let client = self.node.connect().await?;
         let asked = Asked::new(&client, &signer).on(netuid);
         let included = asked.submit(&Call::dissolve_subnet(netuid)).await?;

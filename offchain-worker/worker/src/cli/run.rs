@@ -12,6 +12,7 @@ use super::{
     export::Export,
     look::{no_run, no_subnet, round_in_words},
     print,
+    refusal::Asked,
     subnet::{sent, Sent},
 };
 use crate::{amount::thousands, error::Failure, table::percent};
@@ -80,9 +81,10 @@ impl Run {
 impl Stop {
     async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let client = self.node.connect().await?;
-        let included = client.submit(&Call::stop_run(netuid), &signer).await?;
+        let asked = Asked::new(&client, &signer).on(netuid);
+        let included = asked.submit(&Call::stop_run(netuid)).await?;
         let did = "stopped the run".into();
         sent(self.json.json, Sent::new(did, netuid, &included))
     }

@@ -1,6 +1,6 @@
 //! `cairn stake`.
 
-use cairn_chain::{AccountId, Call, Client, Event, Included, Keypair, Position};
+use cairn_chain::{AccountId, Call, Client, Event, Included, Position};
 use cairn_primitives::{Balance, BlockNumber, Netuid};
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -10,6 +10,7 @@ use super::{
     purse::Purse,
     receipt::{command, sent, when, Sent},
     refusal::Asked,
+    signer::Signer,
 };
 use crate::{
     amount::{as_percent, cost, crn, parse_part, parse_percent, Part},
@@ -228,7 +229,7 @@ impl On {
     async fn at_work(&self) -> Result<Work<'_>, Failure> {
         Ok(Work {
             hotkey: self.hotkey()?,
-            signer: self.key.keypair()?,
+            signer: self.key.signer()?,
             client: self.node.connect().await?,
             on: self,
         })
@@ -239,7 +240,7 @@ impl On {
 struct Work<'a> {
     on: &'a On,
     hotkey: AccountId,
-    signer: Keypair,
+    signer: Signer,
     client: Client,
 }
 
@@ -379,7 +380,7 @@ impl Withdraw {
         }
         let mut done = Sent::new(did, netuid, &included).amount(came.to_account);
         let view = work.client.at(included.block.hash);
-        let coldkey = AccountId::of(&work.signer);
+        let coldkey = work.signer.account();
         let position = view.position(&coldkey, netuid, &hotkey).await?;
         let waiting = position
             .map(|position| position.unbonding)

@@ -304,7 +304,7 @@ impl Prices {
 
 impl Create {
     async fn run(self) -> Result<(), Failure> {
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let client = self.node.connect().await?;
         let now = client.at_best().await?.creation_price().await?;
         let most = self.max_price.unwrap_or(now);

@@ -1,6 +1,6 @@
 //! `cairn subnet swap`: a member that signs with another hotkey.
 
-use cairn_chain::{AccountId, Call, Client, Event, HotkeySignature, Keypair};
+use cairn_chain::{AccountId, Call, Client, Event, HotkeySignature};
 use cairn_primitives::{BlockNumber, Netuid, Uid};
 use clap::{builder::BoolishValueParser, ArgGroup, Args};
 
@@ -9,6 +9,7 @@ use super::{
     member::{agreement, parse_signature},
     receipt::{command, sent, when, Sent},
     refusal::Asked,
+    signer::Signer,
 };
 use crate::error::Failure;
 
@@ -45,7 +46,7 @@ impl Swap {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let netuid = self.netuid.netuid;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let hotkey = self.key.account(&self.hotkey)?;
         let to = match &self.to {
             Some(to) => Some((to.as_str(), self.key.account(to)?)),
@@ -77,7 +78,7 @@ impl Swap {
     async fn announce(
         &self,
         client: &Client,
-        signer: &Keypair,
+        signer: &Signer,
         hotkey: &AccountId,
         (name, to): (&str, &AccountId),
     ) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cairn_gradient::checked::{self, Checked, Refusal, Terms};
-use cairn_primitives::{Commitment, Hotkey, Round};
+use cairn_primitives::{Commitment, Round};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 use cairn_store::{paths, StoreError};

@@ -148,7 +148,10 @@ pub(super) async fn newest<C: Chain>(
 
 /// The newest checkpoints of rounds with final roots that are in a store, as many as are tried. Nothing is listed, which
 /// not every store can: the chain names every root.
-pub(super) async fn there(run: &Run, finals: &[(Round, H256)]) -> Result<Vec<(Round, H256)>, RoleError> {
+pub(super) async fn there(
+    run: &Run,
+    finals: &[(Round, H256)],
+) -> Result<Vec<(Round, H256)>, RoleError> {
     let mut due: Vec<(Round, H256)> = finals
         .iter()
         .filter(|(round, _)| checkpoint::is_due(*round))

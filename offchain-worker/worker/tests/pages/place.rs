@@ -131,6 +131,8 @@ impl Place {
             .current_dir(self.directory.path())
             .env("HOME", home)
             .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            // What a person would type who is asked.
+            .env("CAIRN_PASSPHRASE", "a passphrase of the pages")
             .env("CAIRN_NODE", format!("ws://127.0.0.1:{}", self.rpc_port))
             .stdin(Stdio::null());
         command

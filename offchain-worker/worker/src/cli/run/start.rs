@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use cairn_chain::{AccountId, Call, Client, Keypair, Patience, RunInfo, Settings, SubnetInfo};
+use cairn_chain::{AccountId, Call, Client, Patience, RunInfo, Settings, SubnetInfo};
 use cairn_primitives::{BlockNumber, Netuid, RunConfig, H256};
 use cairn_store::Store;
 use clap::Args;
@@ -13,6 +13,8 @@ use super::{
         args::{parse_hash, JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
         look::no_subnet,
         print,
+        refusal::Asked,
+        signer::Signer,
     },
     describe,
 };
@@ -89,9 +91,8 @@ impl Start {
         let (config, parameters) = file.resolve(&store, self.manifest).await?;
         self.check_named_store(&config).await?;
         if let (false, Ok(client), Some(signer)) = (self.check, &client, &signer) {
-            client
-                .submit(&Call::start_run(netuid, &config), signer)
-                .await?;
+            let asked = Asked::new(client, signer).on(netuid);
+            asked.submit(&Call::start_run(netuid, &config)).await?;
         }
         let started = Started {
             netuid,
@@ -104,11 +105,11 @@ impl Start {
     }
 
     /// The key that signs. A check does not need one.
-    fn signer(&self) -> Result<Option<Keypair>, Failure> {
+    fn signer(&self) -> Result<Option<Signer>, Failure> {
         if self.check && !self.key.is_named() {
             return Ok(None);
         }
-        self.key.keypair().map(Some)
+        self.key.signer().map(Some)
     }
 
     /// The node; for a check, a node that is down is no error, but said.
@@ -146,13 +147,13 @@ impl Start {
 async fn on_chain(
     client: &Client,
     netuid: Netuid,
-    signer: Option<&Keypair>,
+    signer: Option<&Signer>,
 ) -> Result<OnChain, Failure> {
     let best = client.best().await?;
     let view = client.at(best.hash);
     let subnet = view.subnet(netuid).await?;
     let subnet = subnet.ok_or_else(|| no_subnet(netuid))?;
-    let signer = signer.map(AccountId::of);
+    let signer = signer.map(Signer::account);
     refuse(&subnet, view.run(netuid).await?.as_ref(), signer)?;
     Ok(OnChain::Checked {
         block: best.number,

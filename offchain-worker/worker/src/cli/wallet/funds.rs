@@ -105,7 +105,7 @@ impl Send {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let to = self.key.account(&self.to)?;
-        let signer = self.key.keypair()?;
+        let signer = self.key.signer()?;
         let client = self.node.connect().await?;
         // The longest amount makes the dearest transaction.
         let longest = Call::transfer(&to, Balance::MAX);
@@ -122,7 +122,7 @@ impl Send {
         let asked = Asked::new(&client, &signer);
         let included = asked.submit(&Call::transfer(&to, amount)).await?;
         let sent = Sent {
-            from: AccountId::of(&signer).to_string(),
+            from: signer.account().to_string(),
             to: to.to_string(),
             amount,
             block: included.block.number,

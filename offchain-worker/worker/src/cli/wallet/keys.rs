@@ -5,16 +5,20 @@ use std::io::{self, BufRead, IsTerminal};
 use cairn_chain::AccountId;
 use clap::Args;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
+use super::files::kept_as;
 use crate::{
     cli::{
         args::{JsonArg, WalletDirArg},
+        passphrase::KeptArgs,
         print,
     },
     error::Failure,
     output,
     printable::printable,
     table::table,
+    wallet::Wallets,
 };
 
 /// `cairn wallet new`.
@@ -22,6 +26,8 @@ use crate::{
 pub struct New {
     /// What to call it: letters, digits, - and _
     name: String,
+    #[command(flatten)]
+    kept: KeptArgs,
     #[command(flatten)]
     directory: WalletDirArg,
     #[command(flatten)]
@@ -33,6 +39,8 @@ pub struct New {
 pub struct Restore {
     /// What to call it: letters, digits, - and _
     name: String,
+    #[command(flatten)]
+    kept: KeptArgs,
     #[command(flatten)]
     directory: WalletDirArg,
     #[command(flatten)]
@@ -51,11 +59,12 @@ pub struct Show {
 }
 
 #[derive(Serialize)]
-struct Made {
+struct Made<'a> {
     name: String,
     address: String,
     file: String,
-    mnemonic: String,
+    encrypted: bool,
+    mnemonic: &'a str,
 }
 
 #[derive(Serialize)]
@@ -63,25 +72,48 @@ struct Shown {
     name: String,
     address: String,
     file: String,
+    encrypted: bool,
+}
+
+/// What to say of a phrase that is shown.
+fn advice(encrypted: bool) -> &'static str {
+    match encrypted {
+        true => {
+            "Write the phrase down and keep it secret: it restores the wallet without its passphrase. \
+             It is in no file, and is not printed again."
+        }
+        false => {
+            "Write the phrase down and keep it secret: it restores the wallet. It is in the file as well, \
+             in plain text: whoever can read the file has the key. It is not printed again."
+        }
+    }
 }
 
 impl New {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
         let wallets = self.directory.wallets();
-        let (keypair, mnemonic) = wallets.create(&self.name)?;
+        wallets.expect_free(&self.name)?;
+        let kept = self.kept.kept(&format!("wallet `{}`", self.name))?;
+        let (keypair, mnemonic) = wallets.create(&self.name, &kept)?;
         let file = wallets.path(&self.name)?.display().to_string();
         let address = AccountId::of(&keypair).to_string();
         let made = Made {
             name: self.name,
             address,
             file,
-            mnemonic,
+            encrypted: kept.passphrase().is_some(),
+            mnemonic: &mnemonic,
         };
         let shown = output::print_once(self.json.json, &made, |made| {
             format!(
-                "wallet   {}\naddress  {}\nfile     {}\nphrase   {}\n\nWrite the phrase down and keep it secret: it restores the wallet. It is in the file as well, and is not printed again.\n",
-                made.name, made.address, printable(&made.file), made.mnemonic
+                "wallet   {}\naddress  {}\nfile     {}\nkept     {}\nphrase   {}\n\n{}\n",
+                made.name,
+                made.address,
+                printable(&made.file),
+                kept_as(made.encrypted),
+                made.mnemonic,
+                advice(made.encrypted)
             )
         });
         shown.map_err(|error| match wallets.discard(&made.name) {
@@ -96,7 +128,7 @@ const MAX_PHRASE: u64 = 4_096;
 
 /// The phrase, from the standard input: what is on a command line can be read by others. A person ends it
 /// with an empty line, a program with its end.
-fn phrase() -> Result<String, Failure> {
+fn phrase() -> Result<Zeroizing<String>, Failure> {
     let input = std::io::stdin().lock();
     let typed = input.is_terminal();
     if typed {
@@ -105,8 +137,8 @@ fn phrase() -> Result<String, Failure> {
     read_phrase(input, typed)
 }
 
-fn read_phrase(input: impl BufRead, typed: bool) -> Result<String, Failure> {
-    let mut text = String::new();
+fn read_phrase(input: impl BufRead, typed: bool) -> Result<Zeroizing<String>, Failure> {
+    let mut text = Zeroizing::new(String::with_capacity(MAX_PHRASE as usize));
     let mut lines = input.take(MAX_PHRASE);
     let cannot = |error: io::Error| {
         Failure::new(
@@ -136,16 +168,23 @@ impl Restore {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
         let wallets = self.directory.wallets();
-        let keypair = wallets.restore(&self.name, &phrase()?)?;
+        wallets.expect_free(&self.name)?;
+        let secret = Wallets::of_phrase(&phrase()?)?;
+        let kept = self.kept.kept(&format!("wallet `{}`", self.name))?;
+        wallets.keep(&self.name, &secret, &kept)?;
         let restored = Shown {
-            address: AccountId::of(&keypair).to_string(),
+            address: AccountId::of(secret.keypair()).to_string(),
             file: wallets.path(&self.name)?.display().to_string(),
+            encrypted: kept.passphrase().is_some(),
             name: self.name,
         };
         print(self.json.json, &restored, |wallet| {
             format!(
-                "wallet   {}\naddress  {}\nfile     {}\n",
-                wallet.name, wallet.address, wallet.file
+                "wallet   {}\naddress  {}\nfile     {}\nkept     {}\n",
+                wallet.name,
+                wallet.address,
+                wallet.file,
+                kept_as(wallet.encrypted)
             )
         })
     }
@@ -162,12 +201,11 @@ impl Show {
         let shown = names
             .into_iter()
             .map(|name| {
-                let address = AccountId::of(&wallets.open(&name)?).to_string();
-                let file = wallets.path(&name)?.display().to_string();
                 Ok(Shown {
+                    address: wallets.address(&name)?.to_string(),
+                    file: wallets.path(&name)?.display().to_string(),
+                    encrypted: wallets.is_encrypted(&name)?,
                     name,
-                    address,
-                    file,
                 })
             })
             .collect::<Result<Vec<_>, Failure>>()?;
@@ -182,11 +220,12 @@ impl Show {
                 vec![
                     wallet.name.clone(),
                     wallet.address.clone(),
+                    kept_as(wallet.encrypted).to_string(),
                     wallet.file.clone(),
                 ]
             };
             table(
-                &["wallet", "address", "file"],
+                &["wallet", "address", "kept", "file"],
                 &shown.iter().map(row).collect::<Vec<_>>(),
             )
         })
@@ -204,7 +243,7 @@ mod tests {
             read_phrase(text.as_bytes(), true).unwrap().trim(),
             "one two\nthree"
         );
-        assert_eq!(read_phrase(text.as_bytes(), false).unwrap(), text);
+        assert_eq!(read_phrase(text.as_bytes(), false).unwrap().as_str(), text);
         assert!(read_phrase(&[0xff, 0xfe][..], false).is_err());
         assert!(read_phrase("word ".repeat(1_000).as_bytes(), false).is_err());
     }

@@ -1,5 +1,6 @@
 //! `cairn wallet`.
 
+mod files;
 mod funds;
 mod keys;
 mod registration;
@@ -13,7 +14,7 @@ use crate::error::Failure;
 pub enum Wallet {
     /// Make a wallet and print, once, the phrase that restores it
     #[command(
-        after_help = "Examples:\n  cairn wallet new owner\n  cairn wallet new miner --wallet-dir /srv/keys"
+        after_help = "Examples:\n  cairn wallet new owner                 asks for a passphrase, twice\n  cairn wallet new miner --plain         a hotkey whose machine starts alone\n  cairn wallet new owner --passphrase-fd 0 < passphrase.txt"
     )]
     New(keys::New),
     /// Make a wallet from its phrase, which is read from the standard input
@@ -21,6 +22,16 @@ pub enum Wallet {
         after_help = "Examples:\n  cairn wallet restore owner              asks for the phrase\n  cairn wallet restore owner < phrase.txt"
     )]
     Restore(keys::Restore),
+    /// Make a wallet from a key file of polkadot.js or Bittensor
+    #[command(
+        after_help = "Examples:\n  cairn wallet import savings 5Grwva.json\n  cairn wallet import owner ~/.bittensor/wallets/default/coldkey\n  cairn wallet import miner ~/.bittensor/wallets/default/hotkeys/default --plain\n\nThe wallet keeps the passphrase of the file. A file in plain text gets one, unless --plain is given."
+    )]
+    Import(files::Import),
+    /// Write a wallet as a key file of polkadot.js or Bittensor
+    #[command(
+        after_help = "Examples:\n  cairn wallet export savings --format polkadot-js --out savings.json\n  cairn wallet export owner --format bittensor --out ~/.bittensor/wallets/default/coldkey\n\nThe file keeps the passphrase of the wallet. A wallet in plain text gets one in the file, unless --plain is given."
+    )]
+    Export(files::Export),
     /// Show the address of one wallet, or of all
     #[command(
         visible_alias = "ls",
@@ -50,6 +61,8 @@ impl Wallet {
         match self {
             Wallet::New(new) => new.run(),
             Wallet::Restore(restore) => restore.run(),
+            Wallet::Import(import) => import.run(),
+            Wallet::Export(export) => export.run(),
             Wallet::Show(show) => show.run(),
             Wallet::Balance(balance) => balance.run().await,
             Wallet::SignRegistration(sign) => sign.run(),

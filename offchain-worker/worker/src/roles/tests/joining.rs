@@ -189,7 +189,11 @@ async fn data_and_checkpoints_come_from_the_store_that_the_run_names_too() {
     };
     let finals = [(4, held.root), (held.round, held.root), (10, held.root)];
     let found = there(&run, &finals).await.expect("it can be asked");
-    assert_eq!(found, [(held.round, held.root)], "one that is due and there");
+    assert_eq!(
+        found,
+        [(held.round, held.root)],
+        "one that is due and there"
+    );
     let place = own.path().join("joining");
     assert_eq!(read_checkpoint(&run, held, &place).await, Some(parameters));
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cairn_gradient::Checked;
-use cairn_primitives::{Commitment, Hotkey, Round, Uid};
+use cairn_primitives::{Commitment, Round, Uid};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::{Claim, Id};
 use cairn_store::StoreError;
