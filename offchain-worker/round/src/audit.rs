@@ -107,7 +107,7 @@ impl Serving {
         let is_shown = self.shown.is_some_and(|shown| shown.round == owed.round);
         let has_failed = self.failed == (owed.round, TRIES);
         let is_open = |audit: &Audit| {
-            (audit.round, audit.hotkey, audit.served) == (owed.round, Hotkey(hotkey.get()), None)
+            (audit.round, audit.hotkey, audit.served) == (owed.round, hotkey, None)
                 && next_stage(audit, now) == Stage::Open
         };
         let is_due = !is_shown && !has_failed && view.audits.iter().any(is_open);
@@ -127,7 +127,7 @@ impl Serving {
     pub fn next(&mut self, view: &View, hotkey: Hotkey, now: BlockNumber) -> Option<Transaction> {
         let shown = self.shown.filter(|_| !self.sending)?;
         let is_due = |audit: &&Audit| {
-            (audit.round, audit.hotkey, audit.served) == (shown.round, Hotkey(hotkey.get()), None)
+            (audit.round, audit.hotkey, audit.served) == (shown.round, hotkey, None)
                 && next_stage(audit, now) == Stage::Open
         };
         let audit = view.audits.iter().find(is_due)?;
@@ -168,12 +168,7 @@ impl Verdict {
             round,
             uid,
             finding,
-            hash: finding_hash(
-                (netuid, round, uid),
-                &Hotkey(hotkey.get()),
-                finding,
-                salt.expose(),
-            ),
+            hash: finding_hash((netuid, round, uid), &hotkey, finding, salt.expose()),
             salt,
         }
     }

@@ -35,7 +35,7 @@
 //! let sum = Uid(1) + Uid(2);
 //! ```
 
-use core::{fmt, str::FromStr};
+use core::fmt;
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::{Type, TypeInfo};
@@ -85,14 +85,6 @@ macro_rules! identity {
         impl From<$inner> for $name {
             fn from(inner: $inner) -> $name {
                 $name(inner)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = <$inner as FromStr>::Err;
-
-            fn from_str(text: &str) -> Result<$name, Self::Err> {
-                text.parse().map($name)
             }
         }
 
@@ -194,12 +186,6 @@ mod tests {
         is_as_plain!(Netuid, u16, 513);
         is_as_plain!(Uid, u16, 255);
         is_as_plain!(Hotkey, H256, H256([7; 32]));
-    }
-
-    #[test]
-    fn identities_are_read_from_text() {
-        assert_eq!("7".parse(), Ok(Netuid(7)));
-        assert!("65536".parse::<Uid>().is_err() && "-1".parse::<Uid>().is_err());
     }
 
     #[test]

@@ -2,10 +2,9 @@
 
 use cairn_primitives::{Commitment, Finding, Netuid, Served, Uid, Verdicts, H256, MAX_MEMBERS};
 use codec::Encode;
-use sp_io::TestExternalities;
 
-use super::chain::Actor;
-use crate::RuntimeCall;
+use super::chain::{genesis, Actor, Chain};
+use crate::{presets, RuntimeCall};
 
 /// Each free call, at its longest, by the name that the page has for it.
 fn duties() -> Vec<(&'static str, RuntimeCall)> {
@@ -134,7 +133,8 @@ fn the_page_says_how_long_each_duty_is() {
             .and_then(|bytes| bytes.parse().ok())
             .unwrap_or_else(|| panic!("no number in: {row}"))
     };
-    TestExternalities::default().execute_with(|| {
+    let mut chain = Chain::new(&genesis(presets::DEVELOPMENT_PRESET));
+    let in_a_block = chain.block(|| {
         let measured = duties().into_iter().map(|(name, call)| {
             // Workers' transactions are mortal, which takes a byte more.
             let length = Actor(0).sign_nth(63, call).encoded_size() + 1;
@@ -145,4 +145,5 @@ fn the_page_says_how_long_each_duty_is() {
             .collect();
         assert_eq!(wrong, [], "what the page should say");
     });
+    in_a_block.expect("the books are right");
 }

@@ -107,7 +107,7 @@ mod tests {
         let hotkey = Hotkey(H256::repeat_byte(1));
         let here = Happening::Member {
             who: 0,
-            hotkey: Hotkey(hotkey.get()),
+            hotkey: hotkey,
             is_honest: true,
         };
         assert!(checker.see(&here).is_ok());
@@ -118,13 +118,11 @@ mod tests {
     fn who_is_left_out_too_often_is_found() {
         let mut checker = NobodyStarves::default();
         let hotkey = member(&mut checker);
-        assert!(checker.part(Hotkey(hotkey.get()), 0, true).is_ok());
+        assert!(checker.part(hotkey, 0, true).is_ok());
         for round in 1..=WITHIN {
-            assert!(checker.part(Hotkey(hotkey.get()), round, false).is_ok());
+            assert!(checker.part(hotkey, round, false).is_ok());
         }
-        assert!(checker
-            .part(Hotkey(hotkey.get()), WITHIN + 1, false)
-            .is_err());
+        assert!(checker.part(hotkey, WITHIN + 1, false).is_err());
     }
 
     #[test]
@@ -132,12 +130,12 @@ mod tests {
         let mut checker = NobodyStarves::default();
         let hotkey = member(&mut checker);
         for round in 0..WITHIN {
-            assert!(checker.part(Hotkey(hotkey.get()), round, false).is_ok());
+            assert!(checker.part(hotkey, round, false).is_ok());
         }
         assert!(checker.see(&Happening::Crashed { who: 0 }).is_ok());
         for round in WITHIN..3 * WITHIN {
             assert!(checker.see(&Happening::Round(round)).is_ok());
-            assert!(checker.part(Hotkey(hotkey.get()), round, false).is_ok());
+            assert!(checker.part(hotkey, round, false).is_ok());
         }
         let back = Happening::Restarted {
             who: 0,
@@ -147,10 +145,8 @@ mod tests {
         assert!(checker.see(&back).is_ok());
         let next = 3 * WITHIN;
         for round in next..next + WITHIN {
-            assert!(checker.part(Hotkey(hotkey.get()), round, false).is_ok());
+            assert!(checker.part(hotkey, round, false).is_ok());
         }
-        assert!(checker
-            .part(Hotkey(hotkey.get()), next + WITHIN, false)
-            .is_err());
+        assert!(checker.part(hotkey, next + WITHIN, false).is_err());
     }
 }

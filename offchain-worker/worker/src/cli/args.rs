@@ -4,7 +4,7 @@ use std::{cmp::Ordering, path::PathBuf};
 
 use cairn_chain::{AccountId, Client, Keypair, Patience, Settings};
 use cairn_primitives::{Netuid, H256};
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::{builder::TypedValueParser, ArgMatches, Args, Command, FromArgMatches};
 
 use super::{passphrase::PassphraseArg, signer};
 use crate::{error::Failure, wallet::Wallets};
@@ -47,7 +47,7 @@ impl NodeArgs {
 #[derive(Args, Clone, Copy, Debug)]
 pub struct NetuidArg {
     /// Number of the subnet
-    #[arg(long, env = "CAIRN_NETUID", default_value_t = Netuid(1), value_name = "NETUID")]
+    #[arg(long, env = "CAIRN_NETUID", default_value_t = Netuid(1), value_name = "NETUID", value_parser = numbered::<Netuid>())]
     pub netuid: Netuid,
 }
 
@@ -304,6 +304,12 @@ pub struct StoreArg {
     /// The store that the workers of a run share, such as file:///srv/cairn
     #[arg(long, env = "CAIRN_STORE", value_name = "URL")]
     pub store: String,
+}
+
+/// Reads the number of a subnet or of a member, with the words that clap has for numbers.
+pub fn numbered<N: From<u16> + Clone + Send + Sync + 'static>() -> impl TypedValueParser<Value = N>
+{
+    clap::value_parser!(u16).map(N::from)
 }
 
 /// Reads 32 bytes in hexadecimal.

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::{
-    args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
+    args::{numbered, JsonArg, KeyArgs, NetuidArg, NodeArgs},
     look::no_subnet,
     print,
 };
@@ -35,7 +35,7 @@ pub struct Emissions {
 #[derive(Args, Debug)]
 struct Overview {
     /// Show this subnet only, with what each of its members was paid
-    #[arg(long, env = "CAIRN_NETUID", value_name = "NETUID")]
+    #[arg(long, env = "CAIRN_NETUID", value_name = "NETUID", value_parser = numbered::<Netuid>())]
     netuid: Option<Netuid>,
     /// Also show what this account has and earned: an address, or the name of a wallet
     #[arg(long, env = "CAIRN_ACCOUNT", value_name = "ADDRESS|WALLET")]
@@ -96,7 +96,7 @@ struct OneMember {
     #[command(flatten)]
     netuid: NetuidArg,
     /// The member's number
-    #[arg(long, env = "CAIRN_UID", value_name = "UID")]
+    #[arg(long, env = "CAIRN_UID", value_name = "UID", value_parser = numbered::<Uid>())]
     uid: Uid,
     #[command(flatten)]
     node: NodeArgs,
@@ -122,7 +122,7 @@ struct Epochs {
     #[command(flatten)]
     netuid: NetuidArg,
     /// Show this member instead of the whole subnet
-    #[arg(long, env = "CAIRN_UID", value_name = "UID")]
+    #[arg(long, env = "CAIRN_UID", value_name = "UID", value_parser = numbered::<Uid>())]
     uid: Option<Uid>,
     /// Number of epochs to show, the newest ones
     #[arg(long, env = "CAIRN_LAST", default_value_t = HISTORY_EPOCHS, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=HISTORY_EPOCHS as i64))]

@@ -67,17 +67,15 @@ pub fn explain(log: &Path, round: Option<Round>, uid: Uid) -> Result<Option<Expl
     };
     let mut accounts = accounts(&evidence, newest);
     let all: f64 = accounts.values().map(|account| account.score).sum();
-    let explained = accounts
-        .remove(&(uid, Hotkey(hotkey.get())))
-        .map(|account| Explained {
-            log: log.to_path_buf(),
-            round: newest,
-            uid,
-            hotkey,
-            advice: advice(&account),
-            part: if all > 0.0 { account.score / all } else { 0.0 },
-            account,
-        });
+    let explained = accounts.remove(&(uid, hotkey)).map(|account| Explained {
+        log: log.to_path_buf(),
+        round: newest,
+        uid,
+        hotkey,
+        advice: advice(&account),
+        part: if all > 0.0 { account.score / all } else { 0.0 },
+        account,
+    });
     Ok(explained)
 }
 

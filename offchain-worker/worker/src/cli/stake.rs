@@ -5,7 +5,7 @@ use cairn_primitives::{Balance, BlockNumber, Netuid};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
+    args::{numbered, JsonArg, KeyArgs, NetuidArg, NodeArgs},
     print,
     purse::Purse,
     receipt::{command, sent, when, Sent},
@@ -129,7 +129,7 @@ pub struct Move {
     #[arg(long, env = "CAIRN_TO_HOTKEY", value_name = "ADDRESS|WALLET")]
     to_hotkey: Option<String>,
     /// The subnet to move to [default: the same]
-    #[arg(long, env = "CAIRN_TO_NETUID", value_name = "NETUID")]
+    #[arg(long, env = "CAIRN_TO_NETUID", value_name = "NETUID", value_parser = numbered::<Netuid>())]
     to_netuid: Option<Netuid>,
     #[command(flatten)]
     on: On,

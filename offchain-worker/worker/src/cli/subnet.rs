@@ -7,7 +7,7 @@ use serde::Serialize;
 
 pub use super::receipt::{sent, Sent};
 use super::{
-    args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
+    args::{numbered, JsonArg, KeyArgs, NetuidArg, NodeArgs},
     look::{members, no_subnet},
     member::{ChooseRole, Leave, Register},
     print,
@@ -97,7 +97,7 @@ pub struct Show {
 #[derive(Args, Debug)]
 pub struct Price {
     /// Of a slot on this subnet, too
-    #[arg(long, env = "CAIRN_NETUID", value_name = "NETUID")]
+    #[arg(long, env = "CAIRN_NETUID", value_name = "NETUID", value_parser = numbered::<Netuid>())]
     netuid: Option<Netuid>,
     #[command(flatten)]
     node: NodeArgs,

@@ -6,7 +6,7 @@ use cairn_primitives::{Round, Uid};
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 use super::{
-    args::{JsonArg, NetuidArg},
+    args::{numbered, JsonArg, NetuidArg},
     evidence::{explain, find, Explained},
     print, work,
 };
@@ -33,7 +33,7 @@ enum Verb {
 )]
 pub struct Explain {
     /// Number of the miner
-    #[arg(long, env = "CAIRN_UID", value_name = "UID")]
+    #[arg(long, env = "CAIRN_UID", value_name = "UID", value_parser = numbered::<Uid>())]
     uid: Uid,
     /// The newest round that the score looks at [default: the newest one that was measured]
     #[arg(long, env = "CAIRN_ROUND", value_name = "ROUND")]

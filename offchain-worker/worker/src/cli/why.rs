@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{
-    args::{JsonArg, NetuidArg, NodeArgs},
+    args::{numbered, JsonArg, NetuidArg, NodeArgs},
     evidence::{explain, find, Explained},
     look::{no_run, no_subnet},
     print,
@@ -25,7 +25,7 @@ use crate::{
 )]
 pub struct Why {
     /// Number of the miner
-    #[arg(long, env = "CAIRN_UID", value_name = "UID")]
+    #[arg(long, env = "CAIRN_UID", value_name = "UID", value_parser = numbered::<Uid>())]
     uid: Uid,
     #[command(flatten)]
     netuid: NetuidArg,

@@ -37,7 +37,7 @@ struct Liquid {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    set_scores: BTreeMap<u16, Vec<u16>>,
+    set_weights: BTreeMap<u16, Vec<u16>>,
     active: Option<Vec<bool>>,
     #[allow(dead_code)] // the tests read it
     #[serde(default)]
@@ -92,8 +92,8 @@ impl Scenario {
             if let Some(active) = &step.active {
                 length(&format!("epochs[{number}].active"), active.len())?;
             }
-            for (uid, row) in &step.set_scores {
-                let field = format!("epochs[{number}].set_scores.{uid}");
+            for (uid, row) in &step.set_weights {
+                let field = format!("epochs[{number}].set_weights.{uid}");
                 if *uid >= self.n {
                     return Err(format!("{field}: no such uid, since n is {n}"));
                 }
@@ -110,7 +110,7 @@ impl Scenario {
         let mut bonds = scores.clone();
         let mut epochs = Vec::new();
         for (number, step) in self.epochs.iter().enumerate() {
-            for (uid, row) in &step.set_scores {
+            for (uid, row) in &step.set_weights {
                 scores[usize::from(*uid)] = (0..).zip(row.iter().copied()).collect();
             }
             let member = |uid: u16| {
