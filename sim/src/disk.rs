@@ -116,7 +116,7 @@ impl Content {
             .map(|open| open.intent.commitment.sealed_root)
     }
 
-    /// Keeps a hidden_row beside those that can still matter.
+    /// Keeps a hidden row beside those that can still matter.
     pub fn keep_hidden_row(&mut self, hidden_row: HiddenRow) {
         self.hidden_rows = hidden_row::with(&self.hidden_rows, hidden_row);
     }

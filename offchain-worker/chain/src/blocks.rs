@@ -141,6 +141,8 @@ impl Follower {
                 // Blocks come all the time: this node stands still, or the chain does.
                 Err(_) if self.kind.moves() && connection.endpoints.has_others() => {
                     let error = connection.down("it shows no new block");
+                    // If it was at a block that others do not have, they are not behind for that.
+                    connection.endpoints.forget();
                     connection.leave(*session).await;
                     return Err(error);
                 }

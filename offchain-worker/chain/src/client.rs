@@ -50,20 +50,21 @@ impl Client {
         settings: Settings,
         patience: Patience,
     ) -> Result<Client, ChainError> {
-        Client::connect_to(&[url.to_string()], settings, patience).await
+        Client::connect_to(&[url.to_string()], None, settings, patience).await
     }
 
     /// Connects to the first of some nodes that can be asked. When it goes down, stands still, is on another chain or
-    /// far behind, the next one is asked.
+    /// far behind, the next one is asked. The chain is the one with the genesis hash `expected`, or that of the first node.
     ///
     /// # Errors
     /// As [`Client::connect`]; [`ChainError::NoneOf`] if there are several and none can be asked.
     pub async fn connect_to(
         urls: &[String],
+        expected: Option<H256>,
         settings: Settings,
         patience: Patience,
     ) -> Result<Client, ChainError> {
-        let connection = Connection::new(urls, settings)?;
+        let connection = Connection::new(urls, expected, settings)?;
         connection
             .patiently(patience, || connection.session_number())
             .await?;

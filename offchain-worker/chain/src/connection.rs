@@ -53,7 +53,7 @@ impl Default for Settings {
 pub(crate) struct Connection {
     pub endpoints: Endpoints,
     pub settings: Settings,
-    /// The chain that this is about: that of the first connection.
+    /// The chain that this is about: the one expected, or that of the first connection.
     genesis: OnceLock<H256>,
     session: Mutex<Option<Session>>,
     sessions: std::sync::atomic::AtomicU64,
@@ -67,11 +67,15 @@ struct Session {
 }
 
 impl Connection {
-    pub fn new(urls: &[String], settings: Settings) -> Result<Arc<Connection>, ChainError> {
+    pub fn new(
+        urls: &[String],
+        expected: Option<H256>,
+        settings: Settings,
+    ) -> Result<Arc<Connection>, ChainError> {
         Ok(Arc::new(Connection {
             endpoints: Endpoints::new(urls)?,
             settings,
-            genesis: OnceLock::new(),
+            genesis: expected.map_or_else(OnceLock::new, OnceLock::from),
             session: Mutex::new(None),
             sessions: 0.into(),
         }))
@@ -197,7 +201,7 @@ impl Connection {
                 Ok(rpc) => return Ok(rpc),
                 Err(error) if !self.endpoints.has_others() => return Err(error),
                 Err(error) => {
-                    tracing::warn!("{error}; asking the next node");
+                    tracing::debug!("{}; asking the next node", error.in_short());
                     self.endpoints.pass_on();
                     errors.push(error);
                 }

@@ -27,11 +27,11 @@ pub enum ChainError {
         why: String,
     },
     /// None of several nodes can be asked.
-    #[error("none of {number} nodes can be asked: {}", .errors.join("; "))]
+    #[error("none of {number} nodes can be asked: {}: start cairn-node, or name another node with --node", .errors.join("; "))]
     NoneOf {
         /// How many were tried.
         number: usize,
-        /// What was wrong with each.
+        /// Each, and what was wrong with it.
         errors: Vec<String>,
         /// Whether it may be gone in a moment.
         may_pass: bool,
@@ -177,8 +177,23 @@ impl ChainError {
     pub(crate) fn none_of(errors: &[ChainError]) -> ChainError {
         ChainError::NoneOf {
             number: errors.len(),
-            errors: errors.iter().map(ChainError::to_string).collect(),
+            errors: errors.iter().map(ChainError::in_short).collect(),
             may_pass: errors.iter().any(ChainError::is_transient),
+        }
+    }
+
+    /// Which node, and what is wrong with it, without what to do.
+    pub(crate) fn in_short(&self) -> String {
+        match self {
+            ChainError::NodeDown { url, why } => format!("{url} ({why})"),
+            ChainError::TimedOut { url, what, .. } => format!("{url} (no answer to {what})"),
+            ChainError::WrongChain { url, found, .. } => {
+                format!("{url} (another chain, genesis {found:?})")
+            }
+            ChainError::Behind { url, best, seen } => {
+                format!("{url} (at block {best} where another was at {seen})")
+            }
+            other => other.to_string(),
         }
     }
 

@@ -138,7 +138,7 @@ mod tests {
     fn the_slot_is_the_first_field_of_babes_configuration() {
         let bytes = (6_000u64, 100u64, (1u64, 4u64), vec![7u8; 40]).encode();
         let connection =
-            Connection::new(&["ws://127.0.0.1:1".into()], Settings::default()).unwrap();
+            Connection::new(&["ws://127.0.0.1:1".into()], None, Settings::default()).unwrap();
         let view = View::new(connection, H256::zero());
         let slot: SlotDuration = view.read("BabeApi_configuration", &bytes).unwrap();
         assert_eq!(slot.0, 6_000);

@@ -385,7 +385,7 @@ mod tests {
 
     fn view() -> View {
         let connection =
-            Connection::new(&["ws://127.0.0.1:1".into()], Settings::default()).unwrap();
+            Connection::new(&["ws://127.0.0.1:1".into()], None, Settings::default()).unwrap();
         View::new(connection, H256::repeat_byte(9))
     }
 

@@ -326,7 +326,7 @@ async fn a_silent_connection_is_asked_whether_it_lives() {
 async fn of_two(settings: Settings) -> (FakeNode, FakeNode, Client) {
     let (one, other) = (FakeNode::start().await, FakeNode::start().await);
     let urls = [one.url(), other.url()];
-    let client = Client::connect_to(&urls, settings, Patience::NONE)
+    let client = Client::connect_to(&urls, None, settings, Patience::NONE)
         .await
         .unwrap();
     assert_eq!(client.url(), one.url());
@@ -384,6 +384,18 @@ async fn a_node_of_another_chain_is_passed_over() {
 }
 
 #[tokio::test]
+async fn the_chain_that_is_meant_is_found_behind_a_node_of_another() {
+    let (mut wrong, right) = (FakeNode::start().await, FakeNode::start().await);
+    wrong.restart_on_another_chain().await;
+    let urls = [wrong.url(), right.url()];
+    let connect = |expected| Client::connect_to(&urls, Some(expected), settings(), Patience::NONE);
+    let client = connect(right.genesis()).await.unwrap();
+    assert_eq!(client.url(), right.url());
+    assert_eq!(client.genesis_hash(), right.genesis());
+    assert!(connect(H256::repeat_byte(77)).await.is_err());
+}
+
+#[tokio::test]
 async fn a_node_that_is_catching_up_is_passed_over() {
     let (mut one, other, client) = of_two(settings()).await;
     for _ in 0..=BEHIND {
@@ -407,6 +419,24 @@ async fn a_node_that_lies_of_its_height_does_not_rule_out_the_others() {
     other.produce();
     // Behind at first; but there is no better one, so what was seen is forgotten.
     assert_eq!(client.best().await.unwrap().number, 1);
+}
+
+#[tokio::test]
+async fn a_node_that_stands_still_at_a_high_block_does_not_rule_out_the_others() {
+    let settings = Settings {
+        silence: Duration::from_millis(20),
+        ..settings()
+    };
+    let (one, other, client) = of_two(settings).await;
+    for _ in 0..=BEHIND {
+        one.produce();
+    }
+    let mut heads = client.best_blocks();
+    assert_eq!(heads.next().await.unwrap().unwrap().number, BEHIND + 1);
+    other.produce();
+    while client.url() != other.url() {
+        let _ = heads.next().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -236,7 +236,7 @@ impl Auditing {
         let found = view
             .audits
             .iter()
-            .find_map(|audit| self.duty(audit, (hotkey.get(), is_free), now));
+            .find_map(|audit| self.duty(audit, (hotkey, is_free), now));
         match &found {
             Some(Duty::Audit(audit)) => self.replaying = Some((audit.round, audit.uid)),
             Some(Duty::Send(_)) => self.sending = true,
@@ -249,14 +249,11 @@ impl Auditing {
     fn duty(
         &self,
         audit: &Audit,
-        (hotkey, is_free): (H256, bool),
+        (hotkey, is_free): (Hotkey, bool),
         now: BlockNumber,
     ) -> Option<Duty> {
         let of = (audit.round, audit.uid);
-        let own = audit
-            .auditors
-            .iter()
-            .find(|one| one.hotkey == Hotkey(hotkey))?;
+        let own = audit.auditors.iter().find(|one| one.hotkey == hotkey)?;
         let verdict = self.verdicts.iter().find(|verdict| verdict.of() == of);
         let verdict = verdict.filter(|_| !self.sending);
         match next_stage(audit, now) {

@@ -1,13 +1,13 @@
 //! When a validator commits to its scores, and when it reveals them.
 //!
 //! ```text
-//!   scored ──▶ Weigh ──▶ hidden_row on disk ──▶ Commit ──▶ (the epoch runs) ──▶ Reveal
+//!   scored ──▶ Weigh ──▶ hidden row on disk ──▶ Commit ──▶ (the epoch runs) ──▶ Reveal
 //! ```
 //!
-//! A *hidden_row* is a row of scores with the salt that hides it. It is on disk before the commitment to it is
+//! A *hidden row* is a row of scores with the salt that hides it. It is on disk before the commitment to it is
 //! sent, so that a validator that is killed at any instant can still reveal. What is sent next follows from
 //! the hidden_rows and from what the chain says alone: a commitment that a re-organisation dropped is sent again,
-//! one that missed its epoch is made anew for the next, and a hidden_row is revealed only once the chain says
+//! one that missed its epoch is made anew for the next, and a hidden row is revealed only once the chain says
 //! that its epoch has run.
 
 use cairn_primitives::{
@@ -15,9 +15,9 @@ use cairn_primitives::{
 };
 use serde::{Deserialize, Serialize};
 
-/// How often scores of one round, or one hidden_row, are tried.
+/// How often scores of one round, or one hidden row, are tried.
 const ATTEMPTS: u8 = 3;
-/// HiddenRows that are kept: of the epoch that can be revealed and of the one that can be committed to, each
+/// Hidden rows that are kept: of the epoch that can be revealed and of the one that can be committed to, each
 /// with what it may have replaced.
 const KEPT: usize = 4;
 
@@ -90,7 +90,7 @@ pub enum Step {
     /// Turn the evidence up to this round into scores: for a commitment before this epoch or, if the subnet
     /// hides none, to be set at once.
     Weigh(Round, Option<EpochIndex>),
-    /// Commit to a hidden_row that is on disk.
+    /// Commit to a hidden row that is on disk.
     Commit(HiddenRow),
     /// Reveal one.
     Reveal(HiddenRow),
@@ -103,7 +103,7 @@ pub struct HiddenRows {
     pub kept: Vec<HiddenRow>,
     /// The round whose scores are due, and how often they may still be tried.
     due: Option<(Round, u8)>,
-    /// How often the newest hidden_row may still be committed to.
+    /// How often the newest hidden row may still be committed to.
     tries: u8,
     /// Whether a step is under way.
     busy: bool,
@@ -124,7 +124,7 @@ impl HiddenRows {
         self.due = Some((round, ATTEMPTS));
     }
 
-    /// A hidden_row is on disk; none, if nothing has shown its worth.
+    /// A hidden row is on disk; none, if nothing has shown its worth.
     pub fn weighed(&mut self, hidden_row: Option<HiddenRow>) {
         self.busy = false;
         self.due = None;
@@ -162,7 +162,7 @@ impl HiddenRows {
         step
     }
 
-    /// Forgets what cannot be revealed any more. The newest hidden_row, if its epoch ran without a commitment to
+    /// Forgets what cannot be revealed any more. The newest hidden row, if its epoch ran without a commitment to
     /// it, is made again.
     fn tidy(&mut self, voting: &Scoring) {
         self.kept

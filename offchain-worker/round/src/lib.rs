@@ -36,7 +36,7 @@
 //! - of each audit for which it was drawn it commits to one finding at most, which it has on disk ([`audit`]).
 //!
 //! Beside them: who trains on what and what validators evaluate ([`plan`]), whether there is time for
-//! another inner step ([`pace`]), and how evidence becomes scores and scores ([`scoring`]).
+//! another inner step ([`pace`]), and how evidence becomes values and scores ([`scoring`]).
 
 pub mod audit;
 pub mod course;

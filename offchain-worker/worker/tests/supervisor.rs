@@ -15,7 +15,7 @@ fn a_supervisor_hears_that_a_worker_is_ready_lives_and_stops() {
     supervisor::ready("waiting for a run");
     supervisor::alive("block 7, round 1");
     supervisor::stopping();
-    let mut heard = || {
+    let heard = || {
         let mut bytes = [0; 256];
         let length = socket.recv(&mut bytes).expect("it was told");
         String::from_utf8_lossy(&bytes[..length]).trim().to_string()

@@ -46,7 +46,7 @@
 //! everybody who dislikes it can have left: after the present unbonding period or two tempos
 //! ([`cairn_protocol::notice`]). Until then it can be read, replaced or withdrawn. Present and announced rules lie in one
 //! [`Rules`], and whoever asks gets those that hold in the block: nothing has to be done when the time comes. Root's
-//! rules hold at once, and so do an owner's while nobody has ever had a seat. Weights that are hidden stay so while the
+//! rules hold at once, and so do an owner's while nobody has ever had a seat. Scores that are hidden stay so while the
 //! subnet has a run.
 //!
 //! # The end of a subnet
@@ -413,7 +413,7 @@ pub mod pallet {
         HyperparametersTooSoon,
         /// No hyperparameters have been announced that do not hold yet.
         NothingAnnounced,
-        /// The subnet has a run: until it is stopped its weights stay hidden.
+        /// The subnet has a run: until it is stopped its scores stay hidden.
         RunNeedsCommitReveal,
         /// The signature is not the hotkey's, or is for another chain, subnet or coldkey.
         BadHotkeySignature,

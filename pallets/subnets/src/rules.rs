@@ -54,7 +54,7 @@ fn fallen(quote: Quote, now: BlockNumber, rules: &Hyperparameters) -> Balance {
 }
 
 impl<T: Config> Pallet<T> {
-    /// Whether hyperparameters may be set: they are within their limits, and weights stay hidden during a run.
+    /// Whether hyperparameters may be set: they are within their limits, and scores stay hidden during a run.
     pub(crate) fn ensure_may_be_set(netuid: Netuid, rules: &Hyperparameters) -> DispatchResult {
         limits::check::<T>(rules)?;
         let present = Self::rules(netuid).ok_or(Error::<T>::UnknownSubnet)?;

@@ -508,7 +508,7 @@ pub struct SubnetEpoch {
     pub members: u16,
     /// Validators among them whose stake counted.
     pub validators: u16,
-    /// Validators among them whose parameters counted.
+    /// Validators among them whose scores counted.
     pub voters: u16,
 }
 

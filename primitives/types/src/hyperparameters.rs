@@ -32,7 +32,7 @@ pub struct Hyperparameters {
     pub immunity_period: BlockNumber,
     /// Blocks after which a validator that set no scores no longer counts.
     pub activity_cutoff: BlockNumber,
-    /// Share of stake that must support a weight, of 65,535.
+    /// Share of stake that must support a score, of 65,535.
     pub kappa: u16,
     /// Share of the old bond that an epoch keeps, of 1,000,000.
     pub bonds_moving_average: u32,
@@ -88,9 +88,9 @@ pub struct Hyperparameters {
 )]
 #[serde(rename_all = "lowercase")]
 pub enum BondsRule {
-    /// A bond is a share in a miner, bought with stake times weight.
+    /// A bond is a share in a miner, bought with stake times score.
     Yuma2,
-    /// A bond is the average of a weight; stake counts when dividends are drawn.
+    /// A bond is the average of a score; stake counts when dividends are drawn.
     Yuma3,
 }
 

@@ -17,7 +17,7 @@ pub const MAX_UNBONDING_PERIOD: BlockNumber = 302_400;
 pub const UNBONDING_WINDOWS: BlockNumber = 4;
 /// The longest unbonding on a chain whose audit window is shorter than a quarter of it: what it is by default.
 pub const SHORT_UNBONDING_PERIOD: BlockNumber = 7_200;
-/// Share of stake that must support a weight, of 65,535: 0.4 to 0.75. Less would let few decide, more few prevent.
+/// Share of stake that must support a score, of 65,535: 0.4 to 0.75. Less would let few decide, more few prevent.
 pub const KAPPA: RangeInclusive<u16> = 26_214..=49_151;
 /// Largest stake or bond that can be asked for, and highest price: all that will ever be issued.
 pub const MAX_AMOUNT: Balance = 21_000_000 * CRN;

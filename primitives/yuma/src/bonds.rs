@@ -23,7 +23,7 @@ pub struct Bonds {
 
 /// Moves the bonds of the last epoch towards this epoch's scores.
 ///
-/// A bond without a weight decays, and a weight without a bond begins one: the average runs over the union of
+/// A bond without a score decays, and a score without a bond begins one: the average runs over the union of
 /// the cells of both. Only they have a rate: where both are zero, no rate makes a difference.
 pub fn advance(input: &Input, votes: &Votes, agreement: &Agreement, params: &Params) -> Bonds {
     match &params.liquid_alpha {

@@ -23,7 +23,7 @@
 //! 6. Bonds move towards Wb and pay dividends D, by [`BondsRule`].
 //!
 //! The result is defined on dense matrices and computed on the union of the listed cells, which is the same:
-//! a bond whose weight is gone decays and does not vanish. Cost: O(cells · log validators + members).
+//! a bond whose score is gone decays and does not vanish. Cost: O(cells · log validators + members).
 //!
 //! # Liquid alpha
 //!
@@ -48,7 +48,7 @@
 //! - If nobody has incentive and nobody dividends, nothing is paid. Subtensor then pays validators by
 //!   stake, which pays an idle subnet for being idle.
 //! - A validator without stake has neither scores nor bonds, whatever it may do.
-//! - Liquid alpha decays a bond whose weight is gone. Subtensor's sparse path drops it, its dense one does
+//! - Liquid alpha decays a bond whose score is gone. Subtensor's sparse path drops it, its dense one does
 //!   as we do.
 //! - Liquid alpha works with Yuma2 as well; subtensor's Yuma2 ignores it. What a bond goes to, and is
 //!   compared with, is then the share that the validator's stake and score would buy, as it is always in

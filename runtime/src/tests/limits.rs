@@ -15,7 +15,7 @@ use crate::{
     Runtime,
 };
 
-/// Cells of weights, and as many of bonds, of all validators on everybody else.
+/// Cells of scores, and as many of bonds, of all validators on everybody else.
 const FULL_ROWS: u32 = 2 * MAX_VALIDATORS * (MAX_MEMBERS - 1);
 
 fn sum(parts: &[Weight]) -> Weight {

@@ -252,7 +252,7 @@ impl World {
         self.tell_soon(who, Told::Weighed(Box::new(hidden_row)));
     }
 
-    /// A hidden_row is on disk.
+    /// A hidden row is on disk.
     pub(crate) fn weighed(&mut self, who: Who, hidden_row: HiddenRow) {
         self.done_validating(who, Done::Weighed(Weighed::Hidden(hidden_row)));
     }

@@ -1,7 +1,7 @@
 //! Audits, scene by scene: of the miner whose work was drawn, and of the validator that was.
 
 use cairn_primitives::{
-    api::AuditorInfo, BlockNumber, Finding, Hotkey, Netuid, Round, Secret, Served, Uid, H256,
+    api::AuditorInfo, BlockNumber, Finding, Netuid, Round, Secret, Served, Uid, H256,
 };
 use cairn_round::{
     audit::{Audit, Demand, Shown, Verdict},
@@ -25,7 +25,7 @@ fn audit(uid: Uid, served: Option<Served>) -> Audit {
     Audit {
         round: 0,
         uid,
-        hotkey: Hotkey(hotkey(uid).get()),
+        hotkey: hotkey(uid),
         opens_until: 121,
         commits_until: 129,
         reveals_until: 137,
@@ -34,7 +34,7 @@ fn audit(uid: Uid, served: Option<Served>) -> Audit {
         served,
         auditors: vec![AuditorInfo {
             uid: VALIDATOR,
-            hotkey: Hotkey(hotkey(VALIDATOR).get()),
+            hotkey: hotkey(VALIDATOR),
             committed: None,
             found: None,
         }],
@@ -284,7 +284,7 @@ fn who_was_not_drawn_or_is_late_or_said_another_thing_is_quiet() {
         look(&mut validator, &[audit], now)
     };
     let mut others = audit(MINER, Some(SERVED));
-    others.auditors[0].hotkey = Hotkey((hotkey(Uid(8))).get());
+    others.auditors[0].hotkey = hotkey(Uid(8));
     assert_eq!(look(others, 122), []);
     assert_eq!(
         look(audit(MINER, Some(SERVED)), 128),

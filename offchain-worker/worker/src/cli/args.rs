@@ -33,13 +33,10 @@ impl NodeArgs {
         self.node.first().map_or("", String::as_str)
     }
 
-    /// Connects, and makes sure that it is the right chain.
+    /// Connects to a node of the right chain.
     pub async fn connect(&self) -> Result<Client, Failure> {
-        let client = Client::connect_to(&self.node, Settings::default(), Patience::NONE).await?;
-        if let Some(expected) = self.genesis {
-            client.expect_genesis(expected)?;
-        }
-        Ok(client)
+        let (settings, patience) = (Settings::default(), Patience::NONE);
+        Ok(Client::connect_to(&self.node, self.genesis, settings, patience).await?)
     }
 }
 
@@ -196,16 +193,23 @@ impl KeyArgs {
         };
         let account = match (&self.elsewhere.from, &self.signer) {
             (Some(from), _) => self.account(from)?,
-            (None, Signer::Wallet(name)) => self.directory.wallets().address(name)?,
-            (None, Signer::Suri(suri)) => AccountId::of(&development_key(suri)?),
             (None, Signer::None | Signer::Both) => {
                 return Err(Failure::new(
                     "--unsigned-to does not say who will sign",
                     "name its address with --from, or its wallet with --key",
                 ))
             }
+            (None, _) => self.address()?,
         };
         Ok(signer::Signer::Elsewhere(account, file.clone()))
+    }
+
+    /// Whose key it is. A wallet says that without its passphrase.
+    pub fn address(&self) -> Result<AccountId, Failure> {
+        match &self.signer {
+            Signer::Wallet(name) => self.directory.wallets().address(name),
+            _ => Ok(AccountId::of(&self.keypair()?)),
+        }
     }
 
     /// The key that signs, which has to be here.

@@ -538,7 +538,7 @@ impl Show {
     async fn run(self) -> Result<(), Failure> {
         let account = match &self.account {
             Some(account) => self.key.account(account)?,
-            None => AccountId::of(&self.key.keypair()?),
+            None => self.key.address()?,
         };
         let view = self.node.connect().await?.at_best().await?;
         let positions = view.positions(&account).await?;

@@ -14,6 +14,7 @@ use crate::{
     },
     error::Failure,
     new_file::NewFile,
+    output,
 };
 
 /// The most bytes of a file with a transaction: metadata in hexadecimal is most of it.
@@ -128,10 +129,15 @@ impl Sign {
             ));
         }
         let mut shown = Shown::of(&unsigned)?;
+        // What is signed is seen before the key is asked for.
+        if !self.json.json {
+            output::show(&shown.text())?;
+        }
         let signed = unsigned.sign(&self.key.keypair()?)?;
         NewFile::write(&self.out, &serde_json::to_vec(&signed)?)?;
-        shown.signed = Some(self.out.display().to_string());
-        print(self.json.json, &shown, Shown::text)
+        let out = self.out.display().to_string();
+        shown.signed = Some(out.clone());
+        print(self.json.json, &shown, |_| format!("signed   {out}\n"))
     }
 }
 

@@ -19,7 +19,19 @@ const MISUSED: u8 = 2;
 
 /// The whole command line.
 pub fn command() -> Command {
-    with_numbers_below_zero(Cli::command())
+    let command = with_numbers_below_zero(Cli::command());
+    let workers = ["mine", "validate"].into_iter();
+    workers.fold(command, |command, worker| {
+        command.mut_subcommand(worker, with_the_key_here)
+    })
+}
+
+/// A worker signs all the time: how to sign elsewhere is not among its options.
+fn with_the_key_here(command: Command) -> Command {
+    command.mut_args(|argument| match argument.get_id().as_str() {
+        "unsigned_to" | "from" => argument.hide(true),
+        _ => argument,
+    })
 }
 
 /// Has every option that takes a value take `-5` for one, and not for an option: what it expects instead is
@@ -89,6 +101,18 @@ mod tests {
     fn said(line: &str) -> String {
         let error = command().try_get_matches_from(line.split(' '));
         expected(&error.expect_err(line)).expect("what it expects")
+    }
+
+    #[test]
+    fn workers_offer_no_key_elsewhere() {
+        let help = |verb: &str| {
+            let mut command = command();
+            let verb = command.find_subcommand_mut(verb).expect("there is");
+            verb.render_long_help().to_string()
+        };
+        for worker in ["mine", "validate"] {
+            assert!(help(worker).contains("--key") && !help(worker).contains("--unsigned-to"));
+        }
     }
 
     #[test]

@@ -107,6 +107,7 @@ struct Prepared {
 impl Prepared {
     fn options(self, work: Work, device: Device) -> WorkerOptions {
         WorkerOptions {
+            genesis: work.node.genesis,
             nodes: work.node.node,
             netuid: work.netuid.netuid,
             hotkey: self.hotkey,

@@ -28,7 +28,7 @@ impl NodeUrl {
         }
         if host.contains('@') {
             return Err(unfit(
-                url,
+                &format!("{scheme}://…@…"),
                 "whoever opens the page would see the password in it",
             ));
         }

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Hotkey, Round, H256};
+use cairn_primitives::{BlockNumber, Round, H256};
 use cairn_round::{
     audit::Demand,
     machine::{Gone, Kind, Lack, Question, Reason, Transaction},
@@ -271,13 +271,13 @@ impl<C: Chain, R: Role> Driver<C, R> {
     }
 
     fn keep(&mut self, settlement: &Settlement, held: Held, audited: Option<Demand>) {
-        let (member, hotkey) = (self.member.as_ref(), H256(self.desk.run.hotkey.0));
+        let (member, hotkey) = (self.member.as_ref(), self.desk.run.hotkey.hotkey());
         let (committed, incentive) = self.role.share(settlement.round, member);
         let line = Line {
             round: settlement.round,
             contributions: u16::try_from(settlement.included.len()).unwrap_or(u16::MAX),
             committed,
-            included: settlement.own(Hotkey(hotkey)).is_some(),
+            included: settlement.own(hotkey).is_some(),
             incentive,
             earned: member.map_or(0, |member| member.earned),
             model_root: held.root,

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use cairn_chain::{Block, BlockStream, ChainError};
+use cairn_primitives::BlockNumber;
 use futures::StreamExt;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
@@ -28,6 +29,22 @@ struct Seen {
 
 /// After this time without a new block, that is said, and again after as long.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// The highest block seen. Nodes that stand still at different blocks, or one that goes to and fro between two forks, move
+/// heads and still get nowhere.
+#[derive(Default)]
+struct Highest(BlockNumber);
+
+impl Highest {
+    /// Whether the chain got further than ever before.
+    fn rises(&mut self, seen: &Seen) -> bool {
+        let heads = [seen.best, seen.finalized].into_iter().flatten();
+        let highest = heads.map(|block| block.number).max().unwrap_or_default();
+        let rises = highest > self.0;
+        self.0 = self.0.max(highest);
+        rises
+    }
+}
 
 /// For how long no head has moved. Pure: it is told what time it is.
 struct Silence {
@@ -72,6 +89,7 @@ impl Silence {
 pub struct HeadFollower {
     seen: watch::Receiver<Seen>,
     silence: Silence,
+    highest: Highest,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -89,6 +107,7 @@ impl HeadFollower {
         HeadFollower {
             seen,
             silence: Silence::new(Instant::now(), limit),
+            highest: Highest::default(),
             tasks,
         }
     }
@@ -101,7 +120,7 @@ impl HeadFollower {
         loop {
             let wait = self.silence.wait(Instant::now());
             match timeout(wait, self.seen.changed()).await {
-                Ok(Ok(())) => self.silence.broken(Instant::now()),
+                Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(RoleError::Broken("nobody follows the chain".into())),
                 Err(_) => {
                     self.stands_still()?;
@@ -109,6 +128,10 @@ impl HeadFollower {
                 }
             }
             let seen = self.seen.borrow_and_update().clone();
+            if self.highest.rises(&seen) {
+                self.silence.broken(Instant::now());
+                supervisor::alive(&format!("at block {}", self.highest.0));
+            }
             match seen {
                 Seen {
                     failed: Some(error),
@@ -119,7 +142,6 @@ impl HeadFollower {
                     finalized: Some(finalized),
                     ..
                 } => {
-                    supervisor::alive(&format!("at block {}", best.number));
                     return Ok(Heads { best, finalized });
                 }
                 _ => {}
@@ -146,6 +168,8 @@ impl HeadFollower {
             "no new block for {} s, {last}: see whether the node is in sync and its authorities are up; waiting",
             silent.as_secs()
         );
+        // Waiting is not hanging.
+        supervisor::alive("waiting for a new block");
         Ok(())
     }
 }
@@ -183,6 +207,29 @@ async fn forward(mut stream: BlockStream, seen: watch::Sender<Seen>, is_best: bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_nodes_that_stand_still_get_nowhere() {
+        let at = |best: u32, finalized: u32| {
+            let block = |number| Block {
+                number,
+                hash: cairn_primitives::H256::repeat_byte(number as u8),
+            };
+            Seen {
+                best: Some(block(best)),
+                finalized: Some(block(finalized)),
+                failed: None,
+            }
+        };
+        let mut highest = Highest::default();
+        assert!(!highest.rises(&Seen::default()));
+        assert!(highest.rises(&at(7, 5)));
+        for _ in 0..3 {
+            assert!(!highest.rises(&at(6, 5)));
+            assert!(!highest.rises(&at(7, 6)));
+        }
+        assert!(highest.rises(&at(8, 6)));
+    }
 
     #[test]
     fn a_silence_is_told_every_minute_and_ends_at_its_limit() {

@@ -162,9 +162,16 @@ pub(super) async fn there(
     for (round, root) in due {
         let prefix = paths::checkpoints(run.netuid.get(), round);
         for store in run.stores() {
-            if store.has_blob(&prefix, &root.0).await? {
-                found.push((round, root));
-                break;
+            let is_own = store.url() == run.store.url();
+            match store.has_blob(&prefix, &root.0).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    found.push((round, root));
+                    break;
+                }
+                Err(error) if is_own => return Err(error.into()),
+                // A stranger's store that fails keeps nobody from joining.
+                Err(error) => tracing::warn!("{error}; passed over"),
             }
         }
         if found.len() == CHECKPOINT_ATTEMPTS {

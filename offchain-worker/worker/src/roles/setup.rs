@@ -37,6 +37,8 @@ use crate::supervisor;
 pub struct WorkerOptions {
     /// The nodes, in the order in which they are asked.
     pub nodes: Vec<String>,
+    /// The genesis hash of their chain, if it was said.
+    pub genesis: Option<H256>,
     /// The subnet.
     pub netuid: Netuid,
     /// The key that signs the worker's transactions.
@@ -124,7 +126,7 @@ pub(super) async fn connect(options: &WorkerOptions) -> Result<Option<Client>, R
     let mut shutdown = options.shutdown.clone();
     tokio::select! {
         () = stopped(&mut shutdown) => Ok(None),
-        chain = Client::connect_to(&options.nodes, settings, Patience::default()) => {
+        chain = Client::connect_to(&options.nodes, options.genesis, settings, Patience::default()) => {
             let chain = chain?;
             supervisor::ready(&format!("connected to {}", chain.url()));
             Ok(Some(chain))

@@ -1,7 +1,9 @@
 //! What happens to what is kept by uid when members come and go.
 
-use cairn_primitives::traits::{Incentives, OnMember};
-use cairn_primitives::{Netuid, Uid};
+use cairn_primitives::{
+    traits::{Incentives, OnMember},
+    Netuid, Uid,
+};
 
 use crate::{mock::*, Bonds, MemberRecords, Votes};
 

@@ -1,6 +1,5 @@
 use crate::{mock::*, Error, Event};
-use cairn_primitives::traits::Membership;
-use cairn_primitives::{Netuid, Uid};
+use cairn_primitives::{traits::Membership, Netuid, Uid};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 

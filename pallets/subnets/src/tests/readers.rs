@@ -1,6 +1,5 @@
 use crate::mock::*;
-use cairn_primitives::traits::Membership;
-use cairn_primitives::{Netuid, Uid};
+use cairn_primitives::{traits::Membership, Netuid, Uid};
 
 #[test]
 fn members_are_found_by_uid_and_by_hotkey() {

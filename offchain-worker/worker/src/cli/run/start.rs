@@ -114,13 +114,15 @@ impl Start {
 
     /// The node; for a check, a node that is down is no error, but said.
     async fn connect(&self) -> Result<Result<Client, String>, Failure> {
-        match Client::connect_to(&self.node.node, Settings::default(), Patience::NONE).await {
-            Ok(client) => {
-                if let Some(expected) = self.node.genesis {
-                    client.expect_genesis(expected)?;
-                }
-                Ok(Ok(client))
-            }
+        match Client::connect_to(
+            &self.node.node,
+            self.node.genesis,
+            Settings::default(),
+            Patience::NONE,
+        )
+        .await
+        {
+            Ok(client) => Ok(Ok(client)),
             Err(error) if self.check && error.is_transient() => Ok(Err(error.to_string())),
             Err(error) => Err(error.into()),
         }

@@ -86,7 +86,7 @@ impl BalanceOf {
     pub async fn run(self) -> Result<(), Failure> {
         let address = match &self.account {
             Some(account) => self.key.account(account)?,
-            None => AccountId::of(&self.key.keypair()?),
+            None => self.key.address()?,
         };
         let view = self.node.connect().await?.at_best().await?;
         let account = Account::new(address, view.balance(&address).await?);

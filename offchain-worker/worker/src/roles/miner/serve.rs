@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use cairn_engine::{audit, Engine, State};
-use cairn_primitives::{Hotkey, Round, Served, H256};
+use cairn_primitives::{Round, Served, H256};
 use cairn_round::{
     audit::{Demand, Shown},
     plan::Plan,
@@ -56,11 +56,11 @@ async fn serve<C: Chain>(
     opener: Opener,
 ) -> Result<Option<Served>, RoleError> {
     let (run, round) = (desk.run.clone(), demand.round);
-    let (at, hotkey) = (desk.heads.finalized.hash, H256(run.hotkey.0));
+    let (at, hotkey) = (desk.heads.finalized.hash, run.hotkey.hotkey());
     let settled = settlement(&desk.chain, &run, at, round).await?;
     let slot_of = |settled: &Settlement| {
         let mut miners = settled.miners.iter();
-        miners.position(|(_, miner)| *miner == Hotkey(hotkey))
+        miners.position(|(_, miner)| *miner == hotkey)
     };
     let state = desk.state.clone();
     let kept = tokio::task::spawn_blocking(move || locked(&state).audited()).await??;

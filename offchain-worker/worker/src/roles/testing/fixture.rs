@@ -193,6 +193,7 @@ impl Network {
         let (sender, shutdown) = watch::channel(false);
         let options = WorkerOptions {
             nodes: Vec::new(),
+            genesis: None,
             netuid: NETUID,
             hotkey: Network::key(name),
             stores: self.stores(),

@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 use cairn_chain::MemberInfo;
 use cairn_gradient::Checked;
-use cairn_primitives::{BlockNumber, Hotkey, Round, Uid, H256};
+use cairn_primitives::{BlockNumber, Round, Uid};
 use cairn_round::{
     audit::Verdict,
     pledge::Pledge,
@@ -57,10 +57,10 @@ pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Resu
             evidence.push(item);
         })?;
         forget_old(&mut evidence);
-        let (hotkey, initial_root) = (H256(run.hotkey.0), run.config.initial_root);
+        let (hotkey, initial_root) = (run.hotkey.hotkey(), run.config.initial_root);
         Ok(ValidatorRole {
             machine: Validator::new(
-                Hotkey(hotkey),
+                hotkey,
                 initial_root,
                 resumed.held,
                 resumed.pledges,

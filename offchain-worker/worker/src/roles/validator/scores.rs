@@ -1,4 +1,4 @@
-//! From evidence to scores, and to a hidden_row on disk.
+//! From evidence to scores, and to a hidden row on disk.
 
 use cairn_primitives::{EpochIndex, Hotkey, Round, Secret, Uid};
 use cairn_round::{
@@ -65,7 +65,7 @@ async fn members<C: Chain>(desk: &Desk<C>) -> Option<Vec<(Uid, Hotkey)>> {
     }
 }
 
-/// Makes a hidden_row and puts it on disk, from where it can be committed to and revealed.
+/// Makes a hidden row and puts it on disk, from where it can be committed to and revealed.
 async fn hide<C: Chain>(
     desk: &Desk<C>,
     kept: Vec<HiddenRow>,
