@@ -626,7 +626,7 @@ impl Validator {
             Some(Subject {
                 slot: subject.slot,
                 uid,
-                hotkey: hotkey,
+                hotkey,
                 found,
             })
         };

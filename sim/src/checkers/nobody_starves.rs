@@ -107,7 +107,7 @@ mod tests {
         let hotkey = Hotkey(H256::repeat_byte(1));
         let here = Happening::Member {
             who: 0,
-            hotkey: hotkey,
+            hotkey,
             is_honest: true,
         };
         assert!(checker.see(&here).is_ok());

@@ -154,7 +154,7 @@ impl World {
             let (hotkey, is_honest) = (member.hotkey.id(), member.is_honest());
             self.see(&Happening::Member {
                 who,
-                hotkey: hotkey,
+                hotkey,
                 is_honest,
             });
             self.members[who].head = self.chain.head(MAIN);
