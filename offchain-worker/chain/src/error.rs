@@ -146,6 +146,16 @@ pub enum ChainError {
         /// The nonce of both.
         nonce: u64,
     },
+    /// A transaction that was signed before cannot be sent, now or later.
+    #[error("{call} of {account} cannot be sent: its nonce {nonce} is used, by itself if it was sent before; look at the account before another one is signed")]
+    NonceUsed {
+        /// Pallet and call.
+        call: String,
+        /// Who signed it.
+        account: AccountId,
+        /// Its nonce.
+        nonce: u64,
+    },
     /// The call was executed and failed.
     #[error("{call} of {account} failed: {error}")]
     Dispatch {

@@ -166,11 +166,23 @@ impl Client {
             floor: floor(best, finalized),
             valid_until: signed.valid_until,
         };
-        match self.offer(&signed).await? {
+        let found = match self.offer(&signed).await? {
             (Next::Look, session) => self.follow(&signed, session, until).await,
-            // It cannot be signed anew from here.
             (Next::Again, _) => Err(signed.overtaken()),
-        }
+        };
+        // It cannot be signed anew from here, and may be in a block that nobody looked at.
+        found.map_err(|error| match error {
+            ChainError::Overtaken {
+                call,
+                account,
+                nonce,
+            } => ChainError::NonceUsed {
+                call,
+                account,
+                nonce,
+            },
+            error => error,
+        })
     }
 
     /// Waits for a best block other than `known`.

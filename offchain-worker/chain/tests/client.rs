@@ -526,7 +526,7 @@ async fn a_call_is_signed_without_a_node_and_sent_later() {
     let file = serde_json::to_string(&signed).unwrap();
     let signed: Signed = serde_json::from_str(&file).unwrap();
     let sending = tokio::spawn({
-        let client = client.clone();
+        let (client, signed) = (client.clone(), signed.clone());
         async move { client.submit_signed(&signed).await }
     });
     node.offered(1).await;
@@ -534,6 +534,9 @@ async fn a_call_is_signed_without_a_node_and_sent_later() {
     let included = sending.await.unwrap().unwrap();
     let event = included.event("Training", "Committed").unwrap();
     assert_eq!(event.fields::<(u16, u32, u16)>(), Some((3, 7, 5)));
+    // Sent again, it is found where it is: nobody signs and pays twice.
+    let again = client.submit_signed(&signed).await.unwrap();
+    assert_eq!(again.block, included.block);
 }
 
 #[tokio::test]
@@ -557,7 +560,7 @@ async fn only_the_account_signs_and_only_for_its_chain() {
     node.produce();
     submitted.await.unwrap().unwrap();
     let error = client.submit_signed(&signed).await.unwrap_err();
-    let refused = matches!(error, ChainError::Overtaken { .. });
+    let refused = matches!(error, ChainError::NonceUsed { .. });
     assert!(refused, "{error:?}");
     node.stop().await;
 }

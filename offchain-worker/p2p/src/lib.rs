@@ -16,6 +16,8 @@
 //!
 //! The frames, what each limit is for, and what a hostile peer can and cannot do: `docs/peers.md`.
 
+// Without the feature there is nothing to link to.
+#![cfg_attr(not(feature = "iroh"), allow(rustdoc::broken_intra_doc_links))]
 #![cfg(feature = "iroh")]
 #![cfg_attr(
     not(test),

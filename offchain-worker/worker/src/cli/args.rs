@@ -199,27 +199,39 @@ impl KeyArgs {
                     "name its address with --from, or its wallet with --key",
                 ))
             }
-            (None, _) => self.address()?,
+            (None, _) => self.whose()?,
         };
         Ok(signer::Signer::Elsewhere(account, file.clone()))
     }
 
-    /// Whose key it is. A wallet says that without its passphrase.
+    /// Whose key it is, for a command that sends nothing.
     pub fn address(&self) -> Result<AccountId, Failure> {
+        self.ensure_not_elsewhere()?;
+        self.whose()
+    }
+
+    /// Whose key it is. A wallet says that without its passphrase.
+    fn whose(&self) -> Result<AccountId, Failure> {
         match &self.signer {
             Signer::Wallet(name) => self.directory.wallets().address(name),
-            _ => Ok(AccountId::of(&self.keypair()?)),
+            Signer::Suri(suri) => Ok(AccountId::of(&development_key(suri)?)),
+            Signer::None | Signer::Both => self.keypair().map(|key| AccountId::of(&key)),
+        }
+    }
+
+    fn ensure_not_elsewhere(&self) -> Result<(), Failure> {
+        match self.elsewhere.unsigned_to {
+            None => Ok(()),
+            Some(_) => Err(Failure::new(
+                "--unsigned-to is for commands that send one transaction, and this one is none of them",
+                "leave it out",
+            )),
         }
     }
 
     /// The key that signs, which has to be here.
     pub fn keypair(&self) -> Result<Keypair, Failure> {
-        if self.elsewhere.unsigned_to.is_some() {
-            return Err(Failure::new(
-                "--unsigned-to is for commands that send one transaction, and this one is none of them",
-                "leave it out",
-            ));
-        }
+        self.ensure_not_elsewhere()?;
         match &self.signer {
             Signer::Suri(suri) => development_key(suri),
             Signer::Wallet(name) => self.open(name),
