@@ -136,7 +136,7 @@ fn a_network_trains_pays_and_survives() {
 
     let report: Report =
         serde_json::from_slice(&std::fs::read(&json).expect("written")).expect("a report");
-    what_the_readme_shows_was_printed(&told);
+    what_the_readme_shows_was_printed(&told, &report);
     rounds_settled(&report);
     let exported = exported.expect("round 2 was shown");
     assert_eq!(exported["round"], 1);
@@ -203,13 +203,21 @@ fn stopped_after(word: &str) {
     nothing_is_left(&kept);
 }
 
-/// README.md shows the output of a devnet: numbers may differ, and the rest may not.
-fn what_the_readme_shows_was_printed(told: &str) {
+/// README.md shows the output of a devnet: numbers may differ, and the rest may not. It has a line of a cheat that lost its
+/// bond; that none of a cheat's contributions was drawn is chance, and `audits_found_the_cheat_and_nobody_else` looks at
+/// what follows from those that were.
+fn what_the_readme_shows_was_printed(told: &str, report: &Report) {
     let page = include_str!("../../../README.md");
     let shown = page.split("```text\n").nth(1).expect("an output");
     let shown = shown.split("```").next().unwrap_or_default();
     assert!(shown.contains("held-out loss"), "{shown}");
-    if let Err(missing) = shape::lines_are_in(shown, told) {
+    let none_lost = report
+        .audits
+        .iter()
+        .all(|audit| matches!(audit.outcome, AuditOutcome::Passed | AuditOutcome::Open));
+    let of_chance = |line: &&str| none_lost && line.ends_with("lost its bond");
+    let shown: Vec<&str> = shown.lines().filter(|line| !of_chance(line)).collect();
+    if let Err(missing) = shape::lines_are_in(&shown.join("\n"), told) {
         panic!("{missing} in\n{told}");
     }
 }
