@@ -11,7 +11,7 @@ const CALLS = {
   subnets: ['createSubnet', 'setHyperparameters', 'withdrawHyperparameters', 'register', 'setRole', 'leave'],
   stake: ['addStake', 'removeStake', 'addBond', 'unbond', 'withdrawBond', 'setForeignStake'],
   training: ['startRun', 'stopRun', 'commit', 'reveal', 'attest', 'commitAttestation', 'here'],
-  emissions: ['setWeights', 'commitWeights', 'revealWeights', 'setEmitting'],
+  emissions: ['setScores', 'commitScores', 'revealScores', 'setEmitting'],
 };
 let api, block;
 

@@ -16,7 +16,7 @@ const config = {
     layers: 2, dModel: 64, heads: 4, kvHeads: 2, ffn: 128, vocabulary: 1024, context: 64, ropeTheta: 10_000,
     tiedEmbeddings: true,
   },
-  initialWeights: { Seed: 7 },
+  initialParameters: { Seed: 7 },
   initialRoot: root('11'),
   data: { manifestRoot: root('22'), tokenizerRoot: root('33'), store: '', windows: 1_000_000 },
   inner: {
