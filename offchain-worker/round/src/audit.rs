@@ -64,8 +64,6 @@ pub struct Serving {
     shown: Option<Shown>,
     /// How often it came to nothing, and in which round.
     failed: (Round, u8),
-    /// Whether it is under way to the chain.
-    sending: bool,
 }
 
 impl Serving {
@@ -124,20 +122,14 @@ impl Serving {
     }
 
     /// What is to be said to the chain.
-    pub fn next(&mut self, view: &View, hotkey: Hotkey, now: BlockNumber) -> Option<Transaction> {
-        let shown = self.shown.filter(|_| !self.sending)?;
+    pub fn next(&self, view: &View, hotkey: Hotkey, now: BlockNumber) -> Option<Transaction> {
+        let shown = self.shown?;
         let is_due = |audit: &&Audit| {
             (audit.round, audit.hotkey, audit.served) == (shown.round, hotkey, None)
                 && next_stage(audit, now) == Stage::Open
         };
         let audit = view.audits.iter().find(is_due)?;
-        self.sending = true;
         Some(Transaction::OpenAudit(audit.uid, shown))
-    }
-
-    /// It is no longer under way.
-    pub fn sent(&mut self) {
-        self.sending = false;
     }
 }
 
@@ -188,6 +180,15 @@ pub enum Duty {
     Send(Transaction),
 }
 
+/// What an auditor is free to do.
+#[derive(Clone, Copy, Debug)]
+pub struct Free {
+    /// It computes nothing else.
+    pub to_replay: bool,
+    /// Nothing of an audit is under way to the chain.
+    pub to_send: bool,
+}
+
 /// What a validator knows of the audits that it was drawn for.
 #[derive(Clone, Debug, Default)]
 pub struct Auditing {
@@ -195,8 +196,6 @@ pub struct Auditing {
     verdicts: Vec<Verdict>,
     /// What it is replaying.
     replaying: Option<(Round, Uid)>,
-    /// Whether a verdict or a commitment to one is under way.
-    sending: bool,
 }
 
 impl Auditing {
@@ -219,14 +218,14 @@ impl Auditing {
         self.verdicts.extend(verdict);
     }
 
-    /// What there is to do for the auditor with this hotkey, which is free to replay or computes something else; to be asked
-    /// until there is nothing.
+    /// What there is to do for the auditor with this hotkey, which is free to replay or computes something else, and may send
+    /// something or has to wait; to be asked until there is nothing.
     pub fn next(
         &mut self,
         view: &View,
         hotkey: Hotkey,
         now: BlockNumber,
-        is_free: bool,
+        free: Free,
     ) -> Option<Duty> {
         let is_open = |of: (Round, Uid)| {
             let mut audits = view.audits.iter();
@@ -236,11 +235,9 @@ impl Auditing {
         let found = view
             .audits
             .iter()
-            .find_map(|audit| self.duty(audit, (hotkey, is_free), now));
-        match &found {
-            Some(Duty::Audit(audit)) => self.replaying = Some((audit.round, audit.uid)),
-            Some(Duty::Send(_)) => self.sending = true,
-            None => {}
+            .find_map(|audit| self.duty(audit, (hotkey, free), now));
+        if let Some(Duty::Audit(audit)) = &found {
+            self.replaying = Some((audit.round, audit.uid));
         }
         found
     }
@@ -249,16 +246,16 @@ impl Auditing {
     fn duty(
         &self,
         audit: &Audit,
-        (hotkey, is_free): (Hotkey, bool),
+        (hotkey, free): (Hotkey, Free),
         now: BlockNumber,
     ) -> Option<Duty> {
         let of = (audit.round, audit.uid);
         let own = audit.auditors.iter().find(|one| one.hotkey == hotkey)?;
         let verdict = self.verdicts.iter().find(|verdict| verdict.of() == of);
-        let verdict = verdict.filter(|_| !self.sending);
+        let verdict = verdict.filter(|_| free.to_send);
         match next_stage(audit, now) {
             Stage::Open | Stage::Commit
-                if own.committed.is_none() && is_free && self.may_replay(audit) =>
+                if own.committed.is_none() && free.to_replay && self.may_replay(audit) =>
             {
                 Some(Duty::Audit(Box::new(audit.clone())))
             }
@@ -279,10 +276,5 @@ impl Auditing {
         let of = (audit.round, audit.uid);
         let is_judged = self.verdicts.iter().any(|verdict| verdict.of() == of);
         audit.served.is_some() && self.replaying.is_none() && !is_judged
-    }
-
-    /// Nothing is under way any more.
-    pub fn sent(&mut self) {
-        self.sending = false;
     }
 }

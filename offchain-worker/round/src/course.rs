@@ -18,6 +18,7 @@ use cairn_protocol::{checkpoint::is_too_far_behind, lineage};
 use crate::{
     audit::Demand,
     machine::{Action, Event, Gone, Held, Kind, Question, Reason, Transaction},
+    outbox::Outbox,
     Settlement, View,
 };
 
@@ -45,8 +46,8 @@ pub struct Course<W> {
     /// The round that the last look asked about.
     asked: Option<Round>,
     news: bool,
-    /// Whether it is under way to the chain that this member is back.
-    returning: bool,
+    /// What it has sent.
+    outbox: Outbox,
     actions: VecDeque<Action<W>>,
 }
 
@@ -76,7 +77,7 @@ impl<W> Course<W> {
             looking: false,
             asked: None,
             news: true,
-            returning: false,
+            outbox: Outbox::default(),
             actions: VecDeque::new(),
         }
     }
@@ -124,6 +125,17 @@ impl<W> Course<W> {
         self.actions.push_back(action);
     }
 
+    /// Whether a transaction of this kind may be sent on account of a view of block `now`.
+    pub fn may_send(&self, kind: Kind, now: BlockNumber) -> bool {
+        self.outbox.is_free(kind, now)
+    }
+
+    /// Sends a transaction. Of its kind none may be sent until this one can be seen on chain.
+    pub fn send(&mut self, transaction: Transaction) {
+        self.outbox.send(transaction.kind());
+        self.act(Action::Send(transaction));
+    }
+
     /// The next action: what was decided, then a look at the chain if there is reason for one.
     pub fn poll(&mut self, voting: bool) -> Option<Action<W>> {
         if let Some(action) = self.actions.pop_front() {
@@ -156,7 +168,7 @@ impl<W> Course<W> {
             Event::NotLooked => self.looking = false,
             // What went into a block that has not been seen yet is looked for when it comes.
             Event::Sent { kind, block } => {
-                self.returning &= kind != Kind::Presence;
+                self.outbox.sent(kind, block, now);
                 self.news |= block.is_some_and(|block| block <= now);
             }
             Event::Applied { round, root } => return self.applied(round, root),
@@ -216,11 +228,11 @@ impl<W> Course<W> {
     }
 
     /// Says that this member is back, if nobody expects it and it holds what the current round begins with.
-    pub fn announce(&mut self, view: &View, hotkey: Hotkey) {
+    pub fn announce(&mut self, view: &View, hotkey: Hotkey, now: BlockNumber) {
         let round = view.round.round;
-        if view.is_absent(hotkey) && self.round() == Some(round) && !self.returning {
-            self.returning = true;
-            self.act(Action::Send(Transaction::Here(round)));
+        let is_back = view.is_absent(hotkey) && self.round() == Some(round);
+        if is_back && self.may_send(Kind::Presence, now) {
+            self.send(Transaction::Here(round));
         }
     }
 

@@ -18,7 +18,8 @@
 //! content, while parameters only ever move along rounds that cannot be undone.
 //!
 //! What both decide alike ([`course`]): when the chain is looked at; whether to join, or to apply a settled round;
-//! that parameters which contradict a final root are never kept; that whoever was away says when it is back.
+//! that parameters which contradict a final root are never kept; that whoever was away says when it is back; that what
+//! was sent is not sent again before the chain could have shown it ([`outbox`]).
 //!
 //! What the miner's machine ([`miner`]) promises:
 //! - in one round it commits to one content only, whatever happens in between;
@@ -44,6 +45,7 @@ pub mod hidden_row;
 pub mod machine;
 pub mod measure;
 pub mod miner;
+pub mod outbox;
 pub mod pace;
 pub mod pledge;
 pub mod validator;

@@ -70,8 +70,6 @@ pub struct Miner {
     intent: Option<Intent>,
     /// Whether training has been told to stop. Lost in a crash, as is all that follows.
     stopping: bool,
-    /// Whether a transaction is under way.
-    submitting: bool,
     /// Whether training for the round held has come to nothing and is not begun again.
     skipping: bool,
     /// What is audited of its work.
@@ -89,7 +87,6 @@ impl Miner {
             course: Course::new(held),
             intent: intent.filter(|intent| Some(intent.round) == round),
             stopping: false,
-            submitting: false,
             skipping: false,
             serving: Serving::default(),
             is_serving: false,
@@ -185,10 +182,12 @@ impl Miner {
             _ => {}
         }
         self.submit(view, now);
-        if let Some(transaction) = self.serving.next(view, self.hotkey, now) {
-            self.course.act(Action::Send(transaction));
+        if self.course.may_send(Kind::Audit, now) {
+            if let Some(transaction) = self.serving.next(view, self.hotkey, now) {
+                self.course.send(transaction);
+            }
         }
-        self.course.announce(view, self.hotkey);
+        self.course.announce(view, self.hotkey, now);
     }
 
     fn follow(&mut self, left: Left<Done>, now: BlockNumber) {
@@ -256,7 +255,8 @@ impl Miner {
     }
 
     fn submit(&mut self, view: &View, now: BlockNumber) {
-        let Some(intent) = self.intent.as_ref().filter(|_| !self.submitting) else {
+        let is_free = self.course.may_send(Kind::Contribution, now);
+        let Some(intent) = self.intent.as_ref().filter(|_| is_free) else {
             return;
         };
         if view.round.round != intent.round {
@@ -273,8 +273,7 @@ impl Miner {
             }
             _ => return,
         };
-        self.submitting = true;
-        self.course.act(Action::Send(transaction));
+        self.course.send(transaction);
     }
 }
 
@@ -283,11 +282,6 @@ impl Machine for Miner {
     type Work = Task;
 
     fn handle(&mut self, event: Event<Done>, now: BlockNumber) {
-        match &event {
-            Event::Sent { kind, .. } if *kind == Kind::Contribution => self.submitting = false,
-            Event::Sent { kind, .. } if *kind == Kind::Audit => self.serving.sent(),
-            _ => {}
-        }
         let left = self.course.take(event, now);
         self.follow(left, now);
     }

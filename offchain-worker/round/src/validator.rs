@@ -17,7 +17,7 @@ use cairn_protocol::{
 };
 
 use crate::{
-    audit::{Audit, Auditing, Duty, Verdict},
+    audit::{Audit, Auditing, Duty, Free, Verdict},
     course::{Course, Left, Work},
     hidden_row::{HiddenRow, HiddenRows, Step},
     machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
@@ -231,8 +231,8 @@ pub struct Validator {
     replaced: Option<(BlockNumber, u8)>,
     /// Whether measuring has been told to stop.
     stopping: bool,
-    /// Whether a pledge is being put on disk, or an attestation or its commitment is under way.
-    attesting: bool,
+    /// Whether a pledge is being put on disk.
+    pledging: bool,
     /// Scores: what is due, and what can be revealed.
     hidden_rows: HiddenRows,
     /// Audits for which it was drawn.
@@ -263,7 +263,7 @@ impl Validator {
             written: Vec::new(),
             replaced: None,
             stopping: false,
-            attesting: false,
+            pledging: false,
             hidden_rows: HiddenRows::new(hidden_rows),
             auditing: Auditing::default(),
         }
@@ -354,7 +354,7 @@ impl Validator {
                 self.course.look_again();
             }
             Done::Pledged(pledge) => {
-                self.attesting = false;
+                self.pledging = false;
                 self.attested = Some(pledge.round);
                 self.pledges = pledge::with(&self.pledges, pledge);
                 self.course.look_again();
@@ -395,8 +395,7 @@ impl Validator {
                 self.course.look_again();
             }
             Weighed::Open(round, row) => {
-                let transaction = Transaction::SetScores(round, row);
-                self.course.act(Action::Send(transaction));
+                self.course.send(Transaction::SetScores(round, row));
             }
         }
     }
@@ -458,23 +457,37 @@ impl Validator {
             self.check(view, held);
             self.attest(view, held, now);
         }
-        self.course.announce(view, self.hotkey);
+        self.course.announce(view, self.hotkey, now);
         self.compute(view, now);
-        // Nothing waits for a replay.
-        let is_free = self.course.is_idle();
-        while let Some(duty) = self.auditing.next(view, self.hotkey, now, is_free) {
-            self.course.act(match duty {
-                Duty::Audit(audit) => Action::Do(Task::Audit(audit)),
-                Duty::Send(transaction) => Action::Send(transaction),
-            });
+        self.audit(view, now);
+        self.score(view, now);
+    }
+
+    /// Nothing waits for a replay.
+    fn audit(&mut self, view: &View, now: BlockNumber) {
+        let to_replay = self.course.is_idle();
+        loop {
+            let to_send = self.course.may_send(Kind::Audit, now);
+            let free = Free { to_replay, to_send };
+            match self.auditing.next(view, self.hotkey, now, free) {
+                Some(Duty::Audit(audit)) => self.course.act(Action::Do(Task::Audit(audit))),
+                Some(Duty::Send(transaction)) => self.course.send(transaction),
+                None => return,
+            }
         }
+    }
+
+    fn score(&mut self, view: &View, now: BlockNumber) {
         let voting = view.voting.as_ref();
-        if let Some(step) = voting.and_then(|voting| self.hidden_rows.next(voting, now)) {
-            self.course.act(match step {
-                Step::Weigh(round, epoch) => Action::Do(Task::Weigh { round, epoch }),
-                Step::Commit(hidden_row) => Action::Send(Transaction::CommitScores(hidden_row)),
-                Step::Reveal(hidden_row) => Action::Send(Transaction::RevealScores(hidden_row)),
-            });
+        let voting = voting.filter(|_| self.course.may_send(Kind::Scores, now));
+        match voting.and_then(|voting| self.hidden_rows.next(voting, now)) {
+            Some(Step::Weigh(round, epoch)) => {
+                let task = Task::Weigh { round, epoch };
+                self.course.act(Action::Do(task));
+            }
+            Some(Step::Commit(row)) => self.course.send(Transaction::CommitScores(row)),
+            Some(Step::Reveal(row)) => self.course.send(Transaction::RevealScores(row)),
+            None => {}
         }
     }
 
@@ -514,7 +527,8 @@ impl Validator {
 
     fn attest(&mut self, view: &View, held: Held, now: BlockNumber) {
         let own = view.validator(self.hotkey).filter(|own| !own.attested);
-        let Some(own) = own.filter(|_| !self.attesting) else {
+        let is_free = !self.pledging && self.course.may_send(Kind::Attestation, now);
+        let Some(own) = own.filter(|_| is_free) else {
             return;
         };
         let ours = |pledge: &&Pledge| (pledge.round, pledge.root) == (held.round, held.root);
@@ -526,9 +540,13 @@ impl Validator {
                 .map(|pledge| Action::Send(Transaction::Attest(pledge))),
             Attesting::NotYet | Attesting::Over => None,
         };
-        if let Some(action) = action {
-            self.attesting = true;
-            self.course.act(action);
+        match action {
+            Some(Action::Send(transaction)) => self.course.send(transaction),
+            Some(action) => {
+                self.pledging = true;
+                self.course.act(action);
+            }
+            None => {}
         }
     }
 
@@ -667,11 +685,8 @@ impl Machine for Validator {
 
     fn handle(&mut self, event: Event<Done>, now: BlockNumber) {
         if let Event::Sent { kind, block } = &event {
-            match kind {
-                Kind::Attestation => self.attesting = false,
-                Kind::Scores => self.hidden_rows.sent(block.is_some()),
-                Kind::Audit => self.auditing.sent(),
-                Kind::Contribution | Kind::Presence => {}
+            if *kind == Kind::Scores {
+                self.hidden_rows.sent(block.is_some());
             }
         }
         let left = self.course.take(event, now);

@@ -79,6 +79,17 @@ fn a_round_from_beginning_to_end() {
     assert_eq!(miner.look(view(1, 113), 114), [train(1, 117)]);
 }
 
+/// A look at the block before may have begun before the transaction was in one, and ends later.
+#[test]
+fn a_late_view_of_an_older_block_sends_nothing_again() {
+    let mut miner = miner(0, Some(intent(0, 7)));
+    assert_eq!(miner.look(view(0, 100), 103), [commit(&intent(0, 7))]);
+    miner.tell(sent(104), 103);
+    assert_eq!(miner.look(view(0, 100), 103), [], "it is in the next block");
+    let undone = miner.look(view(0, 100), 104);
+    assert_eq!(undone, [commit(&intent(0, 7))], "that block was undone");
+}
+
 #[test]
 fn training_ends_before_the_commit_deadline() {
     let mut miner = miner(0, None);

@@ -676,7 +676,7 @@ impl Chain for FakeChain {
     async fn submit(&self, _: Netuid, transaction: Transaction, signer: &Keypair) -> Answer<u32> {
         let account = AccountId::of(signer);
         let taken = self.change(|state| {
-            let taken = state.take(transaction, account).map(|()| state.number);
+            let taken = state.take(transaction, account).map(|()| state.number + 1);
             state.refused.extend(taken.as_ref().err().cloned());
             taken
         });
