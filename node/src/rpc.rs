@@ -1,5 +1,5 @@
 //! What the node answers over JSON-RPC: Substrate's usual namespaces, and `subnets_`, `training_`,
-//! `audits_` and `emissions_`, which are a thin skin over the runtime APIs of the same names.
+//! `audits_`, `endpoints_` and `emissions_`, which are a thin skin over the runtime APIs of the same names.
 //!
 //! Every method of ours takes an optional block hash last; without one the best block answers. Parameters are a list,
 //! or an object by name. Amounts are strings of pebble (10⁻⁹ CRN). Errors have these codes:
@@ -14,6 +14,7 @@
 
 mod audits;
 mod emissions;
+mod endpoints;
 mod parameters;
 mod subnets;
 mod training;
@@ -108,6 +109,7 @@ pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + S
     module.merge(subnets::module(client.clone())?)?;
     module.merge(training::module(client.clone())?)?;
     module.merge(audits::module(client.clone())?)?;
+    module.merge(endpoints::module(client.clone())?)?;
     module.merge(emissions::module(client)?)?;
     Ok(module)
 }

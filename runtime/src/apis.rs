@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
         AccountEarning, AuditInfo, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance,
-        Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo,
-        RunInfo, Schedule, Scoring, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo,
+        Limits, LineageEntry, MemberEmission, MemberEndpoints, MemberEpoch, MemberInfo, Position,
+        RoundInfo, RunInfo, Schedule, Scoring, SettledRound, SubnetEmission, SubnetEpoch,
+        SubnetInfo,
     },
     AuditOutcome, EpochIndex, Netuid, Round, Uid,
 };
@@ -258,7 +259,7 @@ impl_runtime_apis! {
             Vec<frame_benchmarking::BenchmarkList>,
             Vec<frame_support::traits::StorageInfo>,
         ) {
-            use crate::{Audits, Emissions, Stake, Subnets, Training};
+            use crate::{Audits, Emissions, Endpoints, Stake, Subnets, Training};
             use frame_benchmarking::BenchmarkList;
             use frame_support::traits::StorageInfoTrait;
             let mut list = Vec::<BenchmarkList>::new();
@@ -269,7 +270,7 @@ impl_runtime_apis! {
         fn dispatch_benchmark(
             config: frame_benchmarking::BenchmarkConfig,
         ) -> Result<Vec<frame_benchmarking::BenchmarkBatch>, alloc::string::String> {
-            use crate::{Audits, Emissions, Stake, Subnets, Training};
+            use crate::{Audits, Emissions, Endpoints, Stake, Subnets, Training};
             use frame_benchmarking::BenchmarkBatch;
             use frame_support::traits::WhitelistedStorageKeys;
             let whitelist = crate::AllPalletsWithSystem::whitelisted_storage_keys();
@@ -376,6 +377,19 @@ impl_runtime_apis! {
 
         fn outcome(netuid: Netuid, round: Round, uid: Uid) -> Option<AuditOutcome> {
             readers::audit_outcome(netuid, round, uid)
+        }
+    }
+
+    impl cairn_runtime_api::EndpointsApi<Block, AccountId> for Runtime {
+        fn endpoints(netuid: Netuid) -> Vec<MemberEndpoints<AccountId>> {
+            readers::endpoints(netuid)
+        }
+
+        fn endpoints_of(
+            netuid: Netuid,
+            hotkeys: Vec<AccountId>,
+        ) -> Vec<MemberEndpoints<AccountId>> {
+            readers::endpoints_of(netuid, &hotkeys)
         }
     }
 

@@ -10,7 +10,7 @@ use cairn_primitives::api::Issuance;
 use frame_support::{defensive, ensure, traits::PostTransactions};
 use sp_runtime::TryRuntimeError;
 
-use crate::{readers, Audits, Emissions, Runtime, Stake, Subnets, System, Training};
+use crate::{readers, Audits, Emissions, Endpoints, Runtime, Stake, Subnets, System, Training};
 
 /// Whether all that was issued is somewhere, and nothing else is anywhere.
 pub fn money() -> Result<(), TryRuntimeError> {
@@ -38,6 +38,7 @@ pub fn everything() -> Result<(), TryRuntimeError> {
     Stake::do_try_state()?;
     Training::do_try_state()?;
     Audits::do_try_state()?;
+    Endpoints::do_try_state()?;
     Emissions::do_try_state()
 }
 

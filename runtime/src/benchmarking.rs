@@ -24,6 +24,7 @@ frame_benchmarking::define_benchmarks!(
     [pallet_training, Training]
     [pallet_audits, Audits]
     [pallet_emissions, Emissions]
+    [pallet_endpoints, Endpoints]
 );
 
 /// Sets up subnets and members as people do, by calls.
@@ -148,6 +149,15 @@ impl pallet_audits::benchmarking::BenchmarkHelper<AccountId> for People {
                 .expect("the founder can pay");
         }
         netuid
+    }
+}
+
+impl pallet_endpoints::benchmarking::BenchmarkHelper<AccountId> for People {
+    fn member() -> (Netuid, AccountId) {
+        use pallet_audits::benchmarking::BenchmarkHelper;
+        let netuid = <People as BenchmarkHelper<AccountId>>::subnet(1, 0);
+        let mut members = <Subnets as Membership<AccountId>>::members(netuid);
+        (netuid, members.pop().expect("there is one").1)
     }
 }
 

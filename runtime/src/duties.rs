@@ -36,6 +36,8 @@ pub enum Kind {
     CommitScores,
     /// `emissions.reveal_scores`.
     RevealScores,
+    /// `endpoints.set_endpoints`.
+    SetEndpoints,
 }
 
 /// Until when a duty is due.
@@ -123,8 +125,9 @@ impl Duty {
 fn row(call: &RuntimeCall) -> Option<(Kind, Netuid, u32, Until)> {
     use pallet_audits::Call as Replay;
     use pallet_emissions::Call as Scores;
+    use pallet_endpoints::Call as Places;
     use pallet_training::Call as Work;
-    use RuntimeCall::{Audits, Emissions, Training};
+    use RuntimeCall::{Audits, Emissions, Endpoints, Training};
     let in_phase = |round: u32, phase| (round, Until::Phase(round, phase));
     let in_stage = |round: u32, uid, stage| (round, Until::Stage(round, uid, stage));
     let (kind, netuid, (turn, until)) = match call {
@@ -168,6 +171,9 @@ fn row(call: &RuntimeCall) -> Option<(Kind, Netuid, u32, Until)> {
         }
         Emissions(Scores::reveal_scores { netuid, epoch, .. }) => {
             (Kind::RevealScores, netuid, (*epoch, Until::Epoch))
+        }
+        Endpoints(Places::set_endpoints { netuid, .. }) => {
+            (Kind::SetEndpoints, netuid, (0, Until::Epoch))
         }
         _ => return None,
     };

@@ -7,6 +7,7 @@
 //! | [`pallet_stake`] | who stands behind whom |
 //! | [`pallet_training`] | what was done |
 //! | [`pallet_audits`] | whether it was |
+//! | [`pallet_endpoints`] | where its files can be had |
 //! | [`pallet_emissions`] | what it was worth |
 //!
 //! They know each other only through the traits of `cairn_primitives::traits`; [`configs::cairn`] ties them
@@ -185,4 +186,6 @@ mod runtime {
     pub type Emissions = pallet_emissions;
     #[runtime::pallet_index(36)]
     pub type Audits = pallet_audits;
+    #[runtime::pallet_index(37)]
+    pub type Endpoints = pallet_endpoints;
 }

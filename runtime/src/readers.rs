@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
         AccountEarning, AnnouncedRules, AuditInfo, ContributionInfo, Duty, EndedRun, EpochPage,
-        HotkeyInfo, Issuance, Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo,
-        Position, RoundInfo, RunInfo, Schedule, Scoring, Seat, SettledRound, SubnetEmission,
-        SubnetEpoch, SubnetInfo,
+        HotkeyInfo, Issuance, Limits, LineageEntry, MemberEmission, MemberEndpoints, MemberEpoch,
+        MemberInfo, Position, RoundInfo, RunInfo, Schedule, Scoring, Seat, SettledRound,
+        SubnetEmission, SubnetEpoch, SubnetInfo,
     },
     traits::{Membership, Positions, Runs, Stakes},
     AuditOutcome, Balance, EpochIndex, Hyperparameters, Netuid, Role, Round, Uid,
@@ -16,13 +16,23 @@ use cairn_protocol::eligibility::{self, Claim};
 
 use crate::{
     configs::{cairn, money::ExistentialDeposit, system::MAX_TRANSACTION_BYTES},
-    AccountId, Audits, Emissions, Runtime, Stake, Subnets, Training,
+    AccountId, Audits, Emissions, Endpoints, Runtime, Stake, Subnets, Training,
 };
 
 /// The most positions of one coldkey in one answer.
 const MAX_POSITIONS: u32 = 256;
 /// The most hotkeys of one coldkey that an answer covers.
 const MAX_HOTKEYS: usize = 256;
+
+/// What the members of a subnet have named as their endpoints, ascending by uid.
+pub fn endpoints(netuid: Netuid) -> Vec<MemberEndpoints<AccountId>> {
+    Endpoints::endpoints(netuid)
+}
+
+/// What those of these hotkeys that are members have named.
+pub fn endpoints_of(netuid: Netuid, hotkeys: &[AccountId]) -> Vec<MemberEndpoints<AccountId>> {
+    Endpoints::endpoints_of(netuid, hotkeys)
+}
 
 /// All subnets, ascending, those that are being dissolved included.
 pub fn subnets() -> Vec<SubnetInfo<AccountId>> {

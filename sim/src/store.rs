@@ -1,6 +1,10 @@
-//! Files by the hash of their bytes, which everybody can reach, and what can be wrong with them.
+//! Files by the hash of their bytes: at their makers, whom everybody can reach, and at whoever has fetched them; and what
+//! can be wrong with them.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 use cairn_primitives::{Round, H256};
 
@@ -21,6 +25,10 @@ pub enum Fault {
 #[derive(Debug, Default)]
 pub struct Store {
     sealed: BTreeMap<H256, Rc<[u8]>>,
+    /// Of these an honest member has a copy, which it serves.
+    copies: BTreeSet<H256>,
+    /// These their makers no longer serve.
+    withdrawn: BTreeSet<H256>,
     checkpoints: BTreeMap<(Round, H256), Rc<[f32]>>,
     faults: BTreeMap<H256, Fault>,
 }
@@ -29,11 +37,20 @@ impl Store {
     /// Stores a sealed contribution under the hash of its bytes.
     pub fn put(&mut self, root: H256, bytes: Rc<[u8]>) {
         self.sealed.insert(root, bytes);
+        self.withdrawn.remove(&root);
+    }
+
+    /// An honest member has fetched a sealed contribution, and serves it from now on.
+    pub fn keep(&mut self, root: H256) {
+        self.copies.insert(root);
     }
 
     /// A sealed contribution whose bytes have this hash, if it is to be had now.
     pub fn get(&self, root: H256, now: Millis) -> Option<Rc<[u8]>> {
         let found = self.sealed.get(&root)?;
+        if self.withdrawn.contains(&root) && !self.copies.contains(&root) {
+            return None;
+        }
         let bytes: Rc<[u8]> = match self.faults.get(&root) {
             Some(Fault::Missing(until)) if now < *until => return None,
             Some(Fault::Corrupt(until)) if now < *until => {
@@ -58,9 +75,9 @@ impl Store {
         self.faults.insert(root, fault);
     }
 
-    /// Removes a sealed contribution for good.
-    pub fn remove(&mut self, root: H256) {
-        self.sealed.remove(&root);
+    /// The maker of a sealed contribution serves it no longer. Who has a copy still does.
+    pub fn withdraw(&mut self, root: H256) {
+        self.withdrawn.insert(root);
     }
 
     /// Stores a checkpoint of the parameters with which a round begins.
@@ -98,8 +115,19 @@ mod tests {
         }
         store.spoil(root, Fault::Slow(3));
         assert_eq!((store.get(root, 0), store.slowness(root)), (Some(bytes), 3));
-        store.remove(root);
+        store.withdraw(root);
         assert_eq!(store.get(root, 20), None);
+    }
+
+    #[test]
+    fn what_its_maker_withdraws_is_to_be_had_from_who_has_fetched_it() {
+        let mut store = Store::default();
+        let bytes: Rc<[u8]> = Rc::from(&b"a contribution"[..]);
+        let root = cairn_gradient::sealed_root(&bytes);
+        store.put(root, bytes.clone());
+        store.keep(root);
+        store.withdraw(root);
+        assert_eq!(store.get(root, 0), Some(bytes));
     }
 
     #[test]

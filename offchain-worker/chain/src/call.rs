@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     Balance, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters, Netuid, Role,
-    Round, RunConfig, Salt, Served, Uid, Verdicts, H256,
+    Round, RunConfig, Salt, Served, Text, Uid, Verdicts, H256,
 };
 use codec::{Compact, Encode};
 use subxt::metadata::Metadata;
@@ -268,6 +268,13 @@ impl Call {
     /// Says that a member is back which nobody expects any more. Signed by its hotkey; free once a round.
     pub fn here(netuid: Netuid) -> Call {
         Call::new("Training", "here").with(netuid)
+    }
+
+    /// Says where a member's files can be had: at most 4 endpoints. Signed by its hotkey; free every 100 blocks.
+    pub fn set_endpoints(netuid: Netuid, endpoints: &[Text]) -> Call {
+        Call::new("Endpoints", "set_endpoints")
+            .with(netuid)
+            .with(endpoints.to_vec())
     }
 
     /// Says what a miner serves for the audit of its contribution to a round. Signed by its hotkey; free once.

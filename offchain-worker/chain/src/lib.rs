@@ -67,5 +67,5 @@ pub use stored::{Bond, Take};
 pub use submit::Included;
 pub use view::{
     AccountBalance, AccountEarning, AuditInfo, ContributionInfo, HotkeyInfo, MemberEmission,
-    MemberInfo, Position, RoundInfo, RunInfo, SubnetInfo, View,
+    MemberEndpoints, MemberInfo, Position, RoundInfo, RunInfo, SubnetInfo, View,
 };

@@ -24,6 +24,8 @@ pub type RunInfo = api::RunInfo<AccountId>;
 pub type RoundInfo = api::RoundInfo<AccountId>;
 /// What a miner committed to.
 pub type ContributionInfo = api::ContributionInfo<AccountId>;
+/// Where a member's files can be had.
+pub type MemberEndpoints = api::MemberEndpoints<AccountId>;
 /// An audit that is not over.
 pub type AuditInfo = api::AuditInfo<AccountId>;
 /// A member and what it earned.
@@ -212,6 +214,21 @@ impl View {
     /// The open audits of a subnet, ascending by round and uid.
     pub async fn open_audits(&self, netuid: Netuid) -> Result<Vec<AuditInfo>, ChainError> {
         self.call("AuditsApi_open", netuid).await
+    }
+
+    /// What the members of a subnet have named as their endpoints, ascending by uid; nothing of who named none.
+    pub async fn endpoints(&self, netuid: Netuid) -> Result<Vec<MemberEndpoints>, ChainError> {
+        self.call("EndpointsApi_endpoints", netuid).await
+    }
+
+    /// What those of these hotkeys that are members have named, in this order; of the first 16.
+    pub async fn endpoints_of(
+        &self,
+        netuid: Netuid,
+        hotkeys: &[AccountId],
+    ) -> Result<Vec<MemberEndpoints>, ChainError> {
+        self.call("EndpointsApi_endpoints_of", (netuid, hotkeys))
+            .await
     }
 
     /// How the audit of a contribution ended; `None` if it was not audited, or if its round is no longer kept.

@@ -1,6 +1,6 @@
 //! Where a peer is.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, str::FromStr};
 
 use cairn_store::{
     guard::{self, Origin},
@@ -59,6 +59,53 @@ impl Address {
             self.id.endpoint()?,
             direct.chain(relay),
         ))
+    }
+}
+
+/// How an address is written, as in `iroh://ID?at=203.0.113.7:4433&relay=https://relay.example/`.
+const SCHEME: &str = "iroh://";
+
+impl Address {
+    /// The address as a text of at most so many bytes, without the direct addresses for which there is no room; `None` if
+    /// no way to the peer is left.
+    pub fn to_text(&self, most: usize) -> Option<String> {
+        let mut text = format!("{SCHEME}{}", self.id);
+        let relay = self.relay.iter().map(|url| format!("relay={url}"));
+        let direct = self.direct.iter().map(|at| format!("at={at}"));
+        let mut between = '?';
+        for way in relay.chain(direct) {
+            if text.len().saturating_add(way.len()) < most {
+                text.push(between);
+                text.push_str(&way);
+                between = '&';
+            }
+        }
+        (between == '&').then_some(text)
+    }
+}
+
+impl FromStr for Address {
+    type Err = PeerError;
+
+    /// # Errors
+    /// [`PeerError::NotAnAddress`], [`PeerError::NotAnId`]. Whether it may be connected to [`Address::check`] says.
+    fn from_str(text: &str) -> Result<Address, PeerError> {
+        let wrong = || PeerError::NotAnAddress { text: text.into() };
+        let rest = text.strip_prefix(SCHEME).ok_or_else(wrong)?;
+        let (id, ways) = rest.split_once('?').ok_or_else(wrong)?;
+        let mut address = Address {
+            id: id.parse()?,
+            direct: Vec::new(),
+            relay: None,
+        };
+        for way in ways.split('&') {
+            match way.split_once('=').ok_or_else(wrong)? {
+                ("at", at) => address.direct.push(at.parse().map_err(|_| wrong())?),
+                ("relay", url) if address.relay.is_none() => address.relay = Some(url.into()),
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(address)
     }
 }
 
@@ -124,6 +171,43 @@ mod tests {
             let address = address(&[only_owner], relay);
             assert_eq!(address.check(Origin::Owner), Ok(()), "{address:?}");
             assert!(address.check(Origin::Chain).is_err(), "{address:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_read_as_it_was_written() {
+        let one = address(
+            &["203.0.113.7:4433", "[2606:4700::1]:443"],
+            Some("https://relay.example/"),
+        );
+        let text = one.to_text(256).unwrap();
+        let ways = "?relay=https://relay.example/&at=203.0.113.7:4433&at=[2606:4700::1]:443";
+        assert_eq!(text, format!("iroh://{}{ways}", one.id));
+        assert_eq!(text.parse(), Ok(one.clone()));
+        let short = one.to_text(130).unwrap();
+        assert!(
+            short.len() <= 130 && short.ends_with("&at=203.0.113.7:4433"),
+            "{short}"
+        );
+        assert_eq!(one.to_text(80), None, "no way to it");
+        assert_eq!(address(&[], None).to_text(256), None);
+    }
+
+    #[test]
+    fn a_text_that_is_no_address_is_refused() {
+        let id = address(&[], None).id;
+        for wrong in [
+            String::new(),
+            format!("https://{id}?at=1.2.3.4:5"),
+            format!("iroh://{id}"),
+            format!("iroh://{id}?"),
+            format!("iroh://{id}?at=1.2.3.4"),
+            format!("iroh://{id}?at=name.example:5"),
+            format!("iroh://{id}?to=1.2.3.4:5"),
+            format!("iroh://{id}?relay=https://a/&relay=https://b/"),
+            "iroh://00?at=1.2.3.4:5".into(),
+        ] {
+            assert!(wrong.parse::<Address>().is_err(), "{wrong}");
         }
     }
 

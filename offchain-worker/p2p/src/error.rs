@@ -14,6 +14,14 @@ pub enum PeerError {
         /// What was given.
         id: PeerId,
     },
+    /// A text that is no peer's address.
+    #[error(
+        "{text} is no peer's address: write iroh://ID?at=IP:PORT or iroh://ID?relay=https://HOST"
+    )]
+    NotAnAddress {
+        /// The text.
+        text: String,
+    },
     /// There is no way to it.
     #[error("peer {id} has no address: name a direct address or a relay")]
     NoAddress {

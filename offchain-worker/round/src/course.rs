@@ -12,8 +12,8 @@
 
 use std::collections::VecDeque;
 
-use cairn_primitives::{BlockNumber, Hotkey, Round, H256};
-use cairn_protocol::{checkpoint::is_too_far_behind, lineage};
+use cairn_primitives::{BlockNumber, Hotkey, Round, Text, H256};
+use cairn_protocol::{checkpoint::is_too_far_behind, endpoint, lineage};
 
 use crate::{
     audit::Demand,
@@ -48,6 +48,8 @@ pub struct Course<W> {
     news: bool,
     /// What it has sent.
     outbox: Outbox,
+    /// Where its files can be had.
+    endpoints: Vec<Text>,
     actions: VecDeque<Action<W>>,
 }
 
@@ -78,8 +80,14 @@ impl<W> Course<W> {
             asked: None,
             news: true,
             outbox: Outbox::default(),
+            endpoints: Vec::new(),
             actions: VecDeque::new(),
         }
+    }
+
+    /// Where its files can be had, which the chain is to say.
+    pub fn serve_at(&mut self, endpoints: Vec<Text>) {
+        self.endpoints = endpoints;
     }
 
     /// The parameters held.
@@ -227,8 +235,27 @@ impl<W> Course<W> {
         }
     }
 
-    /// Says that this member is back, if nobody expects it and it holds what the current round begins with.
+    /// Says what a member says unasked: that it is back, and where its files can be had.
     pub fn announce(&mut self, view: &View, hotkey: Hotkey, now: BlockNumber) {
+        self.come_back(view, hotkey, now);
+        self.name_endpoints(view, now);
+    }
+
+    /// Names its endpoints, if the chain has others of it and takes these now.
+    fn name_endpoints(&mut self, view: &View, now: BlockNumber) {
+        let Some(named) = view.named.as_ref() else {
+            return;
+        };
+        let lands = now.saturating_add(1);
+        let is_taken = endpoint::set(&self.endpoints, named.set_at, lands).is_ok();
+        let is_new = named.endpoints != self.endpoints;
+        if is_new && is_taken && self.may_send(Kind::Endpoints, now) {
+            self.send(Transaction::SetEndpoints(self.endpoints.clone()));
+        }
+    }
+
+    /// Says that this member is back, if nobody expects it and it holds what the current round begins with.
+    fn come_back(&mut self, view: &View, hotkey: Hotkey, now: BlockNumber) {
         let round = view.round.round;
         let is_back = view.is_absent(hotkey) && self.round() == Some(round);
         if is_back && self.may_send(Kind::Presence, now) {

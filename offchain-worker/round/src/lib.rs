@@ -58,4 +58,4 @@ pub mod plan {
 pub use cairn_protocol::value as scoring;
 
 pub use machine::{Action, Event, Held, Machine};
-pub use view::{Attester, Included, RoundView, Seen, Settlement, View};
+pub use view::{Attester, Included, Named, RoundView, Seen, Settlement, View};

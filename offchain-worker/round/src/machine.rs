@@ -3,7 +3,7 @@
 //! A machine is told what happened, and is then asked for actions until it has none left: no action can be
 //! overlooked, whichever event it came from. The one who asks is the *driver*: it carries actions out and reports back.
 
-use cairn_primitives::{BlockNumber, Commitment, Round, Secret, Uid, H256};
+use cairn_primitives::{BlockNumber, Commitment, Round, Secret, Text, Uid, H256};
 
 use crate::{
     audit::{Demand, Shown, Verdict},
@@ -162,6 +162,8 @@ pub enum Transaction {
     Attest(Pledge),
     /// Says in this round that a member is back which nobody expects.
     Here(Round),
+    /// Says where a member's files can be had.
+    SetEndpoints(Vec<Text>),
     /// Says what the miner with this uid serves of its contribution that is audited.
     OpenAudit(Uid, Shown),
     /// Binds a validator to what an audit found.
@@ -185,6 +187,8 @@ pub enum Kind {
     Attestation,
     /// That a member is back.
     Presence,
+    /// Where its files can be had.
+    Endpoints,
     /// What is served for an audit, or what one found.
     Audit,
     /// Scores.
@@ -198,6 +202,7 @@ impl Transaction {
             Transaction::Commit(..) | Transaction::Reveal(..) => Kind::Contribution,
             Transaction::CommitAttestation(_) | Transaction::Attest(_) => Kind::Attestation,
             Transaction::Here(_) => Kind::Presence,
+            Transaction::SetEndpoints(_) => Kind::Endpoints,
             Transaction::OpenAudit(..)
             | Transaction::CommitVerdict(_)
             | Transaction::RevealVerdict(_) => Kind::Audit,

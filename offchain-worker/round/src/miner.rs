@@ -6,7 +6,7 @@
 //! exactly that. A commit that got lost, or that a re-organisation dropped, is sent again with the same
 //! content as long as the training phase lasts.
 
-use cairn_primitives::{BlockNumber, Commitment, Hotkey, Phase, Round, Secret, Served};
+use cairn_primitives::{BlockNumber, Commitment, Hotkey, Phase, Round, Secret, Served, Text};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -91,6 +91,12 @@ impl Miner {
             serving: Serving::default(),
             is_serving: false,
         }
+    }
+
+    /// The same, with files that can be had at these endpoints.
+    pub fn serving_at(mut self, endpoints: Vec<Text>) -> Self {
+        self.course.serve_at(endpoints);
+        self
     }
 
     /// The same, with what is on its disk of an audit.

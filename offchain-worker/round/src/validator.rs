@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use cairn_primitives::{
-    BlockNumber, Commitment, ContributionKey, Hotkey, Round, Uid, Verdicts, H256,
+    BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, Verdicts, H256,
 };
 
 use cairn_protocol::{
@@ -127,6 +127,8 @@ pub enum Task {
         round: Round,
         /// Who committed.
         uid: Uid,
+        /// Its key.
+        hotkey: Hotkey,
         /// To what.
         commitment: Commitment,
     },
@@ -267,6 +269,12 @@ impl Validator {
             hidden_rows: HiddenRows::new(hidden_rows),
             auditing: Auditing::default(),
         }
+    }
+
+    /// The same, with files that can be had at these endpoints.
+    pub fn serving_at(mut self, endpoints: Vec<Text>) -> Self {
+        self.course.serve_at(endpoints);
+        self
     }
 
     /// The same, with what is on its disk of audits.
@@ -505,6 +513,7 @@ impl Validator {
                     Task::Fetch {
                         round: held.round,
                         uid: seen.uid,
+                        hotkey: known.hotkey,
                         commitment: known.commitment.clone(),
                     }
                 }

@@ -1,7 +1,7 @@
 //! What the chain says of one moment, as far as a worker's decisions depend on it. The same for every role.
 
 use cairn_primitives::{
-    BlockNumber, Commitment, ContributionKey, Hotkey, Phases, Round, Uid, H256,
+    BlockNumber, Commitment, ContributionKey, Hotkey, Phases, Round, Text, Uid, H256,
 };
 use cairn_protocol::phase::Timetable;
 
@@ -27,6 +27,8 @@ pub struct View {
     pub audits: Vec<Audit>,
     /// How the round that was asked for ended.
     pub settled: Option<Settlement>,
+    /// Where this worker's files can be had by what the chain says, if it is a member.
+    pub named: Option<Named>,
     /// The subnet's next epoch and this worker's commitments to scores, if that was asked.
     pub voting: Option<Scoring>,
 }
@@ -52,6 +54,15 @@ impl View {
     pub fn validator(&self, hotkey: Hotkey) -> Option<&Attester> {
         self.validators.iter().find(|one| one.hotkey == hotkey)
     }
+}
+
+/// What a member has named as its endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// All of them.
+    pub endpoints: Vec<Text>,
+    /// The block in which it named them; `None` if it never named any.
+    pub set_at: Option<BlockNumber>,
 }
 
 /// A validator of a round.

@@ -121,6 +121,14 @@ impl Store {
         }
     }
 
+    /// The directory of a `file://` store.
+    pub fn directory(&self) -> Option<std::path::PathBuf> {
+        match url::place(self.url()) {
+            Ok(Place::Directory(root)) => Some(root),
+            _ => None,
+        }
+    }
+
     /// Opens the store at a URL as [`Store::open`] does; a directory that is not there is made.
     ///
     /// # Errors

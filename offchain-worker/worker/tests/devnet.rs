@@ -12,7 +12,7 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use common::cairn;
+use common::{cairn, node};
 
 use cairn_primitives::{AuditOutcome, Uid};
 use cairn_round::scoring::{scores, Evidence};
@@ -26,19 +26,6 @@ const ROUNDS: usize = 9;
 /// Rounds after which work has been paid: validators score it in the next round, hide their scores for a tempo
 /// (a third of a round), and an epoch pays.
 const PAID_AFTER: usize = 2;
-
-/// The node's binary, beside that of `cairn`.
-fn node() -> PathBuf {
-    let named = std::env::var_os("CAIRN_NODE_BIN").map(PathBuf::from);
-    let beside = || Path::new(env!("CARGO_BIN_EXE_cairn")).with_file_name("cairn-node");
-    let node = named.unwrap_or_else(beside);
-    assert!(
-        node.is_file(),
-        "{} is missing: build it with `cargo build -p cairn-node`, or name it in CAIRN_NODE_BIN",
-        node.display()
-    );
-    node
-}
 
 fn ask(url: &str, arguments: &[&str]) -> Output {
     cairn(arguments)

@@ -23,6 +23,7 @@
 //! | [`audit`] | which work is replayed, by whom, and what follows |
 //! | [`value`] | what a contribution was worth |
 //! | [`emission`] | what a subnet is paid for, and when |
+//! | [`endpoint`] | where a member's files can be had, and whom to ask |
 //! | [`limits`] | the constants that hold all of this together |
 //!
 //! `docs/protocol.md` states each rule in words, and a test holds the page against the code.
@@ -50,6 +51,7 @@ pub mod checkpoint;
 pub mod commitment;
 pub mod eligibility;
 pub mod emission;
+pub mod endpoint;
 pub mod exam;
 pub mod limits;
 pub mod lineage;

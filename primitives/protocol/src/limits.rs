@@ -19,6 +19,11 @@ pub const CHECKPOINT_EVERY: Round = 5;
 /// Checkpoints that a joining worker tries.
 pub const CHECKPOINT_ATTEMPTS: usize = 4;
 
+/// Blocks between two changes of a member's endpoints.
+pub const ENDPOINTS_EVERY: BlockNumber = 100;
+/// Members that one file is fetched from at most.
+pub const MOST_SOURCES: usize = 8;
+
 /// Rounds over which a score is a mean.
 pub const VALUE_ROUNDS: Round = 8;
 /// Rounds over which a miner proves that it trained on its own data; of which evidence is kept.

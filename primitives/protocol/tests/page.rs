@@ -20,6 +20,7 @@ use cairn_protocol::{
     commitment::{self, Contribution},
     eligibility::{claim, may_validate, seated, seats, Claim},
     emission::{due_to, is_recent, is_work, Attendance, Late, Record},
+    endpoint::{self as place, can_be_set_from},
     exam, limits,
     lineage::{contradiction, penalties, percent_of, Ancestor},
     notice,
@@ -69,6 +70,7 @@ rules![
     audit,
     value,
     emission,
+    endpoint,
     limits,
 ];
 
@@ -1014,6 +1016,32 @@ fn emission(page: &Section) {
     assert!(is_recent(5, 12, 7) && !is_recent(4, 12, 7));
     let tempos = page.number("which is at most ", " tempos");
     assert_eq!(u64::from(cairn_primitives::limits::ACTIVE_TEMPOS), tempos);
+}
+
+fn endpoint(page: &Section) {
+    let most = page.number("may name up to ", " endpoints");
+    assert_eq!(u64::from(cairn_primitives::MAX_ENDPOINTS), most);
+    page.says("stores that anybody may read (`https://`) and peers (`iroh://`)");
+    assert_eq!(place::SCHEMES, ["https://", "iroh://"]);
+    let every = page.number("changes them at most every ", " blocks") as u32;
+    let text = |text: &str| cairn_primitives::Text::new(text).expect("short");
+    let named = [text("https://mirror.example/run")];
+    assert_eq!(can_be_set_from(7), 7 + every);
+    assert_eq!(place::set(&named, Some(7), 7 + every), Ok(()));
+    let refused = |named: &[cairn_primitives::Text], set_at, now| {
+        place::set(named, set_at, now).expect_err("it is refused")
+    };
+    assert_eq!(refused(&named, Some(7), 6 + every), place::Refusal::TooSoon);
+    page.says("None may carry a user or a password, and none may stand there twice");
+    let secret = [text("https://me:word@mirror.example")];
+    assert_eq!(refused(&secret, None, 0), place::Refusal::HasCredentials);
+    let twice = [named[0].clone(), named[0].clone()];
+    assert_eq!(refused(&twice, None, 0), place::Refusal::NamedTwice);
+    page.says("asks its maker first");
+    let asked = page.number("and asks at most ", ".") as usize;
+    let others: Vec<Hotkey> = (0..99).map(|one| Hotkey(H256([one; 32]))).collect();
+    let found = place::ask(&Hotkey(H256([200; 32])), Some(others[50]), &others);
+    assert_eq!((found.len(), found[0]), (asked, others[50]));
 }
 
 fn what_waits_is_paid_as(page: &Section) {

@@ -1,4 +1,5 @@
-//! The runtime APIs behind the RPC namespaces `subnets_`, `training_`, `audits_` and `emissions_`.
+//! The runtime APIs behind the RPC namespaces `subnets_`, `training_`, `audits_`, `endpoints_` and
+//! `emissions_`.
 //!
 //! Each answers from the state of one block and is a plain read. Lists are bounded by what the chain keeps.
 
@@ -12,8 +13,9 @@ use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
         AccountEarning, AuditInfo, ContributionInfo, EndedRun, EpochPage, HotkeyInfo, Issuance,
-        Limits, LineageEntry, MemberEmission, MemberEpoch, MemberInfo, Position, RoundInfo,
-        RunInfo, Schedule, Scoring, SettledRound, SubnetEmission, SubnetEpoch, SubnetInfo,
+        Limits, LineageEntry, MemberEmission, MemberEndpoints, MemberEpoch, MemberInfo, Position,
+        RoundInfo, RunInfo, Schedule, Scoring, SettledRound, SubnetEmission, SubnetEpoch,
+        SubnetInfo,
     },
     AuditOutcome, Balance, EpochIndex, Netuid, Round, Uid,
 };
@@ -72,6 +74,14 @@ sp_api::decl_runtime_apis! {
         fn open(netuid: Netuid) -> Vec<AuditInfo<AccountId>>;
         /// How the audit of a contribution ended; `None` if it was not audited, or if its round is no longer kept.
         fn outcome(netuid: Netuid, round: Round, uid: Uid) -> Option<AuditOutcome>;
+    }
+
+    /// Where its files can be had.
+    pub trait EndpointsApi<AccountId: Codec> {
+        /// The endpoints that members of a subnet have named, ascending by uid; nothing of who named none.
+        fn endpoints(netuid: Netuid) -> Vec<MemberEndpoints<AccountId>>;
+        /// What those of these hotkeys that are members have named, in this order; of 16 hotkeys at most.
+        fn endpoints_of(netuid: Netuid, hotkeys: Vec<AccountId>) -> Vec<MemberEndpoints<AccountId>>;
     }
 
     /// Whether the chain's books are right. Only runtimes built for development answer: it reads the whole

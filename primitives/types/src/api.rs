@@ -1,4 +1,5 @@
-//! The answers of the runtime APIs and of the RPC namespaces `subnets_`, `training_`, `audits_` and `emissions_`.
+//! The answers of the runtime APIs and of the RPC namespaces `subnets_`, `training_`, `audits_`, `endpoints_` and
+//! `emissions_`.
 //!
 //! In JSON, amounts are strings of pebble, since JavaScript's numbers end at 2⁵³.
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Balance, BlockNumber, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters,
-    Netuid, Phase, Pots, Role, Round, RunConfig, Served, Uid, H256,
+    Netuid, Phase, Pots, Role, Round, RunConfig, Served, Text, Uid, H256,
 };
 
 mod limits;
@@ -303,6 +304,19 @@ pub struct ContributionInfo<AccountId> {
     /// Stake of the validators whose verdict on it was good.
     #[serde(with = "pebble")]
     pub support: Balance,
+}
+
+/// Where a member's files can be had.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct MemberEndpoints<AccountId> {
+    /// The member's number.
+    pub uid: Uid,
+    /// The key with which it named them.
+    pub hotkey: AccountId,
+    /// Its endpoints, at most [`crate::MAX_ENDPOINTS`].
+    pub endpoints: Vec<Text>,
+    /// The block in which it named them; `None` if it never named any.
+    pub set_at: Option<BlockNumber>,
 }
 
 /// How a round ended.

@@ -65,6 +65,8 @@ pub type Balance = u64;
 pub const CRN: Balance = 1_000_000_000;
 /// The most members a subnet can have.
 pub const MAX_MEMBERS: u32 = 256;
+/// The most endpoints that a member can name.
+pub const MAX_ENDPOINTS: u32 = 4;
 /// The most validators a subnet can have.
 pub const MAX_VALIDATORS: u32 = 64;
 /// Epochs of a subnet whose outcome the chain keeps.

@@ -211,7 +211,7 @@ pub trait Attendance<AccountId> {
 }
 
 /// Told what happens to a subnet's members, in the order of the tuple.
-#[impl_trait_for_tuples::impl_for_tuples(4)]
+#[impl_trait_for_tuples::impl_for_tuples(5)]
 pub trait OnMember<AccountId> {
     /// `hotkey` became `uid`.
     fn on_joined(_netuid: Netuid, _uid: Uid, _hotkey: &AccountId) {}

@@ -1,4 +1,4 @@
-//! How our five pallets are tied together: each is given the others only as the traits it asks for.
+//! How our pallets are tied together: each is given the others only as the traits it asks for.
 
 use cairn_primitives::{blake2_256, Balance, BlockNumber, Round, CRN};
 use cairn_protocol::limits::{HISTORY_ROUNDS, LINEAGE_ROUNDS};
@@ -10,7 +10,8 @@ use frame_support::{
 use sp_runtime::{traits::Verify, Perbill};
 
 use crate::{
-    block_time, Audits, Balances, Emissions, Hash, Runtime, Signature, Stake, Subnets, Training,
+    block_time, Audits, Balances, Emissions, Endpoints, Hash, Runtime, Signature, Stake, Subnets,
+    Training,
 };
 
 parameter_types! {
@@ -43,7 +44,7 @@ parameter_types! {
 impl pallet_subnets::Config for Runtime {
     type Currency = Balances;
     type OnBurned = Emissions;
-    type OnMember = (Stake, Training, Emissions, Audits);
+    type OnMember = (Stake, Training, Emissions, Audits, Endpoints);
     type Incentives = Emissions;
     type Runs = Training;
     type Signature = Signature;
@@ -97,6 +98,13 @@ impl pallet_audits::Config for Runtime {
     type Attendance = Training;
     type MaxEndsPerBlock = ConstU32<16>;
     type WeightInfo = pallet_audits::weights::SubstrateWeight<Runtime>;
+    #[cfg(feature = "runtime-benchmarks")]
+    type BenchmarkHelper = crate::benchmarking::People;
+}
+
+impl pallet_endpoints::Config for Runtime {
+    type Membership = Subnets;
+    type WeightInfo = pallet_endpoints::weights::SubstrateWeight<Runtime>;
     #[cfg(feature = "runtime-benchmarks")]
     type BenchmarkHelper = crate::benchmarking::People;
 }

@@ -1,6 +1,8 @@
 //! What members' duties take of the chain, in bytes: `docs/operators.md` says it, and here it is measured.
 
-use cairn_primitives::{Commitment, Finding, Netuid, Served, Uid, Verdicts, H256, MAX_MEMBERS};
+use cairn_primitives::{
+    Commitment, Finding, Netuid, Served, Text, Uid, Verdicts, H256, MAX_ENDPOINTS, MAX_MEMBERS,
+};
 use codec::Encode;
 
 use super::chain::{genesis, Actor, Chain};
@@ -94,6 +96,13 @@ fn duties() -> Vec<(&'static str, RuntimeCall)> {
             }),
         ),
         (
+            "`set_endpoints`",
+            RuntimeCall::Endpoints(pallet_endpoints::Call::set_endpoints {
+                netuid,
+                endpoints: longest_endpoints(),
+            }),
+        ),
+        (
             "`set_scores`",
             emissions(Emissions::set_scores {
                 netuid,
@@ -118,6 +127,16 @@ fn duties() -> Vec<(&'static str, RuntimeCall)> {
             }),
         ),
     ]
+}
+
+/// As many as a member may name, each as long as it may be.
+fn longest_endpoints() -> pallet_endpoints::List {
+    let one = |number: u32| {
+        let text = format!("https://{number}.example/");
+        Text::new(&format!("{text:x<256}")).expect("short")
+    };
+    let all: Vec<Text> = (0..MAX_ENDPOINTS).map(one).collect();
+    all.try_into().expect("as many as may be")
 }
 
 #[test]

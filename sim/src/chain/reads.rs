@@ -84,6 +84,7 @@ fn current(netuid: Netuid) -> Option<View> {
             .map(|info| info.map(|account| id(&account)))
             .collect(),
         settled: None,
+        named: None,
         voting: None,
     })
 }

@@ -37,6 +37,9 @@ impl World {
             }
             let sealed = self.store.get(root, self.clock.now());
             let sealed = sealed.filter(|_| !self.network.is_cut(who))?;
+            if self.members[who].is_honest() {
+                self.store.keep(root);
+            }
             let claim = Claim {
                 round: settlement.round,
                 uid: seen.uid,

@@ -97,6 +97,7 @@ impl World {
 fn call_of(netuid: u16, transaction: Transaction) -> RuntimeCall {
     use pallet_audits::Call as Audits;
     use pallet_emissions::{Call as Emissions, Row};
+    use pallet_endpoints::Call as Endpoints;
     use pallet_training::Call as Training;
     match transaction {
         Transaction::Commit(round, commitment) => Training::commit {
@@ -149,6 +150,11 @@ fn call_of(netuid: u16, transaction: Transaction) -> RuntimeCall {
         .into(),
         Transaction::Here(_) => Training::here {
             netuid: Netuid(netuid),
+        }
+        .into(),
+        Transaction::SetEndpoints(endpoints) => Endpoints::set_endpoints {
+            netuid: Netuid(netuid),
+            endpoints: pallet_endpoints::List::truncate_from(endpoints),
         }
         .into(),
         Transaction::SetScores(_, row) => Emissions::set_scores {

@@ -37,6 +37,7 @@ impl World {
                 round,
                 uid,
                 commitment,
+                ..
             } => {
                 let slowness = self.store.slowness(commitment.sealed_root);
                 let fetching = self.network.file(costs.contribution) * slowness;
@@ -99,6 +100,7 @@ impl World {
                 let held = member.process.files.values();
                 let held = held.map(|bytes| bytes.len() as u64).sum();
                 self.held_bytes = self.held_bytes.max(held);
+                self.store.keep(root);
             }
         }
         let done = Done::Fetched {

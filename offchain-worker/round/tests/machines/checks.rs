@@ -20,6 +20,7 @@ pub fn fetch(round: Round, uid: Uid, content: u64) -> Action<Task> {
     Action::Do(Task::Fetch {
         round,
         uid,
+        hotkey: hotkey(uid),
         commitment: commitment(content),
     })
 }

@@ -188,6 +188,7 @@ pub fn view(round: Round, start: BlockNumber) -> View {
         contributions: Vec::new(),
         audits: Vec::new(),
         settled: None,
+        named: None,
         voting: None,
     }
 }

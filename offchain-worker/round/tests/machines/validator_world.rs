@@ -271,6 +271,7 @@ impl World {
                 round,
                 uid,
                 commitment,
+                ..
             } => Done::Fetched {
                 round,
                 id: (uid, commitment.sealed_root),

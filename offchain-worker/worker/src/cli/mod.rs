@@ -20,6 +20,7 @@ mod manual;
 pub mod member;
 mod passphrase;
 mod purse;
+mod reach;
 mod receipt;
 mod refusal;
 mod rules;

@@ -6,7 +6,10 @@ use cairn_engine::Device;
 use clap::{builder::BoolishValueParser, Args};
 use tokio::sync::watch;
 
-use super::args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg};
+use super::{
+    args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
+    reach::ReachArgs,
+};
 use crate::{
     error::Failure,
     roles::{miner, state::StatePlace, stores::Stores, validator, Behaviour, WorkerOptions},
@@ -27,6 +30,8 @@ pub struct Work {
     /// Read the run's data from whatever store the run names, a directory or a private address too
     #[arg(long, env = "CAIRN_TRUST_RUN_STORE", value_parser = BoolishValueParser::new())]
     trust_run_store: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
     /// Directory of the worker's state in one run [default: one per chain, subnet, run and hotkey, below ~/.cairn/state;
     /// `cairn doctor` lists them]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
@@ -115,6 +120,7 @@ impl Prepared {
                 url: work.store.store,
                 trusts_run: work.trust_run_store,
             },
+            reach: work.reach.into(),
             state: self.state,
             stall_after: Duration::from_secs(work.stall_after.into()),
             device,

@@ -13,7 +13,6 @@ use super::{
     chain::Chain,
     driver::{with_engine, Desk},
     inspect::{check, fetch},
-    run::Run,
     setup::locked,
     RoleError,
 };
@@ -44,7 +43,7 @@ pub(super) async fn apply<C: Chain>(
             let seen = &one.seen;
             let known = at_hand.get(&(seen.uid, seen.commitment.sealed_root));
             get(
-                desk.run.clone(),
+                desk,
                 settlement.round,
                 one.clone(),
                 known.cloned(),
@@ -71,8 +70,8 @@ pub(super) async fn apply<C: Chain>(
 }
 
 /// One included contribution, and what it counts.
-async fn get(
-    run: Arc<Run>,
+async fn get<C: Chain>(
+    desk: &Desk<C>,
     round: Round,
     Included { seen, trust }: Included,
     known: Option<Arc<Checked>>,
@@ -86,7 +85,8 @@ async fn get(
     let key = seen
         .key
         .ok_or_else(|| unappliable("the chain has no key of it".into()))?;
-    let sealed = fetch(&run, round, &seen.commitment).await?;
+    let sealed = fetch(desk, round, seen.hotkey, &seen.commitment).await?;
+    let run = desk.run.clone();
     let claim = Claim {
         round,
         uid,

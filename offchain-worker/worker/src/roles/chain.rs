@@ -4,7 +4,7 @@ use std::future::Future;
 
 use cairn_chain::{
     AccountId, AuditInfo, BlockStream, Call, ChainError, Client, ContributionInfo, Keypair,
-    MemberInfo, RoundInfo, RunInfo, SubnetInfo,
+    MemberEndpoints, MemberInfo, RoundInfo, RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
     api::{LineageEntry, Scoring, SettledRound},
@@ -25,6 +25,7 @@ fn call(transaction: &Transaction, netuid: Netuid) -> Call {
             Call::attest(netuid, pledge.round, pledge.root, &pledge.verdicts, salt)
         }
         Transaction::Here(_) => Call::here(netuid),
+        Transaction::SetEndpoints(endpoints) => Call::set_endpoints(netuid, endpoints),
         Transaction::OpenAudit(uid, shown) => {
             Call::open_audit(netuid, shown.round, *uid, shown.served)
         }
@@ -96,6 +97,13 @@ pub trait Chain: Clone + Send + Sync + 'static {
         at: H256,
         netuid: Netuid,
     ) -> impl Future<Output = Answer<Vec<AuditInfo>>> + Send;
+    /// What those of these hotkeys that are members have named as their endpoints; of the first 16.
+    fn endpoints_of(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        hotkeys: &[AccountId],
+    ) -> impl Future<Output = Answer<Vec<MemberEndpoints>>> + Send;
     /// The lineage from a round on, at most 256 entries.
     fn lineage(
         &self,
@@ -181,6 +189,15 @@ impl Chain for Client {
 
     async fn audits(&self, at: H256, netuid: Netuid) -> Answer<Vec<AuditInfo>> {
         self.at(at).open_audits(netuid).await
+    }
+
+    async fn endpoints_of(
+        &self,
+        at: H256,
+        netuid: Netuid,
+        hotkeys: &[AccountId],
+    ) -> Answer<Vec<MemberEndpoints>> {
+        self.at(at).endpoints_of(netuid, hotkeys).await
     }
 
     async fn lineage(&self, at: H256, netuid: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_primitives::{BlockNumber, Round, Text, H256};
 use cairn_round::{
     audit::Demand,
     machine::{Gone, Kind, Lack, Question, Reason, Transaction},
@@ -27,6 +27,7 @@ use super::{
     progress::{Progress, Reporter},
     run::Run,
     setup::{SharedEngine, SharedState},
+    sources::Sources,
     waiting::{why_no_run, Said},
     RoleError, Status,
 };
@@ -40,6 +41,8 @@ pub(super) struct Desk<C> {
     pub state: SharedState,
     pub engine: SharedEngine,
     pub reporter: Reporter,
+    /// Where files of others come from.
+    pub sources: Arc<Sources>,
     /// Where the chain is.
     pub heads: Heads,
 }
@@ -485,6 +488,9 @@ fn said_of(transaction: &Transaction) -> Progress {
             model_root: pledge.root,
         },
         Transaction::Here(round) => Progress::Back { round: *round },
+        Transaction::SetEndpoints(endpoints) => Progress::Serving {
+            endpoints: endpoints.iter().map(Text::to_text).collect(),
+        },
         Transaction::OpenAudit(_, shown) => Progress::AuditServed {
             round: shown.round,
             bytes: shown.served.length,

@@ -31,6 +31,9 @@ pub enum RoleError {
     /// The store that a run names.
     #[error("the run keeps its data elsewhere, and {0}; to read from there all the same, say --trust-run-store")]
     NamedStore(StoreError),
+    /// What this worker serves, or fetches from.
+    #[error("{0}")]
+    Peer(String),
     /// What is kept on disk.
     #[error(transparent)]
     State(#[from] StateError),

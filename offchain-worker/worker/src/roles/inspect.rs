@@ -2,22 +2,37 @@
 
 use bytes::Bytes;
 use cairn_gradient::checked::{self, Checked, Refusal, Terms};
-use cairn_primitives::{Commitment, Round};
+use cairn_primitives::{Commitment, Hotkey, Round};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 use cairn_store::{paths, StoreError};
 
-use super::run::Run;
+use super::{
+    chain::Chain,
+    driver::Desk,
+    run::Run,
+    sources::{self, Wanted},
+};
 
-/// Fetches a sealed file and compares its root.
+/// Fetches the sealed file of this miner: from the own store, or from whoever has it.
 ///
 /// # Errors
 /// [`StoreError`], among them [`StoreError::TooLarge`] for a file longer than any contribution of the run.
-pub async fn fetch(run: &Run, round: Round, commitment: &Commitment) -> Result<Bytes, StoreError> {
-    let prefix = paths::contributions(run.netuid.get(), round);
-    run.store
-        .get_blob(&prefix, &commitment.sealed_root.0, run.max_len)
-        .await
+pub(super) async fn fetch<C: Chain>(
+    desk: &Desk<C>,
+    round: Round,
+    maker: Hotkey,
+    commitment: &Commitment,
+) -> Result<Bytes, StoreError> {
+    let wanted = Wanted {
+        prefix: paths::contributions(desk.run.netuid.get(), round),
+        root: commitment.sealed_root,
+        length: commitment.length,
+        most: desk.run.max_len,
+        maker,
+        round,
+    };
+    sources::file(desk, &wanted).await
 }
 
 /// Opens a sealed file, of which the root has been compared, and checks that it is what the miner owes, given what is known

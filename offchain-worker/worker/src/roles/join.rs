@@ -4,24 +4,25 @@
 //! parameters. From there the worker's loop applies the rounds that were settled since, one after the other, and
 //! compares the root after each with the lineage: the same way that everybody goes.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use cairn_chain::RunInfo;
 use cairn_engine::{Part, State, Version};
 use cairn_primitives::{Round, H256};
 use cairn_protocol::{
-    checkpoint::{self, Source},
+    checkpoint::{self, Source as From},
     limits::CHECKPOINT_ATTEMPTS,
     verdict::Ends,
 };
 use cairn_round::Held;
-use cairn_store::{fetch, paths, Blob, Patience, Store};
+use cairn_store::{fetch, paths, Blob, Patience, Source, Store};
 
 use super::{
     chain::Chain,
     driver::{with_engine, Desk},
     run::Run,
     setup::locked,
+    sources,
     state::{floats, read, Change, OpenChange},
     RoleError,
 };
@@ -67,7 +68,8 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
 pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Held, RoleError> {
     let at = desk.heads.finalized.hash;
     let place = locked(&desk.state).joining();
-    let (held, parameters) = newest(&desk.chain, &desk.run, at, info, &place).await?;
+    let others = sources::validators(desk, &info.round.validators).await;
+    let (held, parameters) = newest(&desk.chain, &desk.run, at, info, (&place, &others)).await?;
     let (state, run) = (desk.state.clone(), desk.run.clone());
     with_engine(desk, move |engine| {
         let known = engine.state(Version::Held).ok();
@@ -107,13 +109,13 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
 }
 
 /// The newest parameters to be had that the chain vouches for. A checkpoint is downloaded below `place`, where a
-/// download that was cut off goes on; nothing is left there afterwards.
+/// download that was cut off goes on; nothing is left there afterwards. Stores are asked, and these others.
 pub(super) async fn newest<C: Chain>(
     chain: &C,
     run: &Run,
     at: H256,
     info: &RunInfo,
-    place: &Path,
+    (place, others): (&Path, &[Arc<dyn Source>]),
 ) -> Result<(Held, Vec<f32>), RoleError> {
     let oldest = info.oldest_round;
     let from = checkpoint::first_looked_at(info.round.round, oldest);
@@ -121,18 +123,18 @@ pub(super) async fn newest<C: Chain>(
     let finals = lineage.iter().filter(|entry| entry.is_final);
     let finals = finals.map(|entry| (entry.round, entry.model_root));
     let finals: Vec<(Round, H256)> = finals.collect();
-    let there = there(run, &finals).await?;
+    let there = there(run, &finals, others).await?;
     let candidates = checkpoint::candidates(there, finals, oldest);
     for source in checkpoint::sources(None, &candidates, oldest) {
         match source {
-            Source::Held(_) => {}
-            Source::Checkpoint(round, root) => {
+            From::Held(_) => {}
+            From::Checkpoint(round, root) => {
                 let held = Held { round, root };
-                if let Some(parameters) = read_checkpoint(run, held, place).await {
+                if let Some(parameters) = read_checkpoint(run, held, place, others).await {
                     return Ok((held, parameters));
                 }
             }
-            Source::First => {
+            From::First => {
                 let parameters = shards::verified_parameters(&run.config, &run.data_store).await?;
                 let root = run.config.initial_root;
                 return Ok((Held { round: 0, root }, parameters));
@@ -146,11 +148,17 @@ pub(super) async fn newest<C: Chain>(
     })
 }
 
-/// The newest checkpoints of rounds with final roots that are in a store, as many as are tried. Nothing is listed, which
+/// Bytes of a checkpoint.
+fn bytes_of(run: &Run) -> u64 {
+    (run.layout.parameters() as u64).saturating_mul(4)
+}
+
+/// The newest checkpoints of rounds with final roots that somebody has, as many as are tried. Nothing is listed, which
 /// not every store can: the chain names every root.
 pub(super) async fn there(
     run: &Run,
     finals: &[(Round, H256)],
+    others: &[Arc<dyn Source>],
 ) -> Result<Vec<(Round, H256)>, RoleError> {
     let mut due: Vec<(Round, H256)> = finals
         .iter()
@@ -161,12 +169,13 @@ pub(super) async fn there(
     let mut found = Vec::new();
     for (round, root) in due {
         let prefix = paths::checkpoints(run.netuid.get(), round);
+        let mut is_there = false;
         for store in run.stores() {
             let is_own = store.url() == run.store.url();
             match store.has_blob(&prefix, &root.0).await {
                 Ok(false) => {}
                 Ok(true) => {
-                    found.push((round, root));
+                    is_there = true;
                     break;
                 }
                 Err(error) if is_own => return Err(error.into()),
@@ -174,6 +183,11 @@ pub(super) async fn there(
                 Err(error) => tracing::warn!("{error}; passed over"),
             }
         }
+        let (path, length) = (paths::blob(&prefix, &root.0), bytes_of(run));
+        for other in others {
+            is_there = is_there || sources::has(other, &path, length).await;
+        }
+        found.extend(is_there.then_some((round, root)));
         if found.len() == CHECKPOINT_ATTEMPTS {
             break;
         }
@@ -182,9 +196,14 @@ pub(super) async fn there(
 }
 
 /// A checkpoint, if it is there and of this run's model. It is checked while it arrives.
-pub(super) async fn read_checkpoint(run: &Run, held: Held, place: &Path) -> Option<Vec<f32>> {
-    let (round, length) = (held.round, run.layout.parameters() as u64 * 4);
-    match download(run, held, length, place).await {
+pub(super) async fn read_checkpoint(
+    run: &Run,
+    held: Held,
+    place: &Path,
+    others: &[Arc<dyn Source>],
+) -> Option<Vec<f32>> {
+    let round = held.round;
+    match download(run, held, place, others).await {
         Ok(file) => {
             // Others that were begun are of no use any more.
             if let Err(error) = tokio::fs::remove_dir_all(place).await {
@@ -199,14 +218,21 @@ pub(super) async fn read_checkpoint(run: &Run, held: Held, place: &Path) -> Opti
     }
 }
 
-async fn download(run: &Run, held: Held, length: u64, place: &Path) -> Result<Vec<u8>, String> {
+async fn download(
+    run: &Run,
+    held: Held,
+    place: &Path,
+    others: &[Arc<dyn Source>],
+) -> Result<Vec<u8>, String> {
+    let length = bytes_of(run);
     let blob = Blob::new(
         &paths::checkpoints(run.netuid.get(), held.round),
         held.root.0,
         length,
     );
     let into = place.join(held.round.to_string());
-    let sources: Vec<_> = run.stores().map(Store::source).collect();
+    let stores = run.stores().map(Store::source);
+    let sources: Vec<_> = stores.chain(others.iter().cloned()).collect();
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let fetched = fetch(&blob, &sources, &into, Patience::default()).await;
     let fetched = fetched.map_err(|error| said(&error))?;

@@ -1,12 +1,12 @@
 //! One look at the chain, for a role's machine: what the best block says of the current round, and what the finalised one
 //! says of a round that has ended.
 
-use cairn_chain::{AccountId, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
+use cairn_chain::{AccountId, ContributionInfo, MemberEndpoints, MemberInfo, RoundInfo, RunInfo};
 use cairn_primitives::{api, BlockNumber, Hotkey, Round, Uid, H256};
 use cairn_round::{
     hidden_row::{Committed, Scoring},
     machine::Question,
-    Attester, Included, RoundView, Seen, Settlement, View,
+    Attester, Included, Named, RoundView, Seen, Settlement, View,
 };
 
 use super::{chain::Chain, heads::Heads, run::Run, RoleError};
@@ -45,6 +45,7 @@ pub(super) async fn look<C: Chain>(
         false => None,
     };
     let audits = chain.audits(best, netuid).await?;
+    let own = chain.endpoints_of(best, netuid, &[run.hotkey]).await?;
     let at = heads.finalized.hash;
     let asked = question.settled.filter(|asked| *asked < round.round);
     let settled = match asked {
@@ -76,6 +77,7 @@ pub(super) async fn look<C: Chain>(
             .map(|info| info.map(AccountId::hotkey))
             .collect(),
         settled,
+        named: own.into_iter().next().map(named),
         voting,
     };
     Ok(Some(Looked {
@@ -154,6 +156,13 @@ fn seen(entry: &ContributionInfo) -> Seen {
         hotkey: entry.hotkey.hotkey(),
         commitment: entry.commitment.clone(),
         key: entry.key,
+    }
+}
+
+fn named(own: MemberEndpoints) -> Named {
+    Named {
+        endpoints: own.endpoints,
+        set_at: own.set_at,
     }
 }
 

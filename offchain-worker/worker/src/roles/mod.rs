@@ -11,6 +11,7 @@
 //! | [`run`] | the run's configuration, layout and data, loaded and checked |
 //! | [`state`] | what must survive `kill -9` |
 //! | `look` | one look at the chain |
+//! | [`sources`] | where files of others come from |
 //! | `join` | parameters for who comes late |
 //! | `apply`, `keep` | the outer step, and putting it in force |
 //! | [`inspect`] | opening and checking a contribution |
@@ -33,6 +34,7 @@ pub mod miner;
 pub mod progress;
 pub mod run;
 mod setup;
+pub mod sources;
 pub mod state;
 pub mod status;
 pub mod stores;

@@ -86,6 +86,11 @@ pub enum Progress {
         /// The round.
         round: Round,
     },
+    /// Where the worker's files can be had is in a block.
+    Serving {
+        /// Its endpoints; none, if nowhere any more.
+        endpoints: Vec<String>,
+    },
     /// An attestation is in a block.
     Attested {
         /// The round.
@@ -195,6 +200,12 @@ impl fmt::Display for Progress {
             }
             Progress::Back { round } => {
                 write!(f, "round {round} · said that it is back: it is expected from the next round on")
+            }
+            Progress::Serving { endpoints } if endpoints.is_empty() => {
+                write!(f, "serving nobody any more: the chain names no endpoint")
+            }
+            Progress::Serving { endpoints } => {
+                write!(f, "serving others at {}", endpoints.join(", "))
             }
             Progress::Attested { round, good, model_root } => {
                 write!(f, "round {round} · attested {} and parameters {}", uids(good), short(model_root))

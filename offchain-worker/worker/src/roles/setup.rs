@@ -8,7 +8,7 @@ use std::{
 
 use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
 use cairn_engine::{Device, Engine};
-use cairn_primitives::{BlockNumber, Netuid, H256};
+use cairn_primitives::{BlockNumber, Netuid, Text, H256};
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
     hidden_row::HiddenRow,
@@ -25,6 +25,7 @@ use super::{
     ledger::{Ledger, Line},
     progress::{Progress, Reporter},
     run::Run,
+    sources::{Reach, Sources},
     state::{Identity, Saved, StateDir, StatePlace},
     stores::Stores,
     waiting::{why_no_run, Said},
@@ -45,6 +46,8 @@ pub struct WorkerOptions {
     pub hotkey: Keypair,
     /// Its stores.
     pub stores: Stores,
+    /// Where its files can be had, and others' are fetched.
+    pub reach: Reach,
     /// Where the worker keeps what must survive.
     pub state: StatePlace,
     /// After this time without a new block the worker ends.
@@ -96,6 +99,8 @@ pub(super) struct Resumed {
     pub verdicts: Vec<Verdict>,
     /// The best block.
     pub block: BlockNumber,
+    /// Where its files can be had.
+    pub endpoints: Vec<Text>,
     /// Where the role may keep logs.
     pub directory: std::path::PathBuf,
 }
@@ -155,6 +160,7 @@ pub(super) async fn work<C: Chain, R: Role>(
             result = driver.work(&mut follower) => result,
         };
         driver.role.stop();
+        driver.desk.sources.close().await;
         match result {
             Err(error) if options.begins_again(&error) => {}
             result => return result,
@@ -204,6 +210,7 @@ async fn begin<C: Chain, R: Role>(
         verdicts,
     } = on_disk;
     let ledger = Ledger::open(&directory, last.as_ref())?;
+    let sources = Arc::new(Sources::new(&options.reach, &run.store, &directory).await?);
     let resumed = Resumed {
         held,
         open,
@@ -213,6 +220,7 @@ async fn begin<C: Chain, R: Role>(
         shown,
         verdicts,
         block: heads.best.number,
+        endpoints: sources.endpoints.clone(),
         directory: directory.clone(),
     };
     let role = role(&run, resumed)?;
@@ -223,6 +231,7 @@ async fn begin<C: Chain, R: Role>(
         state: Arc::new(Mutex::new(state)),
         engine: Arc::new(Mutex::new(engine)),
         reporter: options.reporter(),
+        sources,
         heads,
     };
     let driver = Driver::new(desk, role, info, ledger, directory);

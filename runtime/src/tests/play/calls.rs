@@ -176,6 +176,7 @@ fn rightful(one: &Move) -> (Actor, RuntimeCall) {
         | What::CommitAttestation { .. }
         | What::Attest { .. }
         | What::Here => training(one),
+        What::Endpoints { file } => endpoints(one, *file),
         What::OpenAudit { .. } | What::CommitVerdict { .. } | What::RevealVerdict { .. } => {
             audits::planned(one)
         }
@@ -411,6 +412,19 @@ fn emissions(one: &Move) -> (Actor, RuntimeCall) {
         _ => commit_scores(netuid, by),
     };
     (by, RuntimeCall::Emissions(call))
+}
+
+fn endpoints(one: &Move, file: bool) -> (Actor, RuntimeCall) {
+    let text = match file {
+        true => "file:///etc",
+        false => "https://mirror.example/run",
+    };
+    let named = Text::new(text).expect("short");
+    let call = pallet_endpoints::Call::set_endpoints {
+        netuid: Netuid(one.net),
+        endpoints: vec![named].try_into().expect("few"),
+    };
+    (hotkey(one.hotkey), RuntimeCall::Endpoints(call))
 }
 
 /// What is decided by the sudo key.

@@ -67,6 +67,7 @@ fn name(call: &RuntimeCall) -> Option<(&'static str, &'static str)> {
         RuntimeCall::Stake(call) => ("stake", call.get_call_name()),
         RuntimeCall::Training(call) => ("training", call.get_call_name()),
         RuntimeCall::Audits(call) => ("audits", call.get_call_name()),
+        RuntimeCall::Endpoints(call) => ("endpoints", call.get_call_name()),
         RuntimeCall::Emissions(call) => ("emissions", call.get_call_name()),
         RuntimeCall::Sudo(pallet_sudo::Call::sudo { call }) => return name(call),
         _ => return None,
@@ -86,6 +87,10 @@ fn all_calls() -> Seen {
         .chain(of(
             "audits",
             pallet_audits::Call::<Runtime>::get_call_names(),
+        ))
+        .chain(of(
+            "endpoints",
+            pallet_endpoints::Call::<Runtime>::get_call_names(),
         ))
         .chain(of(
             "emissions",

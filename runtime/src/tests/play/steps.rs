@@ -113,6 +113,9 @@ pub enum What {
         wrong_root: bool,
     },
     Here,
+    Endpoints {
+        file: bool,
+    },
     OpenAudit {
         too_long: bool,
     },
@@ -168,6 +171,7 @@ fn of_members() -> impl Strategy<Value = What> {
         2 => often.prop_map(|wrong_root| What::CommitAttestation { wrong_root }),
         2 => often.prop_map(|wrong_root| What::Attest { wrong_root }),
         1 => Just(What::Here),
+        1 => any::<bool>().prop_map(|file| What::Endpoints { file }),
         1 => often.prop_map(|too_long| What::OpenAudit { too_long }),
         1 => often.prop_map(|failed| What::CommitVerdict { failed }),
         1 => often.prop_map(|wrong_salt| What::RevealVerdict { wrong_salt }),

@@ -303,7 +303,7 @@ async fn found_in<C: Chain>(
     let Some((seen, key)) = most.and_then(|one| Some((one.seen.clone(), one.seen.key?))) else {
         return Ok(None);
     };
-    let sealed = inspect::fetch(&run, settled.round, &seen.commitment).await?;
+    let sealed = inspect::fetch(desk, settled.round, seen.hotkey, &seen.commitment).await?;
     let claim = Claim {
         round: settled.round,
         uid: seen.uid,

@@ -123,7 +123,8 @@ pub(super) async fn mine<C: Chain>(
         let open = resumed.open.as_ref().map(|intent| intent.round);
         Ok(MinerRole {
             machine: Miner::new(run.hotkey.hotkey(), resumed.held, resumed.open)
-                .serving(resumed.owed, resumed.shown),
+                .serving(resumed.owed, resumed.shown)
+                .serving_at(resumed.endpoints),
             open,
             behaviour,
             control: Arc::default(),

@@ -164,7 +164,7 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         steps: trained.steps(),
         states: trained.trace,
     };
-    if let Err(error) = desk.run.store.put_blob(&prefix, sealed.into()).await {
+    if let Err(error) = desk.run.store.publish(&prefix, sealed).await {
         tracing::warn!("round {round} · its work is lost: {error}");
         with_engine(desk, |engine| {
             engine.discard();

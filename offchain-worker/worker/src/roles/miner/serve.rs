@@ -132,7 +132,7 @@ async fn put<C: Chain>(desk: &Desk<C>, round: Round, blob: Bytes) -> Result<Serv
         length: blob.len() as u64,
     };
     let prefix = paths::audits(desk.run.netuid.get(), round);
-    desk.run.store.put_blob(&prefix, blob).await?;
+    desk.run.store.publish(&prefix, blob).await?;
     let state = desk.state.clone();
     let saved = tokio::task::spawn_blocking(move || {
         locked(&state).save(&Change {

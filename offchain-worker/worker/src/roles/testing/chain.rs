@@ -7,19 +7,20 @@ use std::{
 };
 
 use cairn_chain::{
-    AccountId, AuditInfo, Block, BlockStream, ChainError, ContributionInfo, Keypair, MemberInfo,
-    RoundInfo, RunInfo, SubnetInfo,
+    AccountId, AuditInfo, Block, BlockStream, ChainError, ContributionInfo, Keypair,
+    MemberEndpoints, MemberInfo, RoundInfo, RunInfo, SubnetInfo,
 };
 use cairn_primitives::{
     api::{Attester, Duty, LineageEntry, ScoresCommit, Scoring, SettledRound},
     scores_hash, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid,
-    Phase, Phases, Role, Round, RunConfig, Uid, Verdicts, H256,
+    Phase, Phases, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
 };
 use cairn_protocol::{
     assignment::round_seed,
     attestation::{self, Attestation, Statement, Tally},
     commitment::{self, Contribution},
     eligibility::member_of,
+    endpoint,
     exam::exam,
     lineage::Ancestor,
     phase::{Attesting, Timetable},
@@ -87,6 +88,8 @@ pub struct State {
     pub expected: Option<H256>,
     /// Scores that were revealed: in which round, by whom, and what.
     pub scores: Vec<(Round, Uid, Scores)>,
+    /// What members named as their endpoints, and when.
+    pub endpoints: BTreeMap<Uid, (Vec<Text>, BlockNumber)>,
     /// Commitments to scores: in which round, by whom, and what.
     pub hidden: Vec<(Round, Uid, ScoresCommit)>,
     /// What was turned away.
@@ -187,6 +190,7 @@ impl FakeChain {
             promised: BTreeMap::new(),
             settled: BTreeMap::new(),
             scores: Vec::new(),
+            endpoints: BTreeMap::new(),
             hidden: Vec::new(),
             refused: Vec::new(),
         };
@@ -437,6 +441,7 @@ impl State {
             Transaction::CommitAttestation(pledge) => self.commit_attestation(hotkey, pledge),
             Transaction::Attest(pledge) => self.attest(hotkey, pledge),
             Transaction::Here(_) => Err("nobody is missed here".into()),
+            Transaction::SetEndpoints(endpoints) => self.set_endpoints(hotkey, endpoints),
             Transaction::OpenAudit(..)
             | Transaction::CommitVerdict(_)
             | Transaction::RevealVerdict(_) => Err("nothing is audited here".into()),
@@ -526,6 +531,20 @@ impl State {
         let attested = self.attested.entry(round).or_default();
         attested.insert(uid, (pledge.verdicts, pledge.root));
         Ok(())
+    }
+
+    fn set_endpoints(&mut self, who: AccountId, endpoints: Vec<Text>) -> Result<(), String> {
+        let uid = self.seat_of(who).ok_or("a stranger")?;
+        let set_at = self.endpoints.get(&uid).map(|(_, block)| *block);
+        let lands = self.number.saturating_add(1);
+        endpoint::set(&endpoints, set_at, lands).map_err(|refusal| format!("{refusal:?}"))?;
+        self.endpoints.insert(uid, (endpoints, lands));
+        Ok(())
+    }
+
+    fn seat_of(&self, who: AccountId) -> Option<Uid> {
+        let mut members = self.miners.iter().chain(&self.validators);
+        members.find(|(_, key)| *key == who).map(|(uid, _)| *uid)
     }
 
     fn hide_scores(&mut self, who: AccountId, hidden_row: HiddenRow) -> Result<(), String> {
@@ -620,6 +639,26 @@ impl Chain for FakeChain {
 
     async fn audits(&self, _: H256, _: Netuid) -> Answer<Vec<AuditInfo>> {
         Ok(Vec::new())
+    }
+
+    async fn endpoints_of(
+        &self,
+        at: H256,
+        _: Netuid,
+        hotkeys: &[AccountId],
+    ) -> Answer<Vec<MemberEndpoints>> {
+        let state = self.at(at);
+        let of = |hotkey: &AccountId| {
+            let uid = state.seat_of(*hotkey)?;
+            let named = state.endpoints.get(&uid);
+            Some(MemberEndpoints {
+                uid,
+                hotkey: *hotkey,
+                endpoints: named.map_or_else(Vec::new, |(endpoints, _)| endpoints.clone()),
+                set_at: named.map(|(_, block)| *block),
+            })
+        };
+        Ok(hotkeys.iter().filter_map(of).collect())
     }
 
     async fn lineage(&self, at: H256, _: Netuid, from: Round) -> Answer<Vec<LineageEntry>> {

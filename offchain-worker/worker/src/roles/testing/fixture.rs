@@ -2,22 +2,27 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use cairn_chain::{keypair, AccountId, Keypair};
 use cairn_engine::Device;
 use cairn_gradient::model_root;
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape, Nano,
-    OuterStep, RunConfig, Text, H256,
+    AuditRules, Commitment, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer,
+    ModelShape, Nano, OuterStep, Round, RunConfig, Text, H256,
 };
-use cairn_store::{paths, Store};
+use cairn_store::{paths, Store, StoreError};
 use cairn_trainer::data::{Manifest, Shard, ShardInfo, TokenWidth};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{FakeChain, NETUID, PHASES};
 use crate::roles::{
-    miner::mine, state::StatePlace, stores::Stores, validator::validate, Behaviour, RoleError,
-    WorkerOptions,
+    miner::mine,
+    sources::{PeerOptions, Reach},
+    state::StatePlace,
+    stores::Stores,
+    validator::validate,
+    Behaviour, RoleError, WorkerOptions,
 };
 
 const VOCABULARY: u32 = 32;
@@ -126,6 +131,17 @@ pub async fn config_and_store(directory: &std::path::Path) -> (RunConfig, Store)
     (config, store)
 }
 
+/// What a member published, as a store has it.
+pub async fn sealed_file(
+    store: &Store,
+    round: Round,
+    commitment: &Commitment,
+) -> Result<Bytes, StoreError> {
+    let prefix = paths::contributions(NETUID.get(), round);
+    let root = &commitment.sealed_root.0;
+    store.get_blob(&prefix, root, commitment.length).await
+}
+
 /// A chain, a store, and workers that run as tasks.
 pub struct Network {
     pub chain: FakeChain,
@@ -133,6 +149,8 @@ pub struct Network {
     directory: TempDir,
     workers: Vec<Worker>,
     by_run: bool,
+    /// Whether each worker has a store of its own, and is a peer.
+    apart: bool,
 }
 
 struct Worker {
@@ -151,6 +169,7 @@ impl Network {
             directory,
             workers: Vec::new(),
             by_run: false,
+            apart: false,
         }
     }
 
@@ -174,6 +193,38 @@ impl Network {
         }
     }
 
+    /// From now on, each worker has a store of its own, and the others reach it as a peer only.
+    pub fn live_apart(&mut self) {
+        let named = Text::new(self.store.url()).expect("short");
+        self.chain.change(|state| state.config.data.store = named);
+        self.apart = true;
+    }
+
+    /// The store of a worker that lives apart.
+    pub fn store_of(&self, name: &str) -> Store {
+        Store::create_in(&self.directory.path().join(format!("store of {name}"))).expect("room")
+    }
+
+    fn stores_of(&self, name: &str) -> (Stores, Reach) {
+        if !self.apart {
+            return (self.stores(), Reach::default());
+        }
+        let stores = Stores {
+            url: self.store_of(name).url().to_string(),
+            trusts_run: true,
+        };
+        let peer = PeerOptions {
+            bind: vec![(std::net::Ipv4Addr::LOCALHOST, 0).into()],
+            ..PeerOptions::default()
+        };
+        let reach = Reach {
+            trusts_endpoints: true,
+            peer: Some(peer),
+            ..Reach::default()
+        };
+        (stores, reach)
+    }
+
     /// Where a worker keeps its state.
     pub fn state_dir(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -191,12 +242,14 @@ impl Network {
 
     fn options(&self, device: Device, name: &str) -> (watch::Sender<bool>, WorkerOptions) {
         let (sender, shutdown) = watch::channel(false);
+        let (stores, reach) = self.stores_of(name);
         let options = WorkerOptions {
             nodes: Vec::new(),
             genesis: None,
             netuid: NETUID,
             hotkey: Network::key(name),
-            stores: self.stores(),
+            stores,
+            reach,
             state: self.place(name),
             stall_after: Duration::from_secs(3_600),
             device,

@@ -8,9 +8,9 @@ use cairn_round::validator::Claim;
 use super::network::{committed, play, register_miner, register_validator};
 use crate::roles::{
     chain::Chain,
-    inspect::{check, fetch},
+    inspect::check,
     run::Run,
-    testing::{Network, NETUID},
+    testing::{sealed_file, Network, NETUID},
     Behaviour,
 };
 
@@ -27,7 +27,7 @@ async fn sent(network: &Network, round: Round, uid: Uid) -> Vec<SparseTensor> {
     let run = run.expect("it is there");
     let mut made = state.contributions_of(round).iter();
     let made = made.find(|one| one.uid == uid).expect("it committed");
-    let sealed = fetch(&run, round, &made.commitment).await;
+    let sealed = sealed_file(&run.store, round, &made.commitment).await;
     let claim = Claim {
         round,
         uid,

@@ -121,7 +121,7 @@ async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
         .await
         .expect("fine");
     let place = directory.path().join("joining");
-    let (held, _) = newest(&chain, &run, head, &info, &place)
+    let (held, _) = newest(&chain, &run, head, &info, (&place, &[]))
         .await
         .expect("from the beginning");
     assert_eq!((held.round, held.root), (0, initial));
@@ -151,14 +151,14 @@ async fn a_checkpoint_is_taken_only_as_it_was_published() {
         root: H256(root),
     };
     let place = directory.path().join("joining");
-    let taken = read_checkpoint(&run, held, &place).await;
+    let taken = read_checkpoint(&run, held, &place, &[]).await;
     assert_eq!(taken, Some(parameters));
     assert!(!place.exists(), "nothing is left over");
     let mut damaged = bytes;
     damaged[5] ^= 1;
     let path = paths::blob(&prefix, &root);
     store.put(&path, damaged.into()).await.expect("room");
-    assert_eq!(read_checkpoint(&run, held, &place).await, None);
+    assert_eq!(read_checkpoint(&run, held, &place, &[]).await, None);
 }
 
 #[tokio::test]
@@ -188,12 +188,13 @@ async fn data_and_checkpoints_come_from_the_store_that_the_run_names_too() {
         root: H256(root),
     };
     let finals = [(4, held.root), (held.round, held.root), (10, held.root)];
-    let found = there(&run, &finals).await.expect("it can be asked");
+    let found = there(&run, &finals, &[]).await.expect("it can be asked");
     assert_eq!(
         found,
         [(held.round, held.root)],
         "one that is due and there"
     );
     let place = own.path().join("joining");
-    assert_eq!(read_checkpoint(&run, held, &place).await, Some(parameters));
+    let taken = read_checkpoint(&run, held, &place, &[]).await;
+    assert_eq!(taken, Some(parameters));
 }

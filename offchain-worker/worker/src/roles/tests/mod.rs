@@ -1,5 +1,7 @@
 //! Roles against a chain without a node.
 
+#[cfg(feature = "p2p")]
+mod apart;
 mod cheats;
 mod joining;
 mod network;

@@ -16,9 +16,9 @@ use cairn_trainer::{
 use super::network::{committed, play, register_miner, register_validator};
 use crate::roles::{
     chain::Chain,
-    inspect::{check, fetch},
+    inspect::check,
     run::Run,
-    testing::{Network, NETUID},
+    testing::{sealed_file, Network, NETUID},
     Behaviour,
 };
 
@@ -45,7 +45,7 @@ async fn replay(network: &Network, device: Device) {
     for round in 0..ROUNDS {
         assert_eq!(state.settled[&round].included, [Uid(1)]);
         let entry = &state.contributions_of(round)[0];
-        let sealed = fetch(&run, round, &entry.commitment)
+        let sealed = sealed_file(&run.store, round, &entry.commitment)
             .await
             .expect("it is stored");
         let key = entry.key.expect("it was revealed");

@@ -18,6 +18,7 @@ use crate::roles::{
     inspect,
     look::settlement,
     setup::locked,
+    sources::{self, Wanted},
     state::Change,
     RoleError,
 };
@@ -107,7 +108,7 @@ async fn contribution<C: Chain>(
     let Some((seen, key)) = seen.and_then(|seen| Some((seen, seen.key?))) else {
         return Ok(None);
     };
-    let sealed = inspect::fetch(&desk.run, settled.round, &seen.commitment).await?;
+    let sealed = inspect::fetch(desk, settled.round, seen.hotkey, &seen.commitment).await?;
     let (run, claim) = (
         desk.run.clone(),
         Claim {
@@ -133,7 +134,15 @@ async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::B
     };
     let most = served.length.min(audit.longest);
     let prefix = paths::audits(desk.run.netuid.get(), audit.round);
-    match desk.run.store.get_blob(&prefix, &served.root.0, most).await {
+    let wanted = Wanted {
+        prefix,
+        root: served.root,
+        length: served.length,
+        most,
+        maker: audit.hotkey,
+        round: audit.round,
+    };
+    match sources::file(desk, &wanted).await {
         Ok(blob) => Ok(Some(blob)),
         Err(
             error @ (StoreError::NotFound { .. }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cairn_gradient::Checked;
-use cairn_primitives::{Commitment, Round, Uid};
+use cairn_primitives::{Commitment, Hotkey, Round, Uid};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::{Claim, Id};
 use cairn_store::StoreError;
@@ -23,12 +23,12 @@ pub(super) fn fetch<C: Chain>(
     desk: &Desk<C>,
     jobs: &mut Jobs<Outcome>,
     round: Round,
-    uid: Uid,
+    (uid, hotkey): (Uid, Hotkey),
     commitment: Commitment,
 ) {
-    let run = desk.run.clone();
+    let desk = desk.clone();
     jobs.spawn(async move {
-        let file = match inspect::fetch(&run, round, &commitment).await {
+        let file = match inspect::fetch(&desk, round, hotkey, &commitment).await {
             Ok(file) => Some(file),
             // It may still be under way; the next view asks again.
             Err(error @ StoreError::NotFound { .. }) => {

@@ -66,7 +66,8 @@ pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Resu
                 resumed.pledges,
                 resumed.hidden_rows,
             )
-            .auditing(resumed.verdicts),
+            .auditing(resumed.verdicts)
+            .serving_at(resumed.endpoints),
             sealed: BTreeMap::new(),
             good: BTreeMap::new(),
             stop: Arc::default(),
@@ -145,8 +146,9 @@ impl Role for ValidatorRole {
             Task::Fetch {
                 round,
                 uid,
+                hotkey,
                 commitment,
-            } => checks::fetch(desk, jobs, round, uid, commitment),
+            } => checks::fetch(desk, jobs, round, (uid, hotkey), commitment),
             Task::Open(claim) => self.open(desk, jobs, claim),
             Task::Pledge {
                 round,

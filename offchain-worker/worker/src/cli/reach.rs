@@ -1,0 +1,78 @@
+//! Where a worker's files can be had, and whom it asks for others'.
+
+use std::net::SocketAddr;
+
+use cairn_primitives::Text;
+use cairn_protocol::endpoint;
+use clap::{builder::BoolishValueParser, Args};
+
+use crate::roles::sources::{PeerOptions, Reach};
+
+/// How others reach this worker's files.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Where files are")]
+pub struct ReachArgs {
+    /// Where others find this worker's store: its public https:// address; at most 4, endpoints of peers included
+    #[arg(long, env = "CAIRN_ENDPOINT", value_name = "URL", value_delimiter = ',', value_parser = an_endpoint)]
+    endpoint: Vec<Text>,
+    /// Be a peer: serve this worker's store, a directory, to other members over QUIC, and fetch theirs; no port has to be
+    /// open if there is a relay
+    #[arg(long, env = "CAIRN_P2P", value_parser = BoolishValueParser::new())]
+    p2p: bool,
+    /// Where on this machine peers' UDP is sent and received [default: all addresses, a free port]
+    #[arg(
+        long,
+        env = "CAIRN_P2P_BIND",
+        value_name = "IP:PORT",
+        value_delimiter = ',',
+        requires = "p2p"
+    )]
+    p2p_bind: Vec<SocketAddr>,
+    /// Where other peers reach this one, if that is not an address of this machine, such as a forwarded port
+    #[arg(
+        long,
+        env = "CAIRN_P2P_ADDRESS",
+        value_name = "IP:PORT",
+        value_delimiter = ',',
+        requires = "p2p"
+    )]
+    p2p_address: Vec<SocketAddr>,
+    /// A relay by which peers without an open port find each other; all that are used by members
+    #[arg(
+        long,
+        env = "CAIRN_P2P_RELAY",
+        value_name = "URL",
+        value_delimiter = ',',
+        requires = "p2p"
+    )]
+    p2p_relay: Vec<String>,
+    /// Fetch from members' endpoints on this machine and in private networks, too: the chain may name any
+    #[arg(long, env = "CAIRN_TRUST_ENDPOINTS", value_parser = BoolishValueParser::new())]
+    trust_endpoints: bool,
+}
+
+fn an_endpoint(text: &str) -> Result<Text, String> {
+    let endpoint = Text::new(text).map_err(|fault| fault.to_string())?;
+    match endpoint::check(&endpoint) {
+        Ok(()) => Ok(endpoint),
+        Err(endpoint::Refusal::HasCredentials) => {
+            Err("it has a user or a password, which all the world would read".into())
+        }
+        Err(_) => Err("write https://HOST/PATH, or be a peer with --p2p".into()),
+    }
+}
+
+impl From<ReachArgs> for Reach {
+    fn from(args: ReachArgs) -> Reach {
+        let peer = PeerOptions {
+            bind: args.p2p_bind,
+            addresses: args.p2p_address,
+            relays: args.p2p_relay,
+        };
+        Reach {
+            endpoints: args.endpoint,
+            trusts_endpoints: args.trust_endpoints,
+            peer: args.p2p.then_some(peer),
+        }
+    }
+}

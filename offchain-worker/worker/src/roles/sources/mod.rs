@@ -1,0 +1,292 @@
+//! Where files of others come from: the own store, or else their makers and those who vouched for them, at the endpoints
+//! that the chain names.
+//!
+//! What was fetched is put into the own store, so that who vouches for a file can serve it, too. A source that lied, or
+//! that did not answer, is remembered and passed over for a while.
+
+mod peer;
+mod standing;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use cairn_chain::AccountId;
+use cairn_primitives::{Hotkey, Round, Text, H256};
+use cairn_protocol::endpoint;
+use cairn_store::{fetch, guard::Origin, Blob, Patience, Source, Store, StoreError};
+
+use self::{peer::Node, standing::Standing};
+use super::{chain::Chain, driver::Desk, setup::locked, RoleError};
+
+/// What the owner said of endpoints.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// Where else than by peers this worker's files can be had.
+    pub endpoints: Vec<Text>,
+    /// Whether members' endpoints on this machine and in private networks may be asked.
+    pub trusts_endpoints: bool,
+    /// How to be a peer; `None` to be none.
+    pub peer: Option<PeerOptions>,
+}
+
+/// How to be a peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerOptions {
+    /// Where on this machine UDP is used; any address and a free port if nothing is said.
+    pub bind: Vec<SocketAddr>,
+    /// Where others reach it; what the endpoint finds out by itself if nothing is said.
+    pub addresses: Vec<SocketAddr>,
+    /// Relays.
+    pub relays: Vec<String>,
+}
+
+/// What a fetch may get wrong before the next source is asked. A file of a round is not waited for as long as a checkpoint.
+const PATIENCE: Patience = Patience {
+    deadline: Duration::from_secs(10),
+    late: Duration::from_secs(1),
+    strikes: 2,
+    pause: Duration::from_millis(250),
+};
+/// Sources that are kept open at most.
+const MOST_OPEN: usize = 256;
+/// For whether a source has a file.
+const PROBE: Duration = Duration::from_secs(10);
+
+/// A file that is wanted, as the chain names it.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// Where it lies in every store.
+    pub prefix: String,
+    /// Its root.
+    pub root: H256,
+    /// Its length in bytes.
+    pub length: u64,
+    /// The most bytes that are taken.
+    pub most: u64,
+    /// Who made it.
+    pub maker: Hotkey,
+    /// The round whose validators have it, if they did what they owe.
+    pub round: Round,
+}
+
+/// Where files come from and go to.
+pub(super) struct Sources {
+    /// What the chain is to say of where this worker's files can be had.
+    pub endpoints: Vec<Text>,
+    origin: Origin,
+    node: Option<Node>,
+    /// Where what is fetched lies until it is whole.
+    incoming: PathBuf,
+    open: Mutex<BTreeMap<String, Arc<dyn Source>>>,
+    standing: Mutex<Standing>,
+}
+
+impl Sources {
+    /// Those of a worker with this store, which keeps what it needs under `directory`.
+    ///
+    /// # Errors
+    /// [`RoleError::Peer`].
+    pub async fn new(reach: &Reach, store: &Store, directory: &Path) -> Result<Sources, RoleError> {
+        let node = match &reach.peer {
+            Some(options) => Some(Node::start(options, store, directory).await?),
+            None => None,
+        };
+        let mut endpoints = reach.endpoints.clone();
+        if let (Some(node), Some(options)) = (&node, &reach.peer) {
+            endpoints.push(node.endpoint(options, reach.trusts_endpoints)?);
+        }
+        endpoint::set(&endpoints, None, 0).map_err(|refusal| {
+            RoleError::Peer(format!(
+                "the chain takes no such endpoints ({refusal:?}): correct --endpoint"
+            ))
+        })?;
+        Ok(Sources {
+            endpoints,
+            origin: match reach.trusts_endpoints {
+                true => Origin::Owner,
+                false => Origin::Chain,
+            },
+            node,
+            incoming: directory.join("incoming"),
+            open: Mutex::default(),
+            standing: Mutex::default(),
+        })
+    }
+
+    /// Tells peers that it is gone.
+    pub async fn close(&self) {
+        if let Some(node) = &self.node {
+            node.close().await;
+        }
+    }
+
+    /// The source at an endpoint of the chain; `None` if it cannot be asked, or is not asked now.
+    fn at(&self, endpoint: &Text) -> Option<Arc<dyn Source>> {
+        let text = endpoint.to_text();
+        let known = locked(&self.open).get(&text).cloned();
+        let source = match known {
+            Some(source) => source,
+            None => match self.connect(&text) {
+                Ok(source) => source,
+                Err(why) => {
+                    tracing::debug!("{text} is not asked: {why}");
+                    return None;
+                }
+            },
+        };
+        let is_asked = locked(&self.standing).is_asked(source.name(), Instant::now());
+        is_asked.then_some(source)
+    }
+
+    fn connect(&self, text: &str) -> Result<Arc<dyn Source>, String> {
+        let said = |error: StoreError| error.to_string();
+        let source = match (text.strip_prefix("https://"), &self.node) {
+            (Some(_), _) => Store::open_named_by(text, self.origin)
+                .map_err(said)?
+                .source(),
+            (None, Some(node)) => node.source(text, self.origin)?,
+            (None, None) => return Err("this worker is no peer: start it with --p2p".into()),
+        };
+        let mut open = locked(&self.open);
+        if open.len() >= MOST_OPEN {
+            open.clear();
+        }
+        open.insert(text.to_string(), source.clone());
+        Ok(source)
+    }
+
+    /// Fetches from these, and takes note of how each did.
+    async fn bring(&self, blob: &Blob, sources: &[Arc<dyn Source>]) -> Result<PathBuf, String> {
+        let into = self.incoming.join(hex::encode(blob.root));
+        let said = |error: &dyn std::fmt::Display| error.to_string();
+        tokio::fs::create_dir_all(&self.incoming)
+            .await
+            .map_err(|error| said(&error))?;
+        let fetched = fetch(blob, sources, &into, PATIENCE).await;
+        let reports = match &fetched {
+            Ok(outcome) => &outcome.sources,
+            Err(cairn_store::FetchError::NoSource { sources, .. }) => sources,
+            Err(_) => &Vec::new(),
+        };
+        locked(&self.standing).note(reports, Instant::now());
+        fetched.map(|_| into).map_err(|error| said(&error))
+    }
+}
+
+/// Those who should have a file, at their endpoints. What the chain does not answer is as if nobody had it.
+async fn holders<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Vec<Arc<dyn Source>> {
+    let (chain, netuid, at) = (&desk.chain, desk.run.netuid, desk.heads.best.hash);
+    let round = match chain.round(at, netuid, wanted.round).await {
+        Ok(round) => round,
+        Err(error) => {
+            tracing::debug!("who has files of round {}: {error}", wanted.round);
+            None
+        }
+    };
+    let validators = round.map_or_else(Vec::new, |round| round.validators);
+    let has_attested = |one: &&cairn_primitives::api::Attester<AccountId>| one.attested;
+    let mut others: Vec<Hotkey> = validators
+        .iter()
+        .filter(has_attested)
+        .map(|one| one.hotkey.hotkey())
+        .collect();
+    if others.is_empty() {
+        others = validators.iter().map(|one| one.hotkey.hotkey()).collect();
+    }
+    at_endpoints(desk, Some(wanted.maker), &others).await
+}
+
+/// The sources of a file by these members, the maker first.
+async fn at_endpoints<C: Chain>(
+    desk: &Desk<C>,
+    maker: Option<Hotkey>,
+    others: &[Hotkey],
+) -> Vec<Arc<dyn Source>> {
+    let own = desk.run.hotkey.hotkey();
+    let asked = endpoint::ask(&own, maker, others);
+    let asked: Vec<AccountId> = asked.iter().map(|one| AccountId(one.0 .0)).collect();
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let (at, netuid) = (desk.heads.best.hash, desk.run.netuid);
+    let named = match desk.chain.endpoints_of(at, netuid, &asked).await {
+        Ok(named) => named,
+        Err(error) => {
+            tracing::debug!("endpoints: {error}");
+            return Vec::new();
+        }
+    };
+    let endpoints = named.iter().flat_map(|member| &member.endpoints);
+    endpoints.filter_map(|one| desk.sources.at(one)).collect()
+}
+
+/// The validators of the current round, at their endpoints: they have checkpoints.
+pub(super) async fn validators<C: Chain>(
+    desk: &Desk<C>,
+    validators: &[cairn_primitives::api::Attester<AccountId>],
+) -> Vec<Arc<dyn Source>> {
+    let others: Vec<Hotkey> = validators.iter().map(|one| one.hotkey.hotkey()).collect();
+    at_endpoints(desk, None, &others).await
+}
+
+/// A file from the own store or else from those who should have it; then it is in the own store, too. Its bytes are those
+/// of its root.
+///
+/// # Errors
+/// Those of the own store: [`StoreError::NotFound`] if nobody has it.
+pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<Bytes, StoreError> {
+    let (store, root) = (&desk.run.store, &wanted.root.0);
+    let missing = match store.get_blob(&wanted.prefix, root, wanted.most).await {
+        Err(
+            error @ (StoreError::NotFound { .. }
+            | StoreError::RootMismatch { .. }
+            | StoreError::TooLarge { .. }),
+        ) => error,
+        other => return other,
+    };
+    if wanted.length > wanted.most {
+        return Err(missing);
+    }
+    let sources = holders(desk, wanted).await;
+    if sources.is_empty() {
+        return Err(missing);
+    }
+    let blob = Blob::new(&wanted.prefix, *root, wanted.length);
+    match desk.sources.bring(&blob, &sources).await {
+        Ok(file) => {
+            let kept = store.publish(&wanted.prefix, file.as_path()).await;
+            remove(&file).await;
+            kept?;
+            store.get_blob(&wanted.prefix, root, wanted.most).await
+        }
+        Err(why) => {
+            tracing::debug!("{why}");
+            Err(missing)
+        }
+    }
+}
+
+/// Removes what was fetched and is in the store now.
+async fn remove(file: &Path) {
+    let mut outboard = file.as_os_str().to_owned();
+    outboard.push(".outboard");
+    for path in [file, Path::new(&outboard)] {
+        if let Err(error) = tokio::fs::remove_file(path).await {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                tracing::debug!("{} stays: {error}", path.display());
+            }
+        }
+    }
+}
+
+/// Whether a source has a file of this length.
+pub(super) async fn has(source: &Arc<dyn Source>, path: &str, length: u64) -> bool {
+    let asked = tokio::time::timeout(PROBE, source.read(path, 0..1)).await;
+    matches!(asked, Ok(Ok(reply)) if reply.length == length)
+}

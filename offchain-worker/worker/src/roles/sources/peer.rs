@@ -1,0 +1,170 @@
+//! This worker as a peer: what its store has it serves, and fetches what other peers have.
+
+#[cfg(feature = "p2p")]
+pub use with::Node;
+#[cfg(not(feature = "p2p"))]
+pub use without::Node;
+
+#[cfg(feature = "p2p")]
+mod with {
+    use std::{path::Path, sync::Arc, time::Duration};
+
+    use cairn_p2p::{Address, Directory, Limits, Peer, PeerId, PeerKey, Policy, Serving, Settings};
+    use cairn_primitives::{text::MAX_TEXT, Text};
+    use cairn_store::{
+        guard::{is_public, Origin},
+        Source, Store,
+    };
+
+    use super::super::{PeerOptions, RoleError};
+
+    /// How long a relay is waited for.
+    const RELAY: Duration = Duration::from_secs(10);
+
+    /// A peer that serves a store.
+    pub struct Node {
+        peer: Peer,
+        _serving: Serving,
+    }
+
+    /// Whoever asks: who follows a run from outside is no member, and files are sealed.
+    #[derive(Debug)]
+    struct Anybody;
+
+    impl Policy for Anybody {
+        fn admits(&self, _: &PeerId) -> bool {
+            true
+        }
+
+        fn serves(&self, _: &PeerId, _: &str) -> bool {
+            true
+        }
+    }
+
+    async fn wait_for_relay(peer: &Peer) {
+        if tokio::time::timeout(RELAY, peer.online()).await.is_err() {
+            let seconds = RELAY.as_secs();
+            tracing::warn!("no relay answered in {seconds} s: others may not reach this peer");
+        }
+    }
+
+    impl Node {
+        /// Serves a store that is a directory. The peer's key is in `directory`, where it is made if it is not there.
+        ///
+        /// # Errors
+        /// [`RoleError::Peer`].
+        pub async fn start(
+            options: &PeerOptions,
+            store: &Store,
+            directory: &Path,
+        ) -> Result<Node, RoleError> {
+            let failed = |error: &dyn std::fmt::Display| RoleError::Peer(error.to_string());
+            let shelf = store.directory().ok_or_else(|| {
+                let what = format!("{} is no directory, and a peer serves one", store.url());
+                RoleError::Peer(format!(
+                    "{what}: leave --p2p out and name the store's https:// address by --endpoint"
+                ))
+            })?;
+            let key = directory.join("peer.key");
+            let key = match key.exists() {
+                true => PeerKey::load(&key),
+                false => PeerKey::make(&key),
+            };
+            let mut settings = Settings {
+                relays: options.relays.clone(),
+                ..Settings::default()
+            };
+            if !options.bind.is_empty() {
+                settings.bind = options.bind.clone();
+            }
+            let peer = Peer::bind(&key.map_err(|error| failed(&error))?, settings)
+                .await
+                .map_err(|error| failed(&error))?;
+            let shelf = Directory::open(&shelf).map_err(|error| failed(&error))?;
+            let serving = peer
+                .serve(Arc::new(shelf), Arc::new(Anybody), Limits::default())
+                .map_err(|error| failed(&error))?;
+            if !options.relays.is_empty() {
+                wait_for_relay(&peer).await;
+            }
+            Ok(Node {
+                peer,
+                _serving: serving,
+            })
+        }
+
+        /// Where others reach it, as the chain is to say it.
+        ///
+        /// # Errors
+        /// [`RoleError::Peer`] if there is no way to it.
+        pub fn endpoint(&self, options: &PeerOptions, is_local: bool) -> Result<Text, RoleError> {
+            let mut address = self.peer.address();
+            if !options.addresses.is_empty() {
+                address.direct = options.addresses.clone();
+            }
+            address.direct.retain(|at| is_local || is_public(at.ip()));
+            let text = address.to_text(MAX_TEXT as usize);
+            let text = text.and_then(|text| Text::new(&text).ok());
+            text.ok_or_else(|| {
+                RoleError::Peer(
+                    "no address of this machine is public, so nobody finds this peer: name one by \
+                     --p2p-address IP:PORT, or a relay by --p2p-relay URL"
+                        .into(),
+                )
+            })
+        }
+
+        /// The peer at an endpoint of the chain.
+        ///
+        /// # Errors
+        /// Why it is not asked.
+        pub fn source(&self, text: &str, origin: Origin) -> Result<Arc<dyn Source>, String> {
+            let address: Address = text.parse().map_err(|error| format!("{error}"))?;
+            let source = self.peer.source(&address, origin);
+            Ok(Arc::new(source.map_err(|error| error.to_string())?))
+        }
+
+        /// Tells other peers that it is gone.
+        pub async fn close(&self) {
+            self.peer.close().await;
+        }
+    }
+}
+
+#[cfg(not(feature = "p2p"))]
+mod without {
+    use std::{path::Path, sync::Arc};
+
+    use cairn_primitives::Text;
+    use cairn_store::{guard::Origin, Source, Store};
+
+    use super::super::{PeerOptions, RoleError};
+
+    const NOT_BUILT: &str = "this cairn was built without peers: build it with --features p2p";
+
+    /// There is none.
+    pub enum Node {}
+
+    impl Node {
+        /// # Errors
+        /// [`RoleError::Peer`].
+        pub async fn start(_: &PeerOptions, _: &Store, _: &Path) -> Result<Node, RoleError> {
+            Err(RoleError::Peer(NOT_BUILT.into()))
+        }
+
+        /// # Errors
+        /// [`RoleError::Peer`].
+        pub fn endpoint(&self, _: &PeerOptions, _: bool) -> Result<Text, RoleError> {
+            Err(RoleError::Peer(NOT_BUILT.into()))
+        }
+
+        /// # Errors
+        /// That there are no peers.
+        pub fn source(&self, _: &str, _: Origin) -> Result<Arc<dyn Source>, String> {
+            Err(NOT_BUILT.into())
+        }
+
+        /// Nobody is told.
+        pub async fn close(&self) {}
+    }
+}

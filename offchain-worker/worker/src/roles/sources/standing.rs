@@ -1,0 +1,138 @@
+//! What is remembered of sources: who lied, and who did not answer. No clock: whoever asks says what time it is.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use cairn_store::{Fault, Report};
+
+/// For how long a source that sent wrong bytes is not asked.
+const LIED: Duration = Duration::from_secs(24 * 60 * 60);
+/// For how long one is not asked that did not answer, at first; it doubles each time.
+const SILENT: Duration = Duration::from_secs(15);
+/// The most that it doubles.
+const MOST_DOUBLINGS: u32 = 8;
+/// Sources that are remembered at most.
+const MOST: usize = 1_024;
+
+/// Who is not asked, and until when.
+#[derive(Debug, Default)]
+pub struct Standing(BTreeMap<String, Fallen>);
+
+#[derive(Clone, Copy, Debug)]
+struct Fallen {
+    /// How often in a row.
+    times: u32,
+    until: Instant,
+}
+
+impl Standing {
+    /// Whether a source is asked now.
+    pub fn is_asked(&self, source: &str, now: Instant) -> bool {
+        self.0.get(source).is_none_or(|fallen| fallen.until <= now)
+    }
+
+    /// Takes note of what was found of each source of a fetch. Not to have a file is no fault.
+    pub fn note(&mut self, reports: &[Report], now: Instant) {
+        for report in reports {
+            match &report.fault {
+                Some(Fault::Absent { .. }) => {}
+                Some(Fault::Lied { .. }) => self.fall(&report.source, now, |_| LIED),
+                Some(_) if report.passed_over => self.fall(&report.source, now, silence),
+                _ if report.bytes > 0 => {
+                    self.0.remove(&report.source);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn fall(&mut self, source: &str, now: Instant, length: impl Fn(u32) -> Duration) {
+        if self.0.len() >= MOST {
+            self.0.retain(|_, fallen| fallen.until > now);
+        }
+        let times = self.0.get(source).map_or(0, |fallen| fallen.times);
+        let until = now.checked_add(length(times)).unwrap_or(now);
+        let fallen = Fallen {
+            times: times.saturating_add(1),
+            until,
+        };
+        if self.0.len() < MOST || self.0.contains_key(source) {
+            self.0.insert(source.to_string(), fallen);
+        }
+    }
+}
+
+fn silence(times: u32) -> Duration {
+    SILENT.saturating_mul(1 << times.min(MOST_DOUBLINGS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(source: &str, bytes: u64, fault: Option<Fault>) -> Report {
+        Report {
+            source: source.into(),
+            bytes,
+            speed: None,
+            passed_over: fault.is_some(),
+            fault,
+        }
+    }
+
+    fn lied() -> Option<Fault> {
+        let path = "a".to_string();
+        Some(Fault::Lied { path, at: 0 })
+    }
+
+    fn stalled() -> Option<Fault> {
+        let deadline = Duration::from_secs(1);
+        Some(Fault::Stalled { deadline })
+    }
+
+    #[test]
+    fn who_lied_is_not_asked_for_a_day_and_who_was_silent_for_a_moment() {
+        let (mut standing, now) = (Standing::default(), Instant::now());
+        let absent = Some(Fault::Absent { path: "a".into() });
+        let reports = [
+            report("liar", 9, lied()),
+            report("slow", 0, stalled()),
+            report("new", 0, absent),
+            report("good", 9, None),
+        ];
+        standing.note(&reports, now);
+        let asked = |standing: &Standing, after| {
+            let at = now + Duration::from_secs(after);
+            ["liar", "slow", "new", "good"].map(|one| standing.is_asked(one, at))
+        };
+        assert_eq!(asked(&standing, 0), [false, false, true, true]);
+        assert_eq!(asked(&standing, 15), [false, true, true, true]);
+        assert_eq!(asked(&standing, 24 * 60 * 60), [true; 4]);
+    }
+
+    #[test]
+    fn silence_is_believed_longer_each_time_and_forgiven_at_once() {
+        let (mut standing, now) = (Standing::default(), Instant::now());
+        for times in 0..20 {
+            standing.note(&[report("slow", 0, stalled())], now);
+            let after = |seconds| now + Duration::from_secs(seconds);
+            let length = 15 << times.min(8);
+            assert!(!standing.is_asked("slow", after(length - 1)));
+            assert!(standing.is_asked("slow", after(length)));
+        }
+        standing.note(&[report("slow", 1, None)], now);
+        assert!(standing.is_asked("slow", now));
+    }
+
+    #[test]
+    fn no_more_are_remembered_than_there_is_room_for() {
+        let (mut standing, now) = (Standing::default(), Instant::now());
+        for number in 0..2 * MOST {
+            standing.note(&[report(&number.to_string(), 0, lied())], now);
+        }
+        assert_eq!(standing.0.len(), MOST);
+        assert!(!standing.is_asked("0", now));
+    }
+}

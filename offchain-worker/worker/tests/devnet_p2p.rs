@@ -1,0 +1,80 @@
+//! A network whose members share no store: each has its own, and files go from peer to peer.
+#![cfg(feature = "p2p")]
+
+mod common;
+
+use std::path::Path;
+
+use common::{cairn, node};
+
+use cairn_worker::devnet::Report;
+
+const ROUNDS: usize = 4;
+
+/// The contributions that a directory holds below it, by the round that their path names.
+fn contributions(store: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut left = vec![store.to_path_buf()];
+    while let Some(directory) = left.pop() {
+        for entry in std::fs::read_dir(&directory).expect("readable") {
+            let path = entry.expect("an entry").path();
+            let text = path.to_string_lossy().into_owned();
+            match path.is_dir() {
+                true => left.push(path),
+                false if text.contains("/contributions/") && !text.ends_with(".outboard") => {
+                    let name = path.file_name().expect("a name");
+                    found.push(name.to_string_lossy().into_owned());
+                }
+                false => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn members_that_share_no_store_train_one_model() {
+    let directory = tempfile::tempdir().expect("room");
+    let (kept, json) = (directory.path().join("kept"), directory.path().join("report.json"));
+    let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run-small.toml");
+    let output = cairn(&["devnet", "--transport", "p2p", "--rounds", "4", "--miners", "2"])
+        .args(["--validators", "2", "--cheats", "0", "--chaos", "late-miner@1", "--run", run])
+        .arg("--node-bin")
+        .arg(node())
+        .arg("--keep")
+        .arg(&kept)
+        .arg("--json")
+        .arg(&json)
+        .output()
+        .expect("cairn starts");
+    let told = String::from_utf8_lossy(&output.stdout);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}\n{said}");
+    let report = std::fs::read(&json).expect("written");
+    let report: Report = serde_json::from_slice(&report).expect("a report");
+    assert_eq!(report.rounds.len(), ROUNDS);
+    let included: usize = report.rounds.iter().map(|round| round.included.len()).sum();
+    assert!(included >= ROUNDS, "{:?}", report.rounds);
+
+    // One root everywhere, of the one who came late, too: it had nothing but peers to begin from.
+    let last = report.rounds.last().expect("four").model_root;
+    for member in &report.members {
+        assert_eq!(member.model_root, Some(last), "member {}", member.uid);
+    }
+
+    // Nobody wrote to the run's store, and whoever attests has what was made.
+    assert!(contributions(&kept.join("store")).is_empty());
+    let made: Vec<String> = ["miner-1", "miner-2"]
+        .iter()
+        .flat_map(|name| contributions(&kept.join("stores").join(name)))
+        .collect();
+    assert!(!made.is_empty());
+    for name in ["validator-1", "validator-2", "late-miner-1"] {
+        let here = contributions(&kept.join("stores").join(name));
+        let others = here.iter().filter(|one| made.contains(one)).count();
+        assert!(others >= included / 2, "{name} has {others} of {included}");
+    }
+    let log = std::fs::read_to_string(kept.join("logs/validator-1.log")).expect("kept");
+    assert!(log.contains("serving others at iroh://"), "{log}");
+}
