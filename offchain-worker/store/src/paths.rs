@@ -40,6 +40,27 @@ pub fn all_checkpoints(netuid: u16) -> String {
     format!("checkpoints/{netuid}/")
 }
 
+/// Directories of all files of a subnet that belong to a round, to be listed.
+pub fn of_subnet(netuid: u16) -> [String; 3] {
+    [
+        format!("contributions/{netuid}/"),
+        format!("audits/{netuid}/"),
+        all_checkpoints(netuid),
+    ]
+}
+
+/// The subnet and the round that a file belongs to; `None` of data, and of what is none of ours.
+pub fn round_of(path: &str) -> Option<(u16, u32)> {
+    let (kind, rest) = path.split_once('/')?;
+    let (netuid, rest) = rest.split_once('/')?;
+    let (round, _) = match kind {
+        "contributions" | "audits" => rest.split_once('/')?,
+        "checkpoints" => rest.split_once('-')?,
+        _ => return None,
+    };
+    Some((netuid.parse().ok()?, round.parse().ok()?))
+}
+
 /// The path of the blob with this root. A prefix that ends neither in `/` nor in `-` is a directory.
 pub fn blob(prefix: &str, root: &[u8; 32]) -> String {
     let hex = blake3::Hash::from(*root).to_hex();

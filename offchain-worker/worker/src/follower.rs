@@ -14,7 +14,7 @@ use cairn_primitives::{
     api::SettledRound, ContributionKey, Layout, Netuid, Round, RunConfig, Uid, H256,
 };
 use cairn_protocol::verdict::Before;
-use cairn_store::{paths, Store};
+use cairn_store::{paths, Store, StoreError};
 
 use crate::error::Failure;
 
@@ -23,7 +23,8 @@ pub struct Follower {
     netuid: Netuid,
     config: RunConfig,
     layout: Layout,
-    store: Store,
+    /// Where files are looked for, one after the other.
+    stores: Vec<Store>,
     round: Round,
     parameters: Vec<f32>,
     root: H256,
@@ -31,17 +32,27 @@ pub struct Follower {
 
 impl Follower {
     /// Begins with the parameters of round 0.
-    pub fn new(netuid: Netuid, config: RunConfig, store: Store, parameters: Vec<f32>) -> Follower {
+    pub fn new(
+        netuid: Netuid,
+        config: RunConfig,
+        stores: Vec<Store>,
+        parameters: Vec<f32>,
+    ) -> Follower {
         let layout = Layout::of(&config.model);
         Follower {
             netuid,
             config,
             layout,
-            store,
+            stores,
             round: 0,
             root: model_root(&parameters),
             parameters,
         }
+    }
+
+    /// Looks for files in this store, too.
+    pub fn look_in(&mut self, store: Store) {
+        self.stores.push(store);
     }
 
     /// The round that begins with [`Follower::parameters`].
@@ -114,10 +125,18 @@ impl Follower {
         })?;
         let prefix = paths::contributions(self.netuid.get(), self.round);
         let most = max_encoded_len(&self.layout, &self.config.compression_in(self.round));
-        let sealed = self
-            .store
-            .get_blob(&prefix, &entry.commitment.sealed_root.0, most)
-            .await?;
+        let root = &entry.commitment.sealed_root.0;
+        let mut sealed = Err(StoreError::NotFound {
+            store: "any store".into(),
+            path: paths::blob(&prefix, root),
+        });
+        for store in &self.stores {
+            sealed = store.get_blob(&prefix, root, most).await;
+            if sealed.is_ok() {
+                break;
+            }
+        }
+        let sealed = sealed?;
         self.checked(uid, entry, key, &sealed).map(Arc::new)
     }
 
@@ -207,7 +226,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let (config, store) = config_and_store(directory.path()).await;
         let parameters = vec![0.5; Layout::of(&config.model).parameters()];
-        let follower = Follower::new(NETUID, config, store, parameters);
+        let follower = Follower::new(NETUID, config, vec![store], parameters);
         let refusal = |entry: &ContributionInfo, sealed: &[u8]| {
             let found = follower.checked(Uid(1), entry, KEY, sealed);
             found.err().map(|failure| failure.to_string())

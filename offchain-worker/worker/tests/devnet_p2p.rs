@@ -36,18 +36,38 @@ fn contributions(store: &Path) -> Vec<String> {
 #[test]
 fn members_that_share_no_store_train_one_model() {
     let directory = tempfile::tempdir().expect("room");
-    let (kept, json) = (directory.path().join("kept"), directory.path().join("report.json"));
+    let (kept, json) = (
+        directory.path().join("kept"),
+        directory.path().join("report.json"),
+    );
     let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run-small.toml");
-    let output = cairn(&["devnet", "--transport", "p2p", "--rounds", "4", "--miners", "2"])
-        .args(["--validators", "2", "--cheats", "0", "--chaos", "late-miner@1", "--run", run])
-        .arg("--node-bin")
-        .arg(node())
-        .arg("--keep")
-        .arg(&kept)
-        .arg("--json")
-        .arg(&json)
-        .output()
-        .expect("cairn starts");
+    let output = cairn(&[
+        "devnet",
+        "--transport",
+        "p2p",
+        "--rounds",
+        "4",
+        "--miners",
+        "2",
+    ])
+    .args([
+        "--validators",
+        "2",
+        "--cheats",
+        "0",
+        "--chaos",
+        "late-miner@1",
+        "--run",
+        run,
+    ])
+    .arg("--node-bin")
+    .arg(node())
+    .arg("--keep")
+    .arg(&kept)
+    .arg("--json")
+    .arg(&json)
+    .output()
+    .expect("cairn starts");
     let told = String::from_utf8_lossy(&output.stdout);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}\n{said}");

@@ -68,7 +68,10 @@ mod tests {
         let member = MemberEndpoints {
             uid: Uid(3),
             hotkey: AccountId([1; 32]),
-            endpoints: vec![text("https://mirror.example/run"), text("iroh://00?at=1.2.3.4:5")],
+            endpoints: vec![
+                text("https://mirror.example/run"),
+                text("iroh://00?at=1.2.3.4:5"),
+            ],
             set_at: Some(17),
         };
         let shown = shown(&[member]);

@@ -11,6 +11,7 @@ mod dashboard;
 mod data;
 mod doctor;
 mod emissions;
+mod endpoints;
 mod evidence;
 pub mod export;
 mod gpu_selftest;

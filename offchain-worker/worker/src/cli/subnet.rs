@@ -8,6 +8,7 @@ use serde::Serialize;
 pub use super::receipt::{sent, Sent};
 use super::{
     args::{numbered, JsonArg, KeyArgs, NetuidArg, NodeArgs},
+    endpoints::Endpoints,
     look::{members, no_subnet},
     member::{ChooseRole, Leave, Register},
     print,
@@ -31,6 +32,11 @@ pub enum Subnet {
     /// Show a subnet, its hyperparameters and its members
     #[command(after_help = "Examples:\n  cairn subnet show --netuid 1")]
     Show(Show),
+    /// List where members' files can be had
+    #[command(
+        after_help = "Examples:\n  cairn subnet endpoints --netuid 1\n  cairn subnet endpoints --netuid 1 --json"
+    )]
+    Endpoints(Endpoints),
     /// Show what a new subnet costs now, and a slot on one
     #[command(
         after_help = "Examples:\n  cairn subnet price\n  cairn subnet price --netuid 1 --json"
@@ -131,6 +137,7 @@ impl Subnet {
         match self {
             Subnet::Ls(ls) => ls.run().await,
             Subnet::Show(show) => show.run().await,
+            Subnet::Endpoints(endpoints) => endpoints.run().await,
             Subnet::Price(price) => price.run().await,
             Subnet::Create(create) => create.run().await,
             Subnet::Register(register) => register.run().await,

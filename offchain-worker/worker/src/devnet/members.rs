@@ -7,9 +7,11 @@ use std::{
 
 use cairn_chain::{AccountId, Call, Client, Keypair};
 use cairn_primitives::{Balance, Netuid, Role, Uid, CRN, H256};
+use cairn_store::Store;
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
+use super::options::Transport;
 use crate::{
     cli::member::sign_registration,
     error::Failure,
@@ -62,6 +64,8 @@ pub struct Member {
     hot: Keypair,
     suri: String,
     state: PathBuf,
+    /// Where its own store is, if it has one.
+    store: PathBuf,
     log: PathBuf,
     process: Option<Process>,
 }
@@ -74,10 +78,29 @@ pub struct Common {
     pub genesis: H256,
     /// The subnet.
     pub netuid: Netuid,
-    /// The store's URL.
+    /// The shared store's URL.
     pub store: String,
+    /// How files go from member to member.
+    pub transport: Transport,
     /// Threads of each worker.
     pub threads: u16,
+}
+
+impl Common {
+    /// How a worker reaches others' files.
+    fn reach(&self) -> &'static [&'static str] {
+        match self.transport {
+            Transport::File => &[],
+            // All of it is on this machine.
+            Transport::P2p => &[
+                "--p2p",
+                "--p2p-bind",
+                "127.0.0.1:0",
+                "--trust-endpoints",
+                "--trust-run-store",
+            ],
+        }
+    }
 }
 
 impl Member {
@@ -116,6 +139,7 @@ impl Member {
             cold: cairn_chain::keypair(&format!("//Cairn//{name}//cold"))?,
             hot: cairn_chain::keypair(&suri)?,
             state: directory.join("members").join(&name),
+            store: directory.join("stores").join(&name),
             log: directory.join("logs").join(format!("{name}.log")),
             name,
             part,
@@ -174,7 +198,8 @@ impl Member {
         command
             // Everything that a devnet trains can be computed again to the bit.
             .args(["--device", "cpu"])
-            .args(["--node", &common.node, "--store", &common.store])
+            .args(["--node", &common.node, "--store", &self.store(common)?])
+            .args(common.reach())
             .args(["--genesis", &format!("{:?}", common.genesis)])
             .args([
                 "--netuid",
@@ -194,6 +219,14 @@ impl Member {
         command.env("RAYON_NUM_THREADS", common.threads.to_string());
         self.process = Some(Process::start(&self.name, command, &self.log)?);
         Ok(())
+    }
+
+    /// The URL of the store that its worker writes to.
+    pub fn store(&self, common: &Common) -> Result<String, Failure> {
+        match common.transport {
+            Transport::File => Ok(common.store.clone()),
+            Transport::P2p => Ok(Store::create_in(&self.store)?.url().to_string()),
+        }
     }
 
     /// Kills its worker as `kill -9` does, and starts it again.

@@ -33,7 +33,7 @@ mod setting;
 mod watch;
 
 pub use chaos::{Event, EventKind};
-pub use options::Options;
+pub use options::{Options, Transport};
 pub use report::{MemberReport, Report, RoundReport};
 
 use std::{

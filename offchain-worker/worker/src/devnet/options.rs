@@ -8,10 +8,19 @@ use clap::Args;
 use super::chaos::{self, Event, EventKind};
 use crate::error::Failure;
 
+/// How files go from member to member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Transport {
+    /// By one directory.
+    File,
+    /// From peer to peer.
+    P2p,
+}
+
 /// `cairn devnet`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
+    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n  cairn devnet --transport p2p                                      every member has its own store and is a peer\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
 )]
 pub struct Options {
     /// Rounds to run
@@ -30,6 +39,11 @@ pub struct Options {
     /// stranger trains on other text than it is assigned, copier sends again what another sent
     #[arg(long, env = "CAIRN_CHEATS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=64))]
     pub cheats: u16,
+
+    /// How files go from member to member: by one directory that all share, or from peer to peer, each with a store of its
+    /// own
+    #[arg(long, env = "CAIRN_TRANSPORT", value_enum, default_value_t = Transport::File)]
+    pub transport: Transport,
 
     /// Write a report to this file when the rounds are over; `-` is standard output
     #[arg(long, env = "CAIRN_REPORT", value_name = "FILE")]

@@ -8,7 +8,8 @@ use std::{
 };
 
 use cairn_chain::{Block, Client, View};
-use cairn_primitives::{Netuid, Round, H256};
+use cairn_primitives::{Netuid, Round, Text, H256};
+use cairn_store::Store;
 use futures::{
     future::{join_all, try_join_all},
     StreamExt,
@@ -21,7 +22,7 @@ use super::{
     loss::Meter,
     members::{Common, Member, Part},
     node::Node,
-    options::Options,
+    options::{Options, Transport},
     report::{
         self, adds_up, AuditReport, DataReport, MemberReport, ModelReport, Report, RoundReport,
     },
@@ -175,12 +176,23 @@ impl Devnet {
             ),
         );
         let (shared, root) = (store.clone(), prepared.manifest_root);
-        let (config, parameters, data) = aside("checking the run and its data", async move {
+        let named = match options.transport {
+            Transport::File => Text::default(),
+            Transport::P2p => Text::new(store.url()).map_err(|fault| {
+                let what = format!("the store's address is no text for the chain: {fault}");
+                Failure::new(what, "name a shorter directory with --keep")
+            })?,
+        };
+        let (mut config, parameters, data) = aside("checking the run and its data", async move {
             let (config, parameters) = run.resolve(&shared, Some(root)).await?;
             let manifest = shards::manifest(&shared, root).await?;
             Ok((config, parameters, shards::load(&shared, &manifest).await?))
         })
         .await?;
+        if options.transport == Transport::P2p {
+            // The data alone: all else goes from member to member.
+            config.data.store = named;
+        }
         let meter = Meter::new(&config.model, data, sequence_length, options.loss_windows)?;
         meter.ask(0, &parameters);
         self.screen.fact(
@@ -214,17 +226,20 @@ impl Devnet {
             genesis: client.genesis_hash(),
             netuid,
             store: store.url().to_string(),
+            transport: options.transport,
             threads: options.threads,
         };
+        let mut stores = vec![store];
         for member in &mut self.members {
             member.start(&common)?;
+            stores.push(Store::open(&member.store(&common)?)?);
         }
         // Last, so that the first round does not go by while workers start.
         let told = progress("starting the run", 0);
         setting::start_run(&client, netuid, &config).await?;
         drop(told);
         Ok(Watched {
-            follower: Follower::new(netuid, config, store, parameters),
+            follower: Follower::new(netuid, config, stores, parameters),
             client,
             common,
             meter,
@@ -334,7 +349,7 @@ impl Devnet {
 
     async fn rehearse(
         &mut self,
-        watched: &Watched,
+        watched: &mut Watched,
         event: Event,
         round: Round,
     ) -> Result<(), Failure> {
@@ -370,6 +385,8 @@ impl Devnet {
                     .register(&watched.client, watched.common.netuid)
                     .await?;
                 miner.start(&watched.common)?;
+                let store = Store::open(&miner.store(&watched.common)?)?;
+                watched.follower.look_in(store);
                 self.members.push(miner);
             }
         }

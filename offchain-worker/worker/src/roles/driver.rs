@@ -8,6 +8,7 @@ use std::{path::PathBuf, sync::Arc};
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
 use cairn_primitives::{BlockNumber, Round, Text, H256};
+use cairn_protocol::checkpoint;
 use cairn_round::{
     audit::Demand,
     machine::{Gone, Kind, Lack, Question, Reason, Transaction},
@@ -25,6 +26,7 @@ use super::{
     ledger::{Ledger, Line},
     look::{look, Looked},
     progress::{Progress, Reporter},
+    retention,
     run::Run,
     setup::{SharedEngine, SharedState},
     sources::Sources,
@@ -430,10 +432,26 @@ impl<C: Chain, R: Role> Driver<C, R> {
             model_root: held.root,
             block: self.desk.heads.finalized.number,
         });
+        if checkpoint::is_due(held.round) {
+            self.prune();
+        }
         self.role.holds(held);
         self.tell(Event::Kept(held));
         self.show_held();
         Ok(())
+    }
+
+    /// Removes from the own store what nobody can ask for any more.
+    fn prune(&mut self) {
+        let (run, oldest) = (self.desk.run.clone(), self.info.oldest_round);
+        self.jobs.spawn(async move {
+            match retention::prune(&run.store, run.netuid, oldest).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::debug!("{removed} files of old rounds are removed"),
+                Err(error) => tracing::warn!("old files stay: {error}"),
+            }
+            Ok(Ended::Nothing)
+        });
     }
 
     /// Says which parameters the worker goes on from.

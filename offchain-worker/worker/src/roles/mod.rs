@@ -13,6 +13,7 @@
 //! | `look` | one look at the chain |
 //! | [`sources`] | where files of others come from |
 //! | `join` | parameters for who comes late |
+//! | `retention` | what is removed from the own store |
 //! | `apply`, `keep` | the outer step, and putting it in force |
 //! | [`inspect`] | opening and checking a contribution |
 //! | [`waiting`], [`idle`] | why there is nothing to do, and when it is said |
@@ -32,6 +33,7 @@ pub mod ledger;
 mod look;
 pub mod miner;
 pub mod progress;
+mod retention;
 pub mod run;
 mod setup;
 pub mod sources;

@@ -70,7 +70,11 @@ mod tests {
             ]
         });
         let other = paths::contributions(8, 2);
-        let all: Vec<String> = of.into_iter().flatten().chain([other, "data/".into()]).collect();
+        let all: Vec<String> = of
+            .into_iter()
+            .flatten()
+            .chain([other, "data/".into()])
+            .collect();
         let (_directory, store) = store_with(&all).await;
         assert_eq!(prune(&store, NETUID, 3).await.expect("room"), 3 * 2);
         let expected = [
