@@ -10,7 +10,7 @@ use cairn_primitives::api::Issuance;
 use frame_support::{defensive, ensure, traits::PostTransactions};
 use sp_runtime::TryRuntimeError;
 
-use crate::{readers, Audits, Emissions, Runtime, Stake, Subnets, System, Training};
+use crate::{readers, Audits, Emissions, Governance, Runtime, Stake, Subnets, System, Training};
 
 /// Whether all that was issued is somewhere, and nothing else is anywhere.
 pub fn money() -> Result<(), TryRuntimeError> {
@@ -38,7 +38,8 @@ pub fn everything() -> Result<(), TryRuntimeError> {
     Stake::do_try_state()?;
     Training::do_try_state()?;
     Audits::do_try_state()?;
-    Emissions::do_try_state()
+    Emissions::do_try_state()?;
+    Governance::do_try_state()
 }
 
 /// Compares the totals after the last transaction of every block. A difference is an error in the node's
