@@ -41,8 +41,8 @@ parameter_types! {
     pub const PreimageDepositByte: Balance = deposit(0, 1);
     pub const PreimageReason: RuntimeHoldReason =
         RuntimeHoldReason::Preimage(pallet_preimage::HoldReason::Preimage);
-    /// What all tasks of a block may take of it: of what is enacted, nothing comes near.
-    pub ScheduledWeight: Weight = Perbill::from_percent(2) * Weights::get().max_block;
+    /// What all tasks of a block may take of it, half a percent: nothing that is enacted comes near.
+    pub ScheduledWeight: Weight = Perbill::from_parts(5_000_000) * Weights::get().max_block;
     /// What a motion of the council may weigh.
     pub MotionWeight: Weight = Perbill::from_percent(2) * Weights::get().max_block;
     pub const SubmissionDeposit: Balance = 10 * CRN;

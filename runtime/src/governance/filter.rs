@@ -76,7 +76,11 @@ fn rules_a_subnet(call: &RuntimeCall) -> bool {
     use pallet_subnets::Call;
     matches!(
         call,
-        RuntimeCall::Subnets(Call::set_hyperparameters { .. } | Call::dissolve_subnet { .. })
+        RuntimeCall::Subnets(
+            Call::set_hyperparameters { .. }
+                | Call::withdraw_hyperparameters { .. }
+                | Call::dissolve_subnet { .. }
+        )
     )
 }
 

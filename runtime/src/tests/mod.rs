@@ -5,6 +5,7 @@ mod bytes;
 mod chain;
 mod dissolution;
 mod genesis;
+mod governance;
 mod limits;
 mod money;
 mod play;
