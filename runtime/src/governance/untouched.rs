@@ -36,8 +36,10 @@ pub fn books() -> H256 {
     prefixes.push(storage_prefix(b"System", b"Account").to_vec());
     let mut sum = H256::zero();
     for prefix in prefixes {
-        let keys = KeyPrefixIterator::new(prefix.clone(), prefix, |key| Ok(key.to_vec()));
-        for key in keys {
+        let rests =
+            KeyPrefixIterator::new(prefix.clone(), prefix.clone(), |rest| Ok(rest.to_vec()));
+        for rest in rests {
+            let key = [&prefix[..], &rest[..]].concat();
             let value = unhashed::get_raw(&key);
             sum = blake2_256(&(sum, key, value).encode());
         }
