@@ -28,6 +28,7 @@ pub mod benchmarking;
 
 pub mod apis;
 pub mod audit;
+pub mod authorities;
 pub mod block_time;
 pub mod configs;
 pub mod duties;
@@ -187,6 +188,8 @@ mod runtime {
     pub type Council = pallet_collective<Instance1>;
     #[runtime::pallet_index(25)]
     pub type Governance = crate::governance;
+    #[runtime::pallet_index(26)]
+    pub type Authorities = crate::authorities;
 
     #[runtime::pallet_index(32)]
     pub type Subnets = pallet_subnets;

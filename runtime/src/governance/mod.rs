@@ -147,17 +147,20 @@ pub mod pallet {
         Repair,
         /// Ends referenda, and takes back what they enact.
         Cancel,
+        /// Adds and removes authorities.
+        Authorities,
     }
 
     impl Origin {
         /// All of them, by the number of their track.
-        pub const ALL: [Origin; 6] = [
+        pub const ALL: [Origin; 7] = [
             Origin::Emission,
             Origin::Rules,
             Origin::Council,
             Origin::Upgrade,
             Origin::Repair,
             Origin::Cancel,
+            Origin::Authorities,
         ];
 
         /// The number of its track.

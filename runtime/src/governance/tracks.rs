@@ -25,6 +25,8 @@ pub const UPGRADE: u16 = 3;
 pub const REPAIR: u16 = 4;
 /// What ends other referenda.
 pub const CANCEL: u16 = 5;
+/// Who makes and finalises blocks.
+pub const AUTHORITIES: u16 = 6;
 
 /// A track on a chain that is not for development. Delays are in blocks, shares in percent.
 pub struct Row {
@@ -51,7 +53,7 @@ pub struct Row {
 }
 
 /// All tracks, by their number.
-pub const ROWS: [Row; 6] = [
+pub const ROWS: [Row; 7] = [
     Row {
         origin: Origin::Emission,
         name: str_array("emission"),
@@ -123,6 +125,18 @@ pub const ROWS: [Row; 6] = [
         enactment: 10,
         approval: (100, 50),
         support: (25, 2),
+    },
+    Row {
+        origin: Origin::Authorities,
+        name: str_array("authorities"),
+        at_a_time: 4,
+        deposit: 500 * CRN,
+        prepare: DAY,
+        decision: 14 * DAY,
+        confirm: 2 * DAY,
+        enactment: 4 * DAY,
+        approval: (100, 60),
+        support: (50, 5),
     },
 ];
 

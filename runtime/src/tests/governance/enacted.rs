@@ -45,6 +45,20 @@ fn enacted() -> Vec<(RuntimeCall, Vec<Origin>)> {
             pallet_referenda::Call::kill { index }.into(),
             vec![Origin::Cancel],
         ),
+        (
+            crate::authorities::Call::add {
+                authority: COUNCIL[0].account(),
+            }
+            .into(),
+            vec![Origin::Authorities],
+        ),
+        (
+            crate::authorities::Call::remove {
+                authority: COUNCIL[0].account(),
+            }
+            .into(),
+            vec![Origin::Authorities],
+        ),
         (Call::endorse_upgrade { code_hash }.into(), vec![]),
     ]
 }

@@ -1,5 +1,6 @@
 //! Who may change what: referenda, the council, what nobody may do, and what stays through an upgrade.
 
+mod bytes;
 mod chains;
 mod council;
 mod delays;
