@@ -284,7 +284,13 @@ impl_runtime_apis! {
     #[cfg(feature = "try-runtime")]
     impl frame_try_runtime::TryRuntime<Block> for Runtime {
         fn on_runtime_upgrade(checks: frame_try_runtime::UpgradeCheckSelect) -> (Weight, Weight) {
+            let books = crate::governance::untouched::books();
             let used = Executive::try_runtime_upgrade(checks).expect("the upgrade is sound");
+            assert_eq!(
+                crate::governance::untouched::books(),
+                books,
+                "what people own and were paid"
+            );
             (used, crate::configs::system::Weights::get().max_block)
         }
 

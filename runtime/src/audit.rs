@@ -10,7 +10,10 @@ use cairn_primitives::api::Issuance;
 use frame_support::{defensive, ensure, traits::PostTransactions};
 use sp_runtime::TryRuntimeError;
 
-use crate::{readers, Audits, Emissions, Endpoints, Runtime, Stake, Subnets, System, Training};
+use crate::{
+    readers, Audits, Authorities, Emissions, Endpoints, Governance, Runtime, Stake, Subnets,
+    System, Training,
+};
 
 /// Whether all that was issued is somewhere, and nothing else is anywhere.
 pub fn money() -> Result<(), TryRuntimeError> {
@@ -39,7 +42,9 @@ pub fn everything() -> Result<(), TryRuntimeError> {
     Training::do_try_state()?;
     Audits::do_try_state()?;
     Endpoints::do_try_state()?;
-    Emissions::do_try_state()
+    Emissions::do_try_state()?;
+    Governance::do_try_state()?;
+    Authorities::do_try_state()
 }
 
 /// Compares the totals after the last transaction of every block. A difference is an error in the node's

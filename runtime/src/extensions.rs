@@ -8,7 +8,9 @@
 //! which a block keeps room, and a block takes only so many of a subnet ([`quota`](crate::quota)). With a tip it is paid
 //! for like any other, has no quota and goes first, so that a member which can pay gets its duty in for sure.
 //!
-//! Other transactions of the operational class are only the sudo key's: nobody buys the room that is kept for duties.
+//! Other transactions of the operational class are only the council's motions and votes and, on a chain for development,
+//! the sudo key's: nobody buys the room that is kept for duties. A new runtime that governance authorised is longer than
+//! other transactions. It is brought without a signature, so this does not hold it up.
 
 use cairn_primitives::Netuid;
 use codec::{Decode, DecodeWithMemTracking, Encode};
@@ -32,7 +34,7 @@ use sp_runtime::{
 };
 
 use crate::{
-    configs::system::MAX_TRANSACTION_BYTES,
+    configs::{governance::CouncilInstance, system::MAX_TRANSACTION_BYTES},
     duties::{Duty, URGENCIES},
     Nonce, OriginCaller, Quota, Runtime, RuntimeCall, RuntimeOrigin,
 };
@@ -56,7 +58,7 @@ type Fee = SkipCheckIfFeeless<Runtime, Payment>;
 pub struct InTurn(Order);
 
 /// [`ChargeTransactionPayment`] unless the call is a duty, for transactions of at most [`MAX_TRANSACTION_BYTES`]. Only the
-/// sudo key's may be longer: a new runtime is.
+/// sudo key's may be longer, where there is one: a new runtime is.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub struct FreeOrPaid(Fee);
 
@@ -166,6 +168,13 @@ fn is_sudo(origin: &RuntimeOrigin) -> bool {
     signer.is_some() && signer == pallet_sudo::Key::<Runtime>::get().as_ref()
 }
 
+/// Whether a call is one of the council's, by one of its members.
+fn is_council(origin: &RuntimeOrigin, call: &RuntimeCall) -> bool {
+    let signer = origin.as_system_origin_signer();
+    let members = pallet_collective::Members::<Runtime, CouncilInstance>::get;
+    matches!(call, RuntimeCall::Council(_)) && signer.is_some_and(|one| members().contains(one))
+}
+
 /// How the fee of a transaction is settled: freely, for which subnet, or by paying.
 type Settled<Paid, Origin> = (Option<Netuid>, Intermediate<Paid, Origin>);
 
@@ -207,7 +216,10 @@ impl TransactionExtension<RuntimeCall> for FreeOrPaid {
                 );
                 return Ok((duty.validity(FREE_PRIORITY), val, origin));
             }
-            None if info.class == DispatchClass::Operational && !is_sudo(&origin) => {
+            None if info.class == DispatchClass::Operational
+                && !is_sudo(&origin)
+                && !is_council(&origin, call) =>
+            {
                 return Err(InvalidTransaction::Call.into());
             }
             _ => {}

@@ -29,11 +29,13 @@ pub mod benchmarking;
 
 pub mod apis;
 pub mod audit;
+pub mod authorities;
 pub mod block_time;
 pub mod configs;
 pub mod duties;
 pub mod extensions;
 pub mod fees;
+pub mod governance;
 pub mod presets;
 pub mod quota;
 pub mod readers;
@@ -175,6 +177,20 @@ mod runtime {
     pub type Proxy = pallet_proxy;
     #[runtime::pallet_index(19)]
     pub type Multisig = pallet_multisig;
+    #[runtime::pallet_index(20)]
+    pub type Preimage = pallet_preimage;
+    #[runtime::pallet_index(21)]
+    pub type Scheduler = pallet_scheduler;
+    #[runtime::pallet_index(22)]
+    pub type Referenda = pallet_referenda;
+    #[runtime::pallet_index(23)]
+    pub type ConvictionVoting = pallet_conviction_voting;
+    #[runtime::pallet_index(24)]
+    pub type Council = pallet_collective<Instance1>;
+    #[runtime::pallet_index(25)]
+    pub type Governance = crate::governance;
+    #[runtime::pallet_index(26)]
+    pub type Authorities = crate::authorities;
 
     #[runtime::pallet_index(32)]
     pub type Subnets = pallet_subnets;

@@ -11,8 +11,8 @@ use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 
 use crate::{
     configs::consensus::BABE_GENESIS_EPOCH_CONFIG, AccountId, BabeConfig, BalancesConfig,
-    BlockTimeConfig, EmissionsConfig, RuntimeGenesisConfig, SessionConfig, SessionKeys,
-    SubnetsConfig, SudoConfig,
+    BlockTimeConfig, CouncilConfig, EmissionsConfig, GovernanceConfig, RuntimeGenesisConfig,
+    SessionConfig, SessionKeys, SubnetsConfig, SudoConfig,
 };
 
 /// One authority, a block every two seconds.
@@ -28,6 +28,11 @@ const AUDIT_OF_MINUTES: BlockNumber = 20;
 /// What the subnets pallet takes if nothing is said.
 const USUAL_AUDIT: BlockNumber = 0;
 
+/// A referendum of five weeks is decided and enacted within three minutes.
+const DELAYS_OF_MINUTES: u32 = 7_200;
+/// And within an hour and a half.
+const DELAYS_OF_HOURS: u32 = 720;
+
 /// The names of all presets.
 pub fn names() -> Vec<PresetId> {
     vec![
@@ -39,7 +44,12 @@ pub fn names() -> Vec<PresetId> {
 /// The preset of this name as JSON.
 pub fn get(id: &PresetId) -> Option<Vec<u8>> {
     let preset = match id.as_ref() {
-        DEVELOPMENT_PRESET => genesis(&[Sr25519Keyring::Alice], 2_000, AUDIT_OF_MINUTES),
+        DEVELOPMENT_PRESET => genesis(
+            &[Sr25519Keyring::Alice],
+            2_000,
+            AUDIT_OF_MINUTES,
+            DELAYS_OF_MINUTES,
+        ),
         LOCAL_PRESET => genesis(
             &[
                 Sr25519Keyring::Alice,
@@ -49,14 +59,21 @@ pub fn get(id: &PresetId) -> Option<Vec<u8>> {
             ],
             6_000,
             USUAL_AUDIT,
+            DELAYS_OF_HOURS,
         ),
         _ => return None,
     };
     Some(String::into_bytes(format!("{preset}")))
 }
 
-/// A genesis with these authorities, this many milliseconds to a block, and this many blocks for audits.
-fn genesis(authorities: &[Sr25519Keyring], milliseconds: u64, audit_window: BlockNumber) -> Value {
+/// A genesis with these authorities, this many milliseconds to a block, this many blocks for audits, and by this number
+/// the delays of governance are divided.
+fn genesis(
+    authorities: &[Sr25519Keyring],
+    milliseconds: u64,
+    audit_window: BlockNumber,
+    hurry: u32,
+) -> Value {
     let wealthy = [
         Sr25519Keyring::Alice,
         Sr25519Keyring::Bob,
@@ -87,6 +104,17 @@ fn genesis(authorities: &[Sr25519Keyring], milliseconds: u64, audit_window: Bloc
         },
         sudo: SudoConfig {
             key: Some(Sr25519Keyring::Alice.to_account_id())
+        },
+        council: CouncilConfig {
+            members: wealthy
+                .iter()
+                .take(3)
+                .map(|key| key.to_account_id())
+                .collect(),
+        },
+        governance: GovernanceConfig {
+            development: true,
+            hurry,
         },
     })
 }

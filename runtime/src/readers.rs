@@ -16,6 +16,7 @@ use cairn_protocol::eligibility::{self, Claim};
 
 use crate::{
     configs::{cairn, money::ExistentialDeposit, system::MAX_TRANSACTION_BYTES},
+    governance::CurrentRules,
     AccountId, Audits, Emissions, Endpoints, Runtime, Stake, Subnets, Training,
 };
 
@@ -176,7 +177,7 @@ pub fn limits() -> Limits {
         max_take: cairn::MaxTake::get(),
         take_step: cairn::TakeStep::get(),
         take_interval: cairn::TakeInterval::get(),
-        hyperparameters_interval: cairn::HyperparametersRateLimit::get(),
+        hyperparameters_interval: CurrentRules::<Runtime>::get().hyperparameters_rate_limit,
         audit_window: pallet_subnets::AuditWindow::<Runtime>::get(),
         max_subnets: cairn::MaxSubnets::get(),
         max_transaction_bytes: MAX_TRANSACTION_BYTES,

@@ -7,7 +7,7 @@ use cairn_primitives::{
 use codec::{Compact, Encode};
 use subxt::metadata::Metadata;
 
-use crate::{AccountId, ChainError, HotkeySignature};
+use crate::{governance::Track, AccountId, ChainError, HotkeySignature};
 
 /// A call of a pallet, with its arguments.
 ///
@@ -27,13 +27,19 @@ enum Argument {
     /// Calls as an argument of a call: one as it is, or a list.
     Call(Box<Call>),
     Calls(Vec<Call>),
+    /// A call that a referendum would make, within it.
+    Proposal(Box<Call>),
+    /// As whom a pallet's referendum would make it: the origin of a track.
+    Origin(&'static str, Track),
 }
 
 /// Calls nested deeper than this are not built; the runtime's own limit is 256.
 const MAX_DEPTH: u8 = 8;
+/// The longest call that a referendum holds itself; a longer one is a preimage.
+const MOST_INLINE: usize = 128;
 
 impl Call {
-    fn new(pallet: &'static str, name: &'static str) -> Call {
+    pub(crate) fn new(pallet: &'static str, name: &'static str) -> Call {
         Call {
             pallet,
             name,
@@ -41,8 +47,23 @@ impl Call {
         }
     }
 
-    fn with(mut self, argument: impl Encode) -> Call {
+    pub(crate) fn with(mut self, argument: impl Encode) -> Call {
         self.arguments.push(Argument::Value(argument.encode()));
+        self
+    }
+
+    pub(crate) fn with_call(mut self, call: Call) -> Call {
+        self.arguments.push(Argument::Call(Box::new(call)));
+        self
+    }
+
+    pub(crate) fn with_proposal(mut self, call: Call) -> Call {
+        self.arguments.push(Argument::Proposal(Box::new(call)));
+        self
+    }
+
+    pub(crate) fn with_origin(mut self, pallet: &'static str, track: Track) -> Call {
+        self.arguments.push(Argument::Origin(pallet, track));
         self
     }
 
@@ -360,9 +381,7 @@ impl Call {
 
     /// A call with the powers of root. Signed by the sudo key, on chains that have one.
     pub fn sudo(inner: Call) -> Call {
-        let mut call = Call::new("Sudo", "sudo");
-        call.arguments.push(Argument::Call(Box::new(inner)));
-        call
+        Call::new("Sudo", "sudo").with_call(inner)
     }
 
     /// Pallet and call, as in `Training.commit`.
@@ -413,6 +432,12 @@ impl Call {
             match argument {
                 Argument::Value(bytes) => out.extend_from_slice(bytes),
                 Argument::Call(call) => call.encode_to(metadata, depth, &mut out)?,
+                Argument::Proposal(call) => call.encode_within(metadata, depth, &mut out)?,
+                Argument::Origin(pallet, track) => {
+                    let found = metadata.pallet_by_name(pallet);
+                    let found = found.ok_or_else(|| self.unknown("it has no such track"))?;
+                    (found.call_index(), track).encode_to(&mut out);
+                }
                 Argument::Calls(calls) => {
                     let length = u32::try_from(calls.len())
                         .map_err(|_| self.unknown("it has too many calls"))?;
@@ -435,6 +460,22 @@ impl Call {
         let (pallet, call, _) = self.numbers(metadata)?;
         out.extend([pallet, call]);
         out.extend(self.arguments_at(metadata, depth)?);
+        Ok(())
+    }
+
+    /// As a referendum holds it: `Bounded::Inline`, which is variant 1.
+    fn encode_within(
+        &self,
+        metadata: &Metadata,
+        depth: u8,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ChainError> {
+        let mut call = Vec::new();
+        self.encode_to(metadata, depth, &mut call)?;
+        if call.len() > MOST_INLINE {
+            return Err(self.unknown("it is too long for a referendum"));
+        }
+        (1u8, call).encode_to(out);
         Ok(())
     }
 

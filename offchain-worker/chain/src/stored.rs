@@ -83,7 +83,7 @@ impl View {
     }
 
     /// What the state holds under an item of a pallet and its keys.
-    async fn stored<T: Decode>(
+    pub(crate) async fn stored<T: Decode>(
         &self,
         pallet: &str,
         item: &str,
@@ -102,14 +102,19 @@ fn storage_key(pallet: &str, item: &str, keys: &[Vec<u8>]) -> Vec<u8> {
     key
 }
 
-fn twox_64_concat(key: impl Encode) -> Vec<u8> {
+pub(crate) fn twox_64_concat(key: impl Encode) -> Vec<u8> {
     let key = key.encode();
     [&twox_64(&key)[..], &key].concat()
 }
 
-fn blake2_128_concat(key: impl Encode) -> Vec<u8> {
+pub(crate) fn blake2_128_concat(key: impl Encode) -> Vec<u8> {
     let key = key.encode();
     [&blake2_128(&key)[..], &key].concat()
+}
+
+/// A key that is a hash already.
+pub(crate) fn identity(key: impl Encode) -> Vec<u8> {
+    key.encode()
 }
 
 #[cfg(test)]

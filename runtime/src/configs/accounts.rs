@@ -11,7 +11,7 @@ use sp_runtime::traits::BlakeTwo256;
 use crate::{Balance, Balances, OriginCaller, Runtime, RuntimeCall, RuntimeEvent, System};
 
 /// Deposit for what an account keeps in storage: a thousandth of a CRN an item, a pebble·1,000 a byte.
-const fn deposit(items: u32, bytes: u32) -> Balance {
+pub(super) const fn deposit(items: u32, bytes: u32) -> Balance {
     items as Balance * cairn_primitives::CRN / 1_000 + bytes as Balance * 1_000
 }
 
@@ -75,6 +75,8 @@ pub enum ProxyKind {
     Registration,
     /// What a subnet's owner does from day to day: hyperparameters and runs. Not its end.
     Ownership,
+    /// Vote in referenda, and take votes back. Not give the votes to another.
+    Voting,
 }
 
 impl InstanceFilter<RuntimeCall> for ProxyKind {
@@ -112,6 +114,14 @@ impl InstanceFilter<RuntimeCall> for ProxyKind {
                 ) | RuntimeCall::Training(
                     pallet_training::Call::start_run { .. }
                         | pallet_training::Call::stop_run { .. }
+                )
+            ),
+            ProxyKind::Voting => matches!(
+                call,
+                RuntimeCall::ConvictionVoting(
+                    pallet_conviction_voting::Call::vote { .. }
+                        | pallet_conviction_voting::Call::remove_vote { .. }
+                        | pallet_conviction_voting::Call::unlock { .. }
                 )
             ),
         }

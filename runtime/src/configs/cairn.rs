@@ -10,19 +10,17 @@ use frame_support::{
 use sp_runtime::{traits::Verify, Perbill};
 
 use crate::{
-    block_time, Audits, Balances, Emissions, Endpoints, Hash, Runtime, Signature, Stake, Subnets,
-    Training,
+    block_time,
+    governance::rules::{
+        CreationPriceDecay, CreationPriceFloor, HyperparametersRateLimit, ScoresRateLimit,
+    },
+    Audits, Balances, Emissions, Endpoints, Hash, Runtime, Signature, Stake, Subnets, Training,
 };
 
 parameter_types! {
     pub const MaxSubnets: u32 = 128;
-    pub const CreationPriceFloor: Balance = 100 * CRN;
-    /// Two weeks of blocks of six seconds.
-    pub const CreationPriceDecay: BlockNumber = 14 * 14_400;
     /// Twelve hours of blocks of six seconds.
     pub const DefaultAuditWindow: BlockNumber = 7_200;
-    /// Two tempos, by default: whoever votes sees the rules of an epoch before it.
-    pub const HyperparametersRateLimit: BlockNumber = 720;
     /// A subnet of 256 members with ten thousand positions is given back in half an hour.
     pub const DissolvedPerBlock: u32 = 32;
     /// A thousandth of a CRN: below it, storage costs more than the stake is worth.
@@ -38,7 +36,6 @@ parameter_types! {
     pub const LineageRounds: Round = LINEAGE_ROUNDS;
     /// Blocks over which the stake average that splits emission between subnets moves: about a day.
     pub const StakeAverageWindow: BlockNumber = 14_400;
-    pub const ScoresRateLimit: BlockNumber = 10;
 }
 
 impl pallet_subnets::Config for Runtime {
@@ -116,7 +113,7 @@ impl pallet_emissions::Config for Runtime {
     type Ledgers = Stake;
     type Runs = Training;
     type Work = Training;
-    type Governance = frame_system::EnsureRoot<crate::AccountId>;
+    type Governance = super::governance::DecidesEmission;
     type MillisecsPerBlock = block_time::Length<Runtime>;
     type StakeAverageWindow = StakeAverageWindow;
     type ScoresRateLimit = ScoresRateLimit;

@@ -1,4 +1,4 @@
-//! Who makes and finalises blocks: a set of authorities named at genesis, in sessions of one BABE epoch.
+//! Who makes and finalises blocks: authorities that genesis names and governance changes, in sessions of one BABE epoch.
 
 use frame_support::{
     parameter_types,
@@ -6,7 +6,11 @@ use frame_support::{
 };
 use sp_runtime::traits::{ConvertInto, OpaqueKeys};
 
-use crate::{block_time, AccountId, Babe, Balance, Balances, Runtime, RuntimeEvent, SessionKeys};
+use crate::{
+    block_time,
+    governance::{tracks, Track},
+    AccountId, Babe, Balance, Balances, Runtime, RuntimeEvent, SessionKeys,
+};
 
 /// Slots of a BABE epoch.
 pub const EPOCH_SLOTS: u64 = 200;
@@ -47,6 +51,11 @@ impl pallet_authorship::Config for Runtime {
     type EventHandler = ();
 }
 
+impl crate::authorities::Config for Runtime {
+    type Governs = Track<{ tracks::AUTHORITIES }>;
+    type Most = ConstU32<MAX_AUTHORITIES>;
+}
+
 parameter_types! {
     /// What an authority holds for the storage of its keys.
     pub const KeyDeposit: Balance = cairn_primitives::CRN;
@@ -58,7 +67,7 @@ impl pallet_session::Config for Runtime {
     type ValidatorIdOf = ConvertInto;
     type ShouldEndSession = Babe;
     type NextSessionRotation = Babe;
-    type SessionManager = ();
+    type SessionManager = crate::Authorities;
     type SessionHandler = <SessionKeys as OpaqueKeys>::KeyTypeIdProviders;
     type Keys = SessionKeys;
     type DisablingStrategy = ();

@@ -4,7 +4,6 @@ use frame_support::{
     derive_impl,
     dispatch::DispatchClass,
     parameter_types,
-    traits::Contains,
     weights::{
         constants::{ParityDbWeight, WEIGHT_REF_TIME_PER_SECOND},
         Weight,
@@ -42,26 +41,9 @@ parameter_types! {
     pub const SS58Prefix: u8 = 42;
 }
 
-/// Calls that would change what exists without the ledger of what was issued. Root passes every filter.
-pub struct KeepsIssuance;
-
-impl Contains<RuntimeCall> for KeepsIssuance {
-    fn contains(call: &RuntimeCall) -> bool {
-        use pallet_balances::Call;
-        !matches!(
-            call,
-            RuntimeCall::Balances(
-                Call::burn { .. }
-                    | Call::force_set_balance { .. }
-                    | Call::force_adjust_total_issuance { .. }
-            )
-        )
-    }
-}
-
 #[derive_impl(frame_system::config_preludes::SolochainDefaultConfig)]
 impl frame_system::Config for Runtime {
-    type BaseCallFilter = KeepsIssuance;
+    type BaseCallFilter = crate::governance::filter::Allowed;
     type Block = Block;
     type AccountId = AccountId;
     type Nonce = Nonce;

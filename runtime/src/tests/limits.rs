@@ -84,7 +84,8 @@ fn hooks_at_their_worst_leave_ordinary_transactions_their_share() {
         .max_total
         .expect("it has a limit");
     let room = weights.max_block.saturating_sub(ordinary);
-    let hooks = sum(&[subnets(), training(), audits(), emissions()]);
+    let tasks = crate::configs::governance::ScheduledWeight::get();
+    let hooks = sum(&[subnets(), training(), audits(), emissions(), tasks]);
     assert!(
         hooks.ref_time() <= room.ref_time(),
         "hooks need up to {hooks}, and {room} is left for them",

@@ -7,7 +7,7 @@ use sp_runtime::traits::Dispatchable;
 
 use super::chain::{genesis, on, register, Chain};
 use crate::{
-    audit, configs::system::KeepsIssuance, presets, readers, AccountId, Balances, RuntimeCall,
+    audit, governance::filter::Allowed, presets, readers, AccountId, Balances, RuntimeCall,
     RuntimeOrigin, System,
 };
 
@@ -79,7 +79,7 @@ fn nobody_can_burn_behind_the_ledgers_back() {
             value: CRN,
             keep_alive: true,
         });
-        assert!(!KeepsIssuance::contains(&burn));
+        assert!(!Allowed::contains(&burn));
         assert_noop!(
             burn.dispatch(RuntimeOrigin::signed(alice())),
             frame_system::Error::<crate::Runtime>::CallFiltered

@@ -58,3 +58,24 @@ fn a_proxy_may_do_what_its_kind_says_and_no_more() {
     assert!(ProxyKind::Any.filter(&transfer) && ProxyKind::Any.is_superset(&ProxyKind::Staking));
     assert!(!ProxyKind::Staking.is_superset(&ProxyKind::Any));
 }
+
+#[test]
+fn who_may_vote_for_an_account_does_nothing_else_for_it() {
+    use pallet_conviction_voting::{AccountVote, Call};
+    let vote = RuntimeCall::ConvictionVoting(Call::vote {
+        poll_index: 0,
+        vote: AccountVote::Split { aye: 1, nay: 0 },
+    });
+    let delegate = RuntimeCall::ConvictionVoting(Call::delegate {
+        class: 0,
+        to: Bob.to_account_id().into(),
+        conviction: Default::default(),
+        balance: 1,
+    });
+    let transfer = RuntimeCall::Balances(pallet_balances::Call::transfer_all {
+        dest: Bob.to_account_id().into(),
+        keep_alive: false,
+    });
+    assert!(ProxyKind::Voting.filter(&vote) && !ProxyKind::Ownership.filter(&vote));
+    assert!(!ProxyKind::Voting.filter(&delegate) && !ProxyKind::Voting.filter(&transfer));
+}

@@ -14,6 +14,7 @@ mod emissions;
 mod endpoints;
 mod evidence;
 pub mod export;
+mod governance;
 mod gpu_selftest;
 mod gradient;
 mod look;
@@ -111,6 +112,12 @@ enum Verb {
         after_help = "Examples:\n  cairn stake show --key savings\n  cairn stake bond --key owner --hotkey miner --netuid 1 10"
     )]
     Stake(stake::Stake),
+    /// List, propose and vote on changes of the chain's rules
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn governance list\n  cairn governance vote --key savings --aye 3 1000"
+    )]
+    Governance(governance::Governance),
     /// Turn text into training data for a run
     #[command(
         subcommand,
@@ -198,6 +205,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Wallet(wallet) => wallet.run().await,
         Verb::Transaction(transaction) => transaction.run().await,
         Verb::Stake(stake) => stake.run().await,
+        Verb::Governance(governance) => governance.run().await,
         Verb::Data(data) => data.run().await,
         Verb::Gradient(gradient) => gradient.run(),
         Verb::Bench(bench) => bench.run().await,

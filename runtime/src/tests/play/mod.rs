@@ -121,6 +121,22 @@ fn pass(chain: &mut Chain, blocks: u16, busy: bool, seen: &mut Seen) -> Result<(
     Ok(())
 }
 
+/// A chain on which a subnet has worked for a while and paid.
+pub fn after_the_opening() -> Chain {
+    let (mut chain, mut seen) = (begin(0), Seen::new());
+    // So that no scores are too old for an epoch.
+    let often = chain.block(|| {
+        crate::governance::CurrentRules::<crate::Runtime>::mutate(|rules| {
+            rules.scores_rate_limit = 5
+        });
+    });
+    often.expect("the books are right");
+    let played = play_steps(&mut chain, calls::opening(false), &mut seen)
+        .and_then(|()| pass(&mut chain, 63, true, &mut seen));
+    played.expect("the books are right");
+    chain
+}
+
 fn play(game: Game, seen: &mut Seen) -> Result<(), String> {
     let mut chain = begin(game.beginning);
     let hidden = game.beginning.is_multiple_of(2);

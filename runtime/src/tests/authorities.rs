@@ -1,0 +1,201 @@
+//! Authorities come and go by governance, by one in a session, and change their keys themselves.
+
+use codec::Encode;
+use frame_support::{assert_noop, assert_ok, BoundedVec};
+use sp_core::proof_of_possession::statement_of_ownership;
+use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
+use sp_runtime::{DispatchError, DispatchResult};
+
+use super::chain::{genesis, Chain};
+use crate::{
+    authorities::{Authorities as List, Error, LEAST},
+    configs::consensus::EPOCH_SLOTS,
+    governance::Origin,
+    presets, AccountId, Authorities, Babe, Grandpa, Runtime, RuntimeOrigin, Session, SessionKeys,
+};
+
+fn account(key: Sr25519Keyring) -> AccountId {
+    key.to_account_id()
+}
+
+fn keys(babe: Sr25519Keyring, grandpa: Ed25519Keyring) -> SessionKeys {
+    SessionKeys {
+        babe: babe.public().into(),
+        grandpa: grandpa.public().into(),
+    }
+}
+
+/// The account registers these keys, with the proof that they are its own.
+fn registers(account: &AccountId, babe: Sr25519Keyring, grandpa: Ed25519Keyring) -> DispatchResult {
+    let statement = statement_of_ownership(&account.encode());
+    let proof = (babe.sign(&statement), grandpa.sign(&statement)).encode();
+    let signed = RuntimeOrigin::signed(account.clone());
+    Session::set_keys(signed, keys(babe, grandpa), proof)
+}
+
+fn governance() -> RuntimeOrigin {
+    Origin::Authorities.into()
+}
+
+/// Four authorities.
+fn chain() -> Chain {
+    Chain::new(&genesis(presets::LOCAL_PRESET))
+}
+
+/// Two sessions, after which what was changed holds.
+fn two_sessions(chain: &mut Chain) {
+    let session = chain.ask(pallet_session::CurrentIndex::<Runtime>::get);
+    for _ in 0..3 * EPOCH_SLOTS {
+        chain.block(|| ()).expect("the books are right");
+        if chain.ask(pallet_session::CurrentIndex::<Runtime>::get) == session + 2 {
+            chain.block(|| ()).expect("the books are right");
+            return;
+        }
+    }
+    panic!("no two sessions in three epochs");
+}
+
+/// How many there are by the session, by BABE and by GRANDPA.
+fn counts(chain: &mut Chain) -> (usize, usize, usize) {
+    chain.ask(|| {
+        let session = pallet_session::Validators::<Runtime>::get().len();
+        (
+            session,
+            Babe::authorities().len(),
+            Grandpa::grandpa_authorities().len(),
+        )
+    })
+}
+
+fn set_id(chain: &mut Chain) -> u64 {
+    chain.ask(pallet_grandpa::CurrentSetId::<Runtime>::get)
+}
+
+#[test]
+fn one_comes_and_one_goes() {
+    let mut chain = chain();
+    let (eve, bob) = (account(Sr25519Keyring::Eve), account(Sr25519Keyring::Bob));
+    assert_eq!(counts(&mut chain), (4, 4, 4));
+    two_sessions(&mut chain);
+    let first_set = set_id(&mut chain);
+    let added = chain.block(|| {
+        assert_noop!(
+            Authorities::add(governance(), eve.clone()),
+            Error::<Runtime>::NoKeys
+        );
+        assert_ok!(registers(&eve, Sr25519Keyring::Eve, Ed25519Keyring::Eve));
+        assert_ok!(Authorities::add(governance(), eve.clone()));
+        // One change in a session.
+        let again = Authorities::remove(governance(), bob.clone());
+        assert_eq!(again, Err(Error::<Runtime>::ChangedThisSession.into()));
+    });
+    added.expect("the books are right");
+    assert_eq!(counts(&mut chain), (4, 4, 4), "not at once");
+    two_sessions(&mut chain);
+    assert_eq!(counts(&mut chain), (5, 5, 5));
+    assert_eq!(set_id(&mut chain), first_set + 1);
+    let removed = chain.block(|| {
+        assert_noop!(
+            Authorities::add(governance(), eve.clone()),
+            Error::<Runtime>::IsOne
+        );
+        assert_ok!(Authorities::remove(governance(), bob.clone()));
+    });
+    removed.expect("the books are right");
+    two_sessions(&mut chain);
+    assert_eq!(counts(&mut chain), (4, 4, 4));
+    let now = chain.ask(pallet_session::Validators::<Runtime>::get);
+    assert!(now.contains(&eve) && !now.contains(&bob));
+    chain.ask(|| {
+        assert_noop!(
+            Authorities::remove(governance(), bob),
+            Error::<Runtime>::IsNone
+        );
+        // Of four, one can fail: fewer there never are.
+        assert_noop!(
+            Authorities::remove(governance(), eve),
+            Error::<Runtime>::TooFew
+        );
+        assert_eq!(List::<Runtime>::get().len() as u32, LEAST);
+    });
+}
+
+#[test]
+fn a_chain_with_one_authority_keeps_it() {
+    let mut chain = Chain::new(&genesis(presets::DEVELOPMENT_PRESET));
+    chain.ask(|| {
+        let alice = account(Sr25519Keyring::Alice);
+        assert_eq!(List::<Runtime>::get().into_inner(), vec![alice.clone()]);
+        assert_noop!(
+            Authorities::remove(governance(), alice),
+            Error::<Runtime>::TooFew
+        );
+    });
+}
+
+#[test]
+fn an_authority_changes_its_keys_without_asking() {
+    let mut chain = chain();
+    let alice = account(Sr25519Keyring::Alice);
+    let new = keys(Sr25519Keyring::One, Ed25519Keyring::One);
+    let changed = chain.block(|| {
+        let anothers = Session::set_keys(RuntimeOrigin::signed(alice.clone()), new.clone(), vec![]);
+        assert!(anothers.is_err(), "without a proof");
+        assert_ok!(registers(&alice, Sr25519Keyring::One, Ed25519Keyring::One));
+    });
+    changed.expect("the books are right");
+    two_sessions(&mut chain);
+    chain.ask(|| {
+        let authorities = Babe::authorities();
+        assert!(authorities.iter().any(|(key, _)| *key == new.babe));
+        assert!(Grandpa::grandpa_authorities()
+            .iter()
+            .any(|(key, _)| *key == new.grandpa));
+        assert_eq!(List::<Runtime>::get().len(), 4);
+    });
+    assert_eq!(counts(&mut chain), (4, 4, 4));
+}
+
+#[test]
+fn while_nothing_changes_finality_has_one_set() {
+    let mut chain = chain();
+    two_sessions(&mut chain);
+    let set = set_id(&mut chain);
+    two_sessions(&mut chain);
+    assert_eq!(set_id(&mut chain), set);
+}
+
+#[test]
+fn only_a_referendum_changes_the_list() {
+    let mut chain = chain();
+    chain.ask(|| {
+        let bob = account(Sr25519Keyring::Bob);
+        for origin in [
+            RuntimeOrigin::root(),
+            RuntimeOrigin::signed(bob.clone()),
+            Origin::Upgrade.into(),
+        ] {
+            assert_noop!(
+                Authorities::add(origin.clone(), bob.clone()),
+                DispatchError::BadOrigin
+            );
+            assert_noop!(
+                Authorities::remove(origin, bob.clone()),
+                DispatchError::BadOrigin
+            );
+        }
+    });
+}
+
+#[test]
+fn a_list_out_of_order_is_found() {
+    let mut chain = chain();
+    chain.ask(|| {
+        let backwards: Vec<_> = List::<Runtime>::get().into_iter().rev().collect();
+        List::<Runtime>::put(BoundedVec::truncate_from(backwards));
+        let found = Authorities::do_try_state().expect_err("it is reversed");
+        assert_eq!(found, "the authorities are not ascending".into());
+        List::<Runtime>::kill();
+        assert!(Authorities::do_try_state().is_err());
+    });
+}
