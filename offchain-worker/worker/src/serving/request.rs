@@ -184,9 +184,9 @@ impl Fields {
         };
         match sampling.check() {
             Ok(()) => Ok(sampling),
-            Err(InferenceError::Sampling { setting, .. }) if setting == "top_p" => {
-                Err(Refusal::of("top_p", "top_p must be above 0 and at most 1"))
-            }
+            Err(InferenceError::Sampling {
+                setting: "top_p", ..
+            }) => Err(Refusal::of("top_p", "top_p must be above 0 and at most 1")),
             Err(error) => Err(Refusal::of("temperature", error.to_string())),
         }
     }

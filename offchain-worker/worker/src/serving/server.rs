@@ -450,9 +450,7 @@ fn streamed(asked: Asked) -> Answer {
     let frames = pieces
         .chain(end)
         .map(|text| Ok::<_, Infallible>(Frame::data(Bytes::from(text))));
-    let mut answer = Response::new(BodyExt::boxed(StreamBody::new(
-        Box::pin(frames).map(|frame: Result<Frame<Bytes>, Infallible>| frame),
-    )));
+    let mut answer = Response::new(BodyExt::boxed(StreamBody::new(Box::pin(frames))));
     let headers = answer.headers_mut();
     let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
     headers.insert(header::CONTENT_TYPE, kind);
