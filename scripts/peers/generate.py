@@ -41,7 +41,8 @@ def main():
     args = parser.parse_args()
     lengths = ["--prompt-tokens", args.prompt_tokens, "--max-tokens", args.max_tokens]
     results, versions = [], {}
-    print(f"{'model':6} {'threads':>7} {'ours':>8} {'theirs':>8} {'ratio':>6}   {'prompt':>8} {'theirs':>8} {'ratio':>6}   same")
+    print("tokens per second: each token after the prompt, and the prompt")
+    print(f"{'model':6} {'threads':>7} {'ours':>8} {'theirs':>8} {'ratio':>6}   {'ours':>8} {'theirs':>8} {'ratio':>6}   same")
     for config in args.configs:
         with tempfile.TemporaryDirectory() as directory:
             theirs = [sys.executable, HERE / "torch_generate.py", "--model", directory]

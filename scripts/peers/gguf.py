@@ -76,7 +76,8 @@ def main():
             break
         chosen.append(token)
     agree = chosen == greedy[: len(chosen)]
-    print(f"greedy text of {len(chosen)} tokens: {'the same as' if agree else 'another than'} `cairn run generate` makes")
+    whose = "the same as" if agree else "another than"
+    print(f"greedy text of {len(chosen)} tokens: {whose} `cairn run generate` makes")
     sys.exit(0 if same and agree and error < TOLERANCE else 1)
 
 
