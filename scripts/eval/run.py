@@ -53,7 +53,7 @@ def evaluate(args):
     cloze = [sys.executable, HERE / "cloze.py", "--out", args.out / "task", "--questions", args.questions]
     subprocess.run(list(map(str, cloze)), check=True)
     context = json.loads((args.model / "config.json").read_text())["max_position_embeddings"]
-    export = f"pretrained={args.model},dtype=float32,add_bos_token=False"
+    export = f"pretrained={args.model},dtype=float32,add_bos_token=False,batch_size=16"
     found, by_export = harness("hf", export, args.out)
     server, said = served(args.cairn, args.model)
     try:

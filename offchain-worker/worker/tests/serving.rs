@@ -245,10 +245,16 @@ async fn text_and_its_tokens_are_the_same_prompt() {
     assert_eq!(offsets.len(), tokens.len() + 5);
     let letters: Vec<char> = by_text["text"].as_str().unwrap().chars().collect();
     let mut checked = 0;
-    for (offset, name) in offsets.iter().zip(by_text["logprobs"]["tokens"].as_array().unwrap()) {
+    for (offset, name) in offsets
+        .iter()
+        .zip(by_text["logprobs"]["tokens"].as_array().unwrap())
+    {
         let name = name.as_str().unwrap();
         if !name.starts_with("bytes:") {
-            let there: String = letters[*offset as usize..].iter().take(name.chars().count()).collect();
+            let there: String = letters[*offset as usize..]
+                .iter()
+                .take(name.chars().count())
+                .collect();
             assert_eq!(there, name);
             checked += 1;
         }
