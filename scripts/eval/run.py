@@ -25,7 +25,8 @@ IN_THE_WAY = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_NUM_THREADS", "OMP_N
 def harness(kind, model_args, out):
     """Runs the harness; gives its results and what it made of each question."""
     env = {name: value for name, value in os.environ.items() if name not in IN_THE_WAY} | OFFLINE
-    common = ["--tasks", TASK, "--include_path", out / "task", "--output_path", out / kind, "--log_samples"]
+    common = ["--tasks", TASK, "--include_path", out / "task", "--output_path", out / kind]
+    common += ["--log_samples", "--batch_size", 8, "--device", "cpu"]
     command = [sys.executable, "-m", "lm_eval", "run", "--model", kind, "--model_args", model_args, *common]
     done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True)
     if done.returncode != 0:
@@ -53,13 +54,13 @@ def evaluate(args):
     cloze = [sys.executable, HERE / "cloze.py", "--out", args.out / "task", "--questions", args.questions]
     subprocess.run(list(map(str, cloze)), check=True)
     context = json.loads((args.model / "config.json").read_text())["max_position_embeddings"]
-    export = f"pretrained={args.model},dtype=float32,add_bos_token=False,batch_size=16"
+    export = f"pretrained={args.model},dtype=float32,add_bos_token=False"
     found, by_export = harness("hf", export, args.out)
     server, said = served(args.cairn, args.model)
     try:
         # The harness keeps one token of `max_length` for the one that it has chosen.
         endpoint = f"base_url={said['url']}/completions,model={said['model']},tokenizer={args.model}"
-        endpoint += f",tokenizer_backend=huggingface,max_length={context + 1},batch_size=8,max_retries=1"
+        endpoint += f",tokenizer_backend=huggingface,max_length={context + 1},max_retries=1"
         asked, by_endpoint = harness("local-completions", endpoint, args.out)
     finally:
         server.terminate()
