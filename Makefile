@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv test-peers weights chain-specs zombienet
+.PHONY: help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -101,12 +101,16 @@ study: setup ## what sparse training costs in loss: goes on where it stopped, th
 	$(CARGO_TARGET_DIR)/debug/cairn-study run $(ARGS)
 	$(CARGO_TARGET_DIR)/debug/cairn-study plot
 
-venv: setup ## PyTorch, transformers and JAX in $CAIRN_CACHE/venv (several GB), to measure and check against
+venv: setup ## PyTorch, transformers, JAX and lm-evaluation-harness in $CAIRN_CACHE/venv (several GB), to measure and check against
 	scripts/peers/venv.sh
 
-bench-peers: build venv ## training steps and contributions beside PyTorch's, in turn (ARGS="--configs 10m --threads 1 …")
+bench-peers: build venv ## training steps, contributions and generation beside PyTorch's, in turn (ARGS="--configs 10m --threads 1 …")
 	$(CAIRN_CACHE)/venv/bin/python scripts/peers/train.py --cairn $(CARGO_TARGET_DIR)/debug/cairn $(ARGS)
 	$(CAIRN_CACHE)/venv/bin/python scripts/peers/codec.py --cairn $(CARGO_TARGET_DIR)/debug/cairn
+	$(CAIRN_CACHE)/venv/bin/python scripts/peers/generate.py --cairn $(CARGO_TARGET_DIR)/debug/cairn
+
+eval: build venv ## an exported model by lm-evaluation-harness (ARGS="--model DIR --out DIR")
+	$(CAIRN_CACHE)/venv/bin/python scripts/eval/run.py --cairn $(CARGO_TARGET_DIR)/debug/cairn $(ARGS)
 
 test-peers: build venv ## what is exported, loaded by transformers (make test does it where the venv is there)
 	CAIRN_REQUIRE_VENV=1 cargo test --locked -p cairn-worker --test hugging_face

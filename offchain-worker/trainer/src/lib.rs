@@ -11,6 +11,7 @@
 //! - [`Trainer::losses`] is the forward pass alone: the mean cross-entropy of each window;
 //! - [`config`] names model shapes and says what training one takes, [`mod@bench`] measures it;
 //! - [`hugging_face`] writes parameters as other programs read them;
+//! - [`kernels`] are the parts of the forward pass, for who runs a model token by token;
 //! - [`data`] reads the token shards of a run and cuts windows out of them.
 //!
 //! Parameters are one flat vector of `f32` in the order of [`Layout`](cairn_primitives::Layout), since that is
@@ -50,6 +51,7 @@ mod cpu;
 mod attention;
 mod backward;
 pub mod bench;
+mod cached;
 pub mod config;
 pub mod cuda;
 pub mod data;
@@ -60,6 +62,7 @@ mod gemm;
 mod head;
 pub mod hugging_face;
 mod init;
+pub mod kernels;
 mod math;
 mod model;
 mod norm;

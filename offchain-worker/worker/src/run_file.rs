@@ -78,6 +78,11 @@ impl RunFile {
         RunFile::deserialize(toml::de::Deserializer::from(table)).map_err(explain)
     }
 
+    /// The run's name.
+    pub fn name(&self) -> String {
+        self.name.to_text()
+    }
+
     /// The model's shape.
     pub fn model(&self) -> &ModelShape {
         &self.model

@@ -1,6 +1,7 @@
 //! `cairn bench`.
 
 mod codec;
+mod generate;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,11 @@ pub enum Bench {
         after_help = "Examples:\n  cairn bench codec\n  cairn bench codec --rows 8192 --cols 28672 --contributions 20 --threads 2 --json"
     )]
     Codec(codec::Codec),
+    /// Time reading a prompt and choosing tokens on the CPU
+    #[command(
+        after_help = "Examples:\n  cairn bench generate --config 100m --threads 2\n  cairn bench generate --model model --prompt-tokens 32 --max-tokens 64 --json"
+    )]
+    Generate(generate::Generate),
 }
 
 impl Bench {
@@ -38,6 +44,7 @@ impl Bench {
         match self {
             Bench::Train(train) => train.run().await,
             Bench::Codec(codec) => codec.run(),
+            Bench::Generate(generate) => generate.run(),
         }
     }
 }

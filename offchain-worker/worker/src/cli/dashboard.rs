@@ -103,14 +103,15 @@ impl Dashboard {
     }
 }
 
-fn cannot_listen(at: SocketAddr, error: &std::io::Error) -> Failure {
+/// Why nothing can be served at an address.
+pub fn cannot_listen(at: SocketAddr, error: &std::io::Error) -> Failure {
     let remedy = match error.kind() {
         ErrorKind::AddrInUse => "end what listens there, or choose another port with --listen",
         ErrorKind::AddrNotAvailable => "choose an address of this machine with --listen",
         ErrorKind::PermissionDenied => "choose a port above 1023 with --listen",
         _ => "choose another address with --listen",
     };
-    Failure::new(format!("cannot serve the page on {at}: {error}"), remedy)
+    Failure::new(format!("cannot serve on {at}: {error}"), remedy)
 }
 
 fn warn_of_others(node: &NodeUrl) {

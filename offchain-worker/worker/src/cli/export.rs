@@ -1,25 +1,33 @@
 //! `cairn run export`.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use cairn_gradient::model_root;
-use cairn_primitives::{BlockNumber, Layout, ModelShape, Netuid, Round, RunConfig, H256};
-use cairn_store::{paths, Store};
-use cairn_trainer::{data::root, hugging_face};
-use clap::Args;
+use cairn_inference::gguf::{self, Vocabulary};
+use cairn_primitives::{BlockNumber, ModelShape, Round, H256};
+use cairn_store::Store;
+use cairn_trainer::hugging_face;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use super::{
-    args::{JsonArg, NetuidArg, NodeArgs, StoreArg},
+    args::{JsonArg, StoreArg},
+    checkpoint::{CheckpointArgs, Found},
     print,
 };
 use crate::{
     amount::thousands, data::TextTokenizer, error::Failure, new_file::NewFile, progress::progress,
-    run_file::RunFile, shards,
+    serving::ORIGIN,
 };
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// What Hugging Face's `transformers` loads, and `cairn serve`: safetensors, configuration, tokenizer
+    HuggingFace,
+    /// What llama.cpp loads: one file, with the tokenizer in it
+    Gguf,
+}
 
 /// `cairn run export`.
 #[derive(Args, Debug)]
@@ -27,53 +35,26 @@ pub struct Export {
     /// Directory to write to; it must be new or empty
     #[arg(long, env = "CAIRN_OUT", value_name = "DIR")]
     out: PathBuf,
-    /// Parameters to export: a file, or a path in the store [default: the newest whose root is final on chain]
-    #[arg(long, env = "CAIRN_CHECKPOINT", value_name = "PATH")]
-    checkpoint: Option<String>,
-    /// Take the model from this run configuration instead of asking the chain; needs --checkpoint
+    /// For which programs
     #[arg(
         long,
-        env = "CAIRN_RUN_FILE",
-        value_name = "FILE",
-        requires = "checkpoint"
+        env = "CAIRN_EXPORT_FORMAT",
+        value_name = "FORMAT",
+        default_value = "hugging-face"
     )]
-    file: Option<PathBuf>,
-    /// Export the run that was stopped last, although another goes on
-    #[arg(long, env = "CAIRN_STOPPED", value_parser = clap::builder::BoolishValueParser::new())]
-    stopped: bool,
-    /// A tokenizer.json to put next to the parameters [default: the run's, from the store]
-    #[arg(long, env = "CAIRN_TOKENIZER", value_name = "FILE")]
-    tokenizer: Option<PathBuf>,
+    format: Format,
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
     #[command(flatten)]
     store: StoreArg,
     #[command(flatten)]
-    netuid: NetuidArg,
-    #[command(flatten)]
-    node: NodeArgs,
-    #[command(flatten)]
     json: JsonArg,
-}
-
-/// What is known of a run.
-struct Known {
-    model: ModelShape,
-    tokenizer: Option<H256>,
-    /// What the chain has of it.
-    on_chain: Option<OnChain>,
-}
-
-/// What the chain has of a run, or kept of one that was stopped.
-struct OnChain {
-    config: RunConfig,
-    /// The block at which it was stopped.
-    stopped_at: Option<BlockNumber>,
-    /// Final roots and the rounds that began with them, the newest first.
-    roots: Vec<(Round, H256)>,
 }
 
 #[derive(Serialize)]
 struct Exported {
     out: PathBuf,
+    format: Format,
     parameters: u64,
     model_root: H256,
     round: Option<Round>,
@@ -87,193 +68,25 @@ impl Export {
     pub async fn run(self) -> Result<(), Failure> {
         refuse_full(&self.out)?;
         let store = Store::open(&self.store.store)?;
-        let known = self.known().await?;
-        let tokenizer = self.tokenizer(&store, &known).await?;
-        let (round, parameters) = {
-            let _told = progress("reading the parameters", 0);
-            self.parameters(&store, &known).await?
-        };
+        let found = self.checkpoint.find(&store).await?;
         {
             let _told = progress(format!("writing to {}", self.out.display()), 0);
-            write(&self.out, &known.model, &parameters, tokenizer.as_ref())?;
+            match self.format {
+                Format::HuggingFace => write(&self.out, &found)?,
+                Format::Gguf => write_gguf(&self.out, &found)?,
+            }
         }
         let exported = Exported {
-            parameters: parameters.len() as u64,
-            model_root: model_root(&parameters),
-            round,
-            stopped_at: known.on_chain.and_then(|run| run.stopped_at),
-            tokenizer: tokenizer.is_some(),
+            format: self.format,
+            parameters: found.parameters.len() as u64,
+            model_root: found.origin.model_root,
+            round: found.origin.round,
+            stopped_at: found.origin.stopped_at,
+            tokenizer: found.tokenizer.is_some(),
             out: self.out,
         };
         print(self.json.json, &exported, describe)
     }
-
-    async fn known(&self) -> Result<Known, Failure> {
-        if let Some(file) = &self.file {
-            let file = RunFile::read(file)?;
-            return Ok(Known {
-                model: file.model().clone(),
-                tokenizer: file.tokenizer_root(),
-                on_chain: None,
-            });
-        }
-        let on_chain = self.on_chain().await?;
-        Ok(Known {
-            model: on_chain.config.model.clone(),
-            tokenizer: Some(on_chain.config.data.tokenizer_root),
-            on_chain: Some(on_chain),
-        })
-    }
-
-    /// The subnet's run, or the one that was stopped last.
-    async fn on_chain(&self) -> Result<OnChain, Failure> {
-        let netuid: Netuid = self.netuid.netuid;
-        let view = self.node.connect().await?.at_best().await?;
-        if view.subnet(netuid).await?.is_none() {
-            return Err(Failure::new(
-                format!("there is no subnet {netuid}"),
-                "name another with --netuid (`cairn subnet ls` lists them), or, if it was dissolved, its run file \
-                 and a checkpoint with --file and --checkpoint",
-            ));
-        }
-        if let Some(run) = view.run(netuid).await?.filter(|_| !self.stopped) {
-            let lineage = view.lineage(netuid, run.oldest_round).await?;
-            let known = lineage.iter().rev().filter(|entry| entry.is_final);
-            return Ok(OnChain {
-                config: run.config,
-                stopped_at: None,
-                roots: known.map(|entry| (entry.round, entry.model_root)).collect(),
-            });
-        }
-        let ended = view.ended_run(netuid).await?.ok_or_else(|| {
-            let what = match self.stopped {
-                true => format!("no run was ever stopped on subnet {netuid}"),
-                false => format!("subnet {netuid} has never had a run"),
-            };
-            Failure::new(
-                what,
-                "see `cairn run show`, or name a run with --file and --checkpoint",
-            )
-        })?;
-        let roots = ended.final_roots.iter();
-        Ok(OnChain {
-            roots: roots.map(|known| (known.round, known.model_root)).collect(),
-            stopped_at: Some(ended.stopped_at),
-            config: ended.config,
-        })
-    }
-
-    /// The tokenizer with which the run's data was prepared.
-    async fn tokenizer(
-        &self,
-        store: &Store,
-        known: &Known,
-    ) -> Result<Option<TextTokenizer>, Failure> {
-        let tokenizer = match (&self.tokenizer, known.tokenizer) {
-            (Some(path), expected) => {
-                let tokenizer = TextTokenizer::read(path)?;
-                let roots = [root(tokenizer.file()), root(&std::fs::read(path)?)];
-                if let Some(expected) = expected.filter(|expected| !roots.contains(expected)) {
-                    let what = format!(
-                        "{} is not the run's tokenizer, which has the root {expected:?}",
-                        path.display()
-                    );
-                    return Err(Failure::new(
-                        what,
-                        "leave --tokenizer out to take it from the store",
-                    ));
-                }
-                tokenizer
-            }
-            (None, Some(root)) => TextTokenizer::parse(&shards::tokenizer(store, root).await?)?,
-            (None, None) => return Ok(None),
-        };
-        let (found, most) = (tokenizer.vocabulary(), known.model.vocabulary);
-        if found > most {
-            let what = format!("the tokenizer has {found} tokens, the model knows {most}");
-            return Err(Failure::new(
-                what,
-                "name the run's tokenizer with --tokenizer",
-            ));
-        }
-        Ok(Some(tokenizer))
-    }
-
-    /// The parameters, and the round that began with them if that is known.
-    async fn parameters(
-        &self,
-        store: &Store,
-        known: &Known,
-    ) -> Result<(Option<Round>, Vec<f32>), Failure> {
-        let netuid = self.netuid.netuid;
-        let expected = Layout::of(&known.model).parameters() as u64 * 4;
-        if let Some(path) = &self.checkpoint {
-            let bytes = match Path::new(path).is_file() {
-                true => std::fs::read(path)?,
-                false => store.get(path, expected).await?.to_vec(),
-            };
-            let round = paths::parse_checkpoint(netuid.get(), path).map(|(round, _)| round);
-            return Ok((round, floats(path, &bytes, expected)?));
-        }
-        let Some(run) = &known.on_chain else {
-            return Err(Failure::new(
-                "no parameters are named",
-                "name them with --checkpoint",
-            ));
-        };
-        let (round, parameters) = newest(store, netuid, run, expected).await?;
-        Ok((Some(round), parameters))
-    }
-}
-
-/// The newest parameters in the store whose root is final on chain. The same parameters may lie there under another
-/// round's number: null rounds leave them as they are.
-async fn newest(
-    store: &Store,
-    netuid: Netuid,
-    run: &OnChain,
-    expected: u64,
-) -> Result<(Round, Vec<f32>), Failure> {
-    let listed = store.list(&paths::all_checkpoints(netuid.get())).await?;
-    let listed = listed
-        .iter()
-        .filter_map(|entry| paths::parse_checkpoint(netuid.get(), &entry.path));
-    let files: BTreeMap<[u8; 32], Round> = listed.map(|(round, root)| (root, round)).collect();
-    for (round, root) in &run.roots {
-        let Some(file) = files.get(&root.0) else {
-            continue;
-        };
-        let prefix = paths::checkpoints(netuid.get(), *file);
-        match store.get_blob(&prefix, &root.0, expected).await {
-            Ok(bytes) => return Ok((*round, floats(&prefix, &bytes, expected)?)),
-            Err(error) => tracing::warn!("{error}; passed over"),
-        }
-    }
-    // Nothing was learned yet, or ever: the parameters are the first ones, which the configuration describes.
-    match run.roots.first() {
-        Some((round, root)) if *root == run.config.initial_root => Ok((
-            *round,
-            shards::verified_parameters(&run.config, store).await?,
-        )),
-        _ => Err(no_checkpoint(store, netuid, run)),
-    }
-}
-
-fn no_checkpoint(store: &Store, netuid: Netuid, run: &OnChain) -> Failure {
-    let newest = run.roots.first().map_or(String::new(), |(round, root)| {
-        format!(" (the newest would be checkpoints/{netuid}/{round}-{root:?})").replace("-0x", "-")
-    });
-    let what = format!(
-        "the store {} has no checkpoint of subnet {netuid} whose root is final on chain{newest}",
-        store.url()
-    );
-    let remedy = match run.stopped_at {
-        None => "wait for the next one, or name one with --checkpoint",
-        Some(_) => {
-            "name the run's own store with --store, or one of its checkpoints with --checkpoint"
-        }
-    };
-    Failure::new(what, remedy)
 }
 
 /// What was written, for people.
@@ -296,21 +109,6 @@ fn describe(exported: &Exported) -> String {
     )
 }
 
-/// The numbers of a checkpoint.
-fn floats(path: &str, bytes: &[u8], expected: u64) -> Result<Vec<f32>, Failure> {
-    if bytes.len() as u64 != expected {
-        let what = format!(
-            "the checkpoint {path} has {} bytes, the model {expected}",
-            bytes.len()
-        );
-        return Err(Failure::new(what, "name a checkpoint of this model"));
-    }
-    let numbers = bytes
-        .chunks_exact(4)
-        .filter_map(|number| number.try_into().ok());
-    Ok(numbers.map(f32::from_le_bytes).collect())
-}
-
 /// Makes sure that nothing is overwritten.
 fn refuse_full(out: &Path) -> Result<(), Failure> {
     match std::fs::read_dir(out).map(|mut entries| entries.next().is_none()) {
@@ -323,18 +121,9 @@ fn refuse_full(out: &Path) -> Result<(), Failure> {
 }
 
 /// Writes what `transformers` reads.
-fn write(
-    out: &Path,
-    model: &ModelShape,
-    parameters: &[f32],
-    tokenizer: Option<&TextTokenizer>,
-) -> Result<(), Failure> {
-    let doing = |cause: &dyn std::fmt::Display| {
-        Failure::new(
-            format!("cannot write to {}: {cause}", out.display()),
-            "make room, or name another directory with --out",
-        )
-    };
+fn write(out: &Path, found: &Found) -> Result<(), Failure> {
+    let (model, tokenizer) = (&found.shape, found.tokenizer.as_ref());
+    let doing = |cause: &dyn std::fmt::Display| cannot_write(out, cause);
     std::fs::create_dir_all(out).map_err(|error| doing(&error))?;
     let put = |name: &str, bytes: &[u8]| NewFile::write(&out.join(name), bytes);
     if let Some(tokenizer) = tokenizer {
@@ -347,95 +136,43 @@ fn write(
     }
     let config = hugging_face::config(model, tokenizer.map(TextTokenizer::end));
     put(hugging_face::CONFIG, &serde_json::to_vec_pretty(&config)?)?;
-    hugging_face::write_parameters(model, parameters, &out.join(hugging_face::WEIGHTS))
+    put(ORIGIN, &serde_json::to_vec_pretty(&found.origin)?)?;
+    hugging_face::write_parameters(model, &found.parameters, &out.join(hugging_face::WEIGHTS))
         .map_err(|error| doing(&error))
 }
 
-#[cfg(test)]
-mod tests {
-    use cairn_primitives::InitialParameters;
-    use cairn_trainer::initial_parameters;
+/// Writes what llama.cpp loads.
+fn write_gguf(out: &Path, found: &Found) -> Result<(), Failure> {
+    let vocabulary = vocabulary(&found.shape, found.tokenizer.as_ref())?;
+    std::fs::create_dir_all(out).map_err(|error| cannot_write(out, &error))?;
+    let mut file = NewFile::create(&out.join(gguf::FILE))?;
+    let (name, origin) = (found.origin.name(), found.origin.to_string());
+    gguf::write(
+        &found.shape,
+        &found.parameters,
+        [name, &origin],
+        vocabulary.as_ref(),
+        &mut file,
+    )
+    .map_err(|error| cannot_write(out, &error))?;
+    file.finish()
+}
 
-    use super::*;
+/// How text becomes tokens, if the tokenizer is known and llama.cpp has the like.
+fn vocabulary(
+    shape: &ModelShape,
+    tokenizer: Option<&TextTokenizer>,
+) -> Result<Option<Vocabulary>, Failure> {
+    let of = |tokenizer: &TextTokenizer| {
+        let file = tokenizer.exported()?;
+        Ok(Vocabulary::of(&file, shape.vocabulary, tokenizer.end())?)
+    };
+    tokenizer.map(of).transpose()
+}
 
-    const NETUID: Netuid = Netuid(3);
-
-    /// A store, and what the chain kept of a stopped run whose first parameters are those of seed 1.
-    async fn stopped(directory: &Path, roots: &[(Round, H256)]) -> (Store, OnChain) {
-        let store = Store::create_in(directory).unwrap();
-        let config = crate::run_file::example();
-        let on_chain = OnChain {
-            config,
-            stopped_at: Some(9),
-            roots: roots.to_vec(),
-        };
-        (store, on_chain)
-    }
-
-    /// Puts parameters into the store as those of a round, and gives their root.
-    async fn put(store: &Store, round: Round, parameters: &[f32]) -> H256 {
-        let bytes: Vec<u8> = parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
-        let prefix = paths::checkpoints(NETUID.get(), round);
-        H256(store.put_blob(&prefix, bytes.into()).await.unwrap())
-    }
-
-    fn length(run: &OnChain) -> u64 {
-        Layout::of(&run.config.model).parameters() as u64 * 4
-    }
-
-    #[tokio::test]
-    async fn a_stopped_runs_newest_final_parameters_are_found_under_any_rounds_number() {
-        let directory = tempfile::tempdir().unwrap();
-        let (store, mut run) = stopped(directory.path(), &[]).await;
-        let (old, new, other) = (
-            parameters(&run, 2),
-            parameters(&run, 3),
-            parameters(&run, 4),
-        );
-        // Round 7 was a null round: its parameters are those of round 6, and lie under that number.
-        let (old_root, new_root) = (put(&store, 5, &old).await, put(&store, 6, &new).await);
-        put(&store, 8, &other).await;
-        run.roots = vec![(7, new_root), (6, new_root), (5, old_root)];
-        let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
-        assert_eq!((found.0, found.1 == new), (7, true));
-        // A damaged file is passed over.
-        let name = paths::blob(&paths::checkpoints(NETUID.get(), 6), &new_root.0);
-        std::fs::write(directory.path().join(name), b"damaged").unwrap();
-        let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
-        assert_eq!((found.0, found.1 == old), (5, true));
-    }
-
-    #[tokio::test]
-    async fn a_run_that_learned_nothing_has_its_first_parameters() {
-        let directory = tempfile::tempdir().unwrap();
-        let (store, mut run) = stopped(directory.path(), &[]).await;
-        let InitialParameters::Seed(seed) = run.config.initial_parameters else {
-            panic!("the example begins from a seed");
-        };
-        let first = parameters(&run, seed);
-        run.config.initial_root = model_root(&first);
-        run.roots = vec![(4, run.config.initial_root)];
-        let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
-        assert_eq!((found.0, found.1 == first), (4, true));
-    }
-
-    #[tokio::test]
-    async fn parameters_that_are_nowhere_are_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let (store, mut run) = stopped(directory.path(), &[(4, H256([0xab; 32]))]).await;
-        let error = |run: OnChain| async move {
-            let result = newest(&store, NETUID, &run, length(&run)).await;
-            result.unwrap_err().to_string()
-        };
-        run.config.initial_root = H256([1; 32]);
-        let error = error(run).await;
-        assert!(
-            error.contains("checkpoints/3/4-abab") && error.contains("--store"),
-            "{error}"
-        );
-    }
-
-    fn parameters(run: &OnChain, seed: u64) -> Vec<f32> {
-        initial_parameters(&run.config.model, seed)
-    }
+fn cannot_write(out: &Path, cause: &dyn std::fmt::Display) -> Failure {
+    Failure::new(
+        format!("cannot write to {}: {cause}", out.display()),
+        "make room, or name another directory with --out",
+    )
 }

@@ -7,6 +7,7 @@
 
 pub mod args;
 mod bench;
+pub mod checkpoint;
 mod dashboard;
 mod data;
 mod doctor;
@@ -20,6 +21,7 @@ mod gradient;
 mod look;
 mod manual;
 pub mod member;
+mod model;
 mod passphrase;
 mod purse;
 mod reach;
@@ -27,6 +29,7 @@ mod receipt;
 mod refusal;
 mod rules;
 mod run;
+mod serve;
 pub mod settings;
 mod signer;
 mod stake;
@@ -88,12 +91,14 @@ enum Verb {
         after_help = "Examples:\n  cairn subnet ls\n  cairn subnet price\n  cairn subnet register --key owner --hotkey miner --netuid 1"
     )]
     Subnet(subnet::Subnet),
-    /// Start, stop, show or export the run of a subnet
+    /// Start, stop, show or export the run of a subnet, or go on with a text
     #[command(
         subcommand,
         after_help = "Examples:\n  cairn run show --netuid 1\n  cairn run start --help"
     )]
     Run(run::Run),
+    /// Serve a trained model over HTTP, as OpenAI's interface for completions has it
+    Serve(Box<serve::Serve>),
     /// Make and show keys; show and send an account's money
     #[command(
         subcommand,
@@ -202,6 +207,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Emissions(emissions) => emissions.run().await,
         Verb::Subnet(subnet) => subnet.run().await,
         Verb::Run(run) => run.run().await,
+        Verb::Serve(serve) => serve.run().await,
         Verb::Wallet(wallet) => wallet.run().await,
         Verb::Transaction(transaction) => transaction.run().await,
         Verb::Stake(stake) => stake.run().await,

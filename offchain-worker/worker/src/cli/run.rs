@@ -1,12 +1,13 @@
 //! `cairn run`.
 
+mod generate;
 mod start;
 
 use cairn_chain::{Call, RunInfo};
 use cairn_primitives::{api::EndedRun, AuditRules, CompressionSchedule, Layout, Netuid, RunConfig};
 use clap::{Args, Subcommand};
 
-use self::start::Start;
+use self::{generate::Generate, start::Start};
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
     export::Export,
@@ -35,11 +36,16 @@ pub enum Run {
         after_help = "Examples:\n  cairn run show --netuid 1\n  cairn run show --netuid 1 --json"
     )]
     Show(Show),
-    /// Write a checkpoint of the run as Hugging Face's `transformers` loads it
+    /// Write a checkpoint of the run as Hugging Face's `transformers` or llama.cpp loads it
     #[command(
-        after_help = "Examples:\n  cairn run export --netuid 1 --store file:///srv/cairn --out model\n  cairn run export --store file:///srv/cairn --file chain-specs/run-tiny.toml --checkpoint checkpoints/1/5-12ab… --tokenizer tokenizer.json --out model"
+        after_help = "Examples:\n  cairn run export --netuid 1 --store file:///srv/cairn --out model\n  cairn run export --netuid 1 --store file:///srv/cairn --format gguf --out gguf\n  cairn run export --store file:///srv/cairn --file chain-specs/run-tiny.toml --checkpoint checkpoints/1/5-12ab… --tokenizer tokenizer.json --out model"
     )]
     Export(Box<Export>),
+    /// Go on with a text by the model that a run has trained
+    #[command(
+        after_help = "Examples:\n  cairn run generate --netuid 1 --store file:///srv/cairn --prompt 'Fellow citizens'\n  cairn run generate --model model --prompt 'Fellow citizens' --temperature 0\n  cairn run generate --model model --prompt 'Fellow citizens' --top-p 0.9 --seed 7 --max-tokens 40 --json\n\nText comes on standard output as it is made; which parameters made it is said on standard error."
+    )]
+    Generate(Box<Generate>),
 }
 
 /// `cairn run stop`.
@@ -74,6 +80,7 @@ impl Run {
             Run::Stop(stop) => stop.run().await,
             Run::Show(show) => show.run().await,
             Run::Export(export) => export.run().await,
+            Run::Generate(generate) => generate.run().await,
         }
     }
 }

@@ -104,6 +104,22 @@ impl TextTokenizer {
         })
     }
 
+    /// The text of one token by itself, those with a meaning of their own by their names; `None` if there is no such
+    /// token. Bytes that are no letter by themselves become U+FFFD.
+    pub fn text_of(&self, token: u32) -> Option<String> {
+        if let Some(name) = self.0.reserved.get(&token) {
+            return Some(name.clone());
+        }
+        self.0.tokenizer.id_to_token(token)?;
+        self.0.tokenizer.decode(&[token], false).ok()
+    }
+
+    /// The bytes of a token of a byte-level tokenizer; `None` if its name is not made of their letters.
+    pub fn bytes_of(&self, token: u32) -> Option<Vec<u8>> {
+        let name = self.0.tokenizer.id_to_token(token)?;
+        name.chars().map(byte_of).collect()
+    }
+
     /// Makes sure that no text became a token such as the one that ends a document.
     fn check_reserved(
         &self,
@@ -149,6 +165,19 @@ impl TextTokenizer {
             "use a tokenizer that keeps text, as `cairn data tokenizer` makes them (this one: {})",
             self.0.parts()
         )
+    }
+}
+
+/// The byte that a letter of a byte-level token's name stands for: itself if it can be seen, else the letters from
+/// U+0100 on stand for the bytes that cannot, in order.
+fn byte_of(letter: char) -> Option<u8> {
+    let is_seen = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    match u8::try_from(letter) {
+        Ok(byte) => Some(byte).filter(is_seen),
+        Err(_) => {
+            let place = usize::try_from(u32::from(letter)).ok()?.checked_sub(256)?;
+            (0..=u8::MAX).filter(|byte| !is_seen(byte)).nth(place)
+        }
     }
 }
 
@@ -215,4 +244,26 @@ fn failed(error: tokenizers::Error) -> Failure {
         format!("the tokenizer could not be trained: {error}"),
         "check the corpus",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_has_a_letter_of_its_own() {
+        let letters = ByteLevel::alphabet();
+        let mut bytes: Vec<u8> = letters
+            .iter()
+            .filter_map(|letter| byte_of(*letter))
+            .collect();
+        bytes.sort_unstable();
+        assert_eq!(bytes, (0..=u8::MAX).collect::<Vec<_>>());
+        // As the tokens' names have them: a blank and a line break.
+        assert_eq!(
+            (byte_of('\u{120}'), byte_of('\u{10a}')),
+            (Some(b' '), Some(b'\n'))
+        );
+        assert_eq!((byte_of(' '), byte_of('\u{144}')), (None, None));
+    }
 }

@@ -1,0 +1,27 @@
+//! Text from a model, token by token, on the CPU.
+//!
+//! - [`Model`] holds a model's parameters as the CPU reads them fastest, and computes logits;
+//! - [`Sequence`] holds what is known of one text so far: the keys and values of its tokens;
+//! - [`Generation`] goes on with a prompt, a step at a time, and never waits for anybody;
+//! - [`Sampling`] says how a token is chosen; [`scores`] are the log-probabilities of tokens;
+//! - [`files`] reads what `cairn run export` wrote, [`gguf`] writes what llama.cpp loads.
+//!
+//! The arithmetic is that of `cairn-trainer`, in its order: logits have the same bits as those of
+//! [`Trainer::logits`](cairn_trainer::Trainer::logits), however the tokens are cut into pieces and whatever the
+//! number of threads. So a text that is generated can be checked by whoever has the parameters.
+
+mod error;
+pub mod files;
+mod generation;
+pub mod gguf;
+mod model;
+mod sampling;
+pub mod scores;
+mod sequence;
+mod weights;
+
+pub use error::InferenceError;
+pub use generation::{Finish, Generation, Order, Scored, Step};
+pub use model::Model;
+pub use sampling::{Sampler, Sampling};
+pub use sequence::Sequence;

@@ -1,0 +1,60 @@
+//! Which model is used.
+
+use std::path::PathBuf;
+
+use cairn_inference::Model;
+use cairn_store::Store;
+use clap::Args;
+
+use super::checkpoint::CheckpointArgs;
+use crate::{error::Failure, progress::progress, serving::Loaded};
+
+/// Which model: a run's, or one that was exported.
+#[derive(Args, Debug)]
+pub struct ModelArgs {
+    /// A directory that `cairn run export` wrote; neither chain nor store is asked then
+    #[arg(long, env = "CAIRN_MODEL_DIR", value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// The store that the workers of a run share, such as file:///srv/cairn
+    #[arg(
+        long,
+        env = "CAIRN_STORE",
+        value_name = "URL",
+        required_unless_present = "model"
+    )]
+    store: Option<String>,
+    #[command(flatten)]
+    checkpoint: CheckpointArgs,
+    /// Threads of the CPU [default: one per core]
+    #[arg(long, env = "CAIRN_THREADS", value_name = "NUMBER")]
+    threads: Option<usize>,
+}
+
+impl ModelArgs {
+    /// Finds the model and makes it ready.
+    ///
+    /// # Errors
+    /// If it is not there, not whole, or has no tokenizer.
+    pub async fn load(&self) -> Result<Loaded, Failure> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.unwrap_or(cores);
+        if let Some(directory) = self.model.clone() {
+            let _told = progress("reading the model", 0);
+            let read = move || Loaded::read(&directory, threads);
+            return tokio::task::spawn_blocking(read).await?;
+        }
+        // The command line has made sure of it.
+        let store = Store::open(self.store.as_deref().unwrap_or_default())?;
+        let found = self.checkpoint.find(&store).await?;
+        let tokenizer = found.tokenizer.ok_or_else(|| {
+            Failure::new("the model has no tokenizer", "name one with --tokenizer")
+        })?;
+        let (shape, parameters) = (found.shape, found.parameters);
+        let pack = move || Model::new(&shape, &parameters, threads);
+        Ok(Loaded {
+            model: tokio::task::spawn_blocking(pack).await??,
+            tokenizer,
+            origin: found.origin,
+        })
+    }
+}

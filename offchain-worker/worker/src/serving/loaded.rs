@@ -1,0 +1,111 @@
+//! A model that is used, and where it comes from.
+
+use std::{fmt, path::Path};
+
+use cairn_gradient::model_root;
+use cairn_inference::{files, Model};
+use cairn_primitives::{BlockNumber, Netuid, Round, H256};
+use cairn_trainer::hugging_face;
+use serde::{Deserialize, Serialize};
+
+use crate::{data::TextTokenizer, error::Failure};
+
+/// The file of an exported model that says where it comes from.
+pub const ORIGIN: &str = "cairn.json";
+
+/// Where parameters come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The run's name, if it is known.
+    pub run: Option<String>,
+    /// The run's subnet, if it was asked for on chain.
+    pub netuid: Option<Netuid>,
+    /// The round that began with them, if that is known.
+    pub round: Option<Round>,
+    /// Their root.
+    pub model_root: H256,
+    /// The block at which the run was stopped, if it was.
+    pub stopped_at: Option<BlockNumber>,
+}
+
+impl Origin {
+    /// What the model is called.
+    pub fn name(&self) -> &str {
+        self.run.as_deref().unwrap_or("model")
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "parameters with root {:?}", self.model_root)?;
+        if let Some(round) = self.round {
+            write!(f, ", with which round {round} began")?;
+        }
+        if let Some(run) = &self.run {
+            write!(f, ", of run `{run}`")?;
+        }
+        match self.netuid {
+            Some(netuid) => write!(f, " on subnet {netuid}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A model with its tokenizer.
+pub struct Loaded {
+    /// The model.
+    pub model: Model,
+    /// Its tokenizer.
+    pub tokenizer: TextTokenizer,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+impl Loaded {
+    /// Reads what `cairn run export` wrote into a directory.
+    ///
+    /// # Errors
+    /// If something in it is missing, is of another model, or has another root than it says.
+    pub fn read(directory: &Path, threads: usize) -> Result<Loaded, Failure> {
+        let (shape, parameters) = files::read(directory)?;
+        let tokenizer = TextTokenizer::read(&directory.join(hugging_face::TOKENIZER))?;
+        if tokenizer.vocabulary() > shape.vocabulary {
+            let (found, most) = (tokenizer.vocabulary(), shape.vocabulary);
+            let what = format!("the tokenizer has {found} tokens, the model knows {most}");
+            return Err(Failure::new(what, "export the model again"));
+        }
+        let origin = origin(directory, model_root(&parameters))?;
+        let model = Model::new(&shape, &parameters, threads)?;
+        Ok(Loaded {
+            model,
+            tokenizer,
+            origin,
+        })
+    }
+}
+
+/// What a directory says of its parameters, which have this root.
+fn origin(directory: &Path, found: H256) -> Result<Origin, Failure> {
+    let path = directory.join(ORIGIN);
+    let Ok(bytes) = std::fs::read(&path) else {
+        // What others exported says nothing; its root is its name.
+        return Ok(Origin {
+            run: None,
+            netuid: None,
+            round: None,
+            model_root: found,
+            stopped_at: None,
+        });
+    };
+    let said: Origin = serde_json::from_slice(&bytes)
+        .map_err(|error| Failure::new(format!("{}: {error}", path.display()), "delete it"))?;
+    if said.model_root != found {
+        let what = format!(
+            "{} says that the parameters have the root {:?}, but it is {found:?}",
+            path.display(),
+            said.model_root
+        );
+        return Err(Failure::new(what, "export the model again"));
+    }
+    Ok(said)
+}

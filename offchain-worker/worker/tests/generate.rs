@@ -1,0 +1,180 @@
+//! `cairn run export`, and `cairn run generate` from what it wrote.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use cairn_inference::{scores, Model};
+use cairn_trainer::{config, initial_parameters};
+use cairn_worker::data::TextTokenizer;
+use serde_json::Value;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(path)
+}
+
+fn cairn(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cairn"));
+    command.args(["run"]).args(arguments).output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The devnet's model, untrained but lively.
+fn parameters() -> Vec<f32> {
+    let shape = config::named("tiny").unwrap();
+    let mut parameters = initial_parameters(&shape, 3);
+    parameters.iter_mut().for_each(|x| *x *= 4.0);
+    parameters
+}
+
+/// Exports it in a format.
+fn export(directory: &Path, format: &str) -> String {
+    let bytes: Vec<u8> = parameters().iter().flat_map(|x| x.to_le_bytes()).collect();
+    let checkpoint = directory.join("checkpoint");
+    std::fs::write(&checkpoint, bytes).unwrap();
+    let out = directory.join(format);
+    let store = format!("file://{}", directory.display());
+    let (run, tokenizer) = (
+        repository("chain-specs/run-tiny.toml"),
+        repository("data/tokenizer.json"),
+    );
+    let paths = [&run, &checkpoint, &tokenizer, &out].map(|path| path.to_str().unwrap());
+    let [run, checkpoint, tokenizer, out] = paths;
+    let done = cairn(&[
+        "export",
+        "--store",
+        &store,
+        "--file",
+        run,
+        "--checkpoint",
+        checkpoint,
+        "--tokenizer",
+        tokenizer,
+        "--out",
+        out,
+        "--format",
+        format,
+    ]);
+    assert!(done.status.success(), "{}", said(&done));
+    out.to_string()
+}
+
+fn generate(model: &str, more: &[&str]) -> Value {
+    let common = [
+        "generate",
+        "--model",
+        model,
+        "--prompt",
+        "Fellow citizens",
+        "--json",
+    ];
+    let done = cairn(&[&common[..], more].concat());
+    assert!(done.status.success(), "{}", said(&done));
+    serde_json::from_slice(&done.stdout).unwrap()
+}
+
+#[test]
+fn an_exported_model_goes_on_with_a_text_and_names_its_root() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = export(directory.path(), "hugging-face");
+    let greedy = generate(&model, &["--temperature", "0", "--max-tokens", "12"]);
+    let root = format!("{:?}", cairn_gradient::model_root(&parameters()));
+    assert_eq!(
+        (&greedy["model_root"], &greedy["run"]),
+        (&root.into(), &"tiny".into())
+    );
+    // The same tokens as without the command line.
+    let tokenizer = TextTokenizer::read(&repository("data/tokenizer.json")).unwrap();
+    let shape = config::named("tiny").unwrap();
+    let ours = Model::new(&shape, &parameters(), 1).unwrap();
+    let mut sequence = ours.sequence(128).unwrap();
+    let mut next = tokenizer.encode(&["Fellow citizens"], 0).unwrap().concat();
+    let mut tokens = Vec::new();
+    for _ in 0..12 {
+        let logits = ours.feed(&mut sequence, &next).unwrap();
+        next = vec![scores::largest(logits).unwrap()];
+        tokens.extend(&next);
+    }
+    assert_eq!(greedy["tokens"], serde_json::json!(tokens));
+    assert_eq!(
+        (&greedy["finish"], &greedy["prompt_tokens"]),
+        (&"length".into(), &7.into())
+    );
+
+    // A seed that was drawn and told makes the same text again, on any number of threads.
+    let drawn = generate(&model, &["--max-tokens", "20"]);
+    let seed = drawn["seed"].to_string();
+    let again = generate(
+        &model,
+        &["--max-tokens", "20", "--seed", &seed, "--threads", "1"],
+    );
+    assert_eq!(drawn["tokens"], again["tokens"]);
+    // For people: the text and nothing else, which parameters made it beside it.
+    let common = [
+        "generate",
+        "--model",
+        &model,
+        "--prompt",
+        "Fellow citizens",
+        "--seed",
+        &seed,
+    ];
+    let shown = cairn(&[&common[..], &["--max-tokens", "20"]].concat());
+    let text = String::from_utf8(shown.stdout.clone()).unwrap();
+    assert!(text.starts_with("Fellow citizens"), "{text}");
+    assert!(
+        said(&shown).contains(greedy["model_root"].as_str().unwrap()),
+        "{}",
+        said(&shown)
+    );
+}
+
+#[test]
+fn a_model_that_cannot_be_used_is_told_in_a_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = export(directory.path(), "hugging-face");
+    let refused = |model: &str, more: &[&str]| {
+        let done = cairn(&[&["generate", "--model", model, "--prompt", "x"], more].concat());
+        assert!(!done.status.success());
+        let line = said(&done);
+        assert_eq!(line.trim_end().lines().count(), 1, "{line}");
+        line
+    };
+    assert!(refused("/nowhere", &[]).contains("run export"));
+    assert!(refused(&model, &["--temperature=-1"]).contains("temperature"));
+    // Other parameters than the directory says.
+    let said = Path::new(&model).join("cairn.json");
+    let text = std::fs::read_to_string(&said).unwrap();
+    let root = format!("{:?}", cairn_gradient::model_root(&parameters()));
+    std::fs::write(
+        &said,
+        text.replace(&root, &format!("0x{}", "ab".repeat(32))),
+    )
+    .unwrap();
+    assert!(refused(&model, &[]).contains(&root));
+}
+
+#[test]
+fn a_file_for_llama_cpp_is_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = export(directory.path(), "gguf");
+    let file = std::fs::read(Path::new(&out).join("model.gguf")).unwrap();
+    assert_eq!(&file[..8], b"GGUF\x03\0\0\0");
+    let has = |text: &str| file.windows(text.len()).any(|at| at == text.as_bytes());
+    for text in [
+        "token_embd.weight",
+        "blk.3.ffn_down.weight",
+        "tokenizer.ggml.merges",
+        "<|end|>",
+    ] {
+        assert!(has(text), "{text}");
+    }
+    let root = format!("{:?}", cairn_gradient::model_root(&parameters()));
+    assert!(has(&root), "it says which parameters it has");
+}
