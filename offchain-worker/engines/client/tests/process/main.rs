@@ -1,0 +1,4 @@
+//! An engine in another process: whatever the program does, the member's state is whole, and a good one trains as the CPU.
+
+mod fixture;
+mod torch;
