@@ -10,7 +10,10 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        mpsc::{channel, Receiver, Sender},
+        Arc, Mutex, PoisonError,
+    },
     thread,
     time::Duration,
 };
@@ -28,6 +31,8 @@ const MODULE: &str = "cairn_engine_torch";
 const LOOK: Duration = Duration::from_millis(20);
 /// The last bytes of its standard error that are kept.
 const KEPT: usize = 4096;
+/// How long the last words of a program that ended are waited for.
+const WORDS: Duration = Duration::from_secs(2);
 
 /// What starts the ranks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +106,8 @@ impl Default for Deadlines {
 pub struct Running {
     child: Child,
     said: Arc<Mutex<VecDeque<u8>>>,
+    /// Closed when all was said.
+    is_silent: Receiver<()>,
 }
 
 impl Running {
@@ -124,11 +131,18 @@ impl Running {
         let said = Arc::new(Mutex::new(VecDeque::new()));
         let stderr = child.stderr.take();
         // from here on it is ended when this is dropped
-        let mut running = Running { child, said };
+        let (silent, is_silent) = channel();
+        let mut running = Running {
+            child,
+            said,
+            is_silent,
+        };
         if let Some(stderr) = stderr {
             let said = running.said.clone();
             let reading = thread::Builder::new().name("engine-stderr".into());
-            reading.spawn(move || keep(stderr, &said)).map_err(failed)?;
+            reading
+                .spawn(move || keep(stderr, &said, silent))
+                .map_err(failed)?;
         }
         let stream = running.meet(&listener, deadline)?;
         Ok((running, stream))
@@ -159,8 +173,10 @@ impl Running {
         }
     }
 
-    /// The last lines that it wrote to its standard error, for people.
+    /// What a program that ended wrote to its standard error last, for people.
     pub fn last_words(&self) -> String {
+        // nothing comes, only an end
+        let _ = self.is_silent.recv_timeout(WORDS);
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes: Vec<u8> = said.iter().copied().collect();
         let text = String::from_utf8_lossy(&bytes);
@@ -235,8 +251,8 @@ fn command(options: &Options, bulk: &Bulk) -> Command {
     command
 }
 
-/// Reads all that a program writes, and keeps the end of it.
-fn keep(mut stderr: ChildStderr, said: &Mutex<VecDeque<u8>>) {
+/// Reads all that a program writes, and keeps the end of it. `_silent` closes with this.
+fn keep(mut stderr: ChildStderr, said: &Mutex<VecDeque<u8>>, _silent: Sender<()>) {
     let mut piece = [0; 1024];
     while let Ok(read) = stderr.read(&mut piece) {
         if read == 0 {

@@ -25,8 +25,10 @@ class Sharded:
         policy = MixedPrecisionPolicy(param_dtype=low, reduce_dtype=torch.float32 if low else None)
         for module in [*self.model.model.layers, self.model]:
             fully_shard(module, mesh=ranks.mesh, mp_policy=policy)
-            # Sums, not means: what a rank adds is weighted by its tokens before.
+            # Sums, not means: what a rank adds is weighted by its tokens before. The factor alone makes a reduction
+            # that gloo does not have: findings/fsdp-divide-factor-on-gloo.sh.
             module.set_gradient_divide_factor(1.0)
+            module.set_force_sum_reduction_for_comms(True)
         self.model.to_empty(device=ranks.device)
         named = dict(self.model.named_parameters())
         self.tensors = [(tensor, named[tensor.name]) for tensor in self.layout]

@@ -1,9 +1,16 @@
 //! A run small enough for tests, and its text.
 
-use cairn_engine::{Engine, EngineError, Order, State, StepDone, Trained};
+use std::sync::Arc;
+
+use cairn_engine::{Cpu, Engine, EngineError, Order, Settlement, State, StepDone, Trained};
+use cairn_gradient::{
+    checked::{check, Claim, Terms},
+    seal, sealed_root, verify, Checked, Header, Work,
+};
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape, Nano,
-    OuterStep, Phases, RunConfig, Text, H256,
+    key_hash, AuditRules, Commitment, CompressionSchedule, DataSet, InitialParameters,
+    InnerOptimizer, Layout, ModelShape, Nano, Netuid, OuterStep, Phases, RunConfig, Text, Uid,
+    H256,
 };
 
 const VOCABULARY: u64 = 64;
@@ -113,4 +120,67 @@ pub fn distance(a: &[f32], b: &[f32]) -> f64 {
     let apart = squares(&mut pairs.map(|(a, b)| f64::from(*a) - f64::from(*b)));
     let size = squares(&mut b.iter().map(|b| f64::from(*b)));
     (apart / size).sqrt()
+}
+
+/// As an engine takes them.
+pub fn slices(sequences: &[Vec<u32>]) -> Vec<&[u32]> {
+    sequences.iter().map(Vec::as_slice).collect()
+}
+
+/// The CPU's engine with the run's first parameters.
+pub fn cpu() -> Cpu {
+    let mut engine = Cpu::new(&config(), 1).unwrap();
+    load(&mut engine, &config());
+    engine
+}
+
+/// What a contribution of these steps states.
+pub fn header(round: u32, root: H256, trained: &Trained) -> Header {
+    Header {
+        netuid: Netuid(1),
+        round,
+        hotkey: [1; 32].into(),
+        parent_root: root,
+        layout_hash: Layout::of(&config().model).hash(),
+        inner_steps: trained.steps(),
+        tokens: trained.tokens,
+        mean_loss: trained.mean_loss(),
+        work: Work::default(),
+    }
+}
+
+/// A plain file of the first round as others have it.
+pub fn checked(config: &RunConfig, plain: &[u8]) -> Arc<Checked> {
+    let (key, mut sealed) = ([7; 32], plain.to_vec());
+    seal(&mut sealed, &key);
+    let layout = Layout::of(&config.model);
+    let compression = config.compression_in(0);
+    let header = verify(plain, &layout, &compression).unwrap().header;
+    let claim = Claim {
+        round: header.round,
+        hotkey: header.hotkey,
+        commitment: Commitment {
+            parent_root: header.parent_root,
+            sealed_root: sealed_root(&sealed),
+            length: sealed.len() as u64,
+            key_hash: key_hash(header.netuid, header.round, &header.hotkey, &key),
+        },
+        key,
+        parent_root: header.parent_root,
+        before: Default::default(),
+    };
+    let terms = Terms {
+        netuid: header.netuid,
+        config,
+        layout: &layout,
+    };
+    Arc::new(check(&terms, &claim, &sealed).unwrap())
+}
+
+/// A settled round with these.
+pub fn including(included: &[(Uid, u16, Arc<Checked>)], is_included: bool) -> Settlement<'_> {
+    Settlement {
+        included,
+        is_included,
+    }
 }
