@@ -36,10 +36,11 @@ pub struct Process {
     layout: String,
     parameters: usize,
     options: Options,
-    bulk: Bulk,
     /// What the program said of itself when it was last started.
     hello: Hello,
     running: Option<Connection>,
+    /// Behind the program, which ends first.
+    bulk: Bulk,
     steps: u32,
     is_under_way: bool,
     /// The moments that the program has from the steps before.
@@ -54,12 +55,8 @@ impl Process {
     /// [`ProcessError`] says why it does not run.
     pub fn start(config: &RunConfig, options: Options) -> Result<Process, ProcessError> {
         let layout = Layout::of(&config.model);
-        let bulk = Bulk::new(options.directory.as_deref()).map_err(|error| ProcessError::Bulk {
-            file: "the directory itself",
-            error,
-        })?;
         let (hash, parameters) = (hex::encode(layout.hash()), layout.parameters());
-        let (running, hello) = greet(config, &options, &bulk, &hash, parameters)?;
+        let (bulk, running, hello) = greet(config, &options, &hash, parameters)?;
         Ok(Process {
             config: config.clone(),
             layout: hash,
@@ -120,14 +117,9 @@ impl Process {
     fn ready(&mut self) -> Result<(), ProcessError> {
         if self.running.is_none() {
             tracing::info!("starting the engine anew");
-            let (running, hello) = greet(
-                &self.config,
-                &self.options,
-                &self.bulk,
-                &self.layout,
-                self.parameters,
-            )?;
-            (self.running, self.hello) = (Some(running), hello);
+            let (bulk, running, hello) =
+                greet(&self.config, &self.options, &self.layout, self.parameters)?;
+            (self.bulk, self.running, self.hello) = (bulk, Some(running), hello);
         }
         Ok(())
     }
@@ -254,22 +246,25 @@ impl Arithmetic for Process {
     }
 }
 
-/// Starts a program and makes sure that it is for this run.
+/// Starts a program and makes sure that it is for this run. Its directory is new, so nothing of one before it is there.
 fn greet(
     config: &RunConfig,
     options: &Options,
-    bulk: &Bulk,
     layout: &str,
     parameters: usize,
-) -> Result<(Connection, Hello), ProcessError> {
+) -> Result<(Bulk, Connection, Hello), ProcessError> {
+    let bulk = Bulk::new(options.directory.as_deref()).map_err(|error| ProcessError::Bulk {
+        file: "the directory itself",
+        error,
+    })?;
     let request = Request::Hello {
         protocol: PROTOCOL,
         model: &config.model,
         layout,
     };
-    let (running, hello) = Connection::start(options, bulk, &request)?;
+    let (running, hello) = Connection::start(options, &bulk, &request)?;
     match hello.fault(layout, parameters as u64) {
-        None => Ok((running, hello)),
+        None => Ok((bulk, running, hello)),
         Some(what) => Err(ProcessError::Protocol {
             verb: "start",
             what,

@@ -123,8 +123,6 @@ impl Running {
             program: options.launch.program(),
             error,
         };
-        // of a program before this one
-        let _ = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let mut child = command.spawn().map_err(failed)?;

@@ -4,10 +4,11 @@ import argparse
 import os
 import socket
 import sys
+import traceback
 
 from . import watch
 from .border import Border
-from .faults import FATAL, Fault, fault_of
+from .faults import FATAL, fault_of
 
 END = "end"
 
@@ -27,18 +28,16 @@ def options():
 
 def serve(border, ranks, engine, directory):
     """Rank 0: does what is asked, with all ranks, until nobody asks any more."""
-    while True:
-        request = border.receive()
-        ranks.tell(request or (END, {}))
-        if request is None:
-            return
+    while request := border.receive():
         try:
+            ranks.tell(request)
             border.done(engine.handle(*request))
         except Exception as error:
             fault = fault_of(error, ranks.number)
             if fault.kind in FATAL:
                 border.end(watch.cause(directory, fault))
             border.failed(fault)
+    ranks.tell((END, {}))
 
 
 def follow(ranks, engine, directory):
@@ -55,8 +54,9 @@ def follow(ranks, engine, directory):
                 watch.leave(directory, ranks.number, fault)
 
 
-def main():
-    asked, border = options(), None
+def run(asked):
+    """A rank, from its first to its last request."""
+    border = None
     watch.end_with_parent()
     if int(os.environ.get("RANK", 0)) == 0:
         end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -75,13 +75,20 @@ def main():
     engine = Engine(ranks, asked)
     if border is None:
         follow(ranks, engine, asked.directory)
-        return
-    try:
+    else:
         serve(border, ranks, engine, asked.directory)
-    except Fault as fault:
-        border.end(fault)
-    except OSError as error:
-        sys.exit(f"the other side is gone: {error}")
+
+
+def main():
+    asked = options()
+    try:
+        run(asked)
+    except Exception:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    # At once: leaving a group waits for ranks that may be gone.
+    os._exit(0)
 
 
 if __name__ == "__main__":

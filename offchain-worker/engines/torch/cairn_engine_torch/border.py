@@ -15,7 +15,7 @@ class Border:
     def __init__(self, socket):
         self.socket = socket
         self.lock = threading.Lock()
-        self.open = None
+        self.open = self.lost = None
 
     def receive(self):
         """The next request as (verb, fields); none if the other side is gone."""
@@ -30,10 +30,12 @@ class Border:
             return None
         try:
             message = json.loads(body)
-            self.open = int(message.pop("id"))
-            return str(message.pop("verb")), message
+            self.open, verb = int(message.pop("id")), str(message.pop("verb"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise refuse("a request is an object with `id` and `verb`") from error
+        if self.lost is not None:
+            self.end(self.lost)
+        return verb, message
 
     def exactly(self, length):
         """So many bytes; none if the other side is gone."""
@@ -56,13 +58,15 @@ class Border:
             self.send({"error": fault.message()})
 
     def end(self, fault):
-        """Answers why, if anything was asked, and ends the program."""
-        self.lock.acquire()
-        try:
-            if self.open is not None:
+        """Answers why, and ends the program; once something is asked, if nothing is now."""
+        with self.lock:
+            if self.open is None:
+                self.lost = fault
+                return
+            try:
                 self.send({"error": fault.message()})
-        finally:
-            os._exit(1)
+            finally:
+                os._exit(1)
 
     def send(self, answer):
         text = json.dumps({"id": self.open, **answer}, allow_nan=False).encode()

@@ -44,5 +44,5 @@ def fault_of(error, rank):
     if any(words in text.lower() for words in TIMED_OUT):
         return Fault(COLLECTIVE_TIMEOUT, text)
     if any(words in text for words in CLOSED):
-        return Fault(RANK_LOST, text)
+        return Fault(RANK_LOST, f"a rank was lost: {text}")
     return Fault(RANK_LOST, text, rank=rank)

@@ -1,7 +1,7 @@
 """The ranks: who they are, what they compute on, and how they stay in step.
 
 Requests and agreement go through a gloo group of their own, which waits for as long as nobody asks for anything; the
-model's collectives have the time-out that the program was started with.
+model's collectives have the time-out that the program was started with, in another.
 """
 
 import json
@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.device_mesh import DeviceMesh
 
 from .faults import Fault
 
@@ -31,10 +31,13 @@ class Ranks:
         if self.device.type != "cpu":
             backend = f"cpu:gloo,{self.device.type}:{dist.get_default_backend_for_device(self.device.type)}"
         alone = {} if "RANK" in os.environ else {"store": dist.HashStore(), "rank": 0, "world_size": 1}
-        dist.init_process_group(backend, timeout=timedelta(seconds=collective_timeout), **alone)
+        dist.init_process_group(backend, timeout=IDLE, **alone)
         self.control = dist.new_group(backend="gloo", timeout=IDLE)
+        # Ranks start seconds apart, which is no reason for the next group to give up.
+        self.sum(0.0)
+        computing = dist.new_group(timeout=timedelta(seconds=collective_timeout))
         # By name: on a machine with cards a mesh would choose those.
-        self.mesh = init_device_mesh(self.device.type, (self.count,))
+        self.mesh = DeviceMesh.from_group(computing, self.device.type)
 
     def tell(self, message):
         """Rank 0 gives a message to all others."""

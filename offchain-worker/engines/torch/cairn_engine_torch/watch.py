@@ -45,15 +45,20 @@ def left(directory):
             with open(os.path.join(directory, name), encoding="utf-8") as file:
                 message = json.load(file)
             faults.append(Fault(message.pop("kind"), message.pop("said"), **message))
-    return sorted(faults, key=lambda fault: (fault.kind != OOM, fault.kind == RANK_LOST))
+    return sorted(faults, key=lambda fault: (fault.kind != OOM, not is_cause(fault)))
+
+
+def is_cause(fault):
+    """Whether a rank failed by itself. One that only saw another end names no rank."""
+    return "rank" in fault.facts
 
 
 def cause(directory, fault):
     """What another rank says of its end, if that explains this fault; else this fault."""
     waited = 0.0
-    while fault.kind != OOM and waited < PATIENCE:
+    while not is_cause(fault) and waited < PATIENCE:
         others = left(directory)
-        if others and others[0].kind != RANK_LOST:
+        if others and is_cause(others[0]):
             return others[0]
         time.sleep(INTERVAL)
         waited += INTERVAL
@@ -68,12 +73,12 @@ def watch(directory, border):
         while True:
             time.sleep(INTERVAL)
             others = left(directory)
-            if others and others[0].kind != RANK_LOST:
+            if others and is_cause(others[0]):
                 border.end(others[0])
 
     def launcher():
         signal.sigwait({signal.SIGTERM})
-        border.end(cause(directory, Fault(RANK_LOST, "the launcher ended this program: a rank was lost")))
+        border.end(cause(directory, Fault(RANK_LOST, "the launcher ends this program: a rank was lost")))
 
     for run in (files, launcher):
         threading.Thread(target=run, daemon=True).start()
