@@ -17,7 +17,7 @@ def options():
     parser = argparse.ArgumentParser(prog="cairn-engine-torch", description=__doc__)
     parser.add_argument("--socket", required=True, help="where the other side waits for rank 0")
     parser.add_argument("--directory", required=True, help="of the bulk files, the same for all ranks")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:N, mps, xpu: as PyTorch names it")
+    parser.add_argument("--device", default="cpu", help="auto, or as PyTorch names it: cpu, cuda, xpu, mps")
     parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32", help="what products are computed in")
     parser.add_argument("--tokens-per-pass", type=int, help="the most tokens of a rank in one pass [default: all]")
     parser.add_argument("--recompute", action="store_true", help="keep layers' inputs only, for less memory")

@@ -86,6 +86,8 @@ class Ranks:
 
 def own_device(text):
     """The device of this rank: one of several cards by its number on the machine, unless one was named."""
+    if text == "auto":
+        text = (torch.accelerator.current_accelerator() or torch.device("cpu")).type
     device = torch.device(text)
     if device.type in ("cpu", "mps"):
         return device

@@ -11,6 +11,7 @@ mod dashboard;
 mod data;
 mod doctor;
 mod emissions;
+mod engine_args;
 mod evidence;
 pub mod export;
 mod gpu_selftest;

@@ -200,6 +200,7 @@ impl Network {
             state: self.place(name),
             stall_after: Duration::from_secs(3_600),
             device,
+            engine: None,
             threads: 1,
             json: false,
             shutdown,
