@@ -116,6 +116,7 @@ engine-torch: setup ## the engine on PyTorch FSDP2 in $CAIRN_CACHE/engine-torch 
 
 test-engine-torch: engine-torch ## that engine at 1, 2 and 3 processes beside the CPU's, and what it does when it breaks
 	cargo test --locked -p cairn-engine-process --test process -- --include-ignored --test-threads 1
+	cargo test --locked -p cairn-worker --lib roles::tests::engine -- --include-ignored
 
 weights: setup ## measure what calls and hooks cost and write pallets/*/src/weights.rs (ARGS="--pallet pallet_stake …")
 	cargo build --locked --workspace --bin cairn-bencher --features cairn-bencher/runtime-benchmarks

@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let name = format!("cairn, {threads} threads");
             measure(&name, Box::new(engine), &config, &parameters)?;
         }
-        for (ranks, threads) in [(1, 1), (1, 2), (2, 1)] {
+        for (ranks, threads) in [(1, 1), (2, 1)] {
             let mut options = Options::ranks(&cache_directory(), ranks, "cpu");
             options.arguments = vec!["--threads".into(), threads.to_string().into()];
             let engine = open(&config, options, 1)?;

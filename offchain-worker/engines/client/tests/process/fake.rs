@@ -293,6 +293,7 @@ fn frame(stream: &mut UnixStream, text: &[u8]) {
 }
 
 /// Starts a child that holds a connection to a socket of the test for as long as it lives.
+#[allow(clippy::zombie_processes, reason = "it is to outlive this one")]
 fn hold(socket: &Path) {
     let lifeline = UnixStream::connect(socket).unwrap();
     let held = Stdio::from(std::os::fd::OwnedFd::from(lifeline));
