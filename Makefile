@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet
+.PHONY: help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,13 @@ eval: build venv ## an exported model by lm-evaluation-harness (ARGS="--model DI
 
 test-peers: build venv ## what is exported, loaded by transformers (make test does it where the venv is there)
 	CAIRN_REQUIRE_VENV=1 cargo test --locked -p cairn-worker --test hugging_face
+
+engine-torch: setup ## the engine on PyTorch FSDP2 in $CAIRN_CACHE/engine-torch (5.4 GB), for `cairn mine --engine torch`
+	@scripts/engine-torch.sh
+
+test-engine-torch: engine-torch ## that engine at 1, 2 and 3 processes beside the CPU's, and what it does when it breaks
+	cargo test --locked -p cairn-engine-process --test process -- --include-ignored --test-threads 1
+	cargo test --locked -p cairn-worker --lib roles::tests::engine -- --include-ignored
 
 weights: setup ## measure what calls and hooks cost and write pallets/*/src/weights.rs (ARGS="--pallet pallet_stake …")
 	cargo build --locked --workspace --bin cairn-bencher --features cairn-bencher/runtime-benchmarks

@@ -15,13 +15,13 @@ use crate::{
 /// Trains on the CPU.
 pub struct Cpu {
     trainer: Trainer,
-    host: Host<Steps>,
+    pub(crate) host: Host<Steps>,
 }
 
 /// Where inner steps led.
-struct Steps {
-    parameters: Vec<f32>,
-    optimizer: AdamState,
+pub(crate) struct Steps {
+    pub parameters: Vec<f32>,
+    pub optimizer: AdamState,
 }
 
 /// Inner steps on vectors of this process.
@@ -77,6 +77,32 @@ impl Cpu {
             trainer: Trainer::new(&config.model, threads)?,
             host: Host::new(config),
         })
+    }
+
+    /// [`Engine::contribution`] of steps that an engine of this class made.
+    pub(crate) fn contribution_as(
+        &mut self,
+        class: EngineClass,
+        header: Header,
+    ) -> Result<Vec<u8>, EngineError> {
+        let (steps, trace, held) = self.host.take_steps(&header)?;
+        let mut pseudo_gradient = steps.parameters;
+        for (after, before) in pseudo_gradient.iter_mut().zip(held.model.parameters.iter()) {
+            *after = before - *after;
+        }
+        let feedback = held.feedback.clone();
+        let mut feedback = feedback.unwrap_or_else(|| vec![0.0; pseudo_gradient.len()]);
+        let Host { config, layout, .. } = &self.host;
+        let compression = config.compression_in(header.round);
+        let tensors = select(layout, &compression, &pseudo_gradient, &mut feedback)?;
+        let made = Made {
+            class,
+            trace,
+            tensors,
+            optimizer: steps.optimizer,
+            feedback,
+        };
+        self.host.send(header, made)
     }
 }
 
@@ -137,24 +163,7 @@ impl Engine for Cpu {
     }
 
     fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
-        let (steps, trace, held) = self.host.take_steps(&header)?;
-        let mut pseudo_gradient = steps.parameters;
-        for (after, before) in pseudo_gradient.iter_mut().zip(held.model.parameters.iter()) {
-            *after = before - *after;
-        }
-        let feedback = held.feedback.clone();
-        let mut feedback = feedback.unwrap_or_else(|| vec![0.0; pseudo_gradient.len()]);
-        let Host { config, layout, .. } = &self.host;
-        let compression = config.compression_in(header.round);
-        let tensors = select(layout, &compression, &pseudo_gradient, &mut feedback)?;
-        let made = Made {
-            class: EngineClass::CPU,
-            trace,
-            tensors,
-            optimizer: steps.optimizer,
-            feedback,
-        };
-        self.host.send(header, made)
+        self.contribution_as(EngineClass::CPU, header)
     }
 
     fn replay(

@@ -83,7 +83,8 @@ impl Carried {
     }
 }
 
-/// What computes inner steps, as far as others can expect the same bits of it: `cpu`, or `cuda ` and the card's model.
+/// What computes inner steps, as far as others can expect the same bits of it: `cpu`, `cuda ` and the card's model, or
+/// `process ` and what a program of its own says it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct EngineClass([u8; EngineClass::LENGTH]);
 
@@ -98,14 +99,26 @@ impl EngineClass {
     /// What the name of a card's class begins with.
     const CUDA: &'static [u8] = b"cuda ";
 
+    /// What the name of a program's class begins with.
+    const PROCESS: &'static [u8] = b"process ";
+
     /// That of an NVIDIA card, by its model's name. What is not printable ASCII is left out, and what is too long cut; a
     /// name of which nothing is left becomes `?`.
     pub fn cuda(model: &str) -> EngineClass {
-        let name = model.bytes().filter(|byte| (b' '..=b'~').contains(byte));
+        EngineClass::named(Self::CUDA, model)
+    }
+
+    /// That of a program of its own, by what it says that it is; cut as a card's name is.
+    pub fn process(program: &str) -> EngineClass {
+        EngineClass::named(Self::PROCESS, program)
+    }
+
+    fn named(kind: &[u8], name: &str) -> EngineClass {
+        let name = name.bytes().filter(|byte| (b' '..=b'~').contains(byte));
         let mut name = name.peekable();
         let unknown = name.peek().is_none().then_some(b'?');
         let mut bytes = [0; EngineClass::LENGTH];
-        let text = Self::CUDA.iter().copied().chain(name).chain(unknown);
+        let text = kind.iter().copied().chain(name).chain(unknown);
         for (place, byte) in bytes.iter_mut().zip(text) {
             *place = byte;
         }
@@ -115,12 +128,15 @@ impl EngineClass {
     /// The class that these bytes of a file name, if they name one.
     pub fn from_bytes(bytes: [u8; EngineClass::LENGTH]) -> Option<EngineClass> {
         let class = EngineClass(bytes);
-        let model = class.text().as_bytes().strip_prefix(Self::CUDA);
-        let is_printable = |model: &[u8]| model.iter().all(|byte| (b' '..=b'~').contains(byte));
-        let is_a_card = model.is_some_and(|model| !model.is_empty() && is_printable(model));
+        let text = class.text().as_bytes();
+        let name = [Self::CUDA, Self::PROCESS]
+            .iter()
+            .find_map(|kind| text.strip_prefix(*kind));
+        let is_printable = |name: &[u8]| name.iter().all(|byte| (b' '..=b'~').contains(byte));
+        let is_named = name.is_some_and(|name| !name.is_empty() && is_printable(name));
         let rest = bytes.iter().skip(class.text().len());
         let is_filled_up = rest.into_iter().all(|byte| *byte == 0);
-        (class == Self::CPU || is_a_card && is_filled_up).then_some(class)
+        (class == Self::CPU || is_named && is_filled_up).then_some(class)
     }
 
     /// Its bytes in a file.
@@ -169,7 +185,10 @@ mod tests {
         let card = EngineClass::cuda("NVIDIA H200");
         assert_eq!(card.text(), "cuda NVIDIA H200");
         assert!(EngineClass::CPU.is_exact() && !card.is_exact());
-        for class in [EngineClass::CPU, card, EngineClass::cuda("µ\n")] {
+        let program = EngineClass::process("torch 2.15.0 2x cpu");
+        assert_eq!(program.text(), "process torch 2.15.0 2x cpu");
+        assert!(!program.is_exact());
+        for class in [EngineClass::CPU, card, program, EngineClass::cuda("µ\n")] {
             assert_eq!(EngineClass::from_bytes(*class.bytes()), Some(class));
         }
         assert_eq!(EngineClass::cuda("µ\n").text(), "cuda ?");

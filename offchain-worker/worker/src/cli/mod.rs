@@ -13,6 +13,7 @@ mod data;
 mod doctor;
 mod emissions;
 mod endpoints;
+mod engine_args;
 mod evidence;
 pub mod export;
 mod governance;

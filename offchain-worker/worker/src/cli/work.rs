@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
+    engine_args::EngineArgs,
     reach::ReachArgs,
 };
 use crate::{
@@ -49,14 +50,13 @@ pub struct Work {
 /// `cairn mine`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --key miner --device cuda:0 --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie --store file:///srv/cairn"
+    after_help = "Examples:\n  cairn mine --key miner --netuid 1 --store file:///srv/cairn\n  cairn mine --key miner --device cuda:0 --store file:///srv/cairn\n  cairn mine --key miner --engine torch --gpus 8 --device cuda --store file:///srv/cairn\n  cairn mine --suri //Charlie --threads 4 --state-dir /var/lib/cairn/charlie --store file:///srv/cairn"
 )]
 pub struct Mine {
     #[command(flatten)]
     work: Work,
-    /// Where to train: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N
-    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Auto, value_name = "DEVICE")]
-    device: Device,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// How to behave: all but `honest` are cheats, to rehearse on a devnet
     #[arg(long, env = "CAIRN_BEHAVIOUR", value_enum, default_value_t = Behaviour::Honest, hide = true)]
     behaviour: Behaviour,
@@ -124,6 +124,7 @@ impl Prepared {
             state: self.state,
             stall_after: Duration::from_secs(work.stall_after.into()),
             device,
+            engine: None,
             threads: self.threads,
             json: work.json.json,
             shutdown: self.shutdown,
@@ -143,8 +144,12 @@ impl Validate {
 impl Mine {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
+        let (device, engine) = self.engine.chosen()?;
         let prepared = self.work.prepare().await?;
-        let options = prepared.options(self.work, self.device);
+        let options = WorkerOptions {
+            engine,
+            ..prepared.options(self.work, device)
+        };
         Ok(miner::run(options, self.behaviour).await?)
     }
 }

@@ -54,6 +54,8 @@ pub struct WorkerOptions {
     pub stall_after: Duration,
     /// Where to compute.
     pub device: Device,
+    /// The program that makes inner steps, if cairn does not.
+    pub engine: Option<cairn_engine_process::Options>,
     /// Threads to compute with.
     pub threads: usize,
     /// Whether progress is JSON on standard output.
@@ -189,8 +191,11 @@ async fn begin<C: Chain, R: Role>(
     let directory = options.state.of(&identity);
     let state = StateDir::open(&directory, identity)?;
     tracing::info!("state is in {}", directory.display());
-    let device = device(options.device, run.config.audits.rate > 0 && !R::MEASURES)?;
-    let mut engine = open_engine(device, options.threads, &run)?;
+    let is_audited = run.config.audits.rate > 0 && !R::MEASURES;
+    let mut engine = match &options.engine {
+        Some(program) => open_program(program, is_audited, options.threads, &run)?,
+        None => open_engine(device(options.device, is_audited)?, options.threads, &run)?,
+    };
     let on_disk = match state.load()? {
         Some(saved) => {
             *locked(&run.norm) = saved.state.norm;
@@ -262,6 +267,26 @@ fn open_engine(device: Device, threads: usize, run: &Run) -> Result<Box<dyn Engi
         None => tracing::info!("computing on {}", engine.name()),
     }
     Ok(engine)
+}
+
+/// Starts the program that makes inner steps, unless the work may be audited: nobody can replay its bits.
+fn open_program(
+    program: &cairn_engine_process::Options,
+    is_audited: bool,
+    threads: usize,
+    run: &Run,
+) -> Result<Box<dyn Engine>, RoleError> {
+    if is_audited {
+        return Err(RoleError::Run(
+            "this run audits work, and another engine's cannot be replayed to the bit: start without --engine, on \
+             --device cpu, or mine for a run without audits"
+                .into(),
+        ));
+    }
+    tracing::info!("starting the engine");
+    let engine = cairn_engine_process::open(&run.config, program.clone(), threads)?;
+    tracing::info!("computing on {}", engine.name());
+    Ok(Box::new(engine))
 }
 
 /// What was on disk beside what the engine has loaded.

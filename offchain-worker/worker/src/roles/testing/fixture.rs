@@ -253,6 +253,7 @@ impl Network {
             state: self.place(name),
             stall_after: Duration::from_secs(3_600),
             device,
+            engine: None,
             threads: 1,
             json: false,
             shutdown,
@@ -262,7 +263,23 @@ impl Network {
 
     /// The same on another device.
     pub fn mine_on(&mut self, device: Device, name: &str, behaviour: Behaviour) {
-        let (shutdown, options) = self.options(device, name);
+        let options = self.options(device, name);
+        self.mine_as(options, name, behaviour);
+    }
+
+    /// An honest one whose steps a program makes.
+    pub fn mine_with(&mut self, engine: cairn_engine_process::Options, name: &str) {
+        let (shutdown, mut options) = self.options(Device::Cpu, name);
+        options.engine = Some(engine);
+        self.mine_as((shutdown, options), name, Behaviour::Honest);
+    }
+
+    fn mine_as(
+        &mut self,
+        (shutdown, options): (watch::Sender<bool>, WorkerOptions),
+        name: &str,
+        behaviour: Behaviour,
+    ) {
         // A clock that stands still: there is always time for another step.
         let work = mine(self.chain.clone(), options, behaviour, Arc::new(|| 0));
         let task = tokio::spawn(work);

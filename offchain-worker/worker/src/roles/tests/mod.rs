@@ -3,6 +3,7 @@
 #[cfg(feature = "p2p")]
 mod apart;
 mod cheats;
+mod engine;
 mod joining;
 mod network;
 mod replay;

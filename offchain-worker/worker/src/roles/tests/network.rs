@@ -93,7 +93,7 @@ pub(super) async fn play(network: &Network, miners: usize, validators: usize) {
     chain.go_to(Phase::Settle);
 }
 
-fn ledger(network: &Network, name: &str) -> Vec<Line> {
+pub(super) fn ledger(network: &Network, name: &str) -> Vec<Line> {
     let mut lines = Vec::new();
     let path = network.state_dir(name).join("ledger.jsonl");
     Log::open(&path, |line| lines.push(line)).expect("room");

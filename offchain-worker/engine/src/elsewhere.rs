@@ -1,0 +1,387 @@
+//! An engine whose inner steps are made elsewhere: in another program, on several cards or machines.
+//!
+//! What makes them is untrusted arithmetic. It gets parameters and sequences, and gives parameters and moments back, which
+//! are looked at before anything is done with them. The state, what is sent of the steps, the outer step, the root,
+//! measuring and replays are the [`Cpu`]'s. So whatever it does, everybody still holds the same bits, and what it spoils
+//! is one round's work.
+
+use std::{io, ops::Range};
+
+use cairn_gradient::{Checked, Header};
+use cairn_primitives::{EngineClass, ModelShape, RunConfig, H256};
+use cairn_protocol::trace;
+use cairn_trainer::{optimizer::learning_rate, AdamState};
+
+use crate::{
+    cpu::Steps,
+    host::trace_state,
+    work::{steps, Stepping},
+    Cpu, Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained,
+    Version,
+};
+
+/// Where steps begin.
+pub struct Origin<'a> {
+    /// θ.
+    pub parameters: &'a [f32],
+    /// The moments; none before the first step of all.
+    pub optimizer: Option<&'a AdamState>,
+    /// The hashes of both.
+    pub hashes: trace::State,
+}
+
+/// What an engine elsewhere has, as it says. Vectors are flat, in the order of the run's layout.
+pub struct Copied {
+    /// θ.
+    pub parameters: Vec<f32>,
+    /// The optimizer's first moment.
+    pub first: Vec<f32>,
+    /// The optimizer's second moment.
+    pub second: Vec<f32>,
+}
+
+/// Makes inner steps of one run somewhere. Nobody trusts its numbers.
+///
+/// After an error it has nothing under way, and the next [`begin`](Arithmetic::begin) may go well.
+pub trait Arithmetic: Send {
+    /// What it computes on, for people.
+    fn name(&self) -> String;
+
+    /// Which engines give the same bits for the same steps.
+    fn class(&self) -> EngineClass;
+
+    /// Begins steps. What was under way is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if it cannot.
+    fn begin(&mut self, origin: &Origin) -> Result<(), EngineError>;
+
+    /// Makes one step at a learning rate, and gives the mean loss before it, in nats per token. All sequences have the same
+    /// number of tokens, of which all but the first are predicted.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if it cannot.
+    fn step(&mut self, learning_rate: f64, sequences: &[&[u32]]) -> Result<f32, EngineError>;
+
+    /// Parameters and moments now.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if they are lost.
+    fn copied(&mut self) -> Result<Copied, EngineError>;
+
+    /// No more steps come. The moments last [copied](Arithmetic::copied) have these hashes: if the next steps begin from
+    /// them, they need not come again.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if it cannot.
+    fn finish(&mut self, hashes: &trace::State) -> Result<(), EngineError>;
+
+    /// Steps under way, if there are any, are of no use.
+    fn forget(&mut self);
+}
+
+/// Trains elsewhere, and does everything else on the CPU.
+pub struct Elsewhere<A> {
+    arithmetic: A,
+    cpu: Cpu,
+}
+
+impl<A: Arithmetic> Elsewhere<A> {
+    /// For a run, with `threads` threads for what is measured and replayed here.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cpu::new`].
+    pub fn new(
+        config: &RunConfig,
+        threads: usize,
+        arithmetic: A,
+    ) -> Result<Elsewhere<A>, EngineError> {
+        Ok(Elsewhere {
+            arithmetic,
+            cpu: Cpu::new(config, threads)?,
+        })
+    }
+
+    /// What makes the steps.
+    pub fn arithmetic(&self) -> &A {
+        &self.arithmetic
+    }
+}
+
+/// Inner steps under way elsewhere.
+struct Away<'a, A> {
+    arithmetic: &'a mut A,
+    config: &'a RunConfig,
+    parameters: usize,
+    /// Steps that the optimizer has done.
+    done: u64,
+    /// The state before the first.
+    first: Option<H256>,
+    /// The state after the last step, once it was traced.
+    last: Option<(Steps, trace::State)>,
+}
+
+impl<A: Arithmetic> Stepping for Away<'_, A> {
+    fn step(&mut self, batch: &[&[u32]]) -> Result<f32, EngineError> {
+        self.last = None;
+        let inner = &self.config.inner;
+        check_sequences(&self.config.model, inner.sequence_length, batch)?;
+        let rate = learning_rate(inner, self.done);
+        let loss = self.arithmetic.step(rate, batch)?;
+        // a contribution's header has neither
+        if !loss.is_finite() || loss.is_sign_negative() {
+            return Err(broken(&format!("a loss of {loss}")));
+        }
+        self.done = self.done.saturating_add(1);
+        Ok(loss)
+    }
+
+    fn traced(&mut self) -> Result<H256, EngineError> {
+        match self.first.take() {
+            Some(first) => Ok(first),
+            None => {
+                let last = self.look()?;
+                let hash = last.1.hash();
+                self.last = Some(last);
+                Ok(hash)
+            }
+        }
+    }
+
+    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
+        let (steps, _) = self.look()?;
+        Ok((steps.parameters, steps.optimizer))
+    }
+}
+
+impl<A: Arithmetic> Away<'_, A> {
+    /// The state now.
+    fn look(&mut self) -> Result<(Steps, trace::State), EngineError> {
+        let Copied {
+            parameters,
+            first,
+            second,
+        } = self.arithmetic.copied()?;
+        for (part, vector) in [
+            (Part::Parameters, &parameters),
+            (Part::FirstMoment, &first),
+            (Part::SecondMoment, &second),
+        ] {
+            check_vector(part, vector, self.parameters)?;
+        }
+        let optimizer = AdamState {
+            m: first,
+            v: second,
+            step: self.done,
+        };
+        let hashes = trace_state(&parameters, Some(&optimizer));
+        Ok((
+            Steps {
+                parameters,
+                optimizer,
+            },
+            hashes,
+        ))
+    }
+}
+
+/// Sequences that the CPU would not take are taken nowhere.
+fn check_sequences(
+    shape: &ModelShape,
+    length: u32,
+    sequences: &[&[u32]],
+) -> Result<(), EngineError> {
+    let foreign = |what: String| Err(EngineError::Foreign(what));
+    if sequences.is_empty() {
+        return foreign("a step without sequences: give at least one".into());
+    }
+    if length > shape.context {
+        let context = shape.context;
+        return foreign(format!(
+            "sequences of {length} tokens do not fit a context of {context}"
+        ));
+    }
+    for (number, sequence) in sequences.iter().enumerate() {
+        let (found, expected) = (sequence.len() as u64, u64::from(length).saturating_add(1));
+        if found != expected {
+            return foreign(format!(
+                "sequence {number} has {found} tokens where {expected} were expected"
+            ));
+        }
+        if let Some(token) = sequence.iter().find(|token| **token >= shape.vocabulary) {
+            let end = shape.vocabulary;
+            return foreign(format!(
+                "sequence {number} has token {token}, the vocabulary ends at {end}: use the run's data"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A vector of the model's length, of finite numbers; a second moment's are not below zero.
+fn check_vector(part: Part, vector: &[f32], expected: usize) -> Result<(), EngineError> {
+    let what = part.name();
+    if vector.len() != expected {
+        let found = vector.len();
+        return Err(broken(&format!(
+            "{what} with {found} numbers where the model has {expected} parameters"
+        )));
+    }
+    let is_good =
+        |number: &f32| number.is_finite() && (part != Part::SecondMoment || *number >= 0.0);
+    match vector.iter().position(|number| !is_good(number)) {
+        None => Ok(()),
+        Some(at) => {
+            let number = vector.get(at).copied().unwrap_or_default();
+            Err(broken(&format!("{what} with {number} at {at}")))
+        }
+    }
+}
+
+fn broken(what: &str) -> EngineError {
+    EngineError::Device(format!(
+        "the engine gave {what}, which cannot be: this round's steps are lost; look at its log"
+    ))
+}
+
+impl<A: Arithmetic> Engine for Elsewhere<A> {
+    fn name(&self) -> String {
+        self.arithmetic.name()
+    }
+
+    fn class(&self) -> EngineClass {
+        self.arithmetic.class()
+    }
+
+    fn load(&mut self, state: State) -> Result<H256, EngineError> {
+        self.cpu.load(state)
+    }
+
+    fn root(&self, version: Version) -> Result<H256, EngineError> {
+        self.cpu.root(version)
+    }
+
+    fn optimizer_steps(&self, version: Version) -> Result<u64, EngineError> {
+        self.cpu.optimizer_steps(version)
+    }
+
+    fn norm(&self, version: Version) -> Result<Option<f64>, EngineError> {
+        self.cpu.norm(version)
+    }
+
+    fn snapshot(
+        &self,
+        version: Version,
+        part: Part,
+        sink: &mut dyn FnMut(&[f32]) -> io::Result<()>,
+    ) -> Result<bool, EngineError> {
+        self.cpu.snapshot(version, part, sink)
+    }
+
+    fn train(
+        &mut self,
+        order: &Order,
+        sequences: &mut Sequences<'_, '_>,
+        go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+    ) -> Result<Option<Trained>, EngineError> {
+        let made = self.steps(order, sequences, go_on);
+        match made {
+            Ok(Some((trained, steps))) => {
+                self.cpu.host.trained(order, &trained, steps);
+                Ok(Some(trained))
+            }
+            Ok(None) => {
+                self.arithmetic.forget();
+                Ok(None)
+            }
+            Err(error) => {
+                self.arithmetic.forget();
+                Err(error)
+            }
+        }
+    }
+
+    fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
+        self.cpu.contribution_as(self.arithmetic.class(), header)
+    }
+
+    fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
+        self.cpu.settle(settlement)
+    }
+
+    fn keep(&mut self) -> Result<(), EngineError> {
+        self.cpu.keep()
+    }
+
+    fn discard(&mut self) {
+        self.cpu.discard();
+    }
+
+    fn forget_base(&mut self) {
+        self.cpu.forget_base();
+    }
+
+    fn measure(
+        &mut self,
+        contribution: Option<&Checked>,
+        sequences: &[&[u32]],
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Option<Vec<f32>>, EngineError> {
+        self.cpu.measure(contribution, sequences, go_on)
+    }
+
+    fn replay(
+        &mut self,
+        before: &State,
+        steps: Range<u32>,
+        sequences: &mut Sequences<'_, '_>,
+    ) -> Result<State, EngineError> {
+        self.cpu.replay(before, steps, sequences)
+    }
+}
+
+impl<A: Arithmetic> Elsewhere<A> {
+    /// Steps from what is held, and where they led.
+    fn steps(
+        &mut self,
+        order: &Order,
+        sequences: &mut Sequences<'_, '_>,
+        go_on: &mut dyn FnMut(Option<&StepDone>) -> bool,
+    ) -> Result<Option<(Trained, Steps)>, EngineError> {
+        let Elsewhere { arithmetic, cpu } = self;
+        let held = cpu.host.free("train")?;
+        let parameters = held.model.parameters.as_slice();
+        let optimizer = held.optimizer.as_ref().filter(|begun| begun.step > 0);
+        let hashes = trace_state(parameters, optimizer);
+        let first = Some(hashes.hash());
+        arithmetic.begin(&Origin {
+            parameters,
+            optimizer,
+            hashes,
+        })?;
+        let config = &cpu.host.config;
+        let mut away = Away {
+            arithmetic,
+            config,
+            parameters: parameters.len(),
+            done: optimizer.map_or(0, |begun| begun.step),
+            first,
+            last: None,
+        };
+        let every = config.inner.trace_every;
+        let Some(trained) = steps(order, every, sequences, go_on, &mut away)? else {
+            return Ok(None);
+        };
+        let (made, hashes) = match away.last.take() {
+            Some(last) => last,
+            None => away.look()?,
+        };
+        away.arithmetic.finish(&hashes)?;
+        Ok(Some((trained, made)))
+    }
+}

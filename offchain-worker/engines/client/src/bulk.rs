@@ -1,0 +1,149 @@
+//! Bulk files: flat little-endian numbers in a directory of both sides.
+//!
+//! A file is made here, as long as it is to be, and read through the handle that it was made with: so a program can
+//! neither put another file in its place nor, since nothing is mapped here, end this process by cutting it off.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::ProcessError;
+
+/// Parameters, either way.
+pub const PARAMETERS: &str = "parameters.f32";
+/// The first moment, either way.
+pub const FIRST: &str = "first.f32";
+/// The second moment, either way.
+pub const SECOND: &str = "second.f32";
+/// The tokens of a step.
+pub const TOKENS: &str = "tokens.u32";
+/// Where rank 0 comes to.
+pub const SOCKET: &str = "socket";
+
+/// Numbers that are converted at once.
+const PIECE: usize = 1 << 16;
+
+/// The directory, which is nobody else's to read and goes with this.
+pub struct Bulk {
+    directory: TempDir,
+}
+
+impl Bulk {
+    /// In the system's temporary directory, or below another.
+    pub fn new(below: Option<&Path>) -> io::Result<Bulk> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("cairn-engine-");
+        let directory = match below {
+            Some(below) => builder.tempdir_in(below)?,
+            None => builder.tempdir()?,
+        };
+        Ok(Bulk { directory })
+    }
+
+    /// Where it is.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Where the socket is.
+    pub fn socket(&self) -> PathBuf {
+        self.directory().join(SOCKET)
+    }
+
+    /// Writes numbers for the program to read.
+    pub fn write<T: Copy>(
+        &self,
+        name: &'static str,
+        numbers: &[T],
+        bytes: fn(T) -> [u8; 4],
+    ) -> Result<(), ProcessError> {
+        let write = || -> io::Result<()> {
+            let mut file = self.make(name)?;
+            let mut piece = Vec::with_capacity(4 * PIECE);
+            for numbers in numbers.chunks(PIECE) {
+                piece.clear();
+                numbers
+                    .iter()
+                    .for_each(|number| piece.extend_from_slice(&bytes(*number)));
+                file.write_all(&piece)?;
+            }
+            Ok(())
+        };
+        write().map_err(|error| ProcessError::Bulk { file: name, error })
+    }
+
+    /// Makes a file for the program to fill with so many numbers.
+    pub fn to_fill(&self, name: &'static str, numbers: usize) -> Result<ToFill, ProcessError> {
+        let length = (numbers as u64).saturating_mul(4);
+        let make = || -> io::Result<File> {
+            let file = self.make(name)?;
+            file.set_len(length)?;
+            Ok(file)
+        };
+        let file = make().map_err(|error| ProcessError::Bulk { file: name, error })?;
+        Ok(ToFill {
+            name,
+            file,
+            numbers,
+        })
+    }
+
+    /// A new file in place of the one of that name.
+    fn make(&self, name: &str) -> io::Result<File> {
+        let path = self.directory().join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true).open(path)
+    }
+
+    /// Removes what takes memory or disk between rounds.
+    pub fn clear(&self) {
+        for name in [PARAMETERS, FIRST, SECOND, TOKENS] {
+            // what is not there needs no removing
+            let _ = fs::remove_file(self.directory().join(name));
+        }
+    }
+}
+
+/// A file that the program is to fill.
+pub struct ToFill {
+    name: &'static str,
+    file: File,
+    numbers: usize,
+}
+
+impl ToFill {
+    /// The numbers that are in it.
+    pub fn read(self) -> Result<Vec<f32>, ProcessError> {
+        let file = self.name;
+        self.numbers()
+            .map_err(|error| ProcessError::Bulk { file, error })
+    }
+
+    fn numbers(mut self) -> io::Result<Vec<f32>> {
+        let expected = (self.numbers as u64).saturating_mul(4);
+        let found = self.file.metadata()?.len();
+        if found != expected {
+            let what = format!("{found} bytes where {expected} were expected");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        self.file.seek(SeekFrom::Start(0))?;
+        let mut numbers = Vec::with_capacity(self.numbers);
+        let mut piece = vec![0; 4 * PIECE];
+        while numbers.len() < self.numbers {
+            let left = self.numbers.saturating_sub(numbers.len()).min(PIECE);
+            let bytes = piece.get_mut(..left.saturating_mul(4)).unwrap_or_default();
+            self.file.read_exact(bytes)?;
+            let words = bytes.chunks_exact(4).map(<[u8; 4]>::try_from);
+            numbers.extend(words.flatten().map(f32::from_le_bytes));
+        }
+        Ok(numbers)
+    }
+}
