@@ -1,11 +1,11 @@
-//! Who makes and finalises blocks: a list that genesis begins, and that governance changes, by one account in a session.
+//! Who makes and finalises blocks: a list that genesis begins and governance changes, by one account in a session.
 //!
 //! An account has to have registered its session keys before it can be added, and changes them itself, by
 //! `Session::set_keys`. A change holds from the session after the next on, which is when BABE and GRANDPA have heard of
 //! it. There are never fewer than [`LEAST`], so that one of them can fail; a chain that began with fewer can only grow.
 //!
-//! Whoever is proven to have made two blocks in one slot, or voted for two in one round, does nothing for the rest of the
-//! session and is off the list, unless there would be too few: then governance has to find another first.
+//! Whoever is proven to have made two blocks in one slot, or voted for two in one round, does nothing until the set
+//! changes, and is off the list, unless there would be too few: then governance has to find another first.
 
 pub use pallet::*;
 
@@ -99,7 +99,7 @@ pub mod pallet {
             /// Which.
             authority: T::AccountId,
         },
-        /// An authority was proven to have equivocated. It does nothing for the rest of the session.
+        /// An authority was proven to have equivocated. It does nothing until the set changes.
         Equivocated {
             /// Which.
             authority: T::AccountId,

@@ -1,4 +1,4 @@
-//! Who makes and finalises blocks: authorities that genesis names and governance changes, in sessions of one BABE epoch.
+//! Who makes and finalises blocks: authorities that genesis names and governance changes. A session is a BABE epoch.
 
 use frame_support::{
     parameter_types,
@@ -122,7 +122,7 @@ impl pallet_session::Config for Runtime {
     type SessionManager = historical::NoteHistoricalRoot<Runtime, crate::Authorities>;
     type SessionHandler = <SessionKeys as OpaqueKeys>::KeyTypeIdProviders;
     type Keys = SessionKeys;
-    // An authority that is proven to have equivocated does nothing for the rest of its session, unless a third is so.
+    // An authority that is proven to have equivocated does nothing until the set changes, unless a third is so.
     type DisablingStrategy = pallet_session::disabling::UpToLimitDisablingStrategy<3>;
     type WeightInfo = pallet_session::weights::SubstrateWeight<Runtime>;
     type Currency = Balances;
