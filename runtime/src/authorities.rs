@@ -1,8 +1,11 @@
-//! Who makes and finalises blocks: a list that genesis begins, and that governance changes, by one account in a session.
+//! Who makes and finalises blocks: a list that genesis begins and governance changes, by one account in a session.
 //!
 //! An account has to have registered its session keys before it can be added, and changes them itself, by
 //! `Session::set_keys`. A change holds from the session after the next on, which is when BABE and GRANDPA have heard of
 //! it. There are never fewer than [`LEAST`], so that one of them can fail; a chain that began with fewer can only grow.
+//!
+//! Whoever is proven to have made two blocks in one slot, or voted for two in one round, does nothing until the set
+//! changes, and is off the list, unless there would be too few: then governance has to find another first.
 
 pub use pallet::*;
 
@@ -15,8 +18,9 @@ pub mod pallet {
     use alloc::vec::Vec;
     use frame_support::{pallet_prelude::*, traits::StorageVersion};
     use frame_system::pallet_prelude::*;
-    use pallet_session::SessionManager;
-    use sp_runtime::traits::OpaqueKeys as _;
+    use pallet_session::{historical, SessionManager};
+    use sp_runtime::{traits::OpaqueKeys as _, Perbill};
+    use sp_staking::offence::{OffenceDetails, OffenceSeverity, OnOffenceHandler};
 
     use super::LEAST;
 
@@ -27,11 +31,14 @@ pub mod pallet {
     pub trait Config:
         frame_system::Config
         + pallet_session::Config<ValidatorId = <Self as frame_system::Config>::AccountId>
+        + historical::Config<FullIdentification = ()>
     {
         /// Who changes the list.
         type Governs: EnsureOrigin<Self::RuntimeOrigin>;
         /// The most authorities.
         type Most: Get<u32>;
+        /// How many sessions back an authority's keys can be proven to be its own.
+        type KeptSessions: Get<u64>;
     }
 
     /// The pallet.
@@ -73,6 +80,8 @@ pub mod pallet {
                 "the session's genesis names too many authorities"
             );
             Authorities::<T>::put(list.unwrap_or_default());
+            // So that the next session has a root by which keys are proven.
+            IsNew::<T>::put(true);
         }
     }
 
@@ -89,6 +98,13 @@ pub mod pallet {
         Removed {
             /// Which.
             authority: T::AccountId,
+        },
+        /// An authority was proven to have equivocated. It does nothing until the set changes.
+        Equivocated {
+            /// Which.
+            authority: T::AccountId,
+            /// Whether it is off the list.
+            removed: bool,
         },
     }
 
@@ -191,6 +207,62 @@ pub mod pallet {
             ensure!(kinds > 0, "authorities have no keys");
             Ok(())
         }
+    }
+
+    impl<T: Config> Pallet<T> {
+        /// Takes an authority off the list that was proven to have equivocated, if that leaves enough.
+        fn expel(authority: &T::AccountId) -> bool {
+            let removed = Authorities::<T>::mutate(|list| {
+                let left = u32::try_from(list.len()).unwrap_or(u32::MAX);
+                let place = list.binary_search(authority).ok();
+                match place.filter(|_| left > LEAST) {
+                    Some(place) => {
+                        list.remove(place);
+                        true
+                    }
+                    None => false,
+                }
+            });
+            if removed {
+                IsNew::<T>::put(true);
+            }
+            removed
+        }
+    }
+
+    impl<T: Config> OnOffenceHandler<T::AccountId, historical::IdentificationTuple<T>, Weight>
+        for Pallet<T>
+    {
+        fn on_offence(
+            offenders: &[OffenceDetails<T::AccountId, historical::IdentificationTuple<T>>],
+            _: &[Perbill],
+            _: u32,
+        ) -> Weight {
+            let mut weight = Weight::zero();
+            for offence in offenders {
+                let (authority, ()) = offence.offender.clone();
+                let removed = Self::expel(&authority);
+                let worst = OffenceSeverity::max_severity();
+                pallet_session::Pallet::<T>::report_offence(authority.clone(), worst);
+                Self::deposit_event(Event::Equivocated { authority, removed });
+                weight.saturating_accrue(T::DbWeight::get().reads_writes(4, 3));
+            }
+            weight
+        }
+    }
+
+    impl<T: Config> historical::SessionManager<T::AccountId, ()> for Pallet<T> {
+        fn new_session(index: u32) -> Option<Vec<(T::AccountId, ())>> {
+            let list = <Self as SessionManager<_>>::new_session(index)?;
+            Some(list.into_iter().map(|authority| (authority, ())).collect())
+        }
+
+        fn start_session(index: u32) {
+            let kept = u32::try_from(T::KeptSessions::get()).unwrap_or(u32::MAX);
+            historical::Pallet::<T>::prune_up_to(index.saturating_sub(kept));
+        }
+
+        fn end_session(_: u32) {}
     }
 
     impl<T: Config> SessionManager<T::AccountId> for Pallet<T> {

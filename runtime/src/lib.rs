@@ -191,6 +191,10 @@ mod runtime {
     pub type Governance = crate::governance;
     #[runtime::pallet_index(26)]
     pub type Authorities = crate::authorities;
+    #[runtime::pallet_index(27)]
+    pub type Historical = pallet_session::historical;
+    #[runtime::pallet_index(28)]
+    pub type Offences = pallet_offences;
 
     #[runtime::pallet_index(32)]
     pub type Subnets = pallet_subnets;

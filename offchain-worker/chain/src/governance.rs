@@ -131,6 +131,8 @@ struct Origin {
     _track: Track,
 }
 
+// Some is read only to get past it.
+#[allow(dead_code)]
 #[derive(Decode)]
 enum Proposal {
     Legacy(H256),
@@ -138,6 +140,8 @@ enum Proposal {
     Lookup(H256, u32),
 }
 
+// Some is read only to get past it.
+#[allow(dead_code)]
 #[derive(Decode)]
 enum Moment {
     At(BlockNumber),
@@ -166,7 +170,8 @@ struct Open {
     _alarm: Option<(BlockNumber, (BlockNumber, u32))>,
 }
 
-/// As the chain keeps it.
+/// As the chain keeps it. Some of it is read only to get past it.
+#[allow(dead_code)]
 #[derive(Decode)]
 enum Kept {
     Open(Open),
@@ -498,13 +503,21 @@ mod tests {
             set_emitting { netuid: u16, emits: bool },
         }
         #[derive(TypeInfo)]
-        #[scale_info(skip_type_params(Address, Call, Signature))]
+        #[scale_info(skip_type_params(Call))]
         struct Extrinsic<Address, Call, Signature>(
             core::marker::PhantomData<(Address, Call, Signature)>,
         );
         #[derive(TypeInfo)]
         enum RuntimeCall {
             None,
+        }
+        #[derive(TypeInfo)]
+        enum Address {
+            Id,
+        }
+        #[derive(TypeInfo)]
+        enum Signature {
+            Sr25519,
         }
         #[derive(TypeInfo)]
         enum RuntimeEvent {
@@ -536,7 +549,7 @@ mod tests {
                 pallet::<Emissions>("Emissions", 35),
             ];
             let extrinsic = v14::ExtrinsicMetadata {
-                ty: meta_type::<Extrinsic<(), RuntimeCall, ()>>(),
+                ty: meta_type::<Extrinsic<Address, RuntimeCall, Signature>>(),
                 version: 4,
                 signed_extensions: Vec::new(),
             };

@@ -308,8 +308,8 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Says that a new runtime should not wait for the usual delays: a referendum on repairs may authorise it within
-        /// the next [`ENDORSED_FOR`] blocks. It takes the place of what was endorsed before.
+        /// Says that a new runtime should not wait for the usual delays: a referendum on repairs may authorise it
+        /// within the next [`ENDORSED_FOR`] blocks. It takes the place of what was endorsed before.
         ///
         /// # Errors
         /// `BadOrigin` for all but two thirds of the council. Emits [`Event::UpgradeEndorsed`].

@@ -1,5 +1,5 @@
-//! What stays as it is through every upgrade: constants that people relied on when they came, and the books of what they
-//! own and were paid.
+//! What stays as it is through every upgrade: constants that people relied on when they came, and the books of what
+//! they own and were paid.
 
 use cairn_primitives::{blake2_256, Balance, Pots, CRN, H256};
 use codec::Encode;

@@ -1,17 +1,26 @@
 //! Authorities come and go by governance, by one in a session, and change their keys themselves.
 
 use codec::Encode;
-use frame_support::{assert_noop, assert_ok, BoundedVec};
+use frame_support::{assert_noop, assert_ok, traits::KeyOwnerProofSystem, BoundedVec};
+use sp_consensus_babe::{
+    digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest},
+    AuthorityId, EquivocationProof,
+};
 use sp_core::proof_of_possession::statement_of_ownership;
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
-use sp_runtime::{DispatchError, DispatchResult};
+use sp_runtime::{
+    generic::{Digest, DigestItem},
+    traits::Header as _,
+    DispatchError, DispatchResult,
+};
 
 use super::chain::{genesis, Chain};
 use crate::{
     authorities::{Authorities as List, Error, LEAST},
     configs::consensus::EPOCH_SLOTS,
     governance::Origin,
-    presets, AccountId, Authorities, Babe, Grandpa, Runtime, RuntimeOrigin, Session, SessionKeys,
+    presets, AccountId, Authorities, Babe, Grandpa, Hash, Header, Historical, Runtime,
+    RuntimeOrigin, Session, SessionKeys, System,
 };
 
 fn account(key: Sr25519Keyring) -> AccountId {
@@ -197,5 +206,155 @@ fn a_list_out_of_order_is_found() {
         assert_eq!(found, "the authorities are not ascending".into());
         List::<Runtime>::kill();
         assert!(Authorities::do_try_state().is_err());
+    });
+}
+
+/// Five authorities, of whom Eve is one.
+fn with_eve() -> Chain {
+    let mut chain = chain();
+    let eve = account(Sr25519Keyring::Eve);
+    let added = chain.block(|| {
+        assert_ok!(registers(&eve, Sr25519Keyring::Eve, Ed25519Keyring::Eve));
+        assert_ok!(Authorities::add(governance(), eve.clone()));
+    });
+    added.expect("the books are right");
+    two_sessions(&mut chain);
+    assert_eq!(counts(&mut chain), (5, 5, 5));
+    chain
+}
+
+/// Two blocks of one slot, by one key.
+fn two_blocks(by: Sr25519Keyring) -> EquivocationProof<Header> {
+    let offender = AuthorityId::from(by.public());
+    let authorities = Babe::authorities();
+    let place = authorities.iter().position(|(key, _)| *key == offender);
+    let slot = pallet_babe::CurrentSlot::<Runtime>::get();
+    let block = |state: u8| {
+        let claim = PreDigest::SecondaryPlain(SecondaryPlainPreDigest {
+            authority_index: place.expect("it is an authority") as u32,
+            slot,
+        });
+        let logs = vec![<DigestItem as CompatibleDigestItem>::babe_pre_digest(claim)];
+        let number = System::block_number();
+        let state = Hash::repeat_byte(state);
+        let mut header = Header::new(
+            number,
+            Hash::zero(),
+            state,
+            System::parent_hash(),
+            Digest { logs },
+        );
+        let seal = by.sign(header.hash().as_ref()).into();
+        header
+            .digest_mut()
+            .push(<DigestItem as CompatibleDigestItem>::babe_seal(seal));
+        header
+    };
+    EquivocationProof {
+        offender,
+        slot,
+        first_header: block(1),
+        second_header: block(2),
+    }
+}
+
+/// Reports two blocks of one slot, with the proof of whose key made them.
+fn reports(by: Sr25519Keyring) -> DispatchResult {
+    let proof = two_blocks(by);
+    let owner = Historical::prove((sp_consensus_babe::KEY_TYPE, &proof.offender));
+    let owner = owner.expect("it is an authority");
+    let reported =
+        Babe::report_equivocation_unsigned(RuntimeOrigin::none(), Box::new(proof), owner);
+    reported.map(|_| ()).map_err(|failed| failed.error)
+}
+
+#[test]
+fn who_makes_two_blocks_in_one_slot_is_disabled_and_off_the_list() {
+    let mut chain = with_eve();
+    let eve = account(Sr25519Keyring::Eve);
+    let reported = chain.block(|| {
+        assert_ok!(reports(Sr25519Keyring::Eve));
+        let disabled = Session::disabled_validators();
+        let validators = pallet_session::Validators::<Runtime>::get();
+        let place = validators.iter().position(|one| *one == eve);
+        assert_eq!(disabled, [place.expect("still for this session") as u32]);
+        assert!(!List::<Runtime>::get().contains(&eve));
+        // The same again is no news.
+        let again = reports(Sr25519Keyring::Eve);
+        assert_eq!(
+            again,
+            Err(pallet_babe::Error::<Runtime>::DuplicateOffenceReport.into())
+        );
+    });
+    reported.expect("the books are right");
+    two_sessions(&mut chain);
+    assert_eq!(counts(&mut chain), (4, 4, 4));
+    let now = chain.ask(pallet_session::Validators::<Runtime>::get);
+    assert!(!now.contains(&eve));
+}
+
+#[test]
+fn of_four_none_is_taken_off_the_list_but_it_is_disabled() {
+    let mut chain = chain();
+    two_sessions(&mut chain);
+    let bob = account(Sr25519Keyring::Bob);
+    let reported = chain.block(|| {
+        assert_ok!(reports(Sr25519Keyring::Bob));
+        assert_eq!(Session::disabled_validators().len(), 1);
+        assert!(List::<Runtime>::get().contains(&bob));
+        let said = System::read_events_no_consensus().any(|one| {
+            let event = crate::authorities::Event::Equivocated {
+                authority: bob.clone(),
+                removed: false,
+            };
+            one.event == event.into()
+        });
+        assert!(said);
+    });
+    reported.expect("the books are right");
+}
+
+#[test]
+fn one_block_or_anothers_key_proves_nothing() {
+    let mut chain = with_eve();
+    let reported = chain.block(|| {
+        let honest = two_blocks(Sr25519Keyring::Eve);
+        let owner = || {
+            let owner = Historical::prove((sp_consensus_babe::KEY_TYPE, &honest.offender));
+            owner.expect("it is an authority")
+        };
+        let report = |proof| {
+            let none = RuntimeOrigin::none();
+            Babe::report_equivocation_unsigned(none, Box::new(proof), owner())
+        };
+        let mut once = honest.clone();
+        once.second_header = once.first_header.clone();
+        assert!(report(once).is_err());
+        let mut another = honest.clone();
+        another.offender = AuthorityId::from(Sr25519Keyring::Bob.public());
+        assert!(report(another).is_err());
+        let mut foreign = owner();
+        foreign.session += 1;
+        let none = RuntimeOrigin::none();
+        let refused = Babe::report_equivocation_unsigned(none, Box::new(honest.clone()), foreign);
+        assert!(refused.is_err());
+        assert!(Session::disabled_validators().is_empty());
+        assert_eq!(List::<Runtime>::get().len(), 5);
+    });
+    reported.expect("the books are right");
+}
+
+#[test]
+fn keys_are_provable_for_so_many_sessions() {
+    let mut chain = chain();
+    two_sessions(&mut chain);
+    two_sessions(&mut chain);
+    chain.ask(|| {
+        let roots = || pallet_session::historical::HistoricalSessions::<Runtime>::iter().count();
+        assert!(roots() >= 3);
+        let (_, end) = pallet_session::historical::StoredRange::<Runtime>::get().expect("some");
+        let far = end + crate::configs::consensus::KEPT_SESSIONS as u32;
+        <Authorities as pallet_session::historical::SessionManager<_, _>>::start_session(far);
+        assert_eq!(roots(), 0);
     });
 }

@@ -1,4 +1,4 @@
-//! Whoever has the sudo key takes what others have.
+//! Whoever has the sudo key tries to take what others have.
 
 use cairn_primitives::CRN;
 use cairn_runtime::RuntimeCall;
@@ -14,7 +14,7 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "E12",
     name: "sudo",
-    what: "whoever has the sudo key of a development chain takes 1,000 CRN from the account of each of two miners",
+    what: "whoever has the sudo key of a development chain tries to take 1,000 CRN from the account of each of two miners",
     beside: Role::Miner,
     attackers: 1,
     stage,
@@ -25,7 +25,7 @@ fn stage(scene: &Scene) -> Vec<Recruit> {
     scene.recruits(Role::Outsider, ATTACK.name, |_| Sudo::default())
 }
 
-/// Takes once.
+/// Tries once.
 #[derive(Default)]
 struct Sudo {
     is_done: bool,
