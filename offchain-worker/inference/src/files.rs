@@ -73,13 +73,17 @@ fn shape(config: &[u8]) -> Result<ModelShape, String> {
     }
     for (name, expected) in [
         ("hidden_act", Value::from("silu")),
-        ("rms_norm_eps", Value::from(kernels::EPSILON)),
         ("attention_bias", Value::from(false)),
         ("mlp_bias", Value::from(false)),
     ] {
         if config.get(name) != Some(&expected) {
             return Err(format!("`{name}` is not {expected}"));
         }
+    }
+    // As a number: others write it with other digits.
+    let epsilon = config.get("rms_norm_eps").and_then(Value::as_f64);
+    if epsilon != Some(kernels::EPSILON) {
+        return Err(format!("`rms_norm_eps` is not {}", kernels::EPSILON));
     }
     let rope = config.get("rope_parameters");
     let kind = rope.and_then(|rope| rope.get("rope_type"));
@@ -168,8 +172,15 @@ mod tests {
         let error = || read(directory.path()).unwrap_err().to_string();
         assert!(error().contains("config.json"), "{}", error());
         let (shape, parameters) = export(directory.path(), true);
+        let config = hugging_face::config(&shape, Some(0)).to_string();
+        let others = config.replace("\"rms_norm_eps\":0.00001", "\"rms_norm_eps\":1e-05");
+        assert_ne!(others, config);
+        let path = directory.path().join(hugging_face::CONFIG);
+        std::fs::write(&path, others).unwrap();
+        assert_eq!(read(directory.path()).unwrap().0, shape);
         for (from, to, named) in [
             ("\"silu\"", "\"gelu\"", "hidden_act"),
+            (":0.00001", ":1e-6", "rms_norm_eps"),
             ("\"default\"", "\"llama3\"", "rope_type"),
             ("\"hidden_size\":128", "\"hidden_size\":-1", "hidden_size"),
             ("\"hidden_size\":128", "\"hidden_size\":127", "heads"),

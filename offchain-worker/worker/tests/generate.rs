@@ -95,7 +95,7 @@ fn an_exported_model_goes_on_with_a_text_and_names_its_root() {
     let ours = Model::new(&shape, &parameters(), 1).unwrap();
     let mut sequence = ours.sequence(128).unwrap();
     let mut next = tokenizer.encode(&["Fellow citizens"], 0).unwrap().concat();
-    let mut tokens = Vec::new();
+    let mut tokens: Vec<u32> = Vec::new();
     for _ in 0..12 {
         let logits = ours.feed(&mut sequence, &next).unwrap();
         next = vec![scores::largest(logits).unwrap()];
@@ -140,7 +140,8 @@ fn a_model_that_cannot_be_used_is_told_in_a_line() {
     let directory = tempfile::tempdir().unwrap();
     let model = export(directory.path(), "hugging-face");
     let refused = |model: &str, more: &[&str]| {
-        let done = cairn(&[&["generate", "--model", model, "--prompt", "x"], more].concat());
+        let common = ["generate", "--model", model, "--prompt", "x"];
+        let done = cairn(&[&common[..], more].concat());
         assert!(!done.status.success());
         let line = said(&done);
         assert_eq!(line.trim_end().lines().count(), 1, "{line}");

@@ -43,7 +43,7 @@ pub enum Run {
     Export(Box<Export>),
     /// Go on with a text by the model that a run has trained
     #[command(
-        after_help = "Examples:\n  cairn run generate --netuid 1 --store file:///srv/cairn --prompt 'Fellow citizens'\n  cairn run generate --model model --prompt 'Fellow citizens' --temperature 0\n  cairn run generate --model model --prompt 'Fellow citizens' --top-p 0.9 --seed 7 --max-tokens 40 --json\n\nText comes on standard output as it is made; which parameters made it is said on standard error."
+        after_help = "Examples:\n  cairn run generate --netuid 1 --store file:///srv/cairn --prompt Congress\n  cairn run generate --model model --prompt Congress --temperature 0\n  cairn run generate --model model --prompt Congress --top-p 0.9 --seed 7 --max-tokens 40 --json\n\nText comes on standard output as it is made; which parameters made it is said on standard error."
     )]
     Generate(Box<Generate>),
 }

@@ -119,9 +119,9 @@ mod tests {
         let corpus = Corpus::new("the cat sat\u{1e}the dog sat\u{1e}held".into(), 0.1).unwrap();
         let tokenizer = train(&corpus, 260).unwrap();
         let tokenizer = TextTokenizer::parse(tokenizer.as_bytes()).unwrap();
-        let text = "the ü — 🪨 cat";
+        let text = "ü — 🪨 cat";
         let tokens = tokenizer.encode(&[text], 0).unwrap().concat();
-        assert!(tokens.len() > text.chars().count() + 5, "bytes are tokens");
+        assert!(tokens.len() > text.chars().count(), "bytes are tokens");
         let mut stream = TextStream::new(&tokenizer);
         let pieces: Vec<_> = tokens.iter().map(|t| stream.push(*t).unwrap()).collect();
         assert!(pieces.iter().all(|piece| !piece.contains(INCOMPLETE)));
