@@ -11,5 +11,4 @@ trap 'rm -rf "$copy"' EXIT
 cp -r "$source/pyproject.toml" "$source/cairn_engine_torch" "$copy"
 "$venv/bin/pip" install --quiet --disable-pip-version-check "$copy"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --force-reinstall "$copy"
-"$venv/bin/python" -c 'import cairn_engine_torch, torch; print("PyTorch", torch.__version__, "and the engine are
-there")'
+"$venv/bin/python" -c 'import cairn_engine_torch, torch; print("installed: the engine, PyTorch", torch.__version__)'
