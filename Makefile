@@ -115,7 +115,7 @@ eval: build venv ## an exported model by lm-evaluation-harness (ARGS="--model DI
 test-peers: build venv ## what is exported, loaded by transformers (make test does it where the venv is there)
 	CAIRN_REQUIRE_VENV=1 cargo test --locked -p cairn-worker --test hugging_face
 
-engine-torch: setup ## the engine on PyTorch FSDP2 in $CAIRN_CACHE/engine-torch (5.4 GB), for `cairn mine --engine torch`
+engine-torch: setup ## PyTorch FSDP2 for `cairn mine --engine torch` in $CAIRN_CACHE/engine-torch (5.4 GB)
 	@scripts/engine-torch.sh
 
 test-engine-torch: engine-torch ## that engine at 1, 2 and 3 processes beside the CPU's, and what it does when it breaks

@@ -3,15 +3,15 @@
 #
 # Version: PyTorch 2.15.0.
 #
-# The method "sets a custom divide factor for the gradient reduction", and says that NCCL's PreMulSum "might" be used. So
-# one expects 1.0 to give sums instead of means, on every backend. Seen on a CPU mesh with gloo, two processes:
+# The method "sets a custom divide factor for the gradient reduction", and says that NCCL's PreMulSum "might" be used.
+# So one expects 1.0 to give sums instead of means, on every backend. Seen on a CPU mesh with gloo, two processes:
 #
 #   - by itself, it makes the first backward() fail: "Cannot use ReduceOp.PREMUL_SUM with Gloo";
 #   - with set_force_sum_reduction_for_comms(True) beside it, gradients are sums, as asked for;
 #   - without either, they are means.
 #
-# Ends with 0 while this is so, and with 1 and what changed if not. Takes Python with PyTorch from $PYTHON, else from what
-# `make engine-torch` installs.
+# Ends with 0 while this is so, and with 1 and what changed if not. Takes Python with PyTorch from $PYTHON, else from
+# what `make engine-torch` installs.
 set -euo pipefail
 
 python=${PYTHON:-${CAIRN_CACHE:-$HOME/.cache/cairn}/engine-torch/bin/python}
@@ -50,7 +50,8 @@ if dist.get_rank() == 0:
     print(found, flush=True)
 PYTHON
 reduce() {
-    "$python" -m torch.distributed.run --standalone --nproc-per-node=2 "$directory/reduce.py" "$@" 2>/dev/null | tail -n 1
+    "$python" -m torch.distributed.run --standalone --nproc-per-node=2 "$directory/reduce.py" "$@" 2>/dev/null |
+        tail -n 1
 }
 
 expect 'as it is' 'gradients of 1.0' "$(reduce)"

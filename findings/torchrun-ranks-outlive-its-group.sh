@@ -3,13 +3,13 @@
 #
 # Version: PyTorch 2.15.0.
 #
-# A supervisor ends a program with all that belongs to it by a SIGKILL to its process group. torchrun starts each rank in a
-# session of its own, so ranks are not in that group, and nothing tells them. Seen: after `kill -9 -- -GROUP` the launcher
-# is gone, and its ranks run on, with the memory and cards that they hold, under process 1 or a subreaper.
+# A supervisor ends a program with all that belongs to it by a SIGKILL to its process group. torchrun starts each rank
+# in a session of its own, so ranks are not in that group, and nothing tells them. Seen: after `kill -9 -- -GROUP` the
+# launcher is gone, and its ranks run on, with the memory and cards that they hold, under process 1 or a subreaper.
 # On Linux a rank that asks for it (prctl PR_SET_PDEATHSIG) is ended with its launcher.
 #
-# Ends with 0 while this is so, and with 1 and what changed if not. Takes Python with PyTorch from $PYTHON, else from what
-# `make engine-torch` installs.
+# Ends with 0 while this is so, and with 1 and what changed if not. Takes Python with PyTorch from $PYTHON, else from
+# what `make engine-torch` installs.
 set -euo pipefail
 
 python=${PYTHON:-${CAIRN_CACHE:-$HOME/.cache/cairn}/engine-torch/bin/python}

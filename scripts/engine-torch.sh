@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the engine on PyTorch (offchain-worker/engines/torch) into $CAIRN_CACHE/engine-torch, with the PyTorch that its
-# pyproject.toml names. PyTorch comes once: its only wheel for x86-64 on PyPI brings CUDA along, 5.4 GB in all.
+# Installs the engine on PyTorch (offchain-worker/engines/torch) into $CAIRN_CACHE/engine-torch, with the PyTorch that
+# its pyproject.toml names. PyTorch comes once: its only wheel for x86-64 on PyPI brings CUDA along, 5.4 GB in all.
 set -euo pipefail
 source=$(cd "$(dirname "$0")/.." && pwd)/offchain-worker/engines/torch
 venv=${CAIRN_CACHE:-$HOME/.cache/cairn}/engine-torch
@@ -11,4 +11,4 @@ trap 'rm -rf "$copy"' EXIT
 cp -r "$source/pyproject.toml" "$source/cairn_engine_torch" "$copy"
 "$venv/bin/pip" install --quiet --disable-pip-version-check "$copy"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --force-reinstall "$copy"
-"$venv/bin/python" -c 'import cairn_engine_torch, torch; print("the engine on PyTorch", torch.__version__, "is installed")'
+"$venv/bin/python" -c 'import cairn_engine_torch, torch; print("installed: the engine, PyTorch", torch.__version__)'

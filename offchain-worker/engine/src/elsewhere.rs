@@ -1,9 +1,9 @@
 //! An engine whose inner steps are made elsewhere: in another program, on several cards or machines.
 //!
-//! What makes them is untrusted arithmetic. It gets parameters and sequences, and gives parameters and moments back, which
-//! are looked at before anything is done with them. The state, what is sent of the steps, the outer step, the root,
-//! measuring and replays are the [`Cpu`]'s. So whatever it does, everybody still holds the same bits, and what it spoils
-//! is one round's work.
+//! What makes them is untrusted arithmetic. It gets parameters and sequences, and gives parameters and moments back,
+//! which are looked at before anything is done with them. The state, what is sent of the steps, the outer step, the
+//! root, measuring and replays are the [`Cpu`]'s. So whatever it does, everybody still holds the same bits, and what it
+//! spoils is one round's work.
 
 use std::{io, ops::Range};
 
@@ -57,8 +57,8 @@ pub trait Arithmetic: Send {
     /// [`EngineError`] if it cannot.
     fn begin(&mut self, origin: &Origin) -> Result<(), EngineError>;
 
-    /// Makes one step at a learning rate, and gives the mean loss before it, in nats per token. All sequences have the same
-    /// number of tokens, of which all but the first are predicted.
+    /// Makes one step at a learning rate, and gives the mean loss before it, in nats per token. All sequences have the
+    /// same number of tokens, of which all but the first are predicted.
     ///
     /// # Errors
     ///
@@ -72,8 +72,8 @@ pub trait Arithmetic: Send {
     /// [`EngineError`] if they are lost.
     fn copied(&mut self) -> Result<Copied, EngineError>;
 
-    /// No more steps come. The moments last [copied](Arithmetic::copied) have these hashes: if the next steps begin from
-    /// them, they need not come again.
+    /// No more steps come. The moments last [copied](Arithmetic::copied) have these hashes: if the next steps begin
+    /// from them, they need not come again.
     ///
     /// # Errors
     ///

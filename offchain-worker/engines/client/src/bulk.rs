@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -37,6 +38,7 @@ impl Bulk {
     pub fn new(below: Option<&Path>) -> io::Result<Bulk> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("cairn-engine-");
+        builder.permissions(fs::Permissions::from_mode(0o700));
         let directory = match below {
             Some(below) => builder.tempdir_in(below)?,
             None => builder.tempdir()?,

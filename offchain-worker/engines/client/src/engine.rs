@@ -15,8 +15,8 @@ use crate::{
     ProcessError,
 };
 
-/// Starts a program for a run, and gives an engine that trains with it; what is measured and replayed here has `threads`
-/// threads.
+/// Starts a program for a run, and gives an engine that trains with it; what is measured and replayed here has
+/// `threads` threads.
 ///
 /// # Errors
 ///

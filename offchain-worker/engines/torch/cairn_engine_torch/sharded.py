@@ -1,4 +1,4 @@
-"""The model in shards: each rank has some rows of each tensor, reads and writes those, and computes on its sequences."""
+"""The model in shards: a rank has some rows of each tensor, reads and writes those, and computes on its sequences."""
 
 import math
 

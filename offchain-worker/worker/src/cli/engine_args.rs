@@ -15,8 +15,8 @@ pub struct EngineArgs {
     /// What makes the inner steps: cairn itself, or PyTorch, for several cards and other makers' (docs/engines.md)
     #[arg(long, env = "CAIRN_ENGINE", value_enum, default_value_t = Kind::Cairn)]
     engine: Kind,
-    /// Where to train: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N; with --engine torch as PyTorch
-    /// names it
+    /// Where to train: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N; with --engine torch as
+    /// PyTorch names it
     #[arg(
         long,
         env = "CAIRN_DEVICE",

@@ -1,4 +1,5 @@
-//! A program that speaks the engine protocol and trains on the CPU, as the CPU's engine does, until it is told to misbehave.
+//! A program that speaks the engine protocol and trains on the CPU, as the CPU's engine does, until it is told to
+//! misbehave.
 //!
 //! It is this test binary, started again: see [`launch`].
 
@@ -251,7 +252,11 @@ fn receive(stream: &mut UnixStream) -> Option<Value> {
 /// Says what is honest, or something else.
 fn say(stream: &mut UnixStream, what: &str, honest: Value) {
     let id = honest["id"].clone();
-    let fault = |kind: &str| json!({"id": id, "error": {"kind": kind, "said": "as\u{7} told", "rank": 1, "loss": "nan", "norm": "inf"}});
+    let fault = |kind: &str| {
+        let said = "as\u{7} told";
+        let error = json!({"kind": kind, "said": said, "rank": 1, "loss": "nan", "norm": "inf"});
+        json!({"id": id, "error": error})
+    };
     let answer = match what {
         "silence" => forever(),
         "ends" => {

@@ -1,6 +1,12 @@
 //! A program that does what it should gives the CPU's bits. One that does not costs a round, and nothing else.
 
-use std::{fs, io::Read, os::unix::net::UnixListener, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    io::Read,
+    os::unix::{fs::PermissionsExt, net::UnixListener},
+    path::PathBuf,
+    time::Duration,
+};
 
 use cairn_engine::{Elsewhere, Engine, EngineError, State, Version};
 use cairn_engine_process::{open, Launch, Options, Process};
@@ -314,6 +320,8 @@ fn no_file_is_left() {
     load(&mut engine, &config());
     let names = || -> Vec<_> {
         let inside = fs::read_dir(below.path()).unwrap().next().unwrap().unwrap();
+        let mode = inside.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "others may look in");
         let files = fs::read_dir(inside.path()).unwrap();
         files.map(|file| file.unwrap().file_name()).collect()
     };
