@@ -69,8 +69,9 @@ pub fn check(endpoint: &Text) -> Result<(), Refusal> {
 /// Whom a member asks for a file: its maker, then those who have it too, beginning with another one for each member that
 /// asks, so that all are asked about as often. Nobody twice, not itself, and at most [`MOST_SOURCES`].
 pub fn ask(who: &Hotkey, maker: Option<Hotkey>, others: &[Hotkey]) -> Vec<Hotkey> {
-    let draw = blake2_256(&who.encode()).to_low_u64_be();
-    let first = usize::try_from(draw.checked_rem(others.len() as u64).unwrap_or(0)).unwrap_or(0);
+    let [a, b, ..] = blake2_256(&who.encode()).0;
+    let draw = usize::from(u16::from_le_bytes([a, b]));
+    let first = draw.checked_rem(others.len()).unwrap_or(0);
     let (before, after) = others.split_at_checked(first).unwrap_or((&[], others));
     let mut asked = Vec::new();
     for one in maker.iter().chain(after).chain(before) {

@@ -127,8 +127,12 @@ impl Sources {
     }
 
     /// The source at an endpoint of the chain; `None` if it cannot be asked, or is not asked now.
-    fn at(&self, endpoint: &Text) -> Option<Arc<dyn Source>> {
+    fn at(&self, endpoint: &Text) -> Option<Asked> {
         let text = endpoint.to_text();
+        // By what was named, not by whom it leads to: nobody can have another one passed over.
+        if !locked(&self.standing).is_asked(&text, Instant::now()) {
+            return None;
+        }
         let known = locked(&self.open).get(&text).cloned();
         let source = match known {
             Some(source) => source,
@@ -140,8 +144,10 @@ impl Sources {
                 }
             },
         };
-        let is_asked = locked(&self.standing).is_asked(source.name(), Instant::now());
-        is_asked.then_some(source)
+        Some(Asked {
+            endpoint: text,
+            source,
+        })
     }
 
     fn connect(&self, text: &str) -> Result<Arc<dyn Source>, String> {
@@ -162,25 +168,33 @@ impl Sources {
     }
 
     /// Fetches from these, and takes note of how each did.
-    async fn bring(&self, blob: &Blob, sources: &[Arc<dyn Source>]) -> Result<PathBuf, String> {
+    async fn bring(&self, blob: &Blob, asked: &[Asked]) -> Result<PathBuf, String> {
+        let sources: Vec<_> = asked.iter().map(|one| one.source.clone()).collect();
         let into = self.incoming.join(hex::encode(blob.root));
         let said = |error: &dyn std::fmt::Display| error.to_string();
         tokio::fs::create_dir_all(&self.incoming)
             .await
             .map_err(|error| said(&error))?;
-        let fetched = fetch(blob, sources, &into, PATIENCE).await;
+        let fetched = fetch(blob, &sources, &into, PATIENCE).await;
         let reports = match &fetched {
-            Ok(outcome) => &outcome.sources,
+            Ok(outcome) => &outcome.sources[..],
             Err(cairn_store::FetchError::NoSource { sources, .. }) => sources,
-            Err(_) => &Vec::new(),
+            Err(_) => &[],
         };
-        locked(&self.standing).note(reports, Instant::now());
+        let endpoints = asked.iter().map(|one| one.endpoint.as_str());
+        locked(&self.standing).note(endpoints.zip(reports), Instant::now());
         fetched.map(|_| into).map_err(|error| said(&error))
     }
 }
 
+/// A source, and the endpoint of the chain at which it is.
+struct Asked {
+    endpoint: String,
+    source: Arc<dyn Source>,
+}
+
 /// Those who should have a file, at their endpoints. What the chain does not answer is as if nobody had it.
-async fn holders<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Vec<Arc<dyn Source>> {
+async fn holders<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Vec<Asked> {
     let (chain, netuid, at) = (&desk.chain, desk.run.netuid, desk.heads.best.hash);
     let round = match chain.round(at, netuid, wanted.round).await {
         Ok(round) => round,
@@ -207,7 +221,7 @@ async fn at_endpoints<C: Chain>(
     desk: &Desk<C>,
     maker: Option<Hotkey>,
     others: &[Hotkey],
-) -> Vec<Arc<dyn Source>> {
+) -> Vec<Asked> {
     let own = desk.run.hotkey.hotkey();
     let asked = endpoint::ask(&own, maker, others);
     let asked: Vec<AccountId> = asked.iter().map(|one| AccountId(one.0 .0)).collect();
@@ -232,7 +246,8 @@ pub(super) async fn validators<C: Chain>(
     validators: &[cairn_primitives::api::Attester<AccountId>],
 ) -> Vec<Arc<dyn Source>> {
     let others: Vec<Hotkey> = validators.iter().map(|one| one.hotkey.hotkey()).collect();
-    at_endpoints(desk, None, &others).await
+    let asked = at_endpoints(desk, None, &others).await;
+    asked.into_iter().map(|one| one.source).collect()
 }
 
 /// A file from the own store or else from those who should have it; then it is in the own store, too. Its bytes are those

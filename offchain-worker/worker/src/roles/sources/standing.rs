@@ -28,38 +28,44 @@ struct Fallen {
 }
 
 impl Standing {
-    /// Whether a source is asked now.
-    pub fn is_asked(&self, source: &str, now: Instant) -> bool {
-        self.0.get(source).is_none_or(|fallen| fallen.until <= now)
+    /// Whether the source at an endpoint is asked now.
+    pub fn is_asked(&self, endpoint: &str, now: Instant) -> bool {
+        self.0
+            .get(endpoint)
+            .is_none_or(|fallen| fallen.until <= now)
     }
 
-    /// Takes note of what was found of each source of a fetch. Not to have a file is no fault.
-    pub fn note(&mut self, reports: &[Report], now: Instant) {
-        for report in reports {
+    /// Takes note of what was found at each endpoint in a fetch. Not to have a file is no fault.
+    pub fn note<'a>(
+        &mut self,
+        found: impl IntoIterator<Item = (&'a str, &'a Report)>,
+        now: Instant,
+    ) {
+        for (endpoint, report) in found {
             match &report.fault {
                 Some(Fault::Absent { .. }) => {}
-                Some(Fault::Lied { .. }) => self.fall(&report.source, now, |_| LIED),
-                Some(_) if report.passed_over => self.fall(&report.source, now, silence),
+                Some(Fault::Lied { .. }) => self.fall(endpoint, now, |_| LIED),
+                Some(_) if report.passed_over => self.fall(endpoint, now, silence),
                 _ if report.bytes > 0 => {
-                    self.0.remove(&report.source);
+                    self.0.remove(endpoint);
                 }
                 _ => {}
             }
         }
     }
 
-    fn fall(&mut self, source: &str, now: Instant, length: impl Fn(u32) -> Duration) {
+    fn fall(&mut self, endpoint: &str, now: Instant, length: impl Fn(u32) -> Duration) {
         if self.0.len() >= MOST {
             self.0.retain(|_, fallen| fallen.until > now);
         }
-        let times = self.0.get(source).map_or(0, |fallen| fallen.times);
+        let times = self.0.get(endpoint).map_or(0, |fallen| fallen.times);
         let until = now.checked_add(length(times)).unwrap_or(now);
         let fallen = Fallen {
             times: times.saturating_add(1),
             until,
         };
-        if self.0.len() < MOST || self.0.contains_key(source) {
-            self.0.insert(source.to_string(), fallen);
+        if self.0.len() < MOST || self.0.contains_key(endpoint) {
+            self.0.insert(endpoint.to_string(), fallen);
         }
     }
 }
@@ -82,6 +88,14 @@ mod tests {
         }
     }
 
+    /// Each source is at the endpoint of its name.
+    fn note(standing: &mut Standing, reports: &[Report], now: Instant) {
+        let found = reports
+            .iter()
+            .map(|report| (report.source.as_str(), report));
+        standing.note(found, now);
+    }
+
     fn lied() -> Option<Fault> {
         let path = "a".to_string();
         Some(Fault::Lied { path, at: 0 })
@@ -102,7 +116,7 @@ mod tests {
             report("new", 0, absent),
             report("good", 9, None),
         ];
-        standing.note(&reports, now);
+        note(&mut standing, &reports, now);
         let asked = |standing: &Standing, after| {
             let at = now + Duration::from_secs(after);
             ["liar", "slow", "new", "good"].map(|one| standing.is_asked(one, at))
@@ -116,13 +130,13 @@ mod tests {
     fn silence_is_believed_longer_each_time_and_forgiven_at_once() {
         let (mut standing, now) = (Standing::default(), Instant::now());
         for times in 0..20 {
-            standing.note(&[report("slow", 0, stalled())], now);
+            note(&mut standing, &[report("slow", 0, stalled())], now);
             let after = |seconds| now + Duration::from_secs(seconds);
             let length = 15 << times.min(8);
             assert!(!standing.is_asked("slow", after(length - 1)));
             assert!(standing.is_asked("slow", after(length)));
         }
-        standing.note(&[report("slow", 1, None)], now);
+        note(&mut standing, &[report("slow", 1, None)], now);
         assert!(standing.is_asked("slow", now));
     }
 
@@ -130,7 +144,11 @@ mod tests {
     fn no_more_are_remembered_than_there_is_room_for() {
         let (mut standing, now) = (Standing::default(), Instant::now());
         for number in 0..2 * MOST {
-            standing.note(&[report(&number.to_string(), 0, lied())], now);
+            note(
+                &mut standing,
+                &[report(&number.to_string(), 0, lied())],
+                now,
+            );
         }
         assert_eq!(standing.0.len(), MOST);
         assert!(!standing.is_asked("0", now));
