@@ -11,6 +11,9 @@ use crate::{AccountId, Audits, Runtime, RuntimeCall, Subnets, System};
 /// The most blocks by which one duty can be more urgent than another.
 pub const URGENCIES: TransactionPriority = 1 << 32;
 
+/// Blocks that a duty has for which nothing waits: everything that has a phase goes before it.
+const IN_NO_HURRY: BlockNumber = 100_000;
+
 /// Which duty. Its number is part of what tells two of a member apart in the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode)]
 pub enum Kind {
@@ -48,6 +51,8 @@ enum Until {
     Stage(u32, Uid, Stage),
     /// The subnet's next epoch.
     Epoch,
+    /// So many blocks from now: nothing waits for it.
+    Later(BlockNumber),
 }
 
 /// What a member owes.
@@ -82,6 +87,7 @@ impl Duty {
                 let (uid, until) = Audits::party(who, (netuid, round, about), stage)?;
                 (uid, Some(about), until)
             }
+            Until::Later(blocks) => (member()?, None, System::block_number().saturating_add(blocks)),
             Until::Epoch => {
                 let tempo = <Subnets as Membership<AccountId>>::hyperparameters(netuid)?.tempo;
                 let due = pallet_emissions::SubnetLedgers::<Runtime>::get(netuid)?.due(tempo);
@@ -173,7 +179,7 @@ fn row(call: &RuntimeCall) -> Option<(Kind, Netuid, u32, Until)> {
             (Kind::RevealScores, netuid, (*epoch, Until::Epoch))
         }
         Endpoints(Places::set_endpoints { netuid, .. }) => {
-            (Kind::SetEndpoints, netuid, (0, Until::Epoch))
+            (Kind::SetEndpoints, netuid, (0, Until::Later(IN_NO_HURRY)))
         }
         _ => return None,
     };

@@ -232,6 +232,7 @@ impl Auditing {
             audits.any(|audit| (audit.round, audit.uid) == of)
         };
         self.verdicts.retain(|verdict| is_open(verdict.of()));
+        self.replaying = self.replaying.filter(|of| is_open(*of));
         let found = view
             .audits
             .iter()

@@ -40,15 +40,6 @@ pub fn all_checkpoints(netuid: u16) -> String {
     format!("checkpoints/{netuid}/")
 }
 
-/// Directories of all files of a subnet that belong to a round, to be listed.
-pub fn of_subnet(netuid: u16) -> [String; 3] {
-    [
-        format!("contributions/{netuid}/"),
-        format!("audits/{netuid}/"),
-        all_checkpoints(netuid),
-    ]
-}
-
 /// The subnet and the round that a file belongs to; `None` of data, and of what is none of ours.
 pub fn round_of(path: &str) -> Option<(u16, u32)> {
     let (kind, rest) = path.split_once('/')?;

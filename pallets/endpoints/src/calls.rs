@@ -46,6 +46,7 @@ impl<T: Config> Pallet<T> {
 impl<T> From<Refusal> for Error<T> {
     fn from(refusal: Refusal) -> Self {
         match refusal {
+            Refusal::TooMany => Error::TooMany,
             Refusal::NotAnEndpoint => Error::NotAnEndpoint,
             Refusal::HasCredentials => Error::HasCredentials,
             Refusal::NamedTwice => Error::NamedTwice,

@@ -122,6 +122,8 @@ pub mod pallet {
         NotAMember,
         /// The subnet is being dissolved.
         Dissolving,
+        /// More endpoints than a member may name.
+        TooMany,
         /// An endpoint is not printable, or begins neither with `https://` nor with `iroh://`.
         NotAnEndpoint,
         /// An endpoint carries a user or a password, which would be known to all.

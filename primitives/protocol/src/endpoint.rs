@@ -4,7 +4,7 @@
 //! never trusted, since every file is checked by its root.
 
 use alloc::vec::Vec;
-use cairn_primitives::{blake2_256, BlockNumber, Hotkey, Text};
+use cairn_primitives::{blake2_256, BlockNumber, Hotkey, Text, MAX_ENDPOINTS};
 use codec::Encode;
 
 use crate::limits::{ENDPOINTS_EVERY, MOST_SOURCES};
@@ -15,6 +15,8 @@ pub const SCHEMES: [&str; 2] = ["https://", "iroh://"];
 /// Why endpoints are not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
+    /// There are more than [`MAX_ENDPOINTS`].
+    TooMany,
     /// One is not printable, or is none of [`SCHEMES`].
     NotAnEndpoint,
     /// One carries a user or a password, which would be known to all.
@@ -34,6 +36,10 @@ pub fn set(
     set_at: Option<BlockNumber>,
     now: BlockNumber,
 ) -> Result<(), Refusal> {
+    let most = usize::try_from(MAX_ENDPOINTS).unwrap_or(usize::MAX);
+    if endpoints.len() > most {
+        return Err(Refusal::TooMany);
+    }
     endpoints.iter().try_for_each(check)?;
     let named_before = |(at, one): (usize, &Text)| endpoints.iter().take(at).any(|it| it == one);
     if endpoints.iter().enumerate().any(named_before) {
@@ -66,20 +72,26 @@ pub fn check(endpoint: &Text) -> Result<(), Refusal> {
     }
 }
 
-/// Whom a member asks for a file: its maker, then those who have it too, beginning with another one for each member that
-/// asks, so that all are asked about as often. Nobody twice, not itself, and at most [`MOST_SOURCES`].
-pub fn ask(who: &Hotkey, maker: Option<Hotkey>, others: &[Hotkey]) -> Vec<Hotkey> {
+/// Whom a member asks for a file: its maker, then those who must have it, then those who may. Of each group it begins with
+/// another one than most members do, so that all are asked about as often. Nobody twice, not itself, and at most
+/// [`MOST_SOURCES`].
+pub fn ask(who: &Hotkey, maker: Option<Hotkey>, must: &[Hotkey], may: &[Hotkey]) -> Vec<Hotkey> {
     let [a, b, ..] = blake2_256(&who.encode()).0;
     let draw = usize::from(u16::from_le_bytes([a, b]));
-    let first = draw.checked_rem(others.len()).unwrap_or(0);
-    let (before, after) = others.split_at_checked(first).unwrap_or((&[], others));
     let mut asked = Vec::new();
-    for one in maker.iter().chain(after).chain(before) {
+    for one in maker.iter().chain(from(draw, must)).chain(from(draw, may)) {
         if asked.len() < MOST_SOURCES && one != who && !asked.contains(one) {
             asked.push(*one);
         }
     }
     asked
+}
+
+/// All of them, beginning with the one that is drawn.
+fn from(draw: usize, all: &[Hotkey]) -> impl Iterator<Item = &Hotkey> {
+    let first = draw.checked_rem(all.len()).unwrap_or(0);
+    let (before, after) = all.split_at_checked(first).unwrap_or((&[], all));
+    after.iter().chain(before)
 }
 
 #[cfg(test)]
@@ -128,26 +140,41 @@ mod tests {
         assert_eq!(set(&both, None, 7), Err(Refusal::NamedTwice));
         assert_eq!(set(&both[..2], None, 7), Ok(()));
         assert_eq!(set(&[], None, 7), Ok(()), "none any more");
+        let many: Vec<Text> = (0..5).map(|one| text(&alloc::format!("https://{one}.example"))).collect();
+        assert_eq!(set(&many[..4], None, 7), Ok(()));
+        assert_eq!(set(&many, None, 7), Err(Refusal::TooMany));
     }
 
     #[test]
     fn the_maker_is_asked_first_and_nobody_twice() {
         let others: Vec<Hotkey> = (1..=4).map(hotkey).collect();
         for who in 0..8 {
-            let asked = ask(&hotkey(who), Some(hotkey(3)), &others);
+            let asked = ask(&hotkey(who), Some(hotkey(3)), &others, &others);
             let mut sorted = asked.clone();
             sorted.sort();
             let expected: Vec<_> = (1..=4).filter(|one| *one != who).map(hotkey).collect();
             assert_eq!(sorted, expected);
             assert!(who == 3 || asked.first() == Some(&hotkey(3)));
         }
-        assert_eq!(ask(&hotkey(1), None, &[]), []);
+        assert_eq!(ask(&hotkey(1), None, &[], &[]), []);
+    }
+
+    #[test]
+    fn who_must_have_it_is_asked_before_who_may() {
+        let must: Vec<Hotkey> = (1..=3).map(hotkey).collect();
+        let may: Vec<Hotkey> = (4..=40).map(hotkey).collect();
+        for who in 50..90 {
+            let asked = ask(&hotkey(who), None, &must, &may);
+            assert_eq!(asked.len(), MOST_SOURCES);
+            assert!(asked[..3].iter().all(|one| must.contains(one)));
+            assert!(asked[3..].iter().all(|one| may.contains(one)));
+        }
     }
 
     #[test]
     fn as_many_as_are_asked_and_not_always_the_same() {
         let others: Vec<Hotkey> = (0..64).map(hotkey).collect();
-        let asked = |who| ask(&hotkey(who), None, &others);
+        let asked = |who| ask(&hotkey(who), None, &others, &[]);
         let firsts: alloc::collections::BTreeSet<_> = (100..164)
             .filter_map(|who| asked(who).first().copied())
             .collect();

@@ -1040,7 +1040,7 @@ fn endpoint(page: &Section) {
     page.says("asks its maker first");
     let asked = page.number("and asks at most ", ".") as usize;
     let others: Vec<Hotkey> = (0..99).map(|one| Hotkey(H256([one; 32]))).collect();
-    let found = place::ask(&Hotkey(H256([200; 32])), Some(others[50]), &others);
+    let found = place::ask(&Hotkey(H256([200; 32])), Some(others[50]), &others, &[]);
     assert_eq!((found.len(), found[0]), (asked, others[50]));
 }
 

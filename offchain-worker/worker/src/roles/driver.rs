@@ -127,6 +127,8 @@ pub(super) struct Driver<C, R: Role> {
     member: Option<MemberInfo>,
     /// Whether the round that is being applied includes its own contribution.
     is_included: bool,
+    /// Before this round the own store has nothing any more.
+    pruned: Option<Round>,
     /// Whether there was nothing to do at the last look.
     lacks: bool,
     idle: Said,
@@ -165,6 +167,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             info,
             member: None,
             is_included: false,
+            pruned: None,
             lacks: false,
             idle: Said::default(),
             waiting: Said::default(),
@@ -443,9 +446,14 @@ impl<C: Chain, R: Role> Driver<C, R> {
 
     /// Removes from the own store what nobody can ask for any more.
     fn prune(&mut self) {
-        let (run, oldest) = (self.desk.run.clone(), self.info.oldest_round);
+        let (desk, oldest) = (self.desk.clone(), self.info.oldest_round);
+        let first = self.pruned.unwrap_or_else(|| retention::first(oldest));
+        self.pruned = Some(oldest);
+        let round = self.info.round.round;
         self.jobs.spawn(async move {
-            match retention::prune(&run.store, run.netuid, oldest).await {
+            desk.sources.forget_before(round).await;
+            let run = &desk.run;
+            match retention::prune(&run.store, run.netuid, (first, oldest)).await {
                 Ok(0) => {}
                 Ok(removed) => tracing::debug!("{removed} files of old rounds are removed"),
                 Err(error) => tracing::warn!("old files stay: {error}"),

@@ -31,6 +31,7 @@ pub(super) async fn fetch<C: Chain>(
         most: desk.run.max_len,
         maker,
         round,
+        holders: Vec::new(),
     };
     sources::file(desk, &wanted).await
 }

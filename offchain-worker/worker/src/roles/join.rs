@@ -4,7 +4,7 @@
 //! parameters. From there the worker's loop applies the rounds that were settled since, one after the other, and
 //! compares the root after each with the lineage: the same way that everybody goes.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use cairn_chain::RunInfo;
 use cairn_engine::{Part, State, Version};
@@ -27,6 +27,9 @@ use super::{
     RoleError,
 };
 use crate::shards;
+
+/// For a checkpoint: this, and a second for each MiB, before another one is tried.
+const LEAST: Duration = Duration::from_secs(60);
 
 /// Writes a checkpoint of the parameters held, or of those before them. Its name is the model root, since that is the hash
 /// of its bytes. `false` if the engine no longer has them.
@@ -167,6 +170,7 @@ pub(super) async fn there(
         .collect();
     due.sort_unstable_by(|a, b| b.cmp(a));
     let mut found = Vec::new();
+    let mut answering = others.to_vec();
     for (round, root) in due {
         let prefix = paths::checkpoints(run.netuid.get(), round);
         let mut is_there = false;
@@ -184,8 +188,8 @@ pub(super) async fn there(
             }
         }
         let (path, length) = (paths::blob(&prefix, &root.0), bytes_of(run));
-        for other in others {
-            is_there = is_there || sources::has(other, &path, length).await;
+        if !is_there {
+            is_there = somebody_has(&mut answering, &path, length).await;
         }
         found.extend(is_there.then_some((round, root)));
         if found.len() == CHECKPOINT_ATTEMPTS {
@@ -193,6 +197,16 @@ pub(super) async fn there(
         }
     }
     Ok(found)
+}
+
+/// Whether one of these has a file. Who does not answer is not asked again.
+async fn somebody_has(answering: &mut Vec<Arc<dyn Source>>, path: &str, length: u64) -> bool {
+    let asked = answering.iter();
+    let asked = asked.map(|one| sources::has(one.as_ref(), path, length));
+    let answers = futures::future::join_all(asked).await;
+    let mut answered = answers.iter().map(Result::is_ok);
+    answering.retain(|_| answered.next().unwrap_or(false));
+    answers.into_iter().any(|answer| answer.unwrap_or(false))
 }
 
 /// A checkpoint, if it is there and of this run's model. It is checked while it arrives.
@@ -234,7 +248,12 @@ async fn download(
     let stores = run.stores().map(Store::source);
     let sources: Vec<_> = stores.chain(others.iter().cloned()).collect();
     let said = |error: &dyn std::fmt::Display| error.to_string();
-    let fetched = fetch(&blob, &sources, &into, Patience::default()).await;
+    let limit = LEAST.saturating_add(Duration::from_secs(length >> 20));
+    let fetched = fetch(&blob, &sources, &into, Patience::default());
+    let fetched = tokio::time::timeout(limit, fetched).await.map_err(|_| {
+        let seconds = limit.as_secs();
+        format!("it did not come in {seconds} s; what came stays")
+    })?;
     let fetched = fetched.map_err(|error| said(&error))?;
     if fetched.resumed > 0 {
         let (had, all) = (fetched.resumed >> 20, length >> 20);

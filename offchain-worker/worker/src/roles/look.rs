@@ -1,7 +1,7 @@
 //! One look at the chain, for a role's machine: what the best block says of the current round, and what the finalised one
 //! says of a round that has ended.
 
-use cairn_chain::{AccountId, ContributionInfo, MemberEndpoints, MemberInfo, RoundInfo, RunInfo};
+use cairn_chain::{AccountId, ChainError, ContributionInfo, MemberEndpoints, MemberInfo, RoundInfo, RunInfo};
 use cairn_primitives::{api, BlockNumber, Hotkey, Round, Uid, H256};
 use cairn_round::{
     hidden_row::{Committed, Scoring},
@@ -45,7 +45,11 @@ pub(super) async fn look<C: Chain>(
         false => None,
     };
     let audits = chain.audits(best, netuid).await?;
-    let own = chain.endpoints_of(best, netuid, &[run.hotkey]).await?;
+    let own = match chain.endpoints_of(best, netuid, &[run.hotkey]).await {
+        // An older runtime names no endpoints.
+        Err(ChainError::UnknownFunction { .. }) => Vec::new(),
+        own => own?,
+    };
     let at = heads.finalized.hash;
     let asked = question.settled.filter(|asked| *asked < round.round);
     let settled = match asked {

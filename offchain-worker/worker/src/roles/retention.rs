@@ -1,36 +1,50 @@
 //! What a worker removes from its own store: files of rounds that the chain no longer keeps.
 //!
-//! Nobody can ask for them: whoever joins begins at a checkpoint of a round that the chain keeps, and applies the rounds
-//! since. So a store holds the files of at most [`cairn_protocol::limits::HISTORY_ROUNDS`] rounds, and of those that went
-//! by since the last look. The newest checkpoint stays, whatever its round.
+//! Nobody can ask for them: whoever joins begins at a checkpoint of a round that the chain keeps, and applies the
+//! rounds since. So a store holds the files of at most [`HISTORY_ROUNDS`] rounds, and of those that went by since the
+//! last look. The newest checkpoint stays, whatever its round.
 
 use cairn_primitives::{Netuid, Round};
+use cairn_protocol::limits::HISTORY_ROUNDS;
 use cairn_store::{paths, Store, StoreError};
 
-/// Removes files of rounds before `oldest`; gives how many.
+/// The first round to look at, for who has not looked yet.
+pub(super) fn first(oldest: Round) -> Round {
+    oldest.saturating_sub(HISTORY_ROUNDS)
+}
+
+/// Removes files of the rounds from `first` up to `oldest`, without it; gives how many.
 ///
 /// # Errors
 /// Those of the store. What was removed is removed.
 pub(super) async fn prune(
     store: &Store,
     netuid: Netuid,
-    oldest: Round,
+    (first, oldest): (Round, Round),
 ) -> Result<usize, StoreError> {
-    let mut removed = 0usize;
-    for directory in paths::of_subnet(netuid.get()) {
-        let listed = store.list(&directory).await?;
-        let rounds = listed.iter().filter_map(|it| paths::round_of(&it.path));
-        let newest = rounds.map(|(_, round)| round).max();
-        for file in &listed {
-            let round = paths::round_of(&file.path).map(|(_, round)| round);
-            let is_kept = directory == paths::all_checkpoints(netuid.get()) && round == newest;
-            if round.is_some_and(|round| round < oldest) && !is_kept {
-                store.delete(&file.path).await?;
-                removed = removed.saturating_add(1);
-            }
+    let mut old: Vec<String> = Vec::new();
+    for round in first..oldest {
+        for directory in [
+            paths::contributions(netuid.get(), round),
+            paths::audits(netuid.get(), round),
+        ] {
+            let listed = store.list(&directory).await?;
+            old.extend(listed.into_iter().map(|file| file.path));
         }
     }
-    Ok(removed)
+    let checkpoints = store.list(&paths::all_checkpoints(netuid.get())).await?;
+    let rounds = checkpoints.iter().filter_map(|it| paths::round_of(&it.path));
+    let newest = rounds.map(|(_, round)| round).max();
+    let is_old = |path: &str| {
+        let round = paths::round_of(path).map(|(_, round)| round);
+        round.is_some_and(|round| round < oldest) && round != newest
+    };
+    let checkpoints = checkpoints.into_iter().map(|file| file.path);
+    old.extend(checkpoints.filter(|path| is_old(path)));
+    for path in &old {
+        store.delete(path).await?;
+    }
+    Ok(old.len())
 }
 
 #[cfg(test)]
@@ -76,7 +90,7 @@ mod tests {
             .chain([other, "data/".into()])
             .collect();
         let (_directory, store) = store_with(&all).await;
-        assert_eq!(prune(&store, NETUID, 3).await.expect("room"), 3 * 2);
+        assert_eq!(prune(&store, NETUID, (0, 3)).await.expect("room"), 3 * 2);
         let expected = [
             "audits/7/10",
             "audits/7/3",
@@ -88,20 +102,20 @@ mod tests {
             "data",
         ];
         assert_eq!(left(&store).await, expected);
-        assert_eq!(prune(&store, NETUID, 3).await.expect("room"), 0);
+        assert_eq!(prune(&store, NETUID, (0, 3)).await.expect("room"), 0);
     }
 
     #[tokio::test]
     async fn the_newest_checkpoint_stays() {
         let prefixes = [1, 5].map(|round| paths::checkpoints(NETUID.get(), round));
         let (_directory, store) = store_with(&prefixes).await;
-        assert_eq!(prune(&store, NETUID, 100).await.expect("room"), 2);
+        assert_eq!(prune(&store, NETUID, (0, 100)).await.expect("room"), 2);
         assert_eq!(left(&store).await, ["checkpoints/7/5"]);
     }
 
     #[tokio::test]
     async fn an_empty_store_is_none_the_worse() {
         let (_directory, store) = store_with(&[]).await;
-        assert_eq!(prune(&store, NETUID, 100).await.expect("nothing"), 0);
+        assert_eq!(prune(&store, NETUID, (0, 100)).await.expect("nothing"), 0);
     }
 }

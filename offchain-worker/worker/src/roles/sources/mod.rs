@@ -17,9 +17,9 @@ use std::{
 
 use bytes::Bytes;
 use cairn_chain::AccountId;
-use cairn_primitives::{Hotkey, Round, Text, H256};
+use cairn_primitives::{api::Attester, Hotkey, Round, Text, H256};
 use cairn_protocol::endpoint;
-use cairn_store::{fetch, guard::Origin, Blob, Patience, Source, Store, StoreError};
+use cairn_store::{fetch, guard::Origin, Blob, Fault, Patience, Source, Store, StoreError};
 
 use self::{peer::Node, standing::Standing};
 use super::{chain::Chain, driver::Desk, setup::locked, RoleError};
@@ -55,8 +55,10 @@ const PATIENCE: Patience = Patience {
 };
 /// Sources that are kept open at most.
 const MOST_OPEN: usize = 256;
-/// For whether a source has a file.
-const PROBE: Duration = Duration::from_secs(10);
+/// For a whole file: this, and a second for each MiB. Who brings a group now and then holds nobody up.
+const WHOLE: Duration = Duration::from_secs(30);
+/// Rounds of which what came in part is kept, to go on from there.
+const INCOMING_ROUNDS: Round = 16;
 
 /// A file that is wanted, as the chain names it.
 #[derive(Clone, Debug)]
@@ -71,8 +73,10 @@ pub(super) struct Wanted {
     pub most: u64,
     /// Who made it.
     pub maker: Hotkey,
-    /// The round whose validators have it, if they did what they owe.
+    /// The round that it belongs to.
     pub round: Round,
+    /// Who must have it beside its maker; the round's validators if nobody is named.
+    pub holders: Vec<Hotkey>,
 }
 
 /// Where files come from and go to.
@@ -106,6 +110,9 @@ impl Sources {
                 "the chain takes no such endpoints ({refusal:?}): correct --endpoint"
             ))
         })?;
+        let incoming = directory.join("incoming");
+        // What was under way when it was stopped is begun anew.
+        empty(&incoming).await;
         Ok(Sources {
             endpoints,
             origin: match reach.trusts_endpoints {
@@ -113,7 +120,7 @@ impl Sources {
                 false => Origin::Chain,
             },
             node,
-            incoming: directory.join("incoming"),
+            incoming,
             open: Mutex::default(),
             standing: Mutex::default(),
         })
@@ -168,14 +175,18 @@ impl Sources {
     }
 
     /// Fetches from these, and takes note of how each did.
-    async fn bring(&self, blob: &Blob, asked: &[Asked]) -> Result<PathBuf, String> {
+    async fn bring(
+        &self,
+        blob: &Blob,
+        into: &Path,
+        asked: &[Asked],
+    ) -> Result<(), String> {
         let sources: Vec<_> = asked.iter().map(|one| one.source.clone()).collect();
-        let into = self.incoming.join(hex::encode(blob.root));
-        let said = |error: &dyn std::fmt::Display| error.to_string();
-        tokio::fs::create_dir_all(&self.incoming)
-            .await
-            .map_err(|error| said(&error))?;
-        let fetched = fetch(blob, &sources, &into, PATIENCE).await;
+        let fetched = tokio::time::timeout(whole(blob.length), fetch(blob, &sources, into, PATIENCE));
+        let Ok(fetched) = fetched.await else {
+            let seconds = whole(blob.length).as_secs();
+            return Err(format!("{} did not come in {seconds} s", blob.path));
+        };
         let reports = match &fetched {
             Ok(outcome) => &outcome.sources[..],
             Err(cairn_store::FetchError::NoSource { sources, .. }) => sources,
@@ -183,7 +194,29 @@ impl Sources {
         };
         let endpoints = asked.iter().map(|one| one.endpoint.as_str());
         locked(&self.standing).note(endpoints.zip(reports), Instant::now());
-        fetched.map(|_| into).map_err(|error| said(&error))
+        fetched.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    /// A place for a file while it comes. Nobody else's, though another one may have committed to the same root.
+    async fn place(&self, wanted: &Wanted) -> std::io::Result<PathBuf> {
+        let round = self.incoming.join(wanted.round.to_string());
+        tokio::fs::create_dir_all(&round).await?;
+        let name = [&wanted.root.0[..], &wanted.maker.0 .0, &wanted.length.to_le_bytes()];
+        Ok(round.join(blake3::hash(&name.concat()).to_hex().as_str()))
+    }
+
+    /// Removes what came in part of rounds long before this one.
+    pub async fn forget_before(&self, round: Round) {
+        let oldest = round.saturating_sub(INCOMING_ROUNDS);
+        let Ok(mut entries) = tokio::fs::read_dir(&self.incoming).await else {
+            return;
+        };
+        while let Ok(Some(entry)) = entries.next_entry().await {
+            let name = entry.file_name().to_string_lossy().parse::<Round>();
+            if name.is_ok_and(|round| round < oldest) {
+                empty(&entry.path()).await;
+            }
+        }
     }
 }
 
@@ -193,8 +226,26 @@ struct Asked {
     source: Arc<dyn Source>,
 }
 
+/// How long a file may take.
+fn whole(length: u64) -> Duration {
+    WHOLE.saturating_add(Duration::from_secs(length >> 20))
+}
+
+/// Removes a directory, if it is there.
+async fn empty(directory: &Path) {
+    match tokio::fs::remove_dir_all(directory).await {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::debug!("{} stays: {error}", directory.display());
+        }
+        _ => {}
+    }
+}
+
 /// Those who should have a file, at their endpoints. What the chain does not answer is as if nobody had it.
 async fn holders<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Vec<Asked> {
+    if !wanted.holders.is_empty() {
+        return at_endpoints(desk, Some(wanted.maker), &wanted.holders, &[]).await;
+    }
     let (chain, netuid, at) = (&desk.chain, desk.run.netuid, desk.heads.best.hash);
     let round = match chain.round(at, netuid, wanted.round).await {
         Ok(round) => round,
@@ -204,26 +255,22 @@ async fn holders<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Vec<Asked> {
         }
     };
     let validators = round.map_or_else(Vec::new, |round| round.validators);
-    let has_attested = |one: &&cairn_primitives::api::Attester<AccountId>| one.attested;
-    let mut others: Vec<Hotkey> = validators
-        .iter()
-        .filter(has_attested)
-        .map(|one| one.hotkey.hotkey())
-        .collect();
-    if others.is_empty() {
-        others = validators.iter().map(|one| one.hotkey.hotkey()).collect();
-    }
-    at_endpoints(desk, Some(wanted.maker), &others).await
+    let (must, may): (Vec<_>, Vec<_>) = validators.iter().partition(|one| one.attested);
+    let hotkeys = |all: Vec<&Attester<AccountId>>| -> Vec<Hotkey> {
+        all.iter().map(|one| one.hotkey.hotkey()).collect()
+    };
+    at_endpoints(desk, Some(wanted.maker), &hotkeys(must), &hotkeys(may)).await
 }
 
 /// The sources of a file by these members, the maker first.
 async fn at_endpoints<C: Chain>(
     desk: &Desk<C>,
     maker: Option<Hotkey>,
-    others: &[Hotkey],
+    must: &[Hotkey],
+    may: &[Hotkey],
 ) -> Vec<Asked> {
     let own = desk.run.hotkey.hotkey();
-    let asked = endpoint::ask(&own, maker, others);
+    let asked = endpoint::ask(&own, maker, must, may);
     let asked: Vec<AccountId> = asked.iter().map(|one| AccountId(one.0 .0)).collect();
     if asked.is_empty() {
         return Vec::new();
@@ -236,17 +283,23 @@ async fn at_endpoints<C: Chain>(
             return Vec::new();
         }
     };
-    let endpoints = named.iter().flat_map(|member| &member.endpoints);
-    endpoints.filter_map(|one| desk.sources.at(one)).collect()
+    let mut endpoints: Vec<&Text> = Vec::new();
+    for endpoint in named.iter().flat_map(|member| &member.endpoints) {
+        if !endpoints.contains(&endpoint) {
+            endpoints.push(endpoint);
+        }
+    }
+    let asked = endpoints.into_iter().map(|one| desk.sources.at(one));
+    asked.flatten().collect()
 }
 
 /// The validators of the current round, at their endpoints: they have checkpoints.
 pub(super) async fn validators<C: Chain>(
     desk: &Desk<C>,
-    validators: &[cairn_primitives::api::Attester<AccountId>],
+    validators: &[Attester<AccountId>],
 ) -> Vec<Arc<dyn Source>> {
     let others: Vec<Hotkey> = validators.iter().map(|one| one.hotkey.hotkey()).collect();
-    let asked = at_endpoints(desk, None, &others).await;
+    let asked = at_endpoints(desk, None, &others, &[]).await;
     asked.into_iter().map(|one| one.source).collect()
 }
 
@@ -273,8 +326,15 @@ pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<By
         return Err(missing);
     }
     let blob = Blob::new(&wanted.prefix, *root, wanted.length);
-    match desk.sources.bring(&blob, &sources).await {
-        Ok(file) => {
+    let file = match desk.sources.place(wanted).await {
+        Ok(file) => file,
+        Err(error) => {
+            tracing::warn!("no room for files of others ({error}): free disk space");
+            return Err(missing);
+        }
+    };
+    match desk.sources.bring(&blob, &file, &sources).await {
+        Ok(()) => {
             let kept = store.publish(&wanted.prefix, file.as_path()).await;
             remove(&file).await;
             kept?;
@@ -301,7 +361,15 @@ async fn remove(file: &Path) {
 }
 
 /// Whether a source has a file of this length.
-pub(super) async fn has(source: &Arc<dyn Source>, path: &str, length: u64) -> bool {
-    let asked = tokio::time::timeout(PROBE, source.read(path, 0..1)).await;
-    matches!(asked, Ok(Ok(reply)) if reply.length == length)
+///
+/// # Errors
+/// It does not answer.
+pub(super) async fn has(source: &dyn Source, path: &str, length: u64) -> Result<bool, Fault> {
+    let deadline = PATIENCE.deadline;
+    match tokio::time::timeout(deadline, source.read(path, 0..1)).await {
+        Ok(Ok(reply)) => Ok(reply.length == length),
+        Ok(Err(Fault::Absent { .. })) => Ok(false),
+        Ok(Err(fault)) => Err(fault),
+        Err(_) => Err(Fault::Stalled { deadline }),
+    }
 }

@@ -9,7 +9,7 @@ pub use without::Node;
 mod with {
     use std::{path::Path, sync::Arc, time::Duration};
 
-    use cairn_p2p::{Address, Directory, Limits, Peer, PeerId, PeerKey, Policy, Serving, Settings};
+    use cairn_p2p::{Address, Directory, Limits, Peer, PeerError, PeerId, PeerKey, Policy, Serving, Settings};
     use cairn_primitives::{text::MAX_TEXT, Text};
     use cairn_store::{
         guard::{is_public, Origin},
@@ -39,6 +39,28 @@ mod with {
         fn serves(&self, _: &PeerId, _: &str) -> bool {
             true
         }
+    }
+
+    /// Binds where it was bound before, if nothing else is asked for and that is free, so that what the chain says of it
+    /// stays true over a restart.
+    async fn bind(key: &PeerKey, settings: Settings, port: &Path) -> Result<Peer, PeerError> {
+        let before = std::fs::read_to_string(port).ok();
+        let before = before.and_then(|text| text.trim().parse::<u16>().ok());
+        if let Some(before) = before {
+            let mut same = settings.clone();
+            for at in same.bind.iter_mut().filter(|at| at.port() == 0) {
+                at.set_port(before);
+            }
+            if let Ok(peer) = Peer::bind(key, same).await {
+                return Ok(peer);
+            }
+        }
+        let peer = Peer::bind(key, settings).await?;
+        let bound = peer.bound().first().map(|at| at.port().to_string());
+        if let Some(Err(error)) = bound.map(|bound| std::fs::write(port, bound)) {
+            tracing::warn!("{}: {error}; after a restart this peer is elsewhere", port.display());
+        }
+        Ok(peer)
     }
 
     async fn wait_for_relay(peer: &Peer) {
@@ -77,9 +99,9 @@ mod with {
             if !options.bind.is_empty() {
                 settings.bind = options.bind.clone();
             }
-            let peer = Peer::bind(&key.map_err(|error| failed(&error))?, settings)
-                .await
-                .map_err(|error| failed(&error))?;
+            let key = key.map_err(|error| failed(&error))?;
+            let peer = bind(&key, settings, &directory.join("peer.port")).await;
+            let peer = peer.map_err(|error| failed(&error))?;
             let shelf = Directory::open(&shelf).map_err(|error| failed(&error))?;
             let serving = peer
                 .serve(Arc::new(shelf), Arc::new(Anybody), Limits::default())

@@ -43,7 +43,8 @@ impl Standing {
     ) {
         for (endpoint, report) in found {
             match &report.fault {
-                Some(Fault::Absent { .. }) => {}
+                // What it should have, and how long that is, others said.
+                Some(Fault::Absent { .. } | Fault::WrongLength { .. }) => {}
                 Some(Fault::Lied { .. }) => self.fall(endpoint, now, |_| LIED),
                 Some(_) if report.passed_over => self.fall(endpoint, now, silence),
                 _ if report.bytes > 0 => {
@@ -57,6 +58,10 @@ impl Standing {
     fn fall(&mut self, endpoint: &str, now: Instant, length: impl Fn(u32) -> Duration) {
         if self.0.len() >= MOST {
             self.0.retain(|_, fallen| fallen.until > now);
+        }
+        // What was asked of it at the same time fails for the same reason.
+        if !self.is_asked(endpoint, now) {
+            return;
         }
         let times = self.0.get(endpoint).map_or(0, |fallen| fallen.times);
         let until = now.checked_add(length(times)).unwrap_or(now);
@@ -110,11 +115,18 @@ mod tests {
     fn who_lied_is_not_asked_for_a_day_and_who_was_silent_for_a_moment() {
         let (mut standing, now) = (Standing::default(), Instant::now());
         let absent = Some(Fault::Absent { path: "a".into() });
+        let (path, found, expected) = ("a".to_string(), 1, 2);
+        let longer = Some(Fault::WrongLength {
+            path,
+            found,
+            expected,
+        });
         let reports = [
             report("liar", 9, lied()),
             report("slow", 0, stalled()),
             report("new", 0, absent),
             report("good", 9, None),
+            report("new", 0, longer),
         ];
         note(&mut standing, &reports, now);
         let asked = |standing: &Standing, after| {
@@ -128,13 +140,17 @@ mod tests {
 
     #[test]
     fn silence_is_believed_longer_each_time_and_forgiven_at_once() {
-        let (mut standing, now) = (Standing::default(), Instant::now());
+        let (mut standing, mut now) = (Standing::default(), Instant::now());
         for times in 0..20 {
-            note(&mut standing, &[report("slow", 0, stalled())], now);
-            let after = |seconds| now + Duration::from_secs(seconds);
-            let length = 15 << times.min(8);
-            assert!(!standing.is_asked("slow", after(length - 1)));
-            assert!(standing.is_asked("slow", after(length)));
+            // However much was asked of it at once.
+            for _ in 0..3 {
+                note(&mut standing, &[report("slow", 0, stalled())], now);
+            }
+            let length = Duration::from_secs(15 << times.min(8));
+            now += length - Duration::from_secs(1);
+            assert!(!standing.is_asked("slow", now));
+            now += Duration::from_secs(1);
+            assert!(standing.is_asked("slow", now));
         }
         note(&mut standing, &[report("slow", 1, None)], now);
         assert!(standing.is_asked("slow", now));

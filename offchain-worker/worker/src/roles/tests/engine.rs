@@ -8,9 +8,8 @@ use cairn_trainer::cuda::cache_directory;
 use super::network::{committed, ledger, play, register_miner, register_validator};
 use crate::roles::{
     chain::Chain,
-    inspect::fetch,
     run::Run,
-    testing::{Network, NETUID},
+    testing::{sealed_file, Network, NETUID},
     Behaviour,
 };
 
@@ -27,7 +26,7 @@ async fn classes(network: &Network, round: Round) -> Vec<EngineClass> {
     let layout = Layout::of(&run.config.model);
     let mut classes = Vec::new();
     for entry in state.contributions_of(round) {
-        let sealed = fetch(&run, round, &entry.commitment).await;
+        let sealed = sealed_file(&run.store, round, &entry.commitment).await;
         let mut file = sealed.expect("it is stored").to_vec();
         open(&mut file, &entry.key.expect("it was revealed"));
         let checked = verify(&file, &layout, &run.config.compression_in(round));

@@ -141,6 +141,7 @@ async fn blob<C: Chain>(desk: &Desk<C>, audit: &Audit) -> Result<Option<bytes::B
         most,
         maker: audit.hotkey,
         round: audit.round,
+        holders: audit.auditors.iter().map(|one| one.hotkey).collect(),
     };
     match sources::file(desk, &wanted).await {
         Ok(blob) => Ok(Some(blob)),
