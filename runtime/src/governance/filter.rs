@@ -3,10 +3,11 @@
 //! Substrate filters every origin but root. Root comes into being only within a sudo key's call, so a call is looked at
 //! with all that it carries: what a batch, a proxy, a multisignature, a motion, the scheduler or the sudo key would do.
 
+use cairn_primitives::traits::Membership;
 use frame_support::traits::Contains;
 
 use super::Development;
-use crate::{Runtime, RuntimeCall};
+use crate::{Runtime, RuntimeCall, Subnets};
 
 /// The calls that may be made.
 pub struct Allowed;
@@ -71,17 +72,19 @@ fn takes_a_name(call: &RuntimeCall) -> bool {
     )
 }
 
-/// Whether a call sets the rules of a subnet, which root could do at once.
+/// Whether a call sets the rules of a subnet, or ends it, which root could do at once. Before anybody has a seat in it
+/// that harms nobody, and networks for tests are set up so.
 fn rules_a_subnet(call: &RuntimeCall) -> bool {
     use pallet_subnets::Call;
-    matches!(
-        call,
-        RuntimeCall::Subnets(
-            Call::set_hyperparameters { .. }
-                | Call::withdraw_hyperparameters { .. }
-                | Call::dissolve_subnet { .. }
-        )
-    )
+    let RuntimeCall::Subnets(
+        Call::set_hyperparameters { netuid, .. }
+        | Call::withdraw_hyperparameters { netuid }
+        | Call::dissolve_subnet { netuid },
+    ) = call
+    else {
+        return false;
+    };
+    Subnets::hyperparameters(*netuid).is_none() || !Subnets::members(*netuid).is_empty()
 }
 
 /// What the sudo key may do where there is one.

@@ -97,7 +97,7 @@ fn submit(origin: Origin, call: impl Into<RuntimeCall>) -> RuntimeCall {
 
 /// Submits a referendum and reserves what its decision takes.
 fn propose(chain: &mut Chain, origin: Origin, call: impl Into<RuntimeCall>) -> u32 {
-    let index = chain.ask(|| pallet_referenda::ReferendumCount::<Runtime>::get());
+    let index = chain.ask(pallet_referenda::ReferendumCount::<Runtime>::get);
     succeeds(chain, PROPOSER, submit(origin, call));
     let place = pallet_referenda::Call::place_decision_deposit { index };
     succeeds(chain, PROPOSER, place);
@@ -125,7 +125,7 @@ fn all_are_for(chain: &mut Chain, index: u32) {
 /// Two of three in the council want this.
 fn motion(chain: &mut Chain, call: impl Into<RuntimeCall>) -> Vec<RuntimeEvent> {
     let call: RuntimeCall = call.into();
-    let index = chain.ask(|| pallet_collective::ProposalCount::<Runtime, _>::get());
+    let index = chain.ask(pallet_collective::ProposalCount::<Runtime, _>::get);
     let proposal = call.using_encoded(cairn_primitives::blake2_256);
     let length_bound = call.encoded_size() as u32;
     let proposal_weight_bound = call.get_dispatch_info().call_weight;

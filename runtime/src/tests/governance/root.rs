@@ -251,6 +251,48 @@ fn what_nobody_may_cannot_be_carried_by_another_call() {
     });
 }
 
+#[test]
+fn root_sets_no_rules_of_a_subnet_that_somebody_has_joined() {
+    use cairn_primitives::{Hyperparameters, Netuid, Role};
+    use frame_support::assert_ok;
+    let mut genesis = people();
+    genesis["sudo"]["key"] = serde_json::to_value(KEY.account()).expect("plain");
+    let mut chain = Chain::new(&genesis);
+    let netuid = Netuid(1);
+    let owner = || RuntimeOrigin::signed(Actor(0).account());
+    let calls = || -> [RuntimeCall; 2] {
+        let hyperparameters = Hyperparameters::default();
+        let set = pallet_subnets::Call::set_hyperparameters {
+            netuid,
+            hyperparameters,
+        };
+        [
+            set.into(),
+            pallet_subnets::Call::dissolve_subnet { netuid }.into(),
+        ]
+    };
+    let tried = chain.block(|| {
+        let max_price = u64::MAX;
+        let create = pallet_subnets::Call::create_subnet { max_price };
+        assert_ok!(RuntimeCall::from(create).dispatch(owner()));
+        let [set, _] = calls();
+        assert_ok!(by_sudo(set));
+        let register = pallet_subnets::Call::register {
+            netuid,
+            hotkey: Actor(7).account(),
+            role: Role::Miner,
+            max_price,
+            signature: Actor(7).registers(netuid, &Actor(0).account()),
+        };
+        assert_ok!(RuntimeCall::from(register).dispatch(owner()));
+        for call in calls() {
+            let refused = by_sudo(call).expect_err("somebody has joined");
+            assert!(is_refused(&refused), "{refused:?}");
+        }
+    });
+    tried.expect("the books are right");
+}
+
 /// Every call that has a field of the runtime's calls is one that the filter looks into, or nobody may make.
 #[test]
 fn no_call_that_carries_another_is_overlooked() {
