@@ -83,6 +83,16 @@ fn generate(model: &str, more: &[&str]) -> Value {
 fn an_exported_model_goes_on_with_a_text_and_names_its_root() {
     let directory = tempfile::tempdir().unwrap();
     let model = export(directory.path(), "hugging-face");
+    let mode = |name: &str| {
+        let file = std::fs::metadata(Path::new(&model).join(name)).unwrap();
+        std::os::unix::fs::PermissionsExt::mode(&file.permissions())
+    };
+    let weights = mode("model.safetensors");
+    assert_eq!(
+        weights,
+        mode("config.json"),
+        "who may read one may read all"
+    );
     let greedy = generate(&model, &["--temperature", "0", "--max-tokens", "12"]);
     let root = format!("{:?}", cairn_gradient::model_root(&parameters()));
     assert_eq!(

@@ -461,6 +461,9 @@ async fn who_reads_slowly_or_asks_for_much_holds_up_nobody() {
             200
         );
     }
+    // More than could be told at once.
+    let much = json!({"prompt": ["A", "B"], "max_tokens": 29_000, "logprobs": 20});
+    assert_eq!(served.ask(much).await.1["error"]["param"], "logprobs");
     // There is room for two prompts, and one place is taken.
     let (status, answer) = served
         .ask(json!({"prompt": ["A", "B"], "max_tokens": 1}))

@@ -137,8 +137,12 @@ fn write(out: &Path, found: &Found) -> Result<(), Failure> {
     let config = hugging_face::config(model, tokenizer.map(TextTokenizer::end));
     put(hugging_face::CONFIG, &serde_json::to_vec_pretty(&config)?)?;
     put(ORIGIN, &serde_json::to_vec_pretty(&found.origin)?)?;
-    hugging_face::write_parameters(model, &found.parameters, &out.join(hugging_face::WEIGHTS))
-        .map_err(|error| doing(&error))
+    let weights = out.join(hugging_face::WEIGHTS);
+    hugging_face::write_parameters(model, &found.parameters, &weights)
+        .map_err(|error| doing(&error))?;
+    // The library makes a file for its owner only; who may read the others may read this.
+    let others = std::fs::metadata(out.join(hugging_face::CONFIG))?.permissions();
+    std::fs::set_permissions(weights, others).map_err(|error| doing(&error))
 }
 
 /// Writes what llama.cpp loads.

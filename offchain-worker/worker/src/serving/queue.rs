@@ -45,14 +45,14 @@ struct Job {
     order: Order,
     until: Instant,
     events: answers::UnboundedSender<Event>,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 struct Active {
     generation: Generation,
     until: Instant,
     events: answers::UnboundedSender<Event>,
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 }
 
 impl Queue {
@@ -90,7 +90,7 @@ impl Queue {
                 order,
                 until,
                 events,
-                _place: place,
+                place,
             });
         }
         heard
@@ -124,10 +124,10 @@ fn begin(loaded: &Loaded, job: Job) -> Option<Active> {
             generation,
             until: job.until,
             events: job.events,
-            _place: job._place,
+            place: job.place,
         }),
         Err(error) => {
-            let _ = job.events.send(Event::Failed(error.to_string()));
+            end(job.place, &job.events, Event::Failed(error.to_string()));
             None
         }
     }
@@ -138,17 +138,20 @@ fn go_on(loaded: &Loaded, mut one: Active) -> Option<Active> {
     if one.events.is_closed() {
         return None;
     }
-    if Instant::now() >= one.until {
-        let _ = one.events.send(Event::Late);
-        return None;
-    }
-    let (event, more) = match one.generation.step(&loaded.model) {
-        Ok(step) => {
-            let more = !matches!(step, Step::Done(_));
-            (Event::Step(step), more)
-        }
-        Err(error) => (Event::Failed(error.to_string()), false),
+    let event = match Instant::now() < one.until {
+        false => Event::Late,
+        true => match one.generation.step(&loaded.model) {
+            Ok(step @ Step::Done(_)) => Event::Step(step),
+            Ok(step) => return one.events.send(Event::Step(step)).is_ok().then_some(one),
+            Err(error) => Event::Failed(error.to_string()),
+        },
     };
-    let heard = one.events.send(event).is_ok();
-    (more && heard).then_some(one)
+    end(one.place, &one.events, event);
+    None
+}
+
+/// The last that is heard of a job. Its place is free before: who hears it may hand in the next.
+fn end(place: OwnedSemaphorePermit, events: &answers::UnboundedSender<Event>, last: Event) {
+    drop(place);
+    let _ = events.send(last);
 }

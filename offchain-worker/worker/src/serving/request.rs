@@ -9,6 +9,8 @@ use super::Loaded;
 pub const MOST_PROMPTS: usize = 128;
 /// Likeliest tokens that are told at each place.
 pub const MOST_LOGPROBS: usize = 20;
+/// Log-probabilities that are told in one answer: each takes some tens of bytes.
+const MOST_SCORES: usize = 1 << 20;
 /// Texts that end a completion, and bytes of each.
 const MOST_STOPS: usize = 16;
 const MOST_STOP_BYTES: usize = 256;
@@ -78,9 +80,12 @@ impl Completion {
         let scores = fields.count("logprobs", MOST_LOGPROBS)?;
         let sampling = fields.sampling(seed)?;
         let most = fields.count("max_tokens", usize::MAX)?;
-        let orders = fields.prompts(loaded)?.into_iter().map(|prompt| Order {
+        let most = most.unwrap_or(MAX_TOKENS);
+        let prompts = fields.prompts(loaded)?;
+        check_scores(&prompts, most, scores, loaded)?;
+        let orders = prompts.into_iter().map(|prompt| Order {
             prompt,
-            most: most.unwrap_or(MAX_TOKENS),
+            most,
             sampling,
             end: Some(loaded.tokenizer.end()),
             scores,
@@ -249,6 +254,33 @@ impl Fields {
         let options = self.get("stream_options");
         let wanted = options.and_then(|options| options.get("include_usage"));
         wanted.and_then(Value::as_bool) == Some(true)
+    }
+}
+
+/// Whether an answer would not tell too much.
+fn check_scores(
+    prompts: &[Vec<u32>],
+    most: usize,
+    scores: Option<usize>,
+    loaded: &Loaded,
+) -> Result<(), Refusal> {
+    let Some(each) = scores else {
+        return Ok(());
+    };
+    let context = loaded.model.shape().context as usize;
+    let places = prompts.iter().map(|prompt| {
+        let most = most.min(context.saturating_sub(prompt.len()).saturating_add(1));
+        prompt.len().saturating_add(most)
+    });
+    let told = places.sum::<usize>().saturating_mul(each.saturating_add(1));
+    match told > MOST_SCORES {
+        false => Ok(()),
+        true => {
+            let message = format!(
+                "these would be {told} log-probabilities, {MOST_SCORES} are told at most; send fewer prompts"
+            );
+            Err(Refusal::of("logprobs", message))
+        }
     }
 }
 

@@ -75,6 +75,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// After which it is tried again when the system can open no connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Pieces of a stream that are made ahead of who reads it.
+const AHEAD: usize = 64;
+
 type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// What every connection knows.
@@ -377,14 +380,14 @@ impl Asked {
     }
 
     /// Sends pieces as they come, one prompt after the other.
-    async fn pieces(mut self, out: mpsc::UnboundedSender<Value>) {
+    async fn pieces(mut self, out: mpsc::Sender<Value>) {
         let heard = std::mem::take(&mut self.heard);
         let mut chosen = 0usize;
         for (index, mut heard) in heard.into_iter().enumerate() {
             match self.one_by_one(index, &mut heard, &out).await {
                 Ok(tokens) => chosen = chosen.saturating_add(tokens),
                 Err(Unanswered(status, message)) => {
-                    let _ = out.send(error(status, &message, None));
+                    self.put(&out, error(status, &message, None)).await;
                     return;
                 }
             }
@@ -393,7 +396,7 @@ impl Asked {
             let mut last = self.server.frame(self.id);
             last["choices"] = json!([]);
             last["usage"] = self.usage(chosen);
-            let _ = out.send(last);
+            self.put(&out, last).await;
         }
     }
 
@@ -401,23 +404,29 @@ impl Asked {
         &self,
         index: usize,
         heard: &mut mpsc::UnboundedReceiver<Event>,
-        out: &mpsc::UnboundedSender<Value>,
+        out: &mpsc::Sender<Value>,
     ) -> Result<usize, Unanswered> {
         let mut choice = self.choice(index);
-        let send = |choice: &Choice, piece: Piece| {
+        let frame = |choice: &Choice, piece: Piece| {
             let mut frame = self.server.frame(self.id);
             frame["choices"] = json!([choice.to_json(piece)]);
-            out.send(frame).is_ok()
+            frame
         };
         let first = choice.begin(self.prompt(index))?;
-        let mut read = first.is_empty() || send(&choice, first);
+        let mut read = first.is_empty() || self.put(out, frame(&choice, first)).await;
         while read && !choice.is_done() {
             let piece = choice.take(step(heard.recv().await)?)?;
             if choice.is_done() || !piece.is_empty() {
-                read = send(&choice, piece);
+                read = self.put(out, frame(&choice, piece)).await;
             }
         }
         Ok(choice.chosen)
+    }
+
+    /// Hands a piece to the connection; gives whether it is read, and in time.
+    async fn put(&self, out: &mpsc::Sender<Value>, piece: Value) -> bool {
+        let sent = timeout(self.server.limits.patience, out.send(piece)).await;
+        matches!(sent, Ok(Ok(())))
     }
 }
 
@@ -439,7 +448,7 @@ fn step(event: Option<Event>) -> Result<cairn_inference::Step, Unanswered> {
 
 /// An answer in server-sent events.
 fn streamed(asked: Asked) -> Answer {
-    let (out, pieces) = mpsc::unbounded_channel();
+    let (out, pieces) = mpsc::channel(AHEAD);
     // It ends by itself when nobody reads any more.
     tokio::spawn(asked.pieces(out));
     let pieces = futures::stream::unfold(pieces, |mut pieces| async {
