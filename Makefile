@@ -119,6 +119,7 @@ engine-torch: setup ## PyTorch FSDP2 for `cairn mine --engine torch` in $CAIRN_C
 	@scripts/engine-torch.sh
 
 test-engine-torch: engine-torch ## that engine at 1, 2 and 3 processes beside the CPU's, and what it does when it breaks
+	$(CAIRN_CACHE)/engine-torch/bin/python offchain-worker/engines/torch/tests/test_parts.py
 	cargo test --locked -p cairn-engine-process --test process -- --include-ignored --test-threads 1
 	cargo test --locked -p cairn-worker --lib roles::tests::engine -- --include-ignored
 

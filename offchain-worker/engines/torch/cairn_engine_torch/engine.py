@@ -39,6 +39,8 @@ class Engine:
         self.is_loaded, self.constants = False, None
         self.done = self.number = 0
         self.has_moments = False
+        if self.sharded is not None:
+            self.sharded.drop()
 
     def handle(self, verb, fields):
         """Does what a request asks for and gives the facts of its answer. After a fault nothing is loaded."""
@@ -48,8 +50,6 @@ class Engine:
             return getattr(self, verb)(**fields)
         except Fault:
             self.forget()
-            if self.sharded is not None:
-                self.sharded.model.zero_grad(set_to_none=True)
             raise
 
     def hello(self, protocol, model, layout):

@@ -56,6 +56,11 @@ class Sharded:
         self.first = [torch.zeros_like(self.rows(*pair)[1]) for pair in self.tensors]
         self.second = [torch.zeros_like(local) for local in self.first]
 
+    def drop(self):
+        """Moments and gradients are of no use."""
+        self.first = self.second = None
+        self.model.zero_grad(set_to_none=True)
+
     def load_moments(self, first, second):
         """Takes moments from two mapped files."""
         self.zero_moments()
