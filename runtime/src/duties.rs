@@ -87,7 +87,11 @@ impl Duty {
                 let (uid, until) = Audits::party(who, (netuid, round, about), stage)?;
                 (uid, Some(about), until)
             }
-            Until::Later(blocks) => (member()?, None, System::block_number().saturating_add(blocks)),
+            Until::Later(blocks) => (
+                member()?,
+                None,
+                System::block_number().saturating_add(blocks),
+            ),
             Until::Epoch => {
                 let tempo = <Subnets as Membership<AccountId>>::hyperparameters(netuid)?.tempo;
                 let due = pallet_emissions::SubnetLedgers::<Runtime>::get(netuid)?.due(tempo);

@@ -3,14 +3,15 @@
 //!
 //! Both wrap an extension of Substrate and look like it from outside: to wallets there is nothing new.
 //!
-//! A free call is a member's [`Duty`]. It goes before whatever is paid for, the sooner it would be too late the earlier.
-//! The pool holds one of a kind, subnet, round and member, and until it is too late. It is of the operational class, for
-//! which a block keeps room, and a block takes only so many of a subnet ([`quota`](crate::quota)). With a tip it is paid
-//! for like any other, has no quota and goes first, so that a member which can pay gets its duty in for sure.
+//! A free call is a member's [`Duty`]. It goes before whatever is paid for, the sooner it would be too late the
+//! earlier. The pool holds one of a kind, subnet, round and member, and until it is too late. It is of the
+//! operational class, for which a block keeps room, and a block takes only so many of a subnet
+//! ([`quota`](crate::quota)). With a tip it is paid for like any other, has no quota and goes first, so that a member
+//! which can pay gets its duty in for sure.
 //!
-//! Other transactions of the operational class are only the council's motions and votes and, on a chain for development,
-//! the sudo key's: nobody buys the room that is kept for duties. A new runtime that governance authorised is longer than
-//! other transactions. It is brought without a signature, so this does not hold it up.
+//! Other transactions of the operational class are only the council's motions and votes and, on a chain for
+//! development, the sudo key's: nobody buys the room that is kept for duties. A new runtime that governance
+//! authorised is longer than other transactions. It is brought without a signature, so this does not hold it up.
 
 use cairn_primitives::Netuid;
 use codec::{Decode, DecodeWithMemTracking, Encode};
@@ -43,8 +44,8 @@ use crate::{
 pub const MAX_WAITING: Nonce = 64;
 /// Says that an account has [`MAX_WAITING`] transactions waiting: it may send on as soon as one is in a block.
 pub const TOO_MANY_WAITING: u8 = 1;
-/// A free call is one that its member makes once in a phase, and late is never: it goes before what is paid for, which has
-/// at most this priority.
+/// A free call is one that its member makes once in a phase, and late is never: it goes before what is paid for,
+/// which has at most this priority.
 pub const FREE_PRIORITY: TransactionPriority = TransactionPriority::MAX / 2;
 /// A duty with a tip takes the place of the same one without.
 pub const TIPPED_PRIORITY: TransactionPriority = FREE_PRIORITY + URGENCIES;
@@ -57,8 +58,8 @@ type Fee = SkipCheckIfFeeless<Runtime, Payment>;
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub struct InTurn(Order);
 
-/// [`ChargeTransactionPayment`] unless the call is a duty, for transactions of at most [`MAX_TRANSACTION_BYTES`]. Only the
-/// sudo key's may be longer, where there is one: a new runtime is.
+/// [`ChargeTransactionPayment`] unless the call is a duty, for transactions of at most [`MAX_TRANSACTION_BYTES`].
+/// Only the sudo key's may be longer, where there is one: a new runtime is.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, DecodeWithMemTracking)]
 pub struct FreeOrPaid(Fee);
 

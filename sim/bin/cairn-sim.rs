@@ -55,8 +55,8 @@ struct Run {
     /// What computes: a real model of some thousand parameters, or a bowl that costs virtual time only.
     #[arg(long, value_enum, default_value_t = Engine::Cost)]
     engine: Engine,
-    /// Let members crash and be cut off, blocks be undone, messages be lost, and files be faulty; a number: so many times
-    /// as often as usual.
+    /// Let members crash and be cut off, blocks be undone, messages be lost, and files be faulty; a number: so many
+    /// times as often as usual.
     #[arg(long, value_name = "TIMES", num_args = 0..=1, default_missing_value = "1")]
     storm: Option<f64>,
     /// The round in which the storm ends: soon after it, everybody has to be back.

@@ -1,5 +1,5 @@
-//! The real runtime, and the machines of any number of members, their disks, stores, engines and network, under one seeded
-//! virtual clock in one thread. The same seed gives the same run, to the bit.
+//! The real runtime, and the machines of any number of members, their disks, stores, engines and network, under one
+//! seeded virtual clock in one thread. The same seed gives the same run, to the bit.
 //!
 //! ```text
 //!   member: machine ─▶ action ─▶ job ─▶ (virtual time) ─▶ event ─▶ machine     member/
@@ -7,12 +7,13 @@
 //!   all that happens ─▶ checkers: money, lineage, at_most_once, …              checkers/
 //! ```
 //!
-//! What is real: the runtime with its extensions, hooks and audits; the machines of `cairn-round`; scoring; compression,
-//! sealing, decoding and the outer step of `cairn-gradient`; the engines of `cairn-engine`, of which the CPU's trains. What is
-//! simulated: time, blocks' authors and finality, the pool's order, nodes, network, store, disks, crashes.
+//! What is real: the runtime with its extensions, hooks and audits; the machines of `cairn-round`; scoring;
+//! compression, sealing, decoding and the outer step of `cairn-gradient`; the engines of `cairn-engine`, of which the
+//! CPU's trains. What is simulated: time, blocks' authors and finality, the pool's order, nodes, network, store,
+//! disks, crashes.
 //!
-//! A member behaves as its machine says unless its [`behaviour`] does otherwise: an attack is a file there, and a row of the
-//! table that [`attacks`] measures. No worker and no node links this crate.
+//! A member behaves as its machine says unless its [`behaviour`] does otherwise: an attack is a file there, and a row
+//! of the table that [`attacks`] measures. No worker and no node links this crate.
 
 pub mod attacks;
 pub mod behaviour;

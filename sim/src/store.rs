@@ -1,5 +1,5 @@
-//! Files by the hash of their bytes: at their makers, whom everybody can reach, and at whoever has fetched them; and what
-//! can be wrong with them.
+//! Files by the hash of their bytes: at their makers, whom everybody can reach, and at whoever has fetched them; and
+//! what can be wrong with them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

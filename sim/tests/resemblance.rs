@@ -66,7 +66,8 @@ impl Field {
         decode(&trained.plain, &self.layout, &compression).expect("it was just made")
     }
 
-    /// A miner's honest work, and the pseudo-gradient that it found. One that remembers nothing unsent is what is found.
+    /// A miner's honest work, and the pseudo-gradient that it found. One that remembers nothing unsent is what is
+    /// found.
     fn train(&mut self, round: u32, miner: usize) -> (Trained, Vec<f32>) {
         let run = self.workshop.run().clone();
         let cursor = u64::from(round) * MINERS * run.windows_per_miner();

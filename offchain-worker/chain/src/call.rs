@@ -317,8 +317,8 @@ impl Call {
             .with(hash)
     }
 
-    /// Reveals what an audit of the contribution of `uid` found, as it was committed to. Signed by the auditor's hotkey;
-    /// free once.
+    /// Reveals what an audit of the contribution of `uid` found, as it was committed to. Signed by the auditor's
+    /// hotkey; free once.
     pub fn reveal_verdict(
         netuid: Netuid,
         round: Round,

@@ -54,7 +54,8 @@ impl Client {
     }
 
     /// Connects to the first of some nodes that can be asked. When it goes down, stands still, is on another chain or
-    /// far behind, the next one is asked. The chain is the one with the genesis hash `expected`, or that of the first node.
+    /// far behind, the next one is asked. The chain is the one with the genesis hash `expected`, or that of the first
+    /// node.
     ///
     /// # Errors
     /// As [`Client::connect`]; [`ChainError::NoneOf`] if there are several and none can be asked.

@@ -24,8 +24,8 @@ use crate::{
 
 /// How often a transaction is signed anew because its nonce was taken meanwhile.
 const NONCE_ATTEMPTS: u32 = 5;
-/// Blocks after which a free call that is in none of them is offered as one that pays: the first may have been made before
-/// it came.
+/// Blocks after which a free call that is in none of them is offered as one that pays: the first may have been made
+/// before it came.
 const FREE_BLOCKS: u32 = 2;
 /// What it pays then beside the fee, in pebble: a tip is what tells it from a free one.
 const TIP: u128 = 1;
@@ -101,8 +101,9 @@ impl Client {
     /// Transactions of one account are sent one after the other, in the order in which they were asked for,
     /// so that their nonces do not collide. The transaction is valid for 128 blocks.
     ///
-    /// A call that is free for members, and is not in one of the next two blocks, is offered as one that pays the fee and a
-    /// tip of a pebble, for which no quota is too small. An account without money goes on waiting with the free one.
+    /// A call that is free for members, and is not in one of the next two blocks, is offered as one that pays the fee
+    /// and a tip of a pebble, for which no quota is too small. An account without money goes on waiting with the free
+    /// one.
     ///
     /// # Errors
     /// [`ChainError::Dispatch`] if it was executed and failed, [`ChainError::Rejected`] if the node turned
@@ -409,8 +410,9 @@ fn floor(best: Block, finalized: Block) -> u32 {
     finalized.number.max(best.number.saturating_sub(MORTALITY))
 }
 
-/// What to make of the refusal of a transaction. `unclear` says that the node may have got it before, when
-/// the connection broke, `free` that the call may cost nothing. The error is the remedy. The codes are those of the `author` namespace of every Substrate node.
+/// What to make of the refusal of a transaction. `unclear` says that the node may have got it before, when the
+/// connection broke, `free` that the call may cost nothing. The error is the remedy. The codes are those of the
+/// `author` namespace of every Substrate node.
 fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'static str> {
     const INVALID: i32 = 1010;
     const UNKNOWN: i32 = 1011;

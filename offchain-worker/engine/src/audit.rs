@@ -1,7 +1,7 @@
 //! Serving what is audited, and replaying what was served.
 //!
-//! What goes from one to the other is a blob: [`Opened`], and behind it the vectors of the first of two traced states. Who
-//! audits makes the steps between them again.
+//! What goes from one to the other is a blob: [`Opened`], and behind it the vectors of the first of two traced
+//! states. Who audits makes the steps between them again.
 
 use cairn_gradient::Header;
 use cairn_primitives::{Finding, H256};
@@ -24,8 +24,8 @@ pub struct Traced<'a> {
     pub every: u16,
 }
 
-/// The blob that the maker of a contribution serves for an audit that was `drawn`: made again from the state with which the
-/// contribution began, of which parameters and moments are looked at. `None` if nothing was trained.
+/// The blob that the maker of a contribution serves for an audit that was `drawn`: made again from the state with
+/// which the contribution began, of which parameters and moments are looked at. `None` if nothing was trained.
 ///
 /// # Errors
 /// [`EngineError::Foreign`] if the states do not come out as they were traced; those of [`Engine::replay`].
@@ -108,8 +108,8 @@ pub struct Audited<'a> {
     pub parameters: usize,
 }
 
-/// Replays what was served. `None` if this engine does not give the bits of the one that the header names, so that nothing
-/// can be said.
+/// Replays what was served. `None` if this engine does not give the bits of the one that the header names, so that
+/// nothing can be said.
 ///
 /// # Errors
 /// Those of [`Engine::replay`] that are this engine's fault; what others served is at worst a failed audit.

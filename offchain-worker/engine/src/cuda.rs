@@ -1,8 +1,8 @@
 //! An engine on an NVIDIA card.
 //!
 //! Steps are made, and what is sent of them is selected, on the card; the outer step and the root are the CPU's. The
-//! held state is in the host's memory, too, so that a lost card costs a round's steps and nothing else. Between steps and
-//! contribution parameters stay on the card, and so does the base for as long as only measuring goes on.
+//! held state is in the host's memory, too, so that a lost card costs a round's steps and nothing else. Between steps
+//! and contribution parameters stay on the card, and so does the base for as long as only measuring goes on.
 
 use std::{io, ops::Range};
 

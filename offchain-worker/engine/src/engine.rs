@@ -54,11 +54,12 @@ impl Trained {
 /// A settled round, as it is applied.
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement<'a> {
-    /// The included contributions, who made them and how far the settlement trusts each (1 at least), in any order. None:
-    /// a null round, parameters stay.
+    /// The included contributions, who made them and how far the settlement trusts each (1 at least), in any order.
+    /// None: a null round, parameters stay.
     pub included: &'a [(Uid, u16, Arc<Checked>)],
-    /// Whether the member's own contribution is among them. If it is, the member carries on what it [sent](State::sent);
-    /// else that is forgotten, and the next contribution goes on from where the last included one ended.
+    /// Whether the member's own contribution is among them. If it is, the member carries on what it
+    /// [sent](State::sent); else that is forgotten, and the next contribution goes on from where the last included
+    /// one ended.
     pub is_included: bool,
 }
 
@@ -98,8 +99,8 @@ pub trait Engine: Send {
     /// [`EngineError::OutOfTurn`] if there is no such version.
     fn norm(&self, version: Version) -> Result<Option<f64>, EngineError>;
 
-    /// Hands one part of a version to `sink`, from its beginning, in pieces of any length. `false` if the version has no
-    /// such part.
+    /// Hands one part of a version to `sink`, from its beginning, in pieces of any length. `false` if the version has
+    /// no such part.
     ///
     /// # Errors
     ///
@@ -127,7 +128,8 @@ pub trait Engine: Send {
     ) -> Result<Option<Trained>, EngineError>;
 
     /// The plain file of what is to be sent of the steps just made. The error feedback takes the rest. Moments and
-    /// feedback are pending, and [`State::sent`] once they are kept: what is held stays until the round is settled. What `header` says of the [`Work`](cairn_gradient::Work) is replaced by what was done.
+    /// feedback are pending, and [`State::sent`] once they are kept: what is held stays until the round is settled.
+    /// What `header` says of the [`Work`](cairn_gradient::Work) is replaced by what was done.
     ///
     /// # Errors
     ///
@@ -164,8 +166,8 @@ pub trait Engine: Send {
     ///
     /// # Errors
     ///
-    /// [`EngineError::OutOfTurn`] if there is no base, or steps are pending; [`EngineError::Foreign`] if the contribution
-    /// was made from other parameters than the base.
+    /// [`EngineError::OutOfTurn`] if there is no base, or steps are pending; [`EngineError::Foreign`] if the
+    /// contribution was made from other parameters than the base.
     fn measure(
         &mut self,
         contribution: Option<&Checked>,
@@ -173,14 +175,15 @@ pub trait Engine: Send {
         go_on: &mut dyn FnMut() -> bool,
     ) -> Result<Option<Vec<f32>>, EngineError>;
 
-    /// Makes the inner steps with these numbers again, from the state before them, and gives parameters and moments after
-    /// them: of [`State::traced`] a miner must have traced the hash, to the bit if it was the same [`class`](Engine::class).
-    /// `before` has parameters and moments; its other parts are not looked at. What is held, or pending, stays.
+    /// Makes the inner steps with these numbers again, from the state before them, and gives parameters and moments
+    /// after them: of [`State::traced`] a miner must have traced the hash, to the bit if it was the same
+    /// [`class`](Engine::class). `before` has parameters and moments; its other parts are not looked at. What is
+    /// held, or pending, stays.
     ///
     /// # Errors
     ///
-    /// [`EngineError::OutOfTurn`] if steps are pending; [`EngineError::Foreign`] if a vector has another length than the run's
-    /// model; else [`EngineError`].
+    /// [`EngineError::OutOfTurn`] if steps are pending; [`EngineError::Foreign`] if a vector has another length than
+    /// the run's model; else [`EngineError`].
     fn replay(
         &mut self,
         before: &State,

@@ -24,7 +24,8 @@
 //! - Verbs are coarse and their arguments are plain data or callbacks, so that an engine may live in another process or
 //!   use several cards. The model crosses the border by `load` and `snapshot` only.
 //!
-//! Invariant: this crate knows no chain, no store, no round machine and no clock. A role measures time in its callbacks.
+//! Invariant: this crate knows no chain, no store, no round machine and no clock. A role measures time in its
+//! callbacks.
 
 pub mod audit;
 #[cfg(feature = "cost")]

@@ -56,8 +56,8 @@ pub enum Version {
     Base,
     /// The state itself.
     Held,
-    /// What waits for [`keep`](crate::Engine::keep): the state after a settled round, or what a contribution left. Parts
-    /// that would not change are those held.
+    /// What waits for [`keep`](crate::Engine::keep): the state after a settled round, or what a contribution left.
+    /// Parts that would not change are those held.
     Pending,
     /// [`State::sent`], with the parameters held.
     Sent,

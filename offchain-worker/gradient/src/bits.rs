@@ -128,8 +128,8 @@ impl<'a> BitReader<'a> {
         ones << rest | low
     }
 
-    /// The next N Rice codes, each with the bits behind it, as [`BitReader::read_rice`] gives them. What is short is read
-    /// from one window, which is where the time goes when codes are read one by one.
+    /// The next N Rice codes, each with the bits behind it, as [`BitReader::read_rice`] gives them. What is short is
+    /// read from one window, which is where the time goes when codes are read one by one.
     #[inline(always)]
     pub(crate) fn read_rices<const N: usize>(&mut self, parameter: u32, tail: u32) -> [u32; N] {
         let rest = parameter + tail;
@@ -149,7 +149,8 @@ impl<'a> BitReader<'a> {
         numbers
     }
 
-    /// As many of the next Rice codes as one window has whole, one at least, each given to `each` until that wants no more.
+    /// As many of the next Rice codes as one window has whole, one at least, each given to `each` until that wants no
+    /// more.
     #[inline(always)]
     pub(crate) fn read_rices_while(&mut self, parameter: u32, mut each: impl FnMut(u32) -> bool) {
         let (mut window, mut length) = (self.window(), 0);

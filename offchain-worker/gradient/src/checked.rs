@@ -66,7 +66,8 @@ pub struct Checked {
     file: Vec<u8>,
 }
 
-/// Opens a sealed file, of which the root is known to be the one committed to, and checks that it is what the miner owes.
+/// Opens a sealed file, of which the root is known to be the one committed to, and checks that it is what the miner
+/// owes.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -130,11 +131,12 @@ fn reading(config: &RunConfig) -> Compression {
     config.compression_in(0)
 }
 
-/// Takes the run's outer step, with one tensor of each contribution in memory at a time. Contributions come with uid and
-/// trust. Gives the model root and the median norm.
+/// Takes the run's outer step, with one tensor of each contribution in memory at a time. Contributions come with uid
+/// and trust. Gives the model root and the median norm.
 ///
 /// # Errors
-/// If parameters or contributions do not go with the layout, trust is none, or a uid is there twice. Some parameters may have changed.
+/// If parameters or contributions do not go with the layout, trust is none, or a uid is there twice. Some parameters
+/// may have changed.
 pub fn outer_step<C: AsRef<Checked>>(
     theta: &mut [f32],
     layout: &Layout,

@@ -55,7 +55,8 @@ impl From<LayoutError> for CompressError {
 /// [`select`] and [`encode`] in one go.
 ///
 /// # Errors
-/// If the parts do not go together or β · error + Δ is not finite; `error` is then unchanged. If there is nothing to send.
+/// If the parts do not go together or β · error + Δ is not finite; `error` is then unchanged. If there is nothing to
+/// send.
 pub fn compress(
     layout: &Layout,
     compression: &Compression,
@@ -73,8 +74,8 @@ pub fn compress(
     Ok((contribution, bytes))
 }
 
-/// What is sent of each tensor of a pseudo-gradient Δ = θ − θ′ (flat, in the layout's order): what a [`Compressor`] does
-/// tensor by tensor, in one go.
+/// What is sent of each tensor of a pseudo-gradient Δ = θ − θ′ (flat, in the layout's order): what a [`Compressor`]
+/// does tensor by tensor, in one go.
 ///
 /// # Errors
 /// If the parts do not go together or β · error + Δ is not finite; `error` is then unchanged.
@@ -338,8 +339,8 @@ impl Kernel for Send<'_> {
 
 /// error ← β · error + Δ in blocks next to each other, and which of full blocks' elements reach a threshold.
 ///
-/// Row by row through all of them: rows lie far apart, and, where they are a power of two long, those of one block share
-/// so few places of the CPU's caches that they would drive each other out.
+/// Row by row through all of them: rows lie far apart, and, where they are a power of two long, those of one block
+/// share so few places of the CPU's caches that they would drive each other out.
 #[inline(always)]
 fn accumulate<L: Lanes>(
     blocks: &[Block],

@@ -143,8 +143,8 @@ impl Selector {
         self.aim == 0
     }
 
-    /// A threshold that will let twice as many of the next blocks' elements through as are wanted, if they are like those
-    /// before.
+    /// A threshold that will let twice as many of the next blocks' elements through as are wanted, if they are like
+    /// those before.
     pub(crate) fn guess(&self) -> u32 {
         self.aim.clamp(1, INFINITE)
     }

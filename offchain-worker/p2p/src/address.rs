@@ -66,8 +66,8 @@ impl Address {
 const SCHEME: &str = "iroh://";
 
 impl Address {
-    /// The address as a text of at most so many bytes, without the direct addresses for which there is no room; `None` if
-    /// no way to the peer is left.
+    /// The address as a text of at most so many bytes, without the direct addresses for which there is no room;
+    /// `None` if no way to the peer is left.
     pub fn to_text(&self, most: usize) -> Option<String> {
         let mut text = format!("{SCHEME}{}", self.id);
         let relay = self.relay.iter().map(|url| format!("relay={url}"));

@@ -5,9 +5,9 @@
 //!   validator:  drawn, and the blob is served ──▶ Audit ──▶ verdict on disk ──▶ CommitVerdict ──▶ RevealVerdict
 //! ```
 //!
-//! A miner that was drawn keeps on disk what the round began with, and makes its states again from there when it has made
-//! its next contribution: auditing takes no time from training. A *verdict* is a finding with the salt that hides it; it is on disk before the
-//! commitment to it is sent, so that a validator never commits to two.
+//! A miner that was drawn keeps on disk what the round began with, and makes its states again from there when it has
+//! made its next contribution: auditing takes no time from training. A *verdict* is a finding with the salt that
+//! hides it; it is on disk before the commitment to it is sent, so that a validator never commits to two.
 
 use cairn_primitives::{
     api, finding_hash, BlockNumber, Finding, Hotkey, Netuid, Round, Secret, Served, Uid, H256,
@@ -218,8 +218,8 @@ impl Auditing {
         self.verdicts.extend(verdict);
     }
 
-    /// What there is to do for the auditor with this hotkey, which is free to replay or computes something else, and may send
-    /// something or has to wait; to be asked until there is nothing.
+    /// What there is to do for the auditor with this hotkey, which is free to replay or computes something else, and
+    /// may send something or has to wait; to be asked until there is nothing.
     pub fn next(
         &mut self,
         view: &View,

@@ -7,8 +7,8 @@
 //!        └──(too far behind)─┘
 //! ```
 //!
-//! **Liveness.** The chain is looked at when it moved, and at once when something ended well. What failed is tried again
-//! with the next block, not sooner.
+//! **Liveness.** The chain is looked at when it moved, and at once when something ended well. What failed is tried
+//! again with the next block, not sooner.
 
 use std::collections::VecDeque;
 

@@ -1,9 +1,9 @@
 //! How a round's contributions are measured: on which sequences, in which order, and what is left when time runs out.
 //!
-//! The losses of the same sequences are compared before and after an outer step with one contribution alone: sequences
-//! that its maker had to train on, and sequences that nobody had. All have their turn with a first piece of both before
-//! anyone has a second, and whoever is decided has no further one. Who missed the round needs no measuring. What has not
-//! a whole piece when time runs out is not measured, and what has is.
+//! The losses of the same sequences are compared before and after an outer step with one contribution alone:
+//! sequences that its maker had to train on, and sequences that nobody had. All have their turn with a first piece of
+//! both before anyone has a second, and whoever is decided has no further one. Who missed the round needs no
+//! measuring. What has not a whole piece when time runs out is not measured, and what has is.
 
 use cairn_primitives::{Hotkey, Uid, H256};
 use cairn_protocol::{exam, limits::EXAM_PIECE};
@@ -85,8 +85,8 @@ impl Trial {
 }
 
 impl Measuring {
-    /// Begins; half of what nobody trained on is drawn by the salt that this validator committed to. `file` gives what a
-    /// contribution's file says; one that it does not know is not measured.
+    /// Begins; half of what nobody trained on is drawn by the salt that this validator committed to. `file` gives
+    /// what a contribution's file says; one that it does not know is not measured.
     pub fn new(measurement: Measurement, file: impl Fn(H256) -> Option<File>) -> Measuring {
         let plan = &measurement.plan;
         let most = plan.most_windows();

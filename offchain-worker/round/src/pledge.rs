@@ -4,9 +4,9 @@
 //!   all checked, or time is up ──▶ Pledge ──▶ pledge on disk ──▶ CommitAttestation ──▶ (second half) ──▶ Attest
 //! ```
 //!
-//! A *pledge* is an attestation with the salt that hides it. It is on disk before the commitment to it is sent, so that a
-//! validator that is killed at any instant can still attest, and never commits to two things in a round. Until it is
-//! opened nobody else knows the salt, which makes it this validator's own part of a round's randomness.
+//! A *pledge* is an attestation with the salt that hides it. It is on disk before the commitment to it is sent, so
+//! that a validator that is killed at any instant can still attest, and never commits to two things in a round. Until
+//! it is opened nobody else knows the salt, which makes it this validator's own part of a round's randomness.
 
 use cairn_primitives::{attestation_hash, Hotkey, Netuid, Round, Secret, Verdicts, H256};
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,8 @@
 //! The validator's machine.
 //!
-//! Sealed files are fetched as soon as their commitments are on chain and opened as soon as their keys are.
-//! When the attest phase comes, what is left is to commit to what was found, and then to say it. Contributions of the round before are measured
-//! while miners train; that is dropped when it would get in the way of attesting.
+//! Sealed files are fetched as soon as their commitments are on chain and opened as soon as their keys are. When the
+//! attest phase comes, what is left is to commit to what was found, and then to say it. Contributions of the round
+//! before are measured while miners train; that is dropped when it would get in the way of attesting.
 
 use std::collections::BTreeMap;
 
@@ -149,8 +149,8 @@ pub enum Task {
     StopMeasuring,
     /// Replay what is audited, and put what was found on disk with a salt.
     Audit(Box<Audit>),
-    /// Turn evidence up to this round into scores: for a commitment before this epoch, to be put on disk with a salt, or,
-    /// if the subnet hides none, to be set at once.
+    /// Turn evidence up to this round into scores: for a commitment before this epoch, to be put on disk with a salt,
+    /// or, if the subnet hides none, to be set at once.
     Weigh {
         /// The round.
         round: Round,
@@ -435,8 +435,8 @@ impl Validator {
         }
     }
 
-    /// The end of a run: what it brought stays in the store. Of the parameters held, and of those before them, which are
-    /// the last final ones if nobody had attested the current round yet.
+    /// The end of a run: what it brought stays in the store. Of the parameters held, and of those before them, which
+    /// are the last final ones if nobody had attested the current round yet.
     fn gone(&mut self, gone: Gone) {
         if matches!(self.course.work(), Work::Own(_)) && !self.stopping {
             self.stopping = true;
@@ -627,8 +627,8 @@ impl Validator {
         self.course.keep(settlement, held, None);
     }
 
-    /// What can be measured of a round now that everybody has opened its contributions: all of it by whoever attested, and
-    /// so can say what was missed.
+    /// What can be measured of a round now that everybody has opened its contributions: all of it by whoever
+    /// attested, and so can say what was missed.
     fn measurement(&self, settlement: &Settlement) -> Option<Measurement> {
         let has_attested = self.attested == Some(settlement.round);
         let included = |uid: Uid| {

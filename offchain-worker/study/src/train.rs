@@ -27,7 +27,8 @@ pub struct Finished {
     /// The same on the way there, after so many rounds.
     #[serde(default)]
     pub on_the_way: Vec<(usize, f64)>,
-    /// The same of the mean of the parameters after each of the last so many rounds: a twentieth, a tenth and a fifth of all.
+    /// The same of the mean of the parameters after each of the last so many rounds: a twentieth, a tenth and a fifth
+    /// of all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub averaged: Vec<(usize, f64)>,
     /// Bytes that a worker sent per token that it trained on.

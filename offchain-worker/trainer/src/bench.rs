@@ -66,8 +66,8 @@ impl Plan {
     ///
     /// # Errors
     ///
-    /// [`TrainerError`] if there is no such model, the windows are longer than its context, there are no threads, or the
-    /// card cannot be used.
+    /// [`TrainerError`] if there is no such model, the windows are longer than its context, there are no threads, or
+    /// the card cannot be used.
     pub fn measure(&self) -> Result<Measured, TrainerError> {
         let mut engine = self.open()?;
         let computed_on = engine.name();

@@ -190,9 +190,9 @@ fn stopped_after(word: &str) {
     nothing_is_left(&kept);
 }
 
-/// README.md shows the output of a devnet: numbers may differ, and the rest may not. It has a line of a cheat that lost its
-/// bond; that none of a cheat's contributions was drawn is chance, and `audits_found_the_cheat_and_nobody_else` looks at
-/// what follows from those that were.
+/// README.md shows the output of a devnet: numbers may differ, and the rest may not. It has a line of a cheat that
+/// lost its bond; that none of a cheat's contributions was drawn is chance, and
+/// `audits_found_the_cheat_and_nobody_else` looks at what follows from those that were.
 fn what_the_readme_shows_was_printed(told: &str, report: &Report) {
     let page = include_str!("../../../README.md");
     let shown = page.split("```text\n").nth(1).expect("an output");
@@ -352,8 +352,8 @@ fn rounds_settled(report: &Report) {
     assert!(report.store_bytes_per_contribution > 0);
 }
 
-/// Half of the contributions are audited, by lot. What was made in the last rounds is not judged yet. On a busy machine a
-/// miner may be late with what it serves; that honest work is found to be false may never be.
+/// Half of the contributions are audited, by lot. What was made in the last rounds is not judged yet. On a busy
+/// machine a miner may be late with what it serves; that honest work is found to be false may never be.
 fn audits_found_the_cheat_and_nobody_else(report: &Report, told: &str) {
     let included: usize = report.rounds.iter().map(|round| round.included.len()).sum();
     assert!(

@@ -75,7 +75,11 @@ fn members_that_share_no_store_train_one_model() {
     let report: Report = serde_json::from_slice(&report).expect("a report");
     assert_eq!(report.rounds.len(), ROUNDS);
     let included = |round: &RoundReport| round.included.len();
-    assert!(report.rounds.iter().all(|round| included(round) >= 1), "{:?}", report.rounds);
+    assert!(
+        report.rounds.iter().all(|round| included(round) >= 1),
+        "{:?}",
+        report.rounds
+    );
 
     // One root everywhere, of the one who came late, too: what the others sent it had from them alone.
     let last = report.rounds.last().expect("four").model_root;
@@ -86,7 +90,10 @@ fn members_that_share_no_store_train_one_model() {
     // Nobody wrote to the run's store, and whoever attests, or applies a round, has what it included.
     assert!(contributions(&kept.join("store")).is_empty());
     let of = |name: &str| contributions(&kept.join("stores").join(name));
-    let made: Vec<String> = ["miner-1", "miner-2", "late-miner-1"].into_iter().flat_map(of).collect();
+    let made: Vec<String> = ["miner-1", "miner-2", "late-miner-1"]
+        .into_iter()
+        .flat_map(of)
+        .collect();
     let all: usize = report.rounds.iter().map(included).sum();
     for name in ["validator-1", "validator-2", "late-miner-1"] {
         let here = of(name);

@@ -15,9 +15,9 @@
 //! that it is back; a share of the bond goes to the coldkeys of the auditors that said so. An auditor that revealed
 //! nothing counts as one that missed a round.
 //!
-//! A miner that leaves, or signs with another hotkey, is still bound by what it signed: an audit is of a hotkey, and so
-//! is a bond. Its hotkey's account is held until the audit ends, so that it can serve. Of an auditor that left nothing is
-//! expected.
+//! A miner that leaves, or signs with another hotkey, is still bound by what it signed: an audit is of a hotkey, and
+//! so is a bond. Its hotkey's account is held until the audit ends, so that it can serve. Of an auditor that left
+//! nothing is expected.
 //!
 //! # Time
 //!
@@ -32,8 +32,8 @@
 //! # Where to read on
 //!
 //! The rules are pure functions in [`cairn_protocol::audit`]. `drawing.rs` what the training pallet tells; `calls.rs`
-//! what miners and auditors say; `ending.rs` the hook; `departures.rs` miners that leave; `readers.rs` the answers of the runtime API; `try_state.rs` what
-//! always holds.
+//! what miners and auditors say; `ending.rs` the hook; `departures.rs` miners that leave; `readers.rs` the answers of
+//! the runtime API; `try_state.rs` what always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(

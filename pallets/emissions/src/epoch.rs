@@ -113,8 +113,8 @@ impl<T: Config> Pallet<T> {
         size
     }
 
-    /// The members with what an epoch has to know of them. Votes and bonds only of those with a validator's seat, and of
-    /// votes only what is on who was included.
+    /// The members with what an epoch has to know of them. Votes and bonds only of those with a validator's seat, and
+    /// of votes only what is on who was included.
     fn neurons(
         netuid: Netuid,
         hyperparameters: &Hyperparameters,
@@ -153,7 +153,8 @@ impl<T: Config> Pallet<T> {
         neurons
     }
 
-    /// Whether a validator has not revealed what it committed to before the last epoch, `epoch` being the one that runs.
+    /// Whether a validator has not revealed what it committed to before the last epoch, `epoch` being the one that
+    /// runs.
     fn is_hiding(netuid: Netuid, uid: Uid, epoch: EpochIndex) -> bool {
         let Some(last) = epoch.checked_sub(1) else {
             return false;

@@ -23,8 +23,8 @@ use crate::{
 };
 
 impl<T: Config> Pallet<T> {
-    /// Pays what the epoch gave of what is payable, and says how much that was. If nobody has incentive, nobody is paid:
-    /// not the owner either, and all pots wait.
+    /// Pays what the epoch gave of what is payable, and says how much that was. If nobody has incentive, nobody is
+    /// paid: not the owner either, and all pots wait.
     pub(crate) fn pay_epoch(
         netuid: Netuid,
         ledger: &mut SubnetLedger,

@@ -1,4 +1,5 @@
-//! The call, as a check that only reads and a note that only writes. The check alone decides whether it is free of fees.
+//! The call, as a check that only reads and a note that only writes. The check alone decides whether it is free of
+//! fees.
 
 use cairn_primitives::{traits::Membership, BlockNumber, Netuid, Uid};
 use cairn_protocol::endpoint::{self, Refusal};

@@ -2,8 +2,8 @@
 //!
 //! # For newcomers
 //!
-//! The chain names every file by its root and keeps none. Whoever needs one has to know whom to ask. A member says with its
-//! hotkey where it serves: a few *endpoints*, each a short text, such as `https://mirror.example/run` or
+//! The chain names every file by its root and keeps none. Whoever needs one has to know whom to ask. A member says
+//! with its hotkey where it serves: a few *endpoints*, each a short text, such as `https://mirror.example/run` or
 //! `iroh://ID?at=203.0.113.7:4433`. The rules are [`cairn_protocol::endpoint`]'s.
 //!
 //! # Calls
@@ -14,8 +14,8 @@
 //!
 //! # What is kept
 //!
-//! Only what present members named, at most [`MAX_ENDPOINTS`](cairn_primitives::MAX_ENDPOINTS) texts of each. It goes when
-//! the member leaves, is replaced, or signs with another hotkey, which names its own.
+//! Only what present members named, at most [`MAX_ENDPOINTS`](cairn_primitives::MAX_ENDPOINTS) texts of each. It goes
+//! when the member leaves, is replaced, or signs with another hotkey, which names its own.
 //!
 //! Invariant: nothing on chain depends on an endpoint.
 
@@ -144,7 +144,8 @@ pub mod pallet {
 
     #[pallet::call]
     impl<T: Config> Pallet<T> {
-        /// The origin, a member, says where its files can be had; none, if nowhere any more. Free of fees if it succeeds.
+        /// The origin, a member, says where its files can be had; none, if nowhere any more. Free of fees if it
+        /// succeeds.
         #[pallet::call_index(0)]
         #[pallet::weight((T::WeightInfo::set_endpoints(), DispatchClass::Operational))]
         #[pallet::feeless_if(|

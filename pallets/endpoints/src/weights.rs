@@ -1,5 +1,5 @@
-//! What `pallet_endpoints` weighs. Set by hand from what it reads and writes and from what like calls of `pallet_training`
-//! take, until it is measured: `make weights` then writes this file.
+//! What `pallet_endpoints` weighs. Set by hand from what it reads and writes and from what like calls of
+//! `pallet_training` take, until it is measured: `make weights` then writes this file.
 
 use core::marker::PhantomData;
 

@@ -77,7 +77,8 @@
 //! # Where to read on
 //!
 //! `ledger.rs` the pools and totals; `delegation.rs` stake that comes, goes and waits; `bonds.rs`; `take.rs`
-//! dividends; `slashing.rs`; `voided.rs` what a slash of everything leaves; `dissolution.rs`; `readers.rs` what others may ask; `try_state.rs` what always holds.
+//! dividends; `slashing.rs`; `voided.rs` what a slash of everything leaves; `dissolution.rs`; `readers.rs` what
+//! others may ask; `try_state.rs` what always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -495,8 +496,9 @@ pub mod pallet {
         /// member's hotkey, which may be anybody's. The account keeps the existential deposit.
         ///
         /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`],
-        /// [`Error::ForeignStakeRefused`], [`Error::AmountIsZero`], [`Error::AmountTooSmall`], [`Error::LessThanAShare`],
-        /// [`Error::PoolOutOfRange`], `Token::FundsUnavailable`. Event: [`Event::StakeAdded`].
+        /// [`Error::ForeignStakeRefused`], [`Error::AmountIsZero`], [`Error::AmountTooSmall`],
+        /// [`Error::LessThanAShare`], [`Error::PoolOutOfRange`], `Token::FundsUnavailable`. Event:
+        /// [`Event::StakeAdded`].
         #[pallet::call_index(0)]
         #[pallet::weight(T::WeightInfo::add_stake())]
         pub fn add_stake(
@@ -702,8 +704,8 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Says whether others than the signer may stake on its hotkey, on all subnets; at first they may. Stake that is
-        /// there, or is handed over there, stays. Stake on its way there goes to its owner's account instead.
+        /// Says whether others than the signer may stake on its hotkey, on all subnets; at first they may. Stake that
+        /// is there, or is handed over there, stays. Stake on its way there goes to its owner's account instead.
         ///
         /// Errors: [`Error::UnknownHotkey`], [`Error::NotHotkeysColdkey`]. Event: [`Event::ForeignStakeSet`].
         #[pallet::call_index(9)]

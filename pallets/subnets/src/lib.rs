@@ -34,20 +34,20 @@
 //!
 //! # A full subnet
 //!
-//! Who registers on a full subnet takes the seat of the member whom the last epoch paid least; among equals
-//! the one that came first goes, then the lowest uid. A member that came less than `immunity_period` blocks
-//! ago cannot be replaced, and neither can the oldest of the owner's own hotkeys: the owner keeps one seat,
-//! not all of them. If nobody can be replaced, the registration fails. An owner who lowers `max_members` below the number of
-//! members sends nobody away: from then on newcomers replace.
+//! Who registers on a full subnet takes the seat of the member whom the last epoch paid least; among equals the one
+//! that came first goes, then the lowest uid. A member that came less than `immunity_period` blocks ago cannot be
+//! replaced, and neither can the oldest of the owner's own hotkeys: the owner keeps one seat, not all of them. If
+//! nobody can be replaced, the registration fails. An owner who lowers `max_members` below the number of members
+//! sends nobody away: from then on newcomers replace.
 //!
 //! # Rules change with notice
 //!
 //! An owner who could change everything at once could hold others' stake hostage. What it sets holds only after
 //! everybody who dislikes it can have left: after the present unbonding period or two tempos
-//! ([`cairn_protocol::notice`]). Until then it can be read, replaced or withdrawn. Present and announced rules lie in one
-//! [`Rules`], and whoever asks gets those that hold in the block: nothing has to be done when the time comes. Root's
-//! rules hold at once, and so do an owner's while nobody has ever had a seat. Scores that are hidden stay so while the
-//! subnet has a run.
+//! ([`cairn_protocol::notice`]). Until then it can be read, replaced or withdrawn. Present and announced rules lie in
+//! one [`Rules`], and whoever asks gets those that hold in the block: nothing has to be done when the time comes.
+//! Root's rules hold at once, and so do an owner's while nobody has ever had a seat. Scores that are hidden stay so
+//! while the subnet has a run.
 //!
 //! # The end of a subnet
 //!
@@ -502,14 +502,15 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Sets all hyperparameters of a subnet: from [`cairn_protocol::notice::rules_from`] on, or at once if the origin
-        /// is root or nobody has ever had a seat there. What was announced before is dropped. The price of a seat goes
-        /// on from where it stands. A new `unbonding_period` holds for what is asked back afterwards.
+        /// Sets all hyperparameters of a subnet: from [`cairn_protocol::notice::rules_from`] on, or at once if the
+        /// origin is root or nobody has ever had a seat there. What was announced before is dropped. The price of a
+        /// seat goes on from where it stands. A new `unbonding_period` holds for what is asked back afterwards.
         ///
-        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotSubnetOwner`] unless the
-        /// signer is the owner or the origin root, [`Error::HyperparametersTooSoon`], which root passes over,
-        /// [`Error::RunNeedsCommitReveal`], [`Error::UnbondingTooShort`], and one `…OutOfRange` for each group of limits
-        /// in [`limits`](crate::limits). Event: [`Event::HyperparametersAnnounced`], or [`Event::HyperparametersSet`].
+        /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotSubnetOwner`] unless the signer
+        /// is the owner or the origin root, [`Error::HyperparametersTooSoon`], which root passes over,
+        /// [`Error::RunNeedsCommitReveal`], [`Error::UnbondingTooShort`], and one `…OutOfRange` for each group of
+        /// limits in [`limits`](crate::limits). Event: [`Event::HyperparametersAnnounced`], or
+        /// [`Event::HyperparametersSet`].
         #[pallet::call_index(1)]
         #[pallet::weight(T::WeightInfo::set_hyperparameters())]
         pub fn set_hyperparameters(
@@ -551,8 +552,9 @@ pub mod pallet {
         ///
         /// Errors: [`Error::BadHotkeySignature`], [`Error::UnknownSubnet`], [`Error::SubnetDissolving`],
         /// [`Error::AlreadyMember`], [`Error::NotHotkeysColdkey`], [`Error::PriceTooHigh`], [`Error::SubnetFull`],
-        /// `Token::FundsUnavailable`. Events: [`Event::MemberLeft`] if somebody was replaced, [`Event::MemberJoined`]. The weight is that of a
-        /// full subnet; what a smaller one did not need is given back.
+        /// `Token::FundsUnavailable`. Events: [`Event::MemberLeft`] if somebody was replaced,
+        /// [`Event::MemberJoined`]. The weight is that of a full subnet; what a smaller one did not need is given
+        /// back.
         #[pallet::call_index(2)]
         #[pallet::weight(T::WeightInfo::register(MAX_MEMBERS))]
         pub fn register(
@@ -660,8 +662,8 @@ pub mod pallet {
         ///
         /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotMember`],
         /// [`Error::NotHotkeysColdkey`] unless the signer is the hotkey's coldkey and the new one nobody else's,
-        /// [`Error::NoSwapAnnounced`], [`Error::SwapTooSoon`], [`Error::AlreadyMember`] if the new hotkey has got a seat
-        /// meanwhile. Event: [`Event::HotkeySwapped`].
+        /// [`Error::NoSwapAnnounced`], [`Error::SwapTooSoon`], [`Error::AlreadyMember`] if the new hotkey has got a
+        /// seat meanwhile. Event: [`Event::HotkeySwapped`].
         #[pallet::call_index(9)]
         #[pallet::weight(T::WeightInfo::finish_swap())]
         pub fn finish_swap(

@@ -64,11 +64,12 @@
 //!
 //! # Where to read on
 //!
-//! The rules of all this are pure functions in the crate `cairn-protocol`. Here is what is around them: storage, parameters,
-//! events and hooks. `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the calls of miners
-//! and validators; `settlement.rs` the end of a round; `attendance.rs` what follows from it for those who had a part;
-//! `record.rs` what a subnet is paid for; `audits.rs` what the audits pallet is told, and tells; `departures.rs` members, and subnets, that leave;
-//! `history.rs` what is removed when; `readers.rs` the answers of the runtime API; `try_state.rs` what always holds.
+//! The rules of all this are pure functions in the crate `cairn-protocol`. Here is what is around them: storage,
+//! parameters, events and hooks. `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the
+//! calls of miners and validators; `settlement.rs` the end of a round; `attendance.rs` what follows from it for those
+//! who had a part; `record.rs` what a subnet is paid for; `audits.rs` what the audits pallet is told, and tells;
+//! `departures.rs` members, and subnets, that leave; `history.rs` what is removed when; `readers.rs` the answers of
+//! the runtime API; `try_state.rs` what always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(
@@ -621,8 +622,8 @@ pub mod pallet {
         }
 
         /// The origin, a validator of the current round, says which contributions it found good, and the root of the
-        /// parameters with which it began the round: what it committed to, and the salt that hid it. Once, in the second
-        /// half of the attest phase. Free of fees if it succeeds.
+        /// parameters with which it began the round: what it committed to, and the salt that hid it. Once, in the
+        /// second half of the attest phase. Free of fees if it succeeds.
         ///
         /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing.
         #[pallet::call_index(4)]
@@ -668,8 +669,8 @@ pub mod pallet {
         }
 
         /// Commits the origin, a validator of the current round, to what it will attest: `hash` is
-        /// [`cairn_primitives::attestation_hash`] of it. Once, in the first half of the attest phase. Free of fees if it
-        /// succeeds.
+        /// [`cairn_primitives::attestation_hash`] of it. Once, in the first half of the attest phase. Free of fees if
+        /// it succeeds.
         #[pallet::call_index(5)]
         #[pallet::weight((T::WeightInfo::commit_attestation(), DispatchClass::Operational))]
         #[pallet::feeless_if(|

@@ -1,8 +1,8 @@
 //! Who is expected in a round, and whose stake counts in full.
 //!
-//! A member that misses three rounds in a row is not expected: a miner is not assigned, a validator has no seat and is not
-//! part of the quorum, until it says that it is back. It then has one round to show it. The same goes for a miner whose work
-//! an audit found to be false.
+//! A member that misses three rounds in a row is not expected: a miner is not assigned, a validator has no seat and
+//! is not part of the quorum, until it says that it is back. It then has one round to show it. The same goes for a
+//! miner whose work an audit found to be false.
 //!
 //! A deadlock resolves itself. From the third round in a row on that has no final root, what counts of the stake of
 //! validators that were absent, or alone with another root, halves with each such round, until the others are a quorum
@@ -67,7 +67,8 @@ impl Absence {
     }
 
     /// After a round in which a validator was expected: `decided` is the root that is final, `led` the one that leads
-    /// while none is, `undecided` how many rounds in a row now have no final root, and `said` what the validator attested.
+    /// while none is, `undecided` how many rounds in a row now have no final root, and `said` what the validator
+    /// attested.
     pub fn leak(
         self,
         decided: Option<H256>,

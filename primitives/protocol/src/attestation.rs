@@ -1,9 +1,9 @@
 //! When a validator may attest, and what its attestation adds.
 //!
-//! An attestation says which contributions a validator found good, and which root the parameters have that it began the
-//! round with. It is committed to before anybody can see another's, so that it cannot be copied. It counts the stake that
-//! the validator had at the round's first block. Whoever leaves in the middle of a round takes its contribution or its
-//! attestation back out of the tally.
+//! An attestation says which contributions a validator found good, and which root the parameters have that it began
+//! the round with. It is committed to before anybody can see another's, so that it cannot be copied. It counts the
+//! stake that the validator had at the round's first block. Whoever leaves in the middle of a round takes its
+//! contribution or its attestation back out of the tally.
 
 use bounded_collections::{BoundedBTreeMap, ConstU32};
 use cairn_primitives::{
@@ -116,8 +116,8 @@ pub fn commit(
 
 /// Whether the validator with this hotkey may attest this in a round of subnet `netuid`.
 ///
-/// Verdicts on what was not revealed, or on what a miner took with it when it left, are accepted and count for nothing: a
-/// validator is bound before it can know that a re-organisation undid somebody's key.
+/// Verdicts on what was not revealed, or on what a miner took with it when it left, are accepted and count for
+/// nothing: a validator is bound before it can know that a re-organisation undid somebody's key.
 ///
 /// # Errors
 /// [`Refusal`].

@@ -1,8 +1,8 @@
 //! Where a worker's parameters come from.
 //!
 //! A worker goes on with what it holds while the chain still has what follows; failing that it takes the newest
-//! checkpoint whose root is final, and failing that, if the chain still has all rounds, the run's first parameters. From
-//! there it applies the rounds that were settled since, one after the other, as everybody does.
+//! checkpoint whose root is final, and failing that, if the chain still has all rounds, the run's first parameters.
+//! From there it applies the rounds that were settled since, one after the other, as everybody does.
 
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{Round, H256};
@@ -20,8 +20,8 @@ pub enum Source {
     First,
 }
 
-/// Whether a checkpoint of the parameters with which `round` begins is to be written. The one of round 1 lets people see
-/// early that checkpoints work.
+/// Whether a checkpoint of the parameters with which `round` begins is to be written. The one of round 1 lets people
+/// see early that checkpoints work.
 pub fn is_due(round: Round) -> bool {
     round == 1 || (round > 0 && round.is_multiple_of(CHECKPOINT_EVERY))
 }

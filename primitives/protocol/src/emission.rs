@@ -1,9 +1,9 @@
 //! What a subnet is paid for, and when.
 //!
 //! A subnet takes part in what blocks issue only while it works: while a round became final and was not null, with
-//! contributors of at least two coldkeys and attesters of at least two. Whoever was not included since the last epoch has
-//! no incentive in it, and a validator's dividends shrink by the rounds that it did not attest. What waited for the first
-//! scores is paid over as many epochs as it waited.
+//! contributors of at least two coldkeys and attesters of at least two. Whoever was not included since the last epoch
+//! has no incentive in it, and a validator's dividends shrink by the rounds that it did not attest. What waited for
+//! the first scores is paid over as many epochs as it waited.
 
 use alloc::vec::Vec;
 use bounded_collections::{BoundedBTreeMap, ConstU32};
@@ -16,8 +16,8 @@ pub const ATTENDANCE_ROUNDS: u8 = 64;
 /// Tempos in which no round was settled that the one before them stands for: a round may be longer than a tempo.
 pub const HELD_TEMPOS: u8 = 8;
 
-/// Whether a final round that is not null is work: by the coldkeys of whose contributions it includes, and of who attested
-/// its final root. Of each there must be two different ones. Asks for no more of them than it needs.
+/// Whether a final round that is not null is work: by the coldkeys of whose contributions it includes, and of who
+/// attested its final root. Of each there must be two different ones. Asks for no more of them than it needs.
 pub fn is_work<Coldkey: PartialEq>(
     contributors: impl IntoIterator<Item = Coldkey>,
     attesters: impl IntoIterator<Item = Coldkey>,
@@ -123,7 +123,8 @@ impl Attendance {
     }
 }
 
-/// Of an amount the share that a validator is due which attested so many rounds of so many, rounded down; nothing of none.
+/// Of an amount the share that a validator is due which attested so many rounds of so many, rounded down; nothing of
+/// none.
 pub fn due_to(amount: Balance, (attested, rounds): (u32, u32)) -> Balance {
     let whole = u128::from(amount).saturating_mul(attested.into());
     let share = whole.checked_div(rounds.into()).unwrap_or(0);
@@ -180,8 +181,8 @@ impl Late {
         }
     }
 
-    /// After an epoch in which nobody had incentive, with pots that hold this much. An epoch to which nothing came is not
-    /// one that something waited for.
+    /// After an epoch in which nobody had incentive, with pots that hold this much. An epoch to which nothing came is
+    /// not one that something waited for.
     pub fn waited(&self, pots: &Pots) -> Late {
         if *pots == Pots::default() {
             return Late::default();
@@ -346,8 +347,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and whenever there are scores: nothing is lost, no epoch pays more of what waited than its part,
-        /// and after as many paying epochs as it waited nothing of it is left.
+        /// Whatever comes and whenever there are scores: nothing is lost, no epoch pays more of what waited than its
+        /// part, and after as many paying epochs as it waited nothing of it is left.
         #[test]
         fn what_waited_is_paid_out_evenly(
             steps in prop::collection::vec((0u64..1_000_000_000_000, any::<bool>()), 1..60),

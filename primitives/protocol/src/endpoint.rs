@@ -1,7 +1,7 @@
 //! Endpoints: where a member's files can be had, and whom to ask for a file.
 //!
-//! A member names its own. The chain keeps a few short texts of each and gives them to whoever asks; what they lead to is
-//! never trusted, since every file is checked by its root.
+//! A member names its own. The chain keeps a few short texts of each and gives them to whoever asks; what they lead
+//! to is never trusted, since every file is checked by its root.
 
 use alloc::vec::Vec;
 use cairn_primitives::{blake2_256, BlockNumber, Hotkey, Text, MAX_ENDPOINTS};
@@ -72,8 +72,8 @@ pub fn check(endpoint: &Text) -> Result<(), Refusal> {
     }
 }
 
-/// Whom a member asks for a file: its maker, then those who must have it, then those who may. Of each group it begins with
-/// another one than most members do, so that all are asked about as often. Nobody twice, not itself, and at most
+/// Whom a member asks for a file: its maker, then those who must have it, then those who may. Of each group it begins
+/// with another one than most members do, so that all are asked about as often. Nobody twice, not itself, and at most
 /// [`MOST_SOURCES`].
 pub fn ask(who: &Hotkey, maker: Option<Hotkey>, must: &[Hotkey], may: &[Hotkey]) -> Vec<Hotkey> {
     let [a, b, ..] = blake2_256(&who.encode()).0;
@@ -140,7 +140,9 @@ mod tests {
         assert_eq!(set(&both, None, 7), Err(Refusal::NamedTwice));
         assert_eq!(set(&both[..2], None, 7), Ok(()));
         assert_eq!(set(&[], None, 7), Ok(()), "none any more");
-        let many: Vec<Text> = (0..5).map(|one| text(&alloc::format!("https://{one}.example"))).collect();
+        let many: Vec<Text> = (0..5)
+            .map(|one| text(&alloc::format!("https://{one}.example")))
+            .collect();
         assert_eq!(set(&many[..4], None, 7), Ok(()));
         assert_eq!(set(&many, None, 7), Err(Refusal::TooMany));
     }

@@ -42,8 +42,8 @@ pub fn own_exam(exam: H256, salt: H256) -> H256 {
     blake2_256(&(b"cairn/own-exam", exam, salt).encode())
 }
 
-/// The most windows of each kind that a contribution is measured on, of a run in which a miner trains on `per_miner` in a
-/// round: so many that measuring costs at most a part of what training did, but two pieces at least.
+/// The most windows of each kind that a contribution is measured on, of a run in which a miner trains on `per_miner`
+/// in a round: so many that measuring costs at most a part of what training did, but two pieces at least.
 pub fn most_windows(per_miner: u64) -> u64 {
     let share = per_miner.checked_div(EXAM_SHARE).unwrap_or(0);
     share.clamp(EXAM_PIECE.saturating_mul(2), VALUE_WINDOWS)

@@ -1,8 +1,8 @@
 //! The protocol's rules, a file for each, in the order in which a round meets them.
 //!
-//! A rule is a pure function: from what is known it gives the new state, or a refusal with its reason. The pallets keep
-//! the state and call these functions; workers, and whoever follows a run from outside, call the same ones. So chain and
-//! worker cannot come to disagree about a rule, and none is written down twice.
+//! A rule is a pure function: from what is known it gives the new state, or a refusal with its reason. The pallets
+//! keep the state and call these functions; workers, and whoever follows a run from outside, call the same ones. So
+//! chain and worker cannot come to disagree about a rule, and none is written down twice.
 //!
 //! | rule | says |
 //! |---|---|

@@ -83,9 +83,9 @@ impl Ancestor {
     }
 }
 
-/// What each validator loses of what stands behind its hotkey, in percent, now that `decided` is final: nothing is said
-/// of those who attested it. `said` has each attestation's validator, root, and all the stake on it in pebble, leaked or
-/// not.
+/// What each validator loses of what stands behind its hotkey, in percent, now that `decided` is final: nothing is
+/// said of those who attested it. `said` has each attestation's validator, root, and all the stake on it in pebble,
+/// leaked or not.
 ///
 /// A root with more than a third of that stake could have held the run up, and costs more.
 pub fn penalties<T: Clone>(decided: H256, said: &[(T, H256, Balance)]) -> Vec<(T, u8)> {

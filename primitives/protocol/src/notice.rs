@@ -21,8 +21,8 @@ pub fn role_from(set_at: BlockNumber, rules: &Hyperparameters) -> BlockNumber {
     set_at.saturating_add(rules.tempo.saturating_mul(TEMPOS))
 }
 
-/// The block from which on a member may have another hotkey, which its coldkey announced at block `now`. `None` past the
-/// last block.
+/// The block from which on a member may have another hotkey, which its coldkey announced at block `now`. `None` past
+/// the last block.
 ///
 /// Whoever staked on the old one sees it coming, and has the time in which stake is asked back.
 pub fn swap_from(now: BlockNumber, rules: &Hyperparameters) -> Option<BlockNumber> {

@@ -1,8 +1,8 @@
 //! What a block is there for, and until when something has to be done.
 //!
 //! Phases count from a round's recorded first block, one after the other: train, reveal, attest. The block after the
-//! last one settles the round and is the first of the next one; it may come late, and until it comes nothing is accepted.
-//! In the first half of the attest phase validators commit to what they attest, in the second they open it.
+//! last one settles the round and is the first of the next one; it may come late, and until it comes nothing is
+//! accepted. In the first half of the attest phase validators commit to what they attest, in the second they open it.
 
 use cairn_primitives::{BlockNumber, Phase, Phases};
 

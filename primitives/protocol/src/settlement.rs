@@ -4,8 +4,8 @@
 //! stake found good: those with the best incentive first, then the lowest uid, up to the most that the run takes. If
 //! there is no final root, or nothing qualifies, the round is null and the parameters stay.
 //!
-//! Each has its *trust*, with which it counts in the next parameters: in proportion to what its maker earned in the last
-//! epoch. Those whose makers have earned nothing have together at most a tenth, however many they are.
+//! Each has its *trust*, with which it counts in the next parameters: in proportion to what its maker earned in the
+//! last epoch. Those whose makers have earned nothing have together at most a tenth, however many they are.
 
 use core::cmp::Reverse;
 
@@ -111,9 +111,9 @@ fn include<AccountId>(
 
 /// What each contribution counts whose maker had this incentive in the last epoch.
 ///
-/// The best earner's counts [`MOST_TRUST`], those of others in proportion to what they earned, and at least one part in
-/// [`TRUST_RANGE`] of that. Those of makers that earned nothing count as much as the least of these could, and together at
-/// most one part in [`NEWCOMERS_SHARE`] of all. If nobody earned anything, all count alike.
+/// The best earner's counts [`MOST_TRUST`], those of others in proportion to what they earned, and at least one part
+/// in [`TRUST_RANGE`] of that. Those of makers that earned nothing count as much as the least of these could, and
+/// together at most one part in [`NEWCOMERS_SHARE`] of all. If nobody earned anything, all count alike.
 pub fn trusts(incentives: &[u16]) -> Vec<u16> {
     let best = u64::from(incentives.iter().copied().max().unwrap_or(0));
     let most = u64::from(MOST_TRUST);

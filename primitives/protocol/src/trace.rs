@@ -1,9 +1,10 @@
 //! What a replay of inner steps begins from, and has to lead to.
 //!
-//! A miner's inner steps lead from state to state: parameters, both moments of the optimizer, and how many steps it has
-//! done. Some of the states are *traced*, at distances that the run's configuration sets, and the header of a contribution
-//! names the root of a tree over them. So a miner that is asked for two neighbouring states can open no others than those
-//! that it had, and whoever replays the steps between them finds out whether the second follows from the first.
+//! A miner's inner steps lead from state to state: parameters, both moments of the optimizer, and how many steps it
+//! has done. Some of the states are *traced*, at distances that the run's configuration sets, and the header of a
+//! contribution names the root of a tree over them. So a miner that is asked for two neighbouring states can open no
+//! others than those that it had, and whoever replays the steps between them finds out whether the second follows
+//! from the first.
 //!
 //! The tree is BLAKE2b-256, which the chain's runtime has at hand, over states named by BLAKE3, which hashes vectors on
 //! many threads.
@@ -40,8 +41,8 @@ impl State {
     }
 }
 
-/// Whether the state after `done` of `all` inner steps is traced: that before the first, those after each `every` steps, and
-/// that after the last.
+/// Whether the state after `done` of `all` inner steps is traced: that before the first, those after each `every`
+/// steps, and that after the last.
 pub fn is_traced(done: u32, all: u32, every: u16) -> bool {
     done == all || done.checked_rem(u32::from(every).max(1)) == Some(0)
 }
@@ -53,7 +54,8 @@ pub fn count(all: u32, every: u16) -> u32 {
 
 /// The root of the tree over traced states, by their hashes in order. Zero if there are none.
 ///
-/// Neighbours are hashed in pairs, and so are the results, until there is one; the last of an odd number goes up as it is.
+/// Neighbours are hashed in pairs, and so are the results, until there is one; the last of an odd number goes up as
+/// it is.
 pub fn root(states: &[H256]) -> H256 {
     let mut level = states.to_vec();
     while level.len() > 1 {
@@ -62,8 +64,8 @@ pub fn root(states: &[H256]) -> H256 {
     level.first().copied().unwrap_or_default()
 }
 
-/// What shows that the state with this number is one of those under the root: the neighbours on the way up. `None` if there
-/// is no such state.
+/// What shows that the state with this number is one of those under the root: the neighbours on the way up. `None` if
+/// there is no such state.
 pub fn proof(states: &[H256], number: u32) -> Option<Vec<H256>> {
     let mut at = usize::try_from(number).ok()?;
     states.get(at)?;
@@ -76,8 +78,8 @@ pub fn proof(states: &[H256], number: u32) -> Option<Vec<H256>> {
     Some(neighbours)
 }
 
-/// Whether a proof shows that the state with this number, of `count` in all, is one of those under the root. Takes as many
-/// hashes as `count` has binary digits, at most.
+/// Whether a proof shows that the state with this number, of `count` in all, is one of those under the root. Takes as
+/// many hashes as `count` has binary digits, at most.
 pub fn opens(root: H256, count: u32, number: u32, state: H256, proof: &[H256]) -> bool {
     if number >= count {
         return false;

@@ -1,9 +1,9 @@
 //! What makes a contribution good.
 //!
-//! Good is a file of which the root and the length are those committed to, which opens with the revealed key, is in the
-//! format of `docs/contribution-format.md`, and names in its header the very subnet, round, hotkey, parent root and
-//! layout that it is for. It is not so small that it could only hold others down, and its maker goes on from where it said
-//! that it ended. Root, key and format are compared where the file is read; this is the rest.
+//! Good is a file of which the root and the length are those committed to, which opens with the revealed key, is in
+//! the format of `docs/contribution-format.md`, and names in its header the very subnet, round, hotkey, parent root
+//! and layout that it is for. It is not so small that it could only hold others down, and its maker goes on from
+//! where it said that it ended. Root, key and format are compared where the file is read; this is the rest.
 
 use alloc::collections::BTreeMap;
 use core::fmt;
@@ -227,8 +227,8 @@ pub fn check_header(owed: &Owed, header: &Header) -> Result<(), Refusal> {
 }
 
 /// Whether a contribution of norm `found` is as large as it must be, given the norm of the last round that included
-/// anything. Without one any norm will do. Both are sums of squares in a stated order, and eight is a power of two, so that
-/// all who know the norm come to the same answer.
+/// anything. Without one any norm will do. Both are sums of squares in a stated order, and eight is a power of two,
+/// so that all who know the norm come to the same answer.
 ///
 /// # Errors
 /// [`Refusal::Small`].

@@ -1,5 +1,5 @@
-//! Holds `docs/protocol.md` against the code: each rule has an anchor there, each anchor a rule and a test here, and the
-//! numbers are those of the page.
+//! Holds `docs/protocol.md` against the code: each rule has an anchor there, each anchor a rule and a test here, and
+//! the numbers are those of the page.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,5 +1,5 @@
-//! How well a premium tells who trained on its own assignment from who did not, by rounds: many drawn networks, from one
-//! seed, with premiums and errors as a devnet of three honest miners had them.
+//! How well a premium tells who trained on its own assignment from who did not, by rounds: many drawn networks, from
+//! one seed, with premiums and errors as a devnet of three honest miners had them.
 
 use cairn_primitives::{Hotkey, Round, Uid, H256};
 use cairn_protocol::value::{accounts, Account, Evidence, Outcome};
@@ -76,8 +76,8 @@ fn network(draw: &mut Draw, rounds: Round) -> Vec<Evidence> {
     log
 }
 
-/// Means over many networks after so many rounds: the factor of an honest miner, that of a foreign one, the share of the
-/// foreign one beside an honest one's, and that of who turned.
+/// Means over many networks after so many rounds: the factor of an honest miner, that of a foreign one, the share of
+/// the foreign one beside an honest one's, and that of who turned.
 fn after(rounds: Round) -> [f64; 4] {
     let mut draw = Draw(7);
     let mut sums = [0.0; 5];

@@ -87,8 +87,8 @@ sp_api::decl_runtime_apis! {
     /// Whether the chain's books are right. Only runtimes built for development answer: it reads the whole
     /// state.
     pub trait AuditApi {
-        /// What is issued is the sum of balances, stakes, unbonding stakes, bonds and pots, and the storage of every pallet is
-        /// as it promises; otherwise the first thing that is not.
+        /// What is issued is the sum of balances, stakes, unbonding stakes, bonds and pots, and the storage of every
+        /// pallet is as it promises; otherwise the first thing that is not.
         fn audit() -> Result<(), Vec<u8>>;
     }
 

@@ -52,9 +52,9 @@
 //! * **A pool with a share has money, and one with money a share.** A slash of everything ends a *generation*: all
 //!   shares are void at once, without visiting anybody, and the next deposit is as into a new pool.
 //!
-//! After a slash a unit buys more shares than before. Their number cannot leave its 128 bits unless slashes
-//! together leave less than 2⁻⁴⁰ of a pool; deposits that no longer fit are then refused ([`Error::Overflow`]) until the holders
-//! have left, who can always do so.
+//! After a slash a unit buys more shares than before. Their number cannot leave its 128 bits unless slashes together
+//! leave less than 2⁻⁴⁰ of a pool; deposits that no longer fit are then refused ([`Error::Overflow`]) until the
+//! holders have left, who can always do so.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(

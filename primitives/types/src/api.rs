@@ -224,7 +224,8 @@ pub struct RunInfo<AccountId> {
     pub round: RoundInfo<AccountId>,
     /// The oldest round of which contributions and settlement are still kept.
     pub oldest_round: Round,
-    /// Members that missed so many rounds that they are not expected until they say that they are back, ascending by uid.
+    /// Members that missed so many rounds that they are not expected until they say that they are back, ascending by
+    /// uid.
     pub absent: Vec<(Uid, AccountId)>,
 }
 

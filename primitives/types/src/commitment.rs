@@ -1,5 +1,5 @@
-//! How a miner binds itself to a contribution, and a validator to what it attests, to its scores and to what it finds in an
-//! audit, before anybody can see them.
+//! How a miner binds itself to a contribution, and a validator to what it attests, to its scores and to what it finds
+//! in an audit, before anybody can see them.
 
 use crate::Hotkey;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
@@ -71,8 +71,9 @@ pub fn attestation_hash(
     blake2_256(&(netuid, round, hotkey, model_root, verdicts, salt).encode())
 }
 
-/// `blake2_256(SCALE(netuid, round, uid, hotkey, finding, salt))`: binds the auditor with this hotkey to what it found in the
-/// contribution of `uid`. Like [`key_hash`] it is worth nothing to anybody else, nor for another contribution.
+/// `blake2_256(SCALE(netuid, round, uid, hotkey, finding, salt))`: binds the auditor with this hotkey to what it
+/// found in the contribution of `uid`. Like [`key_hash`] it is worth nothing to anybody else, nor for another
+/// contribution.
 pub fn finding_hash(
     (netuid, round, uid): (Netuid, Round, Uid),
     hotkey: &Hotkey,

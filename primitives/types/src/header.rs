@@ -102,8 +102,8 @@ impl EngineClass {
     /// What the name of a program's class begins with.
     const PROCESS: &'static [u8] = b"process ";
 
-    /// That of an NVIDIA card, by its model's name. What is not printable ASCII is left out, and what is too long cut; a
-    /// name of which nothing is left becomes `?`.
+    /// That of an NVIDIA card, by its model's name. What is not printable ASCII is left out, and what is too long
+    /// cut; a name of which nothing is left becomes `?`.
     pub fn cuda(model: &str) -> EngineClass {
         EngineClass::named(Self::CUDA, model)
     }

@@ -101,8 +101,8 @@ fn within(
     })
 }
 
-/// The longest unbonding, in blocks, on a chain on which work can be checked for `audit_window` blocks: so many windows,
-/// and never less than one.
+/// The longest unbonding, in blocks, on a chain on which work can be checked for `audit_window` blocks: so many
+/// windows, and never less than one.
 pub fn longest_unbonding(audit_window: BlockNumber) -> BlockNumber {
     audit_window
         .saturating_mul(UNBONDING_WINDOWS)

@@ -144,8 +144,8 @@ pub struct InnerOptimizer {
     pub weight_decay: Nano,
     /// Global norm to which gradients are clipped.
     pub clip_norm: Nano,
-    /// Inner steps from one state that a miner traces, so that it can be replayed, to the next. Tracing hashes parameters
-    /// and moments, a replay makes so many steps.
+    /// Inner steps from one state that a miner traces, so that it can be replayed, to the next. Tracing hashes
+    /// parameters and moments, a replay makes so many steps.
     #[serde(default = "each_step")]
     pub trace_every: u16,
 }
@@ -198,8 +198,8 @@ impl CompressionSchedule {
     }
 }
 
-/// The number that lies `done` of `all` on the way from `first` to `last`, rounded towards `first`; `first` if there is no
-/// way.
+/// The number that lies `done` of `all` on the way from `first` to `last`, rounded towards `first`; `first` if there
+/// is no way.
 fn between(first: Nano, last: Nano, done: u64, all: u64) -> Nano {
     let far = u128::from(first.0.abs_diff(last.0)).saturating_mul(u128::from(done.min(all)));
     let moved = far.checked_div(u128::from(all)).unwrap_or(0);
@@ -386,8 +386,8 @@ pub enum RunConfigError {
     /// A dimension of the model is zero, or `heads` does not divide `d_model`, or `kv_heads` not `heads`,
     /// or a head's width is odd.
     ImpossibleShape,
-    /// No inner steps, no sequences, sequences longer than the model's context, or a trace at distances of no step or of
-    /// more than a round has.
+    /// No inner steps, no sequences, sequences longer than the model's context, or a trace at distances of no step or
+    /// of more than a round has.
     ImpossibleInnerSteps,
     /// A rate, decay or norm outside its range, or a warm-up longer than the schedule.
     ImpossibleOptimizer,
@@ -403,8 +403,8 @@ pub enum RunConfigError {
     TooLittleData,
     /// A name or the address of the store is not printable text.
     UnprintableText,
-    /// An audit rate above 65,536, auditors that are not odd or more than 15, or stages shorter than 4 blocks, longer than a
-    /// round, or longer than 1,800.
+    /// An audit rate above 65,536, auditors that are not odd or more than 15, or stages shorter than 4 blocks, longer
+    /// than a round, or longer than 1,800.
     ImpossibleAudits,
     /// A model with a dimension, or with more parameters, than any worker has room for; or a round with more work, or
     /// more blocks, than any has time for.

@@ -1,4 +1,5 @@
-//! Short texts on chain: addresses of stores, names. What one person writes others print, so a text has to be printable.
+//! Short texts on chain: addresses of stores, names. What one person writes others print, so a text has to be
+//! printable.
 
 use alloc::{string::String, vec::Vec};
 use bounded_collections::{BoundedVec, ConstU32};

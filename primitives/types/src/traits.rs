@@ -185,8 +185,8 @@ pub trait Audits<AccountId> {
     fn on_stopped(netuid: Netuid);
     /// A round is no longer kept: what is known of its audits goes. Says how many storage items went.
     fn forget(netuid: Netuid, round: Round) -> u32;
-    /// Removes open audits of a stopped run, about `limit` storage items, and says how many; fewer than `limit` means that
-    /// none is left.
+    /// Removes open audits of a stopped run, about `limit` storage items, and says how many; fewer than `limit` means
+    /// that none is left.
     fn clear(netuid: Netuid, limit: u32) -> u32;
 }
 
@@ -203,10 +203,11 @@ impl<AccountId> Audits<AccountId> for () {
 
 /// Who is expected in rounds. Given by the training pallet, told by the audits pallet.
 pub trait Attendance<AccountId> {
-    /// The work of a member, if it is still one, was not what it claimed: it is not expected until it says that it is back.
+    /// The work of a member, if it is still one, was not what it claimed: it is not expected until it says that it is
+    /// back.
     fn on_false_work(netuid: Netuid, uid: Uid, hotkey: &AccountId);
-    /// A validator, if it is still a member, owed an audit and revealed nothing: the last final round counts as one that it
-    /// missed.
+    /// A validator, if it is still a member, owed an audit and revealed nothing: the last final round counts as one
+    /// that it missed.
     fn on_missed_audit(netuid: Netuid, uid: Uid, hotkey: &AccountId);
 }
 

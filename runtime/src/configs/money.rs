@@ -82,8 +82,8 @@ impl WeightToFee for PebblePerNanosecond {
 }
 
 /// A hundred pebble for a byte, and the square of the bytes over 32: a transfer pays less for its length than for its
-/// computation, 32 KiB cost 0.037 CRN, and a megabyte costs 34. To fill what ordinary transactions have of a block costs
-/// 0.4 CRN at least, whatever they are.
+/// computation, 32 KiB cost 0.037 CRN, and a megabyte costs 34. To fill what ordinary transactions have of a block
+/// costs 0.4 CRN at least, whatever they are.
 pub struct DearBytes;
 
 impl WeightToFee for DearBytes {

@@ -21,8 +21,8 @@ use crate::{
 /// Share of a block that ordinary transactions may fill.
 const NORMAL_DISPATCH_RATIO: Perbill = Perbill::from_percent(75);
 
-/// The most bytes of a transaction that is not the sudo key's: a batch of some 800 transfers. A block takes a hundred of
-/// them, and so does a pool.
+/// The most bytes of a transaction that is not the sudo key's: a batch of some 800 transfers. A block takes a hundred
+/// of them, and so does a pool.
 pub const MAX_TRANSACTION_BYTES: u32 = 32 * 1024;
 
 parameter_types! {

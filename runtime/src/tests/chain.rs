@@ -54,8 +54,8 @@ impl Actor {
             .find(|actor| actor.account() == *account)
     }
 
-    /// What it signs to be registered as a hotkey of `coldkey`'s. Reads the chain's genesis, so it has to be asked within
-    /// a block.
+    /// What it signs to be registered as a hotkey of `coldkey`'s. Reads the chain's genesis, so it has to be asked
+    /// within a block.
     pub fn registers(self, netuid: Netuid, coldkey: &AccountId) -> MultiSignature {
         let payload = Subnets::registration_payload(netuid, coldkey);
         MultiSignature::Sr25519(PAIRS[usize::from(self.0)].sign(&payload))

@@ -1,4 +1,5 @@
-//! Members and stake together: validators that call only their own miner's files good, and score only it, whatever it sends.
+//! Members and stake together: validators that call only their own miner's files good, and score only it, whatever it
+//! sends.
 
 use cairn_primitives::{api::MemberInfo, Round, Uid, Verdicts, CRN, H256};
 use cairn_round::View;

@@ -10,7 +10,8 @@ use crate::{
     settings::{Recruit, Role},
 };
 
-/// The attack. The newcomer's GPU would do the work, so the one who overtakes it is counted as if that GPU were its own.
+/// The attack. The newcomer's GPU would do the work, so the one who overtakes it is counted as if that GPU were its
+/// own.
 pub const ATTACK: Attack = Attack {
     id: "A14",
     name: "front-run",

@@ -1,4 +1,5 @@
-//! Seats that commit to files as long as the format allows, and store as much: what validators fetch, they keep in memory.
+//! Seats that commit to files as long as the format allows, and store as much: what validators fetch, they keep in
+//! memory.
 
 use cairn_gradient::{max_encoded_len, sealed_root};
 use cairn_primitives::{

@@ -28,10 +28,11 @@ pub struct Row {
     pub attack: &'static str,
     /// The seed that replays it.
     pub seed: u64,
-    /// What the attackers earned for each of their GPUs (validators: for as much stake) beside what an honest member of the
-    /// same role earned on average in the same run. An outsider counts as one.
+    /// What the attackers earned for each of their GPUs (validators: for as much stake) beside what an honest member
+    /// of the same role earned on average in the same run. An outsider counts as one.
     pub share_per_gpu: f64,
-    /// By how much the held-out loss ended above the mean of the same network's twins without the attack, as a share of that.
+    /// By how much the held-out loss ended above the mean of the same network's twins without the attack, as a share
+    /// of that.
     pub loss_change: f64,
     /// The same of what was earned in the second half of the rounds: a network that begins has its own ways to be paid.
     pub late_share_per_gpu: f64,

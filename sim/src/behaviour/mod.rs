@@ -1,4 +1,5 @@
-//! What a member does otherwise than its machine would have it. An honest one does nothing otherwise; each attack is a file.
+//! What a member does otherwise than its machine would have it. An honest one does nothing otherwise; each attack is
+//! a file.
 
 pub mod honest;
 
@@ -124,8 +125,8 @@ pub trait Behaviour {
         true
     }
 
-    /// What it attests in place of these verdicts and this root: asked when it commits and when it opens, so the same each
-    /// time.
+    /// What it attests in place of these verdicts and this root: asked when it commits and when it opens, so the same
+    /// each time.
     fn attests(
         &mut self,
         honest: (Verdicts, H256),

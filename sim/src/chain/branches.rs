@@ -9,9 +9,9 @@ use super::{Chain, Id, Made, Part, Side, MAIN};
 const KEPT: BlockNumber = 8;
 
 impl Chain {
-    /// The main part builds another branch on the block `depth` below its best one, one block longer than the present one,
-    /// whose last block is at `slot`. What was in the blocks that go is back in the pool; `delay` says which of it the branch
-    /// takes no notice of before its end. Nothing final is undone: `None` if it would be.
+    /// The main part builds another branch on the block `depth` below its best one, one block longer than the present
+    /// one, whose last block is at `slot`. What was in the blocks that go is back in the pool; `delay` says which of
+    /// it the branch takes no notice of before its end. Nothing final is undone: `None` if it would be.
     pub fn fork(
         &mut self,
         depth: BlockNumber,
@@ -60,8 +60,8 @@ impl Chain {
         self.other = Some(self.main.clone());
     }
 
-    /// The parts hear of each other again. The branch with what became final meanwhile wins, then the longer one, then the
-    /// main part's. What the other one had is in the pool again. Gives how many blocks were undone.
+    /// The parts hear of each other again. The branch with what became final meanwhile wins, then the longer one,
+    /// then the main part's. What the other one had is in the pool again. Gives how many blocks were undone.
     pub fn heal(&mut self) -> usize {
         let Some(other) = self.other.take() else {
             return 0;

@@ -1,8 +1,8 @@
 //! The chain: blocks of the real runtime in memory, with inherents, signatures, fees, extensions and hooks.
 //!
-//! Each block that a member may still look at keeps its state, so a view is read at that block and a branch is another block
-//! on an ancestor (`blocks`). Usually all nodes hear of each other; while the network is split, each side has its own best
-//! block and its own pool (`branches`). Nothing final is undone.
+//! Each block that a member may still look at keeps its state, so a view is read at that block and a branch is
+//! another block on an ancestor (`blocks`). Usually all nodes hear of each other; while the network is split, each
+//! side has its own best block and its own pool (`branches`). Nothing final is undone.
 
 mod blocks;
 mod branches;

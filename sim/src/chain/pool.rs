@@ -1,5 +1,5 @@
-//! Transactions that wait for a block, in the order in which Substrate's pool gives them to an author: by priority, then by
-//! age, each behind those that it needs.
+//! Transactions that wait for a block, in the order in which Substrate's pool gives them to an author: by priority,
+//! then by age, each behind those that it needs.
 
 use std::{
     cmp::Reverse,
@@ -73,8 +73,8 @@ impl Pool {
     }
 }
 
-/// Gives transactions to `apply` in an author's order. What it answers with `true` is in the block; what with `false` for
-/// lack of room waits on. Gives back what waits on, and what is out with the reason.
+/// Gives transactions to `apply` in an author's order. What it answers with `true` is in the block; what with `false`
+/// for lack of room waits on. Gives back what waits on, and what is out with the reason.
 pub fn author(
     mut waiting: Vec<Waiting>,
     mut apply: impl FnMut(&Waiting) -> Result<(), TransactionValidityError>,

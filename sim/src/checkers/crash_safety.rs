@@ -1,5 +1,5 @@
-//! A member that crashes at any instant goes on from its disk: with the parameters that it held or those of one more round,
-//! and with the contribution that it had committed to.
+//! A member that crashes at any instant goes on from its disk: with the parameters that it held or those of one more
+//! round, and with the contribution that it had committed to.
 
 use std::collections::BTreeMap;
 

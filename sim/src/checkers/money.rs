@@ -1,5 +1,5 @@
-//! What is issued is the sum of all places where it can be, each pallet's promises of its storage hold, and nothing that was
-//! issued comes in leaps.
+//! What is issued is the sum of all places where it can be, each pallet's promises of its storage hold, and nothing
+//! that was issued comes in leaps.
 
 use super::{Checker, Happening};
 

@@ -1,5 +1,5 @@
-//! What the driver does for both roles: starting and losing a process, telling its machine what happened, and beginning what
-//! the machine then wants.
+//! What the driver does for both roles: starting and losing a process, telling its machine what happened, and
+//! beginning what the machine then wants.
 
 use std::convert::Infallible;
 

@@ -1,7 +1,7 @@
 //! A member: its keys, its disk, its machine, and what is in its memory while the process lives.
 //!
-//! The driver is synchronous. An action of the machine begins a [`Job`] that ends later in virtual time; what it finds is
-//! found when it ends. A crash is another incarnation: jobs of the last one end unheard.
+//! The driver is synchronous. An action of the machine begins a [`Job`] that ends later in virtual time; what it
+//! finds is found when it ends. A crash is another incarnation: jobs of the last one end unheard.
 
 pub mod auditing;
 pub mod driver;

@@ -1,4 +1,5 @@
-//! The parameters that a member holds: applying settled rounds, keeping what comes of it, and joining from a checkpoint.
+//! The parameters that a member holds: applying settled rounds, keeping what comes of it, and joining from a
+//! checkpoint.
 
 use std::rc::Rc;
 

@@ -34,8 +34,8 @@ pub struct Trained {
 }
 
 impl Workshop {
-    /// Inner steps on these windows, from what a miner holds and remembers, and the file of what is to be sent. `None` if
-    /// nothing comes of it.
+    /// Inner steps on these windows, from what a miner holds and remembers, and the file of what is to be sent.
+    /// `None` if nothing comes of it.
     pub fn train(
         &mut self,
         label: Label,
@@ -109,8 +109,8 @@ impl Workshop {
         Some(found)
     }
 
-    /// Makes a file by hand that claims so many steps, with these values in place of what training found. `None` if they
-    /// are not to be sent: not finite, or too large.
+    /// Makes a file by hand that claims so many steps, with these values in place of what training found. `None` if
+    /// they are not to be sent: not finite, or too large.
     pub fn by_hand(
         &self,
         trained: &Trained,

@@ -1,5 +1,5 @@
-//! What computes: one engine of `cairn-engine` for all members, since a member's state is on its disk and is loaded when it
-//! is its turn. What two members would compute alike from the same input is computed once.
+//! What computes: one engine of `cairn-engine` for all members, since a member's state is on its disk and is loaded
+//! when it is its turn. What two members would compute alike from the same input is computed once.
 
 mod contribution;
 mod run;
@@ -270,7 +270,8 @@ impl Workshop {
         blob.ok().flatten()
     }
 
-    /// What a replay of what was served finds, of the contribution with this header. `of_step` gives the windows of a step.
+    /// What a replay of what was served finds, of the contribution with this header. `of_step` gives the windows of a
+    /// step.
     pub fn audit(
         &mut self,
         header: &cairn_gradient::Header,

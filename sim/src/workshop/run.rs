@@ -1,5 +1,5 @@
-//! The runs that are simulated: a real model of some thousand parameters, or a cost model of a few. What rounds are like is
-//! the same for both.
+//! The runs that are simulated: a real model of some thousand parameters, or a cost model of a few. What rounds are
+//! like is the same for both.
 
 use cairn_engine::{cost, cost::Cost, Cpu, Engine, EngineError};
 use cairn_gradient::model_root;

@@ -12,8 +12,8 @@ pub struct Text {
 }
 
 impl Text {
-    /// Text with something to learn, by two tables that the seed draws: six of ten tokens follow from the last one, two from
-    /// the last two, and the rest come from a few frequent ones.
+    /// Text with something to learn, by two tables that the seed draws: six of ten tokens follow from the last one,
+    /// two from the last two, and the rest come from a few frequent ones.
     pub fn real(rng: &Rng, windows: u64, length: u32) -> Text {
         let mut draw = rng.fork("tables");
         let vocabulary = u64::from(VOCABULARY);

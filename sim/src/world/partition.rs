@@ -1,7 +1,7 @@
 //! A network that is split: two parts that hear nothing of each other, each with authors of its own.
 //!
-//! There are four authors with the same right to make blocks. Finality goes on where three of them are, and nowhere if it is
-//! two and two. The store is not part of it: who can reach it still does.
+//! There are four authors with the same right to make blocks. Finality goes on where three of them are, and nowhere
+//! if it is two and two. The store is not part of it: who can reach it still does.
 
 use std::collections::BTreeSet;
 

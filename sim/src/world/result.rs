@@ -42,7 +42,8 @@ pub struct MemberResult {
     pub attack: Option<&'static str>,
     /// GPUs that it works with.
     pub gpus: f64,
-    /// What its hotkey was paid in all subnets; an outsider: what all hotkeys of its coldkey were, and its subnets' cuts.
+    /// What its hotkey was paid in all subnets; an outsider: what all hotkeys of its coldkey were, and its subnets'
+    /// cuts.
     #[serde(with = "pebble")]
     pub earned: Balance,
     /// The part of it that was paid in the second half of the rounds.

@@ -13,15 +13,14 @@
 //! - Δ̄[i] = s[i] · (1 / d[i]) in `f32`, the quotient rounded before the product;
 //! - θ[i] ← θ[i] − (α · Δ̄[i]) in `f32`, where anybody sent i; elsewhere θ stays.
 //!
-//! Clipping to the median norm is Covenant-72B's rule (arXiv 2603.08163, section on SparseLoCo's outer step); ρ spans its
-//! mean over all contributions (ρ = 1) and the mean over senders of its code (ρ = 0). Trust takes the place of counting
-//! heads, so that seats without trust move neither the median nor the mean. Equal trusts are t_p = 1: then all of it has
-//! the bits that counting heads gives.
-//! No operation is fused and threads split elements, never a sum, so that neither the number of threads nor
-//! the order in which contributions arrived can be seen in the result.
+//! Clipping to the median norm is Covenant-72B's rule (arXiv 2603.08163, section on SparseLoCo's outer step); ρ spans
+//! its mean over all contributions (ρ = 1) and the mean over senders of its code (ρ = 0). Trust takes the place of
+//! counting heads, so that seats without trust move neither the median nor the mean. Equal trusts are t_p = 1: then
+//! all of it has the bits that counting heads gives. No operation is fused and threads split elements, never a sum,
+//! so that neither the number of threads nor the order in which contributions arrived can be seen in the result.
 //!
-//! No value sent is above 65,280 and w_p ≤ 65,535, so that s is below 2⁴⁰, Δ̄ not above 65,280 but for roundings, and no
-//! α takes a finite weight to infinity.
+//! No value sent is above 65,280 and w_p ≤ 65,535, so that s is below 2⁴⁰, Δ̄ not above 65,280 but for roundings, and
+//! no α takes a finite weight to infinity.
 
 pub(crate) mod apply;
 mod stream;
@@ -96,9 +95,9 @@ pub struct Stepped {
 
 /// θ ← θ − α Δ̄: moves the parameters by what the contributions say.
 ///
-/// `theta` is flat, in the layout's order. The contributions may come in any order, each with its trust, 1 at least. None
-/// at all: a null round, the parameters stay. One alone with α = 1: θ − v̂, whatever its trust, which is how a validator
-/// tries a contribution out.
+/// `theta` is flat, in the layout's order. The contributions may come in any order, each with its trust, 1 at least.
+/// None at all: a null round, the parameters stay. One alone with α = 1: θ − v̂, whatever its trust, which is how a
+/// validator tries a contribution out.
 ///
 /// # Errors
 /// See [`OuterStepError`]; `theta` is then unchanged.

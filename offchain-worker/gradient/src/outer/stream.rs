@@ -60,11 +60,12 @@ struct Source<'a, R> {
 }
 
 impl<'a, R: Read + Send> StreamedStep<'a, R> {
-    /// Begins a step with the included contributions and their trust, which may come in any order, but all be for one layout.
+    /// Begins a step with the included contributions and their trust, which may come in any order, but all be for one
+    /// layout.
     ///
     /// # Errors
-    /// If a uid is there twice, trust is none or too much, ρ is above 1, or a contribution is for another layout than the
-    /// first.
+    /// If a uid is there twice, trust is none or too much, ρ is above 1, or a contribution is for another layout than
+    /// the first.
     pub fn new(
         contributions: Vec<(Uid, u16, Reader<'a, R>)>,
         outer: &OuterStep,

@@ -197,13 +197,13 @@ pub fn decode(
 pub struct Verified {
     /// What it says of itself.
     pub header: Header,
-    /// Its Euclidean norm over all tensors: the root of their [energies](SparseTensor::energy), added up in `f64` in the
-    /// layout's order. Above 0.
+    /// Its Euclidean norm over all tensors: the root of their [energies](SparseTensor::energy), added up in `f64` in
+    /// the layout's order. Above 0.
     pub norm: f64,
 }
 
-/// Whether [`decode`] would succeed, with header and norm if so. What it allocates is one tensor per thread, so that a file can
-/// be checked, kept as it is, and read tensor by tensor when its round is applied.
+/// Whether [`decode`] would succeed, with header and norm if so. What it allocates is one tensor per thread, so that
+/// a file can be checked, kept as it is, and read tensor by tensor when its round is applied.
 ///
 /// # Errors
 /// As [`decode`].

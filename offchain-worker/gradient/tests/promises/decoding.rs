@@ -10,7 +10,8 @@ use proptest::prelude::*;
 
 use crate::common::{any_kept, any_layout, compression, contribution, header, layout};
 
-/// Decodes in one go and tensor by tensor and verifies, which must come to the same; what is accepted must be canonical.
+/// Decodes in one go and tensor by tensor and verifies, which must come to the same; what is accepted must be
+/// canonical.
 fn decoded(
     bytes: &[u8],
     layout: &Layout,

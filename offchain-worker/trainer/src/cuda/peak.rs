@@ -17,8 +17,8 @@ const LONG: Duration = Duration::from_millis(20);
 /// Products of each size that are timed together.
 const TOGETHER: u32 = 10;
 
-/// The best rate of products of square matrices of bfloat16 with float accumulation, as a linear layer's forward pass has
-/// them, in floating-point operations per second: sizes are doubled until a product takes long.
+/// The best rate of products of square matrices of bfloat16 with float accumulation, as a linear layer's forward pass
+/// has them, in floating-point operations per second: sizes are doubled until a product takes long.
 ///
 /// # Errors
 ///

@@ -83,7 +83,8 @@ impl CudaTrainer {
             .map(|open| open.device.card().name.as_str())
     }
 
-    /// Bytes of the card's memory that are taken by all that was computed so far; what others take meanwhile counts, too.
+    /// Bytes of the card's memory that are taken by all that was computed so far; what others take meanwhile counts,
+    /// too.
     ///
     /// # Errors
     ///
@@ -329,9 +330,9 @@ impl Steps<'_> {
         })
     }
 
-    /// What is to be sent of the pseudo-gradient, `before` less the parameters after the steps, and of the error feedback
-    /// of earlier rounds: selected and rounded on the card, so that no parameters come back. The bits are those of
-    /// `cairn_gradient::compress`.
+    /// What is to be sent of the pseudo-gradient, `before` less the parameters after the steps, and of the error
+    /// feedback of earlier rounds: selected and rounded on the card, so that no parameters come back. The bits are
+    /// those of `cairn_gradient::compress`.
     ///
     /// # Errors
     ///

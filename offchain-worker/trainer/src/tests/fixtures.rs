@@ -101,8 +101,8 @@ fn torch_windows(step: u64, vocabulary: u32) -> Vec<Vec<u32>> {
     (0..4).map(|_| window()).collect()
 }
 
-/// The mean loss of the batch stays within 0.05 % of PyTorch's at every one of 200 steps, in which it falls from ln 1024
-/// to 5.1: rounding differs, and training magnifies it.
+/// The mean loss of the batch stays within 0.05 % of PyTorch's at every one of 200 steps, in which it falls from ln
+/// 1024 to 5.1: rounding differs, and training magnifies it.
 #[test]
 fn two_hundred_steps_go_as_in_pytorch() {
     #[derive(serde::Deserialize)]

@@ -52,8 +52,8 @@ impl Bench {
 /// `cairn bench train`.
 #[derive(Args, Debug)]
 pub struct Train {
-    /// The model: tiny, 10m, 100m, 1b, 8b or covenant-72b (a settings file is named before the verb: cairn --config FILE
-    /// bench train)
+    /// The model: tiny, 10m, 100m, 1b, 8b or covenant-72b (a settings file is named before the verb: cairn --config
+    /// FILE bench train)
     // The same name as the settings file's, and so the same type.
     #[arg(long, env = "CAIRN_MODEL", default_value = "10m", value_name = "NAME")]
     config: PathBuf,

@@ -79,8 +79,8 @@ pub fn explain(log: &Path, round: Option<Round>, uid: Uid) -> Result<Option<Expl
     Ok(explained)
 }
 
-/// The evidence up to a round on which its scores depend. A worker may be writing the log: a last line that is not whole
-/// is passed over, as is what another release wrote.
+/// The evidence up to a round on which its scores depend. A worker may be writing the log: a last line that is not
+/// whole is passed over, as is what another release wrote.
 fn read(log: &Path, until: Option<Round>) -> Result<Vec<Evidence>, Failure> {
     let failed = |error| {
         Failure::new(

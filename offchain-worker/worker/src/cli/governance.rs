@@ -105,8 +105,8 @@ struct SignedArgs {
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("what").required(true).args(["rule", "emits", "silences", "upgrade", "repair", "ends", "authority", "no_authority", "seats"])))]
 pub struct Propose {
-    /// Set a rule: creation-price-floor in CRN, creation-price-decay, hyperparameters-rate-limit or scores-rate-limit in
-    /// blocks
+    /// Set a rule: creation-price-floor in CRN, creation-price-decay, hyperparameters-rate-limit or scores-rate-limit
+    /// in blocks
     #[arg(long, env = "CAIRN_RULE", value_name = "NAME=VALUE", value_parser = parse_rule)]
     rule: Option<Rule>,
     /// Let a subnet's run emit

@@ -60,8 +60,8 @@ use crate::{devnet, error::Failure, output, printable::printable};
     after_help = "Examples:\n  cairn devnet                              a network that trains a small model on this machine\n  cairn wallet new miner\n  cairn mine --key miner --node ws://127.0.0.1:9944 --netuid 1 --store file:///srv/cairn\n  cairn status --netuid 1\n\nEvery option can be set by its flag, by a variable CAIRN_…, or in a TOML file (--config):\n  cairn --config cairn.toml status\n\n  # cairn.toml: a key is the long name of an option; a table holds those of one command\n  node = \"ws://127.0.0.1:9944\"\n  [mine]\n  key = \"miner\"\n  store = \"file:///srv/cairn\""
 )]
 pub struct Cli {
-    /// Read settings from this TOML file, or the one that CAIRN_CONFIG names: keys are the long names of options, tables
-    /// the names of commands
+    /// Read settings from this TOML file, or the one that CAIRN_CONFIG names: keys are the long names of options,
+    /// tables the names of commands
     // Taken from arguments and environment before they are parsed (`settings::take_file`); here for the help.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,

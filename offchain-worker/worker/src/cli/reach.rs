@@ -15,8 +15,8 @@ pub struct ReachArgs {
     /// Where others find this worker's store: its public https:// address; at most 4, endpoints of peers included
     #[arg(long, env = "CAIRN_ENDPOINT", value_name = "URL", value_delimiter = ',', value_parser = an_endpoint)]
     endpoint: Vec<Text>,
-    /// Be a peer: serve this worker's store, a directory, to other members over QUIC, and fetch theirs; no port has to be
-    /// open if there is a relay
+    /// Be a peer: serve this worker's store, a directory, to other members over QUIC, and fetch theirs; no port has
+    /// to be open if there is a relay
     #[arg(long, env = "CAIRN_P2P", value_parser = BoolishValueParser::new())]
     p2p: bool,
     /// Where on this machine peers' UDP is sent and received [default: all addresses, a free port]

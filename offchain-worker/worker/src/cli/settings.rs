@@ -34,8 +34,8 @@ pub fn forget_empty_variables() {
     }
 }
 
-/// The file named by `--config` or `CAIRN_CONFIG`, and the arguments without it: it decides what the defaults are, so it
-/// is looked for before they are parsed.
+/// The file named by `--config` or `CAIRN_CONFIG`, and the arguments without it: it decides what the defaults are, so
+/// it is looked for before they are parsed.
 ///
 /// Behind `bench train`, `--config` is the model's configuration and left there; a settings file comes before.
 pub fn take_file(mut arguments: Vec<OsString>) -> (Option<PathBuf>, Vec<OsString>) {

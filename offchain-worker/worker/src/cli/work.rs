@@ -33,8 +33,8 @@ pub struct Work {
     trust_run_store: bool,
     #[command(flatten)]
     reach: ReachArgs,
-    /// Directory of the worker's state in one run [default: one per chain, subnet, run and hotkey, below ~/.cairn/state;
-    /// `cairn doctor` lists them]
+    /// Directory of the worker's state in one run [default: one per chain, subnet, run and hotkey, below
+    /// ~/.cairn/state; `cairn doctor` lists them]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// End with an error after this many seconds without a new block, so that a supervisor starts the worker again

@@ -40,8 +40,8 @@ pub struct Options {
     #[arg(long, env = "CAIRN_CHEATS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=64))]
     pub cheats: u16,
 
-    /// How files go from member to member: by one directory that all share, or from peer to peer, each with a store of its
-    /// own
+    /// How files go from member to member: by one directory that all share, or from peer to peer, each with a store
+    /// of its own
     #[arg(long, env = "CAIRN_TRANSPORT", value_enum, default_value_t = Transport::File)]
     pub transport: Transport,
 

@@ -1,7 +1,7 @@
 //! The one loop of all roles: asks a role's machine what to do, starts it, and reports what came of it.
 //!
-//! Nothing is decided here. Jobs (a look at the chain, training, fetching, sending a transaction) run beside the loop, so
-//! the loop itself never waits for them.
+//! Nothing is decided here. Jobs (a look at the chain, training, fetching, sending a transaction) run beside the
+//! loop, so the loop itself never waits for them.
 
 use std::{path::PathBuf, sync::Arc};
 

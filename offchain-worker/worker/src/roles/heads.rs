@@ -30,8 +30,8 @@ struct Seen {
 /// After this time without a new block, that is said, and again after as long.
 const SILENCE: Duration = Duration::from_secs(60);
 
-/// The highest block seen. Nodes that stand still at different blocks, or one that goes to and fro between two forks, move
-/// heads and still get nowhere.
+/// The highest block seen. Nodes that stand still at different blocks, or one that goes to and fro between two forks,
+/// move heads and still get nowhere.
 #[derive(Default)]
 struct Highest(BlockNumber);
 

@@ -36,8 +36,8 @@ pub(super) async fn fetch<C: Chain>(
     sources::file(desk, &wanted).await
 }
 
-/// Opens a sealed file, of which the root has been compared, and checks that it is what the miner owes, given what is known
-/// of the rounds `before`: nothing if the chain has settled on it.
+/// Opens a sealed file, of which the root has been compared, and checks that it is what the miner owes, given what is
+/// known of the rounds `before`: nothing if the chain has settled on it.
 ///
 /// # Errors
 /// [`Refusal`].

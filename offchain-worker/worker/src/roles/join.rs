@@ -31,8 +31,8 @@ use crate::shards;
 /// For a checkpoint: this, and a second for each MiB, before another one is tried.
 const LEAST: Duration = Duration::from_secs(60);
 
-/// Writes a checkpoint of the parameters held, or of those before them. Its name is the model root, since that is the hash
-/// of its bytes. `false` if the engine no longer has them.
+/// Writes a checkpoint of the parameters held, or of those before them. Its name is the model root, since that is the
+/// hash of its bytes. `false` if the engine no longer has them.
 ///
 /// # Errors
 /// Those of engine and store.
@@ -61,9 +61,9 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
     Ok(true)
 }
 
-/// Loads the newest parameters to be had that the chain vouches for, as of the finalised block, and puts them on disk.
-/// What is known of the optimizer and of the error feedback stays, unless a contribution is open: nobody here knows then
-/// from which of two states its maker has to go on, and from nothing everybody may.
+/// Loads the newest parameters to be had that the chain vouches for, as of the finalised block, and puts them on
+/// disk. What is known of the optimizer and of the error feedback stays, unless a contribution is open: nobody here
+/// knows then from which of two states its maker has to go on, and from nothing everybody may.
 ///
 /// # Errors
 /// [`RoleError::NoCheckpoint`] if the chain no longer keeps what follows the parameters that there are,

@@ -1,7 +1,9 @@
-//! One look at the chain, for a role's machine: what the best block says of the current round, and what the finalised one
-//! says of a round that has ended.
+//! One look at the chain, for a role's machine: what the best block says of the current round, and what the finalised
+//! one says of a round that has ended.
 
-use cairn_chain::{AccountId, ChainError, ContributionInfo, MemberEndpoints, MemberInfo, RoundInfo, RunInfo};
+use cairn_chain::{
+    AccountId, ChainError, ContributionInfo, MemberEndpoints, MemberInfo, RoundInfo, RunInfo,
+};
 use cairn_primitives::{api, BlockNumber, Hotkey, Round, Uid, H256};
 use cairn_round::{
     hidden_row::{Committed, Scoring},

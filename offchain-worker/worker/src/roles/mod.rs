@@ -1,8 +1,8 @@
 //! What `cairn mine` and `cairn validate` run.
 //!
-//! Both roles are one loop (`driver`): wait until the chain has a new block or a job has ended, tell the role's machine in
-//! `cairn-round`, do what it says. Jobs (a look at the chain, training, fetching, sending a transaction) run beside the
-//! loop and report back to it, so the loop itself never waits for them. Nothing is decided here.
+//! Both roles are one loop (`driver`): wait until the chain has a new block or a job has ended, tell the role's
+//! machine in `cairn-round`, do what it says. Jobs (a look at the chain, training, fetching, sending a transaction)
+//! run beside the loop and report back to it, so the loop itself never waits for them. Nothing is decided here.
 //!
 //! | part | does |
 //! |---|---|

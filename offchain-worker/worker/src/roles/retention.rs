@@ -33,7 +33,9 @@ pub(super) async fn prune(
         }
     }
     let checkpoints = store.list(&paths::all_checkpoints(netuid.get())).await?;
-    let rounds = checkpoints.iter().filter_map(|it| paths::round_of(&it.path));
+    let rounds = checkpoints
+        .iter()
+        .filter_map(|it| paths::round_of(&it.path));
     let newest = rounds.map(|(_, round)| round).max();
     let is_old = |path: &str| {
         let round = paths::round_of(path).map(|(_, round)| round);

@@ -1,5 +1,5 @@
-//! What every role does around its loop: find the run, load its data, open the state and the engine; and begin anew when
-//! the run is replaced.
+//! What every role does around its loop: find the run, load its data, open the state and the engine; and begin anew
+//! when the run is replaced.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -141,7 +141,8 @@ pub(super) async fn connect(options: &WorkerOptions) -> Result<Option<Client>, R
     }
 }
 
-/// Works for the subnet's run, and the one after it, until it is told to stop. `role` makes the role of what was on disk.
+/// Works for the subnet's run, and the one after it, until it is told to stop. `role` makes the role of what was on
+/// disk.
 pub(super) async fn work<C: Chain, R: Role>(
     chain: C,
     options: &WorkerOptions,
@@ -246,7 +247,8 @@ async fn begin<C: Chain, R: Role>(
     Ok((driver, follower))
 }
 
-/// What to compute on, by what was asked for and whether the work may be audited: nobody can replay the bits of a card yet.
+/// What to compute on, by what was asked for and whether the work may be audited: nobody can replay the bits of a
+/// card yet.
 fn device(asked: Device, is_audited: bool) -> Result<Device, RoleError> {
     match asked {
         Device::Cuda(_) if is_audited => Err(RoleError::Run(

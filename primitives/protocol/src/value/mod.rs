@@ -1,10 +1,10 @@
 //! What a contribution was worth, from measured losses.
 //!
 //! When a round has settled and its exam is drawn ([`crate::exam`]), a validator looks back at it. It takes the
-//! parameters that the round began with, applies one contribution alone, and measures the loss of the same windows before
-//! and after. The difference, window by window, is the contribution's *gain*: paired differences, so that a hard text
-//! counts no more than an easy one. Some of the windows are ones that the miner had to train on, some are ones that nobody
-//! had.
+//! parameters that the round began with, applies one contribution alone, and measures the loss of the same windows
+//! before and after. The difference, window by window, is the contribution's *gain*: paired differences, so that a
+//! hard text counts no more than an easy one. Some of the windows are ones that the miner had to train on, some are
+//! ones that nobody had.
 //!
 //! - Only gain on **unassigned** windows earns ([`round_gain`]): a contribution must make the model better at text that
 //!   its maker did not see.

@@ -1,10 +1,11 @@
 //! Which contributions resemble each other more than honest ones do.
 //!
-//! Two miners that train from the same parameters on different text find directions that have something in common, and
-//! more of it the earlier in a run. What that is in a round, the lower half of its pairs says: its median, and five times
-//! its median deviation. Not all pairs, since of ten copies among fourteen half of the pairs are pairs of copies. Two
-//! bounds hold whatever they say: below [`FLOOR`] nothing is a copy, so that a round of few and even pairs makes none of
-//! honest miners; above [`CEILING`] all is, so that copies in a great majority do not pass for what is usual.
+//! Two miners that train from the same parameters on different text find directions that have something in common,
+//! and more of it the earlier in a run. What that is in a round, the lower half of its pairs says: its median, and
+//! five times its median deviation. Not all pairs, since of ten copies among fourteen half of the pairs are pairs of
+//! copies. Two bounds hold whatever they say: below [`FLOOR`] nothing is a copy, so that a round of few and even
+//! pairs makes none of honest miners; above [`CEILING`] all is, so that copies in a great majority do not pass for
+//! what is usual.
 
 use alloc::{vec, vec::Vec};
 

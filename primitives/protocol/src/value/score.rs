@@ -184,8 +184,8 @@ pub fn accounts(evidence: &[Evidence], newest: Round) -> BTreeMap<Miner, Account
     accounts
 }
 
-/// Scores of all miners in the evidence, as of round `newest`, by uid and hotkey: none is negative, and all together are
-/// at most as many as there are rounds to a mean.
+/// Scores of all miners in the evidence, as of round `newest`, by uid and hotkey: none is negative, and all together
+/// are at most as many as there are rounds to a mean.
 pub fn scores(evidence: &[Evidence], newest: Round) -> BTreeMap<Miner, f64> {
     let accounts = accounts(evidence, newest).into_iter();
     accounts

@@ -36,9 +36,9 @@ pub struct Subject {
     pub standing: Standing,
 }
 
-/// The miners of a round, given in the order of their slots, and what a validator can say of them: nothing of anybody, if
-/// it did not attest in that round, since then it did not look at all of them. Slots are drawn by the round's seed, so
-/// whoever is left out when time runs out is left out by chance.
+/// The miners of a round, given in the order of their slots, and what a validator can say of them: nothing of
+/// anybody, if it did not attest in that round, since then it did not look at all of them. Slots are drawn by the
+/// round's seed, so whoever is left out when time runs out is left out by chance.
 pub fn subjects(
     has_attested: bool,
     miners: impl IntoIterator<Item = Uid>,

@@ -51,7 +51,8 @@ pub fn planned(one: &Move) -> (Actor, RuntimeCall) {
     }
 }
 
-/// What those who have a part in a subnet's audits have to do in this block or in the next. Of eleven contributions one is never opened.
+/// What those who have a part in a subnet's audits have to do in this block or in the next. Of eleven contributions
+/// one is never opened.
 pub fn duties(netuid: Netuid) -> Vec<(Actor, RuntimeCall)> {
     let next = System::block_number() + 1;
     let mut calls = Vec::new();

@@ -545,8 +545,9 @@ fn wrapped(one: &Move) -> (Actor, RuntimeCall) {
     }
 }
 
-/// What members of all subnets have to do now: miners commit and reveal, validators attest and set scores
-/// on everybody. Some of the miners are lazy in every other round, some never commit; who is missed says that it is back.
+/// What members of all subnets have to do now: miners commit and reveal, validators attest and set scores on
+/// everybody. Some of the miners are lazy in every other round, some never commit; who is missed says that it is
+/// back.
 pub fn duties() -> Vec<(Actor, RuntimeCall)> {
     let mut duties = Vec::new();
     for netuid in Subnets::netuids() {

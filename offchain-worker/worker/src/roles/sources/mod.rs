@@ -1,5 +1,5 @@
-//! Where files of others come from: the own store, or else their makers and those who vouched for them, at the endpoints
-//! that the chain names.
+//! Where files of others come from: the own store, or else their makers and those who vouched for them, at the
+//! endpoints that the chain names.
 //!
 //! What was fetched is put into the own store, so that who vouches for a file can serve it, too. A source that lied, or
 //! that did not answer, is remembered and passed over for a while.
@@ -46,7 +46,8 @@ pub struct PeerOptions {
     pub relays: Vec<String>,
 }
 
-/// What a fetch may get wrong before the next source is asked. A file of a round is not waited for as long as a checkpoint.
+/// What a fetch may get wrong before the next source is asked. A file of a round is not waited for as long as a
+/// checkpoint.
 const PATIENCE: Patience = Patience {
     deadline: Duration::from_secs(10),
     late: Duration::from_secs(1),
@@ -175,14 +176,10 @@ impl Sources {
     }
 
     /// Fetches from these, and takes note of how each did.
-    async fn bring(
-        &self,
-        blob: &Blob,
-        into: &Path,
-        asked: &[Asked],
-    ) -> Result<(), String> {
+    async fn bring(&self, blob: &Blob, into: &Path, asked: &[Asked]) -> Result<(), String> {
         let sources: Vec<_> = asked.iter().map(|one| one.source.clone()).collect();
-        let fetched = tokio::time::timeout(whole(blob.length), fetch(blob, &sources, into, PATIENCE));
+        let fetched =
+            tokio::time::timeout(whole(blob.length), fetch(blob, &sources, into, PATIENCE));
         let Ok(fetched) = fetched.await else {
             let seconds = whole(blob.length).as_secs();
             return Err(format!("{} did not come in {seconds} s", blob.path));
@@ -201,7 +198,11 @@ impl Sources {
     async fn place(&self, wanted: &Wanted) -> std::io::Result<PathBuf> {
         let round = self.incoming.join(wanted.round.to_string());
         tokio::fs::create_dir_all(&round).await?;
-        let name = [&wanted.root.0[..], &wanted.maker.0 .0, &wanted.length.to_le_bytes()];
+        let name = [
+            &wanted.root.0[..],
+            &wanted.maker.0 .0,
+            &wanted.length.to_le_bytes(),
+        ];
         Ok(round.join(blake3::hash(&name.concat()).to_hex().as_str()))
     }
 
@@ -303,8 +304,8 @@ pub(super) async fn validators<C: Chain>(
     asked.into_iter().map(|one| one.source).collect()
 }
 
-/// A file from the own store or else from those who should have it; then it is in the own store, too. Its bytes are those
-/// of its root.
+/// A file from the own store or else from those who should have it; then it is in the own store, too. Its bytes are
+/// those of its root.
 ///
 /// # Errors
 /// Those of the own store: [`StoreError::NotFound`] if nobody has it.

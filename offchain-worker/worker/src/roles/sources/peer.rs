@@ -9,7 +9,9 @@ pub use without::Node;
 mod with {
     use std::{path::Path, sync::Arc, time::Duration};
 
-    use cairn_p2p::{Address, Directory, Limits, Peer, PeerError, PeerId, PeerKey, Policy, Serving, Settings};
+    use cairn_p2p::{
+        Address, Directory, Limits, Peer, PeerError, PeerId, PeerKey, Policy, Serving, Settings,
+    };
     use cairn_primitives::{text::MAX_TEXT, Text};
     use cairn_store::{
         guard::{is_public, Origin},
@@ -41,8 +43,8 @@ mod with {
         }
     }
 
-    /// Binds where it was bound before, if nothing else is asked for and that is free, so that what the chain says of it
-    /// stays true over a restart.
+    /// Binds where it was bound before, if nothing else is asked for and that is free, so that what the chain says of
+    /// it stays true over a restart.
     async fn bind(key: &PeerKey, settings: Settings, port: &Path) -> Result<Peer, PeerError> {
         let before = std::fs::read_to_string(port).ok();
         let before = before.and_then(|text| text.trim().parse::<u16>().ok());
@@ -58,7 +60,10 @@ mod with {
         let peer = Peer::bind(key, settings).await?;
         let bound = peer.bound().first().map(|at| at.port().to_string());
         if let Some(Err(error)) = bound.map(|bound| std::fs::write(port, bound)) {
-            tracing::warn!("{}: {error}; after a restart this peer is elsewhere", port.display());
+            tracing::warn!(
+                "{}: {error}; after a restart this peer is elsewhere",
+                port.display()
+            );
         }
         Ok(peer)
     }

@@ -113,8 +113,8 @@ async fn what_a_miner_sends_is_made_again() {
     network.stop().await;
 }
 
-/// What a card selects is the file that the codec alone makes of the card's parameters. One validator measures on the card,
-/// too.
+/// What a card selects is the file that the codec alone makes of the card's parameters. One validator measures on the
+/// card, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_miner_with_a_card_sends_is_made_again() {
     cuda_on_cpu::driver(SOURCES.iter().map(|source| (source.name, source.kernels)));
