@@ -20,7 +20,7 @@ impl Contains<RuntimeCall> for Allowed {
 
 /// Whether a call, and all that it carries, may be made; `root` if it would be made as root.
 fn is_allowed(call: &RuntimeCall, root: bool) -> bool {
-    if rewrites_state(call) || makes_money(call) || takes_a_name(call) {
+    if rewrites_state(call) || makes_money(call) || takes_a_name(call) || drops_keys(call) {
         return false;
     }
     if root && rules_a_subnet(call) {
@@ -69,6 +69,15 @@ fn takes_a_name(call: &RuntimeCall) -> bool {
         call,
         RuntimeCall::Utility(Call::dispatch_as { .. } | Call::dispatch_as_fallible { .. })
             | RuntimeCall::Sudo(pallet_sudo::Call::sudo_as { .. })
+    )
+}
+
+/// Whether a call leaves an account without session keys: an authority without them is one in name only, and the others
+/// would be fewer than a removal leaves.
+fn drops_keys(call: &RuntimeCall) -> bool {
+    matches!(
+        call,
+        RuntimeCall::Session(pallet_session::Call::purge_keys { .. })
     )
 }
 

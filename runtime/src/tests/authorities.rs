@@ -10,7 +10,7 @@ use sp_core::proof_of_possession::statement_of_ownership;
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 use sp_runtime::{
     generic::{Digest, DigestItem},
-    traits::Header as _,
+    traits::{Dispatchable, Header as _},
     DispatchError, DispatchResult,
 };
 
@@ -19,7 +19,7 @@ use crate::{
     authorities::{Authorities as List, Error, LEAST},
     configs::consensus::EPOCH_SLOTS,
     governance::Origin,
-    presets, AccountId, Authorities, Babe, Grandpa, Hash, Header, Historical, Runtime,
+    presets, AccountId, Authorities, Babe, Grandpa, Hash, Header, Historical, Runtime, RuntimeCall,
     RuntimeOrigin, Session, SessionKeys, System,
 };
 
@@ -162,6 +162,21 @@ fn an_authority_changes_its_keys_without_asking() {
             .any(|(key, _)| *key == new.grandpa));
         assert_eq!(List::<Runtime>::get().len(), 4);
     });
+    assert_eq!(counts(&mut chain), (4, 4, 4));
+}
+
+#[test]
+fn nobody_is_an_authority_in_name_only() {
+    let mut chain = chain();
+    let alice = account(Sr25519Keyring::Alice);
+    let purged = chain.block(|| {
+        let call = RuntimeCall::Session(pallet_session::Call::purge_keys {});
+        let refused = call.dispatch(RuntimeOrigin::signed(alice.clone()));
+        let filtered = frame_system::Error::<Runtime>::CallFiltered;
+        assert_eq!(refused.map_err(|it| it.error), Err(filtered.into()));
+    });
+    purged.expect("the books are right");
+    two_sessions(&mut chain);
     assert_eq!(counts(&mut chain), (4, 4, 4));
 }
 
