@@ -198,6 +198,8 @@ impl Drop for Running {
             // there is none if it has ended
             let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
         }
+        // It may have gone into another group, and would be waited for without an end.
+        let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
@@ -246,6 +248,12 @@ fn command(options: &Options, bulk: &Bulk) -> Command {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .process_group(0);
+    // What this worker was told, its key among it, is none of the program's business.
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"CAIRN_") {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

@@ -8,7 +8,7 @@ use crate::FaultKind;
 /// The version that this speaks.
 pub const PROTOCOL: u32 = 1;
 /// The most bytes of a message, either way.
-pub const LONGEST: usize = 1 << 16;
+pub const LONGEST: usize = 1 << 18;
 /// The most ranks that a program may have.
 const MOST_RANKS: usize = 512;
 /// The most characters of a text that are shown to people.

@@ -6,7 +6,7 @@ import threading
 
 from .faults import refuse
 
-LONGEST = 1 << 16
+LONGEST = 1 << 18
 
 
 class Border:

@@ -20,7 +20,7 @@ use serde_json::{json, Value};
 
 use crate::fixture::config;
 
-const VARIABLE: &str = "CAIRN_FAKE_ENGINE";
+const VARIABLE: &str = "FAKE_ENGINE";
 /// What a name of a lifeline's socket ends with.
 const LIFELINE: &str = "lifeline";
 
