@@ -37,11 +37,12 @@ pub fn forget_empty_variables() {
 /// The file named by `--config` or `CAIRN_CONFIG`, and the arguments without it: it decides what the defaults are, so
 /// it is looked for before they are parsed.
 ///
-/// Behind `bench train`, `--config` is the model's configuration and left there; a settings file comes before.
+/// Behind `bench train` and `bench generate`, `--config` is the model's configuration and left there; a settings file
+/// comes before.
 pub fn take_file(mut arguments: Vec<OsString>) -> (Option<PathBuf>, Vec<OsString>) {
     let verb = arguments
         .windows(2)
-        .position(|verb| verb == ["bench", "train"]);
+        .position(|verb| verb == ["bench", "train"] || verb == ["bench", "generate"]);
     let end = verb.unwrap_or(arguments.len());
     let stated = stated(arguments.get(..end).unwrap_or_default());
     let file = match stated {
@@ -248,10 +249,12 @@ mod tests {
             file("x", "cairn mine -v")
         );
         assert_eq!(taken("cairn --config=y mine"), file("y", "cairn mine"));
-        let model = "cairn bench train --config 10m";
-        assert_eq!(taken(model), (None, model.into()));
-        let both = "cairn --config x bench train --config 10m";
-        assert_eq!(taken(both), file("x", model));
+        for verb in ["train", "generate"] {
+            let model = format!("cairn bench {verb} --config 10m");
+            assert_eq!(taken(&model), (None, model.clone()));
+            let both = format!("cairn --config x bench {verb} --config 10m");
+            assert_eq!(taken(&both), file("x", &model));
+        }
         for nothing in ["cairn mine -- --config x", "cairn mine --config"] {
             assert_eq!(taken(nothing), (None, nothing.into()));
         }
