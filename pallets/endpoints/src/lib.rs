@@ -14,7 +14,7 @@
 //!
 //! # What is kept
 //!
-//! Only what present members named, at most [`MAX_ENDPOINTS`](cairn_primitives::MAX_ENDPOINTS) texts of each. It goes
+//! Only what present members named, at most [`MAX_ENDPOINTS`] texts of each. It goes
 //! when the member leaves, is replaced, or signs with another hotkey, which names its own.
 //!
 //! Invariant: nothing on chain depends on an endpoint.
