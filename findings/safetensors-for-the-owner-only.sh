@@ -26,9 +26,10 @@ expect() {
     printf '%-50s %s\n' "$1:" "$3"
     [[ $3 == "$2" ]] || { echo "    changed: it was $2" >&2; failed=1; }
 }
+# make_venv NAME PACKAGE...
 make_venv() {
     python3 -m venv "$directory/$1"
-    "$directory/$1/bin/pip" install -q --disable-pip-version-check "safetensors==$1" numpy
+    "$directory/$1/bin/pip" install -q --disable-pip-version-check "${@:2}"
 }
 save() {
     "$directory/$1/bin/python" -c '
@@ -38,8 +39,8 @@ save_file({"x": numpy.zeros(3, dtype=numpy.float32)}, sys.argv[1])' "$directory/
 }
 mode() { stat -c %a "$directory/$1"; }
 
-make_venv 0.7.0
-make_venv 0.8.0
+make_venv 0.7.0 safetensors==0.7.0 numpy==2.4.6
+make_venv 0.8.0 safetensors==0.8.0 numpy==2.4.6
 
 save 0.7.0 old
 expect '0.7.0: a new file' 644 "$(mode old)"

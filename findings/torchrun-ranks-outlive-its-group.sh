@@ -8,13 +8,16 @@
 # launcher is gone, and its ranks run on, with the memory and cards that they hold, under process 1 or a subreaper.
 # On Linux a rank that asks for it (prctl PR_SET_PDEATHSIG) is ended with its launcher.
 #
-# Ends with 0 while this is so, and with 1 and what changed if not. Takes Python with PyTorch from $PYTHON, else from
-# what `make engine-torch` installs.
+# Ends with 0 while this is so, and with 1 and what changed if not. Needs python3 with venv, a package index, and room for
+# 6 GB, since PyTorch's wheel brings CUDA along.
 set -euo pipefail
 
-python=${PYTHON:-${CAIRN_CACHE:-$HOME/.cache/cairn}/engine-torch/bin/python}
 directory=$(mktemp -d)
 trap 'rm -rf "$directory"' EXIT
+packages=(torch==2.15.0)
+python3 -m venv "$directory/venv"
+"$directory/venv/bin/pip" install -q --disable-pip-version-check "${packages[@]}"
+python=$directory/venv/bin/python
 
 failed=0
 # expect WHAT WANTED FOUND
@@ -23,7 +26,9 @@ expect() {
     [[ $3 == "$2" ]] || { echo "    changed: it was $2" >&2; failed=1; }
 }
 
-# Each rank writes its number, then waits to be ended, for a minute at most.
+# Each rank says which process it is, then waits to be ended, for a minute at most.
+mkfifo "$directory/ranks"
+exec 3<>"$directory/ranks"
 cat >"$directory/wait.py" <<'PYTHON'
 import ctypes
 import os
@@ -33,25 +38,22 @@ import time
 
 if "die" in sys.argv:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)
-path = sys.argv[1] + "/" + os.environ["RANK"]
-with open(path + ".part", "w") as file:
-    file.write(str(os.getpid()))
-os.rename(path + ".part", path)
+with open(sys.argv[1], "w") as ranks:
+    ranks.write(f"{os.getpid()}\n")
 time.sleep(60)
 PYTHON
 
-# after_kill MODE: what has become of the ranks two seconds after their launcher's group was killed
+# after_kill MODE: what has become of the ranks after their launcher's group was killed; each is given two seconds to end
 after_kill() {
-    rm -f "$directory/0" "$directory/1"
-    setsid "$python" -m torch.distributed.run --standalone --nproc-per-node=2 "$directory/wait.py" "$directory" "$1" \
+    setsid "$python" -m torch.distributed.run --standalone --nproc-per-node=2 "$directory/wait.py" "$directory/ranks" "$1" \
         >/dev/null 2>&1 &
-    local launcher=$! pid state living=0
-    until [[ -e $directory/0 && -e $directory/1 ]]; do sleep 0.1; done
+    local launcher=$! one other pid state living=0
+    read -r -t 120 one <&3
+    read -r -t 120 other <&3
     kill -9 -- "-$launcher"
     wait "$launcher" 2>/dev/null || true
-    sleep 2
-    for rank in 0 1; do
-        pid=$(cat "$directory/$rank")
+    for pid in "$one" "$other"; do
+        timeout 2 tail --pid="$pid" -f /dev/null || true
         state=$(cut -d ' ' -f 3 "/proc/$pid/stat" 2>/dev/null || echo gone)
         [[ $state == gone || $state == Z ]] || { living=$((living + 1)); kill -9 "$pid"; }
     done

@@ -131,21 +131,17 @@ struct Origin {
     _track: Track,
 }
 
-// Some is read only to get past it.
-#[allow(dead_code)]
 #[derive(Decode)]
 enum Proposal {
     Legacy(H256),
     Inline(Vec<u8>),
-    Lookup(H256, u32),
+    Lookup { hash: H256, _length: u32 },
 }
 
-// Some is read only to get past it.
-#[allow(dead_code)]
 #[derive(Decode)]
 enum Moment {
-    At(BlockNumber),
-    After(BlockNumber),
+    At { _block: BlockNumber },
+    After { _blocks: BlockNumber },
 }
 
 #[derive(Decode)]
@@ -170,15 +166,26 @@ struct Open {
     _alarm: Option<(BlockNumber, (BlockNumber, u32))>,
 }
 
-/// As the chain keeps it. Some of it is read only to get past it.
-#[allow(dead_code)]
+/// As the chain keeps it. What has a name with an underscore is read only to get past it.
 #[derive(Decode)]
 enum Kept {
     Open(Open),
-    Approved(BlockNumber, Deposits),
-    Rejected(BlockNumber, Deposits),
-    Cancelled(BlockNumber, Deposits),
-    TimedOut(BlockNumber, Deposits),
+    Approved {
+        at: BlockNumber,
+        _deposits: Deposits,
+    },
+    Rejected {
+        at: BlockNumber,
+        _deposits: Deposits,
+    },
+    Cancelled {
+        at: BlockNumber,
+        _deposits: Deposits,
+    },
+    TimedOut {
+        at: BlockNumber,
+        _deposits: Deposits,
+    },
     Killed(BlockNumber),
 }
 
@@ -197,7 +204,7 @@ impl Open {
             (None, None) => (Stage::Submitted, self.submitted),
         };
         let (proposal, call) = match self.proposal {
-            Proposal::Legacy(hash) | Proposal::Lookup(hash, _) => (hash, None),
+            Proposal::Legacy(hash) | Proposal::Lookup { hash, .. } => (hash, None),
             Proposal::Inline(call) => (cairn_primitives::blake2_256(&call), Some(call)),
         };
         let (ayes, nays, support) = self.tally;
@@ -230,10 +237,10 @@ impl Kept {
         };
         match self {
             Kept::Open(open) => open.told(index),
-            Kept::Approved(at, _) => ended(Stage::Approved, at),
-            Kept::Rejected(at, _) => ended(Stage::Rejected, at),
-            Kept::Cancelled(at, _) => ended(Stage::Cancelled, at),
-            Kept::TimedOut(at, _) => ended(Stage::TimedOut, at),
+            Kept::Approved { at, .. } => ended(Stage::Approved, at),
+            Kept::Rejected { at, .. } => ended(Stage::Rejected, at),
+            Kept::Cancelled { at, .. } => ended(Stage::Cancelled, at),
+            Kept::TimedOut { at, .. } => ended(Stage::TimedOut, at),
             Kept::Killed(at) => ended(Stage::Killed, at),
         }
     }

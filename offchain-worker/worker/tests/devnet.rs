@@ -2,6 +2,8 @@
 //! real text, while a miner is killed, the node is restarted and a miner comes late.
 
 mod common;
+#[path = "common/network.rs"]
+mod network;
 #[path = "pages/shape.rs"]
 mod shape;
 
@@ -12,7 +14,8 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
-use common::{cairn, node};
+use common::cairn;
+use network::node;
 
 use cairn_primitives::{AuditOutcome, Uid};
 use cairn_round::scoring::{scores, Evidence};

@@ -2,10 +2,13 @@
 #![cfg(feature = "p2p")]
 
 mod common;
+#[path = "common/network.rs"]
+mod network;
 
 use std::path::Path;
 
-use common::{cairn, node};
+use common::cairn;
+use network::node;
 
 use cairn_worker::devnet::{Report, RoundReport};
 
