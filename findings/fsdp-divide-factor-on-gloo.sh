@@ -10,8 +10,8 @@
 #   - with set_force_sum_reduction_for_comms(True) beside it, gradients are sums, as asked for;
 #   - without either, they are means.
 #
-# Ends with 0 while this is so, and with 1 and what changed if not. Needs python3 with venv, a package index, and room for
-# 6 GB, since PyTorch's wheel brings CUDA along.
+# Ends with 0 while this is so, and with 1 and what changed if not. Needs python3 with venv, a package index, and room
+# for 6 GB, since PyTorch's wheel brings CUDA along.
 set -euo pipefail
 
 directory=$(mktemp -d)

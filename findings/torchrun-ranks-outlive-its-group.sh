@@ -8,8 +8,8 @@
 # launcher is gone, and its ranks run on, with the memory and cards that they hold, under process 1 or a subreaper.
 # On Linux a rank that asks for it (prctl PR_SET_PDEATHSIG) is ended with its launcher.
 #
-# Ends with 0 while this is so, and with 1 and what changed if not. Needs python3 with venv, a package index, and room for
-# 6 GB, since PyTorch's wheel brings CUDA along.
+# Ends with 0 while this is so, and with 1 and what changed if not. Needs python3 with venv, a package index, and room
+# for 6 GB, since PyTorch's wheel brings CUDA along.
 set -euo pipefail
 
 directory=$(mktemp -d)
@@ -43,10 +43,10 @@ with open(sys.argv[1], "w") as ranks:
 time.sleep(60)
 PYTHON
 
-# after_kill MODE: what has become of the ranks after their launcher's group was killed; each is given two seconds to end
+# after_kill MODE: what has become of the ranks once their launcher's group was killed; each has two seconds to end
 after_kill() {
-    setsid "$python" -m torch.distributed.run --standalone --nproc-per-node=2 "$directory/wait.py" "$directory/ranks" "$1" \
-        >/dev/null 2>&1 &
+    setsid "$python" -m torch.distributed.run --standalone --nproc-per-node=2 \
+        "$directory/wait.py" "$directory/ranks" "$1" >/dev/null 2>&1 &
     local launcher=$! one other pid state living=0
     read -r -t 120 one <&3
     read -r -t 120 other <&3
