@@ -80,8 +80,8 @@ impl Duty {
         let member = || <Subnets as Membership<AccountId>>::uid(netuid, who);
         let (uid, about, until) = match until {
             Until::Phase(round, phase) => {
-                let snapshot = pallet_training::Rounds::<Runtime>::get(netuid, round)?;
-                (member()?, None, snapshot.timetable().end_of(phase))
+                let times = crate::Training::times(netuid, round)?;
+                (member()?, None, times.end_of(phase))
             }
             Until::Stage(round, about, stage) => {
                 let (uid, until) = Audits::party(who, (netuid, round, about), stage)?;

@@ -76,6 +76,8 @@ pub struct Miner {
     serving: Serving,
     /// Whether its own work is to make what is audited again.
     is_serving: bool,
+    /// Blocks that others had to train in the last round that was seen.
+    trained: Option<BlockNumber>,
 }
 
 impl Miner {
@@ -90,6 +92,7 @@ impl Miner {
             skipping: false,
             serving: Serving::default(),
             is_serving: false,
+            trained: None,
         }
     }
 
@@ -170,6 +173,11 @@ impl Miner {
             self.course.act(Action::Explain(Lack::Part));
         }
         self.serving.look(view, self.hotkey, self.course.round());
+        let times = view.round.timetable();
+        if times.phase(now) != Phase::Train {
+            let trained = times.commit_deadline().saturating_sub(times.start());
+            self.trained = Some(trained);
+        }
         match self.course.work() {
             Work::Idle => {
                 let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
@@ -222,7 +230,7 @@ impl Miner {
         let Some(held) = self.course.round() else {
             return;
         };
-        let deadline = view.round.timetable().training_deadline();
+        let deadline = self.deadline(view);
         let is_current =
             view.round.round == held && view.round.timetable().phase(now) == Phase::Train;
         // A commitment on chain without an intent here: another process has the same key, or the disk was
@@ -242,6 +250,15 @@ impl Miner {
         self.course.begin(held, task);
     }
 
+    /// The block at which training stops with what it has. Where the round does not wait for this miner, it takes as
+    /// long as the last one did.
+    fn deadline(&self, view: &View) -> BlockNumber {
+        let times = view.round.timetable();
+        let trained = self.trained.filter(|_| !view.is_awaited(self.hotkey));
+        let like_the_last = trained.map(|trained| times.trained_for(trained));
+        like_the_last.unwrap_or(times).training_deadline()
+    }
+
     fn stop(&mut self, view: &View, now: BlockNumber) {
         let Some(held) = self.course.round() else {
             return;
@@ -249,7 +266,7 @@ impl Miner {
         let is_settled = view.settled.as_ref().is_some_and(|it| it.round == held);
         if is_settled || view.round.round > held {
             self.abandon();
-        } else if view.round.round == held && now >= view.round.timetable().training_deadline() {
+        } else if view.round.round == held && now >= self.deadline(view) {
             self.stopping = true;
             self.course.act(Action::Do(Task::FinishTraining));
         }
@@ -269,10 +286,13 @@ impl Miner {
             return;
         }
         let own = view.contribution_of(self.hotkey);
+        // A key that is out while others can still commit gives the work away, and a fork may bring that back.
+        let is_certain = view.round.certain.next_phase(now) != Phase::Train;
         let transaction = match (view.round.timetable().next_phase(now), own) {
             (Phase::Train, None) => Transaction::Commit(intent.round, intent.commitment.clone()),
             (Phase::Reveal, Some(own))
-                if own.key.is_none()
+                if is_certain
+                    && own.key.is_none()
                     && own.commitment.sealed_root == intent.commitment.sealed_root =>
             {
                 Transaction::Reveal(intent.round, intent.key)

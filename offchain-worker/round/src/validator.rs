@@ -2,7 +2,7 @@
 //!
 //! Sealed files are fetched as soon as their commitments are on chain and opened as soon as their keys are. When the
 //! attest phase comes, what is left is to commit to what was found, and then to say it. Contributions of the round
-//! before are measured while miners train; that is dropped when it would get in the way of attesting.
+//! before are measured meanwhile; that is broken off when it is time to attest.
 
 use std::collections::BTreeMap;
 
@@ -559,7 +559,8 @@ impl Validator {
         }
     }
 
-    /// Commits to what is on disk; failing that, to what has been checked, once all is or time is up.
+    /// Commits to what is on disk; failing that, to what has been checked, once all is and what can be measured has been,
+    /// or time is up.
     fn commit(
         &self,
         view: &View,
@@ -577,7 +578,11 @@ impl Validator {
         let check = |seen: &Seen| self.check_of((seen.uid, seen.commitment.sealed_root));
         let revealed = || view.contributions.iter().filter(|seen| seen.key.is_some());
         let is_known = |seen: &Seen| matches!(check(seen), Some(Check::Good | Check::Bad));
-        if !revealed().all(is_known) && now < view.round.timetable().attest_deadline() {
+        // The round waits for those for whom it waits, and they for what they measure.
+        let is_measuring = self.measurable.is_some() || matches!(self.course.work(), Work::Own(_));
+        let holds_back = is_measuring && view.is_awaited(self.hotkey);
+        let is_done = revealed().all(is_known) && !holds_back;
+        if !is_done && now < view.round.timetable().attest_deadline() {
             return None;
         }
         let good = revealed().filter(|seen| check(seen) == Some(Check::Good));

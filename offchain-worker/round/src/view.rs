@@ -1,8 +1,6 @@
 //! What the chain says of one moment, as far as a worker's decisions depend on it. The same for every role.
 
-use cairn_primitives::{
-    BlockNumber, Commitment, ContributionKey, Hotkey, Phases, Round, Text, Uid, H256,
-};
+use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, H256};
 use cairn_protocol::phase::Timetable;
 
 use crate::{audit::Audit, hidden_row::Scoring, plan::Plan};
@@ -21,6 +19,8 @@ pub struct View {
     pub validators: Vec<Attester>,
     /// Hotkeys of members that are not expected before they say that they are back.
     pub absent: Vec<Hotkey>,
+    /// Hotkeys of members for which rounds do not wait.
+    pub unawaited: Vec<Hotkey>,
     /// What was committed to in it, ascending by uid.
     pub contributions: Vec<Seen>,
     /// The subnet's audits that are not over.
@@ -48,6 +48,11 @@ impl View {
     /// Whether nobody expects this hotkey.
     pub fn is_absent(&self, hotkey: Hotkey) -> bool {
         self.absent.contains(&hotkey)
+    }
+
+    /// Whether the round waits for this hotkey, if that has a part in it.
+    pub fn is_awaited(&self, hotkey: Hotkey) -> bool {
+        !self.unawaited.contains(&hotkey)
     }
 
     /// This hotkey among the validators.
@@ -144,17 +149,17 @@ impl Settlement {
 pub struct RoundView {
     /// Its number.
     pub round: Round,
-    /// Its first block.
-    pub start: BlockNumber,
-    /// Lengths of its phases.
-    pub phases: Phases,
+    /// When its parts are.
+    pub times: Timetable,
+    /// The same as of the finalised block: at the longest, if the round had not begun by then.
+    pub certain: Timetable,
     /// The oldest round whose contributions the chain still has.
     pub oldest: Round,
 }
+
 impl RoundView {
     /// When its phases are.
     pub fn timetable(&self) -> Timetable {
-        let RoundView { start, phases, .. } = *self;
-        Timetable { start, phases }
+        self.times
     }
 }

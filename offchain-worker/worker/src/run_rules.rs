@@ -336,6 +336,7 @@ mod tests {
                 train: 5,
                 reveal: 1,
                 attest: 4,
+                floor: 25,
             },
             max_contributors: 16,
             audits: AuditRules::default(),

@@ -10,7 +10,7 @@ mod shape;
 use std::{collections::BTreeSet, path::Path, process::Output};
 
 use common::cairn;
-use network::{logs, node, Network};
+use network::{logs, node, signal, Network};
 
 use cairn_primitives::{AuditOutcome, Uid};
 use cairn_round::scoring::{scores, Evidence};
@@ -149,7 +149,7 @@ fn stopped_after(word: &str) {
     let mut lines = running.lines();
     let started = lines.any(|line| line.trim_start().starts_with(word));
     assert!(started, "it ended before it began");
-    running.interrupt();
+    assert!(signal(running.child.id(), "-INT"));
     let (status, said) = running.end();
     assert_eq!(status.code(), Some(1));
     assert!(said.contains("stopped"), "{said}");

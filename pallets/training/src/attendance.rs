@@ -11,7 +11,7 @@ use frame_support::{defensive, ensure, weights::Weight};
 
 use crate::{
     Absence, AbsencesOf, Ancestor, Attestations, Config, Contributions, Error, Event, Pallet,
-    Rounds, Run, Runs, Snapshot, Statement, Tallies, Validator, WeightInfo,
+    Rounds, Run, Runs, Snapshot, Statement, Tallies, Turnouts, Validator, WeightInfo,
 };
 
 /// A validator that did not leave, and the root that it attested.
@@ -75,6 +75,7 @@ impl<T: Config> Pallet<T> {
         snapshot: Snapshot<T::AccountId>,
     ) -> Vec<Said<T::AccountId>> {
         let departed = Tallies::<T>::get(netuid, round).departed;
+        let turnout = Turnouts::<T>::get(netuid);
         let known = AbsencesOf::<T>::get(netuid);
         let mut absences = known.clone();
         let mut note = |uid: Uid, after: Absence| {
@@ -93,7 +94,8 @@ impl<T: Config> Pallet<T> {
             .filter(|(uid, _)| !departed.contains(*uid))
         {
             let committed = Contributions::<T>::contains_key((netuid, round, *uid));
-            note(*uid, before(*uid).after(committed));
+            let after = before(*uid).after(committed);
+            note(*uid, after.waited(turnout.held_up(*uid), committed));
         }
         let (decided, led) = (
             ancestor.final_root(),
@@ -111,6 +113,7 @@ impl<T: Config> Pallet<T> {
                 .and_then(Statement::attestation)
                 .map(|attestation| attestation.model_root);
             let after = before(uid).after(root.is_some());
+            let after = after.waited(turnout.held_up(uid), root.is_some());
             note(uid, after.leak(decided, led, run.undecided, root));
             said.push((validator, root));
         }

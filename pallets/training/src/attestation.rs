@@ -1,7 +1,10 @@
 //! What validators do in a round: commit to what they attest, then attest.
 
 use cairn_primitives::{Balance, Hotkey, Netuid, Round, H256};
-use cairn_protocol::{attestation, phase::Attesting};
+use cairn_protocol::{
+    attestation,
+    phase::{Attesting, RoundStage},
+};
 use sp_runtime::{DispatchError, DispatchResult};
 
 use crate::{
@@ -23,8 +26,8 @@ impl<T: Config> Pallet<T> {
         netuid: Netuid,
         round: Round,
     ) -> Result<Standing<T::AccountId>, Error<T>> {
-        let (snapshot, _) = Self::current(netuid, round)?;
-        let attesting = snapshot.timetable().attesting(Self::now());
+        let (snapshot, times) = Self::current(netuid, round)?;
+        let attesting = times.attesting(Self::now());
         let tally = Tallies::<T>::get(netuid, round);
         let validator = snapshot
             .validators
@@ -55,6 +58,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn note_commit_attestation(at: MemberOfRound, said: Statement) {
         let (netuid, round, uid) = at;
         Attestations::<T>::insert(at, said);
+        Self::comes(at, RoundStage::Bind);
         Self::deposit_event(Event::AttestationCommitted { netuid, round, uid });
     }
 
@@ -86,6 +90,7 @@ impl<T: Config> Pallet<T> {
             .map_err(|_| DispatchError::Exhausted)?;
         Tallies::<T>::insert(netuid, round, tally);
         Attestations::<T>::insert(at, Statement::Attested(attestation));
+        Self::comes(at, RoundStage::Open);
         Self::deposit_event(Event::Attested {
             netuid,
             round,

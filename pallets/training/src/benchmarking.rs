@@ -54,6 +54,7 @@ const PHASES: Phases = Phases {
     train: 4,
     reveal: 2,
     attest: 4,
+    floor: 100,
 };
 
 /// A run with texts as long as they may be, and data for everybody.
@@ -563,7 +564,7 @@ mod benchmarks {
         let netuid = Begun::<T>::with(validators, m - validators)?.netuid;
         let run = Runs::<T>::get(netuid).ok_or("no run")?;
         let config = Configs::<T>::get(netuid).ok_or("no configuration")?;
-        let now = run.due;
+        let now = run.times.due;
         to_block::<T>(now);
         #[block]
         {

@@ -4,9 +4,13 @@
 //! whether a call is free of fees, so a call is free exactly when it will succeed.
 
 use cairn_primitives::{
-    traits::Membership, BlockNumber, Commitment, ContributionKey, Hotkey, Netuid, Phase, Round, Uid,
+    traits::Membership, BlockNumber, Commitment, ContributionKey, Hotkey, Netuid, Round, Uid,
 };
-use cairn_protocol::{commitment, eligibility::member_of};
+use cairn_protocol::{
+    commitment,
+    eligibility::member_of,
+    phase::{RoundStage, Timetable},
+};
 use frame_support::{ensure, traits::Get};
 use sp_runtime::{traits::SaturatedConversion, DispatchError, DispatchResult};
 
@@ -21,11 +25,11 @@ impl<T: Config> Pallet<T> {
         frame_system::Pallet::<T>::block_number().saturated_into()
     }
 
-    /// The current round, if that is `round`, and its phase.
+    /// The current round, if that is `round`, and when it is.
     pub(crate) fn current(
         netuid: Netuid,
         round: Round,
-    ) -> Result<(Snapshot<T::AccountId>, Phase), Error<T>> {
+    ) -> Result<(Snapshot<T::AccountId>, Timetable), Error<T>> {
         let run = Runs::<T>::get(netuid).ok_or_else(|| {
             if T::Membership::is_dissolving(netuid) {
                 Error::<T>::SubnetDissolving
@@ -36,8 +40,7 @@ impl<T: Config> Pallet<T> {
         let current = run.round.ok_or(Error::<T>::RunNotBegun)?;
         ensure!(current == round, Error::<T>::NotTheCurrentRound);
         let snapshot = Rounds::<T>::get(netuid, round).ok_or(Error::<T>::NotTheCurrentRound)?;
-        let phase = snapshot.timetable().phase(Self::now());
-        Ok((snapshot, phase))
+        Ok((snapshot, Timetable(run.times)))
     }
 
     /// The uid of the round's miner `who`, unless it left.
@@ -59,7 +62,8 @@ impl<T: Config> Pallet<T> {
         round: Round,
         commitment: &Commitment,
     ) -> Result<(Uid, Contribution<T::AccountId>), Error<T>> {
-        let (snapshot, phase) = Self::current(netuid, round)?;
+        let (snapshot, times) = Self::current(netuid, round)?;
+        let phase = times.phase(Self::now());
         let uid = Self::miner_of(&snapshot, netuid, round, who)?;
         let known = Contributions::<T>::get((netuid, round, uid));
         let contribution = commitment::commit(
@@ -76,6 +80,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn note_commitment(at: MemberOfRound, contribution: Contribution<T::AccountId>) {
         let (netuid, round, uid) = at;
         Contributions::<T>::insert(at, contribution);
+        Self::comes(at, RoundStage::Commit);
         Self::deposit_event(Event::Committed { netuid, round, uid });
     }
 
@@ -86,7 +91,8 @@ impl<T: Config> Pallet<T> {
         round: Round,
         key: &ContributionKey,
     ) -> Result<(Uid, Contribution<T::AccountId>), Error<T>> {
-        let (snapshot, phase) = Self::current(netuid, round)?;
+        let (snapshot, times) = Self::current(netuid, round)?;
+        let phase = times.phase(Self::now());
         let uid = Self::miner_of(&snapshot, netuid, round, who)?;
         let known = Contributions::<T>::get((netuid, round, uid));
         let revealed = commitment::reveal(phase, known, (netuid, round, &Hotkey::of(who)), *key)?;
@@ -104,6 +110,7 @@ impl<T: Config> Pallet<T> {
             tally.reveal(uid).map_err(|_| DispatchError::Exhausted)
         })?;
         Contributions::<T>::insert(at, contribution);
+        Self::comes(at, RoundStage::Reveal);
         Self::deposit_event(Event::Revealed { netuid, round, uid });
         Ok(())
     }

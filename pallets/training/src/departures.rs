@@ -76,6 +76,7 @@ impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
             return;
         }
         Tallies::<T>::insert(netuid, round, tally);
+        Self::leaves(netuid, uid);
     }
 }
 

@@ -45,7 +45,8 @@
 //!
 //! # Time
 //!
-//! A round's phases count from its recorded first block. The hook does at most
+//! A round's phases count from its recorded first block, and end as soon as all whom the round waits for have done what
+//! they are for ([`cairn_protocol::turnout`]). The hook does at most
 //! [`MaxTransitionsPerBlock`](Config::MaxTransitionsPerBlock) transitions per block, those that waited
 //! longest first; so a transition can come a few blocks late, but is never left out, and between the
 //! end of the attest phase and the transition nothing is accepted. A run's first round begins when the
@@ -68,7 +69,7 @@
 //! parameters, events and hooks. `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the
 //! calls of miners and validators; `settlement.rs` the end of a round; `attendance.rs` what follows from it for those
 //! who had a part; `record.rs` what a subnet is paid for; `audits.rs` what the audits pallet is told, and tells;
-//! `departures.rs` members, and subnets, that leave; `history.rs` what is removed when; `readers.rs` the answers of
+//! `stages.rs` parts of a round that end when all is done; `departures.rs` members, and subnets, that leave; `history.rs` what is removed when; `readers.rs` the answers of
 //! the runtime API; `try_state.rs` what always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -96,6 +97,7 @@ mod readers;
 mod record;
 mod round;
 mod settlement;
+mod stages;
 mod try_state;
 pub mod types;
 pub mod weights;
@@ -238,6 +240,10 @@ pub mod pallet {
     /// By subnet, what members of its run missed.
     #[pallet::storage]
     pub type AbsencesOf<T: Config> = StorageMap<_, Twox64Concat, Netuid, Absences, ValueQuery>;
+
+    /// By subnet, for whom the current round waits.
+    #[pallet::storage]
+    pub type Turnouts<T: Config> = StorageMap<_, Twox64Concat, Netuid, Turnout, ValueQuery>;
 
     /// By subnet and round, how the round ended.
     #[pallet::storage]
@@ -573,7 +579,7 @@ pub mod pallet {
         /// Commits the origin, a miner of the current round, to a sealed contribution. Once, in the
         /// train phase. Free of fees if it succeeds.
         #[pallet::call_index(2)]
-        #[pallet::weight((T::WeightInfo::commit(), DispatchClass::Operational))]
+        #[pallet::weight((T::WeightInfo::commit().saturating_add(Pallet::<T>::coming()), DispatchClass::Operational))]
         #[pallet::feeless_if(|
             origin: &OriginFor<T>,
             netuid: &Netuid,
@@ -599,7 +605,7 @@ pub mod pallet {
         /// Reveals the key of the origin's contribution. Once, in the reveal phase. Free of fees if it
         /// succeeds.
         #[pallet::call_index(3)]
-        #[pallet::weight((T::WeightInfo::reveal(), DispatchClass::Operational))]
+        #[pallet::weight((T::WeightInfo::reveal().saturating_add(Pallet::<T>::coming()), DispatchClass::Operational))]
         #[pallet::feeless_if(|
             origin: &OriginFor<T>,
             netuid: &Netuid,
@@ -627,7 +633,10 @@ pub mod pallet {
         ///
         /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing.
         #[pallet::call_index(4)]
-        #[pallet::weight((T::WeightInfo::attest(verdicts.count()), DispatchClass::Operational))]
+        #[pallet::weight((
+            T::WeightInfo::attest(verdicts.count()).saturating_add(Pallet::<T>::coming()),
+            DispatchClass::Operational,
+        ))]
         #[pallet::feeless_if(|
             origin: &OriginFor<T>,
             netuid: &Netuid,
@@ -672,7 +681,10 @@ pub mod pallet {
         /// [`cairn_primitives::attestation_hash`] of it. Once, in the first half of the attest phase. Free of fees if
         /// it succeeds.
         #[pallet::call_index(5)]
-        #[pallet::weight((T::WeightInfo::commit_attestation(), DispatchClass::Operational))]
+        #[pallet::weight((
+            T::WeightInfo::commit_attestation().saturating_add(Pallet::<T>::coming()),
+            DispatchClass::Operational,
+        ))]
         #[pallet::feeless_if(|
             origin: &OriginFor<T>,
             netuid: &Netuid,

@@ -8,6 +8,7 @@ use cairn_primitives::{
     Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hotkey, Hyperparameters,
     InitialParameters, Netuid, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
 };
+use cairn_protocol::phase::RoundStage;
 use frame_support::{
     assert_ok, derive_impl, parameter_types,
     storage::with_storage_layer,
@@ -424,6 +425,7 @@ pub fn attest(netuid: Netuid, round: Round, uid: Uid, good: &[Uid], root: H256) 
         let at = (netuid, round, uid);
         if !Attestations::<Test>::contains_key(at) {
             Attestations::<Test>::insert(at, Statement::Committed(hash));
+            Training::comes(at, RoundStage::Bind);
         }
         open(netuid, round, uid, good, root)
     })
@@ -459,10 +461,17 @@ pub fn events() -> Vec<Event<Test>> {
         .collect()
 }
 
+/// The usual run, in which so many percent of each stage always pass.
+pub fn with_floor(floor: u8) -> RunConfig {
+    let mut config = config();
+    config.phases.floor = floor;
+    config
+}
+
 /// The first block of the current round of [`NET`].
 pub fn start() -> BlockNumber {
     let run = Training::run_info(NET).expect("there is a run");
-    run.round.start
+    run.round.times.start
 }
 
 /// A whole round of `NET` in which `miners` commit from `parent` and reveal, and each of `validators`

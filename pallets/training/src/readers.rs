@@ -8,13 +8,13 @@ use cairn_primitives::{
         SettledRound,
     },
     traits::Membership,
-    Netuid, Phase, Round, Uid, H256,
+    Netuid, Phase, Round, RoundTimes, Uid, H256,
 };
 use cairn_protocol::limits::LINEAGE_PER_ANSWER;
 
 use crate::{
-    AbsencesOf, Attestations, Clearing, Config, Configs, Contributions, EndedRuns, Lineage, Pallet,
-    Rounds, Run, Runs, Settlements, Statement, Tallies, Validator,
+    Absence, AbsencesOf, Attestations, Clearing, Config, Configs, Contributions, EndedRuns,
+    Lineage, Pallet, Rounds, Run, Runs, Settlements, Statement, Tallies, Validator,
 };
 
 /// Whether there is a value at this key. It is read, not only asked for: a light client, which runs these answers on
@@ -40,7 +40,8 @@ impl<T: Config> Pallet<T> {
             started_at: run.started_at,
             round,
             oldest_round: run.oldest_round,
-            absent: Self::absent(netuid),
+            absent: Self::members_that(netuid, |one| !one.is_expected()),
+            unawaited: Self::members_that(netuid, |one| !one.is_awaited()),
         })
     }
 
@@ -70,14 +71,18 @@ impl<T: Config> Pallet<T> {
         Self::if_kept(netuid, round)?;
         let snapshot = Rounds::<T>::get(netuid, round)?;
         let departed = Tallies::<T>::get(netuid, round).departed;
-        let phase = snapshot.timetable().phase(Self::now());
+        let times = Self::times(netuid, round)?;
+        let phase = match Runs::<T>::get(netuid)?.round == Some(round) {
+            true => times.phase(Self::now()),
+            false => Phase::Settle,
+        };
         let validators = snapshot
             .validators
             .into_iter()
             .filter(|v| !departed.contains(v.uid));
         Some(RoundInfo {
             round,
-            start: snapshot.start,
+            times: times.0,
             phase,
             seed: snapshot.seed,
             pass: snapshot.pass,
@@ -108,11 +113,12 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// The members that are not expected, ascending by uid.
-    fn absent(netuid: Netuid) -> Vec<(Uid, T::AccountId)> {
+    /// The members of which this is so, ascending by uid.
+    fn members_that(netuid: Netuid, is_so: impl Fn(&Absence) -> bool) -> Vec<(Uid, T::AccountId)> {
         let absences = AbsencesOf::<T>::get(netuid).into_iter();
-        let gone = absences.filter(|(_, absence)| !absence.is_expected());
-        gone.filter_map(|(uid, _)| Some((uid, T::Membership::hotkey(netuid, uid)?)))
+        let found = absences.filter(|(_, absence)| is_so(absence));
+        found
+            .filter_map(|(uid, _)| Some((uid, T::Membership::hotkey(netuid, uid)?)))
             .collect()
     }
 
@@ -180,7 +186,10 @@ impl<T: Config> Pallet<T> {
     fn round_to_come(run: &Run) -> RoundInfo<T::AccountId> {
         RoundInfo {
             round: 0,
-            start: Self::now().saturating_add(1),
+            times: RoundTimes {
+                start: Self::now().saturating_add(1),
+                ..RoundTimes::default()
+            },
             phase: Phase::Settle,
             seed: H256::zero(),
             pass: run.pass,

@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 use cairn_primitives::{
     traits::{Audits, Membership, Stakes},
-    BlockNumber, Netuid, Role, Round, RunConfig, Uid, H256, MAX_MEMBERS,
+    BlockNumber, Netuid, Role, Round, RoundTimes, RunConfig, Uid, H256, MAX_MEMBERS,
 };
 use cairn_protocol::{
     assignment::{self, DataRange},
@@ -23,7 +23,7 @@ use frame_support::{
 
 use crate::{
     AbsencesOf, Agenda, Clearing, Config, Configs, Event, LastWaiter, NextDue, Pallet, Remains,
-    Rounds, Run, Runs, Snapshot, Tallies, Tally, Validator, Waiting, WeightInfo,
+    Rounds, Run, Runs, Snapshot, Tallies, Tally, Turnouts, Validator, Waiting, WeightInfo,
 };
 
 /// Blocks with nothing left on their agenda over which one block steps: more than one, so that the
@@ -53,7 +53,7 @@ impl<T: Config> Pallet<T> {
         let run = Run {
             started_at: Self::now(),
             round: None,
-            due: 0,
+            times: RoundTimes::default(),
             pass: 0,
             cursor: 0,
             expected_root: Some(initial_root),
@@ -77,8 +77,9 @@ impl<T: Config> Pallet<T> {
         }
         Waiting::<T>::remove(netuid);
         AbsencesOf::<T>::remove(netuid);
+        Turnouts::<T>::remove(netuid);
         if let Some(round) = run.round {
-            Agenda::<T>::remove(run.due, netuid);
+            Agenda::<T>::remove(run.times.due, netuid);
             T::Audits::on_stopped(netuid);
             let next = run.oldest_root.min(run.oldest_round);
             Clearing::<T>::insert(
@@ -217,13 +218,13 @@ impl<T: Config> Pallet<T> {
             miners,
             validators,
         };
-        let due = snapshot.timetable().due();
+        run.times = snapshot.limits().0;
+        Self::expect_turnout(netuid, &snapshot);
         Rounds::<T>::insert(netuid, round, snapshot);
         let end = range.advance(per_miner, count);
         (run.pass, run.cursor) = (end.pass, end.cursor);
         run.round = Some(round);
-        run.due = due;
-        Agenda::<T>::insert(run.due, netuid, ());
+        Agenda::<T>::insert(run.times.due, netuid, ());
         let pruned = Self::prune(netuid, round, &mut run);
         Runs::<T>::insert(netuid, run);
         Self::deposit_event(Event::RoundStarted {

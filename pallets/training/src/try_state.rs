@@ -4,7 +4,8 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{key_hash, traits::Membership, Balance, Hotkey, Netuid, Round, Uid};
 use cairn_protocol::{
     emission::{ATTENDANCE_ROUNDS, HELD_TEMPOS},
-    limits::MISSED_ROUNDS,
+    limits::{MISSED_ROUNDS, UNAWAITED_ROUNDS},
+    phase::{RoundStage, Timetable},
 };
 use frame_support::{ensure, traits::Get};
 use sp_runtime::TryRuntimeError;
@@ -12,7 +13,7 @@ use sp_runtime::TryRuntimeError;
 use crate::{
     AbsencesOf, Agenda, Attended, Attestations, Clearing, Config, Configs, Contributions,
     EndedRuns, Included, Lineage, NextDue, Pallet, Records, Rounds, Run, Runs, Settlements,
-    Snapshot, Statement, Tallies, Tally, Waiting,
+    Snapshot, Statement, Tallies, Tally, Turnouts, Waiting,
 };
 
 type Checked = Result<(), TryRuntimeError>;
@@ -52,7 +53,7 @@ impl<T: Config> Pallet<T> {
             return Ok(());
         };
         ensure!(
-            Agenda::<T>::contains_key(run.due, netuid),
+            Agenda::<T>::contains_key(run.times.due, netuid),
             "a run is not on the agenda"
         );
         let rounds = current.saturating_sub(run.oldest_round).saturating_add(1);
@@ -73,7 +74,67 @@ impl<T: Config> Pallet<T> {
             "a root is missing"
         );
         Self::check_undecided(netuid, run, current)?;
+        Self::check_turnout(netuid, run, current)?;
         Self::check_absences(netuid, current)
+    }
+
+    /// The round takes no longer than it may and no less than it must, and waits for who has not come.
+    fn check_turnout(netuid: Netuid, run: &Run, current: Round) -> Checked {
+        let snapshot = Rounds::<T>::get(netuid, current).ok_or("a kept round has no snapshot")?;
+        let (times, limits) = (Timetable(run.times), snapshot.limits());
+        ensure!(
+            times.start() == limits.start(),
+            "a round's first block has moved"
+        );
+        for stage in RoundStage::ALL {
+            let length = |times: &Timetable| {
+                let (first, end) = times.bounds(stage);
+                end.saturating_sub(first)
+            };
+            ensure!(
+                length(&times) <= length(&limits) && length(&times) >= limits.floor(stage),
+                "a stage is longer or shorter than it can be"
+            );
+        }
+        let turnout = Turnouts::<T>::get(netuid);
+        let departed = Tallies::<T>::get(netuid, current).departed;
+        let stages = [
+            &turnout.commit,
+            &turnout.reveal,
+            &turnout.bind,
+            &turnout.open,
+        ];
+        for stage in stages {
+            let here = |uid: Uid| stage.missing.contains(uid) && !departed.contains(uid);
+            ensure!(
+                stage.missing.uids().all(here),
+                "a round waits for who has left"
+            );
+            ensure!(
+                stage.missing.count() <= stage.all,
+                "a stage misses more than it waits for"
+            );
+        }
+        let has_committed = |uid| Contributions::<T>::contains_key((netuid, current, uid));
+        ensure!(
+            !turnout.commit.missing.uids().any(has_committed),
+            "a round waits for who has committed"
+        );
+        ensure!(
+            turnout.reveal.missing.uids().all(has_committed),
+            "a round waits for a key of nothing"
+        );
+        let said = |uid| Attestations::<T>::get((netuid, current, uid));
+        ensure!(
+            !turnout.bind.missing.uids().any(|uid| said(uid).is_some()),
+            "a round waits for who has committed to what it attests"
+        );
+        let is_committed = |uid| matches!(said(uid), Some(Statement::Committed(_)));
+        ensure!(
+            turnout.open.missing.uids().all(is_committed),
+            "a round waits for an attestation of nothing"
+        );
+        Ok(())
     }
 
     /// The rounds since the last final root are counted.
@@ -106,6 +167,10 @@ impl<T: Config> Pallet<T> {
             ensure!(
                 absence.missed <= MISSED_ROUNDS,
                 "more was missed than ends what is expected"
+            );
+            ensure!(
+                absence.unawaited <= UNAWAITED_ROUNDS,
+                "nobody waits for it longer than ever"
             );
             ensure!(
                 u32::from(absence.halved) <= rounds,
@@ -307,7 +372,7 @@ impl<T: Config> Pallet<T> {
         for (block, netuid, ()) in Agenda::<T>::iter() {
             let run = Runs::<T>::get(netuid).ok_or("no run is on the agenda")?;
             ensure!(
-                run.due == block && run.round.is_some(),
+                run.times.due == block && run.round.is_some(),
                 "the agenda has a wrong block"
             );
             let next = NextDue::<T>::get().unwrap_or(0);
@@ -320,6 +385,10 @@ impl<T: Config> Pallet<T> {
         );
         for netuid in AbsencesOf::<T>::iter_keys() {
             ensure!(Runs::<T>::contains_key(netuid), "absences without a run");
+        }
+        for netuid in Turnouts::<T>::iter_keys() {
+            let has_begun = Runs::<T>::get(netuid).is_some_and(|run| run.round.is_some());
+            ensure!(has_begun, "a turnout without a round");
         }
         for netuid in Waiting::<T>::iter_keys() {
             ensure!(Runs::<T>::contains_key(netuid), "no run is waiting");

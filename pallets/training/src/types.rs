@@ -1,7 +1,8 @@
 //! What the pallet keeps, beside what the rules keep.
 
 use cairn_primitives::{
-    Balance, BlockNumber, Netuid, Phases, Round, RunConfig, Uid, H256, MAX_MEMBERS, MAX_VALIDATORS,
+    Balance, BlockNumber, Netuid, Phases, Round, RoundTimes, RunConfig, Uid, H256, MAX_MEMBERS,
+    MAX_VALIDATORS,
 };
 use cairn_protocol::phase::Timetable;
 pub use cairn_protocol::{
@@ -13,6 +14,7 @@ pub use cairn_protocol::{
     limits::ENDED_ROUNDS,
     lineage::Ancestor,
     settlement::Included,
+    turnout::Turnout,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
 use frame_support::{traits::ConstU32, BoundedBTreeMap, BoundedVec};
@@ -25,8 +27,8 @@ pub struct Run {
     pub started_at: BlockNumber,
     /// The current round; `None` while the run waits for its first miner and validator.
     pub round: Option<Round>,
-    /// The block from which the current round can be settled.
-    pub due: BlockNumber,
+    /// When the parts of the current round are, by what has been done in it.
+    pub times: RoundTimes,
     /// The pass over the data in which the next round's data lies.
     pub pass: u32,
     /// The position in that pass from which the next round's data begins, if it fits.
@@ -47,7 +49,7 @@ pub struct Run {
 pub struct Snapshot<AccountId> {
     /// The round's first block.
     pub start: BlockNumber,
-    /// The lengths of its phases.
+    /// The longest that its phases take.
     pub phases: Phases,
     /// What its slots were drawn from.
     pub seed: H256,
@@ -62,12 +64,9 @@ pub struct Snapshot<AccountId> {
 }
 
 impl<AccountId> Snapshot<AccountId> {
-    /// When the round is.
-    pub fn timetable(&self) -> Timetable {
-        Timetable {
-            start: self.start,
-            phases: self.phases,
-        }
+    /// When the round is if every part of it takes its longest.
+    pub fn limits(&self) -> Timetable {
+        Timetable::new(self.start, &self.phases)
     }
 }
 

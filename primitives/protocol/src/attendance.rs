@@ -4,6 +4,9 @@
 //! is not part of the quorum, until it says that it is back. It then has one round to show it. The same goes for a
 //! miner whose work an audit found to be false.
 //!
+//! A member that held a round up is expected all the same, but rounds do not wait for it ([`crate::turnout`]) before it
+//! was in time in 32 of them.
+//!
 //! A deadlock resolves itself. From the third round in a row on that has no final root, what counts of the stake of
 //! validators that were absent, or alone with another root, halves with each such round, until the others are a quorum
 //! that agrees. Whoever then attests the final root counts in full again.
@@ -12,7 +15,7 @@ use cairn_primitives::{Balance, Round, H256};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
-use crate::limits::{MISSED_ROUNDS, UNDECIDED_ROUNDS};
+use crate::limits::{MISSED_ROUNDS, UNAWAITED_ROUNDS, UNDECIDED_ROUNDS};
 
 /// What a member missed of the last rounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
@@ -21,12 +24,19 @@ pub struct Absence {
     pub missed: u8,
     /// How often what counts of its stake has been halved.
     pub halved: u8,
+    /// Rounds in which it has to be in time before rounds wait for it again.
+    pub unawaited: u8,
 }
 
 impl Absence {
     /// Whether the member is expected in the next round.
     pub fn is_expected(&self) -> bool {
         self.missed < MISSED_ROUNDS
+    }
+
+    /// Whether rounds wait for it.
+    pub fn is_awaited(&self) -> bool {
+        self.unawaited == 0
     }
 
     /// Whether there is anything to remember.
@@ -45,6 +55,16 @@ impl Absence {
             false => self.missed.saturating_add(1).min(MISSED_ROUNDS),
         };
         Absence { missed, ..self }
+    }
+
+    /// After a round that it held up, or in which it was in time, or neither.
+    pub fn waited(self, held_up: bool, in_time: bool) -> Absence {
+        let unawaited = match (held_up, in_time) {
+            (true, _) => UNAWAITED_ROUNDS,
+            (false, true) => self.unawaited.saturating_sub(1),
+            (false, false) => self.unawaited,
+        };
+        Absence { unawaited, ..self }
     }
 
     /// After an audit has found its work to be false: it is not expected.
@@ -113,6 +133,16 @@ mod tests {
     }
 
     #[test]
+    fn who_held_a_round_up_is_not_waited_for_until_it_was_in_time_for_long() {
+        let mut absence = Absence::default().waited(true, true);
+        for _ in 0..UNAWAITED_ROUNDS {
+            assert!(!absence.is_awaited() && absence.is_expected());
+            absence = absence.waited(false, false).waited(false, true);
+        }
+        assert!(absence.is_awaited() && absence.is_nothing());
+    }
+
+    #[test]
     fn who_is_out_comes_back_like_others() {
         let out = Absence::default().out();
         assert!(!out.is_expected());
@@ -127,7 +157,10 @@ mod tests {
 
     #[test]
     fn stake_that_is_there_never_counts_nothing() {
-        let halved = |halved| Absence { missed: 0, halved };
+        let halved = |halved| Absence {
+            halved,
+            ..Absence::default()
+        };
         assert_eq!(halved(0).counted(100), 100);
         assert_eq!(halved(3).counted(100), 12);
         assert_eq!(halved(255).counted(u64::MAX), 1);
@@ -139,8 +172,8 @@ mod tests {
         let absent = |undecided| Absence::default().leak(None, root(1), undecided, None);
         assert_eq!([1, 2, 3].map(absent).map(|one| one.halved), [0, 0, 1]);
         let low = Absence {
-            missed: 0,
             halved: 4,
+            ..Absence::default()
         };
         let other = low.leak(Some(root(1)), root(1), 0, Some(root(2)));
         assert_eq!(other.halved, 4);
@@ -201,8 +234,8 @@ mod tests {
 
         #[test]
         fn halving_never_adds(stake: u64, halved: u8) {
-            let now = Absence { missed: 0, halved };
-            let then = Absence { missed: 0, halved: halved.saturating_add(1) };
+            let now = Absence { halved, ..Absence::default() };
+            let then = Absence { halved: halved.saturating_add(1), ..now };
             prop_assert!(then.counted(stake) <= now.counted(stake));
             prop_assert!(now.counted(stake) <= stake);
         }

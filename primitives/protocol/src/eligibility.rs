@@ -188,8 +188,8 @@ mod tests {
     #[test]
     fn what_has_leaked_is_remembered() {
         let halved = Absence {
-            missed: 0,
             halved: 2,
+            ..Absence::default()
         };
         let one = Validator::new(Uid(3), [3u8; 32], 10).after(&halved);
         assert_eq!((one.stake, one.leaked, one.all_stake()), (2, 8, 10));

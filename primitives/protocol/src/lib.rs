@@ -12,6 +12,7 @@
 //! | [`attendance`] | who is expected, and whose stake counts in full |
 //! | [`assignment`] | who trains on what |
 //! | [`phase`] | what a block is there for, and until when something has to be done |
+//! | [`turnout`] | for whom a round waits, and when a stage is over |
 //! | [`commitment`] | when a miner may commit and reveal |
 //! | [`trace`] | what a replay of inner steps begins from, and has to lead to |
 //! | [`verdict`] | what makes a contribution good |
@@ -60,5 +61,6 @@ pub mod phase;
 pub mod registration;
 pub mod settlement;
 pub mod trace;
+pub mod turnout;
 pub mod value;
 pub mod verdict;

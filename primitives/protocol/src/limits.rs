@@ -46,6 +46,9 @@ pub const COMMIT_MARGIN_SHARE: BlockNumber = 3;
 /// Blocks before the second half of the attest phase at which an attestation is committed to whatever is still missing.
 pub const ATTEST_MARGIN: BlockNumber = 2;
 
+/// Rounds in which a member that held a round up has to be in time before rounds wait for it again.
+pub const UNAWAITED_ROUNDS: u8 = 32;
+
 /// Rounds in a row that a member misses before it is not expected any more.
 pub const MISSED_ROUNDS: u8 = 3;
 /// Rounds in a row without a final root after which the stake of those who hold the run up leaks.

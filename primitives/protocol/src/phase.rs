@@ -1,21 +1,20 @@
 //! What a block is there for, and until when something has to be done.
 //!
-//! Phases count from a round's recorded first block, one after the other: train, reveal, attest. The block after the
-//! last one settles the round and is the first of the next one; it may come late, and until it comes nothing is
-//! accepted. In the first half of the attest phase validators commit to what they attest, in the second they open it.
+//! A round begins with its recorded first block and has four stages, one after the other: train, reveal, and the two
+//! halves of the attest phase, in the first of which validators commit to what they attest, and in the second open it.
+//! The block after the last one settles the round and is the first of the next one; it may come late, and until it
+//! comes nothing is accepted.
+//!
+//! The run's configuration gives each stage its longest time. A stage ends sooner if all that it is for has been done
+//! ([`crate::turnout`]), though never before a share of that time is over that the configuration gives, too: the floor.
 
-use cairn_primitives::{BlockNumber, Phase, Phases};
+use cairn_primitives::{BlockNumber, Phase, Phases, RoundTimes};
 
 use crate::limits::{ATTEST_MARGIN, COMMIT_MARGIN, COMMIT_MARGIN_SHARE};
 
 /// When a round is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timetable {
-    /// Its first block.
-    pub start: BlockNumber,
-    /// Lengths of its phases in blocks.
-    pub phases: Phases,
-}
+pub struct Timetable(pub RoundTimes);
 
 /// What validators may do at a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,16 +29,57 @@ pub enum Attesting {
     Over,
 }
 
+/// What a part of a round is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoundStage {
+    /// Miners commit to what they trained.
+    Commit,
+    /// Miners reveal.
+    Reveal,
+    /// Validators commit to what they attest.
+    Bind,
+    /// Validators open it.
+    Open,
+}
+
+impl RoundStage {
+    /// All, in order.
+    pub const ALL: [RoundStage; 4] = [
+        RoundStage::Commit,
+        RoundStage::Reveal,
+        RoundStage::Bind,
+        RoundStage::Open,
+    ];
+}
+
 impl Timetable {
+    /// The times of a round with this first block, if every stage takes its longest.
+    pub fn new(start: BlockNumber, phases: &Phases) -> Timetable {
+        let reveal = start.saturating_add(phases.train);
+        let attest = reveal.saturating_add(phases.reveal);
+        Timetable(RoundTimes {
+            start,
+            reveal,
+            attest,
+            open: attest.saturating_add(phases.attest.div_ceil(2)),
+            due: attest.saturating_add(phases.attest),
+            floor: phases.floor,
+        })
+    }
+
     /// The phase of block `now`.
     pub fn phase(&self, now: BlockNumber) -> Phase {
-        let Phases { train, reveal, .. } = self.phases;
-        let elapsed = now.saturating_sub(self.start);
-        if elapsed < train {
+        let RoundTimes {
+            reveal,
+            attest,
+            due,
+            ..
+        } = self.0;
+        if now < reveal {
             Phase::Train
-        } else if elapsed < train.saturating_add(reveal) {
+        } else if now < attest {
             Phase::Reveal
-        } else if elapsed < self.phases.round() {
+        } else if now < due {
             Phase::Attest
         } else {
             Phase::Settle
@@ -68,62 +108,123 @@ impl Timetable {
 
     /// The first block of the attest phase's second half, which is the shorter one if they differ.
     pub fn opening(&self) -> BlockNumber {
-        let Phases { train, reveal, .. } = self.phases;
-        let first_half = self.phases.attest.div_ceil(2);
-        self.start
-            .saturating_add(train)
-            .saturating_add(reveal)
-            .saturating_add(first_half)
+        self.0.open
     }
 
     /// The block from which the round can be settled: that which settles it is the first of the next round.
     pub fn due(&self) -> BlockNumber {
-        self.start.saturating_add(self.phases.round())
+        self.0.due
+    }
+
+    /// Its first block.
+    pub fn start(&self) -> BlockNumber {
+        self.0.start
     }
 
     /// The first block that a phase does not have any more; of the settlement, which has no blocks, that of the round.
     pub fn end_of(&self, phase: Phase) -> BlockNumber {
         match phase {
-            Phase::Train => self.commit_deadline(),
-            Phase::Reveal => self.commit_deadline().saturating_add(self.phases.reveal),
-            Phase::Attest | Phase::Settle => self.due(),
+            Phase::Train => self.0.reveal,
+            Phase::Reveal => self.0.attest,
+            Phase::Attest | Phase::Settle => self.0.due,
         }
     }
 
     /// The first block in which a commitment is refused.
     pub fn commit_deadline(&self) -> BlockNumber {
-        self.start.saturating_add(self.phases.train)
+        self.0.reveal
     }
 
     /// The block at which training stops with what it has: time is left to compress, to upload, and for the commitment
-    /// to get into a block.
+    /// to get into a block. Three blocks before the deadline, or a third of a short train phase: one passes while the
+    /// contribution is made and stored, one until the commitment is in a block, one is for bad luck.
     pub fn training_deadline(&self) -> BlockNumber {
-        self.commit_deadline()
-            .saturating_sub(commit_margin(&self.phases))
+        let train = self.0.reveal.saturating_sub(self.0.start);
+        let share = train.checked_div(COMMIT_MARGIN_SHARE).unwrap_or_default();
+        self.0.reveal.saturating_sub(share.min(COMMIT_MARGIN))
     }
 
     /// The block at which an attestation has to be committed to whatever is still missing: that gets into the next one,
     /// the last of the attest phase's first half.
     pub fn attest_deadline(&self) -> BlockNumber {
-        let first_half = self.phases.attest.div_ceil(2);
-        self.opening().saturating_sub(first_half.min(ATTEST_MARGIN))
+        let first_half = self.0.open.saturating_sub(self.0.attest);
+        self.0.open.saturating_sub(first_half.min(ATTEST_MARGIN))
     }
 
-    /// The block at which scoring stops: keys are being revealed, and the processor is needed for opening what they
-    /// belong to.
+    /// The block at which scoring stops: what has been checked by then is attested.
     pub fn scoring_deadline(&self) -> BlockNumber {
-        self.commit_deadline()
+        self.attest_deadline()
     }
-}
 
-/// Blocks kept free between the end of training and the commit deadline: three, or a third of a short train phase.
-/// One passes while the contribution is made and stored, one until the commitment is in a block, one is for bad luck.
-pub fn commit_margin(phases: &Phases) -> BlockNumber {
-    phases
-        .train
-        .checked_div(COMMIT_MARGIN_SHARE)
-        .unwrap_or_default()
-        .min(COMMIT_MARGIN)
+    /// The stage of block `now`; `None` when the round is over.
+    pub fn stage(&self, now: BlockNumber) -> Option<RoundStage> {
+        RoundStage::ALL
+            .into_iter()
+            .find(|stage| now < self.bounds(*stage).1)
+    }
+
+    /// The times if the train phase takes this many blocks and no longer than here, and at least a block.
+    pub fn trained_for(self, blocks: BlockNumber) -> Timetable {
+        let reveal = self.0.start.saturating_add(blocks.max(1));
+        let reveal = reveal.min(self.0.reveal);
+        Timetable(RoundTimes { reveal, ..self.0 })
+    }
+
+    /// A stage's first block, and the first that it does not have any more.
+    pub fn bounds(&self, stage: RoundStage) -> (BlockNumber, BlockNumber) {
+        let RoundTimes {
+            start,
+            reveal,
+            attest,
+            open,
+            due,
+            ..
+        } = self.0;
+        match stage {
+            RoundStage::Commit => (start, reveal),
+            RoundStage::Reveal => (reveal, attest),
+            RoundStage::Bind => (attest, open),
+            RoundStage::Open => (open, due),
+        }
+    }
+
+    /// The blocks of a stage that pass however early all is done, rounded up.
+    pub fn floor(&self, stage: RoundStage) -> BlockNumber {
+        let (first, end) = self.bounds(stage);
+        let longest = end.saturating_sub(first);
+        let share = u64::from(longest).saturating_mul(self.0.floor.into());
+        u32::try_from(share.div_ceil(100)).map_or(longest, |floor| floor.min(longest))
+    }
+
+    /// The times after all that the present stage is for was done in block `now`: the next stage begins with the next
+    /// block, or when the floor is reached, and what follows is as long as before. Nothing ever comes later.
+    pub fn done(self, stage: RoundStage, now: BlockNumber) -> Timetable {
+        if self.stage(now) != Some(stage) {
+            return self;
+        }
+        let (first, end) = self.bounds(stage);
+        let least = first.saturating_add(self.floor(stage));
+        let sooner = end.saturating_sub(now.saturating_add(1).max(least));
+        let shift = |block: BlockNumber| match block >= end {
+            true => block.saturating_sub(sooner),
+            false => block,
+        };
+        let RoundTimes {
+            reveal,
+            attest,
+            open,
+            due,
+            ..
+        } = self.0;
+        let [reveal, attest, open, due] = [reveal, attest, open, due].map(shift);
+        Timetable(RoundTimes {
+            reveal,
+            attest,
+            open,
+            due,
+            ..self.0
+        })
+    }
 }
 
 #[cfg(test)]
@@ -132,14 +233,15 @@ mod tests {
     use proptest::prelude::*;
 
     fn timetable(start: u32, train: u32, reveal: u32, attest: u32) -> Timetable {
-        Timetable {
+        Timetable::new(
             start,
-            phases: Phases {
+            &Phases {
                 train,
                 reveal,
                 attest,
+                floor: 25,
             },
-        }
+        )
     }
 
     #[test]
@@ -157,7 +259,7 @@ mod tests {
     fn deadlines_lie_inside_their_phases() {
         let round = timetable(100, 12, 4, 4);
         assert_eq!(round.training_deadline(), 109);
-        assert_eq!(round.scoring_deadline(), 112);
+        assert_eq!(round.scoring_deadline(), 116);
         assert_eq!(round.opening(), 118);
         assert_eq!(round.attest_deadline(), 116);
         assert_eq!(round.due(), 120);
@@ -169,7 +271,70 @@ mod tests {
         assert_eq!(timetable(100, 1, 1, 1).training_deadline(), 101);
     }
 
+    #[test]
+    fn what_is_done_ends_a_stage_and_moves_what_follows() {
+        let round = timetable(100, 12, 4, 5);
+        let times = |round: Timetable| {
+            let RoundTimes {
+                reveal,
+                attest,
+                open,
+                due,
+                ..
+            } = round.0;
+            [reveal, attest, open, due]
+        };
+        assert_eq!(times(round), [112, 116, 119, 121]);
+        // Not before a quarter of its time.
+        assert_eq!(
+            times(round.done(RoundStage::Commit, 100)),
+            [103, 107, 110, 112]
+        );
+        let trained = round.done(RoundStage::Commit, 105);
+        assert_eq!(times(trained), [106, 110, 113, 115]);
+        assert_eq!(trained.done(RoundStage::Commit, 106), trained, "it is over");
+        let revealed = trained.done(RoundStage::Reveal, 106);
+        assert_eq!(times(revealed), [106, 107, 110, 112]);
+        let bound = revealed.done(RoundStage::Bind, 108);
+        assert_eq!(times(bound), [106, 107, 109, 111]);
+        assert_eq!(
+            times(bound.done(RoundStage::Open, 109)),
+            [106, 107, 109, 110]
+        );
+        // In the last block there is nothing to be gained.
+        assert_eq!(round.done(RoundStage::Commit, 111), round);
+    }
+
     proptest! {
+        #[test]
+        fn a_stage_that_ends_sooner_takes_nothing_from_the_others(
+            start in 0u32..1_000, train in 1u32..50, reveal in 1u32..50,
+            attest in Phases::MIN_ATTEST..50, after in 0u32..200,
+        ) {
+            let round = timetable(start, train, reveal, attest);
+            let now = start + after;
+            for stage in RoundStage::ALL {
+                let cut = round.done(stage, now);
+                for other in RoundStage::ALL {
+                    let length = |one: &Timetable| {
+                        let (first, end) = one.bounds(other);
+                        end - first
+                    };
+                    match other == stage {
+                        false => prop_assert_eq!(length(&cut), length(&round)),
+                        true => {
+                            prop_assert!(length(&cut) <= length(&round));
+                            prop_assert!(length(&cut) >= round.floor(stage));
+                        }
+                    }
+                }
+                // What has begun does not begin again, and the present block stays in its stage.
+                if let Some(present) = round.stage(now) {
+                    prop_assert_eq!(cut.stage(now), Some(present));
+                }
+            }
+        }
+
         #[test]
         fn every_block_of_a_round_has_its_phase(
             start in 0u32..1_000, train in 1u32..50, reveal in 1u32..50, attest in 1u32..50,

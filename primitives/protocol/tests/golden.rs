@@ -69,6 +69,7 @@ fn config() -> RunConfig {
             train: 12,
             reveal: 4,
             attest: 4,
+            floor: 25,
         },
         max_contributors: 8,
         audits: AuditRules::default(),

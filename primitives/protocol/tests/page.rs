@@ -24,10 +24,11 @@ use cairn_protocol::{
     exam, limits,
     lineage::{contradiction, penalties, percent_of, Ancestor},
     notice,
-    phase::{Attesting, Timetable},
+    phase::{Attesting, RoundStage, Timetable},
     registration,
     settlement::{settle, trusts},
     trace,
+    turnout::Turnout,
     value::{self, Evidence, Outcome, Standing},
     verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
 };
@@ -59,6 +60,7 @@ rules![
     attendance,
     assignment,
     phase,
+    turnout,
     commitment,
     trace,
     verdict,
@@ -270,7 +272,10 @@ fn attendance(page: &Section) {
     assert_eq!(halved(from, Some(root(2))), 1);
     assert_eq!(halved(from, Some(root(1))), 0);
     page.says("stake halves with each");
-    let leaked = |halved| Absence { missed: 0, halved };
+    let leaked = |halved| Absence {
+        halved,
+        ..Absence::default()
+    };
     assert_eq!((leaked(0).counted(8), leaked(2).counted(8)), (8, 2));
     let least = page.number("is left is at least ", " pebble");
     assert_eq!(leaked(60).counted(8), least);
@@ -305,14 +310,17 @@ fn assignment(page: &Section) {
 }
 
 fn phase(page: &Section) {
-    let at = |train| Timetable {
-        start: 100,
-        phases: Phases {
+    let with = |train, attest| {
+        let (reveal, floor) = (4, Phases::usual_floor());
+        let phases = Phases {
             train,
-            reveal: 4,
-            attest: 4,
-        },
+            reveal,
+            attest,
+            floor,
+        };
+        Timetable::new(100, &phases)
     };
+    let at = |train| with(train, 4);
     page.says("first for training, then for revealing, then for attesting");
     let round = at(60);
     let phases = [100, 159, 160, 163, 164, 167, 168].map(|now| round.phase(now));
@@ -328,13 +336,7 @@ fn phase(page: &Section) {
     assert_eq!(margin(at(6)), 6 / share);
     page.says("of which the first may be a block longer");
     let halves = |attest| {
-        let round = Timetable {
-            phases: Phases {
-                attest,
-                ..round.phases
-            },
-            ..round
-        };
+        let round = with(60, attest);
         let of = |half| {
             (160..round.due())
                 .filter(|now| round.attesting(*now) == half)
@@ -349,6 +351,52 @@ fn phase(page: &Section) {
     let whole = page.number("a round at least ", ".");
     let least = (Phases::MIN_ATTEST, Phases::MIN_ROUND);
     assert_eq!((u64::from(least.0), u64::from(least.1)), (attest, whole));
+    let floor = page.number("before its floor, ", " % of");
+    assert_eq!(u64::from(Phases::usual_floor()), floor);
+    page.says("what follows is as long as before");
+    let done = round.done(RoundStage::Commit, 100);
+    assert_eq!(done.commit_deadline(), 100 + 60 / 4);
+    assert_eq!(done.due() - done.commit_deadline(), 8);
+}
+
+fn turnout(page: &Section) {
+    let phases = Phases {
+        train: 40,
+        reveal: 4,
+        attest: 4,
+        floor: 25,
+    };
+    let limits = Timetable::new(100, &phases);
+    let all = |uids: &[u16]| uids.iter().map(|uid| (Uid(*uid), true)).collect::<Vec<_>>();
+    page.says("A stage is over when everybody for whom the round waits has done its part");
+    let mut three = Turnout::new(all(&[1, 2, 3]), all(&[9]));
+    let commit = |turnout: &mut Turnout, uid, now, times| {
+        turnout.comes(Uid(uid), RoundStage::Commit, now, times)
+    };
+    let two = [1, 2]
+        .into_iter()
+        .fold(limits, |times, uid| commit(&mut three, uid, 120, times));
+    assert_eq!(two, limits);
+    page.says("later than the stage's floor after 2/3 of those for whom it waits");
+    let mut late = three.clone();
+    commit(&mut late, 3, 131, two);
+    assert_eq!(commit(&mut three, 3, 130, two).commit_deadline(), 131);
+    assert!(late.late.contains(Uid(3)) && !three.late.contains(Uid(3)));
+    page.says("or had not done its part when the stage was over");
+    assert!(three.held_up(Uid(9)));
+    let rounds = page.number("before it was in time in ", " of them");
+    let mut absence = Absence::default().waited(true, true);
+    for _ in 0..rounds {
+        assert!(!absence.is_awaited() && absence.is_expected());
+        absence = absence.waited(false, true);
+    }
+    assert!(absence.is_awaited());
+    let one_of = page.number("by more than that in one of ", ".");
+    assert_eq!(one_of, rounds + 1);
+    page.says("If that leaves nobody, it waits for all");
+    let mut nobody = Turnout::new([(Uid(1), false), (Uid(2), false)], all(&[9]));
+    assert_eq!(commit(&mut nobody, 1, 120, limits), limits);
+    assert_ne!(commit(&mut nobody, 2, 120, limits), limits);
 }
 
 const HOTKEY: Hotkey = Hotkey(H256([3; 32]));

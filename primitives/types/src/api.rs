@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Balance, BlockNumber, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters,
-    Netuid, Phase, Pots, Role, Round, RunConfig, Served, Text, Uid, H256,
+    Netuid, Phase, Pots, Role, Round, RoundTimes, RunConfig, Served, Text, Uid, H256,
 };
 
 mod limits;
@@ -227,6 +227,8 @@ pub struct RunInfo<AccountId> {
     /// Members that missed so many rounds that they are not expected until they say that they are back, ascending by
     /// uid.
     pub absent: Vec<(Uid, AccountId)>,
+    /// Members for which rounds do not wait, since they held one up of late, ascending by uid.
+    pub unawaited: Vec<(Uid, AccountId)>,
 }
 
 /// A run that was stopped, and which of its parameters the chain vouches for.
@@ -258,8 +260,8 @@ pub struct FinalRoot {
 pub struct RoundInfo<AccountId> {
     /// Its number.
     pub round: Round,
-    /// Its first block.
-    pub start: BlockNumber,
+    /// When the parts of it are: of the current round by what has been done in it, of an earlier one at the longest.
+    pub times: RoundTimes,
     /// The phase of the block at which this was asked.
     pub phase: Phase,
     /// Drawn from the chain's randomness at `start`.

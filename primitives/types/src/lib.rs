@@ -46,7 +46,7 @@ pub use primitive_types::H256;
 pub use role::{Role, UnknownRole};
 pub use run::{
     Compression, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape,
-    OuterStep, Phase, Phases, RunConfig, RunConfigError,
+    OuterStep, Phase, Phases, RoundTimes, RunConfig, RunConfigError,
 };
 pub use secret::Secret;
 pub use text::{check_printable, Text, TextFault};

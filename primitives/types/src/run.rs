@@ -270,6 +270,40 @@ pub struct Phases {
     pub reveal: BlockNumber,
     /// Blocks to attest.
     pub attest: BlockNumber,
+    /// Percent of each of these that pass however early all is done: from 1 to 100. At 100 they always take as long.
+    #[serde(default = "Phases::usual_floor")]
+    pub floor: u8,
+}
+
+/// When the parts of a round begin, in blocks.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+    Serialize,
+    Deserialize,
+)]
+pub struct RoundTimes {
+    /// Its first block, and that of the train phase.
+    pub start: BlockNumber,
+    /// The first block of the reveal phase.
+    pub reveal: BlockNumber,
+    /// The first block of the attest phase, in whose first half validators commit to what they attest.
+    pub attest: BlockNumber,
+    /// The first block of its second half, in which they open it.
+    pub open: BlockNumber,
+    /// The block from which the round can be settled.
+    pub due: BlockNumber,
+    /// Percent of each part that pass however early all is done.
+    pub floor: u8,
 }
 
 /// Where in a round a block lies.
@@ -308,7 +342,12 @@ impl Phases {
     /// The shortest round: shorter ones would let a subnet fill blocks with free calls.
     pub const MIN_ROUND: BlockNumber = 10;
 
-    /// Length of a round. The block this many blocks after a round's first one settles it and is the first
+    /// The share of a phase that passes where a configuration does not say: a quarter, in percent.
+    pub fn usual_floor() -> u8 {
+        25
+    }
+
+    /// The longest that a round takes. The block this many blocks after a round's first one settles it and is the first
     /// of the next round.
     pub fn round(&self) -> BlockNumber {
         self.train
@@ -477,6 +516,7 @@ impl RunConfig {
         ensure(p.train > 0 && p.reveal > 0, PhasesTooShort)?;
         ensure(p.attest >= Phases::MIN_ATTEST, PhasesTooShort)?;
         ensure(p.round() >= Phases::MIN_ROUND, PhasesTooShort)?;
+        ensure((1..=100).contains(&p.floor), PhasesTooShort)?;
         let contributors = 1..=MAX_MEMBERS as u16;
         ensure(
             contributors.contains(&self.max_contributors),

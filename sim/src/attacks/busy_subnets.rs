@@ -96,6 +96,7 @@ impl Busy {
                 train: 2,
                 reveal: 1,
                 attest: 1,
+                floor: 25,
             };
             let start = pallet_training::Call::start_run { netuid, config };
             turn.send(&coldkey, start);

@@ -6,7 +6,10 @@ use cairn_primitives::{
     api::{MemberInfo, RoundInfo, RunInfo},
     BlockNumber, Hotkey, Netuid, Round, RunConfig, Uid, H256,
 };
-use cairn_protocol::assignment::{DataRange, Plan, RoundData};
+use cairn_protocol::{
+    assignment::{DataRange, Plan, RoundData},
+    phase::Timetable,
+};
 use cairn_round::{
     hidden_row::{Committed, Scoring},
     machine::Question,
@@ -59,6 +62,7 @@ fn current(netuid: Netuid) -> Option<View> {
         round,
         oldest_round,
         absent,
+        unawaited,
         ..
     } = readers::run(netuid)?;
     let attester = |one: &cairn_primitives::api::Attester<AccountId>| Attester {
@@ -70,14 +74,15 @@ fn current(netuid: Netuid) -> Option<View> {
     Some(View {
         round: RoundView {
             round: round.round,
-            start: round.start,
-            phases: config.phases,
+            times: Timetable(round.times),
+            certain: Timetable::new(round.times.start, &config.phases),
             oldest: oldest_round,
         },
         plan: plan(netuid, &config, &round),
         miners: miners(&round),
         validators: round.validators.iter().map(attester).collect(),
         absent: absent.iter().map(|(_, hotkey)| id(hotkey)).collect(),
+        unawaited: unawaited.iter().map(|(_, hotkey)| id(hotkey)).collect(),
         contributions: seen(netuid, round.round),
         audits: readers::open_audits(netuid)
             .into_iter()
@@ -160,6 +165,10 @@ impl Chain {
             return Some(None);
         };
         let mut view = View::clone(&shared);
+        let known = self.current(finalised, netuid)?.map(|known| known.round);
+        if let Some(known) = known.filter(|known| known.round == view.round.round) {
+            view.round.certain = known.times;
+        }
         if let Some(round) = question.settled.filter(|round| *round < view.round.round) {
             view.settled = self.settlement(finalised, netuid, round)?;
         }

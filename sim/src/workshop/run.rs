@@ -180,6 +180,7 @@ fn run_of(
             train: 7,
             reveal: 2,
             attest: 4,
+            floor: 25,
         },
         max_contributors: 64,
         audits: AuditRules {

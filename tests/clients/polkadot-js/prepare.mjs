@@ -26,7 +26,7 @@ const config = {
   },
   compression: { keptPerBlock: 64, errorDecay: 900_000_000, finalErrorDecay: null },
   outer: { learningRate: 1_000_000_000, rho: 500_000_000 },
-  phases: { train: 1_000, reveal: 10, attest: 10 },
+  phases: { train: 1_000, reveal: 10, attest: 10, floor: 25 },
   maxContributors: 8,
   audits: { rate: 0, auditors: 3, blocks: 8 },
 };

@@ -60,6 +60,7 @@ pub fn config() -> RunConfig {
             train: 10,
             reveal: 2,
             attest: 3,
+            floor: 25,
         },
         max_contributors: 16,
         audits: AuditRules::default(),

@@ -123,6 +123,7 @@ fn config(name: &str, length: u32, sequences: u16) -> Option<RunConfig> {
             train: 10,
             reveal: 2,
             attest: 3,
+            floor: 25,
         },
         max_contributors: 16,
         audits: AuditRules::default(),

@@ -69,6 +69,7 @@ fn config() -> RunConfig {
             train: 6,
             reveal: 2,
             attest: 2,
+            floor: 25,
         },
         max_contributors: 8,
         audits: AuditRules::default(),

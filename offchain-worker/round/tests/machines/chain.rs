@@ -104,10 +104,7 @@ impl State {
     }
 
     fn take(&mut self, signer: Uid, transaction: &Transaction) {
-        let timetable = Timetable {
-            start: self.start,
-            phases: PHASES,
-        };
+        let timetable = Timetable::new(self.start, &PHASES);
         let phase = timetable.phase(self.number);
         let attesting = timetable.attesting(self.number);
         match transaction {

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use cairn_primitives::{
     BlockNumber, Commitment, Hotkey, Netuid, Phases, Round, Secret, Uid, Verdicts, H256,
 };
+use cairn_protocol::phase::Timetable;
 use cairn_round::{
     course::Work, hidden_row::Scoring, machine::Question, miner::Intent, miner::Miner, plan::Plan,
     pledge::Pledge, validator::Validator, Action, Attester, Event, Held, Included, Machine,
@@ -19,6 +20,7 @@ pub const PHASES: Phases = Phases {
     train: 6,
     reveal: 3,
     attest: 4,
+    floor: 100,
 };
 /// The miner under test.
 pub const MINER: Uid = Uid(1);
@@ -172,8 +174,8 @@ pub fn view(round: Round, start: BlockNumber) -> View {
     View {
         round: RoundView {
             round,
-            start,
-            phases: PHASES,
+            times: Timetable::new(start, &PHASES),
+            certain: Timetable::new(start, &PHASES),
             oldest: 0,
         },
         plan: plan(round),
@@ -185,6 +187,7 @@ pub fn view(round: Round, start: BlockNumber) -> View {
             attested: false,
         }],
         absent: Vec::new(),
+        unawaited: Vec::new(),
         contributions: Vec::new(),
         audits: Vec::new(),
         settled: None,

@@ -11,7 +11,7 @@ use crate::{
     checks::{check, pledged, pledging, validator},
     common::{
         bytes, exam_of, held_at, hotkey, in_the_open, over, plan, pledge, seen, settled, view,
-        with, Driven, MINERS,
+        with, Driven, MINERS, VALIDATOR,
     },
 };
 
@@ -176,11 +176,12 @@ fn nothing_came() -> Action<Task> {
 fn measuring_stops_for_the_attestation_and_scores_are_made_of_what_there_is() {
     let mut validator = about_to_measure();
     assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
-    assert_eq!(validator.look(view(1, 113), 118), []);
+    assert_eq!(validator.look(view(1, 113), 120), []);
     let stop = Action::Do(Task::StopMeasuring);
-    assert_eq!(validator.look(view(1, 113), 119), [stop]);
-    assert_eq!(validator.look(view(1, 113), 119), [], "it is told once");
-    validator.tell(Event::Done(Done::Measured(0)), 119);
+    let pledging = pledging(held_at(1), &[]);
+    assert_eq!(validator.look(view(1, 113), 122), [pledging, stop]);
+    assert_eq!(validator.look(view(1, 113), 122), [], "it is told once");
+    validator.tell(Event::Done(Done::Measured(0)), 122);
     let open = View {
         voting: Some(in_the_open()),
         ..view(1, 113)
@@ -189,13 +190,22 @@ fn measuring_stops_for_the_attestation_and_scores_are_made_of_what_there_is() {
         round: 0,
         epoch: None,
     });
-    assert_eq!(validator.look(open, 119), [weigh]);
+    assert_eq!(validator.look(open, 122), [weigh]);
 }
 
 #[test]
-fn measuring_never_delays_an_attestation() {
+fn measuring_delays_an_attestation_until_its_deadline_while_the_round_waits() {
     let mut validator = about_to_measure();
     assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
+    assert_eq!(validator.look(view(1, 113), 121), []);
+    let unawaited = View {
+        unawaited: vec![hotkey(VALIDATOR)],
+        ..view(1, 113)
+    };
+    let pledges = pledging(held_at(1), &[]);
+    let mut other = about_to_measure();
+    assert_eq!(other.look(view(1, 113), 114), [nothing_came()]);
+    assert_eq!(other.look(unawaited, 121), [pledges]);
     let stop = Action::Do(Task::StopMeasuring);
     let pledging = pledging(held_at(1), &[]);
     assert_eq!(validator.look(view(1, 113), 122), [pledging, stop]);
@@ -203,10 +213,11 @@ fn measuring_never_delays_an_attestation() {
 
 #[test]
 fn measuring_is_not_begun_late_nor_in_another_round() {
-    assert_eq!(about_to_measure().look(view(1, 113), 119), []);
+    let pledges = || pledging(held_at(1), &[]);
+    assert_eq!(about_to_measure().look(view(1, 113), 122), [pledges()]);
     assert_eq!(about_to_measure().look(view(2, 126), 127), []);
     let mut validator = about_to_measure();
-    assert_eq!(validator.look(view(1, 113), 119), []);
+    assert_eq!(validator.look(view(1, 113), 122), [pledges()]);
     let of = nothing_came();
     assert_eq!(validator.look(view(1, 113), 118), [of], "it is kept");
 }

@@ -5,7 +5,7 @@ use cairn_round::{
     course::Work,
     machine::{Gone, Kind, Lack, Reason, Transaction},
     miner::{Done, Intent, Miner, Task},
-    Action, Attester, Event, Seen, View,
+    Action, Attester, Event, RoundView, Seen, View,
 };
 
 use crate::common::{
@@ -29,6 +29,10 @@ fn train(round: Round, deadline: BlockNumber) -> Action<Task> {
 
 fn commit(intent: &Intent) -> Action<Task> {
     Action::Send(Transaction::Commit(intent.round, intent.commitment.clone()))
+}
+
+fn reveal(intent: &Intent) -> Action<Task> {
+    Action::Send(Transaction::Reveal(intent.round, intent.key))
 }
 
 pub fn sent<D>(block: BlockNumber) -> Event<D> {
@@ -110,6 +114,58 @@ fn training_of_a_round_that_is_over_is_abandoned() {
         assert_eq!(miner.look(over, 114), [], "it is told once");
         assert_eq!(miner.machine.work(), &Work::Own(0), "until it has ended");
     }
+}
+
+/// All have committed by block 102.
+fn cut(view: View) -> View {
+    let times = view.round.times.trained_for(3);
+    let round = RoundView {
+        times,
+        ..view.round
+    };
+    View { round, ..view }
+}
+
+#[test]
+fn a_key_is_kept_back_until_it_is_certain_that_nobody_can_commit() {
+    let mut miner = miner(0, Some(intent(0, 7)));
+    assert_eq!(miner.look(view(0, 100), 100), [commit(&intent(0, 7))]);
+    miner.tell(sent(101), 101);
+    let committed = own(7, false, cut(view(0, 100)));
+    assert_eq!(miner.look(committed.clone(), 102), [], "a fork may undo it");
+    let certain = RoundView {
+        certain: committed.round.times,
+        ..committed.round
+    };
+    let certain = View {
+        round: certain,
+        ..committed
+    };
+    assert_eq!(miner.look(certain, 102), [reveal(&intent(0, 7))]);
+}
+
+#[test]
+fn a_limit_is_certain_before_it_is_final() {
+    let mut miner = miner(0, Some(intent(0, 7)));
+    let committed = own(7, false, view(0, 100));
+    assert_eq!(miner.look(committed.clone(), 104), []);
+    assert_eq!(miner.look(committed, 105), [reveal(&intent(0, 7))]);
+}
+
+#[test]
+fn who_is_not_waited_for_trains_as_long_as_the_others_did() {
+    let unawaited = |view: View| View {
+        unawaited: vec![hotkey(MINER)],
+        ..view
+    };
+    // Nothing is known of the others.
+    let first = miner(1, None).look(unawaited(view(1, 113)), 113);
+    assert_eq!(first, [train(1, 117)]);
+    let mut miner = miner(1, None);
+    miner.look(cut(view(0, 100)), 104);
+    assert_eq!(miner.look(unawaited(view(1, 113)), 113), [train(1, 115)]);
+    let finish = [Action::Do(Task::FinishTraining)];
+    assert_eq!(miner.look(unawaited(view(1, 113)), 115), finish);
 }
 
 #[test]

@@ -247,8 +247,8 @@ impl Seen {
 
     /// The block within the round, from 1, and the round's blocks.
     fn place(&self, run: &RunInfo) -> (BlockNumber, BlockNumber) {
-        let elapsed = self.block.saturating_sub(run.round.start);
-        let blocks = run.config.phases.round();
+        let elapsed = self.block.saturating_sub(run.round.times.start);
+        let blocks = run.round.times.due.saturating_sub(run.round.times.start);
         (elapsed.saturating_add(1).min(blocks), blocks)
     }
 
@@ -290,6 +290,7 @@ mod tests {
     use crate::roles::testing::{a_member, a_run, a_subnet};
     use cairn_chain::AccountId;
     use cairn_primitives::api::{Attester, Duty};
+    use cairn_protocol::phase::Timetable;
 
     fn seen(run: Option<RunInfo>) -> Seen {
         Seen {
@@ -307,14 +308,15 @@ mod tests {
 
     fn in_round_3() -> RunInfo {
         let mut run = a_run();
-        (run.round.round, run.round.start) = (3, 100);
+        run.round.round = 3;
+        run.round.times = Timetable::new(100, &run.config.phases).0;
         (run.round.phase, run.round.seed) = (Phase::Train, H256([1; 32]));
         run
     }
 
     fn waiting() -> RunInfo {
         let mut run = a_run();
-        (run.round.start, run.round.phase) = (105, Phase::Settle);
+        (run.round.times.start, run.round.phase) = (105, Phase::Settle);
         run.round.seed = H256::zero();
         run
     }

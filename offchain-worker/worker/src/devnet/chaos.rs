@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use cairn_primitives::{Phase, Phases, Round};
-use cairn_protocol::phase::Timetable;
+use cairn_primitives::{BlockNumber, Phase, Round};
+use cairn_protocol::phase::{RoundStage, Timetable};
 
 use crate::error::Failure;
 
@@ -86,20 +86,20 @@ pub fn check(events: &[Event], rounds: u32) -> Result<(), Failure> {
 }
 
 impl Event {
-    /// Whether it is time, `elapsed` blocks into `round`. Failures come in the middle of training, so that
+    /// Whether it is time at block `now` of `round`, which has these times. Failures come in the middle of training, so that
     /// work is lost; a miner joins as soon as its round begins. What was missed is made up for.
-    pub fn is_due(&self, round: Round, phases: &Phases, elapsed: u32) -> bool {
+    pub fn is_due(&self, round: Round, times: &Timetable, now: BlockNumber) -> bool {
         if round != self.round {
             return round > self.round;
         }
         match self.kind {
             EventKind::LateMiner => true,
             EventKind::KillMiner | EventKind::RestartNode => {
-                let round = Timetable {
-                    start: 0,
-                    phases: *phases,
-                };
-                round.phase(elapsed) != Phase::Train || elapsed >= phases.train / 2
+                // No later: training may be over then.
+                let middle = times
+                    .start()
+                    .saturating_add(times.floor(RoundStage::Commit));
+                times.phase(now) != Phase::Train || now >= middle
             }
         }
     }
@@ -108,6 +108,7 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cairn_primitives::Phases;
 
     #[test]
     fn events_are_read() {
@@ -185,12 +186,14 @@ mod tests {
             train: 10,
             reveal: 2,
             attest: 2,
+            floor: 25,
         };
+        let times = Timetable::new(100, &phases);
         let event = parse("kill-miner@3").unwrap();
-        assert!(!event.is_due(2, &phases, 9));
-        assert!(!event.is_due(3, &phases, 4));
-        assert!(event.is_due(3, &phases, 5));
-        assert!(event.is_due(4, &phases, 0));
-        assert!(parse("late-miner@3").unwrap().is_due(3, &phases, 0));
+        assert!(!event.is_due(2, &times, 109));
+        assert!(!event.is_due(3, &times, 102));
+        assert!(event.is_due(3, &times, 103));
+        assert!(event.is_due(4, &times, 100));
+        assert!(parse("late-miner@3").unwrap().is_due(3, &times, 100));
     }
 }

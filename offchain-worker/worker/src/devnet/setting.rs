@@ -101,8 +101,8 @@ pub async fn create_subnet(client: &Client, config: &RunConfig) -> Result<Netuid
             "use a node of the same release",
         )
     })?;
-    // Three epochs a round: scores are hidden for one and count in the next, and pay follows work.
-    let tempo = (config.phases.round() / 3).max(5);
+    // Some epochs a round, which is over long before its limits: scores are hidden for one and count in the next.
+    let tempo = (config.phases.round() / 6).max(5);
     let hyperparameters = Hyperparameters {
         tempo,
         activity_cutoff: tempo.saturating_mul(2),

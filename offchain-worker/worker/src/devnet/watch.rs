@@ -9,6 +9,7 @@ use std::{
 
 use cairn_chain::{Block, Client, View};
 use cairn_primitives::{Netuid, Round, Text, H256};
+use cairn_protocol::phase::Timetable;
 use cairn_store::Store;
 use futures::{
     future::{join_all, try_join_all},
@@ -222,7 +223,10 @@ impl Devnet {
         drop(told);
         self.screen.fact(
             "subnet",
-            &format!("{netuid}, a round of {} blocks", config.phases.round()),
+            &format!(
+                "{netuid}, a round of at most {} blocks",
+                config.phases.round()
+            ),
         );
         let common = Common {
             node: client.url().to_string(),
@@ -316,7 +320,7 @@ impl Devnet {
         let Some(run) = view.run(netuid).await? else {
             return Ok(());
         };
-        let (round, phases) = (run.round.round, run.config.phases);
+        let (round, times) = (run.round.round, Timetable(run.round.times));
         while watched.follower.round() < round {
             let Some(settled) = view.settled(netuid, watched.follower.round()).await? else {
                 break;
@@ -337,18 +341,19 @@ impl Devnet {
                 watched.book.lineage(&entry)?;
             }
         }
-        let elapsed = block.number.saturating_sub(run.round.start);
+        let elapsed = block.number.saturating_sub(times.start());
+        let whole = times.due().saturating_sub(times.start());
         self.screen.progress(&format!(
             "round {round}: {:?}, block {} of {}",
             run.round.phase,
-            elapsed.saturating_add(1).min(phases.round()),
-            phases.round()
+            elapsed.saturating_add(1).min(whole),
+            whole
         ));
         let (due, later): (Vec<Event>, Vec<Event>) = self
             .events
             .iter()
             .copied()
-            .partition(|event| event.is_due(round, &phases, elapsed));
+            .partition(|event| event.is_due(round, &times, block.number));
         self.events = later;
         for event in due {
             self.rehearse(watched, event, round).await?;

@@ -217,7 +217,7 @@ impl Facts<'_> {
     }
 
     fn next_round(&self, run: &RunInfo) -> String {
-        let begins = run.round.start.saturating_add(run.config.phases.round());
+        let begins = run.round.times.due;
         let round = run.round.round.saturating_add(1);
         if begins > self.now {
             format!("round {round} begins in block {begins}")

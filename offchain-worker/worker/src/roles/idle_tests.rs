@@ -1,6 +1,7 @@
 //! Every reason, and that it is the reason.
 
 use cairn_primitives::{api::Attester, CRN, H256};
+use cairn_protocol::phase::Timetable;
 
 use super::*;
 use crate::roles::testing::{a_member, a_run, a_subnet};
@@ -25,8 +26,10 @@ impl Scene {
             train: 6,
             reveal: 2,
             attest: 4,
+            floor: 25,
         };
-        (run.round.round, run.round.start) = (3, 100);
+        run.round.round = 3;
+        run.round.times = Timetable::new(100, &run.config.phases).0;
         (run.round.phase, run.round.seed) = (Phase::Train, H256([7; 32]));
         run.round.miners = vec![(Uid(1), key(1))];
         run.round.validators = vec![Attester {
@@ -68,7 +71,7 @@ impl Scene {
     /// Round 0 has not begun.
     fn before_it_began(mut self) -> Scene {
         let round = &mut self.run.round;
-        (round.round, round.start, round.phase) = (0, NOW + 1, Phase::Settle);
+        (round.round, round.times.start, round.phase) = (0, NOW + 1, Phase::Settle);
         (round.seed, round.miners, round.validators) = (H256::zero(), Vec::new(), Vec::new());
         self
     }

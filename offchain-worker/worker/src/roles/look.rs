@@ -5,6 +5,7 @@ use cairn_chain::{
     AccountId, ChainError, ContributionInfo, MemberEndpoints, MemberInfo, RoundInfo, RunInfo,
 };
 use cairn_primitives::{api, BlockNumber, Hotkey, Round, Uid, H256};
+use cairn_protocol::phase::Timetable;
 use cairn_round::{
     hidden_row::{Committed, Scoring},
     machine::Question,
@@ -62,21 +63,19 @@ pub(super) async fn look<C: Chain>(
         Some(_) => chain.member(at, netuid, run.hotkey).await?,
         None => None,
     };
+    let certain = certain(chain, run, at, &info).await?;
     let view = View {
         round: RoundView {
             round: round.round,
-            start: round.start,
-            phases: info.config.phases,
+            times: Timetable(round.times),
+            certain,
             oldest: info.oldest_round,
         },
         plan: run.plan(round),
         miners: miners(round),
         validators: validators(round),
-        absent: info
-            .absent
-            .iter()
-            .map(|(_, hotkey)| hotkey.hotkey())
-            .collect(),
+        absent: hotkeys(&info.absent),
+        unawaited: hotkeys(&info.unawaited),
         contributions: contributions.iter().map(seen).collect(),
         audits: audits
             .into_iter()
@@ -92,6 +91,26 @@ pub(super) async fn look<C: Chain>(
         member,
         block: heads.best.number,
     }))
+}
+
+fn hotkeys(members: &[(Uid, AccountId)]) -> Vec<Hotkey> {
+    members.iter().map(|(_, hotkey)| hotkey.hotkey()).collect()
+}
+
+/// When the current round is, as far as block `at` knows.
+async fn certain<C: Chain>(
+    chain: &C,
+    run: &Run,
+    at: H256,
+    best: &RunInfo,
+) -> Result<Timetable, RoleError> {
+    let known = chain.run(at, run.netuid).await?;
+    let known = known.filter(|known| known.round.round == best.round.round);
+    let known = known.filter(|known| known.started_at == best.started_at);
+    Ok(match known {
+        Some(known) => Timetable(known.round.times),
+        None => Timetable::new(best.round.times.start, &best.config.phases),
+    })
 }
 
 /// How `round` ended, as of block `at`.

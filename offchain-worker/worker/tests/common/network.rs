@@ -29,7 +29,7 @@ const SHOWN: usize = 15;
 
 /// A network that was started. It is killed should the test end before it does, and stopped should it hang.
 pub struct Network {
-    child: Child,
+    pub child: Child,
     errors: Option<JoinHandle<String>>,
     _ended: Sender<()>,
 }
@@ -66,11 +66,6 @@ impl Network {
         BufReader::new(out).lines().map(|line| line.expect("UTF-8"))
     }
 
-    /// Presses Ctrl-C.
-    pub fn interrupt(&self) {
-        assert!(signal(self.child.id(), "-INT"));
-    }
-
     /// How it ended, and its standard error.
     pub fn end(&mut self) -> (ExitStatus, String) {
         let status = self.child.wait().expect("it ends");
@@ -86,7 +81,8 @@ impl Drop for Network {
     }
 }
 
-fn signal(id: u32, which: &str) -> bool {
+/// Sends a process a signal, as `kill` names it. Says whether that was possible.
+pub fn signal(id: u32, which: &str) -> bool {
     let kill = Command::new("kill").args([which, &id.to_string()]).status();
     kill.is_ok_and(|status| status.success())
 }

@@ -1,6 +1,7 @@
 //! Validators attest.
 
 use cairn_primitives::{Netuid, Role, Uid, Verdicts, H256};
+use cairn_protocol::phase::RoundStage;
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
@@ -113,6 +114,7 @@ fn what_others_attest_cannot_be_copied() {
         // It committed to the very hash of the other, and has learned its salt by now.
         let stolen = Statement::Committed(hash(NET, 0, Uid(0), &seen));
         Attestations::<Test>::insert((NET, 0, Uid(1)), stolen);
+        Training::comes((NET, 0, Uid(1)), RoundStage::Bind);
         let echoed = Training::attest(
             by(hotkey(NET, Uid(1))),
             NET,

@@ -160,7 +160,7 @@ fn take(step: Step) {
             let _ = Training::stop_run(by(owner(net)), net);
         }
         Step::Start { net } => {
-            let _ = Training::start_run(by(owner(net)), net, config());
+            let _ = Training::start_run(by(owner(net)), net, with_floor(25));
         }
     }
 }
@@ -172,7 +172,8 @@ proptest! {
     fn the_state_stays_sound(steps in prop::collection::vec(step(), 1..200)) {
         let mut built = ExtBuilder::default();
         for net in (1..3).map(Netuid) {
-            built = built.subnet(net).validators(net, &[100, 150, 200]).run(net, config());
+            built = built.subnet(net).validators(net, &[100, 150, 200])
+                .run(net, with_floor(if net == Netuid(2) { 25 } else { 100 }));
             for uid in 3..6 {
                 built = built.miner(net, Uid(uid));
             }

@@ -13,3 +13,4 @@ mod record;
 mod rounds;
 mod runs;
 mod settlement;
+mod stages;

@@ -23,7 +23,10 @@ fn a_waiting_run_has_a_round_to_come() {
             );
             let to_come = RoundInfo {
                 round: 0,
-                start: 3,
+                times: cairn_primitives::RoundTimes {
+                    start: 3,
+                    ..Default::default()
+                },
                 phase: Phase::Settle,
                 seed: H256::zero(),
                 pass: 0,
@@ -62,7 +65,7 @@ fn a_round_shows_who_takes_part_and_who_has_attested() {
         let snapshot = Rounds::<Test>::get(NET, 0).unwrap();
         assert_eq!(round.miners, snapshot.miners.into_inner());
         assert_eq!(
-            (round.phase, round.seed, round.start),
+            (round.phase, round.seed, round.times.start),
             (Phase::Attest, snapshot.seed, 2)
         );
         assert_eq!(Training::run_info(NET).unwrap().round, round);

@@ -256,7 +256,7 @@ fn a_late_transition_accepts_nothing_and_skips_nothing() {
         MaxTransitionsPerBlock::set(4);
         next_block();
         assert_eq!((round_of(NET), start()), (Some(1), 14));
-        assert_eq!(Runs::<Test>::get(NET).unwrap().due, 14 + ROUND);
+        assert_eq!(Runs::<Test>::get(NET).unwrap().times.due, 14 + ROUND);
     });
 }
 

@@ -104,6 +104,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
             train: 4,
             reveal: 2,
             attest: 4,
+            floor: 25,
         },
         max_contributors: 3,
         audits: AuditRules {

@@ -58,10 +58,19 @@ const attester = (value) =>
     attested: flag(of.attested),
   }));
 
+/** When the parts of a round are, in blocks; those that the node does not say are null. */
+function times(value) {
+  const of = object(value);
+  const [start, reveal, attest, due] = [of.start, of.reveal, of.attest, of.due].map(number);
+  const known = ![start, reveal, attest, due].includes(null);
+  const parts = { train: reveal - start, reveal: attest - reveal, attest: due - attest };
+  return { start, parts: known ? parts : null };
+}
+
 /** Of `training_round`. */
 export const round = (value) =>
   known('round', value, (of) => ({
-    start: number(of.start),
+    ...times(of.times),
     phase: text(of.phase),
     seed: hash(of.seed),
     pass: number(of.pass),

@@ -28,18 +28,18 @@ export function round({ seen, chain }, subnet) {
   return section(
     'round',
     heading(now.round),
-    stands(run.value, now, seen.head.number, chain),
+    stands(now, seen.head.number, chain),
     h('div', { class: 'pair' }, miners(seen, now, contributions), validators(seen, now)),
     absent(run.value),
   );
 }
 
 /** Where the block is in the round, as a sentence and drawn. */
-function stands(run, now, block, chain) {
-  const { train, reveal, attest } = run.phases;
-  if ([train, reveal, attest, now.start].includes(null)) {
+function stands(now, block, chain) {
+  if (now.parts === null) {
     return h('p', { class: 'fault' }, 'How long its phases are the node does not say.');
   }
+  const { train, reveal, attest } = now.parts;
   const all = train + reveal + attest;
   const passed = Math.min(all, Math.max(0, block - now.start + 1));
   const ends = { train, reveal: train + reveal, attest: all, settle: all }[now.phase] ?? all;

@@ -41,6 +41,7 @@ pub const PHASES: Phases = Phases {
     reveal: 2,
     // Long enough for files to be opened before the machine's deadline, though blocks come in no time.
     attest: 8,
+    floor: 100,
 };
 
 /// Blocks between two epochs: as many as a round has. They come a block before the reveal phase.
@@ -147,6 +148,7 @@ pub fn a_run() -> RunInfo {
         round: state.round_info(0),
         oldest_round: 0,
         absent: Vec::new(),
+        unawaited: Vec::new(),
     }
 }
 
@@ -296,10 +298,7 @@ impl FakeChain {
 
 impl State {
     fn timetable(&self) -> Timetable {
-        Timetable {
-            start: self.start,
-            phases: PHASES,
-        }
+        Timetable::new(self.start, &PHASES)
     }
 
     pub fn phase(&self) -> Phase {
@@ -410,7 +409,7 @@ impl State {
         };
         RoundInfo {
             round,
-            start: self.start,
+            times: self.timetable().0,
             phase: self.phase(),
             seed: round_seed(NETUID, round, H256::zero()),
             pass: 0,
@@ -617,6 +616,7 @@ impl Chain for FakeChain {
             round: state.round_info(state.round),
             oldest_round: state.oldest,
             absent: Vec::new(),
+            unawaited: Vec::new(),
         }))
     }
 
