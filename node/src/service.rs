@@ -12,7 +12,9 @@ use sc_network::{
     multiaddr::{Multiaddr, Protocol},
     Litep2pNetworkBackend,
 };
-use sc_service::{error::Error as ServiceError, Configuration, TaskManager, WarpSyncConfig};
+use sc_service::{
+    error::Error as ServiceError, ChainType, Configuration, TaskManager, WarpSyncConfig,
+};
 use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
 use sp_consensus_babe::inherents::BabeCreateInherentDataProviders;
@@ -261,6 +263,7 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
 
     let role = config.role;
     let force_authoring = config.force_authoring;
+    let is_development = config.chain_spec.chain_type() == ChainType::Development;
     let grandpa_enabled = !config.disable_grandpa;
     let name = config.network.node_name.clone();
     let prometheus = config.prometheus_registry().cloned();
@@ -369,7 +372,7 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
             network,
             sync: Arc::new(sync_service),
             notification_service: grandpa_notifications,
-            voting_rule: grandpa::VotingRulesBuilder::default().build(),
+            voting_rule: voting_rules(is_development).build(),
             prometheus_registry: prometheus,
             shared_voter_state,
             telemetry: telemetry.as_ref().map(Telemetry::handle),
@@ -380,4 +383,13 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
             .spawn_blocking("grandpa-voter", None, voter);
     }
     Ok(task_manager)
+}
+
+/// Which blocks are voted for: as everywhere two behind the best one, which may still be replaced; on a development
+/// chain, where one authority makes all, that one.
+fn voting_rules(is_development: bool) -> grandpa::VotingRulesBuilder<Block, Client> {
+    match is_development {
+        true => grandpa::VotingRulesBuilder::new(),
+        false => grandpa::VotingRulesBuilder::default(),
+    }
 }

@@ -8,6 +8,7 @@ mod clones;
 mod collusion;
 mod copied_scores;
 mod copy;
+mod dawdle;
 mod delete;
 mod echo;
 mod exam;
@@ -56,7 +57,7 @@ use crate::{
 };
 
 /// All attacks, those first that pay without work.
-pub const ALL: [&Attack; 47] = [
+pub const ALL: [&Attack; 48] = [
     &exam::ATTACK,
     &few_declared::ATTACK,
     &clones::ATTACK,
@@ -69,6 +70,7 @@ pub const ALL: [&Attack; 47] = [
     &private_data::ATTACK,
     &copy::ATTACK,
     &late::ATTACK,
+    &dawdle::ATTACK,
     &twice::ATTACK,
     &no_reveal::ATTACK,
     &noise::ATTACK,

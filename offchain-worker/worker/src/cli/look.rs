@@ -242,7 +242,7 @@ impl Seen {
                 0 => String::new(),
                 some => format!("; {some} of {} attested", validators.len()),
             }
-        )
+        ) + &unawaited(run)
     }
 
     /// The block within the round, from 1, and the round's blocks.
@@ -269,6 +269,18 @@ impl Seen {
             short(&entry.model_root),
             entry.round
         )
+    }
+}
+
+/// The members for which rounds do not wait, if there are any.
+fn unawaited(run: &RunInfo) -> String {
+    let uids_of: Vec<Uid> = run.unawaited.iter().map(|(uid, _)| *uid).collect();
+    match uids_of.is_empty() {
+        true => String::new(),
+        false => format!(
+            "         does not wait for: {}, which held a round up of late\n",
+            uids(&uids_of, "")
+        ),
     }
 }
 
@@ -379,6 +391,18 @@ mod tests {
         );
         run.round.miners.push((Uid(3), key));
         assert!(seen(Some(run)).text().contains("miners: uids 0, 3\n"));
+    }
+
+    #[test]
+    fn those_for_whom_no_round_waits_are_named() {
+        let mut run = in_round_3();
+        let text = seen(Some(run.clone())).text();
+        assert!(!text.contains("does not wait"), "{text}");
+        let key = AccountId([1; 32]);
+        run.unawaited = vec![(Uid(3), key), (Uid(4), key)];
+        let text = seen(Some(run)).text();
+        let line = "         does not wait for: uids 3, 4, which held a round up of late\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]
