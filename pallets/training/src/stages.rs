@@ -6,6 +6,7 @@ use cairn_primitives::{Netuid, Round, Uid};
 use cairn_protocol::{
     attendance::Absence,
     phase::{RoundStage, Timetable},
+    turnout::Member,
 };
 use frame_support::{traits::Get, weights::Weight};
 
@@ -33,10 +34,16 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn expect_turnout(netuid: Netuid, snapshot: &Snapshot<T::AccountId>) {
         let absences = AbsencesOf::<T>::get(netuid);
         let known = |uid: Uid| absences.get(&uid).copied().unwrap_or_default();
-        let awaited = |uid: Uid| (uid, Absence::is_awaited(&known(uid)));
-        let miners = snapshot.miners.iter().map(|(uid, _)| awaited(*uid));
-        let validators = snapshot.validators.iter().map(|one| awaited(one.uid));
-        Turnouts::<T>::insert(netuid, Turnout::new(miners, validators));
+        let is_awaited = |uid: Uid| Absence::is_awaited(&known(uid));
+        let miners = snapshot.miners.iter();
+        let miners = miners.map(|(uid, _)| Member::miner(*uid, is_awaited(*uid)));
+        let validators = snapshot.validators.iter().map(|one| Member {
+            uid: one.uid,
+            is_awaited: is_awaited(one.uid),
+            weight: one.stake,
+        });
+        let turnout = Turnout::new(&snapshot.phases, miners, validators);
+        Turnouts::<T>::insert(netuid, turnout);
     }
 
     /// A member of the current round has done its part of a stage.
@@ -68,8 +75,10 @@ impl<T: Config> Pallet<T> {
 
     /// Puts a run's round on the agenda at other times.
     fn move_round(netuid: Netuid, run: &mut Run, times: Timetable) {
-        Agenda::<T>::remove(run.times.due, netuid);
+        if run.times.due != times.due() {
+            Agenda::<T>::remove(run.times.due, netuid);
+            Agenda::<T>::insert(times.due(), netuid, ());
+        }
         run.times = times.0;
-        Agenda::<T>::insert(run.times.due, netuid, ());
     }
 }

@@ -5,7 +5,8 @@ use cairn_primitives::{key_hash, traits::Membership, Balance, Hotkey, Netuid, Ro
 use cairn_protocol::{
     emission::{ATTENDANCE_ROUNDS, HELD_TEMPOS},
     limits::{MISSED_ROUNDS, UNAWAITED_ROUNDS},
-    phase::{RoundStage, Timetable},
+    phase::{floor, RoundStage, Timetable},
+    turnout::Coming,
 };
 use frame_support::{ensure, traits::Get};
 use sp_runtime::TryRuntimeError;
@@ -87,12 +88,10 @@ impl<T: Config> Pallet<T> {
             "a round's first block has moved"
         );
         for stage in RoundStage::ALL {
-            let length = |times: &Timetable| {
-                let (first, end) = times.bounds(stage);
-                end.saturating_sub(first)
-            };
+            let (first, end) = times.bounds(stage);
             ensure!(
-                length(&times) <= length(&limits) && length(&times) >= limits.floor(stage),
+                end <= limits.bounds(stage).1
+                    && end.saturating_sub(first) >= floor(&snapshot.phases, stage),
                 "a stage is longer or shorter than it can be"
             );
         }
@@ -105,33 +104,38 @@ impl<T: Config> Pallet<T> {
             &turnout.open,
         ];
         for stage in stages {
-            let here = |uid: Uid| stage.missing.contains(uid) && !departed.contains(uid);
+            let here = |uid: Uid| !departed.contains(uid);
             ensure!(
-                stage.missing.uids().all(here),
+                stage.awaited.uids().chain(stage.others.uids()).all(here),
                 "a round waits for who has left"
             );
             ensure!(
-                stage.missing.count() <= stage.all,
+                stage.awaited.count() <= stage.all,
                 "a stage misses more than it waits for"
             );
         }
-        let has_committed = |uid| Contributions::<T>::contains_key((netuid, current, uid));
+        let all = |stage: &Coming| -> Vec<Uid> {
+            stage.awaited.uids().chain(stage.others.uids()).collect()
+        };
+        let has_committed = |uid: Uid| Contributions::<T>::contains_key((netuid, current, uid));
         ensure!(
-            !turnout.commit.missing.uids().any(has_committed),
+            !all(&turnout.commit).into_iter().any(has_committed),
             "a round waits for who has committed"
         );
         ensure!(
-            turnout.reveal.missing.uids().all(has_committed),
+            all(&turnout.reveal).into_iter().all(has_committed),
             "a round waits for a key of nothing"
         );
         let said = |uid| Attestations::<T>::get((netuid, current, uid));
         ensure!(
-            !turnout.bind.missing.uids().any(|uid| said(uid).is_some()),
+            !all(&turnout.bind)
+                .into_iter()
+                .any(|uid| said(uid).is_some()),
             "a round waits for who has committed to what it attests"
         );
         let is_committed = |uid| matches!(said(uid), Some(Statement::Committed(_)));
         ensure!(
-            turnout.open.missing.uids().all(is_committed),
+            all(&turnout.open).into_iter().all(is_committed),
             "a round waits for an attestation of nothing"
         );
         Ok(())

@@ -52,6 +52,14 @@ impl RoundStage {
     ];
 }
 
+/// The blocks of a stage that pass however early all is done: the run's share of its longest time, rounded up.
+pub fn floor(phases: &Phases, stage: RoundStage) -> BlockNumber {
+    let (first, end) = Timetable::new(0, phases).bounds(stage);
+    let longest = end.saturating_sub(first);
+    let share = u64::from(longest).saturating_mul(phases.floor.into());
+    u32::try_from(share.div_ceil(100)).map_or(longest, |floor| floor.min(longest))
+}
+
 impl Timetable {
     /// The times of a round with this first block, if every stage takes its longest.
     pub fn new(start: BlockNumber, phases: &Phases) -> Timetable {
@@ -63,7 +71,6 @@ impl Timetable {
             attest,
             open: attest.saturating_add(phases.attest.div_ceil(2)),
             due: attest.saturating_add(phases.attest),
-            floor: phases.floor,
         })
     }
 
@@ -178,7 +185,6 @@ impl Timetable {
             attest,
             open,
             due,
-            ..
         } = self.0;
         match stage {
             RoundStage::Commit => (start, reveal),
@@ -188,42 +194,29 @@ impl Timetable {
         }
     }
 
-    /// The blocks of a stage that pass however early all is done, rounded up.
-    pub fn floor(&self, stage: RoundStage) -> BlockNumber {
+    /// The times after all that the present stage is for was done in block `now`: the next stage begins with the next
+    /// block, or after this one's floor. It ends when it would have ended, so what one stage leaves the next ones may use.
+    pub fn done(self, stage: RoundStage, now: BlockNumber, floor: BlockNumber) -> Timetable {
         let (first, end) = self.bounds(stage);
-        let longest = end.saturating_sub(first);
-        let share = u64::from(longest).saturating_mul(self.0.floor.into());
-        u32::try_from(share.div_ceil(100)).map_or(longest, |floor| floor.min(longest))
+        match now >= first && now < end {
+            true => self.ends_by(stage, now, floor),
+            false => self,
+        }
     }
 
-    /// The times after all that the present stage is for was done in block `now`: the next stage begins with the next
-    /// block, or when the floor is reached, and what follows is as long as before. Nothing ever comes later.
-    pub fn done(self, stage: RoundStage, now: BlockNumber) -> Timetable {
-        if self.stage(now) != Some(stage) {
-            return self;
-        }
+    /// The times if block `last` is the last of a stage, unless its floor is later or it ends sooner already.
+    pub fn ends_by(self, stage: RoundStage, last: BlockNumber, floor: BlockNumber) -> Timetable {
         let (first, end) = self.bounds(stage);
-        let least = first.saturating_add(self.floor(stage));
-        let sooner = end.saturating_sub(now.saturating_add(1).max(least));
-        let shift = |block: BlockNumber| match block >= end {
-            true => block.saturating_sub(sooner),
-            false => block,
-        };
-        let RoundTimes {
-            reveal,
-            attest,
-            open,
-            due,
-            ..
-        } = self.0;
-        let [reveal, attest, open, due] = [reveal, attest, open, due].map(shift);
-        Timetable(RoundTimes {
-            reveal,
-            attest,
-            open,
-            due,
-            ..self.0
-        })
+        let least = first.saturating_add(floor);
+        let sooner = last.saturating_add(1).max(least).min(end);
+        let mut times = self.0;
+        match stage {
+            RoundStage::Commit => times.reveal = sooner,
+            RoundStage::Reveal => times.attest = sooner,
+            RoundStage::Bind => times.open = sooner,
+            RoundStage::Open => times.due = sooner,
+        }
+        Timetable(times)
     }
 }
 
@@ -272,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_ends_a_stage_and_moves_what_follows() {
+    fn what_is_done_ends_a_stage_and_leaves_the_next_ones_more_time() {
         let round = timetable(100, 12, 4, 5);
         let times = |round: Timetable| {
             let RoundTimes {
@@ -286,23 +279,23 @@ mod tests {
         };
         assert_eq!(times(round), [112, 116, 119, 121]);
         // Not before a quarter of its time.
+        let early = round.done(RoundStage::Commit, 100, 3);
+        assert_eq!(times(early), [103, 116, 119, 121]);
+        let trained = round.done(RoundStage::Commit, 105, 3);
+        assert_eq!(times(trained), [106, 116, 119, 121]);
         assert_eq!(
-            times(round.done(RoundStage::Commit, 100)),
-            [103, 107, 110, 112]
+            trained.done(RoundStage::Commit, 106, 3),
+            trained,
+            "it is over"
         );
-        let trained = round.done(RoundStage::Commit, 105);
-        assert_eq!(times(trained), [106, 110, 113, 115]);
-        assert_eq!(trained.done(RoundStage::Commit, 106), trained, "it is over");
-        let revealed = trained.done(RoundStage::Reveal, 106);
-        assert_eq!(times(revealed), [106, 107, 110, 112]);
-        let bound = revealed.done(RoundStage::Bind, 108);
-        assert_eq!(times(bound), [106, 107, 109, 111]);
-        assert_eq!(
-            times(bound.done(RoundStage::Open, 109)),
-            [106, 107, 109, 110]
-        );
+        let revealed = trained.done(RoundStage::Reveal, 106, 1);
+        assert_eq!(times(revealed), [106, 107, 119, 121]);
+        let bound = revealed.done(RoundStage::Bind, 108, 1);
+        assert_eq!(times(bound), [106, 107, 109, 121]);
+        let opened = bound.done(RoundStage::Open, 109, 1);
+        assert_eq!(times(opened), [106, 107, 109, 110]);
         // In the last block there is nothing to be gained.
-        assert_eq!(round.done(RoundStage::Commit, 111), round);
+        assert_eq!(round.done(RoundStage::Commit, 111, 3), round);
     }
 
     proptest! {
@@ -312,21 +305,17 @@ mod tests {
             attest in Phases::MIN_ATTEST..50, after in 0u32..200,
         ) {
             let round = timetable(start, train, reveal, attest);
+            let phases = Phases { train, reveal, attest, floor: 25 };
             let now = start + after;
             for stage in RoundStage::ALL {
-                let cut = round.done(stage, now);
+                let floor_of = |stage| floor(&phases, stage);
+                let cut = round.done(stage, now, floor_of(stage));
                 for other in RoundStage::ALL {
-                    let length = |one: &Timetable| {
-                        let (first, end) = one.bounds(other);
-                        end - first
-                    };
-                    match other == stage {
-                        false => prop_assert_eq!(length(&cut), length(&round)),
-                        true => {
-                            prop_assert!(length(&cut) <= length(&round));
-                            prop_assert!(length(&cut) >= round.floor(stage));
-                        }
-                    }
+                    let (before, after) = (round.bounds(other), cut.bounds(other));
+                    prop_assert!(after.0 <= before.0 && after.1 <= before.1);
+                    let length = after.1 - after.0;
+                    prop_assert!(length >= floor_of(other));
+                    prop_assert!(other == stage || length >= before.1 - before.0);
                 }
                 // What has begun does not begin again, and the present block stays in its stage.
                 if let Some(present) = round.stage(now) {

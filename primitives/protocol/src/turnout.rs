@@ -1,66 +1,133 @@
 //! For whom a round waits, and when a stage has done what it is for.
 //!
-//! A stage ends as soon as everybody for whom the round waits has done its part ([`crate::phase`]). It waits for the
-//! members that are expected, but not for who held a round up of late: by not having done its part when the stage was
-//! over, or by having done it later than the stage's floor after two thirds of the others. Such a member still has its
-//! part, within what time the others leave it. So nobody can hold up rounds again and again, and nobody's time is cut
+//! A stage ends as soon as all who have a part in it have done it ([`crate::phase`]). It waits for the members that are
+//! expected, but not for who held a round up of late: by not having done its part when the stage was over, or by having
+//! done it later than the stage's floor after two thirds of the others. For such members a stage goes on for its floor,
+//! and no longer, after everybody else has come. So nobody can hold up rounds again and again, and nobody's time is cut
 //! below the floor of a stage.
 //!
-//! If it would wait for nobody, it waits for all.
+//! If those for whom it would wait are less than two thirds, of the miners by count and of the validators by stake, it
+//! waits for all: a round without most of them would come to nothing.
 
 use alloc::vec::Vec;
-use cairn_primitives::{BlockNumber, Uid, Verdicts};
+use cairn_primitives::{Balance, BlockNumber, Phases, Uid, Verdicts};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
-use crate::phase::{RoundStage, Timetable};
+use crate::phase::{floor, RoundStage, Timetable};
+
+/// A member of a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its number.
+    pub uid: Uid,
+    /// Whether rounds wait for it.
+    pub is_awaited: bool,
+    /// What it weighs among its like: a miner 1, a validator its stake.
+    pub weight: Balance,
+}
+
+impl Member {
+    /// A miner.
+    pub fn miner(uid: Uid, is_awaited: bool) -> Member {
+        Member {
+            uid,
+            is_awaited,
+            weight: 1,
+        }
+    }
+}
 
 /// Who has yet to come in a stage.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
-pub struct Awaited {
-    /// Those who have not done their part.
-    pub missing: Verdicts,
-    /// How many there were.
+pub struct Coming {
+    /// Those for whom it waits, and who have not done their part.
+    pub awaited: Verdicts,
+    /// Those for whom it does not wait, and who have not done theirs.
+    pub others: Verdicts,
+    /// For how many it waits.
     pub all: u32,
+    /// The stage's floor, in blocks.
+    pub floor: BlockNumber,
     /// The last block in which the last third is in time: set when the others have done theirs.
     pub prompt_until: Option<BlockNumber>,
 }
 
-impl Awaited {
-    fn new(uids: impl IntoIterator<Item = Uid>) -> Awaited {
-        let missing = Verdicts::from_uids(uids);
-        Awaited {
-            all: missing.count(),
-            missing,
+impl Coming {
+    fn new(members: impl IntoIterator<Item = Member>, floor: BlockNumber) -> Coming {
+        let members: Vec<Member> = members.into_iter().collect();
+        let weigh = |sum: u128, one: &Member| sum.saturating_add(one.weight.into());
+        let all = members.iter().fold(0, weigh);
+        let known = members.iter().filter(|one| one.is_awaited).fold(0, weigh);
+        let too_few = known.saturating_mul(3) < all.saturating_mul(2);
+        let (awaited, others): (Vec<_>, Vec<_>) = members
+            .into_iter()
+            .partition(|one| one.is_awaited || too_few);
+        let set = |part: Vec<Member>| Verdicts::from_uids(part.into_iter().map(|one| one.uid));
+        let awaited = set(awaited);
+        Coming {
+            all: awaited.count(),
+            awaited,
+            others: set(others),
+            floor,
             prompt_until: None,
         }
     }
 
-    /// One more is waited for.
-    fn add(&mut self, uid: Uid) {
-        self.missing = Verdicts::from_uids(self.missing.uids().chain(Some(uid)));
-        self.all = self.all.saturating_add(1);
+    /// One more has a part.
+    fn add(&mut self, uid: Uid, is_awaited: bool) {
+        match is_awaited {
+            true => {
+                self.awaited = with(&self.awaited, uid);
+                self.all = self.all.saturating_add(1);
+            }
+            false => self.others = with(&self.others, uid),
+        }
     }
 
-    fn remove(&mut self, uid: Uid) -> bool {
-        let was_missing = self.missing.contains(uid);
-        if was_missing {
-            self.missing = Verdicts::from_uids(self.missing.uids().filter(|one| *one != uid));
+    /// A member does its part in block `now`. Says whether it was waited for and whether it held the others up; nothing
+    /// of who has no part or has done it.
+    fn comes(&mut self, uid: Uid, now: BlockNumber) -> Option<(bool, bool)> {
+        if self.others.contains(uid) {
+            self.others = without(&self.others, uid);
+            return Some((false, false));
         }
+        if !self.awaited.contains(uid) {
+            return None;
+        }
+        self.awaited = without(&self.awaited, uid);
+        let is_late = self.prompt_until.is_some_and(|last| now > last);
+        if self.awaited.count().saturating_mul(3) <= self.all && self.prompt_until.is_none() {
+            self.prompt_until = Some(now.saturating_add(self.floor));
+        }
+        Some((true, is_late))
+    }
+
+    /// A member has no part any more. Says whether it had one to do.
+    fn leaves(&mut self, uid: Uid) -> bool {
+        if self.awaited.contains(uid) {
+            self.all = self.all.saturating_sub(1);
+            self.awaited = without(&self.awaited, uid);
+            return true;
+        }
+        let was_missing = self.others.contains(uid);
+        self.others = without(&self.others, uid);
         was_missing
     }
 
-    /// A member does its part in block `now`; whoever does within `grace` blocks of two thirds is in time. Says whether
-    /// it was waited for, and whether it held the others up.
-    fn comes(&mut self, uid: Uid, now: BlockNumber, grace: BlockNumber) -> (bool, bool) {
-        if !self.remove(uid) {
-            return (false, false);
+    /// The times after somebody has come or left in block `now`: if there is nobody left to wait for, the stage is over
+    /// now or, for the others, after its floor.
+    fn times(&self, stage: RoundStage, now: BlockNumber, times: Timetable) -> Timetable {
+        if times.stage(now) != Some(stage) {
+            return times;
         }
-        let is_late = self.prompt_until.is_some_and(|last| now > last);
-        if self.missing.count().saturating_mul(3) <= self.all && self.prompt_until.is_none() {
-            self.prompt_until = Some(now.saturating_add(grace));
+        let (missing, others) = (self.awaited.count(), self.others.count());
+        match (self.all, missing, others) {
+            (0, ..) => times,
+            (_, 0, 0) => times.done(stage, now, self.floor),
+            (_, 0, _) => times.ends_by(stage, now.saturating_add(self.floor), self.floor),
+            _ => times,
         }
-        (true, is_late)
     }
 }
 
@@ -68,27 +135,31 @@ impl Awaited {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Turnout {
     /// Miners, to commit.
-    pub commit: Awaited,
+    pub commit: Coming,
     /// Miners that have committed, to reveal.
-    pub reveal: Awaited,
+    pub reveal: Coming,
     /// Validators, to commit to what they attest.
-    pub bind: Awaited,
+    pub bind: Coming,
     /// Validators that have, to open it.
-    pub open: Awaited,
+    pub open: Coming,
     /// Those that have done their part, but held the others up.
     pub late: Verdicts,
 }
 
 impl Turnout {
-    /// That of a round with these miners and validators, of each of whom it is known whether rounds wait for it.
+    /// That of a round of these phases with these miners and validators.
     pub fn new(
-        miners: impl IntoIterator<Item = (Uid, bool)>,
-        validators: impl IntoIterator<Item = (Uid, bool)>,
+        phases: &Phases,
+        miners: impl IntoIterator<Item = Member>,
+        validators: impl IntoIterator<Item = Member>,
     ) -> Turnout {
+        let nobody = |stage| Coming::new([], floor(phases, stage));
         Turnout {
-            commit: Awaited::new(awaited(miners)),
-            bind: Awaited::new(awaited(validators)),
-            ..Turnout::default()
+            commit: Coming::new(miners, floor(phases, RoundStage::Commit)),
+            reveal: nobody(RoundStage::Reveal),
+            bind: Coming::new(validators, floor(phases, RoundStage::Bind)),
+            open: nobody(RoundStage::Open),
+            late: Verdicts::default(),
         }
     }
 
@@ -100,31 +171,28 @@ impl Turnout {
         now: BlockNumber,
         times: Timetable,
     ) -> Timetable {
-        let grace = times.floor(stage);
-        let (was_awaited, is_late) = self.of(stage).comes(uid, now, grace);
-        if is_late {
-            self.late = Verdicts::from_uids(self.late.uids().chain(Some(uid)));
-        }
-        if !was_awaited {
+        let Some((was_awaited, is_late)) = self.of(stage).comes(uid, now) else {
             return times;
+        };
+        if is_late {
+            self.late = with(&self.late, uid);
         }
         match stage {
-            RoundStage::Commit => self.reveal.add(uid),
-            RoundStage::Bind => self.open.add(uid),
+            RoundStage::Commit => self.reveal.add(uid, was_awaited),
+            RoundStage::Bind => self.open.add(uid, was_awaited),
             RoundStage::Reveal | RoundStage::Open => {}
         }
-        self.times(stage, now, times)
+        self.of(stage).times(stage, now, times)
     }
 
     /// A member leaves in block `now`: nobody waits for it any more.
     pub fn leaves(&mut self, uid: Uid, now: BlockNumber, times: Timetable) -> Timetable {
-        self.late = Verdicts::from_uids(self.late.uids().filter(|one| *one != uid));
+        self.late = without(&self.late, uid);
         let mut after = times;
         for stage in RoundStage::ALL {
-            let awaited = self.of(stage);
-            if awaited.remove(uid) {
-                awaited.all = awaited.all.saturating_sub(1);
-                after = self.times(stage, now, after);
+            let coming = self.of(stage);
+            if coming.leaves(uid) {
+                after = coming.times(stage, now, after);
             }
         }
         after
@@ -133,20 +201,10 @@ impl Turnout {
     /// Whether this member held the round up, which is over.
     pub fn held_up(&self, uid: Uid) -> bool {
         let stages = [&self.commit, &self.reveal, &self.bind, &self.open];
-        self.late.contains(uid) || stages.iter().any(|stage| stage.missing.contains(uid))
+        self.late.contains(uid) || stages.iter().any(|stage| stage.awaited.contains(uid))
     }
 
-    /// The times after somebody for whom a stage waited has come or left: it is over if there is nobody left to wait for
-    /// and somebody came.
-    fn times(&mut self, stage: RoundStage, now: BlockNumber, times: Timetable) -> Timetable {
-        let awaited = self.of(stage);
-        match awaited.all > 0 && awaited.missing.count() == 0 {
-            true => times.done(stage, now),
-            false => times,
-        }
-    }
-
-    fn of(&mut self, stage: RoundStage) -> &mut Awaited {
+    fn of(&mut self, stage: RoundStage) -> &mut Coming {
         match stage {
             RoundStage::Commit => &mut self.commit,
             RoundStage::Reveal => &mut self.reveal,
@@ -156,12 +214,12 @@ impl Turnout {
     }
 }
 
-/// Those for whom a round waits; all, if that is nobody.
-fn awaited(members: impl IntoIterator<Item = (Uid, bool)>) -> Vec<Uid> {
-    let members: Vec<(Uid, bool)> = members.into_iter().collect();
-    let nobody = !members.iter().any(|(_, waits)| *waits);
-    let awaited = members.into_iter().filter(|(_, waits)| *waits || nobody);
-    awaited.map(|(uid, _)| uid).collect()
+fn with(set: &Verdicts, uid: Uid) -> Verdicts {
+    Verdicts::from_uids(set.uids().chain(Some(uid)))
+}
+
+fn without(set: &Verdicts, uid: Uid) -> Verdicts {
+    Verdicts::from_uids(set.uids().filter(|one| *one != uid))
 }
 
 #[cfg(test)]
@@ -179,10 +237,10 @@ mod tests {
     };
 
     fn round(miners: u16, validators: u16) -> (Turnout, Timetable) {
-        let all = |count: u16| (0..count).map(|uid| (Uid(uid), true));
-        let validators = (100..100 + validators).map(|uid| (Uid(uid), true));
+        let all = |count: u16| (0..count).map(|uid| Member::miner(Uid(uid), true));
+        let validators = (100..100 + validators).map(|uid| Member::miner(Uid(uid), true));
         (
-            Turnout::new(all(miners), validators),
+            Turnout::new(&PHASES, all(miners), validators),
             Timetable::new(1_000, &PHASES),
         )
     }
@@ -243,20 +301,44 @@ mod tests {
     }
 
     #[test]
-    fn a_round_waits_for_who_is_waited_for_or_for_all() {
+    fn for_others_a_stage_goes_on_for_its_floor_and_no_longer() {
         let times = Timetable::new(0, &PHASES);
-        let known = [(Uid(1), true), (Uid(2), false)];
-        let mut turnout = Turnout::new(known, [(Uid(9), true)]);
-        let before = turnout.comes(Uid(2), RoundStage::Commit, 20, times);
-        assert_eq!(before, times);
-        let after = turnout.comes(Uid(1), RoundStage::Commit, 21, times);
-        assert_eq!(after.commit_deadline(), 22);
-        // Nor is the second one waited for when it has committed and does not reveal.
-        let after = turnout.comes(Uid(1), RoundStage::Reveal, 22, after);
-        assert_eq!(after.end_of(cairn_primitives::Phase::Reveal), 24);
-        let mut all = Turnout::new([(Uid(1), false), (Uid(2), false)], []);
-        assert_eq!(all.comes(Uid(2), RoundStage::Commit, 20, times), times);
-        assert_ne!(all.comes(Uid(1), RoundStage::Commit, 20, times), times);
+        let known = [0, 1, 2].map(|uid| Member::miner(Uid(uid), uid < 2));
+        let mut turnout = Turnout::new(&PHASES, known, [Member::miner(Uid(9), true)]);
+        turnout.comes(Uid(0), RoundStage::Commit, 14, times);
+        let waits = turnout.comes(Uid(1), RoundStage::Commit, 15, times);
+        assert_eq!(waits.commit_deadline(), 15 + 10 + 1);
+        let mut none = turnout.clone();
+        let came = turnout.comes(Uid(2), RoundStage::Commit, 17, waits);
+        assert_eq!(came.commit_deadline(), 18);
+        assert!(!turnout.held_up(Uid(2)) && !none.held_up(Uid(2)));
+        // Who committed to nothing has nothing to reveal.
+        let revealed = none.comes(Uid(0), RoundStage::Reveal, 26, waits);
+        let revealed = none.comes(Uid(1), RoundStage::Reveal, 26, revealed);
+        assert_eq!(revealed.end_of(cairn_primitives::Phase::Reveal), 28);
+    }
+
+    #[test]
+    fn a_round_that_would_wait_for_too_few_waits_for_all() {
+        let times = Timetable::new(0, &PHASES);
+        // Of three, rounds wait for one: so they wait for all.
+        let known = [0, 1, 2].map(|uid| Member::miner(Uid(uid), uid == 0));
+        let mut all = Turnout::new(&PHASES, known, []);
+        for uid in [0, 1] {
+            let before = all.comes(Uid(uid), RoundStage::Commit, 20, times);
+            assert_eq!(before, times);
+        }
+        let after = all.comes(Uid(2), RoundStage::Commit, 20, times);
+        assert_eq!(after.commit_deadline(), 21);
+        // Of validators stake counts: one with two thirds of it is enough.
+        let staked = |uid, is_awaited, weight| Member {
+            uid: Uid(uid),
+            is_awaited,
+            weight,
+        };
+        let few = |stake| [staked(7, true, stake), staked(8, false, 100)];
+        let awaited = |stake| Turnout::new(&PHASES, [], few(stake)).bind.all;
+        assert_eq!([199, 200].map(awaited), [2, 1]);
     }
 
     #[test]
@@ -277,13 +359,13 @@ mod tests {
         let mut held = 0;
         for delay in plays {
             let is_awaited = |uid: u16| uid > 0 || absence.is_awaited();
-            let miners = (0..4).map(|uid| (Uid(uid), is_awaited(uid)));
-            let mut turnout = Turnout::new(miners, []);
+            let miners = (0..4).map(|uid| Member::miner(Uid(uid), is_awaited(uid)));
+            let mut turnout = Turnout::new(&PHASES, miners, []);
             let mut times = Timetable::new(0, &PHASES);
             for uid in 1..4 {
                 times = turnout.comes(Uid(uid), RoundStage::Commit, 12, times);
             }
-            let grace = times.floor(RoundStage::Commit);
+            let grace = floor(&PHASES, RoundStage::Commit);
             let comes = 12 + delay;
             let in_time = comes < times.commit_deadline();
             if in_time {
@@ -321,12 +403,9 @@ mod tests {
                 };
             }
             for stage in RoundStage::ALL {
-                let length = |times: &Timetable| {
-                    let (first, end) = times.bounds(stage);
-                    end - first
-                };
-                prop_assert!(length(&times) >= limits.floor(stage));
-                prop_assert!(length(&times) <= length(&limits));
+                let (first, end) = times.bounds(stage);
+                prop_assert!(end - first >= floor(&PHASES, stage));
+                prop_assert!(end <= limits.bounds(stage).1);
             }
         }
     }

@@ -28,7 +28,7 @@ use cairn_protocol::{
     registration,
     settlement::{settle, trusts},
     trace,
-    turnout::Turnout,
+    turnout::{Member, Turnout},
     value::{self, Evidence, Outcome, Standing},
     verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
 };
@@ -310,23 +310,20 @@ fn assignment(page: &Section) {
 }
 
 fn phase(page: &Section) {
-    let with = |train, attest| {
-        let (reveal, floor) = (4, Phases::usual_floor());
-        let phases = Phases {
-            train,
-            reveal,
-            attest,
-            floor,
-        };
-        Timetable::new(100, &phases)
+    let phases = |train, attest| Phases {
+        train,
+        reveal: 4,
+        attest,
+        floor: Phases::usual_floor(),
     };
+    let with = |train, attest| Timetable::new(100, &phases(train, attest));
     let at = |train| with(train, 4);
     page.says("first for training, then for revealing, then for attesting");
     let round = at(60);
-    let phases = [100, 159, 160, 163, 164, 167, 168].map(|now| round.phase(now));
+    let found = [100, 159, 160, 163, 164, 167, 168].map(|now| round.phase(now));
     use Phase::*;
     assert_eq!(
-        phases,
+        found,
         [Train, Train, Reveal, Reveal, Attest, Attest, Settle]
     );
     let left = page.number("Training ends ", " blocks before");
@@ -353,10 +350,14 @@ fn phase(page: &Section) {
     assert_eq!((u64::from(least.0), u64::from(least.1)), (attest, whole));
     let floor = page.number("before its floor, ", " % of");
     assert_eq!(u64::from(Phases::usual_floor()), floor);
-    page.says("what follows is as long as before");
-    let done = round.done(RoundStage::Commit, 100);
+    assert_eq!(
+        cairn_protocol::phase::floor(&phases(60, 4), RoundStage::Commit),
+        15
+    );
+    page.says("what follows ends when it would have ended");
+    let done = round.done(RoundStage::Commit, 100, 15);
     assert_eq!(done.commit_deadline(), 100 + 60 / 4);
-    assert_eq!(done.due() - done.commit_deadline(), 8);
+    assert_eq!(done.due(), round.due());
 }
 
 fn turnout(page: &Section) {
@@ -367,9 +368,12 @@ fn turnout(page: &Section) {
         floor: 25,
     };
     let limits = Timetable::new(100, &phases);
-    let all = |uids: &[u16]| uids.iter().map(|uid| (Uid(*uid), true)).collect::<Vec<_>>();
-    page.says("A stage is over when everybody for whom the round waits has done its part");
-    let mut three = Turnout::new(all(&[1, 2, 3]), all(&[9]));
+    let all = |uids: &[u16]| -> Vec<Member> {
+        let uids = uids.iter();
+        uids.map(|uid| Member::miner(Uid(*uid), true)).collect()
+    };
+    page.says("A stage is over when all who have a part in it have done it");
+    let mut three = Turnout::new(&phases, all(&[1, 2, 3]), all(&[9]));
     let commit = |turnout: &mut Turnout, uid, now, times| {
         turnout.comes(Uid(uid), RoundStage::Commit, now, times)
     };
@@ -393,10 +397,28 @@ fn turnout(page: &Section) {
     assert!(absence.is_awaited());
     let one_of = page.number("by more than that in one of ", ".");
     assert_eq!(one_of, rounds + 1);
-    page.says("If that leaves nobody, it waits for all");
-    let mut nobody = Turnout::new([(Uid(1), false), (Uid(2), false)], all(&[9]));
-    assert_eq!(commit(&mut nobody, 1, 120, limits), limits);
-    assert_ne!(commit(&mut nobody, 2, 120, limits), limits);
+    page.says(
+        "For such members a stage goes on for its floor, and no longer, after all others have come",
+    );
+    let but = |slow: u16| [1, 2, 3].map(|uid| Member::miner(Uid(uid), uid != slow));
+    let mut slow = Turnout::new(&phases, but(2), all(&[9]));
+    commit(&mut slow, 3, 115, limits);
+    let waits = commit(&mut slow, 1, 115, limits);
+    assert_eq!(waits.commit_deadline(), 115 + 10 + 1);
+    assert_eq!(commit(&mut slow, 2, 118, waits).commit_deadline(), 119);
+    page.says(
+        "less than 2/3, of the miners by count and of the validators by stake, it waits for all",
+    );
+    let pair = [(1, true), (2, false)].map(|(uid, waits)| Member::miner(Uid(uid), waits));
+    let mut few = Turnout::new(&phases, pair, all(&[9]));
+    assert_eq!(commit(&mut few, 1, 120, limits), limits);
+    assert_ne!(commit(&mut few, 2, 120, limits), limits);
+    let staked = [(7, 2), (8, 1)].map(|(uid, weight)| Member {
+        uid: Uid(uid),
+        is_awaited: uid == 7,
+        weight,
+    });
+    assert_eq!(Turnout::new(&phases, [], staked).bind.all, 1);
 }
 
 const HOTKEY: Hotkey = Hotkey(H256([3; 32]));

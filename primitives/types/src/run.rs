@@ -302,8 +302,6 @@ pub struct RoundTimes {
     pub open: BlockNumber,
     /// The block from which the round can be settled.
     pub due: BlockNumber,
-    /// Percent of each part that pass however early all is done.
-    pub floor: u8,
 }
 
 /// Where in a round a block lies.

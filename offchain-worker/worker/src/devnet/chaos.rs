@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use cairn_primitives::{BlockNumber, Phase, Round};
-use cairn_protocol::phase::{RoundStage, Timetable};
+use cairn_primitives::{BlockNumber, Phase, Phases, Round};
+use cairn_protocol::phase::{floor, RoundStage, Timetable};
 
 use crate::error::Failure;
 
@@ -88,7 +88,12 @@ pub fn check(events: &[Event], rounds: u32) -> Result<(), Failure> {
 impl Event {
     /// Whether it is time at block `now` of `round`, which has these times. Failures come in the middle of training, so that
     /// work is lost; a miner joins as soon as its round begins. What was missed is made up for.
-    pub fn is_due(&self, round: Round, times: &Timetable, now: BlockNumber) -> bool {
+    pub fn is_due(
+        &self,
+        round: Round,
+        (phases, times): (&Phases, &Timetable),
+        now: BlockNumber,
+    ) -> bool {
         if round != self.round {
             return round > self.round;
         }
@@ -108,7 +113,6 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::Phases;
 
     #[test]
     fn events_are_read() {
@@ -188,12 +192,12 @@ mod tests {
             attest: 2,
             floor: 25,
         };
-        let times = Timetable::new(100, &phases);
+        let times = (&phases, &Timetable::new(100, &phases));
         let event = parse("kill-miner@3").unwrap();
-        assert!(!event.is_due(2, &times, 109));
-        assert!(!event.is_due(3, &times, 102));
-        assert!(event.is_due(3, &times, 103));
-        assert!(event.is_due(4, &times, 100));
-        assert!(parse("late-miner@3").unwrap().is_due(3, &times, 100));
+        assert!(!event.is_due(2, times, 109));
+        assert!(!event.is_due(3, times, 102));
+        assert!(event.is_due(3, times, 103));
+        assert!(event.is_due(4, times, 100));
+        assert!(parse("late-miner@3").unwrap().is_due(3, times, 100));
     }
 }

@@ -353,7 +353,7 @@ impl Devnet {
             .events
             .iter()
             .copied()
-            .partition(|event| event.is_due(round, &times, block.number));
+            .partition(|event| event.is_due(round, (&run.config.phases, &times), block.number));
         self.events = later;
         for event in due {
             self.rehearse(watched, event, round).await?;
