@@ -76,7 +76,7 @@ pub struct Miner {
     serving: Serving,
     /// Whether its own work is to make what is audited again.
     is_serving: bool,
-    /// Blocks that others had to train in the last round that was seen.
+    /// How many blocks there were to train in, when it was too late in a round that did not wait for it.
     trained: Option<BlockNumber>,
 }
 
@@ -173,11 +173,7 @@ impl Miner {
             self.course.act(Action::Explain(Lack::Part));
         }
         self.serving.look(view, self.hotkey, self.course.round());
-        let times = view.round.timetable();
-        if times.phase(now) != Phase::Train {
-            let trained = times.commit_deadline().saturating_sub(times.start());
-            self.trained = Some(trained);
-        }
+        self.note_pace(view, now);
         match self.course.work() {
             Work::Idle => {
                 let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
@@ -250,13 +246,22 @@ impl Miner {
         self.course.begin(held, task);
     }
 
-    /// The block at which training stops with what it has. Where the round does not wait for this miner, it takes as
-    /// long as the last one did.
+    /// Notes how long others take, if this miner is slower and the round does not wait for it.
+    fn note_pace(&mut self, view: &View, now: BlockNumber) {
+        let times = view.round.timetable();
+        if view.is_awaited(self.hotkey) {
+            self.trained = None;
+        } else if times.phase(now) != Phase::Train && view.contribution_of(self.hotkey).is_none() {
+            let trained = times.commit_deadline().saturating_sub(times.start());
+            self.trained = Some(trained);
+        }
+    }
+
+    /// The block at which training stops with what it has: sooner, if it was too late before.
     fn deadline(&self, view: &View) -> BlockNumber {
         let times = view.round.timetable();
-        let trained = self.trained.filter(|_| !view.is_awaited(self.hotkey));
-        let like_the_last = trained.map(|trained| times.trained_for(trained));
-        like_the_last.unwrap_or(times).training_deadline()
+        let before = self.trained.map(|trained| times.trained_for(trained));
+        before.unwrap_or(times).training_deadline()
     }
 
     fn stop(&mut self, view: &View, now: BlockNumber) {

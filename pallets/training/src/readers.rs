@@ -13,8 +13,8 @@ use cairn_primitives::{
 use cairn_protocol::limits::LINEAGE_PER_ANSWER;
 
 use crate::{
-    Absence, AbsencesOf, Attestations, Clearing, Config, Configs, Contributions, EndedRuns,
-    Lineage, Pallet, Rounds, Run, Runs, Settlements, Statement, Tallies, Validator,
+    AbsencesOf, Attestations, Clearing, Config, Configs, Contributions, EndedRuns, Lineage, Pallet,
+    Rounds, Run, Runs, Settlements, Statement, Tallies, Turnouts, Validator,
 };
 
 /// Whether there is a value at this key. It is read, not only asked for: a light client, which runs these answers on
@@ -40,8 +40,8 @@ impl<T: Config> Pallet<T> {
             started_at: run.started_at,
             round,
             oldest_round: run.oldest_round,
-            absent: Self::members_that(netuid, |one| !one.is_expected()),
-            unawaited: Self::members_that(netuid, |one| !one.is_awaited()),
+            absent: Self::absent(netuid),
+            unawaited: Self::unawaited(netuid),
         })
     }
 
@@ -113,12 +113,26 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// The members of which this is so, ascending by uid.
-    fn members_that(netuid: Netuid, is_so: impl Fn(&Absence) -> bool) -> Vec<(Uid, T::AccountId)> {
+    /// The members that are not expected, ascending by uid.
+    fn absent(netuid: Netuid) -> Vec<(Uid, T::AccountId)> {
         let absences = AbsencesOf::<T>::get(netuid).into_iter();
-        let found = absences.filter(|(_, absence)| is_so(absence));
-        found
-            .filter_map(|(uid, _)| Some((uid, T::Membership::hotkey(netuid, uid)?)))
+        let gone = absences.filter(|(_, absence)| !absence.is_expected());
+        Self::named(netuid, gone.map(|(uid, _)| uid))
+    }
+
+    /// The members for which the current round does not wait, ascending by uid.
+    fn unawaited(netuid: Netuid) -> Vec<(Uid, T::AccountId)> {
+        let departed = Runs::<T>::get(netuid)
+            .and_then(|run| run.round)
+            .map(|round| Tallies::<T>::get(netuid, round).departed)
+            .unwrap_or_default();
+        let unawaited = Turnouts::<T>::get(netuid).unawaited;
+        let here = unawaited.uids().filter(|uid| !departed.contains(*uid));
+        Self::named(netuid, here)
+    }
+
+    fn named(netuid: Netuid, uids: impl Iterator<Item = Uid>) -> Vec<(Uid, T::AccountId)> {
+        uids.filter_map(|uid| Some((uid, T::Membership::hotkey(netuid, uid)?)))
             .collect()
     }
 

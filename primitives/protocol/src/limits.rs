@@ -46,6 +46,8 @@ pub const COMMIT_MARGIN_SHARE: BlockNumber = 3;
 /// Blocks before the second half of the attest phase at which an attestation is committed to whatever is still missing.
 pub const ATTEST_MARGIN: BlockNumber = 2;
 
+/// The fewest blocks that members of a round may come apart: what is final is so for some sooner than for others.
+pub const GRACE_BLOCKS: BlockNumber = 3;
 /// Rounds in which a member that held a round up has to be in time before rounds wait for it again.
 pub const UNAWAITED_ROUNDS: u8 = 32;
 

@@ -2,9 +2,9 @@
 //!
 //! A stage ends as soon as all who have a part in it have done it ([`crate::phase`]). It waits for the members that are
 //! expected, but not for who held a round up of late: by not having done its part when the stage was over, or by having
-//! done it later than the stage's floor after two thirds of the others. For such members a stage goes on for its floor,
-//! and no longer, after everybody else has come. So nobody can hold up rounds again and again, and nobody's time is cut
-//! below the floor of a stage.
+//! done it later than a grace after two thirds of the others. For such members a stage goes on for a grace, and no longer,
+//! after everybody else has come. A grace is the floor of the stage, or three blocks where that is less. So nobody can
+//! hold up rounds again and again, and nobody's time is cut below the floor of a stage.
 //!
 //! If those for whom it would wait are less than two thirds, of the miners by count and of the validators by stake, it
 //! waits for all: a round without most of them would come to nothing.
@@ -14,7 +14,10 @@ use cairn_primitives::{Balance, BlockNumber, Phases, Uid, Verdicts};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
-use crate::phase::{floor, RoundStage, Timetable};
+use crate::{
+    limits::GRACE_BLOCKS,
+    phase::{floor, RoundStage, Timetable},
+};
 
 /// A member of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +101,7 @@ impl Coming {
         self.awaited = without(&self.awaited, uid);
         let is_late = self.prompt_until.is_some_and(|last| now > last);
         if self.awaited.count().saturating_mul(3) <= self.all && self.prompt_until.is_none() {
-            self.prompt_until = Some(now.saturating_add(self.floor));
+            self.prompt_until = Some(now.saturating_add(self.grace()));
         }
         Some((true, is_late))
     }
@@ -115,8 +118,12 @@ impl Coming {
         was_missing
     }
 
+    fn grace(&self) -> BlockNumber {
+        self.floor.max(GRACE_BLOCKS)
+    }
+
     /// The times after somebody has come or left in block `now`: if there is nobody left to wait for, the stage is over
-    /// now or, for the others, after its floor.
+    /// now or, for the others, after a grace.
     fn times(&self, stage: RoundStage, now: BlockNumber, times: Timetable) -> Timetable {
         if times.stage(now) != Some(stage) {
             return times;
@@ -125,7 +132,7 @@ impl Coming {
         match (self.all, missing, others) {
             (0, ..) => times,
             (_, 0, 0) => times.done(stage, now, self.floor),
-            (_, 0, _) => times.ends_by(stage, now.saturating_add(self.floor), self.floor),
+            (_, 0, _) => times.ends_by(stage, now.saturating_add(self.grace()), self.floor),
             _ => times,
         }
     }
@@ -144,6 +151,8 @@ pub struct Turnout {
     pub open: Coming,
     /// Those that have done their part, but held the others up.
     pub late: Verdicts,
+    /// Those for whom the round does not wait.
+    pub unawaited: Verdicts,
 }
 
 impl Turnout {
@@ -154,10 +163,14 @@ impl Turnout {
         validators: impl IntoIterator<Item = Member>,
     ) -> Turnout {
         let nobody = |stage| Coming::new([], floor(phases, stage));
+        let commit = Coming::new(miners, floor(phases, RoundStage::Commit));
+        let bind = Coming::new(validators, floor(phases, RoundStage::Bind));
+        let unawaited = commit.others.uids().chain(bind.others.uids());
         Turnout {
-            commit: Coming::new(miners, floor(phases, RoundStage::Commit)),
+            unawaited: Verdicts::from_uids(unawaited),
+            commit,
             reveal: nobody(RoundStage::Reveal),
-            bind: Coming::new(validators, floor(phases, RoundStage::Bind)),
+            bind,
             open: nobody(RoundStage::Open),
             late: Verdicts::default(),
         }
@@ -301,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn for_others_a_stage_goes_on_for_its_floor_and_no_longer() {
+    fn for_others_a_stage_goes_on_for_a_grace_and_no_longer() {
         let times = Timetable::new(0, &PHASES);
         let known = [0, 1, 2].map(|uid| Member::miner(Uid(uid), uid < 2));
         let mut turnout = Turnout::new(&PHASES, known, [Member::miner(Uid(9), true)]);

@@ -381,7 +381,7 @@ fn turnout(page: &Section) {
         .into_iter()
         .fold(limits, |times, uid| commit(&mut three, uid, 120, times));
     assert_eq!(two, limits);
-    page.says("later than the stage's floor after 2/3 of those for whom it waits");
+    page.says("later than a grace after 2/3 of those for whom it waits");
     let mut late = three.clone();
     commit(&mut late, 3, 131, two);
     assert_eq!(commit(&mut three, 3, 130, two).commit_deadline(), 131);
@@ -398,7 +398,7 @@ fn turnout(page: &Section) {
     let one_of = page.number("by more than that in one of ", ".");
     assert_eq!(one_of, rounds + 1);
     page.says(
-        "For such members a stage goes on for its floor, and no longer, after all others have come",
+        "For such members a stage goes on for a grace, and no longer, after all others have come",
     );
     let but = |slow: u16| [1, 2, 3].map(|uid| Member::miner(Uid(uid), uid != slow));
     let mut slow = Turnout::new(&phases, but(2), all(&[9]));
@@ -409,6 +409,8 @@ fn turnout(page: &Section) {
     page.says(
         "less than 2/3, of the miners by count and of the validators by stake, it waits for all",
     );
+    let least = page.number("is the stage's floor, but at least ", " blocks");
+    assert_eq!(u64::from(limits::GRACE_BLOCKS), least);
     let pair = [(1, true), (2, false)].map(|(uid, waits)| Member::miner(Uid(uid), waits));
     let mut few = Turnout::new(&phases, pair, all(&[9]));
     assert_eq!(commit(&mut few, 1, 120, limits), limits);

@@ -153,19 +153,30 @@ fn a_limit_is_certain_before_it_is_final() {
 }
 
 #[test]
-fn who_is_not_waited_for_trains_as_long_as_the_others_did() {
+fn who_was_too_late_in_a_round_that_did_not_wait_trains_as_long_as_the_others_did() {
     let unawaited = |view: View| View {
         unawaited: vec![hotkey(MINER)],
         ..view
     };
-    // Nothing is known of the others.
-    let first = miner(1, None).look(unawaited(view(1, 113)), 113);
-    assert_eq!(first, [train(1, 117)]);
-    let mut miner = miner(1, None);
-    miner.look(cut(view(0, 100)), 104);
-    assert_eq!(miner.look(unawaited(view(1, 113)), 113), [train(1, 115)]);
+    // Nothing is known of the others, or it came in time.
+    let in_time = unawaited(own(7, false, cut(view(0, 100))));
+    for before in [None, Some(in_time)] {
+        let mut miner = miner(1, None);
+        if let Some(before) = before {
+            miner.look(before, 104);
+        }
+        let now = miner.look(unawaited(view(1, 113)), 113);
+        assert_eq!(now, [train(1, 117)]);
+    }
+    let mut late = miner(1, None);
+    late.look(unawaited(cut(view(0, 100))), 104);
+    assert_eq!(late.look(unawaited(view(1, 113)), 113), [train(1, 115)]);
     let finish = [Action::Do(Task::FinishTraining)];
-    assert_eq!(miner.look(unawaited(view(1, 113)), 115), finish);
+    assert_eq!(late.look(unawaited(view(1, 113)), 115), finish);
+    // It has been forgotten once rounds wait for it again.
+    let mut back = miner(1, None);
+    back.look(unawaited(cut(view(0, 100))), 104);
+    assert_eq!(back.look(view(1, 113), 113), [train(1, 117)]);
 }
 
 #[test]

@@ -100,8 +100,8 @@ fn who_does_not_come_costs_the_others_one_round() {
         assert_eq!(unawaited, [(Uid(12), hotkey(NET, Uid(12)))]);
         let start = times().start;
         hurry(two, &VALIDATORS);
-        // A floor more: it might come.
-        assert_eq!(Training::settled(NET, 1).unwrap().settled_at, start + 4 + 1);
+        // A grace more: it might come.
+        assert_eq!(Training::settled(NET, 1).unwrap().settled_at, start + 4 + 3);
     });
 }
 
