@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::cell::{Cell, Heard, Method, Places, Quantiser};
+use crate::cell::{After, Cell, Heard, Inner, Method, Places, Quantiser};
+use crate::dense::Code;
 
 /// Inner rate of AdamW and DiLoCo, the best of 1.5e-3, 3e-3 and 6e-3.
 const DENSE_RATE: f64 = 3e-3;
@@ -62,6 +63,10 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         decay_at_the_end: None,
         final_rate: None,
         heard: Heard::Ignored,
+        inner: Inner::AdamW,
+        code: Code::None,
+        after: After::Nothing,
+        expected: 0.0,
     }
 }
 

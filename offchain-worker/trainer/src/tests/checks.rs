@@ -231,12 +231,12 @@ fn a_damaged_state_is_refused() {
     assert_eq!(
         refused(20),
         StateError::Length {
-            expected: 76,
-            found: 84
+            expected: 88,
+            found: 92
         }
     );
-    assert_eq!(refused(30), StateError::Checksum);
-    assert_eq!(refused(83), StateError::Checksum);
+    assert_eq!(refused(38), StateError::Checksum);
+    assert_eq!(refused(91), StateError::Checksum);
     for length in 0..good.len() {
         assert!(AdamState::from_bytes(&good[..length]).is_err(), "{length}");
     }
