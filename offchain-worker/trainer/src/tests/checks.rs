@@ -226,7 +226,7 @@ fn a_damaged_state_is_refused() {
         AdamState::from_bytes(&bytes).unwrap_err()
     };
     assert_eq!(refused(0), StateError::Magic);
-    assert_eq!(refused(8), StateError::Version { found: 0 });
+    assert_eq!(refused(8), StateError::Version { found: 3 });
     assert_eq!(refused(12), StateError::Checksum);
     assert_eq!(
         refused(20),
