@@ -250,6 +250,7 @@ pub fn sections() -> Vec<Section> {
         schedules(),
         schedules_of_decay(),
         ideas(),
+        muon(),
     ]
 }
 
@@ -565,6 +566,32 @@ fn ideas() -> Section {
     }
     Section {
         title: "Tried besides",
+        cells,
+    }
+}
+
+/// The same with Muon inside.
+pub fn by_muon(inner_rate: f64, cell: Cell) -> Cell {
+    Cell {
+        inner: Inner::Muon,
+        inner_rate,
+        ..cell
+    }
+}
+
+/// Muon inside, and codes that may keep what it gains.
+fn muon() -> Section {
+    let (r, h, rounds) = (4, STEPS, 40);
+    let few = || remembering(0.5, 0.95, chosen(r, h, rounds));
+    let cells = vec![
+        adamw(r, h, rounds),
+        by_muon(DENSE_RATE, adamw(r, h, rounds)),
+        diloco(r, h, rounds),
+        few(),
+        by_muon(DENSE_RATE, few()),
+    ];
+    Section {
+        title: "Muon inside",
         cells,
     }
 }
