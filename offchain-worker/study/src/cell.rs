@@ -127,6 +127,9 @@ pub struct Cell {
     pub final_rate: Option<f64>,
     #[serde(default, skip_serializing_if = "is_usual")]
     pub inner: Inner,
+    /// Root mean square of Muon's steps, in inner rates; none: a fifth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rms: Option<f64>,
     /// How `Dense` rounds.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub code: Code,
@@ -167,6 +170,7 @@ impl Cell {
             final_rate,
             heard,
             inner,
+            rms,
             code,
             after,
             expected,
@@ -203,6 +207,9 @@ impl Cell {
         }
         setting(*heard != Heard::Ignored, format!("heard={heard:?}"));
         setting(!is_usual(inner), format!("blocks={inner:?}"));
+        if let Some(rms) = rms {
+            setting(true, format!("rms={rms}"));
+        }
         setting(!is_usual(code), format!("code={code:?}"));
         setting(!is_usual(after), format!("after={after:?}"));
         setting(!is_usual(expected), format!("expected={expected}"));
@@ -244,6 +251,9 @@ impl Cell {
         }
         if self.inner == Inner::Muon {
             settings.push("Muon inside".into());
+        }
+        if let Some(rms) = self.rms {
+            settings.push(format!("rms {rms}"));
         }
         match self.code {
             Code::None => {}

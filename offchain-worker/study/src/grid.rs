@@ -64,6 +64,7 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         final_rate: None,
         heard: Heard::Ignored,
         inner: Inner::AdamW,
+        rms: None,
         code: Code::None,
         after: After::Nothing,
         expected: 0.0,

@@ -166,7 +166,9 @@ impl<'a> Exchange<'a> {
             let factor = match self.cell.after {
                 After::Nothing => 0.0,
                 After::Spread(gain) => gain * length / norm(&step).max(1e-30),
-                After::Muon(gain) => gain * self.path * 0.2 * longer.sqrt(),
+                After::Muon(gain) => {
+                    gain * self.path * self.cell.rms.unwrap_or(0.2) * longer.sqrt()
+                }
             };
             let moved = theta[range.clone()].iter_mut().zip(&before[range]);
             for ((theta, before), step) in moved.zip(&step) {

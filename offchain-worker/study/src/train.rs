@@ -249,7 +249,10 @@ fn optimizer(cell: &Cell, batches: usize) -> Result<InnerOptimizer, Failed> {
         trace_every: 1,
         matrices: match cell.inner {
             Inner::AdamW => Matrices::AdamW,
-            Inner::Muon => Matrices::Muon(Muon::default()),
+            Inner::Muon => Matrices::Muon(Muon {
+                rms: nano(cell.rms.unwrap_or(0.2))?,
+                ..Muon::default()
+            }),
         },
     })
 }
