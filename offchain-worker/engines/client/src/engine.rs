@@ -20,7 +20,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`EngineError::Matrices`] if the run's matrices are not AdamW's, [`EngineError::Unavailable`] or a device's fault if the program does not start; else as [`Elsewhere::new`].
+/// [`EngineError::Matrices`] if the run's matrices are not AdamW's, [`EngineError::Unavailable`] or a device's fault if
+/// the program does not start; else as [`Elsewhere::new`].
 pub fn open(
     config: &RunConfig,
     options: Options,

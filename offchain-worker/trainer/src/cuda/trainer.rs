@@ -281,8 +281,8 @@ impl Steps<'_> {
     ///
     /// # Errors
     ///
-    /// [`TrainerError`] if windows do not fit the model, if the run's matrices are not AdamW's, if loss or gradient are not finite (the parameters on the
-    /// card are then as before the step), or if the card fails: all steps since
+    /// [`TrainerError`] if windows do not fit the model, if the run's matrices are not AdamW's, if loss or gradient are
+    /// not finite (the parameters on the card are then as before the step), or if the card fails: all steps since
     /// [`CudaTrainer::begin`] are then lost, and what the caller gave to it is the newest state there is.
     pub fn step(
         &mut self,
