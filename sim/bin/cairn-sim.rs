@@ -102,6 +102,7 @@ struct Attacks {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Engine {
     Tiny,
+    Muon,
     Cost,
 }
 
@@ -109,6 +110,7 @@ impl From<Engine> for Kind {
     fn from(engine: Engine) -> Kind {
         match engine {
             Engine::Tiny => Kind::Tiny,
+            Engine::Muon => Kind::Muon,
             Engine::Cost => Kind::Cost,
         }
     }

@@ -24,6 +24,8 @@ pub enum Role {
 pub enum Kind {
     /// A real model of some thousand parameters.
     Tiny,
+    /// The same, its blocks' matrices stepped by Muon.
+    Muon,
     /// A bowl, for studies of scale.
     Cost,
 }
@@ -189,7 +191,7 @@ impl Settings {
 /// What the engines cost by default: a round's steps fit into the train phase, measuring, too.
 pub fn usual_costs(engine: Kind) -> Costs {
     let (step, window) = match engine {
-        Kind::Tiny => (900, 5),
+        Kind::Tiny | Kind::Muon => (900, 5),
         Kind::Cost => (1_800, 5),
     };
     Costs {

@@ -36,14 +36,25 @@ fn the_same_seed_is_the_same_run() {
 
 #[test]
 fn a_real_model_learns() {
+    learns(Kind::Tiny);
+}
+
+/// A quarter of its contributions is audited, and nobody loses anything.
+#[test]
+fn a_real_model_learns_by_muon() {
+    learns(Kind::Muon);
+}
+
+fn learns(engine: Kind) {
     let tiny = |rounds| {
         run(Settings {
-            engine: Kind::Tiny,
+            engine,
             ..Settings::honest(7, 3, 2, rounds)
         })
     };
     let (short, long) = (tiny(1), tiny(8));
     assert_eq!(long.faults, []);
+    assert!(long.members.iter().all(|member| member.lost == 0));
     assert!(
         long.heldout_loss < short.heldout_loss - 0.1,
         "{} after 8 rounds, {} after 1",

@@ -4,7 +4,7 @@
 //! states. Who audits makes the steps between them again.
 
 use cairn_gradient::Header;
-use cairn_primitives::{Finding, H256};
+use cairn_primitives::{Finding, Layout, RunConfig, H256};
 use cairn_protocol::{
     audit::{interval, Opened, Proof},
     trace,
@@ -106,6 +106,21 @@ pub struct Audited<'a> {
     pub drawn: u32,
     /// Parameters of the run's model.
     pub parameters: usize,
+    /// Numbers of its optimizer's second moment.
+    pub second_moments: usize,
+}
+
+impl<'a> Audited<'a> {
+    /// Of a contribution with this header to a run, of which this was drawn.
+    pub fn new(header: &'a Header, config: &RunConfig, layout: &Layout, drawn: u32) -> Audited<'a> {
+        Audited {
+            header,
+            every: config.inner.trace_every,
+            drawn,
+            parameters: layout.parameters(),
+            second_moments: config.inner.matrices.second_moments(layout),
+        }
+    }
 }
 
 /// Replays what was served. `None` if this engine does not give the bits of the one that the header names, so that
@@ -126,7 +141,7 @@ pub fn find(
     let Some(interval) = interval(audited.drawn, steps, audited.every) else {
         return Ok(Some(Finding::Failed));
     };
-    let Some((opened, begin)) = read(blob, audited.parameters) else {
+    let Some((opened, begin)) = read(blob, audited) else {
         return Ok(Some(Finding::Failed));
     };
     let fits = opened.check(audited.header, audited.every, interval);
@@ -142,25 +157,25 @@ pub fn find(
     }
 }
 
-/// What a blob holds; `None` if it is none of a model of so many parameters.
-fn read(blob: &[u8], parameters: usize) -> Option<(Opened, State)> {
+/// What a blob holds; `None` if it is none of a model of so many parameters and moments.
+fn read(blob: &[u8], audited: &Audited) -> Option<(Opened, State)> {
     let mut rest = blob;
     let opened = Opened::decode(&mut rest).ok()?;
-    let length = parameters.checked_mul(4)?;
-    let mut take = |hash: H256| -> Option<Vec<f32>> {
+    let (all, second) = (audited.parameters, audited.second_moments);
+    let mut take = |hash: H256, count: usize| -> Option<Vec<f32>> {
         if hash.is_zero() {
-            return Some(vec![0.0; parameters]);
+            return Some(vec![0.0; count]);
         }
-        let (vector, after) = rest.split_at_checked(length)?;
+        let (vector, after) = rest.split_at_checked(count.checked_mul(4)?)?;
         rest = after;
         let numbers = vector.chunks_exact(4).filter_map(|it| it.try_into().ok());
         Some(numbers.map(f32::from_le_bytes).collect())
     };
     let hashes = opened.begin;
-    let found = take(hashes.parameters)?;
+    let found = take(hashes.parameters, all)?;
     let optimizer = AdamState {
-        m: take(hashes.first_moment)?,
-        v: take(hashes.second_moment)?,
+        m: take(hashes.first_moment, all)?,
+        v: take(hashes.second_moment, second)?,
         step: hashes.steps,
     };
     let state = State {

@@ -114,12 +114,13 @@ impl Stepping for Walk<'_> {
 
 impl Steps {
     /// Before the first: of the optimizer there is nothing but how many it has done.
-    fn new(parameters: &[f32], optimizer: Option<&AdamState>) -> Steps {
-        let mut begun = AdamState::new(parameters.len());
-        begun.step = optimizer.map_or(0, |optimizer| optimizer.step);
+    fn new(parameters: &[f32], host: &Host<Steps>, optimizer: Option<&AdamState>) -> Steps {
         Steps {
             parameters: parameters.to_vec(),
-            optimizer: begun,
+            optimizer: AdamState {
+                step: optimizer.map_or(0, |optimizer| optimizer.step),
+                ..host.begun(None)
+            },
         }
     }
 }
@@ -201,7 +202,7 @@ impl Engine for Cost {
             costs,
             meter,
             point,
-            steps: Steps::new(&held.model.parameters, held.optimizer.as_ref()),
+            steps: Steps::new(&held.model.parameters, host, held.optimizer.as_ref()),
         };
         let every = host.config.inner.trace_every;
         let trained = steps(order, every, sequences, go_on, &mut walk)?;
@@ -244,7 +245,7 @@ impl Engine for Cost {
             costs: &self.costs,
             meter: &self.meter,
             point: &self.point,
-            steps: Steps::new(&before.parameters, before.optimizer.as_ref()),
+            steps: Steps::new(&before.parameters, &self.host, before.optimizer.as_ref()),
         };
         replayed(steps, sequences, &mut walk)
     }

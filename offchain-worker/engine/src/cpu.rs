@@ -51,17 +51,6 @@ impl Stepping for OnCpu<'_> {
     }
 }
 
-impl Steps {
-    /// Before the first.
-    fn new(parameters: &[f32], optimizer: Option<&AdamState>) -> Steps {
-        let begun = optimizer.cloned();
-        Steps {
-            parameters: parameters.to_vec(),
-            optimizer: begun.unwrap_or_else(|| AdamState::new(parameters.len())),
-        }
-    }
-}
-
 impl Cpu {
     /// What [`Engine::name`] is.
     pub const NAME: &'static str = "the CPU";
@@ -152,7 +141,10 @@ impl Engine for Cpu {
         let mut stepping = OnCpu {
             trainer,
             inner,
-            steps: Steps::new(&held.model.parameters, held.optimizer.as_ref()),
+            steps: Steps {
+                parameters: held.model.parameters.to_vec(),
+                optimizer: host.begun(held.optimizer.as_ref()),
+            },
         };
         let trained = steps(order, inner.trace_every, sequences, go_on, &mut stepping)?;
         let made = stepping.steps;
@@ -178,7 +170,10 @@ impl Engine for Cpu {
         let mut stepping = OnCpu {
             trainer,
             inner: &host.config.inner,
-            steps: Steps::new(&before.parameters, before.optimizer.as_ref()),
+            steps: Steps {
+                parameters: before.parameters.clone(),
+                optimizer: host.begun(before.optimizer.as_ref()),
+            },
         };
         replayed(steps, sequences, &mut stepping)
     }

@@ -66,6 +66,7 @@ impl Cuda {
     ///
     /// [`EngineError`], which says what is missing.
     pub fn new(config: &RunConfig, options: CudaOptions) -> Result<Cuda, EngineError> {
+        EngineError::only_adamw(config, EngineError::CARD)?;
         Ok(Cuda {
             card: CudaTrainer::new(&config.model, options)?,
             host: Host::new(config),

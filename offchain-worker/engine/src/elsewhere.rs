@@ -95,12 +95,14 @@ impl<A: Arithmetic> Elsewhere<A> {
     ///
     /// # Errors
     ///
-    /// As [`Cpu::new`].
+    /// [`EngineError::Matrices`] if the run's matrices are not AdamW's, which is what is made elsewhere; else as
+    /// [`Cpu::new`].
     pub fn new(
         config: &RunConfig,
         threads: usize,
         arithmetic: A,
     ) -> Result<Elsewhere<A>, EngineError> {
+        EngineError::only_adamw(config, "an engine in another program")?;
         Ok(Elsewhere {
             arithmetic,
             cpu: Cpu::new(config, threads)?,

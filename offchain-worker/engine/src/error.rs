@@ -1,6 +1,7 @@
 //! Why an engine could not do what it was asked for.
 
 use cairn_gradient::{CompressError, DecodeError, OuterStepError, StreamError};
+use cairn_primitives::{Matrices, RunConfig};
 use cairn_trainer::{cuda::CudaError, TrainerError};
 
 /// Why a verb failed. The held state is as it was.
@@ -11,6 +12,12 @@ pub enum EngineError {
     /// The device cannot be opened.
     #[error("{0}")]
     Unavailable(String),
+    /// What steps the run's matrices is not what the engine has for them.
+    #[error("this run steps its matrices with Muon, which {engine} does not have: train on the CPU, with --device cpu and cairn's own engine")]
+    Matrices {
+        /// The engine.
+        engine: &'static str,
+    },
     /// The device has too little memory for this; less work at once, or later, may do.
     #[error("{0}")]
     OutOfMemory(String),
@@ -72,6 +79,21 @@ impl EngineError {
         )
     }
 
+    /// What a GPU is called where it lacks something.
+    pub(crate) const CARD: &'static str = "the CUDA backend";
+
+    /// Whether a run's matrices are AdamW's, which all engines have.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Matrices`] if not.
+    pub fn only_adamw(config: &RunConfig, engine: &'static str) -> Result<(), EngineError> {
+        match config.inner.matrices {
+            Matrices::AdamW => Ok(()),
+            Matrices::Muon(_) => Err(EngineError::Matrices { engine }),
+        }
+    }
+
     pub(crate) fn foreign(error: impl std::fmt::Display) -> EngineError {
         EngineError::Foreign(error.to_string())
     }
@@ -91,6 +113,9 @@ impl From<CudaError> for EngineError {
             | CudaError::NoLibrary { .. }
             | CudaError::Compile { .. }
             | CudaError::Shape { .. } => EngineError::Unavailable(said),
+            CudaError::Matrices => EngineError::Matrices {
+                engine: EngineError::CARD,
+            },
         }
     }
 }

@@ -127,14 +127,24 @@ impl<Steps> Host<Steps> {
     }
 
     fn check_length(&self, part: Part, vector: &[f32]) -> Result<(), EngineError> {
-        let (found, expected) = (vector.len(), self.layout.parameters());
+        let expected = match part {
+            Part::SecondMoment => self.config.inner.matrices.second_moments(&self.layout),
+            _ => self.layout.parameters(),
+        };
+        let found = vector.len();
         if found == expected {
             return Ok(());
         }
         let what = part.name();
         Err(EngineError::Foreign(format!(
-            "{what} has {found} numbers where the model has {expected} parameters: check which run it is from"
+            "{what} has {found} numbers where the run has {expected}: check which run it is from"
         )))
+    }
+
+    /// Moments to go on with: those, or the ones before the first step.
+    pub fn begun(&self, optimizer: Option<&AdamState>) -> AdamState {
+        let fresh = || AdamState::of(&self.layout, &self.config.inner);
+        optimizer.cloned().unwrap_or_else(fresh)
     }
 
     /// What is held.

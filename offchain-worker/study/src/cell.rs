@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dense::Code;
+
 /// How workers tell each other what they learned.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -15,6 +17,33 @@ pub enum Method {
     Templar,
     /// Ours: two levels per block, and ρ.
     Cairn,
+    /// All values, rounded, with error feedback; the mean of all workers.
+    Dense,
+}
+
+/// What steps the blocks' matrices inside.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Inner {
+    /// AdamW, as all others.
+    #[default]
+    AdamW,
+    /// Muon.
+    Muon,
+}
+
+/// What becomes of the blocks' matrices after the exchange.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum After {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Their pseudo-gradient is orthogonalised, and as long as so many times before.
+    Spread(f64),
+    /// Momentum is exchanged in place of their pseudo-gradient, and Muon's step taken after it, so many times as long
+    /// as a round's steps would be in one direction.
+    Muon(f64),
 }
 
 /// How our method rounds the values that it sends.
@@ -96,6 +125,24 @@ pub struct Cell {
     /// The inner rate at the end of its cosine, as a part of the highest; none: a tenth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_rate: Option<f64>,
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub inner: Inner,
+    /// Root mean square of Muon's steps, in inner rates; none: a fifth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rms: Option<f64>,
+    /// How `Dense` rounds.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub code: Code,
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub after: After,
+    /// So much of the last round's step is expected of this one, and taken; what is sent is the difference.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub expected: f64,
+}
+
+/// Whether a setting is what a line without it has.
+fn is_usual<T: Default + PartialEq>(setting: &T) -> bool {
+    *setting == T::default()
 }
 
 impl Cell {
@@ -122,6 +169,11 @@ impl Cell {
             decay_at_the_end,
             final_rate,
             heard,
+            inner,
+            rms,
+            code,
+            after,
+            expected,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -133,9 +185,10 @@ impl Cell {
             }
         };
         let sparse = matches!(method, Method::Templar | Method::Cairn);
+        let fed_back = sparse || *method == Method::Dense;
         setting(sparse, format!("kept={kept_per_block}"));
         setting(*method == Method::Cairn, format!("rho={rho}"));
-        setting(sparse, format!("beta={error_decay}"));
+        setting(fed_back, format!("beta={error_decay}"));
         setting(*method != Method::AdamW, format!("outer={outer_rate}"));
         setting(*momentum != 0.0, format!("momentum={momentum}"));
         setting(*outer_warmup != 0, format!("warmup={outer_warmup}"));
@@ -153,6 +206,13 @@ impl Cell {
             setting(true, format!("inner-end={rate}"));
         }
         setting(*heard != Heard::Ignored, format!("heard={heard:?}"));
+        setting(!is_usual(inner), format!("blocks={inner:?}"));
+        if let Some(rms) = rms {
+            setting(true, format!("rms={rms}"));
+        }
+        setting(!is_usual(code), format!("code={code:?}"));
+        setting(!is_usual(after), format!("after={after:?}"));
+        setting(!is_usual(expected), format!("expected={expected}"));
         name.to_lowercase()
     }
 
@@ -188,6 +248,26 @@ impl Cell {
         }
         if let Some(rate) = self.final_rate {
             settings.push(format!("inner rate down to {rate} of it"));
+        }
+        if self.inner == Inner::Muon {
+            settings.push("Muon inside".into());
+        }
+        if let Some(rms) = self.rms {
+            settings.push(format!("rms {rms}"));
+        }
+        match self.code {
+            Code::None => {}
+            Code::Two => settings.push("two levels per block".into()),
+            Code::Sign => settings.push("signs, a level per row and column".into()),
+            Code::Three(zone) => settings.push(format!("three levels, zone {zone}")),
+        }
+        if self.expected != 0.0 {
+            settings.push(format!("{} of the last step expected", self.expected));
+        }
+        match self.after {
+            After::Nothing => {}
+            After::Spread(gain) => settings.push(format!("orthogonalised after, {gain} times")),
+            After::Muon(gain) => settings.push(format!("Muon after the exchange, {gain} times")),
         }
         settings.join(", ")
     }

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use crate::cell::{Cell, Heard, Method, Places, Quantiser};
+use crate::cell::{After, Cell, Heard, Inner, Method, Places, Quantiser};
+use crate::dense::Code;
 
 /// Inner rate of AdamW and DiLoCo, the best of 1.5e-3, 3e-3 and 6e-3.
 const DENSE_RATE: f64 = 3e-3;
@@ -62,6 +63,11 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         decay_at_the_end: None,
         final_rate: None,
         heard: Heard::Ignored,
+        inner: Inner::AdamW,
+        rms: None,
+        code: Code::None,
+        after: After::Nothing,
+        expected: 0.0,
     }
 }
 
@@ -245,6 +251,7 @@ pub fn sections() -> Vec<Section> {
         schedules(),
         schedules_of_decay(),
         ideas(),
+        muon(),
     ]
 }
 
@@ -560,6 +567,32 @@ fn ideas() -> Section {
     }
     Section {
         title: "Tried besides",
+        cells,
+    }
+}
+
+/// The same with Muon inside.
+pub fn by_muon(inner_rate: f64, cell: Cell) -> Cell {
+    Cell {
+        inner: Inner::Muon,
+        inner_rate,
+        ..cell
+    }
+}
+
+/// Muon inside, and codes that may keep what it gains.
+fn muon() -> Section {
+    let (r, h, rounds) = (4, STEPS, 40);
+    let few = || remembering(0.5, 0.95, chosen(r, h, rounds));
+    let cells = vec![
+        adamw(r, h, rounds),
+        by_muon(DENSE_RATE, adamw(r, h, rounds)),
+        diloco(r, h, rounds),
+        few(),
+        by_muon(DENSE_RATE, few()),
+    ];
+    Section {
+        title: "Muon inside",
         cells,
     }
 }

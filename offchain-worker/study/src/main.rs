@@ -11,6 +11,7 @@
 
 mod cell;
 mod corpus;
+mod dense;
 mod grid;
 mod methods;
 mod plot;

@@ -4,8 +4,10 @@ use cairn_gradient::{
     encode, outer_step, Compressor, Contribution, Header, SparseTensor, Work, BLOCK,
 };
 use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Uid, H256};
+use cairn_trainer::muon::orthogonal;
 
-use crate::cell::{Cell, Heard, Method, Places, Quantiser};
+use crate::cell::{After, Cell, Heard, Method, Places, Quantiser};
+use crate::dense::rounded;
 use crate::scatter::{bins, scatter, Values};
 use crate::turns::in_turn;
 use crate::Failed;
@@ -19,10 +21,12 @@ pub struct Exchange<'a> {
     layout: &'a Layout,
     /// One error feedback per worker.
     errors: Vec<Vec<f32>>,
-    /// The outer momentum.
+    /// The outer momentum, or the last step.
     velocity: Vec<f32>,
     /// Bytes that one worker has sent.
     pub bytes: u64,
+    /// The sum of a round's inner rates.
+    pub path: f64,
 }
 
 impl<'a> Exchange<'a> {
@@ -34,6 +38,7 @@ impl<'a> Exchange<'a> {
             errors: vec![zeros.clone(); cell.workers],
             velocity: zeros,
             bytes: 0,
+            path: 0.0,
         }
     }
 
@@ -55,14 +60,53 @@ impl<'a> Exchange<'a> {
         deltas: &[Vec<f32>],
     ) -> Result<(), Failed> {
         let before = theta.to_vec();
+        if self.cell.expected != 0.0 {
+            return self.beyond_the_expected(theta, round, deltas);
+        }
+        self.exchanged(theta, round, deltas)?;
+        self.orthogonalised(theta, &before);
+        self.outside(theta, &before, round);
+        Ok(())
+    }
+
+    /// The step that is expected, which costs no bytes, and what workers send beyond it.
+    fn beyond_the_expected(
+        &mut self,
+        theta: &mut [f32],
+        round: usize,
+        deltas: &[Vec<f32>],
+    ) -> Result<(), Failed> {
+        let before = theta.to_vec();
+        let share = self.cell.expected as f32;
+        let expected: Vec<f32> = self.velocity.iter().map(|step| share * step).collect();
+        let beyond = |delta: &Vec<f32>| -> Vec<f32> {
+            let pairs = delta.iter().zip(&expected);
+            pairs.map(|(delta, expected)| delta - expected).collect()
+        };
+        let beyond: Vec<Vec<f32>> = deltas.iter().map(beyond).collect();
+        self.exchanged(theta, round, &beyond)?;
+        let moved = theta.iter_mut().zip(&before).zip(&expected);
+        for (step, ((theta, before), expected)) in self.velocity.iter_mut().zip(moved) {
+            *theta -= expected;
+            *step = before - *theta;
+        }
+        Ok(())
+    }
+
+    fn exchanged(
+        &mut self,
+        theta: &mut [f32],
+        round: usize,
+        deltas: &[Vec<f32>],
+    ) -> Result<(), Failed> {
         match self.cell.method {
             Method::AdamW | Method::DiLoCo => {
                 self.bytes += 4 * theta.len() as u64;
                 mean(deltas, theta);
             }
             Method::Templar | Method::Cairn => self.sparse(theta, round, deltas)?,
+            Method::Dense => self.dense(theta, round, deltas),
         }
-        self.outside(theta, &before, round);
         Ok(())
     }
 
@@ -81,6 +125,55 @@ impl<'a> Exchange<'a> {
             let moved = momentum * f64::from(*velocity) + change;
             *velocity = moved as f32;
             *theta = before - (rate * (change + momentum * moved)) as f32;
+        }
+    }
+
+    /// All values of all workers, rounded; what that leaves is fed back.
+    fn dense(&mut self, theta: &mut [f32], round: usize, deltas: &[Vec<f32>]) {
+        let beta = self.cell.decay_in(round) as f32;
+        let mut sent = Vec::with_capacity(deltas.len());
+        let mut bits = 0.0;
+        for (error, delta) in self.errors.iter_mut().zip(deltas) {
+            let mut all = Vec::with_capacity(delta.len());
+            for (tensor, range) in self.layout.ranges() {
+                let fed = error[range.clone()].iter().zip(&delta[range.clone()]);
+                let fed: Vec<f32> = fed.map(|(error, delta)| beta * error + delta).collect();
+                let (rounded, taken) = rounded(self.cell.code, tensor, &fed);
+                let left = error[range].iter_mut().zip(fed.iter().zip(&rounded));
+                left.for_each(|(error, (fed, sent))| *error = fed - sent);
+                all.extend(rounded);
+                bits += taken;
+            }
+            sent.push(all);
+        }
+        self.bytes += (bits / 8.0 / deltas.len() as f64).ceil() as u64;
+        mean(&sent, theta);
+    }
+
+    /// What the cell does with the blocks' matrices after the exchange.
+    fn orthogonalised(&self, theta: &mut [f32], before: &[f32]) {
+        if self.cell.after == After::Nothing {
+            return;
+        }
+        let of_blocks = self.layout.ranges().filter(|(t, _)| t.is_of_a_block());
+        for (tensor, range) in of_blocks {
+            let pairs = before[range.clone()].iter().zip(&theta[range.clone()]);
+            let mut step: Vec<f32> = pairs.map(|(before, after)| before - after).collect();
+            let length = norm(&step);
+            let sides = [tensor.shape[0], tensor.shape[1]];
+            orthogonal(&mut step, sides[1] as usize);
+            let longer = f64::from(sides[0].max(sides[1]));
+            let factor = match self.cell.after {
+                After::Nothing => 0.0,
+                After::Spread(gain) => gain * length / norm(&step).max(1e-30),
+                After::Muon(gain) => {
+                    gain * self.path * self.cell.rms.unwrap_or(0.2) * longer.sqrt()
+                }
+            };
+            let moved = theta[range.clone()].iter_mut().zip(&before[range]);
+            for ((theta, before), step) in moved.zip(&step) {
+                *theta = before - factor as f32 * step;
+            }
         }
     }
 
@@ -269,6 +362,12 @@ fn left(unsent: f32, moved: f32) -> f32 {
     }
 }
 
+/// The Euclidean norm.
+fn norm(numbers: &[f32]) -> f64 {
+    let squares = numbers.iter().map(|x| f64::from(*x).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
 /// θ ← θ − the mean of the pseudo-gradients.
 fn mean(deltas: &[Vec<f32>], theta: &mut [f32]) {
     let count = deltas.len() as f32;
@@ -281,6 +380,7 @@ fn mean(deltas: &[Vec<f32>], theta: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dense::Code;
     use crate::grid::{base, cairn};
     use cairn_primitives::Tensor;
 
@@ -347,6 +447,59 @@ mod tests {
         for (theta, expected) in theta.iter().zip(&expected) {
             assert!((theta - expected).abs() < 1e-6, "{theta} {expected}");
         }
+    }
+
+    /// Nor does what was expected and did not come.
+    #[test]
+    fn what_is_expected_is_no_loss() {
+        let cell = Cell {
+            error_decay: 1.0,
+            expected: 0.5,
+            code: Code::Three(1.0),
+            ..base(Method::Dense, 1, 1, 6)
+        };
+        let (theta, errors, deltas) = play(&cell);
+        for (i, theta) in theta.iter().enumerate() {
+            let found = cell.rounds as f32 * deltas[0][i];
+            assert!((errors[0][i] - theta - found).abs() < 1e-5);
+        }
+    }
+
+    /// What is rounded away comes later.
+    #[test]
+    fn dense_codes_lose_nothing_either() {
+        for code in [Code::None, Code::Two, Code::Sign, Code::Three(1.0)] {
+            let cell = Cell {
+                error_decay: 1.0,
+                code,
+                ..base(Method::Dense, 1, 1, 5)
+            };
+            let (theta, errors, deltas) = play(&cell);
+            for (i, theta) in theta.iter().enumerate() {
+                let found = cell.rounds as f32 * deltas[0][i];
+                assert!((errors[0][i] - theta - found).abs() < 1e-5, "{cell:?}");
+            }
+        }
+    }
+
+    /// A step that is spread is as long as before, or so many times as long.
+    #[test]
+    fn a_spread_step_keeps_its_length() {
+        let mut layout = layout();
+        layout.0[0].name = "model.layers.0.some.weight".into();
+        let cell = Cell {
+            after: After::Spread(2.0),
+            ..base(Method::DiLoCo, 1, 1, 1)
+        };
+        let deltas = deltas(1, layout.parameters());
+        let mut exchange = Exchange::new(&cell, &layout);
+        let mut theta = vec![0.0; layout.parameters()];
+        exchange.round(&mut theta, 0, &deltas).unwrap();
+        let matrix = layout.0[0].len();
+        let ratio = norm(&theta[..matrix]) / norm(&deltas[0][..matrix]);
+        assert!((ratio - 2.0).abs() < 1e-4, "{ratio}");
+        let vector = theta[matrix..].iter().zip(&deltas[0][matrix..]);
+        assert!(vector.into_iter().all(|(theta, delta)| *theta == -delta));
     }
 
     #[test]

@@ -213,7 +213,10 @@ fn row(finished: &Finished) -> String {
         cell.rounds,
         only(sparse, cell.kept_per_block.to_string()),
         only(cell.method == Method::Cairn, cell.rho.to_string()),
-        only(sparse, cell.error_decay.to_string()),
+        only(
+            sparse || cell.method == Method::Dense,
+            cell.error_decay.to_string(),
+        ),
         cell.inner_rate,
         only(cell.method != Method::AdamW, cell.outer_rate.to_string()),
         cell.besides(),

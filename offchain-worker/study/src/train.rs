@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use cairn_primitives::{InnerOptimizer, Layout, Nano};
-use cairn_trainer::{config, initial_parameters, AdamState, Trainer};
+use cairn_primitives::{InnerOptimizer, Layout, Matrices, Muon, Nano};
+use cairn_trainer::{config, initial_parameters, optimizer::learning_rate, AdamState, Trainer};
 use serde::{Deserialize, Serialize};
 
-use crate::cell::{Cell, Method};
+use crate::cell::{After, Cell, Inner, Method};
 use crate::corpus::{Text, LENGTH};
 use crate::methods::Exchange;
 use crate::Failed;
@@ -44,6 +44,7 @@ pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
     let mut training = Training {
         cell,
         text,
+        layout: layout.clone(),
         trainer: Trainer::new(&shape, 1)?,
         exchange: Exchange::new(cell, &layout),
         theta: initial_parameters(&shape, cell.seed),
@@ -72,6 +73,7 @@ pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
 struct Training<'a> {
     cell: &'a Cell,
     text: &'a Text,
+    layout: Layout,
     trainer: Trainer,
     exchange: Exchange<'a>,
     theta: Vec<f32>,
@@ -82,8 +84,8 @@ struct Training<'a> {
 impl Training<'_> {
     /// Data-parallel AdamW: one step of all workers' windows, whose mean gradient everybody gets.
     fn every_step(&mut self) -> Result<(), Failed> {
-        let mut adam = AdamState::new(self.theta.len());
         let optimizer = optimizer(self.cell, self.cell.workers)?;
+        let mut adam = AdamState::of(&self.layout, &optimizer);
         for round in 0..self.cell.rounds {
             for step in self.steps_of(round) {
                 let windows: Vec<&[u32]> = (0..self.cell.workers)
@@ -100,10 +102,10 @@ impl Training<'_> {
 
     /// Rounds of inner steps, each worker with moments of its own that it keeps.
     fn by_rounds(&mut self) -> Result<(), Failed> {
-        let mut moments: Vec<AdamState> = (0..self.cell.workers)
-            .map(|_| AdamState::new(self.theta.len()))
-            .collect();
         let optimizer = optimizer(self.cell, 1)?;
+        let mut moments: Vec<AdamState> = (0..self.cell.workers)
+            .map(|_| AdamState::of(&self.layout, &optimizer))
+            .collect();
         for round in 0..self.cell.rounds {
             let mut deltas = Vec::with_capacity(self.cell.workers);
             for (worker, adam) in moments.iter_mut().enumerate() {
@@ -114,12 +116,27 @@ impl Training<'_> {
                     self.trainer.step(&mut params, adam, &optimizer, &windows)?;
                 }
                 let delta = start.iter().zip(&params).map(|(a, b)| a - b);
-                deltas.push(delta.collect());
+                deltas.push(self.sent(delta.collect(), adam));
             }
+            self.exchange.path = self
+                .steps_of(round)
+                .map(|step| rate(&optimizer, step))
+                .sum();
             self.exchange.round(&mut self.theta, round, &deltas)?;
             self.measure(round)?;
         }
         Ok(())
+    }
+
+    /// What a worker tells of a round: its pseudo-gradient, or of the blocks' matrices the momentum.
+    fn sent(&self, mut delta: Vec<f32>, adam: &AdamState) -> Vec<f32> {
+        if matches!(self.cell.after, After::Muon(_)) {
+            let of_blocks = self.layout.ranges().filter(|(t, _)| t.is_of_a_block());
+            for (_, range) in of_blocks {
+                delta[range.clone()].copy_from_slice(&adam.m[range]);
+            }
+        }
+        delta
     }
 
     fn steps_of(&self, round: usize) -> std::ops::Range<usize> {
@@ -208,6 +225,11 @@ fn windows_of<'a>(cell: &Cell, text: &'a Text, worker: usize, step: usize) -> Ve
         .collect()
 }
 
+/// The learning rate of a step.
+fn rate(optimizer: &InnerOptimizer, step: usize) -> f64 {
+    learning_rate(optimizer, step as u64)
+}
+
 fn optimizer(cell: &Cell, batches: usize) -> Result<InnerOptimizer, Failed> {
     let nano = |value| Nano::from_f64(value).ok_or("a setting is negative");
     let steps = cell.rounds * cell.inner_steps;
@@ -225,6 +247,13 @@ fn optimizer(cell: &Cell, batches: usize) -> Result<InnerOptimizer, Failed> {
         weight_decay: nano(0.1)?,
         clip_norm: nano(1.0)?,
         trace_every: 1,
+        matrices: match cell.inner {
+            Inner::AdamW => Matrices::AdamW,
+            Inner::Muon => Matrices::Muon(Muon {
+                rms: nano(cell.rms.unwrap_or(0.2))?,
+                ..Muon::default()
+            }),
+        },
     })
 }
 

@@ -25,6 +25,7 @@ fn step(c: &mut Criterion) {
         weight_decay: nano(0.1),
         clip_norm: nano(1.0),
         trace_every: 1,
+        matrices: Default::default(),
     };
     let tokens: Vec<u32> = (0..16 * 129).map(|i| (i * i + 7 * i) % 1024).collect();
     let windows: Vec<&[u32]> = tokens.chunks_exact(129).collect();

@@ -188,6 +188,7 @@ fn optimizer(length: usize) -> InnerOptimizer {
         weight_decay: nano(0.1),
         clip_norm: nano(1.0),
         trace_every: 1,
+        matrices: Default::default(),
     }
 }
 

@@ -7,7 +7,7 @@
 //! lowers the loss. Both use this crate:
 //!
 //! - [`initial_parameters`] makes the first parameters of a run from a seed;
-//! - [`Trainer::step`] is one inner step: forward, backward, clipping, AdamW;
+//! - [`Trainer::step`] is one inner step: forward, backward, clipping, AdamW or [`muon`];
 //! - [`Trainer::losses`] is the forward pass alone: the mean cross-entropy of each window;
 //! - [`config`] names model shapes and says what training one takes, [`mod@bench`] measures it;
 //! - [`hugging_face`] writes parameters as other programs read them;
@@ -28,6 +28,7 @@
 //!   rows, added in index order (modules `math` and `norm`).
 //! - A query's exponentials are added in the order of the keys, and what its scores add to the gradients of keys
 //!   and values comes in blocks of 64 queries (module `attention`).
+//! - Muon's products are such products, and its norm is summed as the gradient's (module [`muon`]).
 //! - Threads divide outputs among themselves, never a sum.
 //! - `exp` is a polynomial of fused multiply-adds; `ln`, `sin`, `cos` and `pow` are those of the
 //!   `libm` crate. The platform's own versions choose their code by the CPU.
@@ -65,6 +66,7 @@ mod init;
 pub mod kernels;
 mod math;
 mod model;
+pub mod muon;
 mod norm;
 pub mod optimizer;
 mod rope;

@@ -1,6 +1,6 @@
 //! AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with clipping and a learning-rate schedule.
 
-use cairn_primitives::InnerOptimizer;
+use cairn_primitives::{InnerOptimizer, Layout};
 use rayon::prelude::*;
 
 use crate::math::sum_squares;
@@ -12,18 +12,18 @@ const UPDATE_BLOCK: usize = 16_384;
 /// First bytes of a saved state.
 const MAGIC: [u8; 8] = *b"cairnadw";
 /// Version of the saved state.
-const VERSION: u32 = 1;
-/// Bytes before the moments: magic, version, steps done, number of parameters.
-const HEADER: usize = 8 + 4 + 8 + 8;
+const VERSION: u32 = 2;
+/// Bytes before the moments: magic, version, steps done, numbers of the first moment, of the second.
+const HEADER: usize = 8 + 4 + 8 + 8 + 8;
 /// Bytes after the moments: BLAKE3 of all before.
 const CHECKSUM: usize = 32;
 
-/// What AdamW remembers from step to step.
+/// What AdamW, and Muon in its place, remember from step to step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AdamState {
-    /// Running mean of the gradient, one per parameter.
+    /// Running mean of the gradient, one per parameter; of Muon's matrices it is the momentum.
     pub m: Vec<f32>,
-    /// Running mean of its square, one per parameter.
+    /// Running mean of its square, one for each parameter that AdamW steps, in the layout's order without gaps.
     pub v: Vec<f32>,
     /// Steps done.
     pub step: u64,
@@ -57,7 +57,16 @@ pub enum StateError {
 }
 
 impl AdamState {
-    /// The state before the first step of a model of `parameters` parameters.
+    /// The state before the first step of a run's optimizer on a model of this layout.
+    pub fn of(layout: &Layout, optimizer: &InnerOptimizer) -> AdamState {
+        AdamState {
+            m: vec![0.0; layout.parameters()],
+            v: vec![0.0; optimizer.matrices.second_moments(layout)],
+            step: 0,
+        }
+    }
+
+    /// The state before the first step of AdamW on a model of `parameters` parameters.
     pub fn new(parameters: usize) -> AdamState {
         AdamState {
             m: vec![0.0; parameters],
@@ -66,14 +75,16 @@ impl AdamState {
         }
     }
 
-    /// Saves the state: magic, version (u32), steps (u64), parameters (u64), `m`, `v`, BLAKE3 of all that; numbers
-    /// smallest byte first.
+    /// Saves the state: magic, version (u32), steps (u64), numbers of `m` (u64) and of `v` (u64), `m`, `v`, BLAKE3 of
+    /// all that; numbers smallest byte first.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER + 8 * self.m.len() + CHECKSUM);
+        let moments = self.m.len() + self.v.len();
+        let mut bytes = Vec::with_capacity(HEADER + 4 * moments + CHECKSUM);
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&VERSION.to_le_bytes());
         bytes.extend_from_slice(&self.step.to_le_bytes());
         bytes.extend_from_slice(&(self.m.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&(self.v.len() as u64).to_le_bytes());
         for moment in self.m.iter().chain(&self.v) {
             bytes.extend_from_slice(&moment.to_le_bytes());
         }
@@ -103,8 +114,12 @@ impl AdamState {
             return Err(StateError::Version { found: version });
         }
         let (step, rest) = rest.split_first_chunk::<8>().ok_or(short.clone())?;
-        let (parameters, rest) = rest.split_first_chunk::<8>().ok_or(short.clone())?;
-        let moments = u64::from_le_bytes(*parameters).saturating_mul(8);
+        let (first, rest) = rest.split_first_chunk::<8>().ok_or(short.clone())?;
+        let (second, rest) = rest.split_first_chunk::<8>().ok_or(short.clone())?;
+        let first = u64::from_le_bytes(*first).saturating_mul(4);
+        let moments = u64::from_le_bytes(*second)
+            .saturating_mul(4)
+            .saturating_add(first);
         let expected = moments.saturating_add((HEADER + CHECKSUM) as u64);
         if found != expected {
             return Err(StateError::Length { expected, found });
@@ -114,7 +129,8 @@ impl AdamState {
         if blake3::hash(bytes.get(..hashed).unwrap_or_default()) != *checksum {
             return Err(StateError::Checksum);
         }
-        let (m, v) = moments.split_at(moments.len() / 2);
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        let (m, v) = moments.split_at(first.min(moments.len()));
         Ok(AdamState {
             m: floats(m),
             v: floats(v),
@@ -202,6 +218,16 @@ impl Update {
             epsilon: optimizer.epsilon.to_f32(),
             kept: (1.0 - rate * optimizer.weight_decay.to_f64()) as f32,
         }
+    }
+
+    /// The factor of the gradient.
+    pub(crate) fn clip(&self) -> f32 {
+        self.clip
+    }
+
+    /// What weight decay leaves of a matrix's element.
+    pub(crate) fn kept(&self) -> f32 {
+        self.kept
     }
 
     /// Updates all parameters and their moments. `tensors` says where each tensor ends, and whether it is a matrix:

@@ -1,9 +1,10 @@
 //! The trainer: checks what it is given, then runs the model on its own threads.
 
-use cairn_primitives::{InnerOptimizer, Layout, ModelShape};
+use cairn_primitives::{InnerOptimizer, Layout, Matrices, ModelShape};
 
 use crate::gemm::{parallel_product, Matrix, Start, BLOCK};
 use crate::model::Model;
+use crate::muon::{self, Both};
 use crate::optimizer::{norm, AdamState, Update};
 use crate::windows::{check_length, check_windows};
 use crate::workspace::{parts, Batch, Keep, Workspace};
@@ -49,11 +50,11 @@ pub enum TrainerError {
         multiple: usize,
     },
     /// A vector does not belong to this model.
-    #[error("{what} has {found} numbers where the model has {expected} parameters; check which run it is from")]
+    #[error("{what} has {found} numbers where the run has {expected}; check which run it is from")]
     Length {
         /// Which vector.
         what: &'static str,
-        /// The model's parameters.
+        /// Numbers that it should have.
         expected: usize,
         /// Numbers it has.
         found: usize,
@@ -133,8 +134,11 @@ pub struct Trainer {
     shape: ModelShape,
     model: Model,
     settings: Settings,
+    layout: Layout,
     /// Where each tensor ends, and whether it is a matrix.
     tensors: Vec<(usize, bool)>,
+    pieces: Vec<muon::Piece>,
+    scratch: muon::Scratch,
     pool: rayon::ThreadPool,
     work: Workspace,
     gradient: Vec<f32>,
@@ -169,6 +173,9 @@ impl Trainer {
                 .ranges()
                 .map(|(tensor, range)| (range.end, tensor.shape.len() == 2))
                 .collect(),
+            pieces: muon::pieces(&layout),
+            scratch: muon::Scratch::default(),
+            layout,
             pool,
             work: Workspace::default(),
             gradient: Vec::new(),
@@ -190,7 +197,8 @@ impl Trainer {
     /// Bytes of the buffers that the calls so far have allocated, the gradient's included; what each thread packs
     /// for itself (a few MiB) is not counted.
     pub fn buffer_bytes(&self) -> usize {
-        self.work.bytes() + 4 * self.gradient.capacity() + 8 * self.norm_blocks.capacity()
+        let norm = 4 * self.gradient.capacity() + 8 * self.norm_blocks.capacity();
+        self.work.bytes() + norm + self.scratch.bytes()
     }
 
     /// The mean cross-entropy of each window, in nats per token: a forward pass only. Windows all have the same
@@ -284,10 +292,11 @@ impl Trainer {
         Ok((mean(&self.work.losses), &self.gradient))
     }
 
-    /// One inner step: the gradient of the mean loss over `windows`, clipped to `clip_norm`, then AdamW at the
-    /// learning rate that [`learning_rate`](crate::optimizer::learning_rate) gives for `adam.step`, which goes up
-    /// by one. Each window has `sequence_length` + 1 tokens; how many there are is the caller's to decide. Returns
-    /// the mean loss before the step.
+    /// One inner step: the gradient of the mean loss over `windows`, clipped to `clip_norm`, then AdamW, and of the
+    /// blocks' matrices what the run has for them, at the learning rate that
+    /// [`learning_rate`](crate::optimizer::learning_rate) gives for `adam.step`, which goes up by one. Each window has
+    /// `sequence_length` + 1 tokens; how many there are is the caller's to decide. Returns the mean loss before the
+    /// step.
     ///
     /// # Errors
     ///
@@ -301,7 +310,8 @@ impl Trainer {
         windows: &[&[u32]],
     ) -> Result<f32, TrainerError> {
         self.check_length("the optimizer's first moment", adam.m.len())?;
-        self.check_length("the optimizer's second moment", adam.v.len())?;
+        let second = optimizer.matrices.second_moments(&self.layout);
+        check_second_moment(adam, second)?;
         let expected = (optimizer.sequence_length as usize).saturating_add(1);
         check_length(windows, expected)?;
         let (loss, _) = self.gradient(params, windows)?;
@@ -310,6 +320,8 @@ impl Trainer {
             gradient,
             norm_blocks,
             tensors,
+            pieces,
+            scratch,
             ..
         } = self;
         let norm = pool.install(|| norm(gradient, norm_blocks));
@@ -317,7 +329,11 @@ impl Trainer {
             return Err(TrainerError::NotFinite { loss, norm });
         }
         let update = Update::new(optimizer, adam.step, norm);
-        pool.install(|| update.apply(params, &mut adam.m, &mut adam.v, gradient, tensors));
+        pool.install(|| match &optimizer.matrices {
+            Matrices::AdamW => update.apply(params, &mut adam.m, &mut adam.v, gradient, tensors),
+            Matrices::Muon(muon) => Both::new(update, optimizer, muon, adam.step)
+                .apply(params, adam, gradient, pieces, scratch),
+        });
         adam.step = adam.step.saturating_add(1);
         Ok(loss)
     }
@@ -374,6 +390,19 @@ impl Trainer {
             found,
         })
     }
+}
+
+/// Whether there are as many second moments as the run's optimizer keeps.
+fn check_second_moment(adam: &AdamState, expected: usize) -> Result<(), TrainerError> {
+    let found = adam.v.len();
+    if found == expected {
+        return Ok(());
+    }
+    Err(TrainerError::Length {
+        what: "the optimizer's second moment",
+        expected,
+        found,
+    })
 }
 
 /// What is wrong with a shape.

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use cairn_primitives::{InnerOptimizer, Nano};
+use cairn_primitives::{InnerOptimizer, Matrices, Muon, Nano};
 use cairn_trainer::{config, initial_parameters, AdamState, Settings, Trainer};
 
 /// The system's allocator, counting.
@@ -48,17 +48,27 @@ fn a_step_allocates_nothing_after_the_first() {
         weight_decay: nano(0.1),
         clip_norm: nano(1.0),
         trace_every: 1,
+        matrices: Default::default(),
     };
     let tokens: Vec<u32> = (0..4 * 129).map(|i| (i * i + 7 * i) % 1024).collect();
     let windows: Vec<&[u32]> = tokens.chunks_exact(129).collect();
-    for (recompute, windows_at_once) in [(false, None), (true, Some(2))] {
+    let muon = Matrices::Muon(Muon::default());
+    for (recompute, windows_at_once, matrices) in [
+        (false, None, Matrices::AdamW),
+        (true, Some(2), Matrices::AdamW),
+        (false, None, muon),
+    ] {
+        let optimizer = InnerOptimizer {
+            matrices,
+            ..optimizer.clone()
+        };
         let settings = Settings {
             recompute,
             windows_at_once,
         };
         let mut trainer = Trainer::new(&shape, 1).unwrap().with_settings(settings);
         let mut parameters = initial_parameters(&shape, 0);
-        let mut adam = AdamState::new(parameters.len());
+        let mut adam = AdamState::of(&cairn_primitives::Layout::of(&shape), &optimizer);
         let mut counts = Vec::new();
         for _ in 0..6 {
             let before = ALLOCATIONS.load(Ordering::Relaxed);
@@ -68,6 +78,6 @@ fn a_step_allocates_nothing_after_the_first() {
             counts.push(ALLOCATIONS.load(Ordering::Relaxed) - before);
         }
         assert!(counts[0] > 10, "the first allocates: {counts:?}");
-        assert_eq!(counts[1..], [0; 5], "{settings:?}");
+        assert_eq!(counts[1..], [0; 5], "{settings:?} {matrices:?}");
     }
 }

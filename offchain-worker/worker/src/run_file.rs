@@ -194,7 +194,7 @@ fn place(text: &str, position: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cairn_primitives::Nano;
+    use cairn_primitives::{Matrices, Muon, Nano};
 
     use super::*;
 
@@ -253,6 +253,29 @@ mod tests {
         assert_eq!(exact.inner.clip_norm, Nano(123_456_789_123_456_789));
         let exact = tiny("clip_norm = 1.0", "clip_norm = 2").unwrap();
         assert_eq!(exact.inner.clip_norm, Nano(2_000_000_000));
+    }
+
+    #[test]
+    fn what_steps_the_matrices_is_a_word_or_a_table() {
+        let with = |line: &str| {
+            let file = tiny("matrices = \"adamw\" ", &format!("{line} "));
+            file.map(|file| file.inner.matrices)
+        };
+        assert_eq!(with("").unwrap(), Matrices::AdamW);
+        assert_eq!(with("matrices = \"adamw\"").unwrap(), Matrices::AdamW);
+        let muon = Muon::default();
+        assert_eq!(
+            with("matrices = { muon = {} }").unwrap(),
+            Matrices::Muon(muon)
+        );
+        let rms = Nano(300_000_000);
+        let found = with("matrices = { muon = { rms = 0.3 } }").unwrap();
+        assert_eq!(found, Matrices::Muon(Muon { rms, ..muon }));
+        let error = with("matrices = { muon = { rms = -0.3 } }").unwrap_err();
+        assert!(error.to_string().contains("negative"), "{error}");
+        for wrong in ["\"sgd\"", "{ muon = { nesterov = true } }"] {
+            assert!(with(&format!("matrices = {wrong}")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 
 use cairn_primitives::{
-    AuditRules, ModelShape, Nano, OuterStep, Phases, RunConfig, MAX_AUDITORS, MAX_MEMBERS,
+    AuditRules, Matrices, ModelShape, Nano, OuterStep, Phases, RunConfig, MAX_AUDITORS, MAX_MEMBERS,
 };
 
 use crate::error::Failure;
@@ -150,6 +150,27 @@ fn inner(config: &RunConfig) -> Result<(), Failure> {
             return refuse(&format!("[inner] {name}"), value, "below 1");
         }
     }
+    matrices(&i.matrices)
+}
+
+fn matrices(matrices: &Matrices) -> Result<(), Failure> {
+    let Matrices::Muon(muon) = matrices else {
+        return Ok(());
+    };
+    if muon.momentum >= Nano::ONE {
+        return refuse(
+            "[inner] matrices: muon's momentum",
+            muon.momentum,
+            "below 1",
+        );
+    }
+    if muon.rms == Nano(0) || muon.rms > Nano::ONE {
+        return refuse(
+            "[inner] matrices: muon's rms",
+            muon.rms,
+            "above 0 and at most 1",
+        );
+    }
     Ok(())
 }
 
@@ -283,7 +304,7 @@ fn data(config: &RunConfig) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use cairn_primitives::{
-        CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, Text, H256,
+        CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, Muon, Text, H256,
     };
 
     fn config() -> RunConfig {
@@ -322,6 +343,7 @@ mod tests {
                 weight_decay: Nano(0),
                 clip_norm: Nano::ONE,
                 trace_every: 1,
+                matrices: Default::default(),
             },
             compression: CompressionSchedule {
                 kept_per_block: 64,
@@ -341,6 +363,13 @@ mod tests {
             max_contributors: 16,
             audits: AuditRules::default(),
         }
+    }
+
+    fn muon(momentum: u64, rms: u64) -> Matrices {
+        Matrices::Muon(Muon {
+            momentum: Nano(momentum),
+            rms: Nano(rms),
+        })
     }
 
     type Change = fn(&mut RunConfig);
@@ -370,6 +399,11 @@ mod tests {
             (|c| c.inner.clip_norm = Nano(0), "clip_norm is 0"),
             (|c| c.inner.trace_every = 0, "trace_every is 0"),
             (|c| c.inner.trace_every = 6, "trace_every is 6"),
+            (
+                |c| c.inner.matrices = muon(1_000_000_000, 1),
+                "muon's momentum is 1",
+            ),
+            (|c| c.inner.matrices = muon(0, 0), "muon's rms is 0"),
             (
                 |c| c.inner.learning_rate = Nano(1_000_000_001),
                 "learning_rate is 1.000000001",

@@ -51,6 +51,7 @@ fn optimizer() -> InnerOptimizer {
         weight_decay: nano(0.1),
         clip_norm: nano(1.0),
         trace_every: 1,
+        matrices: Default::default(),
     }
 }
 

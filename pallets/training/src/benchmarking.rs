@@ -95,6 +95,7 @@ pub fn run_config() -> RunConfig {
             weight_decay: Nano(100_000_000),
             clip_norm: Nano::ONE,
             trace_every: 1,
+            matrices: Default::default(),
         },
         compression: CompressionSchedule {
             kept_per_block: 64,

@@ -4,7 +4,9 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{blocks::checked_kept, AuditRules, BlockNumber, Nano, Round, Text, H256, MAX_MEMBERS};
+use crate::{
+    blocks::checked_kept, AuditRules, BlockNumber, Matrices, Nano, Round, Text, H256, MAX_MEMBERS,
+};
 
 /// Shape of a Llama-style decoder.
 #[derive(
@@ -104,7 +106,7 @@ pub struct DataSet {
     pub windows: u64,
 }
 
-/// AdamW, its schedule, and how much of it a round does.
+/// AdamW or Muon, the schedule, and how much of it a round does.
 #[derive(
     Clone,
     Debug,
@@ -148,6 +150,9 @@ pub struct InnerOptimizer {
     /// parameters and moments, a replay makes so many steps.
     #[serde(default = "each_step")]
     pub trace_every: u16,
+    /// What steps the matrices of the blocks: AdamW if a configuration says nothing of it.
+    #[serde(default)]
+    pub matrices: Matrices,
 }
 
 /// Every state is traced if a configuration says nothing of it.
@@ -426,7 +431,7 @@ pub enum RunConfigError {
     /// No inner steps, no sequences, sequences longer than the model's context, or a trace at distances of no step or
     /// of more than a round has.
     ImpossibleInnerSteps,
-    /// A rate, decay or norm outside its range, or a warm-up longer than the schedule.
+    /// A rate, decay, momentum or norm outside its range, or a warm-up longer than the schedule.
     ImpossibleOptimizer,
     /// `kept_per_block` is not within 1..=4,096, or a decay of the error above 1.
     ImpossibleCompression,
@@ -497,6 +502,7 @@ impl RunConfig {
         )?;
         ensure(i.weight_decay <= Nano::ONE, ImpossibleOptimizer)?;
         ensure(i.warmup_steps <= i.total_steps, ImpossibleOptimizer)?;
+        ensure(i.matrices.is_possible(), ImpossibleOptimizer)?;
         let c = &self.compression;
         ensure(
             checked_kept(c.kept_per_block).is_ok(),

@@ -279,12 +279,7 @@ impl Workshop {
         blob: &[u8],
         of_step: impl Fn(u32) -> Vec<u64>,
     ) -> Option<Finding> {
-        let audited = audit::Audited {
-            header,
-            every: self.run.inner.trace_every,
-            drawn,
-            parameters: self.layout.parameters(),
-        };
+        let audited = audit::Audited::new(header, &self.run, &self.layout, drawn);
         let text = &self.text;
         let mut sequences = |step| text.windows(&of_step(step));
         let found = audit::find(self.engine.as_mut(), &audited, blob, &mut sequences);

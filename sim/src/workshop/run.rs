@@ -4,8 +4,8 @@
 use cairn_engine::{cost, cost::Cost, Cpu, Engine, EngineError};
 use cairn_gradient::model_root;
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape, Nano,
-    OuterStep, Phases, RunConfig, Text as Name, H256,
+    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, Matrices,
+    ModelShape, Muon, Nano, OuterStep, Phases, RunConfig, Text as Name, H256,
 };
 use cairn_trainer::initial_parameters;
 
@@ -50,13 +50,14 @@ pub(super) struct Made {
 /// [`EngineError`] if this machine cannot compute it.
 pub(super) fn make(kind: Kind, rng: &Rng, windows: u64, costs: Costs) -> Result<Made, EngineError> {
     match kind {
-        Kind::Tiny => tiny(rng, windows),
+        Kind::Tiny => tiny(rng, windows, Matrices::AdamW),
+        Kind::Muon => tiny(rng, windows, Matrices::Muon(Muon::default())),
         Kind::Cost => Ok(bowl(rng, windows, costs)),
     }
 }
 
 /// A token of text for each of 16 places, from 32.
-fn tiny(rng: &Rng, windows: u64) -> Result<Made, EngineError> {
+fn tiny(rng: &Rng, windows: u64, matrices: Matrices) -> Result<Made, EngineError> {
     let model = ModelShape {
         layers: 1,
         d_model: 16,
@@ -76,6 +77,7 @@ fn tiny(rng: &Rng, windows: u64) -> Result<Made, EngineError> {
         beta1: Nano(900_000_000),
         beta2: Nano(950_000_000),
         epsilon: Nano(10),
+        matrices,
         ..plain_steps()
     };
     let text = Text::real(rng, windows + HELD_OUT, model.context);
@@ -145,6 +147,7 @@ fn plain_steps() -> InnerOptimizer {
         weight_decay: Nano(0),
         clip_norm: Nano::ONE,
         trace_every: 1,
+        matrices: Default::default(),
     }
 }
 

@@ -65,12 +65,8 @@ fn found(
     blob: &[u8],
     uid: u16,
 ) -> Option<Finding> {
-    let audited = Audited {
-        header,
-        every: config().inner.trace_every,
-        drawn,
-        parameters: Layout::of(&config().model).parameters(),
-    };
+    let layout = Layout::of(&config().model);
+    let audited = Audited::new(header, &config(), &layout, drawn);
     let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(uid, 0, step)).collect();
     let mut of_step = |step: u32| slices(&all[step as usize]);
     find(engine, &audited, blob, &mut of_step).unwrap()

@@ -46,6 +46,7 @@ pub fn config() -> RunConfig {
             clip_norm: Nano(1_000_000_000),
             // Of three steps the states 0, 2 and 3.
             trace_every: 2,
+            matrices: Default::default(),
         },
         compression: CompressionSchedule {
             kept_per_block: 64,

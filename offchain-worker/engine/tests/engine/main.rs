@@ -6,6 +6,7 @@ mod by_hand;
 mod cost;
 mod cuda;
 mod fixture;
+mod muon;
 mod play;
 mod replay;
 mod rounds;

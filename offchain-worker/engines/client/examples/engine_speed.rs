@@ -102,6 +102,7 @@ fn config(name: &str, length: u32, sequences: u16) -> Option<RunConfig> {
         weight_decay: Nano(100_000_000),
         clip_norm: Nano(1_000_000_000),
         trace_every: STEPS as u16,
+        matrices: Default::default(),
     };
     Some(RunConfig {
         name: Text::new("speed").ok()?,

@@ -20,12 +20,15 @@ use crate::{
 ///
 /// # Errors
 ///
-/// [`EngineError::Unavailable`] or a device's fault if the program does not start; else as [`Elsewhere::new`].
+/// [`EngineError::Matrices`] if the run's matrices are not AdamW's, [`EngineError::Unavailable`] or a device's fault if
+/// the program does not start; else as [`Elsewhere::new`].
 pub fn open(
     config: &RunConfig,
     options: Options,
     threads: usize,
 ) -> Result<Elsewhere<Process>, EngineError> {
+    // Before a program is started for nothing.
+    EngineError::only_adamw(config, "the engine on PyTorch")?;
     let process = Process::start(config, options)?;
     Elsewhere::new(config, threads, process)
 }

@@ -55,6 +55,7 @@ fn config() -> RunConfig {
             weight_decay: Nano(0),
             clip_norm: Nano::ONE,
             trace_every: 1,
+            matrices: Default::default(),
         },
         compression: CompressionSchedule {
             kept_per_block: 64,

@@ -1,6 +1,6 @@
 //! The trainer on a card: the same losses, gradients and steps as the CPU's.
 
-use cairn_primitives::{Compression, InnerOptimizer, Layout, ModelShape, Selected};
+use cairn_primitives::{Compression, InnerOptimizer, Layout, Matrices, ModelShape, Selected};
 
 use super::{error::CudaError, open::Open, ops::Update, peak::peak_flops, plan};
 use crate::{
@@ -281,8 +281,8 @@ impl Steps<'_> {
     ///
     /// # Errors
     ///
-    /// [`TrainerError`] if windows do not fit the model, if loss or gradient are not finite (the parameters on the
-    /// card are then as before the step), or if the card fails: all steps since
+    /// [`TrainerError`] if windows do not fit the model, if the run's matrices are not AdamW's, if loss or gradient are
+    /// not finite (the parameters on the card are then as before the step), or if the card fails: all steps since
     /// [`CudaTrainer::begin`] are then lost, and what the caller gave to it is the newest state there is.
     pub fn step(
         &mut self,
@@ -292,6 +292,9 @@ impl Steps<'_> {
         let expected = (optimizer.sequence_length as usize).saturating_add(1);
         check_length(windows, expected)?;
         check_windows(&self.trainer.shape, windows)?;
+        if optimizer.matrices != Matrices::AdamW {
+            return Err(CudaError::Matrices.into());
+        }
         let done = self.trainer.done()?;
         let update = update(optimizer, done);
         let [loss, norm] = self.trainer.with_card(|open, model, options| {

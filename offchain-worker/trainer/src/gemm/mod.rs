@@ -253,6 +253,19 @@ impl Right {
 
     /// The same by certain kernels, for which this has been packed.
     fn product_by(&self, kernels: &Kernels, a: Matrix, c: &mut [f32], stride: usize, start: Start) {
+        self.product_where(kernels, a, c, stride, start, |_, _| true);
+    }
+
+    /// The same, of the tiles only those that `wanted` asks for by their rows and columns.
+    fn product_where(
+        &self,
+        kernels: &Kernels,
+        a: Matrix,
+        c: &mut [f32],
+        stride: usize,
+        start: Start,
+        wanted: impl Fn(&Range<usize>, &Range<usize>) -> bool,
+    ) {
         assert!(
             a.columns <= self.k && fits(c.len(), a.rows, self.columns, stride),
             "matrices that do not fit each other"
@@ -273,7 +286,10 @@ impl Right {
                     c,
                     stride,
                     start,
-                    |_, _| true,
+                    |tile, columns| {
+                        let tile = rows.start + tile.start..rows.start + tile.end;
+                        wanted(&tile, columns)
+                    },
                 );
             }
         }
@@ -437,6 +453,43 @@ pub fn parallel_product(a: Matrix, b: Matrix, c: &mut [f32], start: Start) {
         });
     }
     RIGHT.set(right);
+}
+
+/// `a`·`aᵀ` into `c`, by all threads of the current pool. An element and its mirror image have the same chain, so only
+/// tiles that reach below the diagonal are computed, and the rest is copied.
+pub fn parallel_square(a: Matrix, c: &mut [f32]) {
+    let n = a.rows;
+    assert_eq!(c.len(), n * n, "a result of another size");
+    if c.is_empty() {
+        return;
+    }
+    let rows = share(n);
+    let mut right = RIGHT.take();
+    let kernels = Kernels::get();
+    let at_once = (PACKED / a.columns.max(1)).max(1);
+    let at_once = at_once.next_multiple_of(kernels.columns);
+    for from in (0..n).step_by(at_once) {
+        let columns = from..n.min(from + at_once);
+        right.pack(a.t().columns(&columns));
+        let packed = &right;
+        let tasks = c.par_chunks_mut(rows * n).with_max_len(1).enumerate();
+        tasks.for_each(|(i, c)| {
+            let first = i * rows;
+            let a = a.rows(first, c.len() / n);
+            let start = Start::Zero;
+            packed.product_where(kernels, a, &mut c[from..], n, start, |tile, columns| {
+                from + columns.start < first + tile.end
+            });
+        });
+    }
+    RIGHT.set(right);
+    for row in 1..n {
+        let (above, below) = c.split_at_mut(row * n);
+        let mirrored = above[row..].iter_mut().step_by(n);
+        for (to, from) in mirrored.zip(&below[..row]) {
+            *to = *from;
+        }
+    }
 }
 
 /// Rows of a task, so that tasks are about equal, as many as threads or a multiple of that, and not larger than

@@ -263,3 +263,23 @@ fn a_result_that_is_too_small_is_refused() {
     right.pack_here(Matrix::new(&[0.0; 12], 4), Kernels::get());
     right.product(Matrix::new(&[0.0; 6], 3), &mut [0.0; 7], 4, Start::Zero);
 }
+
+/// Sides beside and beyond tiles and blocks, plain and turned, on one thread and on three.
+#[test]
+fn a_square_has_the_bits_of_a_product() {
+    for (rows, columns) in [(1, 5), (13, 300), (33, 33), (130, 70), (350, 20)] {
+        let numbers = numbers(rows * columns, 4);
+        let plain = Matrix::new(&numbers, columns);
+        for a in [plain, plain.t()] {
+            let side = a.rows;
+            let (mut square, mut product) = (vec![7f32; side * side], vec![0f32; side * side]);
+            parallel_product(a, a.t(), &mut product, Start::Zero);
+            for threads in [1, 3] {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                pool.unwrap().install(|| parallel_square(a, &mut square));
+                let same = square.iter().zip(&product);
+                assert!(same.into_iter().all(|(a, b)| a.to_bits() == b.to_bits()));
+            }
+        }
+    }
+}

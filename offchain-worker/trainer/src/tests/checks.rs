@@ -226,17 +226,17 @@ fn a_damaged_state_is_refused() {
         AdamState::from_bytes(&bytes).unwrap_err()
     };
     assert_eq!(refused(0), StateError::Magic);
-    assert_eq!(refused(8), StateError::Version { found: 0 });
+    assert_eq!(refused(8), StateError::Version { found: 3 });
     assert_eq!(refused(12), StateError::Checksum);
     assert_eq!(
         refused(20),
         StateError::Length {
-            expected: 76,
-            found: 84
+            expected: 88,
+            found: 92
         }
     );
-    assert_eq!(refused(30), StateError::Checksum);
-    assert_eq!(refused(83), StateError::Checksum);
+    assert_eq!(refused(38), StateError::Checksum);
+    assert_eq!(refused(91), StateError::Checksum);
     for length in 0..good.len() {
         assert!(AdamState::from_bytes(&good[..length]).is_err(), "{length}");
     }

@@ -2,6 +2,7 @@ mod bits;
 mod checks;
 mod fixtures;
 mod model;
+mod muon;
 mod operators;
 mod reference;
 
@@ -56,6 +57,7 @@ fn optimizer(sequence_length: u32) -> InnerOptimizer {
         weight_decay: nano(0.1),
         clip_norm: nano(1.0),
         trace_every: 1,
+        matrices: Default::default(),
     }
 }
 

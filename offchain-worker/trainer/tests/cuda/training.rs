@@ -37,6 +37,7 @@ pub fn optimizer() -> InnerOptimizer {
         weight_decay: Nano(100_000_000),
         clip_norm: Nano(1_000_000_000),
         trace_every: 1,
+        matrices: Default::default(),
     }
 }
 

@@ -4,7 +4,9 @@ mod generate;
 mod start;
 
 use cairn_chain::{Call, RunInfo};
-use cairn_primitives::{api::EndedRun, AuditRules, CompressionSchedule, Layout, Netuid, RunConfig};
+use cairn_primitives::{
+    api::EndedRun, AuditRules, CompressionSchedule, Layout, Matrices, Muon, Netuid, RunConfig,
+};
 use clap::{Args, Subcommand};
 
 use self::{generate::Generate, start::Start};
@@ -146,6 +148,16 @@ fn describe_ended(netuid: Netuid, ended: &EndedRun) -> String {
     )
 }
 
+/// What steps the blocks' matrices, if AdamW does not.
+fn matrices(matrices: &Matrices) -> String {
+    match matrices {
+        Matrices::AdamW => String::new(),
+        Matrices::Muon(Muon { momentum, rms }) => {
+            format!("; Muon on the blocks' matrices, momentum {momentum}, rms {rms}")
+        }
+    }
+}
+
 /// A run in words.
 fn describe(config: &RunConfig) -> String {
     let (m, i, p) = (&config.model, &config.inner, &config.phases);
@@ -153,7 +165,7 @@ fn describe(config: &RunConfig) -> String {
         "  model        {} parameters: {} layers, width {}, {} heads ({} for keys), feed-forward {}, {} tokens\n  \
            initial root {:?}\n  \
            data         manifest {:?}, {} windows of {} tokens\n  \
-           inner        {} steps of {} sequences, learning rate {}\n  \
+           inner        {} steps of {} sequences, learning rate {}{}\n  \
            compression  {} of 4,096 values, error decay {}\n  \
            outer        learning rate {}, rho {}\n  \
            round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions\n  \
@@ -172,6 +184,7 @@ fn describe(config: &RunConfig) -> String {
         i.steps,
         i.sequences,
         i.learning_rate,
+        matrices(&i.matrices),
         config.compression.kept_per_block,
         decay(&config.compression),
         config.outer.learning_rate,

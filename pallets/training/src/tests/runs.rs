@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     traits::{Dissolve, Runs as _},
-    Hyperparameters, InitialParameters, Nano, RunConfig, Text, Uid, H256,
+    Hyperparameters, InitialParameters, Matrices, Muon, Nano, RunConfig, Text, Uid, H256,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -79,10 +79,19 @@ fn what_is_not_running_cannot_be_stopped() {
 #[test]
 fn each_impossible_configuration_has_its_error() {
     type Change = fn(&mut RunConfig);
-    let cases: [(Change, Error<Test>); 20] = [
+    let cases: [(Change, Error<Test>); 21] = [
         (|c| c.model.heads = 3, Error::ImpossibleShape),
         (|c| c.inner.steps = 0, Error::ImpossibleInnerSteps),
         (|c| c.inner.beta1 = Nano::ONE, Error::ImpossibleOptimizer),
+        (
+            |c| {
+                c.inner.matrices = Matrices::Muon(Muon {
+                    momentum: Nano::ONE,
+                    rms: Nano::ONE,
+                })
+            },
+            Error::ImpossibleOptimizer,
+        ),
         (
             |c| c.inner.warmup_steps = c.inner.total_steps + 1,
             Error::ImpossibleOptimizer,

@@ -90,6 +90,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
             weight_decay: Nano(0),
             clip_norm: Nano(1),
             trace_every: 1,
+            matrices: Default::default(),
         },
         compression: CompressionSchedule {
             kept_per_block: 1,

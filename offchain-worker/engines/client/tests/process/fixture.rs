@@ -56,6 +56,7 @@ pub fn config() -> RunConfig {
             weight_decay: Nano(100_000_000),
             clip_norm: Nano(1_000_000_000),
             trace_every: 8,
+            matrices: Default::default(),
         },
         compression: CompressionSchedule {
             kept_per_block: 64,

@@ -10,7 +10,7 @@ use std::{
 
 use cairn_engine::{Elsewhere, Engine, EngineError, State, Version};
 use cairn_engine_process::{open, Launch, Options, Process};
-use cairn_primitives::{EngineClass, Uid, H256};
+use cairn_primitives::{EngineClass, Matrices, Muon, Uid, H256};
 
 use crate::{
     fake::launch,
@@ -329,4 +329,13 @@ fn no_file_is_left() {
     assert_eq!(names(), ["socket"]);
     drop(engine);
     assert_eq!(fs::read_dir(below.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_run_with_muon_is_refused_before_a_program_starts() {
+    let mut config = config();
+    config.inner.matrices = Matrices::Muon(Muon::default());
+    let armed = Armed::new();
+    let refused = open(&config, launch("none", &armed.path()), 1);
+    assert!(matches!(refused, Err(EngineError::Matrices { .. })));
 }

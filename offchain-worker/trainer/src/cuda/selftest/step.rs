@@ -47,6 +47,7 @@ fn optimizer() -> InnerOptimizer {
         weight_decay: Nano(100_000_000),
         clip_norm: Nano(u64::MAX / 4),
         trace_every: 1,
+        matrices: Default::default(),
     }
 }
 

@@ -5,7 +5,7 @@ use cairn_engine::{
     Device,
 };
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{AuditRules, Finding, Uid};
+use cairn_primitives::{AuditRules, Finding, Matrices, Muon, Uid};
 use cairn_protocol::assignment::{DataRange, RoundData};
 use codec::Decode;
 
@@ -36,12 +36,23 @@ struct Desk {
 
 /// The run of a test as a member has it, and its engine with the run's first parameters.
 async fn desk(network: &Network, name: &str, round: Round) -> Desk {
+    desk_of(network, name, round, Matrices::AdamW).await
+}
+
+/// Everything that steps the blocks' matrices.
+fn all_matrices() -> [Matrices; 2] {
+    [Matrices::AdamW, Matrices::Muon(Muon::default())]
+}
+
+/// The same of a run whose matrices are stepped so.
+async fn desk_of(network: &Network, name: &str, round: Round, matrices: Matrices) -> Desk {
     let at = H256::from_low_u64_be(u64::from(network.chain.state().number));
     let info = network.chain.run(at, NETUID).await.unwrap().unwrap();
     let account = Network::account(name);
     let run = Run::load(NETUID, account, &info, &network.stores()).await;
     let mut run = Arc::into_inner(run.unwrap()).unwrap();
     run.config.inner.trace_every = EVERY;
+    run.config.inner.matrices = matrices;
     run.config.audits.rate = AuditRules::EACH;
     let (mut engine, _) = cairn_engine::open(Device::Cpu, &run.config, 1).unwrap();
     let parameters = cairn_trainer::initial_parameters(&run.config.model, 1);
@@ -105,12 +116,7 @@ impl Desk {
     /// What an auditor finds that replays this text.
     fn finds(&mut self, header: &Header, text: Text, drawn: u32, blob: &[u8]) -> Option<Finding> {
         let Order { run, plan, .. } = &self.order;
-        let audited = Audited {
-            header,
-            every: EVERY,
-            drawn,
-            parameters: run.layout.parameters(),
-        };
+        let audited = Audited::new(header, &run.config, &run.layout, drawn);
         let mut sequences = |step| run.windows(&text(plan, SLOT, step));
         find(self.engine.as_mut(), &audited, blob, &mut sequences).unwrap()
     }
@@ -124,13 +130,15 @@ fn claims_all(header: &Header) -> bool {
 #[tokio::test]
 async fn what_an_honest_miner_serves_passes() {
     let network = Network::new().await;
-    let mut alice = desk(&network, "Alice", 0).await;
-    let (made, checked) = alice.sends(make);
-    assert!(claims_all(checked.header()));
-    for drawn in 0..INTERVALS {
-        let blob = alice.serves(serve::open, &made, drawn).unwrap();
-        let found = alice.finds(checked.header(), ASSIGNED, drawn, &blob);
-        assert_eq!(found, Some(Finding::Passed));
+    for matrices in all_matrices() {
+        let mut alice = desk_of(&network, "Alice", 0, matrices).await;
+        let (made, checked) = alice.sends(make);
+        assert!(claims_all(checked.header()));
+        for drawn in 0..INTERVALS {
+            let blob = alice.serves(serve::open, &made, drawn).unwrap();
+            let found = alice.finds(checked.header(), ASSIGNED, drawn, &blob);
+            assert_eq!(found, Some(Finding::Passed));
+        }
     }
 }
 
@@ -154,19 +162,21 @@ async fn noise_is_good_by_its_form_other_in_each_round_and_serves_nothing() {
 #[tokio::test]
 async fn lazy_claims_all_steps_and_only_a_replay_shows_that_it_made_one() {
     let network = Network::new().await;
-    let mut mallory = desk(&network, "Mallory", 0).await;
-    let (made, checked) = mallory.sends(lazy);
-    let header = checked.header().clone();
-    assert!(claims_all(&header));
-    assert_eq!(header.work.trace, trace::root(&made.trained.trace));
-    assert_eq!(header.work.before, Carried::default());
-    for drawn in 0..INTERVALS {
-        let blob = mallory.serves(open_claimed, &made, drawn).unwrap();
-        let opened = Opened::decode(&mut blob.as_slice()).unwrap();
-        let interval = interval(drawn, STEPS, EVERY).unwrap();
-        assert_eq!(opened.check(&header, EVERY, interval), Ok(()));
-        let found = mallory.finds(&header, ASSIGNED, drawn, &blob);
-        assert_eq!(found, Some(Finding::Failed));
+    for matrices in all_matrices() {
+        let mut mallory = desk_of(&network, "Mallory", 0, matrices).await;
+        let (made, checked) = mallory.sends(lazy);
+        let header = checked.header().clone();
+        assert!(claims_all(&header));
+        assert_eq!(header.work.trace, trace::root(&made.trained.trace));
+        assert_eq!(header.work.before, Carried::default());
+        for drawn in 0..INTERVALS {
+            let blob = mallory.serves(open_claimed, &made, drawn).unwrap();
+            let opened = Opened::decode(&mut blob.as_slice()).unwrap();
+            let interval = interval(drawn, STEPS, EVERY).unwrap();
+            assert_eq!(opened.check(&header, EVERY, interval), Ok(()));
+            let found = mallory.finds(&header, ASSIGNED, drawn, &blob);
+            assert_eq!(found, Some(Finding::Failed));
+        }
     }
 }
 
@@ -191,15 +201,17 @@ async fn the_step_that_lazy_made_is_one() {
 #[tokio::test]
 async fn a_stranger_makes_all_steps_and_its_states_do_not_follow_from_assigned_text() {
     let network = Network::new().await;
-    let mut mallory = desk(&network, "Mallory", 0).await;
-    let (made, checked) = mallory.sends(stranger);
-    let header = checked.header().clone();
-    assert!(claims_all(&header));
-    for drawn in 0..INTERVALS {
-        let blob = mallory.serves(open_stranger, &made, drawn).unwrap();
-        let mut found = |text| mallory.finds(&header, text, drawn, &blob);
-        assert_eq!(found(ASSIGNED), Some(Finding::Failed));
-        assert_eq!(found(own_text), Some(Finding::Passed));
+    for matrices in all_matrices() {
+        let mut mallory = desk_of(&network, "Mallory", 0, matrices).await;
+        let (made, checked) = mallory.sends(stranger);
+        let header = checked.header().clone();
+        assert!(claims_all(&header));
+        for drawn in 0..INTERVALS {
+            let blob = mallory.serves(open_stranger, &made, drawn).unwrap();
+            let mut found = |text| mallory.finds(&header, text, drawn, &blob);
+            assert_eq!(found(ASSIGNED), Some(Finding::Failed));
+            assert_eq!(found(own_text), Some(Finding::Passed));
+        }
     }
 }
 

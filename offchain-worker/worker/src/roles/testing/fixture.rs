@@ -89,6 +89,7 @@ pub fn config() -> RunConfig {
             weight_decay: nano(0.0),
             clip_norm: nano(1.0),
             trace_every: 1,
+            matrices: Default::default(),
         },
         compression: CompressionSchedule {
             kept_per_block: 512,
