@@ -1,20 +1,24 @@
 //! What the chain is about, for Prometheus: rounds, who attested, pots. It is served beside the client's own metrics,
 //! where `--prometheus-port` says.
 //!
-//! The runtime answers as of each new best block. [`samples`] makes numbers of its answers, [`Gauges`] shows them.
+//! The runtime answers as of each new best block. [`samples`] makes numbers of its answers, [`gauges`] shows them.
 
+mod gauges;
 mod samples;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use cairn_runtime::{opaque::Block, AccountId};
 use cairn_runtime_api::{EmissionsApi, SubnetsApi, TrainingApi};
 use futures::{FutureExt, StreamExt};
 use sc_client_api::BlockchainEvents;
 use sp_api::{ApiError, ProvideRuntimeApi};
-use substrate_prometheus_endpoint::{register, GaugeVec, Opts, PrometheusError, Registry, F64};
+use substrate_prometheus_endpoint::{PrometheusError, Registry};
 
-use self::samples::{of_chain, of_subnet, Sample, SubnetFacts, METRICS};
+use self::{
+    gauges::Gauges,
+    samples::{of_chain, of_subnet, Sample, SubnetFacts},
+};
 use crate::service::Client;
 
 type Hash = <Block as sp_runtime::traits::Block>::Hash;
@@ -76,59 +80,6 @@ fn look(client: &Client, at: Hash) -> Result<Vec<Sample>, ApiError> {
         }));
     }
     Ok(samples)
-}
-
-/// All metrics, and which values they have.
-struct Gauges {
-    all: Vec<(&'static str, GaugeVec<F64>)>,
-    shown: BTreeSet<(&'static str, Vec<String>)>,
-}
-
-impl Gauges {
-    fn register(registry: &Registry) -> Result<Gauges, PrometheusError> {
-        let mut all = Vec::new();
-        for metric in METRICS {
-            let opts = Opts::new(metric.name, metric.help);
-            let gauge = GaugeVec::new(opts, metric.labels)?;
-            all.push((metric.name, register(gauge, registry)?));
-        }
-        Ok(Gauges {
-            all,
-            shown: BTreeSet::new(),
-        })
-    }
-
-    fn named(&self, name: &str) -> Option<&GaugeVec<F64>> {
-        let found = self.all.iter().find(|(known, _)| *known == name);
-        found.map(|(_, gauge)| gauge)
-    }
-
-    /// Shows these, and no longer what is not among them, such as a subnet that is gone.
-    fn show(&mut self, samples: Vec<Sample>) {
-        let mut shown = BTreeSet::new();
-        for Sample {
-            name,
-            labels,
-            value,
-        } in samples
-        {
-            let values: Vec<&str> = labels.iter().map(String::as_str).collect();
-            let Some(gauge) = self.named(name) else {
-                continue;
-            };
-            if let Ok(gauge) = gauge.get_metric_with_label_values(&values) {
-                gauge.set(value);
-                shown.insert((name, labels));
-            }
-        }
-        for (name, labels) in self.shown.difference(&shown) {
-            let values: Vec<&str> = labels.iter().map(String::as_str).collect();
-            if let Some(gauge) = self.named(name) {
-                let _ = gauge.remove_label_values(&values);
-            }
-        }
-        self.shown = shown;
-    }
 }
 
 #[cfg(test)]

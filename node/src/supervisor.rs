@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cairn_runtime::opaque::Block;
 use futures::{FutureExt, StreamExt};
 use sc_client_api::BlockchainEvents;
 use sd_notify::NotifyState;

@@ -4,9 +4,12 @@ use cairn_primitives::{
     api::{Attester, Issuance, LineageEntry, RoundInfo, SettledRound, SubnetEmission, SubnetInfo},
     Hyperparameters, Netuid, Phase, Pots, Uid, H256,
 };
-use substrate_prometheus_endpoint::prometheus::TextEncoder;
+use substrate_prometheus_endpoint::{prometheus::TextEncoder, Registry};
 
-use super::*;
+use super::{
+    gauges::Gauges,
+    samples::{of_chain, of_subnet, SubnetFacts, METRICS},
+};
 
 type Id = u8;
 

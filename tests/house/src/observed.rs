@@ -113,7 +113,7 @@ pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
             if BEFORE_LABELS.contains(&word) {
                 let list = next.strip_prefix('(').and_then(|list| list.split_once(')'));
                 rest = list.map_or(behind, |(_, behind)| behind);
-            } else if !next.starts_with('(') && !WORDS.contains(&word.to_lowercase().as_str()) {
+            } else if !is_called(next) && !WORDS.contains(&word.to_lowercase().as_str()) {
                 let (metric, labels) = (word.to_string(), Vec::new());
                 found.push(Selector { metric, labels });
             }
@@ -130,6 +130,11 @@ pub fn selectors(query: &str) -> Result<Vec<Selector>, String> {
         }
     }
     Ok(found)
+}
+
+/// Whether a function or an aggregation stands before this, as in `sum(…)` and `sum by (…) (…)`.
+fn is_called(next: &str) -> bool {
+    next.starts_with('(') || ["by", "without"].contains(&word(next).0)
 }
 
 /// Labels in the braces that a text begins with, and what comes behind them.
