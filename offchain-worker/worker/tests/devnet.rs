@@ -7,15 +7,10 @@ mod network;
 #[path = "pages/shape.rs"]
 mod shape;
 
-use std::{
-    collections::BTreeSet,
-    io::{BufRead, BufReader},
-    path::Path,
-    process::{Child, Command, Output, Stdio},
-};
+use std::{collections::BTreeSet, path::Path, process::Output};
 
 use common::cairn;
-use network::node;
+use network::{logs, node, Network};
 
 use cairn_primitives::{AuditOutcome, Uid};
 use cairn_round::scoring::{scores, Evidence};
@@ -44,16 +39,6 @@ fn json(output: Output) -> serde_json::Value {
         String::from_utf8_lossy(&output.stderr)
     );
     serde_json::from_slice(&output.stdout).expect("JSON")
-}
-
-/// Kills the devnet should the test end before it does.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]
@@ -89,17 +74,11 @@ fn a_network_trains_pays_and_survives() {
         .arg(&kept)
         .arg("--json")
         .arg(&json);
-    let child = devnet
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("cairn starts");
-    let mut running = Running(child);
+    let mut running = Network::start(&mut devnet);
 
     let (mut told, mut url) = (String::new(), None);
     let (mut looked, mut exported) = (false, None);
-    for line in BufReader::new(running.0.stdout.take().expect("piped")).lines() {
-        let line = line.expect("UTF-8");
+    for line in running.lines() {
         let address = line
             .split_whitespace()
             .find(|word| word.starts_with("ws://"));
@@ -117,11 +96,8 @@ fn a_network_trains_pays_and_survives() {
         }
         told += &(line + "\n");
     }
-    let mut said = String::new();
-    let mut errors = BufReader::new(running.0.stderr.take().expect("piped"));
-    std::io::Read::read_to_string(&mut errors, &mut said).expect("UTF-8");
-    let status = running.0.wait().expect("it ends");
-    assert!(status.success(), "{told}\n{said}");
+    let (status, said) = running.end();
+    assert!(status.success(), "{told}\n{said}\n{}", logs(&kept));
     assert!(looked, "no round was shown:\n{told}");
 
     let report: Report =
@@ -169,26 +145,13 @@ fn stopped_after(word: &str) {
         .arg(node())
         .arg("--keep")
         .arg(&kept);
-    let child = devnet
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("cairn starts");
-    let mut running = Running(child);
-    let mut lines = BufReader::new(running.0.stdout.take().expect("piped")).lines();
-    let started = lines.any(|line| line.expect("UTF-8").trim_start().starts_with(word));
+    let mut running = Network::start(&mut devnet);
+    let mut lines = running.lines();
+    let started = lines.any(|line| line.trim_start().starts_with(word));
     assert!(started, "it ended before it began");
-    let id = running.0.id().to_string();
-    assert!(Command::new("kill")
-        .args(["-INT", &id])
-        .status()
-        .expect("kill")
-        .success());
-    let status = running.0.wait().expect("it ends");
+    running.interrupt();
+    let (status, said) = running.end();
     assert_eq!(status.code(), Some(1));
-    let mut said = String::new();
-    let mut errors = BufReader::new(running.0.stderr.take().expect("piped"));
-    std::io::Read::read_to_string(&mut errors, &mut said).expect("UTF-8");
     assert!(said.contains("stopped"), "{said}");
     nothing_is_left(&kept);
 }

@@ -8,7 +8,7 @@ mod network;
 use std::path::Path;
 
 use common::cairn;
-use network::node;
+use network::{logs, node, Network};
 
 use cairn_worker::devnet::{Report, RoundReport};
 
@@ -44,7 +44,7 @@ fn members_that_share_no_store_train_one_model() {
         directory.path().join("report.json"),
     );
     let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run-small.toml");
-    let output = cairn(&[
+    let mut devnet = cairn(&[
         "devnet",
         "--transport",
         "p2p",
@@ -52,8 +52,8 @@ fn members_that_share_no_store_train_one_model() {
         "4",
         "--miners",
         "2",
-    ])
-    .args([
+    ]);
+    devnet.args([
         "--validators",
         "2",
         "--cheats",
@@ -62,18 +62,19 @@ fn members_that_share_no_store_train_one_model() {
         "late-miner@1",
         "--run",
         run,
-    ])
-    .arg("--node-bin")
-    .arg(node())
-    .arg("--keep")
-    .arg(&kept)
-    .arg("--json")
-    .arg(&json)
-    .output()
-    .expect("cairn starts");
-    let told = String::from_utf8_lossy(&output.stdout);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}\n{said}");
+    ]);
+    devnet
+        .arg("--node-bin")
+        .arg(node())
+        .arg("--keep")
+        .arg(&kept)
+        .arg("--json")
+        .arg(&json);
+    let mut running = Network::start(&mut devnet);
+    let told: Vec<String> = running.lines().collect();
+    let (status, said) = running.end();
+    let told = told.join("\n");
+    assert!(status.success(), "{told}\n{said}\n{}", logs(&kept));
     let report = std::fs::read(&json).expect("written");
     let report: Report = serde_json::from_slice(&report).expect("a report");
     assert_eq!(report.rounds.len(), ROUNDS);

@@ -17,6 +17,8 @@ pub struct Book {
     losses: BTreeMap<Round, f64>,
     shown: usize,
     bytes: Vec<u64>,
+    /// Whether a round after the wanted ones was settled.
+    passed: bool,
 }
 
 struct Entry {
@@ -36,6 +38,7 @@ impl Book {
             losses: BTreeMap::new(),
             shown: 0,
             bytes: Vec::new(),
+            passed: false,
         }
     }
 
@@ -50,6 +53,8 @@ impl Book {
                 root,
                 lineage: None,
             });
+        } else {
+            self.passed = true;
         }
     }
 
@@ -78,9 +83,10 @@ impl Book {
         self.losses.insert(round, loss);
     }
 
-    /// The oldest round whose parameters' root is not final yet, among the settled ones.
+    /// The oldest round whose parameters' root is not final yet, among the settled ones that were not given yet.
     pub fn first_open(&self) -> Option<Round> {
-        let open = self.rounds.iter().position(|entry| !entry.is_final())?;
+        let mut unknown = (self.shown..).zip(self.rounds.iter().skip(self.shown));
+        let (open, _) = unknown.find(|(_, entry)| !entry.is_final())?;
         Some(open as Round + 1)
     }
 
@@ -97,7 +103,8 @@ impl Book {
     fn report(&self, index: usize) -> Option<RoundReport> {
         let entry = self.rounds.get(index)?;
         let loss = *self.losses.get(&(index as Round))?;
-        if !entry.is_final() && self.rounds.len() <= index + 1 {
+        let is_last = self.rounds.len() <= index + 1;
+        if !entry.is_final() && is_last && !self.passed {
             return None;
         }
         let (attested_stake, total_stake) =
@@ -122,11 +129,11 @@ impl Book {
         })
     }
 
-    /// Whether all wanted rounds are settled, the root of the last one's parameters is final, and their loss is
-    /// known.
+    /// Whether all wanted rounds are settled, the root of the last one's parameters is final or never will be, and
+    /// their loss is known.
     pub fn is_complete(&self) -> bool {
         self.rounds.len() == self.wanted as usize
-            && self.rounds.last().is_some_and(Entry::is_final)
+            && (self.passed || self.rounds.last().is_some_and(Entry::is_final))
             && self.shown == self.rounds.len()
             && self.final_loss().is_some()
     }
@@ -237,14 +244,28 @@ mod tests {
     }
 
     #[test]
+    fn a_last_round_whose_root_never_became_final_ends_it_all_the_same() {
+        let mut book = Book::new(2);
+        for round in 0..2 {
+            book.loss(round, 6.9);
+            book.settled(settled(round), ROOT, 1.0, &[]);
+        }
+        book.loss(2, 6.5);
+        assert_eq!(book.ready().len(), 1);
+        assert_eq!(book.first_open(), Some(2));
+        assert!(!book.is_complete());
+        book.settled(settled(2), ROOT, 1.0, &[]);
+        assert_eq!(book.ready().len(), 1);
+        assert!(book.is_complete());
+        assert_eq!((book.first_open(), book.reports().len()), (None, 2));
+    }
+
+    #[test]
     fn rounds_after_the_wanted_ones_are_not_written_down() {
         let mut book = Book::new(1);
         book.settled(settled(0), ROOT, 1.0, &[]);
         book.settled(settled(1), H256::zero(), 1.0, &[5]);
-        assert_eq!(
-            (book.reports().len(), book.bytes_per_contribution()),
-            (0, 0)
-        );
-        assert_eq!(book.rounds.len(), 1);
+        assert_eq!((book.rounds.len(), book.bytes_per_contribution()), (1, 0));
+        assert!(book.reports().is_empty(), "its loss is not known");
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -43,6 +43,8 @@ use crate::{
 
 /// How often the processes are looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// After this time without a new block something is wrong: a devnet's node makes one every few seconds.
+const STALL: Duration = Duration::from_secs(120);
 /// How long the workers may take to hold the last parameters, in ticks.
 const LAST_TICKS: u32 = 60;
 
@@ -65,6 +67,7 @@ struct Watched {
     book: Book,
     prepared: Prepared,
     round_began: Instant,
+    block_came: Instant,
     /// Roots that workers hold of the last parameters, by name.
     roots: BTreeMap<String, H256>,
 }
@@ -246,6 +249,7 @@ impl Devnet {
             book: Book::new(options.rounds),
             prepared,
             round_began: Instant::now(),
+            block_came: Instant::now(),
             roots: BTreeMap::new(),
         })
     }
@@ -268,7 +272,10 @@ impl Devnet {
         loop {
             tokio::select! {
                 block = blocks.next() => match block {
-                    Some(Ok(block)) => self.look(watched, block).await?,
+                    Some(Ok(block)) => {
+                        self.look(watched, block).await?;
+                        watched.block_came = Instant::now();
+                    }
                     Some(Err(error)) if !error.is_transient() => return Err(error.into()),
                     Some(Err(_)) | None => self.check()?,
                 },
@@ -278,6 +285,8 @@ impl Devnet {
                 }
                 _ = ticks.tick() => {
                     self.check()?;
+                    let log = self.node.as_ref().map(Node::log).unwrap_or_default();
+                    ensure_it_moves(watched.block_came.elapsed(), &log)?;
                     self.sample(watched);
                 }
             }
@@ -476,6 +485,17 @@ fn cheats(count: u16) -> String {
     }
 }
 
+/// An error, if there was no new block for too long.
+fn ensure_it_moves(silent: Duration, log: &Path) -> Result<(), Failure> {
+    match silent < STALL {
+        true => Ok(()),
+        false => Err(Failure::new(
+            format!("there was no new block for {} s", silent.as_secs()),
+            format!("see the node's log, {}", log.display()),
+        )),
+    }
+}
+
 /// How the audits of these rounds ended.
 async fn audits(
     view: &View,
@@ -537,6 +557,15 @@ mod tests {
         assert_eq!(cheats(0), "0 cheats");
         assert_eq!(cheats(1), "1 cheat (noise)");
         assert_eq!(cheats(5), "5 cheats (noise, lazy, stranger, copier)");
+    }
+
+    #[test]
+    fn a_chain_that_stands_still_ends_a_devnet() {
+        let log = Path::new("logs/node.log");
+        assert!(ensure_it_moves(STALL - TICK, log).is_ok());
+        let error = ensure_it_moves(STALL, log).unwrap_err().to_string();
+        assert!(error.contains("no new block for 120 s"), "{error}");
+        assert!(error.contains("logs/node.log"), "{error}");
     }
 
     #[test]
