@@ -123,11 +123,9 @@ pub fn happened(before: Option<&View>, now: &View, dry: EpochIndex) -> Vec<Happe
 }
 
 /// How much is gone that was not asked back.
-fn lost(before: (Balance, Balance), now: (Balance, Balance)) -> Balance {
-    let fell = before.0.saturating_sub(now.0);
-    let asked_back = now.1.saturating_sub(before.1);
-    let lost = fell.saturating_sub(asked_back);
-    let rounding = before.0.checked_div(ROUNDING).unwrap_or(0).max(1);
+fn lost(before: Balance, now: Balance, asked_back: Balance) -> Balance {
+    let lost = before.saturating_sub(now).saturating_sub(asked_back);
+    let rounding = before.checked_div(ROUNDING).unwrap_or(0).max(1);
     if lost > rounding {
         lost
     } else {
@@ -135,17 +133,27 @@ fn lost(before: (Balance, Balance), now: (Balance, Balance)) -> Balance {
     }
 }
 
-fn parts(stake: &Stake) -> (Balance, Balance) {
-    let unbonding = stake.unbonding.iter();
-    let unbonding = unbonding.fold(0, |sum: Balance, (part, _)| sum.saturating_add(*part));
-    (stake.staked, unbonding)
+/// Stake that was asked back in between: parts that are released in other blocks than those of before. What was there
+/// before may have been fetched.
+fn asked_back(was: &Stake, is: &Stake) -> Balance {
+    let is_new = |at: &BlockNumber| !was.unbonding.iter().any(|(_, before)| before == at);
+    let new = is.unbonding.iter().filter(|(_, at)| is_new(at));
+    new.fold(0, |sum: Balance, (part, _)| sum.saturating_add(*part))
+}
+
+/// The same of a bond, of which all that was asked back is one part.
+fn bond_asked_back(was: &Member, is: &Member) -> Balance {
+    if was.bond_release_at == is.bond_release_at {
+        return is.unbonding_bond.saturating_sub(was.unbonding_bond);
+    }
+    is.unbonding_bond
 }
 
 fn slashes(before: &View, now: &View) -> Vec<Happening> {
     let mut all = Vec::new();
     // Whoever left, or came again, took its bond along.
     if let (Some(was), Some(is)) = (&before.member, &now.member) {
-        let amount = lost((was.bond, was.unbonding_bond), (is.bond, is.unbonding_bond));
+        let amount = lost(was.bond, is.bond, bond_asked_back(was, is));
         if amount > 0 && was.registered_at == is.registered_at {
             all.push(Happening::BondSlashed { amount });
         }
@@ -155,7 +163,7 @@ fn slashes(before: &View, now: &View) -> Vec<Happening> {
         let Some(is) = now.positions.get(place) else {
             continue;
         };
-        let amount = lost(parts(was), parts(is));
+        let amount = lost(was.staked, is.staked, asked_back(was, is));
         if amount > 0 {
             let (on, hotkey) = *place;
             all.push(Happening::StakeSlashed { on, hotkey, amount });

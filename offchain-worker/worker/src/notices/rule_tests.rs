@@ -134,6 +134,22 @@ fn what_is_gone_and_was_not_asked_back_was_slashed() {
     assert_eq!(position(45 * CRN, &[(5 * CRN, 900)]), []);
     let both = position(40 * CRN, &[(5 * CRN, 900)]);
     assert_eq!(both, [Happening::StakeSlashed { on, hotkey, amount }]);
+    // What was asked back before was fetched, and as much was asked back anew.
+    let mut before = view();
+    before
+        .positions
+        .insert(PLACE, stake(50 * CRN, &[(5 * CRN, 90)], 100));
+    let again = |staked| {
+        told(&before, |view| {
+            view.positions
+                .insert(PLACE, stake(staked, &[(5 * CRN, 900)], 100));
+        })
+    };
+    assert_eq!(again(45 * CRN), []);
+    assert_eq!(
+        again(40 * CRN),
+        [Happening::StakeSlashed { on, hotkey, amount }]
+    );
     // A share that was rounded.
     assert_eq!(position(50 * CRN - 3, &[]), []);
     // All of it was withdrawn.
@@ -142,6 +158,7 @@ fn what_is_gone_and_was_not_asked_back_was_slashed() {
     let bond = |bond, unbonding| {
         told(&view(), |view| {
             (member(view).bond, member(view).unbonding_bond) = (bond, unbonding);
+            member(view).bond_release_at = (unbonding > 0).then_some(900);
         })
     };
     let amount = 10 * CRN;
