@@ -50,7 +50,7 @@ Version: $VERSION
 Architecture: $ARCH
 Maintainer: The Cairn authors <noreply@example.invalid>
 Installed-Size: $(du -ks "$root" | cut -f 1)
-Depends: libc6 (>= $(glibc "$root/usr/bin/$binary")), libgcc-s1
+Depends: libc6 (>= $(glibc "$root/usr/bin/$binary")), libgcc-s1, ca-certificates
 Recommends: systemd
 Section: net
 Priority: optional
@@ -72,7 +72,7 @@ SCRIPT
     sed -i 's/= configure/= remove/' "$root/DEBIAN/postrm"
     chmod 755 "$root"/DEBIAN/p*
     find "$root" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-    dpkg-deb --root-owner-group -Zxz --build "$root" "$OUT/${name}_${VERSION}_$ARCH.deb"
+    dpkg-deb --root-owner-group -Zzstd --build "$root" "$OUT/${name}_${VERSION}_$ARCH.deb"
 }
 
 WORK=$(mktemp -d)

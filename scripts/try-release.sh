@@ -54,7 +54,9 @@ answers() {
 }
 
 inside mkdir -p /var/lib/try
-inside sh -c 'dpkg -i /tmp/*.deb' >"$ROOT/install.log" 2>&1 || { cat "$ROOT/install.log" >&2 && die "dpkg"; }
+# What the packages ask for comes from the mirror.
+inside sh -c 'apt-get update && apt-get install -y --no-install-recommends /tmp/*.deb' >"$ROOT/install.log" 2>&1 ||
+    { tail -n 5 "$ROOT/install.log" >&2 && die "apt-get could not install them"; }
 say "installed: $(inside cairn --version), $(inside cairn-node --version)"
 for unit in cairn-node cairn-miner cairn-validator; do
     [ -s "$ROOT/lib/systemd/system/$unit.service" ] || die "no unit $unit"
