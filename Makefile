@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: promtool units release deb try-release help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,7 @@ cuda-tools: ## NVIDIA's run-time compiler, which the tests of the CUDA backend n
 
 test: lint docs build cuda-tools ## everything that CI runs; make deny only where its tool is installed
 	@scripts/deny.sh --if-installed
+	@scripts/units.sh
 	cargo test --locked --workspace
 	cargo test --locked -p cairn-p2p --features testing
 	node --test tests/clients/lib/judge.test.mjs
@@ -136,3 +137,18 @@ chain-specs: build ## write chain-specs/dev.json and chain-specs/local.json, wit
 
 zombienet: build ## four authorities: blocks finalise, and a stopped authority comes back
 	PATH="$(CARGO_TARGET_DIR)/debug:$$PATH" zombienet/run.sh
+
+promtool: ## what a worker and a node show, alert rules and dashboards, by Prometheus' own tool
+	@scripts/promtool.sh
+
+units: ## the systemd units, by systemd's own tool
+	@scripts/units.sh
+
+release: setup ## node and worker by the release profile, packages and checksums in $(CAIRN_CACHE)/release (an hour)
+	@scripts/release.sh $(CAIRN_CACHE)/release
+
+deb: build ## Debian packages of what `make build` built, to try them: not what is given to others
+	@scripts/deb.sh $(CARGO_TARGET_DIR)/debug $(CAIRN_CACHE)/deb
+
+try-release: deb ## install those packages into an empty Debian and run what they hold; needs root
+	@scripts/try-release.sh $(CAIRN_CACHE)/deb

@@ -6,6 +6,7 @@
 //! ```
 //!
 //! [`running`] runs it, [`service`] puts it together, [`rpc`] answers questions, [`chain_spec`] knows the networks,
+//! [`metrics`] shows it to Prometheus and [`supervisor`] tells systemd that it lives,
 //! [`ports`] and [`pool`] look before anything is written, and [`error`] says what went wrong.
 
 // The errors are those of the client libraries.
@@ -15,12 +16,14 @@ mod chain_spec;
 mod cli;
 mod command;
 mod error;
+mod metrics;
 mod pool;
 mod ports;
 mod progress;
 mod rpc;
 mod running;
 mod service;
+mod supervisor;
 
 use std::process::ExitCode;
 

@@ -13,7 +13,7 @@ use sc_service::{Configuration, TaskManager};
 use crate::{
     cli::Cli,
     error::{explain, Place},
-    pool, ports, progress, service,
+    pool, ports, progress, service, supervisor,
 };
 
 /// How long the node's tasks have to end.
@@ -47,6 +47,7 @@ pub fn run(cli: &Cli) -> Result<(), String> {
     let mut tasks =
         started.map_err(|error| explain(&sc_cli::Error::Service(error), Some(&place)))?;
     stopped.begun.store(true, Ordering::SeqCst);
+    supervisor::ready();
     let ended = tokio.block_on(async {
         match futures::future::select(stopped.asked, tasks.future().boxed()).await {
             Either::Left(_) => Ok(()),
@@ -56,6 +57,7 @@ pub fn run(cli: &Cli) -> Result<(), String> {
     match ended {
         Ok(()) => {
             log::info!("stopping");
+            supervisor::stopping();
             end_quietly(tasks, tokio);
             Ok(())
         }

@@ -19,7 +19,7 @@ use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
 use sp_consensus_babe::inherents::BabeCreateInherentDataProviders;
 
-use crate::rpc;
+use crate::{metrics, rpc, supervisor};
 
 /// What the runtime may ask of the node.
 type HostFunctions = sp_io::SubstrateHostFunctions;
@@ -260,6 +260,15 @@ pub fn new_full(config: Configuration) -> Result<TaskManager, ServiceError> {
                 .boxed(),
         );
     }
+
+    if let Some(registry) = config.prometheus_registry() {
+        let shown = metrics::follow(client.clone(), registry)?;
+        let spawner = task_manager.spawn_handle();
+        spawner.spawn_blocking("chain-metrics", None, shown);
+    }
+    let fed = supervisor::feed(client.clone(), Arc::new(sync_service.clone()));
+    let spawner = task_manager.spawn_handle();
+    spawner.spawn("supervisor", None, fed);
 
     let role = config.role;
     let force_authoring = config.force_authoring;

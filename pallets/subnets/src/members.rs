@@ -321,31 +321,23 @@ impl<T: Config> Pallet<T> {
         found.ok_or_else(|| Error::<T>::SubnetFull.into())
     }
 
-    /// The member whom a newcomer replaces: of those that are not immune and not the oldest of the owner's
-    /// own, the one that the last epoch paid least, then the one that came first, then the lowest uid.
+    /// The member whom a newcomer replaces: [`registration::replaced`].
     fn replaceable(
         netuid: Netuid,
         owner: &T::AccountId,
         immunity_period: BlockNumber,
     ) -> Option<(Uid, Member<T::AccountId>)> {
-        let members = Self::member_list(netuid);
-        let kept = members
-            .iter()
-            .filter(|(_, member)| member.coldkey == *owner)
-            .min_by_key(|(uid, member)| (member.registered_at, *uid))
-            .map(|(uid, _)| *uid);
-        members
-            .into_iter()
-            .filter(|(uid, member)| {
-                Some(*uid) != kept && Self::since(member.registered_at) >= immunity_period
-            })
-            .min_by_key(|(uid, member)| {
-                (
-                    T::Incentives::last_paid(netuid, *uid),
-                    member.registered_at,
-                    *uid,
-                )
-            })
+        let mut members = Self::member_list(netuid);
+        let seats = members.iter().map(|(uid, member)| registration::Seat {
+            uid: *uid,
+            is_owners: member.coldkey == *owner,
+            registered_at: member.registered_at,
+        });
+        let last_paid = |uid| T::Incentives::last_paid(netuid, uid);
+        let now = Self::now();
+        let replaced = registration::replaced(seats, immunity_period, now, last_paid)?;
+        let place = members.iter().position(|(uid, _)| *uid == replaced)?;
+        Some(members.swap_remove(place))
     }
 
     /// Puts a member on a free seat; if its hotkey was nobody's it is the coldkey's from now on.

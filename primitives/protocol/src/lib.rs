@@ -6,7 +6,7 @@
 //!
 //! | rule | says |
 //! |---|---|
-//! | [`registration`] | what a hotkey signs before it becomes somebody's |
+//! | [`registration`] | what a hotkey signs before it becomes somebody's, and who makes room for it |
 //! | [`eligibility`] | who validates, who mines |
 //! | [`notice`] | from when on a decision holds |
 //! | [`attendance`] | who is expected, and whose stake counts in full |

@@ -196,6 +196,22 @@ fn registration(page: &Section) {
     assert_eq!(bytes[before.len()..][..netuid as usize], [3, 2]);
     assert_eq!(bytes[before.len() + 2..], vec![4; account as usize]);
     assert_eq!(bytes.len() as u64, total);
+
+    page.says("the member whom the last epoch paid least. Among equals the one that came first goes, then the lowest uid.");
+    page.says("less than `immunity_period` ago stays, and so does the oldest of the owner's own");
+    let rows = [
+        (0, true, 1, 0),
+        (1, false, 2, 5),
+        (2, false, 2, 5),
+        (3, false, 90, 0),
+    ];
+    let seats = rows.iter().map(|row| registration::Seat {
+        uid: Uid(row.0),
+        is_owners: row.1,
+        registered_at: row.2,
+    });
+    let paid = |uid: Uid| rows[usize::from(uid.0)].3;
+    assert_eq!(registration::replaced(seats, 11, 100, paid), Some(Uid(1)));
 }
 
 fn notice(page: &Section) {

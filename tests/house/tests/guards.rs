@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use cairn_house::{arrows, decisions, page, purity, repository, strict, versions, words};
+use cairn_house::{arrows, decisions, observed, page, purity, repository, strict, versions, words};
 
 const MAP: &str = "docs/architecture.md";
 const DECISIONS: &str = "docs/decisions";
@@ -123,4 +123,45 @@ fn decisions_are_complete() {
 fn a_version_is_stated_once() {
     let fault = versions::of_rust(&read("Cargo.toml"), &read("scripts/setup.sh"));
     assert_none(&fault.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn what_rules_and_dashboards_ask_for_is_shown() {
+    let mut shown = observed::Shown::new();
+    let expositions = repository::files("ops/metrics", &[".prom"]).expect("files");
+    assert!(expositions.len() >= 3, "only {expositions:?} were found");
+    for path in expositions {
+        let (of_file, faults) = observed::exposition(&path, &read(&path));
+        assert_none(&faults);
+        shown.extend(of_file);
+    }
+    // Prometheus itself.
+    shown.entry("up".into()).or_default();
+
+    let mut faults = Vec::new();
+    for path in repository::files("ops/prometheus", &["alerts.yml"]).expect("files") {
+        let (queries, of_file) = observed::of_rules(&path, &read(&path));
+        assert!(
+            queries.len() > 15,
+            "only {} rules were found",
+            queries.len()
+        );
+        faults.extend(of_file);
+        faults.extend(observed::faults(&path, &queries, &shown));
+        // A rule without a test is one that nobody has seen fire.
+        let tests = read("ops/prometheus/alerts.test.yml");
+        let untested = queries.iter().filter(|(name, _)| {
+            let fires = format!("alertname: {name}\n        exp_alerts:");
+            !tests.contains(&fires)
+        });
+        faults.extend(untested.map(|(name, _)| format!("{path}: no test sees {name} fire")));
+    }
+    let boards = repository::files("ops/grafana", &[".json"]).expect("files");
+    assert!(boards.len() >= 2, "only {boards:?} were found");
+    for path in boards {
+        let queries = observed::of_dashboard(&read(&path)).expect("a dashboard");
+        assert!(queries.len() > 10, "{path}: only {} queries", queries.len());
+        faults.extend(observed::faults(&path, &queries, &shown));
+    }
+    assert_none(&faults);
 }

@@ -9,9 +9,9 @@ use tokio::{net::TcpListener, time::timeout};
 
 use super::args::{JsonArg, NodeArgs};
 use crate::{
-    dashboard::{serve, NodeUrl, Page},
+    dashboard::{NodeUrl, Page},
     error::Failure,
-    output, shutdown,
+    http, output, shutdown,
 };
 
 /// How long the node is waited for at the beginning, before it is said that it is not there.
@@ -58,7 +58,7 @@ impl Dashboard {
         if !at.ip().is_loopback() {
             warn_of_others(&node);
         }
-        let mut served = std::pin::pin!(serve(listener, page, stop));
+        let mut served = std::pin::pin!(http::serve(listener, page, stop));
         tokio::select! {
             () = served.as_mut() => return Ok(()),
             looked = self.look_for_node() => looked?,

@@ -23,6 +23,7 @@ mod look;
 mod manual;
 pub mod member;
 mod model;
+mod onlookers;
 mod passphrase;
 mod purse;
 mod reach;

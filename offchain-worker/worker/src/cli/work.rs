@@ -1,7 +1,8 @@
 //! `cairn mine` and `cairn validate`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use cairn_chain::AccountId;
 use cairn_engine::Device;
 use clap::{builder::BoolishValueParser, Args};
 use tokio::sync::watch;
@@ -9,10 +10,12 @@ use tokio::sync::watch;
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
     engine_args::EngineArgs,
+    onlookers::OnlookersArgs,
     reach::ReachArgs,
 };
 use crate::{
     error::Failure,
+    metrics::Metrics,
     roles::{miner, state::StatePlace, stores::Stores, validator, Behaviour, WorkerOptions},
     shutdown,
 };
@@ -43,6 +46,8 @@ pub struct Work {
     /// Compute threads [default: one per core]
     #[arg(long, env = "CAIRN_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
+    #[command(flatten)]
+    onlookers: OnlookersArgs,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -80,7 +85,7 @@ const DEADLINE: Duration = Duration::from_millis(1_800);
 
 impl Work {
     /// Finds out what was left to defaults, and that the node is there and of the right chain.
-    async fn prepare(&self) -> Result<Prepared, Failure> {
+    async fn prepare(&self, role: &'static str) -> Result<Prepared, Failure> {
         let hotkey = self.key.keypair()?;
         self.node.connect().await?;
         let state = match &self.state_dir {
@@ -89,15 +94,17 @@ impl Work {
         };
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or_else(cores, usize::from);
+        let shutdown = shutdown::watch_with_deadline(DEADLINE, 0, || {
+            tracing::info!("asked to stop: stopping; a restart continues from the state on disk");
+        });
+        let chain = (&self.node, self.netuid);
+        let worker = (role, AccountId::of(&hotkey));
         Ok(Prepared {
+            metrics: self.onlookers.begin(chain, worker, &shutdown).await?,
             hotkey,
             state,
             threads,
-            shutdown: shutdown::watch_with_deadline(DEADLINE, 0, || {
-                tracing::info!(
-                    "asked to stop: stopping; a restart continues from the state on disk"
-                );
-            }),
+            shutdown,
         })
     }
 }
@@ -106,6 +113,7 @@ struct Prepared {
     hotkey: cairn_chain::Keypair,
     state: StatePlace,
     threads: usize,
+    metrics: Arc<Metrics>,
     shutdown: watch::Receiver<bool>,
 }
 
@@ -127,6 +135,7 @@ impl Prepared {
             engine: None,
             threads: self.threads,
             json: work.json.json,
+            metrics: self.metrics,
             shutdown: self.shutdown,
         }
     }
@@ -135,7 +144,7 @@ impl Prepared {
 impl Validate {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
-        let prepared = self.work.prepare().await?;
+        let prepared = self.work.prepare("validator").await?;
         let options = prepared.options(self.work, self.device);
         Ok(validator::run(options).await?)
     }
@@ -145,7 +154,7 @@ impl Mine {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let (device, engine) = self.engine.chosen()?;
-        let prepared = self.work.prepare().await?;
+        let prepared = self.work.prepare("miner").await?;
         let options = WorkerOptions {
             engine,
             ..prepared.options(self.work, device)

@@ -5,8 +5,6 @@
 
 mod node;
 mod page;
-mod server;
 
 pub use node::NodeUrl;
 pub use page::Page;
-pub use server::serve;

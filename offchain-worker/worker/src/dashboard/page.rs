@@ -9,7 +9,10 @@ use hyper::{
 };
 
 use super::NodeUrl;
-use crate::error::Failure;
+use crate::{
+    error::Failure,
+    http::{self, Site},
+};
 
 /// Name, kind and content of every file but the first, which is made for a node.
 const FILES: &[(&str, &str, &str)] = &[
@@ -45,14 +48,9 @@ const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
-const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What a browser is told with every answer, beside the policy.
-const HEADERS: [(HeaderName, HeaderValue); 5] = [
-    (
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    ),
+const HEADERS: [(HeaderName, HeaderValue); 4] = [
     (
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
@@ -94,40 +92,35 @@ impl Page {
         })
     }
 
-    /// What is answered to a request.
-    pub fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        let is_reading = method == Method::GET || method == Method::HEAD;
-        let (status, kind, body) = match (is_reading, self.file(path)) {
-            (true, Some((kind, body))) => (StatusCode::OK, kind, body),
-            (true, None) => (
-                StatusCode::NOT_FOUND,
-                TEXT,
-                Bytes::from_static(b"there is no such file here; the page is at /\n"),
-            ),
-            (false, _) => (
-                StatusCode::METHOD_NOT_ALLOWED,
-                TEXT,
-                Bytes::from_static(b"files here can only be read\n"),
-            ),
-        };
-        let mut response = Response::new(Full::new(body));
-        *response.status_mut() = status;
-        let headers = response.headers_mut();
-        headers.extend(HEADERS);
-        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        if !is_reading {
-            headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-        }
-        response
-    }
-
     fn file(&self, path: &str) -> Option<(&'static str, Bytes)> {
         if path == "/" {
             return Some((HTML, self.index.clone()));
         }
         let found = FILES.iter().find(|(name, ..)| *name == path);
         found.map(|(_, kind, content)| (*kind, Bytes::from_static(content.as_bytes())))
+    }
+}
+
+impl Site for Page {
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        let (status, kind, body) = match (http::is_reading(method), self.file(path)) {
+            (true, Some((kind, body))) => (StatusCode::OK, kind, body),
+            (true, None) => (
+                StatusCode::NOT_FOUND,
+                http::TEXT,
+                Bytes::from_static(b"there is no such file here; the page is at /\n"),
+            ),
+            (false, _) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                http::TEXT,
+                Bytes::from_static(b"files here can only be read\n"),
+            ),
+        };
+        let mut response = http::answer(status, kind, body);
+        let headers = response.headers_mut();
+        headers.extend(HEADERS);
+        headers.insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
+        response
     }
 }
 

@@ -33,6 +33,7 @@ use super::{
     waiting::{why_no_run, Said},
     RoleError, Status,
 };
+use crate::metrics::{Failed, Metrics, Stage};
 
 /// What every job needs.
 #[derive(Clone)]
@@ -47,6 +48,19 @@ pub(super) struct Desk<C> {
     pub sources: Arc<Sources>,
     /// Where the chain is.
     pub heads: Heads,
+}
+
+impl<C> Desk<C> {
+    /// What takes note of how the work goes.
+    pub fn metrics(&self) -> &Metrics {
+        &self.reporter.metrics
+    }
+
+    /// Measures a stage until what is given is dropped.
+    #[must_use = "dropped at once it measures nothing"]
+    pub fn time(&self, stage: Stage) -> prometheus::HistogramTimer {
+        self.metrics().time(stage)
+    }
 }
 
 /// What a job brought.
@@ -233,6 +247,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     fn look(&mut self, question: Question) {
         let desk = self.desk.clone();
         self.jobs.spawn(async move {
+            let _timer = desk.time(Stage::Look);
             Ok(
                 match look(&desk.chain, &desk.run, desk.heads, question).await {
                     Ok(Some(looked)) => Ended::Looked(Box::new(looked)),
@@ -251,6 +266,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
         let (desk, kind) = (self.desk.clone(), transaction.kind());
         let said = said_of(&transaction);
         self.jobs.spawn(async move {
+            let _timer = desk.time(Stage::Send);
             let netuid = desk.run.netuid;
             let sent = desk.chain.submit(netuid, transaction, &desk.key).await;
             match &sent {
@@ -267,6 +283,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
         let at_hand = self.role.at_hand(round);
         self.is_included = is_included;
         self.jobs.spawn(async move {
+            let _timer = desk.time(Stage::Apply);
             match apply::apply(&desk, &settlement, &at_hand, is_included).await {
                 Ok(root) => Ok(Ended::Applied(round, root)),
                 Err(error) if error.is_transient() => {
@@ -309,6 +326,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             tracing::info!("too far behind to catch up round by round: fetching newer parameters");
         }
         self.jobs.spawn(async move {
+            let _timer = desk.time(Stage::Join);
             match join(&desk, &info).await {
                 Ok(held) => Ok(Ended::Joined(held)),
                 Err(error) => {
@@ -347,12 +365,23 @@ impl<C: Chain, R: Role> Driver<C, R> {
         match ended {
             Ended::Looked(looked) => return self.looked(*looked),
             Ended::Gone(gone) => self.tell(Event::Gone(gone)),
-            Ended::NotLooked => self.tell(Event::NotLooked),
+            Ended::NotLooked => {
+                self.desk.metrics().failed(Failed::Look);
+                self.tell(Event::NotLooked);
+            }
             Ended::Explained(lack, reason) => self.explained(lack, reason),
             Ended::Nothing => {}
-            Ended::Sent(kind, block) => self.tell(Event::Sent { kind, block }),
+            Ended::Sent(kind, block) => {
+                if block.is_none() {
+                    self.desk.metrics().failed(Failed::Send);
+                }
+                self.tell(Event::Sent { kind, block });
+            }
             Ended::Applied(round, root) => self.tell(Event::Applied { round, root }),
-            Ended::NotApplied(round) => self.tell(Event::NotApplied(round)),
+            Ended::NotApplied(round) => {
+                self.desk.metrics().failed(Failed::Apply);
+                self.tell(Event::NotApplied(round));
+            }
             Ended::Kept(kept) => self.kept(*kept)?,
             Ended::Joined(held) => {
                 self.role.holds(held);
@@ -360,7 +389,10 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.show_held();
                 self.say_ready(held, false);
             }
-            Ended::NotJoined => self.tell(Event::NotJoined),
+            Ended::NotJoined => {
+                self.desk.metrics().failed(Failed::Join);
+                self.tell(Event::NotJoined);
+            }
             Ended::Own(outcome) => {
                 let done = self.role.ended(outcome, &mut self.status)?;
                 self.tell(Event::Done(done));
@@ -393,6 +425,8 @@ impl<C: Chain, R: Role> Driver<C, R> {
         }
         self.status.block = block;
         self.show_held();
+        self.desk.metrics().looked(&self.status, &self.info);
+        self.desk.sources.show(self.desk.metrics());
         if self.role.held().is_none() {
             return Ok(());
         }
@@ -427,6 +461,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             ..
         } = kept;
         self.ledger.append(&line)?;
+        self.desk.metrics().settled(&line);
         self.status.rounds_committed = self.ledger.committed;
         self.status.rounds_included = self.ledger.included;
         self.desk.reporter.say(&Progress::Settled {

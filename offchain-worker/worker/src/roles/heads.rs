@@ -1,6 +1,9 @@
 //! The best and the finalised block as they move.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use cairn_chain::{Block, BlockStream, ChainError};
 use cairn_primitives::BlockNumber;
@@ -8,7 +11,10 @@ use futures::StreamExt;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
 use super::{chain::Chain, RoleError};
-use crate::supervisor;
+use crate::{
+    metrics::{pulse::STILL, Metrics},
+    supervisor,
+};
 
 /// Where the chain is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +34,7 @@ struct Seen {
 }
 
 /// After this time without a new block, that is said, and again after as long.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = STILL;
 
 /// The highest block seen. Nodes that stand still at different blocks, or one that goes to and fro between two forks,
 /// move heads and still get nowhere.
@@ -90,6 +96,7 @@ pub struct HeadFollower {
     seen: watch::Receiver<Seen>,
     silence: Silence,
     highest: Highest,
+    metrics: Option<Arc<Metrics>>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -108,8 +115,15 @@ impl HeadFollower {
             seen,
             silence: Silence::new(Instant::now(), limit),
             highest: Highest::default(),
+            metrics: None,
             tasks,
         }
+    }
+
+    /// Has it shown how far the chain is.
+    pub fn shown(mut self, metrics: &Arc<Metrics>) -> HeadFollower {
+        self.metrics = Some(metrics.clone());
+        self
     }
 
     /// Waits for the next change and gives both heads.
@@ -130,6 +144,9 @@ impl HeadFollower {
             let seen = self.seen.borrow_and_update().clone();
             if self.highest.rises(&seen) {
                 self.silence.broken(Instant::now());
+                if let Some(metrics) = &self.metrics {
+                    metrics.beat(self.highest.0, Instant::now(), SystemTime::now());
+                }
                 supervisor::alive(&format!("at block {}", self.highest.0));
             }
             match seen {

@@ -11,6 +11,7 @@ use super::{
     state::{read, Change, OpenChange},
     RoleError,
 };
+use crate::metrics::Stage;
 
 /// A round that has been applied and is on disk.
 pub(super) struct Kept {
@@ -30,6 +31,7 @@ pub(super) struct Kept {
 /// # Errors
 /// Those of the state directory and of the engine.
 pub(super) async fn keep<C: Send + 'static>(desk: Desk<C>, kept: Kept) -> Result<Kept, RoleError> {
+    let _timer = desk.time(Stage::Keep);
     tokio::task::spawn_blocking(move || {
         let mut engine = locked(&desk.engine);
         let parameters = match kept.included.is_empty() {

@@ -1,12 +1,12 @@
 //! What a worker says while it works: a line for people, or JSON for programs.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use cairn_primitives::{BlockNumber, EpochIndex, Finding, Round, Uid, H256};
 use serde::Serialize;
 
 use super::waiting::SAY_AGAIN;
-use crate::output;
+use crate::{metrics::Metrics, output};
 
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -282,15 +282,18 @@ fn grouped(number: u64) -> String {
 }
 
 /// Says things.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub struct Reporter {
     /// As JSON on standard output instead of log lines.
     pub json: bool,
+    /// What takes note of it, too.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Reporter {
     /// Says something.
     pub fn say(&self, progress: &Progress) {
+        self.metrics.said(progress);
         if !self.json {
             tracing::info!("{progress}");
         } else if let Err(error) = output::show_json_line(progress) {

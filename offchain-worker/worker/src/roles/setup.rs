@@ -2,6 +2,7 @@
 //! when the run is replaced.
 
 use std::{
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -31,7 +32,7 @@ use super::{
     waiting::{why_no_run, Said},
     RoleError,
 };
-use crate::supervisor;
+use crate::{metrics::Metrics, supervisor};
 
 /// What a worker is told.
 #[derive(Clone)]
@@ -60,13 +61,18 @@ pub struct WorkerOptions {
     pub threads: usize,
     /// Whether progress is JSON on standard output.
     pub json: bool,
+    /// What takes note of all that it does.
+    pub metrics: Arc<Metrics>,
     /// Becomes true when the worker is to stop.
     pub shutdown: watch::Receiver<bool>,
 }
 
 impl WorkerOptions {
     fn reporter(&self) -> Reporter {
-        Reporter { json: self.json }
+        Reporter {
+            json: self.json,
+            metrics: self.metrics.clone(),
+        }
     }
 
     /// Whether a worker that stopped for this reason begins anew, with the run that is there now. If so, says it.
@@ -177,7 +183,7 @@ async fn begin<C: Chain, R: Role>(
     options: &WorkerOptions,
     role: impl Fn(&Run, Resumed) -> Result<R, RoleError>,
 ) -> Result<(Driver<C, R>, HeadFollower), RoleError> {
-    let mut follower = HeadFollower::new(&chain, options.stall_after);
+    let mut follower = HeadFollower::new(&chain, options.stall_after).shown(&options.metrics);
     let (heads, info) = find_run(&chain, &mut follower, options).await?;
     let hotkey = AccountId::of(&options.hotkey);
     let run = Run::load(options.netuid, hotkey, &info, &options.stores).await?;
@@ -192,6 +198,10 @@ async fn begin<C: Chain, R: Role>(
     let directory = options.state.of(&identity);
     let state = StateDir::open(&directory, identity)?;
     tracing::info!("state is in {}", directory.display());
+    options.metrics.watch_disk("state", &directory);
+    if let Some(path) = run.store.url().strip_prefix("file://") {
+        options.metrics.watch_disk("store", Path::new(path));
+    }
     let is_audited = run.config.audits.rate > 0 && !R::MEASURES;
     let mut engine = match &options.engine {
         Some(program) => open_program(program, is_audited, options.threads, &run)?,
@@ -215,6 +225,9 @@ async fn begin<C: Chain, R: Role>(
         shown,
         verdicts,
     } = on_disk;
+    if let Some(line) = &last {
+        options.metrics.paid(line);
+    }
     let ledger = Ledger::open(&directory, last.as_ref())?;
     let sources = Arc::new(Sources::new(&options.reach, &run.store, &directory).await?);
     let resumed = Resumed {

@@ -31,6 +31,7 @@ use super::{
     setup::{connect, work, WorkerOptions},
     RoleError, Status,
 };
+use crate::metrics::Stage;
 
 /// How a miner behaves. All but the first are cheats, which a network has to stand: for devnets and tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
@@ -186,6 +187,7 @@ impl Role for MinerRole {
                 };
                 let (desk, behaviour) = (desk.clone(), self.behaviour);
                 jobs.spawn(async move {
+                    let _timer = desk.time(Stage::Train);
                     let maker = behaviour.maker(&desk, round).await?;
                     let trained = round_job::train(&desk, order, maker).await?;
                     Ok(Ended::Own(match trained {

@@ -14,6 +14,7 @@ use cairn_round::{miner::Intent, pace::Pace, plan::Plan};
 use cairn_store::paths;
 
 use super::{make::Made, Maker};
+use crate::metrics::Failed;
 use crate::roles::{
     driver::{with_engine, Desk},
     progress::Progress,
@@ -148,6 +149,7 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         // It costs the round, and the next one may go well.
         Err(RoleError::Engine(error)) if error.is_device_fault() || error.is_divergence() => {
             tracing::warn!("round {round} · {error}");
+            desk.metrics().failed(Failed::Engine);
             return Ok(None);
         }
         Err(error) => return Err(error),
@@ -166,6 +168,7 @@ pub(super) async fn train<C: Clone + Send + 'static>(
     };
     if let Err(error) = desk.run.store.publish(&prefix, sealed).await {
         tracing::warn!("round {round} · its work is lost: {error}");
+        desk.metrics().failed(Failed::Publish);
         with_engine(desk, |engine| {
             engine.discard();
             Ok(())

@@ -14,6 +14,7 @@ use super::{
     make::{Text, ASSIGNED},
     Opener, Outcome,
 };
+use crate::metrics::Stage;
 use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
@@ -33,6 +34,7 @@ pub(super) fn begin<C: Chain>(
 ) {
     let desk = desk.clone();
     jobs.spawn(async move {
+        let _timer = desk.time(Stage::Serve);
         let round = demand.round;
         let served = match serve(&desk, demand, opener).await {
             Ok(served) => served,

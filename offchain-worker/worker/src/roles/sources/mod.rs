@@ -23,6 +23,7 @@ use cairn_store::{fetch, guard::Origin, Blob, Fault, Patience, Source, Store, St
 
 use self::{peer::Node, standing::Standing};
 use super::{chain::Chain, driver::Desk, setup::locked, RoleError};
+use crate::metrics::{Came, Failed, Metrics, Stage};
 
 /// What the owner said of endpoints.
 #[derive(Clone, Debug, Default)]
@@ -125,6 +126,13 @@ impl Sources {
             open: Mutex::default(),
             standing: Mutex::default(),
         })
+    }
+
+    /// Shows how many endpoints of others are in use.
+    pub fn show(&self, metrics: &Metrics) {
+        let open = locked(&self.open).len();
+        let passed_over = locked(&self.standing).passed_over(Instant::now());
+        metrics.sources(open, passed_over);
     }
 
     /// Tells peers that it is gone.
@@ -311,7 +319,12 @@ pub(super) async fn validators<C: Chain>(
 /// Those of the own store: [`StoreError::NotFound`] if nobody has it.
 pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<Bytes, StoreError> {
     let (store, root) = (&desk.run.store, &wanted.root.0);
+    let _timer = desk.time(Stage::Fetch);
     let missing = match store.get_blob(&wanted.prefix, root, wanted.most).await {
+        Ok(file) => {
+            desk.metrics().fetched(Came::FromStore, file.len() as u64);
+            return Ok(file);
+        }
         Err(
             error @ (StoreError::NotFound { .. }
             | StoreError::RootMismatch { .. }
@@ -336,6 +349,7 @@ pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<By
     };
     match desk.sources.bring(&blob, &file, &sources).await {
         Ok(()) => {
+            desk.metrics().fetched(Came::FromMembers, wanted.length);
             let kept = store.publish(&wanted.prefix, file.as_path()).await;
             remove(&file).await;
             kept?;
@@ -343,6 +357,7 @@ pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<By
         }
         Err(why) => {
             tracing::debug!("{why}");
+            desk.metrics().failed(Failed::Fetch);
             Err(missing)
         }
     }

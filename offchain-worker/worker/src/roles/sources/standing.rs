@@ -35,6 +35,11 @@ impl Standing {
             .is_none_or(|fallen| fallen.until <= now)
     }
 
+    /// How many are not asked now.
+    pub fn passed_over(&self, now: Instant) -> usize {
+        self.0.values().filter(|fallen| fallen.until > now).count()
+    }
+
     /// Takes note of what was found at each endpoint in a fetch. Not to have a file is no fault.
     pub fn note<'a>(
         &mut self,

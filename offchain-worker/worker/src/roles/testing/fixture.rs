@@ -16,13 +16,16 @@ use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 
 use super::{FakeChain, NETUID, PHASES};
-use crate::roles::{
-    miner::mine,
-    sources::{PeerOptions, Reach},
-    state::StatePlace,
-    stores::Stores,
-    validator::validate,
-    Behaviour, RoleError, WorkerOptions,
+use crate::{
+    metrics::Metrics,
+    roles::{
+        miner::mine,
+        sources::{PeerOptions, Reach},
+        state::StatePlace,
+        stores::Stores,
+        validator::validate,
+        Behaviour, RoleError, WorkerOptions,
+    },
 };
 
 const VOCABULARY: u32 = 32;
@@ -257,6 +260,7 @@ impl Network {
             engine: None,
             threads: 1,
             json: false,
+            metrics: Arc::new(Metrics::new("worker", NETUID).expect("names")),
             shutdown,
         };
         (sender, options)

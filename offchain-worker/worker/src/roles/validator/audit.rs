@@ -12,6 +12,7 @@ use cairn_round::{
 use cairn_store::{paths, StoreError};
 
 use super::{Outcome, ValidatorRole};
+use crate::metrics::{Failed, Stage};
 use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
@@ -37,11 +38,13 @@ impl ValidatorRole {
         let desk = desk.clone();
         let mut verdicts = self.machine.verdicts().to_vec();
         jobs.spawn(async move {
+            let _timer = desk.time(Stage::Audit);
             let of = (audit.round, audit.uid);
             let finding = match found(&desk, &audit).await {
                 Ok(finding) => finding,
                 Err(error) if error.is_transient() => {
                     tracing::warn!("round {} · uid {}: not audited yet: {error}", of.0, of.1);
+                    desk.metrics().failed(Failed::Audit);
                     None
                 }
                 Err(error) => return Err(error),

@@ -10,6 +10,7 @@ use cairn_round::validator::{Claim, Id};
 use cairn_store::StoreError;
 
 use super::{Outcome, ValidatorRole};
+use crate::metrics::{Failed, Stage};
 use crate::roles::{
     chain::Chain,
     driver::{Desk, Ended, Jobs},
@@ -37,6 +38,7 @@ pub(super) fn fetch<C: Chain>(
             }
             Err(error) => {
                 tracing::warn!("round {round} · uid {uid}: {error}");
+                desk.metrics().failed(Failed::Fetch);
                 None
             }
         };
@@ -56,12 +58,13 @@ impl ValidatorRole {
         let (round, uid) = (claim.round, claim.uid);
         let id = (uid, claim.commitment.sealed_root);
         let sealed = self.sealed.remove(&id);
-        let (run, reporter) = (desk.run.clone(), desk.reporter);
+        let (run, reporter) = (desk.run.clone(), desk.reporter.clone());
         let before = Before {
             norm: *locked(&run.norm),
             last: locked(&run.ends).last(&claim.hotkey),
         };
         jobs.spawn(async move {
+            let _timer = reporter.metrics.time(Stage::Open);
             let Some(sealed) = sealed else {
                 return Ok(Ended::Own(Outcome::Opened(round, id, None)));
             };

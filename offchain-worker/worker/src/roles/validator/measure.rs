@@ -18,6 +18,7 @@ use cairn_round::{
 };
 
 use super::{Outcome, ValidatorRole};
+use crate::metrics::{Failed, Stage};
 use crate::roles::{
     chain::Chain,
     driver::{with_engine, Desk, Ended, Jobs},
@@ -48,12 +49,14 @@ impl ValidatorRole {
         };
         let desk = desk.clone();
         jobs.spawn(async move {
+            let _timer = desk.time(Stage::Measure);
             let measured = with_engine(&desk, move |engine| work.measure(engine, measurement));
             let evidence = match measured.await {
                 Ok(evidence) => evidence,
                 // A card that fails takes this round's evidence with it; the next round opens it anew.
                 Err(RoleError::Engine(error)) if error.is_device_fault() => {
                     tracing::warn!("round {round} · cannot be measured: {error}");
+                    desk.metrics().failed(Failed::Engine);
                     Vec::new()
                 }
                 Err(error) => return Err(error),

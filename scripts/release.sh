@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Builds what is given to others: node and worker by the release profile, stripped; the runtime's WASM; packages; and
+# checksums of all of it. It takes an hour on four cores, the first time.
+#
+#   scripts/release.sh [OUT]    [default: $CAIRN_CACHE/release]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+CACHE=${CAIRN_CACHE:-$HOME/.cache/cairn}
+TARGET=${CARGO_TARGET_DIR:-$CACHE/target}
+OUT=${1:-$CACHE/release}
+
+die() {
+    printf 'release: %s\n' "$*" >&2
+    exit 1
+}
+
+[ -z "$(git status --porcelain)" ] || die "the checkout has changes: commit them, so that others can build the same"
+# The places of sources are in panics' messages: named alike, they are alike whoever builds.
+export RUSTFLAGS="--remap-path-prefix=$PWD=/cairn --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+cargo build --locked --release --bins
+
+VERSION=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
+DEST=$OUT/$VERSION
+rm -rf "$DEST"
+mkdir -p "$DEST"
+for binary in cairn-node cairn; do
+    install -m755 "$TARGET/release/$binary" "$DEST/$binary"
+    strip --strip-unneeded "$DEST/$binary"
+done
+WASM=$TARGET/release/wbuild/cairn-runtime/cairn_runtime.compact.compressed.wasm
+install -m644 "$WASM" "$DEST/cairn_runtime.wasm"
+scripts/deb.sh "$DEST" "$DEST"
+(cd "$DEST" && sha256sum -- * >SHA256SUMS)
+echo "release $VERSION of commit $(git rev-parse HEAD) is in $DEST"
+# By this hash a proposal names the runtime (docs/governance.md).
+echo "the runtime's BLAKE2b-256: 0x$(b2sum -l 256 "$DEST/cairn_runtime.wasm" | cut -d ' ' -f 1)"
