@@ -187,7 +187,7 @@ fn of_round<AccountId>(netuid: Netuid, round: &RoundInfo<AccountId>, absent: usi
         one(
             "cairn_chain_round_start_block",
             netuid,
-            f64::from(round.start),
+            f64::from(round.times.start),
         ),
         one("cairn_chain_miners", netuid, round.miners.len() as f64),
         one(

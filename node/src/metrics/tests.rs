@@ -52,7 +52,10 @@ fn round() -> RoundInfo<Id> {
     };
     RoundInfo {
         round: 12,
-        start: 480,
+        times: cairn_primitives::RoundTimes {
+            start: 480,
+            ..Default::default()
+        },
         phase: Phase::Train,
         seed: H256::zero(),
         pass: 0,

@@ -103,7 +103,7 @@ impl Event {
                 // No later: training may be over then.
                 let middle = times
                     .start()
-                    .saturating_add(times.floor(RoundStage::Commit));
+                    .saturating_add(floor(phases, RoundStage::Commit));
                 times.phase(now) != Phase::Train || now >= middle
             }
         }

@@ -46,7 +46,10 @@ async fn run() -> RunInfo {
         started_at: 10,
         round: RoundInfo {
             round: 9,
-            start: 1_200,
+            times: cairn_primitives::RoundTimes {
+                start: 1_200,
+                ..Default::default()
+            },
             phase: Phase::Reveal,
             seed: H256::zero(),
             pass: 0,
@@ -56,6 +59,7 @@ async fn run() -> RunInfo {
         },
         oldest_round: 0,
         absent: Vec::new(),
+        unawaited: Vec::new(),
     }
 }
 
