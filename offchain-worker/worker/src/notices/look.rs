@@ -35,8 +35,7 @@ pub async fn look(
         if let Some(own) = members.iter().find(|member| member.hotkey == *hotkey) {
             view.goes_next = goes_next(&subnet, &members, own, block);
             let from = emission.epochs.saturating_sub(KEPT);
-            let limit = u32::try_from(KEPT).unwrap_or(u32::MAX);
-            let page = at.member_history(netuid, own.uid, from, limit).await?;
+            let page = at.member_history(netuid, own.uid, from, KEPT).await?;
             let epochs = page.map_or_else(Vec::new, |page| page.epochs);
             view.member = Some(Member {
                 uid: own.uid,
@@ -111,7 +110,7 @@ fn dry(
     epochs: &[MemberEpoch],
 ) -> EpochIndex {
     let since_it_came = match emission.last_epoch.checked_sub(own.registered_at) {
-        Some(blocks) => EpochIndex::from(blocks.checked_div(tempo).unwrap_or(0)).saturating_add(1),
+        Some(blocks) => blocks.checked_div(tempo).unwrap_or(0).saturating_add(1),
         None => 0,
     };
     let mut newest_first = epochs.iter().rev();
@@ -212,7 +211,7 @@ mod tests {
         };
         let epoch = |epoch: EpochIndex, as_miner| MemberEpoch {
             epoch,
-            block: 10 + 10 * epoch as u32,
+            block: 10 + 10 * epoch,
             incentive: 0,
             dividends: 0,
             as_miner,
