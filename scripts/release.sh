@@ -18,6 +18,7 @@ die() {
 [ -z "$(git status --porcelain)" ] || die "the checkout has changes: commit them, so that others can build the same"
 # The places of sources are in panics' messages: named alike, they are alike whoever builds.
 export RUSTFLAGS="--remap-path-prefix=$PWD=/cairn --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+export WASM_BUILD_RUSTFLAGS="${WASM_BUILD_RUSTFLAGS:+$WASM_BUILD_RUSTFLAGS }$RUSTFLAGS"
 cargo build --locked --release --bins
 
 VERSION=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)

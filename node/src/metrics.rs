@@ -38,9 +38,11 @@ pub fn follow(
     Ok(async move {
         let mut imported = client.import_notification_stream();
         while let Some(mut block) = imported.next().await {
-            // Of those that came meanwhile only the last counts.
+            // Of those that came meanwhile the last one that is the best counts.
             while let Some(Some(later)) = imported.next().now_or_never() {
-                block = later;
+                if later.is_new_best {
+                    block = later;
+                }
             }
             if !block.is_new_best {
                 continue;

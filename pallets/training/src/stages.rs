@@ -2,7 +2,7 @@
 //!
 //! The current round's times are kept with the run, since they move; the snapshot has those that it has at the longest.
 
-use cairn_primitives::{Netuid, Round, Uid};
+use cairn_primitives::{traits::Incentives, Netuid, Round, Uid};
 use cairn_protocol::{
     attendance::Absence,
     phase::{RoundStage, Timetable},
@@ -36,7 +36,8 @@ impl<T: Config> Pallet<T> {
         let known = |uid: Uid| absences.get(&uid).copied().unwrap_or_default();
         let is_awaited = |uid: Uid| Absence::is_awaited(&known(uid));
         let miners = snapshot.miners.iter();
-        let miners = miners.map(|(uid, _)| Member::miner(*uid, is_awaited(*uid)));
+        let has_earned = |uid: Uid| T::Incentives::incentive(netuid, uid) > 0;
+        let miners = miners.map(|(uid, _)| Member::miner(*uid, is_awaited(*uid), has_earned(*uid)));
         let validators = snapshot.validators.iter().map(|one| Member {
             uid: one.uid,
             is_awaited: is_awaited(one.uid),

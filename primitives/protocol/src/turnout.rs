@@ -6,8 +6,9 @@
 //! after everybody else has come. A grace is the floor of the stage, or three blocks where that is less. So nobody can
 //! hold up rounds again and again, and nobody's time is cut below the floor of a stage.
 //!
-//! If those for whom it would wait are less than two thirds, of the miners by count and of the validators by stake, it
-//! waits for all: a round without most of them would come to nothing.
+//! Of miners it waits for those that earned something in the last epoch, if any did: seats that only commit early neither
+//! hurry nor hold up who works. If those for whom it would wait are less than two thirds, of these miners by count and of
+//! the validators by stake, it waits for all of them: a round without most of them would come to nothing.
 
 use alloc::vec::Vec;
 use cairn_primitives::{Balance, BlockNumber, Phases, Uid, Verdicts};
@@ -26,17 +27,18 @@ pub struct Member {
     pub uid: Uid,
     /// Whether rounds wait for it.
     pub is_awaited: bool,
-    /// What it weighs among its like: a miner 1, a validator its stake.
+    /// What it weighs among its like: a miner that earned something in the last epoch 1 and another nothing, a validator its
+    /// stake.
     pub weight: Balance,
 }
 
 impl Member {
-    /// A miner.
-    pub fn miner(uid: Uid, is_awaited: bool) -> Member {
+    /// A miner, and whether it earned something in the last epoch.
+    pub fn miner(uid: Uid, is_awaited: bool, has_earned: bool) -> Member {
         Member {
             uid,
             is_awaited,
-            weight: 1,
+            weight: has_earned.into(),
         }
     }
 }
@@ -58,14 +60,18 @@ pub struct Coming {
 
 impl Coming {
     fn new(members: impl IntoIterator<Item = Member>, floor: BlockNumber) -> Coming {
-        let members: Vec<Member> = members.into_iter().collect();
+        let mut members: Vec<Member> = members.into_iter().collect();
+        // Before anybody has shown that it works all count alike.
+        if members.iter().all(|one| one.weight == 0) {
+            members.iter_mut().for_each(|one| one.weight = 1);
+        }
         let weigh = |sum: u128, one: &Member| sum.saturating_add(one.weight.into());
         let all = members.iter().fold(0, weigh);
         let known = members.iter().filter(|one| one.is_awaited).fold(0, weigh);
         let too_few = known.saturating_mul(3) < all.saturating_mul(2);
         let (awaited, others): (Vec<_>, Vec<_>) = members
             .into_iter()
-            .partition(|one| one.is_awaited || too_few);
+            .partition(|one| one.weight > 0 && (one.is_awaited || too_few));
         let set = |part: Vec<Member>| Verdicts::from_uids(part.into_iter().map(|one| one.uid));
         let awaited = set(awaited);
         Coming {
@@ -250,8 +256,8 @@ mod tests {
     };
 
     fn round(miners: u16, validators: u16) -> (Turnout, Timetable) {
-        let all = |count: u16| (0..count).map(|uid| Member::miner(Uid(uid), true));
-        let validators = (100..100 + validators).map(|uid| Member::miner(Uid(uid), true));
+        let all = |count: u16| (0..count).map(|uid| Member::miner(Uid(uid), true, true));
+        let validators = (100..100 + validators).map(|uid| Member::miner(Uid(uid), true, true));
         (
             Turnout::new(&PHASES, all(miners), validators),
             Timetable::new(1_000, &PHASES),
@@ -316,8 +322,8 @@ mod tests {
     #[test]
     fn for_others_a_stage_goes_on_for_a_grace_and_no_longer() {
         let times = Timetable::new(0, &PHASES);
-        let known = [0, 1, 2].map(|uid| Member::miner(Uid(uid), uid < 2));
-        let mut turnout = Turnout::new(&PHASES, known, [Member::miner(Uid(9), true)]);
+        let known = [0, 1, 2].map(|uid| Member::miner(Uid(uid), uid < 2, true));
+        let mut turnout = Turnout::new(&PHASES, known, [Member::miner(Uid(9), true, true)]);
         turnout.comes(Uid(0), RoundStage::Commit, 14, times);
         let waits = turnout.comes(Uid(1), RoundStage::Commit, 15, times);
         assert_eq!(waits.commit_deadline(), 15 + 10 + 1);
@@ -335,7 +341,7 @@ mod tests {
     fn a_round_that_would_wait_for_too_few_waits_for_all() {
         let times = Timetable::new(0, &PHASES);
         // Of three, rounds wait for one: so they wait for all.
-        let known = [0, 1, 2].map(|uid| Member::miner(Uid(uid), uid == 0));
+        let known = [0, 1, 2].map(|uid| Member::miner(Uid(uid), uid == 0, true));
         let mut all = Turnout::new(&PHASES, known, []);
         for uid in [0, 1] {
             let before = all.comes(Uid(uid), RoundStage::Commit, 20, times);
@@ -352,6 +358,23 @@ mod tests {
         let few = |stake| [staked(7, true, stake), staked(8, false, 100)];
         let awaited = |stake| Turnout::new(&PHASES, [], few(stake)).bind.all;
         assert_eq!([199, 200].map(awaited), [2, 1]);
+    }
+
+    #[test]
+    fn seats_that_earned_nothing_neither_hurry_nor_hold_up_those_that_did() {
+        let times = Timetable::new(0, &PHASES);
+        let known = [0, 1, 2, 3, 4].map(|uid| Member::miner(Uid(uid), uid != 1, uid < 2));
+        let mut turnout = Turnout::new(&PHASES, known, []);
+        // Of the two that earned one is not waited for: too few, so both are.
+        assert_eq!((turnout.commit.all, turnout.commit.others.count()), (2, 3));
+        let early = [2, 3, 4].into_iter().fold(times, |times, uid| {
+            turnout.comes(Uid(uid), RoundStage::Commit, 1, times)
+        });
+        assert_eq!(early, times);
+        let late = turnout.comes(Uid(0), RoundStage::Commit, 30, early);
+        let late = turnout.comes(Uid(1), RoundStage::Commit, 31, late);
+        assert_eq!(late.commit_deadline(), 32);
+        assert!(!turnout.late.contains(Uid(0)) && !turnout.late.contains(Uid(1)));
     }
 
     #[test]
@@ -372,7 +395,7 @@ mod tests {
         let mut held = 0;
         for delay in plays {
             let is_awaited = |uid: u16| uid > 0 || absence.is_awaited();
-            let miners = (0..4).map(|uid| Member::miner(Uid(uid), is_awaited(uid)));
+            let miners = (0..4).map(|uid| Member::miner(Uid(uid), is_awaited(uid), true));
             let mut turnout = Turnout::new(&PHASES, miners, []);
             let mut times = Timetable::new(0, &PHASES);
             for uid in 1..4 {
@@ -411,7 +434,7 @@ mod tests {
                 now += wait;
                 let uid = Uid(if who < 3 { who } else { 97 + who });
                 times = match who {
-                    5 => turnout.leaves(Uid(who), now, times),
+                    5 => turnout.leaves(Uid(1), now, times),
                     _ => turnout.comes(uid, RoundStage::ALL[stage], now, times),
                 };
             }

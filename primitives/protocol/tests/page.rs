@@ -386,7 +386,8 @@ fn turnout(page: &Section) {
     let limits = Timetable::new(100, &phases);
     let all = |uids: &[u16]| -> Vec<Member> {
         let uids = uids.iter();
-        uids.map(|uid| Member::miner(Uid(*uid), true)).collect()
+        uids.map(|uid| Member::miner(Uid(*uid), true, true))
+            .collect()
     };
     page.says("A stage is over when all who have a part in it have done it");
     let mut three = Turnout::new(&phases, all(&[1, 2, 3]), all(&[9]));
@@ -416,18 +417,21 @@ fn turnout(page: &Section) {
     page.says(
         "For such members a stage goes on for a grace, and no longer, after all others have come",
     );
-    let but = |slow: u16| [1, 2, 3].map(|uid| Member::miner(Uid(uid), uid != slow));
+    let but = |slow: u16| [1, 2, 3].map(|uid| Member::miner(Uid(uid), uid != slow, true));
     let mut slow = Turnout::new(&phases, but(2), all(&[9]));
     commit(&mut slow, 3, 115, limits);
     let waits = commit(&mut slow, 1, 115, limits);
     assert_eq!(waits.commit_deadline(), 115 + 10 + 1);
     assert_eq!(commit(&mut slow, 2, 118, waits).commit_deadline(), 119);
     page.says(
-        "less than 2/3, of the miners by count and of the validators by stake, it waits for all",
+        "less than 2/3, of these miners by count and of the validators by stake, it waits for all of them",
     );
     let least = page.number("is the stage's floor, but at least ", " blocks");
     assert_eq!(u64::from(limits::GRACE_BLOCKS), least);
-    let pair = [(1, true), (2, false)].map(|(uid, waits)| Member::miner(Uid(uid), waits));
+    page.says("Of miners it waits for those that earned something in the last epoch, if any did");
+    let seats = [(1, true), (2, false)].map(|(uid, earned)| Member::miner(Uid(uid), true, earned));
+    assert_eq!(Turnout::new(&phases, seats, all(&[9])).commit.all, 1);
+    let pair = [(1, true), (2, false)].map(|(uid, waits)| Member::miner(Uid(uid), waits, true));
     let mut few = Turnout::new(&phases, pair, all(&[9]));
     assert_eq!(commit(&mut few, 1, 120, limits), limits);
     assert_ne!(commit(&mut few, 2, 120, limits), limits);

@@ -227,7 +227,8 @@ pub struct RunInfo<AccountId> {
     /// Members that missed so many rounds that they are not expected until they say that they are back, ascending by
     /// uid.
     pub absent: Vec<(Uid, AccountId)>,
-    /// Members for which the current round does not wait, since they held one up of late, ascending by uid.
+    /// Members for which the current round does not wait, since they held one up of late or earned nothing in the last
+    /// epoch, ascending by uid.
     pub unawaited: Vec<(Uid, AccountId)>,
 }
 

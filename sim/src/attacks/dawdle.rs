@@ -31,6 +31,7 @@ fn stage(scene: &Scene) -> Vec<Recruit> {
 struct Dawdler {
     held_back: Option<(Round, Commitment)>,
     trained: BTreeMap<Round, BlockNumber>,
+    limit: BlockNumber,
 }
 
 impl Behaviour for Dawdler {
@@ -49,9 +50,11 @@ impl Behaviour for Dawdler {
             return;
         };
         let (times, now) = (view.round.timetable(), turn.head.number);
+        let trains = times.commit_deadline().saturating_sub(times.start());
+        // The longest that was ever to come is the limit: nobody had committed yet.
+        self.limit = self.limit.max(trains);
         if times.phase(now) != Phase::Train {
-            let trained = times.commit_deadline().saturating_sub(times.start());
-            self.trained.insert(view.round.round, trained);
+            self.trained.insert(view.round.round, trains);
         }
         let Some((round, commitment)) = &self.held_back else {
             return;
@@ -69,8 +72,7 @@ impl Behaviour for Dawdler {
     }
 
     fn tells(&self) -> Option<String> {
-        let longest = self.trained.values().max()?;
-        let held_up = self.trained.values().filter(|one| *one == longest);
+        let held_up = self.trained.values().filter(|one| **one >= self.limit);
         let (held_up, all) = (held_up.count(), self.trained.len());
         Some(format!("{held_up} of {all} rounds trained for the longest"))
     }

@@ -1,6 +1,7 @@
 //! A validator leaves in the last block of the attest phase, and its attestation with it.
 
-use cairn_primitives::{Phase, Round};
+use cairn_primitives::Round;
+use cairn_protocol::phase::Attesting;
 
 use super::{Attack, Scene};
 use crate::{
@@ -42,8 +43,8 @@ impl Behaviour for LeaveLate {
             return;
         };
         let (timetable, now) = (view.round.timetable(), turn.head.number);
-        let is_last = timetable.next_phase(now) == Phase::Attest
-            && timetable.next_phase(now.saturating_add(1)) != Phase::Attest;
+        // A round may be over in any block of its last stage.
+        let is_last = timetable.next_attesting(now) == Attesting::Open;
         if self.has_left || view.round.round < WHEN || !is_last {
             return;
         }

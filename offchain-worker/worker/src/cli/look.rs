@@ -278,7 +278,7 @@ fn unawaited(run: &RunInfo) -> String {
     match uids_of.is_empty() {
         true => String::new(),
         false => format!(
-            "         does not wait for: {}, which held a round up of late\n",
+            "         does not wait long for: {}, which earned nothing yet or held a round up\n",
             uids(&uids_of, "")
         ),
     }
@@ -401,7 +401,7 @@ mod tests {
         let key = AccountId([1; 32]);
         run.unawaited = vec![(Uid(3), key), (Uid(4), key)];
         let text = seen(Some(run)).text();
-        let line = "         does not wait for: uids 3, 4, which held a round up of late\n";
+        let line = "         does not wait long for: uids 3, 4, which earned nothing yet or held a round up\n";
         assert!(text.contains(line), "{text}");
     }
 

@@ -6,13 +6,16 @@ use frame_support::{assert_noop, assert_ok};
 
 use crate::{mock::*, AbsencesOf, Agenda, Error, Runs};
 
-/// Three validators and three miners, of whose stages a quarter always passes.
+/// Three validators and three miners, of whose stages a quarter always passes: 4 of 16 blocks to train, 1 of 2 to do
+/// anything else.
 fn hurried() -> ExtBuilder {
+    let mut config = with_floor(25);
+    config.phases.train = 16;
     ExtBuilder::default()
         .subnet(NET)
         .validators(NET, &[100, 100, 100])
         .miners(NET, 3)
-        .run(NET, with_floor(25))
+        .run(NET, config)
 }
 
 const MINERS: [Uid; 3] = [Uid(10), Uid(11), Uid(12)];
@@ -54,8 +57,7 @@ fn a_round_is_over_when_all_is_done() {
         hurry(&MINERS, &VALIDATORS);
         let settled = Training::settled(NET, 0).expect("it is over");
         assert_eq!(settled.included, MINERS);
-        // A block for each stage: a quarter of four, two, two and two.
-        assert_eq!(settled.settled_at, start + 4);
+        assert_eq!(settled.settled_at, start + 4 + 3);
         assert!(AbsencesOf::<Test>::get(NET).is_empty());
         assert_eq!(
             (Training::run_info(NET).unwrap().round.round, phase()),
@@ -73,14 +75,14 @@ fn the_agenda_follows_the_round() {
             assert_ok!(commit(NET, 0, uid, ROOT));
         }
         assert_eq!(phase(), Phase::Train, "not in the same block");
-        assert_eq!(times().reveal, times().start + 1);
+        assert_eq!(times().reveal, times().start + 4);
         assert_eq!(
             times().due,
             due,
             "the other stages have the time that is left"
         );
         assert_noop!(reveal(NET, 0, Uid(10)), Error::<Test>::TooEarlyToReveal);
-        next_block();
+        run_to(times().reveal);
         assert_eq!(phase(), Phase::Reveal);
         assert_ok!(reveal(NET, 0, Uid(10)));
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
@@ -91,23 +93,26 @@ fn the_agenda_follows_the_round() {
 #[test]
 fn who_does_not_come_costs_the_others_one_round() {
     hurried().execute(|| {
-        let start = start();
+        hurry(&MINERS, &VALIDATORS);
+        let start = times().start;
         let two = &MINERS[..2];
         hurry(two, &VALIDATORS);
         // The whole train phase; nobody waits for the key of what was not committed to.
-        assert_eq!(Training::settled(NET, 0).unwrap().settled_at, start + 4 + 3);
+        let settled_at = |round| Training::settled(NET, round).unwrap().settled_at;
+        assert_eq!(settled_at(1), start + 16 + 3);
         let unawaited = Training::run_info(NET).unwrap().unawaited;
         assert_eq!(unawaited, [(Uid(12), hotkey(NET, Uid(12)))]);
         let start = times().start;
         hurry(two, &VALIDATORS);
-        // A grace more: it might come.
-        assert_eq!(Training::settled(NET, 1).unwrap().settled_at, start + 4 + 3);
+        // A grace after the block in which the others came: it might come.
+        assert_eq!(settled_at(2), start + 1 + 4 + 3);
     });
 }
 
 #[test]
 fn who_held_a_round_up_has_its_part_and_is_waited_for_again_in_the_end() {
     hurried().execute(|| {
+        hurry(&MINERS, &VALIDATORS);
         hurry(&MINERS[..2], &VALIDATORS);
         for left in (1..=UNAWAITED_ROUNDS).rev() {
             let absence = AbsencesOf::<Test>::get(NET)[&Uid(12)];
@@ -128,7 +133,7 @@ fn nobody_waits_for_who_has_left() {
         assert_ok!(commit(NET, 0, Uid(11), ROOT));
         assert_eq!(times().reveal, before);
         World::leave(NET, Uid(12));
-        assert_eq!(times().reveal, before - 3);
+        assert_eq!(times().reveal, before - 12);
         Training::do_try_state().unwrap();
         run_to(times().reveal);
         assert_ok!(reveal(NET, 0, Uid(10)));
