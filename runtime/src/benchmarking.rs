@@ -278,9 +278,9 @@ fn make_due(netuid: Netuid, due: Due) {
         Due::Round => {
             everybody_contributed::<Runtime>(netuid).expect("the round has begun");
             let mut run = pallet_training::Runs::<Runtime>::get(netuid).expect("there is a run");
-            pallet_training::Agenda::<Runtime>::remove(run.due, netuid);
+            pallet_training::Agenda::<Runtime>::remove(run.times.due, netuid);
             pallet_training::Agenda::<Runtime>::insert(next, netuid, ());
-            run.due = next;
+            run.times.due = next;
             pallet_training::Runs::<Runtime>::insert(netuid, run);
         }
         Due::Epoch => {

@@ -179,7 +179,7 @@ fn what_was_asked_back_is_told_in_the_block_in_which_it_can_be_had() {
     let (on, hotkey) = PLACE;
     let amount = 5 * CRN;
     let released = Happening::UnbondingReleased { on, hotkey, amount };
-    assert_eq!(told(&before, |_| {}), [released.clone()]);
+    assert_eq!(told(&before, |_| {}), std::slice::from_ref(&released));
     // Somebody was quick.
     let fetched = told(&before, |view| {
         view.positions
