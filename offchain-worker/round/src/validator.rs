@@ -559,8 +559,8 @@ impl Validator {
         }
     }
 
-    /// Commits to what is on disk; failing that, to what has been checked, once all is and what can be measured has been,
-    /// or time is up.
+    /// Commits to what is on disk; failing that, to what has been checked, once all is and what can be measured has
+    /// been, or time is up.
     fn commit(
         &self,
         view: &View,

@@ -69,8 +69,8 @@
 //! parameters, events and hooks. `round.rs` the hook and the start of a round; `commitments.rs`, `attestation.rs` the
 //! calls of miners and validators; `settlement.rs` the end of a round; `attendance.rs` what follows from it for those
 //! who had a part; `record.rs` what a subnet is paid for; `audits.rs` what the audits pallet is told, and tells;
-//! `stages.rs` parts of a round that end when all is done; `departures.rs` members, and subnets, that leave; `history.rs` what is removed when; `readers.rs` the answers of
-//! the runtime API; `try_state.rs` what always holds.
+//! `stages.rs` parts of a round that end when all is done; `departures.rs` members, and subnets, that leave;
+//! `history.rs` what is removed when; `readers.rs` the answers of the runtime API; `try_state.rs` what always holds.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(

@@ -195,7 +195,8 @@ impl Timetable {
     }
 
     /// The times after all that the present stage is for was done in block `now`: the next stage begins with the next
-    /// block, or after this one's floor. It ends when it would have ended, so what one stage leaves the next ones may use.
+    /// block, or after this one's floor. It ends when it would have ended, so what one stage leaves the next ones may
+    /// use.
     pub fn done(self, stage: RoundStage, now: BlockNumber, floor: BlockNumber) -> Timetable {
         let (first, end) = self.bounds(stage);
         match now >= first && now < end {

@@ -1,7 +1,7 @@
 //! What a hotkey signs before it becomes somebody's, and who makes room for it.
 //!
-//! Without a signature whoever registers a hotkey first would own for ever what that hotkey earns. The bytes name the chain, the
-//! subnet and the coldkey, so a signature that was seen on its way serves nobody else, and nowhere else.
+//! Without a signature whoever registers a hotkey first would own for ever what that hotkey earns. The bytes name the
+//! chain, the subnet and the coldkey, so a signature that was seen on its way serves nobody else, and nowhere else.
 
 use alloc::vec::Vec;
 

@@ -1,14 +1,15 @@
 //! For whom a round waits, and when a stage has done what it is for.
 //!
-//! A stage ends as soon as all who have a part in it have done it ([`crate::phase`]). It waits for the members that are
-//! expected, but not for who held a round up of late: by not having done its part when the stage was over, or by having
-//! done it later than a grace after two thirds of the others. For such members a stage goes on for a grace, and no longer,
-//! after everybody else has come. A grace is the floor of the stage, or three blocks where that is less. So nobody can
-//! hold up rounds again and again, and nobody's time is cut below the floor of a stage.
+//! A stage ends as soon as all who have a part in it have done it ([`crate::phase`]). It waits for the members that
+//! are expected, but not for who held a round up of late: by not having done its part when the stage was over, or by
+//! having done it later than a grace after two thirds of the others. For such members a stage goes on for a grace,
+//! and no longer, after everybody else has come. A grace is the floor of the stage, or three blocks where that is
+//! less. So nobody can hold up rounds again and again, and nobody's time is cut below the floor of a stage.
 //!
-//! Of miners it waits for those that earned something in the last epoch, if any did: seats that only commit early neither
-//! hurry nor hold up who works. If those for whom it would wait are less than two thirds, of these miners by count and of
-//! the validators by stake, it waits for all of them: a round without most of them would come to nothing.
+//! Of miners it waits for those that earned something in the last epoch, if any did: seats that only commit early
+//! neither hurry nor hold up who works. If those for whom it would wait are less than two thirds, of these miners by
+//! count and of the validators by stake, it waits for all of them: a round without most of them would come to
+//! nothing.
 
 use alloc::vec::Vec;
 use cairn_primitives::{Balance, BlockNumber, Phases, Uid, Verdicts};
@@ -27,8 +28,8 @@ pub struct Member {
     pub uid: Uid,
     /// Whether rounds wait for it.
     pub is_awaited: bool,
-    /// What it weighs among its like: a miner that earned something in the last epoch 1 and another nothing, a validator its
-    /// stake.
+    /// What it weighs among its like: a miner that earned something in the last epoch 1 and another nothing, a
+    /// validator its stake.
     pub weight: Balance,
 }
 

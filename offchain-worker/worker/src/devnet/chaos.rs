@@ -86,8 +86,8 @@ pub fn check(events: &[Event], rounds: u32) -> Result<(), Failure> {
 }
 
 impl Event {
-    /// Whether it is time at block `now` of `round`, which has these times. Failures come in the middle of training, so that
-    /// work is lost; a miner joins as soon as its round begins. What was missed is made up for.
+    /// Whether it is time at block `now` of `round`, which has these times. Failures come in the middle of training,
+    /// so that work is lost; a miner joins as soon as its round begins. What was missed is made up for.
     pub fn is_due(
         &self,
         round: Round,
