@@ -39,7 +39,7 @@ fn a_real_model_learns() {
     learns(Kind::Tiny);
 }
 
-/// A quarter of its contributions is audited, and nobody loses anything.
+/// A quarter of its contributions is audited, and nobody loses its bond.
 #[test]
 fn a_real_model_learns_by_muon() {
     learns(Kind::Muon);
@@ -54,7 +54,8 @@ fn learns(engine: Kind) {
     };
     let (short, long) = (tiny(1), tiny(8));
     assert_eq!(long.faults, []);
-    assert!(long.members.iter().all(|member| member.lost == 0));
+    // Nobody lost a bond: what is left is the fee of registering.
+    assert!(long.members.iter().all(|member| member.lost < CRN / 100));
     assert!(
         long.heldout_loss < short.heldout_loss - 0.1,
         "{} after 8 rounds, {} after 1",
