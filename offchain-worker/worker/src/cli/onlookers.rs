@@ -7,7 +7,10 @@ use std::{
 
 use cairn_chain::AccountId;
 use cairn_primitives::EpochIndex;
-use clap::Args;
+use clap::{
+    builder::{StringValueParser, TypedValueParser},
+    Args,
+};
 use tokio::{net::TcpListener, sync::watch};
 
 use super::{
@@ -43,7 +46,7 @@ pub struct OnlookersArgs {
         env = "CAIRN_NOTIFY",
         value_name = "URL",
         hide_env_values = true,
-        value_parser = unread
+        value_parser = StringValueParser::new().map(Unread)
     )]
     notify: Option<Unread>,
     /// Epochs without a reward of which to be told; 0 for never
@@ -74,12 +77,6 @@ impl std::fmt::Debug for Unread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Unread")
     }
-}
-
-// Options are read by functions that may fail.
-#[allow(clippy::unnecessary_wraps)]
-fn unread(text: &str) -> Result<Unread, String> {
-    Ok(Unread(text.into()))
 }
 
 impl Unread {
