@@ -203,6 +203,7 @@ mod tests {
             validators_pot: 0,
             late: 0,
             late_epochs: 0,
+            withheld: 0,
             epochs,
             last_epoch,
             next_epoch: last_epoch + 10,

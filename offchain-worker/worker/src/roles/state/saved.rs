@@ -587,6 +587,7 @@ mod tests {
                 round,
                 H256([8; 32]),
                 Verdicts::from_uids([1].map(Uid)),
+                H256([7; 32]),
                 salt,
             )
         };
