@@ -6,9 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{
-    BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, H256,
-};
+use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, H256};
 
 use cairn_protocol::{
     checkpoint,

@@ -1,7 +1,8 @@
 //! What the pallet keeps, beside what the rules keep.
 
 use cairn_primitives::{
-    AuditOutcome, AuditRules, BlockNumber, Netuid, Round, Served, Uid, Verdicts, MAX_AUDITORS, MAX_MEMBERS,
+    AuditOutcome, AuditRules, BlockNumber, Netuid, Round, Served, Uid, Verdicts, MAX_AUDITORS,
+    MAX_MEMBERS,
 };
 pub use cairn_protocol::audit::{Said, Stage, Times};
 use codec::{Decode, Encode, MaxEncodedLen};

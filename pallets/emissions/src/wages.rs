@@ -7,12 +7,7 @@ use cairn_primitives::{
     Balance, Netuid, Pots, Uid,
 };
 use cairn_protocol::wages::in_question;
-use frame_support::{
-    defensive,
-    dispatch::DispatchClass,
-    traits::Get,
-    weights::Weight,
-};
+use frame_support::{defensive, dispatch::DispatchClass, traits::Get, weights::Weight};
 
 use crate::{
     pallet::{Config, Earned, Event, MemberRecords, Pallet, SubnetLedgers, Wages},

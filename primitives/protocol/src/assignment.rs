@@ -145,7 +145,10 @@ pub fn draw_slots<T: Clone>(
     let mut ranked: Vec<(Shown, usize)> = slots.iter().map(shown).zip(0..).collect();
     ranked.sort();
     let earning = ranked.partition_point(|(shown, _)| *shown == Shown::Earns);
-    let newcomers = ranked.len().saturating_sub(earning).min(kept_for_newcomers(room));
+    let newcomers = ranked
+        .len()
+        .saturating_sub(earning)
+        .min(kept_for_newcomers(room));
     let of_earning = earning.min(room.saturating_sub(newcomers));
     let others = room.saturating_sub(of_earning);
     let chosen = ranked
@@ -403,7 +406,9 @@ mod tests {
     fn who_has_no_room_sits_out() {
         let miners: Vec<u16> = (0..9).collect();
         let draw = |windows, per_miner| {
-            draw_slots(H256([1; 32]), &miners, windows, per_miner, |_| Shown::IsThere)
+            draw_slots(H256([1; 32]), &miners, windows, per_miner, |_| {
+                Shown::IsThere
+            })
         };
         assert_eq!(draw(40, 8), slots(H256([1; 32]), &miners)[..5]);
         assert_eq!(draw(400, 8).len(), 9);

@@ -48,7 +48,13 @@ pub struct Attestation {
 impl Attestation {
     /// What the validator with this hotkey commits to in a round.
     pub fn hash(&self, at: (Netuid, Round, &Hotkey)) -> H256 {
-        attestation_hash(at, self.model_root, &self.verdicts, self.witness, &self.salt)
+        attestation_hash(
+            at,
+            self.model_root,
+            &self.verdicts,
+            self.witness,
+            &self.salt,
+        )
     }
 }
 
@@ -342,7 +348,10 @@ pub(crate) mod tests {
         assert_eq!(decisive(&[(1, 50), (2, 50)]), None);
         assert_eq!(decisive(&[(1, 30), (2, 40), (1, 30)]), Some(root(1)));
         assert_eq!(decisive(&[(0, 60), (1, 40)]), None, "most measured nothing");
-        assert_eq!(decisive(&[(1, u64::MAX), (1, u64::MAX), (2, 9)]), Some(root(1)));
+        assert_eq!(
+            decisive(&[(1, u64::MAX), (1, u64::MAX), (2, 9)]),
+            Some(root(1))
+        );
     }
 
     #[test]

@@ -83,12 +83,18 @@ pub fn witness(
             return None;
         };
         let piece = usize::try_from(EXAM_PIECE).unwrap_or(usize::MAX);
-        let bits: Vec<u32> = assigned.iter().take(piece).map(|gain| gain.to_bits()).collect();
+        let bits: Vec<u32> = assigned
+            .iter()
+            .take(piece)
+            .map(|gain| gain.to_bits())
+            .collect();
         (!bits.is_empty()).then_some((*uid, bits))
     };
     let gains: Option<Vec<(Uid, Vec<u32>)>> = included.iter().map(gains).collect();
     let gains = gains.filter(|gains| !gains.is_empty())?;
-    Some(blake2_256(&(b"cairn/witness", netuid, round, exam, gains).encode()))
+    Some(blake2_256(
+        &(b"cairn/witness", netuid, round, exam, gains).encode(),
+    ))
 }
 
 #[cfg(test)]
@@ -124,7 +130,11 @@ mod tests {
         let some = of(&[measured(1, 0.1, 32), measured(4, 0.2, 32)]);
         assert!(some.is_some());
         // More pieces, other miners and another order are no difference.
-        let more = [measured(4, 0.2, 64), measured(2, 9.0, 32), measured(1, 0.1, 32)];
+        let more = [
+            measured(4, 0.2, 64),
+            measured(2, 9.0, 32),
+            measured(1, 0.1, 32),
+        ];
         assert_eq!(of(&more), some);
         assert_ne!(of(&[measured(1, 0.1, 32), measured(4, 0.3, 32)]), some);
         assert_eq!(of(&[measured(1, 0.1, 32)]), None);

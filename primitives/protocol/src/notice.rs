@@ -19,9 +19,7 @@ pub fn rules_from(now: BlockNumber, present: &Hyperparameters) -> Option<BlockNu
 /// Whether the rules ask of members at most [`RAISE`] times what the `present` ones do, or 1 CRN: of validators the
 /// stake, of miners the bond. So nobody can ask at once for what nobody has, and stop a run by it.
 pub fn is_gradual(present: &Hyperparameters, rules: &Hyperparameters) -> bool {
-    let may_be = |present: Balance, next: Balance| {
-        next <= present.saturating_mul(RAISE).max(CRN)
-    };
+    let may_be = |present: Balance, next: Balance| next <= present.saturating_mul(RAISE).max(CRN);
     may_be(present.min_validator_stake, rules.min_validator_stake)
         && may_be(present.min_miner_bond, rules.min_miner_bond)
 }

@@ -297,7 +297,9 @@ pub fn beside(
     }
     let stays = |place: &usize| found.get(*place) == Some(&None);
     let mut sums = vec![(0.0f64, 0u32); count];
-    let left = pairs.iter().filter(|(one, other, _)| stays(one) && stays(other));
+    let left = pairs
+        .iter()
+        .filter(|(one, other, _)| stays(one) && stays(other));
     for (one, other, cosine) in left.filter(|(.., cosine)| cosine.is_finite()) {
         for place in [one, other] {
             if let Some((sum, others)) = sums.get_mut(*place) {
@@ -368,14 +370,19 @@ mod tests {
 
     /// All pairs of `signs`: copies of one if they are equal and above 1, opposite if their signs differ.
     fn pairs(signs: &[i32], honest: f64) -> Vec<(usize, usize, f64)> {
-        let cosine = |one: i32, other: i32| match (one > 1 && one == other, one.signum() == other.signum()) {
+        let cosine = |one: i32, other: i32| match (
+            one > 1 && one == other,
+            one.signum() == other.signum(),
+        ) {
             (true, _) => 0.999,
             (_, true) => honest,
             (_, false) => -honest,
         };
         let of = |one: usize| (one + 1..signs.len()).map(move |other| (one, other));
         let places = (0..signs.len()).flat_map(of);
-        places.map(|(one, other)| (one, other, cosine(signs[one], signs[other]))).collect()
+        places
+            .map(|(one, other)| (one, other, cosine(signs[one], signs[other])))
+            .collect()
     }
 
     fn refused(signs: &[i32], honest: f64) -> Vec<Option<Refusal>> {
@@ -386,7 +393,11 @@ mod tests {
     fn honest_ones_are_good_beside_each_other() {
         for honest in [0.0, 0.02, 0.5, 0.95] {
             for count in 0..8 {
-                assert_eq!(refused(&vec![1; count], honest), vec![None; count], "{honest} {count}");
+                assert_eq!(
+                    refused(&vec![1; count], honest),
+                    vec![None; count],
+                    "{honest} {count}"
+                );
             }
         }
         let not_finite = [(0, 1, f64::NAN), (0, 2, 0.1), (1, 2, 0.1)];
@@ -396,7 +407,10 @@ mod tests {
     #[test]
     fn of_those_that_are_the_same_the_first_stays() {
         let same = Some(Refusal::Same);
-        assert_eq!(refused(&[1, 2, 1, 2, 2, 1], 0.4), [None, None, None, same, same, None]);
+        assert_eq!(
+            refused(&[1, 2, 1, 2, 2, 1], 0.4),
+            [None, None, None, same, same, None]
+        );
         let ten_of_fourteen = [[2; 10].as_slice(), &[1; 4]].concat();
         let found = refused(&ten_of_fourteen, 0.4);
         assert_eq!(found[0], None);
@@ -407,12 +421,19 @@ mod tests {
     #[test]
     fn who_points_against_the_others_is_not_good() {
         let against = Some(Refusal::Opposite);
-        assert_eq!(refused(&[1, -1, 1, 1, -1, 1], 0.2), [None, against, None, None, against, None]);
+        assert_eq!(
+            refused(&[1, -1, 1, 1, -1, 1], 0.2),
+            [None, against, None, None, against, None]
+        );
         assert_eq!(refused(&[1, -1], 0.2), [None; 2], "nobody can say which");
         assert_eq!(refused(&[1, 1, -1], 0.02), [None; 3], "as little as chance");
         assert_eq!(refused(&[2, 2, -1], 0.2)[2], None, "copies are no crowd");
         let small = |parameters| beside(3, parameters, &pairs(&[1, 1, -1], 0.2))[2];
-        assert_eq!((small(400), small(401)), (None, against), "in a small model by chance");
+        assert_eq!(
+            (small(400), small(401)),
+            (None, against),
+            "in a small model by chance"
+        );
     }
 
     #[test]

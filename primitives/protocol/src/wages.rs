@@ -100,7 +100,10 @@ mod tests {
         Questions {
             newest: 9,
             proven: Verdicts::from_uids(proven.iter().copied().map(Uid)),
-            open: open.iter().map(|(uid, round)| (Uid(*uid), *round)).collect(),
+            open: open
+                .iter()
+                .map(|(uid, round)| (Uid(*uid), *round))
+                .collect(),
         }
     }
 

@@ -7,9 +7,9 @@ use std::{
 };
 
 use cairn_primitives::{
-    finding_hash, key_hash, traits::Questions, AuditOutcome, AuditRules, Carried, Commitment, EngineClass, Finding,
-    Header, Hotkey, Hyperparameters, Netuid, Phase, Phases, Pots, Role, Round, Served, Uid, Verdicts,
-    Work, H256,
+    finding_hash, key_hash, traits::Questions, AuditOutcome, AuditRules, Carried, Commitment,
+    EngineClass, Finding, Header, Hotkey, Hyperparameters, Netuid, Phase, Phases, Pots, Role,
+    Round, Served, Uid, Verdicts, Work, H256,
 };
 use cairn_protocol::{
     assignment::{draw_slots, slots, DataRange, Shown},
@@ -30,7 +30,10 @@ use cairn_protocol::{
     trace,
     turnout::{Member, Turnout},
     value::{self, Evidence, Outcome, Standing},
-    verdict::{beside, check_carried, check_header, check_length, check_norm, Last, Owed, Refusal as NotGood},
+    verdict::{
+        beside, check_carried, check_header, check_length, check_norm, Last, Owed,
+        Refusal as NotGood,
+    },
     wages::{in_question, Withheld},
 };
 
@@ -334,7 +337,9 @@ fn assignment(page: &Section) {
     page.says("Among equals the lot decides who sits the round out");
     let few = draw_slots(root(1), &all, 2 * per_miner, per_miner, |_| Shown::IsThere);
     assert_eq!(few, slots(root(1), &all)[..2]);
-    page.says("those come first that earned something in the last epoch, then those that missed nothing");
+    page.says(
+        "those come first that earned something in the last epoch, then those that missed nothing",
+    );
     let part = page.number("but one slot in ", ",") as u16;
     let shown = |uid: &Uid| match uid.get() {
         0..40 => Shown::Earns,
@@ -611,18 +616,27 @@ fn what_is_good_beside_others_is_as(page: &Section) {
     let hundredths = |number: u64| number as f64 / 100.0;
     let found = |cosines: &[(usize, usize, f64)], count| beside(count, 1_000_000, cosines);
     page.says("only the one with the lowest uid is good");
-    let copy = page.number("whose cosine is above ", " hundredths, and above the median");
+    let copy = page.number(
+        "whose cosine is above ",
+        " hundredths, and above the median",
+    );
     let pair = |cosine| found(&[(0, 1, cosine), (0, 2, 0.1), (1, 2, 0.1)], 3)[1];
     assert_eq!(pair(hundredths(copy)), None);
     assert_eq!(pair(hundredths(copy) + 1e-9), Some(NotGood::Same));
     // Where honest ones have much in common: the bound is five deviations above what is usual.
-    let times = page.number("median of the lower half of the round's pairs by more than ", " times");
+    let times = page.number(
+        "median of the lower half of the round's pairs by more than ",
+        " times",
+    );
     let bound = 0.8 + times as f64 * 0.03;
     let pair = |cosine| found(&[(0, 1, cosine), (0, 2, 0.8), (1, 2, 0.8)], 3)[1];
     assert_eq!(pair(bound - 1e-9), None);
     assert_eq!(pair(bound + 1e-9), Some(NotGood::Same));
     let crowd = page.number("Where at least ", " are left") as usize;
-    let least = page.number("mean cosine with the others is more than ", " hundredths below zero");
+    let least = page.number(
+        "mean cosine with the others is more than ",
+        " hundredths below zero",
+    );
     let against = |count: usize, cosine: f64| {
         let of = |one: usize| (one + 1..count).map(move |other| (one, other));
         let places = (0..count).flat_map(of);
@@ -630,7 +644,10 @@ fn what_is_good_beside_others_is_as(page: &Section) {
         found(&cosines.collect::<Vec<_>>(), count)[0]
     };
     assert_eq!(against(crowd, -hundredths(least)), None);
-    assert_eq!(against(crowd, -hundredths(least) - 1e-6), Some(NotGood::Opposite));
+    assert_eq!(
+        against(crowd, -hundredths(least) - 1e-6),
+        Some(NotGood::Opposite)
+    );
     assert_eq!(against(crowd - 1, -0.9), None);
     let errors = page.number("and than ", " times one over the root");
     let chance = |parameters| beside(3, parameters, &[(0, 1, -0.5), (0, 2, -0.5), (1, 2, 0.5)])[0];
@@ -725,7 +742,10 @@ fn attestation(page: &Section) {
     let decisive = |stake: u64| {
         attestation::decisive_witness([(root(2), stake), (root(3), below * 100 - stake)])
     };
-    assert_eq!((decisive(above * 100 + 1), decisive(above * 100)), (Some(root(2)), None));
+    assert_eq!(
+        (decisive(above * 100 + 1), decisive(above * 100)),
+        (Some(root(2)), None)
+    );
     page.says("whoever gave another, or none, has not attended the round");
     let piece = page.number("first ", " windows that each miner had to train on") as usize;
     assert_eq!(piece as u64, limits::EXAM_PIECE);
@@ -1247,7 +1267,11 @@ fn wages(page: &Section) {
     for round in 0..=rounds {
         withheld.earn(round, 1).expect("it fits");
     }
-    assert_eq!(withheld.release(Some(1)), 0, "the oldest waits for the next");
+    assert_eq!(
+        withheld.release(Some(1)),
+        0,
+        "the oldest waits for the next"
+    );
     assert_eq!(withheld.release(Some(2)), 2);
     page.says("All of what it made");
     let all = page.number("at a rate of ", " of 65,536");

@@ -68,7 +68,9 @@ impl AuditRules {
     /// [`AuditRules::OPEN_ROUNDS`] rounds that all end as soon as they can.
     pub fn longest(phases: &Phases) -> BlockNumber {
         let open = phases.shortest().saturating_mul(Self::OPEN_ROUNDS);
-        Self::MAX_BLOCKS.min(phases.round()).min(open.checked_div(3).unwrap_or(0))
+        Self::MAX_BLOCKS
+            .min(phases.round())
+            .min(open.checked_div(3).unwrap_or(0))
     }
 
     /// Whether a run with these phases can audit so.

@@ -359,7 +359,12 @@ impl Phases {
     /// The least that a round takes: the floors of training, revealing, and both halves of attesting.
     pub fn shortest(&self) -> BlockNumber {
         let first = self.attest.div_ceil(2);
-        let stages = [self.train, self.reveal, first, self.attest.saturating_sub(first)];
+        let stages = [
+            self.train,
+            self.reveal,
+            first,
+            self.attest.saturating_sub(first),
+        ];
         let floors = stages.iter().map(|stage| self.floor_of(*stage));
         floors.fold(0, BlockNumber::saturating_add)
     }

@@ -42,9 +42,9 @@ impl Behaviour for Owner {
             .view
             .as_ref()
             .is_some_and(|view| view.round.round >= WHEN);
-        let told = turn
-            .chain
-            .ask(turn.head, || (readers::subnet(turn.netuid), readers::limits()));
+        let told = turn.chain.ask(turn.head, || {
+            (readers::subnet(turn.netuid), readers::limits())
+        });
         let Some((Some(subnet), limits)) = told.filter(|_| is_time) else {
             return;
         };
@@ -55,7 +55,11 @@ impl Behaviour for Owner {
         }
         let is_first = self.asked.replace(present).is_none();
         let gradual = present.saturating_mul(RAISE).min(ABSURD);
-        let asks = if is_first { vec![ABSURD, gradual] } else { vec![gradual] };
+        let asks = if is_first {
+            vec![ABSURD, gradual]
+        } else {
+            vec![gradual]
+        };
         for min_validator_stake in asks {
             let hyperparameters = Hyperparameters {
                 min_validator_stake,

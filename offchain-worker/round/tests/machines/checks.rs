@@ -177,7 +177,9 @@ fn what_is_not_good_beside_the_others_is_bad() {
     for seen in &both {
         check(&mut validator, &view, seen, true);
     }
-    let good = both.each_ref().map(|seen| (seen.uid, seen.commitment.sealed_root));
+    let good = both
+        .each_ref()
+        .map(|seen| (seen.uid, seen.commitment.sealed_root));
     assert_eq!(validator.look(view, 108), [pledging(held_at(0), &good)]);
     validator.tell(pledged(held_at(0), &[Uid(1)]), 108);
     let found = good.map(|id| validator.machine.check_of(id));

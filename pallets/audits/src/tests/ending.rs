@@ -155,7 +155,11 @@ fn whoever_has_proven_nothing_is_audited_whatever_the_rate() {
         assert_eq!(Audits::open_count(NET), 2, "one in 65,536");
         Audits::on_left(NET, Uid(10), &hotkey(Uid(10)));
         settle_in(NET, ROUND + 2, rules, &[Uid(10), Uid(11)], &validators);
-        assert_eq!(Audits::open_count(NET), 3, "its successor has proven nothing");
+        assert_eq!(
+            Audits::open_count(NET),
+            3,
+            "its successor has proven nothing"
+        );
         Audits::on_stopped(NET);
         assert_eq!(Audits::questions(NET), None);
     });

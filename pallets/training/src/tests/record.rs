@@ -50,7 +50,10 @@ fn who_did_not_measure_what_most_did_has_not_attended() {
     let all = [Uid(0), Uid(1), Uid(2)];
     let [both, one] = [(1, 1), (0, 1)];
     for (given, expected) in [
-        (vec![(Uid(0), 5), (Uid(1), 5), (Uid(2), 6)], [both, both, one]),
+        (
+            vec![(Uid(0), 5), (Uid(1), 5), (Uid(2), 6)],
+            [both, both, one],
+        ),
         (vec![(Uid(0), 5), (Uid(1), 5)], [both, both, one]),
         (vec![(Uid(0), 5), (Uid(1), 6), (Uid(2), 7)], [both; 3]),
         (vec![], [both; 3]),

@@ -41,9 +41,8 @@ impl ValidatorRole {
             let mut salt = [0u8; 32];
             getrandom::fill(&mut salt).map_err(|error| RoleError::Random(error.to_string()))?;
             let (run, reporter) = (desk.run.clone(), desk.reporter.clone());
-            let crowd = tokio::task::spawn_blocking(move || {
-                good_beside(&run, &reporter, round, &good)
-            });
+            let crowd =
+                tokio::task::spawn_blocking(move || good_beside(&run, &reporter, round, &good));
             let verdicts = crowd.await??;
             let voter = (desk.run.netuid, desk.run.hotkey.hotkey());
             let salt = Secret::new(salt);
