@@ -8,12 +8,13 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use cairn_engine::{Part, Version};
 use cairn_primitives::{BlockNumber, Round};
 use cairn_round::{miner::Intent, pace::Pace, plan::Plan};
 use cairn_store::paths;
 
-use super::{make::Made, Maker};
+use super::{make::Made, outgoing::keep_copy, Maker};
 use crate::metrics::Failed;
 use crate::roles::{
     driver::{with_engine, Desk},
@@ -166,6 +167,13 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         steps: trained.steps(),
         states: trained.trace,
     };
+    let (sealed, root) = (Bytes::from(sealed), intent.commitment.sealed_root);
+    let copies = locked(&desk.state).outgoing();
+    if let Err(error) = keep_copy(copies, root, sealed.clone()).await {
+        tracing::warn!(
+            "round {round} · no copy of its file is kept, should the store lose it: {error}"
+        );
+    }
     if let Err(error) = desk.run.store.publish(&prefix, sealed).await {
         tracing::warn!("round {round} · its work is lost: {error}");
         desk.metrics().failed(Failed::Publish);
