@@ -112,8 +112,9 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
 }
 
 /// The newest parameters to be had that the chain vouches for. A checkpoint is downloaded below `place`, where a
-/// download that was cut off goes on; nothing is left there afterwards. Stores are asked, and these others. Who says that
-/// it has one and does not bring it is not asked again, so that liars hold nobody up for longer than there are others.
+/// download that was cut off goes on; nothing is left there afterwards. Stores are asked, and these others. Who says
+/// that it has one and does not bring it is not asked again, so that liars hold nobody up for longer than there are
+/// others.
 pub(super) async fn newest<C: Chain>(
     chain: &C,
     run: &Run,
@@ -185,8 +186,8 @@ fn bytes_of(run: &Run) -> u64 {
     (run.layout.parameters() as u64).saturating_mul(4)
 }
 
-/// The newest checkpoints of rounds with final roots that somebody says to have, as many as are tried. Nothing is listed,
-/// which not every store can: the chain names every root.
+/// The newest checkpoints of rounds with final roots that somebody says to have, as many as are tried. Nothing is
+/// listed, which not every store can: the chain names every root.
 pub(super) async fn there(
     run: &Run,
     finals: &[(Round, H256)],
