@@ -61,11 +61,11 @@ pub struct Options {
     #[arg(long, env = "CAIRN_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=8))]
     pub nodes: u16,
 
-    /// Start each worker in the network namespace PREFIX-NAME, such as lab-miner-1: for `make lab`
+    /// Start each worker in the network namespace PREFIX-NAME, such as lab-miner-1: for labs
     #[arg(long, env = "CAIRN_NETNS", value_name = "PREFIX", hide = true)]
     pub netns: Option<String>,
 
-    /// The address at which workers find the nodes, if they are elsewhere: for `make lab`
+    /// The address at which workers find the nodes, if they are elsewhere: for labs
     #[arg(
         long,
         env = "CAIRN_HOST",
@@ -75,7 +75,7 @@ pub struct Options {
     )]
     pub host: std::net::IpAddr,
 
-    /// A relay that all peers use: for `make lab`
+    /// A relay that all peers use: for labs
     #[arg(long, env = "CAIRN_P2P_RELAY", value_name = "URL", hide = true)]
     pub p2p_relay: Option<String>,
 
