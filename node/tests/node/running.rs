@@ -87,8 +87,9 @@ impl Running {
         let mut stream = TcpStream::connect(&self.rpc).expect("it listens");
         stream.set_read_timeout(Some(HANGS)).expect("set");
         let head = format!(
-            "POST / HTTP/1.1\r\nhost: node\r\ncontent-type: application/json\r\n\
+            "POST / HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\nconnection: close\r\n\r\n",
+            self.rpc,
             body.len()
         );
         stream.write_all(head.as_bytes()).expect("it reads");

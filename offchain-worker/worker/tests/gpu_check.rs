@@ -1,6 +1,11 @@
 //! `scripts/gpu-check.sh`, rehearsed on a card that is a CPU.
 
-use std::{collections::BTreeMap, path::Path, process::Command};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
 
 use cairn_trainer::cuda::compile::SOURCES;
 use serde_json::Value;
@@ -14,7 +19,10 @@ fn check(out: &Path) -> Command {
     check.args(["--cairn", env!("CARGO_BIN_EXE_cairn"), "--node", "/nowhere"]);
     check.args(["--small", "tiny", "--seq", "16", "--batch", "1"]);
     check.args(["--models", "tiny no-such-model"]);
-    check.env("LD_LIBRARY_PATH", cuda_on_cpu::directory(sources));
+    // Tests run at once, and build it once.
+    static DRIVER: OnceLock<PathBuf> = OnceLock::new();
+    let driver = DRIVER.get_or_init(|| cuda_on_cpu::directory(sources));
+    check.env("LD_LIBRARY_PATH", driver);
     check
 }
 
