@@ -8,7 +8,7 @@
 #
 # Each step has a time limit of its own, and what fails does not stop the rest. DIRECTORY gets a file of each step's
 # output and of its errors, and summary.json: each step with how it ended, how long it took, and why it failed.
-# A rehearsal times no kernels and makes few steps: for a card that is a CPU.
+# A rehearsal makes few steps, and gives the self-test little time: for a card that is a CPU.
 set -uo pipefail
 
 HERE=$(cd "$(dirname "$0")" && pwd)
@@ -48,12 +48,15 @@ fi
 mkdir -p "$OUT" || die "cannot make $OUT"
 [ -z "$(ls -A "$OUT")" ] || die "$OUT is not empty: name another directory"
 OUT=$(cd "$OUT" && pwd)
-# Kernels are compiled anew, so that this is seen, too; nothing of the user's is read or written.
-export CAIRN_CACHE=${CAIRN_CACHE:-$OUT/cache} CAIRN_DATA_DIR=$OUT/data
+# What scripts/cuda-tools.sh fetched.
+FETCHED=${CAIRN_CACHE:-$HOME/.cache/cairn}/cuda/lib
+[ -n "${CAIRN_CUDA_LIBRARIES:-}" ] || [ ! -d "$FETCHED" ] || export CAIRN_CUDA_LIBRARIES=$FETCHED
+# Kernels are compiled anew, so that this is seen, too.
+export CAIRN_CACHE=$OUT/cache
 
-# Steps that are compared, steps that are timed, seconds after which training is killed.
-FEW=8 MANY=10 KILL_AFTER=8 SELFTEST=(gpu-selftest)
-[ "$REHEARSE" = no ] || FEW=1 MANY=1 KILL_AFTER=1 SELFTEST=(gpu-selftest --untimed)
+# Steps that are compared, steps that are timed, seconds after which training is killed, and that the self-test has.
+FEW=8 MANY=10 KILL_AFTER=8 SELFTEST=90
+[ "$REHEARSE" = no ] || FEW=1 MANY=1 KILL_AFTER=1 SELFTEST=10
 
 BEGUN=$SECONDS
 left() { echo $((MINUTES * 60 - (SECONDS - BEGUN))); }
@@ -144,7 +147,7 @@ else
 fi
 step doctor 20 "$CAIRN" doctor --json
 # Every kernel, selection and AdamW to the bit, the gradient; each with its time and its share of the card's peak.
-step selftest 90 "$CAIRN" "${SELFTEST[@]}" --device "$DEVICE" --json
+step selftest "$SELFTEST" "$CAIRN" gpu-selftest --device "$DEVICE" --json
 # The same steps in two processes, the second part of which the card replays from a graph.
 # shellcheck disable=SC2046
 step repeat-1 40 $(train "$SMALL") --steps "$FEW"

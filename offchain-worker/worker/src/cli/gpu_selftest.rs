@@ -4,7 +4,7 @@ use cairn_trainer::{
     cuda::selftest::{self, Outcome, Report, Settings},
     engine::Device,
 };
-use clap::{builder::BoolishValueParser, Args};
+use clap::Args;
 use serde::Serialize;
 
 use super::{args::JsonArg, print};
@@ -22,9 +22,6 @@ pub struct GpuSelftest {
     /// Seed of the test data
     #[arg(long, env = "CAIRN_SEED", default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Only compare, and time nothing
-    #[arg(long, env = "CAIRN_UNTIMED", value_parser = BoolishValueParser::new())]
-    untimed: bool,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -64,11 +61,11 @@ impl GpuSelftest {
                 ))
             }
         };
-        let told = progress("comparing kernels with what they should compute", 0);
+        let told = progress("comparing and timing kernels", 0);
         let report = selftest::run(Settings {
             ordinal,
             seed: self.seed,
-            timed: !self.untimed,
+            timed: true,
         })?;
         drop(told);
         let verdict = Verdict::of(&report);
