@@ -414,6 +414,13 @@ impl Call {
         self.name
     }
 
+    /// SCALE of all of it.
+    pub(crate) fn encoded(&self, metadata: &Metadata) -> Result<Vec<u8>, ChainError> {
+        let mut out = Vec::new();
+        self.encode_to(metadata, MAX_DEPTH, &mut out)?;
+        Ok(out)
+    }
+
     /// SCALE of the arguments alone. That the runtime takes as many is checked here: a call that has
     /// changed is not sent.
     pub(crate) fn arguments(&self, metadata: &Metadata) -> Result<Vec<u8>, ChainError> {

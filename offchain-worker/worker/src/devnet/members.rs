@@ -6,6 +6,7 @@ use std::{
 };
 
 use cairn_chain::{AccountId, Call, Client, Keypair};
+use cairn_engine::Device;
 use cairn_primitives::{Balance, Netuid, Role, Uid, CRN, H256};
 use cairn_store::Store;
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,8 @@ pub struct Common {
     pub netns: Option<String>,
     /// A relay that all peers use.
     pub relay: Option<String>,
+    /// What each worker computes on.
+    pub device: Device,
 }
 
 impl Common {
@@ -212,8 +215,7 @@ impl Member {
             command.args(["--behaviour", self.behaviour.name()]);
         }
         command
-            // Everything that a devnet trains can be computed again to the bit.
-            .args(["--device", "cpu"])
+            .args(["--device", &common.device.to_string()])
             .args([
                 "--node",
                 &common.nodes.join(","),

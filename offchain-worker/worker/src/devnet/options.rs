@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cairn_engine::Device;
 use cairn_primitives::{Hyperparameters, Round};
 use clap::Args;
 
@@ -22,7 +23,7 @@ pub enum Transport {
 /// `cairn devnet`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n  cairn devnet --transport p2p                                      every member has its own store and is a peer\n  cairn devnet --transport s3 --store s3://bucket/devnet            every member uses this bucket\n  cairn devnet --nodes 3 --chaos kill-node@2,stall-node@4           workers go on with another node\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
+    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n  cairn devnet --transport p2p                                      every member has its own store and is a peer\n  cairn devnet --transport s3 --store s3://bucket/devnet            every member uses this bucket\n  cairn devnet --nodes 3 --chaos kill-node@2,stall-node@4           workers go on with another node\n  cairn devnet --rounds 2 --device cuda:0                           train and score on a GPU\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
 )]
 pub struct Options {
     /// Rounds to run
@@ -125,6 +126,11 @@ pub struct Options {
     /// Threads of each worker
     #[arg(long, env = "CAIRN_THREADS", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: u16,
+
+    /// Device on which miners train and validators score: on another than the CPU nothing is audited, since what a GPU
+    /// trained cannot be replayed to the bit
+    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cpu, value_name = "DEVICE")]
+    pub device: Device,
 
     /// Windows of held-out text on which the loss is measured, spread evenly
     #[arg(long, env = "CAIRN_LOSS_WINDOWS", default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]

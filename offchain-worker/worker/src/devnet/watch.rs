@@ -8,7 +8,8 @@ use std::{
 };
 
 use cairn_chain::{Block, Client, View};
-use cairn_primitives::{Netuid, Round, Text, H256};
+use cairn_engine::Device;
+use cairn_primitives::{AuditRules, Netuid, Round, Text, H256};
 use cairn_protocol::phase::Timetable;
 use cairn_store::Store;
 use futures::{
@@ -207,6 +208,9 @@ impl Devnet {
             // The data alone: all else goes from member to member.
             config.data.store = named;
         }
+        if options.device != Device::Cpu {
+            config.audits = AuditRules::default();
+        }
         let meter = Meter::new(&config.model, data, sequence_length, options.loss_windows)?;
         meter.ask(0, &parameters);
         self.screen.fact(
@@ -248,6 +252,7 @@ impl Devnet {
             threads: options.threads,
             netns: options.netns.clone(),
             relay: options.p2p_relay.clone(),
+            device: options.device,
         };
         let mut stores = vec![store];
         for member in &mut self.members {
