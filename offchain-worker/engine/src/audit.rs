@@ -46,19 +46,20 @@ pub fn open(
     };
     let begin = match interval.begin {
         0 => before,
-        steps => engine.replay(&before, 0..steps, sequences)?,
+        steps => engine.replay(before, 0..steps, sequences)?,
     };
-    let end = engine.replay(&begin, interval.begin..interval.end, sequences)?;
+    let end = engine.replay(begin.clone(), interval.begin..interval.end, sequences)?;
     let opened = Opened {
         begin: begin.traced(),
         end: end.traced(),
         begin_proof,
         end_proof,
     };
+    drop(end);
     is_as_traced(&opened.begin, traced.states, interval.number)?;
     is_as_traced(&opened.end, traced.states, next)?;
     let mut blob = opened.encode();
-    for (vector, hash) in vectors(&begin, &opened) {
+    for (vector, hash) in vectors(begin, &opened) {
         if !hash.is_zero() {
             blob.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
         }
@@ -81,18 +82,19 @@ fn is_as_traced(state: &trace::State, states: &[H256], number: u32) -> Result<()
     }
 }
 
-/// The vectors of a blob, each with its hash.
-fn vectors<'a>(begin: &'a State, opened: &Opened) -> [(&'a [f32], H256); 3] {
-    let (m, v) = match &begin.optimizer {
-        Some(optimizer) => (optimizer.m.as_slice(), optimizer.v.as_slice()),
-        None => (&[][..], &[][..]),
-    };
+/// The vectors of a blob, each with its hash; each is gone once it was looked at.
+fn vectors(begin: State, opened: &Opened) -> impl Iterator<Item = (Vec<f32>, H256)> {
+    let (m, v) = begin
+        .optimizer
+        .map(|optimizer| (optimizer.m, optimizer.v))
+        .unwrap_or_default();
     let hashes = &opened.begin;
     [
-        (begin.parameters.as_slice(), hashes.parameters),
+        (begin.parameters, hashes.parameters),
         (m, hashes.first_moment),
         (v, hashes.second_moment),
     ]
+    .into_iter()
 }
 
 /// What is audited: a contribution of a model of so many parameters, and what was drawn of it.
@@ -123,7 +125,7 @@ impl<'a> Audited<'a> {
     }
 }
 
-/// Replays what was served. `None` if this engine does not give the bits of the one that the header names, so that
+/// Replays what was served; `blob` is dropped once it was read, since a model's state is not small. `None` if this engine does not give the bits of the one that the header names, so that
 /// nothing can be said.
 ///
 /// # Errors
@@ -131,7 +133,7 @@ impl<'a> Audited<'a> {
 pub fn find(
     engine: &mut dyn Engine,
     audited: &Audited,
-    blob: &[u8],
+    blob: impl AsRef<[u8]>,
     sequences: &mut Sequences<'_, '_>,
 ) -> Result<Option<Finding>, EngineError> {
     if audited.header.work.engine != engine.class() {
@@ -141,14 +143,16 @@ pub fn find(
     let Some(interval) = interval(audited.drawn, steps, audited.every) else {
         return Ok(Some(Finding::Failed));
     };
-    let Some((opened, begin)) = read(blob, audited) else {
+    let found = read(blob.as_ref(), audited);
+    drop(blob);
+    let Some((opened, begin)) = found else {
         return Ok(Some(Finding::Failed));
     };
     let fits = opened.check(audited.header, audited.every, interval);
     if fits.is_err() || begin.traced() != opened.begin {
         return Ok(Some(Finding::Failed));
     }
-    match engine.replay(&begin, interval.begin..interval.end, sequences) {
+    match engine.replay(begin, interval.begin..interval.end, sequences) {
         Ok(end) if end.traced() == opened.end => Ok(Some(Finding::Passed)),
         Ok(_) => Ok(Some(Finding::Failed)),
         // Steps from there lead nowhere: whoever claims to have made them did not.

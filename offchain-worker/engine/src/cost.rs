@@ -107,8 +107,8 @@ impl Stepping for Walk<'_> {
         Ok(traced(&self.steps.parameters, &self.steps.optimizer))
     }
 
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
-        Ok((self.steps.parameters.clone(), self.steps.optimizer.clone()))
+    fn led_to(self) -> Result<(Vec<f32>, AdamState), EngineError> {
+        Ok((self.steps.parameters, self.steps.optimizer))
     }
 }
 
@@ -235,19 +235,19 @@ impl Engine for Cost {
 
     fn replay(
         &mut self,
-        before: &State,
+        before: State,
         steps: Range<u32>,
         sequences: &mut Sequences<'_, '_>,
     ) -> Result<State, EngineError> {
         self.host.no_steps("replay")?;
-        self.host.check_moments(before)?;
-        let mut walk = Walk {
+        self.host.check_moments(&before)?;
+        let walk = Walk {
             costs: &self.costs,
             meter: &self.meter,
             point: &self.point,
             steps: Steps::new(&before.parameters, &self.host, before.optimizer.as_ref()),
         };
-        replayed(steps, sequences, &mut walk)
+        replayed(steps, sequences, walk)
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {

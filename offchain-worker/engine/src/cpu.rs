@@ -3,8 +3,8 @@
 use std::{io, ops::Range};
 
 use cairn_gradient::{select, Checked, Header};
-use cairn_primitives::{EngineClass, InnerOptimizer, RunConfig, H256};
-use cairn_trainer::{AdamState, Trainer};
+use cairn_primitives::{EngineClass, InnerOptimizer, Layout, RunConfig, H256};
+use cairn_trainer::{AdamState, Settings, Trainer, SUM_BLOCK};
 
 use crate::{
     host::{traced, Host, Made},
@@ -46,8 +46,8 @@ impl Stepping for OnCpu<'_> {
         Ok(traced(&self.steps.parameters, &self.steps.optimizer))
     }
 
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
-        Ok((self.steps.parameters.clone(), self.steps.optimizer.clone()))
+    fn led_to(self) -> Result<(Vec<f32>, AdamState), EngineError> {
+        Ok((self.steps.parameters, self.steps.optimizer))
     }
 }
 
@@ -62,9 +62,15 @@ impl Cpu {
     /// [`EngineError::Unavailable`] if the CPU would give other bits or there are no threads,
     /// [`EngineError::Foreign`] if no model has such a shape.
     pub fn new(config: &RunConfig, threads: usize) -> Result<Cpu, EngineError> {
+        let trainer = Trainer::new(&config.model, threads)?;
+        let host = Host::new(config);
+        let settings = Settings {
+            windows_at_once: windows_at_once(config, &host.layout, threads),
+            ..Settings::default()
+        };
         Ok(Cpu {
-            trainer: Trainer::new(&config.model, threads)?,
-            host: Host::new(config),
+            trainer: trainer.with_settings(settings),
+            host,
         })
     }
 
@@ -93,6 +99,25 @@ impl Cpu {
         };
         self.host.send(header, made)
     }
+}
+
+/// From so many parameters on memory is short.
+const LARGE: usize = 1 << 24;
+/// Tokens that keep a thread busy.
+const TOKENS: usize = 512;
+
+/// How many sequences of a step are computed at a time: of a large model not more than keep the threads busy, since
+/// what is kept of them for the backward pass is larger than the model.
+fn windows_at_once(config: &RunConfig, layout: &Layout, threads: usize) -> Option<usize> {
+    let length = config.inner.sequence_length as usize;
+    if layout.parameters() < LARGE || length == 0 {
+        return None;
+    }
+    // Sums over tokens are made by blocks: a part has whole ones.
+    let common = 1 << length.trailing_zeros().min(SUM_BLOCK.trailing_zeros());
+    let even = SUM_BLOCK / common;
+    let busy = TOKENS.saturating_mul(threads) / length;
+    Some((busy / even).max(1).saturating_mul(even))
 }
 
 impl Engine for Cpu {
@@ -148,6 +173,8 @@ impl Engine for Cpu {
         };
         let trained = steps(order, inner.trace_every, sequences, go_on, &mut stepping)?;
         let made = stepping.steps;
+        // What follows needs the memory, and no gradient.
+        trainer.release();
         if let Some(trained) = &trained {
             host.trained(order, trained, made);
         }
@@ -160,22 +187,24 @@ impl Engine for Cpu {
 
     fn replay(
         &mut self,
-        before: &State,
+        before: State,
         steps: Range<u32>,
         sequences: &mut Sequences<'_, '_>,
     ) -> Result<State, EngineError> {
         let Cpu { trainer, host } = self;
         host.no_steps("replay")?;
-        host.check_moments(before)?;
-        let mut stepping = OnCpu {
-            trainer,
+        host.check_moments(&before)?;
+        let stepping = OnCpu {
+            trainer: &mut *trainer,
             inner: &host.config.inner,
             steps: Steps {
-                parameters: before.parameters.clone(),
-                optimizer: host.begun(before.optimizer.as_ref()),
+                parameters: before.parameters,
+                optimizer: before.optimizer.unwrap_or_else(|| host.begun(None)),
             },
         };
-        replayed(steps, sequences, &mut stepping)
+        let led_to = replayed(steps, sequences, stepping);
+        trainer.release();
+        led_to
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {

@@ -54,7 +54,7 @@ impl Stepping for Under<'_> {
         Ok(traced(&parameters, &optimizer))
     }
 
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
+    fn led_to(mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
         Ok(self.steps.copied()?)
     }
 }
@@ -163,7 +163,7 @@ impl Engine for Cuda {
 
     fn replay(
         &mut self,
-        before: &State,
+        before: State,
         steps: Range<u32>,
         sequences: &mut Sequences<'_, '_>,
     ) -> Result<State, EngineError> {
@@ -173,17 +173,22 @@ impl Engine for Cuda {
             measured,
         } = self;
         host.no_steps("replay")?;
-        host.check_moments(before)?;
+        host.check_moments(&before)?;
         *measured = None;
-        let parameters = &before.parameters;
-        let begun = before.optimizer.clone();
-        let optimizer = begun.unwrap_or_else(|| AdamState::new(parameters.len()));
-        let mut stepping = Under {
-            steps: card.begin(parameters, &optimizer)?,
+        let State {
+            parameters,
+            optimizer,
+            ..
+        } = before;
+        let optimizer = optimizer.unwrap_or_else(|| AdamState::new(parameters.len()));
+        let stepping = Under {
+            steps: card.begin(&parameters, &optimizer)?,
             inner: &host.config.inner,
             first: None,
         };
-        replayed(steps, sequences, &mut stepping)
+        // The card has its own.
+        drop((parameters, optimizer));
+        replayed(steps, sequences, stepping)
     }
 
     fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {

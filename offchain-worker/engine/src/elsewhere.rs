@@ -155,7 +155,7 @@ impl<A: Arithmetic> Stepping for Away<'_, A> {
         }
     }
 
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
+    fn led_to(mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
         let (steps, _) = self.look()?;
         Ok((steps.parameters, steps.optimizer))
     }
@@ -339,7 +339,7 @@ impl<A: Arithmetic> Engine for Elsewhere<A> {
 
     fn replay(
         &mut self,
-        before: &State,
+        before: State,
         steps: Range<u32>,
         sequences: &mut Sequences<'_, '_>,
     ) -> Result<State, EngineError> {

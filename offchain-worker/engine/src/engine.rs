@@ -186,7 +186,7 @@ pub trait Engine: Send {
     /// the run's model; else [`EngineError`].
     fn replay(
         &mut self,
-        before: &State,
+        before: State,
         steps: Range<u32>,
         sequences: &mut Sequences<'_, '_>,
     ) -> Result<State, EngineError>;

@@ -19,8 +19,8 @@ pub(crate) trait Stepping {
     /// What stands for the state now in a trace.
     fn traced(&mut self) -> Result<H256, EngineError>;
 
-    /// Parameters and moments now.
-    fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError>;
+    /// Parameters and moments in the end.
+    fn led_to(self) -> Result<(Vec<f32>, AdamState), EngineError>;
 }
 
 /// Makes steps for as long as there is time, and traces their states at a distance of `every`.
@@ -79,12 +79,12 @@ fn ended(
 pub(crate) fn replayed(
     steps: Range<u32>,
     sequences: &mut Sequences<'_, '_>,
-    stepping: &mut impl Stepping,
+    mut stepping: impl Stepping,
 ) -> Result<State, EngineError> {
     for number in steps {
         stepping.step(&sequences(number))?;
     }
-    let (parameters, optimizer) = stepping.copied()?;
+    let (parameters, optimizer) = stepping.led_to()?;
     Ok(State {
         optimizer: Some(optimizer),
         ..State::new(parameters)

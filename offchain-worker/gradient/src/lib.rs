@@ -30,6 +30,7 @@ pub mod checked;
 mod compress;
 mod contribution;
 mod level;
+mod many;
 mod outer;
 mod resemblance;
 mod roots;

@@ -2,14 +2,16 @@
 //!
 //! The losses of the same sequences are compared before and after an outer step with one contribution alone:
 //! sequences that its maker had to train on, and sequences that nobody had. All have their turn with a first piece of
-//! both before anyone has a second, and whoever is decided has no further one. Who missed the round needs no
-//! measuring. What has not a whole piece when time runs out is not measured, and what has is.
+//! both before anyone has a second, and whoever is decided has no further one: what its maker proved in the rounds
+//! before counts with it. Who missed the round needs no measuring. What has not a whole piece when time runs out is not measured, and what has is.
+
+use std::collections::BTreeMap;
 
 use cairn_primitives::{Hotkey, Uid, H256};
 use cairn_protocol::{exam, limits::EXAM_PIECE};
 
 use crate::{
-    scoring::{gains, Evidence, Outcome},
+    scoring::{gains, proven, Estimate, Evidence, Miner, Outcome},
     validator::{Found, Measurement},
 };
 
@@ -43,6 +45,8 @@ struct Trial {
     hotkey: Hotkey,
     sealed_root: H256,
     file: File,
+    /// What its maker proved before.
+    proven: Estimate,
     /// Sequences that its maker had to train on.
     own: Vec<u64>,
     /// Losses of the next piece of them as the round began.
@@ -80,14 +84,20 @@ impl Trial {
     fn is_enough(&self, free: &[u64]) -> bool {
         let is_over =
             piece(&self.own, self.pieces).is_empty() || piece(free, self.pieces).is_empty();
-        is_over || exam::is_decided(&self.assigned, &self.unassigned)
+        is_over || exam::is_decided(&self.assigned, &self.unassigned, self.proven)
     }
 }
 
 impl Measuring {
     /// Begins; half of what nobody trained on is drawn by the salt that this validator committed to. `file` gives
-    /// what a contribution's file says; one that it does not know is not measured.
-    pub fn new(measurement: Measurement, file: impl Fn(H256) -> Option<File>) -> Measuring {
+    /// what a contribution's file says; one that it does not know is not measured. `evidence` is what this validator
+    /// found before.
+    pub fn new(
+        measurement: Measurement,
+        evidence: &[Evidence],
+        file: impl Fn(H256) -> Option<File>,
+    ) -> Measuring {
+        let proven: BTreeMap<Miner, Estimate> = proven(evidence, measurement.round);
         let plan = &measurement.plan;
         let most = plan.most_windows();
         let seeds = exam::seeds(measurement.exam, Some(measurement.salt));
@@ -109,6 +119,7 @@ impl Measuring {
                     hotkey,
                     sealed_root,
                     file,
+                    proven: proven.get(&(uid, hotkey)).copied().unwrap_or_default(),
                     own: plan.sample_assigned(
                         measurement.exam,
                         subject.slot,

@@ -79,6 +79,7 @@ mod workspace;
 mod tests;
 
 pub use cpu::{check_cpu, simd};
+pub use gemm::BLOCK as SUM_BLOCK;
 pub use init::initial_parameters;
 pub use optimizer::{AdamState, StateError};
 pub use trainer::{Settings, Trainer, TrainerError};

@@ -201,6 +201,14 @@ impl Trainer {
         self.work.bytes() + norm + self.scratch.bytes()
     }
 
+    /// Gives back the buffers that the calls so far have allocated, the gradient's included: for who computes nothing
+    /// for a while, and needs the memory. The next call allocates anew.
+    pub fn release(&mut self) {
+        self.work = Workspace::default();
+        self.scratch = muon::Scratch::default();
+        (self.gradient, self.norm_blocks) = (Vec::new(), Vec::new());
+    }
+
     /// The mean cross-entropy of each window, in nats per token: a forward pass only. Windows all have the same
     /// number of tokens, of which all but the first are predicted. A window's loss does not depend on the others.
     ///

@@ -98,6 +98,11 @@ impl RunFile {
         self.inner.sequence_length
     }
 
+    /// Lengths of the phases.
+    pub fn phases(&self) -> &Phases {
+        &self.phases
+    }
+
     /// Fills in what was left out and checks everything that can be checked without the chain: the
     /// shape, the presence and roots of all data, the first parameters. Gives the parameters too.
     ///

@@ -28,6 +28,8 @@ pub struct Scoring<'a> {
     pub data: &'a DataSet,
     /// Contributions of the round and of the one before.
     pub files: &'a Files,
+    /// What this validator found in earlier rounds.
+    pub evidence: &'a [Evidence],
 }
 
 /// What came of it.
@@ -57,7 +59,9 @@ impl Scoring<'_> {
             let what = format!("round {round} began with other parameters than those at hand");
             return Err(RoleError::Broken(what));
         }
-        let mut measuring = Measuring::new(measurement, |root| files.get(&root).copied());
+        let mut measuring = Measuring::new(measurement, self.evidence, |root| {
+            files.get(&root).copied()
+        });
         let mut computed = 0u64;
         while let Some(ask) = measuring.next() {
             let contribution = ask.contribution.and_then(|root| self.files.get(&root));

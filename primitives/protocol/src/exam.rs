@@ -7,11 +7,14 @@
 use cairn_primitives::{blake2_256, Netuid, Round, H256};
 use codec::Encode;
 
-use crate::limits::{EXAM_PIECE, EXAM_SHARE, VALUE_WINDOWS};
-use crate::value::{difference, mean};
+use crate::limits::{EXAM_PIECE, EXAM_PIECES, EXAM_SHARE, VALUE_WINDOWS};
+use crate::value::{difference, mean, Estimate};
 
 /// Standard errors from zero at which a question is decided.
 pub const DECISIVE: f64 = 4.0;
+/// Standard errors from zero at which a miner's premium over rounds is decided: so many more than a full score takes
+/// that luck takes nobody there.
+pub const SETTLED: f64 = 6.0;
 /// A gain is known well enough when its standard error is at most this share of it.
 pub const PRECISION: f64 = 0.1;
 
@@ -43,15 +46,17 @@ pub fn own_exam(exam: H256, salt: H256) -> H256 {
 }
 
 /// The most windows of each kind that a contribution is measured on, of a run in which a miner trains on `per_miner`
-/// in a round: so many that measuring costs at most a part of what training did, but two pieces at least.
+/// in a round: so many that measuring costs at most a part of what training did, but four pieces at least.
 pub fn most_windows(per_miner: u64) -> u64 {
     let share = per_miner.checked_div(EXAM_SHARE).unwrap_or(0);
-    share.clamp(EXAM_PIECE.saturating_mul(2), VALUE_WINDOWS)
+    share.clamp(EXAM_PIECE.saturating_mul(EXAM_PIECES), VALUE_WINDOWS)
 }
 
 /// Whether gains on assigned and unassigned windows decide what a contribution was worth, so that no further piece need
-/// be measured: it did harm; or it is clear on which kind it did better, and by how much it helped.
-pub fn is_decided(assigned: &[f32], unassigned: &[f32]) -> bool {
+/// be measured: it did harm; or it is clear on which kind it did better, and by how much it helped. The first is clear
+/// by itself, or with what its maker's contributions proved in the rounds `before` that count with this one, as
+/// [`crate::value::proven`] adds it up.
+pub fn is_decided(assigned: &[f32], unassigned: &[f32], before: Estimate) -> bool {
     let piece = usize::try_from(EXAM_PIECE).unwrap_or(usize::MAX);
     if assigned.len().min(unassigned.len()) < piece {
         return false;
@@ -60,8 +65,9 @@ pub fn is_decided(assigned: &[f32], unassigned: &[f32]) -> bool {
         // What is not a number will not become one.
         return true;
     };
+    let is_far = |of: Estimate, errors: f64| libm::fabs(of.mean) >= errors * of.error();
     let does_harm = gain.mean < -DECISIVE * gain.error();
-    let is_told_apart = libm::fabs(premium.mean) >= DECISIVE * premium.error();
+    let is_told_apart = is_far(premium, DECISIVE) || is_far(before.and(premium), SETTLED);
     let is_precise = gain.error() <= PRECISION * gain.mean;
     does_harm || (is_told_apart && is_precise)
 }
@@ -77,26 +83,53 @@ mod tests {
         (0..count).map(at).collect()
     }
 
+    const NOTHING: Estimate = Estimate {
+        mean: 0.0,
+        squared_error: 0.0,
+    };
+
+    /// What was proven before: a premium, and by how many errors it is above zero.
+    fn proven(mean: f64, errors: f64) -> Estimate {
+        let error = mean / errors;
+        Estimate {
+            mean,
+            squared_error: error * error,
+        }
+    }
+
     #[test]
     fn what_helps_most_where_it_trained_is_decided_by_one_piece() {
-        assert!(is_decided(&gains(0.3, 0.1, 32), &gains(0.2, 0.1, 32)));
-        assert!(!is_decided(&gains(0.3, 0.1, 31), &gains(0.2, 0.1, 32)));
+        assert!(is_decided(&gains(0.3, 0.1, 32), &gains(0.2, 0.1, 32), NOTHING));
+        let few = EXAM_PIECE as usize - 1;
+        let one = (&gains(0.9, 0.1, few), &gains(0.2, 0.01, few));
+        assert!(!is_decided(one.0, one.1, NOTHING));
     }
 
     #[test]
     fn what_helps_the_same_everywhere_takes_all_pieces() {
-        assert!(!is_decided(&gains(0.2, 0.1, 128), &gains(0.2, 0.1, 128)));
+        assert!(!is_decided(&gains(0.2, 0.1, 128), &gains(0.2, 0.1, 128), NOTHING));
+    }
+
+    #[test]
+    fn what_was_proven_before_decides_with_it_and_a_gain_must_be_precise_still() {
+        let same = gains(0.2, 0.1, 16);
+        assert!(!is_decided(&same, &same, NOTHING));
+        assert!(is_decided(&same, &same, proven(0.5, 30.0)));
+        assert!(is_decided(&same, &same, proven(-0.5, -30.0)));
+        assert!(!is_decided(&same, &same, proven(0.1, 5.9)));
+        let vague = gains(0.2, 1.0, 16);
+        assert!(!is_decided(&vague, &vague, proven(9.0, 30.0)));
     }
 
     #[test]
     fn harm_is_decided_at_once_and_so_is_ruin() {
-        assert!(is_decided(&gains(-0.2, 0.1, 32), &gains(-0.2, 0.1, 32)));
-        assert!(is_decided(&[f32::NAN; 32], &[0.1; 32]));
+        assert!(is_decided(&gains(-0.2, 0.1, 32), &gains(-0.2, 0.1, 32), NOTHING));
+        assert!(is_decided(&[f32::NAN; 32], &[0.1; 32], NOTHING));
     }
 
     #[test]
     fn an_imprecise_gain_is_not_decided() {
-        assert!(!is_decided(&gains(3.0, 0.1, 32), &gains(0.2, 1.0, 32)));
+        assert!(!is_decided(&gains(3.0, 0.1, 32), &gains(0.2, 1.0, 32), NOTHING));
     }
 
     #[test]
@@ -116,11 +149,12 @@ mod tests {
     proptest! {
         // Symmetric in the sign of the premium: who stops early learns nothing in favour of anybody.
         #[test]
-        fn stopping_favours_neither_kind(off in -0.2f32..0.2, spread in 0.01f32..0.5) {
+        fn stopping_favours_neither_kind(off in -0.2f32..0.2, spread in 0.01f32..0.5, before in -0.2f64..0.2) {
             let free = gains(0.2, spread, 64);
             let own = gains(0.2 + off, spread, 64);
             let mirrored = gains(0.2 - off, spread, 64);
-            prop_assert_eq!(is_decided(&own, &free), is_decided(&mirrored, &free));
+            let before = [before, -before].map(|mean| Estimate { mean, squared_error: 1e-4 });
+            prop_assert_eq!(is_decided(&own, &free, before[0]), is_decided(&mirrored, &free, before[1]));
         }
     }
 }

@@ -33,7 +33,9 @@ pub const GRACE_ROUNDS: Round = 4;
 /// The most windows of each kind, assigned and unassigned, that a contribution is measured on.
 pub const VALUE_WINDOWS: u64 = 128;
 /// Windows of each kind that are measured at a time.
-pub const EXAM_PIECE: u64 = 32;
+pub const EXAM_PIECE: u64 = 16;
+/// Pieces that may be measured however little a miner trains on.
+pub const EXAM_PIECES: u64 = 4;
 /// The fewest windows of each kind that prove anything.
 pub const EXAM_LEAST: u64 = 16;
 /// A contribution is measured on at most one window for so many that a miner trains on.
@@ -85,7 +87,7 @@ const _: () = assert!(PREMIUM_ROUNDS < HISTORY_ROUNDS && VALUE_ROUNDS <= PREMIUM
 const _: () = assert!(GRACE_ROUNDS <= VALUE_ROUNDS);
 /// A piece proves something, and there is room for one.
 const _: () =
-    assert!(EXAM_LEAST >= 2 && EXAM_LEAST <= EXAM_PIECE && EXAM_PIECE <= VALUE_WINDOWS / 2);
+    assert!(EXAM_LEAST >= 2 && EXAM_LEAST <= EXAM_PIECE && EXAM_PIECES * EXAM_PIECE <= VALUE_WINDOWS / 2);
 /// However short a train phase is, it has a block to train in.
 const _: () = assert!(COMMIT_MARGIN_SHARE >= 2);
 /// Whoever misses nothing for as long as a deadlock takes to resolve is still expected when it does.

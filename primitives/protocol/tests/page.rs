@@ -29,7 +29,7 @@ use cairn_protocol::{
     settlement::{settle, trusts},
     trace,
     turnout::{Member, Turnout},
-    value::{self, Evidence, Outcome, Standing},
+    value::{self, Estimate, Evidence, Outcome, Standing},
     verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
 };
 
@@ -835,11 +835,14 @@ fn exam(page: &Section) {
     let share = page.number("at most one for each ", " that a miner trains on");
     assert_eq!(exam::most_windows(share * (most - 1)), most - 1);
     assert_eq!(exam::most_windows(share * (most + 9)), most);
-    page.says("but two pieces at least");
-    assert_eq!(exam::most_windows(0), 2 * piece);
+    let pieces = page.number("but ", " pieces at least");
+    assert_eq!(exam::most_windows(0), pieces * piece);
     let errors = page.number("more than ", " standard errors below zero") as f32;
+    let after = |own: f32, free: f32, error: f32, before: Estimate| {
+        exam::is_decided(&gains(own, error), &gains(free, error), before)
+    };
     let decided =
-        |own: f32, free: f32, error: f32| exam::is_decided(&gains(own, error), &gains(free, error));
+        |own: f32, free: f32, error: f32| after(own, free, error, Estimate::default());
     assert!(decided(0.0, -errors * 0.01 * 1.01, 0.01));
     assert!(!decided(-errors * 0.01 * 0.99, -errors * 0.01 * 0.99, 0.01));
     let apart = page.number("differ by at least ", " standard errors") as f32;
@@ -848,6 +851,17 @@ fn exam(page: &Section) {
     let part = page.number("at most a ", "th of it") as f32;
     assert!(decided(9.0, 0.01 * part * 1.01, 0.01));
     assert!(!decided(9.0, 0.01 * part * 0.99, 0.01));
+    let rounds = page.number("of the ", " rounds that a [premium]");
+    assert_eq!(u64::from(limits::PREMIUM_ROUNDS), rounds);
+    let settled = page.number("may be at least ", " standard errors from zero");
+    let before = |errors: f64| Estimate {
+        mean: errors * 10.0,
+        squared_error: 100.0,
+    };
+    for sign in [1.0, -1.0] {
+        assert!(after(0.5, 0.5, 0.01, before(sign * settled as f64 * 1.01)));
+        assert!(!after(0.5, 0.5, 0.01, before(sign * settled as f64 * 0.99)));
+    }
 }
 
 fn audit(page: &Section) {

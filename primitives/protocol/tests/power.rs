@@ -1,8 +1,13 @@
 //! How well a premium tells who trained on its own assignment from who did not, by rounds: many drawn networks, from
-//! one seed, with premiums and errors as a devnet of three honest miners had them.
+//! one seed, with premiums and errors as a devnet of three honest miners had them. And how many windows that takes if
+//! measuring ends as soon as the question is decided, beside measuring all.
 
 use cairn_primitives::{Hotkey, Round, Uid, H256};
-use cairn_protocol::value::{accounts, Account, Evidence, Outcome};
+use cairn_protocol::{
+    exam::is_decided,
+    limits::EXAM_PIECE,
+    value::{accounts, proven, Account, Estimate, Evidence, Outcome},
+};
 
 /// Gains of honest miners on unassigned windows, by round, in nats per token; the last one stays.
 const GAINS: [f64; 7] = [0.6, 0.5, 0.42, 0.35, 0.29, 0.24, 0.19];
@@ -39,11 +44,34 @@ impl Draw {
         (0..12).map(|_| unit(self.bits())).sum::<f64>() - 6.0
     }
 
-    fn gains(&mut self, mean: f64) -> Vec<f32> {
-        (0..WINDOWS)
+    fn gains(&mut self, mean: f64, windows: usize) -> Vec<f32> {
+        (0..windows)
             .map(|_| (mean + SPREAD * self.normal()) as f32)
             .collect()
     }
+
+    /// Gains on assigned and unassigned windows.
+    fn measured(&mut self, gain: f64, premium: f64, rule: Rule, before: Estimate) -> [Vec<f32>; 2] {
+        let (mut assigned, mut unassigned) = (Vec::new(), Vec::new());
+        while assigned.len() < WINDOWS {
+            let piece = (WINDOWS - assigned.len()).min(EXAM_PIECE as usize);
+            assigned.extend(self.gains(gain + premium, piece));
+            unassigned.extend(self.gains(gain, piece));
+            if rule == Rule::Decided && is_decided(&assigned, &unassigned, before) {
+                break;
+            }
+        }
+        [assigned, unassigned]
+    }
+}
+
+/// When measuring ends.
+#[derive(Clone, Copy, PartialEq)]
+enum Rule {
+    /// When there are no more windows.
+    All,
+    /// When the question is decided, or then.
+    Decided,
 }
 
 fn at(table: &[f64; 7], round: Round) -> f64 {
@@ -51,24 +79,27 @@ fn at(table: &[f64; 7], round: Round) -> f64 {
 }
 
 /// What a validator measures of a network in so many rounds.
-fn network(draw: &mut Draw, rounds: Round) -> Vec<Evidence> {
+fn network(draw: &mut Draw, rounds: Round, rule: Rule) -> Vec<Evidence> {
     let mut log = Vec::new();
     for round in 0..rounds {
+        let before = proven(&log, round);
         for uid in 0..=TURNED {
+            let hotkey = Hotkey(H256([uid as u8; 32]));
             let trains = uid < HONEST || (uid == TURNED && round < 8);
             let premium = if trains { at(&PREMIUMS, round) } else { 0.0 };
-            let gain = at(&GAINS, round);
+            let before = before.get(&(Uid(uid), hotkey)).copied().unwrap_or_default();
+            let [assigned, unassigned] = draw.measured(at(&GAINS, round), premium, rule, before);
             log.push(Evidence {
                 round,
                 uid: Uid(uid),
-                hotkey: Hotkey(H256([uid as u8; 32])),
+                hotkey,
                 outcome: Outcome::Measured {
                     steps: 20,
                     of: 20,
                     alike: 1,
                     repeats: false,
-                    assigned: draw.gains(gain + premium),
-                    unassigned: draw.gains(gain),
+                    assigned,
+                    unassigned,
                 },
             });
         }
@@ -76,13 +107,27 @@ fn network(draw: &mut Draw, rounds: Round) -> Vec<Evidence> {
     log
 }
 
+/// Windows of each kind that an honest contribution was measured on, on average from round `from` on.
+fn windows(log: &[Evidence], from: Round) -> f64 {
+    let honest = log
+        .iter()
+        .filter(|one| one.uid.get() < HONEST && one.round >= from);
+    let (mut sum, mut count) = (0, 0);
+    for one in honest {
+        if let Outcome::Measured { assigned, .. } = &one.outcome {
+            (sum, count) = (sum + assigned.len(), count + 1);
+        }
+    }
+    sum as f64 / f64::from(count.max(1))
+}
+
 /// Means over many networks after so many rounds: the factor of an honest miner, that of a foreign one, the share of
 /// the foreign one beside an honest one's, and that of who turned.
-fn after(rounds: Round) -> [f64; 4] {
+fn after(rounds: Round, rule: Rule) -> [f64; 4] {
     let mut draw = Draw(7);
     let mut sums = [0.0; 5];
     for _ in 0..NETWORKS {
-        let found = accounts(&network(&mut draw, rounds), rounds - 1);
+        let found = accounts(&network(&mut draw, rounds, rule), rounds - 1);
         let of = |uid: Uid| -> &Account { &found[&(uid, Hotkey(H256([uid.get() as u8; 32])))] };
         let honest: Vec<&Account> = (0..HONEST).map(Uid).map(of).collect();
         let mean = |value: fn(&Account) -> f64| {
@@ -106,28 +151,40 @@ fn after(rounds: Round) -> [f64; 4] {
 
 #[test]
 fn who_trains_on_its_own_data_is_told_from_who_does_not_within_eight_rounds() {
-    let table: Vec<(Round, [f64; 4])> = [2, 4, 6, 8, 12, 16, 24]
-        .map(|rounds| (rounds, after(rounds)))
-        .into();
-    for (rounds, [honest, foreign, share, turned]) in &table {
-        println!("{rounds} rounds: honest {honest:.2}, foreign {foreign:.2}, its share {share:.2}, who turned {turned:.2}");
+    for rule in [Rule::All, Rule::Decided] {
+        let table: Vec<(Round, [f64; 4])> = [2, 4, 6, 8, 12, 16, 24]
+            .map(|rounds| (rounds, after(rounds, rule)))
+            .into();
+        for (rounds, [honest, foreign, share, turned]) in &table {
+            println!("{rounds} rounds: honest {honest:.2}, foreign {foreign:.2}, its share {share:.2}, who turned {turned:.2}");
+        }
+        let of = |rounds: Round| {
+            let mut rows = table.iter();
+            rows.find(|row| row.0 == rounds).expect("it is measured").1
+        };
+        // In the first rounds nobody can be told apart, and nobody goes empty.
+        let [honest, foreign, share, _] = of(4);
+        assert!(honest >= 0.5 && foreign >= 0.5 && share > 0.5);
+        let [honest, foreign, share, _] = of(8);
+        assert!(honest > 0.95 && foreign < 0.15 && share < 0.15);
+        let [honest, foreign, share, turned] = of(16);
+        assert!(honest > 0.99 && foreign < 0.1 && share < 0.1);
+        // What was proven lasts for a while and not for ever.
+        assert!(turned > 0.5);
+        let [honest, foreign, _, turned] = of(24);
+        assert!(honest > 0.99 && foreign < 0.1 && turned < 0.15);
     }
-    let of = |rounds: Round| {
-        table
-            .iter()
-            .find(|row| row.0 == rounds)
-            .expect("it is measured")
-            .1
-    };
-    // In the first rounds nobody can be told apart, and nobody goes empty.
-    let [honest, foreign, share, _] = of(4);
-    assert!(honest >= 0.5 && foreign >= 0.5 && share > 0.5);
-    let [honest, foreign, share, _] = of(8);
-    assert!(honest > 0.95 && foreign < 0.15 && share < 0.15);
-    let [honest, foreign, share, turned] = of(16);
-    assert!(honest > 0.99 && foreign < 0.1 && share < 0.1);
-    // What was proven lasts for a while and not for ever.
-    assert!(turned > 0.5);
-    let [honest, foreign, _, turned] = of(24);
-    assert!(honest > 0.99 && foreign < 0.1 && turned < 0.15);
+}
+
+#[test]
+fn what_was_proven_takes_a_quarter_of_the_windows() {
+    let mut draw = Draw(7);
+    let (mut first, mut later) = (0.0, 0.0);
+    for _ in 0..NETWORKS {
+        let log = network(&mut draw, 24, Rule::Decided);
+        first += windows(&log, 0) / NETWORKS as f64;
+        later += windows(&log, 8) / NETWORKS as f64;
+    }
+    println!("of {WINDOWS} windows {first:.1} over 24 rounds, {later:.1} from the ninth on");
+    assert!(later <= WINDOWS as f64 / 4.0, "{later}");
 }

@@ -176,7 +176,9 @@ impl World {
         let trials = Trials {
             round,
             theta,
-            measuring: Measuring::new(what, |root| files.get(&root).copied()),
+            measuring: Measuring::new(what, &member.disk.content().evidence, |root| {
+                files.get(&root).copied()
+            }),
         };
         self.go_on_measuring(who, trials);
     }

@@ -200,7 +200,7 @@ fn any_other_momentum_leads_elsewhere() {
     let mut engine = engine_of(&muon());
     let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(1, 0, step)).collect();
     let mut of_step = |step: u32| slices(&all[step as usize]);
-    let led = engine.replay(&other, 2..STEPS, &mut of_step).unwrap();
+    let led = engine.replay(other, 2..STEPS, &mut of_step).unwrap();
     assert_ne!(led.traced().hash(), end);
 }
 

@@ -39,7 +39,7 @@ fn replay(
     steps: std::ops::Range<u32>,
 ) -> Result<cairn_primitives::H256, EngineError> {
     let all: Vec<Vec<Vec<u32>>> = (0..3).map(|step| sequences(uid, 0, step)).collect();
-    let after = engine.replay(before, steps, &mut |step| slices(&all[step as usize]))?;
+    let after = engine.replay(before.clone(), steps, &mut |step| slices(&all[step as usize]))?;
     Ok(after.traced().hash())
 }
 

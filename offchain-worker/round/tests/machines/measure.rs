@@ -31,6 +31,11 @@ fn plan(sequences: u16, windows: u64) -> Plan {
 const SALT: H256 = H256([8; 32]);
 
 fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
+    measuring_after(&[], plan, subjects)
+}
+
+/// The same by a validator that found this before.
+fn measuring_after(evidence: &[Evidence], plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
     let subject = |(slot, (uid, is_good)): (u64, &(Uid, bool))| Subject {
         slot,
         uid: *uid,
@@ -56,7 +61,7 @@ fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
             repeats: false,
         })
     };
-    Measuring::new(measurement, file)
+    Measuring::new(measurement, evidence, file)
 }
 
 fn uids(evidence: &[Evidence]) -> Vec<Uid> {
@@ -103,15 +108,19 @@ fn all_have_a_first_piece_before_anyone_has_a_second() {
     let contributions: Vec<_> = asks.iter().map(|ask| ask.contribution).collect();
     let (one, five) = (Some(root(101)), Some(root(105)));
     let piece = [None, None, one, None, five];
-    assert_eq!(contributions, [piece, piece].concat());
-    // A quarter of what a miner trains on, in two pieces.
+    assert_eq!(contributions, piece.repeat(4));
+    // A quarter of what a miner trains on, in four pieces.
     let own = plan.sample_assigned(exam_of(3), 0, 4, 64);
     let free = plan.sample_unassigned(&seeds(exam_of(3), Some(SALT)), 64);
     assert_eq!(asks[0].sequences, free[..PIECE]);
     assert_eq!(asks[1].sequences, own[..PIECE]);
     assert_eq!(asks[2].sequences, [&own[..PIECE], &free[..PIECE]].concat());
-    assert_eq!(asks[5].sequences, free[PIECE..]);
-    assert_eq!(asks[7].sequences, [&own[PIECE..], &free[PIECE..]].concat());
+    assert_eq!(asks[5].sequences, free[PIECE..2 * PIECE]);
+    let second = PIECE..2 * PIECE;
+    assert_eq!(
+        asks[7].sequences,
+        [&own[second.clone()], &free[second]].concat()
+    );
     let all = measuring.finish();
     assert_eq!(uids(&all), [2, 1, 5].map(Uid));
     assert_eq!(all[0].outcome, Outcome::Missed);
@@ -138,10 +147,40 @@ fn who_is_decided_has_no_second_piece() {
             .filter(|ask| ask.contribution == Some(root))
             .count()
     };
-    assert_eq!((of(root(101)), of(root(105))), (1, 2));
+    assert_eq!((of(root(101)), of(root(105))), (1, 4));
     let all = measuring.finish();
     assert_eq!(found(&all[0]).0.len(), PIECE);
-    assert_eq!(found(&all[1]).0.len(), 2 * PIECE);
+    assert_eq!(found(&all[1]).0.len(), 4 * PIECE);
+}
+
+/// What a miner proved before, and with how much luck it can have been, decides how many pieces there are.
+#[test]
+fn what_was_proven_before_saves_pieces() {
+    let before = |uid: Uid, premium: f32| Evidence {
+        round: 2,
+        uid,
+        hotkey: Hotkey(root(uid.get() as u8)),
+        outcome: Outcome::Measured {
+            steps: 4,
+            of: 4,
+            alike: 1,
+            repeats: false,
+            assigned: (0..64).map(|i| 1.0 + premium + (i % 2) as f32 * 0.1).collect(),
+            unassigned: (0..64).map(|i| 1.0 + (i % 2) as f32 * 0.1).collect(),
+        },
+    };
+    let known = [before(Uid(1), 0.1), before(Uid(5), 0.01)];
+    let subjects = [(Uid(1), true), (Uid(5), true)];
+    let mut measuring = measuring_after(&known, plan(64, 4_000), &subjects);
+    // The same gain everywhere.
+    let gain = |contribution: Option<H256>, at: usize| match contribution {
+        Some(_) => 1.0 + (at % 2) as f32 * 0.1,
+        None => 2.0,
+    };
+    measure(&mut measuring, gain);
+    let all = measuring.finish();
+    assert_eq!(found(&all[0]).0.len(), PIECE);
+    assert_eq!(found(&all[1]).0.len(), 64);
 }
 
 #[test]

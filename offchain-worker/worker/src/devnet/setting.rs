@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use cairn_chain::{AccountId, Call, Client, Keypair};
-use cairn_primitives::{BlockNumber, Hyperparameters, Netuid, RunConfig, CRN};
+use cairn_chain::{Call, Client, Keypair};
+use cairn_primitives::{BlockNumber, Hyperparameters, Netuid, Phases, RunConfig, CRN};
 use cairn_store::Store;
 
 use super::{members::Member, options::Options};
@@ -16,8 +16,6 @@ use crate::{
 
 /// The audit window of a development chain, in blocks: nothing that is asked back can be released sooner.
 const AUDIT_WINDOW: BlockNumber = 20;
-/// What the owner needs beside the subnet's price.
-const OWNER_FUNDS: u64 = 100 * CRN;
 
 /// The run's configuration as the options have it.
 pub fn run_file(options: &Options) -> Result<RunFile, Failure> {
@@ -55,66 +53,57 @@ pub async fn prepare(
     Ok((store, prepared))
 }
 
-/// Who owns the subnet: a development key.
-pub fn owner() -> Result<Keypair, Failure> {
-    Ok(cairn_chain::keypair("//Cairn//owner")?)
+/// Whose money it is, and who owns the subnet: a development key that is rich from the first block on, so that a block
+/// less is waited for.
+pub fn alice() -> Result<Keypair, Failure> {
+    Ok(cairn_chain::keypair("//Alice")?)
 }
 
-/// Gives everybody what they need, out of Alice's pocket.
-pub async fn fund(client: &Client, members: &[&Member]) -> Result<(), Failure> {
-    let alice = cairn_chain::keypair("//Alice")?;
-    let price = client.at_best().await?.creation_price().await?;
-    let mut calls = vec![Call::transfer(
-        &AccountId::of(&owner()?),
-        price.saturating_add(OWNER_FUNDS),
-    )];
-    calls.extend(members.iter().map(|member| member.fund()));
-    client.submit(&Call::batch_all(calls), &alice).await?;
-    Ok(())
+/// In one block: gives everybody what they need, and creates the subnet, with hyperparameters that suit a network that
+/// lives for minutes.
+pub async fn found(
+    client: &Client,
+    members: &[Member],
+    phases: &Phases,
+) -> Result<Netuid, Failure> {
+    let view = client.at_best().await?;
+    let (price, subnets) = (view.creation_price().await?, view.subnets().await?);
+    // They count from 1, and on a new chain none was given back.
+    let last = subnets.last().map(|subnet| subnet.netuid);
+    let next = last.unwrap_or_default().next();
+    let netuid = next.ok_or_else(|| Failure::new("there is no netuid left", "start a new chain"))?;
+    let mut calls: Vec<Call> = members.iter().map(Member::fund).collect();
+    calls.push(Call::create_subnet(price));
+    calls.push(Call::set_hyperparameters(netuid, &hyperparameters(phases)));
+    client.submit(&Call::batch_all(calls), &alice()?).await?;
+    Ok(netuid)
 }
 
 /// Gives a latecomer what it needs.
 pub async fn fund_late(client: &Client, member: &Member) -> Result<(), Failure> {
     client
-        .submit(&member.fund(), &cairn_chain::keypair("//Alice")?)
+        .submit(&member.fund(), &alice()?)
         .await?;
     Ok(())
 }
 
-/// Creates the subnet, with hyperparameters that suit a network that lives for minutes.
-pub async fn create_subnet(client: &Client, config: &RunConfig) -> Result<Netuid, Failure> {
-    let owner = owner()?;
-    let price = client.at_best().await?.creation_price().await?;
-    let included = client.submit(&Call::create_subnet(price), &owner).await?;
-    let created = included
-        .event("Subnets", "SubnetCreated")
-        .and_then(|event| event.first());
-    let netuid: Netuid = created.ok_or_else(|| {
-        Failure::new(
-            "the node did not say which subnet it created",
-            "use a node of the same release",
-        )
-    })?;
+fn hyperparameters(phases: &Phases) -> Hyperparameters {
     // Some epochs a round, which is over long before its limits: scores are hidden for one and count in the next.
-    let tempo = (config.phases.round() / 6).max(5);
-    let hyperparameters = Hyperparameters {
+    let tempo = (phases.round() / 6).max(5);
+    Hyperparameters {
         tempo,
         activity_cutoff: tempo.saturating_mul(2),
         min_validator_stake: 10 * CRN,
         min_miner_bond: CRN,
-        unbonding_period: config.phases.round().saturating_mul(2).max(AUDIT_WINDOW),
+        unbonding_period: phases.round().saturating_mul(2).max(AUDIT_WINDOW),
         ..Hyperparameters::default()
-    };
-    client
-        .submit(&Call::set_hyperparameters(netuid, &hyperparameters), &owner)
-        .await?;
-    Ok(netuid)
+    }
 }
 
 /// Starts the run.
 pub async fn start_run(client: &Client, netuid: Netuid, config: &RunConfig) -> Result<(), Failure> {
     client
-        .submit(&Call::start_run(netuid, config), &owner()?)
+        .submit(&Call::start_run(netuid, config), &alice()?)
         .await?;
     Ok(())
 }

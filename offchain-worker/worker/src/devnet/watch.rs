@@ -8,7 +8,7 @@ use std::{
 };
 
 use cairn_chain::{Block, Client, View};
-use cairn_primitives::{Netuid, Round, Text, H256};
+use cairn_primitives::{Netuid, Phases, Round, RunConfig, Text, H256};
 use cairn_protocol::phase::Timetable;
 use cairn_store::Store;
 use futures::{
@@ -38,6 +38,7 @@ use crate::{
     new_file::NewFile,
     progress::progress,
     roles::Behaviour,
+    run_file::RunFile,
     shards,
     table::short,
 };
@@ -163,78 +164,53 @@ impl Devnet {
             &format!("{}, log {}", node.url(), node.log().display()),
         );
         let node = self.node.insert(node);
-
-        let sequence_length = run.sequence_length();
-        let (wanted, directory) = (options.clone(), self.directory.clone());
-        let (store, prepared) = aside("preparing the data", async move {
-            setting::prepare(&wanted, &directory, sequence_length).await
-        })
-        .await?;
-        self.screen.fact(
-            "data",
-            &format!(
-                "{} bytes, {} tokens, {} of them held out",
-                thousands(prepared.bytes),
-                thousands(prepared.tokens),
-                thousands(prepared.heldout_tokens)
-            ),
-        );
-        let (shared, root) = (store.clone(), prepared.manifest_root);
-        let named = match options.transport {
-            Transport::File => Text::default(),
-            Transport::P2p => Text::new(store.url()).map_err(|fault| {
-                let what = format!("the store's address is no text for the chain: {fault}");
-                Failure::new(what, "name a shorter directory with --keep")
-            })?,
+        self.members = enrolled(&options, &self.directory)?;
+        let phases = run.phases().clone();
+        // The chain takes its time, and the data takes its own: neither needs the other.
+        let (ground, (client, netuid)) = {
+            let mut founding = std::pin::pin!(founded(node, &mut self.members, &phases));
+            let preparing = prepared(&options, &self.directory, run, &self.screen);
+            let mut preparing = std::pin::pin!(preparing);
+            tokio::select! {
+                founded = &mut founding => {
+                    let founded = founded?;
+                    (preparing.await?, founded)
+                }
+                ground = &mut preparing => {
+                    let ground = ground?;
+                    let _told = progress("funding and registering everybody", 0);
+                    (ground, founding.await?)
+                }
+            }
         };
-        let (mut config, parameters, data) = aside("checking the run and its data", async move {
-            let (config, parameters) = run.resolve(&shared, Some(root)).await?;
-            let manifest = shards::manifest(&shared, root).await?;
-            Ok((config, parameters, shards::load(&shared, &manifest).await?))
-        })
-        .await?;
-        if options.transport == Transport::P2p {
-            // The data alone: all else goes from member to member.
-            config.data.store = named;
-        }
-        let meter = Meter::new(&config.model, data, sequence_length, options.loss_windows)?;
-        meter.ask(0, &parameters);
-        self.screen.fact(
-            "model",
-            &format!(
-                "{} parameters, initial root {}",
-                thousands(parameters.len() as u64),
-                short(&config.initial_root)
-            ),
-        );
-
-        let told = progress("waiting for the node to answer", 0);
-        let client = node.connect().await?;
-        drop(told);
-        self.enrol()?;
-        let told = progress("funding and registering everybody", 0);
-        setting::fund(&client, &self.members.iter().collect::<Vec<_>>()).await?;
-        let netuid = setting::create_subnet(&client, &config).await?;
-        let joining = self
-            .members
-            .iter_mut()
-            .map(|member| member.register(&client, netuid));
-        try_join_all(joining).await?;
-        drop(told);
         self.screen.fact(
             "subnet",
-            &format!(
-                "{netuid}, a round of at most {} blocks",
-                config.phases.round()
-            ),
+            &format!("{netuid}, a round of at most {} blocks", phases.round()),
         );
+        self.start(ground, client, netuid).await
+    }
+
+    /// Starts the workers, and the run.
+    async fn start(
+        &mut self,
+        ground: Ground,
+        client: Client,
+        netuid: Netuid,
+    ) -> Result<Watched, Failure> {
+        let Ground {
+            store,
+            prepared,
+            config,
+            parameters,
+            meter,
+        } = ground;
         let common = Common {
             node: client.url().to_string(),
             genesis: client.genesis_hash(),
             netuid,
             store: store.url().to_string(),
-            transport: options.transport,
-            threads: options.threads,
+            transport: self.options.transport,
+            threads: self.options.threads,
         };
         let mut stores = vec![store];
         for member in &mut self.members {
@@ -250,23 +226,12 @@ impl Devnet {
             client,
             common,
             meter,
-            book: Book::new(options.rounds),
+            book: Book::new(self.options.rounds),
             prepared,
             round_began: Instant::now(),
             block_came: Instant::now(),
             roots: BTreeMap::new(),
         })
-    }
-
-    /// Makes the members that are there from the beginning.
-    fn enrol(&mut self) -> Result<(), Failure> {
-        let (o, directory) = (&self.options, &self.directory);
-        let miners = (1..=o.miners).map(|number| Member::miner(number, directory));
-        let cheats = (0..o.cheats).map(|nth| Member::cheat(nth, directory));
-        let validators = (1..=o.validators).map(|number| Member::validator(number, directory));
-        let all: Result<Vec<Member>, Failure> = miners.chain(cheats).chain(validators).collect();
-        self.members = all?;
-        Ok(())
     }
 
     async fn watch(&mut self, watched: &mut Watched) -> Result<(), Failure> {
@@ -519,6 +484,93 @@ async fn audits(
         }
     }
     Ok(found)
+}
+
+/// What a run stands on: its data, its configuration and first parameters, and what measures its loss.
+struct Ground {
+    store: Store,
+    prepared: Prepared,
+    config: RunConfig,
+    parameters: Vec<f32>,
+    meter: Meter,
+}
+
+/// Prepares the data, and fills in the run.
+async fn prepared(
+    options: &Options,
+    directory: &Path,
+    run: RunFile,
+    screen: &Screen,
+) -> Result<Ground, Failure> {
+    let sequence_length = run.sequence_length();
+    let (wanted, directory) = (options.clone(), directory.to_path_buf());
+    let (store, prepared) = aside("preparing the data", async move {
+        setting::prepare(&wanted, &directory, sequence_length).await
+    })
+    .await?;
+    screen.fact(
+        "data",
+        &format!(
+            "{} bytes, {} tokens, {} of them held out",
+            thousands(prepared.bytes),
+            thousands(prepared.tokens),
+            thousands(prepared.heldout_tokens)
+        ),
+    );
+    let (shared, root) = (store.clone(), prepared.manifest_root);
+    let (mut config, parameters, data) = aside("checking the run and its data", async move {
+        let (config, parameters) = run.resolve(&shared, Some(root)).await?;
+        let manifest = shards::manifest(&shared, root).await?;
+        Ok((config, parameters, shards::load(&shared, &manifest).await?))
+    })
+    .await?;
+    if options.transport == Transport::P2p {
+        // The data alone: all else goes from member to member.
+        config.data.store = Text::new(store.url()).map_err(|fault| {
+            let what = format!("the store's address is no text for the chain: {fault}");
+            Failure::new(what, "name a shorter directory with --keep")
+        })?;
+    }
+    let meter = Meter::new(&config.model, data, sequence_length, options.loss_windows)?;
+    meter.ask(0, &parameters);
+    screen.fact(
+        "model",
+        &format!(
+            "{} parameters, initial root {}",
+            thousands(parameters.len() as u64),
+            short(&config.initial_root)
+        ),
+    );
+    Ok(Ground {
+        store,
+        prepared,
+        config,
+        parameters,
+        meter,
+    })
+}
+
+/// Waits for the node, creates the subnet, and registers everybody.
+async fn founded(
+    node: &mut Node,
+    members: &mut [Member],
+    phases: &Phases,
+) -> Result<(Client, Netuid), Failure> {
+    let client = node.connect().await?;
+    let netuid = setting::found(&client, members, phases).await?;
+    let joining = members
+        .iter_mut()
+        .map(|member| member.register(&client, netuid));
+    try_join_all(joining).await?;
+    Ok((client, netuid))
+}
+
+/// The members that are there from the beginning.
+fn enrolled(options: &Options, directory: &Path) -> Result<Vec<Member>, Failure> {
+    let miners = (1..=options.miners).map(|number| Member::miner(number, directory));
+    let cheats = (0..options.cheats).map(|nth| Member::cheat(nth, directory));
+    let validators = (1..=options.validators).map(|number| Member::validator(number, directory));
+    miners.chain(cheats).chain(validators).collect()
 }
 
 /// Does work that keeps a processor busy on another thread, so that Ctrl-C is heard meanwhile, and tells of it.

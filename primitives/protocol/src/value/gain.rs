@@ -19,6 +19,14 @@ impl Estimate {
     pub fn error(&self) -> f64 {
         libm::sqrt(self.squared_error)
     }
+
+    /// The sum of two that were measured apart.
+    pub fn and(self, other: Estimate) -> Estimate {
+        Estimate {
+            mean: self.mean + other.mean,
+            squared_error: self.squared_error + other.squared_error,
+        }
+    }
 }
 
 /// The mean of a list of gains; `None` for fewer than two, or if one is not a number.

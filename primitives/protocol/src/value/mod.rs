@@ -36,5 +36,5 @@ pub use gain::{difference, mean, round_gain, Estimate};
 pub use premium::{factor, premium};
 pub use resemblance::{alike, bound, repeats, CEILING, FLOOR};
 pub use row::{proportions, row};
-pub use score::{accounts, scores, Account, Found, Miner, Part};
+pub use score::{accounts, proven, scores, Account, Found, Miner, Part};
 pub use subjects::{subjects, Standing, Subject};

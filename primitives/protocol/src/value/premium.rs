@@ -12,11 +12,7 @@ const GRACE: f64 = 0.5;
 /// The premium of some rounds in standard errors: the sum of by how much assigned windows gained more than unassigned
 /// ones, over the root of the sum of squared errors. Zero if nothing was measured.
 pub fn premium(rounds: impl IntoIterator<Item = Estimate>) -> f64 {
-    let mut all = Estimate::default();
-    for round in rounds {
-        all.mean += round.mean;
-        all.squared_error += round.squared_error;
-    }
+    let all = rounds.into_iter().fold(Estimate::default(), Estimate::and);
     if all.squared_error > 0.0 {
         all.mean / all.error()
     } else {

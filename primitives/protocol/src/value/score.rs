@@ -193,6 +193,17 @@ pub fn scores(evidence: &[Evidence], newest: Round) -> BTreeMap<Miner, f64> {
         .collect()
 }
 
+/// What miners had proven before `round`, in those rounds that count with it: the sum of their premiums.
+pub fn proven(evidence: &[Evidence], round: Round) -> BTreeMap<Miner, Estimate> {
+    let sum = |parts: &BTreeMap<Round, Part>| {
+        let before = parts.range(..round).filter_map(|(_, part)| part.proof());
+        before.fold(Estimate::default(), Estimate::and)
+    };
+    let known = known(evidence, round);
+    let miners = known.iter();
+    miners.map(|(miner, parts)| (*miner, sum(parts))).collect()
+}
+
 /// What evidence says of each miner's rounds. What was logged twice counts once, at its lower value.
 fn known(evidence: &[Evidence], newest: Round) -> BTreeMap<Miner, BTreeMap<Round, Part>> {
     let mut known: BTreeMap<Miner, BTreeMap<Round, Part>> = BTreeMap::new();
@@ -323,6 +334,21 @@ mod tests {
 
     fn near(a: f64, b: f64) -> bool {
         (a - b).abs() < 1e-6
+    }
+
+    #[test]
+    fn proven_is_what_the_rounds_before_say_that_still_count() {
+        let log = two();
+        let of = |round| proven(&log, round).get(&miner(Uid(1))).copied();
+        let one = of(1).expect("a round");
+        assert!(near(one.mean, 0.02));
+        // Of round 0 to 15 sixteen count with the last one, itself included.
+        let fifteen = of(15).expect("rounds");
+        assert!(near(fifteen.mean, 15.0 * one.mean));
+        assert!(near(fifteen.squared_error, 15.0 * one.squared_error));
+        assert!(near(of(17).expect("rounds").mean, 14.0 * one.mean));
+        assert_eq!(of(0), Some(Estimate::default()), "nothing came before");
+        assert_eq!(of(40), None);
     }
 
     #[test]

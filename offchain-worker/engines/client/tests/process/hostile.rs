@@ -116,7 +116,7 @@ fn measuring_and_replaying_are_the_cpus() {
         engine.keep().unwrap();
         let losses = engine.measure(None, &slices, &mut || true).unwrap();
         let before = State::new(start(&config()));
-        let after = engine.replay(&before, 0..2, &mut |_| slices.clone());
+        let after = engine.replay(before, 0..2, &mut |_| slices.clone());
         found.push((losses, after.unwrap()));
     }
     assert_eq!(found[0], found[1]);

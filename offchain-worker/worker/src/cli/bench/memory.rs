@@ -200,6 +200,7 @@ fn validator(
             config: &network.config,
             data: &network.data,
             files: &network.files,
+            evidence: &[],
         };
         let plan = measurement.plan.clone();
         // All that is known before the first loss; then some losses with a contribution, as all others are measured.
@@ -216,7 +217,7 @@ fn validator(
         let (plan, data) = (network.plan(1), &network.data);
         let length = config.inner.sequence_length;
         let mut sequences = |step| windows(data, &plan.of_step(0, step), length);
-        find(&mut network.engine, &audited, &blob, &mut sequences)?;
+        find(&mut network.engine, &audited, blob, &mut sequences)?;
         Ok(())
     })
 }

@@ -118,9 +118,9 @@ impl Score {
             threads: self.threads,
         };
         let mut network = Network::new(&play)?;
-        let rounds = 0..self.rounds.max(1);
+        let (rounds, mut evidence) = (0..self.rounds.max(1), Vec::new());
         let rows: Vec<Row> = rounds
-            .map(|round| self.round(&mut network, round))
+            .map(|round| self.round(&mut network, &mut evidence, round))
             .collect::<Result<_, Failure>>()?;
         let each = rows.iter().map(|row| row.seconds_per_contribution);
         let mean = each.sum::<f64>() / rows.len() as f64;
@@ -138,13 +138,19 @@ impl Score {
     }
 
     /// Plays a round, and times how it is scored.
-    fn round(&self, network: &mut Network, round: Round) -> Result<Row, Failure> {
+    fn round(
+        &self,
+        network: &mut Network,
+        evidence: &mut Vec<Evidence>,
+        round: Round,
+    ) -> Result<Row, Failure> {
         let measurement = network.round(round)?;
         let scoring = Scoring {
             layout: &network.layout,
             config: &network.config,
             data: &network.data,
             files: &network.files,
+            evidence,
         };
         let began = Instant::now();
         let scored = scoring.score(&mut network.engine, measurement, &mut || true)?;
@@ -152,6 +158,7 @@ impl Score {
         network.end()?;
         let count = f64::from(self.contributions.max(1));
         let (gain, premium) = found(&scored.evidence);
+        evidence.extend(scored.evidence);
         Ok(Row {
             round,
             seconds,

@@ -135,7 +135,7 @@ impl OneStep {
     ) -> Result<OneStep, EngineError> {
         let before = State::new(parameters);
         let mut sequences = |step| run.windows(&ASSIGNED(plan, slot, step));
-        let after = engine.replay(&before, 0..1, &mut sequences)?;
+        let after = engine.replay(before.clone(), 0..1, &mut sequences)?;
         Ok(OneStep { before, after })
     }
 

@@ -33,7 +33,7 @@ impl ValidatorRole {
         let files: Files = files
             .map(|((_, sealed_root), checked)| (*sealed_root, checked.clone()))
             .collect();
-        let desk = desk.clone();
+        let (desk, evidence) = (desk.clone(), self.evidence.clone());
         jobs.spawn(async move {
             let _timer = desk.time(Stage::Measure);
             let measured = with_engine(&desk, move |engine| {
@@ -42,6 +42,7 @@ impl ValidatorRole {
                     config: &run.config,
                     data: &run.data,
                     files: &files,
+                    evidence: &evidence,
                 };
                 let scored = scoring.score(engine, measurement, &mut || {
                     !stop.load(Ordering::Relaxed)
