@@ -90,14 +90,14 @@ impl Trial {
 
 impl Measuring {
     /// Begins; half of what nobody trained on is drawn by the salt that this validator committed to. `file` gives
-    /// what a contribution's file says; one that it does not know is not measured. `evidence` is what this validator
+    /// what a contribution's file says; one that it does not know is not measured. `earlier` is what this validator
     /// found before.
     pub fn new(
         measurement: Measurement,
-        evidence: &[Evidence],
+        earlier: &[Evidence],
         file: impl Fn(H256) -> Option<File>,
     ) -> Measuring {
-        let proven: BTreeMap<Miner, Estimate> = proven(evidence, measurement.round);
+        let proven: BTreeMap<Miner, Estimate> = proven(earlier, measurement.round);
         let plan = &measurement.plan;
         let most = plan.most_windows();
         let seeds = exam::seeds(measurement.exam, Some(measurement.salt));

@@ -841,8 +841,7 @@ fn exam(page: &Section) {
     let after = |own: f32, free: f32, error: f32, before: Estimate| {
         exam::is_decided(&gains(own, error), &gains(free, error), before)
     };
-    let decided =
-        |own: f32, free: f32, error: f32| after(own, free, error, Estimate::default());
+    let decided = |own: f32, free: f32, error: f32| after(own, free, error, Estimate::default());
     assert!(decided(0.0, -errors * 0.01 * 1.01, 0.01));
     assert!(!decided(-errors * 0.01 * 0.99, -errors * 0.01 * 0.99, 0.01));
     let apart = page.number("differ by at least ", " standard errors") as f32;
@@ -851,7 +850,7 @@ fn exam(page: &Section) {
     let part = page.number("at most a ", "th of it") as f32;
     assert!(decided(9.0, 0.01 * part * 1.01, 0.01));
     assert!(!decided(9.0, 0.01 * part * 0.99, 0.01));
-    let rounds = page.number("of the ", " rounds that a [premium]");
+    let rounds = page.number("differences of the ", " rounds that a [premium]");
     assert_eq!(u64::from(limits::PREMIUM_ROUNDS), rounds);
     let settled = page.number("may be at least ", " standard errors from zero");
     let before = |errors: f64| Estimate {

@@ -165,7 +165,9 @@ fn what_was_proven_before_saves_pieces() {
             of: 4,
             alike: 1,
             repeats: false,
-            assigned: (0..64).map(|i| 1.0 + premium + (i % 2) as f32 * 0.1).collect(),
+            assigned: (0..64)
+                .map(|i| 1.0 + premium + (i % 2) as f32 * 0.1)
+                .collect(),
             unassigned: (0..64).map(|i| 1.0 + (i % 2) as f32 * 0.1).collect(),
         },
     };
