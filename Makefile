@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: promtool units release deb try-release help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -146,6 +146,9 @@ units: ## the systemd units, by systemd's own tool
 
 release: setup ## node and worker by the release profile, packages and checksums in $(CAIRN_CACHE)/release (an hour)
 	@scripts/release.sh $(CAIRN_CACHE)/release
+
+portable: setup ## a `cairn` for any Linux with glibc 2.28, packed with the check of a GPU, in $(CAIRN_CACHE)/portable
+	@scripts/portable.sh $(CAIRN_CACHE)/portable
 
 deb: build ## Debian packages of what `make build` built, to try them: not what is given to others
 	@scripts/deb.sh $(CARGO_TARGET_DIR)/debug $(CAIRN_CACHE)/deb

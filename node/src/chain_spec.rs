@@ -2,15 +2,25 @@
 
 use std::{io::ErrorKind, path::Path};
 
-use cairn_runtime::{presets, RuntimeGenesisConfig, DEVELOPMENT_PRESET, LOCAL_PRESET, WASM_BINARY};
-use sc_chain_spec::json_merge;
+use cairn_primitives::GENERIC_SS58_PREFIX;
+use cairn_runtime::{
+    opaque::Block, presets, Hash, RuntimeGenesisConfig, DEVELOPMENT_PRESET, LOCAL_PRESET, VERSION,
+    WASM_BINARY,
+};
+use sc_chain_spec::{construct_genesis_block, json_merge};
 use sc_service::{ChainSpec as _, ChainType, Properties};
 use serde_json::Value;
 use sp_core::storage::{well_known_keys::CODE, Storage};
-use sp_runtime::BuildStorage;
+use sp_runtime::{
+    traits::{BlakeTwo256, Block as _, Hash as _},
+    BuildStorage,
+};
 
 /// A specification without extensions.
 pub type ChainSpec = sc_service::GenericChainSpec;
+
+/// A specification in the making.
+pub type ChainSpecBuilder = sc_chain_spec::ChainSpecBuilder;
 
 /// How a named network's genesis is written down.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,21 +97,66 @@ fn named(
     preset: &str,
     genesis: Genesis,
 ) -> Result<ChainSpec, String> {
+    let title = Title {
+        name,
+        id,
+        chain_type,
+        ss58_prefix: GENERIC_SS58_PREFIX,
+    };
+    build(title, patch(preset)?, genesis, |builder| builder)
+}
+
+/// What a network is called.
+pub struct Title<'a> {
+    /// By people.
+    pub name: &'a str,
+    /// By programs.
+    pub id: &'a str,
+    /// What it is for.
+    pub chain_type: ChainType,
+    /// What its addresses begin with.
+    pub ss58_prefix: u16,
+}
+
+/// A network that begins with the defaults of this binary's runtime, changed by `patch`; `more` says what else is in
+/// its specification.
+///
+/// # Errors
+/// Why it cannot be built.
+pub fn build(
+    title: Title<'_>,
+    patch: Value,
+    genesis: Genesis,
+    more: impl FnOnce(ChainSpecBuilder) -> ChainSpecBuilder,
+) -> Result<ChainSpec, String> {
     let wasm = WASM_BINARY.ok_or(
         "this binary was built without the chain's WASM runtime (SKIP_WASM_BUILD was set): build it again without",
     )?;
-    let patch = patch(preset)?;
-    let mut spec = ChainSpec::builder(wasm, None)
-        .with_name(name)
-        .with_id(id)
-        .with_chain_type(chain_type)
-        .with_properties(properties())
-        .with_genesis_config_patch(patch.clone())
-        .build();
+    let builder = ChainSpec::builder(wasm, None)
+        .with_name(title.name)
+        .with_id(title.id)
+        .with_chain_type(title.chain_type)
+        .with_properties(properties(title.ss58_prefix))
+        .with_genesis_config_patch(patch.clone());
+    let mut spec = more(builder).build();
     if genesis == Genesis::State {
         spec.set_storage(state(patch, wasm)?);
     }
     Ok(spec)
+}
+
+/// The hash of a network's first block.
+///
+/// # Errors
+/// Why its state cannot be built.
+pub fn genesis_hash(spec: &ChainSpec) -> Result<Hash, String> {
+    let storage = spec.build_storage()?;
+    if !storage.children_default.is_empty() {
+        return Err("the genesis has child tries, which no runtime of ours has".into());
+    }
+    let version = VERSION.state_version();
+    let root = BlakeTwo256::trie_root(storage.top.into_iter().collect(), version);
+    Ok(construct_genesis_block::<Block>(root, version).hash())
 }
 
 /// What a preset changes of the defaults.
@@ -112,7 +167,7 @@ fn patch(preset: &str) -> Result<Value, String> {
 
 /// The state of block 0, built by this binary's own runtime. Asking the WASM one, which is the same code, would take
 /// two compilations of it at each start, and tens of seconds.
-fn state(patch: Value, wasm: &[u8]) -> Result<Storage, String> {
+pub fn state(patch: Value, wasm: &[u8]) -> Result<Storage, String> {
     let unread = |error: serde_json::Error| format!("the genesis of this network: {error}");
     let mut config = serde_json::to_value(RuntimeGenesisConfig::default()).map_err(unread)?;
     json_merge(&mut config, patch);
@@ -123,11 +178,11 @@ fn state(patch: Value, wasm: &[u8]) -> Result<Storage, String> {
 }
 
 /// What wallets need to know of the token.
-fn properties() -> Properties {
+fn properties(ss58_prefix: u16) -> Properties {
     let mut properties = Properties::new();
     properties.insert("tokenSymbol".into(), "CRN".into());
     properties.insert("tokenDecimals".into(), 9.into());
-    properties.insert("ss58Format".into(), 42.into());
+    properties.insert("ss58Format".into(), ss58_prefix.into());
     properties
 }
 

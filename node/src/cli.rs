@@ -3,7 +3,14 @@
 use clap::{CommandFactory, FromArgMatches};
 use sc_cli::{RunCmd, SubstrateCli};
 
-use crate::pool;
+use crate::{new_chain, pool};
+
+/// Calls of one connection in a minute, unless somebody says otherwise: a worker makes some ten for each block.
+const CALLS_A_MINUTE: &str = "3000";
+/// Addresses for which that does not hold: workers on this machine are its own.
+const THIS_MACHINE: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+/// Calls in one request.
+const CALLS_AT_ONCE: &str = "100";
 
 /// The node of the Cairn chain.
 #[derive(Debug, clap::Parser)]
@@ -32,6 +39,15 @@ fn command() -> clap::Command {
         .mut_arg("pool_kbytes", |argument| {
             argument.default_value(pool::DEFAULT_KBYTES)
         })
+        .mut_arg("rpc_rate_limit", |argument| {
+            argument.default_value(CALLS_A_MINUTE)
+        })
+        .mut_arg("rpc_rate_limit_whitelisted_ips", |argument| {
+            argument.default_values(THIS_MACHINE)
+        })
+        .mut_arg("rpc_max_batch_request_len", |argument| {
+            argument.default_value(CALLS_AT_ONCE)
+        })
 }
 
 /// What a node can do besides running.
@@ -41,6 +57,10 @@ pub enum Subcommand {
     /// Make, inspect and insert keys.
     #[command(subcommand)]
     Key(sc_cli::KeySubcommand),
+
+    /// Begin a chain of one's own.
+    #[command(subcommand)]
+    Chain(new_chain::Command),
 
     /// Write a chain specification.
     ExportChainSpec(sc_cli::ExportChainSpecCmd),
@@ -71,16 +91,36 @@ pub enum Subcommand {
 mod tests {
     use super::*;
 
+    fn read(arguments: &[&str]) -> RunCmd {
+        let all = ["cairn-node"].iter().chain(arguments);
+        let matches = command().try_get_matches_from(all).expect("it is right");
+        let cli = Cli::from_arg_matches(&matches).expect("it is right");
+        cli.run
+    }
+
     #[test]
     fn the_pool_takes_what_one_answer_holds_unless_somebody_says_otherwise() {
         command().debug_assert();
-        let kbytes = |arguments: &[&str]| {
-            let all = ["cairn-node"].iter().chain(arguments);
-            let matches = command().try_get_matches_from(all).expect("it is right");
-            let cli = Cli::from_arg_matches(&matches).expect("it is right");
-            cli.run.pool_config.pool_kbytes
-        };
+        let kbytes = |arguments: &[&str]| read(arguments).pool_config.pool_kbytes;
         assert_eq!(kbytes(&[]).to_string(), pool::DEFAULT_KBYTES);
         assert_eq!(kbytes(&["--pool-kbytes", "7"]), 7);
+    }
+
+    #[test]
+    fn others_calls_are_limited_unless_somebody_says_otherwise() {
+        let limits = |arguments: &[&str]| {
+            let rpc = read(arguments).rpc_params;
+            (
+                rpc.rpc_rate_limit.map(u32::from),
+                rpc.rpc_max_batch_request_len,
+                rpc.rpc_rate_limit_whitelisted_ips.len(),
+            )
+        };
+        assert_eq!(limits(&[]), (Some(3_000), Some(100), 2));
+        let own = ["--rpc-rate-limit", "7", "--rpc-max-batch-request-len", "8"];
+        assert_eq!(limits(&own), (Some(7), Some(8), 2));
+        // Neither stands in the way of what it does not go with.
+        limits(&["--rpc-disable-batch-requests"]);
+        limits(&["--experimental-rpc-endpoint", "listen-addr=127.0.0.1:9944"]);
     }
 }

@@ -6,17 +6,19 @@
 //! ```
 //!
 //! [`running`] runs it, [`service`] puts it together, [`rpc`] answers questions, [`chain_spec`] knows the networks,
-//! [`metrics`] shows it to Prometheus and [`supervisor`] tells systemd that it lives,
+//! [`new_chain`] makes another, [`metrics`] shows it to Prometheus and [`supervisor`] tells systemd that it lives,
 //! [`ports`] and [`pool`] look before anything is written, and [`error`] says what went wrong.
 
 // The errors are those of the client libraries.
 #![allow(clippy::result_large_err)]
 
+mod address;
 mod chain_spec;
 mod cli;
 mod command;
 mod error;
 mod metrics;
+mod new_chain;
 mod pool;
 mod ports;
 mod progress;

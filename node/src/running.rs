@@ -11,6 +11,7 @@ use sc_cli::{print_node_infos, CliConfiguration, Signals, SubstrateCli};
 use sc_service::{Configuration, TaskManager};
 
 use crate::{
+    address,
     cli::Cli,
     error::{explain, Place},
     pool, ports, progress, service, supervisor,
@@ -35,6 +36,7 @@ pub fn run(cli: &Cli) -> Result<(), String> {
         .map_err(failed)?;
     run.init(&Cli::support_url(), &Cli::impl_version(), |_| {})
         .map_err(failed)?;
+    address::show_as(&config.chain_spec.properties());
     pool::check(&config, cli)?;
     ports::check(&mut config, cli)?;
     let network = run.shared_params.chain.clone().unwrap_or_default();

@@ -270,6 +270,7 @@ pub fn member_emission(netuid: Netuid, uid: Uid) -> Option<MemberEmission<Accoun
         dividends: record.dividends,
         last_as_miner: record.last_as_miner,
         last_as_validator: record.last_as_validator,
+        withheld: Emissions::withheld(netuid, uid),
         earned_as_miner: record.earned_as_miner,
         earned_as_validator: record.earned_as_validator,
         earned_ever: Emissions::earned(netuid, &member.hotkey),

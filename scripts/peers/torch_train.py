@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Times training steps of a Llama-shaped decoder in PyTorch on the CPU, as `cairn bench train` does ours.
+"""Times training steps of a Llama-shaped decoder in PyTorch, as `cairn bench train` does ours.
 
 The same model (Hugging Face's Llama: RMSNorm, rotary positions, grouped-query attention through
-scaled_dot_product_attention, SwiGLU, tied head), the same batch of random tokens, f32, mean cross-entropy, clipping
-to norm 1, fused AdamW. Prints one JSON object.
+scaled_dot_product_attention, SwiGLU, tied head), the same batch of random tokens, mean cross-entropy, clipping to norm
+1, fused AdamW; f32 on the CPU, products in bfloat16 on a card. Prints one JSON object.
 """
 import argparse
 import json
@@ -18,6 +18,7 @@ CONFIGS = {
     "tiny": dict(layers=4, d=128, heads=4, kv=2, ffn=384, vocabulary=1024),
     "10m": dict(layers=6, d=320, heads=5, kv=5, ffn=896, vocabulary=4096),
     "100m": dict(layers=12, d=768, heads=12, kv=4, ffn=2048, vocabulary=16384),
+    "1b": dict(layers=16, d=2048, heads=32, kv=8, ffn=8192, vocabulary=128256),
 }
 THETA = 500_000.0
 
@@ -74,8 +75,9 @@ class Model(nn.Module):
 
     def forward(self, tokens, targets):
         length = tokens.shape[1]
-        powers = torch.arange(0, self.width, 2) / self.width
-        angles = torch.arange(length)[:, None] / THETA**powers
+        device = tokens.device
+        powers = torch.arange(0, self.width, 2, device=device) / self.width
+        angles = torch.arange(length, device=device)[:, None] / THETA**powers
         x = self.embed_tokens(tokens)
         for layer in self.layers:
             x = layer(x, angles.cos(), angles.sin())
@@ -98,23 +100,28 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda:N")
     args = parser.parse_args()
 
+    card = args.device != "cpu"
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     config = CONFIGS[args.config]
-    model = Model(config)
+    model = Model(config).to(args.device)
     adam = optimizer(model)
     forward = torch.compile(model) if args.compile else model
-    tokens = torch.randint(0, config["vocabulary"], (args.batch, args.seq + 1))
+    tokens = torch.randint(0, config["vocabulary"], (args.batch, args.seq + 1)).to(args.device)
 
     def step():
         started = time.perf_counter()
-        loss = forward(tokens[:, :-1], tokens[:, 1:])
+        with torch.autocast("cuda", dtype=torch.bfloat16, enabled=card):
+            loss = forward(tokens[:, :-1], tokens[:, 1:])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         adam.step()
         adam.zero_grad(set_to_none=True)
+        if card:
+            torch.cuda.synchronize(args.device)
         return time.perf_counter() - started, loss.item()
 
     for _ in range(2):
@@ -129,6 +136,8 @@ def main():
                 parameters=sum(p.numel() for p in model.parameters()),
                 threads=args.threads,
                 compiled=args.compile,
+                device=torch.cuda.get_device_name(args.device) if card else "cpu",
+                card_memory=torch.cuda.max_memory_allocated(args.device) if card else None,
                 seconds_per_step=seconds,
                 tokens_per_s=args.batch * args.seq / seconds,
                 loss=times[0][1],

@@ -76,6 +76,7 @@ fn emission(netuid: u16) -> SubnetEmission {
         validators_pot: 41,
         late: 3,
         late_epochs: 1,
+        withheld: 0,
         epochs: 44,
         last_epoch: 470,
         next_epoch: 480,

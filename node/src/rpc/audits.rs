@@ -1,29 +1,29 @@
 //! The namespace `audits_`: whether work is what it claims.
 
-use std::sync::Arc;
-
 use cairn_runtime_api::AuditsApi;
-use jsonrpsee_substrate::{core::RegisterMethodError, RpcModule};
 
-use super::{method, unavailable};
-use crate::service::Client;
+use super::{
+    method::{method, Method},
+    parameters::{AT, NETUID, ROUND, UID},
+    unavailable,
+};
+
+const OPEN: (&str, &str) = ("audits_open", "The audits of a subnet that are not over.");
+const OUTCOME: (&str, &str) = (
+    "audits_outcome",
+    "How the audit of a contribution ended; null if it was not audited.",
+);
 
 /// The methods; the runtime answers.
-pub fn module(client: Arc<Client>) -> Result<RpcModule<Arc<Client>>, RegisterMethodError> {
-    let mut module = RpcModule::new(client);
-    let all = &mut module;
-    // The open audits of a subnet.
-    method(all, "audits_open", &["netuid", "at"], |call| {
+pub fn methods(all: &mut Vec<Method>) {
+    method(all, OPEN, &[NETUID, AT], |call| {
         let netuid = call.required()?;
         let (api, at) = call.api()?;
         api.open(at, netuid).map_err(unavailable)
-    })?;
-    // How the audit of a contribution ended; null if it was not audited.
-    let names = &["netuid", "round", "uid", "at"];
-    method(all, "audits_outcome", names, |call| {
+    });
+    method(all, OUTCOME, &[NETUID, ROUND, UID, AT], |call| {
         let (netuid, round, uid) = (call.required()?, call.required()?, call.required()?);
         let (api, at) = call.api()?;
         api.outcome(at, netuid, round, uid).map_err(unavailable)
-    })?;
-    Ok(module)
+    });
 }

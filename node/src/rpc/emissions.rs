@@ -1,26 +1,27 @@
 //! The namespace `emissions_`: what the work was worth.
 
-use std::sync::Arc;
-
 use cairn_primitives::{
     api::{EpochPage, MemberEpoch, SubnetEpoch},
     Netuid, Uid, HISTORY_EPOCHS,
 };
 use cairn_runtime::{AccountId, Hash};
 use cairn_runtime_api::EmissionsApi;
-use jsonrpsee_substrate::{
-    core::{RegisterMethodError, RpcResult},
-    types::ErrorObjectOwned,
-    RpcModule,
-};
+use codec::Decode;
+use jsonrpsee_substrate::{core::RpcResult, types::ErrorObjectOwned};
+use scale_info::TypeInfo;
 use serde::Serialize;
 use sp_api::ProvideRuntimeApi;
 
-use super::{method, no_member, no_subnet, unavailable, Call};
+use super::{
+    method::{method, Call, Method},
+    no_member, no_subnet,
+    parameters::{ACCOUNT, ANY_UID, AT, FROM_EPOCH, LIMIT, NETUID, UID},
+    unavailable,
+};
 use crate::service::Client;
 
 /// A page of epochs.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Decode, TypeInfo, Serialize)]
 #[serde(untagged)]
 enum History {
     /// Of a subnet.
@@ -29,31 +30,46 @@ enum History {
     Member(EpochPage<MemberEpoch>),
 }
 
+const SCHEDULE: (&str, &str) = ("emissions_schedule", "How the token comes into being.");
+const ISSUANCE: (&str, &str) = ("emissions_issuance", "Where everything that was issued is.");
+const SUBNET: (&str, &str) = (
+    "emissions_subnet",
+    "A subnet's emission: share, pots, epochs.",
+);
+const MEMBER: (&str, &str) = (
+    "emissions_member",
+    "A member: its shares in the last epoch, and what it earned.",
+);
+const OF_ACCOUNT: (&str, &str) = (
+    "emissions_account",
+    "What an account has and earned in which subnet, through the hotkeys that it owns, stands behind, or is: at most \
+     256 of each. `subnets_positions` goes on where an account stands behind more.",
+);
+const HISTORY: (&str, &str) = (
+    "emissions_history",
+    "The last 64 epochs of a subnet or, with a uid, of a member, oldest first: at most `limit` from number `from` on. \
+     `next` is where the next page begins.",
+);
+
 /// The methods; the runtime answers.
-pub fn module(client: Arc<Client>) -> Result<RpcModule<Arc<Client>>, RegisterMethodError> {
-    let mut module = RpcModule::new(client);
-    let all = &mut module;
-    // How the token comes into being.
-    method(all, "emissions_schedule", &["at"], |call| {
+pub fn methods(all: &mut Vec<Method>) {
+    method(all, SCHEDULE, &[AT], |call| {
         let (api, at) = call.api()?;
         EmissionsApi::<_, AccountId>::schedule(&*api, at).map_err(unavailable)
-    })?;
-    // Where everything that was issued is.
-    method(all, "emissions_issuance", &["at"], |call| {
+    });
+    method(all, ISSUANCE, &[AT], |call| {
         let (api, at) = call.api()?;
         EmissionsApi::<_, AccountId>::issuance(&*api, at).map_err(unavailable)
-    })?;
-    // A subnet's emission: share, pots, epochs.
-    method(all, "emissions_subnet", &["netuid", "at"], |call| {
+    });
+    method(all, SUBNET, &[NETUID, AT], |call| {
         let netuid = call.required()?;
         let (api, at) = call.api()?;
         let emission = EmissionsApi::<_, AccountId>::emission(&*api, at, netuid);
         emission
             .map_err(unavailable)?
             .ok_or_else(|| no_subnet(netuid))
-    })?;
-    // A member: its shares in the last epoch, and what it earned.
-    method(all, "emissions_member", &["netuid", "uid", "at"], |call| {
+    });
+    method(all, MEMBER, &[NETUID, UID, AT], |call| {
         let (netuid, uid) = (call.required()?, call.required()?);
         let (api, at) = call.api()?;
         let member = EmissionsApi::<_, AccountId>::member_emission(&*api, at, netuid, uid);
@@ -61,19 +77,14 @@ pub fn module(client: Arc<Client>) -> Result<RpcModule<Arc<Client>>, RegisterMet
             Some(member) => Ok(member),
             None => Err(nobody(call.client, netuid, uid, at)),
         }
-    })?;
-    // What an account has and earned in which subnet, through the hotkeys that it owns, stands behind, or is: at
-    // most 256 of each. `subnets_positions` goes on where an account stands behind more.
-    method(all, "emissions_account", &["account", "at"], |call| {
+    });
+    method(all, OF_ACCOUNT, &[ACCOUNT, AT], |call| {
         let account: AccountId = call.required()?;
         let (api, at) = call.api()?;
         api.account(at, account).map_err(unavailable)
-    })?;
-    // The last 64 epochs of a subnet or, with a uid, of a member, oldest first: at most `limit` from number `from`
-    // on. `next` is where the next page begins.
-    let names = &["netuid", "uid", "from", "limit", "at"];
-    method(all, "emissions_history", names, history)?;
-    Ok(module)
+    });
+    let parameters = &[NETUID, ANY_UID, FROM_EPOCH, LIMIT, AT];
+    method(all, HISTORY, parameters, history);
 }
 
 fn history(call: &mut Call<'_>) -> RpcResult<History> {

@@ -1,22 +1,23 @@
 //! The namespace `endpoints_`: where members' files can be had.
 
-use std::sync::Arc;
-
 use cairn_runtime_api::EndpointsApi;
-use jsonrpsee_substrate::{core::RegisterMethodError, RpcModule};
 
-use super::{method, unavailable};
-use crate::service::Client;
+use super::{
+    method::{method, Method},
+    parameters::{AT, NETUID},
+    unavailable,
+};
+
+const MEMBERS: (&str, &str) = (
+    "endpoints_members",
+    "What the members of a subnet have named.",
+);
 
 /// The methods; the runtime answers.
-pub fn module(client: Arc<Client>) -> Result<RpcModule<Arc<Client>>, RegisterMethodError> {
-    let mut module = RpcModule::new(client);
-    let all = &mut module;
-    // What the members of a subnet have named.
-    method(all, "endpoints_members", &["netuid", "at"], |call| {
+pub fn methods(all: &mut Vec<Method>) {
+    method(all, MEMBERS, &[NETUID, AT], |call| {
         let netuid = call.required()?;
         let (api, at) = call.api()?;
         api.endpoints(at, netuid).map_err(unavailable)
-    })?;
-    Ok(module)
+    });
 }

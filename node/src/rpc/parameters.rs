@@ -7,11 +7,67 @@ use serde_json::Value;
 // Coherence does not see through the runtime's name for it.
 use sp_runtime::AccountId32 as AccountId;
 
-use super::{failure, read_account};
+use super::{failure, read_account, schema};
+use crate::address;
+
+/// What a method says of one of its parameters.
+pub struct Declared {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it has to be there.
+    pub is_required: bool,
+    /// What is expected, in words.
+    pub expected: &'static str,
+    /// What is expected, as a JSON Schema.
+    pub schema: fn() -> Value,
+}
+
+impl Declared {
+    const fn needed<T: Parameter>(name: &'static str) -> Declared {
+        Declared {
+            name,
+            is_required: true,
+            expected: T::EXPECTED,
+            schema: T::schema,
+        }
+    }
+
+    const fn may<T: Parameter>(name: &'static str) -> Declared {
+        Declared {
+            is_required: false,
+            ..Declared::needed::<T>(name)
+        }
+    }
+}
+
+/// The block to answer from: the last parameter of every method.
+pub const AT: Declared = Declared::may::<Hash>("at");
+/// A subnet.
+pub const NETUID: Declared = Declared::needed::<Netuid>("netuid");
+/// A member.
+pub const UID: Declared = Declared::needed::<Uid>("uid");
+/// A member, or none for the whole subnet.
+pub const ANY_UID: Declared = Declared::may::<Uid>("uid");
+/// A round.
+pub const ROUND: Declared = Declared::needed::<u32>("round");
+/// The round to begin with.
+pub const FROM_ROUND: Declared = Declared::needed::<u32>("from");
+/// The epoch to begin with.
+pub const FROM_EPOCH: Declared = Declared::may::<u32>("from");
+/// The most of a page.
+pub const LIMIT: Declared = Declared::may::<u32>("limit");
+/// A hotkey.
+pub const HOTKEY: Declared = Declared::needed::<AccountId>("hotkey");
+/// A coldkey.
+pub const COLDKEY: Declared = Declared::needed::<AccountId>("coldkey");
+/// Any account.
+pub const ACCOUNT: Declared = Declared::needed::<AccountId>("account");
+/// The position after which a page begins.
+pub const AFTER: Declared = Declared::may::<(Netuid, AccountId)>("after");
 
 /// The parameters of a call, by their place in a list or by name in an object.
 pub struct Parameters {
-    names: &'static [&'static str],
+    declared: &'static [Declared],
     values: Vec<Option<Value>>,
     next: usize,
 }
@@ -21,6 +77,9 @@ pub trait Parameter: Sized {
     /// What is expected, in words.
     const EXPECTED: &'static str;
 
+    /// What is expected, as a JSON Schema.
+    fn schema() -> Value;
+
     /// Reads it; an error of its own, or `None` for one that says what is expected.
     fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>>;
 }
@@ -29,35 +88,41 @@ impl Parameters {
     /// Takes the parameters of a method that has these.
     pub fn new(
         params: &Params<'_>,
-        names: &'static [&'static str],
+        declared: &'static [Declared],
     ) -> Result<Parameters, ErrorObjectOwned> {
         let text = params.as_str().unwrap_or("[]");
         let given = serde_json::from_str(text).unwrap_or_default();
         let values = match given {
             Value::Null => Vec::new(),
-            Value::Array(values) if values.len() <= names.len() => {
+            Value::Array(values) if values.len() <= declared.len() => {
                 values.into_iter().map(Some).collect()
             }
             Value::Array(values) => {
                 let given = values.len();
                 return Err(invalid(format!(
                     "{given} parameters are given; {}",
-                    takes(names)
+                    takes(declared)
                 )));
             }
             Value::Object(mut object) => {
-                let values = names.iter().map(|name| object.remove(*name)).collect();
+                let names = declared.iter().map(|parameter| parameter.name);
+                let values = names.map(|name| object.remove(name)).collect();
                 if let Some(name) = object.keys().next() {
                     let shown = shorten(name);
-                    let takes = takes(names);
+                    let takes = takes(declared);
                     return Err(invalid(format!("there is no parameter `{shown}`; {takes}")));
                 }
                 values
             }
-            _ => return Err(invalid(format!("parameters are a list; {}", takes(names)))),
+            _ => {
+                return Err(invalid(format!(
+                    "parameters are a list; {}",
+                    takes(declared)
+                )))
+            }
         };
         Ok(Parameters {
-            names,
+            declared,
             values,
             next: 0,
         })
@@ -88,7 +153,8 @@ impl Parameters {
         let at = self.next;
         self.next = at.saturating_add(1);
         let value = self.values.get_mut(at).and_then(Option::take);
-        let name = self.names.get(at).copied().unwrap_or("parameter");
+        let declared = self.declared.get(at);
+        let name = declared.map_or("parameter", |parameter| parameter.name);
         (name, value.unwrap_or_default())
     }
 }
@@ -101,7 +167,8 @@ fn read<T: Parameter>(name: &str, value: &Value) -> Result<T, ErrorObjectOwned> 
     })
 }
 
-fn takes(names: &[&str]) -> String {
+fn takes(declared: &[Declared]) -> String {
+    let names: Vec<&str> = declared.iter().map(|parameter| parameter.name).collect();
     format!("this method takes: {}", names.join(", "))
 }
 
@@ -120,6 +187,10 @@ macro_rules! numbers {
         impl Parameter for $number {
             const EXPECTED: &'static str = $expected;
 
+            fn schema() -> Value {
+                schema::of::<$number>()
+            }
+
             fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
                 let plain: $plain = value.as_u64()?.try_into().ok()?;
                 Some(Ok(plain.into()))
@@ -137,8 +208,11 @@ numbers!(
 const _: [fn(Round) -> EpochIndex; 1] = [|n| n];
 
 impl Parameter for AccountId {
-    const EXPECTED: &'static str =
-        "an SS58 address that begins with 5, or 0x and 64 hexadecimal digits";
+    const EXPECTED: &'static str = address::EXPECTED;
+
+    fn schema() -> Value {
+        schema::of::<AccountId>()
+    }
 
     fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
         value.as_str().map(read_account)
@@ -148,6 +222,10 @@ impl Parameter for AccountId {
 impl Parameter for Hash {
     const EXPECTED: &'static str = "a block's hash: 0x and 64 hexadecimal digits";
 
+    fn schema() -> Value {
+        schema::of::<Hash>()
+    }
+
     fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
         let text = value.as_str().filter(|text| text.starts_with("0x"))?;
         text.parse().ok().map(Ok)
@@ -156,6 +234,10 @@ impl Parameter for Hash {
 
 impl Parameter for (Netuid, AccountId) {
     const EXPECTED: &'static str = "a list of a subnet's number and a hotkey's address";
+
+    fn schema() -> Value {
+        schema::of::<(Netuid, AccountId)>()
+    }
 
     fn read(value: &Value) -> Option<Result<Self, ErrorObjectOwned>> {
         let [netuid, hotkey] = value.as_array()?.as_slice() else {
@@ -173,7 +255,7 @@ mod tests {
     const ALICE: &str = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
 
     fn given(text: &str) -> Result<Parameters, ErrorObjectOwned> {
-        Parameters::new(&Params::new(Some(text)), &["netuid", "hotkey", "at"])
+        Parameters::new(&Params::new(Some(text)), &[NETUID, HOTKEY, AT])
     }
 
     fn all(text: &str) -> Result<(Netuid, AccountId, Option<Hash>), ErrorObjectOwned> {
@@ -236,7 +318,7 @@ mod tests {
     #[test]
     fn pairs_are_read() {
         let mut parameters =
-            Parameters::new(&Params::new(Some(r#"[[1, "nobody"]]"#)), &["after"]).expect("a list");
+            Parameters::new(&Params::new(Some(r#"[[1, "nobody"]]"#)), &[AFTER]).expect("a list");
         let wrong = parameters.optional::<(Netuid, AccountId)>();
         assert_eq!(wrong.expect_err("no address").code(), 4);
     }

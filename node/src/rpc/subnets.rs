@@ -1,83 +1,92 @@
 //! The namespace `subnets_`: which subnets there are and who is in them.
 
-use std::sync::Arc;
-
 use cairn_runtime::AccountId;
 use cairn_runtime_api::SubnetsApi;
-use jsonrpsee_substrate::{core::RegisterMethodError, RpcModule};
 
-use super::{method, unavailable};
-use crate::service::Client;
+use super::{
+    method::{method, Method},
+    parameters::{AFTER, AT, COLDKEY, HOTKEY, NETUID},
+    unavailable,
+};
+
+const LIST: (&str, &str) = ("subnets_list", "All subnets.");
+const SHOW: (&str, &str) = (
+    "subnets_show",
+    "One subnet; null if there is none of this number.",
+);
+const MEMBERS: (&str, &str) = (
+    "subnets_members",
+    "Who is in a subnet, with role, stake, incentive and earnings.",
+);
+const MEMBER: (&str, &str) = ("subnets_member", "One member; null if the hotkey is none.");
+const POSITIONS: (&str, &str) = (
+    "subnets_positions",
+    "What a coldkey stands behind: at most 256 positions, from the first, or after the one on that subnet and hotkey.",
+);
+const POSITION: (&str, &str) = (
+    "subnets_position",
+    "What a coldkey has on one hotkey in one subnet; null if it has nothing there.",
+);
+const OF_HOTKEY: (&str, &str) = (
+    "subnets_hotkey",
+    "Whose a hotkey is, where it is a member, and what its owner takes.",
+);
+const CREATION_PRICE: (&str, &str) = (
+    "subnets_creationPrice",
+    "What creating a subnet costs now, in pebble.",
+);
+const LIMITS: (&str, &str) = ("subnets_limits", "Limits that hold for everybody.");
 
 /// The methods; the runtime answers.
-pub fn module(client: Arc<Client>) -> Result<RpcModule<Arc<Client>>, RegisterMethodError> {
-    let mut module = RpcModule::new(client);
-    let all = &mut module;
-    // All subnets.
-    method(all, "subnets_list", &["at"], |call| {
+pub fn methods(all: &mut Vec<Method>) {
+    method(all, LIST, &[AT], |call| {
         let (api, at) = call.api()?;
         api.subnets(at).map_err(unavailable)
-    })?;
-    // One subnet; null if there is none of this number.
-    method(all, "subnets_show", &["netuid", "at"], |call| {
+    });
+    method(all, SHOW, &[NETUID, AT], |call| {
         let netuid = call.required()?;
         let (api, at) = call.api()?;
         api.subnet(at, netuid).map_err(unavailable)
-    })?;
-    // Who is in a subnet, with role, stake, incentive and earnings.
-    method(all, "subnets_members", &["netuid", "at"], |call| {
+    });
+    method(all, MEMBERS, &[NETUID, AT], |call| {
         let netuid = call.required()?;
         let (api, at) = call.api()?;
         api.members(at, netuid).map_err(unavailable)
-    })?;
-    // One member; null if the hotkey is none.
-    method(all, "subnets_member", &["netuid", "hotkey", "at"], |call| {
+    });
+    method(all, MEMBER, &[NETUID, HOTKEY, AT], |call| {
         let (netuid, hotkey) = (call.required()?, call.required()?);
         let (api, at) = call.api()?;
         api.member(at, netuid, hotkey).map_err(unavailable)
-    })?;
-    positions(all)?;
-    // Whose a hotkey is, where it is a member, and what its owner takes.
-    method(all, "subnets_hotkey", &["hotkey", "at"], |call| {
+    });
+    positions(all);
+    method(all, OF_HOTKEY, &[HOTKEY, AT], |call| {
         let hotkey = call.required()?;
         let (api, at) = call.api()?;
         api.hotkey(at, hotkey).map_err(unavailable)
-    })?;
-    // What creating a subnet costs now, in pebble.
-    method(all, "subnets_creationPrice", &["at"], |call| {
+    });
+    method(all, CREATION_PRICE, &[AT], |call| {
         let (api, at) = call.api()?;
         // These two have no argument from which the account type could be inferred.
         let price = SubnetsApi::<_, AccountId>::creation_price(&*api, at);
         price.map(|price| price.to_string()).map_err(unavailable)
-    })?;
-    // Limits that hold for everybody.
-    method(all, "subnets_limits", &["at"], |call| {
+    });
+    method(all, LIMITS, &[AT], |call| {
         let (api, at) = call.api()?;
         SubnetsApi::<_, AccountId>::limits(&*api, at).map_err(unavailable)
-    })?;
-    Ok(module)
+    });
 }
 
-fn positions(all: &mut RpcModule<Arc<Client>>) -> Result<(), RegisterMethodError> {
-    // What a coldkey stands behind: at most 256 positions, from the first, or after the one on that subnet and
-    // hotkey.
-    method(
-        all,
-        "subnets_positions",
-        &["coldkey", "after", "at"],
-        |call| {
-            let (coldkey, after) = (call.required()?, call.optional()?);
-            let (api, at) = call.api()?;
-            api.positions(at, coldkey, after).map_err(unavailable)
-        },
-    )?;
-    // What a coldkey has on one hotkey in one subnet; null if it has nothing there.
-    let names = &["coldkey", "netuid", "hotkey", "at"];
-    method(all, "subnets_position", names, |call| {
+fn positions(all: &mut Vec<Method>) {
+    method(all, POSITIONS, &[COLDKEY, AFTER, AT], |call| {
+        let (coldkey, after) = (call.required()?, call.optional()?);
+        let (api, at) = call.api()?;
+        api.positions(at, coldkey, after).map_err(unavailable)
+    });
+    method(all, POSITION, &[COLDKEY, NETUID, HOTKEY, AT], |call| {
         let (coldkey, netuid) = (call.required()?, call.required()?);
         let hotkey = call.required()?;
         let (api, at) = call.api()?;
         api.position(at, coldkey, netuid, hotkey)
             .map_err(unavailable)
-    })
+    });
 }

@@ -1,47 +1,56 @@
 //! The namespace `training_`: what is being trained.
 
-use std::sync::Arc;
-
 use cairn_runtime_api::TrainingApi;
-use jsonrpsee_substrate::{core::RegisterMethodError, RpcModule};
 
-use super::{method, unavailable};
-use crate::service::Client;
+use super::{
+    method::{method, Method},
+    parameters::{AT, FROM_ROUND, NETUID, ROUND},
+    unavailable,
+};
+
+const RUN: (&str, &str) = (
+    "training_run",
+    "The subnet's run and its current round; null if none was started.",
+);
+const OF_ROUND: (&str, &str) = (
+    "training_round",
+    "A round that is still kept; null if there is none of this number, or no more.",
+);
+const CONTRIBUTIONS: (&str, &str) = ("training_contributions", "The commitments of a round.");
+const SETTLED: (&str, &str) = (
+    "training_settled",
+    "How a round ended; null while it has not.",
+);
+const LINEAGE: (&str, &str) = (
+    "training_lineage",
+    "At most 256 model roots from round `from` on.",
+);
 
 /// The methods; the runtime answers.
-pub fn module(client: Arc<Client>) -> Result<RpcModule<Arc<Client>>, RegisterMethodError> {
-    let mut module = RpcModule::new(client);
-    let all = &mut module;
-    // The subnet's run and its current round; null if none was started.
-    method(all, "training_run", &["netuid", "at"], |call| {
+pub fn methods(all: &mut Vec<Method>) {
+    method(all, RUN, &[NETUID, AT], |call| {
         let netuid = call.required()?;
         let (api, at) = call.api()?;
         api.run(at, netuid).map_err(unavailable)
-    })?;
-    // A round that is still kept.
-    method(all, "training_round", &["netuid", "round", "at"], |call| {
+    });
+    method(all, OF_ROUND, &[NETUID, ROUND, AT], |call| {
         let (netuid, round) = (call.required()?, call.required()?);
         let (api, at) = call.api()?;
         api.round(at, netuid, round).map_err(unavailable)
-    })?;
-    // The commitments of a round.
-    let names = &["netuid", "round", "at"];
-    method(all, "training_contributions", names, |call| {
+    });
+    method(all, CONTRIBUTIONS, &[NETUID, ROUND, AT], |call| {
         let (netuid, round) = (call.required()?, call.required()?);
         let (api, at) = call.api()?;
         api.contributions(at, netuid, round).map_err(unavailable)
-    })?;
-    // How a round ended; null while it has not.
-    method(all, "training_settled", names, |call| {
+    });
+    method(all, SETTLED, &[NETUID, ROUND, AT], |call| {
         let (netuid, round) = (call.required()?, call.required()?);
         let (api, at) = call.api()?;
         api.settled(at, netuid, round).map_err(unavailable)
-    })?;
-    // At most 256 model roots from round `from` on.
-    method(all, "training_lineage", &["netuid", "from", "at"], |call| {
+    });
+    method(all, LINEAGE, &[NETUID, FROM_ROUND, AT], |call| {
         let (netuid, from) = (call.required()?, call.required()?);
         let (api, at) = call.api()?;
         api.lineage(at, netuid, from).map_err(unavailable)
-    })?;
-    Ok(module)
+    });
 }

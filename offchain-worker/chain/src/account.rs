@@ -1,18 +1,30 @@
 //! Accounts and their addresses.
 
-use cairn_primitives::Hotkey;
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::atomic::{AtomicU16, Ordering},
+};
 
-use cairn_keys::Keypair;
+use cairn_keys::{ss58, Keypair};
+use cairn_primitives::{Hotkey, GENERIC_SS58_PREFIX, SS58_PREFIX};
 use codec::{Decode, Encode};
 use serde::{de::Error as _, Deserialize, Deserializer, Serialize, Serializer};
-use subxt::utils::AccountId32;
 
 use crate::ChainError;
 
+/// The prefix with which addresses are written: that of the chain that this process talks to.
+static PREFIX: AtomicU16 = AtomicU16::new(GENERIC_SS58_PREFIX);
+
+/// Writes addresses as a chain with this prefix has them, from now on.
+pub(crate) fn write_with(prefix: u16) {
+    PREFIX.store(prefix, Ordering::Relaxed);
+}
+
 /// An account: an sr25519 public key.
 ///
-/// People and JSON see it as an SS58 address with the prefix 42; on chain it is its 32 bytes.
+/// People and JSON see it as an SS58 address: with Cairn's prefix once a chain is known that has it, before that with
+/// the one of no particular network. Both are read, and so is hexadecimal. On chain it is its 32 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub struct AccountId(pub [u8; 32]);
 
@@ -58,7 +70,7 @@ impl AsRef<[u8]> for AccountId {
 
 impl fmt::Display for AccountId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", AccountId32(self.0))
+        formatter.write_str(&ss58::address(PREFIX.load(Ordering::Relaxed), &self.0))
     }
 }
 
@@ -76,15 +88,16 @@ impl FromStr for AccountId {
             address: text.to_string(),
             why,
         };
-        let parsed = AccountId32::from_str(text).map_err(|error| invalid(error.to_string()))?;
-        let account = AccountId(parsed.0);
-        // One account has one address: another prefix is an address on another network.
-        if account.to_string() != text {
-            return Err(invalid(format!(
-                "its prefix is not 42; on this chain it is {account}"
-            )));
+        let (prefix, key) =
+            ss58::read(text).ok_or_else(|| invalid("its checksum is wrong".into()))?;
+        let account = AccountId(key);
+        match prefix {
+            None | Some(SS58_PREFIX | GENERIC_SS58_PREFIX) => Ok(account),
+            // An address on another network may be meant for that network.
+            _ => Err(invalid(format!(
+                "its prefix is another network's; on this chain it is {account}"
+            ))),
         }
-        Ok(account)
     }
 }
 
@@ -121,6 +134,16 @@ mod tests {
             serde_json::from_value::<AccountId>(ALICE.into()).unwrap(),
             alice
         );
+    }
+
+    #[test]
+    fn an_address_with_cairn_s_prefix_is_the_same_account() {
+        let alice: AccountId = ALICE.parse().unwrap();
+        let ours = ss58::address(SS58_PREFIX, &alice.0);
+        assert!(ours.starts_with("cr"), "{ours}");
+        assert_eq!(ours.parse::<AccountId>().unwrap(), alice);
+        let hexadecimal = format!("0x{}", hex::encode(alice.0));
+        assert_eq!(hexadecimal.parse::<AccountId>().unwrap(), alice);
     }
 
     #[test]

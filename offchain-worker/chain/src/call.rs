@@ -269,13 +269,14 @@ impl Call {
             .with(hash)
     }
 
-    /// Says which root the parameters have that the round began with, and which contributions are good, as it was
-    /// committed to. Signed by the validator's hotkey; free once a round.
+    /// Says which root the parameters have that the round began with, which contributions are good, and what shows that
+    /// the round before was measured, as it was committed to. Signed by the validator's hotkey; free once a round.
     pub fn attest(
         netuid: Netuid,
         round: Round,
         model_root: H256,
         verdicts: &Verdicts,
+        witness: H256,
         salt: &Salt,
     ) -> Call {
         Call::new("Training", "attest")
@@ -283,6 +284,7 @@ impl Call {
             .with(round)
             .with(model_root)
             .with(verdicts)
+            .with(witness)
             .with(salt)
     }
 
@@ -410,6 +412,13 @@ impl Call {
 
     pub(crate) fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// SCALE of all of it.
+    pub(crate) fn encoded(&self, metadata: &Metadata) -> Result<Vec<u8>, ChainError> {
+        let mut out = Vec::new();
+        self.encode_to(metadata, MAX_DEPTH, &mut out)?;
+        Ok(out)
     }
 
     /// SCALE of the arguments alone. That the runtime takes as many is checked here: a call that has

@@ -87,6 +87,15 @@ impl Client {
         self.connection.genesis()
     }
 
+    /// The id by which other nodes know the one that is asked, in base 58.
+    ///
+    /// # Errors
+    /// Those of the connection.
+    pub async fn peer_id(&self) -> Result<String, ChainError> {
+        let method = "system_localPeerId";
+        self.connection.request(method, rpc_params![]).await
+    }
+
     /// Makes sure that this is the chain with this genesis hash.
     ///
     /// # Errors

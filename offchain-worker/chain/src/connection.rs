@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use cairn_primitives::H256;
-use serde::de::DeserializeOwned;
+use cairn_primitives::{GENERIC_SS58_PREFIX, H256, SS58_PREFIX};
+use serde::{de::DeserializeOwned, Deserialize};
 use subxt::rpcs::{
     client::{RpcParams, RpcSubscription},
     rpc_params, RpcClient, UserError,
@@ -17,7 +17,16 @@ use tokio::{
     time::{sleep, timeout, Instant},
 };
 
-use crate::{blocks::Header, endpoints::Endpoints, error::reason, Block, ChainError, Patience};
+use crate::{
+    account, blocks::Header, endpoints::Endpoints, error::reason, Block, ChainError, Patience,
+};
+
+/// What a chain tells wallets of itself.
+#[derive(Deserialize)]
+struct Properties {
+    #[serde(rename = "ss58Format")]
+    ss58_format: Option<u16>,
+}
 
 /// How long a client waits for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -247,7 +256,21 @@ impl Connection {
         if self.endpoints.has_others() {
             self.ensure_abreast(&rpc).await?;
         }
+        self.learn_prefix(&rpc).await;
         Ok(rpc)
+    }
+
+    /// Learns how the chain writes addresses. Who does not say it writes them as anybody may.
+    async fn learn_prefix(&self, rpc: &RpcClient) {
+        let method = "system_properties";
+        let asked = rpc.request(method, rpc_params![]);
+        let told: Result<Properties, _> = self.within(self.settings.request, method, asked).await;
+        let prefix = told.ok().and_then(|properties| properties.ss58_format);
+        // No other: a node could make money look like another network's.
+        account::write_with(match prefix {
+            Some(SS58_PREFIX) => SS58_PREFIX,
+            _ => GENERIC_SS58_PREFIX,
+        });
     }
 
     /// Makes sure that the node is not far behind what another one showed.

@@ -164,6 +164,10 @@ pub(crate) fn name_in(metadata: &Metadata, pallet: u8, error: u8) -> Option<Disp
     })
 }
 
+/// What `MultisigExecuted` has before the result: who approved, the block and number of the first approval, the shared
+/// account, the call's hash.
+const BEFORE_RESULT: usize = 32 + 4 + 4 + 32 + 32;
+
 /// How a transaction ended, from its events.
 pub(crate) fn outcome(
     events: &[Event],
@@ -174,9 +178,15 @@ pub(crate) fn outcome(
         match (event.pallet.as_str(), event.name.as_str()) {
             ("System", "ExtrinsicFailed") => return read_error(&event.fields, name_of).map(Err),
             ("System", "ExtrinsicSuccess") => executed = true,
-            // Sudo succeeds even if what it does fails, and says so: Result<(), DispatchError>.
-            ("Sudo", "Sudid" | "SudoAsDone") => {
+            // These succeed even if what they do fails, and say so: Result<(), DispatchError>.
+            ("Sudo", "Sudid" | "SudoAsDone") | ("Proxy", "ProxyExecuted") => {
                 if let Some((1, error)) = event.fields.split_first() {
+                    return read_error(error, name_of).map(Err);
+                }
+            }
+            ("Multisig", "MultisigExecuted") => {
+                let result = event.fields.get(BEFORE_RESULT..).unwrap_or_default();
+                if let Some((1, error)) = result.split_first() {
                     return read_error(error, name_of).map(Err);
                 }
             }
@@ -259,11 +269,17 @@ mod tests {
         assert!(outcome(&[event("System", "ExtrinsicFailed", &[])], names).is_err());
         let good = event("Sudo", "Sudid", &[0]);
         assert_eq!(outcome(&[good, success.clone()], names), Ok(Ok(())));
-        let bad = event("Sudo", "Sudid", &[1, 2]);
-        assert_eq!(
-            outcome(&[bad, success], names).unwrap().unwrap_err().name,
-            "BadOrigin"
-        );
+        let before = [7; BEFORE_RESULT];
+        let of = |result: &[u8]| event("Multisig", "MultisigExecuted", &[&before, result].concat());
+        assert_eq!(outcome(&[of(&[0]), success.clone()], names), Ok(Ok(())));
+        for bad in [
+            event("Sudo", "Sudid", &[1, 2]),
+            event("Proxy", "ProxyExecuted", &[1, 2]),
+            of(&[1, 2]),
+        ] {
+            let ended = outcome(&[bad, success.clone()], names).unwrap();
+            assert_eq!(ended.unwrap_err().name, "BadOrigin");
+        }
     }
 
     #[test]

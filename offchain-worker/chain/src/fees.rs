@@ -8,8 +8,8 @@ use crate::{AccountId, Call, ChainError, Client};
 /// `pallet_transaction_payment::RuntimeDispatchInfo`.
 #[derive(Decode)]
 struct DispatchInfo {
-    _time: Compact<u64>,
-    _proof: Compact<u64>,
+    time: Compact<u64>,
+    proof: Compact<u64>,
     _class: u8,
     fee: Balance,
 }
@@ -29,12 +29,28 @@ impl Client {
     /// # Errors
     /// [`ChainError::UnknownCall`] if the runtime cannot take it, and those of the connection.
     pub async fn fee(&self, call: &Call, account: AccountId) -> Result<Balance, ChainError> {
+        Ok(self.dispatch_info(call, account).await?.fee)
+    }
+
+    /// The most that this call of an account weighs: picoseconds, and bytes of proof.
+    ///
+    /// # Errors
+    /// As [`Client::fee`].
+    pub async fn weight(&self, call: &Call, account: AccountId) -> Result<(u64, u64), ChainError> {
+        let info = self.dispatch_info(call, account).await?;
+        Ok((info.time.0, info.proof.0))
+    }
+
+    async fn dispatch_info(
+        &self,
+        call: &Call,
+        account: AccountId,
+    ) -> Result<DispatchInfo, ChainError> {
         let (bytes, best) = self.priced(call, account).await?;
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let arguments = (Raw(&bytes), length);
         let function = "TransactionPaymentApi_query_info";
-        let info: DispatchInfo = self.at(best).call(function, arguments).await?;
-        Ok(info.fee)
+        self.at(best).call(function, arguments).await
     }
 
     /// A constant of a pallet, from the metadata of the node's runtime.

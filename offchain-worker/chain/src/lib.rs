@@ -48,6 +48,7 @@ mod keys;
 mod offline;
 mod patience;
 mod runtime;
+mod standing;
 mod stored;
 mod submit;
 mod view;
@@ -65,6 +66,7 @@ pub use governance::{Motion, Referendum, Rule, Stage, Track};
 pub use keys::{keypair, mnemonic, HotkeySignature};
 pub use offline::{Signed, Unsigned};
 pub use patience::Patience;
+pub use standing::{Approved, Proxy, ProxyKind, Shared, Timepoint};
 pub use stored::{Bond, Take};
 pub use submit::Included;
 pub use view::{

@@ -142,6 +142,11 @@ impl Runtime {
         Some(pallet.constant_by_name(name)?.value())
     }
 
+    /// SCALE of a call.
+    pub fn encoded(&self, call: &Call) -> Result<Vec<u8>, ChainError> {
+        call.encoded(&self.metadata)
+    }
+
     /// Signs a call.
     pub fn sign(&self, call: &Call, hand: Hand, validity: Validity) -> Result<Vec<u8>, ChainError> {
         let arguments = call.arguments(&self.metadata)?;

@@ -82,6 +82,12 @@ impl View {
         Ok(slot.0)
     }
 
+    /// Milliseconds since 1970 at which this block's author made it, by its own clock; 0 in the first block.
+    pub async fn made_at(&self) -> Result<u64, ChainError> {
+        let now = self.stored("Timestamp", "Now", &[]).await?;
+        Ok(now.unwrap_or_default())
+    }
+
     /// What the state holds under an item of a pallet and its keys.
     pub(crate) async fn stored<T: Decode>(
         &self,

@@ -785,7 +785,14 @@ async fn a_call_that_the_runtime_does_not_have_is_not_sent() {
     let (node, client) = connected().await;
     let calls = [
         (
-            Call::attest(Netuid(1), 2, H256::zero(), &Verdicts::default(), &[0; 32]),
+            Call::attest(
+                Netuid(1),
+                2,
+                H256::zero(),
+                &Verdicts::default(),
+                H256::zero(),
+                &[0; 32],
+            ),
             "no such call",
         ),
         (

@@ -20,7 +20,7 @@ mod passphrase;
 mod polkadot_js;
 mod seal;
 mod secret;
-mod ss58;
+pub mod ss58;
 mod text;
 
 pub use error::KeyError;

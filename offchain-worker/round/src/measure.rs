@@ -210,6 +210,11 @@ impl Measuring {
             .count()
     }
 
+    /// Whose contributions the round included, and its exam: what a witness is of.
+    pub fn asked(&self) -> (Vec<Uid>, H256) {
+        (self.measurement.included.clone(), self.measurement.exam)
+    }
+
     /// What was found so far. To be asked for when all is measured, or when time has run out.
     pub fn finish(mut self) -> Vec<Evidence> {
         let of = self.measurement.plan.inner_steps();

@@ -23,6 +23,8 @@ pub struct Pledge {
     pub root: H256,
     /// The contributions that were found good.
     pub verdicts: Verdicts,
+    /// What shows that the round before was measured; zero if it was not.
+    pub witness: H256,
     /// The salt.
     pub salt: Secret,
     /// [`attestation_hash`] of all that.
@@ -36,14 +38,16 @@ impl Pledge {
         round: Round,
         root: H256,
         verdicts: Verdicts,
+        witness: H256,
         salt: Secret,
     ) -> Pledge {
         let at = (netuid, round, &hotkey);
         Pledge {
             round,
             root,
-            hash: attestation_hash(at, root, &verdicts, salt.expose()),
+            hash: attestation_hash(at, root, &verdicts, witness, salt.expose()),
             verdicts,
+            witness,
             salt,
         }
     }

@@ -6,9 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{
-    BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, Verdicts, H256,
-};
+use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, H256};
 
 use cairn_protocol::{
     checkpoint,
@@ -90,6 +88,8 @@ pub struct Measurement {
     pub salt: H256,
     /// Its miners in the order of their slots.
     pub subjects: Vec<Subject>,
+    /// Whose contributions it included, ascending.
+    pub included: Vec<Uid>,
     /// The sealed roots of what the round before included, if that was followed.
     pub before: Vec<H256>,
 }
@@ -134,14 +134,17 @@ pub enum Task {
     },
     /// Open and check a file that is here.
     Open(Claim),
-    /// Draw a salt, and put what is to be attested on disk with it.
+    /// Hold what is good by itself against each other ([`cairn_protocol::verdict::beside`]), draw a salt, and put what
+    /// is to be attested on disk with it.
     Pledge {
         /// The round.
         round: Round,
         /// The root of the parameters that it begins with.
         root: H256,
-        /// What was found good.
-        verdicts: Verdicts,
+        /// What is good by itself, ascending by uid.
+        good: Vec<Id>,
+        /// What shows that the round before was measured; zero if it was not.
+        witness: H256,
     },
     /// Measure contributions.
     Measure(Measurement),
@@ -184,8 +187,9 @@ pub enum Done {
     },
     /// What is to be attested is on disk.
     Pledged(Pledge),
-    /// Measuring of this round ended, with evidence for what was measured.
-    Measured(Round),
+    /// Measuring of this round ended, with evidence for what was measured, and with what shows that all that it included
+    /// was ([`cairn_protocol::exam::witness`]), if it was and the run asks for it.
+    Measured(Round, Option<H256>),
     /// What an audit found is on disk; or nothing was found, which may be otherwise in a moment.
     Audited((Round, Uid), Option<Verdict>),
     /// Evidence became scores, or did not.
@@ -235,6 +239,8 @@ pub struct Validator {
     stopping: bool,
     /// Whether a pledge is being put on disk.
     pledging: bool,
+    /// The last round that was measured whole, and what shows it.
+    witness: Option<(Round, H256)>,
     /// Scores: what is due, and what can be revealed.
     hidden_rows: HiddenRows,
     /// Audits for which it was drawn.
@@ -266,6 +272,7 @@ impl Validator {
             replaced: None,
             stopping: false,
             pledging: false,
+            witness: None,
             hidden_rows: HiddenRows::new(hidden_rows),
             auditing: Auditing::default(),
         }
@@ -364,10 +371,12 @@ impl Validator {
             Done::Pledged(pledge) => {
                 self.pledging = false;
                 self.attested = Some(pledge.round);
+                self.refuse_beside(&pledge);
                 self.pledges = pledge::with(&self.pledges, pledge);
                 self.course.look_again();
             }
-            Done::Measured(round) => {
+            Done::Measured(round, witness) => {
+                self.witness = witness.map(|witness| (round, witness)).or(self.witness);
                 self.rest();
                 self.hidden_rows.scored(round);
             }
@@ -380,6 +389,18 @@ impl Validator {
             }
             Done::Weighed(weighed) => self.weighed(weighed),
             Done::Checkpoint(held, is_written) => self.checkpointed(held, is_written),
+        }
+    }
+
+    /// What was good by itself, and is not beside the others, is bad.
+    fn refuse_beside(&mut self, pledge: &Pledge) {
+        if self.course.round() != Some(pledge.round) {
+            return;
+        }
+        for ((uid, _), known) in &mut self.known {
+            if known.check == Check::Good && !pledge.verdicts.contains(*uid) {
+                known.check = Check::Bad;
+            }
         }
     }
 
@@ -586,10 +607,17 @@ impl Validator {
             return None;
         }
         let good = revealed().filter(|seen| check(seen) == Some(Check::Good));
+        let mut good: Vec<Id> = good
+            .map(|seen| (seen.uid, seen.commitment.sealed_root))
+            .collect();
+        good.sort();
+        let before = |(round, _): &(Round, H256)| round.checked_add(1) == Some(held.round);
+        let witness = self.witness.filter(before).map(|(_, witness)| witness);
         Some(Action::Do(Task::Pledge {
             round: held.round,
             root: held.root,
-            verdicts: Verdicts::from_uids(good.map(|seen| seen.uid)),
+            good,
+            witness: witness.unwrap_or_default(),
         }))
     }
 
@@ -674,6 +702,7 @@ impl Validator {
             exam: settlement.exam,
             salt: pledge.own_draw(),
             subjects: found.into_iter().filter_map(subject).collect(),
+            included: settlement.uids(),
             before: before
                 .next()
                 .map_or_else(Vec::new, |(_, roots)| roots.clone()),

@@ -153,7 +153,8 @@ impl Store {
     fn at(url: &str, root: &std::path::Path) -> Result<Store, StoreError> {
         let files = LocalFileSystem::new_with_prefix(root)
             .map_err(|error| cannot_open(url, one_line(&error.to_string())))?
-            .with_fsync(true);
+            .with_fsync(true)
+            .with_automatic_cleanup(true);
         Ok(Store::over(url, Arc::new(files)))
     }
 
@@ -260,11 +261,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::InvalidPath`], [`StoreError::TimedOut`], [`StoreError::Failed`].
     pub async fn exists(&self, path: &str) -> Result<bool, StoreError> {
+        Ok(self.length(path).await?.is_some())
+    }
+
+    /// The length of the file at `path`, if there is one.
+    ///
+    /// # Errors
+    /// Those of [`Store::exists`].
+    pub async fn length(&self, path: &str) -> Result<Option<u64>, StoreError> {
         let (doing, location) = self.doing("looking for", path)?;
         let head = self.files.head(&location);
         match self.within(doing, self.deadlines.of(0), head).await {
-            Ok(_) => Ok(true),
-            Err(StoreError::NotFound { .. }) => Ok(false),
+            Ok(found) => Ok(Some(found.size)),
+            Err(StoreError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -311,7 +320,7 @@ impl Store {
         Ok(entries)
     }
 
-    /// Deletes a file. One that is not there is deleted already.
+    /// Deletes a file, and the directories that are empty then. One that is not there is deleted already.
     ///
     /// # Errors
     /// [`StoreError::InvalidPath`], [`StoreError::NotWritable`], [`StoreError::TimedOut`].

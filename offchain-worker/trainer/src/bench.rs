@@ -16,6 +16,8 @@ use crate::{initial_parameters, AdamState, Settings, Trainer, TrainerError};
 const PEAK: usize = 1_024;
 /// How long the peak is measured.
 const PEAK_TIME: Duration = Duration::from_secs(1);
+/// Parameters that are hashed at a time.
+const PART: usize = 1 << 18;
 /// Steps before the first that is timed: buffers are allocated by the first, a card's graph is recorded by the second.
 const WARMUP: usize = 2;
 
@@ -53,6 +55,8 @@ pub struct Measured {
     pub peak_flops_per_s: f64,
     /// The quotient of the two.
     pub share_of_peak: f64,
+    /// BLAKE3 of the parameters after the steps, little-endian: the same steps on the same device have the same.
+    pub root: String,
     /// Mean loss before the first and the last step, on tokens drawn at random.
     pub losses: [f32; 2],
     /// Bytes of parameters, moments, gradient and buffers; of a card's memory, all that is taken.
@@ -71,7 +75,7 @@ impl Plan {
     pub fn measure(&self) -> Result<Measured, TrainerError> {
         let mut engine = self.open()?;
         let computed_on = engine.name();
-        let (seconds, losses) = self.steps(&mut engine)?;
+        let (seconds, losses, root) = self.steps(&mut engine)?;
         let peak_memory = peak_memory();
         let state = 12 * Needs::of(&self.shape, 1, 1).parameters;
         let (buffer_bytes, peak) = match engine {
@@ -90,6 +94,7 @@ impl Plan {
             flops_per_s: tokens_per_s * per_token,
             peak_flops_per_s: peak,
             share_of_peak: tokens_per_s * per_token / peak,
+            root,
             losses,
             buffer_bytes,
             peak_memory,
@@ -118,8 +123,8 @@ impl Plan {
         }
     }
 
-    /// The median time of a step, and the losses before the first and the last.
-    fn steps(&self, engine: &mut Engine) -> Result<(f64, [f32; 2]), TrainerError> {
+    /// The median time of a step, the losses before the first and the last, and the root of the parameters after it.
+    fn steps(&self, engine: &mut Engine) -> Result<(f64, [f32; 2], String), TrainerError> {
         let tokens = tokens(self.windows * (self.length + 1), self.shape.vocabulary);
         let windows: Vec<&[u32]> = tokens.chunks_exact(self.length + 1).collect();
         let optimizer = optimizer(self.length);
@@ -136,9 +141,16 @@ impl Plan {
             }
         }
         times.sort_by(f64::total_cmp);
+        let (parameters, _) = steps.finish()?;
+        let mut hasher = blake3::Hasher::new();
+        for part in parameters.chunks(PART) {
+            let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
+            hasher.update_rayon(&bytes);
+        }
         Ok((
             times[times.len() / 2],
             [losses[0], losses[losses.len() - 1]],
+            format!("0x{}", hasher.finalize().to_hex()),
         ))
     }
 }
@@ -218,6 +230,16 @@ mod tests {
             settings: Settings::default(),
         };
         let measured = plan.measure().unwrap();
+        let again = plan.measure().unwrap();
+        assert_eq!(
+            (again.root.as_str(), again.root.len()),
+            (measured.root.as_str(), 66)
+        );
+        let other = Plan {
+            steps: 5,
+            ..plan.clone()
+        };
+        assert_ne!(other.measure().unwrap().root, measured.root);
         let [first, last] = measured.losses;
         assert!(last < first - 0.1, "{first} to {last}");
         assert!(measured.tokens_per_s > 0.0 && measured.share_of_peak > 0.0);

@@ -88,6 +88,11 @@ impl Process {
         let _ = self.child.kill().await;
     }
 
+    /// Has it stand still as `kill -STOP` does: its connections stay open, and nothing is answered.
+    pub fn stand_still(&self) {
+        self.send(Signal::SIGSTOP);
+    }
+
     /// Asks it to stop, and kills it after `grace`.
     pub async fn stop(&mut self, grace: Duration) {
         self.ask_to_stop();
@@ -101,9 +106,13 @@ impl Process {
 
     /// Sends SIGTERM, without waiting.
     pub fn ask_to_stop(&self) {
+        self.send(Signal::SIGTERM);
+    }
+
+    fn send(&self, signal: Signal) {
         if let Some(pid) = self.child.id().and_then(|pid| i32::try_from(pid).ok()) {
             // An error here means that it is gone already.
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+            let _ = kill(Pid::from_raw(pid), signal);
         }
     }
 }

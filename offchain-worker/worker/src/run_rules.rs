@@ -272,11 +272,12 @@ fn audits(config: &RunConfig) -> Result<(), Failure> {
         let limit = format!("odd, and at most {MAX_AUDITORS}");
         return refuse("[audits] auditors", a.auditors, limit);
     }
-    let most = AuditRules::MAX_BLOCKS.min(config.phases.round());
+    let most = AuditRules::longest(&config.phases);
     if !(AuditRules::MIN_BLOCKS..=most).contains(&a.blocks) {
         let limit = format!(
-            "from {} to {most}: a stage is no longer than a round",
-            AuditRules::MIN_BLOCKS
+            "from {} to {most}: a stage is no longer than a round, and three are over within {} of the shortest rounds",
+            AuditRules::MIN_BLOCKS,
+            AuditRules::OPEN_ROUNDS
         );
         return refuse("[audits] blocks", a.blocks, limit);
     }

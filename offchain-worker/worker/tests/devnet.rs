@@ -14,6 +14,7 @@ use network::{logs, node, signal, Network};
 
 use cairn_primitives::{AuditOutcome, Uid};
 use cairn_round::scoring::{scores, Evidence};
+use cairn_store::Store;
 use cairn_worker::{
     devnet::{MemberReport, Report, RoundReport},
     roles::{ledger::Line, Behaviour, Status},
@@ -87,6 +88,8 @@ fn a_network_trains_pays_and_survives() {
         let first = line.trim_start().starts_with("0 ");
         if let (true, false, Some(url)) = (first, looked, &url) {
             look_around(url);
+            let store = Store::create_in(&kept.join("store")).expect("it is there");
+            doctor(url, store.url());
             looked = true;
         }
         // The root of round 1, which has a checkpoint, is final once that round is settled.
@@ -176,6 +179,48 @@ fn what_the_readme_shows_was_printed(told: &str, report: &Report) {
 }
 
 /// What a curious person asks while it runs, and what is refused.
+/// What `doctor` measures of a member of this network, by the names of its lines. How fast this machine is it may say
+/// as it likes.
+fn doctor(url: &str, store: &str) {
+    let key = ["--suri", "//Cairn//miner-1//hot", "--store", store];
+    let rest = ["--netuid", "1", "--seconds", "1", "--json"];
+    let output = ask(url, &[&["doctor"], &key[..], &rest].concat());
+    let error = String::from_utf8_lossy(&output.stderr);
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let checks = found["run"]["checks"].as_array().expect("lines");
+    let state = |name: &str| {
+        let check = checks.iter().find(|check| check["check"] == name);
+        let check = check.unwrap_or_else(|| panic!("no line on {name}: {checks:?}, {error}"));
+        check["state"].as_str().expect("text").to_string()
+    };
+    for name in ["node", "clock", "role", "bond", "seat"] {
+        assert_eq!(state(name), "ok", "{checks:?}");
+    }
+    for name in ["memory", "steps", "store", "store disk", "state disk"] {
+        assert_ne!(state(name), "unknown", "{checks:?}");
+    }
+    for name in ["uplink", "endpoint"] {
+        assert_eq!(state(name), "unknown", "{checks:?}");
+    }
+    let stranger = [
+        "doctor",
+        "--netuid",
+        "1",
+        "--suri",
+        "//Eve",
+        "--seconds",
+        "1",
+    ];
+    let output = ask(url, &stranger);
+    let (told, error) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(output.status.code(), Some(1), "{told}\n{error}");
+    assert!(told.contains("cairn subnet register --netuid 1"), "{told}");
+    assert!(error.contains("FIX"), "{error}");
+}
+
 fn look_around(url: &str) {
     let status = json(ask(url, &["status", "--json"]));
     assert_eq!(status["subnet"]["netuid"], 1);

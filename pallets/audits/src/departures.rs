@@ -5,10 +5,23 @@
 use cairn_primitives::{traits::OnMember, Netuid, Uid};
 use frame_support::dispatch::DispatchClass;
 
-use crate::{Config, Counts, OpenAudits, Pallet, WeightInfo};
+use crate::{Config, Counts, OpenAudits, Pallet, Passes, WeightInfo};
 
 impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
+    /// A successor has still to prove its work.
     fn on_left(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
+        Passes::<T>::mutate_extant(netuid, |passed| passed.note(uid, false));
+        Self::hold(netuid, uid, hotkey);
+    }
+
+    /// The member, and what it has proven, stays.
+    fn on_swapped(netuid: Netuid, uid: Uid, old: &T::AccountId, _: &T::AccountId) {
+        Self::hold(netuid, uid, old);
+    }
+}
+
+impl<T: Config> Pallet<T> {
+    fn hold(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
         let weight = T::WeightInfo::on_left();
         frame_system::Pallet::<T>::register_extra_weight_unchecked(weight, DispatchClass::Normal);
         for round in Counts::<T>::get(netuid).keys() {
@@ -21,9 +34,5 @@ impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
                 OpenAudits::<T>::insert(id, audit);
             }
         }
-    }
-
-    fn on_swapped(netuid: Netuid, uid: Uid, old: &T::AccountId, _: &T::AccountId) {
-        Self::on_left(netuid, uid, old);
     }
 }

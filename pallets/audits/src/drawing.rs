@@ -2,15 +2,15 @@
 
 use alloc::vec::Vec;
 use cairn_primitives::{
-    traits::{Audits, Membership, Settled},
-    AuditOutcome, Netuid, Round, Uid,
+    traits::{Asked, Audits, Membership, Questions, Settled},
+    AuditOutcome, Netuid, Round, Uid, Verdicts,
 };
 use cairn_protocol::audit::{self, Times};
 use frame_support::{defensive, dispatch::DispatchClass, BoundedVec};
 use sp_runtime::traits::SaturatedConversion;
 
 use crate::{
-    Agenda, Audit, AuditId, Auditor, Config, Counts, Event, OpenAudits, Outcomes, Pallet,
+    Agenda, Audit, AuditId, Auditor, Config, Counts, Event, OpenAudits, Outcomes, Pallet, Passes,
     RoundOutcomes, Stopped, WeightInfo, MOST_ROUNDS, OPEN_ROUNDS,
 };
 
@@ -19,7 +19,10 @@ type Candidate<AccountId> = (Uid, AccountId, Option<AccountId>);
 
 impl<T: Config> Audits<T::AccountId> for Pallet<T> {
     fn on_settled(settled: Settled<'_, T::AccountId>) {
-        let audits = Self::draw(&settled);
+        let mut passed = Passes::<T>::get(settled.netuid).unwrap_or_default();
+        passed.newest = settled.round;
+        let audits = Self::draw(&settled, &passed.proven);
+        Passes::<T>::insert(settled.netuid, passed);
         let drawn = u32::try_from(audits.len()).unwrap_or(u32::MAX);
         let looked_at = settled
             .included
@@ -36,6 +39,7 @@ impl<T: Config> Audits<T::AccountId> for Pallet<T> {
     }
 
     fn on_stopped(netuid: Netuid) {
+        Passes::<T>::remove(netuid);
         if Self::open_count(netuid) > 0 {
             Stopped::<T>::insert(netuid, ());
         }
@@ -65,9 +69,35 @@ impl<T: Config> Audits<T::AccountId> for Pallet<T> {
     }
 }
 
+impl<T: Config> Asked for Pallet<T> {
+    /// Reads the outcomes of at most [`MOST_ROUNDS`] rounds.
+    fn questions(netuid: Netuid) -> Option<Questions> {
+        let passed = Passes::<T>::get(netuid)?;
+        let mut questions = Questions {
+            newest: passed.newest,
+            proven: passed.proven,
+            ..Questions::default()
+        };
+        for round in Counts::<T>::get(netuid).keys() {
+            let outcomes = Outcomes::<T>::get(netuid, round).unwrap_or_default();
+            for (uid, _) in outcomes
+                .iter()
+                .filter(|(_, outcome)| **outcome == AuditOutcome::Open)
+            {
+                // Rounds are ascending: the first that is found is the oldest.
+                questions.open.entry(*uid).or_insert(*round);
+            }
+        }
+        Some(questions)
+    }
+}
+
 impl<T: Config> Pallet<T> {
     /// The audits that follow from a settled round, ascending by uid.
-    fn draw(settled: &Settled<'_, T::AccountId>) -> Vec<(Uid, Audit<T::AccountId>)> {
+    fn draw(
+        settled: &Settled<'_, T::AccountId>,
+        proven: &Verdicts,
+    ) -> Vec<(Uid, Audit<T::AccountId>)> {
         let validators = settled.validators.iter();
         let candidates: Vec<Candidate<T::AccountId>> = validators
             .map(|(uid, hotkey)| (*uid, hotkey.clone(), T::Membership::coldkey(hotkey)))
@@ -78,7 +108,9 @@ impl<T: Config> Pallet<T> {
             false => 0,
         };
         let audits = settled.included.iter().filter_map(|(uid, hotkey)| {
-            let audit = Self::draw_one(settled, &candidates, *uid, hotkey)?;
+            let rate = audit::rate_of(settled.rules.rate, proven.contains(*uid));
+            let drawn = audit::draw(settled.seed, *uid, rate)?;
+            let audit = Self::draw_one(settled, &candidates, (*uid, hotkey), drawn)?;
             Some((*uid, audit))
         });
         audits
@@ -89,11 +121,10 @@ impl<T: Config> Pallet<T> {
     fn draw_one(
         settled: &Settled<'_, T::AccountId>,
         candidates: &[Candidate<T::AccountId>],
-        uid: Uid,
-        hotkey: &T::AccountId,
+        (uid, hotkey): (Uid, &T::AccountId),
+        drawn: u32,
     ) -> Option<Audit<T::AccountId>> {
         let (seed, rules) = (settled.seed, settled.rules);
-        let drawn = audit::draw(seed, uid, rules.rate)?;
         let coldkey = T::Membership::coldkey(hotkey);
         let others: Vec<(Uid, T::AccountId)> = candidates
             .iter()

@@ -5,14 +5,15 @@
 
 use alloc::vec::Vec;
 use cairn_primitives::{
-    traits::{Attendance, Membership, Slashing},
-    AuditOutcome, Balance, BlockNumber, Finding,
+    traits::{Attendance, Membership, Slashing, Wages},
+    AuditOutcome, Balance, BlockNumber, Finding, Netuid, Uid,
 };
 use cairn_protocol::audit;
 use frame_support::{traits::Get, weights::Weight};
 
 use crate::{
-    Agenda, Audit, AuditId, Config, Event, NextDue, OpenAudits, Pallet, Said, Stopped, WeightInfo,
+    Agenda, Audit, AuditId, Config, Event, NextDue, OpenAudits, Pallet, Passes, Said, Stopped,
+    WeightInfo,
 };
 
 /// Blocks with nothing left on their agenda over which one block steps: more than one, so that the agenda catches up.
@@ -56,10 +57,13 @@ impl<T: Config> Pallet<T> {
         let said = audit.auditors.iter().filter_map(|one| one.said.as_ref());
         let outcome = audit::outcome(audit.served.is_some(), said.filter_map(Said::finding));
         Self::close(id, &audit, outcome);
-        let slashed = match outcome.is_lost() {
+        let (slashed, forfeited) = match outcome.is_lost() {
             true => Self::punish(id, &audit),
-            false => 0,
+            false => (0, 0),
         };
+        if Self::is_still((netuid, uid), &audit) {
+            Passes::<T>::mutate_extant(netuid, |passed| passed.note(uid, !outcome.is_lost()));
+        }
         if audit.served.is_some() {
             Self::note_missing(id, &audit);
         }
@@ -69,12 +73,19 @@ impl<T: Config> Pallet<T> {
             uid,
             outcome,
             slashed,
+            forfeited,
         });
     }
 
-    /// Takes the bond of whoever lost an audit, and says how much that was. Those who found the work to be false have
+    /// Whether the member that an audit is of still has its seat. It may sign with another hotkey by now.
+    fn is_still((netuid, uid): (Netuid, Uid), audit: &Audit<T::AccountId>) -> bool {
+        let came = T::Membership::registered_at(netuid, uid);
+        came.is_some_and(|came| came < audit.times.start)
+    }
+
+    /// Takes the bond of whoever lost an audit, and what is withheld of it; says how much that was. Those who found the work to be false have
     /// their share; of silence nobody has to tell.
-    fn punish((netuid, _, uid): AuditId, audit: &Audit<T::AccountId>) -> Balance {
+    fn punish((netuid, _, uid): AuditId, audit: &Audit<T::AccountId>) -> (Balance, Balance) {
         let failed = Some(Finding::Failed);
         let auditors = audit.auditors.iter();
         let told = auditors.filter(|one| one.said.as_ref().and_then(Said::finding) == failed);
@@ -82,7 +93,11 @@ impl<T: Config> Pallet<T> {
         let reporters: Vec<T::AccountId> = owners.collect();
         let taken = T::Slashing::slash_bond(netuid, &audit.hotkey, &reporters);
         T::Attendance::on_false_work(netuid, uid, &audit.hotkey);
-        taken
+        let forfeited = match Self::is_still((netuid, uid), audit) {
+            true => T::Wages::forfeit(netuid, uid),
+            false => 0,
+        };
+        (taken, forfeited)
     }
 
     /// Tells of auditors that could have revealed something and did not.

@@ -76,7 +76,7 @@ pub mod pallet {
     use super::*;
     use alloc::vec::Vec;
     use cairn_primitives::{
-        traits::{Attendance, Membership, Slashing},
+        traits::{Attendance, Membership, Slashing, Wages},
         AuditOutcome, Balance, BlockNumber, Finding, Netuid, Round, Salt, Served, Uid, H256,
     };
     use frame_support::{pallet_prelude::*, traits::StorageVersion};
@@ -100,6 +100,8 @@ pub mod pallet {
         type Slashing: Slashing<Self::AccountId>;
         /// Told of who lost an audit, and of who did not do one.
         type Attendance: Attendance<Self::AccountId>;
+        /// What is withheld of miners whose work is in question.
+        type Wages: Wages;
         /// The most audits that one block ends; at least 1.
         #[pallet::constant]
         type MaxEndsPerBlock: Get<u32>;
@@ -139,6 +141,10 @@ pub mod pallet {
     #[pallet::storage]
     pub type Outcomes<T: Config> =
         StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Round, RoundOutcomes>;
+
+    /// Of each subnet whose run audits, whose work has passed.
+    #[pallet::storage]
+    pub type Passes<T: Config> = StorageMap<_, Twox64Concat, Netuid, Passed>;
 
     /// Subnets whose run was stopped and left open audits.
     #[pallet::storage]
@@ -204,6 +210,8 @@ pub mod pallet {
             outcome: AuditOutcome,
             /// What was taken of the miner's bond, in pebble.
             slashed: Balance,
+            /// What the miner had earned, was withheld, and went back to the miners' pot, in pebble.
+            forfeited: Balance,
         },
     }
 

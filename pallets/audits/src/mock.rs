@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use cairn_primitives::{
     finding_hash,
-    traits::{Attendance, Audits as _, Membership, Settled, Slashing},
+    traits::{Attendance, Audits as _, Membership, Settled, Slashing, Wages},
     AuditRules, Balance, BlockNumber, Finding, Hotkey, Hyperparameters, Netuid, Role, Round,
     Served, Uid, H256,
 };
@@ -37,10 +37,14 @@ impl Config for Test {
     type Membership = World;
     type Slashing = World;
     type Attendance = World;
+    type Wages = World;
     type MaxEndsPerBlock = MaxEndsPerBlock;
     type WeightInfo = crate::weights::SubstrateWeight<Test>;
     type BenchmarkHelper = World;
 }
+
+/// What is withheld of each member, in pebble.
+pub const FORFEITED: Balance = 77;
 
 /// What follows from an audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub enum Followed {
     False(Uid),
     /// This auditor revealed nothing.
     Missed(Uid),
+    /// What was withheld of this member is lost.
+    Forfeited(Uid),
 }
 
 thread_local! {
@@ -110,6 +116,13 @@ impl Membership<AccountId> for World {
         let members = MEMBERS.with_borrow(|all| all.get(&netuid).cloned());
         let members = members.unwrap_or_default().into_iter();
         members.map(|uid| (uid, hotkey(uid))).collect()
+    }
+}
+
+impl Wages for World {
+    fn forfeit(_: Netuid, uid: Uid) -> Balance {
+        Self::follows(Followed::Forfeited(uid));
+        FORFEITED
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the pallet keeps, beside what the rules keep.
 
 use cairn_primitives::{
-    AuditOutcome, BlockNumber, Netuid, Round, Served, Uid, MAX_AUDITORS, MAX_MEMBERS,
+    AuditOutcome, AuditRules, BlockNumber, Netuid, Round, Served, Uid, Verdicts, MAX_AUDITORS,
+    MAX_MEMBERS,
 };
 pub use cairn_protocol::audit::{Said, Stage, Times};
 use codec::{Decode, Encode, MaxEncodedLen};
@@ -13,10 +14,27 @@ use scale_info::TypeInfo;
 pub const OPEN_ROUNDS: u32 = 4;
 
 /// The most rounds of which audits are open.
-pub const MOST_ROUNDS: u32 = 8;
+pub const MOST_ROUNDS: u32 = AuditRules::OPEN_ROUNDS;
 
 /// How many audits of a subnet are open, by round.
 pub type Counted = BoundedBTreeMap<Round, u32, ConstU32<MOST_ROUNDS>>;
+
+/// What is known of a subnet whose run audits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Passed {
+    /// The newest round of which audits were drawn.
+    pub newest: Round,
+    /// Members of whom an audit has ended without finding their work false.
+    pub proven: Verdicts,
+}
+
+impl Passed {
+    /// Writes down whether a member is proven from now on.
+    pub fn note(&mut self, uid: Uid, is_proven: bool) {
+        let others = self.proven.uids().filter(|one| *one != uid);
+        self.proven = Verdicts::from_uids(others.chain(is_proven.then_some(uid)));
+    }
+}
 
 /// The key of an audit: the contribution's subnet, round and uid.
 pub type AuditId = (Netuid, Round, Uid);

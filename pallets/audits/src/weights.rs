@@ -100,7 +100,7 @@ fn say(db: RuntimeDbWeight) -> Weight {
 
 /// Audits of eight rounds, and an account.
 fn on_left(db: RuntimeDbWeight) -> Weight {
-    Weight::from_parts(100_000_000, 0).saturating_add(db.reads_writes(10, 9))
+    Weight::from_parts(100_000_000, 0).saturating_add(db.reads_writes(11, 10))
 }
 
 /// The agenda of sixteen blocks, of which nothing is left.
@@ -113,12 +113,12 @@ fn draw(db: RuntimeDbWeight, m: u32, a: u32) -> Weight {
     let member = Weight::from_parts(8_000_000, 0).saturating_add(db.reads_writes(1, 0));
     let audit = Weight::from_parts(80_000_000, 0).saturating_add(db.reads_writes(0, 2));
     Weight::from_parts(40_000_000, 0)
-        .saturating_add(db.reads_writes(2, 3))
+        .saturating_add(db.reads_writes(3, 4))
         .saturating_add(member.saturating_mul(m.into()))
         .saturating_add(audit.saturating_mul(a.into()))
 }
 
 /// A bond that is shared out among 15, or as many attendances.
 fn end(db: RuntimeDbWeight) -> Weight {
-    Weight::from_parts(400_000_000, 0).saturating_add(db.reads_writes(49, 29))
+    Weight::from_parts(400_000_000, 0).saturating_add(db.reads_writes(54, 33))
 }

@@ -15,7 +15,7 @@ use crate::{
     accrual::share,
     pallet::{
         Bonds, Closing, Commits, Config, Earned, Emitting, Event, MemberHistory, MemberRecords,
-        Pallet, SubnetHistory, SubnetLedgers, TotalPots, Votes,
+        Pallet, SubnetHistory, SubnetLedgers, TotalPots, Votes, Wages,
     },
     types::MemberRecord,
 };
@@ -34,11 +34,12 @@ impl<T: Config> Dissolve for Pallet<T> {
         Closing::<T>::insert(netuid, sums);
     }
 
-    /// An item is a member that is paid, the pots that are closed, or an entry that is removed.
+    /// An item is a member that is paid what was withheld or its part, the pots that are closed, or an entry that is removed.
     fn dissolve(netuid: Netuid, limit: u32) -> u32 {
         let mut done = 0u32;
         while done < limit {
-            let more = Self::pay_out_a_member(netuid)
+            let more = Self::pay_out_wages(netuid)
+                || Self::pay_out_a_member(netuid)
                 || Self::close_pots(netuid)
                 || Self::remove_an_entry(netuid);
             if !more {
@@ -51,6 +52,23 @@ impl<T: Config> Dissolve for Pallet<T> {
 }
 
 impl<T: Config> Pallet<T> {
+    /// Pays a member what was withheld of it: its run is stopped, so nothing is in question. Whether there was one.
+    fn pay_out_wages(netuid: Netuid) -> bool {
+        let Some(uid) = Wages::<T>::iter_key_prefix(netuid).next() else {
+            return false;
+        };
+        let (Some(mut ledger), Some(hotkey)) = (
+            SubnetLedgers::<T>::get(netuid),
+            T::Membership::hotkey(netuid, uid),
+        ) else {
+            Wages::<T>::remove(netuid, uid);
+            return true;
+        };
+        Self::settle_wages(&mut ledger, (netuid, uid, &hotkey));
+        SubnetLedgers::<T>::insert(netuid, ledger);
+        true
+    }
+
     /// Pays a member its part of the pots. Whether there was one.
     fn pay_out_a_member(netuid: Netuid) -> bool {
         let Some((uid, record)) = MemberRecords::<T>::drain_prefix(netuid).next() else {

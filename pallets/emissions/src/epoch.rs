@@ -80,7 +80,7 @@ impl<T: Config> Pallet<T> {
         };
         match output {
             Ok(output) => {
-                let pots = ledger.pots;
+                let pots = ledger.waiting().unwrap_or_default();
                 let paid = match &output {
                     Some(output) => {
                         Self::pay_epoch(netuid, &mut ledger, &neurons, output, payable, now)

@@ -32,6 +32,9 @@
 //!   on their hotkeys, the owner's pot to its free balance. Every pot is paid from itself alone. What
 //!   rounding leaves and what cannot be delivered stays in its pot ([`Event::PayoutWaits`]), and so does the part of a
 //!   validator's dividends for rounds that it did not attest.
+//! - **What is in question is withheld.** In a run that audits, a miner has what it earned once the audits of the rounds
+//!   that it was earned in are over, and once one of its audits has passed ([`Withheld`](cairn_protocol::wages)); who
+//!   loses an audit loses it to the miners' pot.
 //! - **An idle subnet pays nobody.** If nobody has incentive, all three pots wait; what waited is paid over as many
 //!   epochs as it waited ([`Late`](cairn_protocol::emission::Late)). If nobody was included, the epoch leaves shares
 //!   and bonds as they are. Subtensor pays its
@@ -59,8 +62,8 @@
 //!
 //! # The sum that always holds
 //!
-//! [`Issued`] = balances + stakes + unbonding stake + bonds + pots, to the pebble, checked by `do_try_state`. Moving
-//! tokens between these five changes nothing; issuing adds to `Issued` and to a pot at once. Destroying tokens is the
+//! [`Issued`] = balances + stakes + unbonding stake + bonds + pots, to the pebble, checked by `do_try_state`; what is
+//! withheld counts as pots. Moving tokens between these five changes nothing; issuing adds to `Issued` and to a pot at once. Destroying tokens is the
 //! one thing that must be reported: through [`OnBurned`], and for what the balances pallet destroys through the
 //! handlers [`BurnedCredit`] (dust) and [`FeesToAuthor`] (fees without a receiver). A runtime must not offer calls
 //! that change the total issuance otherwise, such as the balances pallet's `burn`, `force_set_balance` and
@@ -98,6 +101,7 @@ pub mod schedule;
 mod try_state;
 mod types;
 mod voting;
+mod wages;
 #[allow(clippy::arithmetic_side_effects)] // Of numbers that are far from their ends.
 pub mod weights;
 
@@ -116,9 +120,10 @@ pub use weights::WeightInfo;
 pub mod pallet {
     use cairn_primitives::{
         api::{MemberEpoch, ScoresCommit, SubnetEpoch},
-        traits::{Ledgers, Membership, Runs, Stakes, Work},
+        traits::{Asked, Ledgers, Membership, Runs, Stakes, Work},
         Balance, BlockNumber, EpochIndex, Netuid, Salt, Uid, H256,
     };
+    use cairn_protocol::wages::Withheld;
     use frame_support::{pallet_prelude::*, traits::fungible};
     use frame_system::pallet_prelude::*;
     use sp_runtime::SaturatedConversion;
@@ -152,6 +157,8 @@ pub mod pallet {
         type Runs: Runs;
         /// What came of it.
         type Work: Work;
+        /// Whose work is in question.
+        type Asked: Asked;
         /// Who says which subnets' runs emit.
         type Governance: EnsureOrigin<Self::RuntimeOrigin>;
         /// Time between two blocks, in milliseconds. No constant of the metadata: a runtime may keep it
@@ -237,6 +244,10 @@ pub mod pallet {
         ),
         MemberEpoch,
     >;
+
+    /// What each member earned as a miner and does not have yet; nothing of those of whom nothing is withheld.
+    #[pallet::storage]
+    pub type Wages<T> = StorageDoubleMap<_, Twox64Concat, Netuid, Twox64Concat, Uid, Withheld>;
 
     /// Of a subnet that is being dissolved: what the incentives and what the dividends of the members add up
     /// to that have not been paid their parts of the pots yet.
@@ -341,6 +352,16 @@ pub mod pallet {
             /// Added to the stake on it.
             as_validator: Balance,
         },
+        /// A member lost what was withheld of it: it lost an audit, or left while its work was in question. It is in
+        /// the miners' pot again.
+        Forfeited {
+            /// The subnet.
+            netuid: Netuid,
+            /// The member.
+            uid: Uid,
+            /// How much.
+            amount: Balance,
+        },
         /// The pots of a subnet that is being dissolved are closed: the members had been paid before.
         PotsClosed {
             /// The subnet.
@@ -420,7 +441,10 @@ pub mod pallet {
                 return accrued;
             };
             let size = Self::run_epoch(netuid, &hyperparameters, now);
-            accrued.saturating_add(T::WeightInfo::epoch(size.members.into(), size.cells))
+            let epoch = T::WeightInfo::epoch(size.members.into(), size.cells);
+            accrued
+                .saturating_add(epoch)
+                .saturating_add(Self::wages_weight(size.members))
         }
 
         fn integrity_test() {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{
-    traits::{Ledgers, Membership, Runs, Stakes, Work},
-    Balance, BlockNumber, Hyperparameters, Netuid, Role, Uid, Verdicts, CRN,
+    traits::{Asked, Ledgers, Membership, Questions, Runs, Stakes, Work},
+    Balance, BlockNumber, Hyperparameters, Netuid, Role, Round, Uid, Verdicts, CRN,
 };
 use codec::{Decode, Encode};
 use frame_support::{
@@ -60,6 +60,7 @@ impl pallet_emissions::Config for Test {
     type Ledgers = World;
     type Runs = World;
     type Work = World;
+    type Asked = World;
     type Governance = frame_system::EnsureRoot<AccountId>;
     type MillisecsPerBlock = MillisecsPerBlock;
     type StakeAverageWindow = StakeAverageWindow;
@@ -110,6 +111,8 @@ pub struct Subnet {
     pub attended: BTreeMap<Uid, (u32, u32)>,
     /// Tempos that were begun.
     pub tempos: u32,
+    /// In a run that audits: the newest round, who is proven, and whose audits are open, from which round on.
+    pub questions: Option<(Round, Vec<Uid>, BTreeMap<Uid, Round>)>,
     /// Hotkey and the block at which it came.
     pub members: BTreeMap<Uid, (AccountId, BlockNumber)>,
     /// Those who did not choose to mine.
@@ -136,6 +139,7 @@ impl Subnet {
             left_out: Vec::new(),
             attended: BTreeMap::new(),
             tempos: 0,
+            questions: None,
             members: BTreeMap::new(),
             validators: BTreeSet::new(),
             stakes: BTreeMap::new(),
@@ -177,6 +181,17 @@ pub fn coldkey(hotkey: AccountId) -> AccountId {
 /// The owner of a subnet in the mock.
 pub fn owner(netuid: Netuid) -> AccountId {
     100 + u64::from(netuid.get())
+}
+
+impl Asked for World {
+    fn questions(netuid: Netuid) -> Option<Questions> {
+        let known = World::subnet(netuid, |subnet| subnet.questions.clone())?;
+        known.map(|(newest, proven, open)| Questions {
+            newest,
+            proven: Verdicts::from_uids(proven),
+            open,
+        })
+    }
 }
 
 impl Membership<AccountId> for World {

@@ -1,13 +1,13 @@
 //! From an epoch's result to what members have.
 //!
-//! Miners are paid into their coldkeys' free balance, validators into the stake on their hotkeys, the owner
+//! Miners are paid into their coldkeys' free balance, once their work is not in question (`wages`), validators into the stake on their hotkeys, the owner
 //! into its free balance. What cannot be delivered, because it would be less than a new account has to hold
 //! or because the stake pallet refuses it, stays in its pot and is shared out again by the next epoch, as
 //! is what rounding left, and what a validator is not due for rounds that it did not attest.
 
 use cairn_primitives::{
     api::MemberEpoch,
-    traits::{Membership, Stakes},
+    traits::{Asked, Membership, Questions, Stakes},
     Balance, BlockNumber, Netuid, Pots, Uid,
 };
 use cairn_protocol::emission::due_to;
@@ -33,9 +33,10 @@ impl<T: Config> Pallet<T> {
         payable: Pots,
         now: BlockNumber,
     ) -> Pots {
-        let before = ledger.pots;
+        let before = ledger.waiting().unwrap_or_default();
+        let questions = T::Asked::questions(netuid);
         for (neuron, outcome) in neurons.iter().zip(&output.members) {
-            Self::pay_member(netuid, ledger, neuron, outcome, now);
+            Self::pay_member(netuid, ledger, neuron, outcome, questions.as_ref(), now);
         }
         let has_scores = output.members.iter().any(|outcome| outcome.incentive > 0);
         if has_scores {
@@ -45,18 +46,22 @@ impl<T: Config> Pallet<T> {
             true => ledger.late.paid(),
             false => ledger.late.waited(&ledger.pots),
         };
-        let paid = before.checked_sub(&ledger.pots).unwrap_or_default();
+        let after = ledger.waiting().unwrap_or_default();
+        let paid = before.checked_sub(&after).unwrap_or_default();
         Self::book(netuid, ledger, paid);
         Self::say_epoch_run(netuid, paid);
         paid
     }
 
-    /// Ends an epoch with nobody to pay.
+    /// Ends an epoch with nobody to pay but those of whom something was withheld.
     pub(crate) fn pay_nobody(netuid: Netuid, ledger: &mut SubnetLedger) -> Pots {
+        let before = ledger.waiting().unwrap_or_default();
+        Self::pay_wages(netuid, ledger);
+        let after = ledger.waiting().unwrap_or_default();
+        let paid = before.checked_sub(&after).unwrap_or_default();
         ledger.late = ledger.late.waited(&ledger.pots);
-        let nothing = Pots::default();
-        Self::say_epoch_run(netuid, nothing);
-        nothing
+        Self::say_epoch_run(netuid, paid);
+        paid
     }
 
     fn say_epoch_run(netuid: Netuid, paid: Pots) {
@@ -90,16 +95,16 @@ impl<T: Config> Pallet<T> {
         ledger: &mut SubnetLedger,
         neuron: &Neuron<T::AccountId>,
         outcome: &yuma::Outcome,
+        questions: Option<&Questions>,
         now: BlockNumber,
     ) {
-        let pots = &mut ledger.pots;
         let (uid, hotkey) = (neuron.uid, &neuron.hotkey);
-        let emission = outcome.miner_emission;
-        let as_miner = Self::pay(netuid, hotkey, emission, &mut pots.miners, |amount| {
-            Self::pay_coldkey(hotkey, amount)
-        });
+        let who = (netuid, uid, hotkey);
+        let wage = Self::pay_miner(ledger, who, outcome.miner_emission, questions);
+        let as_miner = wage.paid;
         let dividend = due_to(outcome.validator_emission, neuron.attended);
-        let as_validator = Self::pay(netuid, hotkey, dividend, &mut pots.validators, |amount| {
+        let pot = &mut ledger.pots.validators;
+        let as_validator = Self::pay(netuid, hotkey, dividend, pot, |amount| {
             T::Stakes::reward(netuid, hotkey, amount)
         });
         let outcome = MemberEpoch {
@@ -111,7 +116,7 @@ impl<T: Config> Pallet<T> {
             as_miner,
             as_validator,
         };
-        Self::record(netuid, uid, &outcome);
+        Self::record(netuid, uid, &outcome, wage.given);
         Self::remember_member(netuid, uid, outcome);
         // Each is part of a pot of its own, and the pots together are a balance.
         let paid = as_miner.saturating_add(as_validator);
@@ -128,13 +133,13 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// Keeps what an epoch made of a member, and adds to what it earned.
-    fn record(netuid: Netuid, uid: Uid, outcome: &MemberEpoch) {
+    /// Keeps what an epoch made of a member, which gave it so much as a miner, and adds to what it earned.
+    fn record(netuid: Netuid, uid: Uid, outcome: &MemberEpoch, given: Balance) {
         MemberRecords::<T>::mutate_exists(netuid, uid, |kept| {
             let mut record = kept.take().unwrap_or_default();
             record.incentive = outcome.incentive;
             record.dividends = outcome.dividends;
-            record.last_as_miner = outcome.as_miner;
+            record.last_as_miner = given;
             record.last_as_validator = outcome.as_validator;
             tally(&mut record.earned_as_miner, outcome.as_miner);
             tally(&mut record.earned_as_validator, outcome.as_validator);
@@ -194,7 +199,7 @@ impl<T: Config> Pallet<T> {
 }
 
 /// Adds to a total over all time.
-fn tally(total: &mut Balance, amount: Balance) {
+pub(crate) fn tally(total: &mut Balance, amount: Balance) {
     match total.checked_add(amount) {
         Some(sum) => *total = sum,
         None => {

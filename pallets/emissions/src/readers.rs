@@ -13,7 +13,9 @@ use sp_runtime::SaturatedConversion;
 
 use crate::{
     commits,
-    pallet::{Bonds, Commits, Config, Earned, Issued, MemberRecords, Pallet, TotalPots, Votes},
+    pallet::{
+        Bonds, Commits, Config, Earned, Issued, MemberRecords, Pallet, TotalPots, Votes, Wages,
+    },
     schedule,
     types::MemberRecord,
 };
@@ -63,6 +65,7 @@ impl<T: Config> Pallet<T> {
             validators_pot: ledger.pots.validators,
             late: ledger.late.pots.total().unwrap_or(Balance::MAX),
             late_epochs: ledger.late.epochs,
+            withheld: ledger.withheld,
             epochs: ledger.epochs,
             last_epoch: ledger.last_epoch,
             next_epoch: ledger.due(tempo),
@@ -97,6 +100,11 @@ impl<T: Config> Pallet<T> {
         MemberRecords::<T>::get(netuid, uid).unwrap_or_default()
     }
 
+    /// What a member earned as a miner and does not have yet.
+    pub fn withheld(netuid: Netuid, uid: Uid) -> Balance {
+        Wages::<T>::get(netuid, uid).map_or(0, |withheld| withheld.total())
+    }
+
     /// What a hotkey was paid in a subnet over all time, whether or not it is still a member.
     pub fn earned(netuid: Netuid, hotkey: &T::AccountId) -> Balance {
         Earned::<T>::get(netuid, hotkey)
@@ -125,7 +133,8 @@ impl<T: Config> OnMember<T::AccountId> for Pallet<T> {
         }
     }
 
-    fn on_left(netuid: Netuid, uid: Uid, _hotkey: &T::AccountId) {
+    fn on_left(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
+        Self::wages_of_a_leaver(netuid, uid, hotkey);
         Votes::<T>::remove(netuid, uid);
         Bonds::<T>::remove(netuid, uid);
         MemberRecords::<T>::remove(netuid, uid);

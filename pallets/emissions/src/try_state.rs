@@ -10,7 +10,7 @@ use crate::{
     commits, history,
     pallet::{
         Bonds, Commits, Config, Earned, MemberHistory, MemberRecords, Pallet, SubnetHistory,
-        SubnetLedgers, TotalPots, Votes,
+        SubnetLedgers, TotalPots, Votes, Wages,
     },
     schedule::CAP,
     types::Row,
@@ -20,7 +20,8 @@ impl<T: Config> Pallet<T> {
     /// Checks every promise that the pallet's storage has to keep:
     ///
     /// - what is issued is the sum of balances, stakes, unbonding stake, bonds and pots, and not above the cap;
-    /// - the pots' total is the sum of the subnets' pots, and what waited is part of them;
+    /// - the pots' total is the sum of the subnets' pots and of what is withheld there, and what waited is part of them;
+    /// - what is withheld on a subnet is the sum of what is of its members, each of whom it is something;
     /// - what a subnet paid is what its owner and its hotkeys got, and no member earned more since it came
     ///   than its hotkey over all time;
     /// - votes, bonds and records belong to members, rows are strictly ascending, without zeros and without
@@ -32,6 +33,7 @@ impl<T: Config> Pallet<T> {
         Self::check_totals()?;
         for netuid in T::Membership::netuids() {
             Self::check_late(netuid)?;
+            Self::check_wages(netuid)?;
             Self::check_rows(netuid)?;
             Self::check_earnings(netuid)?;
             Self::check_commits(netuid)?;
@@ -57,7 +59,7 @@ impl<T: Config> Pallet<T> {
     fn check_totals() -> Result<(), TryRuntimeError> {
         let sum = SubnetLedgers::<T>::iter_values()
             .try_fold(0, |sum: Balance, ledger| {
-                sum.checked_add(ledger.pots.total()?)
+                sum.checked_add(ledger.waiting()?.total()?)
             })
             .ok_or("the pots hold more than a balance can be")?;
         ensure!(
@@ -79,6 +81,24 @@ impl<T: Config> Pallet<T> {
         ensure!(
             (late.epochs == 0) == (late.pots == Pots::default()),
             "nothing waits for epochs, or something for none"
+        );
+        Ok(())
+    }
+
+    fn check_wages(netuid: Netuid) -> Result<(), TryRuntimeError> {
+        let mut sum: Balance = 0;
+        for (uid, withheld) in Wages::<T>::iter_prefix(netuid) {
+            let member = T::Membership::hotkey(netuid, uid).is_some();
+            ensure!(member, "something is withheld of who is no member");
+            ensure!(withheld.total() > 0, "nothing is withheld of a member");
+            sum = sum
+                .checked_add(withheld.total())
+                .ok_or("more is withheld than a balance can be")?;
+        }
+        let ledger = SubnetLedgers::<T>::get(netuid);
+        ensure!(
+            ledger.map_or(0, |ledger| ledger.withheld) == sum,
+            "what is withheld on a subnet is not what is of its members"
         );
         Ok(())
     }
@@ -117,8 +137,10 @@ impl<T: Config> Pallet<T> {
     fn check_earnings(netuid: Netuid) -> Result<(), TryRuntimeError> {
         for (uid, record) in MemberRecords::<T>::iter_prefix(netuid) {
             let hotkey = T::Membership::hotkey(netuid, uid).ok_or("a record of no member")?;
+            let withheld = Self::withheld(netuid, uid);
+            let as_miner = record.earned_as_miner.saturating_add(withheld);
             ensure!(
-                record.last_as_miner <= record.earned_as_miner
+                record.last_as_miner <= as_miner
                     && record.last_as_validator <= record.earned_as_validator,
                 "a payout that was not tallied"
             );

@@ -16,6 +16,8 @@ pub struct SubnetLedger {
     pub pots: Pots,
     /// What of them waited for scores, and is paid bit by bit.
     pub late: Late,
+    /// What miners earned and do not have yet, beside the pots: the sum of what is withheld of each.
+    pub withheld: Balance,
     /// Moving average of the stake on the subnet's hotkeys, in units of 2⁻³² pebble.
     pub stake_average: u128,
     /// The block from which the tempo to the next epoch counts: when the last one was due.
@@ -34,12 +36,21 @@ impl SubnetLedger {
         SubnetLedger {
             pots: Pots::default(),
             late: Late::default(),
+            withheld: 0,
             stake_average: 0,
             tempo_from: now,
             last_epoch: now,
             epochs: 0,
             paid: Pots::default(),
         }
+    }
+
+    /// The pots, with what is withheld in that of the miners. `None` if that is more than a balance can be.
+    pub fn waiting(&self) -> Option<Pots> {
+        self.pots.checked_add(&Pots {
+            miners: self.withheld,
+            ..Pots::default()
+        })
     }
 
     /// The block at which the next epoch is due, with a tempo of at least one block.
@@ -64,7 +75,7 @@ pub struct MemberRecord {
     pub incentive: u16,
     /// Share as a validator, of 65,535.
     pub dividends: u16,
-    /// What the last epoch paid it as a miner.
+    /// What the last epoch gave it as a miner, paid or withheld.
     pub last_as_miner: Balance,
     /// What the last epoch paid it as a validator.
     pub last_as_validator: Balance,
@@ -75,7 +86,7 @@ pub struct MemberRecord {
 }
 
 impl MemberRecord {
-    /// What the last epoch paid it. Both parts come out of pots that are a balance together.
+    /// What the last epoch gave it. Both parts come out of pots that are a balance together.
     pub fn last_paid(&self) -> Balance {
         self.last_as_miner.saturating_add(self.last_as_validator)
     }

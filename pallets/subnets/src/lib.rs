@@ -451,6 +451,8 @@ pub mod pallet {
         StakeOutOfRange,
         /// A registration price, its half-life or its factor is out of range.
         PriceOutOfRange,
+        /// `min_validator_stake` or `min_miner_bond` would be more than twice what it is now: raise it in several steps.
+        RaisedTooMuch,
     }
 
     #[pallet::hooks]

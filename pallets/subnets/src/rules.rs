@@ -79,6 +79,10 @@ impl<T: Config> Pallet<T> {
     /// Announces hyperparameters; others that were announced and do not hold yet never will.
     pub(crate) fn announce(netuid: Netuid, rules: Hyperparameters) -> DispatchResult {
         let present = Self::rules(netuid).ok_or(Error::<T>::UnknownSubnet)?;
+        ensure!(
+            notice::is_gradual(&present, &rules),
+            Error::<T>::RaisedTooMuch
+        );
         let from = notice::rules_from(Self::now(), &present).ok_or(ArithmeticError::Overflow)?;
         Self::keep_only(netuid, present)?;
         let announced = Some(Announced { from, rules });

@@ -193,6 +193,7 @@ impl<T: Config> Begun<T> {
         let said = Attestation {
             model_root: ROOT,
             verdicts: Verdicts::from_uids(uids),
+            witness: ROOT,
             salt: SALT,
         };
         for validator in self.snapshot.validators.iter().rev().skip(1) {
@@ -385,6 +386,7 @@ mod benchmarks {
         let said = Attestation {
             model_root: ROOT,
             verdicts: Verdicts::from_uids(good.map(|(uid, _)| *uid)),
+            witness: ROOT,
             salt: SALT,
         };
         let hash = said.hash((netuid, round, &Hotkey::of(&validator.hotkey)));
@@ -395,6 +397,7 @@ mod benchmarks {
             round,
             model_root: said.model_root,
             verdicts: said.verdicts.clone(),
+            witness: said.witness,
             salt: said.salt,
         };
         #[block]

@@ -631,7 +631,9 @@ pub mod pallet {
         /// parameters with which it began the round: what it committed to, and the salt that hid it. Once, in the
         /// second half of the attest phase. Free of fees if it succeeds.
         ///
-        /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing.
+        /// Verdicts on what was not revealed, or on what a miner took with it when it left, count for nothing. `witness`
+        /// is [`cairn_protocol::exam::witness`] of the round before, or zero: where more than half of the attesting
+        /// stake gives the same, whoever gives another has not attended the round.
         #[pallet::call_index(4)]
         #[pallet::weight((
             T::WeightInfo::attest(verdicts.count()).saturating_add(Pallet::<T>::coming()),
@@ -643,11 +645,13 @@ pub mod pallet {
             round: &Round,
             model_root: &H256,
             verdicts: &Verdicts,
+            witness: &H256,
             salt: &Salt,
         | -> bool {
             let attestation = Attestation {
                 model_root: *model_root,
                 verdicts: verdicts.clone(),
+                witness: *witness,
                 salt: *salt,
             };
             Pallet::<T>::signer(origin).is_some_and(|who| {
@@ -660,12 +664,14 @@ pub mod pallet {
             round: Round,
             model_root: H256,
             verdicts: Verdicts,
+            witness: H256,
             salt: Salt,
         ) -> DispatchResult {
             let who = ensure_signed(origin)?;
             let attestation = Attestation {
                 model_root,
                 verdicts,
+                witness,
                 salt,
             };
             let (validator, tally) = Self::check_attest(&who, netuid, round, &attestation)?;

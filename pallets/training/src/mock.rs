@@ -381,11 +381,22 @@ pub fn reveal(netuid: Netuid, round: Round, uid: Uid) -> DispatchResult {
     Training::reveal(by(hotkey(netuid, uid)), netuid, round, key(uid))
 }
 
+thread_local! {
+    static WITNESSES: RefCell<BTreeMap<Uid, H256>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// From now on these validators give these witnesses; others give none.
+pub fn witnesses(all: &[(Uid, u8)]) {
+    let all = all.iter().map(|(uid, number)| (*uid, H256([*number; 32])));
+    WITNESSES.with_borrow_mut(|known| *known = all.collect());
+}
+
 /// What a validator says that finds the contributions of `good` good.
 pub fn attestation(uid: Uid, good: &[Uid], root: H256) -> Attestation {
     Attestation {
         model_root: root,
         verdicts: Verdicts::from_uids(good.iter().copied()),
+        witness: WITNESSES.with_borrow(|all| all.get(&uid).copied().unwrap_or_default()),
         salt: [uid.get() as u8; 32],
     }
 }
@@ -412,10 +423,11 @@ pub fn open(netuid: Netuid, round: Round, uid: Uid, good: &[Uid], root: H256) ->
     let Attestation {
         model_root,
         verdicts,
+        witness,
         salt,
     } = attestation(uid, good, root);
     let who = by(hotkey(netuid, uid));
-    Training::attest(who, netuid, round, model_root, verdicts, salt)
+    Training::attest(who, netuid, round, model_root, verdicts, witness, salt)
 }
 
 /// A validator attests `root` and that the contributions of `good` are good, as if it had committed to that in time.

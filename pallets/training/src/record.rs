@@ -3,9 +3,9 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{
     traits::{Membership, Work},
-    Netuid, Round, Uid, Verdicts, H256,
+    Balance, Netuid, Round, Uid, Verdicts, H256,
 };
-use cairn_protocol::emission::is_work;
+use cairn_protocol::{attestation::decisive_witness, emission::is_work};
 
 use crate::{Attended, Attestations, Config, Pallet, Records, Rounds, Tallies};
 
@@ -13,7 +13,19 @@ use crate::{Attended, Attestations, Config, Pallet, Records, Rounds, Tallies};
 struct Seat<AccountId> {
     uid: Uid,
     hotkey: AccountId,
+    /// What it attested counts, in pebble.
+    stake: Balance,
+    /// Whether it attested the final root.
     has_attested: bool,
+    /// What it gave as a witness, if it attested.
+    witness: Option<H256>,
+}
+
+impl<AccountId> Seat<AccountId> {
+    /// Whether it attended, where this witness decides.
+    fn has_attended(&self, decisive: Option<H256>) -> bool {
+        self.has_attested && (decisive.is_none() || self.witness == decisive)
+    }
 }
 
 impl<T: Config> Pallet<T> {
@@ -37,9 +49,13 @@ impl<T: Config> Pallet<T> {
         record.settled(is_work, included.map(|(uid, _)| uid));
         Records::<T>::insert(netuid, record);
         if root.is_some() {
+            let said = seats
+                .iter()
+                .filter_map(|seat| Some((seat.witness?, seat.stake)));
+            let decisive = decisive_witness(said);
             let seats: Vec<(Uid, bool)> = seats
                 .iter()
-                .map(|seat| (seat.uid, seat.has_attested))
+                .map(|seat| (seat.uid, seat.has_attended(decisive)))
                 .collect();
             let mut attended = Attended::<T>::get(netuid).unwrap_or_default();
             attended.note(&seats);
@@ -64,7 +80,9 @@ impl<T: Config> Pallet<T> {
                 Seat {
                     uid: validator.uid,
                     hotkey: validator.hotkey,
+                    stake: validator.stake,
                     has_attested: attested.is_some_and(|one| one.model_root == root),
+                    witness: attested.map(|one| one.witness),
                 }
             })
             .collect()

@@ -7,11 +7,11 @@
 
 use alloc::vec::Vec;
 use cairn_primitives::{
-    traits::{Audits, Membership, Stakes},
+    traits::{Audits, Incentives, Membership, Stakes},
     BlockNumber, Netuid, Role, Round, RoundTimes, RunConfig, Uid, H256, MAX_MEMBERS,
 };
 use cairn_protocol::{
-    assignment::{self, DataRange},
+    assignment::{self, DataRange, Shown},
     eligibility::{self, Claim},
 };
 use codec::Encode;
@@ -198,7 +198,7 @@ impl<T: Config> Pallet<T> {
     ) -> u32 {
         let seed = Self::draw_seed(netuid, round);
         let (windows, per_miner) = (config.data.windows, config.windows_per_miner());
-        let miners = assignment::draw_slots(seed, &participants.miners, windows, per_miner);
+        let miners = Self::draw_slots(netuid, seed, &participants.miners, config);
         let miners = BoundedVec::truncate_from(miners);
         let count = u64::try_from(miners.len()).unwrap_or(u64::MAX);
         let next = DataRange {
@@ -233,6 +233,26 @@ impl<T: Config> Pallet<T> {
             seed,
         });
         pruned
+    }
+
+    /// The miners of a round in the order of their slots.
+    fn draw_slots(
+        netuid: Netuid,
+        seed: H256,
+        miners: &[(Uid, T::AccountId)],
+        config: &RunConfig,
+    ) -> Vec<(Uid, T::AccountId)> {
+        let absences = AbsencesOf::<T>::get(netuid);
+        let shown = |(uid, _): &(Uid, T::AccountId)| {
+            let missed = absences.get(uid).is_some_and(|absence| absence.missed > 0);
+            match (T::Incentives::incentive(netuid, *uid) > 0, missed) {
+                (true, false) => Shown::Earns,
+                (false, false) => Shown::IsThere,
+                (_, true) => Shown::Missed,
+            }
+        };
+        let per_miner = config.windows_per_miner();
+        assignment::draw_slots(seed, miners, config.data.windows, per_miner, shown)
     }
 
     /// The seed of a round: of randomness alone, since a hash of the parent block is what its author makes of it.

@@ -13,7 +13,10 @@ use alloc::{collections::BTreeSet, vec::Vec};
 use cairn_primitives::{blake2_256, Netuid, Round, RunConfig, H256};
 use codec::Encode;
 
-use crate::exam::{self, Seeds};
+use crate::{
+    exam::{self, Seeds},
+    limits::NEWCOMERS_SLOTS,
+};
 
 /// The place of a round in the order of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,13 +112,68 @@ pub fn slots<T: Clone>(seed: H256, miners: &[T]) -> Vec<T> {
     order
 }
 
-/// The miners of a round in the order of their slots. If the data has not enough windows for all of them, the
-/// lot decides who sits this round out: no two miners share a window.
-pub fn draw_slots<T: Clone>(seed: H256, miners: &[T], windows: u64, per_miner: u64) -> Vec<T> {
-    let mut slots = slots(seed, miners);
+/// What a miner has shown, where the data has not room for all of them: the first come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shown {
+    /// It earned something in the last epoch.
+    Earns,
+    /// It missed nothing of late.
+    IsThere,
+    /// It missed the last round in which it had a part.
+    Missed,
+}
+
+/// The miners of a round in the order of their slots.
+///
+/// No two miners share a window. If the data has not enough for all of them, those have a slot that have shown more,
+/// and among equals the lot decides; but one slot in [`NEWCOMERS_SLOTS`], and at least one if there are two, is for
+/// those that earn nothing, if there are any. So seats that never work cannot keep out those that do, nor these
+/// newcomers. What a miner has shown is asked for only where there is not room for all.
+pub fn draw_slots<T: Clone>(
+    seed: H256,
+    miners: &[T],
+    windows: u64,
+    per_miner: u64,
+    shown: impl Fn(&T) -> Shown,
+) -> Vec<T> {
+    let slots = slots(seed, miners);
     let room = windows.checked_div(per_miner).unwrap_or(0);
-    slots.truncate(usize::try_from(room).unwrap_or(usize::MAX));
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    if slots.len() <= room {
+        return slots;
+    }
+    let mut ranked: Vec<(Shown, usize)> = slots.iter().map(shown).zip(0..).collect();
+    ranked.sort();
+    let earning = ranked.partition_point(|(shown, _)| *shown == Shown::Earns);
+    let newcomers = ranked
+        .len()
+        .saturating_sub(earning)
+        .min(kept_for_newcomers(room));
+    let of_earning = earning.min(room.saturating_sub(newcomers));
+    let others = room.saturating_sub(of_earning);
+    let chosen = ranked
+        .iter()
+        .take(of_earning)
+        .chain(ranked.iter().skip(earning).take(others));
+    let chosen: BTreeSet<usize> = chosen.map(|(_, at)| *at).collect();
+    let slots = slots.into_iter().zip(0..);
     slots
+        .filter(|(_, at)| chosen.contains(at))
+        .map(|(miner, _)| miner)
+        .collect()
+}
+
+/// How many of so many slots are for those that earn nothing.
+fn kept_for_newcomers(room: usize) -> usize {
+    let most = u64::try_from(room).unwrap_or(u64::MAX);
+    let part = most.checked_div(NEWCOMERS_SLOTS).unwrap_or(0);
+    let part = usize::try_from(part).unwrap_or(usize::MAX).max(1);
+    // A single slot is for who works.
+    if room < 2 {
+        0
+    } else {
+        part
+    }
 }
 
 /// The windows of slot `slot` in a round that begins at `range`, in the order in which they are trained on.
@@ -347,9 +405,40 @@ mod tests {
     #[test]
     fn who_has_no_room_sits_out() {
         let miners: Vec<u16> = (0..9).collect();
-        assert_eq!(draw_slots(H256([1; 32]), &miners, 40, 8).len(), 5);
-        assert_eq!(draw_slots(H256([1; 32]), &miners, 400, 8).len(), 9);
-        assert!(draw_slots(H256([1; 32]), &miners, 40, 0).is_empty());
+        let draw = |windows, per_miner| {
+            draw_slots(H256([1; 32]), &miners, windows, per_miner, |_| {
+                Shown::IsThere
+            })
+        };
+        assert_eq!(draw(40, 8), slots(H256([1; 32]), &miners)[..5]);
+        assert_eq!(draw(400, 8).len(), 9);
+        assert!(draw(40, 0).is_empty());
+    }
+
+    #[test]
+    fn who_works_has_a_slot_before_who_does_not_and_newcomers_have_one_in_eight() {
+        // The first twelve earn, the next ten are there, the others missed a round.
+        let shown = |miner: &u16| match miner {
+            0..12 => Shown::Earns,
+            12..22 => Shown::IsThere,
+            _ => Shown::Missed,
+        };
+        let drawn = |miners: &[u16], room: u64| {
+            let slots = draw_slots(H256([1; 32]), miners, room, 1, shown);
+            assert_eq!(slots.len() as u64, room.min(miners.len() as u64));
+            let of = |one: Shown| slots.iter().filter(|miner| shown(miner) == one).count();
+            [Shown::Earns, Shown::IsThere, Shown::Missed].map(of)
+        };
+        let all: Vec<u16> = (0..40).collect();
+        assert_eq!(drawn(&all, 1), [1, 0, 0]);
+        assert_eq!(drawn(&all, 2), [1, 1, 0]);
+        assert_eq!(drawn(&all, 8), [7, 1, 0]);
+        assert_eq!(drawn(&all, 16), [12, 4, 0]);
+        assert_eq!(drawn(&all, 30), [12, 10, 8]);
+        assert_eq!(drawn(&all, 50), [12, 10, 18]);
+        assert_eq!(drawn(&all[..12], 8), [8, 0, 0], "nobody is new");
+        assert_eq!(drawn(&all[12..], 1), [0, 1, 0], "nobody earns");
+        assert_eq!(drawn(&all[22..], 3), [0, 0, 3]);
     }
 
     proptest! {

@@ -1,10 +1,11 @@
 //! When a validator may attest, and what its attestation adds.
 //!
-//! An attestation says which contributions a validator found good, and which root the parameters have that it began
-//! the round with. It is committed to before anybody can see another's, so that it cannot be copied. It counts the
+//! An attestation says which contributions a validator found good, which root the parameters have that it began the
+//! round with, and what shows that it measured the round before ([`crate::exam::witness`]). It is committed to before anybody can see another's, so that it cannot be copied. It counts the
 //! stake that the validator had at the round's first block. Whoever leaves in the middle of a round takes its
 //! contribution or its attestation back out of the tally.
 
+use alloc::collections::BTreeMap;
 use bounded_collections::{BoundedBTreeMap, ConstU32};
 use cairn_primitives::{
     attestation_hash, Balance, Hotkey, Netuid, Round, Salt, Uid, Verdicts, H256, MAX_MEMBERS,
@@ -38,6 +39,8 @@ pub struct Attestation {
     pub model_root: H256,
     /// The contributions that it found good.
     pub verdicts: Verdicts,
+    /// What shows that it measured the round before; zero if it did not, or if nobody is asked.
+    pub witness: H256,
     /// What kept its commitment from being guessed.
     pub salt: Salt,
 }
@@ -45,7 +48,13 @@ pub struct Attestation {
 impl Attestation {
     /// What the validator with this hotkey commits to in a round.
     pub fn hash(&self, at: (Netuid, Round, &Hotkey)) -> H256 {
-        attestation_hash(at, self.model_root, &self.verdicts, &self.salt)
+        attestation_hash(
+            at,
+            self.model_root,
+            &self.verdicts,
+            self.witness,
+            &self.salt,
+        )
     }
 }
 
@@ -138,6 +147,24 @@ pub fn check(
             is_it.then_some(()).ok_or(Refusal::WrongHash)
         }
     }
+}
+
+/// The witness that more than half of the attesting stake gave, of which `said` has each one's with its stake in pebble;
+/// `None` if there is no such, or if those gave none. Whoever gave another, or none, has not attended the round.
+pub fn decisive_witness(said: impl IntoIterator<Item = (H256, Balance)>) -> Option<H256> {
+    let mut by_witness: BTreeMap<H256, u128> = BTreeMap::new();
+    let mut all = 0u128;
+    for (witness, stake) in said {
+        let sum = by_witness.entry(witness).or_default();
+        *sum = sum.saturating_add(stake.into());
+        all = all.saturating_add(stake.into());
+    }
+    let decisive = by_witness
+        .into_iter()
+        .find(|(_, stake)| stake.saturating_mul(2) > all);
+    decisive
+        .map(|(witness, _)| witness)
+        .filter(|witness| !witness.is_zero())
 }
 
 impl Tally {
@@ -253,6 +280,7 @@ pub(crate) mod tests {
         Attestation {
             model_root: root(number),
             verdicts: Verdicts::from_uids(good.iter().copied()),
+            witness: root(number),
             salt: [number; 32],
         }
     }
@@ -308,6 +336,22 @@ pub(crate) mod tests {
         };
         let of_zero = check(Attesting::Open, Some(&committed(&zero)), AT, &zero);
         assert_eq!(of_zero, Err(Refusal::ZeroRoot));
+    }
+
+    #[test]
+    fn a_witness_decides_if_more_than_half_of_the_stake_gave_it() {
+        let decisive = |said: &[(u8, Balance)]| {
+            decisive_witness(said.iter().map(|(number, stake)| (root(*number), *stake)))
+        };
+        assert_eq!(decisive(&[]), None);
+        assert_eq!(decisive(&[(1, 51), (2, 49)]), Some(root(1)));
+        assert_eq!(decisive(&[(1, 50), (2, 50)]), None);
+        assert_eq!(decisive(&[(1, 30), (2, 40), (1, 30)]), Some(root(1)));
+        assert_eq!(decisive(&[(0, 60), (1, 40)]), None, "most measured nothing");
+        assert_eq!(
+            decisive(&[(1, u64::MAX), (1, u64::MAX), (2, 9)]),
+            Some(root(1))
+        );
     }
 
     #[test]

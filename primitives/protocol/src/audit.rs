@@ -33,6 +33,18 @@ pub fn draw(seed: H256, uid: Uid, rate: u32) -> Option<u32> {
     is_audited.then_some(u32::from_le_bytes([a, b, c, d]))
 }
 
+/// The rate of 65,536 at which contributions of a maker are audited in a run with this rate: all of one that is not
+/// [proven](crate::wages).
+pub fn rate_of(rate: u32, is_proven: bool) -> u32 {
+    match is_proven {
+        true => rate,
+        false => ALL,
+    }
+}
+
+/// The rate at which every contribution is audited.
+const ALL: u32 = 1 << 16;
+
 /// Who of `candidates` audits the contribution of `uid`: `most` of them, or all if there are fewer.
 pub fn auditors<T: Clone>(seed: H256, uid: Uid, candidates: &[T], most: u8) -> Vec<T> {
     let seed = blake2_256(&(b"cairn/auditors", seed, uid).encode());

@@ -4,11 +4,12 @@
 //! for it. Half of the unassigned windows follow from that alone, so that validators can be compared; the other half
 //! follow from a salt that each validator keeps to itself, so that who draws the exam does not know all of it.
 
-use cairn_primitives::{blake2_256, Netuid, Round, H256};
+use alloc::vec::Vec;
+use cairn_primitives::{blake2_256, Netuid, Round, Uid, H256};
 use codec::Encode;
 
 use crate::limits::{EXAM_PIECE, EXAM_SHARE, VALUE_WINDOWS};
-use crate::value::{difference, mean};
+use crate::value::{difference, mean, Evidence, Outcome};
 
 /// Standard errors from zero at which a question is decided.
 pub const DECISIVE: f64 = 4.0;
@@ -66,6 +67,36 @@ pub fn is_decided(assigned: &[f32], unassigned: &[f32]) -> bool {
     does_harm || (is_told_apart && is_precise)
 }
 
+/// What shows that a validator measured a round: the hash of the gains on the first piece of assigned windows of each
+/// contribution that it `included`. These windows follow from the exam alone, and a CPU computes the same bits
+/// everywhere, so all who measured have the same. `None` if one of them was not measured, or there is none.
+pub fn witness(
+    (netuid, round): (Netuid, Round),
+    exam: H256,
+    included: &[Uid],
+    evidence: &[Evidence],
+) -> Option<H256> {
+    let gains = |uid: &Uid| {
+        let mut found = evidence.iter();
+        let found = found.find(|one| one.round == round && one.uid == *uid)?;
+        let Outcome::Measured { assigned, .. } = &found.outcome else {
+            return None;
+        };
+        let piece = usize::try_from(EXAM_PIECE).unwrap_or(usize::MAX);
+        let bits: Vec<u32> = assigned
+            .iter()
+            .take(piece)
+            .map(|gain| gain.to_bits())
+            .collect();
+        (!bits.is_empty()).then_some((*uid, bits))
+    };
+    let gains: Option<Vec<(Uid, Vec<u32>)>> = included.iter().map(gains).collect();
+    let gains = gains.filter(|gains| !gains.is_empty())?;
+    Some(blake2_256(
+        &(b"cairn/witness", netuid, round, exam, gains).encode(),
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,6 +106,42 @@ mod tests {
     fn gains(mean: f32, spread: f32, count: usize) -> Vec<f32> {
         let at = |i: usize| mean + spread * (2.0 * (i as f32 + 0.5) / count as f32 - 1.0);
         (0..count).map(at).collect()
+    }
+
+    #[test]
+    fn all_who_measured_have_one_witness_and_nobody_else_has_it() {
+        let measured = |uid: u16, first: f32, count: usize| Evidence {
+            round: 3,
+            uid: Uid(uid),
+            hotkey: cairn_primitives::Hotkey(H256([7; 32])),
+            outcome: Outcome::Measured {
+                steps: 8,
+                of: 8,
+                alike: 1,
+                repeats: false,
+                assigned: vec![first; count],
+                unassigned: vec![0.5; count],
+            },
+        };
+        let of = |evidence: &[Evidence]| {
+            let included = [1, 4].map(Uid);
+            witness((Netuid(1), 3), H256([9; 32]), &included, evidence)
+        };
+        let some = of(&[measured(1, 0.1, 32), measured(4, 0.2, 32)]);
+        assert!(some.is_some());
+        // More pieces, other miners and another order are no difference.
+        let more = [
+            measured(4, 0.2, 64),
+            measured(2, 9.0, 32),
+            measured(1, 0.1, 32),
+        ];
+        assert_eq!(of(&more), some);
+        assert_ne!(of(&[measured(1, 0.1, 32), measured(4, 0.3, 32)]), some);
+        assert_eq!(of(&[measured(1, 0.1, 32)]), None);
+        let mut missed = [measured(1, 0.1, 32), measured(4, 0.2, 32)];
+        missed[1].outcome = Outcome::Unmeasured;
+        assert_eq!(of(&missed), None);
+        assert_eq!(witness((Netuid(1), 3), H256([9; 32]), &[], &more), None);
     }
 
     #[test]

@@ -24,6 +24,7 @@
 //! | [`audit`] | which work is replayed, by whom, and what follows |
 //! | [`value`] | what a contribution was worth |
 //! | [`emission`] | what a subnet is paid for, and when |
+//! | [`wages`] | when a miner has what it earned |
 //! | [`endpoint`] | where a member's files can be had, and whom to ask |
 //! | [`limits`] | the constants that hold all of this together |
 //!
@@ -64,3 +65,4 @@ pub mod trace;
 pub mod turnout;
 pub mod value;
 pub mod verdict;
+pub mod wages;

@@ -51,10 +51,17 @@ pub const GRACE_BLOCKS: BlockNumber = 3;
 /// Rounds in which a member that held a round up has to be in time before rounds wait for it again.
 pub const UNAWAITED_ROUNDS: u8 = 32;
 
+/// Where the data has not room for all miners, one slot in so many, and at least one, is for those that have earned
+/// nothing yet.
+pub const NEWCOMERS_SLOTS: u64 = 8;
+/// In one announcement a subnet's owner may raise what it asks of members to at most so many times as much.
+pub const RAISE: u64 = 2;
+
 /// Rounds in a row that a member misses before it is not expected any more.
 pub const MISSED_ROUNDS: u8 = 3;
-/// Rounds in a row without a final root after which the stake of those who hold the run up leaks.
-pub const UNDECIDED_ROUNDS: Round = 3;
+/// Rounds in a row without a final root after which the stake of those who hold the run up leaks. Each round that is
+/// lost costs all members; what leaks comes back with the first final root that its owner attests.
+pub const UNDECIDED_ROUNDS: Round = 1;
 
 /// Trust that a contribution has whose maker earned most in the last epoch.
 pub const MOST_TRUST: u16 = u16::MAX;

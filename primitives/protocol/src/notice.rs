@@ -1,6 +1,8 @@
 //! From when on a decision holds, so that whoever dislikes it can act before.
 
-use cairn_primitives::{BlockNumber, Hyperparameters};
+use cairn_primitives::{Balance, BlockNumber, Hyperparameters, CRN};
+
+use crate::limits::RAISE;
 
 /// Tempos that lie at least between a decision and its effect: whoever votes sees the rules of an epoch before it.
 pub const TEMPOS: BlockNumber = 2;
@@ -12,6 +14,14 @@ pub const TEMPOS: BlockNumber = 2;
 pub fn rules_from(now: BlockNumber, present: &Hyperparameters) -> Option<BlockNumber> {
     let epochs = present.tempo.checked_mul(TEMPOS)?;
     now.checked_add(present.unbonding_period.max(epochs))
+}
+
+/// Whether the rules ask of members at most [`RAISE`] times what the `present` ones do, or 1 CRN: of validators the
+/// stake, of miners the bond. So nobody can ask at once for what nobody has, and stop a run by it.
+pub fn is_gradual(present: &Hyperparameters, rules: &Hyperparameters) -> bool {
+    let may_be = |present: Balance, next: Balance| next <= present.saturating_mul(RAISE).max(CRN);
+    may_be(present.min_validator_stake, rules.min_validator_stake)
+        && may_be(present.min_miner_bond, rules.min_miner_bond)
 }
 
 /// The block from which on a member may choose its role again that chose it at block `set_at`.
@@ -54,6 +64,25 @@ mod tests {
     fn another_hotkey_waits_for_the_unbonding_period() {
         assert_eq!(swap_from(1_000, &rules(360, 7_200)), Some(8_200));
         assert_eq!(swap_from(BlockNumber::MAX, &rules(360, 1)), None);
+    }
+
+    #[test]
+    fn what_is_asked_of_members_doubles_at_most() {
+        let asks = |stake, bond| Hyperparameters {
+            min_validator_stake: stake,
+            min_miner_bond: bond,
+            ..Hyperparameters::default()
+        };
+        let present = asks(7 * CRN, 0);
+        for (stake, bond, is_gradual) in [
+            (14 * CRN, CRN, true),
+            (1, 0, true),
+            (14 * CRN + 1, 0, false),
+            (7 * CRN, CRN + 1, false),
+        ] {
+            assert_eq!(super::is_gradual(&present, &asks(stake, bond)), is_gradual);
+        }
+        assert!(super::is_gradual(&asks(u64::MAX, 0), &asks(u64::MAX, 0)));
     }
 
     #[test]

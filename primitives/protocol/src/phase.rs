@@ -56,8 +56,7 @@ impl RoundStage {
 pub fn floor(phases: &Phases, stage: RoundStage) -> BlockNumber {
     let (first, end) = Timetable::new(0, phases).bounds(stage);
     let longest = end.saturating_sub(first);
-    let share = u64::from(longest).saturating_mul(phases.floor.into());
-    u32::try_from(share.div_ceil(100)).map_or(longest, |floor| floor.min(longest))
+    phases.floor_of(longest)
 }
 
 impl Timetable {
@@ -310,6 +309,8 @@ mod tests {
             let now = start + after;
             for stage in RoundStage::ALL {
                 let floor_of = |stage| floor(&phases, stage);
+                let floors = RoundStage::ALL.map(floor_of);
+                prop_assert_eq!(floors.iter().sum::<BlockNumber>(), phases.shortest());
                 let cut = round.done(stage, now, floor_of(stage));
                 for other in RoundStage::ALL {
                     let (before, after) = (round.bounds(other), cut.bounds(other));

@@ -7,12 +7,12 @@ use std::{
 };
 
 use cairn_primitives::{
-    finding_hash, key_hash, AuditOutcome, AuditRules, Carried, Commitment, EngineClass, Finding,
-    Header, Hotkey, Hyperparameters, Netuid, Phase, Phases, Pots, Role, Served, Uid, Verdicts,
-    Work, H256,
+    finding_hash, key_hash, traits::Questions, AuditOutcome, AuditRules, Carried, Commitment,
+    EngineClass, Finding, Header, Hotkey, Hyperparameters, Netuid, Phase, Phases, Pots, Role,
+    Round, Served, Uid, Verdicts, Work, H256,
 };
 use cairn_protocol::{
-    assignment::{draw_slots, slots, DataRange},
+    assignment::{draw_slots, slots, DataRange, Shown},
     attendance::Absence,
     attestation::{self, Attestation, Statement, Tally},
     audit::{self as rule, Refusal, Said, Stage, Times},
@@ -30,7 +30,11 @@ use cairn_protocol::{
     trace,
     turnout::{Member, Turnout},
     value::{self, Evidence, Outcome, Standing},
-    verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
+    verdict::{
+        beside, check_carried, check_header, check_length, check_norm, Last, Owed,
+        Refusal as NotGood,
+    },
+    wages::{in_question, Withheld},
 };
 
 const PAGE: &str = include_str!("../../../docs/protocol.md");
@@ -72,6 +76,7 @@ rules![
     audit,
     value,
     emission,
+    wages,
     endpoint,
     limits,
 ];
@@ -225,6 +230,15 @@ fn notice(page: &Section) {
     let from = |rules| notice::rules_from(100, &rules).expect("blocks are left");
     assert_eq!(u64::from(from(rules(5, 7))), 100 + 5 * tempos);
     assert_eq!(from(rules(5, 70)), 170);
+    let times = page.number("he may ask for ", " times as much");
+    let least = page.number("at once, or for ", " CRN") * cairn_primitives::CRN;
+    let asks = |stake| Hyperparameters {
+        min_validator_stake: stake,
+        ..Hyperparameters::default()
+    };
+    let may_be = |present, next| notice::is_gradual(&asks(present), &asks(next));
+    assert!(may_be(2 * least, 2 * least * times) && !may_be(2 * least, 2 * least * times + 1));
+    assert!(may_be(0, least) && !may_be(0, least + 1));
     page.says("an unbonding period after its coldkey announced it");
     assert_eq!(notice::swap_from(100, &rules(5, 70)), Some(170));
     let tempos = page.number("chosen again after ", " tempos");
@@ -277,7 +291,7 @@ fn attendance(page: &Section) {
     let back = missing(most).back().expect("it was not expected");
     assert!(back.is_expected() && !back.after(false).is_expected());
     assert!(back.after(true).is_nothing());
-    let from = page.number("From the ", "rd round in a row") as u32;
+    let from = page.number("From the ", "st round on") as u32;
     let halved = |undecided, said| {
         Absence::default()
             .leak(None, root(1), undecided, said)
@@ -320,9 +334,28 @@ fn assignment(page: &Section) {
     page.says("The round's seed draws the slots");
     let all: Vec<Uid> = (0..12).map(Uid).collect();
     assert_ne!(slots(root(1), &all), slots(root(2), &all));
-    page.says("the lot decides who sits the round out");
-    let few = draw_slots(root(1), &all, 2 * per_miner, per_miner);
+    page.says("Among equals the lot decides who sits the round out");
+    let few = draw_slots(root(1), &all, 2 * per_miner, per_miner, |_| Shown::IsThere);
     assert_eq!(few, slots(root(1), &all)[..2]);
+    page.says(
+        "those come first that earned something in the last epoch, then those that missed nothing",
+    );
+    let part = page.number("but one slot in ", ",") as u16;
+    let shown = |uid: &Uid| match uid.get() {
+        0..40 => Shown::Earns,
+        40..60 => Shown::IsThere,
+        _ => Shown::Missed,
+    };
+    let many: Vec<Uid> = (0..80).map(Uid).collect();
+    let drawn = |room: u16| {
+        let slots = draw_slots(root(1), &many, room.into(), 1, shown);
+        let of = |one: Shown| slots.iter().filter(|uid| shown(uid) == one).count() as u16;
+        [Shown::Earns, Shown::IsThere, Shown::Missed].map(of)
+    };
+    assert_eq!(drawn(2 * part), [2 * part - 2, 2, 0]);
+    let least = page.number("and at least ", ", is for") as u16;
+    assert_eq!(drawn(3), [3 - least, least, 0]);
+    assert_eq!(drawn(70), [40, 20, 10]);
 }
 
 fn phase(page: &Section) {
@@ -576,6 +609,51 @@ fn verdict(page: &Section) {
     assert!(check_carried(&from(ended), &Last::Unknown).is_ok());
     page.says("the length that were committed to");
     assert!(check_length(&owed(root(1)), 9).is_ok() && check_length(&owed(root(1)), 8).is_err());
+    what_is_good_beside_others_is_as(page);
+}
+
+fn what_is_good_beside_others_is_as(page: &Section) {
+    let hundredths = |number: u64| number as f64 / 100.0;
+    let found = |cosines: &[(usize, usize, f64)], count| beside(count, 1_000_000, cosines);
+    page.says("only the one with the lowest uid is good");
+    let copy = page.number(
+        "whose cosine is above ",
+        " hundredths, and above the median",
+    );
+    let pair = |cosine| found(&[(0, 1, cosine), (0, 2, 0.1), (1, 2, 0.1)], 3)[1];
+    assert_eq!(pair(hundredths(copy)), None);
+    assert_eq!(pair(hundredths(copy) + 1e-9), Some(NotGood::Same));
+    // Where honest ones have much in common: the bound is five deviations above what is usual.
+    let times = page.number(
+        "median of the lower half of the round's pairs by more than ",
+        " times",
+    );
+    let bound = 0.8 + times as f64 * 0.03;
+    let pair = |cosine| found(&[(0, 1, cosine), (0, 2, 0.8), (1, 2, 0.8)], 3)[1];
+    assert_eq!(pair(bound - 1e-9), None);
+    assert_eq!(pair(bound + 1e-9), Some(NotGood::Same));
+    let crowd = page.number("Where at least ", " are left") as usize;
+    let least = page.number(
+        "mean cosine with the others is more than ",
+        " hundredths below zero",
+    );
+    let against = |count: usize, cosine: f64| {
+        let of = |one: usize| (one + 1..count).map(move |other| (one, other));
+        let places = (0..count).flat_map(of);
+        let cosines = places.map(|(one, other)| (one, other, if one == 0 { cosine } else { 0.5 }));
+        found(&cosines.collect::<Vec<_>>(), count)[0]
+    };
+    assert_eq!(against(crowd, -hundredths(least)), None);
+    assert_eq!(
+        against(crowd, -hundredths(least) - 1e-6),
+        Some(NotGood::Opposite)
+    );
+    assert_eq!(against(crowd - 1, -0.9), None);
+    let errors = page.number("and than ", " times one over the root");
+    let chance = |parameters| beside(3, parameters, &[(0, 1, -0.5), (0, 2, -0.5), (1, 2, 0.5)])[0];
+    let parameters = (2 * errors) * (2 * errors);
+    assert_eq!(chance(parameters), None);
+    assert_eq!(chance(parameters + 1), Some(NotGood::Opposite));
 }
 
 fn trace(page: &Section) {
@@ -600,6 +678,7 @@ fn attested(good: &[Uid]) -> Attestation {
     Attestation {
         model_root: root(1),
         verdicts: Verdicts::from_uids(good.iter().copied()),
+        witness: root(2),
         salt: [9; 32],
     }
 }
@@ -653,6 +732,43 @@ fn attestation(page: &Section) {
         ..said.clone()
     };
     assert!(!may(Attesting::Open, &known, at, &salted));
+    page.says("and what shows that it measured the round before");
+    let other = Attestation {
+        witness: root(3),
+        ..said.clone()
+    };
+    assert!(!may(Attesting::Open, &known, at, &other));
+    let (above, below) = page.fraction("Where more than ", " of the attesting stake gave the same");
+    let decisive = |stake: u64| {
+        attestation::decisive_witness([(root(2), stake), (root(3), below * 100 - stake)])
+    };
+    assert_eq!(
+        (decisive(above * 100 + 1), decisive(above * 100)),
+        (Some(root(2)), None)
+    );
+    page.says("whoever gave another, or none, has not attended the round");
+    let piece = page.number("first ", " windows that each miner had to train on") as usize;
+    assert_eq!(piece as u64, limits::EXAM_PIECE);
+    let shows = |changed: usize| {
+        let mut assigned = vec![0.5; 2 * piece];
+        assigned[changed] = 0.25;
+        let evidence = Evidence {
+            round: 3,
+            uid: Uid(1),
+            hotkey: HOTKEY,
+            outcome: Outcome::Measured {
+                steps: 1,
+                of: 1,
+                alike: 1,
+                repeats: false,
+                assigned,
+                unassigned: vec![0.5; piece],
+            },
+        };
+        exam::witness((Netuid(7), 3), root(1), &[Uid(1)], &[evidence])
+    };
+    assert_ne!(shows(piece - 1), shows(piece));
+    assert_eq!(shows(piece), shows(2 * piece - 1));
     for other in [
         (Netuid(8), 4, &HOTKEY),
         (Netuid(7), 5, &HOTKEY),
@@ -866,7 +982,7 @@ fn audit(page: &Section) {
         auditors: 1,
         blocks: 4,
     };
-    let is_one = |rules: AuditRules| rules.check(2_000).is_ok();
+    let is_one = |rules: AuditRules| rules.check(&audited_phases(1_992, 100)).is_ok();
     let above = AuditRules {
         rate: all + 1,
         ..rules
@@ -906,13 +1022,29 @@ fn audit(page: &Section) {
     assert_eq!(attended.attended(), (0, 1));
 }
 
+/// Phases of a round of `train` and eight blocks, of which so many percent pass in any case.
+fn audited_phases(train: u32, floor: u8) -> Phases {
+    Phases {
+        train,
+        reveal: 4,
+        attest: 4,
+        floor,
+    }
+}
+
 /// What may be said in which stage of an audit.
 fn stages(page: &Section, rules: AuditRules) {
     let least = page.number("run sets: at least ", " blocks") as u32;
     let most = page.number("blocks, at most ", ", and no longer") as u32;
-    let fits = |blocks, round| AuditRules { blocks, ..rules }.check(round).is_ok();
-    assert!(fits(least, 10) && !fits(least - 1, 10));
-    assert!(fits(most, 9_000) && !fits(most + 1, 9_000) && !fits(11, 10));
+    let fits = |blocks, phases| AuditRules { blocks, ..rules }.check(&phases).is_ok();
+    let short = audited_phases(2, 100);
+    assert!(fits(least, short) && !fits(least - 1, short));
+    let long = audited_phases(9_000, 100);
+    assert!(fits(most, long) && !fits(most + 1, long) && !fits(11, short));
+    let rounds = page.number("Three of them are over within ", " of the shortest rounds") as u32;
+    let quick = audited_phases(292, 10);
+    let longest = rounds * quick.shortest() / 3;
+    assert!(fits(longest, quick) && !fits(longest + 1, quick));
     let each = page.number("It has at most ", " bytes for each parameter");
     let more = page.number("each parameter and ", " more");
     assert_eq!(rule::longest(1_000), 1_000 * each + more);
@@ -1108,6 +1240,43 @@ fn emission(page: &Section) {
     assert!(is_recent(5, 12, 7) && !is_recent(4, 12, 7));
     let tempos = page.number("which is at most ", " tempos");
     assert_eq!(u64::from(cairn_primitives::limits::ACTIVE_TEMPOS), tempos);
+}
+
+fn wages(page: &Section) {
+    page.says("once one of its audits has ended without finding its work false");
+    let questions = |proven: Option<Uid>, open: Option<Round>| Questions {
+        newest: 9,
+        proven: Verdicts::from_uids(proven),
+        open: open.map(|round| (Uid(1), round)).into_iter().collect(),
+    };
+    let of = |proven, open| in_question(&questions(proven, open), Uid(1));
+    let first = page.number("in question from round ", " on") as Round;
+    assert_eq!(of(None, None), Some(first));
+    assert_eq!(of(Some(Uid(1)), None), None);
+    page.says("from the oldest round on of which an audit of it is open");
+    assert_eq!(of(Some(Uid(1)), Some(7)), Some(7));
+
+    let newest = page.number("in an epoch that pays for round ", " it") as Round;
+    let open = page.number("while an audit of round ", " is open") as Round;
+    let mut withheld = Withheld::default();
+    withheld.earn(newest, 5).expect("it fits");
+    assert_eq!(withheld.release(Some(open)), 0);
+    assert_eq!(newest, open, "the page's example is the edge");
+    assert_eq!(withheld.release(Some(open + 1)), 5);
+    let rounds = page.number("so many rounds are told apart: ", ".") as Round;
+    for round in 0..=rounds {
+        withheld.earn(round, 1).expect("it fits");
+    }
+    assert_eq!(
+        withheld.release(Some(1)),
+        0,
+        "the oldest waits for the next"
+    );
+    assert_eq!(withheld.release(Some(2)), 2);
+    page.says("All of what it made");
+    let all = page.number("at a rate of ", " of 65,536");
+    assert_eq!(u64::from(rule::rate_of(7, false)), all);
+    assert_eq!(rule::rate_of(7, true), 7);
 }
 
 fn endpoint(page: &Section) {

@@ -496,6 +496,9 @@ pub struct SubnetEmission {
     pub late: Balance,
     /// Epochs over which that is paid.
     pub late_epochs: u32,
+    /// What miners earned and do not have yet, beside the pots: their work is in question.
+    #[serde(with = "pebble")]
+    pub withheld: Balance,
     /// Epochs so far: the number of the next one.
     pub epochs: EpochIndex,
     /// Block of the last epoch.
@@ -518,7 +521,7 @@ pub struct SubnetEpoch {
     pub epoch: EpochIndex,
     /// The block that it was part of.
     pub block: BlockNumber,
-    /// What the pots held when it began.
+    /// What the pots held when it began, with what was withheld in that of the miners.
     pub pots: Pots,
     /// What it paid out of them.
     pub paid: Pots,
@@ -580,12 +583,15 @@ pub struct MemberEmission<AccountId> {
     pub incentive: u16,
     /// Share as a validator in the last epoch, of 65,535.
     pub dividends: u16,
-    /// What the last epoch paid into its coldkey's balance.
+    /// What the last epoch gave it as a miner, whether it has it or not yet.
     #[serde(with = "pebble")]
     pub last_as_miner: Balance,
     /// What the last epoch added to the stake on it.
     #[serde(with = "pebble")]
     pub last_as_validator: Balance,
+    /// What it earned as a miner and does not have yet, since its work is in question.
+    #[serde(with = "pebble")]
+    pub withheld: Balance,
     /// Paid into its coldkey's balance since it came.
     #[serde(with = "pebble")]
     pub earned_as_miner: Balance,

@@ -4,7 +4,7 @@ use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{BlockNumber, RunConfigError, H256};
+use crate::{BlockNumber, Phases, RunConfigError, H256};
 
 /// The most auditors of one contribution.
 pub const MAX_AUDITORS: u32 = 15;
@@ -61,10 +61,21 @@ impl AuditRules {
     /// phase, by the default audit window of 7,200 blocks, and leave that phase and the next 1,800.
     pub const MAX_BLOCKS: BlockNumber = 1_800;
 
-    /// Whether a run with rounds of so many blocks can audit so: stages no longer than a round, so that the audits of a
-    /// few rounds are open at most.
-    pub fn check(&self, round: BlockNumber) -> Result<(), RunConfigError> {
-        let blocks = Self::MIN_BLOCKS..=Self::MAX_BLOCKS.min(round);
+    /// Audits of so many rounds are open at most: of a round that ends while they are, nothing would be audited.
+    pub const OPEN_ROUNDS: u32 = 8;
+
+    /// The longest stage of a run with these phases: no longer than a round, and three of them no longer than
+    /// [`AuditRules::OPEN_ROUNDS`] rounds that all end as soon as they can.
+    pub fn longest(phases: &Phases) -> BlockNumber {
+        let open = phases.shortest().saturating_mul(Self::OPEN_ROUNDS);
+        Self::MAX_BLOCKS
+            .min(phases.round())
+            .min(open.checked_div(3).unwrap_or(0))
+    }
+
+    /// Whether a run with these phases can audit so.
+    pub fn check(&self, phases: &Phases) -> Result<(), RunConfigError> {
+        let blocks = Self::MIN_BLOCKS..=Self::longest(phases);
         let auditors = u32::from(self.auditors);
         let is_odd = auditors % 2 == 1;
         let fits = self.rate <= Self::EACH
@@ -163,6 +174,16 @@ pub struct Served {
 mod tests {
     use super::*;
 
+    /// Phases of a round of `train` and eight blocks.
+    fn phases(train: BlockNumber, floor: u8) -> Phases {
+        Phases {
+            train,
+            reveal: 4,
+            attest: 4,
+            floor,
+        }
+    }
+
     #[test]
     fn rules_are_within_their_bounds_on_both_sides() {
         let usual = AuditRules {
@@ -173,11 +194,11 @@ mod tests {
         let check = |change: fn(&mut AuditRules)| {
             let mut rules = usual;
             change(&mut rules);
-            rules.check(20)
+            rules.check(&phases(12, 100))
         };
         let refused = Err(RunConfigError::ImpossibleAudits);
         assert_eq!(check(|_| ()), Ok(()));
-        assert_eq!(AuditRules::default().check(10), Ok(()));
+        assert_eq!(AuditRules::default().check(&phases(2, 25)), Ok(()));
         for fine in [
             check(|rules| rules.rate = 0),
             check(|rules| rules.rate = 65_536),
@@ -202,6 +223,9 @@ mod tests {
             blocks: 1_801,
             ..usual
         };
-        assert_eq!(long.check(10_000), refused);
+        assert_eq!(long.check(&phases(10_000, 100)), refused);
+        // Rounds of 20 blocks that may be over in 6: three stages of 16 blocks are over in eight of them.
+        let of = |blocks| AuditRules { blocks, ..usual }.check(&phases(12, 25));
+        assert_eq!((of(16), of(17)), (Ok(()), refused));
     }
 }

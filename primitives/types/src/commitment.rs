@@ -60,15 +60,16 @@ pub fn scores_hash(
     blake2_256(&(netuid, epoch, hotkey, scores, salt).encode())
 }
 
-/// `blake2_256(SCALE(netuid, round, hotkey, model_root, verdicts, salt))`: binds a validator to what it attests in a
-/// round. Like [`key_hash`] it is worth nothing to anybody else, nor in another round.
+/// `blake2_256(SCALE(netuid, round, hotkey, model_root, verdicts, witness, salt))`: binds a validator to what it attests
+/// in a round. Like [`key_hash`] it is worth nothing to anybody else, nor in another round.
 pub fn attestation_hash(
     (netuid, round, hotkey): (Netuid, Round, &Hotkey),
     model_root: H256,
     verdicts: &Verdicts,
+    witness: H256,
     salt: &Salt,
 ) -> H256 {
-    blake2_256(&(netuid, round, hotkey, model_root, verdicts, salt).encode())
+    blake2_256(&(netuid, round, hotkey, model_root, verdicts, witness, salt).encode())
 }
 
 /// `blake2_256(SCALE(netuid, round, uid, hotkey, finding, salt))`: binds the auditor with this hotkey to what it
@@ -165,31 +166,21 @@ mod tests {
     }
 
     #[test]
-    fn an_attestation_is_bound_to_subnet_round_hotkey_and_salt() {
+    fn an_attestation_is_bound_to_all_that_it_says_and_to_subnet_round_hotkey_and_salt() {
         let (root, good, salt) = (H256([4; 32]), Verdicts::from_uids([1, 9].map(Uid)), [5; 32]);
-        let of = attestation_hash((Netuid(1), 2, &Hotkey(H256([3; 32]))), root, &good, &salt);
+        let (witness, hotkey) = (H256([6; 32]), Hotkey(H256([3; 32])));
+        let at = (Netuid(1), 2, &hotkey);
+        let of = attestation_hash(at, root, &good, witness, &salt);
+        let says = |at| attestation_hash(at, root, &good, witness, &salt);
+        let fewer = Verdicts::from_uids([1].map(Uid));
         let others = [
-            attestation_hash((Netuid(2), 2, &Hotkey(H256([3; 32]))), root, &good, &salt),
-            attestation_hash((Netuid(1), 3, &Hotkey(H256([3; 32]))), root, &good, &salt),
-            attestation_hash((Netuid(1), 2, &Hotkey(H256([4; 32]))), root, &good, &salt),
-            attestation_hash(
-                (Netuid(1), 2, &Hotkey(H256([3; 32]))),
-                H256([5; 32]),
-                &good,
-                &salt,
-            ),
-            attestation_hash(
-                (Netuid(1), 2, &Hotkey(H256([3; 32]))),
-                root,
-                &Verdicts::from_uids([1].map(Uid)),
-                &salt,
-            ),
-            attestation_hash(
-                (Netuid(1), 2, &Hotkey(H256([3; 32]))),
-                root,
-                &good,
-                &[6; 32],
-            ),
+            says((Netuid(2), 2, &hotkey)),
+            says((Netuid(1), 3, &hotkey)),
+            says((Netuid(1), 2, &Hotkey(H256([4; 32])))),
+            attestation_hash(at, H256([5; 32]), &good, witness, &salt),
+            attestation_hash(at, root, &fewer, witness, &salt),
+            attestation_hash(at, root, &good, H256([7; 32]), &salt),
+            attestation_hash(at, root, &good, witness, &[6; 32]),
         ];
         assert!(!others.contains(&of));
         let bytes = [
@@ -198,6 +189,7 @@ mod tests {
             &[3; 32],
             &[4; 32],
             &[8, 2, 2],
+            &[6; 32],
             &[5; 32],
         ];
         assert_eq!(of, blake2_256(&bytes.concat()), "plain SCALE");

@@ -65,6 +65,12 @@ pub type Balance = u64;
 
 /// One CRN in pebble.
 pub const CRN: Balance = 1_000_000_000;
+/// The SS58 prefix of addresses on a Cairn chain. No network of the registry, which is closed, has it.
+/// Such an address begins with `cr`.
+pub const SS58_PREFIX: u16 = 11_077;
+/// The prefix on a chain for development, and of addresses where no chain is known: that of no particular network.
+/// Such an address begins with `5`.
+pub const GENERIC_SS58_PREFIX: u16 = 42;
 /// The most members a subnet can have.
 pub const MAX_MEMBERS: u32 = 256;
 /// The most endpoints that a member can name.

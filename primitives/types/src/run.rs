@@ -350,6 +350,25 @@ impl Phases {
         25
     }
 
+    /// The least that a phase of `longest` blocks, or a part of one, takes: its floor, at least a block of any.
+    pub fn floor_of(&self, longest: BlockNumber) -> BlockNumber {
+        let share = u64::from(longest).saturating_mul(self.floor.into());
+        u32::try_from(share.div_ceil(100)).map_or(longest, |floor| floor.min(longest))
+    }
+
+    /// The least that a round takes: the floors of training, revealing, and both halves of attesting.
+    pub fn shortest(&self) -> BlockNumber {
+        let first = self.attest.div_ceil(2);
+        let stages = [
+            self.train,
+            self.reveal,
+            first,
+            self.attest.saturating_sub(first),
+        ];
+        let floors = stages.iter().map(|stage| self.floor_of(*stage));
+        floors.fold(0, BlockNumber::saturating_add)
+    }
+
     /// The longest that a round takes. The block this many blocks after a round's first one settles it and is the first
     /// of the next round.
     pub fn round(&self) -> BlockNumber {
@@ -526,7 +545,7 @@ impl RunConfig {
             contributors.contains(&self.max_contributors),
             ImpossibleContributors,
         )?;
-        self.audits.check(p.round())?;
+        self.audits.check(&p)?;
         ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)?;
         ensure(
             self.texts().iter().all(|text| text.check().is_ok()),

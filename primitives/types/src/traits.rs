@@ -190,6 +190,42 @@ pub trait Audits<AccountId> {
     fn clear(netuid: Netuid, limit: u32) -> u32;
 }
 
+/// Whose work is in question on a subnet whose run audits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Questions {
+    /// The newest round of which audits were drawn: what is earned now was earned in it or before.
+    pub newest: Round,
+    /// Members of whom an audit has ended without finding their work false.
+    pub proven: Verdicts,
+    /// For each member with open audits the oldest round of these.
+    pub open: BTreeMap<Uid, Round>,
+}
+
+/// What audits leave open. Given by the audits pallet.
+pub trait Asked {
+    /// Whose work is in question; `None` where nothing is audited.
+    fn questions(netuid: Netuid) -> Option<Questions>;
+}
+
+impl Asked for () {
+    fn questions(_: Netuid) -> Option<Questions> {
+        None
+    }
+}
+
+/// What miners earned and do not have yet. Given by the emissions pallet, told by the audits pallet.
+pub trait Wages {
+    /// The member lost an audit, and with it what is withheld of it, which goes back to the miners' pot. Returns how
+    /// much that was.
+    fn forfeit(netuid: Netuid, uid: Uid) -> Balance;
+}
+
+impl Wages for () {
+    fn forfeit(_: Netuid, _: Uid) -> Balance {
+        0
+    }
+}
+
 impl<AccountId> Audits<AccountId> for () {
     fn on_settled(_: Settled<'_, AccountId>) {}
     fn on_stopped(_: Netuid) {}

@@ -41,6 +41,7 @@ parameter_types! {
 impl pallet_subnets::Config for Runtime {
     type Currency = Balances;
     type OnBurned = Emissions;
+    // What is withheld of a member goes by its audits, so before these forget it.
     type OnMember = (Stake, Training, Emissions, Audits, Endpoints);
     type Incentives = Emissions;
     type Runs = Training;
@@ -93,6 +94,7 @@ impl pallet_audits::Config for Runtime {
     type Membership = Subnets;
     type Slashing = Stake;
     type Attendance = Training;
+    type Wages = Emissions;
     type MaxEndsPerBlock = ConstU32<16>;
     type WeightInfo = pallet_audits::weights::SubstrateWeight<Runtime>;
     #[cfg(feature = "runtime-benchmarks")]
@@ -113,6 +115,7 @@ impl pallet_emissions::Config for Runtime {
     type Ledgers = Stake;
     type Runs = Training;
     type Work = Training;
+    type Asked = Audits;
     type Governance = super::governance::DecidesEmission;
     type MillisecsPerBlock = block_time::Length<Runtime>;
     type StakeAverageWindow = StakeAverageWindow;

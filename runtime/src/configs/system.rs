@@ -1,9 +1,11 @@
 //! Blocks: their size, their weight, their time.
 
+use cairn_primitives::{GENERIC_SS58_PREFIX, SS58_PREFIX};
 use frame_support::{
     derive_impl,
     dispatch::DispatchClass,
     parameter_types,
+    traits::Get,
     weights::{
         constants::{ParityDbWeight, WEIGHT_REF_TIME_PER_SECOND},
         Weight,
@@ -38,7 +40,21 @@ parameter_types! {
         .max_length(5 * 1024 * 1024)
         .modify_max_length_for_class(DispatchClass::Normal, |max| *max = NORMAL_DISPATCH_RATIO * *max)
         .build();
-    pub const SS58Prefix: u8 = 42;
+}
+
+/// The prefix of addresses: Cairn's own, but not on a chain for development.
+///
+/// Hardware wallets take it from the digest of the release's metadata, which no genesis has a part in: so it is what a
+/// chain has that says nothing.
+pub struct AddressPrefix;
+
+impl Get<u16> for AddressPrefix {
+    fn get() -> u16 {
+        match crate::governance::Development::<Runtime>::get() {
+            true => GENERIC_SS58_PREFIX,
+            false => SS58_PREFIX,
+        }
+    }
 }
 
 #[derive_impl(frame_system::config_preludes::SolochainDefaultConfig)]
@@ -55,7 +71,7 @@ impl frame_system::Config for Runtime {
     type DbWeight = ParityDbWeight;
     type Version = Version;
     type AccountData = pallet_balances::AccountData<Balance>;
-    type SS58Prefix = SS58Prefix;
+    type SS58Prefix = AddressPrefix;
     type PostTransactions = crate::audit::EveryBlock;
     type MaxConsumers = frame_support::traits::ConstU32<16>;
 }

@@ -63,6 +63,7 @@ fn duties() -> Vec<(&'static str, RuntimeCall)> {
                 round,
                 model_root: hash,
                 verdicts: Verdicts::from_uids((0..MAX_MEMBERS as u16).map(Uid)),
+                witness: H256::zero(),
                 salt,
             }),
         ),

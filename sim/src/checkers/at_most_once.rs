@@ -123,7 +123,14 @@ mod tests {
         let pledge = |root: u8| {
             let (verdicts, salt) = (Verdicts::default(), Secret::new([7; 32]));
             let voter = (Netuid(1), Hotkey::default());
-            Pledge::new(voter, 1, H256::repeat_byte(root), verdicts, salt)
+            Pledge::new(
+                voter,
+                1,
+                H256::repeat_byte(root),
+                verdicts,
+                H256::zero(),
+                salt,
+            )
         };
         assert!(sent(&mut once, Transaction::CommitAttestation(pledge(1))));
         assert!(sent(&mut once, Transaction::Attest(pledge(1))));

@@ -24,7 +24,8 @@ impl World {
             Transaction::Attest(pledge) => {
                 let (honest, round) = ((pledge.verdicts, pledge.root), pledge.round);
                 let (verdicts, root) = behaviour.attests(honest, round, view.as_deref());
-                Transaction::Attest(Pledge::new(voter, round, root, verdicts, pledge.salt))
+                let (witness, salt) = (pledge.witness, pledge.salt);
+                Transaction::Attest(Pledge::new(voter, round, root, verdicts, witness, salt))
             }
             other => other,
         };
@@ -123,6 +124,7 @@ fn call_of(netuid: u16, transaction: Transaction) -> RuntimeCall {
             round: pledge.round,
             model_root: pledge.root,
             verdicts: pledge.verdicts,
+            witness: pledge.witness,
             salt: *pledge.salt.expose(),
         }
         .into(),

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{Commitment, Round, Secret, Uid, Verdicts, H256};
-use cairn_protocol::verdict::Before;
+use cairn_protocol::{
+    exam::witness,
+    verdict::{beside, Before},
+};
 use cairn_round::{
     hidden_row::HiddenRow,
     machine::Machine as _,
@@ -47,11 +50,9 @@ impl World {
             Task::Pledge {
                 round,
                 root,
-                verdicts,
-            } => {
-                let job = Job::Pledge(round, root, Box::new(verdicts));
-                self.begin(who, WRITING, job);
-            }
+                good,
+                witness,
+            } => self.begin(who, WRITING, Job::Pledge(round, root, good, witness)),
             Task::Measure(measurement) => self.measure(who, measurement),
             Task::Audit(audit) => self.audit(who, audit),
             Task::StopMeasuring => {
@@ -72,7 +73,9 @@ impl World {
         match job {
             Job::Fetch(round, uid, commitment) => self.fetched(who, round, uid, &commitment),
             Job::Open(claim) => self.opened(who, &claim),
-            Job::Pledge(round, root, verdicts) => self.pledge(who, round, root, *verdicts),
+            Job::Pledge(round, root, good, witness) => {
+                self.pledge(who, (round, root), &good, witness);
+            }
             Job::Measure => self.measured_some(who),
             Job::Weigh(round, epoch) => self.weigh(who, round, epoch),
             Job::Checkpoint(held) => self.checkpoint(who, held),
@@ -133,7 +136,23 @@ impl World {
         self.done_validating(who, done);
     }
 
-    fn pledge(&mut self, who: Who, round: Round, root: H256, verdicts: Verdicts) {
+    fn pledge(
+        &mut self,
+        who: Who,
+        (round, root): (Round, H256),
+        good: &[(Uid, H256)],
+        witness: H256,
+    ) {
+        let process = &self.members[who].process;
+        let opened = good
+            .iter()
+            .filter_map(|(uid, root)| Some((*uid, process.good.get(root)?.clone())));
+        let (uids, opened): (Vec<Uid>, Vec<Rc<Opened>>) = opened.unzip();
+        let common = self.workshop.resemblance(&opened, &[]);
+        let refused = beside(opened.len(), self.workshop.parameters(), &common.pairs);
+        let good = uids.into_iter().zip(refused);
+        let good = good.filter_map(|(uid, refusal)| refusal.is_none().then_some(uid));
+        let verdicts = Verdicts::from_uids(good);
         let head = self.members[who].head.0;
         let view = self.chain.current(head, self.netuid).flatten();
         let behaviour = &mut self.members[who].behaviour;
@@ -147,8 +166,8 @@ impl World {
         let salt = Secret::new(draw.secret());
         // The machine knows of no lie: only the hash is that of what will be said.
         let pledge = Pledge {
-            hash: Pledge::new(voter, round, said.1, said.0, salt).hash,
-            ..Pledge::new(voter, round, root, verdicts, salt)
+            hash: Pledge::new(voter, round, said.1, said.0, witness, salt).hash,
+            ..Pledge::new(voter, round, root, verdicts, witness, salt)
         };
         let kept = pledge::with(&member.disk.content().pledges, pledge.clone());
         self.members[who]
@@ -170,7 +189,7 @@ impl World {
             (held.round, held.root) == (round, what.root) && member.behaviour.measures()
         });
         let Some((_, theta)) = before else {
-            return self.done_validating(who, Done::Measured(round));
+            return self.done_validating(who, Done::Measured(round, None));
         };
         let files = files_of(&member.process, &self.workshop, &what);
         let trials = Trials {
@@ -212,13 +231,16 @@ impl World {
 
     fn measured(&mut self, who: Who, trials: Trials) {
         let round = trials.round;
+        let (included, exam) = trials.measuring.asked();
+        let found = trials.measuring.finish();
+        let witness = witness((self.netuid, round), exam, &included, &found);
         self.members[who].disk.write(|content| {
-            content.evidence.extend(trials.measuring.finish());
+            content.evidence.extend(found);
             forget_old(&mut content.evidence);
         });
         let process = &mut self.members[who].process;
         process.good_before = std::mem::take(&mut process.good);
-        self.done_validating(who, Done::Measured(round));
+        self.done_validating(who, Done::Measured(round, witness));
     }
 
     fn weigh(&mut self, who: Who, round: Round, epoch: Option<u32>) {

@@ -143,6 +143,11 @@ impl Workshop {
         &self.run
     }
 
+    /// Parameters of the run's model.
+    pub fn parameters(&self) -> u64 {
+        self.run.model.parameters().unwrap_or(u64::MAX)
+    }
+
     /// What things cost.
     pub fn costs(&self) -> Costs {
         self.costs

@@ -221,7 +221,7 @@ pub fn pledge(held: Held, good: &[Uid]) -> Pledge {
     let voter = (Netuid(7), hotkey(VALIDATOR));
     let verdicts = Verdicts::from_uids(good.iter().copied());
     let salt = Secret::new(bytes(900 + u64::from(held.round)).0);
-    Pledge::new(voter, held.round, held.root, verdicts, salt)
+    Pledge::new(voter, held.round, held.root, verdicts, H256::zero(), salt)
 }
 
 /// The end of `round`, which included these.

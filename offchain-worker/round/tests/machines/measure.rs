@@ -46,6 +46,10 @@ fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
         plan,
         exam: exam_of(3),
         salt: SALT,
+        included: subjects
+            .iter()
+            .filter_map(|(uid, is_good)| is_good.then_some(*uid))
+            .collect(),
         subjects: (0..).zip(subjects).map(subject).collect(),
         before: Vec::new(),
     };

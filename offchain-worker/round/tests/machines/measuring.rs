@@ -1,9 +1,9 @@
 //! The validator's machine, scene by scene: what is measured of a round, and when.
 
-use cairn_primitives::{Round, Uid};
+use cairn_primitives::{Round, Uid, H256};
 use cairn_round::{
     machine::{Gone, Lack},
-    validator::{Done, Found, Measurement, Subject, Task, Validator},
+    validator::{Done, Found, Id, Measurement, Subject, Task, Validator},
     Action, Event, Seen, Settlement, View,
 };
 
@@ -36,8 +36,12 @@ fn measured(found: &[(Seen, bool)], included: &[Seen]) -> Vec<Action<Task>> {
         check(&mut validator, &view_0, seen, *is_good);
     }
     let good = found.iter().filter(|(_, is_good)| *is_good);
-    let good: Vec<Uid> = good.map(|(seen, _)| seen.uid).collect();
+    let mut good: Vec<Id> = good
+        .map(|(seen, _)| (seen.uid, seen.commitment.sealed_root))
+        .collect();
+    good.sort();
     assert_eq!(validator.look(view_0, 109), [pledging(held_at(0), &good)]);
+    let good: Vec<Uid> = good.into_iter().map(|(uid, _)| uid).collect();
     validator.tell(pledged(held_at(0), &good), 109);
     keep(&mut validator, &settled(0, included));
     validator.look(view(1, 113), 114)
@@ -53,12 +57,12 @@ enum What {
 }
 use What::{Good, Missed, Unknown};
 
-fn measurement(round: Round, found: [What; 3]) -> Action<Task> {
-    after(round, found, &[])
+fn measurement(round: Round, found: [What; 3], included: &[Uid]) -> Action<Task> {
+    after(round, found, included, &[])
 }
 
 /// The same after a round that included these contents.
-fn after(round: Round, found: [What; 3], before: &[u64]) -> Action<Task> {
+fn after(round: Round, found: [What; 3], included: &[Uid], before: &[u64]) -> Action<Task> {
     let subject = |((slot, uid), found): ((u64, Uid), What)| Subject {
         slot,
         uid,
@@ -76,6 +80,7 @@ fn after(round: Round, found: [What; 3], before: &[u64]) -> Action<Task> {
         exam: exam_of(round),
         salt: pledge(held_at(round), &[]).own_draw(),
         subjects: (0..).zip(MINERS).zip(found).map(subject).collect(),
+        included: included.to_vec(),
         before: before.iter().map(|content| bytes(*content)).collect(),
     }))
 }
@@ -87,10 +92,10 @@ fn what_was_good_is_measured_and_what_was_not_is_missed() {
         (seen(Uid(3), 7, true), false),
     ];
     let included = [seen(Uid(2), 6, true)];
-    let expected = measurement(0, [Good(6), Missed, Missed]);
     for included in [&included[..], &[]] {
-        let measured = measured(&found, included);
-        assert_eq!(measured, std::slice::from_ref(&expected));
+        let uids: Vec<Uid> = included.iter().map(|seen| seen.uid).collect();
+        let expected = measurement(0, [Good(6), Missed, Missed], &uids);
+        assert_eq!(measured(&found, included), [expected]);
     }
 }
 
@@ -98,7 +103,7 @@ fn what_was_good_is_measured_and_what_was_not_is_missed() {
 fn what_others_found_good_and_is_not_here_is_unknown() {
     let found = [(seen(Uid(2), 6, true), false)];
     let included = [seen(Uid(1), 5, true), seen(Uid(2), 6, true)];
-    let expected = measurement(0, [Unknown, Unknown, Missed]);
+    let expected = measurement(0, [Unknown, Unknown, Missed], &[Uid(1), Uid(2)]);
     assert_eq!(measured(&found, &included), [expected]);
 }
 
@@ -112,7 +117,7 @@ fn what_was_good_in_the_round_before_does_not_count() {
     assert_eq!(validator.look(view(1, 113), 122).len(), 1, "it pledges");
     validator.tell(pledged(held_at(1), &[]), 122);
     keep(&mut validator, &settled(1, &[]));
-    let of = after(1, [Missed; 3], &[6]);
+    let of = after(1, [Missed; 3], &[], &[6]);
     assert_eq!(validator.look(view(2, 126), 127), [of]);
 }
 
@@ -129,12 +134,26 @@ fn what_is_measured_of_who_was_included_is_what_was_included() {
         validator.look(with(&[seen(Uid(2), included, true)], view(0, 100)), 109);
         validator.tell(pledged(held_at(0), &[Uid(2)]), 109);
         keep(&mut validator, &settled(0, &[seen(Uid(2), included, true)]));
-        let of = measurement(0, [Good(included), Missed, Missed]);
+        let of = measurement(0, [Good(included), Missed, Missed], &[Uid(2)]);
         assert_eq!(validator.look(view(1, 113), 114), [of]);
     }
     let found = [(seen(Uid(2), 8, true), true)];
-    let expected = measurement(0, [Unknown, Missed, Missed]);
+    let expected = measurement(0, [Unknown, Missed, Missed], &[Uid(2)]);
     assert_eq!(measured(&found, &[seen(Uid(2), 6, true)]), [expected]);
+}
+
+#[test]
+fn what_shows_that_a_round_was_measured_is_attested_in_the_next_one_alone() {
+    for (measured, expected) in [(0, bytes(77)), (9, H256::zero())] {
+        let mut validator = validator(1);
+        let done = Done::Measured(measured, Some(bytes(77)));
+        validator.tell(Event::Done(done), 113);
+        let pledges = validator.look(view(1, 113), 122);
+        let [Action::Do(Task::Pledge { witness, .. })] = pledges.as_slice() else {
+            panic!("it pledges: {pledges:?}");
+        };
+        assert_eq!(*witness, expected);
+    }
 }
 
 #[test]
@@ -169,7 +188,7 @@ fn about_to_measure() -> Driven<Validator> {
 }
 
 fn nothing_came() -> Action<Task> {
-    measurement(0, [Missed; 3])
+    measurement(0, [Missed; 3], &[])
 }
 
 #[test]
@@ -181,7 +200,7 @@ fn measuring_stops_for_the_attestation_and_scores_are_made_of_what_there_is() {
     let pledging = pledging(held_at(1), &[]);
     assert_eq!(validator.look(view(1, 113), 122), [pledging, stop]);
     assert_eq!(validator.look(view(1, 113), 122), [], "it is told once");
-    validator.tell(Event::Done(Done::Measured(0)), 122);
+    validator.tell(Event::Done(Done::Measured(0, None)), 122);
     let open = View {
         voting: Some(in_the_open()),
         ..view(1, 113)
@@ -226,7 +245,7 @@ fn measuring_is_not_begun_late_nor_in_another_round() {
 fn a_round_is_measured_once() {
     let mut validator = about_to_measure();
     assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
-    validator.tell(Event::Done(Done::Measured(0)), 115);
+    validator.tell(Event::Done(Done::Measured(0, None)), 115);
     assert_eq!(validator.look(view(1, 113), 115), []);
 }
 

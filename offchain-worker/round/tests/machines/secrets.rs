@@ -118,7 +118,7 @@ fn wanted(
 fn the_salt_of_a_pledge_is_not_shown() {
     let (voter, held) = ((Netuid(7), hotkey(VALIDATOR)), held_at(3));
     let salt = Secret::new(PLANTED);
-    let pledge = Pledge::new(voter, 3, held.root, Verdicts::default(), salt);
+    let pledge = Pledge::new(voter, 3, held.root, Verdicts::default(), H256::zero(), salt);
     let pledged = Event::Done(validator::Done::Pledged(pledge.clone()));
     hides(&pledged);
     let mut told = Driven::new(Validator::new(

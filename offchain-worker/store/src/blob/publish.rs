@@ -97,6 +97,36 @@ impl Store {
         Ok(tree.root)
     }
 
+    /// Whether a blob and its outboard are there and as long as they must be. Their content is not read.
+    ///
+    /// # Errors
+    /// Those of [`Store::exists`]; [`StoreError::TooLarge`] for more than a blob can have.
+    pub async fn holds_blob(
+        &self,
+        prefix: &str,
+        root: &[u8; 32],
+        length: u64,
+    ) -> Result<bool, StoreError> {
+        let path = paths::blob(prefix, root);
+        let Some(tree) = Tree::new(*root, length) else {
+            let (store, limit) = (self.name.to_string(), super::MAX_LENGTH);
+            return Err(StoreError::TooLarge {
+                store,
+                path,
+                length,
+                limit,
+            });
+        };
+        if self.length(&path).await? != Some(length) {
+            return Ok(false);
+        }
+        if tree.is_small() {
+            return Ok(true);
+        }
+        let outboard = self.length(&paths::outboard(&path)).await?;
+        Ok(outboard == Some(tree.outboard_length()))
+    }
+
     /// Reads a blob and its outboard and checks every byte of both, holding a group at a time.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, path::PathBuf};
 
-use cairn_chain::{AccountId, Client, Keypair, Patience, Settings};
+use cairn_chain::{AccountId, Client, Keypair, Patience, Settings, Shared};
 use cairn_primitives::{Netuid, H256};
 use clap::{builder::TypedValueParser, ArgMatches, Args, Command, FromArgMatches};
 
@@ -82,6 +82,24 @@ pub struct KeyArgs {
     directory: WalletDirArg,
     passphrase: PassphraseArg,
     elsewhere: Elsewhere,
+    acting: Acting,
+}
+
+/// For whom a transaction is.
+#[derive(Args, Clone)]
+struct Acting {
+    /// Act for this account as its proxy: see `cairn wallet proxy --help`
+    #[arg(
+        long = "for",
+        env = "CAIRN_FOR",
+        value_name = "ADDRESS|WALLET",
+        conflicts_with = "multisig"
+    )]
+    acting_for: Option<String>,
+
+    /// Act as one of those who share an account: how many have to approve, and all of them, as in 2:ann,bob,5Grw…
+    #[arg(long, env = "CAIRN_MULTISIG", value_name = "NUMBER:ACCOUNT,…")]
+    multisig: Option<String>,
 }
 
 /// A key that is not here.
@@ -134,6 +152,10 @@ struct WrittenKey {
     /// Where what has to be signed goes.
     #[command(flatten)]
     elsewhere: Elsewhere,
+
+    /// For whom it is.
+    #[command(flatten)]
+    acting: Acting,
 }
 
 impl Args for KeyArgs {
@@ -171,6 +193,7 @@ impl FromArgMatches for KeyArgs {
             directory: written.directory,
             passphrase: written.passphrase,
             elsewhere: written.elsewhere,
+            acting: written.acting,
         })
     }
 
@@ -188,8 +211,52 @@ impl KeyArgs {
 
     /// Who signs a transaction: a key that is here, or one elsewhere.
     pub fn signer(&self) -> Result<signer::Signer, Failure> {
+        let standing = match (&self.acting.acting_for, &self.acting.multisig) {
+            (Some(account), _) => signer::Standing::Proxy(self.account(account)?),
+            (None, Some(shared)) => signer::Standing::Member(self.shared(shared)?),
+            (None, None) => signer::Standing::Own,
+        };
+        signer::Signer::new(self.hand()?, standing)
+    }
+
+    /// Who signs for itself, as one of those who share the account that --multisig names.
+    ///
+    /// # Errors
+    /// It is none of them, or nothing is named.
+    pub fn member(&self) -> Result<(signer::Signer, Shared), Failure> {
+        let named = self.acting.multisig.as_ref().ok_or_else(|| {
+            Failure::new(
+                "it is not said which account is meant",
+                "name it with --multisig",
+            )
+        })?;
+        let shared = self.shared(named)?;
+        let member = signer::Signer::new(self.hand()?, signer::Standing::Member(shared.clone()))?;
+        Ok((member.for_itself(), shared))
+    }
+
+    /// An account that several share, as in `2:ann,bob`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn shared(&self, text: &str) -> Result<Shared, Failure> {
+        let wrong = || {
+            Failure::new(
+                format!("`{text}` is no account that several share"),
+                "write how many have to approve, 2 or more, and all who share it, 100 at most, once each: 2:ann,bob,5Grw…",
+            )
+        };
+        let (threshold, members) = text.split_once(':').ok_or_else(wrong)?;
+        let threshold: u16 = threshold.parse().map_err(|_| wrong())?;
+        let members = members.split(',').take(Shared::MOST + 1);
+        let members = members.map(|member| self.account(member.trim()));
+        Shared::new(threshold, members.collect::<Result<_, _>>()?).ok_or_else(wrong)
+    }
+
+    /// Whose hand signs.
+    fn hand(&self) -> Result<signer::Hand, Failure> {
         let Some(file) = &self.elsewhere.unsigned_to else {
-            return self.keypair().map(signer::Signer::Key);
+            return self.key_here().map(signer::Hand::Key);
         };
         let account = match (&self.elsewhere.from, &self.signer) {
             (Some(from), _) => self.account(from)?,
@@ -201,12 +268,12 @@ impl KeyArgs {
             }
             (None, _) => self.whose()?,
         };
-        Ok(signer::Signer::Elsewhere(account, file.clone()))
+        Ok(signer::Hand::Elsewhere(account, file.clone()))
     }
 
     /// Whose key it is, for a command that sends nothing.
     pub fn address(&self) -> Result<AccountId, Failure> {
-        self.ensure_not_elsewhere()?;
+        self.ensure_own_and_here()?;
         self.whose()
     }
 
@@ -215,23 +282,32 @@ impl KeyArgs {
         match &self.signer {
             Signer::Wallet(name) => self.directory.wallets().address(name),
             Signer::Suri(suri) => Ok(AccountId::of(&development_key(suri)?)),
-            Signer::None | Signer::Both => self.keypair().map(|key| AccountId::of(&key)),
+            Signer::None | Signer::Both => self.key_here().map(|key| AccountId::of(&key)),
         }
     }
 
-    fn ensure_not_elsewhere(&self) -> Result<(), Failure> {
-        match self.elsewhere.unsigned_to {
+    fn ensure_own_and_here(&self) -> Result<(), Failure> {
+        let given = [
+            ("--unsigned-to", self.elsewhere.unsigned_to.is_some()),
+            ("--for", self.acting.acting_for.is_some()),
+            ("--multisig", self.acting.multisig.is_some()),
+        ];
+        match given.into_iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
-            Some(_) => Err(Failure::new(
-                "--unsigned-to is for commands that send one transaction, and this one is none of them",
+            Some((option, _)) => Err(Failure::new(
+                format!("{option} is for commands that send one transaction, and this one is none of them"),
                 "leave it out",
             )),
         }
     }
 
-    /// The key that signs, which has to be here.
+    /// The key that signs for itself, which has to be here.
     pub fn keypair(&self) -> Result<Keypair, Failure> {
-        self.ensure_not_elsewhere()?;
+        self.ensure_own_and_here()?;
+        self.key_here()
+    }
+
+    fn key_here(&self) -> Result<Keypair, Failure> {
         match &self.signer {
             Signer::Suri(suri) => development_key(suri),
             Signer::Wallet(name) => self.open(name),
@@ -286,7 +362,7 @@ impl KeyArgs {
                 "`{text}` is neither an address nor a wallet in {}",
                 wallets.directory().display()
             ),
-            "give an address that begins with 5, or a name that `cairn wallet show` lists",
+            "give an address that begins with 5 or cr, or a name that `cairn wallet show` lists",
         ))
     }
 }

@@ -400,6 +400,13 @@ fn subnet_text(subnet: &SubnetEmission) -> String {
             pay(subnet.late)
         ),
     };
+    let withheld = match subnet.withheld {
+        0 => String::new(),
+        amount => format!(
+            "withheld   {} CRN of miners, until their audits are over\n",
+            pay(amount)
+        ),
+    };
     let why = match (subnet.emits, subnet.works) {
         (true, true) => "",
         (false, _) => "idle       its run is not on the list of those that emit\n",
@@ -413,6 +420,7 @@ fn subnet_text(subnet: &SubnetEmission) -> String {
          epochs     {epochs}\n\
          pots       owner {}, miners {}, validators {} CRN\n\
          {late}\
+         {withheld}\
          paid       owner {}, miners {}, validators {}, in all {} CRN\n",
         subnet.netuid,
         percent(subnet.share, 1_000_000_000),
@@ -431,12 +439,20 @@ fn member_text(member: &MemberEmission) -> String {
         Some(block) => format!("chosen at block {block}"),
         None => "none".into(),
     };
+    let withheld = match member.withheld {
+        0 => String::new(),
+        amount => format!(
+            "withheld   {} CRN, until its audits are over\n",
+            pay(amount)
+        ),
+    };
     format!(
         "member     uid {} of subnet {}, since block {}\n\
          hotkey     {}\n\
          coldkey    {}\n\
          stake      {} CRN\n\
-         last epoch incentive {}, dividends {}; paid {} CRN as a miner, {} CRN as a validator\n\
+         last epoch incentive {}, dividends {}; {} CRN as a miner, {} CRN as a validator\n\
+         {withheld}\
          earned     {} CRN as a miner, {} CRN as a validator; this hotkey ever, in this subnet: {} CRN\n\
          scores     {scores}\n",
         member.uid,
@@ -565,6 +581,7 @@ mod tests {
             validators_pot: 0,
             late: 0,
             late_epochs: 0,
+            withheld: 0,
             epochs,
             last_epoch: if epochs == 0 { 0 } else { 90 },
             next_epoch: 100,
@@ -607,6 +624,12 @@ mod tests {
         };
         assert!(subnet_text(&late).contains("1.00 CRN of them, over 3 epochs"));
         assert!(!subnet_text(&emission(9)).contains("late"));
+        let withheld = SubnetEmission {
+            withheld: 2 * CRN,
+            ..emission(9)
+        };
+        assert!(subnet_text(&withheld).contains("2.00 CRN of miners, until their audits are over"));
+        assert!(!subnet_text(&emission(9)).contains("withheld"));
         assert!(subnet_text(&emission(9)).contains("9 so far, the last at block 90"));
     }
 

@@ -576,7 +576,7 @@ impl Encode {
             Some(address) => address.parse::<AccountId>().map_err(|_| {
                 Failure::new(
                     format!("`{address}` is not an address"),
-                    "give one that begins with 5",
+                    "give one that begins with 5 or cr",
                 )
             })?,
             None => AccountId([0; 32]),

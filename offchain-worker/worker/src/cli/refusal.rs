@@ -62,11 +62,11 @@ impl<'a> Asked<'a> {
     /// Signs the call and sees it into a block. A refusal is explained.
     ///
     /// # Errors
-    /// Why it is in no block; [`Failure::ended`] if it was written down for a key elsewhere.
+    /// Why it is in no block; [`Failure::ended`] if others have to sign first, and that was said.
     pub async fn submit(&self, call: &Call) -> Result<Included, Failure> {
         let error = match self.signer.submit(self.client, call).await {
             Ok(included) => return Ok(included),
-            Err(Unsent::Written) => return Err(Failure::ended()),
+            Err(Unsent::Waits) => return Err(Failure::ended()),
             Err(Unsent::Failed(failure)) => return Err(failure),
             Err(Unsent::Refused(error)) => error,
         };

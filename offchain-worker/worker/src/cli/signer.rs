@@ -1,46 +1,155 @@
-//! Who signs: a key that is here, or one that is elsewhere, for which the transaction is written to a file.
+//! Who signs, and for whom: a key that is here, or one elsewhere, for which the transaction is written to a file; for its
+//! own account, as a proxy of another, or as one of those who share one.
 
 use std::path::PathBuf;
 
-use cairn_chain::{AccountId, Call, ChainError, Client, Included, Keypair};
+use cairn_chain::{AccountId, Call, ChainError, Client, Included, Keypair, Shared};
 
 use crate::{error::Failure, new_file::NewFile, output};
 
-/// Who signs a transaction.
-pub enum Signer {
+/// Who signs a transaction, and for whom.
+pub struct Signer {
+    hand: Hand,
+    standing: Standing,
+}
+
+/// Who signs.
+pub enum Hand {
     /// A key that is here.
     Key(Keypair),
     /// An account whose key is elsewhere: what it has to sign goes to this file.
     Elsewhere(AccountId, PathBuf),
 }
 
-/// Why there is no transaction in a block.
+/// For whom.
+pub enum Standing {
+    /// For itself.
+    Own,
+    /// For an account whose proxy it is.
+    Proxy(AccountId),
+    /// For an account that it shares with others.
+    Member(Shared),
+}
+
+/// Why there is no transaction in a block, or not what was asked for.
 pub enum Unsent {
-    /// It was not sent: it waits in a file for its signature, and that was said.
-    Written,
+    /// Others have to do something first, and that was said.
+    Waits,
     /// It was sent, and refused.
     Refused(ChainError),
     /// It could not be written.
     Failed(Failure),
 }
 
+impl From<ChainError> for Unsent {
+    fn from(error: ChainError) -> Unsent {
+        Unsent::Refused(error)
+    }
+}
+
 impl Signer {
-    /// The account that signs.
+    /// Who signs, and for whom.
+    ///
+    /// # Errors
+    /// Who signs is none of those who share the account.
+    pub fn new(hand: Hand, standing: Standing) -> Result<Signer, Failure> {
+        let signer = Signer { hand, standing };
+        if let Standing::Member(shared) = &signer.standing {
+            let own = signer.own();
+            if shared.others(&own).is_none() {
+                return Err(Failure::new(
+                    format!("{own} is none of those who share {}", shared.account()),
+                    "name all of them in --multisig, the one who signs included",
+                ));
+            }
+        }
+        Ok(signer)
+    }
+
+    /// The same, for its own account.
+    pub fn for_itself(self) -> Signer {
+        Signer {
+            standing: Standing::Own,
+            ..self
+        }
+    }
+
+    /// The account for which it is done.
     pub fn account(&self) -> AccountId {
-        match self {
-            Signer::Key(key) => AccountId::of(key),
-            Signer::Elsewhere(account, _) => *account,
+        match &self.standing {
+            Standing::Own => self.own(),
+            Standing::Proxy(account) => *account,
+            Standing::Member(shared) => shared.account(),
+        }
+    }
+
+    /// The account that signs.
+    fn own(&self) -> AccountId {
+        match &self.hand {
+            Hand::Key(key) => AccountId::of(key),
+            Hand::Elsewhere(account, _) => *account,
         }
     }
 
     /// Signs a call and sees it into a block, or writes it down.
     pub async fn submit(&self, client: &Client, call: &Call) -> Result<Included, Unsent> {
-        let (account, path) = match self {
-            Signer::Key(key) => return client.submit(call, key).await.map_err(Unsent::Refused),
-            Signer::Elsewhere(account, path) => (account, path),
+        match &self.standing {
+            Standing::Own => self.send(client, call).await,
+            Standing::Proxy(account) => {
+                let call = Call::for_account(account, call.clone());
+                self.send(client, &call).await
+            }
+            Standing::Member(shared) => self.approve(client, shared, call).await,
+        }
+    }
+
+    /// Approves a call of a shared account. The last approval makes it.
+    async fn approve(
+        &self,
+        client: &Client,
+        shared: &Shared,
+        call: &Call,
+    ) -> Result<Included, Unsent> {
+        let (own, account) = (self.own(), shared.account());
+        let hash = client.call_hash(call).await?;
+        let before = client.at_best().await?.approved(&account, hash).await?;
+        let already = before.as_ref().map_or(0, |approved| approved.by.len());
+        if before
+            .as_ref()
+            .is_some_and(|approved| approved.by.contains(&own))
+        {
+            let say = format!(
+                "{own} has approved this already, with {already} of {}",
+                shared.threshold()
+            );
+            let what = "the others run the same command with their keys";
+            return Err(Unsent::Failed(Failure::new(say, what)));
+        }
+        let weight = client.weight(call, account).await?;
+        let others = shared.others(&own).unwrap_or_default();
+        let since = before.map(|approved| approved.since);
+        let approval = Call::as_shared(shared.threshold(), &others, since, call.clone(), weight);
+        let included = self.send(client, &approval).await?;
+        if included.event("Multisig", "MultisigExecuted").is_some() {
+            return Ok(included);
+        }
+        output::say(&format!(
+            "approved in block {}, with {} of {}: the others run the same command with their keys\n\
+             to give it up: cairn wallet multisig cancel {hash:?}",
+            included.block.number,
+            already.saturating_add(1),
+            shared.threshold()
+        ));
+        Err(Unsent::Waits)
+    }
+
+    /// Signs exactly this call.
+    async fn send(&self, client: &Client, call: &Call) -> Result<Included, Unsent> {
+        let (account, path) = match &self.hand {
+            Hand::Key(key) => return Ok(client.submit(call, key).await?),
+            Hand::Elsewhere(account, path) => (account, path),
         };
-        let unsigned = client.unsigned(call, *account).await;
-        let unsigned = unsigned.map_err(Unsent::Refused)?;
+        let unsigned = client.unsigned(call, *account).await?;
         let write = || -> Result<(), Failure> {
             NewFile::write(path, &serde_json::to_vec(&unsigned)?)?;
             let file = path.display();
@@ -52,6 +161,6 @@ impl Signer {
             ));
             Ok(())
         };
-        Err(write().map_or_else(Unsent::Failed, |()| Unsent::Written))
+        Err(write().map_or_else(Unsent::Failed, |()| Unsent::Waits))
     }
 }

@@ -16,7 +16,20 @@ pub enum EventKind {
     RestartNode,
     /// One more miner registers and joins.
     LateMiner,
+    /// The node that workers ask is killed, as by `kill -9`, and stays away.
+    KillNode,
+    /// The node that workers ask is stopped as by `kill -STOP`: it takes connections and answers nothing any more.
+    StallNode,
 }
+
+/// The kinds by their names.
+const NAMES: [(&str, EventKind); 5] = [
+    ("kill-miner", EventKind::KillMiner),
+    ("restart-node", EventKind::RestartNode),
+    ("late-miner", EventKind::LateMiner),
+    ("kill-node", EventKind::KillNode),
+    ("stall-node", EventKind::StallNode),
+];
 
 /// Something that happens in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +43,17 @@ pub struct Event {
 /// Reads `kill-miner@3` and its like.
 pub fn parse(text: &str) -> Result<Event, String> {
     let wrong = || {
+        let names: Vec<String> = NAMES.map(|(name, _)| format!("{name}@ROUND")).into();
         format!(
-            "`{text}` is not an event; write kill-miner@ROUND, restart-node@ROUND or late-miner@ROUND"
+            "`{text}` is not an event; write one of {}",
+            names.join(", ")
         )
     };
     let (name, round) = text.trim().split_once('@').ok_or_else(wrong)?;
-    let kind = match name {
-        "kill-miner" => EventKind::KillMiner,
-        "restart-node" => EventKind::RestartNode,
-        "late-miner" => EventKind::LateMiner,
-        _ => return Err(wrong()),
-    };
+    let kind = NAMES.iter().find(|(known, _)| *known == name);
+    let (_, kind) = kind.ok_or_else(wrong)?;
     Ok(Event {
-        kind,
+        kind: *kind,
         round: round.parse().map_err(|_| wrong())?,
     })
 }
@@ -50,17 +61,25 @@ pub fn parse(text: &str) -> Result<Event, String> {
 /// As it is written.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match self.kind {
-            EventKind::KillMiner => "kill-miner",
-            EventKind::RestartNode => "restart-node",
-            EventKind::LateMiner => "late-miner",
-        };
+        let name = NAMES.iter().find(|(_, kind)| *kind == self.kind);
+        let name = name.map_or("", |(name, _)| name);
         write!(f, "{name}@{}", self.round)
     }
 }
 
-/// An error for a plan that cannot happen in `rounds` rounds.
-pub fn check(events: &[Event], rounds: u32) -> Result<(), Failure> {
+/// An error for a plan that cannot happen in `rounds` rounds with so many nodes.
+pub fn check(events: &[Event], rounds: u32, nodes: u16) -> Result<(), Failure> {
+    let takes_node = |event: &&Event| {
+        let kinds = [EventKind::KillNode, EventKind::StallNode];
+        kinds.contains(&event.kind)
+    };
+    let gone = events.iter().filter(takes_node).count();
+    if gone >= usize::from(nodes) {
+        return Err(Failure::new(
+            format!("{gone} nodes cannot go of {nodes}: the one that makes blocks stays"),
+            format!("add --nodes {}", gone.saturating_add(1)),
+        ));
+    }
     let last = rounds.saturating_sub(1);
     for (at, event) in events.iter().enumerate() {
         if event.round > last {
@@ -99,7 +118,10 @@ impl Event {
         }
         match self.kind {
             EventKind::LateMiner => true,
-            EventKind::KillMiner | EventKind::RestartNode => {
+            EventKind::KillMiner
+            | EventKind::RestartNode
+            | EventKind::KillNode
+            | EventKind::StallNode => {
                 // No later: training may be over then.
                 let middle = times
                     .start()
@@ -144,8 +166,12 @@ mod tests {
             "late-miner@1",
             "kill-miner@2",
         ];
-        assert!(check(&plan(&whole), 3).is_ok());
-        assert!(check(&[], 1).is_ok());
+        assert!(check(&plan(&whole), 3, 1).is_ok());
+        assert!(check(&[], 1, 1).is_ok());
+        let nodes = plan(&["kill-node@1", "stall-node@2"]);
+        assert!(check(&nodes, 3, 3).is_ok());
+        let few = check(&nodes, 3, 2).unwrap_err().to_string();
+        assert!(few.contains("--nodes 3"), "{few}");
         for (events, rounds, why) in [
             (
                 &["kill-miner@30"][..],
@@ -171,14 +197,20 @@ mod tests {
                 "late-miner@1 is planned twice",
             ),
         ] {
-            let text = check(&plan(events), rounds).unwrap_err().to_string();
+            let text = check(&plan(events), rounds, 1).unwrap_err().to_string();
             assert!(text.contains(why), "{text}");
         }
     }
 
     #[test]
     fn events_are_written_as_they_are_read() {
-        for text in ["kill-miner@3", "restart-node@0", "late-miner@12"] {
+        for text in [
+            "kill-miner@3",
+            "restart-node@0",
+            "late-miner@12",
+            "kill-node@1",
+            "stall-node@2",
+        ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
             assert_eq!(parse(&format!(" {text} ")), parse(text));
         }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use cairn_chain::{AccountId, Call, Client, Keypair};
+use cairn_engine::Device;
 use cairn_primitives::{Balance, Netuid, Role, Uid, CRN, H256};
 use cairn_store::Store;
 use serde::{Deserialize, Serialize};
@@ -72,8 +73,8 @@ pub struct Member {
 
 /// What all workers of a devnet are started with.
 pub struct Common {
-    /// The node's address.
-    pub node: String,
+    /// The nodes' addresses, in the order in which they are asked.
+    pub nodes: Vec<String>,
     /// Hash of block 0.
     pub genesis: H256,
     /// The subnet.
@@ -84,22 +85,40 @@ pub struct Common {
     pub transport: Transport,
     /// Threads of each worker.
     pub threads: u16,
+    /// What the names of the workers' network namespaces begin with, if they have any.
+    pub netns: Option<String>,
+    /// A relay that all peers use.
+    pub relay: Option<String>,
+    /// What each worker computes on.
+    pub device: Device,
 }
 
 impl Common {
     /// How a worker reaches others' files.
-    fn reach(&self) -> &'static [&'static str] {
-        match self.transport {
-            Transport::File => &[],
-            // All of it is on this machine.
-            Transport::P2p => &[
-                "--p2p",
-                "--p2p-bind",
-                "127.0.0.1:0",
-                "--trust-endpoints",
-                "--trust-run-store",
-            ],
+    fn reach(&self) -> Vec<&str> {
+        if self.transport != Transport::P2p {
+            return Vec::new();
         }
+        // All of it is on this machine.
+        let mut reach = vec!["--p2p", "--trust-endpoints", "--trust-run-store"];
+        if self.netns.is_none() {
+            reach.extend(["--p2p-bind", "127.0.0.1:0"]);
+        }
+        if let Some(relay) = &self.relay {
+            reach.extend(["--p2p-relay", relay]);
+        }
+        reach
+    }
+
+    /// What starts a program for a member of this name: the program, or what puts it into a network namespace.
+    fn program(&self, program: &Path, name: &str) -> Command {
+        let Some(prefix) = &self.netns else {
+            return Command::new(program);
+        };
+        let mut command = Command::new("ip");
+        let namespace = format!("{prefix}-{name}");
+        command.args(["netns", "exec", &namespace]).arg(program);
+        command
     }
 }
 
@@ -186,7 +205,7 @@ impl Member {
         let program = std::env::current_exe().map_err(|error| {
             Failure::new(format!("cannot find this program: {error}"), "reinstall it")
         })?;
-        let mut command = Command::new(program);
+        let mut command = common.program(&program, &self.name);
         command.arg(if self.part == Part::Validator {
             "validate"
         } else {
@@ -196,9 +215,13 @@ impl Member {
             command.args(["--behaviour", self.behaviour.name()]);
         }
         command
-            // Everything that a devnet trains can be computed again to the bit.
-            .args(["--device", "cpu"])
-            .args(["--node", &common.node, "--store", &self.store(common)?])
+            .args(["--device", &common.device.to_string()])
+            .args([
+                "--node",
+                &common.nodes.join(","),
+                "--store",
+                &self.store(common)?,
+            ])
             .args(common.reach())
             .args(["--genesis", &format!("{:?}", common.genesis)])
             .args([
@@ -224,7 +247,7 @@ impl Member {
     /// The URL of the store that its worker writes to.
     pub fn store(&self, common: &Common) -> Result<String, Failure> {
         match common.transport {
-            Transport::File => Ok(common.store.clone()),
+            Transport::File | Transport::S3 => Ok(common.store.clone()),
             Transport::P2p => Ok(Store::create_in(&self.store)?.url().to_string()),
         }
     }

@@ -1,7 +1,7 @@
-//! The devnet's node.
+//! The devnet's nodes.
 
 use std::{
-    net::TcpListener,
+    net::{IpAddr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -22,36 +22,81 @@ const START: Patience = Patience {
 /// A node that can be stopped and started again with all that it has.
 pub struct Node {
     binary: PathBuf,
-    directory: PathBuf,
-    rpc_port: u16,
-    p2p_port: u16,
+    place: Place,
     process: Process,
 }
 
+/// What a node is told.
+struct Place {
+    /// The devnet's directory.
+    directory: PathBuf,
+    /// `node`, or `node-2` and so on of those that follow it.
+    name: String,
+    /// Where it is found.
+    host: IpAddr,
+    rpc_port: u16,
+    p2p_port: u16,
+    /// Whom it follows; it makes blocks if nobody.
+    follows: Option<String>,
+}
+
 impl Node {
-    /// Starts a new chain with one authority in `directory`.
-    pub fn start(binary: Option<&Path>, directory: &Path) -> Result<Node, Failure> {
-        let binary = find(binary)?;
-        let ports = free_ports()?;
-        let process = launch(&binary, directory, ports)?;
-        let (rpc_port, p2p_port) = ports;
+    /// Starts a new chain with one authority in `directory`, which is found at this address.
+    pub fn start(binary: Option<&Path>, directory: &Path, host: IpAddr) -> Result<Node, Failure> {
+        let (rpc_port, p2p_port) = free_ports()?;
+        Node::at(
+            find(binary)?,
+            Place {
+                directory: directory.to_path_buf(),
+                name: "node".into(),
+                host,
+                rpc_port,
+                p2p_port,
+                follows: None,
+            },
+        )
+    }
+
+    /// Starts the devnet's `number`th node, which has this one's chain; `peer_id` is this one's.
+    pub fn follower(&self, number: u16, peer_id: &str) -> Result<Node, Failure> {
+        let (rpc_port, p2p_port) = free_ports()?;
+        let follows = format!("/ip4/127.0.0.1/tcp/{}/p2p/{peer_id}", self.place.p2p_port);
+        Node::at(
+            self.binary.clone(),
+            Place {
+                directory: self.place.directory.clone(),
+                name: format!("node-{number}"),
+                host: self.place.host,
+                rpc_port,
+                p2p_port,
+                follows: Some(follows),
+            },
+        )
+    }
+
+    fn at(binary: PathBuf, place: Place) -> Result<Node, Failure> {
+        let process = place.launch(&binary)?;
         Ok(Node {
             binary,
-            directory: directory.to_path_buf(),
-            rpc_port,
-            p2p_port,
+            place,
             process,
         })
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.place.name
+    }
+
     /// Its address.
     pub fn url(&self) -> String {
-        format!("ws://127.0.0.1:{}", self.rpc_port)
+        let at = SocketAddr::new(self.place.host, self.place.rpc_port);
+        format!("ws://{at}")
     }
 
     /// Its log.
     pub fn log(&self) -> PathBuf {
-        log(&self.directory)
+        self.place.log()
     }
 
     /// The process.
@@ -79,40 +124,45 @@ impl Node {
     /// Stops it and starts it again, with the same database and the same address.
     pub async fn restart(&mut self) -> Result<(), Failure> {
         self.process.stop(GRACE).await;
-        self.process = launch(
-            &self.binary,
-            &self.directory,
-            (self.rpc_port, self.p2p_port),
-        )?;
+        self.process = self.place.launch(&self.binary)?;
         Ok(())
     }
 }
 
-fn log(directory: &Path) -> PathBuf {
-    directory.join("logs/node.log")
-}
+impl Place {
+    fn log(&self) -> PathBuf {
+        self.directory.join(format!("logs/{}.log", self.name))
+    }
 
-fn launch(binary: &Path, directory: &Path, (rpc, p2p): (u16, u16)) -> Result<Process, Failure> {
-    let mut command = Command::new(binary);
-    command
-        .args([
-            "--chain",
-            "dev",
-            "--alice",
-            "--validator",
-            "--force-authoring",
-        ])
-        .args([
-            "--unsafe-force-node-key-generation",
-            "--no-telemetry",
-            "--no-prometheus",
-            "--no-mdns",
-        ])
-        .args(["--rpc-port", &rpc.to_string()])
-        .args(["--listen-addr", &format!("/ip4/127.0.0.1/tcp/{p2p}")])
-        .arg("--base-path")
-        .arg(directory.join("node"));
-    Process::start("node", command, &log(directory))
+    fn launch(&self, binary: &Path) -> Result<Process, Failure> {
+        let mut command = Command::new(binary);
+        command
+            .args([
+                "--chain",
+                "dev",
+                "--no-telemetry",
+                "--no-prometheus",
+                "--no-mdns",
+            ])
+            .args(["--rpc-port", &self.rpc_port.to_string()])
+            .args([
+                "--listen-addr",
+                &format!("/ip4/127.0.0.1/tcp/{}", self.p2p_port),
+            ])
+            .args(["--unsafe-force-node-key-generation"])
+            .arg("--base-path")
+            .arg(self.directory.join(&self.name));
+        match &self.follows {
+            None => command.args(["--alice", "--validator", "--force-authoring"]),
+            Some(other) => command.args(["--bootnodes", other, "--name", &self.name]),
+        };
+        if !self.host.is_loopback() {
+            // Only in the lab, whose networks end on this machine.
+            command.args(["--unsafe-rpc-external", "--rpc-methods", "safe"]);
+            command.args(["--rpc-cors", "all"]);
+        }
+        Process::start(&self.name, command, &self.log())
+    }
 }
 
 /// The node's binary: as named, beside this program, one directory up (where Cargo puts it as seen from a

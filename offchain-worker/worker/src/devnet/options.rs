@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cairn_engine::Device;
 use cairn_primitives::{Hyperparameters, Round};
 use clap::Args;
 
@@ -15,12 +16,14 @@ pub enum Transport {
     File,
     /// From peer to peer.
     P2p,
+    /// By one bucket, which --store names.
+    S3,
 }
 
 /// `cairn devnet`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n  cairn devnet --transport p2p                                      every member has its own store and is a peer\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
+    after_help = "Examples:\n  cairn devnet\n  cairn devnet --rounds 3 --miners 2 --validators 1 --cheats 0\n  cairn devnet --json report.json --keep /tmp/devnet\n  cairn devnet --cheats 4                                           one cheat of each kind\n  cairn devnet --chaos kill-miner@3,restart-node@4,late-miner@5     rehearse failures\n  cairn devnet --transport p2p                                      every member has its own store and is a peer\n  cairn devnet --transport s3 --store s3://bucket/devnet            every member uses this bucket\n  cairn devnet --nodes 3 --chaos kill-node@2,stall-node@4           workers go on with another node\n  cairn devnet --rounds 2 --device cuda:0                           train and score on a GPU\n\nWhile it runs, its node can be asked like any other: the address is in the first lines."
 )]
 pub struct Options {
     /// Rounds to run
@@ -40,10 +43,42 @@ pub struct Options {
     #[arg(long, env = "CAIRN_CHEATS", default_value_t = 1, value_parser = clap::value_parser!(u16).range(0..=64))]
     pub cheats: u16,
 
-    /// How files go from member to member: by one directory that all share, or from peer to peer, each with a store
-    /// of its own
+    /// How files go from member to member: by one directory that all share; from peer to peer, each with a store of
+    /// its own; or by a bucket
     #[arg(long, env = "CAIRN_TRANSPORT", value_enum, default_value_t = Transport::File)]
     pub transport: Transport,
+
+    /// With --transport s3: the bucket, as s3://BUCKET/PREFIX, with the variables AWS_… of docs/operators.md. The
+    /// devnet's files stay in it
+    #[arg(
+        long,
+        env = "CAIRN_STORE",
+        value_name = "URL",
+        required_if_eq("transport", "s3")
+    )]
+    pub store: Option<String>,
+
+    /// Nodes: the first makes blocks, the others follow it, and workers ask those first
+    #[arg(long, env = "CAIRN_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=8))]
+    pub nodes: u16,
+
+    /// Start each worker in the network namespace PREFIX-NAME, such as lab-miner-1: for labs
+    #[arg(long, env = "CAIRN_NETNS", value_name = "PREFIX", hide = true)]
+    pub netns: Option<String>,
+
+    /// The address at which workers find the nodes, if they are elsewhere: for labs
+    #[arg(
+        long,
+        env = "CAIRN_HOST",
+        value_name = "IP",
+        default_value = "127.0.0.1",
+        hide = true
+    )]
+    pub host: std::net::IpAddr,
+
+    /// A relay that all peers use: for labs
+    #[arg(long, env = "CAIRN_P2P_RELAY", value_name = "URL", hide = true)]
+    pub p2p_relay: Option<String>,
 
     /// Write a report to this file when the rounds are over; `-` is standard output
     #[arg(long, env = "CAIRN_REPORT", value_name = "FILE")]
@@ -61,7 +96,8 @@ pub struct Options {
     #[arg(long, env = "CAIRN_LATE_MINER_AT", value_name = "ROUND")]
     pub late_miner_at: Option<Round>,
 
-    /// Rehearse failures: kill-miner@ROUND, restart-node@ROUND, late-miner@ROUND, separated by commas
+    /// Rehearse failures: kill-miner@ROUND, restart-node@ROUND, late-miner@ROUND, and with more --nodes kill-node@ROUND
+    /// and stall-node@ROUND, separated by commas
     #[arg(long, env = "CAIRN_CHAOS", value_delimiter = ',', value_parser = chaos::parse, value_name = "EVENTS")]
     pub chaos: Vec<Event>,
 
@@ -91,6 +127,11 @@ pub struct Options {
     #[arg(long, env = "CAIRN_THREADS", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: u16,
 
+    /// Device on which miners train and validators score: on another than the CPU nothing is audited, since what a GPU
+    /// trained cannot be replayed to the bit
+    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cpu, value_name = "DEVICE")]
+    pub device: Device,
+
     /// Windows of held-out text on which the loss is measured, spread evenly
     #[arg(long, env = "CAIRN_LOSS_WINDOWS", default_value_t = 128, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub loss_windows: u64,
@@ -99,7 +140,14 @@ pub struct Options {
 impl Options {
     /// An error for what cannot be done.
     pub fn check(&self) -> Result<(), Failure> {
-        chaos::check(&self.events(), self.rounds)?;
+        chaos::check(&self.events(), self.rounds, self.nodes)?;
+        if self.store.is_some() && self.transport != Transport::S3 {
+            let what = "--store is for --transport s3: a devnet makes its other stores itself";
+            return Err(Failure::new(
+                what,
+                "add --transport s3, or leave --store out",
+            ));
+        }
         let members = [self.miners, self.cheats, self.validators]
             .map(u32::from)
             .iter()

@@ -38,8 +38,14 @@ pub async fn prepare(
     directory: &Path,
     sequence_length: u32,
 ) -> Result<(Store, Prepared), Failure> {
-    let path = directory.join("store");
-    let store = Store::create_in(&path)?;
+    let store = match &options.store {
+        Some(url) => {
+            let store = Store::open(url)?;
+            store.check_writable().await?;
+            store
+        }
+        None => Store::create_in(&directory.join("store"))?,
+    };
     let (corpus, tokenizer, description) = match (&options.corpus, &options.tokenizer) {
         (Some(corpus), Some(tokenizer)) => {
             let name = corpus.display().to_string();

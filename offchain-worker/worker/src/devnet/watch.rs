@@ -8,7 +8,8 @@ use std::{
 };
 
 use cairn_chain::{Block, Client, View};
-use cairn_primitives::{Netuid, Round, Text, H256};
+use cairn_engine::Device;
+use cairn_primitives::{AuditRules, Netuid, Round, Text, H256};
 use cairn_protocol::phase::Timetable;
 use cairn_store::Store;
 use futures::{
@@ -56,6 +57,10 @@ pub struct Devnet {
     screen: Screen,
     events: Vec<Event>,
     node: Option<Node>,
+    /// Nodes that follow it, in the order in which workers ask them.
+    followers: Vec<Node>,
+    /// Those of them that stand still.
+    still: Vec<Node>,
     members: Vec<Member>,
 }
 
@@ -83,6 +88,8 @@ impl Devnet {
             screen,
             events,
             node: None,
+            followers: Vec::new(),
+            still: Vec::new(),
             members: Vec::new(),
         }
     }
@@ -108,21 +115,25 @@ impl Devnet {
         for member in &mut self.members {
             member.stop(GRACE).await;
         }
-        if let Some(mut node) = self.node.take() {
+        for mut node in self.nodes() {
             node.process().stop(GRACE).await;
         }
     }
 
+    /// Takes all nodes: first those that stand still, which end by force alone.
+    fn nodes(&mut self) -> Vec<Node> {
+        let mut nodes = std::mem::take(&mut self.still);
+        nodes.append(&mut self.followers);
+        nodes.extend(self.node.take());
+        nodes
+    }
+
     /// Stops every process at once, and kills what does not end within `grace`.
     pub async fn abandon(&mut self, grace: Duration) {
+        let mut nodes = self.nodes();
         let members = self.members.iter_mut().map(|member| member.stop(grace));
-        let mut node = self.node.take();
-        let node = async {
-            if let Some(node) = &mut node {
-                node.process().stop(grace).await;
-            }
-        };
-        tokio::join!(join_all(members), node);
+        let nodes = nodes.iter_mut().map(|node| node.process().stop(grace));
+        tokio::join!(join_all(members), join_all(nodes));
     }
 
     /// Shows the end of the story, writes the report, and says so if something is wrong.
@@ -157,7 +168,7 @@ impl Devnet {
             cheats(options.cheats),
             counted(options.rounds, "round"),
         ));
-        let node = Node::start(options.node_bin.as_deref(), &self.directory)?;
+        let node = Node::start(options.node_bin.as_deref(), &self.directory, options.host)?;
         self.screen.fact(
             "node",
             &format!("{}, log {}", node.url(), node.log().display()),
@@ -181,7 +192,7 @@ impl Devnet {
         );
         let (shared, root) = (store.clone(), prepared.manifest_root);
         let named = match options.transport {
-            Transport::File => Text::default(),
+            Transport::File | Transport::S3 => Text::default(),
             Transport::P2p => Text::new(store.url()).map_err(|fault| {
                 let what = format!("the store's address is no text for the chain: {fault}");
                 Failure::new(what, "name a shorter directory with --keep")
@@ -197,6 +208,9 @@ impl Devnet {
             // The data alone: all else goes from member to member.
             config.data.store = named;
         }
+        if options.device != Device::Cpu {
+            config.audits = AuditRules::default();
+        }
         let meter = Meter::new(&config.model, data, sequence_length, options.loss_windows)?;
         meter.ask(0, &parameters);
         self.screen.fact(
@@ -211,6 +225,7 @@ impl Devnet {
         let told = progress("waiting for the node to answer", 0);
         let client = node.connect().await?;
         drop(told);
+        self.follow(&client).await?;
         self.enrol()?;
         let told = progress("funding and registering everybody", 0);
         setting::fund(&client, &self.members.iter().collect::<Vec<_>>()).await?;
@@ -229,12 +244,15 @@ impl Devnet {
             ),
         );
         let common = Common {
-            node: client.url().to_string(),
+            nodes: self.urls(),
             genesis: client.genesis_hash(),
             netuid,
             store: store.url().to_string(),
             transport: options.transport,
             threads: options.threads,
+            netns: options.netns.clone(),
+            relay: options.p2p_relay.clone(),
+            device: options.device,
         };
         let mut stores = vec![store];
         for member in &mut self.members {
@@ -256,6 +274,28 @@ impl Devnet {
             block_came: Instant::now(),
             roots: BTreeMap::new(),
         })
+    }
+
+    /// Starts the nodes that follow the first.
+    async fn follow(&mut self, client: &Client) -> Result<(), Failure> {
+        let peer_id = client.peer_id().await?;
+        for number in 2..=self.options.nodes {
+            let Some(first) = &self.node else { break };
+            let mut node = first.follower(number, &peer_id)?;
+            self.screen.fact(
+                node.name(),
+                &format!("{}, log {}", node.url(), node.log().display()),
+            );
+            node.connect().await?;
+            self.followers.push(node);
+        }
+        Ok(())
+    }
+
+    /// The nodes' addresses: those that can be spared first.
+    fn urls(&self) -> Vec<String> {
+        let nodes = self.followers.iter().chain(&self.node);
+        nodes.map(Node::url).collect()
     }
 
     /// Makes the members that are there from the beginning.
@@ -389,6 +429,20 @@ impl Devnet {
                     node.restart().await?;
                 }
             }
+            EventKind::KillNode | EventKind::StallNode if self.followers.is_empty() => {}
+            EventKind::KillNode => {
+                let mut node = self.followers.remove(0);
+                self.screen
+                    .say(&format!("       round {round}: kill -9 {}", node.name()));
+                node.process().kill().await;
+            }
+            EventKind::StallNode => {
+                let mut node = self.followers.remove(0);
+                self.screen
+                    .say(&format!("       round {round}: kill -STOP {}", node.name()));
+                node.process().stand_still();
+                self.still.push(node);
+            }
             EventKind::LateMiner => {
                 let number = self.members.iter().filter(|member| member.late).count() as u16 + 1;
                 let mut miner = Member::late_miner(number, &self.directory)?;
@@ -409,7 +463,7 @@ impl Devnet {
 
     /// An error, if a process has ended.
     fn check(&mut self) -> Result<(), Failure> {
-        if let Some(node) = &mut self.node {
+        for node in self.node.iter_mut().chain(&mut self.followers) {
             if let Some(status) = node.process().ended() {
                 return Err(node.process().why_ended(status));
             }

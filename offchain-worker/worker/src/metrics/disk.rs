@@ -37,6 +37,11 @@ fn room(directory: &Path) -> Option<Room> {
     })
 }
 
+/// What can still be written below a directory, in bytes; `None` if the system does not say.
+pub(crate) fn free_bytes(directory: &Path) -> Option<u64> {
+    room(directory).map(|room| room.free)
+}
+
 /// Looks again and again until `stop` turns true. A disk that does not answer holds nobody up but this.
 pub async fn follow(metrics: Arc<Metrics>, mut stop: watch::Receiver<bool>) {
     let mut interval = tokio::time::interval(INTERVAL);

@@ -3,7 +3,7 @@
 use cairn_chain::{AccountId, Block, ChainError, Client, MemberInfo, SubnetInfo};
 use cairn_primitives::{
     api::{MemberEpoch, SubnetEmission},
-    EpochIndex, Netuid,
+    BlockNumber, EpochIndex, Netuid,
 };
 use cairn_protocol::registration::{replaced, Seat};
 
@@ -33,7 +33,7 @@ pub async fn look(
     if let (Some(subnet), Some(emission)) = (at.subnet(netuid).await?, at.emission(netuid).await?) {
         let members = at.members(netuid).await?;
         if let Some(own) = members.iter().find(|member| member.hotkey == *hotkey) {
-            view.goes_next = goes_next(&subnet, &members, own, block);
+            view.goes_next = goes_next(&subnet, &members, own, block.number);
             let from = emission.epochs.saturating_sub(KEPT);
             let page = at.member_history(netuid, own.uid, from, KEPT).await?;
             let epochs = page.map_or_else(Vec::new, |page| page.epochs);
@@ -85,7 +85,12 @@ pub async fn look(
 }
 
 /// Whether the subnet is full and the next newcomer takes this member's seat.
-fn goes_next(subnet: &SubnetInfo, members: &[MemberInfo], own: &MemberInfo, now: Block) -> bool {
+pub fn goes_next(
+    subnet: &SubnetInfo,
+    members: &[MemberInfo],
+    own: &MemberInfo,
+    now: BlockNumber,
+) -> bool {
     let rules = &subnet.hyperparameters;
     if subnet.members < rules.max_members {
         return false;
@@ -99,7 +104,7 @@ fn goes_next(subnet: &SubnetInfo, members: &[MemberInfo], own: &MemberInfo, now:
         let member = members.iter().find(|member| member.uid == uid);
         member.map_or(0, |member| member.last_paid)
     };
-    replaced(seats, rules.immunity_period, now.number, paid) == Some(own.uid)
+    replaced(seats, rules.immunity_period, now, paid) == Some(own.uid)
 }
 
 /// Epochs at the end in which a member was paid nothing: since the last that paid it, or since it came.
@@ -128,7 +133,7 @@ fn dry(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{api::Duty, Hyperparameters, Pots, Role, Uid, H256};
+    use cairn_primitives::{api::Duty, Hyperparameters, Pots, Role, Uid};
 
     fn member(uid: u16, registered_at: u32, last_paid: u64) -> MemberInfo {
         MemberInfo {
@@ -176,15 +181,11 @@ mod tests {
     #[test]
     fn who_is_paid_least_goes_next_where_all_seats_are_taken() {
         let members = [member(0, 5, 9), member(1, 5, 3), member(2, 95, 0)];
-        let now = Block {
-            number: 100,
-            hash: H256::zero(),
-        };
         let next = |max_members| {
             let subnet = subnet(3, max_members);
             let goes = members
                 .iter()
-                .map(|own| goes_next(&subnet, &members, own, now));
+                .map(|own| goes_next(&subnet, &members, own, 100));
             goes.collect::<Vec<_>>()
         };
         assert_eq!(next(3), [false, true, false]);
@@ -203,6 +204,7 @@ mod tests {
             validators_pot: 0,
             late: 0,
             late_epochs: 0,
+            withheld: 0,
             epochs,
             last_epoch,
             next_epoch: last_epoch + 10,

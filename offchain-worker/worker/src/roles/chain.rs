@@ -22,7 +22,8 @@ fn call(transaction: &Transaction, netuid: Netuid) -> Call {
         }
         Transaction::Attest(pledge) => {
             let salt = pledge.salt.expose();
-            Call::attest(netuid, pledge.round, pledge.root, &pledge.verdicts, salt)
+            let (round, root) = (pledge.round, pledge.root);
+            Call::attest(netuid, round, root, &pledge.verdicts, pledge.witness, salt)
         }
         Transaction::Here(_) => Call::here(netuid),
         Transaction::SetEndpoints(endpoints) => Call::set_endpoints(netuid, endpoints),

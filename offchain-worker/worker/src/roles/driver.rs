@@ -117,6 +117,8 @@ pub(super) trait Role: Sized {
     fn looked(&mut self, looked: &Looked, status: &mut Status);
     /// A block has come.
     fn block(&mut self, number: BlockNumber);
+    /// Sees to what it has stored, with each block.
+    fn tend<C: Chain>(&mut self, _: &Desk<C>, _: &mut Jobs<Self::Outcome>) {}
     /// The checked contributions that it has of a round.
     fn at_hand(&self, round: Round) -> AtHand;
     /// Whether it committed to a contribution of a round, or attested in it; and its incentive, or its dividends.
@@ -191,6 +193,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
     /// Works until something cannot be waited out.
     pub async fn work(&mut self, follower: &mut HeadFollower) -> Result<(), RoleError> {
         self.show_held();
+        self.role.tend(&self.desk, &mut self.jobs);
         loop {
             self.act()?;
             tokio::select! {
@@ -198,6 +201,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 heads = follower.next() => {
                     self.desk.heads = heads?;
                     self.role.block(self.desk.heads.best.number);
+                    self.role.tend(&self.desk, &mut self.jobs);
                     self.tell(Event::Moved);
                 }
             }

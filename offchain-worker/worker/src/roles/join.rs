@@ -4,7 +4,7 @@
 //! parameters. From there the worker's loop applies the rounds that were settled since, one after the other, and
 //! compares the root after each with the lineage: the same way that everybody goes.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use cairn_chain::RunInfo;
 use cairn_engine::{Part, State, Version};
@@ -112,7 +112,9 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
 }
 
 /// The newest parameters to be had that the chain vouches for. A checkpoint is downloaded below `place`, where a
-/// download that was cut off goes on; nothing is left there afterwards. Stores are asked, and these others.
+/// download that was cut off goes on; nothing is left there afterwards. Stores are asked, and these others. Who says
+/// that it has one and does not bring it is not asked again, so that liars hold nobody up for longer than there are
+/// others.
 pub(super) async fn newest<C: Chain>(
     chain: &C,
     run: &Run,
@@ -126,29 +128,57 @@ pub(super) async fn newest<C: Chain>(
     let finals = lineage.iter().filter(|entry| entry.is_final);
     let finals = finals.map(|entry| (entry.round, entry.model_root));
     let finals: Vec<(Round, H256)> = finals.collect();
-    let there = there(run, &finals, others).await?;
-    let candidates = checkpoint::candidates(there, finals, oldest);
-    for source in checkpoint::sources(None, &candidates, oldest) {
-        match source {
-            From::Held(_) => {}
-            From::Checkpoint(round, root) => {
-                let held = Held { round, root };
-                if let Some(parameters) = read_checkpoint(run, held, place, others).await {
-                    return Ok((held, parameters));
+    let mut others = others.to_vec();
+    loop {
+        let claims = there(run, &finals, &others).await?;
+        let listed = claims.iter().map(|claim| (claim.round, claim.root));
+        let candidates = checkpoint::candidates(listed, finals.iter().copied(), oldest);
+        let mut fallen = BTreeSet::new();
+        for source in checkpoint::sources(None, &candidates, oldest) {
+            match source {
+                From::Checkpoint(round, root) => {
+                    let held = Held { round, root };
+                    if let Some(parameters) = read_checkpoint(run, held, place, &others).await {
+                        return Ok((held, parameters));
+                    }
+                    let claim = claims.iter().find(|claim| claim.round == round);
+                    fallen.extend(claim.into_iter().flat_map(|claim| &claim.by).copied());
                 }
-            }
-            From::First => {
-                let parameters = shards::verified_parameters(&run.config, &run.data_store).await?;
-                let root = run.config.initial_root;
-                return Ok((Held { round: 0, root }, parameters));
+                From::First if fallen.is_empty() => {
+                    let parameters =
+                        shards::verified_parameters(&run.config, &run.data_store).await?;
+                    let root = run.config.initial_root;
+                    return Ok((Held { round: 0, root }, parameters));
+                }
+                From::First | From::Held(_) => {}
             }
         }
+        if fallen.is_empty() {
+            return Err(RoleError::NoCheckpoint {
+                netuid: run.netuid,
+                oldest,
+                store: run.store.url().to_string(),
+            });
+        }
+        tracing::warn!(
+            "{} of {} members said that they had checkpoints and brought none: they are not asked again",
+            fallen.len(),
+            others.len()
+        );
+        let mut number = 0..others.len();
+        others.retain(|_| number.next().is_some_and(|it| !fallen.contains(&it)));
     }
-    Err(RoleError::NoCheckpoint {
-        netuid: run.netuid,
-        oldest,
-        store: run.store.url().to_string(),
-    })
+}
+
+/// A checkpoint that is said to be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    /// Its round.
+    pub round: Round,
+    /// Its root.
+    pub root: H256,
+    /// Who of the others says so, by its place; nobody if a store has it.
+    pub by: Vec<usize>,
 }
 
 /// Bytes of a checkpoint.
@@ -156,42 +186,31 @@ fn bytes_of(run: &Run) -> u64 {
     (run.layout.parameters() as u64).saturating_mul(4)
 }
 
-/// The newest checkpoints of rounds with final roots that somebody has, as many as are tried. Nothing is listed, which
-/// not every store can: the chain names every root.
+/// The newest checkpoints of rounds with final roots that somebody says to have, as many as are tried. Nothing is
+/// listed, which not every store can: the chain names every root.
 pub(super) async fn there(
     run: &Run,
     finals: &[(Round, H256)],
     others: &[Arc<dyn Source>],
-) -> Result<Vec<(Round, H256)>, RoleError> {
-    let mut due: Vec<(Round, H256)> = finals
+) -> Result<Vec<Claim>, RoleError> {
+    let due = finals
         .iter()
-        .filter(|(round, _)| checkpoint::is_due(*round))
-        .copied()
-        .collect();
+        .filter(|(round, _)| checkpoint::is_due(*round));
+    let mut due: Vec<(Round, H256)> = due.copied().collect();
     due.sort_unstable_by(|a, b| b.cmp(a));
     let mut found = Vec::new();
-    let mut answering = others.to_vec();
+    let mut answering: Vec<usize> = (0..others.len()).collect();
     for (round, root) in due {
         let prefix = paths::checkpoints(run.netuid.get(), round);
-        let mut is_there = false;
-        for store in run.stores() {
-            let is_own = store.url() == run.store.url();
-            match store.has_blob(&prefix, &root.0).await {
-                Ok(false) => {}
-                Ok(true) => {
-                    is_there = true;
-                    break;
-                }
-                Err(error) if is_own => return Err(error.into()),
-                // A stranger's store that fails keeps nobody from joining.
-                Err(error) => tracing::warn!("{error}; passed over"),
-            }
-        }
-        let (path, length) = (paths::blob(&prefix, &root.0), bytes_of(run));
+        let mut by = Vec::new();
+        let is_there = in_a_store(run, &prefix, &root).await?;
         if !is_there {
-            is_there = somebody_has(&mut answering, &path, length).await;
+            let (path, length) = (paths::blob(&prefix, &root.0), bytes_of(run));
+            by = who_has(others, &mut answering, &path, length).await;
         }
-        found.extend(is_there.then_some((round, root)));
+        if is_there || !by.is_empty() {
+            found.push(Claim { round, root, by });
+        }
         if found.len() == CHECKPOINT_ATTEMPTS {
             break;
         }
@@ -199,14 +218,45 @@ pub(super) async fn there(
     Ok(found)
 }
 
-/// Whether one of these has a file. Who does not answer is not asked again.
-async fn somebody_has(answering: &mut Vec<Arc<dyn Source>>, path: &str, length: u64) -> bool {
-    let asked = answering.iter();
-    let asked = asked.map(|one| sources::has(one.as_ref(), path, length));
+/// Whether one of the run's stores has a file of this name.
+async fn in_a_store(run: &Run, prefix: &str, root: &H256) -> Result<bool, RoleError> {
+    for store in run.stores() {
+        let is_own = store.url() == run.store.url();
+        match store.has_blob(prefix, &root.0).await {
+            Ok(false) => {}
+            Ok(true) => return Ok(true),
+            Err(error) if is_own => return Err(error.into()),
+            // A stranger's store that fails keeps nobody from joining.
+            Err(error) => tracing::warn!("{error}; passed over"),
+        }
+    }
+    Ok(false)
+}
+
+/// Who of those that answer says that it has a file. Who does not answer is not asked again.
+async fn who_has(
+    others: &[Arc<dyn Source>],
+    answering: &mut Vec<usize>,
+    path: &str,
+    length: u64,
+) -> Vec<usize> {
+    let asked = answering
+        .iter()
+        .filter_map(|at| Some((*at, others.get(*at)?)));
+    let asked = asked.map(|(at, one)| async move {
+        let answer = sources::has(one.as_ref(), path, length).await;
+        (at, answer)
+    });
     let answers = futures::future::join_all(asked).await;
-    let mut answered = answers.iter().map(Result::is_ok);
-    answering.retain(|_| answered.next().unwrap_or(false));
-    answers.into_iter().any(|answer| answer.unwrap_or(false))
+    *answering = answers
+        .iter()
+        .filter(|(_, answer)| answer.is_ok())
+        .map(|(at, _)| *at)
+        .collect();
+    let has = answers
+        .into_iter()
+        .filter(|(_, answer)| matches!(answer, Ok(true)));
+    has.map(|(at, _)| at).collect()
 }
 
 /// A checkpoint, if it is there and of this run's model. It is checked while it arrives.

@@ -50,5 +50,6 @@ mod tests;
 
 pub use error::RoleError;
 pub use miner::Behaviour;
+pub(crate) use setup::device;
 pub use setup::WorkerOptions;
 pub use status::Status;

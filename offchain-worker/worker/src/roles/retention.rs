@@ -91,7 +91,7 @@ mod tests {
             .flatten()
             .chain([other, "data/".into()])
             .collect();
-        let (_directory, store) = store_with(&all).await;
+        let (directory, store) = store_with(&all).await;
         assert_eq!(prune(&store, NETUID, (0, 3)).await.expect("room"), 3 * 2);
         let expected = [
             "audits/7/10",
@@ -104,6 +104,10 @@ mod tests {
             "data",
         ];
         assert_eq!(left(&store).await, expected);
+        let root = directory.path();
+        for gone in ["contributions/7/2", "audits/7/2"] {
+            assert!(!root.join(gone).exists(), "{gone} is empty and still there");
+        }
         assert_eq!(prune(&store, NETUID, (0, 3)).await.expect("room"), 0);
     }
 

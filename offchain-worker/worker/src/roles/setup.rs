@@ -262,7 +262,7 @@ async fn begin<C: Chain, R: Role>(
 
 /// What to compute on, by what was asked for and whether the work may be audited: nobody can replay the bits of a
 /// card yet.
-fn device(asked: Device, is_audited: bool) -> Result<Device, RoleError> {
+pub(crate) fn device(asked: Device, is_audited: bool) -> Result<Device, RoleError> {
     match asked {
         Device::Cuda(_) if is_audited => Err(RoleError::Run(
             "this run audits work, and a card's cannot be replayed to the bit yet: start with \

@@ -1,9 +1,9 @@
 //! What is drawn when a round is settled, and what goes without a verdict.
 
-use cairn_primitives::{traits::Audits as _, AuditOutcome, AuditRules, Netuid, Uid};
+use cairn_primitives::{traits::Audits as _, AuditOutcome, AuditRules, Netuid, Uid, Verdicts};
 use frame_support::{assert_noop, dispatch::DispatchClass};
 
-use crate::{mock::*, Agenda, Error, Event, OpenAudits, Outcomes, OPEN_ROUNDS};
+use crate::{mock::*, Agenda, Error, Event, OpenAudits, Outcomes, Passed, Passes, OPEN_ROUNDS};
 
 #[test]
 fn what_is_drawn_is_open_with_three_auditors() {
@@ -55,6 +55,11 @@ fn about_as_many_are_drawn_as_the_rate_says() {
         };
         let mut drawn = 0;
         for netuid in 1..=50 {
+            let proven = Passed {
+                newest: 0,
+                proven: Verdicts::from_uids((10..18).map(Uid)),
+            };
+            Passes::<Test>::insert(Netuid(netuid), proven);
             settle_in(
                 Netuid(netuid),
                 ROUND,

@@ -1,9 +1,13 @@
 //! How audits end, and what follows.
 
-use cairn_primitives::{AuditOutcome, Finding, Uid};
+use cairn_primitives::{
+    traits::{Asked, Audits as _, OnMember},
+    AuditOutcome, AuditRules, Finding, Round, Uid, Verdicts,
+};
+use cairn_protocol::wages::in_question;
 use frame_support::assert_ok;
 
-use crate::{mock::*, Agenda, Counts, Event, WeightInfo};
+use crate::{mock::*, Agenda, Counts, Event, Passed, Passes, WeightInfo};
 
 const YES: Finding = Finding::Passed;
 const NO: Finding = Finding::Failed;
@@ -38,6 +42,7 @@ fn ended(outcome: AuditOutcome, slashed: u64) {
         uid: MINER,
         outcome,
         slashed,
+        forfeited: if slashed > 0 { FORFEITED } else { 0 },
     };
     assert_eq!(events(), [event]);
     assert_eq!(Audits::outcome(NET, ROUND, MINER), Some(outcome));
@@ -52,7 +57,8 @@ fn who_serves_nothing_loses_its_bond_and_nobody_earns_by_it() {
         assert!(audit().is_some());
         next_block();
         let slashed = Followed::Slashed(hotkey(MINER), vec![]);
-        assert_eq!(World::followed(), [slashed, Followed::False(MINER)]);
+        let followed = [slashed, Followed::False(MINER), Followed::Forfeited(MINER)];
+        assert_eq!(World::followed(), followed);
         ended(AuditOutcome::Silent, BOND);
     });
 }
@@ -73,7 +79,8 @@ fn false_work_costs_the_bond_for_those_who_said_so() {
         let auditors = found(&[NO, YES, NO], 0);
         let told = vec![stranger(), hotkey(auditors[2])];
         let slashed = Followed::Slashed(hotkey(MINER), told);
-        assert_eq!(World::followed(), [slashed, Followed::False(MINER)]);
+        let followed = [slashed, Followed::False(MINER), Followed::Forfeited(MINER)];
+        assert_eq!(World::followed(), followed);
         ended(AuditOutcome::Failed, BOND);
     });
 }
@@ -87,6 +94,7 @@ fn one_that_reveals_decides_and_the_others_missed_it() {
         let expected = [
             Followed::Slashed(hotkey(MINER), told),
             Followed::False(MINER),
+            Followed::Forfeited(MINER),
             Followed::Missed(auditors[1]),
             Followed::Missed(auditors[2]),
         ];
@@ -107,6 +115,53 @@ fn a_tie_or_nobody_decides_nothing() {
         let missed: Vec<_> = auditors.into_iter().map(Followed::Missed).collect();
         assert_eq!(World::followed(), missed);
         ended(AuditOutcome::Undecided, 0);
+    });
+}
+
+/// Whether a member's work is in question, from which round on.
+fn asked(uid: Uid) -> Option<Round> {
+    in_question(&Audits::questions(NET).expect("its run audits"), uid)
+}
+
+#[test]
+fn who_has_passed_is_proven_and_who_loses_is_not() {
+    ExtBuilder.audited(|| {
+        assert_eq!((asked(MINER), asked(Uid(99))), (Some(0), Some(0)));
+        found(&[YES, YES, YES], 0);
+        assert_eq!((asked(MINER), asked(Uid(99))), (None, Some(0)));
+        assert_eq!(Audits::questions(NET).expect("it audits").newest, ROUND);
+        // The next one is drawn at the run's rate, which is every one here, and is in question by itself.
+        settle_in(NET, ROUND + 1, RULES, &[MINER], &[Uid(0), Uid(1), Uid(2)]);
+        assert_eq!(asked(MINER), Some(ROUND + 1));
+        run_to(200);
+        World::followed();
+        assert_eq!(asked(MINER), Some(0), "it was silent");
+    });
+}
+
+#[test]
+fn whoever_has_proven_nothing_is_audited_whatever_the_rate() {
+    ExtBuilder.execute(|| {
+        let rules = AuditRules { rate: 1, ..RULES };
+        let validators = [Uid(0), Uid(1), Uid(2)];
+        settle_in(NET, ROUND, rules, &[Uid(10), Uid(11)], &validators);
+        assert_eq!(Audits::open_count(NET), 2);
+        let proven = Passed {
+            newest: ROUND,
+            proven: Verdicts::from_uids([Uid(10), Uid(11)]),
+        };
+        Passes::<Test>::insert(NET, proven);
+        settle_in(NET, ROUND + 1, rules, &[Uid(10), Uid(11)], &validators);
+        assert_eq!(Audits::open_count(NET), 2, "one in 65,536");
+        Audits::on_left(NET, Uid(10), &hotkey(Uid(10)));
+        settle_in(NET, ROUND + 2, rules, &[Uid(10), Uid(11)], &validators);
+        assert_eq!(
+            Audits::open_count(NET),
+            3,
+            "its successor has proven nothing"
+        );
+        Audits::on_stopped(NET);
+        assert_eq!(Audits::questions(NET), None);
     });
 }
 

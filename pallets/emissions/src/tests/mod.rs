@@ -14,4 +14,5 @@ mod promises;
 mod readers;
 mod schedule;
 mod voting;
+mod wages;
 mod work;

@@ -63,6 +63,7 @@ fn the_emission_of_a_subnet() {
                 validators_pot: 2 * pots.validators,
                 late: 0,
                 late_epochs: 0,
+                withheld: 0,
                 epochs: 0,
                 last_epoch: 2,
                 next_epoch: 12,

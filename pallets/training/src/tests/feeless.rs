@@ -29,6 +29,7 @@ fn attesting(good: &[Uid]) -> Call<Test> {
     let Attestation {
         model_root,
         verdicts,
+        witness,
         salt,
     } = attestation(Uid(0), good, ROOT);
     Call::attest {
@@ -36,6 +37,7 @@ fn attesting(good: &[Uid]) -> Call<Test> {
         round: 0,
         model_root,
         verdicts,
+        witness,
         salt,
     }
 }

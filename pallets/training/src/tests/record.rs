@@ -46,6 +46,30 @@ fn a_round_of_two_miners_and_two_validators_is_work() {
 }
 
 #[test]
+fn who_did_not_measure_what_most_did_has_not_attended() {
+    let all = [Uid(0), Uid(1), Uid(2)];
+    let [both, one] = [(1, 1), (0, 1)];
+    for (given, expected) in [
+        (
+            vec![(Uid(0), 5), (Uid(1), 5), (Uid(2), 6)],
+            [both, both, one],
+        ),
+        (vec![(Uid(0), 5), (Uid(1), 5)], [both, both, one]),
+        (vec![(Uid(0), 5), (Uid(1), 6), (Uid(2), 7)], [both; 3]),
+        (vec![], [both; 3]),
+    ] {
+        ExtBuilder::usual().execute(|| {
+            witnesses(&given);
+            whole_round(&[Uid(10), Uid(11)], &all, ROOT);
+            let expected: Vec<_> = all.into_iter().zip(expected).collect();
+            assert_eq!(attended(), expected, "{given:?}");
+            assert!(Training::claims(NET), "the root is final all the same");
+            witnesses(&[]);
+        });
+    }
+}
+
+#[test]
 fn what_one_does_alone_is_no_work() {
     let alone = |miners: &[Uid], validators: &[Uid], one_coldkey: bool| {
         let stakes = vec![100; validators.len()];

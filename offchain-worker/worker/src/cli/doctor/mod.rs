@@ -1,5 +1,6 @@
-//! `cairn doctor`: what this machine has to train with, and what its workers keep.
+//! `cairn doctor`: what this machine has to train with, what its workers keep, and what a run would take of it.
 
+mod run;
 mod state;
 
 use std::path::PathBuf;
@@ -8,7 +9,10 @@ use cairn_trainer::cuda::{cache_directory, libraries, Card, Device};
 use clap::{builder::BoolishValueParser, Args};
 use serde::Serialize;
 
-use self::state::State;
+use self::{
+    run::{RunArgs, RunReport},
+    state::State,
+};
 use super::{
     args::{JsonArg, NodeArgs},
     print,
@@ -18,7 +22,7 @@ use crate::error::Failure;
 /// `cairn doctor`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn doctor\n  cairn doctor --json\n  cairn doctor --remove-old-state           shows what is old, asks, and removes it\n  cairn doctor --remove-old-state --yes\n\nState is old when its run is over: the node is asked. State that a worker uses is never removed."
+    after_help = "Examples:\n  cairn doctor\n  cairn doctor --json\n  cairn doctor --netuid 1 --key miner --store file:///srv/cairn   measures what a run takes, and says what to do\n  cairn doctor --remove-old-state           shows what is old, asks, and removes it\n  cairn doctor --remove-old-state --yes\n\nState is old when its run is over: the node is asked. State that a worker uses is never removed.\n\nWith --netuid the exit code is 1 if a line says FIX."
 )]
 pub struct Doctor {
     /// Remove what workers kept of runs that are over, after showing it
@@ -34,6 +38,8 @@ pub struct Doctor {
     node: NodeArgs,
     #[command(flatten)]
     json: JsonArg,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 /// Everything found.
@@ -53,6 +59,9 @@ struct Findings {
     missing: Vec<String>,
     /// What workers keep on the disk.
     state: State,
+    /// What a run takes, if one was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<RunReport>,
 }
 
 /// Something found, or why not.
@@ -94,7 +103,8 @@ impl Doctor {
         if self.remove_old_state {
             state.remove_old(self.yes, self.other_chains)?;
         }
-        let findings = Findings::look(state);
+        let run = self.run.look(&self.node).await?;
+        let findings = Findings::look(state, run);
         print(self.json.json, &findings, Findings::text)?;
         if findings.trains_on.is_empty() {
             return Err(Failure::new(
@@ -102,12 +112,22 @@ impl Doctor {
                 "use an x86-64 machine with AVX2 and FMA",
             ));
         }
-        Ok(())
+        match findings.run.as_ref().map_or(0, RunReport::to_fix) {
+            0 => Ok(()),
+            1 => Err(Failure::new(
+                "one thing is in the way",
+                "do what the line with FIX says",
+            )),
+            count => Err(Failure::new(
+                format!("{count} things are in the way"),
+                "do what the lines with FIX say",
+            )),
+        }
     }
 }
 
 impl Findings {
-    fn look(state: State) -> Findings {
+    fn look(state: State, run: Option<RunReport>) -> Findings {
         let mut missing = Vec::new();
         let cpu = Cpu::look(&mut missing);
         let mut found = |result: Result<String, cairn_trainer::cuda::CudaError>| match result {
@@ -144,6 +164,7 @@ impl Findings {
             trains_on,
             missing,
             state,
+            run,
         }
     }
 
@@ -189,7 +210,8 @@ impl Findings {
             lines.push("missing".into());
             lines.extend(self.missing.iter().map(|what| format!("  {what}")));
         }
-        lines.join("\n") + "\n" + &self.state.text()
+        let run = self.run.as_ref().map(|run| format!("\n{}", run.text()));
+        lines.join("\n") + "\n" + &self.state.text() + &run.unwrap_or_default()
     }
 }
 

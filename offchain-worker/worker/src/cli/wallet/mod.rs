@@ -3,6 +3,8 @@
 mod files;
 mod funds;
 mod keys;
+mod multisig;
+mod proxy;
 mod registration;
 
 use clap::Subcommand;
@@ -53,6 +55,12 @@ pub enum Wallet {
         after_help = "Examples:\n  cairn wallet send --key owner --to miner 25\n  cairn wallet send --key owner --to 5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY 0.5\n  cairn wallet send --key old --to owner all"
     )]
     Send(funds::Send),
+    /// Let others act for an account
+    #[command(subcommand)]
+    Proxy(proxy::Proxies),
+    /// Accounts that several share
+    #[command(subcommand)]
+    Multisig(multisig::Multisig),
 }
 
 impl Wallet {
@@ -67,6 +75,8 @@ impl Wallet {
             Wallet::Balance(balance) => balance.run().await,
             Wallet::SignRegistration(sign) => sign.run(),
             Wallet::Send(send) => send.run().await,
+            Wallet::Proxy(proxy) => proxy.run().await,
+            Wallet::Multisig(multisig) => multisig.run().await,
         }
     }
 }

@@ -2,14 +2,15 @@
 
 mod cheats;
 mod make;
+mod outgoing;
 mod round_job;
 mod serve;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::MemberInfo;
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Round, Served};
+use cairn_primitives::{BlockNumber, Netuid, Round, Served};
 use cairn_round::{
     miner::{Done, Miner, Task},
     Held,
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     make::Made,
+    outgoing::Outgoing,
     round_job::{system_clock, Clock, Control, Order, Timing},
     serve::Asked,
 };
@@ -29,6 +31,7 @@ use super::{
     idle,
     look::Looked,
     setup::{connect, work, WorkerOptions},
+    state::StateDir,
     RoleError, Status,
 };
 use crate::metrics::Stage;
@@ -122,11 +125,17 @@ pub(super) async fn mine<C: Chain>(
 ) -> Result<(), RoleError> {
     work(chain, &options, |run, resumed| {
         let open = resumed.open.as_ref().map(|intent| intent.round);
+        let copies = StateDir::outgoing_in(&resumed.directory);
+        let outgoing = resumed.open.as_ref();
+        let outgoing = outgoing.map(|intent| Outgoing::of(intent, run.netuid, &copies));
         Ok(MinerRole {
             machine: Miner::new(run.hotkey.hotkey(), resumed.held, resumed.open)
                 .serving(resumed.owed, resumed.shown)
                 .serving_at(resumed.endpoints),
             open,
+            outgoing,
+            netuid: run.netuid,
+            copies,
             behaviour,
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
@@ -139,6 +148,11 @@ struct MinerRole {
     machine: Miner,
     /// The round of the contribution that is not settled yet.
     open: Option<Round>,
+    /// Its file.
+    outgoing: Option<Outgoing>,
+    netuid: Netuid,
+    /// Where copies of such files are kept.
+    copies: PathBuf,
     behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
@@ -209,6 +223,8 @@ impl Role for MinerRole {
             Outcome::Trained(trained) => {
                 status.loss = Some(trained.loss);
                 self.open = Some(trained.intent.round);
+                let outgoing = Outgoing::of(&trained.intent, self.netuid, &self.copies);
+                self.outgoing = Some(outgoing);
                 Done::Sealed(trained.intent)
             }
         })
@@ -224,6 +240,12 @@ impl Role for MinerRole {
         self.timing.block(number);
     }
 
+    fn tend<C: Chain>(&mut self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
+        if let Some(outgoing) = &self.outgoing {
+            outgoing.tend(desk, jobs);
+        }
+    }
+
     fn at_hand(&self, _: Round) -> AtHand {
         // A miner fetches what was included when it needs it.
         AtHand::new()
@@ -236,6 +258,7 @@ impl Role for MinerRole {
 
     fn holds(&mut self, _: Held) {
         self.open = None;
+        self.outgoing = None;
     }
 
     fn stop(&self) {

@@ -8,12 +8,13 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use cairn_engine::{Part, Version};
 use cairn_primitives::{BlockNumber, Round};
 use cairn_round::{miner::Intent, pace::Pace, plan::Plan};
 use cairn_store::paths;
 
-use super::{make::Made, Maker};
+use super::{make::Made, outgoing::keep_copy, Maker};
 use crate::metrics::Failed;
 use crate::roles::{
     driver::{with_engine, Desk},
@@ -166,6 +167,7 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         steps: trained.steps(),
         states: trained.trace,
     };
+    let sealed = copied(desk, &intent, sealed.into()).await;
     if let Err(error) = desk.run.store.publish(&prefix, sealed).await {
         tracing::warn!("round {round} · its work is lost: {error}");
         desk.metrics().failed(Failed::Publish);
@@ -179,6 +181,17 @@ pub(super) async fn train<C: Clone + Send + 'static>(
     let intent = keep(desk, intent, traced).await?;
     desk.reporter.say(&said);
     Ok(Some(Trained { intent, loss }))
+}
+
+/// Keeps a copy of a file, should the store lose it, and gives it back. The round goes on without one.
+async fn copied<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> Bytes {
+    let copies = locked(&desk.state).outgoing();
+    let root = intent.commitment.sealed_root;
+    if let Err(error) = keep_copy(copies, root, sealed.clone()).await {
+        let round = intent.round;
+        tracing::warn!("round {round} · no copy of its file is kept: {error}; free disk space");
+    }
+    sealed
 }
 
 /// Puts the intent on disk, with what is carried on if it is included, then in force.

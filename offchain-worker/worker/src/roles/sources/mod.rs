@@ -60,7 +60,7 @@ const MOST_OPEN: usize = 256;
 /// For a whole file: this, and a second for each MiB. Who brings a group now and then holds nobody up.
 const WHOLE: Duration = Duration::from_secs(30);
 /// Rounds of which what came in part is kept, to go on from there.
-const INCOMING_ROUNDS: Round = 16;
+pub const INCOMING_ROUNDS: Round = 16;
 
 /// A file that is wanted, as the chain names it.
 #[derive(Clone, Debug)]
@@ -373,6 +373,40 @@ async fn remove(file: &Path) {
                 tracing::debug!("{} stays: {error}", path.display());
             }
         }
+    }
+}
+
+/// How long a source at an endpoint takes to answer, for who only wants to know.
+///
+/// # Errors
+/// Why it does not answer, or is not asked.
+pub async fn answers(
+    endpoint: &Text,
+    origin: Origin,
+    relays: &[String],
+) -> Result<Duration, String> {
+    let text = endpoint.to_text();
+    let began = Instant::now();
+    let said = |error: StoreError| error.to_string();
+    if text.starts_with("https://") {
+        let source = Store::open_named_by(&text, origin).map_err(said)?.source();
+        return answer(source.as_ref(), began).await;
+    }
+    let guest = peer::Guest::start(relays).await?;
+    let answered = match guest.source(&text, origin) {
+        Ok(source) => answer(source.as_ref(), began).await,
+        Err(why) => Err(why),
+    };
+    guest.close().await;
+    answered
+}
+
+/// A source answers if it says that it does not have what nobody has.
+async fn answer(source: &dyn Source, began: Instant) -> Result<Duration, String> {
+    let path = cairn_store::paths::blob(cairn_store::paths::DATA, &[0; 32]);
+    match has(source, &path, 0).await {
+        Ok(_) => Ok(began.elapsed()),
+        Err(fault) => Err(fault.to_string()),
     }
 }
 

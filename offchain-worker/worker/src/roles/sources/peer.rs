@@ -1,9 +1,9 @@
 //! This worker as a peer: what its store has it serves, and fetches what other peers have.
 
 #[cfg(feature = "p2p")]
-pub use with::Node;
+pub use with::{Guest, Node};
 #[cfg(not(feature = "p2p"))]
-pub use without::Node;
+pub use without::{Guest, Node};
 
 #[cfg(feature = "p2p")]
 mod with {
@@ -22,6 +22,49 @@ mod with {
 
     /// How long a relay is waited for.
     const RELAY: Duration = Duration::from_secs(10);
+
+    /// A peer that only asks, under a key that is used once.
+    pub struct Guest(Peer);
+
+    impl Guest {
+        /// Comes up, with these relays.
+        ///
+        /// # Errors
+        /// Why it does not.
+        pub async fn start(relays: &[String]) -> Result<Guest, String> {
+            let mut key = [0u8; 32];
+            getrandom::fill(&mut key).map_err(|error| error.to_string())?;
+            let settings = Settings {
+                relays: relays.to_vec(),
+                ..Settings::default()
+            };
+            let peer = Peer::bind(&PeerKey::from_bytes(&key), settings).await;
+            let guest = Guest(peer.map_err(|error| error.to_string())?);
+            if !relays.is_empty() {
+                wait_for_relay(&guest.0).await;
+            }
+            Ok(guest)
+        }
+
+        /// The peer at an endpoint of the chain.
+        ///
+        /// # Errors
+        /// Why it is not asked.
+        pub fn source(&self, text: &str, origin: Origin) -> Result<Arc<dyn Source>, String> {
+            source(&self.0, text, origin)
+        }
+
+        /// Tells other peers that it is gone.
+        pub async fn close(&self) {
+            self.0.close().await;
+        }
+    }
+
+    fn source(peer: &Peer, text: &str, origin: Origin) -> Result<Arc<dyn Source>, String> {
+        let address: Address = text.parse().map_err(|error| format!("{error}"))?;
+        let source = peer.source(&address, origin);
+        Ok(Arc::new(source.map_err(|error| error.to_string())?))
+    }
 
     /// A peer that serves a store.
     pub struct Node {
@@ -146,9 +189,7 @@ mod with {
         /// # Errors
         /// Why it is not asked.
         pub fn source(&self, text: &str, origin: Origin) -> Result<Arc<dyn Source>, String> {
-            let address: Address = text.parse().map_err(|error| format!("{error}"))?;
-            let source = self.peer.source(&address, origin);
-            Ok(Arc::new(source.map_err(|error| error.to_string())?))
+            source(&self.peer, text, origin)
         }
 
         /// Tells other peers that it is gone.
@@ -168,6 +209,26 @@ mod without {
     use super::super::{PeerOptions, RoleError};
 
     const NOT_BUILT: &str = "this cairn was built without peers: build it with --features p2p";
+
+    /// There is none.
+    pub enum Guest {}
+
+    impl Guest {
+        /// # Errors
+        /// That there are no peers.
+        pub async fn start(_: &[String]) -> Result<Guest, String> {
+            Err(NOT_BUILT.into())
+        }
+
+        /// # Errors
+        /// That there are no peers.
+        pub fn source(&self, _: &str, _: Origin) -> Result<Arc<dyn Source>, String> {
+            Err(NOT_BUILT.into())
+        }
+
+        /// Nobody is told.
+        pub async fn close(&self) {}
+    }
 
     /// There is none.
     pub enum Node {}

@@ -213,6 +213,16 @@ impl StateDir {
         self.files.directory().join("joining")
     }
 
+    /// Where a copy of the contribution that is open is kept.
+    pub fn outgoing(&self) -> PathBuf {
+        StateDir::outgoing_in(self.files.directory())
+    }
+
+    /// The same of the state in this directory.
+    pub fn outgoing_in(directory: &Path) -> PathBuf {
+        directory.join("outgoing")
+    }
+
     /// Reads everything; `None` in a new directory.
     ///
     /// # Errors
@@ -587,6 +597,7 @@ mod tests {
                 round,
                 H256([8; 32]),
                 Verdicts::from_uids([1].map(Uid)),
+                H256([7; 32]),
                 salt,
             )
         };

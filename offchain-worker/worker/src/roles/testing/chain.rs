@@ -349,6 +349,7 @@ impl State {
             let attestation = Attestation {
                 model_root: *root,
                 verdicts: verdicts.clone(),
+                witness: H256::zero(),
                 salt: [0; 32],
             };
             tally.add(&attestation, STAKE).expect("there is room");
@@ -518,6 +519,7 @@ impl State {
         let said = Attestation {
             model_root: pledge.root,
             verdicts: pledge.verdicts.clone(),
+            witness: pledge.witness,
             salt: *pledge.salt.expose(),
         };
         attestation::check(

@@ -7,7 +7,7 @@ use cairn_store::paths;
 
 use crate::roles::{
     chain::Chain,
-    join::{newest, read_checkpoint, there},
+    join::{newest, read_checkpoint, there, Claim},
     run::Run,
     stores::Stores,
     testing::{config_and_store, FakeChain, Network, NETUID},
@@ -189,11 +189,12 @@ async fn data_and_checkpoints_come_from_the_store_that_the_run_names_too() {
     };
     let finals = [(4, held.root), (held.round, held.root), (10, held.root)];
     let found = there(&run, &finals, &[]).await.expect("it can be asked");
-    assert_eq!(
-        found,
-        [(held.round, held.root)],
-        "one that is due and there"
-    );
+    let due = Claim {
+        round: held.round,
+        root: held.root,
+        by: Vec::new(),
+    };
+    assert_eq!(found, [due], "one that is due and there");
     let place = own.path().join("joining");
     let taken = read_checkpoint(&run, held, &place, &[]).await;
     assert_eq!(taken, Some(parameters));

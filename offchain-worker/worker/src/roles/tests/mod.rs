@@ -5,6 +5,8 @@ mod apart;
 mod cheats;
 mod engine;
 mod joining;
+mod liars;
 mod network;
+mod repair;
 mod replay;
 mod waiting;

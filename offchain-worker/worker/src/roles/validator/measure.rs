@@ -11,6 +11,7 @@ use std::{
 use cairn_engine::{Engine, Version};
 use cairn_gradient::{resemblance, Checked, Contribution};
 use cairn_primitives::H256;
+use cairn_protocol::exam::witness;
 use cairn_round::{
     measure::{File, Measuring},
     scoring::{self, forget_old, Evidence},
@@ -51,13 +52,13 @@ impl ValidatorRole {
         jobs.spawn(async move {
             let _timer = desk.time(Stage::Measure);
             let measured = with_engine(&desk, move |engine| work.measure(engine, measurement));
-            let evidence = match measured.await {
-                Ok(evidence) => evidence,
+            let (evidence, witness) = match measured.await {
+                Ok(found) => found,
                 // A card that fails takes this round's evidence with it; the next round opens it anew.
                 Err(RoleError::Engine(error)) if error.is_device_fault() => {
                     tracing::warn!("round {round} · cannot be measured: {error}");
                     desk.metrics().failed(Failed::Engine);
-                    Vec::new()
+                    (Vec::new(), None)
                 }
                 Err(error) => return Err(error),
             };
@@ -66,7 +67,7 @@ impl ValidatorRole {
                 measured: evidence.len(),
                 miners,
             });
-            Ok(Ended::Own(Outcome::Measured(round, evidence)))
+            Ok(Ended::Own(Outcome::Measured(round, evidence, witness)))
         });
     }
 
@@ -91,7 +92,7 @@ impl Work {
         &self,
         engine: &mut dyn Engine,
         measurement: Measurement,
-    ) -> Result<Vec<Evidence>, RoleError> {
+    ) -> Result<(Vec<Evidence>, Option<H256>), RoleError> {
         let files = self.files_of(&measurement)?;
         let (round, base) = (measurement.round, engine.root(Version::Base)?);
         if base != measurement.root {
@@ -111,7 +112,13 @@ impl Work {
             };
             measuring.take(losses);
         }
-        Ok(measuring.finish())
+        let (included, exam) = measuring.asked();
+        let found = measuring.finish();
+        // Only where work is audited is it a CPU's, which has the same bits everywhere.
+        let is_asked = self.run.config.audits.rate > 0;
+        let at = (self.run.netuid, round);
+        let witness = is_asked.then(|| witness(at, exam, &included, &found));
+        Ok((found, witness.flatten()))
     }
 
     /// What is known of the contributions that are to be measured, by sealed root.

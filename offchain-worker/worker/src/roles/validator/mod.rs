@@ -17,7 +17,7 @@ use std::{
 use bytes::Bytes;
 use cairn_chain::MemberInfo;
 use cairn_gradient::Checked;
-use cairn_primitives::{BlockNumber, Round, Uid};
+use cairn_primitives::{BlockNumber, Round, Uid, H256};
 use cairn_round::{
     audit::Verdict,
     pledge::Pledge,
@@ -95,7 +95,7 @@ enum Outcome {
     Fetched(Round, Id, Option<Bytes>),
     Opened(Round, Id, Option<Arc<Checked>>),
     Pledged(Pledge),
-    Measured(Round, Vec<Evidence>),
+    Measured(Round, Vec<Evidence>, Option<H256>),
     Audited((Round, Uid), Option<Verdict>),
     Weighed(Weighed),
     Checkpoint(Held, bool),
@@ -153,8 +153,9 @@ impl Role for ValidatorRole {
             Task::Pledge {
                 round,
                 root,
-                verdicts,
-            } => self.pledge(desk, jobs, (round, root, verdicts)),
+                good,
+                witness,
+            } => self.pledge(desk, jobs, (round, root, good, witness)),
             Task::Measure(measurement) => self.measure(desk, jobs, measurement),
             Task::Audit(audit) => self.audit(desk, jobs, *audit),
             Task::StopMeasuring => self.stop.store(true, Ordering::Relaxed),
@@ -176,9 +177,9 @@ impl Role for ValidatorRole {
                 Done::Opened { round, id, is_good }
             }
             Outcome::Pledged(pledge) => Done::Pledged(pledge),
-            Outcome::Measured(round, evidence) => {
+            Outcome::Measured(round, evidence, witness) => {
                 self.take_evidence(evidence)?;
-                Done::Measured(round)
+                Done::Measured(round, witness)
             }
             Outcome::Audited(of, verdict) => Done::Audited(of, verdict),
             Outcome::Weighed(weighed) => Done::Weighed(weighed),

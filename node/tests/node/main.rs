@@ -1,0 +1,5 @@
+//! The node from outside: commands, blocks, JSON-RPC.
+
+mod chain_new;
+mod rpc;
+mod running;

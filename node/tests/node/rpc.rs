@@ -1,0 +1,134 @@
+//! What a node serves, as docs/openrpc.json says it, and what it refuses.
+
+use std::collections::BTreeSet;
+
+use serde_json::{json, Value};
+
+use crate::running::{request, Running};
+
+/// Of methods of ours the names begin with these.
+const OURS: [&str; 6] = [
+    "subnets_",
+    "training_",
+    "audits_",
+    "endpoints_",
+    "emissions_",
+    "rpc.",
+];
+
+fn document() -> Value {
+    serde_json::from_str(include_str!("../../../docs/openrpc.json")).expect("JSON")
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().expect("a list")
+}
+
+fn dev(more: &[&str]) -> Running {
+    let always = [
+        "--dev",
+        "--tmp",
+        "--rpc-port",
+        "0",
+        "--port",
+        "0",
+        "--no-prometheus",
+        "--no-telemetry",
+        "--no-mdns",
+    ];
+    Running::start(&[&always[..], more].concat())
+}
+
+#[test]
+fn what_is_served_is_documented_and_the_other_way_round() {
+    let (node, document) = (dev(&[]), document());
+    assert_eq!(node.ask("rpc.discover", json!([])), document);
+    let served = node.ask("rpc_methods", json!([]));
+    let served = list(&served["methods"]).iter().filter_map(Value::as_str);
+    let ours = |name: &&str| OURS.iter().any(|space| name.starts_with(space));
+    let served: BTreeSet<&str> = served
+        .filter(ours)
+        .filter(|name| *name != "rpc.discover")
+        .collect();
+    let methods = list(&document["methods"]);
+    let documented: BTreeSet<&str> = methods
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    assert_eq!(served, documented);
+    assert!(served.len() > 20, "only {} were found", served.len());
+    for method in methods {
+        takes_what_is_documented(&node, method);
+    }
+}
+
+/// A method names its parameters itself, and those that it cannot do without.
+fn takes_what_is_documented(node: &Running, method: &Value) {
+    let name = method["name"].as_str().expect("a name");
+    let parameters = list(&method["params"]);
+    let told = |params: Value| {
+        let answer = node.post(&request(name, params));
+        answer["error"]["message"]
+            .as_str()
+            .unwrap_or_default()
+            .to_string()
+    };
+    let names: Vec<&str> = parameters
+        .iter()
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    let most = told(json!(vec![0; names.len() + 1]));
+    assert!(
+        most.ends_with(&format!("takes: {}", names.join(", "))),
+        "{name}: {most}"
+    );
+    let required = parameters.iter().filter(|one| one["required"] == true);
+    let required: Vec<&Value> = required.collect();
+    // In their order: the first of them is missed first.
+    match required.first() {
+        Some(first) => {
+            let missing = told(json!([]));
+            let expected = format!(
+                "`{}` is missing; expected {}",
+                text(&first["name"]),
+                text(&first["description"])
+            );
+            assert_eq!(missing, expected, "{name}");
+        }
+        None => assert_eq!(told(json!([])), "", "{name}"),
+    }
+    let after = required.len();
+    assert!(
+        parameters
+            .iter()
+            .take(after)
+            .all(|one| one["required"] == true),
+        "{name}: what may be left out is last"
+    );
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a text")
+}
+
+#[test]
+fn what_is_too_much_is_refused() {
+    let node = dev(&["--rpc-max-request-size", "1", "--rpc-methods", "safe"]);
+    let batch = |calls: usize| json!(vec![request("system_name", json!([])); calls]);
+    assert_eq!(list(&node.post(&batch(100))).len(), 100);
+    let refused = node.post(&batch(101));
+    assert_eq!(refused["error"]["code"], -32010, "{refused}");
+    assert!(
+        refused["error"]["message"].to_string().contains("batch"),
+        "{refused}"
+    );
+
+    let (status, _) = node.send(&" ".repeat(2 << 20));
+    assert!(status.contains("413"), "{status}");
+
+    let refused = node.post(&request("author_rotateKeys", json!([])));
+    assert_eq!(
+        refused["error"]["message"], "RPC call is unsafe to be called externally",
+        "{refused}"
+    );
+}

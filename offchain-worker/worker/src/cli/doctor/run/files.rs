@@ -1,0 +1,229 @@
+//! Whether files get from here to others in time: the store is written to and read back, endpoints are asked.
+
+use std::time::{Duration, Instant};
+
+use cairn_chain::RunInfo;
+use cairn_primitives::{Role, RunConfig, Text};
+use cairn_protocol::phase::Timetable;
+use cairn_store::{guard::Origin, paths, Store, StoreError};
+
+use super::{
+    check::{size, Check},
+    machine::contribution,
+};
+use crate::roles::sources::answers;
+
+/// The most bytes that are written to time a store.
+const MOST: u64 = 4 << 20;
+/// Where they go.
+const PREFIX: &str = "doctor/";
+
+/// What a store did.
+#[derive(Clone, Copy, Debug)]
+pub struct Timed {
+    /// Bytes that were written, and read back.
+    pub bytes: u64,
+    /// The time that took.
+    pub time: Duration,
+    /// Whether the store is a directory of this machine.
+    pub is_directory: bool,
+}
+
+/// Publishes as many bytes as a contribution has, or [`MOST`], and removes them again.
+///
+/// # Errors
+/// Those of the store.
+pub async fn time(url: &str, config: &RunConfig) -> Result<Timed, StoreError> {
+    let store = Store::open(url)?;
+    let bytes = contribution(config).clamp(1, MOST);
+    let mut content = vec![0u8; usize::try_from(bytes).unwrap_or_default()];
+    // Nobody has stored just these before.
+    let mut seed = [0u8; 32];
+    let _ = getrandom::fill(&mut seed);
+    let mut source = blake3::Hasher::new_keyed(&seed);
+    source.update(b"doctor").finalize_xof().fill(&mut content);
+    let began = Instant::now();
+    let root = store.publish(PREFIX, content).await?;
+    let time = began.elapsed();
+    let path = paths::blob(PREFIX, &root);
+    store.delete(&path).await?;
+    store.delete(&paths::outboard(&path)).await?;
+    Ok(Timed {
+        bytes,
+        time,
+        is_directory: store.directory().is_some(),
+    })
+}
+
+/// Whether a contribution is stored in the time that is kept free for it, and what others' fetching asks of the line.
+pub fn store(timed: &Timed, run: &RunInfo, block: Duration) -> Vec<Check> {
+    let config = &run.config;
+    let (most, times) = (contribution(config), Timetable::new(0, &config.phases));
+    let margin = times
+        .commit_deadline()
+        .saturating_sub(times.training_deadline());
+    let there = block.saturating_mul(margin).as_secs_f64();
+    let rate = timed.bytes as f64 / timed.time.as_secs_f64().max(1e-9);
+    let takes = most as f64 / rate;
+    let found = format!(
+        "a contribution of at most {} is written and read back in {takes:.2} s of {there:.1} s, at {}/s",
+        size(most),
+        size(rate as u64)
+    );
+    let remedy =
+        "use a nearer bucket or a faster line: what is stored too late is not committed to";
+    let check = Check::either("store", takes <= there, found, remedy)
+        .with("contribution_bytes", most as f64)
+        .with("bytes_per_s", rate)
+        .with("seconds", takes)
+        .with("seconds_there", there);
+    match timed.is_directory {
+        true => vec![check, uplink(run, block)],
+        false => vec![check],
+    }
+}
+
+/// What others fetch of a contribution, which cannot be measured without them.
+fn uplink(run: &RunInfo, block: Duration) -> Check {
+    let most = contribution(&run.config);
+    let validators = run.round.validators.len().max(1) as u64;
+    let phases = &run.config.phases;
+    let half = phases.attest.div_ceil(2);
+    let there = block.saturating_mul(phases.reveal.saturating_add(half));
+    let bytes = most.saturating_mul(validators);
+    let bits = 8.0 * bytes as f64 / there.as_secs_f64().max(1e-9);
+    let found = format!(
+        "not measured: the store is a directory, and how fast others get files out of it only they can tell; {validators} \
+         validators fetch {} in {:.0} s",
+        size(bytes),
+        there.as_secs_f64()
+    );
+    let remedy = format!("have a line that sends {:.2} Mbit/s or more", bits / 1e6);
+    Check::unknown("uplink", found, remedy).with("needed_bits_per_s", bits)
+}
+
+/// A line for a store that cannot be used, or was not named.
+pub fn no_store(why: Option<&StoreError>) -> Check {
+    match why {
+        None => Check::unknown(
+            "store",
+            "not measured",
+            "name the worker's store with --store",
+        ),
+        Some(error) => Check::fix("store", error.to_string(), "the worker ends with this, too"),
+    }
+}
+
+/// An endpoint that the chain names, and whether it answers.
+pub type Answered = (Text, Result<Duration, String>);
+
+/// Asks the member's own endpoints, from here.
+pub async fn ask(endpoints: &[Text], origin: Origin, relays: &[String]) -> Vec<Answered> {
+    let asked = endpoints.iter().map(|endpoint| async move {
+        let answer = answers(endpoint, origin, relays).await;
+        (endpoint.clone(), answer)
+    });
+    futures::future::join_all(asked).await
+}
+
+/// A line for each endpoint, or for there being none.
+pub fn endpoints(answered: &[Answered], role: Role) -> Vec<Check> {
+    if answered.is_empty() {
+        let found = "the chain names none of this member";
+        let remedy = match role {
+            Role::Miner => "nothing, if all share one store; else start the worker with --p2p, or with --endpoint URL",
+            Role::Validator => {
+                "nothing, if all share one store; else start the worker with --p2p: whoever attests serves"
+            }
+        };
+        return vec![Check::unknown("endpoint", found, remedy)];
+    }
+    let line = |(endpoint, answer): &Answered| match (endpoint.to_text(), answer) {
+        (endpoint, Ok(time)) => {
+            let milliseconds = time.as_secs_f64() * 1e3;
+            let found = format!("{endpoint} answers from here in {milliseconds:.0} ms");
+            Check::ok("endpoint", found)
+                .with("answer_ms", milliseconds)
+                .advised(
+                    "ask from another network, too: `cairn doctor --netuid N --key WALLET` there",
+                )
+        }
+        (endpoint, Err(why)) => {
+            let found = format!("{endpoint} does not answer: {why}");
+            let remedy =
+                "start the worker; if it runs, open its UDP port or name a relay (--p2p-relay)";
+            Check::fix("endpoint", found, remedy)
+        }
+    };
+    answered.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::check::State, *};
+    use crate::roles::testing::a_run;
+
+    const BLOCK: Duration = Duration::from_secs(2);
+
+    fn timed(milliseconds: u64, is_directory: bool) -> Timed {
+        Timed {
+            bytes: contribution(&a_run().config),
+            time: Duration::from_millis(milliseconds),
+            is_directory,
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_too_slow_is_said_to_be() {
+        // Two of six blocks are kept free.
+        let run = a_run();
+        let good = store(&timed(3_999, false), &run, BLOCK);
+        assert_eq!((good.len(), good[0].state), (1, State::Ok));
+        assert_eq!(good[0].figures["seconds_there"], 4.0);
+        let bad = store(&timed(4_001, false), &run, BLOCK);
+        assert_eq!(bad[0].state, State::Fix);
+        assert!(bad[0].text().contains("faster line"));
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_said_not_to_be() {
+        let found = store(&timed(1, true), &a_run(), BLOCK);
+        assert_eq!((found[1].check, found[1].state), ("uplink", State::Unknown));
+        assert!(found[1].text().contains("Mbit/s"));
+        assert_eq!(no_store(None).state, State::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_store_is_timed_and_nothing_is_left_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let made = Store::create_in(directory.path()).unwrap();
+        let timed = time(made.url(), &a_run().config).await.unwrap();
+        assert!(timed.is_directory && timed.bytes == contribution(&a_run().config));
+        assert_eq!(made.list("").await.unwrap(), []);
+        let none = format!("file://{}/none", directory.path().display());
+        let error = time(&none, &a_run().config).await.unwrap_err();
+        let check = no_store(Some(&error));
+        assert_eq!(check.state, State::Fix);
+        assert!(check.found.contains("none"), "{}", check.found);
+    }
+
+    #[tokio::test]
+    async fn endpoints_that_do_not_answer_are_named() {
+        // What a chain named may not be on this machine.
+        let inside = Text::new("https://127.0.0.1/run").unwrap();
+        let asked = ask(&[inside], Origin::Chain, &[]).await;
+        let found = endpoints(&asked, Role::Miner);
+        assert_eq!(found[0].state, State::Fix);
+        assert!(
+            found[0].found.contains("https://127.0.0.1/run"),
+            "{}",
+            found[0].found
+        );
+        let well = (
+            Text::new("https://a.example").unwrap(),
+            Ok(Duration::from_millis(7)),
+        );
+        assert_eq!(endpoints(&[well], Role::Miner)[0].state, State::Ok);
+        assert_eq!(endpoints(&[], Role::Validator)[0].state, State::Unknown);
+    }
+}

@@ -1,0 +1,359 @@
+//! `cairn doctor --netuid`: what taking part in a run takes, measured here, and what to do where it does not go.
+
+mod check;
+mod files;
+mod machine;
+mod member;
+mod nodes;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use cairn_chain::{AccountId, Block, Client, MemberInfo, RunInfo, SubnetInfo, View};
+use cairn_engine::Device;
+use cairn_primitives::{api::Duty, BlockNumber, Netuid, Role, Round, Text};
+use cairn_store::{guard::Origin, Store};
+use clap::{builder::BoolishValueParser, Args};
+use serde::Serialize;
+
+use self::{
+    check::{Check, State},
+    machine::Place,
+    member::Seen,
+};
+use super::super::{
+    args::{numbered, KeyArgs, NodeArgs},
+    look::no_subnet,
+};
+use crate::{error::Failure, progress::progress, roles::state::StatePlace};
+
+/// What is measured, and with what a worker would be started.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "What a run takes")]
+pub struct RunArgs {
+    /// Measure what it takes to take part in this subnet's run, and say what to do where that is too much
+    #[arg(long, env = "CAIRN_NETUID", value_name = "NETUID", value_parser = numbered::<Netuid>())]
+    netuid: Option<Netuid>,
+    #[command(flatten)]
+    key: KeyArgs,
+    /// The store that the worker is started with: a file is written there, read back and removed
+    #[arg(long, env = "CAIRN_STORE", value_name = "URL")]
+    store: Option<String>,
+    /// Directory of the worker's state [default: below ~/.cairn/state]
+    #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Where the worker trains: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N
+    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Auto, value_name = "DEVICE")]
+    device: Device,
+    /// Compute threads [default: one per core]
+    #[arg(long, env = "CAIRN_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Make inner steps for about so many seconds; what takes longer is scaled from one sequence
+    #[arg(long, env = "CAIRN_SECONDS", default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))]
+    seconds: u16,
+    /// A relay by which the member's own endpoint is asked
+    #[arg(
+        long,
+        env = "CAIRN_P2P_RELAY",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
+    p2p_relay: Vec<String>,
+    /// Ask the member's own endpoints on this machine and in private networks, too
+    #[arg(long, env = "CAIRN_TRUST_ENDPOINTS", value_parser = BoolishValueParser::new())]
+    trust_endpoints: bool,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct RunReport {
+    netuid: Netuid,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    block: Option<BlockNumber>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    round: Option<Round>,
+    checks: Vec<Check>,
+}
+
+impl RunReport {
+    /// For people.
+    pub fn text(&self) -> String {
+        let run = match (&self.name, self.round) {
+            (Some(name), Some(round)) => format!("run `{name}`, round {round}"),
+            _ => "no run".into(),
+        };
+        let block = self.block.map(|block| format!(", block {block}"));
+        let head = format!(
+            "subnet {}: {run}{}\n",
+            self.netuid,
+            block.unwrap_or_default()
+        );
+        let lines = self.checks.iter().map(Check::text);
+        head + &lines.collect::<String>()
+    }
+
+    /// How many lines ask for something.
+    pub fn to_fix(&self) -> usize {
+        let to_fix = |check: &&Check| check.state == State::Fix;
+        self.checks.iter().filter(to_fix).count()
+    }
+}
+
+/// What the chain says, as of its best block.
+struct Facts {
+    block: Block,
+    /// Milliseconds since 1970 at which its author made it.
+    made: u64,
+    every: Duration,
+    subnet: SubnetInfo,
+    run: Option<RunInfo>,
+    members: Vec<MemberInfo>,
+    endpoints: Vec<Text>,
+}
+
+impl Facts {
+    async fn ask(
+        client: &Client,
+        netuid: Netuid,
+        hotkey: Option<AccountId>,
+    ) -> Result<Facts, Failure> {
+        let block = client.best().await?;
+        let view: View = client.at(block.hash);
+        let subnet = view.subnet(netuid).await?;
+        let own = match hotkey {
+            Some(hotkey) => view.endpoints_of(netuid, &[hotkey]).await?,
+            None => Vec::new(),
+        };
+        Ok(Facts {
+            block,
+            made: view.made_at().await?,
+            every: Duration::from_millis(view.block_time().await?),
+            subnet: subnet.ok_or_else(|| no_subnet(netuid))?,
+            run: view.run(netuid).await?,
+            members: view.members(netuid).await?,
+            endpoints: own
+                .into_iter()
+                .flat_map(|member| member.endpoints)
+                .collect(),
+        })
+    }
+}
+
+impl RunArgs {
+    /// Measures; `None` if no run was asked about.
+    ///
+    /// # Errors
+    /// What keeps all of it from being measured: no such subnet, a key that is not there.
+    pub async fn look(&self, node: &NodeArgs) -> Result<Option<RunReport>, Failure> {
+        let Some(netuid) = self.netuid else {
+            return Ok(None);
+        };
+        let hotkey = match self.key.is_named() {
+            true => Some(self.key.address()?),
+            false => None,
+        };
+        let asked = nodes::ask(&node.node, node.genesis).await;
+        let mut report = RunReport {
+            netuid,
+            block: None,
+            name: None,
+            round: None,
+            checks: Vec::new(),
+        };
+        let client = match node.connect().await {
+            Ok(client) => client,
+            Err(error) => {
+                report.checks = nodes::judge(&asked, None);
+                let remedy = "start a node, or name one that answers with --node";
+                report
+                    .checks
+                    .push(Check::fix("chain", error.to_string(), remedy));
+                return Ok(Some(report));
+            }
+        };
+        let facts = Facts::ask(&client, netuid, hotkey).await?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_millis();
+        let now = u64::try_from(now).unwrap_or(u64::MAX);
+        report.block = Some(facts.block.number);
+        report.checks = nodes::judge(&asked, Some(facts.every));
+        report
+            .checks
+            .push(nodes::clock(now, facts.made, facts.every));
+        report.checks.extend(self.of_member(&facts, hotkey).await);
+        match &facts.run {
+            None => {
+                let remedy = "wait until the subnet's owner starts one; `cairn mine` waits, too";
+                report
+                    .checks
+                    .push(Check::unknown("run", "the subnet has none", remedy));
+            }
+            Some(run) => {
+                report.name = Some(run.config.name.to_text());
+                report.round = Some(run.round.round);
+                report
+                    .checks
+                    .extend(self.of_run(run, &facts, hotkey).await?);
+            }
+        }
+        Ok(Some(report))
+    }
+
+    /// Lines on the member.
+    async fn of_member(&self, facts: &Facts, hotkey: Option<AccountId>) -> Vec<Check> {
+        let Some(hotkey) = hotkey else {
+            let remedy = "name its wallet with --key";
+            return vec![Check::unknown("role", "no hotkey was named", remedy)];
+        };
+        let seen = Seen {
+            subnet: &facts.subnet,
+            run: facts.run.as_ref(),
+            members: &facts.members,
+            now: facts.block.number,
+            every: u64::try_from(facts.every.as_millis()).unwrap_or(u64::MAX),
+        };
+        let mut checks = seen.of(&hotkey);
+        let member = facts.members.iter().find(|member| member.hotkey == hotkey);
+        if let Some(member) = member {
+            let origin = match self.trust_endpoints {
+                true => Origin::Owner,
+                false => Origin::Chain,
+            };
+            let answered = files::ask(&facts.endpoints, origin, &self.p2p_relay).await;
+            checks.extend(files::endpoints(&answered, member.chosen_role));
+        }
+        checks
+    }
+
+    /// Lines on this machine and the run.
+    async fn of_run(
+        &self,
+        run: &RunInfo,
+        facts: &Facts,
+        hotkey: Option<AccountId>,
+    ) -> Result<Vec<Check>, Failure> {
+        let member = facts.members.iter().find(|it| Some(it.hotkey) == hotkey);
+        let duty = match member.map(|member| member.chosen_role) {
+            Some(Role::Validator) => Duty::Validator,
+            Some(Role::Miner) | None => Duty::Miner,
+        };
+        let mut checks = self.of_machine(run, facts.every).await?;
+        match &self.store {
+            None => checks.push(files::no_store(None)),
+            Some(url) => match files::time(url, &run.config).await {
+                Err(error) => checks.push(files::no_store(Some(&error))),
+                Ok(timed) => checks.extend(files::store(&timed, run, facts.every)),
+            },
+        }
+        checks.extend(self.disks(run, duty).await);
+        Ok(checks)
+    }
+
+    /// Memory and steps.
+    async fn of_machine(&self, run: &RunInfo, every: Duration) -> Result<Vec<Check>, Failure> {
+        let config = run.config.clone();
+        let memory = machine::memory(machine::memory_needed(&config), machine::memory_free());
+        if memory.state == State::Fix {
+            let why = "not measured: the model does not fit";
+            return Ok(vec![
+                memory,
+                Check::unknown("steps", why, "find memory first"),
+            ]);
+        }
+        let is_audited = config.audits.rate > 0;
+        let device = match crate::roles::device(self.device, is_audited) {
+            Ok(device) => device,
+            Err(error) => {
+                let refused = Check::fix("steps", error.to_string(), "choose another --device");
+                return Ok(vec![memory, refused]);
+            }
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or_else(cores, usize::from);
+        let bound = Duration::from_secs(self.seconds.into());
+        let measured = {
+            let _told = progress(format!("making inner steps for {} s", self.seconds), 0);
+            let config = config.clone();
+            let work = move || machine::pace(&config, (device, threads), bound);
+            tokio::task::spawn_blocking(work).await?
+        };
+        let steps = match measured {
+            Ok(pace) => machine::steps(&pace, &config, every),
+            Err(error) => Check::fix("steps", error.to_string(), "choose another --device"),
+        };
+        Ok(vec![memory, steps])
+    }
+
+    /// Room in the store, if it is a directory, and for the state.
+    async fn disks(&self, run: &RunInfo, duty: Duty) -> Vec<Check> {
+        let mut checks = Vec::new();
+        let store = self.store.as_deref().and_then(|url| Store::open(url).ok());
+        if let Some((store, directory)) = store.and_then(|it| Some((it.clone(), it.directory()?))) {
+            let place = Place::at(&directory, used(&store, self.netuid).await);
+            checks.push(machine::disk(
+                "store disk",
+                &place,
+                machine::store_bound(&run.config, duty),
+            ));
+        }
+        let state = self.state_dir.clone();
+        let state = state.unwrap_or_else(StatePlace::default_directory);
+        let place = Place::at(&state, 0);
+        checks.push(machine::disk(
+            "state disk",
+            &place,
+            machine::state_bound(&run.config),
+        ));
+        checks
+    }
+}
+
+/// Bytes of a subnet's files in a store; what cannot be listed counts nothing.
+async fn used(store: &Store, netuid: Option<Netuid>) -> u64 {
+    let netuid = netuid.map_or(0, Netuid::get);
+    let mut sum = 0u64;
+    for kind in ["contributions", "audits", "checkpoints"] {
+        let prefix: PathBuf = Path::new(kind).join(netuid.to_string());
+        let listed = store
+            .list(&prefix.to_string_lossy())
+            .await
+            .unwrap_or_default();
+        sum = listed
+            .iter()
+            .fold(sum, |sum, file| sum.saturating_add(file.length));
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_counts_what_is_to_be_done() {
+        let report = RunReport {
+            netuid: Netuid(3),
+            block: Some(7),
+            name: Some("tiny".into()),
+            round: Some(2),
+            checks: vec![
+                Check::ok("node", "it answers"),
+                Check::fix("bond", "too small", "add to it"),
+                Check::unknown("uplink", "not measured", "measure it"),
+            ],
+        };
+        assert_eq!(report.to_fix(), 1);
+        let text = report.text();
+        assert!(
+            text.starts_with("subnet 3: run `tiny`, round 2, block 7\n"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 6);
+        let json = serde_json::to_value(&report).unwrap();
+        assert_eq!(json["checks"][1]["do"], "add to it");
+    }
+}

@@ -1,0 +1,115 @@
+//! The file of the contribution that is not settled yet. A copy lies beside the state, so that a store that lost the
+//! file gets it again: from the commitment until the round is settled, at each block.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Arc,
+    },
+};
+
+use bytes::Bytes;
+use cairn_primitives::{Netuid, Round, H256};
+use cairn_round::miner::Intent;
+use cairn_store::{paths, Store};
+
+use super::Outcome;
+use crate::metrics::Failed;
+use crate::roles::driver::{Desk, Ended, Jobs};
+
+/// What a member has to see to while its contribution is open.
+#[derive(Clone)]
+pub(super) struct Outgoing {
+    round: Round,
+    prefix: String,
+    root: H256,
+    length: u64,
+    copy: PathBuf,
+    is_looking: Arc<AtomicBool>,
+}
+
+/// Puts a copy of a sealed file into this directory, in place of the one of the contribution before.
+///
+/// # Errors
+/// Those of the disk.
+pub(super) async fn keep_copy(directory: PathBuf, root: H256, sealed: Bytes) -> io::Result<()> {
+    let work = move || {
+        match std::fs::remove_dir_all(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        std::fs::create_dir_all(&directory)?;
+        std::fs::write(place(&directory, &root), sealed)
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+fn place(directory: &Path, root: &H256) -> PathBuf {
+    directory.join(blake3::Hash::from(root.0).to_hex().as_str())
+}
+
+impl Outgoing {
+    /// That of an intent, whose copy is in this directory if there is one.
+    pub fn of(intent: &Intent, netuid: Netuid, directory: &Path) -> Outgoing {
+        let root = intent.commitment.sealed_root;
+        Outgoing {
+            round: intent.round,
+            prefix: paths::contributions(netuid.get(), intent.round),
+            root,
+            length: intent.commitment.length,
+            copy: place(directory, &root),
+            is_looking: Arc::default(),
+        }
+    }
+
+    /// Looks whether the store still has the file, and publishes it again if not. One look at a time.
+    pub fn tend<C: Clone + Send + Sync + 'static>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
+        if self.is_looking.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (own, desk) = (self.clone(), desk.clone());
+        jobs.spawn(async move {
+            if let Err(why) = own.repair(&desk.run.store).await {
+                tracing::warn!(
+                    "round {} · {why}; trying again with the next block",
+                    own.round
+                );
+                desk.metrics().failed(Failed::Publish);
+            }
+            own.is_looking.store(false, Ordering::Release);
+            Ok(Ended::Nothing)
+        });
+    }
+
+    async fn repair(&self, store: &Store) -> Result<(), String> {
+        match store
+            .holds_blob(&self.prefix, &self.root.0, self.length)
+            .await
+        {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            // A store that does not answer has lost nothing yet.
+            Err(error) => {
+                tracing::debug!("whether the store has the contribution: {error}");
+                return Ok(());
+            }
+        }
+        let lost = format!("{} no longer has the contribution", store.url());
+        if !self.copy.exists() {
+            return Err(format!("{lost}, and {} is gone, too", self.copy.display()));
+        }
+        let published = store.publish(&self.prefix, self.copy.as_path()).await;
+        match published {
+            Ok(root) if root == self.root.0 => {
+                tracing::warn!("round {} · {lost}: it is published again", self.round);
+                Ok(())
+            }
+            Ok(_) => Err(format!("{lost}, and {} is damaged", self.copy.display())),
+            Err(error) => Err(format!("{lost}: {error}")),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A store that loses what was committed to.
+
+use cairn_primitives::{Commitment, Uid};
+
+use super::network::{committed, play, register_miner, register_validator};
+use crate::roles::{
+    testing::{sealed_file, Network},
+    Behaviour,
+};
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(240);
+
+/// What Alice committed to in the present round.
+fn commitment(network: &Network) -> Commitment {
+    let state = network.chain.state();
+    let made = state.contributions_of(state.round).first();
+    made.expect("she has committed").commitment.clone()
+}
+
+/// Has the store lose all contributions.
+fn lose(network: &Network) {
+    let store = network.store.directory().expect("a directory");
+    std::fs::remove_dir_all(store.join("contributions")).expect("they were there");
+}
+
+/// Waits until the store has it whole.
+async fn until_there(network: &Network, commitment: &Commitment) {
+    let round = network.chain.state().round;
+    let there = async {
+        while sealed_file(&network.store, round, commitment)
+            .await
+            .is_err()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, there).await;
+    waited.expect("it is published again");
+}
+
+async fn after_alice_has_committed() -> Network {
+    let mut network = Network::new().await;
+    register_miner(&network, Uid(1), "Alice");
+    register_validator(&network, Uid(10), "Victor");
+    network.validate("Victor");
+    network.mine("Alice", Behaviour::Honest);
+    let chain = network.chain.clone();
+    chain.until("Alice has committed", committed(0, 1)).await;
+    network
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_lost_after_the_commitment_is_published_again() {
+    let network = after_alice_has_committed().await;
+    let made = commitment(&network);
+    for _ in 0..2 {
+        lose(&network);
+        assert!(sealed_file(&network.store, 0, &made).await.is_err());
+        network.chain.tick();
+        until_there(&network, &made).await;
+    }
+    play(&network, 1, 1).await;
+    assert_eq!(network.chain.state().settled[&0].included, [Uid(1)]);
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_store_cut_short_is_made_whole() {
+    let network = after_alice_has_committed().await;
+    let made = commitment(&network);
+    let prefix = cairn_store::paths::contributions(super::super::testing::NETUID.get(), 0);
+    let path = cairn_store::paths::blob(&prefix, &made.sealed_root.0);
+    let file = network.store.directory().expect("a directory").join(path);
+    let whole = std::fs::read(&file).expect("it is there");
+    std::fs::write(&file, &whole[..whole.len() / 2]).expect("room");
+    network.chain.tick();
+    until_there(&network, &made).await;
+    network.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_miner_that_was_down_when_the_store_lost_it_publishes_it_again() {
+    let mut network = after_alice_has_committed().await;
+    let made = commitment(&network);
+    network.kill("Alice").await;
+    lose(&network);
+    network.mine("Alice", Behaviour::Honest);
+    network.chain.tick();
+    until_there(&network, &made).await;
+    play(&network, 1, 1).await;
+    assert_eq!(network.chain.state().settled[&0].included, [Uid(1)]);
+    network.stop().await;
+}

@@ -1,0 +1,180 @@
+//! Acting for another account, against a node: as its proxy, and as one of those who share it.
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use common::cairn;
+use serde_json::Value;
+
+/// A development chain of its own. It ends with the test.
+struct Node {
+    child: Child,
+    url: String,
+}
+
+impl Node {
+    fn start() -> Node {
+        let named = std::env::var_os("CAIRN_NODE_BIN").map(PathBuf::from);
+        let beside = || Path::new(env!("CARGO_BIN_EXE_cairn")).with_file_name("cairn-node");
+        let node = named.unwrap_or_else(beside);
+        let mut child = Command::new(&node)
+            .args([
+                "--dev",
+                "--tmp",
+                "--rpc-port",
+                "0",
+                "--port",
+                "0",
+                "--no-prometheus",
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("{}: {error}: cargo build -p cairn-node", node.display())
+            });
+        let log = child.stderr.take().expect("piped");
+        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
+        let address = lines.by_ref().find_map(|line| {
+            let (_, addresses) = line.split_once("JSON-RPC server: addr=")?;
+            addresses.split(',').next().map(String::from)
+        });
+        // Read to its end, or the node would wait for ever.
+        std::thread::spawn(move || lines.for_each(drop));
+        let address = address.expect("the node says where it listens");
+        Node {
+            child,
+            url: format!("ws://{address}"),
+        }
+    }
+
+    fn run(&self, line: &str) -> std::process::Output {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let mut command = cairn(&words);
+        command.args(["--node", &self.url]);
+        command.output().expect("cairn starts")
+    }
+
+    /// What a command prints as JSON.
+    fn does(&self, line: &str) -> Value {
+        let output = self.run(&format!("{line} --json"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    }
+
+    /// What a command says that prints nothing.
+    fn says(&self, line: &str) -> String {
+        let output = self.run(line);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{line}");
+        String::from_utf8(output.stderr).expect("UTF-8")
+    }
+
+    /// What an account can spend, in pebble.
+    fn spendable(&self, account: &str) -> u64 {
+        let balance = self.does(&format!("wallet balance {account}"));
+        balance["spendable"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .expect("an amount")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A thousand CRN in pebble.
+const THOUSAND: u64 = 1_000_000_000_000;
+
+#[test]
+fn others_act_for_an_account() {
+    let node = Node::start();
+    proxies(&node);
+    shared(&node);
+}
+
+fn proxies(node: &Node) {
+    node.does("wallet proxy add --suri //Alice --kind voting //Bob");
+    let shown = node.does("wallet proxy show //Alice");
+    assert_eq!(
+        (shown[0]["kind"].as_str(), shown[0]["delay"].as_u64()),
+        (Some("voting"), Some(0))
+    );
+
+    let (alice, before) = (node.spendable("//Alice"), node.spendable("//Eve"));
+    let send = "wallet send --suri //Bob --for //Alice --to //Eve 1000";
+    // The proxy's transaction is in a block, and what it may not do is refused there.
+    let refused = node.says(send);
+    assert!(refused.contains("System.CallFiltered"), "{refused}");
+    assert_eq!(node.spendable("//Eve"), before);
+    let stranger = node.says(&send.replace("//Bob", "//Dave"));
+    assert!(stranger.contains("Proxy.NotProxy"), "{stranger}");
+
+    node.does("wallet proxy add --suri //Alice --kind any //Bob");
+    let sent = node.does(send);
+    assert_eq!(sent["from"], node.does("wallet balance //Alice")["address"]);
+    assert_eq!(node.spendable("//Eve"), before + THOUSAND);
+    // She makes the blocks, so that fees are hers.
+    let paid = alice.saturating_sub(node.spendable("//Alice"));
+    assert!(paid > THOUSAND - THOUSAND / 100, "{paid}");
+
+    for kind in ["voting", "any"] {
+        node.does(&format!(
+            "wallet proxy remove --suri //Alice --kind {kind} //Bob"
+        ));
+    }
+    assert_eq!(
+        node.does("wallet proxy show //Alice"),
+        serde_json::json!([])
+    );
+}
+
+fn shared(node: &Node) {
+    let of = "2://Bob,//Charlie,//Dave";
+    // Needs no node, and in any order it is the same account.
+    let address = |of: &str| {
+        let output = cairn(&["wallet", "multisig", "address", of, "--json"])
+            .output()
+            .expect("starts");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        told["address"].as_str().expect("a text").to_string()
+    };
+    let account = address(of);
+    assert_eq!(address("2://Dave,//Bob,//Charlie"), account);
+    node.does(&format!("wallet send --suri //Bob --to {account} 2000"));
+
+    let before = node.spendable("//Ferdie");
+    let send = |key: &str| format!("wallet send --suri {key} --multisig {of} --to //Ferdie 1000");
+    let first = node.says(&send("//Bob"));
+    assert!(first.contains("1 of 2"), "{first}");
+    let hash = first
+        .split_whitespace()
+        .find(|word| word.starts_with("0x"))
+        .expect("the hash");
+    let waits = node.does(&format!("wallet multisig show {of} {hash}"));
+    assert_eq!(waits["approved_by"].as_array().map(Vec::len), Some(1));
+    let again = node.says(&send("//Bob"));
+    assert!(again.contains("approved this already"), "{again}");
+    let other = node.says(&send("//Eve"));
+    assert!(other.contains("none of those who share"), "{other}");
+
+    // Given up by who began, and begun again.
+    node.does(&format!(
+        "wallet multisig cancel --suri //Bob --multisig {of} {hash}"
+    ));
+    let gone = node.says(&format!("wallet multisig show {of} {hash}"));
+    assert!(gone.contains("waits for approvals"), "{gone}");
+    node.says(&send("//Charlie"));
+    let sent = node.does(&send("//Dave"));
+    assert_eq!(sent["from"], account.as_str());
+    assert_eq!(node.spendable("//Ferdie"), before + THOUSAND);
+}

@@ -1,0 +1,192 @@
+//! What is withheld of miners whose work is in question: when they have it, and when they lose it.
+
+use std::collections::BTreeMap;
+
+use cairn_primitives::{
+    traits::{Dissolve, Incentives, OnMember, Wages as _},
+    Balance, Netuid, Round, Uid,
+};
+
+use crate::{mock::*, Event, SubnetLedgers, TotalPots, Wages};
+
+const SUBNET: Netuid = Netuid(1);
+const MINER: Uid = Uid(2);
+const OTHER: Uid = Uid(3);
+
+/// Of the usual subnet this is in question.
+fn asked(newest: Round, proven: &[Uid], open: &[(Uid, Round)]) {
+    let questions = (
+        newest,
+        proven.to_vec(),
+        open.iter().copied().collect::<BTreeMap<_, _>>(),
+    );
+    World::change(|world| {
+        world.subnets.get_mut(&SUBNET).unwrap().questions = Some(questions);
+    });
+}
+
+fn has(uid: Uid) -> Balance {
+    Balances::free_balance(coldkey(hotkey(SUBNET, uid))) - EXISTENTIAL_DEPOSIT
+}
+
+fn withheld(uid: Uid) -> Balance {
+    Emissions::withheld(SUBNET, uid)
+}
+
+fn votes() {
+    for validator in [Uid(0), Uid(1)] {
+        vote(SUBNET, validator, &[(MINER, 1), (OTHER, 1)]);
+    }
+}
+
+#[test]
+fn who_is_not_proven_has_nothing_yet_and_all_once_it_is() {
+    ExtBuilder::usual().build_and_execute(|| {
+        votes();
+        asked(0, &[OTHER], &[]);
+        run_to(12);
+        assert_eq!(has(MINER), 0);
+        assert_eq!(
+            withheld(MINER),
+            has(OTHER),
+            "the same, but one has it and one does not"
+        );
+        assert!(Emissions::incentive(SUBNET, MINER) > 0);
+        assert_eq!(
+            Emissions::last_paid(SUBNET, MINER),
+            withheld(MINER),
+            "what is withheld saves a seat, too"
+        );
+        let pots = Emissions::emission(SUBNET).unwrap();
+        assert_eq!(pots.withheld, withheld(MINER));
+
+        votes();
+        asked(3, &[MINER, OTHER], &[]);
+        run_to(22);
+        assert_eq!((withheld(MINER), has(MINER)), (0, has(OTHER)));
+        assert_eq!(Emissions::member(SUBNET, MINER).earned_as_miner, has(MINER));
+        assert!(!Wages::<Test>::contains_key(SUBNET, MINER));
+    });
+}
+
+#[test]
+fn what_was_earned_before_the_open_audit_is_paid() {
+    ExtBuilder::usual().build_and_execute(|| {
+        votes();
+        asked(3, &[MINER, OTHER], &[(MINER, 2)]);
+        run_to(12);
+        let first = withheld(MINER);
+        assert!(first > 0 && has(MINER) == 0);
+        votes();
+        asked(5, &[MINER, OTHER], &[(MINER, 4)]);
+        run_to(22);
+        assert_eq!(has(MINER), first);
+        assert!(withheld(MINER) > 0);
+        // Nobody is included any more, and the audit is over.
+        World::change(|world| {
+            world.subnets.get_mut(&SUBNET).unwrap().left_out = vec![MINER, OTHER];
+        });
+        asked(5, &[MINER, OTHER], &[]);
+        let second = withheld(MINER);
+        run_to(32);
+        assert_eq!((has(MINER), withheld(MINER)), (first + second, 0));
+        assert_eq!(
+            Emissions::member(SUBNET, MINER).earned_as_miner,
+            first + second
+        );
+    });
+}
+
+#[test]
+fn who_loses_an_audit_loses_it_to_the_miners_pot() {
+    ExtBuilder::usual().build_and_execute(|| {
+        votes();
+        asked(0, &[OTHER], &[]);
+        run_to(12);
+        let (amount, pots) = (withheld(MINER), TotalPots::<Test>::get());
+        let pot = || SubnetLedgers::<Test>::get(SUBNET).unwrap().pots.miners;
+        let before = pot();
+        System::reset_events();
+        assert_eq!(Emissions::forfeit(SUBNET, MINER), amount);
+        assert_eq!((withheld(MINER), has(MINER)), (0, 0));
+        assert_eq!(pot(), before + amount);
+        assert_eq!(TotalPots::<Test>::get(), pots);
+        assert_eq!(Emissions::last_paid(SUBNET, MINER), 0);
+        let forfeited = Event::Forfeited {
+            netuid: SUBNET,
+            uid: MINER,
+            amount,
+        };
+        assert_eq!(events(), [forfeited]);
+        assert_eq!(Emissions::forfeit(SUBNET, MINER), 0);
+        assert_eq!(Emissions::forfeit(SUBNET, OTHER), 0);
+    });
+}
+
+#[test]
+fn who_leaves_has_what_is_not_in_question_and_leaves_the_rest() {
+    for (open, is_paid) in [(vec![], true), (vec![(MINER, 0)], false)] {
+        ExtBuilder::usual().build_and_execute(|| {
+            votes();
+            asked(0, &[], &[]);
+            run_to(12);
+            let amount = withheld(MINER);
+            asked(1, &[MINER], &open);
+            World::change(|world| {
+                let members = &mut world.subnets.get_mut(&SUBNET).unwrap().members;
+                members.remove(&MINER);
+            });
+            Emissions::on_left(SUBNET, MINER, &hotkey(SUBNET, MINER));
+            assert_eq!(has(MINER), if is_paid { amount } else { 0 });
+            assert_eq!(withheld(MINER), 0);
+        });
+    }
+}
+
+#[test]
+fn the_end_of_a_subnet_pays_what_is_withheld() {
+    ExtBuilder::usual().build_and_execute(|| {
+        votes();
+        asked(0, &[OTHER], &[]);
+        run_to(12);
+        let amount = withheld(MINER);
+        World::change(|world| {
+            let subnet = world.subnets.get_mut(&SUBNET).unwrap();
+            (subnet.questions, subnet.dissolving) = (None, true);
+        });
+        Emissions::on_dissolving(SUBNET);
+        assert_eq!(Emissions::dissolve(SUBNET, 1), 1);
+        assert_eq!((has(MINER), withheld(MINER)), (amount, 0));
+        while Emissions::dissolve(SUBNET, 1) > 0 {}
+        assert_eq!(TotalPots::<Test>::get(), 0);
+    });
+}
+
+#[test]
+fn what_cannot_be_delivered_is_in_the_pot_again() {
+    let poor = ExtBuilder::default()
+        .subnet(SUBNET)
+        .validator(SUBNET, Uid(0), 60)
+        .poor_miner(SUBNET, MINER);
+    poor.build_and_execute(|| {
+        World::change(|world| {
+            let subnet = world.subnets.get_mut(&SUBNET).unwrap();
+            subnet.hyperparameters.min_validator_stake = 1;
+        });
+        Wages::<Test>::insert(SUBNET, MINER, {
+            let mut withheld = cairn_protocol::wages::Withheld::default();
+            withheld.earn(0, EXISTENTIAL_DEPOSIT - 1).unwrap();
+            withheld
+        });
+        SubnetLedgers::<Test>::mutate(SUBNET, |ledger| {
+            let ledger = ledger.get_or_insert_with(|| crate::SubnetLedger::new(1));
+            ledger.withheld = EXISTENTIAL_DEPOSIT - 1;
+        });
+        TotalPots::<Test>::mutate(|pots| *pots += EXISTENTIAL_DEPOSIT - 1);
+        crate::Issued::<Test>::mutate(|issued| *issued += EXISTENTIAL_DEPOSIT - 1);
+        run_to(13);
+        assert_eq!(withheld(MINER), 0);
+        assert_eq!(Balances::free_balance(coldkey(hotkey(SUBNET, MINER))), 0);
+        assert!(SubnetLedgers::<Test>::get(SUBNET).unwrap().pots.miners > EXISTENTIAL_DEPOSIT - 1);
+    });
+}

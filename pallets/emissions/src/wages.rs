@@ -1,0 +1,211 @@
+//! What miners earned and do not have yet: withheld while their work is in question, beside the pots.
+
+use alloc::vec::Vec;
+
+use cairn_primitives::{
+    traits::{Asked, Membership, Questions, Wages as ForfeitWages},
+    Balance, Netuid, Pots, Uid,
+};
+use cairn_protocol::wages::in_question;
+use frame_support::{defensive, dispatch::DispatchClass, traits::Get, weights::Weight};
+
+use crate::{
+    pallet::{Config, Earned, Event, MemberRecords, Pallet, SubnetLedgers, Wages},
+    payout::tally,
+    types::{MemberRecord, SubnetLedger},
+};
+
+/// What an epoch made of a miner's earnings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wage {
+    /// What it has now.
+    pub paid: Balance,
+    /// What it got for this epoch, now or later.
+    pub given: Balance,
+    /// Whether something was due that could not be delivered; it is in the pot again.
+    pub is_refused: bool,
+}
+
+impl<T: Config> Pallet<T> {
+    /// Gives a miner `amount` out of the miners' pot, and pays what is due to it of this and of what was withheld.
+    /// `questions` says whose work is in question.
+    pub(crate) fn pay_miner(
+        ledger: &mut SubnetLedger,
+        (netuid, uid, hotkey): (Netuid, Uid, &T::AccountId),
+        amount: Balance,
+        questions: Option<&Questions>,
+    ) -> Wage {
+        let known = Wages::<T>::take(netuid, uid);
+        if amount == 0 && known.is_none() {
+            return Wage::default();
+        }
+        let mut withheld = known.unwrap_or_default();
+        let before = withheld.total();
+        let newest = questions.map_or(0, |questions| questions.newest);
+        if withheld.earn(newest, amount).is_err() {
+            defensive!("more is withheld than there can be", (netuid, uid));
+        }
+        let due = withheld.release(questions.and_then(|questions| in_question(questions, uid)));
+        let after = withheld.total();
+        // All goes through the pot: it held the amount, and gets what is due of what was beside it.
+        Self::move_withheld(netuid, ledger, before, after);
+        let paid = Self::pay(netuid, hotkey, due, &mut ledger.pots.miners, |amount| {
+            Self::pay_coldkey(hotkey, amount)
+        });
+        if after > 0 {
+            Wages::<T>::insert(netuid, uid, withheld);
+        }
+        let is_refused = paid != due;
+        let given = if is_refused { 0 } else { amount };
+        Wage {
+            paid,
+            given,
+            is_refused,
+        }
+    }
+
+    /// What is withheld of one member was `before` and is `after`: the rest is in the miners' pot, or came from it.
+    fn move_withheld(netuid: Netuid, ledger: &mut SubnetLedger, before: Balance, after: Balance) {
+        let all = ledger.pots.miners.checked_add(ledger.withheld);
+        let withheld = ledger
+            .withheld
+            .checked_sub(before)
+            .and_then(|rest| rest.checked_add(after));
+        let moved = all
+            .zip(withheld)
+            .and_then(|(all, withheld)| Some((all.checked_sub(withheld)?, withheld)));
+        match moved {
+            Some((miners, withheld)) => {
+                (ledger.pots.miners, ledger.withheld) = (miners, withheld);
+            }
+            None => {
+                defensive!("more is withheld than the pot held", netuid);
+            }
+        }
+    }
+
+    /// Pays a member that leaves, or whose subnet ends, what is withheld of it and not in question. The rest is in the
+    /// miners' pot again.
+    pub(crate) fn settle_wages(
+        ledger: &mut SubnetLedger,
+        (netuid, uid, hotkey): (Netuid, Uid, &T::AccountId),
+    ) -> Balance {
+        let Some(mut withheld) = Wages::<T>::take(netuid, uid) else {
+            return 0;
+        };
+        let questions = T::Asked::questions(netuid);
+        let before = withheld.total();
+        let due = withheld.release(questions.and_then(|questions| in_question(&questions, uid)));
+        let lost = withheld.total();
+        Self::move_withheld(netuid, ledger, before, 0);
+        let paid = Self::pay(netuid, hotkey, due, &mut ledger.pots.miners, |amount| {
+            Self::pay_coldkey(hotkey, amount)
+        });
+        Self::book_wage(ledger, (netuid, uid, hotkey), paid);
+        Self::say_forfeited(netuid, uid, lost);
+        paid
+    }
+
+    /// What the last epoch gave a miner is its own no more.
+    fn forget_last(netuid: Netuid, uid: Uid) {
+        MemberRecords::<T>::mutate_exists(netuid, uid, |kept| {
+            let known = kept.take().map(|record| MemberRecord {
+                last_as_miner: 0,
+                ..record
+            });
+            *kept = known.filter(|record| *record != MemberRecord::default());
+        });
+    }
+
+    fn say_forfeited(netuid: Netuid, uid: Uid, amount: Balance) {
+        if amount > 0 {
+            Self::deposit_event(Event::Forfeited {
+                netuid,
+                uid,
+                amount,
+            });
+        }
+    }
+
+    /// Writes down that a miner was paid outside of an epoch.
+    fn book_wage(
+        ledger: &mut SubnetLedger,
+        (netuid, uid, hotkey): (Netuid, Uid, &T::AccountId),
+        paid: Balance,
+    ) {
+        if paid == 0 {
+            return;
+        }
+        let pots = Pots {
+            miners: paid,
+            ..Pots::default()
+        };
+        Self::book(netuid, ledger, pots);
+        Earned::<T>::mutate(netuid, hotkey, |earned| tally(earned, paid));
+        Self::deposit_event(Event::Paid {
+            netuid,
+            uid,
+            hotkey: hotkey.clone(),
+            as_miner: paid,
+            as_validator: 0,
+        });
+    }
+
+    /// A member leaves with its seat.
+    pub(crate) fn wages_of_a_leaver(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
+        let weight = T::DbWeight::get().reads_writes(14, 6);
+        frame_system::Pallet::<T>::register_extra_weight_unchecked(weight, DispatchClass::Normal);
+        if !Wages::<T>::contains_key(netuid, uid) {
+            return;
+        }
+        SubnetLedgers::<T>::mutate_extant(netuid, |ledger| {
+            Self::settle_wages(ledger, (netuid, uid, hotkey));
+        });
+    }
+
+    /// Pays all members what is due of what is withheld, in an epoch in which nobody has incentive.
+    pub(crate) fn pay_wages(netuid: Netuid, ledger: &mut SubnetLedger) {
+        let questions = T::Asked::questions(netuid);
+        // At most as many as there are members.
+        let uids: Vec<Uid> = Wages::<T>::iter_key_prefix(netuid).collect();
+        for uid in uids {
+            let Some(hotkey) = T::Membership::hotkey(netuid, uid) else {
+                defensive!("wages of who is no member", (netuid, uid));
+                continue;
+            };
+            let who = (netuid, uid, &hotkey);
+            let wage = Self::pay_miner(ledger, who, 0, questions.as_ref());
+            Self::book_wage(ledger, who, wage.paid);
+            if wage.paid > 0 {
+                MemberRecords::<T>::mutate(netuid, uid, |record| {
+                    let record = record.get_or_insert_default();
+                    tally(&mut record.earned_as_miner, wage.paid);
+                });
+            }
+            if wage.is_refused {
+                Self::forget_last(netuid, uid);
+            }
+        }
+    }
+
+    /// What an epoch with so many members adds for wages: what is withheld of each, and eight rounds' audits.
+    pub(crate) fn wages_weight(members: u16) -> Weight {
+        let members = u64::from(members);
+        T::DbWeight::get().reads_writes(members.saturating_add(10), members)
+    }
+}
+
+impl<T: Config> ForfeitWages for Pallet<T> {
+    fn forfeit(netuid: Netuid, uid: Uid) -> Balance {
+        let Some(withheld) = Wages::<T>::take(netuid, uid) else {
+            return 0;
+        };
+        let amount = withheld.total();
+        SubnetLedgers::<T>::mutate_extant(netuid, |ledger| {
+            Self::move_withheld(netuid, ledger, amount, 0);
+        });
+        Self::forget_last(netuid, uid);
+        Self::say_forfeited(netuid, uid, amount);
+        amount
+    }
+}

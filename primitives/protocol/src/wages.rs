@@ -1,0 +1,165 @@
+//! When a miner has what it earned.
+//!
+//! In a run that audits, work is in question until its audits are over, and all work of a miner is in question until
+//! one of its audits has ended without finding it false: it is *proven* then. What an epoch gives a miner is withheld
+//! while anything that it was earned by is in question. Whoever loses an audit loses what is withheld, which goes back
+//! to the miners' pot, and is not proven any more.
+
+use bounded_collections::{BoundedVec, ConstU32};
+use cairn_primitives::{traits::Questions, Balance, Round, Uid};
+use codec::{Decode, Encode, MaxEncodedLen};
+use scale_info::TypeInfo;
+
+/// Rounds that are told apart in what is withheld of a miner; with more, the oldest wait for those after them. Audits
+/// of no more rounds are open at once.
+pub const WITHHELD_ROUNDS: u32 = 8;
+
+/// The first round in which a member's work is in question; `None` if none is.
+pub fn in_question(questions: &Questions, uid: Uid) -> Option<Round> {
+    match questions.proven.contains(uid) {
+        false => Some(0),
+        true => questions.open.get(&uid).copied(),
+    }
+}
+
+/// What a miner earned and does not have yet, in pebble.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Withheld {
+    /// In which round or before, ascending, and how much; never nothing.
+    parts: BoundedVec<(Round, Balance), ConstU32<WITHHELD_ROUNDS>>,
+}
+
+/// Amounts that together are more than a balance can be: a fault of the caller's, since they are part of what was
+/// issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMuch;
+
+impl Withheld {
+    /// What an epoch gave, which was earned in rounds up to `newest`. Nothing changes if it is refused.
+    ///
+    /// # Errors
+    /// [`TooMuch`].
+    pub fn earn(&mut self, newest: Round, amount: Balance) -> Result<(), TooMuch> {
+        self.total().checked_add(amount).ok_or(TooMuch)?;
+        if amount == 0 {
+            return Ok(());
+        }
+        let newest = newest.max(self.parts.last().map_or(0, |(round, _)| *round));
+        if self.parts.last().is_none_or(|(round, _)| *round != newest) {
+            if self.parts.is_full() {
+                self.join_oldest();
+            }
+            // There is room now.
+            let _ = self.parts.try_push((newest, 0));
+        }
+        if let Some((_, sum)) = self.parts.iter_mut().last() {
+            *sum = sum.saturating_add(amount);
+        }
+        Ok(())
+    }
+
+    /// Makes one part of the two oldest: what is the older one's waits for the other.
+    fn join_oldest(&mut self) {
+        if self.parts.len() < 2 {
+            return;
+        }
+        let (_, oldest) = self.parts.remove(0);
+        if let Some((_, next)) = self.parts.iter_mut().next() {
+            *next = next.saturating_add(oldest);
+        }
+    }
+
+    /// Takes out what was earned before round `in_question`, which is the first in which the miner's work is; all if
+    /// none is.
+    pub fn release(&mut self, in_question: Option<Round>) -> Balance {
+        let is_due = |round: &Round| in_question.is_none_or(|first| *round < first);
+        let mut due: Balance = 0;
+        self.parts.retain(|(round, amount)| {
+            if is_due(round) {
+                due = due.saturating_add(*amount);
+            }
+            !is_due(round)
+        });
+        due
+    }
+
+    /// All that is withheld.
+    pub fn total(&self) -> Balance {
+        let add = |sum: Balance, (_, amount): &(Round, Balance)| sum.saturating_add(*amount);
+        self.parts.iter().fold(0, add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::Verdicts;
+    use proptest::prelude::*;
+
+    fn questions(proven: &[u16], open: &[(u16, Round)]) -> Questions {
+        Questions {
+            newest: 9,
+            proven: Verdicts::from_uids(proven.iter().copied().map(Uid)),
+            open: open
+                .iter()
+                .map(|(uid, round)| (Uid(*uid), *round))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn who_has_passed_no_audit_is_in_question_from_the_first_round_on() {
+        let questions = questions(&[1, 2], &[(2, 7), (3, 8)]);
+        let found = [0, 1, 2, 3].map(|uid| in_question(&questions, Uid(uid)));
+        assert_eq!(found, [Some(0), None, Some(7), Some(0)]);
+    }
+
+    #[test]
+    fn what_was_earned_before_the_work_in_question_is_released() {
+        let mut withheld = Withheld::default();
+        for (round, amount) in [(3, 5), (4, 7), (4, 2), (6, 1)] {
+            assert_eq!(withheld.earn(round, amount), Ok(()));
+        }
+        assert_eq!(withheld.release(Some(0)), 0);
+        assert_eq!(withheld.release(Some(4)), 5);
+        assert_eq!(withheld.release(Some(5)), 9);
+        assert_eq!((withheld.total(), withheld.release(None)), (1, 1));
+        assert_eq!(withheld, Withheld::default());
+    }
+
+    #[test]
+    fn what_no_balance_can_be_is_refused() {
+        let mut withheld = Withheld::default();
+        assert_eq!(withheld.earn(1, Balance::MAX), Ok(()));
+        let before = withheld.clone();
+        assert_eq!(withheld.earn(2, 1), Err(TooMuch));
+        assert_eq!(withheld, before);
+    }
+
+    proptest! {
+        /// Beside a model that forgets no round: no pebble is lost, and none comes before the model has it due.
+        #[test]
+        fn nothing_is_lost_and_nothing_comes_before_its_time(
+            epochs in prop::collection::vec((0u32..3, 0u64..100, prop::option::of(0u32..40)), 0..60),
+        ) {
+            let (mut withheld, mut round) = (Withheld::default(), 0);
+            let mut model: Vec<(Round, Balance)> = Vec::new();
+            let (mut had, mut due) = (0, 0);
+            for (rounds, amount, in_question) in epochs {
+                round += rounds;
+                withheld.earn(round, amount).expect("it fits");
+                model.push((round, amount));
+                had += withheld.release(in_question);
+                let is_due = |of: Round| in_question.is_none_or(|first| of < first);
+                due += model.iter().filter(|(of, _)| is_due(*of)).map(|(_, sum)| sum).sum::<Balance>();
+                model.retain(|(of, _)| !is_due(*of));
+                prop_assert!(had <= due, "it came too early");
+                let waits: Balance = model.iter().map(|(_, sum)| sum).sum();
+                prop_assert_eq!(due + waits, had + withheld.total());
+                if in_question.is_none() {
+                    prop_assert_eq!(withheld.total(), 0);
+                }
+            }
+        }
+    }
+}
