@@ -93,6 +93,7 @@ fn a_validator_commits_before_it_attests() {
             0,
             ROOT,
             Verdicts::default(),
+            H256::zero(),
             [0; 32],
         );
         assert_noop!(unsalted, Error::<Test>::NotAsCommitted);
@@ -121,6 +122,7 @@ fn what_others_attest_cannot_be_copied() {
             0,
             seen.model_root,
             seen.verdicts,
+            H256::zero(),
             seen.salt,
         );
         assert_noop!(echoed, Error::<Test>::NotAsCommitted);
@@ -178,7 +180,7 @@ fn nobody_but_a_validator_of_the_round_attests() {
             Error::<Test>::NotAValidatorOfThisRound
         );
         let attests =
-            |by| Training::attest(by, NET, 0, ROOT, Verdicts::default(), Default::default());
+            |by| Training::attest(by, NET, 0, ROOT, Verdicts::default(), H256::zero(), Default::default());
         let stranger = attests(by(stranger()));
         assert_noop!(stranger, Error::<Test>::NotAValidatorOfThisRound);
         assert_noop!(attests(RuntimeOrigin::root()), DispatchError::BadOrigin);
