@@ -1,17 +1,18 @@
 //! Serving what is audited, and replaying what was served.
 //!
 //! What goes from one to the other is a blob: [`Opened`], and behind it the vectors of the first of two traced
-//! states. Who audits makes the steps between them again.
+//! states. Who audits makes the steps between them again. Of the last steps the file was made, so behind those vectors
+//! are what it was made of beside them, and who audits makes the file again, too.
 
-use cairn_gradient::Header;
+use cairn_gradient::{encode, model_root, Checked, Contribution, Header};
 use cairn_primitives::{Finding, Layout, RunConfig, H256};
 use cairn_protocol::{
-    audit::{interval, Opened, Proof},
+    audit::{interval, Interval, Opened, Proof},
     trace,
 };
 use codec::{Decode, Encode};
 
-use crate::{AdamState, Engine, EngineError, Sequences, State};
+use crate::{host::compressed, AdamState, Engine, EngineError, Sequences, State};
 
 /// The inner steps of a contribution, as its maker knows them.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +26,8 @@ pub struct Traced<'a> {
 }
 
 /// The blob that the maker of a contribution serves for an audit that was `drawn`: made again from the state with
-/// which the contribution began, of which parameters and moments are looked at. `None` if nothing was trained.
+/// which the contribution began, of which parameters, moments and error feedback are looked at. `None` if nothing was
+/// trained.
 ///
 /// # Errors
 /// [`EngineError::Foreign`] if the states do not come out as they were traced; those of [`Engine::replay`].
@@ -44,11 +46,12 @@ pub fn open(
     let (Some(begin_proof), Some(end_proof)) = (proofs(interval.number), proofs(next)) else {
         return Ok(None);
     };
-    let begin = match interval.begin {
-        0 => before,
-        steps => engine.replay(&before, 0..steps, sequences)?,
+    let later = match interval.begin {
+        0 => None,
+        steps => Some(engine.replay(&before, 0..steps, sequences)?),
     };
-    let end = engine.replay(&begin, interval.begin..interval.end, sequences)?;
+    let begin = later.as_ref().unwrap_or(&before);
+    let end = engine.replay(begin, interval.begin..interval.end, sequences)?;
     let opened = Opened {
         begin: begin.traced(),
         end: end.traced(),
@@ -58,12 +61,21 @@ pub fn open(
     is_as_traced(&opened.begin, traced.states, interval.number)?;
     is_as_traced(&opened.end, traced.states, next)?;
     let mut blob = opened.encode();
-    for (vector, hash) in vectors(&begin, &opened) {
+    for (vector, hash) in vectors(begin, &opened) {
         if !hash.is_zero() {
-            blob.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
+            put(&mut blob, vector);
         }
     }
+    if interval.is_last(traced.steps) {
+        let first = later.as_ref().map(|_| before.parameters.as_slice());
+        let file = first.into_iter().chain(before.feedback.as_deref());
+        file.for_each(|vector| put(&mut blob, vector));
+    }
     Ok(Some(blob))
+}
+
+fn put(blob: &mut Vec<u8>, vector: &[f32]) {
+    blob.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
 }
 
 fn proof(states: &[H256], number: u32) -> Option<Proof> {
@@ -95,32 +107,65 @@ fn vectors<'a>(begin: &'a State, opened: &Opened) -> [(&'a [f32], H256); 3] {
     ]
 }
 
-/// What is audited: a contribution of a model of so many parameters, and what was drawn of it.
+/// What is audited: a contribution to a run, and what was drawn of it.
 #[derive(Clone, Copy, Debug)]
 pub struct Audited<'a> {
-    /// The contribution's header.
+    /// What the contribution says of itself.
     pub header: &'a Header,
-    /// The run's `trace_every`.
-    pub every: u16,
+    /// Its bytes, before they were sealed.
+    pub file: &'a [u8],
+    /// The run's configuration.
+    pub config: &'a RunConfig,
+    /// Of the run's model.
+    pub layout: &'a Layout,
     /// The interval follows from this.
     pub drawn: u32,
-    /// Parameters of the run's model.
-    pub parameters: usize,
-    /// Numbers of its optimizer's second moment.
-    pub second_moments: usize,
 }
 
 impl<'a> Audited<'a> {
-    /// Of a contribution with this header to a run, of which this was drawn.
-    pub fn new(header: &'a Header, config: &RunConfig, layout: &Layout, drawn: u32) -> Audited<'a> {
+    /// A contribution that is what it had to be.
+    pub fn new(
+        checked: &'a Checked,
+        config: &'a RunConfig,
+        layout: &'a Layout,
+        drawn: u32,
+    ) -> Audited<'a> {
         Audited {
-            header,
-            every: config.inner.trace_every,
+            header: checked.header(),
+            file: checked.file(),
+            config,
+            layout,
             drawn,
-            parameters: layout.parameters(),
-            second_moments: config.inner.matrices.second_moments(layout),
         }
     }
+
+    /// The interval, if any steps were made.
+    fn interval(&self) -> Option<Interval> {
+        let every = self.config.inner.trace_every;
+        interval(self.drawn, self.header.inner_steps, every)
+    }
+
+    /// Whether the file is what comes of these parameters before and after the steps, and of this error feedback.
+    fn is_file_of(&self, source: Source, end: Vec<f32>) -> bool {
+        let (header, run) = (self.header.clone(), (self.config, self.layout));
+        let ways = (source.parameters.as_slice(), end);
+        let Ok((tensors, left)) = compressed(run, header.round, ways, source.feedback) else {
+            // Nothing could be sent of them.
+            return false;
+        };
+        let is_left = model_root(&left) == header.work.after.feedback;
+        let compression = self.config.compression_in(header.round);
+        let made = encode(&Contribution { header, tensors }, self.layout, &compression);
+        is_left && made.is_ok_and(|made| made == self.file)
+    }
+}
+
+/// What a file was made of, beside the parameters after the last step.
+struct Source {
+    /// The parameters before the first.
+    parameters: Vec<f32>,
+    /// The error feedback before; none before a maker's first contribution.
+    feedback: Option<Vec<f32>>,
 }
 
 /// Replays what was served. `None` if this engine does not give the bits of the one that the header names, so that
@@ -137,50 +182,88 @@ pub fn find(
     if audited.header.work.engine != engine.class() {
         return Ok(None);
     }
-    let steps = audited.header.inner_steps;
-    let Some(interval) = interval(audited.drawn, steps, audited.every) else {
+    let Some((interval, served)) = audited
+        .interval()
+        .and_then(|interval| Some((interval, read(blob, audited, interval)?)))
+    else {
         return Ok(Some(Finding::Failed));
     };
-    let Some((opened, begin)) = read(blob, audited) else {
-        return Ok(Some(Finding::Failed));
-    };
-    let fits = opened.check(audited.header, audited.every, interval);
-    if fits.is_err() || begin.traced() != opened.begin {
-        return Ok(Some(Finding::Failed));
-    }
-    match engine.replay(&begin, interval.begin..interval.end, sequences) {
-        Ok(end) if end.traced() == opened.end => Ok(Some(Finding::Passed)),
-        Ok(_) => Ok(Some(Finding::Failed)),
+    let Served {
+        opened,
+        begin,
+        source,
+    } = served;
+    let end = match engine.replay(&begin, interval.begin..interval.end, sequences) {
+        Ok(end) => end,
         // Steps from there lead nowhere: whoever claims to have made them did not.
-        Err(error) if error.is_divergence() => Ok(Some(Finding::Failed)),
-        Err(error) => Err(error),
-    }
+        Err(error) if error.is_divergence() => return Ok(Some(Finding::Failed)),
+        Err(error) => return Err(error),
+    };
+    let follows = end.traced() == opened.end;
+    let is_made = |source| audited.is_file_of(source, end.parameters);
+    Ok(Some(match follows && source.is_none_or(is_made) {
+        true => Finding::Passed,
+        false => Finding::Failed,
+    }))
 }
 
-/// What a blob holds; `None` if it is none of a model of so many parameters and moments.
-fn read(blob: &[u8], audited: &Audited) -> Option<(Opened, State)> {
+/// What a blob holds.
+struct Served {
+    opened: Opened,
+    begin: State,
+    /// Of the last interval.
+    source: Option<Source>,
+}
+
+/// What a blob holds, if all of it is what the contribution's header binds.
+fn read(blob: &[u8], audited: &Audited, interval: Interval) -> Option<Served> {
     let mut rest = blob;
+    let (header, inner) = (audited.header, &audited.config.inner);
     let opened = Opened::decode(&mut rest).ok()?;
-    let (all, second) = (audited.parameters, audited.second_moments);
-    let mut take = |hash: H256, count: usize| -> Option<Vec<f32>> {
-        if hash.is_zero() {
-            return Some(vec![0.0; count]);
-        }
-        let (vector, after) = rest.split_at_checked(count.checked_mul(4)?)?;
-        rest = after;
-        let numbers = vector.chunks_exact(4).filter_map(|it| it.try_into().ok());
-        Some(numbers.map(f32::from_le_bytes).collect())
-    };
+    opened.check(header, inner.trace_every, interval).ok()?;
+    let all = audited.layout.parameters();
+    let mut take = |hash: H256, count: usize| take(&mut rest, hash, count);
     let hashes = opened.begin;
     let found = take(hashes.parameters, all)?;
     let optimizer = AdamState {
-        m: take(hashes.first_moment, all)?,
-        v: take(hashes.second_moment, second)?,
+        m: take(hashes.first_moment, all)?.unwrap_or_else(|| vec![0.0; all]),
+        v: {
+            let count = inner.matrices.second_moments(audited.layout);
+            let found = take(hashes.second_moment, count)?;
+            found.unwrap_or_else(|| vec![0.0; count])
+        },
         step: hashes.steps,
     };
-    let state = State {
+    let begin = State {
         optimizer: Some(optimizer),
-        ..State::new(found)
+        ..State::new(found.unwrap_or_default())
     };
-    rest.is_empty().then_some((opened, state))
+    let source = match interval.is_last(header.inner_steps) {
+        false => None,
+        true => Some(Source {
+            parameters: match interval.begin {
+                0 => begin.parameters.clone(),
+                _ => take(header.parent_root, all)?.unwrap_or_default(),
+            },
+            feedback: take(header.work.before.feedback, all)?,
+        }),
+    };
+    let fits = rest.is_empty() && begin.traced() == opened.begin;
+    fits.then_some(Served {
+        opened,
+        begin,
+        source,
+    })
+}
+
+/// The next vector, if it has this hash; nothing where the hash is zero, which stands for no bytes.
+fn take(rest: &mut &[u8], hash: H256, count: usize) -> Option<Option<Vec<f32>>> {
+    if hash.is_zero() {
+        return Some(None);
+    }
+    let (vector, after) = rest.split_at_checked(count.checked_mul(4)?)?;
+    *rest = after;
+    let numbers = vector.chunks_exact(4).filter_map(|it| it.try_into().ok());
+    let vector: Vec<f32> = numbers.map(f32::from_le_bytes).collect();
+    (model_root(&vector) == hash).then_some(Some(vector))
 }

@@ -17,12 +17,12 @@ use std::{
     },
 };
 
-use cairn_gradient::{select, Checked, Header};
+use cairn_gradient::{Checked, Header};
 use cairn_primitives::{EngineClass, RunConfig, H256};
 use cairn_trainer::AdamState;
 
 use crate::{
-    host::{traced, Host, Made},
+    host::{compressed, traced, Host, Made},
     work::{pieces, replayed, steps, Stepping},
     Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
 };
@@ -215,14 +215,10 @@ impl Engine for Cost {
 
     fn contribution(&mut self, header: Header) -> Result<Vec<u8>, EngineError> {
         let (steps, trace, held) = self.host.take_steps(&header)?;
-        let before = held.model.parameters.iter();
-        let difference = before.zip(&steps.parameters).map(|(a, b)| a - b);
-        let pseudo_gradient: Vec<f32> = difference.collect();
-        let feedback = held.feedback.clone();
-        let mut feedback = feedback.unwrap_or_else(|| vec![0.0; pseudo_gradient.len()]);
+        let (before, feedback) = (held.model.parameters.clone(), held.feedback.clone());
         let Host { config, layout, .. } = &self.host;
-        let compression = config.compression_in(header.round);
-        let tensors = select(layout, &compression, &pseudo_gradient, &mut feedback)?;
+        let ways = (before.as_slice(), steps.parameters);
+        let (tensors, feedback) = compressed((config, layout), header.round, ways, feedback)?;
         let made = Made {
             class: EngineClass::CPU,
             trace,

@@ -2,12 +2,12 @@
 
 use std::{io, ops::Range};
 
-use cairn_gradient::{select, Checked, Header};
+use cairn_gradient::{Checked, Header};
 use cairn_primitives::{EngineClass, InnerOptimizer, RunConfig, H256};
 use cairn_trainer::{AdamState, Trainer};
 
 use crate::{
-    host::{traced, Host, Made},
+    host::{compressed, traced, Host, Made},
     work::{pieces, replayed, steps, Stepping},
     Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained, Version,
 };
@@ -75,15 +75,10 @@ impl Cpu {
         header: Header,
     ) -> Result<Vec<u8>, EngineError> {
         let (steps, trace, held) = self.host.take_steps(&header)?;
-        let mut pseudo_gradient = steps.parameters;
-        for (after, before) in pseudo_gradient.iter_mut().zip(held.model.parameters.iter()) {
-            *after = before - *after;
-        }
-        let feedback = held.feedback.clone();
-        let mut feedback = feedback.unwrap_or_else(|| vec![0.0; pseudo_gradient.len()]);
+        let (before, feedback) = (held.model.parameters.clone(), held.feedback.clone());
         let Host { config, layout, .. } = &self.host;
-        let compression = config.compression_in(header.round);
-        let tensors = select(layout, &compression, &pseudo_gradient, &mut feedback)?;
+        let ways = (before.as_slice(), steps.parameters);
+        let (tensors, feedback) = compressed((config, layout), header.round, ways, feedback)?;
         let made = Made {
             class,
             trace,

@@ -6,10 +6,10 @@
 use std::{io, sync::Arc};
 
 use cairn_gradient::{
-    checked, encode, model_root, outer_step, Checked, Contribution, Header, SparseTensor, Stepped,
-    Work,
+    checked, encode, model_root, outer_step, select, Checked, Contribution, Header, SparseTensor,
+    Stepped, Work,
 };
-use cairn_primitives::{Carried, EngineClass, Layout, RunConfig, Uid, H256};
+use cairn_primitives::{Carried, EngineClass, Layout, Round, RunConfig, Uid, H256};
 use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
@@ -449,6 +449,26 @@ impl<'a> View<'a> {
             None => self,
         }
     }
+}
+
+/// What is to be sent of steps that led from parameters to others, in a round, and the error feedback after it. No
+/// feedback is one of zeros.
+///
+/// # Errors
+///
+/// [`EngineError::Foreign`] if vectors do not fit the layout, [`EngineError::Unsendable`] where they are no numbers.
+pub(crate) fn compressed(
+    (config, layout): (&RunConfig, &Layout),
+    round: Round,
+    (before, mut after): (&[f32], Vec<f32>),
+    feedback: Option<Vec<f32>>,
+) -> Result<(Vec<SparseTensor>, Vec<f32>), EngineError> {
+    for (after, before) in after.iter_mut().zip(before) {
+        *after = before - *after;
+    }
+    let mut feedback = feedback.unwrap_or_else(|| vec![0.0; after.len()]);
+    let tensors = select(layout, &config.compression_in(round), &after, &mut feedback)?;
+    Ok((tensors, feedback))
 }
 
 /// What a member carries from round to round, by its vectors.

@@ -117,6 +117,11 @@ impl Checked {
         self.norm
     }
 
+    /// Its bytes, as they were before they were sealed.
+    pub fn file(&self) -> &[u8] {
+        &self.file
+    }
+
     /// All of it, for as long as it is needed.
     ///
     /// # Errors

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, H256};
+use cairn_primitives::{
+    BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, Verdicts, H256,
+};
 
 use cairn_protocol::{
     checkpoint,
@@ -134,15 +136,14 @@ pub enum Task {
     },
     /// Open and check a file that is here.
     Open(Claim),
-    /// Hold what is good by itself against each other ([`cairn_protocol::verdict::beside`]), draw a salt, and put what
-    /// is to be attested on disk with it.
+    /// Draw a salt, and put what is to be attested on disk with it.
     Pledge {
         /// The round.
         round: Round,
         /// The root of the parameters that it begins with.
         root: H256,
-        /// What is good by itself, ascending by uid.
-        good: Vec<Id>,
+        /// What was found good.
+        verdicts: Verdicts,
         /// What shows that the round before was measured; zero if it was not.
         witness: H256,
     },
@@ -371,7 +372,6 @@ impl Validator {
             Done::Pledged(pledge) => {
                 self.pledging = false;
                 self.attested = Some(pledge.round);
-                self.refuse_beside(&pledge);
                 self.pledges = pledge::with(&self.pledges, pledge);
                 self.course.look_again();
             }
@@ -389,18 +389,6 @@ impl Validator {
             }
             Done::Weighed(weighed) => self.weighed(weighed),
             Done::Checkpoint(held, is_written) => self.checkpointed(held, is_written),
-        }
-    }
-
-    /// What was good by itself, and is not beside the others, is bad.
-    fn refuse_beside(&mut self, pledge: &Pledge) {
-        if self.course.round() != Some(pledge.round) {
-            return;
-        }
-        for ((uid, _), known) in &mut self.known {
-            if known.check == Check::Good && !pledge.verdicts.contains(*uid) {
-                known.check = Check::Bad;
-            }
         }
     }
 
@@ -607,16 +595,12 @@ impl Validator {
             return None;
         }
         let good = revealed().filter(|seen| check(seen) == Some(Check::Good));
-        let mut good: Vec<Id> = good
-            .map(|seen| (seen.uid, seen.commitment.sealed_root))
-            .collect();
-        good.sort();
         let before = |(round, _): &(Round, H256)| round.checked_add(1) == Some(held.round);
         let witness = self.witness.filter(before).map(|(_, witness)| witness);
         Some(Action::Do(Task::Pledge {
             round: held.round,
             root: held.root,
-            good,
+            verdicts: Verdicts::from_uids(good.map(|seen| seen.uid)),
             witness: witness.unwrap_or_default(),
         }))
     }
@@ -669,7 +653,8 @@ impl Validator {
             seen.find(|seen| seen.uid == uid)
         };
         let contribution = |uid: Uid| match included(uid) {
-            Some(seen) => self.good(uid, seen.commitment.sealed_root),
+            // It was applied, so it is here, whenever it came.
+            Some(seen) => Some(seen.commitment.sealed_root),
             None => self.good_of(uid),
         };
         let miners = settlement.miners.iter().map(|(uid, _)| *uid);

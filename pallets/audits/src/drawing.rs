@@ -107,15 +107,24 @@ impl<T: Config> Pallet<T> {
             true => most.saturating_sub(Self::open_count(settled.netuid)),
             false => 0,
         };
-        let audits = settled.included.iter().filter_map(|(uid, hotkey)| {
-            let rate = audit::rate_of(settled.rules.rate, proven.contains(*uid));
+        let drawn = settled.included.iter().filter_map(|(uid, hotkey)| {
+            let is_proven = proven.contains(*uid);
+            let rate = audit::rate_of(settled.rules.rate, is_proven);
             let drawn = audit::draw(settled.seed, *uid, rate)?;
-            let audit = Self::draw_one(settled, &candidates, (*uid, hotkey), drawn)?;
-            Some((*uid, audit))
+            Some((!is_proven, drawn, *uid, hotkey))
         });
-        audits
+        // Where there is no room for all: newcomers, whose pay waits, leave it to the others, and the lot decides.
+        let mut drawn: Vec<_> = drawn.collect();
+        drawn.sort_by_key(|(is_new, drawn, uid, _)| (*is_new, *drawn, *uid));
+        let audits = drawn.into_iter().filter_map(|(_, drawn, uid, hotkey)| {
+            let audit = Self::draw_one(settled, &candidates, (uid, hotkey), drawn)?;
+            Some((uid, audit))
+        });
+        let mut audits: Vec<_> = audits
             .take(usize::try_from(room).unwrap_or(usize::MAX))
-            .collect()
+            .collect();
+        audits.sort_by_key(|(uid, _)| *uid);
+        audits
     }
 
     fn draw_one(

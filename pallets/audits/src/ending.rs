@@ -61,8 +61,15 @@ impl<T: Config> Pallet<T> {
             true => Self::punish(id, &audit),
             false => (0, 0),
         };
-        if Self::is_still((netuid, uid), &audit) {
-            Passes::<T>::mutate_extant(netuid, |passed| passed.note(uid, !outcome.is_lost()));
+        // Where nobody could tell, its maker is as it was.
+        let is_proven = match outcome {
+            AuditOutcome::Passed => Some(true),
+            lost if lost.is_lost() => Some(false),
+            _ => None,
+        };
+        let is_still = Self::is_still((netuid, uid), &audit);
+        if let Some(is_proven) = is_proven.filter(|_| is_still) {
+            Passes::<T>::mutate_extant(netuid, |passed| passed.note(uid, is_proven));
         }
         if audit.served.is_some() {
             Self::note_missing(id, &audit);
@@ -83,8 +90,8 @@ impl<T: Config> Pallet<T> {
         came.is_some_and(|came| came < audit.times.start)
     }
 
-    /// Takes the bond of whoever lost an audit, and what is withheld of it; says how much that was. Those who found the work to be false have
-    /// their share; of silence nobody has to tell.
+    /// Takes the bond of whoever lost an audit, and what is withheld of it; says how much that was. Those who found the
+    /// work to be false have their share; of silence nobody has to tell.
     fn punish((netuid, _, uid): AuditId, audit: &Audit<T::AccountId>) -> (Balance, Balance) {
         let failed = Some(Finding::Failed);
         let auditors = audit.auditors.iter();

@@ -61,6 +61,7 @@ pub enum Followed {
 
 thread_local! {
     static MEMBERS: RefCell<BTreeMap<Netuid, Vec<Uid>>> = const { RefCell::new(BTreeMap::new()) };
+    static CAME: RefCell<BTreeMap<Uid, BlockNumber>> = const { RefCell::new(BTreeMap::new()) };
     static OWNERS: RefCell<BTreeMap<AccountId, AccountId>> = const { RefCell::new(BTreeMap::new()) };
     static FOLLOWED: RefCell<Vec<Followed>> = const { RefCell::new(Vec::new()) };
 }
@@ -77,6 +78,11 @@ impl World {
     /// The hotkey of this uid is this coldkey's.
     pub fn owned(uid: Uid, coldkey: AccountId) {
         OWNERS.with_borrow_mut(|owners| owners.insert(hotkey(uid), coldkey));
+    }
+
+    /// A seat has been this member's since that block.
+    pub fn came(uid: Uid, block: BlockNumber) {
+        CAME.with_borrow_mut(|came| came.insert(uid, block));
     }
 
     fn follows(followed: Followed) {
@@ -109,8 +115,9 @@ impl Membership<AccountId> for World {
     fn role(_: Netuid, _: Uid) -> Option<Role> {
         None
     }
-    fn registered_at(_: Netuid, _: Uid) -> Option<BlockNumber> {
-        Some(0)
+    fn registered_at(_: Netuid, uid: Uid) -> Option<BlockNumber> {
+        let came = CAME.with_borrow(|came| came.get(&uid).copied());
+        Some(came.unwrap_or(0))
     }
     fn members(netuid: Netuid) -> Vec<(Uid, AccountId)> {
         let members = MEMBERS.with_borrow(|all| all.get(&netuid).cloned());
@@ -310,6 +317,7 @@ impl ExtBuilder {
     /// The chain at genesis.
     pub fn build(&self) -> sp_io::TestExternalities {
         OWNERS.with_borrow_mut(BTreeMap::clear);
+        CAME.with_borrow_mut(BTreeMap::clear);
         MEMBERS.with_borrow_mut(BTreeMap::clear);
         World::followed();
         MaxEndsPerBlock::set(8);

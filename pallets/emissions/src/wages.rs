@@ -153,7 +153,7 @@ impl<T: Config> Pallet<T> {
 
     /// A member leaves with its seat.
     pub(crate) fn wages_of_a_leaver(netuid: Netuid, uid: Uid, hotkey: &T::AccountId) {
-        let weight = T::DbWeight::get().reads_writes(14, 6);
+        let weight = T::DbWeight::get().reads_writes(17, 6);
         frame_system::Pallet::<T>::register_extra_weight_unchecked(weight, DispatchClass::Normal);
         if !Wages::<T>::contains_key(netuid, uid) {
             return;
@@ -189,9 +189,11 @@ impl<T: Config> Pallet<T> {
     }
 
     /// What an epoch with so many members adds for wages: what is withheld of each, and eight rounds' audits.
-    pub(crate) fn wages_weight(members: u16) -> Weight {
+    pub fn wages_weight(members: u16) -> Weight {
         let members = u64::from(members);
-        T::DbWeight::get().reads_writes(members.saturating_add(10), members)
+        let time = members.saturating_mul(6_000_000).saturating_add(20_000_000);
+        Weight::from_parts(time, 0)
+            .saturating_add(T::DbWeight::get().reads_writes(members.saturating_add(10), members))
     }
 }
 

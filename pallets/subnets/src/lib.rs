@@ -510,9 +510,9 @@ pub mod pallet {
         ///
         /// Errors: [`Error::UnknownSubnet`], [`Error::SubnetDissolving`], [`Error::NotSubnetOwner`] unless the signer
         /// is the owner or the origin root, [`Error::HyperparametersTooSoon`], which root passes over,
-        /// [`Error::RunNeedsCommitReveal`], [`Error::UnbondingTooShort`], and one `…OutOfRange` for each group of
-        /// limits in [`limits`](crate::limits). Event: [`Event::HyperparametersAnnounced`], or
-        /// [`Event::HyperparametersSet`].
+        /// [`Error::RunNeedsCommitReveal`], [`Error::UnbondingTooShort`], [`Error::RaisedTooMuch`] for what is
+        /// announced, and one `…OutOfRange` for each group of limits in [`limits`](crate::limits).
+        /// Event: [`Event::HyperparametersAnnounced`], or [`Event::HyperparametersSet`].
         #[pallet::call_index(1)]
         #[pallet::weight(T::WeightInfo::set_hyperparameters())]
         pub fn set_hyperparameters(
@@ -522,11 +522,12 @@ pub mod pallet {
         ) -> DispatchResult {
             let signer = ensure_signed_or_root(origin)?;
             let subnet = Self::ensure_rules(netuid, signer.as_ref())?;
-            Self::ensure_may_be_set(netuid, &hyperparameters)?;
+            let announces = signer.is_some() && subnet.was_joined;
+            Self::ensure_may_be_set(netuid, &hyperparameters, announces)?;
             if signer.is_some() {
                 Self::note_change(netuid)?;
             }
-            if signer.is_some() && subnet.was_joined {
+            if announces {
                 return Self::announce(netuid, hyperparameters);
             }
             Self::put_in_force(netuid, hyperparameters)

@@ -54,14 +54,23 @@ fn fallen(quote: Quote, now: BlockNumber, rules: &Hyperparameters) -> Balance {
 }
 
 impl<T: Config> Pallet<T> {
-    /// Whether hyperparameters may be set: they are within their limits, and scores stay hidden during a run.
-    pub(crate) fn ensure_may_be_set(netuid: Netuid, rules: &Hyperparameters) -> DispatchResult {
+    /// Whether hyperparameters may be set: they are within their limits, and scores stay hidden during a run. What is
+    /// announced may not ask for much more at once.
+    pub(crate) fn ensure_may_be_set(
+        netuid: Netuid,
+        rules: &Hyperparameters,
+        announces: bool,
+    ) -> DispatchResult {
         limits::check::<T>(rules)?;
         let present = Self::rules(netuid).ok_or(Error::<T>::UnknownSubnet)?;
         let uncovers = present.commit_reveal && !rules.commit_reveal;
         ensure!(
             !uncovers || !T::Runs::has_run(netuid),
             Error::<T>::RunNeedsCommitReveal
+        );
+        ensure!(
+            !announces || notice::is_gradual(&present, rules),
+            Error::<T>::RaisedTooMuch
         );
         Ok(())
     }
@@ -79,10 +88,6 @@ impl<T: Config> Pallet<T> {
     /// Announces hyperparameters; others that were announced and do not hold yet never will.
     pub(crate) fn announce(netuid: Netuid, rules: Hyperparameters) -> DispatchResult {
         let present = Self::rules(netuid).ok_or(Error::<T>::UnknownSubnet)?;
-        ensure!(
-            notice::is_gradual(&present, &rules),
-            Error::<T>::RaisedTooMuch
-        );
         let from = notice::rules_from(Self::now(), &present).ok_or(ArithmeticError::Overflow)?;
         Self::keep_only(netuid, present)?;
         let announced = Some(Announced { from, rules });

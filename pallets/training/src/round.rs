@@ -246,9 +246,9 @@ impl<T: Config> Pallet<T> {
         let shown = |(uid, _): &(Uid, T::AccountId)| {
             let missed = absences.get(uid).is_some_and(|absence| absence.missed > 0);
             match (T::Incentives::incentive(netuid, *uid) > 0, missed) {
-                (true, false) => Shown::Earns,
+                (true, _) => Shown::Earns,
                 (false, false) => Shown::IsThere,
-                (_, true) => Shown::Missed,
+                (false, true) => Shown::Missed,
             }
         };
         let per_miner = config.windows_per_miner();

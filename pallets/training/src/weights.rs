@@ -135,13 +135,13 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     }
 
     fn begin(m: u32) -> Weight {
-        // The fastest run took 97_394_000 ps; the role of a member is counted on top.
+        // The fastest run took 97_394_000 ps; the role and the pay of a member are counted on top.
         Weight::from_parts(141_151_999, 1_070)
-            .saturating_add(T::DbWeight::get().reads_writes(7, 4))
+            .saturating_add(T::DbWeight::get().reads_writes(8, 4))
             .saturating_add(Weight::from_parts(30_088_287, 243).saturating_mul(m.into()))
             .saturating_add(
                 T::DbWeight::get()
-                    .reads_writes(4, 0)
+                    .reads_writes(5, 0)
                     .saturating_mul(m.into()),
             )
     }
@@ -250,13 +250,13 @@ impl WeightInfo for () {
     }
 
     fn begin(m: u32) -> Weight {
-        // The fastest run took 97_394_000 ps; the role of a member is counted on top.
+        // The fastest run took 97_394_000 ps; the role and the pay of a member are counted on top.
         Weight::from_parts(141_151_999, 1_070)
-            .saturating_add(ParityDbWeight::get().reads_writes(7, 4))
+            .saturating_add(ParityDbWeight::get().reads_writes(8, 4))
             .saturating_add(Weight::from_parts(30_088_287, 243).saturating_mul(m.into()))
             .saturating_add(
                 ParityDbWeight::get()
-                    .reads_writes(4, 0)
+                    .reads_writes(5, 0)
                     .saturating_mul(m.into()),
             )
     }

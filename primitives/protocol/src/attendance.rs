@@ -8,14 +8,15 @@
 //! was in time in 32 of them.
 //!
 //! A deadlock resolves itself. With each round that has no final root, what counts of the stake of validators that were
-//! absent, or alone with another root, halves, until the others are a quorum that agrees. Whoever then attests the
-//! final root counts in full again.
+//! absent halves, and from the second in a row on that of those that were alone with another root, until the others are
+//! a quorum that agrees. Whoever then attests the final root counts in full again. Were it the first, a false root that
+//! leads while others are cut off for a round would lead in the next one, too.
 
 use cairn_primitives::{Balance, Round, H256};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
-use crate::limits::{MISSED_ROUNDS, UNAWAITED_ROUNDS, UNDECIDED_ROUNDS};
+use crate::limits::{ALONE_ROUNDS, MISSED_ROUNDS, UNAWAITED_ROUNDS};
 
 /// What a member missed of the last rounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
@@ -98,7 +99,7 @@ impl Absence {
     ) -> Absence {
         let halved = match decided {
             Some(root) if said == Some(root) => 0,
-            None if undecided >= UNDECIDED_ROUNDS && said != Some(led) => {
+            None if said.is_none() || (undecided >= ALONE_ROUNDS && said != Some(led)) => {
                 self.halved.saturating_add(1)
             }
             _ => self.halved,
@@ -169,8 +170,13 @@ mod tests {
 
     #[test]
     fn stake_leaks_with_each_undecided_round_and_all_comes_back() {
-        let absent = |undecided| Absence::default().leak(None, root(1), undecided, None);
-        assert_eq!([0, 1, 2].map(absent).map(|one| one.halved), [0, 1, 1]);
+        let leaks = |undecided, said| {
+            let leaks = Absence::default().leak(None, root(1), undecided, said);
+            leaks.halved
+        };
+        assert_eq!([1, 2, 3].map(|undecided| leaks(undecided, None)), [1; 3]);
+        let alone = [1, 2, 3].map(|undecided| leaks(undecided, Some(root(2))));
+        assert_eq!(alone, [0, 1, 1]);
         let low = Absence {
             halved: 4,
             ..Absence::default()
@@ -211,13 +217,25 @@ mod tests {
     }
 
     #[test]
-    fn a_third_with_another_root_and_half_that_sleeps_stop_one_round() {
-        assert_eq!(rounds_to_agree(&[(Some(1), 66), (Some(2), 34)]), 1);
-        assert_eq!(rounds_to_agree(&[(Some(1), 50), (Some(2), 50)]), 1);
+    fn a_third_with_another_root_stops_two_rounds_and_half_that_sleeps_one() {
+        assert_eq!(rounds_to_agree(&[(Some(1), 66), (Some(2), 34)]), 2);
+        assert_eq!(rounds_to_agree(&[(Some(1), 50), (Some(2), 50)]), 2);
         assert_eq!(rounds_to_agree(&[(Some(1), 49), (None, 51)]), 1);
         assert_eq!(rounds_to_agree(&[(Some(1), 67), (Some(2), 33)]), 0);
         let three = [(Some(1), 34), (Some(2), 33), (Some(3), 33)];
-        assert_eq!(rounds_to_agree(&three), 2);
+        assert_eq!(rounds_to_agree(&three), 3);
+    }
+
+    /// A root of 35 of 100 leads while 30 are cut off: they lose half, and those that have the right root nothing, so
+    /// that with the others back the right one leads.
+    #[test]
+    fn a_false_root_that_leads_for_a_round_does_not_lead_in_the_next() {
+        let said = [(Some(root(2)), 35u64), (None, 30), (Some(root(1)), 35)];
+        let after = |(said, stake): (Option<H256>, Balance)| {
+            let absence = Absence::default().leak(None, root(2), 1, said);
+            absence.counted(stake)
+        };
+        assert_eq!(said.map(after), [35, 15, 35]);
     }
 
     proptest! {

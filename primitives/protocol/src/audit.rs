@@ -2,8 +2,8 @@
 //!
 //! The chain draws audits when it settles a round, from randomness that nobody knew at the reveals. The miner then says
 //! by which root it serves what a replay of one interval begins from: the states at both ends, which the trace of its
-//! header binds ([`Opened`]), and the vectors of the first. Auditors replay the interval's steps, commit to what they
-//! found, and reveal it. The majority of those that revealed decides.
+//! header binds ([`Opened`]), and the vectors of the first. Auditors replay the interval's steps, and where it is the last
+//! one make the file again; they commit to what they found, and reveal it. The majority of those that revealed decides.
 
 use alloc::vec::Vec;
 use bounded_collections::{BoundedVec, ConstU32};
@@ -71,6 +71,13 @@ pub struct Interval {
     pub end: u32,
 }
 
+impl Interval {
+    /// Whether nothing was done after it, of so many steps: where it leads to is what the file was made of.
+    pub fn is_last(&self, steps: u32) -> bool {
+        self.end == steps
+    }
+}
+
 /// The interval that was drawn of a contribution of so many inner steps, of which a state is traced after `every` steps
 /// each; `None` of a contribution of no steps.
 pub fn interval(drawn: u32, steps: u32, every: u16) -> Option<Interval> {
@@ -82,8 +89,10 @@ pub fn interval(drawn: u32, steps: u32, every: u16) -> Option<Interval> {
     Some(Interval { number, begin, end })
 }
 
-/// What the blob that a miner serves begins with, in SCALE. Behind it are the vectors of the interval's first state, as
-/// little-endian `f32`: parameters, first and second moment; a moment whose hash is zero has no bytes.
+/// What the blob that a miner serves begins with, in SCALE. Behind it are vectors, as little-endian `f32`; one whose hash
+/// is zero has no bytes. First come those of the interval's first state: parameters, first and second moment. Where the
+/// interval is the [last](Interval::is_last), what the file was made of follows: the parameters with which the round
+/// began, unless they were first, and the error feedback of before.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Opened {
     /// The state with which the interval begins.
@@ -155,10 +164,10 @@ impl Opened {
 /// Bytes that [`Opened`] takes at most.
 pub const LONGEST_OPENED: u64 = 2_048;
 
-/// The longest blob that a miner of a model with so many parameters can serve, in bytes: three vectors, and what stands
+/// The longest blob that a miner of a model with so many parameters can serve, in bytes: five vectors, and what stands
 /// before them. Nobody has to fetch more.
 pub fn longest(parameters: u64) -> u64 {
-    parameters.saturating_mul(12).saturating_add(LONGEST_OPENED)
+    parameters.saturating_mul(20).saturating_add(LONGEST_OPENED)
 }
 
 /// When an audit is.
@@ -239,7 +248,7 @@ pub enum Refusal {
     ZeroHash,
     /// The blob has no bytes.
     Empty,
-    /// The blob has more bytes than three vectors and their proofs.
+    /// The blob has more bytes than five vectors and their proofs.
     TooLong,
     /// The auditor has committed already.
     AlreadyCommitted,

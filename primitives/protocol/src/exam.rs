@@ -69,7 +69,7 @@ pub fn is_decided(assigned: &[f32], unassigned: &[f32]) -> bool {
 
 /// What shows that a validator measured a round: the hash of the gains on the first piece of assigned windows of each
 /// contribution that it `included`. These windows follow from the exam alone, and a CPU computes the same bits
-/// everywhere, so all who measured have the same. `None` if one of them was not measured, or there is none.
+/// everywhere, so all who measured have the same. `None` if one of them was not measured, or there is nothing to measure any on.
 pub fn witness(
     (netuid, round): (Netuid, Round),
     exam: H256,
@@ -88,10 +88,10 @@ pub fn witness(
             .take(piece)
             .map(|gain| gain.to_bits())
             .collect();
-        (!bits.is_empty()).then_some((*uid, bits))
+        Some((*uid, bits))
     };
     let gains: Option<Vec<(Uid, Vec<u32>)>> = included.iter().map(gains).collect();
-    let gains = gains.filter(|gains| !gains.is_empty())?;
+    let gains = gains.filter(|gains| gains.iter().any(|(_, bits)| !bits.is_empty()))?;
     Some(blake2_256(
         &(b"cairn/witness", netuid, round, exam, gains).encode(),
     ))

@@ -59,9 +59,10 @@ pub const RAISE: u64 = 2;
 
 /// Rounds in a row that a member misses before it is not expected any more.
 pub const MISSED_ROUNDS: u8 = 3;
-/// Rounds in a row without a final root after which the stake of those who hold the run up leaks. Each round that is
-/// lost costs all members; what leaks comes back with the first final root that its owner attests.
-pub const UNDECIDED_ROUNDS: Round = 1;
+/// From so many rounds in a row without a final root on, the stake leaks of those who attested another root than the
+/// leading one; that of absent ones leaks from the first. What leaks comes back with the first final root that its owner
+/// attests.
+pub const ALONE_ROUNDS: Round = 2;
 
 /// Trust that a contribution has whose maker earned most in the last epoch.
 pub const MOST_TRUST: u16 = u16::MAX;
@@ -96,7 +97,7 @@ const _: () =
 /// However short a train phase is, it has a block to train in.
 const _: () = assert!(COMMIT_MARGIN_SHARE >= 2);
 /// Whoever misses nothing for as long as a deadlock takes to resolve is still expected when it does.
-const _: () = assert!(UNDECIDED_ROUNDS <= MISSED_ROUNDS as Round);
+const _: () = assert!(ALONE_ROUNDS <= MISSED_ROUNDS as Round);
 /// Half of the shortest attest phase is long enough for what is sent at its deadline.
 const _: () = assert!(Phases::MIN_ATTEST.div_ceil(2) >= ATTEST_MARGIN);
 /// However many have earned nothing beside one that has, each has some trust.

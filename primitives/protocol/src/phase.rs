@@ -157,9 +157,10 @@ impl Timetable {
         self.0.open.saturating_sub(first_half.min(ATTEST_MARGIN))
     }
 
-    /// The block at which scoring stops: what has been checked by then is attested.
+    /// The block at which scoring stops, one before the attestation is committed to: what shows that a round was measured
+    /// is a part of that.
     pub fn scoring_deadline(&self) -> BlockNumber {
-        self.attest_deadline()
+        self.attest_deadline().saturating_sub(1)
     }
 
     /// The stage of block `now`; `None` when the round is over.
@@ -252,7 +253,7 @@ mod tests {
     fn deadlines_lie_inside_their_phases() {
         let round = timetable(100, 12, 4, 4);
         assert_eq!(round.training_deadline(), 109);
-        assert_eq!(round.scoring_deadline(), 116);
+        assert_eq!(round.scoring_deadline(), 115);
         assert_eq!(round.opening(), 118);
         assert_eq!(round.attest_deadline(), 116);
         assert_eq!(round.due(), 120);

@@ -5,13 +5,11 @@
 //! and layout that it is for. It is not so small that it could only hold others down, and its maker goes on from
 //! where it said that it ended. Root, key and format are compared where the file is read; this is the rest.
 
-use alloc::{collections::BTreeMap, vec, vec::Vec};
+use alloc::collections::BTreeMap;
 use core::fmt;
 
 use cairn_primitives::{Carried, Commitment, EngineClass, Header, Hotkey, Netuid, Round, H256};
 use codec::{Decode, Encode};
-
-use crate::value::{alike_above, usual_bound, CEILING};
 
 /// What a contribution has to be: whose, for what, and what its maker committed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,10 +146,6 @@ pub enum Refusal {
     Small,
     /// It begins from other moments or error feedback than its maker had.
     Carried,
-    /// It is the same as another one of the round.
-    Same,
-    /// It undoes what the others of the round do.
-    Opposite,
 }
 
 impl fmt::Display for Field {
@@ -187,10 +181,6 @@ impl fmt::Display for Refusal {
             Refusal::Carried => out.write_str(
                 "it goes on neither from its maker's last included contribution nor from zero",
             ),
-            Refusal::Same => out.write_str("it is the same as another one of the round"),
-            Refusal::Opposite => {
-                out.write_str("it points against what the others of the round have in common")
-            }
         }
     }
 }
@@ -267,58 +257,6 @@ pub fn check_carried(header: &Header, last: &Last) -> Result<(), Refusal> {
     }
 }
 
-/// Contributions of which fewer than so many are there cannot be told to point against the others.
-pub const LEAST_CROWD: usize = 3;
-/// A contribution points against the others if its mean cosine with them is this far below zero, in hundredths.
-pub const OPPOSITE_HUNDREDTHS: u8 = 3;
-/// And so many times as far as chance takes two vectors from zero, which is one over the root of their length.
-pub const OPPOSITE_ERRORS: u8 = 4;
-
-/// Why contributions that are good by themselves are not beside each other. There are `count` of them, in the order of
-/// their uids, to a model of so many `parameters`, and `pairs` are the cosines of two each, by their place.
-///
-/// Of those that are the same, which honest ones never are, the first stays. They are so if their cosine is above
-/// [`CEILING`], and above what is [usual](usual_bound) in the round: in a first round of a small model honest ones have
-/// much in common. Whoever sees other contributions than others do may judge a few of them otherwise; two thirds of the
-/// stake decide.
-pub fn beside(
-    count: usize,
-    parameters: u64,
-    pairs: &[(usize, usize, f64)],
-) -> Vec<Option<Refusal>> {
-    let cosines: Vec<f64> = pairs.iter().map(|(_, _, cosine)| *cosine).collect();
-    let bound = usual_bound(&cosines).map_or(CEILING, |usual| usual.max(CEILING));
-    let mut found: Vec<Option<Refusal>> = vec![None; count];
-    let groups = alike_above(count, pairs, bound);
-    for (place, group) in groups.iter().enumerate() {
-        if let Some(refusal) = found.get_mut(place).filter(|_| *group != place) {
-            *refusal = Some(Refusal::Same);
-        }
-    }
-    let stays = |place: &usize| found.get(*place) == Some(&None);
-    let mut sums = vec![(0.0f64, 0u32); count];
-    let left = pairs
-        .iter()
-        .filter(|(one, other, _)| stays(one) && stays(other));
-    for (one, other, cosine) in left.filter(|(.., cosine)| cosine.is_finite()) {
-        for place in [one, other] {
-            if let Some((sum, others)) = sums.get_mut(*place) {
-                (*sum, *others) = (*sum + cosine, others.saturating_add(1));
-            }
-        }
-    }
-    let is_crowd = (0..count).filter(|place| stays(place)).count() >= LEAST_CROWD;
-    let chance = f64::from(OPPOSITE_ERRORS) / libm::sqrt(parameters.max(1) as f64);
-    let least = -chance.max(f64::from(OPPOSITE_HUNDREDTHS) / 100.0);
-    for (refusal, (sum, others)) in found.iter_mut().zip(sums) {
-        let is_against = is_crowd && sum < least * f64::from(others);
-        if refusal.is_none() && is_against {
-            *refusal = Some(Refusal::Opposite);
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -366,74 +304,6 @@ mod tests {
             ..header()
         };
         assert_eq!(check_header(&owed(), &less), Ok(()));
-    }
-
-    /// All pairs of `signs`: copies of one if they are equal and above 1, opposite if their signs differ.
-    fn pairs(signs: &[i32], honest: f64) -> Vec<(usize, usize, f64)> {
-        let cosine = |one: i32, other: i32| match (
-            one > 1 && one == other,
-            one.signum() == other.signum(),
-        ) {
-            (true, _) => 0.999,
-            (_, true) => honest,
-            (_, false) => -honest,
-        };
-        let of = |one: usize| (one + 1..signs.len()).map(move |other| (one, other));
-        let places = (0..signs.len()).flat_map(of);
-        places
-            .map(|(one, other)| (one, other, cosine(signs[one], signs[other])))
-            .collect()
-    }
-
-    fn refused(signs: &[i32], honest: f64) -> Vec<Option<Refusal>> {
-        beside(signs.len(), 1_000_000, &pairs(signs, honest))
-    }
-
-    #[test]
-    fn honest_ones_are_good_beside_each_other() {
-        for honest in [0.0, 0.02, 0.5, 0.95] {
-            for count in 0..8 {
-                assert_eq!(
-                    refused(&vec![1; count], honest),
-                    vec![None; count],
-                    "{honest} {count}"
-                );
-            }
-        }
-        let not_finite = [(0, 1, f64::NAN), (0, 2, 0.1), (1, 2, 0.1)];
-        assert_eq!(beside(3, 1_000_000, &not_finite), [None; 3]);
-    }
-
-    #[test]
-    fn of_those_that_are_the_same_the_first_stays() {
-        let same = Some(Refusal::Same);
-        assert_eq!(
-            refused(&[1, 2, 1, 2, 2, 1], 0.4),
-            [None, None, None, same, same, None]
-        );
-        let ten_of_fourteen = [[2; 10].as_slice(), &[1; 4]].concat();
-        let found = refused(&ten_of_fourteen, 0.4);
-        assert_eq!(found[0], None);
-        assert_eq!(found[1..10], [same; 9]);
-        assert_eq!(found[10..], [None; 4]);
-    }
-
-    #[test]
-    fn who_points_against_the_others_is_not_good() {
-        let against = Some(Refusal::Opposite);
-        assert_eq!(
-            refused(&[1, -1, 1, 1, -1, 1], 0.2),
-            [None, against, None, None, against, None]
-        );
-        assert_eq!(refused(&[1, -1], 0.2), [None; 2], "nobody can say which");
-        assert_eq!(refused(&[1, 1, -1], 0.02), [None; 3], "as little as chance");
-        assert_eq!(refused(&[2, 2, -1], 0.2)[2], None, "copies are no crowd");
-        let small = |parameters| beside(3, parameters, &pairs(&[1, 1, -1], 0.2))[2];
-        assert_eq!(
-            (small(400), small(401)),
-            (None, against),
-            "in a small model by chance"
-        );
     }
 
     #[test]

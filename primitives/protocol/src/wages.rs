@@ -1,7 +1,7 @@
 //! When a miner has what it earned.
 //!
 //! In a run that audits, work is in question until its audits are over, and all work of a miner is in question until
-//! one of its audits has ended without finding it false: it is *proven* then. What an epoch gives a miner is withheld
+//! one of its audits has passed: it is *proven* then. What an epoch gives a miner is withheld
 //! while anything that it was earned by is in question. Whoever loses an audit loses what is withheld, which goes back
 //! to the miners' pot, and is not proven any more.
 
@@ -41,10 +41,13 @@ impl Withheld {
     /// [`TooMuch`].
     pub fn earn(&mut self, newest: Round, amount: Balance) -> Result<(), TooMuch> {
         self.total().checked_add(amount).ok_or(TooMuch)?;
+        // Another run begins with round 0 again: nothing waits for rounds that it has yet to reach.
+        for (round, _) in &mut self.parts {
+            *round = (*round).min(newest);
+        }
         if amount == 0 {
             return Ok(());
         }
-        let newest = newest.max(self.parts.last().map_or(0, |(round, _)| *round));
         if self.parts.last().is_none_or(|(round, _)| *round != newest) {
             if self.parts.is_full() {
                 self.join_oldest();
@@ -125,6 +128,16 @@ mod tests {
         assert_eq!(withheld.release(Some(5)), 9);
         assert_eq!((withheld.total(), withheld.release(None)), (1, 1));
         assert_eq!(withheld, Withheld::default());
+    }
+
+    #[test]
+    fn what_was_earned_in_a_run_before_waits_for_no_round_of_the_next_one() {
+        let mut withheld = Withheld::default();
+        for (round, amount) in [(49, 5), (50, 7), (2, 1)] {
+            assert_eq!(withheld.earn(round, amount), Ok(()));
+        }
+        assert_eq!(withheld.release(Some(2)), 0);
+        assert_eq!(withheld.release(Some(3)), 13);
     }
 
     #[test]

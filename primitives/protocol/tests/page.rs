@@ -30,10 +30,7 @@ use cairn_protocol::{
     trace,
     turnout::{Member, Turnout},
     value::{self, Evidence, Outcome, Standing},
-    verdict::{
-        beside, check_carried, check_header, check_length, check_norm, Last, Owed,
-        Refusal as NotGood,
-    },
+    verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
     wages::{in_question, Withheld},
 };
 
@@ -291,17 +288,19 @@ fn attendance(page: &Section) {
     let back = missing(most).back().expect("it was not expected");
     assert!(back.is_expected() && !back.after(false).is_expected());
     assert!(back.after(true).is_nothing());
-    let from = page.number("From the ", "st round on") as u32;
+    let from = page.number("and from the ", "nd in a row on") as u32;
     let halved = |undecided, said| {
         Absence::default()
             .leak(None, root(1), undecided, said)
             .halved
     };
-    assert_eq!((halved(from - 1, None), halved(from, None)), (0, 1));
-    page.says("or another root than the leading one");
-    assert_eq!(halved(from, Some(root(2))), 1);
+    page.says("With each round that has no final root");
+    page.says("stake halves if it attested nothing");
+    assert_eq!((halved(1, None), halved(from, None)), (1, 1));
+    page.says("also if it attested another root than the leading one");
+    let alone = [from - 1, from].map(|undecided| halved(undecided, Some(root(2))));
+    assert_eq!(alone, [0, 1]);
     assert_eq!(halved(from, Some(root(1))), 0);
-    page.says("stake halves with each");
     let leaked = |halved| Absence {
         halved,
         ..Absence::default()
@@ -340,7 +339,7 @@ fn assignment(page: &Section) {
     page.says(
         "those come first that earned something in the last epoch, then those that missed nothing",
     );
-    let part = page.number("but one slot in ", ",") as u16;
+    let part = page.number("But one slot in ", ",") as u16;
     let shown = |uid: &Uid| match uid.get() {
         0..40 => Shown::Earns,
         40..60 => Shown::IsThere,
@@ -609,51 +608,6 @@ fn verdict(page: &Section) {
     assert!(check_carried(&from(ended), &Last::Unknown).is_ok());
     page.says("the length that were committed to");
     assert!(check_length(&owed(root(1)), 9).is_ok() && check_length(&owed(root(1)), 8).is_err());
-    what_is_good_beside_others_is_as(page);
-}
-
-fn what_is_good_beside_others_is_as(page: &Section) {
-    let hundredths = |number: u64| number as f64 / 100.0;
-    let found = |cosines: &[(usize, usize, f64)], count| beside(count, 1_000_000, cosines);
-    page.says("only the one with the lowest uid is good");
-    let copy = page.number(
-        "whose cosine is above ",
-        " hundredths, and above the median",
-    );
-    let pair = |cosine| found(&[(0, 1, cosine), (0, 2, 0.1), (1, 2, 0.1)], 3)[1];
-    assert_eq!(pair(hundredths(copy)), None);
-    assert_eq!(pair(hundredths(copy) + 1e-9), Some(NotGood::Same));
-    // Where honest ones have much in common: the bound is five deviations above what is usual.
-    let times = page.number(
-        "median of the lower half of the round's pairs by more than ",
-        " times",
-    );
-    let bound = 0.8 + times as f64 * 0.03;
-    let pair = |cosine| found(&[(0, 1, cosine), (0, 2, 0.8), (1, 2, 0.8)], 3)[1];
-    assert_eq!(pair(bound - 1e-9), None);
-    assert_eq!(pair(bound + 1e-9), Some(NotGood::Same));
-    let crowd = page.number("Where at least ", " are left") as usize;
-    let least = page.number(
-        "mean cosine with the others is more than ",
-        " hundredths below zero",
-    );
-    let against = |count: usize, cosine: f64| {
-        let of = |one: usize| (one + 1..count).map(move |other| (one, other));
-        let places = (0..count).flat_map(of);
-        let cosines = places.map(|(one, other)| (one, other, if one == 0 { cosine } else { 0.5 }));
-        found(&cosines.collect::<Vec<_>>(), count)[0]
-    };
-    assert_eq!(against(crowd, -hundredths(least)), None);
-    assert_eq!(
-        against(crowd, -hundredths(least) - 1e-6),
-        Some(NotGood::Opposite)
-    );
-    assert_eq!(against(crowd - 1, -0.9), None);
-    let errors = page.number("and than ", " times one over the root");
-    let chance = |parameters| beside(3, parameters, &[(0, 1, -0.5), (0, 2, -0.5), (1, 2, 0.5)])[0];
-    let parameters = (2 * errors) * (2 * errors);
-    assert_eq!(chance(parameters), None);
-    assert_eq!(chance(parameters + 1), Some(NotGood::Opposite));
 }
 
 fn trace(page: &Section) {
@@ -747,7 +701,7 @@ fn attestation(page: &Section) {
         (Some(root(2)), None)
     );
     page.says("whoever gave another, or none, has not attended the round");
-    let piece = page.number("first ", " windows that each miner had to train on") as usize;
+    let piece = page.number("on the first ", " windows that each miner had to train on") as usize;
     assert_eq!(piece as u64, limits::EXAM_PIECE);
     let shows = |changed: usize| {
         let mut assigned = vec![0.5; 2 * piece];
@@ -1041,9 +995,9 @@ fn stages(page: &Section, rules: AuditRules) {
     assert!(fits(least, short) && !fits(least - 1, short));
     let long = audited_phases(9_000, 100);
     assert!(fits(most, long) && !fits(most + 1, long) && !fits(11, short));
-    let rounds = page.number("Three of them are over within ", " of the shortest rounds") as u32;
+    let rounds = page.number("Three of them are over before ", " of the shortest rounds") as u32;
     let quick = audited_phases(292, 10);
-    let longest = rounds * quick.shortest() / 3;
+    let longest = (rounds * quick.shortest() - 1) / 3;
     assert!(fits(longest, quick) && !fits(longest + 1, quick));
     let each = page.number("It has at most ", " bytes for each parameter");
     let more = page.number("each parameter and ", " more");
@@ -1243,7 +1197,7 @@ fn emission(page: &Section) {
 }
 
 fn wages(page: &Section) {
-    page.says("once one of its audits has ended without finding its work false");
+    page.says("until one of its audits has passed");
     let questions = |proven: Option<Uid>, open: Option<Round>| Questions {
         newest: 9,
         proven: Verdicts::from_uids(proven),

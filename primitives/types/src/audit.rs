@@ -64,10 +64,12 @@ impl AuditRules {
     /// Audits of so many rounds are open at most: of a round that ends while they are, nothing would be audited.
     pub const OPEN_ROUNDS: u32 = 8;
 
-    /// The longest stage of a run with these phases: no longer than a round, and three of them no longer than
+    /// The longest stage of a run with these phases: no longer than a round, and three of them shorter than
     /// [`AuditRules::OPEN_ROUNDS`] rounds that all end as soon as they can.
     pub fn longest(phases: &Phases) -> BlockNumber {
         let open = phases.shortest().saturating_mul(Self::OPEN_ROUNDS);
+        // A round that ends in the block in which the oldest do comes before them.
+        let open = open.saturating_sub(1);
         Self::MAX_BLOCKS
             .min(phases.round())
             .min(open.checked_div(3).unwrap_or(0))
@@ -224,8 +226,8 @@ mod tests {
             ..usual
         };
         assert_eq!(long.check(&phases(10_000, 100)), refused);
-        // Rounds of 20 blocks that may be over in 6: three stages of 16 blocks are over in eight of them.
+        // Rounds of 20 blocks that may be over in 6: three stages of 15 blocks are over before eight of them.
         let of = |blocks| AuditRules { blocks, ..usual }.check(&phases(12, 25));
-        assert_eq!((of(16), of(17)), (Ok(()), refused));
+        assert_eq!((of(15), of(16)), (Ok(()), refused));
     }
 }

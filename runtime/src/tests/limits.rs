@@ -65,7 +65,11 @@ fn audits() -> Weight {
 fn emissions() -> Weight {
     use pallet_emissions::WeightInfo;
     type W = <Runtime as pallet_emissions::Config>::WeightInfo;
-    W::accrue(MaxSubnets::get()).saturating_add(W::epoch(MAX_MEMBERS, FULL_ROWS))
+    sum(&[
+        W::accrue(MaxSubnets::get()),
+        W::epoch(MAX_MEMBERS, FULL_ROWS),
+        pallet_emissions::Pallet::<Runtime>::wages_weight(MAX_MEMBERS as u16),
+    ])
 }
 
 /// The most that the subnets pallet's hook can do in a block.

@@ -125,8 +125,7 @@ impl World {
         match blob.filter(|blob| is_it(blob)) {
             Some(blob) => {
                 let of_step = |step| settled.plan.of_step(slot as u64, step);
-                self.workshop
-                    .audit(&opened.contribution.header, audit.drawn, &blob, of_step)
+                self.workshop.audit(&opened, audit.drawn, &blob, of_step)
             }
             None => {
                 let is_last = head.number.saturating_add(2) >= audit.commits_until;

@@ -15,7 +15,7 @@ use std::{
     rc::Rc,
 };
 
-use cairn_primitives::{Balance, BlockNumber, Commitment, Round, Served, Uid, H256};
+use cairn_primitives::{Balance, BlockNumber, Commitment, Round, Served, Uid, Verdicts, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Audit, Demand, Verdict},
@@ -74,7 +74,7 @@ pub enum Job {
     /// A file is opened.
     Open(Box<Claim>),
     /// What is to be attested is written to disk.
-    Pledge(Round, H256, Vec<(Uid, H256)>, H256),
+    Pledge(Round, H256, Box<Verdicts>, H256),
     /// Losses are computed.
     Measure,
     /// Evidence becomes scores.

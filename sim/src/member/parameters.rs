@@ -71,6 +71,9 @@ impl World {
         if let Some(included) = &gathered {
             let opened = included.iter().map(|(.., opened)| opened);
             ends.note(opened.map(|opened| &opened.contribution.header));
+            let files = included.iter();
+            let files = files.map(|(_, _, root, opened)| (*root, opened.clone()));
+            self.members[who].process.good.extend(files);
         }
         let next = gathered.and_then(|included| self.workshop.apply(&before, &included));
         let Some(next) = next else {

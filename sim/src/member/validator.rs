@@ -3,10 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{Commitment, Round, Secret, Uid, Verdicts, H256};
-use cairn_protocol::{
-    exam::witness,
-    verdict::{beside, Before},
-};
+use cairn_protocol::{exam::witness, verdict::Before};
 use cairn_round::{
     hidden_row::HiddenRow,
     machine::Machine as _,
@@ -50,9 +47,12 @@ impl World {
             Task::Pledge {
                 round,
                 root,
-                good,
+                verdicts,
                 witness,
-            } => self.begin(who, WRITING, Job::Pledge(round, root, good, witness)),
+            } => {
+                let job = Job::Pledge(round, root, Box::new(verdicts), witness);
+                self.begin(who, WRITING, job);
+            }
             Task::Measure(measurement) => self.measure(who, measurement),
             Task::Audit(audit) => self.audit(who, audit),
             Task::StopMeasuring => {
@@ -73,8 +73,8 @@ impl World {
         match job {
             Job::Fetch(round, uid, commitment) => self.fetched(who, round, uid, &commitment),
             Job::Open(claim) => self.opened(who, &claim),
-            Job::Pledge(round, root, good, witness) => {
-                self.pledge(who, (round, root), &good, witness);
+            Job::Pledge(round, root, verdicts, witness) => {
+                self.pledge(who, (round, root), *verdicts, witness);
             }
             Job::Measure => self.measured_some(who),
             Job::Weigh(round, epoch) => self.weigh(who, round, epoch),
@@ -140,19 +140,9 @@ impl World {
         &mut self,
         who: Who,
         (round, root): (Round, H256),
-        good: &[(Uid, H256)],
+        verdicts: Verdicts,
         witness: H256,
     ) {
-        let process = &self.members[who].process;
-        let opened = good
-            .iter()
-            .filter_map(|(uid, root)| Some((*uid, process.good.get(root)?.clone())));
-        let (uids, opened): (Vec<Uid>, Vec<Rc<Opened>>) = opened.unzip();
-        let common = self.workshop.resemblance(&opened, &[]);
-        let refused = beside(opened.len(), self.workshop.parameters(), &common.pairs);
-        let good = uids.into_iter().zip(refused);
-        let good = good.filter_map(|(uid, refusal)| refusal.is_none().then_some(uid));
-        let verdicts = Verdicts::from_uids(good);
         let head = self.members[who].head.0;
         let view = self.chain.current(head, self.netuid).flatten();
         let behaviour = &mut self.members[who].behaviour;

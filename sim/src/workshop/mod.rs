@@ -143,11 +143,6 @@ impl Workshop {
         &self.run
     }
 
-    /// Parameters of the run's model.
-    pub fn parameters(&self) -> u64 {
-        self.run.model.parameters().unwrap_or(u64::MAX)
-    }
-
     /// What things cost.
     pub fn costs(&self) -> Costs {
         self.costs
@@ -275,16 +270,15 @@ impl Workshop {
         blob.ok().flatten()
     }
 
-    /// What a replay of what was served finds, of the contribution with this header. `of_step` gives the windows of a
-    /// step.
+    /// What a replay of what was served finds, of this contribution. `of_step` gives the windows of a step.
     pub fn audit(
         &mut self,
-        header: &cairn_gradient::Header,
+        opened: &Opened,
         drawn: u32,
         blob: &[u8],
         of_step: impl Fn(u32) -> Vec<u64>,
     ) -> Option<Finding> {
-        let audited = audit::Audited::new(header, &self.run, &self.layout, drawn);
+        let audited = audit::Audited::new(&opened.checked, &self.run, &self.layout, drawn);
         let text = &self.text;
         let mut sequences = |step| text.windows(&of_step(step));
         let found = audit::find(self.engine.as_mut(), &audited, blob, &mut sequences);

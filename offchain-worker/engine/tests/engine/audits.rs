@@ -4,8 +4,10 @@ use cairn_engine::{
     audit::{find, open, Audited, Traced},
     Engine, EngineError, State,
 };
-use cairn_gradient::{decode_header, Header};
-use cairn_primitives::{EngineClass, Finding, Layout, Uid, Work};
+use cairn_gradient::{decode, decode_header, encode, Contribution, Header, SparseTensor};
+use cairn_primitives::{
+    blocks::NEGATIVE, Compression, EngineClass, Finding, Layout, Tensor, Uid, Work,
+};
 use cairn_protocol::audit::interval;
 use proptest::prelude::*;
 
@@ -22,6 +24,7 @@ struct Round {
     engine: Box<dyn Engine>,
     trace: Vec<cairn_primitives::H256>,
     header: Header,
+    file: Vec<u8>,
 }
 
 impl Round {
@@ -34,6 +37,7 @@ impl Round {
             engine,
             trace: trained.trace,
             header: decode_header(&file).unwrap(),
+            file,
         }
     }
 
@@ -60,13 +64,19 @@ impl Round {
 /// What an auditor finds that thinks that the miner had the data of `uid`.
 fn found(
     engine: &mut dyn Engine,
-    header: &Header,
+    (header, file): (&Header, &[u8]),
     drawn: u32,
     blob: &[u8],
     uid: u16,
 ) -> Option<Finding> {
-    let layout = Layout::of(&config().model);
-    let audited = Audited::new(header, &config(), &layout, drawn);
+    let (config, layout) = (config(), Layout::of(&config().model));
+    let audited = Audited {
+        header,
+        file,
+        config: &config,
+        layout: &layout,
+        drawn,
+    };
     let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(uid, 0, step)).collect();
     let mut of_step = |step: u32| slices(&all[step as usize]);
     find(engine, &audited, blob, &mut of_step).unwrap()
@@ -86,30 +96,65 @@ fn honest_steps_pass_whichever_interval_is_drawn_and_nothing_held_changes() {
         for drawn in 0..2 {
             let blob = round.open(drawn).unwrap().unwrap();
             assert_eq!(held(round.engine.as_ref()), before);
-            let header = round.header.clone();
+            let (header, file) = (round.header.clone(), round.file.clone());
             let engine = round.engine.as_mut();
-            assert_eq!(
-                found(engine, &header, drawn, &blob, 1),
-                Some(Finding::Passed)
-            );
-            assert_eq!(held(engine), before);
+            let mut find = |header, drawn, uid| found(engine, (header, &file), drawn, &blob, uid);
+            assert_eq!(find(&header, drawn, 1), Some(Finding::Passed));
             // Of another interval, on other data, or of other steps it is nothing.
-            assert_eq!(
-                found(engine, &header, drawn + 1, &blob, 1),
-                Some(Finding::Failed)
-            );
-            assert_eq!(
-                found(engine, &header, drawn, &blob, 2),
-                Some(Finding::Failed)
-            );
+            assert_eq!(find(&header, drawn + 1, 1), Some(Finding::Failed));
+            assert_eq!(find(&header, drawn, 2), Some(Finding::Failed));
             // A step more than there were is found out where the last one is replayed.
             let more = Header {
                 inner_steps: STEPS + 1,
                 ..header.clone()
             };
-            let passes = found(engine, &more, drawn, &blob, 1) == Some(Finding::Passed);
+            let passes = find(&more, drawn, 1) == Some(Finding::Passed);
             assert_eq!(passes, drawn == 0);
+            assert_eq!(held(round.engine.as_ref()), before);
         }
+    }
+}
+
+/// Honest steps, of which something else is sent: only the last interval shows it, and whatever of the file is another.
+#[test]
+fn a_file_that_is_not_made_of_the_last_state_fails() {
+    for engine in loaded() {
+        let mut round = Round::of(engine);
+        let blobs = [0, 1].map(|drawn| round.open(drawn).unwrap().unwrap());
+        let (layout, compression) = (Layout::of(&config().model), config().compression_in(0));
+        let made = decode(&round.file, &layout, &compression).unwrap();
+        assert_eq!(encode(&made, &layout, &compression).unwrap(), round.file);
+        let flipped = flipped(&made, &layout, &compression);
+        let mut other_loss = made.clone();
+        other_loss.header.mean_loss += 1.0;
+        let mut other_rest = made.clone();
+        other_rest.header.work.after.feedback = made.header.parent_root;
+        for (other, passes) in [(flipped, false), (other_loss, true), (other_rest, false)] {
+            let file = encode(&other, &layout, &compression).unwrap();
+            let engine = round.engine.as_mut();
+            let of = (&other.header, file.as_slice());
+            let found = [0, 1].map(|drawn| found(engine, of, drawn, &blobs[drawn as usize], 1));
+            let last = if passes {
+                Finding::Passed
+            } else {
+                Finding::Failed
+            };
+            assert_eq!(found, [Finding::Passed, last].map(Some));
+        }
+    }
+}
+
+/// Each value points the other way.
+fn flipped(made: &Contribution, layout: &Layout, compression: &Compression) -> Contribution {
+    let flip = |(tensor, sent): (&Tensor, &SparseTensor)| {
+        let mut selected = sent.selected().clone();
+        selected.codes.iter_mut().for_each(|code| *code ^= NEGATIVE);
+        SparseTensor::from_selected(tensor, compression.kept_per_block, selected).unwrap()
+    };
+    let tensors = layout.0.iter().zip(&made.tensors);
+    Contribution {
+        header: made.header.clone(),
+        tensors: tensors.map(flip).collect(),
     }
 }
 
@@ -146,7 +191,8 @@ fn work_of_another_class_is_not_judged() {
         },
         ..round.header.clone()
     };
-    assert_eq!(found(auditor().as_mut(), &header, 0, &blob, 1), None);
+    let of = (&header, round.file.as_slice());
+    assert_eq!(found(auditor().as_mut(), of, 0, &blob, 1), None);
 }
 
 #[test]
@@ -171,10 +217,10 @@ proptest! {
         } else {
             other[at] ^= 1 << bit;
         }
-        let header = round.header.clone();
-        let engine = round.engine.as_mut();
-        prop_assert_eq!(found(engine, &header, 1, &other, 1), Some(Finding::Failed));
+        let (header, file) = (round.header.clone(), round.file.clone());
+        let (engine, of) = (round.engine.as_mut(), (&header, file.as_slice()));
+        prop_assert_eq!(found(engine, of, 1, &other, 1), Some(Finding::Failed));
         let longer = [&blob[..], &[0]].concat();
-        prop_assert_eq!(found(engine, &header, 1, &longer, 1), Some(Finding::Failed));
+        prop_assert_eq!(found(engine, of, 1, &longer, 1), Some(Finding::Failed));
     }
 }

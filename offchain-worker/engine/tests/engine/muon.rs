@@ -82,9 +82,20 @@ fn served(config: &RunConfig, trace: &[H256], drawn: u32) -> Vec<u8> {
 }
 
 /// What an auditor of the run finds.
-fn found(config: &RunConfig, header: &Header, drawn: u32, blob: &[u8]) -> Option<Finding> {
+fn found(
+    config: &RunConfig,
+    (header, file): (&Header, &[u8]),
+    drawn: u32,
+    blob: &[u8],
+) -> Option<Finding> {
     let layout = Layout::of(&config.model);
-    let audited = Audited::new(header, config, &layout, drawn);
+    let audited = Audited {
+        header,
+        file,
+        config,
+        layout: &layout,
+        drawn,
+    };
     let all: Vec<Vec<Vec<u32>>> = (0..STEPS).map(|step| sequences(1, 0, step)).collect();
     let mut of_step = |step: u32| slices(&all[step as usize]);
     let mut engine = engine_of(config);
@@ -140,6 +151,7 @@ fn a_member_that_starts_again_goes_on_with_the_same_bits() {
 fn an_honest_miners_audit_passes() {
     let (_, trace, file) = round(&muon());
     let header = decode_header(&file).unwrap();
+    let of = (&header, file.as_slice());
     let numbers = |config: &RunConfig, blob: &[u8]| {
         let layout = Layout::of(&config.model);
         let second = config.inner.matrices.second_moments(&layout);
@@ -148,9 +160,9 @@ fn an_honest_miners_audit_passes() {
     };
     for drawn in 0..2 {
         let blob = served(&muon(), &trace, drawn);
-        assert_eq!(found(&muon(), &header, drawn, &blob), Some(Finding::Passed));
+        assert_eq!(found(&muon(), of, drawn, &blob), Some(Finding::Passed));
         let other = drawn + 1;
-        assert_eq!(found(&muon(), &header, other, &blob), Some(Finding::Failed));
+        assert_eq!(found(&muon(), of, other, &blob), Some(Finding::Failed));
     }
     // What is served is shorter than AdamW's.
     let (_, adams, _) = round(&config());
@@ -172,17 +184,18 @@ fn a_cheats_audit_fails() {
     for cheat in [with_muon(cheap), with_muon(large)] {
         let (_, trace, file) = round(&cheat);
         let header = decode_header(&file).unwrap();
+        let of = (&header, file.as_slice());
         for drawn in 0..2 {
             let blob = served(&cheat, &trace, drawn);
-            assert_eq!(found(&cheat, &header, drawn, &blob), Some(Finding::Passed));
-            assert_eq!(found(&muon(), &header, drawn, &blob), Some(Finding::Failed));
+            assert_eq!(found(&cheat, of, drawn, &blob), Some(Finding::Passed));
+            assert_eq!(found(&muon(), of, drawn, &blob), Some(Finding::Failed));
         }
     }
     // AdamW's states are not even of the length that the run's have.
     let (_, trace, file) = round(&config());
     let header = decode_header(&file).unwrap();
-    let blob = served(&config(), &trace, 1);
-    assert_eq!(found(&muon(), &header, 1, &blob), Some(Finding::Failed));
+    let (blob, of) = (served(&config(), &trace, 1), (&header, file.as_slice()));
+    assert_eq!(found(&muon(), of, 1, &blob), Some(Finding::Failed));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The validator's machine, scene by scene: files are fetched, opened, and vouched for.
 
-use cairn_primitives::{BlockNumber, Commitment, Round, Uid, H256};
+use cairn_primitives::{BlockNumber, Commitment, Round, Uid, Verdicts, H256};
 use cairn_round::{
     machine::{Kind, Lack, Transaction},
     validator::{Check, Claim, Done, Id, Task, Validator},
@@ -48,11 +48,11 @@ pub fn id(uid: Uid, content: u64) -> Id {
     (uid, bytes(content))
 }
 
-pub fn pledging(held: Held, good: &[Id]) -> Action<Task> {
+pub fn pledging(held: Held, good: &[Uid]) -> Action<Task> {
     Action::Do(Task::Pledge {
         round: held.round,
         root: held.root,
-        good: good.to_vec(),
+        verdicts: Verdicts::from_uids(good.iter().copied()),
         witness: H256::zero(),
     })
 }
@@ -122,7 +122,7 @@ fn a_round_from_beginning_to_end() {
     assert_eq!(validator.look(revealed.clone(), 106), [], "it is under way");
     assert_eq!(validator.tell(opened(0, id(Uid(1), 5), true), 107), []);
     assert_eq!(validator.look(revealed.clone(), 107), []);
-    let pledging = pledging(held_at(0), &[id(Uid(1), 5)]);
+    let pledging = pledging(held_at(0), &[Uid(1)]);
     assert_eq!(validator.look(revealed.clone(), 108), [pledging]);
     assert_eq!(validator.look(revealed.clone(), 108), [], "it is under way");
     validator.tell(pledged(held_at(0), &[Uid(1)]), 108);
@@ -165,25 +165,7 @@ fn what_is_not_checked_is_waited_for_until_the_deadline_and_then_left_out() {
     let view = with(&both, view(0, 100));
     check(&mut validator, &view, &both[0], true);
     assert_eq!(validator.look(view.clone(), 108), []);
-    let good = [id(Uid(1), 5)];
-    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &good)]);
-}
-
-#[test]
-fn what_is_not_good_beside_the_others_is_bad() {
-    let mut validator = validator(0);
-    let both = [seen(Uid(1), 5, true), seen(Uid(2), 6, true)];
-    let view = with(&both, view(0, 100));
-    for seen in &both {
-        check(&mut validator, &view, seen, true);
-    }
-    let good = both
-        .each_ref()
-        .map(|seen| (seen.uid, seen.commitment.sealed_root));
-    assert_eq!(validator.look(view, 108), [pledging(held_at(0), &good)]);
-    validator.tell(pledged(held_at(0), &[Uid(1)]), 108);
-    let found = good.map(|id| validator.machine.check_of(id));
-    assert_eq!(found, [Some(Check::Good), Some(Check::Bad)]);
+    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &[Uid(1)])]);
 }
 
 #[test]
@@ -198,8 +180,7 @@ fn bad_and_unrevealed_contributions_are_not_vouched_for() {
     check(&mut validator, &view, &all[0], false);
     check(&mut validator, &view, &all[1], true);
     assert_eq!(validator.machine.check_of(id(Uid(1), 5)), Some(Check::Bad));
-    let good = [id(Uid(2), 6)];
-    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &good)]);
+    assert_eq!(validator.look(view, 109), [pledging(held_at(0), &[Uid(2)])]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use cairn_primitives::{Round, Uid, H256};
 use cairn_round::{
     machine::{Gone, Lack},
-    validator::{Done, Found, Id, Measurement, Subject, Task, Validator},
+    validator::{Done, Found, Measurement, Subject, Task, Validator},
     Action, Event, Seen, Settlement, View,
 };
 
@@ -36,12 +36,8 @@ fn measured(found: &[(Seen, bool)], included: &[Seen]) -> Vec<Action<Task>> {
         check(&mut validator, &view_0, seen, *is_good);
     }
     let good = found.iter().filter(|(_, is_good)| *is_good);
-    let mut good: Vec<Id> = good
-        .map(|(seen, _)| (seen.uid, seen.commitment.sealed_root))
-        .collect();
-    good.sort();
+    let good: Vec<Uid> = good.map(|(seen, _)| seen.uid).collect();
     assert_eq!(validator.look(view_0, 109), [pledging(held_at(0), &good)]);
-    let good: Vec<Uid> = good.into_iter().map(|(uid, _)| uid).collect();
     validator.tell(pledged(held_at(0), &good), 109);
     keep(&mut validator, &settled(0, included));
     validator.look(view(1, 113), 114)
@@ -53,9 +49,8 @@ enum What {
     /// This content.
     Good(u64),
     Missed,
-    Unknown,
 }
-use What::{Good, Missed, Unknown};
+use What::{Good, Missed};
 
 fn measurement(round: Round, found: [What; 3], included: &[Uid]) -> Action<Task> {
     after(round, found, included, &[])
@@ -70,7 +65,6 @@ fn after(round: Round, found: [What; 3], included: &[Uid], before: &[u64]) -> Ac
         found: match found {
             Good(content) => Found::Good(bytes(content)),
             Missed => Found::Missed,
-            Unknown => Found::Unknown,
         },
     };
     Action::Do(Task::Measure(Measurement {
@@ -100,10 +94,10 @@ fn what_was_good_is_measured_and_what_was_not_is_missed() {
 }
 
 #[test]
-fn what_others_found_good_and_is_not_here_is_unknown() {
+fn what_others_found_good_is_measured_though_it_was_not_found_good_here_in_time() {
     let found = [(seen(Uid(2), 6, true), false)];
     let included = [seen(Uid(1), 5, true), seen(Uid(2), 6, true)];
-    let expected = measurement(0, [Unknown, Unknown, Missed], &[Uid(1), Uid(2)]);
+    let expected = measurement(0, [Good(5), Good(6), Missed], &[Uid(1), Uid(2)]);
     assert_eq!(measured(&found, &included), [expected]);
 }
 
@@ -138,7 +132,7 @@ fn what_is_measured_of_who_was_included_is_what_was_included() {
         assert_eq!(validator.look(view(1, 113), 114), [of]);
     }
     let found = [(seen(Uid(2), 8, true), true)];
-    let expected = measurement(0, [Unknown, Missed, Missed], &[Uid(2)]);
+    let expected = measurement(0, [Good(6), Missed, Missed], &[Uid(2)]);
     assert_eq!(measured(&found, &[seen(Uid(2), 6, true)]), [expected]);
 }
 
@@ -197,10 +191,15 @@ fn measuring_stops_for_the_attestation_and_scores_are_made_of_what_there_is() {
     assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
     assert_eq!(validator.look(view(1, 113), 120), []);
     let stop = Action::Do(Task::StopMeasuring);
-    let pledging = pledging(held_at(1), &[]);
-    assert_eq!(validator.look(view(1, 113), 122), [pledging, stop]);
-    assert_eq!(validator.look(view(1, 113), 122), [], "it is told once");
-    validator.tell(Event::Done(Done::Measured(0, None)), 122);
+    assert_eq!(validator.look(view(1, 113), 121), [stop]);
+    assert_eq!(validator.look(view(1, 113), 121), [], "it is told once");
+    // What was measured until then is a part of what is attested.
+    validator.tell(Event::Done(Done::Measured(0, Some(bytes(77)))), 121);
+    let pledges = validator.look(view(1, 113), 122);
+    let [Action::Do(Task::Pledge { witness, .. })] = pledges.as_slice() else {
+        panic!("it pledges: {pledges:?}");
+    };
+    assert_eq!(*witness, bytes(77));
     let open = View {
         voting: Some(in_the_open()),
         ..view(1, 113)
@@ -216,7 +215,7 @@ fn measuring_stops_for_the_attestation_and_scores_are_made_of_what_there_is() {
 fn measuring_delays_an_attestation_until_its_deadline_while_the_round_waits() {
     let mut validator = about_to_measure();
     assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
-    assert_eq!(validator.look(view(1, 113), 121), []);
+    assert_eq!(validator.look(view(1, 113), 120), []);
     let unawaited = View {
         unawaited: vec![hotkey(VALIDATOR)],
         ..view(1, 113)
@@ -224,10 +223,11 @@ fn measuring_delays_an_attestation_until_its_deadline_while_the_round_waits() {
     let pledges = pledging(held_at(1), &[]);
     let mut other = about_to_measure();
     assert_eq!(other.look(view(1, 113), 114), [nothing_came()]);
-    assert_eq!(other.look(unawaited, 121), [pledges]);
+    assert_eq!(other.look(unawaited, 120), [pledges]);
     let stop = Action::Do(Task::StopMeasuring);
+    assert_eq!(validator.look(view(1, 113), 121), [stop]);
     let pledging = pledging(held_at(1), &[]);
-    assert_eq!(validator.look(view(1, 113), 122), [pledging, stop]);
+    assert_eq!(validator.look(view(1, 113), 122), [pledging]);
 }
 
 #[test]

@@ -103,12 +103,12 @@ pub fn happening() -> impl Strategy<Value = Happening> {
     ]
 }
 
-/// Every second content is bad.
 /// What shows that this round was measured.
 fn witness_of(round: Round) -> H256 {
     bytes(70_000 + u64::from(round))
 }
 
+/// Every second content is bad.
 fn is_good(root: H256) -> bool {
     root.to_low_u64_be().is_multiple_of(2)
 }
@@ -290,13 +290,9 @@ impl World {
             Task::Pledge {
                 round,
                 root,
-                good,
+                verdicts,
                 witness,
             } => {
-                // Sometimes the first of several is not good beside the others.
-                let crowded = usize::from(good.len() > 1 && self.numbers % 3 == 0);
-                let good = good.iter().skip(crowded).map(|(uid, _)| *uid);
-                let verdicts = Verdicts::from_uids(good);
                 self.numbers += 1;
                 let (voter, salt) = ((Netuid(7), hotkey(VALIDATOR)), bytes(self.numbers).0);
                 let salt = Secret::new(salt);
@@ -362,12 +358,12 @@ impl World {
                     Task::Pledge {
                         round,
                         root,
-                        good,
+                        verdicts,
                         witness,
                     } => {
                         let before = round.checked_sub(1).map(witness_of);
                         assert!(witness.is_zero() || Some(*witness) == before);
-                        self.check_pledge(*round, good, *root);
+                        self.check_pledge(*round, verdicts, *root);
                         self.attested.insert(*round);
                     }
                     Task::WriteCheckpoint(held) => {
@@ -433,7 +429,7 @@ impl World {
 
     /// It holds the round's parameters, is not bound yet as far as it can know, and has found good, when it was opened,
     /// whatever it vouches for and is on chain.
-    fn check_pledge(&self, round: Round, good: &[Id], root: H256) {
+    fn check_pledge(&self, round: Round, verdicts: &Verdicts, root: H256) {
         let view = self.seen.as_ref().expect("nothing is sent unseen");
         assert_eq!(Held { round, root }, self.disk.0);
         assert_eq!(view.round.round, round);
@@ -451,9 +447,8 @@ impl World {
             .filter(|seen| seen.key.is_some())
             .map(|seen| (seen.uid, (seen.uid, seen.commitment.sealed_root)))
             .collect();
-        assert!(good.is_sorted_by_key(|(uid, _)| *uid));
-        for id in good {
-            assert!(revealed[&id.0] == *id && self.good.contains(&(round, *id)));
+        for uid in verdicts.uids() {
+            assert!(self.good.contains(&(round, revealed[&uid])));
         }
     }
 

@@ -23,8 +23,8 @@ const PARALLEL_FETCHES: usize = 8;
 /// Checked contributions by uid and sealed root.
 pub(super) type AtHand = BTreeMap<(Uid, H256), Arc<Checked>>;
 
-/// Computes the parameters after a round, and gives their root. They are pending in the engine. What is not among
-/// `at_hand` is fetched. `is_included` says whether the member's own contribution is one of them.
+/// Computes the parameters after a round, and gives their root and what was included. They are pending in the engine.
+/// What is not among `at_hand` is fetched. `is_included` says whether the member's own contribution is one of them.
 ///
 /// # Errors
 /// [`RoleError::Unappliable`]; those of engine and store, which may be gone in a moment.
@@ -33,7 +33,7 @@ pub(super) async fn apply<C: Chain>(
     settlement: &Settlement,
     at_hand: &AtHand,
     is_included: bool,
-) -> Result<H256, RoleError> {
+) -> Result<(H256, AtHand), RoleError> {
     let parent_root =
         with_engine(desk, |engine| Ok(engine.root(cairn_engine::Version::Held)?)).await?;
     // A plain list of futures: a closure inside the stream would tie its lifetime to the job's.
@@ -59,12 +59,18 @@ pub(super) async fn apply<C: Chain>(
     let mut ends = locked(&run.ends).clone();
     ends.note(contributions.iter().map(|(_, _, checked)| checked.header()));
     *locked(&run.next_ends) = Some(ends);
+    let ids = settlement.included.iter().map(|one| &one.seen);
+    let ids = ids.map(|seen| (seen.uid, seen.commitment.sealed_root));
+    let ids: BTreeMap<Uid, H256> = ids.collect();
     with_engine(desk, move |engine| {
         engine.discard();
-        Ok(engine.settle(&cairn_engine::Settlement {
+        let root = engine.settle(&cairn_engine::Settlement {
             included: &contributions,
             is_included,
-        })?)
+        })?;
+        let files = contributions.into_iter();
+        let files = files.filter_map(|(uid, _, file)| Some(((uid, *ids.get(&uid)?), file)));
+        Ok((root, files.collect()))
     })
     .await
 }

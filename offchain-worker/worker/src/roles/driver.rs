@@ -72,7 +72,7 @@ pub(super) enum Ended<O> {
     /// Nothing that anybody waits for.
     Nothing,
     Sent(Kind, Option<BlockNumber>),
-    Applied(Round, H256),
+    Applied(Round, H256, AtHand),
     NotApplied(Round),
     Kept(Box<Kept>),
     Joined(Held),
@@ -119,6 +119,8 @@ pub(super) trait Role: Sized {
     fn block(&mut self, number: BlockNumber);
     /// Sees to what it has stored, with each block.
     fn tend<C: Chain>(&mut self, _: &Desk<C>, _: &mut Jobs<Self::Outcome>) {}
+    /// These are all that a round included.
+    fn applied(&mut self, _: Round, _: AtHand) {}
     /// The checked contributions that it has of a round.
     fn at_hand(&self, round: Round) -> AtHand;
     /// Whether it committed to a contribution of a round, or attested in it; and its incentive, or its dividends.
@@ -289,7 +291,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
         self.jobs.spawn(async move {
             let _timer = desk.time(Stage::Apply);
             match apply::apply(&desk, &settlement, &at_hand, is_included).await {
-                Ok(root) => Ok(Ended::Applied(round, root)),
+                Ok((root, files)) => Ok(Ended::Applied(round, root, files)),
                 Err(error) if error.is_transient() => {
                     tracing::warn!("round {round} · cannot be applied yet: {error}");
                     Ok(Ended::NotApplied(round))
@@ -381,7 +383,10 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 }
                 self.tell(Event::Sent { kind, block });
             }
-            Ended::Applied(round, root) => self.tell(Event::Applied { round, root }),
+            Ended::Applied(round, root, files) => {
+                self.role.applied(round, files);
+                self.tell(Event::Applied { round, root });
+            }
             Ended::NotApplied(round) => {
                 self.desk.metrics().failed(Failed::Apply);
                 self.tell(Event::NotApplied(round));

@@ -202,7 +202,7 @@ async fn begin<C: Chain, R: Role>(
     if let Some(path) = run.store.url().strip_prefix("file://") {
         options.metrics.watch_disk("store", Path::new(path));
     }
-    let is_audited = run.config.audits.rate > 0 && !R::MEASURES;
+    let is_audited = run.config.audits.rate > 0;
     let mut engine = match &options.engine {
         Some(program) => open_program(program, is_audited, options.threads, &run)?,
         None => open_engine(device(options.device, is_audited)?, options.threads, &run)?,
@@ -260,13 +260,13 @@ async fn begin<C: Chain, R: Role>(
     Ok((driver, follower))
 }
 
-/// What to compute on, by what was asked for and whether the work may be audited: nobody can replay the bits of a
-/// card yet.
+/// What to compute on, by what was asked for and whether work is audited: nobody can replay the bits of a card yet, nor
+/// show by them that it measured a round.
 pub(crate) fn device(asked: Device, is_audited: bool) -> Result<Device, RoleError> {
     match asked {
         Device::Cuda(_) if is_audited => Err(RoleError::Run(
-            "this run audits work, and a card's cannot be replayed to the bit yet: start with \
-             --device cpu, or mine for a run without audits"
+            "this run audits work, and a card's cannot be compared to the bit yet: start with \
+             --device cpu, or take part in a run without audits"
                 .into(),
         )),
         Device::Auto if is_audited => Ok(Device::Cpu),
@@ -294,7 +294,7 @@ fn open_program(
     if is_audited {
         return Err(RoleError::Run(
             "this run audits work, and another engine's cannot be replayed to the bit: start without --engine, on \
-             --device cpu, or mine for a run without audits"
+             --device cpu, or take part in a run without audits"
                 .into(),
         ));
     }

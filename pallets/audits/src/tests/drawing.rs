@@ -21,7 +21,7 @@ fn what_is_drawn_is_open_with_three_auditors() {
             (hotkey(MINER), 1 + BLOCKS)
         );
         assert_eq!((audit.auditors.len(), audit.served), (3, None));
-        assert_eq!(audit.longest, 12 * 100 + 2_048);
+        assert_eq!(audit.longest, 20 * 100 + 2_048);
         assert_eq!(
             Audits::outcome(NET, ROUND, Uid(11)),
             Some(AuditOutcome::Open)
@@ -80,6 +80,30 @@ fn about_as_many_are_drawn_as_the_rate_says() {
         }
         // Of 400 a quarter; five standard deviations are 43.
         assert!(drawn.abs_diff(100) < 43, "{drawn}");
+    });
+}
+
+/// As many newcomers as there is room for, in round after round, leave none for others; the lot decides among equals.
+#[test]
+fn where_there_is_no_room_for_all_those_that_have_passed_come_first() {
+    ExtBuilder.execute(|| {
+        let all: Vec<Uid> = (10..18).map(Uid).collect();
+        let (last, others) = all.split_last().expect("there are some");
+        for round in 0..4 {
+            settle_in(NET, round, RULES, others, &[Uid(0)]);
+        }
+        let free = OPEN_ROUNDS;
+        let passed = Passed {
+            newest: 3,
+            proven: Verdicts::from_uids([*last]),
+        };
+        Passes::<Test>::insert(NET, passed);
+        settle_in(NET, 4, RULES, &all, &[Uid(0)]);
+        assert!(OpenAudits::<Test>::contains_key((NET, 4, *last)));
+        let of_others = others
+            .iter()
+            .filter(|uid| OpenAudits::<Test>::contains_key((NET, 4, **uid)));
+        assert_eq!(of_others.count() as u32, free - 1);
     });
 }
 

@@ -109,6 +109,7 @@ fn a_tie_or_nobody_decides_nothing() {
         let auditors = found(&[NO, YES], 0);
         assert_eq!(World::followed(), [Followed::Missed(auditors[2])]);
         ended(AuditOutcome::Undecided, 0);
+        assert_eq!(asked(MINER), Some(0), "it has proven nothing by that");
     });
     ExtBuilder.audited(|| {
         let auditors = found(&[], 2);
@@ -137,6 +138,21 @@ fn who_has_passed_is_proven_and_who_loses_is_not() {
         World::followed();
         assert_eq!(asked(MINER), Some(0), "it was silent");
     });
+}
+
+/// Its own bond answers for what a member did that has left; its seat's next one has to do with neither end.
+#[test]
+fn an_audit_says_nothing_of_who_came_to_the_seat_since() {
+    for (finding, outcome) in [(YES, AuditOutcome::Passed), (NO, AuditOutcome::Failed)] {
+        ExtBuilder.audited(|| {
+            World::came(MINER, System::block_number() + 1);
+            found(&[finding; 3], 0);
+            assert_eq!(Audits::outcome(NET, ROUND, MINER), Some(outcome));
+            assert_eq!(asked(MINER), Some(0), "it has proven nothing itself");
+            let forfeited = Followed::Forfeited(MINER);
+            assert!(!World::followed().contains(&forfeited));
+        });
+    }
 }
 
 #[test]

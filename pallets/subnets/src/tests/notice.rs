@@ -71,6 +71,24 @@ fn what_the_owner_sets_holds_when_everybody_can_have_left() {
 }
 
 #[test]
+fn what_is_asked_of_members_at_most_doubles_in_an_announcement() {
+    joined().build_and_execute(|| {
+        let (stake, bond) = (5 * CRN, 3 * CRN);
+        let mut asking = old();
+        (asking.min_validator_stake, asking.min_miner_bond) = (stake, bond);
+        assert_ok!(Subnets::put_in_force(Netuid(1), asking));
+        let too_much = Error::<Test>::RaisedTooMuch;
+        assert_noop!(set(|h| h.min_validator_stake = 2 * stake + 1), too_much);
+        let too_much = Error::<Test>::RaisedTooMuch;
+        assert_noop!(set(|h| h.min_miner_bond = 2 * bond + 1), too_much);
+        assert_ok!(set(|h| {
+            h.min_validator_stake = 2 * stake;
+            h.min_miner_bond = 2 * bond;
+        }));
+    });
+}
+
+#[test]
 fn two_tempos_are_the_least_notice() {
     let builder = ExtBuilder::default()
         .subnet_with(|h| (h.tempo, h.activity_cutoff, h.unbonding_period) = (90, 10, 100));

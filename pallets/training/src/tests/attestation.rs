@@ -179,8 +179,17 @@ fn nobody_but_a_validator_of_the_round_attests() {
             attest(NET, 0, Uid(10), &[Uid(10)], ROOT),
             Error::<Test>::NotAValidatorOfThisRound
         );
-        let attests =
-            |by| Training::attest(by, NET, 0, ROOT, Verdicts::default(), H256::zero(), Default::default());
+        let attests = |by| {
+            Training::attest(
+                by,
+                NET,
+                0,
+                ROOT,
+                Verdicts::default(),
+                H256::zero(),
+                Default::default(),
+            )
+        };
         let stranger = attests(by(stranger()));
         assert_noop!(stranger, Error::<Test>::NotAValidatorOfThisRound);
         assert_noop!(attests(RuntimeOrigin::root()), DispatchError::BadOrigin);

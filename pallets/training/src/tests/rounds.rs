@@ -3,7 +3,7 @@
 use cairn_primitives::{Netuid, Phase, Role, RunConfig, Uid, MAX_VALIDATORS};
 use frame_support::assert_ok;
 
-use crate::{mock::*, Agenda, Event, Rounds, Runs, Waiting};
+use crate::{mock::*, Absence, AbsencesOf, Agenda, Event, Rounds, Runs, Waiting};
 
 fn round_of(netuid: Netuid) -> Option<u32> {
     Runs::<Test>::get(netuid).and_then(|run| run.round)
@@ -417,5 +417,29 @@ fn the_hook_reports_more_work_when_it_does_more() {
         run_to(1 + ROUND);
         let busy = next_block();
         assert!(busy.ref_time() > idle.ref_time());
+    });
+}
+
+/// Seats that only never missed a round cannot keep out who earned something and missed one.
+#[test]
+fn where_windows_are_scarce_who_earned_something_has_a_slot() {
+    let mut scarce = config();
+    scarce.data.windows = 2 * scarce.windows_per_miner();
+    let built = ExtBuilder::default().subnet(NET).validators(NET, &[100]);
+    built.miners(NET, 3).run(NET, scarce).execute(|| {
+        for round in 1..7 {
+            World::change(NET, |subnet| {
+                subnet.members.get_mut(&Uid(12)).unwrap().incentive = 9;
+            });
+            AbsencesOf::<Test>::mutate(NET, |absences| {
+                absences.clear();
+                let missed = Absence::default().after(false);
+                assert!(absences.try_insert(Uid(12), missed).is_ok());
+            });
+            run_to(2 + round * ROUND);
+            assert_eq!(round_of(NET), Some(round));
+            assert_eq!(miners().len(), 2);
+            assert!(miners().contains(&Uid(12)), "{round}");
+        }
     });
 }

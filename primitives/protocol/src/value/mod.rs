@@ -34,7 +34,7 @@ pub use advice::{advice, Advice};
 pub use evidence::{counts, forget_old, gains, Evidence, Outcome};
 pub use gain::{difference, mean, round_gain, Estimate};
 pub use premium::{factor, premium};
-pub use resemblance::{alike, alike_above, bound, repeats, usual_bound, CEILING, FLOOR};
+pub use resemblance::{alike, bound, repeats, CEILING, FLOOR};
 pub use row::{proportions, row};
 pub use score::{accounts, scores, Account, Found, Miner, Part};
 pub use subjects::{subjects, Standing, Subject};

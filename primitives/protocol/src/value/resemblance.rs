@@ -20,12 +20,6 @@ const LEAST_DEVIATION: f64 = 0.03;
 
 /// The cosine above which two contributions are not both honest, of the cosines of a round.
 pub fn bound(cosines: &[f64]) -> f64 {
-    let usual = usual_bound(cosines);
-    usual.map_or(CEILING, |bound| bound.clamp(FLOOR, CEILING))
-}
-
-/// The same by what the lower half of the pairs says alone; `None` without pairs.
-pub fn usual_bound(cosines: &[f64]) -> Option<f64> {
     let mut sorted: Vec<f64> = cosines
         .iter()
         .copied()
@@ -34,11 +28,13 @@ pub fn usual_bound(cosines: &[f64]) -> Option<f64> {
     sorted.sort_by(f64::total_cmp);
     let lower = sorted.len().div_ceil(2);
     sorted.truncate(lower);
-    let usual = median(&sorted)?;
+    let Some(usual) = median(&sorted) else {
+        return CEILING;
+    };
     let mut deviations: Vec<f64> = sorted.iter().map(|one| libm::fabs(one - usual)).collect();
     deviations.sort_by(f64::total_cmp);
     let deviation = median(&deviations).unwrap_or_default();
-    Some(usual + DEVIATIONS * deviation.max(LEAST_DEVIATION))
+    (usual + DEVIATIONS * deviation.max(LEAST_DEVIATION)).clamp(FLOOR, CEILING)
 }
 
 /// The lower median of numbers in ascending order.
@@ -51,20 +47,7 @@ fn median(sorted: &[f64]) -> Option<f64> {
 /// of two each, by their place; whoever resembles one of a group belongs to it.
 pub fn alike(count: usize, pairs: &[(usize, usize, f64)]) -> Vec<u16> {
     let cosines: Vec<f64> = pairs.iter().map(|(_, _, cosine)| *cosine).collect();
-    let groups = alike_above(count, pairs, bound(&cosines));
-    let mut sizes = vec![0u16; count];
-    for group in &groups {
-        if let Some(size) = sizes.get_mut(*group) {
-            *size = size.saturating_add(1);
-        }
-    }
-    let size = |group: &usize| sizes.get(*group).copied().unwrap_or(1);
-    groups.iter().map(size).collect()
-}
-
-/// Of each of `count` contributions the place of the first of its group, where two whose cosine is above `bound` are of
-/// one group.
-pub fn alike_above(count: usize, pairs: &[(usize, usize, f64)], bound: f64) -> Vec<usize> {
+    let bound = bound(&cosines);
     let mut groups: Vec<usize> = (0..count).collect();
     for (one, other, cosine) in pairs {
         let found = groups.get(*one).copied().zip(groups.get(*other).copied());
@@ -77,7 +60,14 @@ pub fn alike_above(count: usize, pairs: &[(usize, usize, f64)], bound: f64) -> V
             }
         }
     }
-    groups
+    let mut sizes = vec![0u16; count];
+    for group in &groups {
+        if let Some(size) = sizes.get_mut(*group) {
+            *size = size.saturating_add(1);
+        }
+    }
+    let size = |group: &usize| sizes.get(*group).copied().unwrap_or(1);
+    groups.iter().map(size).collect()
 }
 
 /// Of each contribution, whether it resembles what the round before changed more than honest ones do, from its cosine

@@ -215,6 +215,11 @@ pub(super) fn open_claimed(
     };
     let mut blob = opened.encode();
     blob.extend(only.vectors(interval.begin));
+    if interval.begin > 0 && interval.is_last(traced.steps) {
+        // What the file was made of. There is no error feedback.
+        let parameters = only.before.parameters.iter();
+        blob.extend(parameters.flat_map(|number| number.to_le_bytes()));
+    }
     Ok(Some(blob))
 }
 

@@ -114,9 +114,9 @@ impl Desk {
     }
 
     /// What an auditor finds that replays this text.
-    fn finds(&mut self, header: &Header, text: Text, drawn: u32, blob: &[u8]) -> Option<Finding> {
+    fn finds(&mut self, sent: &Checked, text: Text, drawn: u32, blob: &[u8]) -> Option<Finding> {
         let Order { run, plan, .. } = &self.order;
-        let audited = Audited::new(header, &run.config, &run.layout, drawn);
+        let audited = Audited::new(sent, &run.config, &run.layout, drawn);
         let mut sequences = |step| run.windows(&text(plan, SLOT, step));
         find(self.engine.as_mut(), &audited, blob, &mut sequences).unwrap()
     }
@@ -136,7 +136,7 @@ async fn what_an_honest_miner_serves_passes() {
         assert!(claims_all(checked.header()));
         for drawn in 0..INTERVALS {
             let blob = alice.serves(serve::open, &made, drawn).unwrap();
-            let found = alice.finds(checked.header(), ASSIGNED, drawn, &blob);
+            let found = alice.finds(&checked, ASSIGNED, drawn, &blob);
             assert_eq!(found, Some(Finding::Passed));
         }
     }
@@ -174,7 +174,7 @@ async fn lazy_claims_all_steps_and_only_a_replay_shows_that_it_made_one() {
             let opened = Opened::decode(&mut blob.as_slice()).unwrap();
             let interval = interval(drawn, STEPS, EVERY).unwrap();
             assert_eq!(opened.check(&header, EVERY, interval), Ok(()));
-            let found = mallory.finds(&header, ASSIGNED, drawn, &blob);
+            let found = mallory.finds(&checked, ASSIGNED, drawn, &blob);
             assert_eq!(found, Some(Finding::Failed));
         }
     }
@@ -204,11 +204,10 @@ async fn a_stranger_makes_all_steps_and_its_states_do_not_follow_from_assigned_t
     for matrices in all_matrices() {
         let mut mallory = desk_of(&network, "Mallory", 0, matrices).await;
         let (made, checked) = mallory.sends(stranger);
-        let header = checked.header().clone();
-        assert!(claims_all(&header));
+        assert!(claims_all(checked.header()));
         for drawn in 0..INTERVALS {
             let blob = mallory.serves(open_stranger, &made, drawn).unwrap();
-            let mut found = |text| mallory.finds(&header, text, drawn, &blob);
+            let mut found = |text| mallory.finds(&checked, text, drawn, &blob);
             assert_eq!(found(ASSIGNED), Some(Finding::Failed));
             assert_eq!(found(own_text), Some(Finding::Passed));
         }

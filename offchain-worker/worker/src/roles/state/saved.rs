@@ -32,10 +32,11 @@ fn name(part: Part) -> &'static str {
 }
 
 /// What is kept of the state with which a round began of which work is audited, and where it was until then.
-const AUDITED: [(Part, &str); 3] = [
+const AUDITED: [(Part, &str); 4] = [
     (Part::Parameters, "audited_parameters"),
     (Part::FirstMoment, "audited_first_moment"),
     (Part::SecondMoment, "audited_second_moment"),
+    (Part::Feedback, "audited_feedback"),
 ];
 
 /// Where makers ended, on disk, in SCALE.
@@ -286,13 +287,14 @@ impl StateDir {
         }))
     }
 
-    /// What is to be served of a round that was applied, and the parameters and moments with which that began.
+    /// What is to be served of a round that was applied, and the parameters, moments and error feedback with which that
+    /// began.
     ///
     /// # Errors
     /// [`StateError::Damaged`] and what the system says.
     pub fn audited(&self) -> Result<Option<(Audited, State)>, StateError> {
         let audited = self.files.meta().and_then(|meta| meta.audited.clone());
-        let [(_, parameters), (_, m), (_, v)] = AUDITED;
+        let [(_, parameters), (_, m), (_, v), (_, feedback)] = AUDITED;
         let (Some(audited), Some(parameters)) = (audited, self.numbers(parameters)?) else {
             return Ok(None);
         };
@@ -300,6 +302,7 @@ impl StateDir {
         let moments = self.numbers(m)?.zip(self.numbers(v)?);
         let before = State {
             optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
+            feedback: self.numbers(feedback)?,
             ..State::new(parameters)
         };
         Ok(Some((audited, before)))

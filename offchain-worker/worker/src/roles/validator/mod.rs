@@ -153,9 +153,9 @@ impl Role for ValidatorRole {
             Task::Pledge {
                 round,
                 root,
-                good,
+                verdicts,
                 witness,
-            } => self.pledge(desk, jobs, (round, root, good, witness)),
+            } => self.pledge(desk, jobs, (round, root, verdicts, witness)),
             Task::Measure(measurement) => self.measure(desk, jobs, measurement),
             Task::Audit(audit) => self.audit(desk, jobs, *audit),
             Task::StopMeasuring => self.stop.store(true, Ordering::Relaxed),
@@ -193,6 +193,11 @@ impl Role for ValidatorRole {
     }
 
     fn block(&mut self, _: BlockNumber) {}
+
+    fn applied(&mut self, round: Round, files: AtHand) {
+        // Those that came late are measured, too.
+        self.good.entry(round).or_default().extend(files);
+    }
 
     fn at_hand(&self, round: Round) -> AtHand {
         self.good.get(&round).cloned().unwrap_or_default()
