@@ -566,7 +566,7 @@ mod tests {
         assert!(most.encode().len() as u64 <= LONGEST_OPENED);
         let states = alloc::vec![hash(1); 65_536];
         assert_eq!(trace::proof(&states, 1).expect("it is there").len(), 16);
-        assert_eq!(longest(10), 2_168);
+        assert_eq!(longest(10), 2_248);
     }
 
     proptest! {

@@ -352,6 +352,7 @@ fn assignment(page: &Section) {
         [Shown::Earns, Shown::IsThere, Shown::Missed].map(of)
     };
     assert_eq!(drawn(2 * part), [2 * part - 2, 2, 0]);
+    assert_eq!(drawn(2 * part - 1), [2 * part - 2, 1, 0]);
     let least = page.number("and at least ", ", is for") as u16;
     assert_eq!(drawn(3), [3 - least, least, 0]);
     assert_eq!(drawn(70), [40, 20, 10]);

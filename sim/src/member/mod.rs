@@ -200,6 +200,10 @@ pub struct Member {
     pub attack: Option<&'static str>,
     /// Stake on it when the network was set up, in pebble.
     pub staked: Balance,
+    /// Its bond when the network was set up, in pebble.
+    pub bonded: Balance,
+    /// The last round in which its owner bonded again.
+    pub(crate) bonded_in: Option<Round>,
     /// Whether its process is ever started.
     pub is_up: bool,
     pub(crate) machine: Option<Machine>,

@@ -331,6 +331,9 @@ impl World {
             calls: Vec::new(),
             shows: None,
         };
+        if member.is_honest() && member.bonded > 0 {
+            bond_again(&mut turn, member.bonded, &mut member.bonded_in);
+        }
         member.behaviour.acts(&mut turn);
         let (calls, shows) = (std::mem::take(&mut turn.calls), turn.shows);
         if let Some(shown) = shows {
@@ -365,5 +368,26 @@ impl World {
                 self.tell_news(who, (shown, finalised));
             }
         }
+    }
+}
+
+/// Whoever runs a miner sees that it lost its bond, and bonds again; once in a round is enough.
+fn bond_again(turn: &mut Turn, bonded: Balance, bonded_in: &mut Option<Round>) {
+    let round = turn.view.as_ref().map(|view| view.round.round);
+    if round.is_none() || *bonded_in == round {
+        return;
+    }
+    *bonded_in = round;
+    let hotkey = turn.hotkey.account().clone();
+    let members = turn.members();
+    let own = members.iter().find(|member| member.hotkey == hotkey);
+    let missing = own.map_or(0, |own| bonded.saturating_sub(own.bond));
+    if missing > 0 {
+        let bond = pallet_stake::Call::add_bond {
+            netuid: turn.netuid,
+            hotkey,
+            amount: missing,
+        };
+        turn.send(&turn.coldkey.clone(), bond);
     }
 }

@@ -274,6 +274,8 @@ fn member(recruit: Recruit, node: Option<Who>) -> Member {
         gpus: recruit.gpus,
         attack: recruit.attack,
         staked: recruit.stake,
+        bonded: recruit.bond,
+        bonded_in: None,
         is_up: recruit.is_up,
         machine: None,
         incarnation: 0,

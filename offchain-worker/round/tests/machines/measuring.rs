@@ -97,7 +97,7 @@ fn what_was_good_is_measured_and_what_was_not_is_missed() {
 fn what_others_found_good_is_measured_though_it_was_not_found_good_here_in_time() {
     let found = [(seen(Uid(2), 6, true), false)];
     let included = [seen(Uid(1), 5, true), seen(Uid(2), 6, true)];
-    let expected = measurement(0, [Good(5), Good(6), Missed], &[Uid(1), Uid(2)]);
+    let expected = measurement(0, [Good(6), Good(5), Missed], &[Uid(1), Uid(2)]);
     assert_eq!(measured(&found, &included), [expected]);
 }
 
@@ -223,8 +223,8 @@ fn measuring_delays_an_attestation_until_its_deadline_while_the_round_waits() {
     let pledges = pledging(held_at(1), &[]);
     let mut other = about_to_measure();
     assert_eq!(other.look(view(1, 113), 114), [nothing_came()]);
-    assert_eq!(other.look(unawaited, 120), [pledges]);
     let stop = Action::Do(Task::StopMeasuring);
+    assert_eq!(other.look(unawaited, 121), [pledges, stop.clone()]);
     assert_eq!(validator.look(view(1, 113), 121), [stop]);
     let pledging = pledging(held_at(1), &[]);
     assert_eq!(validator.look(view(1, 113), 122), [pledging]);

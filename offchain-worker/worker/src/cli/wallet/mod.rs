@@ -56,10 +56,16 @@ pub enum Wallet {
     )]
     Send(funds::Send),
     /// Let others act for an account
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn wallet proxy add --key savings --kind staking hot\n  cairn wallet proxy show savings"
+    )]
     Proxy(proxy::Proxies),
     /// Accounts that several share
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  cairn wallet multisig address 2:ann,bob,carol"
+    )]
     Multisig(multisig::Multisig),
 }
 
