@@ -425,8 +425,8 @@ fn rewards_add_up(report: &Report, kept: &Path) {
     let showed_worth = worth_shown(kept);
     for miner in miners().filter(|miner| showed_worth.contains(&miner.uid)) {
         assert!(
-            miner.earned > 0,
-            "uid {} showed its worth and was not paid",
+            miner.earned + miner.withheld > 0,
+            "uid {} showed its worth and earned nothing",
             miner.uid
         );
     }
@@ -436,7 +436,7 @@ fn rewards_add_up(report: &Report, kept: &Path) {
     let worst = miners()
         .filter(|miner| showed_worth.contains(&miner.uid))
         .filter(all_along)
-        .map(|miner| miner.earned)
+        .map(|miner| miner.earned + miner.withheld)
         .min()
         .expect("miners were there all along");
     let cheats = report

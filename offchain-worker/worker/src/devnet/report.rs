@@ -104,6 +104,9 @@ pub struct MemberReport {
     /// What it was paid, in pebble.
     #[serde(with = "pebble")]
     pub earned: Balance,
+    /// What it earned and is paid when its audits are over, in pebble.
+    #[serde(with = "pebble")]
+    pub withheld: Balance,
     /// Its bond at the end, in pebble.
     #[serde(with = "pebble")]
     pub bond: Balance,
@@ -183,6 +186,7 @@ pub mod tests {
                 role: Part::Miner,
                 behaviour: Behaviour::Honest,
                 earned: u64::MAX,
+                withheld: 5,
                 bond: 7,
                 rounds_included: 1,
                 model_root: Some(H256::repeat_byte(1)),
@@ -229,7 +233,7 @@ pub mod tests {
         );
         assert_eq!(
             keys(&value["members"][0]),
-            "behaviour bond earned hotkey role rounds_included state_root uid"
+            "behaviour bond earned hotkey role rounds_included state_root uid withheld"
         );
         assert_eq!(keys(&value["audits"][0]), "outcome round uid");
         assert_eq!(value["audits"][0]["outcome"], "silent");

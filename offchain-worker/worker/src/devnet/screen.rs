@@ -95,6 +95,7 @@ pub fn summary(report: &Report) -> String {
             role(member).into(),
             member.rounds_included.to_string(),
             crn(member.earned, 4),
+            crn(member.withheld, 4),
             crn(member.bond, 2),
             member.model_root.map_or("–".into(), |root| short(&root)),
             member.hotkey.to_string(),
@@ -110,7 +111,7 @@ pub fn summary(report: &Report) -> String {
     format!(
         "\n{}\n{}{}\nissued {} = accounts {} + stakes {} + bonds {} + pots {} CRN, {verdict}\nheld-out loss {:.3} → {:.3} in {} rounds, {:.0} s\n",
         curve(&losses),
-        table(&["uid", "role", "included", "earned CRN", "bond CRN", "root", "hotkey"], &rows),
+        table(&["uid", "role", "included", "earned CRN", "withheld", "bond CRN", "root", "hotkey"], &rows),
         audits(&report.audits),
         crn(issuance.issued, 9),
         crn(issuance.balances, 9),

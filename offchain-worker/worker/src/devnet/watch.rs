@@ -499,12 +499,15 @@ impl Devnet {
                 .filter(|round| round.included.contains(&info.uid))
                 .count();
             let held = watched.roots.get(&member.name).copied();
+            let emission = view.member_emission(watched.common.netuid, info.uid);
+            let withheld = emission.await?.map_or(0, |emission| emission.withheld);
             members.push(MemberReport {
                 uid: info.uid,
                 hotkey: info.hotkey,
                 role: member.part,
                 behaviour: member.behaviour,
                 earned: info.earned,
+                withheld,
                 bond: info.bond,
                 rounds_included: included as u64,
                 model_root: held.or_else(|| member.status().map(|status| status.model_root)),

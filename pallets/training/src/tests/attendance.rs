@@ -136,27 +136,25 @@ fn what_was_missed_goes_with_the_member_and_with_the_run() {
 
 /// D4: half of the stake sleeps.
 #[test]
-fn when_half_of_the_stake_sleeps_three_rounds_are_lost() {
+fn when_half_of_the_stake_sleeps_one_round_is_lost() {
     let built = ExtBuilder::default()
         .subnet(NET)
         .validators(NET, &[100, 101]);
     built.miners(NET, 1).run(NET, config()).execute(|| {
-        for round in 0..3 {
-            round_of(&[(Uid(0), ROOT)]);
-            assert!(!Training::lineage(NET, round)[0].is_final);
-            Training::do_try_state().unwrap();
-        }
-        assert_eq!(taking_part().1, [(Uid(0), 100)]);
         round_of(&[(Uid(0), ROOT)]);
-        assert!(Training::lineage(NET, 3)[0].is_final);
-        assert_eq!(Training::settled(NET, 3).unwrap().included, [Uid(10)]);
+        assert!(!Training::lineage(NET, 0)[0].is_final);
+        Training::do_try_state().unwrap();
+        assert_eq!(taking_part().1, [(Uid(1), 50), (Uid(0), 100)]);
+        round_of(&[(Uid(0), ROOT)]);
+        assert!(Training::lineage(NET, 1)[0].is_final);
+        assert_eq!(Training::settled(NET, 1).unwrap().included, [Uid(10)]);
         assert_eq!(behind(Uid(1)), (101, 0), "to sleep is not slashed");
     });
 }
 
 /// D3: a third and a little more attests another root.
 #[test]
-fn a_third_with_another_root_stops_three_rounds_and_pays_for_it() {
+fn a_third_with_another_root_stops_two_rounds_and_pays_for_it() {
     let built = ExtBuilder::default()
         .subnet(NET)
         .validators(NET, &[6_600, 3_400]);
@@ -164,7 +162,7 @@ fn a_third_with_another_root_stops_three_rounds_and_pays_for_it() {
         World::change(NET, |subnet| {
             subnet.members.get_mut(&Uid(1)).unwrap().bond = 40
         });
-        for round in 0..3 {
+        for round in 0..2 {
             round_of(&[(Uid(0), ROOT), (Uid(1), OTHER)]);
             assert!(!Training::lineage(NET, round)[0].is_final);
             Training::do_try_state().unwrap();
@@ -176,10 +174,10 @@ fn a_third_with_another_root_stops_three_rounds_and_pays_for_it() {
             "nothing before a root is final"
         );
         round_of(&[(Uid(0), ROOT), (Uid(1), OTHER)]);
-        assert!(Training::lineage(NET, 3)[0].is_final);
+        assert!(Training::lineage(NET, 2)[0].is_final);
         let lost = Event::RootLost {
             netuid: NET,
-            round: 3,
+            round: 2,
             uid: Uid(1),
             model_root: OTHER,
             slashed: 344,
@@ -215,13 +213,13 @@ fn what_the_chain_knows_leads() {
         .subnet(NET)
         .validators(NET, &[600, 400]);
     built.miners(NET, 1).run(NET, config()).execute(|| {
-        for _ in 0..4 {
+        for _ in 0..3 {
             round_of(&[(Uid(0), OTHER), (Uid(1), ROOT)]);
         }
         // Not the leader of the attestations, but whoever has the configured root counts in full.
         assert_eq!(taking_part().1, [(Uid(0), 150), (Uid(1), 400)]);
         round_of(&[(Uid(0), OTHER), (Uid(1), ROOT)]);
-        assert!(Training::lineage(NET, 4)[0].is_final);
+        assert!(Training::lineage(NET, 3)[0].is_final);
         assert_eq!(behind(Uid(0)).0, 540);
     });
 }
