@@ -62,24 +62,6 @@ pub struct Options {
     #[arg(long, env = "CAIRN_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=8))]
     pub nodes: u16,
 
-    /// Start each worker in the network namespace PREFIX-NAME, such as lab-miner-1: for labs
-    #[arg(long, env = "CAIRN_NETNS", value_name = "PREFIX", hide = true)]
-    pub netns: Option<String>,
-
-    /// The address at which workers find the nodes, if they are elsewhere: for labs
-    #[arg(
-        long,
-        env = "CAIRN_HOST",
-        value_name = "IP",
-        default_value = "127.0.0.1",
-        hide = true
-    )]
-    pub host: std::net::IpAddr,
-
-    /// A relay that all peers use: for labs
-    #[arg(long, env = "CAIRN_P2P_RELAY", value_name = "URL", hide = true)]
-    pub p2p_relay: Option<String>,
-
     /// Write a report to this file when the rounds are over; `-` is standard output
     #[arg(long, env = "CAIRN_REPORT", value_name = "FILE")]
     pub json: Option<PathBuf>,
