@@ -256,24 +256,34 @@ impl RunArgs {
     /// Memory and steps.
     async fn of_machine(&self, run: &RunInfo, every: Duration) -> Result<Vec<Check>, Failure> {
         let config = run.config.clone();
-        let memory = machine::memory(machine::memory_needed(&config), machine::memory_free());
-        if memory.state == State::Fix {
+        let memory = |device| {
+            let needed = machine::memory_needed(&config, device);
+            machine::memory(needed, machine::memory_free())
+        };
+        let is_audited = config.audits.rate > 0;
+        let device = match crate::roles::device(self.device, is_audited) {
+            Ok(device) => device,
+            Err(error) => {
+                let refused = Check::fix("steps", error.to_string(), "choose another --device");
+                return Ok(vec![memory(Device::Cpu), refused]);
+            }
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or_else(cores, usize::from);
+        let device = {
+            let config = config.clone();
+            let work = move || machine::chosen(device, &config, threads);
+            tokio::task::spawn_blocking(work).await?
+        };
+        let memory = memory(device);
+        // A card has memory of its own, and says itself if that is too little.
+        if device == Device::Cpu && memory.state == State::Fix {
             let why = "not measured: the model does not fit";
             return Ok(vec![
                 memory,
                 Check::unknown("steps", why, "find memory first"),
             ]);
         }
-        let is_audited = config.audits.rate > 0;
-        let device = match crate::roles::device(self.device, is_audited) {
-            Ok(device) => device,
-            Err(error) => {
-                let refused = Check::fix("steps", error.to_string(), "choose another --device");
-                return Ok(vec![memory, refused]);
-            }
-        };
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.map_or_else(cores, usize::from);
         let bound = Duration::from_secs(self.seconds.into());
         let measured = {
             let _told = progress(format!("making inner steps for {} s", self.seconds), 0);
