@@ -187,8 +187,8 @@ fn invented(vocabulary: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Whether a round's steps end within the train phase.
-pub fn steps(pace: &Pace, config: &RunConfig, block: Duration) -> Check {
+/// Whether a round's steps end within the train phase. A validator makes none in a round, so nothing is in its way.
+pub fn steps(pace: &Pace, config: &RunConfig, duty: Duty, block: Duration) -> Check {
     let times = Timetable::new(0, &config.phases);
     let there = block
         .saturating_mul(times.training_deadline())
@@ -208,7 +208,9 @@ pub fn steps(pace: &Pace, config: &RunConfig, block: Duration) -> Check {
         pace.seconds, pace.on
     );
     let faster = "train on a faster device (--device, or --engine torch), or with more threads";
-    let check = if needed <= there {
+    let check = if duty == Duty::Validator {
+        Check::ok("steps", format!("{found}; a validator trains no round"))
+    } else if needed <= there {
         Check::ok("steps", found)
     } else if fit < 1.0 {
         Check::fix("steps", format!("{found}, so not one is made"), faster)
@@ -348,15 +350,18 @@ mod tests {
         };
         // 13 blocks of two seconds until training stops.
         let all = config.inner.sequences;
-        let good = steps(&pace(2.6, all), &config, block);
+        let good = steps(&pace(2.6, all), &config, Duty::Miner, block);
         assert_eq!(good.state, Is::Ok);
         assert!(!good.found.contains("scaled"), "{}", good.found);
-        let some = steps(&pace(2.7, 1), &config, block);
+        let some = steps(&pace(2.7, 1), &config, Duty::Miner, block);
         assert_eq!(some.state, Is::Fix);
         assert!(some.found.contains("so 9 are made") && some.found.contains("scaled"));
-        let none = steps(&pace(26.1, all), &config, block);
+        let none = steps(&pace(26.1, all), &config, Duty::Miner, block);
         assert!(none.found.contains("not one"), "{}", none.found);
         assert_eq!(none.figures["seconds_there"], 26.0);
+        let validator = steps(&pace(26.1, all), &config, Duty::Validator, block);
+        assert_eq!(validator.state, Is::Ok);
+        assert!(validator.found.contains("trains no round"));
     }
 
     #[test]
