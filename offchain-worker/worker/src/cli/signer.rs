@@ -83,6 +83,31 @@ impl Signer {
         }
     }
 
+    /// The account that pays the fee: who signs, whomever it is for.
+    pub fn payer(&self) -> AccountId {
+        self.own()
+    }
+
+    /// What is signed so that a call is made.
+    ///
+    /// # Errors
+    /// Those of the chain, which is asked about a shared account.
+    pub async fn signed(&self, client: &Client, call: &Call) -> Result<Call, ChainError> {
+        let shared = match &self.standing {
+            Standing::Own => return Ok(call.clone()),
+            Standing::Proxy(account) => return Ok(Call::for_account(account, call.clone())),
+            Standing::Member(shared) => shared,
+        };
+        let account = shared.account();
+        let hash = client.call_hash(call).await?;
+        let before = client.at_best().await?.approved(&account, hash).await?;
+        let weight = client.weight(call, account).await?;
+        let others = shared.others(&self.own()).unwrap_or_default();
+        let since = before.map(|approved| approved.since);
+        let (threshold, call) = (shared.threshold(), call.clone());
+        Ok(Call::as_shared(threshold, &others, since, call, weight))
+    }
+
     /// The account that signs.
     fn own(&self) -> AccountId {
         match &self.hand {
@@ -94,9 +119,8 @@ impl Signer {
     /// Signs a call and sees it into a block, or writes it down.
     pub async fn submit(&self, client: &Client, call: &Call) -> Result<Included, Unsent> {
         match &self.standing {
-            Standing::Own => self.send(client, call).await,
-            Standing::Proxy(account) => {
-                let call = Call::for_account(account, call.clone());
+            Standing::Own | Standing::Proxy(_) => {
+                let call = self.signed(client, call).await?;
                 self.send(client, &call).await
             }
             Standing::Member(shared) => self.approve(client, shared, call).await,
@@ -125,10 +149,7 @@ impl Signer {
             let what = "the others run the same command with their keys";
             return Err(Unsent::Failed(Failure::new(say, what)));
         }
-        let weight = client.weight(call, account).await?;
-        let others = shared.others(&own).unwrap_or_default();
-        let since = before.map(|approved| approved.since);
-        let approval = Call::as_shared(shared.threshold(), &others, since, call.clone(), weight);
+        let approval = self.signed(client, call).await?;
         let included = self.send(client, &approval).await?;
         if included.event("Multisig", "MultisigExecuted").is_some() {
             return Ok(included);
