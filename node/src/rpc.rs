@@ -104,8 +104,9 @@ pub fn create(deps: Deps) -> Result<RpcModule<()>, Box<dyn std::error::Error + S
     for method in methods() {
         method.register(&mut ours)?;
     }
-    ours.register_method("rpc.discover", |_, _, _| {
-        Ok::<_, ErrorObjectOwned>(document::document())
+    let document = document::document();
+    ours.register_method("rpc.discover", move |_, _, _| {
+        Ok::<_, ErrorObjectOwned>(document.clone())
     })?;
     module.merge(ours)?;
     Ok(module)

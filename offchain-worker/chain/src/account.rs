@@ -88,8 +88,10 @@ impl FromStr for AccountId {
             address: text.to_string(),
             why,
         };
-        let (prefix, key) =
-            ss58::read(text).ok_or_else(|| invalid("its checksum is wrong".into()))?;
+        let (prefix, key) = ss58::read(text).ok_or_else(|| {
+            let why = "it is no SS58 address, or its checksum is wrong, and not 0x with 64 hexadecimal digits";
+            invalid(why.into())
+        })?;
         let account = AccountId(key);
         match prefix {
             None | Some(SS58_PREFIX | GENERIC_SS58_PREFIX) => Ok(account),
@@ -175,7 +177,8 @@ mod tests {
             "0OIl",
             &ALICE.repeat(9),
         ] {
-            assert!(text.parse::<AccountId>().is_err(), "{text:?}");
+            let error = text.parse::<AccountId>().unwrap_err().to_string();
+            assert!(error.contains("no SS58 address"), "{text:?}: {error}");
         }
     }
 }

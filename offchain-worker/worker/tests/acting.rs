@@ -156,6 +156,7 @@ fn shared(node: &Node) {
     let send = |key: &str| format!("wallet send --suri {key} --multisig {of} --to //Ferdie 1000");
     let first = node.says(&send("//Bob"));
     assert!(first.contains("1 of 2"), "{first}");
+    assert!(first.contains("--multisig 2:"), "{first}");
     let hash = first
         .split_whitespace()
         .find(|word| word.starts_with("0x"))
@@ -173,7 +174,10 @@ fn shared(node: &Node) {
     ));
     let gone = node.says(&format!("wallet multisig show {of} {hash}"));
     assert!(gone.contains("waits for approvals"), "{gone}");
-    node.says(&send("//Charlie"));
+    let began = node.run(&format!("{} --json", send("//Charlie")));
+    let began: Value = serde_json::from_slice(&began.stdout).expect("JSON");
+    let expected = serde_json::json!({ "approved": 1, "of": 2, "call": hash });
+    assert_eq!(began, expected);
     let sent = node.does(&send("//Dave"));
     assert_eq!(sent["from"], account.as_str());
     assert_eq!(node.spendable("//Ferdie"), before + THOUSAND);

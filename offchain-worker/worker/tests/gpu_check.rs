@@ -18,7 +18,7 @@ fn check(out: &Path) -> Command {
     check.args([SCRIPT, "--rehearse", "yes", "--out"]).arg(out);
     check.args(["--cairn", env!("CARGO_BIN_EXE_cairn"), "--node", "/nowhere"]);
     check.args(["--small", "tiny", "--seq", "16", "--batch", "1"]);
-    check.args(["--models", "tiny no-such-model"]);
+    check.args(["--models", "tiny no-such-model", "--minutes", "60"]);
     // Tests run at once, and build it once.
     static DRIVER: OnceLock<PathBuf> = OnceLock::new();
     let driver = DRIVER.get_or_init(|| cuda_on_cpu::directory(sources));
@@ -69,7 +69,7 @@ fn every_step_is_written_down_and_one_that_does_not_end_well_stops_no_other() {
     assert_eq!(outcomes["train-no-such-model"], "failed", "{said}");
     let failed = steps
         .iter()
-        .find(|step| step["outcome"] == "failed")
+        .find(|step| step["step"] == "train-no-such-model")
         .expect("one");
     assert!(
         failed["why"].as_str().unwrap().contains("no-such-model"),

@@ -83,6 +83,7 @@ pub struct KeyArgs {
     passphrase: PassphraseArg,
     elsewhere: Elsewhere,
     acting: Acting,
+    json: bool,
 }
 
 /// For whom a transaction is.
@@ -177,6 +178,8 @@ impl FromArgMatches for KeyArgs {
         // A flag beats a variable, and a variable the settings file, whichever of the two options it is of.
         let of_key = matches.value_source("key");
         let of_suri = matches.value_source("suri");
+        // Commands declare --json after the key, so that it can still be seen here.
+        let json = matches.try_get_one::<bool>("json").ok().flatten().copied();
         let written = WrittenKey::from_arg_matches_mut(matches)?;
         let signer = match (written.key, written.suri) {
             (Some(name), None) => Signer::Wallet(name),
@@ -194,6 +197,7 @@ impl FromArgMatches for KeyArgs {
             passphrase: written.passphrase,
             elsewhere: written.elsewhere,
             acting: written.acting,
+            json: json.unwrap_or_default(),
         })
     }
 
@@ -216,7 +220,8 @@ impl KeyArgs {
             (None, Some(shared)) => signer::Standing::Member(self.shared(shared)?),
             (None, None) => signer::Standing::Own,
         };
-        signer::Signer::new(self.hand()?, standing)
+        let signer = signer::Signer::new(self.hand()?, standing)?;
+        Ok(signer.printing(self.json))
     }
 
     /// Who signs for itself, as one of those who share the account that --multisig names.

@@ -19,16 +19,33 @@ pub struct Purse {
     deposit: Balance,
     /// How much of that is missing.
     short: Balance,
+    /// None, if another account pays it.
     fee: Balance,
 }
 
 impl Purse {
-    /// The purse of who signs such a call. The amount in it should be as long as any.
+    /// The purse of the account for which such a call is made. The amount in it should be as long as any.
     pub async fn of(client: &Client, signer: &Signer, call: &Call) -> Result<Purse, Failure> {
         let address = signer.account();
+        let fee = match signer.payer() == address {
+            true => client.fee(call, address).await?,
+            false => 0,
+        };
+        Purse::ask(client, address, fee).await
+    }
+
+    /// The purse of who signs such a call, and pays the fee.
+    pub async fn of_payer(client: &Client, signer: &Signer, call: &Call) -> Result<Purse, Failure> {
+        let address = signer.payer();
+        let fee = client
+            .fee(&signer.signed(client, call).await?, address)
+            .await?;
+        Purse::ask(client, address, fee).await
+    }
+
+    async fn ask(client: &Client, address: AccountId, fee: Balance) -> Result<Purse, Failure> {
         let balance = client.at_best().await?.balance(&address).await?;
         let deposit = client.constant("Balances", "ExistentialDeposit").await?;
-        let fee = client.fee(call, address).await?;
         Ok(Purse::new(address, balance, deposit, fee))
     }
 
@@ -116,16 +133,21 @@ impl Purse {
             cost(self.free),
             cost(self.deposit)
         );
-        match self.most() {
-            0 => Failure::new(
-                format!("{what}; the fee alone is {}", cost(self.fee)),
+        match (self.most(), self.fee) {
+            (0, 0) => Failure::new(what, "send the account some CRN"),
+            (0, fee) => Failure::new(
+                format!("{what}; the fee alone is {}", cost(fee)),
                 "send the account some CRN",
             ),
-            most => Failure::new(
+            (most, 0) => Failure::new(
+                format!("{what}; {} are more", cost(amount)),
+                format!("the most is {}; {all}", cost(most)),
+            ),
+            (most, fee) => Failure::new(
                 format!(
                     "{what}; {} and the fee of {} are more",
                     cost(amount),
-                    cost(self.fee)
+                    cost(fee)
                 ),
                 format!("the most is {}; {all}", cost(most)),
             ),
@@ -141,11 +163,14 @@ impl Purse {
             return Ok(());
         }
         let missing = self.missing(price);
+        let fee = match self.fee {
+            0 => String::new(),
+            fee => format!(" and the fee is {}", cost(fee)),
+        };
         Err(Failure::new(
             format!(
-                "{what} costs {} and the fee is {}, and {} has {} to spend",
+                "{what} costs {}{fee}, and {} has {} to spend",
                 cost(price),
-                cost(self.fee),
                 self.address,
                 cost(self.free)
             ),
@@ -201,6 +226,29 @@ mod tests {
                 poor.take(Part(Some(u64::MAX))).unwrap_err().to_string(),
                 error
             );
+        }
+    }
+
+    #[test]
+    fn who_pays_no_fee_is_told_of_none() {
+        let of = |free| {
+            let balance = AccountBalance {
+                free,
+                reserved: 0,
+                frozen: 0,
+            };
+            Purse::new(AccountId([7; 32]), balance, 500, 0)
+        };
+        let purse = of(CRN);
+        assert_eq!(purse.take(Part(None)).unwrap(), CRN - 500);
+        assert_eq!(purse.invest(Part(None)).unwrap(), CRN - 500);
+        let refused = [
+            purse.take(Part(Some(CRN))).unwrap_err(),
+            of(0).take(Part(None)).unwrap_err(),
+            purse.afford("a slot", CRN).unwrap_err(),
+        ];
+        for error in refused.map(|error| error.to_string()) {
+            assert!(!error.contains("the fee"), "{error}");
         }
     }
 

@@ -73,7 +73,7 @@ impl<'a> Asked<'a> {
         // What cannot be explained is said as the chain said it.
         let explained = match &error {
             ChainError::Rejected { reason, .. } if reason.contains("pay some fees") => {
-                let purse = Purse::of(self.client, self.signer, call).await;
+                let purse = Purse::of_payer(self.client, self.signer, call).await;
                 purse.ok().and_then(|purse| purse.cannot_pay())
             }
             _ => self.explain(&error).await.ok().flatten(),

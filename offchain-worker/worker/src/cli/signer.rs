@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 
 use cairn_chain::{AccountId, Call, ChainError, Client, Included, Keypair, Shared};
+use cairn_primitives::H256;
+use serde::Serialize;
 
 use crate::{error::Failure, new_file::NewFile, output};
 
@@ -11,6 +13,19 @@ use crate::{error::Failure, new_file::NewFile, output};
 pub struct Signer {
     hand: Hand,
     standing: Standing,
+    /// Whether an approval that is not the last is printed as JSON, too.
+    json: bool,
+}
+
+/// An approval that is not the last.
+#[derive(Serialize)]
+struct Approval {
+    /// So many approve by now.
+    approved: usize,
+    /// So many have to.
+    of: u16,
+    /// The transaction's hash.
+    call: H256,
 }
 
 /// Who signs.
@@ -53,7 +68,11 @@ impl Signer {
     /// # Errors
     /// Who signs is none of those who share the account.
     pub fn new(hand: Hand, standing: Standing) -> Result<Signer, Failure> {
-        let signer = Signer { hand, standing };
+        let signer = Signer {
+            hand,
+            standing,
+            json: false,
+        };
         if let Standing::Member(shared) = &signer.standing {
             let own = signer.own();
             if shared.others(&own).is_none() {
@@ -64,6 +83,11 @@ impl Signer {
             }
         }
         Ok(signer)
+    }
+
+    /// The same, which prints as JSON if that is so.
+    pub fn printing(self, json: bool) -> Signer {
+        Signer { json, ..self }
     }
 
     /// The same, for its own account.
@@ -83,6 +107,31 @@ impl Signer {
         }
     }
 
+    /// The account that pays the fee: who signs, whomever it is for.
+    pub fn payer(&self) -> AccountId {
+        self.own()
+    }
+
+    /// What is signed so that a call is made.
+    ///
+    /// # Errors
+    /// Those of the chain, which is asked about a shared account.
+    pub async fn signed(&self, client: &Client, call: &Call) -> Result<Call, ChainError> {
+        let shared = match &self.standing {
+            Standing::Own => return Ok(call.clone()),
+            Standing::Proxy(account) => return Ok(Call::for_account(account, call.clone())),
+            Standing::Member(shared) => shared,
+        };
+        let account = shared.account();
+        let hash = client.call_hash(call).await?;
+        let before = client.at_best().await?.approved(&account, hash).await?;
+        let weight = client.weight(call, account).await?;
+        let others = shared.others(&self.own()).unwrap_or_default();
+        let since = before.map(|approved| approved.since);
+        let (threshold, call) = (shared.threshold(), call.clone());
+        Ok(Call::as_shared(threshold, &others, since, call, weight))
+    }
+
     /// The account that signs.
     fn own(&self) -> AccountId {
         match &self.hand {
@@ -94,9 +143,8 @@ impl Signer {
     /// Signs a call and sees it into a block, or writes it down.
     pub async fn submit(&self, client: &Client, call: &Call) -> Result<Included, Unsent> {
         match &self.standing {
-            Standing::Own => self.send(client, call).await,
-            Standing::Proxy(account) => {
-                let call = Call::for_account(account, call.clone());
+            Standing::Own | Standing::Proxy(_) => {
+                let call = self.signed(client, call).await?;
                 self.send(client, &call).await
             }
             Standing::Member(shared) => self.approve(client, shared, call).await,
@@ -125,21 +173,31 @@ impl Signer {
             let what = "the others run the same command with their keys";
             return Err(Unsent::Failed(Failure::new(say, what)));
         }
-        let weight = client.weight(call, account).await?;
-        let others = shared.others(&own).unwrap_or_default();
-        let since = before.map(|approved| approved.since);
-        let approval = Call::as_shared(shared.threshold(), &others, since, call.clone(), weight);
+        let approval = self.signed(client, call).await?;
         let included = self.send(client, &approval).await?;
         if included.event("Multisig", "MultisigExecuted").is_some() {
             return Ok(included);
         }
+        let approval = Approval {
+            approved: already.saturating_add(1),
+            of: shared.threshold(),
+            call: hash,
+        };
+        // Only who approved it first can give it up.
+        let end = match already {
+            0 => format!(
+                "to give it up: cairn wallet multisig cancel --key WALLET --multisig {} {hash:?}",
+                words(shared, &own)
+            ),
+            _ => format!("the transaction is {hash:?}"),
+        };
         output::say(&format!(
-            "approved in block {}, with {} of {}: the others run the same command with their keys\n\
-             to give it up: cairn wallet multisig cancel {hash:?}",
-            included.block.number,
-            already.saturating_add(1),
-            shared.threshold()
+            "approved in block {}, with {} of {}: the others run the same command with their keys\n{end}",
+            included.block.number, approval.approved, approval.of
         ));
+        if self.json {
+            output::show_json(&approval).map_err(Unsent::Failed)?;
+        }
         Err(Unsent::Waits)
     }
 
@@ -162,5 +220,24 @@ impl Signer {
             Ok(())
         };
         Err(write().map_or_else(Unsent::Failed, |()| Unsent::Waits))
+    }
+}
+
+/// A shared account as --multisig takes it, by one of those who share it.
+fn words(shared: &Shared, own: &AccountId) -> String {
+    let others = shared.others(own).unwrap_or_default();
+    let others = others.iter().map(|other| format!(",{other}"));
+    format!("{}:{own}{}", shared.threshold(), others.collect::<String>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_account_is_named_by_all_who_share_it() {
+        let [one, other] = [1, 2].map(|byte| AccountId([byte; 32]));
+        let shared = Shared::new(2, vec![one, other]).unwrap();
+        assert_eq!(words(&shared, &other), format!("2:{other},{one}"));
     }
 }

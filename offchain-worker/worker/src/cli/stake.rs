@@ -295,6 +295,8 @@ impl Add {
     fn left(&self, purse: &Purse, done: Sent) -> Sent {
         match self.amount.0 {
             Some(_) => done,
+            // Another account pays them.
+            None if purse.way_back() == 0 => done,
             None => done.note(format!(
                 "{} stay in the account, for the fees of getting it back",
                 cost(purse.way_back().min(purse.most()))

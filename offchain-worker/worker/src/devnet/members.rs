@@ -85,10 +85,6 @@ pub struct Common {
     pub transport: Transport,
     /// Threads of each worker.
     pub threads: u16,
-    /// What the names of the workers' network namespaces begin with, if they have any.
-    pub netns: Option<String>,
-    /// A relay that all peers use.
-    pub relay: Option<String>,
     /// What each worker computes on.
     pub device: Device,
 }
@@ -100,25 +96,13 @@ impl Common {
             return Vec::new();
         }
         // All of it is on this machine.
-        let mut reach = vec!["--p2p", "--trust-endpoints", "--trust-run-store"];
-        if self.netns.is_none() {
-            reach.extend(["--p2p-bind", "127.0.0.1:0"]);
-        }
-        if let Some(relay) = &self.relay {
-            reach.extend(["--p2p-relay", relay]);
-        }
-        reach
-    }
-
-    /// What starts a program for a member of this name: the program, or what puts it into a network namespace.
-    fn program(&self, program: &Path, name: &str) -> Command {
-        let Some(prefix) = &self.netns else {
-            return Command::new(program);
-        };
-        let mut command = Command::new("ip");
-        let namespace = format!("{prefix}-{name}");
-        command.args(["netns", "exec", &namespace]).arg(program);
-        command
+        vec![
+            "--p2p",
+            "--trust-endpoints",
+            "--trust-run-store",
+            "--p2p-bind",
+            "127.0.0.1:0",
+        ]
     }
 }
 
@@ -205,7 +189,7 @@ impl Member {
         let program = std::env::current_exe().map_err(|error| {
             Failure::new(format!("cannot find this program: {error}"), "reinstall it")
         })?;
-        let mut command = common.program(&program, &self.name);
+        let mut command = Command::new(program);
         command.arg(if self.part == Part::Validator {
             "validate"
         } else {

@@ -1,7 +1,7 @@
 //! The devnet's nodes.
 
 use std::{
-    net::{IpAddr, SocketAddr, TcpListener},
+    net::TcpListener,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -32,8 +32,6 @@ struct Place {
     directory: PathBuf,
     /// `node`, or `node-2` and so on of those that follow it.
     name: String,
-    /// Where it is found.
-    host: IpAddr,
     rpc_port: u16,
     p2p_port: u16,
     /// Whom it follows; it makes blocks if nobody.
@@ -41,15 +39,14 @@ struct Place {
 }
 
 impl Node {
-    /// Starts a new chain with one authority in `directory`, which is found at this address.
-    pub fn start(binary: Option<&Path>, directory: &Path, host: IpAddr) -> Result<Node, Failure> {
+    /// Starts a new chain with one authority in `directory`.
+    pub fn start(binary: Option<&Path>, directory: &Path) -> Result<Node, Failure> {
         let (rpc_port, p2p_port) = free_ports()?;
         Node::at(
             find(binary)?,
             Place {
                 directory: directory.to_path_buf(),
                 name: "node".into(),
-                host,
                 rpc_port,
                 p2p_port,
                 follows: None,
@@ -66,7 +63,6 @@ impl Node {
             Place {
                 directory: self.place.directory.clone(),
                 name: format!("node-{number}"),
-                host: self.place.host,
                 rpc_port,
                 p2p_port,
                 follows: Some(follows),
@@ -90,8 +86,7 @@ impl Node {
 
     /// Its address.
     pub fn url(&self) -> String {
-        let at = SocketAddr::new(self.place.host, self.place.rpc_port);
-        format!("ws://{at}")
+        format!("ws://127.0.0.1:{}", self.place.rpc_port)
     }
 
     /// Its log.
@@ -156,11 +151,6 @@ impl Place {
             None => command.args(["--alice", "--validator", "--force-authoring"]),
             Some(other) => command.args(["--bootnodes", other, "--name", &self.name]),
         };
-        if !self.host.is_loopback() {
-            // Only in the lab, whose networks end on this machine.
-            command.args(["--unsafe-rpc-external", "--rpc-methods", "safe"]);
-            command.args(["--rpc-cors", "all"]);
-        }
         Process::start(&self.name, command, &self.log())
     }
 }

@@ -49,7 +49,7 @@ pub struct Options {
     pub transport: Transport,
 
     /// With --transport s3: the bucket, as s3://BUCKET/PREFIX, with the variables AWS_… of docs/operators.md. The
-    /// devnet's files stay in it
+    /// devnet's files stay in it. With other transports it is not used: a devnet makes its other stores itself
     #[arg(
         long,
         env = "CAIRN_STORE",
@@ -61,24 +61,6 @@ pub struct Options {
     /// Nodes: the first makes blocks, the others follow it, and workers ask those first
     #[arg(long, env = "CAIRN_NODES", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=8))]
     pub nodes: u16,
-
-    /// Start each worker in the network namespace PREFIX-NAME, such as lab-miner-1: for labs
-    #[arg(long, env = "CAIRN_NETNS", value_name = "PREFIX", hide = true)]
-    pub netns: Option<String>,
-
-    /// The address at which workers find the nodes, if they are elsewhere: for labs
-    #[arg(
-        long,
-        env = "CAIRN_HOST",
-        value_name = "IP",
-        default_value = "127.0.0.1",
-        hide = true
-    )]
-    pub host: std::net::IpAddr,
-
-    /// A relay that all peers use: for labs
-    #[arg(long, env = "CAIRN_P2P_RELAY", value_name = "URL", hide = true)]
-    pub p2p_relay: Option<String>,
 
     /// Write a report to this file when the rounds are over; `-` is standard output
     #[arg(long, env = "CAIRN_REPORT", value_name = "FILE")]
@@ -141,12 +123,10 @@ impl Options {
     /// An error for what cannot be done.
     pub fn check(&self) -> Result<(), Failure> {
         chaos::check(&self.events(), self.rounds, self.nodes)?;
-        if self.store.is_some() && self.transport != Transport::S3 {
-            let what = "--store is for --transport s3: a devnet makes its other stores itself";
-            return Err(Failure::new(
-                what,
-                "add --transport s3, or leave --store out",
-            ));
+        if let Some(url) = self.bucket().filter(|url| !url.starts_with("s3://")) {
+            let what = format!("--store {url} is no bucket");
+            let remedy = "name one as s3://BUCKET/PREFIX, or leave --transport s3 out";
+            return Err(Failure::new(what, remedy));
         }
         let members = [self.miners, self.cheats, self.validators]
             .map(u32::from)
@@ -162,6 +142,12 @@ impl Options {
             ));
         }
         Ok(())
+    }
+
+    /// The bucket, if files go by one. A store that is set for other commands, too, is none of the devnet's.
+    pub fn bucket(&self) -> Option<&str> {
+        let is_used = self.transport == Transport::S3;
+        self.store.as_deref().filter(|_| is_used)
     }
 
     fn late_miners(&self) -> u32 {
@@ -203,5 +189,22 @@ mod tests {
         assert_eq!(cheats(&["--cheats", "4"]).unwrap(), 4);
         assert_eq!(cheats(&["--cheats", "0"]).unwrap(), 0);
         assert!(cheats(&["--cheats", "65"]).is_err());
+    }
+
+    #[test]
+    fn a_store_is_used_as_a_bucket_alone() {
+        let of = |arguments: &[&str]| {
+            let line = [&["devnet"], arguments].concat();
+            Line::try_parse_from(line).map(|line| line.options)
+        };
+        let elsewhere = of(&["--store", "file:///srv/cairn"]).unwrap();
+        assert!(elsewhere.check().is_ok());
+        assert_eq!(elsewhere.bucket(), None);
+        let bucket = of(&["--transport", "s3", "--store", "s3://bucket/devnet"]).unwrap();
+        assert!(bucket.check().is_ok());
+        assert_eq!(bucket.bucket(), Some("s3://bucket/devnet"));
+        let none = of(&["--transport", "s3", "--store", "file:///x"]).unwrap();
+        let error = none.check().unwrap_err().to_string();
+        assert!(error.contains("file:///x is no bucket"), "{error}");
     }
 }

@@ -38,7 +38,7 @@ pub async fn prepare(
     directory: &Path,
     sequence_length: u32,
 ) -> Result<(Store, Prepared), Failure> {
-    let store = match &options.store {
+    let store = match options.bucket() {
         Some(url) => {
             let store = Store::open(url)?;
             store.check_writable().await?;

@@ -168,7 +168,7 @@ impl Devnet {
             cheats(options.cheats),
             counted(options.rounds, "round"),
         ));
-        let node = Node::start(options.node_bin.as_deref(), &self.directory, options.host)?;
+        let node = Node::start(options.node_bin.as_deref(), &self.directory)?;
         self.screen.fact(
             "node",
             &format!("{}, log {}", node.url(), node.log().display()),
@@ -250,8 +250,6 @@ impl Devnet {
             store: store.url().to_string(),
             transport: options.transport,
             threads: options.threads,
-            netns: options.netns.clone(),
-            relay: options.p2p_relay.clone(),
             device: options.device,
         };
         let mut stores = vec![store];

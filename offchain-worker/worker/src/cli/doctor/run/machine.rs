@@ -30,8 +30,9 @@ pub fn contribution(config: &RunConfig) -> u64 {
 }
 
 /// Bytes that a worker holds in memory: parameters, moments and error feedback of the round, the same once more and a
-/// gradient while steps are made, what is kept for the backward pass, and the data.
-pub fn memory_needed(config: &RunConfig) -> u64 {
+/// gradient while steps are made, and the data. What is kept for the backward pass is there on the CPU alone: a card has
+/// memory of its own for it.
+pub fn memory_needed(config: &RunConfig, device: Device) -> u64 {
     let inner = &config.inner;
     let length = usize::try_from(inner.sequence_length).unwrap_or(usize::MAX);
     let needs = Needs::of(&config.model, usize::from(inner.sequences), length);
@@ -43,11 +44,14 @@ pub fn memory_needed(config: &RunConfig) -> u64 {
         .data
         .windows
         .saturating_mul(inner.sequence_length.into());
+    let backward = match device {
+        Device::Cpu => needs.activations.saturating_add(needs.logits),
+        Device::Auto | Device::Cuda(_) => 0,
+    };
     [
         state.saturating_mul(2),
         needs.gradient,
-        needs.activations,
-        needs.logits,
+        backward,
         tokens.saturating_mul(4),
     ]
     .into_iter()
@@ -87,6 +91,16 @@ pub fn memory_free() -> Option<u64> {
         most.saturating_sub(used)
     });
     Some(left.map_or(available, |left| left.min(available)))
+}
+
+/// What a worker computes on: where that is left to it, the first card if it can be used, else the CPU.
+pub fn chosen(device: Device, config: &RunConfig, threads: usize) -> Device {
+    let first = Device::Cuda(0);
+    match device {
+        Device::Auto if cairn_engine::open(first, config, threads).is_ok() => first,
+        Device::Auto => Device::Cpu,
+        Device::Cpu | Device::Cuda(_) => device,
+    }
 }
 
 /// How fast steps are here.
@@ -173,8 +187,8 @@ fn invented(vocabulary: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-/// Whether a round's steps end within the train phase.
-pub fn steps(pace: &Pace, config: &RunConfig, block: Duration) -> Check {
+/// Whether a round's steps end within the train phase. A validator makes none in a round, so nothing is in its way.
+pub fn steps(pace: &Pace, config: &RunConfig, duty: Duty, block: Duration) -> Check {
     let times = Timetable::new(0, &config.phases);
     let there = block
         .saturating_mul(times.training_deadline())
@@ -194,7 +208,9 @@ pub fn steps(pace: &Pace, config: &RunConfig, block: Duration) -> Check {
         pace.seconds, pace.on
     );
     let faster = "train on a faster device (--device, or --engine torch), or with more threads";
-    let check = if needed <= there {
+    let check = if duty == Duty::Validator {
+        Check::ok("steps", format!("{found}; a validator trains no round"))
+    } else if needed <= there {
         Check::ok("steps", found)
     } else if fit < 1.0 {
         Check::fix("steps", format!("{found}, so not one is made"), faster)
@@ -295,7 +311,11 @@ mod tests {
     #[test]
     fn a_model_that_does_not_fit_is_said_to_be_too_large() {
         let config = a_run().config;
-        let needed = memory_needed(&config);
+        let needed = memory_needed(&config, Device::Cpu);
+        let beside_a_card = memory_needed(&config, Device::Cuda(0));
+        let length = usize::try_from(config.inner.sequence_length).unwrap();
+        let needs = Needs::of(&config.model, usize::from(config.inner.sequences), length);
+        assert_eq!(needed - beside_a_card, needs.activations + needs.logits);
         let parameters = config.model.parameters().unwrap() * 4;
         assert!(needed > 9 * parameters, "{needed} for {parameters}");
         assert_eq!(memory(needed, Some(needed)).state, Is::Ok);
@@ -330,15 +350,18 @@ mod tests {
         };
         // 13 blocks of two seconds until training stops.
         let all = config.inner.sequences;
-        let good = steps(&pace(2.6, all), &config, block);
+        let good = steps(&pace(2.6, all), &config, Duty::Miner, block);
         assert_eq!(good.state, Is::Ok);
         assert!(!good.found.contains("scaled"), "{}", good.found);
-        let some = steps(&pace(2.7, 1), &config, block);
+        let some = steps(&pace(2.7, 1), &config, Duty::Miner, block);
         assert_eq!(some.state, Is::Fix);
         assert!(some.found.contains("so 9 are made") && some.found.contains("scaled"));
-        let none = steps(&pace(26.1, all), &config, block);
+        let none = steps(&pace(26.1, all), &config, Duty::Miner, block);
         assert!(none.found.contains("not one"), "{}", none.found);
         assert_eq!(none.figures["seconds_there"], 26.0);
+        let validator = steps(&pace(26.1, all), &config, Duty::Validator, block);
+        assert_eq!(validator.state, Is::Ok);
+        assert!(validator.found.contains("trains no round"));
     }
 
     #[test]

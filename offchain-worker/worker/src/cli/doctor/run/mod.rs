@@ -44,9 +44,10 @@ pub struct RunArgs {
     /// Directory of the worker's state [default: below ~/.cairn/state]
     #[arg(long, env = "CAIRN_STATE_DIR", value_name = "DIR")]
     state_dir: Option<PathBuf>,
-    /// Where the worker trains: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N
-    #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Auto, value_name = "DEVICE")]
-    device: Device,
+    /// Where the worker computes: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N [default: auto
+    /// for a miner, cpu for a validator]
+    #[arg(long, env = "CAIRN_DEVICE", value_name = "DEVICE")]
+    device: Option<Device>,
     /// Compute threads [default: one per core]
     #[arg(long, env = "CAIRN_THREADS", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: Option<u16>,
@@ -241,7 +242,7 @@ impl RunArgs {
             Some(Role::Validator) => Duty::Validator,
             Some(Role::Miner) | None => Duty::Miner,
         };
-        let mut checks = self.of_machine(run, facts.every).await?;
+        let mut checks = self.of_machine(run, duty, facts.every).await?;
         match &self.store {
             None => checks.push(files::no_store(None)),
             Some(url) => match files::time(url, &run.config).await {
@@ -253,27 +254,51 @@ impl RunArgs {
         Ok(checks)
     }
 
+    /// The device with which a worker of this duty is started.
+    fn asked_device(&self, duty: Duty) -> Device {
+        let usual = match duty {
+            Duty::Validator => Device::Cpu,
+            Duty::Miner | Duty::Idle => Device::Auto,
+        };
+        self.device.unwrap_or(usual)
+    }
+
     /// Memory and steps.
-    async fn of_machine(&self, run: &RunInfo, every: Duration) -> Result<Vec<Check>, Failure> {
+    async fn of_machine(
+        &self,
+        run: &RunInfo,
+        duty: Duty,
+        every: Duration,
+    ) -> Result<Vec<Check>, Failure> {
         let config = run.config.clone();
-        let memory = machine::memory(machine::memory_needed(&config), machine::memory_free());
-        if memory.state == State::Fix {
+        let memory = |device| {
+            let needed = machine::memory_needed(&config, device);
+            machine::memory(needed, machine::memory_free())
+        };
+        let is_audited = config.audits.rate > 0;
+        let device = match crate::roles::device(self.asked_device(duty), is_audited) {
+            Ok(device) => device,
+            Err(error) => {
+                let refused = Check::fix("steps", error.to_string(), "choose another --device");
+                return Ok(vec![memory(Device::Cpu), refused]);
+            }
+        };
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = self.threads.map_or_else(cores, usize::from);
+        let device = {
+            let config = config.clone();
+            let work = move || machine::chosen(device, &config, threads);
+            tokio::task::spawn_blocking(work).await?
+        };
+        let memory = memory(device);
+        // A card has memory of its own, and says itself if that is too little.
+        if device == Device::Cpu && memory.state == State::Fix {
             let why = "not measured: the model does not fit";
             return Ok(vec![
                 memory,
                 Check::unknown("steps", why, "find memory first"),
             ]);
         }
-        let is_audited = config.audits.rate > 0;
-        let device = match crate::roles::device(self.device, is_audited) {
-            Ok(device) => device,
-            Err(error) => {
-                let refused = Check::fix("steps", error.to_string(), "choose another --device");
-                return Ok(vec![memory, refused]);
-            }
-        };
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.map_or_else(cores, usize::from);
         let bound = Duration::from_secs(self.seconds.into());
         let measured = {
             let _told = progress(format!("making inner steps for {} s", self.seconds), 0);
@@ -282,7 +307,7 @@ impl RunArgs {
             tokio::task::spawn_blocking(work).await?
         };
         let steps = match measured {
-            Ok(pace) => machine::steps(&pace, &config, every),
+            Ok(pace) => machine::steps(&pace, &config, duty, every),
             Err(error) => Check::fix("steps", error.to_string(), "choose another --device"),
         };
         Ok(vec![memory, steps])
