@@ -1,15 +1,21 @@
 //! Acting for another account, against a node: as its proxy, and as one of those who share it.
 
+#[path = "common/binary.rs"]
+mod binary;
 mod common;
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc::channel,
+    time::Duration,
 };
 
 use common::cairn;
 use serde_json::Value;
+
+/// How long the node may take to listen, on however busy a machine.
+const STARTS: Duration = Duration::from_secs(300);
 
 /// A development chain of its own. It ends with the test.
 struct Node {
@@ -19,10 +25,7 @@ struct Node {
 
 impl Node {
     fn start() -> Node {
-        let named = std::env::var_os("CAIRN_NODE_BIN").map(PathBuf::from);
-        let beside = || Path::new(env!("CARGO_BIN_EXE_cairn")).with_file_name("cairn-node");
-        let node = named.unwrap_or_else(beside);
-        let mut child = Command::new(&node)
+        let mut child = Command::new(binary::node())
             .args([
                 "--dev",
                 "--tmp",
@@ -35,22 +38,27 @@ impl Node {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{}: {error}: cargo build -p cairn-node", node.display())
-            });
+            .expect("the node starts");
         let log = child.stderr.take().expect("piped");
-        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
-        let address = lines.by_ref().find_map(|line| {
-            let (_, addresses) = line.split_once("JSON-RPC server: addr=")?;
-            addresses.split(',').next().map(String::from)
-        });
+        let (listens, heard) = channel();
         // Read to its end, or the node would wait for ever.
-        std::thread::spawn(move || lines.for_each(drop));
-        let address = address.expect("the node says where it listens");
-        Node {
+        std::thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                let Some((_, addresses)) = line.split_once("JSON-RPC server: addr=") else {
+                    continue;
+                };
+                let first = addresses.split(',').next().unwrap_or_default();
+                // Who waited may have given up.
+                let _ = listens.send(format!("ws://{first}"));
+            }
+        });
+        let mut node = Node {
             child,
-            url: format!("ws://{address}"),
-        }
+            url: String::new(),
+        };
+        let url = heard.recv_timeout(STARTS);
+        node.url = url.expect("the node says where it listens");
+        node
     }
 
     fn run(&self, line: &str) -> std::process::Output {
