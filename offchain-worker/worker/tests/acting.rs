@@ -83,6 +83,21 @@ impl Node {
         String::from_utf8(output.stderr).expect("UTF-8")
     }
 
+    /// Has a command write its transaction down, signs that without a node, and sends it.
+    fn by_file(&self, line: &str, key: &str) {
+        let directory = tempfile::tempdir().expect("room");
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let (unsigned, signed) = (path("unsigned"), path("signed"));
+        let said = self.says(&format!("{line} --unsigned-to {unsigned}"));
+        assert!(said.contains("nothing was sent"), "{said}");
+        let sign = format!("transaction sign {unsigned} --suri {key} --out {signed}");
+        let sign: Vec<&str> = sign.split_whitespace().collect();
+        let output = cairn(&sign).output().expect("cairn starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        self.does(&format!("transaction send {signed}"));
+    }
+
     /// What an account can spend, in pebble.
     fn spendable(&self, account: &str) -> u64 {
         let balance = self.does(&format!("wallet balance {account}"));
@@ -134,6 +149,8 @@ fn proxies(node: &Node) {
     // She makes the blocks, so that fees are hers.
     let paid = alice.saturating_sub(node.spendable("//Alice"));
     assert!(paid > THOUSAND - THOUSAND / 100, "{paid}");
+    node.by_file(send, "//Bob");
+    assert_eq!(node.spendable("//Eve"), before + 2 * THOUSAND);
 
     for kind in ["voting", "any"] {
         node.does(&format!(
@@ -189,4 +206,11 @@ fn shared(node: &Node) {
     let sent = node.does(&send("//Dave"));
     assert_eq!(sent["from"], account.as_str());
     assert_eq!(node.spendable("//Ferdie"), before + THOUSAND);
+
+    // Both approvals are signed elsewhere.
+    let half = |key: &str| format!("wallet send --suri {key} --multisig {of} --to //Ferdie 500");
+    node.by_file(&half("//Bob"), "//Bob");
+    assert_eq!(node.spendable("//Ferdie"), before + THOUSAND);
+    node.by_file(&half("//Dave"), "//Dave");
+    assert_eq!(node.spendable("//Ferdie"), before + THOUSAND * 3 / 2);
 }
