@@ -145,7 +145,7 @@ pub fn endpoints(answered: &[Answered], role: Role) -> Vec<Check> {
             Check::ok("endpoint", found)
                 .with("answer_ms", milliseconds)
                 .advised(
-                    "ask from another network, too: `cairn doctor --netuid N --key WALLET` there",
+                    "ask from another network, too: `cairn doctor --netuid N --hotkey ADDRESS` there",
                 )
         }
         (endpoint, Err(Unanswered::NotAsked(why))) => {
