@@ -105,15 +105,16 @@ impl Keys {
                 &secret,
             ]);
         }
-        printed(&[
-            "key",
-            "generate-node-key",
-            "--base-path",
-            base,
-            "--chain",
-            spec,
-        ]);
     }
+}
+
+/// Makes a node's key, and gives the peer's name, which needs no specification.
+fn node_key(file: &str) -> String {
+    let made = ["key", "generate-node-key", "--file", file];
+    let output = node(&made).output().expect("it starts");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(output.status.success(), "{said}");
+    said.lines().last().expect("the peer's name").to_string()
 }
 
 #[test]
@@ -121,7 +122,10 @@ fn a_chain_of_one_s_own_is_founded_and_makes_blocks() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = |name: &str| directory.path().join(name).display().to_string();
     let (keys, file, specs, base) = (Keys::new(), path("keys.toml"), path("specs"), path("base"));
-    std::fs::write(&file, keys.file()).expect("written");
+    let node_key_file = path("node.key");
+    let peer = node_key(&node_key_file);
+    let boot = format!("boot_nodes = [\"/ip4/127.0.0.1/tcp/30333/p2p/{peer}\"]\n");
+    std::fs::write(&file, boot + &keys.file()).expect("written");
 
     let new = ["chain", "new", "--from", &file, "--output", &specs];
     let told = printed(&[&new[..], &["--json"]].concat());
@@ -146,6 +150,8 @@ fn a_chain_of_one_s_own_is_founded_and_makes_blocks() {
         "--base-path",
         &base,
         "--validator",
+        "--node-key-file",
+        &node_key_file,
         "--rpc-port",
         "0",
         "--port",
@@ -159,6 +165,7 @@ fn a_chain_of_one_s_own_is_founded_and_makes_blocks() {
         told["genesis"]
     );
     assert_eq!(running.ask("system_chain", json!([])), "A test");
+    assert_eq!(running.ask("system_localPeerId", json!([])), peer);
     let properties = running.ask("system_properties", json!([]));
     assert_eq!(
         properties,

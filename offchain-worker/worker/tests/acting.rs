@@ -1,15 +1,21 @@
 //! Acting for another account, against a node: as its proxy, and as one of those who share it.
 
+#[path = "common/binary.rs"]
+mod binary;
 mod common;
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::mpsc::channel,
+    time::Duration,
 };
 
 use common::cairn;
 use serde_json::Value;
+
+/// How long the node may take to listen, on however busy a machine.
+const STARTS: Duration = Duration::from_secs(300);
 
 /// A development chain of its own. It ends with the test.
 struct Node {
@@ -19,10 +25,7 @@ struct Node {
 
 impl Node {
     fn start() -> Node {
-        let named = std::env::var_os("CAIRN_NODE_BIN").map(PathBuf::from);
-        let beside = || Path::new(env!("CARGO_BIN_EXE_cairn")).with_file_name("cairn-node");
-        let node = named.unwrap_or_else(beside);
-        let mut child = Command::new(&node)
+        let mut child = Command::new(binary::node())
             .args([
                 "--dev",
                 "--tmp",
@@ -35,22 +38,27 @@ impl Node {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| {
-                panic!("{}: {error}: cargo build -p cairn-node", node.display())
-            });
+            .expect("the node starts");
         let log = child.stderr.take().expect("piped");
-        let mut lines = BufReader::new(log).lines().map_while(Result::ok);
-        let address = lines.by_ref().find_map(|line| {
-            let (_, addresses) = line.split_once("JSON-RPC server: addr=")?;
-            addresses.split(',').next().map(String::from)
-        });
+        let (listens, heard) = channel();
         // Read to its end, or the node would wait for ever.
-        std::thread::spawn(move || lines.for_each(drop));
-        let address = address.expect("the node says where it listens");
-        Node {
+        std::thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                let Some((_, addresses)) = line.split_once("JSON-RPC server: addr=") else {
+                    continue;
+                };
+                let first = addresses.split(',').next().unwrap_or_default();
+                // Who waited may have given up.
+                let _ = listens.send(format!("ws://{first}"));
+            }
+        });
+        let mut node = Node {
             child,
-            url: format!("ws://{address}"),
-        }
+            url: String::new(),
+        };
+        let url = heard.recv_timeout(STARTS);
+        node.url = url.expect("the node says where it listens");
+        node
     }
 
     fn run(&self, line: &str) -> std::process::Output {
@@ -73,6 +81,21 @@ impl Node {
         let output = self.run(line);
         assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{line}");
         String::from_utf8(output.stderr).expect("UTF-8")
+    }
+
+    /// Has a command write its transaction down, signs that without a node, and sends it.
+    fn by_file(&self, line: &str, key: &str) {
+        let directory = tempfile::tempdir().expect("room");
+        let path = |name: &str| directory.path().join(name).display().to_string();
+        let (unsigned, signed) = (path("unsigned"), path("signed"));
+        let said = self.says(&format!("{line} --unsigned-to {unsigned}"));
+        assert!(said.contains("nothing was sent"), "{said}");
+        let sign = format!("transaction sign {unsigned} --suri {key} --out {signed}");
+        let sign: Vec<&str> = sign.split_whitespace().collect();
+        let output = cairn(&sign).output().expect("cairn starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        self.does(&format!("transaction send {signed}"));
     }
 
     /// What an account can spend, in pebble.
@@ -126,6 +149,8 @@ fn proxies(node: &Node) {
     // She makes the blocks, so that fees are hers.
     let paid = alice.saturating_sub(node.spendable("//Alice"));
     assert!(paid > THOUSAND - THOUSAND / 100, "{paid}");
+    node.by_file(send, "//Bob");
+    assert_eq!(node.spendable("//Eve"), before + 2 * THOUSAND);
 
     for kind in ["voting", "any"] {
         node.does(&format!(
@@ -181,4 +206,11 @@ fn shared(node: &Node) {
     let sent = node.does(&send("//Dave"));
     assert_eq!(sent["from"], account.as_str());
     assert_eq!(node.spendable("//Ferdie"), before + THOUSAND);
+
+    // Both approvals are signed elsewhere.
+    let half = |key: &str| format!("wallet send --suri {key} --multisig {of} --to //Ferdie 500");
+    node.by_file(&half("//Bob"), "//Bob");
+    assert_eq!(node.spendable("//Ferdie"), before + THOUSAND);
+    node.by_file(&half("//Dave"), "//Dave");
+    assert_eq!(node.spendable("//Ferdie"), before + THOUSAND * 3 / 2);
 }

@@ -178,7 +178,6 @@ fn what_the_readme_shows_was_printed(told: &str, report: &Report) {
     }
 }
 
-/// What a curious person asks while it runs, and what is refused.
 /// What `doctor` measures of a member of this network, by the names of its lines. How fast this machine is it may say
 /// as it likes.
 fn doctor(url: &str, store: &str) {
@@ -221,6 +220,7 @@ fn doctor(url: &str, store: &str) {
     assert!(error.contains("FIX"), "{error}");
 }
 
+/// What a curious person asks while it runs, and what is refused.
 fn look_around(url: &str) {
     let status = json(ask(url, &["status", "--json"]));
     assert_eq!(status["subnet"]["netuid"], 1);

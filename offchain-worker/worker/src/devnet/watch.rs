@@ -106,14 +106,21 @@ impl Devnet {
     }
 
     /// Stops every process: first all are asked, then each is waited for, so that one that is slow costs
-    /// the others no time. The node goes last, since workers say goodbye to it.
+    /// the others no time. Nodes go after the workers, who say goodbye to them, and the first node last.
     pub async fn stop(&mut self) {
         self.screen.progress("stopping");
+        // What stands still hears nothing, and ends by force alone.
+        for node in &mut self.still {
+            node.process().kill().await;
+        }
         for member in &self.members {
             member.ask_to_stop();
         }
         for member in &mut self.members {
             member.stop(GRACE).await;
+        }
+        for node in &mut self.followers {
+            node.process().ask_to_stop();
         }
         for mut node in self.nodes() {
             node.process().stop(GRACE).await;

@@ -1,26 +1,18 @@
 //! What the tests share that start a whole network.
 
+#[path = "binary.rs"]
+mod binary;
+
 use std::{
     io::{BufRead, BufReader, Read},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{channel, RecvTimeoutError, Sender},
     thread::JoinHandle,
     time::Duration,
 };
 
-/// The node's binary, beside that of `cairn`.
-pub fn node() -> PathBuf {
-    let named = std::env::var_os("CAIRN_NODE_BIN").map(PathBuf::from);
-    let beside = || Path::new(env!("CARGO_BIN_EXE_cairn")).with_file_name("cairn-node");
-    let node = named.unwrap_or_else(beside);
-    assert!(
-        node.is_file(),
-        "{} is missing: build it with `cargo build -p cairn-node`, or name it in CAIRN_NODE_BIN",
-        node.display()
-    );
-    node
-}
+pub use binary::node;
 
 /// After this time a network hangs, on however busy a machine: it is stopped, so that the test says what it saw.
 const HANGS: Duration = Duration::from_secs(20 * 60);

@@ -376,6 +376,15 @@ async fn remove(file: &Path) {
     }
 }
 
+/// Why there is no answer from an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unanswered {
+    /// It could not be asked from here, or may not be.
+    NotAsked(String),
+    /// It was asked, and does not answer.
+    Silent(String),
+}
+
 /// How long a source at an endpoint takes to answer, for who only wants to know.
 ///
 /// # Errors
@@ -384,29 +393,30 @@ pub async fn answers(
     endpoint: &Text,
     origin: Origin,
     relays: &[String],
-) -> Result<Duration, String> {
+) -> Result<Duration, Unanswered> {
     let text = endpoint.to_text();
     let began = Instant::now();
-    let said = |error: StoreError| error.to_string();
+    let not_asked = |error: StoreError| Unanswered::NotAsked(error.to_string());
     if text.starts_with("https://") {
-        let source = Store::open_named_by(&text, origin).map_err(said)?.source();
-        return answer(source.as_ref(), began).await;
+        let store = Store::open_named_by(&text, origin).map_err(not_asked)?;
+        return answer(store.source().as_ref(), began).await;
     }
-    let guest = peer::Guest::start(relays).await?;
+    let guest = peer::Guest::start(relays).await;
+    let guest = guest.map_err(Unanswered::NotAsked)?;
     let answered = match guest.source(&text, origin) {
         Ok(source) => answer(source.as_ref(), began).await,
-        Err(why) => Err(why),
+        Err(why) => Err(Unanswered::NotAsked(why)),
     };
     guest.close().await;
     answered
 }
 
 /// A source answers if it says that it does not have what nobody has.
-async fn answer(source: &dyn Source, began: Instant) -> Result<Duration, String> {
+async fn answer(source: &dyn Source, began: Instant) -> Result<Duration, Unanswered> {
     let path = cairn_store::paths::blob(cairn_store::paths::DATA, &[0; 32]);
     match has(source, &path, 0).await {
         Ok(_) => Ok(began.elapsed()),
-        Err(fault) => Err(fault.to_string()),
+        Err(fault) => Err(Unanswered::Silent(fault.to_string())),
     }
 }
 

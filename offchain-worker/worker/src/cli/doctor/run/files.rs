@@ -11,7 +11,7 @@ use super::{
     check::{size, Check},
     machine::contribution,
 };
-use crate::roles::sources::answers;
+use crate::roles::sources::{answers, Unanswered};
 
 /// The most bytes that are written to time a store.
 const MOST: u64 = 4 << 20;
@@ -115,7 +115,7 @@ pub fn no_store(why: Option<&StoreError>) -> Check {
 }
 
 /// An endpoint that the chain names, and whether it answers.
-pub type Answered = (Text, Result<Duration, String>);
+pub type Answered = (Text, Result<Duration, Unanswered>);
 
 /// Asks the member's own endpoints, from here.
 pub async fn ask(endpoints: &[Text], origin: Origin, relays: &[String]) -> Vec<Answered> {
@@ -145,10 +145,16 @@ pub fn endpoints(answered: &[Answered], role: Role) -> Vec<Check> {
             Check::ok("endpoint", found)
                 .with("answer_ms", milliseconds)
                 .advised(
-                    "ask from another network, too: `cairn doctor --netuid N --key WALLET` there",
+                    "ask from another network, too: `cairn doctor --netuid N --hotkey ADDRESS` there",
                 )
         }
-        (endpoint, Err(why)) => {
+        (endpoint, Err(Unanswered::NotAsked(why))) => {
+            let found = format!("{endpoint} was not asked: {why}");
+            let remedy = "if it is meant to be on this machine or in a private network, add --trust-endpoints; without \
+                          that, others do not ask it there either";
+            Check::unknown("endpoint", found, remedy)
+        }
+        (endpoint, Err(Unanswered::Silent(why))) => {
             let found = format!("{endpoint} does not answer: {why}");
             let remedy =
                 "start the worker; if it runs, open its UDP port or name a relay (--p2p-relay)";
@@ -213,12 +219,19 @@ mod tests {
         let inside = Text::new("https://127.0.0.1/run").unwrap();
         let asked = ask(&[inside], Origin::Chain, &[]).await;
         let found = endpoints(&asked, Role::Miner);
-        assert_eq!(found[0].state, State::Fix);
+        assert_eq!(found[0].state, State::Unknown);
         assert!(
             found[0].found.contains("https://127.0.0.1/run"),
             "{}",
             found[0].found
         );
+        let silent = (
+            Text::new("https://a.example").unwrap(),
+            Err(Unanswered::Silent("it does not answer".into())),
+        );
+        let found = endpoints(&[silent], Role::Miner);
+        assert_eq!(found[0].state, State::Fix);
+        assert!(found[0].text().contains("start the worker"));
         let well = (
             Text::new("https://a.example").unwrap(),
             Ok(Duration::from_millis(7)),

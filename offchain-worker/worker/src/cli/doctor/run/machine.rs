@@ -30,8 +30,8 @@ pub fn contribution(config: &RunConfig) -> u64 {
 }
 
 /// Bytes that a worker holds in memory: parameters, moments and error feedback of the round, the same once more and a
-/// gradient while steps are made, and the data. What is kept for the backward pass is there on the CPU alone: a card has
-/// memory of its own for it.
+/// gradient while steps are made, and the data. What is kept for the backward pass is there on the CPU alone: a card
+/// has memory of its own for it.
 pub fn memory_needed(config: &RunConfig, device: Device) -> u64 {
     let inner = &config.inner;
     let length = usize::try_from(inner.sequence_length).unwrap_or(usize::MAX);

@@ -36,6 +36,9 @@ pub struct RunArgs {
     /// Measure what it takes to take part in this subnet's run, and say what to do where that is too much
     #[arg(long, env = "CAIRN_NETUID", value_name = "NETUID", value_parser = numbered::<Netuid>())]
     netuid: Option<Netuid>,
+    /// The member's hotkey, if it is not the key that is named: an address is enough, as on another machine
+    #[arg(long, env = "CAIRN_HOTKEY", value_name = "ADDRESS|WALLET")]
+    hotkey: Option<String>,
     #[command(flatten)]
     key: KeyArgs,
     /// The store that the worker is started with: a file is written there, read back and removed
@@ -153,10 +156,7 @@ impl RunArgs {
         let Some(netuid) = self.netuid else {
             return Ok(None);
         };
-        let hotkey = match self.key.is_named() {
-            true => Some(self.key.address()?),
-            false => None,
-        };
+        let hotkey = self.member()?;
         let asked = nodes::ask(&node.node, node.genesis).await;
         let mut report = RunReport {
             netuid,
@@ -204,10 +204,19 @@ impl RunArgs {
         Ok(Some(report))
     }
 
+    /// The hotkey of the member that is asked about, if one is named.
+    fn member(&self) -> Result<Option<AccountId>, Failure> {
+        match &self.hotkey {
+            Some(hotkey) => self.key.account(hotkey).map(Some),
+            None if self.key.is_named() => self.key.address().map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Lines on the member.
     async fn of_member(&self, facts: &Facts, hotkey: Option<AccountId>) -> Vec<Check> {
         let Some(hotkey) = hotkey else {
-            let remedy = "name its wallet with --key";
+            let remedy = "name it with --hotkey ADDRESS, or its wallet with --key";
             return vec![Check::unknown("role", "no hotkey was named", remedy)];
         };
         let seen = Seen {
@@ -357,6 +366,28 @@ async fn used(store: &Store, netuid: Option<Netuid>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    #[test]
+    fn an_address_is_enough_to_name_a_member() {
+        let bob = AccountId::of(&cairn_chain::keypair("//Bob").unwrap());
+        let named = |arguments: &[&str]| {
+            let line = [&["doctor", "--netuid", "1"], arguments].concat();
+            Line::try_parse_from(line).map(|line| line.run.member().unwrap())
+        };
+        assert_eq!(named(&[]).unwrap(), None);
+        assert_eq!(named(&["--suri", "//Bob"]).unwrap(), Some(bob));
+        let (address, key) = (bob.to_string(), ["--suri", "//Alice"]);
+        let by_address = [&["--hotkey", address.as_str()], &key[..]].concat();
+        assert_eq!(named(&by_address[..2]).unwrap(), Some(bob));
+        assert_eq!(named(&by_address).unwrap(), Some(bob));
+    }
 
     #[test]
     fn a_report_counts_what_is_to_be_done() {
