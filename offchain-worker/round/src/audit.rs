@@ -5,8 +5,9 @@
 //!   validator:  drawn, and the blob is served ──▶ Audit ──▶ verdict on disk ──▶ CommitVerdict ──▶ RevealVerdict
 //! ```
 //!
-//! A miner that was drawn keeps on disk what the round began with, and makes its states again from there when it has
-//! made its next contribution: auditing takes no time from training. A *verdict* is a finding with the salt that
+//! A miner that was drawn keeps on disk what the round began with, and makes its states again from there: when it has
+//! made its next contribution, so that auditing takes no time from training, or at once if there might be no time for
+//! it afterwards. A *verdict* is a finding with the salt that
 //! hides it; it is on disk before the commitment to it is sent, so that a validator never commits to two.
 
 use cairn_primitives::{
@@ -110,6 +111,23 @@ impl Serving {
         };
         let is_due = !is_shown && !has_failed && view.audits.iter().any(is_open);
         is_due.then_some(owed)
+    }
+
+    /// Whether what is to be made now comes before a training that may last until a block: it may take as long as that,
+    /// and its stage could be over then. To serve nothing costs the bond, to train for less a part of a round.
+    pub fn comes_first(
+        &self,
+        view: &View,
+        hotkey: Hotkey,
+        (now, until): (BlockNumber, BlockNumber),
+    ) -> bool {
+        let Some(demand) = self.demand(view, hotkey, now) else {
+            return false;
+        };
+        let made_after = until.saturating_add(until.saturating_sub(now));
+        let is_it = |audit: &&Audit| (audit.round, audit.hotkey) == (demand.round, hotkey);
+        let audit = view.audits.iter().find(is_it);
+        audit.is_some_and(|audit| audit.opens_until <= made_after)
     }
 
     /// How making it ended.

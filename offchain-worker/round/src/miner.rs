@@ -181,7 +181,9 @@ impl Miner {
                     let own = settlement.own(hotkey);
                     intent.is_some_and(|intent| own == Some(intent.commitment.sealed_root))
                 };
-                if !self.course.follow(view, is_included) {
+                let follows = self.course.follow(view, is_included);
+                let until = self.deadline(view);
+                if !follows && !self.serving.comes_first(view, self.hotkey, (now, until)) {
                     self.train(view, now);
                 }
                 if self.course.is_idle() {

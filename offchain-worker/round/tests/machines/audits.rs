@@ -128,6 +128,25 @@ fn what_is_audited_is_kept_and_served_once_the_next_contribution_is_made() {
     assert_eq!(miner.look(told, 119), []);
 }
 
+/// A stage that might be over when it has trained: what is audited comes first, and then it trains.
+#[test]
+fn what_could_be_late_is_served_before_anything_is_trained() {
+    let mut miner = miner();
+    let short = Audit {
+        opens_until: 116,
+        ..audit(MINER, None)
+    };
+    let audits = [short];
+    assert_eq!(kept(&mut miner, &audits, &included()), Some(DEMAND));
+    let looks = |audits: &[Audit]| Event::Looked(Box::new(audited(audits, view(1, 113))));
+    assert_eq!(miner.tell(looks(&audits), 114), [serve()]);
+    miner.tell(Event::Done(Mined::Served(0, Some(SERVED))), 114);
+    let actions = miner.tell(looks(&audits), 114);
+    assert!(actions.contains(&open()), "{actions:?}");
+    let trains = |action: &Action<Mine>| matches!(action, Action::Do(Mine::Train { .. }));
+    assert!(actions.iter().any(trains), "{actions:?}");
+}
+
 /// A miner that has applied round 0, of which it owes this, and committed in round 1.
 fn back(owed: Option<Demand>, shown: Option<Shown>) -> Driven<Miner> {
     let made = Some(intent(1, 8));
