@@ -84,7 +84,7 @@ fn by_name(
     let parameters = of.type_info().type_params;
     let parts = parameters
         .iter()
-        .filter_map(|one| Some(one.ty?.type_info().path.ident()?));
+        .filter_map(|one| one.ty?.type_info().path.ident());
     let parts = parts.filter(|part| *part != "AccountId32");
     let key: String = std::iter::once(name).chain(parts).collect();
     if !named.contains_key(&key) {
