@@ -171,9 +171,8 @@ fn what_the_readme_shows_was_printed(told: &str, report: &Report) {
         .audits
         .iter()
         .all(|audit| matches!(audit.outcome, AuditOutcome::Passed | AuditOutcome::Open));
-    let of_chance = |line: &&str| {
-        line.ends_with(", too") || (none_lost && line.ends_with("lost its bond"))
-    };
+    let of_chance =
+        |line: &&str| line.ends_with(", too") || (none_lost && line.ends_with("lost its bond"));
     let shown: Vec<&str> = shown.lines().filter(|line| !of_chance(line)).collect();
     if let Err(missing) = shape::lines_are_in(&shown.join("\n"), told) {
         panic!("{missing} in\n{told}");
