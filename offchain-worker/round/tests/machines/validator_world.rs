@@ -304,7 +304,7 @@ impl World {
                 let round = measurement.round;
                 // Sometimes time runs out.
                 self.numbers += 1;
-                let is_whole = succeeds && self.numbers % 3 > 0;
+                let is_whole = succeeds && !self.numbers.is_multiple_of(3);
                 Done::Measured(round, is_whole.then(|| witness_of(round)))
             }
             Task::Weigh { .. } if !succeeds => Done::Weighed(Weighed::Unanswered),
