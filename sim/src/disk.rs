@@ -5,7 +5,7 @@
 
 use std::rc::Rc;
 
-use cairn_primitives::H256;
+use cairn_primitives::{SealedRoot, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
@@ -110,7 +110,7 @@ impl Content {
     }
 
     /// The sealed root of the open contribution.
-    pub fn open_root(&self) -> Option<H256> {
+    pub fn open_root(&self) -> Option<SealedRoot> {
         self.open
             .as_ref()
             .map(|open| open.intent.commitment.sealed_root)

@@ -6,7 +6,7 @@ use std::{
     rc::Rc,
 };
 
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{ModelRoot, Round, H256};
 
 use crate::clock::Millis;
 
@@ -29,7 +29,7 @@ pub struct Store {
     copies: BTreeSet<H256>,
     /// These their makers no longer serve.
     withdrawn: BTreeSet<H256>,
-    checkpoints: BTreeMap<(Round, H256), Rc<[f32]>>,
+    checkpoints: BTreeMap<(Round, ModelRoot), Rc<[f32]>>,
     faults: BTreeMap<H256, Fault>,
 }
 
@@ -59,7 +59,7 @@ impl Store {
             _ => found.clone(),
         };
         // What every worker does with what comes from a store.
-        (cairn_gradient::sealed_root(&bytes) == root).then_some(bytes)
+        (cairn_gradient::sealed_root(&bytes).get() == root).then_some(bytes)
     }
 
     /// How many times as long as usual a file takes.
@@ -81,17 +81,17 @@ impl Store {
     }
 
     /// Stores a checkpoint of the parameters with which a round begins.
-    pub fn put_checkpoint(&mut self, round: Round, root: H256, parameters: Rc<[f32]>) {
+    pub fn put_checkpoint(&mut self, round: Round, root: ModelRoot, parameters: Rc<[f32]>) {
         self.checkpoints.insert((round, root), parameters);
     }
 
     /// Rounds and roots of all checkpoints.
-    pub fn checkpoints(&self) -> Vec<(Round, H256)> {
+    pub fn checkpoints(&self) -> Vec<(Round, ModelRoot)> {
         self.checkpoints.keys().copied().collect()
     }
 
     /// A checkpoint.
-    pub fn checkpoint(&self, round: Round, root: H256) -> Option<Rc<[f32]>> {
+    pub fn checkpoint(&self, round: Round, root: ModelRoot) -> Option<Rc<[f32]>> {
         self.checkpoints.get(&(round, root)).cloned()
     }
 }
@@ -104,7 +104,7 @@ mod tests {
     fn a_faulty_file_is_not_to_be_had_and_a_mended_one_is() {
         let mut store = Store::default();
         let bytes: Rc<[u8]> = Rc::from(&b"a contribution"[..]);
-        let root = cairn_gradient::sealed_root(&bytes);
+        let root = cairn_gradient::sealed_root(&bytes).get();
         assert_eq!(store.get(root, 0), None);
         store.put(root, bytes.clone());
         assert_eq!(store.get(root, 0), Some(bytes.clone()));
@@ -114,7 +114,10 @@ mod tests {
             assert_eq!(store.get(root, 10), Some(bytes.clone()));
         }
         store.spoil(root, Fault::Slow(3));
-        assert_eq!((store.get(root, 0), store.slowness(root)), (Some(bytes), 3));
+        assert_eq!(
+            (store.get(root, 0), store.slowness(root)),
+            (Some(bytes), 3)
+        );
         store.withdraw(root);
         assert_eq!(store.get(root, 20), None);
     }
@@ -123,7 +126,7 @@ mod tests {
     fn what_its_maker_withdraws_is_to_be_had_from_who_has_fetched_it() {
         let mut store = Store::default();
         let bytes: Rc<[u8]> = Rc::from(&b"a contribution"[..]);
-        let root = cairn_gradient::sealed_root(&bytes);
+        let root = cairn_gradient::sealed_root(&bytes).get();
         store.put(root, bytes.clone());
         store.keep(root);
         store.withdraw(root);
@@ -133,7 +136,7 @@ mod tests {
     #[test]
     fn a_checkpoint_is_found_by_its_round_and_root() {
         let mut store = Store::default();
-        let (one, other) = (H256::repeat_byte(1), H256::repeat_byte(2));
+        let [one, other] = [1, 2].map(|byte| ModelRoot::from([byte; 32]));
         store.put_checkpoint(3, one, Rc::from(&[1.0][..]));
         assert_eq!(store.checkpoints(), [(3, one)]);
         assert_eq!(store.checkpoint(3, one), Some(Rc::from(&[1.0][..])));

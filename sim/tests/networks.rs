@@ -1,6 +1,6 @@
 //! Whole networks: honest ones in fine weather and in storms, and that the same seed is the same run.
 
-use cairn_primitives::{Round, Verdicts, CRN, H256};
+use cairn_primitives::{ModelRoot, Round, Verdicts, CRN};
 use cairn_round::{machine::Transaction, View};
 use cairn_sim::{
     behaviour::Behaviour,
@@ -145,12 +145,15 @@ struct Planted {
 impl Behaviour for Planted {
     fn attests(
         &mut self,
-        (verdicts, root): (Verdicts, H256),
+        (verdicts, root): (Verdicts, ModelRoot),
         round: Round,
         _: Option<&View>,
-    ) -> (Verdicts, H256) {
+    ) -> (Verdicts, ModelRoot) {
         match self.lies && round >= 2 {
-            true => (verdicts, cairn_primitives::blake2_256(&root.0)),
+            true => (
+                verdicts,
+                ModelRoot(cairn_primitives::blake2_256(root.bytes())),
+            ),
             false => (verdicts, root),
         }
     }

@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     api::{Attester, Issuance, LineageEntry, RoundInfo, SettledRound, SubnetEmission, SubnetInfo},
-    Hyperparameters, Netuid, Phase, Pots, Uid, H256,
+    Hyperparameters, ModelRoot, Netuid, Phase, Pots, Uid, H256,
 };
 use substrate_prometheus_endpoint::{prometheus::TextEncoder, Registry};
 
@@ -101,7 +101,7 @@ fn facts(netuid: u16) -> SubnetFacts<Id> {
         }),
         lineage: vec![LineageEntry {
             round: 11,
-            model_root: H256::zero(),
+            model_root: ModelRoot::zero(),
             attested_stake: 60,
             attesting_stake: 90,
             total_stake: 120,

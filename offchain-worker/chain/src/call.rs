@@ -1,8 +1,8 @@
 //! What can be asked of the chain, signed and paid for.
 
 use cairn_primitives::{
-    Balance, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters, Netuid, Role,
-    Round, RunConfig, Salt, Served, Text, Uid, Verdicts, H256,
+    Balance, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters, ModelRoot, Netuid,
+    Role, Round, RunConfig, Salt, Served, Text, Uid, Verdicts, H256,
 };
 use codec::{Compact, Encode};
 use subxt::metadata::Metadata;
@@ -274,7 +274,7 @@ impl Call {
     pub fn attest(
         netuid: Netuid,
         round: Round,
-        model_root: H256,
+        model_root: ModelRoot,
         verdicts: &Verdicts,
         witness: H256,
         salt: &Salt,

@@ -8,7 +8,7 @@ use cairn_chain::{
     keypair, AccountId, Block, Call, ChainError, Client, Included, Keypair, Patience, Settings,
     Signed, Unsigned, BEHIND,
 };
-use cairn_primitives::{Commitment, Netuid, Verdicts, H256};
+use cairn_primitives::{Commitment, ModelRoot, Netuid, SealedRoot, Verdicts, H256};
 use codec::Encode;
 use fake::FakeNode;
 use futures::StreamExt;
@@ -40,15 +40,14 @@ fn alice() -> Keypair {
 
 fn commit(round: u32) -> Call {
     let root = H256::repeat_byte(round as u8);
-    let (parent_root, sealed_root, key_hash) = (root, root, root);
     Call::commit(
         Netuid(3),
         round,
         &Commitment {
-            parent_root,
-            sealed_root,
+            parent_root: ModelRoot(root),
+            sealed_root: SealedRoot(root),
             length: 1_000,
-            key_hash,
+            key_hash: root,
         },
     )
 }
@@ -788,7 +787,7 @@ async fn a_call_that_the_runtime_does_not_have_is_not_sent() {
             Call::attest(
                 Netuid(1),
                 2,
-                H256::zero(),
+                ModelRoot::zero(),
                 &Verdicts::default(),
                 H256::zero(),
                 &[0; 32],

@@ -4,7 +4,7 @@
 //! states. Who audits makes the steps between them again. Of the last steps the file was made, so behind those vectors
 //! are what it was made of beside them, and who audits makes the file again, too.
 
-use cairn_gradient::{encode, model_root, Checked, Contribution, Header};
+use cairn_gradient::{encode, vector_hash, Checked, Contribution, Header};
 use cairn_primitives::{Finding, Layout, RunConfig, H256};
 use cairn_protocol::{
     audit::{interval, Interval, Opened, Proof},
@@ -153,7 +153,7 @@ impl<'a> Audited<'a> {
             // Nothing could be sent of them.
             return false;
         };
-        let is_left = model_root(&left) == header.work.after.feedback;
+        let is_left = vector_hash(&left) == header.work.after.feedback;
         let compression = self.config.compression_in(header.round);
         let made = encode(&Contribution { header, tensors }, self.layout, &compression);
         is_left && made.is_ok_and(|made| made == self.file)
@@ -243,7 +243,7 @@ fn read(blob: &[u8], audited: &Audited, interval: Interval) -> Option<Served> {
         true => Some(Source {
             parameters: match interval.begin {
                 0 => begin.parameters.clone(),
-                _ => take(header.parent_root, all)?.unwrap_or_default(),
+                _ => take(header.parent_root.0, all)?.unwrap_or_default(),
             },
             feedback: take(header.work.before.feedback, all)?,
         }),
@@ -265,5 +265,5 @@ fn take(rest: &mut &[u8], hash: H256, count: usize) -> Option<Option<Vec<f32>>> 
     *rest = after;
     let numbers = vector.chunks_exact(4).filter_map(|it| it.try_into().ok());
     let vector: Vec<f32> = numbers.map(f32::from_le_bytes).collect();
-    (model_root(&vector) == hash).then_some(Some(vector))
+    (vector_hash(&vector) == hash).then_some(Some(vector))
 }

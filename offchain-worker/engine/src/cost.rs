@@ -18,7 +18,7 @@ use std::{
 };
 
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{EngineClass, RunConfig, H256};
+use cairn_primitives::{EngineClass, ModelRoot, RunConfig, H256};
 use cairn_trainer::AdamState;
 
 use crate::{
@@ -160,11 +160,11 @@ impl Engine for Cost {
         EngineClass::CPU
     }
 
-    fn load(&mut self, state: State) -> Result<H256, EngineError> {
+    fn load(&mut self, state: State) -> Result<ModelRoot, EngineError> {
         self.host.load(state)
     }
 
-    fn root(&self, version: Version) -> Result<H256, EngineError> {
+    fn root(&self, version: Version) -> Result<ModelRoot, EngineError> {
         self.host.root(version)
     }
 
@@ -246,7 +246,7 @@ impl Engine for Cost {
         replayed(steps, sequences, &mut walk)
     }
 
-    fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
+    fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {
         self.meter
             .add(self.costs.contribution, settlement.included.len());
         self.host.settle(settlement)

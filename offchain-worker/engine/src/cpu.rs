@@ -3,7 +3,7 @@
 use std::{io, ops::Range};
 
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{EngineClass, InnerOptimizer, RunConfig, H256};
+use cairn_primitives::{EngineClass, InnerOptimizer, ModelRoot, RunConfig, H256};
 use cairn_trainer::{AdamState, Trainer};
 
 use crate::{
@@ -99,11 +99,11 @@ impl Engine for Cpu {
         EngineClass::CPU
     }
 
-    fn load(&mut self, state: State) -> Result<H256, EngineError> {
+    fn load(&mut self, state: State) -> Result<ModelRoot, EngineError> {
         self.host.load(state)
     }
 
-    fn root(&self, version: Version) -> Result<H256, EngineError> {
+    fn root(&self, version: Version) -> Result<ModelRoot, EngineError> {
         self.host.root(version)
     }
 
@@ -173,7 +173,7 @@ impl Engine for Cpu {
         replayed(steps, sequences, &mut stepping)
     }
 
-    fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
+    fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {
         self.host.settle(settlement)
     }
 

@@ -7,7 +7,7 @@
 use std::{io, ops::Range};
 
 use cairn_gradient::{Checked, Header, SparseTensor};
-use cairn_primitives::{EngineClass, InnerOptimizer, Layout, RunConfig, Selected, H256};
+use cairn_primitives::{EngineClass, InnerOptimizer, Layout, ModelRoot, RunConfig, Selected, H256};
 use cairn_trainer::{
     cuda::{
         contribution::{OuterRule, Share},
@@ -27,7 +27,7 @@ pub struct Cuda {
     card: CudaTrainer,
     host: Host<OnCard>,
     /// The root of the parameters that the card was given to measure.
-    measured: Option<H256>,
+    measured: Option<ModelRoot>,
 }
 
 /// The parameters after the steps are on the card.
@@ -84,11 +84,11 @@ impl Engine for Cuda {
         EngineClass::cuda(self.card.card().unwrap_or_default())
     }
 
-    fn load(&mut self, state: State) -> Result<H256, EngineError> {
+    fn load(&mut self, state: State) -> Result<ModelRoot, EngineError> {
         self.host.load(state)
     }
 
-    fn root(&self, version: Version) -> Result<H256, EngineError> {
+    fn root(&self, version: Version) -> Result<ModelRoot, EngineError> {
         self.host.root(version)
     }
 
@@ -186,7 +186,7 @@ impl Engine for Cuda {
         replayed(steps, sequences, &mut stepping)
     }
 
-    fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
+    fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {
         self.host.settle(settlement)
     }
 

@@ -8,7 +8,7 @@
 use std::{io, ops::Range};
 
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{EngineClass, ModelShape, RunConfig, H256};
+use cairn_primitives::{EngineClass, ModelRoot, ModelShape, RunConfig, H256};
 use cairn_protocol::trace;
 use cairn_trainer::{optimizer::learning_rate, AdamState};
 
@@ -260,11 +260,11 @@ impl<A: Arithmetic> Engine for Elsewhere<A> {
         self.arithmetic.class()
     }
 
-    fn load(&mut self, state: State) -> Result<H256, EngineError> {
+    fn load(&mut self, state: State) -> Result<ModelRoot, EngineError> {
         self.cpu.load(state)
     }
 
-    fn root(&self, version: Version) -> Result<H256, EngineError> {
+    fn root(&self, version: Version) -> Result<ModelRoot, EngineError> {
         self.cpu.root(version)
     }
 
@@ -312,7 +312,7 @@ impl<A: Arithmetic> Engine for Elsewhere<A> {
         self.cpu.contribution_as(self.arithmetic.class(), header)
     }
 
-    fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
+    fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {
         self.cpu.settle(settlement)
     }
 

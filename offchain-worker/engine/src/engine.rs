@@ -3,7 +3,7 @@
 use std::{io, ops::Range, sync::Arc};
 
 use cairn_gradient::{Checked, Header};
-use cairn_primitives::{EngineClass, Round, Uid, H256};
+use cairn_primitives::{EngineClass, ModelRoot, Round, Uid, H256};
 
 use crate::{AdamState, EngineError, Part, Sent, State, Version};
 
@@ -76,14 +76,14 @@ pub trait Engine: Send {
     /// # Errors
     ///
     /// [`EngineError::Foreign`] if a vector has another length than the run's model.
-    fn load(&mut self, state: State) -> Result<H256, EngineError>;
+    fn load(&mut self, state: State) -> Result<ModelRoot, EngineError>;
 
     /// The model root: BLAKE3 of a version's parameters, as `cairn_gradient::model_root` has it.
     ///
     /// # Errors
     ///
     /// [`EngineError::OutOfTurn`] if there is no such version.
-    fn root(&self, version: Version) -> Result<H256, EngineError>;
+    fn root(&self, version: Version) -> Result<ModelRoot, EngineError>;
 
     /// Inner steps that a version's optimizer has done.
     ///
@@ -143,7 +143,7 @@ pub trait Engine: Send {
     /// # Errors
     ///
     /// [`EngineError`]; nothing is pending then.
-    fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError>;
+    fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError>;
 
     /// Makes what is pending the state. After [`Engine::settle`] the parameters before become the base.
     ///

@@ -6,10 +6,10 @@
 use std::{io, sync::Arc};
 
 use cairn_gradient::{
-    checked, encode, model_root, outer_step, select, Checked, Contribution, Header, SparseTensor,
-    Stepped, Work,
+    checked, encode, model_root, outer_step, select, vector_hash, Checked, Contribution, Header,
+    SparseTensor, Stepped, Work,
 };
-use cairn_primitives::{Carried, EngineClass, Layout, Round, RunConfig, Uid, H256};
+use cairn_primitives::{Carried, EngineClass, Layout, ModelRoot, Round, RunConfig, Uid, H256};
 use cairn_protocol::trace;
 use cairn_trainer::AdamState;
 
@@ -29,7 +29,7 @@ pub(crate) struct Host<Steps> {
 #[derive(Clone)]
 pub(crate) struct Model {
     pub parameters: Arc<Vec<f32>>,
-    pub root: H256,
+    pub root: ModelRoot,
 }
 
 /// What is held.
@@ -87,7 +87,7 @@ impl<Steps> Host<Steps> {
         }
     }
 
-    pub fn load(&mut self, state: State) -> Result<H256, EngineError> {
+    pub fn load(&mut self, state: State) -> Result<ModelRoot, EngineError> {
         self.check_moments(&state)?;
         if let Some(feedback) = &state.feedback {
             self.check_length(Part::Feedback, feedback)?;
@@ -250,7 +250,7 @@ impl<Steps> Host<Steps> {
         }
     }
 
-    pub fn settle(&mut self, settlement: &Settlement) -> Result<H256, EngineError> {
+    pub fn settle(&mut self, settlement: &Settlement) -> Result<ModelRoot, EngineError> {
         let held = self.free("settle a round")?;
         let (model, norm) = self.stepped(held, settlement)?;
         let root = model.root;
@@ -349,7 +349,7 @@ impl<Steps> Host<Steps> {
         Ok(parameters)
     }
 
-    pub fn root(&self, version: Version) -> Result<H256, EngineError> {
+    pub fn root(&self, version: Version) -> Result<ModelRoot, EngineError> {
         Ok(self.view(version)?.model.root)
     }
 
@@ -477,7 +477,7 @@ fn carried(optimizer: Option<&AdamState>, feedback: Option<&[f32]>) -> Carried {
     Carried {
         first_moment,
         second_moment,
-        feedback: feedback.map(model_root).unwrap_or_default(),
+        feedback: feedback.map(vector_hash).unwrap_or_default(),
         steps: optimizer.map_or(0, |optimizer| optimizer.step),
     }
 }
@@ -486,7 +486,7 @@ fn carried(optimizer: Option<&AdamState>, feedback: Option<&[f32]>) -> Carried {
 fn moments(optimizer: Option<&AdamState>) -> (H256, H256) {
     let begun = optimizer.filter(|optimizer| optimizer.step > 0);
     begun.map_or_else(Default::default, |optimizer| {
-        (model_root(&optimizer.m), model_root(&optimizer.v))
+        (vector_hash(&optimizer.m), vector_hash(&optimizer.v))
     })
 }
 
@@ -494,7 +494,7 @@ fn moments(optimizer: Option<&AdamState>) -> (H256, H256) {
 pub(crate) fn trace_state(parameters: &[f32], optimizer: Option<&AdamState>) -> trace::State {
     let (first_moment, second_moment) = moments(optimizer);
     trace::State {
-        parameters: model_root(parameters),
+        parameters: vector_hash(parameters),
         first_moment,
         second_moment,
         steps: optimizer.map_or(0, |optimizer| optimizer.step),

@@ -6,7 +6,7 @@ use cairn_gradient::{
     compress, decode, outer_step, outer_step_and_root, Compressor, Contribution, Header, Work,
     Writer,
 };
-use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Tensor, Uid, H256};
+use cairn_primitives::{Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, Tensor, Uid};
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 
 const CONTRIBUTIONS: u64 = 8;
@@ -47,7 +47,7 @@ impl Place {
             netuid: Netuid(1),
             round: 1,
             hotkey: [1; 32].into(),
-            parent_root: H256([2; 32]),
+            parent_root: ModelRoot::from([2; 32]),
             layout_hash: layout.hash(),
             inner_steps: 30,
             tokens: 61_440,

@@ -4,8 +4,8 @@
 //! [`cairn_protocol::verdict`] says, and what takes reading the file.
 
 use cairn_primitives::{
-    Commitment, Compression, ContributionKey, EngineClass, Hotkey, Layout, Netuid, Round,
-    RunConfig, Uid, H256,
+    Commitment, Compression, ContributionKey, EngineClass, Hotkey, Layout, ModelRoot, Netuid,
+    Round, RunConfig, Uid,
 };
 use cairn_protocol::verdict::{
     self, check_carried, check_header, check_length, check_norm, Before, Owed,
@@ -53,7 +53,7 @@ pub struct Claim {
     /// The revealed key.
     pub key: ContributionKey,
     /// Root of the parameters with which the round began.
-    pub parent_root: H256,
+    pub parent_root: ModelRoot,
     /// What is known of the rounds before. Nothing when a contribution is applied that the chain has settled on.
     pub before: Before,
 }

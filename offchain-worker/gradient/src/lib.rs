@@ -49,7 +49,7 @@ pub use outer::{
     outer_step, outer_step_and_root, OuterStepError, Stepped, StreamError, StreamedStep,
 };
 pub use resemblance::{resemblance, Resemblance};
-pub use roots::{model_root, sealed_root, RootHasher};
+pub use roots::{model_root, sealed_root, vector_hash, RootHasher};
 pub use seal::{open, seal, Opened};
 pub use sparse::{BlockFault, SparseError, SparseTensor};
 pub use wire::{

@@ -1,6 +1,6 @@
 //! The two roots that the chain records: of sealed files, and of parameters.
 
-use cairn_primitives::H256;
+use cairn_primitives::{ModelRoot, SealedRoot, H256};
 
 /// Below this many bytes, spreading the hash over threads costs more than it saves.
 const WORTH_SPREADING: usize = 1 << 18;
@@ -9,15 +9,20 @@ const WORTH_SPREADING: usize = 1 << 18;
 const PIECE: usize = 1 << 20;
 
 /// BLAKE3 of a sealed file: what the chain and the store know it by.
-pub fn sealed_root(bytes: &[u8]) -> H256 {
+pub fn sealed_root(bytes: &[u8]) -> SealedRoot {
     let mut hasher = blake3::Hasher::new();
     update(&mut hasher, bytes);
-    H256(*hasher.finalize().as_bytes())
+    SealedRoot::from(*hasher.finalize().as_bytes())
+}
+
+/// BLAKE3 of a vector's little-endian bytes: what a header says of moments and of the error feedback.
+pub fn vector_hash(vector: &[f32]) -> H256 {
+    model_root(vector).get()
 }
 
 /// BLAKE3 of the little-endian bytes of a model's flat parameters: equal on all machines whose parameters are
 /// equal to the bit.
-pub fn model_root(theta: &[f32]) -> H256 {
+pub fn model_root(theta: &[f32]) -> ModelRoot {
     let mut hasher = RootHasher::default();
     hasher.update(theta);
     hasher.finish()
@@ -41,8 +46,8 @@ impl RootHasher {
     }
 
     /// The root of all that were taken.
-    pub fn finish(&self) -> H256 {
-        H256(*self.0.finalize().as_bytes())
+    pub fn finish(&self) -> ModelRoot {
+        ModelRoot::from(*self.0.finalize().as_bytes())
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 use cairn_gradient::{
     compress, decode, verify, Contribution, DecodeError, Header, TensorFault, Work, HEADER_LENGTH,
 };
-use cairn_primitives::{Netuid, H256};
+use cairn_primitives::{ModelRoot, Netuid, H256};
 
 /// Counts what this thread allocates, and remembers the most that was at one time.
 struct Counting;
@@ -87,7 +87,7 @@ fn valid(run: u8, seed: u64) -> Vec<u8> {
         netuid: Netuid(3),
         round: 41,
         hotkey: [7; 32].into(),
-        parent_root: H256([9; 32]),
+        parent_root: ModelRoot(H256([9; 32])),
         layout_hash: layout.hash(),
         inner_steps: 30,
         tokens: 61_440,

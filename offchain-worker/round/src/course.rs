@@ -12,7 +12,7 @@
 
 use std::collections::VecDeque;
 
-use cairn_primitives::{BlockNumber, Hotkey, Round, Text, H256};
+use cairn_primitives::{BlockNumber, Hotkey, ModelRoot, Round, Text};
 use cairn_protocol::{checkpoint::is_too_far_behind, endpoint, lineage};
 
 use crate::{
@@ -277,7 +277,7 @@ impl<W> Course<W> {
         matches!(&self.work, Work::Applying(settlement) if settlement.round == round)
     }
 
-    fn applied<D>(&mut self, round: Round, root: H256) -> Left<D> {
+    fn applied<D>(&mut self, round: Round, root: ModelRoot) -> Left<D> {
         match std::mem::replace(&mut self.work, Work::Idle) {
             Work::Applying(settlement) if settlement.round == round => {
                 self.check_next(*settlement, root)
@@ -290,7 +290,7 @@ impl<W> Course<W> {
     }
 
     /// Compares the parameters after a round with what the chain has decided, if it has.
-    fn check_next<D>(&mut self, settlement: Settlement, root: H256) -> Left<D> {
+    fn check_next<D>(&mut self, settlement: Settlement, root: ModelRoot) -> Left<D> {
         let next = Held {
             round: settlement.round.saturating_add(1),
             root,
@@ -313,7 +313,7 @@ impl<W> Course<W> {
 }
 
 /// Why parameters cannot be kept, if a root that is final on chain is another.
-fn contradiction(held: Held, vouched: Option<H256>) -> Option<Reason> {
+fn contradiction(held: Held, vouched: Option<ModelRoot>) -> Option<Reason> {
     let finals = vouched.map(|root| (held.round, root));
     let chain = lineage::contradiction(held.round, held.root, finals)?;
     Some(Reason::Diverged {

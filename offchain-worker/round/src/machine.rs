@@ -3,7 +3,7 @@
 //! A machine is told what happened, and is then asked for actions until it has none left: no action can be
 //! overlooked, whichever event it came from. The one who asks is the *driver*: it carries actions out and reports back.
 
-use cairn_primitives::{BlockNumber, Commitment, Round, Secret, Text, Uid, H256};
+use cairn_primitives::{BlockNumber, Commitment, ModelRoot, Round, Secret, Text, Uid};
 
 use crate::{
     audit::{Demand, Shown, Verdict},
@@ -33,7 +33,7 @@ pub struct Held {
     /// The round that begins with them.
     pub round: Round,
     /// Their root.
-    pub root: H256,
+    pub root: ModelRoot,
 }
 
 /// What happened.
@@ -59,7 +59,7 @@ pub enum Event<D> {
         /// The round.
         round: Round,
         /// The root of the parameters after it.
-        root: H256,
+        root: ModelRoot,
     },
     /// The outer step of this round could not be computed now.
     NotApplied(Round),
@@ -141,9 +141,9 @@ pub enum Reason {
         /// The round that begins with them.
         round: Round,
         /// Their root here.
-        here: H256,
+        here: ModelRoot,
         /// The root that is final on chain.
-        chain: H256,
+        chain: ModelRoot,
     },
     /// Another run, started at this block, has its run's place.
     Replaced(BlockNumber),

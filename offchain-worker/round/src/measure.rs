@@ -5,7 +5,7 @@
 //! both before anyone has a second, and whoever is decided has no further one. Who missed the round needs no
 //! measuring. What has not a whole piece when time runs out is not measured, and what has is.
 
-use cairn_primitives::{Hotkey, Uid, H256};
+use cairn_primitives::{Hotkey, SealedRoot, Uid, H256};
 use cairn_protocol::{exam, limits::EXAM_PIECE};
 
 use crate::{
@@ -31,7 +31,7 @@ pub struct File {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
     /// The sealed root of the contribution after whose outer step they are; none: on the parameters as the round began.
-    pub contribution: Option<H256>,
+    pub contribution: Option<SealedRoot>,
     /// The numbers of the sequences.
     pub sequences: Vec<u64>,
 }
@@ -41,7 +41,7 @@ pub struct Ask {
 struct Trial {
     uid: Uid,
     hotkey: Hotkey,
-    sealed_root: H256,
+    sealed_root: SealedRoot,
     file: File,
     /// Sequences that its maker had to train on.
     own: Vec<u64>,
@@ -87,7 +87,7 @@ impl Trial {
 impl Measuring {
     /// Begins; half of what nobody trained on is drawn by the salt that this validator committed to. `file` gives
     /// what a contribution's file says; one that it does not know is not measured.
-    pub fn new(measurement: Measurement, file: impl Fn(H256) -> Option<File>) -> Measuring {
+    pub fn new(measurement: Measurement, file: impl Fn(SealedRoot) -> Option<File>) -> Measuring {
         let plan = &measurement.plan;
         let most = plan.most_windows();
         let seeds = exam::seeds(measurement.exam, Some(measurement.salt));

@@ -8,7 +8,9 @@
 //! that a validator that is killed at any instant can still attest, and never commits to two things in a round. Until
 //! it is opened nobody else knows the salt, which makes it this validator's own part of a round's randomness.
 
-use cairn_primitives::{attestation_hash, Hotkey, Netuid, Round, Secret, Verdicts, H256};
+use cairn_primitives::{
+    attestation_hash, Hotkey, ModelRoot, Netuid, Round, Secret, Verdicts, H256,
+};
 use serde::{Deserialize, Serialize};
 
 /// Pledges that are kept: of the round held, and of the one before, whose salt is still asked for.
@@ -20,7 +22,7 @@ pub struct Pledge {
     /// The round.
     pub round: Round,
     /// The root of the parameters that the round begins with.
-    pub root: H256,
+    pub root: ModelRoot,
     /// The contributions that were found good.
     pub verdicts: Verdicts,
     /// What shows that the round before was measured; zero if it was not.
@@ -36,7 +38,7 @@ impl Pledge {
     pub fn new(
         (netuid, hotkey): (Netuid, Hotkey),
         round: Round,
-        root: H256,
+        root: ModelRoot,
         verdicts: Verdicts,
         witness: H256,
         salt: Secret,

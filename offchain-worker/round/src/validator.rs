@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use cairn_primitives::{
-    BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, Verdicts, H256,
+    BlockNumber, Commitment, ContributionKey, Hotkey, ModelRoot, Round, SealedRoot, Text, Uid,
+    Verdicts, H256,
 };
 
 use cairn_protocol::{
@@ -47,7 +48,7 @@ pub enum Check {
 }
 
 /// A contribution's name: a uid may, after a re-organisation, have committed to something else.
-pub type Id = (Uid, H256);
+pub type Id = (Uid, SealedRoot);
 
 /// What is known of one contribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub struct Claim {
     /// The revealed key.
     pub key: ContributionKey,
     /// Root of the parameters with which the round began.
-    pub parent_root: H256,
+    pub parent_root: ModelRoot,
 }
 
 /// A round whose contributions are to be measured: each alone, on the parameters with which the round began. Slots are
@@ -81,7 +82,7 @@ pub struct Measurement {
     /// The round.
     pub round: Round,
     /// Root of the parameters with which it began.
-    pub root: H256,
+    pub root: ModelRoot,
     /// Who had to train on what.
     pub plan: Plan,
     /// What its contributions are measured on follows from this.
@@ -93,7 +94,7 @@ pub struct Measurement {
     /// Whose contributions it included, ascending.
     pub included: Vec<Uid>,
     /// The sealed roots of what the round before included, if that was followed.
-    pub before: Vec<H256>,
+    pub before: Vec<SealedRoot>,
 }
 
 /// A miner of a round and what it contributed.
@@ -113,7 +114,7 @@ pub struct Subject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A good contribution, of this sealed root.
-    Good(H256),
+    Good(SealedRoot),
     /// Nothing good was to be had: it missed the round.
     Missed,
     /// What others found good is not here.
@@ -141,7 +142,7 @@ pub enum Task {
         /// The round.
         round: Round,
         /// The root of the parameters that it begins with.
-        root: H256,
+        root: ModelRoot,
         /// What was found good.
         verdicts: Verdicts,
         /// What shows that the round before was measured; zero if it was not.
@@ -216,12 +217,12 @@ pub enum Weighed {
 #[derive(Clone, Debug)]
 pub struct Validator {
     hotkey: Hotkey,
-    initial_root: H256,
+    initial_root: ModelRoot,
     course: Course<Task>,
     /// The round before the one held, if its contributions can still be measured.
     measurable: Option<Measurement>,
     /// The last round that was kept, and the sealed roots of what it included.
-    included: Option<(Round, Vec<H256>)>,
+    included: Option<(Round, Vec<SealedRoot>)>,
     /// Contributions of the round held.
     known: BTreeMap<Id, Known>,
     /// What it has committed to, or will, in the last rounds. On disk.
@@ -253,7 +254,7 @@ impl Validator {
     /// on its disk.
     pub fn new(
         hotkey: Hotkey,
-        initial_root: H256,
+        initial_root: ModelRoot,
         held: Option<Held>,
         pledges: Vec<Pledge>,
         hidden_rows: Vec<HiddenRow>,
@@ -694,14 +695,14 @@ impl Validator {
         })
     }
 
-    fn good(&self, uid: Uid, root: H256) -> Option<H256> {
+    fn good(&self, uid: Uid, root: SealedRoot) -> Option<SealedRoot> {
         let known = self.known.get(&(uid, root))?;
         (known.check == Check::Good).then_some(root)
     }
 
-    fn good_of(&self, uid: Uid) -> Option<H256> {
-        let range = (uid, H256::zero())..=(uid, H256::repeat_byte(0xff));
-        let good = self.known.range(range);
+    fn good_of(&self, uid: Uid) -> Option<SealedRoot> {
+        let last = SealedRoot(H256::repeat_byte(0xff));
+        let good = self.known.range((uid, SealedRoot::zero())..=(uid, last));
         good.rev()
             .find_map(|((uid, root), _)| self.good(*uid, *root))
     }

@@ -1,6 +1,8 @@
 //! What the chain says of one moment, as far as a worker's decisions depend on it. The same for every role.
 
-use cairn_primitives::{BlockNumber, Commitment, ContributionKey, Hotkey, Round, Text, Uid, H256};
+use cairn_primitives::{
+    BlockNumber, Commitment, ContributionKey, Hotkey, ModelRoot, Round, SealedRoot, Text, Uid, H256,
+};
 use cairn_protocol::phase::Timetable;
 
 use crate::{audit::Audit, hidden_row::Scoring, plan::Plan};
@@ -119,21 +121,21 @@ pub struct Settlement {
     /// What its contributions are measured on follows from this.
     pub exam: H256,
     /// The root with which it began, if that is final.
-    pub before: Option<H256>,
+    pub before: Option<ModelRoot>,
     /// The root with which the next one began, if that is final.
-    pub after: Option<H256>,
+    pub after: Option<ModelRoot>,
 }
 
 impl Settlement {
     /// The sealed root of what this hotkey contributed, if that was included.
-    pub fn own(&self, hotkey: Hotkey) -> Option<H256> {
+    pub fn own(&self, hotkey: Hotkey) -> Option<SealedRoot> {
         let mut seen = self.included.iter().map(|one| &one.seen);
         let own = seen.find(|seen| seen.hotkey == hotkey)?;
         Some(own.commitment.sealed_root)
     }
 
     /// The sealed roots of what was included, by ascending uid.
-    pub fn sealed_roots(&self) -> Vec<H256> {
+    pub fn sealed_roots(&self) -> Vec<SealedRoot> {
         let roots = self.included.iter();
         roots.map(|one| one.seen.commitment.sealed_root).collect()
     }

@@ -3,7 +3,7 @@
 use cairn_gradient::{
     encode, outer_step, Compressor, Contribution, Header, SparseTensor, Work, BLOCK,
 };
-use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Uid, H256};
+use cairn_primitives::{Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, Uid};
 use cairn_trainer::muon::orthogonal;
 
 use crate::cell::{After, Cell, Heard, Method, Places, Quantiser};
@@ -343,7 +343,7 @@ impl<'a> Exchange<'a> {
             netuid: Netuid(0),
             round: 0,
             hotkey: [0; 32].into(),
-            parent_root: H256::zero(),
+            parent_root: ModelRoot::zero(),
             layout_hash: self.layout.hash(),
             inner_steps: self.cell.inner_steps as u32,
             tokens: 0,

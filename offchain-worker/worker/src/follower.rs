@@ -11,7 +11,7 @@ use cairn_gradient::{
     max_encoded_len, model_root,
 };
 use cairn_primitives::{
-    api::SettledRound, ContributionKey, Layout, Netuid, Round, RunConfig, Uid, H256,
+    api::SettledRound, ContributionKey, Layout, ModelRoot, Netuid, Round, RunConfig, Uid,
 };
 use cairn_protocol::verdict::Before;
 use cairn_store::{paths, Store, StoreError};
@@ -27,7 +27,7 @@ pub struct Follower {
     stores: Vec<Store>,
     round: Round,
     parameters: Vec<f32>,
-    root: H256,
+    root: ModelRoot,
 }
 
 impl Follower {
@@ -66,7 +66,7 @@ impl Follower {
     }
 
     /// Their model root.
-    pub fn root(&self) -> H256 {
+    pub fn root(&self) -> ModelRoot {
         self.root
     }
 
@@ -125,7 +125,7 @@ impl Follower {
         })?;
         let prefix = paths::contributions(self.netuid.get(), self.round);
         let most = max_encoded_len(&self.layout, &self.config.compression_in(self.round));
-        let root = &entry.commitment.sealed_root.0;
+        let root = entry.commitment.sealed_root.bytes();
         let mut sealed = Err(StoreError::NotFound {
             store: "any store".into(),
             path: paths::blob(&prefix, root),
@@ -241,7 +241,10 @@ mod tests {
             ),
             (|header| header.round += 1, "round"),
             (|header| header.hotkey.0 .0[0] ^= 1, "hotkey"),
-            (|header| header.parent_root = H256::zero(), "parent root"),
+            (
+                |header| header.parent_root = ModelRoot::zero(),
+                "parent root",
+            ),
             (|header| header.inner_steps = 9_999, "inner steps"),
         ];
         for (spoil, word) in spoilt {

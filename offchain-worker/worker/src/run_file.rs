@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape,
-    OuterStep, Phases, RunConfig, Text, H256,
+    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelRoot,
+    ModelShape, OuterStep, Phases, RunConfig, Text, H256,
 };
 use cairn_store::Store;
 use serde::Deserialize;
@@ -20,7 +20,7 @@ pub struct RunFile {
     model: ModelShape,
     initial_parameters: InitialParameters,
     /// Left out: computed from `initial_parameters`.
-    initial_root: Option<H256>,
+    initial_root: Option<ModelRoot>,
     #[serde(default)]
     data: DataPart,
     inner: InnerOptimizer,
@@ -134,7 +134,7 @@ impl RunFile {
             name: self.name.clone(),
             model: self.model.clone(),
             initial_parameters: self.initial_parameters.clone(),
-            initial_root: H256::zero(),
+            initial_root: ModelRoot::zero(),
             data: DataSet {
                 manifest_root: H256::zero(),
                 tokenizer_root: H256::zero(),

@@ -305,7 +305,8 @@ fn data(config: &RunConfig) -> Result<(), Failure> {
 mod tests {
     use super::*;
     use cairn_primitives::{
-        CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, Muon, Text, H256,
+        CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelRoot, Muon, Text,
+        H256,
     };
 
     fn config() -> RunConfig {
@@ -323,7 +324,7 @@ mod tests {
                 tied_embeddings: true,
             },
             initial_parameters: InitialParameters::Seed(1),
-            initial_root: H256::zero(),
+            initial_root: ModelRoot::zero(),
             data: DataSet {
                 manifest_root: H256::zero(),
                 tokenizer_root: H256::zero(),

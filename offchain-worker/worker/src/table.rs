@@ -96,8 +96,8 @@ fn lines(columns: &[Column], room: Option<usize>) -> Vec<Vec<(usize, &Column)>> 
 }
 
 /// `0x1234…cdef`: enough of a hash for a person to tell it from others.
-pub fn short(hash: &cairn_primitives::H256) -> String {
-    let hex = hex::encode(hash.0);
+pub fn short(hash: &impl AsRef<[u8]>) -> String {
+    let hex = hex::encode(hash);
     format!(
         "0x{}…{}",
         hex.get(..4).unwrap_or(""),

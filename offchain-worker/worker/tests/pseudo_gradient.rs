@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use cairn_gradient::{compress, outer_step, Contribution, Header, Work};
 use cairn_primitives::{
-    Compression, InnerOptimizer, Layout, ModelShape, Nano, Netuid, OuterStep, Tensor, Uid, H256,
+    Compression, InnerOptimizer, Layout, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Tensor,
+    Uid, H256,
 };
 use cairn_trainer::{config, initial_parameters, AdamState, Trainer};
 use cairn_worker::data::{Corpus, TextTokenizer};
@@ -75,7 +76,7 @@ fn accumulated(shape: &ModelShape, layout: &Layout) -> (Vec<f32>, Header) {
         netuid: Netuid(1),
         round: 0,
         hotkey: [1; 32].into(),
-        parent_root: H256([2; 32]),
+        parent_root: ModelRoot(H256([2; 32])),
         layout_hash: layout.hash(),
         inner_steps: STEPS as u32,
         tokens: (STEPS * WINDOWS * LENGTH) as u64,

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use cairn_inference::Model;
-use cairn_primitives::{ModelShape, H256};
+use cairn_primitives::{ModelRoot, ModelShape, H256};
 use cairn_trainer::{config, initial_parameters, Trainer};
 use cairn_worker::{
     data::TextTokenizer,
@@ -44,7 +44,7 @@ fn loaded(context: u32) -> Loaded {
             run: Some("test".into()),
             netuid: None,
             round: Some(7),
-            model_root: H256([0xab; 32]),
+            model_root: ModelRoot(H256([0xab; 32])),
             stopped_at: None,
         },
     }

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use cairn_primitives::{
     traits::{Membership, Slashing, Stakes},
-    Netuid, Round, Uid, H256,
+    ModelRoot, Netuid, Round, Uid,
 };
 use cairn_protocol::lineage::{penalties, percent_of};
 use frame_support::{defensive, ensure, weights::Weight};
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A validator that did not leave, and the root that it attested.
-type Said<AccountId> = (Validator<AccountId>, Option<H256>);
+type Said<AccountId> = (Validator<AccountId>, Option<ModelRoot>);
 
 impl<T: Config> Pallet<T> {
     /// Whether `who` is a member that is not expected: its uid, and what is to be kept of it.
@@ -46,7 +46,7 @@ impl<T: Config> Pallet<T> {
         netuid: Netuid,
         round: Round,
         run: &Run,
-        expected: Option<H256>,
+        expected: Option<ModelRoot>,
         ancestor: &Ancestor,
     ) -> Weight {
         let Some(snapshot) = Rounds::<T>::get(netuid, round) else {
@@ -70,7 +70,7 @@ impl<T: Config> Pallet<T> {
         netuid: Netuid,
         round: Round,
         run: &Run,
-        expected: Option<H256>,
+        expected: Option<ModelRoot>,
         ancestor: &Ancestor,
         snapshot: Snapshot<T::AccountId>,
     ) -> Vec<Said<T::AccountId>> {
@@ -125,7 +125,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn slash_lost_roots(
         netuid: Netuid,
         round: Round,
-        decided: H256,
+        decided: ModelRoot,
         said: &[Said<T::AccountId>],
     ) -> u32 {
         let attested = said.iter().filter_map(|(validator, root)| {

@@ -17,8 +17,8 @@ use cairn_primitives::{
     key_hash,
     traits::{Membership, OnMember},
     AuditRules, BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet, Hotkey,
-    InitialParameters, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, Round,
-    RunConfig, Salt, Text, Uid, Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
+    InitialParameters, InnerOptimizer, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Phases,
+    Round, RunConfig, Salt, SealedRoot, Text, Uid, Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
 use frame_support::{
@@ -74,7 +74,7 @@ pub fn run_config() -> RunConfig {
             tied_embeddings: true,
         },
         initial_parameters: InitialParameters::Checkpoint(long()),
-        initial_root: ROOT,
+        initial_root: ModelRoot(ROOT),
         data: DataSet {
             manifest_root: ROOT,
             tokenizer_root: ROOT,
@@ -169,8 +169,8 @@ impl<T: Config> Begun<T> {
 
     fn commitment(&self, hotkey: &T::AccountId) -> Commitment {
         Commitment {
-            parent_root: ROOT,
-            sealed_root: ROOT,
+            parent_root: ModelRoot(ROOT),
+            sealed_root: SealedRoot(ROOT),
             length: T::MaxContributionBytes::get(),
             key_hash: key_hash(self.netuid, 0, &Hotkey::of(&hotkey), &KEY),
         }
@@ -191,7 +191,7 @@ impl<T: Config> Begun<T> {
         }
         let uids: Vec<Uid> = tally.support.keys().copied().collect();
         let said = Attestation {
-            model_root: ROOT,
+            model_root: ModelRoot(ROOT),
             verdicts: Verdicts::from_uids(uids),
             witness: ROOT,
             salt: SALT,
@@ -266,8 +266,8 @@ fn old_round<T: Config>(netuid: Netuid, round: Round, miners: u32) {
         let contribution = Contribution {
             hotkey: hotkey.clone(),
             commitment: Commitment {
-                parent_root: ROOT,
-                sealed_root: ROOT,
+                parent_root: ModelRoot(ROOT),
+                sealed_root: SealedRoot(ROOT),
                 length: 1,
                 key_hash: ROOT,
             },
@@ -384,7 +384,7 @@ mod benchmarks {
         to_block::<T>(begun.start + PHASES.train + PHASES.reveal + PHASES.attest.div_ceil(2));
         let good = begun.snapshot.miners.iter().take(v as usize);
         let said = Attestation {
-            model_root: ROOT,
+            model_root: ModelRoot(ROOT),
             verdicts: Verdicts::from_uids(good.map(|(uid, _)| *uid)),
             witness: ROOT,
             salt: SALT,
@@ -519,7 +519,7 @@ mod benchmarks {
         let mut run = Runs::<T>::get(netuid).ok_or("no run")?;
         run.undecided = 9;
         let ancestor = Ancestor {
-            model_root: H256::zero(),
+            model_root: ModelRoot::zero(),
             attested_stake: 0,
             attesting_stake: 0,
             total_stake: 0,
@@ -546,16 +546,16 @@ mod benchmarks {
     fn slash_lost_roots(v: Linear<1, { MAX_VALIDATORS - 1 }>) -> Result<(), BenchmarkError> {
         let begun = Begun::<T>::full()?;
         let netuid = begun.netuid;
-        let root = |at: u32| if at < v { H256([9; 32]) } else { ROOT };
+        let root = |at: u32| ModelRoot(if at < v { H256([9; 32]) } else { ROOT });
         let validators = begun.snapshot.validators.iter().cloned();
-        let said: Vec<(Validator<T::AccountId>, Option<H256>)> = (0..)
+        let said: Vec<(Validator<T::AccountId>, Option<ModelRoot>)> = (0..)
             .zip(validators)
             .map(|(at, validator)| (validator, Some(root(at))))
             .collect();
         let slashed;
         #[block]
         {
-            slashed = Pallet::<T>::slash_lost_roots(netuid, 0, ROOT, &said);
+            slashed = Pallet::<T>::slash_lost_roots(netuid, 0, ModelRoot(ROOT), &said);
         }
         assert_eq!(slashed, v);
         Ok(())

@@ -1,7 +1,7 @@
 //! What is removed when. Everything is found by keys that the snapshot names, so nothing is searched
 //! for.
 
-use cairn_primitives::{traits::Audits, Netuid, Round, RunConfig, H256};
+use cairn_primitives::{traits::Audits, ModelRoot, Netuid, Round, RunConfig};
 use frame_support::{traits::Get, weights::Weight, BoundedVec};
 
 use crate::{
@@ -54,7 +54,7 @@ impl<T: Config> Pallet<T> {
 
     /// The final roots of the run's last rounds, the newest first. That of the current round is known if
     /// nothing was included in the one before, or if its validators have agreed already.
-    fn last_roots(netuid: Netuid, run: &Run) -> impl Iterator<Item = (Round, H256)> {
+    fn last_roots(netuid: Netuid, run: &Run) -> impl Iterator<Item = (Round, ModelRoot)> {
         let current = run.round.unwrap_or(0);
         let root = match run.round {
             Some(round) => {

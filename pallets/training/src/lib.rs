@@ -111,9 +111,9 @@ pub use pallet::*;
 pub use types::*;
 pub use weights::WeightInfo;
 
-use cairn_primitives::traits;
+use cairn_primitives::{traits, ModelRoot};
 #[cfg(doc)]
-use cairn_primitives::{traits::OnMember, RunConfig};
+use cairn_primitives::{traits::OnMember, ModelRoot, RunConfig};
 
 /// Storage, calls, events, errors and hooks.
 // FRAME's macros write `expect`s, and the enum of the calls, which a run's configuration makes large.
@@ -280,7 +280,7 @@ pub mod pallet {
             /// The subnet.
             netuid: Netuid,
             /// The root of the first parameters.
-            initial_root: H256,
+            initial_root: ModelRoot,
         },
         /// A run was stopped, its current round with it.
         RunStopped {
@@ -337,7 +337,7 @@ pub mod pallet {
             /// The validator.
             uid: Uid,
             /// The root of the parameters that it began the round with.
-            model_root: H256,
+            model_root: ModelRoot,
         },
         /// A miner left, and its contribution to the current round with it.
         ContributionDropped {
@@ -364,9 +364,9 @@ pub mod pallet {
             /// The round.
             round: Round,
             /// What they attested.
-            model_root: H256,
+            model_root: ModelRoot,
             /// What the parameters' root is.
-            expected: H256,
+            expected: ModelRoot,
         },
         /// A validator had attested another root than the final one.
         RootLost {
@@ -377,7 +377,7 @@ pub mod pallet {
             /// The validator.
             uid: Uid,
             /// What it had attested.
-            model_root: H256,
+            model_root: ModelRoot,
             /// What was taken from its bond and from the stake on it, in pebble.
             slashed: Balance,
         },
@@ -643,7 +643,7 @@ pub mod pallet {
             origin: &OriginFor<T>,
             netuid: &Netuid,
             round: &Round,
-            model_root: &H256,
+            model_root: &ModelRoot,
             verdicts: &Verdicts,
             witness: &H256,
             salt: &Salt,
@@ -662,7 +662,7 @@ pub mod pallet {
             origin: OriginFor<T>,
             netuid: Netuid,
             round: Round,
-            model_root: H256,
+            model_root: ModelRoot,
             verdicts: Verdicts,
             witness: H256,
             salt: Salt,

@@ -6,7 +6,8 @@ use cairn_primitives::{
     key_hash,
     traits::{Audits, Incentives, Membership, OnMember, Settled, Slashing, Stakes},
     Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hotkey, Hyperparameters,
-    InitialParameters, Netuid, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
+    InitialParameters, ModelRoot, Netuid, Role, Round, RunConfig, SealedRoot, Text, Uid, Verdicts,
+    H256,
 };
 use cairn_protocol::phase::RoundStage;
 use frame_support::{
@@ -308,7 +309,7 @@ pub const MIN_STAKE: Balance = 100;
 /// Least bond of a miner in the mock.
 pub const MIN_BOND: Balance = 10;
 /// Root of the first parameters.
-pub const ROOT: H256 = H256([7; 32]);
+pub const ROOT: ModelRoot = ModelRoot(H256([7; 32]));
 
 /// The coldkey that owns a subnet.
 pub fn owner(netuid: Netuid) -> AccountId {
@@ -357,21 +358,21 @@ pub fn key(uid: Uid) -> ContributionKey {
 }
 
 /// A miner's commitment in a round whose parameters have the root `parent`.
-pub fn commitment(netuid: Netuid, round: Round, uid: Uid, parent: H256) -> Commitment {
+pub fn commitment(netuid: Netuid, round: Round, uid: Uid, parent: ModelRoot) -> Commitment {
     Commitment {
         parent_root: parent,
-        sealed_root: cairn_primitives::blake2_256(&[
+        sealed_root: SealedRoot(cairn_primitives::blake2_256(&[
             netuid.get() as u8,
             round as u8,
             uid.get() as u8,
-        ]),
+        ])),
         length: 100,
         key_hash: key_hash(netuid, round, &Hotkey::of(&hotkey(netuid, uid)), &key(uid)),
     }
 }
 
 /// A miner commits as it should.
-pub fn commit(netuid: Netuid, round: Round, uid: Uid, parent: H256) -> DispatchResult {
+pub fn commit(netuid: Netuid, round: Round, uid: Uid, parent: ModelRoot) -> DispatchResult {
     let commitment = commitment(netuid, round, uid, parent);
     Training::commit(by(hotkey(netuid, uid)), netuid, round, commitment)
 }
@@ -392,7 +393,7 @@ pub fn witnesses(all: &[(Uid, u8)]) {
 }
 
 /// What a validator says that finds the contributions of `good` good.
-pub fn attestation(uid: Uid, good: &[Uid], root: H256) -> Attestation {
+pub fn attestation(uid: Uid, good: &[Uid], root: ModelRoot) -> Attestation {
     Attestation {
         model_root: root,
         verdicts: Verdicts::from_uids(good.iter().copied()),
@@ -412,14 +413,20 @@ pub fn commit_attestation(
     round: Round,
     uid: Uid,
     good: &[Uid],
-    root: H256,
+    root: ModelRoot,
 ) -> DispatchResult {
     let hash = hash(netuid, round, uid, &attestation(uid, good, root));
     Training::commit_attestation(by(hotkey(netuid, uid)), netuid, round, hash)
 }
 
 /// A validator attests what it has committed to.
-pub fn open(netuid: Netuid, round: Round, uid: Uid, good: &[Uid], root: H256) -> DispatchResult {
+pub fn open(
+    netuid: Netuid,
+    round: Round,
+    uid: Uid,
+    good: &[Uid],
+    root: ModelRoot,
+) -> DispatchResult {
     let Attestation {
         model_root,
         verdicts,
@@ -431,7 +438,13 @@ pub fn open(netuid: Netuid, round: Round, uid: Uid, good: &[Uid], root: H256) ->
 }
 
 /// A validator attests `root` and that the contributions of `good` are good, as if it had committed to that in time.
-pub fn attest(netuid: Netuid, round: Round, uid: Uid, good: &[Uid], root: H256) -> DispatchResult {
+pub fn attest(
+    netuid: Netuid,
+    round: Round,
+    uid: Uid,
+    good: &[Uid],
+    root: ModelRoot,
+) -> DispatchResult {
     let hash = hash(netuid, round, uid, &attestation(uid, good, root));
     with_storage_layer(|| {
         let at = (netuid, round, uid);
@@ -488,7 +501,7 @@ pub fn start() -> BlockNumber {
 
 /// A whole round of `NET` in which `miners` commit from `parent` and reveal, and each of `validators`
 /// attests `root` and that all of them are good; ends in the first block of the next round.
-pub fn whole_round(miners: &[Uid], validators: &[Uid], root: H256) {
+pub fn whole_round(miners: &[Uid], validators: &[Uid], root: ModelRoot) {
     let round = Training::run_info(NET).expect("there is a run").round.round;
     let start = start();
     for uid in miners {

@@ -3,7 +3,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{
     traits::{Membership, Work},
-    Balance, Netuid, Round, Uid, Verdicts, H256,
+    Balance, ModelRoot, Netuid, Round, Uid, Verdicts, H256,
 };
 use cairn_protocol::{attestation::decisive_witness, emission::is_work};
 
@@ -33,7 +33,7 @@ impl<T: Config> Pallet<T> {
     pub(crate) fn record<'a>(
         netuid: Netuid,
         round: Round,
-        root: Option<H256>,
+        root: Option<ModelRoot>,
         included: impl Iterator<Item = (Uid, &'a T::AccountId)> + Clone,
     ) where
         T::AccountId: 'a,
@@ -64,7 +64,7 @@ impl<T: Config> Pallet<T> {
     }
 
     /// The validators of a round that have not left, and whether they attested this root.
-    fn seats(netuid: Netuid, round: Round, root: H256) -> Vec<Seat<T::AccountId>> {
+    fn seats(netuid: Netuid, round: Round, root: ModelRoot) -> Vec<Seat<T::AccountId>> {
         let Some(snapshot) = Rounds::<T>::get(netuid, round) else {
             return Vec::new();
         };

@@ -1,8 +1,8 @@
 //! What the pallet keeps, beside what the rules keep.
 
 use cairn_primitives::{
-    Balance, BlockNumber, Netuid, Phases, Round, RoundTimes, RunConfig, Uid, H256, MAX_MEMBERS,
-    MAX_VALIDATORS,
+    Balance, BlockNumber, ModelRoot, Netuid, Phases, Round, RoundTimes, RunConfig, Uid, H256,
+    MAX_MEMBERS, MAX_VALIDATORS,
 };
 use cairn_protocol::phase::Timetable;
 pub use cairn_protocol::{
@@ -35,7 +35,7 @@ pub struct Run {
     pub cursor: u64,
     /// The root that the current round's parameters must have, where the chain knows it: the configured
     /// one before anything was included, and the last final one after null rounds.
-    pub expected_root: Option<H256>,
+    pub expected_root: Option<ModelRoot>,
     /// How many of the last settled rounds, in a row, have no final root.
     pub undecided: Round,
     /// The oldest round of which contributions and settlement are kept.
@@ -106,7 +106,7 @@ pub struct Ended {
     /// The round in which it was stopped; `None` if it never had one.
     pub round: Option<Round>,
     /// The last rounds whose first parameters were final, and their roots, the newest first.
-    pub roots: BoundedVec<(Round, H256), ConstU32<ENDED_ROUNDS>>,
+    pub roots: BoundedVec<(Round, ModelRoot), ConstU32<ENDED_ROUNDS>>,
 }
 
 /// By uid, what members missed; nothing of those that missed nothing.

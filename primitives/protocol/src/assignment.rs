@@ -10,7 +10,7 @@
 //! (cycle walking: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, §5).
 
 use alloc::{collections::BTreeSet, vec::Vec};
-use cairn_primitives::{blake2_256, Netuid, Round, RunConfig, H256};
+use cairn_primitives::{blake2_256, ModelRoot, Netuid, Round, RunConfig, H256};
 use codec::Encode;
 
 use crate::{
@@ -58,8 +58,10 @@ impl DataRange {
 }
 
 /// The key of a pass's permutation.
-pub fn pass_key(netuid: Netuid, initial_root: H256, pass: u32) -> H256 {
-    blake2_256(&(b"cairn/pass", netuid, initial_root, pass).encode())
+pub fn pass_key(netuid: Netuid, initial_root: ModelRoot, pass: u32) -> ModelRoot {
+    ModelRoot(blake2_256(
+        &(b"cairn/pass", netuid, initial_root, pass).encode(),
+    ))
 }
 
 /// The seed of a round, from the chain's randomness.
@@ -234,7 +236,7 @@ impl Plan {
     /// The plan of `round` in the run `config` on subnet `netuid`.
     pub fn new(netuid: Netuid, config: &RunConfig, round: RoundData) -> Plan {
         Plan {
-            key: pass_key(netuid, config.initial_root, round.range.pass),
+            key: pass_key(netuid, config.initial_root, round.range.pass).0,
             windows: config.data.windows,
             per_step: u64::from(config.inner.sequences),
             per_miner: config.windows_per_miner(),

@@ -12,7 +12,7 @@
 //! a quorum that agrees. Whoever then attests the final root counts in full again. Were it the first, a false root that
 //! leads while others are cut off for a round would lead in the next one, too.
 
-use cairn_primitives::{Balance, Round, H256};
+use cairn_primitives::{Balance, ModelRoot, Round};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -92,10 +92,10 @@ impl Absence {
     /// attested.
     pub fn leak(
         self,
-        decided: Option<H256>,
-        led: H256,
+        decided: Option<ModelRoot>,
+        led: ModelRoot,
         undecided: Round,
-        said: Option<H256>,
+        said: Option<ModelRoot>,
     ) -> Absence {
         let halved = match decided {
             Some(root) if said == Some(root) => 0,
@@ -231,7 +231,7 @@ mod tests {
     #[test]
     fn a_false_root_that_leads_for_a_round_does_not_lead_in_the_next() {
         let said = [(Some(root(2)), 35u64), (None, 30), (Some(root(1)), 35)];
-        let after = |(said, stake): (Option<H256>, Balance)| {
+        let after = |(said, stake): (Option<ModelRoot>, Balance)| {
             let absence = Absence::default().leak(None, root(2), 1, said);
             absence.counted(stake)
         };

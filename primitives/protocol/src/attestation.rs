@@ -8,8 +8,8 @@
 use alloc::collections::BTreeMap;
 use bounded_collections::{BoundedBTreeMap, ConstU32};
 use cairn_primitives::{
-    attestation_hash, Balance, Hotkey, Netuid, Round, Salt, Uid, Verdicts, H256, MAX_MEMBERS,
-    MAX_VALIDATORS,
+    attestation_hash, Balance, Hotkey, ModelRoot, Netuid, Round, Salt, Uid, Verdicts, H256,
+    MAX_MEMBERS, MAX_VALIDATORS,
 };
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
@@ -27,7 +27,7 @@ pub struct Tally {
     /// For each revealed contribution the stake of those whose verdict on it was good.
     pub support: BoundedBTreeMap<Uid, Balance, ConstU32<MAX_MEMBERS>>,
     /// For each model root that somebody attested the stake behind it.
-    pub roots: BoundedBTreeMap<H256, Balance, ConstU32<MAX_VALIDATORS>>,
+    pub roots: BoundedBTreeMap<ModelRoot, Balance, ConstU32<MAX_VALIDATORS>>,
     /// Members of the snapshot that left the subnet since.
     pub departed: Verdicts,
 }
@@ -36,7 +36,7 @@ pub struct Tally {
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Attestation {
     /// The root of the parameters with which the round began.
-    pub model_root: H256,
+    pub model_root: ModelRoot,
     /// The contributions that it found good.
     pub verdicts: Verdicts,
     /// What shows that it measured the round before; zero if it did not, or if nobody is asked.
@@ -263,8 +263,8 @@ pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(crate) fn root(number: u8) -> H256 {
-        H256([number; 32])
+    pub(crate) fn root(number: u8) -> ModelRoot {
+        ModelRoot::from([number; 32])
     }
 
     /// A tally of validators with these stakes, to which these contributions were revealed.
@@ -280,7 +280,7 @@ pub(crate) mod tests {
         Attestation {
             model_root: root(number),
             verdicts: Verdicts::from_uids(good.iter().copied()),
-            witness: root(number),
+            witness: root(number).0,
             salt: [number; 32],
         }
     }
@@ -299,15 +299,15 @@ pub(crate) mod tests {
 
     #[test]
     fn a_commitment_is_taken_in_the_first_half_only_and_once() {
-        let of = |attesting, known| commit(attesting, known, root(8));
+        let of = |attesting, known| commit(attesting, known, root(8).0);
         let expected = [
             Err(Refusal::TooEarly),
-            Ok(Statement::Committed(root(8))),
+            Ok(Statement::Committed(root(8).0)),
             Err(Refusal::TooLateToCommit),
             Err(Refusal::TooLateToCommit),
         ];
         assert_eq!(ALL.map(|attesting| of(attesting, None)), expected);
-        let known = Statement::Committed(root(8));
+        let known = Statement::Committed(root(8).0);
         let again = of(Attesting::Commit, Some(&known));
         assert_eq!(again, Err(Refusal::AlreadyCommitted));
         let zero = commit(Attesting::Commit, None, H256::zero());
@@ -331,7 +331,7 @@ pub(crate) mod tests {
         assert_eq!(open(Some(&twice)), Err(Refusal::AlreadyAttested));
         assert_eq!(open(None), Err(Refusal::NotCommitted));
         let zero = Attestation {
-            model_root: H256::zero(),
+            model_root: ModelRoot::zero(),
             ..said.clone()
         };
         let of_zero = check(Attesting::Open, Some(&committed(&zero)), AT, &zero);
@@ -341,16 +341,16 @@ pub(crate) mod tests {
     #[test]
     fn a_witness_decides_if_more_than_half_of_the_stake_gave_it() {
         let decisive = |said: &[(u8, Balance)]| {
-            decisive_witness(said.iter().map(|(number, stake)| (root(*number), *stake)))
+            decisive_witness(said.iter().map(|(number, stake)| (root(*number).0, *stake)))
         };
         assert_eq!(decisive(&[]), None);
-        assert_eq!(decisive(&[(1, 51), (2, 49)]), Some(root(1)));
+        assert_eq!(decisive(&[(1, 51), (2, 49)]), Some(root(1).0));
         assert_eq!(decisive(&[(1, 50), (2, 50)]), None);
-        assert_eq!(decisive(&[(1, 30), (2, 40), (1, 30)]), Some(root(1)));
+        assert_eq!(decisive(&[(1, 30), (2, 40), (1, 30)]), Some(root(1).0));
         assert_eq!(decisive(&[(0, 60), (1, 40)]), None, "most measured nothing");
         assert_eq!(
             decisive(&[(1, u64::MAX), (1, u64::MAX), (2, 9)]),
-            Some(root(1))
+            Some(root(1).0)
         );
     }
 

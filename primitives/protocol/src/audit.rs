@@ -153,7 +153,7 @@ impl Opened {
             && Some(self.end.steps) == done(interval.end);
         ensure(steps_fit, Misfit::OtherSteps)?;
         let moments = |state: &State| (state.first_moment, state.second_moment);
-        let begins = self.begin.parameters == header.parent_root
+        let begins = self.begin.parameters == header.parent_root.0
             && moments(&self.begin) == (work.before.first_moment, work.before.second_moment);
         ensure(interval.begin > 0 || begins, Misfit::OtherBegin)?;
         let ends = moments(&self.end) == (work.after.first_moment, work.after.second_moment);
@@ -359,7 +359,7 @@ pub fn least_bond(pay_of_a_round: Balance, rate: u32) -> Option<Balance> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Carried, Work};
+    use cairn_primitives::{Carried, ModelRoot, Work};
     use proptest::prelude::*;
 
     const TIMES: Times = Times {
@@ -503,7 +503,7 @@ mod tests {
             netuid: Netuid(1),
             round: 2,
             hotkey: KEY,
-            parent_root: hash(0),
+            parent_root: ModelRoot(hash(0)),
             layout_hash: hash(1),
             inner_steps: all,
             tokens: 1,
@@ -547,7 +547,7 @@ mod tests {
         assert_eq!(check(1, before), Ok(()));
         assert_eq!(check(2, after), Err(Misfit::OtherEnd));
         assert_eq!(check(1, after), Ok(()));
-        let parent: fn(&mut Header) = |h| h.parent_root = H256([7; 32]);
+        let parent: fn(&mut Header) = |h| h.parent_root = ModelRoot(H256([7; 32]));
         assert_eq!(check(0, parent), Err(Misfit::OtherBegin));
         let steps: fn(&mut Header) = |h| h.work.before.steps = 51;
         assert_eq!(check(1, steps), Err(Misfit::OtherSteps));

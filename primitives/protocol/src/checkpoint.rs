@@ -5,7 +5,7 @@
 //! From there it applies the rounds that were settled since, one after the other, as everybody does.
 
 use alloc::{collections::BTreeMap, vec::Vec};
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{ModelRoot, Round};
 
 use crate::limits::{CHECKPOINT_ATTEMPTS, CHECKPOINT_EVERY, LOOK_BACK};
 
@@ -15,7 +15,7 @@ pub enum Source {
     /// What the worker holds: the parameters with which this round begins.
     Held(Round),
     /// The checkpoint of this round with this root.
-    Checkpoint(Round, H256),
+    Checkpoint(Round, ModelRoot),
     /// The first parameters of the run.
     First,
 }
@@ -40,15 +40,15 @@ pub fn is_too_far_behind(held: Round, oldest: Round) -> bool {
 /// Which of the checkpoints `listed` in the store are tried, in this order: those whose root is the final one of their
 /// round, the newest first.
 pub fn candidates(
-    listed: impl IntoIterator<Item = (Round, H256)>,
-    finals: impl IntoIterator<Item = (Round, H256)>,
+    listed: impl IntoIterator<Item = (Round, ModelRoot)>,
+    finals: impl IntoIterator<Item = (Round, ModelRoot)>,
     oldest: Round,
-) -> Vec<(Round, H256)> {
-    let vouched: BTreeMap<Round, H256> = finals
+) -> Vec<(Round, ModelRoot)> {
+    let vouched: BTreeMap<Round, ModelRoot> = finals
         .into_iter()
         .filter(|(round, _)| !is_too_far_behind(*round, oldest))
         .collect();
-    let mut found: Vec<(Round, H256)> = listed
+    let mut found: Vec<(Round, ModelRoot)> = listed
         .into_iter()
         .filter(|(round, root)| vouched.get(round) == Some(root))
         .collect();
@@ -60,7 +60,11 @@ pub fn candidates(
 
 /// Where parameters are taken from, in the order in which it is tried; `held` is the round that those on the worker's
 /// disk begin. Empty if there is nothing from which the chain's rounds lead on.
-pub fn sources(held: Option<Round>, candidates: &[(Round, H256)], oldest: Round) -> Vec<Source> {
+pub fn sources(
+    held: Option<Round>,
+    candidates: &[(Round, ModelRoot)],
+    oldest: Round,
+) -> Vec<Source> {
     let goes_on = held.filter(|held| !is_too_far_behind(*held, oldest));
     let checkpoints = candidates
         .iter()
@@ -75,8 +79,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn root(number: u8) -> H256 {
-        H256([number; 32])
+    fn root(number: u8) -> ModelRoot {
+        ModelRoot::from([number; 32])
     }
 
     #[test]
@@ -127,8 +131,8 @@ mod tests {
             listed in prop::collection::vec((0u32..40, 0u8..3), 0..60),
             finals in prop::collection::btree_map(0u32..40, 0u8..3, 0..40), oldest in 0u32..40,
         ) {
-            let listed: Vec<(Round, H256)> = listed.into_iter().map(|(round, n)| (round, root(n))).collect();
-            let finals: Vec<(Round, H256)> = finals.into_iter().map(|(round, n)| (round, root(n))).collect();
+            let listed: Vec<(Round, ModelRoot)> = listed.into_iter().map(|(round, n)| (round, root(n))).collect();
+            let finals: Vec<(Round, ModelRoot)> = finals.into_iter().map(|(round, n)| (round, root(n))).collect();
             let tried = candidates(listed.clone(), finals.clone(), oldest);
             prop_assert!(tried.len() <= CHECKPOINT_ATTEMPTS);
             prop_assert!(tried.iter().all(|one| listed.contains(one) && finals.contains(one) && one.0 >= oldest));

@@ -61,9 +61,7 @@ pub fn commit<AccountId>(
         length,
         key_hash,
     } = commitment;
-    let is_zero = [parent_root, sealed_root, key_hash]
-        .iter()
-        .any(|hash| hash.is_zero());
+    let is_zero = parent_root.is_zero() || sealed_root.is_zero() || key_hash.is_zero();
     match phase {
         Phase::Train if known.is_some() => Err(Refusal::AlreadyCommitted),
         Phase::Train if length == 0 => Err(Refusal::Empty),
@@ -109,7 +107,7 @@ pub fn reveal<AccountId>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::H256;
+    use cairn_primitives::{ModelRoot, SealedRoot, H256};
     use proptest::prelude::*;
 
     const PHASES: [Phase; 4] = [Phase::Train, Phase::Reveal, Phase::Attest, Phase::Settle];
@@ -119,8 +117,8 @@ mod tests {
 
     fn commitment() -> Commitment {
         Commitment {
-            parent_root: H256([1; 32]),
-            sealed_root: H256([2; 32]),
+            parent_root: ModelRoot(H256([1; 32])),
+            sealed_root: SealedRoot(H256([2; 32])),
             length: 10,
             key_hash: key_hash(Netuid(7), 4, &HOTKEY, &KEY),
         }
@@ -153,8 +151,14 @@ mod tests {
         };
         assert_eq!(with(|c| c.length = 0), Refusal::Empty);
         assert_eq!(with(|c| c.length = LONGEST + 1), Refusal::TooLong);
-        assert_eq!(with(|c| c.parent_root = H256::zero()), Refusal::ZeroHash);
-        assert_eq!(with(|c| c.sealed_root = H256::zero()), Refusal::ZeroHash);
+        assert_eq!(
+            with(|c| c.parent_root = ModelRoot::zero()),
+            Refusal::ZeroHash
+        );
+        assert_eq!(
+            with(|c| c.sealed_root = SealedRoot::zero()),
+            Refusal::ZeroHash
+        );
         assert_eq!(with(|c| c.key_hash = H256::zero()), Refusal::ZeroHash);
     }
 

@@ -6,7 +6,7 @@
 //! a null round are those before it. Whoever attested another root than the final one of its round loses by it.
 
 use alloc::vec::Vec;
-use cairn_primitives::{Balance, Round, H256};
+use cairn_primitives::{Balance, ModelRoot, Round};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -19,7 +19,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
 pub struct Ancestor {
     /// The root with the most stake behind it; of equals the smallest; zero if nobody attested.
-    pub model_root: H256,
+    pub model_root: ModelRoot,
     /// Stake that attested this root.
     pub attested_stake: Balance,
     /// Stake that attested any root.
@@ -32,8 +32,8 @@ pub struct Ancestor {
 
 impl Tally {
     /// The root with the most stake behind it and that stake; of equals the smallest root.
-    pub fn leading_root(&self) -> Option<(H256, Balance)> {
-        let mut leading: Option<(H256, Balance)> = None;
+    pub fn leading_root(&self) -> Option<(ModelRoot, Balance)> {
+        let mut leading: Option<(ModelRoot, Balance)> = None;
         for (root, stake) in self.roots.iter() {
             if leading.is_none_or(|(_, most)| *stake > most) {
                 leading = Some((*root, *stake));
@@ -51,7 +51,7 @@ impl Tally {
 
 impl Ancestor {
     /// The entry that a round's attestations make; `expected` is the root that the chain knows its parameters to have.
-    pub fn of(expected: Option<H256>, tally: &Tally) -> Ancestor {
+    pub fn of(expected: Option<ModelRoot>, tally: &Tally) -> Ancestor {
         let (model_root, attested_stake) = tally.leading_root().unwrap_or_default();
         let fits = expected.is_none_or(|expected| expected == model_root);
         Ancestor {
@@ -64,18 +64,22 @@ impl Ancestor {
     }
 
     /// The root, if the chain takes it for the parameters'.
-    pub fn final_root(&self) -> Option<H256> {
+    pub fn final_root(&self) -> Option<ModelRoot> {
         self.is_final.then_some(self.model_root)
     }
 
     /// The root that was expected, if a quorum agreed on another one.
-    pub fn refused_for(&self, expected: Option<H256>, tally: &Tally) -> Option<H256> {
+    pub fn refused_for(&self, expected: Option<ModelRoot>, tally: &Tally) -> Option<ModelRoot> {
         expected.filter(|_| tally.is_agreed() && !self.is_final)
     }
 
     /// The root that the next round's parameters must have, where the chain knows it: nobody has attested new ones yet,
     /// and those of a null round are what they were.
-    pub fn expected_next(&self, expected: Option<H256>, has_included: bool) -> Option<H256> {
+    pub fn expected_next(
+        &self,
+        expected: Option<ModelRoot>,
+        has_included: bool,
+    ) -> Option<ModelRoot> {
         match has_included {
             true => None,
             false => self.final_root().or(expected),
@@ -88,8 +92,8 @@ impl Ancestor {
 /// leaked or not.
 ///
 /// A root with more than a third of that stake could have held the run up, and costs more.
-pub fn penalties<T: Clone>(decided: H256, said: &[(T, H256, Balance)]) -> Vec<(T, u8)> {
-    let stake = |of: Option<H256>| {
+pub fn penalties<T: Clone>(decided: ModelRoot, said: &[(T, ModelRoot, Balance)]) -> Vec<(T, u8)> {
+    let stake = |of: Option<ModelRoot>| {
         let those = said
             .iter()
             .filter(|(_, root, _)| of.is_none_or(|of| of == *root));
@@ -120,9 +124,9 @@ pub fn percent_of(amount: Balance, percent: u8) -> Balance {
 /// entries of the lineage; where none is of this round, the chain has not decided.
 pub fn contradiction(
     round: Round,
-    held: H256,
-    finals: impl IntoIterator<Item = (Round, H256)>,
-) -> Option<H256> {
+    held: ModelRoot,
+    finals: impl IntoIterator<Item = (Round, ModelRoot)>,
+) -> Option<ModelRoot> {
     finals
         .into_iter()
         .find(|(of, _)| *of == round)
@@ -197,7 +201,7 @@ mod tests {
         fn nobody_who_agrees_is_punished(
             said in prop::collection::vec((1u8..5, 0u64..100), 0..30), decided in 1u8..5,
         ) {
-            let said: Vec<(usize, H256, u64)> =
+            let said: Vec<(usize, ModelRoot, u64)> =
                 said.into_iter().enumerate().map(|(at, (number, stake))| (at, root(number), stake)).collect();
             let found = penalties(root(decided), &said);
             let lost: Vec<usize> =
@@ -217,7 +221,7 @@ mod tests {
             }
             let expected = (expected > 0).then(|| root(expected));
             let ancestor = Ancestor::of(expected, &tally);
-            let behind = |root: H256| {
+            let behind = |root: ModelRoot| {
                 let mine = votes.iter().filter(|(number, _)| super::super::attestation::tests::root(*number) == root);
                 mine.map(|(_, stake)| *stake).sum::<u64>()
             };

@@ -10,7 +10,7 @@
 use core::cmp::Reverse;
 
 use alloc::vec::Vec;
-use cairn_primitives::{Balance, Uid, H256};
+use cairn_primitives::{Balance, ModelRoot, Uid};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -52,11 +52,11 @@ pub struct Settled<AccountId> {
     /// What the lineage gets.
     pub ancestor: Ancestor,
     /// The root that was expected, if two thirds attested another one.
-    pub refused_for: Option<H256>,
+    pub refused_for: Option<ModelRoot>,
     /// Whose contributions make the next parameters, ascending by uid. Empty in a null round.
     pub included: Vec<Included<AccountId>>,
     /// The root that the next round's parameters must have, where the chain knows it.
-    pub expected: Option<H256>,
+    pub expected: Option<ModelRoot>,
 }
 
 /// Settles a round: `expected` is the root that its parameters must have, where the chain knows it, and `most` how many
@@ -64,7 +64,7 @@ pub struct Settled<AccountId> {
 /// they matter.
 pub fn settle<AccountId>(
     tally: &Tally,
-    expected: Option<H256>,
+    expected: Option<ModelRoot>,
     most: u16,
     contribution: impl Fn(Uid) -> Option<Contribution<AccountId>>,
     incentive: impl Fn(Uid) -> u16,
@@ -85,7 +85,7 @@ pub fn settle<AccountId>(
 /// The contributions that a round with the final root `root` includes, ascending by uid.
 fn include<AccountId>(
     tally: &Tally,
-    root: H256,
+    root: ModelRoot,
     most: u16,
     contribution: impl Fn(Uid) -> Option<Contribution<AccountId>>,
     incentive: impl Fn(Uid) -> u16,
@@ -145,7 +145,7 @@ pub fn trusts(incentives: &[u16]) -> Vec<u16> {
 mod tests {
     use super::*;
     use crate::attestation::tests::{attestation, root, tally};
-    use cairn_primitives::Commitment;
+    use cairn_primitives::{Commitment, SealedRoot};
     use proptest::prelude::*;
 
     fn from(parent: u8) -> impl Fn(Uid) -> Option<Contribution<Uid>> {
@@ -154,9 +154,9 @@ mod tests {
                 hotkey: uid,
                 commitment: Commitment {
                     parent_root: root(parent),
-                    sealed_root: root(90),
+                    sealed_root: SealedRoot::from([90; 32]),
                     length: 1,
-                    key_hash: root(91),
+                    key_hash: root(91).0,
                 },
                 key: Some([0; 32]),
             })

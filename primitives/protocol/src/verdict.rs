@@ -8,7 +8,9 @@
 use alloc::collections::BTreeMap;
 use core::fmt;
 
-use cairn_primitives::{Carried, Commitment, EngineClass, Header, Hotkey, Netuid, Round, H256};
+use cairn_primitives::{
+    Carried, Commitment, EngineClass, Header, Hotkey, ModelRoot, Netuid, Round, H256,
+};
 use codec::{Decode, Encode};
 
 /// What a contribution has to be: whose, for what, and what its maker committed to.
@@ -23,7 +25,7 @@ pub struct Owed {
     /// To what.
     pub commitment: Commitment,
     /// Root of the parameters with which the round began.
-    pub parent_root: H256,
+    pub parent_root: ModelRoot,
     /// [`cairn_primitives::Layout::hash`] of the run's model.
     pub layout_hash: H256,
     /// The inner steps of a round.
@@ -260,7 +262,7 @@ pub fn check_carried(header: &Header, last: &Last) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::Work;
+    use cairn_primitives::{SealedRoot, Work};
     use proptest::prelude::*;
 
     fn owed() -> Owed {
@@ -269,12 +271,12 @@ mod tests {
             round: 3,
             hotkey: Hotkey(H256([6; 32])),
             commitment: Commitment {
-                parent_root: H256([8; 32]),
-                sealed_root: H256([1; 32]),
+                parent_root: ModelRoot(H256([8; 32])),
+                sealed_root: SealedRoot(H256([1; 32])),
                 length: 1_000,
                 key_hash: H256([2; 32]),
             },
-            parent_root: H256([8; 32]),
+            parent_root: ModelRoot(H256([8; 32])),
             layout_hash: H256([9; 32]),
             inner_steps: 30,
             engine: None,
@@ -286,7 +288,7 @@ mod tests {
             netuid: Netuid(7),
             round: 3,
             hotkey: Hotkey(H256([6; 32])),
-            parent_root: H256([8; 32]),
+            parent_root: ModelRoot(H256([8; 32])),
             layout_hash: H256([9; 32]),
             inner_steps: 30,
             tokens: 1,
@@ -379,7 +381,7 @@ mod tests {
             (|h| h.round -= 1, Refusal::Other(Field::Round)),
             (|h| h.hotkey.0 .0[31] ^= 1, Refusal::Other(Field::Hotkey)),
             (
-                |h| h.parent_root = H256::zero(),
+                |h| h.parent_root = ModelRoot::zero(),
                 Refusal::Other(Field::ParentRoot),
             ),
             (
@@ -400,7 +402,7 @@ mod tests {
             assert_eq!(check_header(&owed(), &header), Err(refusal));
         }
         let mut other = owed();
-        other.commitment.parent_root = H256::zero();
+        other.commitment.parent_root = ModelRoot::zero();
         let refusal = Refusal::Other(Field::CommittedParentRoot);
         assert_eq!(check_header(&other, &header()), Err(refusal));
     }
@@ -476,7 +478,7 @@ mod tests {
                 netuid: Netuid(netuid),
                 round,
                 hotkey: Hotkey(H256([hotkey; 32])),
-                parent_root: H256([parent; 32]),
+                parent_root: ModelRoot(H256([parent; 32])),
                 layout_hash: H256([layout; 32]),
                 inner_steps: steps,
                 ..header()

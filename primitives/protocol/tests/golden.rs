@@ -3,8 +3,8 @@
 
 use cairn_primitives::{
     blake2_256, finding_hash, AuditRules, CompressionSchedule, DataSet, Finding, Hotkey,
-    InitialParameters, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phases, RunConfig,
-    Text, Uid, H256,
+    InitialParameters, InnerOptimizer, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Phases,
+    RunConfig, Text, Uid, H256,
 };
 use cairn_protocol::{
     assignment::{
@@ -34,7 +34,7 @@ fn config() -> RunConfig {
             tied_embeddings: true,
         },
         initial_parameters: InitialParameters::Seed(1),
-        initial_root: H256([1; 32]),
+        initial_root: ModelRoot(H256([1; 32])),
         data: DataSet {
             manifest_root: H256([2; 32]),
             tokenizer_root: H256([3; 32]),
@@ -102,7 +102,7 @@ fn hex(hash: H256) -> String {
 }
 
 fn pass() -> H256 {
-    pass_key(Netuid(7), H256([1; 32]), 2)
+    pass_key(Netuid(7), ModelRoot(H256([1; 32])), 2).0
 }
 
 const RANGE: DataRange = DataRange {

@@ -8,8 +8,8 @@ use std::{
 
 use cairn_primitives::{
     finding_hash, key_hash, traits::Questions, AuditOutcome, AuditRules, Carried, Commitment,
-    EngineClass, Finding, Header, Hotkey, Hyperparameters, Netuid, Phase, Phases, Pots, Role,
-    Round, Served, Uid, Verdicts, Work, H256,
+    EngineClass, Finding, Header, Hotkey, Hyperparameters, ModelRoot, Netuid, Phase, Phases, Pots,
+    Role, Round, SealedRoot, Served, Uid, Verdicts, Work, H256,
 };
 use cairn_protocol::{
     assignment::{draw_slots, slots, DataRange, Shown},
@@ -184,6 +184,10 @@ fn root(number: u8) -> H256 {
     H256([number; 32])
 }
 
+fn model(number: u8) -> ModelRoot {
+    ModelRoot(root(number))
+}
+
 fn registration(page: &Section) {
     let domain = page.between("the text `", "`, the hash of block");
     let bytes = registration::payload(&root(1), Netuid(0x0203), &[4u8; 32]);
@@ -291,16 +295,16 @@ fn attendance(page: &Section) {
     let from = page.number("and from the ", "nd in a row on") as u32;
     let halved = |undecided, said| {
         Absence::default()
-            .leak(None, root(1), undecided, said)
+            .leak(None, model(1), undecided, said)
             .halved
     };
     page.says("With each round that has no final root");
     page.says("stake halves if it attested nothing");
     assert_eq!((halved(1, None), halved(from, None)), (1, 1));
     page.says("also if it attested another root than the leading one");
-    let alone = [from - 1, from].map(|undecided| halved(undecided, Some(root(2))));
+    let alone = [from - 1, from].map(|undecided| halved(undecided, Some(model(2))));
     assert_eq!(alone, [0, 1]);
-    assert_eq!(halved(from, Some(root(1))), 0);
+    assert_eq!(halved(from, Some(model(1))), 0);
     let leaked = |halved| Absence {
         halved,
         ..Absence::default()
@@ -309,8 +313,8 @@ fn attendance(page: &Section) {
     let least = page.number("is left is at least ", " pebble");
     assert_eq!(leaked(60).counted(8), least);
     page.says("once the validator has attested a final root");
-    let after = |said| leaked(5).leak(Some(root(1)), root(1), 0, said).halved;
-    assert_eq!((after(Some(root(1))), after(None)), (0, 5));
+    let after = |said| leaked(5).leak(Some(model(1)), model(1), 0, said).halved;
+    assert_eq!((after(Some(model(1))), after(None)), (0, 5));
 }
 
 fn assignment(page: &Section) {
@@ -481,8 +485,8 @@ const KEY: [u8; 32] = [5; 32];
 
 fn a_commitment(length: u64) -> Commitment {
     Commitment {
-        parent_root: root(1),
-        sealed_root: root(2),
+        parent_root: model(1),
+        sealed_root: SealedRoot(root(2)),
         length,
         key_hash: key_hash(Netuid(7), 4, &HOTKEY, &KEY),
     }
@@ -501,7 +505,7 @@ fn commitment(page: &Section) {
     assert!(commit(Phase::Train, None, a_commitment(least - 1)).is_err());
     page.says("no hash that is zero");
     let zero = Commitment {
-        sealed_root: H256::zero(),
+        sealed_root: SealedRoot::zero(),
         ..a_commitment(9)
     };
     assert!(commit(Phase::Train, None, zero).is_err());
@@ -527,7 +531,7 @@ fn verdict(page: &Section) {
             parent_root,
             ..a_commitment(9)
         },
-        parent_root: root(1),
+        parent_root: model(1),
         layout_hash: root(8),
         inner_steps: 30,
         engine: None,
@@ -536,20 +540,20 @@ fn verdict(page: &Section) {
         netuid: Netuid(7),
         round: 4,
         hotkey: HOTKEY,
-        parent_root: root(1),
+        parent_root: model(1),
         layout_hash: root(8),
         inner_steps: 30,
         tokens: 1,
         mean_loss: 2.0,
         work: Work::default(),
     };
-    assert_eq!(check_header(&owed(root(1)), &header), Ok(()));
+    assert_eq!(check_header(&owed(model(1)), &header), Ok(()));
     type Spoil = fn(&mut Header);
     let spoils: BTreeMap<&str, Spoil> = BTreeMap::from([
         ("subnet", (|header| header.netuid = Netuid(1)) as Spoil),
         ("round", |header| header.round = 1),
         ("hotkey", |header| header.hotkey = Hotkey(H256([1; 32]))),
-        ("parent root", |header| header.parent_root = root(9)),
+        ("parent root", |header| header.parent_root = model(9)),
         ("layout", |header| header.layout_hash = root(9)),
     ]);
     let named = page.between("must name the ", " that it is for");
@@ -558,21 +562,21 @@ fn verdict(page: &Section) {
     for (field, spoil) in spoils {
         let mut other = header.clone();
         spoil(&mut other);
-        let refusal = check_header(&owed(root(1)), &other).expect_err(field);
+        let refusal = check_header(&owed(model(1)), &other).expect_err(field);
         assert!(refusal.to_string().contains(field), "{refusal}");
     }
     page.says("The commitment must name the same parent root");
-    assert!(check_header(&owed(root(9)), &header).is_err());
+    assert!(check_header(&owed(model(9)), &header).is_err());
     page.says("at most the inner steps that a round has");
     let more = Header {
         inner_steps: 31,
         ..header.clone()
     };
-    assert!(check_header(&owed(root(1)), &more).is_err());
+    assert!(check_header(&owed(model(1)), &more).is_err());
     page.says("In a run that audits it must name a CPU as what computed it");
     let audited = Owed {
         engine: Some(EngineClass::CPU),
-        ..owed(root(1))
+        ..owed(model(1))
     };
     let card = Header {
         work: Work {
@@ -581,7 +585,7 @@ fn verdict(page: &Section) {
         },
         ..header.clone()
     };
-    assert!(check_header(&owed(root(1)), &card).is_ok());
+    assert!(check_header(&owed(model(1)), &card).is_ok());
     assert!(check_header(&audited, &card).is_err() && check_header(&audited, &header).is_ok());
     let parts = page.number("at least 1/", " of the median norm");
     let norm = 3.0;
@@ -608,7 +612,7 @@ fn verdict(page: &Section) {
     page.says("Who has not seen all rounds does not object to a maker of which it has seen none.");
     assert!(check_carried(&from(ended), &Last::Unknown).is_ok());
     page.says("the length that were committed to");
-    assert!(check_length(&owed(root(1)), 9).is_ok() && check_length(&owed(root(1)), 8).is_err());
+    assert!(check_length(&owed(model(1)), 9).is_ok() && check_length(&owed(model(1)), 8).is_err());
 }
 
 fn trace(page: &Section) {
@@ -631,7 +635,7 @@ fn trace(page: &Section) {
 
 fn attested(good: &[Uid]) -> Attestation {
     Attestation {
-        model_root: root(1),
+        model_root: model(1),
         verdicts: Verdicts::from_uids(good.iter().copied()),
         witness: root(2),
         salt: [9; 32],
@@ -672,7 +676,7 @@ fn attestation(page: &Section) {
         assert_eq!(commit(half, None, root(1)), half == Attesting::Commit);
     }
     let zero = Attestation {
-        model_root: H256::zero(),
+        model_root: ModelRoot::zero(),
         ..said.clone()
     };
     assert!(!may(
@@ -781,18 +785,18 @@ fn settlement(page: &Section) {
         let settled = included(parent, support, most, revealed);
         settled.included.iter().map(|one| one.uid).collect()
     };
-    assert_eq!(uids(root(1), above * 100, 9, &[Uid(4)]), [Uid(4)]);
-    assert!(uids(root(1), above * 100 - 1, 9, &[Uid(4)]).is_empty());
+    assert_eq!(uids(model(1), above * 100, 9, &[Uid(4)]), [Uid(4)]);
+    assert!(uids(model(1), above * 100 - 1, 9, &[Uid(4)]).is_empty());
     page.says("what began from the final root");
-    assert!(uids(root(2), above * 100, 9, &[Uid(4)]).is_empty());
+    assert!(uids(model(2), above * 100, 9, &[Uid(4)]).is_empty());
     page.says("the highest incentive of the last epoch comes first, then the lowest uid");
     assert_eq!(
-        uids(root(1), above * 100, 2, &[4, 5, 6].map(Uid)),
+        uids(model(1), above * 100, 2, &[4, 5, 6].map(Uid)),
         [4, 6].map(Uid)
     );
     page.says("If nothing is included the round is null, and the parameters stay");
-    let null = included(root(2), above * 100, 9, &[Uid(4)]);
-    assert_eq!(null.expected, Some(root(1)));
+    let null = included(model(2), above * 100, 9, &[Uid(4)]);
+    assert_eq!(null.expected, Some(model(1)));
     let best = page.number("earned most in the last epoch has ", ".");
     assert_eq!(u64::from(trusts(&[1_000, 500])[0]), best);
     page.says("in proportion to what they earned");
@@ -813,9 +817,8 @@ fn lineage(page: &Section) {
     let of = |expected, votes: &[(u8, u64)]| {
         let mut tally = tally(&[below * 100], &[]);
         for (number, stake) in votes {
-            let model_root = root(*number);
             let attestation = Attestation {
-                model_root,
+                model_root: model(*number),
                 ..attested(&[])
             };
             tally.add(&attestation, *stake).expect("it fits");
@@ -823,27 +826,27 @@ fn lineage(page: &Section) {
         Ancestor::of(expected, &tally)
     };
     page.says("the most stake behind it leads, of equals the smallest");
-    assert_eq!(of(None, &[(3, 90), (2, 100)]).model_root, root(2));
-    assert_eq!(of(None, &[(3, 100), (2, 100)]).model_root, root(2));
+    assert_eq!(of(None, &[(3, 90), (2, 100)]).model_root, model(2));
+    assert_eq!(of(None, &[(3, 100), (2, 100)]).model_root, model(2));
     let split = |most: u64| of(None, &[(3, most), (2, below * 100 - most)]).final_root();
-    assert_eq!(split(above * 100), Some(root(3)));
+    assert_eq!(split(above * 100), Some(model(3)));
     assert_eq!(split(above * 100 - 1), None);
     page.says("unless the chain knows better. The chain knows the root of round 0");
-    assert_eq!(of(Some(root(2)), &[(3, below * 100)]).final_root(), None);
+    assert_eq!(of(Some(model(2)), &[(3, below * 100)]).final_root(), None);
     page.says("after a null round it knows that the parameters are those before it");
     let last = of(None, &[(3, below * 100)]);
-    assert_eq!(last.expected_next(None, false), Some(root(3)));
+    assert_eq!(last.expected_next(None, false), Some(model(3)));
     assert_eq!(last.expected_next(None, true), None);
     page.says("another root than the final one of its round has diverged");
-    assert_eq!(contradiction(4, root(3), [(4, root(2))]), Some(root(2)));
-    assert_eq!(contradiction(4, root(2), [(4, root(2))]), None);
-    assert_eq!(contradiction(5, root(3), [(4, root(2))]), None);
+    assert_eq!(contradiction(4, model(3), [(4, model(2))]), Some(model(2)));
+    assert_eq!(contradiction(4, model(2), [(4, model(2))]), None);
+    assert_eq!(contradiction(5, model(3), [(4, model(2))]), None);
     let low = page.number("final one loses ", " % of the bond");
     let high = page.number("on its hotkey, and ", " % if that root");
     let share = page.number("more than a ", "rd of the attesting stake");
     let loses = |stake| {
-        let said = [(9, root(2), share * 100 - stake), (8, root(3), stake)];
-        let found = penalties(root(2), &said);
+        let said = [(9, model(2), share * 100 - stake), (8, model(3), stake)];
+        let found = penalties(model(2), &said);
         assert_eq!(found.len(), 1);
         u64::from(found[0].1)
     };
@@ -860,22 +863,22 @@ fn checkpoint(page: &Section) {
         .collect();
     assert_eq!(due, [first, every, 2 * every, 3 * every]);
     page.says("while the chain still has the round that they begin");
-    let candidates = [(9, root(1))];
+    let candidates = [(9, model(1))];
     let sources = |held, oldest| checkpoint::sources(held, &candidates, oldest);
     assert_eq!(sources(Some(4), 4)[0], Source::Held(4));
-    assert_eq!(sources(Some(4), 5), [Source::Checkpoint(9, root(1))]);
+    assert_eq!(sources(Some(4), 5), [Source::Checkpoint(9, model(1))]);
     let back = page.number("it looks back ", " rounds");
     assert_eq!(
         u64::from(checkpoint::first_looked_at(1_000, 0)),
         1_000 - back
     );
     let tried = page.number("tries the newest ", " checkpoints");
-    let listed = || (0..50).map(|round| (round, root(1)));
+    let listed = || (0..50).map(|round| (round, model(1)));
     let found = checkpoint::candidates(listed(), listed(), 0);
     assert_eq!(found.len() as u64, tried);
     assert_eq!(found[0].0, 49);
     page.says("in the store whose roots are final");
-    let other = listed().map(|(round, _)| (round, root(2)));
+    let other = listed().map(|(round, _)| (round, model(2)));
     assert!(checkpoint::candidates(listed(), other, 0).is_empty());
     page.says("come last, and only while the chain still has round 0");
     assert_eq!(sources(None, 0).last(), Some(&Source::First));

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Balance, BlockNumber, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters,
-    Netuid, Phase, Pots, Role, Round, RoundTimes, RunConfig, Served, Text, Uid, H256,
+    ModelRoot, Netuid, Phase, Pots, Role, Round, RoundTimes, RunConfig, Served, Text, Uid, H256,
 };
 
 mod limits;
@@ -253,7 +253,7 @@ pub struct FinalRoot {
     /// The round.
     pub round: Round,
     /// The root.
-    pub model_root: H256,
+    pub model_root: ModelRoot,
 }
 
 /// A round: when it is, who takes part, where its data begins.
@@ -350,7 +350,7 @@ pub struct LineageEntry {
     /// The round that began with these parameters.
     pub round: Round,
     /// Their model root: the one with the most stake behind it.
-    pub model_root: H256,
+    pub model_root: ModelRoot,
     /// Stake that attested this root.
     #[serde(with = "pebble")]
     pub attested_stake: Balance,

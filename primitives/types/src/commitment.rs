@@ -1,12 +1,14 @@
 //! How a miner binds itself to a contribution, and a validator to what it attests, to its scores and to what it finds
 //! in an audit, before anybody can see them.
 
-use crate::Hotkey;
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
-use crate::{blake2_256, EpochIndex, Finding, Netuid, Round, Uid, Verdicts, H256};
+use crate::{
+    blake2_256, EpochIndex, Finding, Hotkey, ModelRoot, Netuid, Round, SealedRoot, Uid, Verdicts,
+    H256,
+};
 
 /// The secret that opens a sealed contribution: ChaCha20's key and nonce are derived from it.
 pub type ContributionKey = [u8; 32];
@@ -27,9 +29,9 @@ pub type ContributionKey = [u8; 32];
 )]
 pub struct Commitment {
     /// Model root of the parameters that the miner started from.
-    pub parent_root: H256,
+    pub parent_root: ModelRoot,
     /// BLAKE3 of the sealed file, by which it is found in the store.
-    pub sealed_root: H256,
+    pub sealed_root: SealedRoot,
     /// Length of the sealed file in bytes.
     pub length: u64,
     /// [`key_hash`] of the key that opens it.
@@ -64,7 +66,7 @@ pub fn scores_hash(
 /// in a round. Like [`key_hash`] it is worth nothing to anybody else, nor in another round.
 pub fn attestation_hash(
     (netuid, round, hotkey): (Netuid, Round, &Hotkey),
-    model_root: H256,
+    model_root: ModelRoot,
     verdicts: &Verdicts,
     witness: H256,
     salt: &Salt,
@@ -167,7 +169,11 @@ mod tests {
 
     #[test]
     fn an_attestation_is_bound_to_all_that_it_says_and_to_subnet_round_hotkey_and_salt() {
-        let (root, good, salt) = (H256([4; 32]), Verdicts::from_uids([1, 9].map(Uid)), [5; 32]);
+        let (root, good, salt) = (
+            ModelRoot::from([4; 32]),
+            Verdicts::from_uids([1, 9].map(Uid)),
+            [5; 32],
+        );
         let (witness, hotkey) = (H256([6; 32]), Hotkey(H256([3; 32])));
         let at = (Netuid(1), 2, &hotkey);
         let of = attestation_hash(at, root, &good, witness, &salt);
@@ -177,7 +183,7 @@ mod tests {
             says((Netuid(2), 2, &hotkey)),
             says((Netuid(1), 3, &hotkey)),
             says((Netuid(1), 2, &Hotkey(H256([4; 32])))),
-            attestation_hash(at, H256([5; 32]), &good, witness, &salt),
+            attestation_hash(at, ModelRoot::from([5; 32]), &good, witness, &salt),
             attestation_hash(at, root, &fewer, witness, &salt),
             attestation_hash(at, root, &good, H256([7; 32]), &salt),
             attestation_hash(at, root, &good, witness, &[6; 32]),

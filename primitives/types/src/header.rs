@@ -1,11 +1,10 @@
 //! What a contribution says of itself.
 
-use crate::Hotkey;
 use core::fmt;
 
 use codec::{Decode, Encode};
 
-use crate::{Netuid, Round, H256};
+use crate::{Hotkey, ModelRoot, Netuid, Round, H256};
 
 /// The head of a contribution's file.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,7 +16,7 @@ pub struct Header {
     /// The hotkey of the miner that made it.
     pub hotkey: Hotkey,
     /// Model root of the parameters that the miner began with.
-    pub parent_root: H256,
+    pub parent_root: ModelRoot,
     /// [`crate::Layout::hash`] of the model.
     pub layout_hash: H256,
     /// Inner steps that were done.
@@ -230,7 +229,7 @@ mod tests {
             netuid: Netuid(1),
             round: 2,
             hotkey: Hotkey(H256([3; 32])),
-            parent_root: H256::zero(),
+            parent_root: ModelRoot::zero(),
             layout_hash: H256::zero(),
             inner_steps: 30,
             tokens: 1,

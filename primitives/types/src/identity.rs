@@ -1,4 +1,4 @@
-//! What names a thing: subnet, member, hotkey.
+//! What names a thing: subnet, member, hotkey, a model's parameters, a sealed contribution.
 //!
 //! Each is a type of its own around what it was before, so that two of them cannot be mixed up. To SCALE, to the
 //! chain's metadata, to JSON and to the command line it is what it wraps.
@@ -33,6 +33,14 @@
 //! use cairn_primitives::Uid;
 //!
 //! let sum = Uid(1) + Uid(2);
+//! ```
+//!
+//! Nor does a contribution's root for a model's:
+//!
+//! ```compile_fail,E0308
+//! use cairn_primitives::{ModelRoot, SealedRoot};
+//!
+//! let parent: ModelRoot = SealedRoot::zero();
 //! ```
 
 use core::fmt;
@@ -136,6 +144,55 @@ impl From<[u8; 32]> for Hotkey {
     }
 }
 
+/// What a root of its own kind can do.
+macro_rules! root {
+    ($(#[$doc:meta])* $name:ident) => {
+        identity! {
+            $(#[$doc])*
+            $name(H256)
+        }
+
+        impl $name {
+            /// The root that names nothing.
+            pub const fn zero() -> $name {
+                $name(H256::zero())
+            }
+
+            /// Whether it names nothing.
+            pub fn is_zero(&self) -> bool {
+                self.0.is_zero()
+            }
+
+            /// Its 32 bytes.
+            pub const fn bytes(&self) -> &[u8; 32] {
+                &self.0 .0
+            }
+        }
+
+        impl From<[u8; 32]> for $name {
+            fn from(bytes: [u8; 32]) -> $name {
+                $name(H256(bytes))
+            }
+        }
+
+        impl AsRef<[u8]> for $name {
+            fn as_ref(&self) -> &[u8] {
+                self.bytes()
+            }
+        }
+    };
+}
+
+root! {
+    /// Names a model's parameters: BLAKE3 of their bytes, as `cairn-gradient` computes it.
+    ModelRoot
+}
+
+root! {
+    /// Names a contribution's file as it is published: BLAKE3 of the sealed bytes.
+    SealedRoot
+}
+
 impl Netuid {
     /// The number after this one; `None` after the last.
     pub fn next(self) -> Option<Netuid> {
@@ -186,6 +243,16 @@ mod tests {
         is_as_plain!(Netuid, u16, 513);
         is_as_plain!(Uid, u16, 255);
         is_as_plain!(Hotkey, H256, H256([7; 32]));
+        is_as_plain!(ModelRoot, H256, H256([7; 32]));
+        is_as_plain!(SealedRoot, H256, H256([7; 32]));
+    }
+
+    #[test]
+    fn a_root_names_something_or_nothing() {
+        assert!(ModelRoot::zero().is_zero() && SealedRoot::default().is_zero());
+        let root = SealedRoot::from([7; 32]);
+        assert!(!root.is_zero());
+        assert_eq!(root.bytes(), &[7; 32]);
     }
 
     #[test]

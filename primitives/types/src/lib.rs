@@ -38,7 +38,7 @@ pub use commitment::{
 };
 pub use header::{Carried, EngineClass, Header, Work};
 pub use hyperparameters::{BondsRule, Hyperparameters};
-pub use identity::{Hotkey, Netuid, Uid};
+pub use identity::{Hotkey, ModelRoot, Netuid, SealedRoot, Uid};
 pub use layout::{Layout, Tensor};
 pub use limits::{Group, OutOfLimits};
 pub use matrices::{Matrices, Muon};

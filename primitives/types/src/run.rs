@@ -5,7 +5,8 @@ use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    blocks::checked_kept, AuditRules, BlockNumber, Matrices, Nano, Round, Text, H256, MAX_MEMBERS,
+    blocks::checked_kept, AuditRules, BlockNumber, Matrices, ModelRoot, Nano, Round, Text, H256,
+    MAX_MEMBERS,
 };
 
 /// Shape of a Llama-style decoder.
@@ -423,7 +424,7 @@ pub struct RunConfig {
     /// How its first parameters come to be.
     pub initial_parameters: InitialParameters,
     /// Model root of the first parameters.
-    pub initial_root: H256,
+    pub initial_root: ModelRoot,
     /// What it trains on.
     pub data: DataSet,
     /// The inner optimizer and the amount of work per round.

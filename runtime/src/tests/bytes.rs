@@ -1,7 +1,8 @@
 //! What members' duties take of the chain, in bytes: `docs/operators.md` says it, and here it is measured.
 
 use cairn_primitives::{
-    Commitment, Finding, Netuid, Served, Text, Uid, Verdicts, H256, MAX_ENDPOINTS, MAX_MEMBERS,
+    Commitment, Finding, ModelRoot, Netuid, SealedRoot, Served, Text, Uid, Verdicts, H256,
+    MAX_ENDPOINTS, MAX_MEMBERS,
 };
 use codec::Encode;
 
@@ -19,8 +20,8 @@ fn duties() -> Vec<(&'static str, RuntimeCall)> {
     let row: Vec<(Uid, u16)> = (1..MAX_MEMBERS as u16).map(|uid| (Uid(uid), 9)).collect();
     let scores: pallet_emissions::Row = row.try_into().expect("as many as there are members");
     let commitment = Commitment {
-        parent_root: hash,
-        sealed_root: hash,
+        parent_root: ModelRoot(hash),
+        sealed_root: SealedRoot(hash),
         length: u64::MAX,
         key_hash: hash,
     };
@@ -61,7 +62,7 @@ fn duties() -> Vec<(&'static str, RuntimeCall)> {
             training(Training::attest {
                 netuid,
                 round,
-                model_root: hash,
+                model_root: ModelRoot(hash),
                 verdicts: Verdicts::from_uids((0..MAX_MEMBERS as u16).map(Uid)),
                 witness: H256::zero(),
                 salt,

@@ -1,8 +1,8 @@
 //! Subnets of one's own with rounds of four blocks: hooks for the chain, and free calls in every block.
 
 use cairn_primitives::{
-    api::SubnetInfo, key_hash, BlockNumber, Commitment, ContributionKey, Hyperparameters, Nano,
-    Netuid, Phase, Phases, Role as Chosen, Round, CRN, H256,
+    api::SubnetInfo, key_hash, BlockNumber, Commitment, ContributionKey, Hyperparameters,
+    ModelRoot, Nano, Netuid, Phase, Phases, Role as Chosen, Round, SealedRoot, CRN, H256,
 };
 use cairn_runtime::{readers, AccountId};
 
@@ -156,8 +156,8 @@ impl Own {
         for miner in miners(netuid).filter(|miner| view.slot_of(miner.id()).is_some()) {
             let root = H256::repeat_byte(1);
             let commitment = Commitment {
-                parent_root: root,
-                sealed_root: root,
+                parent_root: ModelRoot(root),
+                sealed_root: SealedRoot(root),
                 length: 1,
                 key_hash: key_hash(netuid, round, &miner.id(), &KEY),
             };

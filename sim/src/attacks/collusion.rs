@@ -1,7 +1,7 @@
 //! Members and stake together: validators that call only their own miner's files good, and score only it, whatever it
 //! sends.
 
-use cairn_primitives::{api::MemberInfo, Round, Uid, Verdicts, CRN, H256};
+use cairn_primitives::{api::MemberInfo, ModelRoot, Round, Uid, Verdicts, CRN};
 use cairn_round::View;
 use cairn_runtime::AccountId;
 
@@ -99,10 +99,10 @@ struct Partner {
 impl Behaviour for Partner {
     fn attests(
         &mut self,
-        (verdicts, root): (Verdicts, H256),
+        (verdicts, root): (Verdicts, ModelRoot),
         _: Round,
         view: Option<&View>,
-    ) -> (Verdicts, H256) {
+    ) -> (Verdicts, ModelRoot) {
         if !self.calls_others_bad {
             return (verdicts, root);
         }

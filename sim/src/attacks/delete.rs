@@ -32,7 +32,7 @@ impl Behaviour for Delete {
         let is_attested = view.validators.iter().all(|validator| validator.attested);
         let own = view.contribution_of(turn.hotkey.id());
         if let Some(own) = own.filter(|_| is_attested) {
-            turn.store.withdraw(own.commitment.sealed_root);
+            turn.store.withdraw(own.commitment.sealed_root.0);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A member sends one free call many times over.
 
-use cairn_primitives::{key_hash, Commitment, Phase, H256};
+use cairn_primitives::{key_hash, Commitment, ModelRoot, Phase, SealedRoot, H256};
 
 use super::{Attack, Scene};
 use crate::{
@@ -45,8 +45,8 @@ impl Behaviour for Flood {
         for copy in 0..COPIES {
             let root = H256::repeat_byte(copy.saturating_add(1));
             let commitment = Commitment {
-                parent_root: root,
-                sealed_root: root,
+                parent_root: ModelRoot(root),
+                sealed_root: SealedRoot(root),
                 length: 1,
                 key_hash: key_hash(netuid, round, &hotkey.id(), &root.0),
             };

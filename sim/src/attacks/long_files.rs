@@ -3,7 +3,7 @@
 
 use cairn_gradient::{max_encoded_len, sealed_root};
 use cairn_primitives::{
-    key_hash, Commitment, Compression, ContributionKey, Layout, Phase, Round, H256,
+    key_hash, Commitment, Compression, ContributionKey, Layout, ModelRoot, Phase, Round,
 };
 use cairn_runtime::readers;
 
@@ -72,12 +72,12 @@ impl Behaviour for LongFiles {
                 let mut draw = Rng::new(self.number).fork_at("junk", u64::from(round));
                 let bytes: Vec<u8> = (0..length).map(|_| draw.bits() as u8).collect();
                 let sealed_root = sealed_root(&bytes);
-                turn.store.put(sealed_root, bytes.into());
+                turn.store.put(sealed_root.0, bytes.into());
                 self.committed = Some(round);
                 let parent = view.contributions.first();
                 let commitment = Commitment {
                     parent_root: parent
-                        .map_or(H256::repeat_byte(1), |one| one.commitment.parent_root),
+                        .map_or(ModelRoot::from([1; 32]), |one| one.commitment.parent_root),
                     sealed_root,
                     length: length as u64,
                     key_hash: key_hash(netuid, round, &hotkey.id(), &KEY),

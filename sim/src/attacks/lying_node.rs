@@ -81,7 +81,7 @@ impl Liar {
         let run = turn.chain.ask(turn.head, || readers::run(netuid))??;
         let layout = Layout::of(&run.config.model);
         let compression = run.config.compression_in(round);
-        let sealed = turn.store.get(seen.sealed_root, turn.now)?;
+        let sealed = turn.store.get(seen.sealed_root.0, turn.now)?;
         let mut plain = sealed.to_vec();
         open(&mut plain, key);
         let mut stolen = decode(&plain, &layout, &compression).ok()?;
@@ -91,7 +91,7 @@ impl Liar {
         };
         let file = encode(&stolen, &layout, &compression).ok()?;
         let (commitment, sealed) = sealed_file(&stolen.header, &file, &KEY);
-        turn.store.put(commitment.sealed_root, sealed.into());
+        turn.store.put(commitment.sealed_root.0, sealed.into());
         Some(commitment)
     }
 }

@@ -1,6 +1,6 @@
 //! A miner commits to noise, then to a second file in the same round, and reveals a key that it never committed to.
 
-use cairn_primitives::{Phase, H256};
+use cairn_primitives::{Phase, SealedRoot};
 
 use super::{Attack, Scene};
 use crate::{
@@ -44,7 +44,7 @@ impl Behaviour for Twice {
         let call = match view.round.timetable().next_phase(turn.head.number) {
             Phase::Train => {
                 let mut commitment = own.commitment.clone();
-                commitment.sealed_root = H256::repeat_byte(1);
+                commitment.sealed_root = SealedRoot::from([1; 32]);
                 pallet_training::Call::commit {
                     netuid,
                     round,

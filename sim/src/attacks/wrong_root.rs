@@ -1,6 +1,6 @@
 //! Validators that attest another root.
 
-use cairn_primitives::{blake2_256, Round, Verdicts, H256};
+use cairn_primitives::{blake2_256, ModelRoot, Round, Verdicts};
 use cairn_round::View;
 
 use super::{Attack, Scene};
@@ -53,10 +53,10 @@ struct WrongRoot;
 impl Behaviour for WrongRoot {
     fn attests(
         &mut self,
-        (verdicts, root): (Verdicts, H256),
+        (verdicts, root): (Verdicts, ModelRoot),
         _: Round,
         _: Option<&View>,
-    ) -> (Verdicts, H256) {
-        (verdicts, blake2_256(&root.0))
+    ) -> (Verdicts, ModelRoot) {
+        (verdicts, ModelRoot(blake2_256(root.bytes())))
     }
 }

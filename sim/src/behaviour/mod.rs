@@ -5,7 +5,7 @@ pub mod honest;
 
 use std::rc::Rc;
 
-use cairn_primitives::{api::MemberInfo, Balance, Netuid, Round, Uid, Verdicts, H256};
+use cairn_primitives::{api::MemberInfo, Balance, ModelRoot, Netuid, Round, Uid, Verdicts};
 use cairn_round::{machine::Transaction, plan::Plan, View};
 use cairn_runtime::{AccountId, RuntimeCall, UncheckedExtrinsic};
 
@@ -129,10 +129,10 @@ pub trait Behaviour {
     /// each time.
     fn attests(
         &mut self,
-        honest: (Verdicts, H256),
+        honest: (Verdicts, ModelRoot),
         round: Round,
         view: Option<&View>,
-    ) -> (Verdicts, H256) {
+    ) -> (Verdicts, ModelRoot) {
         let _ = (round, view);
         honest
     }

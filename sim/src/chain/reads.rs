@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
     api::{MemberInfo, RoundInfo, RunInfo},
-    BlockNumber, Hotkey, Netuid, Round, RunConfig, Uid, H256,
+    BlockNumber, Hotkey, ModelRoot, Netuid, Round, RunConfig, Uid, H256,
 };
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
@@ -107,7 +107,7 @@ fn plan(netuid: Netuid, config: &RunConfig, round: &RoundInfo<AccountId>) -> Pla
 }
 
 /// The root with which a round began, if that is final.
-fn root(netuid: Netuid, round: Round) -> Option<H256> {
+fn root(netuid: Netuid, round: Round) -> Option<ModelRoot> {
     let lineage = readers::lineage(netuid, round).into_iter();
     let mut found = lineage.filter(|entry| entry.round == round && entry.is_final);
     found.next().map(|entry| entry.model_root)
@@ -206,7 +206,11 @@ impl Chain {
     }
 
     /// The roots that are final as of a block, of rounds that can be gone on from.
-    pub fn vouched(&mut self, at: Id, netuid: Netuid) -> Option<(Round, BTreeMap<Round, H256>)> {
+    pub fn vouched(
+        &mut self,
+        at: Id,
+        netuid: Netuid,
+    ) -> Option<(Round, BTreeMap<Round, ModelRoot>)> {
         let (oldest, lineage) = self.ask(at, || {
             let run = readers::run(netuid);
             let oldest = run.map_or(0, |run| run.oldest_round);

@@ -1,8 +1,11 @@
 //! In one round an honest member commits to one content, attests one thing, and applies the round once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+};
 
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{Round, SealedRoot, H256};
 use cairn_round::machine::Transaction;
 
 use super::{Checker, Happening, Who};
@@ -10,13 +13,17 @@ use super::{Checker, Happening, Who};
 /// What was signed and applied in each round.
 #[derive(Debug, Default)]
 pub struct AtMostOnce {
-    committed: BTreeMap<(Who, Round), H256>,
+    committed: BTreeMap<(Who, Round), SealedRoot>,
     attested: BTreeMap<(Who, Round), H256>,
     applied: BTreeMap<Who, Round>,
     cheats: BTreeSet<Who>,
 }
 
-fn once(known: H256, now: H256, what: impl FnOnce() -> String) -> Result<(), String> {
+fn once<T: PartialEq + Debug>(
+    known: T,
+    now: T,
+    what: impl FnOnce() -> String,
+) -> Result<(), String> {
     if known == now {
         Ok(())
     } else {
@@ -91,14 +98,14 @@ impl Checker for AtMostOnce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, Hotkey, Netuid, Secret, Verdicts};
+    use cairn_primitives::{Commitment, Hotkey, ModelRoot, Netuid, Secret, Verdicts};
     use cairn_round::{pledge::Pledge, Held};
 
     fn commit(round: Round, content: u8) -> Transaction {
         let root = H256::repeat_byte(content);
         let commitment = Commitment {
-            parent_root: H256::zero(),
-            sealed_root: root,
+            parent_root: ModelRoot::zero(),
+            sealed_root: SealedRoot(root),
             length: 1,
             key_hash: root,
         };
@@ -126,7 +133,7 @@ mod tests {
             Pledge::new(
                 voter,
                 1,
-                H256::repeat_byte(root),
+                ModelRoot(H256::repeat_byte(root)),
                 verdicts,
                 H256::zero(),
                 salt,
@@ -144,7 +151,7 @@ mod tests {
             who: 0,
             held: Held {
                 round,
-                root: H256::zero(),
+                root: ModelRoot::zero(),
             },
         };
         assert!(once.see(&kept(1)).is_ok());

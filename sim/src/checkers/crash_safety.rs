@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{Round, SealedRoot};
 use cairn_round::{machine::Transaction, Held};
 
 use super::{Checker, Happening, Who};
@@ -12,7 +12,7 @@ use super::{Checker, Happening, Who};
 #[derive(Debug, Default)]
 pub struct CrashSafety {
     held: BTreeMap<Who, Held>,
-    committed: BTreeMap<Who, (Round, H256)>,
+    committed: BTreeMap<Who, (Round, SealedRoot)>,
 }
 
 impl CrashSafety {
@@ -20,7 +20,7 @@ impl CrashSafety {
         &self,
         who: Who,
         held: Option<Held>,
-        open: Option<(Round, H256)>,
+        open: Option<(Round, SealedRoot)>,
     ) -> Result<(), String> {
         if let Some(before) = self.held.get(&who) {
             let is_lost = held.is_none_or(|held| {
@@ -72,12 +72,12 @@ impl Checker for CrashSafety {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::Commitment;
+    use cairn_primitives::{Commitment, ModelRoot, H256};
 
     fn held(round: Round) -> Held {
         Held {
             round,
-            root: H256::repeat_byte(1),
+            root: ModelRoot::from([1; 32]),
         }
     }
 
@@ -99,10 +99,10 @@ mod tests {
     #[test]
     fn a_commitment_that_is_not_on_disk_is_found() {
         let mut safety = CrashSafety::default();
-        let root = H256::repeat_byte(7);
+        let root = H256([7; 32]);
         let commitment = Commitment {
-            parent_root: root,
-            sealed_root: root,
+            parent_root: ModelRoot(root),
+            sealed_root: SealedRoot(root),
             length: 1,
             key_hash: root,
         };
@@ -111,7 +111,9 @@ mod tests {
             transaction: &Transaction::Commit(4, commitment),
         };
         assert!(safety.see(&sent).is_ok());
-        assert!(safety.back(0, Some(held(4)), Some((4, root))).is_ok());
+        assert!(safety
+            .back(0, Some(held(4)), Some((4, SealedRoot(root))))
+            .is_ok());
         assert!(safety.back(0, Some(held(5)), None).is_ok());
         assert!(safety.back(0, Some(held(4)), None).is_err());
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{ModelRoot, Round};
 use cairn_round::{machine::Reason, Held};
 
 use super::{Checker, Happening, Who};
@@ -10,8 +10,8 @@ use super::{Checker, Happening, Who};
 /// The root of each round.
 #[derive(Debug, Default)]
 pub struct Lineage {
-    held: BTreeMap<Round, H256>,
-    last: BTreeMap<Round, H256>,
+    held: BTreeMap<Round, ModelRoot>,
+    last: BTreeMap<Round, ModelRoot>,
     cheats: BTreeSet<Who>,
 }
 
@@ -30,7 +30,7 @@ impl Lineage {
         self.agrees(held.round)
     }
 
-    fn is_final(&mut self, round: Round, root: Option<H256>) -> Result<(), String> {
+    fn is_final(&mut self, round: Round, root: Option<ModelRoot>) -> Result<(), String> {
         let Some(root) = root else {
             return Ok(());
         };
@@ -89,8 +89,12 @@ mod tests {
     use super::*;
     use cairn_primitives::Hotkey;
 
+    fn root_of(byte: u8) -> ModelRoot {
+        ModelRoot::from([byte; 32])
+    }
+
     fn kept(who: Who, round: Round, root: u8) -> Happening<'static> {
-        let root = H256::repeat_byte(root);
+        let root = root_of(root);
         Happening::Kept {
             who,
             held: Held { round, root },
@@ -109,7 +113,7 @@ mod tests {
     #[test]
     fn a_root_that_is_not_the_chains_is_found_and_a_cheats_is_none_of_ours() {
         let mut lineage = Lineage::default();
-        assert!(lineage.is_final(3, Some(H256::repeat_byte(9))).is_ok());
+        assert!(lineage.is_final(3, Some(root_of(9))).is_ok());
         let cheat = Happening::Member {
             who: 4,
             hotkey: Hotkey::default(),
@@ -118,6 +122,6 @@ mod tests {
         assert!(lineage.see(&cheat).is_ok());
         assert!(lineage.see(&kept(4, 3, 1)).is_ok());
         assert!(lineage.see(&kept(0, 3, 1)).is_err());
-        assert!(lineage.is_final(3, Some(H256::repeat_byte(8))).is_err());
+        assert!(lineage.is_final(3, Some(root_of(8))).is_err());
     }
 }

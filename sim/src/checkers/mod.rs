@@ -6,7 +6,7 @@ pub mod lineage;
 pub mod money;
 pub mod nobody_starves;
 
-use cairn_primitives::{BlockNumber, Hotkey, Round, H256};
+use cairn_primitives::{BlockNumber, Hotkey, Round, SealedRoot};
 use cairn_round::{
     machine::{Reason, Transaction},
     Held, Settlement,
@@ -77,7 +77,7 @@ pub enum Happening<'a> {
         /// For which round.
         round: Round,
         /// Its sealed root.
-        root: H256,
+        root: SealedRoot,
     },
     /// A member's process is gone.
     Crashed {
@@ -91,7 +91,7 @@ pub enum Happening<'a> {
         /// The parameters on disk.
         held: Option<Held>,
         /// Round and sealed root of the contribution on disk.
-        open: Option<(Round, H256)>,
+        open: Option<(Round, SealedRoot)>,
     },
     /// A member is cut off, or connected again; or something is wrong with its file.
     Disturbed {

@@ -115,7 +115,7 @@ impl World {
             key: seen.key?,
         };
         let now = self.clock.now();
-        let sealed = self.store.get(claim.commitment.sealed_root, now)?;
+        let sealed = self.store.get(claim.commitment.sealed_root.0, now)?;
         let opened = self
             .workshop
             .open(self.netuid.get(), &claim, Before::default(), &sealed)?;

@@ -243,7 +243,7 @@ impl World {
         }
         let root = made.open.intent.commitment.sealed_root;
         if member.behaviour.uploads() {
-            self.store.put(root, made.sealed.clone());
+            self.store.put(root.0, made.sealed.clone());
             self.perhaps_spoil(who, root);
         }
         let write = self.workshop.costs().write;
@@ -251,7 +251,7 @@ impl World {
     }
 
     /// Something may be wrong with what was stored.
-    fn perhaps_spoil(&mut self, who: Who, root: cairn_primitives::H256) {
+    fn perhaps_spoil(&mut self, who: Who, root: cairn_primitives::SealedRoot) {
         let weather = self.weather();
         if !self.weather_rng.chance(weather.spoilt) {
             return;
@@ -262,7 +262,7 @@ impl World {
             1 => Fault::Corrupt(until),
             _ => Fault::Slow(self.weather_rng.within(2, 50) as u32),
         };
-        self.store.spoil(root, fault);
+        self.store.spoil(root.0, fault);
         self.see(&Happening::Disturbed { who, is_over: true });
     }
 

@@ -15,7 +15,9 @@ use std::{
     rc::Rc,
 };
 
-use cairn_primitives::{Balance, BlockNumber, Commitment, Round, Served, Uid, Verdicts, H256};
+use cairn_primitives::{
+    Balance, BlockNumber, Commitment, ModelRoot, Round, SealedRoot, Served, Uid, Verdicts, H256,
+};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Audit, Demand, Verdict},
@@ -74,7 +76,7 @@ pub enum Job {
     /// A file is opened.
     Open(Box<Claim>),
     /// What is to be attested is written to disk.
-    Pledge(Round, H256, Box<Verdicts>, H256),
+    Pledge(Round, ModelRoot, Box<Verdicts>, H256),
     /// Losses are computed.
     Measure,
     /// Evidence becomes scores.
@@ -176,9 +178,9 @@ pub struct Process {
     pub(crate) training: Option<Training>,
     pub(crate) trials: Option<Trials>,
     pub(crate) files: BTreeMap<File, Rc<[u8]>>,
-    pub(crate) good: BTreeMap<H256, Rc<Opened>>,
+    pub(crate) good: BTreeMap<SealedRoot, Rc<Opened>>,
     /// The same of the round that was measured before.
-    pub(crate) good_before: BTreeMap<H256, Rc<Opened>>,
+    pub(crate) good_before: BTreeMap<SealedRoot, Rc<Opened>>,
     pub(crate) outbox: VecDeque<Transaction>,
     pub(crate) flight: Option<Flight>,
     pub(crate) pace: Pace,

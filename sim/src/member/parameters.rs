@@ -36,10 +36,10 @@ impl World {
                 found.push((seen.uid, trust, root, known.clone()));
                 continue;
             }
-            let sealed = self.store.get(root, self.clock.now());
+            let sealed = self.store.get(root.0, self.clock.now());
             let sealed = sealed.filter(|_| !self.network.is_cut(who))?;
             if self.members[who].is_honest() {
-                self.store.keep(root);
+                self.store.keep(root.0);
             }
             let claim = Claim {
                 round: settlement.round,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use cairn_primitives::{Commitment, Round, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{Commitment, ModelRoot, Round, SealedRoot, Secret, Uid, Verdicts, H256};
 use cairn_protocol::{exam::witness, verdict::Before};
 use cairn_round::{
     hidden_row::HiddenRow,
@@ -39,7 +39,7 @@ impl World {
                 commitment,
                 ..
             } => {
-                let slowness = self.store.slowness(commitment.sealed_root);
+                let slowness = self.store.slowness(commitment.sealed_root.0);
                 let fetching = self.network.file(costs.contribution) * slowness;
                 self.begin(who, fetching, Job::Fetch(round, uid, Box::new(commitment)));
             }
@@ -93,7 +93,7 @@ impl World {
 
     fn fetched(&mut self, who: Who, round: Round, uid: Uid, commitment: &Commitment) {
         let root = commitment.sealed_root;
-        let found = self.store.get(root, self.clock.now());
+        let found = self.store.get(root.0, self.clock.now());
         let found = found.filter(|_| !self.network.is_cut(who));
         let is_here = found.is_some();
         if let Some(bytes) = found {
@@ -103,7 +103,7 @@ impl World {
                 let held = member.process.files.values();
                 let held = held.map(|bytes| bytes.len() as u64).sum();
                 self.held_bytes = self.held_bytes.max(held);
-                self.store.keep(root);
+                self.store.keep(root.0);
             }
         }
         let done = Done::Fetched {
@@ -139,7 +139,7 @@ impl World {
     fn pledge(
         &mut self,
         who: Who,
-        (round, root): (Round, H256),
+        (round, root): (Round, ModelRoot),
         verdicts: Verdicts,
         witness: H256,
     ) {
@@ -286,7 +286,11 @@ impl World {
 }
 
 /// What is known of the contributions that are to be measured, by sealed root.
-fn files_of(process: &Process, workshop: &Workshop, what: &Measurement) -> BTreeMap<H256, File> {
+fn files_of(
+    process: &Process,
+    workshop: &Workshop,
+    what: &Measurement,
+) -> BTreeMap<SealedRoot, File> {
     let good = what
         .subjects
         .iter()
@@ -294,7 +298,7 @@ fn files_of(process: &Process, workshop: &Workshop, what: &Measurement) -> BTree
             Found::Good(root) => Some((root, process.good.get(&root)?.clone())),
             Found::Missed | Found::Unknown => None,
         });
-    let (roots, opened): (Vec<H256>, Vec<Rc<Opened>>) = good.unzip();
+    let (roots, opened): (Vec<SealedRoot>, Vec<Rc<Opened>>) = good.unzip();
     let before = what.before.iter();
     let before: Option<Vec<_>> = before
         .map(|root| process.good_before.get(root).cloned())
@@ -304,7 +308,7 @@ fn files_of(process: &Process, workshop: &Workshop, what: &Measurement) -> BTree
         alike(opened.len(), &common.pairs),
         repeats(&common.with_before),
     );
-    let file = |(number, (root, opened)): (usize, (H256, &Rc<Opened>))| {
+    let file = |(number, (root, opened)): (usize, (SealedRoot, &Rc<Opened>))| {
         let file = File {
             inner_steps: opened.inner_steps(),
             alike: alike.get(number).copied().unwrap_or(1),

@@ -8,8 +8,12 @@ mod text;
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use cairn_engine::{audit, AdamState, Engine, EngineError, Settlement, State, Version};
-use cairn_gradient::{checked, model_root, resemblance, Checked, Contribution, Resemblance};
-use cairn_primitives::{Carried, Finding, Hotkey, Layout, Netuid, RunConfig, Uid, H256};
+use cairn_gradient::{
+    checked, model_root, resemblance, vector_hash, Checked, Contribution, Resemblance,
+};
+use cairn_primitives::{
+    Carried, Finding, Hotkey, Layout, ModelRoot, Netuid, RunConfig, SealedRoot, Uid, H256,
+};
 use cairn_protocol::verdict::{Before, Last};
 use cairn_round::validator::Claim;
 
@@ -26,7 +30,7 @@ pub const HELD_OUT: u64 = 64;
 #[derive(Debug, PartialEq)]
 pub struct Theta {
     /// Their root.
-    pub root: H256,
+    pub root: ModelRoot,
     /// The parameters.
     pub values: Vec<f32>,
 }
@@ -54,7 +58,7 @@ impl Memory {
     /// The hashes of it, as a header states them; before any contribution there is nothing to hash.
     pub fn carried(&self) -> Carried {
         let moments = self.optimizer.as_ref().filter(|moments| moments.step > 0);
-        let hash = |vector: Option<&Vec<f32>>| vector.map(|it| model_root(it)).unwrap_or_default();
+        let hash = |vector: Option<&Vec<f32>>| vector.map(|it| vector_hash(it)).unwrap_or_default();
         Carried {
             first_moment: hash(moments.map(|moments| &moments.m)),
             second_moment: hash(moments.map(|moments| &moments.v)),
@@ -65,10 +69,10 @@ impl Memory {
 }
 
 /// Losses that were asked for: on which parameters, after which contribution, on which windows.
-type Asked = (H256, Option<H256>, Vec<u64>);
+type Asked = (ModelRoot, Option<SealedRoot>, Vec<u64>);
 
 /// A file that was opened: its root, its maker, its key, and what it was held against.
-type Sealed = (H256, Hotkey, [u8; 32], (Option<u64>, Last));
+type Sealed = (SealedRoot, Hotkey, [u8; 32], (Option<u64>, Last));
 
 /// A contribution that was opened and is one.
 #[derive(Debug)]
@@ -79,7 +83,7 @@ pub struct Opened {
 }
 
 /// A settled round: the parameters with which it began, and each included file with its trust.
-type Round = (H256, Vec<(H256, u16)>);
+type Round = (ModelRoot, Vec<(SealedRoot, u16)>);
 
 /// What a round led to.
 #[derive(Clone, Debug)]
@@ -91,7 +95,7 @@ pub struct Settled {
 }
 
 /// A contribution to be applied: whose, how far the settlement trusts it, its sealed root, and itself.
-pub type Gathered = (Uid, u16, H256, Rc<Opened>);
+pub type Gathered = (Uid, u16, SealedRoot, Rc<Opened>);
 
 impl Opened {
     /// Inner steps that it claims.
@@ -289,7 +293,7 @@ impl Workshop {
     pub fn losses(
         &mut self,
         theta: &Theta,
-        alone: Option<(H256, Rc<Opened>)>,
+        alone: Option<(SealedRoot, Rc<Opened>)>,
         windows: &[u64],
     ) -> Vec<f32> {
         let root = alone.as_ref().map(|(root, _)| *root);

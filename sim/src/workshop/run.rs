@@ -5,7 +5,7 @@ use cairn_engine::{cost, cost::Cost, Cpu, Engine, EngineError};
 use cairn_gradient::model_root;
 use cairn_primitives::{
     AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, Matrices,
-    ModelShape, Muon, Nano, OuterStep, Phases, RunConfig, Text as Name, H256,
+    ModelRoot, ModelShape, Muon, Nano, OuterStep, Phases, RunConfig, Text as Name, H256,
 };
 use cairn_trainer::initial_parameters;
 
@@ -154,7 +154,7 @@ fn plain_steps() -> InnerOptimizer {
 fn run_of(
     model: ModelShape,
     windows: u64,
-    initial_root: H256,
+    initial_root: ModelRoot,
     inner: InnerOptimizer,
     kept_per_block: u16,
 ) -> RunConfig {

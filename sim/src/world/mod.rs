@@ -8,7 +8,7 @@ mod weather;
 use std::collections::BTreeMap;
 
 use cairn_engine::EngineError;
-use cairn_primitives::{Balance, BlockNumber, Netuid, Round, Uid, H256};
+use cairn_primitives::{Balance, BlockNumber, ModelRoot, Netuid, Round, Uid, H256};
 use cairn_runtime::{readers, UncheckedExtrinsic};
 
 use crate::{
@@ -117,7 +117,7 @@ pub struct World {
     round: Round,
     log: blake3::Hasher,
     settled: Vec<Settled>,
-    kept: BTreeMap<Round, H256>,
+    kept: BTreeMap<Round, ModelRoot>,
     began: Millis,
     finals: u64,
 }
@@ -127,12 +127,12 @@ impl World {
     pub(crate) fn see(&mut self, happening: &Happening) {
         match happening {
             Happening::Kept { who, held } => {
-                self.note(b"kept", *who, &held.root.0);
+                self.note(b"kept", *who, held.root.bytes());
                 if self.members[*who].is_honest() {
                     self.kept.entry(held.round).or_insert(held.root);
                 }
             }
-            Happening::Sealed { who, root, .. } => self.note(b"seal", *who, &root.0),
+            Happening::Sealed { who, root, .. } => self.note(b"seal", *who, root.bytes()),
             Happening::Stopped { who, .. } => self.note(b"stop", *who, &[]),
             _ => {}
         }

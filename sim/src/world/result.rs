@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cairn_primitives::{
     api::pebble,
     traits::{Membership, Positions},
-    Balance, Round, Uid, H256,
+    Balance, ModelRoot, Round, Uid, H256,
 };
 use cairn_runtime::{readers, AccountId, Balances, Emissions, Stake, Subnets};
 use frame_support::traits::fungible::Inspect;
@@ -24,7 +24,7 @@ pub struct RoundResult {
     /// Whether there were none.
     pub null: bool,
     /// The root of the parameters after it; none if no honest member came that far.
-    pub model_root: Option<H256>,
+    pub model_root: Option<ModelRoot>,
     /// Virtual time from the end of the last round to its own, as of the finalised block.
     pub virtual_seconds: f64,
     /// Included contributions of those that were assigned.

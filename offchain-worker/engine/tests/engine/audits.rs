@@ -128,7 +128,7 @@ fn a_file_that_is_not_made_of_the_last_state_fails() {
         let mut other_loss = made.clone();
         other_loss.header.mean_loss += 1.0;
         let mut other_rest = made.clone();
-        other_rest.header.work.after.feedback = made.header.parent_root;
+        other_rest.header.work.after.feedback = made.header.parent_root.0;
         for (other, passes) in [(flipped, false), (other_loss, true), (other_rest, false)] {
             let file = encode(&other, &layout, &compression).unwrap();
             let engine = round.engine.as_mut();

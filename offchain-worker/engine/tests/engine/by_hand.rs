@@ -1,7 +1,7 @@
 //! Rounds made by the parts: trainer and codec without an engine.
 
 use cairn_gradient::{decode, encode, model_root, outer_step, select, Contribution, Header, Work};
-use cairn_primitives::{Carried, EngineClass, Layout, Netuid, RunConfig, Uid, H256};
+use cairn_primitives::{Carried, EngineClass, Layout, ModelRoot, Netuid, RunConfig, Uid, H256};
 use cairn_protocol::trace;
 use cairn_trainer::{AdamState, Trainer};
 
@@ -55,7 +55,7 @@ impl Member {
             netuid: Netuid(1),
             round,
             hotkey: [self.uid.get() as u8; 32].into(),
-            parent_root: root,
+            parent_root: ModelRoot(root),
             layout_hash: layout.hash(),
             inner_steps: losses.len() as u32,
             tokens: losses.len() as u64 * 4 * u64::from(config.inner.sequence_length),
@@ -96,9 +96,9 @@ fn carried(adam: &AdamState, feedback: &[f32], made: u64) -> Carried {
         return Carried::default();
     }
     Carried {
-        first_moment: model_root(&adam.m),
-        second_moment: model_root(&adam.v),
-        feedback: model_root(feedback),
+        first_moment: model_root(&adam.m).0,
+        second_moment: model_root(&adam.v).0,
+        feedback: model_root(feedback).0,
         steps: adam.step,
     }
 }
@@ -107,10 +107,10 @@ fn carried(adam: &AdamState, feedback: &[f32], made: u64) -> Carried {
 pub fn traced(parameters: &[f32], adam: &AdamState) -> H256 {
     let of = |moment: &[f32]| match adam.step {
         0 => H256::zero(),
-        _ => model_root(moment),
+        _ => model_root(moment).0,
     };
     let state = trace::State {
-        parameters: model_root(parameters),
+        parameters: model_root(parameters).0,
         first_moment: of(&adam.m),
         second_moment: of(&adam.v),
         steps: adam.step,

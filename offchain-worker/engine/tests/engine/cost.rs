@@ -51,7 +51,7 @@ fn honest_work_lowers_losses_most_on_its_own_text_and_invented_work_does_not() {
     engine.discard();
     let trained = train(engine.as_mut(), Uid(1), 0);
     engine.discard();
-    let invented = checked(&config(), &invent(header(Uid(1), 0, root, &trained)));
+    let invented = checked(&config(), &invent(header(Uid(1), 0, root.0, &trained)));
     engine.settle(&including(&[])).unwrap();
     engine.keep().unwrap();
     let steps =

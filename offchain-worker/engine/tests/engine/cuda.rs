@@ -82,7 +82,7 @@ fn a_round_is_the_cpus_within_the_rounding_of_bfloat16() {
     let root = card.root(Version::Held).unwrap();
     for (engine, trained) in [(&mut card, got), (&mut reference, want)] {
         engine
-            .contribution(header(Uid(1), 0, root, &trained))
+            .contribution(header(Uid(1), 0, root.0, &trained))
             .unwrap();
         engine.keep().unwrap();
     }
@@ -179,7 +179,7 @@ fn a_lost_card_costs_the_round_and_nothing_else() {
     let trained = train(card.as_mut(), Uid(1), 0);
     let root = card.root(Version::Held).unwrap();
     fake.fail_after(0);
-    let error = card.contribution(header(Uid(1), 0, root, &trained));
+    let error = card.contribution(header(Uid(1), 0, root.0, &trained));
     fake.fail_after(-1);
     assert!(error.unwrap_err().is_device_fault());
     assert_eq!(held(card.as_ref()), before);

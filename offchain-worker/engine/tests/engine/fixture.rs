@@ -1,8 +1,8 @@
 //! A run small enough for tests, and its text.
 
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape, Nano,
-    OuterStep, Phases, RunConfig, Text, H256,
+    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelRoot,
+    ModelShape, Nano, OuterStep, Phases, RunConfig, Text, H256,
 };
 
 const VOCABULARY: u64 = 64;
@@ -22,7 +22,7 @@ pub fn config() -> RunConfig {
     };
     RunConfig {
         name: Text::new("test").unwrap(),
-        initial_root: H256::zero(),
+        initial_root: ModelRoot::zero(),
         initial_parameters: InitialParameters::Seed(1),
         model,
         data: DataSet {

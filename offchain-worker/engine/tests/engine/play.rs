@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use cairn_engine::{Engine, Order, Sent, Settlement, State, Version};
-use cairn_primitives::{Uid, H256};
+use cairn_primitives::{ModelRoot, Uid};
 use proptest::prelude::*;
 
 use crate::{
@@ -75,9 +75,9 @@ fn play(engine: &mut dyn Engine, role: &mut Role, others: &[u8], verb: Verb) -> 
             };
             let root = match right {
                 true => engine.root(Version::Held).unwrap(),
-                false => H256::zero(),
+                false => ModelRoot::zero(),
             };
-            let made = engine.contribution(header(Uid(1), 0, root, trained));
+            let made = engine.contribution(header(Uid(1), 0, root.0, trained));
             role.settles &= made.is_err();
             role.file = made.ok().or(role.file.take());
             role.file.is_some()

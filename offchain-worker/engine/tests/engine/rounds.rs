@@ -10,7 +10,7 @@ use cairn_gradient::{
     checked::{check, Claim, Terms},
     seal, sealed_root, verify, Checked, Header, Work,
 };
-use cairn_primitives::{key_hash, Commitment, Layout, Netuid, RunConfig, Uid, H256};
+use cairn_primitives::{key_hash, Commitment, Layout, ModelRoot, Netuid, RunConfig, Uid, H256};
 use cairn_trainer::initial_parameters;
 
 use crate::fixture::{config, sequences, slices};
@@ -83,7 +83,7 @@ pub fn header(uid: Uid, round: u32, root: H256, trained: &Trained) -> Header {
         netuid: Netuid(1),
         round,
         hotkey: [uid.get() as u8; 32].into(),
-        parent_root: root,
+        parent_root: ModelRoot(root),
         layout_hash: Layout::of(&config().model).hash(),
         inner_steps: trained.steps(),
         tokens: trained.tokens,
@@ -96,7 +96,7 @@ pub fn header(uid: Uid, round: u32, root: H256, trained: &Trained) -> Header {
 pub fn contribute(engine: &mut dyn Engine, uid: Uid, round: u32) -> Vec<u8> {
     let trained = train(engine, uid, round);
     let root = engine.root(Version::Held).unwrap();
-    let header = header(uid, round, root, &trained);
+    let header = header(uid, round, root.0, &trained);
     engine.contribution(header).unwrap()
 }
 

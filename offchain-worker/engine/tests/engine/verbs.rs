@@ -278,7 +278,7 @@ fn what_cannot_be_sent_is_named_and_nothing_is_kept_of_it() {
         };
         let root = engine.load(state.clone()).unwrap();
         let trained = train(engine, Uid(1), 0);
-        let error = engine.contribution(header(Uid(1), 0, root, &trained));
+        let error = engine.contribution(header(Uid(1), 0, root.0, &trained));
         match error.unwrap_err() {
             error @ EngineError::Unsendable { index: 5, .. } => {
                 assert!(error.to_string().contains(&tensor.name) && error.is_divergence());
@@ -299,7 +299,7 @@ fn verbs_out_of_turn_are_refused_and_change_nothing() {
         engine.settle(&including(&[])).unwrap();
         engine.keep().unwrap();
         let trained = train(engine, Uid(1), 0);
-        let good = header(Uid(1), 0, root, &trained);
+        let good = header(Uid(1), 0, root.0, &trained);
         assert!(is_out_of_turn(engine.keep()));
         assert!(is_out_of_turn(train_while(engine, Uid(1), 0, &mut |_| {
             true
@@ -315,7 +315,7 @@ fn verbs_out_of_turn_are_refused_and_change_nothing() {
         let mut wrong = [good.clone(), good.clone(), good.clone()];
         wrong[0].round = 1;
         wrong[1].inner_steps += 1;
-        wrong[2].parent_root.0[0] ^= 1;
+        wrong[2].parent_root.0 .0[0] ^= 1;
         for header in wrong {
             assert!(is_out_of_turn(engine.contribution(header)));
         }

@@ -7,8 +7,8 @@ use std::{error::Error, time::Instant};
 use cairn_engine::{Cpu, Engine, Order, State};
 use cairn_engine_process::{open, Options};
 use cairn_primitives::{
-    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, Nano, OuterStep,
-    Phases, RunConfig, Text, H256,
+    AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelRoot, Nano,
+    OuterStep, Phases, RunConfig, Text, H256,
 };
 use cairn_trainer::{config::named, cuda::cache_directory, initial_parameters};
 
@@ -106,7 +106,7 @@ fn config(name: &str, length: u32, sequences: u16) -> Option<RunConfig> {
     };
     Some(RunConfig {
         name: Text::new("speed").ok()?,
-        initial_root: H256::zero(),
+        initial_root: ModelRoot::zero(),
         initial_parameters: InitialParameters::Seed(1),
         model: named(name)?,
         data,

@@ -26,7 +26,7 @@ pub(crate) mod apply;
 mod stream;
 mod trust;
 
-use cairn_primitives::{Layout, Nano, OuterStep, Uid, H256};
+use cairn_primitives::{Layout, ModelRoot, Nano, OuterStep, Uid};
 use thiserror::Error;
 
 use self::apply::Step;
@@ -87,7 +87,7 @@ pub enum OuterStepError {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stepped {
     /// The model root of the new parameters.
-    pub root: H256,
+    pub root: ModelRoot,
     /// The lower median of the contributions' norms over all tensors, weighted by trust: what contributions of the next
     /// round are held against. None if there were no contributions.
     pub norm: Option<f64>,
@@ -119,7 +119,7 @@ pub fn outer_step_and_root(
     layout: &Layout,
     contributions: &[(Uid, u16, Contribution)],
     outer: &OuterStep,
-) -> Result<H256, OuterStepError> {
+) -> Result<ModelRoot, OuterStepError> {
     let mut hasher = RootHasher::default();
     step(theta, layout, contributions, outer, Some(&mut hasher))?;
     Ok(hasher.finish())

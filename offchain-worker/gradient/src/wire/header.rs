@@ -1,6 +1,6 @@
 //! The file's first bytes. All integers are little-endian.
 
-use cairn_primitives::{Carried, EngineClass, Hotkey, Netuid, Work, H256};
+use cairn_primitives::{Carried, EngineClass, Hotkey, ModelRoot, Netuid, Work, H256};
 
 use super::DecodeError;
 use crate::contribution::Header;
@@ -64,7 +64,7 @@ impl Fields<'_> {
             netuid: Netuid(u16::from_le_bytes(self.take()?)),
             round: u32::from_le_bytes(self.take()?),
             hotkey: Hotkey(H256(self.take()?)),
-            parent_root: H256(self.take()?),
+            parent_root: ModelRoot::from(self.take()?),
             layout_hash: H256(self.take()?),
             inner_steps: u32::from_le_bytes(self.take()?),
             tokens: u64::from_le_bytes(self.take()?),
@@ -103,7 +103,7 @@ pub(crate) fn push_header(bytes: &mut Vec<u8>, header: &Header) {
     bytes.extend(header.netuid.get().to_le_bytes());
     bytes.extend(header.round.to_le_bytes());
     bytes.extend(header.hotkey.bytes());
-    bytes.extend(header.parent_root.0);
+    bytes.extend(header.parent_root.bytes());
     bytes.extend(header.layout_hash.0);
     bytes.extend(header.inner_steps.to_le_bytes());
     bytes.extend(header.tokens.to_le_bytes());

@@ -6,8 +6,8 @@ use cairn_gradient::{
 };
 use cairn_primitives::{
     key_hash, AuditRules, Carried, Commitment, CompressionSchedule, DataSet, Hotkey,
-    InitialParameters, InnerOptimizer, Layout, ModelShape, Nano, Netuid, OuterStep, Phases,
-    RunConfig, Text, Uid, H256,
+    InitialParameters, InnerOptimizer, Layout, ModelRoot, ModelShape, Nano, Netuid, OuterStep,
+    Phases, RunConfig, Text, Uid, H256,
 };
 use cairn_protocol::verdict::{self, Before, Field, Last};
 
@@ -34,7 +34,7 @@ fn config() -> RunConfig {
             tied_embeddings: true,
         },
         initial_parameters: InitialParameters::Seed(1),
-        initial_root: PARENT,
+        initial_root: ModelRoot(PARENT),
         data: DataSet {
             manifest_root: PARENT,
             tokenizer_root: PARENT,
@@ -93,7 +93,7 @@ impl Case {
             netuid: NETUID,
             round: ROUND,
             hotkey: HOTKEY,
-            parent_root: PARENT,
+            parent_root: ModelRoot(PARENT),
             layout_hash: layout.hash(),
             inner_steps: u32::from(STEPS),
             tokens: 1,
@@ -113,13 +113,13 @@ impl Case {
             round: ROUND,
             hotkey: HOTKEY,
             commitment: Commitment {
-                parent_root: PARENT,
+                parent_root: ModelRoot(PARENT),
                 sealed_root: sealed_root(&sealed),
                 length: sealed.len() as u64,
                 key_hash: key_hash(NETUID, ROUND, &HOTKEY, &KEY),
             },
             key: KEY,
-            parent_root: PARENT,
+            parent_root: ModelRoot(PARENT),
             before: Before::default(),
         };
         Case {
@@ -174,7 +174,7 @@ fn what_is_for_something_else_or_claims_too_much_is_refused() {
         (|header| header.round -= 1, other(Field::Round)),
         (|header| header.hotkey.0 .0[0] ^= 1, other(Field::Hotkey)),
         (
-            |header| header.parent_root = H256::zero(),
+            |header| header.parent_root = ModelRoot::zero(),
             other(Field::ParentRoot),
         ),
         (
@@ -189,7 +189,7 @@ fn what_is_for_something_else_or_claims_too_much_is_refused() {
         assert_eq!(Case::new(spoil).refusal(), Refusal::Verdict(refusal));
     }
     let mut case = Case::new(|_| {});
-    case.claim.commitment.parent_root = H256::zero();
+    case.claim.commitment.parent_root = ModelRoot::zero();
     let refusal = other(Field::CommittedParentRoot);
     assert_eq!(case.refusal(), Refusal::Verdict(refusal));
 }

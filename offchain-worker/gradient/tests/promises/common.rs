@@ -1,7 +1,9 @@
 //! Layouts, numbers and contributions for tests.
 
 use cairn_gradient::{compress, Contribution, Header, Work};
-use cairn_primitives::{Carried, Compression, EngineClass, Layout, Nano, Netuid, Tensor, H256};
+use cairn_primitives::{
+    Carried, Compression, EngineClass, Layout, ModelRoot, Nano, Netuid, Tensor, H256,
+};
 use proptest::prelude::*;
 
 /// SplitMix64, so that the numbers never change.
@@ -52,7 +54,7 @@ pub fn header(layout: &Layout) -> Header {
         netuid: Netuid(3),
         round: 41,
         hotkey: [7; 32].into(),
-        parent_root: H256([9; 32]),
+        parent_root: ModelRoot(H256([9; 32])),
         layout_hash: layout.hash(),
         inner_steps: 30,
         tokens: 61_440,

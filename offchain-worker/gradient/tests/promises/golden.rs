@@ -3,7 +3,9 @@
 use cairn_gradient::{
     decode, encode, model_root, outer_step, sealed_root, Contribution, Header, SparseTensor,
 };
-use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Tensor, Uid, H256};
+use cairn_primitives::{
+    Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, Tensor, Uid, H256,
+};
 
 use crate::common::{contribution, layout, work, Numbers};
 
@@ -34,7 +36,7 @@ fn example() -> (Layout, Compression, Contribution) {
         netuid: Netuid(1),
         round: 2,
         hotkey: [0x11; 32].into(),
-        parent_root: H256([0x22; 32]),
+        parent_root: ModelRoot(H256([0x22; 32])),
         layout_hash: layout.hash(),
         inner_steps: 30,
         tokens: 61_440,
@@ -60,7 +62,7 @@ fn the_example_of_the_page_is_true() {
         decode(&bytes_of_the_page(), &layout, &compression),
         Ok(contribution)
     );
-    let root = hex::encode(sealed_root(&bytes));
+    let root = hex::encode(sealed_root(&bytes).bytes());
     assert!(PAGE.contains(&root), "the page does not say {root}");
 }
 
@@ -71,12 +73,16 @@ fn files_and_steps_are_pinned() {
         (0..4).map(|seed| contribution(&layout, 64, seed)).collect();
     let of_file = |number: usize| {
         let bytes = &files[number].1;
-        format!("{} bytes, {}", bytes.len(), hex::encode(sealed_root(bytes)))
+        format!(
+            "{} bytes, {}",
+            bytes.len(),
+            hex::encode(sealed_root(bytes).bytes())
+        )
     };
     let mut pins = vec![of_file(0), of_file(3)];
 
     let mut theta = Numbers(99).vector(layout.parameters());
-    pins.push(hex::encode(model_root(&theta)));
+    pins.push(hex::encode(model_root(&theta).bytes()));
     let of_trust = |trusts: [u16; 4]| -> Vec<(Uid, u16, Contribution)> {
         let trusted = trusts.iter().zip(&files);
         let numbered = (0..).map(Uid).zip(trusted);
@@ -91,7 +97,7 @@ fn files_and_steps_are_pinned() {
                 rho: Nano(rho),
             };
             outer_step(&mut theta, &layout, &of_trust(trusts), &outer).unwrap();
-            pins.push(hex::encode(model_root(&theta)));
+            pins.push(hex::encode(model_root(&theta).bytes()));
         }
     }
     let expected = [

@@ -6,7 +6,7 @@ use cairn_gradient::{
     encode, model_root, outer_step, outer_step_and_root, Contribution, MismatchError,
     OuterStepError, Reader, SparseTensor, StreamError, StreamedStep,
 };
-use cairn_primitives::{Layout, Nano, OuterStep, Tensor, Uid, H256};
+use cairn_primitives::{Layout, ModelRoot, Nano, OuterStep, Tensor, Uid, H256};
 use proptest::prelude::*;
 
 use crate::common::{any_layout, compression, contribution, header, layout, Numbers};
@@ -260,7 +260,7 @@ fn streamed(
     kept: u16,
     sent: &[(Uid, u16, Contribution)],
     outer: &OuterStep,
-) -> (Vec<f32>, H256) {
+) -> (Vec<f32>, ModelRoot) {
     let compression = compression(kept);
     let files: Vec<(Uid, u16, Vec<u8>)> = sent
         .iter()

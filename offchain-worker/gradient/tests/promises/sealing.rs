@@ -79,15 +79,15 @@ fn the_seal_is_pinned() {
 #[test]
 fn roots_are_blake3() {
     let bytes = vec![0xABu8; 1_000_003];
-    assert_eq!(sealed_root(&bytes).0, *blake3::hash(&bytes).as_bytes());
-    assert_eq!(sealed_root(&[]).0, *blake3::hash(&[]).as_bytes());
+    assert_eq!(sealed_root(&bytes).bytes(), blake3::hash(&bytes).as_bytes());
+    assert_eq!(sealed_root(&[]).bytes(), blake3::hash(&[]).as_bytes());
     let theta = Numbers(3).vector((1 << 20) + 12_345);
     let bytes: Vec<u8> = theta.iter().flat_map(|value| value.to_le_bytes()).collect();
-    assert_eq!(model_root(&theta).0, *blake3::hash(&bytes).as_bytes());
+    assert_eq!(model_root(&theta).bytes(), blake3::hash(&bytes).as_bytes());
     // 1.0 is 00 00 80 3f in little-endian bytes
     assert_eq!(
-        model_root(&[1.0]).0,
-        *blake3::hash(&[0, 0, 0x80, 0x3F]).as_bytes()
+        model_root(&[1.0]).bytes(),
+        blake3::hash(&[0, 0, 0x80, 0x3F]).as_bytes()
     );
     // not equal, though the numbers are
     assert_ne!(model_root(&[0.0]), model_root(&[-0.0]));

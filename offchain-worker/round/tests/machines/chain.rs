@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{blake2_256, BlockNumber, EpochIndex, Phase, Round, Uid, Verdicts, H256};
+use cairn_primitives::{
+    blake2_256, BlockNumber, EpochIndex, ModelRoot, Phase, Round, Uid, Verdicts, H256,
+};
 use cairn_protocol::phase::{Attesting, Timetable};
 use cairn_round::{
     hidden_row::{Committed, HiddenRow, Scoring},
@@ -30,10 +32,10 @@ pub struct State {
     /// What the validator under test committed to, by round.
     pub promises: BTreeMap<Round, H256>,
     /// What it attested, by round.
-    pub attestations: BTreeMap<Round, (Verdicts, H256)>,
+    pub attestations: BTreeMap<Round, (Verdicts, ModelRoot)>,
     pub settled: BTreeMap<Round, Settlement>,
     /// The root with which each round began.
-    pub roots: Vec<H256>,
+    pub roots: Vec<ModelRoot>,
     pub epoch: EpochIndex,
     /// All commitments to scores there ever were.
     pub commits: Vec<Committed>,
@@ -62,13 +64,14 @@ pub fn turn() -> impl Strategy<Value = Turn> {
 }
 
 /// The root of the parameters after a round.
-pub fn root_after(before: H256, settlement: &Settlement) -> H256 {
+pub fn root_after(before: ModelRoot, settlement: &Settlement) -> ModelRoot {
     if settlement.included.is_empty() {
         return before;
     }
     let contents = settlement.included.iter();
     contents.fold(before, |root, one| {
-        blake2_256(&[root.0, one.seen.commitment.sealed_root.0].concat())
+        let content = one.seen.commitment.sealed_root;
+        ModelRoot(blake2_256(&[*root.bytes(), *content.bytes()].concat()))
     })
 }
 

@@ -1,6 +1,6 @@
 //! The validator's machine, scene by scene: files are fetched, opened, and vouched for.
 
-use cairn_primitives::{BlockNumber, Commitment, Round, Uid, Verdicts, H256};
+use cairn_primitives::{BlockNumber, Commitment, ModelRoot, Round, Uid, Verdicts, H256};
 use cairn_round::{
     machine::{Kind, Lack, Transaction},
     validator::{Check, Claim, Done, Id, Task, Validator},
@@ -8,8 +8,8 @@ use cairn_round::{
 };
 
 use crate::common::{
-    bytes, commitment, held_at, hotkey, over, pledge, seen, settled, view, with, Driven, Role,
-    VALIDATOR,
+    bytes, commitment, held_at, hotkey, over, pledge, sealed, seen, settled, view, with, Driven,
+    Role, VALIDATOR,
 };
 
 pub fn validator(round: Round) -> Driven<Validator> {
@@ -45,7 +45,7 @@ pub fn opened(round: Round, id: Id, is_good: bool) -> Event<Done> {
 }
 
 pub fn id(uid: Uid, content: u64) -> Id {
-    (uid, bytes(content))
+    (uid, sealed(content))
 }
 
 pub fn pledging(held: Held, good: &[Uid]) -> Action<Task> {
@@ -323,7 +323,7 @@ fn what_was_pledged_for_another_round_or_root_is_not_attested() {
     let mut validator = bound(0);
     let held = Held {
         round: 0,
-        root: H256::repeat_byte(9),
+        root: ModelRoot(H256::repeat_byte(9)),
     };
     let pledges = validator.machine.pledges().to_vec();
     let initial = held_at(0).root;

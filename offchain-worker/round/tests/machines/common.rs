@@ -5,7 +5,8 @@
 use std::fmt::Debug;
 
 use cairn_primitives::{
-    BlockNumber, Commitment, Hotkey, Netuid, Phases, Round, Secret, Uid, Verdicts, H256,
+    BlockNumber, Commitment, Hotkey, ModelRoot, Netuid, Phases, Round, SealedRoot, Secret, Uid,
+    Verdicts, H256,
 };
 use cairn_protocol::phase::Timetable;
 use cairn_round::{
@@ -120,15 +121,20 @@ pub fn hotkey(uid: Uid) -> Hotkey {
     Hotkey(H256::from_low_u64_be(100 + u64::from(uid.get())))
 }
 
-/// The sealed root, and the key, of a content.
+/// The sealed root of a content.
+pub fn sealed(content: u64) -> SealedRoot {
+    SealedRoot(bytes(content))
+}
+
+/// The key of a content.
 pub fn bytes(content: u64) -> H256 {
     H256::from_low_u64_be(content)
 }
 
 pub fn commitment(content: u64) -> Commitment {
     Commitment {
-        parent_root: H256::zero(),
-        sealed_root: bytes(content),
+        parent_root: ModelRoot::zero(),
+        sealed_root: sealed(content),
         length: 1,
         key_hash: bytes(content),
     }
@@ -156,7 +162,7 @@ pub fn seen(uid: Uid, content: u64, revealed: bool) -> Seen {
 pub fn held_at(round: Round) -> Held {
     Held {
         round,
-        root: H256::from_low_u64_be(1_000 + u64::from(round)),
+        root: ModelRoot(H256::from_low_u64_be(1_000 + u64::from(round))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which parameters are held: joined, applied, kept, contradicted. The same for both roles.
 
-use cairn_primitives::{Round, Uid, H256};
+use cairn_primitives::{ModelRoot, Round, Uid, H256};
 use cairn_round::{
     course::Work, machine::Reason, miner::Miner, validator::Validator, Action, Event, Held, Seen,
     Settlement, View,
@@ -166,7 +166,7 @@ fn applies_again<R: Role>() {
     assert_eq!(role.look(over(&end, 100), QUIET + 1), [apply(&end)]);
 }
 
-fn diverged<W>(round: Round, chain: H256) -> Action<W> {
+fn diverged<W>(round: Round, chain: ModelRoot) -> Action<W> {
     Action::Stop(Reason::Diverged {
         round,
         here: held_at(round).root,
@@ -181,7 +181,7 @@ both!(
 fn contradicts_before<R: Role>() {
     for included in [&included()[..], &[]] {
         let mut role = R::with(Some(held_at(3)));
-        let other = H256::repeat_byte(9);
+        let other = ModelRoot(H256::repeat_byte(9));
         let end = Settlement {
             before: Some(other),
             ..settled(3, included)
@@ -199,7 +199,7 @@ both!(
 fn contradicts_after<R: Role>() {
     for included in [&included()[..], &[]] {
         let mut role = R::with(Some(held_at(3)));
-        let other = H256::repeat_byte(9);
+        let other = ModelRoot(H256::repeat_byte(9));
         let end = Settlement {
             before: Some(held_at(3).root),
             after: Some(other),
@@ -218,7 +218,7 @@ fn passes_over<R: Role>() {
     for round in [2, 4] {
         let mut role = R::with(Some(held_at(3)));
         let other = Settlement {
-            before: Some(H256::repeat_byte(9)),
+            before: Some(ModelRoot(H256::repeat_byte(9))),
             ..settled(round, &included())
         };
         let view = View {

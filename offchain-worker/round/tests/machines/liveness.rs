@@ -11,7 +11,7 @@ use cairn_round::{
 };
 
 use crate::common::{
-    bytes, held_at, intent, over, pledge, seen, settled, view, with, Driven, Role, MINER,
+    held_at, intent, over, pledge, sealed, seen, settled, view, with, Driven, Role, MINER,
 };
 
 /// Too late to train, too early to reveal: nobody has anything to do.
@@ -126,7 +126,7 @@ fn a_file_that_is_not_here_and_scores_without_an_answer_wait() {
     assert_eq!(fetch.len(), 1);
     let fetched = validator::Done::Fetched {
         round: 3,
-        id: (Uid(2), bytes(5)),
+        id: (Uid(2), sealed(5)),
         is_here: false,
     };
     waits(&mut validator, Event::Done(fetched));
@@ -185,7 +185,7 @@ fn a_miner_looks_when_training_has_ended() {
 
 #[test]
 fn a_validator_looks_when_its_own_work_ended_well() {
-    let id = (Uid(2), bytes(5));
+    let id = (Uid(2), sealed(5));
     let hidden_row = HiddenRow::new(
         (Netuid(7), Hotkey(H256::zero())),
         2,

@@ -1,6 +1,6 @@
 //! The order in which contributions are measured, and when one is measured enough.
 
-use cairn_primitives::{Hotkey, Netuid, RunConfig, Uid, H256};
+use cairn_primitives::{Hotkey, ModelRoot, Netuid, RunConfig, SealedRoot, Uid, H256};
 use cairn_protocol::{assignment::Plan, exam::seeds};
 use cairn_round::{
     measure::{Ask, File, Measuring, PIECE},
@@ -13,8 +13,8 @@ use crate::{
     parameters::{data, run},
 };
 
-fn root(byte: u8) -> H256 {
-    H256::repeat_byte(byte)
+fn root(byte: u8) -> SealedRoot {
+    SealedRoot(H256::repeat_byte(byte))
 }
 
 /// Rounds of four steps of this many windows for three miners each, on so many windows in all.
@@ -34,7 +34,7 @@ fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
     let subject = |(slot, (uid, is_good)): (u64, &(Uid, bool))| Subject {
         slot,
         uid: *uid,
-        hotkey: Hotkey(root(uid.get() as u8)),
+        hotkey: Hotkey(H256::repeat_byte(uid.get() as u8)),
         found: match is_good {
             true => Found::Good(root(100 + uid.get() as u8)),
             false => Found::Missed,
@@ -42,7 +42,7 @@ fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
     };
     let measurement = Measurement {
         round: 3,
-        root: root(3),
+        root: ModelRoot(H256::repeat_byte(3)),
         plan,
         exam: exam_of(3),
         salt: SALT,
@@ -53,7 +53,7 @@ fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
         subjects: (0..).zip(subjects).map(subject).collect(),
         before: Vec::new(),
     };
-    let file = |sealed_root: H256| {
+    let file = |sealed_root: SealedRoot| {
         (sealed_root != root(109)).then_some(File {
             inner_steps: 4,
             alike: 1,
@@ -80,7 +80,7 @@ fn found(evidence: &Evidence) -> (&[f32], &[f32]) {
 }
 
 /// Measures all; `loss` gives a loss by contribution, and by its place in what was asked.
-fn measure(measuring: &mut Measuring, loss: impl Fn(Option<H256>, usize) -> f32) -> Vec<Ask> {
+fn measure(measuring: &mut Measuring, loss: impl Fn(Option<SealedRoot>, usize) -> f32) -> Vec<Ask> {
     let mut asks = Vec::new();
     while let Some(ask) = measuring.next() {
         let losses = (0..ask.sequences.len()).map(|at| loss(ask.contribution, at));
@@ -99,7 +99,7 @@ fn all_have_a_first_piece_before_anyone_has_a_second() {
         &[(Uid(1), true), (Uid(2), false), (Uid(5), true)],
     );
     // The same gain everywhere: nothing is ever decided about who trained on what.
-    let gain = |contribution: Option<H256>, at: usize| match contribution {
+    let gain = |contribution: Option<SealedRoot>, at: usize| match contribution {
         Some(_) => 1.0 + (at % 2) as f32,
         None => 2.0,
     };
@@ -131,7 +131,7 @@ fn all_have_a_first_piece_before_anyone_has_a_second() {
 fn who_is_decided_has_no_second_piece() {
     let mut measuring = measuring(plan(64, 4_000), &[(Uid(1), true), (Uid(5), true)]);
     // The first one gained much more on its own windows, which come first.
-    let gain = |contribution: Option<H256>, at: usize| match contribution {
+    let gain = |contribution: Option<SealedRoot>, at: usize| match contribution {
         Some(one) if one == root(101) && at < PIECE => 0.5 + (at % 2) as f32 * 0.1,
         Some(_) => 1.0 + (at % 2) as f32 * 0.1,
         None => 2.0,
@@ -190,7 +190,7 @@ fn without_unassigned_text_nothing_is_measured_and_nothing_is_shown() {
 #[test]
 fn a_validators_own_half_is_not_anothers() {
     let plan = plan(64, 4_000);
-    let of = |salt| plan.sample_unassigned(&seeds(exam_of(3), Some(root(salt))), 64);
+    let of = |salt| plan.sample_unassigned(&seeds(exam_of(3), Some(H256::repeat_byte(salt))), 64);
     let (one, other) = (of(1), of(2));
     let both = one.iter().filter(|window| other.contains(window)).count();
     assert!((32..40).contains(&both), "{both}");

@@ -10,8 +10,8 @@ use cairn_round::{
 use crate::{
     checks::{check, pledged, pledging, validator},
     common::{
-        bytes, exam_of, held_at, hotkey, in_the_open, over, plan, pledge, seen, settled, view,
-        with, Driven, MINERS, VALIDATOR,
+        bytes, exam_of, held_at, hotkey, in_the_open, over, plan, pledge, sealed, seen, settled,
+        view, with, Driven, MINERS, VALIDATOR,
     },
 };
 
@@ -63,7 +63,7 @@ fn after(round: Round, found: [What; 3], included: &[Uid], before: &[u64]) -> Ac
         uid,
         hotkey: hotkey(uid),
         found: match found {
-            Good(content) => Found::Good(bytes(content)),
+            Good(content) => Found::Good(sealed(content)),
             Missed => Found::Missed,
         },
     };
@@ -75,7 +75,7 @@ fn after(round: Round, found: [What; 3], included: &[Uid], before: &[u64]) -> Ac
         salt: pledge(held_at(round), &[]).own_draw(),
         subjects: (0..).zip(MINERS).zip(found).map(subject).collect(),
         included: included.to_vec(),
-        before: before.iter().map(|content| bytes(*content)).collect(),
+        before: before.iter().map(|content| sealed(*content)).collect(),
     }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_primitives::{BlockNumber, Round, SealedRoot};
 use cairn_round::{
     machine::{Kind, Transaction},
     miner::{Done, Intent, Miner, Task},
@@ -36,7 +36,7 @@ struct World {
     /// The last view that the miner was given.
     seen: Option<View>,
     contents: u64,
-    committed: BTreeMap<Round, H256>,
+    committed: BTreeMap<Round, SealedRoot>,
 }
 
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use cairn_primitives::{Hotkey, Netuid, Secret, Verdicts, H256};
+use cairn_primitives::{Hotkey, ModelRoot, Netuid, Secret, Verdicts, H256};
 use cairn_round::{
     hidden_row::{Committed, HiddenRow, Scoring},
     machine::Transaction,
@@ -123,7 +123,7 @@ fn the_salt_of_a_pledge_is_not_shown() {
     hides(&pledged);
     let mut told = Driven::new(Validator::new(
         Hotkey(voter.1.get()),
-        H256::zero(),
+        ModelRoot::zero(),
         Some(held),
         vec![],
         vec![],
@@ -150,7 +150,7 @@ fn the_salt_of_a_hidden_row_is_not_shown() {
     let (held, hash) = (Some(held_at(3)), hidden_row.hash);
     let mut told = Driven::new(Validator::new(
         Hotkey(voter.1.get()),
-        H256::zero(),
+        ModelRoot::zero(),
         held,
         vec![],
         vec![],
@@ -163,7 +163,7 @@ fn the_salt_of_a_hidden_row_is_not_shown() {
     hides(&told.machine);
     let validator = Validator::new(
         Hotkey(voter.1.get()),
-        H256::zero(),
+        ModelRoot::zero(),
         held,
         vec![],
         vec![hidden_row],

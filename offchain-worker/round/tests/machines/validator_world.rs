@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cairn_primitives::{BlockNumber, Netuid, Round, Secret, Uid, Verdicts, H256};
+use cairn_primitives::{
+    BlockNumber, ModelRoot, Netuid, Round, SealedRoot, Secret, Uid, Verdicts, H256,
+};
 use cairn_protocol::checkpoint;
 use cairn_round::{
     hidden_row::{self, HiddenRow},
@@ -109,8 +111,8 @@ fn witness_of(round: Round) -> H256 {
 }
 
 /// Every second content is bad.
-fn is_good(root: H256) -> bool {
-    root.to_low_u64_be().is_multiple_of(2)
+fn is_good(root: SealedRoot) -> bool {
+    root.0.to_low_u64_be().is_multiple_of(2)
 }
 
 fn machine((held, hidden_rows): (Held, Vec<HiddenRow>), pledges: Vec<Pledge>) -> Driven<Validator> {
@@ -186,7 +188,7 @@ impl World {
             Happening::Reveal(uid) => {
                 let best = self.chain.best();
                 if let Some(seen) = best.contributions.get(uid) {
-                    let key = Secret::new(seen.commitment.sealed_root.0);
+                    let key = Secret::new(*seen.commitment.sealed_root.bytes());
                     let reveal = Transaction::Reveal(best.round, key);
                     self.chain.pool.push((*uid, reveal));
                 }
@@ -430,7 +432,7 @@ impl World {
 
     /// It holds the round's parameters, is not bound yet as far as it can know, and has found good, when it was opened,
     /// whatever it vouches for and is on chain.
-    fn check_pledge(&self, round: Round, verdicts: &Verdicts, root: H256) {
+    fn check_pledge(&self, round: Round, verdicts: &Verdicts, root: ModelRoot) {
         let view = self.seen.as_ref().expect("nothing is sent unseen");
         assert_eq!(Held { round, root }, self.disk.0);
         assert_eq!(view.round.round, round);

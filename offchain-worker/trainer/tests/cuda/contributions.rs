@@ -1,7 +1,9 @@
 //! Contributions made and applied by the card's kernels have the bits of the CPU's.
 
 use cairn_gradient::{compress, encode, outer_step, Contribution, Header, SparseTensor, Work};
-use cairn_primitives::{Compression, Layout, Nano, Netuid, OuterStep, Selected, Tensor, Uid};
+use cairn_primitives::{
+    Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, Selected, Tensor, Uid,
+};
 use cairn_trainer::{
     cuda::{
         contribution::{Contributions, OuterRule, Share},
@@ -58,7 +60,7 @@ fn header(layout: &Layout) -> Header {
         netuid: Netuid(1),
         round: 2,
         hotkey: [3; 32].into(),
-        parent_root: cairn_primitives::H256([4; 32]),
+        parent_root: ModelRoot(cairn_primitives::H256([4; 32])),
         layout_hash: layout.hash(),
         inner_steps: 5,
         tokens: 6,

@@ -6,7 +6,9 @@ use std::{
 };
 
 use cairn_gradient::model_root;
-use cairn_primitives::{BlockNumber, Layout, ModelShape, Netuid, Round, RunConfig, H256};
+use cairn_primitives::{
+    BlockNumber, Layout, ModelRoot, ModelShape, Netuid, Round, RunConfig, H256,
+};
 use cairn_store::{paths, Store};
 use cairn_trainer::data::root;
 use clap::Args;
@@ -71,7 +73,7 @@ struct OnChain {
     /// The block at which it was stopped.
     stopped_at: Option<BlockNumber>,
     /// Final roots and the rounds that began with them, the newest first.
-    roots: Vec<(Round, H256)>,
+    roots: Vec<(Round, ModelRoot)>,
 }
 
 impl CheckpointArgs {
@@ -236,11 +238,11 @@ async fn newest(
         .filter_map(|entry| paths::parse_checkpoint(netuid.get(), &entry.path));
     let files: BTreeMap<[u8; 32], Round> = listed.map(|(round, root)| (root, round)).collect();
     for (round, root) in &run.roots {
-        let Some(file) = files.get(&root.0) else {
+        let Some(file) = files.get(root.bytes()) else {
             continue;
         };
         let prefix = paths::checkpoints(netuid.get(), *file);
-        match store.get_blob(&prefix, &root.0, expected).await {
+        match store.get_blob(&prefix, root.bytes(), expected).await {
             Ok(bytes) => return Ok((*round, floats(&prefix, &bytes, expected)?)),
             Err(error) => tracing::warn!("{error}; passed over"),
         }
@@ -297,7 +299,7 @@ mod tests {
     const NETUID: Netuid = Netuid(3);
 
     /// A store, and what the chain kept of a stopped run whose first parameters are those of seed 1.
-    async fn stopped(directory: &Path, roots: &[(Round, H256)]) -> (Store, OnChain) {
+    async fn stopped(directory: &Path, roots: &[(Round, ModelRoot)]) -> (Store, OnChain) {
         let store = Store::create_in(directory).unwrap();
         let config = crate::run_file::example();
         let on_chain = OnChain {
@@ -309,10 +311,10 @@ mod tests {
     }
 
     /// Puts parameters into the store as those of a round, and gives their root.
-    async fn put(store: &Store, round: Round, parameters: &[f32]) -> H256 {
+    async fn put(store: &Store, round: Round, parameters: &[f32]) -> ModelRoot {
         let bytes: Vec<u8> = parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
         let prefix = paths::checkpoints(NETUID.get(), round);
-        H256(store.put_blob(&prefix, bytes.into()).await.unwrap())
+        ModelRoot::from(store.put_blob(&prefix, bytes.into()).await.unwrap())
     }
 
     fn length(run: &OnChain) -> u64 {
@@ -335,7 +337,7 @@ mod tests {
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
         assert_eq!((found.0, found.1 == new), (7, true));
         // A damaged file is passed over.
-        let name = paths::blob(&paths::checkpoints(NETUID.get(), 6), &new_root.0);
+        let name = paths::blob(&paths::checkpoints(NETUID.get(), 6), new_root.bytes());
         std::fs::write(directory.path().join(name), b"damaged").unwrap();
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
         assert_eq!((found.0, found.1 == old), (5, true));
@@ -358,12 +360,12 @@ mod tests {
     #[tokio::test]
     async fn parameters_that_are_nowhere_are_named() {
         let directory = tempfile::tempdir().unwrap();
-        let (store, mut run) = stopped(directory.path(), &[(4, H256([0xab; 32]))]).await;
+        let (store, mut run) = stopped(directory.path(), &[(4, ModelRoot(H256([0xab; 32])))]).await;
         let error = |run: OnChain| async move {
             let result = newest(&store, NETUID, &run, length(&run)).await;
             result.unwrap_err().to_string()
         };
-        run.config.initial_root = H256([1; 32]);
+        run.config.initial_root = ModelRoot(H256([1; 32]));
         let error = error(run).await;
         assert!(
             error.contains("checkpoints/3/4-abab") && error.contains("--store"),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cairn_inference::gguf::{self, Vocabulary};
-use cairn_primitives::{BlockNumber, ModelShape, Round, H256};
+use cairn_primitives::{BlockNumber, ModelRoot, ModelShape, Round};
 use cairn_store::Store;
 use cairn_trainer::hugging_face;
 use clap::{Args, ValueEnum};
@@ -56,7 +56,7 @@ struct Exported {
     out: PathBuf,
     format: Format,
     parameters: u64,
-    model_root: H256,
+    model_root: ModelRoot,
     round: Option<Round>,
     /// The block at which the run was stopped, if it was.
     stopped_at: Option<BlockNumber>,

@@ -14,7 +14,7 @@ use cairn_gradient::{
     decode_header, inspect, Compressor, Header, Opened, Reader, SparseTensor, TensorSummary, Work,
     Writer, HEADER_LENGTH, MAGIC,
 };
-use cairn_primitives::{Carried, Compression, Layout, Nano, Netuid, H256};
+use cairn_primitives::{Carried, Compression, Layout, ModelRoot, Nano, Netuid, H256};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -137,7 +137,7 @@ pub struct Encode {
     hotkey: Option<String>,
     /// Model root of the parameters before training [default: all zeros]
     #[arg(long, env = "CAIRN_PARENT_ROOT", value_name = "HASH", value_parser = parse_hash)]
-    parent_root: Option<H256>,
+    parent_root: Option<ModelRoot>,
     /// Number of inner steps done
     #[arg(long, env = "CAIRN_INNER_STEPS", default_value_t = 0, value_name = "N")]
     inner_steps: u32,
@@ -294,7 +294,7 @@ struct HeaderFacts {
     netuid: Netuid,
     round: u32,
     hotkey: String,
-    parent_root: H256,
+    parent_root: ModelRoot,
     layout_hash: H256,
     inner_steps: u32,
     tokens: u64,

@@ -302,6 +302,7 @@ mod tests {
     use crate::roles::testing::{a_member, a_run, a_subnet};
     use cairn_chain::AccountId;
     use cairn_primitives::api::{Attester, Duty};
+    use cairn_primitives::ModelRoot;
     use cairn_protocol::phase::Timetable;
 
     fn seen(run: Option<RunInfo>) -> Seen {
@@ -410,7 +411,7 @@ mod tests {
         let mut seen = seen(Some(in_round_3()));
         let entry = LineageEntry {
             round: 2,
-            model_root: H256::zero(),
+            model_root: ModelRoot::zero(),
             attested_stake: 0,
             attesting_stake: 0,
             total_stake: 10,
@@ -425,7 +426,7 @@ mod tests {
         assert!(!text.contains("model    0x"), "{text}");
         let root = H256([7; 32]);
         seen.lineage = Some(LineageEntry {
-            model_root: root,
+            model_root: ModelRoot(root),
             attested_stake: 9,
             attesting_stake: 9,
             is_final: true,

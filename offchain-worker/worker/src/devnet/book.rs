@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use cairn_primitives::{
     api::{LineageEntry, SettledRound},
-    Round, H256,
+    ModelRoot, Round,
 };
 
 use super::report::RoundReport;
@@ -25,7 +25,7 @@ struct Entry {
     settled: SettledRound,
     seconds: f64,
     /// Root of the parameters after the round, as this program computed it.
-    root: H256,
+    root: ModelRoot,
     lineage: Option<LineageEntry>,
 }
 
@@ -44,7 +44,7 @@ impl Book {
 
     /// A round was settled, and this is the root of the parameters after it. Rounds come in order; those after
     /// the wanted ones are not written down. `sizes` are those of the included contributions in bytes.
-    pub fn settled(&mut self, settled: SettledRound, root: H256, seconds: f64, sizes: &[u64]) {
+    pub fn settled(&mut self, settled: SettledRound, root: ModelRoot, seconds: f64, sizes: &[u64]) {
         if self.rounds.len() < self.wanted as usize {
             self.bytes.extend_from_slice(sizes);
             self.rounds.push(Entry {
@@ -172,16 +172,16 @@ impl Entry {
 #[error("round {round} begins with the parameters {chain:?} on chain, but the settled rounds give {here:?}; keep the logs and the store (--keep) and report it")]
 pub struct Mismatch {
     round: Round,
-    chain: H256,
-    here: H256,
+    chain: ModelRoot,
+    here: ModelRoot,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::Uid;
+    use cairn_primitives::{Uid, H256};
 
-    const ROOT: H256 = H256::repeat_byte(1);
+    const ROOT: ModelRoot = ModelRoot(H256::repeat_byte(1));
 
     fn settled(round: Round) -> SettledRound {
         SettledRound {
@@ -195,7 +195,7 @@ mod tests {
         }
     }
 
-    fn entry(round: Round, model_root: H256, is_final: bool) -> LineageEntry {
+    fn entry(round: Round, model_root: ModelRoot, is_final: bool) -> LineageEntry {
         let (attested_stake, attesting_stake, total_stake) = (9, 9, 10);
         LineageEntry {
             round,
@@ -230,8 +230,8 @@ mod tests {
     fn other_parameters_on_chain_are_an_error_once_they_are_final() {
         let mut book = Book::new(1);
         book.settled(settled(0), ROOT, 1.0, &[]);
-        assert_eq!(book.lineage(&entry(1, H256::zero(), false)), Ok(()));
-        assert!(book.lineage(&entry(1, H256::zero(), true)).is_err());
+        assert_eq!(book.lineage(&entry(1, ModelRoot::zero(), false)), Ok(()));
+        assert!(book.lineage(&entry(1, ModelRoot::zero(), true)).is_err());
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
     fn rounds_after_the_wanted_ones_are_not_written_down() {
         let mut book = Book::new(1);
         book.settled(settled(0), ROOT, 1.0, &[]);
-        book.settled(settled(1), H256::zero(), 1.0, &[5]);
+        book.settled(settled(1), ModelRoot::zero(), 1.0, &[5]);
         assert_eq!((book.rounds.len(), book.bytes_per_contribution()), (1, 0));
         assert!(book.reports().is_empty(), "its loss is not known");
     }

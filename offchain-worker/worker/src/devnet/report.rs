@@ -5,7 +5,7 @@ use std::time::Duration;
 use cairn_chain::AccountId;
 use cairn_primitives::{
     api::{pebble, Issuance},
-    AuditOutcome, Balance, Round, Uid, H256,
+    AuditOutcome, Balance, ModelRoot, Round, Uid, H256,
 };
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,7 @@ pub struct RoundReport {
     /// Root of the parameters after its outer step.
     // The report's keys were promised before the word changed.
     #[serde(rename = "state_root")]
-    pub model_root: H256,
+    pub model_root: ModelRoot,
     /// Stake that attested this root, in pebble.
     #[serde(with = "pebble")]
     pub attested_stake: Balance,
@@ -114,7 +114,7 @@ pub struct MemberReport {
     pub rounds_included: u64,
     /// Root of the parameters that its worker holds at the end; null if it said nothing.
     #[serde(rename = "state_root")]
-    pub model_root: Option<H256>,
+    pub model_root: Option<ModelRoot>,
 }
 
 /// A contribution that was audited.
@@ -174,7 +174,7 @@ pub mod tests {
             rounds: vec![RoundReport {
                 round: 0,
                 included: vec![Uid(0), Uid(2)],
-                model_root: H256::repeat_byte(1),
+                model_root: ModelRoot(H256::repeat_byte(1)),
                 attested_stake: 100,
                 total_stake: 100,
                 heldout_loss: 6.93,
@@ -189,7 +189,7 @@ pub mod tests {
                 withheld: 5,
                 bond: 7,
                 rounds_included: 1,
-                model_root: Some(H256::repeat_byte(1)),
+                model_root: Some(ModelRoot(H256::repeat_byte(1))),
             }],
             audits: vec![AuditReport {
                 round: 0,

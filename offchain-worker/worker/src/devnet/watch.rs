@@ -9,7 +9,7 @@ use std::{
 
 use cairn_chain::{Block, Client, View};
 use cairn_engine::Device;
-use cairn_primitives::{AuditRules, Netuid, Round, Text, H256};
+use cairn_primitives::{AuditRules, ModelRoot, Netuid, Round, Text};
 use cairn_protocol::phase::Timetable;
 use cairn_store::Store;
 use futures::{
@@ -75,7 +75,7 @@ struct Watched {
     round_began: Instant,
     block_came: Instant,
     /// Roots that workers hold of the last parameters, by name.
-    roots: BTreeMap<String, H256>,
+    roots: BTreeMap<String, ModelRoot>,
 }
 
 impl Devnet {
@@ -642,7 +642,7 @@ mod tests {
         report.issuance.issued += 1;
         assert!(verdict(&report).is_err());
         let mut report = sample();
-        report.members[0].model_root = Some(H256::zero());
+        report.members[0].model_root = Some(ModelRoot::zero());
         assert!(verdict(&report)
             .unwrap_err()
             .to_string()

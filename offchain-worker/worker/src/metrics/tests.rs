@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cairn_chain::{AccountId, RoundInfo};
-use cairn_primitives::{Uid, H256};
+use cairn_primitives::{ModelRoot, Uid, H256};
 
 use super::*;
 use crate::roles::testing::config_and_store;
@@ -18,7 +18,7 @@ fn line() -> Line {
         included: true,
         incentive: u16::MAX / 5,
         earned: 12_500_000_000,
-        model_root: H256([1; 32]),
+        model_root: ModelRoot(H256([1; 32])),
     }
 }
 
@@ -30,7 +30,7 @@ fn status() -> Status {
         netuid: Netuid(1),
         block: 1_234,
         round: 8,
-        model_root: H256([8; 32]),
+        model_root: ModelRoot(H256([8; 32])),
         loss: Some(3.5),
         rounds_committed: 4,
         rounds_included: 3,

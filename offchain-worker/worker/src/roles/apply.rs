@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use cairn_gradient::Checked;
-use cairn_primitives::{Round, Uid, H256};
+use cairn_primitives::{ModelRoot, Round, SealedRoot, Uid};
 use cairn_protocol::verdict::Before;
 use cairn_round::{validator::Claim, Included, Settlement};
 use futures::{stream, StreamExt, TryStreamExt};
@@ -21,7 +21,7 @@ use super::{
 const PARALLEL_FETCHES: usize = 8;
 
 /// Checked contributions by uid and sealed root.
-pub(super) type AtHand = BTreeMap<(Uid, H256), Arc<Checked>>;
+pub(super) type AtHand = BTreeMap<(Uid, SealedRoot), Arc<Checked>>;
 
 /// Computes the parameters after a round, and gives their root and what was included. They are pending in the engine.
 /// What is not among `at_hand` is fetched. `is_included` says whether the member's own contribution is one of them.
@@ -33,7 +33,7 @@ pub(super) async fn apply<C: Chain>(
     settlement: &Settlement,
     at_hand: &AtHand,
     is_included: bool,
-) -> Result<(H256, AtHand), RoleError> {
+) -> Result<(ModelRoot, AtHand), RoleError> {
     let parent_root =
         with_engine(desk, |engine| Ok(engine.root(cairn_engine::Version::Held)?)).await?;
     // A plain list of futures: a closure inside the stream would tie its lifetime to the job's.
@@ -61,7 +61,7 @@ pub(super) async fn apply<C: Chain>(
     *locked(&run.next_ends) = Some(ends);
     let ids = settlement.included.iter().map(|one| &one.seen);
     let ids = ids.map(|seen| (seen.uid, seen.commitment.sealed_root));
-    let ids: BTreeMap<Uid, H256> = ids.collect();
+    let ids: BTreeMap<Uid, SealedRoot> = ids.collect();
     with_engine(desk, move |engine| {
         engine.discard();
         let root = engine.settle(&cairn_engine::Settlement {
@@ -81,7 +81,7 @@ async fn get<C: Chain>(
     round: Round,
     Included { seen, trust }: Included,
     known: Option<Arc<Checked>>,
-    parent_root: H256,
+    parent_root: ModelRoot,
 ) -> Result<(Uid, u16, Arc<Checked>), RoleError> {
     let uid = seen.uid;
     if let Some(known) = known {

@@ -7,7 +7,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::{Keypair, MemberInfo, RunInfo};
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Round, Text, H256};
+use cairn_primitives::{BlockNumber, ModelRoot, Round, Text};
 use cairn_protocol::checkpoint;
 use cairn_round::{
     audit::Demand,
@@ -72,7 +72,7 @@ pub(super) enum Ended<O> {
     /// Nothing that anybody waits for.
     Nothing,
     Sent(Kind, Option<BlockNumber>),
-    Applied(Round, H256, AtHand),
+    Applied(Round, ModelRoot, AtHand),
     NotApplied(Round),
     Kept(Box<Kept>),
     Joined(Held),

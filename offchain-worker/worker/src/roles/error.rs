@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cairn_chain::ChainError;
 use cairn_engine::EngineError;
-use cairn_primitives::{BlockNumber, Netuid, Round, Uid, H256};
+use cairn_primitives::{BlockNumber, ModelRoot, Netuid, Round, Uid};
 use cairn_store::StoreError;
 
 use super::state::StateError;
@@ -69,9 +69,9 @@ pub enum RoleError {
         /// The round that begins with them.
         round: Round,
         /// The root here.
-        here: H256,
+        here: ModelRoot,
         /// The root on chain.
-        chain: H256,
+        chain: ModelRoot,
     },
     /// The network settled a round with what this worker refuses.
     #[error("round {round} was settled with the contribution of uid {uid}, which this worker refuses ({why}): two thirds of the attesting stake take what no honest worker does, or this is another release; ask the subnet's owner")]

@@ -26,7 +26,7 @@ pub(super) async fn fetch<C: Chain>(
 ) -> Result<Bytes, StoreError> {
     let wanted = Wanted {
         prefix: paths::contributions(desk.run.netuid.get(), round),
-        root: commitment.sealed_root,
+        root: commitment.sealed_root.0,
         length: commitment.length,
         most: desk.run.max_len,
         maker,

@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 
 use cairn_chain::RunInfo;
 use cairn_engine::{Part, State, Version};
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{ModelRoot, Round, H256};
 use cairn_protocol::{
     checkpoint::{self, Source as From},
     limits::CHECKPOINT_ATTEMPTS,
@@ -42,7 +42,7 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
 ) -> Result<bool, RoleError> {
     let run = &desk.run;
     let prefix = paths::checkpoints(run.netuid.get(), held.round);
-    if run.store.has_blob(&prefix, &held.root.0).await? {
+    if run.store.has_blob(&prefix, held.root.bytes()).await? {
         return Ok(true);
     }
     let bytes = with_engine(desk, move |engine| {
@@ -127,7 +127,7 @@ pub(super) async fn newest<C: Chain>(
     let lineage = chain.lineage(at, run.netuid, from).await?;
     let finals = lineage.iter().filter(|entry| entry.is_final);
     let finals = finals.map(|entry| (entry.round, entry.model_root));
-    let finals: Vec<(Round, H256)> = finals.collect();
+    let finals: Vec<(Round, ModelRoot)> = finals.collect();
     let mut others = others.to_vec();
     loop {
         let claims = there(run, &finals, &others).await?;
@@ -176,7 +176,7 @@ pub(super) struct Claim {
     /// Its round.
     pub round: Round,
     /// Its root.
-    pub root: H256,
+    pub root: ModelRoot,
     /// Who of the others says so, by its place; nobody if a store has it.
     pub by: Vec<usize>,
 }
@@ -190,13 +190,13 @@ fn bytes_of(run: &Run) -> u64 {
 /// listed, which not every store can: the chain names every root.
 pub(super) async fn there(
     run: &Run,
-    finals: &[(Round, H256)],
+    finals: &[(Round, ModelRoot)],
     others: &[Arc<dyn Source>],
 ) -> Result<Vec<Claim>, RoleError> {
     let due = finals
         .iter()
         .filter(|(round, _)| checkpoint::is_due(*round));
-    let mut due: Vec<(Round, H256)> = due.copied().collect();
+    let mut due: Vec<(Round, ModelRoot)> = due.copied().collect();
     due.sort_unstable_by(|a, b| b.cmp(a));
     let mut found = Vec::new();
     let mut answering: Vec<usize> = (0..others.len()).collect();
@@ -205,7 +205,7 @@ pub(super) async fn there(
         let mut by = Vec::new();
         let is_there = in_a_store(run, &prefix, &root).await?;
         if !is_there {
-            let (path, length) = (paths::blob(&prefix, &root.0), bytes_of(run));
+            let (path, length) = (paths::blob(&prefix, root.bytes()), bytes_of(run));
             by = who_has(others, &mut answering, &path, length).await;
         }
         if is_there || !by.is_empty() {
@@ -219,10 +219,10 @@ pub(super) async fn there(
 }
 
 /// Whether one of the run's stores has a file of this name.
-async fn in_a_store(run: &Run, prefix: &str, root: &H256) -> Result<bool, RoleError> {
+async fn in_a_store(run: &Run, prefix: &str, root: &ModelRoot) -> Result<bool, RoleError> {
     for store in run.stores() {
         let is_own = store.url() == run.store.url();
-        match store.has_blob(prefix, &root.0).await {
+        match store.has_blob(prefix, root.bytes()).await {
             Ok(false) => {}
             Ok(true) => return Ok(true),
             Err(error) if is_own => return Err(error.into()),
@@ -291,7 +291,7 @@ async fn download(
     let length = bytes_of(run);
     let blob = Blob::new(
         &paths::checkpoints(run.netuid.get(), held.round),
-        held.root.0,
+        *held.root.bytes(),
         length,
     );
     let into = place.join(held.round.to_string());

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cairn_primitives::{Balance, Round, H256};
+use cairn_primitives::{Balance, ModelRoot, Round};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 
 use super::RoleError;
@@ -32,7 +32,7 @@ pub struct Line {
     #[serde(with = "cairn_primitives::api::pebble")]
     pub earned: Balance,
     /// Root of the parameters after the round.
-    pub model_root: H256,
+    pub model_root: ModelRoot,
 }
 
 /// A log of `T`.
@@ -168,7 +168,7 @@ mod tests {
             included,
             incentive: 9,
             earned: u64::MAX,
-            model_root: H256([1; 32]),
+            model_root: ModelRoot::from([1; 32]),
         }
     }
 

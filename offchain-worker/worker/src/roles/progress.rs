@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use cairn_primitives::{BlockNumber, EpochIndex, Finding, Round, Uid, H256};
+use cairn_primitives::{BlockNumber, EpochIndex, Finding, ModelRoot, Round, SealedRoot, Uid};
 use serde::Serialize;
 
 use super::waiting::SAY_AGAIN;
@@ -17,7 +17,7 @@ pub enum Progress {
         /// The round that begins with them.
         round: Round,
         /// Their root.
-        model_root: H256,
+        model_root: ModelRoot,
         /// Whether they come from this worker's disk.
         resumed: bool,
     },
@@ -60,7 +60,7 @@ pub enum Progress {
         /// The round.
         round: Round,
         /// BLAKE3 of the sealed file.
-        sealed_root: H256,
+        sealed_root: SealedRoot,
     },
     /// A key is in a block.
     Revealed {
@@ -98,7 +98,7 @@ pub enum Progress {
         /// Whom it vouches for.
         good: Vec<Uid>,
         /// Root of the parameters that the round began with.
-        model_root: H256,
+        model_root: ModelRoot,
     },
     /// A round was settled and applied.
     Settled {
@@ -107,7 +107,7 @@ pub enum Progress {
         /// Who was included.
         included: Vec<Uid>,
         /// Root of the parameters after it.
-        model_root: H256,
+        model_root: ModelRoot,
         /// The finalised block at which this was seen.
         block: BlockNumber,
     },
@@ -246,7 +246,7 @@ impl fmt::Display for Progress {
 }
 
 /// The first eight digits, enough to compare by eye.
-fn short(root: &H256) -> String {
+fn short(root: &impl std::fmt::Debug) -> String {
     format!("{root:?}").chars().take(10).collect()
 }
 
@@ -322,7 +322,7 @@ mod tests {
         let settled = Progress::Settled {
             round: 4,
             included: vec![Uid(1), Uid(2)],
-            model_root: H256([0xab; 32]),
+            model_root: ModelRoot::from([0xab; 32]),
             block: 9,
         };
         assert_eq!(

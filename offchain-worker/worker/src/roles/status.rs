@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use cairn_chain::AccountId;
-use cairn_primitives::{BlockNumber, Netuid, Round, Uid, H256};
+use cairn_primitives::{BlockNumber, ModelRoot, Netuid, Round, Uid};
 use serde::{Deserialize, Serialize};
 
 use super::RoleError;
@@ -24,7 +24,7 @@ pub struct Status {
     /// The round that begins with the parameters that it holds.
     pub round: Round,
     /// Their root.
-    pub model_root: H256,
+    pub model_root: ModelRoot,
     /// Mean loss of its last inner step, in nats.
     pub loss: Option<f32>,
     /// Rounds in which it committed, or attested.
@@ -78,7 +78,7 @@ mod tests {
             netuid: Netuid(1),
             block: 99,
             round: 4,
-            model_root: H256([8; 32]),
+            model_root: ModelRoot::from([8; 32]),
             loss: Some(6.25),
             rounds_committed: 4,
             rounds_included: 3,

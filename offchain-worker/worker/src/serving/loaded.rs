@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use cairn_gradient::model_root;
 use cairn_inference::{files, Model};
-use cairn_primitives::{BlockNumber, Netuid, Round, H256};
+use cairn_primitives::{BlockNumber, ModelRoot, Netuid, Round};
 use cairn_trainer::hugging_face;
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +23,7 @@ pub struct Origin {
     /// The round that began with them, if that is known.
     pub round: Option<Round>,
     /// Their root.
-    pub model_root: H256,
+    pub model_root: ModelRoot,
     /// The block at which the run was stopped, if it was.
     pub stopped_at: Option<BlockNumber>,
 }
@@ -85,7 +85,7 @@ impl Loaded {
 }
 
 /// What a directory says of its parameters, which have this root.
-fn origin(directory: &Path, found: H256) -> Result<Origin, Failure> {
+fn origin(directory: &Path, found: ModelRoot) -> Result<Origin, Failure> {
     let path = directory.join(ORIGIN);
     let Ok(bytes) = std::fs::read(&path) else {
         // What others exported says nothing; its root is its name.

@@ -1,12 +1,12 @@
 //! Who is missed, whose stake leaks, who is slashed.
 
-use cairn_primitives::{Balance, Netuid, Role, Uid, H256};
+use cairn_primitives::{Balance, ModelRoot, Netuid, Role, Uid, H256};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
 use crate::{mock::*, AbsencesOf, Error, Event, Rounds, Runs};
 
-const OTHER: H256 = H256([9; 32]);
+const OTHER: ModelRoot = ModelRoot(H256([9; 32]));
 
 fn current() -> u32 {
     Runs::<Test>::get(NET).and_then(|run| run.round).unwrap()
@@ -22,7 +22,7 @@ fn taking_part() -> (Vec<Uid>, Vec<(Uid, Balance)>) {
 }
 
 /// A round in which these validators attest these roots, and miner 10 contributes from [`ROOT`].
-fn round_of(said: &[(Uid, H256)]) {
+fn round_of(said: &[(Uid, ModelRoot)]) {
     let (round, start) = (current(), start());
     assert_ok!(commit(NET, round, Uid(10), ROOT));
     run_to(start + 4);

@@ -1,6 +1,6 @@
 //! Validators attest.
 
-use cairn_primitives::{Netuid, Role, Uid, Verdicts, H256};
+use cairn_primitives::{ModelRoot, Netuid, Role, Uid, Verdicts, H256};
 use cairn_protocol::phase::RoundStage;
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -42,7 +42,13 @@ fn a_validator_attests_with_the_stake_it_had() {
                 model_root
             }]
         );
-        assert_ok!(attest(NET, 0, Uid(2), &[Uid(10), Uid(11)], H256([9; 32])));
+        assert_ok!(attest(
+            NET,
+            0,
+            Uid(2),
+            &[Uid(10), Uid(11)],
+            ModelRoot(H256([9; 32]))
+        ));
         let tally = Tallies::<Test>::get(NET, 0);
         assert_eq!((tally.attesting_stake, tally.total_stake), (600, 700));
         let support: Vec<_> = tally
@@ -56,7 +62,7 @@ fn a_validator_attests_with_the_stake_it_had() {
             .iter()
             .map(|(root, stake)| (*root, *stake))
             .collect();
-        assert_eq!(roots, [(ROOT, 200), (H256([9; 32]), 400)]);
+        assert_eq!(roots, [(ROOT, 200), (ModelRoot(H256([9; 32])), 400)]);
     });
 }
 
@@ -85,7 +91,7 @@ fn a_validator_commits_before_it_attests() {
         run_to(10);
         let other = open(NET, 0, Uid(1), &[Uid(10)], ROOT);
         assert_noop!(other, Error::<Test>::NotAsCommitted);
-        let other = open(NET, 0, Uid(1), &[], H256([9; 32]));
+        let other = open(NET, 0, Uid(1), &[], ModelRoot(H256([9; 32])));
         assert_noop!(other, Error::<Test>::NotAsCommitted);
         let unsalted = Training::attest(
             by(hotkey(NET, Uid(1))),
@@ -193,7 +199,7 @@ fn nobody_but_a_validator_of_the_round_attests() {
         let stranger = attests(by(stranger()));
         assert_noop!(stranger, Error::<Test>::NotAValidatorOfThisRound);
         assert_noop!(attests(RuntimeOrigin::root()), DispatchError::BadOrigin);
-        let commits = |by| Training::commit_attestation(by, NET, 0, ROOT);
+        let commits = |by| Training::commit_attestation(by, NET, 0, ROOT.0);
         let miner = commits(by(hotkey(NET, Uid(10))));
         assert_noop!(miner, Error::<Test>::NotAValidatorOfThisRound);
         assert_noop!(commits(RuntimeOrigin::root()), DispatchError::BadOrigin);
@@ -231,6 +237,6 @@ fn nobody_commits_to_or_attests_zero() {
         assert_noop!(zero, Error::<Test>::ZeroHash);
         run_to(10);
         let error = Error::<Test>::ZeroModelRoot;
-        assert_noop!(attest(NET, 0, Uid(0), &[], H256::zero()), error);
+        assert_noop!(attest(NET, 0, Uid(0), &[], ModelRoot::zero()), error);
     });
 }

@@ -1,6 +1,6 @@
 //! What the audits pallet is told, and what follows from what it tells.
 
-use cairn_primitives::{traits::Attendance, AuditRules, Uid, H256};
+use cairn_primitives::{traits::Attendance, AuditRules, ModelRoot, Uid, H256};
 use frame_support::{assert_noop, assert_ok};
 
 use crate::{mock::*, Attended, Clearing, Error, Event, Rounds};
@@ -34,7 +34,11 @@ fn what_a_round_included_is_told_with_its_validators_and_a_seed_of_its_own() {
         );
         let exam = Training::settled(NET, 0).expect("it was settled").exam;
         assert_ne!(first, exam);
-        whole_round(&[Uid(10)], &[Uid(0), Uid(1), Uid(2)], H256([8; 32]));
+        whole_round(
+            &[Uid(10)],
+            &[Uid(0), Uid(1), Uid(2)],
+            ModelRoot(H256([8; 32])),
+        );
         assert_ne!(settled().0, first);
     });
 }
@@ -128,7 +132,7 @@ fn whose_work_was_false_is_not_expected_until_it_is_back() {
         whole_round(
             &[Uid(11), Uid(12)],
             &[Uid(0), Uid(1), Uid(2)],
-            H256([8; 32]),
+            ModelRoot(H256([8; 32])),
         );
         assert_eq!(miners(), [10, 11, 12].map(Uid));
     });

@@ -1,6 +1,8 @@
 //! Miners commit and reveal.
 
-use cairn_primitives::{key_hash, Commitment, Hotkey, Netuid, Role, Uid, H256};
+use cairn_primitives::{
+    key_hash, Commitment, Hotkey, ModelRoot, Netuid, Role, SealedRoot, Uid, H256,
+};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
@@ -53,7 +55,7 @@ fn a_miner_commits_once() {
             commit(NET, 0, Uid(10), ROOT),
             Error::<Test>::AlreadyCommitted
         );
-        let another = commit_as(|commitment| commitment.sealed_root = H256([9; 32]));
+        let another = commit_as(|commitment| commitment.sealed_root = SealedRoot(H256([9; 32])));
         assert_eq!(another, Err(Error::<Test>::AlreadyCommitted.into()));
         run_to(2 + ROUND);
         assert_ok!(commit(NET, 1, Uid(10), ROOT));
@@ -127,7 +129,7 @@ fn a_commitment_has_bytes_but_not_too_many_and_real_hashes() {
             Error::<Test>::ContributionTooLong
         );
         assert_noop!(
-            commit_as(|c| c.sealed_root = H256::zero()),
+            commit_as(|c| c.sealed_root = SealedRoot::zero()),
             Error::<Test>::ZeroHash
         );
         assert_noop!(
@@ -135,7 +137,7 @@ fn a_commitment_has_bytes_but_not_too_many_and_real_hashes() {
             Error::<Test>::ZeroHash
         );
         assert_noop!(
-            commit_as(|c| c.parent_root = H256::zero()),
+            commit_as(|c| c.parent_root = ModelRoot::zero()),
             Error::<Test>::ZeroHash
         );
         assert_ok!(commit_as(|c| c.length = 1_000));

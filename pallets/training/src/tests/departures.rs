@@ -1,6 +1,6 @@
 //! Members leave, and are replaced, in the middle of a round.
 
-use cairn_primitives::{traits::OnMember, Netuid, Role, Uid};
+use cairn_primitives::{traits::OnMember, ModelRoot, Netuid, Role, Uid};
 use frame_support::{assert_noop, assert_ok};
 
 use crate::{mock::*, Attestations, Contributions, Error, Event, Rounds, Tallies};
@@ -110,7 +110,7 @@ fn a_validator_that_leaves_takes_its_vote_and_its_weight_with_it() {
             0,
             Uid(0),
             &[Uid(10)],
-            cairn_primitives::H256([9; 32])
+            ModelRoot(cairn_primitives::H256([9; 32]))
         ));
         assert_ok!(attest(NET, 0, Uid(1), &[Uid(10)], ROOT));
         System::reset_events();

@@ -1,6 +1,6 @@
 //! Whatever is called in whatever order, the state stays sound.
 
-use cairn_primitives::{Netuid, Role, Uid, H256};
+use cairn_primitives::{ModelRoot, Netuid, Role, SealedRoot, Uid, H256};
 use proptest::prelude::*;
 
 use crate::mock::*;
@@ -80,11 +80,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn model_root(right: bool) -> H256 {
+fn model_root(right: bool) -> ModelRoot {
     if right {
         ROOT
     } else {
-        H256([9; 32])
+        ModelRoot(H256([9; 32]))
     }
 }
 
@@ -102,7 +102,7 @@ fn take(step: Step) {
             late,
         } => {
             let mut made = commitment(net, round(net), uid, ROOT);
-            made.sealed_root = H256([sealed; 32]);
+            made.sealed_root = SealedRoot(H256([sealed; 32]));
             let round = round(net).saturating_sub(u32::from(late));
             let _ = Training::commit(by(hotkey(net, uid)), net, round, made);
         }

@@ -2,13 +2,13 @@
 
 use cairn_primitives::{
     traits::{Dissolve, Work},
-    Uid, H256,
+    ModelRoot, Uid, H256,
 };
 use frame_support::assert_ok;
 
 use crate::{mock::*, Attended, Records};
 
-const OTHER: H256 = H256([9; 32]);
+const OTHER: ModelRoot = ModelRoot(H256([9; 32]));
 
 fn included() -> Vec<Uid> {
     Training::included(NET).uids().collect()

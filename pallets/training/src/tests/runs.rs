@@ -2,7 +2,8 @@
 
 use cairn_primitives::{
     traits::{Dissolve, Runs as _},
-    Hyperparameters, InitialParameters, Matrices, Muon, Nano, RunConfig, Text, Uid, H256,
+    Hyperparameters, InitialParameters, Matrices, ModelRoot, Muon, Nano, RunConfig, Text, Uid,
+    H256,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -129,7 +130,10 @@ fn each_impossible_configuration_has_its_error() {
         ),
         (|c| c.max_contributors = 0, Error::ImpossibleContributors),
         (|c| c.data.windows = 5, Error::TooLittleData),
-        (|c| c.initial_root = H256::zero(), Error::ZeroInitialRoot),
+        (
+            |c| c.initial_root = ModelRoot::zero(),
+            Error::ZeroInitialRoot,
+        ),
     ];
     ExtBuilder::default().subnet(NET).execute(|| {
         for (change, error) in cases {
@@ -173,7 +177,7 @@ fn what_everybody_would_print_is_printable() {
 fn a_stopped_run_leaves_nothing_behind_and_another_can_be_started() {
     ExtBuilder::usual().execute(|| {
         whole_round(&[Uid(10), Uid(11)], &[0, 1, 2].map(Uid), ROOT);
-        assert_ok!(commit(NET, 1, Uid(10), H256([8; 32])));
+        assert_ok!(commit(NET, 1, Uid(10), ModelRoot(H256([8; 32]))));
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
         assert_eq!(events().last(), Some(&Event::RunStopped { netuid: NET }));
         assert!(!Training::has_run(NET));
@@ -214,7 +218,7 @@ fn a_run_that_never_began_leaves_nothing_to_clear() {
 fn a_subnet_that_is_dissolved_stops_its_run_and_waits_until_nothing_is_left_of_it() {
     ExtBuilder::usual().execute(|| {
         whole_round(&[Uid(10), Uid(11)], &[0, 1, 2].map(Uid), ROOT);
-        assert_ok!(commit(NET, 1, Uid(10), H256([8; 32])));
+        assert_ok!(commit(NET, 1, Uid(10), ModelRoot(H256([8; 32]))));
         World::change(NET, |subnet| subnet.dissolving = true);
         <Training as Dissolve>::on_dissolving(NET);
         assert_eq!(events().last(), Some(&Event::RunStopped { netuid: NET }));
@@ -239,7 +243,7 @@ fn a_subnet_that_is_dissolved_stops_its_run_and_waits_until_nothing_is_left_of_i
 }
 
 /// The rounds whose roots stayed of the last run, and these roots.
-fn ended_roots() -> Vec<(u32, H256)> {
+fn ended_roots() -> Vec<(u32, ModelRoot)> {
     let ended = Training::ended_run(NET).unwrap();
     let roots = ended.final_roots.into_iter();
     roots.map(|known| (known.round, known.model_root)).collect()
@@ -266,13 +270,13 @@ fn of_a_stopped_run_the_configuration_and_the_last_final_roots_stay() {
         // It stays while the next run goes on, and until that one is stopped.
         next_block();
         let mut other = config();
-        other.initial_root = H256([9; 32]);
+        other.initial_root = ModelRoot(H256([9; 32]));
         assert_ok!(start(other.clone()));
         next_block();
         assert_eq!(Training::ended_run(NET), Some(ended));
         assert_ok!(Training::stop_run(by(owner(NET)), NET));
         assert_eq!(Training::ended_run(NET).unwrap().config, other);
-        assert_eq!(ended_roots(), [(0, H256([9; 32]))]);
+        assert_eq!(ended_roots(), [(0, ModelRoot(H256([9; 32])))]);
         Training::do_try_state().unwrap();
     });
 }
@@ -301,7 +305,7 @@ fn a_root_that_was_attested_in_the_last_round_counts() {
             "something was included"
         );
         run_to(crate::mock::start() + 8);
-        let next = H256([5; 32]);
+        let next = ModelRoot(H256([5; 32]));
         for uid in [0, 1, 2] {
             assert_ok!(attest(NET, 1, Uid(uid), &[], next));
         }

@@ -1,14 +1,14 @@
 //! Quorums, finality, who is included, null rounds.
 
-use cairn_primitives::{Balance, Uid, H256};
+use cairn_primitives::{Balance, ModelRoot, Uid, H256};
 use frame_support::assert_ok;
 
 use crate::{mock::*, Event, Included, Settlements};
 
-const OTHER: H256 = H256([9; 32]);
+const OTHER: ModelRoot = ModelRoot(H256([9; 32]));
 
 /// What one validator attests.
-type Vote<'a> = (Uid, &'a [Uid], H256);
+type Vote<'a> = (Uid, &'a [Uid], ModelRoot);
 
 /// The first round with validators of these stakes, three miners that start from [`ROOT`] and reveal,
 /// and these votes; then looks at the settlement in the next round's first block.
@@ -177,7 +177,10 @@ fn the_largest_stakes_do_not_overflow() {
 fn without_a_vote_the_round_is_null_and_its_root_unknown() {
     settle(&[100], &[], || {
         let entry = Training::lineage(NET, 0).remove(0);
-        assert_eq!((entry.model_root, entry.is_final), (H256::zero(), false));
+        assert_eq!(
+            (entry.model_root, entry.is_final),
+            (ModelRoot::zero(), false)
+        );
         assert_eq!((entry.attesting_stake, entry.total_stake), (0, 100));
         let settled = Event::RoundSettled {
             netuid: NET,
@@ -263,7 +266,7 @@ fn after_a_null_round_the_root_is_the_one_before() {
         assert!(is_final(1));
         whole_round(&[Uid(10)], &[], OTHER);
         // Round 3: θ cannot have changed.
-        let wrong = H256([4; 32]);
+        let wrong = ModelRoot(H256([4; 32]));
         whole_round(&[Uid(10)], &[0, 1, 2].map(Uid), wrong);
         assert_eq!((is_final(3), included(3)), (false, vec![]));
         let refused = Event::RootRefused {

@@ -5,8 +5,8 @@ use cairn_primitives::{
     blake2_256, key_hash, scores_hash,
     traits::{Membership, Positions, Stakes},
     AuditRules, Balance, Commitment, CompressionSchedule, DataSet, Hotkey, Hyperparameters,
-    InitialParameters, InnerOptimizer, ModelShape, Nano, Netuid, OuterStep, Phase, Phases, Role,
-    Round, RunConfig, Text, Uid, Verdicts, CRN, H256,
+    InitialParameters, InnerOptimizer, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Phase,
+    Phases, Role, Round, RunConfig, SealedRoot, Text, Uid, Verdicts, CRN, H256,
 };
 use frame_support::traits::fungible::Inspect;
 
@@ -68,7 +68,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
             tied_embeddings: true,
         },
         initial_parameters: InitialParameters::Seed(1),
-        initial_root: root,
+        initial_root: ModelRoot(root),
         data: DataSet {
             manifest_root: root,
             tokenizer_root: root,
@@ -134,19 +134,21 @@ fn rules(tempo: u8, max_members: u8, periods: u8, wrong: bool) -> Hyperparameter
 /// The root of the parameters that everybody holds in a round.
 fn root(netuid: Netuid, round: u32) -> H256 {
     let expected = pallet_training::Runs::<Runtime>::get(netuid).and_then(|run| run.expected_root);
-    expected.unwrap_or_else(|| {
-        let mut name = b"parameters".to_vec();
-        name.extend(netuid.get().to_le_bytes());
-        name.extend(round.to_le_bytes());
-        blake2_256(&name)
-    })
+    expected
+        .unwrap_or_else(|| {
+            let mut name = b"parameters".to_vec();
+            name.extend(netuid.get().to_le_bytes());
+            name.extend(round.to_le_bytes());
+            ModelRoot(blake2_256(&name))
+        })
+        .0
 }
 
 fn commitment(netuid: Netuid, round: u32, by: Actor) -> Commitment {
     let account: AccountId = by.account();
     Commitment {
-        parent_root: root(netuid, round),
-        sealed_root: blake2_256(account.as_ref()),
+        parent_root: ModelRoot(root(netuid, round)),
+        sealed_root: SealedRoot(blake2_256(account.as_ref())),
         length: 1,
         key_hash: key_hash(netuid, round, &Hotkey::of(&account), &[by.0; 32]),
     }
@@ -571,8 +573,8 @@ fn attestation(netuid: Netuid, round: Round, by: Actor, wrong_root: bool) -> Att
     let good = revealed.filter(|made| made.key.is_some());
     Attestation {
         model_root: match wrong_root {
-            true => H256([9; 32]),
-            false => root(netuid, round),
+            true => ModelRoot(H256([9; 32])),
+            false => ModelRoot(root(netuid, round)),
         },
         verdicts: Verdicts::from_uids(good.map(|made| made.uid)),
         // Some are of one mind, others are not.

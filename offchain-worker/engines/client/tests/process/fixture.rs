@@ -9,8 +9,8 @@ use cairn_gradient::{
 };
 use cairn_primitives::{
     key_hash, AuditRules, Commitment, CompressionSchedule, DataSet, InitialParameters,
-    InnerOptimizer, Layout, ModelShape, Nano, Netuid, OuterStep, Phases, RunConfig, Text, Uid,
-    H256,
+    InnerOptimizer, Layout, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Phases, RunConfig,
+    Text, Uid, H256,
 };
 
 const VOCABULARY: u64 = 64;
@@ -33,7 +33,7 @@ pub fn config() -> RunConfig {
     };
     RunConfig {
         name: Text::new("test").unwrap(),
-        initial_root: H256::zero(),
+        initial_root: ModelRoot::zero(),
         initial_parameters: InitialParameters::Seed(1),
         model,
         data: DataSet {
@@ -112,7 +112,7 @@ pub fn train(
 
 /// With the run's first parameters.
 pub fn load(engine: &mut dyn Engine, config: &RunConfig) -> H256 {
-    engine.load(State::new(start(config))).unwrap()
+    engine.load(State::new(start(config))).unwrap().0
 }
 
 /// The size of the difference over the size of the second.
@@ -142,7 +142,7 @@ pub fn header(round: u32, root: H256, trained: &Trained) -> Header {
         netuid: Netuid(1),
         round,
         hotkey: [1; 32].into(),
-        parent_root: root,
+        parent_root: ModelRoot(root),
         layout_hash: Layout::of(&config().model).hash(),
         inner_steps: trained.steps(),
         tokens: trained.tokens,

@@ -66,7 +66,7 @@ fn an_honest_program_gives_the_cpus_bits() {
     for engine in [&mut theirs as &mut dyn Engine, &mut ours] {
         let trained = train(engine, 0, STEPS, |_| true).unwrap().unwrap();
         let root = engine.root(Version::Held).unwrap();
-        let file = engine.contribution(header(0, root, &trained)).unwrap();
+        let file = engine.contribution(header(0, root.0, &trained)).unwrap();
         engine.keep().unwrap();
         files.push((trained, file));
     }

@@ -5,7 +5,9 @@ use std::{path::PathBuf, time::Instant};
 use cairn_gradient::{
     decode, outer_step, outer_step_and_root, Compressor, Contribution, Header, Work, Writer,
 };
-use cairn_primitives::{Compression, Hotkey, Layout, Nano, Netuid, OuterStep, Tensor, Uid, H256};
+use cairn_primitives::{
+    Compression, Hotkey, Layout, ModelRoot, Nano, Netuid, OuterStep, Tensor, Uid,
+};
 use clap::Args;
 use serde::Serialize;
 
@@ -185,7 +187,7 @@ impl Codec {
             netuid: Netuid(0),
             round: 0,
             hotkey: Hotkey::default(),
-            parent_root: H256::zero(),
+            parent_root: ModelRoot::zero(),
             layout_hash: layout.hash(),
             inner_steps: 0,
             tokens: 0,

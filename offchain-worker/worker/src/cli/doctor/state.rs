@@ -268,7 +268,7 @@ fn confirmed(question: &str) -> Result<bool, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::Hotkey;
+    use cairn_primitives::{Hotkey, ModelRoot};
 
     fn state(genesis: u8, netuid: Netuid, started_at: u32, started_in: u8) -> Kept {
         Kept {
@@ -278,7 +278,7 @@ mod tests {
                 netuid,
                 started_at,
                 started_in: H256([started_in; 32]),
-                initial_root: H256([3; 32]),
+                initial_root: ModelRoot(H256([3; 32])),
                 hotkey: Hotkey(H256([4; 32])),
             }),
             bytes: 1 << 20,

@@ -2,7 +2,7 @@
 
 use cairn_engine::{Engine, EngineError, StepDone, Trained, Version};
 use cairn_gradient::{seal, sealed_root, Header, Work};
-use cairn_primitives::{key_hash, Commitment, Secret, H256};
+use cairn_primitives::{key_hash, Commitment, ModelRoot, Secret};
 use cairn_round::{miner::Intent, plan::Plan};
 
 use super::round_job::Order;
@@ -65,7 +65,7 @@ fn train(
 }
 
 /// What a contribution of these steps says of itself, without what binds it to them.
-pub(super) fn header(order: &Order, parent_root: H256, trained: &Trained) -> Header {
+pub(super) fn header(order: &Order, parent_root: ModelRoot, trained: &Trained) -> Header {
     let run = &order.run;
     Header {
         netuid: run.netuid,
@@ -85,7 +85,7 @@ pub(super) fn seal_up(
     order: &Order,
     trained: Trained,
     plain: Vec<u8>,
-    parent_root: H256,
+    parent_root: ModelRoot,
 ) -> Result<Made, RoleError> {
     let mut key = [0u8; 32];
     getrandom::fill(&mut key).map_err(|error| RoleError::Random(error.to_string()))?;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cairn_primitives::{Netuid, Round, H256};
+use cairn_primitives::{Netuid, Round, SealedRoot};
 use cairn_round::miner::Intent;
 use cairn_store::{paths, Store};
 
@@ -24,7 +24,7 @@ use crate::roles::driver::{Desk, Ended, Jobs};
 pub(super) struct Outgoing {
     round: Round,
     prefix: String,
-    root: H256,
+    root: SealedRoot,
     length: u64,
     copy: PathBuf,
     is_looking: Arc<AtomicBool>,
@@ -34,7 +34,11 @@ pub(super) struct Outgoing {
 ///
 /// # Errors
 /// Those of the disk.
-pub(super) async fn keep_copy(directory: PathBuf, root: H256, sealed: Bytes) -> io::Result<()> {
+pub(super) async fn keep_copy(
+    directory: PathBuf,
+    root: SealedRoot,
+    sealed: Bytes,
+) -> io::Result<()> {
     let work = move || {
         match std::fs::remove_dir_all(&directory) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -48,8 +52,8 @@ pub(super) async fn keep_copy(directory: PathBuf, root: H256, sealed: Bytes) -> 
         .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-fn place(directory: &Path, root: &H256) -> PathBuf {
-    directory.join(blake3::Hash::from(root.0).to_hex().as_str())
+fn place(directory: &Path, root: &SealedRoot) -> PathBuf {
+    directory.join(blake3::Hash::from(*root.bytes()).to_hex().as_str())
 }
 
 impl Outgoing {
@@ -87,7 +91,7 @@ impl Outgoing {
 
     async fn repair(&self, store: &Store) -> Result<(), String> {
         match store
-            .holds_blob(&self.prefix, &self.root.0, self.length)
+            .holds_blob(&self.prefix, self.root.bytes(), self.length)
             .await
         {
             Ok(true) => return Ok(()),
@@ -104,7 +108,7 @@ impl Outgoing {
         }
         let published = store.publish(&self.prefix, self.copy.as_path()).await;
         match published {
-            Ok(root) if root == self.root.0 => {
+            Ok(root) if root == *self.root.bytes() => {
                 tracing::warn!("round {} · {lost}: it is published again", self.round);
                 Ok(())
             }

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use cairn_primitives::{BlockNumber, Hotkey, Netuid, H256};
+use cairn_primitives::{BlockNumber, Hotkey, ModelRoot, Netuid, H256};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 
@@ -72,7 +72,7 @@ pub struct Identity {
     #[serde(default)]
     pub started_in: H256,
     /// The run's first parameters.
-    pub initial_root: H256,
+    pub initial_root: ModelRoot,
     /// The worker's public key.
     pub hotkey: Hotkey,
 }

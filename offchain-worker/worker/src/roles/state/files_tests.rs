@@ -3,13 +3,13 @@
 use super::*;
 
 fn identity() -> Identity {
-    let [genesis, initial_root, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
+    let [genesis, first, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
     Identity {
         genesis,
         netuid: Netuid(1),
         started_at: 5,
         started_in: H256([4; 32]),
-        initial_root,
+        initial_root: ModelRoot(first),
         hotkey: Hotkey(hotkey),
     }
 }

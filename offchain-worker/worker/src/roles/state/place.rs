@@ -10,7 +10,6 @@ use std::{
 };
 
 use cairn_chain::AccountId;
-use cairn_primitives::H256;
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
@@ -57,8 +56,8 @@ impl StatePlace {
     }
 }
 
-fn short(hash: &H256) -> String {
-    hex::encode(hash.0).chars().take(8).collect()
+fn short(hash: &impl AsRef<[u8]>) -> String {
+    hex::encode(hash).chars().take(8).collect()
 }
 
 /// A state directory that was found.
@@ -162,7 +161,7 @@ fn in_use(path: &Path) -> bool {
 mod tests {
     use super::*;
     use crate::roles::state::{Change, StateDir};
-    use cairn_primitives::{Hotkey, Netuid};
+    use cairn_primitives::{Hotkey, ModelRoot, Netuid, H256};
     use cairn_round::Held;
 
     fn identity(genesis: u8, netuid: Netuid, started_at: u32, started_in: u8) -> Identity {
@@ -171,7 +170,7 @@ mod tests {
             netuid,
             started_at,
             started_in: H256([started_in; 32]),
-            initial_root: H256([3; 32]),
+            initial_root: ModelRoot(H256([3; 32])),
             hotkey: Hotkey(H256([4; 32])),
         }
     }
@@ -180,7 +179,7 @@ mod tests {
         let mut state = StateDir::open(&place.of(&identity), identity).expect("room");
         let held = Held {
             round: 1,
-            root: H256::zero(),
+            root: ModelRoot::zero(),
         };
         let change = Change {
             held: Some(held),

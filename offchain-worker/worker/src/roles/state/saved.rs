@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cairn_engine::{AdamState, Engine, EngineError, Part, Sent, State, Version};
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{ModelRoot, Round, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
@@ -53,7 +53,7 @@ const SENT: [(Part, &str); 3] = [
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Meta {
     round: Round,
-    root: H256,
+    root: ModelRoot,
     /// Inner steps that the optimizer has done.
     optimizer_steps: u64,
     open: Option<Intent>,
@@ -315,7 +315,7 @@ impl StateDir {
     pub fn save(&mut self, change: &Change) -> Result<(), StateError> {
         let mut meta = self.files.meta().cloned().unwrap_or(Meta {
             round: 0,
-            root: H256::zero(),
+            root: ModelRoot::zero(),
             optimizer_steps: 0,
             open: None,
             sent_steps: None,
@@ -415,27 +415,28 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, Finding, Hotkey, Netuid, Secret, Served, Uid, Verdicts};
+    use cairn_primitives::{
+        Commitment, Finding, Hotkey, Netuid, SealedRoot, Secret, Served, Uid, Verdicts,
+    };
 
     fn identity() -> Identity {
-        let [genesis, initial_root, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
+        let [genesis, first, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
         Identity {
             genesis,
             netuid: Netuid(1),
             started_at: 5,
             started_in: H256([4; 32]),
-            initial_root,
+            initial_root: ModelRoot(first),
             hotkey: Hotkey(hotkey),
         }
     }
 
     fn an_intent(round: Round) -> Intent {
-        let [parent_root, sealed_root, key_hash] = [4, 5, 6].map(|byte| H256([byte; 32]));
         let commitment = Commitment {
-            parent_root,
-            sealed_root,
+            parent_root: ModelRoot::from([4; 32]),
+            sealed_root: SealedRoot::from([5; 32]),
             length: 3,
-            key_hash,
+            key_hash: H256([6; 32]),
         };
         Intent {
             round,
@@ -445,7 +446,7 @@ mod tests {
     }
 
     fn held(round: Round, byte: u8) -> Option<Held> {
-        let root = H256([byte; 32]);
+        let root = ModelRoot::from([byte; 32]);
         Some(Held { round, root })
     }
 
@@ -598,7 +599,7 @@ mod tests {
             Pledge::new(
                 voter,
                 round,
-                H256([8; 32]),
+                ModelRoot(H256([8; 32])),
                 Verdicts::from_uids([1].map(Uid)),
                 H256([7; 32]),
                 salt,

@@ -12,8 +12,8 @@ use cairn_chain::{
 };
 use cairn_primitives::{
     api::{Attester, Duty, LineageEntry, ScoresCommit, Scoring, SettledRound},
-    scores_hash, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, Netuid,
-    Phase, Phases, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
+    scores_hash, BlockNumber, Commitment, ContributionKey, EpochIndex, Hyperparameters, ModelRoot,
+    Netuid, Phase, Phases, Role, Round, RunConfig, Text, Uid, Verdicts, H256,
 };
 use cairn_protocol::{
     assignment::round_seed,
@@ -80,13 +80,13 @@ pub struct State {
     /// Incentive of the last epoch, of 65,535; none where nothing is said.
     pub incentives: BTreeMap<Uid, u16>,
     pub contributions: BTreeMap<Round, Vec<ContributionInfo>>,
-    pub attested: BTreeMap<Round, BTreeMap<Uid, (Verdicts, H256)>>,
+    pub attested: BTreeMap<Round, BTreeMap<Uid, (Verdicts, ModelRoot)>>,
     /// What validators committed to attest.
     pub promised: BTreeMap<Round, BTreeMap<Uid, H256>>,
     pub settled: BTreeMap<Round, SettledRound>,
     pub lineage: BTreeMap<Round, Ancestor>,
     /// The root that the present round's parameters must have, where the chain knows it.
-    pub expected: Option<H256>,
+    pub expected: Option<ModelRoot>,
     /// Scores that were revealed: in which round, by whom, and what.
     pub scores: Vec<(Round, Uid, Scores)>,
     /// What members named as their endpoints, and when.

@@ -142,7 +142,7 @@ pub async fn sealed_file(
     commitment: &Commitment,
 ) -> Result<Bytes, StoreError> {
     let prefix = paths::contributions(NETUID.get(), round);
-    let root = &commitment.sealed_root.0;
+    let root = commitment.sealed_root.bytes();
     store.get_blob(&prefix, root, commitment.length).await
 }
 

@@ -1,7 +1,7 @@
 //! Coming late, or to the wrong place.
 
 use cairn_chain::AccountId;
-use cairn_primitives::{Text, Uid, H256};
+use cairn_primitives::{ModelRoot, Text, Uid, H256};
 use cairn_round::Held;
 use cairn_store::paths;
 
@@ -34,7 +34,7 @@ async fn first_parameters_that_are_not_the_chains_are_refused() {
     let mut network = Network::new().await;
     network
         .chain
-        .change(|state| state.config.initial_root = H256([9; 32]));
+        .change(|state| state.config.initial_root = ModelRoot(H256([9; 32])));
     network.chain.tick();
     network.mine("Alice", Behaviour::Honest);
     let error = network
@@ -148,7 +148,7 @@ async fn a_checkpoint_is_taken_only_as_it_was_published() {
         .expect("a checkpoint");
     let held = Held {
         round: 3,
-        root: H256(root),
+        root: ModelRoot::from(root),
     };
     let place = directory.path().join("joining");
     let taken = read_checkpoint(&run, held, &place, &[]).await;
@@ -185,7 +185,7 @@ async fn data_and_checkpoints_come_from_the_store_that_the_run_names_too() {
     let root = store.publish(&prefix, bytes).await.expect("a checkpoint");
     let held = Held {
         round: 5,
-        root: H256(root),
+        root: ModelRoot::from(root),
     };
     let finals = [(4, held.root), (held.round, held.root), (10, held.root)];
     let found = there(&run, &finals, &[]).await.expect("it can be asked");

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use cairn_chain::AccountId;
-use cairn_primitives::{Round, H256};
+use cairn_primitives::{ModelRoot, Round, H256};
 use cairn_protocol::{limits::CHECKPOINT_EVERY, lineage::Ancestor};
 use cairn_store::{paths, Fault, Reply, Source, Store};
 use futures::StreamExt;
@@ -68,13 +68,13 @@ async fn after_forty_rounds(directory: &std::path::Path) -> (FakeChain, Arc<Run>
             } else {
                 H256([round as u8; 32])
             };
-            state.lineage.insert(round, ancestor(root));
+            state.lineage.insert(round, ancestor(ModelRoot(root)));
         }
     });
     (chain, run, bytes)
 }
 
-fn ancestor(model_root: H256) -> Ancestor {
+fn ancestor(model_root: ModelRoot) -> Ancestor {
     Ancestor {
         model_root,
         attested_stake: 1,

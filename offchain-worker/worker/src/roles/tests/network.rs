@@ -1,6 +1,6 @@
 //! Whole rounds: miners, a cheat, validators, crashes.
 
-use cairn_primitives::{Phase, Round, Uid, Verdicts, H256};
+use cairn_primitives::{ModelRoot, Phase, Round, Uid, Verdicts, H256};
 
 use crate::roles::{
     ledger::{Line, Log},
@@ -128,7 +128,7 @@ async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
         [1, 2, 3].map(Uid),
         "a cheat's file is well-formed"
     );
-    let roots: Vec<H256> = ["Alice", "Bob", "Mallory"]
+    let roots: Vec<ModelRoot> = ["Alice", "Bob", "Mallory"]
         .map(|name| {
             ledger(&network, name)
                 .last()
@@ -278,7 +278,7 @@ async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
         .contributions_of(4)
         .iter()
         .map(|entry| entry.commitment.parent_root);
-    let parents: std::collections::BTreeSet<H256> = parents.collect();
+    let parents: std::collections::BTreeSet<ModelRoot> = parents.collect();
     assert_eq!(parents.len(), 1);
     assert_eq!(
         ledger(&network, "Bob").first().map(|line| line.round),
@@ -310,7 +310,7 @@ async fn a_round_that_nobody_attested_leaves_the_parameters_as_they_are() {
 }
 
 /// Plays a round of Alice's in which Victor, who does not run, attests this root.
-async fn attest_for_victor(network: &Network, round: Round, root: H256) {
+async fn attest_for_victor(network: &Network, round: Round, root: ModelRoot) {
     let chain = &network.chain;
     chain
         .until("Alice has committed", committed(round, 1))
@@ -335,12 +335,14 @@ async fn who_has_other_parameters_than_the_network_stops_and_says_so() {
     // Only after something was included the chain does not know which root comes next.
     attest_for_victor(&network, 0, initial).await;
     let other = H256([0xee; 32]);
-    attest_for_victor(&network, 1, other).await;
+    attest_for_victor(&network, 1, ModelRoot(other)).await;
     let error = network
         .end("Alice")
         .await
         .expect_err("it has other parameters");
-    assert!(matches!(error, RoleError::Diverged { round: 1, chain, .. } if chain == other));
+    assert!(
+        matches!(error, RoleError::Diverged { round: 1, chain, .. } if chain == ModelRoot(other))
+    );
     assert!(error.to_string().contains("state directory"), "{error}");
 }
 
@@ -391,7 +393,7 @@ async fn a_run_that_is_stopped_leaves_its_last_parameters_in_the_store() {
     let prefix = cairn_store::paths::checkpoints(7, 2);
     assert!(network
         .store
-        .has_blob(&prefix, &last_final.0)
+        .has_blob(&prefix, last_final.bytes())
         .await
         .expect("there"));
     network.stop().await;

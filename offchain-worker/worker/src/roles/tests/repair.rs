@@ -69,7 +69,7 @@ async fn what_the_store_cut_short_is_made_whole() {
     let network = after_alice_has_committed().await;
     let made = commitment(&network);
     let prefix = cairn_store::paths::contributions(super::super::testing::NETUID.get(), 0);
-    let path = cairn_store::paths::blob(&prefix, &made.sealed_root.0);
+    let path = cairn_store::paths::blob(&prefix, made.sealed_root.bytes());
     let file = network.store.directory().expect("a directory").join(path);
     let whole = std::fs::read(&file).expect("it is there");
     std::fs::write(&file, &whole[..whole.len() / 2]).expect("room");

@@ -10,7 +10,7 @@ use std::{
 
 use cairn_engine::{Engine, Version};
 use cairn_gradient::{resemblance, Checked, Contribution};
-use cairn_primitives::H256;
+use cairn_primitives::{SealedRoot, H256};
 use cairn_protocol::exam::witness;
 use cairn_round::{
     measure::{File, Measuring},
@@ -84,7 +84,7 @@ struct Work {
     run: Arc<Run>,
     stop: Arc<AtomicBool>,
     /// Those of the round and of the one before, by sealed root.
-    files: BTreeMap<H256, Arc<Checked>>,
+    files: BTreeMap<SealedRoot, Arc<Checked>>,
 }
 
 impl Work {
@@ -122,7 +122,7 @@ impl Work {
     }
 
     /// What is known of the contributions that are to be measured, by sealed root.
-    fn files_of(&self, measurement: &Measurement) -> Result<BTreeMap<H256, File>, RoleError> {
+    fn files_of(&self, measurement: &Measurement) -> Result<BTreeMap<SealedRoot, File>, RoleError> {
         let good = measurement
             .subjects
             .iter()
@@ -143,7 +143,7 @@ impl Work {
         let alike = scoring::alike(of.len(), &common.pairs);
         let repeats = scoring::repeats(&common.with_before);
         let files = roots.into_iter().zip(&contributions).enumerate();
-        let file = |(number, (root, contribution)): (usize, (H256, &Contribution))| {
+        let file = |(number, (root, contribution)): (usize, (SealedRoot, &Contribution))| {
             let file = File {
                 inner_steps: contribution.header.inner_steps,
                 alike: alike.get(number).copied().unwrap_or(1),
@@ -157,8 +157,8 @@ impl Work {
     /// The contributions of these sealed roots, as far as they are here.
     fn decoded(
         &self,
-        roots: impl Iterator<Item = H256>,
-    ) -> Result<(Vec<H256>, Vec<Contribution>), RoleError> {
+        roots: impl Iterator<Item = SealedRoot>,
+    ) -> Result<(Vec<SealedRoot>, Vec<Contribution>), RoleError> {
         let (mut found, mut contributions) = (Vec::new(), Vec::new());
         for root in roots {
             if let Some(checked) = self.files.get(&root) {
