@@ -13,7 +13,7 @@
 //! - [`hugging_face`] writes parameters as other programs read them;
 //! - [`kernels`] are the parts of the forward pass, for who runs a model token by token.
 //!
-//! Text comes as windows of tokens, `&[&[u32]]`. Where they are from is `cairn-data`'s, which nothing here knows.
+//! Text comes as windows of tokens, `&[&[u32]]`; nothing here knows the files that they were cut out of (`cairn-data`).
 //!
 //! Parameters are one flat vector of `f32` in the order of [`Layout`](cairn_primitives::Layout), since that is
 //! what the rest of the project compresses, hashes and adds up.
