@@ -182,6 +182,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_compressed_is_damaged() {
+        let error = Corpus::compressed(b"one\x1etwo", 0.05).err().unwrap();
+        assert!(matches!(error, CorpusError::Damaged { .. }), "{error}");
+    }
+
+    #[test]
     fn a_missing_file_is_named() {
         let error = Corpus::read(Path::new("/nowhere/x.zst"), 0.05)
             .err()
