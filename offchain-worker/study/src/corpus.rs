@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use cairn_worker::data::{Corpus, TextTokenizer};
+use cairn_data::{Corpus, Encoded, TextTokenizer};
 
 use crate::Failed;
 
@@ -22,27 +22,12 @@ pub struct Text {
 impl Text {
     /// Reads `sotu.txt.zst` and `tokenizer.json` of a directory.
     pub fn read(directory: &Path) -> Result<Text, Failed> {
-        let failed = |error: &dyn std::fmt::Display| error.to_string();
-        let corpus = Corpus::read(&directory.join("sotu.txt.zst"), HELD_OUT)
-            .map_err(|error| failed(&error))?;
-        let tokenizer = TextTokenizer::read(&directory.join("tokenizer.json"))
-            .map_err(|error| failed(&error))?;
-        let tokens = |documents: &[&str]| {
-            let mut tokens = Vec::new();
-            for document in tokenizer
-                .encode(documents, 0)
-                .map_err(|error| failed(&error))?
-            {
-                tokens.extend(document);
-                tokens.push(tokenizer.end());
-            }
-            Ok::<_, String>(tokens)
-        };
-        let training: Vec<&str> = corpus.training().collect();
-        let held_out: Vec<&str> = corpus.held_out().collect();
+        let corpus = Corpus::read(&directory.join("sotu.txt.zst"), HELD_OUT)?;
+        let tokenizer = TextTokenizer::read(&directory.join("tokenizer.json"))?;
+        let encoded = Encoded::of(&corpus, &tokenizer, |_| ())?;
         Ok(Text {
-            training: tokens(&training)?,
-            held_out: tokens(&held_out)?,
+            training: encoded.train,
+            held_out: encoded.heldout,
         })
     }
 

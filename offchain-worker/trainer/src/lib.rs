@@ -11,8 +11,9 @@
 //! - [`Trainer::losses`] is the forward pass alone: the mean cross-entropy of each window;
 //! - [`config`] names model shapes and says what training one takes, [`mod@bench`] measures it;
 //! - [`hugging_face`] writes parameters as other programs read them;
-//! - [`kernels`] are the parts of the forward pass, for who runs a model token by token;
-//! - [`data`] reads the token shards of a run and cuts windows out of them.
+//! - [`kernels`] are the parts of the forward pass, for who runs a model token by token.
+//!
+//! Text comes as windows of tokens, `&[&[u32]]`; nothing here knows the files that they were cut out of (`cairn-data`).
 //!
 //! Parameters are one flat vector of `f32` in the order of [`Layout`](cairn_primitives::Layout), since that is
 //! what the rest of the project compresses, hashes and adds up.
@@ -55,7 +56,6 @@ pub mod bench;
 mod cached;
 pub mod config;
 pub mod cuda;
-pub mod data;
 mod embedding;
 pub mod engine;
 mod forward;

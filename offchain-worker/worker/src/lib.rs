@@ -2,20 +2,19 @@
 //!
 //! A *miner* trains the model of a subnet's run on the data that the chain assigns to it and contributes the
 //! difference; a *validator* checks and scores what miners contribute. Both are [`roles`]. Everything else
-//! here is what a person needs around them: [`wallet`]s, the [`data`] of a run, its configuration
-//! ([`run_file`]), a whole network on one machine ([`devnet`]), and the commands that show and change things
-//! ([`cli`]).
+//! here is what a person needs around them: [`wallet`]s, a run's data in a store ([`prepare`], [`shards`]), its
+//! configuration ([`run_file`]), a whole network on one machine ([`devnet`]), and the commands that show and change
+//! things ([`cli`]).
 //!
-//! How the parts hang together: `cairn-round` decides, `cairn-trainer` trains, `cairn-gradient` compresses and
-//! adds up, `cairn-store` keeps files, `cairn-chain` talks to a node, `cairn-keys` knows key files. This
-//! crate is where they meet clocks, processes and people.
+//! How the parts hang together: `cairn-round` decides, `cairn-trainer` trains, `cairn-data` makes tokens of text,
+//! `cairn-gradient` compresses and adds up, `cairn-store` keeps files, `cairn-chain` talks to a node, `cairn-keys`
+//! knows key files. This crate is where they meet clocks, processes and people.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod amount;
 pub mod cli;
 pub mod dashboard;
-pub mod data;
 pub mod devnet;
 pub mod error;
 pub mod follower;
@@ -24,6 +23,7 @@ pub mod metrics;
 pub mod new_file;
 pub mod notices;
 pub mod output;
+pub mod prepare;
 pub mod printable;
 pub mod process;
 pub mod progress;

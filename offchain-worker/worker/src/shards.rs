@@ -3,15 +3,12 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use cairn_data::{DataSet, Manifest, TextTokenizer, MAX_MANIFEST_BYTES};
 use cairn_gradient::model_root;
 use cairn_primitives::{InitialParameters, Layout, RunConfig, H256};
 use cairn_store::{paths, Store};
-use cairn_trainer::data::{DataSet, Manifest, MAX_MANIFEST_BYTES};
 
-use crate::{
-    data::{check_window, TextTokenizer},
-    error::Failure,
-};
+use crate::{error::Failure, prepare::check_window};
 
 /// The largest tokenizer file that is read, in bytes.
 const MAX_TOKENIZER_BYTES: u64 = 64 << 20;

@@ -5,9 +5,9 @@ use std::{
     process::{Command, Output},
 };
 
+use cairn_data::TextTokenizer;
 use cairn_inference::{scores, Model};
 use cairn_trainer::{config, initial_parameters};
-use cairn_worker::data::TextTokenizer;
 use serde_json::Value;
 
 fn repository(path: &str) -> PathBuf {

@@ -8,9 +8,9 @@ use std::{
     process::Command,
 };
 
+use cairn_data::{train_tokenizer, Corpus, TextTokenizer};
 use cairn_primitives::{Layout, ModelShape};
 use cairn_trainer::{config, Trainer};
-use cairn_worker::data::{self, Corpus, TextTokenizer};
 
 const TEXT: &str = "the cat sat on the mat , and the dog — überall — sat <|end|> on the log .";
 
@@ -76,7 +76,7 @@ fn export(directory: &Path, tied: bool) -> (PathBuf, ModelShape, Vec<f32>, Vec<u
     };
     let weights = weights(&shape);
     let corpus = Corpus::new([TEXT, TEXT, "held out"].join("\u{1e}"), 0.1).unwrap();
-    let tokenizer = data::train(&corpus, 300).unwrap();
+    let tokenizer = train_tokenizer(&corpus, 300).unwrap();
     let file = |name: &str, bytes: &[u8]| {
         let path = directory.join(name);
         std::fs::write(&path, bytes).unwrap();

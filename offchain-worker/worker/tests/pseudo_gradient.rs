@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use cairn_data::{Corpus, TextTokenizer};
 use cairn_gradient::{compress, outer_step, Contribution, Header, Work};
 use cairn_primitives::{
     Compression, InnerOptimizer, Layout, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Tensor,
     Uid, H256,
 };
 use cairn_trainer::{config, initial_parameters, AdamState, Trainer};
-use cairn_worker::data::{Corpus, TextTokenizer};
 
 const ROUNDS: usize = 12;
 const STEPS: usize = 10;

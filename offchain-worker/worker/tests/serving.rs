@@ -2,15 +2,13 @@
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use cairn_data::TextTokenizer;
 use cairn_inference::Model;
 use cairn_primitives::{ModelRoot, ModelShape, H256};
 use cairn_trainer::{config, initial_parameters, Trainer};
-use cairn_worker::{
-    data::TextTokenizer,
-    serving::{
-        server::{serve, Limits},
-        Loaded, Origin,
-    },
+use cairn_worker::serving::{
+    server::{serve, Limits},
+    Loaded, Origin,
 };
 use serde_json::{json, Value};
 use tokio::{

@@ -5,19 +5,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use cairn_data::{root, TextTokenizer};
 use cairn_gradient::model_root;
 use cairn_primitives::{
     BlockNumber, Layout, ModelRoot, ModelShape, Netuid, Round, RunConfig, H256,
 };
 use cairn_store::{paths, Store};
-use cairn_trainer::data::root;
 use clap::Args;
 
 use super::args::{NetuidArg, NodeArgs};
-use crate::{
-    data::TextTokenizer, error::Failure, progress::progress, run_file::RunFile, serving::Origin,
-    shards,
-};
+use crate::{error::Failure, progress::progress, run_file::RunFile, serving::Origin, shards};
 
 /// Which parameters.
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cairn_data::{train_tokenizer, Corpus, TextTokenizer};
 use cairn_store::Store;
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -9,9 +10,9 @@ use serde::Serialize;
 use super::{args::JsonArg, print};
 use crate::{
     amount::thousands,
-    data::{self, Corpus, Prepared, TextTokenizer},
     error::Failure,
     new_file::NewFile,
+    prepare::{self, Prepared},
     progress::progress,
 };
 
@@ -123,7 +124,7 @@ impl Prepare {
         };
         let description = self.description.clone().unwrap_or_else(name);
         let store = Store::create(&self.out)?;
-        let done = data::prepare(
+        let done = prepare::prepare(
             &corpus,
             &tokenizer,
             &description,
@@ -163,7 +164,7 @@ fn describe(done: &Prepared) -> String {
 impl CorpusArgs {
     fn read(&self) -> Result<Corpus, Failure> {
         let _told = progress(format!("reading {}", self.corpus.display()), 0);
-        Corpus::read(&self.corpus, self.held_out)
+        Ok(Corpus::read(&self.corpus, self.held_out)?)
     }
 }
 
@@ -172,7 +173,7 @@ impl TokenizerArgs {
         let corpus = self.corpus.read()?;
         let text = {
             let _told = progress("training the tokenizer", 0);
-            data::train(&corpus, self.vocabulary)?
+            train_tokenizer(&corpus, self.vocabulary)?
         };
         // A small text does not have so many pairs to learn.
         let vocabulary = TextTokenizer::parse(text.as_bytes())?.vocabulary();

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use cairn_data::TextTokenizer;
 use cairn_inference::gguf::{self, Vocabulary};
 use cairn_primitives::{BlockNumber, ModelRoot, ModelShape, Round};
 use cairn_store::Store;
@@ -15,8 +16,7 @@ use super::{
     print,
 };
 use crate::{
-    amount::thousands, data::TextTokenizer, error::Failure, new_file::NewFile, progress::progress,
-    serving::ORIGIN,
+    amount::thousands, error::Failure, new_file::NewFile, progress::progress, serving::ORIGIN,
 };
 
 /// What is written.

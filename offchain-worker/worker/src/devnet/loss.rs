@@ -1,7 +1,8 @@
 //! The held-out loss, computed on a thread of its own while the network goes on.
 
+use cairn_data::DataSet;
 use cairn_primitives::{ModelShape, Round};
-use cairn_trainer::{data::DataSet, Trainer, TrainerError};
+use cairn_trainer::{Trainer, TrainerError};
 use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver};
 
 use crate::error::Failure;

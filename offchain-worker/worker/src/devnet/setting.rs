@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use cairn_chain::{AccountId, Call, Client, Keypair};
+use cairn_data::{Corpus, TextTokenizer};
 use cairn_primitives::{BlockNumber, Hyperparameters, Netuid, RunConfig, CRN};
 use cairn_store::Store;
 
 use super::{members::Member, options::Options};
 use crate::{
-    data::{self, Corpus, Prepared, TextTokenizer},
     error::Failure,
+    prepare::{self, Prepared},
     run_file::RunFile,
 };
 
@@ -63,7 +64,7 @@ pub async fn prepare(
         ),
     };
     let prepared =
-        data::prepare(&corpus, &tokenizer, &description, sequence_length, &store).await?;
+        prepare::prepare(&corpus, &tokenizer, &description, sequence_length, &store).await?;
     Ok((store, prepared))
 }
 
@@ -133,6 +134,8 @@ pub async fn start_run(client: &Client, netuid: Netuid, config: &RunConfig) -> R
 
 #[cfg(test)]
 mod tests {
+    use cairn_data::train_tokenizer;
+
     use super::*;
 
     #[test]
@@ -154,6 +157,6 @@ mod tests {
     #[test]
     fn the_tokenizer_that_is_built_in_can_be_made_again() {
         let corpus = Corpus::compressed(CORPUS, HELD_OUT).unwrap();
-        assert!(data::train(&corpus, 1_024).unwrap().as_bytes() == TOKENIZER);
+        assert!(train_tokenizer(&corpus, 1_024).unwrap().as_bytes() == TOKENIZER);
     }
 }

@@ -33,10 +33,10 @@ use super::{
 };
 use crate::{
     amount::{counted, thousands},
-    data::Prepared,
     error::Failure,
     follower::Follower,
     new_file::NewFile,
+    prepare::Prepared,
     progress::progress,
     roles::Behaviour,
     shards,

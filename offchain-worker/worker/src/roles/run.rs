@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use cairn_chain::{AccountId, RoundInfo, RunInfo};
+use cairn_data::DataSet;
 use cairn_gradient::max_encoded_len;
 use cairn_primitives::{BlockNumber, Layout, Netuid, RunConfig, H256};
 use cairn_protocol::{
@@ -10,7 +11,6 @@ use cairn_protocol::{
     verdict::Ends,
 };
 use cairn_store::Store;
-use cairn_trainer::data::DataSet;
 
 use super::{stores::Stores, RoleError};
 use crate::shards;

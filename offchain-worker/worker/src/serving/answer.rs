@@ -1,10 +1,11 @@
 //! What is answered to a request for completions, as OpenAI's interface has it.
 
+use cairn_data::TextTokenizer;
 use cairn_inference::{Finish, Scored, Step};
 use serde_json::{json, Map, Value};
 
 use super::{Loaded, Stops, TextStream};
-use crate::{data::TextTokenizer, error::Failure};
+use crate::error::Failure;
 
 /// The answer to one prompt as it comes.
 pub struct Choice<'a> {

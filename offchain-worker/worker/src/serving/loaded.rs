@@ -2,13 +2,14 @@
 
 use std::{fmt, path::Path};
 
+use cairn_data::TextTokenizer;
 use cairn_gradient::model_root;
 use cairn_inference::{files, Model};
 use cairn_primitives::{BlockNumber, ModelRoot, Netuid, Round};
 use cairn_trainer::hugging_face;
 use serde::{Deserialize, Serialize};
 
-use crate::{data::TextTokenizer, error::Failure};
+use crate::error::Failure;
 
 /// The file of an exported model that says where it comes from.
 pub const ORIGIN: &str = "cairn.json";

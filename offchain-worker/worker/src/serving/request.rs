@@ -4,6 +4,7 @@ use cairn_inference::{InferenceError, Order, Sampling};
 use serde_json::{Map, Value};
 
 use super::Loaded;
+use crate::error::Failure;
 
 /// Prompts in a request.
 pub const MOST_PROMPTS: usize = 128;
@@ -309,7 +310,8 @@ fn encode(text: &str, loaded: &Loaded) -> Result<Vec<u32>, Refusal> {
         return Ok(vec![loaded.tokenizer.end()]);
     }
     let encoded = loaded.tokenizer.encode(&[text], 0);
-    let encoded = encoded.map_err(|error| Refusal::of("prompt", error.to_string()))?;
+    let encoded =
+        encoded.map_err(|error| Refusal::of("prompt", Failure::from(error).to_string()))?;
     let tokens = encoded.concat();
     fits(tokens.len(), loaded)?;
     Ok(tokens)

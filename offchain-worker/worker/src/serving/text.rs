@@ -1,6 +1,8 @@
 //! From tokens to text as they come.
 
-use crate::{data::TextTokenizer, error::Failure};
+use cairn_data::TextTokenizer;
+
+use crate::error::Failure;
 
 /// What a decoder shows for bytes that are no letter yet.
 const INCOMPLETE: char = '\u{fffd}';
@@ -111,13 +113,14 @@ fn common(text: &str, other: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use cairn_data::{train_tokenizer, Corpus};
+
     use super::*;
-    use crate::data::{train, Corpus};
 
     #[test]
     fn letters_come_when_they_are_whole() {
         let corpus = Corpus::new("the cat sat\u{1e}the dog sat\u{1e}held".into(), 0.1).unwrap();
-        let tokenizer = train(&corpus, 260).unwrap();
+        let tokenizer = train_tokenizer(&corpus, 260).unwrap();
         let tokenizer = TextTokenizer::parse(tokenizer.as_bytes()).unwrap();
         let text = "ü — 🪨 cat";
         let tokens = tokenizer.encode(&[text], 0).unwrap().concat();

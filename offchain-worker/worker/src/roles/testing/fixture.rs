@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cairn_chain::{keypair, AccountId, Keypair};
+use cairn_data::{Manifest, Shard, ShardInfo, TokenWidth};
 use cairn_engine::Device;
 use cairn_gradient::model_root;
 use cairn_primitives::{
@@ -11,7 +12,6 @@ use cairn_primitives::{
     ModelShape, Nano, OuterStep, Round, RunConfig, Text, H256,
 };
 use cairn_store::{paths, Store, StoreError};
-use cairn_trainer::data::{Manifest, Shard, ShardInfo, TokenWidth};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 

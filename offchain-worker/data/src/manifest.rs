@@ -3,8 +3,11 @@
 use cairn_primitives::H256;
 use serde::{Deserialize, Serialize};
 
-use super::shard::{file_length, Shard, TokenWidth};
-use super::{check_root, root, DataError};
+use crate::{
+    root::{check_root, root},
+    shard::{file_length, Shard, TokenWidth},
+    DataError,
+};
 
 /// Version of the format.
 const VERSION: u32 = 1;

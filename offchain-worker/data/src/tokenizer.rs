@@ -9,8 +9,7 @@ use tokenizers::{
     AddedToken, TokenizerBuilder,
 };
 
-use super::{file::Plain, Corpus};
-use crate::error::Failure;
+use crate::{file::Plain, Corpus, TokenizerError};
 
 /// The token that ends a document, in tokenizers that are made here.
 pub const END: &str = "<|end|>";
@@ -22,19 +21,28 @@ pub struct TextTokenizer(Plain);
 
 impl TextTokenizer {
     /// Reads a tokenizer file.
-    pub fn read(path: &Path) -> Result<TextTokenizer, Failure> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            let what = format!("cannot read the tokenizer {}: {error}", path.display());
-            Failure::new(
-                what,
-                "name a tokenizer.json, or make one with `cairn data tokenizer`",
-            )
+    ///
+    /// # Errors
+    ///
+    /// [`TokenizerError`] names the file and says what is wrong with it.
+    pub fn read(path: &Path) -> Result<TextTokenizer, TokenizerError> {
+        let bytes = std::fs::read(path).map_err(|source| TokenizerError::Unreadable {
+            path: path.into(),
+            source,
         })?;
-        TextTokenizer::parse(&bytes).map_err(|error| Failure::during(path.display(), error))
+        TextTokenizer::parse(&bytes).map_err(|error| TokenizerError::InFile {
+            path: path.into(),
+            source: Box::new(error),
+        })
     }
 
     /// Reads the content of a tokenizer file.
-    pub fn parse(bytes: &[u8]) -> Result<TextTokenizer, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// [`TokenizerError`] if it is none, if its tokens are not numbered from 0 without a gap, or if none of them ends
+    /// a document.
+    pub fn parse(bytes: &[u8]) -> Result<TextTokenizer, TokenizerError> {
         Plain::parse(bytes).map(TextTokenizer)
     }
 
@@ -44,7 +52,11 @@ impl TextTokenizer {
     }
 
     /// The file for those who use the model: whatever program reads it, text is encoded as it is here.
-    pub fn exported(&self) -> Result<Vec<u8>, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// [`TokenizerError`] if it cannot be read again.
+    pub fn exported(&self) -> Result<Vec<u8>, TokenizerError> {
         self.0.exported()
     }
 
@@ -69,12 +81,18 @@ impl TextTokenizer {
     }
 
     /// The tokens of documents, encoded on all cores. `before` documents came earlier, for errors to count on.
-    pub fn encode(&self, documents: &[&str], before: usize) -> Result<Vec<Vec<u32>>, Failure> {
-        let failed = |error: tokenizers::Error| {
-            Failure::new(
-                format!("the text cannot be encoded: {error}"),
-                self.remedy(),
-            )
+    ///
+    /// # Errors
+    ///
+    /// [`TokenizerError`] names the first document that does not come back from its tokens, and the place.
+    pub fn encode(
+        &self,
+        documents: &[&str],
+        before: usize,
+    ) -> Result<Vec<Vec<u32>>, TokenizerError> {
+        let failed = |error: tokenizers::Error| TokenizerError::NotEncoded {
+            reason: error.to_string(),
+            parts: self.0.parts(),
         };
         let tokenizer = &self.0.tokenizer;
         let encoded = tokenizer
@@ -86,7 +104,8 @@ impl TextTokenizer {
         for (index, document) in documents.iter().enumerate() {
             let number = before.saturating_add(index).saturating_add(1);
             let (Some(ids), Some(back)) = (ids.get(index), decoded.get(index)) else {
-                return Err(Failure::new("a document was lost", self.remedy()));
+                let parts = self.0.parts();
+                return Err(TokenizerError::Lost { parts });
             };
             self.check_reserved(number, document, ids, back)?;
             self.check_text(number, document, back)?;
@@ -95,12 +114,15 @@ impl TextTokenizer {
     }
 
     /// The text of tokens; those with a meaning of their own are left out.
-    pub fn decode(&self, tokens: &[u32]) -> Result<String, Failure> {
-        self.0.tokenizer.decode(tokens, true).map_err(|error| {
-            Failure::new(
-                format!("the tokens cannot be decoded: {error}"),
-                self.remedy(),
-            )
+    ///
+    /// # Errors
+    ///
+    /// [`TokenizerError::NotDecoded`] if the tokenizer's decoder fails.
+    pub fn decode(&self, tokens: &[u32]) -> Result<String, TokenizerError> {
+        let decoded = self.0.tokenizer.decode(tokens, true);
+        decoded.map_err(|error| TokenizerError::NotDecoded {
+            reason: error.to_string(),
+            parts: self.0.parts(),
         })
     }
 
@@ -127,7 +149,7 @@ impl TextTokenizer {
         document: &str,
         ids: &[u32],
         back: &str,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), TokenizerError> {
         let found = ids
             .iter()
             .find_map(|id| Some((id, self.0.reserved.get(id)?)));
@@ -137,34 +159,26 @@ impl TextTokenizer {
         let at = document
             .find(name.as_str())
             .unwrap_or_else(|| common(document, back));
-        let place = place(document, at);
-        let what =
-            format!("document {number}, {place}: this text becomes the token {id}, `{name}`");
-        Err(Failure::new(
-            what,
-            "take it out of the text, or use another tokenizer",
-        ))
+        Err(TokenizerError::Reserved {
+            document: number,
+            place: place(document, at),
+            token: *id,
+            name: name.clone(),
+        })
     }
 
     /// Makes sure that the text comes back from its tokens.
-    fn check_text(&self, number: usize, document: &str, back: &str) -> Result<(), Failure> {
+    fn check_text(&self, number: usize, document: &str, back: &str) -> Result<(), TokenizerError> {
         if document == back {
             return Ok(());
         }
         let at = common(document, back);
-        let what = format!(
-            "document {number}, {}: this text does not come back from the tokenizer, but {}",
-            place(document, at),
-            excerpt(back, at)
-        );
-        Err(Failure::new(what, self.remedy()))
-    }
-
-    fn remedy(&self) -> String {
-        format!(
-            "use a tokenizer that keeps text, as `cairn data tokenizer` makes them (this one: {})",
-            self.0.parts()
-        )
+        Err(TokenizerError::Changed {
+            document: number,
+            place: place(document, at),
+            back: excerpt(back, at),
+            parts: self.0.parts(),
+        })
     }
 }
 
@@ -211,13 +225,14 @@ fn excerpt(text: &str, at: usize) -> String {
 /// file. The same corpus gives the same bytes.
 ///
 /// Byte-level BPE: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019), §2.2.
-pub fn train(corpus: &Corpus, vocabulary: usize) -> Result<String, Failure> {
+///
+/// # Errors
+///
+/// [`TokenizerError::Vocabulary`] if no byte-level tokenizer has so many tokens, [`TokenizerError::NotTrained`] if the
+/// corpus makes none.
+pub fn train_tokenizer(corpus: &Corpus, vocabulary: usize) -> Result<String, TokenizerError> {
     if !(257..=65_536).contains(&vocabulary) {
-        let what = format!("a byte-level vocabulary cannot have {vocabulary} tokens");
-        return Err(Failure::new(
-            what,
-            "give 257 (256 bytes and the end of a document) to 65536",
-        ));
+        return Err(TokenizerError::Vocabulary { found: vocabulary });
     }
     let mut trainer = BpeTrainer::builder()
         .vocab_size(vocabulary)
@@ -239,11 +254,9 @@ pub fn train(corpus: &Corpus, vocabulary: usize) -> Result<String, Failure> {
     tokenizer.to_string(false).map_err(failed)
 }
 
-fn failed(error: tokenizers::Error) -> Failure {
-    Failure::new(
-        format!("the tokenizer could not be trained: {error}"),
-        "check the corpus",
-    )
+fn failed(error: tokenizers::Error) -> TokenizerError {
+    let reason = error.to_string();
+    TokenizerError::NotTrained { reason }
 }
 
 #[cfg(test)]

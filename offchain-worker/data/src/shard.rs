@@ -1,6 +1,6 @@
 //! A file of tokens.
 
-use super::DataError;
+use crate::DataError;
 
 /// First bytes of a shard.
 const MAGIC: [u8; 8] = *b"cairntok";

@@ -1,21 +1,13 @@
 //! From a corpus to token shards and their manifest in a store.
 
+use cairn_data::{
+    cut, windows, Corpus, Encoded, Manifest, ShardInfo, TextTokenizer, TokenizerError,
+};
 use cairn_primitives::H256;
 use cairn_store::{paths, Store};
-use cairn_trainer::data::{windows, Manifest, Shard, ShardInfo, TokenWidth};
 use serde::Serialize;
 
-use super::{Corpus, TextTokenizer};
-use crate::{
-    amount::thousands,
-    error::Failure,
-    progress::{progress, Told},
-};
-
-/// Tokens in a shard; the last one of a stream may have fewer.
-const SHARD_TOKENS: usize = 1 << 20;
-/// Documents that are encoded together, on all cores.
-const BATCH: usize = 64;
+use crate::{amount::thousands, error::Failure, progress::progress};
 
 /// What was put into a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,7 +47,7 @@ pub async fn prepare(
     store: &Store,
 ) -> Result<Prepared, Failure> {
     store.check_writable().await?;
-    let (train, heldout) = encode(tokenizer, corpus)?;
+    let Encoded { train, heldout } = encode(tokenizer, corpus)?;
     let counts = [train.len() as u64, heldout.len() as u64];
     let [windows, heldout_windows] = counts.map(|tokens| windows(tokens, sequence_length));
     check_window("to train on", counts[0], windows, sequence_length)?;
@@ -111,47 +103,9 @@ pub(crate) fn check_window(
 }
 
 /// The tokens to train on and those held out.
-fn encode(tokenizer: &TextTokenizer, corpus: &Corpus) -> Result<(Vec<u32>, Vec<u32>), Failure> {
-    let mut encoder = Encoder {
-        tokenizer,
-        told: progress("encoding the text, in bytes", corpus.bytes()),
-        documents: 0,
-        bytes: 0,
-    };
-    let train = encoder.stream(corpus.training())?;
-    Ok((train, encoder.stream(corpus.held_out())?))
-}
-
-/// Encodes documents and counts them.
-struct Encoder<'a> {
-    tokenizer: &'a TextTokenizer,
-    told: Told,
-    documents: usize,
-    bytes: u64,
-}
-
-impl Encoder<'_> {
-    /// The tokens of documents, each ended by the token that ends one.
-    fn stream<'t>(
-        &mut self,
-        mut documents: impl Iterator<Item = &'t str>,
-    ) -> Result<Vec<u32>, Failure> {
-        let mut tokens = Vec::new();
-        loop {
-            let batch: Vec<&str> = documents.by_ref().take(BATCH).collect();
-            if batch.is_empty() {
-                return Ok(tokens);
-            }
-            for document in self.tokenizer.encode(&batch, self.documents)? {
-                tokens.extend(document);
-                tokens.push(self.tokenizer.end());
-            }
-            let read: u64 = batch.iter().map(|document| document.len() as u64).sum();
-            self.documents = self.documents.saturating_add(batch.len());
-            self.bytes = self.bytes.saturating_add(read);
-            self.told.at(self.bytes);
-        }
-    }
+fn encode(tokenizer: &TextTokenizer, corpus: &Corpus) -> Result<Encoded, TokenizerError> {
+    let told = progress("encoding the text, in bytes", corpus.bytes());
+    Encoded::of(corpus, tokenizer, |bytes| told.at(bytes))
 }
 
 /// Puts a stream of tokens into the store, cut into shards.
@@ -161,13 +115,9 @@ async fn publish(
     store: &Store,
 ) -> Result<Vec<ShardInfo>, Failure> {
     let mut shards = Vec::new();
-    for part in tokens.chunks(SHARD_TOKENS) {
-        let shard = Shard {
-            width: TokenWidth::of(vocabulary),
-            tokens: part.to_vec(),
-        };
-        let bytes = shard.to_bytes()?;
-        shards.push(ShardInfo::of(&bytes)?);
+    for shard in cut(tokens, vocabulary) {
+        let (info, bytes) = shard?;
+        shards.push(info);
         store.put_blob(paths::DATA, bytes.into()).await?;
     }
     Ok(shards)
@@ -175,13 +125,15 @@ async fn publish(
 
 #[cfg(test)]
 mod tests {
+    use cairn_data::train_tokenizer;
+
     use super::*;
-    use crate::{data, shards};
+    use crate::shards;
 
     async fn prepared(directory: &std::path::Path) -> (Store, Prepared) {
         let text = "one two three\u{1e}four five six\u{1e}seven eight nine";
         let corpus = Corpus::new(text.into(), 0.1).unwrap();
-        let file = data::train(&corpus, 280).unwrap();
+        let file = train_tokenizer(&corpus, 280).unwrap();
         let tokenizer = TextTokenizer::parse(file.as_bytes()).unwrap();
         let store = Store::create_in(directory).unwrap();
         let done = prepare(&corpus, &tokenizer, "test", 4, &store)
@@ -222,7 +174,7 @@ mod tests {
         ] {
             let directory = tempfile::tempdir().unwrap();
             let corpus = Corpus::new(text.into(), 0.1).unwrap();
-            let file = data::train(&corpus, 257).unwrap();
+            let file = train_tokenizer(&corpus, 257).unwrap();
             let tokenizer = TextTokenizer::parse(file.as_bytes()).unwrap();
             let store = Store::create_in(directory.path()).unwrap();
             let done = prepare(&corpus, &tokenizer, "test", 2, &store).await;

@@ -1,14 +1,17 @@
 //! A corpus: documents in one file. What is blank is no document.
 
-use std::{io::Read, path::Path};
+use std::{
+    io::{self, Read},
+    path::Path,
+};
 
-use crate::error::Failure;
+use crate::CorpusError;
 
 /// The byte between two documents: ASCII "record separator".
 pub const SEPARATOR: char = '\u{1e}';
 
 /// The largest corpus that is read into memory, in bytes.
-const LARGEST: u64 = 4 << 30;
+pub(crate) const MAX_CORPUS_BYTES: u64 = 4 << 30;
 
 /// Documents in order, the last of which are held out: nobody trains on them.
 pub struct Corpus {
@@ -20,13 +23,14 @@ pub struct Corpus {
 impl Corpus {
     /// Reads a text file, compressed with zstd if its name ends in `.zst`. Of its documents the last
     /// `held_out` (a share), rounded up, are held out.
-    pub fn read(path: &Path, held_out: f64) -> Result<Corpus, Failure> {
-        let unreadable = |error: std::io::Error| {
-            let what = format!("cannot read the corpus {}: {error}", path.display());
-            Failure::new(
-                what,
-                "name a text file, or one compressed with zstd, with --corpus",
-            )
+    ///
+    /// # Errors
+    ///
+    /// [`CorpusError`] names the file and says what is wrong with it.
+    pub fn read(path: &Path, held_out: f64) -> Result<Corpus, CorpusError> {
+        let unreadable = |source: io::Error| CorpusError::Unreadable {
+            path: path.into(),
+            source,
         };
         let file = std::fs::File::open(path).map_err(unreadable)?;
         let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "zst")
@@ -36,58 +40,54 @@ impl Corpus {
             Box::new(file)
         };
         let mut text = String::new();
-        let length =
-            reader
-                .take(LARGEST + 1)
-                .read_to_string(&mut text)
-                .map_err(|error| match error.kind() {
-                    std::io::ErrorKind::InvalidData => no_text(path),
-                    _ => unreadable(error),
-                })?;
-        if length as u64 > LARGEST {
-            let what = format!(
-                "the corpus {} has more than {LARGEST} bytes",
-                path.display()
-            );
-            return Err(Failure::new(what, "prepare it in parts"));
+        let length = reader
+            .take(MAX_CORPUS_BYTES + 1)
+            .read_to_string(&mut text)
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidData => CorpusError::NoText { path: path.into() },
+                _ => unreadable(error),
+            })?;
+        if length as u64 > MAX_CORPUS_BYTES {
+            return Err(CorpusError::TooLarge { path: path.into() });
         }
-        Corpus::new(text, held_out).map_err(|error| Failure::during(path.display(), error))
+        Corpus::new(text, held_out).map_err(|error| CorpusError::InFile {
+            path: path.into(),
+            source: Box::new(error),
+        })
     }
 
     /// Reads a text compressed with zstd.
-    pub fn compressed(bytes: &[u8], held_out: f64) -> Result<Corpus, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// [`CorpusError::Damaged`] if it is none; else as [`Corpus::new`].
+    pub fn compressed(bytes: &[u8], held_out: f64) -> Result<Corpus, CorpusError> {
+        let damaged = |source| CorpusError::Damaged { source };
         let mut text = String::new();
-        zstd::Decoder::new(bytes)?
-            .take(LARGEST)
-            .read_to_string(&mut text)?;
+        zstd::Decoder::new(bytes)
+            .map_err(damaged)?
+            .take(MAX_CORPUS_BYTES)
+            .read_to_string(&mut text)
+            .map_err(damaged)?;
         Corpus::new(text, held_out)
     }
 
     /// A corpus of `text` with its documents separated by [`SEPARATOR`].
-    pub fn new(text: String, held_out: f64) -> Result<Corpus, Failure> {
-        if !(0.0..1.0).contains(&held_out) || held_out == 0.0 {
-            let what = format!("{held_out} of the documents cannot be held out");
-            return Err(Failure::new(
-                what,
-                "give a share above 0 and below 1, such as 0.05",
-            ));
+    ///
+    /// # Errors
+    ///
+    /// [`CorpusError`] if one of its two parts would have no document.
+    pub fn new(text: String, held_out: f64) -> Result<Corpus, CorpusError> {
+        let share = held_out;
+        if !(0.0..1.0).contains(&share) || share == 0.0 {
+            return Err(CorpusError::Share { share });
         }
         let documents = split(&text).count();
-        let share = held_out;
         let held_out = (documents as f64 * share).ceil() as usize;
         match documents {
-            0 => Err(Failure::new(
-                "the corpus has no text: it is empty or blank",
-                "name a file with at least two documents, separated by the byte 0x1e",
-            )),
-            1 => Err(Failure::new(
-                "a corpus of one document leaves nothing to train on (blank ones do not count)",
-                "separate its documents with the byte 0x1e",
-            )),
-            _ if held_out >= documents => Err(Failure::new(
-                format!("to hold out {share} of {documents} documents leaves nothing to train on"),
-                "hold out a smaller share, or add documents",
-            )),
+            0 => Err(CorpusError::Blank),
+            1 => Err(CorpusError::OneDocument),
+            _ if held_out >= documents => Err(CorpusError::NothingLeft { share, documents }),
             _ => Ok(Corpus { text, held_out }),
         }
     }
@@ -121,13 +121,6 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
     let blank = |c: char| c.is_whitespace() || c == '\u{feff}';
     text.split(SEPARATOR)
         .filter(move |document| !document.chars().all(blank))
-}
-
-fn no_text(path: &Path) -> Failure {
-    Failure::new(
-        format!("the corpus {} is not text in UTF-8, or is damaged", path.display()),
-        "convert it, for instance with `iconv -t UTF-8`; if it is compressed with zstd, its name must end in .zst",
-    )
 }
 
 #[cfg(test)]
@@ -186,6 +179,12 @@ mod tests {
             error.contains("latin1.txt") && error.contains("UTF-8"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_is_not_compressed_is_damaged() {
+        let error = Corpus::compressed(b"one\x1etwo", 0.05).err().unwrap();
+        assert!(matches!(error, CorpusError::Damaged { .. }), "{error}");
     }
 
     #[test]

@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{json, Map, Value};
 use tokenizers::Tokenizer;
 
-use crate::error::Failure;
+use crate::TokenizerError;
 
 /// Names under which the token that ends a document is looked for, the first that exists.
-const ENDS: [&str; 4] = ["<|end|>", "<|endoftext|>", "<|end_of_text|>", "</s>"];
+pub(crate) const ENDS: [&str; 4] = ["<|end|>", "<|endoftext|>", "<|end_of_text|>", "</s>"];
 
 /// A file without what is no mapping.
-pub(super) struct Plain {
+pub(crate) struct Plain {
     /// The file's content: the bytes that were given, if they needed no change.
     pub bytes: Vec<u8>,
     /// The tokenizer that these bytes make.
@@ -32,7 +32,7 @@ pub(super) struct Plain {
 
 impl Plain {
     /// Reads a tokenizer's file.
-    pub fn parse(bytes: &[u8]) -> Result<Plain, Failure> {
+    pub fn parse(bytes: &[u8]) -> Result<Plain, TokenizerError> {
         let mut file: Value = serde_json::from_slice(bytes).map_err(no_tokenizer)?;
         let given = file.clone();
         let mut left_out = switch_off(&mut file);
@@ -50,7 +50,7 @@ impl Plain {
         tokenizer.set_encode_special_tokens(true);
         let bytes = match file == given {
             true => bytes.to_vec(),
-            false => serde_json::to_vec(&file)?,
+            false => serde_json::to_vec(&file).map_err(no_tokenizer)?,
         };
         Ok(Plain {
             bytes,
@@ -64,16 +64,16 @@ impl Plain {
 
     /// The file for those who use the model. Where the model itself can hold the added tokens they are moved into
     /// it, so that no program looks for them in text; elsewhere it is the file as it is.
-    pub fn exported(&self) -> Result<Vec<u8>, Failure> {
-        let mut file: Value = serde_json::from_slice(&self.bytes)?;
+    pub fn exported(&self) -> Result<Vec<u8>, TokenizerError> {
+        let mut file: Value = serde_json::from_slice(&self.bytes).map_err(no_tokenizer)?;
         let Some(names) = move_into_model(&mut file) else {
             return Ok(self.bytes.clone());
         };
-        let bytes = serde_json::to_vec(&file)?;
+        let bytes = serde_json::to_vec(&file).map_err(no_tokenizer)?;
         let moved = Tokenizer::from_bytes(&bytes).map_err(no_tokenizer)?;
         let tokens = |tokenizer: &Tokenizer, text: &str| {
             let encoded = tokenizer.encode(text, true).map_err(no_tokenizer)?;
-            Ok::<_, Failure>(encoded.get_ids().to_vec())
+            Ok::<_, TokenizerError>(encoded.get_ids().to_vec())
         };
         for name in names {
             if tokens(&moved, &name)? != tokens(&self.tokenizer, &name)? {
@@ -138,7 +138,7 @@ fn clear(object: &mut Value, name: &str) -> bool {
 }
 
 /// Takes the added tokens out of the file, ascending.
-fn take_added(file: &mut Value) -> Result<Vec<Added>, Failure> {
+fn take_added(file: &mut Value) -> Result<Vec<Added>, TokenizerError> {
     let list = match file.get_mut("added_tokens").map(Value::take) {
         None | Some(Value::Null) => Vec::new(),
         Some(Value::Array(list)) => list,
@@ -168,62 +168,55 @@ fn take_added(file: &mut Value) -> Result<Vec<Added>, Failure> {
     Ok(added)
 }
 
-fn build(file: &Value) -> Result<Tokenizer, Failure> {
-    Tokenizer::from_bytes(serde_json::to_vec(file)?).map_err(no_tokenizer)
+fn build(file: &Value) -> Result<Tokenizer, TokenizerError> {
+    let bytes = serde_json::to_vec(file).map_err(no_tokenizer)?;
+    Tokenizer::from_bytes(bytes).map_err(no_tokenizer)
 }
 
 /// Makes sure that the tokens have the numbers 0 to N - 1, each once, and gives N.
-fn check_numbers(model: &Tokenizer, added: &[Added]) -> Result<u32, Failure> {
+fn check_numbers(model: &Tokenizer, added: &[Added]) -> Result<u32, TokenizerError> {
     let mut names: BTreeMap<u32, String> = BTreeMap::new();
     let mut numbers: BTreeMap<String, u32> = BTreeMap::new();
     let known = model.get_vocab(false).into_iter();
     let more = added.iter().map(|token| (token.content.clone(), token.id));
     for (name, id) in known.chain(more) {
-        if let Some(other) = numbers
+        if let Some(first) = numbers
             .insert(name.clone(), id)
             .filter(|other| *other != id)
         {
-            let what = format!("the tokenizer's token `{name}` has two ids, {other} and {id}");
-            return Err(Failure::new(what, "give it one, or use another tokenizer"));
+            let second = id;
+            return Err(TokenizerError::TwoIds {
+                name,
+                first,
+                second,
+            });
         }
-        if let Some(other) = names
+        if let Some(first) = names
             .insert(id, name.clone())
             .filter(|other| *other != name)
         {
-            let what =
-                format!("the tokenizer's tokens `{other}` and `{name}` both have the id {id}");
-            return Err(Failure::new(
-                what,
-                "give each its own, or use another tokenizer",
-            ));
+            let second = name;
+            return Err(TokenizerError::TwoTokens { id, first, second });
         }
     }
     let Some((largest, name)) = names.last_key_value() else {
-        return Err(Failure::new(
-            "the tokenizer has no tokens",
-            "make one with `cairn data tokenizer`",
-        ));
+        return Err(TokenizerError::NoTokens);
     };
     let count = names.len() as u64;
     if u64::from(*largest) + 1 != count {
         let missing = names.keys().zip(0u32..).find(|(id, place)| **id != *place);
-        let missing = missing.map_or(0, |(_, place)| place);
-        let what = format!(
-            "the tokenizer's {count} ids have a gap: {missing} is missing, the largest is {largest} (`{name}`)"
-        );
-        return Err(Failure::new(
-            what,
-            format!(
-                "number its tokens 0 to {}, or use another tokenizer",
-                count - 1
-            ),
-        ));
+        return Err(TokenizerError::Gap {
+            count,
+            missing: missing.map_or(0, |(_, place)| place),
+            largest: *largest,
+            name: name.clone(),
+        });
     }
     u32::try_from(count).map_err(|_| no_tokenizer("more than 2^32 tokens"))
 }
 
 /// The token that ends a document.
-fn find_end(model: &Tokenizer, added: &[Added]) -> Result<(u32, String), Failure> {
+fn find_end(model: &Tokenizer, added: &[Added]) -> Result<(u32, String), TokenizerError> {
     let id = |name: &str| {
         let added = added.iter().find(|token| token.content == name);
         added
@@ -233,12 +226,7 @@ fn find_end(model: &Tokenizer, added: &[Added]) -> Result<(u32, String), Failure
     let found = ENDS
         .iter()
         .find_map(|name| Some((id(name)?, name.to_string())));
-    found.ok_or_else(|| {
-        Failure::new(
-            "the tokenizer has no token that ends a document",
-            format!("it needs one of {}", ENDS.join(", ")),
-        )
-    })
+    found.ok_or(TokenizerError::NoEnd)
 }
 
 /// The added tokens as they are published: none is ever looked for in text. Also gives those that text may not
@@ -323,7 +311,7 @@ fn move_into_model(file: &mut Value) -> Option<Vec<String>> {
 }
 
 /// Makes sure that the tokenizer took the numbers that the file gives: it counts by itself.
-fn check_places(tokenizer: &Tokenizer, file: &Value) -> Result<(), Failure> {
+fn check_places(tokenizer: &Tokenizer, file: &Value) -> Result<(), TokenizerError> {
     let added = file.get("added_tokens").and_then(Value::as_array);
     for token in added.into_iter().flatten() {
         let name = token
@@ -333,15 +321,11 @@ fn check_places(tokenizer: &Tokenizer, file: &Value) -> Result<(), Failure> {
         let id = token.get("id").and_then(Value::as_u64);
         let found = tokenizer.token_to_id(name);
         if found.map(u64::from) != id {
-            let what = format!(
-                "the tokenizer's added token `{name}` has the id {} in the file, but is read as {}",
-                id.unwrap_or_default(),
-                found.map_or("none".into(), |id| id.to_string())
-            );
-            return Err(Failure::new(
-                what,
-                "number added tokens after the model's, without a gap",
-            ));
+            return Err(TokenizerError::Moved {
+                name: name.into(),
+                id: id.unwrap_or_default(),
+                found,
+            });
         }
     }
     Ok(())
@@ -374,9 +358,7 @@ fn kinds(part: Option<&Value>) -> String {
     }
 }
 
-fn no_tokenizer(reason: impl std::fmt::Display) -> Failure {
-    Failure::new(
-        format!("not a tokenizer ({reason})"),
-        "make one with `cairn data tokenizer`",
-    )
+fn no_tokenizer(reason: impl std::fmt::Display) -> TokenizerError {
+    let reason = reason.to_string();
+    TokenizerError::NoTokenizer { reason }
 }

@@ -1,27 +1,10 @@
-//! The text of a run as tokens: shards, the manifest that lists them, and the windows cut out of them.
-//!
-//! A data set is published once and never changes. Its tokens lie in [shards](Shard); a [`Manifest`] lists the
-//! BLAKE3 root of each, the size of the vocabulary and the tokenizer's root; the run's configuration on chain
-//! holds the root of the manifest file. So whoever reads the chain can check every byte that it trains on.
-//!
-//! The training shards, in the manifest's order, are one stream of tokens. Window *i* begins at token
-//! *i·length* and has *length* + 1 tokens: its last is only predicted, and is the next window's first. Shards
-//! held out are a stream of their own, which nobody trains on.
-
-mod manifest;
-mod set;
-mod shard;
-
-#[cfg(test)]
-mod tests;
-
-pub use manifest::{Manifest, ShardInfo, MAX_MANIFEST_BYTES};
-pub use set::{windows, DataSet};
-pub use shard::{Shard, TokenWidth, HEADER_BYTES};
+//! Why the files of a data set cannot be used.
 
 use cairn_primitives::H256;
 
-/// Why data cannot be used.
+use crate::MAX_MANIFEST_BYTES;
+
+/// Why the files of a data set cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DataError {
     /// The file is another one than its name says.
@@ -122,18 +105,4 @@ pub enum DataError {
         /// The shard.
         root: H256,
     },
-}
-
-/// BLAKE3 of a file's bytes, by which it is found and checked.
-pub fn root(bytes: &[u8]) -> H256 {
-    H256(*blake3::hash(bytes).as_bytes())
-}
-
-/// Whether bytes are the file of that root.
-fn check_root(what: &'static str, root: H256, bytes: &[u8]) -> Result<(), DataError> {
-    let found = self::root(bytes);
-    if found == root {
-        return Ok(());
-    }
-    Err(DataError::Root { what, root, found })
 }

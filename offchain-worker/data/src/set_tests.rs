@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use cairn_primitives::H256;
 use proptest::prelude::*;
 
-use super::{root, DataError, DataSet, Manifest, Shard, ShardInfo, TokenWidth, MAX_MANIFEST_BYTES};
+use crate::{root, DataError, DataSet, Manifest, Shard, ShardInfo, TokenWidth, MAX_MANIFEST_BYTES};
 
 fn shard(tokens: impl IntoIterator<Item = u32>) -> Vec<u8> {
     let tokens = tokens.into_iter().collect();

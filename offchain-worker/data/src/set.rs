@@ -2,7 +2,7 @@
 
 use cairn_primitives::H256;
 
-use super::{DataError, Manifest, ShardInfo};
+use crate::{DataError, Manifest, ShardInfo};
 
 /// A data set in memory, every shard of it checked against the manifest.
 #[derive(Clone, Debug)]

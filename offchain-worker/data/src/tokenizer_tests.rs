@@ -3,7 +3,7 @@
 use serde_json::{json, Value};
 use tokenizers::Tokenizer;
 
-use super::{train, Corpus, TextTokenizer};
+use crate::{train_tokenizer, Corpus, TextTokenizer};
 
 const HARD: [&str; 8] = [
     "the cat sat on the mat",
@@ -23,7 +23,7 @@ fn corpus() -> Corpus {
 
 /// A tokenizer's file with something changed in it.
 fn file(change: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let mut file = serde_json::from_str(&train(&corpus(), 300).unwrap()).unwrap();
+    let mut file = serde_json::from_str(&train_tokenizer(&corpus(), 300).unwrap()).unwrap();
     change(&mut file);
     serde_json::to_vec(&file).unwrap()
 }
@@ -65,20 +65,20 @@ fn elsewhere(published: &[u8], text: &str) -> Vec<u32> {
 #[test]
 fn training_twice_gives_the_same_bytes() {
     assert_eq!(
-        train(&corpus(), 300).unwrap(),
-        train(&corpus(), 300).unwrap()
+        train_tokenizer(&corpus(), 300).unwrap(),
+        train_tokenizer(&corpus(), 300).unwrap()
     );
 }
 
 #[test]
 fn vocabularies_that_cannot_be_are_refused() {
-    assert!(train(&corpus(), 256).is_err());
-    assert!(train(&corpus(), 65_537).is_err());
+    assert!(train_tokenizer(&corpus(), 256).is_err());
+    assert!(train_tokenizer(&corpus(), 65_537).is_err());
 }
 
 #[test]
 fn a_file_that_is_a_mapping_stays_as_it_is() {
-    let given = train(&corpus(), 300).unwrap();
+    let given = train_tokenizer(&corpus(), 300).unwrap();
     let tokenizer = TextTokenizer::parse(given.as_bytes()).unwrap();
     assert_eq!(tokenizer.file(), given.as_bytes());
     assert_eq!((tokenizer.end(), tokenizer.end_name()), (0, "<|end|>"));
