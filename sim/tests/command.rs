@@ -75,6 +75,10 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
         &[
             "round",
             "included",
+            "assigned",
+            "committed",
+            "revealed",
+            "attested",
             "null",
             "model_root",
             "virtual_seconds",

@@ -4,11 +4,12 @@
 //! are expected, but not for who held a round up of late: by not having done its part when the stage was over, or by
 //! having done it later than a grace after two thirds of the others. For such members a stage goes on for a grace,
 //! and no longer, after everybody else has come. A grace is the floor of the stage, or three blocks where that is
-//! less. So no member of three
-//! or more can hold up rounds again and again, and nobody's time is cut below the floor of a stage.
+//! less. So no member of three or more can hold up rounds again and again, and nobody's time is cut below the floor of
+//! a stage.
 //!
-//! Of miners it waits for those that earned something in the last epoch, if any did: seats that only commit early
-//! neither hurry nor hold up who works. If those for whom it would wait are less than two thirds, of these miners by
+//! Of miners it waits for those that earned something in the last epoch: seats that only commit early neither hurry
+//! nor hold up who works. Where none did it waits for all, and none of them is late: seats that commit at once would
+//! make laggards of all who train, and then none of these would ever earn. If those for whom it would wait are less than two thirds, of these miners by
 //! count and of the validators by stake, it waits for all of them: a round without most of them would come to
 //! nothing.
 
@@ -56,6 +57,8 @@ pub struct Coming {
     pub all: u32,
     /// The stage's floor, in blocks.
     pub floor: BlockNumber,
+    /// Whether somebody may be late: nobody is while no miner has shown that it works.
+    pub knows_late: bool,
     /// The last block in which the last third is in time: set when the others have done theirs.
     pub prompt_until: Option<BlockNumber>,
 }
@@ -63,9 +66,10 @@ pub struct Coming {
 impl Coming {
     fn new(members: impl IntoIterator<Item = Member>, floor: BlockNumber) -> Coming {
         let mut members: Vec<Member> = members.into_iter().collect();
-        // Before anybody has shown that it works all count alike.
-        if members.iter().all(|one| one.weight == 0) {
-            members.iter_mut().for_each(|one| one.weight = 1);
+        let knows_late = members.iter().any(|one| one.weight > 0);
+        if !knows_late {
+            let alike = |one: &mut Member| (one.weight, one.is_awaited) = (1, true);
+            members.iter_mut().for_each(alike);
         }
         let weigh = |sum: u128, one: &Member| sum.saturating_add(one.weight.into());
         let all = members.iter().fold(0, weigh);
@@ -81,6 +85,7 @@ impl Coming {
             awaited,
             others: set(others),
             floor,
+            knows_late,
             prompt_until: None,
         }
     }
@@ -108,7 +113,8 @@ impl Coming {
         }
         self.awaited = without(&self.awaited, uid);
         let is_late = self.prompt_until.is_some_and(|last| now > last);
-        if self.awaited.count().saturating_mul(3) <= self.all && self.prompt_until.is_none() {
+        let is_third_left = self.awaited.count().saturating_mul(3) <= self.all;
+        if self.knows_late && is_third_left && self.prompt_until.is_none() {
             self.prompt_until = Some(now.saturating_add(self.grace()));
         }
         Some((true, is_late))
@@ -170,16 +176,19 @@ impl Turnout {
         miners: impl IntoIterator<Item = Member>,
         validators: impl IntoIterator<Item = Member>,
     ) -> Turnout {
-        let nobody = |stage| Coming::new([], floor(phases, stage));
         let commit = Coming::new(miners, floor(phases, RoundStage::Commit));
         let bind = Coming::new(validators, floor(phases, RoundStage::Bind));
+        let nobody = |of: &Coming, stage| Coming {
+            knows_late: of.knows_late,
+            ..Coming::new([], floor(phases, stage))
+        };
         let unawaited = commit.others.uids().chain(bind.others.uids());
         Turnout {
             unawaited: Verdicts::from_uids(unawaited),
+            reveal: nobody(&commit, RoundStage::Reveal),
+            open: nobody(&bind, RoundStage::Open),
             commit,
-            reveal: nobody(RoundStage::Reveal),
             bind,
-            open: nobody(RoundStage::Open),
             late: Verdicts::default(),
         }
     }
@@ -222,7 +231,8 @@ impl Turnout {
     /// Whether this member held the round up, which is over.
     pub fn held_up(&self, uid: Uid) -> bool {
         let stages = [&self.commit, &self.reveal, &self.bind, &self.open];
-        self.late.contains(uid) || stages.iter().any(|stage| stage.awaited.contains(uid))
+        let is_missing = |stage: &&Coming| stage.knows_late && stage.awaited.contains(uid);
+        self.late.contains(uid) || stages.iter().any(is_missing)
     }
 
     fn of(&mut self, stage: RoundStage) -> &mut Coming {
@@ -377,6 +387,28 @@ mod tests {
         let late = turnout.comes(Uid(1), RoundStage::Commit, 31, late);
         assert_eq!(late.commit_deadline(), 32);
         assert!(!turnout.late.contains(Uid(0)) && !turnout.late.contains(Uid(1)));
+    }
+
+    #[test]
+    fn before_anybody_earned_seats_that_commit_at_once_make_nobody_late() {
+        let times = Timetable::new(0, &PHASES);
+        // Sixteen seats that train nothing, and four miners for which rounds did not wait of late.
+        let miners = (0..20).map(|uid| Member::miner(Uid(uid), uid < 16, false));
+        let mut turnout = Turnout::new(&PHASES, miners, []);
+        assert_eq!((turnout.commit.all, turnout.commit.others.count()), (20, 0));
+        let at_once = (0..16).fold(times, |times, uid| {
+            turnout.comes(Uid(uid), RoundStage::Commit, 1, times)
+        });
+        assert_eq!(at_once, times);
+        let worked = (16..19).fold(times, |times, uid| {
+            turnout.comes(Uid(uid), RoundStage::Commit, 30, times)
+        });
+        assert_eq!(worked, times);
+        assert!(!(0..20).any(|uid| turnout.held_up(Uid(uid))));
+        let all = turnout.comes(Uid(19), RoundStage::Commit, 31, times);
+        assert_eq!(all.commit_deadline(), 32);
+        // Nor is who then does not reveal.
+        assert!(!(0..20).any(|uid| turnout.held_up(Uid(uid))));
     }
 
     #[test]

@@ -16,6 +16,7 @@ use cairn_round::{
     Attester, Included, RoundView, Seen, Settlement, View,
 };
 use cairn_runtime::{readers, AccountId};
+use serde::Serialize;
 
 use super::{Chain, Id};
 
@@ -151,6 +152,34 @@ fn voting(netuid: Netuid, hotkey: &AccountId) -> Option<Scoring> {
     })
 }
 
+/// Who had a part in a round, and did it; ascending uids.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Part {
+    /// Miners that had data.
+    pub assigned: Vec<Uid>,
+    /// Those that committed.
+    pub committed: Vec<Uid>,
+    /// Those that revealed.
+    pub revealed: Vec<Uid>,
+    /// Validators that attested.
+    pub attested: Vec<Uid>,
+}
+
+fn part(netuid: Netuid, round: Round) -> Option<Part> {
+    let info = readers::round(netuid, round)?;
+    let mut assigned: Vec<Uid> = info.miners.iter().map(|(uid, _)| *uid).collect();
+    assigned.sort_unstable();
+    let contributions = readers::contributions(netuid, round);
+    let revealed = contributions.iter().filter(|one| one.key.is_some());
+    let attested = info.validators.iter().filter(|one| one.attested);
+    Some(Part {
+        assigned,
+        committed: contributions.iter().map(|one| one.uid).collect(),
+        revealed: revealed.map(|one| one.uid).collect(),
+        attested: attested.map(|one| one.uid).collect(),
+    })
+}
+
 impl Chain {
     /// What the chain says at the best block `best` and the finalised one; the inner `None` if the subnet has no run.
     /// `None` if a state is no longer kept.
@@ -219,6 +248,12 @@ impl Chain {
         let vouched = lineage.into_iter().filter(|entry| entry.is_final);
         let roots = vouched.map(|entry| (entry.round, entry.model_root));
         Some((oldest, roots.collect()))
+    }
+
+    /// Who had a part in a round, as of a block; nobody if that is not known there.
+    pub fn part(&mut self, at: Id, netuid: Netuid, round: Round) -> Part {
+        let found = self.ask(at, || part(netuid, round)).flatten();
+        found.unwrap_or_default()
     }
 
     /// Hotkeys of a round's validators that attested, and of all of them.

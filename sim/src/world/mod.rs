@@ -13,7 +13,7 @@ use cairn_runtime::{readers, UncheckedExtrinsic};
 
 use crate::{
     behaviour::{Send, Turn},
-    chain::{keys::Key, Chain, GenesisError, Id, Made, MAIN},
+    chain::{keys::Key, reads::Part, Chain, GenesisError, Id, Made, MAIN},
     checkers::{Checkers, Happening, Who},
     clock::{Clock, Millis},
     member::{Job, Member},
@@ -83,7 +83,7 @@ pub(crate) enum Next {
 pub(crate) struct Settled {
     pub round: Round,
     pub included: Vec<Uid>,
-    pub assigned: usize,
+    pub part: Part,
     pub at: Millis,
 }
 
@@ -281,7 +281,7 @@ impl World {
             self.settled.push(Settled {
                 round,
                 included: settlement.uids(),
-                assigned: settlement.miners.len(),
+                part: self.chain.part(finalised, self.netuid, round),
                 at: self.clock.now(),
             });
             self.finals += 1;

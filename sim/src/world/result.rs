@@ -12,7 +12,7 @@ use frame_support::traits::fungible::Inspect;
 use serde::Serialize;
 
 use super::{setup::ENDOWMENT, World};
-use crate::{checkers::Fault, clock::Millis, member::Member, settings::Role};
+use crate::{chain::reads::Part, checkers::Fault, clock::Millis, member::Member, settings::Role};
 
 /// A round.
 #[derive(Clone, Debug, Serialize)]
@@ -21,6 +21,9 @@ pub struct RoundResult {
     pub round: Round,
     /// Whose contributions were included, ascending.
     pub included: Vec<Uid>,
+    /// Who had a part in it, and did it.
+    #[serde(flatten)]
+    pub part: Part,
     /// Whether there were none.
     pub null: bool,
     /// The root of the parameters after it; none if no honest member came that far.
@@ -179,8 +182,9 @@ impl World {
                 null: one.included.is_empty(),
                 model_root: self.kept.get(&one.round.saturating_add(1)).copied(),
                 virtual_seconds: seconds(took),
-                goodput: one.included.len() as f64 / one.assigned.max(1) as f64,
+                goodput: one.included.len() as f64 / one.part.assigned.len().max(1) as f64,
                 included: one.included.clone(),
+                part: one.part.clone(),
             }
         });
         RunResult {
