@@ -31,6 +31,8 @@ mod compress;
 mod contribution;
 mod level;
 mod outer;
+#[cfg(test)]
+mod plain_tests;
 mod resemblance;
 mod roots;
 mod seal;
