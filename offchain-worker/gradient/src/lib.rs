@@ -30,6 +30,7 @@ pub mod checked;
 mod compress;
 mod contribution;
 mod level;
+mod many;
 mod outer;
 #[cfg(test)]
 mod plain_tests;
