@@ -125,9 +125,9 @@ impl Buckets {
         let bounds = steps.bounds(scale);
         let enough = most - most * MARGIN;
         let mut best: Option<Parting> = None;
-        for bucket in first..BUCKETS {
+        for (bucket, bound) in bounds.iter().enumerate().skip(first) {
             let [begin, end] = [steps.counts[bucket], steps.counts[bucket + 1]];
-            if end - begin > 1.0 && bounds[bucket] >= enough {
+            if end - begin > 1.0 && *bound >= enough {
                 self.list(magnitudes, bucket);
                 let beyond = self.some.len().saturating_sub((end - begin) as usize);
                 let of_bucket = self.some.get(beyond..).unwrap_or_default();
@@ -255,7 +255,7 @@ impl Steps {
             let [below, with] = [self.sums[bucket], self.sums[bucket + 1]];
             let [low, high] = [scale.edge(bucket), scale.edge(bucket + 1)];
             let corner = (high * end - low * begin - (with - below)) / (high - low);
-            let corner = if corner > begin { corner } else { begin };
+            let corner = larger(corner, begin);
             let corner = if corner < end { corner } else { end };
             let inside = self.gain(corner, below + low * (corner - begin));
             // where nothing is below or above, nothing is gained, and the quotient is no number

@@ -133,10 +133,11 @@ fn levels_of(ascending: &[f32]) -> ([Level; 2], f32) {
     ([Level::nearest((total / count) as f32); 2], f32::INFINITY)
 }
 
-/// A number in a Rice code, and what stands behind it.
-#[derive(Clone, Copy)]
+/// A piece of a part.
 enum Written {
+    /// A number in so many bits.
     Plain(u32, u32),
+    /// Of which kind a number is, and the number, in the Rice code of that kind's parameter.
     Rice(usize, u32),
 }
 
