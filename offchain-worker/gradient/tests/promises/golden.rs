@@ -145,7 +145,11 @@ fn files_that_send_much_are_pinned() {
         ),
     ] {
         let (_, bytes) = contribution(&layout, kept, seed);
-        let found = format!("{} bytes, {}", bytes.len(), hex::encode(sealed_root(&bytes)));
+        let found = format!(
+            "{} bytes, {}",
+            bytes.len(),
+            hex::encode(sealed_root(&bytes))
+        );
         assert_eq!(found, pin, "{kept} of 4,096, seed {seed}");
     }
 }
