@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ bench: setup ## benchmarks
 	else \
 		echo "no benchmarks yet"; \
 	fi
+
+compare: setup ## this checkout beside another commit, measured in turn (REV=HEAD~1 PARTS="codec score train memory devnet")
+	@scripts/compare.sh $(REV) $(PARTS)
 
 bench-wasm: setup ## what an epoch of Yuma costs as WASM
 	env $${WASM_BUILD_TOOLCHAIN:+RUSTUP_TOOLCHAIN=$$WASM_BUILD_TOOLCHAIN} \

@@ -84,6 +84,39 @@ impl Levels {
     }
 }
 
+/// Where two levels part a block's magnitudes, in ascending order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parting {
+    /// Minus the squared error that is left, up to a constant.
+    pub(crate) gain: f64,
+    /// How many there are below, and their sum.
+    pub(crate) count: f64,
+    pub(crate) below: f64,
+    /// The first one above.
+    pub(crate) above: f32,
+}
+
+impl Parting {
+    /// The levels, and the magnitude from which the higher one stands for it, of `count` magnitudes with this sum.
+    #[inline(always)]
+    pub(crate) fn levels(&self, total: f64, count: usize) -> (Levels, f32) {
+        let low = self.below / self.count;
+        let high = (total - self.below) / (count as f64 - self.count);
+        let (low, high) = (Level::nearest(low as f32), Level::nearest(high as f32));
+        if low < high {
+            return (Levels { low, high }, self.above);
+        }
+        one_level(total, count)
+    }
+}
+
+/// One level for all, and no magnitude that is above it.
+fn one_level(total: f64, count: usize) -> (Levels, f32) {
+    let only = Level::nearest((total / (count as f64).max(1.0)) as f32);
+    let (low, high) = (only, only);
+    (Levels { low, high }, f32::INFINITY)
+}
+
 /// The two levels that stand for a block's magnitudes, and the magnitude from which the higher one does.
 ///
 /// The split is the one that leaves the least squared error (two means in one dimension, found exactly by
@@ -94,8 +127,7 @@ pub(crate) fn two_levels(ascending: &[f32]) -> (Levels, f32) {
     let count = ascending.len() as f64;
     let total: f64 = ascending.iter().map(|m| f64::from(*m)).sum();
     let mut below = 0.0;
-    // gain, both means, and the magnitude above the split
-    let mut best: Option<(f64, f64, f64, f32)> = None;
+    let mut best: Option<Parting> = None;
     for (split, pair) in ascending.windows(2).enumerate() {
         below += f64::from(pair[0]);
         if pair[0] == pair[1] {
@@ -103,21 +135,20 @@ pub(crate) fn two_levels(ascending: &[f32]) -> (Levels, f32) {
         }
         let (low_count, above) = (split as f64 + 1.0, total - below);
         let (low, high) = (below / low_count, above / (count - low_count));
-        // minus the squared error, up to a constant
         let gain = below * low + above * high;
-        if best.is_none_or(|(most, ..)| gain > most) {
-            best = Some((gain, low, high, pair[1]));
+        if best.is_none_or(|best| gain > best.gain) {
+            best = Some(Parting {
+                gain,
+                count: low_count,
+                below,
+                above: pair[1],
+            });
         }
     }
-    if let Some((_, low, high, threshold)) = best {
-        let (low, high) = (Level::nearest(low as f32), Level::nearest(high as f32));
-        if low < high {
-            return (Levels { low, high }, threshold);
-        }
+    match best {
+        Some(best) => best.levels(total, ascending.len()),
+        None => one_level(total, ascending.len()),
     }
-    let only = Level::nearest((total / count.max(1.0)) as f32);
-    let (low, high) = (only, only);
-    (Levels { low, high }, f32::INFINITY)
 }
 
 #[cfg(test)]

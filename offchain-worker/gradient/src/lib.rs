@@ -30,7 +30,10 @@ pub mod checked;
 mod compress;
 mod contribution;
 mod level;
+mod many;
 mod outer;
+#[cfg(test)]
+mod plain_tests;
 mod resemblance;
 mod roots;
 mod seal;

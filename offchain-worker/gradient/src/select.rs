@@ -4,9 +4,12 @@
 //! guessed that lets some more through than are wanted: the blocks before say which. What reaches it is found while
 //! the magnitudes are in the CPU's registers anyway, and only that is looked at again. If a guess let too few or too
 //! many through, a better threshold is searched for; comparing and counting is what SIMD does best. What is selected
-//! does not depend on the thresholds tried.
+//! does not depend on the thresholds tried. Where many are wanted, what passes is not put in order: see
+//! [`Buckets`].
 
 use crate::blocks::{Block, BLOCK, BLOCK_SIDE};
+use crate::level::Levels;
+use crate::many::Buckets;
 use crate::simd::Lanes;
 
 /// The bits of infinity: all finite magnitudes are below.
@@ -17,6 +20,8 @@ const STEP: u32 = 1 << 20;
 const MEMORY: u64 = 16;
 /// Thresholds are alike if one is at most half of a power of two above the other.
 const ALIKE: u64 = 1 << 22;
+/// From so many on that are wanted they are not sorted.
+pub(crate) const MANY: usize = 128;
 /// So many numbers are sorted by counting, in groups of so many.
 const FEW: usize = 256;
 const LANES: usize = 64;
@@ -111,12 +116,24 @@ impl Candidates {
     }
 }
 
+/// What is to be known of a block to send the largest of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Chosen {
+    /// The smallest magnitude that is sent, and how many of those as large are.
+    pub(crate) smallest: u32,
+    pub(crate) ties: usize,
+    /// What stands for them, and the magnitude from which the high level does.
+    pub(crate) levels: Levels,
+    pub(crate) threshold: f32,
+}
+
 /// Selects from block after block.
 pub(crate) struct Selector {
     /// What is looked at if a guess was wrong.
     magnitudes: Magnitudes,
     candidates: Candidates,
     sorted: Vec<u32>,
+    buckets: Buckets,
     /// A threshold that as many as are aimed at reached in the last blocks, about.
     aim: u32,
 }
@@ -134,6 +151,7 @@ impl Selector {
                 count: 0,
             },
             sorted: Vec::new(),
+            buckets: Buckets::new(),
             aim: 0,
         }
     }
@@ -143,24 +161,16 @@ impl Selector {
         self.aim == 0
     }
 
-    /// A threshold that will let twice as many of the next blocks' elements through as are wanted, if they are like
-    /// those before.
+    /// A threshold that will let some more of the next blocks' elements through than are wanted, if they are like those
+    /// before.
     pub(crate) fn guess(&self) -> u32 {
         self.aim.clamp(1, INFINITE)
     }
 
-    /// Selects as many elements as `places` has room for: those of largest magnitude, of equal ones those that come
-    /// first. Their places go there in ascending order; the result are the magnitudes, ascending too.
-    ///
-    /// `passed` are the elements that reached [`Selector::guess`] or another threshold.
+    /// Finds the elements among which the `keep` of largest magnitude are. `passed` are those that reached
+    /// [`Selector::guess`] or another threshold.
     #[inline(always)]
-    pub(crate) fn select<L: Lanes>(
-        &mut self,
-        view: View,
-        passed: Option<&Passed>,
-        places: &mut [u16],
-    ) -> &[u32] {
-        let keep = places.len();
+    pub(crate) fn find<L: Lanes>(&mut self, view: View, passed: Option<&Passed>, keep: usize) {
         let enough = |passed: &&Passed| {
             let count: u32 = passed.rows.iter().map(|row| row.count_ones()).sum();
             (keep..=most(keep)).contains(&(count as usize))
@@ -169,8 +179,25 @@ impl Selector {
             Some(passed) => self.collect_passed(view, passed),
             None => self.search::<L>(view, keep),
         }
+    }
+
+    /// Of what was [found](Selector::find) the `keep` of largest magnitude, without sorting them; nothing if they have
+    /// to be.
+    #[inline(always)]
+    pub(crate) fn many(&mut self, keep: usize) -> Option<Chosen> {
+        let chosen = self.buckets.choose(self.candidates.magnitudes(), keep)?;
+        self.learn(keep, chosen.smallest);
+        Some(chosen)
+    }
+
+    /// Selects as many of what was [found](Selector::find) as `places` has room for: those of largest magnitude, of
+    /// equal ones those that come first. Their places go there in ascending order; the result are the magnitudes,
+    /// ascending too.
+    #[inline(always)]
+    pub(crate) fn select(&mut self, places: &mut [u16]) -> &[u32] {
+        let keep = places.len();
         self.sort(keep);
-        self.learn(keep);
+        self.learn(keep, self.sorted.first().copied().unwrap_or(0));
         self.choose(places);
         &self.sorted
     }
@@ -193,17 +220,18 @@ impl Selector {
         }
     }
 
-    /// Aims at a threshold that twice as many reach as are wanted, if the next blocks are like this one.
+    /// Aims at a threshold that as many reach as are wanted and the [surplus], if the next blocks are like this one, of
+    /// which `smallest` is the smallest that is selected.
     #[inline(always)]
-    fn learn(&mut self, keep: usize) {
+    fn learn(&mut self, keep: usize, smallest: u32) {
         let candidates = self.candidates.magnitudes();
-        let (Some(lowest), Some(smallest)) = (candidates.iter().min(), self.sorted.first()) else {
+        let Some(lowest) = candidates.iter().min() else {
             return;
         };
         // as if as many lay in every interval as in the one from the lowest candidate to the smallest selected
         let excess = candidates.len() - keep;
-        let below = u64::from(smallest - lowest) * keep as u64 / excess.max(1) as u64;
-        let here = u64::from(*smallest).saturating_sub(below);
+        let below = u64::from(smallest - lowest) * surplus(keep) as u64 / excess.max(1) as u64;
+        let here = u64::from(smallest).saturating_sub(below);
         let aim = u64::from(self.aim);
         let is_alike = here.abs_diff(aim) < ALIKE;
         let aim = match is_alike {
@@ -327,6 +355,16 @@ fn sort_few(numbers: &[u32], sorted: &mut [u32]) {
     }
 }
 
+/// How many more than are wanted are let through, so that there are enough in almost every block: of many a smaller
+/// part, since their number varies less.
+fn surplus(keep: usize) -> usize {
+    if keep < MANY {
+        keep
+    } else {
+        keep * 3 / 8
+    }
+}
+
 /// How many candidates are not too many.
 fn most(keep: usize) -> usize {
     4 * keep
@@ -355,9 +393,8 @@ mod tests {
         fn run<L: Lanes>(self) -> Self::Output {
             let Select(selector, view, passed, keep) = self;
             let mut places = vec![0; keep];
-            let largest = selector
-                .select::<L>(view, passed.as_ref(), &mut places)
-                .to_vec();
+            selector.find::<L>(view, passed.as_ref(), keep);
+            let largest = selector.select(&mut places).to_vec();
             (places, largest)
         }
     }

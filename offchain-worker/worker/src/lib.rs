@@ -30,6 +30,7 @@ pub mod progress;
 pub mod roles;
 pub mod run_file;
 pub mod run_rules;
+pub mod scoring;
 pub mod serving;
 pub mod shards;
 pub mod shutdown;

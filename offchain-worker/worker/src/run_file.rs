@@ -129,7 +129,7 @@ impl RunFile {
 
 impl RunFile {
     /// The configuration as far as the file has it.
-    fn unfilled(&self) -> RunConfig {
+    pub(crate) fn unfilled(&self) -> RunConfig {
         RunConfig {
             name: self.name.clone(),
             model: self.model.clone(),

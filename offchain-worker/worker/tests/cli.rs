@@ -530,6 +530,9 @@ fn settings_come_from_flags_then_variables_then_the_file() {
 #[test]
 fn help_has_examples() {
     for command in [
+        vec!["bench", "codec"],
+        vec!["bench", "score"],
+        vec!["bench", "memory"],
         vec!["devnet"],
         vec!["mine"],
         vec!["run", "start"],

@@ -56,15 +56,22 @@ impl Short {
     #[inline(always)]
     fn set_to_runs(&mut self, codes: &[u16]) {
         self.len = 0;
-        let mut run = 0;
-        for code in codes {
-            if code & HIGH != 0 {
-                self.push(run);
-                run = 0;
-            } else {
-                run += 1;
+        let mut behind = 0;
+        for (number, some) in codes.chunks(64).enumerate() {
+            // which of them are high is looked up in one set: no branch can foresee it
+            let mut set = 0u64;
+            for (place, code) in some.iter().enumerate() {
+                set |= u64::from(code / HIGH % 2) << place;
+            }
+            let first = 64 * number as u16;
+            while set != 0 {
+                let at = first + set.trailing_zeros() as u16;
+                self.push(at - behind);
+                behind = at + 1;
+                set &= set - 1;
             }
         }
+        let run = codes.len() as u16 - behind;
         if run > 0 {
             self.push(run);
         }
@@ -129,18 +136,14 @@ pub(super) fn write(
         Some(before) => bits.push_rice(high_number(levels, before), parameters.high, 0, 0),
     }
     bits.push_rice(low_number(levels), parameters.low, 0, 0);
-    let mut next = 0;
-    for code in codes {
-        let place = code & PLACE;
-        let gap = u32::from(place.wrapping_sub(next));
-        bits.push_rice(gap, parameters.gap, u32::from(code / NEGATIVE), 1);
-        next = place + 1;
-    }
+    scratch.set_to_gaps(codes);
+    let gaps = scratch.of().iter().zip(codes);
+    let signed = gaps.map(|(gap, code)| (u32::from(*gap), u32::from(code / NEGATIVE)));
+    bits.push_rices(parameters.gap, 1, signed);
     if levels.low < levels.high {
         scratch.set_to_runs(codes);
-        for run in scratch.of() {
-            bits.push_rice(u32::from(*run), parameters.run, 0, 0);
-        }
+        let runs = scratch.of().iter().map(|run| (u32::from(*run), 0));
+        bits.push_rices(parameters.run, 0, runs);
     }
 }
 

@@ -2,6 +2,9 @@
 
 mod codec;
 mod generate;
+mod memory;
+mod network;
+mod score;
 
 use std::path::PathBuf;
 
@@ -31,6 +34,16 @@ pub enum Bench {
         after_help = "Examples:\n  cairn bench codec\n  cairn bench codec --rows 8192 --cols 28672 --contributions 20 --threads 2 --json"
     )]
     Codec(codec::Codec),
+    /// Time scoring contributions as a validator does: of rounds that are played on the text that is built in
+    #[command(
+        after_help = "Examples:\n  cairn bench score\n  cairn bench score --rounds 8 --threads 2 --json\n  cairn bench score --config 100m --contributions 2 --steps 2 --sequences 4"
+    )]
+    Score(score::Score),
+    /// Measure the memory of a miner and of a validator, phase by phase
+    #[command(
+        after_help = "Examples:\n  cairn bench memory --config tiny\n  cairn bench memory --config 100m --json"
+    )]
+    Memory(memory::Memory),
     /// Time reading a prompt and choosing tokens on the CPU
     #[command(
         after_help = "Examples:\n  cairn bench generate --config 100m --threads 2\n  cairn bench generate --model model --prompt-tokens 32 --max-tokens 64 --json"
@@ -44,6 +57,8 @@ impl Bench {
         match self {
             Bench::Train(train) => train.run().await,
             Bench::Codec(codec) => codec.run(),
+            Bench::Score(score) => score.run(),
+            Bench::Memory(memory) => memory.run(),
             Bench::Generate(generate) => generate.run(),
         }
     }

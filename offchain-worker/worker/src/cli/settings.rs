@@ -34,15 +34,18 @@ pub fn forget_empty_variables() {
     }
 }
 
+/// What `cairn bench` has for a model that is named by `--config`.
+const OF_A_MODEL: [&str; 4] = ["train", "generate", "score", "memory"];
+
 /// The file named by `--config` or `CAIRN_CONFIG`, and the arguments without it: it decides what the defaults are, so
 /// it is looked for before they are parsed.
 ///
-/// Behind `bench train` and `bench generate`, `--config` is the model's configuration and left there; a settings file
-/// comes before.
+/// Behind the benchmarks of a model, `--config` is the model's configuration and left there; a settings file comes
+/// before.
 pub fn take_file(mut arguments: Vec<OsString>) -> (Option<PathBuf>, Vec<OsString>) {
     let verb = arguments
         .windows(2)
-        .position(|verb| verb == ["bench", "train"] || verb == ["bench", "generate"]);
+        .position(|words| OF_A_MODEL.iter().any(|verb| words == ["bench", *verb]));
     let end = verb.unwrap_or(arguments.len());
     let stated = stated(arguments.get(..end).unwrap_or_default());
     let file = match stated {
@@ -249,7 +252,7 @@ mod tests {
             file("x", "cairn mine -v")
         );
         assert_eq!(taken("cairn --config=y mine"), file("y", "cairn mine"));
-        for verb in ["train", "generate"] {
+        for verb in OF_A_MODEL {
             let model = format!("cairn bench {verb} --config 10m");
             assert_eq!(taken(&model), (None, model.clone()));
             let both = format!("cairn --config x bench {verb} --config 10m");

@@ -29,7 +29,7 @@ mod node;
 mod options;
 mod report;
 mod screen;
-mod setting;
+pub(crate) mod setting;
 mod watch;
 
 pub use chaos::{Event, EventKind};

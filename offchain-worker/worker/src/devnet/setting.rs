@@ -15,11 +15,11 @@ use crate::{
 };
 
 /// The run, the text and the tokenizer that are built in.
-const RUN: &str = include_str!("../../../../chain-specs/run-tiny.toml");
-const CORPUS: &[u8] = include_bytes!("../../../../data/sotu.txt.zst");
-const TOKENIZER: &[u8] = include_bytes!("../../../../data/tokenizer.json");
+pub(crate) const RUN: &str = include_str!("../../../../chain-specs/run-tiny.toml");
+pub(crate) const CORPUS: &[u8] = include_bytes!("../../../../data/sotu.txt.zst");
+pub(crate) const TOKENIZER: &[u8] = include_bytes!("../../../../data/tokenizer.json");
 /// Share of the documents that is held out.
-const HELD_OUT: f64 = 0.05;
+pub(crate) const HELD_OUT: f64 = 0.05;
 /// The audit window of a development chain, in blocks: nothing that is asked back can be released sooner.
 const AUDIT_WINDOW: BlockNumber = 20;
 /// What the owner needs beside the subnet's price.

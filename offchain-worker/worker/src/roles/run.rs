@@ -13,7 +13,7 @@ use cairn_protocol::{
 use cairn_store::Store;
 
 use super::{stores::Stores, RoleError};
-use crate::shards;
+use crate::{scoring, shards};
 
 /// What stays the same for as long as a run lasts.
 pub struct Run {
@@ -96,11 +96,7 @@ impl Run {
 
     /// The windows with these numbers; those that do not exist are left out.
     pub fn windows(&self, numbers: &[u64]) -> Vec<&[u32]> {
-        let length = self.config.inner.sequence_length;
-        numbers
-            .iter()
-            .filter_map(|number| self.data.window(*number, length))
-            .collect()
+        scoring::windows(&self.data, numbers, self.config.inner.sequence_length)
     }
 
     /// Who has to train on what in a round of this run, and what its contributions are measured on.

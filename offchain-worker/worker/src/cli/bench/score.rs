@@ -1,0 +1,254 @@
+//! `cairn bench score`.
+
+use std::{path::PathBuf, time::Instant};
+
+use cairn_primitives::Round;
+use cairn_round::scoring::{difference, mean, Evidence, Outcome};
+use cairn_trainer::simd;
+use clap::Args;
+use serde::Serialize;
+
+use super::network::{Network, Play};
+use crate::{
+    cli::{args::JsonArg, print},
+    error::Failure,
+    progress::progress,
+    scoring::Scoring,
+    table::table,
+};
+
+/// `cairn bench score`.
+#[derive(Args, Debug)]
+pub struct Score {
+    /// The model: tiny, 10m, 100m, 1b or 8b
+    // The same name as the settings file's, and so the same type.
+    #[arg(long, env = "CAIRN_MODEL", default_value = "tiny", value_name = "NAME")]
+    config: PathBuf,
+    /// Tokens in a sequence
+    #[arg(long, env = "CAIRN_SEQ", default_value_t = 128, value_name = "TOKENS")]
+    seq: u32,
+    /// Inner steps of a round
+    #[arg(long, env = "CAIRN_STEPS", default_value_t = 20, value_name = "NUMBER")]
+    steps: u16,
+    /// Sequences of a step
+    #[arg(
+        long,
+        env = "CAIRN_BATCH",
+        default_value_t = 16,
+        value_name = "SEQUENCES"
+    )]
+    sequences: u16,
+    /// Miners that contribute
+    #[arg(
+        long,
+        env = "CAIRN_CONTRIBUTIONS",
+        default_value_t = 3,
+        value_name = "N"
+    )]
+    contributions: u16,
+    /// Rounds; each is scored
+    #[arg(long, env = "CAIRN_ROUNDS", default_value_t = 2, value_name = "N")]
+    rounds: u32,
+    /// Threads
+    #[arg(
+        long,
+        env = "CAIRN_THREADS",
+        default_value_t = 1,
+        value_name = "NUMBER"
+    )]
+    threads: usize,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+#[derive(Serialize)]
+struct Report {
+    config: String,
+    parameters: usize,
+    sequence_length: u32,
+    contributions: u16,
+    threads: usize,
+    simd: &'static str,
+    rounds: Vec<Row>,
+    /// Over all rounds.
+    seconds_per_contribution: f64,
+    contributions_per_s: f64,
+}
+
+/// What scoring a round took.
+#[derive(Serialize)]
+struct Row {
+    round: Round,
+    seconds: f64,
+    seconds_per_contribution: f64,
+    /// Losses of sequences, for each contribution.
+    losses_per_contribution: f64,
+    /// What was found: gain on unassigned windows, and its premium in its errors, mean of the contributions.
+    gain: f64,
+    premium: f64,
+}
+
+impl Score {
+    /// Does it.
+    pub fn run(self) -> Result<(), Failure> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads)
+            .build()?;
+        let report = {
+            let _told = progress("training and scoring", 0);
+            pool.install(|| self.measure())?
+        };
+        print(self.json.json, &report, Report::people)
+    }
+
+    fn measure(&self) -> Result<Report, Failure> {
+        let play = Play {
+            model: self.config.to_string_lossy().into_owned(),
+            seq: Some(self.seq),
+            steps: self.steps,
+            trace_every: self.steps.max(1),
+            sequences: self.sequences,
+            miners: self.contributions,
+            rounds: self.rounds,
+            threads: self.threads,
+        };
+        let mut network = Network::new(&play)?;
+        let rounds = 0..self.rounds.max(1);
+        let rows: Vec<Row> = rounds
+            .map(|round| self.round(&mut network, round))
+            .collect::<Result<_, Failure>>()?;
+        let each = rows.iter().map(|row| row.seconds_per_contribution);
+        let mean = each.sum::<f64>() / rows.len() as f64;
+        Ok(Report {
+            config: play.model,
+            parameters: network.layout.parameters(),
+            sequence_length: self.seq,
+            contributions: self.contributions,
+            threads: self.threads,
+            simd: simd(),
+            rounds: rows,
+            seconds_per_contribution: mean,
+            contributions_per_s: 1.0 / mean,
+        })
+    }
+
+    /// Plays a round, and times how it is scored.
+    fn round(&self, network: &mut Network, round: Round) -> Result<Row, Failure> {
+        let measurement = network.round(round)?;
+        let scoring = Scoring {
+            layout: &network.layout,
+            config: &network.config,
+            data: &network.data,
+            files: &network.files,
+        };
+        let began = Instant::now();
+        let scored = scoring.score(&mut network.engine, measurement, &mut || true)?;
+        let seconds = began.elapsed().as_secs_f64();
+        network.end()?;
+        let count = f64::from(self.contributions.max(1));
+        let (gain, premium) = found(&scored.evidence);
+        Ok(Row {
+            round,
+            seconds,
+            seconds_per_contribution: seconds / count,
+            losses_per_contribution: scored.sequences as f64 / count,
+            gain,
+            premium,
+        })
+    }
+}
+
+/// Mean gain on unassigned windows, and mean premium in errors.
+fn found(evidence: &[Evidence]) -> (f64, f64) {
+    let (mut gains, mut premiums) = (0.0, 0.0);
+    for one in evidence {
+        let Outcome::Measured {
+            assigned,
+            unassigned,
+            ..
+        } = &one.outcome
+        else {
+            continue;
+        };
+        let premium = difference(assigned, unassigned);
+        gains += mean(unassigned).map_or(0.0, |gain| gain.mean);
+        premiums += premium.map_or(0.0, |own| own.mean / own.error());
+    }
+    let count = evidence.len().max(1) as f64;
+    (gains / count, premiums / count)
+}
+
+impl Report {
+    fn people(&self) -> String {
+        let rows: Vec<Vec<String>> = self
+            .rounds
+            .iter()
+            .map(|row| {
+                vec![
+                    row.round.to_string(),
+                    format!("{:.2}", row.seconds_per_contribution),
+                    format!("{:.0}", row.losses_per_contribution),
+                    format!("{:.3}", row.gain),
+                    format!("{:.1}", row.premium),
+                ]
+            })
+            .collect();
+        let head = ["round", "seconds", "losses", "gain", "premium"];
+        format!(
+            "{}: {} contributions of sequences of {} tokens, {} threads ({})\n{}\nseconds and losses are for one contribution; the premium is in its errors\n{:.3} s for a contribution, {:.3} contributions per second",
+            self.config,
+            self.contributions,
+            self.sequence_length,
+            self.threads,
+            self.simd,
+            table(&head, &rows),
+            self.seconds_per_contribution,
+            self.contributions_per_s,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        score: Score,
+    }
+
+    fn parsed(line: &str) -> Score {
+        Line::parse_from(line.split(' ')).score
+    }
+
+    #[test]
+    fn a_round_is_scored_on_as_many_sequences_as_its_rule_says() {
+        let line = "score --config tiny --seq 16 --steps 2 --sequences 4 --contributions 2";
+        let report = parsed(line).measure().unwrap();
+        assert_eq!(report.rounds.len(), 2);
+        for row in &report.rounds {
+            // 8 that a miner trained on and a piece of 32 others, before and after; the 32 before serve both miners.
+            assert_eq!(row.losses_per_contribution, 8.0 + 16.0 + 40.0);
+            assert!(row.seconds_per_contribution > 0.0 && row.gain.is_finite());
+        }
+        assert!(report.contributions_per_s > 0.0);
+        assert!(report.people().contains("2 contributions"));
+    }
+
+    #[test]
+    fn what_cannot_be_played_is_refused() {
+        for (line, word) in [
+            ("score --config covenant-72b", "no model"),
+            ("score --config 9b", "no model"),
+            ("score --seq 129", "sequence_length"),
+            ("score --steps 0", "steps"),
+            ("score --contributions 0", "max_contributors"),
+        ] {
+            let refused = parsed(line).measure().err().unwrap().to_string();
+            assert!(refused.contains(word), "{line}: {refused}");
+        }
+    }
+}

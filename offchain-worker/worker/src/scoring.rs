@@ -1,0 +1,142 @@
+//! Scoring a round: what its contributions say of themselves, then losses, as `cairn_round::measure` asks for them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cairn_data::DataSet;
+use cairn_engine::{Engine, Version};
+use cairn_gradient::{resemblance, Checked, Contribution};
+use cairn_primitives::{Layout, RunConfig, SealedRoot, Uid, H256};
+use cairn_round::{
+    measure::{File, Measuring},
+    scoring::{self, Evidence},
+    validator::{Found, Measurement},
+};
+
+use crate::roles::RoleError;
+
+/// Contributions by sealed root.
+pub type Files = BTreeMap<SealedRoot, Arc<Checked>>;
+
+/// What scoring needs.
+#[derive(Clone, Copy)]
+pub struct Scoring<'a> {
+    /// Where the parameters lie.
+    pub layout: &'a Layout,
+    /// The run.
+    pub config: &'a RunConfig,
+    /// Its text.
+    pub data: &'a DataSet,
+    /// Contributions of the round and of the one before.
+    pub files: &'a Files,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    /// What each miner did.
+    pub evidence: Vec<Evidence>,
+    /// Whose contributions the round included, and its exam: what a witness is of.
+    pub asked: (Vec<Uid>, H256),
+    /// Contributions for which there was no time.
+    pub left: usize,
+    /// Sequences whose loss was computed, each as often as it was.
+    pub sequences: u64,
+}
+
+impl Scoring<'_> {
+    /// Scores a round with an engine whose base is what the round began with, for as long as `go_on` says.
+    ///
+    /// # Errors
+    /// [`RoleError::Broken`] if the engine has another base, or a contribution is none to this run;
+    /// [`RoleError::Engine`].
+    pub fn score(
+        &self,
+        engine: &mut dyn Engine,
+        measurement: Measurement,
+        go_on: &mut dyn FnMut() -> bool,
+    ) -> Result<Scored, RoleError> {
+        let files = self.files_of(&measurement)?;
+        let (round, base) = (measurement.round, engine.root(Version::Base)?);
+        if base != measurement.root {
+            let what = format!("round {round} began with other parameters than those at hand");
+            return Err(RoleError::Broken(what));
+        }
+        let mut measuring = Measuring::new(measurement, |root| files.get(&root).copied());
+        let (mut computed, mut left) = (0u64, 0);
+        while let Some(ask) = measuring.next() {
+            let contribution = ask.contribution.and_then(|root| self.files.get(&root));
+            let length = self.config.inner.sequence_length;
+            let sequences = windows(self.data, &ask.sequences, length);
+            let losses = engine.measure(contribution.map(Arc::as_ref), &sequences, go_on)?;
+            let Some(losses) = losses else {
+                left = measuring.left();
+                break;
+            };
+            computed = computed.saturating_add(sequences.len() as u64);
+            measuring.take(losses);
+        }
+        Ok(Scored {
+            asked: measuring.asked(),
+            evidence: measuring.finish(),
+            left,
+            sequences: computed,
+        })
+    }
+
+    /// What is known of the contributions that are to be measured, by sealed root.
+    fn files_of(&self, measurement: &Measurement) -> Result<BTreeMap<SealedRoot, File>, RoleError> {
+        let good = measurement
+            .subjects
+            .iter()
+            .filter_map(|subject| match subject.found {
+                Found::Good(root) => Some(root),
+                _ => None,
+            });
+        let (roots, contributions) = self.decoded(good)?;
+        // If not all of what the round before included is here, nobody can be said to repeat it.
+        let (known, mut before) = self.decoded(measurement.before.iter().copied())?;
+        if known.len() < measurement.before.len() {
+            before.clear();
+        }
+        let (of, before): (Vec<_>, Vec<_>) =
+            (contributions.iter().collect(), before.iter().collect());
+        let common = resemblance(self.layout, &of, &before);
+        let common = common.map_err(|error| RoleError::Broken(error.to_string()))?;
+        let alike = scoring::alike(of.len(), &common.pairs);
+        let repeats = scoring::repeats(&common.with_before);
+        let files = roots.into_iter().zip(&contributions).enumerate();
+        let file = |(number, (root, contribution)): (usize, (SealedRoot, &Contribution))| {
+            let file = File {
+                inner_steps: contribution.header.inner_steps,
+                alike: alike.get(number).copied().unwrap_or(1),
+                repeats: repeats.get(number).copied().unwrap_or(false),
+            };
+            (root, file)
+        };
+        Ok(files.map(file).collect())
+    }
+
+    /// The contributions of these sealed roots, as far as they are here.
+    fn decoded(
+        &self,
+        roots: impl Iterator<Item = SealedRoot>,
+    ) -> Result<(Vec<SealedRoot>, Vec<Contribution>), RoleError> {
+        let (mut found, mut contributions) = (Vec::new(), Vec::new());
+        for root in roots {
+            if let Some(checked) = self.files.get(&root) {
+                let decoded = checked.decode(self.layout, self.config);
+                contributions.push(decoded.map_err(|error| RoleError::Broken(error.to_string()))?);
+                found.push(root);
+            }
+        }
+        Ok((found, contributions))
+    }
+}
+
+/// The windows of so many tokens and the one after with these numbers; those that do not exist are left out.
+pub fn windows<'d>(data: &'d DataSet, numbers: &[u64], length: u32) -> Vec<&'d [u32]> {
+    let numbers = numbers.iter();
+    numbers
+        .filter_map(|number| data.window(*number, length))
+        .collect()
+}
