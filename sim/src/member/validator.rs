@@ -292,7 +292,7 @@ fn files_of(process: &Process, workshop: &Workshop, what: &Measurement) -> BTree
         .iter()
         .filter_map(|subject| match subject.found {
             Found::Good(root) => Some((root, process.good.get(&root)?.clone())),
-            Found::Missed | Found::Unknown => None,
+            Found::Missed => None,
         });
     let (roots, opened): (Vec<H256>, Vec<Rc<Opened>>) = good.unzip();
     let before = what.before.iter();

@@ -128,7 +128,7 @@ impl Work {
             .iter()
             .filter_map(|subject| match subject.found {
                 Found::Good(root) => Some(root),
-                Found::Missed | Found::Unknown => None,
+                Found::Missed => None,
             });
         let (roots, contributions) = self.decoded(good)?;
         // If not all of what the round before included is here, nobody can be said to repeat it.
