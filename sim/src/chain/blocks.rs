@@ -45,8 +45,14 @@ struct Authored {
 impl Chain {
     /// The next block of a part, at `slot`, on its best one.
     pub fn make(&mut self, part: Part, slot: u64) -> Made {
+        self.make_of(part, slot, || true)
+    }
+
+    /// The same by an author that has heard of some of what waits only.
+    pub fn make_of(&mut self, part: Part, slot: u64, mut has_heard: impl FnMut() -> bool) -> Made {
         let side = self.side_mut(part);
         let (parent, waiting) = (side.best, side.pool.take());
+        let (waiting, unheard): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|_| has_heard());
         let draw = self.authors.fork_at("slot", slot);
         let authored = self.author(parent, (slot, draw), waiting);
         let side = self.side_mut(part);
@@ -54,7 +60,7 @@ impl Chain {
         for (id, error) in authored.out {
             side.pool.refuse(id, error);
         }
-        for one in authored.left {
+        for one in authored.left.into_iter().chain(unheard) {
             self.submit(part, one.extrinsic);
         }
         authored.made
