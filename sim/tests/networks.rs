@@ -239,6 +239,8 @@ fn a_member_that_never_attests_is_found_to_starve() {
 fn a_root_that_nobody_holds_and_that_becomes_final_is_found() {
     let result = with_planted(true, 10_000);
     assert!(!result.checks["lineage"]);
+    // It is not what is on its disk, either.
+    assert!(!result.checks["secrets"]);
     assert!(result.checks["money"]);
 }
 

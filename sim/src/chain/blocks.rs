@@ -244,4 +244,22 @@ mod tests {
         let second = blocks.iter().filter(|block| **block == Some(3)).count();
         assert_eq!(first + second, blocks.len(), "{blocks:?}");
     }
+
+    #[test]
+    fn what_an_author_has_not_heard_of_waits_for_another_one() {
+        let key = Key::of("somebody");
+        let balances = vec![(key.account().clone(), CRN)];
+        let patch = json!({ "balances": { "balances": balances } });
+        let mut chain = Chain::new(patch, Rng::new(1)).expect("a genesis");
+        let remark = vec![7];
+        let call = RuntimeCall::System(frame_system::Call::remark { remark });
+        let best = chain.best();
+        let signed = chain.sign(best, &key, 0, 0, call);
+        let id = chain.submit(MAIN, signed.expect("it is signed"));
+        chain.make_of(MAIN, 2, || false);
+        assert_eq!(chain.find(id, chain.best()), None);
+        assert_eq!(chain.waiting(MAIN).count(), 1);
+        chain.make(MAIN, 3);
+        assert_eq!(chain.find(id, chain.best()), Some((3, None)));
+    }
 }
