@@ -135,7 +135,7 @@ impl Content {
             .map(|open| open.intent.commitment.sealed_root)
     }
 
-    /// Whether it has what a transaction binds its sender to, or opens. Of what binds to nothing there is nothing.
+    /// Whether it has what a transaction binds its sender to, or opens. What does neither needs nothing here.
     pub fn has(&self, transaction: &Transaction) -> bool {
         let intent = self.open.as_ref().map(|open| &open.intent);
         match transaction {

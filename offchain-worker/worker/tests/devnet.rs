@@ -62,7 +62,7 @@ fn a_network_trains_pays_and_survives() {
             RUN,
         ],
     );
-    let (kept, out) = (devnet.kept(), devnet.beside("model"));
+    let (place, out) = (devnet.kept(), devnet.beside("model"));
     let (mut told, mut url) = (String::new(), None);
     let (mut looked, mut exported) = (false, None);
     let ended = devnet.run(ROUNDS, |line| {
@@ -73,31 +73,31 @@ fn a_network_trains_pays_and_survives() {
         let first = line.trim_start().starts_with("0 ");
         if let (true, false, Some(url)) = (first, looked, &url) {
             look_around(url);
-            let store = Store::create_in(&kept.join("store")).expect("it is there");
+            let store = Store::create_in(&place.join("store")).expect("it is there");
             doctor(url, store.url());
             looked = true;
         }
         // The root of round 1, which has a checkpoint, is final once that round is settled.
         let third = line.trim_start().starts_with("2 ");
         if let (true, None, Some(url)) = (third, &exported, &url) {
-            exported = Some(export(url, &kept, &out));
+            exported = Some(export(url, &place, &out));
         }
         told += &format!("{line}\n");
     });
     assert!(looked, "no round was shown:\n{told}");
 
-    let report = &ended.report;
+    let (kept, report) = (&ended.kept, &ended.report);
     what_the_readme_shows_was_printed(&told, report);
     rounds_settled(&ended);
     let exported = exported.expect("round 2 was shown");
     assert_eq!(exported["round"], 1);
     let root = serde_json::to_value(report.rounds[0].model_root).expect("JSON");
     assert_eq!(exported["model_root"], root);
-    rewards_add_up(report, &kept);
+    rewards_add_up(report, kept);
     audits_found_the_cheat_and_nobody_else(report, &told);
-    the_killed_miner_came_back(report, &kept);
-    the_late_miner_caught_up(report, &kept);
-    nothing_is_left(&kept);
+    the_killed_miner_came_back(report, kept);
+    the_late_miner_caught_up(report, kept);
+    nothing_is_left(kept);
 }
 
 /// The node that a line names.

@@ -406,7 +406,7 @@ impl Run {
 
     /// All that is under way fails, until there is nothing left.
     fn rest(&mut self) {
-        for _ in 0..60 {
+        for _ in 0..200 {
             if self.validator.asked.is_none() && self.jobs.is_empty() {
                 return;
             }
