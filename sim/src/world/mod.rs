@@ -109,7 +109,7 @@ pub struct World {
     news: u64,
     /// Blocks that were undone.
     undone: usize,
-    /// The best block when the weather had become fine, and the network whole.
+    /// The best block when the weather had become fine, the network whole, and everybody was back.
     calm_at: Option<BlockNumber>,
     /// The newest epoch that a member has seen before it ran.
     epoch: EpochIndex,
@@ -222,7 +222,7 @@ impl World {
                 self.network.calm();
             }
             let is_calm = self.weather() == Weather::default() && self.partition.is_none();
-            if is_calm && self.calm_at.is_none() {
+            if is_calm && self.calm_at.is_none() && self.are_all_here() {
                 self.calm_at = Some(best.number);
             }
             self.see(&Happening::Round(view.round.round));

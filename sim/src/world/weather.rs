@@ -88,6 +88,12 @@ impl World {
         !is_spared && !member.is_stopped && member.is_up
     }
 
+    /// Whether everybody whom bad weather reaches runs and is connected.
+    pub(super) fn are_all_here(&self) -> bool {
+        let mut exposed = (0..self.members.len()).filter(|who| self.is_exposed(*who));
+        exposed.all(|who| self.members[who].machine.is_some() && !self.network.is_cut(who))
+    }
+
     /// Whether a member's process dies here: between two actions of its machine, or between its disk and its machine.
     pub(crate) fn breaks(&mut self, who: Who) -> bool {
         let between = self.weather().between;
