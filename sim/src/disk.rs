@@ -1,7 +1,9 @@
 //! What of a worker survives a crash.
 //!
 //! A change is written as the worker's state directory writes it: all of it or nothing. It takes its time, and a crash
-//! before the end leaves what was there before ([`Disk::write`] is called at the end).
+//! before the end leaves what was there before ([`Disk::write`] is called at the end). Whoever writes waits until the
+//! system has put it on the disk ([`Disk::sync`]) before it goes on: a crash in between may take the change with it
+//! ([`Disk::lose`]).
 
 use std::rc::Rc;
 
@@ -9,7 +11,8 @@ use cairn_primitives::{SealedRoot, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
-    hidden_row::{self, HiddenRow},
+    hidden_row::HiddenRow,
+    machine::Transaction,
     miner::Intent,
     pledge::Pledge,
     scoring::Evidence,
@@ -82,6 +85,8 @@ pub struct Content {
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
     content: Content,
+    /// What was there before the first change that may be lost.
+    synced: Option<Box<Content>>,
     writes: u64,
 }
 
@@ -93,11 +98,25 @@ impl Disk {
 
     /// Changes, all at once.
     pub fn write(&mut self, change: impl FnOnce(&mut Content)) {
+        let before = || Box::new(self.content.clone());
+        self.synced.get_or_insert_with(before);
         change(&mut self.content);
         self.writes += 1;
     }
 
-    /// How often it was changed.
+    /// What was changed so far survives a crash from now on.
+    pub fn sync(&mut self) {
+        self.synced = None;
+    }
+
+    /// A crash takes with it what was changed since the last [`Disk::sync`].
+    pub fn lose(&mut self) {
+        if let Some(synced) = self.synced.take() {
+            self.content = *synced;
+        }
+    }
+
+    /// How often it was changed, changes that were lost included.
     pub fn writes(&self) -> u64 {
         self.writes
     }
@@ -116,8 +135,89 @@ impl Content {
             .map(|open| open.intent.commitment.sealed_root)
     }
 
-    /// Keeps a hidden row beside those that can still matter.
-    pub fn keep_hidden_row(&mut self, hidden_row: HiddenRow) {
-        self.hidden_rows = hidden_row::with(&self.hidden_rows, hidden_row);
+    /// Whether it has what a transaction binds its sender to, or opens. What does neither needs nothing here.
+    pub fn has(&self, transaction: &Transaction) -> bool {
+        let intent = self.open.as_ref().map(|open| &open.intent);
+        match transaction {
+            Transaction::Commit(round, commitment) => intent
+                .is_some_and(|intent| (intent.round, &intent.commitment) == (*round, commitment)),
+            Transaction::Reveal(round, key) => {
+                intent.is_some_and(|intent| (intent.round, intent.key) == (*round, *key))
+            }
+            Transaction::CommitAttestation(pledge) | Transaction::Attest(pledge) => {
+                self.pledges.contains(pledge)
+            }
+            Transaction::OpenAudit(_, shown) => self.shown.as_ref() == Some(shown),
+            Transaction::CommitVerdict(verdict) | Transaction::RevealVerdict(verdict) => {
+                self.verdicts.contains(verdict)
+            }
+            Transaction::CommitScores(row) | Transaction::RevealScores(row) => {
+                self.hidden_rows.contains(row)
+            }
+            Transaction::Here(_) | Transaction::SetEndpoints(_) | Transaction::SetScores(..) => {
+                true
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::{Commitment, ModelRoot, Secret};
+
+    fn round_of(disk: &Disk) -> Option<u32> {
+        disk.content().shown.map(|shown| shown.round)
+    }
+
+    fn shown(round: u32) -> Option<Shown> {
+        let served = cairn_primitives::Served {
+            root: H256::zero(),
+            length: 1,
+        };
+        Some(Shown { round, served })
+    }
+
+    #[test]
+    fn a_crash_takes_all_that_is_not_synced_and_nothing_else() {
+        let mut disk = Disk::default();
+        disk.write(|content| content.shown = shown(1));
+        disk.sync();
+        for round in [2, 3] {
+            disk.write(|content| content.shown = shown(round));
+        }
+        assert_eq!(round_of(&disk), Some(3), "who asks sees it at once");
+        disk.lose();
+        assert_eq!(round_of(&disk), Some(1));
+        disk.lose();
+        assert_eq!((round_of(&disk), disk.writes()), (Some(1), 3));
+    }
+
+    #[test]
+    fn what_is_bound_or_opened_has_to_be_there() {
+        let root = H256::repeat_byte(7);
+        let commitment = Commitment {
+            parent_root: ModelRoot(root),
+            sealed_root: SealedRoot(root),
+            length: 1,
+            key_hash: root,
+        };
+        let key = Secret::new([8; 32]);
+        let commit = |round| Transaction::Commit(round, commitment.clone());
+        let mut content = Content::default();
+        assert!(!content.has(&commit(4)) && content.has(&Transaction::Here(4)));
+        content.open = Some(Open {
+            intent: Intent {
+                round: 4,
+                commitment: commitment.clone(),
+                key,
+            },
+            left: Rc::default(),
+            traced: Rc::default(),
+        });
+        assert!(content.has(&commit(4)) && !content.has(&commit(5)));
+        assert!(content.has(&Transaction::Reveal(4, key)));
+        let other = Secret::new([9; 32]);
+        assert!(!content.has(&Transaction::Reveal(4, other)));
     }
 }

@@ -35,10 +35,25 @@ pub enum Kind {
 pub struct Weather {
     /// That an honest member crashes, per block.
     pub crash: f64,
+    /// That an honest member crashes before an action of its machine, or when something is on its disk that its machine
+    /// is not told yet; per action.
+    pub between: f64,
+    /// That a crash takes with it what the system has not put on the disk yet.
+    pub unsynced: f64,
     /// That an honest member is cut off, per block.
     pub cut: f64,
+    /// That a member's look at the chain has no answer, per look.
+    pub unanswered: f64,
+    /// That the answer comes when the chain has gone on, per look.
+    pub slow: f64,
     /// That blocks are undone, per block.
     pub reorganisation: f64,
+    /// That nobody makes a block, per slot.
+    pub missed: f64,
+    /// That a block's author has heard of few transactions, per block.
+    pub deaf: f64,
+    /// That blocks stop becoming final for a while, per block.
+    pub stall: f64,
     /// That the network is split, per block.
     pub partition: f64,
     /// That something is wrong with a stored contribution.
@@ -50,8 +65,15 @@ impl Weather {
     pub fn storm(times: f64) -> Weather {
         Weather {
             crash: 0.01 * times,
+            between: 0.002 * times,
+            unsynced: 0.5,
             cut: 0.005 * times,
+            unanswered: 0.02 * times,
+            slow: 0.01 * times,
             reorganisation: 0.08 * times,
+            missed: 0.03 * times,
+            deaf: 0.05 * times,
+            stall: 0.01 * times,
             partition: 0.01 * times,
             spoilt: 0.05 * times,
         }

@@ -98,9 +98,13 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
     let checks = [
         "at_most_once",
         "crash_safety",
+        "in_turn",
         "lineage",
         "money",
         "nobody_starves",
+        "one_at_a_time",
+        "secrets",
+        "verdicts",
     ];
     assert_eq!(keys(&result["checks"]), checks);
     assert!(checks.iter().all(|check| result["checks"][check] == true));

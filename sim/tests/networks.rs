@@ -20,6 +20,8 @@ fn an_honest_network_settles_every_round_and_pays() {
         assert_eq!(result.rounds.len(), rounds as usize);
         assert_eq!(result.null_rounds(), 0);
         assert!(result.rounds.iter().all(|round| round.goodput == 1.0));
+        assert_eq!(result.unrevealed, 0);
+        assert!(result.revealed > 0, "nobody revealed scores");
         result.members
     };
     assert!(settled(8).iter().all(|member| member.earned > 0));
@@ -134,6 +136,59 @@ fn after_a_storm_everybody_is_back() {
         assert_eq!(result.faults, [], "again: {again}");
         let last = result.rounds.last().expect("there are twelve");
         assert_eq!(last.goodput, 1.0, "again: {again}");
+        assert_eq!(result.unrevealed, 0, "again: {again}");
+    }
+}
+
+/// Nothing but one thing goes wrong, and that often.
+fn but_for(change: impl Fn(&mut Weather)) -> Weather {
+    let mut weather = Weather::default();
+    change(&mut weather);
+    weather
+}
+
+/// A storm has all of it; here is seen that each is felt, and does no harm alone.
+#[test]
+fn each_kind_of_bad_weather_is_felt_and_passes() {
+    let kinds = [
+        ("crashes", but_for(|it| it.crash = 0.05)),
+        (
+            "crashes between two actions",
+            but_for(|it| it.between = 0.01),
+        ),
+        (
+            "crashes that take with them what is not on the disk yet",
+            but_for(|it| (it.between, it.unsynced) = (0.01, 1.0)),
+        ),
+        ("cuts", but_for(|it| it.cut = 0.05)),
+        ("looks without an answer", but_for(|it| it.unanswered = 0.2)),
+        ("late answers", but_for(|it| it.slow = 0.1)),
+        ("undone blocks", but_for(|it| it.reorganisation = 0.2)),
+        (
+            "blocks that are undone after a stall",
+            but_for(|it| (it.reorganisation, it.stall) = (0.2, 0.2)),
+        ),
+        ("empty slots", but_for(|it| it.missed = 0.2)),
+        ("deaf authors", but_for(|it| it.deaf = 0.3)),
+        ("stalls of finality", but_for(|it| it.stall = 0.2)),
+        ("spoilt files", but_for(|it| it.spoilt = 0.6)),
+    ];
+    for seed in 0..2 {
+        let of = |weather| {
+            run(Settings {
+                weather,
+                calm_from: 3,
+                ..Settings::honest(seed, 3, 2, 11)
+            })
+        };
+        let fine = of(Weather::default());
+        for (name, weather) in kinds {
+            let result = of(weather);
+            assert_eq!(result.faults, [], "{name}, seed {seed}");
+            assert_ne!(result.digest, fine.digest, "{name}, seed {seed}");
+            let last = result.rounds.last().expect("there are eleven");
+            assert_eq!((last.round, last.goodput), (10, 1.0), "{name}, seed {seed}");
+        }
     }
 }
 
@@ -187,6 +242,8 @@ fn a_member_that_never_attests_is_found_to_starve() {
 fn a_root_that_nobody_holds_and_that_becomes_final_is_found() {
     let result = with_planted(true, 10_000);
     assert!(!result.checks["lineage"]);
+    // It is not what is on its disk, either.
+    assert!(!result.checks["secrets"]);
     assert!(result.checks["money"]);
 }
 

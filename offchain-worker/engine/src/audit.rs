@@ -224,7 +224,10 @@ fn read(blob: &[u8], audited: &Audited, interval: Interval) -> Option<Served> {
     let all = audited.layout.parameters();
     let mut take = |hash: H256, count: usize| take(&mut rest, hash, count);
     let hashes = opened.begin;
-    let found = take(hashes.parameters, all)?;
+    if !has_fit_moments(&hashes) {
+        return None;
+    }
+    let parameters = take(hashes.parameters, all)??;
     let optimizer = AdamState {
         m: take(hashes.first_moment, all)?.unwrap_or_else(|| vec![0.0; all]),
         v: {
@@ -236,7 +239,7 @@ fn read(blob: &[u8], audited: &Audited, interval: Interval) -> Option<Served> {
     };
     let begin = State {
         optimizer: Some(optimizer),
-        ..State::new(found.unwrap_or_default())
+        ..State::new(parameters)
     };
     let source = match interval.is_last(header.inner_steps) {
         false => None,
@@ -248,12 +251,19 @@ fn read(blob: &[u8], audited: &Audited, interval: Interval) -> Option<Served> {
             feedback: take(header.work.before.feedback, all)?,
         }),
     };
-    let fits = rest.is_empty() && begin.traced() == opened.begin;
-    fits.then_some(Served {
+    // Each vector has its hash, so that the state is the one that was traced.
+    rest.is_empty().then_some(Served {
         opened,
         begin,
         source,
     })
+}
+
+/// Whether an engine can have a state with these hashes: moments have one from the optimizer's first step on.
+fn has_fit_moments(state: &trace::State) -> bool {
+    let has_begun = state.steps > 0;
+    let moments = [state.first_moment, state.second_moment];
+    moments.iter().all(|hash| hash.is_zero() != has_begun)
 }
 
 /// The next vector, if it has this hash; nothing where the hash is zero, which stands for no bytes.
@@ -266,4 +276,39 @@ fn take(rest: &mut &[u8], hash: H256, count: usize) -> Option<Option<Vec<f32>>> 
     let numbers = vector.chunks_exact(4).filter_map(|it| it.try_into().ok());
     let vector: Vec<f32> = numbers.map(f32::from_le_bytes).collect();
     (vector_hash(&vector) == hash).then_some(Some(vector))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_have_hashes_once_the_optimizer_has_begun() {
+        let after = |step| {
+            let state = State {
+                optimizer: Some(AdamState {
+                    m: vec![0.0; 4],
+                    v: vec![0.0; 4],
+                    step,
+                }),
+                ..State::new(vec![1.0; 4])
+            };
+            state.traced()
+        };
+        for step in [0, 1, 7] {
+            let traced = after(step);
+            assert!(has_fit_moments(&traced));
+            let other = u64::from(step == 0);
+            let forged = trace::State {
+                steps: other,
+                ..traced
+            };
+            assert!(!has_fit_moments(&forged), "{step}");
+        }
+        let half = trace::State {
+            second_moment: H256::zero(),
+            ..after(7)
+        };
+        assert!(!has_fit_moments(&half));
+    }
 }

@@ -4,7 +4,7 @@
 //! messages, the chain re-organises, somebody pulls the plug. This crate holds the decisions and nothing
 //! else: each role is a [`Machine`] that is told what happened, with `now` a block number, and is asked for
 //! actions until it has none left. It reads no clock, opens no file and knows no network, so every promise
-//! below is tested by replaying events in any order, restarts and re-organisations included.
+//! below is tested with events and views in any order, and with whole networks of the real chain (`cairn-sim`).
 //!
 //! ```text
 //!        chain ──▶ view ─┐                        ┌─▶ Look, Apply, Keep, Join, Send, Stop     (both)

@@ -100,7 +100,6 @@ impl Measuring {
                     .map(|file| (root, file))
                     .ok_or(Outcome::Unmeasured),
                 Found::Missed => Err(Outcome::Missed),
-                Found::Unknown => Err(Outcome::Unmeasured),
             };
             match found {
                 Err(outcome) => rest.push(evidence(&measurement, uid, hotkey, outcome)),

@@ -11,11 +11,7 @@ use cairn_primitives::{
     Verdicts, H256,
 };
 
-use cairn_protocol::{
-    checkpoint,
-    phase::Attesting,
-    value::{self, Standing},
-};
+use cairn_protocol::{checkpoint, phase::Attesting, value};
 
 use crate::{
     audit::{Audit, Auditing, Duty, Free, Verdict},
@@ -117,8 +113,6 @@ pub enum Found {
     Good(SealedRoot),
     /// Nothing good was to be had: it missed the round.
     Missed,
-    /// What others found good is not here.
-    Unknown,
 }
 
 /// A validator's own work.
@@ -659,21 +653,15 @@ impl Validator {
             None => self.good_of(uid),
         };
         let miners = settlement.miners.iter().map(|(uid, _)| *uid);
-        let is_here = |uid| contribution(uid).is_some();
-        let found = value::subjects(has_attested, miners, is_here, &settlement.uids());
-        let subject = |subject: value::Subject| {
+        let found = value::subjects(has_attested, miners, contribution);
+        let subject = |subject: value::Subject<SealedRoot>| {
             let slot = usize::try_from(subject.slot).ok()?;
             let (uid, hotkey) = *settlement.miners.get(slot)?;
-            let found = match (contribution(uid), subject.standing) {
-                (Some(root), _) => Found::Good(root),
-                (None, Standing::Unknown) => Found::Unknown,
-                (None, _) => Found::Missed,
-            };
             Some(Subject {
                 slot: subject.slot,
                 uid,
                 hotkey,
-                found,
+                found: subject.contribution.map_or(Found::Missed, Found::Good),
             })
         };
         let held = self.held().filter(|_| has_attested)?;

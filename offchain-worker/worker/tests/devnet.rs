@@ -10,7 +10,7 @@ mod shape;
 use std::{collections::BTreeSet, path::Path, process::Output};
 
 use common::cairn;
-use network::{logs, node, signal, Network};
+use network::{role, signal, Devnet, Ended, RUN};
 
 use cairn_primitives::{AuditOutcome, Uid};
 use cairn_round::scoring::{scores, Evidence};
@@ -44,78 +44,68 @@ fn json(output: Output) -> serde_json::Value {
 
 #[test]
 fn a_network_trains_pays_and_survives() {
-    let directory = tempfile::tempdir().expect("room");
-    let (kept, json) = (
-        directory.path().join("dev net#1 100%"),
-        directory.path().join("report.json"),
-    );
-    let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run-small.toml");
     let rounds = ROUNDS.to_string();
-    let mut devnet = cairn(&[
-        "devnet",
-        "--rounds",
-        &rounds,
-        "--miners",
-        "3",
-        "--validators",
-        "2",
-        "--cheats",
-        "1",
-    ]);
-    devnet.args([
-        "--chaos",
-        "kill-miner@2,restart-node@4,late-miner@5",
-        "--run",
-        run,
-    ]);
-    devnet
-        .arg("--node-bin")
-        .arg(node())
-        .arg("--keep")
-        .arg(&kept)
-        .arg("--json")
-        .arg(&json);
-    let mut running = Network::start(&mut devnet);
-
+    let devnet = Devnet::new(
+        "dev net#1 100%",
+        &[
+            "--rounds",
+            &rounds,
+            "--miners",
+            "3",
+            "--validators",
+            "2",
+            "--cheats",
+            "1",
+            "--chaos",
+            "kill-miner@2,restart-node@4,late-miner@5",
+            "--run",
+            RUN,
+        ],
+    );
+    let (place, out) = (devnet.kept(), devnet.beside("model"));
     let (mut told, mut url) = (String::new(), None);
     let (mut looked, mut exported) = (false, None);
-    for line in running.lines() {
-        let address = line
-            .split_whitespace()
-            .find(|word| word.starts_with("ws://"));
-        url = url.or_else(|| address.map(|word| word.trim_end_matches(',').to_string()));
+    let ended = devnet.run(ROUNDS, |line| {
+        if url.is_none() {
+            url = url_in(line);
+        }
         // The first round has been shown: now everything that can be looked at is there.
         let first = line.trim_start().starts_with("0 ");
         if let (true, false, Some(url)) = (first, looked, &url) {
             look_around(url);
-            let store = Store::create_in(&kept.join("store")).expect("it is there");
+            let store = Store::create_in(&place.join("store")).expect("it is there");
             doctor(url, store.url());
             looked = true;
         }
         // The root of round 1, which has a checkpoint, is final once that round is settled.
         let third = line.trim_start().starts_with("2 ");
         if let (true, None, Some(url)) = (third, &exported, &url) {
-            exported = Some(export(url, &kept, &directory.path().join("model")));
+            exported = Some(export(url, &place, &out));
         }
-        told += &(line + "\n");
-    }
-    let (status, said) = running.end();
-    assert!(status.success(), "{told}\n{said}\n{}", logs(&kept));
+        told += &format!("{line}\n");
+    });
     assert!(looked, "no round was shown:\n{told}");
 
-    let report: Report =
-        serde_json::from_slice(&std::fs::read(&json).expect("written")).expect("a report");
-    what_the_readme_shows_was_printed(&told, &report);
-    rounds_settled(&report);
+    let (kept, report) = (&ended.kept, &ended.report);
+    what_the_readme_shows_was_printed(&told, report);
+    rounds_settled(&ended);
     let exported = exported.expect("round 2 was shown");
     assert_eq!(exported["round"], 1);
     let root = serde_json::to_value(report.rounds[0].model_root).expect("JSON");
     assert_eq!(exported["model_root"], root);
-    rewards_add_up(&report, &kept);
-    audits_found_the_cheat_and_nobody_else(&report, &told);
-    the_killed_miner_came_back(&report, &kept);
-    the_late_miner_caught_up(&report, &kept);
-    nothing_is_left(&kept);
+    rewards_add_up(report, kept);
+    audits_found_the_cheat_and_nobody_else(report, &told);
+    the_killed_miner_came_back(report, kept);
+    the_late_miner_caught_up(report, kept);
+    nothing_is_left(kept);
+}
+
+/// The node that a line names.
+fn url_in(line: &str) -> Option<String> {
+    let address = line
+        .split_whitespace()
+        .find(|word| word.starts_with("ws://"));
+    address.map(|word| word.trim_end_matches(',').to_string())
 }
 
 #[test]
@@ -132,23 +122,11 @@ fn ctrl_c_stops_a_devnet_that_is_being_set_up() {
 
 /// Presses Ctrl-C when a line that begins with this word has come.
 fn stopped_after(word: &str) {
-    let directory = tempfile::tempdir().expect("room");
-    let kept = directory.path().join("devnet");
-    let mut devnet = cairn(&[
+    let mut devnet = Devnet::new(
         "devnet",
-        "--miners",
-        "1",
-        "--validators",
-        "1",
-        "--cheats",
-        "0",
-    ]);
-    devnet
-        .arg("--node-bin")
-        .arg(node())
-        .arg("--keep")
-        .arg(&kept);
-    let mut running = Network::start(&mut devnet);
+        &["--miners", "1", "--validators", "1", "--cheats", "0"],
+    );
+    let mut running = devnet.start();
     let mut lines = running.lines();
     let started = lines.any(|line| line.trim_start().starts_with(word));
     assert!(started, "it ended before it began");
@@ -156,7 +134,7 @@ fn stopped_after(word: &str) {
     let (status, said) = running.end();
     assert_eq!(status.code(), Some(1));
     assert!(said.contains("stopped"), "{said}");
-    nothing_is_left(&kept);
+    nothing_is_left(&devnet.kept());
 }
 
 /// README.md shows the output of a devnet: numbers may differ, and the rest may not. It has a line of a cheat that
@@ -325,8 +303,8 @@ fn export(url: &str, kept: &Path, out: &Path) -> serde_json::Value {
     said
 }
 
-fn rounds_settled(report: &Report) {
-    assert_eq!(report.rounds.len(), ROUNDS);
+fn rounds_settled(ended: &Ended) {
+    let report = &ended.report;
     // A round in which nobody was in time is none that went wrong; a run of them is.
     let null = report
         .rounds
@@ -334,9 +312,6 @@ fn rounds_settled(report: &Report) {
         .filter(|round| round.included.is_empty())
         .count();
     assert!(null <= 2, "{null} rounds of {ROUNDS} included nobody");
-    for (number, round) in report.rounds.iter().enumerate() {
-        assert_eq!(round.round as usize, number);
-    }
     // The same of validators: one of two that is late is half of the stake.
     let is_late = |round: &&RoundReport| {
         u128::from(round.attested_stake) * 3 < u128::from(round.total_stake) * 2
@@ -353,14 +328,7 @@ fn rounds_settled(report: &Report) {
         "{first} to {}",
         report.final_heldout_loss
     );
-    let last = report.rounds[ROUNDS - 1].model_root;
-    for member in report
-        .members
-        .iter()
-        .filter(|member| role(member) != "cheat")
-    {
-        assert_eq!(member.model_root, Some(last), "member {}", member.uid);
-    }
+    ended.all_hold_one_model();
     assert!(report.store_bytes_per_contribution > 0);
 }
 
@@ -412,10 +380,6 @@ fn audits_found_the_cheat_and_nobody_else(report: &Report, told: &str) {
         let row = format!("  {}  noise ", cheat.uid);
         assert!(told.contains(&row), "the table does not name it:\n{told}");
     }
-}
-
-fn role(member: &MemberReport) -> String {
-    format!("{:?}", member.role).to_lowercase()
 }
 
 fn rewards_add_up(report: &Report, kept: &Path) {

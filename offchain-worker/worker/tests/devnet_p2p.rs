@@ -7,10 +7,9 @@ mod network;
 
 use std::path::Path;
 
-use common::cairn;
-use network::{logs, node, Network};
+use network::{Devnet, RUN};
 
-use cairn_worker::devnet::{Report, RoundReport};
+use cairn_worker::devnet::RoundReport;
 
 const ROUNDS: usize = 4;
 
@@ -38,56 +37,34 @@ fn contributions(store: &Path) -> Vec<String> {
 
 #[test]
 fn members_that_share_no_store_train_one_model() {
-    let directory = tempfile::tempdir().expect("room");
-    let (kept, json) = (
-        directory.path().join("kept"),
-        directory.path().join("report.json"),
+    let devnet = Devnet::new(
+        "kept",
+        &[
+            "--transport",
+            "p2p",
+            "--rounds",
+            "4",
+            "--miners",
+            "2",
+            "--validators",
+            "2",
+            "--cheats",
+            "0",
+            "--chaos",
+            "late-miner@1",
+            "--run",
+            RUN,
+        ],
     );
-    let run = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run-small.toml");
-    let mut devnet = cairn(&[
-        "devnet",
-        "--transport",
-        "p2p",
-        "--rounds",
-        "4",
-        "--miners",
-        "2",
-    ]);
-    devnet.args([
-        "--validators",
-        "2",
-        "--cheats",
-        "0",
-        "--chaos",
-        "late-miner@1",
-        "--run",
-        run,
-    ]);
-    devnet
-        .arg("--node-bin")
-        .arg(node())
-        .arg("--keep")
-        .arg(&kept)
-        .arg("--json")
-        .arg(&json);
-    let mut running = Network::start(&mut devnet);
-    let told: Vec<String> = running.lines().collect();
-    let (status, said) = running.end();
-    let told = told.join("\n");
-    assert!(status.success(), "{told}\n{said}\n{}", logs(&kept));
-    let report = std::fs::read(&json).expect("written");
-    let report: Report = serde_json::from_slice(&report).expect("a report");
-    assert_eq!(report.rounds.len(), ROUNDS);
+    let ended = devnet.run(ROUNDS, |_| {});
+    let (kept, report) = (&ended.kept, &ended.report);
     let included = |round: &RoundReport| round.included.len();
     // A round in which nobody was in time is none that went wrong; two are.
     let null = report.rounds.iter().filter(|round| included(round) == 0);
     assert!(null.count() <= 1, "{:?}", report.rounds);
 
     // One root everywhere, of the one who came late, too: what the others sent it had from them alone.
-    let last = report.rounds.last().expect("four").model_root;
-    for member in &report.members {
-        assert_eq!(member.model_root, Some(last), "member {}", member.uid);
-    }
+    ended.all_hold_one_model();
 
     // Nobody wrote to the run's store, and whoever attests has all that was included. Who came late may have begun at a
     // checkpoint, and has others' files since.

@@ -29,7 +29,7 @@ use cairn_protocol::{
     settlement::{settle, trusts},
     trace,
     turnout::{Member, Turnout},
-    value::{self, Evidence, Outcome, Standing},
+    value::{self, Evidence, Outcome},
     verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
     wages::{in_question, Withheld},
 };
@@ -1156,8 +1156,18 @@ fn scores_are_as(page: &Section) {
     assert!(account(grace - 1).is_new && !account(grace).is_new);
     page.says("nothing to show counts as zero");
     page.says("could not measure does not count");
-    assert_eq!(Standing::of(false, true), Standing::Unknown);
-    assert_eq!(Standing::of(false, false), Standing::Missed);
+    let after = |outcome| {
+        let mut log: Vec<Evidence> = (0..least).map(|round| measured(round, Uid(1))).collect();
+        log.push(Evidence {
+            outcome,
+            ..measured(least, Uid(1))
+        });
+        let account = &value::accounts(&log, least)[&(Uid(1), Hotkey(root(1)))];
+        (account.over, account.score)
+    };
+    let mean = f64::from(least) / f64::from(least + 1);
+    assert_eq!(after(Outcome::Missed), (least + 1, mean));
+    assert_eq!(after(Outcome::Unmeasured), (least, 1.0));
 }
 
 fn rows_are_as(page: &Section) {

@@ -45,8 +45,14 @@ struct Authored {
 impl Chain {
     /// The next block of a part, at `slot`, on its best one.
     pub fn make(&mut self, part: Part, slot: u64) -> Made {
+        self.make_of(part, slot, || true)
+    }
+
+    /// The same by an author that has heard of some of what waits only.
+    pub fn make_of(&mut self, part: Part, slot: u64, mut has_heard: impl FnMut() -> bool) -> Made {
         let side = self.side_mut(part);
         let (parent, waiting) = (side.best, side.pool.take());
+        let (waiting, unheard): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|_| has_heard());
         let draw = self.authors.fork_at("slot", slot);
         let authored = self.author(parent, (slot, draw), waiting);
         let side = self.side_mut(part);
@@ -54,7 +60,7 @@ impl Chain {
         for (id, error) in authored.out {
             side.pool.refuse(id, error);
         }
-        for one in authored.left {
+        for one in authored.left.into_iter().chain(unheard) {
             self.submit(part, one.extrinsic);
         }
         authored.made
@@ -237,5 +243,23 @@ mod tests {
         assert!((100..126).contains(&first), "{blocks:?}");
         let second = blocks.iter().filter(|block| **block == Some(3)).count();
         assert_eq!(first + second, blocks.len(), "{blocks:?}");
+    }
+
+    #[test]
+    fn what_an_author_has_not_heard_of_waits_for_another_one() {
+        let key = Key::of("somebody");
+        let balances = vec![(key.account().clone(), CRN)];
+        let patch = json!({ "balances": { "balances": balances } });
+        let mut chain = Chain::new(patch, Rng::new(1)).expect("a genesis");
+        let remark = vec![7];
+        let call = RuntimeCall::System(frame_system::Call::remark { remark });
+        let best = chain.best();
+        let signed = chain.sign(best, &key, 0, 0, call);
+        let id = chain.submit(MAIN, signed.expect("it is signed"));
+        chain.make_of(MAIN, 2, || false);
+        assert_eq!(chain.find(id, chain.best()), None);
+        assert_eq!(chain.waiting(MAIN).count(), 1);
+        chain.make(MAIN, 3);
+        assert_eq!(chain.find(id, chain.best()), Some((3, None)));
     }
 }

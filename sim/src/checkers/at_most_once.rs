@@ -68,12 +68,12 @@ impl Checker for AtMostOnce {
                 self.cheats.insert(*who);
                 Ok(())
             }
-            Happening::Sent { who, transaction } if !self.cheats.contains(who) => {
-                self.sent(*who, transaction)
-            }
+            Happening::Sent {
+                who, transaction, ..
+            } if !self.cheats.contains(who) => self.sent(*who, transaction),
             Happening::Kept { who, held } => {
                 let before = self.applied.insert(*who, held.round);
-                match before.filter(|before| *before >= held.round) {
+                match before.filter(|before| before.checked_add(1) != Some(held.round)) {
                     Some(before) => Err(format!(
                         "member {who} went from round {before} to {} by an outer step",
                         held.round
@@ -98,6 +98,7 @@ impl Checker for AtMostOnce {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkers::sight::Sight;
     use cairn_primitives::{Commitment, Hotkey, ModelRoot, Netuid, Secret, Verdicts};
     use cairn_round::{pledge::Pledge, Held};
 
@@ -116,6 +117,8 @@ mod tests {
         let happening = Happening::Sent {
             who: 0,
             transaction: &transaction,
+            seen: &Sight::default(),
+            is_on_disk: true,
         };
         once.see(&happening).is_ok()
     }
@@ -145,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_is_applied_twice_is_found() {
+    fn a_round_that_is_applied_twice_or_left_out_is_found() {
         let mut once = AtMostOnce::default();
         let kept = |round| Happening::Kept {
             who: 0,
@@ -157,5 +160,6 @@ mod tests {
         assert!(once.see(&kept(1)).is_ok());
         assert!(once.see(&kept(2)).is_ok());
         assert!(once.see(&kept(2)).is_err());
+        assert!(once.see(&kept(4)).is_err());
     }
 }

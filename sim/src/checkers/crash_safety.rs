@@ -58,6 +58,7 @@ impl Checker for CrashSafety {
             Happening::Sent {
                 who,
                 transaction: Transaction::Commit(round, commitment),
+                ..
             } => {
                 self.committed
                     .insert(*who, (*round, commitment.sealed_root));
@@ -72,6 +73,7 @@ impl Checker for CrashSafety {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkers::sight::Sight;
     use cairn_primitives::{Commitment, ModelRoot, H256};
 
     fn held(round: Round) -> Held {
@@ -109,6 +111,8 @@ mod tests {
         let sent = Happening::Sent {
             who: 0,
             transaction: &Transaction::Commit(4, commitment),
+            seen: &Sight::default(),
+            is_on_disk: true,
         };
         assert!(safety.see(&sent).is_ok());
         assert!(safety

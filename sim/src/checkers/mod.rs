@@ -2,18 +2,38 @@
 
 pub mod at_most_once;
 pub mod crash_safety;
+pub mod in_turn;
 pub mod lineage;
 pub mod money;
 pub mod nobody_starves;
+pub mod one_at_a_time;
+pub mod secrets;
+pub mod sight;
+pub mod verdicts;
 
-use cairn_primitives::{BlockNumber, Hotkey, Round, SealedRoot};
+use cairn_primitives::{BlockNumber, Hotkey, Round, SealedRoot, Uid, H256};
 use cairn_round::{
-    machine::{Reason, Transaction},
+    machine::{Kind, Reason, Transaction},
+    validator::Measurement,
     Held, Settlement,
 };
 
+use sight::Sight;
+use verdicts::Vow;
+
 /// A member, by its place in the cast.
 pub type Who = usize;
+
+/// Of what a machine has one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum One {
+    /// A look at the chain.
+    Look,
+    /// Something that takes its processor.
+    Computation,
+    /// A transaction of this kind.
+    Transaction(Kind),
+}
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -49,12 +69,85 @@ pub enum Happening<'a> {
         /// Whether it is honest.
         is_honest: bool,
     },
+    /// A member's machine has something begun.
+    Begun {
+        /// Whose.
+        who: Who,
+        /// What.
+        one: One,
+    },
+    /// It is over, and the machine is told so.
+    Over {
+        /// Whose.
+        who: Who,
+        /// What.
+        one: One,
+    },
     /// An honest member signs a transaction.
     Sent {
         /// Who.
         who: Who,
         /// What.
         transaction: &'a Transaction,
+        /// What it has seen of the chain.
+        seen: &'a Sight,
+        /// Whether what that binds it to, or opens, is on its disk.
+        is_on_disk: bool,
+    },
+    /// An honest member begins an outer step.
+    Applies {
+        /// Who.
+        who: Who,
+        /// Of which round.
+        round: Round,
+        /// The parameters on its disk.
+        held: Option<Held>,
+        /// Whether its machine takes its own contribution for included.
+        is_included: bool,
+        /// The sealed root of the contribution on its disk.
+        made: Option<SealedRoot>,
+        /// The sealed root of what the round included of it.
+        included: Option<SealedRoot>,
+    },
+    /// An honest validator opened a contribution and found it good.
+    FoundGood {
+        /// Who.
+        who: Who,
+        /// The round.
+        round: Round,
+        /// Whose contribution.
+        uid: Uid,
+        /// Its sealed root.
+        root: SealedRoot,
+    },
+    /// An honest validator is about to put on its disk what it will attest.
+    Vouches {
+        /// Who.
+        who: Who,
+        /// What.
+        vow: Vow<'a>,
+        /// The parameters on its disk.
+        held: Option<Held>,
+        /// Whether there is something to attest in that round on its disk already.
+        is_bound: bool,
+    },
+    /// An honest validator begins to measure.
+    Measures {
+        /// Who.
+        who: Who,
+        /// What.
+        measurement: &'a Measurement,
+        /// The parameters on its disk.
+        held: Option<Held>,
+    },
+    /// A validator measured all that a round included.
+    Measured {
+        /// Who.
+        who: Who,
+        /// The round.
+        round: Round,
+        /// What shows it.
+        witness: H256,
     },
     /// The outer step of a round is in force and on disk.
     Kept {
@@ -147,6 +240,10 @@ impl Default for Checkers {
                 Box::new(at_most_once::AtMostOnce::default()),
                 Box::new(nobody_starves::NobodyStarves::default()),
                 Box::new(crash_safety::CrashSafety::default()),
+                Box::new(one_at_a_time::OneAtATime::default()),
+                Box::new(in_turn::InTurn),
+                Box::new(secrets::Secrets::default()),
+                Box::new(verdicts::Verdicts::default()),
             ],
             faults: Vec::new(),
         }

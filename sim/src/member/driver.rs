@@ -1,28 +1,47 @@
 //! What the driver does for both roles: starting and losing a process, telling its machine what happened, and
 //! beginning what the machine then wants.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, rc::Rc};
 
+use cairn_primitives::BlockNumber;
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     machine::{Action, Gone, Question, Reason},
     miner::Miner,
     validator::Validator,
-    Event, Machine as _,
+    Event, Machine as _, Settlement,
 };
 
 use super::{Job, Machine, Process, Told};
 use crate::{
-    checkers::{Happening, Who},
+    checkers::{sight::Sight, Happening, One, Who},
     clock::Millis,
     settings::Role,
-    world::{Next, World},
+    world::{Next, World, BLOCK_TIME},
 };
 
 /// How long a question to the member's own node takes.
 pub(super) const LOOK: Millis = 25;
 /// Between what is on disk and what the machine is told of it: a crash may come in between.
 const TELLING: Millis = 5;
+/// The longest that a look takes in bad weather.
+const SLOWEST_LOOK: Millis = 3 * BLOCK_TIME;
+
+/// What is over when a machine is told this.
+fn ended_by(event: &Event<Infallible>) -> Option<One> {
+    match event {
+        Event::Looked(_) | Event::Gone(_) | Event::NotLooked => Some(One::Look),
+        Event::Sent { kind, .. } => Some(One::Transaction(*kind)),
+        Event::Applied { .. }
+        | Event::NotApplied(_)
+        | Event::Kept(_)
+        | Event::Joined(_)
+        | Event::NotJoined => Some(One::Computation),
+        Event::Moved => None,
+        Event::Done(never) => match *never {},
+    }
+}
+
 /// An event that no role's own work is part of.
 fn lift<D>(event: Event<Infallible>) -> Event<D> {
     match event {
@@ -97,9 +116,21 @@ impl World {
 
     /// Tells a member's machine something that no role's own work is part of, and does what it then wants.
     pub(crate) fn tell(&mut self, who: Who, event: Event<Infallible>) {
-        let member = &mut self.members[who];
-        let now = member.head.0.number;
-        match &mut member.machine {
+        let now = self.members[who].head.0.number;
+        self.tell_of(who, event, now);
+    }
+
+    /// The same of something that was so at block `now`.
+    fn tell_of(&mut self, who: Who, event: Event<Infallible>, now: BlockNumber) {
+        if let Some(one) = ended_by(&event) {
+            self.see(&Happening::Over { who, one });
+        }
+        if let Event::Looked(view) = &event {
+            let seen = Sight::of(view, self.members[who].hotkey.id(), now);
+            self.note_scores(who, &seen);
+            self.members[who].process.seen = Rc::new(seen);
+        }
+        match &mut self.members[who].machine {
             Some(Machine::Miner(machine)) => machine.handle(lift(event), now),
             Some(Machine::Validator(machine)) => machine.handle(lift(event), now),
             None => {}
@@ -107,16 +138,18 @@ impl World {
         self.poll(who);
     }
 
-    /// Does what a member's machine wants until it wants nothing.
+    /// Does what a member's machine wants until it wants nothing, or its process dies before that.
     pub(crate) fn poll(&mut self, who: Who) {
         loop {
             match &mut self.members[who].machine {
                 Some(Machine::Miner(machine)) => match machine.poll_action() {
+                    Some(_) if self.breaks(who) => return,
                     Some(Action::Do(task)) => self.mine(who, task),
                     Some(action) => self.act(who, action),
                     None => return,
                 },
                 Some(Machine::Validator(machine)) => match machine.poll_action() {
+                    Some(_) if self.breaks(who) => return,
                     Some(Action::Do(task)) => self.validate(who, task),
                     Some(action) => self.act(who, action),
                     None => return,
@@ -129,32 +162,81 @@ impl World {
     fn act<W>(&mut self, who: Who, action: Action<W>) {
         let costs = self.workshop.costs();
         match action {
-            Action::Look(question) => self.begin(who, LOOK, Job::Look(question)),
-            Action::Send(transaction) => self.send(who, transaction),
+            Action::Look(question) => self.look(who, question),
+            Action::Send(transaction) => {
+                let one = One::Transaction(transaction.kind());
+                self.see(&Happening::Begun { who, one });
+                self.send(who, transaction);
+            }
             Action::Apply {
                 settlement,
                 is_included,
-            } => {
-                let missing = self.missing(who, &settlement);
-                let transfer = missing.saturating_mul(costs.contribution);
-                let fetching = if missing == 0 {
-                    0
-                } else {
-                    self.network.file(transfer)
-                };
-                let job = Job::Apply(Box::new(settlement), is_included);
-                self.begin(who, costs.apply + fetching, job);
-            }
+            } => self.apply(who, settlement, is_included),
             Action::Keep { held, audited, .. } => {
+                self.computes(who);
                 self.begin(who, costs.write, Job::Keep(held, audited));
             }
             Action::Join => {
+                self.computes(who);
                 let fetching = self.network.file(costs.checkpoint);
                 self.begin(who, fetching, Job::Join);
             }
             Action::Stop(reason) => self.stop(who, reason),
             // For people.
             Action::Explain(_) | Action::Do(_) => {}
+        }
+    }
+
+    /// A machine has something begun that takes its processor.
+    pub(super) fn computes(&mut self, who: Who) {
+        let one = One::Computation;
+        self.see(&Happening::Begun { who, one });
+    }
+
+    /// What a machine has computed is told to it.
+    pub(super) fn has_computed(&mut self, who: Who) {
+        let one = One::Computation;
+        self.see(&Happening::Over { who, one });
+    }
+
+    fn apply(&mut self, who: Who, settlement: Settlement, is_included: bool) {
+        self.computes(who);
+        let member = &self.members[who];
+        if member.is_honest() {
+            let content = member.disk.content();
+            let happening = Happening::Applies {
+                who,
+                round: settlement.round,
+                held: content.held(),
+                is_included,
+                made: content.open_root(),
+                included: settlement.own(member.hotkey.id()),
+            };
+            self.see(&happening);
+        }
+        let costs = self.workshop.costs();
+        let missing = self.missing(who, &settlement);
+        let transfer = missing.saturating_mul(costs.contribution);
+        let fetching = if missing == 0 {
+            0
+        } else {
+            self.network.file(transfer)
+        };
+        let job = Job::Apply(Box::new(settlement), is_included);
+        self.begin(who, costs.apply + fetching, job);
+    }
+
+    /// Asks the chain: usually it answers in no time; in bad weather what it says is old when it comes.
+    fn look(&mut self, who: Who, question: Question) {
+        let one = One::Look;
+        self.see(&Happening::Begun { who, one });
+        let slow = self.weather().slow;
+        if self.members[who].is_honest() && self.weather_rng.chance(slow) {
+            let (event, now) = self.answer(who, question);
+            let delay = self.weather_rng.within(LOOK, SLOWEST_LOOK);
+            self.begin(who, delay, Job::Answer(Box::new(event), now));
+        } else {
+            self.begin(who, LOOK, Job::Look(question));
         }
     }
 
@@ -167,7 +249,11 @@ impl World {
     /// A job of the present incarnation ended.
     pub(crate) fn ended(&mut self, who: Who, job: Job) {
         match job {
-            Job::Look(question) => self.looked(who, question),
+            Job::Look(question) => {
+                let (event, now) = self.answer(who, question);
+                self.tell_of(who, event, now);
+            }
+            Job::Answer(event, now) => self.tell_of(who, *event, now),
             Job::NotSent(kind) => self.tell(who, Event::Sent { kind, block: None }),
             Job::Join => self.joined(who),
             Job::Apply(settlement, is_included) => self.applied(who, &settlement, is_included),
@@ -188,7 +274,7 @@ impl World {
                 });
                 process.held = Some((held, theta));
                 (process.norm, process.ends) = (None, ends);
-                self.begin(who, TELLING, Job::Tell(Told::Joined(held)));
+                self.tell_soon(who, Told::Joined(held));
             }
             Job::Tell(told) => self.told(who, told),
             Job::Step | Job::Store(_) | Job::KeepSealed(_) => self.mined(who, job),
@@ -205,12 +291,15 @@ impl World {
         }
     }
 
-    /// Something is on disk and is to be told.
+    /// Something was written and is to be told once it is on disk, if the process lives until then.
     pub(crate) fn tell_soon(&mut self, who: Who, told: Told) {
-        self.begin(who, TELLING, Job::Tell(told));
+        if !self.breaks(who) {
+            self.begin(who, TELLING, Job::Tell(told));
+        }
     }
 
     fn told(&mut self, who: Who, told: Told) {
+        self.members[who].disk.sync();
         match told {
             Told::Kept(held) => {
                 self.see(&Happening::Kept { who, held });
@@ -230,18 +319,22 @@ impl World {
         }
     }
 
-    fn looked(&mut self, who: Who, question: Question) {
-        if self.network.is_cut(who) {
-            return self.tell(who, Event::NotLooked);
-        }
+    /// What the chain answers now, and as of which block.
+    fn answer(&mut self, who: Who, question: Question) -> (Event<Infallible>, BlockNumber) {
+        let unanswered = self.weather().unanswered;
         let member = &self.members[who];
+        let (head, is_honest) = (member.head, member.is_honest());
         let hotkey = member.hotkey.account().clone();
-        let view = self.chain.view(member.head, self.netuid, &hotkey, question);
+        let fails = is_honest && self.weather_rng.chance(unanswered);
+        if fails || self.network.is_cut(who) {
+            return (Event::NotLooked, head.0.number);
+        }
+        let view = self.chain.view(head, self.netuid, &hotkey, question);
         let event = match view {
             Some(Some(view)) => Event::Looked(Box::new(view)),
             Some(None) => Event::Gone(Gone::Stopped),
             None => Event::NotLooked,
         };
-        self.tell(who, event);
+        (event, head.0.number)
     }
 }

@@ -29,6 +29,7 @@ impl World {
             } => {
                 let inner = u32::from(self.workshop.run().inner.steps);
                 let most = self.members[who].behaviour.steps(round, inner);
+                self.computes(who);
                 if self.members[who].process.held.is_none() {
                     return self.done_mining(who, Done::NothingTrained(round));
                 }
@@ -45,7 +46,10 @@ impl World {
                 self.members[who].process.training = Some(training);
                 self.next_step(who);
             }
-            Task::Serve(demand) => self.serve(who, demand),
+            Task::Serve(demand) => {
+                self.computes(who);
+                self.serve(who, demand);
+            }
             Task::FinishTraining => {
                 if let Some(training) = &mut self.members[who].process.training {
                     training.is_last = true;
@@ -65,6 +69,7 @@ impl World {
     }
 
     pub(super) fn done_mining(&mut self, who: Who, done: Done) {
+        self.has_computed(who);
         let member = &mut self.members[who];
         if let Some(Machine::Miner(machine)) = &mut member.machine {
             machine.handle(Event::Done(done), member.head.0.number);

@@ -12,6 +12,7 @@ pub mod validator;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    convert::Infallible,
     rc::Rc,
 };
 
@@ -27,13 +28,13 @@ use cairn_round::{
     pace::Pace,
     plan::Plan,
     validator::{Claim, Id as File, Validator},
-    Held, Settlement,
+    Event, Held, Settlement,
 };
 
 use crate::{
     behaviour::Behaviour,
     chain::{keys::Key, Id},
-    checkers::Who,
+    checkers::{sight::Sight, Who},
     disk::{Disk, Open},
     settings::Role,
     workshop::{Memory, Opened, Settled, Theta},
@@ -53,6 +54,8 @@ pub enum Machine {
 pub enum Job {
     /// The chain is asked.
     Look(Question),
+    /// It answers late, as of a block.
+    Answer(Box<Event<Infallible>>, BlockNumber),
     /// A transaction cannot be sent.
     NotSent(Kind),
     /// Newer parameters are fetched.
@@ -167,6 +170,8 @@ pub(crate) struct Pending {
 pub struct Process {
     pub(crate) held: Option<(Held, Rc<Theta>)>,
     pub(crate) before: Option<(Held, Rc<Theta>)>,
+    /// What it was last told of the chain.
+    pub(crate) seen: Rc<Sight>,
     /// The median norm of the last round applied here that included anything.
     pub(crate) norm: Option<f64>,
     pub(crate) memory: Option<Rc<Memory>>,

@@ -34,9 +34,14 @@ impl World {
             return self.begin(who, LOOK, Job::NotSent(kind));
         };
         if self.members[who].is_honest() {
+            let member = &self.members[who];
+            let is_on_disk = member.disk.content().has(&transaction);
+            let seen = member.process.seen.clone();
             self.see(&Happening::Sent {
                 who,
                 transaction: &transaction,
+                seen: &seen,
+                is_on_disk,
             });
         }
         self.members[who].process.outbox.push_back(transaction);

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, rc::Rc};
 use cairn_primitives::{Commitment, ModelRoot, Round, SealedRoot, Secret, Uid, Verdicts, H256};
 use cairn_protocol::{exam::witness, verdict::Before};
 use cairn_round::{
-    hidden_row::HiddenRow,
+    hidden_row::{self, HiddenRow},
     machine::Machine as _,
     measure::{File, Measuring},
     pledge::{self, Pledge},
@@ -17,7 +17,7 @@ use cairn_round::{
 use super::{Job, Machine, Process, Told, Trials};
 use crate::{
     chain::reads::id,
-    checkers::Who,
+    checkers::{verdicts::Vow, Happening, Who},
     clock::Millis,
     workshop::{Opened, Workshop},
     world::World,
@@ -50,10 +50,14 @@ impl World {
                 verdicts,
                 witness,
             } => {
+                self.vouch(who, Held { round, root }, &verdicts, witness);
                 let job = Job::Pledge(round, root, Box::new(verdicts), witness);
                 self.begin(who, WRITING, job);
             }
-            Task::Measure(measurement) => self.measure(who, measurement),
+            Task::Measure(measurement) => {
+                self.computes(who);
+                self.measure(who, measurement);
+            }
             Task::Audit(audit) => self.audit(who, audit),
             Task::StopMeasuring => {
                 if let Some(trials) = self.members[who].process.trials.take() {
@@ -84,6 +88,17 @@ impl World {
     }
 
     pub(super) fn done_validating(&mut self, who: Who, done: Done) {
+        if let Done::Measured(round, witness) = done {
+            self.has_computed(who);
+            if let Some(witness) = witness {
+                let happening = Happening::Measured {
+                    who,
+                    round,
+                    witness,
+                };
+                self.see(&happening);
+            }
+        }
         let member = &mut self.members[who];
         if let Some(Machine::Validator(machine)) = &mut member.machine {
             machine.handle(Event::Done(done), member.head.0.number);
@@ -127,6 +142,16 @@ impl World {
         let is_good = opened.is_some();
         if let Some(opened) = opened {
             self.members[who].process.good.insert(name.1, opened);
+            let (round, (uid, root)) = (claim.round, name);
+            if self.members[who].is_honest() {
+                let happening = Happening::FoundGood {
+                    who,
+                    round,
+                    uid,
+                    root,
+                };
+                self.see(&happening);
+            }
         }
         let done = Done::Opened {
             round: claim.round,
@@ -134,6 +159,31 @@ impl World {
             is_good,
         };
         self.done_validating(who, done);
+    }
+
+    /// A validator is about to bind itself to what it attests.
+    fn vouch(&mut self, who: Who, held: Held, good: &Verdicts, witness: H256) {
+        let member = &self.members[who];
+        if !member.is_honest() {
+            return;
+        }
+        let (content, seen) = (member.disk.content(), member.process.seen.clone());
+        let mut pledges = content.pledges.iter();
+        let is_bound = pledges.any(|one| (one.round, one.root) == (held.round, held.root));
+        let on_disk = content.held();
+        let vow = Vow {
+            held,
+            good,
+            witness,
+            seen: &seen,
+        };
+        let happening = Happening::Vouches {
+            who,
+            vow,
+            held: on_disk,
+            is_bound,
+        };
+        self.see(&happening);
     }
 
     fn pledge(
@@ -173,6 +223,16 @@ impl World {
 
     fn measure(&mut self, who: Who, what: Measurement) {
         let round = what.round;
+        let member = &self.members[who];
+        if member.is_honest() {
+            let held = member.disk.content().held();
+            let happening = Happening::Measures {
+                who,
+                measurement: &what,
+                held,
+            };
+            self.see(&happening);
+        }
         let member = &self.members[who];
         let before = member.process.before.clone();
         let before = before.filter(|(held, _)| {
@@ -260,9 +320,13 @@ impl World {
             .fork_at("salt", member.disk.writes());
         let voter = (self.netuid, member.hotkey.id());
         let hidden_row = HiddenRow::new(voter, round, epoch, row, Secret::new(draw.secret()));
+        let Some(Machine::Validator(machine)) = &member.machine else {
+            return;
+        };
+        let kept = hidden_row::with(machine.hidden_rows(), hidden_row.clone());
         self.members[who]
             .disk
-            .write(|content| content.keep_hidden_row(hidden_row.clone()));
+            .write(|content| content.hidden_rows = kept);
         self.tell_soon(who, Told::Weighed(Box::new(hidden_row)));
     }
 
@@ -296,7 +360,7 @@ fn files_of(
         .iter()
         .filter_map(|subject| match subject.found {
             Found::Good(root) => Some((root, process.good.get(&root)?.clone())),
-            Found::Missed | Found::Unknown => None,
+            Found::Missed => None,
         });
     let (roots, opened): (Vec<SealedRoot>, Vec<Rc<Opened>>) = good.unzip();
     let before = what.before.iter();

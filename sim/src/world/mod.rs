@@ -8,18 +8,18 @@ mod weather;
 use std::collections::BTreeMap;
 
 use cairn_engine::EngineError;
-use cairn_primitives::{Balance, BlockNumber, ModelRoot, Netuid, Round, Uid, H256};
+use cairn_primitives::{Balance, BlockNumber, EpochIndex, ModelRoot, Netuid, Round, Uid, H256};
 use cairn_runtime::{readers, UncheckedExtrinsic};
 
 use crate::{
     behaviour::{Send, Turn},
     chain::{keys::Key, reads::Part, Chain, GenesisError, Id, Made, MAIN},
-    checkers::{Checkers, Happening, Who},
+    checkers::{sight::Sight, Checkers, Happening, Who},
     clock::{Clock, Millis},
     member::{Job, Member},
     network::Network,
     rng::Rng,
-    settings::Settings,
+    settings::{Settings, Weather},
     store::Store,
     workshop::Workshop,
 };
@@ -103,10 +103,18 @@ pub struct World {
     pub(crate) weather_rng: Rng,
     /// While the network is split.
     partition: Option<Partition>,
+    /// The slot in which blocks become final again.
+    still_until: u64,
     /// Pieces of news of blocks so far.
     news: u64,
     /// Blocks that were undone.
     undone: usize,
+    /// The best block when the weather had become fine, the network whole, and everybody was back.
+    calm_at: Option<BlockNumber>,
+    /// The newest epoch that a member has seen before it ran.
+    epoch: EpochIndex,
+    /// Whether what honest members committed to since then is revealed, by the epoch before which they did.
+    scores: BTreeMap<(Who, EpochIndex), bool>,
     /// The most sealed bytes that an honest validator held at once.
     pub(crate) held_bytes: u64,
     /// What each member had earned when half of the rounds were done.
@@ -203,7 +211,7 @@ impl World {
             self.note(b"make", 0, &one.id.hash.0);
             self.look_at_books(one);
         }
-        if self.finalises(part) {
+        if self.finalises(part) && !self.stands_still() {
             let lag = self.rng.fork_at("finality", self.slot).within(1, 3) as BlockNumber;
             self.chain.finalise(part, lag);
         }
@@ -213,12 +221,28 @@ impl World {
             if self.round >= self.settings.calm_from {
                 self.network.calm();
             }
+            let is_calm = self.weather() == Weather::default() && self.partition.is_none();
+            if is_calm && self.calm_at.is_none() && self.are_all_here() {
+                self.calm_at = Some(best.number);
+            }
             self.see(&Happening::Round(view.round.round));
         }
         self.note_settled(finalised);
         self.announce(|world, who| world.part_of(who) == part);
         self.bad_weather();
         self.clock.after(BLOCK_TIME, Next::Slot);
+    }
+
+    /// Notes which of the scores that a member committed to in fine weather are revealed.
+    pub(crate) fn note_scores(&mut self, who: Who, seen: &Sight) {
+        let is_honest = self.members[who].is_honest();
+        let Some(calm_at) = self.calm_at.filter(|_| is_honest) else {
+            return;
+        };
+        self.epoch = self.epoch.max(seen.epoch);
+        for commit in seen.scores.iter().filter(|commit| commit.at > calm_at) {
+            self.scores.insert((who, commit.epoch), commit.revealed);
+        }
     }
 
     /// Some members' nodes are told of their part's blocks.

@@ -91,6 +91,12 @@ pub struct RunResult {
     /// Blocks that were undone.
     #[serde(skip)]
     pub undone: usize,
+    /// Rows of scores that honest members committed to in fine weather, and that could be revealed: how many were.
+    #[serde(skip)]
+    pub revealed: usize,
+    /// How many were not.
+    #[serde(skip)]
+    pub unrevealed: usize,
     /// What they found.
     #[serde(skip)]
     pub faults: Vec<Fault>,
@@ -172,6 +178,11 @@ impl World {
             .max_by_key(|(held, _)| held.round);
         let theta = newest.map_or_else(|| self.workshop.initial(), |(_, theta)| theta);
         let heldout_loss = self.workshop.held_out(&theta);
+        let newest = self.epoch;
+        let ran = self.scores.iter();
+        let ran = ran.filter(|((_, epoch), _)| epoch.saturating_add(1) < newest);
+        let (revealed, unrevealed): (Vec<_>, Vec<_>) = ran.partition(|(_, is_out)| **is_out);
+        let (revealed, unrevealed) = (revealed.len(), unrevealed.len());
         let mut before = self.began;
         let rounds = self.settled.iter().map(|one| {
             let took = one
@@ -197,6 +208,8 @@ impl World {
             checks: self.checkers.verdicts().collect(),
             held_bytes: self.held_bytes,
             undone: self.undone,
+            revealed,
+            unrevealed,
             faults: self.checkers.faults().to_vec(),
         }
     }

@@ -8,7 +8,15 @@ use crate::{
 };
 
 /// Blocks that are undone at most.
-const DEEPEST: u64 = 3;
+const DEEPEST: u64 = 6;
+/// Slots in which no block becomes final at most.
+const LONGEST_STALL: u64 = 8;
+/// What an author has heard of that hears badly.
+const HEARD: f64 = 0.2;
+/// Blocks that a process is away at most, usually and now and then.
+const AWAY: [u64; 2] = [12, 40];
+/// How often that is now and then.
+const LONG: f64 = 0.2;
 
 impl World {
     /// What goes wrong now.
@@ -20,11 +28,17 @@ impl World {
         }
     }
 
-    /// The next block, or another branch, and where.
+    /// The next block, or another branch, and where; or none, if its author is asleep.
     pub(super) fn next_blocks(&mut self) -> (Part, Vec<Made>) {
         let weather = self.weather();
+        if self.weather_rng.chance(weather.missed) {
+            self.last_slot += 1;
+            return (MAIN, Vec::new());
+        }
         if self.partition.is_none() && self.weather_rng.chance(weather.reorganisation) {
-            let depth = self.weather_rng.within(1, DEEPEST) as u32;
+            let (best, finalised) = self.chain.head(MAIN);
+            let open = u64::from(best.number.saturating_sub(finalised.number));
+            let depth = self.weather_rng.within(1, open.clamp(1, DEEPEST)) as u32;
             let mut late = self.weather_rng.fork_at("late", self.slot);
             if let Some(made) = self.chain.fork(depth, self.slot, || late.chance(0.3)) {
                 self.undone += depth as usize;
@@ -33,7 +47,19 @@ impl World {
             }
         }
         let part = self.author_of(self.slot);
-        (part, vec![self.chain.make(part, self.slot)])
+        let is_deaf = self.weather_rng.chance(weather.deaf);
+        let mut ears = self.weather_rng.fork_at("ears", self.slot);
+        let has_heard = || !is_deaf || ears.chance(HEARD);
+        (part, vec![self.chain.make_of(part, self.slot, has_heard)])
+    }
+
+    /// Whether finality stands still in this slot.
+    pub(super) fn stands_still(&mut self) -> bool {
+        let stall = self.weather().stall;
+        if self.slot >= self.still_until && self.weather_rng.chance(stall) {
+            self.still_until = self.slot + self.weather_rng.within(2, LONGEST_STALL);
+        }
+        self.slot < self.still_until
     }
 
     /// What goes wrong with members after a block.
@@ -43,12 +69,9 @@ impl World {
             self.split();
         }
         for who in 0..self.members.len() {
-            let member = &self.members[who];
-            let is_spared = !member.is_honest() || member.role == Role::Outsider;
-            if is_spared || member.is_stopped || !member.is_up {
+            if !self.is_exposed(who) {
                 continue;
             }
-            // At any instant before the next block.
             if self.weather_rng.chance(weather.crash) && self.members[who].machine.is_some() {
                 self.fall(who);
             }
@@ -58,11 +81,45 @@ impl World {
         }
     }
 
+    /// Whether bad weather reaches a member.
+    fn is_exposed(&self, who: Who) -> bool {
+        let member = &self.members[who];
+        let is_spared = !member.is_honest() || member.role == Role::Outsider;
+        !is_spared && !member.is_stopped && member.is_up
+    }
+
+    /// Whether everybody whom bad weather reaches runs and is connected.
+    pub(super) fn are_all_here(&self) -> bool {
+        let mut exposed = (0..self.members.len()).filter(|who| self.is_exposed(*who));
+        exposed.all(|who| self.members[who].machine.is_some() && !self.network.is_cut(who))
+    }
+
+    /// Whether a member's process dies here: between two actions of its machine, or between its disk and its machine.
+    pub(crate) fn breaks(&mut self, who: Who) -> bool {
+        let between = self.weather().between;
+        let breaks = self.is_exposed(who) && self.weather_rng.chance(between);
+        if breaks {
+            self.fall(who);
+        }
+        breaks
+    }
+
     fn fall(&mut self, who: Who) {
         self.note(b"fall", who, &[]);
+        let unsynced = self.weather().unsynced;
+        if self.weather_rng.chance(unsynced) {
+            self.members[who].disk.lose();
+        } else {
+            self.members[who].disk.sync();
+        }
         self.crash(who);
         self.see(&Happening::Crashed { who });
-        let away = self.weather_rng.within(100, 12 * BLOCK_TIME);
+        let [usual, long] = AWAY;
+        let most = match self.weather_rng.chance(LONG) {
+            true => long,
+            false => usual,
+        };
+        let away = self.weather_rng.within(100, most * BLOCK_TIME);
         self.clock.after(away, Next::Restart(who));
     }
 

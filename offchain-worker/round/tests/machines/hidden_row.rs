@@ -1,8 +1,7 @@
-//! Scores by commit and reveal: scene by scene, and against a chain that loses and undoes things.
+//! Scores by commit and reveal, scene by scene.
 
 use cairn_primitives::{BlockNumber, EpochIndex, Hotkey, Netuid, Round, Secret, Uid, H256};
 use cairn_round::hidden_row::{Committed, HiddenRow, HiddenRows, Scoring, Step};
-use proptest::prelude::*;
 
 /// Blocks between two epochs.
 const TEMPO: BlockNumber = 10;
@@ -182,92 +181,4 @@ fn no_more_than_four_ballots_are_kept() {
         .map(|hidden_row| hidden_row.round)
         .collect();
     assert_eq!(rounds, [5, 6, 7, 8]);
-}
-
-/// What may happen to a validator, block by block.
-#[derive(Clone, Debug)]
-enum Fate {
-    Scored,
-    /// A step ends, on chain or refused.
-    Ended(bool),
-    /// The process is killed and started again from its disk.
-    Killed,
-    /// The newest commitment is undone by a re-organisation.
-    Undone,
-    Block,
-}
-
-fn fate() -> impl Strategy<Value = Fate> {
-    prop_oneof![
-        2 => Just(Fate::Scored),
-        6 => prop::bool::weighted(0.8).prop_map(Fate::Ended),
-        1 => Just(Fate::Killed),
-        1 => Just(Fate::Undone),
-        6 => Just(Fate::Block),
-    ]
-}
-
-proptest! {
-    /// Whatever happens: nothing is revealed before its epoch has run, nothing but what is committed to, and
-    /// nothing is committed to that is not on disk.
-    #[test]
-    fn it_reveals_what_it_committed_to_and_never_early(
-        fates in prop::collection::vec(fate(), 1..300)
-    ) {
-        let (mut hidden_rows, mut disk) = (HiddenRows::default(), Vec::<HiddenRow>::new());
-        let (mut now, mut epoch, mut round) = (0, 0, 0);
-        let mut commits: Vec<Committed> = Vec::new();
-        let mut step = None;
-        for fate in fates {
-            match fate {
-                Fate::Scored => { hidden_rows.scored(round); round += 1; }
-                Fate::Killed => { hidden_rows = HiddenRows::new(disk.clone()); step = None; }
-                Fate::Undone => { commits.pop(); }
-                Fate::Block => {
-                    now += 1;
-                    if now >= (epoch + 1) * TEMPO { epoch += 1; }
-                    commits.retain(|commit| commit.epoch + 1 >= epoch);
-                }
-                Fate::Ended(accepted) => match step.take() {
-                    Some(Step::Weigh(of, Some(before))) => {
-                        let row = hidden_row(of, before);
-                        disk = cairn_round::hidden_row::with(&hidden_rows.kept, row.clone());
-                        hidden_rows.weighed(Some(row));
-                    }
-                    Some(Step::Commit(row)) => {
-                        let taken = accepted && row.epoch == epoch;
-                        if taken {
-                            commits.retain(|commit| commit.epoch != epoch);
-                            commits.push(commit(&row, now));
-                        }
-                        hidden_rows.sent(taken);
-                    }
-                    Some(Step::Reveal(row)) => {
-                        for commit in commits.iter_mut().filter(|it| it.hash == row.hash) {
-                            commit.revealed |= accepted;
-                        }
-                        hidden_rows.sent(accepted);
-                    }
-                    Some(Step::Weigh(_, None)) => prop_assert!(false, "scores are hidden"),
-                    None => {}
-                },
-            }
-            let Some(next) = hidden_rows.next(&voting(epoch, &commits), now) else { continue };
-            prop_assert!(step.is_none(), "two at a time");
-            match &next {
-                Step::Reveal(row) => {
-                    let open = commits.iter().find(|commit| commit.hash == row.hash);
-                    prop_assert!(open.is_some_and(|commit| !commit.revealed));
-                    prop_assert_eq!(row.epoch + 1, epoch);
-                    prop_assert!(disk.contains(row));
-                }
-                Step::Commit(row) => {
-                    prop_assert_eq!(row.epoch, epoch);
-                    prop_assert!(disk.contains(row));
-                }
-                Step::Weigh(_, before) => prop_assert_eq!(*before, Some(epoch)),
-            }
-            step = Some(next);
-        }
-    }
 }

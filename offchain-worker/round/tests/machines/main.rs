@@ -1,8 +1,7 @@
-//! The machines of both roles: scene by scene, and against worlds in which everything goes wrong.
+//! The machines of both roles: scene by scene, and with views of which none has to follow from the last.
 
 mod absence;
 mod audits;
-mod chain;
 mod checkpoints;
 mod checks;
 mod common;
@@ -13,9 +12,9 @@ mod liveness;
 mod measure;
 mod measuring;
 mod miner;
-mod miner_world;
+mod miner_views;
 mod parameters;
 mod scores;
 mod secrets;
-mod validator_quiet;
-mod validator_world;
+mod validator_views;
+mod views;

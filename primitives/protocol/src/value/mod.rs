@@ -37,4 +37,4 @@ pub use premium::{factor, premium};
 pub use resemblance::{alike, bound, repeats, CEILING, FLOOR};
 pub use row::{proportions, row};
 pub use score::{accounts, scores, Account, Found, Miner, Part};
-pub use subjects::{subjects, Standing, Subject};
+pub use subjects::{subjects, Subject};

@@ -81,6 +81,8 @@ pub struct State {
     pub incentives: BTreeMap<Uid, u16>,
     pub contributions: BTreeMap<Round, Vec<ContributionInfo>>,
     pub attested: BTreeMap<Round, BTreeMap<Uid, (Verdicts, ModelRoot)>>,
+    /// What validators attested to have measured.
+    pub witnesses: BTreeMap<Round, BTreeMap<Uid, H256>>,
     /// What validators committed to attest.
     pub promised: BTreeMap<Round, BTreeMap<Uid, H256>>,
     pub settled: BTreeMap<Round, SettledRound>,
@@ -189,6 +191,7 @@ impl FakeChain {
             lineage: BTreeMap::new(),
             contributions: BTreeMap::new(),
             attested: BTreeMap::new(),
+            witnesses: BTreeMap::new(),
             promised: BTreeMap::new(),
             settled: BTreeMap::new(),
             scores: Vec::new(),
@@ -531,6 +534,8 @@ impl State {
         .map_err(|refusal| format!("{refusal:?}"))?;
         let attested = self.attested.entry(round).or_default();
         attested.insert(uid, (pledge.verdicts, pledge.root));
+        let witnesses = self.witnesses.entry(round).or_default();
+        witnesses.insert(uid, pledge.witness);
         Ok(())
     }
 

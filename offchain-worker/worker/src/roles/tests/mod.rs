@@ -10,3 +10,4 @@ mod network;
 mod repair;
 mod replay;
 mod waiting;
+mod witness;

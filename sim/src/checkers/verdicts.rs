@@ -1,0 +1,230 @@
+//! An honest validator vouches for what it has opened and found good while its process lives, in the round of the
+//! parameters that it holds, and measures what it has attested in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cairn_primitives::{Round, SealedRoot, Uid, Verdicts as Uids, H256};
+use cairn_round::{
+    validator::{Found, Measurement},
+    Held,
+};
+
+use super::{sight::Sight, Checker, Happening, Who};
+
+/// What each validator's process knows.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    /// What it opened and found good.
+    good: BTreeSet<(Who, Round, Uid, SealedRoot)>,
+    /// The rounds for which it found out what to attest.
+    attested: BTreeSet<(Who, Round)>,
+    /// The last round that it measured whole, and what shows it.
+    witnesses: BTreeMap<Who, (Round, H256)>,
+}
+
+/// What a validator is about to bind itself to.
+#[derive(Clone, Debug)]
+pub struct Vow<'a> {
+    /// The round, and the root with which it began.
+    pub held: Held,
+    /// What it found good.
+    pub good: &'a Uids,
+    /// What shows that the round before was measured.
+    pub witness: H256,
+    /// What it has seen of the chain.
+    pub seen: &'a Sight,
+}
+
+impl Verdicts {
+    fn vouches(
+        &self,
+        who: Who,
+        vow: &Vow,
+        held: Option<Held>,
+        is_bound: bool,
+    ) -> Option<&'static str> {
+        let (seen, round) = (vow.seen, vow.held.round);
+        let found = |uid: Uid| {
+            let root = seen.revealed.get(&uid)?;
+            self.good.get(&(who, round, uid, *root))
+        };
+        let before = self.witnesses.get(&who);
+        let before = before.filter(|(measured, _)| measured.checked_add(1) == Some(round));
+        if held != Some(vow.held) || seen.round != round {
+            Some("of which it does not hold the parameters")
+        } else if is_bound || seen.promised.is_some() || seen.has_attested {
+            Some("in which it is bound already")
+        } else if vow.good.uids().any(|uid| found(uid).is_none()) {
+            Some("and vouches for what it has not opened")
+        } else if !vow.witness.is_zero() && before.map(|(_, it)| *it) != Some(vow.witness) {
+            Some("with another witness than that of the round before")
+        } else {
+            None
+        }
+    }
+
+    fn measures(&self, who: Who, what: &Measurement, held: Option<Held>) -> Option<&'static str> {
+        let is_here = |uid: Uid, root: SealedRoot| {
+            what.included.contains(&uid) || self.good.contains(&(who, what.round, uid, root))
+        };
+        let mut subjects = what.subjects.iter();
+        let is_next = held.map(|held| held.round) == what.round.checked_add(1);
+        if !is_next || !self.attested.contains(&(who, what.round)) {
+            Some("which is not the one before, or in which it did not attest")
+        } else if subjects.any(
+            |one| matches!(one.found, Found::Good(root) if !is_here(one.uid, SealedRoot(root.0))),
+        ) {
+            Some("and what it has not opened in it")
+        } else {
+            None
+        }
+    }
+}
+
+impl Checker for Verdicts {
+    fn name(&self) -> &'static str {
+        "verdicts"
+    }
+
+    fn see(&mut self, happening: &Happening) -> Result<(), String> {
+        match happening {
+            Happening::FoundGood {
+                who,
+                round,
+                uid,
+                root,
+            } => {
+                self.good.insert((*who, *round, *uid, *root));
+            }
+            Happening::Vouches {
+                who,
+                vow,
+                held,
+                is_bound,
+            } => {
+                let round = vow.held.round;
+                self.attested.insert((*who, round));
+                if let Some(why) = self.vouches(*who, vow, *held, *is_bound) {
+                    return Err(format!("member {who} attests round {round}, {why}"));
+                }
+            }
+            Happening::Measures {
+                who,
+                measurement,
+                held,
+            } => {
+                if let Some(why) = self.measures(*who, measurement, *held) {
+                    let round = measurement.round;
+                    return Err(format!("member {who} measures round {round}, {why}"));
+                }
+            }
+            Happening::Measured {
+                who,
+                round,
+                witness,
+            } => {
+                self.witnesses.insert(*who, (*round, *witness));
+            }
+            Happening::Crashed { who } => {
+                self.good.retain(|(other, ..)| other != who);
+                self.attested.retain(|(other, _)| other != who);
+                self.witnesses.remove(who);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::ModelRoot;
+
+    const MINER: Uid = Uid(4);
+
+    fn held(round: Round) -> Held {
+        Held {
+            round,
+            root: ModelRoot::from([round as u8; 32]),
+        }
+    }
+
+    fn root() -> SealedRoot {
+        SealedRoot::from([70; 32])
+    }
+
+    /// A checker that saw the validator open a contribution to round 3.
+    fn checker() -> Verdicts {
+        let mut checker = Verdicts::default();
+        let good = Happening::FoundGood {
+            who: 0,
+            round: 3,
+            uid: MINER,
+            root: root(),
+        };
+        assert!(checker.see(&good).is_ok());
+        checker
+    }
+
+    fn vouches(checker: &mut Verdicts, seen: &Sight, witness: H256, own: Option<Held>) -> bool {
+        let good = Uids::from_uids([MINER]);
+        let vow = Vow {
+            held: held(3),
+            good: &good,
+            witness,
+            seen,
+        };
+        let happening = Happening::Vouches {
+            who: 0,
+            vow,
+            held: own,
+            is_bound: false,
+        };
+        checker.see(&happening).is_ok()
+    }
+
+    fn revealed(round: Round, root: SealedRoot) -> Sight {
+        Sight {
+            round,
+            revealed: [(MINER, root)].into(),
+            ..Sight::default()
+        }
+    }
+
+    #[test]
+    fn who_vouches_for_what_it_has_not_opened_is_found() {
+        let own = Some(held(3));
+        let none = H256::zero();
+        assert!(vouches(&mut checker(), &revealed(3, root()), none, own));
+        let other = revealed(3, SealedRoot::from([71; 32]));
+        assert!(!vouches(&mut checker(), &other, none, own));
+        let mut crashed = checker();
+        assert!(crashed.see(&Happening::Crashed { who: 0 }).is_ok());
+        assert!(!vouches(&mut crashed, &revealed(3, root()), none, own));
+    }
+
+    #[test]
+    fn who_attests_another_round_or_twice_or_what_it_has_not_measured_is_found() {
+        let (none, own) = (H256::zero(), Some(held(3)));
+        let seen = revealed(3, root());
+        assert!(!vouches(&mut checker(), &seen, none, Some(held(4))));
+        assert!(!vouches(&mut checker(), &revealed(4, root()), none, own));
+        let bound = Sight {
+            promised: Some(root().0),
+            ..seen.clone()
+        };
+        assert!(!vouches(&mut checker(), &bound, none, own));
+        let witness = H256::repeat_byte(5);
+        assert!(!vouches(&mut checker(), &seen, witness, own));
+        let mut measured = checker();
+        let (who, round) = (0, 2);
+        let of = Happening::Measured {
+            who,
+            round,
+            witness,
+        };
+        assert!(measured.see(&of).is_ok());
+        assert!(vouches(&mut measured, &seen, witness, own));
+    }
+}
