@@ -78,6 +78,27 @@ impl Chain {
         Some(hidden)
     }
 
+    /// Asks the state that the next block of a part would leave, at `slot` and with what waits in its pool. Nothing of
+    /// that is kept: the block is not made. `None` if the best block's state is no longer kept.
+    pub fn ask_next<R>(
+        &mut self,
+        part: Part,
+        slot: u64,
+        question: impl FnOnce() -> R,
+    ) -> Option<R> {
+        let (parent, waiting) = {
+            let side = self.side(part);
+            (side.best, side.pool.clone().take())
+        };
+        let header = open(parent, slot, self.branches);
+        let mut draw = self.authors.fork_at("slot", slot);
+        self.ask(parent, || {
+            // What is wrong with its books shows when it is made.
+            let _ = execute(&header, (slot, &mut draw), waiting, &mut Vec::new());
+            question()
+        })
+    }
+
     fn author(
         &mut self,
         parent: Id,
