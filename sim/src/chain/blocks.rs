@@ -7,12 +7,14 @@ use cairn_runtime::{
 use codec::Encode;
 use frame_support::storage::with_transaction_unchecked;
 use sp_consensus_babe::digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest};
+use sp_core::Blake2Hasher;
 use sp_runtime::{
     generic::{Digest, DigestItem},
     traits::Header as _,
     transaction_validity::TransactionValidityError,
     ApplyExtrinsicResult, TransactionOutcome,
 };
+use sp_state_machine::{InMemoryBackend, TrieBackendBuilder};
 
 use super::{
     name,
@@ -136,7 +138,7 @@ impl Chain {
             id,
             parent: parent.hash,
             slot,
-            state: std::mem::take(&mut self.hand).backend,
+            state: swept(std::mem::take(&mut self.hand).backend),
             transactions,
         };
         self.blocks.insert(id.hash, block);
@@ -147,6 +149,14 @@ impl Chain {
             out,
         }
     }
+}
+
+/// A state without nodes of its trie that nothing refers to any more: those that only earlier blocks had.
+fn swept(state: InMemoryBackend<Blake2Hasher>) -> InMemoryBackend<Blake2Hasher> {
+    let root = *state.root();
+    let mut nodes = state.into_storage();
+    nodes.purge();
+    TrieBackendBuilder::new(nodes, root).build()
 }
 
 /// What waits on, and what is out.
