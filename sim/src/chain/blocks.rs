@@ -7,14 +7,12 @@ use cairn_runtime::{
 use codec::Encode;
 use frame_support::storage::with_transaction_unchecked;
 use sp_consensus_babe::digests::{CompatibleDigestItem, PreDigest, SecondaryPlainPreDigest};
-use sp_core::Blake2Hasher;
 use sp_runtime::{
     generic::{Digest, DigestItem},
     traits::Header as _,
     transaction_validity::TransactionValidityError,
     ApplyExtrinsicResult, TransactionOutcome,
 };
-use sp_state_machine::{InMemoryBackend, TrieBackendBuilder};
 
 use super::{
     name,
@@ -130,6 +128,9 @@ impl Chain {
             .hand
             .execute_with(|| execute(&header, (slot, &mut draw), waiting, &mut transactions));
         let kept = self.hand.commit_all();
+        let mut state = std::mem::take(&mut self.hand).backend;
+        // What is left is without the nodes of its trie that only earlier blocks had.
+        state.backend_storage_mut().purge();
         let id = Id {
             number: header.number,
             hash: header.hash(),
@@ -138,7 +139,7 @@ impl Chain {
             id,
             parent: parent.hash,
             slot,
-            state: swept(std::mem::take(&mut self.hand).backend),
+            state,
             transactions,
         };
         self.blocks.insert(id.hash, block);
@@ -149,14 +150,6 @@ impl Chain {
             out,
         }
     }
-}
-
-/// A state without nodes of its trie that nothing refers to any more: those that only earlier blocks had.
-fn swept(state: InMemoryBackend<Blake2Hasher>) -> InMemoryBackend<Blake2Hasher> {
-    let root = *state.root();
-    let mut nodes = state.into_storage();
-    nodes.purge();
-    TrieBackendBuilder::new(nodes, root).build()
 }
 
 /// What waits on, and what is out.
@@ -268,5 +261,25 @@ mod tests {
         assert!((100..126).contains(&first), "{blocks:?}");
         let second = blocks.iter().filter(|block| **block == Some(3)).count();
         assert_eq!(first + second, blocks.len(), "{blocks:?}");
+    }
+
+    #[test]
+    fn what_waits_is_seen_in_the_next_block_before_there_is_one() {
+        let key = Key::of("somebody");
+        let balances = vec![(key.account().clone(), CRN)];
+        let patch = json!({ "balances": { "balances": balances } });
+        let mut chain = Chain::new(patch, Rng::new(1)).expect("a genesis");
+        let best = chain.best();
+        let remark = frame_system::Call::remark { remark: vec![1] };
+        let signed = chain.sign(best, &key, 0, 0, RuntimeCall::System(remark));
+        let id = chain.submit(MAIN, signed.expect("it is signed"));
+        let nonce = || System::account_nonce(key.account());
+        assert_eq!(chain.ask_next(MAIN, 2, nonce), Some(1));
+        assert_eq!(chain.ask(best, nonce), Some(0));
+        assert_eq!(chain.best(), best);
+        assert_eq!(chain.find(id, best), None);
+        let made = chain.make(MAIN, 2);
+        assert_eq!(chain.find(id, made.id), Some((2, None)));
+        assert_eq!(chain.ask(made.id, nonce), Some(1));
     }
 }
