@@ -127,9 +127,9 @@ mod tests {
     #[test]
     fn a_brought_key_signs_as_its_account() {
         let pair = sr25519::Pair::from_string("//Alice", None).expect("a development key");
-        let (public, account) = (pair.public(), pair.public().0.into());
-        let key = Key::brought(public.0, move |bytes| pair.sign(bytes).0);
-        assert_eq!(*key.account(), account);
+        let public = pair.public().0;
+        let key = Key::brought(public, move |bytes| pair.sign(bytes).0);
+        assert_eq!(*key.account(), AccountId::from(public));
         let signature = key.sign_bytes(b"a text");
         assert!(signature.verify(&b"a text"[..], key.account()));
         assert!(!signature.verify(&b"another"[..], key.account()));
