@@ -90,7 +90,7 @@ impl SimChain {
     /// Has the node do something.
     fn ask<R: Send + 'static>(&self, ask: impl FnOnce(&mut Node) -> R + Send + 'static) -> R {
         let (answer, answered) = mpsc::channel();
-        let job: Job = Box::new(move |node| {
+        let job: Job = Box::new(move |node: &mut Node| {
             let _ = answer.send(ask(node));
         });
         self.0.jobs.send(job).expect("the node is there");

@@ -1,4 +1,4 @@
-//! Roles against a chain without a node.
+//! Roles against the real runtime, without a node.
 
 #[cfg(feature = "p2p")]
 mod apart;
