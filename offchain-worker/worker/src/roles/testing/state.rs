@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cairn_chain::{ContributionInfo, MemberEndpoints, RunInfo, SubnetInfo};
 use cairn_primitives::{
     api::{ScoresCommit, SettledRound},
-    BlockNumber, EpochIndex, Phase, Round, Uid, Verdicts, H256,
+    BlockNumber, EpochIndex, Round, Uid, Verdicts, H256,
 };
 use cairn_protocol::attestation::Statement;
 use cairn_sim::chain::{readers, reads};
@@ -49,11 +49,6 @@ impl State {
     /// The run that there has to be.
     pub fn run(&self) -> &RunInfo {
         self.run.as_ref().expect("the subnet has a run")
-    }
-
-    /// The phase of the best block.
-    pub fn phase(&self) -> Phase {
-        self.run().round.phase
     }
 
     pub fn contributions_of(&self, round: Round) -> &[ContributionInfo] {
