@@ -39,7 +39,7 @@ const NAMES: [&str; 10] = [
 /// What each validator stakes, in pebble.
 const STAKE: Balance = 1_000 * CRN;
 /// What each miner bonds, in pebble.
-const BOND: Balance = 10 * CRN;
+pub const BOND: Balance = 10 * CRN;
 
 /// Blocks behind the best one whose states are kept: workers look at blocks that are not the newest any more.
 const KEPT: BlockNumber = 64;
@@ -58,7 +58,7 @@ struct Flight {
 /// The node.
 pub struct Node {
     chain: Chain,
-    /// Owns the subnet, and is the coldkey of all its members.
+    /// Owns the subnet, and is root.
     owner: Key,
     slot: u64,
     /// Hashes of all blocks, by their number.
@@ -71,6 +71,11 @@ pub struct Node {
 /// The key pair of a member.
 pub fn hotkey(name: &str) -> Keypair {
     keypair(&format!("//{name}")).expect("a development key")
+}
+
+/// The key of whoever owns a member.
+fn coldkey(name: &str) -> Key {
+    Key::of(&format!("{name}'s coldkey"))
 }
 
 fn key_of(keypair: &Keypair) -> Key {
@@ -88,7 +93,7 @@ impl Node {
     pub fn new() -> Node {
         let owner = Key::of("the subnet's owner");
         let hotkeys = NAMES.map(|name| key_of(&hotkey(name)));
-        let patch = founding::genesis(&owner, &[], &hotkeys);
+        let patch = founding::genesis(&owner, &NAMES.map(coldkey), &hotkeys);
         let chain = Chain::new(patch, Rng::new(1)).expect("a genesis");
         let hashes = vec![H256::zero(), chain.best().hash];
         Node {
@@ -212,19 +217,22 @@ impl Node {
 
 /// What people do.
 impl Node {
-    /// Makes a block with these calls of the owner, which all have to succeed.
-    fn do_all(&mut self, calls: impl IntoIterator<Item = RuntimeCall>) {
-        let calls = calls.into_iter().map(|call| (self.owner.clone(), call));
-        let calls: Vec<_> = calls.collect();
-        let sent = self.chain.send_all(&calls).expect("they are signed");
+    /// Makes a block with these calls, which all have to succeed.
+    fn do_all(&mut self, calls: &[(Key, RuntimeCall)]) {
+        let sent = self.chain.send_all(calls).expect("they are signed");
         self.make();
         self.chain.expect_all(&sent).expect("they succeed");
     }
 
+    /// The same with one of the subnet's owner.
+    fn own(&mut self, call: RuntimeCall) {
+        self.do_all(&[(self.owner.clone(), call)]);
+    }
+
     /// Creates the subnet, with an epoch a round.
     pub fn found(&mut self) {
-        self.do_all([founding::create_subnet()]);
-        self.do_all([founding::set_rules(NETUID, founding::rules(TEMPO))]);
+        self.own(founding::create_subnet());
+        self.own(founding::set_rules(NETUID, founding::rules(TEMPO)));
         let subnets = self.chain.ask_best(readers::subnets);
         assert_eq!(subnets.len(), 1);
         assert_eq!(subnets[0].netuid, NETUID);
@@ -232,19 +240,23 @@ impl Node {
 
     /// Buys seats, in this order, and pays what a miner bonds and what a validator stakes. It takes a block.
     pub fn register(&mut self, members: &[(String, Role)]) {
-        let (best, owner) = (self.chain.best(), self.owner.clone());
+        let best = self.chain.best();
         let mut calls = Vec::new();
         for (name, role) in members {
-            let hotkey = key_of(&hotkey(name));
-            let seat = || hotkey.registers(NETUID, (&hotkey, *role), &owner);
+            let (hotkey, coldkey) = (key_of(&hotkey(name)), coldkey(name));
+            let seat = || hotkey.registers(NETUID, (&hotkey, *role), &coldkey);
             let seat = self.chain.ask(best, seat);
-            calls.push(seat.expect("the best block's state is kept"));
-            calls.push(match role {
+            calls.push((
+                coldkey.clone(),
+                seat.expect("the best block's state is kept"),
+            ));
+            let deposit = match role {
                 Role::Miner => founding::add_bond(NETUID, &hotkey, BOND),
                 Role::Validator => founding::add_stake(NETUID, &hotkey, STAKE),
-            });
+            };
+            calls.push((coldkey, deposit));
         }
-        self.do_all(calls);
+        self.do_all(&calls);
     }
 
     /// Starts a run, once nothing is left of the last one. Where there are members for it, the best block is then the
@@ -256,7 +268,7 @@ impl Node {
             waited += 1;
             self.make();
         }
-        self.do_all([founding::start_run(NETUID, config)]);
+        self.own(founding::start_run(NETUID, config));
         self.make();
     }
 
@@ -277,11 +289,11 @@ impl Node {
 
     /// Stops the run.
     pub fn stop_run(&mut self) {
-        self.do_all([founding::stop_run(NETUID)]);
+        self.own(founding::stop_run(NETUID));
     }
 
     /// Ends the subnet.
     pub fn dissolve(&mut self) {
-        self.do_all([founding::dissolve_subnet(NETUID)]);
+        self.own(founding::dissolve_subnet(NETUID));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use cairn_chain::{ContributionInfo, MemberEndpoints, RunInfo, SubnetInfo};
+use cairn_chain::{AuditInfo, ContributionInfo, MemberEndpoints, RunInfo, SubnetInfo};
 use cairn_primitives::{
     api::{ScoresCommit, SettledRound},
     BlockNumber, EpochIndex, Round, Uid, Verdicts, H256,
@@ -39,6 +39,8 @@ pub struct State {
     pub hidden: Vec<(Uid, ScoresCommit)>,
     /// The number of the next epoch.
     pub epoch: EpochIndex,
+    /// The audits that are not over.
+    pub audits: Vec<AuditInfo>,
     /// What members named as their endpoints.
     pub endpoints: Vec<MemberEndpoints>,
     /// What was refused, by the pool or in a block.
@@ -68,6 +70,7 @@ impl State {
             self.look_at(round);
         }
         self.scores = reads::scores(NETUID);
+        self.audits = told(readers::open_audits(NETUID));
         self.endpoints = told(readers::endpoints(NETUID));
         for member in readers::members(NETUID) {
             let scoring = readers::voting(NETUID, &member.hotkey).expect("it is a member");

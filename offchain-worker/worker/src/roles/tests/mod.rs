@@ -2,6 +2,7 @@
 
 #[cfg(feature = "p2p")]
 mod apart;
+mod audits;
 mod cheats;
 mod engine;
 mod joining;

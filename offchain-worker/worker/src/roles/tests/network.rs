@@ -20,7 +20,7 @@ pub(super) fn committed(round: Round, count: usize) -> impl Fn(&State) -> bool {
     move |state| state.contributions_of(round).len() == count
 }
 
-fn revealed(round: Round, count: usize) -> impl Fn(&State) -> bool {
+pub(super) fn revealed(round: Round, count: usize) -> impl Fn(&State) -> bool {
     move |state| {
         state
             .contributions_of(round)
