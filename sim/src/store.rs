@@ -114,10 +114,7 @@ mod tests {
             assert_eq!(store.get(root, 10), Some(bytes.clone()));
         }
         store.spoil(root, Fault::Slow(3));
-        assert_eq!(
-            (store.get(root, 0), store.slowness(root)),
-            (Some(bytes), 3)
-        );
+        assert_eq!((store.get(root, 0), store.slowness(root)), (Some(bytes), 3));
         store.withdraw(root);
         assert_eq!(store.get(root, 20), None);
     }

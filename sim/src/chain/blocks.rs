@@ -84,6 +84,27 @@ impl Chain {
         Some(hidden)
     }
 
+    /// Asks the state that the next block of a part would leave, at `slot` and with what waits in its pool. Nothing of
+    /// that is kept: the block is not made. `None` if the best block's state is no longer kept.
+    pub fn ask_next<R>(
+        &mut self,
+        part: Part,
+        slot: u64,
+        question: impl FnOnce() -> R,
+    ) -> Option<R> {
+        let (parent, waiting) = {
+            let side = self.side(part);
+            (side.best, side.pool.clone().take())
+        };
+        let header = open(parent, slot, self.branches);
+        let mut draw = self.authors.fork_at("slot", slot);
+        self.ask(parent, || {
+            // What is wrong with its books shows when it is made.
+            let _ = execute(&header, (slot, &mut draw), waiting, &mut Vec::new());
+            question()
+        })
+    }
+
     fn author(
         &mut self,
         parent: Id,
@@ -113,6 +134,9 @@ impl Chain {
             .hand
             .execute_with(|| execute(&header, (slot, &mut draw), waiting, &mut transactions));
         let kept = self.hand.commit_all();
+        let mut state = std::mem::take(&mut self.hand).backend;
+        // What is left is without the nodes of its trie that only earlier blocks had.
+        state.backend_storage_mut().purge();
         let id = Id {
             number: header.number,
             hash: header.hash(),
@@ -121,7 +145,7 @@ impl Chain {
             id,
             parent: parent.hash,
             slot,
-            state: std::mem::take(&mut self.hand).backend,
+            state,
             transactions,
         };
         self.blocks.insert(id.hash, block);
@@ -261,5 +285,25 @@ mod tests {
         assert_eq!(chain.waiting(MAIN).count(), 1);
         chain.make(MAIN, 3);
         assert_eq!(chain.find(id, chain.best()), Some((3, None)));
+    }
+
+    #[test]
+    fn what_waits_is_seen_in_the_next_block_before_there_is_one() {
+        let key = Key::of("somebody");
+        let balances = vec![(key.account().clone(), CRN)];
+        let patch = json!({ "balances": { "balances": balances } });
+        let mut chain = Chain::new(patch, Rng::new(1)).expect("a genesis");
+        let best = chain.best();
+        let remark = frame_system::Call::remark { remark: vec![1] };
+        let signed = chain.sign(best, &key, 0, 0, RuntimeCall::System(remark));
+        let id = chain.submit(MAIN, signed.expect("it is signed"));
+        let nonce = || System::account_nonce(key.account());
+        assert_eq!(chain.ask_next(MAIN, 2, nonce), Some(1));
+        assert_eq!(chain.ask(best, nonce), Some(0));
+        assert_eq!(chain.best(), best);
+        assert_eq!(chain.find(id, best), None);
+        let made = chain.make(MAIN, 2);
+        assert_eq!(chain.find(id, made.id), Some((2, None)));
+        assert_eq!(chain.ask(made.id, nonce), Some(1));
     }
 }

@@ -6,6 +6,8 @@
 
 mod blocks;
 mod branches;
+pub mod calls;
+pub mod founding;
 mod genesis;
 pub mod keys;
 pub mod pool;
@@ -14,7 +16,7 @@ pub mod reads;
 use std::collections::BTreeMap;
 
 use cairn_primitives::{BlockNumber, H256};
-use cairn_runtime::{Executive, RuntimeCall, RuntimeGenesisConfig, System, UncheckedExtrinsic};
+use cairn_runtime::{Executive, RuntimeGenesisConfig, System, UncheckedExtrinsic};
 use codec::Encode;
 use frame_support::genesis_builder_helper::build_state;
 use serde_json::Value;
@@ -23,6 +25,8 @@ use sp_runtime::transaction_validity::{TransactionSource, TransactionValidity};
 use sp_state_machine::InMemoryBackend;
 
 pub use blocks::Made;
+// Whoever asks a state needs no other crate.
+pub use cairn_runtime::{readers, AccountId, RuntimeCall};
 pub use genesis::GenesisError;
 
 use keys::Key;
@@ -146,6 +150,11 @@ impl Chain {
     /// The best block of the main part.
     pub fn best(&self) -> Id {
         self.main.best
+    }
+
+    /// The block with this hash, if its state is still kept.
+    pub fn id_of(&self, hash: H256) -> Option<Id> {
+        self.blocks.get(&hash).map(|block| block.id)
     }
 
     /// The best and the finalised block of a part.

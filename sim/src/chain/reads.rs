@@ -8,6 +8,7 @@ use cairn_primitives::{
 };
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
+    attestation::Statement,
     phase::Timetable,
 };
 use cairn_round::{
@@ -15,7 +16,7 @@ use cairn_round::{
     machine::Question,
     Attester, Included, RoundView, Seen, Settlement, View,
 };
-use cairn_runtime::{readers, AccountId};
+use cairn_runtime::{readers, AccountId, Runtime};
 use serde::Serialize;
 
 use super::{Chain, Id};
@@ -38,6 +39,18 @@ impl Reads {
 /// A member's working key.
 pub fn id(account: &AccountId) -> Hotkey {
     Hotkey::of(account)
+}
+
+/// How far each validator came in a round. To be asked where a state is.
+pub fn statements(netuid: Netuid, round: Round) -> BTreeMap<Uid, Statement> {
+    pallet_training::Attestations::<Runtime>::iter_prefix((netuid, round)).collect()
+}
+
+/// The scores of each validator that count now. To be asked where a state is.
+pub fn scores(netuid: Netuid) -> BTreeMap<Uid, Vec<(Uid, u16)>> {
+    let rows = pallet_emissions::Votes::<Runtime>::iter_prefix(netuid);
+    rows.map(|(uid, row)| (uid, row.scores.into_inner()))
+        .collect()
 }
 
 fn miners(round: &RoundInfo<AccountId>) -> Vec<(Uid, Hotkey)> {

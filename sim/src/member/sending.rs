@@ -1,11 +1,10 @@
 //! Sending what a member signs, and looking for it in the chain that its node knows of.
 
-use cairn_primitives::Netuid;
 use cairn_round::{machine::Transaction, pledge::Pledge, Event};
-use cairn_runtime::RuntimeCall;
 
 use super::{driver::LOOK, Flight, Job};
 use crate::{
+    chain::calls::call_of,
     checkers::{Happening, Who},
     world::{Next, World},
 };
@@ -58,7 +57,7 @@ impl World {
             return;
         };
         let (kind, head, key) = (transaction.kind(), member.head.0, member.hotkey.clone());
-        let call = call_of(self.netuid.get(), transaction);
+        let call = call_of(self.netuid, transaction);
         let signed = self.chain.sign(head, &key, 0, 0, call);
         let Some(extrinsic) = signed.filter(|_| !self.network.is_cut(who)) else {
             return self.begin(who, LOOK, Job::NotSent(kind));
@@ -96,91 +95,5 @@ impl World {
         self.members[who].process.flight = None;
         self.tell(who, Event::Sent { kind, block });
         self.send_next(who);
-    }
-}
-
-/// The call of a transaction.
-fn call_of(netuid: u16, transaction: Transaction) -> RuntimeCall {
-    use pallet_audits::Call as Audits;
-    use pallet_emissions::{Call as Emissions, Row};
-    use pallet_endpoints::Call as Endpoints;
-    use pallet_training::Call as Training;
-    match transaction {
-        Transaction::Commit(round, commitment) => Training::commit {
-            netuid: Netuid(netuid),
-            round,
-            commitment,
-        }
-        .into(),
-        Transaction::Reveal(round, key) => Training::reveal {
-            netuid: Netuid(netuid),
-            round,
-            key: *key.expose(),
-        }
-        .into(),
-        Transaction::CommitAttestation(pledge) => Training::commit_attestation {
-            netuid: Netuid(netuid),
-            round: pledge.round,
-            hash: pledge.hash,
-        }
-        .into(),
-        Transaction::Attest(pledge) => Training::attest {
-            netuid: Netuid(netuid),
-            round: pledge.round,
-            model_root: pledge.root,
-            verdicts: pledge.verdicts,
-            witness: pledge.witness,
-            salt: *pledge.salt.expose(),
-        }
-        .into(),
-        Transaction::OpenAudit(uid, shown) => Audits::open {
-            netuid: Netuid(netuid),
-            round: shown.round,
-            uid,
-            served: shown.served,
-        }
-        .into(),
-        Transaction::CommitVerdict(verdict) => Audits::commit_verdict {
-            netuid: Netuid(netuid),
-            round: verdict.round,
-            uid: verdict.uid,
-            hash: verdict.hash,
-        }
-        .into(),
-        Transaction::RevealVerdict(verdict) => Audits::reveal_verdict {
-            netuid: Netuid(netuid),
-            round: verdict.round,
-            uid: verdict.uid,
-            finding: verdict.finding,
-            salt: *verdict.salt.expose(),
-        }
-        .into(),
-        Transaction::Here(_) => Training::here {
-            netuid: Netuid(netuid),
-        }
-        .into(),
-        Transaction::SetEndpoints(endpoints) => Endpoints::set_endpoints {
-            netuid: Netuid(netuid),
-            endpoints: pallet_endpoints::List::truncate_from(endpoints),
-        }
-        .into(),
-        Transaction::SetScores(_, row) => Emissions::set_scores {
-            netuid: Netuid(netuid),
-            scores: Row::truncate_from(row),
-        }
-        .into(),
-        Transaction::CommitScores(hidden_row) => Emissions::commit_scores {
-            netuid: Netuid(netuid),
-            epoch: hidden_row.epoch,
-            hash: hidden_row.hash,
-        }
-        .into(),
-        Transaction::RevealScores(hidden_row) => Emissions::reveal_scores {
-            netuid: Netuid(netuid),
-            epoch: hidden_row.epoch,
-            scores: Row::truncate_from(hidden_row.scores),
-            salt: *hidden_row.salt.expose(),
-        }
-        .into(),
     }
 }

@@ -13,7 +13,7 @@ use cairn_runtime::{readers, UncheckedExtrinsic};
 
 use crate::{
     behaviour::{Send, Turn},
-    chain::{keys::Key, reads::Part, Chain, GenesisError, Id, Made, MAIN},
+    chain::{founding::Refused, keys::Key, reads::Part, Chain, GenesisError, Id, Made, MAIN},
     checkers::{sight::Sight, Checkers, Happening, Who},
     clock::{Clock, Millis},
     member::{Job, Member},
@@ -45,6 +45,12 @@ pub enum WorldError {
     /// The chain refused what sets the network up.
     #[error("the network cannot be set up: {0}; take fewer members")]
     Setup(String),
+}
+
+impl From<Refused> for WorldError {
+    fn from(Refused(why): Refused) -> WorldError {
+        WorldError::Setup(why)
+    }
 }
 
 /// What happens at some moment.

@@ -11,8 +11,14 @@ use cairn_runtime::{readers, AccountId, Balances, Emissions, Stake, Subnets};
 use frame_support::traits::fungible::Inspect;
 use serde::Serialize;
 
-use super::{setup::ENDOWMENT, World};
-use crate::{chain::reads::Part, checkers::Fault, clock::Millis, member::Member, settings::Role};
+use super::World;
+use crate::{
+    chain::{founding::ENDOWMENT, reads::Part},
+    checkers::Fault,
+    clock::Millis,
+    member::Member,
+    settings::Role,
+};
 
 /// A round.
 #[derive(Clone, Debug, Serialize)]

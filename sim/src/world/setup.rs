@@ -1,14 +1,11 @@
 //! Setting a network up by the calls that people make: a subnet, its rules, its run, seats, stakes and bonds.
 
-use cairn_primitives::{Balance, BlockNumber, Hyperparameters, Nano, Netuid, Role as Chosen, CRN};
+use cairn_primitives::{BlockNumber, Netuid, Role as Chosen};
 use cairn_runtime::{readers, RuntimeCall};
-use serde_json::json;
-use sp_core::crypto::Ss58Codec;
-use sp_runtime::MultiSigner;
 
 use super::{World, WorldError};
 use crate::{
-    chain::{keys::Key, Chain, MAIN},
+    chain::{founding, keys::Key, Chain, MAIN},
     checkers::{Checkers, Who},
     clock::Clock,
     disk::Disk,
@@ -20,55 +17,18 @@ use crate::{
     workshop::Workshop,
 };
 
-/// What each coldkey has at genesis.
-pub(super) const ENDOWMENT: Balance = 50_000 * CRN;
-/// What each hotkey has: it exists.
-const POCKET: Balance = CRN;
 /// Blocks between two epochs: one a round.
 const TEMPO: BlockNumber = 12;
 /// Transactions of the set-up in one block.
 const AT_ONCE: usize = 24;
 
-/// The rules of the subnet: those of the development network, with seats at a fixed price.
-fn rules() -> Hyperparameters {
-    Hyperparameters {
-        tempo: TEMPO,
-        activity_cutoff: 2 * TEMPO,
-        unbonding_period: 24,
-        immunity_period: 5_000,
-        registration_price_factor: Nano::ONE,
-        ..Hyperparameters::default()
-    }
-}
-
 fn genesis(owner: &Key, cast: &[Recruit]) -> serde_json::Value {
-    let mut balances = vec![
-        (owner.account().clone(), ENDOWMENT),
-        (authority(), ENDOWMENT),
-    ];
     let mut coldkeys: Vec<&str> = cast.iter().map(|one| one.coldkey.as_str()).collect();
     coldkeys.sort_unstable();
     coldkeys.dedup();
-    balances.extend(
-        coldkeys
-            .iter()
-            .map(|name| (Key::of(name).account().clone(), ENDOWMENT)),
-    );
-    let hotkeys = cast.iter().map(|one| Key::of(&one.name));
-    balances.extend(hotkeys.map(|key| (key.account().clone(), POCKET)));
-    json!({
-        "balances": { "balances": balances },
-        "sudo": { "key": owner.account() },
-        "emissions": { "open": true },
-    })
-}
-
-/// The account that makes the blocks.
-fn authority() -> cairn_runtime::AccountId {
-    use sp_runtime::traits::IdentifyAccount;
-    let alice = "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY";
-    let public = sp_core::sr25519::Public::from_ss58check(alice).unwrap_or_default();
-    MultiSigner::from(public).into_account()
+    let coldkeys: Vec<Key> = coldkeys.into_iter().map(Key::of).collect();
+    let hotkeys: Vec<Key> = cast.iter().map(|one| Key::of(&one.name)).collect();
+    founding::genesis(owner, &coldkeys, &hotkeys)
 }
 
 impl World {
@@ -127,28 +87,17 @@ impl World {
     /// The subnet, its rules and its run.
     fn found(&mut self) -> Result<(), WorldError> {
         let owner = self.owner.clone();
-        let max_price = Balance::MAX;
-        let create = pallet_subnets::Call::create_subnet { max_price };
-        self.do_all(vec![(owner.clone(), create.into())])?;
+        self.do_all(vec![(owner.clone(), founding::create_subnet())])?;
         let subnets = self.chain.ask_best(readers::subnets);
         let netuid: Netuid = subnets
             .first()
             .map(|subnet| subnet.netuid)
             .ok_or_else(|| WorldError::Setup("there is no subnet".into()))?;
         self.netuid = netuid;
-        let hyperparameters = rules();
-        let set = RuntimeCall::Subnets(pallet_subnets::Call::set_hyperparameters {
-            netuid,
-            hyperparameters,
-        });
-        // By root: the owner's first change is still to come.
-        let set = pallet_sudo::Call::sudo {
-            call: Box::new(set),
-        };
-        let config = self.workshop.run().clone();
-        let start = pallet_training::Call::start_run { netuid, config };
-        self.do_all(vec![(owner.clone(), set.into())])?;
-        self.do_all(vec![(owner, start.into())])
+        let set = founding::set_rules(netuid, founding::rules(TEMPO));
+        let start = founding::start_run(netuid, self.workshop.run().clone());
+        self.do_all(vec![(owner.clone(), set)])?;
+        self.do_all(vec![(owner, start)])
     }
 
     /// Seats, stakes and bonds of everybody.
@@ -169,22 +118,13 @@ impl World {
             };
             let seat = self.seat(&hotkey, (&hotkey, role), &coldkey)?;
             seats.push((coldkey.clone(), seat));
-            let hotkey = hotkey.account().clone();
             if recruit.stake > 0 {
-                let stake = pallet_stake::Call::add_stake {
-                    netuid,
-                    hotkey: hotkey.clone(),
-                    amount: recruit.stake,
-                };
-                deposits.push((coldkey.clone(), stake.into()));
+                let stake = founding::add_stake(netuid, &hotkey, recruit.stake);
+                deposits.push((coldkey.clone(), stake));
             }
             if recruit.bond > 0 {
-                let bond = pallet_stake::Call::add_bond {
-                    netuid,
-                    hotkey,
-                    amount: recruit.bond,
-                };
-                deposits.push((coldkey, bond.into()));
+                let bond = founding::add_bond(netuid, &hotkey, recruit.bond);
+                deposits.push((coldkey, bond));
             }
         }
         self.do_all(seats)?;
@@ -233,35 +173,13 @@ impl World {
     /// Makes blocks with these calls; all have to succeed.
     fn do_all(&mut self, calls: Vec<(Key, RuntimeCall)>) -> Result<(), WorldError> {
         for some in calls.chunks(AT_ONCE) {
-            let mut ahead = std::collections::BTreeMap::new();
-            let mut sent = Vec::new();
-            for (key, call) in some {
-                let nonce = ahead.entry(key.id()).or_insert(0u32);
-                let best = self.chain.best();
-                let signed = self.chain.sign(best, key, *nonce, 0, call.clone());
-                *nonce += 1;
-                let signed = signed.ok_or_else(|| WorldError::Setup("nothing to sign".into()))?;
-                sent.push(self.chain.submit(MAIN, signed));
-            }
+            let sent = self.chain.send_all(some)?;
             self.slot += 1;
             self.chain.make(MAIN, self.slot);
             self.chain.finalise(MAIN, 1);
-            for id in sent {
-                self.expect_success(id)?;
-            }
+            self.chain.expect_all(&sent)?;
         }
         Ok(())
-    }
-
-    fn expect_success(&mut self, id: cairn_primitives::H256) -> Result<(), WorldError> {
-        match self.chain.find(id, self.chain.best()) {
-            Some((_, None)) => Ok(()),
-            Some((_, Some(failure))) => Err(WorldError::Setup(failure)),
-            None => {
-                let refusal = self.chain.refusal(MAIN, id).unwrap_or("it found no room");
-                Err(WorldError::Setup(refusal.into()))
-            }
-        }
     }
 }
 

@@ -229,6 +229,22 @@ mod tests {
     }
 
     #[test]
+    fn what_only_tests_build_on_is_no_path() {
+        let rules = never(&part("worker never runtime"));
+        let faults = |kind: Value| {
+            let metadata = serde_json::json!({"packages": [
+                {"name": "worker", "dependencies": [{"name": "runtime", "path": "/r", "kind": kind}]},
+                {"name": "runtime", "dependencies": []},
+            ]});
+            broken(&rules, &of_metadata(&metadata).expect("it is whole").builds)
+        };
+        assert_eq!(faults("dev".into()), [""; 0]);
+        for kind in [Value::Null, "build".into()] {
+            assert_eq!(faults(kind), ["worker → runtime: must never be"]);
+        }
+    }
+
+    #[test]
     fn kinds_of_dependencies_are_told_apart() {
         let metadata = serde_json::json!({"packages": [{"name": "a", "dependencies": [
             {"name": "b", "path": "/b", "kind": null, "optional": true},

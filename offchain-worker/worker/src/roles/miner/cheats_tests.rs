@@ -46,7 +46,7 @@ fn all_matrices() -> [Matrices; 2] {
 
 /// The same of a run whose matrices are stepped so.
 async fn desk_of(network: &Network, name: &str, round: Round, matrices: Matrices) -> Desk {
-    let at = H256::from_low_u64_be(u64::from(network.chain.state().number));
+    let at = network.chain.head().hash;
     let info = network.chain.run(at, NETUID).await.unwrap().unwrap();
     let account = Network::account(name);
     let run = Run::load(NETUID, account, &info, &network.stores()).await;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use cairn_chain::{keypair, AccountId, Keypair};
+use cairn_chain::{AccountId, Keypair};
 use cairn_data::{Manifest, Shard, ShardInfo, TokenWidth};
 use cairn_engine::Device;
 use cairn_gradient::model_root;
@@ -15,7 +15,10 @@ use cairn_store::{paths, Store, StoreError};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{FakeChain, NETUID, PHASES};
+use super::{
+    node::{hotkey, NETUID, PHASES},
+    SimChain,
+};
 use crate::{
     metrics::Metrics,
     roles::{
@@ -148,7 +151,7 @@ pub async fn sealed_file(
 
 /// A chain, a store, and workers that run as tasks.
 pub struct Network {
-    pub chain: FakeChain,
+    pub chain: SimChain,
     pub store: Store,
     directory: TempDir,
     workers: Vec<Worker>,
@@ -164,11 +167,39 @@ struct Worker {
 }
 
 impl Network {
+    /// A run that nobody is a member for.
     pub async fn new() -> Network {
+        Network::of(&[], &[]).await
+    }
+
+    /// A run with these members, whose uids are in this order. If there are both, its round 0 has begun.
+    pub async fn of(miners: &[&str], validators: &[&str]) -> Network {
+        Network::with(miners, validators, |_, _| {}).await
+    }
+
+    /// The same of a run that is changed before it is started.
+    pub async fn with(
+        miners: &[&str],
+        validators: &[&str],
+        change: impl FnOnce(&mut RunConfig, &Store),
+    ) -> Network {
+        Network::on(|mut config, store| {
+            change(&mut config, store);
+            SimChain::with_run(config, miners, validators)
+        })
+        .await
+    }
+
+    /// A chain that has no subnet.
+    pub async fn nowhere() -> Network {
+        Network::on(|_, _| SimChain::empty()).await
+    }
+
+    async fn on(chain: impl FnOnce(RunConfig, &Store) -> SimChain) -> Network {
         let directory = tempfile::tempdir().expect("a directory");
         let (config, store) = config_and_store(&directory.path().join("store")).await;
         Network {
-            chain: FakeChain::new(config),
+            chain: chain(config, &store),
             store,
             directory,
             workers: Vec::new(),
@@ -177,8 +208,18 @@ impl Network {
         }
     }
 
+    /// A run whose members have a store each, and reach the others' as peers only.
+    pub async fn apart(miners: &[&str], validators: &[&str]) -> Network {
+        let named = |config: &mut RunConfig, store: &Store| {
+            config.data.store = Text::new(store.url()).expect("short");
+        };
+        let mut network = Network::with(miners, validators, named).await;
+        network.apart = true;
+        network
+    }
+
     pub fn key(name: &str) -> Keypair {
-        keypair(&format!("//{name}")).expect("a development key")
+        hotkey(name)
     }
 
     pub fn account(name: &str) -> AccountId {
@@ -195,13 +236,6 @@ impl Network {
             true => StatePlace::Under(self.state_dir(name)),
             false => StatePlace::Named(self.state_dir(name)),
         }
-    }
-
-    /// From now on, each worker has a store of its own, and the others reach it as a peer only.
-    pub fn live_apart(&mut self) {
-        let named = Text::new(self.store.url()).expect("short");
-        self.chain.change(|state| state.config.data.store = named);
-        self.apart = true;
     }
 
     /// The store of a worker that lives apart.

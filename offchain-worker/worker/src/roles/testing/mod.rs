@@ -1,7 +1,13 @@
-//! A chain without a node, and a run small enough to be trained in a test.
+//! A chain in the test's own process, and a run small enough to be trained in a test.
 
 mod chain;
 mod fixture;
+mod node;
+mod plain;
+mod state;
 
-pub use chain::{a_member, a_run, a_subnet, FakeChain, State, NETUID, PHASES};
+pub use chain::SimChain;
 pub use fixture::{config_and_store, sealed_file, Network};
+pub use node::{BOND, NETUID, PHASES};
+pub use plain::{a_member, a_run, a_subnet};
+pub use state::State;

@@ -3,36 +3,25 @@
 use cairn_primitives::{Round, Uid};
 use cairn_store::Store;
 
-use super::network::{committed, play, register_miner, register_validator};
+use super::network::{committed, play};
 use crate::roles::{
-    testing::{sealed_file, Network, NETUID},
+    testing::{sealed_file, Network, State, NETUID},
     Behaviour,
 };
 
-const MINERS: [(Uid, &str); 2] = [(Uid(1), "Alice"), (Uid(2), "Bob")];
-const VALIDATORS: [(Uid, &str); 2] = [(Uid(10), "Victor"), (Uid(11), "Vera")];
-
-async fn network() -> Network {
-    let mut network = Network::new().await;
-    network.live_apart();
-    for (uid, name) in MINERS {
-        register_miner(&network, uid, name);
-    }
-    for (uid, name) in VALIDATORS {
-        register_validator(&network, uid, name);
-    }
-    network
-}
+const MINERS: [&str; 2] = ["Alice", "Bob"];
+const VALIDATORS: [&str; 2] = ["Victor", "Vera"];
 
 fn names() -> impl Iterator<Item = &'static str> {
-    MINERS.into_iter().chain(VALIDATORS).map(|(_, name)| name)
+    MINERS.into_iter().chain(VALIDATORS)
 }
 
-/// Whether all have said where they serve.
+/// Whether all have said where they serve, in a block that others can read.
 async fn until_all_serve(network: &Network) {
     let all = MINERS.len() + VALIDATORS.len();
-    let is_so = move |state: &crate::roles::testing::State| state.endpoints.len() == all;
+    let is_so = move |state: &State| state.endpoints.len() == all;
     network.chain.until("all have named endpoints", is_so).await;
+    network.chain.tick();
 }
 
 /// Whether a store has the files of all miners of a round.
@@ -47,11 +36,11 @@ async fn has_all(network: &Network, store: &Store, round: Round) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_go_from_member_to_member_and_whoever_attests_has_them() {
-    let mut network = network().await;
-    for (_, name) in MINERS {
+    let mut network = Network::apart(&MINERS, &VALIDATORS).await;
+    for name in MINERS {
         network.mine(name, Behaviour::Honest);
     }
-    for (_, name) in VALIDATORS {
+    for name in VALIDATORS {
         network.validate(name);
     }
     until_all_serve(&network).await;
@@ -65,7 +54,7 @@ async fn files_go_from_member_to_member_and_whoever_attests_has_them() {
     let state = network.chain.state();
     assert_eq!(state.refused, Vec::<String>::new());
     for round in 0..2 {
-        assert_eq!(state.settled[&round].included, [1, 2].map(Uid));
+        assert_eq!(state.settled[&round].included, [0, 1].map(Uid));
         for name in names() {
             let store = network.store_of(name);
             assert!(has_all(&network, &store, round).await, "{name} in {round}");
@@ -83,19 +72,18 @@ async fn files_go_from_member_to_member_and_whoever_attests_has_them() {
 /// Makers reveal and are gone: who attested has their files, so whoever comes later has them from there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_makers_that_are_gone_made_comes_from_those_who_attested() {
-    let mut network = network().await;
-    register_miner(&network, Uid(3), "Carol");
-    for (_, name) in VALIDATORS {
+    let mut network = Network::apart(&["Alice", "Bob", "Carol"], &VALIDATORS).await;
+    for name in VALIDATORS {
         network.validate(name);
     }
-    for (_, name) in MINERS {
+    for name in MINERS {
         network.mine(name, Behaviour::Honest);
     }
     until_all_serve(&network).await;
     play(&network, 2, 2).await;
     let chain = network.chain.clone();
     chain.until("round 1 has begun", committed(1, 2)).await;
-    for (_, name) in MINERS {
+    for name in MINERS {
         network.kill(name).await;
         let store = network.store_of(name).directory().expect("a directory");
         std::fs::remove_dir_all(store).expect("it is gone");

@@ -1,11 +1,11 @@
 //! Cheats of all kinds in one network.
 
 use cairn_gradient::SparseTensor;
-use cairn_primitives::{Round, Uid, H256};
+use cairn_primitives::{Round, Uid};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 
-use super::network::{committed, play, register_miner, register_validator};
+use super::network::{committed, play, ALICE};
 use crate::roles::{
     chain::Chain,
     inspect::check,
@@ -14,13 +14,13 @@ use crate::roles::{
     Behaviour,
 };
 
-const ALICE: Uid = Uid(1);
-const COPIER: Uid = Uid(5);
+const CHEATS: [&str; 4] = ["Noise", "Lazy", "Stranger", "Copier"];
+const COPIER: Uid = Uid(4);
 
 /// The values that a member sent.
 async fn sent(network: &Network, round: Round, uid: Uid) -> Vec<SparseTensor> {
     let state = network.chain.state();
-    let at = H256::from_low_u64_be(u64::from(state.number));
+    let at = network.chain.head().hash;
     let info = network.chain.run(at, NETUID).await.expect("it answers");
     let (account, store) = (Network::account("Alice"), network.stores());
     let run = Run::load(NETUID, account, &info.expect("a run"), &store).await;
@@ -50,16 +50,11 @@ async fn sent(network: &Network, round: Round, uid: Uid) -> Vec<SparseTensor> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_kinds_take_part_and_a_copier_sends_what_counted_most_in_the_round_before() {
-    let mut network = Network::new().await;
-    let cheats = ["Noise", "Lazy", "Stranger", "Copier"];
-    register_miner(&network, ALICE, "Alice");
-    for (uid, name) in (2..).zip(cheats) {
-        register_miner(&network, Uid(uid), name);
-    }
-    register_validator(&network, Uid(10), "Victor");
+    let miners = [&["Alice"][..], &CHEATS[..]].concat();
+    let mut network = Network::of(&miners, &["Victor"]).await;
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
-    for (name, behaviour) in cheats.into_iter().zip(Behaviour::CHEATS) {
+    for (name, behaviour) in CHEATS.into_iter().zip(Behaviour::CHEATS) {
         network.mine(name, behaviour);
     }
     // A copier finds nothing in the first round.
@@ -71,7 +66,7 @@ async fn all_kinds_take_part_and_a_copier_sends_what_counted_most_in_the_round_b
         .await;
     let state = network.chain.state();
     assert_eq!(state.refused, Vec::<String>::new());
-    assert_eq!(state.settled[&0].included, [1, 2, 3, 4].map(Uid));
+    assert_eq!(state.settled[&0].included, [0, 1, 2, 3].map(Uid));
     assert!(state.settled[&1].included.contains(&ALICE));
     let (copied, copy) = (
         sent(&network, 0, ALICE).await,

@@ -2,10 +2,10 @@
 
 use cairn_engine_process::Options;
 use cairn_gradient::{open, verify};
-use cairn_primitives::{EngineClass, Layout, Round, Uid, H256};
+use cairn_primitives::{EngineClass, Layout, Round, Uid};
 use cairn_trainer::cuda::cache_directory;
 
-use super::network::{committed, ledger, play, register_miner, register_validator};
+use super::network::{committed, ledger, play};
 use crate::roles::{
     chain::Chain,
     run::Run,
@@ -18,8 +18,10 @@ const ROUNDS: Round = 2;
 /// What computed the steps of each miner's file of a round, by uid.
 async fn classes(network: &Network, round: Round) -> Vec<EngineClass> {
     let (chain, state) = (&network.chain, network.chain.state());
-    let at = H256::from_low_u64_be(u64::from(state.number));
-    let info = chain.run(at, NETUID).await.expect("it answers");
+    let info = chain
+        .run(chain.head().hash, NETUID)
+        .await
+        .expect("it answers");
     let (alice, store) = (Network::account("Alice"), network.stores());
     let run = Run::load(NETUID, alice, &info.expect("a run"), &store).await;
     let run = run.expect("it is there");
@@ -38,10 +40,7 @@ async fn classes(network: &Network, round: Round) -> Vec<EngineClass> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PyTorch: make test-engine-torch"]
 async fn a_miner_on_pytorch_is_included_and_holds_what_all_hold() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_miner(&network, Uid(2), "Bob");
-    register_validator(&network, Uid(10), "Victor");
+    let mut network = Network::of(&["Alice", "Bob"], &["Victor"]).await;
     network.mine("Alice", Behaviour::Honest);
     network.mine_with(Options::ranks(&cache_directory(), 2, "cpu"), "Bob");
     network.validate("Victor");
@@ -55,7 +54,7 @@ async fn a_miner_on_pytorch_is_included_and_holds_what_all_hold() {
     let state = chain.state();
     assert_eq!(state.refused, Vec::<String>::new());
     for round in 0..ROUNDS {
-        assert_eq!(state.settled[&round].included, [Uid(1), Uid(2)]);
+        assert_eq!(state.settled[&round].included, [0, 1].map(Uid));
         let mut found = classes(&network, round).await;
         found.sort_by_key(|class| !class.is_exact());
         let torch = EngineClass::process("torch 2.15.0 2x cpu");
@@ -68,5 +67,5 @@ async fn a_miner_on_pytorch_is_included_and_holds_what_all_hold() {
             .model_root
     };
     assert_eq!(root("Alice"), root("Bob"));
-    assert_ne!(root("Alice"), state.config.initial_root);
+    assert_ne!(root("Alice"), state.run().config.initial_root);
 }

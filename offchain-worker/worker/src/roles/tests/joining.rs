@@ -1,41 +1,50 @@
 //! Coming late, or to the wrong place.
 
 use cairn_chain::AccountId;
-use cairn_primitives::{ModelRoot, Text, Uid, H256};
+use cairn_primitives::{ModelRoot, Phases, RunConfig, Text};
 use cairn_round::Held;
-use cairn_store::paths;
+use cairn_store::{paths, Store};
 
 use crate::roles::{
     chain::Chain,
     join::{newest, read_checkpoint, there, Claim},
     run::Run,
     stores::Stores,
-    testing::{config_and_store, FakeChain, Network, NETUID},
+    testing::{config_and_store, Network, SimChain, NETUID},
     Behaviour, RoleError,
 };
 
+/// Of rounds that are as short as a round can be.
+const SHORT: Phases = Phases {
+    train: 4,
+    reveal: 2,
+    attest: 4,
+    floor: 100,
+};
+
+/// Rounds go by in which nobody works, until the chain forgets the first ones.
 #[tokio::test]
 async fn who_comes_too_late_for_everything_is_told_so() {
-    let mut network = Network::new().await;
-    network.chain.change(|state| state.oldest = 3);
+    let short = |config: &mut RunConfig, _: &Store| config.phases = SHORT;
+    let mut network = Network::with(&["Alice"], &["Victor"], short).await;
+    while network.chain.state().run().oldest_round == 0 {
+        network.chain.pass(256);
+    }
     network.mine("Alice", Behaviour::Honest);
     let error = network
         .end("Alice")
         .await
         .expect_err("nothing to begin from");
     assert!(
-        matches!(error, RoleError::NoCheckpoint { oldest: 3, .. }),
+        matches!(error, RoleError::NoCheckpoint { oldest, .. } if oldest > 0),
         "{error}"
     );
 }
 
 #[tokio::test]
 async fn first_parameters_that_are_not_the_chains_are_refused() {
-    let mut network = Network::new().await;
-    network
-        .chain
-        .change(|state| state.config.initial_root = ModelRoot(H256([9; 32])));
-    network.chain.tick();
+    let other = |config: &mut RunConfig, _: &Store| config.initial_root = ModelRoot::from([9; 32]);
+    let mut network = Network::with(&["Alice"], &["Victor"], other).await;
     network.mine("Alice", Behaviour::Honest);
     let error = network
         .end("Alice")
@@ -50,9 +59,8 @@ async fn first_parameters_that_are_not_the_chains_are_refused() {
 
 #[tokio::test]
 async fn a_data_set_of_another_size_is_refused() {
-    let mut network = Network::new().await;
-    network.chain.change(|state| state.config.data.windows += 1);
-    network.chain.tick();
+    let larger = |config: &mut RunConfig, _: &Store| config.data.windows += 1;
+    let mut network = Network::with(&["Alice"], &["Victor"], larger).await;
     network.mine("Alice", Behaviour::Honest);
     let error = network.end("Alice").await.expect_err("another data set");
     assert!(matches!(error, RoleError::Windows { .. }), "{error}");
@@ -61,7 +69,7 @@ async fn a_data_set_of_another_size_is_refused() {
 #[tokio::test]
 async fn a_missing_shard_is_named() {
     let mut network = Network::new().await;
-    let root = network.chain.state().config.data.manifest_root;
+    let root = network.chain.state().run().config.data.manifest_root;
     for entry in network.store.list("data").await.expect("there") {
         if !entry.path.ends_with(&format!("{root:?}")[2..]) {
             network.store.delete(&entry.path).await.expect("there");
@@ -81,10 +89,7 @@ async fn a_missing_shard_is_named() {
 
 #[tokio::test]
 async fn a_state_directory_that_is_in_use_is_not_shared() {
-    let mut network = Network::new().await;
-    network
-        .chain
-        .change(|state| state.miners.push((Uid(1), Network::account("Alice"))));
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.mine("Alice", Behaviour::Honest);
     network
         .chain
@@ -106,13 +111,10 @@ async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
     let directory = tempfile::tempdir().expect("a directory");
     let (config, store) = config_and_store(directory.path()).await;
     let initial = config.initial_root;
-    let chain = FakeChain::new(config);
-    let forged = vec![0u8; 64].into();
-    store
-        .put_blob("checkpoints/7/3-", forged)
-        .await
-        .expect("room");
-    let head = H256::from_low_u64_be(1);
+    let chain = SimChain::with_run(config, &[], &[]);
+    let (forged, prefix) = (vec![0u8; 64], paths::checkpoints(NETUID.get(), 3));
+    store.put_blob(&prefix, forged.into()).await.expect("room");
+    let head = chain.head().hash;
     let info = Chain::run(&chain, head, NETUID)
         .await
         .expect("there")
@@ -131,8 +133,8 @@ async fn checkpoints_that_the_chain_does_not_vouch_for_are_passed_over() {
 async fn a_checkpoint_is_taken_only_as_it_was_published() {
     let directory = tempfile::tempdir().expect("a directory");
     let (config, store) = config_and_store(directory.path()).await;
-    let chain = FakeChain::new(config);
-    let info = Chain::run(&chain, H256::from_low_u64_be(1), NETUID)
+    let chain = SimChain::with_run(config, &[], &[]);
+    let info = Chain::run(&chain, chain.head().hash, NETUID)
         .await
         .expect("there")
         .expect("a run");
@@ -167,8 +169,8 @@ async fn data_and_checkpoints_come_from_the_store_that_the_run_names_too() {
     let own = tempfile::tempdir().expect("a directory");
     let (mut config, store) = config_and_store(named.path()).await;
     config.data.store = Text::new(store.url()).expect("short");
-    let chain = FakeChain::new(config);
-    let info = Chain::run(&chain, H256::from_low_u64_be(1), NETUID)
+    let chain = SimChain::with_run(config, &[], &[]);
+    let info = Chain::run(&chain, chain.head().hash, NETUID)
         .await
         .expect("there")
         .expect("a run");

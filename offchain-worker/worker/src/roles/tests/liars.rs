@@ -10,17 +10,18 @@ use std::{
 
 use async_trait::async_trait;
 use cairn_chain::AccountId;
-use cairn_primitives::{ModelRoot, Round, H256};
-use cairn_protocol::{limits::CHECKPOINT_EVERY, lineage::Ancestor};
+use cairn_primitives::{key_hash, Commitment, ModelRoot, Phase, Round, SealedRoot, Secret};
+use cairn_round::machine::Transaction;
 use cairn_store::{paths, Fault, Reply, Source, Store};
 use futures::StreamExt;
 
+use super::network::attest_for_victor;
 use crate::roles::{
     chain::Chain,
     join::newest,
     run::Run,
     stores::Stores,
-    testing::{config_and_store, FakeChain, NETUID},
+    testing::{config_and_store, Network, SimChain, NETUID},
 };
 
 /// Says of every file that it has it, and brings none.
@@ -48,45 +49,52 @@ impl Source for Liar {
     }
 }
 
-/// A run in round 41 of which rounds 5, 10, … 40 are final, and the root of the parameters that round 5 began with.
-async fn after_forty_rounds(directory: &std::path::Path) -> (FakeChain, Arc<Run>, Vec<u8>) {
-    let (config, store) = config_and_store(&directory.join("own")).await;
-    let chain = FakeChain::new(config);
-    let info = Chain::run(&chain, H256::from_low_u64_be(1), NETUID).await;
+/// Plays a round in which Alice, who does not run, commits to something and Victor attests this root.
+fn play(chain: &SimChain, round: Round, root: ModelRoot) {
+    let (alice, hotkey) = (Network::key("Alice"), Network::account("Alice").hotkey());
+    let key = [1; 32];
+    let commitment = Commitment {
+        parent_root: root,
+        sealed_root: SealedRoot::from([2; 32]),
+        length: 1,
+        key_hash: key_hash(NETUID, round, &hotkey, &key),
+    };
+    drop(chain.send(NETUID, Transaction::Commit(round, commitment), &alice));
+    chain.go_to(Phase::Reveal);
+    drop(chain.send(NETUID, Transaction::Reveal(round, Secret::new(key)), &alice));
+    attest_for_victor(chain, round, root);
+}
+
+/// A run in round 41, all of whose rounds are final, and the parameters that round 5 began with. Its phases end when
+/// all is done.
+async fn after_forty_rounds(directory: &std::path::Path) -> (SimChain, Arc<Run>, Vec<u8>) {
+    let (mut config, store) = config_and_store(&directory.join("own")).await;
+    let initial = config.initial_root;
+    config.phases.floor = 1;
+    let chain = SimChain::with_run(config, &["Alice"], &["Victor"]);
+    let info = Chain::run(&chain, chain.head().hash, NETUID).await;
     let info = info.expect("there").expect("a run");
     let stores = Stores::at(store.url());
     let run = Run::load(NETUID, AccountId([1; 32]), &info, &stores).await;
     let run = run.expect("fine");
     let parameters = (0..run.layout.parameters()).map(|i| i as f32);
     let bytes: Vec<u8> = parameters.flat_map(|it| it.to_le_bytes()).collect();
-    let five = H256(*blake3::hash(&bytes).as_bytes());
-    chain.change(|state| {
-        (state.round, state.oldest) = (41, 0);
-        for round in (5..=40).step_by(CHECKPOINT_EVERY as usize) {
-            let root = if round == 5 {
-                five
-            } else {
-                H256([round as u8; 32])
-            };
-            state.lineage.insert(round, ancestor(ModelRoot(root)));
-        }
-    });
+    for round in 0..41 {
+        let root = match round {
+            0 => initial,
+            5 => ModelRoot::from(*blake3::hash(&bytes).as_bytes()),
+            round => ModelRoot::from([round as u8; 32]),
+        };
+        play(&chain, round, root);
+    }
+    let state = chain.state();
+    assert_eq!((state.round, state.refused), (41, Vec::new()));
     (chain, run, bytes)
 }
 
-fn ancestor(model_root: ModelRoot) -> Ancestor {
-    Ancestor {
-        model_root,
-        attested_stake: 1,
-        attesting_stake: 1,
-        total_stake: 1,
-        is_final: true,
-    }
-}
-
 /// With which round's parameters somebody begins who asks these.
-async fn begins_with(chain: &FakeChain, run: &Run, others: &[Arc<dyn Source>]) -> Round {
-    let head = H256::from_low_u64_be(1);
+async fn begins_with(chain: &SimChain, run: &Run, others: &[Arc<dyn Source>]) -> Round {
+    let head = chain.head().hash;
     let info = Chain::run(chain, head, NETUID).await;
     let info = info.expect("there").expect("a run");
     let place = tempfile::tempdir().expect("room");
@@ -114,7 +122,7 @@ async fn liars_hold_nobody_up_from_what_others_have() {
         let liars = liars.iter().map(|one| one.clone() as Arc<dyn Source>);
         liars.chain(honest.map(Store::source)).collect()
     };
-    // They say to have all eight, of which four are tried, and the honest one has the oldest.
+    // They say to have every one, of which four are tried, and the honest one has an old one.
     assert_eq!(begins_with(&chain, &run, &all(Some(&honest))).await, 5);
     // Nobody else has any: the first parameters are taken, and the liars were asked a bounded number of times.
     assert_eq!(begins_with(&chain, &run, &all(None)).await, 0);

@@ -1,7 +1,8 @@
-//! Roles against a chain without a node.
+//! Roles against the real runtime, without a node.
 
 #[cfg(feature = "p2p")]
 mod apart;
+mod audits;
 mod cheats;
 mod engine;
 mod joining;

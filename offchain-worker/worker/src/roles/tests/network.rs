@@ -1,31 +1,26 @@
 //! Whole rounds: miners, a cheat, validators, crashes.
 
-use cairn_primitives::{ModelRoot, Phase, Round, Uid, Verdicts, H256};
+use std::collections::{BTreeMap, BTreeSet};
+
+use cairn_primitives::{ModelRoot, Phase, Role, Round, Secret, Uid, Verdicts, H256};
+use cairn_round::{machine::Transaction, pledge::Pledge};
+use cairn_store::paths;
 
 use crate::roles::{
     ledger::{Line, Log},
-    testing::{Network, State},
+    testing::{Network, SimChain, State, NETUID},
     Behaviour, RoleError,
 };
 
-/// Makes `name` a miner on the chain.
-pub(super) fn register_miner(network: &Network, uid: Uid, name: &str) {
-    network
-        .chain
-        .change(|state| state.miners.push((uid, Network::account(name))));
-}
-
-pub(super) fn register_validator(network: &Network, uid: Uid, name: &str) {
-    network
-        .chain
-        .change(|state| state.validators.push((uid, Network::account(name))));
-}
+/// The uids of the members of most tests: one miner, and one validator behind it.
+pub(super) const ALICE: Uid = Uid(0);
+pub(super) const VICTOR: Uid = Uid(1);
 
 pub(super) fn committed(round: Round, count: usize) -> impl Fn(&State) -> bool {
     move |state| state.contributions_of(round).len() == count
 }
 
-fn revealed(round: Round, count: usize) -> impl Fn(&State) -> bool {
+pub(super) fn revealed(round: Round, count: usize) -> impl Fn(&State) -> bool {
     move |state| {
         state
             .contributions_of(round)
@@ -37,13 +32,13 @@ fn revealed(round: Round, count: usize) -> impl Fn(&State) -> bool {
 }
 
 fn hidden(round: Round, count: usize) -> impl Fn(&State) -> bool {
-    move |state| state.hidden.iter().filter(|(at, ..)| *at == round).count() >= count
+    move |state| state.round == round && state.hidden_now() >= count
 }
 
 /// Whether nobody has scores left to reveal.
 fn opened(state: &State) -> bool {
-    let due = |epoch: u32| epoch + 1 == state.epoch();
-    let mut commits = state.hidden.iter().map(|(_, _, commit)| commit);
+    let due = |epoch: u32| epoch + 1 == state.epoch;
+    let mut commits = state.hidden.iter().map(|(_, commit)| commit);
     commits.all(|commit| commit.revealed || !due(commit.epoch))
 }
 
@@ -102,14 +97,9 @@ pub(super) fn ledger(network: &Network, name: &str) -> Vec<Line> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
-    let mut network = Network::new().await;
-    for (uid, name) in [(1, "Alice"), (2, "Bob"), (3, "Mallory")] {
-        register_miner(&network, Uid(uid), name);
-    }
-    for (uid, name) in [(10, "Victor"), (11, "Vera")] {
-        register_validator(&network, Uid(uid), name);
-        network.validate(name);
-    }
+    let mut network = Network::of(&["Alice", "Bob", "Mallory"], &["Victor", "Vera"]).await;
+    network.validate("Victor");
+    network.validate("Vera");
     network.mine("Alice", Behaviour::Honest);
     network.mine("Bob", Behaviour::Honest);
     network.mine("Mallory", Behaviour::Noise);
@@ -125,7 +115,7 @@ async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
     assert_eq!(state.refused, Vec::<String>::new());
     assert_eq!(
         state.settled[&0].included,
-        [1, 2, 3].map(Uid),
+        [0, 1, 2].map(Uid),
         "a cheat's file is well-formed"
     );
     let roots: Vec<ModelRoot> = ["Alice", "Bob", "Mallory"]
@@ -137,25 +127,20 @@ async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
         })
         .to_vec();
     assert!(roots.iter().all(|root| *root == roots[0]));
-    assert_ne!(roots[0], state.config.initial_root);
+    assert_ne!(roots[0], state.run().config.initial_root);
     let votes = &state.attested[&2];
     assert!(votes
         .values()
-        .all(|(_, root)| *root == ledger(&network, "Alice")[1].model_root));
-    for validator in [10, 11] {
-        let last = state
-            .scores
-            .iter()
-            .rfind(|(_, uid, _)| *uid == Uid(validator))
-            .expect("set");
+        .all(|(_, root)| *root == ModelRoot(ledger(&network, "Alice")[1].model_root.0)));
+    for validator in [3, 4] {
+        let last = &state.scores[&Uid(validator)];
         let of = |uid: Uid| {
-            last.2
-                .iter()
+            last.iter()
                 .find(|(to, _)| *to == uid)
                 .map_or(0, |(_, w)| *w)
         };
-        assert!(of(Uid(1)) > 0 && of(Uid(2)) > 0, "{:?}", last.2);
-        assert!(of(Uid(3)) < of(Uid(1)).min(of(Uid(2))) / 10, "{:?}", last.2);
+        assert!(of(Uid(0)) > 0 && of(Uid(1)) > 0, "{last:?}");
+        assert!(of(Uid(2)) < of(Uid(0)).min(of(Uid(1))) / 10, "{last:?}");
     }
     assert!(ledger(&network, "Alice")
         .iter()
@@ -165,15 +150,15 @@ async fn honest_miners_share_the_scores_and_a_cheat_gets_next_to_none() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_miner_goes_on_with_what_it_had_committed_to() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_validator(&network, Uid(10), "Victor");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     network
         .chain
         .until("Alice has committed", committed(0, 1))
         .await;
+    // so that she finds it in a block
+    network.chain.tick();
     network.kill("Alice").await;
     network.mine("Alice", Behaviour::Honest);
     play(&network, 1, 1).await;
@@ -184,8 +169,8 @@ async fn a_killed_miner_goes_on_with_what_it_had_committed_to() {
         .await;
     let state = network.chain.state();
     assert_eq!(state.refused, Vec::<String>::new(), "it committed twice");
-    assert_eq!(state.settled[&0].included, [Uid(1)]);
-    assert_eq!(state.settled[&1].included, [Uid(1)]);
+    assert_eq!(state.settled[&0].included, [ALICE]);
+    assert_eq!(state.settled[&1].included, [ALICE]);
     let rounds: Vec<Round> = ledger(&network, "Alice")
         .iter()
         .map(|line| line.round)
@@ -196,9 +181,7 @@ async fn a_killed_miner_goes_on_with_what_it_had_committed_to() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_validator_reveals_the_scores_that_it_had_committed_to() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_validator(&network, Uid(10), "Victor");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     play(&network, 1, 1).await;
@@ -207,22 +190,22 @@ async fn a_killed_validator_reveals_the_scores_that_it_had_committed_to() {
     // so that her commitment is not on its way when the phase ends
     chain.until("Alice has committed", committed(1, 1)).await;
     network.kill("Victor").await;
-    assert_eq!(chain.state().scores, [], "nothing is revealed early");
+    let early = chain.state().scores;
+    assert!(early.is_empty(), "nothing is revealed early: {early:?}");
     // The epoch runs while it is down.
     chain.go_to(Phase::Reveal);
     network.validate("Victor");
     chain.until("they are revealed", opened).await;
     let state = chain.state();
-    assert_eq!(state.scores, [(1, Uid(10), vec![(Uid(1), u16::MAX)])]);
+    let row = vec![(ALICE, u16::MAX)];
+    assert_eq!(state.scores, BTreeMap::from([(VICTOR, row)]));
     assert_eq!(state.refused, Vec::<String>::new());
     network.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_validator_attests_what_it_had_committed_to() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_validator(&network, Uid(10), "Victor");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     let chain = network.chain.clone();
@@ -232,24 +215,24 @@ async fn a_killed_validator_attests_what_it_had_committed_to() {
     chain.go_to(Phase::Attest);
     let promised = |state: &State| state.promised.get(&0).is_some_and(|all| all.len() == 1);
     chain.until("Victor has committed", promised).await;
+    // so that he finds it in a block
+    chain.tick();
     network.kill("Victor").await;
     network.validate("Victor");
     chain.go_to_opening();
     let attested = |state: &State| state.attested.contains_key(&0);
     chain.until("Victor has attested", attested).await;
     let state = chain.state();
-    let (verdicts, root) = &state.attested[&0][&Uid(10)];
-    assert_eq!(verdicts.uids().collect::<Vec<Uid>>(), [Uid(1)]);
-    assert_eq!(*root, state.config.initial_root);
+    let (verdicts, root) = &state.attested[&0][&VICTOR];
+    assert_eq!(verdicts.uids().collect::<Vec<Uid>>(), [ALICE]);
+    assert_eq!(*root, ModelRoot(state.run().config.initial_root.0));
     assert_eq!(state.refused, Vec::<String>::new());
     network.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_validator(&network, Uid(10), "Victor");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     for _ in 0..3 {
@@ -259,14 +242,7 @@ async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
         .chain
         .until("round 3 has begun", committed(3, 1))
         .await;
-    // The chain forgets round 0, so only the checkpoint of round 1 is a way in.
-    network.chain.change(|state| {
-        state.oldest = 1;
-        state.contributions.remove(&0);
-        state.settled.remove(&0);
-    });
-    network.chain.tick();
-    register_miner(&network, Uid(2), "Bob");
+    network.chain.register("Bob", Role::Miner);
     network.mine("Bob", Behaviour::Honest);
     play(&network, 1, 1).await;
     network
@@ -278,8 +254,9 @@ async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
         .contributions_of(4)
         .iter()
         .map(|entry| entry.commitment.parent_root);
-    let parents: std::collections::BTreeSet<ModelRoot> = parents.collect();
+    let parents: BTreeSet<ModelRoot> = parents.collect();
     assert_eq!(parents.len(), 1);
+    // The chain has round 0, too, but the checkpoint of round 1 is newer than the first parameters.
     assert_eq!(
         ledger(&network, "Bob").first().map(|line| line.round),
         Some(1)
@@ -289,8 +266,7 @@ async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_round_that_nobody_attested_leaves_the_parameters_as_they_are() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.mine("Alice", Behaviour::Honest);
     play(&network, 1, 0).await;
     network
@@ -305,37 +281,46 @@ async fn a_round_that_nobody_attested_leaves_the_parameters_as_they_are() {
         (line.committed, line.included, line.contributions),
         (true, false, 0)
     );
-    assert_eq!(line.model_root, state.config.initial_root);
+    assert_eq!(line.model_root, state.run().config.initial_root);
     network.stop().await;
 }
 
-/// Plays a round of Alice's in which Victor, who does not run, attests this root.
-async fn attest_for_victor(network: &Network, round: Round, root: ModelRoot) {
+/// Does a validator's part of the attest phase for Victor, who does not run: attests this root, and that Alice's
+/// contribution is good.
+pub(super) fn attest_for_victor(chain: &SimChain, round: Round, root: ModelRoot) {
+    let victor = Network::key("Victor");
+    let voter = (NETUID, Network::account("Victor").hotkey());
+    let (verdicts, salt) = (Verdicts::from_uids([ALICE]), Secret::new([7; 32]));
+    let pledge = Pledge::new(voter, round, root, verdicts, H256::zero(), salt);
+    chain.go_to(Phase::Attest);
+    let promise = Transaction::CommitAttestation(pledge.clone());
+    drop(chain.send(NETUID, promise, &victor));
+    chain.go_to_opening();
+    drop(chain.send(NETUID, Transaction::Attest(pledge), &victor));
+    chain.go_to(Phase::Settle);
+}
+
+/// Plays a round of Alice's in which this root is attested for Victor.
+async fn play_for_victor(network: &Network, round: Round, root: ModelRoot) {
     let chain = &network.chain;
     chain
         .until("Alice has committed", committed(round, 1))
         .await;
     chain.go_to(Phase::Reveal);
     chain.until("Alice has revealed", revealed(round, 1)).await;
-    chain.go_to(Phase::Attest);
-    chain.change(|state| {
-        let attested = state.attested.entry(round).or_default();
-        attested.insert(Uid(10), (Verdicts::from_uids([1].map(Uid)), root));
-    });
-    chain.go_to(Phase::Settle);
+    attest_for_victor(chain, round, root);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_has_other_parameters_than_the_network_stops_and_says_so() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_validator(&network, Uid(10), "Victor");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.mine("Alice", Behaviour::Honest);
-    let initial = network.chain.state().config.initial_root;
+    let initial = network.chain.state().run().config.initial_root;
     // Only after something was included the chain does not know which root comes next.
-    attest_for_victor(&network, 0, initial).await;
+    play_for_victor(&network, 0, initial).await;
     let other = H256([0xee; 32]);
-    attest_for_victor(&network, 1, ModelRoot(other)).await;
+    play_for_victor(&network, 1, ModelRoot(other)).await;
+    assert_eq!(network.chain.state().refused, Vec::<String>::new());
     let error = network
         .end("Alice")
         .await
@@ -348,10 +333,12 @@ async fn who_has_other_parameters_than_the_network_stops_and_says_so() {
 
 /// Checkpoints in the store: their rounds, ascending.
 async fn checkpoints(network: &Network) -> Vec<Round> {
-    let listed = network.store.list("checkpoints/7/").await.expect("there");
+    let netuid = NETUID.get();
+    let all = paths::all_checkpoints(netuid);
+    let listed = network.store.list(&all).await.expect("there");
     let parsed = listed
         .iter()
-        .filter_map(|entry| cairn_store::paths::parse_checkpoint(7, &entry.path));
+        .filter_map(|entry| paths::parse_checkpoint(netuid, &entry.path));
     let mut rounds: Vec<Round> = parsed.map(|(round, _)| round).collect();
     rounds.sort_unstable();
     rounds
@@ -359,9 +346,7 @@ async fn checkpoints(network: &Network) -> Vec<Round> {
 
 /// A validator and a miner after three rounds: the fourth has begun, and only round 1 has a checkpoint.
 async fn after_three_rounds() -> Network {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_validator(&network, Uid(10), "Victor");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     for _ in 0..3 {
@@ -379,8 +364,7 @@ async fn after_three_rounds() -> Network {
 async fn a_run_that_is_stopped_leaves_its_last_parameters_in_the_store() {
     let network = after_three_rounds().await;
     let last_final = ledger(&network, "Victor")[1].model_root;
-    network.chain.change(|state| state.has_run = false);
-    network.chain.tick();
+    network.chain.stop_run();
     let written = async {
         while checkpoints(&network).await != [1, 2, 3] {
             tokio::task::yield_now().await;
@@ -390,7 +374,7 @@ async fn a_run_that_is_stopped_leaves_its_last_parameters_in_the_store() {
     tokio::time::timeout(patience, written)
         .await
         .expect("parameters of rounds 2 and 3");
-    let prefix = cairn_store::paths::checkpoints(7, 2);
+    let prefix = paths::checkpoints(NETUID.get(), 2);
     assert!(network
         .store
         .has_blob(&prefix, last_final.bytes())
@@ -402,8 +386,8 @@ async fn a_run_that_is_stopped_leaves_its_last_parameters_in_the_store() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_was_replaced_unseen_leaves_its_last_parameters_too() {
     let mut network = after_three_rounds().await;
-    network.chain.change(|state| state.started_at += 1);
-    network.chain.tick();
+    let config = network.chain.state().run().config.clone();
+    network.chain.replace_run(config);
     let error = network.end("Victor").await.expect_err("it is another run");
     assert!(matches!(error, RoleError::RunReplaced { .. }), "{error}");
     assert_eq!(checkpoints(&network).await, [1, 2, 3]);

@@ -1,10 +1,10 @@
 //! A store that loses what was committed to.
 
-use cairn_primitives::{Commitment, Uid};
+use cairn_primitives::Commitment;
 
-use super::network::{committed, play, register_miner, register_validator};
+use super::network::{committed, play, ALICE};
 use crate::roles::{
-    testing::{sealed_file, Network},
+    testing::{sealed_file, Network, NETUID},
     Behaviour,
 };
 
@@ -38,14 +38,14 @@ async fn until_there(network: &Network, commitment: &Commitment) {
     waited.expect("it is published again");
 }
 
+/// Alice's commitment is in a block.
 async fn after_alice_has_committed() -> Network {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_validator(&network, Uid(10), "Victor");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.validate("Victor");
     network.mine("Alice", Behaviour::Honest);
     let chain = network.chain.clone();
     chain.until("Alice has committed", committed(0, 1)).await;
+    chain.tick();
     network
 }
 
@@ -60,7 +60,7 @@ async fn what_the_store_lost_after_the_commitment_is_published_again() {
         until_there(&network, &made).await;
     }
     play(&network, 1, 1).await;
-    assert_eq!(network.chain.state().settled[&0].included, [Uid(1)]);
+    assert_eq!(network.chain.state().settled[&0].included, [ALICE]);
     network.stop().await;
 }
 
@@ -68,7 +68,7 @@ async fn what_the_store_lost_after_the_commitment_is_published_again() {
 async fn what_the_store_cut_short_is_made_whole() {
     let network = after_alice_has_committed().await;
     let made = commitment(&network);
-    let prefix = cairn_store::paths::contributions(super::super::testing::NETUID.get(), 0);
+    let prefix = cairn_store::paths::contributions(NETUID.get(), 0);
     let path = cairn_store::paths::blob(&prefix, made.sealed_root.bytes());
     let file = network.store.directory().expect("a directory").join(path);
     let whole = std::fs::read(&file).expect("it is there");
@@ -88,6 +88,6 @@ async fn a_miner_that_was_down_when_the_store_lost_it_publishes_it_again() {
     network.chain.tick();
     until_there(&network, &made).await;
     play(&network, 1, 1).await;
-    assert_eq!(network.chain.state().settled[&0].included, [Uid(1)]);
+    assert_eq!(network.chain.state().settled[&0].included, [ALICE]);
     network.stop().await;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cairn_engine::{Device, Order, Settlement, State, Version};
 use cairn_gradient::open;
-use cairn_primitives::{Round, Uid, H256};
+use cairn_primitives::{Round, Uid};
 use cairn_protocol::verdict::Before;
 use cairn_round::validator::Claim;
 use cairn_trainer::{
@@ -13,7 +13,7 @@ use cairn_trainer::{
     initial_parameters,
 };
 
-use super::network::{committed, play, register_miner, register_validator};
+use super::network::{committed, play, ALICE};
 use crate::roles::{
     chain::Chain,
     inspect::check,
@@ -28,7 +28,7 @@ const ROUNDS: Round = 2;
 /// second with the error feedback of the first.
 async fn replay(network: &Network, device: Device) {
     let (chain, state) = (&network.chain, network.chain.state());
-    let at = H256::from_low_u64_be(u64::from(state.number));
+    let at = chain.head().hash;
     let info = chain
         .run(at, NETUID)
         .await
@@ -43,7 +43,7 @@ async fn replay(network: &Network, device: Device) {
     let parameters = initial_parameters(&run.config.model, 1);
     engine.load(State::new(parameters)).expect("it fits");
     for round in 0..ROUNDS {
-        assert_eq!(state.settled[&round].included, [Uid(1)]);
+        assert_eq!(state.settled[&round].included, [ALICE]);
         let entry = &state.contributions_of(round)[0];
         let sealed = sealed_file(&run.store, round, &entry.commitment)
             .await
@@ -53,7 +53,7 @@ async fn replay(network: &Network, device: Device) {
         open(&mut file, &key);
         let claim = Claim {
             round,
-            uid: Uid(1),
+            uid: ALICE,
             hotkey: alice.hotkey(),
             commitment: entry.commitment.clone(),
             key,
@@ -81,7 +81,7 @@ async fn replay(network: &Network, device: Device) {
         );
         engine.keep().expect("it was made");
         let settlement = Settlement {
-            included: &[(Uid(1), 1, Arc::new(checked))],
+            included: &[(ALICE, 1, Arc::new(checked))],
             is_included: true,
         };
         engine.settle(&settlement).expect("it fits");
@@ -103,9 +103,7 @@ async fn play_all(network: &Network, validators: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_miner_sends_is_made_again() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_validator(&network, Uid(10), "Victor");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.mine("Alice", Behaviour::Honest);
     network.validate("Victor");
     play_all(&network, 1).await;
@@ -121,22 +119,14 @@ async fn what_a_miner_with_a_card_sends_is_made_again() {
     Library::Nvrtc
         .require()
         .expect("NVRTC is needed to test the CUDA backend: run `make cuda-tools`");
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
-    register_validator(&network, Uid(10), "Victor");
-    register_validator(&network, Uid(11), "Vera");
+    let mut network = Network::of(&["Alice"], &["Victor", "Vera"]).await;
     network.mine_on(Device::Cuda(0), "Alice", Behaviour::Honest);
     network.validate("Victor");
     network.validate_on(Device::Cuda(0), "Vera");
     play_all(&network, 2).await;
     let state = network.chain.state();
-    let measured = |by: u16| {
-        state
-            .scores
-            .iter()
-            .any(|(_, uid, to)| *uid == Uid(by) && to[0].0 == Uid(1))
-    };
-    assert!(measured(10) && measured(11), "{:?}", state.scores);
+    let measured = |by: u16| state.scores[&Uid(by)].iter().any(|(to, _)| *to == ALICE);
+    assert!(measured(1) && measured(2), "{:?}", state.scores);
     replay(&network, Device::Cuda(0)).await;
     network.stop().await;
 }

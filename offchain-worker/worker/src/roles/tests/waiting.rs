@@ -1,23 +1,23 @@
 //! Runs that stop, are replaced, or were never there.
 
-use cairn_primitives::{Netuid, Phase, Uid};
+use cairn_primitives::Phase;
 
-use super::network::{committed, register_miner};
-use crate::roles::{state::kept, testing::Network, Behaviour, RoleError, Status};
+use super::network::committed;
+use crate::roles::{
+    state::kept,
+    testing::{Network, NETUID},
+    Behaviour, RoleError, Status,
+};
 
 #[tokio::test]
 async fn no_such_subnet_ends_a_worker() {
-    let mut network = Network::new().await;
-    network
-        .chain
-        .change(|state| (state.exists, state.has_run) = (false, false));
-    network.chain.tick();
+    let mut network = Network::nowhere().await;
     network.mine("Alice", Behaviour::Honest);
     network.validate("Victor");
     for name in ["Alice", "Victor"] {
         let error = network.end(name).await.expect_err("waiting is vain");
         assert!(
-            matches!(error, RoleError::NoSubnet { netuid: Netuid(7) }),
+            matches!(error, RoleError::NoSubnet { netuid: NETUID }),
             "{error}"
         );
         assert!(error.to_string().contains("cairn subnet ls"), "{error}");
@@ -26,60 +26,45 @@ async fn no_such_subnet_ends_a_worker() {
 
 #[tokio::test]
 async fn a_subnet_that_is_being_dissolved_ends_those_who_wait_and_those_who_work() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.mine("Alice", Behaviour::Honest);
     network
         .chain
         .until("Alice has committed", committed(0, 1))
         .await;
-    network.chain.change(|state| {
-        state.has_run = false;
-        state.dissolves_from = Some(400);
-    });
-    network.chain.tick();
+    network.chain.dissolve();
+    let subnet = network
+        .chain
+        .state()
+        .subnet
+        .expect("it is there for a while");
+    let ends = subnet.dissolves_from.expect("it is being dissolved");
     network.mine("Bob", Behaviour::Honest);
     for name in ["Alice", "Bob"] {
         let error = network.end(name).await.expect_err("waiting is vain");
         assert!(
-            matches!(error, RoleError::Dissolving { from: 400, .. }),
+            matches!(error, RoleError::Dissolving { from, .. } if from == ends),
             "{error}"
         );
     }
 }
 
-/// A run that starts at the present block, as the first one did at block 1.
-fn start_another_run(network: &Network) {
-    network.chain.change(|state| {
-        state.has_run = true;
-        state.started_at = state.number;
-        (state.round, state.start) = (0, state.number);
-        state.snapshots.clear();
-        state.lineage.clear();
-        state.expected = Some(state.config.initial_root);
-        state.contributions.clear();
-        state.attested.clear();
-        state.settled.clear();
-    });
-    network.chain.tick();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_stop_a_worker_goes_on_with_the_next_run_in_a_directory_of_its_own() {
-    let mut network = Network::new().await;
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.state_by_run();
-    register_miner(&network, Uid(1), "Alice");
     network.mine("Alice", Behaviour::Honest);
     network
         .chain
         .until("Alice has committed", committed(0, 1))
         .await;
     network.chain.go_to(Phase::Reveal);
-    network.chain.change(|state| state.has_run = false);
+    let run = network.chain.state().run().clone();
+    network.chain.stop_run();
     for _ in 0..3 {
         network.chain.tick();
     }
-    start_another_run(&network);
+    network.chain.start_run(run.config);
     network
         .chain
         .until("Alice has committed again", committed(0, 1))
@@ -89,23 +74,25 @@ async fn after_a_stop_a_worker_goes_on_with_the_next_run_in_a_directory_of_its_o
         .filter_map(|kept| kept.identity)
         .map(|identity| identity.started_at)
         .collect();
-    let second = network.chain.state().started_at;
+    let second = network.chain.state().run().started_at;
     assert_eq!(runs.len(), 2, "{runs:?}");
-    assert!(runs.contains(&1) && runs.contains(&second), "{runs:?}");
+    assert!(
+        runs.contains(&run.started_at) && runs.contains(&second),
+        "{runs:?}"
+    );
     network.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_that_was_named_is_for_one_run() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.mine("Alice", Behaviour::Honest);
     network
         .chain
         .until("Alice has committed", committed(0, 1))
         .await;
-    network.chain.tick();
-    start_another_run(&network);
+    let config = network.chain.state().run().config.clone();
+    network.chain.replace_run(config);
     let error = network.end("Alice").await.expect_err("it is another run");
     assert!(matches!(error, RoleError::RunReplaced { .. }), "{error}");
     assert!(error.to_string().contains("--state-dir"), "{error}");
@@ -113,8 +100,7 @@ async fn a_directory_that_was_named_is_for_one_run() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_is_idle_writes_down_why() {
-    let mut network = Network::new().await;
-    register_miner(&network, Uid(1), "Alice");
+    let mut network = Network::of(&["Alice"], &["Victor"]).await;
     network.mine("Alice", Behaviour::Honest);
     network.mine("Bob", Behaviour::Honest);
     network
@@ -130,7 +116,7 @@ async fn who_is_idle_writes_down_why() {
         }
     };
     let why = status.idle.expect("a reason");
-    assert!(why.contains("has no uid in subnet 7"), "{why}");
+    assert!(why.contains("has no uid in subnet 1"), "{why}");
     let alice = Status::read(&network.state_dir("Alice")).expect("written");
     assert_eq!(alice.idle, None);
     network.stop().await;

@@ -1,21 +1,17 @@
 //! What a validator shows of having measured: asked for in runs that audit, where all measure on a CPU.
 
-use cairn_primitives::{AuditRules, Uid, H256};
+use cairn_primitives::{AuditRules, RunConfig, H256};
+use cairn_store::Store;
 
-use super::network::{play, register_miner, register_validator};
+use super::network::play;
 use crate::roles::{testing::Network, Behaviour};
-
-const VALIDATORS: [(Uid, &str); 2] = [(Uid(10), "Victor"), (Uid(11), "Vera")];
 
 /// What two validators attested in rounds 0 and 1 to have measured, of a run that audits at this rate.
 async fn witnesses(rate: u32) -> [Vec<H256>; 2] {
-    let mut network = Network::new().await;
-    network
-        .chain
-        .change(|state| state.config.audits.rate = rate);
-    register_miner(&network, Uid(1), "Alice");
-    for (uid, name) in VALIDATORS {
-        register_validator(&network, uid, name);
+    let audits = |config: &mut RunConfig, _: &Store| config.audits.rate = rate;
+    let validators = ["Victor", "Vera"];
+    let mut network = Network::with(&["Alice"], &validators, audits).await;
+    for name in validators {
         network.validate(name);
     }
     network.mine("Alice", Behaviour::Honest);
