@@ -23,7 +23,8 @@
 //! # An epoch
 //!
 //! - **Validators** are the `max_validators` hotkeys with the most stake among those that chose to validate and have at
-//!   least `min_validator_stake`. One that has set no scores for `activity_cutoff` blocks does not vote, nor does one
+//!   least `min_validator_stake`. As in a round, what has leaked of their stake does not count, and those that are not
+//!   expected have no say. One that has set no scores for `activity_cutoff` blocks does not vote, nor does one
 //!   that did not reveal what it committed to in the tempo before the last.
 //! - **Scores** that are older than the member they are on do not count for it, nor do bonds. Nor do scores on who
 //!   was not included in a round since the last epoch.

@@ -223,12 +223,13 @@ impl<T: Config> Pallet<T> {
         )
     }
 
-    /// What an epoch with so many members adds for wages: what is withheld of each, and eight rounds' audits.
+    /// What an epoch with so many members adds for wages: what is withheld of each, and eight rounds' audits; and who
+    /// is expected.
     pub fn wages_weight(members: u16) -> Weight {
         let members = u64::from(members);
         let time = members.saturating_mul(6_000_000).saturating_add(20_000_000);
         Weight::from_parts(time, 0)
-            .saturating_add(T::DbWeight::get().reads_writes(members.saturating_add(10), members))
+            .saturating_add(T::DbWeight::get().reads_writes(members.saturating_add(11), members))
     }
 }
 

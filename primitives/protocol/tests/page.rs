@@ -1213,6 +1213,14 @@ fn emission(page: &Section) {
     assert_eq!(longer, attendance);
     what_waits_is_paid_as(page);
 
+    page.says("a validator's stake counts less what has [leaked]");
+    page.says("those that are not expected have no say in it");
+    let leaked = Absence {
+        halved: 1,
+        ..Absence::default()
+    };
+    assert_eq!((leaked.weight(8), leaked.out().weight(8)), (Some(4), None));
+
     page.says("at most `activity_cutoff` blocks before it was due");
     assert!(is_recent(5, 12, 7) && !is_recent(4, 12, 7));
     let tempos = page.number("which is at most ", " tempos");

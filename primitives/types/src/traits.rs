@@ -152,6 +152,9 @@ pub trait Work {
     /// How many of the last final rounds each validator attested with the final root, and of how many. Who is not in
     /// the map attested none.
     fn attended(netuid: Netuid) -> BTreeMap<Uid, (u32, u32)>;
+    /// What of each validator's stake, in pebble, would count in a round that began now. Who is not expected is not in
+    /// the map.
+    fn counted(netuid: Netuid, stakes: Vec<(Uid, Balance)>) -> BTreeMap<Uid, Balance>;
     /// An epoch has run: a new tempo begins.
     fn on_epoch(netuid: Netuid);
 }
