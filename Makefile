@@ -81,7 +81,7 @@ sim: setup ## a whole network in one thread: runtime and machines under a seeded
 
 attacks: setup ## run every attack in the simulator and write docs/security.md (ARGS="--rounds 24 …")
 	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim
-	$(CARGO_TARGET_DIR)/debug/cairn-sim attacks --seed 7,8,9 --page docs/security.md $(ARGS)
+	$(CARGO_TARGET_DIR)/debug/cairn-sim attacks --seed 7,8,9,10,11,12 --page docs/security.md $(ARGS)
 
 bench: setup ## benchmarks
 	@if grep -q '^\[\[bench\]\]' $$(git ls-files '*Cargo.toml'); then \

@@ -1,11 +1,12 @@
 //! Whole networks: honest ones in fine weather and in storms, and that the same seed is the same run.
 
-use cairn_primitives::{ModelRoot, Round, Verdicts, CRN};
+use cairn_primitives::{ModelRoot, Round, Uid, Verdicts, CRN};
 use cairn_round::{machine::Transaction, View};
 use cairn_sim::{
+    attacks,
     behaviour::Behaviour,
     settings::{Kind, Recruit, Role, Settings, Weather},
-    world::{RunResult, World},
+    world::{MemberResult, RoundResult, RunResult, World},
 };
 
 fn run(settings: Settings) -> RunResult {
@@ -137,6 +138,33 @@ fn after_a_storm_everybody_is_back() {
         let last = result.rounds.last().expect("there are twelve");
         assert_eq!(last.goodput, 1.0, "again: {again}");
         assert_eq!(result.unrevealed, 0, "again: {again}");
+    }
+}
+
+/// Sixteen seats that commit to garbage as soon as a round begins, before anybody earned: beside them the four that
+/// train would be late.
+#[test]
+fn seats_that_commit_at_once_keep_nobody_out() {
+    let attack = attacks::find("long-files").expect("it is in the table");
+    for seed in 7..13 {
+        let mut settings = Settings::honest(seed, 4, 3, 8);
+        attacks::stage(&mut settings, attack, None);
+        let result = run(settings);
+        let works = |member: &&MemberResult| member.attack.is_none() && member.role == "miner";
+        let honest: Vec<Uid> = result
+            .members
+            .iter()
+            .filter(works)
+            .filter_map(|member| member.uid)
+            .collect();
+        assert_eq!((honest.len(), result.rounds.len()), (4, 8), "seed {seed}");
+        let seats = result.members.iter().filter(|one| one.attack.is_some());
+        let seats = seats.count();
+        let committed = |round: &RoundResult| round.part.committed.len() >= seats;
+        assert!(result.rounds.iter().all(committed), "seed {seed}");
+        let included = result.rounds.iter().flat_map(|round| &round.included);
+        let times = included.filter(|uid| honest.contains(uid)).count();
+        assert!(times >= 31, "{times} times of 32, seed {seed}");
     }
 }
 

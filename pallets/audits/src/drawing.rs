@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use cairn_primitives::{
-    traits::{Asked, Audits, Membership, Questions, Settled},
+    traits::{Asked, Audits, Membership, Questions, Settled, Wages},
     AuditOutcome, Netuid, Round, Uid, Verdicts,
 };
 use cairn_protocol::audit::{self, Times};
@@ -38,11 +38,16 @@ impl<T: Config> Audits<T::AccountId> for Pallet<T> {
         }
     }
 
-    fn on_stopped(netuid: Netuid) {
+    fn on_stopped(netuid: Netuid) -> Option<Questions> {
+        let questions = Self::questions(netuid);
+        if let Some(questions) = &questions {
+            T::Wages::on_stopped(netuid, questions);
+        }
         Passes::<T>::remove(netuid);
         if Self::open_count(netuid) > 0 {
             Stopped::<T>::insert(netuid, ());
         }
+        questions
     }
 
     fn forget(netuid: Netuid, round: Round) -> u32 {

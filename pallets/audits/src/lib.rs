@@ -27,7 +27,8 @@
 //! # What is kept
 //!
 //! An audit while it is open, at most as many of a subnet as [`OPEN_ROUNDS`] rounds include; how it ended for as long
-//! as the training pallet keeps its round. When a run is stopped, its audits end without a verdict.
+//! as the training pallet keeps its round. When a run is stopped, its audits end without a verdict, and what is
+//! withheld for the work that they were of is not paid.
 //!
 //! # Where to read on
 //!

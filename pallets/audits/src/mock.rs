@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use cairn_primitives::{
     finding_hash,
-    traits::{Attendance, Audits as _, Membership, Settled, Slashing, Wages},
+    traits::{Attendance, Audits as _, Membership, Questions, Settled, Slashing, Wages},
     AuditRules, Balance, BlockNumber, Finding, Hotkey, Hyperparameters, Netuid, Role, Round,
     Served, Uid, H256,
 };
@@ -57,6 +57,8 @@ pub enum Followed {
     Missed(Uid),
     /// What was withheld of this member is lost.
     Forfeited(Uid),
+    /// Wages were settled with these questions open.
+    Stopped(Questions),
 }
 
 thread_local! {
@@ -130,6 +132,9 @@ impl Wages for World {
     fn forfeit(_: Netuid, uid: Uid) -> Balance {
         Self::follows(Followed::Forfeited(uid));
         FORFEITED
+    }
+    fn on_stopped(_: Netuid, questions: &Questions) {
+        Self::follows(Followed::Stopped(questions.clone()));
     }
 }
 

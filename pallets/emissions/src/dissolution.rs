@@ -2,8 +2,8 @@
 //!
 //! What the pots hold was issued for work that no epoch will weigh any more, so it is shared out as the last
 //! one did: the miners' pot by incentive, the validators' by dividends, into the stake that the stake pallet
-//! returns afterwards; the owner's pot goes to the owner. What has nobody that it belongs to, or cannot be
-//! delivered, is burned.
+//! returns afterwards; the owner's pot goes to the owner. Miners whose work was in question when the run was stopped
+//! have no incentive any more. What has nobody that it belongs to, or cannot be delivered, is burned.
 
 use cairn_primitives::{
     traits::{Dissolve, Membership, OnBurned, Stakes},
@@ -52,7 +52,7 @@ impl<T: Config> Dissolve for Pallet<T> {
 }
 
 impl<T: Config> Pallet<T> {
-    /// Pays a member what was withheld of it: its run is stopped, so nothing is in question. Whether there was one.
+    /// Pays a member what is withheld of it: what was in question went when the run was stopped. Whether there was one.
     fn pay_out_wages(netuid: Netuid) -> bool {
         let Some(uid) = Wages::<T>::iter_key_prefix(netuid).next() else {
             return false;
@@ -64,7 +64,7 @@ impl<T: Config> Pallet<T> {
             Wages::<T>::remove(netuid, uid);
             return true;
         };
-        Self::settle_wages(&mut ledger, (netuid, uid, &hotkey));
+        Self::settle_wages(&mut ledger, (netuid, uid, &hotkey), None);
         SubnetLedgers::<T>::insert(netuid, ledger);
         true
     }

@@ -11,7 +11,10 @@ use cairn_primitives::{
     Balance, BlockNumber, BondsRule, EpochIndex, Hyperparameters, Netuid, Pots, Role, Uid,
     Verdicts,
 };
-use cairn_protocol::{eligibility::seated, emission::is_recent};
+use cairn_protocol::{
+    eligibility::{seated, seats},
+    emission::is_recent,
+};
 use frame_support::defensive;
 
 use crate::{
@@ -135,13 +138,38 @@ impl<T: Config> Pallet<T> {
                 attended: (0, 0),
             })
             .collect();
+        Self::seat_validators(netuid, hyperparameters, epoch, included, &mut neurons);
+        neurons
+    }
+
+    /// Finds the validators, their votes and bonds. Those that rounds do not expect have no say, but keep their bonds
+    /// where a seat is left; of the others' stake as much counts as in a round.
+    fn seat_validators(
+        netuid: Netuid,
+        hyperparameters: &Hyperparameters,
+        epoch: EpochIndex,
+        included: &Verdicts,
+        neurons: &mut [Neuron<T::AccountId>],
+    ) {
         let attended = T::Work::attended(netuid);
+        let stakes = neurons.iter().map(|neuron| (neuron.uid, neuron.stake));
+        let counted = T::Work::counted(netuid, stakes.collect());
+        let (expected, others): (Vec<_>, Vec<_>) = neurons
+            .iter_mut()
+            .partition(|neuron| counted.contains_key(&neuron.uid));
         let as_candidate =
             |neuron: &&mut Neuron<T::AccountId>| (neuron.uid, neuron.role, neuron.stake);
-        for neuron in seated(hyperparameters, neurons.iter_mut(), as_candidate) {
+        let voting = seated(hyperparameters, expected, as_candidate);
+        let room = seats(hyperparameters).saturating_sub(voting.len());
+        let silent = seated(hyperparameters, others, as_candidate);
+        for neuron in voting.into_iter().chain(silent.into_iter().take(room)) {
             neuron.validator = true;
             neuron.bonds = Bonds::<T>::get(netuid, neuron.uid);
             neuron.attended = attended.get(&neuron.uid).copied().unwrap_or_default();
+            let Some(stake) = counted.get(&neuron.uid) else {
+                continue;
+            };
+            neuron.stake = *stake;
             if Self::is_hiding(netuid, neuron.uid, epoch) {
                 continue;
             }
@@ -150,7 +178,6 @@ impl<T: Config> Pallet<T> {
                 vote.scores.retain(|(uid, _)| included.contains(*uid));
             }
         }
-        neurons
     }
 
     /// Whether a validator has not revealed what it committed to before the last epoch, `epoch` being the one that

@@ -23,7 +23,8 @@
 //! # An epoch
 //!
 //! - **Validators** are the `max_validators` hotkeys with the most stake among those that chose to validate and have at
-//!   least `min_validator_stake`. One that has set no scores for `activity_cutoff` blocks does not vote, nor does one
+//!   least `min_validator_stake`. As in a round, what has leaked of their stake does not count, and those that are not
+//!   expected have no say. One that has set no scores for `activity_cutoff` blocks does not vote, nor does one
 //!   that did not reveal what it committed to in the tempo before the last.
 //! - **Scores** that are older than the member they are on do not count for it, nor do bonds. Nor do scores on who
 //!   was not included in a round since the last epoch.
@@ -34,7 +35,7 @@
 //!   validator's dividends for rounds that it did not attest.
 //! - **What is in question is withheld.** In a run that audits, a miner has what it earned once the audits of the rounds
 //!   that it was earned in are over, and once one of its audits has passed ([`Withheld`](cairn_protocol::wages)); who
-//!   loses an audit loses it to the miners' pot.
+//!   loses an audit loses it to the miners' pot, and so does whose audits are not over when the run is stopped.
 //! - **An idle subnet pays nobody.** If nobody has incentive, all three pots wait; what waited is paid over as many
 //!   epochs as it waited ([`Late`](cairn_protocol::emission::Late)). If nobody was included, the epoch leaves shares
 //!   and bonds as they are. Subtensor pays its
@@ -352,8 +353,8 @@ pub mod pallet {
             /// Added to the stake on it.
             as_validator: Balance,
         },
-        /// A member lost what was withheld of it: it lost an audit, or left while its work was in question. It is in
-        /// the miners' pot again.
+        /// A member lost what was withheld of it: it lost an audit, or left, or its run was stopped, while its work was
+        /// in question. It is in the miners' pot again.
         Forfeited {
             /// The subnet.
             netuid: Netuid,

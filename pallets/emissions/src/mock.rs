@@ -109,6 +109,8 @@ pub struct Subnet {
     pub left_out: Vec<Uid>,
     /// What validators attested, of whom it is not everything.
     pub attended: BTreeMap<Uid, (u32, u32)>,
+    /// What rounds count of stakes, where that is not all of it; nothing of who is not expected.
+    pub counted: BTreeMap<Uid, Option<Balance>>,
     /// Tempos that were begun.
     pub tempos: u32,
     /// In a run that audits: the newest round, who is proven, and whose audits are open, from which round on.
@@ -138,6 +140,7 @@ impl Subnet {
             works: true,
             left_out: Vec::new(),
             attended: BTreeMap::new(),
+            counted: BTreeMap::new(),
             tempos: 0,
             questions: None,
             members: BTreeMap::new(),
@@ -335,6 +338,18 @@ impl Work for World {
             subnet.members.keys().map(|uid| (*uid, of(uid))).collect()
         };
         World::subnet(netuid, attended).unwrap_or_default()
+    }
+
+    fn counted(netuid: Netuid, stakes: Vec<(Uid, Balance)>) -> BTreeMap<Uid, Balance> {
+        let counted = |subnet: &Subnet| {
+            let known = stakes.iter().map(|(uid, stake)| {
+                let counted = subnet.counted.get(uid).copied();
+                (*uid, counted.unwrap_or(Some(*stake)))
+            });
+            let known = known.filter_map(|(uid, counted)| Some((uid, counted?)));
+            known.collect::<BTreeMap<_, _>>()
+        };
+        World::subnet(netuid, counted).unwrap_or_default()
     }
 
     fn on_epoch(netuid: Netuid) {

@@ -84,37 +84,58 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// Pays a member that leaves, or whose subnet ends, what is withheld of it and not in question. The rest is in the
-    /// miners' pot again.
+    /// Pays a member that leaves, or whose run or subnet ends, what is withheld of it and not in question. The rest is
+    /// in the miners' pot again. Says what it got, and what it did not.
     pub(crate) fn settle_wages(
         ledger: &mut SubnetLedger,
         (netuid, uid, hotkey): (Netuid, Uid, &T::AccountId),
-    ) -> Balance {
-        let Some(mut withheld) = Wages::<T>::take(netuid, uid) else {
-            return 0;
+        questions: Option<&Questions>,
+    ) -> (Balance, Balance) {
+        let Some(withheld) = Wages::<T>::take(netuid, uid) else {
+            return (0, 0);
         };
-        let questions = T::Asked::questions(netuid);
-        let before = withheld.total();
-        let due = withheld.release(questions.and_then(|questions| in_question(&questions, uid)));
-        let lost = withheld.total();
-        Self::move_withheld(netuid, ledger, before, 0);
-        let paid = Self::pay(netuid, hotkey, due, &mut ledger.pots.miners, |amount| {
-            Self::pay_coldkey(hotkey, amount)
-        });
+        let all = withheld.total();
+        let ended = withheld.end(questions.and_then(|questions| in_question(questions, uid)));
+        Self::move_withheld(netuid, ledger, all, 0);
+        let paid = Self::pay(
+            netuid,
+            hotkey,
+            ended.due,
+            &mut ledger.pots.miners,
+            |amount| Self::pay_coldkey(hotkey, amount),
+        );
         Self::book_wage(ledger, (netuid, uid, hotkey), paid);
-        Self::say_forfeited(netuid, uid, lost);
-        paid
+        Self::say_forfeited(netuid, uid, ended.lost);
+        (paid, all.saturating_sub(paid))
+    }
+
+    /// Settles what is withheld of a member whose run is stopped.
+    fn stop_wages(ledger: &mut SubnetLedger, (netuid, uid): (Netuid, Uid), questions: &Questions) {
+        let Some(hotkey) = T::Membership::hotkey(netuid, uid) else {
+            defensive!("wages of who is no member", (netuid, uid));
+            return;
+        };
+        let who = (netuid, uid, &hotkey);
+        let (paid, lost) = Self::settle_wages(ledger, who, Some(questions));
+        Self::change_record(netuid, uid, |record| {
+            tally(&mut record.earned_as_miner, paid);
+            // The last epoch gave it nothing that is not among what it has and what was withheld.
+            record.last_as_miner = record.last_as_miner.saturating_sub(lost);
+        });
+    }
+
+    /// Changes what is kept of a member; nothing is kept of who has nothing.
+    fn change_record(netuid: Netuid, uid: Uid, change: impl FnOnce(&mut MemberRecord)) {
+        MemberRecords::<T>::mutate_exists(netuid, uid, |kept| {
+            let mut record = kept.take().unwrap_or_default();
+            change(&mut record);
+            *kept = (record != MemberRecord::default()).then_some(record);
+        });
     }
 
     /// What the last epoch gave a miner is its own no more.
     fn forget_last(netuid: Netuid, uid: Uid) {
-        MemberRecords::<T>::mutate_exists(netuid, uid, |kept| {
-            let known = kept.take().map(|record| MemberRecord {
-                last_as_miner: 0,
-                ..record
-            });
-            *kept = known.filter(|record| *record != MemberRecord::default());
-        });
+        Self::change_record(netuid, uid, |record| record.last_as_miner = 0);
     }
 
     fn say_forfeited(netuid: Netuid, uid: Uid, amount: Balance) {
@@ -158,8 +179,9 @@ impl<T: Config> Pallet<T> {
         if !Wages::<T>::contains_key(netuid, uid) {
             return;
         }
+        let questions = T::Asked::questions(netuid);
         SubnetLedgers::<T>::mutate_extant(netuid, |ledger| {
-            Self::settle_wages(ledger, (netuid, uid, hotkey));
+            Self::settle_wages(ledger, (netuid, uid, hotkey), questions.as_ref());
         });
     }
 
@@ -188,12 +210,26 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// What an epoch with so many members adds for wages: what is withheld of each, and eight rounds' audits.
+    /// What the end of a run costs with so many members of whom something is withheld, and so many that have a record:
+    /// the former are paid, the latter are looked at, and eight rounds' audits are read.
+    pub(crate) fn stopping_weight(withheld: u64, records: u64) -> Weight {
+        let time = withheld
+            .saturating_mul(25_000_000)
+            .saturating_add(20_000_000);
+        let reads = withheld.saturating_mul(7).saturating_add(records);
+        let writes = withheld.saturating_mul(5).saturating_add(records);
+        Weight::from_parts(time, 0).saturating_add(
+            T::DbWeight::get().reads_writes(reads.saturating_add(12), writes.saturating_add(2)),
+        )
+    }
+
+    /// What an epoch with so many members adds for wages: what is withheld of each, and eight rounds' audits; and who
+    /// is expected.
     pub fn wages_weight(members: u16) -> Weight {
         let members = u64::from(members);
         let time = members.saturating_mul(6_000_000).saturating_add(20_000_000);
         Weight::from_parts(time, 0)
-            .saturating_add(T::DbWeight::get().reads_writes(members.saturating_add(10), members))
+            .saturating_add(T::DbWeight::get().reads_writes(members.saturating_add(11), members))
     }
 }
 
@@ -209,5 +245,27 @@ impl<T: Config> ForfeitWages for Pallet<T> {
         Self::forget_last(netuid, uid);
         Self::say_forfeited(netuid, uid, amount);
         amount
+    }
+
+    /// Whose work is in question has no incentive any more: neither the next run nor the end of the subnet goes by what
+    /// nothing will prove.
+    fn on_stopped(netuid: Netuid, questions: &Questions) {
+        // At most as many as there are members.
+        let withheld: Vec<Uid> = Wages::<T>::iter_key_prefix(netuid).collect();
+        let records: Vec<Uid> = MemberRecords::<T>::iter_key_prefix(netuid).collect();
+        let count = |uids: &[Uid]| u64::try_from(uids.len()).unwrap_or(u64::MAX);
+        frame_system::Pallet::<T>::register_extra_weight_unchecked(
+            Self::stopping_weight(count(&withheld), count(&records)),
+            DispatchClass::Normal,
+        );
+        SubnetLedgers::<T>::mutate_extant(netuid, |ledger| {
+            for uid in withheld {
+                Self::stop_wages(ledger, (netuid, uid), questions);
+            }
+        });
+        let is_asked = |uid: &Uid| in_question(questions, *uid).is_some();
+        for uid in records.into_iter().filter(is_asked) {
+            Self::change_record(netuid, uid, |record| record.incentive = 0);
+        }
     }
 }

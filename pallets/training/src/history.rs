@@ -49,7 +49,8 @@ impl<T: Config> Pallet<T> {
 
     /// What [`Pallet::remember`] costs beyond a run's end as it was measured.
     pub(crate) fn remembering() -> Weight {
-        T::DbWeight::get().reads_writes(u64::from(ENDED_ROUNDS).saturating_add(1), 1)
+        // Beside the roots: the tally, and who was included of late.
+        T::DbWeight::get().reads_writes(u64::from(ENDED_ROUNDS).saturating_add(2), 2)
     }
 
     /// The final roots of the run's last rounds, the newest first. That of the current round is known if

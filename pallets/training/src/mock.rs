@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 
 use cairn_primitives::{
     key_hash,
-    traits::{Audits, Incentives, Membership, OnMember, Settled, Slashing, Stakes},
+    traits::{Audits, Incentives, Membership, OnMember, Questions, Settled, Slashing, Stakes},
     Balance, BlockNumber, Commitment, ContributionKey, DataSet, Hotkey, Hyperparameters,
     InitialParameters, ModelRoot, Netuid, Role, Round, RunConfig, SealedRoot, Text, Uid, Verdicts,
     H256,
@@ -246,6 +246,7 @@ pub enum Told {
 thread_local! {
     static TOLD: RefCell<Vec<Told>> = const { RefCell::new(Vec::new()) };
     static OPEN: RefCell<u32> = const { RefCell::new(0) };
+    static PROVEN: RefCell<Option<Vec<Uid>>> = const { RefCell::new(None) };
 }
 
 impl World {
@@ -257,6 +258,11 @@ impl World {
     /// So many open audits are left to be cleared.
     pub fn with_open_audits(count: u32) {
         OPEN.set(count);
+    }
+
+    /// When the run is stopped, the work of all but these is in question.
+    pub fn with_proven(uids: Option<Vec<Uid>>) {
+        PROVEN.set(uids);
     }
 
     fn tell(told: Told) {
@@ -276,8 +282,13 @@ impl Audits<AccountId> for World {
             validators,
         ));
     }
-    fn on_stopped(_: Netuid) {
+    fn on_stopped(_: Netuid) -> Option<Questions> {
         Self::tell(Told::Stopped);
+        let proven = PROVEN.with_borrow(Clone::clone)?;
+        Some(Questions {
+            proven: Verdicts::from_uids(proven),
+            ..Questions::default()
+        })
     }
     fn forget(_: Netuid, round: Round) -> u32 {
         Self::tell(Told::Forgotten(round));
@@ -607,6 +618,7 @@ impl ExtBuilder {
         WORLD.with_borrow_mut(|world| *world = self.subnets.clone());
         World::told();
         World::with_open_audits(0);
+        World::with_proven(None);
         MaxTransitionsPerBlock::set(4);
         OneColdkey::set(false);
         let storage = frame_system::GenesisConfig::<Test>::default().build_storage();

@@ -7,7 +7,7 @@ use cairn_primitives::{
 };
 use cairn_protocol::{attestation::decisive_witness, emission::is_work};
 
-use crate::{Attended, Attestations, Config, Pallet, Records, Rounds, Tallies};
+use crate::{AbsencesOf, Attended, Attestations, Config, Pallet, Records, Rounds, Tallies};
 
 /// What is asked of a validator of a settled round.
 struct Seat<AccountId> {
@@ -120,6 +120,15 @@ impl<T: Config> Work for Pallet<T> {
             .iter()
             .map(|(uid, one)| (*uid, one.attended()))
             .collect()
+    }
+
+    fn counted(netuid: Netuid, stakes: Vec<(Uid, Balance)>) -> BTreeMap<Uid, Balance> {
+        let absences = AbsencesOf::<T>::get(netuid);
+        let weigh = |(uid, stake): (Uid, Balance)| {
+            let absence = absences.get(&uid).copied().unwrap_or_default();
+            Some((uid, absence.weight(stake)?))
+        };
+        stakes.into_iter().filter_map(weigh).collect()
     }
 
     fn on_epoch(netuid: Netuid) {

@@ -22,8 +22,8 @@ use frame_support::{
 };
 
 use crate::{
-    AbsencesOf, Agenda, Clearing, Config, Configs, Event, LastWaiter, NextDue, Pallet, Remains,
-    Rounds, Run, Runs, Snapshot, Tallies, Tally, Turnouts, Validator, Waiting, WeightInfo,
+    AbsencesOf, Agenda, Clearing, Config, Configs, Event, LastWaiter, NextDue, Pallet, Records,
+    Remains, Rounds, Run, Runs, Snapshot, Tallies, Tally, Turnouts, Validator, Waiting, WeightInfo,
 };
 
 /// Blocks with nothing left on their agenda over which one block steps: more than one, so that the
@@ -80,7 +80,9 @@ impl<T: Config> Pallet<T> {
         Turnouts::<T>::remove(netuid);
         if let Some(round) = run.round {
             Agenda::<T>::remove(run.times.due, netuid);
-            T::Audits::on_stopped(netuid);
+            if let Some(questions) = T::Audits::on_stopped(netuid) {
+                Records::<T>::mutate_extant(netuid, |record| record.stopped(&questions));
+            }
             let next = run.oldest_root.min(run.oldest_round);
             Clearing::<T>::insert(
                 netuid,

@@ -87,6 +87,11 @@ impl Absence {
         counted.max(stake.min(1))
     }
 
+    /// What counts of a validator's stake, in pebble, in rounds and in epochs alike: `None` while it is not expected.
+    pub fn weight(&self, stake: Balance) -> Option<Balance> {
+        self.is_expected().then(|| self.counted(stake))
+    }
+
     /// After a round in which a validator was expected: `decided` is the root that is final, `led` the one that leads
     /// while none is, `undecided` how many rounds in a row now have no final root, and `said` what the validator
     /// attested.

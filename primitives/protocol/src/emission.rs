@@ -7,9 +7,11 @@
 
 use alloc::vec::Vec;
 use bounded_collections::{BoundedBTreeMap, ConstU32};
-use cairn_primitives::{Balance, BlockNumber, Pots, Uid, Verdicts, MAX_MEMBERS};
+use cairn_primitives::{traits::Questions, Balance, BlockNumber, Pots, Uid, Verdicts, MAX_MEMBERS};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
+
+use crate::wages::still_paid;
 
 /// Final rounds by which a validator's attendance is measured: bits of [`Attendance::attested`].
 pub const ATTENDANCE_ROUNDS: u8 = 64;
@@ -84,6 +86,13 @@ impl Record {
         match self.now.is_settled {
             true => &self.now.included,
             false => &self.last.included,
+        }
+    }
+
+    /// The run is stopped: whose work is in question has no incentive for it, since nothing will prove it any more.
+    pub fn stopped(&mut self, questions: &Questions) {
+        for tempo in [&mut self.now, &mut self.last] {
+            tempo.included = still_paid(questions, &tempo.included);
         }
     }
 

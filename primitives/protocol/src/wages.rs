@@ -4,9 +4,12 @@
 //! one of its audits has passed: it is *proven* then. What an epoch gives a miner is withheld
 //! while anything that it was earned by is in question. Whoever loses an audit loses what is withheld, which goes back
 //! to the miners' pot, and is not proven any more.
+//!
+//! What is in question when the run is stopped, or when a miner leaves, nothing will prove any more: it is lost in the
+//! same way. Else a run's owner, and whom it knows, could be paid for anything by stopping the run in time.
 
 use bounded_collections::{BoundedVec, ConstU32};
-use cairn_primitives::{traits::Questions, Balance, Round, Uid};
+use cairn_primitives::{traits::Questions, Balance, Round, Uid, Verdicts};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -20,6 +23,22 @@ pub fn in_question(questions: &Questions, uid: Uid) -> Option<Round> {
         false => Some(0),
         true => questions.open.get(&uid).copied(),
     }
+}
+
+/// Of members that were included, those that can still be paid for it once the run is stopped: whose work is not in
+/// question.
+pub fn still_paid(questions: &Questions, included: &Verdicts) -> Verdicts {
+    let is_clear = |uid: &Uid| in_question(questions, *uid).is_none();
+    Verdicts::from_uids(included.uids().filter(is_clear))
+}
+
+/// What becomes of what was withheld, in pebble.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// The miner's own.
+    pub due: Balance,
+    /// The miners' pot's again.
+    pub lost: Balance,
 }
 
 /// What a miner earned and does not have yet, in pebble.
@@ -86,6 +105,14 @@ impl Withheld {
         due
     }
 
+    /// The miner leaves, or the run is stopped: what was earned before round `in_question` is due, and nothing will
+    /// prove the rest.
+    pub fn end(mut self, in_question: Option<Round>) -> Ended {
+        let due = self.release(in_question);
+        let lost = self.total();
+        Ended { due, lost }
+    }
+
     /// All that is withheld.
     pub fn total(&self) -> Balance {
         let add = |sum: Balance, (_, amount): &(Round, Balance)| sum.saturating_add(*amount);
@@ -128,6 +155,28 @@ mod tests {
         assert_eq!(withheld.release(Some(5)), 9);
         assert_eq!((withheld.total(), withheld.release(None)), (1, 1));
         assert_eq!(withheld, Withheld::default());
+    }
+
+    #[test]
+    fn what_is_in_question_when_the_run_is_stopped_is_lost_and_the_rest_is_due() {
+        let mut withheld = Withheld::default();
+        for (round, amount) in [(3, 5), (4, 7)] {
+            assert_eq!(withheld.earn(round, amount), Ok(()));
+        }
+        let ends = |in_question| {
+            let ended = withheld.clone().end(in_question);
+            (ended.due, ended.lost)
+        };
+        let ways = [Some(0), Some(4), Some(5), None].map(ends);
+        assert_eq!(ways, [(0, 12), (5, 7), (12, 0), (12, 0)]);
+    }
+
+    #[test]
+    fn who_is_in_question_when_the_run_is_stopped_is_paid_for_none_of_its_rounds() {
+        let questions = questions(&[1, 2, 5], &[(2, 7), (3, 8)]);
+        let included = Verdicts::from_uids([1, 2, 3, 4].map(Uid));
+        let paid: Vec<Uid> = still_paid(&questions, &included).uids().collect();
+        assert_eq!(paid, [Uid(1)]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ use cairn_protocol::{
     turnout::{Member, Turnout},
     value::{self, Evidence, Outcome},
     verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
-    wages::{in_question, Withheld},
+    wages::{in_question, still_paid, Ended, Withheld},
 };
 
 const PAGE: &str = include_str!("../../../docs/protocol.md");
@@ -1213,6 +1213,14 @@ fn emission(page: &Section) {
     assert_eq!(longer, attendance);
     what_waits_is_paid_as(page);
 
+    page.says("a validator's stake counts less what has [leaked]");
+    page.says("those that are not expected have no say in it");
+    let leaked = Absence {
+        halved: 1,
+        ..Absence::default()
+    };
+    assert_eq!((leaked.weight(8), leaked.out().weight(8)), (Some(4), None));
+
     page.says("at most `activity_cutoff` blocks before it was due");
     assert!(is_recent(5, 12, 7) && !is_recent(4, 12, 7));
     let tempos = page.number("which is at most ", " tempos");
@@ -1250,6 +1258,22 @@ fn wages(page: &Section) {
         "the oldest waits for the next"
     );
     assert_eq!(withheld.release(Some(2)), 2);
+    page.says("If the run is stopped, everybody has what is not in question, and loses the rest");
+    let mut withheld = Withheld::default();
+    for round in [6, 7] {
+        withheld.earn(round, 5).expect("it fits");
+    }
+    assert_eq!(withheld.end(Some(7)), Ended { due: 5, lost: 5 });
+    page.says("Nobody whose work is in question then has incentive for rounds of that run");
+    let included = Verdicts::from_uids([1, 2].map(Uid));
+    let paid = |proven, open| still_paid(&questions(proven, open), &included);
+    assert_eq!(paid(Some(Uid(1)), None), Verdicts::from_uids([Uid(1)]));
+    assert_eq!(paid(Some(Uid(1)), Some(7)).count(), 0);
+    assert_eq!(paid(None, None).count(), 0);
+    let mut record = Record::default();
+    record.settled(true, [1, 2].map(Uid));
+    record.stopped(&questions(Some(Uid(1)), None));
+    assert_eq!(record.included().uids().collect::<Vec<_>>(), [Uid(1)]);
     page.says("All of what it made");
     let all = page.number("at a rate of ", " of 65,536");
     assert_eq!(u64::from(rule::rate_of(7, false)), all);

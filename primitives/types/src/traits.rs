@@ -152,6 +152,9 @@ pub trait Work {
     /// How many of the last final rounds each validator attested with the final root, and of how many. Who is not in
     /// the map attested none.
     fn attended(netuid: Netuid) -> BTreeMap<Uid, (u32, u32)>;
+    /// What of each validator's stake, in pebble, would count in a round that began now. Who is not expected is not in
+    /// the map.
+    fn counted(netuid: Netuid, stakes: Vec<(Uid, Balance)>) -> BTreeMap<Uid, Balance>;
     /// An epoch has run: a new tempo begins.
     fn on_epoch(netuid: Netuid);
 }
@@ -182,7 +185,8 @@ pub trait Audits<AccountId> {
     /// weight.
     fn on_settled(settled: Settled<'_, AccountId>);
     /// The subnet's run is stopped: its open audits end without a verdict, once [`Audits::clear`] has removed them.
-    fn on_stopped(netuid: Netuid);
+    /// Says whose work was in question, and stays so; `None` where nothing was audited.
+    fn on_stopped(netuid: Netuid) -> Option<Questions>;
     /// A round is no longer kept: what is known of its audits goes. Says how many storage items went.
     fn forget(netuid: Netuid, round: Round) -> u32;
     /// Removes open audits of a stopped run, about `limit` storage items, and says how many; fewer than `limit` means
@@ -218,17 +222,24 @@ pub trait Wages {
     /// The member lost an audit, and with it what is withheld of it, which goes back to the miners' pot. Returns how
     /// much that was.
     fn forfeit(netuid: Netuid, uid: Uid) -> Balance;
+    /// The subnet's run is stopped with these questions open: all members have what is withheld of them and not in
+    /// question, and the rest goes back to the miners' pot, in which who is in question has no part. What this costs is
+    /// added to the block's weight.
+    fn on_stopped(netuid: Netuid, questions: &Questions);
 }
 
 impl Wages for () {
     fn forfeit(_: Netuid, _: Uid) -> Balance {
         0
     }
+    fn on_stopped(_: Netuid, _: &Questions) {}
 }
 
 impl<AccountId> Audits<AccountId> for () {
     fn on_settled(_: Settled<'_, AccountId>) {}
-    fn on_stopped(_: Netuid) {}
+    fn on_stopped(_: Netuid) -> Option<Questions> {
+        None
+    }
     fn forget(_: Netuid, _: Round) -> u32 {
         0
     }

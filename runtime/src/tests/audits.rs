@@ -5,6 +5,7 @@ use cairn_primitives::{
     traits::{Audits as _, Settled},
     AuditOutcome, AuditRules, BlockNumber, Finding, Hotkey, Netuid, Role, Served, Uid, CRN, H256,
 };
+use cairn_protocol::wages::Withheld;
 use frame_support::{assert_ok, traits::Hooks};
 use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie, Dave, Eve, Ferdie};
 use sp_runtime::traits::Dispatchable;
@@ -153,6 +154,36 @@ fn a_tenth_of_the_bond_goes_to_those_who_found_the_work_false() {
             (before.0 + each, before.1 + each)
         );
     });
+}
+
+/// Of what is withheld of Dave a third was earned before the round of which its audit is open.
+#[test]
+fn when_a_run_is_stopped_what_is_in_question_goes_to_the_miners_pot() {
+    use pallet_emissions::{Issued, SubnetLedger, SubnetLedgers, TotalPots, Wages};
+    let netuid = Netuid(1);
+    for (is_proven, due) in [(true, CRN), (false, 0)] {
+        on_an_audit(|| {
+            let mut withheld = Withheld::default();
+            for (round, amount) in [(6, CRN), (7, 2 * CRN)] {
+                assert_ok!(withheld.earn(round, amount));
+            }
+            Wages::<Runtime>::insert(netuid, Uid(0), withheld);
+            let mut ledger = SubnetLedger::new(1);
+            ledger.withheld = 3 * CRN;
+            SubnetLedgers::<Runtime>::insert(netuid, ledger);
+            TotalPots::<Runtime>::mutate(|pots| *pots += 3 * CRN);
+            Issued::<Runtime>::mutate(|issued| *issued += 3 * CRN);
+            assert_ok!(audit::everything());
+            pallet_audits::Passes::<Runtime>::mutate_extant(netuid, |passed| {
+                passed.note(Uid(0), is_proven);
+            });
+            let before = free(Alice);
+            Audits::on_stopped(netuid);
+            assert_eq!(free(Alice) - before, due);
+            let ledger = SubnetLedgers::<Runtime>::get(netuid).expect("it was seen");
+            assert_eq!((ledger.pots.miners, ledger.withheld), (3 * CRN - due, 0));
+        });
+    }
 }
 
 #[test]

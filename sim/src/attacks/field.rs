@@ -48,7 +48,7 @@ impl Bench {
 }
 
 /// Networks without an attack, of which one would do if chance had no part in them.
-const TWINS: u64 = 4;
+pub(super) const TWINS: u64 = 4;
 
 /// What comes of a network without an attack.
 #[derive(Clone, Copy, Debug)]

@@ -1,5 +1,5 @@
-//! Seats that commit to files as long as the format allows, and store as much: what validators fetch, they keep in
-//! memory.
+//! Seats that commit at once to files as long as the format allows, and store as much: what validators fetch, they keep
+//! in memory; and were seats waited for that have earned nothing, whoever trains would be late beside them.
 
 use cairn_gradient::{max_encoded_len, sealed_root};
 use cairn_primitives::{
@@ -18,7 +18,8 @@ use crate::{
 pub const ATTACK: Attack = Attack {
     id: "E2",
     name: "long-files",
-    what: "sixteen seats commit in every round to random bytes as long as the format allows, and store them",
+    what: "sixteen seats commit at once in every round, from the first one on, so that whoever trains is late beside them; \
+           to random bytes as long as the format allows, which they store",
     beside: Role::Miner,
     attackers: 16,
     stage,

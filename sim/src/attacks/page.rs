@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Attack, Bench, Row, Verdict, ALL};
+use super::{table::verdict_of, Attack, Bench, Row, Verdict, ALL};
 
 /// The page, of these rows: one line for each attack, of all seeds.
 pub fn page(rows: &[Row], bench: Bench) -> String {
@@ -20,7 +20,7 @@ pub fn page(rows: &[Row], bench: Bench) -> String {
     let measured = format!(
         "Measured with {miners} honest miners and {validators} honest validators of equal stake, {rounds} rounds, a model \
          of some thousand parameters that really trains, and the seeds {}. Shares, losses and what was lost are means, \
-         stalled rounds the most of a seed, the verdict the worst. `cairn-sim attacks NAME --seed SEED` replays a row.",
+         stalled rounds the most of a seed. `cairn-sim attacks NAME --seed SEED` replays a row.",
         seeds.join(", ")
     );
     page.push_str(&wrapped("", &measured));
@@ -147,7 +147,7 @@ fn line(attack: &'static Attack, rows: &[Row]) -> Option<Line> {
         held: rows.iter().map(|row| row.held_bytes).max()?,
         gained: mean(|row| row.attacker_gained as f64),
         told: rows.iter().find_map(|row| row.told.clone()),
-        verdict: rows.iter().map(|row| row.verdict).max()?,
+        verdict: verdict_of(&rows),
     })
 }
 
@@ -176,7 +176,12 @@ What was not run is not here.
 - **stalled** is how many rounds more ended with nothing included.
 - **lost** is what the attackers' coldkeys are poorer by, earnings aside, in CRN: prices, fees, what was slashed.
 
-A change of the loss within two standard deviations of those four counts as none.
+The verdict goes by the worst seed in what an attack brought, stalled and took.
+Of the loss it goes by the mean over the seeds, where that is more than twice its standard error; else the change counts
+as none.
+That error is s·√(1/n + 1/(4n)) with n seeds: an attack's own run has the same spread as one of the four networks
+without it that it is held against.
+s is the standard deviation of those networks from the mean of their seed, pooled over the seeds.
 An attack *holds* if it brought at most half a share, moved the loss by at most 1 % and stalled at most three rounds.
 It is *open* if it brought 0.95 of a share or more, moved the loss by more than 5 %, stalled more than half of the
 rounds, or took 1 CRN or more that others had. Else it holds *partly*.
@@ -206,25 +211,33 @@ const COLUMNS: &str = "| attack | share | later | loss | stalled | lost | |
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_page_has_a_line_for_each_attack_that_was_run_and_the_worst_verdict() {
-        let row = |seed, share_per_gpu, verdict| Row {
+    fn row(seed: u64, share_per_gpu: f64) -> Row {
+        Row {
             attack: "exam",
             seed,
             share_per_gpu,
             late_share_per_gpu: 0.25,
             loss_change: 0.01,
+            chance: 0.04,
             stalled_rounds: seed as i64,
+            rounds: 16,
             attacker_lost: 0,
             held_bytes: 7,
-            attacker_gained: 3_000_000_000,
+            attacker_gained: 0,
             told: (seed == 2).then(|| "it rained".into()),
-            verdict,
+            verdict: Verdict::Partly,
+        }
+    }
+
+    #[test]
+    fn the_page_has_a_line_for_each_attack_that_was_run_and_the_worst_verdict() {
+        let taken = |row| Row {
+            attacker_gained: 3_000_000_000,
+            ..row
         };
-        let rows = [row(1, 0.5, Verdict::Holds), row(2, 1.5, Verdict::Open)];
-        let page = page(&rows, Bench::usual(1));
+        let page = page(&[row(1, 0.5), row(2, 1.5)].map(taken), Bench::usual(1));
         assert!(page.contains("the seeds 1, 2."));
-        let is_short = |line: &str| line.chars().count() <= 120;
+        let is_short = |line: &str| line.len() <= 120;
         assert!(page.lines().all(is_short), "{page}");
         assert!(page.contains("| `exam` |") && !page.contains("| `clones` |"));
         assert!(page.contains("| 1.00 | 0.25 | +1.0 % | 2 | 0.00 | **open** |"));
@@ -234,5 +247,41 @@ mod tests {
             words.contains("Seen: it rained. It took 3.00 CRN that others had. A validator held 7")
         );
         assert!(page.contains("0 of 1 attacks hold, 0 hold partly, 1 are open."));
+    }
+
+    #[test]
+    fn a_line_goes_by_the_worst_seed_and_by_the_mean_of_the_losses() {
+        let verdict = |rows: &[Row]| {
+            let lines = page(rows, Bench::usual(1));
+            let line = lines.lines().find(|line| line.starts_with("| `exam`"));
+            line.and_then(|line| line.split("**").nth(1))
+                .map(String::from)
+        };
+        let loses = |change| {
+            move |row| Row {
+                loss_change: change,
+                ..row
+            }
+        };
+        // Twice the error of two seeds is 0.0316 where that of each is 0.0447.
+        let two = || [row(1, 0.0), row(2, 0.0)];
+        assert_eq!(verdict(&two().map(loses(0.04))).as_deref(), Some("partly"));
+        assert_eq!(verdict(&two().map(loses(0.03))).as_deref(), Some("holds"));
+        assert_eq!(verdict(&two().map(loses(0.06))).as_deref(), Some("open"));
+        let [first, second] = two();
+        let lucky = [loses(0.06)(first), loses(0.0)(second)];
+        assert_eq!(verdict(&lucky).as_deref(), Some("holds"));
+        // What another seed did not bring helps the worst one nothing.
+        let brought = [row(1, 0.0), row(2, 0.6)];
+        assert_eq!(verdict(&brought).as_deref(), Some("partly"));
+        let stalled = [row(1, 0.0), row(9, 0.0)];
+        assert_eq!(verdict(&stalled).as_deref(), Some("open"));
+        let words: Vec<&str> = HEAD.split_whitespace().collect();
+        let words = words.join(" ");
+        assert!(words.contains(
+            "by the mean over the seeds, where that is more than twice its standard error"
+        ));
+        assert!(words.contains("s·√(1/n + 1/(4n)) with n seeds"));
+        assert!(words.contains("by the worst seed in what an attack brought, stalled and took"));
     }
 }

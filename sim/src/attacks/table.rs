@@ -3,7 +3,10 @@
 use cairn_primitives::{api::pebble, Balance, CRN};
 use serde::Serialize;
 
-use super::{field::Peace, Attack};
+use super::{
+    field::{Peace, TWINS},
+    Attack,
+};
 use crate::{
     settings::Role,
     world::{MemberResult, RunResult},
@@ -34,10 +37,14 @@ pub struct Row {
     /// By how much the held-out loss ended above the mean of the same network's twins without the attack, as a share
     /// of that.
     pub loss_change: f64,
+    /// Twice the standard deviation of the held-out losses of those twins, as a share of their mean.
+    pub chance: f64,
     /// The same of what was earned in the second half of the rounds: a network that begins has its own ways to be paid.
     pub late_share_per_gpu: f64,
     /// Null rounds more than without the attack.
     pub stalled_rounds: i64,
+    /// Rounds that were settled.
+    pub rounds: usize,
     /// What the attackers' coldkeys are poorer by, earnings aside, in pebble.
     #[serde(with = "pebble")]
     pub attacker_lost: Balance,
@@ -58,30 +65,64 @@ pub(super) fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
     let attackers = || war.members.iter().filter(|member| member.attack.is_some());
     let attacker_gained = attackers().map(|member| member.gained).sum();
     let loss_change = (war.heldout_loss - peace.loss) / peace.loss;
-    let stalled_rounds = war.null_rounds() as i64 - peace.null_rounds;
-    // What chance does as well is no harm.
-    let harm = if loss_change > peace.chance {
-        loss_change
-    } else {
-        0.0
-    };
-    Row {
+    let mut row = Row {
         attack: attack.name,
         seed: war.seed,
         share_per_gpu,
         late_share_per_gpu,
         loss_change,
-        stalled_rounds,
+        chance: peace.chance,
+        stalled_rounds: war.null_rounds() as i64 - peace.null_rounds,
+        rounds: war.rounds.len(),
         attacker_lost: attackers().map(|member| member.lost).sum(),
         held_bytes: war.held_bytes,
         attacker_gained,
         told: attackers().find_map(|member| member.told.clone()),
-        verdict: if attacker_gained >= CRN {
-            Verdict::Open
-        } else {
-            verdict(share_per_gpu, harm, stalled_rounds, war.rounds.len())
-        },
+        verdict: Verdict::Holds,
+    };
+    row.verdict = verdict_of(&[&row]);
+    row
+}
+
+/// What an attack amounts to over the seeds of these rows: by the seed in which it brought or stalled most, and by the
+/// mean of what it did to the loss.
+pub(super) fn verdict_of(rows: &[&Row]) -> Verdict {
+    let changes: Vec<(f64, f64)> = rows
+        .iter()
+        .map(|row| (row.loss_change, row.chance))
+        .collect();
+    let by_loss = verdict(0.0, harm(&changes), 0, 1);
+    let worst = rows.iter().map(|row| row.brought()).max();
+    worst.map_or(by_loss, |worst| worst.max(by_loss))
+}
+
+impl Row {
+    /// What it amounts to, the loss aside.
+    fn brought(&self) -> Verdict {
+        if self.attacker_gained >= CRN {
+            return Verdict::Open;
+        }
+        verdict(self.share_per_gpu, 0.0, self.stalled_rounds, self.rounds)
     }
+}
+
+/// The mean of what an attack did to the loss in each seed, unless chance does as well: unless it is within twice its
+/// standard error. Each change comes with twice the deviation of its seed's twins. What is no number is no chance.
+fn harm(changes: &[(f64, f64)]) -> f64 {
+    let mean = changes.iter().map(|(change, _)| change).sum::<f64>() / changes.len().max(1) as f64;
+    match mean <= 2.0 * standard_error(changes) {
+        true => 0.0,
+        false => mean,
+    }
+}
+
+/// The standard error of the mean of these changes. An attack's run spreads as its twins do: so each change has the
+/// error of one run and of a mean of [`TWINS`], and all seeds tell alike how large that is.
+fn standard_error(changes: &[(f64, f64)]) -> f64 {
+    let seeds = changes.len().max(1) as f64;
+    let squares = changes.iter().map(|(_, chance)| (chance / 2.0).powi(2));
+    let pooled = squares.sum::<f64>() / seeds;
+    (pooled * (1.0 / seeds + 1.0 / (TWINS as f64 * seeds))).sqrt()
 }
 
 /// What attackers of a role, or outsiders, earned for what they put in, beside what honest members of that role did. A
@@ -145,5 +186,37 @@ mod tests {
         assert_eq!(verdict(1.0, 0.0, 0, 16), Verdict::Open);
         assert_eq!(verdict(0.0, 0.06, 0, 16), Verdict::Open);
         assert_eq!(verdict(0.0, 0.0, 9, 16), Verdict::Open);
+    }
+
+    #[test]
+    fn the_error_of_a_change_is_that_of_one_run_and_of_a_mean_of_four() {
+        let error = |chances: &[f64]| {
+            let changes: Vec<(f64, f64)> = chances.iter().map(|chance| (0.5, *chance)).collect();
+            standard_error(&changes)
+        };
+        let is_near = |found: f64, expected: f64| (found - expected).abs() < 1e-12;
+        assert!(is_near(error(&[0.02]), 0.01 * 1.25_f64.sqrt()));
+        assert!(is_near(error(&[0.02; 6]), 0.01 * (1.25_f64 / 6.0).sqrt()));
+        // The mean of the squares of 0.01 and 0.03 is 0.0005.
+        let pooled = (0.0005_f64 * (0.5 + 0.125)).sqrt();
+        assert!(is_near(error(&[0.02, 0.06]), pooled));
+    }
+
+    #[test]
+    fn what_chance_does_as_well_is_no_harm() {
+        let of = |changes: &[f64]| {
+            let changes: Vec<(f64, f64)> = changes.iter().map(|change| (*change, 0.02)).collect();
+            harm(&changes)
+        };
+        // Twice the error is 0.0224 of one seed, and 0.0091 of six.
+        assert_eq!(of(&[0.022]), 0.0);
+        assert_eq!(of(&[0.023]), 0.023);
+        assert_eq!(of(&[0.05, 0.0, 0.0, 0.0, 0.0, 0.0]), 0.0);
+        assert!((of(&[0.012; 6]) - 0.012).abs() < 1e-12);
+        assert_eq!(of(&[-0.5; 6]), 0.0);
+        assert_eq!(of(&[]), 0.0);
+        // Nor is a model that came to nothing a matter of chance.
+        let ruined = harm(&[(f64::NAN, 0.02)]);
+        assert_eq!(verdict(0.0, ruined, 0, 16), Verdict::Open);
     }
 }

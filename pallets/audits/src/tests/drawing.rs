@@ -1,6 +1,9 @@
 //! What is drawn when a round is settled, and what goes without a verdict.
 
-use cairn_primitives::{traits::Audits as _, AuditOutcome, AuditRules, Netuid, Uid, Verdicts};
+use cairn_primitives::{
+    traits::{Audits as _, Questions},
+    AuditOutcome, AuditRules, Netuid, Uid, Verdicts,
+};
 use frame_support::{assert_noop, dispatch::DispatchClass};
 
 use crate::{mock::*, Agenda, Error, Event, OpenAudits, Outcomes, Passed, Passes, OPEN_ROUNDS};
@@ -173,7 +176,15 @@ fn no_more_are_open_than_a_few_rounds_include() {
 #[test]
 fn a_stopped_runs_audits_end_without_a_verdict() {
     ExtBuilder.audited(|| {
-        Audits::on_stopped(NET);
+        Passes::<Test>::mutate_extant(NET, |passed| passed.note(Uid(12), true));
+        let questions = Questions {
+            newest: ROUND,
+            proven: Verdicts::from_uids([Uid(12)]),
+            open: [(MINER, ROUND)].into(),
+        };
+        assert_eq!(Audits::on_stopped(NET), Some(questions.clone()));
+        assert_eq!(World::followed(), [Followed::Stopped(questions)]);
+        assert_eq!(Audits::on_stopped(NET), None, "it is asked once");
         let gone = Error::<Test>::NoAudit;
         assert_noop!(open(), gone);
         assert!(Audits::open_audits(NET).is_empty());

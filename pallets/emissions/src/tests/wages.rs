@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use cairn_primitives::{
-    traits::{Dissolve, Incentives, OnMember, Wages as _},
+    traits::{Asked as _, Dissolve, Incentives, OnMember, Wages as _},
     Balance, Netuid, Round, Uid,
 };
+use frame_support::dispatch::DispatchClass;
 
 use crate::{mock::*, Event, SubnetLedgers, TotalPots, Wages};
 
@@ -141,6 +142,147 @@ fn who_leaves_has_what_is_not_in_question_and_leaves_the_rest() {
             assert_eq!(withheld(MINER), 0);
         });
     }
+}
+
+/// The run of the usual subnet is stopped.
+fn stops() {
+    System::reset_events();
+    let questions = World::questions(SUBNET).expect("it audits");
+    Emissions::on_stopped(SUBNET, &questions);
+    World::change_subnet(SUBNET, |subnet| {
+        (subnet.questions, subnet.has_run) = (None, false);
+    });
+    Emissions::do_try_state().expect("the books are right");
+}
+
+fn miners_pot() -> Balance {
+    let ledger = SubnetLedgers::<Test>::get(SUBNET);
+    ledger.expect("it was seen").pots.miners
+}
+
+#[test]
+fn a_stop_pays_who_is_proven_and_nobody_else() {
+    ExtBuilder::usual().build_and_execute(|| {
+        votes();
+        asked(3, &[], &[]);
+        run_to(12);
+        let amount = withheld(MINER);
+        assert!(amount > 0 && withheld(OTHER) == amount);
+        // One audit has passed since, and none is open.
+        asked(3, &[MINER], &[]);
+        let (before, all) = (miners_pot(), TotalPots::<Test>::get());
+        stops();
+        assert_eq!((has(MINER), has(OTHER)), (amount, 0));
+        assert_eq!((withheld(MINER), withheld(OTHER)), (0, 0));
+        assert_eq!(miners_pot(), before + amount);
+        assert_eq!(TotalPots::<Test>::get(), all - amount);
+        let paid = Event::Paid {
+            netuid: SUBNET,
+            uid: MINER,
+            hotkey: hotkey(SUBNET, MINER),
+            as_miner: amount,
+            as_validator: 0,
+        };
+        let forfeited = Event::Forfeited {
+            netuid: SUBNET,
+            uid: OTHER,
+            amount,
+        };
+        let said = events();
+        assert!(said.len() == 2 && said.contains(&paid) && said.contains(&forfeited));
+        let counts = [MINER, OTHER].map(|uid| Emissions::incentive(SUBNET, uid) > 0);
+        assert_eq!(counts, [true, false]);
+        let last = [MINER, OTHER].map(|uid| Emissions::last_paid(SUBNET, uid));
+        assert_eq!(last, [amount, 0]);
+        assert_eq!(Emissions::member(SUBNET, MINER).earned_as_miner, amount);
+    });
+}
+
+#[test]
+fn a_stop_pays_what_was_earned_before_the_open_audit() {
+    ExtBuilder::usual().build_and_execute(|| {
+        votes();
+        asked(3, &[MINER, OTHER], &[(MINER, 2)]);
+        run_to(12);
+        votes();
+        asked(5, &[MINER, OTHER], &[(MINER, 2)]);
+        let first = withheld(MINER);
+        run_to(22);
+        let second = withheld(MINER) - first;
+        assert!(first > 0 && second > 0);
+        asked(5, &[MINER, OTHER], &[(MINER, 4)]);
+        let before = miners_pot();
+        stops();
+        assert_eq!((has(MINER), withheld(MINER)), (first, 0));
+        assert_eq!(miners_pot(), before + second);
+        assert_eq!(Emissions::member(SUBNET, MINER).last_as_miner, 0);
+        assert_eq!(Emissions::incentive(SUBNET, MINER), 0);
+        assert!(Emissions::incentive(SUBNET, OTHER) > 0);
+    });
+}
+
+/// The owner stops the run just before the epoch, so that what nobody audited would be paid without a question.
+#[test]
+fn what_no_epoch_has_paid_when_a_run_is_stopped_is_for_the_others() {
+    for (proven, left_out, shares) in [
+        (vec![MINER], vec![OTHER], (true, false)),
+        (vec![], vec![MINER, OTHER], (false, false)),
+    ] {
+        ExtBuilder::usual().build_and_execute(|| {
+            votes();
+            asked(3, &proven, &[]);
+            run_to(5);
+            stops();
+            // As the training pallet has it from then on.
+            World::change_subnet(SUBNET, |subnet| subnet.left_out = left_out);
+            let before = miners_pot();
+            assert!(before > 0);
+            run_to(12);
+            assert_eq!((has(MINER) > 0, has(OTHER) > 0), shares);
+            assert_eq!(
+                miners_pot() + has(MINER),
+                before,
+                "where there is nobody it stays in the pot"
+            );
+        });
+    }
+}
+
+#[test]
+fn a_subnet_that_ends_shares_nothing_with_who_was_in_question() {
+    ExtBuilder::usual().build_and_execute(|| {
+        votes();
+        asked(3, &[], &[]);
+        run_to(12);
+        asked(3, &[MINER], &[]);
+        let amount = withheld(OTHER);
+        stops();
+        World::change_subnet(SUBNET, |subnet| subnet.dissolving = true);
+        Emissions::on_dissolving(SUBNET);
+        let pot = miners_pot();
+        assert!(pot >= amount);
+        while Emissions::dissolve(SUBNET, 1) > 0 {}
+        assert_eq!((has(MINER), has(OTHER)), (amount + pot, 0));
+        assert_eq!(TotalPots::<Test>::get(), 0);
+    });
+}
+
+#[test]
+fn what_a_stop_costs_is_in_the_blocks_weight() {
+    ExtBuilder::usual().build_and_execute(|| {
+        votes();
+        asked(3, &[], &[]);
+        run_to(12);
+        let used = || {
+            let weight = System::block_weight();
+            weight.get(DispatchClass::Normal).ref_time()
+        };
+        let records = crate::MemberRecords::<Test>::iter_prefix_values(SUBNET).count() as u64;
+        let before = used();
+        stops();
+        let weight = Emissions::stopping_weight(2, records).ref_time();
+        assert_eq!(used() - before, weight);
+    });
 }
 
 #[test]

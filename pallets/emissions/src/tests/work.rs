@@ -206,3 +206,48 @@ fn who_deals_with_itself_is_paid_nothing() {
             assert_eq!((paid(), TotalPots::<Test>::get()), (0, 0));
         });
 }
+
+/// Validator 0 has 60 CRN and weighs miner 2, validator 1 has 40 and weighs miner 3. Whether an epoch gives each of
+/// the miners something, if rounds count this of validator 0's stake.
+fn given_with(counted: Option<Balance>) -> [bool; 2] {
+    let mut given = [false; 2];
+    ExtBuilder::usual().build_and_execute(|| {
+        vote(Netuid(1), Uid(0), &[(Uid(2), 1)]);
+        vote(Netuid(1), Uid(1), &[(Uid(3), 1)]);
+        World::change_subnet(Netuid(1), |subnet| {
+            subnet.counted = [(Uid(0), counted)].into();
+        });
+        run_to(12);
+        given = [2, 3].map(|uid| Emissions::member(Netuid(1), Uid(uid)).incentive > 0);
+    });
+    given
+}
+
+#[test]
+fn scores_weigh_as_much_stake_as_rounds_count() {
+    assert_eq!(given_with(Some(60 * CRN)), [true, false]);
+    assert_eq!(given_with(Some(20 * CRN)), [false, true]);
+    assert_eq!(given_with(None), [false, true]);
+}
+
+#[test]
+fn who_is_not_expected_leaves_its_seat_to_others_and_keeps_its_bonds_where_one_is_left() {
+    for (seats, keeps) in [(1, false), (2, true)] {
+        ExtBuilder::usual().build_and_execute(|| {
+            for uid in [Uid(0), Uid(1)] {
+                vote(Netuid(1), uid, &[(Uid(2), 1)]);
+            }
+            run_to(12);
+            assert!(Bonds::<Test>::contains_key(Netuid(1), Uid(0)));
+            World::change_subnet(Netuid(1), |subnet| {
+                subnet.hyperparameters.max_validators = seats;
+                subnet.counted = [(Uid(0), None)].into();
+            });
+            vote(Netuid(1), Uid(1), &[(Uid(3), 1)]);
+            run_to(22);
+            let given = [2, 3].map(|uid| Emissions::member(Netuid(1), Uid(uid)).incentive > 0);
+            assert_eq!(given, [false, true], "only who is expected has a say");
+            assert_eq!(Bonds::<Test>::contains_key(Netuid(1), Uid(0)), keeps);
+        });
+    }
+}

@@ -1,6 +1,6 @@
 //! Who is missed, whose stake leaks, who is slashed.
 
-use cairn_primitives::{Balance, ModelRoot, Netuid, Role, Uid, H256};
+use cairn_primitives::{traits::Work, Balance, ModelRoot, Netuid, Role, Uid, H256};
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
 
@@ -149,6 +149,35 @@ fn when_half_of_the_stake_sleeps_one_round_is_lost() {
         assert!(Training::lineage(NET, 1)[0].is_final);
         assert_eq!(Training::settled(NET, 1).unwrap().included, [Uid(10)]);
         assert_eq!(behind(Uid(1)), (101, 0), "to sleep is not slashed");
+    });
+}
+
+/// In the quorum and in an epoch the same stake counts: half of what sleeps, and later none of it.
+#[test]
+fn an_epoch_counts_the_stake_that_a_round_counts() {
+    let stakes = [(Uid(0), 100), (Uid(1), 101)];
+    let built = ExtBuilder::default()
+        .subnet(NET)
+        .validators(NET, &[100, 101]);
+    built.miners(NET, 1).run(NET, config()).execute(|| {
+        let counted = || {
+            let counted = Training::counted(NET, stakes.to_vec());
+            counted.into_iter().collect::<Vec<_>>()
+        };
+        let seats = || {
+            let mut seats = taking_part().1;
+            seats.sort_unstable();
+            seats
+        };
+        assert_eq!((seats(), counted()), (stakes.to_vec(), stakes.to_vec()));
+        round_of(&[(Uid(0), ROOT)]);
+        assert_eq!(counted(), [(Uid(0), 100), (Uid(1), 50)]);
+        assert_eq!(seats(), counted());
+        for _ in 0..2 {
+            round_of(&[(Uid(0), ROOT)]);
+        }
+        assert_eq!(counted(), [(Uid(0), 100)]);
+        assert_eq!(seats(), counted());
     });
 }
 

@@ -1,6 +1,9 @@
 //! What the audits pallet is told, and what follows from what it tells.
 
-use cairn_primitives::{traits::Attendance, AuditRules, ModelRoot, Uid, H256};
+use cairn_primitives::{
+    traits::{Attendance, Work},
+    AuditRules, ModelRoot, Uid, H256,
+};
 use frame_support::{assert_noop, assert_ok};
 
 use crate::{mock::*, Attended, Clearing, Error, Event, Rounds};
@@ -185,6 +188,26 @@ fn a_run_is_cleared_once_its_audits_are() {
         assert!(!Clearing::<Test>::contains_key(NET));
         assert_eq!(World::told(), [Told::Forgotten(0), Told::Forgotten(1)]);
     });
+}
+
+#[test]
+fn who_is_in_question_when_a_run_is_stopped_was_not_included() {
+    for (proven, included) in [
+        (None, vec![Uid(10), Uid(11)]),
+        (Some(vec![Uid(11), Uid(12)]), vec![Uid(11)]),
+        (Some(vec![]), vec![]),
+    ] {
+        ExtBuilder::usual().execute(|| {
+            whole_round(&[Uid(10), Uid(11)], &[Uid(0), Uid(1), Uid(2)], ROOT);
+            World::with_proven(proven);
+            assert_ok!(Training::stop_run(by(owner(NET)), NET));
+            let left = || Training::included(NET).uids().collect::<Vec<_>>();
+            assert_eq!(left(), included);
+            // Nor in the tempos after it.
+            Training::on_epoch(NET);
+            assert_eq!(left(), included);
+        });
+    }
 }
 
 #[test]
