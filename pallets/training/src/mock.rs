@@ -598,6 +598,15 @@ impl ExtBuilder {
         (10..10 + count).fold(self, |built, uid| built.miner(netuid, Uid(uid)))
     }
 
+    /// The members so far earned something in the last epoch, all the same.
+    pub fn earning(mut self) -> Self {
+        let subnets = self.subnets.values_mut();
+        for member in subnets.flat_map(|subnet| subnet.members.values_mut()) {
+            member.incentive = 1;
+        }
+        self
+    }
+
     /// A run that is started in block 1 and begins in block 2.
     pub fn run(mut self, netuid: Netuid, config: RunConfig) -> Self {
         self.runs.push((netuid, config));

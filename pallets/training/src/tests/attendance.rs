@@ -43,7 +43,7 @@ fn behind(uid: Uid) -> (Balance, Balance) {
 
 #[test]
 fn who_misses_three_rounds_is_not_expected_until_it_is_back() {
-    ExtBuilder::usual().execute(|| {
+    ExtBuilder::usual().earning().execute(|| {
         for _ in 0..2 {
             whole_round(&[Uid(10), Uid(11)], &[Uid(0), Uid(1)], ROOT);
         }

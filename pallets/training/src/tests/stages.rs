@@ -15,6 +15,7 @@ fn hurried() -> ExtBuilder {
         .subnet(NET)
         .validators(NET, &[100, 100, 100])
         .miners(NET, 3)
+        .earning()
         .run(NET, config)
 }
 
@@ -106,6 +107,22 @@ fn who_does_not_come_costs_the_others_one_round() {
         hurry(two, &VALIDATORS);
         // A grace after the block in which the others came: it might come.
         assert_eq!(settled_at(2), start + 1 + 4 + 3);
+    });
+}
+
+#[test]
+fn before_anybody_earned_a_round_waits_for_all_and_nobody_is_late() {
+    let mut config = with_floor(25);
+    config.phases.train = 16;
+    let built = ExtBuilder::default().subnet(NET).validators(NET, &[100]);
+    built.miners(NET, 3).run(NET, config).execute(|| {
+        let start = times().start;
+        hurry(&MINERS[..2], &VALIDATORS[..1]);
+        assert_eq!(
+            Training::settled(NET, 0).unwrap().settled_at,
+            start + 16 + 3
+        );
+        assert!(Training::run_info(NET).unwrap().unawaited.is_empty());
     });
 }
 
