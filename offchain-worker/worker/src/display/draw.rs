@@ -91,7 +91,8 @@ fn small(board: &Board, log: &[String], buffer: &mut Buffer, now: Instant) {
 fn title(board: &Board, now: Instant) -> Line<'static> {
     let role = board.part.name();
     let mut parts = vec![Span::styled(format!("cairn {role}"), BOLD)];
-    let mut add = |text: String, style| parts.push(Span::styled(format!(" · {text}"), style));
+    let mut add =
+        |text: String, style: Style| parts.push(Span::styled(format!(" · {text}"), style));
     let ago = board
         .block
         .map(|(_, came)| now.saturating_duration_since(came));
