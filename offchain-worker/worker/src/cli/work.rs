@@ -52,8 +52,9 @@ pub struct Work {
     #[command(flatten)]
     onlookers: OnlookersArgs,
     /// Write lines on a terminal, too, in place of a display that is kept up to date
-    #[arg(long, env = "CAIRN_PLAIN", value_parser = BoolishValueParser::new())]
-    plain: bool,
+    // Not `plain`: in the environment and in the settings file that keeps keys in plain text.
+    #[arg(long, env = "CAIRN_NO_DISPLAY", value_parser = BoolishValueParser::new())]
+    no_display: bool,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -110,7 +111,7 @@ impl Work {
         let account = AccountId::of(&hotkey);
         let worker = (part.name(), account);
         let metrics = self.onlookers.begin(chain, worker, &shutdown).await?;
-        if Around::here(self.plain || self.json.json).has_display() {
+        if Around::here(self.no_display || self.json.json).has_display() {
             self.display(&screen, (part, account), &metrics, shutdown.clone());
         }
         let prepared = Prepared {

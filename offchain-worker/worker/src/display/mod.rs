@@ -1,5 +1,5 @@
 //! What `cairn mine` and `cairn validate` show on a terminal: a board that is kept up to date, above the last lines of
-//! the log. Elsewhere, and with `--plain`, they write lines.
+//! the log. Elsewhere, and with `--no-display`, they write lines.
 //!
 //! Roles know nothing of it. A worker's metrics tell it what they take note of ([`crate::metrics::note`]), and now and
 //! then it asks the chain by itself what the work was paid. [`board`] is what is known, [`draw`] what is drawn of that:

@@ -40,7 +40,9 @@ impl Kept {
     pub fn text(&self) -> String {
         let mut text = match self.gone {
             0 => String::new(),
-            gone => format!("({gone} lines before are left out; --plain prints all of them)\n"),
+            gone => {
+                format!("({gone} lines before are left out; --no-display prints all of them)\n")
+            }
         };
         for line in &self.lines {
             text.push_str(line);
