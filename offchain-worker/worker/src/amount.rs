@@ -1,4 +1,4 @@
-//! Amounts as people write and read them: CRN with up to nine decimals.
+//! Amounts as people write and read them: CRN with up to nine decimals, numbers, bytes.
 
 use cairn_primitives::{Balance, CRN};
 
@@ -146,6 +146,18 @@ pub fn thousands(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// Bytes in KiB below a MiB, and GiB from ten of them on.
+pub fn size(bytes: u64) -> String {
+    let mib = bytes as f64 / f64::from(1 << 20);
+    if bytes < 1 << 20 {
+        return format!("{:.1} KiB", mib * 1_024.0);
+    }
+    match mib < 10_240.0 {
+        true => format!("{mib:.1} MiB"),
+        false => format!("{:.1} GiB", mib / 1_024.0),
+    }
 }
 
 /// `1 miner`, `2 miners`.

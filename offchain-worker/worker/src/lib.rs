@@ -16,6 +16,7 @@ pub mod amount;
 pub mod cli;
 pub mod dashboard;
 pub mod devnet;
+pub mod display;
 pub mod error;
 pub mod follower;
 pub mod http;

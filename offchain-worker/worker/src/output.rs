@@ -1,19 +1,23 @@
-//! The only place that writes to standard output and standard error.
+//! The only place that writes to standard output and standard error, but for the display on a terminal
+//! ([`crate::display`]). While that is up, logs are kept here, and written when it goes.
 //!
 //! Standard output is what a person asked for: a write that fails is an error of the command. Only a reader
 //! that has gone (`cairn status | head -1`) is none, and what follows is lost quietly. Standard error is for
 //! logs and errors: whoever reads them may go away, and the work goes on.
 
+mod kept;
+
 use std::{
     fs::File,
     io::{self, ErrorKind, IsTerminal, Write},
     os::fd::AsFd,
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use serde::Serialize;
 
+use self::kept::Kept;
 use crate::{
     error::Failure,
     printable::{printable_json, printable_lines},
@@ -25,6 +29,9 @@ const RETRY_AFTER: Duration = Duration::from_millis(5);
 
 /// Why standard output lost something, if it did: the program ends with it.
 static LOST: Mutex<Option<String>> = Mutex::new(None);
+
+/// Logs that are kept, while they are.
+static KEPT: Mutex<Option<Kept>> = Mutex::new(None);
 
 /// Prints a text for people. What others wrote in it cannot do anything to a terminal; long lines are
 /// wrapped where standard output is one.
@@ -117,13 +124,40 @@ pub fn complete() -> Result<(), Failure> {
     lost.as_deref().map_or(Ok(()), |why| Err(unwritten(why)))
 }
 
-/// Standard error for logs. Writing always succeeds.
+/// From now on logs are kept and not written: a display has the terminal.
+pub fn keep_logs() {
+    kept().get_or_insert_default();
+}
+
+/// The last lines of logs that are kept, at most so many, without colours.
+pub fn kept_logs(most: usize) -> Vec<String> {
+    kept().as_ref().map_or(Vec::new(), |kept| kept.last(most))
+}
+
+/// Writes the logs that were kept; from now on they are written as they come.
+pub fn release_logs() {
+    let mut kept = kept();
+    if let Some(kept) = kept.take() {
+        let _ = io::stderr().write_all(kept.text().as_bytes());
+    }
+}
+
+fn kept() -> MutexGuard<'static, Option<Kept>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Standard error for logs, or where they are kept. Writing always succeeds.
 #[derive(Clone, Copy, Debug)]
 pub struct Logs;
 
 impl Write for Logs {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = io::stderr().write_all(bytes);
+        match kept().as_mut() {
+            Some(kept) => kept.take(bytes),
+            None => {
+                let _ = io::stderr().write_all(bytes);
+            }
+        }
         Ok(bytes.len())
     }
 

@@ -22,7 +22,6 @@ pub fn watch_with_deadline(
     heard: impl Fn() + Send + 'static,
 ) -> watch::Receiver<bool> {
     listen(move || {
-        heard();
         let end = move || {
             std::thread::sleep(grace);
             // What it started dies with it.
@@ -32,6 +31,8 @@ pub fn watch_with_deadline(
         let _ = std::thread::Builder::new()
             .name("deadline".into())
             .spawn(end);
+        // It may write to a terminal that takes nothing: the deadline runs already.
+        heard();
     })
 }
 

@@ -14,9 +14,12 @@ use super::{
     reach::ReachArgs,
 };
 use crate::{
+    display::{self, screen::Around, Screen, Whose},
     error::Failure,
     metrics::Metrics,
-    roles::{miner, state::StatePlace, stores::Stores, validator, Behaviour, WorkerOptions},
+    roles::{
+        idle::Part, miner, state::StatePlace, stores::Stores, validator, Behaviour, WorkerOptions,
+    },
     shutdown,
 };
 
@@ -48,6 +51,10 @@ pub struct Work {
     threads: Option<u16>,
     #[command(flatten)]
     onlookers: OnlookersArgs,
+    /// Write lines on a terminal, too, in place of a display that is kept up to date
+    // Not `plain`: in the environment and in the settings file that keeps keys in plain text.
+    #[arg(long, env = "CAIRN_NO_DISPLAY", value_parser = BoolishValueParser::new())]
+    no_display: bool,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -85,7 +92,7 @@ const DEADLINE: Duration = Duration::from_millis(1_800);
 
 impl Work {
     /// Finds out what was left to defaults, and that the node is there and of the right chain.
-    async fn prepare(&self, role: &'static str) -> Result<Prepared, Failure> {
+    async fn prepare(&self, part: Part) -> Result<(Prepared, Screen), Failure> {
         let hotkey = self.key.keypair()?;
         self.node.connect().await?;
         let state = match &self.state_dir {
@@ -94,18 +101,46 @@ impl Work {
         };
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = self.threads.map_or_else(cores, usize::from);
-        let shutdown = shutdown::watch_with_deadline(DEADLINE, 0, || {
+        let screen = Screen::new();
+        let close = screen.closer();
+        let shutdown = shutdown::watch_with_deadline(DEADLINE, 0, move || {
+            close();
             tracing::info!("asked to stop: stopping; a restart continues from the state on disk");
         });
         let chain = (&self.node, self.netuid);
-        let worker = (role, AccountId::of(&hotkey));
-        Ok(Prepared {
-            metrics: self.onlookers.begin(chain, worker, &shutdown).await?,
+        let account = AccountId::of(&hotkey);
+        let worker = (part.name(), account);
+        let metrics = self.onlookers.begin(chain, worker, &shutdown).await?;
+        if Around::here(self.no_display || self.json.json).has_display() {
+            self.display(&screen, (part, account), &metrics, shutdown.clone());
+        }
+        let prepared = Prepared {
+            metrics,
             hotkey,
             state,
             threads,
             shutdown,
-        })
+        };
+        Ok((prepared, screen))
+    }
+
+    /// Begins to show the work on the terminal. Without a display it goes on, and writes lines.
+    fn display(
+        &self,
+        screen: &Screen,
+        (part, hotkey): (Part, AccountId),
+        metrics: &Metrics,
+        stop: watch::Receiver<bool>,
+    ) {
+        let whose = Whose {
+            nodes: self.node.node.clone(),
+            genesis: self.node.genesis,
+            netuid: self.netuid.netuid,
+            hotkey,
+        };
+        if let Err(error) = display::begin(screen, part, whose, metrics, stop) {
+            tracing::warn!("there is no display: {error}");
+        }
     }
 }
 
@@ -144,9 +179,11 @@ impl Prepared {
 impl Validate {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
-        let prepared = self.work.prepare("validator").await?;
+        let (prepared, screen) = self.work.prepare(Part::Validator).await?;
         let options = prepared.options(self.work, self.device);
-        Ok(validator::run(options).await?)
+        let ended = validator::run(options).await;
+        screen.close();
+        Ok(ended?)
     }
 }
 
@@ -154,11 +191,13 @@ impl Mine {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let (device, engine) = self.engine.chosen()?;
-        let prepared = self.work.prepare("miner").await?;
+        let (prepared, screen) = self.work.prepare(Part::Miner).await?;
         let options = WorkerOptions {
             engine,
             ..prepared.options(self.work, device)
         };
-        Ok(miner::run(options, self.behaviour).await?)
+        let ended = miner::run(options, self.behaviour).await;
+        screen.close();
+        Ok(ended?)
     }
 }

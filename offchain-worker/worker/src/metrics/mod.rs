@@ -5,25 +5,26 @@
 //! and rules know nothing of any of this.
 //!
 //! [`book`] is the list of all metrics: names, kinds, what they mean. [`pulse`] says whether the chain moves, [`site`]
-//! serves both, [`disk`] looks at the room that is left.
+//! serves both, [`disk`] looks at the room that is left. Who looks on beside Prometheus is told in [`note`]s.
 
 pub mod book;
 pub mod disk;
+pub mod note;
 pub mod pulse;
 pub mod site;
 
 use std::{
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use cairn_chain::RunInfo;
 use cairn_primitives::{BlockNumber, Finding, Netuid, Phase};
-use prometheus::HistogramTimer;
 
 use self::{
     book::Book,
+    note::{Note, Onlooker, Timer},
     pulse::{Health, Pulse},
 };
 use crate::roles::{ledger::Line, progress::Progress, Status};
@@ -137,6 +138,7 @@ pub struct Metrics {
     book: Book,
     pulse: Mutex<Pulse>,
     disks: Mutex<disk::Places>,
+    onlooker: OnceLock<Onlooker>,
 }
 
 impl Metrics {
@@ -149,7 +151,19 @@ impl Metrics {
             book: Book::new(role, netuid)?,
             pulse: Mutex::default(),
             disks: Mutex::default(),
+            onlooker: OnceLock::new(),
         })
+    }
+
+    /// From now on an onlooker is told of all that is noted here. There is one at most: a second one is told nothing.
+    pub fn tell(&self, onlooker: Onlooker) {
+        let _ = self.onlooker.set(onlooker);
+    }
+
+    fn note(&self, note: &Note<'_>) {
+        if let Some(onlooker) = self.onlooker.get() {
+            onlooker(note);
+        }
     }
 
     /// All of them, as Prometheus reads them.
@@ -172,6 +186,7 @@ impl Metrics {
         let since = date.duration_since(UNIX_EPOCH);
         let seconds = since.map_or(0.0, |since| since.as_secs_f64());
         self.book.last_block_timestamp_seconds.set(seconds);
+        self.note(&Note::Beat(block));
     }
 
     /// Takes note of what a role said.
@@ -208,6 +223,13 @@ impl Metrics {
             Progress::Waiting { .. } => book.idle.set(1),
             _ => {}
         }
+        self.note(&Note::Said(progress));
+    }
+
+    /// Takes note of an inner step: its number within the round, from 0, of so many, and the mean loss before it.
+    pub fn stepped(&self, step: u32, of: u32, loss: f32) {
+        let done = step.saturating_add(1);
+        self.note(&Note::Stepped { done, of, loss });
     }
 
     /// Takes note of a look at the chain, and of where the worker stands after it.
@@ -227,6 +249,7 @@ impl Metrics {
             let gauge = book.phase.with_label_values(&[name(phase)]);
             gauge.set(is_now.into());
         }
+        self.note(&Note::Looked(status, run));
     }
 
     /// Takes note of a settled round.
@@ -242,6 +265,7 @@ impl Metrics {
         if line.included {
             book.included_rounds_total.inc();
         }
+        self.note(&Note::Settled(line));
         self.paid(line);
     }
 
@@ -255,9 +279,11 @@ impl Metrics {
 
     /// Measures a stage until what is given is dropped.
     #[must_use = "dropped at once it measures nothing"]
-    pub fn time(&self, stage: Stage) -> HistogramTimer {
+    pub fn time(&self, stage: Stage) -> Timer {
+        self.note(&Note::Began(stage));
         let stages = &self.book.stage_duration_seconds;
-        stages.with_label_values(&[stage.name()]).start_timer()
+        let measured = stages.with_label_values(&[stage.name()]).start_timer();
+        Timer::new(measured, stage, self.onlooker.get().cloned())
     }
 
     /// Something went wrong and is tried again.
@@ -274,6 +300,7 @@ impl Metrics {
         };
         let fetched = &self.book.fetched_bytes_total;
         fetched.with_label_values(&[from]).inc_by(bytes);
+        self.note(&Note::Fetched(bytes));
     }
 
     /// How many endpoints of others are open, and how many are passed over for a while.
@@ -282,6 +309,7 @@ impl Metrics {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.book.sources.with_label_values(&[state]).set(count);
         }
+        self.note(&Note::Sources { open, passed_over });
     }
 
     /// A notice was posted, or was given up.

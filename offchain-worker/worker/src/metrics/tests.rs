@@ -1,6 +1,6 @@
 //! Every metric is there under its name, and shows what it says.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use cairn_chain::{AccountId, RoundInfo};
 use cairn_primitives::{ModelRoot, Uid, H256};
@@ -192,4 +192,49 @@ fn names_carry_their_units_as_prometheus_asks() {
         assert!(!family.get_help().is_empty(), "{name}");
         assert!(name.starts_with("cairn_worker_"), "{name}");
     }
+}
+
+#[test]
+fn an_onlooker_is_told_of_what_is_noted_and_a_second_one_is_not() {
+    let metrics = Metrics::new(ROLE, Netuid(1)).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let onlooker = |name: &'static str| -> Onlooker {
+        let told = told.clone();
+        Arc::new(move |note: &Note<'_>| {
+            let what = match note {
+                Note::Beat(block) => format!("block {block}"),
+                Note::Said(said) => said.to_string(),
+                Note::Stepped { done, of, loss } => format!("{done} of {of}, {loss}"),
+                Note::Began(stage) => format!("{} begins", stage.name()),
+                Note::Ended(stage) => format!("{} ends", stage.name()),
+                Note::Fetched(bytes) => format!("{bytes} bytes"),
+                Note::Sources { open, passed_over } => format!("{open}, {passed_over}"),
+                Note::Settled(line) => format!("{} settled", line.round),
+                Note::Looked(status, _) => format!("looked at {}", status.block),
+            };
+            told.lock().unwrap().push(format!("{name}: {what}"));
+        })
+    };
+    metrics.beat(6, Instant::now(), UNIX_EPOCH);
+    metrics.tell(onlooker("first"));
+    metrics.tell(onlooker("second"));
+    metrics.beat(7, Instant::now(), UNIX_EPOCH);
+    let timer = metrics.time(Stage::Train);
+    metrics.stepped(0, 20, 4.5);
+    drop(timer);
+    metrics.said(&Progress::Revealed { round: 3 });
+    metrics.fetched(Came::FromStore, 10);
+    metrics.sources(2, 1);
+    metrics.settled(&line());
+    let expected = [
+        "first: block 7",
+        "first: train begins",
+        "first: 1 of 20, 4.5",
+        "first: train ends",
+        "first: round 3 · revealed",
+        "first: 10 bytes",
+        "first: 2, 1",
+        "first: 8 settled",
+    ];
+    assert_eq!(*told.lock().unwrap(), expected);
 }

@@ -33,7 +33,7 @@ use super::{
     waiting::{why_no_run, Said},
     RoleError, Status,
 };
-use crate::metrics::{Failed, Metrics, Stage};
+use crate::metrics::{note::Timer, Failed, Metrics, Stage};
 
 /// What every job needs.
 #[derive(Clone)]
@@ -58,7 +58,7 @@ impl<C> Desk<C> {
 
     /// Measures a stage until what is given is dropped.
     #[must_use = "dropped at once it measures nothing"]
-    pub fn time(&self, stage: Stage) -> prometheus::HistogramTimer {
+    pub fn time(&self, stage: Stage) -> Timer {
         self.metrics().time(stage)
     }
 }

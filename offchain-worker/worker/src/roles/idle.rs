@@ -34,6 +34,14 @@ pub enum Part {
 }
 
 impl Part {
+    /// Who does that.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Part::Miner => "miner",
+            Part::Validator => "validator",
+        }
+    }
+
     /// What a member has to be to take it.
     fn role(self) -> Role {
         match self {

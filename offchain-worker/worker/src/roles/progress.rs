@@ -257,7 +257,8 @@ fn cells(scores: &[(Uid, u16)]) -> String {
     scores.iter().map(cell).collect::<Vec<_>>().join(", ")
 }
 
-fn uids(uids: &[Uid]) -> String {
+/// `uid 0`, `uids 0, 3`, or `nobody`.
+pub(crate) fn uids(uids: &[Uid]) -> String {
     match uids {
         [] => "nobody".into(),
         [uid] => format!("uid {uid}"),

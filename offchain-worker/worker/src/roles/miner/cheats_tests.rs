@@ -10,15 +10,18 @@ use cairn_protocol::assignment::{DataRange, RoundData};
 use codec::Decode;
 
 use super::*;
-use crate::roles::{
-    chain::Chain,
-    miner::{
-        make::{make, Text},
-        round_job::Timing,
-        serve, Opener,
+use crate::{
+    metrics::Metrics,
+    roles::{
+        chain::Chain,
+        miner::{
+            make::{make, Text},
+            round_job::Timing,
+            serve, Opener,
+        },
+        state::Traced,
+        testing::{Network, NETUID},
     },
-    state::Traced,
-    testing::{Network, NETUID},
 };
 
 const MINERS: u64 = 3;
@@ -65,6 +68,7 @@ async fn desk_of(network: &Network, name: &str, round: Round, matrices: Matrices
         deadline: 100,
         control: Arc::default(),
         timing: Arc::new(Timing::new(Arc::new(|| 0), 0)),
+        metrics: Arc::new(Metrics::new("miner", NETUID).unwrap()),
     };
     Desk { order, engine }
 }

@@ -55,8 +55,9 @@ fn train(
     let mut sequences = |step| order.run.windows(&text(&order.plan, order.slot, step));
     let mut began = None;
     let mut go_on = |done: Option<&StepDone>| {
-        if done.is_some() {
+        if let Some(done) = done {
             order.timing.stepped(began);
+            order.metrics.stepped(done.step, steps.steps, done.loss);
         }
         began = Some(order.timing.now());
         !order.control.is_stopped() && order.timing.has_time(order.deadline)

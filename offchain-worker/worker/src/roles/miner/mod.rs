@@ -198,6 +198,7 @@ impl Role for MinerRole {
                     deadline,
                     control: self.control.clone(),
                     timing: self.timing.clone(),
+                    metrics: desk.reporter.metrics.clone(),
                 };
                 let (desk, behaviour) = (desk.clone(), self.behaviour);
                 jobs.spawn(async move {

@@ -15,7 +15,7 @@ use cairn_round::{miner::Intent, pace::Pace, plan::Plan};
 use cairn_store::paths;
 
 use super::{make::Made, outgoing::keep_copy, Maker};
-use crate::metrics::Failed;
+use crate::metrics::{Failed, Metrics};
 use crate::roles::{
     driver::{with_engine, Desk},
     progress::Progress,
@@ -114,6 +114,8 @@ pub(super) struct Order {
     pub deadline: BlockNumber,
     pub control: Arc<Control>,
     pub timing: Arc<Timing>,
+    /// What takes note of each inner step.
+    pub metrics: Arc<Metrics>,
 }
 
 /// A contribution that is stored, with the intent to commit to it on disk.

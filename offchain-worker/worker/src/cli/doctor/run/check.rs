@@ -108,18 +108,6 @@ impl Check {
     }
 }
 
-/// KiB below a MiB, and GiB from ten of them on.
-pub fn size(bytes: u64) -> String {
-    let mib = bytes as f64 / f64::from(1 << 20);
-    if bytes < 1 << 20 {
-        return format!("{:.1} KiB", mib * 1_024.0);
-    }
-    match mib < 10_240.0 {
-        true => format!("{mib:.1} MiB"),
-        false => format!("{:.1} GiB", mib / 1_024.0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,11 +7,11 @@ use cairn_primitives::{Role, RunConfig, Text};
 use cairn_protocol::phase::Timetable;
 use cairn_store::{guard::Origin, paths, Store, StoreError};
 
-use super::{
-    check::{size, Check},
-    machine::contribution,
+use super::{check::Check, machine::contribution};
+use crate::{
+    amount::size,
+    roles::sources::{answers, Unanswered},
 };
-use crate::roles::sources::{answers, Unanswered};
 
 /// The most bytes that are written to time a store.
 const MOST: u64 = 4 << 20;

@@ -14,8 +14,8 @@ use cairn_protocol::{
 };
 use cairn_trainer::{config::Needs, initial_parameters};
 
-use super::check::{size, Check};
-use crate::roles::sources::INCOMING_ROUNDS;
+use super::check::Check;
+use crate::{amount::size, roles::sources::INCOMING_ROUNDS};
 
 /// Steps that are timed, after one that is not.
 const TIMED: u32 = 3;
