@@ -122,6 +122,26 @@ impl CheckpointArgs {
         })
     }
 
+    /// Whether nothing says which parameters are meant: then the newest are, and newer ones may come.
+    pub fn follows(&self) -> bool {
+        self.checkpoint.is_none() && !self.stopped
+    }
+
+    /// The root of the newest parameters in the store whose root is final on chain, if they are newer than those with
+    /// the root `held`. They are not read.
+    ///
+    /// # Errors
+    /// If the chain or the store does not answer.
+    pub async fn newer_than(
+        &self,
+        store: &Store,
+        held: ModelRoot,
+    ) -> Result<Option<ModelRoot>, Failure> {
+        let run = self.on_chain().await?;
+        let files = files(store, self.netuid.netuid).await?;
+        Ok(newer(&run.roots, &files, held))
+    }
+
     async fn known(&self) -> Result<Known, Failure> {
         if let Some(file) = &self.file {
             let file = RunFile::read(file)?;
@@ -261,11 +281,7 @@ async fn newest(
     run: &OnChain,
     expected: u64,
 ) -> Result<(Round, Vec<f32>), Failure> {
-    let listed = store.list(&paths::all_checkpoints(netuid.get())).await?;
-    let listed = listed
-        .iter()
-        .filter_map(|entry| paths::parse_checkpoint(netuid.get(), &entry.path));
-    let files: BTreeMap<[u8; 32], Round> = listed.map(|(round, root)| (root, round)).collect();
+    let files = files(store, netuid).await?;
     for (round, root) in &run.roots {
         let Some(file) = files.get(root.bytes()) else {
             continue;
@@ -284,6 +300,26 @@ async fn newest(
         )),
         _ => Err(no_checkpoint(store, netuid, run)),
     }
+}
+
+/// The checkpoints in the store: the round of each root's.
+async fn files(store: &Store, netuid: Netuid) -> Result<BTreeMap<[u8; 32], Round>, Failure> {
+    let listed = store.list(&paths::all_checkpoints(netuid.get())).await?;
+    let listed = listed
+        .iter()
+        .filter_map(|entry| paths::parse_checkpoint(netuid.get(), &entry.path));
+    Ok(listed.map(|(round, root)| (root, round)).collect())
+}
+
+/// The newest root, of those before `held`, that has a file. `roots` has the newest first.
+fn newer(
+    roots: &[(Round, ModelRoot)],
+    files: &BTreeMap<[u8; 32], Round>,
+    held: ModelRoot,
+) -> Option<ModelRoot> {
+    let roots = roots.iter().map(|(_, root)| *root);
+    let mut newer = roots.take_while(|root| *root != held);
+    newer.find(|root| files.contains_key(root.bytes()))
 }
 
 fn no_checkpoint(store: &Store, netuid: Netuid, run: &OnChain) -> Failure {
@@ -439,6 +475,30 @@ mod tests {
         run.roots = vec![(4, run.config.initial_root)];
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
         assert_eq!((found.0, found.1 == first), (4, true));
+    }
+
+    #[test]
+    fn what_is_newer_is_final_and_in_the_store() {
+        let root = |n: u8| ModelRoot(H256([n; 32]));
+        // Rounds 5 and 6 began with the same parameters.
+        let roots = [(7, root(4)), (6, root(3)), (5, root(3)), (4, root(2))];
+        let files = |roots: &[u8]| -> BTreeMap<[u8; 32], Round> {
+            roots.iter().map(|n| ([*n; 32], 1)).collect()
+        };
+        for (there, held, expected) in [
+            (&[2, 3, 4][..], 2, Some(4)),
+            (&[2, 3][..], 2, Some(3)),
+            (&[2, 3, 4][..], 4, None),
+            (&[2][..], 2, None),
+            (&[][..], 2, None),
+            // One that is not final on chain.
+            (&[2, 9][..], 2, None),
+            // What is held is older than what the chain remembers, or of another run.
+            (&[2][..], 1, Some(2)),
+        ] {
+            let found = newer(&roots, &files(there), root(held));
+            assert_eq!(found, expected.map(root), "{there:?} {held}");
+        }
     }
 
     #[tokio::test]
