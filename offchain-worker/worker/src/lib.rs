@@ -13,6 +13,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod amount;
+pub mod chart;
 pub mod cli;
 pub mod dashboard;
 pub mod devnet;

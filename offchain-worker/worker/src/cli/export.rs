@@ -164,7 +164,12 @@ fn refuse_full(out: &Path) -> Result<(), Failure> {
 }
 
 /// Writes what `transformers` reads; gives the files of the parameters. `told` hears how many bytes are written.
-fn write(out: &Path, found: &Found, most: u64, told: &Told) -> Result<Vec<String>, Failure> {
+pub(super) fn write(
+    out: &Path,
+    found: &Found,
+    most: u64,
+    told: &Told,
+) -> Result<Vec<String>, Failure> {
     let (model, tokenizer) = (&found.shape, found.tokenizer.as_ref());
     std::fs::create_dir_all(out).map_err(|error| cannot_write(out, &error))?;
     let put = |name: &str, bytes: &[u8]| NewFile::write(&out.join(name), bytes);
