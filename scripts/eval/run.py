@@ -80,7 +80,8 @@ def evaluate(args):
         make += ["--questions", args.questions] if task == "cloze" else []
         subprocess.run(list(map(str, make)), check=True, stdout=subprocess.DEVNULL)
     context = json.loads((args.model / "config.json").read_text())["max_position_embeddings"]
-    export = f"pretrained={args.model},dtype=float32,add_bos_token=False"
+    # Both see the same tokens of what is longer than the context: here the last one is predicted and not read.
+    export = f"pretrained={args.model},dtype=float32,add_bos_token=False,max_length={context - 1}"
     found = harness("hf", export, args)
     server, said = served(args.cairn, args.model)
     try:

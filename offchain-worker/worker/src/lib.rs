@@ -21,6 +21,7 @@ pub mod error;
 pub mod follower;
 pub mod http;
 pub mod metrics;
+pub mod needs;
 pub mod new_file;
 pub mod notices;
 pub mod output;

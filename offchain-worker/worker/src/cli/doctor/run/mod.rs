@@ -1,8 +1,8 @@
 //! `cairn doctor --netuid`: what taking part in a run takes, measured here, and what to do where it does not go.
 
-mod check;
+pub(in crate::cli) mod check;
 mod files;
-mod machine;
+pub(in crate::cli) mod machine;
 mod member;
 mod nodes;
 
