@@ -81,7 +81,7 @@ pub fn mining(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
             what: "gradient",
             bytes: vectors.parameters,
         });
-        held.push(kept(config));
+        held.push(layers(config));
     }
     held
 }
@@ -110,7 +110,7 @@ pub fn serving(config: &RunConfig) -> Vec<Held> {
             what: "gradient",
             bytes: vectors.parameters,
         },
-        kept(config),
+        layers(config),
     ]
 }
 
@@ -149,12 +149,12 @@ pub fn auditing(config: &RunConfig) -> Vec<Held> {
             what: "gradient",
             bytes: vectors.parameters,
         },
-        kept(config),
+        layers(config),
     ]
 }
 
 /// What the layers keep of a step on the CPU for its backward pass, and the logits that exist at once.
-fn kept(config: &RunConfig) -> Held {
+pub fn layers(config: &RunConfig) -> Held {
     let inner = &config.inner;
     let length = usize::try_from(inner.sequence_length).unwrap_or(usize::MAX);
     let needs = Needs::of(&config.model, usize::from(inner.sequences), length);
@@ -299,7 +299,7 @@ mod tests {
         let mut config = small();
         config.model = named("1b").unwrap();
         let parameters = config.model.parameters().unwrap();
-        let layers = kept(&config).bytes;
+        let layers = layers(&config).bytes;
         assert_eq!(total(&mining(&config, false)) - layers, 36 * parameters);
         assert_eq!(total(&mining(&config, true)), 32 * parameters);
         assert_eq!(total(&serving(&config)) - layers, 92 * parameters);

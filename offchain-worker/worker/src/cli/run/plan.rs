@@ -252,13 +252,10 @@ mod tests {
         let (mut config, parts) = planned("plan --shape 100m");
         // It counts the data, too.
         config.data.windows = 0;
-        let trains = parts
-            .iter()
-            .find(|part| part.who.contains("trains"))
-            .unwrap();
-        assert_eq!(
-            trains.bytes,
-            machine::memory_needed(&config, cairn_engine::Device::Cpu)
-        );
+        let on = cairn_engine::Device::Cpu;
+        for (who, duty) in [("serves", Duty::Miner), ("audits", Duty::Validator)] {
+            let part = parts.iter().find(|part| part.who.contains(who)).unwrap();
+            assert_eq!(part.bytes, machine::memory_needed(&config, duty, on));
+        }
     }
 }

@@ -281,7 +281,7 @@ impl RunArgs {
     ) -> Result<Vec<Check>, Failure> {
         let config = run.config.clone();
         let memory = |device| {
-            let needed = machine::memory_needed(&config, device);
+            let needed = machine::memory_needed(&config, duty, device);
             machine::memory(needed, machine::memory_free())
         };
         let is_audited = config.audits.rate > 0;
