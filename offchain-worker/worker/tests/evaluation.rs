@@ -144,17 +144,20 @@ fn results_are_kept_by_root_and_drawn_by_round() {
         "{shown}"
     );
 
+    what_goes_wrong_is_told(store, &second);
+}
+
+fn what_goes_wrong_is_told(store: &Path, second: &str) {
     // The two ways disagree: it is shown, and told.
     let different = python(store, "0.5", 29, 3);
-    let told = refused(&eval(store, &different, &second, &[]));
+    let told = refused(&eval(store, &different, second, &[]));
     assert!(told.contains("29 of 30 in cairn_cloze"), "{told}");
     let broken = python(store, "0.5", 30, 1);
-    let told = refused(&eval(store, &broken, &second, &[]));
+    let told = refused(&eval(store, &broken, second, &[]));
     assert!(
         told.contains("ValueError: it broke") && told.contains("failed.log"),
         "{told}"
     );
-    assert!(fs::read_to_string(out.join("failed.log"))
-        .unwrap()
-        .contains("Traceback"));
+    let log = store.join("out/failed.log");
+    assert!(fs::read_to_string(log).unwrap().contains("Traceback"));
 }
