@@ -6,8 +6,9 @@ set -euo pipefail
 VENV=${CAIRN_CACHE:-$HOME/.cache/cairn}/venv
 [ -x "$VENV/bin/python" ] || python3 -m venv "$VENV"
 "$VENV/bin/python" - <<'PYTHON' 2>/dev/null || "$VENV/bin/pip" install --quiet \
-    torch transformers jax safetensors numpy lm_eval==0.4.13 accelerate peft zstandard
+    torch transformers jax safetensors numpy 'lm_eval[api]==0.4.13' accelerate peft zstandard
 import importlib.util, sys
-needed = ["torch", "transformers", "jax", "safetensors", "numpy", "lm_eval", "accelerate", "peft", "zstandard"]
+needed = ["torch", "transformers", "jax", "safetensors", "numpy", "lm_eval", "tenacity", "accelerate", "peft"]
+needed += ["zstandard"]
 sys.exit(any(importlib.util.find_spec(name) is None for name in needed))
 PYTHON

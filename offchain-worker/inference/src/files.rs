@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use cairn_primitives::{Layout, ModelShape};
 use cairn_trainer::{hugging_face, kernels};
-use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
+
+use crate::weights_file;
 
 /// The largest `config.json` that is read, in bytes.
 const MAX_CONFIG_BYTES: u64 = 1 << 20;
@@ -31,31 +32,40 @@ pub enum FilesError {
     },
 }
 
-/// Reads the shape and the parameters, in the order of [`Layout`], from a directory.
+/// Reads the shape and the parameters, in the order of [`Layout`], from a directory: from one file of parameters, or
+/// from several with an index.
 ///
 /// # Errors
 ///
 /// [`FilesError`] names the file and what is wrong with it.
 pub fn read(directory: &Path) -> Result<(ModelShape, Vec<f32>), FilesError> {
     let path = directory.join(hugging_face::CONFIG);
-    let unreadable = |path: &Path| {
-        let path = path.to_path_buf();
-        move |error| FilesError::Unreadable { path, error }
-    };
-    let unsuitable = |path: &Path, what: String| FilesError::Unsuitable {
-        path: path.to_path_buf(),
-        what,
-    };
-    let length = std::fs::metadata(&path).map_err(unreadable(&path))?.len();
-    if length > MAX_CONFIG_BYTES {
-        return Err(unsuitable(&path, format!("it has {length} bytes")));
+    let bytes = length(&path)?;
+    if bytes > MAX_CONFIG_BYTES {
+        return Err(unsuitable(&path, format!("it has {bytes} bytes")));
     }
     let config = std::fs::read(&path).map_err(unreadable(&path))?;
     let shape = shape(&config).map_err(|what| unsuitable(&path, what))?;
-    let path = directory.join(hugging_face::WEIGHTS);
-    let weights = std::fs::read(&path).map_err(unreadable(&path))?;
-    let parameters = parameters(&shape, &weights).map_err(|what| unsuitable(&path, what))?;
+    let parameters = weights_file::read(directory, &Layout::of(&shape))?;
     Ok((shape, parameters))
+}
+
+/// The bytes that a file has.
+pub(crate) fn length(path: &Path) -> Result<u64, FilesError> {
+    let there = std::fs::metadata(path).map_err(unreadable(path))?;
+    Ok(there.len())
+}
+
+/// What makes an error of the system one about this file.
+pub(crate) fn unreadable(path: &Path) -> impl FnOnce(std::io::Error) -> FilesError {
+    let path = path.to_path_buf();
+    move |error| FilesError::Unreadable { path, error }
+}
+
+/// The error that says what is wrong with a file.
+pub(crate) fn unsuitable(path: &Path, what: String) -> FilesError {
+    let path = path.to_path_buf();
+    FilesError::Unsuitable { path, what }
 }
 
 /// The shape that a `config.json` states.
@@ -112,38 +122,17 @@ fn shape(config: &[u8]) -> Result<ModelShape, String> {
     }
 }
 
-/// The parameters in a safetensors file, each tensor where [`Layout`] has it.
-fn parameters(shape: &ModelShape, file: &[u8]) -> Result<Vec<f32>, String> {
-    let file = SafeTensors::deserialize(file).map_err(|error| error.to_string())?;
-    let layout = Layout::of(shape);
-    if file.len() != layout.0.len() {
-        let (found, expected) = (file.len(), layout.0.len());
-        return Err(format!("it has {found} tensors, the model {expected}"));
-    }
-    // Tensor by tensor: what a configuration claims, the file may not have.
-    let mut parameters = Vec::new();
-    for tensor in &layout.0 {
-        let name = &tensor.name;
-        let found = file.tensor(name).map_err(|error| error.to_string())?;
-        let expected: Vec<usize> = tensor.shape.iter().map(|n| *n as usize).collect();
-        if found.dtype() != Dtype::F32 || found.shape() != expected {
-            let (kind, shape) = (found.dtype(), found.shape());
-            return Err(format!(
-                "{name} is {kind:?} {shape:?}, and should be F32 {expected:?}"
-            ));
-        }
-        let numbers = found.data().as_chunks::<4>().0;
-        parameters.extend(numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)));
-    }
-    Ok(parameters)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_trainer::{config, initial_parameters};
+    use cairn_trainer::{
+        config,
+        hugging_face::{Shards, SHARD_BYTES},
+        initial_parameters,
+    };
 
-    fn export(directory: &Path, tied: bool) -> (ModelShape, Vec<f32>) {
+    /// A model in files of at most so many bytes of parameters.
+    fn export(directory: &Path, tied: bool, most: u64) -> (ModelShape, Vec<f32>) {
         let shape = ModelShape {
             tied_embeddings: tied,
             ..config::named("tiny").unwrap()
@@ -151,8 +140,15 @@ mod tests {
         let parameters = initial_parameters(&shape, 3);
         let config = hugging_face::config(&shape, Some(0)).to_string();
         std::fs::write(directory.join(hugging_face::CONFIG), config).unwrap();
-        let path = directory.join(hugging_face::WEIGHTS);
-        hugging_face::write_parameters(&shape, &parameters, &path).unwrap();
+        let shards = Shards::of(&shape, most);
+        if let Some(index) = shards.index() {
+            let path = directory.join(hugging_face::INDEX);
+            std::fs::write(path, index.to_string()).unwrap();
+        }
+        for shard in shards.files() {
+            let mut file = std::fs::File::create(directory.join(shard.name())).unwrap();
+            shard.write(&parameters, &mut file).unwrap();
+        }
         (shape, parameters)
     }
 
@@ -160,7 +156,7 @@ mod tests {
     fn what_was_exported_is_read_back() {
         for tied in [true, false] {
             let directory = tempfile::tempdir().unwrap();
-            let (shape, parameters) = export(directory.path(), tied);
+            let (shape, parameters) = export(directory.path(), tied, SHARD_BYTES);
             let (found, numbers) = read(directory.path()).unwrap();
             assert_eq!(found, shape);
             assert!(numbers == parameters);
@@ -172,7 +168,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let error = || read(directory.path()).unwrap_err().to_string();
         assert!(error().contains("config.json"), "{}", error());
-        let (shape, parameters) = export(directory.path(), true);
+        let (shape, parameters) = export(directory.path(), true, SHARD_BYTES);
         let config = hugging_face::config(&shape, Some(0)).to_string();
         let others = config.replace("\"rms_norm_eps\":0.00001", "\"rms_norm_eps\":1e-05");
         assert_ne!(others, config);
@@ -198,11 +194,39 @@ mod tests {
             std::fs::write(path, config.replace(from, to)).unwrap();
             assert!(error().contains(named), "{named}: {}", error());
         }
-        export(directory.path(), true);
+        export(directory.path(), true, SHARD_BYTES);
         let path = directory.path().join(hugging_face::WEIGHTS);
         let bytes = std::fs::read(&path).unwrap();
         std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
         assert!(error().contains("model.safetensors"), "{}", error());
         assert_eq!(parameters.len(), Layout::of(&shape).parameters());
+    }
+
+    #[test]
+    fn several_files_are_read_as_one_and_what_is_wrong_with_one_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let (shape, parameters) = export(directory.path(), false, 300_000);
+        let (found, numbers) = read(directory.path()).unwrap();
+        assert!(found == shape && numbers == parameters);
+        let error = || read(directory.path()).unwrap_err().to_string();
+        let shards = Shards::of(&shape, 300_000);
+        let second = shards.files()[1].name();
+        let path = directory.path().join(second);
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 4]).unwrap();
+        assert!(error().contains(second), "{}", error());
+        std::fs::remove_file(&path).unwrap();
+        assert!(error().contains(second), "{}", error());
+        std::fs::write(&path, &bytes).unwrap();
+        // An index that sends a tensor to a file in which it is not.
+        let path = directory.path().join(hugging_face::INDEX);
+        let index = shards.index().unwrap().to_string();
+        let norm = format!("\"model.norm.weight\":\"{second}\"");
+        let at = index.find("\"model.norm.weight\"").unwrap();
+        let end = at + index[at..].find(['}', ',']).unwrap();
+        std::fs::write(&path, [&index[..at], &norm, &index[end..]].concat()).unwrap();
+        assert!(error().contains("has no model.norm"), "{}", error());
+        std::fs::write(&path, index).unwrap();
+        assert!(read(directory.path()).is_ok());
     }
 }

@@ -19,6 +19,7 @@ mod sampling;
 pub mod scores;
 mod sequence;
 mod weights;
+mod weights_file;
 
 pub use error::InferenceError;
 pub use generation::{Finish, Generation, Order, Scored, Step};

@@ -13,6 +13,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod amount;
+pub mod chart;
 pub mod cli;
 pub mod dashboard;
 pub mod devnet;
@@ -21,6 +22,7 @@ pub mod error;
 pub mod follower;
 pub mod http;
 pub mod metrics;
+pub mod needs;
 pub mod new_file;
 pub mod notices;
 pub mod output;

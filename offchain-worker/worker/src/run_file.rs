@@ -93,6 +93,16 @@ impl RunFile {
         self.data.tokenizer_root
     }
 
+    /// The manifest that the file names.
+    pub fn manifest_root(&self) -> Option<H256> {
+        self.data.manifest_root
+    }
+
+    /// The number of windows that the file states.
+    pub fn windows(&self) -> Option<u64> {
+        self.data.windows
+    }
+
     /// Tokens in a sequence.
     pub fn sequence_length(&self) -> u32 {
         self.inner.sequence_length

@@ -35,10 +35,15 @@ fn parameters() -> Vec<f32> {
 
 /// Exports it in a format.
 fn export(directory: &Path, format: &str) -> String {
+    export_to(directory, format, &["--format", format])
+}
+
+/// Exports it to a directory of this name.
+fn export_to(directory: &Path, name: &str, more: &[&str]) -> String {
     let bytes: Vec<u8> = parameters().iter().flat_map(|x| x.to_le_bytes()).collect();
     let checkpoint = directory.join("checkpoint");
     std::fs::write(&checkpoint, bytes).unwrap();
-    let out = directory.join(format);
+    let out = directory.join(name);
     let store = format!("file://{}", directory.display());
     let (run, tokenizer) = (
         repository("chain-specs/run-tiny.toml"),
@@ -46,7 +51,7 @@ fn export(directory: &Path, format: &str) -> String {
     );
     let paths = [&run, &checkpoint, &tokenizer, &out].map(|path| path.to_str().unwrap());
     let [run, checkpoint, tokenizer, out] = paths;
-    let done = cairn(&[
+    let common = [
         "export",
         "--store",
         &store,
@@ -58,9 +63,8 @@ fn export(directory: &Path, format: &str) -> String {
         tokenizer,
         "--out",
         out,
-        "--format",
-        format,
-    ]);
+    ];
+    let done = cairn(&[&common[..], more].concat());
     assert!(done.status.success(), "{}", said(&done));
     out.to_string()
 }
@@ -142,6 +146,52 @@ fn an_exported_model_goes_on_with_a_text_and_names_its_root() {
         said(&shown).contains(greedy["model_root"].as_str().unwrap()),
         "{}",
         said(&shown)
+    );
+}
+
+#[test]
+fn a_model_in_several_files_is_the_same_model() {
+    let directory = tempfile::tempdir().unwrap();
+    let one = export(directory.path(), "hugging-face");
+    let several = export_to(directory.path(), "several", &["--shard-bytes", "1000000"]);
+    let names = |model: &str| {
+        let entries = std::fs::read_dir(model).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.collect();
+        names.sort();
+        names
+    };
+    let others = ["README.md", "cairn.json", "config.json"];
+    let tokenizer = ["tokenizer.json", "tokenizer_config.json"];
+    let expected = [&others[..], &["model.safetensors"], &tokenizer].concat();
+    assert_eq!(names(&one), expected);
+    // 918,656 numbers of four bytes.
+    let parts: Vec<String> = (1..=4)
+        .map(|i| format!("model-{i:05}-of-00004.safetensors"))
+        .collect();
+    let mut expected: Vec<&str> = others.to_vec();
+    expected.extend(parts.iter().map(String::as_str));
+    expected.push("model.safetensors.index.json");
+    expected.extend(tokenizer);
+    assert_eq!(names(&several), expected);
+    let greedy = ["--temperature", "0", "--max-tokens", "12"];
+    let (from_one, from_several) = (generate(&one, &greedy), generate(&several, &greedy));
+    for same in ["model_root", "tokens"] {
+        assert_eq!(from_one[same], from_several[same], "{same}");
+    }
+    let card = std::fs::read_to_string(Path::new(&several).join("README.md")).unwrap();
+    let root = from_one["model_root"].as_str().unwrap();
+    assert!(card.contains(root) && card.contains("# tiny"), "{card}");
+    // A part of another model.
+    let part = Path::new(&several).join(&parts[1]);
+    let mut bytes = std::fs::read(&part).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&part, bytes).unwrap();
+    let done = cairn(&["generate", "--model", &several, "--prompt", "x"]);
+    assert!(
+        said(&done).contains("export the model again"),
+        "{}",
+        said(&done)
     );
 }
 

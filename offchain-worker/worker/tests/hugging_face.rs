@@ -10,7 +10,7 @@ use std::{
 
 use cairn_data::{train_tokenizer, Corpus, TextTokenizer};
 use cairn_primitives::{Layout, ModelShape};
-use cairn_trainer::{config, Trainer};
+use cairn_trainer::{config, hugging_face::SHARD_BYTES, Trainer};
 
 const TEXT: &str = "the cat sat on the mat , and the dog — überall — sat <|end|> on the log .";
 
@@ -66,7 +66,11 @@ fn weights(shape: &ModelShape) -> Vec<f32> {
         .collect()
 }
 
-fn export(directory: &Path, tied: bool) -> (PathBuf, ModelShape, Vec<f32>, Vec<u8>) {
+fn export(
+    directory: &Path,
+    tied: bool,
+    shard_bytes: u64,
+) -> (PathBuf, ModelShape, Vec<f32>, Vec<u8>) {
     let run = include_str!("../../../chain-specs/run-tiny.toml");
     let stated = format!("tied_embeddings = {tied}");
     let run = run.replace("tied_embeddings = true", &stated);
@@ -95,6 +99,7 @@ fn export(directory: &Path, tied: bool) -> (PathBuf, ModelShape, Vec<f32>, Vec<u
         .arg(file("tokenizer.json", &with_more(&tokenizer)))
         .arg("--out")
         .arg(&out)
+        .args(["--shard-bytes", &shard_bytes.to_string()])
         .output()
         .unwrap();
     assert!(
@@ -127,9 +132,12 @@ fn check_tokenizer(out: &Path, trained: &str) {
     assert_eq!(settings["bos_token"], serde_json::Value::Null);
 }
 
-fn check(tied: bool) {
+fn check(tied: bool, shard_bytes: u64) {
     let directory = tempfile::tempdir().unwrap();
-    let (out, shape, weights, file) = export(directory.path(), tied);
+    let (out, shape, weights, file) = export(directory.path(), tied, shard_bytes);
+    let in_one = shard_bytes > 4 * weights.len() as u64;
+    assert_eq!(out.join("model.safetensors").exists(), in_one);
+    assert_eq!(out.join("model.safetensors.index.json").exists(), !in_one);
     let Some(python) = python() else {
         let required = std::env::var_os("CAIRN_REQUIRE_VENV").is_some();
         assert!(!required, "there is no transformers; run `make venv`");
@@ -163,12 +171,17 @@ fn check(tied: bool) {
 
 #[test]
 fn transformers_computes_the_same_logits() {
-    check(true);
+    check(true, SHARD_BYTES);
 }
 
 #[test]
 fn transformers_computes_the_same_logits_with_a_head_of_its_own() {
-    check(false);
+    check(false, SHARD_BYTES);
+}
+
+#[test]
+fn transformers_reads_several_files_as_one_model() {
+    check(false, 300_000);
 }
 
 #[test]

@@ -33,16 +33,22 @@ fn parameters(shape: &ModelShape) -> Vec<f32> {
 }
 
 fn loaded(context: u32) -> Loaded {
+    let parameters = parameters(&shape(context));
+    model(context, &parameters, 0xab)
+}
+
+/// A model of these parameters, which are said to have that root.
+fn model(context: u32, parameters: &[f32], root: u8) -> Loaded {
     let shape = shape(context);
     let tokenizer = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../data/tokenizer.json");
     Loaded {
-        model: Model::new(&shape, &parameters(&shape), 2).unwrap(),
+        model: Model::new(&shape, parameters, 2).unwrap(),
         tokenizer: TextTokenizer::read(&tokenizer).unwrap(),
         origin: Origin {
             run: Some("test".into()),
             netuid: None,
             round: Some(7),
-            model_root: ModelRoot(H256([0xab; 32])),
+            model_root: ModelRoot(H256([root; 32])),
             stopped_at: None,
         },
     }
@@ -52,6 +58,7 @@ fn loaded(context: u32) -> Loaded {
 struct Served {
     at: SocketAddr,
     stop: watch::Sender<bool>,
+    models: watch::Sender<Arc<Loaded>>,
     server: tokio::task::JoinHandle<()>,
 }
 
@@ -59,11 +66,16 @@ async fn served(context: u32, limits: Limits) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    let loaded = Arc::new(loaded(context));
+    let (models, coming) = watch::channel(Arc::new(loaded(context)));
     let server = tokio::spawn(async move {
-        serve(listener, loaded, limits, stopped).await.unwrap();
+        serve(listener, coming, limits, stopped).await.unwrap();
     });
-    Served { at, stop, server }
+    Served {
+        at,
+        stop,
+        models,
+        server,
+    }
 }
 
 impl Served {
@@ -170,6 +182,65 @@ async fn every_answer_names_the_model() {
     assert!(
         TcpStream::connect(served.at).await.is_err(),
         "nobody listens"
+    );
+}
+
+/// Reads until the first event of a stream has begun.
+async fn first_event(stream: &mut TcpStream) -> Vec<u8> {
+    let mut answer = Vec::new();
+    while !answer.windows(6).any(|at| at == b"data: ") {
+        let read = stream.read_buf(&mut answer).await.unwrap();
+        assert!(read > 0, "{}", String::from_utf8_lossy(&answer));
+    }
+    answer
+}
+
+#[tokio::test]
+async fn a_newer_model_takes_over_and_no_answer_is_lost() {
+    let served = served(128, Limits::default()).await;
+    let (old, new) = (
+        format!("0x{}", "ab".repeat(32)),
+        format!("0x{}", "cd".repeat(32)),
+    );
+    let body = json!({"prompt": "The", "max_tokens": 100, "temperature": 0, "stream": true});
+    let alone = served.text(&body.to_string()).await.1;
+    let mut stream = TcpStream::connect(served.at).await.unwrap();
+    stream.write_all(&post(&body.to_string())).await.unwrap();
+    let mut answer = first_event(&mut stream).await;
+    let others = initial_parameters(&shape(128), 4);
+    served
+        .models
+        .send_replace(Arc::new(model(128, &others, 0xcd)));
+    // Until it has taken over; each question is answered, by the one or the other.
+    let ask = json!({"prompt": "The", "max_tokens": 8, "temperature": 0});
+    let later = loop {
+        let (status, answer) = served.ask(ask.clone()).await;
+        assert_eq!(status, 200, "{answer}");
+        match answer["system_fingerprint"] == new.as_str() {
+            true => break answer,
+            false => assert_eq!(answer["system_fingerprint"], old.as_str()),
+        }
+    };
+    let (_, models) = served.get("/v1/models").await;
+    assert_eq!(models["data"][0]["cairn"]["model_root"], new.as_str());
+    // What was begun before is told to its end by the model that began it.
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let body = unchunked(answer.split_once("\r\n\r\n").unwrap().1);
+    let text = |body: &str| {
+        let events = events(body);
+        let is_old = |event: &Value| event["system_fingerprint"] == old.as_str();
+        assert!(events.iter().all(is_old));
+        let texts = events.iter();
+        let texts = texts.filter_map(|event| event["choices"][0]["text"].as_str());
+        texts.collect::<String>()
+    };
+    let whole = text(&body);
+    assert_eq!(whole, text(&alone));
+    let shown = later["choices"][0]["text"].as_str().unwrap();
+    assert!(
+        !whole.starts_with(shown),
+        "another model says something else"
     );
 }
 

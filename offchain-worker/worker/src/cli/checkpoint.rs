@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    fs::File,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +17,9 @@ use clap::Args;
 
 use super::args::{NetuidArg, NodeArgs};
 use crate::{error::Failure, progress::progress, run_file::RunFile, serving::Origin, shards};
+
+/// Bytes of a file that are read at once, whole numbers.
+const AT_ONCE: usize = 1 << 16;
 
 /// Which parameters.
 #[derive(Args, Debug)]
@@ -52,20 +57,35 @@ pub struct Found {
     pub tokenizer: Option<TextTokenizer>,
     /// Where they come from.
     pub origin: Origin,
+    /// How they were trained.
+    pub about: About,
+}
+
+/// What is known of a run besides its parameters.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The genesis hash of the chain, if that was asked.
+    pub genesis: Option<H256>,
+    /// The run's configuration, without its data: a file may leave that out.
+    pub config: RunConfig,
+    /// The root of its data's manifest, if that is known.
+    pub manifest_root: Option<H256>,
+    /// The root of its tokenizer, if that is known.
+    pub tokenizer_root: Option<H256>,
+    /// Windows of its data, if that is known.
+    pub windows: Option<u64>,
 }
 
 /// What is known of a run.
 struct Known {
-    /// The run's name.
-    name: Option<String>,
-    model: ModelShape,
-    tokenizer: Option<H256>,
+    about: About,
     /// What the chain has of it.
     on_chain: Option<OnChain>,
 }
 
 /// What the chain has of a run, or kept of one that was stopped.
 struct OnChain {
+    genesis: H256,
     config: RunConfig,
     /// The block at which it was stopped.
     stopped_at: Option<BlockNumber>,
@@ -87,43 +107,73 @@ impl CheckpointArgs {
         };
         let on_chain = known.on_chain.as_ref();
         let origin = Origin {
-            run: known.name,
+            run: Some(known.about.config.name.to_text()),
             netuid: on_chain.map(|_| self.netuid.netuid),
             round,
             model_root: model_root(&parameters),
             stopped_at: on_chain.and_then(|run| run.stopped_at),
         };
         Ok(Found {
-            shape: known.model,
+            shape: known.about.config.model.clone(),
             parameters,
             tokenizer,
             origin,
+            about: known.about,
         })
+    }
+
+    /// Whether nothing says which parameters are meant: then the newest are, and newer ones may come.
+    pub fn follows(&self) -> bool {
+        self.checkpoint.is_none() && !self.stopped
+    }
+
+    /// The root of the newest parameters in the store whose root is final on chain, if they are newer than those with
+    /// the root `held`. They are not read.
+    ///
+    /// # Errors
+    /// If the chain or the store does not answer.
+    pub async fn newer_than(
+        &self,
+        store: &Store,
+        held: ModelRoot,
+    ) -> Result<Option<ModelRoot>, Failure> {
+        let run = self.on_chain().await?;
+        let files = files(store, self.netuid.netuid).await?;
+        Ok(newer(&run.roots, &files, held))
     }
 
     async fn known(&self) -> Result<Known, Failure> {
         if let Some(file) = &self.file {
             let file = RunFile::read(file)?;
-            return Ok(Known {
-                name: Some(file.name()),
-                model: file.model().clone(),
-                tokenizer: file.tokenizer_root(),
-                on_chain: None,
-            });
+            let about = About {
+                genesis: None,
+                config: file.unfilled(),
+                manifest_root: file.manifest_root(),
+                tokenizer_root: file.tokenizer_root(),
+                windows: file.windows(),
+            };
+            let on_chain = None;
+            return Ok(Known { about, on_chain });
         }
         let on_chain = self.on_chain().await?;
-        Ok(Known {
-            name: Some(on_chain.config.name.to_text()),
-            model: on_chain.config.model.clone(),
-            tokenizer: Some(on_chain.config.data.tokenizer_root),
-            on_chain: Some(on_chain),
-        })
+        let data = &on_chain.config.data;
+        let about = About {
+            genesis: Some(on_chain.genesis),
+            config: on_chain.config.clone(),
+            manifest_root: Some(data.manifest_root),
+            tokenizer_root: Some(data.tokenizer_root),
+            windows: Some(data.windows),
+        };
+        let on_chain = Some(on_chain);
+        Ok(Known { about, on_chain })
     }
 
     /// The subnet's run, or the one that was stopped last.
     async fn on_chain(&self) -> Result<OnChain, Failure> {
         let netuid: Netuid = self.netuid.netuid;
-        let view = self.node.connect().await?.at_best().await?;
+        let client = self.node.connect().await?;
+        let genesis = client.genesis_hash();
+        let view = client.at_best().await?;
         if view.subnet(netuid).await?.is_none() {
             return Err(Failure::new(
                 format!("there is no subnet {netuid}"),
@@ -135,6 +185,7 @@ impl CheckpointArgs {
             let lineage = view.lineage(netuid, run.oldest_round).await?;
             let known = lineage.iter().rev().filter(|entry| entry.is_final);
             return Ok(OnChain {
+                genesis,
                 config: run.config,
                 stopped_at: None,
                 roots: known.map(|entry| (entry.round, entry.model_root)).collect(),
@@ -152,6 +203,7 @@ impl CheckpointArgs {
         })?;
         let roots = ended.final_roots.iter();
         Ok(OnChain {
+            genesis,
             roots: roots.map(|known| (known.round, known.model_root)).collect(),
             stopped_at: Some(ended.stopped_at),
             config: ended.config,
@@ -164,7 +216,7 @@ impl CheckpointArgs {
         store: &Store,
         known: &Known,
     ) -> Result<Option<TextTokenizer>, Failure> {
-        let tokenizer = match (&self.tokenizer, known.tokenizer) {
+        let tokenizer = match (&self.tokenizer, known.about.tokenizer_root) {
             (Some(path), expected) => {
                 let tokenizer = TextTokenizer::read(path)?;
                 let roots = [root(tokenizer.file()), root(&std::fs::read(path)?)];
@@ -183,7 +235,7 @@ impl CheckpointArgs {
             (None, Some(root)) => TextTokenizer::parse(&shards::tokenizer(store, root).await?)?,
             (None, None) => return Ok(None),
         };
-        let (found, most) = (tokenizer.vocabulary(), known.model.vocabulary);
+        let (found, most) = (tokenizer.vocabulary(), known.about.config.model.vocabulary);
         if found > most {
             let what = format!("the tokenizer has {found} tokens, the model knows {most}");
             return Err(Failure::new(
@@ -201,14 +253,14 @@ impl CheckpointArgs {
         known: &Known,
     ) -> Result<(Option<Round>, Vec<f32>), Failure> {
         let netuid = self.netuid.netuid;
-        let expected = Layout::of(&known.model).parameters() as u64 * 4;
+        let expected = Layout::of(&known.about.config.model).parameters() as u64 * 4;
         if let Some(path) = &self.checkpoint {
-            let bytes = match Path::new(path).is_file() {
-                true => std::fs::read(path)?,
-                false => store.get(path, expected).await?.to_vec(),
+            let numbers = match Path::new(path).is_file() {
+                true => of_file(Path::new(path), expected)?,
+                false => floats(path, &store.get(path, expected).await?, expected)?,
             };
             let round = paths::parse_checkpoint(netuid.get(), path).map(|(round, _)| round);
-            return Ok((round, floats(path, &bytes, expected)?));
+            return Ok((round, numbers));
         }
         let Some(run) = &known.on_chain else {
             return Err(Failure::new(
@@ -229,18 +281,14 @@ async fn newest(
     run: &OnChain,
     expected: u64,
 ) -> Result<(Round, Vec<f32>), Failure> {
-    let listed = store.list(&paths::all_checkpoints(netuid.get())).await?;
-    let listed = listed
-        .iter()
-        .filter_map(|entry| paths::parse_checkpoint(netuid.get(), &entry.path));
-    let files: BTreeMap<[u8; 32], Round> = listed.map(|(round, root)| (root, round)).collect();
+    let files = files(store, netuid).await?;
     for (round, root) in &run.roots {
         let Some(file) = files.get(root.bytes()) else {
             continue;
         };
         let prefix = paths::checkpoints(netuid.get(), *file);
-        match store.get_blob(&prefix, root.bytes(), expected).await {
-            Ok(bytes) => return Ok((*round, floats(&prefix, &bytes, expected)?)),
+        match blob(store, &prefix, *root, expected).await {
+            Ok(parameters) => return Ok((*round, parameters)),
             Err(error) => tracing::warn!("{error}; passed over"),
         }
     }
@@ -252,6 +300,26 @@ async fn newest(
         )),
         _ => Err(no_checkpoint(store, netuid, run)),
     }
+}
+
+/// The checkpoints in the store: the round of each root's.
+async fn files(store: &Store, netuid: Netuid) -> Result<BTreeMap<[u8; 32], Round>, Failure> {
+    let listed = store.list(&paths::all_checkpoints(netuid.get())).await?;
+    let listed = listed
+        .iter()
+        .filter_map(|entry| paths::parse_checkpoint(netuid.get(), &entry.path));
+    Ok(listed.map(|(round, root)| (root, round)).collect())
+}
+
+/// The newest root, of those before `held`, that has a file. `roots` has the newest first.
+fn newer(
+    roots: &[(Round, ModelRoot)],
+    files: &BTreeMap<[u8; 32], Round>,
+    held: ModelRoot,
+) -> Option<ModelRoot> {
+    let roots = roots.iter().map(|(_, root)| *root);
+    let mut newer = roots.take_while(|root| *root != held);
+    newer.find(|root| files.contains_key(root.bytes()))
 }
 
 fn no_checkpoint(store: &Store, netuid: Netuid, run: &OnChain) -> Failure {
@@ -271,19 +339,73 @@ fn no_checkpoint(store: &Store, netuid: Netuid, run: &OnChain) -> Failure {
     Failure::new(what, remedy)
 }
 
+/// The numbers of a blob, whose root is compared.
+async fn blob(
+    store: &Store,
+    prefix: &str,
+    root: ModelRoot,
+    expected: u64,
+) -> Result<Vec<f32>, Failure> {
+    let Some(directory) = store.directory() else {
+        let bytes = store.get_blob(prefix, root.bytes(), expected).await?;
+        return floats(prefix, &bytes, expected);
+    };
+    let path = directory.join(paths::blob(prefix, root.bytes()));
+    let read = move || {
+        let numbers = of_file(&path, expected)?;
+        let found = model_root(&numbers);
+        match found == root {
+            true => Ok(numbers),
+            false => {
+                let what = format!("{} has the root {found:?}", path.display());
+                Err(Failure::new(
+                    what,
+                    "delete it, and let a validator publish it again",
+                ))
+            }
+        }
+    };
+    tokio::task::spawn_blocking(read).await?
+}
+
+/// The numbers of a checkpoint's file, read a few at a time: they are in memory once.
+fn of_file(path: &Path, expected: u64) -> Result<Vec<f32>, Failure> {
+    let name = path.to_string_lossy();
+    let cannot = |error: std::io::Error| {
+        let what = format!("cannot read the checkpoint {name}: {error}");
+        Failure::new(what, "name another with --checkpoint")
+    };
+    let mut file = File::open(path).map_err(cannot)?;
+    check_length(&name, file.metadata().map_err(cannot)?.len(), expected)?;
+    let mut numbers = Vec::new();
+    numbers.try_reserve_exact(usize::try_from(expected / 4)?)?;
+    let mut room = [0u8; AT_ONCE];
+    let mut left = expected;
+    while left > 0 {
+        let some = usize::try_from(left).map_or(AT_ONCE, |left| left.min(AT_ONCE));
+        let (part, _) = room.split_at_mut(some);
+        file.read_exact(part).map_err(cannot)?;
+        let found = part.as_chunks::<4>().0;
+        numbers.extend(found.iter().map(|bytes| f32::from_le_bytes(*bytes)));
+        left = left.saturating_sub(some as u64);
+    }
+    Ok(numbers)
+}
+
 /// The numbers of a checkpoint.
 fn floats(path: &str, bytes: &[u8], expected: u64) -> Result<Vec<f32>, Failure> {
-    if bytes.len() as u64 != expected {
-        let what = format!(
-            "the checkpoint {path} has {} bytes, the model {expected}",
-            bytes.len()
-        );
-        return Err(Failure::new(what, "name a checkpoint of this model"));
+    check_length(path, bytes.len() as u64, expected)?;
+    let numbers = bytes.as_chunks::<4>().0.iter();
+    Ok(numbers.map(|bytes| f32::from_le_bytes(*bytes)).collect())
+}
+
+/// Makes sure that a checkpoint is as long as the model's.
+fn check_length(path: &str, found: u64, expected: u64) -> Result<(), Failure> {
+    if found == expected {
+        return Ok(());
     }
-    let numbers = bytes
-        .chunks_exact(4)
-        .filter_map(|number| number.try_into().ok());
-    Ok(numbers.map(f32::from_le_bytes).collect())
+    let what = format!("the checkpoint {path} has {found} bytes, the model {expected}");
+    Err(Failure::new(what, "name a checkpoint of this model"))
 }
 
 #[cfg(test)]
@@ -300,6 +422,7 @@ mod tests {
         let store = Store::create_in(directory).unwrap();
         let config = crate::run_file::example();
         let on_chain = OnChain {
+            genesis: H256::zero(),
             config,
             stopped_at: Some(9),
             roots: roots.to_vec(),
@@ -352,6 +475,30 @@ mod tests {
         run.roots = vec![(4, run.config.initial_root)];
         let found = newest(&store, NETUID, &run, length(&run)).await.unwrap();
         assert_eq!((found.0, found.1 == first), (4, true));
+    }
+
+    #[test]
+    fn what_is_newer_is_final_and_in_the_store() {
+        let root = |n: u8| ModelRoot(H256([n; 32]));
+        // Rounds 5 and 6 began with the same parameters.
+        let roots = [(7, root(4)), (6, root(3)), (5, root(3)), (4, root(2))];
+        let files = |roots: &[u8]| -> BTreeMap<[u8; 32], Round> {
+            roots.iter().map(|n| ([*n; 32], 1)).collect()
+        };
+        for (there, held, expected) in [
+            (&[2, 3, 4][..], 2, Some(4)),
+            (&[2, 3][..], 2, Some(3)),
+            (&[2, 3, 4][..], 4, None),
+            (&[2][..], 2, None),
+            (&[][..], 2, None),
+            // One that is not final on chain.
+            (&[2, 9][..], 2, None),
+            // What is held is older than what the chain remembers, or of another run.
+            (&[2][..], 1, Some(2)),
+        ] {
+            let found = newer(&roots, &files(there), root(held));
+            assert_eq!(found, expected.map(root), "{there:?} {held}");
+        }
     }
 
     #[tokio::test]

@@ -1,12 +1,14 @@
 //! `cairn run export`.
 
+mod card;
+
 use std::path::{Path, PathBuf};
 
-use cairn_data::TextTokenizer;
+use cairn_data::{Manifest, TextTokenizer};
 use cairn_inference::gguf::{self, Vocabulary};
 use cairn_primitives::{BlockNumber, ModelRoot, ModelShape, Round};
 use cairn_store::Store;
-use cairn_trainer::hugging_face;
+use cairn_trainer::hugging_face::{self, Shards};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -16,7 +18,12 @@ use super::{
     print,
 };
 use crate::{
-    amount::thousands, error::Failure, new_file::NewFile, progress::progress, serving::ORIGIN,
+    amount::thousands,
+    error::Failure,
+    new_file::NewFile,
+    progress::{progress, Told},
+    serving::ORIGIN,
+    shards,
 };
 
 /// What is written.
@@ -43,6 +50,15 @@ pub struct Export {
         default_value = "hugging-face"
     )]
     format: Format,
+    /// Bytes of parameters in a file of safetensors at most: beyond it there are several, with an index
+    #[arg(
+        long,
+        env = "CAIRN_SHARD_BYTES",
+        default_value_t = hugging_face::SHARD_BYTES,
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    shard_bytes: u64,
     #[command(flatten)]
     checkpoint: CheckpointArgs,
     #[command(flatten)]
@@ -61,6 +77,8 @@ struct Exported {
     /// The block at which the run was stopped, if it was.
     stopped_at: Option<BlockNumber>,
     tokenizer: bool,
+    /// The files of the parameters.
+    files: Vec<String>,
 }
 
 impl Export {
@@ -69,13 +87,21 @@ impl Export {
         refuse_full(&self.out)?;
         let store = Store::open(&self.store.store)?;
         let found = self.checkpoint.find(&store).await?;
-        {
-            let _told = progress(format!("writing to {}", self.out.display()), 0);
-            match self.format {
-                Format::HuggingFace => write(&self.out, &found)?,
+        let manifest = manifest(&store, &found).await;
+        let files = {
+            let bytes = match self.format {
+                Format::HuggingFace => (found.parameters.len() as u64).saturating_mul(4),
+                Format::Gguf => 0,
+            };
+            let told = progress(format!("writing to {}", self.out.display()), bytes);
+            let files = match self.format {
+                Format::HuggingFace => write(&self.out, &found, self.shard_bytes, &told)?,
                 Format::Gguf => write_gguf(&self.out, &found)?,
-            }
-        }
+            };
+            let card = card::card(&found, manifest.as_ref(), self.format);
+            NewFile::write(&self.out.join(hugging_face::CARD), card.as_bytes())?;
+            files
+        };
         let exported = Exported {
             format: self.format,
             parameters: found.parameters.len() as u64,
@@ -84,6 +110,7 @@ impl Export {
             stopped_at: found.origin.stopped_at,
             tokenizer: found.tokenizer.is_some(),
             out: self.out,
+            files,
         };
         print(self.json.json, &exported, describe)
     }
@@ -101,12 +128,28 @@ fn describe(exported: &Exported) -> String {
         true => "",
         false => "; no tokenizer: name one with --tokenizer",
     };
+    let files = match exported.files.len() {
+        1 => String::new(),
+        several => format!(" in {several} files"),
+    };
     format!(
-        "{} parameters with root {:?}{of}, written to {}{stopped}{tokenizer}",
+        "{} parameters with root {:?}{of}, written to {}{files}{stopped}{tokenizer}",
         thousands(exported.parameters),
         exported.model_root,
         exported.out.display()
     )
+}
+
+/// What the run's data is said to be, if its manifest is in the store.
+async fn manifest(store: &Store, found: &Found) -> Option<Manifest> {
+    let root = found.about.manifest_root?;
+    match shards::manifest(store, root).await {
+        Ok(manifest) => Some(manifest),
+        Err(error) => {
+            tracing::warn!("{error}; the page of the model does not describe its data");
+            None
+        }
+    }
 }
 
 /// Makes sure that nothing is overwritten.
@@ -120,11 +163,15 @@ fn refuse_full(out: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Writes what `transformers` reads.
-fn write(out: &Path, found: &Found) -> Result<(), Failure> {
+/// Writes what `transformers` reads; gives the files of the parameters. `told` hears how many bytes are written.
+pub(super) fn write(
+    out: &Path,
+    found: &Found,
+    most: u64,
+    told: &Told,
+) -> Result<Vec<String>, Failure> {
     let (model, tokenizer) = (&found.shape, found.tokenizer.as_ref());
-    let doing = |cause: &dyn std::fmt::Display| cannot_write(out, cause);
-    std::fs::create_dir_all(out).map_err(|error| doing(&error))?;
+    std::fs::create_dir_all(out).map_err(|error| cannot_write(out, &error))?;
     let put = |name: &str, bytes: &[u8]| NewFile::write(&out.join(name), bytes);
     if let Some(tokenizer) = tokenizer {
         let settings = hugging_face::tokenizer_config(model, tokenizer.end_name());
@@ -137,16 +184,26 @@ fn write(out: &Path, found: &Found) -> Result<(), Failure> {
     let config = hugging_face::config(model, tokenizer.map(TextTokenizer::end));
     put(hugging_face::CONFIG, &serde_json::to_vec_pretty(&config)?)?;
     put(ORIGIN, &serde_json::to_vec_pretty(&found.origin)?)?;
-    let weights = out.join(hugging_face::WEIGHTS);
-    hugging_face::write_parameters(model, &found.parameters, &weights)
-        .map_err(|error| doing(&error))?;
-    // The library makes a file for its owner only; who may read the others may read this.
-    let others = std::fs::metadata(out.join(hugging_face::CONFIG))?.permissions();
-    std::fs::set_permissions(weights, others).map_err(|error| doing(&error))
+    let shards = Shards::of(model, most);
+    let mut done = 0u64;
+    for shard in shards.files() {
+        let mut file = NewFile::create(&out.join(shard.name()))?;
+        let written = shard.write(&found.parameters, &mut file);
+        written.map_err(|error| cannot_write(out, &error))?;
+        file.finish()?;
+        done = done.saturating_add(shard.bytes());
+        told.at(done);
+    }
+    // Last: who finds it finds all that it names.
+    if let Some(index) = shards.index() {
+        put(hugging_face::INDEX, &serde_json::to_vec_pretty(&index)?)?;
+    }
+    let names = shards.files().iter().map(|shard| shard.name().to_string());
+    Ok(names.collect())
 }
 
-/// Writes what llama.cpp loads.
-fn write_gguf(out: &Path, found: &Found) -> Result<(), Failure> {
+/// Writes what llama.cpp loads; gives the file.
+fn write_gguf(out: &Path, found: &Found) -> Result<Vec<String>, Failure> {
     let vocabulary = vocabulary(&found.shape, found.tokenizer.as_ref())?;
     std::fs::create_dir_all(out).map_err(|error| cannot_write(out, &error))?;
     let mut file = NewFile::create(&out.join(gguf::FILE))?;
@@ -159,7 +216,8 @@ fn write_gguf(out: &Path, found: &Found) -> Result<(), Failure> {
         &mut file,
     )
     .map_err(|error| cannot_write(out, &error))?;
-    file.finish()
+    file.finish()?;
+    Ok(vec![gguf::FILE.into()])
 }
 
 /// How text becomes tokens, if the tokenizer is known and llama.cpp has the like.

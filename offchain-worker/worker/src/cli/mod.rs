@@ -14,6 +14,7 @@ mod doctor;
 mod emissions;
 mod endpoints;
 mod engine_args;
+mod eval;
 mod evidence;
 pub mod export;
 mod governance;
@@ -101,6 +102,8 @@ enum Verb {
     Run(run::Run),
     /// Serve a trained model over HTTP, as OpenAI's interface for completions has it
     Serve(Box<serve::Serve>),
+    /// Have lm-evaluation-harness ask a run's newest model, and show what became of it over rounds
+    Eval(Box<eval::Eval>),
     /// Make and show keys; show and send an account's money
     #[command(
         subcommand,
@@ -210,6 +213,7 @@ async fn run(verb: Verb) -> Result<(), Failure> {
         Verb::Subnet(subnet) => subnet.run().await,
         Verb::Run(run) => run.run().await,
         Verb::Serve(serve) => serve.run().await,
+        Verb::Eval(eval) => eval.run().await,
         Verb::Wallet(wallet) => wallet.run().await,
         Verb::Transaction(transaction) => transaction.run().await,
         Verb::Stake(stake) => stake.run().await,

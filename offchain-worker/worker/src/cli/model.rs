@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use cairn_inference::Model;
+use cairn_primitives::ModelRoot;
 use cairn_store::Store;
 use clap::Args;
 
@@ -43,9 +44,7 @@ impl ModelArgs {
             let read = move || Loaded::read(&directory, threads);
             return tokio::task::spawn_blocking(read).await?;
         }
-        // The command line has made sure of it.
-        let store = Store::open(self.store.as_deref().unwrap_or_default())?;
-        let found = self.checkpoint.find(&store).await?;
+        let found = self.checkpoint.find(&self.open()?).await?;
         let tokenizer = found.tokenizer.ok_or_else(|| {
             Failure::new("the model has no tokenizer", "name one with --tokenizer")
         })?;
@@ -56,5 +55,22 @@ impl ModelArgs {
             tokenizer,
             origin: found.origin,
         })
+    }
+    /// Whether the newest parameters of a run are meant, so that newer ones may come.
+    pub fn follows(&self) -> bool {
+        self.model.is_none() && self.checkpoint.follows()
+    }
+
+    /// The root of the newest parameters, if they are newer than those with the root `held`. They are not read.
+    ///
+    /// # Errors
+    /// If the chain or the store does not answer.
+    pub async fn newer_than(&self, held: ModelRoot) -> Result<Option<ModelRoot>, Failure> {
+        self.checkpoint.newer_than(&self.open()?, held).await
+    }
+
+    /// The store. Where no directory is named, the command line has made sure that there is one.
+    fn open(&self) -> Result<Store, Failure> {
+        Ok(Store::open(self.store.as_deref().unwrap_or_default())?)
     }
 }

@@ -1,6 +1,7 @@
 //! `cairn run`.
 
 mod generate;
+mod plan;
 mod start;
 
 use cairn_chain::{Call, RunInfo};
@@ -9,7 +10,7 @@ use cairn_primitives::{
 };
 use clap::{Args, Subcommand};
 
-use self::{generate::Generate, start::Start};
+use self::{generate::Generate, plan::Plan, start::Start};
 use super::{
     args::{JsonArg, KeyArgs, NetuidArg, NodeArgs},
     export::Export,
@@ -48,6 +49,11 @@ pub enum Run {
         after_help = "Examples:\n  cairn run generate --netuid 1 --store file:///srv/cairn --prompt Congress\n  cairn run generate --model model --prompt Congress --temperature 0\n  cairn run generate --model model --prompt Congress --top-p 0.9 --seed 7 --max-tokens 40 --json\n\nText comes on standard output as it is made; which parameters made it is said on standard error."
     )]
     Generate(Box<Generate>),
+    /// Say what a run takes of those who take part: memory, cards, disk; nothing is allocated or asked
+    #[command(
+        after_help = "Examples:\n  cairn run plan --file chain-specs/run-tiny.toml\n  cairn run plan --shape covenant-72b --cards 8\n  cairn run plan --shape 1b --json\n\nFigures are arithmetic, which docs/trainer.md states; `cairn bench memory` measures some of them, `cairn doctor --netuid 1` this machine."
+    )]
+    Plan(Plan),
 }
 
 /// `cairn run stop`.
@@ -83,6 +89,7 @@ impl Run {
             Run::Show(show) => show.run().await,
             Run::Export(export) => export.run().await,
             Run::Generate(generate) => generate.run().await,
+            Run::Plan(plan) => plan.run(),
         }
     }
 }

@@ -2,9 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use cairn_primitives::ModelRoot;
 use clap::Args;
 use serde::Serialize;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{interval_at, Instant, MissedTickBehavior},
+};
 
 use super::{args::JsonArg, dashboard::cannot_listen, model::ModelArgs};
 use crate::{
@@ -12,7 +17,7 @@ use crate::{
     output,
     serving::{
         server::{serve, Limits},
-        Origin,
+        Loaded, Origin,
     },
     shutdown,
 };
@@ -20,7 +25,7 @@ use crate::{
 /// `cairn serve`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn serve --netuid 1 --store file:///srv/cairn\n  cairn serve --model model --listen 127.0.0.1:8080\n  cairn serve --model model --listen 127.0.0.1:0 --json     a free port, and a line of JSON that says which\n\nIt speaks OpenAI's interface: POST /v1/completions and GET /v1/models. The newest parameters whose root is final on chain are\ntaken when it starts; every answer names their root as `system_fingerprint`. There is no password: who reaches the address can use it."
+    after_help = "Examples:\n  cairn serve --netuid 1 --store file:///srv/cairn\n  cairn serve --model model --listen 127.0.0.1:8080\n  cairn serve --model model --listen 127.0.0.1:0 --json     a free port, and a line of JSON that says which\n\nIt speaks OpenAI's interface: POST /v1/completions and GET /v1/models. The newest parameters whose root is final on chain are\ntaken when it starts, and newer ones when there are any; every answer names the root of those that made it as\n`system_fingerprint`. There is no password: who reaches the address can use it."
 )]
 pub struct Serve {
     /// Address on which requests are taken: only this machine reaches one that begins with 127
@@ -37,6 +42,9 @@ pub struct Serve {
     /// Seconds that an answer may take
     #[arg(long, env = "CAIRN_DEADLINE", default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     deadline: u32,
+    /// Seconds between two looks for newer parameters, which take over when they are read; 0: never
+    #[arg(long, env = "CAIRN_REFRESH", default_value_t = 60, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    refresh: u32,
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
@@ -82,6 +90,51 @@ impl Serve {
             deadline: Duration::from_secs(self.deadline.into()),
             ..Limits::default()
         };
-        serve(listener, loaded, limits, stop).await
+        let (models, coming) = watch::channel(loaded);
+        let every = Duration::from_secs(self.refresh.into());
+        let follower = match self.model.follows() && !every.is_zero() {
+            true => Some(tokio::spawn(follow(self.model, models, every))),
+            false => None,
+        };
+        let served = serve(listener, coming, limits, stop).await;
+        if let Some(follower) = follower {
+            follower.abort();
+        }
+        served
     }
+}
+
+/// Looks for newer parameters every so often, and hands them to the server when they are ready.
+async fn follow(model: ModelArgs, models: watch::Sender<Arc<Loaded>>, every: Duration) {
+    let first = Instant::now().checked_add(every);
+    let mut ticks = interval_at(first.unwrap_or_else(Instant::now), every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut passed = None;
+    loop {
+        ticks.tick().await;
+        match look(&model, &models, passed).await {
+            Ok(seen) => passed = seen.or(passed),
+            Err(error) => tracing::warn!("{error}; the model stays as it is"),
+        }
+    }
+}
+
+/// Looks once. Gives the root of what turns out to be damaged, which is `passed` over from then on.
+async fn look(
+    model: &ModelArgs,
+    models: &watch::Sender<Arc<Loaded>>,
+    passed: Option<ModelRoot>,
+) -> Result<Option<ModelRoot>, Failure> {
+    let held = models.borrow().origin.model_root;
+    let newer = model.newer_than(held).await?;
+    let Some(newer) = newer.filter(|newer| Some(*newer) != passed) else {
+        return Ok(None);
+    };
+    let loaded = model.load().await?;
+    if loaded.origin.model_root != newer {
+        return Ok(Some(newer));
+    }
+    output::say(&format!("cairn: now {}", loaded.origin));
+    models.send_replace(Arc::new(loaded));
+    Ok(None)
 }

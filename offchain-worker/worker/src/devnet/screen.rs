@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     amount::crn,
+    chart::curve,
     output,
     printable::printable_lines,
     table::{percent, short, table},
@@ -110,7 +111,7 @@ pub fn summary(report: &Report) -> String {
     };
     format!(
         "\n{}\n{}{}\nissued {} = accounts {} + stakes {} + bonds {} + pots {} CRN, {verdict}\nheld-out loss {:.3} → {:.3} in {} rounds, {:.0} s\n",
-        curve(&losses),
+        curve(&losses, "held-out loss by round"),
         table(&["uid", "role", "included", "earned CRN", "withheld", "bond CRN", "root", "hotkey"], &rows),
         audits(&report.audits),
         crn(issuance.issued, 9),
@@ -163,85 +164,11 @@ fn audits(audits: &[AuditReport]) -> String {
     text
 }
 
-/// Rows of a curve, and the columns that it is drawn on at most.
-const HEIGHT: usize = 8;
-const WIDTH: usize = 64;
-const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-
-/// A curve of losses, drawn in block characters: one column (or a few) per value.
-fn curve(losses: &[f64]) -> String {
-    let finite: Vec<f64> = losses
-        .iter()
-        .copied()
-        .filter(|loss| loss.is_finite())
-        .collect();
-    let (low, high) = finite
-        .iter()
-        .fold((f64::MAX, f64::MIN), |(low, high), loss| {
-            (low.min(*loss), high.max(*loss))
-        });
-    if finite.is_empty() || high <= low {
-        return String::new();
-    }
-    let every = finite.len().div_ceil(WIDTH).max(1);
-    let wide = (WIDTH / finite.len()).clamp(1, 4);
-    let columns: Vec<usize> = finite
-        .iter()
-        .step_by(every)
-        .map(|loss| (1.0 + (loss - low) / (high - low) * (HEIGHT * 8 - 1) as f64).round() as usize)
-        .collect();
-    let mut text = String::new();
-    for row in (0..HEIGHT).rev() {
-        let label = match row {
-            0 => format!("{low:>7.3}"),
-            row if row == HEIGHT - 1 => format!("{high:>7.3}"),
-            _ => " ".repeat(7),
-        };
-        let cells: String = columns
-            .iter()
-            .map(|eighths| {
-                let filled = eighths.saturating_sub(row * 8).min(8);
-                let cell = BLOCKS.get(filled).copied().unwrap_or('█');
-                cell.to_string().repeat(wide)
-            })
-            .collect();
-        text += format!("{label} │{cells}").trim_end();
-        text.push('\n');
-    }
-    text + &format!(
-        "{} └{}\n{}held-out loss by round\n",
-        " ".repeat(7),
-        "─".repeat(columns.len() * wide),
-        " ".repeat(9)
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::{super::report::tests::sample, *};
     use crate::roles::Behaviour;
     use cairn_primitives::Uid;
-
-    #[test]
-    fn a_falling_loss_draws_a_falling_curve() {
-        let text = curve(&[6.93, 6.0, 5.5, 5.1]);
-        let lines: Vec<_> = text.lines().collect();
-        assert_eq!(lines.len(), HEIGHT + 2);
-        assert_eq!(lines[0], "  6.930 │████");
-        assert_eq!(lines[HEIGHT - 1], "  5.100 │████████████▁▁▁▁");
-        assert_eq!(curve(&[]), "");
-        assert_eq!(curve(&[1.0, f64::NAN]), "");
-    }
-
-    #[test]
-    fn many_rounds_fit_on_a_line() {
-        let losses: Vec<f64> = (0..1_000)
-            .map(|round| 7.0 - f64::from(round) / 500.0)
-            .collect();
-        assert!(curve(&losses)
-            .lines()
-            .all(|line| line.chars().count() <= WIDTH + 9));
-    }
 
     #[test]
     fn a_round_says_what_was_included() {

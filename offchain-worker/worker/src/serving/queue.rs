@@ -61,11 +61,22 @@ impl Queue {
     /// # Errors
     /// If the system gives no thread.
     pub fn start(loaded: Arc<Loaded>, room: usize) -> Result<Queue, Failure> {
+        Queue::over(loaded, Arc::new(Semaphore::new(room)))
+    }
+
+    /// The queue of another model. What was handed in to this one is done by its own model; both have the same places.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn beside(&self, loaded: Arc<Loaded>) -> Result<Queue, Failure> {
+        Queue::over(loaded, self.room.clone())
+    }
+
+    fn over(loaded: Arc<Loaded>, room: Arc<Semaphore>) -> Result<Queue, Failure> {
         let (jobs, taken) = mpsc::channel();
         std::thread::Builder::new()
             .name("completions".into())
             .spawn(move || work(&loaded, &taken))?;
-        let room = Arc::new(Semaphore::new(room));
         Ok(Queue { jobs, room })
     }
 

@@ -2,13 +2,16 @@
 //!
 //! Everything that others may make long has a bound: connections, a request's head and body, prompts in a request,
 //! jobs that wait, the time of an answer, the life of a connection.
+//!
+//! The model may be replaced. A request is answered by the one that was there when it was read, to its end; when the
+//! last of them is answered, that model goes.
 
 use std::{
     convert::Infallible,
     pin::pin,
     sync::{
         atomic::{AtomicU64, Ordering},
-        Arc,
+        Arc, PoisonError, RwLock,
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -82,26 +85,34 @@ type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// What every connection knows.
 struct Server {
-    loaded: Arc<Loaded>,
-    queue: Queue,
+    /// The model that the next request is answered by.
+    serving: RwLock<Arc<Serving>>,
     limits: Limits,
     began: u64,
     answered: AtomicU64,
 }
 
-/// Answers until `stop` turns true, and then ends what can be ended soon.
+/// A model, and who computes with it.
+struct Serving {
+    loaded: Arc<Loaded>,
+    queue: Queue,
+}
+
+/// Answers until `stop` turns true, and then ends what can be ended soon. What comes in `models` takes the place of the
+/// model before it.
 ///
 /// # Errors
 /// If the system gives no thread to compute on.
 pub async fn serve(
     listener: TcpListener,
-    loaded: Arc<Loaded>,
+    mut models: watch::Receiver<Arc<Loaded>>,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), Failure> {
+    let loaded = models.borrow_and_update().clone();
+    let queue = Queue::start(loaded.clone(), limits.queue)?;
     let server = Arc::new(Server {
-        queue: Queue::start(loaded.clone(), limits.queue)?,
-        loaded,
+        serving: RwLock::new(Arc::new(Serving { loaded, queue })),
         limits,
         began: seconds(),
         answered: AtomicU64::new(0),
@@ -111,6 +122,12 @@ pub async fn serve(
         let accepted = tokio::select! {
             () = shutdown::asked(&mut stop) => break,
             Some(_) = open.join_next() => continue,
+            // Nothing comes any more once who sends is gone.
+            Ok(()) = models.changed() => {
+                let loaded = models.borrow_and_update().clone();
+                server.replace(loaded);
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -172,44 +189,54 @@ async fn answer(server: &Arc<Server>, request: Request<Incoming>) -> Answer {
         }
         return answer;
     }
-    let name = server.loaded.origin.name();
+    if expected == Method::POST {
+        return completions(server, request).await;
+    }
+    let serving = server.serving();
+    let name = serving.loaded.origin.name();
+    let model = serving.model(server.began);
     match one {
-        _ if expected == Method::POST => completions(server, request).await,
         Some(one) if one != name => {
             let message = format!("there is no model `{one}` here; the only one is `{name}`");
             refused(StatusCode::NOT_FOUND, &message, None)
         }
-        Some(_) => whole(StatusCode::OK, &server.model()),
+        Some(_) => whole(StatusCode::OK, &model),
         None => {
-            let list = json!({ "object": "list", "data": [server.model()] });
+            let list = json!({ "object": "list", "data": [model] });
             whole(StatusCode::OK, &list)
         }
     }
 }
 
 impl Server {
-    /// The model as `/v1/models` has it.
-    fn model(&self) -> Value {
+    /// The model of the moment.
+    fn serving(&self) -> Arc<Serving> {
+        let serving = self.serving.read();
+        serving.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers by another model from now on.
+    fn replace(&self, loaded: Arc<Loaded>) {
+        match self.serving().queue.beside(loaded.clone()) {
+            Ok(queue) => {
+                let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
+                *serving = Arc::new(Serving { loaded, queue });
+            }
+            Err(error) => tracing::warn!("the model stays as it is: {error}"),
+        }
+    }
+}
+
+impl Serving {
+    /// The model as `/v1/models` has it; `began` says when the server did, in seconds since 1970.
+    fn model(&self, began: u64) -> Value {
         let origin = &self.loaded.origin;
         json!({
             "id": origin.name(),
             "object": "model",
-            "created": self.began,
+            "created": began,
             "owned_by": "cairn",
             "max_model_len": self.loaded.model.shape().context,
-            "cairn": origin,
-        })
-    }
-
-    /// What all pieces of an answer begin with.
-    fn frame(&self, id: u64) -> Value {
-        let origin = &self.loaded.origin;
-        json!({
-            "id": format!("cmpl-{:x}-{id:x}", self.began),
-            "object": "text_completion",
-            "created": seconds(),
-            "model": origin.name(),
-            "system_fingerprint": origin.model_root,
             "cairn": origin,
         })
     }
@@ -229,7 +256,8 @@ async fn completions(server: &Arc<Server>, request: Request<Incoming>) -> Answer
         Err(answer) => return *answer,
     };
     let until = Instant::now() + server.limits.deadline;
-    let loaded = server.loaded.clone();
+    let serving = server.serving();
+    let loaded = serving.loaded.clone();
     // Encoding long texts takes its time.
     let read = tokio::task::spawn_blocking(move || {
         let mut seed = [0u8; 8];
@@ -248,14 +276,14 @@ async fn completions(server: &Arc<Server>, request: Request<Incoming>) -> Answer
         let message = format!("there is only room for {most} prompts; send fewer");
         return refused(StatusCode::BAD_REQUEST, &message, Some("prompt"));
     }
-    let Some(places) = server.queue.places(completion.orders.len()) else {
+    let Some(places) = serving.queue.places(completion.orders.len()) else {
         let message = "too many prompts wait already; try again later";
         let mut answer = refused(StatusCode::SERVICE_UNAVAILABLE, message, None);
         let header = HeaderValue::from_static("5");
         answer.headers_mut().insert(header::RETRY_AFTER, header);
         return answer;
     };
-    let asked = Asked::new(server.clone(), completion, places, until);
+    let asked = Asked::new(server.clone(), serving, completion, (places, until));
     match asked.completion.stream {
         true => streamed(asked),
         false => asked.collected().await,
@@ -292,6 +320,8 @@ async fn body(request: Request<Incoming>, limits: Limits) -> Result<Bytes, Box<A
 /// A request that is being answered.
 struct Asked {
     server: Arc<Server>,
+    /// Whose model answers it.
+    serving: Arc<Serving>,
     completion: Completion,
     id: u64,
     prompt_tokens: usize,
@@ -310,19 +340,33 @@ impl From<Failure> for Unanswered {
 impl Asked {
     fn new(
         server: Arc<Server>,
+        serving: Arc<Serving>,
         completion: Completion,
-        mut places: Places,
-        until: Instant,
+        (mut places, until): (Places, Instant),
     ) -> Asked {
-        let orders = completion.orders.iter();
-        let heard = orders.map(|order| server.queue.hand_in(&mut places, order.clone(), until));
+        let (orders, queue) = (completion.orders.iter(), &serving.queue);
+        let heard = orders.map(|order| queue.hand_in(&mut places, order.clone(), until));
         Asked {
             heard: heard.collect(),
             id: server.answered.fetch_add(1, Ordering::Relaxed),
             prompt_tokens: completion.orders.iter().map(|one| one.prompt.len()).sum(),
             completion,
+            serving,
             server,
         }
+    }
+
+    /// What all pieces of the answer begin with.
+    fn frame(&self) -> Value {
+        let origin = &self.serving.loaded.origin;
+        json!({
+            "id": format!("cmpl-{:x}-{:x}", self.server.began, self.id),
+            "object": "text_completion",
+            "created": seconds(),
+            "model": origin.name(),
+            "system_fingerprint": origin.model_root,
+            "cairn": origin,
+        })
     }
 
     /// The answer to one prompt, before anything has come.
@@ -330,7 +374,7 @@ impl Asked {
         let scored = self.completion.orders.get(index);
         let scored = scored.is_some_and(|order| order.scores.is_some());
         let echo = (self.completion.echo, scored);
-        Choice::new(&self.server.loaded, index, echo, &self.completion.stops)
+        Choice::new(&self.serving.loaded, index, echo, &self.completion.stops)
     }
 
     fn prompt(&self, index: usize) -> &[u32] {
@@ -359,7 +403,7 @@ impl Asked {
                 Err(Unanswered(status, message)) => return refused(status, &message, None),
             }
         }
-        let mut answer = self.server.frame(self.id);
+        let mut answer = self.frame();
         answer["choices"] = choices.into();
         answer["usage"] = self.usage(chosen);
         whole(StatusCode::OK, &answer)
@@ -393,7 +437,7 @@ impl Asked {
             }
         }
         if self.completion.usage {
-            let mut last = self.server.frame(self.id);
+            let mut last = self.frame();
             last["choices"] = json!([]);
             last["usage"] = self.usage(chosen);
             self.put(&out, last).await;
@@ -408,7 +452,7 @@ impl Asked {
     ) -> Result<usize, Unanswered> {
         let mut choice = self.choice(index);
         let frame = |choice: &Choice, piece: Piece| {
-            let mut frame = self.server.frame(self.id);
+            let mut frame = self.frame();
             frame["choices"] = json!([choice.to_json(piece)]);
             frame
         };

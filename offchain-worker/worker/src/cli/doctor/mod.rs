@@ -1,6 +1,6 @@
 //! `cairn doctor`: what this machine has to train with, what its workers keep, and what a run would take of it.
 
-mod run;
+pub(super) mod run;
 mod state;
 
 use std::path::PathBuf;

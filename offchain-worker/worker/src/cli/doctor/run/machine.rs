@@ -12,10 +12,10 @@ use cairn_protocol::{
     limits::{CHECKPOINT_EVERY, HISTORY_ROUNDS},
     phase::Timetable,
 };
-use cairn_trainer::{config::Needs, initial_parameters};
+use cairn_trainer::initial_parameters;
 
 use super::check::Check;
-use crate::{amount::size, roles::sources::INCOMING_ROUNDS};
+use crate::{amount::size, needs, roles::sources::INCOMING_ROUNDS};
 
 /// Steps that are timed, after one that is not.
 const TIMED: u32 = 3;
@@ -29,33 +29,24 @@ pub fn contribution(config: &RunConfig) -> u64 {
     max_encoded_len(&Layout::of(&config.model), &config.compression_in(0))
 }
 
-/// Bytes that a worker holds in memory: parameters, moments and error feedback of the round, the same once more and a
-/// gradient while steps are made, and the data. What is kept for the backward pass is there on the CPU alone: a card
-/// has memory of its own for it.
-pub fn memory_needed(config: &RunConfig, device: Device) -> u64 {
-    let inner = &config.inner;
-    let length = usize::try_from(inner.sequence_length).unwrap_or(usize::MAX);
-    let needs = Needs::of(&config.model, usize::from(inner.sequences), length);
-    let state = needs
-        .parameter_bytes
-        .saturating_mul(2)
-        .saturating_add(needs.moments);
-    let tokens = config
-        .data
-        .windows
-        .saturating_mul(inner.sequence_length.into());
-    let backward = match device {
-        Device::Cpu => needs.activations.saturating_add(needs.logits),
-        Device::Auto | Device::Cuda(_) => 0,
+/// The most bytes that a worker of this duty holds in memory: what [`crate::needs`] counts, and the data. What is kept
+/// for the backward pass is there on the CPU alone: a card has memory of its own for it.
+pub fn memory_needed(config: &RunConfig, duty: Duty, device: Device) -> u64 {
+    let held = match (duty, config.audits.rate > 0) {
+        (Duty::Validator, true) => needs::auditing(config),
+        (Duty::Validator, false) => needs::measuring(config),
+        (Duty::Miner | Duty::Idle, true) => needs::serving(config),
+        (Duty::Miner | Duty::Idle, false) => needs::mining(config, false),
     };
-    [
-        state.saturating_mul(2),
-        needs.gradient,
-        backward,
-        tokens.saturating_mul(4),
-    ]
-    .into_iter()
-    .fold(0, u64::saturating_add)
+    let layers = match device {
+        Device::Cpu => 0,
+        Device::Auto | Device::Cuda(_) => needs::layers(config).bytes,
+    };
+    let windows = config.data.windows;
+    let tokens = windows.saturating_mul(config.inner.sequence_length.into());
+    needs::total(&held)
+        .saturating_sub(layers)
+        .saturating_add(tokens.saturating_mul(4))
 }
 
 /// Whether the model fits.
@@ -305,19 +296,32 @@ pub fn disk(check: &'static str, place: &Place, bound: u64) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use cairn_trainer::config::Needs;
+
     use super::{super::check::State as Is, *};
     use crate::roles::testing::a_run;
 
     #[test]
     fn a_model_that_does_not_fit_is_said_to_be_too_large() {
         let config = a_run().config;
-        let needed = memory_needed(&config, Device::Cpu);
-        let beside_a_card = memory_needed(&config, Device::Cuda(0));
+        let needed = memory_needed(&config, Duty::Miner, Device::Cpu);
+        let beside_a_card = memory_needed(&config, Duty::Miner, Device::Cuda(0));
         let length = usize::try_from(config.inner.sequence_length).unwrap();
         let needs = Needs::of(&config.model, usize::from(config.inner.sequences), length);
         assert_eq!(needed - beside_a_card, needs.activations + needs.logits);
         let parameters = config.model.parameters().unwrap() * 4;
         assert!(needed > 9 * parameters, "{needed} for {parameters}");
+        let of = |duty, rate| {
+            let mut config = config.clone();
+            config.audits.rate = rate;
+            memory_needed(&config, duty, Device::Cpu) / parameters
+        };
+        let (miner, validator) = (Duty::Miner, Duty::Validator);
+        assert!(
+            of(miner, 1) > of(miner, 0),
+            "who is audited makes its steps again"
+        );
+        assert!(of(validator, 1) > of(validator, 0));
         assert_eq!(memory(needed, Some(needed)).state, Is::Ok);
         let bad = memory(needed, Some(needed - 1));
         assert_eq!(bad.state, Is::Fix);

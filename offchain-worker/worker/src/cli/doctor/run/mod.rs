@@ -1,8 +1,8 @@
 //! `cairn doctor --netuid`: what taking part in a run takes, measured here, and what to do where it does not go.
 
-mod check;
+pub(in crate::cli) mod check;
 mod files;
-mod machine;
+pub(in crate::cli) mod machine;
 mod member;
 mod nodes;
 
@@ -281,7 +281,7 @@ impl RunArgs {
     ) -> Result<Vec<Check>, Failure> {
         let config = run.config.clone();
         let memory = |device| {
-            let needed = machine::memory_needed(&config, device);
+            let needed = machine::memory_needed(&config, duty, device);
             machine::memory(needed, machine::memory_free())
         };
         let is_audited = config.audits.rate > 0;

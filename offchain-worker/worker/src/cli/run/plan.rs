@@ -1,0 +1,261 @@
+//! `cairn run plan`.
+
+use std::path::PathBuf;
+
+use cairn_primitives::{api::Duty, Layout, Matrices, RunConfig};
+use cairn_trainer::config;
+use clap::Args;
+use serde::Serialize;
+
+use crate::{
+    amount::thousands,
+    cli::{
+        args::JsonArg,
+        doctor::run::{check::size, machine},
+        print,
+    },
+    devnet::setting::RUN,
+    error::Failure,
+    needs::{auditing, card, measuring, mining, serving, total, Held, Vectors},
+    run_file::RunFile,
+    run_rules,
+    table::table,
+};
+
+/// `cairn run plan`.
+#[derive(Args, Debug)]
+pub struct Plan {
+    /// The run's configuration
+    #[arg(
+        long,
+        env = "CAIRN_RUN_FILE",
+        value_name = "FILE",
+        required_unless_present = "shape",
+        conflicts_with = "shape"
+    )]
+    file: Option<PathBuf>,
+    /// Instead of a configuration a model: tiny, 10m, 100m, 1b, 8b or covenant-72b, trained on sequences as long as its
+    /// context; all else as in chain-specs/run-tiny.toml
+    #[arg(long, env = "CAIRN_SHAPE", value_name = "NAME")]
+    shape: Option<String>,
+    /// Train by PyTorch on so many cards [default: on the CPU]
+    #[arg(long, env = "CAIRN_CARDS", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=4_096))]
+    cards: Option<u32>,
+    #[command(flatten)]
+    json: JsonArg,
+}
+
+#[derive(Serialize)]
+struct Report {
+    name: String,
+    parameters: u64,
+    cards: Option<u32>,
+    sequence_length: u32,
+    sequences: u16,
+    parts: Vec<Part>,
+}
+
+/// What somebody holds at a time, or comes to hold.
+#[derive(Serialize)]
+struct Part {
+    who: &'static str,
+    bytes: u64,
+    held: Vec<Held>,
+}
+
+impl Part {
+    fn new(who: &'static str, held: Vec<Held>) -> Part {
+        let bytes = total(&held);
+        Part { who, bytes, held }
+    }
+}
+
+impl Plan {
+    /// Does it.
+    pub fn run(self) -> Result<(), Failure> {
+        let (name, config) = self.config()?;
+        if self.cards.is_some() && config.inner.matrices != Matrices::AdamW {
+            let what = "the run steps matrices by Muon, which no engine on cards does";
+            return Err(Failure::new(what, "leave --cards out"));
+        }
+        let report = Report {
+            name,
+            parameters: Layout::of(&config.model).parameters() as u64,
+            cards: self.cards,
+            sequence_length: config.inner.sequence_length,
+            sequences: config.inner.sequences,
+            parts: parts(&config, self.cards),
+        };
+        print(self.json.json, &report, Report::people)
+    }
+
+    /// What the run is called, and its configuration without the data.
+    fn config(&self) -> Result<(String, RunConfig), Failure> {
+        let Some(name) = &self.shape else {
+            // The command line has made sure of it.
+            let file = RunFile::read(&self.file.clone().unwrap_or_default())?;
+            let config = file.unfilled();
+            run_rules::check_alone(&config)?;
+            return Ok((file.name(), config));
+        };
+        let mut config = RunFile::parse(RUN)?.unfilled();
+        config.model = config::named(name).ok_or_else(|| {
+            let known = config::NAMES.join(", ");
+            Failure::new(
+                format!("there is no model `{name}`"),
+                format!("--shape takes one of {known}"),
+            )
+        })?;
+        config.inner.sequence_length = config.model.context;
+        Ok((name.clone(), config))
+    }
+}
+
+/// All that is held, by whom and when.
+fn parts(config: &RunConfig, cards: Option<u32>) -> Vec<Part> {
+    let is_audited = config.audits.rate > 0;
+    let mut parts = vec![Part::new(
+        "a miner that trains, in memory",
+        mining(config, cards.is_some()),
+    )];
+    // Who trains on cards cannot make its steps again to the bit.
+    if is_audited && cards.is_none() {
+        parts.push(Part::new(
+            "a miner that serves an audit, in memory",
+            serving(config),
+        ));
+    }
+    if let Some(cards) = cards {
+        parts.push(Part::new("each card", card(config, cards)));
+    }
+    parts.push(Part::new(
+        "a validator that measures, in memory",
+        measuring(config),
+    ));
+    if is_audited {
+        parts.push(Part::new(
+            "a validator that audits, in memory",
+            auditing(config),
+        ));
+    }
+    parts.push(Part::new(
+        "a miner, on disk",
+        disk(config, Duty::Miner, cards),
+    ));
+    parts.push(Part::new(
+        "a validator, on disk",
+        disk(config, Duty::Validator, None),
+    ));
+    parts
+}
+
+/// What a member comes to hold on disk.
+fn disk(config: &RunConfig, duty: Duty, cards: Option<u32>) -> Vec<Held> {
+    let mut held = vec![
+        Held {
+            what: "state directory, at most",
+            bytes: machine::state_bound(config),
+        },
+        Held {
+            what: "a store of its own, at most",
+            bytes: machine::store_bound(config, duty),
+        },
+    ];
+    if cards.is_some() {
+        held.push(Held {
+            what: "files shared with the engine, best on a memory disk",
+            bytes: Vectors::of(config).steps(),
+        });
+    }
+    held
+}
+
+impl Report {
+    fn people(&self) -> String {
+        let mut rows = Vec::new();
+        for part in &self.parts {
+            rows.push(vec![part.who.to_string(), size(part.bytes)]);
+            let held = part.held.iter();
+            rows.extend(held.map(|it| vec![format!("  {}", it.what), size(it.bytes)]));
+        }
+        let on = match self.cards {
+            None => "the CPU".into(),
+            Some(1) => "one card".into(),
+            Some(cards) => format!("{cards} cards"),
+        };
+        format!(
+            "{}: {} parameters, steps of {} sequences of {} tokens on {on}\n{}",
+            self.name,
+            thousands(self.parameters),
+            self.sequences,
+            thousands(self.sequence_length.into()),
+            table(&["", ""], &rows).trim_start()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        plan: Plan,
+    }
+
+    fn planned(line: &str) -> (RunConfig, Vec<Part>) {
+        let plan = Line::try_parse_from(line.split(' ')).unwrap().plan;
+        let (_, config) = plan.config().unwrap();
+        let parts = parts(&config, plan.cards);
+        (config, parts)
+    }
+
+    #[test]
+    fn a_run_file_and_a_model_are_planned() {
+        let file = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../chain-specs/run-tiny.toml"
+        );
+        let (config, parts) = planned(&format!("plan --file {file}"));
+        assert_eq!(config.inner.sequence_length, 128);
+        let whos: Vec<&str> = parts.iter().map(|part| part.who).collect();
+        assert_eq!(whos.len(), 6, "{whos:?}");
+        assert!(whos.iter().any(|who| who.contains("serves an audit")));
+        let (config, parts) = planned("plan --shape covenant-72b --cards 8");
+        assert_eq!(config.inner.sequence_length, 2_048);
+        assert!(parts.iter().any(|part| part.who == "each card"));
+        assert!(!parts.iter().any(|part| part.who.contains("serves")));
+        let shared = |part: &&Part| part.who == "a miner, on disk";
+        let disk = parts.iter().find(shared).unwrap();
+        // Parameters and two moments.
+        assert_eq!(disk.held[2].bytes, 12 * config.model.parameters().unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_planned_is_said() {
+        assert!(Line::try_parse_from(["plan"]).is_err());
+        let plan = Line::try_parse_from(["plan", "--shape", "70b"])
+            .unwrap()
+            .plan;
+        let error = plan.config().unwrap_err().to_string();
+        assert!(
+            error.contains("70b") && error.contains("covenant-72b"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_a_worker_of_a_run_needs_is_what_doctor_says() {
+        let (mut config, parts) = planned("plan --shape 100m");
+        // It counts the data, too.
+        config.data.windows = 0;
+        let on = cairn_engine::Device::Cpu;
+        for (who, duty) in [("serves", Duty::Miner), ("audits", Duty::Validator)] {
+            let part = parts.iter().find(|part| part.who.contains(who)).unwrap();
+            assert_eq!(part.bytes, machine::memory_needed(&config, duty, on));
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! What a run takes of those who take part, in bytes, by arithmetic: nothing is allocated.
+//!
+//! Counted are the vectors of the model's length, which at any size worth asking about are nearly all of it, and what
+//! the layers keep. docs/trainer.md states each figure and what was measured beside it.
+
+use cairn_primitives::{Layout, RunConfig, Tensor};
+use cairn_trainer::config::Needs;
+use serde::Serialize;
+
+/// Bytes of a number.
+const NUMBER: u64 = 4;
+
+/// Something that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// What it is.
+    pub what: &'static str,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+/// The vectors of a run's model, in bytes each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vectors {
+    /// Parameters; a gradient, a first moment and an error feedback have as many.
+    pub parameters: u64,
+    /// The second moment.
+    pub second: u64,
+}
+
+impl Vectors {
+    /// Of a run.
+    pub fn of(config: &RunConfig) -> Vectors {
+        let layout = Layout::of(&config.model);
+        let bytes = |numbers: usize| (numbers as u64).saturating_mul(NUMBER);
+        Vectors {
+            parameters: bytes(layout.parameters()),
+            second: bytes(config.inner.matrices.second_moments(&layout)),
+        }
+    }
+
+    /// So many vectors as long as the parameters, and so many second moments.
+    pub fn sum(self, parameters: u64, seconds: u64) -> u64 {
+        let parameters = self.parameters.saturating_mul(parameters);
+        parameters.saturating_add(self.second.saturating_mul(seconds))
+    }
+
+    /// A member's state: parameters, both moments, error feedback.
+    pub fn state(self) -> u64 {
+        self.sum(3, 1)
+    }
+
+    /// Parameters and moments, as steps change them and an audit looks at them.
+    pub fn steps(self) -> u64 {
+        self.sum(2, 1)
+    }
+
+    /// What is served for an audit of a round's last steps, none of which is its first: the state before them, and the
+    /// parameters and the error feedback that the file was made of.
+    pub fn served(self) -> u64 {
+        self.sum(4, 1)
+    }
+}
+
+/// What a miner holds at most while it trains and makes its contribution. `elsewhere`: the steps are made by an engine
+/// in another program, which has gradient and activations.
+pub fn mining(config: &RunConfig, elsewhere: bool) -> Vec<Held> {
+    let vectors = Vectors::of(config);
+    let mut held = vec![
+        Held {
+            what: "state: parameters, moments, error feedback",
+            bytes: vectors.state(),
+        },
+        Held {
+            what: "the same of its steps, and of what is sent of them",
+            bytes: vectors.state(),
+        },
+    ];
+    if !elsewhere {
+        held.push(Held {
+            what: "gradient",
+            bytes: vectors.parameters,
+        });
+        held.push(layers(config));
+    }
+    held
+}
+
+/// What a miner holds at most while it makes again what an audit drew, the last of its steps.
+pub fn serving(config: &RunConfig) -> Vec<Held> {
+    let vectors = Vectors::of(config);
+    vec![
+        Held {
+            what: "state, and moments and error feedback of what was sent",
+            bytes: vectors.state().saturating_add(vectors.steps()),
+        },
+        Held {
+            what: "the state with which the round began",
+            bytes: vectors.state(),
+        },
+        Held {
+            what: "parameters and moments before the last steps, and after them",
+            bytes: vectors.steps().saturating_mul(2),
+        },
+        Held {
+            what: "what is served",
+            bytes: vectors.served(),
+        },
+        Held {
+            what: "gradient",
+            bytes: vectors.parameters,
+        },
+        layers(config),
+    ]
+}
+
+/// What a validator holds at most while it measures contributions, or applies a round.
+pub fn measuring(config: &RunConfig) -> Vec<Held> {
+    let vectors = Vectors::of(config);
+    vec![
+        Held {
+            what: "parameters of the round, and of the one before it",
+            bytes: vectors.sum(2, 0),
+        },
+        Held {
+            what: "parameters with a contribution, or after the next round",
+            bytes: vectors.parameters,
+        },
+    ]
+}
+
+/// What a validator holds at most while it audits a round's last steps.
+pub fn auditing(config: &RunConfig) -> Vec<Held> {
+    let vectors = Vectors::of(config);
+    vec![
+        Held {
+            what: "parameters of the round, and of the one before it",
+            bytes: vectors.sum(2, 0),
+        },
+        Held {
+            what: "what is served, and the same as numbers",
+            bytes: vectors.served().saturating_mul(2),
+        },
+        Held {
+            what: "parameters and moments of its steps, and after them",
+            bytes: vectors.steps().saturating_mul(2),
+        },
+        Held {
+            what: "gradient",
+            bytes: vectors.parameters,
+        },
+        layers(config),
+    ]
+}
+
+/// What the layers keep of a step on the CPU for its backward pass, and the logits that exist at once.
+pub fn layers(config: &RunConfig) -> Held {
+    let inner = &config.inner;
+    let length = usize::try_from(inner.sequence_length).unwrap_or(usize::MAX);
+    let needs = Needs::of(&config.model, usize::from(inner.sequences), length);
+    Held {
+        what: "what the layers keep of a step, and logits",
+        bytes: needs.activations.saturating_add(needs.logits),
+    }
+}
+
+/// What the first of so many cards holds while PyTorch makes a step, one sequence at a time with `--recompute`.
+pub fn card(config: &RunConfig, cards: u32) -> Vec<Held> {
+    let layout = Layout::of(&config.model);
+    let shard = rows(&layout, 0, cards).saturating_mul(NUMBER);
+    let length = usize::try_from(config.inner.sequence_length).unwrap_or(usize::MAX);
+    let needs = Needs::of(&config.model, 1, length);
+    let logits = u64::from(config.inner.sequence_length)
+        .saturating_mul(config.model.vocabulary.into())
+        .saturating_mul(NUMBER);
+    vec![
+        Held {
+            what: "its rows of parameters",
+            bytes: shard,
+        },
+        Held {
+            what: "its rows of the gradient",
+            bytes: shard,
+        },
+        Held {
+            what: "its rows of both moments",
+            bytes: shard.saturating_mul(2),
+        },
+        Held {
+            what: "gathered: embedding, head, and two layers",
+            bytes: gathered(&layout).saturating_mul(NUMBER),
+        },
+        Held {
+            what: "what the layers keep of a sequence",
+            bytes: needs.activations_recomputed,
+        },
+        Held {
+            what: "logits of a sequence, their logarithms and gradient",
+            bytes: logits.saturating_mul(3),
+        },
+    ]
+}
+
+/// Numbers in the rows of rank `rank` of `ranks`: each has as many rows of each tensor as the first, but the last ones.
+fn rows(layout: &Layout, rank: u64, ranks: u32) -> u64 {
+    let of = |tensor: &Tensor| {
+        let all = tensor.shape.first().copied().map_or(0, u64::from);
+        let each = all.div_ceil(u64::from(ranks.max(1)));
+        let begin = each.saturating_mul(rank).min(all);
+        let own = begin.saturating_add(each).min(all).saturating_sub(begin);
+        let columns = tensor.shape.get(1).copied().map_or(1, u64::from);
+        own.saturating_mul(columns)
+    };
+    layout.0.iter().map(of).fold(0, u64::saturating_add)
+}
+
+/// Numbers that are whole on each card for some time: all that is of no layer, the layer that computes, and the next.
+fn gathered(layout: &Layout) -> u64 {
+    let sum = |prefix: &str, is_in: bool| {
+        let tensors = layout.0.iter();
+        let found = tensors.filter(|tensor| tensor.name.starts_with(prefix) == is_in);
+        let lengths = found.map(|tensor| tensor.len() as u64);
+        lengths.fold(0, u64::saturating_add)
+    };
+    let (outside, layer) = (sum("model.layers.", false), sum("model.layers.0.", true));
+    outside.saturating_add(layer.saturating_mul(2))
+}
+
+/// The sum of all.
+pub fn total(held: &[Held]) -> u64 {
+    held.iter().map(|it| it.bytes).fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests {
+    use cairn_engine::{Cpu, Engine, Order, State, Version};
+    use cairn_primitives::{Matrices, Muon};
+    use cairn_trainer::{config::named, initial_parameters};
+
+    use super::*;
+
+    fn small() -> RunConfig {
+        let mut config = crate::run_file::example();
+        config.inner.sequences = 1;
+        config.inner.sequence_length = 16;
+        config
+    }
+
+    fn bytes(vector: &[f32]) -> u64 {
+        4 * vector.len() as u64
+    }
+
+    fn of_state(state: &State) -> u64 {
+        let optimizer = state.optimizer.as_ref().expect("it has stepped");
+        bytes(&state.parameters) + bytes(&optimizer.m) + bytes(&optimizer.v)
+    }
+
+    /// What an engine holds after a step is what is said, vector by vector.
+    #[test]
+    fn vectors_are_as_long_as_those_of_an_engine() {
+        for matrices in [Matrices::AdamW, Matrices::Muon(Muon::default())] {
+            let mut config = small();
+            config.inner.matrices = matrices;
+            let vectors = Vectors::of(&config);
+            let mut engine = Cpu::new(&config, 1).unwrap();
+            let parameters = initial_parameters(&config.model, 1);
+            assert_eq!(bytes(&parameters), vectors.parameters);
+            let before = State::new(parameters);
+            engine.load(before.clone()).unwrap();
+            let sequence: Vec<u32> = (0..17).collect();
+            let mut sequences = |_: u32| vec![sequence.as_slice()];
+            let after = engine.replay(&before, 0..1, &mut sequences).unwrap();
+            assert_eq!(of_state(&after), vectors.steps(), "{matrices:?}");
+            assert_eq!(vectors.state() - vectors.steps(), vectors.parameters);
+            let order = Order { round: 0, steps: 1 };
+            let trained = engine.train(&order, &mut sequences, &mut |_| true);
+            assert_eq!(trained.unwrap().unwrap().steps(), 1);
+            let held = engine.state(Version::Held).unwrap();
+            assert_eq!(bytes(&held.parameters), vectors.parameters);
+        }
+    }
+
+    #[test]
+    fn ranks_have_all_rows_once_and_the_first_has_the_most() {
+        let layout = Layout::of(&named("tiny").unwrap());
+        let all = layout.parameters() as u64;
+        for ranks in [1, 2, 3, 7, 2_000] {
+            let each: Vec<u64> = (0..u64::from(ranks))
+                .map(|rank| rows(&layout, rank, ranks))
+                .collect();
+            assert_eq!(each.iter().sum::<u64>(), all, "{ranks}");
+            assert_eq!(each.iter().max(), each.first(), "{ranks}");
+        }
+    }
+
+    /// Bytes per parameter, where nothing but vectors counts: 36 and 92 of a miner, 12 and 76 of a validator.
+    #[test]
+    fn each_role_holds_so_many_vectors() {
+        let mut config = small();
+        config.model = named("1b").unwrap();
+        let parameters = config.model.parameters().unwrap();
+        let layers = layers(&config).bytes;
+        assert_eq!(total(&mining(&config, false)) - layers, 36 * parameters);
+        assert_eq!(total(&mining(&config, true)), 32 * parameters);
+        assert_eq!(total(&serving(&config)) - layers, 92 * parameters);
+        assert_eq!(total(&measuring(&config)), 12 * parameters);
+        assert_eq!(total(&auditing(&config)) - layers, 76 * parameters);
+    }
+
+    #[test]
+    fn cards_share_what_is_trained() {
+        let mut config = small();
+        config.model = named("covenant-72b").unwrap();
+        let of = |cards, what: &str| {
+            let held = card(&config, cards);
+            held.iter().find(|it| it.what == what).unwrap().bytes
+        };
+        let parameters = config.model.parameters().unwrap();
+        assert_eq!(of(1, "its rows of parameters"), 4 * parameters);
+        // Every dimension of its tensors is a multiple of eight.
+        assert_eq!(of(8, "its rows of both moments"), parameters);
+        // Embedding and head of 262,144 times 8,192 numbers, the last norm, two layers of 80.
+        let outside = 2 * 262_144 * 8_192 + 8_192;
+        let layer = (parameters - outside) / 80;
+        let whole = of(8, "gathered: embedding, head, and two layers");
+        assert_eq!(whole, 4 * (outside + 2 * layer));
+    }
+}

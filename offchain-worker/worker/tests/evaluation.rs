@@ -1,0 +1,163 @@
+//! `cairn eval`, with a program in the place of Python that says what lm-evaluation-harness would.
+//!
+//! What the harness itself makes of a model is tried by `make eval`: it takes several GB.
+
+mod common;
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use cairn_trainer::{config, initial_parameters};
+use common::cairn;
+use serde_json::Value;
+
+/// What stands in for Python. Asked for modules, it has them all; started with the script, it leaves a result for the
+/// root and the round of the model that it was given. `accuracy`, `same` and `code` say how it ends.
+fn python(directory: &Path, accuracy: &str, same: u32, code: u8) -> PathBuf {
+    let script = format!(
+        r#"#!/bin/sh
+[ "$1" = -c ] && exit 0
+[ -f "$1" ] || exit 9
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --model) model=$2 ;;
+        --out) out=$2 ;;
+        --tasks) tasks=$2 ;;
+    esac
+    shift
+done
+[ "$tasks" = cloze,mmlu ] && [ -f "$model/tokenizer.json" ] || exit 8
+root=$(sed -n 's/.*"model_root": "\(0x[0-9a-f]*\)".*/\1/p' "$model/cairn.json")
+round=$(sed -n 's/.*"round": \([0-9]*\).*/\1/p' "$model/cairn.json")
+mkdir -p "$out/results"
+cat > "$out/results/$root.json" <<END
+{{"model_root": "$root", "run": "tiny", "netuid": null, "round": $round, "lm_eval": "0.4.13", "tasks":
+{{"cairn_cloze": {{"task_sha256": "ab", "questions": 30, "accuracy": {accuracy}, "accuracy_by_endpoint": {accuracy},
+"standard_error": 0.08, "same_answers": {same}, "largest_difference_in_nats": 1e-6}}}}}}
+END
+echo "Traceback" >&2
+echo "ValueError: it broke" >&2
+echo "evaluated $root"
+exit {code}
+"#
+    );
+    let path = directory.join("python");
+    fs::write(&path, script).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+/// Puts parameters of that seed into the store as those of a round; gives their path.
+fn checkpoint(store: &Path, round: u32, seed: u64) -> String {
+    let parameters = initial_parameters(&config::named("tiny").unwrap(), seed);
+    let root = format!("{:?}", cairn_gradient::model_root(&parameters));
+    let path = format!("checkpoints/1/{round}-{}", root.trim_start_matches("0x"));
+    let bytes: Vec<u8> = parameters.iter().flat_map(|x| x.to_le_bytes()).collect();
+    fs::create_dir_all(store.join("checkpoints/1")).unwrap();
+    fs::write(store.join(&path), bytes).unwrap();
+    path
+}
+
+fn repository(path: &str) -> String {
+    format!("{}/../../{path}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Evaluates a checkpoint of the store; the results go to `out` beside it.
+fn eval(store: &Path, python: &Path, checkpoint: &str, more: &[&str]) -> Output {
+    let url = cairn_store::url::of_directory(store).unwrap();
+    let (run, tokenizer) = (
+        repository("chain-specs/run-tiny.toml"),
+        repository("data/tokenizer.json"),
+    );
+    let mut command = cairn(&["eval", "--tasks", "cloze,mmlu", "--store", &url]);
+    command.args([
+        "--file",
+        &run,
+        "--tokenizer",
+        &tokenizer,
+        "--checkpoint",
+        checkpoint,
+    ]);
+    command.arg("--python").arg(python);
+    command.arg("--out").arg(store.join("out")).args(more);
+    command.output().unwrap()
+}
+
+/// What a command that fails says: a line.
+fn refused(output: &Output) -> String {
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.trim_end().lines().last().unwrap_or_default();
+    assert!(last.starts_with("cairn: "), "{said}");
+    last.to_string()
+}
+
+#[test]
+fn results_are_kept_by_root_and_drawn_by_round() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path();
+    let (first, second) = (checkpoint(store, 5, 1), checkpoint(store, 9, 2));
+    let nowhere = refused(&eval(store, Path::new("/nowhere/python"), &first, &[]));
+    assert!(
+        nowhere.contains("/nowhere/python") && nowhere.contains("make venv"),
+        "{nowhere}"
+    );
+
+    let good = python(store, "0.25", 30, 0);
+    let done = eval(store, &good, &first, &["--json"]);
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(
+        (&report["equal"], &report["evaluated"]["round"]),
+        (&true.into(), &5.into())
+    );
+    let root = report["evaluated"]["model_root"].as_str().unwrap();
+    assert!(first.ends_with(root.trim_start_matches("0x")), "{root}");
+    let out = store.join("out");
+    assert!(out.join("results").join(format!("{root}.json")).is_file());
+    assert!(!out.join(".export").exists(), "the model goes");
+
+    let better = python(store, "0.5", 30, 0);
+    let done = eval(store, &better, &second, &[]);
+    let shown = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let rows = ["5", "9"].map(|round| shown.lines().any(|line| line.trim().starts_with(round)));
+    assert_eq!(rows, [true, true], "{shown}");
+    assert!(
+        shown.contains("accuracy in cairn_cloze by round"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("  0.500 │") && shown.contains("  0.250 │"),
+        "{shown}"
+    );
+
+    what_goes_wrong_is_told(store, &second);
+}
+
+fn what_goes_wrong_is_told(store: &Path, second: &str) {
+    // The two ways disagree: it is shown, and told.
+    let different = python(store, "0.5", 29, 3);
+    let told = refused(&eval(store, &different, second, &[]));
+    assert!(told.contains("29 of 30 in cairn_cloze"), "{told}");
+    let broken = python(store, "0.5", 30, 1);
+    let told = refused(&eval(store, &broken, second, &[]));
+    assert!(
+        told.contains("ValueError: it broke") && told.contains("failed.log"),
+        "{told}"
+    );
+    let log = store.join("out/failed.log");
+    assert!(fs::read_to_string(log).unwrap().contains("Traceback"));
+}
