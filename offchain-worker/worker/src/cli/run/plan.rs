@@ -8,12 +8,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    amount::thousands,
-    cli::{
-        args::JsonArg,
-        doctor::run::{check::size, machine},
-        print,
-    },
+    amount::{size, thousands},
+    cli::{args::JsonArg, doctor::run::machine, print},
     devnet::setting::RUN,
     error::Failure,
     needs::{auditing, card, measuring, mining, serving, total, Held, Vectors},
