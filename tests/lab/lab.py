@@ -44,6 +44,7 @@ class Scenario:
     lines: dict = dataclasses.field(default_factory=dict)  # more of them, by member
     transport: str = "p2p"
     cut: tuple = ()  # member, round in which its line is cut, round in which it is joined again
+    unplugged: bool = False  # not cut: it has no address meanwhile
     routers: dict = dataclasses.field(default_factory=dict)  # "closed" or "forwarded", by member
     relay: bool = False
 
@@ -54,6 +55,7 @@ SCENARIOS = {
     "bad": Scenario("every line: 150 ms each way, 5 % lost", {"delay": 150, "loss": 5}),
     "uplink": Scenario("miner-1 sends at a tenth of the rate", lines={"miner-1": {"up": RATE / 10}}),
     "cut": Scenario("miner-1 is cut off for two rounds", cut=("miner-1", 2, 4)),
+    "unplugged": Scenario("miner-1 has no address for a round", cut=("miner-1", 2, 3), unplugged=True),
     "nat": Scenario("miner-1 has no open port, and there is no relay", routers={"miner-1": "closed"}),
     "forwarded": Scenario("miner-1 is behind a router that forwards a port", routers={"miner-1": "forwarded"}),
     "relay": Scenario(
@@ -195,11 +197,12 @@ class Play:
         """Cuts the line that is to be cut, and joins it, when it is time."""
         if not self.scenario.cut or now is None:
             return is_cut
-        member, first, last = self.scenario.cut
+        name, first, last = self.scenario.cut
         should = first <= now < last
         if should != is_cut:
-            (network.cut if should else network.heal)(member)
-            say(f"{self.name}: round {now}: {member} is {'cut off' if should else 'joined again'}")
+            cut, heal = (network.unplug, network.plug) if self.scenario.unplugged else (network.cut, network.heal)
+            (cut if should else heal)(next(member for member in self.members if member.name == name))
+            say(f"{self.name}: round {now}: {name} is {'cut off' if should else 'joined again'}")
         return should
 
     def note(self, chain, now):

@@ -114,17 +114,7 @@ class Network:
         return self
 
     def __exit__(self, *_):
-        for process in self.processes.values():
-            if process.poll() is None:
-                process.send_signal(signal.SIGCONT)
-                process.terminate()
-        until = time.monotonic() + GRACE
-        for process in self.processes.values():
-            try:
-                process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        self.stop(self.processes)
         ctypes.CDLL(None).setns(self.home, CLONE_NEWNET)
         os.close(self.home)
         for name in self.namespaces:
@@ -152,6 +142,19 @@ class Network:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
+
+    def stop(self, names):
+        """Ends processes, all at once; kills those that take too long."""
+        processes = [self.processes[name] for name in names if name in self.processes]
+        for process in processes:
+            process.terminate()
+        until = time.monotonic() + GRACE
+        for process in processes:
+            try:
+                process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def said(self, name):
         """What a process has said so far."""
@@ -205,17 +208,24 @@ class Network:
 
     def cut(self, member):
         """Cuts a member's line."""
-        self.lines[member].send_signal(signal.SIGUSR1)
+        self.lines[member.name].send_signal(signal.SIGUSR1)
 
     def heal(self, member):
         """Joins a member's line again."""
-        self.lines[member].send_signal(signal.SIGUSR2)
+        self.lines[member.name].send_signal(signal.SIGUSR2)
+
+    def unplug(self, member):
+        """Takes a member's address from it, as when a cable is pulled; it has no router."""
+        run("ip", "-n", self.full(member.name), "addr", "del", f"{member.address}/32", "dev", "up0")
+
+    def plug(self, member):
+        """Gives a member its address again."""
+        run("ip", "-n", self.full(member.name), "addr", "add", f"{member.address}/32", "dev", "up0")
+        run("ip", "-n", self.full(member.name), "route", "replace", "default", "dev", "up0")
 
     def packets(self):
-        """What each line carried and lost, by member; ends the lines."""
-        facts = {}
-        for member, process in self.lines.items():
-            process.terminate()
-            process.wait(GRACE)
-            facts[member] = json.loads(self.said(f"line-{member}").strip().splitlines()[-1])
-        return facts
+        """What each line carried and lost, by member; ends members and lines, in this order."""
+        self.stop(self.lines)
+        self.stop([f"line-{member}" for member in self.lines])
+        logs = {member: self.said(f"line-{member}").strip().splitlines() for member in self.lines}
+        return {member: json.loads(log[-1]) for member, log in logs.items() if log and log[-1].startswith("{")}
