@@ -202,6 +202,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 Some(ended) = self.jobs.join_next() => self.ended(ended??)?,
                 heads = follower.next() => {
                     self.desk.heads = heads?;
+                    self.desk.sources.check()?;
                     self.role.block(self.desk.heads.best.number);
                     self.role.tend(&self.desk, &mut self.jobs);
                     self.tell(Event::Moved);
