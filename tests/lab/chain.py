@@ -1,8 +1,9 @@
-"""The lab's chain: its node, how a subnet and a run are set up on it by the command line, and what it says of rounds."""
+"""The lab's chain: its node, how a subnet and a run are set up on it, and what it says of rounds."""
 
 import concurrent.futures
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.error
@@ -77,12 +78,12 @@ class Chain:
         """Encodes the text that comes with the source into a store."""
         store.mkdir(parents=True)
         data = self.root / "data"
-        sequence = next(
-            line.split("=")[1].strip() for line in run_file.read_text().splitlines() if line.startswith("sequence_length")
-        )
+        length = re.search(r"^sequence_length = (\d+)", run_file.read_text(), re.MULTILINE)
+        if length is None:
+            raise LabError(f"{run_file} has no sequence_length")
         self.cairn(
             "data", "prepare", "--corpus", data / "sotu.txt.zst", "--tokenizer", data / "tokenizer.json",
-            "--out", f"file://{store}", "--sequence-length", sequence.split()[0],
+            "--out", f"file://{store}", "--sequence-length", length[1],
         )  # fmt: skip
 
     def found(self, members):

@@ -277,7 +277,8 @@ def arguments():
     parser.add_argument("--miners", type=int, default=3)
     parser.add_argument("--validators", type=int, default=2)
     parser.add_argument("--patience", type=int, default=1200, help="seconds for a scenario")
-    parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(target) / "debug", help="where the programs are")
+    programs = pathlib.Path(target) / "debug"
+    parser.add_argument("--bin", type=pathlib.Path, default=programs, help="where the programs are")
     parser.add_argument("--run", type=pathlib.Path, default=ROOT / "offchain-worker/worker/tests/run-small.toml")
     parser.add_argument("--keep", type=pathlib.Path, help="keep logs and reports in this directory")
     parser.add_argument("--json", type=pathlib.Path, help="write all reports to this file")
@@ -327,7 +328,8 @@ def main():
     print("\n".join(table.rows(reports)))
     failed = [report for report in reports if table.faults(report)]
     for report in failed:
-        say(f"{report['scenario']}: {'; '.join(table.faults(report))}; its logs are in {directory / report['scenario']}")
+        name, wrong = report["scenario"], "; ".join(table.faults(report))
+        say(f"{name}: {wrong}; its logs are in {directory / name}")
     if not args.keep and not failed:
         shutil.rmtree(directory)
     return 1 if failed else 0
