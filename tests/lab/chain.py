@@ -17,6 +17,8 @@ NETUID = 1
 RICH = ["Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"]
 # A debug build compiles the runtime when it starts, on a busy machine for minutes.
 NODE_STARTS = 300
+# A CRN in pebble, in which hyperparameters are.
+CRN = 10**9
 # Blocks from one epoch to the next.
 TEMPO = 8
 
@@ -91,7 +93,8 @@ class Chain:
         self.cairn("subnet", "create", "--suri", "//Alice")
         self.cairn(
             "subnet", "set", "--suri", "//Alice", "--netuid", NETUID, f"tempo={TEMPO}",
-            f"activity_cutoff={2 * TEMPO}", "unbonding_period=60", "min_validator_stake=10", "min_miner_bond=1",
+            f"activity_cutoff={2 * TEMPO}", "unbonding_period=60", f"min_validator_stake={10 * CRN}",
+            f"min_miner_bond={CRN}",
         )  # fmt: skip
         with concurrent.futures.ThreadPoolExecutor() as pool:
             for done in [pool.submit(self.register, member) for member in members]:

@@ -114,6 +114,8 @@ class Play:
         self.directory.mkdir(parents=True)
         self.members = members(args, self.scenario)
         self.rounds = {}
+        self.commands = {}  # of workers, by member
+        self.restarts = {}  # of workers that ended, by member
         self.until = time.monotonic() + args.patience
 
     def report(self):
@@ -161,7 +163,21 @@ class Play:
             command += ["--store", f"file://{own}", "--p2p", "--trust-endpoints", *self.peer(member)]
         else:
             command += ["--store", f"file://{store}"]
-        network.start(member.name, member.name, command, clean() | {"RAYON_NUM_THREADS": "1"})
+        self.commands[member.name] = command
+        self.launch(network, member.name)
+
+    def launch(self, network, name):
+        """Starts a worker, or starts it again."""
+        network.start(name, name, self.commands[name], clean() | {"RAYON_NUM_THREADS": "1"})
+
+    def supervise(self, network):
+        """Starts workers again that ended, as a supervisor does, where the scenario takes from them what they need."""
+        if not self.scenario.unplugged:
+            network.check(self.commands)
+            return
+        for name in network.ended(self.commands):
+            self.restarts[name] = self.restarts.get(name, 0) + 1
+            self.launch(network, name)
 
     def peer(self, member):
         """Where a member is a peer."""
@@ -175,10 +191,10 @@ class Play:
     def watch(self, network, chain):
         """Looks on until the rounds are over and everybody holds what they made, or patience is."""
         over_since, is_cut = None, False
-        watched = ["node", *(member.name for member in self.members)]
         while True:
             time.sleep(0.5)
-            network.check(watched)
+            network.check(["node", *network.line_names()])
+            self.supervise(network)
             now = chain.round()
             is_cut = self.disturb(network, now, is_cut)
             self.note(chain, now)
@@ -257,6 +273,7 @@ class Play:
             "miners": self.args.miners,
             "equal": equal,
             "astray": astray,
+            "restarts": self.restarts,
             "tokens_trained": sum(trained.values()),
             "tokens_reached": reached,
         }

@@ -171,11 +171,17 @@ class Network:
 
     def check(self, names):
         """An error if one of these processes has ended."""
-        for name in names:
-            code = self.processes[name].poll()
-            if code is not None:
-                last = self.said(name).strip().splitlines()[-1:] or ["it said nothing"]
-                raise LabError(f"{name} ended with {code}: {last[0]}")
+        for name in self.ended(names):
+            last = self.said(name).strip().splitlines()[-1:] or ["it said nothing"]
+            raise LabError(f"{name} ended with {self.processes[name].returncode}: {last[0]}")
+
+    def ended(self, names):
+        """Those of these processes that have ended."""
+        return [name for name in names if self.processes[name].poll() is not None]
+
+    def line_names(self):
+        """The processes that are lines."""
+        return [f"line-{member}" for member in self.lines]
 
     def join(self, member, line):
         """Puts a member at the end of a line; behind a router if it has one."""
@@ -226,6 +232,6 @@ class Network:
     def packets(self):
         """What each line carried and lost, by member; ends members and lines, in this order."""
         self.stop(self.lines)
-        self.stop([f"line-{member}" for member in self.lines])
+        self.stop(self.line_names())
         logs = {member: self.said(f"line-{member}").strip().splitlines() for member in self.lines}
         return {member: json.loads(log[-1]) for member, log in logs.items() if log and log[-1].startswith("{")}
