@@ -32,6 +32,8 @@ RELAY = f"http://{HUB_ADDRESS}:3340"
 RATE = 10_000
 # How long members may take after the last round until they hold its parameters, in seconds.
 CATCHING_UP = 90
+# How long a supervisor waits at least from one start of a worker to the next, in seconds.
+PAUSE = 5
 TRAINED = re.compile(r"round (\d+) · trained \d+ steps, ([\d,]+) tokens")
 
 
@@ -115,6 +117,7 @@ class Play:
         self.members = members(args, self.scenario)
         self.rounds = {}
         self.commands = {}  # of workers, by member
+        self.launched = {}  # when, by member
         self.restarts = {}  # of workers that ended, by member
         self.until = time.monotonic() + args.patience
 
@@ -168,6 +171,7 @@ class Play:
 
     def launch(self, network, name):
         """Starts a worker, or starts it again."""
+        self.launched[name] = time.monotonic()
         network.start(name, name, self.commands[name], clean() | {"RAYON_NUM_THREADS": "1"})
 
     def supervise(self, network):
@@ -176,8 +180,9 @@ class Play:
             network.check(self.commands)
             return
         for name in network.ended(self.commands):
-            self.restarts[name] = self.restarts.get(name, 0) + 1
-            self.launch(network, name)
+            if time.monotonic() > self.launched[name] + PAUSE:
+                self.restarts[name] = self.restarts.get(name, 0) + 1
+                self.launch(network, name)
 
     def peer(self, member):
         """Where a member is a peer."""
