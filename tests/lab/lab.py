@@ -130,7 +130,7 @@ class Play:
             try:
                 self.set_up(network, chain)
                 self.watch(network, chain)
-            except LabError as error:
+            except (LabError, OSError) as error:
                 facts["failure"] = str(error)
             facts["packets"] = network.packets()
         facts |= self.seen()
@@ -345,6 +345,7 @@ def main():
             print(table.rows(reports)[-1], file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         say("interrupted")
+        return 130
     if args.json:
         args.json.write_text(json.dumps(reports, indent=2) + "\n")
     print("\n".join(table.rows(reports)))
