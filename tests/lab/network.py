@@ -212,6 +212,12 @@ class Network:
         rules = ROUTER + (FORWARDED if member.router == "forwarded" else "")
         run("ip", "netns", "exec", outside, "nft", "-f", "-", feed=rules)
 
+    def forward(self, member, port):
+        """Has a TCP port of the hub at the same port of a member's own machine."""
+        name = f"forward-{member.name}"
+        self.start(name, member.name, ["python3", HERE / "forward.py", port, f"{HUB_ADDRESS}:{port}"])
+        self.until(name, "ready", 10)
+
     def cut(self, member):
         """Cuts a member's line."""
         self.lines[member.name].send_signal(signal.SIGUSR1)
