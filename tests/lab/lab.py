@@ -306,6 +306,7 @@ def arguments():
     parser.add_argument("--bin", type=pathlib.Path, default=programs, help="where the programs are")
     parser.add_argument("--run", type=pathlib.Path, default=ROOT / "offchain-worker/worker/tests/run-small.toml")
     parser.add_argument("--keep", type=pathlib.Path, help="keep logs and reports in this directory")
+    parser.add_argument("--beside", type=pathlib.Path, help="report of an undisturbed run, to compare with")
     parser.add_argument("--json", type=pathlib.Path, help="write all reports to this file")
     args = parser.parse_args()
     unknown = [name for name in args.scenarios if name not in SCENARIOS]
@@ -317,12 +318,13 @@ def arguments():
 
 
 def wanted(args):
-    """The scenarios to play: the undisturbed one first."""
+    """The scenarios to play: the undisturbed one first, if its report is not given."""
     chosen = args.scenarios or list(SCENARIOS)
     if not (args.bin / "examples" / "relay").exists() and not args.scenarios:
         chosen = [name for name in chosen if not SCENARIOS[name].relay]
         say("relay is left out: there is no examples/relay beside the programs")
-    return ["still", *(name for name in dict.fromkeys(chosen) if name != "still")]
+    first = [] if args.beside else ["still"]
+    return [*first, *(name for name in dict.fromkeys(chosen) if name != "still")]
 
 
 def main():
@@ -340,9 +342,10 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     clear_leftovers()
     directory = args.keep or pathlib.Path(tempfile.mkdtemp(prefix="cairn-lab-"))
-    reports = []
+    played = wanted(args)
+    reports = [json.loads(args.beside.read_text())] if args.beside else []
     try:
-        for name in wanted(args):
+        for name in played:
             say(f"{name}: {SCENARIOS[name].what}")
             reports.append(Play(name, args, directory.resolve()).report())
             print(table.rows(reports)[-1], file=sys.stderr, flush=True)
@@ -352,7 +355,7 @@ def main():
     if args.json:
         args.json.write_text(json.dumps(reports, indent=2) + "\n")
     print("\n".join(table.rows(reports)))
-    failed = [report for report in reports if table.faults(report)]
+    failed = [report for report in reports if report["scenario"] in played and table.faults(report)]
     for report in failed:
         name, wrong = report["scenario"], "; ".join(table.faults(report))
         say(f"{name}: {wrong}; its logs are in {directory / name}")

@@ -50,10 +50,10 @@ def faults(report):
 
 
 def beside(report, still):
-    """How many contributions reached the model beside the undisturbed run, and how much longer rounds took."""
+    """What share of contributions reached the model beside the undisturbed run's, and how much longer rounds took."""
     if report is still or not seconds(report) or not seconds(still):
         return ""
-    reached = share(included(report)[0], included(still)[0])
+    reached = share(share(*included(report)), share(*included(still)))
     longer = statistics.mean(seconds(report)) / statistics.mean(seconds(still))
     return f"{reached:.0f} % included, rounds × {longer:.2f}"
 
