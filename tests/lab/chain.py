@@ -17,6 +17,8 @@ NETUID = 1
 RICH = ["Alice", "Bob", "Charlie", "Dave", "Eve", "Ferdie"]
 # A debug build compiles the runtime when it starts, on a busy machine for minutes.
 NODE_STARTS = 300
+# Seconds that a command may take.
+LONGEST_COMMAND = 300
 # A CRN in pebble, in which hyperparameters are.
 CRN = 10**9
 # Blocks from one epoch to the next.
@@ -67,7 +69,12 @@ class Chain:
     def cairn(self, *words):
         """Runs the command line in the hub; an error with its words if it fails."""
         command = [str(self.programs / "cairn"), *map(str, words)]
-        done = subprocess.run(command, env=clean(), capture_output=True, text=True, check=False)
+        try:
+            done = subprocess.run(
+                command, env=clean(), capture_output=True, text=True, check=False, timeout=LONGEST_COMMAND
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"`cairn {' '.join(map(str, words))}` took longer than {LONGEST_COMMAND} s") from error
         if done.returncode != 0:
             raise LabError(f"`cairn {' '.join(map(str, words))}` failed: {done.stderr.strip()}")
         return done.stdout
