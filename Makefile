@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: lab promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ build-times: setup ## build from nothing in a fresh directory and say which crat
 
 devnet: build ## a whole network on this machine trains a small model (ARGS="--rounds 3 …")
 	$(CARGO_TARGET_DIR)/debug/cairn devnet $(ARGS)
+
+lab: build ## real workers at the ends of bad lines, in network namespaces; needs root (ARGS="loss nat")
+	SKIP_WASM_BUILD=1 cargo build --locked -p cairn-p2p --features testing --example relay
+	tests/lab/lab.py --bin $(CARGO_TARGET_DIR)/debug $(ARGS)
 
 lint: setup ## format and clippy, with the features that only benchmarks and try-runtime turn on
 	cargo fmt --all --check

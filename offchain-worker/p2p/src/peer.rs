@@ -115,6 +115,12 @@ impl Peer {
         self.endpoint.online().await;
     }
 
+    /// Whether it has come to its end, after which nobody reaches it and it reaches nobody: it was closed, or all its
+    /// addresses were taken from this machine.
+    pub fn is_over(&self) -> bool {
+        self.door.is_finished()
+    }
+
     /// Serves a shelf, until what this gives is dropped.
     ///
     /// # Errors

@@ -400,3 +400,16 @@ async fn an_endpoint_shows_its_id_and_no_key() {
     }
     assert!(shown.contains(&me.id().to_string()));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_was_closed_says_so() {
+    let me = peer(1).await;
+    assert!(!me.is_over());
+    me.close().await;
+    let over = async {
+        while !me.is_over() {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(over).await;
+}

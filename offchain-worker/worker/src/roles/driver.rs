@@ -30,7 +30,7 @@ use super::{
     run::Run,
     setup::{SharedEngine, SharedState},
     sources::Sources,
-    waiting::{why_no_run, Said},
+    waiting::{why_no_run, Said, SAY_AGAIN},
     RoleError, Status,
 };
 use crate::metrics::{note::Timer, Failed, Metrics, Stage};
@@ -73,7 +73,8 @@ pub(super) enum Ended<O> {
     Nothing,
     Sent(Kind, Option<BlockNumber>),
     Applied(Round, ModelRoot, AtHand),
-    NotApplied(Round),
+    /// And why.
+    NotApplied(Round, String),
     Kept(Box<Kept>),
     Joined(Held),
     NotJoined,
@@ -151,6 +152,8 @@ pub(super) struct Driver<C, R: Role> {
     lacks: bool,
     idle: Said,
     waiting: Said,
+    /// Why the settled round cannot be applied.
+    unapplied: Said,
 }
 
 impl<C: Chain, R: Role> Driver<C, R> {
@@ -189,6 +192,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             lacks: false,
             idle: Said::default(),
             waiting: Said::default(),
+            unapplied: Said::default(),
         }
     }
 
@@ -202,6 +206,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 Some(ended) = self.jobs.join_next() => self.ended(ended??)?,
                 heads = follower.next() => {
                     self.desk.heads = heads?;
+                    self.desk.sources.check()?;
                     self.role.block(self.desk.heads.best.number);
                     self.role.tend(&self.desk, &mut self.jobs);
                     self.tell(Event::Moved);
@@ -293,8 +298,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             match apply::apply(&desk, &settlement, &at_hand, is_included).await {
                 Ok((root, files)) => Ok(Ended::Applied(round, root, files)),
                 Err(error) if error.is_transient() => {
-                    tracing::warn!("round {round} · cannot be applied yet: {error}");
-                    Ok(Ended::NotApplied(round))
+                    Ok(Ended::NotApplied(round, error.to_string()))
                 }
                 Err(error) => Err(error),
             }
@@ -384,10 +388,15 @@ impl<C: Chain, R: Role> Driver<C, R> {
                 self.tell(Event::Sent { kind, block });
             }
             Ended::Applied(round, root, files) => {
+                self.unapplied.clear();
                 self.role.applied(round, files);
                 self.tell(Event::Applied { round, root });
             }
-            Ended::NotApplied(round) => {
+            Ended::NotApplied(round, why) => {
+                let why = format!("round {round} · cannot be applied yet: {why}");
+                if self.unapplied.is_due(&why, self.desk.heads.best.number) {
+                    tracing::warn!("{why} (said again every {SAY_AGAIN} blocks)");
+                }
                 self.desk.metrics().failed(Failed::Apply);
                 self.tell(Event::NotApplied(round));
             }

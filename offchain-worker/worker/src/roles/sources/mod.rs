@@ -135,6 +135,21 @@ impl Sources {
         metrics.sources(open, passed_over);
     }
 
+    /// Whether it still is a peer, if it was to be one.
+    ///
+    /// # Errors
+    /// [`RoleError::Peer`] if it is not any more.
+    pub fn check(&self) -> Result<(), RoleError> {
+        match &self.node {
+            Some(node) if node.is_over() => Err(RoleError::Peer(
+                "the address that this peer was bound to is gone from this machine, so nobody reaches it: start it \
+                 again once the address is back, or without --p2p-bind"
+                    .into(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// Tells peers that it is gone.
     pub async fn close(&self) {
         if let Some(node) = &self.node {

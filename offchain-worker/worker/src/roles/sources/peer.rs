@@ -192,6 +192,11 @@ mod with {
             source(&self.peer, text, origin)
         }
 
+        /// Whether it has come to its end and does not come back.
+        pub fn is_over(&self) -> bool {
+            self.peer.is_over()
+        }
+
         /// Tells other peers that it is gone.
         pub async fn close(&self) {
             self.peer.close().await;
@@ -250,6 +255,11 @@ mod without {
         /// That there are no peers.
         pub fn source(&self, _: &str, _: Origin) -> Result<Arc<dyn Source>, String> {
             Err(NOT_BUILT.into())
+        }
+
+        /// It never began.
+        pub fn is_over(&self) -> bool {
+            false
         }
 
         /// Nobody is told.
