@@ -34,7 +34,8 @@ impl<T: Config> Dissolve for Pallet<T> {
         Closing::<T>::insert(netuid, sums);
     }
 
-    /// An item is a member that is paid what was withheld or its part, the pots that are closed, or an entry that is removed.
+    /// An item is a member that is paid what was withheld or its part, the pots that are closed, or an entry that is
+    /// removed.
     fn dissolve(netuid: Netuid, limit: u32) -> u32 {
         let mut done = 0u32;
         while done < limit {

@@ -64,11 +64,11 @@
 //! # The sum that always holds
 //!
 //! [`Issued`] = balances + stakes + unbonding stake + bonds + pots, to the pebble, checked by `do_try_state`; what is
-//! withheld counts as pots. Moving tokens between these five changes nothing; issuing adds to `Issued` and to a pot at once. Destroying tokens is the
-//! one thing that must be reported: through [`OnBurned`], and for what the balances pallet destroys through the
-//! handlers [`BurnedCredit`] (dust) and [`FeesToAuthor`] (fees without a receiver). A runtime must not offer calls
-//! that change the total issuance otherwise, such as the balances pallet's `burn`, `force_set_balance` and
-//! `force_adjust_total_issuance`.
+//! withheld counts as pots. Moving tokens between these five changes nothing; issuing adds to `Issued` and to a pot at
+//! once. Destroying tokens is the one thing that must be reported: through [`OnBurned`], and for what the balances
+//! pallet destroys through the handlers [`BurnedCredit`] (dust) and [`FeesToAuthor`] (fees without a receiver). A
+//! runtime must not offer calls that change the total issuance otherwise, such as the balances pallet's `burn`,
+//! `force_set_balance` and `force_adjust_total_issuance`.
 //!
 //! At genesis `Issued` is what balances, stakes and bonds hold, so this pallet's genesis has to be built
 //! after theirs.

@@ -1,9 +1,9 @@
 //! From an epoch's result to what members have.
 //!
-//! Miners are paid into their coldkeys' free balance, once their work is not in question (`wages`), validators into the stake on their hotkeys, the owner
-//! into its free balance. What cannot be delivered, because it would be less than a new account has to hold
-//! or because the stake pallet refuses it, stays in its pot and is shared out again by the next epoch, as
-//! is what rounding left, and what a validator is not due for rounds that it did not attest.
+//! Miners are paid into their coldkeys' free balance, once their work is not in question (`wages`), validators into the
+//! stake on their hotkeys, the owner into its free balance. What cannot be delivered, because it would be less than a
+//! new account has to hold or because the stake pallet refuses it, stays in its pot and is shared out again by the next
+//! epoch, as is what rounding left, and what a validator is not due for rounds that it did not attest.
 
 use cairn_primitives::{
     api::MemberEpoch,

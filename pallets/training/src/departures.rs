@@ -8,17 +8,23 @@ use cairn_primitives::{
     traits::{Dissolve, OnMember},
     Netuid, Round, Uid,
 };
-use frame_support::defensive;
+use frame_support::{defensive, dispatch::DispatchClass};
 
 use crate::{
     AbsencesOf, Attended, Attestations, Clearing, Config, Contributions, EndedRuns, Event, Pallet,
-    Records, Rounds, Runs, Statement, Tallies, Tally,
+    Records, Rounds, Runs, Statement, Tallies, Tally, WeightInfo,
 };
 
 impl<T: Config> Dissolve for Pallet<T> {
-    /// The run stops, and its round with it.
+    /// The run stops, and its round with it. What that costs beyond a subnet without one is added to the block's
+    /// weight.
     fn on_dissolving(netuid: Netuid) {
         if let Some(run) = Runs::<T>::take(netuid) {
+            let weight = T::WeightInfo::stop_run().saturating_add(Self::remembering());
+            frame_system::Pallet::<T>::register_extra_weight_unchecked(
+                weight,
+                DispatchClass::Normal,
+            );
             Self::close_run(netuid, run);
         }
     }

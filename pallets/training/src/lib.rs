@@ -113,7 +113,7 @@ pub use weights::WeightInfo;
 
 use cairn_primitives::{traits, ModelRoot};
 #[cfg(doc)]
-use cairn_primitives::{traits::OnMember, ModelRoot, RunConfig};
+use cairn_primitives::{traits::OnMember, RunConfig};
 
 /// Storage, calls, events, errors and hooks.
 // FRAME's macros write `expect`s, and the enum of the calls, which a run's configuration makes large.

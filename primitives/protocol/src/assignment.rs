@@ -58,10 +58,8 @@ impl DataRange {
 }
 
 /// The key of a pass's permutation.
-pub fn pass_key(netuid: Netuid, initial_root: ModelRoot, pass: u32) -> ModelRoot {
-    ModelRoot(blake2_256(
-        &(b"cairn/pass", netuid, initial_root, pass).encode(),
-    ))
+pub fn pass_key(netuid: Netuid, initial_root: ModelRoot, pass: u32) -> H256 {
+    blake2_256(&(b"cairn/pass", netuid, initial_root, pass).encode())
 }
 
 /// The seed of a round, from the chain's randomness.
@@ -236,7 +234,7 @@ impl Plan {
     /// The plan of `round` in the run `config` on subnet `netuid`.
     pub fn new(netuid: Netuid, config: &RunConfig, round: RoundData) -> Plan {
         Plan {
-            key: pass_key(netuid, config.initial_root, round.range.pass).0,
+            key: pass_key(netuid, config.initial_root, round.range.pass),
             windows: config.data.windows,
             per_step: u64::from(config.inner.sequences),
             per_miner: config.windows_per_miner(),

@@ -1,9 +1,10 @@
 //! When a validator may attest, and what its attestation adds.
 //!
 //! An attestation says which contributions a validator found good, which root the parameters have that it began the
-//! round with, and what shows that it measured the round before ([`crate::exam::witness`]). It is committed to before anybody can see another's, so that it cannot be copied. It counts the
-//! stake that the validator had at the round's first block. Whoever leaves in the middle of a round takes its
-//! contribution or its attestation back out of the tally.
+//! round with, and what shows that it measured the round before ([`crate::exam::witness`]). It is committed to before
+//! anybody can see another's, so that it cannot be copied. It counts the stake that the validator had at the round's
+//! first block. Whoever leaves in the middle of a round takes its contribution or its attestation back out of the
+//! tally.
 
 use alloc::collections::BTreeMap;
 use bounded_collections::{BoundedBTreeMap, ConstU32};

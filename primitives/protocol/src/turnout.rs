@@ -4,14 +4,14 @@
 //! are expected, but not for who held a round up of late: by not having done its part when the stage was over, or by
 //! having done it later than a grace after two thirds of the others. For such members a stage goes on for a grace,
 //! and no longer, after everybody else has come. A grace is the floor of the stage, or three blocks where that is
-//! less. So no member of three or more can hold up rounds again and again, and nobody's time is cut below the floor of
-//! a stage.
+//! less. So no member of three or more can hold up rounds again and again, once a miner has earned something, and
+//! nobody's time is cut below the floor of a stage.
 //!
 //! Of miners it waits for those that earned something in the last epoch: seats that only commit early neither hurry
 //! nor hold up who works. Where none did it waits for all, and none of them is late: seats that commit at once would
-//! make laggards of all who train, and then none of these would ever earn. If those for whom it would wait are less than two thirds, of these miners by
-//! count and of the validators by stake, it waits for all of them: a round without most of them would come to
-//! nothing.
+//! make laggards of all who train, and then none of these would ever earn. If those for whom it would wait are less
+//! than two thirds, of these miners by count and of the validators by stake, it waits for all of them: a round without
+//! most of them would come to nothing.
 
 use alloc::vec::Vec;
 use cairn_primitives::{Balance, BlockNumber, Phases, Uid, Verdicts};

@@ -102,7 +102,7 @@ fn hex(hash: H256) -> String {
 }
 
 fn pass() -> H256 {
-    pass_key(Netuid(7), ModelRoot(H256([1; 32])), 2).0
+    pass_key(Netuid(7), ModelRoot(H256([1; 32])), 2)
 }
 
 const RANGE: DataRange = DataRange {

@@ -1,5 +1,5 @@
-//! Founding a network by the calls that people make: a subnet, its rules, its run, stakes and bonds. Seats are bought by
-//! [`Key::registers`].
+//! Founding a network by the calls that people make: a subnet, its rules, its run, stakes and bonds. Seats are bought
+//! by [`Key::registers`].
 
 use std::collections::BTreeMap;
 
