@@ -138,7 +138,8 @@ impl<T: Config> Pallet<T> {
         true
     }
 
-    fn burn_from_pots(netuid: Netuid, amount: Balance) {
+    /// Burns what a subnet's pots held; its ledger has it no more.
+    pub(crate) fn burn_from_pots(netuid: Netuid, amount: Balance) {
         TotalPots::<T>::mutate(|pots| match pots.checked_sub(amount) {
             Some(rest) => *pots = rest,
             None => {

@@ -35,7 +35,7 @@
 //!   validator's dividends for rounds that it did not attest.
 //! - **What is in question is withheld.** In a run that audits, a miner has what it earned once the audits of the rounds
 //!   that it was earned in are over, and once one of its audits has passed ([`Withheld`](cairn_protocol::wages)); who
-//!   loses an audit loses it to the miners' pot, and so does whose audits are not over when the run is stopped.
+//!   loses an audit loses it to the miners' pot, and what is not over when the run is stopped is burned.
 //! - **An idle subnet pays nobody.** If nobody has incentive, all three pots wait; what waited is paid over as many
 //!   epochs as it waited ([`Late`](cairn_protocol::emission::Late)). If nobody was included, the epoch leaves shares
 //!   and bonds as they are. Subtensor pays its
@@ -354,7 +354,7 @@ pub mod pallet {
             as_validator: Balance,
         },
         /// A member lost what was withheld of it: it lost an audit, or left, or its run was stopped, while its work was
-        /// in question. It is in the miners' pot again.
+        /// in question. It is in the miners' pot again, or burned if the run was stopped.
         Forfeited {
             /// The subnet.
             netuid: Netuid,

@@ -119,6 +119,10 @@ impl<T: Config> Incentives for Pallet<T> {
     fn last_paid(netuid: Netuid, uid: Uid) -> Balance {
         Self::member(netuid, uid).last_paid()
     }
+
+    fn forget(netuid: Netuid) {
+        Self::forget_incentives(netuid);
+    }
 }
 
 /// What others hold towards the uid goes with the next epoch, which ignores scores and bonds that are

@@ -109,11 +109,15 @@ impl<T: Config> Pallet<T> {
         (paid, all.saturating_sub(paid))
     }
 
-    /// Settles what is withheld of a member whose run is stopped.
-    fn stop_wages(ledger: &mut SubnetLedger, (netuid, uid): (Netuid, Uid), questions: &Questions) {
+    /// Settles what is withheld of a member whose run is stopped. Says what is lost of it, which is in the pot.
+    fn stop_wages(
+        ledger: &mut SubnetLedger,
+        (netuid, uid): (Netuid, Uid),
+        questions: &Questions,
+    ) -> Balance {
         let Some(hotkey) = T::Membership::hotkey(netuid, uid) else {
             defensive!("wages of who is no member", (netuid, uid));
-            return;
+            return 0;
         };
         let who = (netuid, uid, &hotkey);
         let (paid, lost) = Self::settle_wages(ledger, who, Some(questions));
@@ -122,6 +126,32 @@ impl<T: Config> Pallet<T> {
             // The last epoch gave it nothing that is not among what it has and what was withheld.
             record.last_as_miner = record.last_as_miner.saturating_sub(lost);
         });
+        lost
+    }
+
+    /// Burns what a stop cost the miners, which is in their pot. Whoever could have it there would stop for it.
+    fn burn_lost(netuid: Netuid, ledger: &mut SubnetLedger, lost: Balance) {
+        match ledger.pots.miners.checked_sub(lost) {
+            Some(_) if lost == 0 => {}
+            Some(rest) => {
+                ledger.pots.miners = rest;
+                Self::burn_from_pots(netuid, lost);
+            }
+            None => {
+                defensive!("a stop costs more than the pot holds", netuid);
+            }
+        }
+    }
+
+    /// Nobody has incentive until the next epoch. A member has one record.
+    pub(crate) fn forget_incentives(netuid: Netuid) {
+        let uids: Vec<Uid> = MemberRecords::<T>::iter_key_prefix(netuid).collect();
+        let records = u64::try_from(uids.len()).unwrap_or(u64::MAX);
+        let weight = T::DbWeight::get().reads_writes(records.saturating_add(1), records);
+        frame_system::Pallet::<T>::register_extra_weight_unchecked(weight, DispatchClass::Normal);
+        for uid in uids {
+            Self::change_record(netuid, uid, |record| record.incentive = 0);
+        }
     }
 
     /// Changes what is kept of a member; nothing is kept of who has nothing.
@@ -259,9 +289,10 @@ impl<T: Config> ForfeitWages for Pallet<T> {
             DispatchClass::Normal,
         );
         SubnetLedgers::<T>::mutate_extant(netuid, |ledger| {
-            for uid in withheld {
-                Self::stop_wages(ledger, (netuid, uid), questions);
-            }
+            let lost = withheld.into_iter().fold(0, |sum: Balance, uid| {
+                sum.saturating_add(Self::stop_wages(ledger, (netuid, uid), questions))
+            });
+            Self::burn_lost(netuid, ledger, lost);
         });
         let is_asked = |uid: &Uid| in_question(questions, *uid).is_some();
         for uid in records.into_iter().filter(is_asked) {

@@ -214,6 +214,8 @@ impl Incentives for Notes {
     fn last_paid(netuid: Netuid, uid: Uid) -> Balance {
         PAID.with_borrow(|paid| paid.get(&(netuid, uid)).copied().unwrap_or(0))
     }
+
+    fn forget(_: Netuid) {}
 }
 
 /// Builds a chain, runs a test on it, and checks that the pallet's storage is sound at the end.

@@ -61,6 +61,8 @@ impl<T: Config> Pallet<T> {
             oldest_round: 0,
             oldest_root: 0,
         };
+        // What was earned in another run says nothing of who trains in this one.
+        T::Incentives::forget(netuid);
         Configs::<T>::insert(netuid, config);
         Runs::<T>::insert(netuid, run);
         Waiting::<T>::insert(netuid, ());
@@ -80,9 +82,8 @@ impl<T: Config> Pallet<T> {
         Turnouts::<T>::remove(netuid);
         if let Some(round) = run.round {
             Agenda::<T>::remove(run.times.due, netuid);
-            if let Some(questions) = T::Audits::on_stopped(netuid) {
-                Records::<T>::mutate_extant(netuid, |record| record.stopped(&questions));
-            }
+            let questions = T::Audits::on_stopped(netuid);
+            Records::<T>::mutate_extant(netuid, |record| record.stopped(questions.as_ref()));
             let next = run.oldest_root.min(run.oldest_round);
             Clearing::<T>::insert(
                 netuid,

@@ -89,10 +89,14 @@ impl Record {
         }
     }
 
-    /// The run is stopped: whose work is in question has no incentive for it, since nothing will prove it any more.
-    pub fn stopped(&mut self, questions: &Questions) {
+    /// The run is stopped: the subnet claims nothing for it any more, and whose work is in question has no incentive
+    /// for it, since nothing will prove it. `questions` is `None` if the run did not audit.
+    pub fn stopped(&mut self, questions: Option<&Questions>) {
         for tempo in [&mut self.now, &mut self.last] {
-            tempo.included = still_paid(questions, &tempo.included);
+            tempo.is_work = false;
+            if let Some(questions) = questions {
+                tempo.included = still_paid(questions, &tempo.included);
+            }
         }
     }
 

@@ -5,8 +5,9 @@
 //! while anything that it was earned by is in question. Whoever loses an audit loses what is withheld, which goes back
 //! to the miners' pot, and is not proven any more.
 //!
-//! What is in question when the run is stopped, or when a miner leaves, nothing will prove any more: it is lost in the
-//! same way. Else a run's owner, and whom it knows, could be paid for anything by stopping the run in time.
+//! What is in question when a miner leaves nothing will prove any more: it is lost in the same way. What is when the
+//! run is stopped is burned: else a run's owner, and whom it knows, could be paid for anything by stopping in time, or
+//! have what others lose by that.
 
 use bounded_collections::{BoundedVec, ConstU32};
 use cairn_primitives::{traits::Questions, Balance, Round, Uid, Verdicts};

@@ -1200,6 +1200,12 @@ fn emission(page: &Section) {
     assert!(record.claims());
     record.epoch();
     assert!(!record.claims());
+    page.says("If the run is stopped, no round of it is work any more");
+    record.settled(true, [1].map(Uid));
+    record.stopped(None);
+    assert!(!record.claims() && record.included().contains(Uid(1)));
+    // The emissions pallet forgets them: its tests and the training pallet's hold that.
+    page.says("When a run begins, nobody has incentive before the next epoch");
 
     let rounds = page.number("the share of the last ", " final rounds");
     let mut attendance = Attendance::default();
@@ -1259,7 +1265,9 @@ fn wages(page: &Section) {
         "the oldest waits for the next"
     );
     assert_eq!(withheld.release(Some(2)), 2);
-    page.says("If the run is stopped, everybody has what is not in question, and loses the rest");
+    page.says(
+        "If the run is stopped, everybody has what is not in question, and the rest is burned",
+    );
     let mut withheld = Withheld::default();
     for round in [6, 7] {
         withheld.earn(round, 5).expect("it fits");
@@ -1273,7 +1281,7 @@ fn wages(page: &Section) {
     assert_eq!(paid(None, None).count(), 0);
     let mut record = Record::default();
     record.settled(true, [1, 2].map(Uid));
-    record.stopped(&questions(Some(Uid(1)), None));
+    record.stopped(Some(&questions(Some(Uid(1)), None)));
     assert_eq!(record.included().uids().collect::<Vec<_>>(), [Uid(1)]);
     page.says("All of what it made");
     let all = page.number("at a rate of ", " of 65,536");

@@ -135,6 +135,8 @@ pub trait Incentives {
     fn incentive(netuid: Netuid, uid: Uid) -> u16;
     /// What the last epoch paid the member; the lowest is replaced when a subnet is full.
     fn last_paid(netuid: Netuid, uid: Uid) -> Balance;
+    /// A run begins: until the next epoch nobody has incentive. Registers what that weighs.
+    fn forget(netuid: Netuid);
 }
 
 /// Whether a subnet trains. Given by the training pallet.

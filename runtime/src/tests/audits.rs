@@ -158,7 +158,7 @@ fn a_tenth_of_the_bond_goes_to_those_who_found_the_work_false() {
 
 /// Of what is withheld of Dave a third was earned before the round of which its audit is open.
 #[test]
-fn when_a_run_is_stopped_what_is_in_question_goes_to_the_miners_pot() {
+fn when_a_run_is_stopped_what_is_in_question_is_burned() {
     use pallet_emissions::{Issued, SubnetLedger, SubnetLedgers, TotalPots, Wages};
     let netuid = Netuid(1);
     for (is_proven, due) in [(true, CRN), (false, 0)] {
@@ -177,11 +177,13 @@ fn when_a_run_is_stopped_what_is_in_question_goes_to_the_miners_pot() {
             pallet_audits::Passes::<Runtime>::mutate_extant(netuid, |passed| {
                 passed.note(Uid(0), is_proven);
             });
-            let before = free(Alice);
+            let (before, pots) = (free(Alice), TotalPots::<Runtime>::get());
             Audits::on_stopped(netuid);
             assert_eq!(free(Alice) - before, due);
+            assert_eq!(TotalPots::<Runtime>::get(), pots - 3 * CRN);
             let ledger = SubnetLedgers::<Runtime>::get(netuid).expect("it was seen");
-            assert_eq!((ledger.pots.miners, ledger.withheld), (3 * CRN - due, 0));
+            assert_eq!((ledger.pots.miners, ledger.withheld), (0, 0));
+            assert_ok!(audit::everything());
         });
     }
 }

@@ -174,8 +174,9 @@ fn a_stop_pays_who_is_proven_and_nobody_else() {
         stops();
         assert_eq!((has(MINER), has(OTHER)), (amount, 0));
         assert_eq!((withheld(MINER), withheld(OTHER)), (0, 0));
-        assert_eq!(miners_pot(), before + amount);
-        assert_eq!(TotalPots::<Test>::get(), all - amount);
+        // What the other lost is nobody's.
+        assert_eq!(miners_pot(), before);
+        assert_eq!(TotalPots::<Test>::get(), all - 2 * amount);
         let paid = Event::Paid {
             netuid: SUBNET,
             uid: MINER,
@@ -214,10 +215,28 @@ fn a_stop_pays_what_was_earned_before_the_open_audit() {
         let before = miners_pot();
         stops();
         assert_eq!((has(MINER), withheld(MINER)), (first, 0));
-        assert_eq!(miners_pot(), before + second);
+        assert_eq!(miners_pot(), before);
         assert_eq!(Emissions::member(SUBNET, MINER).last_as_miner, 0);
         assert_eq!(Emissions::incentive(SUBNET, MINER), 0);
         assert!(Emissions::incentive(SUBNET, OTHER) > 0);
+    });
+}
+
+#[test]
+fn a_new_run_begins_with_nobodys_incentive() {
+    ExtBuilder::usual().build_and_execute(|| {
+        votes();
+        asked(3, &[MINER, OTHER], &[]);
+        run_to(12);
+        assert!([MINER, OTHER].map(|uid| Emissions::incentive(SUBNET, uid)) != [0, 0]);
+        let paid = Emissions::last_paid(SUBNET, MINER);
+        <Emissions as Incentives>::forget(SUBNET);
+        assert_eq!(
+            [MINER, OTHER].map(|uid| Emissions::incentive(SUBNET, uid)),
+            [0, 0]
+        );
+        assert_eq!(Emissions::last_paid(SUBNET, MINER), paid);
+        Emissions::do_try_state().expect("the books are right");
     });
 }
 

@@ -68,6 +68,14 @@ fn a_subnet_has_one_run() {
 }
 
 #[test]
+fn a_run_begins_with_nobodys_incentive() {
+    let built = ExtBuilder::default().subnet(NET);
+    built.run(NET, config()).execute(|| {
+        assert_eq!(FORGOTTEN.take(), [NET]);
+    });
+}
+
+#[test]
 fn what_is_not_running_cannot_be_stopped() {
     ExtBuilder::default().subnet(NET).execute(|| {
         assert_noop!(
