@@ -20,6 +20,8 @@ HERE = pathlib.Path(__file__).parent
 TASKS = dict(cloze="cloze.py", mmlu="mmlu.py")
 DIFFERENT = 3
 OFFLINE = dict(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OPENAI_API_KEY="none")
+# The server is on this machine, whatever proxy others are reached by.
+OFFLINE |= dict(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
 # Set on some machines for old OpenBLAS builds; they would slow PyTorch's libraries.
 IN_THE_WAY = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
 

@@ -117,7 +117,9 @@ fn is_given_back(after: &str) {
     for setting in ["echo", "icanon", "ixon", "isig"] {
         assert!(words.contains(&setting), "{setting}: {after:?}");
     }
-    assert!(after.contains("susp = ^Z"), "{after:?}");
+    for key in ["susp = ^Z", "quit = ^\\"] {
+        assert!(after.contains(key), "{key}: {after:?}");
+    }
 }
 
 #[test]

@@ -104,37 +104,43 @@ impl Serve {
     }
 }
 
+/// What could not be read is tried again after this time: the store may not have answered.
+const AGAIN: Duration = Duration::from_secs(3_600);
+
 /// Looks for newer parameters every so often, and hands them to the server when they are ready.
 async fn follow(model: ModelArgs, models: watch::Sender<Arc<Loaded>>, every: Duration) {
     let first = Instant::now().checked_add(every);
     let mut ticks = interval_at(first.unwrap_or_else(Instant::now), every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut passed = None;
+    let mut passed: Option<(ModelRoot, Instant)> = None;
     loop {
         ticks.tick().await;
-        match look(&model, &models, passed).await {
-            Ok(seen) => passed = seen.or(passed),
+        passed = passed.filter(|(_, since)| since.elapsed() < AGAIN);
+        match look(&model, &models, passed.map(|(root, _)| root)).await {
+            Ok(Some(seen)) => passed = Some((seen, Instant::now())),
+            Ok(None) => {}
             Err(error) => tracing::warn!("{error}; the model stays as it is"),
         }
     }
 }
 
-/// Looks once. Gives the root of what turns out to be damaged, which is `passed` over from then on.
+/// Looks once. Gives the root of what could not be read, which is `passed` over for a while.
 async fn look(
     model: &ModelArgs,
     models: &watch::Sender<Arc<Loaded>>,
     passed: Option<ModelRoot>,
 ) -> Result<Option<ModelRoot>, Failure> {
-    let held = models.borrow().origin.model_root;
-    let newer = model.newer_than(held).await?;
+    let held = models.borrow().origin.clone();
+    let newer = model.newer_than(held.model_root).await?;
     let Some(newer) = newer.filter(|newer| Some(*newer) != passed) else {
         return Ok(None);
     };
     let loaded = model.load().await?;
-    if loaded.origin.model_root != newer {
-        return Ok(Some(newer));
+    let (root, round) = (loaded.origin.model_root, loaded.origin.round);
+    // Where the newest cannot be read, one before it may still be newer than what is held.
+    if root == newer || (root != held.model_root && round > held.round) {
+        output::say(&format!("cairn: now {}", loaded.origin));
+        models.send_replace(Arc::new(loaded));
     }
-    output::say(&format!("cairn: now {}", loaded.origin));
-    models.send_replace(Arc::new(loaded));
-    Ok(None)
+    Ok((root != newer).then_some(newer))
 }

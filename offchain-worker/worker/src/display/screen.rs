@@ -8,7 +8,7 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal},
     mem,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, TryLockError},
     thread,
     time::{Duration, Instant},
 };
@@ -91,6 +91,21 @@ enum State {
     Taken(Box<Taken>),
     /// It was given back and will not be taken again.
     Over,
+}
+
+impl State {
+    /// Gives the terminal back, if it was taken, and writes the logs that were kept.
+    fn close(&mut self) {
+        if let State::Taken(taken) = mem::replace(self, State::Over) {
+            let Taken { terminal, input } = *taken;
+            drop(terminal);
+            leave();
+            if let Some(input) = input {
+                restore(&input);
+            }
+            output::release_logs();
+        }
+    }
 }
 
 /// A terminal that was taken.
@@ -191,15 +206,18 @@ impl Shared {
     }
 
     fn close(&self) {
-        let mut state = self.state();
-        if let State::Taken(taken) = mem::replace(&mut *state, State::Over) {
-            let Taken { terminal, input } = *taken;
-            drop(terminal);
-            leave();
-            if let Some(input) = input {
-                restore(&input);
+        self.state().close();
+    }
+
+    /// Closes it from the thread that draws, which may have the lock. That is free again when the thread has ended.
+    fn close_unless_locked(&self) {
+        match self.0.try_lock() {
+            Ok(mut state) => state.close(),
+            Err(TryLockError::Poisoned(error)) => error.into_inner().close(),
+            Err(TryLockError::WouldBlock) => {
+                leave();
+                output::release_logs();
             }
-            output::release_logs();
         }
     }
 
@@ -208,11 +226,7 @@ impl Shared {
         let (shared, before) = (self.clone(), std::panic::take_hook());
         std::panic::set_hook(Box::new(move |panic| {
             match thread::current().name() {
-                // It may have the lock, which is free again when it has ended.
-                Some(THREAD) => {
-                    leave();
-                    output::release_logs();
-                }
+                Some(THREAD) => shared.close_unless_locked(),
                 _ => shared.close(),
             }
             before(panic);
@@ -239,8 +253,8 @@ fn leave() {
     let _ = execute!(io::stdout(), LeaveAlternateScreen, Show);
 }
 
-/// Turns off echo, Ctrl-S and Ctrl-Z, and gives how it was before: a process that is stopped, or that waits for a
-/// terminal that takes nothing, cannot give it back.
+/// Turns off echo, Ctrl-S, Ctrl-Z and Ctrl-\, and gives how it was before: a process that is stopped, that waits for a
+/// terminal that takes nothing, or that ends at once, cannot give it back.
 fn without_echo() -> Option<Termios> {
     let input = io::stdin();
     let before = tcgetattr(&input).ok()?;
@@ -249,9 +263,13 @@ fn without_echo() -> Option<Termios> {
         .local_flags
         .remove(LocalFlags::ECHO | LocalFlags::ICANON);
     quiet.input_flags.remove(InputFlags::IXON);
-    let suspend = SpecialCharacterIndices::VSUSP as usize;
-    if let Some(key) = quiet.control_chars.get_mut(suspend) {
-        *key = _POSIX_VDISABLE;
+    for key in [
+        SpecialCharacterIndices::VSUSP,
+        SpecialCharacterIndices::VQUIT,
+    ] {
+        if let Some(key) = quiet.control_chars.get_mut(key as usize) {
+            *key = _POSIX_VDISABLE;
+        }
     }
     tcsetattr(&input, SetArg::TCSANOW, &quiet).ok()?;
     Some(before)

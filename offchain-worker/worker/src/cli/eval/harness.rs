@@ -151,6 +151,12 @@ impl Harness {
 
 /// Runs a program to its end; it ends with this one.
 async fn output(command: &mut Command) -> std::io::Result<Output> {
+    // What this program was told, a key perhaps among it, is for no other, nor for the server that the script starts.
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"CAIRN_") {
+            command.env_remove(name);
+        }
+    }
     let command = command.stdin(Stdio::null()).kill_on_drop(true);
     command.output().await
 }

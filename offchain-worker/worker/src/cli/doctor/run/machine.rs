@@ -32,21 +32,18 @@ pub fn contribution(config: &RunConfig) -> u64 {
 /// The most bytes that a worker of this duty holds in memory: what [`crate::needs`] counts, and the data. What is kept
 /// for the backward pass is there on the CPU alone: a card has memory of its own for it.
 pub fn memory_needed(config: &RunConfig, duty: Duty, device: Device) -> u64 {
-    let held = match (duty, config.audits.rate > 0) {
+    let mut held = match (duty, config.audits.rate > 0) {
         (Duty::Validator, true) => needs::auditing(config),
         (Duty::Validator, false) => needs::measuring(config),
         (Duty::Miner | Duty::Idle, true) => needs::serving(config),
         (Duty::Miner | Duty::Idle, false) => needs::mining(config, false),
     };
-    let layers = match device {
-        Device::Cpu => 0,
-        Device::Auto | Device::Cuda(_) => needs::layers(config).bytes,
-    };
+    let layers = needs::layers(config);
+    // Who only measures keeps none.
+    held.retain(|it| device == Device::Cpu || *it != layers);
     let windows = config.data.windows;
     let tokens = windows.saturating_mul(config.inner.sequence_length.into());
-    needs::total(&held)
-        .saturating_sub(layers)
-        .saturating_add(tokens.saturating_mul(4))
+    needs::total(&held).saturating_add(tokens.saturating_mul(4))
 }
 
 /// Whether the model fits.
@@ -322,6 +319,11 @@ mod tests {
             "who is audited makes its steps again"
         );
         assert!(of(validator, 1) > of(validator, 0));
+        let mut unaudited = config.clone();
+        unaudited.audits.rate = 0;
+        let [here, beside_a_card] =
+            [Device::Cpu, Device::Cuda(0)].map(|on| memory_needed(&unaudited, validator, on));
+        assert_eq!(here, beside_a_card, "who only measures keeps no layers");
         assert_eq!(memory(needed, Some(needed)).state, Is::Ok);
         let bad = memory(needed, Some(needed - 1));
         assert_eq!(bad.state, Is::Fix);
