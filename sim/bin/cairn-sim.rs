@@ -55,9 +55,15 @@ struct Run {
     /// What computes: a real model of some thousand parameters, or a bowl that costs virtual time only.
     #[arg(long, value_enum, default_value_t = Engine::Cost)]
     engine: Engine,
-    /// Let members crash and be cut off, blocks be undone, messages be lost, and files be faulty; a number: so many
-    /// times as often as usual.
-    #[arg(long, value_name = "TIMES", num_args = 0..=1, default_missing_value = "1")]
+    /// Let members crash and be cut off, blocks be undone, messages be lost, and files be faulty; a number, 10 at
+    /// most: so many times as often as usual.
+    #[arg(
+        long,
+        value_name = "TIMES",
+        num_args = 0..=1,
+        default_missing_value = "1",
+        value_parser = times
+    )]
     storm: Option<f64>,
     /// The round in which the storm ends: soon after it, everybody has to be back.
     #[arg(long, value_name = "ROUND", requires = "storm")]
@@ -145,6 +151,14 @@ fn json<T: serde::Serialize>(value: &T) -> Result<String, String> {
     serde_json::to_string_pretty(value).map_err(|error| error.to_string())
 }
 
+/// How heavy a storm is. In one 34 times as heavy nobody would make a block, and the world would never end: an empty
+/// slot gives it another one.
+fn times(text: &str) -> Result<f64, String> {
+    let times = text.parse::<f64>().ok();
+    let times = times.filter(|times| (0.0..=10.0).contains(times));
+    times.ok_or_else(|| "give a number from 0 to 10".into())
+}
+
 fn attack_of(name: &str) -> Result<&'static Attack, String> {
     attacks::find(name).ok_or_else(|| {
         format!("there is no attack {name:?}: `cairn-sim attacks --list` names them")
@@ -158,8 +172,10 @@ impl Run {
             "cairn-sim run --miners {} --validators {} --rounds {} --seed {}",
             self.miners, self.validators, self.rounds, self.seed
         );
-        if self.engine == Engine::Tiny {
-            line.push_str(" --engine tiny");
+        match self.engine {
+            Engine::Tiny => line.push_str(" --engine tiny"),
+            Engine::Muon => line.push_str(" --engine muon"),
+            Engine::Cost => {}
         }
         if let Some(attack) = &self.attack {
             line.push_str(&format!(" --attack {attack}"));

@@ -116,6 +116,12 @@ impl Disk {
         }
     }
 
+    /// Whether it has what a transaction binds its sender to, or opens, and has it after a crash, too.
+    pub fn has(&self, transaction: &Transaction) -> bool {
+        let synced = self.synced.as_deref();
+        self.content.has(transaction) && synced.is_none_or(|content| content.has(transaction))
+    }
+
     /// How often it was changed, changes that were lost included.
     pub fn writes(&self) -> u64 {
         self.writes
@@ -164,7 +170,7 @@ impl Content {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Commitment, ModelRoot, Secret};
+    use cairn_primitives::{Commitment, ModelRoot, Secret, Uid};
 
     fn round_of(disk: &Disk) -> Option<u32> {
         disk.content().shown.map(|shown| shown.round)
@@ -191,6 +197,20 @@ mod tests {
         assert_eq!(round_of(&disk), Some(1));
         disk.lose();
         assert_eq!((round_of(&disk), disk.writes()), (Some(1), 3));
+    }
+
+    #[test]
+    fn what_a_crash_may_take_does_not_count() {
+        let shown = shown(1).expect("something is shown");
+        let open = Transaction::OpenAudit(Uid(5), shown);
+        let mut disk = Disk::default();
+        assert!(!disk.has(&open));
+        disk.write(|content| content.shown = Some(shown));
+        assert!(!disk.has(&open), "it may be lost");
+        disk.sync();
+        assert!(disk.has(&open));
+        disk.write(|content| content.shown = None);
+        assert!(!disk.has(&open));
     }
 
     #[test]

@@ -113,6 +113,17 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
 }
 
 #[test]
+fn a_storm_in_which_no_block_would_come_is_refused() {
+    for times in ["34", "10.5", "nan"] {
+        let refused = cairn_sim(&["run", "--storm", times]);
+        assert!(!refused.status.success(), "{times}");
+        let said = String::from_utf8(refused.stderr).expect("text");
+        let says = ["--storm", "give a number from 0 to 10"];
+        assert!(says.iter().all(|words| said.contains(words)), "{said}");
+    }
+}
+
+#[test]
 fn attacks_are_listed_and_one_is_a_row() {
     let list = cairn_sim(&["attacks", "--list"]);
     let list = String::from_utf8(list.stdout).expect("text");

@@ -60,15 +60,18 @@ impl Corpus {
     ///
     /// # Errors
     ///
-    /// [`CorpusError::Damaged`] if it is none; else as [`Corpus::new`].
+    /// [`CorpusError::Damaged`] if it is none, or of more than 4 GiB; else as [`Corpus::new`].
     pub fn compressed(bytes: &[u8], held_out: f64) -> Result<Corpus, CorpusError> {
         let damaged = |source| CorpusError::Damaged { source };
         let mut text = String::new();
-        zstd::Decoder::new(bytes)
+        let length = zstd::Decoder::new(bytes)
             .map_err(damaged)?
-            .take(MAX_CORPUS_BYTES)
+            .take(MAX_CORPUS_BYTES + 1)
             .read_to_string(&mut text)
             .map_err(damaged)?;
+        if length as u64 > MAX_CORPUS_BYTES {
+            return Err(damaged(io::ErrorKind::FileTooLarge.into()));
+        }
         Corpus::new(text, held_out)
     }
 

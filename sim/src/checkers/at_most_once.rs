@@ -1,9 +1,6 @@
 //! In one round an honest member commits to one content, attests one thing, and applies the round once.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Debug,
-};
+use std::{collections::BTreeMap, fmt::Debug};
 
 use cairn_primitives::{Round, SealedRoot, H256};
 use cairn_round::machine::Transaction;
@@ -16,7 +13,6 @@ pub struct AtMostOnce {
     committed: BTreeMap<(Who, Round), SealedRoot>,
     attested: BTreeMap<(Who, Round), H256>,
     applied: BTreeMap<Who, Round>,
-    cheats: BTreeSet<Who>,
 }
 
 fn once<T: PartialEq + Debug>(
@@ -60,17 +56,9 @@ impl Checker for AtMostOnce {
 
     fn see(&mut self, happening: &Happening) -> Result<(), String> {
         match happening {
-            Happening::Member {
-                who,
-                is_honest: false,
-                ..
-            } => {
-                self.cheats.insert(*who);
-                Ok(())
-            }
             Happening::Sent {
                 who, transaction, ..
-            } if !self.cheats.contains(who) => self.sent(*who, transaction),
+            } => self.sent(*who, transaction),
             Happening::Kept { who, held } => {
                 let before = self.applied.insert(*who, held.round);
                 match before.filter(|before| before.checked_add(1) != Some(held.round)) {

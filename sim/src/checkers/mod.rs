@@ -91,7 +91,7 @@ pub enum Happening<'a> {
         transaction: &'a Transaction,
         /// What it has seen of the chain.
         seen: &'a Sight,
-        /// Whether what that binds it to, or opens, is on its disk.
+        /// Whether what that binds it to, or opens, is on its disk and survives a crash.
         is_on_disk: bool,
     },
     /// An honest member begins an outer step.

@@ -106,8 +106,11 @@ impl Checker for Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::{Hotkey, ModelRoot, Netuid, SealedRoot, Verdicts};
+    use cairn_primitives::{
+        Commitment, Finding, Hotkey, ModelRoot, Netuid, SealedRoot, Uid, Verdicts,
+    };
     use cairn_round::{
+        audit::Verdict,
         hidden_row::{Committed, HiddenRow},
         pledge::Pledge,
     };
@@ -232,5 +235,42 @@ mod tests {
         assert!(is_fine(&seen(4, false), &commit) && !is_fine(&seen(5, false), &commit));
         assert!(is_fine(&seen(5, false), &reveal));
         assert!(!is_fine(&seen(4, false), &reveal) && !is_fine(&seen(5, true), &reveal));
+    }
+
+    #[test]
+    fn a_second_commitment_or_one_to_a_round_that_is_over_is_found() {
+        let commitment = Commitment {
+            parent_root: ModelRoot::zero(),
+            sealed_root: SealedRoot::from([1; 32]),
+            length: 1,
+            key_hash: H256::zero(),
+        };
+        let commit = |round| Transaction::Commit(round, commitment.clone());
+        let round = 3;
+        let nothing = Sight {
+            round,
+            ..Sight::default()
+        };
+        assert!(is_fine(&nothing, &commit(3)) && !is_fine(&nothing, &commit(2)));
+        assert!(!is_fine(&committed(1), &commit(3)));
+    }
+
+    #[test]
+    fn a_finding_that_is_shown_without_its_commitment_is_found() {
+        let of = |finding| {
+            let (auditor, salt) = ((Netuid(1), Hotkey::default()), Secret::new([4; 32]));
+            Verdict::new(auditor, (3, Uid(5)), finding, salt)
+        };
+        let verdict = of(Finding::Passed);
+        let reveal = Transaction::RevealVerdict(verdict.clone());
+        let seen = Sight {
+            findings: vec![verdict.hash],
+            ..Sight::default()
+        };
+        assert!(is_fine(&seen, &reveal) && !is_fine(&Sight::default(), &reveal));
+        let mut secrets = Secrets::default();
+        let commit = |finding| Transaction::CommitVerdict(of(finding));
+        assert!(sends(&mut secrets, &seen, &commit(Finding::Passed)));
+        assert!(!sends(&mut secrets, &seen, &commit(Finding::Failed)));
     }
 }

@@ -71,9 +71,9 @@ impl Verdicts {
         let is_next = held.map(|held| held.round) == what.round.checked_add(1);
         if !is_next || !self.attested.contains(&(who, what.round)) {
             Some("which is not the one before, or in which it did not attest")
-        } else if subjects.any(
-            |one| matches!(one.found, Found::Good(root) if !is_here(one.uid, SealedRoot(root.0))),
-        ) {
+        } else if subjects
+            .any(|one| matches!(one.found, Found::Good(root) if !is_here(one.uid, root)))
+        {
             Some("and what it has not opened in it")
         } else {
             None
@@ -139,7 +139,14 @@ impl Checker for Verdicts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cairn_primitives::ModelRoot;
+    use crate::{
+        rng::Rng,
+        settings::{usual_costs, Kind},
+        workshop::Workshop,
+    };
+    use cairn_primitives::{Hotkey, ModelRoot, Netuid};
+    use cairn_protocol::assignment::{DataRange, Plan, RoundData};
+    use cairn_round::validator::Subject;
 
     const MINER: Uid = Uid(4);
 
@@ -168,6 +175,16 @@ mod tests {
     }
 
     fn vouches(checker: &mut Verdicts, seen: &Sight, witness: H256, own: Option<Held>) -> bool {
+        vouches_if(checker, seen, witness, own, false)
+    }
+
+    fn vouches_if(
+        checker: &mut Verdicts,
+        seen: &Sight,
+        witness: H256,
+        own: Option<Held>,
+        is_bound: bool,
+    ) -> bool {
         let good = Uids::from_uids([MINER]);
         let vow = Vow {
             held: held(3),
@@ -179,7 +196,7 @@ mod tests {
             who: 0,
             vow,
             held: own,
-            is_bound: false,
+            is_bound,
         };
         checker.see(&happening).is_ok()
     }
@@ -215,6 +232,7 @@ mod tests {
             ..seen.clone()
         };
         assert!(!vouches(&mut checker(), &bound, none, own));
+        assert!(!vouches_if(&mut checker(), &seen, none, own, true));
         let witness = H256::repeat_byte(5);
         assert!(!vouches(&mut checker(), &seen, witness, own));
         let mut measured = checker();
@@ -226,5 +244,55 @@ mod tests {
         };
         assert!(measured.see(&of).is_ok());
         assert!(vouches(&mut measured, &seen, witness, own));
+    }
+
+    /// A measurement of round 3 in which the miner has contributed this.
+    fn measurement(contribution: SealedRoot, included: &[Uid]) -> Measurement {
+        let (kind, rng) = (Kind::Cost, Rng::new(1));
+        let workshop = Workshop::new(kind, &rng, 100, usual_costs(kind)).expect("a bowl");
+        let (pass, cursor, miners) = (0, 0, 1);
+        let range = DataRange { pass, cursor };
+        let data = RoundData { range, miners };
+        Measurement {
+            round: 3,
+            root: held(3).root,
+            plan: Plan::new(Netuid(1), workshop.run(), data),
+            exam: H256::zero(),
+            salt: H256::zero(),
+            subjects: vec![Subject {
+                slot: 0,
+                uid: MINER,
+                hotkey: Hotkey::default(),
+                found: Found::Good(contribution),
+            }],
+            included: included.to_vec(),
+            before: Vec::new(),
+        }
+    }
+
+    fn measures(checker: &mut Verdicts, measurement: &Measurement, own: Round) -> bool {
+        let happening = Happening::Measures {
+            who: 0,
+            measurement,
+            held: Some(held(own)),
+        };
+        checker.see(&happening).is_ok()
+    }
+
+    #[test]
+    fn who_measures_what_it_has_not_opened_or_attested_is_found() {
+        let mut attested = checker();
+        let (seen, none) = (revealed(3, root()), H256::zero());
+        assert!(vouches(&mut attested, &seen, none, Some(held(3))));
+        let (opened, other) = (root(), SealedRoot::from([71; 32]));
+        assert!(measures(&mut attested, &measurement(opened, &[]), 4));
+        assert!(measures(&mut attested, &measurement(other, &[MINER]), 4));
+        assert!(!measures(&mut attested, &measurement(other, &[]), 4));
+        for own in [3, 5] {
+            let of = measurement(opened, &[]);
+            assert!(!measures(&mut attested, &of, own), "{own}");
+        }
+        // It has opened the file and not attested.
+        assert!(!measures(&mut checker(), &measurement(opened, &[]), 4));
     }
 }

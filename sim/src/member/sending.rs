@@ -34,7 +34,7 @@ impl World {
         };
         if self.members[who].is_honest() {
             let member = &self.members[who];
-            let is_on_disk = member.disk.content().has(&transaction);
+            let is_on_disk = member.disk.has(&transaction);
             let seen = member.process.seen.clone();
             self.see(&Happening::Sent {
                 who,

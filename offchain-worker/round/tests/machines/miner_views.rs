@@ -1,6 +1,6 @@
 //! The miner's machine with any views, in any order, and a miner that crashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{BlockNumber, Phase, Round, SealedRoot};
 use cairn_round::{
@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 use crate::{
     common::{held_at, hotkey, intent, plan, Driven, MINER},
-    views::{next, told, Glimpse, Told, FIRST},
+    views::{lives, next, told, Glimpse, Told, FIRST},
 };
 
 /// What a miner computes. One thing at a time.
@@ -34,6 +34,8 @@ struct Run {
     now: BlockNumber,
     contents: u64,
     committed: BTreeMap<Round, SealedRoot>,
+    /// What it ever did.
+    did: BTreeSet<&'static str>,
 }
 
 impl Run {
@@ -48,6 +50,7 @@ impl Run {
             now: 0,
             contents: 10,
             committed: BTreeMap::new(),
+            did: BTreeSet::new(),
         };
         run.start();
         run
@@ -156,6 +159,7 @@ impl Run {
     }
 
     fn act(&mut self, action: Action<Task>) {
+        self.did.insert(name(&action));
         let (held, made) = (self.disk.0, self.disk.1.as_ref());
         match action {
             Action::Do(Task::Train {
@@ -239,6 +243,44 @@ impl Run {
             self.end(false);
         }
         panic!("it does not come to rest");
+    }
+}
+
+fn name(action: &Action<Task>) -> &'static str {
+    match action {
+        Action::Do(Task::Train { .. }) => "train",
+        Action::Apply {
+            is_included: true, ..
+        } => "apply its own",
+        Action::Apply { .. } => "apply",
+        Action::Keep { .. } => "keep",
+        Action::Join => "join",
+        Action::Send(Transaction::Commit(..)) => "commit",
+        Action::Send(Transaction::Reveal(..)) => "reveal",
+        _ => "another thing",
+    }
+}
+
+/// So that the property below is one of something.
+#[test]
+fn it_comes_to_do_all_of_which_it_promises_something() {
+    let mut did = BTreeSet::new();
+    for life in lives(100) {
+        let mut run = Run::new();
+        life.iter().for_each(|told| run.hear(told));
+        did.append(&mut run.did);
+    }
+    let all = [
+        "train",
+        "apply its own",
+        "apply",
+        "keep",
+        "join",
+        "commit",
+        "reveal",
+    ];
+    for one in all {
+        assert!(did.contains(one), "it never does {one}");
     }
 }
 

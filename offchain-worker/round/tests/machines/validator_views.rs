@@ -17,7 +17,7 @@ use proptest::prelude::*;
 
 use crate::{
     common::{bytes, held_at, hotkey, plan, Driven, VALIDATOR},
-    views::{next, told, Glimpse, Told, FIRST},
+    views::{lives, next, told, Glimpse, Told, FIRST},
 };
 
 /// What a validator does beside waiting.
@@ -62,6 +62,8 @@ struct Run {
     /// What any process committed to, by round.
     promised: BTreeMap<Round, H256>,
     numbers: u64,
+    /// What it ever did.
+    did: BTreeSet<&'static str>,
 }
 
 /// What shows that this round was measured.
@@ -90,6 +92,7 @@ impl Run {
             attested: BTreeSet::new(),
             promised: BTreeMap::new(),
             numbers: 0,
+            did: BTreeSet::new(),
         };
         run.start();
         run
@@ -288,6 +291,7 @@ impl Run {
     }
 
     fn act(&mut self, action: Action<Task>) {
+        self.did.insert(name(&action));
         match action {
             Action::Apply {
                 settlement,
@@ -438,6 +442,50 @@ fn machine(held: Held, pledges: &[Pledge], rows: &[HiddenRow]) -> Validator {
         pledges,
         rows,
     )
+}
+
+fn name(action: &Action<Task>) -> &'static str {
+    match action {
+        Action::Do(Task::Open(_)) => "open",
+        Action::Do(Task::Pledge { .. }) => "pledge",
+        Action::Do(Task::Measure(_)) => "measure",
+        Action::Do(Task::Weigh { .. }) => "weigh",
+        Action::Apply { .. } => "apply",
+        Action::Keep { .. } => "keep",
+        Action::Join => "join",
+        Action::Send(Transaction::CommitAttestation(_)) => "commit to an attestation",
+        Action::Send(Transaction::Attest(_)) => "attest",
+        Action::Send(Transaction::CommitScores(_)) => "commit to scores",
+        Action::Send(Transaction::RevealScores(_)) => "reveal scores",
+        _ => "another thing",
+    }
+}
+
+/// So that the property below is one of something.
+#[test]
+fn it_comes_to_do_all_of_which_it_promises_something() {
+    let mut did = BTreeSet::new();
+    for life in lives(400) {
+        let mut run = Run::new();
+        life.iter().for_each(|told| run.hear(told));
+        did.append(&mut run.did);
+    }
+    let all = [
+        "open",
+        "pledge",
+        "measure",
+        "weigh",
+        "apply",
+        "keep",
+        "join",
+        "commit to an attestation",
+        "attest",
+        "commit to scores",
+        "reveal scores",
+    ];
+    for one in all {
+        assert!(did.contains(one), "it never does {one}");
+    }
 }
 
 proptest! {

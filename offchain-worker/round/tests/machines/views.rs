@@ -7,7 +7,7 @@ use cairn_round::{
     machine::{Kind, Question},
     Held, Seen, View,
 };
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 use crate::common::{held_at, seen, settled, view, with, MINER, PHASES};
 
@@ -119,6 +119,16 @@ pub fn told() -> impl Strategy<Value = Told> {
         8 => (kinds, block).prop_map(|(kind, block)| Told::Sent(kind, block)),
         1 => any::<bool>().prop_map(Told::Crash),
     ]
+}
+
+/// What machines are told in so many lives, the same each time.
+pub fn lives(count: usize) -> impl Iterator<Item = Vec<Told>> {
+    let mut runner = TestRunner::deterministic();
+    let life = prop::collection::vec(told(), 400);
+    (0..count).map(move |_| {
+        let life = life.new_tree(&mut runner);
+        life.expect("nothing is left out").current()
+    })
 }
 
 impl Glimpse {
