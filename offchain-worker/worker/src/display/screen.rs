@@ -45,7 +45,7 @@ const THREAD: &str = "display";
 pub struct Around {
     /// Whether lines or JSON were asked for.
     pub plain: bool,
-    /// Whether somebody sees both standard output and standard error, and they are not of a job in the background.
+    /// Whether all streams are somebody's terminal, and not that of a job in the background.
     pub terminal: bool,
     /// `TERM`.
     pub term: Option<OsString>,
@@ -58,7 +58,7 @@ impl Around {
     pub fn here(plain: bool) -> Around {
         Around {
             plain,
-            terminal: io::stdout().is_terminal() && io::stderr().is_terminal() && is_in_front(),
+            terminal: is_seen() && is_in_front(),
             term: std::env::var_os("TERM"),
             no_color: std::env::var_os("NO_COLOR"),
         }
@@ -70,6 +70,11 @@ impl Around {
         let draws = is_set(&self.term) && self.term.as_deref().is_some_and(|term| term != "dumb");
         !self.plain && self.terminal && draws && !is_set(&self.no_color)
     }
+}
+
+/// Whether all three streams are a terminal: of what a script starts with `&` standard input is none.
+fn is_seen() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Whether this process is not a job in the background of the terminal on standard output.
