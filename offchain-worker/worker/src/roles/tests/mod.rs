@@ -2,7 +2,6 @@
 
 #[cfg(feature = "p2p")]
 mod apart;
-mod audits;
 mod cheats;
 mod engine;
 mod joining;

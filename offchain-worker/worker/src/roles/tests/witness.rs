@@ -20,7 +20,6 @@ async fn witnesses(rate: u32) -> [Vec<H256>; 2] {
     }
     let state = network.chain.state();
     network.stop().await;
-    assert_eq!(state.refused, Vec::<String>::new());
     [0, 1].map(|round| state.witnesses[&round].values().copied().collect())
 }
 
