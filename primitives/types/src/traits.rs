@@ -225,8 +225,8 @@ pub trait Wages {
     /// much that was.
     fn forfeit(netuid: Netuid, uid: Uid) -> Balance;
     /// The subnet's run is stopped with these questions open: all members have what is withheld of them and not in
-    /// question, and the rest goes back to the miners' pot, in which who is in question has no part. What this costs is
-    /// added to the block's weight.
+    /// question, and the rest is burned; who is in question has no incentive any more. What this costs is added to the
+    /// block's weight.
     fn on_stopped(netuid: Netuid, questions: &Questions);
 }
 
