@@ -79,7 +79,7 @@ fn learns(engine: Kind) {
 /// says how many; four tests share them, so that they run side by side.
 fn storms(part: u64) {
     let asked = std::env::var("CAIRN_SIM_NETWORKS").ok();
-    let networks: u64 = asked.and_then(|asked| asked.parse().ok()).unwrap_or(300);
+    let networks: u64 = asked.and_then(|asked| asked.parse().ok()).unwrap_or(1_000);
     let mut broken = Vec::new();
     for seed in (0..networks).filter(|seed| seed % 4 == part) {
         let (miners, validators) = (2 + seed as usize % 3, 1 + seed as usize % 3);
