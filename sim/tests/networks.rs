@@ -275,6 +275,51 @@ fn a_root_that_nobody_holds_and_that_becomes_final_is_found() {
     assert!(result.checks["money"]);
 }
 
+/// Which kinds a driver tells, and that it tells them as often as there is something to tell: a checker that is told
+/// nothing finds nothing.
+#[test]
+fn the_checkers_are_told_of_all_that_happens() {
+    let fine = run(Settings::honest(7, 3, 2, 8));
+    assert_eq!(fine.faults, []);
+    let times = |kind: &str| fine.tally.of(kind).expect("a kind");
+    let sum = |of: fn(&RoundResult) -> usize| fine.rounds.iter().map(of).sum::<usize>();
+    let committed = sum(|round| round.part.committed.len());
+    let attested = sum(|round| round.part.attested.len());
+    assert_eq!((fine.rounds.len(), committed, attested), (8, 24, 16));
+    assert_eq!([times("Settled"), times("Member")], [8, 5]);
+    assert!(times("Block") > 8 && times("Block") == times("Round"));
+    // The run ends before anybody hears of the last round's end: of seven rounds each member applied what was settled,
+    // and each validator measured all that was included.
+    assert_eq!([times("Applies"), times("Kept")], [7 * 5, 7 * 5]);
+    assert_eq!([times("Measures"), times("Measured")], [7 * 2, 7 * 2]);
+    assert_eq!([times("Sealed"), times("Joined")], [committed, 5]);
+    assert_eq!(times("Vouches"), attested);
+    let opened = sum(|round| round.part.revealed.len() * round.part.attested.len());
+    assert_eq!(times("FoundGood"), opened);
+    // A commitment and its key, an attestation and what opens it; scores and audits come to that.
+    assert!(times("Sent") > 2 * committed + 2 * attested);
+    let (begun, over) = (times("Begun"), times("Over"));
+    assert!(over > times("Sent") && over <= begun, "{over} of {begun}");
+    let amiss = [
+        "Crashed",
+        "Disturbed",
+        "Reorganised",
+        "Restarted",
+        "Stopped",
+    ];
+    assert_eq!(fine.tally.untold(), amiss);
+    let storm = Settings {
+        calm_from: 4,
+        ..Settings::honest(1, 3, 2, 12).in_storm(4.0)
+    };
+    let storm = run(storm);
+    assert_eq!(storm.faults, []);
+    assert_eq!(storm.tally.untold(), ["Stopped"]);
+    // Only who sees that the chain went another way stops: no honest network makes it.
+    let split = with_planted(true, 10_000);
+    assert!(split.tally.of("Stopped") > Some(0));
+}
+
 #[test]
 fn a_network_that_is_split_undoes_one_parts_blocks_and_is_whole_again() {
     let mut undone = 0;

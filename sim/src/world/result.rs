@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::World;
 use crate::{
     chain::{founding::ENDOWMENT, reads::Part},
-    checkers::Fault,
+    checkers::{tally::Tally, Fault},
     clock::Millis,
     member::Member,
     settings::Role,
@@ -106,6 +106,9 @@ pub struct RunResult {
     /// What they found.
     #[serde(skip)]
     pub faults: Vec<Fault>,
+    /// How often the checkers were told of each kind of happening.
+    #[serde(skip)]
+    pub tally: Tally,
 }
 
 impl RunResult {
@@ -217,6 +220,7 @@ impl World {
             revealed,
             unrevealed,
             faults: self.checkers.faults().to_vec(),
+            tally: self.checkers.tally().clone(),
         }
     }
 
