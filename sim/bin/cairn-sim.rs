@@ -212,6 +212,7 @@ impl Run {
             Some(path) => write(path, &text)?,
             None => println!("{text}"),
         }
+        eprint!("{}", result.costs);
         if result.is_sound() {
             return Ok(());
         }

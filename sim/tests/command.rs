@@ -53,7 +53,11 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
         "--json",
         path,
     ];
-    assert!(cairn_sim(&arguments).status.success());
+    let output = cairn_sim(&arguments);
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    let says = ["miner: bytes on chain", "audits take"];
+    assert!(says.iter().all(|words| said.contains(words)), "{said}");
     let result = read(&file);
     has_keys(
         &result,
@@ -65,6 +69,8 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
             "rounds",
             "members",
             "checks",
+            "costs",
+            "audit_share",
         ],
     );
     assert_eq!(result["seed"], 7);
@@ -83,8 +89,10 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
             "model_root",
             "virtual_seconds",
             "goodput",
+            "costs",
         ],
     );
+    costs(&result, &rounds[1]["costs"]);
     let members = result["members"].as_array().expect("members");
     assert_eq!(members.len(), 4);
     has_keys(
@@ -110,6 +118,20 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
     assert!(checks.iter().all(|check| result["checks"][check] == true));
     assert!(cairn_sim(&arguments).status.success());
     assert_eq!(read(&file)["digest"], result["digest"]);
+}
+
+/// What a round cost a member, and what all rounds did.
+fn costs(result: &Value, round: &Value) {
+    let number = |value: &Value| value.as_f64().expect("a number");
+    for (role, work) in [("miner", "train"), ("validator", "score")] {
+        for costs in [&round[role], &result["costs"][role]] {
+            for spread in [&costs["bytes"], &costs["seconds"][work]] {
+                let (mean, most) = (number(&spread["mean"]), number(&spread["most"]));
+                assert!(mean > 0.0 && mean <= most, "{role}: {costs}");
+            }
+        }
+    }
+    assert!(number(&result["audit_share"]) >= 0.0);
 }
 
 #[test]

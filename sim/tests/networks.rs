@@ -6,7 +6,7 @@ use cairn_sim::{
     attacks,
     behaviour::Behaviour,
     settings::{Kind, Recruit, Role, Settings, Weather},
-    world::{MemberResult, RoundResult, RunResult, World},
+    world::{Expense, Expenses, MemberResult, RoundResult, RunResult, Work, World},
 };
 
 fn run(settings: Settings) -> RunResult {
@@ -318,6 +318,36 @@ fn the_checkers_are_told_of_all_that_happens() {
     // Only who sees that the chain went another way stops: no honest network makes it.
     let split = with_planted(true, 10_000);
     assert!(split.tally.of("Stopped") > Some(0));
+}
+
+/// Of the cost model: a step takes 1.8 s, a loss 5 ms; a miner does four steps of eight sequences.
+#[test]
+fn what_a_round_costs_is_what_the_driver_scheduled() {
+    let result = run(Settings::honest(7, 3, 2, 8));
+    let (miner, validator) = (&result.costs.miner, &result.costs.validator);
+    let most = |expense: &Expense, work| expense.of(work).most();
+    assert!((1.8..=4.0 * 1.8).contains(&most(miner, Work::Train)));
+    // Losses of 32 windows as the round began; and of as many own ones, and of both afterwards, of each contribution.
+    let scoring = 0.005 * f64::from(32 + 3 * (32 + 64));
+    let score = validator.of(Work::Score);
+    assert!(score.mean() > 0.0 && score.most() <= scoring + 1e-9);
+    let (first, second) = (&result.rounds[0].costs, &result.rounds[1].costs);
+    assert_eq!(most(&first.validator, Work::Score), 0.0);
+    assert!(most(&second.validator, Work::Score) > 0.0);
+    // Miners have their work audited from the first round on.
+    let served = miner.of(Work::Serve).mean() > 0.0;
+    assert!(served && validator.of(Work::Audit).mean() > 0.0 && result.audit_share > 0.0);
+    let train = 3.0 * busy(&result, Work::Train, |all| &all.miner);
+    let served = 3.0 * busy(&result, Work::Serve, |all| &all.miner);
+    let audited = 2.0 * busy(&result, Work::Audit, |all| &all.validator);
+    assert!((result.audit_share - (served + audited) / train).abs() < 1e-9);
+}
+
+/// Virtual seconds that a member was busy with something, in all rounds.
+fn busy(result: &RunResult, work: Work, of: fn(&Expenses) -> &Expense) -> f64 {
+    let rounds = result.rounds.iter();
+    let means = rounds.map(|round| of(&round.costs).of(work).mean());
+    means.sum()
 }
 
 #[test]
