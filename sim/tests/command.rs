@@ -151,7 +151,7 @@ fn attacks_are_listed_and_one_is_a_row() {
     let list = String::from_utf8(list.stdout).expect("text");
     assert_eq!(list.lines().count(), cairn_sim::attacks::ALL.len());
     assert!(list.lines().any(|line| line.starts_with("no-reveal")));
-    let file = place("rows.json");
+    let (file, page) = (place("rows.json"), place("page.md"));
     let path = file.to_str().expect("a path of text");
     let arguments = [
         "attacks",
@@ -166,8 +166,23 @@ fn attacks_are_listed_and_one_is_a_row() {
         "2",
         "--json",
         path,
+        "--page",
+        page.to_str().expect("a path of text"),
     ];
     assert!(cairn_sim(&arguments).status.success());
+    let page = fs::read_to_string(page).expect("it was written");
+    let lines = [
+        "| `no-reveal` | 0.00 |",
+        "## What it costs the honest",
+        "| miner: bytes on chain | ",
+        "## What honest miners prove",
+        "| rounds | honest: z | some | full |",
+        "| 1 | ",
+    ];
+    for start in lines {
+        let found = page.lines().any(|line| line.starts_with(start));
+        assert!(found, "{start} begins no line of:\n{page}");
+    }
     let rows = read(&file);
     let row = &rows.as_array().expect("rows")[0];
     has_keys(

@@ -3,7 +3,7 @@
 use cairn_primitives::{ModelRoot, Round, Uid, Verdicts, CRN};
 use cairn_round::{machine::Transaction, View};
 use cairn_sim::{
-    attacks,
+    attacks::{self, report::longest},
     behaviour::Behaviour,
     settings::{Kind, Recruit, Role, Settings, Weather},
     world::{Expense, Expenses, MemberResult, RoundResult, RunResult, Work, World},
@@ -334,6 +334,18 @@ fn what_a_round_costs_is_what_the_driver_scheduled() {
     let (first, second) = (&result.rounds[0].costs, &result.rounds[1].costs);
     assert_eq!(most(&first.validator, Work::Score), 0.0);
     assert!(most(&second.validator, Work::Score) > 0.0);
+    // A round has one contribution, and at most two are served in it; two epochs, and two rounds' audits.
+    let bound = |calls: &[&str]| {
+        let longest = calls.iter().map(|call| longest(call).expect("a duty"));
+        longest.sum::<u64>() as f64
+    };
+    let most = bound(&["commit", "reveal", "open", "open"]);
+    assert!(miner.bytes.mean() > 340.0 && miner.bytes.most() <= most);
+    let attesting = bound(&["commit_attestation", "attest"]);
+    let scoring = 2.0 * bound(&["commit_scores", "reveal_scores"]);
+    let auditing = 6.0 * bound(&["commit_verdict", "reveal_verdict"]);
+    let most = attesting + scoring + auditing;
+    assert!(validator.bytes.mean() > 300.0 && validator.bytes.most() <= most);
     // Miners have their work audited from the first round on.
     let served = miner.of(Work::Serve).mean() > 0.0;
     assert!(served && validator.of(Work::Audit).mean() > 0.0 && result.audit_share > 0.0);

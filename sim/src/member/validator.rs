@@ -287,6 +287,10 @@ impl World {
         let (included, exam) = trials.measuring.asked();
         let found = trials.measuring.finish();
         let witness = witness((self.netuid, round), exam, &included, &found);
+        if self.members[who].is_honest() {
+            let evidence = self.evidence.entry(who).or_default();
+            evidence.extend(found.iter().cloned());
+        }
         self.members[who].disk.write(|content| {
             content.evidence.extend(found);
             forget_old(&mut content.evidence);

@@ -24,7 +24,7 @@ use crate::{
     store::Store,
     workshop::Workshop,
 };
-use cairn_round::Event;
+use cairn_round::{scoring::Evidence, Event};
 
 use expenses::Meter;
 pub use expenses::{Expense, Expenses, Spread, Work};
@@ -128,6 +128,8 @@ pub struct World {
     pub(crate) held_bytes: u64,
     /// What was taken of members so far.
     meter: Meter,
+    /// What honest validators measured.
+    pub(crate) evidence: BTreeMap<Who, Vec<Evidence>>,
     /// What each member had earned when half of the rounds were done.
     halfway: Vec<Balance>,
     slot: u64,

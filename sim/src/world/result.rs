@@ -7,6 +7,7 @@ use cairn_primitives::{
     traits::{Membership, Positions},
     Balance, ModelRoot, Round, Uid, H256,
 };
+use cairn_round::scoring::Evidence;
 use cairn_runtime::{readers, AccountId, Balances, Emissions, Stake, Subnets};
 use frame_support::traits::fungible::Inspect;
 use serde::Serialize;
@@ -112,6 +113,9 @@ pub struct RunResult {
     /// What they found.
     #[serde(skip)]
     pub faults: Vec<Fault>,
+    /// What each honest validator measured.
+    #[serde(skip)]
+    pub evidence: Vec<Vec<Evidence>>,
     /// How often the checkers were told of each kind of happening.
     #[serde(skip)]
     pub tally: Tally,
@@ -229,6 +233,7 @@ impl World {
             revealed,
             unrevealed,
             faults: self.checkers.faults().to_vec(),
+            evidence: self.evidence.into_values().collect(),
             tally: self.checkers.tally().clone(),
         }
     }

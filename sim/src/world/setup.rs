@@ -70,6 +70,7 @@ impl World {
             scores: Default::default(),
             held_bytes: 0,
             meter: Default::default(),
+            evidence: Default::default(),
             halfway: Vec::new(),
             slot: 1,
             last_slot: 0,
