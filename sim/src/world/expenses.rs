@@ -237,7 +237,7 @@ impl World {
     }
 
     /// Notes whose transactions a new block has.
-    pub(super) fn weigh(&mut self, made: &Made) {
+    pub(super) fn note_bytes(&mut self, made: &Made) {
         let view = self.chain.current(made.id, self.netuid).flatten();
         let round = view.map_or(self.round, |view| view.round.round);
         let of_member = |one: &Included| {
@@ -259,7 +259,7 @@ impl World {
     }
 
     /// Notes which of them are final.
-    pub(super) fn weigh_final(&mut self, finalised: Id) {
+    pub(super) fn note_final(&mut self, finalised: Id) {
         self.meter.finalise(finalised);
     }
 

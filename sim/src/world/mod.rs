@@ -223,7 +223,7 @@ impl World {
         for one in &made {
             self.note(b"make", 0, &one.id.hash.0);
             self.look_at_books(one);
-            self.weigh(one);
+            self.note_bytes(one);
         }
         if self.finalises(part) && !self.stands_still() {
             let lag = self.rng.fork_at("finality", self.slot).within(1, 3) as BlockNumber;
@@ -241,7 +241,7 @@ impl World {
             }
             self.see(&Happening::Round(view.round.round));
         }
-        self.weigh_final(finalised);
+        self.note_final(finalised);
         self.note_settled(finalised);
         self.announce(|world, who| world.part_of(who) == part);
         self.bad_weather();
