@@ -212,6 +212,7 @@ impl Run {
             Some(path) => write(path, &text)?,
             None => println!("{text}"),
         }
+        eprint!("{}", result.costs);
         if result.is_sound() {
             return Ok(());
         }
@@ -264,7 +265,14 @@ impl Attacks {
             rows.push(row);
         }
         if let Some(path) = &self.page {
-            write(path, &page(&rows, bench))?;
+            for seed in &self.seeds {
+                let honest = field.honest(Bench {
+                    seed: *seed,
+                    ..bench
+                });
+                honest.map_err(|error| error.to_string())?;
+            }
+            write(path, &page(&rows, bench, field.report()))?;
         }
         let text = json(&rows)?;
         match &self.json {

@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 /// Milliseconds since the simulation began.
 pub type Millis = u64;
 
+/// A virtual time in seconds.
+pub fn seconds(millis: Millis) -> f64 {
+    millis as f64 / 1_000.0
+}
+
 /// A queue of things to come.
 #[derive(Debug)]
 pub struct Clock<T> {

@@ -53,7 +53,11 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
         "--json",
         path,
     ];
-    assert!(cairn_sim(&arguments).status.success());
+    let output = cairn_sim(&arguments);
+    assert!(output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    let says = ["miner: bytes on chain", "audits take"];
+    assert!(says.iter().all(|words| said.contains(words)), "{said}");
     let result = read(&file);
     has_keys(
         &result,
@@ -65,6 +69,8 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
             "rounds",
             "members",
             "checks",
+            "costs",
+            "audit_share",
         ],
     );
     assert_eq!(result["seed"], 7);
@@ -83,8 +89,10 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
             "model_root",
             "virtual_seconds",
             "goodput",
+            "costs",
         ],
     );
+    costs(&result, &rounds[1]["costs"]);
     let members = result["members"].as_array().expect("members");
     assert_eq!(members.len(), 4);
     has_keys(
@@ -112,6 +120,20 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
     assert_eq!(read(&file)["digest"], result["digest"]);
 }
 
+/// What a round cost a member, and what all rounds did.
+fn costs(result: &Value, round: &Value) {
+    let number = |value: &Value| value.as_f64().expect("a number");
+    for (role, work) in [("miner", "train"), ("validator", "score")] {
+        for costs in [&round[role], &result["costs"][role]] {
+            for spread in [&costs["bytes"], &costs["seconds"][work]] {
+                let (mean, most) = (number(&spread["mean"]), number(&spread["most"]));
+                assert!(mean > 0.0 && mean <= most, "{role}: {costs}");
+            }
+        }
+    }
+    assert!(number(&result["audit_share"]) >= 0.0);
+}
+
 #[test]
 fn a_storm_in_which_no_block_would_come_is_refused() {
     for times in ["34", "10.5", "nan"] {
@@ -129,7 +151,7 @@ fn attacks_are_listed_and_one_is_a_row() {
     let list = String::from_utf8(list.stdout).expect("text");
     assert_eq!(list.lines().count(), cairn_sim::attacks::ALL.len());
     assert!(list.lines().any(|line| line.starts_with("no-reveal")));
-    let file = place("rows.json");
+    let (file, page) = (place("rows.json"), place("page.md"));
     let path = file.to_str().expect("a path of text");
     let arguments = [
         "attacks",
@@ -144,8 +166,23 @@ fn attacks_are_listed_and_one_is_a_row() {
         "2",
         "--json",
         path,
+        "--page",
+        page.to_str().expect("a path of text"),
     ];
     assert!(cairn_sim(&arguments).status.success());
+    let page = fs::read_to_string(page).expect("it was written");
+    let lines = [
+        "| `no-reveal` | 0.00 |",
+        "## What it costs the honest",
+        "| miner: bytes on chain | ",
+        "## What honest miners prove",
+        "| rounds | honest: z | some | full |",
+        "| 1 | ",
+    ];
+    for start in lines {
+        let found = page.lines().any(|line| line.starts_with(start));
+        assert!(found, "{start} begins no line of:\n{page}");
+    }
     let rows = read(&file);
     let row = &rows.as_array().expect("rows")[0];
     has_keys(

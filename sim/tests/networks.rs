@@ -3,10 +3,10 @@
 use cairn_primitives::{ModelRoot, Round, Uid, Verdicts, CRN};
 use cairn_round::{machine::Transaction, View};
 use cairn_sim::{
-    attacks,
+    attacks::{self, report::longest},
     behaviour::Behaviour,
     settings::{Kind, Recruit, Role, Settings, Weather},
-    world::{MemberResult, RoundResult, RunResult, World},
+    world::{Expense, Expenses, MemberResult, RoundResult, RunResult, Work, World},
 };
 
 fn run(settings: Settings) -> RunResult {
@@ -273,6 +273,93 @@ fn a_root_that_nobody_holds_and_that_becomes_final_is_found() {
     // It is not what is on its disk, either.
     assert!(!result.checks["secrets"]);
     assert!(result.checks["money"]);
+}
+
+/// Which kinds a driver tells, and that it tells them as often as there is something to tell: a checker that is told
+/// nothing finds nothing.
+#[test]
+fn the_checkers_are_told_of_all_that_happens() {
+    let fine = run(Settings::honest(7, 3, 2, 8));
+    assert_eq!(fine.faults, []);
+    let times = |kind: &str| fine.tally.of(kind).expect("a kind");
+    let sum = |of: fn(&RoundResult) -> usize| fine.rounds.iter().map(of).sum::<usize>();
+    let committed = sum(|round| round.part.committed.len());
+    let attested = sum(|round| round.part.attested.len());
+    assert_eq!((fine.rounds.len(), committed, attested), (8, 24, 16));
+    assert_eq!([times("Settled"), times("Member")], [8, 5]);
+    assert!(times("Block") > 8 && times("Block") == times("Round"));
+    // The run ends before anybody hears of the last round's end: of seven rounds each member applied what was settled,
+    // and each validator measured all that was included.
+    assert_eq!([times("Applies"), times("Kept")], [7 * 5, 7 * 5]);
+    assert_eq!([times("Measures"), times("Measured")], [7 * 2, 7 * 2]);
+    assert_eq!([times("Sealed"), times("Joined")], [committed, 5]);
+    assert_eq!(times("Vouches"), attested);
+    let opened = sum(|round| round.part.revealed.len() * round.part.attested.len());
+    assert_eq!(times("FoundGood"), opened);
+    // A commitment and its key, an attestation and what opens it; scores and audits come to that.
+    assert!(times("Sent") > 2 * committed + 2 * attested);
+    let (begun, over) = (times("Begun"), times("Over"));
+    assert!(over > times("Sent") && over <= begun, "{over} of {begun}");
+    let amiss = [
+        "Crashed",
+        "Disturbed",
+        "Reorganised",
+        "Restarted",
+        "Stopped",
+    ];
+    assert_eq!(fine.tally.untold(), amiss);
+    let storm = Settings {
+        calm_from: 4,
+        ..Settings::honest(1, 3, 2, 12).in_storm(4.0)
+    };
+    let storm = run(storm);
+    assert_eq!(storm.faults, []);
+    assert_eq!(storm.tally.untold(), ["Stopped"]);
+    // Only who sees that the chain went another way stops: no honest network makes it.
+    let split = with_planted(true, 10_000);
+    assert!(split.tally.of("Stopped") > Some(0));
+}
+
+/// Of the cost model: a step takes 1.8 s, a loss 5 ms; a miner does four steps of eight sequences.
+#[test]
+fn what_a_round_costs_is_what_the_driver_scheduled() {
+    let result = run(Settings::honest(7, 3, 2, 8));
+    let (miner, validator) = (&result.costs.miner, &result.costs.validator);
+    let most = |expense: &Expense, work| expense.of(work).most();
+    assert!((1.8..=4.0 * 1.8).contains(&most(miner, Work::Train)));
+    // Losses of 32 windows as the round began; and of as many own ones, and of both afterwards, of each contribution.
+    let scoring = 0.005 * f64::from(32 + 3 * (32 + 64));
+    let score = validator.of(Work::Score);
+    assert!(score.mean() > 0.0 && score.most() <= scoring + 1e-9);
+    let (first, second) = (&result.rounds[0].costs, &result.rounds[1].costs);
+    assert_eq!(most(&first.validator, Work::Score), 0.0);
+    assert!(most(&second.validator, Work::Score) > 0.0);
+    // A round has one contribution, and at most two are served in it; two epochs, and two rounds' audits.
+    let bound = |calls: &[&str]| {
+        let longest = calls.iter().map(|call| longest(call).expect("a duty"));
+        longest.sum::<u64>() as f64
+    };
+    let most = bound(&["commit", "reveal", "open", "open"]);
+    assert!(miner.bytes.mean() > 340.0 && miner.bytes.most() <= most);
+    let attesting = bound(&["commit_attestation", "attest"]);
+    let scoring = 2.0 * bound(&["commit_scores", "reveal_scores"]);
+    let auditing = 6.0 * bound(&["commit_verdict", "reveal_verdict"]);
+    let most = attesting + scoring + auditing;
+    assert!(validator.bytes.mean() > 300.0 && validator.bytes.most() <= most);
+    // Miners have their work audited from the first round on.
+    let served = miner.of(Work::Serve).mean() > 0.0;
+    assert!(served && validator.of(Work::Audit).mean() > 0.0 && result.audit_share > 0.0);
+    let train = 3.0 * busy(&result, Work::Train, |all| &all.miner);
+    let served = 3.0 * busy(&result, Work::Serve, |all| &all.miner);
+    let audited = 2.0 * busy(&result, Work::Audit, |all| &all.validator);
+    assert!((result.audit_share - (served + audited) / train).abs() < 1e-9);
+}
+
+/// Virtual seconds that a member was busy with something, in all rounds.
+fn busy(result: &RunResult, work: Work, of: fn(&Expenses) -> &Expense) -> f64 {
+    let rounds = result.rounds.iter();
+    let means = rounds.map(|round| of(&round.costs).of(work).mean());
+    means.sum()
 }
 
 #[test]

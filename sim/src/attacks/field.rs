@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    report::Report,
     stage,
     table::{row, Row},
     Attack,
@@ -81,6 +82,7 @@ impl Peace {
 pub struct Field {
     /// By seed, and by what attacks change in the network: its windows and how many take part.
     known: BTreeMap<(u64, u64, usize), Peace>,
+    report: Report,
 }
 
 impl Field {
@@ -89,16 +91,32 @@ impl Field {
     /// # Errors
     /// [`WorldError`] if a network cannot be set up.
     pub fn measure(&mut self, attack: &Attack, bench: Bench) -> Result<Row, WorldError> {
-        let peace = self.peace(attack, bench)?;
+        let peace = self.peace(attack.setting, bench)?;
         let mut war = bench.settings();
         stage(&mut war, attack, None);
-        Ok(row(attack, peace, &World::new(war)?.run()))
+        let war = World::new(war)?.run();
+        self.report.note_attack(attack, &war);
+        Ok(row(attack, peace, &war))
     }
 
-    fn peace(&mut self, attack: &Attack, bench: Bench) -> Result<Peace, WorldError> {
+    /// Runs the networks of a seed in which nothing is otherwise than usual, if no attack was held against them: for
+    /// what they cost their members.
+    ///
+    /// # Errors
+    /// [`WorldError`] if a network cannot be set up.
+    pub fn honest(&mut self, bench: Bench) -> Result<(), WorldError> {
+        self.peace(|_| (), bench).map(|_| ())
+    }
+
+    /// What was seen beside the rows.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    fn peace(&mut self, setting: fn(&mut Settings), bench: Bench) -> Result<Peace, WorldError> {
         let settings = |twin| {
             let mut settings = bench.settings();
-            (attack.setting)(&mut settings);
+            setting(&mut settings);
             settings.twin = twin;
             settings
         };
@@ -108,7 +126,14 @@ impl Field {
             return Ok(*known);
         }
         let twins = (0..TWINS).map(|twin| Ok(World::new(settings(twin))?.run()));
-        let peace = Peace::of(&twins.collect::<Result<Vec<_>, WorldError>>()?);
+        let twins = twins.collect::<Result<Vec<_>, WorldError>>()?;
+        let usual = bench.settings();
+        if name == (bench.seed, usual.windows, usual.cast.len()) {
+            for twin in &twins {
+                self.report.note_honest(twin);
+            }
+        }
+        let peace = Peace::of(&twins);
         self.known.insert(name, peace);
         Ok(peace)
     }

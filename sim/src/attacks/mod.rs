@@ -33,6 +33,8 @@ mod one_in_eight;
 mod owner;
 pub mod page;
 mod private_data;
+mod proofs;
+pub mod report;
 mod rival;
 mod scale;
 mod self_dealing;

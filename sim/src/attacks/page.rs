@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{table::verdict_of, Attack, Bench, Row, Verdict, ALL};
+use super::{report::Report, table::verdict_of, Attack, Bench, Row, Verdict, ALL};
 
-/// The page, of these rows: one line for each attack, of all seeds.
-pub fn page(rows: &[Row], bench: Bench) -> String {
+/// The page, of these rows, one line for each attack, of all seeds; and of what was seen beside them.
+pub fn page(rows: &[Row], bench: Bench, report: &Report) -> String {
     let mut page = String::from(HEAD);
     let Bench {
         miners,
@@ -45,6 +45,7 @@ pub fn page(rows: &[Row], bench: Bench) -> String {
         page.push_str(&wrapped("- ", &line.text(most)));
     }
     page.push_str(TAIL);
+    page.push_str(&report.sections(bench));
     page
 }
 
@@ -52,7 +53,7 @@ pub fn page(rows: &[Row], bench: Bench) -> String {
 const WIDTH: usize = 118;
 
 /// A paragraph, or an item that begins with `mark`, in lines that are short enough.
-fn wrapped(mark: &str, text: &str) -> String {
+pub(super) fn wrapped(mark: &str, text: &str) -> String {
     let (mut page, mut line) = (String::new(), String::from(mark));
     let indent = " ".repeat(mark.len());
     for word in text.split(' ') {
@@ -235,7 +236,7 @@ mod tests {
             attacker_gained: 3_000_000_000,
             ..row(2, 1.5)
         };
-        let page = page(&[row(1, 0.5), taken], Bench::usual(1));
+        let page = page(&[row(1, 0.5), taken], Bench::usual(1), &Report::default());
         assert!(page.contains("the seeds 1, 2."));
         let is_short = |line: &str| line.len() <= 120;
         assert!(page.lines().all(is_short), "{page}");
@@ -252,7 +253,7 @@ mod tests {
     #[test]
     fn a_line_goes_by_the_worst_seed_and_by_the_mean_of_the_losses() {
         let verdict = |rows: &[Row]| {
-            let lines = page(rows, Bench::usual(1));
+            let lines = page(rows, Bench::usual(1), &Report::default());
             let line = lines.lines().find(|line| line.starts_with("| `exam`"));
             line.and_then(|line| line.split("**").nth(1))
                 .map(String::from)

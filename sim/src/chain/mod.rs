@@ -221,6 +221,14 @@ impl Chain {
         })?
     }
 
+    /// The transactions of a block; none if it is no longer kept.
+    pub fn transactions(&self, at: Id) -> &[Included] {
+        let block = self.blocks.get(&at.hash);
+        block
+            .map(|block| block.transactions.as_slice())
+            .unwrap_or_default()
+    }
+
     /// Where a transaction is in the chain that ends with block `head`, and whether it failed there.
     pub fn find(&self, transaction: H256, head: Id) -> Option<(BlockNumber, Option<String>)> {
         let mut at = self.blocks.get(&head.hash)?;

@@ -9,6 +9,7 @@ pub mod nobody_starves;
 pub mod one_at_a_time;
 pub mod secrets;
 pub mod sight;
+pub mod tally;
 pub mod verdicts;
 
 use cairn_primitives::{BlockNumber, Hotkey, Round, SealedRoot, Uid, H256};
@@ -19,6 +20,7 @@ use cairn_round::{
 };
 
 use sight::Sight;
+use tally::Tally;
 use verdicts::Vow;
 
 /// A member, by its place in the cast.
@@ -226,6 +228,7 @@ pub trait Checker {
 pub struct Checkers {
     all: Vec<Box<dyn Checker>>,
     faults: Vec<Fault>,
+    tally: Tally,
 }
 
 /// Faults that are kept for people.
@@ -246,6 +249,7 @@ impl Default for Checkers {
                 Box::new(verdicts::Verdicts::default()),
             ],
             faults: Vec::new(),
+            tally: Tally::default(),
         }
     }
 }
@@ -253,6 +257,7 @@ impl Default for Checkers {
 impl Checkers {
     /// Shows all of them what happened.
     pub fn see(&mut self, happening: &Happening) {
+        self.tally.note(happening);
         for checker in &mut self.all {
             if let Err(what) = checker.see(happening) {
                 if self.faults.len() < KEPT {
@@ -268,6 +273,11 @@ impl Checkers {
     /// What is wrong.
     pub fn faults(&self) -> &[Fault] {
         &self.faults
+    }
+
+    /// How often they were shown each kind.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     /// Names of all checkers, and whether each found nothing wrong.

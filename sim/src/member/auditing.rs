@@ -9,7 +9,10 @@ use cairn_round::{
 };
 
 use super::{Job, Told};
-use crate::{checkers::Who, world::World};
+use crate::{
+    checkers::Who,
+    world::{Work, World},
+};
 
 impl World {
     /// A miner makes states again that are audited.
@@ -19,8 +22,9 @@ impl World {
         let made = audited.map_or(0, |audited| audited.traced.windows.len() as u32);
         let interval = interval(demand.drawn, made, self.workshop.run().inner.trace_every);
         let steps = interval.map_or(0, |interval| u64::from(interval.end));
-        let time = costs.step * steps + self.network.file(costs.checkpoint);
-        self.begin(who, time, Job::Serve(demand));
+        let transfer = self.network.file(costs.checkpoint);
+        let work = (Work::Serve, costs.step * steps);
+        self.work(who, work, transfer, Job::Serve(demand));
     }
 
     /// They are made: what is served is stored, and its root is on disk.
@@ -55,8 +59,9 @@ impl World {
     pub(super) fn audit(&mut self, who: Who, audit: Box<Audit>) {
         let every = u64::from(self.workshop.run().inner.trace_every);
         let costs = self.workshop.costs();
-        let time = costs.step * every + self.network.file(costs.checkpoint);
-        self.begin(who, time, Job::Audit(audit));
+        let transfer = self.network.file(costs.checkpoint);
+        let work = (Work::Audit, costs.step * every);
+        self.work(who, work, transfer, Job::Audit(audit));
     }
 
     /// It is replayed: what was found is on disk, with a salt.

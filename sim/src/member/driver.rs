@@ -17,7 +17,7 @@ use crate::{
     checkers::{sight::Sight, Happening, One, Who},
     clock::Millis,
     settings::Role,
-    world::{Next, World, BLOCK_TIME},
+    world::{Next, Work, World, BLOCK_TIME},
 };
 
 /// How long a question to the member's own node takes.
@@ -223,7 +223,7 @@ impl World {
             self.network.file(transfer)
         };
         let job = Job::Apply(Box::new(settlement), is_included);
-        self.begin(who, costs.apply + fetching, job);
+        self.work(who, (Work::Apply, costs.apply), fetching, job);
     }
 
     /// Asks the chain: usually it answers in no time; in bad weather what it says is old when it comes.

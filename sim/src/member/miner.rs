@@ -14,7 +14,7 @@ use crate::{
     checkers::{Happening, Who},
     store::Fault,
     workshop::{Label, Memory, Theta, Trained},
-    world::World,
+    world::{Work, World},
 };
 
 impl World {
@@ -90,7 +90,7 @@ impl World {
             && process.pace.has_time(training.deadline, now);
         if goes_on {
             let step = self.workshop.costs().step;
-            return self.begin(who, step, Job::Step);
+            return self.work(who, (Work::Train, step), 0, Job::Step);
         }
         if done == 0 {
             let round = training.round;
@@ -205,7 +205,7 @@ impl World {
         let costs = self.workshop.costs();
         let transfer = self.network.file(costs.contribution);
         let made = Made { open, sealed };
-        self.begin(who, costs.seal + transfer, Job::Store(made));
+        self.work(who, (Work::Seal, costs.seal), transfer, Job::Store(made));
     }
 
     /// What an attacker sends: what it brings in place of what its steps found, with the steps that it claims.

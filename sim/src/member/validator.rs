@@ -20,7 +20,7 @@ use crate::{
     checkers::{verdicts::Vow, Happening, Who},
     clock::Millis,
     workshop::{Opened, Workshop},
-    world::World,
+    world::{Work, World},
 };
 
 /// How long it takes to write what is to be attested.
@@ -43,7 +43,10 @@ impl World {
                 let fetching = self.network.file(costs.contribution) * slowness;
                 self.begin(who, fetching, Job::Fetch(round, uid, Box::new(commitment)));
             }
-            Task::Open(claim) => self.begin(who, costs.open, Job::Open(Box::new(claim))),
+            Task::Open(claim) => {
+                let job = Job::Open(Box::new(claim));
+                self.work(who, (Work::Open, costs.open), 0, job);
+            }
             Task::Pledge {
                 round,
                 root,
@@ -257,7 +260,7 @@ impl World {
                 let windows = ask.sequences.len() as u64;
                 self.members[who].process.trials = Some(trials);
                 let time = self.workshop.costs().window * windows;
-                self.begin(who, time, Job::Measure);
+                self.work(who, (Work::Score, time), 0, Job::Measure);
             }
             None => self.measured(who, trials),
         }
@@ -284,6 +287,10 @@ impl World {
         let (included, exam) = trials.measuring.asked();
         let found = trials.measuring.finish();
         let witness = witness((self.netuid, round), exam, &included, &found);
+        if self.members[who].is_honest() {
+            let evidence = self.evidence.entry(who).or_default();
+            evidence.extend(found.iter().cloned());
+        }
         self.members[who].disk.write(|content| {
             content.evidence.extend(found);
             forget_old(&mut content.evidence);

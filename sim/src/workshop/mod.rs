@@ -18,7 +18,7 @@ use cairn_protocol::verdict::{Before, Last};
 use cairn_round::validator::Claim;
 
 pub use contribution::{sealed_file, Label, Trained};
-pub use run::Costs;
+pub use run::{Costs, AUDITED_ONE_IN};
 
 use crate::{disk::Traced, rng::Rng, settings::Kind};
 use text::Text;

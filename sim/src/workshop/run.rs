@@ -36,6 +36,9 @@ pub struct Costs {
     pub checkpoint: u64,
 }
 
+/// Of included contributions one in so many is audited.
+pub const AUDITED_ONE_IN: u32 = 4;
+
 /// A run, what computes it, and its data.
 pub(super) struct Made {
     pub run: RunConfig,
@@ -187,7 +190,7 @@ fn run_of(
         },
         max_contributors: 64,
         audits: AuditRules {
-            rate: AuditRules::EACH / 4,
+            rate: AuditRules::EACH / AUDITED_ONE_IN,
             auditors: 3,
             blocks: 12,
         },

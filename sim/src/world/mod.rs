@@ -1,5 +1,6 @@
 //! The world: everything that there is, one clock, one thread. What happens next is decided by the seed alone.
 
+mod expenses;
 mod partition;
 mod result;
 mod setup;
@@ -23,8 +24,10 @@ use crate::{
     store::Store,
     workshop::Workshop,
 };
-use cairn_round::Event;
+use cairn_round::{scoring::Evidence, Event};
 
+use expenses::Meter;
+pub use expenses::{Expense, Expenses, Spread, Work};
 use partition::Partition;
 pub use result::{MemberResult, RoundResult, RunResult};
 
@@ -123,6 +126,10 @@ pub struct World {
     scores: BTreeMap<(Who, EpochIndex), bool>,
     /// The most sealed bytes that an honest validator held at once.
     pub(crate) held_bytes: u64,
+    /// What was taken of members so far.
+    meter: Meter,
+    /// What honest validators measured.
+    pub(crate) evidence: BTreeMap<Who, Vec<Evidence>>,
     /// What each member had earned when half of the rounds were done.
     halfway: Vec<Balance>,
     slot: u64,
@@ -216,6 +223,7 @@ impl World {
         for one in &made {
             self.note(b"make", 0, &one.id.hash.0);
             self.look_at_books(one);
+            self.note_bytes(one);
         }
         if self.finalises(part) && !self.stands_still() {
             let lag = self.rng.fork_at("finality", self.slot).within(1, 3) as BlockNumber;
@@ -233,6 +241,7 @@ impl World {
             }
             self.see(&Happening::Round(view.round.round));
         }
+        self.note_final(finalised);
         self.note_settled(finalised);
         self.announce(|world, who| world.part_of(who) == part);
         self.bad_weather();

@@ -7,15 +7,16 @@ use cairn_primitives::{
     traits::{Membership, Positions},
     Balance, ModelRoot, Round, Uid, H256,
 };
+use cairn_round::scoring::Evidence;
 use cairn_runtime::{readers, AccountId, Balances, Emissions, Stake, Subnets};
 use frame_support::traits::fungible::Inspect;
 use serde::Serialize;
 
-use super::World;
+use super::{Expenses, World};
 use crate::{
     chain::{founding::ENDOWMENT, reads::Part},
-    checkers::Fault,
-    clock::Millis,
+    checkers::{tally::Tally, Fault},
+    clock::seconds,
     member::Member,
     settings::Role,
 };
@@ -38,6 +39,8 @@ pub struct RoundResult {
     pub virtual_seconds: f64,
     /// Included contributions of those that were assigned.
     pub goodput: f64,
+    /// What it took of an honest member.
+    pub costs: Expenses,
 }
 
 /// A member.
@@ -94,6 +97,10 @@ pub struct RunResult {
     pub checks: BTreeMap<&'static str, bool>,
     /// The most sealed bytes that an honest validator held at once.
     pub held_bytes: u64,
+    /// What a round took of an honest member, over all of them.
+    pub costs: Expenses,
+    /// What audits took of all honest processors together, as a share of what training took.
+    pub audit_share: f64,
     /// Blocks that were undone.
     #[serde(skip)]
     pub undone: usize,
@@ -106,6 +113,12 @@ pub struct RunResult {
     /// What they found.
     #[serde(skip)]
     pub faults: Vec<Fault>,
+    /// What each honest validator measured.
+    #[serde(skip)]
+    pub evidence: Vec<Vec<Evidence>>,
+    /// How often the checkers were told of each kind of happening.
+    #[serde(skip)]
+    pub tally: Tally,
 }
 
 impl RunResult {
@@ -118,10 +131,6 @@ impl RunResult {
     pub fn null_rounds(&self) -> usize {
         self.rounds.iter().filter(|round| round.null).count()
     }
-}
-
-fn seconds(millis: Millis) -> f64 {
-    millis as f64 / 1_000.0
 }
 
 /// How a member stands.
@@ -190,7 +199,10 @@ impl World {
         let (revealed, unrevealed): (Vec<_>, Vec<_>) = ran.partition(|(_, is_out)| **is_out);
         let (revealed, unrevealed) = (revealed.len(), unrevealed.len());
         let mut before = self.began;
+        let mut costs = Expenses::default();
         let rounds = self.settled.iter().map(|one| {
+            let of_round = self.expenses(one.round);
+            costs.merge(&of_round);
             let took = one
                 .at
                 .saturating_sub(std::mem::replace(&mut before, one.at));
@@ -202,21 +214,27 @@ impl World {
                 goodput: one.included.len() as f64 / one.part.assigned.len().max(1) as f64,
                 included: one.included.clone(),
                 part: one.part.clone(),
+                costs: of_round,
             }
         });
+        let rounds: Vec<RoundResult> = rounds.collect();
         RunResult {
             seed: self.settings.seed,
-            rounds: rounds.collect(),
+            rounds,
             digest: H256(*self.log.finalize().as_bytes()),
             virtual_seconds: seconds(self.clock.now()),
             heldout_loss,
             members,
             checks: self.checkers.verdicts().collect(),
             held_bytes: self.held_bytes,
+            audit_share: costs.audit_share(),
+            costs,
             undone: self.undone,
             revealed,
             unrevealed,
             faults: self.checkers.faults().to_vec(),
+            evidence: self.evidence.into_values().collect(),
+            tally: self.checkers.tally().clone(),
         }
     }
 

@@ -69,6 +69,8 @@ impl World {
             epoch: 0,
             scores: Default::default(),
             held_bytes: 0,
+            meter: Default::default(),
+            evidence: Default::default(),
             halfway: Vec::new(),
             slot: 1,
             last_slot: 0,

@@ -1,0 +1,357 @@
+//! What a network takes of its honest members: bytes on chain, and time of their processors.
+//!
+//! Time is what the driver schedules when it begins a job, without transfers; a job that a crash cuts short counts in
+//! full. Bytes are those of transactions in blocks that became final. Both belong to a round: to that of the best block
+//! when the job began, or to that of the transaction's block.
+
+use std::{collections::BTreeMap, fmt};
+
+use cairn_primitives::{BlockNumber, Round, H256};
+use cairn_runtime::{AccountId, UncheckedExtrinsic};
+use codec::Encode;
+use serde::{ser::SerializeStruct, Serialize, Serializer};
+use sp_runtime::{generic::Preamble, MultiAddress};
+
+use super::World;
+use crate::{
+    chain::{Id, Included, Made},
+    checkers::Who,
+    clock::{seconds, Millis},
+    member::{Job, Member},
+    settings::Role,
+};
+
+/// What a member's processor is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Work {
+    /// Inner steps.
+    Train,
+    /// Compressing and sealing a contribution.
+    Seal,
+    /// Making states again that are audited.
+    Serve,
+    /// Opening and checking contributions.
+    Open,
+    /// Losses by which contributions are scored.
+    Score,
+    /// Replaying what is audited.
+    Audit,
+    /// Outer steps.
+    Apply,
+}
+
+/// What miners are busy with.
+const MINING: [Work; 4] = [Work::Train, Work::Seal, Work::Serve, Work::Apply];
+/// What validators are busy with.
+const VALIDATING: [Work; 4] = [Work::Open, Work::Score, Work::Audit, Work::Apply];
+
+/// A number that each member has in each round.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Spread {
+    sum: f64,
+    count: usize,
+    most: f64,
+}
+
+impl Spread {
+    /// One more of them; none is negative.
+    pub fn add(&mut self, value: f64) {
+        self.merge(Spread {
+            sum: value,
+            count: 1,
+            most: value,
+        });
+    }
+
+    fn merge(&mut self, other: Spread) {
+        self.sum += other.sum;
+        self.count += other.count;
+        self.most = self.most.max(other.most);
+    }
+
+    /// Their mean; zero of none.
+    pub fn mean(&self) -> f64 {
+        self.sum / self.count.max(1) as f64
+    }
+
+    /// The greatest of them; zero of none.
+    pub fn most(&self) -> f64 {
+        self.most
+    }
+}
+
+impl Serialize for Spread {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut shown = serializer.serialize_struct("Spread", 2)?;
+        shown.serialize_field("mean", &self.mean())?;
+        shown.serialize_field("most", &self.most())?;
+        shown.end()
+    }
+}
+
+/// What a round takes of an honest member of a role.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Expense {
+    /// Bytes of its transactions that became final, from its hotkey and its coldkey.
+    pub bytes: Spread,
+    /// Virtual seconds that its processor was busy, by what with.
+    pub seconds: BTreeMap<Work, Spread>,
+}
+
+impl Expense {
+    /// Virtual seconds that a processor was busy with this.
+    pub fn of(&self, work: Work) -> Spread {
+        self.seconds.get(&work).copied().unwrap_or_default()
+    }
+
+    fn merge(&mut self, other: &Expense) {
+        self.bytes.merge(other.bytes);
+        for (work, spread) in &other.seconds {
+            self.seconds.entry(*work).or_default().merge(*spread);
+        }
+    }
+}
+
+/// What a round takes of honest members; or several rounds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Expenses {
+    /// Of a miner.
+    pub miner: Expense,
+    /// Of a validator.
+    pub validator: Expense,
+}
+
+impl Expenses {
+    /// With those of other rounds, or of another network.
+    pub fn merge(&mut self, other: &Expenses) {
+        self.miner.merge(&other.miner);
+        self.validator.merge(&other.validator);
+    }
+
+    /// What audits take of all honest processors, miners' and auditors' together, as a share of what training takes.
+    /// Zero where nobody trains.
+    pub fn audit_share(&self) -> f64 {
+        let train = self.miner.of(Work::Train).sum;
+        let audits = self.miner.of(Work::Serve).sum + self.validator.of(Work::Audit).sum;
+        if train > 0.0 {
+            audits / train
+        } else {
+            0.0
+        }
+    }
+}
+
+/// A table for people.
+impl fmt::Display for Expenses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<34} {:>8} {:>8}",
+            "honest members, per round", "mean", "most"
+        )?;
+        for (role, of) in [("miner", &self.miner), ("validator", &self.validator)] {
+            let (mean, most) = (of.bytes.mean(), of.bytes.most());
+            let name = format!("{role}: bytes on chain");
+            writeln!(f, "{name:<34} {mean:>8.0} {most:>8.0}")?;
+            for (work, spread) in &of.seconds {
+                let name = format!("{role}: {work:?}, virtual seconds");
+                let (mean, most) = (spread.mean(), spread.most());
+                writeln!(f, "{name:<34} {mean:>8.2} {most:>8.2}")?;
+            }
+        }
+        let share = self.audit_share() * 100.0;
+        writeln!(f, "audits take {share:.1} % of what training does")
+    }
+}
+
+/// A block that is not final.
+#[derive(Debug)]
+struct Pending {
+    number: BlockNumber,
+    parent: H256,
+    round: Round,
+    /// Bytes of its transactions, by who signed them.
+    bytes: Vec<(Who, u64)>,
+}
+
+/// What was taken of all members so far.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    busy: BTreeMap<(Round, Who), BTreeMap<Work, Millis>>,
+    bytes: BTreeMap<(Round, Who), u64>,
+    pending: BTreeMap<H256, Pending>,
+}
+
+impl Meter {
+    /// What a round took of these members, whose role is busy with these.
+    fn expense(&self, round: Round, members: &[Who], works: [Work; 4]) -> Expense {
+        let mut expense = Expense::default();
+        for who in members {
+            let name = (round, *who);
+            let bytes = self.bytes.get(&name).copied().unwrap_or(0);
+            expense.bytes.add(bytes as f64);
+            for work in works {
+                let busy = self.busy.get(&name).and_then(|busy| busy.get(&work));
+                let busy = seconds(busy.copied().unwrap_or(0));
+                expense.seconds.entry(work).or_default().add(busy);
+            }
+        }
+        expense
+    }
+
+    /// A block is final, and with it those before it.
+    fn finalise(&mut self, finalised: Id) {
+        let mut at = finalised.hash;
+        while let Some(block) = self.pending.remove(&at) {
+            for (who, bytes) in block.bytes {
+                *self.bytes.entry((block.round, who)).or_default() += bytes;
+            }
+            at = block.parent;
+        }
+        self.pending
+            .retain(|_, block| block.number > finalised.number);
+    }
+}
+
+/// Who signed a transaction.
+fn signer(extrinsic: &UncheckedExtrinsic) -> Option<&AccountId> {
+    match &extrinsic.preamble {
+        Preamble::Signed(MultiAddress::Id(account), ..) => Some(account),
+        _ => None,
+    }
+}
+
+impl World {
+    /// Begins a job that takes a member's processor for this long, and so much longer for transfers.
+    pub(crate) fn work(
+        &mut self,
+        who: Who,
+        (work, time): (Work, Millis),
+        transfers: Millis,
+        job: Job,
+    ) {
+        let busy = self.meter.busy.entry((self.round, who)).or_default();
+        *busy.entry(work).or_default() += time;
+        self.begin(who, time + transfers, job);
+    }
+
+    /// Notes whose transactions a new block has.
+    pub(super) fn note_bytes(&mut self, made: &Made) {
+        let view = self.chain.current(made.id, self.netuid).flatten();
+        let round = view.map_or(self.round, |view| view.round.round);
+        let of_member = |one: &Included| {
+            let signer = signer(&one.extrinsic)?;
+            let is_its = |member: &Member| {
+                member.hotkey.account() == signer || member.coldkey.account() == signer
+            };
+            let who = self.members.iter().position(is_its)?;
+            Some((who, one.extrinsic.encoded_size() as u64))
+        };
+        let transactions = self.chain.transactions(made.id).iter();
+        let block = Pending {
+            number: made.id.number,
+            parent: made.parent.hash,
+            round,
+            bytes: transactions.filter_map(of_member).collect(),
+        };
+        self.meter.pending.entry(made.id.hash).or_insert(block);
+    }
+
+    /// Notes which of them are final.
+    pub(super) fn note_final(&mut self, finalised: Id) {
+        self.meter.finalise(finalised);
+    }
+
+    /// What a round took of the honest members.
+    pub(super) fn expenses(&self, round: Round) -> Expenses {
+        let of = |role: Role, works| {
+            let members = self.members.iter().enumerate();
+            let members = members.filter(|(_, member)| member.is_honest() && member.role == role);
+            let members: Vec<Who> = members.map(|(who, _)| who).collect();
+            self.meter.expense(round, &members, works)
+        };
+        Expenses {
+            miner: of(Role::Miner, MINING),
+            validator: of(Role::Validator, VALIDATING),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(byte: u8) -> H256 {
+        H256([byte; 32])
+    }
+
+    fn pending(number: BlockNumber, parent: u8, bytes: &[(Who, u64)]) -> Pending {
+        Pending {
+            number,
+            parent: hash(parent),
+            round: number / 3,
+            bytes: bytes.to_vec(),
+        }
+    }
+
+    #[test]
+    fn bytes_count_once_their_block_is_final_and_those_of_another_branch_never() {
+        let mut meter = Meter::default();
+        let blocks = [
+            (1, pending(1, 0, &[(0, 100), (1, 7)])),
+            (2, pending(2, 1, &[(0, 10)])),
+            (3, pending(2, 1, &[(0, 5_000)])),
+            (4, pending(3, 2, &[(0, 1)])),
+            (5, pending(4, 4, &[(0, 9_000)])),
+        ];
+        meter.pending = blocks.map(|(name, block)| (hash(name), block)).into();
+        let last = Id {
+            number: 3,
+            hash: hash(4),
+        };
+        meter.finalise(last);
+        meter.finalise(last);
+        let expense = |round| meter.expense(round, &[0, 1], MINING).bytes;
+        assert_eq!((expense(0).mean(), expense(0).most()), (58.5, 110.0));
+        assert_eq!((expense(1).mean(), expense(1).most()), (0.5, 1.0));
+        let left: Vec<_> = meter.pending.keys().copied().collect();
+        assert_eq!(left, [hash(5)]);
+    }
+
+    #[test]
+    fn rounds_come_together_and_audits_are_a_share_of_training() {
+        let mut meter = Meter::default();
+        let busy = [
+            ((0, 0), Work::Train, 6_000),
+            ((1, 0), Work::Train, 2_000),
+            ((1, 0), Work::Serve, 500),
+            ((1, 1), Work::Audit, 1_500),
+        ];
+        for (name, work, time) in busy {
+            meter.busy.entry(name).or_default().insert(work, time);
+        }
+        let of = |round| Expenses {
+            miner: meter.expense(round, &[0], MINING),
+            validator: meter.expense(round, &[1], VALIDATING),
+        };
+        let mut both = of(0);
+        assert_eq!(both.audit_share(), 0.0);
+        both.merge(&of(1));
+        assert_eq!(both.audit_share(), 0.25);
+        let train = both.miner.of(Work::Train);
+        assert_eq!((train.mean(), train.most()), (4.0, 6.0));
+        assert_eq!(both.validator.of(Work::Audit).mean(), 0.75);
+        assert_eq!(both.validator.of(Work::Train), Spread::default());
+        let shown = serde_json::to_value(&both).expect("JSON");
+        assert_eq!(shown["miner"]["seconds"]["serve"]["mean"], 0.25);
+        assert_eq!(shown["validator"]["seconds"]["audit"]["most"], 1.5);
+        assert_eq!(shown["miner"]["bytes"]["mean"], 0.0);
+        let table = both.to_string();
+        assert!(table.contains("miner: Train, virtual seconds"), "{table}");
+        assert!(
+            table.ends_with("audits take 25.0 % of what training does\n"),
+            "{table}"
+        );
+    }
+}
