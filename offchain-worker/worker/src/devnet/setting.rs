@@ -63,8 +63,15 @@ pub async fn prepare(
                 .into(),
         ),
     };
-    let prepared =
-        prepare::prepare(&corpus, &tokenizer, &description, sequence_length, &store).await?;
+    let prepared = prepare::prepare(
+        &corpus,
+        &tokenizer,
+        &description,
+        sequence_length,
+        &store,
+        None,
+    )
+    .await?;
     Ok((store, prepared))
 }
 
