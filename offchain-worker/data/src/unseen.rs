@@ -26,8 +26,8 @@ impl UnseenText {
     ///
     /// # Errors
     ///
-    /// [`DataError::NoUnseen`] if the manifest names none, [`DataError::Root`] if the file is another one, and what else
-    /// may be wrong with a shard.
+    /// [`DataError::NoUnseen`] if the manifest names none, [`DataError::Root`] if the file is another one, and what
+    /// else may be wrong with a shard.
     pub fn new(manifest: &Manifest, bytes: &[u8]) -> Result<UnseenText, DataError> {
         let info = manifest.unseen.ok_or(DataError::NoUnseen)?;
         let tokens = manifest.read(&info, bytes)?;
@@ -39,8 +39,8 @@ impl UnseenText {
         windows(self.tokens.len() as u64, sequence_length)
     }
 
-    /// Window `index`: `sequence_length` + 1 tokens from token `index`·`sequence_length` on. `None` if there is no such
-    /// window.
+    /// Window `index`: `sequence_length` + 1 tokens from token `index`·`sequence_length` on. `None` if there is no
+    /// such window.
     pub fn window(&self, index: u64, sequence_length: u32) -> Option<&[u32]> {
         window(&self.tokens, index, sequence_length)
     }

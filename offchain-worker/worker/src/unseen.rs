@@ -160,12 +160,16 @@ fn check_apart(file: &Path, store: &Store) -> Result<(), Failure> {
     let Some(Ok(directory)) = store.directory().map(std::fs::canonicalize) else {
         return Ok(());
     };
-    let place = match file.parent() {
+    let beside = match file.parent() {
         Some(place) if !place.as_os_str().is_empty() => place,
         _ => Path::new("."),
     };
-    let is_below = |place: PathBuf| place.starts_with(&directory);
-    if !std::fs::canonicalize(place).is_ok_and(is_below) {
+    // A link counts where it is and where it leads.
+    let is_below = |path: &Path| {
+        let found = std::fs::canonicalize(path);
+        found.is_ok_and(|place| place.starts_with(&directory))
+    };
+    if !is_below(beside) && !is_below(file) {
         return Ok(());
     }
     Err(Failure::new(

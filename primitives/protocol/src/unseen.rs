@@ -1,9 +1,9 @@
 //! What a text that miners do not have says of a gain.
 //!
 //! A run may have one: its manifest names it, and only validators are given its bytes. Contributions are measured on
-//! windows of it beside the others. It is another text than the one that is trained on, so a gain there is compared with
-//! no gain elsewhere but by way of what is usual in the round. So it takes nothing from anybody that it is a hard text, or
-//! an easy one; and who knows it can gain as much on it as he likes, and has no more for it than all of his gain.
+//! windows of it beside the others. It is another text than the one that is trained on, so how much of a gain is there
+//! is compared with how much of others' gains is. So it takes nothing from anybody that it is a hard text, or an easy
+//! one; and who knows it can gain as much on it as he likes, and has no more for it than all of his gain.
 
 use alloc::vec::Vec;
 use cairn_primitives::{blake2_256, H256};
