@@ -275,6 +275,31 @@ mod tests {
     }
 
     #[test]
+    fn how_far_gains_hold_on_text_that_miners_do_not_have_is_shown_where_there_is_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = |path: &Path, uid| {
+            let found = explain(path, None, Uid(uid)).expect("readable");
+            found.expect("known").text()
+        };
+        let path = log(directory.path());
+        assert!(!text(&path, 1).contains("holds"));
+        let mut file = File::create(&path).expect("room");
+        for (uid, gain) in [(1, 0.1), (2, 0.1), (3, 0.02)] {
+            let mut item = item(0, Uid(uid));
+            if let Outcome::Measured { unseen, .. } = &mut item.outcome {
+                *unseen = vec![gain; 32];
+            }
+            let line = serde_json::to_string(&item).expect("plain data");
+            writeln!(file, "{line}").expect("room");
+        }
+        let (one, three) = (text(&path, 1), text(&path, 3));
+        assert!(one.contains("holds") && !one.contains("20.0 %"), "{one}");
+        assert!(three.contains("20.0 %"), "{three}");
+        let told = "in 1 rounds less than half of what it gained held";
+        assert!(three.contains(told) && !one.contains(told), "{three}");
+    }
+
+    #[test]
     fn a_log_that_is_not_there_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         assert_eq!(find(Some(directory.path()), Netuid(1)), None);
