@@ -13,7 +13,7 @@ pub const SEPARATOR: char = '\u{1e}';
 /// The largest corpus that is read into memory, in bytes.
 pub(crate) const MAX_CORPUS_BYTES: u64 = 4 << 30;
 
-/// Documents in order, the last of which are held out: nobody trains on them.
+/// Documents in order, of which the last may be held out: nobody trains on them.
 pub struct Corpus {
     text: String,
     /// Number of documents held out.
@@ -28,32 +28,16 @@ impl Corpus {
     ///
     /// [`CorpusError`] names the file and says what is wrong with it.
     pub fn read(path: &Path, held_out: f64) -> Result<Corpus, CorpusError> {
-        let unreadable = |source: io::Error| CorpusError::Unreadable {
-            path: path.into(),
-            source,
-        };
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "zst")
-        {
-            Box::new(zstd::Decoder::new(file).map_err(unreadable)?)
-        } else {
-            Box::new(file)
-        };
-        let mut text = String::new();
-        let length = reader
-            .take(MAX_CORPUS_BYTES + 1)
-            .read_to_string(&mut text)
-            .map_err(|error| match error.kind() {
-                io::ErrorKind::InvalidData => CorpusError::NoText { path: path.into() },
-                _ => unreadable(error),
-            })?;
-        if length as u64 > MAX_CORPUS_BYTES {
-            return Err(CorpusError::TooLarge { path: path.into() });
-        }
-        Corpus::new(text, held_out).map_err(|error| CorpusError::InFile {
-            path: path.into(),
-            source: Box::new(error),
-        })
+        Corpus::new(text(path)?, held_out).map_err(in_file(path))
+    }
+
+    /// Reads such a file, of which no document is held out.
+    ///
+    /// # Errors
+    ///
+    /// [`CorpusError`] names the file and says what is wrong with it.
+    pub fn read_whole(path: &Path) -> Result<Corpus, CorpusError> {
+        Corpus::whole(text(path)?).map_err(in_file(path))
     }
 
     /// Reads a text compressed with zstd.
@@ -95,12 +79,26 @@ impl Corpus {
         }
     }
 
+    /// A corpus of `text` of which no document is held out.
+    ///
+    /// # Errors
+    ///
+    /// [`CorpusError::Blank`] if it has no document.
+    pub fn whole(text: String) -> Result<Corpus, CorpusError> {
+        let documents = split(&text).count();
+        if documents == 0 {
+            return Err(CorpusError::Blank);
+        }
+        Ok(Corpus { text, held_out: 0 })
+    }
+
     /// Length of all documents in bytes.
     pub fn bytes(&self) -> u64 {
         self.documents().map(|document| document.len() as u64).sum()
     }
 
-    fn documents(&self) -> impl Iterator<Item = &str> {
+    /// All documents.
+    pub fn documents(&self) -> impl Iterator<Item = &str> {
         split(&self.text)
     }
 
@@ -116,6 +114,40 @@ impl Corpus {
     /// Documents that nobody trains on.
     pub fn held_out(&self) -> impl Iterator<Item = &str> {
         self.documents().skip(self.first_held_out())
+    }
+}
+
+/// The text of a file, compressed with zstd if its name ends in `.zst`.
+fn text(path: &Path) -> Result<String, CorpusError> {
+    let unreadable = |source: io::Error| CorpusError::Unreadable {
+        path: path.into(),
+        source,
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let reader: Box<dyn Read> = if path.extension().is_some_and(|extension| extension == "zst") {
+        Box::new(zstd::Decoder::new(file).map_err(unreadable)?)
+    } else {
+        Box::new(file)
+    };
+    let mut text = String::new();
+    let length = reader
+        .take(MAX_CORPUS_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => CorpusError::NoText { path: path.into() },
+            _ => unreadable(error),
+        })?;
+    if length as u64 > MAX_CORPUS_BYTES {
+        return Err(CorpusError::TooLarge { path: path.into() });
+    }
+    Ok(text)
+}
+
+/// Of which file something is said.
+fn in_file(path: &Path) -> impl FnOnce(CorpusError) -> CorpusError + '_ {
+    move |error| CorpusError::InFile {
+        path: path.into(),
+        source: Box::new(error),
     }
 }
 
@@ -136,6 +168,20 @@ mod tests {
         assert_eq!(corpus.training().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(corpus.held_out().collect::<Vec<_>>(), ["c"]);
         assert_eq!(corpus.bytes(), 3);
+    }
+
+    #[test]
+    fn of_a_whole_corpus_nothing_is_held_out() {
+        let corpus = Corpus::whole("a\u{1e} \u{1e}b".into()).unwrap();
+        assert_eq!(corpus.training().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(corpus.held_out().count(), 0);
+        assert!(Corpus::whole("only".into()).is_ok());
+        assert!(matches!(
+            Corpus::whole(" \u{1e}".into()),
+            Err(CorpusError::Blank)
+        ));
+        let error = Corpus::read_whole(Path::new("/nowhere/x")).err().unwrap();
+        assert!(error.to_string().contains("/nowhere/x"), "{error}");
     }
 
     #[test]

@@ -99,6 +99,15 @@ pub enum DataError {
         /// The shard.
         root: H256,
     },
+    /// What miners are not to have is a shard that all have.
+    #[error("shard {root:?} is the one that miners do not have, and one that all have; prepare the data again with another text")]
+    Seen {
+        /// The shard.
+        root: H256,
+    },
+    /// The manifest names no text that miners do not have.
+    #[error("the manifest names no text that miners do not have; prepare the data again with one")]
+    NoUnseen,
     /// A shard of the manifest was not given.
     #[error("shard {root:?} is missing; fetch it from the run's store")]
     Missing {

@@ -9,6 +9,8 @@
 //! *i·length* and has *length* + 1 tokens: its last is only predicted, and is the next window's first. Shards
 //! held out are a stream of their own, which nobody trains on. A [`DataSet`] has both, and gives windows.
 //!
+//! A manifest may name one shard more, which miners do not have: [`UnseenText`]. It is in no store and no data set.
+//!
 //! Nothing here knows a store or a model: files come and go as bytes, and windows are slices of tokens.
 
 mod corpus;
@@ -21,6 +23,7 @@ mod set;
 mod shard;
 mod text_error;
 mod tokenizer;
+mod unseen;
 
 #[cfg(test)]
 mod set_tests;
@@ -36,3 +39,4 @@ pub use set::{windows, DataSet};
 pub use shard::{Shard, TokenWidth, HEADER_BYTES};
 pub use text_error::{CorpusError, TokenizerError};
 pub use tokenizer::{train_tokenizer, TextTokenizer, END};
+pub use unseen::UnseenText;

@@ -32,6 +32,9 @@ pub struct Manifest {
     pub train: Vec<ShardInfo>,
     /// Shards that nobody trains on.
     pub heldout: Vec<ShardInfo>,
+    /// The shard that miners do not have, and no store: [`crate::UnseenText`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<ShardInfo>,
 }
 
 /// A shard as its manifest knows it.
@@ -61,6 +64,7 @@ impl Manifest {
             tokenizer,
             train: Vec::new(),
             heldout: Vec::new(),
+            unseen: None,
         }
     }
 
@@ -120,7 +124,7 @@ impl Manifest {
         Ok(root(&self.to_bytes()?))
     }
 
-    /// All shards: those to train on, then those held out.
+    /// All shards that a store has: those to train on, then those held out.
     pub fn shards(&self) -> impl Iterator<Item = &ShardInfo> {
         self.train.iter().chain(&self.heldout)
     }
@@ -170,8 +174,13 @@ impl Manifest {
         if vocabulary == 0 || vocabulary.saturating_sub(1) > largest {
             return Err(DataError::Vocabulary { vocabulary, bytes });
         }
-        match self.shards().find(|shard| shard.tokens == 0) {
-            Some(ShardInfo { root, .. }) => Err(DataError::Empty { root: *root }),
+        let mut all = self.shards().chain(&self.unseen);
+        if let Some(ShardInfo { root, .. }) = all.find(|shard| shard.tokens == 0) {
+            return Err(DataError::Empty { root: *root });
+        }
+        let unseen = self.unseen.map(|unseen| unseen.root);
+        match unseen.filter(|root| self.shards().any(|shard| shard.root == *root)) {
+            Some(root) => Err(DataError::Seen { root }),
             None => Ok(()),
         }
     }

@@ -85,7 +85,8 @@ pub fn windows(tokens: u64, length: u32) -> u64 {
         .unwrap_or(0)
 }
 
-fn window(tokens: &[u32], index: u64, length: u32) -> Option<&[u32]> {
+/// Window `index` of a stream of tokens; `None` if there is no such window.
+pub(super) fn window(tokens: &[u32], index: u64, length: u32) -> Option<&[u32]> {
     if index >= windows(tokens.len() as u64, length) {
         return None;
     }

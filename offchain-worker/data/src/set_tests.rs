@@ -3,7 +3,10 @@ use std::collections::BTreeMap;
 use cairn_primitives::H256;
 use proptest::prelude::*;
 
-use crate::{root, DataError, DataSet, Manifest, Shard, ShardInfo, TokenWidth, MAX_MANIFEST_BYTES};
+use crate::{
+    root, DataError, DataSet, Manifest, Shard, ShardInfo, TokenWidth, UnseenText,
+    MAX_MANIFEST_BYTES,
+};
 
 fn shard(tokens: impl IntoIterator<Item = u32>) -> Vec<u8> {
     let tokens = tokens.into_iter().collect();
@@ -232,6 +235,86 @@ fn an_empty_shard_is_refused_by_name() {
         ..manifest.heldout[0]
     }];
     assert_eq!(manifest.to_bytes(), Err(error));
+}
+
+/// The example, and a shard of tokens 250..281 that miners do not have.
+fn with_unseen() -> (Manifest, Vec<u8>) {
+    let (mut manifest, _) = example();
+    let file = shard(250..281);
+    manifest.unseen = Some(ShardInfo::of(&file).unwrap());
+    (manifest, file)
+}
+
+#[test]
+fn a_text_that_miners_do_not_have_is_named_in_the_manifest_and_is_in_no_data_set() {
+    let (manifest, file) = with_unseen();
+    let bytes = manifest.to_bytes().unwrap();
+    assert_eq!(Manifest::from_bytes(&bytes).unwrap(), manifest);
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.ends_with("\"tokens\": 31\n  }\n}\n"), "{text}");
+    let (_, files) = example();
+    let data = load(&manifest, &files).unwrap();
+    assert_eq!((data.train_tokens(), data.heldout_tokens()), (130, 20));
+    assert!(manifest.shards().all(|shard| shard.root != root(&file)));
+    let unseen = UnseenText::new(&manifest, &file).unwrap();
+    assert_eq!(unseen.windows(8), 3);
+    let last = unseen.window(2, 8).unwrap();
+    assert_eq!(last, (266..=274).collect::<Vec<_>>());
+    assert_eq!(unseen.window(3, 8), None);
+    assert_eq!(format!("{unseen:?}"), "UnseenText { .. }");
+}
+
+#[test]
+fn another_file_is_not_the_text_that_miners_do_not_have() {
+    let (mut manifest, file) = with_unseen();
+    let other = shard(250..282);
+    let error = UnseenText::new(&manifest, &other).unwrap_err();
+    let found = root(&other);
+    let what = "shard";
+    let expected = DataError::Root {
+        what,
+        root: root(&file),
+        found,
+    };
+    assert_eq!(error, expected);
+    manifest.vocabulary = 279;
+    let error = UnseenText::new(&manifest, &file).unwrap_err();
+    assert!(
+        matches!(error, DataError::Token { token: 279, .. }),
+        "{error}"
+    );
+    manifest.unseen = None;
+    let error = UnseenText::new(&manifest, &file).unwrap_err();
+    assert_eq!(error, DataError::NoUnseen);
+}
+
+#[test]
+fn a_manifest_whose_unseen_text_is_none_is_refused() {
+    let (mut manifest, _) = with_unseen();
+    let text = String::from_utf8(manifest.to_bytes().unwrap()).unwrap();
+    let unseen = manifest.unseen.unwrap();
+    let refused = |from: &str, to: &str| {
+        let changed = text.replacen(from, to, 1);
+        assert_ne!(changed, text);
+        Manifest::from_bytes(changed.as_bytes()).unwrap_err()
+    };
+    let empty = DataError::Empty { root: unseen.root };
+    assert_eq!(refused("\"tokens\": 31", "\"tokens\": 0"), empty);
+    let more = refused("\"tokens\": 31", "\"tokens\": 31, \"windows\": 3");
+    assert!(
+        more.to_string().contains("unknown field `windows`"),
+        "{more}"
+    );
+    let (before, _) = text.split_once(",\n  \"unseen\"").unwrap();
+    let null = format!("{before},\n  \"unseen\": null\n}}\n");
+    let null = Manifest::from_bytes(null.as_bytes());
+    assert_eq!(null, Err(DataError::ManifestNotCanonical));
+    let seen = manifest.train[1];
+    manifest.unseen = Some(seen);
+    assert_eq!(
+        manifest.to_bytes(),
+        Err(DataError::Seen { root: seen.root })
+    );
 }
 
 #[test]

@@ -4,9 +4,11 @@
 //! sequences that its maker had to train on, and sequences that nobody had. All have their turn with a first piece of
 //! both before anyone has a second, and whoever is decided has no further one. Who missed the round needs no
 //! measuring. What has not a whole piece when time runs out is not measured, and what has is.
+//!
+//! If the run has a text that miners do not have, a piece of that goes with each piece of unassigned sequences.
 
 use cairn_primitives::{Hotkey, SealedRoot, Uid, H256};
-use cairn_protocol::{exam, limits::EXAM_PIECE};
+use cairn_protocol::{exam, limits::EXAM_PIECE, unseen};
 
 use crate::{
     scoring::{gains, Evidence, Outcome},
@@ -34,6 +36,8 @@ pub struct Ask {
     pub contribution: Option<SealedRoot>,
     /// The numbers of the sequences.
     pub sequences: Vec<u64>,
+    /// After those, sequences of the text that miners do not have, by their numbers there.
+    pub unseen: Vec<u64>,
 }
 
 /// One contribution under measurement.
@@ -51,6 +55,7 @@ struct Trial {
     is_done: bool,
     assigned: Vec<f32>,
     unassigned: Vec<f32>,
+    unseen: Vec<f32>,
 }
 
 /// A round under measurement.
@@ -61,6 +66,10 @@ pub struct Measuring {
     free: Vec<u64>,
     /// Their losses as the round began, as far as they were needed.
     before: Vec<f32>,
+    /// Sequences of the text that miners do not have.
+    unseen: Vec<u64>,
+    /// Their losses as the round began, as far as they were needed.
+    unseen_before: Vec<f32>,
     trials: Vec<Trial>,
     /// Whose turn it is.
     turn: usize,
@@ -85,13 +94,19 @@ impl Trial {
 }
 
 impl Measuring {
-    /// Begins; half of what nobody trained on is drawn by the salt that this validator committed to. `file` gives
-    /// what a contribution's file says; one that it does not know is not measured.
-    pub fn new(measurement: Measurement, file: impl Fn(SealedRoot) -> Option<File>) -> Measuring {
+    /// Begins; half of what nobody trained on is drawn by the salt that this validator committed to. The text that
+    /// miners do not have has so many sequences, none in a run without one. `file` gives what a contribution's file
+    /// says; one that it does not know is not measured.
+    pub fn new(
+        measurement: Measurement,
+        unseen: u64,
+        file: impl Fn(SealedRoot) -> Option<File>,
+    ) -> Measuring {
         let plan = &measurement.plan;
         let most = plan.most_windows();
         let seeds = exam::seeds(measurement.exam, Some(measurement.salt));
         let free = plan.sample_unassigned(&seeds, most);
+        let unseen = unseen::sample(&seeds, unseen, most);
         let (mut trials, mut rest) = (Vec::new(), Vec::new());
         for subject in &measurement.subjects {
             let (uid, hotkey) = (subject.uid, subject.hotkey);
@@ -120,6 +135,7 @@ impl Measuring {
                     is_done: free.is_empty(),
                     assigned: Vec::new(),
                     unassigned: Vec::new(),
+                    unseen: Vec::new(),
                 }),
             }
         }
@@ -127,6 +143,8 @@ impl Measuring {
             measurement,
             free,
             before: Vec::new(),
+            unseen,
+            unseen_before: Vec::new(),
             trials,
             turn: 0,
             rest,
@@ -145,16 +163,18 @@ impl Measuring {
             piece(&trial.own, trial.pieces),
             piece(&self.free, trial.pieces),
         );
-        let ask = |contribution, sequences| Ask {
+        let unseen = piece(&self.unseen, trial.pieces).to_vec();
+        let ask = |contribution, sequences, unseen| Ask {
             contribution,
             sequences,
+            unseen,
         };
         Some(if self.is_new_to(trial) {
-            ask(None, free.to_vec())
+            ask(None, free.to_vec(), unseen)
         } else if trial.own_before.is_none() {
-            ask(None, own.to_vec())
+            ask(None, own.to_vec(), Vec::new())
         } else {
-            ask(Some(trial.sealed_root), [own, free].concat())
+            ask(Some(trial.sealed_root), [own, free].concat(), unseen)
         })
     }
 
@@ -168,12 +188,16 @@ impl Measuring {
         let Some(trial) = self.current() else {
             return;
         };
+        let free = piece(&self.free, trial.pieces).len();
         if self.is_new_to(trial) {
-            self.before.extend(losses);
+            let (free, unseen) = losses.split_at(free.min(losses.len()));
+            self.before.extend(free);
+            self.unseen_before.extend(unseen);
             return;
         }
         let begin = trial.pieces.saturating_mul(PIECE);
         let before = self.before.get(begin..).unwrap_or_default();
+        let unseen_before = self.unseen_before.get(begin..).unwrap_or_default();
         let Some(trial) = self.trials.get_mut(self.turn) else {
             return;
         };
@@ -181,9 +205,11 @@ impl Measuring {
             trial.own_before = Some(losses);
             return;
         };
-        let (own, free) = losses.split_at(own_before.len().min(losses.len()));
+        let (own, others) = losses.split_at(own_before.len().min(losses.len()));
+        let (free, unseen) = others.split_at(free.min(others.len()));
         trial.assigned.extend(gains(&own_before, own));
         trial.unassigned.extend(gains(before, free));
+        trial.unseen.extend(gains(unseen_before, unseen));
         trial.pieces = trial.pieces.saturating_add(1);
         trial.is_done = trial.is_enough(&self.free);
         self.pass_on();
@@ -227,6 +253,7 @@ impl Measuring {
                     repeats: trial.file.repeats,
                     assigned: trial.assigned,
                     unassigned: trial.unassigned,
+                    unseen: trial.unseen,
                 },
             };
             let found = evidence(&self.measurement, trial.uid, trial.hotkey, outcome);

@@ -2,9 +2,9 @@
 //!
 //! A *miner* trains the model of a subnet's run on the data that the chain assigns to it and contributes the
 //! difference; a *validator* checks and scores what miners contribute. Both are [`roles`]. Everything else
-//! here is what a person needs around them: [`wallet`]s, a run's data in a store ([`prepare`], [`shards`]), its
-//! configuration ([`run_file`]), a whole network on one machine ([`devnet`]), and the commands that show and change
-//! things ([`cli`]).
+//! here is what a person needs around them: [`wallet`]s, a run's data in a store ([`prepare`], [`shards`]) and beside
+//! it ([`unseen`]), its configuration ([`run_file`]), a whole network on one machine ([`devnet`]), and the commands
+//! that show and change things ([`cli`]).
 //!
 //! How the parts hang together: `cairn-round` decides, `cairn-trainer` trains, `cairn-data` makes tokens of text,
 //! `cairn-gradient` compresses and adds up, `cairn-store` keeps files, `cairn-chain` talks to a node, `cairn-keys`
@@ -39,4 +39,5 @@ pub mod shards;
 pub mod shutdown;
 pub mod supervisor;
 pub mod table;
+pub mod unseen;
 pub mod wallet;

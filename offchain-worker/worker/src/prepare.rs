@@ -7,7 +7,12 @@ use cairn_primitives::H256;
 use cairn_store::{paths, Store};
 use serde::Serialize;
 
-use crate::{amount::thousands, error::Failure, progress::progress};
+use crate::{
+    amount::thousands,
+    error::Failure,
+    progress::progress,
+    unseen::{Made, Unseen},
+};
 
 /// What was put into a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -34,17 +39,22 @@ pub struct Prepared {
     pub windows: u64,
     /// Windows of that length held out.
     pub heldout_windows: u64,
+    /// The text that miners do not have, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<Made>,
 }
 
 /// Encodes the corpus and puts shards, tokenizer and manifest into the store. The same corpus and
 /// tokenizer give the same bytes. Nothing is put there if a document would not come back from its tokens, or
-/// if either part has no window of `sequence_length` tokens.
+/// if either part has no window of `sequence_length` tokens. A text that miners are not to have goes to a file of its
+/// own.
 pub async fn prepare(
     corpus: &Corpus,
     tokenizer: &TextTokenizer,
     description: &str,
     sequence_length: u32,
     store: &Store,
+    unseen: Option<Unseen<'_>>,
 ) -> Result<Prepared, Failure> {
     store.check_writable().await?;
     let Encoded { train, heldout } = encode(tokenizer, corpus)?;
@@ -52,12 +62,15 @@ pub async fn prepare(
     let [windows, heldout_windows] = counts.map(|tokens| windows(tokens, sequence_length));
     check_window("to train on", counts[0], windows, sequence_length)?;
     check_window("held out", counts[1], heldout_windows, sequence_length)?;
+    let make = |unseen: Unseen<'_>| unseen.make(corpus, tokenizer, sequence_length, store);
+    let (named, made) = unseen.map(make).transpose()?.unzip();
     let _told = progress("writing the shards", 0);
     let file = tokenizer.file().to_vec();
     let tokenizer_root = H256(store.put_blob(paths::DATA, file.into()).await?);
     let mut manifest = Manifest::new(description, tokenizer.vocabulary(), tokenizer_root);
     manifest.train = publish(&train, tokenizer.vocabulary(), store).await?;
     manifest.heldout = publish(&heldout, tokenizer.vocabulary(), store).await?;
+    manifest.unseen = named;
     let bytes = manifest.to_bytes()?;
     let manifest_root = H256(store.put_blob(paths::DATA, bytes.into()).await?);
     Ok(Prepared {
@@ -72,6 +85,7 @@ pub async fn prepare(
         sequence_length,
         windows,
         heldout_windows,
+        unseen: made,
     })
 }
 
@@ -136,7 +150,7 @@ mod tests {
         let file = train_tokenizer(&corpus, 280).unwrap();
         let tokenizer = TextTokenizer::parse(file.as_bytes()).unwrap();
         let store = Store::create_in(directory).unwrap();
-        let done = prepare(&corpus, &tokenizer, "test", 4, &store)
+        let done = prepare(&corpus, &tokenizer, "test", 4, &store, None)
             .await
             .unwrap();
         (store, done)
@@ -177,7 +191,7 @@ mod tests {
             let file = train_tokenizer(&corpus, 257).unwrap();
             let tokenizer = TextTokenizer::parse(file.as_bytes()).unwrap();
             let store = Store::create_in(directory.path()).unwrap();
-            let done = prepare(&corpus, &tokenizer, "test", 2, &store).await;
+            let done = prepare(&corpus, &tokenizer, "test", 2, &store, None).await;
             let error = done.unwrap_err().to_string();
             assert!(error.contains(part) && error.contains("needs 3"), "{error}");
             assert_eq!(store.list(paths::DATA).await.unwrap(), []);
@@ -192,7 +206,7 @@ mod tests {
             "vocab": {"a": 0, "b": 1, "c": 2, "<|end|>": 3}}, "decoder": {"type": "Fuse"}}"#;
         let tokenizer = TextTokenizer::parse(file.as_bytes()).unwrap();
         let store = Store::create_in(directory.path()).unwrap();
-        let error = prepare(&corpus, &tokenizer, "test", 2, &store)
+        let error = prepare(&corpus, &tokenizer, "test", 2, &store, None)
             .await
             .unwrap_err()
             .to_string();

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cairn_data::DataSet;
+use cairn_data::{DataSet, UnseenText};
 use cairn_engine::{Engine, Version};
 use cairn_gradient::{resemblance, Checked, Contribution};
 use cairn_primitives::{Layout, RunConfig, SealedRoot, Uid, H256};
 use cairn_round::{
-    measure::{File, Measuring},
+    measure::{Ask, File, Measuring},
     scoring::{self, Evidence},
     validator::{Found, Measurement},
 };
@@ -26,6 +26,8 @@ pub struct Scoring<'a> {
     pub config: &'a RunConfig,
     /// Its text.
     pub data: &'a DataSet,
+    /// The text that miners do not have, if it has one.
+    pub unseen: Option<&'a UnseenText>,
     /// Contributions of the round and of the one before.
     pub files: &'a Files,
 }
@@ -61,12 +63,14 @@ impl Scoring<'_> {
             let what = format!("round {round} began with other parameters than those at hand");
             return Err(RoleError::Broken(what));
         }
-        let mut measuring = Measuring::new(measurement, |root| files.get(&root).copied());
+        let length = self.config.inner.sequence_length;
+        let unseen = self.unseen.map_or(0, |text| text.windows(length));
+        let file = |root: SealedRoot| files.get(&root).copied();
+        let mut measuring = Measuring::new(measurement, unseen, file);
         let (mut computed, mut left) = (0u64, 0);
         while let Some(ask) = measuring.next() {
             let contribution = ask.contribution.and_then(|root| self.files.get(&root));
-            let length = self.config.inner.sequence_length;
-            let sequences = windows(self.data, &ask.sequences, length);
+            let sequences = self.sequences(&ask);
             let losses = engine.measure(contribution.map(Arc::as_ref), &sequences, go_on)?;
             let Some(losses) = losses else {
                 left = measuring.left();
@@ -81,6 +85,15 @@ impl Scoring<'_> {
             left,
             sequences: computed,
         })
+    }
+
+    /// The sequences whose losses are asked for, in that order.
+    fn sequences(&self, ask: &Ask) -> Vec<&[u32]> {
+        let length = self.config.inner.sequence_length;
+        let mut sequences = windows(self.data, &ask.sequences, length);
+        let unseen = ask.unseen.iter();
+        sequences.extend(unseen.filter_map(|number| self.unseen?.window(*number, length)));
+        sequences
     }
 
     /// What is known of the contributions that are to be measured, by sealed root.

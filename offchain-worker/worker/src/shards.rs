@@ -8,7 +8,7 @@ use cairn_gradient::model_root;
 use cairn_primitives::{InitialParameters, Layout, RunConfig, H256};
 use cairn_store::{paths, Store};
 
-use crate::{error::Failure, prepare::check_window};
+use crate::{error::Failure, prepare::check_window, unseen};
 
 /// The largest tokenizer file that is read, in bytes.
 const MAX_TOKENIZER_BYTES: u64 = 64 << 20;
@@ -62,6 +62,7 @@ pub async fn fill(
     check_window("to train on", data.train_tokens(), windows, length)?;
     let heldout = (data.heldout_tokens(), data.heldout_windows(length));
     check_window("held out", heldout.0, heldout.1, length)?;
+    unseen::check_named(&manifest, length, store).await?;
     if let Some(stated) = wanted.windows.filter(|stated| *stated != windows) {
         let what = format!("windows is {stated}, but the data set has {windows}");
         return Err(Failure::new(what, "correct it, or leave it out"));

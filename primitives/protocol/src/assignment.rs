@@ -269,18 +269,7 @@ impl Plan {
     /// At most `count` windows that the round assigned to nobody, each once: in turn from the exam that all have in
     /// common and from the validator's own.
     pub fn sample_unassigned(&self, seeds: &Seeds, count: u64) -> Vec<u64> {
-        let common = self.free(seeds.common, count);
-        let Some(own) = seeds.own else {
-            return common;
-        };
-        let mut own = self.free(own, count).into_iter();
-        let (mut taken, mut seen) = (Vec::new(), BTreeSet::new());
-        for window in common.into_iter().flat_map(|one| [Some(one), own.next()]) {
-            let fresh = window.filter(|window| seen.insert(*window));
-            taken.extend(fresh);
-        }
-        taken.truncate(usize::try_from(count).unwrap_or(usize::MAX));
-        taken
+        exam::in_turn(seeds, count, |seed| self.free(seed, count))
     }
 
     /// The inner steps of a round.

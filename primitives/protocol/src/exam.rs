@@ -4,7 +4,7 @@
 //! for it. Half of the unassigned windows follow from that alone, so that validators can be compared; the other half
 //! follow from a salt that each validator keeps to itself, so that who draws the exam does not know all of it.
 
-use alloc::vec::Vec;
+use alloc::{collections::BTreeSet, vec::Vec};
 use cairn_primitives::{blake2_256, Netuid, Round, Uid, H256};
 use codec::Encode;
 
@@ -41,6 +41,23 @@ pub fn seeds(exam: H256, salt: Option<H256>) -> Seeds {
 /// A validator's own part of an exam.
 pub fn own_exam(exam: H256, salt: H256) -> H256 {
     blake2_256(&(b"cairn/own-exam", exam, salt).encode())
+}
+
+/// At most `count` windows, each once: in turn from what `draw` makes of the seed that all have in common, and of the
+/// validator's own.
+pub(crate) fn in_turn(seeds: &Seeds, count: u64, draw: impl Fn(H256) -> Vec<u64>) -> Vec<u64> {
+    let common = draw(seeds.common);
+    let Some(own) = seeds.own else {
+        return common;
+    };
+    let mut own = draw(own).into_iter();
+    let (mut taken, mut seen) = (Vec::new(), BTreeSet::new());
+    for window in common.into_iter().flat_map(|one| [Some(one), own.next()]) {
+        let fresh = window.filter(|window| seen.insert(*window));
+        taken.extend(fresh);
+    }
+    taken.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    taken
 }
 
 /// The most windows of each kind that a contribution is measured on, of a run in which a miner trains on `per_miner`
@@ -121,6 +138,7 @@ mod tests {
                 repeats: false,
                 assigned: vec![first; count],
                 unassigned: vec![0.5; count],
+                unseen: Vec::new(),
             },
         };
         let of = |evidence: &[Evidence]| {

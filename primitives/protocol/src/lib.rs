@@ -23,6 +23,7 @@
 //! | [`exam`] | what a contribution is measured on, and when that is enough |
 //! | [`audit`] | which work is replayed, by whom, and what follows |
 //! | [`value`] | what a contribution was worth |
+//! | [`unseen`] | what a text that miners do not have says of a gain |
 //! | [`emission`] | what a subnet is paid for, and when |
 //! | [`wages`] | when a miner has what it earned |
 //! | [`endpoint`] | where a member's files can be had, and whom to ask |
@@ -63,6 +64,7 @@ pub mod registration;
 pub mod settlement;
 pub mod trace;
 pub mod turnout;
+pub mod unseen;
 pub mod value;
 pub mod verdict;
 pub mod wages;

@@ -36,6 +36,8 @@ pub const VALUE_WINDOWS: u64 = 128;
 pub const EXAM_PIECE: u64 = 32;
 /// The fewest windows of each kind that prove anything.
 pub const EXAM_LEAST: u64 = 16;
+/// The fewest windows of a text that miners do not have: a validator takes at most an eighth of it in a round.
+pub const UNSEEN_LEAST: u64 = 8 * VALUE_WINDOWS;
 /// A contribution is measured on at most one window for so many that a miner trains on.
 pub const EXAM_SHARE: u64 = 4;
 

@@ -13,6 +13,7 @@ use cairn_protocol::{
     audit,
     exam::{exam, own_exam, seeds},
     trace::State,
+    unseen,
     value::{alike, factor, proportions, round_gain, scores, Evidence, Outcome},
 };
 use codec::Encode;
@@ -244,6 +245,8 @@ fn exams_and_what_is_drawn_from_them_are_pinned() {
     let plan = Plan::new(Netuid(7), &config(), round);
     let mixed = plan.sample_unassigned(&seeds(drawn, Some(salt)), 8);
     assert_eq!(mixed, [501, 135, 661, 91, 306, 163, 663, 237]);
+    let unseen = unseen::sample(&seeds(drawn, Some(salt)), 5_000, 8);
+    assert_eq!(unseen, [2566, 4704, 572, 3678, 992, 3153, 3680, 4828]);
     assert_eq!((plan.most_windows(), plan.inner_steps()), (64, 5));
 }
 
@@ -265,6 +268,7 @@ fn log() -> Vec<Evidence> {
                         repeats: numbers.next().is_multiple_of(9),
                         assigned: numbers.gains(mean * 1.1 + 0.01 * f32::from(uid)),
                         unassigned: numbers.gains(mean),
+                        unseen: vec![],
                     }
                 }
             };

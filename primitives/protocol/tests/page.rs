@@ -29,6 +29,7 @@ use cairn_protocol::{
     settlement::{settle, trusts},
     trace,
     turnout::{Member, Turnout},
+    unseen,
     value::{self, Evidence, Outcome},
     verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
     wages::{in_question, still_paid, Ended, Withheld},
@@ -72,6 +73,7 @@ rules![
     exam,
     audit,
     value,
+    unseen,
     emission,
     wages,
     endpoint,
@@ -732,6 +734,7 @@ fn attestation(page: &Section) {
                 repeats: false,
                 assigned,
                 unassigned: vec![0.5; piece],
+                unseen: vec![],
             },
         };
         exam::witness((Netuid(7), 3), root(1), &[Uid(1)], &[evidence])
@@ -1138,6 +1141,7 @@ fn measured(round: u32, uid: Uid) -> Evidence {
             repeats: false,
             assigned: gains(0.6, 0.01),
             unassigned: gains(0.5, 0.01),
+            unseen: vec![],
         },
     }
 }
@@ -1180,6 +1184,45 @@ fn rows_are_as(page: &Section) {
     page.says("who is no member is not in it, nor is the validator itself");
     let row = value::row(&scores, members, Hotkey(root(3))).expect("somebody is worth something");
     assert_eq!(row, [(Uid(1), highest), (Uid(2), highest / 2 + 1)]);
+}
+
+fn unseen(page: &Section) {
+    let least = page.number("It has at least ", " windows");
+    assert!(unseen::is_long_enough(least) && !unseen::is_long_enough(least - 1));
+    page.says("Half of them follow from the exam alone");
+    let drawn = |salt: Option<u8>| unseen::sample(&exam::seeds(root(9), salt.map(root)), least, 64);
+    let common: BTreeSet<u64> = drawn(None).into_iter().collect();
+    for salt in [1, 2] {
+        let found = drawn(Some(salt)).into_iter();
+        let is_common = |window: &u64| common.contains(window);
+        assert!((32..40).contains(&found.filter(is_common).count()));
+    }
+    page.says("No witness depends on them");
+    let witness = |on_unseen: Vec<f32>| {
+        let mut evidence = measured(3, Uid(1));
+        if let Outcome::Measured { unseen, .. } = &mut evidence.outcome {
+            *unseen = on_unseen;
+        }
+        exam::witness((Netuid(7), 3), root(1), &[Uid(1)], &[evidence])
+    };
+    assert!(witness(vec![]).is_some());
+    assert_eq!(witness(vec![]), witness(gains(0.5, 0.01)));
+    page.says("its gain on unseen windows over that on unassigned ones");
+    assert_eq!(unseen::ratio(0.4, Some(0.1)), Some(0.25));
+    page.says("the lowest at which half of what all gains count has this ratio or a lower one");
+    let usual = |counts| unseen::usual(vec![(0.2, counts), (0.5, 1.0), (0.7, 1.0)]);
+    assert_eq!((usual(1.9), usual(2.1)), (Some(0.5), Some(0.2)));
+    page.says("on a gain counts in full, below it in proportion, and for nothing if there is none");
+    let holds = |ratio| unseen::holds(Some(ratio), Some(0.4));
+    assert_eq!([0.8, 0.4, 0.2, -0.1].map(holds), [1.0, 1.0, 0.5, 0.0]);
+    page.says("Where the usual ratio is not above zero the text says nothing");
+    assert_eq!(unseen::usual(vec![(0.0, 1.0)]), None);
+    assert_eq!(unseen::holds(Some(-0.1), None), 1.0);
+    let few = page.number("of which fewer than ", " windows of it were measured") as usize;
+    let some = gains(0.5, 0.01);
+    assert_eq!(unseen::gain(&some[..few - 1]), None);
+    assert!(unseen::gain(&some[..few]).is_some());
+    assert_eq!(unseen::holds(None, Some(0.4)), 1.0);
 }
 
 fn emission(page: &Section) {

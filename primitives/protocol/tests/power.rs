@@ -69,6 +69,7 @@ fn network(draw: &mut Draw, rounds: Round) -> Vec<Evidence> {
                     repeats: false,
                     assigned: draw.gains(gain + premium),
                     unassigned: draw.gains(gain),
+                    unseen: vec![],
                 },
             });
         }

@@ -248,7 +248,7 @@ impl World {
         let trials = Trials {
             round,
             theta,
-            measuring: Measuring::new(what, |root| files.get(&root).copied()),
+            measuring: Measuring::new(what, 0, |root| files.get(&root).copied()),
         };
         self.go_on_measuring(who, trials);
     }

@@ -1,7 +1,7 @@
 //! The order in which contributions are measured, and when one is measured enough.
 
 use cairn_primitives::{Hotkey, ModelRoot, Netuid, RunConfig, SealedRoot, Uid, H256};
-use cairn_protocol::{assignment::Plan, exam::seeds};
+use cairn_protocol::{assignment::Plan, exam::seeds, unseen};
 use cairn_round::{
     measure::{Ask, File, Measuring, PIECE},
     scoring::{Evidence, Outcome},
@@ -31,6 +31,11 @@ fn plan(sequences: u16, windows: u64) -> Plan {
 const SALT: H256 = H256([8; 32]);
 
 fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
+    measuring_on(plan, subjects, 0)
+}
+
+/// Beside a text of so many sequences that miners do not have.
+fn measuring_on(plan: Plan, subjects: &[(Uid, bool)], unseen: u64) -> Measuring {
     let subject = |(slot, (uid, is_good)): (u64, &(Uid, bool))| Subject {
         slot,
         uid: *uid,
@@ -60,7 +65,7 @@ fn measuring(plan: Plan, subjects: &[(Uid, bool)]) -> Measuring {
             repeats: false,
         })
     };
-    Measuring::new(measurement, file)
+    Measuring::new(measurement, unseen, file)
 }
 
 fn uids(evidence: &[Evidence]) -> Vec<Uid> {
@@ -83,7 +88,8 @@ fn found(evidence: &Evidence) -> (&[f32], &[f32]) {
 fn measure(measuring: &mut Measuring, loss: impl Fn(Option<SealedRoot>, usize) -> f32) -> Vec<Ask> {
     let mut asks = Vec::new();
     while let Some(ask) = measuring.next() {
-        let losses = (0..ask.sequences.len()).map(|at| loss(ask.contribution, at));
+        let asked = ask.sequences.len() + ask.unseen.len();
+        let losses = (0..asked).map(|at| loss(ask.contribution, at));
         measuring.take(losses.collect());
         asks.push(ask);
         assert!(asks.len() < 1_000, "it never ends");
@@ -125,6 +131,49 @@ fn all_have_a_first_piece_before_anyone_has_a_second() {
         .iter()
         .zip([1.0, 0.0].iter().cycle())
         .all(|(a, b)| a == b));
+}
+
+#[test]
+fn a_piece_of_the_text_that_miners_do_not_have_goes_with_each_unassigned_one() {
+    let (plan, windows) = (plan(64, 4_000), 2_000);
+    let all = [(Uid(1), true), (Uid(5), true)];
+    let mut measuring = measuring_on(plan.clone(), &all, windows);
+    // As much on own windows as on unassigned ones, so that nothing is decided, and more on unseen ones, which are last.
+    let gain = |contribution: Option<SealedRoot>, at: usize| match contribution {
+        Some(_) => 9.0 - (at / (2 * PIECE)) as f32 - (at % 2) as f32 * 0.5,
+        None => 9.0,
+    };
+    let asks = measure(&mut measuring, gain);
+    let seeds = seeds(exam_of(3), Some(SALT));
+    let free = plan.sample_unassigned(&seeds, 64);
+    let unseen = unseen::sample(&seeds, windows, 64);
+    assert_eq!(
+        (asks[0].sequences.as_slice(), asks[0].unseen.as_slice()),
+        (&free[..PIECE], &unseen[..PIECE])
+    );
+    assert!(asks[1].unseen.is_empty(), "losses of a miner's own windows");
+    assert_eq!(asks[2].unseen, unseen[..PIECE]);
+    assert_eq!(asks[4].unseen, unseen[..PIECE]);
+    assert_eq!(asks[5].unseen, unseen[PIECE..]);
+    for one in measuring.finish() {
+        let Outcome::Measured {
+            assigned,
+            unassigned,
+            unseen,
+            ..
+        } = one.outcome
+        else {
+            panic!("it was not measured");
+        };
+        for (gains, base) in [(assigned, 0.0), (unassigned, 0.0), (unseen, 1.0)] {
+            assert_eq!(gains.len(), 2 * PIECE);
+            let expected = [base, base + 0.5];
+            assert!(gains
+                .iter()
+                .zip(expected.iter().cycle())
+                .all(|(a, b)| a == b));
+        }
+    }
 }
 
 #[test]

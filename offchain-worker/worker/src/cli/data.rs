@@ -14,6 +14,7 @@ use crate::{
     new_file::NewFile,
     prepare::{self, Prepared},
     progress::progress,
+    unseen::Unseen,
 };
 
 /// `cairn data …`.
@@ -21,7 +22,7 @@ use crate::{
 pub enum Data {
     /// Encode a corpus and put its shards and manifest into a store
     #[command(
-        after_help = "Examples:\n  cairn data prepare --corpus data/sotu.txt.zst --tokenizer data/tokenizer.json --out file:///srv/cairn"
+        after_help = "Examples:\n  cairn data prepare --corpus data/sotu.txt.zst --tokenizer data/tokenizer.json --out file:///srv/cairn\n  cairn data prepare --corpus text.zst --tokenizer tokenizer.json --out file:///srv/cairn --unseen-corpus secret.zst --unseen-out unseen.shard"
     )]
     Prepare(Prepare),
     /// Train a byte-level BPE tokenizer on the part of a corpus that is not held out
@@ -69,6 +70,22 @@ pub struct Prepare {
         value_parser = clap::value_parser!(u32).range(1..)
     )]
     sequence_length: u32,
+    /// Text that miners are not to have, in a file like the corpus: validators measure contributions on it, too
+    #[arg(
+        long,
+        env = "CAIRN_UNSEEN_CORPUS",
+        value_name = "FILE",
+        requires = "unseen_out"
+    )]
+    unseen_corpus: Option<PathBuf>,
+    /// The file that gets that text, for validators alone; it is put into no store
+    #[arg(
+        long,
+        env = "CAIRN_UNSEEN_OUT",
+        value_name = "FILE",
+        requires = "unseen_corpus"
+    )]
+    unseen_out: Option<PathBuf>,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -123,6 +140,10 @@ impl Prepare {
                 .into_owned()
         };
         let description = self.description.clone().unwrap_or_else(name);
+        let unseen = self.unseen_corpus.as_deref();
+        let unseen = unseen.map(Corpus::read_whole).transpose()?;
+        let unseen = unseen.as_ref().zip(self.unseen_out.as_deref());
+        let unseen = unseen.map(|(corpus, out)| Unseen { corpus, out });
         let store = Store::create(&self.out)?;
         let done = prepare::prepare(
             &corpus,
@@ -130,6 +151,7 @@ impl Prepare {
             &description,
             self.sequence_length,
             &store,
+            unseen,
         )
         .await?;
         print(self.json.json, &done, describe)
@@ -142,11 +164,19 @@ fn describe(done: &Prepared) -> String {
         [] => String::new(),
         names => format!("\nnot used   the tokenizer file's {}", names.join(", ")),
     };
+    let unseen = done.unseen.as_ref().map_or_else(String::new, |made| {
+        format!(
+            "unseen     {} windows in {}, for validators alone\n",
+            thousands(made.windows),
+            made.file.display()
+        )
+    });
     format!(
         "text       {} bytes\n\
          tokens     {}, {} of them held out\n\
          windows    {} of {} tokens to train on, {} held out\n\
          shards     {}\n\
+         {unseen}\
          manifest   {:?}\n\
          tokenizer  {:?}{left_out}\n",
         thousands(done.bytes),

@@ -120,10 +120,12 @@ impl Explained {
             self.round,
             self.log.display()
         );
-        let names = [
-            "round", "found", "gain", "premium", "±", "steps", "alike", "share",
-        ];
-        let rounds: Vec<Vec<String>> = self.account.rounds.iter().map(row).collect();
+        let parts = &self.account.rounds;
+        let has_unseen = parts.iter().any(|part| part.unseen.is_some());
+        let mut names = vec!["round", "found", "gain", "premium", "±", "steps", "alike"];
+        names.extend(has_unseen.then_some("holds"));
+        names.push("share");
+        let rounds: Vec<Vec<String>> = parts.iter().map(|part| row(part, has_unseen)).collect();
         let sum = format!(
             "premium over rounds: {premium:.1} standard errors, so that {} of its gains count\nscore: {score:.4}, the mean of its shares over {over} rounds; {} of what this validator gives\n",
             share(*factor),
@@ -142,7 +144,8 @@ impl Explained {
     }
 }
 
-fn row(part: &Part) -> Vec<String> {
+/// What it did in a round; with the share of its gain that holds on text that miners do not have, if there is one.
+fn row(part: &Part, has_unseen: bool) -> Vec<String> {
     let found = match part.found {
         Found::Missed => "missed",
         Found::Unmeasured => "not measured",
@@ -157,8 +160,9 @@ fn row(part: &Part) -> Vec<String> {
             format!("{:.4}", part.error),
             share(part.steps),
             part.alike.to_string(),
-            share(part.share),
         ]);
+        cells.extend(has_unseen.then(|| share(part.holds)));
+        cells.push(share(part.share));
     }
     cells
 }
@@ -175,6 +179,10 @@ pub fn in_words(advice: &Advice) -> String {
         }
         Advice::NoGain(rounds) => format!(
             "train better or longer: in {rounds} rounds what it sent did not help on text that nobody trained on"
+        ),
+        Advice::Memorised(rounds) => format!(
+            "train on nothing but the assigned data: in {rounds} rounds less than half of what it gained held on text \
+             that miners do not have"
         ),
         Advice::Alike(rounds) => format!(
             "send work of its own: in {rounds} rounds it resembled another's, and they share one score"
@@ -210,6 +218,7 @@ mod tests {
                 repeats: false,
                 assigned: gains(0.22),
                 unassigned: gains(0.2),
+                unseen: Vec::new(),
             },
         }
     }
@@ -263,6 +272,31 @@ mod tests {
             .text();
         assert!(text.contains("nothing keeps it down"), "{text}");
         assert!(text.contains("100.0 % of its gains count"), "{text}");
+    }
+
+    #[test]
+    fn how_far_gains_hold_on_text_that_miners_do_not_have_is_shown_where_there_is_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let text = |path: &Path, uid| {
+            let found = explain(path, None, Uid(uid)).expect("readable");
+            found.expect("known").text()
+        };
+        let path = log(directory.path());
+        assert!(!text(&path, 1).contains("holds"));
+        let mut file = File::create(&path).expect("room");
+        for (uid, gain) in [(1, 0.1), (2, 0.1), (3, 0.02)] {
+            let mut item = item(0, Uid(uid));
+            if let Outcome::Measured { unseen, .. } = &mut item.outcome {
+                *unseen = vec![gain; 32];
+            }
+            let line = serde_json::to_string(&item).expect("plain data");
+            writeln!(file, "{line}").expect("room");
+        }
+        let (one, three) = (text(&path, 1), text(&path, 3));
+        assert!(one.contains("holds") && !one.contains("20.0 %"), "{one}");
+        assert!(three.contains("20.0 %"), "{three}");
+        let told = "in 1 rounds less than half of what it gained held";
+        assert!(three.contains(told) && !one.contains(told), "{three}");
     }
 
     #[test]

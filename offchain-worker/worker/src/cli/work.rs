@@ -85,6 +85,9 @@ pub struct Validate {
     /// Where to measure losses: cpu, so that all validators measure the same, or auto, or cuda:N for large models
     #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cpu, value_name = "DEVICE")]
     device: Device,
+    /// The run's text that miners do not have, if it has one: the subnet's owner gives the file to validators
+    #[arg(long, env = "CAIRN_UNSEEN", value_name = "FILE")]
+    unseen: Option<PathBuf>,
 }
 
 /// After this time a worker that was asked to stop has stopped, come what may: what it keeps is whole at any instant.
@@ -164,6 +167,7 @@ impl Prepared {
                 trusts_run: work.trust_run_store,
             },
             reach: work.reach.into(),
+            unseen: None,
             state: self.state,
             stall_after: Duration::from_secs(work.stall_after.into()),
             device,
@@ -180,7 +184,10 @@ impl Validate {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
         let (prepared, screen) = self.work.prepare(Part::Validator).await?;
-        let options = prepared.options(self.work, self.device);
+        let options = WorkerOptions {
+            unseen: self.unseen,
+            ..prepared.options(self.work, self.device)
+        };
         let ended = validator::run(options).await;
         screen.close();
         Ok(ended?)

@@ -81,6 +81,8 @@ pub struct Common {
     pub netuid: Netuid,
     /// The shared store's URL.
     pub store: String,
+    /// The file of a text that miners do not have, for validators.
+    pub unseen: Option<PathBuf>,
     /// How files go from member to member.
     pub transport: Transport,
     /// Threads of each worker.
@@ -195,6 +197,9 @@ impl Member {
         } else {
             "mine"
         });
+        if let (Part::Validator, Some(unseen)) = (self.part, &common.unseen) {
+            command.arg("--unseen").arg(unseen);
+        }
         if self.part == Part::Cheat {
             command.args(["--behaviour", self.behaviour.name()]);
         }

@@ -105,6 +105,10 @@ pub struct Options {
     )]
     pub tokenizer: Option<PathBuf>,
 
+    /// Text that miners do not have, in a file like the corpus: validators measure contributions on it, too
+    #[arg(long, env = "CAIRN_UNSEEN_CORPUS", value_name = "FILE")]
+    pub unseen_corpus: Option<PathBuf>,
+
     /// Threads of each worker
     #[arg(long, env = "CAIRN_THREADS", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub threads: u16,

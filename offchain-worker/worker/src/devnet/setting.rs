@@ -12,6 +12,7 @@ use crate::{
     error::Failure,
     prepare::{self, Prepared},
     run_file::RunFile,
+    unseen::Unseen,
 };
 
 /// The run, the text and the tokenizer that are built in.
@@ -63,8 +64,19 @@ pub async fn prepare(
                 .into(),
         ),
     };
-    let prepared =
-        prepare::prepare(&corpus, &tokenizer, &description, sequence_length, &store).await?;
+    let unseen = options.unseen_corpus.as_deref();
+    let unseen = unseen.map(Corpus::read_whole).transpose()?;
+    let out = directory.join("unseen");
+    let unseen = unseen.as_ref().map(|corpus| Unseen { corpus, out: &out });
+    let prepared = prepare::prepare(
+        &corpus,
+        &tokenizer,
+        &description,
+        sequence_length,
+        &store,
+        unseen,
+    )
+    .await?;
     Ok((store, prepared))
 }
 

@@ -255,6 +255,7 @@ impl Devnet {
             genesis: client.genesis_hash(),
             netuid,
             store: store.url().to_string(),
+            unseen: prepared.unseen.as_ref().map(|made| made.file.clone()),
             transport: options.transport,
             threads: options.threads,
             device: options.device,

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use cairn_chain::{AccountId, RoundInfo, RunInfo};
-use cairn_data::DataSet;
+use cairn_data::{DataSet, Manifest};
 use cairn_gradient::max_encoded_len;
 use cairn_primitives::{BlockNumber, Layout, Netuid, RunConfig, H256};
 use cairn_protocol::{
@@ -31,6 +31,8 @@ pub struct Run {
     pub layout_hash: H256,
     /// The most bytes that a contribution can have.
     pub max_len: u64,
+    /// What there is of text.
+    pub manifest: Manifest,
     /// What is trained on.
     pub data: DataSet,
     /// Where this worker's files go and others' come from.
@@ -79,6 +81,7 @@ impl Run {
             max_len: max_encoded_len(&layout, &config.compression_in(0)),
             config,
             layout,
+            manifest,
             data,
             store,
             data_store,

@@ -2,12 +2,13 @@
 //! when the run is replaced.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use cairn_chain::{AccountId, Client, Keypair, Patience, RunInfo, Settings};
+use cairn_data::UnseenText;
 use cairn_engine::{Device, Engine};
 use cairn_primitives::{BlockNumber, Netuid, Text, H256};
 use cairn_round::{
@@ -32,7 +33,7 @@ use super::{
     waiting::{why_no_run, Said},
     RoleError,
 };
-use crate::{metrics::Metrics, supervisor};
+use crate::{metrics::Metrics, supervisor, unseen};
 
 /// What a worker is told.
 #[derive(Clone)]
@@ -49,6 +50,8 @@ pub struct WorkerOptions {
     pub stores: Stores,
     /// Where its files can be had, and others' are fetched.
     pub reach: Reach,
+    /// A validator's file of the run's text that miners do not have.
+    pub unseen: Option<PathBuf>,
     /// Where the worker keeps what must survive.
     pub state: StatePlace,
     /// After this time without a new block the worker ends.
@@ -109,8 +112,10 @@ pub(super) struct Resumed {
     pub block: BlockNumber,
     /// Where its files can be had.
     pub endpoints: Vec<Text>,
+    /// The text that miners do not have, of who measures in a run that has one.
+    pub unseen: Option<UnseenText>,
     /// Where the role may keep logs.
-    pub directory: std::path::PathBuf,
+    pub directory: PathBuf,
 }
 
 /// The state directory, shared with the jobs that write it.
@@ -187,6 +192,10 @@ async fn begin<C: Chain, R: Role>(
     let (heads, info) = find_run(&chain, &mut follower, options).await?;
     let hotkey = AccountId::of(&options.hotkey);
     let run = Run::load(options.netuid, hotkey, &info, &options.stores).await?;
+    let unseen = match R::MEASURES {
+        true => unseen::read(&run, options.unseen.as_deref()).await?,
+        false => None,
+    };
     let identity = Identity {
         genesis: chain.genesis(),
         netuid: run.netuid,
@@ -202,11 +211,7 @@ async fn begin<C: Chain, R: Role>(
     if let Some(path) = run.store.url().strip_prefix("file://") {
         options.metrics.watch_disk("store", Path::new(path));
     }
-    let is_audited = run.config.audits.rate > 0;
-    let mut engine = match &options.engine {
-        Some(program) => open_program(program, is_audited, options.threads, &run)?,
-        None => open_engine(device(options.device, is_audited)?, options.threads, &run)?,
-    };
+    let mut engine = engine_of(options, &run)?;
     let on_disk = match state.load()? {
         Some(saved) => {
             *locked(&run.norm) = saved.state.norm;
@@ -240,6 +245,7 @@ async fn begin<C: Chain, R: Role>(
         verdicts,
         block: heads.best.number,
         endpoints: sources.endpoints.clone(),
+        unseen,
         directory: directory.clone(),
     };
     let role = role(&run, resumed)?;
@@ -271,6 +277,15 @@ pub(crate) fn device(asked: Device, is_audited: bool) -> Result<Device, RoleErro
         )),
         Device::Auto if is_audited => Ok(Device::Cpu),
         device => Ok(device),
+    }
+}
+
+/// What computes: the program that was named, or an engine of cairn's own.
+fn engine_of(options: &WorkerOptions, run: &Run) -> Result<Box<dyn Engine>, RoleError> {
+    let is_audited = run.config.audits.rate > 0;
+    match &options.engine {
+        Some(program) => open_program(program, is_audited, options.threads, run),
+        None => open_engine(device(options.device, is_audited)?, options.threads, run),
     }
 }
 

@@ -15,6 +15,8 @@ pub enum Advice {
     Missed(u32),
     /// In so many rounds what it delivered did not help on text that nobody trained on.
     NoGain(u32),
+    /// In so many rounds less than half of what it gained held on text that miners do not have, as others' gains do.
+    Memorised(u32),
     /// In so many rounds it shared its score with contributions that resemble its own.
     Alike(u32),
     /// In so many rounds it sent what the round before had changed.
@@ -50,6 +52,10 @@ pub fn advice(account: &Account) -> Vec<Advice> {
         some(
             count(|part| part.found == Found::Measured && part.gain <= 0.0),
             Advice::NoGain,
+        ),
+        some(
+            count(|part| part.gain > 0.0 && part.holds < 0.5),
+            Advice::Memorised,
         ),
         (measured > 0 && steps < 1.0).then_some(Advice::FewSteps(steps)),
     ];

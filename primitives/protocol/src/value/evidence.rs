@@ -47,6 +47,12 @@ pub enum Outcome {
         assigned: Vec<f32>,
         /// The same of windows that nobody had to train on.
         unassigned: Vec<f32>,
+        /// The same of windows of the text that miners do not have; none in a run without one.
+        #[cfg_attr(
+            feature = "serde",
+            serde(default, skip_serializing_if = "Vec::is_empty")
+        )]
+        unseen: Vec<f32>,
     },
 }
 
@@ -107,23 +113,27 @@ mod tests {
     #[cfg(feature = "serde")]
     #[test]
     fn evidence_survives_the_log() {
-        let evidence = Evidence {
-            round: 3,
-            uid: Uid(1),
-            hotkey: Hotkey(H256([5; 32])),
-            outcome: Outcome::Measured {
-                steps: 7,
-                of: 8,
-                alike: 1,
-                repeats: false,
-                assigned: vec![0.125, -0.1],
-                unassigned: vec![f32::MIN_POSITIVE],
-            },
-        };
-        let line = serde_json::to_string(&evidence).expect("evidence is plain data");
-        assert_eq!(
-            serde_json::from_str::<Evidence>(&line).expect("just written"),
-            evidence
-        );
+        for unseen in [Vec::new(), vec![0.25]] {
+            let evidence = Evidence {
+                round: 3,
+                uid: Uid(1),
+                hotkey: Hotkey(H256([5; 32])),
+                outcome: Outcome::Measured {
+                    steps: 7,
+                    of: 8,
+                    alike: 1,
+                    repeats: false,
+                    assigned: vec![0.125, -0.1],
+                    unassigned: vec![f32::MIN_POSITIVE],
+                    unseen: unseen.clone(),
+                },
+            };
+            let line = serde_json::to_string(&evidence).expect("evidence is plain data");
+            assert_eq!(line.contains("unseen"), !unseen.is_empty());
+            assert_eq!(
+                serde_json::from_str::<Evidence>(&line).expect("just written"),
+                evidence
+            );
+        }
     }
 }

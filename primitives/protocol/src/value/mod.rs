@@ -11,6 +11,7 @@
 //! - How much more it gained on **assigned** windows is its *premium* ([`premium`]). Who trained on its own data has one,
 //!   and proves it over rounds; who trained on something else, or sends what others made, has none. What is not proven is
 //!   not paid ([`factor`]).
+//! - Where a run has text that miners do not have, a gain counts as far as it holds there ([`crate::unseen`]).
 //! - Contributions that resemble each other more than honest ones do share one score, and what repeats the last round has
 //!   none ([`alike`], [`repeats`]).
 //! - A gain counts as far as the inner steps that were declared, and as a share in what all gained in the same round: gains

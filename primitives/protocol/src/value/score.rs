@@ -12,7 +12,10 @@ use super::{
     counts, difference, evidence::is_within, factor, gain::is_enough, premium, round_gain,
     Estimate, Evidence, Outcome,
 };
-use crate::limits::{GRACE_ROUNDS, VALUE_ROUNDS};
+use crate::{
+    limits::{GRACE_ROUNDS, VALUE_ROUNDS},
+    unseen,
+};
 
 /// A miner: its uid, which can pass to somebody else, and its hotkey.
 pub type Miner = (Uid, Hotkey);
@@ -51,6 +54,10 @@ pub struct Part {
     pub premium: f64,
     /// The standard error of the premium; zero if none was measured.
     pub error: f64,
+    /// What it gained on text that miners do not have, in nats per token; none where that was not measured.
+    pub unseen: Option<f64>,
+    /// Which share of its gain counts for that, beside those of others: all of it where there is no such text.
+    pub holds: f64,
     /// The share of a round's inner steps that it declares.
     pub steps: f64,
     /// Contributions that share one score, its own included.
@@ -83,6 +90,8 @@ impl Part {
             gain: 0.0,
             premium: 0.0,
             error: 0.0,
+            unseen: None,
+            holds: 1.0,
             steps: 0.0,
             alike: 1,
             repeats: false,
@@ -101,6 +110,7 @@ impl Part {
                 repeats,
                 assigned,
                 unassigned,
+                unseen,
             } => {
                 let enough = is_enough(assigned, unassigned);
                 let own = difference(assigned, unassigned).filter(|_| enough);
@@ -109,6 +119,7 @@ impl Part {
                     gain: round_gain(assigned, unassigned),
                     premium: own.map_or(0.0, |own| own.mean),
                     error: own.map_or(0.0, |own| own.error()),
+                    unseen: unseen::gain(unseen),
                     steps: (f64::from(*steps) / f64::from((*of).max(1))).min(1.0),
                     alike: (*alike).max(1),
                     repeats: *repeats,
@@ -136,9 +147,10 @@ impl Part {
     }
 
     /// The order in which evidence of one round that was logged twice is preferred: what is worth less.
-    fn rank(&self) -> (Found, [u64; 4]) {
-        // Non-negative numbers are in the order of their bits; the premium, which may be negative, only has to be in one.
-        let numbers = [self.worth(), self.gain, self.premium, self.error];
+    fn rank(&self) -> (Found, [u64; 5]) {
+        // Non-negative numbers are in the order of their bits; those that may be negative only have to be in one.
+        let unseen = self.unseen.unwrap_or_default();
+        let numbers = [self.worth(), self.gain, self.premium, self.error, unseen];
         (self.found, numbers.map(f64::to_bits))
     }
 }
@@ -219,16 +231,38 @@ struct Pot {
     unmeasured: f64,
 }
 
+/// As far as each gain holds on text that miners do not have.
+fn hold(accounts: &mut BTreeMap<Miner, Account>) {
+    let mut ratios: BTreeMap<Round, Vec<(f64, f64)>> = BTreeMap::new();
+    for account in accounts.values() {
+        for part in &account.rounds {
+            if let Some(ratio) = unseen::ratio(part.gain, part.unseen) {
+                let weight = part.worth() * account.factor;
+                ratios.entry(part.round).or_default().push((ratio, weight));
+            }
+        }
+    }
+    let usual = |(round, ratios)| Some((round, unseen::usual(ratios)?));
+    let usual: BTreeMap<Round, f64> = ratios.into_iter().filter_map(usual).collect();
+    for account in accounts.values_mut() {
+        for part in &mut account.rounds {
+            let ratio = unseen::ratio(part.gain, part.unseen);
+            part.holds = unseen::holds(ratio, usual.get(&part.round).copied());
+        }
+    }
+}
+
 /// Shares of each round, and their means.
 ///
 /// A share in the round's sum, and not a ratio to its median: every round then weighs the same, however much or little
 /// is still to be gained in it, and whoever holds many seats cannot choose what the others are compared with.
 fn share_out(accounts: &mut BTreeMap<Miner, Account>) {
+    hold(accounts);
     let mut pots: BTreeMap<Round, Pot> = BTreeMap::new();
     for account in accounts.values() {
         for part in &account.rounds {
             let pot = pots.entry(part.round).or_default();
-            pot.worth += part.worth() * account.factor;
+            pot.worth += part.worth() * part.holds * account.factor;
             match part.found {
                 Found::Measured => pot.measured += 1.0,
                 Found::Unmeasured => pot.unmeasured += 1.0,
@@ -242,7 +276,7 @@ fn share_out(accounts: &mut BTreeMap<Miner, Account>) {
             if let Some(pot) = pots.get(&part.round).filter(|pot| pot.worth > 0.0) {
                 // Who was measured by chance does not have the shares of who was not.
                 let there = pot.measured / (pot.measured + pot.unmeasured);
-                part.share = part.worth() * account.factor / pot.worth * there;
+                part.share = part.worth() * part.holds * account.factor / pot.worth * there;
             }
             sum += part.share;
             if part.found != Found::Unmeasured {
@@ -281,6 +315,7 @@ mod tests {
                 repeats: false,
                 assigned: around(gain + premium),
                 unassigned: around(gain),
+                unseen: Vec::new(),
             },
         }
     }

@@ -225,6 +225,7 @@ fn score(network: &mut Network, made: &Made) -> Result<(), Failure> {
         layout: &network.layout,
         config: &network.config,
         data: &network.data,
+        unseen: None,
         files: &network.files,
     };
     let plan = measurement.plan.clone();

@@ -139,6 +139,7 @@ impl Score {
             layout: &network.layout,
             config: &network.config,
             data: &network.data,
+            unseen: None,
             files: &network.files,
         };
         let began = Instant::now();

@@ -18,7 +18,7 @@ use super::{
     },
     describe,
 };
-use crate::{error::Failure, roles::idle::waits_for, run_file::RunFile, shards};
+use crate::{error::Failure, roles::idle::waits_for, run_file::RunFile, shards, unseen};
 
 /// `cairn run start`.
 #[derive(Args, Debug)]
@@ -137,6 +137,7 @@ impl Start {
         let read = async {
             let store = Store::open(&named)?;
             let manifest = shards::manifest(&store, config.data.manifest_root).await?;
+            unseen::check_named(&manifest, config.inner.sequence_length, &store).await?;
             shards::load(&store, &manifest).await.map(|_| ())
         };
         let doing = "[data] store, from which workers read";

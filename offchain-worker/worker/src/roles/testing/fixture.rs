@@ -288,6 +288,7 @@ impl Network {
             hotkey: Network::key(name),
             stores,
             reach,
+            unseen: None,
             state: self.place(name),
             stall_after: Duration::from_secs(3_600),
             device,
@@ -336,7 +337,22 @@ impl Network {
 
     /// The same on another device.
     pub fn validate_on(&mut self, device: Device, name: &str) {
-        let (shutdown, options) = self.options(device, name);
+        let options = self.options(device, name);
+        self.validate_as(options, name);
+    }
+
+    /// The same with a file of a text that miners do not have.
+    pub fn validate_with(&mut self, unseen: PathBuf, name: &str) {
+        let (shutdown, mut options) = self.options(Device::Cpu, name);
+        options.unseen = Some(unseen);
+        self.validate_as((shutdown, options), name);
+    }
+
+    fn validate_as(
+        &mut self,
+        (shutdown, options): (watch::Sender<bool>, WorkerOptions),
+        name: &str,
+    ) {
         let task = tokio::spawn(validate(self.chain.clone(), options));
         self.workers.push(Worker {
             name: name.into(),

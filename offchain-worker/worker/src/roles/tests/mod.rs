@@ -9,5 +9,6 @@ mod liars;
 mod network;
 mod repair;
 mod replay;
+mod unseen;
 mod waiting;
 mod witness;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use cairn_data::UnseenText;
 use cairn_engine::Engine;
 use cairn_primitives::H256;
 use cairn_protocol::exam::witness;
@@ -32,6 +33,7 @@ impl ValidatorRole {
         let (round, miners) = (measurement.round, measurement.subjects.len());
         self.stop.store(false, Ordering::Relaxed);
         let (run, stop) = (desk.run.clone(), self.stop.clone());
+        let unseen = self.unseen.clone();
         // Those of the round and of the one before, by sealed root.
         let files = self.good.values().flatten();
         let files: Files = files
@@ -42,7 +44,9 @@ impl ValidatorRole {
             let _timer = desk.time(Stage::Measure);
             let measured = with_engine(&desk, move |engine| {
                 let mut go_on = || !stop.load(Ordering::Relaxed);
-                measured(&run, &files, engine, measurement, &mut go_on)
+                let run: &Run = &run;
+                let text = unseen.as_deref();
+                measured((run, text), &files, engine, measurement, &mut go_on)
             });
             let (evidence, witness) = match measured.await {
                 Ok(found) => found,
@@ -73,7 +77,7 @@ impl ValidatorRole {
 
 /// What was found in a round, and, where it is asked for, what shows that it was measured.
 fn measured(
-    run: &Run,
+    (run, unseen): (&Run, Option<&UnseenText>),
     files: &Files,
     engine: &mut dyn Engine,
     measurement: Measurement,
@@ -84,6 +88,7 @@ fn measured(
         layout: &run.layout,
         config: &run.config,
         data: &run.data,
+        unseen,
         files,
     };
     let scored = scoring.score(engine, measurement, go_on)?;

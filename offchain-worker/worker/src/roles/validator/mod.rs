@@ -16,6 +16,7 @@ use std::{
 
 use bytes::Bytes;
 use cairn_chain::MemberInfo;
+use cairn_data::UnseenText;
 use cairn_gradient::Checked;
 use cairn_primitives::{BlockNumber, Round, Uid, H256};
 use cairn_round::{
@@ -70,6 +71,7 @@ pub(super) async fn validate<C: Chain>(chain: C, options: WorkerOptions) -> Resu
             .serving_at(resumed.endpoints),
             sealed: BTreeMap::new(),
             good: BTreeMap::new(),
+            unseen: resumed.unseen.map(Arc::new),
             stop: Arc::default(),
             evidence,
             evidence_log: log,
@@ -84,6 +86,8 @@ struct ValidatorRole {
     sealed: BTreeMap<Id, Bytes>,
     /// Opened ones, by round, of the round held and the two before.
     good: BTreeMap<Round, AtHand>,
+    /// The text that miners do not have, if the run has one.
+    unseen: Option<Arc<UnseenText>>,
     /// Tells measuring to end.
     stop: Arc<AtomicBool>,
     evidence: Vec<Evidence>,
