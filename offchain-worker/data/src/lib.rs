@@ -8,6 +8,7 @@
 //! The training shards, in the manifest's order, are one stream of tokens. Window *i* begins at token
 //! *i·length* and has *length* + 1 tokens: its last is only predicted, and is the next window's first. Shards
 //! held out are a stream of their own, which nobody trains on. A [`DataSet`] has both, and gives windows.
+//! A manifest may also name the relays by which the run's peers reach each other.
 //!
 //! Nothing here knows a store or a model: files come and go as bytes, and windows are slices of tokens.
 
@@ -16,6 +17,7 @@ mod encode;
 mod error;
 mod file;
 mod manifest;
+mod relays;
 mod root;
 mod set;
 mod shard;
@@ -31,6 +33,7 @@ pub use corpus::{Corpus, SEPARATOR};
 pub use encode::{cut, Encoded};
 pub use error::DataError;
 pub use manifest::{Manifest, ShardInfo, MAX_MANIFEST_BYTES};
+pub use relays::{check_relays, MAX_RELAYS, MAX_RELAY_BYTES};
 pub use root::root;
 pub use set::{windows, DataSet};
 pub use shard::{Shard, TokenWidth, HEADER_BYTES};
