@@ -37,7 +37,8 @@ pub struct ReachArgs {
         requires = "p2p"
     )]
     p2p_address: Vec<SocketAddr>,
-    /// A relay by which peers without an open port find each other; all that are used by members
+    /// A relay by which peers without an open port find each other; all that are used by members, or none [default:
+    /// those that the run names]
     #[arg(
         long,
         env = "CAIRN_P2P_RELAY",
@@ -62,17 +63,52 @@ fn an_endpoint(text: &str) -> Result<Text, String> {
     }
 }
 
+/// The relays that are named, of which `none` is none; `None` if nothing is said.
+pub(in crate::cli) fn relays(named: &[String]) -> Option<Vec<String>> {
+    let urls = named.iter().filter(|it| !it.eq_ignore_ascii_case("none"));
+    (!named.is_empty()).then(|| urls.cloned().collect())
+}
+
 impl From<ReachArgs> for Reach {
     fn from(args: ReachArgs) -> Reach {
         let peer = PeerOptions {
             bind: args.p2p_bind,
             addresses: args.p2p_address,
-            relays: args.p2p_relay,
+            relays: relays(&args.p2p_relay),
         };
         Reach {
             endpoints: args.endpoint,
             trusts_endpoints: args.trust_endpoints,
             peer: args.p2p.then_some(peer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        reach: ReachArgs,
+    }
+
+    fn peer(arguments: &[&str]) -> PeerOptions {
+        let line = Line::try_parse_from([&["mine", "--p2p"], arguments].concat());
+        Reach::from(line.unwrap().reach).peer.unwrap()
+    }
+
+    #[test]
+    fn relays_are_the_runs_or_named_or_none() {
+        let one = "https://relay.example".to_string();
+        assert_eq!(peer(&[]).relays, None);
+        assert_eq!(peer(&["--p2p-relay", "none"]).relays, Some(Vec::new()));
+        let named = peer(&["--p2p-relay", "https://relay.example"]);
+        assert_eq!(named.relays, Some(vec![one.clone()]));
+        let two = peer(&["--p2p-relay", "https://relay.example,https://b.example"]);
+        assert_eq!(two.relays, Some(vec![one, "https://b.example".into()]));
     }
 }

@@ -33,6 +33,8 @@ pub struct Run {
     pub max_len: u64,
     /// What is trained on.
     pub data: DataSet,
+    /// Relays by which its peers reach each other, as its manifest names them.
+    pub relays: Vec<String>,
     /// Where this worker's files go and others' come from.
     pub store: Store,
     /// Where the data and the first parameters are.
@@ -80,6 +82,7 @@ impl Run {
             config,
             layout,
             data,
+            relays: manifest.relays,
             store,
             data_store,
             norm: Mutex::new(None),

@@ -229,7 +229,7 @@ async fn begin<C: Chain, R: Role>(
         options.metrics.paid(line);
     }
     let ledger = Ledger::open(&directory, last.as_ref())?;
-    let sources = Arc::new(Sources::new(&options.reach, &run.store, &directory).await?);
+    let sources = Sources::new(&options.reach, &run.relays, &run.store, &directory).await?;
     let resumed = Resumed {
         held,
         open,
@@ -242,6 +242,7 @@ async fn begin<C: Chain, R: Role>(
         endpoints: sources.endpoints.clone(),
         directory: directory.clone(),
     };
+    let sources = Arc::new(sources);
     let role = role(&run, resumed)?;
     let desk = Desk {
         chain,

@@ -5,6 +5,7 @@
 //! that did not answer, is remembered and passed over for a while.
 
 mod peer;
+mod relays;
 mod standing;
 
 use std::{
@@ -21,6 +22,7 @@ use cairn_primitives::{api::Attester, Hotkey, Round, Text, H256};
 use cairn_protocol::endpoint;
 use cairn_store::{fetch, guard::Origin, Blob, Fault, Patience, Source, Store, StoreError};
 
+pub use self::relays::Relays;
 use self::{peer::Node, standing::Standing};
 use super::{chain::Chain, driver::Desk, setup::locked, RoleError};
 use crate::metrics::{Came, Failed, Metrics, Stage};
@@ -36,6 +38,16 @@ pub struct Reach {
     pub peer: Option<PeerOptions>,
 }
 
+impl Reach {
+    /// As whose word what the chain names is taken.
+    fn origin(&self) -> Origin {
+        match self.trusts_endpoints {
+            true => Origin::Owner,
+            false => Origin::Chain,
+        }
+    }
+}
+
 /// How to be a peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerOptions {
@@ -43,8 +55,8 @@ pub struct PeerOptions {
     pub bind: Vec<SocketAddr>,
     /// Where others reach it; what the endpoint finds out by itself if nothing is said.
     pub addresses: Vec<SocketAddr>,
-    /// Relays.
-    pub relays: Vec<String>,
+    /// Relays; `None` for those that the run's manifest names.
+    pub relays: Option<Vec<String>>,
 }
 
 /// What a fetch may get wrong before the next source is asked. A file of a round is not waited for as long as a
@@ -94,13 +106,27 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Those of a worker with this store, which keeps what it needs under `directory`.
+    /// Those of a worker with this store, which keeps what it needs under `directory`, in a run whose manifest names
+    /// these `relays`.
     ///
     /// # Errors
     /// [`RoleError::Peer`].
-    pub async fn new(reach: &Reach, store: &Store, directory: &Path) -> Result<Sources, RoleError> {
+    pub async fn new(
+        reach: &Reach,
+        relays: &[String],
+        store: &Store,
+        directory: &Path,
+    ) -> Result<Sources, RoleError> {
+        let origin = reach.origin();
         let node = match &reach.peer {
-            Some(options) => Some(Node::start(options, store, directory).await?),
+            Some(options) => {
+                let own = options.relays.as_deref();
+                let (relays, left_out) = Relays::choose(own, relays, origin);
+                for said in left_out {
+                    tracing::warn!("{said}");
+                }
+                Some(Node::start(options, relays, store, directory).await?)
+            }
             None => None,
         };
         let mut endpoints = reach.endpoints.clone();
@@ -117,10 +143,7 @@ impl Sources {
         empty(&incoming).await;
         Ok(Sources {
             endpoints,
-            origin: match reach.trusts_endpoints {
-                true => Origin::Owner,
-                false => Origin::Chain,
-            },
+            origin,
             node,
             incoming,
             open: Mutex::default(),
@@ -407,7 +430,7 @@ pub enum Unanswered {
 pub async fn answers(
     endpoint: &Text,
     origin: Origin,
-    relays: &[String],
+    relays: &Relays,
 ) -> Result<Duration, Unanswered> {
     let text = endpoint.to_text();
     let began = Instant::now();
@@ -416,7 +439,7 @@ pub async fn answers(
         let store = Store::open_named_by(&text, origin).map_err(not_asked)?;
         return answer(store.source().as_ref(), began).await;
     }
-    let guest = peer::Guest::start(relays).await;
+    let guest = peer::Guest::start(relays.clone()).await;
     let guest = guest.map_err(Unanswered::NotAsked)?;
     let answered = match guest.source(&text, origin) {
         Ok(source) => answer(source.as_ref(), began).await,
