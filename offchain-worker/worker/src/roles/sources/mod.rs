@@ -4,6 +4,7 @@
 //! What was fetched is put into the own store, so that who vouches for a file can serve it, too. A source that lied, or
 //! that did not answer, is remembered and passed over for a while.
 
+mod outside;
 mod peer;
 mod relays;
 mod standing;
@@ -22,7 +23,10 @@ use cairn_primitives::{api::Attester, Hotkey, Round, Text, H256};
 use cairn_protocol::endpoint;
 use cairn_store::{fetch, guard::Origin, Blob, Fault, Patience, Source, Store, StoreError};
 
-pub use self::relays::Relays;
+pub use self::{
+    outside::{only_inside, HOW_TO_BE_REACHED},
+    relays::Relays,
+};
 use self::{peer::Node, standing::Standing};
 use super::{chain::Chain, driver::Desk, setup::locked, RoleError};
 use crate::metrics::{Came, Failed, Metrics, Stage};
@@ -138,6 +142,11 @@ impl Sources {
                 "the chain takes no such endpoints ({refusal:?}): correct --endpoint"
             ))
         })?;
+        if let Some(found) = only_inside(&endpoints) {
+            tracing::warn!(
+                "{found}; {HOW_TO_BE_REACHED}, unless all members are in the same network"
+            );
+        }
         let incoming = directory.join("incoming");
         // What was under way when it was stopped is begun anew.
         empty(&incoming).await;

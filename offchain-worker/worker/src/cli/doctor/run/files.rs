@@ -11,7 +11,7 @@ use super::{check::Check, machine::contribution};
 use crate::{
     amount::size,
     roles::{
-        sources::{answers, Relays, Unanswered},
+        sources::{answers, only_inside, Relays, Unanswered, HOW_TO_BE_REACHED},
         stores::Stores,
     },
     shards,
@@ -177,6 +177,20 @@ pub fn endpoints(answered: &[Answered], role: Role) -> Vec<Check> {
     answered.iter().map(line).collect()
 }
 
+/// A line if nobody outside can come by any of a member's endpoints. Who trusts those in private networks may mean it.
+pub fn outside(endpoints: &[Text], origin: Origin) -> Option<Check> {
+    let found = only_inside(endpoints)?;
+    Some(match origin {
+        Origin::Chain => Check::fix("outside", found, HOW_TO_BE_REACHED),
+        Origin::Owner => {
+            let remedy = format!(
+                "nothing, if all members are in the same network; else {HOW_TO_BE_REACHED}"
+            );
+            Check::unknown("outside", found, remedy)
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::check::State, *};
@@ -224,6 +238,22 @@ mod tests {
         let check = no_store(Some(&error));
         assert_eq!(check.state, State::Fix);
         assert!(check.found.contains("none"), "{}", check.found);
+    }
+
+    #[test]
+    fn a_member_that_nobody_outside_reaches_is_told_what_to_do() {
+        let inside = [Text::new("iroh://ab?at=10.0.0.5:4433").unwrap()];
+        let line = outside(&inside, Origin::Chain).unwrap();
+        assert_eq!((line.check, line.state), ("outside", State::Fix));
+        let text = line.text();
+        assert!(
+            text.contains("10.0.0.5") && text.contains("--p2p-address"),
+            "{text}"
+        );
+        let line = outside(&inside, Origin::Owner).unwrap();
+        assert_eq!(line.state, State::Unknown);
+        let public = [Text::new("iroh://ab?at=8.8.8.8:4433").unwrap()];
+        assert_eq!(outside(&public, Origin::Chain), None);
     }
 
     #[tokio::test]

@@ -241,6 +241,7 @@ impl RunArgs {
             let relays = self.relays(facts, origin).await;
             let answered = files::ask(&facts.endpoints, origin, &relays).await;
             checks.extend(files::endpoints(&answered, member.chosen_role));
+            checks.extend(files::outside(&facts.endpoints, origin));
         }
         checks
     }
