@@ -6,7 +6,10 @@ use cairn_primitives::Text;
 use cairn_protocol::endpoint;
 use clap::{builder::BoolishValueParser, Args};
 
-use crate::roles::sources::{PeerOptions, Reach};
+use crate::{
+    amount::parse_bytes,
+    roles::sources::{PeerOptions, Reach},
+};
 
 /// How others reach this worker's files.
 #[derive(Args, Debug)]
@@ -47,6 +50,9 @@ pub struct ReachArgs {
         requires = "p2p"
     )]
     p2p_relay: Vec<String>,
+    /// Serve other peers at most so many bytes a second, all of them together, such as 20MB [default: no limit]
+    #[arg(long, env = "CAIRN_P2P_RATE", value_name = "BYTES", value_parser = a_rate, requires = "p2p")]
+    p2p_rate: Option<u64>,
     /// Fetch from members' endpoints on this machine and in private networks, too: the chain may name any
     #[arg(long, env = "CAIRN_TRUST_ENDPOINTS", value_parser = BoolishValueParser::new())]
     trust_endpoints: bool,
@@ -63,6 +69,16 @@ fn an_endpoint(text: &str) -> Result<Text, String> {
     }
 }
 
+/// The least that may be served, in bytes a second: less than a piece of a file a second, and who fetches gives up.
+const LEAST_RATE: u64 = 64 << 10;
+
+fn a_rate(text: &str) -> Result<u64, String> {
+    match parse_bytes(text.trim_end_matches("/s"))? {
+        rate if rate < LEAST_RATE => Err("the least is 64KiB a second".into()),
+        rate => Ok(rate),
+    }
+}
+
 /// The relays that are named, of which `none` is none; `None` if nothing is said.
 pub(in crate::cli) fn relays(named: &[String]) -> Option<Vec<String>> {
     let urls = named.iter().filter(|it| !it.eq_ignore_ascii_case("none"));
@@ -75,6 +91,7 @@ impl From<ReachArgs> for Reach {
             bind: args.p2p_bind,
             addresses: args.p2p_address,
             relays: relays(&args.p2p_relay),
+            rate: args.p2p_rate,
         };
         Reach {
             endpoints: args.endpoint,
@@ -99,6 +116,24 @@ mod tests {
     fn peer(arguments: &[&str]) -> PeerOptions {
         let line = Line::try_parse_from([&["mine", "--p2p"], arguments].concat());
         Reach::from(line.unwrap().reach).peer.unwrap()
+    }
+
+    #[test]
+    fn what_is_served_may_have_a_rate() {
+        assert_eq!(peer(&[]).rate, None);
+        for (text, rate) in [
+            ("20MB", 20_000_000),
+            ("20MB/s", 20_000_000),
+            ("64KiB", 65_536),
+        ] {
+            assert_eq!(peer(&["--p2p-rate", text]).rate, Some(rate), "{text}");
+        }
+        for wrong in ["0", "65535", "20Mbit", "fast", "-1"] {
+            let line = ["mine", "--p2p", &format!("--p2p-rate={wrong}")];
+            assert!(Line::try_parse_from(line).is_err(), "{wrong}");
+        }
+        // Who is no peer serves nobody.
+        assert!(Line::try_parse_from(["mine", "--p2p-rate", "20MB"]).is_err());
     }
 
     #[test]

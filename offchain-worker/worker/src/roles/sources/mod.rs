@@ -61,6 +61,8 @@ pub struct PeerOptions {
     pub addresses: Vec<SocketAddr>,
     /// Relays; `None` for those that the run's manifest names.
     pub relays: Option<Vec<String>>,
+    /// Bytes a second that are served to all other peers together; `None` for no limit.
+    pub rate: Option<u64>,
 }
 
 /// What a fetch may get wrong before the next source is asked. A file of a round is not waited for as long as a

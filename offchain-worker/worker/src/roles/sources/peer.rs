@@ -157,8 +157,12 @@ mod with {
             let peer = bind(&key, settings, &directory.join("peer.port")).await;
             let peer = peer.map_err(|error| failed(&error))?;
             let shelf = Directory::open(&shelf).map_err(|error| failed(&error))?;
+            let limits = Limits {
+                rate: options.rate,
+                ..Limits::default()
+            };
             let serving = peer
-                .serve(Arc::new(shelf), Arc::new(Anybody), Limits::default())
+                .serve(Arc::new(shelf), Arc::new(Anybody), limits)
                 .map_err(|error| failed(&error))?;
             if has_relays {
                 wait_for_relay(&peer).await;
