@@ -691,8 +691,8 @@ async fn a_free_call_waits_on_if_nothing_can_be_paid() {
     assert_eq!(submitted.await.unwrap().unwrap().block.number, 3);
 }
 
-/// What a runtime says of a transaction that cannot pay its fee.
-const CANNOT_PAY: [u8; 3] = [1, 0, 1];
+/// What a runtime says of a duty that is not due, or not any more.
+const NOT_DUE: [u8; 3] = [1, 0, 0];
 
 #[tokio::test]
 async fn what_no_block_can_take_any_more_makes_way_for_the_next() {
@@ -701,11 +701,11 @@ async fn what_no_block_can_take_any_more_makes_way_for_the_next() {
     node.offered(1).await;
     let next = submit(&client, commit(8));
     {
-        // Its phase ends, and there is nothing to pay a fee with. The pool does not notice at once.
+        // Its phase ends, which the pool does not notice at once.
         let mut state = node.state();
         state.pool.clear();
         state.stuck = 1;
-        state.validity = Some(CANNOT_PAY.into());
+        state.validity = Some(NOT_DUE.into());
         state.refusals.push((1014, "Priority is too low"));
     }
     node.produce();
@@ -713,7 +713,7 @@ async fn what_no_block_can_take_any_more_makes_way_for_the_next() {
     assert!(matches!(error, ChainError::Rejected { .. }), "{error:?}");
     let text = error.to_string();
     assert!(
-        text.contains("after block 1") && text.contains("pay some fees"),
+        text.contains("after block 1") && text.contains("call is not expected"),
         "{text}"
     );
     // The next one has its nonce, once the pool gives that free.
@@ -743,7 +743,7 @@ async fn a_free_call_that_can_neither_wait_nor_pay_is_given_up() {
     node.produce();
     // The paying one was refused, and the free one may still get in: then no longer.
     node.offered(2).await;
-    node.state().validity = Some(CANNOT_PAY.into());
+    node.state().validity = Some(NOT_DUE.into());
     node.produce();
     let error = late.await.unwrap().unwrap_err();
     assert!(matches!(error, ChainError::Rejected { .. }), "{error:?}");
