@@ -15,12 +15,16 @@ use crate::{
     AccountId, Block, BlockStream, ChainError, Patience, Settings, View,
 };
 
+/// Who holds it sends for an account. Behind it is the nonce of the account's last transaction, if that one was given up
+/// because no block can take it any more: the node may count it for a while.
+pub(crate) type Turn = Arc<tokio::sync::Mutex<Option<u64>>>;
+
 /// A client of a chain, by one of its nodes at a time. Cloning it is cheap, and the clones share connection and nonces.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) connection: Arc<Connection>,
     pub(crate) runtimes: Arc<Runtimes>,
-    turns: Arc<Mutex<HashMap<AccountId, Arc<tokio::sync::Mutex<()>>>>>,
+    turns: Arc<Mutex<HashMap<AccountId, Turn>>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -181,7 +185,7 @@ impl Client {
     }
 
     /// Who holds this sends for the account: one transaction of an account at a time.
-    pub(crate) fn turn(&self, account: AccountId) -> Arc<tokio::sync::Mutex<()>> {
+    pub(crate) fn turn(&self, account: AccountId) -> Turn {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.entry(account).or_default().clone()
     }

@@ -112,7 +112,7 @@ pub enum ChainError {
         /// What is wrong.
         why: String,
     },
-    /// The node did not take the transaction.
+    /// The node did not take the transaction, or no block can have it any more.
     #[error("{call} of {account} was rejected: {reason}; {remedy}")]
     Rejected {
         /// Pallet and call.

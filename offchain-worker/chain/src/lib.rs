@@ -51,6 +51,7 @@ mod runtime;
 mod standing;
 mod stored;
 mod submit;
+mod validity;
 mod view;
 
 pub use account::AccountId;

@@ -29,6 +29,8 @@ const NONCE_ATTEMPTS: u32 = 5;
 const FREE_BLOCKS: u32 = 2;
 /// What it pays then beside the fee, in pebble: a tip is what tells it from a free one.
 const TIP: u128 = 1;
+/// The code by which a node's `author` namespace calls a transaction invalid.
+const INVALID: i32 = 1010;
 
 /// A transaction in a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,26 +105,34 @@ impl Client {
     ///
     /// A call that is free for members, and is not in one of the next two blocks, is offered as one that pays the fee
     /// and a tip of a pebble, for which no quota is too small. An account without money goes on waiting with the free
-    /// one.
+    /// one. What no block can take any more, since its phase is over or there is nothing to pay with, is given up at
+    /// once: who waits for the account's turn gets it.
     ///
     /// # Errors
     /// [`ChainError::Dispatch`] if it was executed and failed, [`ChainError::Rejected`] if the node turned
-    /// it away, [`ChainError::NotIncluded`] and [`ChainError::Overtaken`] if it did not get into a block,
-    /// [`ChainError::UnknownCall`] if the runtime cannot take it, and those of the connection, after which
-    /// it may be in a block or not.
+    /// it away or no block can take it any more, [`ChainError::NotIncluded`] and [`ChainError::Overtaken`] if it
+    /// did not get into a block, [`ChainError::UnknownCall`] if the runtime cannot take it, and those of the
+    /// connection, after which it may be in a block or not.
     pub async fn submit(&self, call: &Call, signer: &Keypair) -> Result<Included, ChainError> {
         let account = AccountId::of(signer);
         let turn = self.turn(account);
-        let _turn = turn.lock().await;
+        let mut given_up = turn.lock().await;
         let deadline = self.connection.settings.inclusion;
         let until = Instant::now() + deadline;
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let signed = self.sign(call, Hand::Key(signer), account).await?;
+            let signed = self
+                .sign(call, Hand::Key(signer), account, *given_up)
+                .await?;
             let left = until.saturating_duration_since(Instant::now());
             match self.offer(&signed).await? {
-                (Next::Look, session) => return self.follow(&signed, session, until).await,
+                (Next::Look, session) => {
+                    let followed = self.follow(&signed, session, until).await;
+                    let rejected = matches!(followed, Err(ChainError::Rejected { .. }));
+                    *given_up = rejected.then_some(signed.nonce);
+                    return followed;
+                }
                 (Next::Again, _) if attempts < NONCE_ATTEMPTS && !left.is_zero() => {
                     // The node's count goes on with the next block.
                     let _ = timeout(left, self.next_head(signed.best.hash)).await;
@@ -196,21 +206,19 @@ impl Client {
         }
     }
 
-    /// Signs a call with the account's next nonce, transactions that wait in the node's pool included.
+    /// Signs a call with the account's next nonce, transactions that wait in the node's pool included, but for one with
+    /// the nonce `given_up`.
     async fn sign(
         &self,
         call: &Call,
         hand: Hand<'_>,
         account: AccountId,
+        given_up: Option<u64>,
     ) -> Result<Offered, ChainError> {
         let (best, finalized) = (self.best().await?, self.finalized().await?);
         let anchor = anchor(best, finalized, MORTALITY);
         let runtime = self.runtimes.at(&self.connection, best.hash).await?;
-        let params = rpc_params![account];
-        let nonce: u64 = self
-            .connection
-            .request("system_accountNextIndex", params)
-            .await?;
+        let nonce = self.next_nonce(account, best, given_up).await?;
         let validity = |tip| Validity {
             nonce,
             anchor,
@@ -232,13 +240,37 @@ impl Client {
         })
     }
 
+    /// The account's next nonce. One that came to nothing is used again, though the node may still count it.
+    async fn next_nonce(
+        &self,
+        account: AccountId,
+        best: Block,
+        given_up: Option<u64>,
+    ) -> Result<u64, ChainError> {
+        let params = rpc_params![account];
+        let next: u64 = self
+            .connection
+            .request("system_accountNextIndex", params)
+            .await?;
+        let Some(given_up) = given_up.filter(|nonce| *nonce < next) else {
+            return Ok(next);
+        };
+        let unused = self.at(best.hash).nonce(&account).await?;
+        match u64::from(unused) == given_up {
+            true => Ok(given_up),
+            false => Ok(next),
+        }
+    }
+
     /// A call as it would be sent now, but for its signature, and the best block.
     pub(crate) async fn priced(
         &self,
         call: &Call,
         account: AccountId,
     ) -> Result<(Vec<u8>, H256), ChainError> {
-        let signed = self.sign(call, Hand::Nobody(account), account).await?;
+        let signed = self
+            .sign(call, Hand::Nobody(account), account, None)
+            .await?;
         Ok((signed.bytes, signed.best.hash))
     }
 
@@ -301,6 +333,7 @@ impl Client {
                 Ok(_) | Err(ChainError::UnknownBlock { .. }) => {}
                 Err(error) => return Err(error),
             }
+            self.ensure_possible(signed, head).await?;
             // A node that was restarted has forgotten what waited in its pool.
             let now = self.connection.session_number().await?;
             if now != session {
@@ -314,6 +347,26 @@ impl Client {
             }
         }
         Err(self.connection.down("the stream of blocks ended"))
+    }
+
+    /// Makes sure that a block after `head`, which does not have the transaction, can have it.
+    async fn ensure_possible(&self, signed: &Offered, head: Block) -> Result<(), ChainError> {
+        // Of the block by which it was signed the node has just said so itself.
+        if head.hash == signed.best.hash {
+            return Ok(());
+        }
+        let Some(reason) = self.at(head.hash).invalidity(&signed.bytes).await? else {
+            return Ok(());
+        };
+        match judge(INVALID, reason, false, signed.free) {
+            Ok(_) => Ok(()),
+            Err(remedy) => Err(ChainError::Rejected {
+                call: signed.call.clone(),
+                account: signed.account,
+                reason: format!("no block can take it after block {}: {reason}", head.number),
+                remedy,
+            }),
+        }
     }
 
     /// Looks for the transaction in `head` and the blocks below it that have not been `seen`.
@@ -414,7 +467,6 @@ fn floor(best: Block, finalized: Block) -> u32 {
 /// connection broke, `free` that the call may cost nothing. The error is the remedy. The codes are those of the
 /// `author` namespace of every Substrate node.
 fn judge(code: i32, message: &str, unclear: bool, free: bool) -> Result<Next, &'static str> {
-    const INVALID: i32 = 1010;
     const UNKNOWN: i32 = 1011;
     const BANNED: i32 = 1012;
     const ALREADY_IMPORTED: i32 = 1013;

@@ -355,11 +355,22 @@ impl View {
         function: &'static str,
         arguments: impl Encode,
     ) -> Result<T, ChainError> {
-        let arguments = format!("0x{}", hex::encode(arguments.encode()));
+        let answer = self.ask(function, &arguments.encode()).await?;
+        self.read(function, &answer)
+    }
+
+    /// Calls a function of a runtime API with the SCALE of its arguments, and gives that of its answer.
+    pub(crate) async fn ask(
+        &self,
+        function: &'static str,
+        arguments: &[u8],
+    ) -> Result<Vec<u8>, ChainError> {
+        let arguments = format!("0x{}", hex::encode(arguments));
         let params = rpc_params![function, arguments, self.hash];
         let answer: Result<Bytes, _> = self.connection.request("state_call", params).await;
-        let bytes = answer.map_err(|error| self.explain(error, function))?;
-        self.read(function, &bytes.0)
+        answer
+            .map(|bytes| bytes.0)
+            .map_err(|error| self.explain(error, function))
     }
 
     /// Reads an answer; bytes that are left over mean that it is another type's.

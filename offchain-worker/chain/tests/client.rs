@@ -691,6 +691,69 @@ async fn a_free_call_waits_on_if_nothing_can_be_paid() {
     assert_eq!(submitted.await.unwrap().unwrap().block.number, 3);
 }
 
+/// What a runtime says of a duty that is not due, or not any more.
+const NOT_DUE: [u8; 3] = [1, 0, 0];
+
+#[tokio::test]
+async fn what_no_block_can_take_any_more_makes_way_for_the_next() {
+    let (node, client) = connected().await;
+    let late = submit(&client, commit(7));
+    node.offered(1).await;
+    let next = submit(&client, commit(8));
+    {
+        // Its phase ends, which the pool does not notice at once.
+        let mut state = node.state();
+        state.pool.clear();
+        state.stuck = 1;
+        state.validity = Some(NOT_DUE.into());
+        state.refusals.push((1014, "Priority is too low"));
+    }
+    node.produce();
+    let error = late.await.unwrap().unwrap_err();
+    assert!(matches!(error, ChainError::Rejected { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.contains("after block 1") && text.contains("call is not expected"),
+        "{text}"
+    );
+    // The next one has its nonce, once the pool gives that free.
+    node.offered(2).await;
+    node.state().validity = None;
+    node.produce();
+    node.offered(3).await;
+    assert_eq!(node.state().pool[0].0.nonce, 0);
+    node.produce();
+    assert_eq!(next.await.unwrap().unwrap().block.number, 3);
+    // The first was not offered again, free or paying.
+    assert_eq!(node.state().asked("author_submitExtrinsic"), 3);
+}
+
+#[tokio::test]
+async fn a_free_call_that_can_neither_wait_nor_pay_is_given_up() {
+    let (node, client) = connected().await;
+    node.state().validity = Some(vec![0]);
+    let late = submit(&client, commit(7));
+    node.offered(1).await;
+    let next = submit(&client, commit(8));
+    node.state().pool.clear();
+    node.state()
+        .refusals
+        .push((1010, "Inability to pay some fees"));
+    node.produce();
+    node.produce();
+    // The paying one was refused, and the free one may still get in: then no longer.
+    node.offered(2).await;
+    node.state().validity = Some(NOT_DUE.into());
+    node.produce();
+    let error = late.await.unwrap().unwrap_err();
+    assert!(matches!(error, ChainError::Rejected { .. }), "{error:?}");
+    node.offered(3).await;
+    node.state().validity = None;
+    node.produce();
+    assert_eq!(next.await.unwrap().unwrap().block.number, 4);
+    assert_eq!(node.state().asked("author_submitExtrinsic"), 3);
+}
+
 #[tokio::test]
 async fn a_transaction_is_found_after_a_reorganisation_below_the_head() {
     let (node, client) = connected().await;

@@ -2,7 +2,7 @@
 
 use cairn_primitives::H256;
 
-use crate::MAX_MANIFEST_BYTES;
+use crate::{MAX_MANIFEST_BYTES, MAX_RELAYS};
 
 /// Why the files of a data set cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -43,6 +43,20 @@ pub enum DataError {
         expected: u32,
         /// The version it has.
         found: u32,
+    },
+    /// More relays than a run may have.
+    #[error("{found} relays in a manifest, the limit is {MAX_RELAYS}; name fewer")]
+    Relays {
+        /// How many there are.
+        found: usize,
+    },
+    /// A relay that is none, or is named twice.
+    #[error("relay {number} of the manifest cannot be used: {why}; write https://HOST")]
+    Relay {
+        /// Which of them, from 1.
+        number: usize,
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// The vocabulary is empty or too large for the width of tokens.
     #[error("a vocabulary of {vocabulary} tokens does not fit tokens of {bytes} bytes; prepare the data again")]

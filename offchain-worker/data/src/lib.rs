@@ -8,6 +8,7 @@
 //! The training shards, in the manifest's order, are one stream of tokens. Window *i* begins at token
 //! *i·length* and has *length* + 1 tokens: its last is only predicted, and is the next window's first. Shards
 //! held out are a stream of their own, which nobody trains on. A [`DataSet`] has both, and gives windows.
+//! A manifest may also name the relays by which the run's peers reach each other.
 //!
 //! A manifest may name one shard more, which miners do not have: [`UnseenText`]. It is in no store and no data set.
 //!
@@ -18,6 +19,7 @@ mod encode;
 mod error;
 mod file;
 mod manifest;
+mod relays;
 mod root;
 mod set;
 mod shard;
@@ -34,6 +36,7 @@ pub use corpus::{Corpus, SEPARATOR};
 pub use encode::{cut, Encoded};
 pub use error::DataError;
 pub use manifest::{Manifest, ShardInfo, MAX_MANIFEST_BYTES};
+pub use relays::{check_relays, MAX_RELAYS, MAX_RELAY_BYTES};
 pub use root::root;
 pub use set::{windows, DataSet};
 pub use shard::{Shard, TokenWidth, HEADER_BYTES};

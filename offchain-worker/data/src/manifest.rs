@@ -4,6 +4,7 @@ use cairn_primitives::H256;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    relays::check_relays,
     root::{check_root, root},
     shard::{file_length, Shard, TokenWidth},
     DataError,
@@ -28,6 +29,10 @@ pub struct Manifest {
     pub token_bytes: u32,
     /// BLAKE3 of the tokenizer's file.
     pub tokenizer: H256,
+    /// URLs of the relays by which the run's peers reach each other, at most [`crate::MAX_RELAYS`]; not in the file if
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relays: Vec<String>,
     /// Shards to train on, in the order of their tokens.
     pub train: Vec<ShardInfo>,
     /// Shards that nobody trains on.
@@ -62,6 +67,7 @@ impl Manifest {
             vocabulary,
             token_bytes: TokenWidth::of(vocabulary).bytes(),
             tokenizer,
+            relays: Vec::new(),
             train: Vec::new(),
             heldout: Vec::new(),
             unseen: None,
@@ -72,7 +78,8 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`DataError`] if such a file would not be read again: too large, an impossible vocabulary, an empty shard.
+    /// [`DataError`] if such a file would not be read again: too large, an impossible vocabulary, an empty shard, a
+    /// relay that is none.
     pub fn to_bytes(&self) -> Result<Vec<u8>, DataError> {
         self.check()?;
         let mut bytes = serde_json::to_vec_pretty(self).map_err(form)?;
@@ -174,6 +181,7 @@ impl Manifest {
         if vocabulary == 0 || vocabulary.saturating_sub(1) > largest {
             return Err(DataError::Vocabulary { vocabulary, bytes });
         }
+        check_relays(&self.relays)?;
         let mut all = self.shards().chain(&self.unseen);
         if let Some(ShardInfo { root, .. }) = all.find(|shard| shard.tokens == 0) {
             return Err(DataError::Empty { root: *root });

@@ -102,6 +102,38 @@ fn a_manifest_survives_the_journey_and_has_one_form() {
     assert_eq!(manifest.file_length(&manifest.train[0]), 24 + 200);
 }
 
+#[test]
+fn a_manifest_names_relays_or_is_as_it_was_without_them() {
+    let (manifest, _) = example();
+    let without = manifest.to_bytes().unwrap();
+    assert!(!String::from_utf8(without.clone())
+        .unwrap()
+        .contains("relays"));
+    let mut with = manifest.clone();
+    with.relays = vec!["https://relay.example".into()];
+    let bytes = with.to_bytes().unwrap();
+    assert_eq!(Manifest::from_bytes(&bytes).unwrap(), with);
+    assert_ne!(with.root().unwrap(), manifest.root().unwrap());
+    // One content has one form.
+    let text = String::from_utf8(without).unwrap();
+    let empty = text.replace("  \"train\"", "  \"relays\": [],\n  \"train\"");
+    assert_ne!(empty, text);
+    assert_eq!(
+        Manifest::from_bytes(empty.as_bytes()),
+        Err(DataError::ManifestNotCanonical)
+    );
+    // Nor is a file read that nobody could have written.
+    let text = String::from_utf8(bytes).unwrap();
+    let inside = text.replace("https://relay.example", "http://127.0.0.1");
+    assert_eq!(
+        Manifest::from_bytes(inside.as_bytes()),
+        Err(DataError::Relay {
+            number: 1,
+            why: "it is no https:// URL"
+        })
+    );
+}
+
 /// Pins the form of the file, which the root depends on.
 #[test]
 fn a_manifest_looks_like_this() {

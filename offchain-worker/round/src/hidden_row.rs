@@ -20,6 +20,9 @@ const ATTEMPTS: u8 = 3;
 /// Hidden rows that are kept: of the epoch that can be revealed and of the one that can be committed to, each
 /// with what it may have replaced.
 const KEPT: usize = 4;
+/// Blocks that must be left before an epoch beside the one in which a commitment is meant to be: what leaves late, or
+/// waits for what was sent before it, is in a later one. A tempo is no shorter than five.
+const SPARE: BlockNumber = 1;
 
 /// A subnet's next epoch, and what a validator has committed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,9 +155,14 @@ impl HiddenRows {
             if lands >= voting.due {
                 return None;
             }
-            self.reveal(voting)
-                .or_else(|| self.commit(voting, lands))
-                .or_else(|| self.weigh(voting, lands))
+            let reveal = self.reveal(voting);
+            // A reveal that is late loses the row, so it is tried to the last. A commitment can be made anew.
+            if reveal.is_some() || lands.saturating_add(SPARE) >= voting.due {
+                reveal
+            } else {
+                self.commit(voting, lands)
+                    .or_else(|| self.weigh(voting, lands))
+            }
         } else {
             self.weigh_openly()
         };

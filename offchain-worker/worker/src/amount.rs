@@ -148,6 +148,29 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// Reads a number of bytes, such as `500_000`, `20MB` or `64 MiB`: kB, MB and GB are powers of 1,000, KiB, MiB and GiB
+/// of 1,024.
+pub fn parse_bytes(text: &str) -> Result<u64, String> {
+    let wrong =
+        || format!("`{text}` is not a number of bytes; write for example 500000, 20MB or 64MiB");
+    let trimmed = text.trim();
+    let is_digit = |c: char| c.is_ascii_digit() || c == '_';
+    let unit = trimmed.trim_start_matches(is_digit);
+    let digits = trimmed.strip_suffix(unit).unwrap_or(trimmed);
+    let number: u64 = digits.replace('_', "").parse().map_err(|_| wrong())?;
+    let unit: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "kib" => 1 << 10,
+        "mib" => 1 << 20,
+        "gib" => 1 << 30,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(unit).ok_or_else(wrong)
+}
+
 /// Bytes in KiB below a MiB, and GiB from ten of them on.
 pub fn size(bytes: u64) -> String {
     let mib = bytes as f64 / f64::from(1 << 20);
@@ -171,6 +194,43 @@ pub fn counted(number: impl Into<u64>, what: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_are_read_with_or_without_a_unit() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("65536", 65_536),
+            ("500_000", 500_000),
+            ("7B", 7),
+            ("20MB", 20_000_000),
+            ("20 mb", 20_000_000),
+            (" 64KiB ", 65_536),
+            ("3kB", 3_000),
+            ("1GB", 1_000_000_000),
+            ("2MiB", 2 << 20),
+            ("17179869183GiB", u64::MAX - ((1 << 30) - 1)),
+        ] {
+            assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
+        }
+        for wrong in [
+            "",
+            "MB",
+            "_",
+            "-1",
+            "1.5MB",
+            "20Mbit",
+            "20 M B",
+            "1e6",
+            "0x10",
+            "１",
+            "20MB/s",
+            "17179869184GiB",
+            "18446744073709551616",
+        ] {
+            let error = parse_bytes(wrong).unwrap_err();
+            assert!(error.contains("for example"), "{wrong}: {error}");
+        }
+    }
 
     #[test]
     fn amounts_are_read_exactly() {

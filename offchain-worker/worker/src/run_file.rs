@@ -42,6 +42,8 @@ struct DataPart {
     #[serde(default)]
     store: Text,
     windows: Option<u64>,
+    /// Left out: those that the manifest names.
+    relays: Option<Vec<String>>,
 }
 
 impl RunFile {
@@ -101,6 +103,11 @@ impl RunFile {
     /// The number of windows that the file states.
     pub fn windows(&self) -> Option<u64> {
         self.data.windows
+    }
+
+    /// The relays that the file names for the run's peers.
+    pub fn relays(&self) -> Option<&[String]> {
+        self.data.relays.as_deref()
     }
 
     /// Tokens in a sequence.
@@ -286,6 +293,16 @@ mod tests {
         for wrong in ["\"sgd\"", "{ muon = { nesterov = true } }"] {
             assert!(with(&format!("matrices = {wrong}")).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn relays_are_named_beside_the_data() {
+        assert_eq!(tiny("[data]", "[data]").unwrap().relays(), None);
+        let named = tiny("[data]", "[data]\nrelays = [\"https://relay.example\"]").unwrap();
+        let relay = "https://relay.example".to_string();
+        assert_eq!(named.relays(), Some(&[relay][..]));
+        let none = tiny("[data]", "[data]\nrelays = []").unwrap();
+        assert_eq!(none.relays(), Some(&[] as &[String]));
     }
 
     #[test]

@@ -81,6 +81,27 @@ pub async fn manifest(store: &Store, root: H256) -> Result<Manifest, Failure> {
     Ok(Manifest::from_verified(&bytes, root)?)
 }
 
+/// Has a run's manifest name these relays instead of its own, if any are given, and gives those that it then names.
+/// The manifest with them is put into the store if `writes`; its root goes into the configuration in any case.
+pub async fn name_relays(
+    config: &mut RunConfig,
+    relays: Option<Vec<String>>,
+    store: &Store,
+    writes: bool,
+) -> Result<Vec<String>, Failure> {
+    let mut manifest = manifest(store, config.data.manifest_root).await?;
+    let Some(relays) = relays.filter(|relays| *relays != manifest.relays) else {
+        return Ok(manifest.relays);
+    };
+    manifest.relays = relays;
+    let bytes = manifest.to_bytes()?;
+    config.data.manifest_root = manifest.root()?;
+    if writes {
+        store.put_blob(paths::DATA, bytes.into()).await?;
+    }
+    Ok(manifest.relays)
+}
+
 /// The tokenizer with this root.
 pub async fn tokenizer(store: &Store, root: H256) -> Result<Bytes, Failure> {
     let bytes = store
@@ -118,7 +139,8 @@ pub async fn load(store: &Store, manifest: &Manifest) -> Result<DataSet, Failure
     Ok(DataSet::new(manifest, |root| files.get(&root))?)
 }
 
-/// The root of the store's manifest, if there is exactly one.
+/// The root of the store's manifest, if there is exactly one data set. The same data set with relays in its manifest is
+/// no other one: then it is the manifest without them.
 async fn only_manifest(store: &Store) -> Result<H256, Failure> {
     let mut found = Vec::new();
     for entry in store.list(paths::DATA).await? {
@@ -126,10 +148,15 @@ async fn only_manifest(store: &Store) -> Result<H256, Failure> {
             continue;
         }
         let bytes = store.get(&entry.path, MAX_MANIFEST_BYTES as u64).await?;
-        if let Ok(manifest) = Manifest::from_bytes(&bytes) {
-            found.push(manifest.root()?);
+        if let Ok(mut manifest) = Manifest::from_bytes(&bytes) {
+            let root = manifest.root()?;
+            manifest.relays.clear();
+            found.push((root, manifest.root()?));
         }
     }
+    let is_there = |plain: &H256| found.iter().any(|(root, _)| root == plain);
+    let counts = |(root, plain): &&(H256, H256)| root == plain || !is_there(plain);
+    let found: Vec<H256> = found.iter().filter(counts).map(|(root, _)| *root).collect();
     match found.as_slice() {
         [root] => Ok(*root),
         [] => Err(Failure::new(
@@ -194,4 +221,47 @@ pub async fn verified_parameters(config: &RunConfig, store: &Store) -> Result<Ve
         ));
     }
     Ok(parameters)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roles::testing::config_and_store;
+
+    fn relays(of: &[&str]) -> Option<Vec<String>> {
+        Some(of.iter().map(ToString::to_string).collect())
+    }
+
+    #[tokio::test]
+    async fn a_run_names_relays_by_its_manifest() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut config, store) = config_and_store(directory.path()).await;
+        let without = config.data.manifest_root;
+        let named = name_relays(&mut config, None, &store, true).await.unwrap();
+        assert_eq!((named, config.data.manifest_root), (vec![], without));
+        // Who only looks writes nothing.
+        let one = relays(&["https://relay.example"]);
+        let named = name_relays(&mut config, one.clone(), &store, false).await;
+        assert_eq!(named.unwrap(), ["https://relay.example"]);
+        let with = config.data.manifest_root;
+        assert_ne!(with, without);
+        assert!(manifest(&store, with).await.is_err());
+        config.data.manifest_root = without;
+        name_relays(&mut config, one, &store, true).await.unwrap();
+        assert_eq!(config.data.manifest_root, with);
+        let found = manifest(&store, with).await.unwrap();
+        assert_eq!(found.relays, ["https://relay.example"]);
+        assert_eq!(found.train, manifest(&store, without).await.unwrap().train);
+        // The data set is still the only one, and is taken without them.
+        assert_eq!(only_manifest(&store).await.unwrap(), without);
+        let none = name_relays(&mut config, relays(&[]), &store, true).await;
+        assert_eq!(
+            (none.unwrap(), config.data.manifest_root),
+            (vec![], without)
+        );
+        let wrong = relays(&["http://relay.example"]);
+        let error = name_relays(&mut config, wrong, &store, true).await;
+        assert!(error.unwrap_err().to_string().contains("relay 1"));
+        assert_eq!(config.data.manifest_root, without);
+    }
 }

@@ -188,6 +188,12 @@ fn a_run_that_fits_is_accepted_and_says_what_it_computed() {
     ];
     let started: serde_json::Value = serde_json::from_str(&works(&start)).expect("JSON");
     assert_eq!(started["started"], false);
+    assert_eq!(started["relays"], serde_json::json!([]));
+    let with = [&start[..], &["--relay", "https://relay.example"]].concat();
+    let with: serde_json::Value = serde_json::from_str(&works(&with)).expect("JSON");
+    assert_eq!(with["relays"][0], "https://relay.example");
+    let manifest = |of: &serde_json::Value| of["config"]["data"]["manifest_root"].clone();
+    assert_ne!(manifest(&with), manifest(&started));
     assert!(started["parameters"].as_u64() > Some(800_000));
     let root = started["config"]["initial_root"]
         .as_str()
@@ -225,6 +231,13 @@ fn run_configurations_that_cannot_be_are_refused() {
         &["heads", "d_model", "impossible"],
     );
     place.check("d_model = 128", "d_model = 0", &["d_model", "impossible"]);
+    for (relay, words) in [
+        ("http://relay.example", ["relay 1", "https://HOST"]),
+        ("https://10.0.0.1", ["https://10.0.0.1", "--p2p-relay"]),
+    ] {
+        let data = format!("[data]\nrelays = [\"{relay}\"]");
+        place.check("[data]", &data, &words);
+    }
     place.check(
         "learning_rate = 0.003",
         "learning_rate = -1.0",

@@ -56,6 +56,10 @@ pub struct State {
     pub hung: HashSet<&'static str>,
     /// What `state_call` answers; without it, that there is no such function.
     pub answer: Option<Vec<u8>>,
+    /// What the runtime says of a transaction that waits; without it, that it has no such function.
+    pub validity: Option<Vec<u8>>,
+    /// Transactions that count for the next nonce, and that no block takes.
+    pub stuck: usize,
     /// What the next transactions are refused with, last first.
     pub refusals: Vec<(i32, &'static str)>,
 }
@@ -93,6 +97,8 @@ fn genesis(chain: u8) -> State {
         requests: Vec::new(),
         hung: HashSet::new(),
         answer: None,
+        validity: None,
+        stuck: 0,
         refusals: Vec::new(),
     }
 }
@@ -317,8 +323,10 @@ impl State {
                     false => hex(&block.events),
                 }
             }
-            "system_accountNextIndex" => json!(last.nonce as usize + self.pool.len()),
-            "state_call" => match &self.answer {
+            "system_accountNextIndex" => {
+                json!(last.nonce as usize + self.pool.len() + self.stuck)
+            }
+            "state_call" => match self.answer_of(params[0].as_str().unwrap()) {
                 Some(bytes) => hex(bytes),
                 None => {
                     let function = params[0].as_str().unwrap();
@@ -328,6 +336,20 @@ impl State {
             },
             _ => return Err(error(-32601, "Method not found")),
         })
+    }
+
+    /// What the runtime's function answers, if it has it.
+    fn answer_of(&self, function: &str) -> Option<&Vec<u8>> {
+        match function {
+            "TaggedTransactionQueue_validate_transaction" => self.validity.as_ref(),
+            _ => self.answer.as_ref(),
+        }
+    }
+
+    /// How often a method was asked for.
+    pub fn asked(&self, method: &str) -> usize {
+        let asked = self.requests.iter().filter(|(name, _)| name == method);
+        asked.count()
     }
 
     /// Takes a transaction into the pool, if it is one.

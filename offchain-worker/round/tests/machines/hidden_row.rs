@@ -94,6 +94,31 @@ fn nothing_is_sent_that_would_land_in_the_block_of_the_epoch() {
 }
 
 #[test]
+fn a_commitment_has_a_block_to_spare_and_a_reveal_needs_none() {
+    let row = hidden_row(5, 0);
+    let on_disk = HiddenRows::new(vec![row.clone()]);
+    let send = Some(Step::Commit(row.clone()));
+    // The epoch is in block 10. What is sent at 7 is in block 8, or 9 if it comes late; at 8 there is no second chance.
+    assert_eq!(on_disk.clone().next(&voting(0, &[]), 7), send);
+    let mut late = on_disk.clone();
+    assert_eq!(late.next(&voting(0, &[]), 8), None);
+    // Nor is one made that could not be sent any more.
+    let mut scored = HiddenRows::default();
+    scored.scored(5);
+    let weigh = Some(Step::Weigh(5, Some(0)));
+    assert_eq!(scored.clone().next(&voting(0, &[]), 7), weigh);
+    assert_eq!(scored.next(&voting(0, &[]), 8), None);
+    // It is made again for the next epoch.
+    let again = Some(Step::Weigh(5, Some(1)));
+    assert_eq!(late.next(&voting(1, &[]), 10), again);
+    // What is on chain is revealed as long as there is a block for it: the second epoch is in block 20.
+    let committed = [commit(&row, 4)];
+    let reveal = Some(Step::Reveal(row));
+    assert_eq!(on_disk.clone().next(&voting(1, &committed), 18), reveal);
+    assert_eq!(on_disk.clone().next(&voting(1, &committed), 19), None);
+}
+
+#[test]
 fn a_validator_that_was_killed_goes_on_with_what_is_on_its_disk() {
     let row = hidden_row(5, 0);
     // Before the commitment was sent.

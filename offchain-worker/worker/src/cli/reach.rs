@@ -6,7 +6,10 @@ use cairn_primitives::Text;
 use cairn_protocol::endpoint;
 use clap::{builder::BoolishValueParser, Args};
 
-use crate::roles::sources::{PeerOptions, Reach};
+use crate::{
+    amount::parse_bytes,
+    roles::sources::{PeerOptions, Reach},
+};
 
 /// How others reach this worker's files.
 #[derive(Args, Debug)]
@@ -37,7 +40,8 @@ pub struct ReachArgs {
         requires = "p2p"
     )]
     p2p_address: Vec<SocketAddr>,
-    /// A relay by which peers without an open port find each other; all that are used by members
+    /// A relay by which peers without an open port find each other; all that are used by members, or none [default:
+    /// those that the run names]
     #[arg(
         long,
         env = "CAIRN_P2P_RELAY",
@@ -46,6 +50,9 @@ pub struct ReachArgs {
         requires = "p2p"
     )]
     p2p_relay: Vec<String>,
+    /// Serve other peers at most so many bytes a second, all of them together, such as 20MB [default: no limit]
+    #[arg(long, env = "CAIRN_P2P_RATE", value_name = "BYTES", value_parser = a_rate, requires = "p2p")]
+    p2p_rate: Option<u64>,
     /// Fetch from members' endpoints on this machine and in private networks, too: the chain may name any
     #[arg(long, env = "CAIRN_TRUST_ENDPOINTS", value_parser = BoolishValueParser::new())]
     trust_endpoints: bool,
@@ -62,17 +69,81 @@ fn an_endpoint(text: &str) -> Result<Text, String> {
     }
 }
 
+/// The least that may be served, in bytes a second: less than a piece of a file a second, and who fetches gives up.
+const LEAST_RATE: u64 = 64 << 10;
+
+fn a_rate(text: &str) -> Result<u64, String> {
+    match parse_bytes(text.trim_end_matches("/s"))? {
+        rate if rate < LEAST_RATE => Err("the least is 64KiB a second".into()),
+        rate => Ok(rate),
+    }
+}
+
+/// The relays that are named, of which `none` is none; `None` if nothing is said.
+pub(in crate::cli) fn relays(named: &[String]) -> Option<Vec<String>> {
+    let urls = named.iter().filter(|it| !it.eq_ignore_ascii_case("none"));
+    (!named.is_empty()).then(|| urls.cloned().collect())
+}
+
 impl From<ReachArgs> for Reach {
     fn from(args: ReachArgs) -> Reach {
         let peer = PeerOptions {
             bind: args.p2p_bind,
             addresses: args.p2p_address,
-            relays: args.p2p_relay,
+            relays: relays(&args.p2p_relay),
+            rate: args.p2p_rate,
         };
         Reach {
             endpoints: args.endpoint,
             trusts_endpoints: args.trust_endpoints,
             peer: args.p2p.then_some(peer),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        reach: ReachArgs,
+    }
+
+    fn peer(arguments: &[&str]) -> PeerOptions {
+        let line = Line::try_parse_from([&["mine", "--p2p"], arguments].concat());
+        Reach::from(line.unwrap().reach).peer.unwrap()
+    }
+
+    #[test]
+    fn what_is_served_may_have_a_rate() {
+        assert_eq!(peer(&[]).rate, None);
+        for (text, rate) in [
+            ("20MB", 20_000_000),
+            ("20MB/s", 20_000_000),
+            ("64KiB", 65_536),
+        ] {
+            assert_eq!(peer(&["--p2p-rate", text]).rate, Some(rate), "{text}");
+        }
+        for wrong in ["0", "65535", "20Mbit", "fast", "-1"] {
+            let line = ["mine", "--p2p", &format!("--p2p-rate={wrong}")];
+            assert!(Line::try_parse_from(line).is_err(), "{wrong}");
+        }
+        // Who is no peer serves nobody.
+        assert!(Line::try_parse_from(["mine", "--p2p-rate", "20MB"]).is_err());
+    }
+
+    #[test]
+    fn relays_are_the_runs_or_named_or_none() {
+        let one = "https://relay.example".to_string();
+        assert_eq!(peer(&[]).relays, None);
+        assert_eq!(peer(&["--p2p-relay", "none"]).relays, Some(Vec::new()));
+        let named = peer(&["--p2p-relay", "https://relay.example"]);
+        assert_eq!(named.relays, Some(vec![one.clone()]));
+        let two = peer(&["--p2p-relay", "https://relay.example,https://b.example"]);
+        assert_eq!(two.relays, Some(vec![one, "https://b.example".into()]));
     }
 }

@@ -234,7 +234,7 @@ async fn begin<C: Chain, R: Role>(
         options.metrics.paid(line);
     }
     let ledger = Ledger::open(&directory, last.as_ref())?;
-    let sources = Arc::new(Sources::new(&options.reach, &run.store, &directory).await?);
+    let sources = Sources::new(&options.reach, &run.relays, &run.store, &directory).await?;
     let resumed = Resumed {
         held,
         open,
@@ -248,6 +248,7 @@ async fn begin<C: Chain, R: Role>(
         unseen,
         directory: directory.clone(),
     };
+    let sources = Arc::new(sources);
     let role = role(&run, resumed)?;
     let desk = Desk {
         chain,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use cairn_data::check_relays;
 use cairn_primitives::{api::Duty, Layout, Matrices, RunConfig};
 use cairn_trainer::config;
 use clap::Args;
@@ -91,6 +92,7 @@ impl Plan {
             // The command line has made sure of it.
             let file = RunFile::read(&self.file.clone().unwrap_or_default())?;
             let config = file.unfilled();
+            check_relays(file.relays().unwrap_or_default())?;
             run_rules::check_alone(&config)?;
             return Ok((file.name(), config));
         };

@@ -3,8 +3,12 @@
 use std::path::PathBuf;
 
 use cairn_chain::{AccountId, Call, Client, Patience, RunInfo, Settings, SubnetInfo};
+use cairn_data::check_relays;
 use cairn_primitives::{BlockNumber, Netuid, RunConfig, H256};
-use cairn_store::Store;
+use cairn_store::{
+    guard::{self, Origin},
+    Store,
+};
 use clap::Args;
 use serde::Serialize;
 
@@ -13,6 +17,7 @@ use super::{
         args::{parse_hash, JsonArg, KeyArgs, NetuidArg, NodeArgs, StoreArg},
         look::no_subnet,
         print,
+        reach::relays,
         refusal::Asked,
         signer::Signer,
     },
@@ -31,6 +36,10 @@ pub struct Start {
     /// Root of the data set's manifest; needed if the file does not name it and the store has several
     #[arg(long, env = "CAIRN_MANIFEST", value_name = "HASH", value_parser = parse_hash)]
     manifest: Option<H256>,
+    /// A relay by which the run's peers reach each other where no port is open, up to 4, or none: it goes into the data
+    /// set's manifest [default: what the file says, or else the manifest]
+    #[arg(long, env = "CAIRN_RELAY", value_name = "URL", value_delimiter = ',')]
+    relay: Vec<String>,
     /// Only check the configuration, its data and, if a node answers, the subnet; start nothing
     #[arg(long, env = "CAIRN_CHECK", value_parser = clap::builder::BoolishValueParser::new())]
     check: bool,
@@ -49,6 +58,7 @@ struct Started {
     netuid: Netuid,
     started: bool,
     parameters: u64,
+    relays: Vec<String>,
     config: RunConfig,
     chain: OnChain,
 }
@@ -82,14 +92,19 @@ impl Start {
         let signer = self.signer()?;
         let store = Store::open(&self.store.store)?;
         let file = RunFile::read(&self.file)?;
+        let relays = self.relays(&file)?;
         let client = self.connect().await?;
         // What the chain says takes a moment; reading all of the data may take long.
         let chain = match &client {
             Ok(client) => on_chain(client, netuid, signer.as_ref()).await?,
             Err(why) => OnChain::NotAsked { why: why.clone() },
         };
-        let (config, parameters) = file.resolve(&store, self.manifest).await?;
+        let (mut config, parameters) = file.resolve(&store, self.manifest).await?;
         self.check_named_store(&config).await?;
+        let relays = shards::name_relays(&mut config, relays, &store, !self.check).await?;
+        if !self.check {
+            self.check_named_manifest(&config).await?;
+        }
         if let (false, Ok(client), Some(signer)) = (self.check, &client, &signer) {
             let asked = Asked::new(client, signer).on(netuid);
             asked.submit(&Call::start_run(netuid, &config)).await?;
@@ -98,6 +113,7 @@ impl Start {
             netuid,
             started: !self.check,
             parameters: parameters.len() as u64,
+            relays,
             config,
             chain,
         };
@@ -128,12 +144,49 @@ impl Start {
         }
     }
 
+    /// The relays that the run's manifest is to name; `None` for those that it names.
+    fn relays(&self, file: &RunFile) -> Result<Option<Vec<String>>, Failure> {
+        let named = relays(&self.relay).or_else(|| file.relays().map(<[String]>::to_vec));
+        let Some(named) = named else {
+            return Ok(None);
+        };
+        check_relays(&named)?;
+        for url in &named {
+            if guard::check(url, Origin::Chain).is_err() {
+                let what = format!("{url} is no public host, and a run sends members to no other");
+                let remedy = "have them name it themselves, by --p2p-relay";
+                return Err(Failure::new(what, remedy));
+            }
+        }
+        Ok(Some(named))
+    }
+
+    /// The store where the file says that workers read the data, if that is another one.
+    fn named_store(&self, config: &RunConfig) -> Option<String> {
+        let named = config.data.store.to_text();
+        (!named.is_empty() && named != self.store.store).then_some(named)
+    }
+
+    /// Workers read the manifest where the file says: what relays made of it must be there as well.
+    async fn check_named_manifest(&self, config: &RunConfig) -> Result<(), Failure> {
+        let Some(named) = self.named_store(config) else {
+            return Ok(());
+        };
+        let read = async {
+            let store = Store::open(&named)?;
+            let manifest = shards::manifest(&store, config.data.manifest_root).await;
+            manifest.map(|_| ())
+        };
+        let doing = "the manifest that names the relays, in [data] store: copy it there";
+        read.await
+            .map_err(|error: Failure| Failure::during(doing, error))
+    }
+
     /// Workers read the data where the file says: it must be there as well.
     async fn check_named_store(&self, config: &RunConfig) -> Result<(), Failure> {
-        let named = config.data.store.to_text();
-        if named.is_empty() || named == self.store.store {
+        let Some(named) = self.named_store(config) else {
             return Ok(());
-        }
+        };
         let read = async {
             let store = Store::open(&named)?;
             let manifest = shards::manifest(&store, config.data.manifest_root).await?;
@@ -230,7 +283,11 @@ impl Started {
                 None => "its first round begins in the block after its start\n".into(),
             };
         }
-        text + &describe(&self.config)
+        text += &describe(&self.config);
+        if !self.relays.is_empty() {
+            text += &format!("  relays       {}\n", self.relays.join(", "));
+        }
+        text
     }
 }
 
@@ -284,6 +341,7 @@ mod tests {
             netuid: Netuid(99),
             started: false,
             parameters: 1,
+            relays: vec!["https://relay.example".into()],
             config: a_run().config,
             chain,
         };
@@ -291,6 +349,10 @@ mod tests {
         let text = started(OnChain::NotAsked { why }).text();
         assert!(
             text.contains("NOT asked") && !text.contains("could be started"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("relays       https://relay.example\n"),
             "{text}"
         );
         let checked = OnChain::Checked {

@@ -4,7 +4,9 @@
 //! What was fetched is put into the own store, so that who vouches for a file can serve it, too. A source that lied, or
 //! that did not answer, is remembered and passed over for a while.
 
+mod outside;
 mod peer;
+mod relays;
 mod standing;
 
 use std::{
@@ -21,6 +23,10 @@ use cairn_primitives::{api::Attester, Hotkey, Round, Text, H256};
 use cairn_protocol::endpoint;
 use cairn_store::{fetch, guard::Origin, Blob, Fault, Patience, Source, Store, StoreError};
 
+pub use self::{
+    outside::{only_inside, HOW_TO_BE_REACHED},
+    relays::Relays,
+};
 use self::{peer::Node, standing::Standing};
 use super::{chain::Chain, driver::Desk, setup::locked, RoleError};
 use crate::metrics::{Came, Failed, Metrics, Stage};
@@ -36,6 +42,16 @@ pub struct Reach {
     pub peer: Option<PeerOptions>,
 }
 
+impl Reach {
+    /// As whose word what the chain names is taken.
+    fn origin(&self) -> Origin {
+        match self.trusts_endpoints {
+            true => Origin::Owner,
+            false => Origin::Chain,
+        }
+    }
+}
+
 /// How to be a peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PeerOptions {
@@ -43,8 +59,10 @@ pub struct PeerOptions {
     pub bind: Vec<SocketAddr>,
     /// Where others reach it; what the endpoint finds out by itself if nothing is said.
     pub addresses: Vec<SocketAddr>,
-    /// Relays.
-    pub relays: Vec<String>,
+    /// Relays; `None` for those that the run's manifest names.
+    pub relays: Option<Vec<String>>,
+    /// Bytes a second that are served to all other peers together; `None` for no limit.
+    pub rate: Option<u64>,
 }
 
 /// What a fetch may get wrong before the next source is asked. A file of a round is not waited for as long as a
@@ -94,13 +112,27 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Those of a worker with this store, which keeps what it needs under `directory`.
+    /// Those of a worker with this store, which keeps what it needs under `directory`, in a run whose manifest names
+    /// these `relays`.
     ///
     /// # Errors
     /// [`RoleError::Peer`].
-    pub async fn new(reach: &Reach, store: &Store, directory: &Path) -> Result<Sources, RoleError> {
+    pub async fn new(
+        reach: &Reach,
+        relays: &[String],
+        store: &Store,
+        directory: &Path,
+    ) -> Result<Sources, RoleError> {
+        let origin = reach.origin();
         let node = match &reach.peer {
-            Some(options) => Some(Node::start(options, store, directory).await?),
+            Some(options) => {
+                let own = options.relays.as_deref();
+                let (relays, left_out) = Relays::choose(own, relays, origin);
+                for said in left_out {
+                    tracing::warn!("{said}");
+                }
+                Some(Node::start(options, relays, store, directory).await?)
+            }
             None => None,
         };
         let mut endpoints = reach.endpoints.clone();
@@ -112,15 +144,17 @@ impl Sources {
                 "the chain takes no such endpoints ({refusal:?}): correct --endpoint"
             ))
         })?;
+        if let Some(found) = only_inside(&endpoints) {
+            tracing::warn!(
+                "{found}; {HOW_TO_BE_REACHED}, unless all members are in the same network"
+            );
+        }
         let incoming = directory.join("incoming");
         // What was under way when it was stopped is begun anew.
         empty(&incoming).await;
         Ok(Sources {
             endpoints,
-            origin: match reach.trusts_endpoints {
-                true => Origin::Owner,
-                false => Origin::Chain,
-            },
+            origin,
             node,
             incoming,
             open: Mutex::default(),
@@ -407,7 +441,7 @@ pub enum Unanswered {
 pub async fn answers(
     endpoint: &Text,
     origin: Origin,
-    relays: &[String],
+    relays: &Relays,
 ) -> Result<Duration, Unanswered> {
     let text = endpoint.to_text();
     let began = Instant::now();
@@ -416,7 +450,7 @@ pub async fn answers(
         let store = Store::open_named_by(&text, origin).map_err(not_asked)?;
         return answer(store.source().as_ref(), began).await;
     }
-    let guest = peer::Guest::start(relays).await;
+    let guest = peer::Guest::start(relays.clone()).await;
     let guest = guest.map_err(Unanswered::NotAsked)?;
     let answered = match guest.source(&text, origin) {
         Ok(source) => answer(source.as_ref(), began).await,

@@ -18,7 +18,7 @@ mod with {
         Source, Store,
     };
 
-    use super::super::{PeerOptions, RoleError};
+    use super::super::{PeerOptions, Relays, RoleError};
 
     /// How long a relay is waited for.
     const RELAY: Duration = Duration::from_secs(10);
@@ -31,16 +31,18 @@ mod with {
         ///
         /// # Errors
         /// Why it does not.
-        pub async fn start(relays: &[String]) -> Result<Guest, String> {
+        pub async fn start(relays: Relays) -> Result<Guest, String> {
             let mut key = [0u8; 32];
             getrandom::fill(&mut key).map_err(|error| error.to_string())?;
+            let has_relays = !relays.urls.is_empty();
             let settings = Settings {
-                relays: relays.to_vec(),
+                relays: relays.urls,
+                relays_by: relays.by,
                 ..Settings::default()
             };
             let peer = Peer::bind(&PeerKey::from_bytes(&key), settings).await;
             let guest = Guest(peer.map_err(|error| error.to_string())?);
-            if !relays.is_empty() {
+            if has_relays {
                 wait_for_relay(&guest.0).await;
             }
             Ok(guest)
@@ -119,12 +121,14 @@ mod with {
     }
 
     impl Node {
-        /// Serves a store that is a directory. The peer's key is in `directory`, where it is made if it is not there.
+        /// Serves a store that is a directory, reached by these relays, too. The peer's key is in `directory`, where it
+        /// is made if it is not there.
         ///
         /// # Errors
         /// [`RoleError::Peer`].
         pub async fn start(
             options: &PeerOptions,
+            relays: Relays,
             store: &Store,
             directory: &Path,
         ) -> Result<Node, RoleError> {
@@ -140,8 +144,10 @@ mod with {
                 true => PeerKey::load(&key),
                 false => PeerKey::make(&key),
             };
+            let has_relays = !relays.urls.is_empty();
             let mut settings = Settings {
-                relays: options.relays.clone(),
+                relays: relays.urls,
+                relays_by: relays.by,
                 ..Settings::default()
             };
             if !options.bind.is_empty() {
@@ -151,10 +157,14 @@ mod with {
             let peer = bind(&key, settings, &directory.join("peer.port")).await;
             let peer = peer.map_err(|error| failed(&error))?;
             let shelf = Directory::open(&shelf).map_err(|error| failed(&error))?;
+            let limits = Limits {
+                rate: options.rate,
+                ..Limits::default()
+            };
             let serving = peer
-                .serve(Arc::new(shelf), Arc::new(Anybody), Limits::default())
+                .serve(Arc::new(shelf), Arc::new(Anybody), limits)
                 .map_err(|error| failed(&error))?;
-            if !options.relays.is_empty() {
+            if has_relays {
                 wait_for_relay(&peer).await;
             }
             Ok(Node {
@@ -211,7 +221,7 @@ mod without {
     use cairn_primitives::Text;
     use cairn_store::{guard::Origin, Source, Store};
 
-    use super::super::{PeerOptions, RoleError};
+    use super::super::{PeerOptions, Relays, RoleError};
 
     const NOT_BUILT: &str = "this cairn was built without peers: build it with --features p2p";
 
@@ -221,7 +231,7 @@ mod without {
     impl Guest {
         /// # Errors
         /// That there are no peers.
-        pub async fn start(_: &[String]) -> Result<Guest, String> {
+        pub async fn start(_: Relays) -> Result<Guest, String> {
             Err(NOT_BUILT.into())
         }
 
@@ -241,7 +251,12 @@ mod without {
     impl Node {
         /// # Errors
         /// [`RoleError::Peer`].
-        pub async fn start(_: &PeerOptions, _: &Store, _: &Path) -> Result<Node, RoleError> {
+        pub async fn start(
+            _: &PeerOptions,
+            _: Relays,
+            _: &Store,
+            _: &Path,
+        ) -> Result<Node, RoleError> {
             Err(RoleError::Peer(NOT_BUILT.into()))
         }
 

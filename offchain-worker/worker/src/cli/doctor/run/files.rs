@@ -10,7 +10,11 @@ use cairn_store::{guard::Origin, paths, Store, StoreError};
 use super::{check::Check, machine::contribution};
 use crate::{
     amount::size,
-    roles::sources::{answers, Unanswered},
+    roles::{
+        sources::{answers, only_inside, Relays, Unanswered, HOW_TO_BE_REACHED},
+        stores::Stores,
+    },
+    shards,
 };
 
 /// The most bytes that are written to time a store.
@@ -117,8 +121,17 @@ pub fn no_store(why: Option<&StoreError>) -> Check {
 /// An endpoint that the chain names, and whether it answers.
 pub type Answered = (Text, Result<Duration, Unanswered>);
 
+/// The relays that a run's manifest names, if it can be read where the run says, or in the store `own`.
+pub async fn relays_of(config: &RunConfig, own: Option<&str>) -> Vec<String> {
+    let Ok(store) = Stores::at(own.unwrap_or_default()).of_run(config) else {
+        return Vec::new();
+    };
+    let manifest = shards::manifest(&store, config.data.manifest_root).await;
+    manifest.map(|manifest| manifest.relays).unwrap_or_default()
+}
+
 /// Asks the member's own endpoints, from here.
-pub async fn ask(endpoints: &[Text], origin: Origin, relays: &[String]) -> Vec<Answered> {
+pub async fn ask(endpoints: &[Text], origin: Origin, relays: &Relays) -> Vec<Answered> {
     let asked = endpoints.iter().map(|endpoint| async move {
         let answer = answers(endpoint, origin, relays).await;
         (endpoint.clone(), answer)
@@ -164,10 +177,24 @@ pub fn endpoints(answered: &[Answered], role: Role) -> Vec<Check> {
     answered.iter().map(line).collect()
 }
 
+/// A line if nobody outside can come by any of a member's endpoints. Who trusts those in private networks may mean it.
+pub fn outside(endpoints: &[Text], origin: Origin) -> Option<Check> {
+    let found = only_inside(endpoints)?;
+    Some(match origin {
+        Origin::Chain => Check::fix("outside", found, HOW_TO_BE_REACHED),
+        Origin::Owner => {
+            let remedy = format!(
+                "nothing, if all members are in the same network; else {HOW_TO_BE_REACHED}"
+            );
+            Check::unknown("outside", found, remedy)
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::{super::check::State, *};
-    use crate::roles::testing::a_run;
+    use crate::roles::testing::{a_run, config_and_store};
 
     const BLOCK: Duration = Duration::from_secs(2);
 
@@ -213,11 +240,39 @@ mod tests {
         assert!(check.found.contains("none"), "{}", check.found);
     }
 
+    #[test]
+    fn a_member_that_nobody_outside_reaches_is_told_what_to_do() {
+        let inside = [Text::new("iroh://ab?at=10.0.0.5:4433").unwrap()];
+        let line = outside(&inside, Origin::Chain).unwrap();
+        assert_eq!((line.check, line.state), ("outside", State::Fix));
+        let text = line.text();
+        assert!(
+            text.contains("10.0.0.5") && text.contains("--p2p-address"),
+            "{text}"
+        );
+        let line = outside(&inside, Origin::Owner).unwrap();
+        assert_eq!(line.state, State::Unknown);
+        let public = [Text::new("iroh://ab?at=8.8.8.8:4433").unwrap()];
+        assert_eq!(outside(&public, Origin::Chain), None);
+    }
+
+    #[tokio::test]
+    async fn the_runs_relays_are_read_where_its_manifest_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut config, store) = config_and_store(directory.path()).await;
+        let relay = vec!["https://relay.example".to_string()];
+        let named = shards::name_relays(&mut config, Some(relay.clone()), &store, true).await;
+        assert_eq!(named.unwrap(), relay);
+        assert_eq!(relays_of(&config, Some(store.url())).await, relay);
+        assert_eq!(relays_of(&config, None).await, Vec::<String>::new());
+    }
+
     #[tokio::test]
     async fn endpoints_that_do_not_answer_are_named() {
         // What a chain named may not be on this machine.
         let inside = Text::new("https://127.0.0.1/run").unwrap();
-        let asked = ask(&[inside], Origin::Chain, &[]).await;
+        let (relays, _) = Relays::choose(None, &[], Origin::Chain);
+        let asked = ask(&[inside], Origin::Chain, &relays).await;
         let found = endpoints(&asked, Role::Miner);
         assert_eq!(found[0].state, State::Unknown);
         assert!(

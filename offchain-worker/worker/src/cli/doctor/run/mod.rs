@@ -26,8 +26,13 @@ use self::{
 use super::super::{
     args::{numbered, KeyArgs, NodeArgs},
     look::no_subnet,
+    reach,
 };
-use crate::{error::Failure, progress::progress, roles::state::StatePlace};
+use crate::{
+    error::Failure,
+    progress::progress,
+    roles::{sources::Relays, state::StatePlace},
+};
 
 /// What is measured, and with what a worker would be started.
 #[derive(Args, Debug)]
@@ -57,7 +62,7 @@ pub struct RunArgs {
     /// Make inner steps for about so many seconds; what takes longer is scaled from one sequence
     #[arg(long, env = "CAIRN_SECONDS", default_value_t = 20, value_name = "SECONDS", value_parser = clap::value_parser!(u16).range(1..=3600))]
     seconds: u16,
-    /// A relay by which the member's own endpoint is asked
+    /// A relay by which the member's own endpoint is asked, or none [default: those that the run names]
     #[arg(
         long,
         env = "CAIRN_P2P_RELAY",
@@ -233,10 +238,24 @@ impl RunArgs {
                 true => Origin::Owner,
                 false => Origin::Chain,
             };
-            let answered = files::ask(&facts.endpoints, origin, &self.p2p_relay).await;
+            let relays = self.relays(facts, origin).await;
+            let answered = files::ask(&facts.endpoints, origin, &relays).await;
             checks.extend(files::endpoints(&answered, member.chosen_role));
+            checks.extend(files::outside(&facts.endpoints, origin));
         }
         checks
+    }
+
+    /// The relays by which the member's endpoints are asked.
+    async fn relays(&self, facts: &Facts, origin: Origin) -> Relays {
+        let own = reach::relays(&self.p2p_relay);
+        let of_run = match &facts.run {
+            Some(run) if own.is_none() && !facts.endpoints.is_empty() => {
+                files::relays_of(&run.config, self.store.as_deref()).await
+            }
+            _ => Vec::new(),
+        };
+        Relays::choose(own.as_deref(), &of_run, origin).0
     }
 
     /// Lines on this machine and the run.
