@@ -5,15 +5,22 @@
 mod common;
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{BufRead, BufReader},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Command, Output, Stdio},
+    sync::mpsc::{channel, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
 };
 
 use cairn_trainer::{config, initial_parameters};
 use common::cairn;
 use serde_json::Value;
+
+/// After this time something hangs, on however busy a machine.
+const HANGS: Duration = Duration::from_secs(120);
 
 /// What stands in for Python. Asked for modules, it has them all; started with the script, it leaves a result for the
 /// root and the round of the model that it was given. `accuracy`, `same` and `code` say how it ends.
@@ -21,7 +28,7 @@ fn python(directory: &Path, accuracy: &str, same: u32, code: u8) -> PathBuf {
     let script = format!(
         r#"#!/bin/sh
 [ "$1" = -c ] && exit 0
-[ -f "$1" ] || exit 9
+[ -f "$1" ] && [ -f "${{1%run.py}}task.py" ] || exit 9
 while [ $# -gt 0 ]; do
     case "$1" in
         --model) model=$2 ;;
@@ -45,6 +52,11 @@ echo "evaluated $root"
 exit {code}
 "#
     );
+    program(directory, &script)
+}
+
+/// Puts a script there to be started as Python.
+fn program(directory: &Path, script: &str) -> PathBuf {
     let path = directory.join("python");
     fs::write(&path, script).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -68,6 +80,14 @@ fn repository(path: &str) -> String {
 
 /// Evaluates a checkpoint of the store; the results go to `out` beside it.
 fn eval(store: &Path, python: &Path, checkpoint: &str, more: &[&str]) -> Output {
+    evaluating(store, python, checkpoint)
+        .args(more)
+        .output()
+        .unwrap()
+}
+
+/// The same as a command that is yet to be started.
+fn evaluating(store: &Path, python: &Path, checkpoint: &str) -> Command {
     let url = cairn_store::url::of_directory(store).unwrap();
     let (run, tokenizer) = (
         repository("chain-specs/run-tiny.toml"),
@@ -83,8 +103,8 @@ fn eval(store: &Path, python: &Path, checkpoint: &str, more: &[&str]) -> Output 
         checkpoint,
     ]);
     command.arg("--python").arg(python);
-    command.arg("--out").arg(store.join("out")).args(more);
-    command.output().unwrap()
+    command.arg("--out").arg(store.join("out"));
+    command
 }
 
 /// What a command that fails says: a line.
@@ -152,6 +172,9 @@ fn what_goes_wrong_is_told(store: &Path, second: &str) {
     let different = python(store, "0.5", 29, 3);
     let told = refused(&eval(store, &different, second, &[]));
     assert!(told.contains("29 of 30 in cairn_cloze"), "{told}");
+    let silent = python(store, "0.5", 30, 4);
+    let told = refused(&eval(store, &silent, second, &[]));
+    assert!(told.contains("the model cannot be asked"), "{told}");
     let broken = python(store, "0.5", 30, 1);
     let told = refused(&eval(store, &broken, second, &[]));
     assert!(
@@ -160,4 +183,50 @@ fn what_goes_wrong_is_told(store: &Path, second: &str) {
     );
     let log = store.join("out/failed.log");
     assert!(fs::read_to_string(log).unwrap().contains("Traceback"));
+}
+
+/// The lines that come out of a pipe with a name. They end when nobody has it open any more.
+fn heard(pipe: PathBuf) -> Receiver<String> {
+    let (said, heard) = channel();
+    thread::spawn(move || {
+        let lines = BufReader::new(File::open(pipe).unwrap()).lines();
+        // Who waited may have given up.
+        lines.for_each(|line| drop(said.send(line.unwrap())));
+    });
+    heard
+}
+
+/// What the script has started, the server for one, is not asked by anybody: it ends with the command.
+#[test]
+fn who_is_stopped_leaves_nothing_running_and_no_model() {
+    for signal in ["-TERM", "-INT"] {
+        let directory = tempfile::tempdir().unwrap();
+        let store = directory.path();
+        let alive = store.join("alive");
+        nix::unistd::mkfifo(&alive, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let lines = heard(alive.clone());
+        // It and what it starts have the pipe open for as long as they live.
+        let script = format!(
+            "#!/bin/sh\n[ \"$1\" = -c ] && exit 0\nexec 3> '{}'\ntail -f /dev/null &\necho $! >&3\nwait\n",
+            alive.display()
+        );
+        let python = program(store, &script);
+        let checkpoint = checkpoint(store, 5, 1);
+        let mut command = evaluating(store, &python, &checkpoint);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let running = command.spawn().unwrap();
+        let started = lines.recv_timeout(HANGS).expect("the script is started");
+        assert!(store.join("out/.export").is_dir());
+        let id = running.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success());
+        let told = refused(&running.wait_with_output().unwrap());
+        assert!(told.contains("was stopped"), "{told}");
+        let rest = lines.recv_timeout(HANGS);
+        if rest != Err(RecvTimeoutError::Disconnected) {
+            let _ = Command::new("kill").args(["-KILL", &started]).status();
+            panic!("{signal}: process {started} is left");
+        }
+        assert!(!store.join("out/.export").exists(), "the model goes");
+    }
 }

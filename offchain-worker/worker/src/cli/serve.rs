@@ -11,7 +11,11 @@ use tokio::{
     time::{interval_at, Instant, MissedTickBehavior},
 };
 
-use super::{args::JsonArg, dashboard::cannot_listen, model::ModelArgs};
+use super::{
+    args::{JsonArg, ThreadsArg},
+    dashboard::cannot_listen,
+    model::ModelArgs,
+};
 use crate::{
     error::Failure,
     output,
@@ -48,6 +52,8 @@ pub struct Serve {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
+    threads: ThreadsArg,
+    #[command(flatten)]
     json: JsonArg,
 }
 
@@ -68,7 +74,7 @@ impl Serve {
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| cannot_listen(self.listen, &error))?;
-        let loaded = Arc::new(self.model.load().await?);
+        let loaded = Arc::new(self.model.load(self.threads.count()).await?);
         let at = listener.local_addr()?;
         let served = Served {
             url: format!("http://{at}/v1"),
