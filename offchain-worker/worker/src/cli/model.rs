@@ -52,17 +52,7 @@ impl ModelArgs {
             let read = move || Loaded::read(&directory, threads);
             return tokio::task::spawn_blocking(read).await?;
         }
-        let found = self.find().await?;
-        let tokenizer = found.tokenizer.ok_or_else(|| {
-            Failure::new("the model has no tokenizer", "name one with --tokenizer")
-        })?;
-        let (shape, parameters) = (found.shape, found.parameters);
-        let pack = move || Model::new(&shape, &parameters, threads);
-        Ok(Loaded {
-            model: tokio::task::spawn_blocking(pack).await??,
-            tokenizer,
-            origin: found.origin,
-        })
+        prepared(self.find().await?, threads).await
     }
 
     /// Whether the newest parameters of a run are meant, so that newer ones may come.
@@ -82,4 +72,21 @@ impl ModelArgs {
     fn open(&self) -> Result<Store, Failure> {
         Ok(Store::open(self.store.as_deref().unwrap_or_default())?)
     }
+}
+
+/// Makes what was found ready for so many threads.
+///
+/// # Errors
+/// If it has no tokenizer, or is no model that can be used.
+pub(crate) async fn prepared(found: Found, threads: usize) -> Result<Loaded, Failure> {
+    let tokenizer = found
+        .tokenizer
+        .ok_or_else(|| Failure::new("the model has no tokenizer", "name one with --tokenizer"))?;
+    let (shape, parameters) = (found.shape, found.parameters);
+    let pack = move || Model::new(&shape, &parameters, threads);
+    Ok(Loaded {
+        model: tokio::task::spawn_blocking(pack).await??,
+        tokenizer,
+        origin: found.origin,
+    })
 }

@@ -9,5 +9,6 @@ mod liars;
 mod network;
 mod repair;
 mod replay;
+mod serving;
 mod waiting;
 mod witness;
