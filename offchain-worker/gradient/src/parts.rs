@@ -108,8 +108,9 @@ mod tests {
         for file in files {
             let there = &file[skip.min(file.len())..];
             skip = skip.saturating_sub(file.len());
-            let (now, later) = bytes.split_at_mut(there.len().min(bytes.len()));
-            now.copy_from_slice(&there[..now.len()]);
+            let most = there.len().min(bytes.len());
+            let (now, later) = std::mem::take(&mut bytes).split_at_mut(most);
+            now.copy_from_slice(&there[..most]);
             bytes = later;
         }
         assert!(bytes.is_empty(), "beyond the end");
