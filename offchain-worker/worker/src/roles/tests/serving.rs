@@ -173,9 +173,9 @@ async fn a_newer_final_checkpoint_is_served_and_what_cannot_be_read_is_not() {
     assert_eq!(answered_by(at).await, initial);
 
     after_round_1(&network).await;
-    let looked = follower.look().await;
-    let Looked::Newer(origin) = looked else {
-        panic!("{looked:?}");
+    let origin = match follower.look().await {
+        Looked::Newer(origin) => origin,
+        other => panic!("{other:?}"),
     };
     let newer = final_root(&network, 1);
     assert_eq!((origin.round, origin.model_root), (Some(1), newer));
@@ -197,13 +197,12 @@ async fn what_cannot_be_read_is_told(
     next_round(network, 3).await;
     let newest = final_root(network, 2);
     let file = paths::blob(&paths::checkpoints(NETUID.get(), 2), newest.bytes());
-    let put = network.store.put(&file, vec![0; 8].into());
+    let put = network.store.put(&file, vec![0u8; 8].into());
     put.await.expect("room");
-    let looked = follower.look().await;
-    let Looked::Kept(failure) = looked else {
-        panic!("{looked:?}");
+    let told = match follower.look().await {
+        Looked::Kept(failure) => failure.to_string(),
+        other => panic!("{other:?}"),
     };
-    let told = failure.to_string();
     assert!(told.contains(&format!("{newest:?}")), "{told}");
     assert_eq!(answered_by(at).await, held);
     // It is not tried again at once.
