@@ -1,5 +1,6 @@
 //! `cairn eval`, with a program in the place of Python that says what lm-evaluation-harness would.
 //!
+//! The script that is started is tried by itself, with stand-ins for the harness and for the server.
 //! What the harness itself makes of a model is tried by `make eval`: it takes several GB.
 
 mod common;
@@ -17,7 +18,8 @@ use std::{
 
 use cairn_trainer::{config, initial_parameters};
 use common::cairn;
-use serde_json::Value;
+use serde_json::{json, Value};
+use tempfile::TempDir;
 
 /// After this time something hangs, on however busy a machine.
 const HANGS: Duration = Duration::from_secs(120);
@@ -196,6 +198,21 @@ fn heard(pipe: PathBuf) -> Receiver<String> {
     heard
 }
 
+/// The other end of the pipe is closed, or the process that has it is ended by force.
+fn nobody_is_left(lines: &Receiver<String>, started: &str) {
+    if lines.recv_timeout(HANGS) != Err(RecvTimeoutError::Disconnected) {
+        let _ = Command::new("kill").args(["-KILL", started]).status();
+        panic!("process {started} is left");
+    }
+}
+
+fn send(signal: &str, to: u32) {
+    let sent = Command::new("kill")
+        .args([signal, &to.to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
 /// What the script has started, the server for one, is not asked by anybody: it ends with the command.
 #[test]
 fn who_is_stopped_leaves_nothing_running_and_no_model() {
@@ -217,16 +234,135 @@ fn who_is_stopped_leaves_nothing_running_and_no_model() {
         let running = command.spawn().unwrap();
         let started = lines.recv_timeout(HANGS).expect("the script is started");
         assert!(store.join("out/.export").is_dir());
-        let id = running.id().to_string();
-        let sent = Command::new("kill").args([signal, &id]).status();
-        assert!(sent.unwrap().success());
+        send(signal, running.id());
         let told = refused(&running.wait_with_output().unwrap());
         assert!(told.contains("was stopped"), "{told}");
-        let rest = lines.recv_timeout(HANGS);
-        if rest != Err(RecvTimeoutError::Disconnected) {
-            let _ = Command::new("kill").args(["-KILL", &started]).status();
-            panic!("{signal}: process {started} is left");
-        }
+        nobody_is_left(&lines, &started);
         assert!(!store.join("out/.export").exists(), "the model goes");
     }
+}
+
+/// What stands in for lm-evaluation-harness: it answers a question, or says that it lives and waits.
+const LM_EVAL: &str = r#"
+import json, os, pathlib, signal, sys
+
+after = lambda name: sys.argv[sys.argv.index(name) + 1]
+if "ALIVE" in os.environ:
+    pipe = open(os.environ["ALIVE"], "w")
+    print(os.getpid(), file=pipe, flush=True)
+    signal.pause()
+right, wrong = [["2.0"]], [["1.0"]]
+scores = [wrong, right] if after("--model") == os.environ.get("OTHER") else [right, wrong]
+out, name = pathlib.Path(after("--output_path")), after("--tasks")
+out.mkdir(parents=True, exist_ok=True)
+found = {"lm_eval_version": "0.4.13", "results": {name: {"acc,none": 0.5, "acc_stderr,none": 0.1}}}
+(out / "results_1.json").write_text(json.dumps(found))
+(out / f"samples_{name}_1.jsonl").write_text(json.dumps({"doc_id": 0, "resps": scores}))
+"#;
+
+/// What stands in for `cairn serve`: it says that it takes requests, and does so until it is ended.
+const SERVES: &str = r#"echo '{"url": "http://127.0.0.1:9/v1", "model": "m", "model_root": "0xab",' \
+    '"run": null, "netuid": null, "round": 5}'
+exec tail -f /dev/null"#;
+
+/// The script that `cairn eval` starts, by Python itself.
+struct Script(TempDir);
+
+impl Script {
+    fn new() -> Script {
+        let script = Script(tempfile::tempdir().unwrap());
+        let questions = script.at("lm_eval/tasks/mmlu/flan_cot_fewshot");
+        fs::create_dir_all(&questions).unwrap();
+        fs::create_dir(script.at("model")).unwrap();
+        let sample =
+            json!({"question": "Two? (A) 1 (B) 2 (C) 3 (D) 4", "target": "The answer is (B)."});
+        for subject in 0..57 {
+            let content = json!({"dataset_name": subject, "fewshot_config": {"samples": [sample]}});
+            let name = questions.join(format!("mmlu_{subject}.yaml"));
+            fs::write(name, content.to_string()).unwrap();
+        }
+        for (name, content) in [
+            ("lm_eval/__init__.py", ""),
+            ("lm_eval/__main__.py", LM_EVAL),
+            // What is JSON is YAML.
+            ("yaml.py", "from json import loads as safe_load\n"),
+            ("model/config.json", "{\"max_position_embeddings\": 128}"),
+        ] {
+            fs::write(script.at(name), content).unwrap();
+        }
+        script
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    /// What starts it, with this as the server.
+    fn command(&self, server: &str) -> Command {
+        let server = program(self.0.path(), &format!("#!/bin/sh\n{server}\n"));
+        let mut command = Command::new("python3");
+        command.arg(repository("scripts/eval/run.py"));
+        command.args(["--tasks", "mmlu"]).arg("--cairn").arg(server);
+        command.arg("--model").arg(self.at("model"));
+        command.arg("--out").arg(self.at("out"));
+        command.env("PYTHONPATH", self.0.path());
+        // Nothing is left in the checkout.
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+}
+
+/// How a command ended, and what it said as an error.
+fn ended(command: &mut Command) -> (Option<i32>, String) {
+    let done = command.output().expect("python3 is there");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    (done.status.code(), said)
+}
+
+#[test]
+fn the_script_asks_twice_and_keeps_the_result() {
+    let script = Script::new();
+    let done = script.command(SERVES).output().expect("python3 is there");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    let shown = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(shown.lines().last(), Some("evaluated 0xab"));
+    let kept = fs::read(script.at("out/results/0xab.json")).unwrap();
+    let kept: Value = serde_json::from_slice(&kept).unwrap();
+    let task = &kept["tasks"]["cairn_mmlu"];
+    assert_eq!((&kept["round"], &task["questions"]), (&json!(5), &json!(1)));
+    assert_eq!(task["same_answers"], 1);
+    let questions = fs::read_to_string(script.at("out/task/cairn_mmlu.jsonl")).unwrap();
+    assert_eq!(questions.lines().count(), 57);
+
+    let mut other = script.command(SERVES);
+    let (code, said) = ended(other.env("OTHER", "local-completions"));
+    assert_eq!(code, Some(3), "{said}");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_ended_and_told() {
+    let script = Script::new();
+    let mut silent = script.command("exec tail -f /dev/null");
+    let (code, said) = ended(silent.args(["--patience", "1"]));
+    assert_eq!(code, Some(4), "{said}");
+    assert!(said.contains("took no requests within 1 s"), "{said}");
+    let (code, said) = ended(&mut script.command("exit 1"));
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("did not start"), "{said}");
+}
+
+#[test]
+fn a_script_that_is_asked_to_end_ends_the_harness() {
+    let script = Script::new();
+    let alive = script.at("alive");
+    nix::unistd::mkfifo(&alive, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let lines = heard(alive.clone());
+    let mut command = script.command(SERVES);
+    let command = command.env("ALIVE", &alive).stderr(Stdio::null());
+    let mut running = command.spawn().expect("python3 is there");
+    let started = lines.recv_timeout(HANGS).expect("the harness is started");
+    send("-TERM", running.id());
+    assert_eq!(running.wait().unwrap().code(), Some(1));
+    nobody_is_left(&lines, &started);
 }
