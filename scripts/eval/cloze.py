@@ -14,6 +14,7 @@ import pathlib
 import random
 import re
 
+import task
 import zstandard
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -21,23 +22,6 @@ NAME = "cairn_cloze"
 # A question has to fit into the context of the smallest model, 128 tokens.
 MOST_LETTERS = 160
 FEWEST_WORDS = 8
-TASK = """task: {name}
-dataset_path: json
-dataset_kwargs:
-  data_files:
-    test: {file}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{{{text}}}}"
-doc_to_choice: "{{{{choices}}}}"
-doc_to_target: answer
-metric_list:
-  - metric: acc
-    aggregation: mean
-    higher_is_better: true
-metadata:
-  version: 1
-"""
 
 
 def documents(corpus, index):
@@ -79,10 +63,7 @@ def main():
     parser.add_argument("--index", type=pathlib.Path, default=ROOT / "data/sotu.json")
     args = parser.parse_args()
     made = list(questions(*documents(args.corpus, args.index), args.questions, args.seed))
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out.resolve() / f"{NAME}.jsonl"
-    file.write_text("".join(json.dumps(question) + "\n" for question in made))
-    (args.out / f"{NAME}.yaml").write_text(TASK.format(name=NAME, file=file))
+    file = task.write(args.out, NAME, made, '"{{choices}}"')
     print(f"{len(made)} questions in {file}")
 
 

@@ -12,28 +12,12 @@ import json
 import pathlib
 import re
 
+import task
 import yaml
 
 NAME = "cairn_mmlu"
 LETTERS = "ABCD"
 SUBJECTS = 57
-TASK = """task: {name}
-dataset_path: json
-dataset_kwargs:
-  data_files:
-    test: {file}
-test_split: test
-output_type: multiple_choice
-doc_to_text: "{{{{text}}}}"
-doc_to_choice: ["A", "B", "C", "D"]
-doc_to_target: answer
-metric_list:
-  - metric: acc
-    aggregation: mean
-    higher_is_better: true
-metadata:
-  version: 1
-"""
 
 
 def examples():
@@ -64,10 +48,7 @@ def main():
         content = yaml.safe_load(path.read_text())
         found = (question(content["dataset_name"], sample) for sample in content["fewshot_config"]["samples"])
         made += filter(None, found)
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out.resolve() / f"{NAME}.jsonl"
-    file.write_text("".join(json.dumps(question) + "\n" for question in made))
-    (args.out / f"{NAME}.yaml").write_text(TASK.format(name=NAME, file=file))
+    file = task.write(args.out, NAME, made, json.dumps(list(LETTERS)))
     print(f"{len(made)} questions of {len({question['subject'] for question in made})} subjects in {file}")
 
 

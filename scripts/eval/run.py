@@ -5,20 +5,29 @@
 
 Once the harness loads the files with transformers, once it asks `cairn serve`, which reads the same files. Both must
 choose the same answer to every question. Nothing is downloaded. OUT/results has a file for each root; the table that
-is printed has all of them, by round. Ends with 3 if the two differ. `cairn eval` runs this for a live run.
+is printed has all of them, by round. Ends with 3 if the two differ, with 4 if the server does not say in time that it
+takes requests. `cairn eval` runs this for a live run.
 """
 import argparse
+import contextlib
 import hashlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
+import threading
 
 HERE = pathlib.Path(__file__).parent
 # What is asked, and the script that makes the questions.
 TASKS = dict(cloze="cloze.py", mmlu="mmlu.py")
 DIFFERENT = 3
+SILENT = 4
+# A server takes requests after so many seconds, and one more for so many bytes of the model, or it never will.
+START, BYTES_PER_SECOND = 120, 20_000_000
+# After so many seconds a server that was asked to end is killed.
+GRACE = 30
 OFFLINE = dict(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", TOKENIZERS_PARALLELISM="false", OPENAI_API_KEY="none")
 # The server is on this machine, whatever proxy others are reached by.
 OFFLINE |= dict(NO_PROXY="127.0.0.1", no_proxy="127.0.0.1")
@@ -47,12 +56,36 @@ def harness(kind, model_args, args):
     return results, {name: {sample["doc_id"]: score(sample) for sample in read(name)} for name in names}
 
 
-def served(cairn, model):
-    """Starts a server on a free port; gives it and what it says."""
+@contextlib.contextmanager
+def served(cairn, model, seconds):
+    """Starts a server on a free port, and gives what it says. It ends with this."""
     command = [cairn, "serve", "--model", model, "--listen", "127.0.0.1:0", "--json"]
     server = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True)
-    line = server.stdout.readline()
-    return (server, json.loads(line)) if line else sys.exit("cairn serve did not start")
+    is_late = threading.Event()
+    timer = threading.Timer(seconds, lambda: (is_late.set(), server.kill()))
+    timer.start()
+    try:
+        line = server.stdout.readline()
+        timer.cancel()
+        if is_late.is_set():
+            print(f"`cairn serve` took no requests within {seconds:.0f} s", file=sys.stderr)
+            sys.exit(SILENT)
+        if not line:
+            sys.exit("`cairn serve` did not start")
+        yield json.loads(line)
+    finally:
+        timer.cancel()
+        server.terminate()
+        try:
+            server.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def patience(model):
+    """Seconds within which a server has to take requests."""
+    return START + sum(file.stat().st_size for file in model.iterdir() if file.is_file()) / BYTES_PER_SECOND
 
 
 def choice(scores):
@@ -85,15 +118,11 @@ def evaluate(args):
     # Both see the same tokens of what is longer than the context: here the last one is predicted and not read.
     export = f"pretrained={args.model},dtype=float32,add_bos_token=False,max_length={context - 1}"
     found = harness("hf", export, args)
-    server, said = served(args.cairn, args.model)
-    try:
+    with served(args.cairn, args.model, args.patience or patience(args.model)) as said:
         # The harness keeps one token of `max_length` for the one that it has chosen.
         endpoint = f"base_url={said['url']}/completions,model={said['model']},tokenizer={args.model}"
         endpoint += f",tokenizer_backend=huggingface,max_length={context + 1},max_retries=1"
         asked = harness("local-completions", endpoint, args)
-    finally:
-        server.terminate()
-        server.wait()
     names = [full_name(task) for task in args.tasks]
     return dict(
         model_root=said["model_root"],
@@ -142,7 +171,10 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--tasks", type=tasks, default=["cloze"])
     parser.add_argument("--questions", type=int, default=300)
+    parser.add_argument("--patience", type=float, help="seconds within which the server has to take requests")
     args = parser.parse_args()
+    # Whoever asks this to end means what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to end"))
     args.model, args.out = args.model.resolve(), args.out.resolve()
     result = evaluate(args)
     fresh = result["tasks"].values()

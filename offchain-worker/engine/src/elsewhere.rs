@@ -15,9 +15,10 @@ use cairn_trainer::{optimizer::learning_rate, AdamState};
 use crate::{
     cpu::Steps,
     host::trace_state,
+    outside::{broken, hashed, read},
     work::{steps, Stepping},
-    Cpu, Engine, EngineError, Order, Part, Sequences, Settlement, State, StepDone, Trained,
-    Version,
+    Cpu, Engine, EngineError, Order, Outside, Part, Sequences, Settlement, State, StepDone,
+    Trained, Version,
 };
 
 /// Where steps begin.
@@ -30,14 +31,43 @@ pub struct Origin<'a> {
     pub hashes: trace::State,
 }
 
-/// What an engine elsewhere has, as it says. Vectors are flat, in the order of the run's layout.
+/// What an engine elsewhere has, as it says, and where it put it. Vectors are flat, in the order of the run's layout.
 pub struct Copied {
     /// θ.
-    pub parameters: Vec<f32>,
+    pub parameters: Box<dyn Outside>,
     /// The optimizer's first moment.
-    pub first: Vec<f32>,
+    pub first: Box<dyn Outside>,
     /// The optimizer's second moment.
-    pub second: Vec<f32>,
+    pub second: Box<dyn Outside>,
+}
+
+impl Copied {
+    /// Reads all of it: so many parameters, and moments after so many steps.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError`] if something cannot be read, or has other lengths or numbers than it can have.
+    pub fn read(&self, parameters: usize, done: u64) -> Result<(Vec<f32>, AdamState), EngineError> {
+        let read = |part, vector: &dyn Outside| read(part, vector, parameters);
+        let found = read(Part::Parameters, &*self.parameters)?;
+        let optimizer = AdamState {
+            m: read(Part::FirstMoment, &*self.first)?,
+            v: read(Part::SecondMoment, &*self.second)?,
+            step: done,
+        };
+        Ok((found, optimizer))
+    }
+
+    /// The hashes of the same, after one step at least. Nothing of it is held.
+    fn hashes(&self, parameters: usize, done: u64) -> Result<trace::State, EngineError> {
+        let hash = |part, vector: &dyn Outside| hashed(part, vector, parameters);
+        Ok(trace::State {
+            parameters: hash(Part::Parameters, &*self.parameters)?,
+            first_moment: hash(Part::FirstMoment, &*self.first)?,
+            second_moment: hash(Part::SecondMoment, &*self.second)?,
+            steps: done,
+        })
+    }
 }
 
 /// Makes inner steps of one run somewhere. Nobody trusts its numbers.
@@ -65,7 +95,7 @@ pub trait Arithmetic: Send {
     /// [`EngineError`] if it cannot.
     fn step(&mut self, learning_rate: f64, sequences: &[&[u32]]) -> Result<f32, EngineError>;
 
-    /// Parameters and moments now.
+    /// Puts parameters and moments as they are now where they can be read. They stay as they are there.
     ///
     /// # Errors
     ///
@@ -144,43 +174,30 @@ impl<A: Arithmetic> Stepping for Away<'_, A> {
     }
 
     fn traced(&mut self) -> Result<H256, EngineError> {
-        match self.first.take() {
-            Some(first) => Ok(first),
-            None => {
-                let last = self.look()?;
-                let hash = last.1.hash();
-                self.last = Some(last);
-                Ok(hash)
-            }
+        if let Some(first) = self.first.take() {
+            return Ok(first);
         }
+        let there = self.arithmetic.copied()?;
+        Ok(there.hashes(self.parameters, self.done)?.hash())
+    }
+
+    fn traced_last(&mut self) -> Result<H256, EngineError> {
+        let last = self.look()?;
+        let hash = last.1.hash();
+        self.last = Some(last);
+        Ok(hash)
     }
 
     fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError> {
-        let (steps, _) = self.look()?;
-        Ok((steps.parameters, steps.optimizer))
+        self.arithmetic.copied()?.read(self.parameters, self.done)
     }
 }
 
 impl<A: Arithmetic> Away<'_, A> {
     /// The state now.
     fn look(&mut self) -> Result<(Steps, trace::State), EngineError> {
-        let Copied {
-            parameters,
-            first,
-            second,
-        } = self.arithmetic.copied()?;
-        for (part, vector) in [
-            (Part::Parameters, &parameters),
-            (Part::FirstMoment, &first),
-            (Part::SecondMoment, &second),
-        ] {
-            check_vector(part, vector, self.parameters)?;
-        }
-        let optimizer = AdamState {
-            m: first,
-            v: second,
-            step: self.done,
-        };
+        let there = self.arithmetic.copied()?;
+        let (parameters, optimizer) = there.read(self.parameters, self.done)?;
         let hashes = trace_state(&parameters, Some(&optimizer));
         Ok((
             Steps {
@@ -223,32 +240,6 @@ fn check_sequences(
         }
     }
     Ok(())
-}
-
-/// A vector of the model's length, of finite numbers; a second moment's are not below zero.
-fn check_vector(part: Part, vector: &[f32], expected: usize) -> Result<(), EngineError> {
-    let what = part.name();
-    if vector.len() != expected {
-        let found = vector.len();
-        return Err(broken(&format!(
-            "{what} with {found} numbers where the model has {expected} parameters"
-        )));
-    }
-    let is_good =
-        |number: &f32| number.is_finite() && (part != Part::SecondMoment || *number >= 0.0);
-    match vector.iter().position(|number| !is_good(number)) {
-        None => Ok(()),
-        Some(at) => {
-            let number = vector.get(at).copied().unwrap_or_default();
-            Err(broken(&format!("{what} with {number} at {at}")))
-        }
-    }
-}
-
-fn broken(what: &str) -> EngineError {
-    EngineError::Device(format!(
-        "the engine gave {what}, which cannot be: this round's steps are lost; look at its log"
-    ))
 }
 
 impl<A: Arithmetic> Engine for Elsewhere<A> {

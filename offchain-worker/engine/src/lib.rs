@@ -37,6 +37,7 @@ mod engine;
 mod error;
 mod host;
 mod open;
+mod outside;
 mod state;
 mod work;
 
@@ -47,4 +48,5 @@ pub use elsewhere::{Arithmetic, Copied, Elsewhere, Origin};
 pub use engine::{Engine, Order, Sequences, Settlement, StepDone, Trained};
 pub use error::EngineError;
 pub use open::{open, CPU};
+pub use outside::Outside;
 pub use state::{Part, Sent, State, Version};

@@ -19,6 +19,11 @@ pub(crate) trait Stepping {
     /// What stands for the state now in a trace.
     fn traced(&mut self) -> Result<H256, EngineError>;
 
+    /// The same of the state after the last step, which will be wanted itself.
+    fn traced_last(&mut self) -> Result<H256, EngineError> {
+        self.traced()
+    }
+
     /// Parameters and moments now.
     fn copied(&mut self) -> Result<(Vec<f32>, AdamState), EngineError>;
 }
@@ -70,7 +75,7 @@ fn ended(
         return Ok(None);
     }
     if trained.trace.len() < trace::count(steps, every) as usize {
-        trained.trace.push(stepping.traced()?);
+        trained.trace.push(stepping.traced_last()?);
     }
     Ok(Some(trained))
 }

@@ -20,6 +20,7 @@
 //!
 //! These functions hold a whole model. Each is made of parts that hold one tensor at a time, for models that do not
 //! fit otherwise: [`Compressor`] and [`Writer`], [`Opened`] and [`Reader`], [`StreamedStep`] and [`RootHasher`].
+//! [`vector_hash_in_parts`] is for a vector that is not even held by tensors.
 //!
 //! Nothing here knows of chains, networks or clocks. Work is spread over rayon's current thread pool; no
 //! result depends on how many threads that has, nor on the CPU's SIMD.
@@ -32,6 +33,7 @@ mod contribution;
 mod level;
 mod many;
 mod outer;
+mod parts;
 #[cfg(test)]
 mod plain_tests;
 mod resemblance;
@@ -51,6 +53,7 @@ pub use contribution::{Contribution, Header, MismatchError, Work};
 pub use outer::{
     outer_step, outer_step_and_root, OuterStepError, Stepped, StreamError, StreamedStep,
 };
+pub use parts::vector_hash_in_parts;
 pub use resemblance::{resemblance, Resemblance};
 pub use roots::{model_root, sealed_root, vector_hash, RootHasher};
 pub use seal::{open, seal, Opened};

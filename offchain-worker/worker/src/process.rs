@@ -5,16 +5,20 @@
 //! parent itself is killed.
 
 use std::{
+    io,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
 
 use nix::{
-    sys::signal::{kill, Signal},
+    sys::signal::{kill, killpg, Signal},
     unistd::Pid,
 };
-use tokio::process::{Child, Command};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{Child, Command},
+};
 
 use crate::error::Failure;
 
@@ -44,7 +48,7 @@ impl Process {
             .stderr(errors)
             .kill_on_drop(true)
             .process_group(0);
-        die_with_parent(&mut command);
+        die_with_parent(&mut command, Signal::SIGKILL);
         let program = command
             .as_std()
             .get_program()
@@ -117,18 +121,69 @@ impl Process {
     }
 }
 
-/// Has the kernel kill the child when the thread that started it ends. Children are started on the main
+/// Runs a program to its end and gives what it said. Neither it nor what it started outlives that, or this future,
+/// unless it goes into another process group. If this process is killed, the program is asked to stop.
+///
+/// # Errors
+/// Those of the system, if it cannot be started or heard.
+pub async fn output(command: &mut Command) -> io::Result<Output> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .process_group(0);
+    die_with_parent(command, Signal::SIGTERM);
+    let mut child = command.spawn()?;
+    let group = Group(child.id());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let ended = async move {
+        let status = child.wait().await;
+        // What it left would keep its pipes open.
+        drop(group);
+        status
+    };
+    let (status, stdout, stderr) = tokio::try_join!(ended, all_of(stdout), all_of(stderr))?;
+    Ok(Output {
+        status,
+        stdout,
+        stderr,
+    })
+}
+
+/// A process group by its first process. All of it is killed with this.
+struct Group(Option<u32>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0.and_then(|id| i32::try_from(id).ok()) {
+            // An error here means that nobody is left.
+            let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+        }
+    }
+}
+
+/// All that comes out of a pipe.
+async fn all_of(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut said = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut said).await?;
+    }
+    Ok(said)
+}
+
+/// Has the kernel send the child a signal when the thread that started it ends. Children are started on the main
 /// thread, which ends with the process.
 #[cfg(target_os = "linux")]
-fn die_with_parent(command: &mut Command) {
+fn die_with_parent(command: &mut Command, signal: Signal) {
     // SAFETY: between fork and exec only async-signal-safe calls are made: prctl is a plain system call.
     unsafe {
-        command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
+        command.pre_exec(move || Ok(nix::sys::prctl::set_pdeathsig(signal)?));
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn die_with_parent(_: &mut Command) {}
+fn die_with_parent(_: &mut Command, _: Signal) {}
 
 /// The last line of a log that says something.
 fn last_line(log: &Path) -> Option<String> {
@@ -180,6 +235,17 @@ mod tests {
         let pid = process.child.id().unwrap();
         process.stop(Duration::from_millis(1)).await;
         assert!(process.ended().is_some() && !alive(pid));
+    }
+
+    #[tokio::test]
+    async fn what_a_program_leaves_behind_ends_with_it() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "tail -f /dev/null & echo $!; exit 3"]);
+        // What is left has the pipes: as long as it lives, this does not come to its end.
+        let done = output(&mut command).await.unwrap();
+        assert_eq!(done.status.code(), Some(3));
+        let left = String::from_utf8(done.stdout).unwrap();
+        assert!(left.trim().parse::<u32>().is_ok(), "{left}");
     }
 
     #[tokio::test]

@@ -5,11 +5,12 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::PermissionsExt,
+    io::{self, Write},
+    os::unix::fs::{FileExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
+use cairn_engine::{EngineError, Outside};
 use tempfile::TempDir;
 
 use crate::ProcessError;
@@ -80,10 +81,10 @@ impl Bulk {
 
     /// Makes a file for the program to fill with so many numbers.
     pub fn to_fill(&self, name: &'static str, numbers: usize) -> Result<ToFill, ProcessError> {
-        let length = (numbers as u64).saturating_mul(4);
+        let numbers = numbers as u64;
         let make = || -> io::Result<File> {
             let file = self.make(name)?;
-            file.set_len(length)?;
+            file.set_len(numbers.saturating_mul(4))?;
             Ok(file)
         };
         let file = make().map_err(|error| ProcessError::Bulk { file: name, error })?;
@@ -118,34 +119,37 @@ impl Bulk {
 pub struct ToFill {
     name: &'static str,
     file: File,
-    numbers: usize,
+    numbers: u64,
 }
 
 impl ToFill {
-    /// The numbers that are in it.
-    pub fn read(self) -> Result<Vec<f32>, ProcessError> {
-        let file = self.name;
-        self.numbers()
-            .map_err(|error| ProcessError::Bulk { file, error })
-    }
-
-    fn numbers(mut self) -> io::Result<Vec<f32>> {
-        let expected = (self.numbers as u64).saturating_mul(4);
-        let found = self.file.metadata()?.len();
+    /// What the program filled, which still has its length.
+    pub fn filled(self) -> Result<Filled, ProcessError> {
+        let (file, expected) = (self.name, self.numbers.saturating_mul(4));
+        let found = match self.file.metadata() {
+            Ok(about) => about.len(),
+            Err(error) => return Err(ProcessError::Bulk { file, error }),
+        };
         if found != expected {
             let what = format!("{found} bytes where {expected} were expected");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            let error = io::Error::new(io::ErrorKind::InvalidData, what);
+            return Err(ProcessError::Bulk { file, error });
         }
-        self.file.seek(SeekFrom::Start(0))?;
-        let mut numbers = Vec::with_capacity(self.numbers);
-        let mut piece = vec![0; 4 * PIECE];
-        while numbers.len() < self.numbers {
-            let left = self.numbers.saturating_sub(numbers.len()).min(PIECE);
-            let bytes = piece.get_mut(..left.saturating_mul(4)).unwrap_or_default();
-            self.file.read_exact(bytes)?;
-            let words = bytes.chunks_exact(4).map(<[u8; 4]>::try_from);
-            numbers.extend(words.flatten().map(f32::from_le_bytes));
-        }
-        Ok(numbers)
+        Ok(Filled(self))
+    }
+}
+
+/// A file that the program filled. It is read where that is asked for, and is gone with this once its name is removed.
+pub struct Filled(ToFill);
+
+impl Outside for Filled {
+    fn numbers(&self) -> u64 {
+        self.0.numbers
+    }
+
+    fn read(&self, from: u64, bytes: &mut [u8]) -> Result<(), EngineError> {
+        let read = self.0.file.read_exact_at(bytes, from.saturating_mul(4));
+        let file = self.0.name;
+        Ok(read.map_err(|error| ProcessError::Bulk { file, error })?)
     }
 }

@@ -196,14 +196,14 @@ impl Process {
             second: Some(SECOND),
         };
         let Done {} = self.ask(&save, self.options.deadlines.move_all)?;
-        let (parameters, first, second) = files;
-        let copied = Copied {
-            parameters: parameters.read()?,
-            first: first.read()?,
-            second: second.read()?,
-        };
+        // They are read by what they were made with, and need no names any more.
         self.bulk.clear();
-        Ok(copied)
+        let (parameters, first, second) = files;
+        Ok(Copied {
+            parameters: Box::new(parameters.filled()?),
+            first: Box::new(first.filled()?),
+            second: Box::new(second.filled()?),
+        })
     }
 }
 

@@ -56,6 +56,22 @@ pub struct JsonArg {
     pub json: bool,
 }
 
+/// How many threads compute.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct ThreadsArg {
+    /// Threads of the CPU [default: one per core]
+    #[arg(long, env = "CAIRN_THREADS", value_name = "NUMBER")]
+    threads: Option<usize>,
+}
+
+impl ThreadsArg {
+    /// So many, or as many as there are cores.
+    pub fn count(self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.unwrap_or_else(cores)
+    }
+}
+
 /// Where wallets are.
 #[derive(Args, Clone, Debug)]
 pub struct WalletDirArg {

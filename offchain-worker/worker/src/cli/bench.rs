@@ -1,12 +1,11 @@
 //! `cairn bench`.
 
+mod args;
 mod codec;
 mod generate;
 mod memory;
 mod network;
 mod score;
-
-use std::path::PathBuf;
 
 use cairn_primitives::ModelShape;
 use cairn_trainer::{
@@ -18,7 +17,11 @@ use cairn_trainer::{
 use clap::{builder::BoolishValueParser, Args, Subcommand};
 use serde::Serialize;
 
-use super::{args::JsonArg, print};
+use self::args::NameArg;
+use super::{
+    args::{JsonArg, ThreadsArg},
+    print,
+};
 use crate::{amount::thousands, error::Failure, progress::progress, table::table};
 
 /// `cairn bench …`.
@@ -66,12 +69,12 @@ impl Bench {
 
 /// `cairn bench train`.
 #[derive(Args, Debug)]
+#[command(mut_arg("config", |arg| {
+    arg.help("The model: tiny, 10m, 100m, 1b, 8b or covenant-72b (a settings file is named before the verb: cairn --config FILE bench train)")
+}))]
 pub struct Train {
-    /// The model: tiny, 10m, 100m, 1b, 8b or covenant-72b (a settings file is named before the verb: cairn --config
-    /// FILE bench train)
-    // The same name as the settings file's, and so the same type.
-    #[arg(long, env = "CAIRN_MODEL", default_value = "10m", value_name = "NAME")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: NameArg,
     /// Tokens in a sequence
     #[arg(long, env = "CAIRN_SEQ", default_value_t = 512, value_name = "TOKENS")]
     seq: usize,
@@ -86,9 +89,8 @@ pub struct Train {
     /// Device that computes: cpu, cuda:N, or the first GPU if there is one (auto)
     #[arg(long, env = "CAIRN_DEVICE", default_value_t = Device::Cpu, value_name = "DEVICE")]
     device: Device,
-    /// Threads of the CPU [default: one per core]
-    #[arg(long, env = "CAIRN_THREADS", value_name = "NUMBER")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadsArg,
     /// Timed steps; the median is reported
     #[arg(long, env = "CAIRN_STEPS", default_value_t = 5, value_name = "NUMBER")]
     steps: usize,
@@ -122,7 +124,7 @@ struct Report {
 impl Train {
     /// The model's name and shape.
     fn model(&self) -> Result<(String, ModelShape), Failure> {
-        let name = self.config.to_string_lossy().into_owned();
+        let name = self.config.name();
         match config::named(&name) {
             Some(shape) => Ok((name, shape)),
             None => Err(Failure::new(
@@ -137,8 +139,7 @@ impl Train {
 
     async fn run(self) -> Result<(), Failure> {
         let (name, shape) = self.model()?;
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.unwrap_or(cores);
+        let threads = self.threads.count();
         let plan = Plan {
             shape: shape.clone(),
             length: self.seq,

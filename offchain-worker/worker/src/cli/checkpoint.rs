@@ -16,7 +16,10 @@ use cairn_store::{paths, Store};
 use clap::Args;
 
 use super::args::{NetuidArg, NodeArgs};
-use crate::{error::Failure, progress::progress, run_file::RunFile, serving::Origin, shards};
+use crate::{
+    error::Failure, progress::progress, roles::chain::Chain, run_file::RunFile, serving::Origin,
+    shards,
+};
 
 /// Bytes of a file that are read at once, whole numbers.
 const AT_ONCE: usize = 1 << 16;
@@ -77,14 +80,29 @@ pub struct About {
 }
 
 /// What is known of a run.
-struct Known {
+pub(crate) struct Known {
     about: About,
     /// What the chain has of it.
     on_chain: Option<OnChain>,
 }
 
+impl From<OnChain> for Known {
+    fn from(on_chain: OnChain) -> Known {
+        let data = &on_chain.config.data;
+        let about = About {
+            genesis: Some(on_chain.genesis),
+            config: on_chain.config.clone(),
+            manifest_root: Some(data.manifest_root),
+            tokenizer_root: Some(data.tokenizer_root),
+            windows: Some(data.windows),
+        };
+        let on_chain = Some(on_chain);
+        Known { about, on_chain }
+    }
+}
+
 /// What the chain has of a run, or kept of one that was stopped.
-struct OnChain {
+pub(crate) struct OnChain {
     genesis: H256,
     config: RunConfig,
     /// The block at which it was stopped.
@@ -93,13 +111,41 @@ struct OnChain {
     roots: Vec<(Round, ModelRoot)>,
 }
 
+impl OnChain {
+    /// The run that goes on on a subnet, after the block `at`.
+    ///
+    /// # Errors
+    /// If the chain does not answer.
+    pub(crate) async fn live<C: Chain>(
+        chain: &C,
+        at: H256,
+        netuid: Netuid,
+    ) -> Result<Option<OnChain>, Failure> {
+        let Some(run) = chain.run(at, netuid).await? else {
+            return Ok(None);
+        };
+        let lineage = chain.lineage(at, netuid, run.oldest_round).await?;
+        let known = lineage.iter().rev().filter(|entry| entry.is_final);
+        Ok(Some(OnChain {
+            genesis: chain.genesis(),
+            config: run.config,
+            stopped_at: None,
+            roots: known.map(|entry| (entry.round, entry.model_root)).collect(),
+        }))
+    }
+}
+
 impl CheckpointArgs {
     /// Finds them, in the store and on chain.
     ///
     /// # Errors
     /// If there is no such run or no such checkpoint, or if something in the store is not what it should be.
     pub async fn find(&self, store: &Store) -> Result<Found, Failure> {
-        let known = self.known().await?;
+        self.find_of(store, self.known().await?).await
+    }
+
+    /// The same of a run of which this is known.
+    pub(crate) async fn find_of(&self, store: &Store, known: Known) -> Result<Found, Failure> {
         let tokenizer = self.tokenizer(store, &known).await?;
         let (round, parameters) = {
             let _told = progress("reading the parameters", 0);
@@ -137,7 +183,16 @@ impl CheckpointArgs {
         store: &Store,
         held: ModelRoot,
     ) -> Result<Option<ModelRoot>, Failure> {
-        let run = self.on_chain().await?;
+        self.newer_of(store, &self.on_chain().await?, held).await
+    }
+
+    /// The same of a run of which the chain has this.
+    pub(crate) async fn newer_of(
+        &self,
+        store: &Store,
+        run: &OnChain,
+        held: ModelRoot,
+    ) -> Result<Option<ModelRoot>, Failure> {
         let files = files(store, self.netuid.netuid).await?;
         Ok(newer(&run.roots, &files, held))
     }
@@ -155,24 +210,13 @@ impl CheckpointArgs {
             let on_chain = None;
             return Ok(Known { about, on_chain });
         }
-        let on_chain = self.on_chain().await?;
-        let data = &on_chain.config.data;
-        let about = About {
-            genesis: Some(on_chain.genesis),
-            config: on_chain.config.clone(),
-            manifest_root: Some(data.manifest_root),
-            tokenizer_root: Some(data.tokenizer_root),
-            windows: Some(data.windows),
-        };
-        let on_chain = Some(on_chain);
-        Ok(Known { about, on_chain })
+        Ok(Known::from(self.on_chain().await?))
     }
 
     /// The subnet's run, or the one that was stopped last.
     async fn on_chain(&self) -> Result<OnChain, Failure> {
         let netuid: Netuid = self.netuid.netuid;
         let client = self.node.connect().await?;
-        let genesis = client.genesis_hash();
         let view = client.at_best().await?;
         if view.subnet(netuid).await?.is_none() {
             return Err(Failure::new(
@@ -181,15 +225,10 @@ impl CheckpointArgs {
                  and a checkpoint with --file and --checkpoint",
             ));
         }
-        if let Some(run) = view.run(netuid).await?.filter(|_| !self.stopped) {
-            let lineage = view.lineage(netuid, run.oldest_round).await?;
-            let known = lineage.iter().rev().filter(|entry| entry.is_final);
-            return Ok(OnChain {
-                genesis,
-                config: run.config,
-                stopped_at: None,
-                roots: known.map(|entry| (entry.round, entry.model_root)).collect(),
-            });
+        if !self.stopped {
+            if let Some(run) = OnChain::live(&client, view.block_hash(), netuid).await? {
+                return Ok(run);
+            }
         }
         let ended = view.ended_run(netuid).await?.ok_or_else(|| {
             let what = match self.stopped {
@@ -203,7 +242,7 @@ impl CheckpointArgs {
         })?;
         let roots = ended.final_roots.iter();
         Ok(OnChain {
-            genesis,
+            genesis: client.genesis_hash(),
             roots: roots.map(|known| (known.round, known.model_root)).collect(),
             stopped_at: Some(ended.stopped_at),
             config: ended.config,

@@ -5,17 +5,16 @@ mod results;
 
 use std::path::{Path, PathBuf};
 
-use cairn_store::Store;
 use cairn_trainer::{cuda, hugging_face::SHARD_BYTES};
 use clap::Args;
 use serde::Serialize;
 
 use self::{
-    harness::{Harness, Task},
+    harness::{Harness, HarnessError, Outcome, Task},
     results::{all, Answered, Evaluated},
 };
-use super::{args::JsonArg, checkpoint::CheckpointArgs, export, print};
-use crate::{error::Failure, output, progress::progress};
+use super::{args::JsonArg, export, model::ModelArgs, print};
+use crate::{error::Failure, output, progress::progress, shutdown};
 
 /// Where a model is put while it is evaluated, below the directory of the results.
 const EXPORT: &str = ".export";
@@ -44,19 +43,8 @@ pub struct Eval {
     /// Python with lm-evaluation-harness [default: the one that `make venv` installs]
     #[arg(long, env = "CAIRN_PYTHON", value_name = "PATH")]
     python: Option<PathBuf>,
-    /// A directory that `cairn run export` wrote; neither chain nor store is asked then
-    #[arg(long, env = "CAIRN_MODEL_DIR", value_name = "DIR")]
-    model: Option<PathBuf>,
-    /// The store that the workers of a run share, such as file:///srv/cairn
-    #[arg(
-        long,
-        env = "CAIRN_STORE",
-        value_name = "URL",
-        required_unless_present = "model"
-    )]
-    store: Option<String>,
     #[command(flatten)]
-    checkpoint: CheckpointArgs,
+    model: ModelArgs,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -81,14 +69,11 @@ impl Eval {
         // What is missing is said before a model is exported.
         let harness = Harness::new(&python, &out).await?;
         let exported = Exported(out.join(EXPORT));
-        let model = match &self.model {
-            Some(model) => model.clone(),
+        let model = match self.model.directory() {
+            Some(model) => model.to_path_buf(),
             None => self.export(&exported.0).await?,
         };
-        let outcome = {
-            let _told = progress("lm-evaluation-harness asks", 0);
-            harness.run(&model, &self.tasks, self.questions).await?
-        };
+        let outcome = self.ask(&harness, &model).await?;
         drop(exported);
         let (results, equal) = (all(&out)?, outcome.equal);
         let is_it = |one: &&Evaluated| format!("{:?}", one.model_root) == outcome.root;
@@ -111,11 +96,19 @@ impl Eval {
         }
     }
 
+    /// Has the harness ask, until it is done or this program is asked to stop: then all that was started ends.
+    async fn ask(&self, harness: &Harness, model: &Path) -> Result<Outcome, HarnessError> {
+        let _told = progress("lm-evaluation-harness asks", 0);
+        let mut stop = shutdown::watch();
+        tokio::select! {
+            outcome = harness.run(model, &self.tasks, self.questions) => outcome,
+            () = shutdown::asked(&mut stop) => Err(HarnessError::Stopped),
+        }
+    }
+
     /// Exports what is to be evaluated, and gives where.
     async fn export(&self, to: &Path) -> Result<PathBuf, Failure> {
-        // The command line has made sure of it.
-        let store = Store::open(self.store.as_deref().unwrap_or_default())?;
-        let found = self.checkpoint.find(&store).await?;
+        let found = self.model.find().await?;
         if found.tokenizer.is_none() {
             let what = "the model has no tokenizer, so nothing can be asked";
             return Err(Failure::new(what, "name one with --tokenizer"));

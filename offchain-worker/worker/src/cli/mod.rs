@@ -23,7 +23,7 @@ mod gradient;
 mod look;
 mod manual;
 pub mod member;
-mod model;
+pub(crate) mod model;
 mod onlookers;
 mod passphrase;
 mod purse;

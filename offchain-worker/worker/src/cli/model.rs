@@ -1,13 +1,13 @@
 //! Which model is used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cairn_inference::Model;
 use cairn_primitives::ModelRoot;
 use cairn_store::Store;
 use clap::Args;
 
-use super::checkpoint::CheckpointArgs;
+use super::checkpoint::{CheckpointArgs, Found};
 use crate::{error::Failure, progress::progress, serving::Loaded};
 
 /// Which model: a run's, or one that was exported.
@@ -26,36 +26,35 @@ pub struct ModelArgs {
     store: Option<String>,
     #[command(flatten)]
     checkpoint: CheckpointArgs,
-    /// Threads of the CPU [default: one per core]
-    #[arg(long, env = "CAIRN_THREADS", value_name = "NUMBER")]
-    threads: Option<usize>,
 }
 
 impl ModelArgs {
-    /// Finds the model and makes it ready.
+    /// The directory of an exported model, if one is named.
+    pub fn directory(&self) -> Option<&Path> {
+        self.model.as_deref()
+    }
+
+    /// Finds a run's parameters where no directory is named.
+    ///
+    /// # Errors
+    /// As [`CheckpointArgs::find`].
+    pub async fn find(&self) -> Result<Found, Failure> {
+        self.checkpoint.find(&self.open()?).await
+    }
+
+    /// Finds the model and makes it ready for so many threads.
     ///
     /// # Errors
     /// If it is not there, not whole, or has no tokenizer.
-    pub async fn load(&self) -> Result<Loaded, Failure> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.unwrap_or(cores);
+    pub async fn load(&self, threads: usize) -> Result<Loaded, Failure> {
         if let Some(directory) = self.model.clone() {
             let _told = progress("reading the model", 0);
             let read = move || Loaded::read(&directory, threads);
             return tokio::task::spawn_blocking(read).await?;
         }
-        let found = self.checkpoint.find(&self.open()?).await?;
-        let tokenizer = found.tokenizer.ok_or_else(|| {
-            Failure::new("the model has no tokenizer", "name one with --tokenizer")
-        })?;
-        let (shape, parameters) = (found.shape, found.parameters);
-        let pack = move || Model::new(&shape, &parameters, threads);
-        Ok(Loaded {
-            model: tokio::task::spawn_blocking(pack).await??,
-            tokenizer,
-            origin: found.origin,
-        })
+        prepared(self.find().await?, threads).await
     }
+
     /// Whether the newest parameters of a run are meant, so that newer ones may come.
     pub fn follows(&self) -> bool {
         self.model.is_none() && self.checkpoint.follows()
@@ -73,4 +72,21 @@ impl ModelArgs {
     fn open(&self) -> Result<Store, Failure> {
         Ok(Store::open(self.store.as_deref().unwrap_or_default())?)
     }
+}
+
+/// Makes what was found ready for so many threads.
+///
+/// # Errors
+/// If it has no tokenizer, or is no model that can be used.
+pub(crate) async fn prepared(found: Found, threads: usize) -> Result<Loaded, Failure> {
+    let tokenizer = found
+        .tokenizer
+        .ok_or_else(|| Failure::new("the model has no tokenizer", "name one with --tokenizer"))?;
+    let (shape, parameters) = (found.shape, found.parameters);
+    let pack = move || Model::new(&shape, &parameters, threads);
+    Ok(Loaded {
+        model: tokio::task::spawn_blocking(pack).await??,
+        tokenizer,
+        origin: found.origin,
+    })
 }

@@ -5,17 +5,18 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use cairn_primitives::ModelRoot;
 use clap::Args;
 use serde::Serialize;
-use tokio::{
-    net::TcpListener,
-    sync::watch,
-    time::{interval_at, Instant, MissedTickBehavior},
-};
+use tokio::{net::TcpListener, sync::watch};
 
-use super::{args::JsonArg, dashboard::cannot_listen, model::ModelArgs};
+use super::{
+    args::{JsonArg, ThreadsArg},
+    dashboard::cannot_listen,
+    model::ModelArgs,
+};
 use crate::{
     error::Failure,
     output,
     serving::{
+        follow::{Follower, Source},
         server::{serve, Limits},
         Loaded, Origin,
     },
@@ -48,6 +49,8 @@ pub struct Serve {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
+    threads: ThreadsArg,
+    #[command(flatten)]
     json: JsonArg,
 }
 
@@ -68,7 +71,8 @@ impl Serve {
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| cannot_listen(self.listen, &error))?;
-        let loaded = Arc::new(self.model.load().await?);
+        let threads = self.threads.count();
+        let loaded = Arc::new(self.model.load(threads).await?);
         let at = listener.local_addr()?;
         let served = Served {
             url: format!("http://{at}/v1"),
@@ -92,10 +96,12 @@ impl Serve {
         };
         let (models, coming) = watch::channel(loaded);
         let every = Duration::from_secs(self.refresh.into());
-        let follower = match self.model.follows() && !every.is_zero() {
-            true => Some(tokio::spawn(follow(self.model, models, every))),
+        let model = self.model;
+        let follower = match model.follows() && !every.is_zero() {
+            true => Some(Follower::new(Newest { model, threads }, models)),
             false => None,
         };
+        let follower = follower.map(|follower| tokio::spawn(follower.follow(every)));
         let served = serve(listener, coming, limits, stop).await;
         if let Some(follower) = follower {
             follower.abort();
@@ -104,43 +110,18 @@ impl Serve {
     }
 }
 
-/// What could not be read is tried again after this time: the store may not have answered.
-const AGAIN: Duration = Duration::from_secs(3_600);
-
-/// Looks for newer parameters every so often, and hands them to the server when they are ready.
-async fn follow(model: ModelArgs, models: watch::Sender<Arc<Loaded>>, every: Duration) {
-    let first = Instant::now().checked_add(every);
-    let mut ticks = interval_at(first.unwrap_or_else(Instant::now), every);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut passed: Option<(ModelRoot, Instant)> = None;
-    loop {
-        ticks.tick().await;
-        passed = passed.filter(|(_, since)| since.elapsed() < AGAIN);
-        match look(&model, &models, passed.map(|(root, _)| root)).await {
-            Ok(Some(seen)) => passed = Some((seen, Instant::now())),
-            Ok(None) => {}
-            Err(error) => tracing::warn!("{error}; the model stays as it is"),
-        }
-    }
+/// The newest parameters of a run, for so many threads.
+struct Newest {
+    model: ModelArgs,
+    threads: usize,
 }
 
-/// Looks once. Gives the root of what could not be read, which is `passed` over for a while.
-async fn look(
-    model: &ModelArgs,
-    models: &watch::Sender<Arc<Loaded>>,
-    passed: Option<ModelRoot>,
-) -> Result<Option<ModelRoot>, Failure> {
-    let held = models.borrow().origin.clone();
-    let newer = model.newer_than(held.model_root).await?;
-    let Some(newer) = newer.filter(|newer| Some(*newer) != passed) else {
-        return Ok(None);
-    };
-    let loaded = model.load().await?;
-    let (root, round) = (loaded.origin.model_root, loaded.origin.round);
-    // Where the newest cannot be read, one before it may still be newer than what is held.
-    if root == newer || (root != held.model_root && round > held.round) {
-        output::say(&format!("cairn: now {}", loaded.origin));
-        models.send_replace(Arc::new(loaded));
+impl Source for Newest {
+    async fn newer_than(&self, held: ModelRoot) -> Result<Option<ModelRoot>, Failure> {
+        self.model.newer_than(held).await
     }
-    Ok((root != newer).then_some(newer))
+
+    async fn load(&self) -> Result<Loaded, Failure> {
+        self.model.load(self.threads).await
+    }
 }

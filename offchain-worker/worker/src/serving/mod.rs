@@ -3,9 +3,11 @@
 //!
 //! [`Loaded`] is a model with its tokenizer and where it comes from. [`queue`] is the one thread that computes: it
 //! takes jobs, gives each a step in turn, and waits for nobody. [`server`] takes requests from the network and brings
-//! answers back; [`request`] and [`answer`] are what is said in both directions.
+//! answers back; [`request`] and [`answer`] are what is said in both directions. [`follow`] has newer parameters of a
+//! run take over.
 
 pub mod answer;
+pub mod follow;
 mod loaded;
 pub mod queue;
 pub mod request;

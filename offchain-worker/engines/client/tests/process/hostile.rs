@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cairn_engine::{Elsewhere, Engine, EngineError, State, Version};
+use cairn_engine::{Cpu, Elsewhere, Engine, EngineError, State, Version};
 use cairn_engine_process::{open, Launch, Options, Process};
 use cairn_primitives::{EngineClass, Matrices, Muon, Uid, H256};
 
@@ -215,6 +215,45 @@ fn numbers_that_cannot_be() {
     );
     is_fault("save:short", "parameters.f32: 40 bytes where");
     is_fault("save:long", "parameters.f32: ");
+}
+
+/// A run of which each state is traced, and engines for it: those between the steps are hashed where they lie.
+fn traced(fault: &str) -> (Elsewhere<Process>, Cpu, Armed) {
+    let mut config = config();
+    config.inner.trace_every = 1;
+    let armed = Armed::new();
+    let mut theirs = open(&config, launch(fault, &armed.path()), 1).unwrap();
+    let mut ours = Cpu::new(&config, 1).unwrap();
+    load(&mut theirs, &config);
+    load(&mut ours, &config);
+    (theirs, ours, armed)
+}
+
+#[test]
+fn states_between_the_steps_have_the_cpus_hashes() {
+    let (mut theirs, mut ours, _armed) = traced("never:");
+    let got = train(&mut theirs, 0, STEPS, |_| true).unwrap().unwrap();
+    let want = train(&mut ours, 0, STEPS, |_| true).unwrap().unwrap();
+    assert_eq!((got.trace.len(), &got), (4, &want));
+}
+
+#[test]
+fn numbers_that_cannot_be_between_the_steps() {
+    for (fault, said) in [
+        ("save:nan", "the vector of parameters with NaN at 100"),
+        ("save:infinite", "first moment with inf at 0"),
+        ("save:negative", "second moment with -0.000000001 at 3"),
+        ("save:short", "parameters.f32: 40 bytes where"),
+    ] {
+        let (mut theirs, mut ours, armed) = traced(fault);
+        let error = train(&mut theirs, 0, STEPS, |_| true).unwrap_err();
+        assert!(!armed.path().exists(), "{fault} did not come");
+        assert!(error.is_device_fault(), "{fault}: {error}");
+        assert!(error.to_string().contains(said), "{fault}: {error}");
+        let [got, want] = [&mut theirs as &mut dyn Engine, &mut ours]
+            .map(|engine| train(engine, 0, STEPS, |_| true).unwrap());
+        assert_eq!(got, want, "{fault}");
+    }
 }
 
 /// Nobody reads what a program puts in a file's place: the file itself was not filled.

@@ -9,9 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cairn_engine::{
-    Arithmetic, Copied, Elsewhere, Engine, EngineError, Origin, State, StepDone, Version,
-};
+use cairn_engine::{Arithmetic, Elsewhere, Engine, EngineError, Origin, State, StepDone, Version};
 use cairn_engine_process::{open, Launch, Options, Process};
 use cairn_primitives::{EngineClass, RunConfig};
 use cairn_trainer::{optimizer::learning_rate, AdamState};
@@ -44,7 +42,11 @@ fn process(config: &RunConfig, ranks: u16, arguments: &[&str]) -> Process {
 }
 
 /// Where 20 steps lead, and their losses.
-fn steps(config: &RunConfig, process: &mut Process, from: &State) -> (Copied, Vec<f32>) {
+fn steps(
+    config: &RunConfig,
+    process: &mut Process,
+    from: &State,
+) -> ((Vec<f32>, AdamState), Vec<f32>) {
     let optimizer = from.optimizer.as_ref();
     let origin = Origin {
         parameters: &from.parameters,
@@ -60,7 +62,9 @@ fn steps(config: &RunConfig, process: &mut Process, from: &State) -> (Copied, Ve
             .unwrap()
     };
     let losses = (0..u64::from(STEPS)).map(step).collect();
-    (process.copied().unwrap(), losses)
+    let there = process.copied().unwrap();
+    let led = there.read(from.parameters.len(), done + u64::from(STEPS));
+    (led.unwrap(), losses)
 }
 
 /// The CPU's.
@@ -103,7 +107,7 @@ fn twenty_steps_are_the_cpus(
     from: &State,
     most: [f64; 4],
 ) -> State {
-    let (got, losses) = steps(config, process, from);
+    let ((parameters, optimizer), losses) = steps(config, process, from);
     let (want, expected) = reference(config, from);
     let way = |to: &[f32]| -> Vec<f32> {
         to.iter()
@@ -114,9 +118,9 @@ fn twenty_steps_are_the_cpus(
     let moments = want.optimizer.as_ref().unwrap();
     let found = [
         apart(&losses, &expected),
-        distance(&way(&got.parameters), &way(&want.parameters)),
-        distance(&got.first, &moments.m),
-        distance(&got.second, &moments.v),
+        distance(&way(&parameters), &way(&want.parameters)),
+        distance(&optimizer.m, &moments.m),
+        distance(&optimizer.v, &moments.v),
     ];
     println!(
         "{}: losses {:.1e}, way {:.1e}, moments {:.1e} and {:.1e} apart",

@@ -11,6 +11,7 @@ use cairn_primitives::{
 use clap::Args;
 use serde::Serialize;
 
+use super::args::PoolArg;
 use crate::{
     amount::thousands,
     cli::{args::JsonArg, print},
@@ -46,14 +47,8 @@ pub struct Codec {
         value_name = "N"
     )]
     contributions: u16,
-    /// Threads
-    #[arg(
-        long,
-        env = "CAIRN_THREADS",
-        default_value_t = 1,
-        value_name = "NUMBER"
-    )]
-    threads: usize,
+    #[command(flatten)]
+    threads: PoolArg,
     /// How often each is timed; the fastest is reported
     #[arg(long, env = "CAIRN_REPEATS", default_value_t = 7, value_name = "N")]
     repeats: usize,
@@ -96,11 +91,8 @@ struct Setting {
 impl Codec {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads)
-            .build()?;
         let told = progress("compressing, decoding and applying contributions", 0);
-        let report = pool.install(|| self.measure())?;
+        let report = self.threads.install(|| self.measure())?;
         drop(told);
         print(self.json.json, &report, Report::for_people)
     }
@@ -140,7 +132,7 @@ impl Codec {
             cols: self.cols,
             kept_per_block: self.kept_per_block,
             contributions: self.contributions,
-            threads: self.threads,
+            threads: self.threads.threads,
             bytes: file.len() as u64,
             ratio: dense / file.len() as f64,
             select_gb_per_s: dense / select / 1e9,

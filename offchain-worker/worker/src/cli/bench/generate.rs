@@ -7,25 +7,29 @@ use cairn_trainer::{config, initial_parameters, simd};
 use clap::Args;
 use serde::Serialize;
 
+use super::args::NameArg;
 use crate::{
-    cli::{args::JsonArg, print},
+    cli::{
+        args::{JsonArg, ThreadsArg},
+        print,
+    },
     error::Failure,
     progress::progress,
 };
 
 /// `cairn bench generate`.
 #[derive(Args, Debug)]
+#[command(mut_arg("config", |arg| {
+    arg.help("The model, untrained: tiny, 10m, 100m, 1b, 8b or covenant-72b")
+}))]
 pub struct Generate {
-    /// The model, untrained: tiny, 10m, 100m, 1b, 8b or covenant-72b
-    // The same name as the settings file's, and so the same type.
-    #[arg(long, env = "CAIRN_MODEL", default_value = "10m", value_name = "NAME")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: NameArg,
     /// Instead: a directory with a model as `cairn run export` writes it
     #[arg(long, env = "CAIRN_MODEL_DIR", value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Threads of the CPU [default: one per core]
-    #[arg(long, env = "CAIRN_THREADS", value_name = "NUMBER")]
-    threads: Option<usize>,
+    #[command(flatten)]
+    threads: ThreadsArg,
     /// Tokens of the prompt, which is read at once
     #[arg(
         long,
@@ -74,11 +78,10 @@ struct Report {
 impl Generate {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = self.threads.unwrap_or(cores);
+        let threads = self.threads.count();
         let name = match &self.model {
             Some(directory) => directory.display().to_string(),
-            None => self.config.display().to_string(),
+            None => self.config.name(),
         };
         let (model, report) = {
             let _told = progress("generating", 0);

@@ -1,7 +1,5 @@
 //! `cairn bench memory`.
 
-use std::path::PathBuf;
-
 use cairn_engine::{
     audit::{find, open, Audited, Traced},
     Cpu, Engine, State, Version,
@@ -11,7 +9,10 @@ use cairn_trainer::bench::peak_memory;
 use clap::Args;
 use serde::Serialize;
 
-use super::network::{Made, Network, Play};
+use super::{
+    args::{NameArg, PoolArg, SequencesArg},
+    network::{Made, Network, Play},
+};
 use crate::{
     cli::{args::JsonArg, print},
     error::Failure,
@@ -28,29 +29,15 @@ const ROUND: Round = 1;
 /// `cairn bench memory`.
 #[derive(Args, Debug)]
 pub struct Memory {
-    /// The model: tiny, 10m, 100m, 1b or 8b
-    // The same name as the settings file's, and so the same type.
-    #[arg(long, env = "CAIRN_MODEL", default_value = "10m", value_name = "NAME")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: NameArg,
     /// Tokens in a sequence [default: 512, or the model's context if that is shorter]
     #[arg(long, env = "CAIRN_SEQ", value_name = "TOKENS")]
     seq: Option<u32>,
-    /// Sequences of a step
-    #[arg(
-        long,
-        env = "CAIRN_BATCH",
-        default_value_t = 4,
-        value_name = "SEQUENCES"
-    )]
-    sequences: u16,
-    /// Threads
-    #[arg(
-        long,
-        env = "CAIRN_THREADS",
-        default_value_t = 1,
-        value_name = "NUMBER"
-    )]
-    threads: usize,
+    #[command(flatten)]
+    sequences: SequencesArg,
+    #[command(flatten)]
+    threads: PoolArg,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -80,26 +67,23 @@ struct Row {
 impl Memory {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads)
-            .build()?;
         let report = {
             let _told = progress("playing a round", 0);
-            pool.install(|| self.measure())?
+            self.threads.install(|| self.measure())?
         };
         print(self.json.json, &report, Report::people)
     }
 
     fn measure(&self) -> Result<Report, Failure> {
         let play = Play {
-            model: self.config.to_string_lossy().into_owned(),
+            model: self.config.name(),
             seq: self.seq,
             steps: 2,
             trace_every: 1,
-            sequences: self.sequences,
+            sequences: self.sequences.sequences,
             miners: 1,
             rounds: 2,
-            threads: self.threads,
+            threads: self.threads.threads,
         };
         let mut network = Network::new(&play)?;
         let mut phases = Phases {
@@ -110,7 +94,7 @@ impl Memory {
         // A validator is a process of its own, which has none of what the miner had.
         let config = network.config.clone();
         let parameters = std::mem::take(&mut network.parameters);
-        network.engine = Cpu::new(&config, self.threads)?;
+        network.engine = Cpu::new(&config, self.threads.threads)?;
         validator(&mut network, &mut phases, parameters, (made, blob))?;
         let most = |who: &str| {
             let rows = phases.rows.iter().filter(|row| row.who == who);
@@ -120,8 +104,8 @@ impl Memory {
             config: play.model,
             parameters: network.layout.parameters(),
             sequence_length: network.config.inner.sequence_length,
-            sequences: self.sequences,
-            threads: self.threads,
+            sequences: self.sequences.sequences,
+            threads: self.threads.threads,
             miner_bytes: most("miner"),
             validator_bytes: most("validator"),
             rows: phases.rows,

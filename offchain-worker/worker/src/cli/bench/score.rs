@@ -1,6 +1,6 @@
 //! `cairn bench score`.
 
-use std::{path::PathBuf, time::Instant};
+use std::time::Instant;
 
 use cairn_primitives::Round;
 use cairn_round::scoring::{difference, mean, Evidence, Outcome};
@@ -8,7 +8,10 @@ use cairn_trainer::simd;
 use clap::Args;
 use serde::Serialize;
 
-use super::network::{Network, Play};
+use super::{
+    args::{NameArg, PoolArg, SequencesArg},
+    network::{Network, Play},
+};
 use crate::{
     cli::{args::JsonArg, print},
     error::Failure,
@@ -19,25 +22,21 @@ use crate::{
 
 /// `cairn bench score`.
 #[derive(Args, Debug)]
+#[command(
+    mut_arg("config", |arg| arg.default_value("tiny")),
+    mut_arg("sequences", |arg| arg.default_value("16"))
+)]
 pub struct Score {
-    /// The model: tiny, 10m, 100m, 1b or 8b
-    // The same name as the settings file's, and so the same type.
-    #[arg(long, env = "CAIRN_MODEL", default_value = "tiny", value_name = "NAME")]
-    config: PathBuf,
+    #[command(flatten)]
+    config: NameArg,
     /// Tokens in a sequence
     #[arg(long, env = "CAIRN_SEQ", default_value_t = 128, value_name = "TOKENS")]
     seq: u32,
     /// Inner steps of a round
     #[arg(long, env = "CAIRN_STEPS", default_value_t = 20, value_name = "NUMBER")]
     steps: u16,
-    /// Sequences of a step
-    #[arg(
-        long,
-        env = "CAIRN_BATCH",
-        default_value_t = 16,
-        value_name = "SEQUENCES"
-    )]
-    sequences: u16,
+    #[command(flatten)]
+    sequences: SequencesArg,
     /// Miners that contribute
     #[arg(
         long,
@@ -49,14 +48,8 @@ pub struct Score {
     /// Rounds; each is scored
     #[arg(long, env = "CAIRN_ROUNDS", default_value_t = 2, value_name = "N")]
     rounds: u32,
-    /// Threads
-    #[arg(
-        long,
-        env = "CAIRN_THREADS",
-        default_value_t = 1,
-        value_name = "NUMBER"
-    )]
-    threads: usize,
+    #[command(flatten)]
+    threads: PoolArg,
     #[command(flatten)]
     json: JsonArg,
 }
@@ -91,26 +84,23 @@ struct Row {
 impl Score {
     /// Does it.
     pub fn run(self) -> Result<(), Failure> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(self.threads)
-            .build()?;
         let report = {
             let _told = progress("training and scoring", 0);
-            pool.install(|| self.measure())?
+            self.threads.install(|| self.measure())?
         };
         print(self.json.json, &report, Report::people)
     }
 
     fn measure(&self) -> Result<Report, Failure> {
         let play = Play {
-            model: self.config.to_string_lossy().into_owned(),
+            model: self.config.name(),
             seq: Some(self.seq),
             steps: self.steps,
             trace_every: self.steps.max(1),
-            sequences: self.sequences,
+            sequences: self.sequences.sequences,
             miners: self.contributions,
             rounds: self.rounds,
-            threads: self.threads,
+            threads: self.threads.threads,
         };
         let mut network = Network::new(&play)?;
         let rounds = 0..self.rounds.max(1);
@@ -124,7 +114,7 @@ impl Score {
             parameters: network.layout.parameters(),
             sequence_length: self.seq,
             contributions: self.contributions,
-            threads: self.threads,
+            threads: self.threads.threads,
             simd: simd(),
             rounds: rows,
             seconds_per_contribution: mean,

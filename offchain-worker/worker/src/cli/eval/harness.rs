@@ -1,14 +1,16 @@
 //! lm-evaluation-harness, driven by the scripts of `scripts/eval`.
 
 use std::{
+    io,
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::Output,
 };
 
 use clap::ValueEnum;
+use thiserror::Error;
 use tokio::process::Command;
 
-use crate::{devnet::setting::CORPUS, error::Failure, new_file::NewFile};
+use crate::{devnet::setting::CORPUS, error::Failure, new_file::NewFile, process};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -20,10 +22,14 @@ pub enum Task {
 }
 
 /// The scripts and the text that they need, where they find each other.
-const FILES: [(&str, &[u8]); 5] = [
+const FILES: [(&str, &[u8]); 6] = [
     (
         "scripts/eval/run.py",
         include_bytes!("../../../../../scripts/eval/run.py"),
+    ),
+    (
+        "scripts/eval/task.py",
+        include_bytes!("../../../../../scripts/eval/task.py"),
     ),
     (
         "scripts/eval/cloze.py",
@@ -46,8 +52,54 @@ const MISSING: &str = "import importlib.util, sys\n\
     sys.exit(' '.join(name for name in names if importlib.util.find_spec(name) is None) or 0)";
 /// With this the script says that the two ways chose other answers.
 const DIFFERENT: i32 = 3;
+/// With this, that the server did not say in time that it takes requests.
+const SILENT: i32 = 4;
 const REMEDY: &str = "`make venv` in a checkout of Cairn installs what it takes (several GB), or name a Python that has \
                       it with --python";
+
+/// Why there is no result.
+#[derive(Debug, Error)]
+pub enum HarnessError {
+    /// There is no such program.
+    #[error(
+        "there is no lm-evaluation-harness: cannot start {python}: {error}; {remedy}",
+        remedy = REMEDY
+    )]
+    NoPython {
+        /// What was to be started.
+        python: String,
+        /// Why it was not.
+        error: io::Error,
+    },
+    /// It lacks modules.
+    #[error("there is no lm-evaluation-harness: {python} lacks {modules}; {remedy}", remedy = REMEDY)]
+    NoModules {
+        /// Which Python.
+        python: String,
+        /// What it lacks.
+        modules: String,
+    },
+    /// The server that was started did not say in time that it takes requests.
+    #[error("the model cannot be asked: {said}; see what else this machine does, and try again")]
+    Silent {
+        /// By the script.
+        said: String,
+    },
+    /// It ended before it had a result.
+    #[error("the evaluation did not come to its end: {said}; {remedy}")]
+    Broken {
+        /// The last line that it said.
+        said: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// Somebody stopped it.
+    #[error("the evaluation was stopped; run it again, earlier results are kept")]
+    Stopped,
+    /// Something cannot be written or started.
+    #[error("the evaluation cannot begin: {0}; check the disk, and try again")]
+    System(#[from] io::Error),
+}
 
 /// What an evaluation came to.
 pub struct Outcome {
@@ -69,16 +121,21 @@ impl Harness {
     /// # Errors
     /// If there is no such Python, or if it lacks a module.
     pub async fn new(python: &Path, out: &Path) -> Result<Harness, Failure> {
-        let name = python.display();
+        let name = python.display().to_string();
         let asked = output(Command::new(python).args(["-c", MISSING])).await;
-        let asked = asked.map_err(|error| {
-            let what = format!("there is no lm-evaluation-harness: cannot start {name}: {error}");
-            Failure::new(what, REMEDY)
-        })?;
+        let asked = match asked {
+            Ok(asked) => asked,
+            Err(error) => {
+                let python = name;
+                return Err(HarnessError::NoPython { python, error }.into());
+            }
+        };
         if !asked.status.success() {
-            let missing = last_line(&asked.stderr);
-            let what = format!("there is no lm-evaluation-harness: {name} lacks {missing}");
-            return Err(Failure::new(what, REMEDY));
+            let missing = HarnessError::NoModules {
+                python: name,
+                modules: last_line(&asked.stderr),
+            };
+            return Err(missing.into());
         }
         let harness = Harness {
             python: python.to_path_buf(),
@@ -94,16 +151,16 @@ impl Harness {
         Ok(harness)
     }
 
-    /// Evaluates an exported model, which leaves a file with the result.
+    /// Evaluates an exported model, which leaves a file with the result. All that was started ends with this.
     ///
     /// # Errors
-    /// If it does not come to its end.
+    /// [`HarnessError`] if it does not come to its end.
     pub async fn run(
         &self,
         model: &Path,
         tasks: &[Task],
         questions: u32,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<Outcome, HarnessError> {
         let names = tasks.iter().filter_map(Task::to_possible_value);
         let names: Vec<String> = names.map(|name| name.get_name().to_string()).collect();
         let mut command = Command::new(&self.python);
@@ -123,6 +180,10 @@ impl Harness {
         let equal = match done.status.code() {
             Some(0) => Some(true),
             Some(DIFFERENT) => Some(false),
+            Some(SILENT) => {
+                let said = last_line(&done.stderr);
+                return Err(HarnessError::Silent { said });
+            }
             _ => None,
         };
         match (root, equal) {
@@ -132,16 +193,14 @@ impl Harness {
     }
 
     /// It did not come to its end.
-    fn broken(&self, stderr: &[u8]) -> Failure {
-        let what = format!(
-            "the evaluation did not come to its end: {}",
-            last_line(stderr)
-        );
+    fn broken(&self, stderr: &[u8]) -> HarnessError {
         let log = self.out.join("failed.log");
-        match NewFile::write(&log, stderr) {
-            Ok(()) => Failure::new(what, format!("all that it said is in {}", log.display())),
-            Err(_) => Failure::new(what, "make room, and try again"),
-        }
+        let remedy = match NewFile::write(&log, stderr) {
+            Ok(()) => format!("all that it said is in {}", log.display()),
+            Err(_) => "make room, and try again".into(),
+        };
+        let said = last_line(stderr);
+        HarnessError::Broken { said, remedy }
     }
 
     fn tools(&self) -> PathBuf {
@@ -150,15 +209,14 @@ impl Harness {
 }
 
 /// Runs a program to its end; it ends with this one.
-async fn output(command: &mut Command) -> std::io::Result<Output> {
+async fn output(command: &mut Command) -> io::Result<Output> {
     // What this program was told, a key perhaps among it, is for no other, nor for the server that the script starts.
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"CAIRN_") {
             command.env_remove(name);
         }
     }
-    let command = command.stdin(Stdio::null()).kill_on_drop(true);
-    command.output().await
+    process::output(command).await
 }
 
 /// The last line that says something.

@@ -7,7 +7,10 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    cli::{args::JsonArg, model::ModelArgs},
+    cli::{
+        args::{JsonArg, ThreadsArg},
+        model::ModelArgs,
+    },
     error::Failure,
     output,
     printable::printable_lines,
@@ -51,6 +54,8 @@ pub struct Generate {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
+    threads: ThreadsArg,
+    #[command(flatten)]
     json: JsonArg,
 }
 
@@ -84,7 +89,7 @@ impl Generate {
         };
         // What is wrong with it is said before a model is loaded.
         self.sampling(seed).check()?;
-        let loaded = self.model.load().await?;
+        let loaded = self.model.load(self.threads.count()).await?;
         if !self.json.json {
             output::say(&format!("cairn: {}", loaded.origin));
         }

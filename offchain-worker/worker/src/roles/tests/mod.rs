@@ -9,6 +9,7 @@ mod liars;
 mod network;
 mod repair;
 mod replay;
+mod serving;
 mod unseen;
 mod waiting;
 mod witness;

@@ -332,7 +332,7 @@ async fn who_has_other_parameters_than_the_network_stops_and_says_so() {
 }
 
 /// Checkpoints in the store: their rounds, ascending.
-async fn checkpoints(network: &Network) -> Vec<Round> {
+pub(super) async fn checkpoints(network: &Network) -> Vec<Round> {
     let netuid = NETUID.get();
     let all = paths::all_checkpoints(netuid);
     let listed = network.store.list(&all).await.expect("there");
