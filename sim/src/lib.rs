@@ -23,6 +23,7 @@ pub mod checkers;
 pub mod clock;
 pub mod disk;
 pub mod member;
+pub mod meter;
 pub mod network;
 pub mod rng;
 pub mod settings;

@@ -9,7 +9,7 @@ use cairn_round::{
 };
 
 use super::{Job, Told};
-use crate::{checkers::Who, world::World};
+use crate::{checkers::Who, meter::Part, network::Way, world::World};
 
 impl World {
     /// A miner makes states again that are audited.
@@ -19,7 +19,8 @@ impl World {
         let made = audited.map_or(0, |audited| audited.traced.windows.len() as u32);
         let interval = interval(demand.drawn, made, self.workshop.run().inner.trace_every);
         let steps = interval.map_or(0, |interval| u64::from(interval.end));
-        let time = costs.step * steps + self.network.file(costs.checkpoint);
+        let time = costs.step * steps + self.file(who, Way::Up, costs.checkpoint);
+        self.notes(who, Part::Audit, 0, time);
         self.begin(who, time, Job::Serve(demand));
     }
 
@@ -55,7 +56,8 @@ impl World {
     pub(super) fn audit(&mut self, who: Who, audit: Box<Audit>) {
         let every = u64::from(self.workshop.run().inner.trace_every);
         let costs = self.workshop.costs();
-        let time = costs.step * every + self.network.file(costs.checkpoint);
+        let time = costs.step * every + self.file(who, Way::Down, costs.checkpoint);
+        self.notes(who, Part::Audit, 0, time);
         self.begin(who, time, Job::Audit(audit));
     }
 

@@ -19,6 +19,8 @@ use crate::{
     chain::reads::id,
     checkers::{verdicts::Vow, Happening, Who},
     clock::Millis,
+    meter::Part,
+    network::Way,
     workshop::{Opened, Workshop},
     world::World,
 };
@@ -40,7 +42,8 @@ impl World {
                 ..
             } => {
                 let slowness = self.store.slowness(commitment.sealed_root.0);
-                let fetching = self.network.file(costs.contribution) * slowness;
+                let fetching = self.file(who, Way::Down, costs.contribution) * slowness;
+                self.notes(who, Part::Fetch, 0, fetching);
                 self.begin(who, fetching, Job::Fetch(round, uid, Box::new(commitment)));
             }
             Task::Open(claim) => self.begin(who, costs.open, Job::Open(Box::new(claim))),
@@ -66,7 +69,8 @@ impl World {
             }
             Task::Weigh { round, epoch } => self.begin(who, ASKING, Job::Weigh(round, epoch)),
             Task::WriteCheckpoint(held) => {
-                let transfer = self.network.file(costs.checkpoint);
+                let transfer = self.file(who, Way::Up, costs.checkpoint);
+                self.notes(who, Part::Upload, 0, transfer);
                 self.begin(who, transfer, Job::Checkpoint(held));
             }
         }
@@ -257,6 +261,7 @@ impl World {
                 let windows = ask.sequences.len() as u64;
                 self.members[who].process.trials = Some(trials);
                 let time = self.workshop.costs().window * windows;
+                self.notes(who, Part::Measure, 0, time);
                 self.begin(who, time, Job::Measure);
             }
             None => self.measured(who, trials),

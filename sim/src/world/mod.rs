@@ -1,5 +1,6 @@
 //! The world: everything that there is, one clock, one thread. What happens next is decided by the seed alone.
 
+mod churn;
 mod partition;
 mod result;
 mod setup;
@@ -17,7 +18,8 @@ use crate::{
     checkers::{sight::Sight, Checkers, Happening, Who},
     clock::{Clock, Millis},
     member::{Job, Member},
-    network::Network,
+    meter::{Meter, Part as Doing, Span},
+    network::{Network, Way},
     rng::Rng,
     settings::{Settings, Weather},
     store::Store,
@@ -25,10 +27,11 @@ use crate::{
 };
 use cairn_round::Event;
 
+use churn::Pulse;
 use partition::Partition;
 pub use result::{MemberResult, RoundResult, RunResult};
 
-/// Milliseconds from one block to the next, as the development chain has it.
+/// Milliseconds from one block to the next, as the development chain has it, where settings say nothing else.
 pub const BLOCK_TIME: Millis = 2_000;
 /// Blocks after which a world ends that does not get its rounds done.
 const MOST_BLOCKS: u64 = 40;
@@ -82,6 +85,8 @@ pub(crate) enum Next {
     Connect(Who),
     /// The parts of the network hear of each other again.
     Heal,
+    /// A member is killed, and is away for so long.
+    Kill { who: Who, away: Millis },
 }
 
 /// A round that is settled and final.
@@ -134,6 +139,9 @@ pub struct World {
     kept: BTreeMap<Round, ModelRoot>,
     began: Millis,
     finals: u64,
+    /// When rounds began, as far as who comes and goes has to know.
+    pulse: Pulse,
+    pub(crate) meter: Meter,
 }
 
 impl World {
@@ -162,7 +170,12 @@ impl World {
     }
 
     /// Runs until the rounds are done, and says how it was.
-    pub fn run(mut self) -> RunResult {
+    pub fn run(self) -> RunResult {
+        self.run_and_note().0
+    }
+
+    /// The same, with what members' time went into.
+    pub fn run_and_note(mut self) -> (RunResult, Meter) {
         for who in 0..self.members.len() {
             let member = &self.members[who];
             let (hotkey, is_honest) = (member.hotkey.id(), member.is_honest());
@@ -175,7 +188,7 @@ impl World {
             self.start(who);
         }
         self.began = self.clock.now();
-        self.clock.after(BLOCK_TIME, Next::Slot);
+        self.clock.after(self.settings.block_time, Next::Slot);
         let round = u64::from(self.workshop.run().phases.round());
         let rounds = round.saturating_mul(u64::from(self.settings.rounds));
         self.last_slot = self.slot + MOST_BLOCKS + rounds;
@@ -186,7 +199,21 @@ impl World {
                 break;
             }
         }
-        self.result()
+        let meter = std::mem::take(&mut self.meter);
+        (self.result(), meter)
+    }
+
+    /// How long a file takes that a member sends or fetches from now on.
+    pub(crate) fn file(&mut self, who: Who, way: Way, bytes: u64) -> Millis {
+        let now = self.clock.now();
+        self.network.file((who, way), bytes, now)
+    }
+
+    /// Notes what a member will be at for `time`, `after` from now.
+    pub(crate) fn notes(&mut self, who: Who, part: Doing, after: Millis, time: Millis) {
+        let from = self.clock.now().saturating_add(after);
+        let until = from.saturating_add(time);
+        self.meter.works(who, Span { part, from, until });
     }
 
     fn happen(&mut self, next: Next) {
@@ -207,6 +234,7 @@ impl World {
             Next::Restart(who) => self.restart(who),
             Next::Connect(who) => self.connect(who),
             Next::Heal => self.heal(),
+            Next::Kill { who, away } => self.kill(who, away),
         }
     }
 
@@ -224,6 +252,10 @@ impl World {
         let (best, finalised) = self.chain.head(MAIN);
         if let Some(view) = self.chain.current(best, self.netuid).flatten() {
             self.round = view.round.round;
+            let next = best.number.saturating_add(1);
+            let stage = view.round.timetable().stage(next);
+            self.meter.stage(self.clock.now(), self.round, stage);
+            self.begin_round(self.round);
             if self.round >= self.settings.calm_from {
                 self.network.calm();
             }
@@ -236,7 +268,7 @@ impl World {
         self.note_settled(finalised);
         self.announce(|world, who| world.part_of(who) == part);
         self.bad_weather();
-        self.clock.after(BLOCK_TIME, Next::Slot);
+        self.clock.after(self.settings.block_time, Next::Slot);
     }
 
     /// Notes which of the scores that a member committed to in fine weather are revealed.
@@ -308,6 +340,9 @@ impl World {
                 return;
             };
             let (attested, validators) = self.chain.attesters(finalised, self.netuid, round);
+            let included = settlement.included.iter();
+            let included = included.map(|one| one.seen.commitment.sealed_root);
+            self.meter.settles(round, included);
             self.settled.push(Settled {
                 round,
                 included: settlement.uids(),
@@ -339,6 +374,7 @@ impl World {
         member.head = (best, if is_newer { finalised } else { known });
         member.process.pace.observe_block(best.number, now);
         self.take_turn(who);
+        self.come(who);
         self.look_for_flight(who);
         self.tell(who, Event::Moved);
     }
