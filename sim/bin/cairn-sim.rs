@@ -399,7 +399,7 @@ impl Churn {
     }
 
     fn cells(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
-        let of = |churn: &u8| {
+        let of = move |churn: &u8| {
             let churn = *churn;
             self.seeds.iter().map(move |seed| (churn, *seed))
         };

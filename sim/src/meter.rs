@@ -41,24 +41,6 @@ pub enum Part {
 }
 
 impl Part {
-    /// All, in order.
-    pub const ALL: [Part; 14] = [
-        Part::Final,
-        Part::Fetch,
-        Part::Apply,
-        Part::Keep,
-        Part::Train,
-        Part::Seal,
-        Part::Upload,
-        Part::Carry,
-        Part::Commit,
-        Part::Reveal,
-        Part::Bind,
-        Part::Open,
-        Part::Measure,
-        Part::Audit,
-    ];
-
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

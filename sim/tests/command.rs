@@ -280,8 +280,11 @@ fn the_utilisation_table_has_a_row_and_takes_what_finds_no_seat() {
 fn what_cannot_be_run_is_one_line_and_an_error() {
     for (arguments, says) in [
         (["attacks", "kindness"].as_slice(), ["kindness", "--list"]),
-        (&["churn", "sunny"], ["sunny", "calm, loss"]),
-        (&["utilisation", "--line", "baud"], ["baud", "MB/s"]),
+        (["churn", "sunny"].as_slice(), ["sunny", "calm, loss"]),
+        (
+            ["utilisation", "--line", "baud"].as_slice(),
+            ["baud", "MB/s"],
+        ),
     ] {
         let output = cairn_sim(arguments);
         assert!(!output.status.success());
