@@ -189,7 +189,7 @@ Churn of n % means two things at once:
   Newcomers are killed like all others, and nobody leaves for good, so the network grows.
 
 Validators are not killed.
-The store is not part of what is lost, late or split: who asks for a file gets it, at 12.5 MB/s.
+Files are as late as messages, and come at 12.5 MB/s; who is in the other part of a split network has them, too.
 
 ";
 
