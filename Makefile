@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: lab promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: lab promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,14 @@ sim: setup ## a whole network in one thread: runtime and machines under a seeded
 attacks: setup ## run every attack in the simulator and write docs/security.md (ARGS="--rounds 24 …")
 	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim
 	$(CARGO_TARGET_DIR)/debug/cairn-sim attacks --seed 7,8,9,10,11,12 --page docs/security.md $(ARGS)
+
+churn: setup ## what becomes of work where miners are killed and join, simulated: docs/churn.md (ARGS="calm --churn 30 …")
+	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim
+	$(CARGO_TARGET_DIR)/debug/cairn-sim churn --page docs/churn.md $(ARGS)
+
+utilisation: setup ## how much of the time contributors train at 72B, simulated: docs/utilisation.md (ARGS="--rounds 4 …")
+	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim
+	$(CARGO_TARGET_DIR)/debug/cairn-sim utilisation --page docs/utilisation.md $(ARGS)
 
 bench: setup ## benchmarks
 	@if grep -q '^\[\[bench\]\]' $$(git ls-files '*Cargo.toml'); then \

@@ -4,7 +4,10 @@ use std::{fs, path::PathBuf, process::ExitCode};
 
 use cairn_sim::{
     attacks::{self, page::page, Attack, Bench, Field},
+    churn,
     settings::{Kind, Settings},
+    spread::percent,
+    utilisation::{self, setting},
     world::World,
 };
 use clap::{Parser, Subcommand, ValueEnum};
@@ -22,7 +25,9 @@ const EXAMPLES: &str = "Examples:
   cairn-sim run --miners 4 --validators 2 --rounds 12 --seed 3 --storm
   cairn-sim run --miners 6 --validators 3 --rounds 16 --seed 7 --engine tiny --attack exam --attackers 2
   cairn-sim attacks exam clones --seed 7 --json rows.json
-  cairn-sim attacks --seed 7 --page docs/security.md";
+  cairn-sim attacks --seed 7 --page docs/security.md
+  cairn-sim churn calm all --churn 0,30 --seed 7,8,9 --json churn.json
+  cairn-sim utilisation --contributors 20,200 --json utilisation.json";
 
 #[derive(Subcommand)]
 enum Command {
@@ -30,6 +35,10 @@ enum Command {
     Run(Run),
     /// Run attacks, each beside the same network without it, and say what they brought.
     Attacks(Attacks),
+    /// Run networks in which miners are killed, come back and join, and say what of their work reached the model.
+    Churn(Churn),
+    /// Run networks in Covenant-72B's setting, and say in which share of the time contributors train.
+    Utilisation(Utilisation),
 }
 
 #[derive(clap::Args)]
@@ -105,6 +114,85 @@ struct Attacks {
     page: Option<PathBuf>,
 }
 
+#[derive(clap::Args)]
+struct Churn {
+    /// Which networks: calm, loss, latency, split, all; all of them, if none is named.
+    networks: Vec<String>,
+    /// Of a hundred miners so many are killed and join in a round; several, separated by commas.
+    #[arg(
+        long,
+        value_name = "PERCENT",
+        value_delimiter = ',',
+        default_value = "0,10,30",
+        value_parser = clap::value_parser!(u8).range(0..=100)
+    )]
+    churn: Vec<u8>,
+    /// The seed of everything; several, separated by commas, run each network as often.
+    #[arg(
+        long = "seed",
+        value_name = "SEED",
+        value_delimiter = ',',
+        default_value = "7,8,9"
+    )]
+    seeds: Vec<u64>,
+    /// Miners when the rounds begin.
+    #[arg(long, default_value_t = 8)]
+    miners: usize,
+    /// Validators.
+    #[arg(long, default_value_t = 3)]
+    validators: usize,
+    /// Rounds.
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// Where to write the rows as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where to write the rows as a page for people.
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Utilisation {
+    /// Contributors; several, separated by commas. A subnet seats 256 members: of more, those are run that have a seat.
+    #[arg(
+        long,
+        value_name = "N",
+        value_delimiter = ',',
+        default_value = "20,200,1000"
+    )]
+    contributors: Vec<usize>,
+    /// Which reading of Covenant's bandwidths: Mb/s or MB/s; both, if none is named.
+    #[arg(long, value_name = "READING", value_delimiter = ',')]
+    line: Vec<String>,
+    /// The seed of everything; several, separated by commas, run each as often.
+    #[arg(
+        long = "seed",
+        value_name = "SEED",
+        value_delimiter = ',',
+        default_value = "7"
+    )]
+    seeds: Vec<u64>,
+    /// Validators.
+    #[arg(long, default_value_t = 3)]
+    validators: usize,
+    /// Whole rounds that are measured.
+    #[arg(long, default_value_t = 2)]
+    rounds: u32,
+    /// Cores of a member's host, which nobody published.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..))]
+    cores: u64,
+    /// GB a second that its disk writes, which nobody published.
+    #[arg(long, value_name = "GB", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    disk: u64,
+    /// Where to write the rows as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where to write the rows as a page for people.
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Engine {
     Tiny,
@@ -130,6 +218,8 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(run) => run.run(),
         Command::Attacks(attacks) => attacks.run(),
+        Command::Churn(churn) => churn.run(),
+        Command::Utilisation(utilisation) => utilisation.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -264,7 +354,7 @@ impl Attacks {
             );
             rows.push(row);
         }
-        if let Some(path) = &self.page {
+        if self.page.is_some() {
             for seed in &self.seeds {
                 let honest = field.honest(Bench {
                     seed: *seed,
@@ -272,16 +362,132 @@ impl Attacks {
                 });
                 honest.map_err(|error| error.to_string())?;
             }
-            write(path, &page(&rows, bench, field.report()))?;
         }
-        let text = json(&rows)?;
-        match &self.json {
-            Some(path) => write(path, &text),
-            None if self.page.is_some() => Ok(()),
-            None => {
-                println!("{text}");
-                Ok(())
+        let made = page(&rows, bench, field.report());
+        show(&rows, made, (&self.json, &self.page))
+    }
+}
+
+impl Churn {
+    fn run(&self) -> Result<(), String> {
+        let place = |name: &String| {
+            churn::find(name).ok_or_else(|| {
+                let known: Vec<&str> = churn::PLACES.iter().map(|place| place.name).collect();
+                format!("there is no network {name:?}: name {}", known.join(", "))
+            })
+        };
+        let places: Vec<&churn::Place> = if self.networks.is_empty() {
+            churn::PLACES.iter().collect()
+        } else {
+            self.networks.iter().map(place).collect::<Result<_, _>>()?
+        };
+        let bench = churn::Bench {
+            seed: 0,
+            miners: self.miners,
+            validators: self.validators,
+            rounds: self.rounds,
+        };
+        let mut rows = Vec::new();
+        for place in places {
+            for (churn, seed) in self.cells() {
+                let row = churn::measure(churn::Bench { seed, ..bench }, place, churn);
+                let row = row.map_err(|error| format!("{}: {error}", place.name))?;
+                eprintln!(
+                    "{:<8} churn {churn:>3} %  seed {seed}  settled {} of {}  goodput {}  killed {}  joined {}",
+                    place.name,
+                    row.settled,
+                    row.rounds,
+                    percent(row.goodput),
+                    row.kills,
+                    row.joined
+                );
+                rows.push(row);
             }
+        }
+        let made = churn::page::page(&rows, bench);
+        show(&rows, made, (&self.json, &self.page))
+    }
+
+    fn cells(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
+        let of = move |churn: &u8| {
+            let churn = *churn;
+            self.seeds.iter().map(move |seed| (churn, *seed))
+        };
+        self.churn.iter().flat_map(of)
+    }
+}
+
+impl Utilisation {
+    fn run(&self) -> Result<(), String> {
+        let host = setting::Host {
+            cores: self.cores,
+            disk: self.disk.saturating_mul(1_000_000_000),
+        };
+        let readings = self.readings()?;
+        let mut rows = Vec::new();
+        for contributors in &self.contributors {
+            for (reading, seed) in readings
+                .iter()
+                .flat_map(|reading| self.seeds.iter().map(move |seed| (*reading, *seed)))
+            {
+                let bench = utilisation::Bench {
+                    seed,
+                    contributors: *contributors,
+                    validators: self.validators,
+                    rounds: self.rounds,
+                    host,
+                };
+                let name = reading.name;
+                let row = utilisation::measure(bench, reading);
+                let row = row.map_err(|error| format!("{contributors} at {name}: {error}"))?;
+                eprintln!(
+                    "{contributors} contributors ({} seated) at {name}  seed {seed}  {} of {:.0} s in training",
+                    row.seated,
+                    percent(row.share),
+                    row.round()
+                );
+                rows.push(row);
+            }
+        }
+        let made = utilisation::page::Made {
+            validators: self.validators,
+            host,
+        };
+        let made = utilisation::page::page(&rows, made);
+        show(&rows, made, (&self.json, &self.page))
+    }
+
+    /// The readings that are named.
+    fn readings(&self) -> Result<Vec<&'static setting::Reading>, String> {
+        if self.line.is_empty() {
+            return Ok(setting::READINGS.iter().collect());
+        }
+        let found = |name: &String| {
+            let mut known = setting::READINGS.iter();
+            known
+                .find(|reading| reading.name == name)
+                .ok_or_else(|| format!("there is no reading {name:?}: name Mb/s or MB/s"))
+        };
+        self.line.iter().map(found).collect()
+    }
+}
+
+/// Writes rows and their page where they are to go; rows that are to go nowhere are printed.
+fn show<T: serde::Serialize>(
+    rows: &[T],
+    made: String,
+    (to_json, to_page): (&Option<PathBuf>, &Option<PathBuf>),
+) -> Result<(), String> {
+    if let Some(path) = to_page {
+        write(path, &made)?;
+    }
+    let text = json(&rows)?;
+    match to_json {
+        Some(path) => write(path, &text),
+        None if to_page.is_some() => Ok(()),
+        None => {
+            println!("{text}");
+            Ok(())
         }
     }
 }

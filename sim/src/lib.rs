@@ -13,19 +13,23 @@
 //! disks, crashes.
 //!
 //! A member behaves as its machine says unless its [`behaviour`] does otherwise: an attack is a file there, and a row
-//! of the table that [`attacks`] measures. No worker and no node links this crate; the worker's tests run its roles
-//! against the [`chain`].
+//! of the table that [`attacks`] measures. [`churn`] and [`utilisation`] are tables of honest networks. No worker and no
+//! node links this crate; the worker's tests run its roles against the [`chain`].
 
 pub mod attacks;
 pub mod behaviour;
 pub mod chain;
 pub mod checkers;
+pub mod churn;
 pub mod clock;
 pub mod disk;
 pub mod member;
+pub mod meter;
 pub mod network;
 pub mod rng;
 pub mod settings;
+pub mod spread;
 pub mod store;
+pub mod utilisation;
 pub mod workshop;
 pub mod world;

@@ -1,6 +1,6 @@
 //! How long messages and files take between a member and the rest, and who is cut off.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{clock::Millis, rng::Rng};
 
@@ -11,8 +11,28 @@ pub struct Links {
     pub latency: (Millis, Millis),
     /// Probability that a message is lost. It is sent again after [`AGAIN`].
     pub loss: f64,
-    /// Bytes a second between a member and the store.
+    /// Bytes a second between a member and the store, of each file, however many are under way.
     pub bandwidth: u64,
+    /// Instead of that a line of each member's own, which its files share.
+    pub lines: Option<Lines>,
+}
+
+/// A member's line to the store, in bytes a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lines {
+    /// From the member.
+    pub up: u64,
+    /// To the member.
+    pub down: u64,
+}
+
+/// Which way a file goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// From a member.
+    Up,
+    /// To a member.
+    Down,
 }
 
 /// After how long a lost message is sent again.
@@ -26,6 +46,7 @@ impl Default for Links {
             latency: (20, 250),
             loss: 0.0,
             bandwidth: 12_500_000,
+            lines: None,
         }
     }
 }
@@ -35,6 +56,8 @@ impl Default for Links {
 pub struct Network {
     links: Links,
     cut: BTreeSet<usize>,
+    /// Until when a member's line is taken, in each direction.
+    taken: BTreeMap<(usize, Way), Millis>,
     rng: Rng,
 }
 
@@ -44,6 +67,7 @@ impl Network {
         Network {
             links,
             cut: BTreeSet::new(),
+            taken: BTreeMap::new(),
             rng,
         }
     }
@@ -61,10 +85,25 @@ impl Network {
         delay
     }
 
-    /// How long a file of this many bytes takes.
-    pub fn file(&mut self, bytes: u64) -> Millis {
-        let transfer = bytes.saturating_mul(1_000) / self.links.bandwidth.max(1);
-        self.message().saturating_add(transfer)
+    /// How long a file of this many bytes takes that a member sends or fetches from now on. On a line of its own it
+    /// comes after those that are under way there.
+    pub fn file(&mut self, (member, way): (usize, Way), bytes: u64, now: Millis) -> Millis {
+        let message = self.message();
+        let Some(lines) = self.links.lines else {
+            return message.saturating_add(transfer(bytes, self.links.bandwidth));
+        };
+        let rate = match way {
+            Way::Up => lines.up,
+            Way::Down => lines.down,
+        };
+        let free = self.taken.entry((member, way)).or_default();
+        *free = now.max(*free).saturating_add(transfer(bytes, rate));
+        message.saturating_add(free.saturating_sub(now))
+    }
+
+    /// A member sends and fetches nothing any more of what was under way.
+    pub fn hang_up(&mut self, member: usize) {
+        self.taken.retain(|(who, _), _| *who != member);
     }
 
     /// From now on no message is lost.
@@ -87,6 +126,11 @@ impl Network {
     }
 }
 
+/// How long so many bytes take at `rate` bytes a second.
+fn transfer(bytes: u64, rate: u64) -> Millis {
+    bytes.saturating_mul(1_000) / rate.max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +141,7 @@ mod tests {
             latency: (10, 10),
             loss: 0.5,
             bandwidth: 1_000,
+            lines: None,
         };
         let mut network = Network::new(links, Rng::new(1));
         let delays: Vec<Millis> = (0..50).map(|_| network.message()).collect();
@@ -104,7 +149,29 @@ mod tests {
             .iter()
             .all(|delay| delay % AGAIN == 10 && *delay <= 6 * AGAIN + 10));
         assert!(delays.iter().any(|delay| *delay > 10));
-        assert!(network.file(3_000) >= 3_010);
+        assert!(network.file((0, Way::Up), 3_000, 0) >= 3_010);
+    }
+
+    #[test]
+    fn files_share_a_members_own_line_in_each_direction() {
+        let links = Links {
+            latency: (10, 10),
+            lines: Some(Lines {
+                up: 1_000,
+                down: 2_000,
+            }),
+            ..Links::default()
+        };
+        let mut network = Network::new(links, Rng::new(1));
+        let mut file = |of, now| network.file(of, 4_000, now);
+        assert_eq!(file((0, Way::Up), 0), 4_010);
+        assert_eq!(file((0, Way::Down), 0), 2_010);
+        assert_eq!(file((0, Way::Down), 500), 3_510);
+        assert_eq!(file((1, Way::Down), 500), 2_010);
+        assert_eq!(file((0, Way::Down), 9_000), 2_010);
+        network.hang_up(0);
+        assert_eq!(network.file((0, Way::Up), 4_000, 0), 4_010);
+        assert_eq!(network.file((1, Way::Down), 4_000, 600), 3_910);
     }
 
     #[test]

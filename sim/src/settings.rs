@@ -1,11 +1,13 @@
 //! What is simulated: how many members, which engine, what goes wrong how often.
 
-use cairn_primitives::{Balance, CRN};
+use cairn_primitives::{AuditRules, Balance, Phases, Round, CRN};
 
 use crate::{
     behaviour::{honest::Honest, Behaviour},
+    clock::Millis,
     network::Links,
     workshop::Costs,
+    world::BLOCK_TIME,
 };
 
 /// What a member is there for.
@@ -102,6 +104,8 @@ pub struct Recruit {
     pub is_seated: bool,
     /// Whether its process runs.
     pub is_up: bool,
+    /// The round in which it comes to buy a seat, if it has none when the rounds begin.
+    pub comes_in: Option<Round>,
     /// The attacker on whose node it relies, by its name.
     pub node: Option<String>,
     /// What it does otherwise than its machine.
@@ -129,6 +133,7 @@ impl Recruit {
             is_seated: true,
             node: None,
             is_up: true,
+            comes_in: None,
             behaviour: Box::new(Honest),
         }
     }
@@ -148,6 +153,28 @@ impl Recruit {
     }
 }
 
+/// What of the run is otherwise than it usually is with an engine. Its rounds include as many as there can be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// The longest times of a round's phases.
+    pub phases: Phases,
+    /// Inner steps of a round.
+    pub steps: u16,
+    /// Sequences of an inner step.
+    pub sequences: u16,
+    /// How contributions are audited.
+    pub audits: AuditRules,
+}
+
+/// Members that come and go.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Churn {
+    /// That an honest miner is killed, per round, at any moment of it. It is back within as long as a round takes.
+    pub kills: f64,
+    /// The round at whose begin the network is split, and for how many slots.
+    pub split: Option<(Round, u64)>,
+}
+
 /// A simulation.
 pub struct Settings {
     /// The seed of everything.
@@ -164,8 +191,14 @@ pub struct Settings {
     pub costs: Option<Costs>,
     /// Windows of the data set.
     pub windows: u64,
+    /// What of the run is otherwise than usual, if anything is.
+    pub terms: Option<Terms>,
+    /// Milliseconds from one block to the next.
+    pub block_time: Millis,
     /// The network.
     pub links: Links,
+    /// Who comes and goes beside what goes wrong.
+    pub churn: Churn,
     /// What goes wrong.
     pub weather: Weather,
     /// The round from which on nothing goes wrong any more.
@@ -188,7 +221,10 @@ impl Settings {
             engine: Kind::Cost,
             costs: None,
             windows: 20_000,
+            terms: None,
+            block_time: BLOCK_TIME,
             links: Links::default(),
+            churn: Churn::default(),
             weather: Weather::default(),
             calm_from: u32::MAX,
         }
@@ -223,6 +259,7 @@ pub fn usual_costs(engine: Kind) -> Costs {
         apply: 200,
         window,
         write: 80,
+        carry: 80,
         contribution: 2_000_000,
         checkpoint: 20_000_000,
     }

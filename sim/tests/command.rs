@@ -123,7 +123,7 @@ fn a_run_writes_what_it_was_like_and_the_same_seed_the_same() {
 /// What a round cost a member, and what all rounds did.
 fn costs(result: &Value, round: &Value) {
     let number = |value: &Value| value.as_f64().expect("a number");
-    for (role, work) in [("miner", "train"), ("validator", "score")] {
+    for (role, work) in [("miner", "train"), ("validator", "measure")] {
         for costs in [&round[role], &result["costs"][role]] {
             for spread in [&costs["bytes"], &costs["seconds"][work]] {
                 let (mean, most) = (number(&spread["mean"]), number(&spread["most"]));
@@ -204,11 +204,129 @@ fn attacks_are_listed_and_one_is_a_row() {
     assert_eq!(row["share_per_gpu"], 0.0);
 }
 
+/// A table of rows and its page, of which this is the heading, made with these arguments.
+fn table(name: &str, arguments: &[&str], heading: &str) -> Value {
+    let [rows, page] = ["json", "md"].map(|ending| place(&format!("{name}.{ending}")));
+    let path = |file: &Path| file.to_str().expect("a path of text").to_string();
+    let (to_rows, to_page) = (path(&rows), path(&page));
+    let to = ["--json", &to_rows, "--page", &to_page];
+    let output = cairn_sim(&[arguments, &to].concat());
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(output.status.success(), "{said}");
+    let found = read(&rows);
+    let count = found.as_array().expect("rows").len();
+    assert_eq!(said.lines().count(), count, "a line a row: {said}");
+    let page = fs::read_to_string(&page).expect("it was written");
+    assert!(page.starts_with(heading), "{page}");
+    assert!(page.lines().all(|line| line.len() <= 120), "{page}");
+    found
+}
+
+#[test]
+fn the_churn_table_has_a_row_for_each_network_churn_and_seed() {
+    let arguments = [
+        "churn",
+        "calm",
+        "all",
+        "--churn",
+        "0,30",
+        "--seed",
+        "7",
+        "--miners",
+        "2",
+        "--validators",
+        "1",
+        "--rounds",
+        "3",
+    ];
+    let rows = table("churn", &arguments, "# What becomes of work");
+    let rows = rows.as_array().expect("rows");
+    let names: Vec<(&Value, &Value)> = rows
+        .iter()
+        .map(|row| (&row["network"], &row["churn_percent"]))
+        .collect();
+    let expected = [("calm", 0), ("calm", 30), ("all", 0), ("all", 30)];
+    let expected = expected.map(|(name, churn)| (Value::from(name), Value::from(churn)));
+    let expected: Vec<(&Value, &Value)> = expected.iter().map(|(a, b)| (a, b)).collect();
+    assert_eq!(names, expected);
+    has_keys(
+        &rows[0],
+        &[
+            "seed",
+            "rounds",
+            "settled",
+            "null_rounds",
+            "roots_equal",
+            "broken",
+            "kills",
+            "joined",
+            "steps_trained",
+            "steps_in_model",
+            "goodput",
+            "seconds_per_round",
+            "heldout_loss",
+        ],
+    );
+    assert_eq!(
+        (&rows[0]["kills"], &rows[0]["joined"]),
+        (&0.into(), &0.into())
+    );
+    assert!(rows.iter().all(|row| row["roots_equal"] == true));
+}
+
+#[test]
+fn the_utilisation_table_has_a_row_and_takes_what_finds_no_seat() {
+    let arguments = [
+        "utilisation",
+        "--contributors",
+        "1",
+        "--line",
+        "MB/s",
+        "--validators",
+        "1",
+        "--rounds",
+        "1",
+    ];
+    let rows = table(
+        "utilisation",
+        &arguments,
+        "# How much of the time contributors train",
+    );
+    let row = &rows.as_array().expect("rows")[0];
+    has_keys(
+        row,
+        &[
+            "bandwidth",
+            "contributors",
+            "seated",
+            "seed",
+            "rounds",
+            "included",
+            "share",
+            "seconds",
+            "validator_fetches",
+            "validator_measures",
+        ],
+    );
+    assert_eq!((&row["seated"], &row["rounds"]), (&1.into(), &1.into()));
+    let share = row["share"].as_f64().expect("a share");
+    assert!((0.5..1.0).contains(&share), "{row}");
+}
+
 #[test]
 fn what_cannot_be_run_is_one_line_and_an_error() {
-    let output = cairn_sim(&["attacks", "kindness"]);
-    assert!(!output.status.success());
-    let said = String::from_utf8(output.stderr).expect("text");
-    assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains("kindness") && said.contains("--list"));
+    for (arguments, says) in [
+        (["attacks", "kindness"].as_slice(), ["kindness", "--list"]),
+        (["churn", "sunny"].as_slice(), ["sunny", "calm, loss"]),
+        (
+            ["utilisation", "--line", "baud"].as_slice(),
+            ["baud", "MB/s"],
+        ),
+    ] {
+        let output = cairn_sim(arguments);
+        assert!(!output.status.success());
+        let said = String::from_utf8(output.stderr).expect("text");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(says.iter().all(|words| said.contains(words)), "{said}");
+    }
 }

@@ -6,7 +6,8 @@ use cairn_sim::{
     attacks::{self, report::longest},
     behaviour::Behaviour,
     settings::{Kind, Recruit, Role, Settings, Weather},
-    world::{Expense, Expenses, MemberResult, RoundResult, RunResult, Work, World},
+    meter::Part,
+    world::{Expense, Expenses, MemberResult, RoundResult, RunResult, World},
 };
 
 fn run(settings: Settings) -> RunResult {
@@ -326,14 +327,14 @@ fn what_a_round_costs_is_what_the_driver_scheduled() {
     let result = run(Settings::honest(7, 3, 2, 8));
     let (miner, validator) = (&result.costs.miner, &result.costs.validator);
     let most = |expense: &Expense, work| expense.of(work).most();
-    assert!((1.8..=4.0 * 1.8).contains(&most(miner, Work::Train)));
+    assert!((1.8..=4.0 * 1.8).contains(&most(miner, Part::Train)));
     // Losses of 32 windows as the round began; and of as many own ones, and of both afterwards, of each contribution.
     let scoring = 0.005 * f64::from(32 + 3 * (32 + 64));
-    let score = validator.of(Work::Score);
+    let score = validator.of(Part::Measure);
     assert!(score.mean() > 0.0 && score.most() <= scoring + 1e-9);
     let (first, second) = (&result.rounds[0].costs, &result.rounds[1].costs);
-    assert_eq!(most(&first.validator, Work::Score), 0.0);
-    assert!(most(&second.validator, Work::Score) > 0.0);
+    assert_eq!(most(&first.validator, Part::Measure), 0.0);
+    assert!(most(&second.validator, Part::Measure) > 0.0);
     // A round has one contribution, and at most two are served in it; two epochs, and two rounds' audits.
     let bound = |calls: &[&str]| {
         let longest = calls.iter().map(|call| longest(call).expect("a duty"));
@@ -347,16 +348,16 @@ fn what_a_round_costs_is_what_the_driver_scheduled() {
     let most = attesting + scoring + auditing;
     assert!(validator.bytes.mean() > 300.0 && validator.bytes.most() <= most);
     // Miners have their work audited from the first round on.
-    let served = miner.of(Work::Serve).mean() > 0.0;
-    assert!(served && validator.of(Work::Audit).mean() > 0.0 && result.audit_share > 0.0);
-    let train = 3.0 * busy(&result, Work::Train, |all| &all.miner);
-    let served = 3.0 * busy(&result, Work::Serve, |all| &all.miner);
-    let audited = 2.0 * busy(&result, Work::Audit, |all| &all.validator);
+    let served = miner.of(Part::Audit).mean() > 0.0;
+    assert!(served && validator.of(Part::Audit).mean() > 0.0 && result.audit_share > 0.0);
+    let train = 3.0 * busy(&result, Part::Train, |all| &all.miner);
+    let served = 3.0 * busy(&result, Part::Audit, |all| &all.miner);
+    let audited = 2.0 * busy(&result, Part::Audit, |all| &all.validator);
     assert!((result.audit_share - (served + audited) / train).abs() < 1e-9);
 }
 
 /// Virtual seconds that a member was busy with something, in all rounds.
-fn busy(result: &RunResult, work: Work, of: fn(&Expenses) -> &Expense) -> f64 {
+fn busy(result: &RunResult, work: Part, of: fn(&Expenses) -> &Expense) -> f64 {
     let rounds = result.rounds.iter();
     let means = rounds.map(|round| of(&round.costs).of(work).mean());
     means.sum()

@@ -53,7 +53,7 @@ pub fn page(rows: &[Row], bench: Bench, report: &Report) -> String {
 const WIDTH: usize = 118;
 
 /// A paragraph, or an item that begins with `mark`, in lines that are short enough.
-pub(super) fn wrapped(mark: &str, text: &str) -> String {
+pub(crate) fn wrapped(mark: &str, text: &str) -> String {
     let (mut page, mut line) = (String::new(), String::from(mark));
     let indent = " ".repeat(mark.len());
     for word in text.split(' ') {

@@ -11,7 +11,8 @@ use crate::{
     clock::seconds,
     settings::usual_costs,
     workshop::AUDITED_ONE_IN,
-    world::{Expenses, RunResult, Spread, Work},
+    meter::Part,
+    world::{Expenses, RunResult, Spread},
 };
 
 /// The duties of members, and how long each may be; a test of the runtime holds the page to it.
@@ -87,15 +88,15 @@ impl Report {
             let _ = writeln!(page, "{row}");
         }
         let (miner, validator) = (&self.costs.miner, &self.costs.validator);
-        let training = miner.of(Work::Train).mean().max(f64::MIN_POSITIVE);
+        let training = miner.of(Part::Train).mean().max(f64::MIN_POSITIVE);
         let of_training = |spread: Spread| spread.mean() / training;
-        let served = of_training(miner.of(Work::Serve));
+        let served = of_training(miner.of(Part::Audit));
         let all = self.costs.audit_share();
         let text = format!(
             "A validator scores for {} of the time that a miner trains. Audits take {} of what training does: miners \
              make states again for {}, auditors replay for {}. Of included contributions one in {AUDITED_ONE_IN} is \
              audited, and each of a miner's until one has passed.",
-            percent(of_training(validator.of(Work::Score))),
+            percent(of_training(validator.of(Part::Measure))),
             percent(all),
             percent(served),
             percent((all - served).max(0.0)),
@@ -128,11 +129,11 @@ impl Report {
         vec![
             bytes("miner", miner.bytes, of_miner),
             bytes("validator", validator.bytes, of_validator),
-            busy("miner: training", miner.of(Work::Train)),
-            busy("miner: states made again for audits", miner.of(Work::Serve)),
-            busy("validator: opening files", validator.of(Work::Open)),
-            busy("validator: scoring", validator.of(Work::Score)),
-            busy("validator: replaying for audits", validator.of(Work::Audit)),
+            busy("miner: training", miner.of(Part::Train)),
+            busy("miner: states made again for audits", miner.of(Part::Audit)),
+            busy("validator: opening files", validator.of(Part::Check)),
+            busy("validator: scoring", validator.of(Part::Measure)),
+            busy("validator: replaying for audits", validator.of(Part::Audit)),
         ]
     }
 

@@ -9,10 +9,7 @@ use cairn_round::{
 };
 
 use super::{Job, Told};
-use crate::{
-    checkers::Who,
-    world::{Work, World},
-};
+use crate::{checkers::Who, meter::Part, network::Way, world::World};
 
 impl World {
     /// A miner makes states again that are audited.
@@ -22,9 +19,10 @@ impl World {
         let made = audited.map_or(0, |audited| audited.traced.windows.len() as u32);
         let interval = interval(demand.drawn, made, self.workshop.run().inner.trace_every);
         let steps = interval.map_or(0, |interval| u64::from(interval.end));
-        let transfer = self.network.file(costs.checkpoint);
-        let work = (Work::Serve, costs.step * steps);
-        self.work(who, work, transfer, Job::Serve(demand));
+        let (work, transfer) = (costs.step * steps, self.file(who, Way::Up, costs.checkpoint));
+        self.notes(who, Part::Audit, 0, work);
+        self.moves(who, Part::Audit, work, transfer);
+        self.begin(who, work + transfer, Job::Serve(demand));
     }
 
     /// They are made: what is served is stored, and its root is on disk.
@@ -59,9 +57,10 @@ impl World {
     pub(super) fn audit(&mut self, who: Who, audit: Box<Audit>) {
         let every = u64::from(self.workshop.run().inner.trace_every);
         let costs = self.workshop.costs();
-        let transfer = self.network.file(costs.checkpoint);
-        let work = (Work::Audit, costs.step * every);
-        self.work(who, work, transfer, Job::Audit(audit));
+        let (work, transfer) = (costs.step * every, self.file(who, Way::Down, costs.checkpoint));
+        self.moves(who, Part::Audit, 0, transfer);
+        self.notes(who, Part::Audit, transfer, work);
+        self.begin(who, work + transfer, Job::Audit(audit));
     }
 
     /// It is replayed: what was found is on disk, with a salt.

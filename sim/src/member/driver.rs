@@ -16,8 +16,10 @@ use super::{Job, Machine, Process, Told};
 use crate::{
     checkers::{sight::Sight, Happening, One, Who},
     clock::Millis,
+    meter::Part,
+    network::Way,
     settings::Role,
-    world::{Next, Work, World, BLOCK_TIME},
+    world::{Next, World, BLOCK_TIME},
 };
 
 /// How long a question to the member's own node takes.
@@ -112,6 +114,8 @@ impl World {
         member.machine = None;
         member.incarnation += 1;
         member.process = Process::default();
+        self.network.hang_up(who);
+        self.meter.dies(who, self.clock.now());
     }
 
     /// Tells a member's machine something that no role's own work is part of, and does what it then wants.
@@ -174,11 +178,13 @@ impl World {
             } => self.apply(who, settlement, is_included),
             Action::Keep { held, audited, .. } => {
                 self.computes(who);
+                self.notes(who, Part::Keep, 0, costs.write);
                 self.begin(who, costs.write, Job::Keep(held, audited));
             }
             Action::Join => {
                 self.computes(who);
-                let fetching = self.network.file(costs.checkpoint);
+                let fetching = self.file(who, Way::Down, costs.checkpoint);
+                self.moves(who, Part::Fetch, 0, fetching);
                 self.begin(who, fetching, Job::Join);
             }
             Action::Stop(reason) => self.stop(who, reason),
@@ -220,10 +226,12 @@ impl World {
         let fetching = if missing == 0 {
             0
         } else {
-            self.network.file(transfer)
+            self.file(who, Way::Down, transfer)
         };
+        self.moves(who, Part::Fetch, 0, fetching);
+        self.notes(who, Part::Apply, fetching, costs.apply);
         let job = Job::Apply(Box::new(settlement), is_included);
-        self.work(who, (Work::Apply, costs.apply), fetching, job);
+        self.begin(who, costs.apply + fetching, job);
     }
 
     /// Asks the chain: usually it answers in no time; in bad weather what it says is old when it comes.

@@ -12,9 +12,11 @@ use super::{Job, Machine, Made, Told, Training};
 use crate::{
     behaviour::Lesson,
     checkers::{Happening, Who},
+    meter::Part,
+    network::Way,
     store::Fault,
     workshop::{Label, Memory, Theta, Trained},
-    world::{Work, World},
+    world::World,
 };
 
 impl World {
@@ -84,16 +86,17 @@ impl World {
         let Some(training) = &process.training else {
             return;
         };
-        let done = training.windows.len() as u32;
+        let (round, done) = (training.round, training.windows.len() as u32);
         let goes_on = done < training.most
             && !training.is_last
             && process.pace.has_time(training.deadline, now);
         if goes_on {
             let step = self.workshop.costs().step;
-            return self.work(who, (Work::Train, step), 0, Job::Step);
+            self.meter.steps(round);
+            self.notes(who, Part::Train, 0, step);
+            return self.begin(who, step, Job::Step);
         }
         if done == 0 {
-            let round = training.round;
             process.training = None;
             return self.done_mining(who, Done::NothingTrained(round));
         }
@@ -112,6 +115,9 @@ impl World {
                 if process.training.as_ref().map(|it| it.round) != Some(round) {
                     return;
                 }
+                let root = made.open.intent.commitment.sealed_root;
+                let steps = made.open.traced.windows.len() as u64;
+                self.meter.makes(root, steps);
                 self.members[who].disk.write(|content| {
                     content.open = Some(made.open.clone());
                 });
@@ -203,9 +209,11 @@ impl World {
         let (open, sealed) = trained.seal(draw.secret());
         self.members[who].process.training = Some(training);
         let costs = self.workshop.costs();
-        let transfer = self.network.file(costs.contribution);
+        let transfer = self.file(who, Way::Up, costs.contribution);
+        self.notes(who, Part::Seal, 0, costs.seal);
+        self.moves(who, Part::Upload, costs.seal, transfer);
         let made = Made { open, sealed };
-        self.work(who, (Work::Seal, costs.seal), transfer, Job::Store(made));
+        self.begin(who, costs.seal + transfer, Job::Store(made));
     }
 
     /// What an attacker sends: what it brings in place of what its steps found, with the steps that it claims.
@@ -251,8 +259,9 @@ impl World {
             self.store.put(root.0, made.sealed.clone());
             self.perhaps_spoil(who, root);
         }
-        let write = self.workshop.costs().write;
-        self.begin(who, write, Job::KeepSealed(made));
+        let carry = self.workshop.costs().carry;
+        self.notes(who, Part::Carry, 0, carry);
+        self.begin(who, carry, Job::KeepSealed(made));
     }
 
     /// Something may be wrong with what was stored.

@@ -191,6 +191,22 @@ pub struct Process {
     pub(crate) pace: Pace,
 }
 
+/// A newcomer that has not begun yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Coming {
+    pub(crate) round: Round,
+    /// The block at which it asked for a seat last.
+    pub(crate) asked: Option<BlockNumber>,
+}
+
+impl Coming {
+    /// One that comes when this round has begun.
+    pub fn in_round(round: Round) -> Coming {
+        let asked = None;
+        Coming { round, asked }
+    }
+}
+
 /// Somebody who takes part.
 pub struct Member {
     /// Its name.
@@ -213,6 +229,8 @@ pub struct Member {
     pub(crate) bonded_in: Option<Round>,
     /// Whether its process is ever started.
     pub is_up: bool,
+    /// Until it has a seat of its own and begins.
+    pub(crate) coming: Option<Coming>,
     pub(crate) machine: Option<Machine>,
     pub(crate) incarnation: u32,
     pub(crate) disk: Disk,

@@ -18,11 +18,18 @@ use crate::{
 };
 
 impl World {
-    /// How many of a settled round's files a member does not have.
+    /// How many of a settled round's files a member does not have. Its own one is at hand; where files do not share a
+    /// line that makes no difference, and it counts as another one.
     pub(super) fn missing(&self, who: Who, settlement: &Settlement) -> u64 {
-        let good = &self.members[who].process.good;
+        let (good, own) = (
+            &self.members[who].process.good,
+            self.members[who].hotkey.id(),
+        );
+        let has_line = self.settings.links.lines.is_some();
         let included = settlement.included.iter().map(|one| &one.seen);
-        let missing = included.filter(|seen| !good.contains_key(&seen.commitment.sealed_root));
+        let missing = included
+            .filter(|seen| !good.contains_key(&seen.commitment.sealed_root))
+            .filter(|seen| !(has_line && seen.hotkey == own));
         missing.count() as u64
     }
 

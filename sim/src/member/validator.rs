@@ -19,8 +19,10 @@ use crate::{
     chain::reads::id,
     checkers::{verdicts::Vow, Happening, Who},
     clock::Millis,
+    meter::Part,
+    network::Way,
     workshop::{Opened, Workshop},
-    world::{Work, World},
+    world::World,
 };
 
 /// How long it takes to write what is to be attested.
@@ -40,12 +42,13 @@ impl World {
                 ..
             } => {
                 let slowness = self.store.slowness(commitment.sealed_root.0);
-                let fetching = self.network.file(costs.contribution) * slowness;
+                let fetching = self.file(who, Way::Down, costs.contribution) * slowness;
+                self.moves(who, Part::Fetch, 0, fetching);
                 self.begin(who, fetching, Job::Fetch(round, uid, Box::new(commitment)));
             }
             Task::Open(claim) => {
-                let job = Job::Open(Box::new(claim));
-                self.work(who, (Work::Open, costs.open), 0, job);
+                self.notes(who, Part::Check, 0, costs.open);
+                self.begin(who, costs.open, Job::Open(Box::new(claim)));
             }
             Task::Pledge {
                 round,
@@ -69,7 +72,8 @@ impl World {
             }
             Task::Weigh { round, epoch } => self.begin(who, ASKING, Job::Weigh(round, epoch)),
             Task::WriteCheckpoint(held) => {
-                let transfer = self.network.file(costs.checkpoint);
+                let transfer = self.file(who, Way::Up, costs.checkpoint);
+                self.moves(who, Part::Upload, 0, transfer);
                 self.begin(who, transfer, Job::Checkpoint(held));
             }
         }
@@ -260,7 +264,8 @@ impl World {
                 let windows = ask.sequences.len() as u64;
                 self.members[who].process.trials = Some(trials);
                 let time = self.workshop.costs().window * windows;
-                self.work(who, (Work::Score, time), 0, Job::Measure);
+                self.notes(who, Part::Measure, 0, time);
+                self.begin(who, time, Job::Measure);
             }
             None => self.measured(who, trials),
         }

@@ -20,7 +20,11 @@ use cairn_round::validator::Claim;
 pub use contribution::{sealed_file, Label, Trained};
 pub use run::{Costs, AUDITED_ONE_IN};
 
-use crate::{disk::Traced, rng::Rng, settings::Kind};
+use crate::{
+    disk::Traced,
+    rng::Rng,
+    settings::{Kind, Terms},
+};
 use text::Text;
 
 /// Held-out windows of which the loss is told.
@@ -124,7 +128,21 @@ impl Workshop {
     /// # Errors
     /// [`EngineError`] if this machine cannot compute.
     pub fn new(kind: Kind, rng: &Rng, windows: u64, costs: Costs) -> Result<Workshop, EngineError> {
-        let made = run::make(kind, rng, windows, costs)?;
+        Workshop::on(kind, rng, windows, costs, None)
+    }
+
+    /// The same with a run on these terms.
+    ///
+    /// # Errors
+    /// [`EngineError`] if this machine cannot compute.
+    pub fn on(
+        kind: Kind,
+        rng: &Rng,
+        windows: u64,
+        costs: Costs,
+        terms: Option<Terms>,
+    ) -> Result<Workshop, EngineError> {
+        let made = run::make(kind, rng, windows, costs, terms)?;
         let layout = Layout::of(&made.run.model);
         let values = made.initial;
         let root = model_root(&values);

@@ -6,6 +6,7 @@ use cairn_gradient::model_root;
 use cairn_primitives::{
     AuditRules, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, Matrices,
     ModelRoot, ModelShape, Muon, Nano, OuterStep, Phases, RunConfig, Text as Name, H256,
+    MAX_MEMBERS,
 };
 use cairn_trainer::initial_parameters;
 
@@ -13,7 +14,11 @@ use super::{
     text::{Text, VOCABULARY},
     HELD_OUT,
 };
-use crate::{clock::Millis, rng::Rng, settings::Kind};
+use crate::{
+    clock::Millis,
+    rng::Rng,
+    settings::{Kind, Terms},
+};
 
 /// How long things take, and how large they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +33,10 @@ pub struct Costs {
     pub apply: Millis,
     /// The loss of a window.
     pub window: Millis,
-    /// Writing to disk.
+    /// Writing parameters to disk.
     pub write: Millis,
+    /// Writing to disk what a contribution leaves to its maker: moments and error feedback.
+    pub carry: Millis,
     /// Bytes of a contribution, as far as its transfer is concerned.
     pub contribution: u64,
     /// Bytes of a checkpoint.
@@ -51,16 +58,39 @@ pub(super) struct Made {
 ///
 /// # Errors
 /// [`EngineError`] if this machine cannot compute it.
-pub(super) fn make(kind: Kind, rng: &Rng, windows: u64, costs: Costs) -> Result<Made, EngineError> {
+pub(super) fn make(
+    kind: Kind,
+    rng: &Rng,
+    windows: u64,
+    costs: Costs,
+    terms: Option<Terms>,
+) -> Result<Made, EngineError> {
     match kind {
-        Kind::Tiny => tiny(rng, windows, Matrices::AdamW),
-        Kind::Muon => tiny(rng, windows, Matrices::Muon(Muon::default())),
-        Kind::Cost => Ok(bowl(rng, windows, costs)),
+        Kind::Tiny => tiny(rng, windows, Matrices::AdamW, terms),
+        Kind::Muon => tiny(rng, windows, Matrices::Muon(Muon::default()), terms),
+        Kind::Cost => Ok(bowl(rng, windows, costs, terms)),
     }
 }
 
+/// A run on these terms.
+fn on(mut run: RunConfig, terms: Option<Terms>) -> RunConfig {
+    if let Some(terms) = terms {
+        run.phases = terms.phases;
+        run.inner.steps = terms.steps;
+        run.inner.sequences = terms.sequences;
+        run.audits = terms.audits;
+        run.max_contributors = MAX_MEMBERS as u16;
+    }
+    run
+}
+
 /// A token of text for each of 16 places, from 32.
-fn tiny(rng: &Rng, windows: u64, matrices: Matrices) -> Result<Made, EngineError> {
+fn tiny(
+    rng: &Rng,
+    windows: u64,
+    matrices: Matrices,
+    terms: Option<Terms>,
+) -> Result<Made, EngineError> {
     let model = ModelShape {
         layers: 1,
         d_model: 16,
@@ -86,6 +116,7 @@ fn tiny(rng: &Rng, windows: u64, matrices: Matrices) -> Result<Made, EngineError
     let text = Text::real(rng, windows + HELD_OUT, model.context);
     let initial = initial_parameters(&model, 1);
     let run = run_of(model, windows, model_root(&initial), inner, 512);
+    let run = on(run, terms);
     Ok(Made {
         engine: Box::new(Cpu::new(&run, 1)?),
         run,
@@ -95,7 +126,7 @@ fn tiny(rng: &Rng, windows: u64, matrices: Matrices) -> Result<Made, EngineError
 }
 
 /// As few parameters as a model can have.
-fn bowl(rng: &Rng, windows: u64, costs: Costs) -> Made {
+fn bowl(rng: &Rng, windows: u64, costs: Costs, terms: Option<Terms>) -> Made {
     let model = ModelShape {
         layers: 1,
         d_model: 2,
@@ -116,6 +147,7 @@ fn bowl(rng: &Rng, windows: u64, costs: Costs) -> Made {
     let text = Text::numbered(windows + HELD_OUT, model.context);
     let initial = initial_parameters(&model, 1);
     let run = run_of(model, windows, model_root(&initial), inner, 2_048);
+    let run = on(run, terms);
     let seed = rng.fork("point").bits();
     Made {
         engine: Box::new(Cost::new(&run, microseconds(costs), seed)),

@@ -16,35 +16,16 @@ use super::World;
 use crate::{
     chain::{Id, Included, Made},
     checkers::Who,
-    clock::{seconds, Millis},
-    member::{Job, Member},
+    clock::seconds,
+    member::Member,
+    meter::{Meter, Part},
     settings::Role,
 };
 
-/// What a member's processor is busy with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Work {
-    /// Inner steps.
-    Train,
-    /// Compressing and sealing a contribution.
-    Seal,
-    /// Making states again that are audited.
-    Serve,
-    /// Opening and checking contributions.
-    Open,
-    /// Losses by which contributions are scored.
-    Score,
-    /// Replaying what is audited.
-    Audit,
-    /// Outer steps.
-    Apply,
-}
-
-/// What miners are busy with.
-const MINING: [Work; 4] = [Work::Train, Work::Seal, Work::Serve, Work::Apply];
-/// What validators are busy with.
-const VALIDATING: [Work; 4] = [Work::Open, Work::Score, Work::Audit, Work::Apply];
+/// What miners' processors are busy with.
+const MINING: [Part; 4] = [Part::Train, Part::Seal, Part::Audit, Part::Apply];
+/// What validators' are.
+const VALIDATING: [Part; 4] = [Part::Check, Part::Measure, Part::Audit, Part::Apply];
 
 /// A number that each member has in each round.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -96,13 +77,13 @@ pub struct Expense {
     /// Bytes of its transactions that became final, from its hotkey and its coldkey.
     pub bytes: Spread,
     /// Virtual seconds that its processor was busy, by what with.
-    pub seconds: BTreeMap<Work, Spread>,
+    pub seconds: BTreeMap<Part, Spread>,
 }
 
 impl Expense {
     /// Virtual seconds that a processor was busy with this.
-    pub fn of(&self, work: Work) -> Spread {
-        self.seconds.get(&work).copied().unwrap_or_default()
+    pub fn of(&self, part: Part) -> Spread {
+        self.seconds.get(&part).copied().unwrap_or_default()
     }
 
     fn merge(&mut self, other: &Expense) {
@@ -132,8 +113,8 @@ impl Expenses {
     /// What audits take of all honest processors, miners' and auditors' together, as a share of what training takes.
     /// Zero where nobody trains.
     pub fn audit_share(&self) -> f64 {
-        let train = self.miner.of(Work::Train).sum;
-        let audits = self.miner.of(Work::Serve).sum + self.validator.of(Work::Audit).sum;
+        let train = self.miner.of(Part::Train).sum;
+        let audits = self.miner.of(Part::Audit).sum + self.validator.of(Part::Audit).sum;
         if train > 0.0 {
             audits / train
         } else {
@@ -155,7 +136,7 @@ impl fmt::Display for Expenses {
             let name = format!("{role}: bytes on chain");
             writeln!(f, "{name:<34} {mean:>8.0} {most:>8.0}")?;
             for (work, spread) in &of.seconds {
-                let name = format!("{role}: {work:?}, virtual seconds");
+                let name = format!("{role}: {}, virtual seconds", work.name());
                 let (mean, most) = (spread.mean(), spread.most());
                 writeln!(f, "{name:<34} {mean:>8.2} {most:>8.2}")?;
             }
@@ -175,29 +156,16 @@ struct Pending {
     bytes: Vec<(Who, u64)>,
 }
 
-/// What was taken of all members so far.
+/// Bytes of transactions, by round and by who signed them.
 #[derive(Debug, Default)]
-pub(super) struct Meter {
-    busy: BTreeMap<(Round, Who), BTreeMap<Work, Millis>>,
+pub(super) struct Signed {
     bytes: BTreeMap<(Round, Who), u64>,
     pending: BTreeMap<H256, Pending>,
 }
 
-impl Meter {
-    /// What a round took of these members, whose role is busy with these.
-    fn expense(&self, round: Round, members: &[Who], works: [Work; 4]) -> Expense {
-        let mut expense = Expense::default();
-        for who in members {
-            let name = (round, *who);
-            let bytes = self.bytes.get(&name).copied().unwrap_or(0);
-            expense.bytes.add(bytes as f64);
-            for work in works {
-                let busy = self.busy.get(&name).and_then(|busy| busy.get(&work));
-                let busy = seconds(busy.copied().unwrap_or(0));
-                expense.seconds.entry(work).or_default().add(busy);
-            }
-        }
-        expense
+impl Signed {
+    fn of(&self, round: Round, who: Who) -> u64 {
+        self.bytes.get(&(round, who)).copied().unwrap_or(0)
     }
 
     /// A block is final, and with it those before it.
@@ -214,6 +182,24 @@ impl Meter {
     }
 }
 
+/// What a round took of these members, whose role is busy with these.
+fn expense(
+    round: Round,
+    members: &[Who],
+    parts: [Part; 4],
+    (signed, meter): (&Signed, &Meter),
+) -> Expense {
+    let mut expense = Expense::default();
+    for who in members {
+        expense.bytes.add(signed.of(round, *who) as f64);
+        for part in parts {
+            let spent = seconds(meter.spent(round, *who, part));
+            expense.seconds.entry(part).or_default().add(spent);
+        }
+    }
+    expense
+}
+
 /// Who signed a transaction.
 fn signer(extrinsic: &UncheckedExtrinsic) -> Option<&AccountId> {
     match &extrinsic.preamble {
@@ -223,19 +209,6 @@ fn signer(extrinsic: &UncheckedExtrinsic) -> Option<&AccountId> {
 }
 
 impl World {
-    /// Begins a job that takes a member's processor for this long, and so much longer for transfers.
-    pub(crate) fn work(
-        &mut self,
-        who: Who,
-        (work, time): (Work, Millis),
-        transfers: Millis,
-        job: Job,
-    ) {
-        let busy = self.meter.busy.entry((self.round, who)).or_default();
-        *busy.entry(work).or_default() += time;
-        self.begin(who, time + transfers, job);
-    }
-
     /// Notes whose transactions a new block has.
     pub(super) fn note_bytes(&mut self, made: &Made) {
         let view = self.chain.current(made.id, self.netuid).flatten();
@@ -255,12 +228,12 @@ impl World {
             round,
             bytes: transactions.filter_map(of_member).collect(),
         };
-        self.meter.pending.entry(made.id.hash).or_insert(block);
+        self.bytes.pending.entry(made.id.hash).or_insert(block);
     }
 
     /// Notes which of them are final.
     pub(super) fn note_final(&mut self, finalised: Id) {
-        self.meter.finalise(finalised);
+        self.bytes.finalise(finalised);
     }
 
     /// What a round took of the honest members.
@@ -269,7 +242,7 @@ impl World {
             let members = self.members.iter().enumerate();
             let members = members.filter(|(_, member)| member.is_honest() && member.role == role);
             let members: Vec<Who> = members.map(|(who, _)| who).collect();
-            self.meter.expense(round, &members, works)
+            expense(round, &members, works, (&self.bytes, &self.meter))
         };
         Expenses {
             miner: of(Role::Miner, MINING),
@@ -297,7 +270,7 @@ mod tests {
 
     #[test]
     fn bytes_count_once_their_block_is_final_and_those_of_another_branch_never() {
-        let mut meter = Meter::default();
+        let mut signed = Signed::default();
         let blocks = [
             (1, pending(1, 0, &[(0, 100), (1, 7)])),
             (2, pending(2, 1, &[(0, 10)])),
@@ -305,50 +278,52 @@ mod tests {
             (4, pending(3, 2, &[(0, 1)])),
             (5, pending(4, 4, &[(0, 9_000)])),
         ];
-        meter.pending = blocks.map(|(name, block)| (hash(name), block)).into();
+        signed.pending = blocks.map(|(name, block)| (hash(name), block)).into();
         let last = Id {
             number: 3,
             hash: hash(4),
         };
-        meter.finalise(last);
-        meter.finalise(last);
-        let expense = |round| meter.expense(round, &[0, 1], MINING).bytes;
+        signed.finalise(last);
+        signed.finalise(last);
+        let meter = Meter::default();
+        let expense = |round| expense(round, &[0, 1], MINING, (&signed, &meter)).bytes;
         assert_eq!((expense(0).mean(), expense(0).most()), (58.5, 110.0));
         assert_eq!((expense(1).mean(), expense(1).most()), (0.5, 1.0));
-        let left: Vec<_> = meter.pending.keys().copied().collect();
+        let left: Vec<_> = signed.pending.keys().copied().collect();
         assert_eq!(left, [hash(5)]);
     }
 
     #[test]
     fn rounds_come_together_and_audits_are_a_share_of_training() {
         let mut meter = Meter::default();
-        let busy = [
-            ((0, 0), Work::Train, 6_000),
-            ((1, 0), Work::Train, 2_000),
-            ((1, 0), Work::Serve, 500),
-            ((1, 1), Work::Audit, 1_500),
+        let spent = [
+            (0, 0, Part::Train, 6_000),
+            (1, 0, Part::Train, 2_000),
+            (1, 0, Part::Audit, 500),
+            (1, 1, Part::Audit, 1_500),
         ];
-        for (name, work, time) in busy {
-            meter.busy.entry(name).or_default().insert(work, time);
+        for (round, who, part, time) in spent {
+            meter.spends(round, who, (part, time));
         }
+        let signed = Signed::default();
         let of = |round| Expenses {
-            miner: meter.expense(round, &[0], MINING),
-            validator: meter.expense(round, &[1], VALIDATING),
+            miner: expense(round, &[0], MINING, (&signed, &meter)),
+            validator: expense(round, &[1], VALIDATING, (&signed, &meter)),
         };
         let mut both = of(0);
         assert_eq!(both.audit_share(), 0.0);
         both.merge(&of(1));
         assert_eq!(both.audit_share(), 0.25);
-        let train = both.miner.of(Work::Train);
+        let train = both.miner.of(Part::Train);
         assert_eq!((train.mean(), train.most()), (4.0, 6.0));
-        assert_eq!(both.validator.of(Work::Audit).mean(), 0.75);
-        assert_eq!(both.validator.of(Work::Train), Spread::default());
+        assert_eq!(both.validator.of(Part::Audit).mean(), 0.75);
+        assert_eq!(both.validator.of(Part::Train), Spread::default());
         let shown = serde_json::to_value(&both).expect("JSON");
-        assert_eq!(shown["miner"]["seconds"]["serve"]["mean"], 0.25);
+        assert_eq!(shown["miner"]["seconds"]["audit"]["mean"], 0.25);
         assert_eq!(shown["validator"]["seconds"]["audit"]["most"], 1.5);
         assert_eq!(shown["miner"]["bytes"]["mean"], 0.0);
         let table = both.to_string();
-        assert!(table.contains("miner: Train, virtual seconds"), "{table}");
+        assert!(table.contains("miner: train, virtual seconds"), "{table}");
         assert!(
             table.ends_with("audits take 25.0 % of what training does\n"),
             "{table}"

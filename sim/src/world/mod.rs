@@ -1,5 +1,6 @@
 //! The world: everything that there is, one clock, one thread. What happens next is decided by the seed alone.
 
+mod churn;
 mod expenses;
 mod partition;
 mod result;
@@ -18,7 +19,8 @@ use crate::{
     checkers::{sight::Sight, Checkers, Happening, Who},
     clock::{Clock, Millis},
     member::{Job, Member},
-    network::Network,
+    meter::{Meter, Part as Doing, Span},
+    network::{Network, Way},
     rng::Rng,
     settings::{Settings, Weather},
     store::Store,
@@ -26,12 +28,13 @@ use crate::{
 };
 use cairn_round::{scoring::Evidence, Event};
 
-use expenses::Meter;
-pub use expenses::{Expense, Expenses, Spread, Work};
+pub use expenses::{Expense, Expenses, Spread};
+use churn::Pulse;
+use expenses::Signed;
 use partition::Partition;
 pub use result::{MemberResult, RoundResult, RunResult};
 
-/// Milliseconds from one block to the next, as the development chain has it.
+/// Milliseconds from one block to the next, as the development chain has it, where settings say nothing else.
 pub const BLOCK_TIME: Millis = 2_000;
 /// Blocks after which a world ends that does not get its rounds done.
 const MOST_BLOCKS: u64 = 40;
@@ -85,6 +88,8 @@ pub(crate) enum Next {
     Connect(Who),
     /// The parts of the network hear of each other again.
     Heal,
+    /// A member is killed, and is away for so long.
+    Kill { who: Who, away: Millis },
 }
 
 /// A round that is settled and final.
@@ -126,8 +131,8 @@ pub struct World {
     scores: BTreeMap<(Who, EpochIndex), bool>,
     /// The most sealed bytes that an honest validator held at once.
     pub(crate) held_bytes: u64,
-    /// What was taken of members so far.
-    meter: Meter,
+    /// Bytes of transactions that members signed.
+    bytes: Signed,
     /// What honest validators measured.
     pub(crate) evidence: BTreeMap<Who, Vec<Evidence>>,
     /// What each member had earned when half of the rounds were done.
@@ -141,6 +146,9 @@ pub struct World {
     kept: BTreeMap<Round, ModelRoot>,
     began: Millis,
     finals: u64,
+    /// When rounds began, as far as who comes and goes has to know.
+    pulse: Pulse,
+    pub(crate) meter: Meter,
 }
 
 impl World {
@@ -169,7 +177,12 @@ impl World {
     }
 
     /// Runs until the rounds are done, and says how it was.
-    pub fn run(mut self) -> RunResult {
+    pub fn run(self) -> RunResult {
+        self.run_and_note().0
+    }
+
+    /// The same, with what members' time went into.
+    pub fn run_and_note(mut self) -> (RunResult, Meter) {
         for who in 0..self.members.len() {
             let member = &self.members[who];
             let (hotkey, is_honest) = (member.hotkey.id(), member.is_honest());
@@ -182,7 +195,7 @@ impl World {
             self.start(who);
         }
         self.began = self.clock.now();
-        self.clock.after(BLOCK_TIME, Next::Slot);
+        self.clock.after(self.settings.block_time, Next::Slot);
         let round = u64::from(self.workshop.run().phases.round());
         let rounds = round.saturating_mul(u64::from(self.settings.rounds));
         self.last_slot = self.slot + MOST_BLOCKS + rounds;
@@ -193,7 +206,27 @@ impl World {
                 break;
             }
         }
-        self.result()
+        let result = self.result();
+        (result, self.meter)
+    }
+
+    /// How long a file takes that a member sends or fetches from now on.
+    pub(crate) fn file(&mut self, who: Who, way: Way, bytes: u64) -> Millis {
+        let now = self.clock.now();
+        self.network.file((who, way), bytes, now)
+    }
+
+    /// Notes what a member's processor will be at for `time`, `after` from now.
+    pub(crate) fn notes(&mut self, who: Who, part: Doing, after: Millis, time: Millis) {
+        self.meter.spends(self.round, who, (part, time));
+        self.moves(who, part, after, time);
+    }
+
+    /// Notes what a member will be at for `time`, `after` from now, while its processor waits: a file is on its way.
+    pub(crate) fn moves(&mut self, who: Who, part: Doing, after: Millis, time: Millis) {
+        let from = self.clock.now().saturating_add(after);
+        let until = from.saturating_add(time);
+        self.meter.works(who, Span { part, from, until });
     }
 
     fn happen(&mut self, next: Next) {
@@ -214,6 +247,7 @@ impl World {
             Next::Restart(who) => self.restart(who),
             Next::Connect(who) => self.connect(who),
             Next::Heal => self.heal(),
+            Next::Kill { who, away } => self.kill(who, away),
         }
     }
 
@@ -232,6 +266,10 @@ impl World {
         let (best, finalised) = self.chain.head(MAIN);
         if let Some(view) = self.chain.current(best, self.netuid).flatten() {
             self.round = view.round.round;
+            let next = best.number.saturating_add(1);
+            let stage = view.round.timetable().stage(next);
+            self.meter.stage(self.clock.now(), self.round, stage);
+            self.begin_round(self.round);
             if self.round >= self.settings.calm_from {
                 self.network.calm();
             }
@@ -245,7 +283,7 @@ impl World {
         self.note_settled(finalised);
         self.announce(|world, who| world.part_of(who) == part);
         self.bad_weather();
-        self.clock.after(BLOCK_TIME, Next::Slot);
+        self.clock.after(self.settings.block_time, Next::Slot);
     }
 
     /// Notes which of the scores that a member committed to in fine weather are revealed.
@@ -317,6 +355,9 @@ impl World {
                 return;
             };
             let (attested, validators) = self.chain.attesters(finalised, self.netuid, round);
+            let included = settlement.included.iter();
+            let included = included.map(|one| one.seen.commitment.sealed_root);
+            self.meter.settles(round, included);
             self.settled.push(Settled {
                 round,
                 included: settlement.uids(),
@@ -348,6 +389,7 @@ impl World {
         member.head = (best, if is_newer { finalised } else { known });
         member.process.pace.observe_block(best.number, now);
         self.take_turn(who);
+        self.come(who);
         self.look_for_flight(who);
         self.tell(who, Event::Moved);
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Next, World, BLOCK_TIME};
+use super::{Next, World};
 use crate::{
     chain::{Part, MAIN, OTHER},
     checkers::{Happening, Who},
@@ -49,8 +49,20 @@ impl World {
         part == MAIN && (AUTHORS - missing) * 3 > AUTHORS * 2
     }
 
-    /// Splits the network by lot.
+    /// Splits the network by lot, for as long as the lot says.
     pub(super) fn split(&mut self) {
+        self.part();
+        let slots = self.weather_rng.within(2, LONGEST);
+        self.heal_after(slots);
+    }
+
+    /// Splits the network by lot, for so many slots.
+    pub(super) fn split_for(&mut self, slots: u64) {
+        self.part();
+        self.heal_after(slots);
+    }
+
+    fn part(&mut self) {
         let authors = self.weather_rng.within(1, 2);
         let others = (0..self.members.len()).filter(|_| self.weather_rng.chance(0.4));
         let others: BTreeSet<Who> = others.collect();
@@ -63,10 +75,13 @@ impl World {
                 self.see(&Happening::Disturbed { who, is_over });
             }
         }
-        let slots = self.weather_rng.within(2, LONGEST);
+    }
+
+    fn heal_after(&mut self, slots: u64) {
         // Of those slots few are the main part's.
         self.last_slot += slots;
-        self.clock.after(slots * BLOCK_TIME, Next::Heal);
+        let after = slots * self.settings.block_time;
+        self.clock.after(after, Next::Heal);
     }
 
     /// The parts hear of each other again.

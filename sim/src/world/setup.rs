@@ -9,7 +9,7 @@ use crate::{
     checkers::{Checkers, Who},
     clock::Clock,
     disk::Disk,
-    member::{Member, Process},
+    member::{Coming, Member, Process},
     network::Network,
     rng::Rng,
     settings::{usual_costs, Recruit, Role, Settings},
@@ -22,13 +22,16 @@ const TEMPO: BlockNumber = 12;
 /// Transactions of the set-up in one block.
 const AT_ONCE: usize = 24;
 
-fn genesis(owner: &Key, cast: &[Recruit]) -> serde_json::Value {
+fn genesis(owner: &Key, settings: &Settings) -> serde_json::Value {
+    let cast = &settings.cast;
     let mut coldkeys: Vec<&str> = cast.iter().map(|one| one.coldkey.as_str()).collect();
     coldkeys.sort_unstable();
     coldkeys.dedup();
     let coldkeys: Vec<Key> = coldkeys.into_iter().map(Key::of).collect();
     let hotkeys: Vec<Key> = cast.iter().map(|one| Key::of(&one.name)).collect();
-    founding::genesis(owner, &coldkeys, &hotkeys)
+    let mut genesis = founding::genesis(owner, &coldkeys, &hotkeys);
+    genesis["blockTime"] = serde_json::json!({ "milliseconds": settings.block_time });
+    genesis
 }
 
 impl World {
@@ -40,13 +43,13 @@ impl World {
         let rng = Rng::new(settings.seed);
         let owner = Key::of("the subnet's owner");
         let chain = Chain::new(
-            genesis(&owner, &settings.cast),
+            genesis(&owner, &settings),
             rng.fork_at("authors", settings.twin),
         )?;
         let network = Network::new(settings.links, rng.fork_at("network", settings.twin));
         let costs = settings.costs.unwrap_or(usual_costs(settings.engine));
-        let (kind, windows) = (settings.engine, settings.windows);
-        let workshop = Workshop::new(kind, &rng.fork("engine"), windows, costs)?;
+        let (kind, windows, terms) = (settings.engine, settings.windows, settings.terms);
+        let workshop = Workshop::on(kind, &rng.fork("engine"), windows, costs, terms)?;
         let recruits = std::mem::take(&mut settings.cast);
         let mut world = World {
             settings,
@@ -69,7 +72,7 @@ impl World {
             epoch: 0,
             scores: Default::default(),
             held_bytes: 0,
-            meter: Default::default(),
+            bytes: Default::default(),
             evidence: Default::default(),
             halfway: Vec::new(),
             slot: 1,
@@ -80,6 +83,8 @@ impl World {
             kept: Default::default(),
             began: 0,
             finals: 0,
+            pulse: Default::default(),
+            meter: Default::default(),
         };
         world.found()?;
         world.recruit(recruits)?;
@@ -142,7 +147,7 @@ impl World {
     }
 
     /// The call by which a coldkey buys a seat for a hotkey, as whom `signer` signs.
-    fn seat(
+    pub(super) fn seat(
         &mut self,
         signer: &Key,
         hotkey: (&Key, Chosen),
@@ -201,6 +206,7 @@ fn member(recruit: Recruit, node: Option<Who>) -> Member {
         bonded: recruit.bond,
         bonded_in: None,
         is_up: recruit.is_up,
+        coming: recruit.comes_in.map(Coming::in_round),
         machine: None,
         incarnation: 0,
         disk: Disk::default(),

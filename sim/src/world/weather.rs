@@ -1,9 +1,10 @@
 //! What goes wrong: crashes, members that are cut off, blocks that are undone.
 
-use super::{Next, World, BLOCK_TIME};
+use super::{Next, World};
 use crate::{
     chain::{Made, Part, MAIN},
     checkers::{Happening, Who},
+    clock::Millis,
     settings::{Role, Weather},
 };
 
@@ -105,6 +106,28 @@ impl World {
     }
 
     fn fall(&mut self, who: Who) {
+        self.goes_down(who);
+        let [usual, long] = AWAY;
+        let most = match self.weather_rng.chance(LONG) {
+            true => long,
+            false => usual,
+        };
+        let longest = most * self.settings.block_time;
+        let away = self.weather_rng.within(100, longest);
+        self.clock.after(away, Next::Restart(who));
+    }
+
+    /// A member is killed, if its process runs.
+    pub(super) fn kill(&mut self, who: Who, away: Millis) {
+        if self.members[who].machine.is_some() {
+            self.meter.kills();
+            self.goes_down(who);
+            self.clock.after(away, Next::Restart(who));
+        }
+    }
+
+    /// A member's process is gone, perhaps with what is not on the disk yet.
+    fn goes_down(&mut self, who: Who) {
         self.note(b"fall", who, &[]);
         let unsynced = self.weather().unsynced;
         if self.weather_rng.chance(unsynced) {
@@ -114,13 +137,6 @@ impl World {
         }
         self.crash(who);
         self.see(&Happening::Crashed { who });
-        let [usual, long] = AWAY;
-        let most = match self.weather_rng.chance(LONG) {
-            true => long,
-            false => usual,
-        };
-        let away = self.weather_rng.within(100, most * BLOCK_TIME);
-        self.clock.after(away, Next::Restart(who));
     }
 
     /// A process is back.
@@ -142,7 +158,8 @@ impl World {
             who,
             is_over: false,
         });
-        let away = self.weather_rng.within(BLOCK_TIME, 20 * BLOCK_TIME);
+        let block = self.settings.block_time;
+        let away = self.weather_rng.within(block, 20 * block);
         self.clock.after(away, Next::Connect(who));
     }
 

@@ -1,0 +1,286 @@
+//! The share of time in which contributors train, in Covenant-72B's setting and with more contributors than it had:
+//! whole rounds of the real machines and the real runtime, in which work and files take the time that they would take.
+
+pub mod page;
+pub mod setting;
+
+use std::collections::BTreeMap;
+
+use cairn_primitives::{Round, MAX_MEMBERS};
+use serde::Serialize;
+
+use crate::{
+    meter::{Meter, Part, Window},
+    network::Links,
+    settings::{Kind, Settings},
+    world::{RoundResult, RunResult, World, WorldError},
+};
+use setting::{terms, Host, Reading, BLOCK, SEQUENCES, STEPS};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Bench {
+    /// The seed.
+    pub seed: u64,
+    /// Contributors.
+    pub contributors: usize,
+    /// Validators.
+    pub validators: usize,
+    /// Whole rounds that are measured, after those in which the network only comes to be.
+    pub rounds: u32,
+    /// What is assumed of a host.
+    pub host: Host,
+}
+
+impl Bench {
+    /// Contributors that find a seat beside the validators.
+    pub fn seated(&self) -> usize {
+        let seats = MAX_MEMBERS as usize;
+        self.contributors.min(seats.saturating_sub(self.validators))
+    }
+}
+
+/// A row of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The name of its [`Reading`].
+    pub bandwidth: &'static str,
+    /// Bytes a second from a member.
+    pub up: u64,
+    /// Bytes a second to a member.
+    pub down: u64,
+    /// Contributors that there were to be.
+    pub contributors: usize,
+    /// Contributors that there were, since a subnet has no more seats.
+    pub seated: usize,
+    /// The seed that replays it.
+    pub seed: u64,
+    /// Whole rounds that were measured; none if the simulation did not come that far.
+    pub rounds: u32,
+    /// Rounds of all that were settled and included nothing.
+    pub null_rounds: usize,
+    /// Contributions that a measured round included, on average.
+    pub included: f64,
+    /// The share of time in which contributors train.
+    pub share: f64,
+    /// What a contributor's time goes into, in seconds of a round, on average, by [`Part::name`].
+    pub seconds: BTreeMap<&'static str, f64>,
+    /// Seconds of a round in which a validator fetches contributions, on average, whatever else it does.
+    pub validator_fetches: f64,
+    /// The same in which it measures.
+    pub validator_measures: f64,
+    /// Checkers that found something wrong.
+    pub broken: Vec<&'static str>,
+}
+
+impl Row {
+    /// Seconds of a round.
+    pub fn round(&self) -> f64 {
+        self.seconds.values().sum()
+    }
+
+    /// Seconds of a round that go into this.
+    pub fn of(&self, part: Part) -> f64 {
+        self.seconds.get(part.name()).copied().unwrap_or(0.0)
+    }
+}
+
+/// Simulates a network.
+///
+/// # Errors
+/// [`WorldError`] if it cannot be set up.
+pub fn measure(bench: Bench, reading: &Reading) -> Result<Row, WorldError> {
+    let (result, meter) = World::new(settings(bench, reading))?.run_and_note();
+    Ok(row(bench, reading, &result, &meter))
+}
+
+fn settings(bench: Bench, reading: &Reading) -> Settings {
+    let Bench {
+        seed,
+        validators,
+        rounds,
+        host,
+        ..
+    } = bench;
+    let seated = bench.seated() as u64;
+    let costs = host.costs(seated);
+    let of_one = u64::from(STEPS) * u64::from(SEQUENCES);
+    // Seats are bought while the first round is under way.
+    let rounds = rounds.saturating_add(2);
+    let honest = Settings::honest(seed, bench.seated(), validators, rounds);
+    Settings {
+        engine: Kind::Cost,
+        costs: Some(costs),
+        // No two train on the same, and as much is left that nobody trains on.
+        windows: 2 * of_one * seated.max(1),
+        terms: Some(terms(&costs, reading.lines, seated)),
+        block_time: BLOCK,
+        links: Links {
+            lines: Some(reading.lines),
+            ..Links::default()
+        },
+        ..honest
+    }
+}
+
+fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Row {
+    let first = first(bench, result);
+    let (rounds, window) = measured(bench, first, meter).unwrap_or_default();
+    let of_validators = 0..bench.validators;
+    let of_miners = bench.validators..bench.validators + bench.seated();
+    let each = |members: usize| (members.max(1) as f64) * f64::from(rounds.max(1)) * 1_000.0;
+    let mut parts = BTreeMap::<Part, u64>::new();
+    for who in of_miners {
+        for (part, time) in meter.parts(who, window) {
+            *parts.entry(part).or_default() += time;
+        }
+    }
+    let of_one = each(bench.seated());
+    let seconds = parts.into_iter();
+    let seconds: BTreeMap<&'static str, f64> = seconds
+        .map(|(part, time)| (part.name(), time as f64 / of_one))
+        .collect();
+    let busy = |part| {
+        let members = of_validators.clone();
+        let time: u64 = members.map(|who| meter.busy(who, part, window)).sum();
+        time as f64 / each(bench.validators)
+    };
+    let in_window = result.rounds.iter();
+    let in_window = in_window.filter(|one| (first..first + rounds).contains(&one.round));
+    let included: usize = in_window.map(|one| one.included.len()).sum();
+    let broken = result.checks.iter().filter(|(_, holds)| !**holds);
+    let mut row = Row {
+        bandwidth: reading.name,
+        up: reading.lines.up,
+        down: reading.lines.down,
+        contributors: bench.contributors,
+        seated: bench.seated(),
+        seed: bench.seed,
+        rounds,
+        null_rounds: result.null_rounds(),
+        included: included as f64 / f64::from(rounds.max(1)),
+        share: 0.0,
+        seconds,
+        validator_fetches: busy(Part::Fetch),
+        validator_measures: busy(Part::Measure),
+        broken: broken.map(|(name, _)| *name).collect(),
+    };
+    let all = row.round();
+    if all > 0.0 {
+        row.share = row.of(Part::Train) / all;
+    }
+    row
+}
+
+/// The first round that is measured: that after the first one in which nearly all took part, so that what is fetched
+/// and applied in it is what is from then on.
+fn first(bench: Bench, result: &RunResult) -> Round {
+    let seated = bench.seated();
+    let is_full = |one: &&RoundResult| one.included.len() * 10 >= seated * 9;
+    let full = result.rounds.iter().find(is_full);
+    full.map_or(0, |one| one.round).saturating_add(1)
+}
+
+/// How many whole rounds were seen from `first` on, and from when until when; none if there is not one.
+fn measured(bench: Bench, first: Round, meter: &Meter) -> Option<(u32, Window)> {
+    let from = meter.began(first)?;
+    let mut counts = (1..=bench.rounds).rev();
+    counts.find_map(|count| Some((count, (from, meter.began(first + count)?))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::meter::Span;
+    use cairn_protocol::phase::RoundStage;
+    use setting::READINGS;
+
+    fn bench(contributors: usize) -> Bench {
+        Bench {
+            seed: 7,
+            contributors,
+            validators: 2,
+            rounds: 1,
+            host: Host {
+                cores: 64,
+                disk: 10_000_000_000,
+            },
+        }
+    }
+
+    #[test]
+    fn who_finds_no_seat_is_not_simulated() {
+        assert_eq!(bench(20).seated(), 20);
+        assert_eq!(bench(254).seated(), 254);
+        assert_eq!(bench(1_000).seated(), 254);
+    }
+
+    #[test]
+    fn whole_rounds_count_from_the_first_one_on() {
+        let mut meter = Meter::default();
+        let begin = |meter: &mut Meter, round: u32, at| {
+            meter.stage(at, round, Some(RoundStage::Commit));
+        };
+        let two = Bench {
+            rounds: 2,
+            ..bench(20)
+        };
+        begin(&mut meter, 0, 5);
+        assert_eq!(measured(two, 1, &meter), None);
+        begin(&mut meter, 1, 105);
+        assert_eq!(measured(two, 1, &meter), None);
+        begin(&mut meter, 2, 205);
+        assert_eq!(measured(two, 1, &meter), Some((1, (105, 205))));
+        begin(&mut meter, 3, 305);
+        begin(&mut meter, 4, 405);
+        assert_eq!(measured(two, 1, &meter), Some((2, (105, 305))));
+        assert_eq!(measured(two, 2, &meter), Some((2, (205, 405))));
+    }
+
+    #[test]
+    fn a_row_has_the_seconds_of_a_contributor_in_a_round() {
+        let mut meter = Meter::default();
+        for (round, at) in [(0, 0), (1, 1_000), (2, 11_000)] {
+            meter.stage(at, round, Some(RoundStage::Commit));
+        }
+        let bench = Bench {
+            contributors: 2,
+            ..bench(2)
+        };
+        let mut works = |who, part, from, until| meter.works(who, Span { part, from, until });
+        // Who is before the miners validates.
+        works(0, Part::Fetch, 2_000, 5_000);
+        works(1, Part::Fetch, 2_000, 3_000);
+        works(2, Part::Train, 0, 9_000);
+        works(3, Part::Train, 3_000, 9_000);
+        // A small network, all of whom take part from the first round on.
+        let world = World::new(Settings::honest(7, 2, 2, 2)).expect("a network");
+        let result = world.run();
+        let row = row(bench, &READINGS[0], &result, &meter);
+        assert_eq!((row.rounds, row.seated), (1, 2));
+        assert_eq!((row.of(Part::Train), row.of(Part::Final)), (7.0, 3.0));
+        assert_eq!((row.share, row.round()), (0.7, 10.0));
+        assert_eq!(row.validator_fetches, 2.0);
+        assert_eq!(row.validator_measures, 0.0);
+    }
+
+    /// What a round takes on a narrow line follows from the bytes of its files.
+    #[test]
+    fn a_narrow_line_costs_what_its_files_take() {
+        let reading = &READINGS[0];
+        let row = measure(bench(3), reading).expect("a network");
+        assert_eq!(row.rounds, 1, "{row:?}");
+        assert_eq!(
+            (row.included, row.of(Part::Train)),
+            (3.0, 1_200.0),
+            "{row:?}"
+        );
+        assert!(row.broken.is_empty(), "{row:?}");
+        let near = |found: f64, bytes: f64, rate: u64| (found - bytes / rate as f64).abs() < 1.0;
+        let file = setting::CONTRIBUTION as f64;
+        assert!(near(row.of(Part::Upload), file, reading.lines.up));
+        // Its own is at hand.
+        assert!(near(row.of(Part::Fetch), 2.0 * file, reading.lines.down));
+        assert!(near(row.validator_fetches, 3.0 * file, reading.lines.down));
+    }
+}

@@ -1,0 +1,407 @@
+//! The page that `make utilisation` writes.
+
+use std::fmt::Write as _;
+
+use cairn_primitives::MAX_MEMBERS;
+
+use super::{
+    setting::{Host, Reading, BLOCK, CONTRIBUTION, READINGS},
+    Row,
+};
+use crate::{
+    attacks::page::wrapped,
+    meter::Part,
+    spread::{percent, Spread},
+};
+
+/// What is aimed at in Covenant's setting.
+const TARGET: f64 = 0.98;
+/// The contributors that Covenant had at most.
+const COVENANTS: usize = 20;
+/// Parts of a contributor's round, and of what the table has them as the sum.
+static COLUMNS: [(&str, &[Part]); 9] = [
+    ("train", &[Part::Train]),
+    ("seal", &[Part::Seal]),
+    ("upload", &[Part::Upload]),
+    ("reveal", &[Part::Commit, Part::Reveal]),
+    ("attest", &[Part::Bind, Part::Open]),
+    ("final", &[Part::Final]),
+    ("fetch", &[Part::Fetch]),
+    ("apply", &[Part::Apply]),
+    ("disk", &[Part::Keep, Part::Carry]),
+];
+
+/// How the rows were made.
+#[derive(Clone, Copy, Debug)]
+pub struct Made {
+    /// Validators.
+    pub validators: usize,
+    /// What is assumed of a host.
+    pub host: Host,
+}
+
+/// The page, of these rows: one line for each bandwidth and number of contributors, of all seeds.
+pub fn page(rows: &[Row], made: Made) -> String {
+    let lines = lines(rows);
+    let mut page = String::from(HEAD);
+    page.push_str(&wrapped("", &assumed(rows, made)));
+    page.push_str(SHARES);
+    for line in &lines {
+        // Writing to a string does not fail.
+        let _ = writeln!(page, "{}", line.share());
+    }
+    page.push('\n');
+    for note in notes(&lines) {
+        page.push_str(&wrapped("- ", &note));
+    }
+    page.push_str(WHERE);
+    for line in &lines {
+        let _ = writeln!(page, "{}", line.parts());
+    }
+    page.push_str(PARTS);
+    page.push_str(LIMITS);
+    for line in &lines {
+        let _ = writeln!(page, "{}", line.limits());
+    }
+    page.push_str(TAIL);
+    page
+}
+
+fn assumed(rows: &[Row], made: Made) -> String {
+    let Made { validators, host } = made;
+    let mut seeds: Vec<u64> = rows.iter().map(|row| row.seed).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
+    let Host { cores, disk } = host;
+    let readings = READINGS.iter();
+    let readings = readings.map(|reading| format!("`{}` is {}", reading.name, reading.what));
+    let readings: Vec<String> = readings.collect();
+    format!(
+        "Assumed, since nobody published it: hosts of {cores} cores whose disks write {} GB a second. {validators} \
+         validators on the same hosts and lines. {}. Blocks of {} s, as the runtime has them. Seeds {}.",
+        disk as f64 / 1e9,
+        readings.join("; "),
+        BLOCK / 1_000,
+        seeds.join(", ")
+    )
+}
+
+/// A bandwidth with so many contributors, over all seeds.
+struct Line<'a> {
+    reading: &'static Reading,
+    contributors: usize,
+    rows: Vec<&'a Row>,
+}
+
+fn lines(rows: &[Row]) -> Vec<Line<'_>> {
+    let mut counts: Vec<usize> = rows.iter().map(|row| row.contributors).collect();
+    counts.sort_unstable();
+    counts.dedup();
+    let cells = READINGS
+        .iter()
+        .flat_map(|reading| counts.iter().map(move |count| (reading, *count)));
+    let line = |(reading, contributors): (&'static Reading, usize)| {
+        let is_it = |row: &&Row| (row.bandwidth, row.contributors) == (reading.name, contributors);
+        let rows: Vec<&Row> = rows.iter().filter(is_it).collect();
+        (!rows.is_empty()).then_some(Line {
+            reading,
+            contributors,
+            rows,
+        })
+    };
+    cells.filter_map(line).collect()
+}
+
+impl Line<'_> {
+    /// The figure of every seed in which a whole round was measured.
+    fn spread(&self, of: impl Fn(&Row) -> f64) -> Option<Spread> {
+        let seen = self.rows.iter().filter(|row| row.rounds > 0);
+        Spread::of(seen.map(|row| of(row)))
+    }
+
+    fn text(&self, of: impl Fn(&Row) -> f64) -> String {
+        let spread = self.spread(of);
+        spread.map_or(String::from("–"), |spread| {
+            spread.text(|seconds| format!("{seconds:.0}"))
+        })
+    }
+
+    /// As [`Line::text`], without the range.
+    fn mean(&self, of: impl Fn(&Row) -> f64) -> String {
+        let spread = self.spread(of);
+        spread.map_or(String::from("–"), |spread| format!("{:.0}", spread.mean))
+    }
+
+    fn seated(&self) -> usize {
+        self.rows.iter().map(|row| row.seated).max().unwrap_or(0)
+    }
+
+    /// The cells by which a line is known.
+    fn name(&self) -> String {
+        format!("| {} | {}", self.reading.name, self.contributors)
+    }
+
+    fn share(&self) -> String {
+        let share = self.spread(|row| row.share);
+        let share = share.map_or(String::from("–"), |share| share.text(percent));
+        format!(
+            "{} | {} | {share} | {} | {} | {} | {} |",
+            self.name(),
+            self.seated(),
+            self.text(Row::round),
+            self.text(|row| row.included),
+            self.mean(|row| row.validator_fetches),
+            self.mean(|row| row.validator_measures),
+        )
+    }
+
+    fn parts(&self) -> String {
+        let sum = |parts: &[Part], row: &Row| parts.iter().map(|part| row.of(*part)).sum::<f64>();
+        let cells = COLUMNS.iter();
+        let cells = cells.map(|(_, parts)| self.mean(|row| sum(parts, row)));
+        let cells: Vec<String> = cells.collect();
+        format!("{} | {} |", self.name(), cells.join(" | "))
+    }
+
+    /// What takes most of the time in which nobody trains, and two shares by arithmetic.
+    fn limits(&self) -> String {
+        let of = |parts: &[Part]| {
+            let sum = |row: &Row| parts.iter().map(|part| row.of(*part)).sum::<f64>();
+            self.spread(sum).map_or(0.0, |spread| spread.mean)
+        };
+        let rest = COLUMNS.iter().filter(|(name, _)| *name != "train");
+        let largest = rest.max_by(|one, other| of(one.1).total_cmp(&of(other.1)));
+        let largest = largest.map_or("–", |(name, _)| *name);
+        let (round, train) = (self.spread(Row::round), of(&[Part::Train]));
+        let round = round.map_or(0.0, |round| round.mean);
+        let early = round - of(&[Part::Fetch]);
+        let files = self.seated() as f64 * CONTRIBUTION as f64;
+        let fetching = files / self.reading.lines.down as f64;
+        let (early, bound) = match round > 0.0 {
+            true => (percent(train / early), percent(train / train.max(fetching))),
+            false => ("–".into(), "–".into()),
+        };
+        format!(
+            "{} | {largest} | {early} | {:.1} | {fetching:.0} | {bound} |",
+            self.name(),
+            files / 1e9,
+        )
+    }
+}
+
+/// What is to be said of the shares.
+fn notes(lines: &[Line]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for line in lines.iter().filter(|line| line.contributors == COVENANTS) {
+        if let Some(share) = line.spread(|row| row.share) {
+            let verdict = match share.mean >= TARGET {
+                true => "met",
+                false => "not met",
+            };
+            notes.push(format!(
+                "Wanted in Covenant's setting: {}. At {}: {}, {verdict}.",
+                percent(TARGET),
+                line.reading.name,
+                percent(share.mean)
+            ));
+        }
+    }
+    let most = lines
+        .iter()
+        .filter(|line| line.seated() < line.contributors);
+    if let Some(line) = most.max_by_key(|line| line.contributors) {
+        notes.push(format!(
+            "A subnet has at most {MAX_MEMBERS} seats, validators included, so of {} contributors {} were there. More \
+             than that are several subnets, each with a model of its own.",
+            line.contributors,
+            line.seated()
+        ));
+    }
+    let name = |line: &Line| format!("{} at {}", line.contributors, line.reading.name);
+    let unmeasured = lines
+        .iter()
+        .filter(|line| line.spread(Row::round).is_none());
+    let unmeasured: Vec<String> = unmeasured.map(name).collect();
+    if !unmeasured.is_empty() {
+        let unmeasured = unmeasured.join(", ");
+        notes.push(format!("Not one whole round was seen: {unmeasured}."));
+    }
+    for line in lines {
+        let nulls: usize = line.rows.iter().map(|row| row.null_rounds).sum();
+        let mut broken: Vec<&str> = line
+            .rows
+            .iter()
+            .flat_map(|row| row.broken.clone())
+            .collect();
+        broken.sort_unstable();
+        broken.dedup();
+        if nulls > 0 {
+            notes.push(format!("{}: {nulls} rounds included nothing.", name(line)));
+        }
+        if !broken.is_empty() {
+            let broken = broken.join(", ");
+            notes.push(format!(
+                "{}: checkers found something wrong: {broken}.",
+                name(line)
+            ));
+        }
+    }
+    notes
+}
+
+const HEAD: &str = "# How much of the time contributors train
+
+`make utilisation` writes this page.
+Each row was run in `cairn-sim`: whole rounds of the real runtime and of the workers' machines under a virtual clock
+([simulator.md](simulator.md)), in which work and files take the time that they would take at 72 billion parameters.
+What is trained is a cost model of a few numbers.
+
+The setting is Covenant-72B's, as far as its paper (arXiv 2603.08163) states it: 72,747,327,488 parameters, 30 inner
+steps of 192 sequences of 2,048 tokens in 20 minutes on eight B200, 20 contributors at most, 110 Mb/s up and 500 Mb/s
+down.
+Its lines as printed do not carry its own contributions in the 70 s that it states, so they are read as megabytes, too.
+
+Ours is: a contribution of 1.37 GB, 93 s of one core to make it, 259 s of one core to decode twenty, to step and to hash
+the model, which grows with their number ([contribution.md](contribution.md)); a forward pass of a third of a step for a
+validator that measures; 4 bytes a parameter written to disk by each outer step, and 12 by each contribution.
+
+- Contributions go through a store that takes and gives as much as members' lines do: each is sent once, and fetched by
+  everybody else.
+- What a miner fetches it fetches once the round is settled and final, as `cairn mine` does.
+- Rounds do not overlap: what trains waits for the round before it.
+  Overlap is not built, so there is no row with it.
+- Nothing is audited, nobody joins, crashes or is late, and no message is lost.
+- Work of different members, and opening files beside other work, do not slow each other down.
+
+";
+
+const SHARES: &str = "
+| line | contributors | seated | share | s a round | included | validators fetch, s | and measure, s |
+|---|---:|---:|---:|---:|---:|---:|---:|
+";
+
+const WHERE: &str = "
+Covenant states 94.5 % (20 minutes of 21 minutes and 10 s); by the blocks and rounds of its whole run it is about 77 %.
+HeteroSparseLoCo (arXiv 2601.02360) models more than 97 %.
+
+## Where a contributor's round goes, in seconds
+
+| line | contributors | train | seal | upload | reveal | attest | final | fetch | apply | disk |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+";
+
+const PARTS: &str = "
+- **reveal** is waiting from its own upload until all have revealed: for its commitment to be in a block, for the
+  others', for keys.
+- **attest** is waiting for validators to fetch, to open, to commit to what they attest, and to open that.
+- **final** is waiting until the round is settled in a final block.
+- **fetch**, **apply** and **disk** come before the next round's training; the write of what a contribution leaves comes
+  before its commitment.
+";
+
+const LIMITS: &str = "
+## What limits it
+
+The last four columns are arithmetic, not simulated.
+
+| line | contributors | most goes into | fetched early | GB a member fetches | s on its line | bound |
+|---|---:|---|---:|---:|---:|---:|
+";
+
+const TAIL: &str = "
+- **fetched early** is the share if miners fetched sealed files as soon as they are committed to, as validators do, and
+  had them when the round is settled.
+- **bound** is the share if all else ran beside training.
+  A round cannot be shorter than what a member has to fetch in it takes on its line.
+
+Every member fetches every contribution, so that time grows with the number of contributors, and no order of the work
+takes it away.
+What would: fewer bytes a contribution, more inner steps a round, wider lines, or a sum of many contributions that
+somebody makes and others can check.
+None of that was tried here.
+`cairn-sim utilisation --contributors N --seed SEED` replays rows.
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const MADE: Made = Made {
+        validators: 3,
+        host: Host {
+            cores: 64,
+            disk: 10_000_000_000,
+        },
+    };
+
+    fn row(contributors: usize, seed: u64, train: f64) -> Row {
+        let seconds = [
+            ("train", train),
+            ("upload", 100.0),
+            ("commit", 6.0),
+            ("reveal", 4.0),
+            ("fetch", 1_890.0 - train),
+        ];
+        Row {
+            bandwidth: "Mb/s",
+            up: 13_750_000,
+            down: 62_500_000,
+            contributors,
+            seated: contributors.min(253),
+            seed,
+            rounds: 3,
+            null_rounds: 0,
+            included: contributors.min(253) as f64,
+            share: train / 2_000.0,
+            seconds: BTreeMap::from(seconds),
+            validator_fetches: 437.0,
+            validator_measures: 300.0,
+            broken: Vec::new(),
+        }
+    }
+
+    fn words(page: &str) -> String {
+        let words: Vec<&str> = page.split_whitespace().collect();
+        words.join(" ")
+    }
+
+    #[test]
+    fn a_line_has_all_seeds_and_says_what_limits_it() {
+        let page = page(&[row(20, 1, 1_200.0), row(20, 2, 1_240.0)], MADE);
+        assert!(page.lines().all(|line| line.len() <= 120), "{page}");
+        let share = "| Mb/s | 20 | 20 | 61.0 % (60.0 % to 62.0 %) | 2000 | 20 | 437 | 300 |";
+        assert!(page.contains(share), "{page}");
+        let parts = "| Mb/s | 20 | 1220 | 0 | 100 | 10 | 0 | 0 | 670 | 0 | 0 |";
+        assert!(page.contains(parts), "{page}");
+        // 1,220 of 1,330 s; 20 files are 27.3 GB or 437 s.
+        let limits = "| Mb/s | 20 | fetch | 91.7 % | 27.3 | 437 | 100.0 % |";
+        assert!(page.contains(limits), "{page}");
+        let words = words(&page);
+        assert!(words.contains("98.0 %. At Mb/s: 61.0 %, not met."));
+        assert!(words.contains("Seeds 1, 2.") && !words.contains("validators included"));
+    }
+
+    #[test]
+    fn seats_that_there_are_not_and_rounds_that_were_not_seen_are_said() {
+        let said = words(&page(&[row(1_000, 1, 1_200.0)], MADE));
+        assert!(
+            said.contains("at most 256 seats, validators included, so of 1000 contributors 253")
+        );
+        // 345.8 GB take 5,533 s, of which 1,200 are trained in.
+        assert!(said.contains("| 345.8 | 5533 | 21.7 % |"), "{said}");
+        assert!(!said.contains("Wanted in Covenant's setting:"));
+        let unseen = Row {
+            rounds: 0,
+            null_rounds: 4,
+            broken: vec!["lineage"],
+            ..row(20, 1, 1_200.0)
+        };
+        let said = words(&page(&[unseen], MADE));
+        assert!(said.contains("Not one whole round was seen: 20 at Mb/s."));
+        assert!(said.contains("20 at Mb/s: 4 rounds included nothing."));
+        assert!(said.contains("20 at Mb/s: checkers found something wrong: lineage."));
+        assert!(said.contains("| Mb/s | 20 | 20 | – | – | – | – | – |"));
+    }
+}
