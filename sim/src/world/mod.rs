@@ -28,9 +28,9 @@ use crate::{
 };
 use cairn_round::{scoring::Evidence, Event};
 
-pub use expenses::{Expense, Expenses, Spread};
 use churn::Pulse;
 use expenses::Signed;
+pub use expenses::{Expense, Expenses, Spread};
 use partition::Partition;
 pub use result::{MemberResult, RoundResult, RunResult};
 
@@ -206,8 +206,7 @@ impl World {
                 break;
             }
         }
-        let result = self.result();
-        (result, self.meter)
+        self.result()
     }
 
     /// How long a file takes that a member sends or fetches from now on.

@@ -18,6 +18,7 @@ use crate::{
     checkers::{tally::Tally, Fault},
     clock::seconds,
     member::Member,
+    meter::Meter,
     settings::Role,
 };
 
@@ -183,7 +184,7 @@ fn earned_in_all(coldkey: &AccountId) -> Balance {
 }
 
 impl World {
-    pub(super) fn result(mut self) -> RunResult {
+    pub(super) fn result(mut self) -> (RunResult, Meter) {
         let members = self.member_results();
         let newest = self
             .members
@@ -218,7 +219,7 @@ impl World {
             }
         });
         let rounds: Vec<RoundResult> = rounds.collect();
-        RunResult {
+        let result = RunResult {
             seed: self.settings.seed,
             rounds,
             digest: H256(*self.log.finalize().as_bytes()),
@@ -235,7 +236,8 @@ impl World {
             faults: self.checkers.faults().to_vec(),
             evidence: self.evidence.into_values().collect(),
             tally: self.checkers.tally().clone(),
-        }
+        };
+        (result, self.meter)
     }
 
     /// What every member has earned and has, as of the best block.

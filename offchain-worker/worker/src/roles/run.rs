@@ -35,8 +35,6 @@ pub struct Run {
     pub manifest: Manifest,
     /// What is trained on.
     pub data: DataSet,
-    /// Relays by which its peers reach each other, as its manifest names them.
-    pub relays: Vec<String>,
     /// Where this worker's files go and others' come from.
     pub store: Store,
     /// Where the data and the first parameters are.
@@ -85,7 +83,6 @@ impl Run {
             layout,
             manifest,
             data,
-            relays: manifest.relays,
             store,
             data_store,
             norm: Mutex::new(None),

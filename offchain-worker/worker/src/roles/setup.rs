@@ -234,7 +234,8 @@ async fn begin<C: Chain, R: Role>(
         options.metrics.paid(line);
     }
     let ledger = Ledger::open(&directory, last.as_ref())?;
-    let sources = Sources::new(&options.reach, &run.relays, &run.store, &directory).await?;
+    let sources =
+        Sources::new(&options.reach, &run.manifest.relays, &run.store, &directory).await?;
     let resumed = Resumed {
         held,
         open,
