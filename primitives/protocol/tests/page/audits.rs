@@ -1,0 +1,152 @@
+//! Which contributions are replayed, by whom, and what follows.
+
+use cairn_primitives::{
+    finding_hash, AuditOutcome, AuditRules, Finding, Hotkey, Netuid, Phases, Served, Uid, H256,
+};
+use cairn_protocol::{
+    audit::{self as rule, Refusal, Said, Stage, Times},
+    emission::Attendance,
+    exam,
+};
+
+use super::{root, Section, HOTKEY, KEY};
+
+pub fn audit(page: &Section) {
+    page.says("from randomness that nobody knew at the reveals");
+    assert_ne!(
+        rule::seed(Netuid(7), 4, root(1)),
+        rule::seed(Netuid(7), 4, root(2))
+    );
+    assert_ne!(
+        rule::seed(Netuid(7), 4, root(1)),
+        exam::exam(Netuid(7), 4, root(1))
+    );
+    let all = page.number("sets, so many of ", ".") as u32;
+    let rules = AuditRules {
+        rate: all,
+        auditors: 1,
+        blocks: 4,
+    };
+    let is_one = |rules: AuditRules| rules.check(&audited_phases(1_992, 100)).is_ok();
+    let above = AuditRules {
+        rate: all + 1,
+        ..rules
+    };
+    assert!(is_one(rules) && !is_one(above));
+    assert!((0..99).all(|uid| rule::draw(root(1), Uid(uid), all).is_some()));
+    let steps = page.number("states: with ", " steps") as u32;
+    let every = page.number("distance of ", ", the steps up to") as u16;
+    let ends = |drawn| rule::interval(drawn, steps, every).map(|one| (one.begin, one.end));
+    let first = page.number("the steps up to ", ", from there to") as u32;
+    let second = page.number("from there to ", ", or the last") as u32;
+    let three = [(0, first), (first, second), (second, steps)].map(Some);
+    assert_eq!([0, 1, 2].map(ends), three);
+    assert_eq!(ends(3), ends(0));
+    let last = page.number(", or the last ", ".") as u32;
+    assert_eq!(steps - second, last);
+    page.says("A contribution of no steps has no interval");
+    assert_eq!(rule::interval(0, 0, every), None);
+    let most = page.number("an odd number of at most ", ".") as u8;
+    let with = |auditors| is_one(AuditRules { auditors, ..rules });
+    assert!(with(most) && !with(most + 2) && !with(most - 1));
+    page.says("there are fewer if there are no more");
+    assert_eq!(rule::auditors(root(1), Uid(3), &[1, 2], 3).len(), 2);
+    stages(page, rules);
+    who_decides(page);
+    let pay = page.number("for a pay of ", " pebble at");
+    let rate = page.number("pebble at ", " of 65,536") as u32;
+    let of = page.number("pebble at 16,384 of ", ", it is");
+    assert_eq!(u64::from(AuditRules::EACH), of);
+    let bond = page.number("it is ", " pebble");
+    assert_eq!(rule::least_bond(pay, rate), Some(bond));
+    assert_eq!(rule::least_bond(pay, rate - 1), Some(bond + 1));
+    page.says("missed one more final round, if it had attested the last");
+    let mut attended = Attendance::default();
+    attended.note(true);
+    attended.miss();
+    assert_eq!(attended.attended(), (0, 1));
+}
+
+/// Phases of a round of `train` and eight blocks, of which so many percent pass in any case.
+fn audited_phases(train: u32, floor: u8) -> Phases {
+    Phases {
+        train,
+        reveal: 4,
+        attest: 4,
+        floor,
+    }
+}
+
+/// What may be said in which stage of an audit.
+fn stages(page: &Section, rules: AuditRules) {
+    let least = page.number("run sets: at least ", " blocks") as u32;
+    let most = page.number("blocks, at most ", ", and no longer") as u32;
+    let fits = |blocks, phases| AuditRules { blocks, ..rules }.check(&phases).is_ok();
+    let short = audited_phases(2, 100);
+    assert!(fits(least, short) && !fits(least - 1, short));
+    let long = audited_phases(9_000, 100);
+    assert!(fits(most, long) && !fits(most + 1, long) && !fits(11, short));
+    let rounds = page.number("Three of them are over before ", " of the shortest rounds") as u32;
+    let quick = audited_phases(292, 10);
+    let longest = (rounds * quick.shortest() - 1) / 3;
+    assert!(fits(longest, quick) && !fits(longest + 1, quick));
+    let each = page.number("It has at most ", " bytes for each parameter");
+    let more = page.number("each parameter and ", " more");
+    assert_eq!(rule::longest(1_000), 1_000 * each + more);
+    let times = Times {
+        start: 100,
+        blocks: 5,
+    };
+    let at = [104, 105, 110, 115].map(|now| times.stage(now));
+    let all = [Stage::Open, Stage::Commit, Stage::Reveal, Stage::Over];
+    assert_eq!(at, all);
+    let served = Served {
+        root: root(1),
+        length: 9,
+    };
+    page.says("In the first the miner says");
+    let open = |stage| rule::open(stage, None, &served, 9);
+    assert_eq!(
+        all.map(|stage| open(stage).is_ok()),
+        [true, false, false, false]
+    );
+    page.says("In the second stage each auditor commits");
+    let commit = |stage| rule::commit(stage, true, None, root(1)).is_ok();
+    assert_eq!(all.map(commit), [false, true, false, false]);
+    page.says("in the third it reveals that");
+    let known = Said::Committed(finding_hash(
+        (Netuid(7), 4, Uid(2)),
+        &HOTKEY,
+        Finding::Failed,
+        &[1; 32],
+    ));
+    let reveal = |stage, at, hotkey| {
+        rule::reveal(stage, Some(&known), (at, hotkey), Finding::Failed, &[1; 32])
+    };
+    let right = |stage| reveal(stage, (Netuid(7), 4, Uid(2)), &HOTKEY).is_ok();
+    assert_eq!(all.map(right), [false, false, true, false]);
+    page.says("bound to subnet, round, contribution and hotkey");
+    for (at, hotkey) in [
+        ((Netuid(8), 4, Uid(2)), &HOTKEY),
+        ((Netuid(7), 5, Uid(2)), &HOTKEY),
+        ((Netuid(7), 4, Uid(3)), &HOTKEY),
+        ((Netuid(7), 4, Uid(2)), &Hotkey(H256(KEY))),
+    ] {
+        let wrong = reveal(Stage::Reveal, at, hotkey);
+        assert_eq!(wrong, Err(Refusal::WrongHash));
+    }
+}
+
+/// How an audit ends.
+fn who_decides(page: &Section) {
+    let (yes, no) = (Finding::Passed, Finding::Failed);
+    page.says("Most of those that revealed something decide");
+    assert_eq!(rule::outcome(true, [no, yes, no]), AuditOutcome::Failed);
+    assert_eq!(rule::outcome(true, [yes]), AuditOutcome::Passed);
+    page.says("nothing follows");
+    assert_eq!(rule::outcome(true, [no, yes]), AuditOutcome::Undecided);
+    assert_eq!(rule::outcome(true, []), AuditOutcome::Undecided);
+    page.says("fails by its silence");
+    let silent = rule::outcome(false, []);
+    assert!(silent.is_lost() && silent == AuditOutcome::Silent);
+}

@@ -1,0 +1,155 @@
+//! What a miner commits to and reveals, and when a validator vouches for it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cairn_primitives::{
+    Carried, Commitment, EngineClass, Header, Hotkey, Netuid, Phase, SealedRoot, Work, H256,
+};
+use cairn_protocol::{
+    commitment::{self, Contribution},
+    trace,
+    verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
+};
+
+use super::{a_commitment, model, root, Section, HOTKEY, KEY};
+
+pub fn commitment(page: &Section) {
+    let commit = |phase, known: Option<&Contribution<Hotkey>>, commitment| {
+        commitment::commit(phase, known, HOTKEY, commitment, 100)
+    };
+    page.says("may commit once, in the train phase");
+    let known = commit(Phase::Train, None, a_commitment(9)).expect("it may");
+    assert!(commit(Phase::Reveal, None, a_commitment(9)).is_err());
+    assert!(commit(Phase::Train, Some(&known), a_commitment(9)).is_err());
+    let least = page.number("a file of at least ", " byte and");
+    assert!(commit(Phase::Train, None, a_commitment(least)).is_ok());
+    assert!(commit(Phase::Train, None, a_commitment(least - 1)).is_err());
+    page.says("no hash that is zero");
+    let zero = Commitment {
+        sealed_root: SealedRoot::zero(),
+        ..a_commitment(9)
+    };
+    assert!(commit(Phase::Train, None, zero).is_err());
+    page.says("may reveal once, in the reveal phase, the key that it committed to");
+    let reveal = |phase, known: &Contribution<Hotkey>, hotkey, key| {
+        commitment::reveal(phase, Some(known.clone()), (Netuid(7), 4, hotkey), key)
+    };
+    let revealed = reveal(Phase::Reveal, &known, &HOTKEY, KEY).expect("it may");
+    assert!(reveal(Phase::Train, &known, &HOTKEY, KEY).is_err());
+    assert!(reveal(Phase::Attest, &known, &HOTKEY, KEY).is_err());
+    assert!(reveal(Phase::Reveal, &known, &HOTKEY, [6; 32]).is_err());
+    assert!(reveal(Phase::Reveal, &revealed, &HOTKEY, KEY).is_err());
+    page.says("opens nothing for anybody else");
+    assert!(reveal(Phase::Reveal, &known, &Hotkey(H256([4; 32])), KEY).is_err());
+}
+
+pub fn trace(page: &Section) {
+    page.says("the state before the first inner step, that after each `trace_every` steps, and that after the last");
+    let steps = page.number("with ", " steps and a distance") as u32;
+    let every = page.number("a distance of ", ", those after") as u16;
+    let traced = (0..=steps).filter(|done| trace::is_traced(*done, steps, every));
+    let listed: Vec<String> = traced.map(|done| done.to_string()).collect();
+    page.says(&format!("those after {}", listed.join(", ")));
+    page.says("opens no others than those that it had");
+    let states: Vec<H256> = (0..5).map(root).collect();
+    let (top, shown) = (
+        trace::root(&states),
+        trace::proof(&states, 3).expect("it is there"),
+    );
+    assert!(
+        trace::opens(top, 5, 3, states[3], &shown) && !trace::opens(top, 5, 2, states[3], &shown)
+    );
+}
+
+pub fn verdict(page: &Section) {
+    let owed = |parent_root| Owed {
+        netuid: Netuid(7),
+        round: 4,
+        hotkey: HOTKEY,
+        commitment: Commitment {
+            parent_root,
+            ..a_commitment(9)
+        },
+        parent_root: model(1),
+        layout_hash: root(8),
+        inner_steps: 30,
+        engine: None,
+    };
+    let header = Header {
+        netuid: Netuid(7),
+        round: 4,
+        hotkey: HOTKEY,
+        parent_root: model(1),
+        layout_hash: root(8),
+        inner_steps: 30,
+        tokens: 1,
+        mean_loss: 2.0,
+        work: Work::default(),
+    };
+    assert_eq!(check_header(&owed(model(1)), &header), Ok(()));
+    type Spoil = fn(&mut Header);
+    let spoils: BTreeMap<&str, Spoil> = BTreeMap::from([
+        ("subnet", (|header| header.netuid = Netuid(1)) as Spoil),
+        ("round", |header| header.round = 1),
+        ("hotkey", |header| header.hotkey = Hotkey(H256([1; 32]))),
+        ("parent root", |header| header.parent_root = model(9)),
+        ("layout", |header| header.layout_hash = root(9)),
+    ]);
+    let named = page.between("must name the ", " that it is for");
+    let named: BTreeSet<&str> = named.split(", ").flat_map(|n| n.split(" and ")).collect();
+    assert_eq!(named, spoils.keys().copied().collect());
+    for (field, spoil) in spoils {
+        let mut other = header.clone();
+        spoil(&mut other);
+        let refusal = check_header(&owed(model(1)), &other).expect_err(field);
+        assert!(refusal.to_string().contains(field), "{refusal}");
+    }
+    page.says("The commitment must name the same parent root");
+    assert!(check_header(&owed(model(9)), &header).is_err());
+    page.says("at most the inner steps that a round has");
+    let more = Header {
+        inner_steps: 31,
+        ..header.clone()
+    };
+    assert!(check_header(&owed(model(1)), &more).is_err());
+    page.says("In a run that audits it must name a CPU as what computed it");
+    let audited = Owed {
+        engine: Some(EngineClass::CPU),
+        ..owed(model(1))
+    };
+    let card = Header {
+        work: Work {
+            engine: EngineClass::cuda("a card"),
+            ..Work::default()
+        },
+        ..header.clone()
+    };
+    assert!(check_header(&owed(model(1)), &card).is_ok());
+    assert!(check_header(&audited, &card).is_err() && check_header(&audited, &header).is_ok());
+    let parts = page.number("at least 1/", " of the median norm");
+    let norm = 3.0;
+    assert!(check_norm(norm / parts as f64, Some(norm)).is_ok());
+    assert!(check_norm(0.99 * norm / parts as f64, Some(norm)).is_err());
+    page.says("Before the first such round any norm will do");
+    assert!(check_norm(1e-9, None).is_ok());
+    page.says("what its maker had after its last included contribution, or from nothing");
+    let ended = Carried {
+        feedback: root(4),
+        ..Carried::default()
+    };
+    let from = |before| Header {
+        work: Work {
+            before,
+            ..Work::default()
+        },
+        ..header.clone()
+    };
+    assert!(check_carried(&from(ended), &Last::Ended(ended)).is_ok());
+    assert!(check_carried(&from(Carried::default()), &Last::Ended(ended)).is_ok());
+    assert!(check_carried(&from(ended), &Last::Nothing).is_err());
+    page.says("A maker that was not included goes on from where it was before that round.");
+    page.says("Who has not seen all rounds does not object to a maker of which it has seen none.");
+    assert!(check_carried(&from(ended), &Last::Unknown).is_ok());
+    page.says("the length that were committed to");
+    assert!(check_length(&owed(model(1)), 9).is_ok() && check_length(&owed(model(1)), 8).is_err());
+}
