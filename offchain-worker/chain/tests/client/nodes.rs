@@ -1,0 +1,139 @@
+//! Which of several nodes is asked.
+
+use std::time::Duration;
+
+use cairn_chain::{Client, Patience, Settings, BEHIND};
+use cairn_primitives::H256;
+use futures::StreamExt;
+
+use super::{fake::FakeNode, settings};
+
+/// A client of two nodes of one chain.
+async fn of_two(settings: Settings) -> (FakeNode, FakeNode, Client) {
+    let (one, other) = (FakeNode::start().await, FakeNode::start().await);
+    let urls = [one.url(), other.url()];
+    let client = Client::connect_to(&urls, None, settings, Patience::NONE)
+        .await
+        .unwrap();
+    assert_eq!(client.url(), one.url());
+    (one, other, client)
+}
+
+#[tokio::test]
+async fn the_next_node_is_asked_when_one_is_down() {
+    let (mut one, mut other, client) = of_two(settings()).await;
+    let mut heads = client.best_blocks();
+    assert_eq!(heads.next().await.unwrap().unwrap().number, 0);
+    one.stop().await;
+    other.produce();
+    assert_eq!(heads.next().await.unwrap().unwrap().number, 1);
+    assert_eq!(client.best().await.unwrap().number, 1);
+    assert_eq!(client.url(), other.url());
+    // And the first one again, which is one block behind: that is nothing.
+    one.restart().await;
+    other.stop().await;
+    assert_eq!(client.best().await.unwrap().number, 0);
+    assert_eq!(client.url(), one.url());
+}
+
+#[tokio::test]
+async fn when_all_nodes_are_down_each_is_named() {
+    let settings = Settings {
+        patience: Patience::NONE,
+        ..settings()
+    };
+    let (mut one, mut other, client) = of_two(settings).await;
+    one.stop().await;
+    other.stop().await;
+    // The broken connection is noticed by the first who uses it.
+    let _ = client.best().await;
+    let error = client.best().await.unwrap_err();
+    let told = error.to_string();
+    assert!(
+        error.is_transient() && told.starts_with("none of 2 nodes"),
+        "{told}"
+    );
+    assert!(
+        told.contains(&one.url()) && told.contains(&other.url()),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_node_of_another_chain_is_passed_over() {
+    let (mut one, mut other, client) = of_two(settings()).await;
+    other.restart_on_another_chain().await;
+    one.restart().await;
+    one.produce();
+    assert_eq!(client.best().await.unwrap().number, 1);
+    assert_eq!(client.url(), one.url());
+}
+
+#[tokio::test]
+async fn the_chain_that_is_meant_is_found_behind_a_node_of_another() {
+    let (mut wrong, right) = (FakeNode::start().await, FakeNode::start().await);
+    wrong.restart_on_another_chain().await;
+    let urls = [wrong.url(), right.url()];
+    let connect = |expected| Client::connect_to(&urls, Some(expected), settings(), Patience::NONE);
+    let client = connect(right.genesis()).await.unwrap();
+    assert_eq!(client.url(), right.url());
+    assert_eq!(client.genesis_hash(), right.genesis());
+    assert!(connect(H256::repeat_byte(77)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_node_that_is_catching_up_is_passed_over() {
+    let (mut one, other, client) = of_two(settings()).await;
+    for _ in 0..=BEHIND {
+        other.produce();
+        one.produce();
+    }
+    assert_eq!(client.best().await.unwrap().number, BEHIND + 1);
+    one.restart_on_the_first_block().await;
+    assert_eq!(client.best().await.unwrap().number, BEHIND + 1);
+    assert_eq!(client.url(), other.url());
+}
+
+#[tokio::test]
+async fn a_node_that_lies_of_its_height_does_not_rule_out_the_others() {
+    let (mut one, other, client) = of_two(settings()).await;
+    for _ in 0..=BEHIND {
+        one.produce();
+    }
+    assert_eq!(client.best().await.unwrap().number, BEHIND + 1);
+    one.stop().await;
+    other.produce();
+    // Behind at first; but there is no better one, so what was seen is forgotten.
+    assert_eq!(client.best().await.unwrap().number, 1);
+}
+
+#[tokio::test]
+async fn a_node_that_stands_still_at_a_high_block_does_not_rule_out_the_others() {
+    let settings = Settings {
+        silence: Duration::from_millis(20),
+        ..settings()
+    };
+    let (one, other, client) = of_two(settings).await;
+    for _ in 0..=BEHIND {
+        one.produce();
+    }
+    let mut heads = client.best_blocks();
+    assert_eq!(heads.next().await.unwrap().unwrap().number, BEHIND + 1);
+    other.produce();
+    while client.url() != other.url() {
+        let _ = heads.next().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_stands_still_is_left() {
+    let settings = Settings {
+        silence: Duration::from_millis(20),
+        ..settings()
+    };
+    let (_one, other, client) = of_two(settings).await;
+    let mut heads = client.best_blocks();
+    assert_eq!(heads.next().await.unwrap().unwrap().number, 0);
+    other.produce();
+    assert_eq!(heads.next().await.unwrap().unwrap().number, 1);
+}
