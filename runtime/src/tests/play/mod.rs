@@ -191,7 +191,7 @@ fn nothing_breaks_the_books() {
         .collect();
     assert!(
         missing.is_empty(),
-        "never succeeded, see play/calls.rs: {missing:?}"
+        "never succeeded, see play/calls: {missing:?}"
     );
 }
 
