@@ -196,59 +196,19 @@ async fn begin<C: Chain, R: Role>(
         true => unseen::read(&run, options.unseen.as_deref()).await?,
         false => None,
     };
-    let identity = Identity {
-        genesis: chain.genesis(),
-        netuid: run.netuid,
-        started_at: run.started_at,
-        started_in: started_in(&chain, run.started_at).await?,
-        initial_root: run.config.initial_root,
-        hotkey: hotkey.hotkey(),
-    };
-    let directory = options.state.of(&identity);
-    let state = StateDir::open(&directory, identity)?;
-    tracing::info!("state is in {}", directory.display());
-    options.metrics.watch_disk("state", &directory);
-    if let Some(path) = run.store.url().strip_prefix("file://") {
-        options.metrics.watch_disk("store", Path::new(path));
-    }
+    let identity = identity(&chain, &run).await?;
+    let (state, directory) = open_state(options, &run, identity)?;
     let mut engine = engine_of(options, &run)?;
-    let on_disk = match state.load()? {
-        Some(saved) => {
-            *locked(&run.norm) = saved.state.norm;
-            *locked(&run.ends) = saved.ends.clone();
-            resume(engine.as_mut(), saved)?
-        }
-        None => OnDisk::default(),
-    };
-    let OnDisk {
-        held,
-        open,
-        last,
-        hidden_rows,
-        pledges,
-        owed,
-        shown,
-        verdicts,
-    } = on_disk;
-    if let Some(line) = &last {
+    let on_disk = load(&state, &run, engine.as_mut())?;
+    let held = on_disk.held;
+    if let Some(line) = &on_disk.last {
         options.metrics.paid(line);
     }
-    let ledger = Ledger::open(&directory, last.as_ref())?;
+    let ledger = Ledger::open(&directory, on_disk.last.as_ref())?;
     let sources =
         Sources::new(&options.reach, &run.manifest.relays, &run.store, &directory).await?;
-    let resumed = Resumed {
-        held,
-        open,
-        hidden_rows,
-        pledges,
-        owed,
-        shown,
-        verdicts,
-        block: heads.best.number,
-        endpoints: sources.endpoints.clone(),
-        unseen,
-        directory: directory.clone(),
-    };
+    let (block, endpoints) = (heads.best.number, sources.endpoints.clone());
+    let resumed = on_disk.resumed(block, endpoints, unseen, directory.clone());
     let sources = Arc::new(sources);
     let role = role(&run, resumed)?;
     let desk = Desk {
@@ -266,6 +226,44 @@ async fn begin<C: Chain, R: Role>(
         driver.say_ready(held, true);
     }
     Ok((driver, follower))
+}
+
+/// What tells the state of this worker in this run from every other.
+async fn identity<C: Chain>(chain: &C, run: &Run) -> Result<Identity, RoleError> {
+    Ok(Identity {
+        genesis: chain.genesis(),
+        netuid: run.netuid,
+        started_at: run.started_at,
+        started_in: started_in(chain, run.started_at).await?,
+        initial_root: run.config.initial_root,
+        hotkey: run.hotkey.hotkey(),
+    })
+}
+
+/// Opens the state directory, says where it is, and watches the room that is left for it and for the store.
+fn open_state(
+    options: &WorkerOptions,
+    run: &Run,
+    identity: Identity,
+) -> Result<(StateDir, PathBuf), RoleError> {
+    let directory = options.state.of(&identity);
+    let state = StateDir::open(&directory, identity)?;
+    tracing::info!("state is in {}", directory.display());
+    options.metrics.watch_disk("state", &directory);
+    if let Some(path) = run.store.url().strip_prefix("file://") {
+        options.metrics.watch_disk("store", Path::new(path));
+    }
+    Ok((state, directory))
+}
+
+/// Loads the run and the engine with what is on disk, and gives the rest of it.
+fn load(state: &StateDir, run: &Run, engine: &mut dyn Engine) -> Result<OnDisk, RoleError> {
+    let Some(saved) = state.load()? else {
+        return Ok(OnDisk::default());
+    };
+    *locked(&run.norm) = saved.state.norm;
+    *locked(&run.ends) = saved.ends.clone();
+    resume(engine, saved)
 }
 
 /// What to compute on, by what was asked for and whether work is audited: nobody can replay the bits of a card yet, nor
@@ -332,6 +330,31 @@ struct OnDisk {
     owed: Option<Demand>,
     shown: Option<Shown>,
     verdicts: Vec<Verdict>,
+}
+
+impl OnDisk {
+    /// The same with what a role finds beside it.
+    fn resumed(
+        self,
+        block: BlockNumber,
+        endpoints: Vec<Text>,
+        unseen: Option<UnseenText>,
+        directory: PathBuf,
+    ) -> Resumed {
+        Resumed {
+            held: self.held,
+            open: self.open,
+            hidden_rows: self.hidden_rows,
+            pledges: self.pledges,
+            owed: self.owed,
+            shown: self.shown,
+            verdicts: self.verdicts,
+            block,
+            endpoints,
+            unseen,
+            directory,
+        }
+    }
 }
 
 /// Loads the engine with what was on disk.
