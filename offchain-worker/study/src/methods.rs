@@ -243,6 +243,7 @@ impl<'a> Exchange<'a> {
         let outer = OuterStep {
             learning_rate: Nano::ONE,
             rho: Nano::from_f64(self.rho()).ok_or("ρ is not from 0 to 1")?,
+            combine: Default::default(),
         };
         outer_step(theta, self.layout, &contributions, &outer)?;
         Ok(())

@@ -355,6 +355,7 @@ mod tests {
             outer: OuterStep {
                 learning_rate: Nano::ONE,
                 rho: Nano::ONE,
+                combine: Default::default(),
             },
             phases: Phases {
                 train: 5,

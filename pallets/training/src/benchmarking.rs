@@ -105,6 +105,7 @@ pub fn run_config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano::ONE,
+            combine: Default::default(),
         },
         phases: PHASES,
         // Fewer than there can be, so that settling has to choose.

@@ -213,6 +213,7 @@ fn run_of(
         outer: OuterStep {
             learning_rate: Nano::ONE,
             rho: Nano::ONE,
+            combine: Default::default(),
         },
         phases: Phases {
             train: 7,

@@ -65,6 +65,7 @@ fn config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano::ONE,
+            combine: Default::default(),
         },
         phases: Phases {
             train: 6,
