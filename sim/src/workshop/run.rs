@@ -79,6 +79,7 @@ fn on(mut run: RunConfig, terms: Option<Terms>) -> RunConfig {
         run.inner.steps = terms.steps;
         run.inner.sequences = terms.sequences;
         run.audits = terms.audits;
+        run.outer.combine = terms.combine;
         run.max_contributors = MAX_MEMBERS as u16;
     }
     run
