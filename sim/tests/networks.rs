@@ -43,7 +43,8 @@ impl Behaviour for Slow {
     }
 }
 
-/// All that joined in time, and one that joins late, come to the same parameters, while makers become proven one by one.
+/// All that were there from the beginning, and one that joins late, come to the same parameters, while makers become
+/// proven one by one.
 #[test]
 fn where_tokens_count_all_hold_the_same_model_beside_one_that_makes_half_of_the_steps() {
     let terms = Terms {
