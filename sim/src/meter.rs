@@ -121,7 +121,10 @@ impl Meter {
     /// How long a member's processor was to be at this in a round.
     pub fn spent(&self, round: Round, who: Who, part: Part) -> Millis {
         let spent = self.spent.get(&(round, who));
-        spent.and_then(|spent| spent.get(&part)).copied().unwrap_or(0)
+        spent
+            .and_then(|spent| spent.get(&part))
+            .copied()
+            .unwrap_or(0)
     }
 
     /// A member is at something.

@@ -1,6 +1,6 @@
 //! What is simulated: how many members, which engine, what goes wrong how often.
 
-use cairn_primitives::{AuditRules, Balance, Phases, Round, CRN};
+use cairn_primitives::{AuditRules, Balance, Combination, Phases, Round, CRN};
 
 use crate::{
     behaviour::{honest::Honest, Behaviour},
@@ -164,6 +164,8 @@ pub struct Terms {
     pub sequences: u16,
     /// How contributions are audited.
     pub audits: AuditRules,
+    /// By what they are combined.
+    pub combine: Combination,
 }
 
 /// Members that come and go.

@@ -1,12 +1,12 @@
 //! Whole networks: honest ones in fine weather and in storms, and that the same seed is the same run.
 
-use cairn_primitives::{ModelRoot, Round, Uid, Verdicts, CRN};
+use cairn_primitives::{AuditRules, Combination, ModelRoot, Phases, Round, Uid, Verdicts, CRN};
 use cairn_round::{machine::Transaction, View};
 use cairn_sim::{
     attacks::{self, report::longest},
     behaviour::Behaviour,
-    settings::{Kind, Recruit, Role, Settings, Weather},
     meter::Part,
+    settings::{Kind, Recruit, Role, Settings, Terms, Weather},
     world::{Expense, Expenses, MemberResult, RoundResult, RunResult, World},
 };
 
@@ -32,6 +32,59 @@ fn an_honest_network_settles_every_round_and_pays() {
     let (miners, validators): (Vec<_>, Vec<_>) = early.partition(|one| one.role == "miner");
     assert!(miners.iter().all(|member| member.earned == 0));
     assert!(validators.iter().all(|member| member.earned > 0));
+}
+
+/// Makes half of the steps, and says so.
+struct Slow;
+
+impl Behaviour for Slow {
+    fn steps(&mut self, _: Round, most: u32) -> u32 {
+        most / 2
+    }
+}
+
+/// All that were there from the beginning, and one that joins late, come to the same parameters, while makers become
+/// proven one by one.
+#[test]
+fn where_tokens_count_all_hold_the_same_model_beside_one_that_makes_half_of_the_steps() {
+    let terms = Terms {
+        phases: Phases {
+            train: 7,
+            reveal: 2,
+            attest: 4,
+            floor: 25,
+        },
+        steps: 4,
+        sequences: 8,
+        audits: AuditRules {
+            rate: AuditRules::EACH / 4,
+            auditors: 3,
+            blocks: 12,
+        },
+        combine: Combination::Tokens,
+    };
+    let mut settings = Settings {
+        terms: Some(terms),
+        ..Settings::honest(7, 3, 2, 10)
+    };
+    settings.cast.push(Recruit {
+        behaviour: Box::new(Slow),
+        ..Recruit::honest(Role::Miner, "slow")
+    });
+    settings.cast.push(Recruit {
+        is_seated: false,
+        is_up: false,
+        comes_in: Some(6),
+        ..Recruit::honest(Role::Miner, "late")
+    });
+    let result = run(settings);
+    assert_eq!(result.faults, []);
+    assert_eq!(result.null_rounds(), 0);
+    let last = result.rounds.last().expect("there are ten");
+    assert!(last.model_root.is_some());
+    // Nobody lost a bond, which is what a false word costs: what is left is the fee of registering.
+    let early = result.members.iter().filter(|one| one.name != "late");
+    assert!(early.map(|one| one.lost).all(|lost| lost < CRN / 100));
 }
 
 #[test]

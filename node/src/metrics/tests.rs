@@ -95,6 +95,7 @@ fn facts(netuid: u16) -> SubnetFacts<Id> {
             settled_at: 480,
             included: vec![Uid(1), Uid(3)],
             trust: vec![1, 1],
+            proven: vec![],
             exam: H256::zero(),
             attesting_stake: 90,
             total_stake: 120,

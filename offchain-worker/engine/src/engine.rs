@@ -54,7 +54,8 @@ impl Trained {
 /// A settled round, as it is applied.
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement<'a> {
-    /// The included contributions, who made them and how far the settlement trusts each (1 at least), in any order.
+    /// The included contributions, who made them and what each counts (1 at least), as
+    /// [`counted`](cairn_gradient::checked::counted) has it, in any order.
     /// None: a null round, parameters stay.
     pub included: &'a [(Uid, u16, Arc<Checked>)],
     /// Whether the member's own contribution is among them. If it is, the member carries on what it

@@ -63,6 +63,7 @@ impl Place {
             outer: OuterStep {
                 learning_rate: Nano::ONE,
                 rho: Nano::ONE,
+                combine: Default::default(),
             },
             header,
         }

@@ -5,10 +5,11 @@
 
 use cairn_primitives::{
     Commitment, Compression, ContributionKey, EngineClass, Hotkey, Layout, ModelRoot, Netuid,
-    Round, RunConfig, Uid,
+    Round, RunConfig, Standing, Uid,
 };
-use cairn_protocol::verdict::{
-    self, check_carried, check_header, check_length, check_norm, Before, Owed,
+use cairn_protocol::{
+    combination::{self, Brought},
+    verdict::{self, check_carried, check_header, check_length, check_norm, Before, Owed},
 };
 use thiserror::Error;
 
@@ -136,11 +137,29 @@ fn reading(config: &RunConfig) -> Compression {
     config.compression_in(0)
 }
 
+/// What each of a round's included contributions counts in the run's outer step, as the rule [`combination`] has it:
+/// by what the settlement says of it and, where tokens count, by the inner steps that its header declares. All of the
+/// round have to be there, in any order.
+pub fn counted<C: AsRef<Checked>>(
+    config: &RunConfig,
+    included: Vec<(Uid, Standing, C)>,
+) -> Vec<(Uid, u16, C)> {
+    let brought = included.iter().map(|(_, standing, checked)| Brought {
+        standing: *standing,
+        steps: checked.as_ref().header.inner_steps,
+    });
+    let brought: Vec<Brought> = brought.collect();
+    let counts = combination::counts(config.outer.combine, &brought);
+    let each = included.into_iter().zip(counts);
+    each.map(|((uid, _, checked), count)| (uid, count, checked))
+        .collect()
+}
+
 /// Takes the run's outer step, with one tensor of each contribution in memory at a time. Contributions come with uid
-/// and trust. Gives the model root and the median norm.
+/// and what they [count](counted). Gives the model root and the median norm.
 ///
 /// # Errors
-/// If parameters or contributions do not go with the layout, trust is none, or a uid is there twice. Some parameters
+/// If parameters or contributions do not go with the layout, a count is 0, or a uid is there twice. Some parameters
 /// may have changed.
 pub fn outer_step<C: AsRef<Checked>>(
     theta: &mut [f32],

@@ -49,7 +49,7 @@ proptest! {
     ) {
         let tensor = tensor(&shape);
         let compression = Compression { kept_per_block: kept, error_decay: Nano(950_000_000) };
-        let outer = OuterStep { learning_rate: Nano(700_000_000), rho: Nano(rho) };
+        let outer = OuterStep { learning_rate: Nano(700_000_000), rho: Nano(rho), combine: Default::default() };
         let mut seen: Option<Found> = None;
         for simd in Simd::all() {
             let compressor = Compressor::new(&compression).unwrap().at(simd);

@@ -1,7 +1,8 @@
 //! What the chain says of one moment, as far as a worker's decisions depend on it. The same for every role.
 
 use cairn_primitives::{
-    BlockNumber, Commitment, ContributionKey, Hotkey, ModelRoot, Round, SealedRoot, Text, Uid, H256,
+    BlockNumber, Commitment, ContributionKey, Hotkey, ModelRoot, Round, SealedRoot, Standing, Text,
+    Uid, H256,
 };
 use cairn_protocol::phase::Timetable;
 
@@ -103,8 +104,8 @@ pub struct Seen {
 pub struct Included {
     /// It.
     pub seen: Seen,
-    /// What it counts beside the others; never 0.
-    pub trust: u16,
+    /// What the settlement says of it.
+    pub standing: Standing,
 }
 
 /// How a round ended, read at the finalised block.

@@ -1,5 +1,6 @@
 //! What is compared: one method of communication and its settings.
 
+use cairn_primitives::Combination;
 use serde::{Deserialize, Serialize};
 
 use crate::dense::Code;
@@ -138,6 +139,12 @@ pub struct Cell {
     /// So much of the last round's step is expected of this one, and taken; what is sent is the difference.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub expected: f64,
+    /// Workers, the last ones, that make a quarter of the others' inner steps in each round.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub slow: usize,
+    /// By what our outer step combines what workers send, all of whom it trusts alike.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub combine: Combination,
 }
 
 /// Whether a setting is what a line without it has.
@@ -174,6 +181,8 @@ impl Cell {
             code,
             after,
             expected,
+            slow,
+            combine,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -213,6 +222,8 @@ impl Cell {
         setting(!is_usual(code), format!("code={code:?}"));
         setting(!is_usual(after), format!("after={after:?}"));
         setting(!is_usual(expected), format!("expected={expected}"));
+        setting(!is_usual(slow), format!("slow={slow}"));
+        setting(!is_usual(combine), format!("combine={combine:?}"));
         name.to_lowercase()
     }
 
@@ -269,7 +280,21 @@ impl Cell {
             After::Spread(gain) => settings.push(format!("orthogonalised after, {gain} times")),
             After::Muon(gain) => settings.push(format!("Muon after the exchange, {gain} times")),
         }
+        if self.slow != 0 {
+            settings.push(format!("{} with a quarter of the steps", self.slow));
+        }
+        if self.combine == Combination::Tokens {
+            settings.push("combined by tokens".into());
+        }
         settings.join(", ")
+    }
+
+    /// Inner steps that a worker makes in a round. One AdamW of all knows no slow ones.
+    pub fn steps_of(&self, worker: usize) -> usize {
+        match self.method != Method::AdamW && worker + self.slow >= self.workers {
+            true => (self.inner_steps / 4).max(1),
+            false => self.inner_steps,
+        }
     }
 
     /// Values sent of each block in a round.
@@ -319,6 +344,19 @@ mod tests {
         (cell.error_decay, cell.decay_at_the_end) = (0.5, Some(1.0));
         let decays: Vec<f64> = (0..5).map(|round| cell.decay_in(round)).collect();
         assert_eq!(decays, [0.5, 0.625, 0.75, 0.875, 1.0]);
+    }
+
+    #[test]
+    fn the_last_workers_are_slow() {
+        let mut cell = cairn(3, 20, 5, 16, 1.0);
+        let name = cell.name();
+        let steps = |cell: &Cell| [0, 1, 2].map(|worker| cell.steps_of(worker));
+        assert_eq!(steps(&cell), [20; 3]);
+        (cell.slow, cell.combine) = (2, Combination::Tokens);
+        assert_eq!(steps(&cell), [20, 5, 5]);
+        assert_eq!(cell.name(), format!("{name} slow=2 combine=tokens"));
+        cell.inner_steps = 1;
+        assert_eq!(steps(&cell), [1; 3]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use cairn_primitives::Combination;
+
 use crate::cell::{After, Cell, Heard, Inner, Method, Places, Quantiser};
 use crate::dense::Code;
 
@@ -68,6 +70,8 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         code: Code::None,
         after: After::Nothing,
         expected: 0.0,
+        slow: 0,
+        combine: Combination::Trust,
     }
 }
 

@@ -3,7 +3,8 @@
 use cairn_gradient::{
     encode, outer_step, Compressor, Contribution, Header, SparseTensor, Work, BLOCK,
 };
-use cairn_primitives::{Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, Uid};
+use cairn_primitives::{Compression, Layout, ModelRoot, Nano, Netuid, OuterStep, Standing, Uid};
+use cairn_protocol::combination::{self, Brought};
 use cairn_trainer::muon::orthogonal;
 
 use crate::cell::{After, Cell, Heard, Method, Places, Quantiser};
@@ -235,14 +236,25 @@ impl<'a> Exchange<'a> {
 
     /// The outer step as the chain's workers take it.
     fn step(&self, theta: &mut [f32], sent: Vec<Vec<SparseTensor>>) -> Result<(), Failed> {
-        let contributions: Vec<(Uid, u16, Contribution)> = sent
-            .into_iter()
-            .enumerate()
-            .map(|(worker, tensors)| (Uid(worker as u16), 1, self.contribution(tensors)))
+        let trusted = Standing {
+            trust: u16::MAX,
+            is_proven: true,
+        };
+        let brought = (0..sent.len()).map(|worker| Brought {
+            standing: trusted,
+            steps: self.cell.steps_of(worker) as u32,
+        });
+        let counts = combination::counts(self.cell.combine, &brought.collect::<Vec<_>>());
+        let contributions: Vec<(Uid, u16, Contribution)> = (0..)
+            .map(Uid)
+            .zip(counts)
+            .zip(sent)
+            .map(|((uid, count), tensors)| (uid, count, self.contribution(tensors)))
             .collect();
         let outer = OuterStep {
             learning_rate: Nano::ONE,
             rho: Nano::from_f64(self.rho()).ok_or("ρ is not from 0 to 1")?,
+            combine: Default::default(),
         };
         outer_step(theta, self.layout, &contributions, &outer)?;
         Ok(())
@@ -382,7 +394,7 @@ mod tests {
     use super::*;
     use crate::dense::Code;
     use crate::grid::{base, cairn};
-    use cairn_primitives::Tensor;
+    use cairn_primitives::{Combination, Tensor};
 
     fn layout() -> Layout {
         let tensor = |name: &str, shape: &[u32]| Tensor {
@@ -409,6 +421,39 @@ mod tests {
             exchange.round(&mut theta, round, &deltas).unwrap();
         }
         (theta, exchange.errors, deltas)
+    }
+
+    /// Two workers find the opposite of each other, one of them in a quarter of the steps: it counts as much, or a
+    /// quarter.
+    #[test]
+    fn by_tokens_a_slow_worker_counts_less() {
+        let layout = layout();
+        let delta = deltas(1, layout.parameters()).remove(0);
+        let against: Vec<f32> = delta.iter().map(|x| -x).collect();
+        let moved = |cell: &Cell, deltas: &[Vec<f32>]| {
+            let mut theta = vec![0.0; layout.parameters()];
+            let mut exchange = Exchange::new(cell, &layout);
+            exchange.round(&mut theta, 0, deltas).unwrap();
+            theta
+        };
+        let mut cell = Cell {
+            slow: 1,
+            ..cairn(2, 4, 1, 4_096, 1.0)
+        };
+        let both = [delta, against];
+        let by_trust = moved(&cell, &both);
+        cell.combine = Combination::Tokens;
+        let by_tokens = moved(&cell, &both);
+        let alone = moved(&cairn(1, 4, 1, 4_096, 1.0), &both[..1]);
+        assert!(alone.iter().any(|theta| theta.abs() > 0.01));
+        for ((by_trust, by_tokens), alone) in by_trust.iter().zip(&by_tokens).zip(&alone) {
+            assert!(by_trust.abs() < 1e-6, "{by_trust}");
+            // (4 − 1) / (4 + 1)
+            assert!(
+                (by_tokens - 0.6 * alone).abs() < 1e-4,
+                "{by_tokens} {alone}"
+            );
+        }
     }
 
     /// With ρ and β of 1, parameters and unsent parts add up to the mean of all pseudo-gradients, however they are

@@ -31,7 +31,7 @@ pub struct Finished {
     /// of all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub averaged: Vec<(usize, f64)>,
-    /// Bytes that a worker sent per token that it trained on.
+    /// Bytes that a worker sent per token that it trained on; of one that is not slow.
     pub bytes_per_token: f64,
     pub seconds: f64,
 }
@@ -55,16 +55,17 @@ pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
         Method::AdamW => training.every_step()?,
         _ => training.by_rounds()?,
     }
-    let of_a_worker = (cell.rounds * cell.inner_steps * cell.windows * LENGTH) as u64;
+    let tokens_of = |steps: usize| (cell.rounds * steps * cell.windows * LENGTH) as u64;
+    let steps = (0..cell.workers).map(|worker| cell.steps_of(worker));
     Ok(Finished {
         name: cell.name(),
         cell: cell.clone(),
         parameters: layout.parameters(),
-        tokens: cell.workers as u64 * of_a_worker,
+        tokens: tokens_of(steps.sum()),
         held_out_loss: training.loss()?,
         averaged: training.averaged()?,
         on_the_way: training.on_the_way,
-        bytes_per_token: training.exchange.bytes as f64 / of_a_worker as f64,
+        bytes_per_token: training.exchange.bytes as f64 / tokens_of(cell.inner_steps) as f64,
         seconds: start.elapsed().as_secs_f64(),
     })
 }
@@ -111,7 +112,7 @@ impl Training<'_> {
             for (worker, adam) in moments.iter_mut().enumerate() {
                 let start = self.exchange.start(worker, &self.theta);
                 let mut params = start.clone();
-                for step in self.steps_of(round) {
+                for step in self.steps_of(round).take(self.cell.steps_of(worker)) {
                     let windows = windows_of(self.cell, self.text, worker, step);
                     self.trainer.step(&mut params, adam, &optimizer, &windows)?;
                 }

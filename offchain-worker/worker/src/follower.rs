@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cairn_chain::{ContributionInfo, View};
 use cairn_gradient::{
-    checked::{check, outer_step, Checked, Claim, Terms},
+    checked::{check, counted, outer_step, Checked, Claim, Terms},
     max_encoded_len, model_root,
 };
 use cairn_primitives::{
@@ -90,10 +90,10 @@ impl Follower {
         let on_chain = view.contributions(self.netuid, self.round).await?;
         let mut contributions = Vec::with_capacity(settled.included.len());
         let mut sizes = Vec::with_capacity(settled.included.len());
-        for (uid, trust) in settled.included.iter().zip(&settled.trust) {
+        for (uid, standing) in settled.standings() {
             let entry = on_chain
                 .iter()
-                .find(|entry| entry.uid == *uid)
+                .find(|entry| entry.uid == uid)
                 .ok_or_else(|| {
                     let what = format!(
                         "the node no longer has what {uid} contributed in round {}",
@@ -101,12 +101,13 @@ impl Follower {
                     );
                     Failure::new(what, "follow the run while it goes on")
                 })?;
-            contributions.push((*uid, *trust, self.fetch(*uid, entry).await?));
+            contributions.push((uid, standing, self.fetch(uid, entry).await?));
             sizes.push(entry.commitment.length);
         }
         // Aside: whoever follows has other things to do meanwhile, and hears Ctrl-C.
         let mut parameters = std::mem::take(&mut self.parameters);
         let (layout, config) = (self.layout.clone(), self.config.clone());
+        let contributions = counted(&config, contributions);
         let step = move || {
             let root = outer_step(&mut parameters, &layout, &config, &contributions);
             root.map(|stepped| (parameters, stepped.root))

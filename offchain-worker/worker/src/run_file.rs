@@ -211,7 +211,7 @@ fn place(text: &str, position: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use cairn_primitives::{Matrices, Muon, Nano};
+    use cairn_primitives::{Combination, Matrices, Muon, Nano};
 
     use super::*;
 
@@ -293,6 +293,19 @@ mod tests {
         for wrong in ["\"sgd\"", "{ muon = { nesterov = true } }"] {
             assert!(with(&format!("matrices = {wrong}")).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn contributions_are_combined_by_trust_or_by_tokens() {
+        let with = |line: &str| {
+            let file = tiny("combine = \"trust\" ", &format!("{line} "));
+            file.map(|file| file.outer.combine)
+        };
+        assert_eq!(with("").unwrap(), Combination::Trust);
+        assert_eq!(with("combine = \"trust\"").unwrap(), Combination::Trust);
+        assert_eq!(with("combine = \"tokens\"").unwrap(), Combination::Tokens);
+        let error = with("combine = \"heads\"").unwrap_err().to_string();
+        assert!(error.contains("`trust` or `tokens`"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,8 @@
 use std::fmt::Display;
 
 use cairn_primitives::{
-    AuditRules, Matrices, ModelShape, Nano, OuterStep, Phases, RunConfig, MAX_AUDITORS, MAX_MEMBERS,
+    AuditRules, Combination, Matrices, ModelShape, Nano, OuterStep, Phases, RunConfig,
+    MAX_AUDITORS, MAX_MEMBERS,
 };
 
 use crate::error::Failure;
@@ -222,6 +223,11 @@ fn outer(config: &RunConfig) -> Result<(), Failure> {
             "at least 0.25: below it, what one miner alone sends moves by nearly a full step";
         return refuse("[outer] rho", o.rho, limit);
     }
+    if o.combine == Combination::Tokens && config.audits.rate == 0 {
+        let limit =
+            "\"trust\" in a run without [audits]: nothing else bears out what headers declare";
+        return refuse("[outer] combine", "\"tokens\"", limit);
+    }
     Ok(())
 }
 
@@ -355,6 +361,7 @@ mod tests {
             outer: OuterStep {
                 learning_rate: Nano::ONE,
                 rho: Nano::ONE,
+                combine: Default::default(),
             },
             phases: Phases {
                 train: 5,
@@ -467,6 +474,10 @@ mod tests {
             (
                 |c| c.outer.rho = Nano(249_999_999),
                 "rho is 0.249999999; it must be at least 0.25",
+            ),
+            (
+                |c| c.outer.combine = Combination::Tokens,
+                "[outer] combine is \"tokens\"; it must be \"trust\" in a run without [audits]",
             ),
             (|c| c.max_contributors = 0, "max_contributors is 0"),
             (|c| c.max_contributors = 257, "within 1..=256"),

@@ -86,6 +86,7 @@ fn accumulated(shape: &ModelShape, layout: &Layout) -> (Vec<f32>, Header) {
     let outer = OuterStep {
         learning_rate: Nano::ONE,
         rho: Nano::ONE,
+        combine: Default::default(),
     };
     for (round, windows) in windows.chunks(STEPS * WINDOWS).enumerate() {
         let mut params = theta.clone();

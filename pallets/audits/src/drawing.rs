@@ -38,6 +38,11 @@ impl<T: Config> Audits<T::AccountId> for Pallet<T> {
         }
     }
 
+    fn proven(netuid: Netuid) -> Verdicts {
+        let passed = Passes::<T>::get(netuid).unwrap_or_default();
+        passed.proven
+    }
+
     fn on_stopped(netuid: Netuid) -> Option<Questions> {
         let questions = Self::questions(netuid);
         if let Some(questions) = &questions {

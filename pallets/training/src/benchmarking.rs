@@ -18,7 +18,8 @@ use cairn_primitives::{
     traits::{Membership, OnMember},
     AuditRules, BlockNumber, Commitment, CompressionSchedule, ContributionKey, DataSet, Hotkey,
     InitialParameters, InnerOptimizer, ModelRoot, ModelShape, Nano, Netuid, OuterStep, Phases,
-    Round, RunConfig, Salt, SealedRoot, Text, Uid, Verdicts, H256, MAX_MEMBERS, MAX_VALIDATORS,
+    Round, RunConfig, Salt, SealedRoot, Standing, Text, Uid, Verdicts, H256, MAX_MEMBERS,
+    MAX_VALIDATORS,
 };
 use frame_benchmarking::v2::*;
 use frame_support::{
@@ -105,6 +106,7 @@ pub fn run_config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano::ONE,
+            combine: Default::default(),
         },
         phases: PHASES,
         // Fewer than there can be, so that settling has to choose.
@@ -290,7 +292,10 @@ fn old_round<T: Config>(netuid: Netuid, round: Round, miners: u32) {
         .map(|(uid, hotkey)| Included {
             uid,
             hotkey,
-            trust: 1,
+            standing: Standing {
+                trust: 1,
+                is_proven: false,
+            },
         })
         .collect();
     let settlement = Settlement {

@@ -434,7 +434,7 @@ pub mod pallet {
         ImpossibleOptimizer,
         /// `kept_per_block` is not within 1..=4,096, or the error's decay above 1.
         ImpossibleCompression,
-        /// ρ is above 1 or below a quarter, or the outer learning rate zero.
+        /// ρ is above 1 or below a quarter, the outer learning rate zero, or tokens count in a run without audits.
         ImpossibleOuterStep,
         /// A phase has no blocks, the attest phase fewer than 4, or the round fewer than 10.
         PhasesTooShort,

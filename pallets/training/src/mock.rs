@@ -262,7 +262,7 @@ impl World {
         OPEN.set(count);
     }
 
-    /// When the run is stopped, the work of all but these is in question.
+    /// These are proven: when the run is stopped, the work of all others is in question.
     pub fn with_proven(uids: Option<Vec<Uid>>) {
         PROVEN.set(uids);
     }
@@ -283,6 +283,10 @@ impl Audits<AccountId> for World {
             included,
             validators,
         ));
+    }
+    fn proven(_: Netuid) -> Verdicts {
+        let proven = PROVEN.with_borrow(Clone::clone);
+        Verdicts::from_uids(proven.unwrap_or_default())
     }
     fn on_stopped(_: Netuid) -> Option<Questions> {
         Self::tell(Told::Stopped);

@@ -159,11 +159,16 @@ impl<T: Config> Pallet<T> {
     pub fn settled(netuid: Netuid, round: Round) -> Option<SettledRound> {
         Self::if_kept(netuid, round)?;
         let settlement = Settlements::<T>::get(netuid, round)?;
+        let included = || settlement.included.iter();
         Some(SettledRound {
             round,
             settled_at: settlement.settled_at,
-            included: settlement.included.iter().map(|one| one.uid).collect(),
-            trust: settlement.included.iter().map(|one| one.trust).collect(),
+            included: included().map(|one| one.uid).collect(),
+            trust: included().map(|one| one.standing.trust).collect(),
+            proven: included()
+                .filter(|one| one.standing.is_proven)
+                .map(|one| one.uid)
+                .collect(),
             exam: settlement.exam,
             attesting_stake: settlement.attesting_stake,
             total_stake: settlement.total_stake,

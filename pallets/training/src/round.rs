@@ -145,6 +145,8 @@ impl<T: Config> Pallet<T> {
             now,
         );
         T::WeightInfo::settle(settled)
+            // Who is proven is the audits pallet's to say.
+            .saturating_add(T::DbWeight::get().reads(1))
             .saturating_add(consequences)
             .saturating_add(audits)
             .saturating_add(T::WeightInfo::begin(members))

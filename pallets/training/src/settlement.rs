@@ -1,6 +1,9 @@
 //! The end of a round: its root goes into the lineage, and what it includes makes the next parameters.
 
-use cairn_primitives::{traits::Incentives, BlockNumber, Netuid, Round, H256};
+use cairn_primitives::{
+    traits::{Audits, Incentives},
+    BlockNumber, Netuid, Round, H256,
+};
 use cairn_protocol::{exam, settlement::settle};
 use codec::Encode;
 use frame_support::{traits::Randomness, BoundedVec};
@@ -23,6 +26,7 @@ impl<T: Config> Pallet<T> {
             &tally,
             run.expected_root,
             max_contributors,
+            &T::Audits::proven(netuid),
             |uid| Contributions::<T>::get((netuid, round, uid)),
             |uid| T::Incentives::incentive(netuid, uid),
         );

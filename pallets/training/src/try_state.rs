@@ -308,8 +308,13 @@ impl<T: Config> Pallet<T> {
         };
         let included: Vec<Uid> = settlement.included.iter().map(|one| one.uid).collect();
         ensure!(included.is_sorted(), "the included are not in order");
-        for Included { uid, hotkey, trust } in &settlement.included {
-            ensure!(*trust > 0, "included for nothing");
+        for Included {
+            uid,
+            hotkey,
+            standing,
+        } in &settlement.included
+        {
+            ensure!(standing.trust > 0, "included for nothing");
             let support = tally.support.get(uid).ok_or("included, but not revealed")?;
             ensure!(tally.is_two_thirds(*support), "included without support");
             let contribution = Contributions::<T>::get((netuid, round, *uid));

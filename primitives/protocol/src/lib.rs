@@ -18,6 +18,7 @@
 //! | [`verdict`] | what makes a contribution good |
 //! | [`attestation`] | when a validator may attest, and what its attestation adds |
 //! | [`settlement`] | what a round includes |
+//! | [`combination`] | what an included contribution counts in the next parameters |
 //! | [`lineage`] | which root is final, and whose parameters contradict it |
 //! | [`checkpoint`] | where a worker's parameters come from |
 //! | [`exam`] | what a contribution is measured on, and when that is enough |
@@ -51,6 +52,7 @@ pub mod attendance;
 pub mod attestation;
 pub mod audit;
 pub mod checkpoint;
+pub mod combination;
 pub mod commitment;
 pub mod eligibility;
 pub mod emission;

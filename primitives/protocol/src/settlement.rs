@@ -5,12 +5,13 @@
 //! there is no final root, or nothing qualifies, the round is null and the parameters stay.
 //!
 //! Each has its *trust*, with which it counts in the next parameters: in proportion to what its maker earned in the
-//! last epoch. Those whose makers have earned nothing have together at most a tenth, however many they are.
+//! last epoch. Those whose makers have earned nothing have together at most a tenth, however many they are. Beside it
+//! stands whether the maker is proven, for runs in which tokens [count](crate::combination), too.
 
 use core::cmp::Reverse;
 
 use alloc::vec::Vec;
-use cairn_primitives::{Balance, ModelRoot, Uid};
+use cairn_primitives::{Balance, ModelRoot, Standing, Uid, Verdicts};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 
@@ -28,8 +29,8 @@ pub struct Included<AccountId> {
     pub uid: Uid,
     /// With which hotkey.
     pub hotkey: AccountId,
-    /// What it counts beside the others of its round; never nothing.
-    pub trust: u16,
+    /// How far it is trusted, and whether its maker is proven.
+    pub standing: Standing,
 }
 
 impl Tally {
@@ -60,18 +61,19 @@ pub struct Settled<AccountId> {
 }
 
 /// Settles a round: `expected` is the root that its parameters must have, where the chain knows it, and `most` how many
-/// contributions a round takes. What a member revealed, and its incentive in the last epoch, are asked for only where
-/// they matter.
+/// contributions a round takes; `proven` are the members of whose work an audit has passed. What a member revealed, and
+/// its incentive in the last epoch, are asked for only where they matter.
 pub fn settle<AccountId>(
     tally: &Tally,
     expected: Option<ModelRoot>,
     most: u16,
+    proven: &Verdicts,
     contribution: impl Fn(Uid) -> Option<Contribution<AccountId>>,
     incentive: impl Fn(Uid) -> u16,
 ) -> Settled<AccountId> {
     let ancestor = Ancestor::of(expected, tally);
     let included = match ancestor.final_root() {
-        Some(root) => include(tally, root, most, contribution, incentive),
+        Some(root) => include(tally, root, most, proven, contribution, incentive),
         None => Vec::new(),
     };
     Settled {
@@ -87,6 +89,7 @@ fn include<AccountId>(
     tally: &Tally,
     root: ModelRoot,
     most: u16,
+    proven: &Verdicts,
     contribution: impl Fn(Uid) -> Option<Contribution<AccountId>>,
     incentive: impl Fn(Uid) -> u16,
 ) -> Vec<Included<AccountId>> {
@@ -105,7 +108,15 @@ fn include<AccountId>(
     let trusts = trusts(&incentives);
     let found = good.into_iter().zip(trusts);
     found
-        .map(|((_, uid, hotkey), trust)| Included { uid, hotkey, trust })
+        .map(|((_, uid, hotkey), trust)| {
+            let is_proven = proven.contains(uid);
+            let standing = Standing { trust, is_proven };
+            Included {
+                uid,
+                hotkey,
+                standing,
+            }
+        })
         .collect()
 }
 
@@ -193,7 +204,7 @@ mod tests {
             .add(&attestation(1, &[1, 2, 3, 4].map(Uid)), 9)
             .expect("it fits");
         let incentive = |uid| if uid == Uid(4) { 7 } else { 5 };
-        let settled = settle(&tally, None, 3, from(1), incentive);
+        let settled = settle(&tally, None, 3, &Verdicts::default(), from(1), incentive);
         assert_eq!(uids(&settled), [1, 2, 4].map(Uid));
         assert_eq!(settled.expected, None);
     }
@@ -217,26 +228,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_included_carries_its_trust() {
+    fn what_is_included_carries_its_trust_and_whether_its_maker_is_proven() {
         let mut tally = tally(&[9], &[Uid(1), Uid(2)]);
         tally
             .add(&attestation(1, &[Uid(1), Uid(2)]), 9)
             .expect("it fits");
         let incentive = |uid| if uid == Uid(2) { 7 } else { 0 };
-        let settled = settle(&tally, None, 3, from(1), incentive);
-        let found: Vec<(Uid, u16)> = settled
-            .included
-            .iter()
-            .map(|one| (one.uid, one.trust))
-            .collect();
-        assert_eq!(found, [(Uid(1), 4_095), (Uid(2), 65_535)]);
+        let proven = Verdicts::from_uids([0, 1].map(Uid));
+        let settled = settle(&tally, None, 3, &proven, from(1), incentive);
+        let included = settled.included.into_iter();
+        let found: Vec<(Uid, Standing)> = included.map(|one| (one.uid, one.standing)).collect();
+        let standing = |trust, is_proven| Standing { trust, is_proven };
+        let (new, best) = (standing(4_095, true), standing(65_535, false));
+        assert_eq!(found, [(Uid(1), new), (Uid(2), best)]);
     }
 
     #[test]
     fn what_began_elsewhere_is_not_included_and_a_null_round_keeps_its_root() {
         let mut tally = tally(&[9], &[Uid(1)]);
         tally.add(&attestation(1, &[Uid(1)]), 9).expect("it fits");
-        let settled = settle(&tally, None, 8, from(2), |_| 0);
+        let settled = settle(&tally, None, 8, &Verdicts::default(), from(2), |_| 0);
         assert!(settled.included.is_empty());
         assert_eq!(settled.expected, Some(root(1)));
     }
@@ -245,7 +256,14 @@ mod tests {
     fn without_a_quorum_nothing_is_included_and_the_root_stays_expected() {
         let mut tally = tally(&[9, 10], &[Uid(1)]);
         tally.add(&attestation(1, &[Uid(1)]), 9).expect("it fits");
-        let settled = settle(&tally, Some(root(1)), 8, from(1), |_| 0);
+        let settled = settle(
+            &tally,
+            Some(root(1)),
+            8,
+            &Verdicts::default(),
+            from(1),
+            |_| 0,
+        );
         assert!(settled.included.is_empty() && !settled.ancestor.is_final);
         assert_eq!(settled.expected, Some(root(1)));
     }
@@ -254,7 +272,14 @@ mod tests {
     fn two_thirds_for_another_root_than_expected_are_refused() {
         let mut tally = tally(&[9], &[Uid(1)]);
         tally.add(&attestation(1, &[Uid(1)]), 9).expect("it fits");
-        let settled = settle(&tally, Some(root(2)), 8, from(1), |_| 0);
+        let settled = settle(
+            &tally,
+            Some(root(2)),
+            8,
+            &Verdicts::default(),
+            from(1),
+            |_| 0,
+        );
         assert_eq!(settled.refused_for, Some(root(2)));
         assert!(settled.included.is_empty());
         assert_eq!(settled.expected, Some(root(2)));
@@ -306,7 +331,7 @@ mod tests {
                 tally.add(&attestation(1, good), *stake).expect("it fits");
             }
             let incentive = |uid: Uid| incentives[uid.index()];
-            let settled = settle(&tally, Some(root(1)), most, from(1), incentive);
+            let settled = settle(&tally, Some(root(1)), most, &Verdicts::default(), from(1), incentive);
             let included = uids(&settled);
             prop_assert!(included.is_sorted() && included.len() <= usize::from(most));
             let good = |uid: &Uid| tally.is_two_thirds(tally.support[uid]);

@@ -40,8 +40,8 @@ pub const NORM_PARTS: u16 = 8;
 /// What a checker knows of the rounds before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Before {
-    /// The median norm of the last round that included anything, weighted by trust, as the outer step gives it. None
-    /// before there was one, and for who did not take that step.
+    /// The median norm of the last round that included anything, weighted by what each contribution counted, as the
+    /// outer step gives it. None before there was one, and for who did not take that step.
     pub norm: Option<f64>,
     /// Where the maker's last included contribution ended.
     pub last: Last,

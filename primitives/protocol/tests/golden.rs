@@ -66,6 +66,7 @@ fn config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(1),
             rho: Nano(1),
+            combine: Default::default(),
         },
         phases: Phases {
             train: 12,

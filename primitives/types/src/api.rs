@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Balance, BlockNumber, Commitment, ContributionKey, EpochIndex, Finding, Hyperparameters,
-    ModelRoot, Netuid, Phase, Pots, Role, Round, RoundTimes, RunConfig, Served, Text, Uid, H256,
+    ModelRoot, Netuid, Phase, Pots, Role, Round, RoundTimes, RunConfig, Served, Standing, Text,
+    Uid, H256,
 };
 
 mod limits;
@@ -332,8 +333,10 @@ pub struct SettledRound {
     pub settled_at: BlockNumber,
     /// Uids of the included contributions, ascending. Empty in a null round: θ stays as it is.
     pub included: Vec<Uid>,
-    /// What each of them counts in the next parameters, in the same order; never 0.
+    /// How far each of them is trusted beside the others, in the same order; never 0.
     pub trust: Vec<u16>,
+    /// Those of them whose makers' work an audit had found to be what it claimed, ascending.
+    pub proven: Vec<Uid>,
     /// What the contributions are measured on follows from this, which nobody knew before the round was settled.
     pub exam: H256,
     /// Stake that attested.
@@ -342,6 +345,18 @@ pub struct SettledRound {
     /// Stake that could have attested.
     #[serde(with = "pebble")]
     pub total_stake: Balance,
+}
+
+impl SettledRound {
+    /// What the settlement says of each included contribution, ascending by uid.
+    pub fn standings(&self) -> impl Iterator<Item = (Uid, Standing)> + '_ {
+        let trusted = self.included.iter().zip(&self.trust);
+        trusted.map(move |(uid, trust)| {
+            let is_proven = self.proven.contains(uid);
+            let trust = *trust;
+            (*uid, Standing { trust, is_proven })
+        })
+    }
 }
 
 /// The model root with which a round began.

@@ -14,6 +14,7 @@ extern crate alloc;
 pub mod api;
 pub mod audit;
 pub mod blocks;
+pub mod combination;
 pub mod commitment;
 pub mod header;
 pub mod hyperparameters;
@@ -33,6 +34,7 @@ pub mod verdicts;
 
 pub use audit::{AuditOutcome, AuditRules, Finding, Served, MAX_AUDITORS};
 pub use blocks::{LayoutError, Selected};
+pub use combination::{Combination, Standing};
 pub use commitment::{
     attestation_hash, finding_hash, key_hash, scores_hash, Commitment, ContributionKey, Salt,
 };

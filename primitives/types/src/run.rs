@@ -5,8 +5,8 @@ use scale_info::TypeInfo;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    blocks::checked_kept, AuditRules, BlockNumber, Matrices, ModelRoot, Nano, Round, Text, H256,
-    MAX_MEMBERS,
+    blocks::checked_kept, AuditRules, BlockNumber, Combination, Matrices, ModelRoot, Nano, Round,
+    Text, H256, MAX_MEMBERS,
 };
 
 /// Shape of a Llama-style decoder.
@@ -246,6 +246,9 @@ pub struct OuterStep {
     pub learning_rate: Nano,
     /// ρ: 1 is the mean over all contributions, 0 would be the mean over those that sent the coordinate.
     pub rho: Nano,
+    /// By what contributions are combined: by trust if a configuration says nothing of it.
+    #[serde(default)]
+    pub combine: Combination,
 }
 
 impl OuterStep {
@@ -455,7 +458,8 @@ pub enum RunConfigError {
     ImpossibleOptimizer,
     /// `kept_per_block` is not within 1..=4,096, or a decay of the error above 1.
     ImpossibleCompression,
-    /// ρ above 1 or below a quarter, or no outer learning rate.
+    /// ρ above 1 or below a quarter, no outer learning rate, or contributions combined by tokens in a run that does
+    /// not audit.
     ImpossibleOuterStep,
     /// A phase without blocks, or an attest phase or a round that is too short.
     PhasesTooShort,
@@ -536,6 +540,7 @@ impl RunConfig {
         let rho = OuterStep::MIN_RHO..=Nano::ONE;
         ensure(rho.contains(&self.outer.rho), ImpossibleOuterStep)?;
         ensure(self.outer.learning_rate > Nano(0), ImpossibleOuterStep)?;
+        ensure(self.bears_out_tokens(), ImpossibleOuterStep)?;
         let p = self.phases;
         ensure(p.train > 0 && p.reveal > 0, PhasesTooShort)?;
         ensure(p.attest >= Phases::MIN_ATTEST, PhasesTooShort)?;
@@ -552,6 +557,11 @@ impl RunConfig {
             self.texts().iter().all(|text| text.check().is_ok()),
             UnprintableText,
         )
+    }
+
+    /// Whether tokens count only if audits can bear them out.
+    fn bears_out_tokens(&self) -> bool {
+        self.outer.combine == Combination::Trust || self.audits.rate > 0
     }
 
     /// Whether a worker may set out to make room for it: its size is a stranger's word.

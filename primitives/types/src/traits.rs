@@ -186,6 +186,9 @@ pub trait Audits<AccountId> {
     /// A round was settled: some of what it included is audited from now on. What this costs is added to the block's
     /// weight.
     fn on_settled(settled: Settled<'_, AccountId>);
+    /// Members of whom an audit has ended without finding their work false; none where nothing is audited. Reads one
+    /// item.
+    fn proven(netuid: Netuid) -> Verdicts;
     /// The subnet's run is stopped: its open audits end without a verdict, once [`Audits::clear`] has removed them.
     /// Says whose work was in question, and stays so; `None` where nothing was audited.
     fn on_stopped(netuid: Netuid) -> Option<Questions>;
@@ -239,6 +242,9 @@ impl Wages for () {
 
 impl<AccountId> Audits<AccountId> for () {
     fn on_settled(_: Settled<'_, AccountId>) {}
+    fn proven(_: Netuid) -> Verdicts {
+        Verdicts::default()
+    }
     fn on_stopped(_: Netuid) -> Option<Questions> {
         None
     }

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     clock::seconds,
+    meter::Part,
     settings::usual_costs,
     workshop::AUDITED_ONE_IN,
-    meter::Part,
     world::{Expenses, RunResult, Spread},
 };
 

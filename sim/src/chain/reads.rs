@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
     api::{MemberInfo, RoundInfo, RunInfo},
-    BlockNumber, Hotkey, ModelRoot, Netuid, Round, RunConfig, Uid, H256,
+    BlockNumber, Hotkey, ModelRoot, Netuid, Round, RunConfig, Standing, Uid, H256,
 };
 use cairn_protocol::{
     assignment::{DataRange, Plan, RoundData},
@@ -131,11 +131,11 @@ fn settlement(netuid: Netuid, round: Round) -> Option<Settlement> {
     let settled = readers::settled(netuid, round)?;
     let info = readers::round(netuid, round)?;
     let config = readers::run(netuid)?.config;
-    let trust: BTreeMap<Uid, u16> = settled.included.into_iter().zip(settled.trust).collect();
+    let standings: BTreeMap<Uid, Standing> = settled.standings().collect();
     let contributions = seen(netuid, round).into_iter();
     let included = contributions.filter_map(|seen| {
-        let trust = *trust.get(&seen.uid)?;
-        Some(Included { seen, trust })
+        let standing = *standings.get(&seen.uid)?;
+        Some(Included { seen, standing })
     });
     Some(Settlement {
         round,

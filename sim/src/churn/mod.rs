@@ -5,7 +5,7 @@ pub mod page;
 
 use std::collections::BTreeSet;
 
-use cairn_primitives::{AuditRules, Phases, Round, Uid, MAX_MEMBERS};
+use cairn_primitives::{AuditRules, Combination, Phases, Round, Uid, MAX_MEMBERS};
 use serde::Serialize;
 
 use crate::{
@@ -98,6 +98,7 @@ pub const TERMS: Terms = Terms {
         auditors: 3,
         blocks: 24,
     },
+    combine: Combination::Trust,
 };
 /// Windows of the data set: of a round twice as many as all who can have a seat train on.
 const WINDOWS: u64 = 65_536;

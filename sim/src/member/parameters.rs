@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use cairn_protocol::{
     checkpoint::{self, Source},
+    combination,
     verdict::Before,
 };
-use cairn_round::{audit::Demand, validator::Claim, Event, Held, Settlement};
+use cairn_round::{audit::Demand, validator::Claim, Event, Held, Included, Settlement};
 
 use super::{Job, Pending, Told};
 use crate::{
@@ -33,14 +34,14 @@ impl World {
         missing.count() as u64
     }
 
-    /// A contribution of a settled round, fetched if need be.
+    /// The contributions of a settled round, fetched if need be, and what each counts.
     fn gather(&mut self, who: Who, settlement: &Settlement, held: Held) -> Option<Vec<Gathered>> {
-        let mut found = Vec::new();
-        for one in &settlement.included {
-            let (seen, trust) = (&one.seen, one.trust);
+        let (mut found, mut brought) = (Vec::new(), Vec::new());
+        for Included { seen, standing } in &settlement.included {
             let root = seen.commitment.sealed_root;
             if let Some(known) = self.members[who].process.good.get(&root) {
-                found.push((seen.uid, trust, root, known.clone()));
+                brought.push(known.brought(*standing));
+                found.push((seen.uid, root, known.clone()));
                 continue;
             }
             let sealed = self.store.get(root.0, self.clock.now());
@@ -59,9 +60,13 @@ impl World {
             let opened =
                 self.workshop
                     .open(self.netuid.get(), &claim, Before::default(), &sealed)?;
-            found.push((seen.uid, trust, root, opened));
+            brought.push(opened.brought(*standing));
+            found.push((seen.uid, root, opened));
         }
-        Some(found)
+        let counts = combination::counts(self.workshop.run().outer.combine, &brought);
+        let counted = found.into_iter().zip(counts);
+        let counted = counted.map(|((uid, root, opened), count)| (uid, count, root, opened));
+        Some(counted.collect())
     }
 
     pub(super) fn applied(&mut self, who: Who, settlement: &Settlement, is_included: bool) {

@@ -5,7 +5,7 @@
 //! and the time of one core that it takes to make and to apply one, measured layer by layer. Assumed: the cores and the
 //! disk of a contributor's host, which nobody published.
 
-use cairn_primitives::{AuditRules, BlockNumber, Phases};
+use cairn_primitives::{AuditRules, BlockNumber, Combination, Phases};
 
 use crate::{clock::Millis, network::Lines, settings::Terms, workshop::Costs};
 
@@ -117,6 +117,7 @@ pub fn terms(costs: &Costs, lines: Lines, contributors: u64) -> Terms {
         steps: STEPS,
         sequences: SEQUENCES,
         audits: AuditRules::default(),
+        combine: Combination::Trust,
     }
 }
 

@@ -12,9 +12,12 @@ use cairn_gradient::{
     checked, model_root, resemblance, vector_hash, Checked, Contribution, Resemblance,
 };
 use cairn_primitives::{
-    Carried, Finding, Hotkey, Layout, ModelRoot, Netuid, RunConfig, SealedRoot, Uid, H256,
+    Carried, Finding, Hotkey, Layout, ModelRoot, Netuid, RunConfig, SealedRoot, Standing, Uid, H256,
 };
-use cairn_protocol::verdict::{Before, Last};
+use cairn_protocol::{
+    combination::Brought,
+    verdict::{Before, Last},
+};
 use cairn_round::validator::Claim;
 
 pub use contribution::{sealed_file, Label, Trained};
@@ -86,7 +89,7 @@ pub struct Opened {
     pub contribution: Contribution,
 }
 
-/// A settled round: the parameters with which it began, and each included file with its trust.
+/// A settled round: the parameters with which it began, and each included file with what it counts.
 type Round = (ModelRoot, Vec<(SealedRoot, u16)>);
 
 /// What a round led to.
@@ -98,13 +101,21 @@ pub struct Settled {
     pub norm: Option<f64>,
 }
 
-/// A contribution to be applied: whose, how far the settlement trusts it, its sealed root, and itself.
+/// A contribution to be applied: whose, what it counts, its sealed root, and itself.
 pub type Gathered = (Uid, u16, SealedRoot, Rc<Opened>);
 
 impl Opened {
     /// Inner steps that it claims.
     pub fn inner_steps(&self) -> u32 {
         self.contribution.header.inner_steps
+    }
+
+    /// It, as the rule asks that says what contributions count.
+    pub fn brought(&self, standing: Standing) -> Brought {
+        Brought {
+            standing,
+            steps: self.inner_steps(),
+        }
     }
 }
 
@@ -236,7 +247,7 @@ impl Workshop {
             return Some(before.clone());
         }
         let theta = &before.theta;
-        let roots = included.iter().map(|(_, trust, root, _)| (*root, *trust));
+        let roots = included.iter().map(|(_, count, root, _)| (*root, *count));
         let roots = roots.collect();
         let name = (theta.root, roots);
         if let Some(known) = self.applied.get(&name) {
@@ -250,7 +261,7 @@ impl Workshop {
     fn settle(&mut self, theta: &Theta, included: &[Gathered]) -> Result<Settled, EngineError> {
         let included: Vec<(Uid, u16, Arc<Checked>)> = included
             .iter()
-            .map(|(uid, trust, _, opened)| (*uid, *trust, opened.checked.clone()))
+            .map(|(uid, count, _, opened)| (*uid, *count, opened.checked.clone()))
             .collect();
         self.engine.load(State::new(theta.values.clone()))?;
         let root = self.engine.settle(&Settlement {

@@ -79,6 +79,7 @@ fn on(mut run: RunConfig, terms: Option<Terms>) -> RunConfig {
         run.inner.steps = terms.steps;
         run.inner.sequences = terms.sequences;
         run.audits = terms.audits;
+        run.outer.combine = terms.combine;
         run.max_contributors = MAX_MEMBERS as u16;
     }
     run
@@ -213,6 +214,7 @@ fn run_of(
         outer: OuterStep {
             learning_rate: Nano::ONE,
             rho: Nano::ONE,
+            combine: Default::default(),
         },
         phases: Phases {
             train: 7,

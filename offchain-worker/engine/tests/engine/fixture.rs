@@ -56,6 +56,7 @@ pub fn config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano(500_000_000),
+            combine: Default::default(),
         },
         phases: Phases {
             train: 10,

@@ -119,6 +119,7 @@ fn config(name: &str, length: u32, sequences: u16) -> Option<RunConfig> {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano(500_000_000),
+            combine: Default::default(),
         },
         phases: Phases {
             train: 10,

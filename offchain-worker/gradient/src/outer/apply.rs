@@ -231,6 +231,7 @@ mod tests {
             let outer = OuterStep {
                 learning_rate: Nano::ONE,
                 rho: Nano(rho),
+                combine: Default::default(),
             };
             let trust = Trust::new(trusts.iter().map(|trust| (Uid(0), *trust)))?;
             Step::new(&outer, trust).map(|step| step.least_divisor)

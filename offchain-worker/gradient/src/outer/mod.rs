@@ -1,7 +1,7 @@
 //! From a round's contributions to the next parameters, with the same bits on every machine.
 //!
-//! For each tensor, with the included contributions p in ascending order of uid, R of them, each with the trust that
-//! the settlement gives it:
+//! For each tensor, with the included contributions p in ascending order of uid, R of them, each with its trust, which
+//! is what it counts by the rule `combination` of `cairn-protocol`: the settlement's trust, or less where tokens count:
 //!
 //! - t_p = its trust over the greatest common divisor of all R, an integer; T = Σ t_p < 2²⁴;
 //! - n_p = √(Σ v̂_p[i]²) in `f64`, summed block by block as [`SparseTensor::energy`] says;

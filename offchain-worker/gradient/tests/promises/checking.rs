@@ -1,13 +1,13 @@
 //! What is taken for a contribution, and what is refused.
 
 use cairn_gradient::{
-    checked::{check, outer_step, Claim, Refusal, Terms},
+    checked::{check, counted, outer_step, Claim, Refusal, Terms},
     compress, seal, sealed_root, Header, Work,
 };
 use cairn_primitives::{
-    key_hash, AuditRules, Carried, Commitment, CompressionSchedule, DataSet, Hotkey,
+    key_hash, AuditRules, Carried, Combination, Commitment, CompressionSchedule, DataSet, Hotkey,
     InitialParameters, InnerOptimizer, Layout, ModelRoot, ModelShape, Nano, Netuid, OuterStep,
-    Phases, RunConfig, Text, Uid, H256,
+    Phases, RunConfig, Standing, Text, Uid, H256,
 };
 use cairn_protocol::verdict::{self, Before, Field, Last};
 
@@ -65,6 +65,7 @@ fn config() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(700_000_000),
             rho: Nano::ONE,
+            combine: Default::default(),
         },
         phases: Phases {
             train: 6,
@@ -160,6 +161,35 @@ fn a_good_contribution_is_taken_and_can_be_applied() {
     let stepped = root.expect("ok");
     assert_eq!(stepped.root, cairn_gradient::model_root(&same));
     assert_eq!(stepped.norm, Some(contributions[0].2.norm()));
+}
+
+#[test]
+fn what_a_contribution_counts_follows_from_its_header_where_tokens_count() {
+    let of = |steps| {
+        let case = Case::new(|header| header.inner_steps = steps);
+        let checked = check(&case.terms(), &case.claim, &case.sealed);
+        std::sync::Arc::new(checked.expect("it is good"))
+    };
+    let counts = |config: &RunConfig, is_proven| -> Vec<(Uid, u16, u32)> {
+        let standing = |is_proven| Standing {
+            trust: 10,
+            is_proven,
+        };
+        let included = vec![
+            (Uid(4), standing(true), of(2)),
+            (Uid(1), standing(is_proven), of(5)),
+        ];
+        let counted = counted(config, included).into_iter();
+        counted
+            .map(|(uid, count, checked)| (uid, count, checked.header().inner_steps))
+            .collect()
+    };
+    let mut config = config();
+    let alike = [(Uid(4), 10, 2), (Uid(1), 10, 5)];
+    assert_eq!(counts(&config, true), alike);
+    config.outer.combine = Combination::Tokens;
+    assert_eq!(counts(&config, true), [(Uid(4), 4, 2), (Uid(1), 10, 5)]);
+    assert_eq!(counts(&config, false), alike, "its word is not enough");
 }
 
 #[test]

@@ -95,6 +95,7 @@ fn files_and_steps_are_pinned() {
             let outer = OuterStep {
                 learning_rate: Nano(700_000_000),
                 rho: Nano(rho),
+                combine: Default::default(),
             };
             outer_step(&mut theta, &layout, &of_trust(trusts), &outer).unwrap();
             pins.push(hex::encode(model_root(&theta).bytes()));

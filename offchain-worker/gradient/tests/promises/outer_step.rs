@@ -15,6 +15,7 @@ fn outer(learning_rate: f64, rho: f64) -> OuterStep {
     OuterStep {
         learning_rate: Nano::from_f64(learning_rate).unwrap(),
         rho: Nano::from_f64(rho).unwrap(),
+        combine: Default::default(),
     }
 }
 
@@ -294,7 +295,7 @@ proptest! {
     ) {
         let mut numbers = Numbers(seed);
         let theta = numbers.vector(layout.parameters());
-        let outer = OuterStep { learning_rate: Nano(700_000_000), rho: Nano(rho) };
+        let outer = OuterStep { learning_rate: Nano(700_000_000), rho: Nano(rho), combine: Default::default() };
         let ascending: Vec<(Uid, u16, Contribution)> =
             members.iter().map(|(uid, trust)| (*uid, *trust, contribution(&layout, kept, numbers.next()).0)).collect();
         let expected = reference(&theta, &layout, &ascending, &outer);

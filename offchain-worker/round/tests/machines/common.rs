@@ -5,8 +5,8 @@
 use std::fmt::Debug;
 
 use cairn_primitives::{
-    BlockNumber, Commitment, Hotkey, ModelRoot, Netuid, Phases, Round, SealedRoot, Secret, Uid,
-    Verdicts, H256,
+    BlockNumber, Commitment, Hotkey, ModelRoot, Netuid, Phases, Round, SealedRoot, Secret,
+    Standing, Uid, Verdicts, H256,
 };
 use cairn_protocol::phase::Timetable;
 use cairn_round::{
@@ -218,7 +218,10 @@ pub fn exam_of(round: Round) -> H256 {
 fn alike(seen: Seen) -> Included {
     Included {
         seen,
-        trust: u16::MAX,
+        standing: Standing {
+            trust: u16::MAX,
+            is_proven: false,
+        },
     }
 }
 

@@ -55,6 +55,7 @@ pub fn run() -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano::ONE,
             rho: Nano::ONE,
+            combine: Default::default(),
         },
         phases: PHASES,
         max_contributors: 16,

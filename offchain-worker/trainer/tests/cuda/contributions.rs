@@ -145,6 +145,7 @@ fn the_outer_step_has_the_cpus_bits() {
         let outer = OuterStep {
             learning_rate: Nano(900_000_000),
             rho: Nano(rho),
+            combine: Default::default(),
         };
         let mut want = numbers(n, 60);
         let theta = device.uploaded(&want, "a test").unwrap();
@@ -264,6 +265,7 @@ fn a_trial_measures_the_parameters_that_the_outer_step_makes() {
     let outer = OuterStep {
         learning_rate: Nano(700_000_000),
         rho: Nano::ONE,
+        combine: Default::default(),
     };
     let mut moved = start.clone();
     let alone = [(Uid(0), 1, contribution)];

@@ -174,7 +174,7 @@ fn describe(config: &RunConfig) -> String {
            data         manifest {:?}, {} windows of {} tokens\n  \
            inner        {} steps of {} sequences, learning rate {}{}\n  \
            compression  {} of 4,096 values, error decay {}\n  \
-           outer        learning rate {}, rho {}\n  \
+           outer        learning rate {}, rho {}; combined by {}\n  \
            round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions\n  \
            audits       {}\n",
         thousands(Layout::of(m).parameters() as u64),
@@ -196,6 +196,7 @@ fn describe(config: &RunConfig) -> String {
         decay(&config.compression),
         config.outer.learning_rate,
         config.outer.rho,
+        config.outer.combine.in_words(),
         p.train,
         p.reveal,
         p.attest,

@@ -190,6 +190,7 @@ mod tests {
             settled_at: 9,
             included: vec![Uid(0)],
             trust: vec![u16::MAX],
+            proven: vec![],
             attesting_stake: 9,
             total_stake: 10,
         }

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use cairn_gradient::Checked;
-use cairn_primitives::{ModelRoot, Round, SealedRoot, Uid};
+use cairn_gradient::{checked::counted, Checked};
+use cairn_primitives::{ModelRoot, Round, SealedRoot, Standing, Uid};
 use cairn_protocol::verdict::Before;
 use cairn_round::{validator::Claim, Included, Settlement};
 use futures::{stream, StreamExt, TryStreamExt};
@@ -51,11 +51,12 @@ pub(super) async fn apply<C: Chain>(
             )
         })
         .collect();
-    let contributions: Vec<(Uid, u16, Arc<Checked>)> = stream::iter(jobs)
+    let contributions: Vec<(Uid, Standing, Arc<Checked>)> = stream::iter(jobs)
         .buffer_unordered(PARALLEL_FETCHES)
         .try_collect()
         .await?;
     let run = &desk.run;
+    let contributions = counted(&run.config, contributions);
     let mut ends = locked(&run.ends).clone();
     ends.note(contributions.iter().map(|(_, _, checked)| checked.header()));
     *locked(&run.next_ends) = Some(ends);
@@ -75,17 +76,17 @@ pub(super) async fn apply<C: Chain>(
     .await
 }
 
-/// One included contribution, and what it counts.
+/// One included contribution, and what the settlement says of it.
 async fn get<C: Chain>(
     desk: &Desk<C>,
     round: Round,
-    Included { seen, trust }: Included,
+    Included { seen, standing }: Included,
     known: Option<Arc<Checked>>,
     parent_root: ModelRoot,
-) -> Result<(Uid, u16, Arc<Checked>), RoleError> {
+) -> Result<(Uid, Standing, Arc<Checked>), RoleError> {
     let uid = seen.uid;
     if let Some(known) = known {
-        return Ok((uid, trust, known));
+        return Ok((uid, standing, known));
     }
     let unappliable = |why: String| RoleError::Unappliable { round, uid, why };
     let key = seen
@@ -103,5 +104,5 @@ async fn get<C: Chain>(
     };
     let checked = spawn_blocking(move || check(&run, &claim, Before::default(), &sealed)).await?;
     let checked = checked.map_err(|refusal| unappliable(refusal.to_string()))?;
-    Ok((uid, trust, Arc::new(checked)))
+    Ok((uid, standing, Arc::new(checked)))
 }

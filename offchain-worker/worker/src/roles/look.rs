@@ -135,14 +135,11 @@ pub(super) async fn settlement<C: Chain>(
         Some(entry.model_root)
     };
     let made_by = |uid: Uid| contributions.iter().find(|entry| entry.uid == uid);
-    let counted = settled.included.iter().zip(&settled.trust);
-    let included: Vec<Included> = counted
-        .filter_map(|(uid, trust)| {
-            let seen = seen(made_by(*uid)?);
-            Some(Included {
-                seen,
-                trust: *trust,
-            })
+    let standings = settled.standings();
+    let included: Vec<Included> = standings
+        .filter_map(|(uid, standing)| {
+            let seen = seen(made_by(uid)?);
+            Some(Included { seen, standing })
         })
         .collect();
     if included.len() != settled.included.len() {

@@ -128,8 +128,10 @@ fn asked(uid: Uid) -> Option<Round> {
 fn who_has_passed_is_proven_and_who_loses_is_not() {
     ExtBuilder.audited(|| {
         assert_eq!((asked(MINER), asked(Uid(99))), (Some(0), Some(0)));
+        assert_eq!(Audits::proven(NET), Verdicts::default());
         found(&[YES, YES, YES], 0);
         assert_eq!((asked(MINER), asked(Uid(99))), (None, Some(0)));
+        assert_eq!(Audits::proven(NET), Verdicts::from_uids([MINER]));
         assert_eq!(Audits::questions(NET).expect("it audits").newest, ROUND);
         // The next one is drawn at the run's rate, which is every one here, and is in question by itself.
         settle_in(NET, ROUND + 1, RULES, &[MINER], &[Uid(0), Uid(1), Uid(2)]);
@@ -137,6 +139,7 @@ fn who_has_passed_is_proven_and_who_loses_is_not() {
         run_to(200);
         World::followed();
         assert_eq!(asked(MINER), Some(0), "it was silent");
+        assert_eq!(Audits::proven(NET), Verdicts::default());
     });
 }
 
@@ -178,6 +181,7 @@ fn whoever_has_proven_nothing_is_audited_whatever_the_rate() {
         );
         Audits::on_stopped(NET);
         assert_eq!(Audits::questions(NET), None);
+        assert_eq!(Audits::proven(NET), Verdicts::default());
     });
 }
 

@@ -127,6 +127,7 @@ fn contributions_show_keys_and_support() {
             settled_at: 12,
             included: vec![],
             trust: vec![],
+            proven: vec![],
             exam: exam_of(NET, 0),
             attesting_stake: 100,
             total_stake: 300,

@@ -2,8 +2,8 @@
 
 use cairn_primitives::{
     traits::{Dissolve, Runs as _},
-    Hyperparameters, InitialParameters, Matrices, ModelRoot, Muon, Nano, RunConfig, Text, Uid,
-    H256,
+    Combination, Hyperparameters, InitialParameters, Matrices, ModelRoot, Muon, Nano, RunConfig,
+    Text, Uid, H256,
 };
 use frame_support::{assert_noop, assert_ok};
 use sp_runtime::DispatchError;
@@ -149,6 +149,19 @@ fn each_impossible_configuration_has_its_error() {
             change(&mut changed);
             assert_noop!(start(changed), error);
         }
+    });
+}
+
+#[test]
+fn tokens_count_only_where_audits_bear_them_out() {
+    let mut config = config();
+    config.outer.combine = Combination::Tokens;
+    config.audits.rate = 0;
+    ExtBuilder::default().subnet(NET).execute(|| {
+        let refused = Error::<Test>::ImpossibleOuterStep;
+        assert_noop!(start(config.clone()), refused);
+        config.audits.rate = 1;
+        assert_ok!(start(config));
     });
 }
 

@@ -1,6 +1,6 @@
 //! Quorums, finality, who is included, null rounds.
 
-use cairn_primitives::{Balance, ModelRoot, Uid, H256};
+use cairn_primitives::{Balance, ModelRoot, Standing, Uid, H256};
 use frame_support::assert_ok;
 
 use crate::{mock::*, Event, Included, Settlements};
@@ -66,7 +66,10 @@ fn a_settled_round_names_its_contributors_and_its_root() {
             let included = |uid| Included {
                 uid,
                 hotkey: hotkey(NET, uid),
-                trust: u16::MAX,
+                standing: Standing {
+                    trust: u16::MAX,
+                    is_proven: false,
+                },
             };
             assert_eq!(
                 settlement.included.to_vec(),
@@ -331,5 +334,25 @@ fn when_there_are_too_many_the_best_incentive_goes_first_then_the_lowest_uid() {
         assert_eq!(settled.included, [10, 13, 15].map(Uid));
         // What was earned counts 9 to 5; who earned nothing has a sixteenth of the most.
         assert_eq!(settled.trust, [4_095, 36_408, 65_535]);
+    });
+}
+
+#[test]
+fn who_is_proven_when_the_round_is_settled_stands_beside_it() {
+    ExtBuilder::usual().execute(|| {
+        World::with_proven(Some(vec![Uid(9), Uid(11)]));
+        whole_round(&[Uid(10), Uid(11)], &[Uid(0), Uid(1), Uid(2)], ROOT);
+        // What comes later changes nothing of it.
+        World::with_proven(Some(vec![Uid(10)]));
+        let settled = Training::settled(NET, 0).expect("the round is settled");
+        assert_eq!(settled.included, [Uid(10), Uid(11)]);
+        assert_eq!(settled.proven, [Uid(11)]);
+        let standing = |is_proven| Standing {
+            trust: u16::MAX,
+            is_proven,
+        };
+        let standings: Vec<(Uid, Standing)> = settled.standings().collect();
+        let expected = [(Uid(10), standing(false)), (Uid(11), standing(true))];
+        assert_eq!(standings, expected);
     });
 }

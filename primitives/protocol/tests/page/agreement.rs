@@ -1,8 +1,11 @@
 //! What validators attest, what becomes of a round by it, and which root is final.
 
-use cairn_primitives::{Commitment, Hotkey, ModelRoot, Netuid, Uid, Verdicts, H256};
+use cairn_primitives::{
+    Combination, Commitment, Hotkey, ModelRoot, Netuid, Standing, Uid, Verdicts, H256,
+};
 use cairn_protocol::{
     attestation::{self, Attestation, Statement, Tally},
+    combination::{self, Brought},
     commitment::Contribution,
     exam, limits,
     lineage::{contradiction, penalties, percent_of, Ancestor},
@@ -160,7 +163,8 @@ pub fn settlement(page: &Section) {
         };
         // The last epoch's incentive of uid 6 is the highest.
         let incentive = |uid: Uid| u16::from(uid == Uid(6));
-        settle(&tally, None, most, contribution, incentive)
+        let nobody = Verdicts::default();
+        settle(&tally, None, most, &nobody, contribution, incentive)
     };
     let uids = |parent, support, most, revealed: &[Uid]| -> Vec<Uid> {
         let settled = included(parent, support, most, revealed);
@@ -191,6 +195,42 @@ pub fn settlement(page: &Section) {
     assert_eq!(u64::from(newcomers[1]), best / (together - 1) / 3);
     page.says("If nobody earned anything, all have the same");
     assert_eq!(trusts(&[0, 0]), [u16::MAX; 2]);
+}
+
+pub fn combination(page: &Section) {
+    let one = |trust, is_proven, steps| Brought {
+        standing: Standing { trust, is_proven },
+        steps,
+    };
+    let by_tokens = |brought: &[Brought]| combination::counts(Combination::Tokens, brought);
+    page.says("by trust, or by trust times tokens");
+    let brought = [one(9, true, 30), one(8, true, 15)];
+    assert_eq!(combination::counts(Combination::Trust, &brought), [9, 8]);
+    assert_eq!(by_tokens(&brought), [9, 4]);
+    // `RunConfig::check` refuses others: the training pallet's tests hold that, and that settlements note it.
+    page.says("Only a run that audits may count tokens");
+    page.says("A settlement notes whose makers are proven at that time");
+    page.says("the least number such that the proven makers with no more have half of their trust");
+    let proven = [10, 20, 40].map(|steps| one(100, true, steps));
+    let beside = |other| by_tokens(&[&proven[..], &[other]].concat())[3];
+    assert_eq!(beside(one(100, false, 40)), beside(one(100, true, 20)));
+    assert_eq!(beside(one(100, false, 15)), beside(one(100, true, 15)));
+    let least = page.number("to the nearest integer, and ", " at least");
+    assert_eq!(
+        u64::from(by_tokens(&[one(5, true, 0), one(5, true, 9)])[0]),
+        least
+    );
+    let trust = page.number("With a trust of ", ", one of") as u16;
+    let steps = page.number("one of ", " steps counts") as u32;
+    let most = page.number("where the most are ", ".") as u32;
+    let counts = page.number("steps counts ", " where the most");
+    let found = by_tokens(&[one(trust, true, steps), one(1, true, most)]);
+    assert_eq!(u64::from(found[0]), counts);
+    page.says("So where all made the same number of steps, they count as they do by trust");
+    assert_eq!(by_tokens(&[one(9, true, 7), one(8, false, 7)]), [9, 8]);
+    page.says("Where nobody is proven, or nobody made a step, all count by trust alone");
+    assert_eq!(by_tokens(&[one(9, false, 7), one(8, false, 1)]), [9, 8]);
+    assert_eq!(by_tokens(&[one(9, true, 0), one(8, true, 0)]), [9, 8]);
 }
 
 pub fn lineage(page: &Section) {

@@ -47,6 +47,7 @@ rules![
     contributions::verdict,
     agreement::attestation,
     agreement::settlement,
+    agreement::combination,
     agreement::lineage,
     kept::checkpoint,
     worth::exam,

@@ -195,6 +195,7 @@ impl Codec {
             outer: OuterStep {
                 learning_rate: Nano(1_000_000),
                 rho: Nano::ONE,
+                combine: Default::default(),
             },
             header,
             delta,

@@ -163,7 +163,12 @@ fn training(found: &Found) -> String {
         config.compression.kept_per_block
     );
     rows.add("what is sent of a contribution", sent);
-    let step = format!("learning rate {}, ρ {}", outer.learning_rate, outer.rho);
+    let step = format!(
+        "learning rate {}, ρ {}, combined by {}",
+        outer.learning_rate,
+        outer.rho,
+        outer.combine.in_words()
+    );
     rows.add("outer step", step);
     format!("## Training\n\n{}", rows.0)
 }

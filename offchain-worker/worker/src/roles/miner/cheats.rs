@@ -304,7 +304,7 @@ async fn found_in<C: Chain>(
     let run = desk.run.clone();
     let others = settled.included.iter();
     let others = others.filter(|one| one.seen.hotkey != run.hotkey.hotkey());
-    let most = others.max_by_key(|one| (one.trust, Reverse(one.seen.uid)));
+    let most = others.max_by_key(|one| (one.standing.trust, Reverse(one.seen.uid)));
     let Some((seen, key)) = most.and_then(|one| Some((one.seen.clone(), one.seen.key?))) else {
         return Ok(None);
     };

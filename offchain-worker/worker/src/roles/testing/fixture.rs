@@ -105,6 +105,7 @@ pub fn config() -> RunConfig {
         outer: OuterStep {
             learning_rate: nano(1.0),
             rho: nano(1.0),
+            combine: Default::default(),
         },
         phases: PHASES,
         max_contributors: 16,

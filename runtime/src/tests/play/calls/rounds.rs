@@ -65,6 +65,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
         outer: OuterStep {
             learning_rate: Nano(1),
             rho: OuterStep::MIN_RHO,
+            combine: Default::default(),
         },
         phases: Phases {
             train: 4,
