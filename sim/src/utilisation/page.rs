@@ -176,7 +176,9 @@ impl Line<'_> {
         let (round, train) = (self.spread(Row::round), of(&[Part::Train]));
         let round = round.map_or(0.0, |round| round.mean);
         let early = round - of(&[Part::Fetch]);
-        let files = self.seated() as f64 * CONTRIBUTION as f64;
+        // Its own is at hand.
+        let others = self.seated().saturating_sub(1);
+        let files = others as f64 * CONTRIBUTION as f64;
         let fetching = files / self.reading.lines.down as f64;
         let (early, bound) = match round > 0.0 {
             true => (percent(train / early), percent(train / train.max(fetching))),
@@ -305,7 +307,7 @@ const LIMITS: &str = "
 
 The last four columns are arithmetic, not simulated.
 
-| line | contributors | most goes into | fetched early | GB a member fetches | s on its line | bound |
+| line | contributors | most goes into | fetched early | GB a contributor fetches | s on its line | bound |
 |---|---:|---|---:|---:|---:|---:|
 ";
 
@@ -313,10 +315,10 @@ const TAIL: &str = "
 - **fetched early** is the share if miners fetched sealed files as soon as they are committed to, as validators do, and
   had them when the round is settled.
 - **bound** is the share if all else ran beside training.
-  A round cannot be shorter than what a member has to fetch in it takes on its line.
+  A round cannot be shorter than what a contributor has to fetch in it takes on its line.
 
-Every member fetches every contribution, so that time grows with the number of contributors, and no order of the work
-takes it away.
+Every contributor fetches every other contribution, so that time grows with the number of contributors, and no order of
+the work takes it away.
 What would: fewer bytes a contribution, more inner steps a round, wider lines, or a sum of many contributions that
 somebody makes and others can check.
 None of that was tried here.
@@ -375,8 +377,8 @@ mod tests {
         assert!(page.contains(share), "{page}");
         let parts = "| Mb/s | 20 | 1220 | 0 | 100 | 10 | 0 | 0 | 670 | 0 | 0 |";
         assert!(page.contains(parts), "{page}");
-        // 1,220 of 1,330 s; 20 files are 27.3 GB or 437 s.
-        let limits = "| Mb/s | 20 | fetch | 91.7 % | 27.3 | 437 | 100.0 % |";
+        // 1,220 of 1,330 s; the files of 19 others are 26.0 GB or 415 s.
+        let limits = "| Mb/s | 20 | fetch | 91.7 % | 26.0 | 415 | 100.0 % |";
         assert!(page.contains(limits), "{page}");
         let words = words(&page);
         assert!(words.contains("98.0 %. At Mb/s: 61.0 %, not met."));
@@ -389,8 +391,8 @@ mod tests {
         assert!(
             said.contains("at most 256 seats, validators included, so of 1000 contributors 253")
         );
-        // 345.8 GB take 5,533 s, of which 1,200 are trained in.
-        assert!(said.contains("| 345.8 | 5533 | 21.7 % |"), "{said}");
+        // The 344.4 GB of 252 others take 5,511 s, of which 1,200 are trained in.
+        assert!(said.contains("| 344.4 | 5511 | 21.8 % |"), "{said}");
         assert!(!said.contains("Wanted in Covenant's setting:"));
         let unseen = Row {
             rounds: 0,
