@@ -55,7 +55,7 @@ pub struct Row {
     pub seated: usize,
     /// The seed that replays it.
     pub seed: u64,
-    /// Whole rounds that were measured; none if the simulation did not come that far.
+    /// Whole rounds that were measured; none if the simulation did not come that far, or if nearly all never took part.
     pub rounds: u32,
     /// Rounds of all that were settled and included nothing.
     pub null_rounds: usize,
@@ -125,7 +125,8 @@ fn settings(bench: Bench, reading: &Reading) -> Settings {
 
 fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Row {
     let first = first(bench, result);
-    let (rounds, window) = measured(bench, first, meter).unwrap_or_default();
+    let seen = first.and_then(|first| Some((first, measured(bench, first, meter)?)));
+    let (first, (rounds, window)) = seen.unwrap_or_default();
     let of_validators = 0..bench.validators;
     let of_miners = bench.validators..bench.validators + bench.seated();
     let each = |members: usize| (members.max(1) as f64) * f64::from(rounds.max(1)) * 1_000.0;
@@ -173,12 +174,12 @@ fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Ro
 }
 
 /// The first round that is measured: that after the first one in which nearly all took part, so that what is fetched
-/// and applied in it is what is from then on.
-fn first(bench: Bench, result: &RunResult) -> Round {
+/// and applied in it is what is from then on. None if there is no such round.
+fn first(bench: Bench, result: &RunResult) -> Option<Round> {
     let seated = bench.seated();
     let is_full = |one: &&RoundResult| one.included.len() * 10 >= seated * 9;
     let full = result.rounds.iter().find(is_full);
-    full.map_or(0, |one| one.round).saturating_add(1)
+    Some(full?.round.saturating_add(1))
 }
 
 /// How many whole rounds were seen from `first` on, and from when until when; none if there is not one.
@@ -256,6 +257,14 @@ mod tests {
         // A small network, all of whom take part from the first round on.
         let world = World::new(Settings::honest(7, 2, 2, 2)).expect("a network");
         let result = world.run();
+        // Of twenty two are not nearly all.
+        let twenty = Bench {
+            contributors: 20,
+            ..bench
+        };
+        let unseen = row(twenty, &READINGS[0], &result, &meter);
+        assert_eq!((unseen.rounds, unseen.seated), (0, 20));
+        assert_eq!((unseen.included, unseen.share), (0.0, 0.0));
         let row = row(bench, &READINGS[0], &result, &meter);
         assert_eq!((row.rounds, row.seated), (1, 2));
         assert_eq!((row.of(Part::Train), row.of(Part::Final)), (7.0, 3.0));
