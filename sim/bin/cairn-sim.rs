@@ -451,6 +451,7 @@ impl Utilisation {
         }
         let made = utilisation::page::Made {
             validators: self.validators,
+            rounds: self.rounds,
             host,
         };
         let made = utilisation::page::page(&rows, made);

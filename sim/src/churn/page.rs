@@ -35,8 +35,24 @@ pub fn page(rows: &[Row], bench: Bench) -> String {
     }
     page.push_str(MEANING);
     page.push_str(&targets(&lines));
+    page.push('\n');
+    page.push_str(&wrapped("", &replay(bench)));
     page.push_str(TAIL);
     page
+}
+
+/// How a row is had again.
+fn replay(bench: Bench) -> String {
+    let Bench {
+        miners,
+        validators,
+        rounds,
+        ..
+    } = bench;
+    format!(
+        "`cairn-sim churn NETWORK --churn PERCENT --seed SEED --miners {miners} --validators {validators} --rounds {rounds}` \
+         replays a row."
+    )
 }
 
 fn measured(rows: &[Row], bench: Bench) -> String {
@@ -214,9 +230,7 @@ Anchor: Decoupled DiLoCo (arXiv 2604.21428) states 88 % of goodput under aggress
 
 ";
 
-const TAIL: &str = "
-`cairn-sim churn NETWORK --churn 30 --seed SEED` replays a row.
-Real processes at the ends of bad lines are another table: [lab.md](lab.md).
+const TAIL: &str = "Real processes at the ends of bad lines are another table: [lab.md](lab.md).
 ";
 
 #[cfg(test)]
@@ -265,6 +279,8 @@ mod tests {
         assert!(!page.contains("| `loss` |") && !page.contains("- `loss`:"));
         let words = words(&page);
         assert!(words.contains("Seeds 1, 2."));
+        let replays = "--seed SEED --miners 8 --validators 3 --rounds 20` replays a row.";
+        assert!(words.contains(replays), "{words}");
         assert!(words.contains("- `calm`: 91.0 %, met."));
         assert!(words.contains("in 0 of 1 rows. Roots that differ: in 0."));
     }

@@ -36,6 +36,8 @@ static COLUMNS: [(&str, &[Part]); 9] = [
 pub struct Made {
     /// Validators.
     pub validators: usize,
+    /// Whole rounds that were to be measured.
+    pub rounds: u32,
     /// What is assumed of a host.
     pub host: Host,
 }
@@ -64,11 +66,31 @@ pub fn page(rows: &[Row], made: Made) -> String {
         let _ = writeln!(page, "{}", line.limits());
     }
     page.push_str(TAIL);
+    page.push_str(&wrapped("", &replay(made)));
     page
 }
 
+/// How a row is had again.
+fn replay(made: Made) -> String {
+    let Made {
+        validators,
+        rounds,
+        host,
+    } = made;
+    let Host { cores, disk } = host;
+    let disk = disk / 1_000_000_000;
+    format!(
+        "`cairn-sim utilisation --contributors N --line LINE --seed SEED --validators {validators} --rounds {rounds} \
+         --cores {cores} --disk {disk}` replays a row."
+    )
+}
+
 fn assumed(rows: &[Row], made: Made) -> String {
-    let Made { validators, host } = made;
+    let Made {
+        validators,
+        rounds: measured,
+        host,
+    } = made;
     let mut seeds: Vec<u64> = rows.iter().map(|row| row.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
@@ -79,7 +101,8 @@ fn assumed(rows: &[Row], made: Made) -> String {
     let readings: Vec<String> = readings.collect();
     format!(
         "Assumed, since nobody published it: hosts of {cores} cores whose disks write {} GB a second. {validators} \
-         validators on the same hosts and lines. {}. Blocks of {} s, as the runtime has them. Seeds {}.",
+         validators on the same hosts and lines. {}. Blocks of {} s, as the runtime has them. Seeds {}. Of each seed \
+         {measured} whole rounds are measured.",
         disk as f64 / 1e9,
         readings.join("; "),
         BLOCK / 1_000,
@@ -322,7 +345,6 @@ the work takes it away.
 What would: fewer bytes a contribution, more inner steps a round, wider lines, or a sum of many contributions that
 somebody makes and others can check.
 None of that was tried here.
-`cairn-sim utilisation --contributors N --seed SEED` replays rows.
 ";
 
 #[cfg(test)]
@@ -332,6 +354,7 @@ mod tests {
 
     const MADE: Made = Made {
         validators: 3,
+        rounds: 2,
         host: Host {
             cores: 64,
             disk: 10_000_000_000,
@@ -382,7 +405,10 @@ mod tests {
         assert!(page.contains(limits), "{page}");
         let words = words(&page);
         assert!(words.contains("98.0 %. At Mb/s: 61.0 %, not met."));
-        assert!(words.contains("Seeds 1, 2.") && !words.contains("validators included"));
+        assert!(words.contains("Seeds 1, 2. Of each seed 2 whole rounds are measured."));
+        assert!(!words.contains("validators included"));
+        let replays = "--seed SEED --validators 3 --rounds 2 --cores 64 --disk 10` replays a row.";
+        assert!(words.ends_with(replays), "{words}");
     }
 
     #[test]
