@@ -13,8 +13,8 @@
 //! disks, crashes.
 //!
 //! A member behaves as its machine says unless its [`behaviour`] does otherwise: an attack is a file there, and a row
-//! of the table that [`attacks`] measures. [`churn`] and [`utilisation`] are tables of honest networks. No worker and no
-//! node links this crate; the worker's tests run its roles against the [`chain`].
+//! of the table that [`attacks`] measures. [`churn`] and [`utilisation`] are tables of honest networks. No worker and
+//! no node links this crate; the worker's tests run its roles against the [`chain`].
 
 pub mod attacks;
 pub mod behaviour;

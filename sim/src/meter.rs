@@ -112,7 +112,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// In a round a member's processor begins what takes it this long. It counts in full, also if a crash cuts it short.
+    /// In a round a member's processor begins what takes it this long. It counts in full, also if a crash cuts it
+    /// short.
     pub fn spends(&mut self, round: Round, who: Who, (part, time): (Part, Millis)) {
         let spent = self.spent.entry((round, who)).or_default();
         *spent.entry(part).or_default() += time;
