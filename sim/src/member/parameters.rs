@@ -19,8 +19,8 @@ use crate::{
 };
 
 impl World {
-    /// How many of a settled round's files a member does not have. Its own one is at hand; where files do not share a
-    /// line that makes no difference, and it counts as another one.
+    /// How many of a settled round's files a member fetches. Where members have lines of their own, its own file is at
+    /// hand. Where they have none, it fetches that, too, so an outer step begins later than it would have to.
     pub(super) fn missing(&self, who: Who, settlement: &Settlement) -> u64 {
         let (good, own) = (
             &self.members[who].process.good,
