@@ -85,9 +85,9 @@ impl Network {
         delay
     }
 
-    /// How long a file of this many bytes takes that a member sends or fetches from now on. On a line of its own it
-    /// comes after those that are under way there.
-    pub fn file(&mut self, (member, way): (usize, Way), bytes: u64, now: Millis) -> Millis {
+    /// How long a file of this many bytes takes that a member begins to send or to fetch at `from`. On a line of its
+    /// own it comes after those that were asked about before.
+    pub fn file(&mut self, (member, way): (usize, Way), bytes: u64, from: Millis) -> Millis {
         let message = self.message();
         let Some(lines) = self.links.lines else {
             return message.saturating_add(transfer(bytes, self.links.bandwidth));
@@ -97,8 +97,8 @@ impl Network {
             Way::Down => lines.down,
         };
         let free = self.taken.entry((member, way)).or_default();
-        *free = now.max(*free).saturating_add(transfer(bytes, rate));
-        message.saturating_add(free.saturating_sub(now))
+        *free = from.max(*free).saturating_add(transfer(bytes, rate));
+        message.saturating_add(free.saturating_sub(from))
     }
 
     /// A member sends and fetches nothing any more of what was under way.

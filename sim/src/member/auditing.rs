@@ -19,10 +19,8 @@ impl World {
         let made = audited.map_or(0, |audited| audited.traced.windows.len() as u32);
         let interval = interval(demand.drawn, made, self.workshop.run().inner.trace_every);
         let steps = interval.map_or(0, |interval| u64::from(interval.end));
-        let (work, transfer) = (
-            costs.step * steps,
-            self.file(who, Way::Up, costs.checkpoint),
-        );
+        let work = costs.step * steps;
+        let transfer = self.file(who, Way::Up, costs.checkpoint, work);
         self.notes(who, Part::Audit, 0, work);
         self.moves(who, Part::Audit, work, transfer);
         self.begin(who, work + transfer, Job::Serve(demand));
@@ -60,10 +58,8 @@ impl World {
     pub(super) fn audit(&mut self, who: Who, audit: Box<Audit>) {
         let every = u64::from(self.workshop.run().inner.trace_every);
         let costs = self.workshop.costs();
-        let (work, transfer) = (
-            costs.step * every,
-            self.file(who, Way::Down, costs.checkpoint),
-        );
+        let work = costs.step * every;
+        let transfer = self.file(who, Way::Down, costs.checkpoint, 0);
         self.moves(who, Part::Audit, 0, transfer);
         self.notes(who, Part::Audit, transfer, work);
         self.begin(who, work + transfer, Job::Audit(audit));

@@ -183,7 +183,7 @@ impl World {
             }
             Action::Join => {
                 self.computes(who);
-                let fetching = self.file(who, Way::Down, costs.checkpoint);
+                let fetching = self.file(who, Way::Down, costs.checkpoint, 0);
                 self.moves(who, Part::Fetch, 0, fetching);
                 self.begin(who, fetching, Job::Join);
             }
@@ -226,7 +226,7 @@ impl World {
         let fetching = if missing == 0 {
             0
         } else {
-            self.file(who, Way::Down, transfer)
+            self.file(who, Way::Down, transfer, 0)
         };
         self.moves(who, Part::Fetch, 0, fetching);
         self.notes(who, Part::Apply, fetching, costs.apply);

@@ -209,7 +209,7 @@ impl World {
         let (open, sealed) = trained.seal(draw.secret());
         self.members[who].process.training = Some(training);
         let costs = self.workshop.costs();
-        let transfer = self.file(who, Way::Up, costs.contribution);
+        let transfer = self.file(who, Way::Up, costs.contribution, costs.seal);
         self.notes(who, Part::Seal, 0, costs.seal);
         self.moves(who, Part::Upload, costs.seal, transfer);
         let made = Made { open, sealed };

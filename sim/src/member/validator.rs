@@ -42,7 +42,7 @@ impl World {
                 ..
             } => {
                 let slowness = self.store.slowness(commitment.sealed_root.0);
-                let fetching = self.file(who, Way::Down, costs.contribution) * slowness;
+                let fetching = self.file(who, Way::Down, costs.contribution, 0) * slowness;
                 self.moves(who, Part::Fetch, 0, fetching);
                 self.begin(who, fetching, Job::Fetch(round, uid, Box::new(commitment)));
             }
@@ -72,7 +72,7 @@ impl World {
             }
             Task::Weigh { round, epoch } => self.begin(who, ASKING, Job::Weigh(round, epoch)),
             Task::WriteCheckpoint(held) => {
-                let transfer = self.file(who, Way::Up, costs.checkpoint);
+                let transfer = self.file(who, Way::Up, costs.checkpoint, 0);
                 self.moves(who, Part::Upload, 0, transfer);
                 self.begin(who, transfer, Job::Checkpoint(held));
             }

@@ -209,10 +209,10 @@ impl World {
         self.result()
     }
 
-    /// How long a file takes that a member sends or fetches from now on.
-    pub(crate) fn file(&mut self, who: Who, way: Way, bytes: u64) -> Millis {
-        let now = self.clock.now();
-        self.network.file((who, way), bytes, now)
+    /// How long a file takes that a member begins to send or to fetch `after` from now.
+    pub(crate) fn file(&mut self, who: Who, way: Way, bytes: u64, after: Millis) -> Millis {
+        let from = self.clock.now().saturating_add(after);
+        self.network.file((who, way), bytes, from)
     }
 
     /// Notes what a member's processor will be at for `time`, `after` from now.
