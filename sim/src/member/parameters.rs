@@ -14,6 +14,7 @@ use super::{Job, Pending, Told};
 use crate::{
     checkers::Who,
     disk::Audited,
+    meter::Part,
     workshop::{Gathered, Settled, Theta},
     world::World,
 };
@@ -159,6 +160,7 @@ impl World {
         match found {
             Some((held, theta)) => {
                 let write = self.workshop.costs().write;
+                self.notes(who, Part::Keep, 0, write);
                 self.begin(who, write, Job::KeepJoined(held, theta));
             }
             None => self.tell(who, Event::NotJoined),
