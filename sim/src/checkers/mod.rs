@@ -19,6 +19,7 @@ use cairn_round::{
     Held, Settlement,
 };
 
+use crate::clock::Millis;
 use sight::Sight;
 use tally::Tally;
 use verdicts::Vow;
@@ -234,11 +235,12 @@ pub struct Checkers {
 /// Faults that are kept for people.
 const KEPT: usize = 64;
 
-impl Default for Checkers {
-    fn default() -> Checkers {
+impl Checkers {
+    /// Of a chain that makes a block each so many milliseconds.
+    pub fn new(block_time: Millis) -> Checkers {
         Checkers {
             all: vec![
-                Box::new(money::Money),
+                Box::new(money::Money::new(block_time)),
                 Box::new(lineage::Lineage::default()),
                 Box::new(at_most_once::AtMostOnce::default()),
                 Box::new(nobody_starves::NobodyStarves::default()),
@@ -252,9 +254,7 @@ impl Default for Checkers {
             tally: Tally::default(),
         }
     }
-}
 
-impl Checkers {
     /// Shows all of them what happened.
     pub fn see(&mut self, happening: &Happening) {
         self.tally.note(happening);

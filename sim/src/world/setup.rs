@@ -51,6 +51,7 @@ impl World {
         let (kind, windows, terms) = (settings.engine, settings.windows, settings.terms);
         let workshop = Workshop::on(kind, &rng.fork("engine"), windows, costs, terms)?;
         let recruits = std::mem::take(&mut settings.cast);
+        let checkers = Checkers::new(settings.block_time);
         let mut world = World {
             settings,
             clock: Clock::default(),
@@ -59,7 +60,7 @@ impl World {
             network,
             workshop,
             members: Vec::new(),
-            checkers: Checkers::default(),
+            checkers,
             netuid: Netuid(0),
             owner,
             weather_rng: rng.fork("weather"),
