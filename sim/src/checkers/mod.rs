@@ -232,7 +232,7 @@ pub struct Checkers {
     tally: Tally,
 }
 
-/// Faults that are kept for people.
+/// Faults of a checker that are kept for people.
 const KEPT: usize = 64;
 
 impl Checkers {
@@ -260,11 +260,11 @@ impl Checkers {
         self.tally.note(happening);
         for checker in &mut self.all {
             if let Err(what) = checker.see(happening) {
-                if self.faults.len() < KEPT {
-                    self.faults.push(Fault {
-                        checker: checker.name(),
-                        what,
-                    });
+                let checker = checker.name();
+                let kept = self.faults.iter().filter(|fault| fault.checker == checker);
+                // What one finds again and again hides nothing that another finds.
+                if kept.count() < KEPT {
+                    self.faults.push(Fault { checker, what });
                 }
             }
         }
