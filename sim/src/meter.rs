@@ -181,7 +181,7 @@ impl Meter {
 
     /// Inner steps that were begun in settled rounds, those included that a kill cut short, and those of them that
     /// reached the model.
-    pub fn goodput(&self) -> (u64, u64) {
+    pub fn steps_kept(&self) -> (u64, u64) {
         let begun = |round: &Round| self.begun.get(round).copied().unwrap_or(0);
         let trained: u64 = self.settled.keys().map(begun).sum();
         (trained, self.settled.values().sum())
@@ -343,10 +343,10 @@ mod tests {
         }
         meter.makes(root(1), 2);
         meter.makes(root(2), 1);
-        assert_eq!(meter.goodput(), (0, 0));
+        assert_eq!(meter.steps_kept(), (0, 0));
         meter.settles(0, [root(1), root(9)].into_iter());
-        assert_eq!(meter.goodput(), (4, 2));
+        assert_eq!(meter.steps_kept(), (4, 2));
         meter.settles(1, std::iter::empty());
-        assert_eq!(meter.goodput(), (6, 2));
+        assert_eq!(meter.steps_kept(), (6, 2));
     }
 }

@@ -145,7 +145,7 @@ pub struct Row {
     pub steps_trained: u64,
     /// Those of them that reached the model.
     pub steps_in_model: u64,
-    /// The share of those.
+    /// The share of those. A round of a run has another goodput: the contributions included of those assigned.
     pub goodput: f64,
     /// Virtual time of a round, on average.
     pub seconds_per_round: f64,
@@ -222,7 +222,7 @@ fn row(
     let newcomers = newcomers.filter(|member| member.name.starts_with("newcomer"));
     let joined: Vec<Uid> = newcomers.filter_map(|member| member.uid).collect();
     let taken = joined.iter().filter(|uid| included.contains(*uid));
-    let (steps_trained, steps_in_model) = meter.goodput();
+    let (steps_trained, steps_in_model) = meter.steps_kept();
     let seconds: f64 = result.rounds.iter().map(|one| one.virtual_seconds).sum();
     let holds = |name: &str| result.checks.get(name).copied().unwrap_or(false);
     let broken = result.checks.iter().filter(|(_, holds)| !**holds);

@@ -38,7 +38,7 @@ pub struct RoundResult {
     pub model_root: Option<ModelRoot>,
     /// Virtual time from the end of the last round to its own, as of the finalised block.
     pub virtual_seconds: f64,
-    /// Included contributions of those that were assigned.
+    /// Included contributions of those that were assigned. The churn table's goodput is another one: of inner steps.
     pub goodput: f64,
     /// What it took of an honest member.
     pub costs: Expenses,
