@@ -203,8 +203,12 @@ impl Meter {
             let begins = span.from.clamp(at, until);
             self.waits((at, begins), last, &mut parts);
             let ends = span.until.clamp(begins, until);
-            *parts.entry(span.part).or_default() += ends - begins;
-            (at, last) = (ends, Some(span.part));
+            // What is wholly beside something else, or over before, is not what it was at last.
+            if ends > begins {
+                *parts.entry(span.part).or_default() += ends - begins;
+                last = Some(span.part);
+            }
+            at = ends;
         }
         self.waits((at, until), last, &mut parts);
         parts
@@ -311,6 +315,18 @@ mod tests {
         assert_eq!(late.get(&Part::Train), Some(&20));
         assert_eq!(late.values().sum::<Millis>(), 20);
         assert_eq!((meter.began(1), meter.began(2)), (Some(100), None));
+    }
+
+    #[test]
+    fn what_is_wholly_beside_or_before_is_not_what_a_member_was_at_last() {
+        let mut meter = rounds();
+        meter.works(1, span(Part::Upload, 20, 50));
+        meter.works(1, span(Part::Audit, 30, 40));
+        let found = meter.parts(1, (0, 60));
+        let expected = [(Part::Final, 20), (Part::Upload, 30), (Part::Commit, 10)];
+        assert_eq!(found, BTreeMap::from(expected));
+        let next = meter.parts(1, (100, 150));
+        assert_eq!(next, BTreeMap::from([(Part::Final, 50)]));
     }
 
     #[test]
