@@ -294,7 +294,8 @@ mod tests {
         let row = measure(BENCH, place("calm"), 0).expect("a network");
         assert_eq!((row.settled, row.null_rounds), (6, 0));
         assert_eq!((row.kills, row.joined), (0, 0));
-        assert!((1..=6 * 4 * 8).contains(&row.steps_trained), "{row:?}");
+        // Who makes states again for an audit trains fewer steps of that round.
+        assert!((100..=6 * 4 * 8).contains(&row.steps_trained), "{row:?}");
         assert!(row.goodput > 0.95, "{row:?}");
         assert!(row.roots_equal && row.broken.is_empty(), "{row:?}");
     }
