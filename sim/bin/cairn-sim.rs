@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use cairn_sim::{
-    attacks::{self, page::page, Attack, Bench, Field},
+    attacks::{self, page::page, Attack, Bench, Field, Unsound},
     churn,
     settings::{Kind, Settings},
     spread::percent,
@@ -364,7 +364,28 @@ impl Attacks {
             }
         }
         let made = page(&rows, bench, field.report());
-        show(&rows, made, (&self.json, &self.page))
+        show(&rows, made, (&self.json, &self.page))?;
+        let unsound = field.unsound().iter();
+        sound(unsound.map(|one| (one.broken.as_slice(), self.again(one))))
+    }
+
+    /// The command that runs a network without an attack again.
+    fn again(&self, one: &Unsound) -> String {
+        let mut line = String::from("cairn-sim attacks");
+        let all = self.names.iter().map(String::as_str);
+        let names: Vec<&str> = one.beside.map_or_else(|| all.collect(), |name| vec![name]);
+        for name in names {
+            line.push_str(&format!(" {name}"));
+        }
+        let Unsound { seed, .. } = one;
+        line.push_str(&format!(
+            " --seed {seed} --miners {} --validators {} --rounds {}",
+            self.miners, self.validators, self.rounds
+        ));
+        if let Some(page) = self.page.as_ref().filter(|_| one.beside.is_none()) {
+            line.push_str(&format!(" --page {}", page.display()));
+        }
+        line
     }
 }
 
@@ -405,7 +426,19 @@ impl Churn {
             }
         }
         let made = churn::page::page(&rows, bench);
-        show(&rows, made, (&self.json, &self.page))
+        show(&rows, made, (&self.json, &self.page))?;
+        sound(
+            rows.iter()
+                .map(|row| (row.broken.as_slice(), self.again(row))),
+        )
+    }
+
+    /// The command that runs a row again.
+    fn again(&self, row: &churn::Row) -> String {
+        format!(
+            "cairn-sim churn {} --churn {} --seed {} --miners {} --validators {} --rounds {}",
+            row.network, row.churn_percent, row.seed, self.miners, self.validators, self.rounds
+        )
     }
 
     fn cells(&self) -> impl Iterator<Item = (u8, u64)> + '_ {
@@ -455,7 +488,25 @@ impl Utilisation {
             host,
         };
         let made = utilisation::page::page(&rows, made);
-        show(&rows, made, (&self.json, &self.page))
+        show(&rows, made, (&self.json, &self.page))?;
+        sound(
+            rows.iter()
+                .map(|row| (row.broken.as_slice(), self.again(row))),
+        )
+    }
+
+    /// The command that runs a row again.
+    fn again(&self, row: &utilisation::Row) -> String {
+        format!(
+            "cairn-sim utilisation --contributors {} --line {} --seed {} --validators {} --rounds {} --cores {} --disk {}",
+            row.contributors,
+            row.bandwidth,
+            row.seed,
+            self.validators,
+            self.rounds,
+            self.cores,
+            self.disk
+        )
     }
 
     /// The readings that are named.
@@ -470,6 +521,20 @@ impl Utilisation {
                 .ok_or_else(|| format!("there is no reading {name:?}: name Mb/s or MB/s"))
         };
         self.line.iter().map(found).collect()
+    }
+}
+
+/// An error if checkers found something wrong in honest networks: of each what they are, and how it is run again.
+fn sound<'a>(networks: impl Iterator<Item = (&'a [&'static str], String)>) -> Result<(), String> {
+    let wrong = networks.filter(|(broken, _)| !broken.is_empty());
+    let wrong = wrong.map(|(broken, again)| {
+        let broken = broken.join(", ");
+        format!("an honest network broke what {broken} looks for; again: {again}")
+    });
+    let wrong: Vec<String> = wrong.collect();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(wrong.join("\n")),
     }
 }
 
@@ -490,5 +555,51 @@ fn show<T: serde::Serialize>(
             println!("{text}");
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_honest_network_that_is_not_sound_is_an_error_that_says_how_to_run_it_again() {
+        let arguments = ["cairn-sim", "churn", "--miners", "5", "--rounds", "9"];
+        let Command::Churn(churn) = Cli::parse_from(arguments).command else {
+            panic!("it is the churn table");
+        };
+        let bench = churn::Bench {
+            seed: 3,
+            miners: 2,
+            validators: 1,
+            rounds: 2,
+        };
+        let place = churn::find("calm").expect("there is one");
+        let row = churn::measure(bench, place, 0).expect("a network");
+        let said = |broken: &[&'static str]| sound([(broken, churn.again(&row))].into_iter());
+        assert_eq!(said(&[]), Ok(()));
+        let again =
+            "again: cairn-sim churn calm --churn 0 --seed 3 --miners 5 --validators 3 --rounds 9";
+        let expected = format!("an honest network broke what lineage, money looks for; {again}");
+        assert_eq!(said(&["lineage", "money"]), Err(expected));
+    }
+
+    #[test]
+    fn what_is_run_again_has_all_that_was_said() {
+        let arguments = ["cairn-sim", "attacks", "exam", "zeros", "--page", "p.md"];
+        let Command::Attacks(attacks) = Cli::parse_from(arguments).command else {
+            panic!("it is the attack table");
+        };
+        let again = |beside| {
+            attacks.again(&Unsound {
+                seed: 4,
+                beside,
+                broken: Vec::new(),
+            })
+        };
+        let end = "--seed 4 --miners 4 --validators 3 --rounds 16";
+        assert_eq!(again(Some("exam")), format!("cairn-sim attacks exam {end}"));
+        let all = format!("cairn-sim attacks exam zeros {end} --page p.md");
+        assert_eq!(again(None), all);
     }
 }

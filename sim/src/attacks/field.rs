@@ -1,6 +1,6 @@
 //! Where attacks are measured, each beside the same network without it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     report::Report,
@@ -77,12 +77,24 @@ impl Peace {
     }
 }
 
+/// A network without an attack in which checkers found something wrong.
+#[derive(Clone, Debug)]
+pub struct Unsound {
+    /// Its seed.
+    pub seed: u64,
+    /// The attack beside which it was run; none: it was run for what it costs its members.
+    pub beside: Option<&'static str>,
+    /// The checkers.
+    pub broken: Vec<&'static str>,
+}
+
 /// Runs attacks, each beside the same network without it.
 #[derive(Default)]
 pub struct Field {
     /// By seed, and by what attacks change in the network: its windows and how many take part.
     known: BTreeMap<(u64, u64, usize), Peace>,
     report: Report,
+    unsound: Vec<Unsound>,
 }
 
 impl Field {
@@ -91,7 +103,7 @@ impl Field {
     /// # Errors
     /// [`WorldError`] if a network cannot be set up.
     pub fn measure(&mut self, attack: &Attack, bench: Bench) -> Result<Row, WorldError> {
-        let peace = self.peace(attack.setting, bench)?;
+        let peace = self.peace(Some(attack), bench)?;
         let mut war = bench.settings();
         stage(&mut war, attack, None);
         let war = World::new(war)?.run();
@@ -105,7 +117,12 @@ impl Field {
     /// # Errors
     /// [`WorldError`] if a network cannot be set up.
     pub fn honest(&mut self, bench: Bench) -> Result<(), WorldError> {
-        self.peace(|_| (), bench).map(|_| ())
+        self.peace(None, bench).map(|_| ())
+    }
+
+    /// The networks without an attack in which something was wrong; what was measured beside them says nothing.
+    pub fn unsound(&self) -> &[Unsound] {
+        &self.unsound
     }
 
     /// What was seen beside the rows.
@@ -113,10 +130,12 @@ impl Field {
         &self.report
     }
 
-    fn peace(&mut self, setting: fn(&mut Settings), bench: Bench) -> Result<Peace, WorldError> {
+    fn peace(&mut self, beside: Option<&Attack>, bench: Bench) -> Result<Peace, WorldError> {
         let settings = |twin| {
             let mut settings = bench.settings();
-            setting(&mut settings);
+            if let Some(attack) = beside {
+                (attack.setting)(&mut settings);
+            }
             settings.twin = twin;
             settings
         };
@@ -127,6 +146,15 @@ impl Field {
         }
         let twins = (0..TWINS).map(|twin| Ok(World::new(settings(twin))?.run()));
         let twins = twins.collect::<Result<Vec<_>, WorldError>>()?;
+        let broken = twins.iter().flat_map(RunResult::broken);
+        let broken: BTreeSet<&'static str> = broken.collect();
+        if !broken.is_empty() {
+            self.unsound.push(Unsound {
+                seed: bench.seed,
+                beside: beside.map(|attack| attack.name),
+                broken: broken.into_iter().collect(),
+            });
+        }
         let usual = bench.settings();
         if name == (bench.seed, usual.windows, usual.cast.len()) {
             for twin in &twins {

@@ -50,7 +50,7 @@ mod wrong_root;
 mod zeros;
 
 use cairn_primitives::Balance;
-pub use field::{Bench, Field};
+pub use field::{Bench, Field, Unsound};
 pub use table::{Row, Verdict};
 
 use crate::{

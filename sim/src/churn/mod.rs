@@ -225,7 +225,6 @@ fn row(
     let (steps_trained, steps_in_model) = meter.steps_kept();
     let seconds: f64 = result.rounds.iter().map(|one| one.virtual_seconds).sum();
     let holds = |name: &str| result.checks.get(name).copied().unwrap_or(false);
-    let broken = result.checks.iter().filter(|(_, holds)| !**holds);
     Row {
         network,
         churn_percent,
@@ -234,7 +233,7 @@ fn row(
         settled: result.rounds.len(),
         null_rounds: result.null_rounds(),
         roots_equal: holds("lineage"),
-        broken: broken.map(|(name, _)| *name).collect(),
+        broken: result.broken(),
         kills: meter.killed(),
         joined: joined.len(),
         joined_and_included: taken.count(),

@@ -149,7 +149,6 @@ fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Ro
     let in_window = result.rounds.iter();
     let in_window = in_window.filter(|one| (first..first + rounds).contains(&one.round));
     let included: usize = in_window.map(|one| one.included.len()).sum();
-    let broken = result.checks.iter().filter(|(_, holds)| !**holds);
     let mut row = Row {
         bandwidth: reading.name,
         up: reading.lines.up,
@@ -164,7 +163,7 @@ fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Ro
         seconds,
         validator_fetches: busy(Part::Fetch),
         validator_measures: busy(Part::Measure),
-        broken: broken.map(|(name, _)| *name).collect(),
+        broken: result.broken(),
     };
     let all = row.round();
     if all > 0.0 {

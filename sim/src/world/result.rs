@@ -128,6 +128,12 @@ impl RunResult {
         self.faults.is_empty()
     }
 
+    /// Checkers that found something wrong, in alphabetical order.
+    pub fn broken(&self) -> Vec<&'static str> {
+        let broken = self.checks.iter().filter(|(_, holds)| !**holds);
+        broken.map(|(name, _)| *name).collect()
+    }
+
     /// Rounds in which nothing was included.
     pub fn null_rounds(&self) -> usize {
         self.rounds.iter().filter(|round| round.null).count()
