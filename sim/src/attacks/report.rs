@@ -11,6 +11,7 @@ use crate::{
     clock::seconds,
     meter::Part,
     settings::usual_costs,
+    spread::percent,
     workshop::AUDITED_ONE_IN,
     world::{Expenses, RunResult, Spread},
 };
@@ -40,11 +41,6 @@ pub fn longest(call: &str) -> Option<u64> {
 /// The same of several together.
 fn together(calls: &[&str]) -> u64 {
     calls.iter().filter_map(|call| longest(call)).sum()
-}
-
-/// A share for people.
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
 }
 
 impl Report {
