@@ -13,7 +13,7 @@ use crate::{
     settings::usual_costs,
     spread::percent,
     workshop::AUDITED_ONE_IN,
-    world::{Expenses, RunResult, Spread},
+    world::{Expenses, Figure, RunResult},
 };
 
 /// The duties of members, and how long each may be; a test of the runtime holds the page to it.
@@ -85,7 +85,7 @@ impl Report {
         }
         let (miner, validator) = (&self.costs.miner, &self.costs.validator);
         let training = miner.of(Part::Train).mean().max(f64::MIN_POSITIVE);
-        let of_training = |spread: Spread| spread.mean() / training;
+        let of_training = |figure: Figure| figure.mean() / training;
         let served = of_training(miner.of(Part::Audit));
         let all = self.costs.audit_share();
         let text = format!(
@@ -114,12 +114,12 @@ impl Report {
             together(&["commit_scores", "reveal_scores"]),
             together(&["commit_verdict", "reveal_verdict"])
         );
-        let bytes = |who, spread: Spread, bound| {
-            let (mean, most) = (spread.mean(), spread.most());
+        let bytes = |who, figure: Figure, bound| {
+            let (mean, most) = (figure.mean(), figure.most());
             format!("| {who}: bytes on chain | {mean:.0} | {most:.0} | {bound} |")
         };
-        let busy = |what, spread: Spread| {
-            let (mean, most) = (spread.mean(), spread.most());
+        let busy = |what, figure: Figure| {
+            let (mean, most) = (figure.mean(), figure.most());
             format!("| {what}, seconds | {mean:.2} | {most:.2} | |")
         };
         vec![

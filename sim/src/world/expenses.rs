@@ -29,23 +29,23 @@ const VALIDATING: [Part; 4] = [Part::Check, Part::Measure, Part::Audit, Part::Ap
 
 /// A number that each member has in each round.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Spread {
+pub struct Figure {
     sum: f64,
     count: usize,
     most: f64,
 }
 
-impl Spread {
+impl Figure {
     /// One more of them; none is negative.
     pub fn add(&mut self, value: f64) {
-        self.merge(Spread {
+        self.merge(Figure {
             sum: value,
             count: 1,
             most: value,
         });
     }
 
-    fn merge(&mut self, other: Spread) {
+    fn merge(&mut self, other: Figure) {
         self.sum += other.sum;
         self.count += other.count;
         self.most = self.most.max(other.most);
@@ -62,9 +62,9 @@ impl Spread {
     }
 }
 
-impl Serialize for Spread {
+impl Serialize for Figure {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut shown = serializer.serialize_struct("Spread", 2)?;
+        let mut shown = serializer.serialize_struct("Figure", 2)?;
         shown.serialize_field("mean", &self.mean())?;
         shown.serialize_field("most", &self.most())?;
         shown.end()
@@ -75,21 +75,21 @@ impl Serialize for Spread {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Expense {
     /// Bytes of its transactions that became final, from its hotkey and its coldkey.
-    pub bytes: Spread,
+    pub bytes: Figure,
     /// Virtual seconds that its processor was busy, by what with.
-    pub seconds: BTreeMap<Part, Spread>,
+    pub seconds: BTreeMap<Part, Figure>,
 }
 
 impl Expense {
     /// Virtual seconds that a processor was busy with this.
-    pub fn of(&self, part: Part) -> Spread {
+    pub fn of(&self, part: Part) -> Figure {
         self.seconds.get(&part).copied().unwrap_or_default()
     }
 
     fn merge(&mut self, other: &Expense) {
         self.bytes.merge(other.bytes);
-        for (work, spread) in &other.seconds {
-            self.seconds.entry(*work).or_default().merge(*spread);
+        for (work, figure) in &other.seconds {
+            self.seconds.entry(*work).or_default().merge(*figure);
         }
     }
 }
@@ -135,9 +135,9 @@ impl fmt::Display for Expenses {
             let (mean, most) = (of.bytes.mean(), of.bytes.most());
             let name = format!("{role}: bytes on chain");
             writeln!(f, "{name:<34} {mean:>8.0} {most:>8.0}")?;
-            for (work, spread) in &of.seconds {
+            for (work, figure) in &of.seconds {
                 let name = format!("{role}: {}, virtual seconds", work.name());
-                let (mean, most) = (spread.mean(), spread.most());
+                let (mean, most) = (figure.mean(), figure.most());
                 writeln!(f, "{name:<34} {mean:>8.2} {most:>8.2}")?;
             }
         }
@@ -317,7 +317,7 @@ mod tests {
         let train = both.miner.of(Part::Train);
         assert_eq!((train.mean(), train.most()), (4.0, 6.0));
         assert_eq!(both.validator.of(Part::Audit).mean(), 0.75);
-        assert_eq!(both.validator.of(Part::Train), Spread::default());
+        assert_eq!(both.validator.of(Part::Train), Figure::default());
         let shown = serde_json::to_value(&both).expect("JSON");
         assert_eq!(shown["miner"]["seconds"]["audit"]["mean"], 0.25);
         assert_eq!(shown["validator"]["seconds"]["audit"]["most"], 1.5);

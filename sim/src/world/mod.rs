@@ -30,7 +30,7 @@ use cairn_round::{scoring::Evidence, Event};
 
 use churn::Pulse;
 use expenses::Signed;
-pub use expenses::{Expense, Expenses, Spread};
+pub use expenses::{Expense, Expenses, Figure};
 use partition::Partition;
 pub use result::{MemberResult, RoundResult, RunResult};
 
