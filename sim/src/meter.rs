@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use cairn_primitives::{Round, SealedRoot};
 use cairn_protocol::phase::RoundStage;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{checkers::Who, clock::Millis};
 
 /// What a member is at, or what it waits for while it is at nothing; as they come in a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// Waits until the round before is settled and final.
     Final,
@@ -69,6 +68,13 @@ impl Part {
     /// Whether a miner that has done this has made its contribution.
     fn is_of_making(self) -> bool {
         matches!(self, Part::Seal | Part::Upload | Part::Carry)
+    }
+}
+
+/// By its name.
+impl Serialize for Part {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 
