@@ -26,6 +26,7 @@ pub mod disk;
 pub mod member;
 pub mod meter;
 pub mod network;
+mod page;
 pub mod rng;
 pub mod settings;
 pub mod spread;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{report::Report, table::verdict_of, Attack, Bench, Row, Verdict, ALL};
+use crate::page::{seeds, wrapped};
 
 /// The page, of these rows, one line for each attack, of all seeds; and of what was seen beside them.
 pub fn page(rows: &[Row], bench: Bench, report: &Report) -> String {
@@ -13,15 +14,11 @@ pub fn page(rows: &[Row], bench: Bench, report: &Report) -> String {
         rounds,
         ..
     } = bench;
-    let mut seeds: Vec<u64> = rows.iter().map(|row| row.seed).collect();
-    seeds.sort_unstable();
-    seeds.dedup();
-    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let measured = format!(
         "Measured with {miners} honest miners and {validators} honest validators of equal stake, {rounds} rounds, a model \
          of some thousand parameters that really trains, and the seeds {}. Shares, losses and what was lost are means, \
          stalled rounds and what was taken the most of a seed. `cairn-sim attacks NAME --seed SEED` replays a row.",
-        seeds.join(", ")
+        seeds(rows.iter().map(|row| row.seed))
     );
     page.push_str(&wrapped("", &measured));
     let lines: Vec<Line> = ALL.iter().filter_map(|attack| line(attack, rows)).collect();
@@ -46,28 +43,6 @@ pub fn page(rows: &[Row], bench: Bench, report: &Report) -> String {
     }
     page.push_str(TAIL);
     page.push_str(&report.sections(bench));
-    page
-}
-
-/// The longest line of a page, in characters.
-const WIDTH: usize = 118;
-
-/// A paragraph, or an item that begins with `mark`, in lines that are short enough.
-pub(crate) fn wrapped(mark: &str, text: &str) -> String {
-    let (mut page, mut line) = (String::new(), String::from(mark));
-    let indent = " ".repeat(mark.len());
-    for word in text.split(' ') {
-        let is_full = line.chars().count() + word.chars().count() >= WIDTH;
-        if is_full {
-            page.push_str(line.trim_end());
-            page.push('\n');
-            line.clone_from(&indent);
-        }
-        line.push_str(word);
-        line.push(' ');
-    }
-    page.push_str(line.trim_end());
-    page.push('\n');
     page
 }
 

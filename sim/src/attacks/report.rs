@@ -3,13 +3,13 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
-    page::wrapped,
     proofs::{Proof, Proofs, AFTER},
     Attack, Bench,
 };
 use crate::{
     clock::seconds,
     meter::Part,
+    page::wrapped,
     settings::usual_costs,
     spread::percent,
     workshop::AUDITED_ONE_IN,

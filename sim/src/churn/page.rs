@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Bench, Place, Row, BLOCK, PLACES, STEP, TERMS};
 use crate::{
-    attacks::page::wrapped,
+    page::{seeds, wrapped},
     spread::{percent, Spread},
 };
 
@@ -62,10 +62,6 @@ fn measured(rows: &[Row], bench: Bench) -> String {
         rounds,
         ..
     } = bench;
-    let mut seeds: Vec<u64> = rows.iter().map(|row| row.seed).collect();
-    seeds.sort_unstable();
-    seeds.dedup();
-    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let (block, step) = (BLOCK / 1_000, STEP / 1_000);
     let (steps, phases) = (TERMS.steps, TERMS.phases);
     format!(
@@ -77,7 +73,7 @@ fn measured(rows: &[Row], bench: Bench) -> String {
         phases.train,
         phases.reveal,
         phases.attest,
-        seeds.join(", ")
+        seeds(rows.iter().map(|row| row.seed))
     )
 }
 

@@ -9,8 +9,8 @@ use super::{
     Row,
 };
 use crate::{
-    attacks::page::wrapped,
     meter::Part,
+    page::{seeds, wrapped},
     spread::{percent, Spread},
 };
 
@@ -91,10 +91,6 @@ fn assumed(rows: &[Row], made: Made) -> String {
         rounds: measured,
         host,
     } = made;
-    let mut seeds: Vec<u64> = rows.iter().map(|row| row.seed).collect();
-    seeds.sort_unstable();
-    seeds.dedup();
-    let seeds: Vec<String> = seeds.iter().map(u64::to_string).collect();
     let Host { cores, disk } = host;
     let readings = READINGS.iter();
     let readings = readings.map(|reading| format!("`{}` is {}", reading.name, reading.what));
@@ -106,7 +102,7 @@ fn assumed(rows: &[Row], made: Made) -> String {
         disk as f64 / 1e9,
         readings.join("; "),
         BLOCK / 1_000,
-        seeds.join(", ")
+        seeds(rows.iter().map(|row| row.seed))
     )
 }
 
