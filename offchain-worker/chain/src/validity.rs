@@ -34,8 +34,8 @@ impl View {
 
 /// Why a transaction is invalid for good, by the first bytes of a `TransactionValidity`, in the words that nodes use.
 /// One that is only early, outdated (its nonce is used, by itself perhaps), or that finds the block full is not.
-/// Nor is one that cannot pay now, or whose anchor is on a fork that was dropped (a bad proof): the node may keep it and
-/// a later block take it, and who sends it again would then have paid twice.
+/// Nor is one that cannot pay now, or whose anchor's fork was dropped (a bad proof): the node may keep it, and a later
+/// block take it, and who sent it again would have paid twice.
 fn reason(answer: &[u8]) -> Option<&'static str> {
     // Err(TransactionValidityError::Invalid(why))
     let [1, 0, why, ..] = answer else {

@@ -355,8 +355,8 @@ impl State {
         }
     }
 
-    /// That the runtime is asked whether a transaction is valid as it reads the question: where the transaction comes
-    /// from (2: from outside), the transaction as it was offered, with its length, and the block `at` which it is asked.
+    /// That the question whether a transaction is valid is as the runtime reads it: where the transaction comes from
+    /// (2: from outside), the transaction as it was offered, with its length, and the block `at` which it is asked.
     fn check_question(&self, arguments: &str, at: H256) {
         let bytes = hex::decode(&arguments[2..]).unwrap();
         let (source, rest) = bytes.split_first().unwrap();
