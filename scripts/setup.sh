@@ -2,7 +2,7 @@
 # Installs what building Cairn needs and is missing, without asking. Safe to run again: when nothing is
 # missing it takes about a second and changes nothing.
 #
-# Needed: a C and a C++ compiler, make, perl, pkg-config, protoc, Rust, and the Rust target wasm32v1-none
+# Needed: a C and a C++ compiler, make, perl, pkg-config, protoc, python3, Rust, and the Rust target wasm32v1-none
 # for the runtime. With rustup online the target is one command. Where rustup cannot download, Debian's
 # rustc-web has the sources of a matching standard library, from which core and alloc are built (half a
 # minute). What the build has to know afterwards is written to $CAIRN_CACHE/env, which the Makefile reads.
@@ -55,6 +55,8 @@ install_tools() {
     have curl || wanted+=(curl ca-certificates)
     # protoc's own .proto files are a package of their own on Debian, which --no-install-recommends leaves out.
     if have apt-get && [ ! -e /usr/include/google/protobuf/empty.proto ]; then wanted+=(libprotobuf-dev); fi
+    # What `cairn eval` starts is tested with the Python that is there.
+    have python3 || wanted+=(python3)
     # polkadot.js is tested with Node.
     { have node && have npm; } || wanted+=(nodejs npm)
     if [ ${#wanted[@]} -gt 0 ]; then apt_install "${wanted[@]}"; fi

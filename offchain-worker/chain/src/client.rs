@@ -15,8 +15,8 @@ use crate::{
     AccountId, Block, BlockStream, ChainError, Patience, Settings, View,
 };
 
-/// Who holds it sends for an account. Behind it is the nonce of the account's last transaction, if that one was given up
-/// because no block can take it any more: the node may count it for a while.
+/// Who holds it sends for an account. Behind it is the nonce of the account's last transaction, if that one was given
+/// up because no block can take it any more: the node may count it for a while.
 pub(crate) type Turn = Arc<tokio::sync::Mutex<Option<u64>>>;
 
 /// A client of a chain, by one of its nodes at a time. Cloning it is cheap, and the clones share connection and nonces.

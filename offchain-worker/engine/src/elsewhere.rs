@@ -196,8 +196,8 @@ impl<A: Arithmetic> Stepping for Away<'_, A> {
 impl<A: Arithmetic> Away<'_, A> {
     /// The state now.
     fn look(&mut self) -> Result<(Steps, trace::State), EngineError> {
-        let there = self.arithmetic.copied()?;
-        let (parameters, optimizer) = there.read(self.parameters, self.done)?;
+        // What was copied is gone with the statement.
+        let (parameters, optimizer) = self.arithmetic.copied()?.read(self.parameters, self.done)?;
         let hashes = trace_state(&parameters, Some(&optimizer));
         Ok((
             Steps {

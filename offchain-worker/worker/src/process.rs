@@ -122,7 +122,8 @@ impl Process {
 }
 
 /// Runs a program to its end and gives what it said. Neither it nor what it started outlives that, or this future,
-/// unless it goes into another process group. If this process is killed, the program is asked to stop.
+/// unless it goes into another process group: one that does, and keeps the pipes, is waited for until it closes them.
+/// If this process is killed, the program is asked to stop.
 ///
 /// # Errors
 /// Those of the system, if it cannot be started or heard.

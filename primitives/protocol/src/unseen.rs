@@ -61,11 +61,15 @@ pub fn usual(mut ratios: Vec<(f64, f64)>) -> Option<f64> {
     middle.map(|(ratio, _)| ratio).filter(|ratio| *ratio > 0.0)
 }
 
-/// The share of a gain that counts: all of it from the usual ratio on, in proportion below, nothing where there is none
-/// on the text.
+/// From which part of the usual ratio on a gain counts in full. Ratios of honest miners differ, too, and what is taken
+/// from the lower ones goes to whoever knows the text: so nothing is taken from those near the usual one.
+const SLACK: f64 = 0.5;
+
+/// The share of a gain that counts: all of it from half of the usual ratio on, in proportion below, nothing where there
+/// is none on the text.
 pub fn holds(ratio: Option<f64>, usual: Option<f64>) -> f64 {
     match (ratio, usual) {
-        (Some(ratio), Some(usual)) => (ratio / usual).clamp(0.0, 1.0),
+        (Some(ratio), Some(usual)) => (ratio / usual / SLACK).clamp(0.0, 1.0),
         _ => 1.0,
     }
 }
@@ -165,8 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn ratios_that_differ_as_those_of_honest_miners_do_take_nothing() {
+        let log = rounds(&[0.06, 0.08, 0.1, 0.12, 0.15]);
+        assert!(near(&shares(&log), &[0.2; 5]));
+    }
+
+    #[test]
     fn a_gain_that_does_not_hold_counts_as_far_as_it_does() {
-        let log = rounds(&[0.1, 0.1, 0.025]);
+        // An eighth of what is usual.
+        let log = rounds(&[0.1, 0.1, 0.012]);
         assert!(near(&shares(&log), &[4.0 / 9.0, 4.0 / 9.0, 1.0 / 9.0]));
         let part = account(&log, 3).rounds[0];
         assert!((part.holds - 0.25).abs() < 0.02, "{}", part.holds);

@@ -153,3 +153,25 @@ impl Outside for Filled {
         Ok(read.map_err(|error| ProcessError::Bulk { file, error })?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_cut_off_once_it_was_filled_is_an_error() {
+        let bulk = Bulk::new(None).unwrap();
+        let to_fill = bulk.to_fill(FIRST, 16).unwrap();
+        let path = bulk.directory().join(FIRST);
+        fs::write(&path, [1u8; 64]).unwrap();
+        let filled = to_fill.filled().unwrap();
+        let mut room = [0u8; 8];
+        filled.read(14, &mut room).unwrap();
+        assert_eq!(room, [1; 8]);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(60).unwrap();
+        let error = filled.read(14, &mut room).unwrap_err();
+        assert!(error.is_device_fault(), "{error}");
+        assert!(error.to_string().contains(FIRST), "{error}");
+    }
+}

@@ -116,6 +116,14 @@ impl Process {
         self.bulk.clear();
     }
 
+    /// What came of using the directory. Where it did not serve, the program is ended: the next one has another.
+    fn if_it_serves<T>(&mut self, done: Result<T, ProcessError>) -> Result<T, ProcessError> {
+        if matches!(done, Err(ProcessError::Bulk { .. })) {
+            self.end();
+        }
+        done
+    }
+
     /// Makes sure that a program runs.
     fn ready(&mut self) -> Result<(), ProcessError> {
         if self.running.is_none() {
@@ -217,15 +225,18 @@ impl Arithmetic for Process {
     }
 
     fn begin(&mut self, origin: &Origin) -> Result<(), EngineError> {
-        Ok(self.begin_from(origin)?)
+        let begun = self.begin_from(origin);
+        Ok(self.if_it_serves(begun)?)
     }
 
     fn step(&mut self, learning_rate: f64, sequences: &[&[u32]]) -> Result<f32, EngineError> {
-        Ok(self.make_step(learning_rate, sequences)?)
+        let made = self.make_step(learning_rate, sequences);
+        Ok(self.if_it_serves(made)?)
     }
 
     fn copied(&mut self) -> Result<Copied, EngineError> {
-        Ok(self.copy()?)
+        let copied = self.copy();
+        Ok(self.if_it_serves(copied)?)
     }
 
     fn finish(&mut self, hashes: &trace::State) -> Result<(), EngineError> {

@@ -22,19 +22,19 @@ impl Throttle {
     }
 
     /// Comes back when so many bytes may go.
+    ///
+    /// Who waits has reserved nothing, but has a place in the lock's queue: who gives up leaves it, and takes nothing
+    /// from those behind.
     pub async fn pass(&self, bytes: u64) {
         let Some(rate) = self.rate else {
             return;
         };
         let micros = bytes.saturating_mul(1_000_000).checked_div(rate);
         let takes = Duration::from_micros(micros.unwrap_or_default());
-        let due = {
-            let mut next = self.next.lock().await;
-            let due = (*next).max(Instant::now());
-            *next = due.checked_add(takes).unwrap_or(due);
-            due
-        };
+        let mut next = self.next.lock().await;
+        let due = (*next).max(Instant::now());
         tokio::time::sleep_until(due).await;
+        *next = due.checked_add(takes).unwrap_or(due);
     }
 }
 
@@ -52,6 +52,20 @@ mod tests {
         // The fiftieth goes when the other forty-nine are through.
         let took = begin.elapsed().as_millis();
         assert!((4_900..=4_960).contains(&took), "{took}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_takes_nothing() {
+        let throttle = Throttle::new(Some(1_000));
+        throttle.pass(1_000).await;
+        let begin = Instant::now();
+        for _ in 0..50 {
+            let gives_up = tokio::time::timeout(Duration::ZERO, throttle.pass(1_000)).await;
+            assert!(gives_up.is_err());
+        }
+        throttle.pass(1).await;
+        let took = begin.elapsed().as_millis();
+        assert!((900..=1_100).contains(&took), "{took}");
     }
 
     #[tokio::test(start_paused = true)]

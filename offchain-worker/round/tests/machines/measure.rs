@@ -138,7 +138,7 @@ fn a_piece_of_the_text_that_miners_do_not_have_goes_with_each_unassigned_one() {
     let (plan, windows) = (plan(64, 4_000), 2_000);
     let all = [(Uid(1), true), (Uid(5), true)];
     let mut measuring = measuring_on(plan.clone(), &all, windows);
-    // As much on own windows as on unassigned ones, so that nothing is decided, and more on unseen ones, which are last.
+    // As much on own windows as on unassigned ones, so that nothing is decided, and more on unseen ones: they are last.
     let gain = |contribution: Option<SealedRoot>, at: usize| match contribution {
         Some(_) => 9.0 - (at / (2 * PIECE)) as f32 - (at % 2) as f32 * 0.5,
         None => 9.0,

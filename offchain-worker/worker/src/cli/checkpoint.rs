@@ -151,12 +151,14 @@ impl CheckpointArgs {
             let _told = progress("reading the parameters", 0);
             self.parameters(store, &known).await?
         };
+        let hash = move || (model_root(&parameters), parameters);
+        let (model_root, parameters) = tokio::task::spawn_blocking(hash).await?;
         let on_chain = known.on_chain.as_ref();
         let origin = Origin {
             run: Some(known.about.config.name.to_text()),
             netuid: on_chain.map(|_| self.netuid.netuid),
             round,
-            model_root: model_root(&parameters),
+            model_root,
             stopped_at: on_chain.and_then(|run| run.stopped_at),
         };
         Ok(Found {

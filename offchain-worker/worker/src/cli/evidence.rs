@@ -181,8 +181,8 @@ pub fn in_words(advice: &Advice) -> String {
             "train better or longer: in {rounds} rounds what it sent did not help on text that nobody trained on"
         ),
         Advice::Memorised(rounds) => format!(
-            "train on nothing but the assigned data: in {rounds} rounds less than half of what it gained held on text \
-             that miners do not have"
+            "train on nothing but the assigned data: in {rounds} rounds less than half of what it gained counted, as \
+             it does not hold on text that miners do not have"
         ),
         Advice::Alike(rounds) => format!(
             "send work of its own: in {rounds} rounds it resembled another's, and they share one score"
@@ -284,7 +284,7 @@ mod tests {
         let path = log(directory.path());
         assert!(!text(&path, 1).contains("holds"));
         let mut file = File::create(&path).expect("room");
-        for (uid, gain) in [(1, 0.1), (2, 0.1), (3, 0.02)] {
+        for (uid, gain) in [(1, 0.1), (2, 0.1), (3, 0.01)] {
             let mut item = item(0, Uid(uid));
             if let Outcome::Measured { unseen, .. } = &mut item.outcome {
                 *unseen = vec![gain; 32];
@@ -295,7 +295,7 @@ mod tests {
         let (one, three) = (text(&path, 1), text(&path, 3));
         assert!(one.contains("holds") && !one.contains("20.0 %"), "{one}");
         assert!(three.contains("20.0 %"), "{three}");
-        let told = "in 1 rounds less than half of what it gained held";
+        let told = "in 1 rounds less than half of what it gained counted";
         assert!(three.contains(told) && !one.contains(told), "{three}");
     }
 

@@ -69,12 +69,13 @@ fn an_endpoint(text: &str) -> Result<Text, String> {
     }
 }
 
-/// The least that may be served, in bytes a second: less than a piece of a file a second, and who fetches gives up.
-const LEAST_RATE: u64 = 64 << 10;
+/// The least that may be served, in bytes a second: 256 requests are served at once, each waits for a piece of 64 KiB,
+/// and who fetches gives up after 10 s without one.
+const LEAST_RATE: u64 = 2 << 20;
 
 fn a_rate(text: &str) -> Result<u64, String> {
     match parse_bytes(text.trim_end_matches("/s"))? {
-        rate if rate < LEAST_RATE => Err("the least is 64KiB a second".into()),
+        rate if rate < LEAST_RATE => Err("the least is 2MiB a second".into()),
         rate => Ok(rate),
     }
 }
@@ -124,11 +125,11 @@ mod tests {
         for (text, rate) in [
             ("20MB", 20_000_000),
             ("20MB/s", 20_000_000),
-            ("64KiB", 65_536),
+            ("2MiB", 2_097_152),
         ] {
             assert_eq!(peer(&["--p2p-rate", text]).rate, Some(rate), "{text}");
         }
-        for wrong in ["0", "65535", "20Mbit", "fast", "-1"] {
+        for wrong in ["0", "2097151", "64KiB", "20Mbit", "fast", "-1"] {
             let line = ["mine", "--p2p", &format!("--p2p-rate={wrong}")];
             assert!(Line::try_parse_from(line).is_err(), "{wrong}");
         }

@@ -96,14 +96,17 @@ impl<S: Source> Follower<S> {
         let Some(newer) = newer.filter(|newer| Some(*newer) != passed) else {
             return Ok(Looked::Same);
         };
-        let loaded = self.source.load().await?;
-        let origin = loaded.origin.clone();
-        let (root, round) = (origin.model_root, origin.round);
-        if root != newer {
+        let found = self.source.load().await;
+        let is_newest = |found: &Loaded| found.origin.model_root == newer;
+        let is_newest = found.as_ref().is_ok_and(is_newest);
+        if !is_newest {
             self.passed = Some((newer, Instant::now()));
         }
+        let loaded = found?;
+        let origin = loaded.origin.clone();
+        let (root, round) = (origin.model_root, origin.round);
         // Where the newest cannot be read, one before it may still be newer than what is held.
-        if root == newer || (root != held.model_root && round > held.round) {
+        if is_newest || (root != held.model_root && round > held.round) {
             self.models.send_replace(Arc::new(loaded));
             return Ok(Looked::Newer(origin));
         }

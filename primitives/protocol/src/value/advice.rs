@@ -15,7 +15,7 @@ pub enum Advice {
     Missed(u32),
     /// In so many rounds what it delivered did not help on text that nobody trained on.
     NoGain(u32),
-    /// In so many rounds less than half of what it gained held on text that miners do not have, as others' gains do.
+    /// In so many rounds less than half of what it gained counted, as it does not hold on text that miners do not have.
     Memorised(u32),
     /// In so many rounds it shared its score with contributions that resemble its own.
     Alike(u32),

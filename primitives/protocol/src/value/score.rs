@@ -148,10 +148,22 @@ impl Part {
 
     /// The order in which evidence of one round that was logged twice is preferred: what is worth less.
     fn rank(&self) -> (Found, [u64; 5]) {
-        // Non-negative numbers are in the order of their bits; those that may be negative only have to be in one.
-        let unseen = self.unseen.unwrap_or_default();
-        let numbers = [self.worth(), self.gain, self.premium, self.error, unseen];
-        (self.found, numbers.map(f64::to_bits))
+        let [worth, gain, premium, error] =
+            [self.worth(), self.gain, self.premium, self.error].map(ascending);
+        // What was not measured on the text holds in full.
+        let unseen = self.unseen.map_or(u64::MAX, ascending);
+        (self.found, [worth, gain, premium, error, unseen])
+    }
+}
+
+/// Bits that rise with a number, from below zero on.
+fn ascending(number: f64) -> u64 {
+    const SIGN: u64 = 1 << 63;
+    let bits = number.to_bits();
+    if bits & SIGN == 0 {
+        bits | SIGN
+    } else {
+        !bits
     }
 }
 
@@ -449,6 +461,25 @@ mod tests {
         let log: Vec<Evidence> = (0..12).flat_map(all).collect();
         for uid in 1..=3 {
             assert!(near(score(&log, 11, Uid(uid)), 1.0 / 3.0));
+        }
+    }
+
+    #[test]
+    fn what_was_logged_twice_counts_at_what_holds_least() {
+        let on_text = |found: Option<f32>| {
+            let mut one = measured(0, Uid(1), 0.2, 0.02);
+            if let Outcome::Measured { unseen, .. } = &mut one.outcome {
+                unseen.extend(found.map(around).into_iter().flatten());
+            }
+            one
+        };
+        let rising = [Some(-0.2), Some(-0.1), Some(0.0), Some(0.1), None];
+        for pair in rising.windows(2) {
+            let (low, high) = (on_text(pair[0]), on_text(pair[1]));
+            for log in [[low.clone(), high.clone()], [high, low.clone()]] {
+                let part = accounts(&log, 0)[&miner(Uid(1))].rounds[0];
+                assert_eq!(part.unseen, Part::of(0, &low.outcome).unseen, "{pair:?}");
+            }
         }
     }
 

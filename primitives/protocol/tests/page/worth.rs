@@ -184,9 +184,11 @@ pub fn unseen(page: &Section) {
     page.says("the lowest at which half of what all gains count has this ratio or a lower one");
     let usual = |counts| unseen::usual(vec![(0.2, counts), (0.5, 1.0), (0.7, 1.0)]);
     assert_eq!((usual(1.9), usual(2.1)), (Some(0.5), Some(0.2)));
-    page.says("on a gain counts in full, below it in proportion, and for nothing if there is none");
+    page.says("From half of the usual ratio on a gain counts in full");
+    page.says("below that in proportion, and for nothing if there is none");
     let holds = |ratio| unseen::holds(Some(ratio), Some(0.4));
-    assert_eq!([0.8, 0.4, 0.2, -0.1].map(holds), [1.0, 1.0, 0.5, 0.0]);
+    assert_eq!([0.8, 0.4, 0.2, -0.1].map(holds), [1.0, 1.0, 1.0, 0.0]);
+    assert_eq!([0.1, 0.05].map(holds), [0.5, 0.25]);
     page.says("Where the usual ratio is not above zero the text says nothing");
     assert_eq!(unseen::usual(vec![(0.0, 1.0)]), None);
     assert_eq!(unseen::holds(Some(-0.1), None), 1.0);

@@ -326,7 +326,7 @@ impl State {
             "system_accountNextIndex" => {
                 json!(last.nonce as usize + self.pool.len() + self.stuck)
             }
-            "state_call" => match self.answer_of(params[0].as_str().unwrap()) {
+            "state_call" => match self.answer_of(params, hash(2))? {
                 Some(bytes) => hex(bytes),
                 None => {
                     let function = params[0].as_str().unwrap();
@@ -339,11 +339,35 @@ impl State {
     }
 
     /// What the runtime's function answers, if it has it.
-    fn answer_of(&self, function: &str) -> Option<&Vec<u8>> {
-        match function {
-            "TaggedTransactionQueue_validate_transaction" => self.validity.as_ref(),
-            _ => self.answer.as_ref(),
+    fn answer_of(
+        &self,
+        params: &[Value],
+        at: Option<H256>,
+    ) -> Result<Option<&Vec<u8>>, ErrorObjectOwned> {
+        if params[0] != "TaggedTransactionQueue_validate_transaction" {
+            return Ok(self.answer.as_ref());
         }
+        let at = at.expect("a pool asks of a block");
+        self.check_question(params[1].as_str().unwrap(), at);
+        match self.blocks.iter().any(|block| block.hash == at) {
+            true => Ok(self.validity.as_ref()),
+            false => Err(error(4003, "Client error: UnknownBlock: …")),
+        }
+    }
+
+    /// That the question whether a transaction is valid is as the runtime reads it: where the transaction comes from
+    /// (2: from outside), the transaction as it was offered, with its length, and the block `at` which it is asked.
+    fn check_question(&self, arguments: &str, at: H256) {
+        let bytes = hex::decode(&arguments[2..]).unwrap();
+        let (source, rest) = bytes.split_first().unwrap();
+        let (transaction, block) = rest.split_at(rest.len() - 32);
+        assert_eq!((*source, block), (2, at.as_bytes()));
+        Transaction::read(transaction).unwrap();
+        // A node that was started on another chain does not know what it was offered before.
+        let text = json!(format!("0x{}", hex::encode(transaction)));
+        let is_offer = |(method, _): &&(String, Vec<Value>)| method == "author_submitExtrinsic";
+        let mut offers = self.requests.iter().filter(is_offer).peekable();
+        assert!(offers.peek().is_none() || offers.any(|(_, params)| params[0] == text));
     }
 
     /// How often a method was asked for.

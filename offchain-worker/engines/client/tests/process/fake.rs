@@ -179,6 +179,9 @@ impl Fake {
     }
 
     fn step(&mut self, request: &Value, what: &str) -> Value {
+        if what == "directory" {
+            fs::create_dir(self.directory.join("parameters.f32")).unwrap();
+        }
         let bytes = fs::read(self.file(&request["tokens"])).unwrap();
         let words = bytes.chunks_exact(4);
         let tokens: Vec<u32> = words

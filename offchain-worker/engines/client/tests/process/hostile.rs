@@ -256,6 +256,11 @@ fn numbers_that_cannot_be_between_the_steps() {
     }
 }
 
+#[test]
+fn a_directory_in_place_of_a_file() {
+    is_fault("step:directory", "parameters.f32: ");
+}
+
 /// Nobody reads what a program puts in a file's place: the file itself was not filled.
 #[test]
 fn a_file_that_was_replaced_is_not_read() {

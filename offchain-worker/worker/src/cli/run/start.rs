@@ -102,6 +102,8 @@ impl Start {
         let (mut config, parameters) = file.resolve(&store, self.manifest).await?;
         self.check_named_store(&config).await?;
         let relays = shards::name_relays(&mut config, relays, &store, !self.check).await?;
+        // Those of a manifest that somebody else made, too.
+        check_public(&relays)?;
         if !self.check {
             self.check_named_manifest(&config).await?;
         }
@@ -151,13 +153,7 @@ impl Start {
             return Ok(None);
         };
         check_relays(&named)?;
-        for url in &named {
-            if guard::check(url, Origin::Chain).is_err() {
-                let what = format!("{url} is no public host, and a run sends members to no other");
-                let remedy = "have them name it themselves, by --p2p-relay";
-                return Err(Failure::new(what, remedy));
-            }
-        }
+        check_public(&named)?;
         Ok(Some(named))
     }
 
@@ -197,6 +193,18 @@ impl Start {
         read.await
             .map_err(|error: Failure| Failure::during(doing, error))
     }
+}
+
+/// A run sends members to public hosts only.
+fn check_public(relays: &[String]) -> Result<(), Failure> {
+    let is_inside = |url: &&String| guard::check(url, Origin::Chain).is_err();
+    let Some(url) = relays.iter().find(is_inside) else {
+        return Ok(());
+    };
+    let what = format!("the relay {url} is no public host, and a run sends members to no other");
+    let remedy =
+        "name others by --relay, or none, and have members name it themselves, by --p2p-relay";
+    Err(Failure::new(what, remedy))
 }
 
 /// Asks whether the run can be started now.
@@ -304,6 +312,23 @@ mod tests {
     fn a_subnet_of_ones_own_without_a_run_takes_one() {
         assert!(refuse(&a_subnet(), None, Some(owner())).is_ok());
         assert!(refuse(&a_subnet(), None, None).is_ok());
+    }
+
+    #[test]
+    fn a_run_sends_nobody_to_relays_inside_a_network() {
+        let of =
+            |urls: &[&str]| check_public(&urls.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(of(&[]).is_ok() && of(&["https://relay.example"]).is_ok());
+        for inside in [
+            "https://10.0.0.1",
+            "https://127.0.0.1",
+            "http://relay.example",
+        ] {
+            let text = of(&["https://relay.example", inside])
+                .unwrap_err()
+                .to_string();
+            assert!(text.contains(inside) && text.contains("--relay"), "{text}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use cairn_store::{fetch, guard::Origin, Blob, Fault, Patience, Source, Store, St
 
 pub use self::{
     outside::{only_inside, HOW_TO_BE_REACHED},
-    relays::Relays,
+    relays::{Relays, IF_TRUSTED},
 };
 use self::{peer::Node, standing::Standing};
 use super::{chain::Chain, driver::Desk, setup::locked, RoleError};
@@ -129,7 +129,7 @@ impl Sources {
                 let own = options.relays.as_deref();
                 let (relays, left_out) = Relays::choose(own, relays, origin);
                 for said in left_out {
-                    tracing::warn!("{said}");
+                    tracing::warn!("{said}; {IF_TRUSTED}");
                 }
                 Some(Node::start(options, relays, store, directory).await?)
             }

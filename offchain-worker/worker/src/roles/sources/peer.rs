@@ -35,11 +35,7 @@ mod with {
             let mut key = [0u8; 32];
             getrandom::fill(&mut key).map_err(|error| error.to_string())?;
             let has_relays = !relays.urls.is_empty();
-            let settings = Settings {
-                relays: relays.urls,
-                relays_by: relays.by,
-                ..Settings::default()
-            };
+            let settings = settings(&PeerOptions::default(), relays);
             let peer = Peer::bind(&PeerKey::from_bytes(&key), settings).await;
             let guest = Guest(peer.map_err(|error| error.to_string())?);
             if has_relays {
@@ -85,6 +81,27 @@ mod with {
 
         fn serves(&self, _: &PeerId, _: &str) -> bool {
             true
+        }
+    }
+
+    /// Where a peer is, and the relays that it uses, with who named them.
+    fn settings(options: &PeerOptions, relays: Relays) -> Settings {
+        let mut settings = Settings {
+            relays: relays.urls,
+            relays_by: relays.by,
+            ..Settings::default()
+        };
+        if !options.bind.is_empty() {
+            settings.bind = options.bind.clone();
+        }
+        settings
+    }
+
+    /// What others may cost it.
+    fn limits(options: &PeerOptions) -> Limits {
+        Limits {
+            rate: options.rate,
+            ..Limits::default()
         }
     }
 
@@ -145,24 +162,13 @@ mod with {
                 false => PeerKey::make(&key),
             };
             let has_relays = !relays.urls.is_empty();
-            let mut settings = Settings {
-                relays: relays.urls,
-                relays_by: relays.by,
-                ..Settings::default()
-            };
-            if !options.bind.is_empty() {
-                settings.bind = options.bind.clone();
-            }
             let key = key.map_err(|error| failed(&error))?;
+            let settings = settings(options, relays);
             let peer = bind(&key, settings, &directory.join("peer.port")).await;
             let peer = peer.map_err(|error| failed(&error))?;
             let shelf = Directory::open(&shelf).map_err(|error| failed(&error))?;
-            let limits = Limits {
-                rate: options.rate,
-                ..Limits::default()
-            };
             let serving = peer
-                .serve(Arc::new(shelf), Arc::new(Anybody), limits)
+                .serve(Arc::new(shelf), Arc::new(Anybody), limits(options))
                 .map_err(|error| failed(&error))?;
             if has_relays {
                 wait_for_relay(&peer).await;
@@ -210,6 +216,35 @@ mod with {
         /// Tells other peers that it is gone.
         pub async fn close(&self) {
             self.peer.close().await;
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn what_the_owner_says_reaches_the_peer() {
+            let relays = |by| Relays {
+                urls: vec!["https://relay.example".into()],
+                by,
+            };
+            let said = PeerOptions {
+                bind: vec!["127.0.0.1:4001".parse().unwrap()],
+                rate: Some(20_000_000),
+                ..PeerOptions::default()
+            };
+            let nothing = PeerOptions::default();
+            for by in [Origin::Owner, Origin::Chain] {
+                let found = settings(&said, relays(by));
+                assert_eq!(found.bind, said.bind);
+                assert_eq!(found.relays, ["https://relay.example"]);
+                assert_eq!(found.relays_by, by);
+                let usual = settings(&nothing, relays(by));
+                assert_eq!(usual.bind, Settings::default().bind);
+            }
+            assert_eq!(limits(&said).rate, Some(20_000_000));
+            assert_eq!(limits(&nothing), Limits::default());
         }
     }
 }

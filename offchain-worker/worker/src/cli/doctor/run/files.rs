@@ -11,7 +11,7 @@ use super::{check::Check, machine::contribution};
 use crate::{
     amount::size,
     roles::{
-        sources::{answers, only_inside, Relays, Unanswered, HOW_TO_BE_REACHED},
+        sources::{answers, only_inside, Relays, Unanswered, HOW_TO_BE_REACHED, IF_TRUSTED},
         stores::Stores,
     },
     shards,
@@ -177,6 +177,12 @@ pub fn endpoints(answered: &[Answered], role: Role) -> Vec<Check> {
     answered.iter().map(line).collect()
 }
 
+/// A line for each relay of the run that is not used.
+pub fn left_out(said: Vec<String>) -> Vec<Check> {
+    let line = |said: String| Check::unknown("relay", said, IF_TRUSTED);
+    said.into_iter().map(line).collect()
+}
+
 /// A line if nobody outside can come by any of a member's endpoints. Who trusts those in private networks may mean it.
 pub fn outside(endpoints: &[Text], origin: Origin) -> Option<Check> {
     let found = only_inside(endpoints)?;
@@ -265,6 +271,20 @@ mod tests {
         assert_eq!(named.unwrap(), relay);
         assert_eq!(relays_of(&config, Some(store.url())).await, relay);
         assert_eq!(relays_of(&config, None).await, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_relay_of_the_run_that_is_not_used_is_named() {
+        let run = ["https://10.0.0.1", "https://relay.example"].map(String::from);
+        let (_, said) = Relays::choose(None, &run, Origin::Chain);
+        let lines = left_out(said);
+        assert_eq!(lines.len(), 1);
+        assert_eq!((lines[0].check, lines[0].state), ("relay", State::Unknown));
+        let text = lines[0].text();
+        assert!(
+            text.contains("https://10.0.0.1") && text.contains("--p2p-relay"),
+            "{text}"
+        );
     }
 
     #[tokio::test]

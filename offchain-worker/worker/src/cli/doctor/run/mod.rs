@@ -238,7 +238,8 @@ impl RunArgs {
                 true => Origin::Owner,
                 false => Origin::Chain,
             };
-            let relays = self.relays(facts, origin).await;
+            let (relays, left_out) = self.relays(facts, origin).await;
+            checks.extend(files::left_out(left_out));
             let answered = files::ask(&facts.endpoints, origin, &relays).await;
             checks.extend(files::endpoints(&answered, member.chosen_role));
             checks.extend(files::outside(&facts.endpoints, origin));
@@ -246,8 +247,8 @@ impl RunArgs {
         checks
     }
 
-    /// The relays by which the member's endpoints are asked.
-    async fn relays(&self, facts: &Facts, origin: Origin) -> Relays {
+    /// The relays by which the member's endpoints are asked, and what is said of those that are not used.
+    async fn relays(&self, facts: &Facts, origin: Origin) -> (Relays, Vec<String>) {
         let own = reach::relays(&self.p2p_relay);
         let of_run = match &facts.run {
             Some(run) if own.is_none() && !facts.endpoints.is_empty() => {
@@ -255,7 +256,7 @@ impl RunArgs {
             }
             _ => Vec::new(),
         };
-        Relays::choose(own.as_deref(), &of_run, origin).0
+        Relays::choose(own.as_deref(), &of_run, origin)
     }
 
     /// Lines on this machine and the run.
