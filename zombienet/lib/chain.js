@@ -10,6 +10,10 @@ const VOTERS = ['//Bob', '//Charlie', '//Dave', '//Ferdie'];
 /** What each votes with, in CRN; the rest pays deposits, fees and bonds. */
 const VOTE = '90000';
 
+/** How soon a lost connection is tried again, and how long an answer may take: a node compiles a new runtime first. */
+const AGAIN_MS = 2_500;
+const ANSWER_MS = 600_000;
+
 function say(what) {
   process.stderr.write(`${new Date().toISOString()} ${what}\n`);
 }
@@ -24,7 +28,7 @@ async function cairn(url, ...words) {
 /** A connection to a node. */
 async function connect(url) {
   const { ApiPromise, WsProvider } = global.zombie;
-  return ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true });
+  return ApiPromise.create({ provider: new WsProvider(url, AGAIN_MS, {}, ANSWER_MS), noInitWarn: true });
 }
 
 /** Resolves with what `look` first gives that is neither false nor nothing: it is asked at each new block. */

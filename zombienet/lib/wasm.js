@@ -8,7 +8,7 @@ const NAMES_SECTION = 'name';
 const CUSTOM = 0;
 const DATA = 11;
 const HEADER = 8;
-// What compressed code begins with; zstd's format follows. As it is, that of a development build is too long for a block.
+// What compressed code begins with; zstd's format follows. As it is, a development build's is too long for a block.
 const COMPRESSED = '52bc537646db8e05';
 // The low bits of a byte of a number, and the bit that says that more follow.
 const BITS = 7;
