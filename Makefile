@@ -150,7 +150,7 @@ chain-specs: build ## write chain-specs/dev.json and chain-specs/local.json, wit
 		$(CARGO_TARGET_DIR)/debug/cairn-node export-chain-spec --chain $$name --output chain-specs/$$name.json; \
 	done
 
-zombienet: build ## four authorities: blocks finalise, and a stopped authority comes back
+zombienet: build ## four authorities: one stops and comes back; one is replaced, and the runtime changed, while workers go on
 	PATH="$(CARGO_TARGET_DIR)/debug:$$PATH" zombienet/run.sh
 
 promtool: ## what a worker and a node show, alert rules and dashboards, by Prometheus' own tool
