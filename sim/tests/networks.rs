@@ -222,6 +222,21 @@ fn seats_that_commit_at_once_keep_nobody_out() {
     }
 }
 
+/// A block takes one transaction of a member. With the audits of fourteen newcomers there is always one more to be said;
+/// what a round waits for goes before that.
+#[test]
+fn whoever_has_many_audits_to_speak_of_attests_in_time() {
+    let attack = attacks::find("clones").expect("it is in the table");
+    for seed in 7..11 {
+        let mut settings = Settings::honest(seed, 4, 3, 8);
+        attacks::stage(&mut settings, attack, None);
+        let result = run(settings);
+        let nobody = |round: &&RoundResult| round.null || round.part.attested.len() < 3;
+        let missed: Vec<_> = result.rounds.iter().filter(nobody).collect();
+        assert!(missed.is_empty(), "seed {seed}: {missed:?}");
+    }
+}
+
 /// Nothing but one thing goes wrong, and that often.
 fn but_for(change: impl Fn(&mut Weather)) -> Weather {
     let mut weather = Weather::default();

@@ -12,19 +12,16 @@ use crate::{
     blocks::{follow, Header, Kind},
     connection::Connection,
     runtime::Runtimes,
+    turn::Turns,
     AccountId, Block, BlockStream, ChainError, Patience, Settings, View,
 };
-
-/// Who holds it sends for an account. Behind it is the nonce of the account's last transaction, if that one was given
-/// up because no block can take it any more: the node may count it for a while.
-pub(crate) type Turn = Arc<tokio::sync::Mutex<Option<u64>>>;
 
 /// A client of a chain, by one of its nodes at a time. Cloning it is cheap, and the clones share connection and nonces.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) connection: Arc<Connection>,
     pub(crate) runtimes: Arc<Runtimes>,
-    turns: Arc<Mutex<HashMap<AccountId, Turn>>>,
+    turns: Arc<Mutex<HashMap<AccountId, Turns>>>,
 }
 
 impl std::fmt::Debug for Client {
@@ -184,8 +181,8 @@ impl Client {
         Ok(self.at(self.finalized().await?.hash))
     }
 
-    /// Who holds this sends for the account: one transaction of an account at a time.
-    pub(crate) fn turn(&self, account: AccountId) -> Turn {
+    /// The turns in which an account's transactions are sent.
+    pub(crate) fn turns(&self, account: AccountId) -> Turns {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.entry(account).or_default().clone()
     }

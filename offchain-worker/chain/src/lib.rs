@@ -51,6 +51,7 @@ mod runtime;
 mod standing;
 mod stored;
 mod submit;
+mod turn;
 mod validity;
 mod view;
 
@@ -70,6 +71,7 @@ pub use patience::Patience;
 pub use standing::{Approved, Proxy, ProxyKind, Shared, Timepoint};
 pub use stored::{Bond, Take};
 pub use submit::Included;
+pub use turn::Urgency;
 pub use view::{
     AccountBalance, AccountEarning, AuditInfo, ContributionInfo, HotkeyInfo, MemberEmission,
     MemberEndpoints, MemberInfo, Position, RoundInfo, RunInfo, SubnetInfo, View,

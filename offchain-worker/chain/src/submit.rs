@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout, Instant};
 use crate::{
     dispatch::Event,
     runtime::{Hand, Validity, MORTALITY},
+    turn::Urgency,
     view::SYSTEM_EVENTS,
     AccountId, Block, Call, ChainError, Client, Signed,
 };
@@ -101,7 +102,8 @@ impl Client {
     /// Signs a call, sees it into a best block and gives its events.
     ///
     /// Transactions of one account are sent one after the other, in the order in which they were asked for,
-    /// so that their nonces do not collide. The transaction is valid for 128 blocks.
+    /// so that their nonces do not collide. Those of [`Client::submit_by`] that are urgent go before these. The
+    /// transaction is valid for 128 blocks.
     ///
     /// A call that is free for members, and is not in one of the next two blocks, is offered as one that pays the fee
     /// and a tip of a pebble, for which no quota is too small. An account without money goes on waiting with the free
@@ -114,23 +116,35 @@ impl Client {
     /// did not get into a block, [`ChainError::UnknownCall`] if the runtime cannot take it, and those of the
     /// connection, after which it may be in a block or not.
     pub async fn submit(&self, call: &Call, signer: &Keypair) -> Result<Included, ChainError> {
+        self.submit_by(call, signer, Urgency::MAX).await
+    }
+
+    /// The same of a call that goes before those of its account that wait and are less urgent.
+    ///
+    /// # Errors
+    /// Those of [`Client::submit`].
+    pub async fn submit_by(
+        &self,
+        call: &Call,
+        signer: &Keypair,
+        urgency: Urgency,
+    ) -> Result<Included, ChainError> {
         let account = AccountId::of(signer);
-        let turn = self.turn(account);
-        let mut given_up = turn.lock().await;
+        let turn = self.turns(account).take(urgency).await;
         let deadline = self.connection.settings.inclusion;
         let until = Instant::now() + deadline;
         let mut attempts = 0;
         loop {
             attempts += 1;
             let signed = self
-                .sign(call, Hand::Key(signer), account, *given_up)
+                .sign(call, Hand::Key(signer), account, turn.given_up())
                 .await?;
             let left = until.saturating_duration_since(Instant::now());
             match self.offer(&signed).await? {
                 (Next::Look, session) => {
                     let followed = self.follow(&signed, session, until).await;
                     let rejected = matches!(followed, Err(ChainError::Rejected { .. }));
-                    *given_up = rejected.then_some(signed.nonce);
+                    turn.gives_up(rejected.then_some(signed.nonce));
                     return followed;
                 }
                 (Next::Again, _) if attempts < NONCE_ATTEMPTS && !left.is_zero() => {

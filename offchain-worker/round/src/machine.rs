@@ -178,7 +178,8 @@ pub enum Transaction {
     RevealScores(HiddenRow),
 }
 
-/// Kinds of transactions. Of each kind a machine has one under way at most.
+/// Kinds of transactions, the most urgent first: of those of an account that wait, that one is sent first, since a chain
+/// takes one after the other. Of each kind a machine has one under way at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// A commitment or a key.
@@ -187,12 +188,12 @@ pub enum Kind {
     Attestation,
     /// That a member is back.
     Presence,
-    /// Where its files can be had.
-    Endpoints,
+    /// Scores. Before audits, of which there may always be one more.
+    Scores,
     /// What is served for an audit, or what one found.
     Audit,
-    /// Scores.
-    Scores,
+    /// Where its files can be had.
+    Endpoints,
 }
 
 impl Transaction {

@@ -47,13 +47,16 @@ impl World {
         self.send_next(who);
     }
 
-    /// Sends what waits, one after the other, so that nonces do not collide.
+    /// Sends what waits, one after the other, so that nonces do not collide; the most urgent first.
     fn send_next(&mut self, who: Who) {
         let member = &mut self.members[who];
         if member.process.flight.is_some() {
             return;
         }
-        let Some(transaction) = member.process.outbox.pop_front() else {
+        let waiting = member.process.outbox.iter().enumerate();
+        let urgent = waiting.min_by_key(|(place, one)| (one.kind(), *place));
+        let urgent = urgent.map(|(place, _)| place);
+        let Some(transaction) = urgent.and_then(|place| member.process.outbox.remove(place)) else {
             return;
         };
         let (kind, head, key) = (transaction.kind(), member.head.0, member.hotkey.clone());

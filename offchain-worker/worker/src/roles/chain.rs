@@ -4,7 +4,7 @@ use std::future::Future;
 
 use cairn_chain::{
     AccountId, AuditInfo, BlockStream, Call, ChainError, Client, ContributionInfo, Keypair,
-    MemberEndpoints, MemberInfo, RoundInfo, RunInfo, SubnetInfo,
+    MemberEndpoints, MemberInfo, RoundInfo, RunInfo, SubnetInfo, Urgency,
 };
 use cairn_primitives::{
     api::{LineageEntry, Scoring, SettledRound},
@@ -228,7 +228,8 @@ impl Chain for Client {
         transaction: Transaction,
         signer: &Keypair,
     ) -> Answer<BlockNumber> {
-        let included = Client::submit(self, &call(&transaction, netuid), signer).await?;
+        let (urgency, call) = (transaction.kind() as Urgency, call(&transaction, netuid));
+        let included = self.submit_by(&call, signer, urgency).await?;
         Ok(included.block.number)
     }
 }
