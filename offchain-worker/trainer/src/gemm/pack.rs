@@ -130,7 +130,15 @@ fn side_by_side(from: Matrix, to: &mut [f32], stride: usize) {
         // The usual widths, so that the compiler knows them.
         32 => places.zip(rows).for_each(|(to, from)| copy::<32>(to, from)),
         16 => places.zip(rows).for_each(|(to, from)| copy::<16>(to, from)),
-        // Two copies that overlap take any width from one to two vectors.
+        // Two copies that overlap take any width from one to two vectors. The narrow ones are those of AVX2.
+        6 => places.zip(rows).for_each(|(to, from)| {
+            copy::<4>(to, from);
+            copy::<4>(&mut to[2..], &from[2..]);
+        }),
+        4..=7 => places.zip(rows).for_each(|(to, from)| {
+            copy::<4>(to, from);
+            copy::<4>(&mut to[width - 4..], &from[width - 4..]);
+        }),
         8..=15 => places.zip(rows).for_each(|(to, from)| {
             copy::<8>(to, from);
             copy::<8>(&mut to[width - 8..], &from[width - 8..]);
