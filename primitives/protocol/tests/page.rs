@@ -7,9 +7,9 @@ use std::{
 };
 
 use cairn_primitives::{
-    finding_hash, key_hash, traits::Questions, AuditOutcome, AuditRules, Carried, Commitment,
-    EngineClass, Finding, Header, Hotkey, Hyperparameters, ModelRoot, Netuid, Phase, Phases, Pots,
-    Role, Round, SealedRoot, Served, Uid, Verdicts, Work, H256,
+    finding_hash, key_hash, AuditOutcome, AuditRules, Carried, Commitment, EngineClass, Finding,
+    Header, Hotkey, Hyperparameters, ModelRoot, Netuid, Phase, Phases, Pots, Questions, Role,
+    Round, SealedRoot, Served, Uid, Verdicts, Work, H256,
 };
 use cairn_protocol::{
     assignment::{draw_slots, slots, DataRange, Shown},
