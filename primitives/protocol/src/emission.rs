@@ -7,7 +7,7 @@
 
 use alloc::vec::Vec;
 use bounded_collections::{BoundedBTreeMap, ConstU32};
-use cairn_primitives::{traits::Questions, Balance, BlockNumber, Pots, Uid, Verdicts, MAX_MEMBERS};
+use cairn_primitives::{Balance, BlockNumber, Pots, Questions, Uid, Verdicts, MAX_MEMBERS};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 

@@ -10,7 +10,7 @@
 //! have what others lose by that.
 
 use bounded_collections::{BoundedVec, ConstU32};
-use cairn_primitives::{traits::Questions, Balance, Round, Uid, Verdicts};
+use cairn_primitives::{Balance, Questions, Round, Uid, Verdicts};
 use codec::{Decode, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 

@@ -24,6 +24,7 @@ pub mod limits;
 pub mod matrices;
 pub mod nano;
 pub mod pots;
+pub mod questions;
 pub mod role;
 pub mod run;
 pub mod secret;
@@ -47,6 +48,7 @@ pub use matrices::{Matrices, Muon};
 pub use nano::{Nano, NanoError};
 pub use pots::Pots;
 pub use primitive_types::H256;
+pub use questions::Questions;
 pub use role::{Role, UnknownRole};
 pub use run::{
     Compression, CompressionSchedule, DataSet, InitialParameters, InnerOptimizer, ModelShape,

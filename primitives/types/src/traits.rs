@@ -8,6 +8,8 @@ use crate::{
     Verdicts, H256,
 };
 
+pub use crate::Questions;
+
 /// Who is in a subnet. Given by the subnets pallet.
 pub trait Membership<AccountId> {
     /// All subnets that are at work, ascending: not those that are being dissolved.
@@ -197,17 +199,6 @@ pub trait Audits<AccountId> {
     /// Removes open audits of a stopped run, about `limit` storage items, and says how many; fewer than `limit` means
     /// that none is left.
     fn clear(netuid: Netuid, limit: u32) -> u32;
-}
-
-/// Whose work is in question on a subnet whose run audits.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Questions {
-    /// The newest round of which audits were drawn: what is earned now was earned in it or before.
-    pub newest: Round,
-    /// Members of whom an audit has ended without finding their work false.
-    pub proven: Verdicts,
-    /// For each member with open audits the oldest round of these.
-    pub open: BTreeMap<Uid, Round>,
 }
 
 /// What audits leave open. Given by the audits pallet.

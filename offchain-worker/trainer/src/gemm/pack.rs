@@ -130,7 +130,15 @@ fn side_by_side(from: Matrix, to: &mut [f32], stride: usize) {
         // The usual widths, so that the compiler knows them.
         32 => places.zip(rows).for_each(|(to, from)| copy::<32>(to, from)),
         16 => places.zip(rows).for_each(|(to, from)| copy::<16>(to, from)),
-        // Two copies that overlap take any width from one to two vectors.
+        // Two copies that overlap take any width from one to two vectors. The narrow ones are those of AVX2.
+        6 => places.zip(rows).for_each(|(to, from)| {
+            copy::<4>(to, from);
+            copy::<4>(&mut to[2..], &from[2..]);
+        }),
+        4..=7 => places.zip(rows).for_each(|(to, from)| {
+            copy::<4>(to, from);
+            copy::<4>(&mut to[width - 4..], &from[width - 4..]);
+        }),
         8..=15 => places.zip(rows).for_each(|(to, from)| {
             copy::<8>(to, from);
             copy::<8>(&mut to[width - 8..], &from[width - 8..]);
@@ -176,6 +184,10 @@ mod x86 {
 
     /// Numbers that are fetched ahead in each row.
     const AHEAD: usize = 64;
+    /// Columns that are transposed of some rows before the next rows' turn.
+    const SPAN: usize = 64;
+    /// Numbers in a cache line.
+    const LINE: usize = 16;
 
     /// Transposes the first `k` columns, a multiple of eight, in squares of 8×8.
     ///
@@ -184,30 +196,35 @@ mod x86 {
     #[target_feature(enable = "avx2")]
     pub unsafe fn transpose(from: Matrix, k: usize, to: *mut f32, stride: usize) {
         let last = from.rows - 1;
-        for p in (0..k).step_by(8) {
+        for start in (0..k).step_by(SPAN) {
             for first in (0..from.rows).step_by(8).rev() {
                 // SAFETY: see the caller.
                 unsafe {
-                    let row = |i: usize| {
-                        let row = (first + i).min(last);
-                        let at = from.data.as_ptr().add(row * from.row_stride + p);
-                        // Rows are too many and too short for the CPU to foresee.
-                        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
-                        _mm256_loadu_ps(at)
-                    };
-                    let square = [
-                        row(0),
-                        row(1),
-                        row(2),
-                        row(3),
-                        row(4),
-                        row(5),
-                        row(6),
-                        row(7),
-                    ];
-                    for (i, column) in turn(square).into_iter().enumerate() {
-                        _mm256_storeu_ps(to.add((p + i) * stride + first), column);
+                    let row = |i: usize| (first + i).min(last) * from.row_stride + start;
+                    let rows = std::array::from_fn(|i| from.data.as_ptr().add(row(i)));
+                    let to = to.add(start * stride + first);
+                    strip(rows, SPAN.min(k - start), to, stride);
+                }
+            }
+        }
+    }
+
+    /// Transposes the first `k` columns, a multiple of eight, of eight rows.
+    #[target_feature(enable = "avx2")]
+    unsafe fn strip(rows: [*const f32; 8], k: usize, mut to: *mut f32, stride: usize) {
+        for p in (0..k).step_by(8) {
+            // SAFETY: see the caller of `transpose`.
+            unsafe {
+                if p % LINE == 0 {
+                    // Rows are too many and too short for the CPU to foresee.
+                    for row in rows {
+                        _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(p + AHEAD).cast());
                     }
+                }
+                let square = rows.map(|row| _mm256_loadu_ps(row.add(p)));
+                for column in turn(square) {
+                    _mm256_storeu_ps(to, column);
+                    to = to.wrapping_add(stride);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What is paid out, and what waits until it is proven.
 
-use cairn_primitives::{traits::Questions, Pots, Round, Uid, Verdicts};
+use cairn_primitives::{Pots, Questions, Round, Uid, Verdicts};
 use cairn_protocol::{
     attendance::Absence,
     audit as rule,
