@@ -9,6 +9,11 @@ fn main() {
             wasm = wasm.enable_feature("audit");
             build_fast();
         }
+        #[cfg(feature = "metadata-hash")]
+        {
+            // The symbol and the decimals of a chain specification's properties.
+            wasm = wasm.enable_metadata_hash("CRN", 9);
+        }
         wasm.build();
     }
 }

@@ -13,6 +13,8 @@
 //! development, the sudo key's: nobody buys the room that is kept for duties. A new runtime that governance
 //! authorised is longer than other transactions. It is brought without a signature, so this does not hold it up.
 
+pub use frame_metadata_hash_extension::CheckMetadataHash;
+
 use cairn_primitives::Netuid;
 use codec::{Decode, DecodeWithMemTracking, Encode};
 use frame_support::{

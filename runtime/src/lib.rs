@@ -80,6 +80,7 @@ pub type TxExtension = (
     extensions::InTurn,
     frame_system::CheckWeight<Runtime>,
     extensions::FreeOrPaid,
+    extensions::CheckMetadataHash<Runtime>,
     frame_system::WeightReclaim<Runtime>,
 );
 /// A transaction.

@@ -19,7 +19,7 @@ use sp_runtime::{
 
 use crate::{
     audit, block_time,
-    extensions::{FreeOrPaid, InTurn},
+    extensions::{CheckMetadataHash, FreeOrPaid, InTurn},
     presets, AccountId, Balance, Executive, Hash, Header, Nonce, Runtime, RuntimeCall,
     RuntimeGenesisConfig, SignedPayload, Subnets, System, TxExtension, UncheckedExtrinsic,
 };
@@ -83,6 +83,7 @@ impl Actor {
             InTurn::new(nonce),
             frame_system::CheckWeight::new(),
             FreeOrPaid::with_tip(tip),
+            CheckMetadataHash::new(false),
             frame_system::WeightReclaim::new(),
         );
         let payload = SignedPayload::new(call.clone(), extension.clone()).expect("can be signed");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cairn_primitives::{Balance, Hotkey, Netuid, Role};
 use cairn_runtime::{
-    extensions::{FreeOrPaid, InTurn},
+    extensions::{CheckMetadataHash, FreeOrPaid, InTurn},
     AccountId, Nonce, RuntimeCall, SignedPayload, Subnets, TxExtension, UncheckedExtrinsic,
 };
 use codec::Encode;
@@ -103,6 +103,7 @@ impl Key {
             InTurn::new(nonce),
             frame_system::CheckWeight::new(),
             FreeOrPaid::with_tip(tip),
+            CheckMetadataHash::new(false),
             frame_system::WeightReclaim::new(),
         );
         let payload = SignedPayload::new(call.clone(), extension.clone()).ok()?;

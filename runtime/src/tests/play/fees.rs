@@ -206,6 +206,7 @@ fn wallets_see_nothing_new() {
             "CheckNonce",
             "CheckWeight",
             "ChargeTransactionPayment",
+            "CheckMetadataHash",
             "WeightReclaim",
         ]
     );

@@ -102,6 +102,13 @@ pub enum Address {
     Id([u8; 32]),
 }
 
+/// Whether what is signed has the digest of the metadata.
+#[derive(Encode, Decode, TypeInfo)]
+pub enum DigestMode {
+    Disabled,
+    Enabled,
+}
+
 #[derive(Encode, Decode, TypeInfo)]
 pub enum Signature {
     #[codec(index = 1)]
@@ -190,6 +197,7 @@ pub fn metadata() -> Vec<u8> {
             extension::<Compact<u32>, ()>("CheckNonce"),
             extension::<(), ()>("CheckWeight"),
             extension::<Compact<u64>, ()>("ChargeTransactionPayment"),
+            extension::<DigestMode, Option<H256>>("CheckMetadataHash"),
         ],
     };
     let runtime = meta_type::<(RuntimeCall, RuntimeEvent)>();
@@ -223,12 +231,22 @@ impl Transaction {
         let era = u16::decode(&mut input)?;
         let Compact(nonce) = Compact::<u32>::decode(&mut input)?;
         let Compact(tip) = Compact::<u64>::decode(&mut input)?;
+        let DigestMode::Disabled = DigestMode::decode(&mut input)? else {
+            return Err("it is held to a digest of metadata, which it cannot know".into());
+        };
         let call = RuntimeCall::decode_all(&mut input)?;
         // sp_runtime's Era: the low four bits are log2(period) − 1, the others the phase.
         if era & 15 != 6 {
             return Err("not mortal for 128 blocks".into());
         }
-        let signed = (&call, era, Compact(nonce), Compact(tip)).encode();
+        let signed = (
+            &call,
+            era,
+            Compact(nonce),
+            Compact(tip),
+            DigestMode::Disabled,
+        )
+            .encode();
         Ok(Transaction {
             signer,
             nonce,
@@ -243,7 +261,8 @@ impl Transaction {
     /// Whether it is signed for this chain, this runtime and the block that it hangs on.
     pub fn is_signed_for(&self, genesis: H256, anchor: H256) -> bool {
         let mut payload = self.signed.clone();
-        (SPEC_VERSION, TRANSACTION_VERSION, genesis, anchor).encode_to(&mut payload);
+        let digest = None::<H256>;
+        (SPEC_VERSION, TRANSACTION_VERSION, genesis, anchor, digest).encode_to(&mut payload);
         if payload.len() > 256 {
             payload = blake2_256(&payload).as_bytes().to_vec();
         }
