@@ -44,7 +44,7 @@ fn is_free(transaction: &UncheckedExtrinsic) -> bool {
             &Default::default(),
         );
         let origin = RuntimeOrigin::signed(signer);
-        let (.., fee, _) = extension;
+        let (.., fee, _, _) = extension;
         TransactionOutcome::Rollback(fee.is_free(&origin, &transaction.function))
     })
 }
