@@ -19,6 +19,9 @@ die() {
 # The places of sources are in panics' messages: named alike, they are alike whoever builds.
 export RUSTFLAGS="--remap-path-prefix=$PWD=/cairn --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 export WASM_BUILD_RUSTFLAGS="${WASM_BUILD_RUSTFLAGS:+$WASM_BUILD_RUSTFLAGS }$RUSTFLAGS"
+for program in node npm; do
+    command -v "$program" >/dev/null || die "$program is missing, and a release's digest is checked by it: install Node.js"
+done
 # With the digest of the metadata in it, which hardware wallets sign.
 cargo build --locked --release --bins --features cairn-runtime/metadata-hash
 

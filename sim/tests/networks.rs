@@ -63,21 +63,27 @@ fn where_tokens_count_all_hold_the_same_model_beside_one_that_makes_half_of_the_
         },
         combine: Combination::Tokens,
     };
-    let mut settings = Settings {
-        terms: Some(terms),
-        ..Settings::honest(7, 3, 2, 10)
+    let of = |combine| {
+        let terms = Terms { combine, ..terms };
+        let mut settings = Settings {
+            terms: Some(terms),
+            ..Settings::honest(7, 3, 2, 10)
+        };
+        settings.cast.push(Recruit {
+            behaviour: Box::new(Slow),
+            ..Recruit::honest(Role::Miner, "slow")
+        });
+        settings.cast.push(Recruit {
+            is_seated: false,
+            is_up: false,
+            comes_in: Some(6),
+            ..Recruit::honest(Role::Miner, "late")
+        });
+        run(settings)
     };
-    settings.cast.push(Recruit {
-        behaviour: Box::new(Slow),
-        ..Recruit::honest(Role::Miner, "slow")
-    });
-    settings.cast.push(Recruit {
-        is_seated: false,
-        is_up: false,
-        comes_in: Some(6),
-        ..Recruit::honest(Role::Miner, "late")
-    });
-    let result = run(settings);
+    let (result, by_trust) = (of(Combination::Tokens), of(Combination::Trust));
+    let last_of = |result: &RunResult| result.rounds.last().and_then(|round| round.model_root);
+    assert_ne!(last_of(&result), last_of(&by_trust));
     assert_eq!(result.faults, []);
     assert_eq!(result.null_rounds(), 0);
     let last = result.rounds.last().expect("there are ten");

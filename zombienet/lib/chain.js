@@ -75,6 +75,7 @@ function send(api, call, suri) {
     const sent = call.signAndSend(pair, ({ status, dispatchError }) => {
       if (dispatchError) reject(new Error(`${call.method.section}.${call.method.method}: ${dispatchError}`));
       else if (status.isInBlock) resolve(status.asInBlock);
+      else if (status.isInvalid || status.isDropped || status.isUsurped) reject(new Error(status.type));
     });
     sent.catch(reject);
   });

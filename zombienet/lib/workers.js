@@ -93,7 +93,9 @@ class Workers {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const gone = once(child, 'exit');
       child.kill('SIGTERM');
+      const killer = setTimeout(() => child.kill('SIGKILL'), 20_000);
       await gone;
+      clearTimeout(killer);
     }
   }
 }

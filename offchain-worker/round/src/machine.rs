@@ -188,7 +188,7 @@ pub enum Kind {
     Attestation,
     /// That a member is back.
     Presence,
-    /// Scores. Before audits, of which there may always be one more.
+    /// Scores. Before audits, of which there may be many.
     Scores,
     /// What is served for an audit, or what one found.
     Audit,

@@ -96,7 +96,8 @@ impl World {
             None => return,
         };
         self.members[who].process.flight = None;
-        self.tell(who, Event::Sent { kind, block });
+        // Who waits has its turn before the machine hears of it, as in a worker.
         self.send_next(who);
+        self.tell(who, Event::Sent { kind, block });
     }
 }
