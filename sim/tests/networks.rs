@@ -82,12 +82,15 @@ fn where_tokens_count_all_hold_the_same_model_beside_one_that_makes_half_of_the_
         run(settings)
     };
     let (result, by_trust) = (of(Combination::Tokens), of(Combination::Trust));
-    let last_of = |result: &RunResult| result.rounds.last().and_then(|round| round.model_root);
+    let last_of = |result: &RunResult| {
+        let mut newest = result.rounds.iter().rev();
+        newest.find_map(|round| round.model_root)
+    };
+    assert!(last_of(&result).is_some());
     assert_ne!(last_of(&result), last_of(&by_trust));
     assert_eq!(result.faults, []);
     assert_eq!(result.null_rounds(), 0);
-    let last = result.rounds.last().expect("there are ten");
-    assert!(last.model_root.is_some());
+    assert_eq!(result.rounds.len(), 10);
     // Nobody lost a bond, which is what a false word costs: what is left is the fee of registering.
     let early = result.members.iter().filter(|one| one.name != "late");
     assert!(early.map(|one| one.lost).all(|lost| lost < CRN / 100));
@@ -234,7 +237,10 @@ fn seats_that_commit_at_once_keep_nobody_out() {
 fn whoever_has_many_audits_to_speak_of_attests_in_time() {
     let attack = attacks::find("clones").expect("it is in the table");
     for seed in 7..11 {
-        let mut settings = Settings::honest(seed, 4, 3, 8);
+        let mut settings = Settings {
+            engine: Kind::Tiny,
+            ..Settings::honest(seed, 4, 3, 8)
+        };
         attacks::stage(&mut settings, attack, None);
         let result = run(settings);
         let nobody = |round: &&RoundResult| round.null || round.part.attested.len() < 3;

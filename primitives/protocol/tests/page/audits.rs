@@ -44,7 +44,7 @@ pub fn audit(page: &Section) {
     assert_eq!(ends(3), ends(0));
     let last = page.number(", or the last ", ".") as u32;
     assert_eq!(steps - second, last);
-    page.says("A contribution of no steps has no interval: nothing can be served of it, so its audit is lost");
+    page.says("A contribution of no steps has no interval: nothing can be served of it, so its audit fails");
     assert_eq!(rule::interval(0, 0, every), None);
     assert_eq!(rule::outcome(false, []), AuditOutcome::Silent);
     let most = page.number("an odd number of at most ", ".") as u8;

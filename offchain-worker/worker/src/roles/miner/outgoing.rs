@@ -5,7 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU32, Ordering},
         Arc,
     },
 };
@@ -27,7 +27,8 @@ pub(super) struct Outgoing {
     root: SealedRoot,
     length: u64,
     copy: PathBuf,
-    is_looking: Arc<AtomicBool>,
+    /// How often a look was asked for since none was under way; 0: none is now.
+    asked: Arc<AtomicU32>,
 }
 
 /// Puts a copy of a sealed file into this directory, in place of the one of the contribution before.
@@ -66,25 +67,34 @@ impl Outgoing {
             root,
             length: intent.commitment.length,
             copy: place(directory, &root),
-            is_looking: Arc::default(),
+            asked: Arc::default(),
         }
     }
 
-    /// Looks whether the store still has the file, and publishes it again if not. One look at a time.
+    /// Looks whether the store still has the file, and publishes it again if not. One look at a time: who asks while there
+    /// is one has it followed by another.
     pub fn tend<C: Clone + Send + Sync + 'static>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
-        if self.is_looking.swap(true, Ordering::AcqRel) {
+        if self.asked.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }
         let (own, desk) = (self.clone(), desk.clone());
         jobs.spawn(async move {
-            if let Err(why) = own.repair(&desk.run.store).await {
-                tracing::warn!(
-                    "round {} · {why}; trying again with the next block",
-                    own.round
-                );
-                desk.metrics().failed(Failed::Publish);
+            loop {
+                let asked = own.asked.load(Ordering::Acquire);
+                if let Err(why) = own.repair(&desk.run.store).await {
+                    tracing::warn!(
+                        "round {} · {why}; trying again with the next block",
+                        own.round
+                    );
+                    desk.metrics().failed(Failed::Publish);
+                }
+                let answered =
+                    own.asked
+                        .compare_exchange(asked, 0, Ordering::AcqRel, Ordering::Acquire);
+                if answered.is_ok() {
+                    break;
+                }
             }
-            own.is_looking.store(false, Ordering::Release);
             Ok(Ended::Nothing)
         });
     }
