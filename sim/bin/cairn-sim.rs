@@ -82,6 +82,17 @@ struct Run {
     json: Option<PathBuf>,
 }
 
+/// Where a table goes.
+#[derive(clap::Args)]
+struct To {
+    /// Where to write the rows as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Where to write the rows as a page for people.
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+}
+
 #[derive(clap::Args)]
 struct Attacks {
     /// Which; all, if none is named.
@@ -106,12 +117,8 @@ struct Attacks {
     /// Name the attacks and run none.
     #[arg(long)]
     list: bool,
-    /// Where to write the rows as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Where to write the rows as a page for people.
-    #[arg(long, value_name = "FILE")]
-    page: Option<PathBuf>,
+    #[command(flatten)]
+    to: To,
 }
 
 #[derive(clap::Args)]
@@ -144,12 +151,8 @@ struct Churn {
     /// Rounds.
     #[arg(long, default_value_t = 20)]
     rounds: u32,
-    /// Where to write the rows as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Where to write the rows as a page for people.
-    #[arg(long, value_name = "FILE")]
-    page: Option<PathBuf>,
+    #[command(flatten)]
+    to: To,
 }
 
 #[derive(clap::Args)]
@@ -185,12 +188,8 @@ struct Utilisation {
     /// GB a second that its disk writes, which nobody published.
     #[arg(long, value_name = "GB", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     disk: u64,
-    /// Where to write the rows as JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// Where to write the rows as a page for people.
-    #[arg(long, value_name = "FILE")]
-    page: Option<PathBuf>,
+    #[command(flatten)]
+    to: To,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -354,7 +353,7 @@ impl Attacks {
             );
             rows.push(row);
         }
-        if self.page.is_some() {
+        if self.to.page.is_some() {
             for seed in &self.seeds {
                 let honest = field.honest(Bench {
                     seed: *seed,
@@ -364,7 +363,7 @@ impl Attacks {
             }
         }
         let made = page(&rows, bench, field.report());
-        show(&rows, made, (&self.json, &self.page))?;
+        show(&rows, made, &self.to)?;
         let unsound = field.unsound().iter();
         sound(unsound.map(|one| (one.broken.as_slice(), self.again(one))))
     }
@@ -382,7 +381,7 @@ impl Attacks {
             " --seed {seed} --miners {} --validators {} --rounds {}",
             self.miners, self.validators, self.rounds
         ));
-        if let Some(page) = self.page.as_ref().filter(|_| one.beside.is_none()) {
+        if let Some(page) = self.to.page.as_ref().filter(|_| one.beside.is_none()) {
             line.push_str(&format!(" --page {}", page.display()));
         }
         line
@@ -426,7 +425,7 @@ impl Churn {
             }
         }
         let made = churn::page::page(&rows, bench);
-        show(&rows, made, (&self.json, &self.page))?;
+        show(&rows, made, &self.to)?;
         sound(
             rows.iter()
                 .map(|row| (row.broken.as_slice(), self.again(row))),
@@ -488,7 +487,7 @@ impl Utilisation {
             host,
         };
         let made = utilisation::page::page(&rows, made);
-        show(&rows, made, (&self.json, &self.page))?;
+        show(&rows, made, &self.to)?;
         sound(
             rows.iter()
                 .map(|row| (row.broken.as_slice(), self.again(row))),
@@ -539,18 +538,14 @@ fn sound<'a>(networks: impl Iterator<Item = (&'a [&'static str], String)>) -> Re
 }
 
 /// Writes rows and their page where they are to go; rows that are to go nowhere are printed.
-fn show<T: serde::Serialize>(
-    rows: &[T],
-    made: String,
-    (to_json, to_page): (&Option<PathBuf>, &Option<PathBuf>),
-) -> Result<(), String> {
-    if let Some(path) = to_page {
+fn show<T: serde::Serialize>(rows: &[T], made: String, to: &To) -> Result<(), String> {
+    if let Some(path) = &to.page {
         write(path, &made)?;
     }
     let text = json(&rows)?;
-    match to_json {
+    match &to.json {
         Some(path) => write(path, &text),
-        None if to_page.is_some() => Ok(()),
+        None if to.page.is_some() => Ok(()),
         None => {
             println!("{text}");
             Ok(())
