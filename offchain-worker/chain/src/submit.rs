@@ -108,7 +108,7 @@ impl Client {
     /// A call that is free for members, and is not in one of the next two blocks, is offered as one that pays the fee
     /// and a tip of a pebble, for which no quota is too small. An account without money goes on waiting with the free
     /// one. What no block can take any more, since its phase is over, is given up at once: who waits for the account's
-    /// turn gets it. What only cannot be paid for now is not: a later block may take it.
+    /// turn gets it. What the account has no money for is not given up: it may come before a later block.
     ///
     /// # Errors
     /// [`ChainError::Dispatch`] if it was executed and failed, [`ChainError::Rejected`] if the node turned
