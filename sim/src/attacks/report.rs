@@ -135,11 +135,11 @@ impl Report {
 
     fn of_proofs(&self) -> String {
         let text = "A miner's premium says, in standard errors, by how much more its contributions helped on its own \
-                    windows than on nobody's ([protocol.md](protocol.md#value)). z is its median over miners, \
-                    validators and networks, after so many rounds. *Some* is the share of premiums by which a miner's \
-                    gains count for something, *full* of those by which they count in full: of honest miners the \
-                    power of the test, of cheats what it lets through. Whoever loses its bond to an audit trains no \
-                    more, and what it has proven stays.";
+                    windows than on nobody's ([protocol.md](protocol.md#value-what-a-contribution-was-worth)). z is \
+                    its median over miners, validators and networks, after so many rounds. *Some* is the share of \
+                    premiums by which a miner's gains count for something, *full* of those by which they count in \
+                    full: of honest miners the power of the test, of cheats what it lets through. Whoever loses its \
+                    bond to an audit trains no more, and what it has proven stays.";
         let mut page = format!("\n## What honest miners prove\n\n{}\n", wrapped("", text));
         let (mut head, mut line) = (String::from("| rounds |"), String::from("|---:|"));
         let cheats = CHEATS.iter().filter_map(|name| {
