@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!        chain ──▶ view ─┐                        ┌─▶ Look, Apply, Keep, Join, Send, Stop     (both)
-//!                        ├─▶ handle … poll_action ┼─▶ Train, Serve …                        (miner)
+//!                        ├─▶ handle … poll_action ┼─▶ Train, FetchAhead, Serve …            (miner)
 //!   job ended ──▶ event ─┘                        └─▶ Fetch, Open, Pledge, Measure, Audit … (validator)
 //! ```
 //!
@@ -25,6 +25,7 @@
 //! - in one round it commits to one content only, whatever happens in between;
 //! - it reveals only the key of the contribution that the chain has from it;
 //! - every settled round is applied once and in order;
+//! - what others commit to it fetches before it needs it, within bounds, and nothing waits for that ([`ahead`]);
 //! - what a contribution left, moments and error feedback, is carried on if it was included, and forgotten if not;
 //! - of a round in which its work was drawn it keeps what it needs to serve what is audited ([`audit`]).
 //!
@@ -39,6 +40,7 @@
 //! Beside them: who trains on what and what validators evaluate ([`plan`]), whether there is time for
 //! another inner step ([`pace`]), and how evidence becomes values and scores ([`scoring`]).
 
+pub mod ahead;
 pub mod audit;
 pub mod course;
 pub mod hidden_row;

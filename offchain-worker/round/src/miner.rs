@@ -10,10 +10,12 @@ use cairn_primitives::{BlockNumber, Commitment, Hotkey, Phase, Round, Secret, Se
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    ahead::{Ahead, Sealed},
     audit::{Demand, Serving, Shown},
     course::{Course, Left, Work},
     machine::{Action, Event, Gone, Held, Kind, Lack, Machine, Reason, Transaction},
     plan::Plan,
+    validator::Id,
     Settlement, View,
 };
 
@@ -48,6 +50,10 @@ pub enum Task {
     AbandonTraining,
     /// Make states of a round again from what it began with, and store them for who audits it.
     Serve(Demand),
+    /// Fetch a sealed file, so that it is here when its round is settled.
+    FetchAhead(Sealed),
+    /// End what is being fetched like that of this round, and of those before it: the rest is fetched as it is needed.
+    StopFetching(Round),
 }
 
 /// How that ends.
@@ -59,6 +65,15 @@ pub enum Done {
     NothingTrained(Round),
     /// States of this round are stored and their root is on disk, or that came to nothing.
     Served(Round, Option<Served>),
+    /// A sealed file is here and matches its root, or is not to be had now.
+    Fetched {
+        /// The round.
+        round: Round,
+        /// Which.
+        id: Id,
+        /// Whether it is here.
+        is_here: bool,
+    },
 }
 
 /// Where a miner stands.
@@ -78,6 +93,8 @@ pub struct Miner {
     is_serving: bool,
     /// How many blocks there were to train in, when it was too late in a round that did not wait for it.
     trained: Option<BlockNumber>,
+    /// Files of the round held that are fetched before it is settled.
+    ahead: Ahead,
 }
 
 impl Miner {
@@ -93,6 +110,7 @@ impl Miner {
             serving: Serving::default(),
             is_serving: false,
             trained: None,
+            ahead: Ahead::of(round),
         }
     }
 
@@ -129,16 +147,20 @@ impl Miner {
         self.stopping = false;
     }
 
-    fn begin(&mut self) {
+    fn begin(&mut self, held: Held) {
         self.intent = None;
         self.stopping = false;
         self.skipping = false;
+        self.stop_fetching();
+        self.ahead = Ahead::of(Some(held.round));
     }
 
-    fn done(&mut self, done: Done) {
+    fn done(&mut self, done: Done, now: BlockNumber) {
         match done {
             // It is tried again with the next block.
             Done::Served(_, None) => self.course.rest(),
+            // It runs beside what is computed.
+            Done::Fetched { .. } => {}
             _ => self.rest(),
         }
         match done {
@@ -155,6 +177,11 @@ impl Miner {
                 self.is_serving = false;
                 self.serving.made(round, served);
             }
+            Done::Fetched { round, id, is_here } => {
+                if self.ahead.ended(round, id, is_here, now) {
+                    self.course.look_again();
+                }
+            }
         }
     }
 
@@ -162,6 +189,7 @@ impl Miner {
         if matches!(self.course.work(), Work::Own(_)) && !self.is_serving {
             self.abandon();
         }
+        self.stop_fetching();
         self.course.act(match gone {
             Gone::Stopped => Action::Explain(Lack::Run),
             Gone::Replaced(started_at) => Action::Stop(Reason::Replaced(started_at)),
@@ -174,6 +202,10 @@ impl Miner {
         }
         self.serving.look(view, self.hotkey, self.course.round());
         self.note_pace(view, now);
+        let settled = view.settled.as_ref().map(|settlement| settlement.round);
+        if settled.is_some() && settled == self.course.round() {
+            self.stop_fetching();
+        }
         match self.course.work() {
             Work::Idle => {
                 let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
@@ -200,6 +232,15 @@ impl Miner {
             }
         }
         self.course.announce(view, self.hotkey, now);
+        for sealed in self.ahead.next(view, self.hotkey, now) {
+            self.course.act(Action::Do(Task::FetchAhead(sealed)));
+        }
+    }
+
+    fn stop_fetching(&mut self) {
+        if let Some(round) = self.ahead.end() {
+            self.course.act(Action::Do(Task::StopFetching(round)));
+        }
     }
 
     fn follow(&mut self, left: Left<Done>, now: BlockNumber) {
@@ -207,12 +248,12 @@ impl Miner {
             Left::Nothing => {}
             Left::Look(view) => self.look(&view, now),
             Left::Gone(gone) => self.gone(gone),
-            Left::Begin(_) => self.begin(),
+            Left::Begin(held) => self.begin(held),
             Left::Keep(settlement, held) => {
                 let audited = self.serving.keep(settlement.round);
                 self.course.keep(*settlement, held, audited);
             }
-            Left::Done(done) => self.done(done),
+            Left::Done(done) => self.done(done, now),
         }
     }
 

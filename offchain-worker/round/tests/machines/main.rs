@@ -1,6 +1,7 @@
 //! The machines of both roles: scene by scene, and with views of which none has to follow from the last.
 
 mod absence;
+mod ahead;
 mod audits;
 mod checkpoints;
 mod checks;

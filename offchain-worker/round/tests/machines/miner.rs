@@ -2,6 +2,7 @@
 
 use cairn_primitives::{BlockNumber, Round, Secret, Uid};
 use cairn_round::{
+    ahead::{Sealed, Whom},
     course::Work,
     machine::{Gone, Kind, Lack, Reason, Transaction},
     miner::{Done, Intent, Miner, Task},
@@ -238,11 +239,21 @@ fn slot_commitment_and_inclusion_are_found_by_the_hotkey() {
         plan: plan(0),
         deadline: 104,
     });
-    assert_eq!(miner(0, None).look(shuffled.clone(), 100), [train]);
+    let fetch = Action::Do(Task::FetchAhead(Sealed {
+        round: 0,
+        id: (anothers.uid, anothers.commitment.sealed_root),
+        hotkey: anothers.hotkey,
+        commitment: anothers.commitment.clone(),
+        whom: Whom::NotItsLine,
+    }));
+    let begun = [train, fetch.clone()];
+    assert_eq!(miner(0, None).look(shuffled.clone(), 100), begun);
     let mut back = miner(0, Some(intent(0, 7)));
-    assert_eq!(back.look(shuffled.clone(), 101), [commit(&intent(0, 7))]);
+    let made = [commit(&intent(0, 7)), fetch.clone()];
+    assert_eq!(back.look(shuffled.clone(), 101), made);
     shuffled.contributions.push(another_uid.clone());
-    assert_eq!(miner(0, Some(intent(0, 7))).look(shuffled, 101), []);
+    let committed = miner(0, Some(intent(0, 7))).look(shuffled, 101);
+    assert_eq!(committed, [fetch]);
     for (seen, expected) in [(another_uid, true), (anothers, false)] {
         let end = settled(0, &[seen]);
         let actions = miner(0, Some(intent(0, 7))).look(over(&end, 113), 113);

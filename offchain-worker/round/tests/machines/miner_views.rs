@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{BlockNumber, Phase, Round, SealedRoot};
 use cairn_round::{
+    ahead::{Sealed, AT_ONCE, MOST_OF_ONE},
     machine::{Kind, Transaction},
     miner::{Done, Intent, Miner, Task},
+    validator::Id,
     Action, Event, Held, View,
 };
 use proptest::prelude::*;
@@ -29,6 +31,10 @@ struct Run {
     miner: Driven<Miner>,
     disk: (Held, Option<Intent>),
     job: Option<Job>,
+    /// What is being fetched before it is needed.
+    fetching: BTreeSet<(Round, Id)>,
+    /// What this process was to fetch of the round held.
+    fetched: BTreeSet<Id>,
     is_sending: bool,
     seen: Option<View>,
     now: BlockNumber,
@@ -45,6 +51,8 @@ impl Run {
             miner: Driven::new(Miner::new(hotkey(MINER), Some(held), None)),
             disk: (held, None),
             job: None,
+            fetching: BTreeSet::new(),
+            fetched: BTreeSet::new(),
             is_sending: false,
             seen: None,
             now: 0,
@@ -59,6 +67,8 @@ impl Run {
     /// A miner that was not there before, or has crashed.
     fn start(&mut self) {
         (self.job, self.is_sending, self.seen) = (None, false, None);
+        self.fetching.clear();
+        self.fetched.clear();
         let (held, intent) = self.disk.clone();
         self.miner = Driven::new(Miner::new(hotkey(MINER), Some(held), intent));
         assert_eq!(self.miner.drain(), [], "nothing is known of the chain yet");
@@ -80,7 +90,10 @@ impl Run {
                 );
             }
             Told::Answer(glimpse) => self.answer(glimpse.as_ref()),
-            Told::Ends(_, well) => self.end(*well),
+            Told::Ends(which, well) => match self.fetching.iter().nth(*which).copied() {
+                Some(file) => self.end_fetching(file, *well),
+                None => self.end(*well),
+            },
             Told::Sent(kind, block) => {
                 if *kind == Kind::Contribution && std::mem::take(&mut self.is_sending) {
                     let (kind, block) = (*kind, *block);
@@ -120,6 +133,28 @@ impl Run {
         self.tell(event);
     }
 
+    fn end_fetching(&mut self, (round, id): (Round, Id), is_here: bool) {
+        self.fetching.remove(&(round, id));
+        self.tell(Event::Done(Done::Fetched { round, id, is_here }));
+    }
+
+    fn fetch(&mut self, sealed: Sealed) {
+        let held = self.disk.0.round;
+        assert_eq!(sealed.round, held);
+        assert_ne!(sealed.hotkey, hotkey(MINER), "its own is here");
+        let settled = self.view().settled.as_ref();
+        assert!(settled.is_none_or(|it| it.round != held), "too late");
+        assert!(
+            self.fetching.insert((held, sealed.id)),
+            "it is fetched already"
+        );
+        let of_round = self.fetching.iter().filter(|(round, _)| *round == held);
+        assert!(of_round.count() <= AT_ONCE);
+        self.fetched.insert(sealed.id);
+        let of_one = self.fetched.iter().filter(|(uid, _)| *uid == sealed.id.0);
+        assert!(of_one.count() <= MOST_OF_ONE);
+    }
+
     /// What a job writes to disk, and reports then.
     fn write(&mut self, job: Job, well: bool) -> Event<Done> {
         match job {
@@ -138,12 +173,14 @@ impl Run {
             },
             Job::Keep(held) => {
                 self.disk = (held, None);
+                self.fetched.clear();
                 Event::Kept(held)
             }
             Job::Join if !well => Event::NotJoined,
             Job::Join => {
                 let held = held_at(self.disk.0.round + 3);
                 self.disk = (held, None);
+                self.fetched.clear();
                 Event::Joined(held)
             }
         }
@@ -175,6 +212,10 @@ impl Run {
             }
             Action::Do(Task::FinishTraining | Task::AbandonTraining) => {
                 assert!(matches!(self.job, Some(Job::Train(_))));
+            }
+            Action::Do(Task::FetchAhead(sealed)) => self.fetch(sealed),
+            Action::Do(Task::StopFetching(round)) => {
+                assert!(self.fetching.iter().any(|(of, _)| *of == round));
             }
             Action::Apply {
                 settlement,
@@ -249,6 +290,8 @@ impl Run {
 fn name(action: &Action<Task>) -> &'static str {
     match action {
         Action::Do(Task::Train { .. }) => "train",
+        Action::Do(Task::FetchAhead(_)) => "fetch ahead",
+        Action::Do(Task::StopFetching(_)) => "stop fetching",
         Action::Apply {
             is_included: true, ..
         } => "apply its own",
@@ -272,6 +315,8 @@ fn it_comes_to_do_all_of_which_it_promises_something() {
     }
     let all = [
         "train",
+        "fetch ahead",
+        "stop fetching",
         "apply its own",
         "apply",
         "keep",
