@@ -403,6 +403,7 @@ impl<C: Chain, R: Role> Driver<C, R> {
             Ended::Kept(kept) => self.kept(*kept)?,
             Ended::Joined(held) => {
                 self.role.holds(held);
+                self.forget_ahead(held.round);
                 self.tell(Event::Joined(held));
                 self.show_held();
                 self.say_ready(held, false);
@@ -492,9 +493,19 @@ impl<C: Chain, R: Role> Driver<C, R> {
             self.prune();
         }
         self.role.holds(held);
+        self.forget_ahead(held.round);
         self.tell(Event::Kept(held));
         self.show_held();
         Ok(())
+    }
+
+    /// Removes what was fetched ahead of rounds that are over.
+    fn forget_ahead(&mut self, round: Round) {
+        let sources = self.desk.sources.clone();
+        self.jobs.spawn(async move {
+            sources.forget_ahead(round).await;
+            Ok(Ended::Nothing)
+        });
     }
 
     /// Removes from the own store what nobody can ask for any more.

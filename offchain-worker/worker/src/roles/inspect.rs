@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cairn_gradient::checked::{self, Checked, Refusal, Terms};
 use cairn_primitives::{Commitment, Hotkey, Round};
 use cairn_protocol::verdict::Before;
-use cairn_round::validator::Claim;
+use cairn_round::{ahead::Sealed, validator::Claim};
 use cairn_store::{paths, StoreError};
 
 use super::{
@@ -24,16 +24,31 @@ pub(super) async fn fetch<C: Chain>(
     maker: Hotkey,
     commitment: &Commitment,
 ) -> Result<Bytes, StoreError> {
-    let wanted = Wanted {
-        prefix: paths::contributions(desk.run.netuid.get(), round),
+    sources::file(desk, &wanted(&desk.run, round, maker, commitment)).await
+}
+
+/// Brings a sealed file here for [`fetch`] to find, if it is to be had now. Whether it is here.
+///
+/// # Errors
+/// Those of the own store.
+pub(super) async fn fetch_ahead<C: Chain>(
+    desk: &Desk<C>,
+    sealed: &Sealed,
+) -> Result<bool, StoreError> {
+    let wanted = wanted(&desk.run, sealed.round, sealed.hotkey, &sealed.commitment);
+    sources::ahead(desk, &wanted, sealed.whom).await
+}
+
+fn wanted(run: &Run, round: Round, maker: Hotkey, commitment: &Commitment) -> Wanted {
+    Wanted {
+        prefix: paths::contributions(run.netuid.get(), round),
         root: commitment.sealed_root.0,
         length: commitment.length,
-        most: desk.run.max_len,
+        most: run.max_len,
         maker,
         round,
         holders: Vec::new(),
-    };
-    sources::file(desk, &wanted).await
+    }
 }
 
 /// Opens a sealed file, of which the root has been compared, and checks that it is what the miner owes, given what is

@@ -1,5 +1,6 @@
 //! The miner: trains on what the chain assigns to it and contributes the difference.
 
+mod ahead;
 mod cheats;
 mod make;
 mod outgoing;
@@ -13,12 +14,14 @@ use cairn_engine::Engine;
 use cairn_primitives::{BlockNumber, Netuid, Round, Served};
 use cairn_round::{
     miner::{Done, Miner, Task},
+    validator::Id,
     Held,
 };
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use self::{
+    ahead::Fetching,
     make::Made,
     outgoing::Outgoing,
     round_job::{system_clock, Clock, Control, Order, Timing},
@@ -139,6 +142,7 @@ pub(super) async fn mine<C: Chain>(
             behaviour,
             control: Arc::default(),
             timing: Arc::new(Timing::new(clock.clone(), resumed.block)),
+            fetching: Fetching::default(),
         })
     })
     .await
@@ -156,6 +160,8 @@ struct MinerRole {
     behaviour: Behaviour,
     control: Arc<Control>,
     timing: Arc<Timing>,
+    /// Files of others that are fetched before they are needed.
+    fetching: Fetching,
 }
 
 /// How its own work ended.
@@ -163,6 +169,7 @@ enum Outcome {
     Trained(Box<round_job::Trained>),
     Nothing(Round),
     Served(Round, Option<Served>),
+    Fetched(Round, Id, bool),
 }
 
 impl Role for MinerRole {
@@ -214,6 +221,8 @@ impl Role for MinerRole {
             Task::FinishTraining => self.control.finish(),
             Task::AbandonTraining => self.control.abandon(),
             Task::Serve(demand) => serve::begin(desk, jobs, demand, self.behaviour.opener()),
+            Task::FetchAhead(sealed) => self.fetching.begin(desk, jobs, sealed),
+            Task::StopFetching(round) => self.fetching.stop(round),
         }
     }
 
@@ -221,6 +230,7 @@ impl Role for MinerRole {
         Ok(match outcome {
             Outcome::Nothing(round) => Done::NothingTrained(round),
             Outcome::Served(round, served) => Done::Served(round, served),
+            Outcome::Fetched(round, id, is_here) => Done::Fetched { round, id, is_here },
             Outcome::Trained(trained) => {
                 status.loss = Some(trained.loss);
                 self.open = Some(trained.intent.round);
@@ -248,7 +258,7 @@ impl Role for MinerRole {
     }
 
     fn at_hand(&self, _: Round) -> AtHand {
-        // A miner fetches what was included when it needs it.
+        // A miner opens what was included when it needs it.
         AtHand::new()
     }
 

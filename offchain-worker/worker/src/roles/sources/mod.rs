@@ -4,6 +4,7 @@
 //! What was fetched is put into the own store, so that who vouches for a file can serve it, too. A source that lied, or
 //! that did not answer, is remembered and passed over for a while.
 
+mod ahead;
 mod outside;
 mod peer;
 mod relays;
@@ -21,8 +22,12 @@ use bytes::Bytes;
 use cairn_chain::AccountId;
 use cairn_primitives::{api::Attester, Hotkey, Round, Text, H256};
 use cairn_protocol::endpoint;
-use cairn_store::{fetch, guard::Origin, Blob, Fault, Patience, Source, Store, StoreError};
+use cairn_round::ahead::Whom;
+use cairn_store::{
+    fetch, guard::Origin, Blob, Fault, FetchError, Outcome, Patience, Source, Store, StoreError,
+};
 
+pub(super) use self::ahead::ahead;
 pub use self::{
     outside::{only_inside, HOW_TO_BE_REACHED},
     relays::{Relays, IF_TRUSTED},
@@ -73,10 +78,15 @@ const PATIENCE: Patience = Patience {
     strikes: 2,
     pause: Duration::from_millis(250),
 };
+/// What the endpoint of a store begins with; other endpoints are peers.
+const STORE: &str = "https://";
 /// Sources that are kept open at most.
 const MOST_OPEN: usize = 256;
 /// For a whole file: this, and a second for each MiB. Who brings a group now and then holds nobody up.
 const WHOLE: Duration = Duration::from_secs(30);
+/// How often, and after how long each time, a place is tried again that another fetch has: one that was told to end
+/// lets go of it a moment later.
+const BUSY: (u32, Duration) = (20, Duration::from_millis(100));
 /// Rounds of which what came in part is kept, to go on from there.
 pub const INCOMING_ROUNDS: Round = 16;
 
@@ -107,6 +117,8 @@ pub(super) struct Sources {
     node: Option<Node>,
     /// Where what is fetched lies until it is whole.
     incoming: PathBuf,
+    /// Where what is fetched before it is needed lies, if the own store is no directory.
+    ahead: PathBuf,
     open: Mutex<BTreeMap<String, Arc<dyn Source>>>,
     standing: Mutex<Standing>,
 }
@@ -157,6 +169,7 @@ impl Sources {
             origin,
             node,
             incoming,
+            ahead: directory.join("ahead"),
             open: Mutex::default(),
             standing: Mutex::default(),
         })
@@ -217,7 +230,7 @@ impl Sources {
 
     fn connect(&self, text: &str) -> Result<Arc<dyn Source>, String> {
         let said = |error: StoreError| error.to_string();
-        let source = match (text.strip_prefix("https://"), &self.node) {
+        let source = match (text.strip_prefix(STORE), &self.node) {
             (Some(_), _) => Store::open_named_by(text, self.origin)
                 .map_err(said)?
                 .source(),
@@ -235,15 +248,10 @@ impl Sources {
     /// Fetches from these, and takes note of how each did.
     async fn bring(&self, blob: &Blob, into: &Path, asked: &[Asked]) -> Result<(), String> {
         let sources: Vec<_> = asked.iter().map(|one| one.source.clone()).collect();
-        let fetched =
-            tokio::time::timeout(whole(blob.length), fetch(blob, &sources, into, PATIENCE));
-        let Ok(fetched) = fetched.await else {
-            let seconds = whole(blob.length).as_secs();
-            return Err(format!("{} did not come in {seconds} s", blob.path));
-        };
+        let fetched = in_time(blob, &sources, into).await?;
         let reports = match &fetched {
             Ok(outcome) => &outcome.sources[..],
-            Err(cairn_store::FetchError::NoSource { sources, .. }) => sources,
+            Err(FetchError::NoSource { sources, .. }) => sources,
             Err(_) => &[],
         };
         let endpoints = asked.iter().map(|one| one.endpoint.as_str());
@@ -251,29 +259,60 @@ impl Sources {
         fetched.map(|_| ()).map_err(|error| error.to_string())
     }
 
-    /// A place for a file while it comes. Nobody else's, though another one may have committed to the same root.
-    async fn place(&self, wanted: &Wanted) -> std::io::Result<PathBuf> {
-        let round = self.incoming.join(wanted.round.to_string());
-        tokio::fs::create_dir_all(&round).await?;
-        let name = [
-            &wanted.root.0[..],
-            &wanted.maker.0 .0,
-            &wanted.length.to_le_bytes(),
-        ];
-        Ok(round.join(blake3::hash(&name.concat()).to_hex().as_str()))
-    }
-
     /// Removes what came in part of rounds long before this one.
     pub async fn forget_before(&self, round: Round) {
-        let oldest = round.saturating_sub(INCOMING_ROUNDS);
-        let Ok(mut entries) = tokio::fs::read_dir(&self.incoming).await else {
-            return;
-        };
-        while let Ok(Some(entry)) = entries.next_entry().await {
-            let name = entry.file_name().to_string_lossy().parse::<Round>();
-            if name.is_ok_and(|round| round < oldest) {
-                empty(&entry.path()).await;
+        forget(&self.incoming, round.saturating_sub(INCOMING_ROUNDS)).await;
+    }
+
+    /// Removes what was fetched before it was needed, of rounds before this one.
+    pub async fn forget_ahead(&self, round: Round) {
+        forget(&self.ahead, round).await;
+    }
+}
+
+/// Fetches from these, for as long as a file of this length may take.
+async fn in_time(
+    blob: &Blob,
+    sources: &[Arc<dyn Source>],
+    into: &Path,
+) -> Result<Result<Outcome, FetchError>, String> {
+    let (times, pause) = BUSY;
+    let fetched = async {
+        for _ in 0..times {
+            match fetch(blob, sources, into, PATIENCE).await {
+                Err(FetchError::Busy { .. }) => tokio::time::sleep(pause).await,
+                ended => return ended,
             }
+        }
+        fetch(blob, sources, into, PATIENCE).await
+    };
+    let most = whole(blob.length);
+    let fetched = tokio::time::timeout(most, fetched).await;
+    fetched.map_err(|_| format!("{} did not come in {} s", blob.path, most.as_secs()))
+}
+
+/// Where a file lies under a directory while it comes. Nobody else's, though another one may have committed to the same
+/// root.
+fn place_under(directory: &Path, wanted: &Wanted) -> PathBuf {
+    let name = [
+        &wanted.root.0[..],
+        &wanted.maker.0 .0,
+        &wanted.length.to_le_bytes(),
+    ];
+    let name = blake3::hash(&name.concat());
+    let round = directory.join(wanted.round.to_string());
+    round.join(name.to_hex().as_str())
+}
+
+/// Removes what lies under a directory of rounds before this one.
+async fn forget(directory: &Path, oldest: Round) {
+    let Ok(mut entries) = tokio::fs::read_dir(directory).await else {
+        return;
+    };
+    while let Ok(Some(entry)) = entries.next_entry().await {
+        let name = entry.file_name().to_string_lossy().parse::<Round>();
+        if name.is_ok_and(|round| round < oldest) {
+            empty(&entry.path()).await;
         }
     }
 }
@@ -299,10 +338,15 @@ async fn empty(directory: &Path) {
     }
 }
 
-/// Those who should have a file, at their endpoints. What the chain does not answer is as if nobody had it.
-async fn holders<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Vec<Asked> {
+/// Those who should have a file and may be asked, at their endpoints. What the chain does not answer is as if nobody
+/// had it.
+async fn holders<C: Chain>(desk: &Desk<C>, wanted: &Wanted, whom: Whom) -> Vec<Asked> {
+    let ask = Ask {
+        maker: Some(wanted.maker),
+        spares_maker: whom == Whom::NotItsLine,
+    };
     if !wanted.holders.is_empty() {
-        return at_endpoints(desk, Some(wanted.maker), &wanted.holders, &[]).await;
+        return at_endpoints(desk, ask, &wanted.holders, &[]).await;
     }
     let (chain, netuid, at) = (&desk.chain, desk.run.netuid, desk.heads.best.hash);
     let round = match chain.round(at, netuid, wanted.round).await {
@@ -317,18 +361,26 @@ async fn holders<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Vec<Asked> {
     let hotkeys = |all: Vec<&Attester<AccountId>>| -> Vec<Hotkey> {
         all.iter().map(|one| one.hotkey.hotkey()).collect()
     };
-    at_endpoints(desk, Some(wanted.maker), &hotkeys(must), &hotkeys(may)).await
+    at_endpoints(desk, ask, &hotkeys(must), &hotkeys(may)).await
+}
+
+/// Who made what is asked for, if that is anybody, and whether the peer is left out that it is itself: a store that it
+/// names is not at the end of its line.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ask {
+    maker: Option<Hotkey>,
+    spares_maker: bool,
 }
 
 /// The sources of a file by these members, the maker first.
 async fn at_endpoints<C: Chain>(
     desk: &Desk<C>,
-    maker: Option<Hotkey>,
+    ask: Ask,
     must: &[Hotkey],
     may: &[Hotkey],
 ) -> Vec<Asked> {
     let own = desk.run.hotkey.hotkey();
-    let asked = endpoint::ask(&own, maker, must, may);
+    let asked = endpoint::ask(&own, ask.maker, must, may);
     let asked: Vec<AccountId> = asked.iter().map(|one| AccountId(one.0 .0)).collect();
     if asked.is_empty() {
         return Vec::new();
@@ -342,9 +394,13 @@ async fn at_endpoints<C: Chain>(
         }
     };
     let mut endpoints: Vec<&Text> = Vec::new();
-    for endpoint in named.iter().flat_map(|member| &member.endpoints) {
-        if !endpoints.contains(&endpoint) {
-            endpoints.push(endpoint);
+    for member in &named {
+        let is_spared = ask.spares_maker && ask.maker == Some(member.hotkey.hotkey());
+        for endpoint in &member.endpoints {
+            let is_left_out = is_spared && !endpoint.to_text().starts_with(STORE);
+            if !is_left_out && !endpoints.contains(&endpoint) {
+                endpoints.push(endpoint);
+            }
         }
     }
     let asked = endpoints.into_iter().map(|one| desk.sources.at(one));
@@ -357,7 +413,7 @@ pub(super) async fn validators<C: Chain>(
     validators: &[Attester<AccountId>],
 ) -> Vec<Arc<dyn Source>> {
     let others: Vec<Hotkey> = validators.iter().map(|one| one.hotkey.hotkey()).collect();
-    let asked = at_endpoints(desk, None, &others, &[]).await;
+    let asked = at_endpoints(desk, Ask::default(), &others, &[]).await;
     asked.into_iter().map(|one| one.source).collect()
 }
 
@@ -369,6 +425,9 @@ pub(super) async fn validators<C: Chain>(
 pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<Bytes, StoreError> {
     let (store, root) = (&desk.run.store, &wanted.root.0);
     let _timer = desk.time(Stage::Fetch);
+    if let Some(file) = ahead::found(desk, wanted).await {
+        return Ok(file);
+    }
     let missing = match store.get_blob(&wanted.prefix, root, wanted.most).await {
         Ok(file) => {
             desk.metrics().fetched(Came::FromStore, file.len() as u64);
@@ -384,32 +443,76 @@ pub(super) async fn file<C: Chain>(desk: &Desk<C>, wanted: &Wanted) -> Result<By
     if wanted.length > wanted.most {
         return Err(missing);
     }
-    let sources = holders(desk, wanted).await;
-    if sources.is_empty() {
-        return Err(missing);
-    }
-    let blob = Blob::new(&wanted.prefix, *root, wanted.length);
-    let file = match desk.sources.place(wanted).await {
-        Ok(file) => file,
-        Err(error) => {
-            tracing::warn!("no room for files of others ({error}): free disk space");
-            return Err(missing);
-        }
-    };
-    match desk.sources.bring(&blob, &file, &sources).await {
-        Ok(()) => {
-            desk.metrics().fetched(Came::FromMembers, wanted.length);
-            let kept = store.publish(&wanted.prefix, file.as_path()).await;
-            remove(&file).await;
-            kept?;
-            store.get_blob(&wanted.prefix, root, wanted.most).await
-        }
-        Err(why) => {
-            tracing::debug!("{why}");
+    match into_store(desk, wanted, Whom::Anybody).await? {
+        Brought::Whole => store.get_blob(&wanted.prefix, root, wanted.most).await,
+        Brought::FromNobody => Err(missing),
+        Brought::Failed => {
             desk.metrics().failed(Failed::Fetch);
             Err(missing)
         }
     }
+}
+
+/// What came of asking others for a file.
+enum Brought {
+    /// It is here.
+    Whole,
+    /// There was nobody to ask, or no place for it.
+    FromNobody,
+    /// Nobody who was asked brought it.
+    Failed,
+}
+
+/// Brings a file from those who should have it into the own store.
+///
+/// # Errors
+/// Those of the own store.
+async fn into_store<C: Chain>(
+    desk: &Desk<C>,
+    wanted: &Wanted,
+    whom: Whom,
+) -> Result<Brought, StoreError> {
+    let (file, brought) = from_holders(desk, wanted, (whom, &desk.sources.incoming)).await;
+    if let Brought::Whole = brought {
+        let kept = desk.run.store.publish(&wanted.prefix, file.as_path()).await;
+        remove(&file).await;
+        kept?;
+    }
+    Ok(brought)
+}
+
+/// Brings a file from those who should have it to its place under a directory, and gives that.
+async fn from_holders<C: Chain>(
+    desk: &Desk<C>,
+    wanted: &Wanted,
+    (whom, under): (Whom, &Path),
+) -> (PathBuf, Brought) {
+    let file = place_under(under, wanted);
+    let sources = holders(desk, wanted, whom).await;
+    if sources.is_empty() || !has_room(under, wanted).await {
+        return (file, Brought::FromNobody);
+    }
+    let blob = Blob::new(&wanted.prefix, wanted.root.0, wanted.length);
+    match desk.sources.bring(&blob, &file, &sources).await {
+        Ok(()) => {
+            desk.metrics().fetched(Came::FromMembers, wanted.length);
+            (file, Brought::Whole)
+        }
+        Err(why) => {
+            tracing::debug!("{why}");
+            (file, Brought::Failed)
+        }
+    }
+}
+
+/// Makes the directory of a file that is to come.
+async fn has_room(under: &Path, wanted: &Wanted) -> bool {
+    let round = under.join(wanted.round.to_string());
+    let made = tokio::fs::create_dir_all(round).await;
+    if let Err(error) = &made {
+        tracing::warn!("no room for files of others ({error}): free disk space");
+    }
+    made.is_ok()
 }
 
 /// Removes what was fetched and is in the store now.
@@ -446,7 +549,7 @@ pub async fn answers(
     let text = endpoint.to_text();
     let began = Instant::now();
     let not_asked = |error: StoreError| Unanswered::NotAsked(error.to_string());
-    if text.starts_with("https://") {
+    if text.starts_with(STORE) {
         let store = Store::open_named_by(&text, origin).map_err(not_asked)?;
         return answer(store.source().as_ref(), began).await;
     }
