@@ -15,6 +15,8 @@ pub enum Part {
     Final,
     /// Fetches contributions.
     Fetch,
+    /// Fetches sealed ones before it needs them, beside all else.
+    Ahead,
     /// Computes an outer step.
     Apply,
     /// Writes parameters to disk.
@@ -49,6 +51,7 @@ impl Part {
         match self {
             Part::Final => "final",
             Part::Fetch => "fetch",
+            Part::Ahead => "ahead",
             Part::Apply => "apply",
             Part::Keep => "keep",
             Part::Train => "train",
@@ -201,11 +204,13 @@ impl Meter {
             .map(|stage| stage.at)
     }
 
-    /// What a member's time went into. Of two things at once the one that began first counts.
+    /// What a member's time went into. Of two things at once the one that began first counts, and what is fetched ahead
+    /// does not: nothing waits for it.
     pub fn parts(&self, who: Who, (from, until): Window) -> BTreeMap<Part, Millis> {
         let mut parts = BTreeMap::new();
         let (mut at, mut last) = (from, None);
-        for span in self.sorted(who) {
+        let spans = self.sorted(who).into_iter();
+        for span in spans.filter(|span| span.part != Part::Ahead) {
             let begins = span.from.clamp(at, until);
             self.waits((at, begins), last, &mut parts);
             let ends = span.until.clamp(begins, until);
@@ -333,6 +338,18 @@ mod tests {
         assert_eq!(found, BTreeMap::from(expected));
         let next = meter.parts(1, (100, 150));
         assert_eq!(next, BTreeMap::from([(Part::Final, 50)]));
+    }
+
+    #[test]
+    fn what_is_fetched_ahead_is_beside_all_else() {
+        let mut meter = rounds();
+        meter.works(1, span(Part::Train, 0, 20));
+        let without = meter.parts(1, (0, 100));
+        for (from, until) in [(10, 30), (25, 50), (65, 75)] {
+            meter.works(1, span(Part::Ahead, from, until));
+        }
+        assert_eq!(meter.parts(1, (0, 100)), without);
+        assert_eq!(meter.busy(1, Part::Ahead, (0, 100)), 50);
     }
 
     #[test]

@@ -304,6 +304,7 @@ fn the_utilisation_table_has_a_row_and_takes_what_finds_no_seat() {
             "included",
             "share",
             "seconds",
+            "ahead",
             "validator_fetches",
             "validator_measures",
         ],

@@ -287,6 +287,7 @@ impl World {
             Job::Tell(told) => self.told(who, told),
             Job::Step | Job::Store(_) | Job::KeepSealed(_) => self.mined(who, job),
             Job::Serve(demand) => self.served(who, demand),
+            Job::FetchAhead(sealed) => self.fetched_ahead(who, &sealed),
             Job::Audit(audit) => self.audited(who, &audit),
             Job::Fetch(..)
             | Job::Open(_)

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use cairn_round::{
+    ahead::Sealed,
     machine::Machine as _,
     miner::{Done, Task},
     Event,
@@ -62,6 +63,12 @@ impl World {
                     self.done_mining(who, Done::NothingTrained(training.round));
                 }
             }
+            Task::FetchAhead(sealed) => {
+                let fetching = self.fetch_sealed(who, sealed.id.1, Part::Ahead);
+                self.begin(who, fetching, Job::FetchAhead(Box::new(sealed)));
+            }
+            // It takes its line until it ends, and what is needed then comes after it.
+            Task::StopFetching(_) => {}
         }
     }
 
@@ -72,6 +79,25 @@ impl World {
 
     pub(super) fn done_mining(&mut self, who: Who, done: Done) {
         self.has_computed(who);
+        self.tell_miner(who, done);
+    }
+
+    /// A file that was fetched ahead is here, or is not to be had.
+    pub(super) fn fetched_ahead(&mut self, who: Who, sealed: &Sealed) {
+        let (round, id) = (sealed.round, sealed.id);
+        let found = self.store.get(id.1 .0, self.clock.now());
+        let found = found.filter(|_| !self.network.is_cut(who));
+        let is_here = found.is_some();
+        let process = &mut self.members[who].process;
+        let held = process.held.as_ref().map(|(held, _)| held.round);
+        // Nobody asks a miner for it, so it is no copy that others could have.
+        if let Some(bytes) = found.filter(|_| held == Some(round)) {
+            process.files.insert(id, bytes);
+        }
+        self.tell_miner(who, Done::Fetched { round, id, is_here });
+    }
+
+    fn tell_miner(&mut self, who: Who, done: Done) {
         let member = &mut self.members[who];
         if let Some(Machine::Miner(machine)) = &mut member.machine {
             machine.handle(Event::Done(done), member.head.0.number);

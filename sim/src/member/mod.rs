@@ -21,6 +21,7 @@ use cairn_primitives::{
 };
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
+    ahead::Sealed,
     audit::{Audit, Demand, Verdict},
     machine::{Kind, Question, Transaction},
     measure::Measuring,
@@ -76,6 +77,8 @@ pub enum Job {
     KeepSealed(Made),
     /// A sealed file is fetched.
     Fetch(Round, Uid, Box<Commitment>),
+    /// The same by a miner, before it needs it.
+    FetchAhead(Box<Sealed>),
     /// A file is opened.
     Open(Box<Claim>),
     /// What is to be attested is written to disk.

@@ -8,7 +8,7 @@ use cairn_protocol::{
     combination,
     verdict::Before,
 };
-use cairn_round::{audit::Demand, validator::Claim, Event, Held, Included, Settlement};
+use cairn_round::{audit::Demand, validator::Claim, Event, Held, Included, Seen, Settlement};
 
 use super::{Job, Pending, Told};
 use crate::{
@@ -20,17 +20,19 @@ use crate::{
 };
 
 impl World {
-    /// How many of a settled round's files a member fetches. Where members have lines of their own, its own file is at
-    /// hand. Where they have none, it fetches that, too, so an outer step begins later than it would have to.
+    /// How many of a settled round's files a member fetches: those that it has neither opened nor fetched before. Where
+    /// members have lines of their own, its own file is at hand. Where they have none, it fetches that, too, so an
+    /// outer step begins later than it would have to.
     pub(super) fn missing(&self, who: Who, settlement: &Settlement) -> u64 {
-        let (good, own) = (
-            &self.members[who].process.good,
-            self.members[who].hotkey.id(),
-        );
+        let (process, own) = (&self.members[who].process, self.members[who].hotkey.id());
         let has_line = self.settings.links.lines.is_some();
+        let is_here = |seen: &Seen| {
+            let root = seen.commitment.sealed_root;
+            process.good.contains_key(&root) || process.files.contains_key(&(seen.uid, root))
+        };
         let included = settlement.included.iter().map(|one| &one.seen);
         let missing = included
-            .filter(|seen| !good.contains_key(&seen.commitment.sealed_root))
+            .filter(|seen| !is_here(seen))
             .filter(|seen| !(has_line && seen.hotkey == own));
         missing.count() as u64
     }
@@ -45,8 +47,14 @@ impl World {
                 found.push((seen.uid, root, known.clone()));
                 continue;
             }
-            let sealed = self.store.get(root.0, self.clock.now());
-            let sealed = sealed.filter(|_| !self.network.is_cut(who))?;
+            let ahead = self.members[who].process.files.get(&(seen.uid, root));
+            let sealed = match ahead {
+                Some(sealed) => sealed.clone(),
+                None => {
+                    let sealed = self.store.get(root.0, self.clock.now());
+                    sealed.filter(|_| !self.network.is_cut(who))?
+                }
+            };
             if self.members[who].is_honest() {
                 self.store.keep(root.0);
             }

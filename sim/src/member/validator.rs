@@ -41,9 +41,7 @@ impl World {
                 commitment,
                 ..
             } => {
-                let slowness = self.store.slowness(commitment.sealed_root.0);
-                let fetching = self.file(who, Way::Down, costs.contribution, 0) * slowness;
-                self.moves(who, Part::Fetch, 0, fetching);
+                let fetching = self.fetch_sealed(who, commitment.sealed_root, Part::Fetch);
                 self.begin(who, fetching, Job::Fetch(round, uid, Box::new(commitment)));
             }
             Task::Open(claim) => {
@@ -77,6 +75,17 @@ impl World {
                 self.begin(who, transfer, Job::Checkpoint(held));
             }
         }
+    }
+
+    /// A member begins to fetch a sealed file. How long that takes.
+    pub(super) fn fetch_sealed(&mut self, who: Who, root: SealedRoot, part: Part) -> Millis {
+        let (length, slowness) = (
+            self.workshop.costs().contribution,
+            self.store.slowness(root.0),
+        );
+        let fetching = self.file(who, Way::Down, length, 0) * slowness;
+        self.moves(who, part, 0, fetching);
+        fetching
     }
 
     /// A job of a validator ended.

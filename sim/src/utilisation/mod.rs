@@ -4,7 +4,7 @@
 pub mod page;
 pub mod setting;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use cairn_primitives::{Round, MAX_MEMBERS};
 use serde::Serialize;
@@ -65,6 +65,9 @@ pub struct Row {
     pub share: f64,
     /// What a contributor's time goes into, in seconds of a round, on average, by [`Part::name`].
     pub seconds: BTreeMap<&'static str, f64>,
+    /// Seconds of a round in which a contributor fetches others' files before it needs them, on average, beside all
+    /// else.
+    pub ahead: f64,
     /// Seconds of a round in which a validator fetches contributions, on average, whatever else it does.
     pub validator_fetches: f64,
     /// The same in which it measures.
@@ -131,7 +134,7 @@ fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Ro
     let of_miners = bench.validators..bench.validators + bench.seated();
     let each = |members: usize| (members.max(1) as f64) * f64::from(rounds.max(1)) * 1_000.0;
     let mut parts = BTreeMap::<Part, u64>::new();
-    for who in of_miners {
+    for who in of_miners.clone() {
         for (part, time) in meter.parts(who, window) {
             *parts.entry(part).or_default() += time;
         }
@@ -141,10 +144,9 @@ fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Ro
     let seconds: BTreeMap<&'static str, f64> = seconds
         .map(|(part, time)| (part.name(), time as f64 / of_one))
         .collect();
-    let busy = |part| {
-        let members = of_validators.clone();
-        let time: u64 = members.map(|who| meter.busy(who, part, window)).sum();
-        time as f64 / each(bench.validators)
+    let busy = |members: &Range<usize>, part| {
+        let time = members.clone().map(|who| meter.busy(who, part, window));
+        time.sum::<u64>() as f64 / each(members.len())
     };
     let in_window = result.rounds.iter();
     let in_window = in_window.filter(|one| (first..first + rounds).contains(&one.round));
@@ -161,8 +163,9 @@ fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Ro
         included: included as f64 / f64::from(rounds.max(1)),
         share: 0.0,
         seconds,
-        validator_fetches: busy(Part::Fetch),
-        validator_measures: busy(Part::Measure),
+        ahead: busy(&of_miners, Part::Ahead),
+        validator_fetches: busy(&of_validators, Part::Fetch),
+        validator_measures: busy(&of_validators, Part::Measure),
         broken: result.broken(),
     };
     let all = row.round();
@@ -252,6 +255,8 @@ mod tests {
         works(0, Part::Fetch, 2_000, 5_000);
         works(1, Part::Fetch, 2_000, 3_000);
         works(2, Part::Train, 0, 9_000);
+        works(2, Part::Ahead, 4_000, 6_000);
+        works(3, Part::Ahead, 8_000, 10_000);
         works(3, Part::Train, 3_000, 9_000);
         // A small network, all of whom take part from the first round on.
         let world = World::new(Settings::honest(7, 2, 2, 2)).expect("a network");
@@ -268,7 +273,7 @@ mod tests {
         assert_eq!((row.rounds, row.seated), (1, 2));
         assert_eq!((row.of(Part::Train), row.of(Part::Final)), (7.0, 3.0));
         assert_eq!((row.share, row.round()), (0.7, 10.0));
-        assert_eq!(row.validator_fetches, 2.0);
+        assert_eq!((row.ahead, row.validator_fetches), (2.0, 2.0));
         assert_eq!(row.validator_measures, 0.0);
     }
 
@@ -287,8 +292,9 @@ mod tests {
         let near = |found: f64, bytes: f64, rate: u64| (found - bytes / rate as f64).abs() < 1.0;
         let file = setting::CONTRIBUTION as f64;
         assert!(near(row.of(Part::Upload), file, reading.lines.up));
-        // Its own is at hand.
-        assert!(near(row.of(Part::Fetch), 2.0 * file, reading.lines.down));
+        // Its own is at hand, and those of the others are here when the round is settled.
+        assert!(near(row.ahead, 2.0 * file, reading.lines.down), "{row:?}");
+        assert_eq!(row.of(Part::Fetch), 0.0, "{row:?}");
         assert!(near(row.validator_fetches, 3.0 * file, reading.lines.down));
     }
 }

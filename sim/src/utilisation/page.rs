@@ -180,10 +180,11 @@ impl Line<'_> {
         let cells = COLUMNS.iter();
         let cells = cells.map(|(_, parts)| self.mean(|row| sum(parts, row)));
         let cells: Vec<String> = cells.collect();
-        format!("{} | {} |", self.name(), cells.join(" | "))
+        let ahead = self.mean(|row| row.ahead);
+        format!("{} | {} | {ahead} |", self.name(), cells.join(" | "))
     }
 
-    /// What takes most of the time in which nobody trains, and two shares by arithmetic.
+    /// What takes most of the time in which nobody trains, and a share by arithmetic.
     fn limits(&self) -> String {
         let of = |parts: &[Part]| {
             let sum = |row: &Row| parts.iter().map(|part| row.of(*part)).sum::<f64>();
@@ -193,18 +194,16 @@ impl Line<'_> {
         let largest = rest.max_by(|one, other| of(one.1).total_cmp(&of(other.1)));
         let largest = largest.map_or("–", |(name, _)| *name);
         let (round, train) = (self.spread(Row::round), of(&[Part::Train]));
-        let round = round.map_or(0.0, |round| round.mean);
-        let early = round - of(&[Part::Fetch]);
         // Its own is at hand.
         let others = self.seated().saturating_sub(1);
         let files = others as f64 * CONTRIBUTION as f64;
         let fetching = files / self.reading.lines.down as f64;
-        let (early, bound) = match round > 0.0 {
-            true => (percent(train / early), percent(train / train.max(fetching))),
-            false => ("–".into(), "–".into()),
+        let bound = match round {
+            Some(_) => percent(train / train.max(fetching)),
+            None => "–".into(),
         };
         format!(
-            "{} | {largest} | {early} | {:.1} | {fetching:.0} | {bound} |",
+            "{} | {largest} | {:.1} | {fetching:.0} | {bound} |",
             self.name(),
             files / 1e9,
         )
@@ -289,7 +288,8 @@ validator that measures; 4 bytes a parameter written to disk by each outer step,
 
 - Contributions go through a store that takes and gives as much as members' lines do: each is sent once, and fetched by
   everybody else.
-- What a miner fetches it fetches once the round is settled and final, as `cairn mine` does.
+- A miner fetches sealed files as soon as they are committed to, beside all else, and when the round is settled and
+  final only those that it does not have, as `cairn mine` does.
 - Rounds do not overlap: what trains waits for the round before it.
   Overlap is not built, so there is no row with it.
 - Nothing is audited, nobody joins, crashes or is late, and no message is lost.
@@ -308,8 +308,8 @@ HeteroSparseLoCo (arXiv 2601.02360) models more than 97 %.
 
 ## Where a contributor's round goes, in seconds
 
-| line | contributors | train | seal | upload | reveal | attest | final | fetch | apply | disk |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| line | contributors | train | seal | upload | reveal | attest | final | fetch | apply | disk | beside: ahead |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 const PARTS: &str = "
@@ -317,22 +317,23 @@ const PARTS: &str = "
   others', for keys.
 - **attest** is waiting for validators to fetch, to open, to commit to what they attest, and to open that.
 - **final** is waiting until the round is settled in a final block.
+- **fetch** is what is fetched once the round is settled, because it did not come before.
 - **fetch**, **apply** and **disk** come before the next round's training; the write of what a contribution leaves comes
   before its commitment.
+- **ahead** is the time in which it fetches sealed files that it does not need yet. It is no part of the round's time:
+  nothing waits for it.
 ";
 
 const LIMITS: &str = "
 ## What limits it
 
-The last four columns are arithmetic, not simulated.
+The last three columns are arithmetic, not simulated.
 
-| line | contributors | most goes into | fetched early | GB a contributor fetches | s on its line | bound |
-|---|---:|---|---:|---:|---:|---:|
+| line | contributors | most goes into | GB a contributor fetches | s on its line | bound |
+|---|---:|---|---:|---:|---:|
 ";
 
 const TAIL: &str = "
-- **fetched early** is the share if miners fetched sealed files as soon as they are committed to, as validators do, and
-  had them when the round is settled.
 - **bound** is the share if all else ran beside training.
   A round cannot be shorter than what a contributor has to fetch in it takes on its line.
 
@@ -377,6 +378,7 @@ mod tests {
             included: contributors.min(253) as f64,
             share: train / 2_000.0,
             seconds: BTreeMap::from(seconds),
+            ahead: 415.0,
             validator_fetches: 437.0,
             validator_measures: 300.0,
             broken: Vec::new(),
@@ -394,10 +396,10 @@ mod tests {
         assert!(page.lines().all(|line| line.len() <= 120), "{page}");
         let share = "| Mb/s | 20 | 20 | 61.0 % (60.0 % to 62.0 %) | 2000 | 20 | 437 | 300 |";
         assert!(page.contains(share), "{page}");
-        let parts = "| Mb/s | 20 | 1220 | 0 | 100 | 10 | 0 | 0 | 670 | 0 | 0 |";
+        let parts = "| Mb/s | 20 | 1220 | 0 | 100 | 10 | 0 | 0 | 670 | 0 | 0 | 415 |";
         assert!(page.contains(parts), "{page}");
-        // 1,220 of 1,330 s; the files of 19 others are 26.0 GB or 415 s.
-        let limits = "| Mb/s | 20 | fetch | 91.7 % | 26.0 | 415 | 100.0 % |";
+        // The files of 19 others are 26.0 GB or 415 s.
+        let limits = "| Mb/s | 20 | fetch | 26.0 | 415 | 100.0 % |";
         assert!(page.contains(limits), "{page}");
         let words = words(&page);
         assert!(words.contains("98.0 %. At Mb/s: 61.0 %, not met."));
