@@ -472,7 +472,8 @@ async fn into_store<C: Chain>(
     wanted: &Wanted,
     whom: Whom,
 ) -> Result<Brought, StoreError> {
-    let (file, brought) = from_holders(desk, wanted, (whom, &desk.sources.incoming)).await;
+    let under = desk.sources.incoming.as_path();
+    let (file, brought) = from_holders(desk, wanted, (whom, under)).await;
     if let Brought::Whole = brought {
         let kept = desk.run.store.publish(&wanted.prefix, file.as_path()).await;
         remove(&file).await;

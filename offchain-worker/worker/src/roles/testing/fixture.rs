@@ -163,6 +163,7 @@ pub struct Network {
 
 struct Worker {
     name: String,
+    metrics: Arc<Metrics>,
     task: JoinHandle<Result<(), RoleError>>,
     shutdown: watch::Sender<bool>,
 }
@@ -321,11 +322,13 @@ impl Network {
         name: &str,
         behaviour: Behaviour,
     ) {
+        let metrics = options.metrics.clone();
         // A clock that stands still: there is always time for another step.
         let work = mine(self.chain.clone(), options, behaviour, Arc::new(|| 0));
         let task = tokio::spawn(work);
         self.workers.push(Worker {
             name: name.into(),
+            metrics,
             task,
             shutdown,
         });
@@ -354,12 +357,26 @@ impl Network {
         (shutdown, options): (watch::Sender<bool>, WorkerOptions),
         name: &str,
     ) {
+        let metrics = options.metrics.clone();
         let task = tokio::spawn(validate(self.chain.clone(), options));
         self.workers.push(Worker {
             name: name.into(),
+            metrics,
             task,
             shutdown,
         });
+    }
+
+    /// Bytes of files that a worker fetched from other members since it was started.
+    pub fn fetched_from_members(&self, name: &str) -> u64 {
+        let worker = self.workers.iter().find(|worker| worker.name == name);
+        let shown = worker.expect("started").metrics.exposition();
+        let shown = shown.expect("text");
+        let mut lines = shown.lines().filter(|line| !line.starts_with('#'));
+        let line = lines
+            .find(|line| line.contains("fetched_bytes_total") && line.contains("from=\"members\""));
+        let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
+        value.expect("a number of bytes")
     }
 
     /// Drops a worker as `kill -9` would: no word to it.

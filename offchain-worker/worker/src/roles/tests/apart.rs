@@ -1,9 +1,11 @@
 //! Members that have a store each, and reach each other as peers only.
 
-use cairn_primitives::{Round, Uid};
+use std::time::Duration;
+
+use cairn_primitives::{Phase, Round, Uid};
 use cairn_store::Store;
 
-use super::network::{committed, play};
+use super::network::{committed, ledger, play, play_until_attested};
 use crate::roles::{
     testing::{sealed_file, Network, State, NETUID},
     Behaviour,
@@ -11,6 +13,8 @@ use crate::roles::{
 
 const MINERS: [&str; 2] = ["Alice", "Bob"];
 const VALIDATORS: [&str; 2] = ["Victor", "Vera"];
+/// After this time something hangs, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 fn names() -> impl Iterator<Item = &'static str> {
     MINERS.into_iter().chain(VALIDATORS)
@@ -32,6 +36,18 @@ async fn has_all(network: &Network, store: &Store, round: Round) -> bool {
         }
     }
     true
+}
+
+/// Waits until the store of `name` has the files of all miners of a round.
+async fn until_has_all(network: &Network, name: &str, round: Round) {
+    let store = network.store_of(name);
+    let has_all = async {
+        while !has_all(network, &store, round).await {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, has_all).await;
+    waited.unwrap_or_else(|_| panic!("{name} does not have the files of round {round}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,5 +108,44 @@ async fn what_makers_that_are_gone_made_comes_from_those_who_attested() {
     network.mine("Carol", Behaviour::Honest);
     chain.until("Carol has committed", committed(1, 3)).await;
     assert!(has_all(&network, &network.store_of("Carol"), 0).await);
+    network.stop().await;
+}
+
+/// Bob has Alice's file before the round is settled. Then she is gone, and nobody else has it any more: what he applies
+/// is what he fetched ahead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_miner_fetched_ahead_it_applies_without_fetching_anything() {
+    let mut network = Network::apart(&MINERS, &VALIDATORS).await;
+    for name in MINERS {
+        network.mine(name, Behaviour::Honest);
+    }
+    for name in VALIDATORS {
+        network.validate(name);
+    }
+    until_all_serve(&network).await;
+    let chain = network.chain.clone();
+    chain.until("both have committed", committed(0, 2)).await;
+    // So that it is in a block, and validators fetch it. From them Bob has it with one of the next blocks.
+    chain.tick();
+    for name in VALIDATORS {
+        until_has_all(&network, name, 0).await;
+    }
+    play_until_attested(&network, 2, 2).await;
+    until_has_all(&network, "Bob", 0).await;
+    network.kill("Alice").await;
+    let store = |name| network.store_of(name).directory().expect("a directory");
+    std::fs::remove_dir_all(store("Alice")).expect("it is gone");
+    for name in VALIDATORS {
+        let files = store(name).join("contributions");
+        std::fs::remove_dir_all(files).expect("they are gone");
+    }
+    chain.go_to(Phase::Settle);
+    chain.until("Bob has committed", committed(1, 1)).await;
+    let state = chain.state();
+    assert_eq!(state.settled[&0].included, [0, 1].map(Uid));
+    assert_eq!(ledger(&network, "Bob")[0].contributions, 2);
+    let of_alice = state.contributions_of(0)[0].commitment.length;
+    let came = network.fetched_from_members("Bob");
+    assert_eq!(came, of_alice, "once, and nothing at the settlement");
     network.stop().await;
 }

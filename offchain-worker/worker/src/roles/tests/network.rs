@@ -44,6 +44,12 @@ fn opened(state: &State) -> bool {
 
 /// Plays a round in which so many miners contribute and so many validators attest.
 pub(super) async fn play(network: &Network, miners: usize, validators: usize) {
+    play_until_attested(network, miners, validators).await;
+    network.chain.go_to(Phase::Settle);
+}
+
+/// The same until all have attested.
+pub(super) async fn play_until_attested(network: &Network, miners: usize, validators: usize) {
     let chain = &network.chain;
     let round = chain.state().round;
     chain
@@ -85,7 +91,6 @@ pub(super) async fn play(network: &Network, miners: usize, validators: usize) {
     chain
         .until(&format!("all have attested in {round}"), attested)
         .await;
-    chain.go_to(Phase::Settle);
 }
 
 pub(super) fn ledger(network: &Network, name: &str) -> Vec<Line> {
