@@ -19,8 +19,8 @@ use cairn_protocol::phase::Attesting;
 
 use crate::{validator::Id, Seen, View};
 
-/// Files under way at the same time.
-pub const AT_ONCE: usize = 8;
+/// Files under way at the same time: as many as a peer answers at once on one connection.
+pub const AT_ONCE: usize = 4;
 /// Files of one miner in a round: a re-organisation may have it commit to another one.
 pub const MOST_OF_ONE: usize = 2;
 /// Blocks after which what was not to be had is asked for again at the latest.
