@@ -65,7 +65,7 @@ struct File {
     place: Place,
     /// How often it was not to be had.
     misses: u32,
-    /// The block from which it is asked for.
+    /// The block from which it is asked for, again if it was before.
     from: BlockNumber,
 }
 
@@ -109,7 +109,9 @@ impl Ahead {
         let mut due: Vec<(&Id, &mut File)> = due.collect();
         due.sort_by_key(|(id, file)| (file.misses, file.hotkey < own, file.hotkey, **id));
         let begun = due.into_iter().take(free).map(|(id, file)| {
+            let pause = 2u32.saturating_pow(file.misses).min(MOST_PAUSE);
             file.place = Place::UnderWay;
+            file.from = now.saturating_add(pause);
             Sealed {
                 round,
                 id: *id,
@@ -148,17 +150,16 @@ impl Ahead {
         let Some(file) = file.filter(|file| file.place == Place::UnderWay) else {
             return false;
         };
-        if is_here {
-            file.place = Place::Here;
+        file.place = if is_here {
+            Place::Here
         } else {
-            let pause = 2u32.saturating_pow(file.misses).min(MOST_PAUSE);
-            file.place = Place::Missing;
             file.misses = file.misses.saturating_add(1);
-            file.from = now.saturating_add(pause);
-        }
+            Place::Missing
+        };
+        // What failed waits for a block that comes after it was asked for.
+        let may_go_on = is_here || file.is_due(now);
         let is_due = self.files.values().any(|file| file.is_due(now));
-        // What failed waits for the next block.
-        is_here && is_due && !self.is_over
+        may_go_on && is_due && !self.is_over
     }
 
     /// Nothing more is asked for. The round of which something is under way, which is to end.

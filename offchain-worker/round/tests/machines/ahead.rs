@@ -93,6 +93,17 @@ fn what_was_not_to_be_had_is_asked_for_again_after_a_pause_that_grows() {
     assert_eq!(asked, [101, 102, 104, 108, 112, 116, 120, 124]);
 }
 
+#[test]
+fn what_failed_late_is_asked_for_again_at_once() {
+    let mut miner = miner(0);
+    let view = || round_0(&[seen(Uid(2), 5, false)]);
+    let asked = ahead(miner.look(view(), 101));
+    miner.look(view(), 103);
+    assert_eq!(miner.tell(fetched(0, asked[0].id, false), 103), []);
+    assert!(miner.asked.is_some(), "blocks have come since");
+    assert_eq!(ahead(miner.look(view(), 103)), asked);
+}
+
 /// Those whose keys come after its own are the first, so that miners do not all begin with the same one.
 #[test]
 fn few_are_under_way_at_a_time() {

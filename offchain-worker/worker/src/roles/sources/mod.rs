@@ -19,7 +19,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use cairn_chain::AccountId;
+use cairn_chain::{AccountId, MemberEndpoints};
 use cairn_primitives::{api::Attester, Hotkey, Round, Text, H256};
 use cairn_protocol::endpoint;
 use cairn_round::ahead::Whom;
@@ -393,8 +393,15 @@ async fn at_endpoints<C: Chain>(
             return Vec::new();
         }
     };
+    let endpoints = may_be_asked(&named, ask).into_iter();
+    let asked = endpoints.map(|one| desk.sources.at(one));
+    asked.flatten().collect()
+}
+
+/// The endpoints of these members that may be asked, each once.
+fn may_be_asked(named: &[MemberEndpoints], ask: Ask) -> Vec<&Text> {
     let mut endpoints: Vec<&Text> = Vec::new();
-    for member in &named {
+    for member in named {
         let is_spared = ask.spares_maker && ask.maker == Some(member.hotkey.hotkey());
         for endpoint in &member.endpoints {
             let is_left_out = is_spared && !endpoint.to_text().starts_with(STORE);
@@ -403,8 +410,7 @@ async fn at_endpoints<C: Chain>(
             }
         }
     }
-    let asked = endpoints.into_iter().map(|one| desk.sources.at(one));
-    asked.flatten().collect()
+    endpoints
 }
 
 /// The validators of the current round, at their endpoints: they have checkpoints.
@@ -584,5 +590,47 @@ pub(super) async fn has(source: &dyn Source, path: &str, length: u64) -> Result<
         Ok(Err(Fault::Absent { .. })) => Ok(false),
         Ok(Err(fault)) => Err(fault),
         Err(_) => Err(Fault::Stalled { deadline }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cairn_primitives::Uid;
+
+    fn member(uid: u8, endpoints: &[&str]) -> MemberEndpoints {
+        let endpoints = endpoints.iter().map(|text| Text::new(text).expect("short"));
+        MemberEndpoints {
+            uid: Uid(uid.into()),
+            hotkey: AccountId([uid; 32]),
+            endpoints: endpoints.collect(),
+            set_at: Some(1),
+        }
+    }
+
+    #[test]
+    fn of_a_maker_that_is_spared_only_its_stores_are_asked() {
+        let named = [
+            member(1, &["iroh://01", "https://maker.example"]),
+            member(2, &["iroh://02", "https://maker.example"]),
+            member(3, &["https://other.example"]),
+        ];
+        let maker = Some(AccountId([1; 32]).hotkey());
+        let asked = |maker, spares_maker| -> Vec<String> {
+            let asked = may_be_asked(
+                &named,
+                Ask {
+                    maker,
+                    spares_maker,
+                },
+            );
+            asked.into_iter().map(|text| text.to_text()).collect()
+        };
+        let (store, peers) = ("https://maker.example", ["iroh://01", "iroh://02"]);
+        let other = "https://other.example";
+        let all = [peers[0], store, peers[1], other];
+        assert_eq!(asked(maker, false), all);
+        assert_eq!(asked(maker, true), [store, peers[1], other]);
+        assert_eq!(asked(None, true), all);
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cairn_primitives::{Phase, Round, Uid};
 use cairn_store::Store;
 
-use super::network::{committed, ledger, play, play_until_attested};
+use super::network::{committed, ledger, play, play_until_attested, revealed};
 use crate::roles::{
     testing::{sealed_file, Network, State, NETUID},
     Behaviour,
@@ -147,5 +147,32 @@ async fn what_a_miner_fetched_ahead_it_applies_without_fetching_anything() {
     let of_alice = state.contributions_of(0)[0].commitment.length;
     let came = network.fetched_from_members("Bob");
     assert_eq!(came, of_alice, "once, and nothing at the settlement");
+    network.stop().await;
+}
+
+/// Only miners are there. While validators may still fetch, nobody else asks a maker itself; then everybody does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_validator_brings_comes_from_its_maker_before_the_settlement() {
+    let mut network = Network::apart(&MINERS, &VALIDATORS).await;
+    for name in MINERS {
+        network.mine(name, Behaviour::Honest);
+    }
+    let chain = network.chain.clone();
+    let both_serve = |state: &State| state.endpoints.len() == MINERS.len();
+    chain.until("both have named endpoints", both_serve).await;
+    chain.until("both have committed", committed(0, 2)).await;
+    chain.go_to(Phase::Reveal);
+    chain.until("both have revealed", revealed(0, 2)).await;
+    chain.go_to(Phase::Attest);
+    for name in MINERS {
+        assert_eq!(network.fetched_from_members(name), 0, "{name}");
+    }
+    chain.go_to_opening();
+    // What was not to be had is asked for again after four blocks at the latest.
+    chain.pass(3);
+    for name in MINERS {
+        until_has_all(&network, name, 0).await;
+    }
+    assert_eq!(chain.state().round, 0, "it is not settled");
     network.stop().await;
 }
