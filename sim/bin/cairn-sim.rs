@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, process::ExitCode};
 
 use cairn_sim::{
-    attacks::{self, page::page, Attack, Bench, Field, Unsound},
+    attacks::{self, page::page, Attack, Bench, Field, Row, Unsound},
     churn,
     settings::{Kind, Settings},
     spread::percent,
@@ -324,7 +324,7 @@ impl Attacks {
             }
             return Ok(());
         }
-        let chosen: Vec<&Attack> = if self.names.is_empty() {
+        let chosen: Vec<&'static Attack> = if self.names.is_empty() {
             attacks::ALL.to_vec()
         } else {
             let names = self.names.iter().map(|name| attack_of(name));
@@ -336,24 +336,11 @@ impl Attacks {
             rounds: self.rounds,
             ..Bench::usual(0)
         };
-        let (mut rows, mut field) = (Vec::new(), Field::default());
-        let pairs = chosen
-            .into_iter()
-            .flat_map(|attack| self.seeds.iter().map(move |seed| (attack, *seed)));
-        for (attack, seed) in pairs {
-            let row = field.measure(attack, Bench { seed, ..bench });
-            let row = row.map_err(|error| format!("{}: {error}", attack.name))?;
-            eprintln!(
-                "{:<14} seed {seed}  share {:>7.2}  loss {:>+6.1} %  stalled {:>3}  {:?}",
-                row.attack,
-                row.share_per_gpu,
-                row.loss_change * 100.0,
-                row.stalled_rounds,
-                row.verdict
-            );
-            rows.push(row);
-        }
+        let (mut field, mut later) = (Field::default(), Field::default());
+        let mut rows = self.measure(&mut field, &chosen, bench)?;
+        let mut longer = Vec::new();
         if self.to.page.is_some() {
+            longer = self.measure(&mut later, &attacks::harmful(&rows), bench.longer())?;
             for seed in &self.seeds {
                 let honest = field.honest(Bench {
                     seed: *seed,
@@ -362,10 +349,39 @@ impl Attacks {
                 honest.map_err(|error| error.to_string())?;
             }
         }
-        let made = page(&rows, bench, field.report());
+        let made = page(&rows, &longer, bench, field.report());
+        rows.extend(longer);
         show(&rows, made, &self.to)?;
-        let unsound = field.unsound().iter();
+        let unsound = field.unsound().iter().chain(later.unsound());
         sound(unsound.map(|one| (one.broken.as_slice(), self.again(one))))
+    }
+
+    /// Runs these attacks with all seeds.
+    fn measure(
+        &self,
+        field: &mut Field,
+        chosen: &[&'static Attack],
+        bench: Bench,
+    ) -> Result<Vec<Row>, String> {
+        let mut rows = Vec::new();
+        for (attack, seed) in chosen
+            .iter()
+            .flat_map(|attack| self.seeds.iter().map(move |seed| (*attack, *seed)))
+        {
+            let row = field.measure(attack, Bench { seed, ..bench });
+            let row = row.map_err(|error| format!("{}: {error}", attack.name))?;
+            eprintln!(
+                "{:<14} seed {seed}  rounds {}  share {:>7.2}  loss {:>+6.1} %  stalled {:>3}  {:?}",
+                row.attack,
+                row.rounds,
+                row.share_per_gpu,
+                row.loss_change * 100.0,
+                row.stalled_rounds,
+                row.verdict
+            );
+            rows.push(row);
+        }
+        Ok(rows)
     }
 
     /// The command that runs a network without an attack again.
@@ -376,10 +392,10 @@ impl Attacks {
         for name in names {
             line.push_str(&format!(" {name}"));
         }
-        let Unsound { seed, .. } = one;
+        let Unsound { seed, rounds, .. } = one;
         line.push_str(&format!(
-            " --seed {seed} --miners {} --validators {} --rounds {}",
-            self.miners, self.validators, self.rounds
+            " --seed {seed} --miners {} --validators {} --rounds {rounds}",
+            self.miners, self.validators
         ));
         if let Some(page) = self.to.page.as_ref().filter(|_| one.beside.is_none()) {
             line.push_str(&format!(" --page {}", page.display()));
@@ -588,11 +604,12 @@ mod tests {
         let again = |beside| {
             attacks.again(&Unsound {
                 seed: 4,
+                rounds: 32,
                 beside,
                 broken: Vec::new(),
             })
         };
-        let end = "--seed 4 --miners 4 --validators 3 --rounds 16";
+        let end = "--seed 4 --miners 4 --validators 3 --rounds 32";
         assert_eq!(again(Some("exam")), format!("cairn-sim attacks exam {end}"));
         let all = format!("cairn-sim attacks exam zeros {end} --page p.md");
         assert_eq!(again(None), all);

@@ -40,6 +40,15 @@ impl Bench {
         }
     }
 
+    /// The same with twice as many rounds.
+    #[must_use]
+    pub fn longer(self) -> Bench {
+        Bench {
+            rounds: self.rounds.saturating_mul(2),
+            ..self
+        }
+    }
+
     fn settings(&self) -> Settings {
         Settings {
             engine: self.engine,
@@ -82,6 +91,8 @@ impl Peace {
 pub struct Unsound {
     /// Its seed.
     pub seed: u64,
+    /// Its rounds.
+    pub rounds: u32,
     /// The attack beside which it was run; none: it was run for what it costs its members.
     pub beside: Option<&'static str>,
     /// The checkers.
@@ -91,8 +102,8 @@ pub struct Unsound {
 /// Runs attacks, each beside the same network without it.
 #[derive(Default)]
 pub struct Field {
-    /// By seed, and by what attacks change in the network: its windows and how many take part.
-    known: BTreeMap<(u64, u64, usize), Peace>,
+    /// By seed and rounds, and by what attacks change in the network: its windows and how many take part.
+    known: BTreeMap<(u64, u32, u64, usize), Peace>,
     report: Report,
     unsound: Vec<Unsound>,
 }
@@ -140,7 +151,7 @@ impl Field {
             settings
         };
         let first = settings(0);
-        let name = (bench.seed, first.windows, first.cast.len());
+        let name = (bench.seed, bench.rounds, first.windows, first.cast.len());
         if let Some(known) = self.known.get(&name) {
             return Ok(*known);
         }
@@ -151,12 +162,13 @@ impl Field {
         if !broken.is_empty() {
             self.unsound.push(Unsound {
                 seed: bench.seed,
+                rounds: bench.rounds,
                 beside: beside.map(|attack| attack.name),
                 broken: broken.into_iter().collect(),
             });
         }
         let usual = bench.settings();
-        if name == (bench.seed, usual.windows, usual.cast.len()) {
+        if (first.windows, first.cast.len()) == (usual.windows, usual.cast.len()) {
             for twin in &twins {
                 self.report.note_honest(twin);
             }

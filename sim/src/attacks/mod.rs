@@ -51,7 +51,7 @@ mod zeros;
 
 use cairn_primitives::Balance;
 pub use field::{Bench, Field, Unsound};
-pub use table::{Row, Verdict};
+pub use table::{harmful, Row, Verdict};
 
 use crate::{
     behaviour::Behaviour,

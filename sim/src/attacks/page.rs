@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::{report::Report, table::verdict_of, Attack, Bench, Row, Verdict, ALL};
 use crate::page::{seeds, wrapped};
 
-/// The page, of these rows, one line for each attack, of all seeds; and of what was seen beside them.
-pub fn page(rows: &[Row], bench: Bench, report: &Report) -> String {
+/// The page, of these rows, one line for each attack, of all seeds; of those of [`longer`](Bench::longer) networks; and
+/// of what was seen beside them.
+pub fn page(rows: &[Row], longer: &[Row], bench: Bench, report: &Report) -> String {
     let mut page = String::from(HEAD);
     let Bench {
         miners,
@@ -42,7 +43,38 @@ pub fn page(rows: &[Row], bench: Bench, report: &Report) -> String {
         page.push_str(&wrapped("- ", &line.text(most)));
     }
     page.push_str(TAIL);
+    page.push_str(&of_longer(&lines, longer, bench));
     page.push_str(&report.sections(bench));
+    page
+}
+
+/// What attacks that harmed the model do to it in more rounds; nothing if none was run so.
+fn of_longer(lines: &[Line], longer: &[Row], bench: Bench) -> String {
+    if longer.is_empty() {
+        return String::new();
+    }
+    let (rounds, more) = (bench.rounds, bench.longer().rounds);
+    let text = format!(
+        "The attacks that moved the loss by more than 1 %, in networks of {more} rounds, with the same seeds. Each is held \
+         against networks without it that are as long. What an attack costs once becomes less beside all that is \
+         learned later; what it costs in each round does not."
+    );
+    let mut page = format!("\n## What of that is a delay\n\n{}\n", wrapped("", &text));
+    let _ = writeln!(
+        page,
+        "| attack | loss after {rounds} | after {more} | |\n|---|---:|---:|---|"
+    );
+    for (before, after) in lines
+        .iter()
+        .filter_map(|before| Some((before, line(before.attack, longer)?)))
+    {
+        let (name, verdict) = (before.attack.name, after.verdict());
+        let [before, after] = [before.loss, after.loss].map(|loss| loss * 100.0);
+        let _ = writeln!(
+            page,
+            "| `{name}` | {before:+.1} % | {after:+.1} % | **{verdict}** |"
+        );
+    }
     page
 }
 
@@ -87,12 +119,16 @@ impl Line {
         text
     }
 
-    fn row(&self) -> String {
-        let verdict = match self.verdict {
+    fn verdict(&self) -> &'static str {
+        match self.verdict {
             Verdict::Holds => "holds",
             Verdict::Partly => "partly",
             Verdict::Open => "open",
-        };
+        }
+    }
+
+    fn row(&self) -> String {
+        let verdict = self.verdict();
         format!(
             "| `{}` | {} | {} | {:+.1} % | {} | {:.2} | **{verdict}** |",
             self.attack.name,
@@ -211,7 +247,13 @@ mod tests {
             attacker_gained: 3_000_000_000,
             ..row(2, 1.5)
         };
-        let page = page(&[row(1, 0.5), taken], Bench::usual(1), &Report::default());
+        let page = page(
+            &[row(1, 0.5), taken],
+            &[],
+            Bench::usual(1),
+            &Report::default(),
+        );
+        assert!(!page.contains("What of that is a delay"));
         assert!(page.contains("the seeds 1, 2."));
         let is_short = |line: &str| line.len() <= 120;
         assert!(page.lines().all(is_short), "{page}");
@@ -226,9 +268,22 @@ mod tests {
     }
 
     #[test]
+    fn what_harmed_the_model_stands_beside_what_it_does_in_twice_as_many_rounds() {
+        let loses = |loss_change| Row {
+            loss_change,
+            ..row(1, 0.0)
+        };
+        let (usual, longer) = ([loses(0.09)], [loses(0.02)]);
+        let page = page(&usual, &longer, Bench::usual(1), &Report::default());
+        assert!(page.contains("| attack | loss after 16 | after 32 | |"));
+        assert!(page.contains("| `exam` | +9.0 % | +2.0 % | **holds** |"));
+        assert!(page.lines().all(|line| line.len() <= 120), "{page}");
+    }
+
+    #[test]
     fn a_line_goes_by_the_worst_seed_and_by_the_mean_of_the_losses() {
         let verdict = |rows: &[Row]| {
-            let lines = page(rows, Bench::usual(1), &Report::default());
+            let lines = page(rows, &[], Bench::usual(1), &Report::default());
             let line = lines.lines().find(|line| line.starts_with("| `exam`"));
             line.and_then(|line| line.split("**").nth(1))
                 .map(String::from)

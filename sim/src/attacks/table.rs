@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{
     field::{Peace, TWINS},
-    Attack,
+    Attack, ALL,
 };
 use crate::{
     settings::Role,
@@ -106,6 +106,16 @@ impl Row {
     }
 }
 
+/// The attacks that by these rows did more to the loss than one that holds may, in the order of the table.
+pub fn harmful(rows: &[Row]) -> Vec<&'static Attack> {
+    let did = |attack: &&Attack| {
+        let rows = rows.iter().filter(|row| row.attack == attack.name);
+        let changes: Vec<(f64, f64)> = rows.map(|row| (row.loss_change, row.chance)).collect();
+        !changes.is_empty() && verdict(0.0, harm(&changes), 0, 1) != Verdict::Holds
+    };
+    ALL.into_iter().filter(did).collect()
+}
+
 /// The mean of what an attack did to the loss in each seed, unless chance does as well: unless it is within twice its
 /// standard error. Each change comes with twice the deviation of its seed's twins. What is no number is no chance.
 fn harm(changes: &[(f64, f64)]) -> f64 {
@@ -186,6 +196,36 @@ mod tests {
         assert_eq!(verdict(1.0, 0.0, 0, 16), Verdict::Open);
         assert_eq!(verdict(0.0, 0.06, 0, 16), Verdict::Open);
         assert_eq!(verdict(0.0, 0.0, 9, 16), Verdict::Open);
+    }
+
+    #[test]
+    fn what_harmed_the_model_is_found_by_its_mean_and_not_by_chance() {
+        let row = |attack, loss_change| Row {
+            attack,
+            seed: 1,
+            share_per_gpu: 1.0,
+            late_share_per_gpu: 1.0,
+            loss_change,
+            chance: 0.02,
+            stalled_rounds: 9,
+            rounds: 16,
+            attacker_lost: 0,
+            held_bytes: 0,
+            attacker_gained: CRN,
+            told: None,
+            verdict: Verdict::Open,
+        };
+        let names = |rows: &[Row]| -> Vec<&str> {
+            let found = harmful(rows);
+            found.iter().map(|attack| attack.name).collect()
+        };
+        assert!(names(&[]).is_empty());
+        // Twice the error is 0.0224 of one seed, and 0.0158 of two.
+        assert!(names(&[row("noise", 0.022)]).is_empty());
+        let rows = [row("noise", 0.03), row("noise", 0.0), row("clones", 0.023)];
+        assert_eq!(names(&rows), ["clones"]);
+        let rows = [row("noise", 0.03), row("noise", 0.01), row("clones", 0.023)];
+        assert_eq!(names(&rows), ["clones", "noise"]);
     }
 
     #[test]
