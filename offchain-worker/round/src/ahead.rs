@@ -10,7 +10,7 @@
 //! - Of one miner [`MOST_OF_ONE`] files of a round are asked for at most, whatever re-organisations do. So commitments
 //!   that are never revealed, or never included, cost that many files for each seat at most.
 //! - Makers' own lines are left to validators until these have bound themselves ([`Whom`]).
-//! - Once the round is settled nothing is asked for any more, and what is under way ends.
+//! - Once the round is settled, or cannot be applied any more, nothing is asked for, and what is under way ends.
 
 use std::collections::BTreeMap;
 

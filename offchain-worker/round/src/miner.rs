@@ -225,6 +225,10 @@ impl Miner {
             Work::Own(_) if !self.is_serving && !self.stopping => self.stop(view, now),
             _ => {}
         }
+        if self.course.work() == &Work::Joining {
+            // The round held will not be applied any more.
+            self.stop_fetching();
+        }
         self.submit(view, now);
         if self.course.may_send(Kind::Audit, now) {
             if let Some(transaction) = self.serving.next(view, self.hotkey, now) {

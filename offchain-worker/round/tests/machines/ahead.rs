@@ -190,6 +190,22 @@ fn what_is_under_way_ends_with_the_settlement_and_nothing_is_asked_for_after_it(
 }
 
 #[test]
+fn what_is_under_way_ends_for_who_is_too_far_behind_to_apply_it() {
+    let mut miner = miner(0);
+    let all = [seen(Uid(2), 5, true), seen(Uid(3), 6, true)];
+    let asked = ahead(miner.look(round_0(&all), 111));
+    miner.tell(fetched(0, asked[0].id, false), 111);
+    let mut far = view(50, 1_000);
+    far.round.oldest = 40;
+    let stop = Action::Do(Task::StopFetching(0));
+    assert_eq!(miner.look(far.clone(), 1_001), [Action::Join, stop]);
+    miner.tell(fetched(0, asked[1].id, false), 1_001);
+    for now in 1_002..1_010 {
+        assert_eq!(miner.look(far.clone(), now), [], "at {now}");
+    }
+}
+
+#[test]
 fn nothing_is_stopped_that_has_ended() {
     let mut miner = miner(0);
     let asked = ahead(miner.look(round_0(&[seen(Uid(2), 5, true)]), 111));
