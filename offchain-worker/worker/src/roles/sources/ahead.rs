@@ -85,7 +85,7 @@ async fn read(wanted: &Wanted, under: &Path) -> Option<Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::roles::sources::forget;
+    use crate::roles::sources::{forget, BUSY};
     use cairn_primitives::{Hotkey, Round, H256};
 
     /// Longer than a group, so that it has an outboard.
@@ -123,6 +123,27 @@ mod tests {
         forget(&under, 4).await;
         assert_eq!(read(&wanted, &under).await, None);
         assert!(!under.join("3").exists());
+    }
+
+    /// Whoever was told to end lets go of the place a moment later.
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_another_fetch_has_is_waited_for_but_not_for_ever() {
+        let (directory, store, wanted) = store(3).await;
+        let under = directory.path().join("ahead");
+        assert!(has_room(&under, &wanted).await);
+        let partial = place_under(&under, &wanted).with_extension("partial");
+        let other = std::fs::File::create(partial).expect("room");
+        other.lock().expect("nobody has it");
+        let why = copy(&store, &wanted, &under).await.expect_err("it is held");
+        assert!(why.contains("another process fetches"), "{why}");
+        let (times, pause) = BUSY;
+        let lets_go = async {
+            tokio::time::sleep(pause * (times / 2)).await;
+            drop(other);
+        };
+        let (copied, ()) = tokio::join!(copy(&store, &wanted, &under), lets_go);
+        assert_eq!(copied, Ok(LENGTH as u64));
+        assert!(read(&wanted, &under).await.is_some());
     }
 
     #[tokio::test]
