@@ -80,6 +80,8 @@ impl File {
 pub struct Ahead {
     round: Option<Round>,
     files: BTreeMap<Id, File>,
+    /// Whether makers are asked at the end of their own lines, too.
+    asks_makers: bool,
     is_over: bool,
 }
 
@@ -102,6 +104,11 @@ impl Ahead {
             self.note(&view.contributions, own);
         }
         let whom = whom(view, round, now);
+        let asked_makers = std::mem::replace(&mut self.asks_makers, whom == Whom::Anybody);
+        if self.asks_makers && !asked_makers {
+            // Whoever has it for sure can be asked now, so there is no need to wait.
+            self.files.values_mut().for_each(|file| file.from = 0);
+        }
         let under_way = self.files.values();
         let under_way = under_way.filter(|file| file.place == Place::UnderWay);
         let free = AT_ONCE.saturating_sub(under_way.count());

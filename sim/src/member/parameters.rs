@@ -52,12 +52,13 @@ impl World {
                 Some(sealed) => sealed.clone(),
                 None => {
                     let sealed = self.store.get(root.0, self.clock.now());
-                    sealed.filter(|_| !self.network.is_cut(who))?
+                    let sealed = sealed.filter(|_| !self.network.is_cut(who))?;
+                    if self.members[who].is_honest() {
+                        self.store.keep(root.0);
+                    }
+                    sealed
                 }
             };
-            if self.members[who].is_honest() {
-                self.store.keep(root.0);
-            }
             let claim = Claim {
                 round: settlement.round,
                 uid: seen.uid,

@@ -4,7 +4,7 @@
 //! this machine they would have to be sent, only to be fetched again: they lie beside the state instead, until the
 //! parameters after their round are held. Nothing is held in memory.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use cairn_round::ahead::Whom;
@@ -16,7 +16,11 @@ use crate::{
     roles::{chain::Chain, driver::Desk},
 };
 
-/// Brings a file here, if it is to be had of those who may be asked. Whether it is here.
+/// How long a file is asked for at a time. Then others have their turn, since few are asked for at once, and whoever
+/// lets theirs trickle is to keep nobody from the rest. What came of it is gone on from.
+const TURN: Duration = Duration::from_secs(60);
+
+/// Brings a file here, if it is to be had in time of those who may be asked. Whether it is here.
 ///
 /// # Errors
 /// Those of the own store.
@@ -29,6 +33,11 @@ pub(in crate::roles) async fn ahead<C: Chain>(
         return Ok(false);
     }
     let _timer = desk.time(Stage::Fetch);
+    let brought = tokio::time::timeout(TURN, bring(desk, wanted, whom)).await;
+    brought.unwrap_or(Ok(false))
+}
+
+async fn bring<C: Chain>(desk: &Desk<C>, wanted: &Wanted, whom: Whom) -> Result<bool, StoreError> {
     let (store, under) = (&desk.run.store, desk.sources.ahead.as_path());
     let held = store.holds_blob(&wanted.prefix, &wanted.root.0, wanted.length);
     let brought = match (held.await?, store.directory()) {
