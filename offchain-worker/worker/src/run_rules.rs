@@ -371,6 +371,7 @@ mod tests {
             },
             max_contributors: 16,
             audits: AuditRules::default(),
+            overlap: 0,
         }
     }
 

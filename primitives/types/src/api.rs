@@ -231,6 +231,24 @@ pub struct RunInfo<AccountId> {
     /// Members for which the current round does not wait, since they held one up of late or earned nothing in the last
     /// epoch, ascending by uid.
     pub unawaited: Vec<(Uid, AccountId)>,
+    /// What is drawn of the next round already; null in a run whose rounds do not overlap, and while it waits for its
+    /// first round.
+    pub next: Option<NextRound<AccountId>>,
+}
+
+/// A round that has not begun, of a run whose rounds overlap: who has to train on what in it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
+pub struct NextRound<AccountId> {
+    /// Its number.
+    pub round: Round,
+    /// Drawn from the chain's randomness when the round before began.
+    pub seed: H256,
+    /// Which pass over the data.
+    pub pass: u32,
+    /// Position in that pass at which the round's data begins.
+    pub cursor: u64,
+    /// The miners in the order of their slots. Who can no longer mine when the round begins has no part in it.
+    pub miners: Vec<(Uid, AccountId)>,
 }
 
 /// A run that was stopped, and which of its parameters the chain vouches for.
@@ -276,6 +294,9 @@ pub struct RoundInfo<AccountId> {
     pub miners: Vec<(Uid, AccountId)>,
     /// The validators and the stake with which each counts in this round.
     pub validators: Vec<Attester<AccountId>>,
+    /// In a run whose rounds overlap, the root of the parameters with which the round before began, if that is final:
+    /// what contributions to this round are made from. Null where they are made from those that this round began with.
+    pub base: Option<ModelRoot>,
 }
 
 /// A validator of a round.

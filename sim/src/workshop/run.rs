@@ -228,5 +228,6 @@ fn run_of(
             auditors: 3,
             blocks: 12,
         },
+        overlap: 0,
     }
 }
