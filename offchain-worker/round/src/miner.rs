@@ -1,12 +1,24 @@
 //! The miner's machine.
 //!
 //! What must survive a crash is small: which round's parameters the miner holds, and the [`Intent`], the one
-//! contribution that it has made for that round. The worker writes the intent to disk *before* the first
+//! contribution that it has made for that round, and where rounds overlap that for the next one. The worker writes the intent to disk *before* the first
 //! commit is sent, so a miner that comes back either has no intent and may train, or has one and commits
 //! exactly that. A commit that got lost, or that a re-organisation dropped, is sent again with the same
 //! content as long as the training phase lasts.
+//!
+//! ```text
+//!   rounds that follow each other    hold r ─ train r ─ commit, reveal r ─ settled ─ apply r ─ hold r + 1
+//!   rounds that overlap              hold r ─ train r + 1 (while r is revealed, attested, settled) ─ apply r ─ hold r + 1
+//!                                                         └ r does not include its own: train r + 1 anew
+//! ```
+//!
+//! Where rounds overlap, round r + 1 is trained on the parameters with which round r began, and goes on from moments and
+//! error feedback as the contribution to r left them. That round is settled meanwhile; it is applied when the training
+//! is over. So the parameters held are always those that the next training is for, and there is one set of them.
 
-use cairn_primitives::{BlockNumber, Commitment, Hotkey, Phase, Round, Secret, Served, Text};
+use cairn_primitives::{
+    BlockNumber, Commitment, Hotkey, Phase, Round, SealedRoot, Secret, Served, Text,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -39,9 +51,17 @@ pub enum Task {
         slot: u64,
         /// Which data that is.
         plan: Plan,
-        /// The block at which to stop with what is there.
+        /// The block at which to stop with what is there; the last block that there can be while the round has not
+        /// begun.
         deadline: BlockNumber,
+        /// Whether the contribution that was not settled is void, and what was made ahead with it: training goes on
+        /// from where the last included one ended.
+        anew: bool,
     },
+    /// The round that is trained has begun: stop at this block with what is there.
+    TrainUntil(BlockNumber),
+    /// Store this contribution, of which a copy is on disk.
+    Store(Intent),
     /// Stop training after the present inner step and make a contribution of what is there.
     FinishTraining,
     /// Stop training: the round is over.
@@ -55,6 +75,10 @@ pub enum Task {
 pub enum Done {
     /// A contribution is stored and the intent is on disk.
     Sealed(Intent),
+    /// A contribution and the intent are on disk; it is to be stored while something else is computed.
+    Made(Intent),
+    /// The contribution with this sealed root is stored, or that came to nothing.
+    Stored(SealedRoot, bool),
     /// Training of this round ended without a contribution.
     NothingTrained(Round),
     /// States of this round are stored and their root is on disk, or that came to nothing.
@@ -68,10 +92,20 @@ pub struct Miner {
     course: Course<Task>,
     /// The contribution made for the round held. On disk.
     intent: Option<Intent>,
+    /// The one made for the round after it, where rounds overlap. On disk.
+    ahead: Option<Intent>,
     /// Whether training has been told to stop. Lost in a crash, as is all that follows.
     stopping: bool,
-    /// Whether training for the round held has come to nothing and is not begun again.
-    skipping: bool,
+    /// Whether it has been told so to be begun anew.
+    restarting: bool,
+    /// Whether its round had not begun when training did, so that nobody knew its deadline.
+    is_open_ended: bool,
+    /// The round in which training has come to nothing and is not begun again.
+    skipped: Option<Round>,
+    /// What is known to be stored of what it made.
+    stored: Vec<SealedRoot>,
+    /// What is being stored.
+    storing: Vec<SealedRoot>,
     /// What is audited of its work.
     serving: Serving,
     /// Whether its own work is to make what is audited again.
@@ -88,12 +122,24 @@ impl Miner {
             hotkey,
             course: Course::new(held),
             intent: intent.filter(|intent| Some(intent.round) == round),
+            ahead: None,
             stopping: false,
-            skipping: false,
+            restarting: false,
+            is_open_ended: false,
+            skipped: None,
+            stored: Vec::new(),
+            storing: Vec::new(),
             serving: Serving::default(),
             is_serving: false,
             trained: None,
         }
+    }
+
+    /// The same, with what it had made for the round after the one held.
+    pub fn ahead_with(self, ahead: Option<Intent>) -> Miner {
+        let next = self.next_round();
+        let ahead = ahead.filter(|ahead| Some(ahead.round) == next);
+        Miner { ahead, ..self }
     }
 
     /// The same, with files that can be had at these endpoints.
@@ -118,6 +164,15 @@ impl Miner {
         self.intent.as_ref()
     }
 
+    /// The contribution made for the round after the one held.
+    pub fn ahead(&self) -> Option<&Intent> {
+        self.ahead.as_ref()
+    }
+
+    fn next_round(&self) -> Option<Round> {
+        self.course.round()?.checked_add(1)
+    }
+
     /// What it is computing.
     pub fn work(&self) -> &Work {
         self.course.work()
@@ -129,33 +184,58 @@ impl Miner {
         self.stopping = false;
     }
 
-    fn begin(&mut self) {
-        self.intent = None;
+    /// Other parameters are held: what was made ahead was made for the round that they begin.
+    fn begin(&mut self, held: Held) {
+        let made = self.ahead.take();
+        self.intent = made.filter(|made| made.round == held.round);
         self.stopping = false;
-        self.skipping = false;
+        self.restarting = false;
+        self.skipped = None;
+        let own = self.intent.as_ref().map(|own| own.commitment.sealed_root);
+        self.stored.retain(|root| Some(*root) == own);
     }
 
     fn done(&mut self, done: Done) {
         match done {
+            Done::Stored(root, is_stored) => return self.stored(root, is_stored),
             // It is tried again with the next block.
             Done::Served(_, None) => self.course.rest(),
             _ => self.rest(),
         }
+        let restarts = std::mem::take(&mut self.restarting);
         match done {
             Done::Sealed(intent) => {
-                let is_due = Some(intent.round) == self.course.round() && self.intent.is_none();
-                if is_due {
-                    self.intent = Some(intent);
-                }
+                self.stored.push(intent.commitment.sealed_root);
+                self.sealed(intent);
             }
-            Done::NothingTrained(round) => {
-                self.skipping |= Some(round) == self.course.round();
-            }
+            Done::Made(intent) => self.sealed(intent),
+            Done::NothingTrained(_) if restarts => {}
+            Done::NothingTrained(round) => self.skipped = Some(round),
             Done::Served(round, served) => {
                 self.is_serving = false;
                 self.serving.made(round, served);
             }
+            Done::Stored(..) => {}
         }
+    }
+
+    fn stored(&mut self, root: SealedRoot, is_stored: bool) {
+        self.storing.retain(|storing| *storing != root);
+        // What came to nothing is tried again with the next block.
+        if is_stored {
+            self.stored.push(root);
+            self.course.look_again();
+        }
+    }
+
+    fn sealed(&mut self, intent: Intent) {
+        let round = Some(intent.round);
+        let place = match round {
+            round if round == self.course.round() => &mut self.intent,
+            round if round == self.next_round() => &mut self.ahead,
+            _ => return,
+        };
+        place.get_or_insert(intent);
     }
 
     fn gone(&mut self, gone: Gone) {
@@ -169,28 +249,20 @@ impl Miner {
     }
 
     fn look(&mut self, view: &View, now: BlockNumber) {
-        if view.slot_of(self.hotkey).is_none() {
+        let next = view.next.as_ref();
+        let next_slot = next.and_then(|next| next.slot_of(self.hotkey));
+        if view.slot_of(self.hotkey).is_none() && next_slot.is_none() {
             self.course.act(Action::Explain(Lack::Part));
         }
         self.serving.look(view, self.hotkey, self.course.round());
         self.note_pace(view, now);
-        match self.course.work() {
-            Work::Idle => {
-                let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
-                let is_included = |settlement: &Settlement| {
-                    let own = settlement.own(hotkey);
-                    intent.is_some_and(|intent| own == Some(intent.commitment.sealed_root))
-                };
-                let follows = self.course.follow(view, is_included);
-                let until = self.deadline(view);
-                if !follows && !self.serving.comes_first(view, self.hotkey, (now, until)) {
-                    self.train(view, now);
-                }
-                if self.course.is_idle() {
-                    self.serve(view, now);
-                }
-            }
-            Work::Own(_) if !self.is_serving && !self.stopping => self.stop(view, now),
+        if self.is_lost(view) {
+            self.ahead = None;
+        }
+        self.store(view);
+        match *self.course.work() {
+            Work::Idle => self.go_on(view, now),
+            Work::Own(round) if !self.is_serving && !self.stopping => self.stop(round, view, now),
             _ => {}
         }
         self.submit(view, now);
@@ -202,12 +274,34 @@ impl Miner {
         self.course.announce(view, self.hotkey, now);
     }
 
+    /// What is to be computed, if nothing is. Where rounds overlap, what is held is trained on before it is left.
+    fn go_on(&mut self, view: &View, now: BlockNumber) {
+        let task = self.to_train(view, now);
+        let until = task.as_ref().map_or(now, |task| self.until(task, view));
+        let comes_first = self.serving.comes_first(view, self.hotkey, (now, until));
+        let is_kept = view.next.is_some() && task.is_some();
+        let presses = is_kept && self.presses(view, (now, until));
+        let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
+        let is_included = |settlement: &Settlement| {
+            let own = settlement.own(hotkey);
+            intent.is_some_and(|intent| own == Some(intent.commitment.sealed_root))
+        };
+        let is_left = !is_kept || presses;
+        let follows = is_left && self.course.follow(view, is_included);
+        if let Some(task) = task.filter(|_| !follows && !comes_first && !presses) {
+            self.train(task);
+        }
+        if self.course.is_idle() {
+            self.serve(view, now);
+        }
+    }
+
     fn follow(&mut self, left: Left<Done>, now: BlockNumber) {
         match left {
             Left::Nothing => {}
             Left::Look(view) => self.look(&view, now),
             Left::Gone(gone) => self.gone(gone),
-            Left::Begin(_) => self.begin(),
+            Left::Begin(held) => self.begin(held),
             Left::Keep(settlement, held) => {
                 let audited = self.serving.keep(settlement.round);
                 self.course.keep(*settlement, held, audited);
@@ -224,28 +318,111 @@ impl Miner {
         }
     }
 
-    fn train(&mut self, view: &View, now: BlockNumber) {
-        let Some(held) = self.course.round() else {
+    /// Where rounds overlap, what was made is stored beside what is computed. After a crash nobody knows whether it is.
+    fn store(&mut self, view: &View) {
+        if view.next.is_none() {
             return;
+        }
+        for made in self.intent.iter().chain(&self.ahead) {
+            let root = made.commitment.sealed_root;
+            let is_begun = self.stored.contains(&root) || self.storing.contains(&root);
+            if !is_begun && made.round >= view.round.round {
+                self.storing.push(root);
+                self.course.act(Action::Do(Task::Store(made.clone())));
+            }
+        }
+    }
+
+    /// Whether the contribution made for the round held is known not to be included in it.
+    fn is_lost(&self, view: &View) -> bool {
+        let own = self.intent.as_ref().filter(|_| view.next.is_some());
+        own.is_some_and(|own| self.is_included(own, view) == Some(false))
+    }
+
+    /// Whether the round held includes a contribution, if that is known.
+    fn is_included(&self, made: &Intent, view: &View) -> Option<bool> {
+        let settled = view.settled.as_ref();
+        let settled = settled.filter(|settled| Some(settled.round) == self.course.round())?;
+        Some(settled.own(self.hotkey) == Some(made.commitment.sealed_root))
+    }
+
+    /// What there is to train from the parameters held. Where rounds overlap that is the round after the one that they
+    /// begin; from the first parameters it is both.
+    fn to_train(&self, view: &View, now: BlockNumber) -> Option<Task> {
+        let held = self.course.round()?;
+        let overlaps = view.next.is_some();
+        let own = Some(held).filter(|_| !overlaps || held == 0);
+        let next = self.next_round().filter(|_| overlaps);
+        let mut rounds = [own, next].into_iter().flatten();
+        rounds.find_map(|round| self.task(round, view, now))
+    }
+
+    /// Whether what is audited of the round held cannot wait for a training that may last until a block.
+    fn presses(&self, view: &View, until: (BlockNumber, BlockNumber)) -> bool {
+        let held = self.course.round();
+        self.serving.presses(view, self.hotkey, held, until)
+    }
+
+    /// Training for a round, if there is time, data and need for it.
+    fn task(&self, round: Round, view: &View, now: BlockNumber) -> Option<Task> {
+        let anew = self.is_lost(view);
+        let mut made = self.intent.iter().chain(&self.ahead);
+        let is_made = made.any(|made| made.round == round);
+        if is_made || self.skipped == Some(round) {
+            return None;
+        }
+        let (slot, plan, deadline) = match round == view.round.round {
+            true => {
+                let deadline = self.deadline(view);
+                let is_time = view.round.timetable().phase(now) == Phase::Train && now < deadline;
+                // A commitment on chain without an intent here: another process has the same key, or the disk was
+                // lost. Nothing can be added to it.
+                let is_free = view.contribution_of(self.hotkey).is_none();
+                let slot = view.slot_of(self.hotkey);
+                let slot = slot.filter(|_| is_time && is_free)?;
+                (slot, &view.plan, deadline)
+            }
+            false => {
+                let next = view.next.as_ref().filter(|next| next.round == round)?;
+                (next.slot_of(self.hotkey)?, &next.plan, BlockNumber::MAX)
+            }
         };
-        let deadline = self.deadline(view);
-        let is_current =
-            view.round.round == held && view.round.timetable().phase(now) == Phase::Train;
-        // A commitment on chain without an intent here: another process has the same key, or the disk was
-        // lost. Nothing can be added to it.
-        let is_free =
-            self.intent.is_none() && view.contribution_of(self.hotkey).is_none() && !self.skipping;
-        let slot = view.slot_of(self.hotkey);
-        let Some(slot) = slot.filter(|_| is_current && is_free && now < deadline) else {
-            return;
-        };
-        let task = Task::Train {
-            round: held,
+        Some(Task::Train {
+            round,
             slot,
-            plan: view.plan.clone(),
+            plan: plan.clone(),
             deadline,
+            anew,
+        })
+    }
+
+    /// The block until which a training may last.
+    fn until(&self, task: &Task, view: &View) -> BlockNumber {
+        let (times, deadline) = (view.round.timetable(), self.deadline(view));
+        match task {
+            Task::Train { round, .. } if *round != view.round.round => {
+                let longest = deadline.saturating_sub(times.start());
+                times.due().saturating_add(longest)
+            }
+            _ => deadline,
+        }
+    }
+
+    fn train(&mut self, task: Task) {
+        let Task::Train {
+            round,
+            deadline,
+            anew,
+            ..
+        } = task
+        else {
+            return;
         };
-        self.course.begin(held, task);
+        self.is_open_ended = deadline == BlockNumber::MAX;
+        if anew {
+            self.intent = None;
+        }
+        self.course.begin(round, task);
     }
 
     /// Notes how long others take, if this miner is slower and the round does not wait for it.
@@ -266,16 +443,23 @@ impl Miner {
         before.unwrap_or(times).training_deadline()
     }
 
-    fn stop(&mut self, view: &View, now: BlockNumber) {
-        let Some(held) = self.course.round() else {
-            return;
-        };
-        let is_settled = view.settled.as_ref().is_some_and(|it| it.round == held);
-        if is_settled || view.round.round > held {
+    /// Sees to training for a round that is under way.
+    fn stop(&mut self, round: Round, view: &View, now: BlockNumber) {
+        let is_settled = view.settled.as_ref().is_some_and(|it| it.round == round);
+        let deadline = self.deadline(view);
+        if is_settled || view.round.round > round {
             self.abandon();
-        } else if view.round.round == held && now >= self.deadline(view) {
-            self.stopping = true;
-            self.course.act(Action::Do(Task::FinishTraining));
+        } else if self.is_lost(view) {
+            self.restarting = true;
+            self.abandon();
+        } else if view.round.round == round {
+            let presses = view.next.is_some() && self.presses(view, (now, deadline));
+            if now >= deadline || presses {
+                self.stopping = true;
+                self.course.act(Action::Do(Task::FinishTraining));
+            } else if std::mem::take(&mut self.is_open_ended) {
+                self.course.act(Action::Do(Task::TrainUntil(deadline)));
+            }
         }
     }
 
@@ -284,19 +468,38 @@ impl Miner {
         self.course.act(Action::Do(Task::AbandonTraining));
     }
 
+    /// The contribution made for the current round.
+    fn current(&self, view: &View) -> Option<&Intent> {
+        let mut made = self.intent.iter().chain(&self.ahead);
+        made.find(|made| made.round == view.round.round)
+    }
+
+    /// Whether a contribution may be committed to: what was made ahead is void unless the one is included that it goes
+    /// on from.
+    fn is_borne_out(&self, intent: &Intent, view: &View) -> bool {
+        let from = self.intent.as_ref();
+        let from = from.filter(|from| from.round != intent.round);
+        from.is_none_or(|from| self.is_included(from, view) == Some(true))
+    }
+
+    fn is_stored(&self, intent: &Intent, view: &View) -> bool {
+        view.next.is_none() || self.stored.contains(&intent.commitment.sealed_root)
+    }
+
     fn submit(&mut self, view: &View, now: BlockNumber) {
         let is_free = self.course.may_send(Kind::Contribution, now);
-        let Some(intent) = self.intent.as_ref().filter(|_| is_free) else {
+        let Some(intent) = self.current(view).filter(|_| is_free) else {
             return;
         };
-        if view.round.round != intent.round {
-            return;
-        }
         let own = view.contribution_of(self.hotkey);
         // A key that is out while others can still commit gives the work away, and a fork may bring that back.
         let is_certain = view.round.certain.next_phase(now) != Phase::Train;
         let transaction = match (view.round.timetable().next_phase(now), own) {
-            (Phase::Train, None) => Transaction::Commit(intent.round, intent.commitment.clone()),
+            (Phase::Train, None)
+                if self.is_stored(intent, view) && self.is_borne_out(intent, view) =>
+            {
+                Transaction::Commit(intent.round, intent.commitment.clone())
+            }
             (Phase::Reveal, Some(own))
                 if is_certain
                     && own.key.is_none()
@@ -315,6 +518,10 @@ impl Machine for Miner {
     type Work = Task;
 
     fn handle(&mut self, event: Event<Done>, now: BlockNumber) {
+        if matches!(event, Event::Joined(_)) && *self.course.work() == Work::Joining {
+            // What was made is void, whichever round is joined.
+            self.ahead = None;
+        }
         let left = self.course.take(event, now);
         self.follow(left, now);
     }

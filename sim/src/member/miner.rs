@@ -2,16 +2,18 @@
 
 use std::rc::Rc;
 
+use cairn_primitives::SealedRoot;
 use cairn_round::{
     machine::Machine as _,
     miner::{Done, Task},
-    Event,
+    Event, Held,
 };
 
 use super::{Job, Machine, Made, Told, Training};
 use crate::{
     behaviour::Lesson,
     checkers::{Happening, Who},
+    disk::Open,
     meter::Part,
     network::Way,
     store::Fault,
@@ -28,7 +30,11 @@ impl World {
                 slot,
                 plan,
                 deadline,
+                anew,
             } => {
+                if anew {
+                    self.forget_made(who);
+                }
                 let inner = u32::from(self.workshop.run().inner.steps);
                 let most = self.members[who].behaviour.steps(round, inner);
                 self.computes(who);
@@ -52,6 +58,12 @@ impl World {
                 self.computes(who);
                 self.serve(who, demand);
             }
+            Task::TrainUntil(deadline) => {
+                if let Some(training) = &mut self.members[who].process.training {
+                    training.deadline = deadline;
+                }
+            }
+            Task::Store(intent) => self.upload(who, intent.commitment.sealed_root),
             Task::FinishTraining => {
                 if let Some(training) = &mut self.members[who].process.training {
                     training.is_last = true;
@@ -65,13 +77,53 @@ impl World {
         }
     }
 
+    /// What a miner goes on from: where rounds overlap, from what its newest contribution left.
     fn memory_of(&mut self, who: Who) -> Rc<Memory> {
         let process = &mut self.members[who].process;
+        if let Some(open) = &process.open {
+            return open.left.clone();
+        }
         process.memory.get_or_insert_default().clone()
+    }
+
+    /// What was not settled is void.
+    fn forget_made(&mut self, who: Who) {
+        let member = &mut self.members[who];
+        (member.process.open, member.process.ahead) = (None, None);
+        member.disk.write(|content| {
+            (content.open, content.ahead) = (None, None);
+        });
+    }
+
+    /// Sends the copy of a contribution to the store, beside what is computed.
+    fn upload(&mut self, who: Who, root: SealedRoot) {
+        let costs = self.workshop.costs();
+        let transfer = self.file(who, Way::Up, costs.contribution, 0);
+        self.moves(who, Part::Upload, 0, transfer);
+        self.begin(who, transfer, Job::Upload(root));
+    }
+
+    /// It is there, unless the member was cut off.
+    pub(super) fn uploaded(&mut self, who: Who, root: SealedRoot) {
+        let member = &self.members[who];
+        let is_it = |open: &&Open| open.intent.commitment.sealed_root == root;
+        let copy = member.disk.content().made().find(is_it);
+        let copy = copy.map(|open| open.copy.clone());
+        let is_cut = self.network.is_cut(who);
+        let is_stored = copy.is_some() && !is_cut;
+        if let Some(copy) = copy.filter(|_| is_stored && member.behaviour.uploads()) {
+            self.store.put(root.0, copy);
+            self.perhaps_spoil(who, root);
+        }
+        self.tell_miner(who, Done::Stored(root, is_stored));
     }
 
     pub(super) fn done_mining(&mut self, who: Who, done: Done) {
         self.has_computed(who);
+        self.tell_miner(who, done);
+    }
+
+    fn tell_miner(&mut self, who: Who, done: Done) {
         let member = &mut self.members[who];
         if let Some(Machine::Miner(machine)) = &mut member.machine {
             machine.handle(Event::Done(done), member.head.0.number);
@@ -119,7 +171,12 @@ impl World {
                 let steps = made.open.traced.windows.len() as u64;
                 self.meter.makes(root, steps);
                 self.members[who].disk.write(|content| {
-                    content.open = Some(made.open.clone());
+                    let is_ahead = content.held().is_some_and(|held| held.round < round);
+                    let place = match is_ahead {
+                        true => &mut content.ahead,
+                        false => &mut content.open,
+                    };
+                    *place = Some(made.open.clone());
                 });
                 self.tell_soon(who, Told::Sealed(made));
             }
@@ -189,7 +246,7 @@ impl World {
         let label = Label {
             netuid: self.netuid.get(),
             hotkey: member.hotkey.id(),
-            held,
+            held: Held { round, ..held },
         };
         // A crash before this is on disk makes another key: what was not committed to may differ.
         let mut draw = self
@@ -206,9 +263,16 @@ impl World {
         let Some(trained) = trained else {
             return self.done_mining(who, Done::NothingTrained(round));
         };
-        let (open, sealed) = trained.seal(draw.secret());
+        let (open, sealed) = trained.seal(draw.secret(), theta);
         self.members[who].process.training = Some(training);
         let costs = self.workshop.costs();
+        if self.workshop.run().overlaps() {
+            // Its copy is stored while the next round is trained.
+            self.notes(who, Part::Seal, 0, costs.seal);
+            self.notes(who, Part::Carry, costs.seal, costs.carry);
+            let made = Made { open, sealed };
+            return self.begin(who, costs.seal + costs.carry, Job::KeepSealed(made));
+        }
         let transfer = self.file(who, Way::Up, costs.contribution, costs.seal);
         self.notes(who, Part::Seal, 0, costs.seal);
         self.moves(who, Part::Upload, costs.seal, transfer);
@@ -265,7 +329,7 @@ impl World {
     }
 
     /// Something may be wrong with what was stored.
-    fn perhaps_spoil(&mut self, who: Who, root: cairn_primitives::SealedRoot) {
+    fn perhaps_spoil(&mut self, who: Who, root: SealedRoot) {
         let weather = self.weather();
         if !self.weather_rng.chance(weather.spoilt) {
             return;
@@ -285,12 +349,21 @@ impl World {
         let intent = made.open.intent.clone();
         let process = &mut self.members[who].process;
         process.training = None;
-        process.open = Some(made.open);
+        let held = process.held.as_ref().map(|(held, _)| held.round);
+        let place = match held < Some(intent.round) {
+            true => &mut process.ahead,
+            false => &mut process.open,
+        };
+        *place = Some(made.open);
         self.see(&Happening::Sealed {
             who,
             round: intent.round,
             root: intent.commitment.sealed_root,
         });
-        self.done_mining(who, Done::Sealed(intent));
+        let done = match self.workshop.run().overlaps() {
+            true => Done::Made(intent),
+            false => Done::Sealed(intent),
+        };
+        self.done_mining(who, done);
     }
 }

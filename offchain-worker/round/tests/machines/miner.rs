@@ -24,6 +24,7 @@ fn train(round: Round, deadline: BlockNumber) -> Action<Task> {
         slot: 1,
         plan: plan(round),
         deadline,
+        anew: false,
     })
 }
 
@@ -237,6 +238,7 @@ fn slot_commitment_and_inclusion_are_found_by_the_hotkey() {
         slot: 2,
         plan: plan(0),
         deadline: 104,
+        anew: false,
     });
     assert_eq!(miner(0, None).look(shuffled.clone(), 100), [train]);
     let mut back = miner(0, Some(intent(0, 7)));

@@ -4,12 +4,15 @@
 use cairn_chain::{
     AccountId, ChainError, ContributionInfo, MemberEndpoints, MemberInfo, RoundInfo, RunInfo,
 };
-use cairn_primitives::{api, BlockNumber, Hotkey, Round, Uid, H256};
-use cairn_protocol::phase::Timetable;
+use cairn_primitives::{
+    api::{self, NextRound},
+    BlockNumber, Hotkey, Round, Uid, H256,
+};
+use cairn_protocol::{assignment::DataRange, phase::Timetable};
 use cairn_round::{
     hidden_row::{Committed, Scoring},
     machine::Question,
-    Attester, Included, Named, RoundView, Seen, Settlement, View,
+    Attester, Included, Named, Next, RoundView, Seen, Settlement, View,
 };
 
 use super::{chain::Chain, heads::Heads, run::Run, RoleError};
@@ -72,7 +75,9 @@ pub(super) async fn look<C: Chain>(
             oldest: info.oldest_round,
         },
         plan: run.plan(round),
-        miners: miners(round),
+        miners: members(&round.miners),
+        base: round.base,
+        next: info.next.as_ref().map(|next| ahead(run, next)),
         validators: validators(round),
         absent: hotkeys(&info.absent),
         unawaited: hotkeys(&info.unawaited),
@@ -91,6 +96,16 @@ pub(super) async fn look<C: Chain>(
         member,
         block: heads.best.number,
     }))
+}
+
+/// A round that is drawn and has not begun.
+fn ahead(run: &Run, next: &NextRound<AccountId>) -> Next {
+    let (pass, cursor) = (next.pass, next.cursor);
+    Next {
+        round: next.round,
+        plan: run.plan_at(DataRange { pass, cursor }, next.miners.len()),
+        miners: members(&next.miners),
+    }
 }
 
 fn hotkeys(members: &[(Uid, AccountId)]) -> Vec<Hotkey> {
@@ -149,17 +164,18 @@ pub(super) async fn settlement<C: Chain>(
     Ok(Some(Settlement {
         round,
         included,
-        miners: miners(&info),
+        miners: members(&info.miners),
         plan: run.plan(&info),
         exam: settled.exam,
+        base: info.base,
         before: root_of(round),
         after: root_of(round.saturating_add(1)),
     }))
 }
 
-fn miners(round: &RoundInfo) -> Vec<(Uid, Hotkey)> {
-    let miner = |(uid, hotkey): &(Uid, AccountId)| (*uid, hotkey.hotkey());
-    round.miners.iter().map(miner).collect()
+fn members(members: &[(Uid, AccountId)]) -> Vec<(Uid, Hotkey)> {
+    let member = |(uid, hotkey): &(Uid, AccountId)| (*uid, hotkey.hotkey());
+    members.iter().map(member).collect()
 }
 
 fn validators(round: &RoundInfo) -> Vec<Attester> {
