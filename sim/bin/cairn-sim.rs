@@ -77,6 +77,9 @@ struct Run {
     /// The round in which the storm ends: soon after it, everybody has to be back.
     #[arg(long, value_name = "ROUND", requires = "storm")]
     calm_from: Option<u32>,
+    /// How many rounds training runs ahead of the outer step.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
+    overlap: u8,
     /// Where to write the result as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -278,6 +281,9 @@ impl Run {
         if let Some(round) = self.calm_from {
             line.push_str(&format!(" --calm-from {round}"));
         }
+        if self.overlap > 0 {
+            line.push_str(&format!(" --overlap {}", self.overlap));
+        }
         line
     }
 
@@ -285,6 +291,7 @@ impl Run {
         let honest = Settings::honest(self.seed, self.miners, self.validators, self.rounds);
         let mut settings = Settings {
             engine: self.engine.into(),
+            overlap: self.overlap,
             ..honest
         };
         if let Some(times) = self.storm {
