@@ -249,3 +249,147 @@ impl Bits for Vec<f32> {
         self.iter().map(|number| number.to_bits()).collect()
     }
 }
+
+/// What a contribution to this round leaves.
+fn left(round: Round) -> Sent {
+    let number = round as f32;
+    Sent {
+        optimizer: AdamState {
+            m: vec![number; 3],
+            v: vec![number + 0.5; 3],
+            step: u64::from(round) + 1,
+        },
+        feedback: vec![-number; 3],
+    }
+}
+
+/// A contribution to this round is on the disk.
+fn make(state: &mut StateDir, round: Round) {
+    let (intent, sent) = (an_intent(round), left(round));
+    let traced = Traced {
+        steps: round,
+        states: Vec::new(),
+    };
+    let made = OpenChange::Set {
+        intent: &intent,
+        sent: vec![
+            (Part::FirstMoment, bytes(&sent.optimizer.m)),
+            (Part::SecondMoment, bytes(&sent.optimizer.v)),
+            (Part::Feedback, bytes(&sent.feedback)),
+        ],
+        steps: sent.optimizer.step,
+        traced: &traced,
+    };
+    let made = Change {
+        open: made,
+        ..Change::default()
+    };
+    state.save(&made).expect("room");
+}
+
+/// The round held is over, and these parameters are held from now on; none: the same.
+fn go_on(state: &mut StateDir, next: Round, theta: Option<f32>, open: OpenChange) {
+    let kept = Change {
+        held: held(next, next as u8),
+        parameters: theta.map(|number| bytes(&[number; 3])),
+        keeps_origin: true,
+        open,
+        ..Change::default()
+    };
+    state.save(&kept).expect("room");
+}
+
+fn begun(directory: &Path, round: Round) -> StateDir {
+    let mut state = StateDir::open(directory, identity()).expect("it is ours");
+    go_on(&mut state, round, Some(round as f32), OpenChange::Keep);
+    state
+}
+
+fn rounds(state: &StateDir) -> (Option<Round>, Option<Round>) {
+    let saved = state.load().expect("undamaged").expect("saved");
+    let round = |intent: Option<Intent>| intent.map(|intent| intent.round);
+    (round(saved.open), round(saved.ahead))
+}
+
+/// Where the newest contribution began, and what it left; then where the last included one ended.
+fn steps(state: &StateDir) -> [Option<u64>; 3] {
+    let now = state.load().expect("undamaged").expect("saved").state;
+    let before = state.last_included().expect("undamaged").expect("saved");
+    let of = |optimizer: &Option<AdamState>| optimizer.as_ref().map(|moments| moments.step);
+    let sent = now.sent.as_ref().map(|sent| sent.optimizer.step);
+    [of(&now.optimizer), sent, of(&before.optimizer)]
+}
+
+#[test]
+fn what_is_made_ahead_goes_on_from_what_is_open() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut state = begun(directory.path(), 3);
+    make(&mut state, 3);
+    make(&mut state, 4);
+    assert_eq!(rounds(&state), (Some(3), Some(4)));
+    assert_eq!(steps(&state), [Some(4), Some(5), None]);
+    let roots = state.open_roots();
+    assert_eq!(roots.len(), 2);
+    go_on(&mut state, 4, Some(4.0), OpenChange::Included(None));
+    assert_eq!(rounds(&state), (Some(4), None));
+    assert_eq!(steps(&state), [Some(4), Some(5), Some(4)]);
+    let saved = state.load().expect("undamaged").expect("saved");
+    assert_eq!(saved.state.sent, Some(left(4)));
+    assert_eq!(saved.state.feedback, Some(left(3).feedback));
+}
+
+#[test]
+fn what_went_on_from_a_contribution_that_is_not_included_is_void() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut state = begun(directory.path(), 3);
+    make(&mut state, 3);
+    make(&mut state, 4);
+    go_on(&mut state, 4, Some(4.0), OpenChange::NotIncluded);
+    assert_eq!(rounds(&state), (None, None));
+    assert_eq!(steps(&state), [None; 3]);
+    // Without one it went on from nothing that could fail.
+    make(&mut state, 5);
+    assert_eq!(rounds(&state), (None, Some(5)));
+    go_on(&mut state, 5, None, OpenChange::NotIncluded);
+    assert_eq!(rounds(&state), (Some(5), None));
+    assert_eq!(steps(&state), [None, Some(6), None]);
+    let void = Change {
+        open: OpenChange::Void,
+        ..Change::default()
+    };
+    state.save(&void).expect("room");
+    assert_eq!((rounds(&state), steps(&state)), ((None, None), [None; 3]));
+}
+
+#[test]
+fn what_is_audited_begins_with_the_parameters_that_it_was_made_from() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut state = begun(directory.path(), 0);
+    make(&mut state, 0);
+    make(&mut state, 1);
+    for round in 0..4 {
+        let demand = Demand { round, drawn: 7 };
+        let included = OpenChange::Included(Some(demand));
+        let next = round + 1;
+        go_on(&mut state, next, Some(next as f32), included);
+        make(&mut state, next + 1);
+        let (audited, before) = state.audited().expect("undamaged").expect("it is kept");
+        assert_eq!(audited.demand, demand);
+        // Rounds 0 and 1 are both made from the first parameters.
+        let made_from = round.saturating_sub(1) as f32;
+        assert_eq!(before.parameters, [made_from; 3], "round {round}");
+        let moments = before.optimizer.map(|moments| moments.step);
+        let expected = round.checked_sub(1).map(|last| left(last).optimizer.step);
+        assert_eq!(moments, expected, "round {round}");
+    }
+    // After a null round it is made from what is held.
+    let void = OpenChange::NotIncluded;
+    go_on(&mut state, 5, None, void);
+    make(&mut state, 6);
+    go_on(&mut state, 6, Some(6.0), OpenChange::NotIncluded);
+    assert_eq!(rounds(&state), (Some(6), None));
+    let demand = Demand { round: 6, drawn: 7 };
+    go_on(&mut state, 7, Some(7.0), OpenChange::Included(Some(demand)));
+    let (_, before) = state.audited().expect("undamaged").expect("it is kept");
+    assert_eq!(before.parameters, [4.0; 3]);
+}
