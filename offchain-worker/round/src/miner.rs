@@ -19,6 +19,7 @@
 use cairn_primitives::{
     BlockNumber, Commitment, Hotkey, Phase, Round, SealedRoot, Secret, Served, Text,
 };
+use cairn_protocol::overlap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -346,14 +347,9 @@ impl Miner {
         Some(settled.own(self.hotkey) == Some(made.commitment.sealed_root))
     }
 
-    /// What there is to train from the parameters held. Where rounds overlap that is the round after the one that they
-    /// begin; from the first parameters it is both.
+    /// What there is to train from the parameters held.
     fn to_train(&self, view: &View, now: BlockNumber) -> Option<Task> {
-        let held = self.course.round()?;
-        let overlaps = view.next.is_some();
-        let own = Some(held).filter(|_| !overlaps || held == 0);
-        let next = self.next_round().filter(|_| overlaps);
-        let mut rounds = [own, next].into_iter().flatten();
+        let mut rounds = overlap::trained_from(self.course.round()?, view.next.is_some());
         rounds.find_map(|round| self.task(round, view, now))
     }
 

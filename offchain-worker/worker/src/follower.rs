@@ -13,7 +13,7 @@ use cairn_gradient::{
 use cairn_primitives::{
     api::SettledRound, ContributionKey, Layout, ModelRoot, Netuid, Round, RunConfig, Uid,
 };
-use cairn_protocol::{lineage, verdict::Before};
+use cairn_protocol::{overlap, verdict::Before};
 use cairn_store::{paths, Store, StoreError};
 
 use crate::error::Failure;
@@ -162,7 +162,7 @@ impl Follower {
             hotkey: entry.hotkey.hotkey(),
             commitment: entry.commitment.clone(),
             key,
-            parent_root: lineage::base(self.root, before),
+            parent_root: overlap::base(self.root, before),
             // The chain has settled on it.
             before: Before::default(),
         };

@@ -13,6 +13,7 @@ use cairn_primitives::{
 use cairn_protocol::{
     assignment::{self, DataRange, Shown},
     eligibility::{self, Claim},
+    overlap,
 };
 use codec::Encode;
 use frame_support::{
@@ -306,7 +307,7 @@ impl<T: Config> Pallet<T> {
         }
         let slots = Verdicts::from_uids(miners.iter().map(|(uid, _)| *uid));
         validators.retain(|one| !slots.contains(one.uid));
-        let departed = assignment::without_part(miners, &participants.miners);
+        let departed = overlap::without_part(miners, &participants.miners);
         (departed, validators)
     }
 

@@ -10,7 +10,7 @@
 //! (cycle walking: Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, §5).
 
 use alloc::{collections::BTreeSet, vec::Vec};
-use cairn_primitives::{blake2_256, ModelRoot, Netuid, Round, RunConfig, Uid, Verdicts, H256};
+use cairn_primitives::{blake2_256, ModelRoot, Netuid, Round, RunConfig, H256};
 use codec::Encode;
 
 use crate::{
@@ -161,19 +161,6 @@ pub fn draw_slots<T: Clone>(
         .filter(|(_, at)| chosen.contains(at))
         .map(|(miner, _)| miner)
         .collect()
-}
-
-/// Where rounds overlap, slots are drawn when the round before begins. Of the miners `drawn` then, those that have no
-/// part in the round that begins now: who is not among the miners that it could have, which ascend by uid. Slots are
-/// positions, so they keep their place.
-pub fn without_part<T: PartialEq>(drawn: &[(Uid, T)], possible: &[(Uid, T)]) -> Verdicts {
-    let is_possible = |(uid, miner): &(Uid, T)| {
-        let found = possible.binary_search_by_key(uid, |(uid, _)| *uid);
-        let found = found.ok().and_then(|at| possible.get(at));
-        found.is_some_and(|(_, other)| other == miner)
-    };
-    let gone = drawn.iter().filter(|one| !is_possible(one));
-    Verdicts::from_uids(gone.map(|(uid, _)| *uid))
 }
 
 /// How many of so many slots are for those that earn nothing.
@@ -402,22 +389,6 @@ mod tests {
             let once: BTreeSet<u64> = sample.iter().copied().collect();
             assert_eq!((sample.len(), once.len()), (10, 10));
         }
-    }
-
-    #[test]
-    fn who_left_since_a_round_was_drawn_has_no_part_and_nobody_has_it_instead() {
-        let of = |all: &[(u16, u8)]| -> Vec<(Uid, u8)> {
-            all.iter().map(|(uid, key)| (Uid(*uid), *key)).collect()
-        };
-        let drawn = of(&[(7, 70), (2, 20), (5, 50)]);
-        let gone = |possible: &[(u16, u8)]| without_part(&drawn, &of(possible));
-        let none = Verdicts::default();
-        assert_eq!(gone(&[(2, 20), (3, 30), (5, 50), (7, 70)]), none);
-        assert_eq!(gone(&[(2, 20), (5, 50)]), Verdicts::from_uids([Uid(7)]));
-        // Another one has its number now.
-        let replaced = gone(&[(2, 21), (5, 50), (7, 70)]);
-        assert_eq!(replaced, Verdicts::from_uids([Uid(2)]));
-        assert_eq!(gone(&[]), Verdicts::from_uids([2, 5, 7].map(Uid)));
     }
 
     #[test]

@@ -87,14 +87,6 @@ impl Ancestor {
     }
 }
 
-/// The root of the parameters that contributions to a round are made from, its *base*: `parent` is the root of those
-/// with which the round began. Where rounds overlap, training begins before the round does, from what there was then:
-/// from the parameters with which the round before began, whose root is `before` if it is final. If it is not, nothing
-/// was included since, so both are the same parameters. Where rounds do not overlap there is no `before`.
-pub fn base(parent: ModelRoot, before: Option<ModelRoot>) -> ModelRoot {
-    before.unwrap_or(parent)
-}
-
 /// What each validator loses of what stands behind its hotkey, in percent, now that `decided` is final: nothing is
 /// said of those who attested it. `said` has each attestation's validator, root, and all the stake on it in pebble,
 /// leaked or not.
@@ -181,12 +173,6 @@ mod tests {
         let ancestor = Ancestor::of(None, &tally);
         assert_eq!(ancestor.expected_next(None, true), None);
         assert_eq!(ancestor.expected_next(None, false), Some(root(3)));
-    }
-
-    #[test]
-    fn where_rounds_overlap_the_base_is_what_the_round_before_began_with() {
-        assert_eq!(base(root(4), Some(root(3))), root(3));
-        assert_eq!(base(root(4), None), root(4), "nothing was included since");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a round includes.
 //!
-//! Included are the revealed contributions that began from the round's base ([`lineage::base`]) and that at least two thirds of the attesting
-//! stake found good: those with the best incentive first, then the lowest uid, up to the most that the run takes. If
+//! Included are the revealed contributions that began from the final root, or from the base ([`overlap::base`]) where
+//! rounds overlap, and that at least two thirds of the attesting stake found good: those with the best incentive first, then the lowest uid, up to the most that the run takes. If
 //! there is no final root, or nothing qualifies, the round is null and the parameters stay.
 //!
 //! Each has its *trust*, with which it counts in the next parameters: in proportion to what its maker earned in the
@@ -19,7 +19,8 @@ use crate::{
     attestation::Tally,
     commitment::Contribution,
     limits::{MOST_TRUST, NEWCOMERS_SHARE, TRUST_RANGE},
-    lineage::{self, Ancestor},
+    lineage::Ancestor,
+    overlap,
 };
 
 /// A contribution that a round includes.
@@ -61,7 +62,7 @@ pub struct Settled<AccountId> {
 }
 
 /// Settles a round: `expected` is the root that its parameters must have, where the chain knows it; `before` the final
-/// root of the round before, if that is what contributions are made from ([`lineage::base`]); `most` how many
+/// root of the round before, if that is what contributions are made from ([`overlap::base`]); `most` how many
 /// contributions a round takes; `proven` are the members of whose work an audit has passed. What a member revealed, and
 /// its incentive in the last epoch, are asked for only where they matter.
 pub fn settle<AccountId>(
@@ -76,7 +77,7 @@ pub fn settle<AccountId>(
     let ancestor = Ancestor::of(expected, tally);
     let included = match ancestor.final_root() {
         Some(root) => {
-            let base = lineage::base(root, before);
+            let base = overlap::base(root, before);
             include(tally, base, most, proven, contribution, incentive)
         }
         None => Vec::new(),

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use cairn_protocol::{
     checkpoint::{self, Source},
-    combination, lineage,
+    combination, overlap,
     verdict::Before,
 };
 use cairn_round::{audit::Demand, validator::Claim, Event, Held, Included, Settlement};
@@ -56,7 +56,7 @@ impl World {
                 hotkey: seen.hotkey,
                 commitment: seen.commitment.clone(),
                 key: seen.key?,
-                parent_root: lineage::base(held.root, settlement.base),
+                parent_root: overlap::base(held.root, settlement.base),
             };
             let opened =
                 self.workshop

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use cairn_gradient::{checked::counted, Checked};
 use cairn_primitives::{ModelRoot, Round, SealedRoot, Standing, Uid};
-use cairn_protocol::{lineage, verdict::Before};
+use cairn_protocol::{overlap, verdict::Before};
 use cairn_round::{validator::Claim, Included, Settlement};
 use futures::{stream, StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
@@ -36,7 +36,7 @@ pub(super) async fn apply<C: Chain>(
     is_included: bool,
 ) -> Result<(ModelRoot, AtHand), RoleError> {
     let held = with_engine(desk, |engine| Ok(engine.root(cairn_engine::Version::Held)?)).await?;
-    let parent_root = lineage::base(held, settlement.base);
+    let parent_root = overlap::base(held, settlement.base);
     // A plain list of futures: a closure inside the stream would tie its lifetime to the job's.
     let included = settlement.included.iter();
     let jobs: Vec<_> = included
