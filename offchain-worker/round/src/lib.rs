@@ -26,8 +26,9 @@
 //! - it reveals only the key of the contribution that the chain has from it;
 //! - every settled round is applied once and in order;
 //! - what a contribution left, moments and error feedback, is carried on if it was included, and forgotten if not;
-//! - where rounds overlap it trains the next one, and no later one, while a round is revealed and attested; what it made
-//!   ahead it commits to once the contribution that this went on from is included, and makes anew if that was not;
+//! - where rounds overlap it trains the next one, and no later one, while a round is revealed and attested; what it
+//!   made ahead it commits to once the contribution that this went on from is included, and makes anew if that was
+//!   not;
 //! - of a round in which its work was drawn it keeps what it needs to serve what is audited ([`audit`]).
 //!
 //! What the validator's machine ([`validator`]) promises:

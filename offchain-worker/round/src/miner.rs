@@ -1,20 +1,21 @@
 //! The miner's machine.
 //!
 //! What must survive a crash is small: which round's parameters the miner holds, and the [`Intent`], the one
-//! contribution that it has made for that round, and where rounds overlap that for the next one. The worker writes the intent to disk *before* the first
-//! commit is sent, so a miner that comes back either has no intent and may train, or has one and commits
-//! exactly that. A commit that got lost, or that a re-organisation dropped, is sent again with the same
-//! content as long as the training phase lasts.
+//! contribution that it has made for that round, and where rounds overlap that for the next one. The worker writes an
+//! intent to disk *before* the first commit is sent, so a miner that comes back either has no intent and may train,
+//! or has one and commits exactly that. A commit that got lost, or that a re-organisation dropped, is sent again with
+//! the same content as long as the training phase lasts.
 //!
 //! ```text
-//!   rounds that follow each other    hold r ─ train r ─ commit, reveal r ─ settled ─ apply r ─ hold r + 1
-//!   rounds that overlap              hold r ─ train r + 1 (while r is revealed, attested, settled) ─ apply r ─ hold r + 1
-//!                                                         └ r does not include its own: train r + 1 anew
+//!   one after the other    hold r > train r > commit to r, reveal it > r is settled > apply r > hold r + 1
+//!   overlapping            hold r > train r + 1, while r is revealed, attested and settled > apply r > hold r + 1
+//!                                   train r + 1 anew, if r does not include its own
 //! ```
 //!
-//! Where rounds overlap, round r + 1 is trained on the parameters with which round r began, and goes on from moments and
-//! error feedback as the contribution to r left them. That round is settled meanwhile; it is applied when the training
-//! is over. So the parameters held are always those that the next training is for, and there is one set of them.
+//! Where rounds overlap, round r + 1 is trained on the parameters with which round r began, and goes on from moments
+//! and error feedback as the contribution to r left them. That round is settled meanwhile; it is applied when the
+//! training is over. So the parameters held are always those that the next training is for, and there is one set of
+//! them.
 
 use cairn_primitives::{
     BlockNumber, Commitment, Hotkey, Phase, Round, SealedRoot, Secret, Served, Text,

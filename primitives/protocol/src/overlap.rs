@@ -1,14 +1,14 @@
 //! What is trained ahead, in a run whose rounds overlap.
 //!
-//! Miners train round r + 1 while round r is revealed, attested and settled. So they have to know in time who trains on
-//! what in it, and from which parameters: slots are drawn when the round before begins, and a round's *base* are the
-//! parameters with which the round before began. The outer step is still applied to the newest ones: what it adds up was
-//! found one step earlier.
+//! Miners train round r + 1 while round r is revealed, attested and settled. So they have to know in time who trains
+//! on what in it, and from which parameters: slots are drawn when the round before begins, and a round's *base* are
+//! the parameters with which the round before began. The outer step is still applied to the newest ones: what it adds
+//! up was found one step earlier.
 
 use cairn_primitives::{ModelRoot, Round, Uid, Verdicts};
 
-/// The rounds that are trained from the parameters with which round `held` begins: that round; or, where rounds overlap,
-/// the one after it, and from the first parameters both.
+/// The rounds that are trained from the parameters with which round `held` begins: that round; or, where rounds
+/// overlap, the one after it, and from the first parameters both.
 pub fn trained_from(held: Round, overlaps: bool) -> impl Iterator<Item = Round> {
     let own = Some(held).filter(|_| !overlaps || held == 0);
     let next = held.checked_add(1).filter(|_| overlaps);

@@ -1,8 +1,9 @@
 //! What a round includes.
 //!
 //! Included are the revealed contributions that began from the final root, or from the base ([`overlap::base`]) where
-//! rounds overlap, and that at least two thirds of the attesting stake found good: those with the best incentive first, then the lowest uid, up to the most that the run takes. If
-//! there is no final root, or nothing qualifies, the round is null and the parameters stay.
+//! rounds overlap, and that at least two thirds of the attesting stake found good: those with the best incentive
+//! first, then the lowest uid, up to the most that the run takes. If there is no final root, or nothing qualifies,
+//! the round is null and the parameters stay.
 //!
 //! Each has its *trust*, with which it counts in the next parameters: in proportion to what its maker earned in the
 //! last epoch. Those whose makers have earned nothing have together at most a tenth, however many they are. Beside it

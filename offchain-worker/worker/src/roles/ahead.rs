@@ -1,9 +1,9 @@
 //! Where rounds overlap: from which moments and error feedback the next contribution goes on.
 //!
-//! A contribution is made before it is known whether the one before it is included. So the engine holds moments and error
-//! feedback as the newest contribution began with them, and what that left; on disk is beside them, until it is settled,
-//! where the last included contribution ended ([`StateDir::last_included`]). Should a contribution not be included, the
-//! engine is loaded with that again, and what was made since is void.
+//! A contribution is made before it is known whether the one before it is included. So the engine holds moments and
+//! error feedback as the newest contribution began with them, and what that left; on disk is beside them, until it is
+//! settled, where the last included contribution ended ([`StateDir::last_included`]). Should a contribution not be
+//! included, the engine is loaded with that again, and what was made since is void.
 
 use cairn_engine::{Engine, Settlement, Version};
 

@@ -165,8 +165,8 @@ fn who_left_since_keeps_no_slot_and_who_came_waits_a_round_more() {
         assert!(snapshot.validators.iter().all(|one| one.uid != Uid(11)));
         let departed = Tallies::<Test>::get(NET, 1).departed;
         assert_eq!(departed.uids().collect::<Vec<_>>(), [Uid(11)]);
-        let refused = Error::<Test>::NotAMinerOfThisRound;
         for uid in [11, 13].map(Uid) {
+            let refused = Error::<Test>::NotAMinerOfThisRound;
             assert_noop!(commit(NET, 1, uid, ROOT), refused);
         }
         assert_eq!(uids(&next().miners), [10, 12, 13].map(Uid).into());

@@ -126,8 +126,8 @@ impl Outgoing {
         }
     }
 
-    /// Looks whether the store that has had the file still has it, and publishes it again if not. One look at a time: who
-    /// asks while there is one has it followed by another.
+    /// Looks whether the store that has had the file still has it, and publishes it again if not. One look at a time:
+    /// who asks while there is one has it followed by another.
     pub fn tend<C: Clone + Send + Sync + 'static>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
         if !self.is_stored {
             return;

@@ -39,7 +39,8 @@ const AUDITED: [(Part, &str); 4] = [
     (Part::Feedback, "audited_feedback"),
 ];
 
-/// The parameters from which an open contribution was made, where they are not those held: on disk if it may be audited.
+/// The parameters from which an open contribution was made, where they are not those held: on disk if it may be
+/// audited.
 const ORIGIN: &str = "origin_parameters";
 
 /// What a contribution made ahead left, on disk, and where it is once that is the open one.
@@ -163,8 +164,8 @@ pub enum OpenChange<'a> {
     /// Its round is over and does not include it: it is void, and so is what went on from it. If there was none, what
     /// was made ahead is the open one from now on.
     NotIncluded,
-    /// It is included: what it left is carried on, and what was made ahead is the open one from now on. If some of it is
-    /// audited, what it began with is kept, too.
+    /// It is included: what it left is carried on, and what was made ahead is the open one from now on. If some of it
+    /// is audited, what it began with is kept, too.
     Included(Option<Demand>),
     /// This is the one from now on; or, if it is for the round after the one held, this was made ahead.
     Set {
@@ -400,8 +401,8 @@ impl StateDir {
         Ok(Some((audited, before)))
     }
 
-    /// The parameters from which the open contribution was made, if they are to be kept for who audits it. Where they are
-    /// those held, and what was made ahead needs them, too, they are there twice.
+    /// The parameters from which the open contribution was made, if they are to be kept for who audits it. Where they
+    /// are those held, and what was made ahead needs them, too, they are there twice.
     fn origin(&self, change: &Change, meta: &Meta) -> Result<New, StateError> {
         if self.files.has(ORIGIN) {
             return Ok(New::Was(ORIGIN));
