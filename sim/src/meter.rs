@@ -201,11 +201,11 @@ impl Meter {
             .map(|stage| stage.at)
     }
 
-    /// What a member's time went into. Of two things at once the one that began first counts.
+    /// What a member's time went into. Of two things at once training counts, and of others the one that began first.
     pub fn parts(&self, who: Who, (from, until): Window) -> BTreeMap<Part, Millis> {
         let mut parts = BTreeMap::new();
         let (mut at, mut last) = (from, None);
-        for span in self.sorted(who) {
+        for span in self.beside_training(who) {
             let begins = span.from.clamp(at, until);
             self.waits((at, begins), last, &mut parts);
             let ends = span.until.clamp(begins, until);
@@ -232,6 +232,32 @@ impl Meter {
             }
         }
         sum
+    }
+
+    /// What a member is at, less what of it lies beside training.
+    fn beside_training(&self, who: Who) -> Vec<Span> {
+        let spans = self.sorted(who).into_iter();
+        let (trains, others): (Vec<Span>, Vec<Span>) =
+            spans.partition(|span| span.part == Part::Train);
+        let mut apart = trains.clone();
+        for Span { part, from, until } in others {
+            let mut from = from;
+            for train in trains.iter().filter(|train| train.until > from) {
+                if train.from >= until {
+                    break;
+                }
+                let before = train.from;
+                apart.extend((before > from).then_some(Span {
+                    part,
+                    from,
+                    until: before,
+                }));
+                from = train.until;
+            }
+            apart.extend((until > from).then_some(Span { part, from, until }));
+        }
+        apart.sort_by_key(|span| span.from);
+        apart
     }
 
     fn sorted(&self, who: Who) -> Vec<Span> {
@@ -333,6 +359,27 @@ mod tests {
         assert_eq!(found, BTreeMap::from(expected));
         let next = meter.parts(1, (100, 150));
         assert_eq!(next, BTreeMap::from([(Part::Final, 50)]));
+    }
+
+    #[test]
+    fn what_lies_beside_training_takes_nothing_from_it() {
+        let mut meter = rounds();
+        for (part, from, until) in [
+            (Part::Upload, 5, 55),
+            (Part::Train, 10, 20),
+            (Part::Train, 20, 30),
+            (Part::Train, 40, 50),
+        ] {
+            meter.works(2, span(part, from, until));
+        }
+        let found = meter.parts(2, (0, 60));
+        let expected = [
+            (Part::Final, 5),
+            (Part::Train, 30),
+            (Part::Upload, 20),
+            (Part::Commit, 5),
+        ];
+        assert_eq!(found, BTreeMap::from(expected));
     }
 
     #[test]
