@@ -365,7 +365,7 @@ impl Miner {
         let anew = self.is_lost(view);
         let mut made = self.intent.iter().chain(&self.ahead);
         let is_made = made.any(|made| made.round == round);
-        if is_made || self.skipped == Some(round) {
+        if is_made || self.skipped == Some(round) || self.is_out(view) {
             return None;
         }
         let (slot, plan, deadline) = match round == view.round.round {
@@ -479,8 +479,15 @@ impl Miner {
         from.is_none_or(|from| self.is_included(from, view) == Some(true))
     }
 
-    fn is_stored(&self, intent: &Intent, view: &View) -> bool {
-        view.next.is_none() || self.stored.contains(&intent.commitment.sealed_root)
+    fn may_commit(&self, intent: &Intent, view: &View) -> bool {
+        let root = &intent.commitment.sealed_root;
+        let is_stored = view.next.is_none() || self.stored.contains(root);
+        is_stored && self.is_borne_out(intent, view) && !self.is_out(view)
+    }
+
+    /// Whether this miner has no part in what it was drawn for, since nobody expects it any more.
+    fn is_out(&self, view: &View) -> bool {
+        view.next.is_some() && view.is_absent(self.hotkey)
     }
 
     fn submit(&mut self, view: &View, now: BlockNumber) {
@@ -492,9 +499,7 @@ impl Miner {
         // A key that is out while others can still commit gives the work away, and a fork may bring that back.
         let is_certain = view.round.certain.next_phase(now) != Phase::Train;
         let transaction = match (view.round.timetable().next_phase(now), own) {
-            (Phase::Train, None)
-                if self.is_stored(intent, view) && self.is_borne_out(intent, view) =>
-            {
+            (Phase::Train, None) if self.may_commit(intent, view) => {
                 Transaction::Commit(intent.round, intent.commitment.clone())
             }
             (Phase::Reveal, Some(own))

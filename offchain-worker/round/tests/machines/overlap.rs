@@ -223,6 +223,18 @@ fn after_a_crash_both_contributions_are_there() {
 }
 
 #[test]
+fn who_is_not_expected_any_more_has_no_part_in_what_it_was_drawn_for() {
+    let mut over = ahead(over(&end(true), 113));
+    over.absent = vec![hotkey(MINER)];
+    assert_eq!(made().look(over, 113), [apply(&end(true), true)]);
+    let machine = Miner::new(hotkey(MINER), Some(held_at(4)), None);
+    let mut now = ahead(view(4, 113));
+    now.absent = vec![hotkey(MINER)];
+    let back = Action::Send(Transaction::Here(4));
+    assert_eq!(Driven::new(machine).look(now, 113), [back]);
+}
+
+#[test]
 fn who_joins_afresh_forgets_what_it_made_ahead() {
     let mut miner = made();
     let mut far = ahead(view(50, 1_000));
