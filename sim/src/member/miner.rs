@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use cairn_primitives::SealedRoot;
+use cairn_primitives::{Round, SealedRoot};
 use cairn_round::{
     machine::Machine as _,
     miner::{Done, Task},
@@ -50,6 +50,7 @@ impl World {
                     windows: Vec::new(),
                     is_last: false,
                     is_making: false,
+                    is_abandoned: false,
                 };
                 self.members[who].process.training = Some(training);
                 self.next_step(who);
@@ -69,8 +70,18 @@ impl World {
                     training.is_last = true;
                 }
             }
-            Task::AbandonTraining => {
-                if let Some(training) = self.members[who].process.training.take() {
+            Task::AbandonTraining => self.abandon(who),
+        }
+    }
+
+    /// Training ends without a contribution. Where rounds overlap it may be begun anew at once, so its step ends first.
+    fn abandon(&mut self, who: Who) {
+        let overlaps = self.workshop.run().overlaps();
+        let training = &mut self.members[who].process.training;
+        match training {
+            Some(training) if overlaps && !training.is_making => training.is_abandoned = true,
+            _ => {
+                if let Some(training) = training.take() {
                     self.done_mining(who, Done::NothingTrained(training.round));
                 }
             }
@@ -163,8 +174,7 @@ impl World {
             Job::KeepSealed(made) => {
                 // Abandoned meanwhile: what is on disk belongs to a round that is over.
                 let round = made.open.intent.round;
-                let process = &self.members[who].process;
-                if process.training.as_ref().map(|it| it.round) != Some(round) {
+                if !self.is_making(who, round) {
                     return;
                 }
                 let root = made.open.intent.commitment.sealed_root;
@@ -184,10 +194,19 @@ impl World {
         }
     }
 
+    /// Whether the contribution to this round is being made: it was not abandoned meanwhile, nor begun anew.
+    fn is_making(&self, who: Who, round: Round) -> bool {
+        let training = self.members[who].process.training.as_ref();
+        training.is_some_and(|training| training.is_making && training.round == round)
+    }
+
     fn stepped(&mut self, who: Who) {
         let Some(mut training) = self.members[who].process.training.take() else {
             return;
         };
+        if training.is_abandoned {
+            return self.done_mining(who, Done::NothingTrained(training.round));
+        }
         let windows = self.with_lesson(who, &training, |behaviour, lesson, _| {
             behaviour.windows(lesson, training.windows.len() as u32)
         });
@@ -347,6 +366,9 @@ impl World {
     /// The intent to commit is on disk.
     pub(crate) fn sealed(&mut self, who: Who, made: Made) {
         let intent = made.open.intent.clone();
+        if self.workshop.run().overlaps() && !self.is_making(who, intent.round) {
+            return;
+        }
         let process = &mut self.members[who].process;
         process.training = None;
         let held = process.held.as_ref().map(|(held, _)| held.round);

@@ -136,6 +136,8 @@ pub struct Training {
     pub(crate) is_last: bool,
     /// Whether the steps are over and the contribution is being made.
     pub(crate) is_making: bool,
+    /// Whether nothing is to be made of it: it ends after the present step.
+    pub(crate) is_abandoned: bool,
 }
 
 /// Contributions that a validator measures, on the parameters with which their round began.
