@@ -77,14 +77,13 @@ impl World {
     /// Training ends without a contribution. Where rounds overlap it may be begun anew at once, so its step ends first.
     fn abandon(&mut self, who: Who) {
         let overlaps = self.workshop.run().overlaps();
-        let training = &mut self.members[who].process.training;
-        match training {
-            Some(training) if overlaps && !training.is_making => training.is_abandoned = true,
-            _ => {
-                if let Some(training) = training.take() {
-                    self.done_mining(who, Done::NothingTrained(training.round));
-                }
-            }
+        let training = self.members[who].process.training.as_mut();
+        if let Some(training) = training.filter(|it| overlaps && !it.is_making) {
+            training.is_abandoned = true;
+            return;
+        }
+        if let Some(training) = self.members[who].process.training.take() {
+            self.done_mining(who, Done::NothingTrained(training.round));
         }
     }
 
