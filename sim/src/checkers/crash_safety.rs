@@ -57,8 +57,13 @@ impl Checker for CrashSafety {
 
     fn see(&mut self, happening: &Happening) -> Result<(), String> {
         match happening {
-            Happening::Kept { who, held } | Happening::Joined { who, held } => {
+            Happening::Kept { who, held } => {
                 self.held.insert(*who, *held);
+            }
+            // Whatever it had made is void.
+            Happening::Joined { who, held } => {
+                self.held.insert(*who, *held);
+                self.committed.remove(who);
             }
             Happening::Sent {
                 who,
