@@ -184,7 +184,6 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         }
         Err(error) => return Err(error),
     };
-    let prefix = paths::contributions(desk.run.netuid.get(), round);
     let said = said_of(round, &made);
     let Made {
         intent,
@@ -196,22 +195,14 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         steps: trained.steps(),
         states: trained.trace,
     };
-    let sealed: Bytes = sealed.into();
-    let is_copied = copied(desk, &intent, sealed.clone()).await;
-    // Where rounds overlap, the copy is stored while the next one is trained.
-    let is_stored = !(overlaps && is_copied);
-    if is_stored {
-        if let Err(error) = desk.run.store.publish(&prefix, sealed).await {
-            tracing::warn!("round {round} · its work is lost: {error}");
-            desk.metrics().failed(Failed::Publish);
-            with_engine(desk, |engine| {
-                engine.discard();
-                Ok(())
-            })
-            .await?;
-            return Ok(None);
-        }
-    }
+    let Some(is_stored) = stored(desk, &intent, sealed.into()).await else {
+        with_engine(desk, |engine| {
+            engine.discard();
+            Ok(())
+        })
+        .await?;
+        return Ok(None);
+    };
     let intent = keep(desk, intent, traced).await?;
     desk.reporter.say(&said);
     Ok(Some(Trained {
@@ -219,6 +210,25 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         loss,
         is_stored,
     }))
+}
+
+/// Keeps a copy of a file and stores it, and says whether it is stored: where rounds overlap, that is left to be done
+/// while the next one is trained. `None` if it is lost.
+async fn stored<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> Option<bool> {
+    let (run, round) = (&desk.run, intent.round);
+    let is_copied = copied(desk, intent, sealed.clone()).await;
+    if run.config.overlaps() && is_copied {
+        return Some(false);
+    }
+    let prefix = paths::contributions(run.netuid.get(), round);
+    match run.store.publish(&prefix, sealed).await {
+        Ok(_) => Some(true),
+        Err(error) => {
+            tracing::warn!("round {round} · its work is lost: {error}");
+            desk.metrics().failed(Failed::Publish);
+            None
+        }
+    }
 }
 
 /// Keeps a copy of a file, should the store lose it, and says whether there is one. The round goes on without.

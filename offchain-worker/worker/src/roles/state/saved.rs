@@ -545,7 +545,7 @@ fn open_pieces(change: &OpenChange, origin: New, meta: &mut Meta, pieces: &mut V
             traced,
         } => {
             let steps = (!sent.is_empty()).then_some(*steps);
-            set(meta, (intent, steps, traced), sent, pieces);
+            set(meta, (*intent, steps, *traced), sent, pieces);
         }
     }
 }
