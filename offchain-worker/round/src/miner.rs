@@ -104,6 +104,8 @@ pub struct Miner {
     is_open_ended: bool,
     /// The round in which training has come to nothing and is not begun again.
     skipped: Option<Round>,
+    /// Rounds in which it may have committed to what it made: it sent that, or crashed since.
+    sent: Vec<Round>,
     /// What is known to be stored of what it made.
     stored: Vec<SealedRoot>,
     /// What is being stored.
@@ -120,10 +122,12 @@ impl Miner {
     /// The miner with this hotkey: new, or back with what was on its disk.
     pub fn new(hotkey: Hotkey, held: Option<Held>, intent: Option<Intent>) -> Miner {
         let round = held.map(|held| held.round);
+        let intent = intent.filter(|intent| Some(intent.round) == round);
         Miner {
             hotkey,
             course: Course::new(held),
-            intent: intent.filter(|intent| Some(intent.round) == round),
+            sent: intent.iter().map(|intent| intent.round).collect(),
+            intent,
             ahead: None,
             stopping: false,
             restarting: false,
@@ -138,10 +142,12 @@ impl Miner {
     }
 
     /// The same, with what it had made for the round after the one held.
-    pub fn ahead_with(self, ahead: Option<Intent>) -> Miner {
+    pub fn ahead_with(mut self, ahead: Option<Intent>) -> Miner {
         let next = self.next_round();
-        let ahead = ahead.filter(|ahead| Some(ahead.round) == next);
-        Miner { ahead, ..self }
+        self.ahead = ahead.filter(|ahead| Some(ahead.round) == next);
+        let rounds = self.ahead.iter().map(|ahead| ahead.round);
+        self.sent.extend(rounds);
+        self
     }
 
     /// The same, with files that can be had at these endpoints.
@@ -195,6 +201,7 @@ impl Miner {
         self.skipped = None;
         let own = self.intent.as_ref().map(|own| own.commitment.sealed_root);
         self.stored.retain(|root| Some(*root) == own);
+        self.sent.retain(|round| *round >= held.round);
     }
 
     fn done(&mut self, done: Done) {
@@ -258,7 +265,7 @@ impl Miner {
         }
         self.serving.look(view, self.hotkey, self.course.round());
         self.note_pace(view, now);
-        if self.is_lost(view) {
+        if self.is_lost(view, now) {
             self.ahead = None;
         }
         self.store(view);
@@ -335,10 +342,20 @@ impl Miner {
         }
     }
 
-    /// Whether the contribution made for the round held is known not to be included in it.
-    fn is_lost(&self, view: &View) -> bool {
+    /// Whether the contribution made for the round held is known not to be included in it, now or ever.
+    fn is_lost(&self, view: &View, now: BlockNumber) -> bool {
         let own = self.intent.as_ref().filter(|_| view.next.is_some());
-        own.is_some_and(|own| self.is_included(own, view) == Some(false))
+        let is_lost = |own: &Intent| {
+            self.is_included(own, view) == Some(false) || self.is_too_late(own, view, now)
+        };
+        own.is_some_and(is_lost)
+    }
+
+    /// Whether a contribution was never committed to, and cannot be any more.
+    fn is_too_late(&self, own: &Intent, view: &View, now: BlockNumber) -> bool {
+        let is_over = view.round.certain.next_phase(now) != Phase::Train;
+        let is_current = view.round.round == own.round && !self.sent.contains(&own.round);
+        is_current && is_over && view.contribution_of(self.hotkey).is_none()
     }
 
     /// Whether the round held includes a contribution, if that is known.
@@ -362,7 +379,7 @@ impl Miner {
 
     /// Training for a round, if there is time, data and need for it.
     fn task(&self, round: Round, view: &View, now: BlockNumber) -> Option<Task> {
-        let anew = self.is_lost(view);
+        let anew = self.is_lost(view, now);
         let mut made = self.intent.iter().chain(&self.ahead);
         let is_made = made.any(|made| made.round == round);
         if is_made || self.skipped == Some(round) || self.is_out(view) {
@@ -446,7 +463,7 @@ impl Miner {
         let deadline = self.deadline(view);
         if is_settled || view.round.round > round {
             self.abandon();
-        } else if self.is_lost(view) {
+        } else if self.is_lost(view, now) {
             self.restarting = true;
             self.abandon();
         } else if view.round.round == round {
@@ -511,6 +528,9 @@ impl Miner {
             }
             _ => return,
         };
+        if let Transaction::Commit(round, _) = &transaction {
+            self.sent.push(*round);
+        }
         self.course.send(transaction);
     }
 }

@@ -187,6 +187,23 @@ fn what_goes_on_from_a_contribution_that_was_not_included_is_never_committed_to(
 }
 
 #[test]
+fn what_comes_too_late_to_be_committed_to_is_gone_on_from_by_nothing() {
+    let machine = Miner::new(hotkey(MINER), Some(held_at(0)), None);
+    let mut miner = Driven::new(machine);
+    let now = || ahead(view(0, 100));
+    miner.look(now(), 100);
+    miner.tell(Event::Done(Done::Sealed(intent(0, 7))), 105);
+    assert_eq!(miner.look(now(), 105), [train(1, NEVER, true)]);
+    assert_eq!(miner.machine.intent(), None);
+    // Whether it was committed to before a crash only the chain can tell.
+    let machine = Miner::new(hotkey(MINER), Some(held_at(0)), Some(intent(0, 7)));
+    let mut miner = Driven::new(machine);
+    let store = Action::Do(Task::Store(intent(0, 7)));
+    let both = [store, train(1, NEVER, false)];
+    assert_eq!(miner.look(now(), 105), both);
+}
+
+#[test]
 fn who_made_nothing_commits_ahead_of_the_settlement() {
     let machine = Miner::new(hotkey(MINER), Some(held_at(3)), None);
     let machine = machine.ahead_with(Some(intent(4, 8)));
