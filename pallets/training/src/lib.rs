@@ -537,6 +537,10 @@ pub mod pallet {
             );
             assert!(T::LineageRounds::get() >= 1, "the last root must be kept");
             assert!(
+                T::LineageRounds::get() >= T::HistoryRounds::get(),
+                "the base of every round that is kept must be kept"
+            );
+            assert!(
                 T::MaxTransitionsPerBlock::get() >= 1,
                 "rounds would never begin"
             );
