@@ -15,8 +15,10 @@ use crate::{
 };
 
 mod limits;
+mod next;
 
 pub use limits::{HotkeyInfo, Limits, Seat};
+pub use next::NextRound;
 
 /// Amounts as decimal strings.
 pub mod pebble {
@@ -234,21 +236,6 @@ pub struct RunInfo<AccountId> {
     /// What is drawn of the next round already; null in a run whose rounds do not overlap, and while it waits for its
     /// first round.
     pub next: Option<NextRound<AccountId>>,
-}
-
-/// A round that has not begun, of a run whose rounds overlap: who has to train on what in it.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, TypeInfo, Serialize, Deserialize)]
-pub struct NextRound<AccountId> {
-    /// Its number.
-    pub round: Round,
-    /// Drawn from the chain's randomness when the round before began.
-    pub seed: H256,
-    /// Which pass over the data.
-    pub pass: u32,
-    /// Position in that pass at which the round's data begins.
-    pub cursor: u64,
-    /// The miners in the order of their slots. Who can no longer mine when the round begins has no part in it.
-    pub miners: Vec<(Uid, AccountId)>,
 }
 
 /// A run that was stopped, and which of its parameters the chain vouches for.

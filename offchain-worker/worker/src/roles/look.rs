@@ -1,9 +1,7 @@
 //! One look at the chain, for a role's machine: what the best block says of the current round, and what the finalised
 //! one says of a round that has ended.
 
-use cairn_chain::{
-    AccountId, ChainError, ContributionInfo, MemberEndpoints, MemberInfo, RoundInfo, RunInfo,
-};
+use cairn_chain::{AccountId, ChainError, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
 use cairn_primitives::{
     api::{self, NextRound},
     BlockNumber, Hotkey, Round, Uid, H256,
@@ -51,11 +49,7 @@ pub(super) async fn look<C: Chain>(
         false => None,
     };
     let audits = chain.audits(best, netuid).await?;
-    let own = match chain.endpoints_of(best, netuid, &[run.hotkey]).await {
-        // An older runtime names no endpoints.
-        Err(ChainError::UnknownFunction { .. }) => Vec::new(),
-        own => own?,
-    };
+    let named = named(chain, run, best).await?;
     let at = heads.finalized.hash;
     let asked = question.settled.filter(|asked| *asked < round.round);
     let settled = match asked {
@@ -87,7 +81,7 @@ pub(super) async fn look<C: Chain>(
             .map(|info| info.map(AccountId::hotkey))
             .collect(),
         settled,
-        named: own.into_iter().next().map(named),
+        named,
         voting,
     };
     Ok(Some(Looked {
@@ -197,11 +191,18 @@ fn seen(entry: &ContributionInfo) -> Seen {
     }
 }
 
-fn named(own: MemberEndpoints) -> Named {
-    Named {
+/// What this worker has named as its endpoints by block `at`, if it is a member.
+async fn named<C: Chain>(chain: &C, run: &Run, at: H256) -> Result<Option<Named>, RoleError> {
+    let own = match chain.endpoints_of(at, run.netuid, &[run.hotkey]).await {
+        // An older runtime names no endpoints.
+        Err(ChainError::UnknownFunction { .. }) => Vec::new(),
+        own => own?,
+    };
+    let named = own.into_iter().next().map(|own| Named {
         endpoints: own.endpoints,
         set_at: own.set_at,
-    }
+    });
+    Ok(named)
 }
 
 fn voting(voting: api::Scoring) -> Scoring {
