@@ -241,20 +241,25 @@ impl Meter {
             spans.partition(|span| span.part == Part::Train);
         let mut apart = trains.clone();
         for Span { part, from, until } in others {
-            let mut from = from;
+            let mut at = from;
             for train in trains.iter().filter(|train| train.until > from) {
                 if train.from >= until {
                     break;
                 }
-                let before = train.from;
-                apart.extend((before > from).then_some(Span {
+                let before = Span {
                     part,
-                    from,
-                    until: before,
-                }));
-                from = train.until;
+                    from: at,
+                    until: train.from,
+                };
+                apart.extend((before.until > at).then_some(before));
+                at = train.until;
             }
-            apart.extend((until > from).then_some(Span { part, from, until }));
+            let rest = Span {
+                part,
+                from: at,
+                until,
+            };
+            apart.extend((until > at).then_some(rest));
         }
         apart.sort_by_key(|span| span.from);
         apart
