@@ -77,6 +77,9 @@ struct Run {
     /// The round in which the storm ends: soon after it, everybody has to be back.
     #[arg(long, value_name = "ROUND", requires = "storm")]
     calm_from: Option<u32>,
+    /// How many rounds training runs ahead of the outer step.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=1))]
+    overlap: u8,
     /// Where to write the result as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -165,6 +168,15 @@ struct Utilisation {
         default_value = "20,200,1000"
     )]
     contributors: Vec<usize>,
+    /// How many rounds training runs ahead of the outer step, 0 or 1; several, separated by commas, run each.
+    #[arg(
+        long,
+        value_name = "ROUNDS",
+        value_delimiter = ',',
+        default_value = "0,1",
+        value_parser = clap::value_parser!(u8).range(0..=1)
+    )]
+    overlap: Vec<u8>,
     /// Which reading of Covenant's bandwidths: Mb/s or MB/s; both, if none is named.
     #[arg(long, value_name = "READING", value_delimiter = ',')]
     line: Vec<String>,
@@ -278,6 +290,9 @@ impl Run {
         if let Some(round) = self.calm_from {
             line.push_str(&format!(" --calm-from {round}"));
         }
+        if self.overlap > 0 {
+            line.push_str(&format!(" --overlap {}", self.overlap));
+        }
         line
     }
 
@@ -285,6 +300,7 @@ impl Run {
         let honest = Settings::honest(self.seed, self.miners, self.validators, self.rounds);
         let mut settings = Settings {
             engine: self.engine.into(),
+            overlap: self.overlap,
             ..honest
         };
         if let Some(times) = self.storm {
@@ -465,37 +481,36 @@ impl Churn {
     }
 }
 
+/// A reading, how far training runs ahead, contributors, and a seed.
+type Cell = (&'static setting::Reading, u8, usize, u64);
+
 impl Utilisation {
     fn run(&self) -> Result<(), String> {
         let host = setting::Host {
             cores: self.cores,
             disk: self.disk.saturating_mul(1_000_000_000),
         };
-        let readings = self.readings()?;
         let mut rows = Vec::new();
-        for contributors in &self.contributors {
-            for (reading, seed) in readings
-                .iter()
-                .flat_map(|reading| self.seeds.iter().map(move |seed| (*reading, *seed)))
-            {
-                let bench = utilisation::Bench {
-                    seed,
-                    contributors: *contributors,
-                    validators: self.validators,
-                    rounds: self.rounds,
-                    host,
-                };
-                let name = reading.name;
-                let row = utilisation::measure(bench, reading);
-                let row = row.map_err(|error| format!("{contributors} at {name}: {error}"))?;
-                eprintln!(
-                    "{contributors} contributors ({} seated) at {name}  seed {seed}  {} of {:.0} s in training",
-                    row.seated,
-                    percent(row.share),
-                    row.round()
-                );
-                rows.push(row);
-            }
+        for (reading, overlap, contributors, seed) in self.cells()? {
+            let bench = utilisation::Bench {
+                seed,
+                contributors,
+                validators: self.validators,
+                rounds: self.rounds,
+                overlap,
+                host,
+            };
+            let name = reading.name;
+            let row = utilisation::measure(bench, reading);
+            let row = row.map_err(|error| format!("{contributors} at {name}: {error}"))?;
+            eprintln!(
+                "{contributors} contributors ({} seated) at {name}  overlap {overlap}  seed {seed}  {} of {:.0} s in \
+                 training",
+                row.seated,
+                percent(row.share),
+                row.round()
+            );
+            rows.push(row);
         }
         let made = utilisation::page::Made {
             validators: self.validators,
@@ -510,12 +525,28 @@ impl Utilisation {
         )
     }
 
+    /// What is run: on which line, how far ahead, with how many contributors, by which seed.
+    fn cells(&self) -> Result<Vec<Cell>, String> {
+        let mut cells = Vec::new();
+        for contributors in &self.contributors {
+            for reading in self.readings()? {
+                for overlap in &self.overlap {
+                    let seeds = self.seeds.iter();
+                    cells.extend(seeds.map(|seed| (reading, *overlap, *contributors, *seed)));
+                }
+            }
+        }
+        Ok(cells)
+    }
+
     /// The command that runs a row again.
     fn again(&self, row: &utilisation::Row) -> String {
         format!(
-            "cairn-sim utilisation --contributors {} --line {} --seed {} --validators {} --rounds {} --cores {} --disk {}",
+            "cairn-sim utilisation --contributors {} --line {} --overlap {} --seed {} --validators {} --rounds {} \
+             --cores {} --disk {}",
             row.contributors,
             row.bandwidth,
+            row.overlap,
             row.seed,
             self.validators,
             self.rounds,

@@ -30,6 +30,10 @@ pub struct Open {
     pub left: Rc<Memory>,
     /// The inner steps that were made, whatever it claims.
     pub traced: Rc<Traced>,
+    /// The parameters that it was made from.
+    pub theta: Rc<Theta>,
+    /// The sealed file.
+    pub copy: Rc<[u8]>,
 }
 
 /// The inner steps of a contribution.
@@ -67,6 +71,8 @@ pub struct Content {
     pub memory: Option<Rc<Memory>>,
     /// A miner's contribution to the round held.
     pub open: Option<Open>,
+    /// The one to the round after it, where rounds overlap.
+    pub ahead: Option<Open>,
     /// What a validator attests, or attested, in the last rounds.
     pub pledges: Vec<Pledge>,
     /// What is to be served of a round that was applied.
@@ -141,14 +147,20 @@ impl Content {
             .map(|open| open.intent.commitment.sealed_root)
     }
 
+    /// The contributions that are not settled yet.
+    pub fn made(&self) -> impl Iterator<Item = &Open> {
+        self.open.iter().chain(&self.ahead)
+    }
+
     /// Whether it has what a transaction binds its sender to, or opens. What does neither needs nothing here.
     pub fn has(&self, transaction: &Transaction) -> bool {
-        let intent = self.open.as_ref().map(|open| &open.intent);
+        let mut intents = self.made().map(|open| &open.intent);
         match transaction {
-            Transaction::Commit(round, commitment) => intent
-                .is_some_and(|intent| (intent.round, &intent.commitment) == (*round, commitment)),
+            Transaction::Commit(round, commitment) => {
+                intents.any(|intent| (intent.round, &intent.commitment) == (*round, commitment))
+            }
             Transaction::Reveal(round, key) => {
-                intent.is_some_and(|intent| (intent.round, intent.key) == (*round, *key))
+                intents.any(|intent| (intent.round, intent.key) == (*round, *key))
             }
             Transaction::CommitAttestation(pledge) | Transaction::Attest(pledge) => {
                 self.pledges.contains(pledge)
@@ -234,6 +246,11 @@ mod tests {
             },
             left: Rc::default(),
             traced: Rc::default(),
+            theta: Rc::new(Theta {
+                root: ModelRoot(root),
+                values: Vec::new(),
+            }),
+            copy: Rc::new([]),
         });
         assert!(content.has(&commit(4)) && !content.has(&commit(5)));
         assert!(content.has(&Transaction::Reveal(4, key)));

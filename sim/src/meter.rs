@@ -204,12 +204,12 @@ impl Meter {
             .map(|stage| stage.at)
     }
 
-    /// What a member's time went into. Of two things at once the one that began first counts, and what is fetched ahead
-    /// does not: nothing waits for it.
+    /// What a member's time went into. Of two things at once training counts, and of others the one that began first;
+    /// what is fetched ahead does not, since nothing waits for it.
     pub fn parts(&self, who: Who, (from, until): Window) -> BTreeMap<Part, Millis> {
         let mut parts = BTreeMap::new();
         let (mut at, mut last) = (from, None);
-        let spans = self.sorted(who).into_iter();
+        let spans = self.beside_training(who).into_iter();
         for span in spans.filter(|span| span.part != Part::Ahead) {
             let begins = span.from.clamp(at, until);
             self.waits((at, begins), last, &mut parts);
@@ -237,6 +237,37 @@ impl Meter {
             }
         }
         sum
+    }
+
+    /// What a member is at, less what of it lies beside training.
+    fn beside_training(&self, who: Who) -> Vec<Span> {
+        let spans = self.sorted(who).into_iter();
+        let (trains, others): (Vec<Span>, Vec<Span>) =
+            spans.partition(|span| span.part == Part::Train);
+        let mut apart = trains.clone();
+        for Span { part, from, until } in others {
+            let mut at = from;
+            for train in trains.iter().filter(|train| train.until > from) {
+                if train.from >= until {
+                    break;
+                }
+                let before = Span {
+                    part,
+                    from: at,
+                    until: train.from,
+                };
+                apart.extend((before.until > at).then_some(before));
+                at = train.until;
+            }
+            let rest = Span {
+                part,
+                from: at,
+                until,
+            };
+            apart.extend((until > at).then_some(rest));
+        }
+        apart.sort_by_key(|span| span.from);
+        apart
     }
 
     fn sorted(&self, who: Who) -> Vec<Span> {
@@ -350,6 +381,27 @@ mod tests {
         }
         assert_eq!(meter.parts(1, (0, 100)), without);
         assert_eq!(meter.busy(1, Part::Ahead, (0, 100)), 50);
+    }
+
+    #[test]
+    fn what_lies_beside_training_takes_nothing_from_it() {
+        let mut meter = rounds();
+        for (part, from, until) in [
+            (Part::Upload, 5, 55),
+            (Part::Train, 10, 20),
+            (Part::Train, 20, 30),
+            (Part::Train, 40, 50),
+        ] {
+            meter.works(2, span(part, from, until));
+        }
+        let found = meter.parts(2, (0, 60));
+        let expected = [
+            (Part::Final, 5),
+            (Part::Train, 30),
+            (Part::Upload, 20),
+            (Part::Commit, 5),
+        ];
+        assert_eq!(found, BTreeMap::from(expected));
     }
 
     #[test]

@@ -195,6 +195,8 @@ pub struct Settings {
     pub windows: u64,
     /// What of the run is otherwise than usual, if anything is.
     pub terms: Option<Terms>,
+    /// How many rounds training runs ahead of the outer step.
+    pub overlap: u8,
     /// Milliseconds from one block to the next.
     pub block_time: Millis,
     /// The network.
@@ -224,6 +226,7 @@ impl Settings {
             costs: None,
             windows: 20_000,
             terms: None,
+            overlap: 0,
             block_time: BLOCK_TIME,
             links: Links::default(),
             churn: Churn::default(),

@@ -299,6 +299,7 @@ fn the_utilisation_table_has_a_row_and_takes_what_finds_no_seat() {
             "bandwidth",
             "contributors",
             "seated",
+            "overlap",
             "seed",
             "rounds",
             "included",

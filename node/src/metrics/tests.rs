@@ -62,6 +62,7 @@ fn round() -> RoundInfo<Id> {
         cursor: 0,
         miners: vec![(Uid(1), 1), (Uid(2), 2), (Uid(3), 3)],
         validators: vec![validator(4), validator(5)],
+        base: None,
     }
 }
 

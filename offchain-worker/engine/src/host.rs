@@ -329,10 +329,11 @@ impl<Steps> Host<Steps> {
         base.ok_or(EngineError::OutOfTurn { verb, why })
     }
 
-    /// Makes sure that a contribution is measured on the parameters that it was made from.
+    /// Makes sure that a contribution is measured on the parameters that it was made from. Where rounds overlap it is
+    /// measured on those that it is applied to, which are newer.
     pub fn check_base(&self, base: &Model, contribution: &Checked) -> Result<(), EngineError> {
         let (made_from, here) = (contribution.header().parent_root, base.root);
-        if made_from == here {
+        if made_from == here || self.config.overlaps() {
             return Ok(());
         }
         Err(EngineError::Foreign(format!(

@@ -121,13 +121,21 @@ impl Serving {
         hotkey: Hotkey,
         (now, until): (BlockNumber, BlockNumber),
     ) -> bool {
-        let Some(demand) = self.demand(view, hotkey, now) else {
-            return false;
-        };
-        let made_after = until.saturating_add(until.saturating_sub(now));
-        let is_it = |audit: &&Audit| (audit.round, audit.hotkey) == (demand.round, hotkey);
-        let audit = view.audits.iter().find(is_it);
-        audit.is_some_and(|audit| audit.opens_until <= made_after)
+        let demand = self.demand(view, hotkey, now);
+        demand.is_some_and(|demand| is_pressing(demand, view, hotkey, (now, until)))
+    }
+
+    /// Whether what was drawn of the round held, which is to be applied, cannot wait for a training that may last until
+    /// a block: it is made once that round is applied, and that may take as long again.
+    pub fn presses(
+        &self,
+        view: &View,
+        hotkey: Hotkey,
+        held: Option<Round>,
+        (now, until): (BlockNumber, BlockNumber),
+    ) -> bool {
+        let drawn = self.drawn.filter(|drawn| Some(drawn.round) == held);
+        drawn.is_some_and(|drawn| is_pressing(drawn, view, hotkey, (now, until)))
     }
 
     /// How making it ended.
@@ -149,6 +157,19 @@ impl Serving {
         let audit = view.audits.iter().find(is_due)?;
         Some(Transaction::OpenAudit(audit.uid, shown))
     }
+}
+
+/// Whether the first stage of an audit could be over if it is served after a training that may last until a block.
+fn is_pressing(
+    demand: Demand,
+    view: &View,
+    hotkey: Hotkey,
+    (now, until): (BlockNumber, BlockNumber),
+) -> bool {
+    let made_after = until.saturating_add(until.saturating_sub(now));
+    let is_it = |audit: &&Audit| (audit.round, audit.hotkey) == (demand.round, hotkey);
+    let audit = view.audits.iter().find(is_it);
+    audit.is_some_and(|audit| audit.opens_until <= made_after)
 }
 
 /// A finding, and what opens the commitment to it.

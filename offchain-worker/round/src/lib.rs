@@ -27,6 +27,9 @@
 //! - every settled round is applied once and in order;
 //! - what others commit to it fetches before it needs it, within bounds, and nothing waits for that ([`ahead`]);
 //! - what a contribution left, moments and error feedback, is carried on if it was included, and forgotten if not;
+//! - where rounds overlap it trains the next one, and no later one, while a round is revealed and attested; what it
+//!   made ahead it commits to once the contribution that this went on from is included, and makes anew if that was
+//!   not;
 //! - of a round in which its work was drawn it keeps what it needs to serve what is audited ([`audit`]).
 //!
 //! What the validator's machine ([`validator`]) promises:
@@ -60,4 +63,4 @@ pub mod plan {
 pub use cairn_protocol::value as scoring;
 
 pub use machine::{Action, Event, Held, Machine};
-pub use view::{Attester, Included, Named, RoundView, Seen, Settlement, View};
+pub use view::{Attester, Included, Named, Next, RoundView, Seen, Settlement, View};

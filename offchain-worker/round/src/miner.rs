@@ -1,12 +1,26 @@
 //! The miner's machine.
 //!
 //! What must survive a crash is small: which round's parameters the miner holds, and the [`Intent`], the one
-//! contribution that it has made for that round. The worker writes the intent to disk *before* the first
-//! commit is sent, so a miner that comes back either has no intent and may train, or has one and commits
-//! exactly that. A commit that got lost, or that a re-organisation dropped, is sent again with the same
-//! content as long as the training phase lasts.
+//! contribution that it has made for that round, and where rounds overlap that for the next one. The worker writes an
+//! intent to disk *before* the first commit is sent, so a miner that comes back either has no intent and may train,
+//! or has one and commits exactly that. A commit that got lost, or that a re-organisation dropped, is sent again with
+//! the same content as long as the training phase lasts.
+//!
+//! ```text
+//!   one after the other    hold r > train r > commit to r, reveal it > r is settled > apply r > hold r + 1
+//!   overlapping            hold r > train r + 1, while r is revealed, attested and settled > apply r > hold r + 1
+//!                                   train r + 1 anew, if r does not include its own
+//! ```
+//!
+//! Where rounds overlap, round r + 1 is trained on the parameters with which round r began, and goes on from moments
+//! and error feedback as the contribution to r left them. That round is settled meanwhile; it is applied when the
+//! training is over. So the parameters held are always those that the next training is for, and there is one set of
+//! them.
 
-use cairn_primitives::{BlockNumber, Commitment, Hotkey, Phase, Round, Secret, Served, Text};
+use cairn_primitives::{
+    BlockNumber, Commitment, Hotkey, Phase, Round, SealedRoot, Secret, Served, Text,
+};
+use cairn_protocol::overlap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -41,9 +55,17 @@ pub enum Task {
         slot: u64,
         /// Which data that is.
         plan: Plan,
-        /// The block at which to stop with what is there.
+        /// The block at which to stop with what is there; the last block that there can be while the round has not
+        /// begun.
         deadline: BlockNumber,
+        /// Whether the contribution that was not settled is void, and what was made ahead with it: training goes on
+        /// from where the last included one ended.
+        anew: bool,
     },
+    /// The round that is trained has begun: stop at this block with what is there.
+    TrainUntil(BlockNumber),
+    /// Store this contribution, of which a copy is on disk.
+    Store(Intent),
     /// Stop training after the present inner step and make a contribution of what is there.
     FinishTraining,
     /// Stop training: the round is over.
@@ -61,6 +83,10 @@ pub enum Task {
 pub enum Done {
     /// A contribution is stored and the intent is on disk.
     Sealed(Intent),
+    /// A contribution and the intent are on disk; it is to be stored while something else is computed.
+    Made(Intent),
+    /// The contribution with this sealed root is stored, or that came to nothing.
+    Stored(SealedRoot, bool),
     /// Training of this round ended without a contribution.
     NothingTrained(Round),
     /// States of this round are stored and their root is on disk, or that came to nothing.
@@ -83,10 +109,22 @@ pub struct Miner {
     course: Course<Task>,
     /// The contribution made for the round held. On disk.
     intent: Option<Intent>,
+    /// The one made for the round after it, where rounds overlap. On disk.
+    ahead: Option<Intent>,
     /// Whether training has been told to stop. Lost in a crash, as is all that follows.
     stopping: bool,
-    /// Whether training for the round held has come to nothing and is not begun again.
-    skipping: bool,
+    /// Whether it has been told so to be begun anew.
+    restarting: bool,
+    /// Whether its round had not begun when training did, so that nobody knew its deadline.
+    is_open_ended: bool,
+    /// The round in which training has come to nothing and is not begun again.
+    skipped: Option<Round>,
+    /// Rounds in which it may have committed to what it made: it sent that, or crashed since.
+    sent: Vec<Round>,
+    /// What is known to be stored of what it made.
+    stored: Vec<SealedRoot>,
+    /// What is being stored.
+    storing: Vec<SealedRoot>,
     /// What is audited of its work.
     serving: Serving,
     /// Whether its own work is to make what is audited again.
@@ -94,24 +132,40 @@ pub struct Miner {
     /// How many blocks there were to train in, when it was too late in a round that did not wait for it.
     trained: Option<BlockNumber>,
     /// Files of the round held that are fetched before it is settled.
-    ahead: Ahead,
+    fetching: Ahead,
 }
 
 impl Miner {
     /// The miner with this hotkey: new, or back with what was on its disk.
     pub fn new(hotkey: Hotkey, held: Option<Held>, intent: Option<Intent>) -> Miner {
         let round = held.map(|held| held.round);
+        let intent = intent.filter(|intent| Some(intent.round) == round);
         Miner {
             hotkey,
             course: Course::new(held),
-            intent: intent.filter(|intent| Some(intent.round) == round),
+            sent: intent.iter().map(|intent| intent.round).collect(),
+            intent,
+            ahead: None,
             stopping: false,
-            skipping: false,
+            restarting: false,
+            is_open_ended: false,
+            skipped: None,
+            stored: Vec::new(),
+            storing: Vec::new(),
             serving: Serving::default(),
             is_serving: false,
             trained: None,
-            ahead: Ahead::of(round),
+            fetching: Ahead::of(round),
         }
+    }
+
+    /// The same, with what it had made for the round after the one held.
+    pub fn ahead_with(mut self, ahead: Option<Intent>) -> Miner {
+        let next = self.next_round();
+        self.ahead = ahead.filter(|ahead| Some(ahead.round) == next);
+        let rounds = self.ahead.iter().map(|ahead| ahead.round);
+        self.sent.extend(rounds);
+        self
     }
 
     /// The same, with files that can be had at these endpoints.
@@ -136,6 +190,15 @@ impl Miner {
         self.intent.as_ref()
     }
 
+    /// The contribution made for the round after the one held.
+    pub fn ahead(&self) -> Option<&Intent> {
+        self.ahead.as_ref()
+    }
+
+    fn next_round(&self) -> Option<Round> {
+        self.course.round()?.checked_add(1)
+    }
+
     /// What it is computing.
     pub fn work(&self) -> &Work {
         self.course.work()
@@ -147,42 +210,68 @@ impl Miner {
         self.stopping = false;
     }
 
+    /// Other parameters are held: what was made ahead was made for the round that they begin.
     fn begin(&mut self, held: Held) {
-        self.intent = None;
+        let made = self.ahead.take();
+        self.intent = made.filter(|made| made.round == held.round);
         self.stopping = false;
-        self.skipping = false;
+        self.restarting = false;
+        self.skipped = None;
+        let own = self.intent.as_ref().map(|own| own.commitment.sealed_root);
+        self.stored.retain(|root| Some(*root) == own);
+        self.sent.retain(|round| *round >= held.round);
         self.stop_fetching();
-        self.ahead = Ahead::of(Some(held.round));
+        self.fetching = Ahead::of(Some(held.round));
     }
 
     fn done(&mut self, done: Done, now: BlockNumber) {
         match done {
+            Done::Stored(root, is_stored) => return self.stored(root, is_stored),
             // It is tried again with the next block.
             Done::Served(_, None) => self.course.rest(),
             // It runs beside what is computed.
             Done::Fetched { .. } => {}
             _ => self.rest(),
         }
+        let restarts = std::mem::take(&mut self.restarting);
         match done {
             Done::Sealed(intent) => {
-                let is_due = Some(intent.round) == self.course.round() && self.intent.is_none();
-                if is_due {
-                    self.intent = Some(intent);
-                }
+                self.stored.push(intent.commitment.sealed_root);
+                self.sealed(intent);
             }
-            Done::NothingTrained(round) => {
-                self.skipping |= Some(round) == self.course.round();
-            }
+            Done::Made(intent) => self.sealed(intent),
+            Done::NothingTrained(_) if restarts => {}
+            Done::NothingTrained(round) => self.skipped = Some(round),
             Done::Served(round, served) => {
                 self.is_serving = false;
                 self.serving.made(round, served);
             }
             Done::Fetched { round, id, is_here } => {
-                if self.ahead.ended(round, id, is_here, now) {
+                if self.fetching.ended(round, id, is_here, now) {
                     self.course.look_again();
                 }
             }
+            Done::Stored(..) => {}
         }
+    }
+
+    fn stored(&mut self, root: SealedRoot, is_stored: bool) {
+        self.storing.retain(|storing| *storing != root);
+        // What came to nothing is tried again with the next block.
+        if is_stored {
+            self.stored.push(root);
+            self.course.look_again();
+        }
+    }
+
+    fn sealed(&mut self, intent: Intent) {
+        let round = Some(intent.round);
+        let place = match round {
+            round if round == self.course.round() => &mut self.intent,
+            round if round == self.next_round() => &mut self.ahead,
+            _ => return,
+        };
+        place.get_or_insert(intent);
     }
 
     fn gone(&mut self, gone: Gone) {
@@ -197,32 +286,20 @@ impl Miner {
     }
 
     fn look(&mut self, view: &View, now: BlockNumber) {
-        if view.slot_of(self.hotkey).is_none() {
+        let next = view.next.as_ref();
+        let next_slot = next.and_then(|next| next.slot_of(self.hotkey));
+        if view.slot_of(self.hotkey).is_none() && next_slot.is_none() {
             self.course.act(Action::Explain(Lack::Part));
         }
         self.serving.look(view, self.hotkey, self.course.round());
         self.note_pace(view, now);
-        let settled = view.settled.as_ref().map(|settlement| settlement.round);
-        if settled.is_some() && settled == self.course.round() {
-            self.stop_fetching();
+        if self.is_lost(view, now) {
+            self.ahead = None;
         }
-        match self.course.work() {
-            Work::Idle => {
-                let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
-                let is_included = |settlement: &Settlement| {
-                    let own = settlement.own(hotkey);
-                    intent.is_some_and(|intent| own == Some(intent.commitment.sealed_root))
-                };
-                let follows = self.course.follow(view, is_included);
-                let until = self.deadline(view);
-                if !follows && !self.serving.comes_first(view, self.hotkey, (now, until)) {
-                    self.train(view, now);
-                }
-                if self.course.is_idle() {
-                    self.serve(view, now);
-                }
-            }
-            Work::Own(_) if !self.is_serving && !self.stopping => self.stop(view, now),
+        self.store(view);
+        match *self.course.work() {
+            Work::Idle => self.go_on(view, now),
+            Work::Own(round) if !self.is_serving && !self.stopping => self.stop(round, view, now),
             _ => {}
         }
         if self.course.work() == &Work::Joining {
@@ -236,14 +313,41 @@ impl Miner {
             }
         }
         self.course.announce(view, self.hotkey, now);
-        for sealed in self.ahead.next(view, self.hotkey, now) {
+        for sealed in self.fetching.next(view, self.hotkey, now) {
             self.course.act(Action::Do(Task::FetchAhead(sealed)));
         }
     }
 
     fn stop_fetching(&mut self) {
-        if let Some(round) = self.ahead.end() {
+        if let Some(round) = self.fetching.end() {
             self.course.act(Action::Do(Task::StopFetching(round)));
+        }
+    }
+
+    /// What is to be computed, if nothing is. Where rounds overlap, what is held is trained on before it is left.
+    fn go_on(&mut self, view: &View, now: BlockNumber) {
+        let task = self.to_train(view, now);
+        let until = task.as_ref().map_or(now, |task| self.until(task, view));
+        let comes_first = self.serving.comes_first(view, self.hotkey, (now, until));
+        let is_kept = view.next.is_some() && task.is_some();
+        let presses = is_kept && self.presses(view, (now, until));
+        let is_left = !is_kept || presses;
+        let settled = view.settled.as_ref().map(|settled| settled.round);
+        if is_left && settled.is_some() && settled == self.course.round() {
+            // What is missing is fetched with the outer step.
+            self.stop_fetching();
+        }
+        let (hotkey, intent) = (self.hotkey, self.intent.as_ref());
+        let is_included = |settlement: &Settlement| {
+            let own = settlement.own(hotkey);
+            intent.is_some_and(|intent| own == Some(intent.commitment.sealed_root))
+        };
+        let follows = is_left && self.course.follow(view, is_included);
+        if let Some(task) = task.filter(|_| !follows && !comes_first && !presses) {
+            self.train(task);
+        }
+        if self.course.is_idle() {
+            self.serve(view, now);
         }
     }
 
@@ -269,28 +373,116 @@ impl Miner {
         }
     }
 
-    fn train(&mut self, view: &View, now: BlockNumber) {
-        let Some(held) = self.course.round() else {
+    /// Where rounds overlap, what was made is stored beside what is computed. After a crash nobody knows whether it is.
+    fn store(&mut self, view: &View) {
+        if view.next.is_none() {
             return;
+        }
+        for made in self.intent.iter().chain(&self.ahead) {
+            let root = made.commitment.sealed_root;
+            let is_begun = self.stored.contains(&root) || self.storing.contains(&root);
+            if !is_begun && made.round >= view.round.round {
+                self.storing.push(root);
+                self.course.act(Action::Do(Task::Store(made.clone())));
+            }
+        }
+    }
+
+    /// Whether the contribution made for the round held is known not to be included in it, now or ever.
+    fn is_lost(&self, view: &View, now: BlockNumber) -> bool {
+        let own = self.intent.as_ref().filter(|_| view.next.is_some());
+        let is_lost = |own: &Intent| {
+            self.is_included(own, view) == Some(false) || self.is_too_late(own, view, now)
         };
-        let deadline = self.deadline(view);
-        let is_current =
-            view.round.round == held && view.round.timetable().phase(now) == Phase::Train;
-        // A commitment on chain without an intent here: another process has the same key, or the disk was
-        // lost. Nothing can be added to it.
-        let is_free =
-            self.intent.is_none() && view.contribution_of(self.hotkey).is_none() && !self.skipping;
-        let slot = view.slot_of(self.hotkey);
-        let Some(slot) = slot.filter(|_| is_current && is_free && now < deadline) else {
-            return;
+        own.is_some_and(is_lost)
+    }
+
+    /// Whether a contribution was never committed to, and cannot be any more.
+    fn is_too_late(&self, own: &Intent, view: &View, now: BlockNumber) -> bool {
+        let is_over = view.round.certain.next_phase(now) != Phase::Train;
+        let is_current = view.round.round == own.round && !self.sent.contains(&own.round);
+        is_current && is_over && view.contribution_of(self.hotkey).is_none()
+    }
+
+    /// Whether the round held includes a contribution, if that is known.
+    fn is_included(&self, made: &Intent, view: &View) -> Option<bool> {
+        let settled = view.settled.as_ref();
+        let settled = settled.filter(|settled| Some(settled.round) == self.course.round())?;
+        Some(settled.own(self.hotkey) == Some(made.commitment.sealed_root))
+    }
+
+    /// What there is to train from the parameters held.
+    fn to_train(&self, view: &View, now: BlockNumber) -> Option<Task> {
+        let mut rounds = overlap::trained_from(self.course.round()?, view.next.is_some());
+        rounds.find_map(|round| self.task(round, view, now))
+    }
+
+    /// Whether what is audited of the round held cannot wait for a training that may last until a block.
+    fn presses(&self, view: &View, until: (BlockNumber, BlockNumber)) -> bool {
+        let held = self.course.round();
+        self.serving.presses(view, self.hotkey, held, until)
+    }
+
+    /// Training for a round, if there is time, data and need for it.
+    fn task(&self, round: Round, view: &View, now: BlockNumber) -> Option<Task> {
+        let anew = self.is_lost(view, now);
+        let mut made = self.intent.iter().chain(&self.ahead);
+        let is_made = made.any(|made| made.round == round);
+        if is_made || self.skipped == Some(round) || self.is_out(view) {
+            return None;
+        }
+        let (slot, plan, deadline) = match round == view.round.round {
+            true => {
+                let deadline = self.deadline(view);
+                let is_time = view.round.timetable().phase(now) == Phase::Train && now < deadline;
+                // A commitment on chain without an intent here: another process has the same key, or the disk was
+                // lost. Nothing can be added to it.
+                let is_free = view.contribution_of(self.hotkey).is_none();
+                let slot = view.slot_of(self.hotkey);
+                let slot = slot.filter(|_| is_time && is_free)?;
+                (slot, &view.plan, deadline)
+            }
+            false => {
+                let next = view.next.as_ref().filter(|next| next.round == round)?;
+                (next.slot_of(self.hotkey)?, &next.plan, BlockNumber::MAX)
+            }
         };
-        let task = Task::Train {
-            round: held,
+        Some(Task::Train {
+            round,
             slot,
-            plan: view.plan.clone(),
+            plan: plan.clone(),
             deadline,
+            anew,
+        })
+    }
+
+    /// The block until which a training may last.
+    fn until(&self, task: &Task, view: &View) -> BlockNumber {
+        let (times, deadline) = (view.round.timetable(), self.deadline(view));
+        match task {
+            Task::Train { round, .. } if *round != view.round.round => {
+                let longest = deadline.saturating_sub(times.start());
+                times.due().saturating_add(longest)
+            }
+            _ => deadline,
+        }
+    }
+
+    fn train(&mut self, task: Task) {
+        let Task::Train {
+            round,
+            deadline,
+            anew,
+            ..
+        } = task
+        else {
+            return;
         };
-        self.course.begin(held, task);
+        self.is_open_ended = deadline == BlockNumber::MAX;
+        if anew {
+            self.intent = None;
+        }
+        self.course.begin(round, task);
     }
 
     /// Notes how long others take, if this miner is slower and the round does not wait for it.
@@ -311,16 +503,23 @@ impl Miner {
         before.unwrap_or(times).training_deadline()
     }
 
-    fn stop(&mut self, view: &View, now: BlockNumber) {
-        let Some(held) = self.course.round() else {
-            return;
-        };
-        let is_settled = view.settled.as_ref().is_some_and(|it| it.round == held);
-        if is_settled || view.round.round > held {
+    /// Sees to training for a round that is under way.
+    fn stop(&mut self, round: Round, view: &View, now: BlockNumber) {
+        let is_settled = view.settled.as_ref().is_some_and(|it| it.round == round);
+        let deadline = self.deadline(view);
+        if is_settled || view.round.round > round {
             self.abandon();
-        } else if view.round.round == held && now >= self.deadline(view) {
-            self.stopping = true;
-            self.course.act(Action::Do(Task::FinishTraining));
+        } else if self.is_lost(view, now) {
+            self.restarting = true;
+            self.abandon();
+        } else if view.round.round == round {
+            let presses = view.next.is_some() && self.presses(view, (now, deadline));
+            if now >= deadline || presses {
+                self.stopping = true;
+                self.course.act(Action::Do(Task::FinishTraining));
+            } else if std::mem::take(&mut self.is_open_ended) {
+                self.course.act(Action::Do(Task::TrainUntil(deadline)));
+            }
         }
     }
 
@@ -329,19 +528,43 @@ impl Miner {
         self.course.act(Action::Do(Task::AbandonTraining));
     }
 
+    /// The contribution made for the current round.
+    fn current(&self, view: &View) -> Option<&Intent> {
+        let mut made = self.intent.iter().chain(&self.ahead);
+        made.find(|made| made.round == view.round.round)
+    }
+
+    /// Whether a contribution may be committed to: what was made ahead is void unless the one is included that it goes
+    /// on from.
+    fn is_borne_out(&self, intent: &Intent, view: &View) -> bool {
+        let from = self.intent.as_ref();
+        let from = from.filter(|from| from.round != intent.round);
+        from.is_none_or(|from| self.is_included(from, view) == Some(true))
+    }
+
+    fn may_commit(&self, intent: &Intent, view: &View) -> bool {
+        let root = &intent.commitment.sealed_root;
+        let is_stored = view.next.is_none() || self.stored.contains(root);
+        is_stored && self.is_borne_out(intent, view) && !self.is_out(view)
+    }
+
+    /// Whether this miner has no part in what it was drawn for, since nobody expects it any more.
+    fn is_out(&self, view: &View) -> bool {
+        view.next.is_some() && view.is_absent(self.hotkey)
+    }
+
     fn submit(&mut self, view: &View, now: BlockNumber) {
         let is_free = self.course.may_send(Kind::Contribution, now);
-        let Some(intent) = self.intent.as_ref().filter(|_| is_free) else {
+        let Some(intent) = self.current(view).filter(|_| is_free) else {
             return;
         };
-        if view.round.round != intent.round {
-            return;
-        }
         let own = view.contribution_of(self.hotkey);
         // A key that is out while others can still commit gives the work away, and a fork may bring that back.
         let is_certain = view.round.certain.next_phase(now) != Phase::Train;
         let transaction = match (view.round.timetable().next_phase(now), own) {
-            (Phase::Train, None) => Transaction::Commit(intent.round, intent.commitment.clone()),
+            (Phase::Train, None) if self.may_commit(intent, view) => {
+                Transaction::Commit(intent.round, intent.commitment.clone())
+            }
             (Phase::Reveal, Some(own))
                 if is_certain
                     && own.key.is_none()
@@ -351,6 +574,9 @@ impl Miner {
             }
             _ => return,
         };
+        if let Transaction::Commit(round, _) = &transaction {
+            self.sent.push(*round);
+        }
         self.course.send(transaction);
     }
 }
@@ -360,6 +586,10 @@ impl Machine for Miner {
     type Work = Task;
 
     fn handle(&mut self, event: Event<Done>, now: BlockNumber) {
+        if matches!(event, Event::Joined(_)) && *self.course.work() == Work::Joining {
+            // What was made is void, whichever round is joined.
+            self.ahead = None;
+        }
         let left = self.course.take(event, now);
         self.follow(left, now);
     }

@@ -18,6 +18,11 @@ pub struct View {
     pub plan: Plan,
     /// Its miners in the order of their slots, by uid and hotkey.
     pub miners: Vec<(Uid, Hotkey)>,
+    /// The root of the parameters that contributions to it are made from, if those are not what it began with: where
+    /// rounds overlap, and the round before has a final root.
+    pub base: Option<ModelRoot>,
+    /// What is drawn of the next round already; nothing where rounds do not overlap.
+    pub next: Option<Next>,
     /// Its validators.
     pub validators: Vec<Attester>,
     /// Hotkeys of members that are not expected before they say that they are back.
@@ -39,8 +44,7 @@ pub struct View {
 impl View {
     /// The slot of a hotkey, if it has data in this round.
     pub fn slot_of(&self, hotkey: Hotkey) -> Option<u64> {
-        let slot = self.miners.iter().position(|(_, miner)| *miner == hotkey)?;
-        u64::try_from(slot).ok()
+        slot(&self.miners, hotkey)
     }
 
     /// What this hotkey committed to.
@@ -61,6 +65,29 @@ impl View {
     /// This hotkey among the validators.
     pub fn validator(&self, hotkey: Hotkey) -> Option<&Attester> {
         self.validators.iter().find(|one| one.hotkey == hotkey)
+    }
+}
+
+fn slot(miners: &[(Uid, Hotkey)], hotkey: Hotkey) -> Option<u64> {
+    let slot = miners.iter().position(|(_, miner)| *miner == hotkey)?;
+    u64::try_from(slot).ok()
+}
+
+/// A round that has not begun.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Next {
+    /// Its number.
+    pub round: Round,
+    /// Who trains on what in it.
+    pub plan: Plan,
+    /// Its miners in the order of their slots, by uid and hotkey.
+    pub miners: Vec<(Uid, Hotkey)>,
+}
+
+impl Next {
+    /// The slot of a hotkey, if it has data in this round.
+    pub fn slot_of(&self, hotkey: Hotkey) -> Option<u64> {
+        slot(&self.miners, hotkey)
     }
 }
 
@@ -121,6 +148,8 @@ pub struct Settlement {
     pub plan: Plan,
     /// What its contributions are measured on follows from this.
     pub exam: H256,
+    /// The root of the parameters that contributions to it were made from, if those are not what it began with.
+    pub base: Option<ModelRoot>,
     /// The root with which it began, if that is final.
     pub before: Option<ModelRoot>,
     /// The root with which the next one began, if that is final.

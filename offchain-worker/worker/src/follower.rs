@@ -13,7 +13,7 @@ use cairn_gradient::{
 use cairn_primitives::{
     api::SettledRound, ContributionKey, Layout, ModelRoot, Netuid, Round, RunConfig, Uid,
 };
-use cairn_protocol::verdict::Before;
+use cairn_protocol::{overlap, verdict::Before};
 use cairn_store::{paths, Store, StoreError};
 
 use crate::error::Failure;
@@ -28,6 +28,8 @@ pub struct Follower {
     round: Round,
     parameters: Vec<f32>,
     root: ModelRoot,
+    /// The root of the parameters of the round before; of round 0, which has none before it, that round's own.
+    before: ModelRoot,
 }
 
 impl Follower {
@@ -39,13 +41,15 @@ impl Follower {
         parameters: Vec<f32>,
     ) -> Follower {
         let layout = Layout::of(&config.model);
+        let root = model_root(&parameters);
         Follower {
             netuid,
             config,
             layout,
             stores,
             round: 0,
-            root: model_root(&parameters),
+            root,
+            before: root,
             parameters,
         }
     }
@@ -112,7 +116,9 @@ impl Follower {
             let root = outer_step(&mut parameters, &layout, &config, &contributions);
             root.map(|stepped| (parameters, stepped.root))
         };
+        let before = self.root;
         (self.parameters, self.root) = tokio::task::spawn_blocking(step).await??;
+        self.before = before;
         self.round += 1;
         Ok(sizes)
     }
@@ -149,12 +155,14 @@ impl Follower {
         key: ContributionKey,
         sealed: &[u8],
     ) -> Result<Checked, Failure> {
+        // Without a final root nothing was included, and this is the same root.
+        let before = Some(self.before).filter(|_| self.config.overlaps());
         let claim = Claim {
             round: self.round,
             hotkey: entry.hotkey.hotkey(),
             commitment: entry.commitment.clone(),
             key,
-            parent_root: self.root,
+            parent_root: overlap::base(self.root, before),
             // The chain has settled on it.
             before: Before::default(),
         };

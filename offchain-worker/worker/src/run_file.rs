@@ -31,6 +31,9 @@ pub struct RunFile {
     /// Left out: nothing is audited.
     #[serde(default)]
     audits: AuditRules,
+    /// Left out: no round is trained before the one before it is over.
+    #[serde(default)]
+    overlap: u8,
 }
 
 /// What the run trains on. Left out: the one data set in the store.
@@ -164,6 +167,7 @@ impl RunFile {
             phases: self.phases,
             max_contributors: self.max_contributors,
             audits: self.audits,
+            overlap: self.overlap,
         }
     }
 }

@@ -26,6 +26,7 @@ pub fn check_alone(config: &RunConfig) -> Result<(), Failure> {
     outer(config)?;
     phases(config)?;
     audits(config)?;
+    overlap(config)?;
     data(config)?;
     // The chain's own word: what is said above is at least as strict.
     config.check().map_err(|error| {
@@ -34,6 +35,13 @@ pub fn check_alone(config: &RunConfig) -> Result<(), Failure> {
             "chain-specs/run-tiny.toml shows settings that work",
         )
     })
+}
+
+fn overlap(config: &RunConfig) -> Result<(), Failure> {
+    match config.overlap <= RunConfig::MAX_OVERLAP {
+        true => Ok(()),
+        false => refuse("overlap", config.overlap, "0 or 1"),
+    }
 }
 
 /// `name` is `value`, and has to be `limit`.
@@ -371,6 +379,7 @@ mod tests {
             },
             max_contributors: 16,
             audits: AuditRules::default(),
+            overlap: 0,
         }
     }
 
@@ -456,6 +465,7 @@ mod tests {
                 |c| c.phases.reveal = 0,
                 "[phases] reveal is 0; it must be at least 1",
             ),
+            (|c| c.overlap = 2, "overlap is 2; it must be 0 or 1"),
             (|c| c.phases.train = u32::MAX, "a round would never end"),
             (
                 |c| c.phases.attest = 3,

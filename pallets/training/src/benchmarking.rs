@@ -116,6 +116,7 @@ pub fn run_config() -> RunConfig {
             auditors: 15,
             blocks: 10,
         },
+        overlap: 0,
     }
 }
 
@@ -501,10 +502,9 @@ mod benchmarks {
         {
             // As `next_round` begins.
             let mut run = Runs::<T>::get(netuid).ok_or("no run")?;
-            most = Configs::<T>::get(netuid)
-                .ok_or("no configuration")?
-                .max_contributors;
-            let _ = Pallet::<T>::settle(netuid, 0, &mut run, most, now);
+            let config = Configs::<T>::get(netuid).ok_or("no configuration")?;
+            most = config.max_contributors;
+            let _ = Pallet::<T>::settle(netuid, 0, &mut run, &config, now);
         }
         let settled = Settlements::<T>::get(netuid, 0).ok_or("not settled")?;
         assert_eq!(settled.included.len(), (c as usize).min(most.into()));

@@ -50,8 +50,9 @@ impl<T: Config> Pallet<T> {
     /// What [`Pallet::remember`] costs beyond a run's end as it was measured.
     pub(crate) fn remembering() -> Weight {
         // Read beside the roots: the tally, who was included of late, and in audits what has passed and what is open.
-        // Written: the ended run, who was included, absences, turnout, and in audits what has passed and that it ended.
-        T::DbWeight::get().reads_writes(u64::from(ENDED_ROUNDS).saturating_add(4), 6)
+        // Written: the ended run, who was included, absences, turnout, what was drawn ahead, and in audits what has
+        // passed and that it ended.
+        T::DbWeight::get().reads_writes(u64::from(ENDED_ROUNDS).saturating_add(4), 7)
     }
 
     /// The final roots of the run's last rounds, the newest first. That of the current round is known if

@@ -20,7 +20,9 @@
 //! members with a bond that have not the stake to validate, shuffled into slots by the seed. A slot
 //! says which part of the data a miner has to train on ([`cairn_protocol::assignment`]). A member
 //! that leaves in mid-round takes what it said with it ([`OnMember`]). Who missed three rounds in a row is not
-//! part of the next ones before it says that it is [`here`](Pallet::here).
+//! part of the next ones before it says that it is [`here`](Pallet::here). Where the run's rounds overlap, the miners
+//! and their slots were noted when the round before began ([`Assignment`]); who can no longer mine at block S has no
+//! part, and nobody has its slot instead.
 //!
 //! **Nobody can copy or back-date.** A commitment is accepted only in the train phase, once per miner,
 //! and binds the miner to a file and to a key. The key is accepted only afterwards, and only if it
@@ -244,6 +246,10 @@ pub mod pallet {
     /// By subnet, for whom the current round waits.
     #[pallet::storage]
     pub type Turnouts<T: Config> = StorageMap<_, Twox64Concat, Netuid, Turnout, ValueQuery>;
+
+    /// By subnet whose run's rounds overlap, who has to train on what in the next round.
+    #[pallet::storage]
+    pub type Assignments<T: Config> = StorageMap<_, Twox64Concat, Netuid, Assignment<T::AccountId>>;
 
     /// By subnet and round, how the round ended.
     #[pallet::storage]
@@ -493,6 +499,8 @@ pub mod pallet {
         NotAMember,
         /// The member is expected in the next round already.
         NotAbsent,
+        /// Training is to run more than one round ahead.
+        ImpossibleOverlap,
     }
 
     impl<T> From<RunConfigError> for Error<T> {
@@ -509,6 +517,7 @@ pub mod pallet {
                 RunConfigError::TooLittleData => Error::TooLittleData,
                 RunConfigError::UnprintableText => Error::UnprintableText,
                 RunConfigError::TooLarge => Error::TooLarge,
+                RunConfigError::ImpossibleOverlap => Error::ImpossibleOverlap,
             }
         }
     }
@@ -527,6 +536,10 @@ pub mod pallet {
                 "the last settled round must be kept"
             );
             assert!(T::LineageRounds::get() >= 1, "the last root must be kept");
+            assert!(
+                T::LineageRounds::get() >= T::HistoryRounds::get(),
+                "the base of every round that is kept must be kept"
+            );
             assert!(
                 T::MaxTransitionsPerBlock::get() >= 1,
                 "rounds would never begin"

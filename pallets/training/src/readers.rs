@@ -4,17 +4,17 @@
 use alloc::vec::Vec;
 use cairn_primitives::{
     api::{
-        Attester, ContributionInfo, EndedRun, FinalRoot, LineageEntry, RoundInfo, RunInfo,
-        SettledRound,
+        Attester, ContributionInfo, EndedRun, FinalRoot, LineageEntry, NextRound, RoundInfo,
+        RunInfo, SettledRound,
     },
     traits::Membership,
-    Netuid, Phase, Round, RoundTimes, Uid, H256,
+    Netuid, Phase, Round, RoundTimes, RunConfig, Uid, H256,
 };
 use cairn_protocol::limits::LINEAGE_PER_ANSWER;
 
 use crate::{
-    AbsencesOf, Attestations, Clearing, Config, Configs, Contributions, EndedRuns, Lineage, Pallet,
-    Rounds, Run, Runs, Settlements, Statement, Tallies, Turnouts, Validator,
+    AbsencesOf, Assignments, Attestations, Clearing, Config, Configs, Contributions, EndedRuns,
+    Lineage, Pallet, Rounds, Run, Runs, Settlements, Statement, Tallies, Turnouts, Validator,
 };
 
 /// Whether there is a value at this key. It is read, not only asked for: a light client, which runs these answers on
@@ -36,12 +36,28 @@ impl<T: Config> Pallet<T> {
             None => Self::round_to_come(&run),
         };
         Some(RunInfo {
+            next: Self::next_round_info(netuid, &config),
             config,
             started_at: run.started_at,
             round,
             oldest_round: run.oldest_round,
             absent: Self::absent(netuid),
             unawaited: Self::unawaited(netuid),
+        })
+    }
+
+    /// What is drawn of the next round already.
+    fn next_round_info(netuid: Netuid, config: &RunConfig) -> Option<NextRound<T::AccountId>> {
+        let known = match config.overlaps() {
+            true => Assignments::<T>::get(netuid)?,
+            false => return None,
+        };
+        Some(NextRound {
+            round: known.round,
+            seed: known.seed,
+            pass: known.pass,
+            cursor: known.cursor,
+            miners: known.miners.into_inner(),
         })
     }
 
@@ -91,6 +107,8 @@ impl<T: Config> Pallet<T> {
             validators: validators
                 .map(|validator| Self::attester(netuid, round, validator))
                 .collect(),
+            base: Configs::<T>::get(netuid)
+                .and_then(|config| Self::root_before(netuid, round, &config)),
         })
     }
 
@@ -215,6 +233,7 @@ impl<T: Config> Pallet<T> {
             cursor: run.cursor,
             miners: Vec::new(),
             validators: Vec::new(),
+            base: None,
         }
     }
 }

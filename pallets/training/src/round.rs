@@ -8,11 +8,12 @@
 use alloc::vec::Vec;
 use cairn_primitives::{
     traits::{Audits, Incentives, Membership, Stakes},
-    BlockNumber, Netuid, Role, Round, RoundTimes, RunConfig, Uid, H256, MAX_MEMBERS,
+    BlockNumber, Netuid, Role, Round, RoundTimes, RunConfig, Uid, Verdicts, H256, MAX_MEMBERS,
 };
 use cairn_protocol::{
     assignment::{self, DataRange, Shown},
     eligibility::{self, Claim},
+    overlap,
 };
 use codec::Encode;
 use frame_support::{
@@ -22,8 +23,9 @@ use frame_support::{
 };
 
 use crate::{
-    AbsencesOf, Agenda, Clearing, Config, Configs, Event, LastWaiter, NextDue, Pallet, Records,
-    Remains, Rounds, Run, Runs, Snapshot, Tallies, Tally, Turnouts, Validator, Waiting, WeightInfo,
+    AbsencesOf, Agenda, Assignment, Assignments, Clearing, Config, Configs, Event, LastWaiter,
+    NextDue, Pallet, Records, Remains, Rounds, Run, Runs, Snapshot, Tallies, Tally, Turnouts,
+    Validator, Waiting, WeightInfo,
 };
 
 /// Blocks with nothing left on their agenda over which one block steps: more than one, so that the
@@ -75,6 +77,9 @@ impl<T: Config> Pallet<T> {
     /// Takes a run off the agenda and leaves its rounds to be removed.
     pub(crate) fn close_run(netuid: Netuid, run: Run) {
         if let Some(config) = Configs::<T>::take(netuid) {
+            if config.overlaps() {
+                Assignments::<T>::remove(netuid);
+            }
             Self::remember(netuid, &run, config);
         }
         Waiting::<T>::remove(netuid);
@@ -131,8 +136,7 @@ impl<T: Config> Pallet<T> {
             return T::DbWeight::get().reads(2);
         };
         let expected = run.expected_root;
-        let (settled, ancestor) =
-            Self::settle(netuid, round, &mut run, config.max_contributors, now);
+        let (settled, ancestor) = Self::settle(netuid, round, &mut run, &config, now);
         let consequences = Self::draw_consequences(netuid, round, &run, expected, &ancestor);
         let audits = Self::tell_audits(netuid, round, &config);
         let (participants, members) = Self::participants(netuid);
@@ -150,6 +154,7 @@ impl<T: Config> Pallet<T> {
             .saturating_add(consequences)
             .saturating_add(audits)
             .saturating_add(T::WeightInfo::begin(members))
+            .saturating_add(Self::drawing_ahead(&config, members))
             .saturating_add(T::WeightInfo::prune(pruned))
     }
 
@@ -164,6 +169,7 @@ impl<T: Config> Pallet<T> {
             }
             if let (Some(run), Some(config)) = (Runs::<T>::get(netuid), Configs::<T>::get(netuid)) {
                 Waiting::<T>::remove(netuid);
+                weight.saturating_accrue(Self::drawing_ahead(&config, members));
                 Self::begin(netuid, 0, &config, run, participants, now);
             }
         }
@@ -201,33 +207,35 @@ impl<T: Config> Pallet<T> {
         participants: Participants<T::AccountId>,
         now: BlockNumber,
     ) -> u32 {
-        let seed = Self::draw_seed(netuid, round);
-        let (windows, per_miner) = (config.data.windows, config.windows_per_miner());
-        let miners = Self::draw_slots(netuid, seed, &participants.miners, config);
-        let miners = BoundedVec::truncate_from(miners);
-        let count = u64::try_from(miners.len()).unwrap_or(u64::MAX);
-        let next = DataRange {
-            pass: run.pass,
-            cursor: run.cursor,
-        };
-        let range = next.fit(windows, per_miner, count);
-        let validators = BoundedVec::truncate_from(participants.validators);
+        let Assignment {
+            seed,
+            pass,
+            cursor,
+            miners,
+            ..
+        } = Self::assigned(netuid, round, config, &mut run, &participants.miners);
+        let (departed, validators) = Self::parts(config, &miners, &participants);
+        let validators = BoundedVec::truncate_from(validators);
         let stakes = validators.iter().map(|validator| validator.stake);
-        Tallies::<T>::insert(netuid, round, Tally::new(stakes));
+        let tally = Tally::new(stakes);
         let snapshot = Snapshot {
             start: now,
             phases: config.phases,
             seed,
-            pass: range.pass,
-            cursor: range.cursor,
+            pass,
+            cursor,
             miners,
             validators,
         };
         run.times = snapshot.limits().0;
-        Self::expect_turnout(netuid, &snapshot);
+        Self::expect_turnout(netuid, &snapshot, &departed);
+        Tallies::<T>::insert(netuid, round, Tally { departed, ..tally });
         Rounds::<T>::insert(netuid, round, snapshot);
-        let end = range.advance(per_miner, count);
-        (run.pass, run.cursor) = (end.pass, end.cursor);
+        if config.overlaps() {
+            let next = round.saturating_add(1);
+            let next = Self::draw(netuid, next, config, &mut run, &participants.miners);
+            Assignments::<T>::insert(netuid, next);
+        }
         run.round = Some(round);
         Agenda::<T>::insert(run.times.due, netuid, ());
         let pruned = Self::prune(netuid, round, &mut run);
@@ -238,6 +246,77 @@ impl<T: Config> Pallet<T> {
             seed,
         });
         pruned
+    }
+
+    /// Who has to train on what in a round that begins: as it was drawn when the round before began, if rounds overlap
+    /// and there was one; else as it is drawn now.
+    fn assigned(
+        netuid: Netuid,
+        round: Round,
+        config: &RunConfig,
+        run: &mut Run,
+        miners: &[(Uid, T::AccountId)],
+    ) -> Assignment<T::AccountId> {
+        let known = match config.overlaps() {
+            true => Assignments::<T>::take(netuid),
+            false => None,
+        };
+        let known = known.filter(|known| known.round == round);
+        known.unwrap_or_else(|| Self::draw(netuid, round, config, run, miners))
+    }
+
+    /// Draws who of these miners has to train on what in a round, and takes the next stretch of the data for it.
+    fn draw(
+        netuid: Netuid,
+        round: Round,
+        config: &RunConfig,
+        run: &mut Run,
+        miners: &[(Uid, T::AccountId)],
+    ) -> Assignment<T::AccountId> {
+        let seed = Self::draw_seed(netuid, round);
+        let (windows, per_miner) = (config.data.windows, config.windows_per_miner());
+        let miners = BoundedVec::truncate_from(Self::draw_slots(netuid, seed, miners, config));
+        let count = u64::try_from(miners.len()).unwrap_or(u64::MAX);
+        let next = DataRange {
+            pass: run.pass,
+            cursor: run.cursor,
+        };
+        let range = next.fit(windows, per_miner, count);
+        let end = range.advance(per_miner, count);
+        (run.pass, run.cursor) = (end.pass, end.cursor);
+        Assignment {
+            round,
+            seed,
+            pass: range.pass,
+            cursor: range.cursor,
+            miners,
+        }
+    }
+
+    /// Of a round with these miners: those of them that have no part in it, and its validators. Where rounds overlap,
+    /// the miners were chosen a round ago: who cannot mine any more has no part, and nobody that has a slot, or has the
+    /// number of who has one, validates before the next round.
+    fn parts(
+        config: &RunConfig,
+        miners: &[(Uid, T::AccountId)],
+        participants: &Participants<T::AccountId>,
+    ) -> (Verdicts, Vec<Validator<T::AccountId>>) {
+        let mut validators = participants.validators.clone();
+        if !config.overlaps() {
+            return (Verdicts::default(), validators);
+        }
+        let slots = Verdicts::from_uids(miners.iter().map(|(uid, _)| *uid));
+        validators.retain(|one| !slots.contains(one.uid));
+        let departed = overlap::without_part(miners, &participants.miners);
+        (departed, validators)
+    }
+
+    /// What it costs to draw another round's slots, where rounds overlap: no more than to begin a round.
+    fn drawing_ahead(config: &RunConfig, members: u32) -> Weight {
+        match config.overlaps() {
+            true => T::WeightInfo::begin(members),
+            false => Weight::zero(),
+        }
     }
 
     /// The miners of a round in the order of their slots.

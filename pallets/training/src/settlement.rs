@@ -2,7 +2,7 @@
 
 use cairn_primitives::{
     traits::{Audits, Incentives},
-    BlockNumber, Netuid, Round, H256,
+    BlockNumber, ModelRoot, Netuid, Round, RunConfig, H256,
 };
 use cairn_protocol::{exam, settlement::settle};
 use codec::Encode;
@@ -18,14 +18,15 @@ impl<T: Config> Pallet<T> {
         netuid: Netuid,
         round: Round,
         run: &mut Run,
-        max_contributors: u16,
+        config: &RunConfig,
         now: BlockNumber,
     ) -> (u32, Ancestor) {
         let tally = Tallies::<T>::get(netuid, round);
         let settled = settle(
             &tally,
             run.expected_root,
-            max_contributors,
+            Self::root_before(netuid, round, config),
+            config.max_contributors,
             &T::Audits::proven(netuid),
             |uid| Contributions::<T>::get((netuid, round, uid)),
             |uid| T::Incentives::incentive(netuid, uid),
@@ -63,6 +64,16 @@ impl<T: Config> Pallet<T> {
         });
         let looked_at = u32::try_from(tally.support.len()).unwrap_or(u32::MAX);
         (looked_at, settled.ancestor)
+    }
+
+    /// The final root of the round before, if contributions to this one are made from those parameters.
+    pub(crate) fn root_before(
+        netuid: Netuid,
+        round: Round,
+        config: &RunConfig,
+    ) -> Option<ModelRoot> {
+        let before = round.checked_sub(1).filter(|_| config.overlaps())?;
+        Lineage::<T>::get(netuid, before)?.final_root()
     }
 
     /// What a round's contributions are measured on, from randomness of a block after all reveals.

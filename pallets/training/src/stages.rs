@@ -2,7 +2,7 @@
 //!
 //! The current round's times are kept with the run, since they move; the snapshot has those that it has at the longest.
 
-use cairn_primitives::{traits::Incentives, Netuid, Round, Uid};
+use cairn_primitives::{traits::Incentives, Netuid, Round, Uid, Verdicts};
 use cairn_protocol::{
     attendance::Absence,
     phase::{RoundStage, Timetable},
@@ -30,12 +30,17 @@ impl<T: Config> Pallet<T> {
         T::DbWeight::get().reads_writes(2, 4)
     }
 
-    /// For whom a round waits that begins with this snapshot.
-    pub(crate) fn expect_turnout(netuid: Netuid, snapshot: &Snapshot<T::AccountId>) {
+    /// For whom a round waits that begins with this snapshot, `departed` having no part.
+    pub(crate) fn expect_turnout(
+        netuid: Netuid,
+        snapshot: &Snapshot<T::AccountId>,
+        departed: &Verdicts,
+    ) {
         let absences = AbsencesOf::<T>::get(netuid);
         let known = |uid: Uid| absences.get(&uid).copied().unwrap_or_default();
         let is_awaited = |uid: Uid| Absence::is_awaited(&known(uid));
         let miners = snapshot.miners.iter();
+        let miners = miners.filter(|(uid, _)| !departed.contains(*uid));
         let has_earned = |uid: Uid| T::Incentives::incentive(netuid, uid) > 0;
         let miners = miners.map(|(uid, _)| Member::miner(*uid, is_awaited(*uid), has_earned(*uid)));
         let validators = snapshot.validators.iter().map(|one| Member {

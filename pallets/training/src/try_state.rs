@@ -12,9 +12,9 @@ use frame_support::{ensure, traits::Get};
 use sp_runtime::TryRuntimeError;
 
 use crate::{
-    AbsencesOf, Agenda, Attended, Attestations, Clearing, Config, Configs, Contributions,
-    EndedRuns, Included, Lineage, NextDue, Pallet, Records, Rounds, Run, Runs, Settlements,
-    Snapshot, Statement, Tallies, Tally, Turnouts, Waiting,
+    AbsencesOf, Agenda, Assignments, Attended, Attestations, Clearing, Config, Configs,
+    Contributions, EndedRuns, Included, Lineage, NextDue, Pallet, Records, Rounds, Run, Runs,
+    Settlements, Snapshot, Statement, Tallies, Tally, Turnouts, Waiting,
 };
 
 type Checked = Result<(), TryRuntimeError>;
@@ -74,6 +74,9 @@ impl<T: Config> Pallet<T> {
             u32::try_from(lineage.len()) == Ok(roots),
             "a root is missing"
         );
+        let ahead = Assignments::<T>::get(netuid).map(|assignment| assignment.round);
+        let next = current.checked_add(1).filter(|_| config.overlaps());
+        ensure!(ahead == next, "another round is drawn ahead than the next");
         Self::check_undecided(netuid, run, current)?;
         Self::check_turnout(netuid, run, current)?;
         Self::check_absences(netuid, current)
@@ -398,6 +401,10 @@ impl<T: Config> Pallet<T> {
         for netuid in Turnouts::<T>::iter_keys() {
             let has_begun = Runs::<T>::get(netuid).is_some_and(|run| run.round.is_some());
             ensure!(has_begun, "a turnout without a round");
+        }
+        for netuid in Assignments::<T>::iter_keys() {
+            let has_begun = Runs::<T>::get(netuid).is_some_and(|run| run.round.is_some());
+            ensure!(has_begun, "a round is drawn ahead of none");
         }
         for netuid in Waiting::<T>::iter_keys() {
             ensure!(Runs::<T>::contains_key(netuid), "no run is waiting");

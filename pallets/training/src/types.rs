@@ -29,9 +29,9 @@ pub struct Run {
     pub round: Option<Round>,
     /// When the parts of the current round are, by what has been done in it.
     pub times: RoundTimes,
-    /// The pass over the data in which the next round's data lies.
+    /// The pass over the data in which the data lies of the next round to be drawn.
     pub pass: u32,
-    /// The position in that pass from which the next round's data begins, if it fits.
+    /// The position in that pass from which that round's data begins, if it fits.
     pub cursor: u64,
     /// The root that the current round's parameters must have, where the chain knows it: the configured
     /// one before anything was included, and the last final one after null rounds.
@@ -61,6 +61,22 @@ pub struct Snapshot<AccountId> {
     pub miners: BoundedVec<(Uid, AccountId), ConstU32<MAX_MEMBERS>>,
     /// The validators, the one with the most stake first.
     pub validators: BoundedVec<Validator<AccountId>, ConstU32<MAX_VALIDATORS>>,
+}
+
+/// Who has to train on what in a round that has not begun, of a run whose rounds overlap: drawn when the round before
+/// began.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, MaxEncodedLen, TypeInfo)]
+pub struct Assignment<AccountId> {
+    /// The round.
+    pub round: Round,
+    /// What its slots were drawn from.
+    pub seed: H256,
+    /// Which pass over the data its data is in.
+    pub pass: u32,
+    /// Where in that pass its data begins.
+    pub cursor: u64,
+    /// The miners, in the order of their slots.
+    pub miners: BoundedVec<(Uid, AccountId), ConstU32<MAX_MEMBERS>>,
 }
 
 impl<AccountId> Snapshot<AccountId> {

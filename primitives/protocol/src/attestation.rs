@@ -29,7 +29,8 @@ pub struct Tally {
     pub support: BoundedBTreeMap<Uid, Balance, ConstU32<MAX_MEMBERS>>,
     /// For each model root that somebody attested the stake behind it.
     pub roots: BoundedBTreeMap<ModelRoot, Balance, ConstU32<MAX_VALIDATORS>>,
-    /// Members of the snapshot that left the subnet since.
+    /// Members of the snapshot that left the subnet since, or that could not mine any more when the round began, for
+    /// which they had been chosen a round before.
     pub departed: Verdicts,
 }
 

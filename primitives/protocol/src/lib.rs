@@ -11,6 +11,7 @@
 //! | [`notice`] | from when on a decision holds |
 //! | [`attendance`] | who is expected, and whose stake counts in full |
 //! | [`assignment`] | who trains on what |
+//! | [`overlap`] | what is trained ahead, and from which parameters |
 //! | [`phase`] | what a block is there for, and until when something has to be done |
 //! | [`turnout`] | for whom a round waits, and when a stage is over |
 //! | [`commitment`] | when a miner may commit and reveal |
@@ -61,6 +62,7 @@ pub mod exam;
 pub mod limits;
 pub mod lineage;
 pub mod notice;
+pub mod overlap;
 pub mod phase;
 pub mod registration;
 pub mod settlement;

@@ -1,8 +1,9 @@
 //! What a round includes.
 //!
-//! Included are the revealed contributions that began from the final root and that at least two thirds of the attesting
-//! stake found good: those with the best incentive first, then the lowest uid, up to the most that the run takes. If
-//! there is no final root, or nothing qualifies, the round is null and the parameters stay.
+//! Included are the revealed contributions that began from the final root, or from the base ([`overlap::base`]) where
+//! rounds overlap, and that at least two thirds of the attesting stake found good: those with the best incentive
+//! first, then the lowest uid, up to the most that the run takes. If there is no final root, or nothing qualifies,
+//! the round is null and the parameters stay.
 //!
 //! Each has its *trust*, with which it counts in the next parameters: in proportion to what its maker earned in the
 //! last epoch. Those whose makers have earned nothing have together at most a tenth, however many they are. Beside it
@@ -20,6 +21,7 @@ use crate::{
     commitment::Contribution,
     limits::{MOST_TRUST, NEWCOMERS_SHARE, TRUST_RANGE},
     lineage::Ancestor,
+    overlap,
 };
 
 /// A contribution that a round includes.
@@ -60,12 +62,14 @@ pub struct Settled<AccountId> {
     pub expected: Option<ModelRoot>,
 }
 
-/// Settles a round: `expected` is the root that its parameters must have, where the chain knows it, and `most` how many
+/// Settles a round: `expected` is the root that its parameters must have, where the chain knows it; `before` the final
+/// root of the round before, if that is what contributions are made from ([`overlap::base`]); `most` how many
 /// contributions a round takes; `proven` are the members of whose work an audit has passed. What a member revealed, and
 /// its incentive in the last epoch, are asked for only where they matter.
 pub fn settle<AccountId>(
     tally: &Tally,
     expected: Option<ModelRoot>,
+    before: Option<ModelRoot>,
     most: u16,
     proven: &Verdicts,
     contribution: impl Fn(Uid) -> Option<Contribution<AccountId>>,
@@ -73,7 +77,10 @@ pub fn settle<AccountId>(
 ) -> Settled<AccountId> {
     let ancestor = Ancestor::of(expected, tally);
     let included = match ancestor.final_root() {
-        Some(root) => include(tally, root, most, proven, contribution, incentive),
+        Some(root) => {
+            let base = overlap::base(root, before);
+            include(tally, base, most, proven, contribution, incentive)
+        }
         None => Vec::new(),
     };
     Settled {
@@ -84,10 +91,10 @@ pub fn settle<AccountId>(
     }
 }
 
-/// The contributions that a round with the final root `root` includes, ascending by uid.
+/// The contributions that a round with the base `base` includes, ascending by uid.
 fn include<AccountId>(
     tally: &Tally,
-    root: ModelRoot,
+    base: ModelRoot,
     most: u16,
     proven: &Verdicts,
     contribution: impl Fn(Uid) -> Option<Contribution<AccountId>>,
@@ -98,7 +105,7 @@ fn include<AccountId>(
         .iter()
         .filter(|(_, support)| tally.is_two_thirds(**support))
         .filter_map(|(uid, _)| Some((*uid, contribution(*uid)?)))
-        .filter(|(_, contribution)| contribution.commitment.parent_root == root)
+        .filter(|(_, contribution)| contribution.commitment.parent_root == base)
         .map(|(uid, contribution)| (incentive(uid), uid, contribution.hotkey))
         .collect();
     good.sort_by_key(|(incentive, uid, _)| (Reverse(*incentive), *uid));
@@ -204,7 +211,15 @@ mod tests {
             .add(&attestation(1, &[1, 2, 3, 4].map(Uid)), 9)
             .expect("it fits");
         let incentive = |uid| if uid == Uid(4) { 7 } else { 5 };
-        let settled = settle(&tally, None, 3, &Verdicts::default(), from(1), incentive);
+        let settled = settle(
+            &tally,
+            None,
+            None,
+            3,
+            &Verdicts::default(),
+            from(1),
+            incentive,
+        );
         assert_eq!(uids(&settled), [1, 2, 4].map(Uid));
         assert_eq!(settled.expected, None);
     }
@@ -235,7 +250,7 @@ mod tests {
             .expect("it fits");
         let incentive = |uid| if uid == Uid(2) { 7 } else { 0 };
         let proven = Verdicts::from_uids([0, 1].map(Uid));
-        let settled = settle(&tally, None, 3, &proven, from(1), incentive);
+        let settled = settle(&tally, None, None, 3, &proven, from(1), incentive);
         let included = settled.included.into_iter();
         let found: Vec<(Uid, Standing)> = included.map(|one| (one.uid, one.standing)).collect();
         let standing = |trust, is_proven| Standing { trust, is_proven };
@@ -247,9 +262,26 @@ mod tests {
     fn what_began_elsewhere_is_not_included_and_a_null_round_keeps_its_root() {
         let mut tally = tally(&[9], &[Uid(1)]);
         tally.add(&attestation(1, &[Uid(1)]), 9).expect("it fits");
-        let settled = settle(&tally, None, 8, &Verdicts::default(), from(2), |_| 0);
+        let settled = settle(&tally, None, None, 8, &Verdicts::default(), from(2), |_| 0);
         assert!(settled.included.is_empty());
         assert_eq!(settled.expected, Some(root(1)));
+    }
+
+    #[test]
+    fn where_rounds_overlap_what_began_from_the_base_is_included_and_nothing_else() {
+        let mut tally = tally(&[9], &[Uid(1)]);
+        tally.add(&attestation(5, &[Uid(1)]), 9).expect("it fits");
+        let made_from = |parent, before: Option<u8>| {
+            let (none, before) = (Verdicts::default(), before.map(root));
+            let settled = settle(&tally, None, before, 8, &none, from(parent), |_| 0);
+            assert_eq!(settled.ancestor.final_root(), Some(root(5)));
+            uids(&settled)
+        };
+        assert_eq!(made_from(4, Some(4)), [Uid(1)]);
+        assert!(made_from(5, Some(4)).is_empty());
+        // The round before has no final root: nothing changed since.
+        assert_eq!(made_from(5, None), [Uid(1)]);
+        assert!(made_from(4, None).is_empty());
     }
 
     #[test]
@@ -259,6 +291,7 @@ mod tests {
         let settled = settle(
             &tally,
             Some(root(1)),
+            None,
             8,
             &Verdicts::default(),
             from(1),
@@ -275,6 +308,7 @@ mod tests {
         let settled = settle(
             &tally,
             Some(root(2)),
+            None,
             8,
             &Verdicts::default(),
             from(1),
@@ -331,7 +365,7 @@ mod tests {
                 tally.add(&attestation(1, good), *stake).expect("it fits");
             }
             let incentive = |uid: Uid| incentives[uid.index()];
-            let settled = settle(&tally, Some(root(1)), most, &Verdicts::default(), from(1), incentive);
+            let settled = settle(&tally, Some(root(1)), None, most, &Verdicts::default(), from(1), incentive);
             let included = uids(&settled);
             prop_assert!(included.is_sorted() && included.len() <= usize::from(most));
             let good = |uid: &Uid| tally.is_two_thirds(tally.support[uid]);

@@ -24,7 +24,7 @@ pub struct Owed {
     pub hotkey: Hotkey,
     /// To what.
     pub commitment: Commitment,
-    /// Root of the parameters with which the round began.
+    /// Root of the parameters that contributions to the round are made from: [`crate::overlap::base`].
     pub parent_root: ModelRoot,
     /// [`cairn_primitives::Layout::hash`] of the run's model.
     pub layout_hash: H256,

@@ -15,8 +15,10 @@ use crate::{
 };
 
 mod limits;
+mod next;
 
 pub use limits::{HotkeyInfo, Limits, Seat};
+pub use next::NextRound;
 
 /// Amounts as decimal strings.
 pub mod pebble {
@@ -231,6 +233,9 @@ pub struct RunInfo<AccountId> {
     /// Members for which the current round does not wait, since they held one up of late or earned nothing in the last
     /// epoch, ascending by uid.
     pub unawaited: Vec<(Uid, AccountId)>,
+    /// What is drawn of the next round already; null in a run whose rounds do not overlap, and while it waits for its
+    /// first round.
+    pub next: Option<NextRound<AccountId>>,
 }
 
 /// A run that was stopped, and which of its parameters the chain vouches for.
@@ -276,6 +281,9 @@ pub struct RoundInfo<AccountId> {
     pub miners: Vec<(Uid, AccountId)>,
     /// The validators and the stake with which each counts in this round.
     pub validators: Vec<Attester<AccountId>>,
+    /// In a run whose rounds overlap, the root of the parameters with which the round before began, if that is final:
+    /// what contributions to this round are made from. Null where they are made from those that this round began with.
+    pub base: Option<ModelRoot>,
 }
 
 /// A validator of a round.

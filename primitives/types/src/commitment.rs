@@ -28,7 +28,7 @@ pub type ContributionKey = [u8; 32];
     Deserialize,
 )]
 pub struct Commitment {
-    /// Model root of the parameters that the miner started from.
+    /// Model root of the parameters that the miner started from: the round's base.
     pub parent_root: ModelRoot,
     /// BLAKE3 of the sealed file, by which it is found in the store.
     pub sealed_root: SealedRoot,

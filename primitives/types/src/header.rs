@@ -15,7 +15,7 @@ pub struct Header {
     pub round: Round,
     /// The hotkey of the miner that made it.
     pub hotkey: Hotkey,
-    /// Model root of the parameters that the miner began with.
+    /// Model root of the parameters that the miner began with: the round's base.
     pub parent_root: ModelRoot,
     /// [`crate::Layout::hash`] of the model.
     pub layout_hash: H256,

@@ -443,6 +443,10 @@ pub struct RunConfig {
     /// How included contributions are audited.
     #[serde(default)]
     pub audits: AuditRules,
+    /// How many rounds training runs ahead of the outer step: 0, or 1, with which miners train the next round while one
+    /// is revealed and attested. 0 if a configuration says nothing of it.
+    #[serde(default)]
+    pub overlap: u8,
 }
 
 /// Why a run's configuration cannot be.
@@ -475,9 +479,19 @@ pub enum RunConfigError {
     /// A model with a dimension, or with more parameters, than any worker has room for; or a round with more work, or
     /// more blocks, than any has time for.
     TooLarge,
+    /// Training that runs more than one round ahead.
+    ImpossibleOverlap,
 }
 
 impl RunConfig {
+    /// The most rounds that training runs ahead of the outer step.
+    pub const MAX_OVERLAP: u8 = 1;
+
+    /// Whether a round is trained while the one before it is revealed and attested.
+    pub fn overlaps(&self) -> bool {
+        self.overlap > 0
+    }
+
     /// Sequences that one miner trains on in one round.
     pub fn windows_per_miner(&self) -> u64 {
         u64::from(self.inner.steps) * u64::from(self.inner.sequences)
@@ -552,6 +566,7 @@ impl RunConfig {
             ImpossibleContributors,
         )?;
         self.audits.check(&p)?;
+        ensure(self.overlap <= Self::MAX_OVERLAP, ImpossibleOverlap)?;
         ensure(self.data.windows >= self.windows_per_miner(), TooLittleData)?;
         ensure(
             self.texts().iter().all(|text| text.check().is_ok()),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{
-    api::{MemberInfo, RoundInfo, RunInfo},
+    api::{MemberInfo, RunInfo},
     BlockNumber, Hotkey, ModelRoot, Netuid, Round, RunConfig, Standing, Uid, H256,
 };
 use cairn_protocol::{
@@ -14,7 +14,7 @@ use cairn_protocol::{
 use cairn_round::{
     hidden_row::{Committed, Scoring},
     machine::Question,
-    Attester, Included, RoundView, Seen, Settlement, View,
+    Attester, Included, Next, RoundView, Seen, Settlement, View,
 };
 use cairn_runtime::{readers, AccountId, Runtime};
 use serde::Serialize;
@@ -53,8 +53,8 @@ pub fn scores(netuid: Netuid) -> BTreeMap<Uid, Vec<(Uid, u16)>> {
         .collect()
 }
 
-fn miners(round: &RoundInfo<AccountId>) -> Vec<(Uid, Hotkey)> {
-    let miners = round.miners.iter();
+fn miners(miners: &[(Uid, AccountId)]) -> Vec<(Uid, Hotkey)> {
+    let miners = miners.iter();
     miners.map(|(uid, hotkey)| (*uid, id(hotkey))).collect()
 }
 
@@ -77,6 +77,7 @@ fn current(netuid: Netuid) -> Option<View> {
         oldest_round,
         absent,
         unawaited,
+        next,
         ..
     } = readers::run(netuid)?;
     let attester = |one: &cairn_primitives::api::Attester<AccountId>| Attester {
@@ -92,8 +93,14 @@ fn current(netuid: Netuid) -> Option<View> {
             certain: Timetable::new(round.times.start, &config.phases),
             oldest: oldest_round,
         },
-        plan: plan(netuid, &config, &round),
-        miners: miners(&round),
+        plan: plan(netuid, &config, (round.pass, round.cursor), &round.miners),
+        miners: miners(&round.miners),
+        base: round.base,
+        next: next.map(|next| Next {
+            round: next.round,
+            plan: plan(netuid, &config, (next.pass, next.cursor), &next.miners),
+            miners: miners(&next.miners),
+        }),
         validators: round.validators.iter().map(attester).collect(),
         absent: absent.iter().map(|(_, hotkey)| id(hotkey)).collect(),
         unawaited: unawaited.iter().map(|(_, hotkey)| id(hotkey)).collect(),
@@ -109,13 +116,15 @@ fn current(netuid: Netuid) -> Option<View> {
 }
 
 /// Who has to train on what in a round, and what its contributions are measured on.
-fn plan(netuid: Netuid, config: &RunConfig, round: &RoundInfo<AccountId>) -> Plan {
+fn plan(
+    netuid: Netuid,
+    config: &RunConfig,
+    (pass, cursor): (u32, u64),
+    miners: &[(Uid, AccountId)],
+) -> Plan {
     let data = RoundData {
-        range: DataRange {
-            pass: round.pass,
-            cursor: round.cursor,
-        },
-        miners: round.miners.len() as u64,
+        range: DataRange { pass, cursor },
+        miners: miners.len() as u64,
     };
     Plan::new(netuid, config, data)
 }
@@ -140,9 +149,10 @@ fn settlement(netuid: Netuid, round: Round) -> Option<Settlement> {
     Some(Settlement {
         round,
         included: included.collect(),
-        miners: miners(&info),
-        plan: plan(netuid, &config, &info),
+        miners: miners(&info.miners),
+        plan: plan(netuid, &config, (info.pass, info.cursor), &info.miners),
         exam: settled.exam,
+        base: info.base,
         before: root(netuid, round),
         after: root(netuid, round.saturating_add(1)),
     })

@@ -13,6 +13,8 @@ use super::{Checker, Happening, Who};
 pub struct CrashSafety {
     held: BTreeMap<Who, Held>,
     committed: BTreeMap<Who, (Round, SealedRoot)>,
+    /// What settled rounds included: whoever made something else is done with it.
+    included: BTreeMap<Round, Vec<SealedRoot>>,
 }
 
 impl CrashSafety {
@@ -20,7 +22,7 @@ impl CrashSafety {
         &self,
         who: Who,
         held: Option<Held>,
-        open: Option<(Round, SealedRoot)>,
+        made: &[(Round, SealedRoot)],
     ) -> Result<(), String> {
         if let Some(before) = self.held.get(&who) {
             let is_lost = held.is_none_or(|held| {
@@ -35,10 +37,13 @@ impl CrashSafety {
         let Some((round, root)) = self.committed.get(&who) else {
             return Ok(());
         };
-        let is_open = held.is_some_and(|held| held.round == *round);
-        if is_open && open != Some((*round, *root)) {
+        // Where rounds overlap it commits to what it made for the round after the one held.
+        let is_open = held.is_some_and(|held| held.round <= *round);
+        let included = self.included.get(round);
+        let is_void = included.is_some_and(|included| !included.contains(root));
+        if is_open && !is_void && !made.contains(&(*round, *root)) {
             return Err(format!(
-                "member {who} committed to {root:?} in round {round} and is back with {open:?}"
+                "member {who} committed to {root:?} in round {round} and is back with {made:?}"
             ));
         }
         Ok(())
@@ -52,8 +57,13 @@ impl Checker for CrashSafety {
 
     fn see(&mut self, happening: &Happening) -> Result<(), String> {
         match happening {
-            Happening::Kept { who, held } | Happening::Joined { who, held } => {
+            Happening::Kept { who, held } => {
                 self.held.insert(*who, *held);
+            }
+            // Whatever it had made is void.
+            Happening::Joined { who, held } => {
+                self.held.insert(*who, *held);
+                self.committed.remove(who);
             }
             Happening::Sent {
                 who,
@@ -63,7 +73,11 @@ impl Checker for CrashSafety {
                 self.committed
                     .insert(*who, (*round, commitment.sealed_root));
             }
-            Happening::Restarted { who, held, open } => return self.back(*who, *held, *open),
+            Happening::Settled { settlement, .. } => {
+                let included = settlement.sealed_roots();
+                self.included.insert(settlement.round, included);
+            }
+            Happening::Restarted { who, held, made } => return self.back(*who, *held, made),
             _ => {}
         }
         Ok(())
@@ -91,11 +105,11 @@ mod tests {
             held: held(4),
         };
         assert!(safety.see(&kept).is_ok());
-        assert!(safety.back(0, Some(held(4)), None).is_ok());
-        assert!(safety.back(0, Some(held(5)), None).is_ok());
-        assert!(safety.back(0, Some(held(3)), None).is_err());
-        assert!(safety.back(0, Some(held(6)), None).is_err());
-        assert!(safety.back(0, None, None).is_err());
+        assert!(safety.back(0, Some(held(4)), &[]).is_ok());
+        assert!(safety.back(0, Some(held(5)), &[]).is_ok());
+        assert!(safety.back(0, Some(held(3)), &[]).is_err());
+        assert!(safety.back(0, Some(held(6)), &[]).is_err());
+        assert!(safety.back(0, None, &[]).is_err());
     }
 
     #[test]
@@ -116,9 +130,9 @@ mod tests {
         };
         assert!(safety.see(&sent).is_ok());
         assert!(safety
-            .back(0, Some(held(4)), Some((4, SealedRoot(root))))
+            .back(0, Some(held(4)), &[(4, SealedRoot(root))])
             .is_ok());
-        assert!(safety.back(0, Some(held(5)), None).is_ok());
-        assert!(safety.back(0, Some(held(4)), None).is_err());
+        assert!(safety.back(0, Some(held(5)), &[]).is_ok());
+        assert!(safety.back(0, Some(held(4)), &[]).is_err());
     }
 }

@@ -186,8 +186,8 @@ pub enum Happening<'a> {
         who: Who,
         /// The parameters on disk.
         held: Option<Held>,
-        /// Round and sealed root of the contribution on disk.
-        open: Option<(Round, SealedRoot)>,
+        /// Rounds and sealed roots of the contributions on disk.
+        made: &'a [(Round, SealedRoot)],
     },
     /// A member is cut off, or connected again; or something is wrong with its file.
     Disturbed {

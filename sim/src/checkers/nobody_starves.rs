@@ -140,7 +140,7 @@ mod tests {
         let back = Happening::Restarted {
             who: 0,
             held: None,
-            open: None,
+            made: &[],
         };
         assert!(checker.see(&back).is_ok());
         let next = 3 * WITHIN;

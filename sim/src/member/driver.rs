@@ -84,6 +84,7 @@ impl World {
         let hotkey = member.hotkey.id();
         let held = content.held();
         let intent = content.open.as_ref().map(|open| open.intent.clone());
+        let ahead = content.ahead.as_ref().map(|ahead| ahead.intent.clone());
         let shown = content.shown;
         let owed = content.audited.as_ref().map(|audited| audited.demand);
         member.process = Process {
@@ -92,6 +93,7 @@ impl World {
             ends: content.ends.clone(),
             memory: content.memory.clone(),
             open: content.open.clone(),
+            ahead: content.ahead.clone(),
             ..Process::default()
         };
         member.machine = Some(match member.role {
@@ -101,9 +103,10 @@ impl World {
                 let verdicts = content.verdicts.clone();
                 Machine::Validator(Box::new(validator.auditing(verdicts)))
             }
-            _ => Machine::Miner(Box::new(
-                Miner::new(hotkey, held, intent).serving(owed, shown),
-            )),
+            _ => {
+                let miner = Miner::new(hotkey, held, intent).ahead_with(ahead);
+                Machine::Miner(Box::new(miner.serving(owed, shown)))
+            }
         });
         self.poll(who);
     }
@@ -271,14 +274,15 @@ impl World {
                 let member = &mut self.members[who];
                 let process = &mut member.process;
                 // Whether an open contribution was included is not known: its maker begins from nothing.
-                if process.open.take().is_some() {
+                let made = [process.open.take(), process.ahead.take()];
+                if made.iter().any(Option::is_some) {
                     process.memory = None;
                 }
                 let memory = process.memory.clone();
                 member.disk.write(|content| {
                     content.held = Some((held, theta.clone()));
                     (content.norm, content.ends) = (None, ends.clone());
-                    (content.open, content.memory) = (None, memory);
+                    (content.open, content.ahead, content.memory) = (None, None, memory);
                 });
                 process.held = Some((held, theta));
                 (process.norm, process.ends) = (None, ends);
@@ -286,6 +290,7 @@ impl World {
             }
             Job::Tell(told) => self.told(who, told),
             Job::Step | Job::Store(_) | Job::KeepSealed(_) => self.mined(who, job),
+            Job::Upload(root) => self.uploaded(who, root),
             Job::Serve(demand) => self.served(who, demand),
             Job::FetchAhead(sealed) => self.fetched_ahead(who, &sealed),
             Job::Audit(audit) => self.audited(who, &audit),

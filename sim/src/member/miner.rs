@@ -2,17 +2,19 @@
 
 use std::rc::Rc;
 
+use cairn_primitives::{Round, SealedRoot};
 use cairn_round::{
     ahead::Sealed,
     machine::Machine as _,
     miner::{Done, Task},
-    Event,
+    Event, Held,
 };
 
 use super::{Job, Machine, Made, Told, Training};
 use crate::{
     behaviour::Lesson,
     checkers::{Happening, Who},
+    disk::Open,
     meter::Part,
     network::Way,
     store::Fault,
@@ -29,7 +31,11 @@ impl World {
                 slot,
                 plan,
                 deadline,
+                anew,
             } => {
+                if anew {
+                    self.forget_made(who);
+                }
                 let inner = u32::from(self.workshop.run().inner.steps);
                 let most = self.members[who].behaviour.steps(round, inner);
                 self.computes(who);
@@ -45,6 +51,7 @@ impl World {
                     windows: Vec::new(),
                     is_last: false,
                     is_making: false,
+                    is_abandoned: false,
                 };
                 self.members[who].process.training = Some(training);
                 self.next_step(who);
@@ -53,16 +60,18 @@ impl World {
                 self.computes(who);
                 self.serve(who, demand);
             }
+            Task::TrainUntil(deadline) => {
+                if let Some(training) = &mut self.members[who].process.training {
+                    training.deadline = deadline;
+                }
+            }
+            Task::Store(intent) => self.upload(who, intent.commitment.sealed_root),
             Task::FinishTraining => {
                 if let Some(training) = &mut self.members[who].process.training {
                     training.is_last = true;
                 }
             }
-            Task::AbandonTraining => {
-                if let Some(training) = self.members[who].process.training.take() {
-                    self.done_mining(who, Done::NothingTrained(training.round));
-                }
-            }
+            Task::AbandonTraining => self.abandon(who),
             Task::FetchAhead(sealed) => {
                 let fetching = self.fetch_sealed(who, sealed.id.1, Part::Ahead);
                 self.begin(who, fetching, Job::FetchAhead(Box::new(sealed)));
@@ -72,9 +81,58 @@ impl World {
         }
     }
 
+    /// Training ends without a contribution. Where rounds overlap it may be begun anew at once, so its step ends first.
+    fn abandon(&mut self, who: Who) {
+        let overlaps = self.workshop.run().overlaps();
+        let training = self.members[who].process.training.as_mut();
+        if let Some(training) = training.filter(|it| overlaps && !it.is_making) {
+            training.is_abandoned = true;
+            return;
+        }
+        if let Some(training) = self.members[who].process.training.take() {
+            self.done_mining(who, Done::NothingTrained(training.round));
+        }
+    }
+
+    /// What a miner goes on from: where rounds overlap, from what its newest contribution left.
     fn memory_of(&mut self, who: Who) -> Rc<Memory> {
         let process = &mut self.members[who].process;
+        if let Some(open) = &process.open {
+            return open.left.clone();
+        }
         process.memory.get_or_insert_default().clone()
+    }
+
+    /// What was not settled is void.
+    fn forget_made(&mut self, who: Who) {
+        let member = &mut self.members[who];
+        (member.process.open, member.process.ahead) = (None, None);
+        member.disk.write(|content| {
+            (content.open, content.ahead) = (None, None);
+        });
+    }
+
+    /// Sends the copy of a contribution to the store, beside what is computed.
+    fn upload(&mut self, who: Who, root: SealedRoot) {
+        let costs = self.workshop.costs();
+        let transfer = self.file(who, Way::Up, costs.contribution, 0);
+        self.moves(who, Part::Upload, 0, transfer);
+        self.begin(who, transfer, Job::Upload(root));
+    }
+
+    /// It is there, unless the member was cut off.
+    pub(super) fn uploaded(&mut self, who: Who, root: SealedRoot) {
+        let member = &self.members[who];
+        let is_it = |open: &&Open| open.intent.commitment.sealed_root == root;
+        let copy = member.disk.content().made().find(is_it);
+        let copy = copy.map(|open| open.copy.clone());
+        let is_cut = self.network.is_cut(who);
+        let is_stored = copy.is_some() && !is_cut;
+        if let Some(copy) = copy.filter(|_| is_stored && member.behaviour.uploads()) {
+            self.store.put(root.0, copy);
+            self.perhaps_spoil(who, root);
+        }
+        self.tell_miner(who, Done::Stored(root, is_stored));
     }
 
     pub(super) fn done_mining(&mut self, who: Who, done: Done) {
@@ -137,15 +195,19 @@ impl World {
             Job::KeepSealed(made) => {
                 // Abandoned meanwhile: what is on disk belongs to a round that is over.
                 let round = made.open.intent.round;
-                let process = &self.members[who].process;
-                if process.training.as_ref().map(|it| it.round) != Some(round) {
+                if !self.is_making(who, round) {
                     return;
                 }
                 let root = made.open.intent.commitment.sealed_root;
                 let steps = made.open.traced.windows.len() as u64;
                 self.meter.makes(root, steps);
                 self.members[who].disk.write(|content| {
-                    content.open = Some(made.open.clone());
+                    let is_ahead = content.held().is_some_and(|held| held.round < round);
+                    let place = match is_ahead {
+                        true => &mut content.ahead,
+                        false => &mut content.open,
+                    };
+                    *place = Some(made.open.clone());
                 });
                 self.tell_soon(who, Told::Sealed(made));
             }
@@ -153,10 +215,19 @@ impl World {
         }
     }
 
+    /// Whether the contribution to this round is being made: it was not abandoned meanwhile, nor begun anew.
+    fn is_making(&self, who: Who, round: Round) -> bool {
+        let training = self.members[who].process.training.as_ref();
+        training.is_some_and(|training| training.is_making && training.round == round)
+    }
+
     fn stepped(&mut self, who: Who) {
         let Some(mut training) = self.members[who].process.training.take() else {
             return;
         };
+        if training.is_abandoned {
+            return self.done_mining(who, Done::NothingTrained(training.round));
+        }
         let windows = self.with_lesson(who, &training, |behaviour, lesson, _| {
             behaviour.windows(lesson, training.windows.len() as u32)
         });
@@ -215,7 +286,7 @@ impl World {
         let label = Label {
             netuid: self.netuid.get(),
             hotkey: member.hotkey.id(),
-            held,
+            held: Held { round, ..held },
         };
         // A crash before this is on disk makes another key: what was not committed to may differ.
         let mut draw = self
@@ -232,9 +303,16 @@ impl World {
         let Some(trained) = trained else {
             return self.done_mining(who, Done::NothingTrained(round));
         };
-        let (open, sealed) = trained.seal(draw.secret());
+        let (open, sealed) = trained.seal(draw.secret(), theta);
         self.members[who].process.training = Some(training);
         let costs = self.workshop.costs();
+        if self.workshop.run().overlaps() {
+            // Its copy is stored while the next round is trained.
+            self.notes(who, Part::Seal, 0, costs.seal);
+            self.notes(who, Part::Carry, costs.seal, costs.carry);
+            let made = Made { open, sealed };
+            return self.begin(who, costs.seal + costs.carry, Job::KeepSealed(made));
+        }
         let transfer = self.file(who, Way::Up, costs.contribution, costs.seal);
         self.notes(who, Part::Seal, 0, costs.seal);
         self.moves(who, Part::Upload, costs.seal, transfer);
@@ -291,7 +369,7 @@ impl World {
     }
 
     /// Something may be wrong with what was stored.
-    fn perhaps_spoil(&mut self, who: Who, root: cairn_primitives::SealedRoot) {
+    fn perhaps_spoil(&mut self, who: Who, root: SealedRoot) {
         let weather = self.weather();
         if !self.weather_rng.chance(weather.spoilt) {
             return;
@@ -309,14 +387,26 @@ impl World {
     /// The intent to commit is on disk.
     pub(crate) fn sealed(&mut self, who: Who, made: Made) {
         let intent = made.open.intent.clone();
+        if self.workshop.run().overlaps() && !self.is_making(who, intent.round) {
+            return;
+        }
         let process = &mut self.members[who].process;
         process.training = None;
-        process.open = Some(made.open);
+        let held = process.held.as_ref().map(|(held, _)| held.round);
+        let place = match held < Some(intent.round) {
+            true => &mut process.ahead,
+            false => &mut process.open,
+        };
+        *place = Some(made.open);
         self.see(&Happening::Sealed {
             who,
             round: intent.round,
             root: intent.commitment.sealed_root,
         });
-        self.done_mining(who, Done::Sealed(intent));
+        let done = match self.workshop.run().overlaps() {
+            true => Done::Made(intent),
+            false => Done::Sealed(intent),
+        };
+        self.done_mining(who, done);
     }
 }

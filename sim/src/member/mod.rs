@@ -73,6 +73,8 @@ pub enum Job {
     Step,
     /// A contribution is compressed, sealed and stored.
     Store(Made),
+    /// The copy of a contribution is sent to the store.
+    Upload(SealedRoot),
     /// The intent to commit is written to disk.
     KeepSealed(Made),
     /// A sealed file is fetched.
@@ -137,6 +139,8 @@ pub struct Training {
     pub(crate) is_last: bool,
     /// Whether the steps are over and the contribution is being made.
     pub(crate) is_making: bool,
+    /// Whether nothing is to be made of it: it ends after the present step.
+    pub(crate) is_abandoned: bool,
 }
 
 /// Contributions that a validator measures, on the parameters with which their round began.
@@ -179,6 +183,8 @@ pub struct Process {
     pub(crate) norm: Option<f64>,
     pub(crate) memory: Option<Rc<Memory>>,
     pub(crate) open: Option<Open>,
+    /// The contribution made for the round after the one held, where rounds overlap.
+    pub(crate) ahead: Option<Open>,
     /// Where makers ended, as far as the rounds were seen here.
     pub(crate) ends: Ends,
     /// An outer step that was computed.

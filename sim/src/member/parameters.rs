@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use cairn_protocol::{
     checkpoint::{self, Source},
-    combination,
+    combination, overlap,
     verdict::Before,
 };
 use cairn_round::{audit::Demand, validator::Claim, Event, Held, Included, Seen, Settlement};
@@ -65,7 +65,7 @@ impl World {
                 hotkey: seen.hotkey,
                 commitment: seen.commitment.clone(),
                 key: seen.key?,
-                parent_root: held.root,
+                parent_root: overlap::base(held.root, settlement.base),
             };
             let opened =
                 self.workshop
@@ -126,12 +126,17 @@ impl World {
         } = pending;
         let Settled { theta, norm } = next;
         let process = &mut member.process;
-        let open = process.open.take().filter(|_| is_included);
-        let audited = audited.zip(open.clone()).zip(process.held.clone());
-        let audited = audited.map(|((demand, open), (_, theta))| Audited {
+        let open = process.open.take();
+        // What was made ahead goes on from that.
+        let is_void = open.is_some() && !is_included;
+        process.open = process.ahead.take().filter(|_| !is_void);
+        let next = process.open.clone();
+        let open = open.filter(|_| is_included);
+        let audited = audited.zip(open.clone());
+        let audited = audited.map(|(demand, open)| Audited {
             demand,
             traced: open.traced,
-            theta,
+            theta: open.theta,
             memory: process.memory.clone().unwrap_or_default(),
         });
         let left = open.map(|open| open.left);
@@ -139,7 +144,7 @@ impl World {
             content.held = Some((held, theta.clone()));
             content.norm = norm;
             content.ends = ends.clone();
-            content.open = None;
+            (content.open, content.ahead) = (next.clone(), None);
             if audited.is_some() {
                 content.audited = audited;
             }

@@ -28,6 +28,8 @@ pub struct Bench {
     pub validators: usize,
     /// Whole rounds that are measured, after those in which the network only comes to be.
     pub rounds: u32,
+    /// How many rounds training runs ahead.
+    pub overlap: u8,
     /// What is assumed of a host.
     pub host: Host,
 }
@@ -53,6 +55,8 @@ pub struct Row {
     pub contributors: usize,
     /// Contributors that there were, since a subnet has no more seats.
     pub seated: usize,
+    /// How many rounds training ran ahead.
+    pub overlap: u8,
     /// The seed that replays it.
     pub seed: u64,
     /// Whole rounds that were measured; none if the simulation did not come that far, or if nearly all never took part.
@@ -102,6 +106,7 @@ fn settings(bench: Bench, reading: &Reading) -> Settings {
         seed,
         validators,
         rounds,
+        overlap,
         host,
         ..
     } = bench;
@@ -117,6 +122,7 @@ fn settings(bench: Bench, reading: &Reading) -> Settings {
         // No two train on the same, and as much is left that nobody trains on.
         windows: 2 * of_one * seated.max(1),
         terms: Some(terms(&costs, reading.lines, seated)),
+        overlap,
         block_time: BLOCK,
         links: Links {
             lines: Some(reading.lines),
@@ -157,6 +163,7 @@ fn row(bench: Bench, reading: &Reading, result: &RunResult, meter: &Meter) -> Ro
         down: reading.lines.down,
         contributors: bench.contributors,
         seated: bench.seated(),
+        overlap: bench.overlap,
         seed: bench.seed,
         rounds,
         null_rounds: result.null_rounds(),
@@ -204,6 +211,7 @@ mod tests {
             contributors,
             validators: 2,
             rounds: 1,
+            overlap: 0,
             host: Host {
                 cores: 64,
                 disk: 10_000_000_000,
@@ -275,6 +283,23 @@ mod tests {
         assert_eq!((row.share, row.round()), (0.7, 10.0));
         assert_eq!((row.ahead, row.validator_fetches), (2.0, 2.0));
         assert_eq!(row.validator_measures, 0.0);
+    }
+
+    /// What it sends it sends while it trains, and it trains while others wait.
+    #[test]
+    fn where_rounds_overlap_neither_sending_nor_attesting_takes_time_from_training() {
+        let ahead = Bench {
+            overlap: 1,
+            ..bench(3)
+        };
+        let [behind, ahead] = [bench(3), ahead].map(|bench| {
+            let row = measure(bench, &READINGS[0]).expect("a network");
+            assert!(row.broken.is_empty() && row.included == 3.0, "{row:?}");
+            row
+        });
+        assert!(ahead.share > behind.share, "{ahead:?}, {behind:?}");
+        let rest = |row: &Row| row.of(Part::Upload) + row.of(Part::Bind) + row.of(Part::Open);
+        assert!(rest(&ahead) < rest(&behind), "{ahead:?}, {behind:?}");
     }
 
     /// What a round takes on a narrow line follows from the bytes of its files.

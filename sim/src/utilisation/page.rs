@@ -80,8 +80,8 @@ fn replay(made: Made) -> String {
     let Host { cores, disk } = host;
     let disk = disk / 1_000_000_000;
     format!(
-        "`cairn-sim utilisation --contributors N --line LINE --seed SEED --validators {validators} --rounds {rounds} \
-         --cores {cores} --disk {disk}` replays a row."
+        "`cairn-sim utilisation --contributors N --line LINE --overlap N --seed SEED --validators {validators} --rounds \
+         {rounds} --cores {cores} --disk {disk}` replays a row."
     )
 }
 
@@ -106,9 +106,10 @@ fn assumed(rows: &[Row], made: Made) -> String {
     )
 }
 
-/// A bandwidth with so many contributors, over all seeds.
+/// A bandwidth with so many contributors that train so far ahead, over all seeds.
 struct Line<'a> {
     reading: &'static Reading,
+    overlap: u8,
     contributors: usize,
     rows: Vec<&'a Row>,
 }
@@ -117,19 +118,27 @@ fn lines(rows: &[Row]) -> Vec<Line<'_>> {
     let mut counts: Vec<usize> = rows.iter().map(|row| row.contributors).collect();
     counts.sort_unstable();
     counts.dedup();
-    let cells = READINGS
-        .iter()
-        .flat_map(|reading| counts.iter().map(move |count| (reading, *count)));
-    let line = |(reading, contributors): (&'static Reading, usize)| {
-        let is_it = |row: &&Row| (row.bandwidth, row.contributors) == (reading.name, contributors);
-        let rows: Vec<&Row> = rows.iter().filter(is_it).collect();
-        (!rows.is_empty()).then_some(Line {
-            reading,
-            contributors,
-            rows,
-        })
-    };
-    cells.filter_map(line).collect()
+    let mut ahead: Vec<u8> = rows.iter().map(|row| row.overlap).collect();
+    ahead.sort_unstable();
+    ahead.dedup();
+    let mut lines = Vec::new();
+    for reading in &READINGS {
+        for contributors in &counts {
+            for overlap in &ahead {
+                let name = (reading.name, *overlap, *contributors);
+                let is_it = |row: &&Row| (row.bandwidth, row.overlap, row.contributors) == name;
+                let rows: Vec<&Row> = rows.iter().filter(is_it).collect();
+                let line = (!rows.is_empty()).then_some(Line {
+                    reading,
+                    overlap: *overlap,
+                    contributors: *contributors,
+                    rows,
+                });
+                lines.extend(line);
+            }
+        }
+    }
+    lines
 }
 
 impl Line<'_> {
@@ -158,7 +167,19 @@ impl Line<'_> {
 
     /// The cells by which a line is known.
     fn name(&self) -> String {
-        format!("| {} | {}", self.reading.name, self.contributors)
+        format!(
+            "| {} | {} | {}",
+            self.reading.name, self.overlap, self.contributors
+        )
+    }
+
+    /// What it is called in a sentence.
+    fn words(&self) -> String {
+        let ahead = match self.overlap {
+            0 => "",
+            _ => ", with overlap",
+        };
+        format!("{}{ahead}", self.reading.name)
     }
 
     fn share(&self) -> String {
@@ -222,7 +243,7 @@ fn notes(lines: &[Line]) -> Vec<String> {
             notes.push(format!(
                 "Wanted in Covenant's setting: {}. At {}: {}, {verdict}.",
                 percent(TARGET),
-                line.reading.name,
+                line.words(),
                 percent(share.mean)
             ));
         }
@@ -238,7 +259,7 @@ fn notes(lines: &[Line]) -> Vec<String> {
             line.seated()
         ));
     }
-    let name = |line: &Line| format!("{} at {}", line.contributors, line.reading.name);
+    let name = |line: &Line| format!("{} at {}", line.contributors, line.words());
     let unmeasured = lines
         .iter()
         .filter(|line| line.spread(Row::round).is_none());
@@ -290,16 +311,17 @@ validator that measures; 4 bytes a parameter written to disk by each outer step,
   everybody else.
 - A miner fetches sealed files as soon as they are committed to, beside all else, and when the round is settled and
   final only those that it does not have, as `cairn mine` does.
-- Rounds do not overlap: what trains waits for the round before it.
-  Overlap is not built, so there is no row with it.
+- In rows with an overlap of 1 a round is trained while the one before it is revealed, attested and settled
+  ([the rule](protocol.md#overlap-what-is-trained-ahead)), and a contribution is sent while the next one is trained.
+  What writes to the disk still holds up training, as it does in `cairn mine`.
 - Nothing is audited, nobody joins, crashes or is late, and no message is lost.
 - Work of different members, and opening files beside other work, do not slow each other down.
 
 ";
 
 const SHARES: &str = "
-| line | contributors | seated | share | s a round | included | validators fetch, s | and measure, s |
-|---|---:|---:|---:|---:|---:|---:|---:|
+| line | overlap | contributors | seated | share | s a round | included | validators fetch, s | and measure, s |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 const WHERE: &str = "
@@ -308,8 +330,8 @@ HeteroSparseLoCo (arXiv 2601.02360) models more than 97 %.
 
 ## Where a contributor's round goes, in seconds
 
-| line | contributors | train | seal | upload | reveal | attest | final | fetch | apply | disk | beside: ahead |
-|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| line | overlap | contributors | train | seal | upload | reveal | attest | final | fetch | apply | disk | beside: ahead |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 const PARTS: &str = "
@@ -329,8 +351,8 @@ const LIMITS: &str = "
 
 The last three columns are arithmetic, not simulated.
 
-| line | contributors | most goes into | GB a contributor fetches | s on its line | bound |
-|---|---:|---|---:|---:|---:|
+| line | overlap | contributors | most goes into | GB a contributor fetches | s on its line | bound |
+|---|---:|---:|---|---:|---:|---:|
 ";
 
 const TAIL: &str = "
@@ -372,6 +394,7 @@ mod tests {
             down: 62_500_000,
             contributors,
             seated: contributors.min(253),
+            overlap: 0,
             seed,
             rounds: 3,
             null_rounds: 0,
@@ -394,12 +417,12 @@ mod tests {
     fn a_line_has_all_seeds_and_says_what_limits_it() {
         let page = page(&[row(20, 1, 1_200.0), row(20, 2, 1_240.0)], MADE);
         assert!(page.lines().all(|line| line.len() <= 120), "{page}");
-        let share = "| Mb/s | 20 | 20 | 61.0 % (60.0 % to 62.0 %) | 2000 | 20 | 437 | 300 |";
+        let share = "| Mb/s | 0 | 20 | 20 | 61.0 % (60.0 % to 62.0 %) | 2000 | 20 | 437 | 300 |";
         assert!(page.contains(share), "{page}");
-        let parts = "| Mb/s | 20 | 1220 | 0 | 100 | 10 | 0 | 0 | 670 | 0 | 0 | 415 |";
+        let parts = "| Mb/s | 0 | 20 | 1220 | 0 | 100 | 10 | 0 | 0 | 670 | 0 | 0 | 415 |";
         assert!(page.contains(parts), "{page}");
         // The files of 19 others are 26.0 GB or 415 s.
-        let limits = "| Mb/s | 20 | fetch | 26.0 | 415 | 100.0 % |";
+        let limits = "| Mb/s | 0 | 20 | fetch | 26.0 | 415 | 100.0 % |";
         assert!(page.contains(limits), "{page}");
         let words = words(&page);
         assert!(words.contains("98.0 %. At Mb/s: 61.0 %, not met."));
@@ -407,6 +430,22 @@ mod tests {
         assert!(!words.contains("validators included"));
         let replays = "--seed SEED --validators 3 --rounds 2 --cores 64 --disk 10` replays a row.";
         assert!(words.ends_with(replays), "{words}");
+    }
+
+    #[test]
+    fn a_row_with_overlap_is_a_line_of_its_own() {
+        let ahead = Row {
+            overlap: 1,
+            ..row(20, 1, 1_600.0)
+        };
+        let page = page(&[row(20, 1, 1_200.0), ahead], MADE);
+        for line in [
+            "| Mb/s | 0 | 20 | 20 | 60.0 %",
+            "| Mb/s | 1 | 20 | 20 | 80.0 %",
+        ] {
+            assert!(page.contains(line), "{page}");
+        }
+        assert!(words(&page).contains("At Mb/s, with overlap: 80.0 %, not met."));
     }
 
     #[test]
@@ -428,6 +467,6 @@ mod tests {
         assert!(said.contains("Not one whole round was seen: 20 at Mb/s."));
         assert!(said.contains("20 at Mb/s: 4 rounds included nothing."));
         assert!(said.contains("20 at Mb/s: checkers found something wrong: lineage."));
-        assert!(said.contains("| Mb/s | 20 | 20 | – | – | – | – | – |"));
+        assert!(said.contains("| Mb/s | 0 | 20 | 20 | – | – | – | – | – |"));
     }
 }

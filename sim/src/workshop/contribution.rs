@@ -17,7 +17,7 @@ pub struct Label {
     pub netuid: u16,
     /// The miner's hotkey.
     pub hotkey: Hotkey,
-    /// The round and the parameters with which it began.
+    /// The round, and the root of the parameters that it is made from.
     pub held: Held,
 }
 
@@ -160,8 +160,8 @@ impl Workshop {
 }
 
 impl Trained {
-    /// Seals the file with a key: what is committed to, and what is stored.
-    pub fn seal(self, key: [u8; 32]) -> (Open, Rc<[u8]>) {
+    /// Seals the file, which was made from `theta`, with a key: what is committed to, and what is stored.
+    pub fn seal(self, key: [u8; 32], theta: Rc<Theta>) -> (Open, Rc<[u8]>) {
         let (commitment, sealed) = sealed_file(&self.header, &self.plain, &key);
         let intent = Intent {
             round: self.header.round,
@@ -170,12 +170,15 @@ impl Trained {
         };
         let left = Rc::new(self.memory);
         let traced = self.traced;
+        let sealed: Rc<[u8]> = sealed.into();
         let open = Open {
             intent,
             left,
             traced,
+            theta,
+            copy: sealed.clone(),
         };
-        (open, sealed.into())
+        (open, sealed)
     }
 }
 

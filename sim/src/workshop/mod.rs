@@ -139,10 +139,10 @@ impl Workshop {
     /// # Errors
     /// [`EngineError`] if this machine cannot compute.
     pub fn new(kind: Kind, rng: &Rng, windows: u64, costs: Costs) -> Result<Workshop, EngineError> {
-        Workshop::on(kind, rng, windows, costs, None)
+        Workshop::on(kind, rng, windows, costs, (None, 0))
     }
 
-    /// The same with a run on these terms.
+    /// The same with a run on these terms, of which training runs so many rounds ahead.
     ///
     /// # Errors
     /// [`EngineError`] if this machine cannot compute.
@@ -151,7 +151,7 @@ impl Workshop {
         rng: &Rng,
         windows: u64,
         costs: Costs,
-        terms: Option<Terms>,
+        terms: (Option<Terms>, u8),
     ) -> Result<Workshop, EngineError> {
         let made = run::make(kind, rng, windows, costs, terms)?;
         let layout = Layout::of(&made.run.model);

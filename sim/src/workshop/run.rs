@@ -63,7 +63,7 @@ pub(super) fn make(
     rng: &Rng,
     windows: u64,
     costs: Costs,
-    terms: Option<Terms>,
+    terms: (Option<Terms>, u8),
 ) -> Result<Made, EngineError> {
     match kind {
         Kind::Tiny => tiny(rng, windows, Matrices::AdamW, terms),
@@ -72,8 +72,9 @@ pub(super) fn make(
     }
 }
 
-/// A run on these terms.
-fn on(mut run: RunConfig, terms: Option<Terms>) -> RunConfig {
+/// A run on these terms, of which training runs so many rounds ahead.
+fn on(mut run: RunConfig, (terms, overlap): (Option<Terms>, u8)) -> RunConfig {
+    run.overlap = overlap;
     if let Some(terms) = terms {
         run.phases = terms.phases;
         run.inner.steps = terms.steps;
@@ -90,7 +91,7 @@ fn tiny(
     rng: &Rng,
     windows: u64,
     matrices: Matrices,
-    terms: Option<Terms>,
+    terms: (Option<Terms>, u8),
 ) -> Result<Made, EngineError> {
     let model = ModelShape {
         layers: 1,
@@ -127,7 +128,7 @@ fn tiny(
 }
 
 /// As few parameters as a model can have.
-fn bowl(rng: &Rng, windows: u64, costs: Costs, terms: Option<Terms>) -> Made {
+fn bowl(rng: &Rng, windows: u64, costs: Costs, terms: (Option<Terms>, u8)) -> Made {
     let model = ModelShape {
         layers: 1,
         d_model: 2,
@@ -228,5 +229,6 @@ fn run_of(
             auditors: 3,
             blocks: 12,
         },
+        overlap: 0,
     }
 }

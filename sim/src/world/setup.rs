@@ -48,7 +48,8 @@ impl World {
         )?;
         let network = Network::new(settings.links, rng.fork_at("network", settings.twin));
         let costs = settings.costs.unwrap_or(usual_costs(settings.engine));
-        let (kind, windows, terms) = (settings.engine, settings.windows, settings.terms);
+        let (kind, windows) = (settings.engine, settings.windows);
+        let terms = (settings.terms, settings.overlap);
         let workshop = Workshop::on(kind, &rng.fork("engine"), windows, costs, terms)?;
         let recruits = std::mem::take(&mut settings.cast);
         let checkers = Checkers::new(settings.block_time);

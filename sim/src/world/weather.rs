@@ -143,12 +143,15 @@ impl World {
     pub(super) fn restart(&mut self, who: Who) {
         let content = self.members[who].disk.content();
         let held = content.held();
-        let open = content
-            .open
-            .as_ref()
-            .map(|open| (open.intent.round, open.intent.commitment.sealed_root));
+        let made = content.made().map(|open| &open.intent);
+        let made = made.map(|intent| (intent.round, intent.commitment.sealed_root));
+        let made: Vec<_> = made.collect();
         self.note(b"back", who, &[]);
-        self.see(&Happening::Restarted { who, held, open });
+        self.see(&Happening::Restarted {
+            who,
+            held,
+            made: &made,
+        });
         self.start(who);
     }
 

@@ -29,6 +29,7 @@ const config = {
   phases: { train: 1_000, reveal: 10, attest: 10, floor: 25 },
   maxContributors: 8,
   audits: { rate: 0, auditors: 3, blocks: 8 },
+  overlap: 0,
 };
 
 const api = await ApiPromise.create({ provider: new WsProvider(world.ws), noInitWarn: true, throwOnConnect: true });

@@ -66,6 +66,7 @@ pub fn config() -> RunConfig {
         },
         max_contributors: 16,
         audits: AuditRules::default(),
+        overlap: 0,
     }
 }
 

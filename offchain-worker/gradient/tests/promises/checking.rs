@@ -75,6 +75,7 @@ fn config() -> RunConfig {
         },
         max_contributors: 8,
         audits: AuditRules::default(),
+        overlap: 0,
     }
 }
 

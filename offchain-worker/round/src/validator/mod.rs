@@ -12,7 +12,7 @@ use cairn_primitives::{
     BlockNumber, Commitment, Hotkey, ModelRoot, Round, SealedRoot, Text, Uid, Verdicts, H256,
 };
 
-use cairn_protocol::{checkpoint, phase::Attesting, value};
+use cairn_protocol::{checkpoint, overlap, phase::Attesting, value};
 
 use crate::{
     audit::{Auditing, Duty, Free, Verdict},
@@ -358,7 +358,7 @@ impl Validator {
                         hotkey: known.hotkey,
                         commitment: known.commitment.clone(),
                         key,
-                        parent_root: held.root,
+                        parent_root: overlap::base(held.root, view.base),
                     })
                 }
                 _ => continue,

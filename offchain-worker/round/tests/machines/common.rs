@@ -186,6 +186,8 @@ pub fn view(round: Round, start: BlockNumber) -> View {
         },
         plan: plan(round),
         miners: miners(),
+        base: None,
+        next: None,
         validators: vec![Attester {
             uid: VALIDATOR,
             hotkey: hotkey(VALIDATOR),
@@ -241,6 +243,7 @@ pub fn settled(round: Round, included: &[Seen]) -> Settlement {
         miners: miners(),
         plan: plan(round),
         exam: exam_of(round),
+        base: None,
         before: None,
         after: None,
     }

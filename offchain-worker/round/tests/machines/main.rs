@@ -14,6 +14,7 @@ mod measure;
 mod measuring;
 mod miner;
 mod miner_views;
+mod overlap;
 mod parameters;
 mod scores;
 mod secrets;

@@ -25,6 +25,7 @@ fn train(round: Round, deadline: BlockNumber) -> Action<Task> {
         slot: 1,
         plan: plan(round),
         deadline,
+        anew: false,
     })
 }
 
@@ -238,6 +239,7 @@ fn slot_commitment_and_inclusion_are_found_by_the_hotkey() {
         slot: 2,
         plan: plan(0),
         deadline: 104,
+        anew: false,
     });
     let fetch = Action::Do(Task::FetchAhead(Sealed {
         round: 0,

@@ -204,7 +204,9 @@ impl Run {
                 slot,
                 plan: data,
                 deadline: _,
+                anew,
             }) => {
+                assert!(!anew, "rounds do not overlap");
                 assert_eq!((slot, data), (1, plan(round)));
                 assert_eq!((held.round, made), (round, None));
                 assert_eq!(self.view().round.round, round);

@@ -60,6 +60,7 @@ pub fn run() -> RunConfig {
         phases: PHASES,
         max_contributors: 16,
         audits: AuditRules::default(),
+        overlap: 0,
     }
 }
 

@@ -175,7 +175,7 @@ fn describe(config: &RunConfig) -> String {
            inner        {} steps of {} sequences, learning rate {}{}\n  \
            compression  {} of 4,096 values, error decay {}\n  \
            outer        learning rate {}, rho {}; combined by {}\n  \
-           round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions\n  \
+           round        {} blocks to train, {} to reveal, {} to attest; at most {} contributions{}\n  \
            audits       {}\n",
         thousands(Layout::of(m).parameters() as u64),
         m.layers,
@@ -201,8 +201,17 @@ fn describe(config: &RunConfig) -> String {
         p.reveal,
         p.attest,
         config.max_contributors,
+        ahead(config),
         audits(&config.audits),
     )
+}
+
+/// Whether rounds overlap, in words.
+fn ahead(config: &RunConfig) -> &'static str {
+    match config.overlaps() {
+        true => "; the next one is trained while one is revealed and attested",
+        false => "",
+    }
 }
 
 /// What is audited, in words.

@@ -87,6 +87,11 @@ pub struct Options {
     #[arg(long, env = "CAIRN_RUN_FILE", value_name = "FILE")]
     pub run: Option<PathBuf>,
 
+    /// How many rounds training runs ahead of the outer step: 1 has miners train the next round while one is revealed
+    /// and attested [default: what the run's configuration says]
+    #[arg(long, env = "CAIRN_OVERLAP", value_name = "N", value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub overlap: Option<u8>,
+
     /// Text to train on [default: the State of the Union addresses, which are built in]
     #[arg(
         long,

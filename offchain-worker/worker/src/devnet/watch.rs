@@ -215,6 +215,7 @@ impl Devnet {
             // The data alone: all else goes from member to member.
             config.data.store = named;
         }
+        config.overlap = options.overlap.unwrap_or(config.overlap);
         if options.device != Device::Cpu {
             config.audits = AuditRules::default();
         }

@@ -56,10 +56,12 @@ async fn run() -> RunInfo {
             cursor: 0,
             miners: Vec::new(),
             validators: Vec::new(),
+            base: None,
         },
         oldest_round: 0,
         absent: Vec::new(),
         unawaited: Vec::new(),
+        next: None,
     }
 }
 

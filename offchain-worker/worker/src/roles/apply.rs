@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use cairn_gradient::{checked::counted, Checked};
 use cairn_primitives::{ModelRoot, Round, SealedRoot, Standing, Uid};
-use cairn_protocol::verdict::Before;
+use cairn_protocol::{overlap, verdict::Before};
 use cairn_round::{validator::Claim, Included, Settlement};
 use futures::{stream, StreamExt, TryStreamExt};
 use tokio::task::spawn_blocking;
 
 use super::{
+    ahead,
     chain::Chain,
     driver::{with_engine, Desk},
     inspect::{check, fetch},
@@ -34,8 +35,8 @@ pub(super) async fn apply<C: Chain>(
     at_hand: &AtHand,
     is_included: bool,
 ) -> Result<(ModelRoot, AtHand), RoleError> {
-    let parent_root =
-        with_engine(desk, |engine| Ok(engine.root(cairn_engine::Version::Held)?)).await?;
+    let held = with_engine(desk, |engine| Ok(engine.root(cairn_engine::Version::Held)?)).await?;
+    let parent_root = overlap::base(held, settlement.base);
     // A plain list of futures: a closure inside the stream would tie its lifetime to the job's.
     let included = settlement.included.iter();
     let jobs: Vec<_> = included
@@ -63,11 +64,16 @@ pub(super) async fn apply<C: Chain>(
     let ids = settlement.included.iter().map(|one| &one.seen);
     let ids = ids.map(|seen| (seen.uid, seen.commitment.sealed_root));
     let ids: BTreeMap<Uid, SealedRoot> = ids.collect();
+    let (state, overlaps) = (desk.state.clone(), run.config.overlaps());
     with_engine(desk, move |engine| {
         engine.discard();
+        let is_carried_on = match overlaps {
+            true => ahead::carries_on(engine, &locked(&state), is_included)?,
+            false => is_included,
+        };
         let root = engine.settle(&cairn_engine::Settlement {
             included: &contributions,
-            is_included,
+            is_included: is_carried_on,
         })?;
         let files = contributions.into_iter();
         let files = files.filter_map(|(uid, _, file)| Some(((uid, *ids.get(&uid)?), file)));

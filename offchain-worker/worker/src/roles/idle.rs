@@ -90,6 +90,16 @@ pub fn has_begun(run: &RunInfo) -> bool {
     round.round > 0 || round.phase != Phase::Settle || !round.seed.is_zero()
 }
 
+/// What is to be said of the next round to who came too late for this one.
+fn drawn_ahead(run: &RunInfo, part: Part) -> &'static str {
+    match part {
+        Part::Miner if run.config.overlaps() => {
+            "; rounds overlap, so miners have data from the one after that on"
+        }
+        _ => "",
+    }
+}
+
 /// What a run that has not begun waits for; `None` if the next block begins it.
 pub fn waits_for(subnet: &SubnetInfo, members: &[MemberInfo]) -> Option<String> {
     let rules = &subnet.hyperparameters;
@@ -218,8 +228,9 @@ impl Facts<'_> {
         match full {
             Some(why) => format!("{why}; {next}"),
             None => format!(
-                "its uid or {} came after the round had begun; {next}",
-                part.backing()
+                "its uid or {} came after the round had begun; {next}{}",
+                part.backing(),
+                drawn_ahead(run, part)
             ),
         }
     }

@@ -76,7 +76,7 @@ pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Hel
     let (state, run) = (desk.state.clone(), desk.run.clone());
     with_engine(desk, move |engine| {
         let known = engine.state(Version::Held).ok();
-        let known = known.filter(|known| known.sent.is_none());
+        let known = known.filter(|known| known.sent.is_none() && !locked(&state).has_open());
         let begins_anew = known.is_none();
         let (optimizer, feedback) = known.map_or((None, None), |it| (it.optimizer, it.feedback));
         let root = engine.load(State {

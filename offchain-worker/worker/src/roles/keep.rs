@@ -39,13 +39,15 @@ pub(super) async fn keep<C: Send + 'static>(desk: Desk<C>, kept: Kept) -> Result
             false => read(engine.as_ref(), Version::Pending, Part::Parameters)?,
         };
         let ends = locked(&desk.run.next_ends).take();
+        let config = &desk.run.config;
         let change = Change {
             held: Some(kept.held),
             parameters,
             open: match kept.is_included {
                 true => OpenChange::Included(kept.audited),
-                false => OpenChange::Void,
+                false => OpenChange::NotIncluded,
             },
+            keeps_origin: config.overlaps() && config.audits.rate > 0,
             last: Some(&kept.line),
             norm: engine.norm(Version::Pending)?,
             ends: ends.as_ref(),

@@ -1,15 +1,16 @@
 //! One look at the chain, for a role's machine: what the best block says of the current round, and what the finalised
 //! one says of a round that has ended.
 
-use cairn_chain::{
-    AccountId, ChainError, ContributionInfo, MemberEndpoints, MemberInfo, RoundInfo, RunInfo,
+use cairn_chain::{AccountId, ChainError, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
+use cairn_primitives::{
+    api::{self, NextRound},
+    BlockNumber, Hotkey, Round, Uid, H256,
 };
-use cairn_primitives::{api, BlockNumber, Hotkey, Round, Uid, H256};
-use cairn_protocol::phase::Timetable;
+use cairn_protocol::{assignment::DataRange, phase::Timetable};
 use cairn_round::{
     hidden_row::{Committed, Scoring},
     machine::Question,
-    Attester, Included, Named, RoundView, Seen, Settlement, View,
+    Attester, Included, Named, Next, RoundView, Seen, Settlement, View,
 };
 
 use super::{chain::Chain, heads::Heads, run::Run, RoleError};
@@ -48,11 +49,7 @@ pub(super) async fn look<C: Chain>(
         false => None,
     };
     let audits = chain.audits(best, netuid).await?;
-    let own = match chain.endpoints_of(best, netuid, &[run.hotkey]).await {
-        // An older runtime names no endpoints.
-        Err(ChainError::UnknownFunction { .. }) => Vec::new(),
-        own => own?,
-    };
+    let named = named(chain, run, best).await?;
     let at = heads.finalized.hash;
     let asked = question.settled.filter(|asked| *asked < round.round);
     let settled = match asked {
@@ -72,7 +69,9 @@ pub(super) async fn look<C: Chain>(
             oldest: info.oldest_round,
         },
         plan: run.plan(round),
-        miners: miners(round),
+        miners: members(&round.miners),
+        base: round.base,
+        next: info.next.as_ref().map(|next| ahead(run, next)),
         validators: validators(round),
         absent: hotkeys(&info.absent),
         unawaited: hotkeys(&info.unawaited),
@@ -82,7 +81,7 @@ pub(super) async fn look<C: Chain>(
             .map(|info| info.map(AccountId::hotkey))
             .collect(),
         settled,
-        named: own.into_iter().next().map(named),
+        named,
         voting,
     };
     Ok(Some(Looked {
@@ -91,6 +90,16 @@ pub(super) async fn look<C: Chain>(
         member,
         block: heads.best.number,
     }))
+}
+
+/// A round that is drawn and has not begun.
+fn ahead(run: &Run, next: &NextRound<AccountId>) -> Next {
+    let (pass, cursor) = (next.pass, next.cursor);
+    Next {
+        round: next.round,
+        plan: run.plan_at(DataRange { pass, cursor }, next.miners.len()),
+        miners: members(&next.miners),
+    }
 }
 
 fn hotkeys(members: &[(Uid, AccountId)]) -> Vec<Hotkey> {
@@ -149,17 +158,18 @@ pub(super) async fn settlement<C: Chain>(
     Ok(Some(Settlement {
         round,
         included,
-        miners: miners(&info),
+        miners: members(&info.miners),
         plan: run.plan(&info),
         exam: settled.exam,
+        base: info.base,
         before: root_of(round),
         after: root_of(round.saturating_add(1)),
     }))
 }
 
-fn miners(round: &RoundInfo) -> Vec<(Uid, Hotkey)> {
-    let miner = |(uid, hotkey): &(Uid, AccountId)| (*uid, hotkey.hotkey());
-    round.miners.iter().map(miner).collect()
+fn members(members: &[(Uid, AccountId)]) -> Vec<(Uid, Hotkey)> {
+    let member = |(uid, hotkey): &(Uid, AccountId)| (*uid, hotkey.hotkey());
+    members.iter().map(member).collect()
 }
 
 fn validators(round: &RoundInfo) -> Vec<Attester> {
@@ -181,11 +191,18 @@ fn seen(entry: &ContributionInfo) -> Seen {
     }
 }
 
-fn named(own: MemberEndpoints) -> Named {
-    Named {
+/// What this worker has named as its endpoints by block `at`, if it is a member.
+async fn named<C: Chain>(chain: &C, run: &Run, at: H256) -> Result<Option<Named>, RoleError> {
+    let own = match chain.endpoints_of(at, run.netuid, &[run.hotkey]).await {
+        // An older runtime names no endpoints.
+        Err(ChainError::UnknownFunction { .. }) => Vec::new(),
+        own => own?,
+    };
+    let named = own.into_iter().next().map(|own| Named {
         endpoints: own.endpoints,
         set_at: own.set_at,
-    }
+    });
+    Ok(named)
 }
 
 fn voting(voting: api::Scoring) -> Scoring {

@@ -20,6 +20,7 @@
 //! | [`ledger`], [`status`], [`progress`] | what is told to people and programs |
 //! | [`miner`], [`validator`] | the work of each role |
 
+mod ahead;
 mod apply;
 pub mod chain;
 mod driver;

@@ -104,14 +104,14 @@ impl Run {
 
     /// Who has to train on what in a round of this run, and what its contributions are measured on.
     pub fn plan(&self, round: &RoundInfo) -> Plan {
-        let data = RoundData {
-            range: DataRange {
-                pass: round.pass,
-                cursor: round.cursor,
-            },
-            miners: round.miners.len() as u64,
-        };
-        Plan::new(self.netuid, &self.config, data)
+        let (pass, cursor) = (round.pass, round.cursor);
+        self.plan_at(DataRange { pass, cursor }, round.miners.len())
+    }
+
+    /// The same of a round with so many miners whose data begins there.
+    pub fn plan_at(&self, range: DataRange, miners: usize) -> Plan {
+        let miners = miners as u64;
+        Plan::new(self.netuid, &self.config, RoundData { range, miners })
     }
 
     /// Makes sure that the chain still has this run.

@@ -98,6 +98,8 @@ pub(super) struct Resumed {
     pub held: Option<Held>,
     /// The contribution that is not settled yet.
     pub open: Option<Intent>,
+    /// The one made ahead, where rounds overlap.
+    pub ahead: Option<Intent>,
     /// A validator's scores that are not revealed yet.
     pub hidden_rows: Vec<HiddenRow>,
     /// What a validator attests, or attested, in the last rounds.
@@ -324,6 +326,7 @@ fn open_program(
 struct OnDisk {
     held: Option<Held>,
     open: Option<Intent>,
+    ahead: Option<Intent>,
     last: Option<Line>,
     hidden_rows: Vec<HiddenRow>,
     pledges: Vec<Pledge>,
@@ -344,6 +347,7 @@ impl OnDisk {
         Resumed {
             held: self.held,
             open: self.open,
+            ahead: self.ahead,
             hidden_rows: self.hidden_rows,
             pledges: self.pledges,
             owed: self.owed,
@@ -363,6 +367,7 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
         held,
         state,
         open,
+        ahead,
         last,
         hidden_rows,
         pledges,
@@ -383,6 +388,7 @@ fn resume(engine: &mut dyn Engine, saved: Saved) -> Result<OnDisk, RoleError> {
     Ok(OnDisk {
         held: Some(held),
         open,
+        ahead,
         last,
         hidden_rows,
         pledges,

@@ -8,6 +8,7 @@ mod departures;
 mod feeless;
 mod history;
 mod invariants;
+mod overlap;
 mod readers;
 mod record;
 mod rounds;

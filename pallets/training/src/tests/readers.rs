@@ -33,6 +33,7 @@ fn a_waiting_run_has_a_round_to_come() {
                 cursor: 0,
                 miners: vec![],
                 validators: vec![],
+                base: None,
             };
             assert_eq!(run.round, to_come);
             assert_eq!(Training::round_info(NET, 0), None);

@@ -164,7 +164,7 @@ pub fn settlement(page: &Section) {
         // The last epoch's incentive of uid 6 is the highest.
         let incentive = |uid: Uid| u16::from(uid == Uid(6));
         let nobody = Verdicts::default();
-        settle(&tally, None, most, &nobody, contribution, incentive)
+        settle(&tally, None, None, most, &nobody, contribution, incentive)
     };
     let uids = |parent, support, most, revealed: &[Uid]| -> Vec<Uid> {
         let settled = included(parent, support, most, revealed);

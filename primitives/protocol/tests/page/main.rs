@@ -40,6 +40,7 @@ rules![
     members::notice,
     members::attendance,
     rounds::assignment,
+    rounds::overlap,
     rounds::phase,
     rounds::turnout,
     contributions::commitment,

@@ -1,15 +1,15 @@
 //! How a round goes: its slots, its phases, and for whom it waits.
 
-use cairn_primitives::{Phase, Phases, Uid};
+use cairn_primitives::{Phase, Phases, Round, Uid};
 use cairn_protocol::{
     assignment::{draw_slots, slots, DataRange, Shown},
     attendance::Absence,
-    limits,
+    limits, overlap,
     phase::{Attesting, RoundStage, Timetable},
     turnout::{Member, Turnout},
 };
 
-use super::{root, Section};
+use super::{model, root, Section};
 
 pub fn assignment(page: &Section) {
     let windows = page.number("next pass: with ", " windows, ");
@@ -54,6 +54,32 @@ pub fn assignment(page: &Section) {
     let least = page.number("and at least ", ", is for") as u16;
     assert_eq!(drawn(3), [3 - least, least, 0]);
     assert_eq!(drawn(70), [40, 20, 10]);
+}
+
+pub fn overlap(page: &Section) {
+    page.says("In a run with `overlap = 1`");
+    let from = |held| overlap::trained_from(held, true).collect::<Vec<Round>>();
+    let alone = |held| overlap::trained_from(held, false).collect::<Vec<Round>>();
+    page.says("A round is trained while the one before it is revealed, attested and settled");
+    assert_eq!((from(4), alone(4)), (vec![5], vec![4]));
+    let twice = page.number("rounds 0 and ", " are both made");
+    assert_eq!(from(0), [0, twice as Round]);
+    page.says("from the parameters with which the round before it began");
+    page.says("Where the root of the round before is not final, the base are those with which the round itself began");
+    let base = |before| overlap::base(model(2), before);
+    assert_eq!([base(Some(model(1))), base(None)], [model(1), model(2)]);
+    page.says(
+        "who can no longer mine when the round begins has no part in it, and nobody has its slot",
+    );
+    let miner = |uid: u16, key: u8| (Uid(uid), key);
+    let drawn = [miner(5, 1), miner(3, 2)];
+    let gone = |now: &[(Uid, u8)]| overlap::without_part(&drawn, now);
+    assert_eq!(
+        gone(&[miner(3, 2), miner(4, 9)]).uids().collect::<Vec<_>>(),
+        [Uid(5)]
+    );
+    page.says("also if another one has its number");
+    assert!(gone(&[miner(3, 9), miner(5, 1)]).contains(Uid(3)));
 }
 
 pub fn phase(page: &Section) {

@@ -76,6 +76,7 @@ pub fn config() -> RunConfig {
         },
         max_contributors: 16,
         audits: AuditRules::default(),
+        overlap: 0,
     }
 }
 

@@ -66,6 +66,7 @@ async fn desk_of(network: &Network, name: &str, round: Round, matrices: Matrices
         round,
         slot: SLOT,
         deadline: 100,
+        anew: false,
         control: Arc::default(),
         timing: Arc::new(Timing::new(Arc::new(|| 0), 0)),
         metrics: Arc::new(Metrics::new("miner", NETUID).unwrap()),

@@ -60,7 +60,8 @@ fn train(
             order.metrics.stepped(done.step, steps.steps, done.loss);
         }
         began = Some(order.timing.now());
-        !order.control.is_stopped() && order.timing.has_time(order.deadline)
+        let deadline = order.control.deadline(order.deadline);
+        !order.control.is_stopped() && order.timing.has_time(deadline)
     };
     engine.train(&steps, &mut sequences, &mut go_on)
 }

@@ -11,7 +11,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use cairn_chain::MemberInfo;
 use cairn_engine::Engine;
-use cairn_primitives::{BlockNumber, Netuid, Round, Served};
+use cairn_primitives::{BlockNumber, Netuid, Round, SealedRoot, Served};
 use cairn_round::{
     miner::{Done, Miner, Task},
     validator::Id,
@@ -127,15 +127,22 @@ pub(super) async fn mine<C: Chain>(
     clock: Clock,
 ) -> Result<(), RoleError> {
     work(chain, &options, |run, resumed| {
-        let open = resumed.open.as_ref().map(|intent| intent.round);
         let copies = StateDir::outgoing_in(&resumed.directory);
-        let outgoing = resumed.open.as_ref();
-        let outgoing = outgoing.map(|intent| Outgoing::of(intent, run.netuid, &copies));
+        let made = resumed.open.iter().chain(&resumed.ahead);
+        let outgoing = made.map(|intent| {
+            let outgoing = Outgoing::of(intent, run.netuid, &copies);
+            // Where rounds overlap, a crash may have come before it was stored: its machine says when to.
+            match run.config.overlaps() {
+                true => outgoing.not_stored(),
+                false => outgoing,
+            }
+        });
+        let outgoing = outgoing.collect();
         Ok(MinerRole {
             machine: Miner::new(run.hotkey.hotkey(), resumed.held, resumed.open)
+                .ahead_with(resumed.ahead)
                 .serving(resumed.owed, resumed.shown)
                 .serving_at(resumed.endpoints),
-            open,
             outgoing,
             netuid: run.netuid,
             copies,
@@ -150,10 +157,8 @@ pub(super) async fn mine<C: Chain>(
 
 struct MinerRole {
     machine: Miner,
-    /// The round of the contribution that is not settled yet.
-    open: Option<Round>,
-    /// Its file.
-    outgoing: Option<Outgoing>,
+    /// The files of the contributions that are not settled yet, one a round.
+    outgoing: Vec<Outgoing>,
     netuid: Netuid,
     /// Where copies of such files are kept.
     copies: PathBuf,
@@ -167,6 +172,8 @@ struct MinerRole {
 /// How its own work ended.
 enum Outcome {
     Trained(Box<round_job::Trained>),
+    /// The contribution with this sealed root is stored, or that came to nothing.
+    Stored(SealedRoot, bool),
     Nothing(Round),
     Served(Round, Option<Served>),
     Fetched(Round, Id, bool),
@@ -195,6 +202,7 @@ impl Role for MinerRole {
                 slot,
                 plan,
                 deadline,
+                anew,
             } => {
                 self.control.reset();
                 let order = Order {
@@ -203,6 +211,7 @@ impl Role for MinerRole {
                     round,
                     slot,
                     deadline,
+                    anew,
                     control: self.control.clone(),
                     timing: self.timing.clone(),
                     metrics: desk.reporter.metrics.clone(),
@@ -218,6 +227,10 @@ impl Role for MinerRole {
                     }))
                 });
             }
+            Task::TrainUntil(deadline) => self.control.finish_at(deadline),
+            Task::Store(intent) => {
+                Outgoing::of(&intent, self.netuid, &self.copies).store(desk, jobs)
+            }
             Task::FinishTraining => self.control.finish(),
             Task::AbandonTraining => self.control.abandon(),
             Task::Serve(demand) => serve::begin(desk, jobs, demand, self.behaviour.opener()),
@@ -228,15 +241,25 @@ impl Role for MinerRole {
 
     fn ended(&mut self, outcome: Outcome, status: &mut Status) -> Result<Done, RoleError> {
         Ok(match outcome {
+            Outcome::Stored(root, is_stored) => {
+                let outgoing = self.outgoing.iter_mut().filter(|_| is_stored);
+                outgoing.for_each(|one| one.note_stored(root));
+                Done::Stored(root, is_stored)
+            }
             Outcome::Nothing(round) => Done::NothingTrained(round),
             Outcome::Served(round, served) => Done::Served(round, served),
             Outcome::Fetched(round, id, is_here) => Done::Fetched { round, id, is_here },
             Outcome::Trained(trained) => {
                 status.loss = Some(trained.loss);
-                self.open = Some(trained.intent.round);
+                let round = trained.intent.round;
+                self.outgoing.retain(|one| one.round() != round);
                 let outgoing = Outgoing::of(&trained.intent, self.netuid, &self.copies);
-                self.outgoing = Some(outgoing);
-                Done::Sealed(trained.intent)
+                let (outgoing, done) = match trained.is_stored {
+                    true => (outgoing, Done::Sealed(trained.intent)),
+                    false => (outgoing.not_stored(), Done::Made(trained.intent)),
+                };
+                self.outgoing.push(outgoing);
+                done
             }
         })
     }
@@ -252,7 +275,7 @@ impl Role for MinerRole {
     }
 
     fn tend<C: Chain>(&mut self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
-        if let Some(outgoing) = &self.outgoing {
+        for outgoing in &self.outgoing {
             outgoing.tend(desk, jobs);
         }
     }
@@ -263,13 +286,12 @@ impl Role for MinerRole {
     }
 
     fn share(&self, round: Round, member: Option<&MemberInfo>) -> (bool, u16) {
-        let committed = self.open == Some(round);
+        let committed = self.outgoing.iter().any(|one| one.round() == round);
         (committed, member.map_or(0, |member| member.incentive))
     }
 
-    fn holds(&mut self, _: Held) {
-        self.open = None;
-        self.outgoing = None;
+    fn holds(&mut self, held: Held) {
+        self.outgoing.retain(|one| one.round() >= held.round);
     }
 
     fn stop(&self) {

@@ -27,25 +27,31 @@ pub(super) struct Outgoing {
     root: SealedRoot,
     length: u64,
     copy: PathBuf,
+    /// Whether the store has had it.
+    is_stored: bool,
     /// How often a look was asked for since none was under way; 0: none is now.
     asked: Arc<AtomicU32>,
 }
 
-/// Puts a copy of a sealed file into this directory, in place of the one of the contribution before.
+/// Puts a copy of a sealed file into this directory, in place of all others but those that are open.
 ///
 /// # Errors
 /// Those of the disk.
 pub(super) async fn keep_copy(
     directory: PathBuf,
+    open: &[SealedRoot],
     root: SealedRoot,
     sealed: Bytes,
 ) -> io::Result<()> {
+    let kept: Vec<PathBuf> = open.iter().map(|root| place(&directory, root)).collect();
     let work = move || {
-        match std::fs::remove_dir_all(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
         std::fs::create_dir_all(&directory)?;
+        for entry in std::fs::read_dir(&directory)? {
+            let path = entry?.path();
+            if !kept.contains(&path) {
+                std::fs::remove_file(path)?;
+            }
+        }
         std::fs::write(place(&directory, &root), sealed)
     };
     tokio::task::spawn_blocking(work)
@@ -67,13 +73,65 @@ impl Outgoing {
             root,
             length: intent.commitment.length,
             copy: place(directory, &root),
+            is_stored: true,
             asked: Arc::default(),
         }
     }
 
-    /// Looks whether the store still has the file, and publishes it again if not. One look at a time: who asks while there
-    /// is one has it followed by another.
+    /// The same of one that is not known to be stored.
+    pub fn not_stored(self) -> Outgoing {
+        let is_stored = false;
+        Outgoing { is_stored, ..self }
+    }
+
+    /// This one is stored, if it is it.
+    pub fn note_stored(&mut self, root: SealedRoot) {
+        self.is_stored |= root == self.root;
+    }
+
+    /// The round that it was made for.
+    pub fn round(&self) -> Round {
+        self.round
+    }
+
+    /// Stores it for the first time, and says how that went.
+    pub fn store<C: Clone + Send + Sync + 'static>(
+        &self,
+        desk: &Desk<C>,
+        jobs: &mut Jobs<Outcome>,
+    ) {
+        let (own, desk) = (self.clone(), desk.clone());
+        jobs.spawn(async move {
+            let stored = own.publish(&desk.run.store).await;
+            if let Err(why) = &stored {
+                let round = own.round;
+                tracing::warn!("round {round} · {why}; trying again with the next block");
+                desk.metrics().failed(Failed::Publish);
+            }
+            Ok(Ended::Own(Outcome::Stored(own.root, stored.is_ok())))
+        });
+    }
+
+    /// Publishes the copy, unless the store has it.
+    async fn publish(&self, store: &Store) -> Result<(), String> {
+        let holds = store.holds_blob(&self.prefix, self.root.bytes(), self.length);
+        if holds.await.map_err(|error| error.to_string())? {
+            return Ok(());
+        }
+        let published = store.publish(&self.prefix, self.copy.as_path()).await;
+        match published {
+            Ok(root) if root == *self.root.bytes() => Ok(()),
+            Ok(_) => Err(format!("{} is damaged", self.copy.display())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Looks whether the store that has had the file still has it, and publishes it again if not. One look at a time:
+    /// who asks while there is one has it followed by another.
     pub fn tend<C: Clone + Send + Sync + 'static>(&self, desk: &Desk<C>, jobs: &mut Jobs<Outcome>) {
+        if !self.is_stored {
+            return;
+        }
         if self.asked.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU32, AtomicU8, Ordering},
         Arc, Mutex,
     },
     time::Instant,
@@ -17,6 +17,7 @@ use cairn_store::paths;
 use super::{make::Made, outgoing::keep_copy, Maker};
 use crate::metrics::{Failed, Metrics};
 use crate::roles::{
+    ahead,
     driver::{with_engine, Desk},
     progress::Progress,
     run::Run,
@@ -31,29 +32,47 @@ const ABANDON: u8 = 2;
 
 /// How the loop tells a running job to end; looked at between inner steps.
 #[derive(Default)]
-pub(super) struct Control(AtomicU8);
+pub(super) struct Control {
+    now: AtomicU8,
+    /// The block at which to stop with what is there, of a round that began after its training; 0: it has not begun.
+    until: AtomicU32,
+}
 
 impl Control {
     pub fn reset(&self) {
-        self.0.store(GO_ON, Ordering::Relaxed);
+        self.now.store(GO_ON, Ordering::Relaxed);
+        self.until.store(0, Ordering::Relaxed);
+    }
+
+    /// Make a contribution of what is there at this block.
+    pub fn finish_at(&self, deadline: BlockNumber) {
+        self.until.store(deadline, Ordering::Relaxed);
+    }
+
+    /// The block at which that is, given what was known when training began.
+    pub fn deadline(&self, known: BlockNumber) -> BlockNumber {
+        match self.until.load(Ordering::Relaxed) {
+            0 => known,
+            until => until,
+        }
     }
 
     /// Make a contribution of what is there.
     pub fn finish(&self) {
-        self.0.fetch_max(FINISH, Ordering::Relaxed);
+        self.now.fetch_max(FINISH, Ordering::Relaxed);
     }
 
     /// Throw away what is there.
     pub fn abandon(&self) {
-        self.0.fetch_max(ABANDON, Ordering::Relaxed);
+        self.now.fetch_max(ABANDON, Ordering::Relaxed);
     }
 
     pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != GO_ON
+        self.now.load(Ordering::Relaxed) != GO_ON
     }
 
     pub fn is_abandoned(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == ABANDON
+        self.now.load(Ordering::Relaxed) == ABANDON
     }
 }
 
@@ -112,16 +131,20 @@ pub(super) struct Order {
     pub round: Round,
     pub slot: u64,
     pub deadline: BlockNumber,
+    /// Whether what was made since the last included contribution is void.
+    pub anew: bool,
     pub control: Arc<Control>,
     pub timing: Arc<Timing>,
     /// What takes note of each inner step.
     pub metrics: Arc<Metrics>,
 }
 
-/// A contribution that is stored, with the intent to commit to it on disk.
+/// A contribution with the intent to commit to it on disk.
 pub(super) struct Trained {
     pub intent: Intent,
     pub loss: f32,
+    /// Whether it is stored. If not, there is a copy of it.
+    pub is_stored: bool,
 }
 
 /// Makes and stores a contribution; `None` if there is none to commit to in this round.
@@ -133,9 +156,13 @@ pub(super) async fn train<C: Clone + Send + 'static>(
     order: Order,
     maker: Maker,
 ) -> Result<Option<Trained>, RoleError> {
-    let round = order.round;
+    let (round, overlaps) = (order.round, order.run.config.overlaps());
+    let state = desk.state.clone();
     let made = with_engine(desk, move |engine| {
         engine.discard();
+        if overlaps {
+            ahead::go_on(engine, &mut locked(&state), order.anew)?;
+        }
         let made = maker(&order, engine);
         if !matches!(made, Ok(Some(_))) {
             engine.discard();
@@ -157,7 +184,6 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         }
         Err(error) => return Err(error),
     };
-    let prefix = paths::contributions(desk.run.netuid.get(), round);
     let said = said_of(round, &made);
     let Made {
         intent,
@@ -169,31 +195,57 @@ pub(super) async fn train<C: Clone + Send + 'static>(
         steps: trained.steps(),
         states: trained.trace,
     };
-    let sealed = copied(desk, &intent, sealed.into()).await;
-    if let Err(error) = desk.run.store.publish(&prefix, sealed).await {
-        tracing::warn!("round {round} · its work is lost: {error}");
-        desk.metrics().failed(Failed::Publish);
+    let Some(is_stored) = stored(desk, &intent, sealed.into()).await else {
         with_engine(desk, |engine| {
             engine.discard();
             Ok(())
         })
         .await?;
         return Ok(None);
-    }
+    };
     let intent = keep(desk, intent, traced).await?;
     desk.reporter.say(&said);
-    Ok(Some(Trained { intent, loss }))
+    Ok(Some(Trained {
+        intent,
+        loss,
+        is_stored,
+    }))
 }
 
-/// Keeps a copy of a file, should the store lose it, and gives it back. The round goes on without one.
-async fn copied<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> Bytes {
-    let copies = locked(&desk.state).outgoing();
-    let root = intent.commitment.sealed_root;
-    if let Err(error) = keep_copy(copies, root, sealed.clone()).await {
-        let round = intent.round;
-        tracing::warn!("round {round} · no copy of its file is kept: {error}; free disk space");
+/// Keeps a copy of a file and stores it, and says whether it is stored: where rounds overlap, that is left to be done
+/// while the next one is trained. `None` if it is lost.
+async fn stored<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> Option<bool> {
+    let (run, round) = (&desk.run, intent.round);
+    let is_copied = copied(desk, intent, sealed.clone()).await;
+    if run.config.overlaps() && is_copied {
+        return Some(false);
     }
-    sealed
+    let prefix = paths::contributions(run.netuid.get(), round);
+    match run.store.publish(&prefix, sealed).await {
+        Ok(_) => Some(true),
+        Err(error) => {
+            tracing::warn!("round {round} · its work is lost: {error}");
+            desk.metrics().failed(Failed::Publish);
+            None
+        }
+    }
+}
+
+/// Keeps a copy of a file, should the store lose it, and says whether there is one. The round goes on without.
+async fn copied<C>(desk: &Desk<C>, intent: &Intent, sealed: Bytes) -> bool {
+    let (copies, open) = {
+        let state = locked(&desk.state);
+        (state.outgoing(), state.open_roots())
+    };
+    let root = intent.commitment.sealed_root;
+    match keep_copy(copies, &open, root, sealed).await {
+        Ok(()) => true,
+        Err(error) => {
+            let round = intent.round;
+            tracing::warn!("round {round} · no copy of its file is kept: {error}; free disk space");
+            false
+        }
+    }
 }
 
 /// Puts the intent on disk, with what is carried on if it is included, then in force.

@@ -182,6 +182,12 @@ impl<Meta: Clone + Serialize + DeserializeOwned> Files<Meta> {
         self.current.as_ref().map(|manifest| &manifest.meta)
     }
 
+    /// Whether there is a piece of that name.
+    pub fn has(&self, name: &str) -> bool {
+        let manifest = self.current.as_ref();
+        manifest.is_some_and(|manifest| manifest.pieces.contains_key(name))
+    }
+
     /// Reads a piece; `None` if there is none of that name.
     pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
         let Some(piece) = self.current.as_ref().and_then(|m| m.pieces.get(name)) else {

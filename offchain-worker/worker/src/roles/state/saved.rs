@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use cairn_engine::{AdamState, Engine, EngineError, Part, Sent, State, Version};
-use cairn_primitives::{ModelRoot, Round, H256};
+use cairn_primitives::{ModelRoot, Round, SealedRoot, H256};
 use cairn_protocol::verdict::Ends;
 use cairn_round::{
     audit::{Demand, Shown, Verdict},
@@ -39,6 +39,20 @@ const AUDITED: [(Part, &str); 4] = [
     (Part::Feedback, "audited_feedback"),
 ];
 
+/// The parameters from which an open contribution was made, where they are not those held: on disk if it may be
+/// audited.
+const ORIGIN: &str = "origin_parameters";
+
+/// What a contribution made ahead left, on disk, and where it is once that is the open one.
+const AHEAD: [(&str, &str); 3] = [
+    ("sent_first_moment", "ahead_first_moment"),
+    ("sent_second_moment", "ahead_second_moment"),
+    ("sent_feedback", "ahead_feedback"),
+];
+
+/// Moments and error feedback as the last included contribution left them, on disk.
+const PARTS: [&str; 3] = ["first_moment", "second_moment", "feedback"];
+
 /// Where makers ended, on disk, in SCALE.
 const ENDS: &str = "ends";
 
@@ -61,6 +75,9 @@ struct Meta {
     sent_steps: Option<u64>,
     /// The states that were traced between those.
     traced: Option<Traced>,
+    /// The contribution made for the round after the one that is held, where rounds overlap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ahead: Option<Ahead>,
     /// What is to be served of a round that was applied.
     audited: Option<Audited>,
     /// What a miner serves of the newest round that was audited.
@@ -76,6 +93,15 @@ struct Meta {
     norm: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pledges: Vec<Pledge>,
+}
+
+/// A contribution that was made ahead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Ahead {
+    intent: Intent,
+    /// Inner steps that the optimizer has done after it; none if it left nothing.
+    steps: Option<u64>,
+    traced: Traced,
 }
 
 /// The inner steps of a contribution.
@@ -107,6 +133,8 @@ pub struct Saved {
     pub state: State,
     /// The contribution that is not settled yet.
     pub open: Option<Intent>,
+    /// The one made for the round after that, where rounds overlap.
+    pub ahead: Option<Intent>,
     /// The ledger's last line.
     pub last: Option<Line>,
     /// A validator's scores that are not revealed yet, or were a moment ago.
@@ -131,11 +159,15 @@ pub enum OpenChange<'a> {
     /// It stays.
     #[default]
     Keep,
-    /// It is void, and so is what it left.
+    /// It is void, and so is what it left, and what was made ahead.
     Void,
-    /// It is included: what it left is carried on. If some of it is audited, what it began with is kept, too.
+    /// Its round is over and does not include it: it is void, and so is what went on from it. If there was none, what
+    /// was made ahead is the open one from now on.
+    NotIncluded,
+    /// It is included: what it left is carried on, and what was made ahead is the open one from now on. If some of it
+    /// is audited, what it began with is kept, too.
     Included(Option<Demand>),
-    /// This is the one from now on.
+    /// This is the one from now on; or, if it is for the round after the one held, this was made ahead.
     Set {
         /// What is, or will be, on chain, and what opens it.
         intent: &'a Intent,
@@ -157,6 +189,8 @@ pub struct Change<'a> {
     pub norm: Option<f64>,
     /// New parameters, as little-endian bytes.
     pub parameters: Option<Vec<u8>>,
+    /// Whether the parameters before stay for as long as what was made from them may be audited.
+    pub keeps_origin: bool,
     /// Whether moments and error feedback are forgotten.
     pub begins_anew: bool,
     /// The open contribution.
@@ -233,10 +267,7 @@ impl StateDir {
         else {
             return Ok(None);
         };
-        let moments = self
-            .part(Part::FirstMoment)?
-            .zip(self.part(Part::SecondMoment)?);
-        let step = meta.optimizer_steps;
+        let (optimizer, feedback) = self.begun(meta)?;
         Ok(Some(Saved {
             held: Held {
                 round: meta.round,
@@ -244,11 +275,12 @@ impl StateDir {
             },
             state: State {
                 parameters,
-                optimizer: moments.map(|(m, v)| AdamState { m, v, step }),
-                feedback: self.part(Part::Feedback)?,
+                optimizer,
+                feedback,
                 norm: meta.norm.map(f64::from_bits),
                 sent: self.sent(meta)?,
             },
+            ahead: meta.ahead.as_ref().map(|ahead| ahead.intent.clone()),
             open: meta.open.clone(),
             last: meta.last.clone(),
             hidden_rows: meta.hidden_rows.clone(),
@@ -276,13 +308,74 @@ impl StateDir {
         Ok(ends.unwrap_or_default())
     }
 
-    /// What the open contribution left.
-    fn sent(&self, meta: &Meta) -> Result<Option<Sent>, StateError> {
-        let [(_, m), (_, v), (_, feedback)] = SENT;
+    /// Whether there is a contribution that is not settled yet, to the round held.
+    pub fn has_open(&self) -> bool {
+        self.files.meta().is_some_and(|meta| meta.open.is_some())
+    }
+
+    /// The sealed roots of what is not settled yet.
+    pub fn open_roots(&self) -> Vec<SealedRoot> {
+        let meta = self.files.meta();
+        let open = meta.and_then(|meta| meta.open.as_ref());
+        let ahead = meta.and_then(|meta| meta.ahead.as_ref());
+        let intents = open.into_iter().chain(ahead.map(|ahead| &ahead.intent));
+        intents.map(|one| one.commitment.sealed_root).collect()
+    }
+
+    /// What is held, and where the last included contribution ended.
+    ///
+    /// # Errors
+    /// [`StateError::Damaged`] and what the system says.
+    pub fn last_included(&self) -> Result<Option<State>, StateError> {
+        let (Some(meta), Some(parameters)) = (self.files.meta(), self.part(Part::Parameters)?)
+        else {
+            return Ok(None);
+        };
+        let step = meta.optimizer_steps;
+        let (optimizer, feedback) = self.carried(PARTS, step)?;
+        let norm = meta.norm.map(f64::from_bits);
+        Ok(Some(State {
+            optimizer,
+            feedback,
+            norm,
+            ..State::new(parameters)
+        }))
+    }
+
+    /// With which moments and error feedback the newest contribution began: as the one before left them, if it was made
+    /// ahead.
+    fn begun(&self, meta: &Meta) -> Result<(Option<AdamState>, Option<Vec<f32>>), StateError> {
+        let is_ahead = meta.ahead.is_some();
+        match meta.sent_steps.filter(|_| is_ahead && meta.open.is_some()) {
+            Some(steps) => self.carried(SENT.map(|(_, sent)| sent), steps),
+            None => self.carried(PARTS, meta.optimizer_steps),
+        }
+    }
+
+    /// Moments and error feedback under these names.
+    fn carried(
+        &self,
+        [m, v, feedback]: [&str; 3],
+        step: u64,
+    ) -> Result<(Option<AdamState>, Option<Vec<f32>>), StateError> {
         let moments = self.numbers(m)?.zip(self.numbers(v)?);
-        let found = moments.zip(self.numbers(feedback)?).zip(meta.sent_steps);
-        Ok(found.map(|(((m, v), feedback), step)| Sent {
-            optimizer: AdamState { m, v, step },
+        let optimizer = moments.map(|(m, v)| AdamState { m, v, step });
+        Ok((optimizer, self.numbers(feedback)?))
+    }
+
+    /// What the newest contribution left.
+    fn sent(&self, meta: &Meta) -> Result<Option<Sent>, StateError> {
+        let (names, steps) = match &meta.ahead {
+            Some(ahead) => (AHEAD.map(|(_, ahead)| ahead), ahead.steps),
+            None => (SENT.map(|(_, sent)| sent), meta.sent_steps),
+        };
+        let Some(steps) = steps else {
+            return Ok(None);
+        };
+        let (optimizer, feedback) = self.carried(names, steps)?;
+        let found = optimizer.zip(feedback);
+        Ok(found.map(|(optimizer, feedback)| Sent {
+            optimizer,
             feedback,
         }))
     }
@@ -308,6 +401,22 @@ impl StateDir {
         Ok(Some((audited, before)))
     }
 
+    /// The parameters from which the open contribution was made, if they are to be kept for who audits it. Where they
+    /// are those held, and what was made ahead needs them, too, they are there twice.
+    fn origin(&self, change: &Change, meta: &Meta) -> Result<New, StateError> {
+        if self.files.has(ORIGIN) {
+            return Ok(New::Was(ORIGIN));
+        }
+        let parameters = name(Part::Parameters);
+        let is_audited = matches!(change.open, OpenChange::Included(Some(_)));
+        if is_audited && change.keeps_origin && meta.ahead.is_some() {
+            if let Some(bytes) = self.files.read(parameters)? {
+                return Ok(New::Bytes(bytes));
+            }
+        }
+        Ok(New::Was(parameters))
+    }
+
     /// Writes a change: all of it or, whatever happens, nothing.
     ///
     /// # Errors
@@ -320,6 +429,7 @@ impl StateDir {
             open: None,
             sent_steps: None,
             traced: None,
+            ahead: None,
             audited: None,
             shown: None,
             verdicts: Vec::new(),
@@ -351,7 +461,16 @@ impl StateDir {
             (meta.shown, meta.audited) = (Some(shown), None);
             pieces.extend(AUDITED.map(|(_, kept)| (kept, New::Gone)));
         }
-        open_pieces(&change.open, &mut meta, &mut pieces);
+        let origin = self.origin(change, &meta)?;
+        open_pieces(&change.open, origin, &mut meta, &mut pieces);
+        if change.keeps_origin {
+            let is_needed = meta.open.is_some() && change.parameters.is_some();
+            let kept = match is_needed {
+                true => New::Was(name(Part::Parameters)),
+                false => New::Gone,
+            };
+            pieces.push((ORIGIN, kept));
+        }
         if let Some(parameters) = &change.parameters {
             pieces.push((name(Part::Parameters), New::Bytes(parameters.clone())));
         }
@@ -362,13 +481,43 @@ impl StateDir {
     }
 }
 
-/// What a change of the open contribution does to the pieces and to what is said of them.
-fn open_pieces(change: &OpenChange, meta: &mut Meta, pieces: &mut Vec<(&str, New)>) {
+/// What was made ahead is the open contribution from now on.
+fn advance(meta: &mut Meta, pieces: &mut Vec<(&str, New)>) {
+    let Some(ahead) = meta.ahead.take() else {
+        return;
+    };
+    (meta.open, meta.sent_steps) = (Some(ahead.intent), ahead.steps);
+    meta.traced = Some(ahead.traced);
+    if ahead.steps.is_some() {
+        pieces.extend(AHEAD.map(|(sent, ahead)| (sent, New::Was(ahead))));
+    }
+}
+
+/// What was made ahead is void.
+fn void_ahead(meta: &mut Meta, pieces: &mut Vec<(&str, New)>) {
+    meta.ahead = None;
+    pieces.extend(AHEAD.map(|(_, ahead)| (ahead, New::Gone)));
+}
+
+/// What a change of the open contribution does to the pieces and to what is said of them; `origin` are the parameters
+/// from which it was made.
+fn open_pieces(change: &OpenChange, origin: New, meta: &mut Meta, pieces: &mut Vec<(&str, New)>) {
     match change {
         OpenChange::Keep => {}
         OpenChange::Void => {
             (meta.open, meta.sent_steps, meta.traced) = (None, None, None);
             pieces.extend(SENT.map(|(_, sent)| (sent, New::Gone)));
+            pieces.push((ORIGIN, New::Gone));
+            void_ahead(meta, pieces);
+        }
+        OpenChange::NotIncluded => {
+            let went_on = meta.open.is_some();
+            (meta.open, meta.sent_steps, meta.traced) = (None, None, None);
+            pieces.extend(SENT.map(|(_, sent)| (sent, New::Gone)));
+            match went_on {
+                true => void_ahead(meta, pieces),
+                false => advance(meta, pieces),
+            }
         }
         OpenChange::Included(audited) => {
             if let Some(demand) = *audited {
@@ -377,7 +526,9 @@ fn open_pieces(change: &OpenChange, meta: &mut Meta, pieces: &mut Vec<(&str, New
                     traced: meta.traced.clone().unwrap_or_default(),
                     steps: meta.optimizer_steps,
                 });
-                pieces.extend(AUDITED.map(|(part, kept)| (kept, New::Was(name(part)))));
+                let [(_, parameters), carried @ ..] = AUDITED;
+                pieces.push((parameters, origin));
+                pieces.extend(carried.map(|(part, kept)| (kept, New::Was(name(part)))));
             }
             // A cheat left nothing.
             if let Some(steps) = meta.sent_steps {
@@ -385,6 +536,7 @@ fn open_pieces(change: &OpenChange, meta: &mut Meta, pieces: &mut Vec<(&str, New
                 pieces.extend(SENT.map(|(part, sent)| (name(part), New::Was(sent))));
             }
             (meta.open, meta.sent_steps, meta.traced) = (None, None, None);
+            advance(meta, pieces);
         }
         OpenChange::Set {
             intent,
@@ -392,15 +544,40 @@ fn open_pieces(change: &OpenChange, meta: &mut Meta, pieces: &mut Vec<(&str, New
             steps,
             traced,
         } => {
-            meta.open = Some((*intent).clone());
-            meta.traced = Some((*traced).clone());
-            meta.sent_steps = (!sent.is_empty()).then_some(*steps);
-            let named = |part: &Part| SENT.iter().find(|(one, _)| one == part);
-            let known = sent
-                .iter()
-                .filter_map(|(part, bytes)| Some((named(part)?.1, bytes)));
-            pieces.extend(known.map(|(name, bytes)| (name, New::Bytes(bytes.clone()))));
+            let steps = (!sent.is_empty()).then_some(*steps);
+            set(meta, (*intent, steps, *traced), sent, pieces);
         }
+    }
+}
+
+/// A contribution was made: the open one, or, if it is for the round after the one held, one ahead. `sent` is what it
+/// left.
+fn set(
+    meta: &mut Meta,
+    (intent, steps, traced): (&Intent, Option<u64>, &Traced),
+    sent: &[(Part, Vec<u8>)],
+    pieces: &mut Vec<(&str, New)>,
+) {
+    let is_ahead = intent.round > meta.round;
+    let place = |part: Part| {
+        let mut places = SENT.into_iter().zip(AHEAD);
+        let found = places.find(|((one, _), _)| *one == part);
+        found.map(|((_, open), (_, ahead))| if is_ahead { ahead } else { open })
+    };
+    let known = sent
+        .iter()
+        .filter_map(|(part, bytes)| Some((place(*part)?, bytes)));
+    pieces.extend(known.map(|(name, bytes)| (name, New::Bytes(bytes.clone()))));
+    let (intent, traced) = (intent.clone(), traced.clone());
+    if is_ahead {
+        meta.ahead = Some(Ahead {
+            intent,
+            steps,
+            traced,
+        });
+    } else {
+        (meta.open, meta.sent_steps) = (Some(intent), steps);
+        meta.traced = Some(traced);
     }
 }
 
@@ -413,254 +590,5 @@ pub fn floats(bytes: &[u8]) -> Vec<f32> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use cairn_primitives::{
-        Commitment, Finding, Hotkey, Netuid, SealedRoot, Secret, Served, Uid, Verdicts,
-    };
-
-    fn identity() -> Identity {
-        let [genesis, first, hotkey] = [1, 2, 3].map(|byte| H256([byte; 32]));
-        Identity {
-            genesis,
-            netuid: Netuid(1),
-            started_at: 5,
-            started_in: H256([4; 32]),
-            initial_root: ModelRoot(first),
-            hotkey: Hotkey(hotkey),
-        }
-    }
-
-    fn an_intent(round: Round) -> Intent {
-        let commitment = Commitment {
-            parent_root: ModelRoot::from([4; 32]),
-            sealed_root: SealedRoot::from([5; 32]),
-            length: 3,
-            key_hash: H256([6; 32]),
-        };
-        Intent {
-            round,
-            commitment,
-            key: Secret::new([7; 32]),
-        }
-    }
-
-    fn held(round: Round, byte: u8) -> Option<Held> {
-        let root = ModelRoot::from([byte; 32]);
-        Some(Held { round, root })
-    }
-
-    fn bytes(numbers: &[f32]) -> Vec<u8> {
-        numbers
-            .iter()
-            .flat_map(|number| number.to_le_bytes())
-            .collect()
-    }
-
-    #[test]
-    fn a_round_goes_through_the_disk() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
-        let saved = || open().load().expect("undamaged").expect("saved");
-        assert_eq!(open().load().expect("new"), None);
-
-        let theta = [1.5f32, -0.0, f32::MIN_POSITIVE];
-        let joined = Change {
-            held: held(3, 8),
-            parameters: Some(bytes(&theta)),
-            ends: Some(&Ends::from_round(0)),
-            ..Change::default()
-        };
-        open().save(&joined).expect("room");
-        let found = saved();
-        assert_eq!((Some(found.held), &found.open), (held(3, 8), &None));
-        assert_eq!(
-            (&found.state.optimizer, &found.state.feedback),
-            (&None, &None)
-        );
-        assert_eq!(found.state.parameters.map_bits(), theta.to_vec().map_bits());
-
-        for (round, is_included) in [(3, false), (4, true)] {
-            let intent = an_intent(round);
-            let left = |byte: f32| Sent {
-                optimizer: AdamState {
-                    m: vec![byte; 3],
-                    v: vec![byte + 1.0; 3],
-                    step: 6,
-                },
-                feedback: vec![9.0; 3],
-            };
-            let sent = left(f32::from(round as u8));
-            let traced = Traced {
-                steps: 3,
-                states: vec![H256([round as u8; 32]); 2],
-            };
-            let trained = Change {
-                open: OpenChange::Set {
-                    intent: &intent,
-                    sent: vec![
-                        (Part::FirstMoment, bytes(&sent.optimizer.m)),
-                        (Part::SecondMoment, bytes(&sent.optimizer.v)),
-                        (Part::Feedback, bytes(&sent.feedback)),
-                    ],
-                    steps: 6,
-                    traced: &traced,
-                },
-                ..Change::default()
-            };
-            open().save(&trained).expect("room");
-            // A change that says nothing of it leaves it alone.
-            open().save(&Change::default()).expect("room");
-            let found = saved();
-            assert_eq!((found.held.round, found.open), (round, Some(intent)));
-            assert_eq!(found.traced, Some(traced));
-            assert_eq!(found.state.optimizer, None);
-            assert_eq!(found.state.sent.as_ref(), Some(&sent));
-
-            let demand = Demand { round, drawn: 5 };
-            let kept = Change {
-                held: held(round + 1, 9),
-                norm: Some(0.1 + 0.2),
-                parameters: Some(bytes(&theta)),
-                open: match is_included {
-                    true => OpenChange::Included(Some(demand)),
-                    false => OpenChange::Void,
-                },
-                ..Change::default()
-            };
-            open().save(&kept).expect("room");
-            let found = saved();
-            assert_eq!((Some(found.held), found.open), (held(round + 1, 9), None));
-            assert_eq!(found.traced, None);
-            let carried = found.state.optimizer.zip(found.state.feedback);
-            let want = is_included.then_some((sent.optimizer, sent.feedback));
-            assert_eq!((carried, found.state.sent), (want, None));
-            assert_eq!(found.owed, is_included.then_some(demand));
-            let audited = open().audited().expect("undamaged");
-            let audited = audited.map(|(audited, before)| (audited.demand, before));
-            let before = State::new(theta.to_vec());
-            assert_eq!(audited, is_included.then_some((demand, before)));
-            assert_eq!(found.state.norm, Some(0.1 + 0.2));
-        }
-        assert_eq!(saved().ends, Ends::from_round(0));
-        let anew = Change {
-            begins_anew: true,
-            ..Change::default()
-        };
-        open().save(&anew).expect("room");
-        let state = saved().state;
-        assert_eq!((state.optimizer, state.feedback), (None, None));
-    }
-
-    #[test]
-    fn ballots_stay_until_there_are_others() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
-        let hidden_row = |round| {
-            let salt = Secret::new([round as u8; 32]);
-            HiddenRow::new(
-                (Netuid(1), Hotkey(H256([3; 32]))),
-                round,
-                7,
-                vec![(Uid(1), 2), (Uid(3), 65_535)],
-                salt,
-            )
-        };
-        let hidden_rows = || {
-            open()
-                .load()
-                .expect("undamaged")
-                .expect("saved")
-                .hidden_rows
-        };
-        let with = |hidden_rows| Change {
-            held: held(3, 8),
-            parameters: Some(bytes(&[1.5])),
-            hidden_rows,
-            ..Change::default()
-        };
-        open().save(&with(None)).expect("room");
-        assert_eq!(hidden_rows(), []);
-        let two = [hidden_row(1), hidden_row(2)];
-        open().save(&with(Some(&two))).expect("room");
-        open().save(&with(None)).expect("room");
-        assert_eq!(hidden_rows(), two);
-        open().save(&with(Some(&two[1..]))).expect("room");
-        assert_eq!(hidden_rows(), two[1..]);
-    }
-
-    #[test]
-    fn pledges_stay_until_there_are_others() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
-        let pledge = |round| {
-            let salt = Secret::new([round as u8; 32]);
-            let voter = (Netuid(1), [3; 32].into());
-            Pledge::new(
-                voter,
-                round,
-                ModelRoot(H256([8; 32])),
-                Verdicts::from_uids([1].map(Uid)),
-                H256([7; 32]),
-                salt,
-            )
-        };
-        let with = |pledges| Change {
-            held: held(3, 8),
-            parameters: Some(bytes(&[1.5])),
-            pledges,
-            ..Change::default()
-        };
-        let two = [pledge(1), pledge(2)];
-        open().save(&with(Some(&two))).expect("room");
-        open().save(&with(None)).expect("room");
-        let found = open().load().expect("undamaged").expect("saved");
-        assert_eq!(found.pledges, two);
-    }
-
-    #[test]
-    fn what_is_served_and_what_was_found_stays_until_there_is_other() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let open = || StateDir::open(directory.path(), identity()).expect("it is ours");
-        let saved = || open().load().expect("undamaged").expect("saved");
-        let served = Served {
-            root: H256([5; 32]),
-            length: 9,
-        };
-        let shown = Some(Shown { round: 4, served });
-        let salt = Secret::new([6; 32]);
-        let verdict = Verdict::new(
-            (Netuid(1), Hotkey(H256([3; 32]))),
-            (4, Uid(2)),
-            Finding::Failed,
-            salt,
-        );
-        let first = Change {
-            held: held(3, 8),
-            parameters: Some(bytes(&[1.5])),
-            shown,
-            verdicts: Some(std::slice::from_ref(&verdict)),
-            ..Change::default()
-        };
-        open().save(&first).expect("room");
-        open().save(&Change::default()).expect("room");
-        assert_eq!((saved().shown, saved().verdicts), (shown, vec![verdict]));
-        assert_eq!(open().audited().expect("undamaged"), None);
-        let none = Change {
-            verdicts: Some(&[]),
-            ..Change::default()
-        };
-        open().save(&none).expect("room");
-        assert_eq!((saved().shown, saved().verdicts), (shown, vec![]));
-    }
-
-    trait Bits {
-        fn map_bits(&self) -> Vec<u32>;
-    }
-
-    impl Bits for Vec<f32> {
-        fn map_bits(&self) -> Vec<u32> {
-            self.iter().map(|number| number.to_bits()).collect()
-        }
-    }
-}
+#[path = "saved_tests.rs"]
+mod tests;

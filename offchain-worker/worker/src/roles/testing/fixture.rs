@@ -110,6 +110,7 @@ pub fn config() -> RunConfig {
         phases: PHASES,
         max_contributors: 16,
         audits: AuditRules::default(),
+        overlap: 0,
     }
 }
 

@@ -64,9 +64,11 @@ pub fn a_run() -> RunInfo {
             cursor: 0,
             miners: Vec::new(),
             validators: Vec::new(),
+            base: None,
         },
         oldest_round: 0,
         absent: Vec::new(),
         unawaited: Vec::new(),
+        next: None,
     }
 }

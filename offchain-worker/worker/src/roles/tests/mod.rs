@@ -7,6 +7,7 @@ mod engine;
 mod joining;
 mod liars;
 mod network;
+mod overlap;
 mod repair;
 mod replay;
 mod serving;

@@ -79,6 +79,7 @@ pub fn run_config(impossible: bool) -> RunConfig {
             auditors: 3,
             blocks: 4,
         },
+        overlap: 0,
     }
 }
 

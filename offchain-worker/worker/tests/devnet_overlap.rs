@@ -1,0 +1,58 @@
+//! Real nodes and workers whose rounds overlap: each round is trained while the one before it is settled.
+
+mod common;
+#[path = "common/network.rs"]
+mod network;
+
+use network::{role, Devnet, RUN};
+
+use cairn_primitives::AuditOutcome;
+
+const ROUNDS: usize = 6;
+
+#[test]
+fn rounds_that_overlap_are_settled_and_their_audits_pass() {
+    let rounds = ROUNDS.to_string();
+    let devnet = Devnet::new(
+        "kept",
+        &[
+            "--overlap",
+            "1",
+            "--miners",
+            "2",
+            "--validators",
+            "2",
+            "--cheats",
+            "0",
+            "--rounds",
+            &rounds,
+            "--chaos",
+            "kill-miner@3",
+            "--run",
+            RUN,
+        ],
+    );
+    let ended = devnet.run(ROUNDS, |_| {});
+    let report = &ended.report;
+    ended.all_hold_one_model();
+    let null = report.rounds.iter().filter(|it| it.included.is_empty());
+    assert!(null.count() <= 2, "{:?}", report.rounds);
+    let first = report.rounds.first().expect("six").heldout_loss;
+    assert!(
+        report.final_heldout_loss < first - 0.3,
+        "{first} to {}",
+        report.final_heldout_loss
+    );
+    // That honest work is found to be false may never be.
+    let failed = |outcome| outcome == AuditOutcome::Failed;
+    let mut outcomes = report.audits.iter().map(|audit| audit.outcome);
+    assert!(!outcomes.any(failed), "{:?}", report.audits);
+    let both = |round: &&cairn_worker::devnet::RoundReport| round.included.len() == 2;
+    assert!(
+        report.rounds.iter().filter(both).count() >= 3,
+        "{:?}",
+        report.rounds
+    );
+    let miners = report.members.iter().filter(|one| role(one) == "miner");
+    assert_eq!(miners.count(), 2);
+}
