@@ -288,11 +288,16 @@ impl World {
             hotkey: member.hotkey.id(),
             held: Held { round, ..held },
         };
-        // A crash before this is on disk makes another key: what was not committed to may differ.
+        // A crash before this is on disk makes another key, and so does making it anew: what was not committed to may
+        // differ.
+        let made_before = match self.workshop.run().overlaps() {
+            true => member.disk.writes(),
+            false => u64::from(member.incarnation),
+        };
         let mut draw = self
             .rng
             .fork_at(&member.name, u64::from(round))
-            .fork_at("key", u64::from(member.incarnation));
+            .fork_at("key", made_before);
         let trained = if member.is_honest() {
             let memory = self.memory_of(who);
             self.workshop

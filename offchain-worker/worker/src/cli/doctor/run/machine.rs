@@ -23,6 +23,9 @@ const TIMED: u32 = 3;
 /// feedback of the round held and of the one before it, three of them of what was sent, and all once more while they
 /// are replaced.
 const STATE_COPIES: u64 = 16;
+/// How often more where rounds overlap: three of what was made ahead left, and the parameters that an open contribution
+/// was made from.
+const AHEAD_COPIES: u64 = 4;
 
 /// What the run makes of a contribution at most, in bytes.
 pub fn contribution(config: &RunConfig) -> u64 {
@@ -254,10 +257,14 @@ pub fn store_bound(config: &RunConfig, duty: Duty) -> u64 {
     files.saturating_add(checkpoint.saturating_mul(checkpoints))
 }
 
-/// The most bytes that a worker's state takes: [`STATE_COPIES`] of the parameters, and what came in part.
+/// The most bytes that a worker's state takes: [`STATE_COPIES`] of the parameters, [`AHEAD_COPIES`] more where rounds
+/// overlap, and what came in part.
 pub fn state_bound(config: &RunConfig) -> u64 {
     let parameters = config.model.parameters().unwrap_or(u64::MAX);
-    let copies = parameters.saturating_mul(4).saturating_mul(STATE_COPIES);
+    let ahead = if config.overlaps() { AHEAD_COPIES } else { 0 };
+    let copies = parameters
+        .saturating_mul(4)
+        .saturating_mul(STATE_COPIES.saturating_add(ahead));
     let files = u64::from(config.max_contributors).saturating_mul(contribution(config));
     copies.saturating_add(files.saturating_mul(INCOMING_ROUNDS.into()))
 }
