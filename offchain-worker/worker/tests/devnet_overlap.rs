@@ -47,6 +47,8 @@ fn rounds_that_overlap_are_settled_and_their_audits_pass() {
     let failed = |outcome| outcome == AuditOutcome::Failed;
     let mut outcomes = report.audits.iter().map(|audit| audit.outcome);
     assert!(!outcomes.any(failed), "{:?}", report.audits);
+    let log = std::fs::read_to_string(ended.kept.join("logs/miner-1.log")).expect("kept");
+    assert!(!log.contains("panicked"), "{log}");
     let both = |round: &&cairn_worker::devnet::RoundReport| round.included.len() == 2;
     assert!(
         report.rounds.iter().filter(both).count() >= 3,
