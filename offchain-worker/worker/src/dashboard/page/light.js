@@ -183,7 +183,7 @@ export class Light {
       case 'newBlock': return event.newRuntime ? void this.#upgrades.add(event.blockHash) : undefined;
       case 'operationCallDone': return this.#done(event)?.resolve(event.output);
       case 'operationError': return this.#done(event)?.reject(new Refused(0, String(event.error)));
-      case 'operationInaccessible': return this.#done(event)?.reject(new Refused(0, 'no peer proved it in time'));
+      case 'operationInaccessible': return void this.#unproven(this.#done(event));
       case 'stop': return this.#stopped();
       default: return undefined;
     }
@@ -193,6 +193,12 @@ export class Light {
     const operation = this.#operations.get(operationId);
     this.#operations.delete(operationId);
     return operation;
+  }
+
+  /** No peer proved it: without any, what was shown before stays. */
+  async #unproven(operation) {
+    await this.#look();
+    operation?.reject(this.#is === 'alone' ? new Gone('there is no peer') : new Refused(0, 'no peer proved it in time'));
   }
 
   /** Blocks became final: the newest is shown. */
