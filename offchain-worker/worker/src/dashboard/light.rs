@@ -239,6 +239,12 @@ pub mod tests {
     }
 
     #[test]
+    fn the_script_fetches_the_version_that_the_page_knows() {
+        let script = include_str!("../../../../scripts/light-client.sh");
+        assert!(script.contains(&format!("\nVERSION={SMOLDOT}\n")));
+    }
+
+    #[test]
     fn what_is_missing_is_told_with_what_makes_it() {
         let directory = written(&format!(r#"["{PEER}"]"#));
         let path = directory.path().to_path_buf();
