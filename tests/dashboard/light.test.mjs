@@ -64,9 +64,13 @@ const ASKED = [
 /** Runs in a browser: what a light client answers as of its first final block, and that block. */
 async function proven(asked) {
   const [{ Light }, { begin }] = await Promise.all([import('/light.js'), import('/smoldot.js')]);
-  const client = new Light(begin, () => {});
+  let client;
+  const number = new Promise((resolve) => {
+    client = new Light(begin, (is) => {
+      if (is === 'open') client.subscribe('', ({ number }) => resolve(Number(number)));
+    });
+  });
   const broken = client.connect();
-  const number = new Promise((resolve) => { client.subscribe('', ({ number }) => resolve(Number(number))); });
   const at = await Promise.race([broken, number.then((one) => client.call('chain_getBlockHash', [one]))]);
   const told = (method, params) => client.call(method, params).then(
     (result) => ({ result }), ({ code, message }) => ({ error: { code, message } }),

@@ -57,7 +57,7 @@ export class Chain {
   }
 
   #changed(is, wait) {
-    this.#state.link = { is: is === 'back' ? 'open' : is, wait };
+    this.#state.link = { is, wait };
     this.redraw();
     if (is === 'open') this.#follow().catch((error) => this.#fault(error));
   }

@@ -19,13 +19,12 @@ const VERSION_15 = '0x0f000000';
 /**
  * Final blocks and what is in them, with the same methods as `Client` of a node. `begin` starts a light client and
  * resolves to it: `send` takes a request, `next` resolves to an answer or a notice, both of them JSON. `changed` is
- * told `connecting`, `open` (once, with the first final block), `alone` (no peer is there) and `back` as it becomes so.
+ * told `connecting`, `open` and `alone` (no peer is there) as it becomes so; subscriptions end with `open`.
  */
 export class Light {
   #starts;
   #changed;
   #is = null;
-  #opened = false;
   #chain = null;
   #next = 1;
   #asked = new Map();
@@ -203,17 +202,18 @@ export class Light {
 
   /** Blocks became final: the newest is shown. */
   async #final(hashes, pruned) {
-    const newest = hashes.at(-1);
+    const [newest, follow] = [hashes.at(-1), this.#follow];
     if (hashes.some((one) => this.#upgrades.delete(one))) this.#metadata = null;
     for (const one of pruned) this.#upgrades.delete(one);
     this.#unpin([...hashes.slice(0, -1), ...pruned]);
-    const header = await this.#request('chainHead_v1_header', [this.#follow, newest]).catch(() => null);
+    const header = await this.#request('chainHead_v1_header', [follow, newest]).catch(() => null);
+    // It may have begun anew meanwhile.
+    if (this.#follow !== follow) return;
     const number = header === null ? null : numberOf(header);
     if (number === null || hash(newest) === null || number <= (this.#blocks.at(-1)?.number ?? -1)) return;
     this.#blocks.push({ number, hash: newest });
     this.#unpin(this.#blocks.splice(0, this.#blocks.length - KEPT).map((one) => one.hash));
-    this.#say(this.#opened ? 'back' : 'open');
-    this.#opened = true;
+    this.#say('open');
     this.#announce(this.#handlers);
   }
 
@@ -228,6 +228,7 @@ export class Light {
 
   /** The light client lost its thread, as when it jumps ahead: begins anew. */
   #stopped() {
+    this.#say('connecting');
     const lost = [...this.#operations.values()];
     this.#operations.clear();
     this.#upgrades.clear();
@@ -242,12 +243,14 @@ export class Light {
   async #look() {
     const { peers } = object(await this.#request('system_health', []).catch(() => null));
     if (peers === 0) this.#say('alone');
-    else if (this.#is === 'alone') this.#say(this.#opened ? 'back' : 'connecting');
+    else if (this.#is === 'alone') this.#say(this.#blocks.length > 0 ? 'open' : 'connecting');
   }
 
   #say(is) {
     if (this.#is === is) return;
     this.#is = is;
+    // Whoever is told that it is open subscribes anew.
+    if (is !== 'open') this.#handlers = [];
     this.#changed(is);
   }
 }
