@@ -197,7 +197,8 @@ export class Light {
   /** No peer proved it: without any, what was shown before stays. */
   async #unproven(operation) {
     await this.#look();
-    operation?.reject(this.#is === 'alone' ? new Gone('there is no peer') : new Refused(0, 'no peer proved it in time'));
+    const isAlone = this.#is === 'alone';
+    operation?.reject(isAlone ? new Gone('there is no peer') : new Refused(0, 'no peer proved it in time'));
   }
 
   /** Blocks became final: the newest is shown. */
