@@ -158,3 +158,42 @@ test('what is no header is no block, and what the runtime says of itself may be 
   assert.deepEqual(heads, [2]);
   assert.match(answers[0], /^Error: /);
 });
+
+/** A runtime of one type, a byte, and one call, which answers it; in metadata of version 15. */
+const RUNTIME = (() => {
+  const text = (letters) => [letters.length << 2, ...Buffer.from(letters)];
+  const types = [0x04, 0x00, 0x00, 0x00, 0x05, 0x03, 0x00];
+  const api = [0x04, ...text('SubnetsApi'), 0x04, ...text('subnets'), 0x00, 0x00, 0x00, 0x00];
+  const all = [...Buffer.from('meta'), 15, ...types, 0x00, 4, 0, 0, 0, 0, 0x00, 0x00, ...api];
+  const length = (all.length << 2) | 1;
+  return `0x${Buffer.from([1, length & 255, length >> 8, ...all]).toString('hex')}`;
+})();
+const done = (output) => ({
+  on: 'chainHead_v1_call', result: { result: 'started', operationId: '1' },
+  events: [{ event: 'operationCallDone', operationId: '1', output }],
+});
+
+for (const newRuntime of [null, { type: 'valid', spec: {} }]) {
+  test(`types are asked for ${newRuntime ? 'again with another runtime' : 'once'}`, async () => {
+    const last = done('0x05');
+    const block = { event: 'newBlock', blockHash: hash('a2'), parentBlockHash: hash('a1'), newRuntime };
+    last.events.push(block, finalized([hash('a2')]));
+    const { answers, heard } = await page.evaluate(play, {
+      blocks: BLOCKS,
+      script: [
+        { on: 'chainHead_v1_follow', events: [initialized(hash('a1'))] },
+        done(RUNTIME), last, ...(newRuntime ? [done(RUNTIME)] : []), done('0x06'),
+      ],
+      asks: [
+        { head: 1, method: 'subnets_list', params: [hash('a1')] },
+        { head: 2, method: 'subnets_list', params: [hash('a2')] },
+      ],
+    });
+    assert.deepEqual(answers, [5, 6]);
+    const calls = heard.filter(([method]) => method === 'chainHead_v1_call')
+      .map(([, [, at, name]]) => `${at.slice(2, 4)} ${name}`);
+    const described = calls.filter((call) => call.endsWith('Metadata_metadata_at_version'));
+    const first = 'a1 Metadata_metadata_at_version';
+    assert.deepEqual(described, newRuntime ? [first, first.replace('a1', 'a2')] : [first]);
+  });
+}
