@@ -77,7 +77,9 @@ clients: build ## nine stock clients, unmodified, against a dev node; makes the 
 # Not part of `test`: the browser that it installs is larger than everything else together.
 dashboard-test: build ## the page of `cairn dashboard` in a headless browser (ARGS=--pictures: docs/dashboard/*.png anew)
 	@scripts/browser.sh
-	CAIRN_BIN=$(CARGO_TARGET_DIR)/debug/cairn node tests/dashboard/run.mjs $(ARGS)
+	@scripts/light-client.sh
+	CAIRN_BIN=$(CARGO_TARGET_DIR)/debug/cairn CAIRN_NODE_BIN=$(CARGO_TARGET_DIR)/debug/cairn-node \
+		node tests/dashboard/run.mjs $(ARGS)
 
 sim: setup ## a whole network in one thread: runtime and machines under a seeded clock (ARGS="--miners 8 --storm …")
 	SKIP_WASM_BUILD=1 cargo build --locked --workspace --bin cairn-sim

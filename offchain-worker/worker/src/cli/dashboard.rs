@@ -1,15 +1,16 @@
 //! `cairn dashboard`.
 
-use std::{io::ErrorKind, net::SocketAddr, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, path::PathBuf, time::Duration};
 
 use cairn_chain::Client;
+use cairn_trainer::cuda::cache_directory;
 use clap::Args;
 use serde::Serialize;
 use tokio::{net::TcpListener, time::timeout};
 
 use super::args::{JsonArg, NodeArgs};
 use crate::{
-    dashboard::{NodeUrl, Page},
+    dashboard::{Light, NodeUrl, Page, SMOLDOT},
     error::Failure,
     http, output, shutdown,
 };
@@ -20,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// `cairn dashboard`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  cairn dashboard\n  cairn dashboard --node wss://node.example --listen 127.0.0.1:8080\n  cairn dashboard --listen 127.0.0.1:0 --json     a free port, and a line of JSON that says which\n\nThe page asks the node by itself, the first one if several are named, so the browser has to reach it. Nothing that is typed or chosen in the page is sent\nanywhere else."
+    after_help = "Examples:\n  cairn dashboard\n  cairn dashboard --node wss://node.example --listen 127.0.0.1:8080\n  cairn dashboard --listen 127.0.0.1:0 --json     a free port, and a line of JSON that says which\n  cairn dashboard --light chain.json              a page that checks what it shows, and asks no node\n\nThe page asks the node by itself, the first one if several are named, so the browser has to reach it. With --light a light client in the page speaks to the chain's peers instead, and checks what they bring. Nothing that is typed or chosen in the page is sent\nanywhere else."
 )]
 pub struct Dashboard {
     /// Address on which the page is served: only this machine reaches one that begins with 127
@@ -31,6 +32,22 @@ pub struct Dashboard {
         value_name = "ADDRESS:PORT"
     )]
     listen: SocketAddr,
+    /// Raw specification of the chain, whose boot nodes the page speaks to: a light client in it checks all that it
+    /// shows
+    #[arg(long, env = "CAIRN_DASHBOARD_LIGHT", value_name = "FILE")]
+    light: Option<PathBuf>,
+    /// With --light, a peer to speak to instead, which a browser reaches by WebSocket; given again, another
+    #[arg(
+        long,
+        env = "CAIRN_DASHBOARD_PEER",
+        value_name = "MULTIADDRESS",
+        value_delimiter = ',',
+        requires = "light"
+    )]
+    peer: Vec<String>,
+    /// With --light, the directory of the package smoldot, if it is not where scripts/light-client.sh puts it
+    #[arg(long, env = "CAIRN_SMOLDOT", value_name = "DIRECTORY")]
+    smoldot: Option<PathBuf>,
     #[command(flatten)]
     node: NodeArgs,
     #[command(flatten)]
@@ -39,46 +56,74 @@ pub struct Dashboard {
 
 /// What is said once it can be opened.
 #[derive(Serialize)]
-struct Served {
+struct Served<'a> {
     url: String,
-    node: String,
+    /// The node that the page asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
+    /// Where the page's light client finds peers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    peers: Vec<&'a str>,
 }
 
 impl Dashboard {
     /// Serves until Ctrl-C.
     pub async fn run(self) -> Result<(), Failure> {
-        let node = NodeUrl::read(self.node.first())?;
-        let page = Page::of(&node, self.node.genesis)?;
+        let (page, asked) = self.page().await?;
         let stop = shutdown::watch();
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| cannot_listen(self.listen, &error))?;
         let at = listener.local_addr()?;
-        self.announce(at)?;
+        self.announce(at, &asked)?;
         if !at.ip().is_loopback() {
-            warn_of_others(&node);
+            self.warn_of_others(&asked);
         }
         let mut served = std::pin::pin!(http::serve(listener, page, stop));
         tokio::select! {
             () = served.as_mut() => return Ok(()),
-            looked = self.look_for_node() => looked?,
+            looked = self.look_for_node(), if self.light.is_none() => looked?,
         }
         served.await;
         Ok(())
     }
 
-    fn announce(&self, at: SocketAddr) -> Result<(), Failure> {
+    /// What is served, and whom it asks.
+    async fn page(&self) -> Result<(Page, Vec<NodeUrl>), Failure> {
+        let Some(specification) = self.light.clone() else {
+            let node = NodeUrl::read(self.node.first())?;
+            let page = Page::of(&node, self.node.genesis)?;
+            return Ok((page, vec![node]));
+        };
+        let (peers, smoldot) = (self.peer.clone(), self.smoldot.clone());
+        let smoldot =
+            smoldot.unwrap_or_else(|| cache_directory().join(format!("smoldot-{SMOLDOT}")));
+        // A specification may be large.
+        let light =
+            tokio::task::spawn_blocking(move || Light::read(&specification, &peers, &smoldot));
+        let light = light.await??;
+        let asked = light.peers().to_vec();
+        Ok((Page::light(light, self.node.genesis)?, asked))
+    }
+
+    fn announce(&self, at: SocketAddr, asked: &[NodeUrl]) -> Result<(), Failure> {
+        let (asked, is_light) = (asked.iter().map(NodeUrl::as_str), self.light.is_some());
         let served = Served {
             url: format!("http://{at}/"),
-            node: self.node.first().to_string(),
+            node: (!is_light).then(|| self.node.first()),
+            peers: asked.filter(|_| is_light).collect(),
         };
-        match self.json.json {
-            true => output::show_json_line(&served),
-            false => output::show(&format!(
-                "open {} in a browser; it asks {}; Ctrl-C ends it",
-                served.url, served.node
-            )),
+        if self.json.json {
+            return output::show_json_line(&served);
         }
+        let whom = match served.node {
+            Some(node) => format!("it asks {node}"),
+            None => format!("it checks what {} brings", served.peers.join(" or ")),
+        };
+        output::show(&format!(
+            "open {} in a browser; {whom}; Ctrl-C ends it",
+            served.url
+        ))
     }
 
     /// Says if the node is not there; the page goes on looking for it.
@@ -101,6 +146,21 @@ impl Dashboard {
         output::say(&format!("cairn: {line}"));
         Ok(())
     }
+
+    fn warn_of_others(&self, asked: &[NodeUrl]) {
+        let (whom, option) = match self.light.is_some() {
+            true => ("a peer", "--peer"),
+            false => ("the node", "--node"),
+        };
+        let line = match asked.iter().all(NodeUrl::is_loopback) {
+            true => format!(
+                ", but not reach {whom}: to them it is on their own machine; name another address \
+                 of it with {option}"
+            ),
+            false => String::new(),
+        };
+        output::say(&format!("cairn: others can open the page{line}"));
+    }
 }
 
 /// Why nothing can be served at an address.
@@ -112,17 +172,6 @@ pub fn cannot_listen(at: SocketAddr, error: &std::io::Error) -> Failure {
         _ => "choose another address with --listen",
     };
     Failure::new(format!("cannot serve on {at}: {error}"), remedy)
-}
-
-fn warn_of_others(node: &NodeUrl) {
-    let line = match node.is_loopback() {
-        true => {
-            ", but not reach the node: to them it is on their own machine; name another address of it \
-             with --node"
-        }
-        false => "",
-    };
-    output::say(&format!("cairn: others can open the page{line}"));
 }
 
 #[cfg(test)]
@@ -148,6 +197,18 @@ mod tests {
     fn only_this_machine_reaches_the_page_unless_it_is_asked_for() {
         assert!(read("x").listen.ip().is_loopback());
         assert!(!read("x --listen 0.0.0.0:80").listen.ip().is_loopback());
+    }
+
+    #[tokio::test]
+    async fn a_light_client_needs_a_specification_and_no_node() {
+        let line =
+            "x --node nonsense --light /nowhere/chain.json --peer /ip4/127.0.0.1/tcp/1/ws/p2p/ID";
+        let error = read(line).run().await.unwrap_err().to_string();
+        assert!(error.contains("/nowhere/chain.json"), "{error}");
+        assert!(
+            error.contains("export-chain-spec") && !error.contains('\n'),
+            "{error}"
+        );
     }
 
     #[tokio::test]

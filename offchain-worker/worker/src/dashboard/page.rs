@@ -8,7 +8,7 @@ use hyper::{
     Method, Response, StatusCode,
 };
 
-use super::NodeUrl;
+use super::{Light, NodeUrl};
 use crate::{
     error::Failure,
     http::{self, Site},
@@ -18,13 +18,16 @@ use crate::{
 const FILES: &[(&str, &str, &str)] = &[
     ("/style.css", CSS, include_str!("page/style.css")),
     ("/icon.svg", SVG, include_str!("page/icon.svg")),
+    ("/account.js", JS, include_str!("page/account.js")),
     ("/agreement.js", JS, include_str!("page/agreement.js")),
     ("/amount.js", JS, include_str!("page/amount.js")),
     ("/audits.js", JS, include_str!("page/audits.js")),
     ("/chain.js", JS, include_str!("page/chain.js")),
     ("/charts.js", JS, include_str!("page/charts.js")),
     ("/dom.js", JS, include_str!("page/dom.js")),
+    ("/failures.js", JS, include_str!("page/failures.js")),
     ("/ledger.js", JS, include_str!("page/ledger.js")),
+    ("/light.js", JS, include_str!("page/light.js")),
     ("/links.js", JS, include_str!("page/links.js")),
     ("/main.js", JS, include_str!("page/main.js")),
     ("/member.js", JS, include_str!("page/member.js")),
@@ -33,21 +36,29 @@ const FILES: &[(&str, &str, &str)] = &[
     ("/page.js", JS, include_str!("page/page.js")),
     ("/part.js", JS, include_str!("page/part.js")),
     ("/pay.js", JS, include_str!("page/pay.js")),
+    ("/proven.js", JS, include_str!("page/proven.js")),
     ("/read.js", JS, include_str!("page/read.js")),
     ("/round.js", JS, include_str!("page/round.js")),
     ("/rounds.js", JS, include_str!("page/rounds.js")),
     ("/rpc.js", JS, include_str!("page/rpc.js")),
     ("/runs.js", JS, include_str!("page/runs.js")),
+    ("/scale.js", JS, include_str!("page/scale.js")),
+    ("/smoldot.js", JS, include_str!("page/smoldot.js")),
     ("/state.js", JS, include_str!("page/state.js")),
     ("/subnet.js", JS, include_str!("page/subnet.js")),
+    ("/trust.js", JS, include_str!("page/trust.js")),
     ("/words.js", JS, include_str!("page/words.js")),
+    ("/worker.js", JS, include_str!("page/worker.js")),
 ];
 const INDEX: &str = include_str!("page/index.html");
+/// Where a page with a light client finds the chain's specification.
+const SPECIFICATION: &str = "/chain.json";
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
+const JSON: &str = "application/json";
 
 /// What a browser is told with every answer, beside the policy.
 const HEADERS: [(HeaderName, HeaderValue); 4] = [
@@ -67,11 +78,12 @@ const HEADERS: [(HeaderName, HeaderValue); 4] = [
     ),
 ];
 
-/// The page for one node.
+/// The page for one node, or with a light client in it.
 #[derive(Debug)]
 pub struct Page {
     index: Bytes,
     policy: HeaderValue,
+    light: Option<Light>,
 }
 
 impl Page {
@@ -80,15 +92,28 @@ impl Page {
     /// # Errors
     /// If a policy cannot name the node; [`NodeUrl::read`] lets no such node through.
     pub fn of(node: &NodeUrl, genesis: Option<H256>) -> Result<Page, Failure> {
-        let genesis = genesis.map_or(String::new(), |hash| format!("0x{}", hex::encode(hash.0)));
-        // Nothing in either could end the attribute that it stands in, but for this.
-        let url = node.as_str().replace('&', "&amp;");
-        let index = INDEX
-            .replace("{{node}}", &url)
-            .replace("{{genesis}}", &genesis);
+        let policy = policy(node.origin(), "'self'", "'none'");
         Ok(Page {
-            index: index.into(),
-            policy: HeaderValue::from_str(&policy(node))?,
+            index: index(node.as_str(), "", genesis),
+            policy: HeaderValue::from_str(&policy)?,
+            light: None,
+        })
+    }
+
+    /// The page that asks no node, but has a light client speak to the chain's peers and check what they bring.
+    ///
+    /// # Errors
+    /// If a policy cannot name the peers; [`Light::read`] lets no such peer through.
+    pub fn light(light: Light, genesis: Option<H256>) -> Result<Page, Failure> {
+        let peers = light.peers().iter().map(NodeUrl::origin);
+        let connect: Vec<&str> = std::iter::once("'self'").chain(peers).collect();
+        // The light client is compiled code, and runs in a worker whose address the page vouches for.
+        let script = "'self' 'wasm-unsafe-eval'";
+        let policy = policy(&connect.join(" "), script, "cairn-worker");
+        Ok(Page {
+            index: index("", "yes", genesis),
+            policy: HeaderValue::from_str(&policy)?,
+            light: Some(light),
         })
     }
 
@@ -96,9 +121,27 @@ impl Page {
         if path == "/" {
             return Some((HTML, self.index.clone()));
         }
-        let found = FILES.iter().find(|(name, ..)| *name == path);
-        found.map(|(_, kind, content)| (*kind, Bytes::from_static(content.as_bytes())))
+        if let Some((_, kind, content)) = FILES.iter().find(|(name, ..)| *name == path) {
+            return Some((*kind, Bytes::from_static(content.as_bytes())));
+        }
+        let light = self.light.as_ref()?;
+        match path {
+            SPECIFICATION => Some((JSON, light.specification())),
+            _ => light.file(path).map(|content| (JS, content)),
+        }
     }
+}
+
+/// The first file, which says whom the page asks.
+fn index(node: &str, light: &str, genesis: Option<H256>) -> Bytes {
+    let genesis = genesis.map_or(String::new(), |hash| format!("0x{}", hex::encode(hash.0)));
+    // Nothing in any of them could end the attribute that it stands in, but for this.
+    let node = node.replace('&', "&amp;");
+    let index = INDEX
+        .replace("{{node}}", &node)
+        .replace("{{light}}", light)
+        .replace("{{genesis}}", &genesis);
+    index.into()
 }
 
 impl Site for Page {
@@ -124,18 +167,19 @@ impl Site for Page {
     }
 }
 
-/// What the page may do: its own files, this node, and nothing else; and no text can become markup.
-fn policy(node: &NodeUrl) -> String {
+/// What the page may do: run `script`, speak to `connect`, and nothing else; and no text can become markup.
+fn policy(connect: &str, script: &str, types: &str) -> String {
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src {}; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-        node.origin()
+        "default-src 'none'; script-src {script}; style-src 'self'; img-src 'self'; connect-src {connect}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+         trusted-types {types}"
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dashboard::light;
     use std::{collections::BTreeSet, path::Path};
 
     fn page(url: &str) -> Page {
@@ -170,6 +214,37 @@ mod tests {
     }
 
     #[test]
+    fn a_page_with_a_light_client_speaks_to_peers_and_to_no_node() {
+        let page = Page::light(light::tests::light(), None).unwrap();
+        let index = std::str::from_utf8(&page.index).unwrap();
+        assert!(index.contains("name=\"cairn-light\" content=\"yes\""));
+        assert!(index.contains("name=\"cairn-node\" content=\"\"") && !index.contains("{{"));
+        let answer = page.answer(&Method::GET, "/chain.json");
+        assert_eq!(answer.headers()[header::CONTENT_TYPE], JSON);
+        let policy = answer.headers()[header::CONTENT_SECURITY_POLICY].to_str();
+        let policy = policy.unwrap();
+        assert!(
+            policy.contains("; connect-src 'self' ws://127.0.0.1:30333; "),
+            "{policy}"
+        );
+        assert!(
+            policy.contains("; script-src 'self' 'wasm-unsafe-eval'; "),
+            "{policy}"
+        );
+        assert!(policy.ends_with("; trusted-types cairn-worker"), "{policy}");
+        let smoldot = page.answer(&Method::GET, "/smoldot/worker-browser.js");
+        assert_eq!(smoldot.status().as_u16(), 200);
+        assert_eq!(smoldot.headers()[header::CONTENT_TYPE], JS);
+        for path in ["/smoldot/index-browser.js", "/smoldot/../chain.json"] {
+            assert_eq!(
+                page.answer(&Method::GET, path).status().as_u16(),
+                404,
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
     fn files_name_no_other_host_and_have_nothing_inline() {
         let index = [("/", HTML, INDEX)];
         for (name, _, content) in FILES.iter().chain(&index) {
@@ -196,6 +271,8 @@ mod tests {
             "//main.js",
             "/main.js/",
             "/index.html",
+            "/chain.json",
+            "/smoldot/worker-browser.js",
             "",
         ] {
             assert_eq!(status(Method::GET, path), 404, "{path}");

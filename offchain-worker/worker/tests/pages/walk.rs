@@ -26,7 +26,7 @@ const ENDS: [(&str, &str); 3] = [
 ];
 
 /// Commands that are not run, and why. They are still held against what their programs understand.
-const NOT_RUN: [(&str, &str, &str); 8] = [
+const NOT_RUN: [(&str, &str, &str); 10] = [
     (
         "",
         "make ",
@@ -58,6 +58,16 @@ const NOT_RUN: [(&str, &str, &str); 8] = [
         "docs/dashboard.md",
         "node tests/dashboard/",
         "follows a devnet for minutes, and needs a browser or writes into the checkout",
+    ),
+    (
+        "docs/dashboard.md",
+        "scripts/light-client.sh",
+        "downloads smoldot",
+    ),
+    (
+        "docs/dashboard.md",
+        "cairn dashboard --light",
+        "needs smoldot, which is downloaded",
     ),
 ];
 

@@ -3,7 +3,7 @@
 import * as model from './model.js';
 import { Subnets } from './subnet.js';
 import { listOf, maybe, objectOf, part } from './part.js';
-import { Client, Gone } from './rpc.js';
+import { Gone } from './failures.js';
 import { hash, hexNumber, leadingU64, object, text } from './read.js';
 
 /** Blocks after which the runs of subnets that are not looked at are asked anew. */
@@ -22,18 +22,21 @@ export class Chain {
   #isReading = false;
   #others = { at: null, runs: new Map() };
 
-  /** `genesis` is the hash of the chain that is meant, or null for any. */
-  constructor(url, genesis, show) {
+  /**
+   * `source` makes what is asked: a `Client` of a node or a `Light` client, which tells how it is by what it is given.
+   * `genesis` is the hash of the chain that is meant, or null for any.
+   */
+  constructor(source, genesis, show) {
     this.#show = show;
     this.#genesis = genesis;
     this.#state = { link: { is: 'connecting' }, chain: null, seen: null, finalized: null, netuid: null, uid: null };
-    this.#client = new Client(url, (is, wait) => this.#changed(is, wait));
+    this.#client = source((is, wait) => this.#changed(is, wait));
     this.#subnets = new Subnets(this.#client);
   }
 
   /** Begins. */
-  start() {
-    this.#client.connect();
+  async start() {
+    await Promise.resolve(this.#client.connect()).catch((error) => this.#fault(error));
   }
 
   /** Tries to connect now, if it would try later. */

@@ -2,11 +2,17 @@
 
 import { Chain } from './chain.js';
 import { morph } from './dom.js';
+import { Light } from './light.js';
 import { asked } from './links.js';
 import { aloud, body, head } from './page.js';
+import { Client } from './rpc.js';
+import { begin } from './smoldot.js';
+import { trust } from './trust.js';
 
 const told = (name) => document.querySelector(`meta[name="${name}"]`)?.content || null;
-const url = told('cairn-node') ?? 'ws://127.0.0.1:9944';
+/** Whether a light client in this page checks what is shown. */
+const isLight = told('cairn-light') !== null;
+const url = isLight ? 'peers of the chain' : told('cairn-node') ?? 'ws://127.0.0.1:9944';
 const [top, main, live] = ['top', 'body', 'live'].map((id) => document.getElementById(id));
 
 let last = null;
@@ -14,7 +20,7 @@ let last = null;
 /** Shows all; what is said aloud only if it is something else than before. */
 function show(state) {
   last = state;
-  morph(top, head(state, url));
+  morph(top, head(state, url, isLight));
   morph(main, body(state, url));
   const words = aloud(state, url);
   if (live.textContent !== words) live.textContent = words;
@@ -32,7 +38,8 @@ function focus() {
   there.scrollIntoView({ block: 'start' });
 }
 
-const chain = new Chain(url, told('cairn-genesis'), show);
+const source = (changed) => (isLight ? new Light(begin, changed) : new Client(url, changed));
+const chain = new Chain(source, told('cairn-genesis'), show);
 
 addEventListener('hashchange', () => {
   // Ways within the page choose nothing.
@@ -44,6 +51,8 @@ addEventListener('hashchange', () => {
 addEventListener('resize', () => last && show(last));
 addEventListener('online', () => chain.hurry());
 document.addEventListener('visibilitychange', () => document.hidden || chain.hurry());
+
+if (isLight) document.getElementById('trust').replaceChildren(...trust());
 
 const first = asked(location.hash);
 chain.select(first.netuid, first.uid);

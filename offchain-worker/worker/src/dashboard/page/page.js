@@ -12,9 +12,10 @@ import { round } from './round.js';
 import { rounds } from './rounds.js';
 import { runs } from './runs.js';
 import { link, waiting } from './state.js';
+import { mark } from './trust.js';
 
 /** The line on top: chain, blocks, and how the connection is. */
-export function head(state, url) {
+export function head(state, url, isLight = false) {
   const { seen, chain, finalized } = state;
   const [word, sentence] = link(state, url);
   const number = (what) => h('span', { class: 'block' }, thousands(what));
@@ -25,6 +26,7 @@ export function head(state, url) {
     h('p', { class: 'blocks' }, 'block ', number(seen?.head.number ?? null), ' final ', number(finalized)),
     h('p', { id: 'link', class: `link ${word.replace(' ', '-')}`, title: sentence },
       h('span', { class: 'light', 'aria-hidden': 'true' }), word),
+    isLight && seen ? mark() : null,
   );
 }
 

@@ -1,6 +1,6 @@
 // A part of what is shown: its value, or in a sentence why there is none.
 
-import { Gone } from './rpc.js';
+import { Gone } from './failures.js';
 import { list, object, printable } from './read.js';
 
 const NO_SUCH_METHOD = -32601;

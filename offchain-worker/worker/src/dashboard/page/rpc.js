@@ -1,5 +1,7 @@
 // JSON-RPC to one node over a WebSocket: requests with a deadline, subscriptions, and a connection that comes back.
 
+import { Gone, Refused } from './failures.js';
+
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
 const DEADLINE_MS = 20_000;
@@ -7,17 +9,6 @@ const QUIET_MS = 45_000;
 const MOST_IN_FLIGHT = 16;
 const MOST_WAITING = 8_192;
 const MOST_LETTERS = 16_777_216;
-
-/** The node answered that it will not or cannot. */
-export class Refused extends Error {
-  constructor(code, message) {
-    super(message);
-    this.code = code;
-  }
-}
-
-/** The connection is gone: whatever was asked has to be asked anew. */
-export class Gone extends Error {}
 
 /** A node. `changed` is told `connecting`, `open`, `closed` (with the time until the next try) as it becomes so. */
 export class Client {

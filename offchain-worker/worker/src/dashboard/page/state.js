@@ -15,6 +15,8 @@ export function link({ link: { is, wait, why, genesis }, seen }, url) {
       return seen ? ['live', `Connected to ${url}.`] : ['loading', `Asking ${url}.`];
     case 'closed':
       return ['disconnected', `The node ${url} does not answer. The next try is in ${seconds(wait)}.${stays}`];
+    case 'alone':
+      return ['disconnected', `No peer of the chain answers. The light client goes on looking for one.${stays}`];
     case 'wrong':
       return ['wrong chain', `${url} is of another chain (genesis ${genesis ?? 'not told'}) than this page is for.`];
     default:
