@@ -153,7 +153,7 @@ mod tests {
 
     /// Held against the implementation of `subxt-signer`.
     #[test]
-    fn uris_make_the_keys_of_every_substrate_tool() {
+    fn uris_make_the_keys_of_substrate() {
         let phrase = subxt_signer::DEV_PHRASE;
         let seed = "0xe5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a";
         for uri in [
@@ -177,6 +177,33 @@ mod tests {
             );
             assert!(verified && verify(&signed, b"message", &ours.public_key()));
             assert!(!verify(&signed, b"massage", &ours.public_key()));
+        }
+    }
+
+    /// As `cairn-node key inspect` shows them. Libraries for JavaScript and Python make other keys of these:
+    /// findings/junctions-of-four-libraries.sh.
+    #[test]
+    fn what_is_no_u64_in_digits_is_a_text() {
+        for (uri, public_key) in [
+            (
+                "//0x1234",
+                "4e57ec426ed209aaa516b6b57dd1d54aebd264b8d4a00e211d55c069bdb5757a",
+            ),
+            (
+                "//1e3",
+                "1c3230b12426f4dd068820dac77e03710259f80224a4a9d57b04da3603a42861",
+            ),
+            (
+                "//4294967296",
+                "f0514478bfbe16a097f1b6125a892969d956181b9f391635fb6a0e560291a049",
+            ),
+            (
+                "//18446744073709551616",
+                "7a3a2cd9e94ed6f8956cbd929b84d4cf6267b2c8a371a4ba8737ff4ac5252f0c",
+            ),
+        ] {
+            let key = Keypair::from_uri(uri).unwrap();
+            assert_eq!(hex::encode(key.public_key()), public_key, "{uri}");
         }
     }
 
