@@ -373,9 +373,11 @@ fn most(keep: usize) -> usize {
 /// How many magnitudes reach a threshold.
 #[inline(always)]
 fn count<L: Lanes>(rows: &[[u32; BLOCK_SIDE]], threshold: u32) -> usize {
-    rows.iter()
-        .map(|row| L::at_least(row, threshold).count_ones() as usize)
-        .sum()
+    let mut count = 0;
+    for row in rows {
+        count += L::at_least(row, threshold).count_ones() as usize;
+    }
+    count
 }
 
 #[cfg(test)]
