@@ -7,8 +7,10 @@
 //! does not depend on the thresholds tried. Where many are wanted, what passes is not put in order: see
 //! [`Buckets`].
 
+use cairn_primitives::blocks::HIGH;
+
 use crate::blocks::{Block, BLOCK, BLOCK_SIDE};
-use crate::level::Levels;
+use crate::level::{two_levels, Levels};
 use crate::many::Buckets;
 use crate::simd::Lanes;
 
@@ -25,6 +27,8 @@ pub(crate) const MANY: usize = 128;
 /// So many numbers are sorted by counting, in groups of so many.
 const FEW: usize = 256;
 const LANES: usize = 64;
+/// Candidates that are added at once.
+const AT_ONCE: usize = 8;
 
 /// The magnitude of a number as bits: their order is that of the magnitudes.
 #[inline(always)]
@@ -88,31 +92,58 @@ impl Magnitudes {
 
 /// Elements that reach a threshold.
 struct Candidates {
-    /// Their places, ascending, and their magnitudes.
-    places: [u16; BLOCK],
-    magnitudes: [u32; BLOCK],
+    /// Their places, ascending, and their magnitudes; and room behind the last of a whole block.
+    places: [u16; BLOCK + AT_ONCE],
+    magnitudes: [u32; BLOCK + AT_ONCE],
     /// How many there are.
     count: usize,
 }
 
 impl Candidates {
-    /// Adds a set of 64 elements, of which the first is at place `first`.
+    /// Adds a set of 64 elements, of which the first is at place `first`: some at once, so that how many there are is
+    /// foreseen more often. Those too many are overwritten.
     #[inline(always)]
     fn add(&mut self, first: usize, mut set: u64, magnitude: impl Fn(usize) -> u32) {
+        let mut at = self.count;
+        self.count += set.count_ones() as usize;
         while set != 0 {
-            let place = set.trailing_zeros() as usize % BLOCK_SIDE;
-            // never more than the block has elements
-            let at = self.count % BLOCK;
-            self.places[at] = (first + place) as u16;
-            self.magnitudes[at] = magnitude(place);
-            self.count += 1;
-            set &= set - 1;
+            let places = self.places.get_mut(at..).unwrap_or_default();
+            let magnitudes = self.magnitudes.get_mut(at..).unwrap_or_default();
+            let (Some(places), Some(magnitudes)) = (
+                places.first_chunk_mut::<AT_ONCE>(),
+                magnitudes.first_chunk_mut::<AT_ONCE>(),
+            ) else {
+                return;
+            };
+            for (to, bits) in places.iter_mut().zip(magnitudes) {
+                let place = set.trailing_zeros() as usize % BLOCK_SIDE;
+                *to = (first + place) as u16;
+                *bits = magnitude(place);
+                set &= set.wrapping_sub(1);
+            }
+            at += AT_ONCE;
         }
     }
 
     #[inline(always)]
     fn magnitudes(&self) -> &[u32] {
         &self.magnitudes[..self.count]
+    }
+
+    /// The places of those that are chosen, marked where they have the high level.
+    #[inline(always)]
+    fn take(&self, chosen: Chosen, codes: &mut [u16]) {
+        let threshold = magnitude(chosen.threshold);
+        let (mut taken, mut ties) = (0, chosen.ties);
+        for (place, magnitude) in self.places.iter().zip(self.magnitudes()) {
+            // whether a candidate is chosen is hard to predict, so it is no branch
+            if let Some(to) = codes.get_mut(taken) {
+                *to = *place | u16::from(*magnitude >= threshold) * HIGH;
+            }
+            let tie = usize::from(*magnitude == chosen.smallest) & usize::from(ties > 0);
+            ties -= tie;
+            taken += usize::from(*magnitude > chosen.smallest) | tie;
+        }
     }
 }
 
@@ -146,8 +177,8 @@ impl Selector {
                 len: 0,
             },
             candidates: Candidates {
-                places: [0; BLOCK],
-                magnitudes: [0; BLOCK],
+                places: [0; BLOCK + AT_ONCE],
+                magnitudes: [0; BLOCK + AT_ONCE],
                 count: 0,
             },
             sorted: Vec::new(),
@@ -181,25 +212,41 @@ impl Selector {
         }
     }
 
-    /// Of what was [found](Selector::find) the `keep` of largest magnitude, without sorting them; nothing if they have
-    /// to be.
+    /// Selects as many of what was [found](Selector::find) as `codes` has room for: those of largest magnitude, of equal
+    /// ones those that come first. Their places go there in ascending order, marked where they have the high one of the
+    /// levels that stand for them. Nothing, if not all of them are finite.
     #[inline(always)]
-    pub(crate) fn many(&mut self, keep: usize) -> Option<Chosen> {
-        let chosen = self.buckets.choose(self.candidates.magnitudes(), keep)?;
+    pub(crate) fn select(&mut self, codes: &mut [u16]) -> Option<Levels> {
+        let keep = codes.len();
+        let many = match keep >= MANY {
+            true => self.buckets.choose(self.candidates.magnitudes(), keep),
+            false => None,
+        };
+        let chosen = match many {
+            Some(chosen) => chosen,
+            None => self.sorted(keep)?,
+        };
         self.learn(keep, chosen.smallest);
-        Some(chosen)
+        self.candidates.take(chosen, codes);
+        Some(chosen.levels)
     }
 
-    /// Selects as many of what was [found](Selector::find) as `places` has room for: those of largest magnitude, of
-    /// equal ones those that come first. Their places go there in ascending order; the result are the magnitudes,
-    /// ascending too.
+    /// What is to be known of the largest `keep` of the candidates, by sorting them.
     #[inline(always)]
-    pub(crate) fn select(&mut self, places: &mut [u16]) -> &[u32] {
-        let keep = places.len();
+    fn sorted(&mut self, keep: usize) -> Option<Chosen> {
         self.sort(keep);
-        self.learn(keep, self.sorted.first().copied().unwrap_or(0));
-        self.choose(places);
-        &self.sorted
+        let (smallest, largest) = (*self.sorted.first()?, *self.sorted.last()?);
+        if largest >= INFINITE {
+            return None;
+        }
+        let (levels, threshold) = two_levels(bytemuck::cast_slice(&self.sorted));
+        let equal = self.sorted.iter().take_while(|one| **one == smallest);
+        Some(Chosen {
+            smallest,
+            ties: equal.count(),
+            levels,
+            threshold,
+        })
     }
 
     /// Sorts the largest `keep` of the candidates' magnitudes.
@@ -240,24 +287,6 @@ impl Selector {
             false => here,
         };
         self.aim = aim as u32;
-    }
-
-    /// Places of what is left.
-    #[inline(always)]
-    fn choose(&mut self, places: &mut [u16]) {
-        let smallest = self.sorted.first().copied().unwrap_or(0);
-        let mut equal = self.sorted.iter().take_while(|m| **m == smallest).count();
-        let mut chosen = 0;
-        let candidates = &self.candidates;
-        for (place, magnitude) in candidates.places.iter().zip(candidates.magnitudes()) {
-            // whether a candidate is chosen is hard to predict, so it is no branch
-            if let Some(to) = places.get_mut(chosen) {
-                *to = *place;
-            }
-            let tie = usize::from(*magnitude == smallest) & usize::from(equal > 0);
-            equal -= tie;
-            chosen += usize::from(*magnitude > smallest) | tie;
-        }
     }
 
     /// Finds a threshold and what passes it.
@@ -389,27 +418,32 @@ mod tests {
     struct Select<'a>(&'a mut Selector, View<'a>, Option<Passed>, usize);
 
     impl Kernel for Select<'_> {
-        type Output = (Vec<u16>, Vec<u32>);
+        type Output = (Vec<u16>, Option<Levels>);
 
         #[inline(always)]
         fn run<L: Lanes>(self) -> Self::Output {
             let Select(selector, view, passed, keep) = self;
             let mut places = vec![0; keep];
             selector.find::<L>(view, passed.as_ref(), keep);
-            let largest = selector.select(&mut places).to_vec();
-            (places, largest)
+            let levels = selector.select(&mut places);
+            (places, levels)
         }
     }
 
-    fn by_sorting(magnitudes: &[u32], keep: usize) -> (Vec<u16>, Vec<u32>) {
+    fn by_sorting(magnitudes: &[u32], keep: usize) -> (Vec<u16>, Option<Levels>) {
         let mut order: Vec<usize> = (0..magnitudes.len()).collect();
         order.sort_by_key(|place| (!magnitudes[*place], *place));
         order.truncate(keep);
         let mut places: Vec<u16> = order.iter().map(|place| *place as u16).collect();
         places.sort_unstable();
-        let mut largest: Vec<u32> = order.iter().map(|place| magnitudes[*place]).collect();
-        largest.sort_unstable();
-        (places, largest)
+        let value = |place: usize| f32::from_bits(magnitudes[place]);
+        let mut largest: Vec<f32> = order.iter().map(|place| value(*place)).collect();
+        largest.sort_by(f32::total_cmp);
+        let (levels, threshold) = two_levels(&largest);
+        for place in &mut places {
+            *place |= u16::from(value(usize::from(*place)) >= threshold) * HIGH;
+        }
+        (places, Some(levels))
     }
 
     fn magnitude() -> impl Strategy<Value = u32> {
