@@ -1,18 +1,14 @@
 //! From a pseudo-gradient to a contribution, with error feedback.
 
-use cairn_primitives::{
-    blocks::{HIGH, NEGATIVE, PLACE},
-    Compression, Layout, Nano, Tensor,
-};
+use cairn_primitives::{blocks::PLACE, Compression, Layout, Nano, Tensor};
 use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::blocks::{checked_kept, Block, Grid, LayoutError, Plan, Strip, BLOCK, BLOCK_SIDE};
 use crate::contribution::{check_layout_hash, check_length, Contribution, Header, MismatchError};
-use crate::level::{Level, Levels};
 use crate::select::{magnitude, Passed, Selector, View};
 use crate::simd::{Kernel, Lanes, Simd};
-use crate::sparse::{value_of, SparseTensor};
+use crate::sparse::SparseTensor;
 use crate::wire::{encode, EncodeError};
 
 /// Blocks next to each other that are gone through together: some pages of each row, so that the CPU sees where it goes
@@ -327,10 +323,13 @@ impl Kernel for Send<'_> {
                 };
                 let passed = (block.len == BLOCK && block.width == BLOCK_SIDE).then_some(passed);
                 selector.find::<L>(view, passed, block.keep);
-                let Some(found) = selector.select(of_block) else {
+                let Some((found, left)) = selector.select::<L>(of_block) else {
                     return false;
                 };
-                send(*block, cols, self.error, found, of_block);
+                for (code, left) in of_block.iter().zip(left) {
+                    let place = usize::from(*code & PLACE);
+                    self.error[block.index(place, cols)] = *left;
+                }
                 *levels = found.pair();
             }
         }
@@ -375,20 +374,6 @@ fn accumulate<L: Lanes>(
         for (error, delta) in rest.iter_mut().zip(rest_of_deltas) {
             *error = beta * *error + delta;
         }
-    }
-}
-
-/// Gives what was selected of one block its signs, and takes what is sent out of the strip's accumulated values.
-#[inline(always)]
-fn send(block: Block, cols: usize, accumulated: &mut [f32], levels: Levels, codes: &mut [u16]) {
-    // there is no −0 on the wire
-    let has_zeros = levels.low == Level::ZERO;
-    for code in codes {
-        let value = &mut accumulated[block.index(usize::from(*code & PLACE), cols)];
-        let sign = (value.to_bits() >> 16) as u16 & NEGATIVE;
-        let is_zero = has_zeros && *code & HIGH == 0;
-        *code |= if is_zero { 0 } else { sign };
-        *value -= value_of(*code, levels);
     }
 }
 

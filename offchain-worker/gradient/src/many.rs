@@ -5,30 +5,37 @@
 //! buckets of neighbours, of which there is a number and a sum. Where the levels part can then be said up to a few
 //! buckets, and only these are sorted.
 //!
-//! The result has the bits that sorting all of them gives. Sums of magnitudes are exact in `f64` as long as the largest
-//! is not too far above the smallest, whatever their order; where it is, nothing is said, and they are to be sorted.
+//! The result has the bits that sorting all of them gives. Sums of magnitudes are exact as long as the largest is not
+//! too far above the smallest, whatever their order; where it is, nothing is said, and they are to be sorted.
 
 use crate::blocks::BLOCK;
 use crate::level::{Levels, Parting};
 use crate::select::{Chosen, INFINITE};
+use crate::simd::Lanes;
 
 /// Buckets.
 const BUCKETS: usize = 64;
+/// Magnitudes that are compared at once.
+const ROW: usize = 64;
 /// From here on the edges of buckets might not be finite.
 const HUGE: u32 = 0x7000_0000;
-/// Binary digits of an `f32`, and of an `f64`.
-const DIGITS: (u32, u32) = (24, 53);
+/// Binary digits of an `f32`.
+const DIGITS: u32 = 24;
+/// What the exponent of an `f32` of 1 has as bits, and that of an `f64`.
+const BIAS: (u64, u64) = (127, 1_023);
 /// By which part a bound has to be below the best gain for a bucket to be left out. Both are computed to a far smaller
 /// part: what is summed is exact, and where a corner is not, its bucket is wide.
 const MARGIN: f64 = 1e-9;
 
-/// Magnitudes by bucket: how many, their sum, and a list of those in each.
+/// Magnitudes are dealt to so many lists of counts and sums, so that none waits for the one before it.
+const WAYS: usize = 4;
+/// Binary digits of a sum, below those of a count: together they are one number.
+const DIGITS_OF_SUM: u32 = 50;
+
+/// Magnitudes by bucket: how many, and their sum.
 pub(crate) struct Buckets {
     counts: [u32; BUCKETS],
     sums: [f64; BUCKETS],
-    /// One more than the place of the last one in each bucket, and for each the one before it; 0: none.
-    last: [u16; BUCKETS],
-    before: [u16; BLOCK],
     /// Those of one bucket.
     some: Vec<u32>,
 }
@@ -38,20 +45,18 @@ impl Buckets {
         Buckets {
             counts: [0; BUCKETS],
             sums: [0.0; BUCKETS],
-            last: [0; BUCKETS],
-            before: [0; BLOCK],
             some: Vec::new(),
         }
     }
 
     /// The largest `keep` of some magnitudes; nothing, if they are to be sorted, as they are if some are not finite.
     #[inline(always)]
-    pub(crate) fn choose(&mut self, magnitudes: &[u32], keep: usize) -> Option<Chosen> {
+    pub(crate) fn choose<L: Lanes>(&mut self, magnitudes: &[u32], keep: usize) -> Option<Chosen> {
         let scale = Scale::of(magnitudes, keep)?;
         self.fill(scale, magnitudes);
         let (first, wanted) = self.first(keep)?;
         // of the first bucket only the largest
-        self.list(magnitudes, first);
+        self.list::<L>(magnitudes, scale, first);
         let all = self.some.len();
         let of_first = self.some.get(all.checked_sub(wanted)?..)?;
         let smallest = *of_first.first()?;
@@ -64,7 +69,7 @@ impl Buckets {
         self.counts[first] = wanted as u32;
         self.sums[first] = of_first.iter().map(|one| value(*one)).sum();
         let steps = Steps::of(self, first, keep);
-        let parting = self.part(magnitudes, scale, first, &steps)?;
+        let parting = self.part::<L>(magnitudes, scale, first, &steps)?;
         let (levels, threshold) = parting.levels(steps.total, keep);
         Some(Chosen {
             levels,
@@ -75,15 +80,23 @@ impl Buckets {
 
     #[inline(always)]
     fn fill(&mut self, scale: Scale, magnitudes: &[u32]) {
-        self.counts = [0; BUCKETS];
-        self.sums = [0.0; BUCKETS];
-        self.last = [0; BUCKETS];
-        for ((number, one), before) in (1..).zip(magnitudes).zip(&mut self.before) {
-            let bucket = scale.bucket(*one);
-            self.counts[bucket] += 1;
-            self.sums[bucket] += value(*one);
-            *before = self.last[bucket];
-            self.last[bucket] = number;
+        let mut ways = [[0u64; BUCKETS]; WAYS];
+        let (some, rest) = magnitudes.as_chunks::<WAYS>();
+        for some in some {
+            let entries = some.map(|one| scale.entry(one));
+            let buckets = some.map(|one| scale.bucket(one));
+            for ((way, bucket), entry) in ways.iter_mut().zip(buckets).zip(entries) {
+                way[bucket] += entry;
+            }
+        }
+        for (way, one) in ways.iter_mut().zip(rest) {
+            way[scale.bucket(*one)] += scale.entry(*one);
+        }
+        let unit = scale.unit();
+        for bucket in 0..BUCKETS {
+            let entry: u64 = ways.iter().map(|way| way[bucket]).sum();
+            self.counts[bucket] = (entry >> DIGITS_OF_SUM) as u32;
+            self.sums[bucket] = (entry & ((1 << DIGITS_OF_SUM) - 1)) as i64 as f64 * unit;
         }
     }
 
@@ -102,19 +115,29 @@ impl Buckets {
     }
 
     /// Puts all magnitudes of a bucket into `some`, in ascending order.
-    fn list(&mut self, magnitudes: &[u32], bucket: usize) {
+    #[inline(always)]
+    fn list<L: Lanes>(&mut self, magnitudes: &[u32], scale: Scale, bucket: usize) {
+        let [begin, end] = [bucket, bucket + 1].map(|bucket| scale.lowest_of(bucket));
         self.some.clear();
-        let mut next = usize::from(self.last[bucket]);
-        while let Some(place) = next.checked_sub(1) {
-            self.some.extend(magnitudes.get(place));
-            next = self.before.get(place).map_or(0, |next| usize::from(*next));
+        let (rows, rest) = magnitudes.as_chunks::<ROW>();
+        let mut last = [0; ROW];
+        last[..rest.len()].copy_from_slice(rest);
+        let of_rest = u64::MAX >> (ROW - rest.len()).min(ROW - 1);
+        let of_rows = rows.iter().map(|row| (row, u64::MAX));
+        let of_rest = (!rest.is_empty()).then_some((&last, of_rest));
+        for (row, all) in of_rows.chain(of_rest) {
+            let mut set = all & L::at_least(row, begin) & !L::at_least(row, end);
+            while set != 0 {
+                self.some.push(row[set.trailing_zeros() as usize % ROW]);
+                set &= set - 1;
+            }
         }
         self.some.sort_unstable();
     }
 
     /// Where the two levels part: of all splits the one of the largest gain, the first of several.
     #[inline(always)]
-    fn part(
+    fn part<L: Lanes>(
         &mut self,
         magnitudes: &[u32],
         scale: Scale,
@@ -128,7 +151,7 @@ impl Buckets {
         for (bucket, bound) in bounds.iter().enumerate().skip(first) {
             let [begin, end] = [steps.counts[bucket], steps.counts[bucket + 1]];
             if end - begin > 1.0 && *bound >= enough {
-                self.list(magnitudes, bucket);
+                self.list::<L>(magnitudes, scale, bucket);
                 let beyond = self.some.len().saturating_sub((end - begin) as usize);
                 let of_bucket = self.some.get(beyond..).unwrap_or_default();
                 let (mut number, mut below) = (begin, steps.sums[bucket]);
@@ -142,7 +165,7 @@ impl Buckets {
             // between this bucket and the next one that has any
             if end > begin && end < steps.count && steps.gains[bucket] >= most {
                 let next = (bucket + 1..BUCKETS).find(|next| self.counts[*next] > 0)?;
-                self.list(magnitudes, next);
+                self.list::<L>(magnitudes, scale, next);
                 let above = *self.some.first()?;
                 steps.try_at(end, steps.sums[bucket + 1], above, &mut best);
             }
@@ -170,10 +193,9 @@ impl Scale {
         if keep < 2 || keep > magnitudes.len() || magnitudes.len() > BLOCK || largest >= HUGE {
             return None;
         }
-        let exponent = |bits: u32| (bits >> (DIGITS.0 - 1)).max(1);
         let apart = exponent(largest).checked_sub(exponent(lowest))?;
-        let carries = keep.next_power_of_two().trailing_zeros();
-        if lowest == largest || DIGITS.0 + apart + carries > DIGITS.1 {
+        let carries = magnitudes.len().next_power_of_two().trailing_zeros();
+        if lowest == largest || DIGITS + apart + carries > DIGITS_OF_SUM {
             return None;
         }
         let bits = u32::BITS - (largest - lowest).leading_zeros();
@@ -188,11 +210,39 @@ impl Scale {
         ((magnitude - self.lowest) >> self.shift) as usize % BUCKETS
     }
 
+    /// One magnitude to be counted, and its multiple of the [unit](Scale::unit) to be added.
+    #[inline(always)]
+    fn entry(&self, magnitude: u32) -> u64 {
+        let leading = u32::from(magnitude >= 1 << (DIGITS - 1)) << (DIGITS - 1);
+        let digits = magnitude & ((1 << (DIGITS - 1)) - 1) | leading;
+        let shift = exponent(magnitude) - exponent(self.lowest);
+        1 << DIGITS_OF_SUM | u64::from(digits) << shift
+    }
+
+    /// What all magnitudes are multiples of: the last digit of the lowest.
+    #[inline(always)]
+    fn unit(&self) -> f64 {
+        let last = u64::from(exponent(self.lowest)) + BIAS.1 - BIAS.0 - u64::from(DIGITS - 1);
+        f64::from_bits(last << (f64::MANTISSA_DIGITS - 1))
+    }
+
     /// A magnitude that none of a bucket is below, or, of the bucket behind it, none reaches.
     #[inline(always)]
     fn edge(&self, bucket: usize) -> f64 {
         value(self.lowest + ((bucket as u32) << self.shift))
     }
+
+    /// The same as bits, but for the bucket behind the last one no more than those of infinity.
+    #[inline(always)]
+    fn lowest_of(&self, bucket: usize) -> u32 {
+        (self.lowest + ((bucket as u32) << self.shift)).min(INFINITE)
+    }
+}
+
+/// The exponent of a magnitude, that of numbers without a leading digit as well.
+#[inline(always)]
+fn exponent(magnitude: u32) -> u32 {
+    (magnitude >> (DIGITS - 1)).max(1)
 }
 
 /// What is below the end of each bucket, and what parting there gains.

@@ -7,15 +7,17 @@
 //! does not depend on the thresholds tried. Where many are wanted, what passes is not put in order: see
 //! [`Buckets`].
 
-use cairn_primitives::blocks::HIGH;
+use cairn_primitives::blocks::{HIGH, NEGATIVE, PLACE};
 
 use crate::blocks::{Block, BLOCK, BLOCK_SIDE};
-use crate::level::{two_levels, Levels};
+use crate::level::{two_levels, Level, Levels};
 use crate::many::Buckets;
 use crate::simd::Lanes;
 
 /// The bits of infinity: all finite magnitudes are below.
 pub(crate) const INFINITE: u32 = 0x7F80_0000;
+/// The bit of a number's sign.
+const SIGN: u32 = 1 << 31;
 /// The first step by which a threshold is changed: an eighth of it.
 const STEP: u32 = 1 << 20;
 /// Blocks that the threshold aimed at remembers.
@@ -92,8 +94,8 @@ impl Magnitudes {
 
 /// Elements that reach a threshold.
 struct Candidates {
-    /// Their places, ascending, and their magnitudes; and room behind the last of a whole block.
-    places: [u16; BLOCK + AT_ONCE],
+    /// Their places, ascending, with their signs, and their magnitudes; and room behind the last of a whole block.
+    codes: [u16; BLOCK + AT_ONCE],
     magnitudes: [u32; BLOCK + AT_ONCE],
     /// How many there are.
     count: usize,
@@ -103,22 +105,23 @@ impl Candidates {
     /// Adds a set of 64 elements, of which the first is at place `first`: some at once, so that how many there are is
     /// foreseen more often. Those too many are overwritten.
     #[inline(always)]
-    fn add(&mut self, first: usize, mut set: u64, magnitude: impl Fn(usize) -> u32) {
+    fn add(&mut self, first: usize, mut set: u64, value: impl Fn(usize) -> f32) {
         let mut at = self.count;
         self.count += set.count_ones() as usize;
         while set != 0 {
-            let places = self.places.get_mut(at..).unwrap_or_default();
+            let codes = self.codes.get_mut(at..).unwrap_or_default();
             let magnitudes = self.magnitudes.get_mut(at..).unwrap_or_default();
-            let (Some(places), Some(magnitudes)) = (
-                places.first_chunk_mut::<AT_ONCE>(),
+            let (Some(codes), Some(magnitudes)) = (
+                codes.first_chunk_mut::<AT_ONCE>(),
                 magnitudes.first_chunk_mut::<AT_ONCE>(),
             ) else {
                 return;
             };
-            for (to, bits) in places.iter_mut().zip(magnitudes) {
+            for (code, to) in codes.iter_mut().zip(magnitudes) {
                 let place = set.trailing_zeros() as usize % BLOCK_SIDE;
-                *to = (first + place) as u16;
-                *bits = magnitude(place);
+                let bits = value(place).to_bits();
+                *code = (first + place) as u16 | (bits >> 16) as u16 & NEGATIVE;
+                *to = bits & !SIGN;
                 set &= set.wrapping_sub(1);
             }
             at += AT_ONCE;
@@ -130,21 +133,72 @@ impl Candidates {
         &self.magnitudes[..self.count]
     }
 
-    /// The places of those that are chosen, marked where they have the high level.
+    /// Of those as small as the smallest that is chosen, leaves out all but the first that are chosen.
     #[inline(always)]
-    fn take(&self, chosen: Chosen, codes: &mut [u16]) {
-        let threshold = magnitude(chosen.threshold);
-        let (mut taken, mut ties) = (0, chosen.ties);
-        for (place, magnitude) in self.places.iter().zip(self.magnitudes()) {
-            // whether a candidate is chosen is hard to predict, so it is no branch
-            if let Some(to) = codes.get_mut(taken) {
-                *to = *place | u16::from(*magnitude >= threshold) * HIGH;
+    fn leave_out(&mut self, Chosen { smallest, ties, .. }: Chosen) {
+        let equal = self.magnitudes().iter().filter(|one| **one == smallest);
+        if equal.count() == ties {
+            return;
+        }
+        let (mut left, mut ties) = (0, ties);
+        for at in 0..self.count {
+            let (code, magnitude) = (self.codes[at], self.magnitudes[at]);
+            if magnitude == smallest {
+                if ties == 0 {
+                    continue;
+                }
+                ties -= 1;
             }
-            let tie = usize::from(*magnitude == chosen.smallest) & usize::from(ties > 0);
-            ties -= tie;
-            taken += usize::from(*magnitude > chosen.smallest) | tie;
+            (self.codes[left], self.magnitudes[left]) = (code, magnitude);
+            left += 1;
+        }
+        self.count = left;
+    }
+
+    /// The codes of those that are chosen, and what is left of their values.
+    #[inline(always)]
+    fn take(&mut self, chosen: Chosen, codes: &mut [u16], left: &mut [f32]) {
+        self.leave_out(chosen);
+        let Levels { low, high } = chosen.levels;
+        let threshold = magnitude(chosen.threshold);
+        // there is no −0 on the wire
+        let sign_of_low = if low == Level::ZERO { 0 } else { NEGATIVE };
+        let [low, high] = [low, high].map(|level| level.to_f32().to_bits());
+        let some = self.count.div_ceil(AT_ONCE);
+        let all = self.codes.as_chunks::<AT_ONCE>().0.iter();
+        let all = all.zip(self.magnitudes.as_chunks::<AT_ONCE>().0);
+        let mut taken = 0;
+        for (of, magnitudes) in all.take(some) {
+            let mut sent = [0u16; AT_ONCE];
+            let mut rest = [0f32; AT_ONCE];
+            for at in 0..AT_ONCE {
+                let (code, magnitude) = (of[at], magnitudes[at]);
+                let is_high = magnitude >= threshold;
+                let kept = if is_high {
+                    NEGATIVE | HIGH
+                } else {
+                    sign_of_low
+                };
+                sent[at] = (code | HIGH) & (PLACE | kept);
+                let level = if is_high { high } else { low } | sign(sent[at]);
+                let value = f32::from_bits(magnitude | sign(code));
+                rest[at] = value - f32::from_bits(level);
+            }
+            for ((sent, rest), magnitude) in sent.into_iter().zip(rest).zip(magnitudes) {
+                // whether one is chosen is hard to predict, so it is no branch; behind the last there is no room
+                if let (Some(code), Some(left)) = (codes.get_mut(taken), left.get_mut(taken)) {
+                    (*code, *left) = (sent, rest);
+                }
+                taken += usize::from(*magnitude >= chosen.smallest);
+            }
         }
     }
+}
+
+/// The sign of a code as that of a number.
+#[inline(always)]
+fn sign(code: u16) -> u32 {
+    u32::from(code & NEGATIVE) << 16
 }
 
 /// What is to be known of a block to send the largest of it.
@@ -165,6 +219,8 @@ pub(crate) struct Selector {
     candidates: Candidates,
     sorted: Vec<u32>,
     buckets: Buckets,
+    /// What is left of the values that are selected.
+    left: Vec<f32>,
     /// A threshold that as many as are aimed at reached in the last blocks, about.
     aim: u32,
 }
@@ -177,12 +233,13 @@ impl Selector {
                 len: 0,
             },
             candidates: Candidates {
-                places: [0; BLOCK + AT_ONCE],
+                codes: [0; BLOCK + AT_ONCE],
                 magnitudes: [0; BLOCK + AT_ONCE],
                 count: 0,
             },
             sorted: Vec::new(),
             buckets: Buckets::new(),
+            left: Vec::new(),
             aim: 0,
         }
     }
@@ -213,13 +270,13 @@ impl Selector {
     }
 
     /// Selects as many of what was [found](Selector::find) as `codes` has room for: those of largest magnitude, of equal
-    /// ones those that come first. Their places go there in ascending order, marked where they have the high one of the
-    /// levels that stand for them. Nothing, if not all of them are finite.
+    /// ones those that come first. Their codes go there in ascending order of their places; the result are their levels,
+    /// and what is left of each value. Nothing, if not all of them are finite.
     #[inline(always)]
-    pub(crate) fn select(&mut self, codes: &mut [u16]) -> Option<Levels> {
+    pub(crate) fn select<L: Lanes>(&mut self, codes: &mut [u16]) -> Option<(Levels, &[f32])> {
         let keep = codes.len();
         let many = match keep >= MANY {
-            true => self.buckets.choose(self.candidates.magnitudes(), keep),
+            true => self.buckets.choose::<L>(self.candidates.magnitudes(), keep),
             false => None,
         };
         let chosen = match many {
@@ -227,8 +284,9 @@ impl Selector {
             None => self.sorted(keep)?,
         };
         self.learn(keep, chosen.smallest);
-        self.candidates.take(chosen, codes);
-        Some(chosen.levels)
+        self.left.resize(keep, 0.0);
+        self.candidates.take(chosen, codes, &mut self.left);
+        Some((chosen.levels, &self.left))
     }
 
     /// What is to be known of the largest `keep` of the candidates, by sorting them.
@@ -272,9 +330,10 @@ impl Selector {
     #[inline(always)]
     fn learn(&mut self, keep: usize, smallest: u32) {
         let candidates = self.candidates.magnitudes();
-        let Some(lowest) = candidates.iter().min() else {
-            return;
-        };
+        let mut lowest = smallest;
+        for one in candidates {
+            lowest = lowest.min(*one);
+        }
         // as if as many lay in every interval as in the one from the lowest candidate to the smallest selected
         let excess = candidates.len() - keep;
         let below = u64::from(smallest - lowest) * surplus(keep) as u64 / excess.max(1) as u64;
@@ -298,7 +357,7 @@ impl Selector {
         } else {
             0
         };
-        self.collect::<L>(threshold);
+        self.collect::<L>(view, threshold);
     }
 
     /// A threshold that `keep` magnitudes or more reach, and, if possible, not many more.
@@ -333,7 +392,7 @@ impl Selector {
     }
 
     #[inline(always)]
-    fn collect<L: Lanes>(&mut self, threshold: u32) {
+    fn collect<L: Lanes>(&mut self, view: View, threshold: u32) {
         let Magnitudes { bits, len } = &self.magnitudes;
         self.candidates.count = 0;
         for (number, row) in bits.iter().enumerate().take(len.div_ceil(BLOCK_SIDE)) {
@@ -342,7 +401,8 @@ impl Selector {
             if len - first < BLOCK_SIDE {
                 set &= (1 << (len - first)) - 1;
             }
-            self.candidates.add(first, set, |place| row[place]);
+            let value = |place| view.strip[view.block.index(first + place, view.cols)];
+            self.candidates.add(first, set, value);
         }
     }
 
@@ -352,8 +412,8 @@ impl Selector {
         let rows = view.strip.chunks(view.cols);
         for (number, (row, set)) in rows.zip(passed.rows).enumerate() {
             let row = &row[view.block.col..][..BLOCK_SIDE];
-            let of = |place: usize| magnitude(row[place]);
-            self.candidates.add(number * BLOCK_SIDE, set, of);
+            let value = |place: usize| row[place];
+            self.candidates.add(number * BLOCK_SIDE, set, value);
         }
     }
 }
@@ -413,40 +473,58 @@ fn count<L: Lanes>(rows: &[[u32; BLOCK_SIDE]], threshold: u32) -> usize {
 mod tests {
     use super::*;
     use crate::simd::{Kernel, Simd};
+    use crate::sparse::value_of;
     use proptest::prelude::*;
 
     struct Select<'a>(&'a mut Selector, View<'a>, Option<Passed>, usize);
 
     impl Kernel for Select<'_> {
-        type Output = (Vec<u16>, Option<Levels>);
+        type Output = (Vec<u16>, Levels, Vec<f32>);
 
         #[inline(always)]
         fn run<L: Lanes>(self) -> Self::Output {
             let Select(selector, view, passed, keep) = self;
             let mut places = vec![0; keep];
             selector.find::<L>(view, passed.as_ref(), keep);
-            let levels = selector.select(&mut places);
-            (places, levels)
+            let (levels, left) = selector.select::<L>(&mut places).expect("finite");
+            let left = left.to_vec();
+            (places, levels, left)
         }
     }
 
-    fn by_sorting(magnitudes: &[u32], keep: usize) -> (Vec<u16>, Option<Levels>) {
-        let mut order: Vec<usize> = (0..magnitudes.len()).collect();
-        order.sort_by_key(|place| (!magnitudes[*place], *place));
+    fn by_sorting(values: &[f32], keep: usize) -> (Vec<u16>, Levels, Vec<f32>) {
+        let mut order: Vec<usize> = (0..values.len()).collect();
+        order.sort_by_key(|place| (!magnitude(values[*place]), *place));
         order.truncate(keep);
-        let mut places: Vec<u16> = order.iter().map(|place| *place as u16).collect();
-        places.sort_unstable();
-        let value = |place: usize| f32::from_bits(magnitudes[place]);
-        let mut largest: Vec<f32> = order.iter().map(|place| value(*place)).collect();
+        let mut largest: Vec<f32> = order.iter().map(|place| values[*place].abs()).collect();
         largest.sort_by(f32::total_cmp);
         let (levels, threshold) = two_levels(&largest);
-        for place in &mut places {
-            *place |= u16::from(value(usize::from(*place)) >= threshold) * HIGH;
-        }
-        (places, Some(levels))
+        order.sort_unstable();
+        let code = |place: usize| {
+            let value = values[place];
+            let high = u16::from(value.abs() >= threshold) * HIGH;
+            let is_zero = high == 0 && levels.low == Level::ZERO;
+            let sign = u16::from(value.is_sign_negative() && !is_zero) * NEGATIVE;
+            place as u16 | high | sign
+        };
+        let codes: Vec<u16> = order.iter().copied().map(code).collect();
+        let sent = codes.iter().map(|code| value_of(*code, levels));
+        let left = order
+            .iter()
+            .zip(sent)
+            .map(|(place, sent)| values[*place] - sent);
+        let left = left.collect();
+        (codes, levels, left)
     }
 
-    fn magnitude() -> impl Strategy<Value = u32> {
+    /// The bits of what is left, too: a zero has a sign.
+    fn with_bits(
+        (codes, levels, left): (Vec<u16>, Levels, Vec<f32>),
+    ) -> (Vec<u16>, Levels, Vec<u32>) {
+        (codes, levels, left.into_iter().map(f32::to_bits).collect())
+    }
+
+    fn some_magnitude() -> impl Strategy<Value = u32> {
         prop_oneof![
             4 => 0..INFINITE,
             4 => (-1f32..1.0).prop_map(|value| value.abs().to_bits()),
@@ -480,7 +558,7 @@ mod tests {
         #[test]
         fn exactly_the_largest_are_selected(
             magnitudes in prop_oneof![
-                prop::collection::vec(magnitude(), 1..=BLOCK),
+                prop::collection::vec(some_magnitude(), 1..=BLOCK),
                 prop::collection::vec((0u32..4).prop_map(|n| n * 1_000), 1..=BLOCK),
             ],
             keep: prop::sample::Index,
@@ -490,13 +568,13 @@ mod tests {
             let strip = signed(&magnitudes);
             let view = View { strip: &strip, cols: strip.len(), block: row(&magnitudes) };
             for keep in [1 + keep.index(magnitudes.len()), few.min(magnitudes.len())] {
-                let expected = by_sorting(&magnitudes, keep);
+                let expected = with_bits(by_sorting(&signed(&magnitudes), keep));
                 for simd in Simd::all() {
                     let mut selector = Selector::new();
                     // leftovers of another block
                     selector.magnitudes.bits = [[INFINITE - 1; BLOCK_SIDE]; BLOCK / BLOCK_SIDE];
                     selector.aim = aim;
-                    let found = simd.run(Select(&mut selector, view, None, keep));
+                    let found = with_bits(simd.run(Select(&mut selector, view, None, keep)));
                     prop_assert_eq!(&found, &expected, "{:?}", simd);
                 }
             }
@@ -504,7 +582,7 @@ mod tests {
 
         #[test]
         fn whatever_was_guessed_the_same_are_selected(
-            magnitudes in prop::collection::vec(magnitude(), BLOCK),
+            magnitudes in prop::collection::vec(some_magnitude(), BLOCK),
             keep in prop_oneof![1usize..=128, 1..=BLOCK],
             guess: prop::sample::Index,
             left in 0usize..3,
@@ -515,7 +593,7 @@ mod tests {
             for (row, numbers) in strip.chunks_mut(cols).zip(signed(&magnitudes).chunks(BLOCK_SIDE)) {
                 row[block.col..][..BLOCK_SIDE].copy_from_slice(numbers);
             }
-            let expected = by_sorting(&magnitudes, keep);
+            let expected = with_bits(by_sorting(&signed(&magnitudes), keep));
             let mut ascending = magnitudes.clone();
             ascending.sort_unstable();
             let around = BLOCK.saturating_sub(keep + guess.index(4 * keep));
@@ -528,7 +606,7 @@ mod tests {
                 for simd in Simd::all() {
                     let view = View { strip: &strip, cols, block };
                     let mut selector = Selector::new();
-                    let found = simd.run(Select(&mut selector, view, Some(passed), keep));
+                    let found = with_bits(simd.run(Select(&mut selector, view, Some(passed), keep)));
                     prop_assert_eq!(&found, &expected, "{:?}", simd);
                 }
             }
