@@ -36,6 +36,9 @@ const DIGITS_OF_SUM: u32 = 50;
 pub(crate) struct Buckets {
     counts: [u32; BUCKETS],
     sums: [f64; BUCKETS],
+    /// Of each magnitude what it adds, and to which bucket.
+    entries: [u64; BLOCK],
+    buckets: [u32; BLOCK],
     /// Those of one bucket.
     some: Vec<u32>,
 }
@@ -45,6 +48,8 @@ impl Buckets {
         Buckets {
             counts: [0; BUCKETS],
             sums: [0.0; BUCKETS],
+            entries: [0; BLOCK],
+            buckets: [0; BLOCK],
             some: Vec::new(),
         }
     }
@@ -80,17 +85,14 @@ impl Buckets {
 
     #[inline(always)]
     fn fill(&mut self, scale: Scale, magnitudes: &[u32]) {
-        let mut ways = [[0u64; BUCKETS]; WAYS];
-        let (some, rest) = magnitudes.as_chunks::<WAYS>();
-        for some in some {
-            let entries = some.map(|one| scale.entry(one));
-            let buckets = some.map(|one| scale.bucket(one));
-            for ((way, bucket), entry) in ways.iter_mut().zip(buckets).zip(entries) {
-                way[bucket] += entry;
-            }
+        let all = self.entries.iter_mut().zip(&mut self.buckets);
+        for ((entry, bucket), one) in all.zip(magnitudes) {
+            (*entry, *bucket) = (scale.entry(*one), scale.bucket(*one));
         }
-        for (way, one) in ways.iter_mut().zip(rest) {
-            way[scale.bucket(*one)] += scale.entry(*one);
+        let mut ways = [[0u64; BUCKETS]; WAYS];
+        let all = self.entries.iter().zip(&self.buckets).enumerate();
+        for (number, (entry, bucket)) in all.take(magnitudes.len()) {
+            ways[number % WAYS][*bucket as usize % BUCKETS] += entry;
         }
         let unit = scale.unit();
         for bucket in 0..BUCKETS {
@@ -206,8 +208,8 @@ impl Scale {
     }
 
     #[inline(always)]
-    fn bucket(&self, magnitude: u32) -> usize {
-        ((magnitude - self.lowest) >> self.shift) as usize % BUCKETS
+    fn bucket(&self, magnitude: u32) -> u32 {
+        magnitude.wrapping_sub(self.lowest) >> self.shift
     }
 
     /// One magnitude to be counted, and its multiple of the [unit](Scale::unit) to be added.
@@ -215,8 +217,8 @@ impl Scale {
     fn entry(&self, magnitude: u32) -> u64 {
         let leading = u32::from(magnitude >= 1 << (DIGITS - 1)) << (DIGITS - 1);
         let digits = magnitude & ((1 << (DIGITS - 1)) - 1) | leading;
-        let shift = exponent(magnitude) - exponent(self.lowest);
-        1 << DIGITS_OF_SUM | u64::from(digits) << shift
+        let shift = exponent(magnitude).wrapping_sub(exponent(self.lowest));
+        1 << DIGITS_OF_SUM | u64::from(digits).wrapping_shl(shift)
     }
 
     /// What all magnitudes are multiples of: the last digit of the lowest.

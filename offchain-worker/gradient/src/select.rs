@@ -97,6 +97,8 @@ struct Candidates {
     /// Their places, ascending, with their signs, and their magnitudes; and room behind the last of a whole block.
     codes: [u16; BLOCK + AT_ONCE],
     magnitudes: [u32; BLOCK + AT_ONCE],
+    /// What is left of them if they are sent.
+    left: [f32; BLOCK + AT_ONCE],
     /// How many there are.
     count: usize,
 }
@@ -119,12 +121,21 @@ impl Candidates {
             };
             for (code, to) in codes.iter_mut().zip(magnitudes) {
                 let place = set.trailing_zeros() as usize % BLOCK_SIDE;
-                let bits = value(place).to_bits();
-                *code = (first + place) as u16 | (bits >> 16) as u16 & NEGATIVE;
-                *to = bits & !SIGN;
+                *code = (first + place) as u16;
+                *to = value(place).to_bits();
                 set &= set.wrapping_sub(1);
             }
             at += AT_ONCE;
+        }
+    }
+
+    /// The signs of those that were added go from where magnitudes will be to their places.
+    #[inline(always)]
+    fn part_signs(&mut self) {
+        let codes = self.codes.iter_mut().zip(&mut self.magnitudes);
+        for (code, bits) in codes.take(self.count) {
+            *code |= (*bits >> 16) as u16 & NEGATIVE;
+            *bits &= !SIGN;
         }
     }
 
@@ -135,12 +146,13 @@ impl Candidates {
 
     /// Of those as small as the smallest that is chosen, leaves out all but the first that are chosen.
     #[inline(always)]
-    fn leave_out(&mut self, Chosen { smallest, ties, .. }: Chosen) {
+    fn leave_out(&mut self, chosen: &Chosen) {
+        let (smallest, mut ties) = (chosen.smallest, chosen.ties);
         let equal = self.magnitudes().iter().filter(|one| **one == smallest);
         if equal.count() == ties {
             return;
         }
-        let (mut left, mut ties) = (0, ties);
+        let mut left = 0;
         for at in 0..self.count {
             let (code, magnitude) = (self.codes[at], self.magnitudes[at]);
             if magnitude == smallest {
@@ -155,50 +167,40 @@ impl Candidates {
         self.count = left;
     }
 
-    /// The codes of those that are chosen, and what is left of their values.
+    /// Marks what has the high level, and makes of all values what is left of them if they are sent.
     #[inline(always)]
-    fn take(&mut self, chosen: Chosen, codes: &mut [u16], left: &mut [f32]) {
-        self.leave_out(chosen);
-        let Levels { low, high } = chosen.levels;
+    fn quantise(&mut self, chosen: &Chosen) {
         let threshold = magnitude(chosen.threshold);
+        let Levels { low, high } = chosen.levels;
         // there is no −0 on the wire
-        let sign_of_low = if low == Level::ZERO { 0 } else { NEGATIVE };
+        let sign_of_low = if low == Level::ZERO { 0 } else { SIGN };
         let [low, high] = [low, high].map(|level| level.to_f32().to_bits());
-        let some = self.count.div_ceil(AT_ONCE);
-        let all = self.codes.as_chunks::<AT_ONCE>().0.iter();
-        let all = all.zip(self.magnitudes.as_chunks::<AT_ONCE>().0);
-        let mut taken = 0;
-        for (of, magnitudes) in all.take(some) {
-            let mut sent = [0u16; AT_ONCE];
-            let mut rest = [0f32; AT_ONCE];
-            for at in 0..AT_ONCE {
-                let (code, magnitude) = (of[at], magnitudes[at]);
-                let is_high = magnitude >= threshold;
-                let kept = if is_high {
-                    NEGATIVE | HIGH
-                } else {
-                    sign_of_low
-                };
-                sent[at] = (code | HIGH) & (PLACE | kept);
-                let level = if is_high { high } else { low } | sign(sent[at]);
-                let value = f32::from_bits(magnitude | sign(code));
-                rest[at] = value - f32::from_bits(level);
-            }
-            for ((sent, rest), magnitude) in sent.into_iter().zip(rest).zip(magnitudes) {
-                // whether one is chosen is hard to predict, so it is no branch; behind the last there is no room
-                if let (Some(code), Some(left)) = (codes.get_mut(taken), left.get_mut(taken)) {
-                    (*code, *left) = (sent, rest);
-                }
-                taken += usize::from(*magnitude >= chosen.smallest);
-            }
+        let all = self.codes.iter_mut().zip(&self.magnitudes);
+        for ((code, magnitude), left) in all.zip(&mut self.left).take(self.count) {
+            // all ones, or none
+            let is_high = u32::from(*magnitude >= threshold).wrapping_neg();
+            let sign = u32::from(*code & NEGATIVE) << 16;
+            let sent = sign & (is_high | sign_of_low);
+            let level = is_high & high | !is_high & low | sent;
+            *code = *code & PLACE | is_high as u16 & HIGH | (sent >> 16) as u16;
+            *left = f32::from_bits(*magnitude | sign) - f32::from_bits(level);
         }
     }
-}
 
-/// The sign of a code as that of a number.
-#[inline(always)]
-fn sign(code: u16) -> u32 {
-    u32::from(code & NEGATIVE) << 16
+    /// The codes of those that are chosen, and what is left of their values, which goes where the values of all are.
+    #[inline(always)]
+    fn take(&mut self, chosen: &Chosen, codes: &mut [u16]) {
+        self.leave_out(chosen);
+        self.quantise(chosen);
+        let mut taken = 0;
+        for at in 0..self.count {
+            // whether one is chosen is hard to predict, so it is no branch; behind the last there is no room
+            if let Some(code) = codes.get_mut(taken) {
+                (*code, self.left[taken]) = (self.codes[at], self.left[at]);
+            }
+            taken += usize::from(self.magnitudes[at] >= chosen.smallest);
+        }
+    }
 }
 
 /// What is to be known of a block to send the largest of it.
@@ -219,8 +221,6 @@ pub(crate) struct Selector {
     candidates: Candidates,
     sorted: Vec<u32>,
     buckets: Buckets,
-    /// What is left of the values that are selected.
-    left: Vec<f32>,
     /// A threshold that as many as are aimed at reached in the last blocks, about.
     aim: u32,
 }
@@ -235,11 +235,11 @@ impl Selector {
             candidates: Candidates {
                 codes: [0; BLOCK + AT_ONCE],
                 magnitudes: [0; BLOCK + AT_ONCE],
+                left: [0.0; BLOCK + AT_ONCE],
                 count: 0,
             },
             sorted: Vec::new(),
             buckets: Buckets::new(),
-            left: Vec::new(),
             aim: 0,
         }
     }
@@ -259,6 +259,12 @@ impl Selector {
     /// [`Selector::guess`] or another threshold.
     #[inline(always)]
     pub(crate) fn find<L: Lanes>(&mut self, view: View, passed: Option<&Passed>, keep: usize) {
+        self.gather::<L>(view, passed, keep);
+        self.candidates.part_signs();
+    }
+
+    #[inline(always)]
+    fn gather<L: Lanes>(&mut self, view: View, passed: Option<&Passed>, keep: usize) {
         let enough = |passed: &&Passed| {
             let count: u32 = passed.rows.iter().map(|row| row.count_ones()).sum();
             (keep..=most(keep)).contains(&(count as usize))
@@ -284,9 +290,8 @@ impl Selector {
             None => self.sorted(keep)?,
         };
         self.learn(keep, chosen.smallest);
-        self.left.resize(keep, 0.0);
-        self.candidates.take(chosen, codes, &mut self.left);
-        Some((chosen.levels, &self.left))
+        self.candidates.take(&chosen, codes);
+        Some((chosen.levels, self.candidates.left.get(..keep)?))
     }
 
     /// What is to be known of the largest `keep` of the candidates, by sorting them.
