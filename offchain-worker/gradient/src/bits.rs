@@ -29,7 +29,7 @@ impl BitWriter {
         }
     }
 
-    /// Appends the Rice code of a number below 2¹⁶; of a parameter of 20 at most.
+    /// Appends the Rice code of a number below 2¹⁷, of a parameter of 16 at most.
     #[inline(always)]
     pub(crate) fn push_rice(&mut self, number: u32, parameter: u32) {
         let mut ones = number >> parameter;
@@ -291,11 +291,11 @@ mod tests {
     #[test]
     fn a_rice_code_is_ones_a_zero_and_the_rest() {
         let bytes = written(|bits| {
-            bits.push_rice(0b1101, 2, 0, 0); // 1110 01
+            bits.push_rice(0b1101, 2); // 1110 01
             bits.push(1, 1);
         });
         assert_eq!(bytes, [0b1110_0110]);
-        let bytes = written(|bits| bits.push_rice(0b1101, 2, 1, 1)); // 1110 01 1
+        let bytes = written(|bits| bits.push_rice(0b11011, 3)); // 1110 011
         assert_eq!(bytes, [0b1110_0110]);
     }
 
@@ -332,9 +332,9 @@ mod tests {
             cut: prop::sample::Index,
         ) {
             let write = |bits: &mut BitWriter, numbers: &[u32]| for number in numbers {
-                bits.push_rice(*number, parameter, number & 1, 1);
+                bits.push_rice(number << 1 | number & 1, parameter + 1);
                 bits.push(number >> 3, 13);
-                bits.push_rice(*number, parameter, 0, 0);
+                bits.push_rice(*number, parameter);
             };
             let bytes = written(|bits| write(bits, &numbers));
             let mut reader = BitReader::new(&bytes);
@@ -347,17 +347,15 @@ mod tests {
             prop_assert_eq!(reader.finish(), Ok(()));
 
             // many at once are those one by one
-            for (begun, count) in [(0, 0), (3, 1), (31, 4)] {
+            let short: Vec<u16> = numbers.iter().map(|number| *number as u16).collect();
+            for (begun, parameter) in [(0, parameter), (3, parameter + 1), (31, parameter)] {
                 let one_by_one = written(|bits| {
                     bits.push(0, begun);
-                    for number in &numbers {
-                        bits.push_rice(*number, parameter, number % (1 << count), count);
-                    }
+                    numbers.iter().for_each(|number| bits.push_rice(*number, parameter));
                 });
                 let at_once = written(|bits| {
                     bits.push(0, begun);
-                    let tailed = numbers.iter().map(|number| (*number, number % (1 << count)));
-                    bits.push_rices(parameter, count, tailed);
+                    bits.push_rices(parameter, &short);
                 });
                 prop_assert_eq!(at_once, one_by_one);
             }

@@ -1,6 +1,6 @@
 //! From a pseudo-gradient to a contribution, with error feedback.
 
-use cairn_primitives::{blocks::PLACE, Compression, Layout, Nano, Tensor};
+use cairn_primitives::{Compression, Layout, Nano, Tensor};
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -323,13 +323,10 @@ impl Kernel for Send<'_> {
                 };
                 let passed = (block.len == BLOCK && block.width == BLOCK_SIDE).then_some(passed);
                 selector.find::<L>(view, passed, block.keep);
-                let Some((found, left)) = selector.select::<L>(of_block) else {
+                let Some(found) = selector.select::<L>(of_block) else {
                     return false;
                 };
-                for (code, left) in of_block.iter().zip(left) {
-                    let place = usize::from(*code & PLACE);
-                    self.error[block.index(place, cols)] = *left;
-                }
+                selector.leave(*block, cols, self.error);
                 *levels = found.pair();
             }
         }

@@ -148,32 +148,56 @@ impl Buckets {
     ) -> Option<Parting> {
         let most = steps.gains.iter().copied().fold(f64::MIN, larger);
         let bounds = steps.bounds(scale);
-        let enough = most - most * MARGIN;
+        let mut enough = nearly(most);
         let mut best: Option<Parting> = None;
-        for (bucket, bound) in bounds.iter().enumerate().skip(first) {
-            let [begin, end] = [steps.counts[bucket], steps.counts[bucket + 1]];
-            if end - begin > 1.0 && *bound >= enough {
+        // what gains much leaves little to look at
+        let promising = (first..BUCKETS).filter(|bucket| steps.number(*bucket) > 1.0);
+        let promising = promising.max_by(|one, other| bounds[*one].total_cmp(&bounds[*other]));
+        let others = (first..BUCKETS).filter(|bucket| Some(*bucket) != promising);
+        for bucket in promising.into_iter().chain(others) {
+            if steps.number(bucket) > 1.0 && bounds[bucket] >= enough {
                 self.list::<L>(magnitudes, scale, bucket);
-                let beyond = self.some.len().saturating_sub((end - begin) as usize);
-                let of_bucket = self.some.get(beyond..).unwrap_or_default();
-                let (mut number, mut below) = (begin, steps.sums[bucket]);
-                for pair in of_bucket.windows(2) {
-                    (number, below) = (number + 1.0, below + value(pair[0]));
-                    if pair[0] != pair[1] {
-                        steps.try_at(number, below, pair[1], &mut best);
-                    }
-                }
+                self.try_within(bucket, steps, &mut best);
+                enough = best.map_or(enough, |best| larger(enough, nearly(best.gain)));
             }
-            // between this bucket and the next one that has any
-            if end > begin && end < steps.count && steps.gains[bucket] >= most {
+        }
+        // between one bucket and the next one that has any
+        let edge = (first..BUCKETS).find(|bucket| steps.gains[*bucket] >= most);
+        let edge = edge.map(|bucket| (bucket, steps.counts[bucket + 1], steps.sums[bucket + 1]));
+        if let Some((bucket, count, below)) = edge.filter(|(_, count, _)| *count < steps.count) {
+            if steps.is_better(most, count, best.as_ref()) {
                 let next = (bucket + 1..BUCKETS).find(|next| self.counts[*next] > 0)?;
                 self.list::<L>(magnitudes, scale, next);
                 let above = *self.some.first()?;
-                steps.try_at(end, steps.sums[bucket + 1], above, &mut best);
+                steps.try_at(count, below, above, &mut best);
             }
         }
         best
     }
+
+    /// The splits within a bucket, which was [listed](Buckets::list).
+    #[inline(always)]
+    fn try_within(&self, bucket: usize, steps: &Steps, best: &mut Option<Parting>) {
+        // of the first bucket only the largest
+        let beyond = self
+            .some
+            .len()
+            .saturating_sub(steps.number(bucket) as usize);
+        let of_bucket = self.some.get(beyond..).unwrap_or_default();
+        let (mut number, mut below) = (steps.counts[bucket], steps.sums[bucket]);
+        for pair in of_bucket.windows(2) {
+            (number, below) = (number + 1.0, below + value(pair[0]));
+            if pair[0] != pair[1] {
+                steps.try_at(number, below, pair[1], best);
+            }
+        }
+    }
+}
+
+/// What a bound has to reach for its bucket to be looked at, if so much is gained elsewhere.
+#[inline(always)]
+fn nearly(gain: f64) -> f64 {
+    gain - gain * MARGIN
 }
 
 /// How magnitudes are put into buckets.
@@ -328,9 +352,21 @@ impl Steps {
             below,
             above: f32::from_bits(above),
         };
-        if best.is_none_or(|best| parting.gain > best.gain) {
+        if self.is_better(parting.gain, count, best.as_ref()) {
             *best = Some(parting);
         }
+    }
+
+    /// Whether a split behind so many gains more than another one, or as much and comes first.
+    #[inline(always)]
+    fn is_better(&self, gain: f64, count: f64, other: Option<&Parting>) -> bool {
+        other.is_none_or(|other| gain > other.gain || (gain == other.gain && count < other.count))
+    }
+
+    /// How many a bucket has.
+    #[inline(always)]
+    fn number(&self, bucket: usize) -> f64 {
+        self.counts[bucket + 1] - self.counts[bucket]
     }
 }
 
@@ -356,6 +392,22 @@ mod tests {
 
     use super::*;
     use crate::level::two_levels;
+    use crate::simd::{Kernel, Simd};
+
+    struct Choose<'a>(&'a [u32], usize);
+
+    impl Kernel for Choose<'_> {
+        type Output = Option<Chosen>;
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) -> Option<Chosen> {
+            let Choose(magnitudes, keep) = self;
+            let mut buckets = Buckets::new();
+            // of magnitudes before
+            buckets.choose::<L>(&[1, 2, 3], 2);
+            buckets.choose::<L>(magnitudes, keep)
+        }
+    }
 
     fn by_sorting(magnitudes: &[u32], keep: usize) -> Chosen {
         let mut ascending = magnitudes.to_vec();
@@ -400,9 +452,10 @@ mod tests {
             if far {
                 magnitudes.iter_mut().for_each(|one| *one = (*one).max(0x3000_0000));
             }
-            let found = Buckets::new().choose(&magnitudes, keep);
-            if let Some(found) = found {
-                prop_assert_eq!(found, by_sorting(&magnitudes, keep));
+            for simd in Simd::all() {
+                if let Some(found) = simd.run(Choose(&magnitudes, keep)) {
+                    prop_assert_eq!(found, by_sorting(&magnitudes, keep), "{:?}", simd);
+                }
             }
         }
     }
@@ -417,14 +470,14 @@ mod tests {
                 .wrapping_add(1);
             (state >> 40) as f32 / (1 << 24) as f32 - 0.5
         };
-        let mut buckets = Buckets::new();
         for keep in [129, 512, 1_000] {
             let bell = (0..BLOCK).map(|_| (unit() + unit() + unit()).abs().to_bits());
             let reached = bell.filter(|one| *one >= 0.3f32.to_bits());
             let magnitudes: Vec<u32> = reached.collect();
-            let found = buckets.choose(&magnitudes, keep);
+            let found = Simd::best().run(Choose(&magnitudes, keep));
             assert_eq!(found, Some(by_sorting(&magnitudes, keep)));
         }
-        assert_eq!(buckets.choose(&[5, 0x3F80_0000, 0x4000_0000], 3), None);
+        let far = [5, 0x3F80_0000, 0x4000_0000];
+        assert_eq!(Simd::best().run(Choose(&far, 3)), None);
     }
 }

@@ -97,7 +97,7 @@ struct Candidates {
     /// Their places, ascending, with their signs, and their magnitudes; and room behind the last of a whole block.
     codes: [u16; BLOCK + AT_ONCE],
     magnitudes: [u32; BLOCK + AT_ONCE],
-    /// What is left of them if they are sent.
+    /// What is left of their values.
     left: [f32; BLOCK + AT_ONCE],
     /// How many there are.
     count: usize,
@@ -167,7 +167,7 @@ impl Candidates {
         self.count = left;
     }
 
-    /// Marks what has the high level, and makes of all values what is left of them if they are sent.
+    /// Marks what has the high level, and makes of all values what is left of them: of those that are not chosen, all.
     #[inline(always)]
     fn quantise(&mut self, chosen: &Chosen) {
         let threshold = magnitude(chosen.threshold);
@@ -183,22 +183,21 @@ impl Candidates {
             let sent = sign & (is_high | sign_of_low);
             let level = is_high & high | !is_high & low | sent;
             *code = *code & PLACE | is_high as u16 & HIGH | (sent >> 16) as u16;
-            *left = f32::from_bits(*magnitude | sign) - f32::from_bits(level);
+            let is_chosen = u32::from(*magnitude >= chosen.smallest).wrapping_neg();
+            *left = f32::from_bits(*magnitude | sign) - f32::from_bits(level & is_chosen);
         }
     }
 
-    /// The codes of those that are chosen, and what is left of their values, which goes where the values of all are.
+    /// The codes of those that are chosen.
     #[inline(always)]
-    fn take(&mut self, chosen: &Chosen, codes: &mut [u16]) {
-        self.leave_out(chosen);
-        self.quantise(chosen);
+    fn take(&self, chosen: &Chosen, codes: &mut [u16]) {
         let mut taken = 0;
-        for at in 0..self.count {
+        for (code, magnitude) in self.codes.iter().zip(self.magnitudes()) {
             // whether one is chosen is hard to predict, so it is no branch; behind the last there is no room
-            if let Some(code) = codes.get_mut(taken) {
-                (*code, self.left[taken]) = (self.codes[at], self.left[at]);
+            if let Some(to) = codes.get_mut(taken) {
+                *to = *code;
             }
-            taken += usize::from(self.magnitudes[at] >= chosen.smallest);
+            taken += usize::from(*magnitude >= chosen.smallest);
         }
     }
 }
@@ -276,10 +275,10 @@ impl Selector {
     }
 
     /// Selects as many of what was [found](Selector::find) as `codes` has room for: those of largest magnitude, of equal
-    /// ones those that come first. Their codes go there in ascending order of their places; the result are their levels,
-    /// and what is left of each value. Nothing, if not all of them are finite.
+    /// ones those that come first. Their codes go there in ascending order of their places; the result are their levels.
+    /// Nothing, if not all of them are finite.
     #[inline(always)]
-    pub(crate) fn select<L: Lanes>(&mut self, codes: &mut [u16]) -> Option<(Levels, &[f32])> {
+    pub(crate) fn select<L: Lanes>(&mut self, codes: &mut [u16]) -> Option<Levels> {
         let keep = codes.len();
         let many = match keep >= MANY {
             true => self.buckets.choose::<L>(self.candidates.magnitudes(), keep),
@@ -290,8 +289,21 @@ impl Selector {
             None => self.sorted(keep)?,
         };
         self.learn(keep, chosen.smallest);
+        self.candidates.leave_out(&chosen);
+        self.candidates.quantise(&chosen);
         self.candidates.take(&chosen, codes);
-        Some((chosen.levels, self.candidates.left.get(..keep)?))
+        Some(chosen.levels)
+    }
+
+    /// Writes what is left of the values that were looked at last to where they are in a strip.
+    #[inline(always)]
+    pub(crate) fn leave(&self, block: Block, cols: usize, strip: &mut [f32]) {
+        let Candidates {
+            codes, left, count, ..
+        } = &self.candidates;
+        for (code, left) in codes.iter().zip(left).take(*count) {
+            strip[block.index(usize::from(*code & PLACE), cols)] = *left;
+        }
     }
 
     /// What is to be known of the largest `keep` of the candidates, by sorting them.
@@ -491,9 +503,11 @@ mod tests {
             let Select(selector, view, passed, keep) = self;
             let mut places = vec![0; keep];
             selector.find::<L>(view, passed.as_ref(), keep);
-            let (levels, left) = selector.select::<L>(&mut places).expect("finite");
-            let left = left.to_vec();
-            (places, levels, left)
+            let levels = selector.select::<L>(&mut places).expect("finite");
+            let mut left = view.strip.to_vec();
+            selector.leave(view.block, view.cols, &mut left);
+            let of_block = (0..view.block.len).map(|place| view.block.index(place, view.cols));
+            (places, levels, of_block.map(|at| left[at]).collect())
         }
     }
 
@@ -513,12 +527,10 @@ mod tests {
             place as u16 | high | sign
         };
         let codes: Vec<u16> = order.iter().copied().map(code).collect();
-        let sent = codes.iter().map(|code| value_of(*code, levels));
-        let left = order
-            .iter()
-            .zip(sent)
-            .map(|(place, sent)| values[*place] - sent);
-        let left = left.collect();
+        let mut left = values.to_vec();
+        for (place, code) in order.iter().zip(&codes) {
+            left[*place] -= value_of(*code, levels);
+        }
         (codes, levels, left)
     }
 
