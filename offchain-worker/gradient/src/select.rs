@@ -298,10 +298,17 @@ impl Selector {
     /// Writes what is left of the values that were looked at last to where they are in a strip.
     #[inline(always)]
     pub(crate) fn leave(&self, block: Block, cols: usize, strip: &mut [f32]) {
-        let Candidates {
-            codes, left, count, ..
-        } = &self.candidates;
-        for (code, left) in codes.iter().zip(left).take(*count) {
+        let count = self.candidates.count;
+        let codes = &self.candidates.codes[..count];
+        let all = codes.iter().zip(&self.candidates.left[..count]);
+        if block.width == BLOCK_SIDE {
+            for (code, left) in all {
+                let place = usize::from(*code & PLACE);
+                strip[place / BLOCK_SIDE * cols + block.col + place % BLOCK_SIDE] = *left;
+            }
+            return;
+        }
+        for (code, left) in all {
             strip[block.index(usize::from(*code & PLACE), cols)] = *left;
         }
     }
