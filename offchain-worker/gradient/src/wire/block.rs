@@ -139,7 +139,7 @@ pub(super) fn write(
     // a gap with the sign behind it is a number of a larger parameter
     scratch.set_to_gaps(codes);
     for (gap, code) in scratch.numbers.iter_mut().zip(codes) {
-        *gap = *gap << 1 | code / NEGATIVE;
+        *gap = (*gap << 1) | (code / NEGATIVE);
     }
     bits.push_rices(parameters.gap + 1, scratch.of());
     if levels.low < levels.high {
