@@ -29,71 +29,62 @@ impl BitWriter {
         }
     }
 
-    /// Appends the Rice code of a number below 2¹⁶, and behind it the last `count` bits of `tail`, 4 at most.
+    /// Appends the Rice code of a number below 2¹⁷, of a parameter of 16 at most.
     #[inline(always)]
-    pub(crate) fn push_rice(&mut self, number: u32, parameter: u32, tail: u32, count: u32) {
+    pub(crate) fn push_rice(&mut self, number: u32, parameter: u32) {
         let mut ones = number >> parameter;
-        let rest = (number & ((1 << parameter) - 1)) << count | tail;
-        if ones + 1 + parameter + count > 32 {
+        let rest = number & ((1 << parameter) - 1);
+        if ones + 1 + parameter > 32 {
             while ones >= 31 {
                 self.push(0x7FFF_FFFF, 31);
                 ones -= 31;
             }
             self.push((2 << ones) - 2, ones + 1);
-            self.push(rest, parameter + count);
+            self.push(rest, parameter);
         } else {
-            let unary = ((2u64 << ones) - 2) << (parameter + count);
-            self.push(unary as u32 | rest, ones + 1 + parameter + count);
+            let unary = ((2u64 << ones) - 2) << parameter;
+            self.push(unary as u32 | rest, ones + 1 + parameter);
         }
     }
 
-    /// Appends the Rice codes of numbers below 2¹⁶, each with the last `count` bits of its tail behind it, as
-    /// [`BitWriter::push_rice`] does one by one. Whether a word is full is no branch, since none could foresee it.
+    /// Appends the Rice codes of numbers, as [`BitWriter::push_rice`] does one by one; of a parameter of 16 at most. Two
+    /// are put together where a word has room, and whether a word is full is no branch, since none could foresee it.
     #[inline(always)]
-    pub(crate) fn push_rices(
-        &mut self,
-        parameter: u32,
-        count: u32,
-        mut numbers: impl Iterator<Item = (u32, u32)>,
-    ) {
-        let (rest, mask) = (parameter + count, (1 << parameter) - 1);
-        let mut next = numbers.next();
-        while next.is_some() {
-            let mut words = [0u32; BURST];
-            let (mut full, mut pending, mut held) = (0usize, self.pending, self.count);
-            let mut long = None;
-            while let Some((number, tail)) = next.take() {
-                let ones = number >> parameter;
-                let length = ones + 1 + rest;
-                if length > 32 {
-                    long = Some((number, tail));
-                    break;
+    pub(crate) fn push_rices(&mut self, parameter: u32, numbers: &[u16]) {
+        for burst in numbers.chunks(2 * BURST) {
+            let (mut words, mut full) = ([0u32; BURST], 0);
+            let (twos, last) = burst.as_chunks::<2>();
+            for (two, (pair, length)) in twos.iter().zip(pairs(twos, parameter)) {
+                if length > u32::BITS {
+                    self.flush(&words[..full]);
+                    full = 0;
+                    two.iter()
+                        .for_each(|one| self.push_rice((*one).into(), parameter));
+                    continue;
                 }
-                let low = (number & mask) << count | tail;
-                let code = ((2u64 << ones) - 2) << rest | u64::from(low);
-                pending = pending << length | code;
-                held += length;
-                let is_full = u32::from(held >= 32);
-                held -= 32 * is_full;
+                self.pending = self.pending << length | u64::from(pair);
+                self.count += length;
+                let is_full = self.count / u32::BITS;
+                self.count %= u32::BITS;
                 // what is not full is overwritten
-                words[full % BURST] = (pending >> held) as u32;
+                words[full % BURST] = (self.pending >> self.count) as u32;
                 full += is_full as usize;
-                next = numbers.next();
-                if full == BURST {
-                    break;
-                }
             }
-            (self.pending, self.count) = (pending, held);
-            let mut bytes = [0; 4 * BURST];
-            for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
-                *to = word.to_be_bytes();
-            }
-            self.bytes.extend_from_slice(&bytes[..4 * full]);
-            if let Some((number, tail)) = long {
-                self.push_rice(number, parameter, tail, count);
-                next = numbers.next();
+            self.flush(&words[..full.min(BURST)]);
+            for one in last {
+                self.push_rice((*one).into(), parameter);
             }
         }
+    }
+
+    /// Appends whole words.
+    #[inline(always)]
+    fn flush(&mut self, words: &[u32]) {
+        let mut bytes = [0; 4 * BURST];
+        for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+            *to = word.to_be_bytes();
+        }
+        self.bytes.extend_from_slice(&bytes[..4 * words.len()]);
     }
 
     /// Appends all bits of another.
@@ -121,6 +112,24 @@ impl BitWriter {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
+
+/// The Rice codes of two numbers each, one behind the other, and how long they are. What is longer than a word is that,
+/// but no code.
+#[inline(always)]
+fn pairs(twos: &[[u16; 2]], parameter: u32) -> [(u32, u32); BURST] {
+    let rice = |number: u16| {
+        let ones = u32::from(number) >> parameter;
+        let rest = u32::from(number) & ((1 << parameter) - 1);
+        let unary = 2u32.wrapping_shl(ones).wrapping_sub(2) << parameter;
+        (unary | rest, ones + 1 + parameter)
+    };
+    let mut pairs = [(0, 0); BURST];
+    for (pair, two) in pairs.iter_mut().zip(twos) {
+        let [(first, length), (second, behind)] = two.map(rice);
+        *pair = (first.wrapping_shl(behind) | second, length + behind);
+    }
+    pairs
 }
 
 /// Why bits are not all of what they should be.
@@ -282,11 +291,11 @@ mod tests {
     #[test]
     fn a_rice_code_is_ones_a_zero_and_the_rest() {
         let bytes = written(|bits| {
-            bits.push_rice(0b1101, 2, 0, 0); // 1110 01
+            bits.push_rice(0b1101, 2); // 1110 01
             bits.push(1, 1);
         });
         assert_eq!(bytes, [0b1110_0110]);
-        let bytes = written(|bits| bits.push_rice(0b1101, 2, 1, 1)); // 1110 01 1
+        let bytes = written(|bits| bits.push_rice(0b11011, 3)); // 1110 011
         assert_eq!(bytes, [0b1110_0110]);
     }
 
@@ -323,9 +332,9 @@ mod tests {
             cut: prop::sample::Index,
         ) {
             let write = |bits: &mut BitWriter, numbers: &[u32]| for number in numbers {
-                bits.push_rice(*number, parameter, number & 1, 1);
+                bits.push_rice(number << 1 | number & 1, parameter + 1);
                 bits.push(number >> 3, 13);
-                bits.push_rice(*number, parameter, 0, 0);
+                bits.push_rice(*number, parameter);
             };
             let bytes = written(|bits| write(bits, &numbers));
             let mut reader = BitReader::new(&bytes);
@@ -338,17 +347,15 @@ mod tests {
             prop_assert_eq!(reader.finish(), Ok(()));
 
             // many at once are those one by one
-            for (begun, count) in [(0, 0), (3, 1), (31, 4)] {
+            let short: Vec<u16> = numbers.iter().map(|number| *number as u16).collect();
+            for (begun, parameter) in [(0, parameter), (3, parameter + 1), (31, parameter)] {
                 let one_by_one = written(|bits| {
                     bits.push(0, begun);
-                    for number in &numbers {
-                        bits.push_rice(*number, parameter, number % (1 << count), count);
-                    }
+                    numbers.iter().for_each(|number| bits.push_rice(*number, parameter));
                 });
                 let at_once = written(|bits| {
                     bits.push(0, begun);
-                    let tailed = numbers.iter().map(|number| (*number, number % (1 << count)));
-                    bits.push_rices(parameter, count, tailed);
+                    bits.push_rices(parameter, &short);
                 });
                 prop_assert_eq!(at_once, one_by_one);
             }

@@ -1,18 +1,14 @@
 //! From a pseudo-gradient to a contribution, with error feedback.
 
-use cairn_primitives::{
-    blocks::{HIGH, NEGATIVE},
-    Compression, Layout, Nano, Tensor,
-};
+use cairn_primitives::{Compression, Layout, Nano, Tensor};
 use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::blocks::{checked_kept, Block, Grid, LayoutError, Plan, Strip, BLOCK, BLOCK_SIDE};
 use crate::contribution::{check_layout_hash, check_length, Contribution, Header, MismatchError};
-use crate::level::{two_levels, Level, Levels};
-use crate::select::{magnitude, Chosen, Passed, Selector, View, INFINITE, MANY};
+use crate::select::{magnitude, Passed, Selector, View};
 use crate::simd::{Kernel, Lanes, Simd};
-use crate::sparse::{value_of, SparseTensor};
+use crate::sparse::SparseTensor;
 use crate::wire::{encode, EncodeError};
 
 /// Blocks next to each other that are gone through together: some pages of each row, so that the CPU sees where it goes
@@ -327,20 +323,11 @@ impl Kernel for Send<'_> {
                 };
                 let passed = (block.len == BLOCK && block.width == BLOCK_SIDE).then_some(passed);
                 selector.find::<L>(view, passed, block.keep);
-                let chosen = match passed.is_some() && block.keep >= MANY {
-                    true => selector.many(block.keep),
-                    false => None,
-                };
-                if let Some(chosen) = chosen {
-                    send_many::<L>(*block, cols, self.error, chosen, of_block);
-                    *levels = chosen.levels.pair();
-                    continue;
-                }
-                let ascending = selector.select(of_block);
-                if ascending.last().is_some_and(|most| *most >= INFINITE) {
+                let Some(found) = selector.select::<L>(of_block) else {
                     return false;
-                }
-                *levels = send(*block, cols, self.error, ascending, of_block).pair();
+                };
+                selector.leave(*block, cols, self.error);
+                *levels = found.pair();
             }
         }
         true
@@ -383,79 +370,6 @@ fn accumulate<L: Lanes>(
         }
         for (error, delta) in rest.iter_mut().zip(rest_of_deltas) {
             *error = beta * *error + delta;
-        }
-    }
-}
-
-/// Rounds what was selected of one block, and takes it out of the strip's accumulated values.
-#[inline(always)]
-fn send(
-    block: Block,
-    cols: usize,
-    accumulated: &mut [f32],
-    ascending: &[u32],
-    codes: &mut [u16],
-) -> Levels {
-    let (levels, threshold) = two_levels(bytemuck::cast_slice(ascending));
-    // there is no −0 on the wire
-    let has_zeros = levels.low == Level::ZERO;
-    for code in codes {
-        let value = &mut accumulated[block.index(usize::from(*code), cols)];
-        let high = u16::from(value.abs() >= threshold) * HIGH;
-        let sign = (value.to_bits() >> 16) as u16 & NEGATIVE;
-        let is_zero = has_zeros && high == 0;
-        *code |= high | if is_zero { 0 } else { sign };
-        *value -= value_of(*code, levels);
-    }
-    levels
-}
-
-/// The same for many values of a full block, in the order in which they lie.
-#[inline(always)]
-fn send_many<L: Lanes>(
-    block: Block,
-    cols: usize,
-    accumulated: &mut [f32],
-    chosen: Chosen,
-    codes: &mut [u16],
-) {
-    let Chosen {
-        smallest,
-        mut ties,
-        levels,
-        threshold,
-    } = chosen;
-    let threshold = magnitude(threshold);
-    let has_zeros = levels.low == Level::ZERO;
-    let mut codes = codes.iter_mut();
-    for (number, row) in accumulated.chunks_mut(cols).enumerate() {
-        let Some(row) = row[block.col..].first_chunk_mut::<BLOCK_SIDE>() else {
-            return;
-        };
-        let mut magnitudes = [0; BLOCK_SIDE];
-        for (to, value) in magnitudes.iter_mut().zip(row.iter()) {
-            *to = magnitude(*value);
-        }
-        let mut set = L::at_least(&magnitudes, smallest);
-        while set != 0 {
-            let place = set.trailing_zeros() as usize % BLOCK_SIDE;
-            set &= set - 1;
-            let value = &mut row[place];
-            if magnitudes[place] == smallest {
-                // of equal ones those that come first
-                if ties == 0 {
-                    continue;
-                }
-                ties -= 1;
-            }
-            let high = u16::from(magnitudes[place] >= threshold) * HIGH;
-            let sign = (value.to_bits() >> 16) as u16 & NEGATIVE;
-            let is_zero = has_zeros && high == 0;
-            let code = (number * BLOCK_SIDE + place) as u16 | high | if is_zero { 0 } else { sign };
-            *value -= value_of(code, levels);
-            if let Some(to) = codes.next() {
-                *to = code;
-            }
         }
     }
 }

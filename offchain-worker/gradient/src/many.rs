@@ -5,30 +5,40 @@
 //! buckets of neighbours, of which there is a number and a sum. Where the levels part can then be said up to a few
 //! buckets, and only these are sorted.
 //!
-//! The result has the bits that sorting all of them gives. Sums of magnitudes are exact in `f64` as long as the largest
-//! is not too far above the smallest, whatever their order; where it is, nothing is said, and they are to be sorted.
+//! The result has the bits that sorting all of them gives. Sums of magnitudes are exact as long as the largest is not
+//! too far above the smallest, whatever their order; where it is, nothing is said, and they are to be sorted.
 
 use crate::blocks::BLOCK;
 use crate::level::{Levels, Parting};
 use crate::select::{Chosen, INFINITE};
+use crate::simd::Lanes;
 
 /// Buckets.
 const BUCKETS: usize = 64;
+/// Magnitudes that are compared at once.
+const ROW: usize = 64;
 /// From here on the edges of buckets might not be finite.
 const HUGE: u32 = 0x7000_0000;
-/// Binary digits of an `f32`, and of an `f64`.
-const DIGITS: (u32, u32) = (24, 53);
+/// Binary digits of an `f32`.
+const DIGITS: u32 = 24;
+/// What the exponent of an `f32` of 1 has as bits, and that of an `f64`.
+const BIAS: (u64, u64) = (127, 1_023);
 /// By which part a bound has to be below the best gain for a bucket to be left out. Both are computed to a far smaller
 /// part: what is summed is exact, and where a corner is not, its bucket is wide.
 const MARGIN: f64 = 1e-9;
 
-/// Magnitudes by bucket: how many, their sum, and a list of those in each.
+/// Magnitudes are dealt to so many lists of counts and sums, so that none waits for the one before it.
+const WAYS: usize = 4;
+/// Binary digits of a sum, below those of a count: together they are one number.
+const DIGITS_OF_SUM: u32 = 50;
+
+/// Magnitudes by bucket: how many, and their sum.
 pub(crate) struct Buckets {
     counts: [u32; BUCKETS],
     sums: [f64; BUCKETS],
-    /// One more than the place of the last one in each bucket, and for each the one before it; 0: none.
-    last: [u16; BUCKETS],
-    before: [u16; BLOCK],
+    /// Of each magnitude what it adds, and to which bucket.
+    entries: [u64; BLOCK],
+    buckets: [u32; BLOCK],
     /// Those of one bucket.
     some: Vec<u32>,
 }
@@ -38,20 +48,20 @@ impl Buckets {
         Buckets {
             counts: [0; BUCKETS],
             sums: [0.0; BUCKETS],
-            last: [0; BUCKETS],
-            before: [0; BLOCK],
+            entries: [0; BLOCK],
+            buckets: [0; BLOCK],
             some: Vec::new(),
         }
     }
 
     /// The largest `keep` of some magnitudes; nothing, if they are to be sorted, as they are if some are not finite.
     #[inline(always)]
-    pub(crate) fn choose(&mut self, magnitudes: &[u32], keep: usize) -> Option<Chosen> {
+    pub(crate) fn choose<L: Lanes>(&mut self, magnitudes: &[u32], keep: usize) -> Option<Chosen> {
         let scale = Scale::of(magnitudes, keep)?;
         self.fill(scale, magnitudes);
         let (first, wanted) = self.first(keep)?;
         // of the first bucket only the largest
-        self.list(magnitudes, first);
+        self.list::<L>(magnitudes, scale, first);
         let all = self.some.len();
         let of_first = self.some.get(all.checked_sub(wanted)?..)?;
         let smallest = *of_first.first()?;
@@ -64,7 +74,7 @@ impl Buckets {
         self.counts[first] = wanted as u32;
         self.sums[first] = of_first.iter().map(|one| value(*one)).sum();
         let steps = Steps::of(self, first, keep);
-        let parting = self.part(magnitudes, scale, first, &steps)?;
+        let parting = self.part::<L>(magnitudes, scale, first, &steps)?;
         let (levels, threshold) = parting.levels(steps.total, keep);
         Some(Chosen {
             levels,
@@ -75,15 +85,20 @@ impl Buckets {
 
     #[inline(always)]
     fn fill(&mut self, scale: Scale, magnitudes: &[u32]) {
-        self.counts = [0; BUCKETS];
-        self.sums = [0.0; BUCKETS];
-        self.last = [0; BUCKETS];
-        for ((number, one), before) in (1..).zip(magnitudes).zip(&mut self.before) {
-            let bucket = scale.bucket(*one);
-            self.counts[bucket] += 1;
-            self.sums[bucket] += value(*one);
-            *before = self.last[bucket];
-            self.last[bucket] = number;
+        let all = self.entries.iter_mut().zip(&mut self.buckets);
+        for ((entry, bucket), one) in all.zip(magnitudes) {
+            (*entry, *bucket) = (scale.entry(*one), scale.bucket(*one));
+        }
+        let mut ways = [[0u64; BUCKETS]; WAYS];
+        let all = self.entries.iter().zip(&self.buckets).enumerate();
+        for (number, (entry, bucket)) in all.take(magnitudes.len()) {
+            ways[number % WAYS][*bucket as usize % BUCKETS] += entry;
+        }
+        let unit = scale.unit();
+        for bucket in 0..BUCKETS {
+            let entry: u64 = ways.iter().map(|way| way[bucket]).sum();
+            self.counts[bucket] = (entry >> DIGITS_OF_SUM) as u32;
+            self.sums[bucket] = (entry & ((1 << DIGITS_OF_SUM) - 1)) as i64 as f64 * unit;
         }
     }
 
@@ -102,19 +117,29 @@ impl Buckets {
     }
 
     /// Puts all magnitudes of a bucket into `some`, in ascending order.
-    fn list(&mut self, magnitudes: &[u32], bucket: usize) {
+    #[inline(always)]
+    fn list<L: Lanes>(&mut self, magnitudes: &[u32], scale: Scale, bucket: usize) {
+        let [begin, end] = [bucket, bucket + 1].map(|bucket| scale.lowest_of(bucket));
         self.some.clear();
-        let mut next = usize::from(self.last[bucket]);
-        while let Some(place) = next.checked_sub(1) {
-            self.some.extend(magnitudes.get(place));
-            next = self.before.get(place).map_or(0, |next| usize::from(*next));
+        let (rows, rest) = magnitudes.as_chunks::<ROW>();
+        let mut last = [0; ROW];
+        last[..rest.len()].copy_from_slice(rest);
+        let of_rest = u64::MAX >> (ROW - rest.len()).min(ROW - 1);
+        let of_rows = rows.iter().map(|row| (row, u64::MAX));
+        let of_rest = (!rest.is_empty()).then_some((&last, of_rest));
+        for (row, all) in of_rows.chain(of_rest) {
+            let mut set = all & L::at_least(row, begin) & !L::at_least(row, end);
+            while set != 0 {
+                self.some.push(row[set.trailing_zeros() as usize % ROW]);
+                set &= set - 1;
+            }
         }
         self.some.sort_unstable();
     }
 
     /// Where the two levels part: of all splits the one of the largest gain, the first of several.
     #[inline(always)]
-    fn part(
+    fn part<L: Lanes>(
         &mut self,
         magnitudes: &[u32],
         scale: Scale,
@@ -123,32 +148,56 @@ impl Buckets {
     ) -> Option<Parting> {
         let most = steps.gains.iter().copied().fold(f64::MIN, larger);
         let bounds = steps.bounds(scale);
-        let enough = most - most * MARGIN;
+        let mut enough = nearly(most);
         let mut best: Option<Parting> = None;
-        for (bucket, bound) in bounds.iter().enumerate().skip(first) {
-            let [begin, end] = [steps.counts[bucket], steps.counts[bucket + 1]];
-            if end - begin > 1.0 && *bound >= enough {
-                self.list(magnitudes, bucket);
-                let beyond = self.some.len().saturating_sub((end - begin) as usize);
-                let of_bucket = self.some.get(beyond..).unwrap_or_default();
-                let (mut number, mut below) = (begin, steps.sums[bucket]);
-                for pair in of_bucket.windows(2) {
-                    (number, below) = (number + 1.0, below + value(pair[0]));
-                    if pair[0] != pair[1] {
-                        steps.try_at(number, below, pair[1], &mut best);
-                    }
-                }
+        // what gains much leaves little to look at
+        let promising = (first..BUCKETS).filter(|bucket| steps.number(*bucket) > 1.0);
+        let promising = promising.max_by(|one, other| bounds[*one].total_cmp(&bounds[*other]));
+        let others = (first..BUCKETS).filter(|bucket| Some(*bucket) != promising);
+        for bucket in promising.into_iter().chain(others) {
+            if steps.number(bucket) > 1.0 && bounds[bucket] >= enough {
+                self.list::<L>(magnitudes, scale, bucket);
+                self.try_within(bucket, steps, &mut best);
+                enough = best.map_or(enough, |best| larger(enough, nearly(best.gain)));
             }
-            // between this bucket and the next one that has any
-            if end > begin && end < steps.count && steps.gains[bucket] >= most {
+        }
+        // between one bucket and the next one that has any
+        let edge = (first..BUCKETS).find(|bucket| steps.gains[*bucket] >= most);
+        let edge = edge.map(|bucket| (bucket, steps.counts[bucket + 1], steps.sums[bucket + 1]));
+        if let Some((bucket, count, below)) = edge.filter(|(_, count, _)| *count < steps.count) {
+            if steps.is_better(most, count, best.as_ref()) {
                 let next = (bucket + 1..BUCKETS).find(|next| self.counts[*next] > 0)?;
-                self.list(magnitudes, next);
+                self.list::<L>(magnitudes, scale, next);
                 let above = *self.some.first()?;
-                steps.try_at(end, steps.sums[bucket + 1], above, &mut best);
+                steps.try_at(count, below, above, &mut best);
             }
         }
         best
     }
+
+    /// The splits within a bucket, which was [listed](Buckets::list).
+    #[inline(always)]
+    fn try_within(&self, bucket: usize, steps: &Steps, best: &mut Option<Parting>) {
+        // of the first bucket only the largest
+        let beyond = self
+            .some
+            .len()
+            .saturating_sub(steps.number(bucket) as usize);
+        let of_bucket = self.some.get(beyond..).unwrap_or_default();
+        let (mut number, mut below) = (steps.counts[bucket], steps.sums[bucket]);
+        for pair in of_bucket.windows(2) {
+            (number, below) = (number + 1.0, below + value(pair[0]));
+            if pair[0] != pair[1] {
+                steps.try_at(number, below, pair[1], best);
+            }
+        }
+    }
+}
+
+/// What a bound has to reach for its bucket to be looked at, if so much is gained elsewhere.
+#[inline(always)]
+fn nearly(gain: f64) -> f64 {
+    gain - gain * MARGIN
 }
 
 /// How magnitudes are put into buckets.
@@ -170,10 +219,9 @@ impl Scale {
         if keep < 2 || keep > magnitudes.len() || magnitudes.len() > BLOCK || largest >= HUGE {
             return None;
         }
-        let exponent = |bits: u32| (bits >> (DIGITS.0 - 1)).max(1);
         let apart = exponent(largest).checked_sub(exponent(lowest))?;
-        let carries = keep.next_power_of_two().trailing_zeros();
-        if lowest == largest || DIGITS.0 + apart + carries > DIGITS.1 {
+        let carries = magnitudes.len().next_power_of_two().trailing_zeros();
+        if lowest == largest || DIGITS + apart + carries > DIGITS_OF_SUM {
             return None;
         }
         let bits = u32::BITS - (largest - lowest).leading_zeros();
@@ -184,8 +232,24 @@ impl Scale {
     }
 
     #[inline(always)]
-    fn bucket(&self, magnitude: u32) -> usize {
-        ((magnitude - self.lowest) >> self.shift) as usize % BUCKETS
+    fn bucket(&self, magnitude: u32) -> u32 {
+        magnitude.wrapping_sub(self.lowest) >> self.shift
+    }
+
+    /// One magnitude to be counted, and its multiple of the [unit](Scale::unit) to be added.
+    #[inline(always)]
+    fn entry(&self, magnitude: u32) -> u64 {
+        let leading = u32::from(magnitude >= 1 << (DIGITS - 1)) << (DIGITS - 1);
+        let digits = magnitude & ((1 << (DIGITS - 1)) - 1) | leading;
+        let shift = exponent(magnitude).wrapping_sub(exponent(self.lowest));
+        1 << DIGITS_OF_SUM | u64::from(digits).wrapping_shl(shift)
+    }
+
+    /// What all magnitudes are multiples of: the last digit of the lowest.
+    #[inline(always)]
+    fn unit(&self) -> f64 {
+        let last = u64::from(exponent(self.lowest)) + BIAS.1 - BIAS.0 - u64::from(DIGITS - 1);
+        f64::from_bits(last << (f64::MANTISSA_DIGITS - 1))
     }
 
     /// A magnitude that none of a bucket is below, or, of the bucket behind it, none reaches.
@@ -193,6 +257,18 @@ impl Scale {
     fn edge(&self, bucket: usize) -> f64 {
         value(self.lowest + ((bucket as u32) << self.shift))
     }
+
+    /// The same as bits, but for the bucket behind the last one no more than those of infinity.
+    #[inline(always)]
+    fn lowest_of(&self, bucket: usize) -> u32 {
+        (self.lowest + ((bucket as u32) << self.shift)).min(INFINITE)
+    }
+}
+
+/// The exponent of a magnitude, that of numbers without a leading digit as well.
+#[inline(always)]
+fn exponent(magnitude: u32) -> u32 {
+    (magnitude >> (DIGITS - 1)).max(1)
 }
 
 /// What is below the end of each bucket, and what parting there gains.
@@ -276,9 +352,21 @@ impl Steps {
             below,
             above: f32::from_bits(above),
         };
-        if best.is_none_or(|best| parting.gain > best.gain) {
+        if self.is_better(parting.gain, count, best.as_ref()) {
             *best = Some(parting);
         }
+    }
+
+    /// Whether a split behind so many gains more than another one, or as much and comes first.
+    #[inline(always)]
+    fn is_better(&self, gain: f64, count: f64, other: Option<&Parting>) -> bool {
+        other.is_none_or(|other| gain > other.gain || (gain == other.gain && count < other.count))
+    }
+
+    /// How many a bucket has.
+    #[inline(always)]
+    fn number(&self, bucket: usize) -> f64 {
+        self.counts[bucket + 1] - self.counts[bucket]
     }
 }
 
@@ -304,6 +392,22 @@ mod tests {
 
     use super::*;
     use crate::level::two_levels;
+    use crate::simd::{Kernel, Simd};
+
+    struct Choose<'a>(&'a [u32], usize);
+
+    impl Kernel for Choose<'_> {
+        type Output = Option<Chosen>;
+
+        #[inline(always)]
+        fn run<L: Lanes>(self) -> Option<Chosen> {
+            let Choose(magnitudes, keep) = self;
+            let mut buckets = Buckets::new();
+            // of magnitudes before
+            buckets.choose::<L>(&[1, 2, 3], 2);
+            buckets.choose::<L>(magnitudes, keep)
+        }
+    }
 
     fn by_sorting(magnitudes: &[u32], keep: usize) -> Chosen {
         let mut ascending = magnitudes.to_vec();
@@ -348,9 +452,10 @@ mod tests {
             if far {
                 magnitudes.iter_mut().for_each(|one| *one = (*one).max(0x3000_0000));
             }
-            let found = Buckets::new().choose(&magnitudes, keep);
-            if let Some(found) = found {
-                prop_assert_eq!(found, by_sorting(&magnitudes, keep));
+            for simd in Simd::all() {
+                if let Some(found) = simd.run(Choose(&magnitudes, keep)) {
+                    prop_assert_eq!(found, by_sorting(&magnitudes, keep), "{:?}", simd);
+                }
             }
         }
     }
@@ -365,14 +470,14 @@ mod tests {
                 .wrapping_add(1);
             (state >> 40) as f32 / (1 << 24) as f32 - 0.5
         };
-        let mut buckets = Buckets::new();
         for keep in [129, 512, 1_000] {
             let bell = (0..BLOCK).map(|_| (unit() + unit() + unit()).abs().to_bits());
             let reached = bell.filter(|one| *one >= 0.3f32.to_bits());
             let magnitudes: Vec<u32> = reached.collect();
-            let found = buckets.choose(&magnitudes, keep);
+            let found = Simd::best().run(Choose(&magnitudes, keep));
             assert_eq!(found, Some(by_sorting(&magnitudes, keep)));
         }
-        assert_eq!(buckets.choose(&[5, 0x3F80_0000, 0x4000_0000], 3), None);
+        let far = [5, 0x3F80_0000, 0x4000_0000];
+        assert_eq!(Simd::best().run(Choose(&far, 3)), None);
     }
 }

@@ -126,19 +126,26 @@ mod x86 {
 
         #[inline(always)]
         fn at_least(row: &[u32; 64], threshold: u32) -> u64 {
-            let mut set = 0;
-            // SAFETY: only run inside `avx2`; each load is of 8 elements of the row.
-            unsafe {
-                // there is no ≥ for integers: > one less, and all are below 2³¹
-                let below = _mm256_set1_epi32(threshold as i32 - 1);
-                for (number, lanes) in row.as_chunks::<8>().0.iter().enumerate() {
-                    let lanes = _mm256_loadu_si256(lanes.as_ptr().cast());
-                    let above = _mm256_castsi256_ps(_mm256_cmpgt_epi32(lanes, below));
-                    set |= u64::from(_mm256_movemask_ps(above) as u32) << (8 * number);
-                }
-            }
-            set
+            // SAFETY: only run inside `avx2`.
+            unsafe { at_least_avx2(row, threshold) }
         }
+    }
+
+    // Intrinsics are no calls only where their caller has their features: not in a method of a trait that is inlined too
+    // late, or not at all.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn at_least_avx2(row: &[u32; 64], threshold: u32) -> u64 {
+        let mut set = 0;
+        // there is no ≥ for integers: > one less, and all are below 2³¹
+        let below = _mm256_set1_epi32(threshold as i32 - 1);
+        for (number, lanes) in row.as_chunks::<8>().0.iter().enumerate() {
+            // SAFETY: a load of 8 elements of the row.
+            let lanes = unsafe { _mm256_loadu_si256(lanes.as_ptr().cast()) };
+            let above = _mm256_castsi256_ps(_mm256_cmpgt_epi32(lanes, below));
+            set |= u64::from(_mm256_movemask_ps(above) as u32) << (8 * number);
+        }
+        set
     }
 
     struct Avx512;
@@ -151,17 +158,22 @@ mod x86 {
 
         #[inline(always)]
         fn at_least(row: &[u32; 64], threshold: u32) -> u64 {
-            let mut set = 0;
-            // SAFETY: only run inside `avx512`; each load is of 16 elements of the row.
-            unsafe {
-                let threshold = _mm512_set1_epi32(threshold as i32);
-                for (number, lanes) in row.as_chunks::<16>().0.iter().enumerate() {
-                    let lanes = _mm512_loadu_si512(lanes.as_ptr().cast());
-                    set |= u64::from(_mm512_cmpge_epi32_mask(lanes, threshold)) << (16 * number);
-                }
-            }
-            set
+            // SAFETY: only run inside `avx512`.
+            unsafe { at_least_avx512(row, threshold) }
         }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn at_least_avx512(row: &[u32; 64], threshold: u32) -> u64 {
+        let mut set = 0;
+        let threshold = _mm512_set1_epi32(threshold as i32);
+        for (number, lanes) in row.as_chunks::<16>().0.iter().enumerate() {
+            // SAFETY: a load of 16 elements of the row.
+            let lanes = unsafe { _mm512_loadu_si512(lanes.as_ptr().cast()) };
+            set |= u64::from(_mm512_cmpge_epi32_mask(lanes, threshold)) << (16 * number);
+        }
+        set
     }
 }
 

@@ -133,17 +133,18 @@ pub(super) fn write(
 ) {
     match before {
         None => bits.push(levels.high.bits(), Level::BITS),
-        Some(before) => bits.push_rice(high_number(levels, before), parameters.high, 0, 0),
+        Some(before) => bits.push_rice(high_number(levels, before), parameters.high),
     }
-    bits.push_rice(low_number(levels), parameters.low, 0, 0);
+    bits.push_rice(low_number(levels), parameters.low);
+    // a gap with the sign behind it is a number of a larger parameter
     scratch.set_to_gaps(codes);
-    let gaps = scratch.of().iter().zip(codes);
-    let signed = gaps.map(|(gap, code)| (u32::from(*gap), u32::from(code / NEGATIVE)));
-    bits.push_rices(parameters.gap, 1, signed);
+    for (gap, code) in scratch.numbers.iter_mut().zip(codes) {
+        *gap = (*gap << 1) | (code / NEGATIVE);
+    }
+    bits.push_rices(parameters.gap + 1, scratch.of());
     if levels.low < levels.high {
         scratch.set_to_runs(codes);
-        let runs = scratch.of().iter().map(|run| (u32::from(*run), 0));
-        bits.push_rices(parameters.run, 0, runs);
+        bits.push_rices(parameters.run, scratch.of());
     }
 }
 
