@@ -300,6 +300,12 @@ impl Cell {
         settings.join(", ")
     }
 
+    /// Whether it has no delay, or can have one: with a delay nobody knows yet what came of the last round.
+    pub fn can_be_late(&self) -> bool {
+        let knows = self.heard != Heard::Ignored || self.expected != 0.0;
+        self.delay == 0 || (self.method != Method::AdamW && !knows)
+    }
+
     /// Inner steps that a worker makes in a round. One AdamW of all knows no slow ones.
     pub fn steps_of(&self, worker: usize) -> usize {
         match self.method != Method::AdamW && worker + self.slow >= self.workers {
@@ -380,6 +386,18 @@ mod tests {
         assert_eq!(cell.name(), format!("{name} delay=1"));
         let line = serde_json::to_string(&cell).unwrap();
         assert_eq!(serde_json::from_str::<Cell>(&line).unwrap(), cell);
+    }
+
+    #[test]
+    fn who_goes_on_from_the_last_round_cannot_be_late() {
+        let mut cells = vec![cairn(4, 15, 5, 16, 1.0); 4];
+        cells[1].method = Method::AdamW;
+        cells[2].heard = Heard::Deducted;
+        cells[3].expected = 0.5;
+        assert!(cells.iter().all(Cell::can_be_late));
+        cells.iter_mut().for_each(|cell| cell.delay = 1);
+        let can: Vec<bool> = cells.iter().map(Cell::can_be_late).collect();
+        assert_eq!(can, [true, false, false, false]);
     }
 
     #[test]

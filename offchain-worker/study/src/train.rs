@@ -39,8 +39,12 @@ pub struct Finished {
 
 /// Trains a cell.
 pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
-    if cell.method == Method::AdamW && cell.delay > 0 {
-        return Err("AdamW in every step has no rounds that overlap: leave out its `delay`".into());
+    if !cell.can_be_late() {
+        return Err(format!(
+            "{}: leave out `delay`, or what goes on from the last round",
+            cell.name()
+        )
+        .into());
     }
     let start = Instant::now();
     let shape = config::named("tiny").ok_or("no model of that name")?;
@@ -401,9 +405,10 @@ mod tests {
     }
 
     #[test]
-    fn adamw_in_every_step_has_no_delay() {
+    fn what_cannot_be_late_is_not_trained() {
         let cell = late(crate::grid::adamw(2, 2, 2));
-        assert!(run(&cell, &text()).is_err());
+        let refused = run(&cell, &text()).map(|finished| finished.name);
+        assert!(refused.is_err_and(|error| error.to_string().contains("`delay`")));
     }
 
     #[test]
