@@ -145,6 +145,10 @@ pub struct Cell {
     /// By what our outer step combines what workers send, all of whom it trusts alike.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub combine: Combination,
+    /// Rounds by which training runs ahead of the outer step: a round begins at the parameters with which the one so
+    /// many before it began, or at the first. 1 is what the protocol's `overlap = 1` does.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub delay: usize,
 }
 
 /// Whether a setting is what a line without it has.
@@ -183,6 +187,7 @@ impl Cell {
             expected,
             slow,
             combine,
+            delay,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -224,6 +229,7 @@ impl Cell {
         setting(!is_usual(expected), format!("expected={expected}"));
         setting(!is_usual(slow), format!("slow={slow}"));
         setting(!is_usual(combine), format!("combine={combine:?}"));
+        setting(!is_usual(delay), format!("delay={delay}"));
         name.to_lowercase()
     }
 
@@ -286,7 +292,18 @@ impl Cell {
         if self.combine == Combination::Tokens {
             settings.push("combined by tokens".into());
         }
+        match self.delay {
+            0 => {}
+            1 => settings.push("a round late".into()),
+            rounds => settings.push(format!("{rounds} rounds late")),
+        }
         settings.join(", ")
+    }
+
+    /// Whether it has no delay, or can have one: with a delay nobody knows yet what came of the last round.
+    pub fn can_be_late(&self) -> bool {
+        let knows = self.heard != Heard::Ignored || self.expected != 0.0;
+        self.delay == 0 || (self.method != Method::AdamW && !knows)
     }
 
     /// Inner steps that a worker makes in a round. One AdamW of all knows no slow ones.
@@ -357,6 +374,30 @@ mod tests {
         assert_eq!(cell.name(), format!("{name} slow=2 combine=tokens"));
         cell.inner_steps = 1;
         assert_eq!(steps(&cell), [1; 3]);
+    }
+
+    /// What is stored of cells without a delay keeps its name and its line.
+    #[test]
+    fn only_a_delay_is_named() {
+        let mut cell = cairn(4, 15, 5, 16, 1.0);
+        let (name, line) = (cell.name(), serde_json::to_string(&cell).unwrap());
+        assert!(!name.contains("delay") && !line.contains("delay"));
+        cell.delay = 1;
+        assert_eq!(cell.name(), format!("{name} delay=1"));
+        let line = serde_json::to_string(&cell).unwrap();
+        assert_eq!(serde_json::from_str::<Cell>(&line).unwrap(), cell);
+    }
+
+    #[test]
+    fn who_goes_on_from_the_last_round_cannot_be_late() {
+        let mut cells = vec![cairn(4, 15, 5, 16, 1.0); 4];
+        cells[1].method = Method::AdamW;
+        cells[2].heard = Heard::Deducted;
+        cells[3].expected = 0.5;
+        assert!(cells.iter().all(Cell::can_be_late));
+        cells.iter_mut().for_each(|cell| cell.delay = 1);
+        let can: Vec<bool> = cells.iter().map(Cell::can_be_late).collect();
+        assert_eq!(can, [true, false, false, false]);
     }
 
     #[test]

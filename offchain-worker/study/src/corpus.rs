@@ -25,10 +25,12 @@ impl Text {
         let corpus = Corpus::read(&directory.join("sotu.txt.zst"), HELD_OUT)?;
         let tokenizer = TextTokenizer::read(&directory.join("tokenizer.json"))?;
         let encoded = Encoded::of(&corpus, &tokenizer, |_| ())?;
-        Ok(Text {
-            training: encoded.train,
-            held_out: encoded.heldout,
-        })
+        Ok(Text::of(encoded.train, encoded.heldout))
+    }
+
+    /// Text of tokens; a window of each at least.
+    pub fn of(training: Vec<u32>, held_out: Vec<u32>) -> Text {
+        Text { training, held_out }
     }
 
     /// The training window of a number; numbers wrap, and neighbours lie far apart.

@@ -72,6 +72,7 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         expected: 0.0,
         slow: 0,
         combine: Combination::Trust,
+        delay: 0,
     }
 }
 
@@ -233,6 +234,11 @@ pub fn quick() -> Vec<Cell> {
     ]
 }
 
+/// The same with rounds that overlap: each begins where the one before it began.
+pub fn late(cell: Cell) -> Cell {
+    Cell { delay: 1, ..cell }
+}
+
 /// What one question takes.
 pub struct Section {
     pub title: &'static str,
@@ -259,10 +265,31 @@ pub fn sections() -> Vec<Section> {
     ]
 }
 
+/// Questions whose cells are trained only if they are [asked for](only).
+pub fn further() -> Vec<Section> {
+    vec![overlap()]
+}
+
 /// All cells, each once, question by question.
 pub fn all() -> Vec<Cell> {
+    once(sections().into_iter().flat_map(|section| section.cells))
+}
+
+/// The cells, also of the further questions, that have a text in their question or their name.
+pub fn only(text: &str) -> Vec<Cell> {
+    let text = text.to_lowercase();
+    let sections = sections().into_iter().chain(further());
+    once(sections.flat_map(|Section { title, mut cells }| {
+        if !title.to_lowercase().contains(&text) {
+            cells.retain(|cell| cell.name().contains(&text));
+        }
+        cells
+    }))
+}
+
+/// Each cell at its first place.
+fn once(cells: impl Iterator<Item = Cell>) -> Vec<Cell> {
     let mut seen = HashSet::new();
-    let cells = sections().into_iter().flat_map(|section| section.cells);
     cells.filter(|cell| seen.insert(cell.name())).collect()
 }
 
@@ -601,13 +628,58 @@ fn muon() -> Section {
     }
 }
 
+/// What it costs that a round begins before the one before it is applied.
+fn overlap() -> Section {
+    let (r, h) = (4, STEPS);
+    let mut cells = Vec::new();
+    let mut beside = |seed, cell: Cell| {
+        let cell = Cell { seed, ..cell };
+        cells.extend([cell.clone(), late(cell)]);
+    };
+    for seed in SEEDS {
+        for few in [chosen(r, h, 40), chosen(r, 30, 20)] {
+            beside(seed, few.clone());
+            beside(seed, remembering(0.5, 0.95, few));
+        }
+    }
+    for seed in SEEDS {
+        beside(seed, diloco(r, h, 40));
+    }
+    for kept in LADDER_DENSITIES.into_iter().filter(|kept| *kept != 96) {
+        beside(1, tuned(r, h, 40, kept));
+    }
+    Section {
+        title: "Rounds that overlap",
+        cells,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A delay is measured beside the same cell without one, and only if that is asked for.
+    #[test]
+    fn cells_are_chosen_by_question_or_name() {
+        let of_the_question = only("Overlap");
+        let late = only("delay=1");
+        assert!(late.iter().all(|cell| cell.delay == 1));
+        assert_eq!(2 * late.len(), of_the_question.len());
+        for cell in &late {
+            let at_once = Cell {
+                delay: 0,
+                ..cell.clone()
+            };
+            assert!(of_the_question.contains(cell) && of_the_question.contains(&at_once));
+        }
+        assert!(!late.is_empty() && all().iter().all(|cell| cell.delay == 0));
+        assert_eq!(only("The quantiser"), quantisers().cells);
+        assert!(only("no such cell").is_empty());
+    }
+
     #[test]
     fn no_cell_comes_twice() {
-        for cells in [quick(), all()] {
+        for cells in [quick(), all(), only("overlap")] {
             let names: HashSet<String> = cells.iter().map(Cell::name).collect();
             assert_eq!(names.len(), cells.len());
         }

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //! make study                                    # all that is missing, then the plots
+//! cairn-study run --only overlap                # of one question, or with a name that has this in it
 //! cairn-study run --quick --cells /tmp/quick.jsonl
 //! cairn-study plot
 //! ```
@@ -74,6 +75,10 @@ struct Run {
     /// Cells of your own instead of the grid: a file with one line of JSON each, as in the file of finished ones
     #[arg(long, conflicts_with = "quick")]
     grid: Option<PathBuf>,
+    /// The cells with this in their question or their name, also those that the whole grid leaves out: `overlap`,
+    /// `seed=2`
+    #[arg(long, conflicts_with_all = ["quick", "grid"])]
+    only: Option<String>,
     /// Cells at a time, one thread each [default: as many as the machine has]
     #[arg(long)]
     jobs: Option<NonZeroUsize>,
@@ -95,12 +100,7 @@ fn main() -> Result<(), Failed> {
 fn run(options: &Run) -> Result<(), Failed> {
     let record = Record::open(&options.cells)?;
     let text = Text::read(&options.data)?;
-    let cells = match &options.grid {
-        Some(file) => record::lines(file)?,
-        None if options.quick => grid::quick(),
-        None => grid::all(),
-    };
-    let missing: Vec<Cell> = cells
+    let missing: Vec<Cell> = asked_for(options)?
         .into_iter()
         .filter(|cell| !record.has(cell))
         .take(options.most.unwrap_or(usize::MAX))
@@ -118,6 +118,24 @@ fn run(options: &Run) -> Result<(), Failed> {
         jobs.into_iter()
             .try_for_each(|job| job.join().map_err(|_| "a cell panicked")?)
     })
+}
+
+/// The cells that are to be finished in the end.
+fn asked_for(options: &Run) -> Result<Vec<Cell>, Failed> {
+    if let Some(file) = &options.grid {
+        return Ok(record::lines(file)?);
+    }
+    let Some(text) = &options.only else {
+        return Ok(match options.quick {
+            true => grid::quick(),
+            false => grid::all(),
+        });
+    };
+    let cells = grid::only(text);
+    if cells.is_empty() {
+        return Err(format!("no cell and no question has `{text}` in its name").into());
+    }
+    Ok(cells)
 }
 
 /// Trains one cell after the other, until none is left.

@@ -130,6 +130,8 @@ fn bytes(record: &Record) -> Plot {
         }
         series.push(line(&format!("ours, H = {inner_steps}"), &cells));
     }
+    let late = grid::LADDER_DENSITIES.map(|kept| grid::late(grid::tuned(4, STEPS, 40, kept)));
+    series.push(line(&format!("ours, H = {STEPS}, a round late"), &late));
     let adamw = record.of(&grid::adamw(4, STEPS, 40));
     Plot {
         title: "Loss for bytes (R = 4, as many tokens as 40 rounds of 15 steps)",
@@ -177,6 +179,14 @@ fn table(record: &Record) -> String {
         shown.extend(finished.iter().map(|finished| &finished.name));
         let missing = cells.len() - finished.len();
         section(&mut text, title, &finished, missing);
+    }
+    for Section { title, cells } in grid::further() {
+        let finished: Vec<&Finished> = cells.iter().filter_map(|cell| record.of(cell)).collect();
+        // with cells of other questions only, nobody has asked this one
+        if finished.iter().any(|f| !shown.contains(&f.name)) {
+            section(&mut text, title, &finished, 0);
+        }
+        shown.extend(finished.iter().map(|finished| &finished.name));
     }
     let others = record.cells().iter();
     let others: Vec<&Finished> = others.filter(|f| !shown.contains(&f.name)).collect();
@@ -254,6 +264,37 @@ mod tests {
             assert_eq!(finished.tokens, (windows * LENGTH) as u64);
             assert!(finished.held_out_loss.is_finite() && finished.bytes_per_token > 0.0);
         }
+    }
+
+    /// A question that was not asked is in no table and no plot, and nothing says that its cells are missing.
+    #[test]
+    fn a_further_question_is_shown_once_it_was_asked() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut record = Record::open(&directory.path().join("cells.jsonl")).unwrap();
+        let finished = |cell: &Cell| Finished {
+            name: cell.name(),
+            cell: cell.clone(),
+            parameters: 1,
+            tokens: 1,
+            held_out_loss: 4.0,
+            on_the_way: Vec::new(),
+            averaged: Vec::new(),
+            bytes_per_token: 3.0,
+            seconds: 1.0,
+        };
+        let drawn = |record: &Record| {
+            let series = bytes(record).series;
+            series.iter().any(|line| line.name.ends_with("late"))
+        };
+        let at_once = grid::chosen(4, STEPS, 40);
+        record.add(finished(&at_once)).unwrap();
+        assert!(!table(&record).contains("Rounds that overlap") && !drawn(&record));
+        record.add(finished(&grid::late(at_once))).unwrap();
+        let table = table(&record);
+        let (_, section) = table.split_once("\n## Rounds that overlap\n").unwrap();
+        assert_eq!(section.matches("| Cairn | 4 | 15 | 40 | 96 |").count(), 2);
+        assert_eq!(section.matches("a round late").count(), 1);
+        assert!(!section.contains("Not run yet") && drawn(&record));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! One cell, from first parameters to held-out loss.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
-use cairn_primitives::{InnerOptimizer, Layout, Matrices, Muon, Nano};
+use cairn_primitives::{InnerOptimizer, Layout, Matrices, ModelShape, Muon, Nano};
 use cairn_trainer::{config, initial_parameters, optimizer::learning_rate, AdamState, Trainer};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,8 @@ pub struct Finished {
     pub tokens: u64,
     /// Mean cross-entropy on text that nobody trained on, in nats.
     pub held_out_loss: f64,
-    /// The same on the way there, after so many rounds.
+    /// The same on the way there, after so many rounds; with a delay also where the last training ends, at which
+    /// time so many rounds are not applied yet.
     #[serde(default)]
     pub on_the_way: Vec<(usize, f64)>,
     /// The same of the mean of the parameters after each of the last so many rounds: a twentieth, a tenth and a fifth
@@ -38,19 +39,17 @@ pub struct Finished {
 
 /// Trains a cell.
 pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
+    if !cell.can_be_late() {
+        return Err(format!(
+            "{}: leave out `delay`, or what goes on from the last round",
+            cell.name()
+        )
+        .into());
+    }
     let start = Instant::now();
     let shape = config::named("tiny").ok_or("no model of that name")?;
     let layout = Layout::of(&shape);
-    let mut training = Training {
-        cell,
-        text,
-        layout: layout.clone(),
-        trainer: Trainer::new(&shape, 1)?,
-        exchange: Exchange::new(cell, &layout),
-        theta: initial_parameters(&shape, cell.seed),
-        on_the_way: Vec::new(),
-        means: Mean::of_the_last(cell.rounds, layout.parameters()),
-    };
+    let mut training = Training::new(cell, text, &shape, &layout)?;
     match cell.method {
         Method::AdamW => training.every_step()?,
         _ => training.by_rounds()?,
@@ -74,7 +73,7 @@ pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
 struct Training<'a> {
     cell: &'a Cell,
     text: &'a Text,
-    layout: Layout,
+    layout: &'a Layout,
     trainer: Trainer,
     exchange: Exchange<'a>,
     theta: Vec<f32>,
@@ -82,11 +81,30 @@ struct Training<'a> {
     means: Vec<Mean>,
 }
 
-impl Training<'_> {
+impl<'a> Training<'a> {
+    /// A cell before its first round, of a model of a shape and that shape's layout.
+    fn new(
+        cell: &'a Cell,
+        text: &'a Text,
+        shape: &ModelShape,
+        layout: &'a Layout,
+    ) -> Result<Training<'a>, Failed> {
+        Ok(Training {
+            cell,
+            text,
+            layout,
+            trainer: Trainer::new(shape, 1)?,
+            exchange: Exchange::new(cell, layout),
+            theta: initial_parameters(shape, cell.seed),
+            on_the_way: Vec::new(),
+            means: Mean::of_the_last(cell.rounds, layout.parameters()),
+        })
+    }
+
     /// Data-parallel AdamW: one step of all workers' windows, whose mean gradient everybody gets.
     fn every_step(&mut self) -> Result<(), Failed> {
         let optimizer = optimizer(self.cell, self.cell.workers)?;
-        let mut adam = AdamState::of(&self.layout, &optimizer);
+        let mut adam = AdamState::of(self.layout, &optimizer);
         for round in 0..self.cell.rounds {
             for step in self.steps_of(round) {
                 let windows: Vec<&[u32]> = (0..self.cell.workers)
@@ -102,15 +120,21 @@ impl Training<'_> {
     }
 
     /// Rounds of inner steps, each worker with moments of its own that it keeps.
+    ///
+    /// With a delay a worker goes on from what its last contribution left, moments and error feedback, but from
+    /// parameters so many rounds old. What it finds is applied to the newest ones, in the order of the rounds; so it
+    /// makes no difference that each is applied here before the next begins.
     fn by_rounds(&mut self) -> Result<(), Failed> {
         let optimizer = optimizer(self.cell, 1)?;
         let mut moments: Vec<AdamState> = (0..self.cell.workers)
-            .map(|_| AdamState::of(&self.layout, &optimizer))
+            .map(|_| AdamState::of(self.layout, &optimizer))
             .collect();
+        let mut bases = Bases::new(self.cell.delay);
         for round in 0..self.cell.rounds {
+            let base = bases.begin(&self.theta);
             let mut deltas = Vec::with_capacity(self.cell.workers);
             for (worker, adam) in moments.iter_mut().enumerate() {
-                let start = self.exchange.start(worker, &self.theta);
+                let start = self.exchange.start(worker, base);
                 let mut params = start.clone();
                 for step in self.steps_of(round).take(self.cell.steps_of(worker)) {
                     let windows = windows_of(self.cell, self.text, worker, step);
@@ -144,7 +168,7 @@ impl Training<'_> {
         round * self.cell.inner_steps..(round + 1) * self.cell.inner_steps
     }
 
-    /// Writes down the loss on the way, after 10, 20, 40 … rounds.
+    /// Writes down the loss on the way, after 10, 20, 40 … rounds, and with a delay where the last training ends.
     fn measure(&mut self, round: usize) -> Result<(), Failed> {
         let done = round + 1;
         for mean in &mut self.means {
@@ -152,7 +176,8 @@ impl Training<'_> {
         }
         let doubled =
             done.is_multiple_of(FIRST_MEASURED) && (done / FIRST_MEASURED).is_power_of_two();
-        if doubled && done < self.cell.rounds {
+        let trained = done + self.cell.delay == self.cell.rounds;
+        if (doubled || trained) && done < self.cell.rounds {
             let loss = self.loss()?;
             self.on_the_way.push((done, loss));
         }
@@ -171,6 +196,29 @@ impl Training<'_> {
             losses.push((mean.rounds, loss));
         }
         Ok(losses)
+    }
+}
+
+/// The parameters with which the last rounds began.
+struct Bases {
+    /// Rounds between the one that began with them and the one that is made from them.
+    delay: usize,
+    last: VecDeque<Vec<f32>>,
+}
+
+impl Bases {
+    fn new(delay: usize) -> Bases {
+        let last = VecDeque::new();
+        Bases { delay, last }
+    }
+
+    /// What a round is made from that begins with `theta`.
+    fn begin(&mut self, theta: &[f32]) -> &[f32] {
+        self.last.push_back(theta.to_vec());
+        if self.last.len() > self.delay + 1 {
+            self.last.pop_front();
+        }
+        &self.last[0]
     }
 }
 
@@ -261,6 +309,107 @@ fn optimizer(cell: &Cell, batches: usize) -> Result<InnerOptimizer, Failed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grid::{cairn, diloco, late};
+
+    /// Some thousand parameters.
+    fn shape() -> ModelShape {
+        ModelShape {
+            layers: 2,
+            d_model: 12,
+            heads: 3,
+            kv_heads: 1,
+            ffn: 10,
+            vocabulary: 16,
+            context: LENGTH as u32,
+            rope_theta: 10_000,
+            tied_embeddings: true,
+        }
+    }
+
+    fn text() -> Text {
+        let tokens = |windows: u32| {
+            let numbers = 0..windows * LENGTH as u32 + 1;
+            numbers.map(|n| n.wrapping_mul(2_654_435_761) >> 28)
+        };
+        Text::of(tokens(64).collect(), tokens(2).collect())
+    }
+
+    /// A sparse cell that remembers much, and one with momentum outside.
+    fn cells() -> [Cell; 2] {
+        [cairn(2, 2, 5, 64, 0.5), diloco(2, 2, 5)].map(|cell| Cell { windows: 1, ..cell })
+    }
+
+    /// The parameters with which each round begins, and the last; `base` says with which of them it is made.
+    ///
+    /// Workers keep moments and error feedback, and each round is applied to the newest parameters.
+    fn played(cell: &Cell, text: &Text, base: impl Fn(usize) -> usize) -> Vec<Vec<f32>> {
+        let layout = Layout::of(&shape());
+        let mut trainer = Trainer::new(&shape(), 1).unwrap();
+        let mut exchange = Exchange::new(cell, &layout);
+        let optimizer = optimizer(cell, 1).unwrap();
+        let mut moments = vec![AdamState::of(&layout, &optimizer); cell.workers];
+        let mut thetas = vec![initial_parameters(&shape(), cell.seed)];
+        for round in 0..cell.rounds {
+            let mut deltas: Vec<Vec<f32>> = Vec::new();
+            for (worker, adam) in moments.iter_mut().enumerate() {
+                let mut params = thetas[base(round)].clone();
+                for step in round * cell.inner_steps..(round + 1) * cell.inner_steps {
+                    let windows = windows_of(cell, text, worker, step);
+                    let step = trainer.step(&mut params, adam, &optimizer, &windows);
+                    step.unwrap();
+                }
+                let pairs = thetas[base(round)].iter().zip(&params);
+                deltas.push(pairs.map(|(base, after)| base - after).collect());
+            }
+            let mut theta = thetas[round].clone();
+            exchange.round(&mut theta, round, &deltas).unwrap();
+            thetas.push(theta);
+        }
+        thetas
+    }
+
+    /// The parameters at the end, and the losses on the way.
+    fn trained(cell: &Cell, text: &Text) -> (Vec<f32>, Vec<(usize, f64)>) {
+        let layout = Layout::of(&shape());
+        let mut training = Training::new(cell, text, &shape(), &layout).unwrap();
+        training.by_rounds().unwrap();
+        (training.theta, training.on_the_way)
+    }
+
+    #[test]
+    fn without_a_delay_a_round_is_made_from_the_parameters_with_which_it_begins() {
+        let text = text();
+        for cell in cells() {
+            let mut thetas = played(&cell, &text, |round| round);
+            let (theta, on_the_way) = trained(&cell, &text);
+            assert!(thetas.pop() == Some(theta), "{cell:?}");
+            assert!(on_the_way.is_empty());
+        }
+    }
+
+    /// Rounds 0 and 1 are made from the first parameters. When the last training ends all rounds but the last are
+    /// applied, and it is applied after that.
+    #[test]
+    fn with_a_delay_of_one_a_round_is_made_from_those_with_which_the_one_before_it_began() {
+        let text = text();
+        for cell in cells() {
+            let at_once = trained(&cell, &text).0;
+            let late = late(cell);
+            let thetas = played(&late, &text, |round| [0, 0, 1, 2, 3][round]);
+            let (theta, on_the_way) = trained(&late, &text);
+            assert!(thetas[5] == theta && theta != at_once, "{late:?}");
+            let mut trainer = Trainer::new(&shape(), 1).unwrap();
+            let loss = held_out(&mut trainer, &thetas[4], &text).unwrap();
+            assert_eq!(on_the_way, [(4, loss)]);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_late_is_not_trained() {
+        let cell = late(crate::grid::adamw(2, 2, 2));
+        let refused = run(&cell, &text()).map(|finished| finished.name);
+        assert!(refused.is_err_and(|error| error.to_string().contains("`delay`")));
+    }
 
     #[test]
     fn means_are_of_the_last_rounds() {
