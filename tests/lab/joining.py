@@ -3,6 +3,7 @@
 
     joining.py                                1 GiB, each source behind a line of 200 Mbit/s
     joining.py --mebibytes 64 --megabits 50 --keep DIR
+    joining.py 2 3                            the second and the third trial only, after the first
 
 Each source is an HTTP server in a network namespace of its own, and what it sends goes through the kernel's token
 bucket filter (`tc … tbf`). Who fetches is `measure` of cairn-store: by `fetch`, as workers do, or by object_store
@@ -61,10 +62,10 @@ TRIALS = [
 
 
 class Fetcher:
-    """A process that fetches, and the most memory that it was seen to have."""
+    """A process that fetches, the most memory that it was seen to have, and the time that a core worked for it."""
 
     def __init__(self, command, log):
-        self.peak = 0
+        self.peak, self.worked = 0, 0.0
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent
         )
@@ -75,6 +76,9 @@ class Fetcher:
             status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
             lines = [line for line in status.splitlines() if line.startswith("VmHWM:")]
             self.peak = max([self.peak, *(int(line.split()[1]) for line in lines)])
+            # Behind the name, which may have spaces: utime and stime.
+            ticks = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+            self.worked = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
         except OSError:
             pass
         return self.process.poll() is not None
@@ -147,21 +151,22 @@ class Bench:
         urls = [f"http://127.0.0.1:{FIRST_PORT + number}" for number in range(trial.sources)]
         path = f"data/{self.blob.name}"
         command = [self.args.measure, "single" if trial.alone else "fetch", into, path, self.length, *urls]
-        begin, peak, was_killed = time.monotonic(), 0, not trial.killed
-        before = arrived()
-        fetcher = Fetcher(command, log)
-        while not fetcher.is_over():
+        begin, was_killed, before = time.monotonic(), not trial.killed, arrived()
+        fetchers = [Fetcher(command, log)]
+        while not fetchers[-1].is_over():
             time.sleep(0.02)
             if time.monotonic() - begin > self.args.patience:
-                fetcher.kill()
+                fetchers[-1].kill()
                 raise LabError(f"{trial.name}: it was not over after {self.args.patience} s")
             if not was_killed and arrived() - before > self.length // 2:
-                fetcher.kill()
-                was_killed, peak = True, fetcher.peak
-                fetcher = Fetcher(command, log)
-        if fetcher.process.returncode != 0:
+                fetchers[-1].kill()
+                was_killed = True
+                fetchers.append(Fetcher(command, log))
+        seconds = time.monotonic() - begin
+        if fetchers[-1].process.returncode != 0:
             raise LabError(f"{trial.name}: the fetch failed: see {log.name}")
-        return {"seconds": time.monotonic() - begin, "peak": max(peak, fetcher.peak) // 1024}
+        peak, worked = max(one.peak for one in fetchers), sum(one.worked for one in fetchers)
+        return {"seconds": seconds, "peak": peak // 1024, "worked": worked}
 
 
 def arrived():
@@ -182,10 +187,12 @@ def publish(args, directory):
 
 def rows(trials, length):
     """A table in Markdown; the first trial is what the others are compared with."""
-    lines = ["| | seconds | times as fast | MiB of memory | sent twice | equal | load |", "|---|--:|--:|--:|--:|---|--:|"]
+    head = ["", "seconds", "times as fast", "CPU seconds", "MiB of memory", "sent twice", "equal", "load"]
+    lines = ["| " + " | ".join(head).lstrip() + " |", "|---|--:|--:|--:|--:|--:|---|--:|"]
     for facts in trials:
         cells = [facts["name"], f"{facts['seconds']:.1f}", f"{trials[0]['seconds'] / facts['seconds']:.2f}"]
-        cells += [str(facts["peak"]), f"{100 * facts['twice'] / length:.2f} %", "yes" if facts["equal"] else "NO"]
+        cells += [f"{facts['worked']:.1f}", str(facts["peak"]), f"{100 * facts['twice'] / length:.2f} %"]
+        cells += ["yes" if facts["equal"] else "NO"]
         lines.append("| " + " | ".join([*cells, str(facts["load"])]) + " |")
     return lines
 
@@ -200,13 +207,18 @@ def arguments():
     target = os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/cairn/target")
     measure = pathlib.Path(target) / "debug" / "examples" / "measure"
     parser = argparse.ArgumentParser(description="A checkpoint from several sources: see docs/lab.md")
+    names = "; ".join(f"{number}: {trial.name}" for number, trial in enumerate(TRIALS, 1))
+    parser.add_argument("trials", nargs="*", type=int, help=f"{names}; all if none is named")
     parser.add_argument("--mebibytes", type=int, default=1024, help="length of what is fetched")
     parser.add_argument("--megabits", type=int, default=200, help="what each source may send in a second")
     parser.add_argument("--patience", type=int, default=600, help="seconds for a fetch")
     parser.add_argument("--measure", type=pathlib.Path, default=measure, help="cairn-store's example of that name")
     parser.add_argument("--shelf", type=pathlib.Path, help="a store with one blob, in place of a new one")
     parser.add_argument("--keep", type=pathlib.Path, help="keep logs and the report in this directory")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if any(not 0 < number <= len(TRIALS) for number in args.trials):
+        parser.error(f"trials have numbers from 1 to {len(TRIALS)}")
+    return args
 
 
 def no_filter():
@@ -243,7 +255,8 @@ def main():
         with Network(directory) as network:
             bench = Bench(network, args, directory, shelf)
             bench.wire(max(trial.sources for trial in TRIALS))
-            for trial in TRIALS:
+            chosen = [TRIALS[number - 1] for number in args.trials]
+            for trial in [TRIALS[0], *chosen] if chosen else TRIALS:
                 say(trial.name)
                 trials.append(bench.play(trial))
                 print(rows(trials, bench.length)[-1], file=sys.stderr, flush=True)
