@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::{
     super::{Blob, Content, Fault, SMALL},
     content, groups,
-    server::{Act, Server},
+    server::{Act, Asked, Server},
     several::get,
     shelf::Shelf,
 };
@@ -249,7 +249,7 @@ async fn credentials_that_have_expired_are_named_and_not_shown() {
     let files = HashMap::from([("/bucket/my/prefix/a".to_string(), Bytes::from_static(b"x"))]);
     let server = Server::start(
         files,
-        Arc::new(move |_| Act::Raw(answer.clone().into_bytes())),
+        Arc::new(move |_: &Asked| Act::Raw(answer.clone().into_bytes())),
     )
     .await;
     let endpoint = server.url.trim_end_matches("/mirror");
