@@ -44,7 +44,7 @@ SAMPLE = 5
 CATCHING_UP = 180
 MIB = 1 << 20
 # What differs from one warning to the next of its kind: numbers, roots, addresses.
-DIFFERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{16,}|[\d,.]*\d")
+DIFFERS = re.compile(r"0x[0-9a-f]+|\b[1-9A-HJ-NP-Za-km-z]{40,}\b|[0-9a-f]{16,}|[\d,.]*\d")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 WARNED = re.compile(r"\b(WARN|ERROR)\b\s+(?:\S+: )?(.*)")
 
@@ -64,6 +64,7 @@ class Soak:
         self.away = {}  # when it is started again, by name
         self.kills = collections.Counter()
         self.settled = {}  # when, by round
+        self.included = 0  # contributions in them
         self.most = collections.defaultdict(lambda: [0, 0])  # MiB of memory in each half, by name
         self.disk = []  # bytes of all stores and state directories together
         self.ended = []  # workers that ended by themselves
@@ -140,10 +141,11 @@ class Soak:
         try:
             current = self.chain.round() or 0
             self.lineage |= self.chain.roots()
+            for number in range(len(self.settled), current):
+                self.included += len((self.chain.settled(number) or {"included": []})["included"])
+                self.settled[number] = now
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return
-        for number in range(len(self.settled), current):
-            self.settled[number] = now
         for member in self.members:
             status = member.status(self.directory)
             if status is not None:
@@ -189,6 +191,7 @@ class Soak:
             "seed": self.args.seed,
             "load": round(os.getloadavg()[0], 1),
             "rounds": len(self.settled),
+            "included": self.included,
             "longest_without": round(max((b - a for a, b in zip(times, times[1:])), default=0)),
             "kills": dict(self.kills),
             "ended": self.ended,
@@ -237,6 +240,7 @@ def show(facts):
     """The facts in Markdown."""
     print(f"{facts['minutes']} minutes with seed {facts['seed']}, load {facts['load']} at the end:\n")
     print(f"- {facts['rounds']} rounds were settled; the longest time without one was {facts['longest_without']} s.")
+    print(f"- {facts['included']} of {MINERS * facts['rounds']} contributions were included.")
     kills = ", ".join(f"{name} {times}" for name, times in sorted(facts["kills"].items()))
     print(f"- {sum(facts['kills'].values())} kills: {kills}.")
     first, most, last = facts["disk"]
