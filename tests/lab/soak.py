@@ -68,6 +68,7 @@ class Soak:
         self.most = collections.defaultdict(lambda: [0, 0])  # MiB of memory in each half, by name
         self.disk = []  # bytes of all stores and state directories together
         self.ended = []  # workers that ended by themselves
+        self.unanswered = []  # of these, those that began while the node was away
         self.astray = []
         self.lineage = {}
 
@@ -126,7 +127,9 @@ class Soak:
         for name in self.network.ended(member.name for member in self.members):
             if name not in self.away:
                 code, last = self.network.processes[name].returncode, self.network.said(name).strip().splitlines()[-1:]
-                self.ended.append(f"{name} ended with {code}: {''.join(last)}")
+                # Who begins while the node is away says so and ends, for its supervisor to start it again.
+                list_ = self.unanswered if "no node answers" in "".join(last) else self.ended
+                list_.append(f"{name} ended with {code}: {''.join(last)}")
                 self.away[name] = now + BETWEEN[0]
         if "node" not in self.away:
             self.network.check(["node"])
@@ -195,6 +198,7 @@ class Soak:
             "longest_without": round(max((b - a for a, b in zip(times, times[1:])), default=0)),
             "kills": dict(self.kills),
             "ended": self.ended,
+            "unanswered": self.unanswered,
             "astray": sorted(set(self.astray)),
             "behind": self.behind(),
             "memory": dict(self.most),
@@ -245,7 +249,7 @@ def show(facts):
     print(f"- {sum(facts['kills'].values())} kills: {kills}.")
     first, most, last = facts["disk"]
     print(f"- Stores and states together had {first} MiB at first, {most} at most, {last} at last.")
-    for words in ["ended", "astray", "behind", "panics"]:
+    for words in ["ended", "unanswered", "astray", "behind", "panics"]:
         print(f"- {words}: {'; '.join(facts[words]) or 'nobody'}")
     print("\n| | MiB of memory, first half | second half |\n|---|--:|--:|")
     for name, (sooner, later) in facts["memory"].items():
