@@ -128,8 +128,8 @@ class Soak:
             if name not in self.away:
                 code, last = self.network.processes[name].returncode, self.network.said(name).strip().splitlines()[-1:]
                 # Who begins while the node is away says so and ends, for its supervisor to start it again.
-                list_ = self.unanswered if "no node answers" in "".join(last) else self.ended
-                list_.append(f"{name} ended with {code}: {''.join(last)}")
+                them = self.unanswered if "no node answers" in "".join(last) else self.ended
+                them.append(f"{name} ended with {code}: {''.join(last)}")
                 self.away[name] = now + BETWEEN[0]
         if "node" not in self.away:
             self.network.check(["node"])
