@@ -16,7 +16,7 @@ export BASH_ENV := $(CAIRN_CACHE)/env
 # What is passed to `cairn devnet`, for example: make devnet ARGS="--rounds 3 --miners 2"
 ARGS ?=
 
-.PHONY: lab promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
+.PHONY: lab lab-joining lab-recovery lab-soak promtool units release portable deb try-release help setup cuda-tools build build-times devnet sim attacks churn utilisation test test-iroh clients dashboard-test lint docs deny advisories bench compare bench-wasm bench-peers study venv eval test-peers weights chain-specs zombienet engine-torch test-engine-torch
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,16 @@ devnet: build ## a whole network on this machine trains a small model (ARGS="--r
 lab: build ## real workers at the ends of bad lines, in network namespaces; needs root (ARGS="loss nat")
 	SKIP_WASM_BUILD=1 cargo build --locked -p cairn-p2p --features testing --example relay
 	tests/lab/lab.py --bin $(CARGO_TARGET_DIR)/debug $(ARGS)
+
+lab-joining: setup ## a checkpoint of 1 GiB from several sources, beside a download from one; needs root (ARGS="2 3")
+	SKIP_WASM_BUILD=1 cargo build --locked -p cairn-store --example measure
+	tests/lab/joining.py --measure $(CARGO_TARGET_DIR)/debug/examples/measure $(ARGS)
+
+lab-recovery: build ## seconds from the kill of a miner until it trains again; needs root (ARGS="--kills 3")
+	tests/lab/recovery.py --bin $(CARGO_TARGET_DIR)/debug $(ARGS)
+
+lab-soak: build ## eight workers for an hour, killed at random; needs root (ARGS="--minutes 10 --seed 7")
+	tests/lab/soak.py --bin $(CARGO_TARGET_DIR)/debug $(ARGS)
 
 lint: setup ## format and clippy, with the features that only benchmarks and try-runtime turn on
 	cargo fmt --all --check

@@ -32,15 +32,18 @@ class Chain:
         self.network, self.programs, self.directory, self.root = network, programs, directory, root
         self.genesis = None
 
-    def start(self):
-        """Starts a node that members may ask over their lines, and waits until it makes blocks."""
+    def command(self):
+        """A node that members may ask over their lines."""
         place = self.directory / "node"
         command = [self.programs / "cairn-node", "--chain", "dev", "--alice", "--validator", "--force-authoring"]
         command += ["--base-path", place, "--unsafe-force-node-key-generation", "--no-mdns", "--no-telemetry"]
         command += ["--no-prometheus", "--listen-addr", f"/ip4/{HUB_ADDRESS}/tcp/30333", "--rpc-port", RPC_PORT]
         # Others than this machine may ask, by any name, and only what is safe.
-        command += ["--unsafe-rpc-external", "--rpc-cors", "all", "--rpc-methods", "safe"]
-        self.network.start("node", "hub", command)
+        return [*command, "--unsafe-rpc-external", "--rpc-cors", "all", "--rpc-methods", "safe"]
+
+    def start(self):
+        """Starts the node, and waits until it makes blocks."""
+        self.network.start("node", "hub", self.command())
         until = time.monotonic() + NODE_STARTS
         while True:
             self.network.check(["node"])

@@ -3,7 +3,10 @@
 //!     cargo run --release -p cairn-store --example measure -- [MiB] [Mbit/s of each source]
 //!
 //! The sources are HTTP servers of this process, each limited; each fetch is a process of its own, so that its memory
-//! is its own and it can be killed.
+//! is its own and it can be killed. `tests/lab/joining.py` has it publish and fetch by its own words:
+//!
+//!     measure publish SHELF MiB
+//!     measure single|fetch INTO PATH LENGTH URL…
 
 use std::{
     error::Error,
@@ -175,8 +178,30 @@ async fn single(url: &str, path: &str, into: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// What a child does: `single|fetch INTO PATH LENGTH URL…`.
+/// Publishes a file of its own in a new store, and gives its root.
+async fn publish(shelf: &Path, mebibytes: u64) -> Outcome<[u8; 32]> {
+    let place = tempfile::tempdir()?;
+    let file = place.path().join("file");
+    write(&file, mebibytes)?;
+    let since = Instant::now();
+    let root = Store::create_in(shelf)?
+        .publish(paths::DATA, file.as_path())
+        .await?;
+    println!(
+        "published and read back {mebibytes} MiB in {:.2} s",
+        since.elapsed().as_secs_f64()
+    );
+    Ok(root)
+}
+
+/// What a child does: `publish SHELF MiB` or `single|fetch INTO PATH LENGTH URL…`.
 async fn child(words: &[String]) -> Outcome<()> {
+    if let [kind, shelf, mebibytes] = words {
+        if kind == "publish" {
+            publish(Path::new(shelf), mebibytes.parse()?).await?;
+            return Ok(());
+        }
+    }
     let [kind, into, path, length, urls @ ..] = words else {
         return Err("words are missing".into());
     };
@@ -279,17 +304,7 @@ async fn main() -> Outcome<()> {
         directory.path().join("place"),
     );
     std::fs::create_dir(&place)?;
-    let file = directory.path().join("file");
-    write(&file, mebibytes)?;
-    let since = Instant::now();
-    let root = Store::create_in(&shelf)?
-        .publish(paths::DATA, file.as_path())
-        .await?;
-    println!(
-        "published and read back {mebibytes} MiB in {:.2} s",
-        since.elapsed().as_secs_f64()
-    );
-    std::fs::remove_file(&file)?;
+    let root = publish(&shelf, mebibytes).await?;
     let (path, length) = (
         paths::blob(paths::DATA, &root),
         (mebibytes << 20).to_string(),

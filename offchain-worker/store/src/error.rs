@@ -86,6 +86,15 @@ pub enum StoreError {
         /// What was done.
         operation: &'static str,
     },
+    /// The credentials were good until some time.
+    #[error(
+        "the credentials for the store {store} have expired: set new AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and \
+         AWS_SESSION_TOKEN, and start again"
+    )]
+    Expired {
+        /// The store's URL.
+        store: String,
+    },
     /// What is in the store is not what the name promises, as of some byte.
     #[error("{path} in the store {store} is damaged in the 16 KiB at byte {at}; publish it again")]
     Damaged {
@@ -215,6 +224,9 @@ impl Doing<'_> {
         if let Some(Forbidden { what, why }) = cause::<Forbidden>(&error).cloned() {
             return StoreError::Forbidden { what, why };
         }
+        if let Some(known) = self.by_code(&error.to_string()) {
+            return known;
+        }
         let system = cause::<std::io::Error>(&error);
         let is_local = self.store.starts_with("file:");
         let why = system.map_or_else(|| in_short(&error), |error| error.to_string());
@@ -251,6 +263,26 @@ impl Doing<'_> {
                 operation: self.operation,
                 why,
             },
+        }
+    }
+
+    /// Names an error by the code that a bucket's server gave it, or by its status, where the message of
+    /// `object_store` has one.
+    fn by_code(&self, text: &str) -> Option<StoreError> {
+        if self.store.starts_with("file:") {
+            return None;
+        }
+        let (store, path) = (self.store.to_string(), self.path.to_string());
+        let code = text
+            .split_once("<Code>")
+            .and_then(|(_, rest)| Some(rest.split_once("</Code>")?.0));
+        match code {
+            Some("ExpiredToken" | "TokenRefreshRequired") => Some(StoreError::Expired { store }),
+            Some("QuotaExceeded" | "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded") => {
+                Some(StoreError::DiskFull { store, path })
+            }
+            _ if text.contains("status code: 507") => Some(StoreError::DiskFull { store, path }),
+            _ => None,
         }
     }
 
@@ -353,6 +385,46 @@ mod tests {
             let text = error.to_string();
             assert!(text.contains("a/b") && text.contains("file:///s") && text.contains("free"));
         }
+    }
+
+    /// What is made of an answer of a bucket's server.
+    fn answered(store: &'static str, said: &'static str) -> StoreError {
+        let doing = Doing {
+            store,
+            path: "a/b",
+            operation: "writing",
+        };
+        let said = format!(
+            "Error performing PUT http://host/a/b in 1ms - Server returned non-2xx status code: {said}"
+        );
+        doing.explain(object_store::Error::Generic {
+            store: "S3",
+            source: said.into(),
+        })
+    }
+
+    #[test]
+    fn credentials_that_have_expired_and_buckets_that_are_full_are_named() {
+        let expired = "400 Bad Request: <?xml version=\"1.0\"?><Error><Code>ExpiredToken</Code><Message>The provided \
+                       token has expired.</Message><Token-0>my-token</Token-0></Error>";
+        let error = answered("s3://s", expired);
+        assert!(matches!(error, StoreError::Expired { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains("AWS_SESSION_TOKEN") && !text.contains("my-token"));
+        for full in [
+            "403 Forbidden: <Error><Code>QuotaExceeded</Code></Error>",
+            "400 Bad Request: <Error><Code>XMinioAdminBucketQuotaExceeded</Code></Error>",
+            "507 Insufficient Storage: ",
+        ] {
+            let error = answered("s3://s", full);
+            assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
+        }
+        // Another code is what it was, and a file may hold any text.
+        let other = "400 Bad Request: <Error><Code>InvalidArgument</Code></Error>";
+        let error = answered("s3://s", other);
+        assert!(matches!(error, StoreError::Failed { .. }), "{error:?}");
+        let error = answered("file:///s", expired);
+        assert!(matches!(error, StoreError::Failed { .. }), "{error:?}");
     }
 
     #[test]

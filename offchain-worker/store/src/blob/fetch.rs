@@ -3,11 +3,13 @@
 use std::{
     future::Future,
     io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
@@ -19,6 +21,10 @@ use super::{
     tree::{Tree, Walk, GROUP, PAIR},
 };
 use crate::paths;
+
+/// The most groups that are checked and written in one go, if they have come already. Each go waits for another thread,
+/// and on a machine whose cores are busy that takes as long as it takes a source to bring all of these.
+pub(crate) const TOGETHER: usize = 16;
 
 /// A blob, and where it lies in every source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,9 +131,9 @@ fn said(sources: &[Report]) -> String {
     }
 }
 
-/// Fetches a blob into a file. Every group is checked before it is written, and no more than a group for each source is
-/// held in memory. A fetch that ended early, by a kill too, goes on where it was. Nothing is at `into` until all of it
-/// is; its outboard lies beside it as `INTO.outboard` if it is longer than [`super::SMALL`].
+/// Fetches a blob into a file. Every group is checked before it is written, and no more than 16 groups for each source
+/// are held in memory. A fetch that ended early, by a kill too, goes on where it was. Nothing is at `into` until all of
+/// it is; its outboard lies beside it as `INTO.outboard` if it is longer than [`super::SMALL`].
 ///
 /// # Errors
 /// [`FetchError`].
@@ -368,40 +374,57 @@ async fn serve(work: Arc<Work>, who: usize) -> io::Result<()> {
 }
 
 /// A stretch of groups from one source, until it is over or was taken by another.
-async fn bring_groups(
-    work: &Arc<Work>,
-    who: usize,
-    groups: std::ops::Range<u64>,
-) -> Result<(), Stop> {
+async fn bring_groups(work: &Arc<Work>, who: usize, groups: Range<u64>) -> Result<(), Stop> {
     let bytes = work.tree.bytes_of(&groups);
     let mut since = Instant::now();
     work.was_here(who);
     let mut pieces = work.ask(who, &work.path, bytes, work.tree.length).await?;
+    let mut next = groups.start;
+    // A source that lies from the beginning is found out by its first group.
+    let mut most = 1;
     // It ends where another took the rest, or brought a group of it.
-    for group in groups {
-        if work.plan().next(who) != Some(group) {
-            break;
-        }
-        let bytes = work.tree.bytes(group);
-        let length = bytes.end - bytes.start;
-        let content = work.in_time(pieces.next(length)).await?;
-        let at = work.clone();
-        if !off(move || at.partial.put_group(group, &content)).await? {
+    while let Some(end) = work.end_from(who, next) {
+        let bytes = work.tree.bytes(next);
+        let first = work.in_time(pieces.next(bytes.end - bytes.start)).await?;
+        let (batch, fault) = at_hand(&work.tree, &mut pieces, next..end, (first, most));
+        let (at, count) = (work.clone(), batch.len() as u64);
+        let good = off(move || at.partial.put_groups(next, &batch)).await?;
+        let brought = next..next + good;
+        work.brought(who, &brought, since.elapsed());
+        since = Instant::now();
+        next = brought.end;
+        if good < count {
             return Err(Stop::Fault(Fault::Lied {
                 path: work.path.clone(),
-                at: bytes.start,
+                at: work.tree.bytes(next).start,
             }));
         }
-        work.roster().good(who, length, since.elapsed());
-        since = Instant::now();
-        work.was_here(who);
-        let mut plan = work.plan();
-        plan.brought(group);
-        if plan.is_done() {
-            work.changes.send_replace(());
+        if let Some(fault) = fault {
+            return Err(fault.into());
         }
+        most = TOGETHER.min(most * 2);
     }
     Ok(())
+}
+
+/// The first of these groups and those after it that have come already, up to a number; and what went wrong with the
+/// one after them, if it did.
+fn at_hand(
+    tree: &Tree,
+    pieces: &mut Pieces,
+    groups: Range<u64>,
+    (first, most): (Bytes, usize),
+) -> (Vec<Bytes>, Option<Fault>) {
+    let mut batch = vec![first];
+    for group in groups.skip(1).take(most - 1) {
+        let bytes = tree.bytes(group);
+        match pieces.at_hand(bytes.end - bytes.start) {
+            Some(Ok(bytes)) => batch.push(bytes),
+            Some(Err(fault)) => return (batch, Some(fault)),
+            None => break,
+        }
+    }
+    (batch, None)
 }
 
 impl Work {
@@ -439,6 +462,28 @@ impl Work {
         if let Sentence::Again(strikes) = sentence {
             let doublings = strikes.saturating_sub(1).min(6);
             tokio::time::sleep(self.patience.pause.saturating_mul(1 << doublings)).await;
+        }
+    }
+
+    /// Where a source's stretch ends, if this group is to come next from it.
+    fn end_from(&self, who: usize, group: u64) -> Option<u64> {
+        self.plan().end_from(who, group)
+    }
+
+    /// A source brought these groups, and they are on disk.
+    fn brought(&self, who: usize, groups: &Range<u64>, took: Duration) {
+        if groups.is_empty() {
+            return;
+        }
+        let bytes = self.tree.bytes_of(groups);
+        self.roster().good(who, bytes.end - bytes.start, took);
+        self.was_here(who);
+        let mut plan = self.plan();
+        for group in groups.clone() {
+            plan.brought(group);
+        }
+        if plan.is_done() {
+            self.changes.send_replace(());
         }
     }
 

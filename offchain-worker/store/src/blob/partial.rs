@@ -16,6 +16,8 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
+
 use super::{
     bitmap::Bitmap,
     tree::{halves, Hash, Tree, Walk, GROUP, PAIR},
@@ -151,6 +153,18 @@ impl Partial {
             self.save(&file)?;
         }
         Ok(true)
+    }
+
+    /// Takes groups that follow each other, up to the first whose bytes are not the right ones, and gives how many.
+    pub fn put_groups(&self, first: u64, groups: &[Bytes]) -> io::Result<u64> {
+        let mut good = 0;
+        for bytes in groups {
+            if !self.put_group(first + good, bytes)? {
+                break;
+            }
+            good += 1;
+        }
+        Ok(good)
     }
 
     /// What is missing.

@@ -79,6 +79,13 @@ impl Plan {
         self.taken.get(&who).map(|stretch| stretch.start)
     }
 
+    /// Where the stretch of a source ends, if this group is to come next from it.
+    pub fn end_from(&self, who: usize, group: u64) -> Option<u64> {
+        let is_next = self.next(who) == Some(group);
+        let stretch = self.taken.get(&who).filter(|_| is_next);
+        stretch.map(|stretch| stretch.end)
+    }
+
     /// A group has come. Whoever else was to bring it next need not.
     pub fn brought(&mut self, group: u64) {
         self.taken.retain(|_, stretch| {

@@ -3,8 +3,8 @@
 use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use futures::{stream::BoxStream, StreamExt};
+use bytes::{Bytes, BytesMut};
+use futures::{stream::BoxStream, FutureExt, StreamExt};
 use object_store::{path::Path, GetOptions, GetRange, ObjectStore};
 
 use super::fault::Fault;
@@ -98,7 +98,9 @@ fn explain(name: &str, path: &str, error: object_store::Error) -> Fault {
 pub(crate) struct Pieces {
     stream: BoxStream<'static, Result<Bytes, Fault>>,
     rest: Bytes,
-    /// Where the next byte is in the file.
+    /// What has come of a piece that is not whole yet.
+    piece: BytesMut,
+    /// Where the next piece begins in the file.
     at: u64,
 }
 
@@ -111,19 +113,22 @@ impl Pieces {
         Pieces {
             stream,
             rest: Bytes::new(),
+            piece: BytesMut::new(),
             at,
         }
     }
 
-    /// The next `length` bytes.
+    /// The next `length` bytes. Whoever stops waiting for them loses nothing, and asks for as many the next time.
     pub async fn next(&mut self, length: u64) -> Result<Bytes, Fault> {
         let length = length as usize;
-        let mut piece = bytes::BytesMut::with_capacity(length);
+        if self.piece.is_empty() {
+            self.piece = BytesMut::with_capacity(length);
+        }
         let mut empty = 0;
-        while piece.len() < length {
+        while self.piece.len() < length {
             if self.rest.is_empty() {
                 let cut = Fault::Cut {
-                    at: self.at.saturating_add(piece.len() as u64),
+                    at: self.at.saturating_add(self.piece.len() as u64),
                 };
                 self.rest = self.stream.next().await.ok_or(cut)??;
                 empty = if self.rest.is_empty() { empty + 1 } else { 0 };
@@ -132,12 +137,36 @@ impl Pieces {
                     return Err(Fault::Failed { why });
                 }
             }
-            let part = self
-                .rest
-                .split_to(self.rest.len().min(length - piece.len()));
-            piece.extend_from_slice(&part);
+            let missing = length - self.piece.len();
+            let part = self.rest.split_to(self.rest.len().min(missing));
+            self.piece.extend_from_slice(&part);
         }
         self.at = self.at.saturating_add(length as u64);
-        Ok(piece.freeze())
+        Ok(std::mem::take(&mut self.piece).freeze())
+    }
+
+    /// The same, if it can be had without waiting.
+    pub fn at_hand(&mut self, length: u64) -> Option<Result<Bytes, Fault>> {
+        self.next(length).now_or_never()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_came_of_a_piece_waits_for_the_rest() {
+        let (give, take) = futures::channel::mpsc::unbounded();
+        let send = |bytes: &'static [u8]| give.unbounded_send(Ok(Bytes::from_static(bytes)));
+        let mut pieces = Pieces::new(take.boxed(), 0);
+        assert_eq!(pieces.at_hand(4), None);
+        send(b"abc").unwrap();
+        assert_eq!(pieces.at_hand(4), None);
+        send(b"defghij").unwrap();
+        assert_eq!(pieces.next(4).await, Ok(Bytes::from_static(b"abcd")));
+        assert_eq!(pieces.at_hand(4), Some(Ok(Bytes::from_static(b"efgh"))));
+        give.close_channel();
+        assert_eq!(pieces.at_hand(4), Some(Err(Fault::Cut { at: 10 })));
     }
 }

@@ -1,6 +1,6 @@
 //! Buckets, against a server in this process that checks signatures.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use hyper_util::{
@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::{
     super::{Blob, Content, Fault, SMALL},
     content, groups,
+    server::{Act, Asked, Server},
     several::get,
     shelf::Shelf,
 };
@@ -235,6 +236,37 @@ async fn wrong_credentials_are_one_line_and_are_not_shown() {
             assert!(!error.to_string().contains('\n'), "{error}");
         }
     }
+}
+
+#[tokio::test]
+async fn credentials_that_have_expired_are_named_and_not_shown() {
+    let body = "<?xml version=\"1.0\"?><Error><Code>ExpiredToken</Code><Message>The provided token has expired.\
+                </Message><Token-0>my-token</Token-0></Error>";
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/xml\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let files = HashMap::from([("/bucket/my/prefix/a".to_string(), Bytes::from_static(b"x"))]);
+    let server = Server::start(
+        files,
+        Arc::new(move |_: &Asked| Act::Raw(answer.clone().into_bytes())),
+    )
+    .await;
+    let endpoint = server.url.trim_end_matches("/mirror");
+    let variables = HashMap::from([
+        ("AWS_ENDPOINT_URL", endpoint.to_string()),
+        ("AWS_ALLOW_HTTP", "true".into()),
+        ("AWS_ACCESS_KEY_ID", KEY.into()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET.into()),
+        ("AWS_SESSION_TOKEN", "my-token".into()),
+    ]);
+    let error = open(&variables).unwrap().get("a", 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::Expired { .. }), "{error:?}");
+    let shown = format!("{error} {error:?}");
+    assert!(
+        !shown.contains("my-token") && !shown.contains(SECRET) && !shown.contains('\n'),
+        "{shown}"
+    );
 }
 
 #[test]

@@ -172,6 +172,31 @@ async fn a_liar_alone_is_named_with_the_place_of_its_lie() {
     assert_eq!(outcome.fetched, groups(17) as u64);
 }
 
+/// What has come already is checked together, so a lie costs what came with it.
+#[tokio::test]
+async fn who_lies_later_costs_a_few_groups_and_what_came_before_is_kept() {
+    let content = content(groups(400));
+    let (blob, liar) = Shelf::new("liar", &content, lies_at(groups(330) as u64 + 17));
+    let place = directory();
+    let error = get(&blob, &[liar.clone() as _], place.path())
+        .await
+        .unwrap_err();
+    let FetchError::NoSource { sources, .. } = &error else {
+        panic!("{error:?}");
+    };
+    let lied = Fault::Lied {
+        path: blob.path.clone(),
+        at: groups(330) as u64,
+    };
+    assert_eq!(fault_of(sources, "liar"), Some(lied));
+    let most = groups(330 + fetch::TOGETHER + 1) as u64;
+    assert!(liar.handed() <= most, "{}", liar.handed());
+    let (blob, shelf) = Shelf::honest(&content);
+    let (outcome, got) = get(&blob, &[shelf], place.path()).await.unwrap();
+    assert_eq!(got, content);
+    assert_eq!(outcome.resumed, groups(330) as u64);
+}
+
 #[tokio::test]
 async fn every_kind_of_bad_source_is_told_apart() {
     let bytes = content(groups(40) + 9);

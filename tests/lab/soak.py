@@ -1,0 +1,306 @@
+#!/usr/bin/env python3
+"""A network of eight workers that are peers of each other, of which one, or the node, is killed now and then.
+
+    soak.py                               an hour
+    soak.py --minutes 10 --seed 7 --keep DIR
+
+Everything is on one machine: a node, five miners and three validators, each with a store of its own. Who is killed, by
+`kill -9`, when, and how long it stays away follows from the seed. Memory of each process and bytes of each directory
+are sampled. At the end nobody is killed any more, all have to come to hold the newest parameters that the chain has as
+final, and it says what was seen: rounds, kills, memory, disk, how long no round was settled, and what workers warned
+of, by kind.
+
+Needs root, iproute2, nftables and python3; `make lab-soak` builds what it starts. Where namespaces cannot be made it
+says so and ends with 0.
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import urllib.error
+
+from chain import NETUID, RICH, Chain, clean
+from lab import ROOT, Member
+from network import LabError, Network, clear_leftovers, why_not
+
+MINERS, VALIDATORS = 5, 3
+FIRST_PORT = 4501
+# Seconds from one kill to the next, and that a killed one stays away, at least and at most.
+BETWEEN, AWAY = (15, 60), (1, 20)
+# Of ten kills so many are of the node.
+NODE_OF_TEN = 1
+# Seconds between samples of memory and disk.
+SAMPLE = 5
+# Seconds that all have at the end to hold what the chain has.
+CATCHING_UP = 180
+MIB = 1 << 20
+# What differs from one warning to the next of its kind: numbers, roots, addresses.
+DIFFERS = re.compile(r"0x[0-9a-f]+|\b[1-9A-HJ-NP-Za-km-z]{40,}\b|[0-9a-f]{16,}|[\d,.]*\d")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+WARNED = re.compile(r"\b(WARN|ERROR)\b\s+(?:\S+: )?(.*)")
+
+
+class Soak:
+    """One soak, from an empty directory to its report."""
+
+    def __init__(self, network, args, directory):
+        self.network, self.args, self.directory = network, args, directory
+        self.random = random.Random(args.seed)
+        self.chain = Chain(network, args.bin, directory, ROOT)
+        kinds = ["miner"] * MINERS + ["validator"] * VALIDATORS
+        self.members = [
+            Member(f"{kind}-{number}", kind, RICH[1 + number % (len(RICH) - 1)], number)
+            for number, kind in enumerate(kinds, 1)
+        ]
+        self.away = {}  # when it is started again, by name
+        self.kills = collections.Counter()
+        self.settled = {}  # when, by round
+        self.included = 0  # contributions in them
+        self.most = collections.defaultdict(lambda: [0, 0])  # MiB of memory in each half, by name
+        self.disk = []  # bytes of all stores and state directories together
+        self.ended = []  # workers that ended by themselves
+        self.unanswered = []  # of these, those that began while the node was away
+        self.astray = []
+        self.lineage = {}
+
+    def set_up(self):
+        """A chain, a subnet, its members, and at last the run."""
+        self.chain.start()
+        store = self.directory / "store"
+        self.chain.prepare(self.args.run, store)
+        # Members of one coldkey one after the other: its transactions have numbers.
+        first = len(RICH) - 1
+        self.chain.found(self.members[:first])
+        for member in self.members[first:]:
+            self.chain.register(member)
+        uids = {member["hotkey"]: member["uid"] for member in self.chain.ask("subnets_members", NETUID)}
+        for member in self.members:
+            member.uid = uids[member.hotkey]
+            shutil.copytree(store, self.directory / "stores" / member.name)
+            self.start(member.name)
+        self.chain.start_run(self.args.run, store)
+
+    def start(self, name):
+        """Starts a worker, or starts it again."""
+        member = next(member for member in self.members if member.name == name)
+        command = [self.args.bin / "cairn", "validate" if member.role == "validator" else "mine"]
+        command += ["--key", name, "--wallet-dir", self.chain.wallets(), "--netuid", NETUID]
+        command += ["--genesis", self.chain.genesis, "--state-dir", self.directory / "state" / name]
+        command += ["--device", "cpu", "--threads", 1, "--store", f"file://{self.directory / 'stores' / name}"]
+        command += ["--p2p", "--trust-endpoints", "--p2p-bind", f"127.0.0.1:{FIRST_PORT + member.number}"]
+        self.network.start(name, "hub", command, clean() | {"RAYON_NUM_THREADS": "1"})
+
+    def disturb(self, now):
+        """Kills somebody if it is time, and starts again who was away for long enough."""
+        for name in [name for name, until in self.away.items() if until <= now]:
+            del self.away[name]
+            if name == "node":
+                self.network.start("node", "hub", self.chain.command())
+            else:
+                self.start(name)
+        if now < self.next_kill:
+            return
+        self.next_kill = now + self.random.uniform(*BETWEEN)
+        names = [member.name for member in self.members]
+        name = "node" if self.random.randrange(10) < NODE_OF_TEN else self.random.choice(names)
+        away = self.random.uniform(*AWAY)
+        if name in self.away:
+            return
+        process = self.network.processes[name]
+        process.kill()
+        process.wait()
+        self.kills[name] += 1
+        self.away[name] = now + away
+        say(f"{name} is killed, for {away:.0f} s")
+
+    def look(self, now, half):
+        """Notes rounds, who ended by itself, memory and disk."""
+        for name in self.network.ended(member.name for member in self.members):
+            if name not in self.away:
+                code, last = self.network.processes[name].returncode, self.network.said(name).strip().splitlines()[-1:]
+                # Who begins while the node is away says so and ends, for its supervisor to start it again.
+                them = self.unanswered if "no node answers" in "".join(last) else self.ended
+                them.append(f"{name} ended with {code}: {''.join(last)}")
+                self.away[name] = now + BETWEEN[0]
+        if "node" not in self.away:
+            self.network.check(["node"])
+            self.rounds(now)
+        for name in ["node", *(member.name for member in self.members)]:
+            if name not in self.away:
+                self.most[name][half] = max(self.most[name][half], resident(self.network.processes[name].pid))
+        self.disk.append(size(self.directory / "stores") + size(self.directory / "state"))
+
+    def rounds(self, now):
+        """Notes rounds that were settled, and whether anybody holds other parameters than the chain."""
+        try:
+            current = self.chain.round() or 0
+            self.lineage |= self.chain.roots()
+            for number in range(len(self.settled), current):
+                self.included += len((self.chain.settled(number) or {"included": []})["included"])
+                self.settled[number] = now
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return
+        for member in self.members:
+            status = member.status(self.directory)
+            if status is not None:
+                member.roots[status["round"]] = status["model_root"]
+                root = self.lineage.get(status["round"])
+                if root not in (None, status["model_root"]):
+                    self.astray.append(f"{member.name} holds other parameters in round {status['round']}")
+
+    def behind(self):
+        """Members that do not hold the newest parameters that are final, nor newer ones."""
+        newest = max(self.lineage, default=0)
+        return [m.name for m in self.members if max(m.roots, default=-1) < newest]
+
+    def play(self):
+        """Disturbs for as long as was asked for, and lets everybody catch up."""
+        self.set_up()
+        begin = time.monotonic()
+        self.next_kill = begin + self.random.uniform(*BETWEEN)
+        whole, sampled = self.args.minutes * 60, 0.0
+        while (now := time.monotonic()) - begin < whole:
+            self.disturb(now)
+            if now - sampled >= SAMPLE:
+                self.look(now, int(now - begin > whole / 2))
+                sampled = now
+            time.sleep(0.5)
+        self.next_kill = float("inf")
+        say("nobody is killed any more")
+        until = time.monotonic() + CATCHING_UP
+        while time.monotonic() < until:
+            self.disturb(time.monotonic())
+            self.look(time.monotonic(), 1)
+            if not self.away and not self.behind():
+                break
+            time.sleep(2)
+        return self.facts(begin)
+
+    def facts(self, begin):
+        """What was seen."""
+        times = [begin, *sorted(self.settled.values())]
+        logs = {member.name: self.network.said(member.name) for member in self.members}
+        return {
+            "minutes": self.args.minutes,
+            "seed": self.args.seed,
+            "load": round(os.getloadavg()[0], 1),
+            "rounds": len(self.settled),
+            "included": self.included,
+            "longest_without": round(max((b - a for a, b in zip(times, times[1:])), default=0)),
+            "kills": dict(self.kills),
+            "ended": self.ended,
+            "unanswered": self.unanswered,
+            "astray": sorted(set(self.astray)),
+            "behind": self.behind(),
+            "memory": dict(self.most),
+            "disk": [self.disk[0] // MIB, max(self.disk) // MIB, self.disk[-1] // MIB],
+            "panics": [name for name, log in logs.items() if "panicked" in log],
+            "warnings": warnings(logs).most_common(),
+        }
+
+
+def resident(pid):
+    """MiB of memory that a process has."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS:")), 0)
+
+
+def size(directory):
+    """Bytes of all files beneath a directory."""
+    total = 0
+    for place, _, files in os.walk(directory):
+        for file in files:
+            try:
+                total += os.lstat(os.path.join(place, file)).st_size
+            except OSError:
+                pass  # it went meanwhile
+    return total
+
+
+def warnings(logs):
+    """How often what was warned of, without what differs from one time to the next."""
+    found = collections.Counter()
+    for log in logs.values():
+        for line in log.splitlines():
+            warned = WARNED.search(ANSI.sub("", line))
+            if warned:
+                found[DIFFERS.sub("#", warned[2])[:160]] += 1
+    return found
+
+
+def show(facts):
+    """The facts in Markdown."""
+    print(f"{facts['minutes']} minutes with seed {facts['seed']}, load {facts['load']} at the end:\n")
+    print(f"- {facts['rounds']} rounds were settled; the longest time without one was {facts['longest_without']} s.")
+    print(f"- {facts['included']} of {MINERS * facts['rounds']} contributions were included.")
+    kills = ", ".join(f"{name} {times}" for name, times in sorted(facts["kills"].items()))
+    print(f"- {sum(facts['kills'].values())} kills: {kills}.")
+    first, most, last = facts["disk"]
+    print(f"- Stores and states together had {first} MiB at first, {most} at most, {last} at last.")
+    for words in ["ended", "unanswered", "astray", "behind", "panics"]:
+        print(f"- {words}: {'; '.join(facts[words]) or 'nobody'}")
+    print("\n| | MiB of memory, first half | second half |\n|---|--:|--:|")
+    for name, (sooner, later) in facts["memory"].items():
+        print(f"| {name} | {sooner} | {later} |")
+    print("\n| times | warning |\n|--:|---|")
+    for words, times in facts["warnings"]:
+        print(f"| {times} | {words} |")
+
+
+def say(words):
+    """Tells people how it goes."""
+    print(f"soak: {words}", file=sys.stderr, flush=True)
+
+
+def arguments():
+    """What is asked for."""
+    target = os.environ.get("CARGO_TARGET_DIR", pathlib.Path.home() / ".cache/cairn/target")
+    parser = argparse.ArgumentParser(description="Eight workers, killed at random: see docs/lab.md")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=1)
+    programs = pathlib.Path(target) / "debug"
+    parser.add_argument("--bin", type=pathlib.Path, default=programs, help="where the programs are")
+    parser.add_argument("--run", type=pathlib.Path, default=ROOT / "offchain-worker/worker/tests/run-small.toml")
+    parser.add_argument("--keep", type=pathlib.Path, help="keep logs and the report in this directory")
+    return parser.parse_args()
+
+
+def main():
+    """Soaks, and shows what was seen; 1 if somebody was stuck, astray or panicked."""
+    args = arguments()
+    missing = why_not()
+    if missing:
+        say(f"skipped: {missing}")
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    clear_leftovers()
+    directory = (args.keep or pathlib.Path(tempfile.mkdtemp(prefix="cairn-soak-"))).resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with Network(directory) as network:
+            facts = Soak(network, args, directory).play()
+    except (LabError, OSError) as error:
+        say(f"{error}; logs are in {directory}")
+        return 1
+    (directory / "soak.json").write_text(json.dumps(facts, indent=2) + "\n")
+    show(facts)
+    failed = any(facts[words] for words in ["ended", "astray", "behind", "panics"])
+    if not args.keep and not failed:
+        shutil.rmtree(directory)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
