@@ -226,11 +226,16 @@ impl Miner {
 
     fn done(&mut self, done: Done, now: BlockNumber) {
         match done {
+            // These run beside what is computed, and say nothing of how that ended.
             Done::Stored(root, is_stored) => return self.stored(root, is_stored),
+            Done::Fetched { round, id, is_here } => {
+                if self.fetching.ended(round, id, is_here, now) {
+                    self.course.look_again();
+                }
+                return;
+            }
             // It is tried again with the next block.
             Done::Served(_, None) => self.course.rest(),
-            // It runs beside what is computed.
-            Done::Fetched { .. } => {}
             _ => self.rest(),
         }
         let restarts = std::mem::take(&mut self.restarting);
@@ -246,12 +251,7 @@ impl Miner {
                 self.is_serving = false;
                 self.serving.made(round, served);
             }
-            Done::Fetched { round, id, is_here } => {
-                if self.fetching.ended(round, id, is_here, now) {
-                    self.course.look_again();
-                }
-            }
-            Done::Stored(..) => {}
+            Done::Stored(..) | Done::Fetched { .. } => {}
         }
     }
 

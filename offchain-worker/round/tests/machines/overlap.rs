@@ -1,6 +1,6 @@
 //! The miner's machine where rounds overlap, scene by scene.
 
-use cairn_primitives::{BlockNumber, Round};
+use cairn_primitives::{BlockNumber, Round, Uid};
 use cairn_round::{
     audit::{Audit, Demand},
     machine::Transaction,
@@ -164,6 +164,25 @@ fn who_was_not_included_trains_anew_while_there_is_time() {
         miner.tell(Event::Done(Done::NothingTrained(4)), 113);
         assert_eq!(miner.look(over(), now), [then]);
     }
+}
+
+/// What is fetched beside it may end between that it is told to stop and that it has.
+#[test]
+fn a_file_that_comes_while_training_stops_keeps_nobody_from_training_anew() {
+    let over = || ahead(over(&end(false), 113));
+    let mut miner = training();
+    let theirs = seen(Uid(2), 5, true);
+    let id = (theirs.uid, theirs.commitment.sealed_root);
+    let now = ahead(with(&[seen(MINER, 7, true), theirs], view(3, 100)));
+    let asked = miner.look(now, 108);
+    let is_fetch = |action: &Action<Task>| matches!(action, Action::Do(Task::FetchAhead(_)));
+    assert!(asked.len() == 1 && asked.iter().all(is_fetch), "{asked:?}");
+    let abandon = [Action::Do(Task::AbandonTraining)];
+    assert_eq!(miner.look(over(), 113), abandon);
+    let (round, is_here) = (3, true);
+    miner.tell(Event::Done(Done::Fetched { round, id, is_here }), 113);
+    miner.tell(Event::Done(Done::NothingTrained(4)), 113);
+    assert_eq!(miner.look(over(), 114), [train(4, 117, true)]);
 }
 
 #[test]
