@@ -226,11 +226,16 @@ impl Miner {
 
     fn done(&mut self, done: Done, now: BlockNumber) {
         match done {
+            // These run beside what is computed, and say nothing of how that ended.
             Done::Stored(root, is_stored) => return self.stored(root, is_stored),
+            Done::Fetched { round, id, is_here } => {
+                if self.fetching.ended(round, id, is_here, now) {
+                    self.course.look_again();
+                }
+                return;
+            }
             // It is tried again with the next block.
             Done::Served(_, None) => self.course.rest(),
-            // It runs beside what is computed.
-            Done::Fetched { .. } => {}
             _ => self.rest(),
         }
         let restarts = std::mem::take(&mut self.restarting);
@@ -246,12 +251,7 @@ impl Miner {
                 self.is_serving = false;
                 self.serving.made(round, served);
             }
-            Done::Fetched { round, id, is_here } => {
-                if self.fetching.ended(round, id, is_here, now) {
-                    self.course.look_again();
-                }
-            }
-            Done::Stored(..) => {}
+            Done::Stored(..) | Done::Fetched { .. } => {}
         }
     }
 
@@ -324,14 +324,16 @@ impl Miner {
         }
     }
 
-    /// What is to be computed, if nothing is. Where rounds overlap, what is held is trained on before it is left.
+    /// What is to be computed, if nothing is. Where rounds overlap, what is held is trained on before it is left, and
+    /// what is owed of a round before is served, since what is audited of the round held takes its place on the disk.
     fn go_on(&mut self, view: &View, now: BlockNumber) {
         let task = self.to_train(view, now);
         let until = task.as_ref().map_or(now, |task| self.until(task, view));
         let comes_first = self.serving.comes_first(view, self.hotkey, (now, until));
         let is_kept = view.next.is_some() && task.is_some();
         let presses = is_kept && self.presses(view, (now, until));
-        let is_left = !is_kept || presses;
+        let is_owed = view.next.is_some() && self.serving.demand(view, self.hotkey, now).is_some();
+        let is_left = (!is_kept || presses) && !is_owed;
         let settled = view.settled.as_ref().map(|settled| settled.round);
         if is_left && settled.is_some() && settled == self.course.round() {
             // What is missing is fetched with the outer step.
@@ -421,6 +423,12 @@ impl Miner {
     fn presses(&self, view: &View, until: (BlockNumber, BlockNumber)) -> bool {
         let held = self.course.round();
         self.serving.presses(view, self.hotkey, held, until)
+    }
+
+    /// The same, or what is owed of a round that was applied: how long this training may last was not known when it
+    /// began.
+    fn cannot_wait(&self, view: &View, until: (BlockNumber, BlockNumber)) -> bool {
+        self.presses(view, until) || self.serving.comes_first(view, self.hotkey, until)
     }
 
     /// Training for a round, if there is time, data and need for it.
@@ -513,7 +521,7 @@ impl Miner {
             self.restarting = true;
             self.abandon();
         } else if view.round.round == round {
-            let presses = view.next.is_some() && self.presses(view, (now, deadline));
+            let presses = view.next.is_some() && self.cannot_wait(view, (now, deadline));
             if now >= deadline || presses {
                 self.stopping = true;
                 self.course.act(Action::Do(Task::FinishTraining));

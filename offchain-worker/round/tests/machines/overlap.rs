@@ -1,6 +1,6 @@
 //! The miner's machine where rounds overlap, scene by scene.
 
-use cairn_primitives::{BlockNumber, Round};
+use cairn_primitives::{BlockNumber, Round, Served, Uid, H256};
 use cairn_round::{
     audit::{Audit, Demand},
     machine::Transaction,
@@ -166,6 +166,25 @@ fn who_was_not_included_trains_anew_while_there_is_time() {
     }
 }
 
+/// What is fetched beside it may end between that it is told to stop and that it has.
+#[test]
+fn a_file_that_comes_while_training_stops_keeps_nobody_from_training_anew() {
+    let over = || ahead(over(&end(false), 113));
+    let mut miner = training();
+    let theirs = seen(Uid(2), 5, true);
+    let id = (theirs.uid, theirs.commitment.sealed_root);
+    let now = ahead(with(&[seen(MINER, 7, true), theirs], view(3, 100)));
+    let asked = miner.look(now, 108);
+    let is_fetch = |action: &Action<Task>| matches!(action, Action::Do(Task::FetchAhead(_)));
+    assert!(asked.len() == 1 && asked.iter().all(is_fetch), "{asked:?}");
+    let abandon = [Action::Do(Task::AbandonTraining)];
+    assert_eq!(miner.look(over(), 113), abandon);
+    let (round, is_here) = (3, true);
+    miner.tell(Event::Done(Done::Fetched { round, id, is_here }), 113);
+    miner.tell(Event::Done(Done::NothingTrained(4)), 113);
+    assert_eq!(miner.look(over(), 114), [train(4, 117, true)]);
+}
+
 #[test]
 fn what_goes_on_from_a_contribution_that_was_not_included_is_never_committed_to() {
     let mut miner = made();
@@ -309,4 +328,59 @@ fn training_gives_way_to_an_audit_that_cannot_wait() {
     let kept = miner.tell(Event::Applied { round: 3, root }, 113);
     let demand = Some(Demand { round: 3, drawn: 4 });
     assert!(matches!(&kept[..], [Action::Keep { audited, .. }] if *audited == demand));
+}
+
+/// What the miner owes of round 3.
+const OWED: Demand = Demand { round: 3, drawn: 4 };
+
+/// A miner that has applied round 3 and made its contribution to round 4.
+fn owing() -> Miner {
+    let machine = Miner::new(hotkey(MINER), Some(held_at(4)), Some(intent(4, 8)));
+    machine.serving(Some(OWED), None)
+}
+
+/// Whoever has not passed an audit yet is audited in each round.
+#[test]
+fn what_is_owed_of_a_round_is_served_before_the_next_is_applied() {
+    let mut miner = Driven::new(owing().ahead_with(Some(intent(5, 9))));
+    let end = settled(4, &[seen(MINER, 8, true)]);
+    let newer = Audit {
+        round: 4,
+        ..audit(150)
+    };
+    let mut over = ahead(over(&end, 126));
+    over.audits = vec![audit(140), newer];
+    let store = Action::Do(Task::Store(intent(5, 9)));
+    let serve = Action::Do(Task::Serve(OWED));
+    assert_eq!(miner.look(over.clone(), 126), [store, serve]);
+    let served = Served {
+        root: H256([7; 32]),
+        length: 9,
+    };
+    miner.tell(Event::Done(Done::Served(3, Some(served))), 127);
+    let actions = miner.look(over, 127);
+    assert!(actions.contains(&apply(&end, true)), "{actions:?}");
+    let root = held_at(5).root;
+    let kept = miner.tell(Event::Applied { round: 4, root }, 127);
+    let demand = Some(Demand { round: 4, drawn: 4 });
+    assert!(matches!(&kept[..], [Action::Keep { audited, .. }] if *audited == demand));
+}
+
+/// Nobody knew when it would begin, nor how long it would take.
+#[test]
+fn training_gives_way_to_what_is_owed_once_its_deadline_is_known() {
+    for (opens_until, expected) in [
+        (149, Action::Do(Task::TrainUntil(144))),
+        (148, Action::Do(Task::FinishTraining)),
+    ] {
+        let mut miner = Driven::new(owing());
+        let own = seen(MINER, 8, true);
+        let mut now = ahead(with(std::slice::from_ref(&own), view(4, 113)));
+        now.audits = vec![audit(opens_until)];
+        let store = Action::Do(Task::Store(intent(4, 8)));
+        assert_eq!(miner.look(now, 114), [store, train(5, NEVER, false)]);
+        let mut over = ahead(over(&settled(4, &[own]), 140));
+        over.audits = vec![audit(opens_until)];
+        assert_eq!(miner.look(over, 140), [expected], "{opens_until}");
+    }
 }

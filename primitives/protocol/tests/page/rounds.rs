@@ -60,7 +60,7 @@ pub fn overlap(page: &Section) {
     page.says("In a run with `overlap = 1`");
     let from = |held| overlap::trained_from(held, true).collect::<Vec<Round>>();
     let alone = |held| overlap::trained_from(held, false).collect::<Vec<Round>>();
-    page.says("A round is trained while the one before it is revealed, attested and settled");
+    page.says("A round is trained while the one before it is committed to, revealed, attested and settled");
     assert_eq!((from(4), alone(4)), (vec![5], vec![4]));
     let twice = page.number("rounds 0 and ", " are both made");
     assert_eq!(from(0), [0, twice as Round]);

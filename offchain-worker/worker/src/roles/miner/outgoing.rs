@@ -2,7 +2,8 @@
 //! file gets it again: from the commitment until the round is settled, at each block.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{
         atomic::{AtomicU32, Ordering},
@@ -52,7 +53,11 @@ pub(super) async fn keep_copy(
                 std::fs::remove_file(path)?;
             }
         }
-        std::fs::write(place(&directory, &root), sealed)
+        let mut file = File::create(place(&directory, &root))?;
+        file.write_all(&sealed)?;
+        // Where rounds overlap nothing else has it when the intent is on the disk.
+        file.sync_all()?;
+        File::open(&directory)?.sync_all()
     };
     tokio::task::spawn_blocking(work)
         .await

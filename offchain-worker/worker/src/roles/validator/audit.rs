@@ -115,7 +115,7 @@ async fn contribution<C: Chain>(
             hotkey: seen.hotkey,
             commitment: seen.commitment.clone(),
             key,
-            // It was included, so this is the root with which its round began.
+            // It was included, so this is the root of its round's base.
             parent_root: seen.commitment.parent_root,
         },
     );
