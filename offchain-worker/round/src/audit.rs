@@ -113,6 +113,11 @@ impl Serving {
         is_due.then_some(owed)
     }
 
+    /// Whether something was drawn of the contribution to the round held.
+    pub fn is_drawn(&self, held: Option<Round>) -> bool {
+        held.is_some() && self.drawn.map(|drawn| drawn.round) == held
+    }
+
     /// Whether what is to be made now comes before a training that may last until a block: it may take as long as that,
     /// and its stage could be over then. To serve nothing costs the bond, to train for less a part of a round.
     pub fn comes_first(

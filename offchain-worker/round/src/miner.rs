@@ -297,6 +297,10 @@ impl Miner {
             self.ahead = None;
         }
         self.store(view);
+        if view.next.is_none() && self.is_over(view) {
+            // Where rounds overlap, more of it can come while it trains.
+            self.stop_fetching();
+        }
         match *self.course.work() {
             Work::Idle => self.go_on(view, now),
             Work::Own(round) if !self.is_serving && !self.stopping => self.stop(round, view, now),
@@ -318,6 +322,12 @@ impl Miner {
         }
     }
 
+    /// Whether the round held is settled.
+    fn is_over(&self, view: &View) -> bool {
+        let settled = view.settled.as_ref().map(|settled| settled.round);
+        settled.is_some() && settled == self.course.round()
+    }
+
     fn stop_fetching(&mut self) {
         if let Some(round) = self.fetching.end() {
             self.course.act(Action::Do(Task::StopFetching(round)));
@@ -332,10 +342,11 @@ impl Miner {
         let comes_first = self.serving.comes_first(view, self.hotkey, (now, until));
         let is_kept = view.next.is_some() && task.is_some();
         let presses = is_kept && self.presses(view, (now, until));
-        let is_owed = view.next.is_some() && self.serving.demand(view, self.hotkey, now).is_some();
+        // What is drawn of the round held would take the place of what is owed of the one before.
+        let would_forget = view.next.is_some() || self.serving.is_drawn(self.course.round());
+        let is_owed = would_forget && self.serving.demand(view, self.hotkey, now).is_some();
         let is_left = (!is_kept || presses) && !is_owed;
-        let settled = view.settled.as_ref().map(|settled| settled.round);
-        if is_left && settled.is_some() && settled == self.course.round() {
+        if is_left && self.is_over(view) {
             // What is missing is fetched with the outer step.
             self.stop_fetching();
         }

@@ -165,6 +165,31 @@ fn what_cannot_be_made_again_is_tried_in_a_few_blocks() {
     assert_eq!(miner.look(view(), 117), []);
 }
 
+/// What is drawn of the round that it holds would take the place of what it owes of the one before.
+#[test]
+fn what_is_owed_is_served_before_something_newer_is() {
+    let long = |round| Audit {
+        round,
+        opens_until: 140,
+        ..audit(MINER, None)
+    };
+    let end = settled(1, &[seen(MINER, 8, true)]);
+    let over = |audits: &[Audit]| audited(audits, over(&end, 126));
+    let applies = |actions: &[Action<Mine>]| matches!(actions, [Action::Apply { .. }]);
+    // Nothing was drawn of round 1, so what it owes of round 0 stays.
+    let mut miner = back(Some(DEMAND), None);
+    assert!(applies(&miner.look(over(&[long(0)]), 126)));
+    let mut miner = back(Some(DEMAND), None);
+    let both = [long(0), long(1)];
+    assert_eq!(miner.look(over(&both), 126), [serve()]);
+    miner.tell(Event::Done(Mined::Served(0, Some(SERVED))), 126);
+    let actions = miner.look(over(&both), 127);
+    assert!(actions.contains(&open()), "{actions:?}");
+    assert!(actions
+        .iter()
+        .any(|action| applies(std::slice::from_ref(action))));
+}
+
 #[test]
 fn nothing_is_kept_of_others_work() {
     assert_eq!(
