@@ -219,8 +219,12 @@ fn a_rank_whose_card_is_lost_stops_all_and_loses_no_state() {
     let (fake, _) = cards(11);
     let mut card = opened(from(8, 3));
     for (lost, launches) in [(9, 0), (9, 7), (10, 25), (8, 3)] {
-        let break_it = || drop(fake.fail_card_after(lost, launches));
-        let mend = || drop(fake.fail_card_after(lost, -1));
+        let break_it = || {
+            fake.fail_card_after(lost, launches);
+        };
+        let mend = || {
+            fake.fail_card_after(lost, -1);
+        };
         let (ordinal, error) = of_card(failing(&mut card, break_it, mend));
         assert_eq!(ordinal, lost as usize, "{error}");
         assert!(error.is_lost(), "{error}");
@@ -253,18 +257,31 @@ fn a_rank_without_memory_stops_all() {
 #[test]
 fn ranks_do_not_wait_for_ever_for_one_that_says_nothing() {
     let (_, nccl) = cards(19);
-    let options = CudaOptions {
-        deadline: Some(Duration::from_millis(50)),
-        ..from(16, 3)
-    };
-    let mut card = opened(options);
+    let (start, adam) = fresh();
+    let windows = windows(0);
     // Of a step of three ranks each sends two parts of its gradient, two reports and two shards.
     for sends in [0, 3, 5] {
-        let mend = || drop(nccl.mend(17));
-        let error = failing(&mut card, || drop(nccl.mute(17, sends)), mend);
+        let options = CudaOptions {
+            deadline: Some(Duration::from_millis(10)),
+            ..from(16, 3)
+        };
+        let mut card = opened(options);
+        let (mut params, mut state) = (start.clone(), adam.clone());
+        nccl.mute(17, sends);
+        let error = card.step(&mut params, &mut state, &optimizer(), &slices(&windows));
+        nccl.mend(17);
+        let TrainerError::Cuda(error) = error.unwrap_err() else {
+            panic!("another error");
+        };
         let (_, error) = of_card(error);
         assert!(matches!(error, CudaError::Late { .. }), "{error}");
+        assert_eq!((&params, &state), (&start, &adam));
+        assert!(card.steps().is_none());
     }
+    // With time enough, and nothing lost, they come.
+    let mut card = opened(from(16, 3));
+    let mut steps = card.begin(&start, &adam).unwrap();
+    steps.step(&optimizer(), &slices(&windows)).unwrap();
 }
 
 #[test]
@@ -273,8 +290,12 @@ fn a_communicator_that_fails_is_told_apart() {
     let mut card = opened(from(20, 2));
     let error = failing(
         &mut card,
-        || drop(nccl.fail(21, 2, 6)),
-        || drop(nccl.mend(21)),
+        || {
+            nccl.fail(21, 2, 6);
+        },
+        || {
+            nccl.mend(21);
+        },
     );
     let (ordinal, error) = of_card(error);
     assert_eq!(ordinal, 21);
