@@ -199,7 +199,8 @@ impl Open {
     }
 
     /// What is to be sent of `before` − the parameters, and of `error`; in place of it, what is left. None if something
-    /// is not finite, and then there. The gradient and, on a card alone, the first moment are lost: their memory is used.
+    /// is not finite, and then there. The gradient and, on a card alone, the first moment are lost: their memory is
+    /// used.
     pub fn select(
         &mut self,
         layout: &Layout,

@@ -79,7 +79,8 @@ fn parts<'w, 't>(windows: &'w [&'t [u32]], ranks: usize) -> Vec<&'w [&'t [u32]]>
     (0..ranks).map(part).collect()
 }
 
-/// The open cards of a trainer. What joins them is ended before their memory is given back: fields are dropped in order.
+/// The open cards of a trainer. What joins them is ended before their memory is given back: fields are dropped in
+/// order.
 pub(super) struct Cards {
     /// One for each rank; none if there is one.
     ends: Vec<End>,

@@ -76,8 +76,8 @@ impl Fake {
         self
     }
 
-    /// Launches after which one card fails, whichever thread uses it; −1 for never. Tests that run at once need cards of
-    /// their own.
+    /// Launches after which one card fails, whichever thread uses it; −1 for never. Tests that run at once need cards
+    /// of their own.
     pub fn fail_card_after(&self, card: i32, launches: i64) -> &Fake {
         // SAFETY: as above.
         unsafe { (self.fail_card_after)(card, launches) };
@@ -135,8 +135,8 @@ pub fn nccl(sources: impl IntoIterator<Item = Source>) -> &'static FakeNccl {
     })
 }
 
-/// Opens the driver, and a cuBLASLt to go with it, in this process; with a schedule in order and one card for the calling
-/// thread.
+/// Opens the driver, and a cuBLASLt to go with it, in this process; with a schedule in order and one card for the
+/// calling thread.
 ///
 /// # Panics
 ///

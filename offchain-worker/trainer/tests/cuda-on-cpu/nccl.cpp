@@ -101,7 +101,9 @@ API void fake_nccl_fault(int card, long long after, int status) {
 }
 
 // ---- NCCL's API.
-API const char* ncclGetErrorString(int status) { return status == 6 ? "remote process exited or there was a network error" : "simulated"; }
+API const char* ncclGetErrorString(int status) {
+    return status == 6 ? "remote process exited or there was a network error" : "simulated";
+}
 API int ncclGetUniqueId(Id* id) {
     std::lock_guard guard(worlds_lock);
     memset(id, 0, sizeof *id);
@@ -110,9 +112,8 @@ API int ncclGetUniqueId(Id* id) {
     return SUCCESS;
 }
 API int ncclCommInitRankConfig(Comm** comm, int ranks, Id id, int rank, const Config* config) {
-    if (config->magic != 0xcafebeef || config->size < sizeof(Config) || config->version < 21400 || config->blocking != 0 || depth == 0 ||
-        rank < 0 || rank >= ranks)
-        return INVALID_ARGUMENT;
+    bool is_read = config->magic == 0xcafebeef && config->size >= sizeof(Config) && config->version >= 21400;
+    if (!is_read || config->blocking != 0 || depth == 0 || rank < 0 || rank >= ranks) return INVALID_ARGUMENT;
     unsigned number;
     memcpy(&number, id.internal, sizeof number);
     std::lock_guard guard(worlds_lock);

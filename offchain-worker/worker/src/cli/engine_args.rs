@@ -16,8 +16,8 @@ pub struct EngineArgs {
     /// (docs/engines.md)
     #[arg(long, env = "CAIRN_ENGINE", value_enum, default_value_t = Kind::Cairn)]
     engine: Kind,
-    /// Where to train: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N, or several GPUs as cuda:0-3;
-    /// with --engine torch as PyTorch names it
+    /// Where to train: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N, or several GPUs as
+    /// cuda:0-3; with --engine torch as PyTorch names it
     #[arg(
         long,
         env = "CAIRN_DEVICE",
