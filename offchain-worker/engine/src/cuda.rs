@@ -1,8 +1,9 @@
-//! An engine on an NVIDIA card.
+//! An engine on an NVIDIA card, or on several of one machine.
 //!
 //! Steps are made, and what is sent of them is selected, on the card; the outer step and the root are the CPU's. The
 //! held state is in the host's memory, too, so that a lost card costs a round's steps and nothing else. Between steps
-//! and contribution parameters stay on the card, and so does the base for as long as only measuring goes on.
+//! and contribution parameters stay on the card, and so does the base for as long as only measuring goes on. Several
+//! cards make steps together; everything else is the first one's.
 
 use std::{io, ops::Range};
 
@@ -60,7 +61,7 @@ impl Stepping for Under<'_> {
 }
 
 impl Cuda {
-    /// Opens a card for a run.
+    /// Opens a card, or several, for a run.
     ///
     /// # Errors
     ///
@@ -77,11 +78,12 @@ impl Cuda {
 
 impl Engine for Cuda {
     fn name(&self) -> String {
-        self.card.card().unwrap_or("a GPU that was lost").into()
+        let card = self.card.card();
+        card.unwrap_or_else(|| "a GPU that was lost".into())
     }
 
     fn class(&self) -> EngineClass {
-        EngineClass::cuda(self.card.card().unwrap_or_default())
+        EngineClass::cuda(&self.card.card().unwrap_or_default())
     }
 
     fn load(&mut self, state: State) -> Result<ModelRoot, EngineError> {

@@ -94,6 +94,32 @@ impl EngineError {
         }
     }
 
+    /// What a card's error is, in the words of that or of one around it.
+    fn of_card(said: String, error: &CudaError) -> EngineError {
+        match error {
+            CudaError::OutOfMemory { .. } => EngineError::OutOfMemory(said),
+            CudaError::Lost { .. }
+            | CudaError::Nccl { .. }
+            | CudaError::Late { .. }
+            | CudaError::Stopped => EngineError::DeviceLost(said),
+            CudaError::Driver { .. } | CudaError::Product { .. } => EngineError::Device(said),
+            CudaError::NoDriver
+            | CudaError::OldDriver { .. }
+            | CudaError::NoCard { .. }
+            | CudaError::OldCard { .. }
+            | CudaError::NoLibrary { .. }
+            | CudaError::NoNccl
+            | CudaError::Unlike { .. }
+            | CudaError::Ranks { .. }
+            | CudaError::Compile { .. }
+            | CudaError::Shape { .. } => EngineError::Unavailable(said),
+            CudaError::OnCard { error, .. } => EngineError::of_card(said, error),
+            CudaError::Matrices => EngineError::Matrices {
+                engine: EngineError::CARD,
+            },
+        }
+    }
+
     pub(crate) fn foreign(error: impl std::fmt::Display) -> EngineError {
         EngineError::Foreign(error.to_string())
     }
@@ -101,22 +127,7 @@ impl EngineError {
 
 impl From<CudaError> for EngineError {
     fn from(error: CudaError) -> EngineError {
-        let said = error.to_string();
-        match error {
-            CudaError::OutOfMemory { .. } => EngineError::OutOfMemory(said),
-            CudaError::Lost { .. } => EngineError::DeviceLost(said),
-            CudaError::Driver { .. } | CudaError::Product { .. } => EngineError::Device(said),
-            CudaError::NoDriver
-            | CudaError::OldDriver { .. }
-            | CudaError::NoCard { .. }
-            | CudaError::OldCard { .. }
-            | CudaError::NoLibrary { .. }
-            | CudaError::Compile { .. }
-            | CudaError::Shape { .. } => EngineError::Unavailable(said),
-            CudaError::Matrices => EngineError::Matrices {
-                engine: EngineError::CARD,
-            },
-        }
+        EngineError::of_card(error.to_string(), &error)
     }
 }
 

@@ -21,17 +21,19 @@ pub fn open(
 ) -> Result<(Box<dyn Engine>, Option<EngineError>), EngineError> {
     let cpu =
         || -> Result<Box<dyn Engine>, EngineError> { Ok(Box::new(Cpu::new(config, threads)?)) };
-    let card = |ordinal| -> Result<Box<dyn Engine>, EngineError> {
+    let cards = |ordinal, count: usize| -> Result<Box<dyn Engine>, EngineError> {
         let options = CudaOptions {
             ordinal,
+            others: count.saturating_sub(1),
             ..CudaOptions::default()
         };
         Ok(Box::new(Cuda::new(config, options)?))
     };
     match device {
         Device::Cpu => Ok((cpu()?, None)),
-        Device::Cuda(ordinal) => Ok((card(ordinal)?, None)),
-        Device::Auto => match card(0) {
+        Device::Cuda(ordinal) => Ok((cards(ordinal, 1)?, None)),
+        Device::Cards { first, count } => Ok((cards(first, count)?, None)),
+        Device::Auto => match cards(0, 1) {
             Ok(engine) => Ok((engine, None)),
             Err(reason) => Ok((cpu()?, Some(reason))),
         },

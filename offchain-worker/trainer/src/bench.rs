@@ -107,19 +107,22 @@ impl Plan {
             let trainer = Trainer::new(&self.shape, self.threads)?;
             Ok(Engine::Cpu(Box::new(trainer.with_settings(self.settings))))
         };
-        let card = |ordinal| -> Result<Engine, CudaError> {
+        let cards = |ordinal, count: usize| -> Result<Engine, CudaError> {
             let options = CudaOptions {
                 ordinal,
+                others: count.saturating_sub(1),
                 recompute: self.settings.recompute,
                 windows_at_once: self.settings.windows_at_once,
+                ..CudaOptions::default()
             };
             let card = CudaTrainer::new(&self.shape, options)?;
             Ok(Engine::Cuda(Box::new(card)))
         };
         match self.device {
             Device::Cpu => cpu(),
-            Device::Cuda(ordinal) => Ok(card(ordinal)?),
-            Device::Auto => card(0).or_else(|_| cpu()),
+            Device::Cuda(ordinal) => Ok(cards(ordinal, 1)?),
+            Device::Cards { first, count } => Ok(cards(first, count)?),
+            Device::Auto => cards(0, 1).or_else(|_| cpu()),
         }
     }
 

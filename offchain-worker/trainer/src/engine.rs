@@ -19,6 +19,42 @@ pub enum Device {
     Cpu,
     /// Card number so-and-so, or not at all.
     Cuda(usize),
+    /// Several cards that make steps together, or not at all.
+    Cards {
+        /// The first; the others have the numbers behind its.
+        first: usize,
+        /// How many, two at least.
+        count: usize,
+    },
+}
+
+/// The most cards of one machine.
+const MOST_CARDS: usize = 64;
+
+impl Device {
+    /// So many cards from this one on; none that is not a card, and none for no or too many cards.
+    pub fn cards(self, count: usize) -> Option<Device> {
+        let first = match self {
+            Device::Auto => 0,
+            Device::Cuda(ordinal) => ordinal,
+            Device::Cpu | Device::Cards { .. } => return None,
+        };
+        match count {
+            1 => Some(Device::Cuda(first)),
+            2..=MOST_CARDS => Some(Device::Cards { first, count }),
+            _ => None,
+        }
+    }
+}
+
+/// The cards of `0` or `0-3`.
+fn numbered(text: &str) -> Option<Device> {
+    let Some((first, last)) = text.split_once('-') else {
+        return text.parse().ok().map(Device::Cuda);
+    };
+    let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+    let count = last.checked_sub(first)?.checked_add(1)?;
+    Device::Cuda(first).cards(count)
 }
 
 impl FromStr for Device {
@@ -31,9 +67,10 @@ impl FromStr for Device {
             "cuda" => Ok(Device::Cuda(0)),
             _ => text
                 .strip_prefix("cuda:")
-                .and_then(|number| number.parse().ok())
-                .map(Device::Cuda)
-                .ok_or_else(|| format!("`{text}` is not a device: use auto, cpu, or cuda:0")),
+                .and_then(numbered)
+                .ok_or_else(|| {
+                    format!("`{text}` is not a device: use auto, cpu, cuda:0, or cuda:0-3 for four")
+                }),
         }
     }
 }
@@ -44,6 +81,10 @@ impl fmt::Display for Device {
             Device::Auto => f.write_str("auto"),
             Device::Cpu => f.write_str("cpu"),
             Device::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+            Device::Cards { first, count } => {
+                let last = first.saturating_add(count.saturating_sub(1));
+                write!(f, "cuda:{first}-{last}")
+            }
         }
     }
 }
@@ -52,7 +93,7 @@ impl fmt::Display for Device {
 pub enum Engine {
     /// On the CPU.
     Cpu(Box<Trainer>),
-    /// On a card.
+    /// On a card, or several.
     Cuda(Box<CudaTrainer>),
 }
 
@@ -71,17 +112,19 @@ impl Engine {
         let cpu = || -> Result<Engine, TrainerError> {
             Ok(Engine::Cpu(Box::new(Trainer::new(shape, threads)?)))
         };
-        let card = |ordinal| {
+        let cards = |ordinal, count: usize| {
             let options = CudaOptions {
                 ordinal,
+                others: count.saturating_sub(1),
                 ..CudaOptions::default()
             };
             CudaTrainer::new(shape, options).map(|card| Engine::Cuda(Box::new(card)))
         };
         match device {
             Device::Cpu => Ok((cpu()?, None)),
-            Device::Cuda(ordinal) => Ok((card(ordinal)?, None)),
-            Device::Auto => match card(0) {
+            Device::Cuda(ordinal) => Ok((cards(ordinal, 1)?, None)),
+            Device::Cards { first, count } => Ok((cards(first, count)?, None)),
+            Device::Auto => match cards(0, 1) {
                 Ok(engine) => Ok((engine, None)),
                 Err(reason) => Ok((cpu()?, Some(reason))),
             },
@@ -95,7 +138,10 @@ impl Engine {
     pub fn name(&self) -> String {
         match self {
             Engine::Cpu(_) => Engine::CPU.into(),
-            Engine::Cuda(card) => card.card().unwrap_or("a GPU that was lost").into(),
+            Engine::Cuda(card) => {
+                let name = card.card();
+                name.unwrap_or_else(|| "a GPU that was lost".into())
+            }
         }
     }
 
@@ -171,11 +217,25 @@ mod tests {
 
     #[test]
     fn devices_are_written_as_they_are_read() {
-        for text in ["auto", "cpu", "cuda:0", "cuda:7"] {
+        for text in ["auto", "cpu", "cuda:0", "cuda:7", "cuda:0-1", "cuda:4-7"] {
             assert_eq!(text.parse::<Device>().unwrap().to_string(), text);
         }
         assert_eq!("cuda".parse(), Ok(Device::Cuda(0)));
-        for text in ["", "gpu", "cuda:", "cuda:x", "cuda:-1"] {
+        assert_eq!("cuda:3-3".parse(), Ok(Device::Cuda(3)));
+        assert_eq!("cuda:0-3".parse().ok(), Device::Auto.cards(4));
+        assert_eq!(Device::Cuda(2).cards(1), Some(Device::Cuda(2)));
+        assert!(Device::Cpu.cards(2).is_none() && Device::Auto.cards(0).is_none());
+        let wrong = [
+            "",
+            "gpu",
+            "cuda:",
+            "cuda:x",
+            "cuda:-1",
+            "cuda:3-2",
+            "cuda:0-64",
+            "cuda:0-",
+        ];
+        for text in wrong {
             assert!(text.parse::<Device>().unwrap_err().contains("cuda:0"));
         }
     }

@@ -201,6 +201,48 @@ pub fn card(config: &RunConfig, cards: u32) -> Vec<Held> {
     ]
 }
 
+/// What each of so many cards holds while cairn itself makes a step on them, one sequence at a time.
+pub fn own_card(config: &RunConfig, cards: u32) -> Vec<Held> {
+    let mut held = resident(config, cards);
+    let length = usize::try_from(config.inner.sequence_length).unwrap_or(usize::MAX);
+    let needs = Needs::of(&config.model, 1, length);
+    held.push(Held {
+        what: "what the layers keep of a sequence",
+        bytes: needs.activations_recomputed,
+    });
+    held
+}
+
+/// What the first of several holds while it makes what is sent of a round's steps; the layers keep nothing then.
+pub fn first_card(config: &RunConfig, cards: u32) -> Vec<Held> {
+    let mut held = resident(config, cards);
+    held.push(Held {
+        what: "error feedback",
+        bytes: Vectors::of(config).parameters,
+    });
+    held
+}
+
+/// What stays on each of so many cards of cairn's own engine: of AdamW's moments a shard, of all else everything.
+fn resident(config: &RunConfig, cards: u32) -> Vec<Held> {
+    let all = Vectors::of(config).parameters;
+    let shard = all.div_ceil(u64::from(cards.max(1)));
+    vec![
+        Held {
+            what: "parameters, and a rounded copy",
+            bytes: all.saturating_add(all.div_ceil(2)),
+        },
+        Held {
+            what: "gradient",
+            bytes: all,
+        },
+        Held {
+            what: "its shard of both moments",
+            bytes: shard.saturating_mul(2),
+        },
+    ]
+}
+
 /// Numbers in the rows of rank `rank` of `ranks`: each has as many rows of each tensor as the first, but the last ones.
 fn rows(layout: &Layout, rank: u64, ranks: u32) -> u64 {
     let of = |tensor: &Tensor| {
@@ -305,6 +347,21 @@ mod tests {
         assert_eq!(total(&serving(&config)) - layers, 92 * parameters);
         assert_eq!(total(&measuring(&config)), 12 * parameters);
         assert_eq!(total(&auditing(&config)) - layers, 76 * parameters);
+    }
+
+    /// Bytes per parameter: 18 on a card alone, 10 + 8/N on each of N.
+    #[test]
+    fn cards_of_cairns_own_share_moments_only() {
+        let mut config = small();
+        config.model = named("8b").unwrap();
+        let parameters = config.model.parameters().unwrap();
+        for (cards, halves) in [(1, 36), (2, 28), (4, 24), (8, 22)] {
+            let kept = total(&resident(&config, cards));
+            assert_eq!(2 * kept, halves * parameters, "{cards}");
+            let first = total(&first_card(&config, cards));
+            assert_eq!(first - kept, 4 * parameters);
+            assert!(total(&own_card(&config, cards)) > kept);
+        }
     }
 
     #[test]

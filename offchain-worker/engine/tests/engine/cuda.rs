@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-fn driver() -> &'static Fake {
+pub fn driver() -> &'static Fake {
     let sources = SOURCES.iter();
     let fake = cuda_on_cpu::driver(sources.map(|source| (source.name, source.kernels)));
     Library::Nvrtc
@@ -60,7 +60,7 @@ fn without_a_card_auto_takes_the_cpu_and_says_why() {
 }
 
 /// Relative distance of two vectors.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
+pub fn distance(a: &[f32], b: &[f32]) -> f64 {
     let square = |x: f64| x * x;
     let difference: f64 = a.iter().zip(b).map(|(a, b)| square(f64::from(a - b))).sum();
     let size: f64 = b.iter().map(|b| square(f64::from(*b))).sum();

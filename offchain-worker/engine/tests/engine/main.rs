@@ -3,6 +3,7 @@
 mod audits;
 mod bits;
 mod by_hand;
+mod cards;
 mod cost;
 mod cuda;
 mod fixture;

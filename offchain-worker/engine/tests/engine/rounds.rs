@@ -38,7 +38,7 @@ pub fn cost() -> Box<dyn Engine> {
 
 /// An engine of each kind, with nothing loaded.
 pub fn engines() -> Vec<Box<dyn Engine>> {
-    vec![cpu(), crate::cuda::engine(), cost()]
+    vec![cpu(), crate::cuda::engine(), crate::cards::engine(), cost()]
 }
 
 /// The same with the first parameters loaded.

@@ -101,6 +101,12 @@ pub const SOURCES: &[Source] = &[
         options: &["--fmad=false"],
         kernels: &[("compress_blocks", 256), ("step_blocks", 256)],
     },
+    Source {
+        name: "ranks",
+        text: include_str!("kernels/ranks.cu"),
+        options: &["--fmad=false"],
+        kernels: &[("add_ranks", 256), ("join_reports", 32)],
+    },
 ];
 
 /// What the compiler made of a source.

@@ -4,9 +4,12 @@ use std::{collections::HashMap, marker::PhantomData, sync::Arc};
 
 use cudarc::{
     driver::{
-        result::memset_d8_async, sys::CUdevice_attribute as Attribute,
-        sys::CUfunction_attribute as FunctionAttribute, sys::CUresult, CudaContext, CudaFunction,
-        CudaSlice, CudaStream, DevicePtr, DeviceRepr, DriverError, ValidAsZeroBits,
+        result::memset_d8_async,
+        sys::CUdevice_attribute as Attribute,
+        sys::CUfunction_attribute as FunctionAttribute,
+        sys::{cuStreamQuery, CUresult},
+        CudaContext, CudaFunction, CudaSlice, CudaStream, DevicePtr, DeviceRepr, DriverError,
+        ValidAsZeroBits,
     },
     nvrtc::Ptx,
 };
@@ -228,6 +231,30 @@ impl Device {
         asked.map_err(|error| CudaError::driver("asking for free memory", error))
     }
 
+    /// Makes the card the calling thread's, for calls that do not do it themselves.
+    ///
+    /// # Errors
+    ///
+    /// [`CudaError::Lost`] if the card does not answer.
+    pub fn bind(&self) -> Result<(), CudaError> {
+        let bound = self.context.bind_to_thread();
+        bound.map_err(|error| CudaError::driver("turning to a GPU", error))
+    }
+
+    /// Whether the card has done all it was given. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// [`CudaError::Lost`] if something that was launched failed.
+    pub fn is_idle(&self, doing: &'static str) -> Result<bool, CudaError> {
+        // SAFETY: the stream is open for as long as the device is.
+        match unsafe { cuStreamQuery(self.stream.cu_stream()) } {
+            CUresult::CUDA_SUCCESS => Ok(true),
+            CUresult::CUDA_ERROR_NOT_READY => Ok(false),
+            error => Err(CudaError::driver(doing, DriverError(error))),
+        }
+    }
+
     /// Waits until the card has done all it was given.
     ///
     /// # Errors
@@ -350,6 +377,7 @@ impl Device {
     ///
     /// What the driver says.
     pub fn clear<T: ValidAsZeroBits>(&self, buffer: &Buffer<T>) -> Result<(), CudaError> {
+        self.bind()?;
         let stream = self.stream.cu_stream();
         // SAFETY: the memory is the buffer's own, and zeros are a value of `T`.
         let cleared =

@@ -46,6 +46,58 @@ pub enum CudaError {
         /// Which.
         library: &'static str,
     },
+    /// What several cards need is missing.
+    #[error("several GPUs need NCCL, and libnccl.so.2 cannot be loaded; install NCCL 2.18 or newer (NVIDIA's package libnccl2, or nvidia-nccl-cu13 of PyPI), or name its directory in CAIRN_CUDA_LIBRARIES, or train on one GPU")]
+    NoNccl,
+    /// The cards of a trainer are not of one model.
+    #[error("GPU {ordinal} is a {name} and GPU {first} a {first_name}; choose GPUs of one model with --device, or train on one")]
+    Unlike {
+        /// The first card.
+        first: usize,
+        /// Its name.
+        first_name: String,
+        /// One that is another model.
+        ordinal: usize,
+        /// Its name.
+        name: String,
+    },
+    /// More ranks than can have a part each.
+    #[error("{ranks} GPUs cannot share a model of {parameters} parameters; use fewer")]
+    Ranks {
+        /// Cards.
+        ranks: usize,
+        /// Numbers.
+        parameters: usize,
+    },
+    /// One of several cards failed.
+    #[error("GPU {ordinal} of several: {error}")]
+    OnCard {
+        /// Which.
+        ordinal: usize,
+        /// How.
+        error: Box<CudaError>,
+    },
+    /// NCCL failed.
+    #[error("NCCL failed while {doing} (status {status}: {said}); the steps of this round are lost; set NCCL_DEBUG=WARN to see why, and start again")]
+    Nccl {
+        /// What was being done.
+        doing: &'static str,
+        /// Its status.
+        status: i32,
+        /// What it calls that.
+        said: String,
+    },
+    /// Other cards did not come.
+    #[error("the other GPUs did not come within {seconds} s while {doing}; the steps of this round are lost; look at `nvidia-smi` and the kernel log, and start again")]
+    Late {
+        /// What was being done.
+        doing: &'static str,
+        /// The deadline.
+        seconds: f32,
+    },
+    /// Another card failed, and says why itself.
+    #[error("another GPU failed; its own error says why")]
+    Stopped,
     /// A kernel's source was refused.
     #[error("NVRTC cannot compile {source_name}.cu for {arch}: {log}; use an NVRTC that knows this GPU (CUDA 13.0 or newer)")]
     Compile {
@@ -120,7 +172,11 @@ impl std::fmt::Display for Version {
 impl CudaError {
     /// Whether the context is beyond use: only a new one may help.
     pub fn is_lost(&self) -> bool {
-        matches!(self, CudaError::Lost { .. })
+        match self {
+            CudaError::Lost { .. } => true,
+            CudaError::OnCard { error, .. } => error.is_lost(),
+            _ => false,
+        }
     }
 
     /// What a driver's error means.

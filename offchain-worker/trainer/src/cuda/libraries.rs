@@ -11,6 +11,9 @@ use libloading::os::unix::{Library as Handle, RTLD_GLOBAL, RTLD_NOW};
 
 use super::error::{CudaError, Version};
 
+/// What NCCL is called.
+pub(super) const NCCL: &str = "libnccl.so.2";
+
 /// One of NVIDIA's libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Library {
@@ -20,6 +23,8 @@ pub enum Library {
     Nvrtc,
     /// `libcublasLt.so`, which multiplies matrices.
     CublasLt,
+    /// `libnccl.so.2`, which moves numbers between cards.
+    Nccl,
 }
 
 impl Library {
@@ -29,6 +34,7 @@ impl Library {
             Library::Driver => "the NVIDIA driver (libcuda.so.1)",
             Library::Nvrtc => "NVRTC (libnvrtc.so.13 or 12)",
             Library::CublasLt => "cuBLASLt (libcublasLt.so.13 or 12)",
+            Library::Nccl => "NCCL (libnccl.so.2)",
         }
     }
 
@@ -38,6 +44,7 @@ impl Library {
             Library::Driver => &[],
             Library::Nvrtc => &["libnvrtc-builtins.so", "libnvrtc.so"],
             Library::CublasLt => &["libcublasLt.so"],
+            Library::Nccl => &[NCCL],
         }
     }
 
@@ -48,6 +55,8 @@ impl Library {
                 Library::Driver => driver::sys::is_culib_present(),
                 Library::Nvrtc => nvrtc::sys::is_culib_present(),
                 Library::CublasLt => cublaslt::sys::is_culib_present(),
+                // cudarc does not look for the one name that NCCL has.
+                Library::Nccl => Handle::open(Some(NCCL), RTLD_NOW).is_ok(),
             }
         }
     }
@@ -56,7 +65,7 @@ impl Library {
     ///
     /// # Errors
     ///
-    /// [`CudaError::NoDriver`] or [`CudaError::NoLibrary`].
+    /// [`CudaError::NoDriver`], [`CudaError::NoLibrary`] or [`CudaError::NoNccl`].
     pub fn require(self) -> Result<(), CudaError> {
         if self.is_loadable() {
             return Ok(());
@@ -69,6 +78,7 @@ impl Library {
         }
         Err(match self {
             Library::Driver => CudaError::NoDriver,
+            Library::Nccl => CudaError::NoNccl,
             _ => CudaError::NoLibrary {
                 library: self.name(),
             },

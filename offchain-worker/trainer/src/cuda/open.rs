@@ -1,5 +1,7 @@
 //! What a trainer has on the card, and what is done with it.
 
+use std::ops::Range;
+
 use cairn_primitives::{Compression, Layout, Selected};
 
 use super::{
@@ -12,11 +14,7 @@ use super::{
     plan::{norm_partials, pieces, Batch, Buffers},
     trainer::CudaOptions,
 };
-use crate::{
-    model::Model,
-    windows::{mean_of, tokens_of},
-    AdamState,
-};
+use crate::{model::Model, windows::mean_of};
 
 /// Tokens that [`Open::losses`] takes at once.
 const LOSS_TOKENS: usize = 16_384;
@@ -34,14 +32,24 @@ pub(super) struct Open {
 /// What stays on the card between steps.
 pub(super) struct Resident {
     pub parameters: Parameters,
-    pub m: Buffer<f32>,
-    pub v: Buffer<f32>,
+    /// The moments of a shard of the parameters: of all, unless other cards have the rest.
+    m: Buffer<f32>,
+    v: Buffer<f32>,
+    /// Room for as many numbers as there are parameters, where the first moment is not: between steps only.
+    room: Option<Buffer<f32>>,
     pieces: Buffer<Piece>,
     update: Buffer<Update>,
     partial: Buffer<f64>,
     /// The sum of a step's losses, and the norm of its gradient.
-    report: Buffer<f64>,
+    pub report: Buffer<f64>,
     update_graph: Captured,
+}
+
+impl Resident {
+    /// Where as many numbers as there are parameters have room, once [`Open::make_room`] was called.
+    fn room(&self) -> &Buffer<f32> {
+        self.room.as_ref().unwrap_or(&self.m)
+    }
 }
 
 /// How a batch is computed, and the memory for it.
@@ -56,13 +64,18 @@ struct Plan {
 }
 
 impl Open {
-    /// Opens a card and reserves what stays.
-    pub fn new(model: &Model, layout: &Layout, options: CudaOptions) -> Result<Open, CudaError> {
+    /// Opens a card and reserves what stays: for the optimizer, what it needs for a shard of the flat vector.
+    pub fn new(
+        model: &Model,
+        layout: &Layout,
+        ordinal: usize,
+        shard: Range<usize>,
+    ) -> Result<Open, CudaError> {
         let head_width = Heads::kernel_width(model.width / model.queries);
         let head_width = head_width.ok_or(CudaError::Shape {
             reason: "its heads are wider than 128",
         })?;
-        let device = Device::open(options.ordinal, head_width)?;
+        let device = Device::open(ordinal, head_width)?;
         let n = model.parameters;
         let resident = Resident {
             parameters: Parameters {
@@ -70,9 +83,10 @@ impl Open {
                 rounded: device.buffer(n, "the parameters' rounded copy")?,
                 gradient: device.buffer(n, "the gradient")?,
             },
-            m: device.buffer(n, "the optimizer's first moment")?,
-            v: device.buffer(n, "the optimizer's second moment")?,
-            pieces: device.uploaded(&pieces(layout), "the optimizer's pieces")?,
+            m: device.buffer(shard.len(), "the optimizer's first moment")?,
+            v: device.buffer(shard.len(), "the optimizer's second moment")?,
+            room: None,
+            pieces: device.uploaded(&pieces(layout, &shard), "the optimizer's pieces")?,
             update: device.buffer(1, "the optimizer's numbers")?,
             partial: device.buffer(norm_partials(n), "the gradient's norm")?,
             report: device.buffer(2, "the step's report")?,
@@ -93,16 +107,62 @@ impl Open {
         self.round_parameters(model)
     }
 
-    /// Keeps the parameters where the first moment would be.
+    /// Copies parameters and moments to the card for steps.
+    pub fn begin(
+        &mut self,
+        model: &Model,
+        params: &[f32],
+        (m, v): (&[f32], &[f32]),
+    ) -> Result<(), CudaError> {
+        self.device.bind()?;
+        self.resident.room = None;
+        self.put_parameters(model, params)?;
+        self.device.upload(m, &mut self.resident.m)?;
+        self.device.upload(v, &mut self.resident.v)
+    }
+
+    /// Makes room for as many numbers as there are parameters. Without moments of all, it is where activations were.
+    fn make_room(&mut self) -> Result<(), CudaError> {
+        let all = self.resident.parameters.values.len();
+        if self.resident.m.len() < all && self.resident.room.is_none() {
+            self.plan = None;
+            self.device.synchronize("freeing a batch's memory")?;
+            let room = self.device.buffer(all, "what is made of a round's steps")?;
+            self.resident.room = Some(room);
+        }
+        Ok(())
+    }
+
+    /// Makes sure now that there will be room after the steps.
+    pub fn try_room(&mut self) -> Result<(), CudaError> {
+        self.make_room()?;
+        self.resident.room = None;
+        Ok(())
+    }
+
+    /// Keeps the parameters beside those in use.
     pub fn keep_parameters(&mut self) -> Result<(), CudaError> {
-        let Resident { parameters, m, .. } = &mut self.resident;
-        self.device.copy(&parameters.values, m)
+        self.make_room()?;
+        let Resident {
+            parameters,
+            room,
+            m,
+            ..
+        } = &mut self.resident;
+        let room = room.as_mut().unwrap_or(m);
+        self.device.copy(&parameters.values, room)
     }
 
     /// The parameters become those that were kept.
     pub fn return_parameters(&mut self) -> Result<(), CudaError> {
-        let Resident { parameters, m, .. } = &mut self.resident;
-        self.device.copy(m, &mut parameters.values)
+        let Resident {
+            parameters,
+            room,
+            m,
+            ..
+        } = &mut self.resident;
+        let room = room.as_ref().unwrap_or(m);
+        self.device.copy(room, &mut parameters.values)
     }
 
     /// Makes the products see the parameters as they are now.
@@ -112,11 +172,10 @@ impl Open {
         self.device.round(rounded, values, model.parameters)
     }
 
-    /// The optimizer's state after `step` steps.
-    pub fn adam(&self, step: u64) -> Result<AdamState, CudaError> {
+    /// The moments that are here.
+    pub fn moments(&self) -> Result<(Vec<f32>, Vec<f32>), CudaError> {
         let (m, v) = (&self.resident.m, &self.resident.v);
-        let (m, v) = (self.device.downloaded(m)?, self.device.downloaded(v)?);
-        Ok(AdamState { m, v, step })
+        Ok((self.device.downloaded(m)?, self.device.downloaded(v)?))
     }
 
     /// The blocks by which contributions are made and applied, listed on the card when they are first asked for.
@@ -140,7 +199,8 @@ impl Open {
     }
 
     /// What is to be sent of `before` − the parameters, and of `error`; in place of it, what is left. None if something
-    /// is not finite, and then there. The gradient and the first moment are lost: their memory is used.
+    /// is not finite, and then there. The gradient and, on a card alone, the first moment are lost: their memory is
+    /// used.
     pub fn select(
         &mut self,
         layout: &Layout,
@@ -148,16 +208,22 @@ impl Open {
         before: &[f32],
         error: &mut [f32],
     ) -> Result<Option<Vec<Selected>>, CudaError> {
-        let Resident { parameters, m, .. } = &mut self.resident;
+        self.make_room()?;
+        let Resident {
+            parameters,
+            room,
+            m,
+            ..
+        } = &mut self.resident;
         self.device.upload(before, &mut parameters.gradient)?;
-        self.device.upload(error, m)?;
+        self.device.upload(error, room.as_mut().unwrap_or(m))?;
         let kept = compression.kept_per_block;
-        let (contributions, Resident { parameters, m, .. }, device) =
-            self.contributions(layout, kept)?;
+        let (contributions, resident, device) = self.contributions(layout, kept)?;
+        let parameters = &resident.parameters;
         let (before, after) = (&parameters.gradient, &parameters.values);
         let beta = compression.error_decay.to_f32();
-        let selected = contributions.select(device, before, after, m, beta)?;
-        device.download(m, error)?;
+        let selected = contributions.select(device, before, after, resident.room(), beta)?;
+        device.download(resident.room(), error)?;
         Ok(selected)
     }
 
@@ -216,14 +282,21 @@ impl Open {
         Ok(fitting.unwrap_or(batch(1, true)))
     }
 
-    /// The gradient of the mean loss over all windows, and the sum of their losses.
+    /// The windows' part of the gradient of the mean loss over `tokens` tokens, and the sum of their losses. `tokens`
+    /// are those of all windows of the step, of which others may have some.
     pub fn accumulate(
         &mut self,
         model: &Model,
         options: CudaOptions,
         windows: &[&[u32]],
+        tokens: usize,
     ) -> Result<(), CudaError> {
-        let length = windows.first().map_or(0, |window| window.len() - 1);
+        self.device.clear(&self.resident.parameters.gradient)?;
+        self.device.clear(&self.resident.report)?;
+        let length = match windows.first() {
+            Some(window) => window.len() - 1,
+            None => return Ok(()),
+        };
         self.fit(model, options, windows.len(), length)?;
         let Open {
             plan,
@@ -234,13 +307,11 @@ impl Open {
         let Some(plan) = plan else {
             return Ok(());
         };
-        let share = 1.0 / tokens_of(windows) as f32;
+        let share = 1.0 / tokens as f32;
         if plan.share != share {
             (plan.share, plan.graph) = (share, Captured::default());
         }
         let device = &*device;
-        device.clear(&resident.parameters.gradient)?;
-        device.clear(&resident.report)?;
         for part in windows.chunks(plan.batch.windows) {
             plan.buffers.load(device, part)?;
             let pass = Pass {
@@ -260,38 +331,59 @@ impl Open {
         Ok(())
     }
 
-    /// Clips the gradient and updates the parameters.
-    pub fn update(&mut self, model: &Model, update: Update) -> Result<(), CudaError> {
-        let Open {
-            resident, device, ..
-        } = self;
-        device.upload(&[update], &mut resident.update)?;
+    /// Clips the gradient and updates the parameters, on a card alone.
+    pub fn update(&mut self, update: Update) -> Result<(), CudaError> {
+        self.put_update(update)?;
+        let all = 0..self.resident.parameters.values.len();
+        let mut graph = std::mem::take(&mut self.resident.update_graph);
+        let done = graph.run(&self.device, || {
+            self.norm_of(all)?;
+            self.adamw()
+        });
+        self.resident.update_graph = graph;
+        done
+    }
+
+    /// Copies the numbers of a step of AdamW to the card.
+    pub fn put_update(&mut self, update: Update) -> Result<(), CudaError> {
+        self.device.upload(&[update], &mut self.resident.update)
+    }
+
+    /// Reports the norm of a shard of the gradient.
+    pub fn norm_of(&self, shard: Range<usize>) -> Result<(), CudaError> {
+        let Resident {
+            parameters,
+            partial,
+            report,
+            ..
+        } = &self.resident;
+        let gradient = parameters.gradient.at(shard.start);
+        let norm = report.at(1);
+        self.device.norm(norm, partial.ptr(), gradient, shard.len())
+    }
+
+    /// A step of AdamW on what has moments here, by the numbers and the report that are on the card.
+    pub fn adamw(&self) -> Result<(), CudaError> {
         let Resident {
             parameters,
             m,
             v,
             pieces,
             update,
-            partial,
             report,
-            update_graph,
-        } = resident;
-        let (loss, norm) = (report.at(0), report.at(1));
-        update_graph.run(device, || {
-            let gradient = parameters.gradient.ptr();
-            device.norm(norm, partial.ptr(), gradient, model.parameters)?;
-            device.adamw(
-                parameters.values.ptr(),
-                parameters.rounded.ptr(),
-                m.ptr(),
-                v.ptr(),
-                gradient,
-                (pieces.ptr(), pieces.len()),
-                update.ptr(),
-                norm,
-                loss,
-            )
-        })
+            ..
+        } = &self.resident;
+        self.device.adamw(
+            parameters.values.ptr(),
+            parameters.rounded.ptr(),
+            m.ptr(),
+            v.ptr(),
+            parameters.gradient.ptr(),
+            (pieces.ptr(), pieces.len()),
+            update.ptr(),
+            report.at(1),
+            report.at(0),
+        )
     }
 
     /// The sum of the losses, and the gradient's norm.

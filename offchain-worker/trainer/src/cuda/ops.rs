@@ -78,6 +78,8 @@ unsafe impl DeviceRepr for Update {}
 pub struct Piece {
     /// Its first number.
     pub start: u64,
+    /// Where its first moments are among those that are here.
+    pub moments: u64,
     /// Its numbers.
     pub length: u32,
     /// 1 if weight decay applies.
@@ -527,6 +529,44 @@ impl Device {
             rounded,
             numbers,
             length as u64,
+        )
+    }
+
+    /// Adds to `length` numbers those of the other ranks, which lie behind each other, in the order of ranks.
+    pub fn add_ranks(
+        &self,
+        own: Ptr<f32>,
+        others: Ptr<f32>,
+        length: usize,
+        (rank, ranks): (usize, usize),
+    ) -> Done {
+        launch!(
+            self,
+            "add_ranks",
+            one_each(length),
+            own,
+            others,
+            length as u64,
+            rank as u32,
+            ranks as u32,
+        )
+    }
+
+    /// The sum of all ranks' losses and the norm of all shards, in place of a rank's own.
+    pub fn join_reports(
+        &self,
+        report: Ptr<f64>,
+        others: Ptr<f64>,
+        (rank, ranks): (usize, usize),
+    ) -> Done {
+        launch!(
+            self,
+            "join_reports",
+            grid(1, 32),
+            report,
+            others,
+            rank as u32,
+            ranks as u32,
         )
     }
 

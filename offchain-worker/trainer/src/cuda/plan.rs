@@ -1,5 +1,7 @@
 //! What a model and a batch need of the card.
 
+use std::ops::Range;
+
 use cairn_primitives::{Layout, ModelShape};
 use half::bf16;
 
@@ -59,17 +61,17 @@ fn check(shape: &ModelShape) -> Result<(), &'static str> {
     }
 }
 
-/// The flat vector cut for AdamW; matrices decay, vectors do not.
-pub fn pieces(layout: &Layout) -> Vec<Piece> {
+/// A shard of the flat vector cut for AdamW; matrices decay, vectors do not.
+pub fn pieces(layout: &Layout, shard: &Range<usize>) -> Vec<Piece> {
     let mut pieces = Vec::new();
     for (tensor, range) in layout.ranges() {
         let decays = u32::from(tensor.shape.len() == 2);
-        for start in range.clone().step_by(PIECE) {
-            let length = PIECE.min(range.end - start) as u32;
-            let start = start as u64;
+        let (start, end) = (range.start.max(shard.start), range.end.min(shard.end));
+        for start in (start..end).step_by(PIECE) {
             pieces.push(Piece {
-                start,
-                length,
+                start: start as u64,
+                moments: (start - shard.start) as u64,
+                length: PIECE.min(end - start) as u32,
                 decays,
             });
         }

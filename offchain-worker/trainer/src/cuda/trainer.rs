@@ -1,8 +1,10 @@
 //! The trainer on a card: the same losses, gradients and steps as the CPU's.
 
+use std::time::Duration;
+
 use cairn_primitives::{Compression, InnerOptimizer, Layout, Matrices, ModelShape, Selected};
 
-use super::{error::CudaError, open::Open, ops::Update, peak::peak_flops, plan};
+use super::{error::CudaError, open::Open, ops::Update, peak::peak_flops, plan, ranks::Cards};
 use crate::{
     model::Model,
     optimizer::learning_rate,
@@ -10,30 +12,44 @@ use crate::{
     AdamState, TrainerError,
 };
 
-/// How to use a card.
+/// How to use a card, or several.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CudaOptions {
-    /// Which card.
+    /// Which card; of several the first.
     pub ordinal: usize,
+    /// So many cards behind it make steps with it.
+    pub others: usize,
     /// Keep only each layer's input and compute the rest again on the way back, even where memory would
     /// suffice without.
     pub recompute: bool,
     /// The most windows computed at once; as many as fit, if not given. A step of more adds up their gradients.
     pub windows_at_once: Option<usize>,
+    /// Of several cards: the most numbers of a gradient's shard that cross to a card from each other at once; 4 Mi if
+    /// not given. No bit depends on it.
+    pub crossing: Option<usize>,
+    /// Of several cards: how long one waits for the others; 300 s if not given.
+    pub deadline: Option<Duration>,
 }
 
-/// Computes losses and training steps of one model on a card.
+impl CudaOptions {
+    /// Cards that make steps together.
+    pub fn ranks(&self) -> usize {
+        self.others.saturating_add(1)
+    }
+}
+
+/// Computes losses and training steps of one model on a card, or steps on several and all else on the first of them.
 ///
 /// Products are of bfloat16 with float accumulation; parameters, moments, gradients and the residual stream are
 /// float. On one model of card, with one version of driver, NVRTC and cuBLAS, the same arguments give the same
-/// bits; they agree with the CPU's within bfloat16's rounding.
+/// bits; they agree with the CPU's within bfloat16's rounding. The number of cards is one of the arguments.
 pub struct CudaTrainer {
     shape: ModelShape,
     layout: Layout,
     model: Model,
     options: CudaOptions,
     /// Nothing after the card was lost, until the next call opens it again.
-    open: Option<Open>,
+    open: Option<Cards>,
     /// What has been put on the card and goes on there.
     under_way: UnderWay,
     gradient: Vec<f32>,
@@ -52,14 +68,14 @@ pub(super) enum UnderWay {
 
 impl CudaTrainer {
     /// Opens a card for models of `shape`, and reserves memory for parameters, gradient and moments: 18 bytes per
-    /// parameter.
+    /// parameter. On N cards it is 10 + 8/N, and 4 more on the first for what is made of a round's steps.
     ///
     /// # Errors
     ///
     /// [`CudaError`], which says what is missing.
     pub fn new(shape: &ModelShape, options: CudaOptions) -> Result<CudaTrainer, CudaError> {
         let (model, layout) = (plan::model(shape)?, Layout::of(shape));
-        let open = Open::new(&model, &layout, options)?;
+        let open = Cards::open(&model, &layout, options)?;
         Ok(CudaTrainer {
             shape: shape.clone(),
             layout,
@@ -76,15 +92,13 @@ impl CudaTrainer {
         &self.shape
     }
 
-    /// The name of the card, if it is not lost.
-    pub fn card(&self) -> Option<&str> {
-        self.open
-            .as_ref()
-            .map(|open| open.device.card().name.as_str())
+    /// The name of the card, if it is not lost; of several with their number.
+    pub fn card(&self) -> Option<String> {
+        self.open.as_ref().map(Cards::name)
     }
 
-    /// Bytes of the card's memory that are taken by all that was computed so far; what others take meanwhile counts,
-    /// too.
+    /// Bytes of the card's memory, of several the first's, that are taken by all that was computed so far; what others
+    /// take meanwhile counts, too.
     ///
     /// # Errors
     ///
@@ -136,7 +150,7 @@ impl CudaTrainer {
         gradient.resize(params.len(), 0.0);
         let loss = self.with_card(|open, model, options| {
             open.put_parameters(model, params)?;
-            open.accumulate(model, options, windows)?;
+            open.accumulate(model, options, windows, tokens_of(windows))?;
             open.device
                 .download(&open.resident.parameters.gradient, &mut gradient)?;
             let [loss, _] = open.report()?;
@@ -178,14 +192,7 @@ impl CudaTrainer {
         self.check_length("the optimizer's first moment", adam.m.len())?;
         self.check_length("the optimizer's second moment", adam.v.len())?;
         self.under_way = UnderWay::Nothing;
-        self.with_card(|open, model, _| {
-            open.put_parameters(model, params)?;
-            let Open {
-                resident, device, ..
-            } = open;
-            device.upload(&adam.m, &mut resident.m)?;
-            device.upload(&adam.v, &mut resident.v)
-        })?;
+        self.with_cards(|cards, model| cards.begin(model, params, adam))?;
         self.under_way = UnderWay::Steps { done: adam.step };
         Ok(Steps { trainer: self })
     }
@@ -198,17 +205,30 @@ impl CudaTrainer {
         }
     }
 
-    /// Does something with the card, which is opened if it was lost; forgets it if it is lost now.
+    /// Does something with the first card, which is opened if it was lost; forgets it if it is lost now.
     pub(super) fn with_card<T>(
         &mut self,
         work: impl FnOnce(&mut Open, &Model, CudaOptions) -> Result<T, CudaError>,
     ) -> Result<T, TrainerError> {
+        let options = self.options;
+        self.with_cards(|cards, model| work(cards.first_mut(), model, options))
+    }
+
+    /// The same with all cards.
+    fn with_cards<T>(
+        &mut self,
+        work: impl FnOnce(&mut Cards, &Model) -> Result<T, CudaError>,
+    ) -> Result<T, TrainerError> {
         let open = match &mut self.open {
             Some(open) => open,
-            place => place.insert(Open::new(&self.model, &self.layout, self.options)?),
+            place => place.insert(Cards::open(&self.model, &self.layout, self.options)?),
         };
-        let result = work(open, &self.model, self.options);
-        if matches!(&result, Err(error) if error.is_lost()) {
+        let bound = open.first().device.bind();
+        let result = bound.and_then(|()| work(open, &self.model));
+        // Of several, one that failed leaves the others in the middle of something.
+        let is_over =
+            |error: &CudaError| error.is_lost() || matches!(error, CudaError::OnCard { .. });
+        if matches!(&result, Err(error) if is_over(error)) {
             self.open = None;
             self.under_way = UnderWay::Nothing;
         }
@@ -297,11 +317,9 @@ impl Steps<'_> {
         }
         let done = self.trainer.done()?;
         let update = update(optimizer, done);
-        let [loss, norm] = self.trainer.with_card(|open, model, options| {
-            open.accumulate(model, options, windows)?;
-            open.update(model, update)?;
-            open.report()
-        })?;
+        let [loss, norm] = self
+            .trainer
+            .with_cards(|cards, model| cards.step(model, windows, update))?;
         let loss = mean_of(loss, tokens_of(windows));
         if !(loss.is_finite() && norm.is_finite()) {
             return Err(TrainerError::NotFinite { loss, norm });
@@ -327,9 +345,10 @@ impl Steps<'_> {
     /// [`TrainerError::Cuda`] if the card is lost.
     pub fn copied(&mut self) -> Result<(Vec<f32>, AdamState), TrainerError> {
         let step = self.trainer.done()?;
-        self.trainer.with_card(|open, _, _| {
-            let params = open.device.downloaded(&open.resident.parameters.values)?;
-            Ok((params, open.adam(step)?))
+        self.trainer.with_cards(|cards, _| {
+            let first = cards.first();
+            let params = first.device.downloaded(&first.resident.parameters.values)?;
+            Ok((params, cards.adam(step)?))
         })
     }
 
@@ -354,9 +373,11 @@ impl Steps<'_> {
         // The memory of the moments is used for the selection.
         trainer.under_way = UnderWay::Nothing;
         let mut error = error.to_vec();
-        let (selected, adam) = trainer.with_card(|open, _, _| {
-            let adam = open.adam(done)?;
-            let selected = open.select(&layout, compression, before, &mut error)?;
+        let (selected, adam) = trainer.with_cards(|cards, _| {
+            let adam = cards.adam(done)?;
+            let selected = cards
+                .first_mut()
+                .select(&layout, compression, before, &mut error)?;
             Ok((selected, adam))
         })?;
         match selected {

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -35,7 +36,14 @@ thread_local struct {
     u64 memory = 8ull << 30;           // of the card
     int version = 13000;               // of CUDA that the driver speaks
     long long launches = -1;           // until the card fails; −1: never
+    int cards = 1;                     // that the driver sees
 } wanted;
+// The same for a card, whichever thread uses it.
+struct Launches {
+    std::atomic<long long> left{-1};
+};
+Launches launches_of[CARDS];
+thread_local void* current = nullptr;  // context
 thread_local std::mt19937_64 randomness;
 thread_local std::string last_fault;
 thread_local u64 in_use;
@@ -74,17 +82,28 @@ int release(u64 address) {
 
 // ---- Streams and graphs. A stream runs what it is given at once, unless it is being captured.
 struct Stream {
+    int card = current_card();
     bool capturing = false;
     std::vector<Work> captured;
 };
 using Graph = std::vector<Work>;
 
+bool has_failed() { return wanted.launches == 0 || launches_of[current_card()].left == 0; }
+
+// Whether a stream is of a card that is not the thread's. A real driver refuses some calls then, and others not.
+bool is_foreign(void* stream) {
+    if (!stream || card_of(stream) == current_card()) return false;
+    last_fault = "a stream of another card than the thread's";
+    return true;
+}
+
 int launch(const Kernel& kernel, Dim3 grid, Dim3 threads, u32 shared, std::vector<void*> arguments) {
-    if (wanted.launches == 0) {
+    if (has_failed()) {
         last_fault = "the card fell off the bus";
         return 719;  // CUDA_ERROR_LAUNCH_FAILED
     }
     if (wanted.launches > 0) wanted.launches--;
+    if (launches_of[current_card()].left > 0) launches_of[current_card()].left--;
     u64 blocks = (u64)grid.x * grid.y * grid.z;
     if (!blocks || threads.y != 1 || threads.z != 1 || !threads.x || threads.x > kernel.threads || shared > MOST_SHARED ||
         grid.x > 0x7fffffffu || grid.y > 65535 || grid.z > 65535) {
@@ -133,7 +152,11 @@ Module* load(const u8* image) {
 
 }  // namespace
 
+__attribute__((visibility("default"))) int current_card() { return current ? (int)((uintptr_t)current / 16) - 1 : 0; }
+__attribute__((visibility("default"))) int card_of(void* stream) { return ((Stream*)stream)->card; }
+
 __attribute__((visibility("default"))) int enqueue(void* stream, Work work) {
+    if (is_foreign(stream)) return 201;  // CUDA_ERROR_INVALID_CONTEXT
     Stream* to = (Stream*)stream;
     if (to && to->capturing) {
         to->captured.push_back(std::move(work));
@@ -155,6 +178,8 @@ API void fake_cuda_seed(u64 seed) {
 API void fake_cuda_memory(u64 bytes) { wanted.memory = bytes; }
 API void fake_cuda_version(int version) { wanted.version = version; }
 API void fake_cuda_fail_after(long long launches) { wanted.launches = launches; }
+API void fake_cuda_cards(int cards) { wanted.cards = cards; }
+API void fake_cuda_fail_card_after(int card, long long launches) { launches_of[card].left = launches; }
 API u64 fake_cuda_copied() { return copied; }
 API const char* fake_cuda_last_fault() { return last_fault.c_str(); }
 
@@ -166,9 +191,11 @@ API int cuGetErrorName(int error, const char** name) {
     return 0;
 }
 API int cuGetErrorString(int, const char** text) { return *text = last_fault.empty() ? "simulated" : last_fault.c_str(), 0; }
-API int cuDeviceGetCount(int* count) { return *count = 1, 0; }
-API int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, ordinal == 0 ? 0 : 101; }
-API int cuDeviceGetName(char* name, int size, int) { return snprintf(name, size, "CUDA on the CPU"), 0; }
+API int cuDeviceGetCount(int* count) { return *count = wanted.cards, 0; }
+API int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, ordinal < wanted.cards ? 0 : 101; }
+API int cuDeviceGetName(char* name, int size, int device) {
+    return snprintf(name, size, device == CARDS - 1 ? "another CUDA on the CPU" : "CUDA on the CPU"), 0;
+}
 API int cuDeviceTotalMem_v2(size_t* bytes, int) { return *bytes = wanted.memory, 0; }
 API int cuDeviceGetAttribute(int* value, int attribute, int) {
     switch (attribute) {
@@ -182,10 +209,10 @@ API int cuDeviceGetAttribute(int* value, int attribute, int) {
         default: return *value = 0, 0;
     }
 }
-API int cuDevicePrimaryCtxRetain(void** context, int) { return *context = (void*)16, 0; }
+API int cuDevicePrimaryCtxRetain(void** context, int device) { return *context = (void*)(16ull * (device + 1)), 0; }
 API int cuDevicePrimaryCtxRelease_v2(int) { return 0; }
-API int cuCtxGetCurrent(void** context) { return *context = (void*)16, 0; }
-API int cuCtxSetCurrent(void*) { return 0; }
+API int cuCtxGetCurrent(void** context) { return *context = current, 0; }
+API int cuCtxSetCurrent(void* context) { return current = context, 0; }
 API int cuCtxSynchronize() { return 0; }
 API int cuModuleLoadData(void** module, const void* image) {
     if (memcmp(image, "\x7f" "ELF", 4)) return 200;  // CUDA_ERROR_INVALID_IMAGE
@@ -213,21 +240,24 @@ API int cuMemsetD8Async(u64 to, u8 value, size_t size, void* stream) {
     return enqueue(stream, [=] { return memset((void*)to, value, size), 0; });
 }
 API int cuMemcpyHtoDAsync_v2(u64 to, const void* from, size_t size, void* stream) {
+    if (is_foreign(stream)) return 201;
     // Memory that is not pinned cannot be copied in a capture.
     if (stream && ((Stream*)stream)->capturing) return 900;
     return memcpy((void*)to, from, size), 0;
 }
 API int cuMemcpyDtoHAsync_v2(void* to, u64 from, size_t size, void* stream) {
+    if (is_foreign(stream)) return 201;
     if (stream && ((Stream*)stream)->capturing) return 900;
     copied += size;
-    return memcpy(to, (const void*)from, size), wanted.launches == 0 ? 719 : 0;
+    return memcpy(to, (const void*)from, size), has_failed() ? 719 : 0;
 }
 API int cuMemcpyDtoDAsync_v2(u64 to, u64 from, size_t size, void* stream) {
     return enqueue(stream, [=] { return memmove((void*)to, (const void*)from, size), 0; });
 }
 API int cuStreamCreate(void** stream, u32) { return *stream = new Stream, 0; }
 API int cuStreamDestroy_v2(void* stream) { return delete (Stream*)stream, 0; }
-API int cuStreamSynchronize(void*) { return wanted.launches == 0 ? 719 : 0; }
+API int cuStreamSynchronize(void*) { return has_failed() ? 719 : 0; }
+API int cuStreamQuery(void* stream) { return is_foreign(stream) ? 201 : has_failed() ? 719 : 0; }
 API int cuStreamWaitEvent(void*, void*, u32) { return 0; }
 API int cuStreamBeginCapture_v2(void* stream, int) {
     if (!stream) return 900;  // the default stream cannot be captured
@@ -248,7 +278,8 @@ API int cuEventRecord(void*, void*) { return 0; }
 API int cuEventSynchronize(void*) { return 0; }
 API int cuGraphInstantiateWithFlags(void** executable, void* graph, u64) { return *executable = new Graph(*(Graph*)graph), 0; }
 API int cuGraphUpload(void*, void*) { return 0; }
-API int cuGraphLaunch(void* executable, void*) {
+API int cuGraphLaunch(void* executable, void* stream) {
+    if (is_foreign(stream)) return 201;
     for (const Work& work : *(Graph*)executable)
         if (int error = work()) return error;
     return 0;

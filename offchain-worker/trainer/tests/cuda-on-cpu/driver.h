@@ -9,6 +9,13 @@
 
 namespace fake {
 
+// The most cards that there can be. The last is of another model than the others.
+constexpr int CARDS = 64;
+
+// The card whose context is the calling thread's, and that of a stream.
+__attribute__((visibility("default"))) int current_card();
+__attribute__((visibility("default"))) int card_of(void* stream);
+
 // Something that a stream does; gives a CUDA error.
 using Work = std::function<int()>;
 

@@ -36,6 +36,8 @@ pub struct Fake {
     memory: unsafe extern "C" fn(u64),
     version: unsafe extern "C" fn(i32),
     fail_after: unsafe extern "C" fn(i64),
+    cards: unsafe extern "C" fn(i32),
+    fail_card_after: unsafe extern "C" fn(i32, i64),
     copied: unsafe extern "C" fn() -> u64,
 }
 
@@ -67,6 +69,21 @@ impl Fake {
         unsafe { (self.copied)() }
     }
 
+    /// Cards that the driver sees, 64 at most; the last of them would be of another model.
+    pub fn cards(&self, cards: i32) -> &Fake {
+        // SAFETY: as above.
+        unsafe { (self.cards)(cards) };
+        self
+    }
+
+    /// Launches after which one card fails, whichever thread uses it; −1 for never. Tests that run at once need cards
+    /// of their own.
+    pub fn fail_card_after(&self, card: i32, launches: i64) -> &Fake {
+        // SAFETY: as above.
+        unsafe { (self.fail_card_after)(card, launches) };
+        self
+    }
+
     /// Launches after which the card fails; −1 for never.
     pub fn fail_after(&self, launches: i64) -> &Fake {
         // SAFETY: as above.
@@ -75,7 +92,51 @@ impl Fake {
     }
 }
 
-/// Opens the driver, and a cuBLASLt to go with it, in this process; with a schedule in order for the calling thread.
+/// NCCL's own settings.
+pub struct FakeNccl {
+    fault: unsafe extern "C" fn(i32, i64, i32),
+}
+
+impl FakeNccl {
+    /// After so many more sends of a card what it sends does not arrive.
+    pub fn mute(&self, card: i32, sends: i64) -> &FakeNccl {
+        // SAFETY: a function of the library that takes numbers.
+        unsafe { (self.fault)(card, sends, 0) };
+        self
+    }
+
+    /// After so many more sends of a card its communicator fails with a status.
+    pub fn fail(&self, card: i32, sends: i64, status: i32) -> &FakeNccl {
+        // SAFETY: as above.
+        unsafe { (self.fault)(card, sends, status) };
+        self
+    }
+
+    /// Nothing goes wrong with a card any more.
+    pub fn mend(&self, card: i32) -> &FakeNccl {
+        // SAFETY: as above.
+        unsafe { (self.fault)(card, -1, 0) };
+        self
+    }
+}
+
+/// Opens an NCCL in this process, for as many cards as [`Fake::cards`] says. Without it there is none.
+///
+/// # Panics
+///
+/// If there is no C++ compiler.
+pub fn nccl(sources: impl IntoIterator<Item = Source>) -> &'static FakeNccl {
+    static FAKE: OnceLock<FakeNccl> = OnceLock::new();
+    FAKE.get_or_init(|| {
+        let library = open(&directory(sources).join("libnccl.so.2"));
+        // SAFETY: this is the function's type in nccl.cpp.
+        let fault = unsafe { *library.get(b"fake_nccl_fault").unwrap() };
+        FakeNccl { fault }
+    })
+}
+
+/// Opens the driver, and a cuBLASLt to go with it, in this process; with a schedule in order and one card for the
+/// calling thread.
 ///
 /// # Panics
 ///
@@ -93,11 +154,14 @@ pub fn driver(sources: impl IntoIterator<Item = Source>) -> &'static Fake {
                 memory: *library.get(b"fake_cuda_memory").unwrap(),
                 version: *library.get(b"fake_cuda_version").unwrap(),
                 fail_after: *library.get(b"fake_cuda_fail_after").unwrap(),
+                cards: *library.get(b"fake_cuda_cards").unwrap(),
+                fail_card_after: *library.get(b"fake_cuda_fail_card_after").unwrap(),
                 copied: *library.get(b"fake_cuda_copied").unwrap(),
             }
         }
     })
     .seed(0)
+    .cards(1)
 }
 
 /// Opens a library to stay, so that it is found by its short name from now on.
@@ -168,6 +232,8 @@ pub fn directory(of: impl IntoIterator<Item = Source>) -> PathBuf {
     // It is the driver that runs its products, in their turn.
     let products = [source("cublaslt.cpp"), fresh.join("libcuda.so")];
     compile(sources, &products, &fresh.join("libcublasLt.so"));
+    let ranks = [source("nccl.cpp"), fresh.join("libcuda.so")];
+    compile(sources, &ranks, &fresh.join("libnccl.so.2"));
     if std::fs::rename(&fresh, &built).is_err() {
         // Another process was faster; its files are the same.
         std::fs::remove_dir_all(&fresh).unwrap();

@@ -4,7 +4,7 @@ use cairn_trainer::cuda::{
     compile::{Source, SOURCES},
     libraries::Library,
 };
-pub use cuda_on_cpu::Fake;
+pub use cuda_on_cpu::{Fake, FakeNccl};
 
 /// Kernels with faults, to see that they are found.
 pub const PLANTED: Source = Source {
@@ -21,4 +21,10 @@ pub fn driver() -> &'static Fake {
         .require()
         .expect("NVRTC is needed to test the CUDA backend: run `make cuda-tools`");
     fake
+}
+
+/// The driver with so many cards for the calling thread, and an NCCL that joins them.
+pub fn cards(cards: i32) -> (&'static Fake, &'static FakeNccl) {
+    let sources = SOURCES.iter().map(|source| (source.name, source.kernels));
+    (driver().cards(cards), cuda_on_cpu::nccl(sources))
 }

@@ -7,4 +7,5 @@ mod contributions;
 mod fake;
 mod faults;
 mod kernels;
+mod ranks;
 mod training;

@@ -63,7 +63,7 @@ fn card(options: CudaOptions) -> CudaTrainer {
 }
 
 /// Relative distance of two vectors.
-fn distance(a: &[f32], b: &[f32]) -> f64 {
+pub fn distance(a: &[f32], b: &[f32]) -> f64 {
     let square = |x: f64| x * x;
     let difference: f64 = a.iter().zip(b).map(|(a, b)| square(f64::from(a - b))).sum();
     let size: f64 = b.iter().map(|b| square(f64::from(*b))).sum();

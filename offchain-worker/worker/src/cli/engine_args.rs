@@ -12,11 +12,12 @@ use crate::error::Failure;
 /// Which engine, and what a program of its own is told.
 #[derive(Args, Debug)]
 pub struct EngineArgs {
-    /// What makes the inner steps: cairn itself, or PyTorch, for several cards and other makers' (docs/engines.md)
+    /// What makes the inner steps: cairn itself, or PyTorch, for several machines and other makers' cards
+    /// (docs/engines.md)
     #[arg(long, env = "CAIRN_ENGINE", value_enum, default_value_t = Kind::Cairn)]
     engine: Kind,
-    /// Where to train: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N; with --engine torch as
-    /// PyTorch names it
+    /// Where to train: the first GPU if there is one, else the CPU (auto), or cpu, or cuda:N, or several GPUs as
+    /// cuda:0-3; with --engine torch as PyTorch names it
     #[arg(
         long,
         env = "CAIRN_DEVICE",
@@ -24,7 +25,8 @@ pub struct EngineArgs {
         value_name = "DEVICE"
     )]
     device: String,
-    /// With --engine torch: so many ranks on this machine [default: 1]
+    /// Train on so many GPUs, from the first or from --device cuda:N on; with --engine torch: so many ranks on this
+    /// machine [default: 1]
     #[arg(long, env = "CAIRN_GPUS", value_name = "N", conflicts_with = "launch", value_parser = clap::value_parser!(u16).range(1..=512))]
     gpus: Option<u16>,
     /// With --engine torch: what starts the ranks instead, as `torchrun --nnodes 2 …`
@@ -63,7 +65,6 @@ impl EngineArgs {
 
     fn own_device(&self) -> Result<Device, Failure> {
         let stray = [
-            (self.gpus.is_some(), "--gpus"),
             (self.launch.is_some(), "--launch"),
             (self.engine_dir.is_some(), "--engine-dir"),
             (self.engine_args.is_some(), "--engine-args"),
@@ -73,7 +74,17 @@ impl EngineArgs {
             return Err(Failure::new(what, "add --engine torch, or leave it out"));
         }
         let device = self.device.parse::<Device>();
-        device.map_err(|what| Failure::new(what, "other names are for --engine torch"))
+        let device =
+            device.map_err(|what| Failure::new(what, "other names are for --engine torch"))?;
+        let Some(count) = self.gpus else {
+            return Ok(device);
+        };
+        device.cards(count.into()).ok_or_else(|| {
+            Failure::new(
+                format!("{count} GPUs do not go with --device {device}"),
+                "name the first with --device cuda:N and 64 at most with --gpus, or all as --device cuda:0-3",
+            )
+        })
     }
 
     fn torch(&self) -> Result<Options, Failure> {
@@ -124,19 +135,34 @@ mod tests {
 
     #[test]
     fn cairn_computes_on_a_device_of_its_own() {
-        for (line, device) in [("", Device::Auto), ("--device|cuda:1", Device::Cuda(1))] {
+        let several = |first, count| Device::Cards { first, count };
+        for (line, device) in [
+            ("", Device::Auto),
+            ("--device|cuda:1", Device::Cuda(1)),
+            ("--gpus|1", Device::Cuda(0)),
+            ("--gpus|4", several(0, 4)),
+            ("--device|cuda:2|--gpus|2", several(2, 2)),
+            ("--device|cuda:2-3", several(2, 2)),
+        ] {
             let (found, program) = chosen(line).unwrap();
             assert_eq!(found, device);
             assert!(program.is_none());
         }
         for line in [
             "--device|mps",
-            "--gpus|2",
             "--launch|torchrun",
             "--engine-args|--recompute",
         ] {
             let refused = chosen(line).unwrap_err();
             assert!(refused.contains("--engine torch"), "{refused}");
+        }
+        for line in [
+            "--device|cpu|--gpus|2",
+            "--device|cuda:0-3|--gpus|2",
+            "--gpus|65",
+        ] {
+            let refused = chosen(line).unwrap_err();
+            assert!(refused.contains("GPUs do not go with"), "{refused}");
         }
     }
 

@@ -54,6 +54,12 @@ impl GpuSelftest {
         let ordinal = match self.device {
             Device::Auto => 0,
             Device::Cuda(ordinal) => ordinal,
+            Device::Cards { .. } => {
+                return Err(Failure::new(
+                    "GPUs are compared one by one",
+                    "name one of them: --device cuda:0",
+                ))
+            }
             Device::Cpu => {
                 return Err(Failure::new(
                     "GPUs are compared with the CPU",

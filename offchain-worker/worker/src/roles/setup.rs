@@ -272,7 +272,7 @@ fn load(state: &StateDir, run: &Run, engine: &mut dyn Engine) -> Result<OnDisk, 
 /// show by them that it measured a round.
 pub(crate) fn device(asked: Device, is_audited: bool) -> Result<Device, RoleError> {
     match asked {
-        Device::Cuda(_) if is_audited => Err(RoleError::Run(
+        Device::Cuda(_) | Device::Cards { .. } if is_audited => Err(RoleError::Run(
             "this run audits work, and a card's cannot be compared to the bit yet: start with \
              --device cpu, or take part in a run without audits"
                 .into(),
@@ -455,7 +455,10 @@ mod tests {
         }
         assert_eq!(device(Device::Auto, true).expect("a choice"), Device::Cpu);
         assert_eq!(device(Device::Cpu, true).expect("it is"), Device::Cpu);
-        let refused = device(Device::Cuda(0), true).expect_err("a card");
-        assert!(refused.to_string().contains("--device cpu"), "{refused}");
+        let several = Device::Cards { first: 0, count: 2 };
+        for card in [Device::Cuda(0), several] {
+            let refused = device(card, true).expect_err("a card");
+            assert!(refused.to_string().contains("--device cpu"), "{refused}");
+        }
     }
 }

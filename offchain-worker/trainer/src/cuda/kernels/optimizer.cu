@@ -20,6 +20,7 @@ struct Update {
 // A part of the flat vector that one block updates.
 struct Piece {
     u64 start;
+    u64 moments;  // where its moments begin: a rank has those of its shard only
     u32 length;
     u32 decays;
 };
@@ -55,13 +56,13 @@ KERNEL(256) adamw(float* weights, bf16* rounded, float* m, float* v, const float
     float clip = norm > u.clip_norm ? (float)(u.clip_norm / norm) : 1.0f;
     float kept = piece.decays ? u.kept : 1.0f;
     for (u32 i = threadIdx.x; i < piece.length; i += blockDim.x) {
-        u64 at = piece.start + i;
+        u64 at = piece.start + i, kept_at = piece.moments + i;
         float g = gradient[at] * clip;
-        float first = u.beta1 * m[at] + (1.0f - u.beta1) * g;
-        float second = u.beta2 * v[at] + (1.0f - u.beta2) * (g * g);
+        float first = u.beta1 * m[kept_at] + (1.0f - u.beta1) * g;
+        float second = u.beta2 * v[kept_at] + (1.0f - u.beta2) * (g * g);
         float w = weights[at] * kept - u.rate * first / (sqrtf(second * u.correction) + u.epsilon);
-        m[at] = first;
-        v[at] = second;
+        m[kept_at] = first;
+        v[kept_at] = second;
         weights[at] = w;
         rounded[at] = (bf16)pack(w, 0.0f);
     }

@@ -44,6 +44,7 @@ pub fn all_but_attention(lab: &mut Lab, large: bool) -> Done {
         )?;
         gradient_norm(lab, rows * width + 3)?;
         round(lab, rows * width + 5)?;
+        ranks(lab, rows * width + 7)?;
     }
     contribution::all(lab, if large { 8192 } else { 2 })?;
     let products: &[(usize, usize, usize)] = if large {
@@ -168,6 +169,36 @@ fn swiglu(lab: &mut Lab, rows: usize, width: usize) -> Done {
             let want = reference::swiglu_backward(&gate_up, &dhidden, width);
             Ok(error(halves(&gate_up_at, device)?, &want))
         },
+    )
+}
+
+/// What came from the other ranks, added by a rank in the middle.
+fn ranks(lab: &mut Lab, length: usize) -> Done {
+    let (device, of) = (lab.device, (1, 3));
+    let (own, _) = lab.floats(length, 1.0)?;
+    let (others, others_at) = lab.floats(2 * length, 1.0)?;
+    let (before, behind) = others.split_at(length);
+    let sums = own.iter().zip(before).zip(behind);
+    let sums: Vec<f64> = sums
+        .map(|((own, before), behind)| f64::from(before + own + behind))
+        .collect();
+    // Launched once for each comparison: the sum takes the place of what is added.
+    let once = device.uploaded(&own, "a test")?;
+    lab.trial(
+        "add_ranks",
+        0.0,
+        Work::Bytes(length * 16),
+        || device.add_ranks(once.ptr(), others_at.ptr(), length, of),
+        || Ok(error(wide(&device.downloaded(&once)?), &sums)),
+    )?;
+    let report = device.uploaded(&[2.0, 4.0], "a test")?;
+    let reports_at = device.uploaded(&[1.0, 3.0, 5.0, 12.0], "a test")?;
+    lab.trial(
+        "join_reports",
+        0.0,
+        Work::Bytes(48),
+        || device.join_reports(report.ptr(), reports_at.ptr(), of),
+        || Ok(error(device.downloaded(&report)?, &[8.0, 13.0])),
     )
 }
 

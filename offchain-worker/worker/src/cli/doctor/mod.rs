@@ -51,6 +51,8 @@ struct Findings {
     cards: Finding<Vec<CardFound>>,
     nvrtc: Finding<String>,
     cublaslt: Finding<String>,
+    /// What several cards need.
+    nccl: Finding<String>,
     /// Where compiled kernels are kept.
     kernel_cache: PathBuf,
     /// What `--device auto` takes.
@@ -140,6 +142,11 @@ impl Findings {
         let driver = found(libraries::driver_version().map(|version| version.to_string()));
         let nvrtc = found(libraries::nvrtc_version().map(|version| version.to_string()));
         let cublaslt = found(libraries::cublaslt_version().map(cublas_version));
+        // Of no use to who has one card, so it is not among what is missing.
+        let nccl = match libraries::Library::Nccl.require() {
+            Ok(()) => Finding::Found("libnccl.so.2".into()),
+            Err(error) => Finding::Missing(error.to_string()),
+        };
         let cards = match Card::all() {
             Ok(cards) => Finding::Found(cards.iter().map(CardFound::look).collect::<Vec<_>>()),
             Err(error) => Finding::Missing(error.to_string()),
@@ -160,6 +167,7 @@ impl Findings {
             cards,
             nvrtc,
             cublaslt,
+            nccl,
             kernel_cache: cache_directory().join("kernels"),
             trains_on,
             missing,
@@ -186,11 +194,14 @@ impl Findings {
                 has(cpu.avx512)
             ),
         ];
-        for (name, finding) in [
+        let are_several = matches!(&self.cards, Finding::Found(cards) if cards.len() > 1);
+        let libraries = [
             ("driver", &self.driver),
             ("NVRTC", &self.nvrtc),
             ("cuBLASLt", &self.cublaslt),
-        ] {
+        ];
+        let joining = are_several.then_some(("NCCL", &self.nccl));
+        for (name, finding) in libraries.into_iter().chain(joining) {
             let version = match finding {
                 Finding::Found(version) => version.as_str(),
                 Finding::Missing(_) => "missing",

@@ -13,7 +13,9 @@ use crate::{
     cli::{args::JsonArg, doctor::run::machine, print},
     devnet::setting::RUN,
     error::Failure,
-    needs::{auditing, card, measuring, mining, serving, total, Held, Vectors},
+    needs::{
+        auditing, card, first_card, measuring, mining, own_card, serving, total, Held, Vectors,
+    },
     run_file::RunFile,
     run_rules,
     table::table,
@@ -35,7 +37,7 @@ pub struct Plan {
     /// context; all else as in chain-specs/run-tiny.toml
     #[arg(long, env = "CAIRN_SHAPE", value_name = "NAME")]
     shape: Option<String>,
-    /// Train by PyTorch on so many cards [default: on the CPU]
+    /// Train on so many cards, by PyTorch or by cairn itself [default: on the CPU]
     #[arg(long, env = "CAIRN_CARDS", value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=4_096))]
     cards: Option<u32>,
     #[command(flatten)]
@@ -124,7 +126,13 @@ fn parts(config: &RunConfig, cards: Option<u32>) -> Vec<Part> {
         ));
     }
     if let Some(cards) = cards {
-        parts.push(Part::new("each card", card(config, cards)));
+        parts.push(Part::new("each card, by PyTorch", card(config, cards)));
+        let own = own_card(config, cards);
+        parts.push(Part::new("each card, by cairn itself", own));
+        if cards > 1 {
+            let who = "the first of these, after the steps";
+            parts.push(Part::new(who, first_card(config, cards)));
+        }
     }
     parts.push(Part::new(
         "a validator that measures, in memory",
@@ -161,7 +169,7 @@ fn disk(config: &RunConfig, duty: Duty, cards: Option<u32>) -> Vec<Held> {
     ];
     if cards.is_some() {
         held.push(Held {
-            what: "files shared with the engine, best on a memory disk",
+            what: "files shared with PyTorch, best on a memory disk",
             bytes: Vectors::of(config).steps(),
         });
     }
@@ -224,7 +232,12 @@ mod tests {
         assert!(whos.iter().any(|who| who.contains("serves an audit")));
         let (config, parts) = planned("plan --shape covenant-72b --cards 8");
         assert_eq!(config.inner.sequence_length, 2_048);
-        assert!(parts.iter().any(|part| part.who == "each card"));
+        for who in ["each card, by PyTorch", "each card, by cairn itself"] {
+            assert!(parts.iter().any(|part| part.who == who), "{who}");
+        }
+        assert!(parts
+            .iter()
+            .any(|part| part.who.contains("the first of these")));
         assert!(!parts.iter().any(|part| part.who.contains("serves")));
         let shared = |part: &&Part| part.who == "a miner, on disk";
         let disk = parts.iter().find(shared).unwrap();

@@ -90,7 +90,7 @@ pub fn chosen(device: Device, config: &RunConfig, threads: usize) -> Device {
     match device {
         Device::Auto if cairn_engine::open(first, config, threads).is_ok() => first,
         Device::Auto => Device::Cpu,
-        Device::Cpu | Device::Cuda(_) => device,
+        Device::Cpu | Device::Cuda(_) | Device::Cards { .. } => device,
     }
 }
 
