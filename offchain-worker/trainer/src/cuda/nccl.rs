@@ -221,11 +221,13 @@ impl Comm {
         }
     }
 
-    /// Sends and receives, all at once, in their turn on the card's stream.
+    /// Sends and receives, all at once, in their turn on the card's stream, and waits until they are done. Whoever
+    /// launched something behind them would wait in the driver, with no deadline, if the other rank never came: for
+    /// a place in the stream, or for a kernel to be loaded.
     ///
     /// # Errors
     ///
-    /// [`CudaError::Nccl`], [`CudaError::Late`] or [`CudaError::Stopped`].
+    /// [`CudaError::Nccl`], [`CudaError::Late`] or [`CudaError::Stopped`]; [`CudaError`] of the card.
     pub fn exchange(
         &mut self,
         device: &Device,
@@ -246,7 +248,8 @@ impl Comm {
         } in moves.iter().filter(|one| one.bytes > 0)
         {
             let (peer, comm) = (*with as c_int, self.handle);
-            // SAFETY: the address is of a buffer of the card with so many bytes; the stream's other work keeps it.
+            // SAFETY: the address is of a buffer of the card with so many bytes, which is not given back before the
+            // communicator is ended.
             let status = unsafe {
                 match goes {
                     true => (functions.send)(*at as _, *bytes, BYTES, peer, comm, stream),
@@ -262,7 +265,9 @@ impl Comm {
         let closed = functions.check(doing, unsafe { (functions.group_end)() });
         given?;
         closed?;
-        self.settle(doing, patience)
+        // Only what is queued can be seen on the stream.
+        self.settle(doing, patience)?;
+        self.finish(device, doing, patience)
     }
 
     /// Waits until the card has done all it was given.

@@ -15,7 +15,7 @@
 use std::{
     ops::Range,
     panic::resume_unwind,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::Duration,
 };
@@ -267,7 +267,7 @@ impl Cards {
         let deadline = self.deadline();
         let parts = parts(windows, options.ranks());
         let shards = &self.shards;
-        let stop = AtomicBool::new(false);
+        let (stop, arrived) = (AtomicBool::new(false), AtomicUsize::new(0));
         let cards = std::iter::once(&mut self.first).chain(&mut self.others);
         let ranks = cards.zip(&mut self.ends).zip(parts);
         let steps = ranks.map(|((open, end), windows)| Step {
@@ -280,6 +280,7 @@ impl Cards {
             options,
             update,
             stop: &stop,
+            arrived: &arrived,
             deadline,
         });
         let results = together(steps);
@@ -362,6 +363,8 @@ struct Step<'a> {
     options: CudaOptions,
     update: Update,
     stop: &'a AtomicBool,
+    /// Ranks that have their own gradient.
+    arrived: &'a AtomicUsize,
     deadline: Duration,
 }
 
@@ -390,6 +393,7 @@ impl Step<'_> {
             deadline: None,
         };
         end.comm.finish(&open.device, doing, alone)?;
+        meet(self.arrived, end.ranks, self.stop, self.deadline)?;
         let patience = Patience {
             stop: self.stop,
             deadline: Some(self.deadline),
@@ -401,10 +405,26 @@ impl Step<'_> {
         open.adamw()?;
         end.gather(open, self.shards, patience)?;
         open.round_parameters(model)?;
-        end.comm
-            .finish(&open.device, "waiting for other GPUs' parameters", patience)?;
         open.report()
     }
+}
+
+/// Waits until all ranks have their own gradient. Until then nothing of NCCL runs on any card: what a rank still asks
+/// of the driver, as memory, might have to wait for it.
+fn meet(
+    arrived: &AtomicUsize,
+    ranks: usize,
+    stop: &AtomicBool,
+    deadline: Duration,
+) -> Result<(), CudaError> {
+    arrived.fetch_add(1, Ordering::AcqRel);
+    let patience = Patience {
+        stop,
+        deadline: Some(deadline.max(DEADLINE)),
+    };
+    patience.until("waiting for other GPUs' gradients", || {
+        Ok(arrived.load(Ordering::Acquire) >= ranks)
+    })
 }
 
 impl End {
