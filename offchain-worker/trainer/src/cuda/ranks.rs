@@ -309,8 +309,10 @@ fn in_all(
     results: Vec<Result<[f64; 2], CudaError>>,
 ) -> Result<[f64; 2], CudaError> {
     let cause = |error: &CudaError| match error {
-        CudaError::Stopped => 2,
-        CudaError::Late { .. } => 1,
+        CudaError::Stopped => 3,
+        CudaError::Late { .. } => 2,
+        // It may be how another's lost card is seen.
+        CudaError::Nccl { .. } => 1,
         _ => 0,
     };
     let (mut report, mut errors) = ([0.0; 2], Vec::new());
