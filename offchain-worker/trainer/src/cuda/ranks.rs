@@ -553,6 +553,34 @@ mod tests {
     }
 
     #[test]
+    fn of_all_errors_the_cause_is_told() {
+        let options = CudaOptions {
+            ordinal: 4,
+            others: 3,
+            ..CudaOptions::default()
+        };
+        let doing = "testing";
+        let late = CudaError::Late {
+            doing,
+            seconds: 1.0,
+        };
+        let nccl = CudaError::Nccl {
+            doing,
+            status: 6,
+            said: String::new(),
+        };
+        let lost = CudaError::Lost {
+            doing,
+            error: String::new(),
+        };
+        let all = vec![Err(CudaError::Stopped), Err(late), Err(nccl), Err(lost)];
+        let error = in_all(options, all).unwrap_err();
+        let is_right = matches!(&error, CudaError::OnCard { ordinal: 7, error } if error.is_lost());
+        assert!(is_right, "{error}");
+        assert!(in_all(options, vec![Ok([1.0, 2.0])]).is_ok());
+    }
+
+    #[test]
     fn windows_are_shared_out_in_order() {
         let tokens = [[1u32, 2]; 8];
         let windows: Vec<&[u32]> = tokens.iter().map(|window| window.as_slice()).collect();

@@ -274,7 +274,13 @@ fn ranks_do_not_wait_for_ever_for_one_that_says_nothing() {
             panic!("another error");
         };
         let (_, error) = of_card(error);
-        assert!(matches!(error, CudaError::Late { .. }), "{error}");
+        let CudaError::Late { doing, .. } = &error else {
+            panic!("{error}");
+        };
+        // Later ones may be late for other reasons on a busy machine.
+        if sends == 0 {
+            assert_eq!(*doing, "adding up gradients of several GPUs");
+        }
         assert_eq!((&params, &state), (&start, &adam));
         assert!(card.steps().is_none());
     }
