@@ -51,7 +51,8 @@ pub struct Measured {
     pub tokens_per_s: f64,
     /// Floating-point operations of the model in that time, as [`Needs`] counts them.
     pub flops_per_s: f64,
-    /// What a loop of products of large matrices reaches with the same threads, or on the same card.
+    /// What a loop of products of large matrices reaches with the same threads, or on the same card; of several cards
+    /// so many times what the first reaches.
     pub peak_flops_per_s: f64,
     /// The quotient of the two.
     pub share_of_peak: f64,
@@ -59,7 +60,8 @@ pub struct Measured {
     pub root: String,
     /// Mean loss before the first and the last step, on tokens drawn at random.
     pub losses: [f32; 2],
-    /// Bytes of parameters, moments, gradient and buffers; of a card's memory, all that is taken.
+    /// Bytes of parameters, moments, gradient and buffers; of a card's memory, of several the first's, all that
+    /// is taken.
     pub buffer_bytes: u64,
     /// The most of the host's memory that the process had so far, in bytes, if the system says.
     pub peak_memory: Option<u64>,

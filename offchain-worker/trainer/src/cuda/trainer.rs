@@ -110,13 +110,14 @@ impl CudaTrainer {
         })
     }
 
-    /// What products of large matrices reach on the card, in floating-point operations per second.
+    /// What products of large matrices reach on the card, in floating-point operations per second; of several what they
+    /// reach on the first, for each of them.
     ///
     /// # Errors
     ///
     /// [`TrainerError::Cuda`] if it has no memory left for them, or fails.
     pub fn peak_flops(&mut self) -> Result<f64, TrainerError> {
-        self.with_card(|open, _, _| peak_flops(&open.device))
+        self.with_card(|open, _, options| Ok(peak_flops(&open.device)? * options.ranks() as f64))
     }
 
     /// The mean cross-entropy of each window, in nats per token, as [`Trainer::losses`](crate::Trainer::losses).

@@ -183,6 +183,12 @@ impl Prepared {
 impl Validate {
     /// Does it.
     pub async fn run(self) -> Result<(), Failure> {
+        if matches!(self.device, Device::Cards { .. }) {
+            return Err(Failure::new(
+                "losses are measured on one GPU",
+                "name one of them: --device cuda:0",
+            ));
+        }
         let (prepared, screen) = self.work.prepare(Part::Validator).await?;
         let options = WorkerOptions {
             unseen: self.unseen,
