@@ -78,7 +78,7 @@ pub enum CudaError {
         error: Box<CudaError>,
     },
     /// NCCL failed.
-    #[error("NCCL failed while {doing} (status {status}: {said}); the steps of this round are lost; set NCCL_DEBUG=WARN to see why, and start again")]
+    #[error("NCCL failed while {doing} (status {status}: {said}); steps made in this round are lost; set NCCL_DEBUG=WARN to see why, and start again")]
     Nccl {
         /// What was being done.
         doing: &'static str,
@@ -88,7 +88,7 @@ pub enum CudaError {
         said: String,
     },
     /// Other cards did not come.
-    #[error("the other GPUs did not come within {seconds} s while {doing}; the steps of this round are lost; look at `nvidia-smi` and the kernel log, and start again")]
+    #[error("the other GPUs did not come within {seconds} s while {doing}; steps made in this round are lost; look at `nvidia-smi` and the kernel log, and start again")]
     Late {
         /// What was being done.
         doing: &'static str,
