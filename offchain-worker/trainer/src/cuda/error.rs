@@ -46,8 +46,8 @@ pub enum CudaError {
         /// Which.
         library: &'static str,
     },
-    /// What several cards need is missing.
-    #[error("several GPUs need NCCL, and libnccl.so.2 cannot be loaded; install NCCL 2.18 or newer (NVIDIA's package libnccl2, or nvidia-nccl-cu13 of PyPI), or name its directory in CAIRN_CUDA_LIBRARIES, or train on one GPU")]
+    /// What several cards need is missing, or too old.
+    #[error("several GPUs need NCCL 2.18 or newer, and no such libnccl.so.2 can be loaded; install it (NVIDIA's package libnccl2, or nvidia-nccl-cu13 of PyPI), or name its directory in CAIRN_CUDA_LIBRARIES, or train on one GPU")]
     NoNccl,
     /// The cards of a trainer are not of one model.
     #[error("GPU {ordinal} is a {name} and GPU {first} a {first_name}; choose GPUs of one model with --device, or train on one")]

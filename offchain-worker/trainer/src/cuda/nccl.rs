@@ -48,6 +48,7 @@ type Stream = *mut c_void;
 
 /// NCCL's functions, as its header has them.
 struct Functions {
+    version: unsafe extern "C" fn(*mut c_int) -> c_int,
     get_unique_id: unsafe extern "C" fn(*mut ncclUniqueId) -> c_int,
     init: unsafe extern "C" fn(
         *mut ncclComm_t,
@@ -73,6 +74,9 @@ fn functions() -> Result<&'static Functions, CudaError> {
     }
     Library::Nccl.require()?;
     let opened = Functions::open().map_err(|_| CudaError::NoNccl)?;
+    if !opened.is_new_enough() {
+        return Err(CudaError::NoNccl);
+    }
     Ok(FUNCTIONS.get_or_init(|| opened))
 }
 
@@ -82,6 +86,7 @@ impl Functions {
         unsafe {
             let library = Handle::open(Some(NCCL), RTLD_NOW)?;
             let functions = Functions {
+                version: *library.get(b"ncclGetVersion")?,
                 get_unique_id: *library.get(b"ncclGetUniqueId")?,
                 init: *library.get(b"ncclCommInitRankConfig")?,
                 state: *library.get(b"ncclCommGetAsyncError")?,
@@ -96,6 +101,14 @@ impl Functions {
             std::mem::forget(library);
             Ok(functions)
         }
+    }
+
+    /// Older ones end communicators that do not block in another way.
+    fn is_new_enough(&self) -> bool {
+        let mut version = 0;
+        // SAFETY: the pointer is to an int.
+        let status = unsafe { (self.version)(&mut version) };
+        status == SUCCESS && version >= VERSION as c_int
     }
 
     /// What a status means; what is still in progress is asked for later.
