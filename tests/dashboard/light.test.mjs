@@ -184,6 +184,7 @@ test('of another chain than was asked for it shows nothing', { skip }, async () 
   const { url } = await light(specification, ['--genesis', `0x${'1'.repeat(64)}`]);
   const { page } = await open(context, url);
   await page.locator('#link.wrong-chain').waitFor(PATIENCE);
+  assert.match(await words(page, '#body'), /^The specification .* is of another chain \(genesis 0x/);
   assert.equal(await page.locator('#runs').count(), 0);
   assert.equal(await page.locator('#mark').count(), 0);
   await page.close();

@@ -197,3 +197,39 @@ for (const newRuntime of [null, { type: 'valid', spec: {} }]) {
     assert.deepEqual(described, newRuntime ? [first, first.replace('a1', 'a2')] : [first]);
   });
 }
+
+test('a block is read by the types of its own runtime, an older one too', async () => {
+  const last = done('0x05');
+  const newRuntime = { type: 'valid', spec: {} };
+  const block = { event: 'newBlock', blockHash: hash('a2'), parentBlockHash: hash('a1'), newRuntime };
+  last.events.push(block, finalized([hash('a2')]));
+  const { answers, heard } = await page.evaluate(play, {
+    blocks: BLOCKS,
+    script: [
+      { on: 'chainHead_v1_follow', events: [initialized(hash('a1'))] },
+      done(RUNTIME), last, done('0x06'), done(RUNTIME), done('0x07'),
+    ],
+    asks: [
+      { head: 1, method: 'subnets_list', params: [hash('a1')] },
+      { head: 2, method: 'subnets_list', params: [hash('a1')] },
+      { head: 2, method: 'subnets_list', params: [hash('a2')] },
+    ],
+  });
+  assert.deepEqual(answers, [5, 6, 7]);
+  const described = heard.filter(([, params]) => params[2] === 'Metadata_metadata_at_version');
+  assert.deepEqual(described.map(([, params]) => params[1]), [hash('a1'), hash('a2')]);
+});
+
+test('a short answer that says it is a long list is refused', async () => {
+  const failed = await page.evaluate(async () => {
+    const { Reader } = await import('/scale.js');
+    // 2^30 - 1 items of no bytes.
+    const of = new Reader(Uint8Array.of(0xfe, 0xff, 0xff, 0xff, 0));
+    try {
+      return of.list(() => null).length;
+    } catch (error) {
+      return error.message;
+    }
+  });
+  assert.equal(failed, 'the bytes end too early');
+});

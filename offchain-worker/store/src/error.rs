@@ -267,9 +267,9 @@ impl Doing<'_> {
     }
 
     /// Names an error by the code that a bucket's server gave it, or by its status, where the message of
-    /// `object_store` has one.
+    /// `object_store` has one. A mirror that a chain named has no credentials of this user, and says nothing of them.
     fn by_code(&self, text: &str) -> Option<StoreError> {
-        if self.store.starts_with("file:") {
+        if !self.store.starts_with("s3:") {
             return None;
         }
         let (store, path) = (self.store.to_string(), self.path.to_string());
@@ -419,12 +419,14 @@ mod tests {
             let error = answered("s3://s", full);
             assert!(matches!(error, StoreError::DiskFull { .. }), "{error:?}");
         }
-        // Another code is what it was, and a file may hold any text.
+        // Another code is what it was, and a file may hold any text, as a mirror may say any.
         let other = "400 Bad Request: <Error><Code>InvalidArgument</Code></Error>";
         let error = answered("s3://s", other);
         assert!(matches!(error, StoreError::Failed { .. }), "{error:?}");
-        let error = answered("file:///s", expired);
-        assert!(matches!(error, StoreError::Failed { .. }), "{error:?}");
+        for store in ["file:///s", "https://mirror.example/s"] {
+            let error = answered(store, expired);
+            assert!(matches!(error, StoreError::Failed { .. }), "{error:?}");
+        }
     }
 
     #[test]

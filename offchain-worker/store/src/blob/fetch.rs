@@ -132,8 +132,9 @@ fn said(sources: &[Report]) -> String {
 }
 
 /// Fetches a blob into a file. Every group is checked before it is written, and no more than 16 groups for each source
-/// are held in memory. A fetch that ended early, by a kill too, goes on where it was. Nothing is at `into` until all of
-/// it is; its outboard lies beside it as `INTO.outboard` if it is longer than [`super::SMALL`].
+/// are held in memory, beside what its connection has read ahead. A fetch that ended early, by a kill too, goes on
+/// where it was. Nothing is at `into` until all of it is; its outboard lies beside it as `INTO.outboard` if it is
+/// longer than [`super::SMALL`].
 ///
 /// # Errors
 /// [`FetchError`].

@@ -37,7 +37,10 @@ export class Light {
   #blocks = [];
   /** Blocks that brought another runtime and are not final yet. */
   #upgrades = new Set();
-  #metadata = null;
+  /** Counts runtimes: which one the newest final block has. */
+  #runtime = 0;
+  /** What a runtime says of its types: of the one that was asked about last. */
+  #metadata = { runtime: null, made: null };
 
   constructor(begin, changed) {
     this.#starts = begin;
@@ -93,16 +96,19 @@ export class Light {
     return this.#blocks.find((one) => one.number === number)?.hash ?? null;
   }
 
-  /** What the runtime says of its types; asked once for a runtime. */
-  #describe(at) {
-    if (this.#metadata === null) {
+  /** What the runtime of a block says of its types; asked once for a runtime. An older block may have another one. */
+  async #describe(at) {
+    const block = this.#blocks.find((one) => one.hash === at);
+    if (!block) throw new Gone('it is not kept');
+    if (this.#metadata.runtime !== block.runtime) {
       const made = this.#prove(at, DESCRIBE, VERSION_15).then((answer) => new Metadata(bytesOf(answer)));
-      this.#metadata = made;
+      const mine = { runtime: block.runtime, made };
+      this.#metadata = mine;
       made.catch(() => {
-        if (this.#metadata === made) this.#metadata = null;
+        if (this.#metadata === mine) this.#metadata = { runtime: null, made: null };
       });
     }
-    return this.#metadata;
+    return this.#metadata.made;
   }
 
   /** What a call of the runtime answers at a block, in hexadecimal. */
@@ -204,15 +210,19 @@ export class Light {
   /** Blocks became final: the newest is shown. */
   async #final(hashes, pruned) {
     const [newest, follow] = [hashes.at(-1), this.#follow];
-    if (hashes.some((one) => this.#upgrades.delete(one))) this.#metadata = null;
+    if (hashes.filter((one) => this.#upgrades.delete(one)).length > 0) this.#runtime += 1;
+    const runtime = this.#runtime;
     for (const one of pruned) this.#upgrades.delete(one);
     this.#unpin([...hashes.slice(0, -1), ...pruned]);
     const header = await this.#request('chainHead_v1_header', [follow, newest]).catch(() => null);
     // It may have begun anew meanwhile.
     if (this.#follow !== follow) return;
     const number = header === null ? null : numberOf(header);
-    if (number === null || hash(newest) === null || number <= (this.#blocks.at(-1)?.number ?? -1)) return;
-    this.#blocks.push({ number, hash: newest });
+    if (number === null || hash(newest) === null || number <= (this.#blocks.at(-1)?.number ?? -1)) {
+      this.#unpin([newest]);
+      return;
+    }
+    this.#blocks.push({ number, hash: newest, runtime });
     this.#unpin(this.#blocks.splice(0, this.#blocks.length - KEPT).map((one) => one.hash));
     this.#say('open');
     this.#announce(this.#handlers);
@@ -234,7 +244,7 @@ export class Light {
     this.#operations.clear();
     this.#upgrades.clear();
     this.#follow = null;
-    this.#metadata = null;
+    this.#runtime += 1;
     this.#blocks = [];
     for (const { reject } of lost) reject(new Gone('the light client begins anew'));
     this.#begin().catch(() => {});
@@ -244,7 +254,7 @@ export class Light {
   async #look() {
     const { peers } = object(await this.#request('system_health', []).catch(() => null));
     if (peers === 0) this.#say('alone');
-    else if (this.#is === 'alone') this.#say(this.#blocks.length > 0 ? 'open' : 'connecting');
+    else if (peers > 0 && this.#is === 'alone') this.#say(this.#blocks.length > 0 ? 'open' : 'connecting');
   }
 
   #say(is) {

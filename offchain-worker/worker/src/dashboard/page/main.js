@@ -7,12 +7,12 @@ import { asked } from './links.js';
 import { aloud, body, head } from './page.js';
 import { Client } from './rpc.js';
 import { begin } from './smoldot.js';
-import { trust } from './trust.js';
+import { PEERS, trust } from './trust.js';
 
 const told = (name) => document.querySelector(`meta[name="${name}"]`)?.content || null;
 /** Whether a light client in this page checks what is shown. */
 const isLight = told('cairn-light') !== null;
-const url = isLight ? 'peers of the chain' : told('cairn-node') ?? 'ws://127.0.0.1:9944';
+const url = isLight ? PEERS : told('cairn-node') ?? 'ws://127.0.0.1:9944';
 const [top, main, live] = ['top', 'body', 'live'].map((id) => document.getElementById(id));
 
 let last = null;

@@ -69,8 +69,19 @@ export class Reader {
     return new TextDecoder().decode(this.bytes());
   }
 
+  /** A number of items, each of which has a byte at least: a short answer cannot stand for a long list. */
+  items() {
+    return this.few(this.length());
+  }
+
+  /** The same where it is known from elsewhere. */
+  few(count) {
+    if (count > this.#bytes.length - this.#at) throw new Error('the bytes end too early');
+    return count;
+  }
+
   list(read) {
-    const count = this.length();
+    const count = this.items();
     const items = [];
     for (let nth = 0; nth < count; nth += 1) items.push(read(this));
     return items;
@@ -244,8 +255,8 @@ export class Metadata {
     switch (type.is) {
       case 'composite': return this.#composite(type, of, depth + 1);
       case 'variant': return this.#variant(type, of, depth + 1);
-      case 'sequence': return this.#many(type.item, of.length(), of, depth + 1);
-      case 'array': return this.#many(type.item, type.count, of, depth + 1);
+      case 'sequence': return this.#many(type.item, of.items(), of, depth + 1);
+      case 'array': return this.#many(type.item, of.few(type.count), of, depth + 1);
       case 'tuple': return type.items.length === 0 ? null : type.items.map((item) => this.#read(item, of, depth + 1));
       case 'primitive': return primitive(type.kind, of);
       case 'compact': return plain(of.compact());

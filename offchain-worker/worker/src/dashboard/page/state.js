@@ -1,6 +1,7 @@
 // What is said where there is nothing to be shown: at the beginning, without a node, and where an answer is wrong.
 
 import { h } from './dom.js';
+import { PEERS } from './trust.js';
 
 /** Why a part is not there. */
 export const fault = (part) => h('p', { class: 'fault', role: 'note' }, part.error);
@@ -18,11 +19,17 @@ export function link({ link: { is, wait, why, genesis }, seen }, url) {
     case 'alone':
       return ['disconnected', `No peer of the chain answers. The light client goes on looking for one.${stays}`];
     case 'wrong':
-      return ['wrong chain', `${url} is of another chain (genesis ${genesis ?? 'not told'}) than this page is for.`];
+      return ['wrong chain', `${wrong(url, genesis ?? 'not told')} than this page is for.`];
     default:
       return ['fault', `This page met something that it does not understand: ${why}. Load it again.`];
   }
 }
+
+/** What is of another chain: a light client meets no peers but those of its specification. */
+const wrong = (url, genesis) => {
+  const what = url === PEERS ? 'The specification that this page was given' : url;
+  return `${what} is of another chain (genesis ${genesis})`;
+};
 
 const seconds = (wait) => (wait < 1_500 ? 'a second' : `${Math.round(wait / 1000)} seconds`);
 
