@@ -330,7 +330,7 @@ HeteroSparseLoCo (arXiv 2601.02360) models more than 97 %.
 
 ## Where a contributor's round goes, in seconds
 
-| line | overlap | contributors | train | seal | upload | reveal | attest | final | fetch | apply | disk | beside: ahead |
+| line | overlap | contributors | train | seal | upload | reveal | attest | final | fetch | apply | disk | ahead |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
