@@ -73,7 +73,7 @@ export class FakeNode {
     socket.on('message', (data) => this.#hear(one, JSON.parse(data)));
   }
 
-  #hear(one, { id, method, params }) {
+  #hear(one, { id, method, params = [] }) {
     this.asked.push([method, params]);
     const subscribes = { chain_subscribeNewHeads: 'number', chain_subscribeFinalizedHeads: 'finalized' }[method];
     if (subscribes) {

@@ -26,7 +26,7 @@ const ENDS: [(&str, &str); 3] = [
 ];
 
 /// Commands that are not run, and why. They are still held against what their programs understand.
-const NOT_RUN: [(&str, &str, &str); 10] = [
+const NOT_RUN: [(&str, &str, &str); 11] = [
     (
         "",
         "make ",
@@ -43,6 +43,11 @@ const NOT_RUN: [(&str, &str, &str); 10] = [
         "docs/gpu.md",
         "cairn bench train --config 1b",
         "needs a GPU",
+    ),
+    (
+        "docs/engines.md",
+        "cairn bench train --config 1b",
+        "needs several GPUs",
     ),
     (
         "docs/study.md",
