@@ -314,6 +314,7 @@ validator that measures; 4 bytes a parameter written to disk by each outer step,
 - In rows with an overlap of 1 a round is trained while the one before it is revealed, attested and settled
   ([the rule](protocol.md#overlap-what-is-trained-ahead)), and a contribution is sent while the next one is trained.
   What writes to the disk still holds up training, as it does in `cairn mine`.
+  It costs [much in loss](study.md#rounds-that-overlap) with the rates that are best without it.
 - Nothing is audited, nobody joins, crashes or is late, and no message is lost.
 - Work of different members, and opening files beside other work, do not slow each other down.
 
