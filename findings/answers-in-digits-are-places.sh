@@ -10,8 +10,8 @@
 #   - as a template a text of digits is taken for a place, from 0: "2" of the choices 1, 2, 3 is 3, and the model scores
 #     0.0, with no warning.
 #
-# So a new task of `cairn eval` whose answers are numbers, written like the harness's own examples, scores nonsense.
-# Give places (`scripts/eval/task.py` does), or name the field.
+# So a task whose answers are numbers, written like the harness's own examples, scores nonsense.
+# Give places, or name the field.
 # Ends with 0 while this is so, and with 1 and what changed if not. Needs python3 with venv, and a package index.
 set -euo pipefail
 

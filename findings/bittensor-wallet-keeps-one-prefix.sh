@@ -8,7 +8,7 @@
 #   - with ss58_format=63, substrate-interface's address begins with 7; bittensor-wallet's is that of prefix 42, while
 #     its ss58_format is 63;
 #   - made from an address of prefix 63, bittensor-wallet's shows that one, while its ss58_format is 42;
-#   - 11077, the prefix of Cairn's networks, is an OverflowError: it keeps a prefix in a byte.
+#   - a prefix of two bytes, such as 11077, is an OverflowError: it keeps a prefix in a byte.
 #
 # So a key of a chain with another prefix than 42 is shown by an address that begins with 5, and no comparison of texts
 # finds it among those that the chain's other tools show: compare public keys.

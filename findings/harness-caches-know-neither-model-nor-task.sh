@@ -11,8 +11,7 @@
 #     anew, the same questions with their choices in another order, the old ones are asked, and what the model says of
 #     them is held against the new file's answers: the right model gets 0.0, with no warning.
 #
-# Who evaluates each round of a run, or makes a task anew under its name, should give each its own cache, or none;
-# `cairn eval` uses none.
+# Who evaluates each round of a run, or makes a task anew under its name, should give each its own cache, or none.
 # Ends with 0 while this is so, and with 1 and what changed if not. Needs python3 with venv, and a package index.
 set -euo pipefail
 

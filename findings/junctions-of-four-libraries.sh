@@ -4,8 +4,8 @@
 # Versions: @polkadot/keyring and @polkadot/util-crypto 14.0.3; @polkadot-labs/hdkd 0.0.28 with hdkd-helpers 0.0.30;
 # substrate-interface 1.8.1; bittensor-wallet 4.1.1.
 #
-# Substrate reads a junction as a number if it is a u64 in decimal digits, and else as a text; so do `cairn`,
-# `cairn-node key` and bittensor-wallet. `//Alice` and `//1` are the same everywhere. Seen:
+# Substrate reads a junction as a number if it is a u64 in decimal digits, and else as a text; so does
+# bittensor-wallet. `//Alice` and `//1` are the same everywhere. Seen:
 #
 #   - `//0x1234` is another account in each of the four: a text (bittensor-wallet), its two bytes with no length before
 #     them (polkadot.js), with one (substrate-interface), and the number 4660 (hdkd);

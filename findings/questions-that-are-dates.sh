@@ -9,7 +9,7 @@
 #   - choices do so by themselves: lists of dates become lists of datetime;
 #   - one more row, whose question is no date, and all are asked as they are in the file.
 #
-# So a new task of `cairn eval` that asks when an address was given is scored on texts that are not in its file, and
+# So a task that asks when an address was given is scored on texts that are not in its file, and
 # rows that are added change what others ask. A word before the date, in the file, keeps it a text.
 # Ends with 0 while this is so, and with 1 and what changed if not. Needs python3 with venv, and a package index.
 set -euo pipefail
