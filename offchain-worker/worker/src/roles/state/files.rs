@@ -16,7 +16,7 @@ const VERSION: u32 = 3;
 /// The manifest's name.
 pub(super) const MANIFEST: &str = "manifest.json";
 /// The lock's name.
-pub(super) const LOCK: &str = "lock";
+pub const LOCK: &str = "lock";
 /// The most bytes that a manifest can have.
 pub(super) const MAX_MANIFEST: u64 = 1 << 20;
 

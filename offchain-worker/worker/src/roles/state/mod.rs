@@ -13,6 +13,8 @@ mod files;
 mod place;
 mod saved;
 
+#[cfg(test)]
+pub use files::LOCK;
 pub use files::{Identity, StateError};
 pub use place::{kept, Kept, StatePlace};
 pub use saved::{floats, read, Audited, Change, OpenChange, Saved, StateDir, Traced};

@@ -1,6 +1,6 @@
 //! A small run, its store, and the workers of a test.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cairn_chain::{AccountId, Keypair};
@@ -12,6 +12,7 @@ use cairn_primitives::{
     ModelShape, Nano, OuterStep, Round, RunConfig, Text, H256,
 };
 use cairn_store::{paths, Store, StoreError};
+use nix::fcntl::{Flock, FlockArg};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -24,7 +25,7 @@ use crate::{
     roles::{
         miner::mine,
         sources::{PeerOptions, Reach},
-        state::StatePlace,
+        state::{StatePlace, LOCK},
         stores::Stores,
         validator::validate,
         Behaviour, RoleError, WorkerOptions,
@@ -390,6 +391,22 @@ impl Network {
         let worker = self.workers.remove(index);
         worker.task.abort();
         let _ = worker.task.await;
+        self.until_unlocked(name).await;
+    }
+
+    /// Waits until nothing holds a worker's state any more. The end of a process ends all of its threads at once; that
+    /// of a task lets a thread that computes go on to its end, and hold the lock until then.
+    async fn until_unlocked(&self, name: &str) {
+        let directory = self.state_dir(name);
+        let below = std::fs::read_dir(&directory).into_iter().flatten();
+        let below = below.map(|entry| entry.expect("readable").path());
+        let locks = below.chain([directory.clone()]).map(|at| at.join(LOCK));
+        for lock in locks.filter(|lock| lock.is_file()) {
+            let file = File::options().write(true).open(&lock).expect("a file");
+            let wait = move || Flock::lock(file, FlockArg::LockExclusive).map(drop);
+            let waited = tokio::task::spawn_blocking(wait).await.expect("no panic");
+            waited.expect("the lock");
+        }
     }
 
     /// Waits until a worker (of several of that name the last one) has stopped by itself, and gives the
