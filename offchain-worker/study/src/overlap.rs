@@ -109,6 +109,7 @@ fn made_good_besides() -> Vec<Cell> {
         less(0.5, two()),
         late(two()),
         less(0.75, few()),
+        outside(1.25, 0.0, less(0.75, few())),
         less(0.25, few()),
         eager(0.5, few()),
         inside(DENSE_RATE, late(few())),
