@@ -82,6 +82,19 @@ pub enum Heard {
     Deducted,
 }
 
+/// What becomes of a round's step that was found while the step of the round before it was applied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Met {
+    /// It is taken whole.
+    #[default]
+    Ignored,
+    /// It is less by so much of the step before: negative momentum, against what a delay does (arXiv 1605.09774).
+    Less(f64),
+    /// Where the step before goes in its direction, it is less by that, down to nothing.
+    Deducted,
+}
+
 /// One cell of the study.
 ///
 /// Settings with a default came later: lines without them stay readable and keep their names.
@@ -149,6 +162,15 @@ pub struct Cell {
     /// many before it began, or at the first. 1 is what the protocol's `overlap = 1` does.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub delay: usize,
+    /// With a delay of 1: a worker begins at its base less so much of what it sent in the round before, as that was
+    /// encoded. One part in R, or all of it (eager updates, arXiv 2502.12996).
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub eager: f64,
+    /// With a delay of 1: workers begin at their base, further by so much of the last step that led to it.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub repeated: f64,
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub met: Met,
 }
 
 /// Whether a setting is what a line without it has.
@@ -188,6 +210,9 @@ impl Cell {
             slow,
             combine,
             delay,
+            eager,
+            repeated,
+            met,
         } = self;
         let mut name = format!(
             "{method:?} R={workers} H={inner_steps} rounds={rounds} windows={windows} inner={inner_rate} seed={seed}"
@@ -230,6 +255,9 @@ impl Cell {
         setting(!is_usual(slow), format!("slow={slow}"));
         setting(!is_usual(combine), format!("combine={combine:?}"));
         setting(!is_usual(delay), format!("delay={delay}"));
+        setting(!is_usual(eager), format!("eager={eager}"));
+        setting(!is_usual(repeated), format!("repeated={repeated}"));
+        setting(!is_usual(met), format!("met={met:?}"));
         name.to_lowercase()
     }
 
@@ -292,18 +320,45 @@ impl Cell {
         if self.combine == Combination::Tokens {
             settings.push("combined by tokens".into());
         }
+        settings.extend(self.of_the_delay());
+        settings.join(", ")
+    }
+
+    /// The delay, and what is to make up for it, for people.
+    fn of_the_delay(&self) -> Vec<String> {
+        let mut settings = Vec::new();
         match self.delay {
             0 => {}
             1 => settings.push("a round late".into()),
             rounds => settings.push(format!("{rounds} rounds late")),
         }
-        settings.join(", ")
+        if self.eager != 0.0 {
+            settings.push(format!("eager, {} of its own", self.eager));
+        }
+        if self.repeated != 0.0 {
+            settings.push(format!("{} of the last step repeated", self.repeated));
+        }
+        match self.met {
+            Met::Ignored => {}
+            Met::Less(share) => settings.push(format!("less {share} of the step before")),
+            Met::Deducted => settings.push("the step before deducted".into()),
+        }
+        settings
     }
 
-    /// Whether it has no delay, or can have one: with a delay nobody knows yet what came of the last round.
-    pub fn can_be_late(&self) -> bool {
+    /// Why it cannot be trained, if it cannot.
+    pub fn fault(&self) -> Option<&'static str> {
         let knows = self.heard != Heard::Ignored || self.expected != 0.0;
-        self.delay == 0 || (self.method != Method::AdamW && !knows)
+        if self.delay != 0 && (self.method == Method::AdamW || knows) {
+            // with a delay nobody knows yet what came of the last round
+            return Some("leave out `delay`, or what goes on from the last round");
+        }
+        let is_eager = self.eager != 0.0;
+        if self.delay != 1 && (is_eager || self.repeated != 0.0 || self.met != Met::Ignored) {
+            return Some("`eager`, `repeated` and `met` take a `delay` of 1");
+        }
+        let goes_on = self.after != After::Nothing;
+        (is_eager && goes_on).then_some("leave out `eager`, or `after`: what is sent is no step")
     }
 
     /// Inner steps that a worker makes in a round. One AdamW of all knows no slow ones.
@@ -394,10 +449,43 @@ mod tests {
         cells[1].method = Method::AdamW;
         cells[2].heard = Heard::Deducted;
         cells[3].expected = 0.5;
-        assert!(cells.iter().all(Cell::can_be_late));
+        let faulty = |cells: &[Cell]| -> Vec<bool> {
+            let faults = cells.iter().map(Cell::fault);
+            faults.map(|fault| fault.is_some()).collect()
+        };
+        assert_eq!(faulty(&cells), [false; 4]);
         cells.iter_mut().for_each(|cell| cell.delay = 1);
-        let can: Vec<bool> = cells.iter().map(Cell::can_be_late).collect();
-        assert_eq!(can, [true, false, false, false]);
+        assert_eq!(faulty(&cells), [false, true, true, true]);
+    }
+
+    /// Of a delay of one round, and of no other.
+    #[test]
+    fn what_makes_up_for_a_delay_takes_one() {
+        let cell = Cell {
+            delay: 1,
+            ..cairn(4, 15, 5, 16, 1.0)
+        };
+        let mut cells = vec![cell.clone(); 4];
+        cells[0].eager = 0.25;
+        cells[1].repeated = 1.0;
+        cells[2].met = Met::Less(0.5);
+        cells[3].met = Met::Deducted;
+        let names = ["eager=0.25", "repeated=1", "met=less(0.5)", "met=deducted"];
+        for (mut late, name) in cells.into_iter().zip(names) {
+            assert_eq!(late.name(), format!("{} {name}", cell.name()));
+            assert!(late.besides().starts_with("a round late, "));
+            let line = serde_json::to_string(&late).unwrap();
+            assert_eq!(serde_json::from_str::<Cell>(&line).unwrap(), late);
+            assert_eq!(late.fault(), None);
+            for delay in [0, 2] {
+                late.delay = delay;
+                assert!(late.fault().is_some(), "{late:?}");
+            }
+        }
+        let mut eager = Cell { eager: 1.0, ..cell };
+        assert_eq!(eager.fault(), None);
+        eager.after = After::Muon(1.0);
+        assert!(eager.fault().is_some(), "momentum is no step");
     }
 
     #[test]

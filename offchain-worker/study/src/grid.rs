@@ -4,11 +4,12 @@ use std::collections::HashSet;
 
 use cairn_primitives::Combination;
 
-use crate::cell::{After, Cell, Heard, Inner, Method, Places, Quantiser};
+use crate::cell::{After, Cell, Heard, Inner, Met, Method, Places, Quantiser};
 use crate::dense::Code;
+use crate::overlap;
 
 /// Inner rate of AdamW and DiLoCo, the best of 1.5e-3, 3e-3 and 6e-3.
-const DENSE_RATE: f64 = 3e-3;
+pub const DENSE_RATE: f64 = 3e-3;
 /// Inner rate of the sparse methods, likewise.
 const SPARSE_RATE: f64 = 6e-3;
 
@@ -73,6 +74,9 @@ pub fn base(method: Method, workers: usize, inner_steps: usize, rounds: usize) -
         slow: 0,
         combine: Combination::Trust,
         delay: 0,
+        eager: 0.0,
+        repeated: 0.0,
+        met: Met::Ignored,
     }
 }
 
@@ -165,7 +169,7 @@ fn often(inner_steps: usize, rounds: usize) -> Cell {
 }
 
 /// The same with a β that goes in a straight line from `from` in the first round to `to` in the last.
-fn remembering(from: f64, to: f64, cell: Cell) -> Cell {
+pub fn remembering(from: f64, to: f64, cell: Cell) -> Cell {
     Cell {
         decay_at_the_end: Some(to),
         ..decaying(from, cell)
@@ -198,7 +202,8 @@ pub fn partial(workers: usize, inner_steps: usize, rounds: usize, kept_per_block
     }
 }
 
-fn outside(outer_rate: f64, momentum: f64, cell: Cell) -> Cell {
+/// The same with a rate and Nesterov momentum outside.
+pub fn outside(outer_rate: f64, momentum: f64, cell: Cell) -> Cell {
     Cell {
         outer_rate,
         momentum,
@@ -206,7 +211,8 @@ fn outside(outer_rate: f64, momentum: f64, cell: Cell) -> Cell {
     }
 }
 
-fn inside(inner_rate: f64, cell: Cell) -> Cell {
+/// The same with a rate inside.
+pub fn inside(inner_rate: f64, cell: Cell) -> Cell {
     Cell { inner_rate, ..cell }
 }
 
@@ -232,11 +238,6 @@ pub fn quick() -> Vec<Cell> {
         templar(2, 5, 4, 64),
         ours(2, 5, 4, 64),
     ]
-}
-
-/// The same with rounds that overlap: each begins where the one before it began.
-pub fn late(cell: Cell) -> Cell {
-    Cell { delay: 1, ..cell }
 }
 
 /// What one question takes.
@@ -267,7 +268,7 @@ pub fn sections() -> Vec<Section> {
 
 /// Questions whose cells are trained only if they are [asked for](only).
 pub fn further() -> Vec<Section> {
-    vec![overlap()]
+    vec![overlap::costs(), overlap::made_good()]
 }
 
 /// All cells, each once, question by question.
@@ -628,32 +629,6 @@ fn muon() -> Section {
     }
 }
 
-/// What it costs that a round begins before the one before it is applied.
-fn overlap() -> Section {
-    let (r, h) = (4, STEPS);
-    let mut cells = Vec::new();
-    let mut beside = |seed, cell: Cell| {
-        let cell = Cell { seed, ..cell };
-        cells.extend([cell.clone(), late(cell)]);
-    };
-    for seed in SEEDS {
-        for few in [chosen(r, h, 40), chosen(r, 30, 20)] {
-            beside(seed, few.clone());
-            beside(seed, remembering(0.5, 0.95, few));
-        }
-    }
-    for seed in SEEDS {
-        beside(seed, diloco(r, h, 40));
-    }
-    for kept in LADDER_DENSITIES.into_iter().filter(|kept| *kept != 96) {
-        beside(1, tuned(r, h, 40, kept));
-    }
-    Section {
-        title: "Rounds that overlap",
-        cells,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -664,13 +639,14 @@ mod tests {
         let of_the_question = only("Overlap");
         let late = only("delay=1");
         assert!(late.iter().all(|cell| cell.delay == 1));
-        assert_eq!(2 * late.len(), of_the_question.len());
-        for cell in &late {
+        let asked = late.iter().filter(|cell| of_the_question.contains(cell));
+        assert_eq!(2 * asked.clone().count(), of_the_question.len());
+        for cell in asked {
             let at_once = Cell {
                 delay: 0,
                 ..cell.clone()
             };
-            assert!(of_the_question.contains(cell) && of_the_question.contains(&at_once));
+            assert!(of_the_question.contains(&at_once));
         }
         assert!(!late.is_empty() && all().iter().all(|cell| cell.delay == 0));
         assert_eq!(only("The quantiser"), quantisers().cells);
@@ -679,7 +655,7 @@ mod tests {
 
     #[test]
     fn no_cell_comes_twice() {
-        for cells in [quick(), all(), only("overlap")] {
+        for cells in [quick(), all(), only("overlap"), overlap::made_good().cells] {
             let names: HashSet<String> = cells.iter().map(Cell::name).collect();
             assert_eq!(names.len(), cells.len());
         }

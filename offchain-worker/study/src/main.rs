@@ -12,9 +12,11 @@
 
 mod cell;
 mod corpus;
+mod delay;
 mod dense;
 mod grid;
 mod methods;
+mod overlap;
 mod plot;
 mod record;
 mod report;

@@ -8,8 +8,9 @@ use cairn_protocol::combination::{self, Brought};
 use cairn_trainer::muon::orthogonal;
 
 use crate::cell::{After, Cell, Heard, Method, Places, Quantiser};
+use crate::delay::{left, subtract, LastRound};
 use crate::dense::rounded;
-use crate::scatter::{bins, scatter, Values};
+use crate::scatter::{bins, placed, scatter, Values};
 use crate::turns::in_turn;
 use crate::Failed;
 
@@ -24,6 +25,8 @@ pub struct Exchange<'a> {
     errors: Vec<Vec<f32>>,
     /// The outer momentum, or the last step.
     velocity: Vec<f32>,
+    /// What is to make up for a delay.
+    last: LastRound,
     /// Bytes that one worker has sent.
     pub bytes: u64,
     /// The sum of a round's inner rates.
@@ -38,19 +41,20 @@ impl<'a> Exchange<'a> {
             layout,
             errors: vec![zeros.clone(); cell.workers],
             velocity: zeros,
+            last: LastRound::new(cell, layout),
             bytes: 0,
             path: 0.0,
         }
     }
 
-    /// The parameters at which a worker begins a round.
-    pub fn start(&self, worker: usize, theta: &[f32]) -> Vec<f32> {
-        let ahead = self.cell.ahead as f32;
-        if ahead == 0.0 {
-            return theta.to_vec();
+    /// The parameters at which a worker begins a round that is made from `base`.
+    pub fn start(&self, worker: usize, base: &[f32]) -> Vec<f32> {
+        let mut start = base.to_vec();
+        if self.cell.ahead != 0.0 {
+            subtract(&mut start, self.cell.ahead as f32, &self.errors[worker]);
         }
-        let errors = theta.iter().zip(&self.errors[worker]);
-        errors.map(|(theta, error)| theta - ahead * error).collect()
+        self.last.begin(worker, &mut start);
+        start
     }
 
     /// Moves the parameters by what the workers found in a round.
@@ -67,6 +71,7 @@ impl<'a> Exchange<'a> {
         self.exchanged(theta, round, deltas)?;
         self.orthogonalised(theta, &before);
         self.outside(theta, &before, round);
+        self.last.met(theta, &before);
         Ok(())
     }
 
@@ -103,6 +108,7 @@ impl<'a> Exchange<'a> {
         match self.cell.method {
             Method::AdamW | Method::DiLoCo => {
                 self.bytes += 4 * theta.len() as u64;
+                self.last.sent(deltas.iter().cloned());
                 mean(deltas, theta);
             }
             Method::Templar | Method::Cairn => self.sparse(theta, round, deltas)?,
@@ -148,6 +154,7 @@ impl<'a> Exchange<'a> {
             sent.push(all);
         }
         self.bytes += (bits / 8.0 / deltas.len() as f64).ceil() as u64;
+        self.last.sent(sent.iter().cloned());
         mean(&sent, theta);
     }
 
@@ -199,15 +206,28 @@ impl<'a> Exchange<'a> {
     }
 
     fn apply(&mut self, theta: &mut [f32], sent: Vec<Vec<SparseTensor>>) -> Result<(), Failed> {
+        let layout = self.layout;
         match self.quantiser() {
-            Quantiser::Levels => self.step(theta, sent),
+            Quantiser::Levels => {
+                let values = |tensors: &Vec<SparseTensor>| {
+                    let of_each = tensors.iter().map(SparseTensor::values);
+                    placed(layout, of_each.map(|values| values.map(numbered)))
+                };
+                self.last.sent(sent.iter().map(values));
+                self.step(theta, sent)
+            }
             quantiser => {
                 let values: Vec<Vec<Values>> = sent
                     .iter()
                     .enumerate()
                     .map(|(worker, tensors)| self.round_anew(worker, tensors, quantiser))
                     .collect();
-                scatter(theta, self.layout, &values, self.rho());
+                let of_each = values.iter().map(|tensors| {
+                    let tensors = tensors.iter().map(|values| values.iter().copied());
+                    placed(layout, tensors)
+                });
+                self.last.sent(of_each);
+                scatter(theta, layout, &values, self.rho());
                 Ok(())
             }
         }
@@ -366,12 +386,9 @@ impl<'a> Exchange<'a> {
     }
 }
 
-/// What is left to say where the parameters moved too.
-fn left(unsent: f32, moved: f32) -> f32 {
-    match unsent.is_sign_negative() == moved.is_sign_negative() {
-        true => (unsent.abs() - moved.abs()).max(0.0).copysign(unsent),
-        false => unsent,
-    }
+/// A value with its place as a number.
+fn numbered((place, value): (u32, f32)) -> (usize, f32) {
+    (place as usize, value)
 }
 
 /// The Euclidean norm.
@@ -547,18 +564,42 @@ mod tests {
         assert!(vector.into_iter().all(|(theta, delta)| *theta == -delta));
     }
 
+    /// What a worker begins the next round with is what it sent: what it found less what it keeps.
     #[test]
-    fn what_the_parameters_moved_is_said_no_more() {
-        let found = [
-            (1.0, 0.25),
-            (1.0, 2.0),
-            (-1.0, -0.25),
-            (-1.0, 0.5),
-            (1.0, -0.5),
-            (1.0, 0.0),
-        ];
-        let found = found.map(|(unsent, moved)| left(unsent, moved));
-        assert_eq!(found, [0.75, 0.0, -0.75, -1.0, 1.0, 1.0]);
+    fn an_eager_worker_begins_with_what_it_sent() {
+        let sparse = |quantiser| Cell {
+            quantiser,
+            ..cairn(2, 1, 1, 64, 0.0)
+        };
+        for cell in [
+            base(Method::DiLoCo, 2, 1, 1),
+            Cell {
+                code: Code::Two,
+                ..base(Method::Dense, 2, 1, 1)
+            },
+            sparse(Quantiser::Levels),
+            sparse(Quantiser::Bins),
+        ] {
+            let layout = layout();
+            let cell = Cell {
+                delay: 1,
+                eager: 0.5,
+                ..cell
+            };
+            let mut exchange = Exchange::new(&cell, &layout);
+            let start = vec![1.0; layout.parameters()];
+            assert_eq!(exchange.start(1, &start), start, "nothing is sent yet");
+            let deltas = deltas(2, layout.parameters());
+            let mut theta = start.clone();
+            exchange.round(&mut theta, 0, &deltas).unwrap();
+            let begun = exchange.start(1, &start);
+            let kept = deltas[1].iter().zip(&exchange.errors[1]);
+            for (begun, (found, kept)) in begun.iter().zip(kept) {
+                let expected = 1.0 - 0.5 * (found - kept);
+                assert!((begun - expected).abs() < 1e-6, "{cell:?}");
+            }
+            assert!(begun != start && begun != exchange.start(0, &start));
+        }
     }
 
     /// Rate and momentum by hand: changes of 1 in each round, momentum 0.5, rate 2.

@@ -4,6 +4,7 @@ use std::{collections::HashSet, fs, path::Path};
 
 use crate::cell::{Cell, Method};
 use crate::grid::{self, Section, SHORT, STEPS};
+use crate::overlap::late;
 use crate::plot::{Plot, Series};
 use crate::record::Record;
 use crate::train::Finished;
@@ -130,7 +131,7 @@ fn bytes(record: &Record) -> Plot {
         }
         series.push(line(&format!("ours, H = {inner_steps}"), &cells));
     }
-    let late = grid::LADDER_DENSITIES.map(|kept| grid::late(grid::tuned(4, STEPS, 40, kept)));
+    let late = grid::LADDER_DENSITIES.map(|kept| late(grid::tuned(4, STEPS, 40, kept)));
     series.push(line(&format!("ours, H = {STEPS}, a round late"), &late));
     let adamw = record.of(&grid::adamw(4, STEPS, 40));
     Plot {
@@ -289,7 +290,7 @@ mod tests {
         let at_once = grid::chosen(4, STEPS, 40);
         record.add(finished(&at_once)).unwrap();
         assert!(!table(&record).contains("Rounds that overlap") && !drawn(&record));
-        record.add(finished(&grid::late(at_once))).unwrap();
+        record.add(finished(&late(at_once))).unwrap();
         let table = table(&record);
         let (_, section) = table.split_once("\n## Rounds that overlap\n").unwrap();
         assert_eq!(section.matches("| Cairn | 4 | 15 | 40 | 96 |").count(), 2);

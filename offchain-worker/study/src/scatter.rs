@@ -17,6 +17,20 @@ pub fn scatter(theta: &mut [f32], layout: &Layout, sent: &[Vec<Values>], rho: f6
     }
 }
 
+/// Each tensor's values at their places, and nothing elsewhere.
+pub fn placed<T>(layout: &Layout, tensors: impl Iterator<Item = T>) -> Vec<f32>
+where
+    T: Iterator<Item = (usize, f32)>,
+{
+    let mut all = vec![0.0; layout.parameters()];
+    for (values, (_, range)) in tensors.zip(layout.ranges()) {
+        for (place, value) in values {
+            all[range.start + place] = value;
+        }
+    }
+    all
+}
+
 fn scatter_tensor(theta: &mut [f32], range: Range<usize>, sent: &[&Values], least: u32) {
     let theta = &mut theta[range];
     let (mut sums, mut senders) = (vec![0f32; theta.len()], vec![0u32; theta.len()]);

@@ -1,6 +1,6 @@
 //! One cell, from first parameters to held-out loss.
 
-use std::{collections::VecDeque, time::Instant};
+use std::time::Instant;
 
 use cairn_primitives::{InnerOptimizer, Layout, Matrices, ModelShape, Muon, Nano};
 use cairn_trainer::{config, initial_parameters, optimizer::learning_rate, AdamState, Trainer};
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cell::{After, Cell, Inner, Method};
 use crate::corpus::{Text, LENGTH};
+use crate::delay::Bases;
 use crate::methods::Exchange;
 use crate::Failed;
 
@@ -39,12 +40,8 @@ pub struct Finished {
 
 /// Trains a cell.
 pub fn run(cell: &Cell, text: &Text) -> Result<Finished, Failed> {
-    if !cell.can_be_late() {
-        return Err(format!(
-            "{}: leave out `delay`, or what goes on from the last round",
-            cell.name()
-        )
-        .into());
+    if let Some(fault) = cell.fault() {
+        return Err(format!("{}: {fault}", cell.name()).into());
     }
     let start = Instant::now();
     let shape = config::named("tiny").ok_or("no model of that name")?;
@@ -129,12 +126,12 @@ impl<'a> Training<'a> {
         let mut moments: Vec<AdamState> = (0..self.cell.workers)
             .map(|_| AdamState::of(self.layout, &optimizer))
             .collect();
-        let mut bases = Bases::new(self.cell.delay);
+        let mut bases = Bases::new(self.cell);
         for round in 0..self.cell.rounds {
             let base = bases.begin(&self.theta);
             let mut deltas = Vec::with_capacity(self.cell.workers);
             for (worker, adam) in moments.iter_mut().enumerate() {
-                let start = self.exchange.start(worker, base);
+                let start = self.exchange.start(worker, &base);
                 let mut params = start.clone();
                 for step in self.steps_of(round).take(self.cell.steps_of(worker)) {
                     let windows = windows_of(self.cell, self.text, worker, step);
@@ -196,29 +193,6 @@ impl<'a> Training<'a> {
             losses.push((mean.rounds, loss));
         }
         Ok(losses)
-    }
-}
-
-/// The parameters with which the last rounds began.
-struct Bases {
-    /// Rounds between the one that began with them and the one that is made from them.
-    delay: usize,
-    last: VecDeque<Vec<f32>>,
-}
-
-impl Bases {
-    fn new(delay: usize) -> Bases {
-        let last = VecDeque::new();
-        Bases { delay, last }
-    }
-
-    /// What a round is made from that begins with `theta`.
-    fn begin(&mut self, theta: &[f32]) -> &[f32] {
-        self.last.push_back(theta.to_vec());
-        if self.last.len() > self.delay + 1 {
-            self.last.pop_front();
-        }
-        &self.last[0]
     }
 }
 
@@ -309,7 +283,8 @@ fn optimizer(cell: &Cell, batches: usize) -> Result<InnerOptimizer, Failed> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::{cairn, diloco, late};
+    use crate::grid::{base, cairn, diloco};
+    use crate::overlap::late;
 
     /// Some thousand parameters.
     fn shape() -> ModelShape {
@@ -402,6 +377,23 @@ mod tests {
             let loss = held_out(&mut trainer, &thetas[4], &text).unwrap();
             assert_eq!(on_the_way, [(4, loss)]);
         }
+    }
+
+    /// Alone, and with all of what it sent, it begins where it would without a delay.
+    #[test]
+    fn an_eager_worker_alone_is_not_late() {
+        let text = text();
+        let at_once = Cell {
+            windows: 1,
+            ..base(Method::DiLoCo, 1, 2, 5)
+        };
+        let late = late(at_once.clone());
+        let eager = Cell {
+            eager: 1.0,
+            ..late.clone()
+        };
+        let [at_once, late, eager] = [at_once, late, eager].map(|cell| trained(&cell, &text).0);
+        assert!(eager == at_once && late != at_once);
     }
 
     #[test]
