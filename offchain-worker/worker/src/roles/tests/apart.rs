@@ -1,11 +1,11 @@
 //! Members that have a store each, and reach each other as peers only.
 
-use std::time::Duration;
+use std::path::Path;
 
 use cairn_primitives::{Phase, Round, Uid};
 use cairn_store::Store;
 
-use super::network::{committed, ledger, play, play_until_attested, revealed};
+use super::network::{committed, ledger, play, play_until_attested, revealed, HANGS};
 use crate::roles::{
     testing::{sealed_file, Network, State, NETUID},
     Behaviour,
@@ -13,8 +13,6 @@ use crate::roles::{
 
 const MINERS: [&str; 2] = ["Alice", "Bob"];
 const VALIDATORS: [&str; 2] = ["Victor", "Vera"];
-/// After this time something hangs, on however busy a machine.
-const PATIENCE: Duration = Duration::from_secs(240);
 
 fn names() -> impl Iterator<Item = &'static str> {
     MINERS.into_iter().chain(VALIDATORS)
@@ -38,6 +36,13 @@ async fn has_all(network: &Network, store: &Store, round: Round) -> bool {
     true
 }
 
+/// Takes a directory away at a stroke: removed file by file, it could get new ones meanwhile.
+fn take_away(directory: &Path) {
+    let gone = directory.with_extension("gone");
+    std::fs::rename(directory, &gone).expect("it was there");
+    std::fs::remove_dir_all(gone).expect("nobody else knows of it");
+}
+
 /// Waits until the store of `name` has the files of all miners of a round.
 async fn until_has_all(network: &Network, name: &str, round: Round) {
     let store = network.store_of(name);
@@ -46,7 +51,7 @@ async fn until_has_all(network: &Network, name: &str, round: Round) {
             tokio::task::yield_now().await;
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, has_all).await;
+    let waited = tokio::time::timeout(HANGS, has_all).await;
     waited.unwrap_or_else(|_| panic!("{name} does not have the files of round {round}"));
 }
 
@@ -102,7 +107,7 @@ async fn what_makers_that_are_gone_made_comes_from_those_who_attested() {
     for name in MINERS {
         network.kill(name).await;
         let store = network.store_of(name).directory().expect("a directory");
-        std::fs::remove_dir_all(store).expect("it is gone");
+        take_away(&store);
     }
     // She begins from the first parameters, and needs what both made in round 0 to train in round 1.
     network.mine("Carol", Behaviour::Honest);
@@ -137,10 +142,9 @@ async fn what_a_miner_fetched_ahead_it_applies_without_fetching_anything() {
     }
     network.kill("Alice").await;
     let store = |name| network.store_of(name).directory().expect("a directory");
-    std::fs::remove_dir_all(store("Alice")).expect("it is gone");
+    take_away(&store("Alice"));
     for name in VALIDATORS {
-        let files = store(name).join("contributions");
-        std::fs::remove_dir_all(files).expect("they are gone");
+        take_away(&store(name).join("contributions"));
     }
     chain.go_to(Phase::Settle);
     chain.until("Bob has committed", committed(1, 1)).await;
