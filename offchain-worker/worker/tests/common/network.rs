@@ -101,6 +101,13 @@ impl Devnet {
 }
 
 impl Ended {
+    /// In at least half of the rounds somebody was in time. How many more is for the machine's speed to say.
+    pub fn most_rounds_included_somebody(&self) {
+        let rounds = &self.report.rounds;
+        let null = rounds.iter().filter(|round| round.included.is_empty());
+        assert!(2 * null.count() <= rounds.len(), "{}", self.shown);
+    }
+
     /// Everybody but a cheat holds the parameters after the last round.
     pub fn all_hold_one_model(&self) {
         let last = self.report.rounds.last().expect("a round").model_root;
