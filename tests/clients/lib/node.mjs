@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const START_MS = 180_000;
+const START_MS = 300_000;
 const STOP_MS = 20_000;
 
 /** A port that nobody listens on. */
@@ -78,7 +78,7 @@ export async function ask(http, method, params = []) {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(120_000),
   });
   const { result, error } = await answer.json();
   if (error) throw new Error(`${method}: ${error.message}`);
