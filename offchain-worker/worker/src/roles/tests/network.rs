@@ -38,7 +38,7 @@ pub(super) fn revealed(round: Round, count: usize) -> impl Fn(&State) -> bool {
     }
 }
 
-fn hidden(round: Round, count: usize) -> impl Fn(&State) -> bool {
+pub(super) fn hidden(round: Round, count: usize) -> impl Fn(&State) -> bool {
     move |state| state.round == round && state.hidden_now() >= count
 }
 
