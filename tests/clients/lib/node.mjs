@@ -11,13 +11,18 @@ import { createInterface } from 'node:readline';
 const START_MS = 300_000;
 const STOP_MS = 20_000;
 
+/** So many ports that nobody listens on. All are held until all are known, so that they differ. */
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
+}
+
 /** A port that nobody listens on. */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
+  const [port] = await freePorts(1);
   return port;
 }
 
@@ -54,7 +59,7 @@ export async function stop(child) {
 /** Starts a dev node whose peers connect by WebSocket, as a light client needs it. */
 export async function startNode(command) {
   const directory = await mkdtemp(join(tmpdir(), 'cairn-clients-'));
-  const [rpc, p2p] = [await freePort(), await freePort()];
+  const [rpc, p2p] = await freePorts(2);
   const child = spawn(command, [
     '--dev', '--base-path', directory, '--no-prometheus', '--no-telemetry', '--no-mdns',
     '--rpc-port', String(rpc), '--listen-addr', `/ip4/127.0.0.1/tcp/${p2p}/ws`,
