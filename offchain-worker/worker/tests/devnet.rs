@@ -320,7 +320,7 @@ fn export(url: &str, kept: &Path, out: &Path) -> serde_json::Value {
 
 fn rounds_settled(ended: &Ended) {
     let report = &ended.report;
-    // A round in which nobody was in time is none that went wrong; most of them are.
+    // A round in which nobody was in time is none that went wrong. That most are would be.
     ended.most_rounds_included_somebody();
     // The same of validators: one of two that is late is half of the stake.
     let is_late = |round: &&RoundReport| {
