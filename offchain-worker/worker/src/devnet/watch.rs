@@ -46,8 +46,9 @@ use crate::{
 
 /// How often the processes are looked at.
 const TICK: Duration = Duration::from_millis(500);
-/// After this time without a new block something is wrong: a devnet's node makes one every few seconds.
-const STALL: Duration = Duration::from_secs(120);
+/// After this time without a new block something is wrong: a devnet's node makes one every few seconds, and is there
+/// again sooner when it is restarted on a busy machine.
+const STALL: Duration = Duration::from_secs(300);
 /// How long the workers may take to hold the last parameters, in ticks.
 const LAST_TICKS: u32 = 120;
 
@@ -631,7 +632,7 @@ mod tests {
         let log = Path::new("logs/node.log");
         assert!(ensure_it_moves(STALL - TICK, log).is_ok());
         let error = ensure_it_moves(STALL, log).unwrap_err().to_string();
-        assert!(error.contains("no new block for 120 s"), "{error}");
+        assert!(error.contains("no new block for 300 s"), "{error}");
         assert!(error.contains("logs/node.log"), "{error}");
     }
 
