@@ -21,7 +21,7 @@ use crate::common::cairn;
 /// A run that a small machine trains.
 pub const RUN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/run-small.toml");
 /// After this time a network hangs, on however busy a machine: it is stopped, so that the test says what it saw.
-const HANGS: Duration = Duration::from_secs(20 * 60);
+const HANGS: Duration = Duration::from_secs(40 * 60);
 /// How much of the end of each log is shown then, in lines.
 const SHOWN: usize = 15;
 
