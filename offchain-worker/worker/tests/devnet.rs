@@ -167,8 +167,8 @@ fn what_the_readme_shows_was_printed(told: &str, report: &Report) {
     }
 }
 
-/// What `doctor` measures of a member of this network, by the names of its lines. How fast this machine is, its node and
-/// its chain, it may say as it likes.
+/// What `doctor` measures of a member of this network, by the names of its lines. How fast this machine, its node and
+/// its chain are it may say as it likes.
 fn doctor(url: &str, store: &str) {
     let key = ["--suri", "//Cairn//miner-1//hot", "--store", store];
     let rest = ["--netuid", "1", "--seconds", "1", "--json"];
