@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const START_MS = 300_000;
+const START_MS = 600_000;
 const STOP_MS = 20_000;
 
 /** So many ports that nobody listens on. All are held until all are known, so that they differ. */
