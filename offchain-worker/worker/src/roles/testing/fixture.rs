@@ -24,7 +24,7 @@ use crate::{
     roles::{
         miner::mine,
         sources::{PeerOptions, Reach},
-        state::{in_use, StatePlace},
+        state::StatePlace,
         stores::Stores,
         validator::validate,
         Behaviour, RoleError, WorkerOptions,
@@ -380,8 +380,7 @@ impl Network {
         value.expect("a number of bytes")
     }
 
-    /// Drops a worker as `kill -9` would: no word to it. A thread that computes for it cannot be stopped, and has its
-    /// directory until it is done: that is waited for, or who comes after it would find the directory in use.
+    /// Drops a worker as `kill -9` would: no word to it.
     pub async fn kill(&mut self, name: &str) {
         let index = self
             .workers
@@ -391,10 +390,6 @@ impl Network {
         let worker = self.workers.remove(index);
         worker.task.abort();
         let _ = worker.task.await;
-        let directory = self.state_dir(name);
-        while in_use(&directory) {
-            tokio::task::yield_now().await;
-        }
     }
 
     /// Waits until a worker (of several of that name the last one) has stopped by itself, and gives the
