@@ -18,7 +18,7 @@ import { ask, startNode } from './lib/node.mjs';
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const EXPECTED = join(HERE, 'expected.json');
 const PAGE = join(HERE, '../../docs/clients.md');
-const SILENCE_MS = 120_000;
+const SILENCE_MS = 300_000;
 const SETUP_MS = 600_000;
 
 /** What is made of what in an environment. */

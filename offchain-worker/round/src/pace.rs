@@ -39,6 +39,13 @@ impl Recent {
     fn longest(&self) -> Option<u64> {
         self.0.iter().max().copied()
     }
+
+    fn forget_longest(&mut self) {
+        let longest = self.0.iter().enumerate().max_by_key(|(_, time)| **time);
+        if let Some(at) = longest.map(|(at, _)| at) {
+            self.0.remove(at);
+        }
+    }
 }
 
 impl Pace {
@@ -57,6 +64,12 @@ impl Pace {
     /// An inner step took `duration`.
     pub fn observe_step(&mut self, duration: u64) {
         self.step_times.push(duration);
+    }
+
+    /// For want of time not one step was made in a round, and so none was measured: the longest of the recent steps is
+    /// forgotten. If a machine stood still in one, that would end all training otherwise.
+    pub fn forget_longest(&mut self) {
+        self.step_times.forget_longest();
     }
 
     /// Typical time between blocks, once it has been seen often enough.
@@ -112,6 +125,19 @@ mod tests {
             pace.observe_step(100);
         }
         assert!(pace.has_time(6, 9_500));
+    }
+
+    #[test]
+    fn a_step_in_which_the_machine_stood_still_ends_no_training() {
+        let mut pace = two_second_blocks();
+        pace.observe_step(100);
+        pace.observe_step(20_000);
+        pace.observe_step(200);
+        // Block 12 is due at 24,000, and no other step is made.
+        assert!(!pace.has_time(12, 10_000));
+        pace.forget_longest();
+        assert!(pace.has_time(12, 23_800));
+        assert!(!pace.has_time(12, 23_801));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use common::cairn;
 use serde_json::Value;
 
 /// How long the node may take to listen, on however busy a machine.
-const STARTS: Duration = Duration::from_secs(300);
+const STARTS: Duration = Duration::from_secs(900);
 
 /// A development chain of its own. It ends with the test.
 struct Node {

@@ -59,9 +59,7 @@ fn members_that_share_no_store_train_one_model() {
     let ended = devnet.run(ROUNDS, |_| {});
     let (kept, report) = (&ended.kept, &ended.report);
     let included = |round: &RoundReport| round.included.len();
-    // A round in which nobody was in time is none that went wrong; two are.
-    let null = report.rounds.iter().filter(|round| included(round) == 0);
-    assert!(null.count() <= 1, "{:?}", report.rounds);
+    ended.most_rounds_included_somebody();
 
     // One root everywhere, of the one who came late, too: what the others sent it had from them alone.
     ended.all_hold_one_model();

@@ -22,7 +22,7 @@ use serde_json::{json, Value};
 use tempfile::TempDir;
 
 /// After this time something hangs, on however busy a machine.
-const HANGS: Duration = Duration::from_secs(120);
+const HANGS: Duration = Duration::from_secs(240);
 
 /// What stands in for Python. Asked for modules, it has them all; started with the script, it leaves a result for the
 /// root and the round of the model that it was given. `accuracy`, `same` and `code` say how it ends.

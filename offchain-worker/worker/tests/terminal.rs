@@ -33,7 +33,7 @@ fn on_a_terminal() {
     let close = screen.closer();
     let (sender, told) = mpsc::channel();
     let typed = sender.clone();
-    let grace = Duration::from_secs(20);
+    let grace = Duration::from_secs(240);
     let _asked = shutdown::watch_with_deadline(grace, 3, move || {
         close();
         output::say("asked to stop");
@@ -69,7 +69,7 @@ impl OnTerminal {
             binary.display()
         );
         let mut script = Command::new("timeout")
-            .args(["60", "script", "-qefc", &commands, "/dev/null"])
+            .args(["600", "script", "-qefc", &commands, "/dev/null"])
             .env("SHELL", "/bin/sh")
             .env("TERM", "xterm")
             .env_remove("NO_COLOR")

@@ -218,6 +218,8 @@ impl Chain {
         };
         let mut view = View::clone(&shared);
         let known = self.current(finalised, netuid)?.map(|known| known.round);
+        // Before round 0 has begun a run has one of that number without times: of that nothing is known.
+        let known = known.filter(|known| known.times.due() > known.times.start());
         if let Some(known) = known.filter(|known| known.round == view.round.round) {
             view.round.certain = known.times;
         }

@@ -8,16 +8,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-const START_MS = 180_000;
+const START_MS = 600_000;
 const STOP_MS = 20_000;
+
+/** So many ports that nobody listens on. All are held until all are known, so that they differ. */
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => once(server.close(), 'close')));
+  return ports;
+}
 
 /** A port that nobody listens on. */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
+  const [port] = await freePorts(1);
   return port;
 }
 
@@ -54,7 +59,7 @@ export async function stop(child) {
 /** Starts a dev node whose peers connect by WebSocket, as a light client needs it. */
 export async function startNode(command) {
   const directory = await mkdtemp(join(tmpdir(), 'cairn-clients-'));
-  const [rpc, p2p] = [await freePort(), await freePort()];
+  const [rpc, p2p] = await freePorts(2);
   const child = spawn(command, [
     '--dev', '--base-path', directory, '--no-prometheus', '--no-telemetry', '--no-mdns',
     '--rpc-port', String(rpc), '--listen-addr', `/ip4/127.0.0.1/tcp/${p2p}/ws`,
@@ -78,7 +83,7 @@ export async function ask(http, method, params = []) {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
-    signal: AbortSignal.timeout(30_000),
+    signal: AbortSignal.timeout(120_000),
   });
   const { result, error } = await answer.json();
   if (error) throw new Error(`${method}: ${error.message}`);

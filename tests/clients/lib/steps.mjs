@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 
-const STEP_MS = 60_000;
+const STEP_MS = 240_000;
 
 /** What there is on the chain and where it is to be had; see `world.json` and `run.mjs`. */
 export const world = JSON.parse(readFileSync(process.env.CAIRN_WORLD, 'utf8'));

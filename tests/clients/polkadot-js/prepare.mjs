@@ -6,7 +6,7 @@ import { world, within } from '../lib/steps.mjs';
 
 const MOST = 1_000_000_000_000_000n;
 const STAKE = 1_000_000_000_000n;
-const SETUP_MS = 120_000;
+const SETUP_MS = 480_000;
 const root = (byte) => `0x${byte.repeat(32)}`;
 
 /** A run that could be, of a model that nobody trains. */

@@ -117,8 +117,9 @@ async fn a_node_that_stands_still_at_a_high_block_does_not_rule_out_the_others()
     for _ in 0..=BEHIND {
         one.produce();
     }
+    // Asked for, not heard of: a busy machine may take longer than that to tell of it.
+    assert_eq!(client.best().await.unwrap().number, BEHIND + 1);
     let mut heads = client.best_blocks();
-    assert_eq!(heads.next().await.unwrap().unwrap().number, BEHIND + 1);
     other.produce();
     while client.url() != other.url() {
         let _ = heads.next().await.unwrap();

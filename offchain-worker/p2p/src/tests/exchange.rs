@@ -181,7 +181,7 @@ async fn a_peer_is_killed_in_the_middle_and_another_brings_the_rest() {
     let second = Host::new(2, site.shelf(), Limits::default()).await;
     // Nobody answers any more: that is found out soon.
     let settings = Settings {
-        deadline: Duration::from_secs(1),
+        deadline: Duration::from_secs(5),
         ..loopback()
     };
     let me = Peer::bind(&key(9), settings).await.unwrap();
@@ -197,7 +197,9 @@ async fn a_peer_is_killed_in_the_middle_and_another_brings_the_rest() {
     };
     assert!(sources[0].passed_over, "{sources:?}");
     assert!(!into.exists());
-    let sources = [source(&me, &second.address())];
+    // Whoever is there has as long as it needs.
+    let patient = peer(10).await;
+    let sources = [source(&patient, &second.address())];
     let (outcome, got) = get(&site.blob, &sources, &into).await.unwrap();
     assert_eq!(got, content);
     assert!(outcome.resumed >= 2 * MIB as u64, "{outcome:?}");

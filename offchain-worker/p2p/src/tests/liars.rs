@@ -52,7 +52,7 @@ async fn source(address: &Address, deadline: Duration) -> (Peer, PeerSource) {
     (me, source)
 }
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(240);
 const SHORT: Duration = Duration::from_millis(300);
 
 /// What comes of a request for ten bytes: the length of the file and the bytes, or the first fault.

@@ -138,7 +138,7 @@ fn source(peer: &Peer, address: &Address) -> Arc<dyn Source> {
 }
 
 /// Longer than anything takes here; only a test that fails waits for it.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(240);
 
 async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(LONG, work)

@@ -12,11 +12,11 @@ use tokio::process::Command;
 use super::GRACE;
 use crate::{error::Failure, process::Process};
 
-/// How long a node may take until it answers.
+/// How long a node may take until it answers, on a busy machine. One that ends is not waited for.
 const START: Patience = Patience {
     first: Duration::from_millis(100),
     longest: Duration::from_millis(500),
-    total: Duration::from_secs(120),
+    total: Duration::from_secs(600),
 };
 
 /// A node that can be stopped and started again with all that it has.

@@ -13,7 +13,7 @@ use cairn_round::{
     Attester, Included, Named, Next, RoundView, Seen, Settlement, View,
 };
 
-use super::{chain::Chain, heads::Heads, run::Run, RoleError};
+use super::{chain::Chain, heads::Heads, idle::has_begun, run::Run, RoleError};
 
 /// What the chain said.
 pub(super) struct Looked {
@@ -106,14 +106,15 @@ fn hotkeys(members: &[(Uid, AccountId)]) -> Vec<Hotkey> {
     members.iter().map(|(_, hotkey)| hotkey.hotkey()).collect()
 }
 
-/// When the current round is, as far as block `at` knows.
+/// When the current round is, as far as block `at` knows. Before round 0 has begun a run has one of that number without
+/// times: of that nothing is known.
 async fn certain<C: Chain>(
     chain: &C,
     run: &Run,
     at: H256,
     best: &RunInfo,
 ) -> Result<Timetable, RoleError> {
-    let known = chain.run(at, run.netuid).await?;
+    let known = chain.run(at, run.netuid).await?.filter(has_begun);
     let known = known.filter(|known| known.round.round == best.round.round);
     let known = known.filter(|known| known.started_at == best.started_at);
     Ok(match known {
@@ -218,5 +219,36 @@ fn voting(voting: api::Scoring) -> Scoring {
         due: voting.due,
         rate_limit: voting.rate_limit,
         commits: voting.commits.iter().map(committed).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::roles::{
+        stores::Stores,
+        testing::{config_and_store, SimChain, NETUID, PHASES},
+    };
+
+    /// A miner that took it for over would throw away what it made for round 0.
+    #[tokio::test]
+    async fn before_round_0_is_final_it_is_taken_for_as_long_as_it_can_be() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (config, store) = config_and_store(directory.path()).await;
+        let chain = SimChain::with_run(config, &["Alice"], &["Victor"]);
+        let best = chain.head();
+        let info = Chain::run(&chain, best.hash, NETUID).await;
+        let info = info.expect("it answers").expect("a run");
+        let run = Run::load(NETUID, AccountId([1; 32]), &info, &Stores::at(store.url())).await;
+        let run = run.expect("it is there");
+        let earlier = chain.block_hash(best.number - 1).await;
+        let earlier = earlier.expect("it answers").expect("a block");
+        let before = Chain::run(&chain, earlier, NETUID).await;
+        assert!(!has_begun(&before.expect("it answers").expect("a run")));
+        let longest = Timetable::new(best.number, &PHASES);
+        for at in [earlier, best.hash] {
+            let found = certain(&chain, &run, at, &info).await;
+            assert_eq!(found.expect("it answers"), longest);
+        }
     }
 }

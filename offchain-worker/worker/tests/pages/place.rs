@@ -185,12 +185,23 @@ pub struct Running {
 }
 
 impl Running {
+    fn hear(&mut self, line: &str) {
+        self.said += line;
+        self.said.push('\n');
+    }
+
+    /// Takes the lines that are there.
+    pub fn hear_what_was_said(&mut self) {
+        while let Ok(line) = self.lines.try_recv() {
+            self.hear(&line);
+        }
+    }
+
     /// Waits for a line.
     fn listen(&mut self) -> String {
         match self.lines.recv_timeout(SILENCE) {
             Ok(line) => {
-                self.said += &line;
-                self.said.push('\n');
+                self.hear(&line);
                 line
             }
             Err(RecvTimeoutError::Timeout) => {
@@ -227,8 +238,7 @@ impl Running {
             self.said
         );
         while let Ok(line) = self.lines.recv_timeout(SILENCE) {
-            self.said += &line;
-            self.said.push('\n');
+            self.hear(&line);
         }
         self.child.wait().expect("it ends");
         assert!(

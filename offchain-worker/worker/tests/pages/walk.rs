@@ -107,7 +107,7 @@ fn goes_on(text: &str) -> bool {
 }
 
 /// How many blocks something may take that is waited for: some rounds.
-const BLOCKS: usize = 150;
+const BLOCKS: usize = 300;
 /// How many lines a worker may say until it has said what its page shows.
 const LINES: usize = 500;
 
@@ -294,11 +294,11 @@ impl<'a> Walk<'a> {
         panic!("{BLOCKS} blocks, and not: {what}");
     }
 
+    /// Waits for a block that comes from now on.
     fn next_block(&mut self) {
-        self.node
-            .as_mut()
-            .expect("a page starts a node first")
-            .wait_for("Imported #");
+        let node = self.node.as_mut().expect("a page starts a node first");
+        node.hear_what_was_said();
+        node.wait_for("Imported #");
     }
 
     /// What a page shows of a section's first worker has been seen; then all are stopped.

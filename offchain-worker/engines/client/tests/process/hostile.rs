@@ -48,7 +48,8 @@ fn engine(fault: &str) -> (Elsewhere<Process>, Armed) {
     let armed = Armed::new();
     let mut options = launch(fault, &armed.path());
     if ["step:silence", "step:trickle"].contains(&fault) {
-        options.deadlines.step = Duration::from_secs(3);
+        // Honest steps are made by then, on however busy a machine.
+        options.deadlines.step = Duration::from_secs(10);
     }
     let mut engine = open(&config(), options, 1).unwrap();
     load(&mut engine, &config());
@@ -184,7 +185,7 @@ fn late_answers() {
     for fault in ["step:silence", "step:trickle"] {
         let error = costs_a_round(fault);
         assert!(matches!(error, EngineError::DeviceLost(_)), "{error}");
-        let said = "the engine did not make a step within 3 s, and was ended";
+        let said = "the engine did not make a step within 10 s, and was ended";
         assert_eq!(error.to_string(), said);
     }
 }
@@ -347,7 +348,7 @@ fn nothing_outlives_the_engine() {
     let listener = UnixListener::bind(armed.path().with_extension("lifeline")).unwrap();
     let engine = open(&config(), launch("hello:lifeline", &armed.path()), 1).unwrap();
     let (mut lifeline, _) = listener.accept().unwrap();
-    let patience = Some(Duration::from_secs(30));
+    let patience = Some(Duration::from_secs(240));
     lifeline.set_read_timeout(patience).unwrap();
     drop(engine);
     assert_eq!(lifeline.read(&mut [0]).unwrap(), 0);

@@ -61,7 +61,11 @@ fn train(
         }
         began = Some(order.timing.now());
         let deadline = order.control.deadline(order.deadline);
-        !order.control.is_stopped() && order.timing.has_time(deadline)
+        let has_time = order.timing.has_time(deadline);
+        if done.is_none() && !has_time {
+            order.timing.made_none();
+        }
+        !order.control.is_stopped() && has_time
     };
     engine.train(&steps, &mut sequences, &mut go_on)
 }

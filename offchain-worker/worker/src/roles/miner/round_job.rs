@@ -122,6 +122,11 @@ impl Timing {
     pub fn has_time(&self, deadline: BlockNumber) -> bool {
         locked(&self.pace).has_time(deadline, self.now())
     }
+
+    /// There was no time for a single inner step.
+    pub fn made_none(&self) {
+        locked(&self.pace).forget_longest();
+    }
 }
 
 /// What a round's job needs.

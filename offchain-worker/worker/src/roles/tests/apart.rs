@@ -1,11 +1,13 @@
 //! Members that have a store each, and reach each other as peers only.
 
-use std::time::Duration;
+use std::{future::Future, path::Path};
 
 use cairn_primitives::{Phase, Round, Uid};
+use cairn_protocol::phase::Timetable;
 use cairn_store::Store;
+use tokio::time::timeout;
 
-use super::network::{committed, ledger, play, play_until_attested, revealed};
+use super::network::{committed, hidden, ledger, play, play_until_attested, revealed, HANGS};
 use crate::roles::{
     testing::{sealed_file, Network, State, NETUID},
     Behaviour,
@@ -13,8 +15,8 @@ use crate::roles::{
 
 const MINERS: [&str; 2] = ["Alice", "Bob"];
 const VALIDATORS: [&str; 2] = ["Victor", "Vera"];
-/// After this time something hangs, on however busy a machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// How often something is waited for that comes from others.
+const TIMES: u32 = 8;
 
 fn names() -> impl Iterator<Item = &'static str> {
     MINERS.into_iter().chain(VALIDATORS)
@@ -38,16 +40,56 @@ async fn has_all(network: &Network, store: &Store, round: Round) -> bool {
     true
 }
 
+/// Takes a directory away at a stroke: removed file by file, it could get new ones meanwhile.
+fn take_away(directory: &Path) {
+    let gone = directory.with_extension("gone");
+    std::fs::rename(directory, &gone).expect("it was there");
+    std::fs::remove_dir_all(gone).expect("nobody else knows of it");
+}
+
+/// Waits until something is so for which files have to come. What a busy machine did not bring in time is asked for
+/// again with the next block: now and then there is one, as long as it is in the same phase.
+async fn until<F: Future<Output = bool>>(network: &Network, what: &str, is_so: impl Fn() -> F) {
+    for _ in 0..TIMES {
+        let wait = async {
+            while !is_so().await {
+                tokio::task::yield_now().await;
+            }
+        };
+        if timeout(HANGS / TIMES, wait).await.is_ok() {
+            return;
+        }
+        let state = network.chain.state();
+        let round = &state.run().round;
+        if Timetable(round.times).next_phase(state.number) == round.phase {
+            network.chain.tick();
+        }
+    }
+    panic!("waited in vain until {what}");
+}
+
 /// Waits until the store of `name` has the files of all miners of a round.
 async fn until_has_all(network: &Network, name: &str, round: Round) {
     let store = network.store_of(name);
-    let has_all = async {
-        while !has_all(network, &store, round).await {
-            tokio::task::yield_now().await;
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, has_all).await;
-    waited.unwrap_or_else(|_| panic!("{name} does not have the files of round {round}"));
+    let what = format!("{name} has the files of round {round}");
+    until(network, &what, || has_all(network, &store, round)).await;
+}
+
+/// Plays a round of two miners, in which validators have their files before the training is over.
+async fn play_once_fetched(network: &Network, round: Round) {
+    let chain = &network.chain;
+    chain
+        .until("both have committed", committed(round, 2))
+        .await;
+    if round > 0 {
+        chain.until("both have voted", hidden(round, 2)).await;
+    }
+    // So that it is in a block, and validators fetch it.
+    chain.tick();
+    for name in VALIDATORS {
+        until_has_all(network, name, round).await;
+    }
+    play(network, 2, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,8 +102,8 @@ async fn files_go_from_member_to_member_and_whoever_attests_has_them() {
         network.validate(name);
     }
     until_all_serve(&network).await;
-    for _ in 0..2 {
-        play(&network, 2, 2).await;
+    for round in 0..2 {
+        play_once_fetched(&network, round).await;
     }
     network
         .chain
@@ -96,17 +138,18 @@ async fn what_makers_that_are_gone_made_comes_from_those_who_attested() {
         network.mine(name, Behaviour::Honest);
     }
     until_all_serve(&network).await;
-    play(&network, 2, 2).await;
+    play_once_fetched(&network, 0).await;
     let chain = network.chain.clone();
     chain.until("round 1 has begun", committed(1, 2)).await;
     for name in MINERS {
         network.kill(name).await;
         let store = network.store_of(name).directory().expect("a directory");
-        std::fs::remove_dir_all(store).expect("it is gone");
+        take_away(&store);
     }
     // She begins from the first parameters, and needs what both made in round 0 to train in round 1.
     network.mine("Carol", Behaviour::Honest);
-    chain.until("Carol has committed", committed(1, 3)).await;
+    let has_committed = || async { committed(1, 3)(&chain.state()) };
+    until(&network, "Carol has committed", has_committed).await;
     assert!(has_all(&network, &network.store_of("Carol"), 0).await);
     network.stop().await;
 }
@@ -137,10 +180,9 @@ async fn what_a_miner_fetched_ahead_it_applies_without_fetching_anything() {
     }
     network.kill("Alice").await;
     let store = |name| network.store_of(name).directory().expect("a directory");
-    std::fs::remove_dir_all(store("Alice")).expect("it is gone");
+    take_away(&store("Alice"));
     for name in VALIDATORS {
-        let files = store(name).join("contributions");
-        std::fs::remove_dir_all(files).expect("they are gone");
+        take_away(&store(name).join("contributions"));
     }
     chain.go_to(Phase::Settle);
     chain.until("Bob has committed", committed(1, 1)).await;

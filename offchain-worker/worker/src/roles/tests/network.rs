@@ -1,16 +1,23 @@
 //! Whole rounds: miners, a cheat, validators, crashes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use cairn_primitives::{ModelRoot, Phase, Role, Round, Secret, Uid, Verdicts, H256};
 use cairn_round::{machine::Transaction, pledge::Pledge};
 use cairn_store::paths;
+use tokio::time::timeout;
 
 use crate::roles::{
     ledger::{Line, Log},
     testing::{Network, SimChain, State, NETUID},
     Behaviour, RoleError,
 };
+
+/// After this time something hangs, on however busy a machine.
+pub(super) const HANGS: Duration = Duration::from_secs(240);
 
 /// The uids of the members of most tests: one miner, and one validator behind it.
 pub(super) const ALICE: Uid = Uid(0);
@@ -31,7 +38,7 @@ pub(super) fn revealed(round: Round, count: usize) -> impl Fn(&State) -> bool {
     }
 }
 
-fn hidden(round: Round, count: usize) -> impl Fn(&State) -> bool {
+pub(super) fn hidden(round: Round, count: usize) -> impl Fn(&State) -> bool {
     move |state| state.round == round && state.hidden_now() >= count
 }
 
@@ -247,6 +254,7 @@ async fn a_late_miner_takes_a_checkpoint_and_reaches_the_same_root() {
         .chain
         .until("round 3 has begun", committed(3, 1))
         .await;
+    until_checkpoints(&network, &[1]).await;
     network.chain.register("Bob", Role::Miner);
     network.mine("Bob", Behaviour::Honest);
     play(&network, 1, 1).await;
@@ -337,7 +345,7 @@ async fn who_has_other_parameters_than_the_network_stops_and_says_so() {
 }
 
 /// Checkpoints in the store: their rounds, ascending.
-pub(super) async fn checkpoints(network: &Network) -> Vec<Round> {
+async fn checkpoints(network: &Network) -> Vec<Round> {
     let netuid = NETUID.get();
     let all = paths::all_checkpoints(netuid);
     let listed = network.store.list(&all).await.expect("there");
@@ -347,6 +355,17 @@ pub(super) async fn checkpoints(network: &Network) -> Vec<Round> {
     let mut rounds: Vec<Round> = parsed.map(|(round, _)| round).collect();
     rounds.sort_unstable();
     rounds
+}
+
+/// Waits until the store has checkpoints of these rounds: whoever writes them does so beside all else.
+pub(super) async fn until_checkpoints(network: &Network, rounds: &[Round]) {
+    let written = async {
+        while checkpoints(network).await != rounds {
+            tokio::task::yield_now().await;
+        }
+    };
+    let written = timeout(HANGS, written).await;
+    written.unwrap_or_else(|_| panic!("there are none of rounds {rounds:?}"));
 }
 
 /// A validator and a miner after three rounds: the fourth has begun, and only round 1 has a checkpoint.
@@ -361,7 +380,7 @@ async fn after_three_rounds() -> Network {
     chain.until("Alice has committed", committed(3, 1)).await;
     // Victor has applied round 2 when he votes on it.
     chain.until("Victor has voted", hidden(3, 1)).await;
-    assert_eq!(checkpoints(&network).await, [1]);
+    until_checkpoints(&network, &[1]).await;
     network
 }
 
@@ -370,15 +389,7 @@ async fn a_run_that_is_stopped_leaves_its_last_parameters_in_the_store() {
     let network = after_three_rounds().await;
     let last_final = ledger(&network, "Victor")[1].model_root;
     network.chain.stop_run();
-    let written = async {
-        while checkpoints(&network).await != [1, 2, 3] {
-            tokio::task::yield_now().await;
-        }
-    };
-    let patience = std::time::Duration::from_secs(240);
-    tokio::time::timeout(patience, written)
-        .await
-        .expect("parameters of rounds 2 and 3");
+    until_checkpoints(&network, &[1, 2, 3]).await;
     let prefix = paths::checkpoints(NETUID.get(), 2);
     assert!(network
         .store

@@ -1,6 +1,6 @@
 //! `cairn serve` beside a run that goes on.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use cairn_data::root;
 use cairn_gradient::model_root;
@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::network::{checkpoints, committed, ledger, play};
+use super::network::{committed, ledger, play, until_checkpoints, HANGS};
 use crate::{
     cli::{
         checkpoint::{CheckpointArgs, Known, OnChain},
@@ -34,9 +34,6 @@ use crate::{
         Loaded,
     },
 };
-
-/// After this time something hangs, on however busy a machine.
-const HANGS: Duration = Duration::from_secs(240);
 
 /// What a command line says without any words: the newest parameters of subnet 1.
 #[derive(Parser)]
@@ -106,12 +103,7 @@ async fn next_round(network: &Network, round: Round) {
 /// Plays round 1. What it began with is final then, and Victor publishes it.
 async fn after_round_1(network: &Network) {
     next_round(network, 2).await;
-    let published = async {
-        while checkpoints(network).await != [1] {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(HANGS, published).await.expect("it is published");
+    until_checkpoints(network, &[1]).await;
 }
 
 /// The final root with which a round began.
