@@ -16,9 +16,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It brought at most half of an honest share, moved the loss by at most 1 %, and stopped at most three rounds.
+    /// It brought at most half of an honest share, cost honest miners at most 5 % of their pay, moved the loss by at
+    /// most 1 %, and stopped at most three rounds.
     Holds,
-    /// It brought less than an honest share, moved the loss by at most 5 %, and stopped at most half of the rounds.
+    /// It brought less than an honest share, cost honest miners at most half of their pay, moved the loss by at most
+    /// 5 %, and stopped at most half of the rounds.
     Partly,
     /// It brought an honest share or more, did more harm than that, or took what others had.
     Open,
@@ -41,6 +43,8 @@ pub struct Row {
     pub chance: f64,
     /// The same of what was earned in the second half of the rounds: a network that begins has its own ways to be paid.
     pub late_share_per_gpu: f64,
+    /// By how much more was issued for honest miners than in those twins, in as long a time, as a share of that.
+    pub honest_change: f64,
     /// Null rounds more than without the attack.
     pub stalled_rounds: i64,
     /// Rounds that were settled.
@@ -72,6 +76,7 @@ pub(super) fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
         late_share_per_gpu,
         loss_change,
         chance: peace.chance,
+        honest_change: change(war.honest_pay(), peace.honest_pay),
         stalled_rounds: war.null_rounds() as i64 - peace.null_rounds,
         rounds: war.rounds.len(),
         attacker_lost: attackers().map(|member| member.lost).sum(),
@@ -102,7 +107,21 @@ impl Row {
         if self.attacker_gained >= CRN {
             return Verdict::Open;
         }
-        verdict(self.share_per_gpu, 0.0, self.stalled_rounds, self.rounds)
+        let paid = match self.honest_change {
+            change if change >= -0.05 => Verdict::Holds,
+            change if change >= -0.5 => Verdict::Partly,
+            _ => Verdict::Open,
+        };
+        verdict(self.share_per_gpu, 0.0, self.stalled_rounds, self.rounds).max(paid)
+    }
+}
+
+/// By how much `now` is above `before`, as a share of that; zero if there was nothing before.
+fn change(now: f64, before: f64) -> f64 {
+    if before > 0.0 {
+        now / before - 1.0
+    } else {
+        0.0
     }
 }
 
@@ -207,6 +226,7 @@ mod tests {
             late_share_per_gpu: 1.0,
             loss_change,
             chance: 0.02,
+            honest_change: 0.0,
             stalled_rounds: 9,
             rounds: 16,
             attacker_lost: 0,
