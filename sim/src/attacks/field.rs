@@ -84,7 +84,7 @@ impl Peace {
             loss,
             chance: 2.0 * deviation / loss,
             null_rounds: (null_rounds / twins.len().max(1)) as i64,
-            honest_pay: twins.iter().map(RunResult::honest_pay).sum::<f64>() / count,
+            honest_pay: twins.iter().map(|twin| twin.honest_pay(false)).sum::<f64>() / count,
         }
     }
 }

@@ -12,6 +12,9 @@ use crate::{
     world::{MemberResult, RunResult},
 };
 
+/// Attacks whose miners do a miner's work, and something else beside it.
+const WORKERS: [&str; 3] = ["dawdle", "rival", "delete"];
+
 /// What came of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -34,7 +37,8 @@ pub struct Row {
     /// The seed that replays it.
     pub seed: u64,
     /// What the attackers earned for each of their GPUs (validators: for as much stake) beside what an honest member
-    /// of the same role earned on average in the same run. An outsider counts as one.
+    /// of the same role earned on average in the same run. An outsider counts as one. Of those that do a miner's work,
+    /// what they earned beyond 1.
     pub share_per_gpu: f64,
     /// By how much the held-out loss ended above the mean of the same network's twins without the attack, as a share
     /// of that.
@@ -64,8 +68,11 @@ pub struct Row {
 }
 
 pub(super) fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
-    let share_per_gpu = share(attack.beside, war, |member| member.earned);
-    let late_share_per_gpu = share(attack.beside, war, |member| member.earned_late);
+    let works = WORKERS.contains(&attack.name);
+    let brought =
+        |earned: fn(&MemberResult) -> Balance| beyond(share(attack.beside, war, earned), works);
+    let share_per_gpu = brought(|member| member.earned);
+    let late_share_per_gpu = brought(|member| member.earned_late);
     let attackers = || war.members.iter().filter(|member| member.attack.is_some());
     let attacker_gained = attackers().map(|member| member.gained).sum();
     let loss_change = (war.heldout_loss - peace.loss) / peace.loss;
@@ -76,7 +83,7 @@ pub(super) fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
         late_share_per_gpu,
         loss_change,
         chance: peace.chance,
-        honest_change: change(war.honest_pay(), peace.honest_pay),
+        honest_change: change(war.honest_pay(works), peace.honest_pay),
         stalled_rounds: war.null_rounds() as i64 - peace.null_rounds,
         rounds: war.rounds.len(),
         attacker_lost: attackers().map(|member| member.lost).sum(),
@@ -113,6 +120,14 @@ impl Row {
             _ => Verdict::Open,
         };
         verdict(self.share_per_gpu, 0.0, self.stalled_rounds, self.rounds).max(paid)
+    }
+}
+
+/// What of a share is more than a miner's work brings, if that was done.
+fn beyond(share: f64, works: bool) -> f64 {
+    match works {
+        true => (share - 1.0).max(0.0),
+        false => share,
     }
 }
 
@@ -215,6 +230,18 @@ mod tests {
         assert_eq!(verdict(1.0, 0.0, 0, 16), Verdict::Open);
         assert_eq!(verdict(0.0, 0.06, 0, 16), Verdict::Open);
         assert_eq!(verdict(0.0, 0.0, 9, 16), Verdict::Open);
+    }
+
+    #[test]
+    fn who_works_is_measured_by_what_it_has_beyond_that() {
+        assert_eq!(
+            [0.5, 1.0, 1.5].map(|share| beyond(share, true)),
+            [0.0, 0.0, 0.5]
+        );
+        assert_eq!(beyond(0.5, false), 0.5);
+        let is_known = |name: &&str| ALL.iter().any(|attack| attack.name == *name);
+        assert!(WORKERS.iter().all(is_known));
+        assert_eq!([change(3.0, 4.0), change(3.0, 0.0)], [-0.25, 0.0]);
     }
 
     #[test]

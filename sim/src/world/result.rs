@@ -142,12 +142,12 @@ impl RunResult {
 
     /// What was issued for honest miners in a second, in pebble: of all that was issued for miners, as large a part as
     /// the honest ones have of what epochs gave. So it does not depend on when the last epoch was, nor on whose audits
-    /// were open then. Nothing if no epoch gave anything.
-    pub fn honest_pay(&self) -> f64 {
+    /// were open then. Nothing if no epoch gave anything. Attackers that do a miner's work count as honest here.
+    pub fn honest_pay(&self, attackers_work: bool) -> f64 {
         let miners = || self.members.iter().filter(|member| member.role == "miner");
         let given = |member: &MemberResult| member.earned.saturating_add(member.withheld) as f64;
         let all: f64 = miners().map(given).sum();
-        let honest = miners().filter(|member| member.attack.is_none());
+        let honest = miners().filter(|member| attackers_work || member.attack.is_none());
         let honest: f64 = honest.map(given).sum();
         if all * self.virtual_seconds > 0.0 {
             honest / all * self.for_miners as f64 / self.virtual_seconds
