@@ -387,10 +387,11 @@ impl Attacks {
             let row = field.measure(attack, Bench { seed, ..bench });
             let row = row.map_err(|error| format!("{}: {error}", attack.name))?;
             eprintln!(
-                "{:<14} seed {seed}  rounds {}  share {:>7.2}  loss {:>+6.1} %  stalled {:>3}  {:?}",
+                "{:<14} seed {seed}  rounds {}  share {:>7.2}  honest {:>+6.1} %  loss {:>+6.1} %  stalled {:>3}  {:?}",
                 row.attack,
                 row.rounds,
                 row.share_per_gpu,
+                row.honest_change * 100.0,
                 row.loss_change * 100.0,
                 row.stalled_rounds,
                 row.verdict

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //!   nothing held ──Join──▶ held r ──(round r is settled)──▶ Apply ──▶ Keep ──▶ held r + 1
-//!        ▲                   │
-//!        └──(too far behind)─┘
+//!        ▲                   │                                │
+//!        ├──(too far behind)─┘                                │
+//!        └──(it cannot be applied, and a checkpoint is newer)─┘
 //! ```
 //!
 //! **Liveness.** The chain is looked at when it moved, and at once when something ended well. What failed is tried
@@ -13,7 +14,10 @@
 use std::collections::VecDeque;
 
 use cairn_primitives::{BlockNumber, Hotkey, ModelRoot, Round, Text};
-use cairn_protocol::{checkpoint::is_too_far_behind, endpoint, lineage};
+use cairn_protocol::{
+    checkpoint::{is_passed_over, is_too_far_behind},
+    endpoint, lineage,
+};
 
 use crate::{
     audit::Demand,
@@ -42,6 +46,8 @@ pub enum Work {
 pub struct Course<W> {
     held: Option<Held>,
     work: Work,
+    /// How often in a row the round held could not be applied.
+    unapplied: u8,
     looking: bool,
     /// The round that the last look asked about.
     asked: Option<Round>,
@@ -76,6 +82,7 @@ impl<W> Course<W> {
         Course {
             held,
             work: Work::Idle,
+            unapplied: 0,
             looking: false,
             asked: None,
             news: true,
@@ -183,6 +190,7 @@ impl<W> Course<W> {
             Event::NotApplied(round) => {
                 if self.is_applying(round) {
                     self.work = Work::Idle;
+                    self.unapplied = self.unapplied.saturating_add(1);
                 }
             }
             Event::Kept(held) => {
@@ -217,6 +225,11 @@ impl<W> Course<W> {
                     self.act(Action::Stop(reason));
                     return true;
                 }
+                if is_passed_over(held.round, view.round.round, self.unapplied) {
+                    // If nothing newer is to be had, it tries again to apply this one.
+                    self.unapplied = 0;
+                    return self.join();
+                }
                 self.work = Work::Applying(Box::new(settlement.clone()));
                 self.act(Action::Apply {
                     settlement: settlement.clone(),
@@ -227,12 +240,15 @@ impl<W> Course<W> {
             (Some(held), None) if !is_too_far_behind(held.round, view.round.oldest) => false,
             // Of the round held nothing was asked: it may still be there.
             (Some(held), None) if self.asked != Some(held.round) => false,
-            _ => {
-                self.work = Work::Joining;
-                self.act(Action::Join);
-                true
-            }
+            _ => self.join(),
         }
+    }
+
+    /// Looks for newer parameters.
+    fn join(&mut self) -> bool {
+        self.work = Work::Joining;
+        self.act(Action::Join);
+        true
     }
 
     /// Says what a member says unasked: that it is back, and where its files can be had.
@@ -307,6 +323,7 @@ impl<W> Course<W> {
     fn hold<D>(&mut self, held: Held) -> Left<D> {
         self.held = Some(held);
         self.work = Work::Idle;
+        self.unapplied = 0;
         self.news = true;
         Left::Begin(held)
     }

@@ -30,10 +30,10 @@ use frame_support::{
 use frame_system::RawOrigin;
 
 use crate::{
-    Absence, Absences, AbsencesOf, Ancestor, Attendances, Attended, Attestation, Attestations,
-    Call, Clearing, Config, Configs, Contribution, Contributions, Included, Lineage, NextDue,
-    Pallet, Record, Records, Rounds, Runs, Settlement, Settlements, Snapshot, Statement, Tallies,
-    Tally, Validator,
+    Absence, Absences, AbsencesOf, Ancestor, Assignments, Attendances, Attended, Attestation,
+    Attestations, Call, Clearing, Config, Configs, Contribution, Contributions, Included, Lineage,
+    NextDue, Pallet, Record, Records, Rounds, Runs, Settlement, Settlements, Snapshot, Statement,
+    Tallies, Tally, Validator,
 };
 
 /// Sets up the pallets that this one asks.
@@ -138,8 +138,13 @@ struct Begun<T: Config> {
 
 impl<T: Config> Begun<T> {
     fn with(validators: u32, miners: u32) -> Result<Begun<T>, BenchmarkError> {
+        Self::on(run_config(), validators, miners)
+    }
+
+    /// A run with this configuration.
+    fn on(config: RunConfig, validators: u32, miners: u32) -> Result<Begun<T>, BenchmarkError> {
         let netuid = T::BenchmarkHelper::subnet(validators, miners);
-        Pallet::<T>::start_run(owner_of::<T>(netuid)?.into(), netuid, run_config())?;
+        Pallet::<T>::start_run(owner_of::<T>(netuid)?.into(), netuid, config)?;
         let start = Pallet::<T>::now().saturating_add(1);
         to_block::<T>(start);
         Pallet::<T>::turn(start);
@@ -582,6 +587,43 @@ mod benchmarks {
             Pallet::<T>::begin(netuid, 1, &config, run, participants, now);
         }
         assert!(Rounds::<T>::contains_key(netuid, 1));
+        Ok(())
+    }
+
+    /// `m`: the subnet's members, a quarter of them validators. Rounds overlap, and what was drawn ahead is of another
+    /// round: two are drawn, and the root is read that is the base of the one that ends.
+    #[benchmark]
+    fn begin_ahead(m: Linear<2, { MAX_MEMBERS }>) -> Result<(), BenchmarkError> {
+        let validators = (m / 4).max(1);
+        let config = RunConfig {
+            overlap: 1,
+            ..run_config()
+        };
+        let netuid = Begun::<T>::on(config.clone(), validators, m - validators)?.netuid;
+        let run = Runs::<T>::get(netuid).ok_or("no run")?;
+        let root = ModelRoot(ROOT);
+        let ancestor = Ancestor {
+            model_root: root,
+            attested_stake: 1,
+            attesting_stake: 1,
+            total_stake: 1,
+            is_final: true,
+        };
+        Lineage::<T>::insert(netuid, 0, ancestor);
+        Assignments::<T>::mutate_extant(netuid, |drawn| drawn.round = 9);
+        let now = run.times.due;
+        to_block::<T>(now);
+        let base;
+        #[block]
+        {
+            base = Pallet::<T>::root_before(netuid, 1, &config);
+            let (participants, members) = Pallet::<T>::participants(netuid);
+            assert_eq!(members, m);
+            Pallet::<T>::begin(netuid, 1, &config, run, participants, now);
+        }
+        assert_eq!(base, Some(root));
+        let drawn = Assignments::<T>::get(netuid).map(|drawn| drawn.round);
+        assert_eq!(drawn, Some(2));
         Ok(())
     }
 

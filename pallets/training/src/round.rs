@@ -311,10 +311,13 @@ impl<T: Config> Pallet<T> {
         (departed, validators)
     }
 
-    /// What it costs to draw another round's slots, where rounds overlap: no more than to begin a round.
+    /// What it costs more to begin a round where rounds overlap: another round's slots are drawn, and the base of the one
+    /// before is read.
     fn drawing_ahead(config: &RunConfig, members: u32) -> Weight {
         match config.overlaps() {
-            true => T::WeightInfo::begin(members),
+            true => {
+                T::WeightInfo::begin_ahead(members).saturating_sub(T::WeightInfo::begin(members))
+            }
             false => Weight::zero(),
         }
     }

@@ -7,7 +7,7 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use cairn_primitives::{ModelRoot, Round};
 
-use crate::limits::{CHECKPOINT_ATTEMPTS, CHECKPOINT_EVERY, LOOK_BACK};
+use crate::limits::{APPLY_TRIES, CHECKPOINT_ATTEMPTS, CHECKPOINT_EVERY, LOOK_BACK};
 
 /// A place from which parameters can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,14 @@ pub fn first_looked_at(current: Round, oldest: Round) -> Round {
 /// Whether the chain no longer has the round that parameters of round `held` begin.
 pub fn is_too_far_behind(held: Round, oldest: Round) -> bool {
     held < oldest
+}
+
+/// Whether who could not apply the settled round `held` so often in a row looks for newer parameters instead, since
+/// something that it includes cannot be had. It does once there can be a checkpoint of a later round with a final root;
+/// `current` is the round that runs.
+pub fn is_passed_over(held: Round, current: Round, tries: u8) -> bool {
+    let mut later = held.saturating_add(1)..current;
+    tries >= APPLY_TRIES && later.any(is_due)
 }
 
 /// Which of the checkpoints `listed` in the store are tried, in this order: those whose root is the final one of their
@@ -94,6 +102,15 @@ mod tests {
         assert_eq!(first_looked_at(10, 0), 0);
         assert_eq!(first_looked_at(300, 0), 45);
         assert_eq!(first_looked_at(300, 60), 60);
+    }
+
+    #[test]
+    fn a_round_is_passed_over_once_a_later_checkpoint_can_be_there() {
+        let tried = |held, current| is_passed_over(held, current, APPLY_TRIES);
+        assert!(!tried(3, 5) && tried(3, 6) && tried(3, 90));
+        assert!(!tried(5, 10) && tried(5, 11));
+        assert!(!is_passed_over(3, 90, APPLY_TRIES - 1));
+        assert!(tried(0, 2) && !tried(7, 3));
     }
 
     #[test]

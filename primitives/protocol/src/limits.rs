@@ -16,6 +16,8 @@ pub const ENDED_ROUNDS: Round = 8;
 pub const LOOK_BACK: Round = 255;
 /// A checkpoint is written when a round divisible by this begins.
 pub const CHECKPOINT_EVERY: Round = 5;
+/// How often in a row a settled round cannot be applied before newer parameters are looked for instead.
+pub const APPLY_TRIES: u8 = 8;
 /// Checkpoints that a joining worker tries.
 pub const CHECKPOINT_ATTEMPTS: usize = 4;
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Share of a block that ordinary transactions may fill.
-const NORMAL_DISPATCH_RATIO: Perbill = Perbill::from_percent(74);
+const NORMAL_DISPATCH_RATIO: Perbill = Perbill::from_percent(73);
 
 /// The most bytes of a transaction that is not the sudo key's: a batch of some 800 transfers. A block takes a hundred
 /// of them, and so does a pool.

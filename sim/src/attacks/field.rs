@@ -69,6 +69,8 @@ pub(super) struct Peace {
     pub chance: f64,
     /// The mean of their null rounds, rounded down.
     pub null_rounds: i64,
+    /// The mean of what was issued for honest miners in a second, in pebble.
+    pub honest_pay: f64,
 }
 
 impl Peace {
@@ -82,6 +84,7 @@ impl Peace {
             loss,
             chance: 2.0 * deviation / loss,
             null_rounds: (null_rounds / twins.len().max(1)) as i64,
+            honest_pay: twins.iter().map(|twin| twin.honest_pay(false)).sum::<f64>() / count,
         }
     }
 }

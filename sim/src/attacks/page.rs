@@ -83,6 +83,7 @@ struct Line {
     attack: &'static Attack,
     share: f64,
     late: f64,
+    honest: f64,
     loss: f64,
     stalled: i64,
     lost: f64,
@@ -130,10 +131,11 @@ impl Line {
     fn row(&self) -> String {
         let verdict = self.verdict();
         format!(
-            "| `{}` | {} | {} | {:+.1} % | {} | {:.2} | **{verdict}** |",
+            "| `{}` | {} | {} | {:+.1} % | {:+.1} % | {} | {:.2} | **{verdict}** |",
             self.attack.name,
             share(self.share),
             share(self.late),
+            self.honest * 100.0,
             self.loss * 100.0,
             self.stalled,
             self.lost / 1e9,
@@ -153,6 +155,7 @@ fn line(attack: &'static Attack, rows: &[Row]) -> Option<Line> {
         attack,
         share: mean(|row| row.share_per_gpu),
         late: mean(|row| row.late_share_per_gpu),
+        honest: mean(|row| row.honest_change),
         loss: mean(|row| row.loss_change),
         stalled: rows.iter().map(|row| row.stalled_rounds).max()?,
         lost: mean(|row| row.attacker_lost as f64),
@@ -180,23 +183,27 @@ What was not run is not here.
 
 - **share** is what the attackers earned for each of their GPUs (validators: for as much stake), beside what an
   honest member of the same role earned on average in the same run.
-  1.00 is an honest member's share. An outsider counts as one.
+  1.00 is an honest member's share. An outsider counts as one. Where attackers do a miner's work beside their attack
+  (`dawdle`, `rival`, `delete`) it is what they earned beyond 1.00, and **honest** counts them.
 - **later** is the same of the second half of the rounds. A subnet that begins pays whoever scores first: honest
   validators have nothing to score by until round 0 is measured, and until then the few who score share every pot.
-- **loss** is how far the held-out loss ended above the mean of four networks without the attack, which differ in the
-  delays of messages alone.
+- **honest** is by how much more was issued for honest miners than in four networks without the attack, in as long a
+  time. What their pot still has at the end counts by their part in what epochs gave, what is withheld of them as paid.
+- **loss** is how far the held-out loss ended above the mean of those networks, which differ in the delays of messages
+  alone.
 - **stalled** is how many rounds more ended with nothing included.
 - **lost** is what the attackers' coldkeys are poorer by, earnings aside, in CRN: prices, fees, what was slashed.
 
-The verdict goes by the worst seed in what an attack brought, stalled and took.
+The verdict goes by the worst seed in what an attack brought, stalled and took, and in what honest miners lost.
 Of the loss it goes by the mean over the seeds, where that is more than twice its standard error; else the change counts
 as none.
 That error is s·√(1/n + 1/(4n)) with n seeds: an attack's own run has the same spread as one of the four networks
 without it that it is held against.
 s is the standard deviation of those networks from the mean of their seed, pooled over the seeds.
-An attack *holds* if it brought at most half a share, moved the loss by at most 1 % and stalled at most three rounds.
-It is *open* if it brought 0.95 of a share or more, moved the loss by more than 5 %, stalled more than half of the
-rounds, or took 1 CRN or more that others had. Else it holds *partly*.
+An attack *holds* if it brought at most half a share, cost honest miners at most 5 % of their pay, moved the loss by at
+most 1 % and stalled at most three rounds.
+It is *open* if it brought 0.95 of a share or more, cost them more than half of their pay, moved the loss by more than
+5 %, stalled more than half of the rounds, or took 1 CRN or more that others had. Else it holds *partly*.
 
 ";
 
@@ -215,8 +222,8 @@ Not here, since a simulator has none of it, and where it is tested:
 Money that appears or is lost (E11) is no row: the checker `money` looks at the books after each block of every run.
 ";
 
-const COLUMNS: &str = "| attack | share | later | loss | stalled | lost | |
-|---|---:|---:|---:|---:|---:|---|
+const COLUMNS: &str = "| attack | share | later | honest | loss | stalled | lost | |
+|---|---:|---:|---:|---:|---:|---:|---|
 ";
 
 #[cfg(test)]
@@ -231,6 +238,7 @@ mod tests {
             late_share_per_gpu: 0.25,
             loss_change: 0.01,
             chance: 0.04,
+            honest_change: -0.02,
             stalled_rounds: seed as i64,
             rounds: 16,
             attacker_lost: 0,
@@ -258,7 +266,7 @@ mod tests {
         let is_short = |line: &str| line.len() <= 120;
         assert!(page.lines().all(is_short), "{page}");
         assert!(page.contains("| `exam` |") && !page.contains("| `clones` |"));
-        assert!(page.contains("| 1.00 | 0.25 | +1.0 % | 2 | 0.00 | **open** |"));
+        assert!(page.contains("| 1.00 | 0.25 | -2.0 % | +1.0 % | 2 | 0.00 | **open** |"));
         let words: Vec<&str> = page.split_whitespace().collect();
         let words = words.join(" ");
         assert!(
@@ -307,12 +315,24 @@ mod tests {
         assert_eq!(verdict(&brought).as_deref(), Some("partly"));
         let stalled = [row(1, 0.0), row(9, 0.0)];
         assert_eq!(verdict(&stalled).as_deref(), Some("open"));
+        let costs = |honest_change| {
+            let dear = Row {
+                honest_change,
+                ..row(2, 0.0)
+            };
+            verdict(&[row(1, 0.0), dear])
+        };
+        assert_eq!(costs(-0.05).as_deref(), Some("holds"));
+        assert_eq!(costs(-0.06).as_deref(), Some("partly"));
+        assert_eq!(costs(-0.51).as_deref(), Some("open"));
         let words: Vec<&str> = HEAD.split_whitespace().collect();
         let words = words.join(" ");
         assert!(words.contains(
             "by the mean over the seeds, where that is more than twice its standard error"
         ));
         assert!(words.contains("s·√(1/n + 1/(4n)) with n seeds"));
-        assert!(words.contains("by the worst seed in what an attack brought, stalled and took"));
+        assert!(words.contains(
+            "by the worst seed in what an attack brought, stalled and took, and in what honest miners lost"
+        ));
     }
 }

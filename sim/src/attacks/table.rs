@@ -12,13 +12,18 @@ use crate::{
     world::{MemberResult, RunResult},
 };
 
+/// Attacks whose miners do a miner's work, and something else beside it.
+const WORKERS: [&str; 3] = ["dawdle", "rival", "delete"];
+
 /// What came of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It brought at most half of an honest share, moved the loss by at most 1 %, and stopped at most three rounds.
+    /// It brought at most half of an honest share, cost honest miners at most 5 % of their pay, moved the loss by at
+    /// most 1 %, and stopped at most three rounds.
     Holds,
-    /// It brought less than an honest share, moved the loss by at most 5 %, and stopped at most half of the rounds.
+    /// It brought less than an honest share, cost honest miners at most half of their pay, moved the loss by at most
+    /// 5 %, and stopped at most half of the rounds.
     Partly,
     /// It brought an honest share or more, did more harm than that, or took what others had.
     Open,
@@ -32,7 +37,8 @@ pub struct Row {
     /// The seed that replays it.
     pub seed: u64,
     /// What the attackers earned for each of their GPUs (validators: for as much stake) beside what an honest member
-    /// of the same role earned on average in the same run. An outsider counts as one.
+    /// of the same role earned on average in the same run. An outsider counts as one. Of those that do a miner's work,
+    /// what they earned beyond 1.
     pub share_per_gpu: f64,
     /// By how much the held-out loss ended above the mean of the same network's twins without the attack, as a share
     /// of that.
@@ -41,6 +47,8 @@ pub struct Row {
     pub chance: f64,
     /// The same of what was earned in the second half of the rounds: a network that begins has its own ways to be paid.
     pub late_share_per_gpu: f64,
+    /// By how much more was issued for honest miners than in those twins, in as long a time, as a share of that.
+    pub honest_change: f64,
     /// Null rounds more than without the attack.
     pub stalled_rounds: i64,
     /// Rounds that were settled.
@@ -60,8 +68,11 @@ pub struct Row {
 }
 
 pub(super) fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
-    let share_per_gpu = share(attack.beside, war, |member| member.earned);
-    let late_share_per_gpu = share(attack.beside, war, |member| member.earned_late);
+    let works = WORKERS.contains(&attack.name);
+    let brought =
+        |earned: fn(&MemberResult) -> Balance| beyond(share(attack.beside, war, earned), works);
+    let share_per_gpu = brought(|member| member.earned);
+    let late_share_per_gpu = brought(|member| member.earned_late);
     let attackers = || war.members.iter().filter(|member| member.attack.is_some());
     let attacker_gained = attackers().map(|member| member.gained).sum();
     let loss_change = (war.heldout_loss - peace.loss) / peace.loss;
@@ -72,6 +83,7 @@ pub(super) fn row(attack: &Attack, peace: Peace, war: &RunResult) -> Row {
         late_share_per_gpu,
         loss_change,
         chance: peace.chance,
+        honest_change: change(war.honest_pay(works), peace.honest_pay),
         stalled_rounds: war.null_rounds() as i64 - peace.null_rounds,
         rounds: war.rounds.len(),
         attacker_lost: attackers().map(|member| member.lost).sum(),
@@ -102,7 +114,29 @@ impl Row {
         if self.attacker_gained >= CRN {
             return Verdict::Open;
         }
-        verdict(self.share_per_gpu, 0.0, self.stalled_rounds, self.rounds)
+        let paid = match self.honest_change {
+            change if change >= -0.05 => Verdict::Holds,
+            change if change >= -0.5 => Verdict::Partly,
+            _ => Verdict::Open,
+        };
+        verdict(self.share_per_gpu, 0.0, self.stalled_rounds, self.rounds).max(paid)
+    }
+}
+
+/// What of a share is more than a miner's work brings, if that was done.
+fn beyond(share: f64, works: bool) -> f64 {
+    match works {
+        true => (share - 1.0).max(0.0),
+        false => share,
+    }
+}
+
+/// By how much `now` is above `before`, as a share of that; zero if there was nothing before.
+fn change(now: f64, before: f64) -> f64 {
+    if before > 0.0 {
+        now / before - 1.0
+    } else {
+        0.0
     }
 }
 
@@ -199,6 +233,18 @@ mod tests {
     }
 
     #[test]
+    fn who_works_is_measured_by_what_it_has_beyond_that() {
+        assert_eq!(
+            [0.5, 1.0, 1.5].map(|share| beyond(share, true)),
+            [0.0, 0.0, 0.5]
+        );
+        assert_eq!(beyond(0.5, false), 0.5);
+        let is_known = |name: &&str| ALL.iter().any(|attack| attack.name == *name);
+        assert!(WORKERS.iter().all(is_known));
+        assert_eq!([change(3.0, 4.0), change(3.0, 0.0)], [-0.25, 0.0]);
+    }
+
+    #[test]
     fn what_harmed_the_model_is_found_by_its_mean_and_not_by_chance() {
         let row = |attack, loss_change| Row {
             attack,
@@ -207,6 +253,7 @@ mod tests {
             late_share_per_gpu: 1.0,
             loss_change,
             chance: 0.02,
+            honest_change: 0.0,
             stalled_rounds: 9,
             rounds: 16,
             attacker_lost: 0,

@@ -167,6 +167,10 @@ impl World {
         let Some((oldest, roots)) = vouched else {
             return self.tell(who, Event::NotJoined);
         };
+        // Only what is newer helps who holds something.
+        let own = self.members[who].process.held.as_ref();
+        let own = own.map_or(0, |(held, _)| held.round.saturating_add(1));
+        let oldest = oldest.max(own);
         let listed = self.store.checkpoints();
         let candidates = checkpoint::candidates(listed, roots, oldest);
         let sources = checkpoint::sources(None, &candidates, oldest).into_iter();

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cairn_primitives::{Commitment, ModelRoot, Round, SealedRoot, Secret, Uid, Verdicts, H256};
-use cairn_protocol::{exam::witness, verdict::Before};
+use cairn_protocol::{exam::witness, value::fruitless, verdict::Before};
 use cairn_round::{
     hidden_row::{self, HiddenRow},
     machine::Machine as _,
@@ -104,7 +104,7 @@ impl World {
     }
 
     pub(super) fn done_validating(&mut self, who: Who, done: Done) {
-        if let Done::Measured(round, witness) = done {
+        if let Done::Measured(round, witness, _) = done {
             self.has_computed(who);
             if let Some(witness) = witness {
                 let happening = Happening::Measured {
@@ -255,7 +255,7 @@ impl World {
             (held.round, held.root) == (round, what.root) && member.behaviour.measures()
         });
         let Some((_, theta)) = before else {
-            return self.done_validating(who, Done::Measured(round, None));
+            return self.done_validating(who, Done::Measured(round, None, Vec::new()));
         };
         let files = files_of(&member.process, &self.workshop, &what);
         let trials = Trials {
@@ -301,6 +301,7 @@ impl World {
         let (included, exam) = trials.measuring.asked();
         let found = trials.measuring.finish();
         let witness = witness((self.netuid, round), exam, &included, &found);
+        let fruitless = fruitless(round, &included, &found);
         if self.members[who].is_honest() {
             let evidence = self.evidence.entry(who).or_default();
             evidence.extend(found.iter().cloned());
@@ -311,7 +312,7 @@ impl World {
         });
         let process = &mut self.members[who].process;
         process.good_before = std::mem::take(&mut process.good);
-        self.done_validating(who, Done::Measured(round, witness));
+        self.done_validating(who, Done::Measured(round, witness, fruitless));
     }
 
     fn weigh(&mut self, who: Who, round: Round, epoch: Option<u32>) {

@@ -62,6 +62,9 @@ pub struct MemberResult {
     /// The part of it that was paid in the second half of the rounds.
     #[serde(with = "pebble")]
     pub earned_late: Balance,
+    /// What it earned as a miner and does not have yet.
+    #[serde(with = "pebble")]
+    pub withheld: Balance,
     /// What its coldkey is poorer by, what it earned aside; of several members of one coldkey, each its part.
     #[serde(with = "pebble")]
     pub lost: Balance,
@@ -94,6 +97,9 @@ pub struct RunResult {
     pub rounds: Vec<RoundResult>,
     /// The members.
     pub members: Vec<MemberResult>,
+    /// What was issued for the subnet's miners: what they were paid, what is withheld of them, and what their pot has.
+    #[serde(with = "pebble")]
+    pub for_miners: Balance,
     /// Whether each checker found nothing wrong.
     pub checks: BTreeMap<&'static str, bool>,
     /// The most sealed bytes that an honest validator held at once.
@@ -134,6 +140,22 @@ impl RunResult {
         broken.map(|(name, _)| *name).collect()
     }
 
+    /// What was issued for honest miners in a second, in pebble: of all that was issued for miners, as large a part as
+    /// the honest ones have of what epochs gave. So it does not depend on when the last epoch was, nor on whose audits
+    /// were open then. Nothing if no epoch gave anything. Attackers that do a miner's work count as honest here.
+    pub fn honest_pay(&self, attackers_work: bool) -> f64 {
+        let miners = || self.members.iter().filter(|member| member.role == "miner");
+        let given = |member: &MemberResult| member.earned.saturating_add(member.withheld) as f64;
+        let all: f64 = miners().map(given).sum();
+        let honest = miners().filter(|member| attackers_work || member.attack.is_none());
+        let honest: f64 = honest.map(given).sum();
+        if all * self.virtual_seconds > 0.0 {
+            honest / all * self.for_miners as f64 / self.virtual_seconds
+        } else {
+            0.0
+        }
+    }
+
     /// Rounds in which nothing was included.
     pub fn null_rounds(&self) -> usize {
         self.rounds.iter().filter(|round| round.null).count()
@@ -145,6 +167,8 @@ pub(super) struct Standing {
     uid: Option<Uid>,
     /// What its hotkey was paid, or an outsider's coldkey in all.
     pub earned: Balance,
+    /// What it earned as a miner and does not have yet.
+    withheld: Balance,
     /// What its coldkey earned in all.
     together: Balance,
     /// What its coldkey has.
@@ -192,6 +216,7 @@ fn earned_in_all(coldkey: &AccountId) -> Balance {
 impl World {
     pub(super) fn result(mut self) -> (RunResult, Meter) {
         let members = self.member_results();
+        let for_miners = self.for_miners();
         let newest = self
             .members
             .iter()
@@ -232,6 +257,7 @@ impl World {
             virtual_seconds: seconds(self.clock.now()),
             heldout_loss,
             members,
+            for_miners,
             checks: self.checkers.verdicts().collect(),
             held_bytes: self.held_bytes,
             audit_share: costs.audit_share(),
@@ -253,8 +279,10 @@ impl World {
             let (hotkey, coldkey) = (member.hotkey.account(), member.coldkey.account());
             let hotkeys = Subnets::hotkeys(coldkey, 256);
             let together = earned_in_all(coldkey);
+            let uid = Subnets::uid(netuid, hotkey);
             Standing {
-                uid: Subnets::uid(netuid, hotkey),
+                uid,
+                withheld: uid.map_or(0, |uid| Emissions::withheld(netuid, uid)),
                 earned: match member.role {
                     Role::Outsider => together,
                     // What another coldkey's hotkey earns is not its own.
@@ -267,6 +295,16 @@ impl World {
         };
         let members = &self.members;
         self.chain.ask_best(|| members.iter().map(of).collect())
+    }
+
+    /// What was issued for the miners of the subnet, as of the best block.
+    fn for_miners(&mut self) -> Balance {
+        let netuid = self.netuid;
+        let emission = self.chain.ask_best(|| readers::emission(netuid));
+        emission.map_or(0, |emission| {
+            let given = emission.paid_to.miners.saturating_add(emission.withheld);
+            given.saturating_add(emission.miners_pot)
+        })
     }
 
     fn member_results(&mut self) -> Vec<MemberResult> {
@@ -290,6 +328,7 @@ impl World {
                 gpus: member.gpus,
                 earned: standing.earned,
                 earned_late: standing.earned.saturating_sub(halfway),
+                withheld: standing.withheld,
                 lost: had.saturating_sub(standing.wealth) / sharing,
                 gained: standing.wealth.saturating_sub(had) / sharing,
                 staked: member.staked,

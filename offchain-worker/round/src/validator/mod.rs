@@ -12,7 +12,7 @@ use cairn_primitives::{
     BlockNumber, Commitment, Hotkey, ModelRoot, Round, SealedRoot, Text, Uid, Verdicts, H256,
 };
 
-use cairn_protocol::{checkpoint, overlap, phase::Attesting, value};
+use cairn_protocol::{checkpoint, limits::MOST_TRUST, overlap, phase::Attesting, value};
 
 use crate::{
     audit::{Auditing, Duty, Free, Verdict},
@@ -66,6 +66,10 @@ pub struct Validator {
     pledging: bool,
     /// The last round that was measured whole, and what shows it.
     witness: Option<(Round, H256)>,
+    /// The last kept round, if all that it included had the most trust: before anybody earned anything.
+    unearned: Option<Round>,
+    /// The last round that was measured, and the makers of what helped too little in it.
+    fruitless: Option<(Round, Vec<Hotkey>)>,
     /// Scores: what is due, and what can be revealed.
     hidden_rows: HiddenRows,
     /// Audits for which it was drawn.
@@ -98,6 +102,8 @@ impl Validator {
             stopping: false,
             pledging: false,
             witness: None,
+            unearned: None,
+            fruitless: None,
             hidden_rows: HiddenRows::new(hidden_rows),
             auditing: Auditing::default(),
         }
@@ -199,7 +205,8 @@ impl Validator {
                 self.pledges = pledge::with(&self.pledges, pledge);
                 self.course.look_again();
             }
-            Done::Measured(round, witness) => {
+            Done::Measured(round, witness, fruitless) => {
+                self.fruitless = Some((round, fruitless));
                 self.witness = witness.map(|witness| (round, witness)).or(self.witness);
                 self.rest();
                 self.hidden_rows.scored(round);
@@ -418,7 +425,9 @@ impl Validator {
         if !is_done && now < view.round.timetable().attest_deadline() {
             return None;
         }
-        let good = revealed().filter(|seen| check(seen) == Some(Check::Good));
+        let good = revealed().filter(|seen| {
+            check(seen) == Some(Check::Good) && !self.was_fruitless(held.round, seen.hotkey)
+        });
         let before = |(round, _): &(Round, H256)| round.checked_add(1) == Some(held.round);
         let witness = self.witness.filter(before).map(|(_, witness)| witness);
         Some(Action::Do(Task::Pledge {
@@ -427,6 +436,15 @@ impl Validator {
             verdicts: Verdicts::from_uids(good.map(|seen| seen.uid)),
             witness: witness.unwrap_or_default(),
         }))
+    }
+
+    /// Whether what this maker contributed to the round before is known to have helped too little, while nobody has
+    /// earned anything. Who does not know does not object.
+    fn was_fruitless(&self, round: Round, maker: Hotkey) -> bool {
+        let is_before = |one: Round| one.checked_add(1) == Some(round);
+        let known = self.fruitless.as_ref();
+        let known = known.filter(|(one, _)| is_before(*one) && self.unearned == Some(*one));
+        known.is_some_and(|(_, makers)| makers.contains(&maker))
     }
 
     fn compute(&mut self, view: &View, now: BlockNumber) {
@@ -463,6 +481,9 @@ impl Validator {
 
     fn keep(&mut self, settlement: Settlement, held: Held) {
         self.measurable = self.measurement(&settlement);
+        let mut included = settlement.included.iter();
+        let is_unearned = included.all(|one| one.standing.trust == MOST_TRUST);
+        self.unearned = is_unearned.then_some(settlement.round);
         self.included = Some((settlement.round, settlement.sealed_roots()));
         self.before = self.held();
         self.course.keep(settlement, held, None);

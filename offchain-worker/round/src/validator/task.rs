@@ -161,9 +161,10 @@ pub enum Done {
     },
     /// What is to be attested is on disk.
     Pledged(Pledge),
-    /// Measuring of this round ended, with evidence for what was measured, and with what shows that all that it included
-    /// was ([`cairn_protocol::exam::witness`]), if it was and the run asks for it.
-    Measured(Round, Option<H256>),
+    /// Measuring of this round ended, with evidence for what was measured; with what shows that all that it included
+    /// was ([`cairn_protocol::exam::witness`]), if it was and the run asks for it; and with the makers of what helped too
+    /// little ([`cairn_protocol::value::fruitless`]).
+    Measured(Round, Option<H256>, Vec<Hotkey>),
     /// What an audit found is on disk; or nothing was found, which may be otherwise in a moment.
     Audited((Round, Uid), Option<Verdict>),
     /// Evidence became scores, or did not.

@@ -1,6 +1,7 @@
 //! Which parameters are held: joined, applied, kept, contradicted. The same for both roles.
 
 use cairn_primitives::{ModelRoot, Round, Uid, H256};
+use cairn_protocol::limits::APPLY_TRIES;
 use cairn_round::{
     course::Work, machine::Reason, miner::Miner, validator::Validator, Action, Event, Held, Seen,
     Settlement, View,
@@ -87,6 +88,37 @@ fn joins_afresh<R: Role>() {
     role.tell(Event::Joined(held_at(45)), 1_007);
     assert_eq!(role.machine.held(), Some(held_at(45)));
     assert_eq!(role.machine.work(), &Work::Idle);
+}
+
+both!(
+    what_cannot_be_applied_is_passed_over_once_a_checkpoint_can_be_newer,
+    passes_over
+);
+fn passes_over<R: Role>() {
+    let mut role = R::with(Some(held_at(3)));
+    let end = settled(3, &included());
+    let fails = |role: &mut Driven<R>, current, times| {
+        for _ in 0..times {
+            let view = View {
+                settled: Some(end.clone()),
+                ..view(current, 100)
+            };
+            assert_eq!(role.look(view, QUIET), [apply(&end)]);
+            assert_eq!(role.tell(Event::NotApplied(3), QUIET), []);
+        }
+    };
+    // The checkpoint of round 5 is not final before that is settled.
+    fails(&mut role, 5, APPLY_TRIES + 3);
+    let view = View {
+        settled: Some(end.clone()),
+        ..view(6, 100)
+    };
+    assert_eq!(role.look(view.clone(), QUIET), [Action::Join]);
+    assert_eq!(role.tell(Event::NotJoined, QUIET), []);
+    fails(&mut role, 6, APPLY_TRIES);
+    assert_eq!(role.look(view, QUIET), [Action::Join], "and again");
+    role.tell(Event::Joined(held_at(5)), QUIET);
+    assert_eq!(role.machine.held(), Some(held_at(5)));
 }
 
 both!(what_is_still_there_is_applied_however_old, applies_the_old);

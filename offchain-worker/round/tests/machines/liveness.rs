@@ -207,7 +207,7 @@ fn a_validator_looks_when_its_own_work_ended_well() {
             is_good: false,
         },
         validator::Done::Pledged(pledge(held_at(3), &[])),
-        validator::Done::Measured(2, None),
+        validator::Done::Measured(2, None, Vec::new()),
         validator::Done::Weighed(Weighed::Nothing),
         validator::Done::Weighed(Weighed::Hidden(hidden_row)),
     ] {

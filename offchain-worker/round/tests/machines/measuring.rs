@@ -1,6 +1,6 @@
 //! The validator's machine, scene by scene: what is measured of a round, and when.
 
-use cairn_primitives::{Round, Uid, H256};
+use cairn_primitives::{Round, Uid, Verdicts, H256};
 use cairn_round::{
     machine::{Gone, Lack},
     validator::{Done, Found, Measurement, Subject, Task, Validator},
@@ -140,7 +140,7 @@ fn what_is_measured_of_who_was_included_is_what_was_included() {
 fn what_shows_that_a_round_was_measured_is_attested_in_the_next_one_alone() {
     for (measured, expected) in [(0, bytes(77)), (9, H256::zero())] {
         let mut validator = validator(1);
-        let done = Done::Measured(measured, Some(bytes(77)));
+        let done = Done::Measured(measured, Some(bytes(77)), Vec::new());
         validator.tell(Event::Done(done), 113);
         let pledges = validator.look(view(1, 113), 122);
         let [Action::Do(Task::Pledge { witness, .. })] = pledges.as_slice() else {
@@ -148,6 +148,35 @@ fn what_shows_that_a_round_was_measured_is_attested_in_the_next_one_alone() {
         };
         assert_eq!(*witness, expected);
     }
+}
+
+/// What is called good of two contributions to round 1 that were opened well. Of their makers the second one's helped too
+/// little in a round that was measured; round 0 included both with this trust of the first.
+fn called_good(trust: u16, fruitless_in: Round) -> Verdicts {
+    let mut validator = validator(0);
+    let mut end = settled(0, &[seen(Uid(2), 6, true), seen(Uid(3), 7, true)]);
+    end.included[0].standing.trust = trust;
+    keep(&mut validator, &end);
+    let contributions = [seen(Uid(2), 8, true), seen(Uid(3), 9, true)];
+    let view_1 = with(&contributions, view(1, 113));
+    for seen in &contributions {
+        check(&mut validator, &view_1, seen, true);
+    }
+    let done = Done::Measured(fruitless_in, None, vec![hotkey(Uid(3))]);
+    validator.tell(Event::Done(done), 121);
+    let pledges = validator.look(view_1, 122);
+    let [Action::Do(Task::Pledge { verdicts, .. })] = pledges.as_slice() else {
+        panic!("it pledges: {pledges:?}");
+    };
+    verdicts.clone()
+}
+
+#[test]
+fn before_anybody_earned_who_helped_too_little_is_not_called_good_in_the_next_round() {
+    let both = Verdicts::from_uids([2, 3].map(Uid));
+    assert_eq!(called_good(u16::MAX, 0), Verdicts::from_uids([Uid(2)]));
+    assert_eq!(called_good(1, 0), both, "somebody earned something");
+    assert_eq!(called_good(u16::MAX, 9), both, "that was another round");
 }
 
 #[test]
@@ -194,7 +223,8 @@ fn measuring_stops_for_the_attestation_and_scores_are_made_of_what_there_is() {
     assert_eq!(validator.look(view(1, 113), 121), [stop]);
     assert_eq!(validator.look(view(1, 113), 121), [], "it is told once");
     // What was measured until then is a part of what is attested.
-    validator.tell(Event::Done(Done::Measured(0, Some(bytes(77)))), 121);
+    let done = Done::Measured(0, Some(bytes(77)), Vec::new());
+    validator.tell(Event::Done(done), 121);
     let pledges = validator.look(view(1, 113), 122);
     let [Action::Do(Task::Pledge { witness, .. })] = pledges.as_slice() else {
         panic!("it pledges: {pledges:?}");
@@ -245,7 +275,8 @@ fn measuring_is_not_begun_late_nor_in_another_round() {
 fn a_round_is_measured_once() {
     let mut validator = about_to_measure();
     assert_eq!(validator.look(view(1, 113), 114), [nothing_came()]);
-    validator.tell(Event::Done(Done::Measured(0, None)), 115);
+    let done = Done::Measured(0, None, Vec::new());
+    validator.tell(Event::Done(done), 115);
     assert_eq!(validator.look(view(1, 113), 115), []);
 }
 

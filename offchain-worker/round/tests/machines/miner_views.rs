@@ -240,7 +240,8 @@ impl Run {
                 self.begin(Job::Keep(after));
             }
             Action::Join => {
-                assert!(self.view().round.oldest > held.round);
+                let seen = self.view().round;
+                assert!(seen.oldest > held.round || seen.round > held.round + 1);
                 self.begin(Job::Join);
             }
             Action::Send(transaction) => self.send(&transaction),

@@ -70,7 +70,8 @@ fn refused() -> Event<Done> {
 /// A validator that has measured round 4.
 fn measured() -> Driven<Validator> {
     let mut validator = Validator::with(Some(held_at(5)));
-    validator.tell(Event::Done(Done::Measured(4, None)), NOW);
+    let done = Done::Measured(4, None, Vec::new());
+    validator.tell(Event::Done(done), NOW);
     validator
 }
 
@@ -157,7 +158,8 @@ fn three_times(voting: View, epoch: Option<EpochIndex>, fail: fn(&mut Driven<Val
     }
     assert_eq!(validator.look(voting.clone(), NOW), []);
     // The next round's evidence is weighed, as if nothing had happened.
-    validator.tell(Event::Done(Done::Measured(5, None)), NOW);
+    let done = Done::Measured(5, None, Vec::new());
+    validator.tell(Event::Done(done), NOW);
     assert_eq!(validator.look(voting, NOW), [weigh(5, epoch)]);
 }
 

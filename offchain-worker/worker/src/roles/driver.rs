@@ -332,13 +332,20 @@ impl<C: Chain, R: Role> Driver<C, R> {
 
     fn join(&mut self) {
         let (desk, info) = (self.desk.clone(), self.info.clone());
-        if self.role.held().is_some() {
-            tracing::info!("too far behind to catch up round by round: fetching newer parameters");
+        let held = self.role.held();
+        if held.is_some() {
+            tracing::info!("cannot catch up round by round: fetching newer parameters");
         }
+        let goes_on =
+            held.is_some_and(|held| !checkpoint::is_too_far_behind(held.round, info.oldest_round));
         self.jobs.spawn(async move {
             let _timer = desk.time(Stage::Join);
-            match join(&desk, &info).await {
+            match join(&desk, &info, held).await {
                 Ok(held) => Ok(Ended::Joined(held)),
+                Err(RoleError::NoCheckpoint { .. }) if goes_on => {
+                    tracing::warn!("nobody has newer parameters yet");
+                    Ok(Ended::NotJoined)
+                }
                 Err(error) => {
                     wait_out(error)?;
                     Ok(Ended::NotJoined)

@@ -62,13 +62,23 @@ pub(super) async fn write_checkpoint<C: Send + 'static>(
 }
 
 /// Loads the newest parameters to be had that the chain vouches for, as of the finalised block, and puts them on
-/// disk. What is known of the optimizer and of the error feedback stays, unless a contribution is open: nobody here
-/// knows then from which of two states its maker has to go on, and from nothing everybody may.
+/// disk: newer ones than its `own`, if any are held. What is known of the optimizer and of the error feedback stays,
+/// unless a contribution is open: nobody here knows then from which of two states its maker has to go on, and from
+/// nothing everybody may.
 ///
 /// # Errors
-/// [`RoleError::NoCheckpoint`] if the chain no longer keeps what follows the parameters that there are,
-/// [`RoleError::Run`] if the run's first parameters do not come out as the chain has them.
-pub(super) async fn join<C: Chain>(desk: &Desk<C>, info: &RunInfo) -> Result<Held, RoleError> {
+/// [`RoleError::NoCheckpoint`] if the chain no longer keeps what follows the parameters that there are, or none of them
+/// are newer, [`RoleError::Run`] if the run's first parameters do not come out as the chain has them.
+pub(super) async fn join<C: Chain>(
+    desk: &Desk<C>,
+    info: &RunInfo,
+    own: Option<Held>,
+) -> Result<Held, RoleError> {
+    let newer = own.map_or(0, |own| own.round.saturating_add(1));
+    let info = &RunInfo {
+        oldest_round: info.oldest_round.max(newer),
+        ..info.clone()
+    };
     let at = desk.heads.finalized.hash;
     let place = locked(&desk.state).joining();
     let others = sources::validators(desk, &info.round.validators).await;

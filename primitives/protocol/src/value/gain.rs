@@ -54,11 +54,16 @@ pub(super) fn is_enough(assigned: &[f32], unassigned: &[f32]) -> bool {
     assigned.len().min(unassigned.len()) >= least
 }
 
+/// Whether a gain is above zero by more than chance.
+pub(super) fn is_clear(gain: &Estimate) -> bool {
+    gain.mean > SIGNIFICANCE * gain.error()
+}
+
 /// What a contribution gained, in nats per token; never negative. It is the mean on unassigned windows, if that is
 /// clear of zero and there are enough windows of both kinds. A round that left no window unassigned shows nothing.
 pub fn round_gain(assigned: &[f32], unassigned: &[f32]) -> f64 {
     let found = mean(unassigned).filter(|_| is_enough(assigned, unassigned));
-    let clear = found.filter(|found| found.mean > SIGNIFICANCE * found.error());
+    let clear = found.filter(is_clear);
     clear.map_or(0.0, |found| found.mean)
 }
 

@@ -18,12 +18,15 @@
 //!   fall from round to round, and who stops early must not be paid for having begun early.
 //! - The score is the mean over the last [`crate::limits::VALUE_ROUNDS`] rounds since a miner's first ([`accounts`]). A
 //!   round of which it has nothing to show counts as zero, one that this validator could not measure does not count.
+//! - Before anybody has earned anything, who helped too little in one round is not called good in the next
+//!   ([`fruitless()`]).
 //!
 //! All of it is a pure function of [`Evidence`], which the validator logs, so a disputed score can be computed again by
 //! anyone who has the log; the order of the log does not matter.
 
 mod advice;
 mod evidence;
+mod fruitless;
 mod gain;
 mod premium;
 mod resemblance;
@@ -33,6 +36,7 @@ mod subjects;
 
 pub use advice::{advice, Advice};
 pub use evidence::{counts, forget_old, gains, Evidence, Outcome};
+pub use fruitless::{fruitless, GAIN_PARTS, UNCLEAR_PARTS};
 pub use gain::{difference, mean, round_gain, Estimate};
 pub use premium::{factor, premium};
 pub use resemblance::{alike, bound, repeats, CEILING, FLOOR};

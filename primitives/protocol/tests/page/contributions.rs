@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cairn_primitives::{
-    Carried, Commitment, EngineClass, Header, Hotkey, Netuid, Phase, SealedRoot, Work, H256,
+    Carried, Commitment, EngineClass, Header, Hotkey, Netuid, Phase, SealedRoot, Uid, Work, H256,
 };
 use cairn_protocol::{
     commitment::{self, Contribution},
     trace,
+    value::{fruitless, Evidence, Outcome},
     verdict::{check_carried, check_header, check_length, check_norm, Last, Owed},
 };
 
@@ -152,4 +153,53 @@ pub fn verdict(page: &Section) {
     assert!(check_carried(&from(ended), &Last::Unknown).is_ok());
     page.says("the length that were committed to");
     assert!(check_length(&owed(model(1)), 9).is_ok() && check_length(&owed(model(1)), 8).is_err());
+    before_pay(page);
+}
+
+/// 32 gains, in the mean `mean`, which is so many standard errors above zero, of who declared so many of 8 steps.
+fn measured(uid: u16, (mean, errors): (f64, f64), steps: u32) -> Evidence {
+    let off = mean / errors * 31f64.sqrt();
+    let gain = |i: u32| (mean + if i.is_multiple_of(2) { off } else { -off }) as f32;
+    let gains: Vec<f32> = (0..32).map(gain).collect();
+    Evidence {
+        round: 4,
+        uid: Uid(uid),
+        hotkey: Hotkey(root(uid as u8)),
+        outcome: Outcome::Measured {
+            steps,
+            of: 8,
+            alike: 1,
+            repeats: false,
+            assigned: gains.clone(),
+            unassigned: gains,
+            unseen: Vec::new(),
+        },
+    }
+}
+
+/// What was measured of a round is held against the next one, before anybody has earned anything.
+fn before_pay(page: &Section) {
+    // Three that gained 1, so clearly, and another one.
+    let is_refused = |clear: f64, gained: (f64, f64), steps: u32| {
+        let mut found: Vec<Evidence> = (1..4).map(|uid| measured(uid, (1.0, clear), 8)).collect();
+        found.push(measured(4, gained, steps));
+        let included: Vec<Uid> = found.iter().map(|one| one.uid).collect();
+        !fruitless(4, &included, &found).is_empty()
+    };
+    let clear = page.number(
+        "If that is more than ",
+        " standard errors above zero, a maker",
+    ) as f64;
+    assert!(is_refused(1.01 * clear, (-1.0, -9.0), 8));
+    assert!(!is_refused(0.99 * clear, (-1.0, -9.0), 8));
+    let least = 1.0 / page.number("gained less than 1/", " of the usual gain") as f64;
+    assert!(is_refused(9.0, (0.99 * least, 9.0), 8) && !is_refused(9.0, (1.01 * least, 9.0), 8));
+    let unclear = 1.0 / page.number("or less than 1/", " of it and") as f64;
+    assert!(is_refused(9.0, (0.99 * unclear, 1.0), 8));
+    assert!(!is_refused(9.0, (1.01 * unclear, 1.0), 8));
+    let errors = page.number("and no more than ", " standard errors above zero.") as f64;
+    assert!(is_refused(9.0, (unclear / 2.0, 0.99 * errors), 8));
+    assert!(!is_refused(9.0, (unclear / 2.0, 1.01 * errors), 8));
+    page.says("Of who declared fewer inner steps only so much less is asked.");
+    assert!(!is_refused(9.0, (unclear / 2.0, 1.0), 3) && is_refused(9.0, (unclear / 2.0, 1.0), 5));
 }

@@ -37,6 +37,12 @@ pub fn checkpoint(page: &Section) {
     page.says("come last, and only while the chain still has round 0");
     assert_eq!(sources(None, 0).last(), Some(&Source::First));
     assert!(!sources(None, 1).contains(&Source::First));
+    let tries = page.number("could not apply a settled round ", " times in a row") as u8;
+    page.says("as soon as a checkpoint of a later round can be final");
+    let (first, every) = (first as u32, every as u32);
+    assert!(checkpoint::is_passed_over(first, every + 1, tries));
+    assert!(!checkpoint::is_passed_over(first, every + 1, tries - 1));
+    assert!(!checkpoint::is_passed_over(first, every, tries));
 }
 
 pub fn endpoint(page: &Section) {

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use cairn_data::UnseenText;
 use cairn_engine::Engine;
-use cairn_primitives::H256;
-use cairn_protocol::exam::witness;
+use cairn_primitives::{Hotkey, H256};
+use cairn_protocol::{exam::witness, value::fruitless};
 use cairn_round::{
     scoring::{forget_old, Evidence},
     validator::Measurement,
@@ -48,22 +48,22 @@ impl ValidatorRole {
                 let text = unseen.as_deref();
                 measured((run, text), &files, engine, measurement, &mut go_on)
             });
-            let (evidence, witness) = match measured.await {
+            let found = match measured.await {
                 Ok(found) => found,
                 // A card that fails takes this round's evidence with it; the next round opens it anew.
                 Err(RoleError::Engine(error)) if error.is_device_fault() => {
                     tracing::warn!("round {round} · cannot be measured: {error}");
                     desk.metrics().failed(Failed::Engine);
-                    (Vec::new(), None)
+                    Measured::default()
                 }
                 Err(error) => return Err(error),
             };
             desk.reporter.say(&Progress::Scored {
                 round,
-                measured: evidence.len(),
+                measured: found.evidence.len(),
                 miners,
             });
-            Ok(Ended::Own(Outcome::Measured(round, evidence, witness)))
+            Ok(Ended::Own(Outcome::Measured(round, found)))
         });
     }
 
@@ -75,14 +75,25 @@ impl ValidatorRole {
     }
 }
 
-/// What was found in a round, and, where it is asked for, what shows that it was measured.
+/// What was found in a round.
+#[derive(Default)]
+pub(super) struct Measured {
+    /// What was measured.
+    pub evidence: Vec<Evidence>,
+    /// Where it is asked for, what shows that all was.
+    pub witness: Option<H256>,
+    /// The makers of what helped too little.
+    pub fruitless: Vec<Hotkey>,
+}
+
+/// Measures a round, as far as it may go on.
 fn measured(
     (run, unseen): (&Run, Option<&UnseenText>),
     files: &Files,
     engine: &mut dyn Engine,
     measurement: Measurement,
     go_on: &mut dyn FnMut() -> bool,
-) -> Result<(Vec<Evidence>, Option<H256>), RoleError> {
+) -> Result<Measured, RoleError> {
     let round = measurement.round;
     let scoring = Scoring {
         layout: &run.layout,
@@ -96,9 +107,13 @@ fn measured(
         let left = scored.left;
         tracing::info!("round {round} · no time to score {left} of its contributions");
     }
-    let (found, (included, exam)) = (scored.evidence, scored.asked);
+    let (evidence, (included, exam)) = (scored.evidence, scored.asked);
     // Only where work is audited is it a CPU's, which has the same bits everywhere.
     let is_asked = run.config.audits.rate > 0;
-    let witness = is_asked.then(|| witness((run.netuid, round), exam, &included, &found));
-    Ok((found, witness.flatten()))
+    let witness = is_asked.then(|| witness((run.netuid, round), exam, &included, &evidence));
+    Ok(Measured {
+        fruitless: fruitless(round, &included, &evidence),
+        evidence,
+        witness: witness.flatten(),
+    })
 }

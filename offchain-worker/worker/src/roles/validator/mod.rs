@@ -18,7 +18,7 @@ use bytes::Bytes;
 use cairn_chain::MemberInfo;
 use cairn_data::UnseenText;
 use cairn_gradient::Checked;
-use cairn_primitives::{BlockNumber, Round, Uid, H256};
+use cairn_primitives::{BlockNumber, Round, Uid};
 use cairn_round::{
     audit::Verdict,
     pledge::Pledge,
@@ -99,7 +99,7 @@ enum Outcome {
     Fetched(Round, Id, Option<Bytes>),
     Opened(Round, Id, Option<Arc<Checked>>),
     Pledged(Pledge),
-    Measured(Round, Vec<Evidence>, Option<H256>),
+    Measured(Round, measure::Measured),
     Audited((Round, Uid), Option<Verdict>),
     Weighed(Weighed),
     Checkpoint(Held, bool),
@@ -181,9 +181,9 @@ impl Role for ValidatorRole {
                 Done::Opened { round, id, is_good }
             }
             Outcome::Pledged(pledge) => Done::Pledged(pledge),
-            Outcome::Measured(round, evidence, witness) => {
-                self.take_evidence(evidence)?;
-                Done::Measured(round, witness)
+            Outcome::Measured(round, found) => {
+                self.take_evidence(found.evidence)?;
+                Done::Measured(round, found.witness, found.fruitless)
             }
             Outcome::Audited(of, verdict) => Done::Audited(of, verdict),
             Outcome::Weighed(weighed) => Done::Weighed(weighed),
