@@ -91,11 +91,11 @@ async fn a_kill_at_any_time_costs_less_than_two_intervals_of_the_bitmap() {
 
 #[test]
 fn the_bitmap_of_a_long_blob_is_written_often_enough() {
-    // What is lost at a kill: one interval, and what four sources have at hand.
+    // What is lost at a kill: one interval, and what four sources have at hand. Sockets hold more than that.
     for gibibytes in [1, 291, 4_096] {
         let tree = Tree::new([0; 32], gibibytes << 30).unwrap();
         let lost = super::super::partial::save_every(&tree) + 4 * TOGETHER as u64;
-        assert!(lost * 100 < tree.groups(), "{gibibytes}");
+        assert!(lost * 500 < tree.groups(), "{gibibytes}");
     }
 }
 
