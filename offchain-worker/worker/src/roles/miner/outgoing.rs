@@ -134,10 +134,10 @@ impl Outgoing {
         });
     }
 
-    /// Publishes the copy, unless the store has it.
+    /// Publishes the copy, unless the store has it and every byte of it is good.
     async fn publish(&self, store: &Store) -> Result<(), String> {
-        let holds = store.holds_blob(&self.prefix, self.root.bytes(), self.length);
-        if holds.await.map_err(|error| error.to_string())? {
+        let check = store.check_blob(&self.prefix, self.root.bytes(), self.length);
+        if check.await.is_ok() {
             return Ok(());
         }
         let published = store.publish(&self.prefix, self.copy.as_path()).await;
