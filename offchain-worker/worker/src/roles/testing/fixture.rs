@@ -317,6 +317,13 @@ impl Network {
         self.mine_as((shutdown, options), name, Behaviour::Honest);
     }
 
+    /// An honest one that names these endpoints beside its own.
+    pub fn mine_at(&mut self, endpoints: Vec<Text>, name: &str) {
+        let (shutdown, mut options) = self.options(Device::Cpu, name);
+        options.reach.endpoints = endpoints;
+        self.mine_as((shutdown, options), name, Behaviour::Honest);
+    }
+
     fn mine_as(
         &mut self,
         (shutdown, options): (watch::Sender<bool>, WorkerOptions),
