@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use cairn_primitives::{BlockNumber, H256};
@@ -22,7 +23,12 @@ pub struct Client {
     pub(crate) connection: Arc<Connection>,
     pub(crate) runtimes: Arc<Runtimes>,
     turns: Arc<Mutex<HashMap<AccountId, Turns>>>,
+    /// A client of each node alone, if there are several. None of them is connected before it is asked.
+    each: Arc<[Client]>,
 }
+
+/// For what is asked of a node beside the one whose turn it is: it is not waited for.
+const BESIDE: Duration = Duration::from_secs(3);
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -70,11 +76,38 @@ impl Client {
         connection
             .patiently(patience, || connection.session_number())
             .await?;
-        Ok(Client {
+        let beside = Settings {
+            connect: BESIDE,
+            request: BESIDE,
+            patience: Patience::NONE,
+            ..settings
+        };
+        let genesis = Some(connection.genesis());
+        let alone = |url: &String| -> Result<Client, ChainError> {
+            let connection = Connection::new(std::slice::from_ref(url), genesis, beside)?;
+            Ok(Client::of(connection, Arc::default()))
+        };
+        let each: Result<Arc<[Client]>, ChainError> = match connection.endpoints.has_others() {
+            true => connection.endpoints.all().iter().map(alone).collect(),
+            false => Ok(Arc::default()),
+        };
+        Ok(Client::of(connection, each?))
+    }
+
+    fn of(connection: Arc<Connection>, each: Arc<[Client]>) -> Client {
+        Client {
             connection,
             runtimes: Arc::default(),
             turns: Arc::default(),
-        })
+            each,
+        }
+    }
+
+    /// Clients of all nodes but the one that is asked at present, each of one node alone: for what one node may not
+    /// decide. They wait for 3 s at most, once to connect and once for an answer, and have no patience.
+    pub fn others(&self) -> impl Iterator<Item = &Client> {
+        let present = self.url();
+        self.each.iter().filter(move |one| one.url() != present)
     }
 
     /// The URL of the node that is asked at present.

@@ -4,7 +4,7 @@
 use cairn_chain::{AccountId, ChainError, ContributionInfo, MemberInfo, RoundInfo, RunInfo};
 use cairn_primitives::{
     api::{self, NextRound},
-    BlockNumber, Hotkey, Round, Uid, H256,
+    BlockNumber, Hotkey, Phase, Round, Uid, H256,
 };
 use cairn_protocol::{assignment::DataRange, phase::Timetable};
 use cairn_round::{
@@ -12,6 +12,8 @@ use cairn_round::{
     machine::Question,
     Attester, Included, Named, Next, RoundView, Seen, Settlement, View,
 };
+
+use futures::StreamExt;
 
 use super::{chain::Chain, heads::Heads, run::Run, RoleError};
 
@@ -60,7 +62,7 @@ pub(super) async fn look<C: Chain>(
         Some(_) => chain.member(at, netuid, run.hotkey).await?,
         None => None,
     };
-    let certain = certain(chain, run, at, &info).await?;
+    let certain = certain(chain, run, heads, (&info, &contributions[..])).await?;
     let view = View {
         round: RoundView {
             round: round.round,
@@ -106,20 +108,62 @@ fn hotkeys(members: &[(Uid, AccountId)]) -> Vec<Hotkey> {
     members.iter().map(|(_, hotkey)| hotkey.hotkey()).collect()
 }
 
-/// When the current round is, as far as block `at` knows.
+/// When the current round is, as far as the final block knows. Of who has a key to keep until nobody can commit any
+/// more, that is not one node's word alone.
 async fn certain<C: Chain>(
     chain: &C,
     run: &Run,
-    at: H256,
-    best: &RunInfo,
+    heads: Heads,
+    (best, contributions): (&RunInfo, &[ContributionInfo]),
 ) -> Result<Timetable, RoleError> {
-    let known = chain.run(at, run.netuid).await?;
+    let known = chain.run(heads.finalized.hash, run.netuid).await?;
     let known = known.filter(|known| known.round.round == best.round.round);
     let known = known.filter(|known| known.started_at == best.started_at);
-    Ok(match known {
+    let certain = match known {
         Some(known) => Timetable(known.round.times),
         None => Timetable::new(best.round.times.start, &best.config.phases),
+    };
+    let now = heads.best.number;
+    let mut own = contributions.iter().filter(|one| one.hotkey == run.hotkey);
+    let has_key = own.any(|one| one.key.is_none());
+    Ok(match has_key && certain.next_phase(now) != Phase::Train {
+        true => borne_out(chain, run, (now, best), certain).await,
+        false => certain,
     })
+}
+
+/// A round's times, if another node bears out that nobody can commit any more, or none answers; else as if the round
+/// began only now. A key that is out while others can commit gives the work away, and one node may say anything.
+async fn borne_out<C: Chain>(
+    chain: &C,
+    run: &Run,
+    (now, info): (BlockNumber, &RunInfo),
+    certain: Timetable,
+) -> Timetable {
+    let mut others = chain.elsewhere(run.netuid);
+    let mut is_denied = false;
+    while let Some((at, said)) = others.next().await {
+        if said.is_some_and(|said| is_over(info, &said, at)) {
+            return certain;
+        }
+        is_denied = true;
+    }
+    if !is_denied {
+        return certain;
+    }
+    let round = info.round.round;
+    tracing::warn!(
+        "round {round} · the key is kept back: no other node says that training is over; see which --node is wrong"
+    );
+    Timetable::new(now.saturating_add(1), &info.config.phases)
+}
+
+/// Whether training of the round that one node has is over by what another one says at block `at`.
+fn is_over(info: &RunInfo, said: &RunInfo, at: BlockNumber) -> bool {
+    let (ours, theirs) = (info.round.round, said.round.round);
+    let has_ended = Timetable(said.round.times).next_phase(at) != Phase::Train;
+    let is_it = info.started_at == said.started_at;
+    is_it && (theirs > ours || (theirs == ours && has_ended))
 }
 
 /// How `round` ended, as of block `at`.
