@@ -6,7 +6,11 @@ use cairn_primitives::{
     api::{self, NextRound},
     BlockNumber, Hotkey, Phase, Round, Uid, H256,
 };
-use cairn_protocol::{assignment::DataRange, phase::Timetable};
+use cairn_protocol::{
+    assignment::DataRange,
+    eligibility::{claim, Claim},
+    phase::Timetable,
+};
 use cairn_round::{
     hidden_row::{Committed, Scoring},
     machine::Question,
@@ -87,11 +91,53 @@ pub(super) async fn look<C: Chain>(
         voting,
     };
     Ok(Some(Looked {
-        view,
+        view: backed(chain, run, best, view).await?,
         info,
         member,
         block: heads.best.number,
     }))
+}
+
+/// Where rounds overlap, slots are drawn a round ahead, and who has not the bond when its round begins has no part in it.
+/// So of who has not enough now the view has no slot in the next round, and none in this one if it had not enough then.
+async fn backed<C: Chain>(
+    chain: &C,
+    run: &Run,
+    best: H256,
+    mut view: View,
+) -> Result<View, RoleError> {
+    let own = run.hotkey.hotkey();
+    let has_slot = |next: &Next| next.slot_of(own).is_some() || view.slot_of(own).is_some();
+    if !view.next.as_ref().is_some_and(has_slot) || has_bond(chain, run, best).await? {
+        return Ok(view);
+    }
+    let is_another = |(_, hotkey): &(Uid, Hotkey)| *hotkey != own;
+    if let Some(next) = &mut view.next {
+        next.miners.retain(is_another);
+    }
+    let start = chain.block_hash(view.round.timetable().start()).await?;
+    let had_bond = match start {
+        // What a node does not keep any more says nothing.
+        Some(start) => has_bond(chain, run, start).await.unwrap_or(true),
+        None => true,
+    };
+    if !had_bond {
+        view.miners.retain(is_another);
+    }
+    Ok(view)
+}
+
+/// Whether this worker may mine by its bond, as of a block.
+async fn has_bond<C: Chain>(chain: &C, run: &Run, at: H256) -> Result<bool, RoleError> {
+    let member = chain.member(at, run.netuid, run.hotkey).await?;
+    let subnet = chain.subnet(at, run.netuid).await?;
+    Ok(match (member, subnet) {
+        (Some(member), Some(subnet)) => {
+            let (rules, role) = (&subnet.hyperparameters, member.chosen_role);
+            claim(rules, role, || member.stake, || member.bond) == Claim::Data
+        }
+        _ => true,
+    })
 }
 
 /// A round that is drawn and has not begun.

@@ -146,6 +146,12 @@ impl SimChain {
         self.act(move |node| node.register(&member));
     }
 
+    /// Asks for a miner's bond back, which takes a block.
+    pub fn unbond(&self, name: &str) {
+        let name = name.to_string();
+        self.act(move |node| node.unbond(&name));
+    }
+
     /// Starts a run, once nothing is left of the last one.
     pub fn start_run(&self, config: RunConfig) {
         self.act(move |node| node.start_run(config));

@@ -13,12 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Waits until Alice has looked at this block.
 async fn until_looked(network: &Network, block: BlockNumber) {
-    let file = network.state_dir("Alice").join(Status::FILE);
-    let looked = || {
-        let text = std::fs::read(&file).ok()?;
-        let status: Status = serde_json::from_slice(&text).ok()?;
-        Some(status.block)
-    };
+    let directory = network.state_dir("Alice");
+    let looked = || Status::read(&directory).map(|status| status.block);
     let wait = async {
         while looked() != Some(block) {
             tokio::task::yield_now().await;
