@@ -271,9 +271,9 @@ impl Miner {
     }
 
     fn stored(&mut self, root: SealedRoot, is_stored: bool, now: BlockNumber) {
-        let is_it = |storing: &(SealedRoot, BlockNumber)| storing.0 == root;
-        let since = self.storing.iter().find(|it| is_it(it)).map(|it| it.1);
-        self.storing.retain(|it| !is_it(it));
+        let since = self.storing.iter().find(|it| it.0 == root);
+        let since = since.map(|it| it.1);
+        self.storing.retain(|it| it.0 != root);
         // What came to nothing is tried again with the next block, which may have come meanwhile.
         if since.is_some_and(|since| since < now) {
             self.course.look_again();
