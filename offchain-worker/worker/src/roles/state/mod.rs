@@ -14,5 +14,7 @@ mod place;
 mod saved;
 
 pub use files::{Identity, StateError};
+#[cfg(test)]
+pub(crate) use place::in_use;
 pub use place::{kept, Kept, StatePlace};
 pub use saved::{floats, read, Audited, Change, OpenChange, Saved, StateDir, Traced};

@@ -150,7 +150,7 @@ fn identity(manifest: &Path) -> Option<Identity> {
 }
 
 /// Whether somebody holds the lock.
-fn in_use(path: &Path) -> bool {
+pub(crate) fn in_use(path: &Path) -> bool {
     let Ok(file) = File::options().write(true).open(path.join(LOCK)) else {
         return false;
     };

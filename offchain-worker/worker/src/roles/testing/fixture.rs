@@ -24,12 +24,15 @@ use crate::{
     roles::{
         miner::mine,
         sources::{PeerOptions, Reach},
-        state::StatePlace,
+        state::{in_use, kept, StatePlace},
         stores::Stores,
         validator::validate,
         Behaviour, RoleError, WorkerOptions,
     },
 };
+
+/// After this time something hangs, on however busy a machine.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 const VOCABULARY: u32 = 32;
 const LENGTH: u32 = 16;
@@ -406,6 +409,21 @@ impl Network {
         let worker = self.workers.remove(index);
         worker.task.abort();
         let _ = worker.task.await;
+        self.until_let_go(name).await;
+    }
+
+    /// Waits until nobody holds a worker's state. Unlike a process that is killed, what computes on a thread of its own
+    /// holds it until it has ended, and who is started again meanwhile would be told that it is in use.
+    async fn until_let_go(&self, name: &str) {
+        let directory = self.state_dir(name);
+        let is_held = || in_use(&directory) || kept(&directory).iter().any(|one| one.in_use);
+        let let_go = async {
+            while is_held() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, let_go).await;
+        waited.unwrap_or_else(|_| panic!("the state of {name} is still in use"));
     }
 
     /// Waits until a worker (of several of that name the last one) has stopped by itself, and gives the
