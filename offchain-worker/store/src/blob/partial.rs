@@ -166,6 +166,12 @@ impl Partial {
         Ok(good)
     }
 
+    /// Good bytes that are there.
+    pub fn bytes(&self) -> u64 {
+        let groups = self.verified().bitmap.count();
+        groups.saturating_mul(GROUP).min(self.tree.length)
+    }
+
     /// What is missing.
     pub fn gaps(&self) -> Vec<std::ops::Range<u64>> {
         self.verified().bitmap.gaps()
