@@ -29,8 +29,9 @@ import tempfile
 import time
 import urllib.error
 
+import table
 from chain import NETUID, RICH, Chain, clean
-from lab import ROOT, Member
+from lab import ROOT, TRAINED, Member
 from network import LabError, Network, clear_leftovers, why_not
 
 MINERS, VALIDATORS = 5, 3
@@ -68,7 +69,7 @@ class Soak:
         self.away = {}  # when it is started again, by name
         self.kills = collections.Counter()
         self.settled = {}  # when, by round
-        self.included = 0  # contributions in them
+        self.included = set()  # contributions in them, by uid and round
         self.most = collections.defaultdict(lambda: [0, 0])  # MiB of memory in each half, by name
         self.disk = []  # bytes of all stores and state directories together
         self.node_disk = []  # of the node's database
@@ -151,7 +152,8 @@ class Soak:
             current = self.chain.round() or 0
             self.lineage |= self.chain.roots()
             for number in range(len(self.settled), current):
-                self.included += len((self.chain.settled(number) or {"included": []})["included"])
+                settled = self.chain.settled(number) or {"included": []}
+                self.included |= {(uid, number) for uid in settled["included"]}
                 self.settled[number] = now
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return
@@ -210,6 +212,17 @@ class Soak:
             time.sleep(2)
         return self.facts(begin)
 
+    def goodput(self, logs):
+        """Of the tokens that miners say they made contributions of, the percentage that settled rounds include."""
+        trained, total = {}, 0
+        for member in self.members:
+            for number, tokens in TRAINED.findall(ANSI.sub("", logs[member.name])):
+                tokens = int(tokens.replace(",", ""))
+                trained[member.uid, int(number)] = tokens
+                # What a round still going on will include nobody knows.
+                total += tokens if int(number) in self.settled else 0
+        return round(table.share(sum(trained.get(one, 0) for one in self.included), total), 1)
+
     def facts(self, begin):
         """What was seen."""
         times = [begin, *sorted(self.settled.values())]
@@ -219,7 +232,8 @@ class Soak:
             "seed": self.args.seed,
             "load": round(os.getloadavg()[0], 1),
             "rounds": len(self.settled),
-            "included": self.included,
+            "included": len(self.included),
+            "goodput": self.goodput(logs),
             "longest_without": round(max((b - a for a, b in zip(times, times[1:])), default=0)),
             "kills": dict(self.kills),
             "ended": self.ended,
@@ -279,6 +293,7 @@ def show(facts):
     print(f"{facts['minutes']} minutes with seed {facts['seed']}, load {facts['load']} at the end:\n")
     print(f"- {facts['rounds']} rounds were settled; the longest time without one was {facts['longest_without']} s.")
     print(f"- {facts['included']} of {MINERS * facts['rounds']} contributions were included.")
+    print(f"- Goodput: {facts['goodput']} % of the tokens that miners say they made contributions of.")
     kills = ", ".join(f"{name} {times}" for name, times in sorted(facts["kills"].items()))
     print(f"- {sum(facts['kills'].values())} kills: {kills}.")
     first, most, last = facts["disk"]
