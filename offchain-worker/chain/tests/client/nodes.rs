@@ -49,6 +49,8 @@ async fn the_others_are_all_but_the_one_that_is_asked() {
     assert_eq!(beside.best().await.unwrap().number, 1);
     assert_eq!(client.best().await.unwrap().number, 0);
     assert_eq!(beside.others().count(), 0);
+    beside.pass_over();
+    assert_eq!(urls(), Vec::<String>::new(), "for a minute");
     one.stop().await;
     assert_eq!(client.best().await.unwrap().number, 1);
     assert_eq!(urls(), [one.url()]);

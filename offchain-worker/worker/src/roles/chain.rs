@@ -188,15 +188,11 @@ impl Chain for Client {
         let asked = self.others().map(|other| {
             let other = other.clone();
             async move {
-                let said = tokio::time::timeout(ELSEWHERE, of_one(&other, netuid)).await;
-                match said {
+                match tokio::time::timeout(ELSEWHERE, of_one(&other, netuid)).await {
                     Ok(Ok(said)) => Some(said),
-                    Ok(Err(error)) => {
-                        tracing::debug!("{error}");
-                        None
-                    }
-                    Err(_) => {
-                        tracing::debug!("{} does not answer", other.url());
+                    silent => {
+                        tracing::debug!("{} does not answer: {silent:?}", other.url());
+                        other.pass_over();
                         None
                     }
                 }
