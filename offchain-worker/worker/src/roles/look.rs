@@ -171,8 +171,9 @@ async fn certain<C: Chain>(
     };
     let now = heads.best.number;
     let mut own = contributions.iter().filter(|one| one.hotkey == run.hotkey);
-    let has_key = own.any(|one| one.key.is_none());
-    Ok(match has_key && certain.next_phase(now) != Phase::Train {
+    let is_asked_for = Timetable(best.round.times).next_phase(now) == Phase::Reveal;
+    let would_show = is_asked_for && own.any(|one| one.key.is_none());
+    Ok(match would_show && certain.next_phase(now) != Phase::Train {
         true => borne_out(chain, run, (now, best), certain).await,
         false => certain,
     })
