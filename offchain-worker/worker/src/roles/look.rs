@@ -173,7 +173,8 @@ async fn certain<C: Chain>(
     let mut own = contributions.iter().filter(|one| one.hotkey == run.hotkey);
     let is_asked_for = Timetable(best.round.times).next_phase(now) == Phase::Reveal;
     let would_show = is_asked_for && own.any(|one| one.key.is_none());
-    Ok(match would_show && certain.next_phase(now) != Phase::Train {
+    let asks_others = would_show && certain.next_phase(now) != Phase::Train;
+    Ok(match asks_others {
         true => borne_out(chain, run, (now, best), certain).await,
         false => certain,
     })
