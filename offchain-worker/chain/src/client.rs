@@ -109,8 +109,8 @@ impl Client {
     }
 
     /// Clients of all nodes but the one that is asked at present, each of one node alone: for what one node may not
-    /// decide. They wait for 3 s at most, once to connect and once for an answer, and have no patience. Who is passed over
-    /// is not among them.
+    /// decide. They wait for 3 s at most, once to connect and once for an answer, and have no patience. Who is passed
+    /// over is not among them.
     pub fn others(&self) -> impl Iterator<Item = &Client> {
         let (present, now) = (self.url(), Instant::now());
         let is_other = move |one: &&Client| one.url() != present && !one.is_passed_over(now);

@@ -407,8 +407,8 @@ impl Miner {
         }
     }
 
-    /// Where rounds overlap, what was made is stored beside what is computed; elsewhere, what its store did not take when
-    /// it was made. After a crash nobody knows whether it is stored.
+    /// Where rounds overlap, what was made is stored beside what is computed; elsewhere, what its store did not take
+    /// when it was made. After a crash nobody knows whether it is stored.
     fn store(&mut self, view: &View, now: BlockNumber) {
         for made in self.intent.iter().chain(&self.ahead) {
             let root = made.commitment.sealed_root;

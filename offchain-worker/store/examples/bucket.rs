@@ -2,8 +2,8 @@
 //!
 //!     cargo run -p cairn-store --example bucket -- DIRECTORY PORT [ADDRESS]
 //!
-//! Each directory in DIRECTORY is a bucket; one named `bucket` is made. It listens on 127.0.0.1, or on another address of
-//! this machine's. It prints the variables to set.
+//! Each directory in DIRECTORY is a bucket; one named `bucket` is made. It listens on 127.0.0.1, or on another address
+//! of this machine's. It prints the variables to set.
 
 use std::error::Error;
 

@@ -124,8 +124,8 @@ impl Plan {
         stretch.start..middle
     }
 
-    /// The back of the stretch that would take longest. Its source keeps at least the group that is under way, and if it
-    /// is in time as many as may be at hand together: those may be on their way to the disk.
+    /// The back of the stretch that would take longest. Its source keeps at least the group that is under way, and if
+    /// it is in time as many as may be at hand together: those may be on their way to the disk.
     fn steal(
         &mut self,
         mine: Option<f64>,

@@ -98,8 +98,9 @@ pub(super) async fn look<C: Chain>(
     }))
 }
 
-/// Where rounds overlap, slots are drawn a round ahead, and who has not the bond when its round begins has no part in it.
-/// So of who has not enough now the view has no slot in the next round, and none in this one if it had not enough then.
+/// Where rounds overlap, slots are drawn a round ahead, and who has not the bond when its round begins has no part in
+/// it. So of who has not enough now the view has no slot in the next round, and none in this one if it had not enough
+/// when that began.
 async fn backed<C: Chain>(
     chain: &C,
     run: &Run,

@@ -14,8 +14,8 @@ use cairn_store::{paths, Store, StoreError};
 
 use super::setup::locked;
 
-/// Rounds before the current one of which what is served for audits stays: those whose audits may be open, and two more,
-/// since a fork may bring a round back.
+/// Rounds before the current one of which what is served for audits stays: those whose audits may be open, and two
+/// more, since a fork may bring a round back.
 pub const AUDITED_ROUNDS: Round = AuditRules::OPEN_ROUNDS + 2;
 
 /// Up to which round files were removed; `None` for who has not looked yet.

@@ -40,8 +40,8 @@ impl Standing {
         self.0.values().filter(|fallen| fallen.until > now).count()
     }
 
-    /// Takes note of what was found at each endpoint in a fetch, and gives those that are not asked from now on, with the
-    /// reason. Not to have a file is no fault.
+    /// Takes note of what was found at each endpoint in a fetch, and gives those that are not asked from now on, with
+    /// the reason. Not to have a file is no fault.
     pub fn note<'a>(
         &mut self,
         found: impl IntoIterator<Item = (&'a str, &'a Report)>,
